@@ -1,0 +1,34 @@
+/**
+ * flowi: the key and the result of a route lookup (Linux: struct flowi4/flowi6 and the rtable it leads to). An
+ * Int32Array that its user makes once and fills for each lookup; both families use four-word addresses.
+ */
+export const FL_FAMILY = 0 // AF_INET 2, AF_INET6 10
+export const FL_IIF = 1
+/** Wanted output device, or 0. */
+export const FL_OIF = 2
+export const FL_MARK = 3
+export const FL_TOS = 4
+export const FL_PROTO = 5
+export const FL_SADDR = 6 // four words; all zero: chosen by the lookup
+export const FL_DADDR = 10
+export const FL_SPORT = 14
+export const FL_DPORT = 15
+// Results.
+/** Nexthop row. */
+export const FL_DST = 16
+/** RTN_*: unicast 1, local 2, broadcast 3, multicast 5, blackhole 6, unreachable 7, prohibit 8. */
+export const FL_TYPE = 17
+export const FL_DEV = 18
+export const FL_MTU = 19
+export const FLOWI_WORDS = 24
+
+export type Flowi = Int32Array
+export const createFlowi = (): Flowi => new Int32Array(FLOWI_WORDS)
+
+export const RTN_UNICAST = 1
+export const RTN_LOCAL = 2
+export const RTN_BROADCAST = 3
+export const RTN_MULTICAST = 5
+export const RTN_BLACKHOLE = 6
+export const RTN_UNREACHABLE = 7
+export const RTN_PROHIBIT = 8

@@ -1,0 +1,121 @@
+/**
+ * net_device: a row in the arena that control writes and every thread reads. The row of ifindex n is
+ * `devices + n * DEVICE_WORDS`; row 0 is not used. What differs between kinds of device is the driver:
+ * `start_xmit`, chosen by DEV_KIND from the table a thread's stack is made with. Everything a driver needs to
+ * send (descriptors, ring bases, the peer) is in the row, so a worker needs no message to use a new device.
+ * Linux: include/linux/netdevice.h.
+ */
+import type { Arena } from '../shm/arena.ts'
+import { DEV_STATS, DEVICE_WORDS } from '../shm/layout.ts'
+
+/** ifindex, or 0 while the row is free. */
+export const DEV_IFINDEX = 0
+export const DEV_FLAGS = 1
+export const DEV_MTU = 2
+/** ARPHRD_* */
+export const DEV_TYPE = 3
+export const DEV_KIND = 4
+export const DEV_FEATURES = 5
+export const DEV_TX_QUEUES = 6
+export const DEV_RX_QUEUES = 7
+/** Six bytes from byte offset (row + DEV_MAC) << 2. */
+export const DEV_MAC = 8
+export const DEV_TXQLEN = 10
+export const DEV_OPERSTATE = 11
+export const DEV_PROMISCUITY = 12
+export const DEV_ALLMULTI = 13
+/** Rises when a row is reused, so that private state kept by ifindex is found stale. */
+export const DEV_GENERATION = 14
+/** Largest super-frame the device takes (bytes of IP packet); 0 when it takes none. */
+export const DEV_GSO_MAX = 15
+/** Descriptors of queues 0..15. */
+export const DEV_FD = 16
+export const DEV_PEER = 32
+/** Ten words for the driver. */
+export const DEV_PRIV = 33
+/** Sixteen bytes, NUL-terminated. */
+export const DEV_NAME = 44
+/** Impairment, in parts per million but for delay and jitter (microseconds) and limit (packets). */
+export const DEV_LOSS = 48
+export const DEV_DUPLICATE = 49
+export const DEV_REORDER = 50
+export const DEV_CORRUPT = 51
+export const DEV_DELAY = 52
+export const DEV_JITTER = 53
+export const DEV_LIMIT = 54
+/** 1 when any of the above is set: the only word the path looks at. */
+export const DEV_IMPAIRED = 55
+/** RPS: mask of CPUs (0 is off: the RSS table decides), and entries of the RFS table. */
+export const DEV_RPS_CPUS = 56
+export const DEV_RPS_FLOW_CNT = 57
+
+// Flags (include/uapi/linux/if.h).
+export const IFF_UP = 0x1
+export const IFF_BROADCAST = 0x2
+export const IFF_LOOPBACK = 0x8
+export const IFF_POINTOPOINT = 0x10
+export const IFF_RUNNING = 0x40
+export const IFF_NOARP = 0x80
+export const IFF_PROMISC = 0x100
+export const IFF_ALLMULTI = 0x200
+export const IFF_MULTICAST = 0x1000
+export const IFF_LOWER_UP = 0x10000
+
+export const ARPHRD_ETHER = 1
+export const ARPHRD_LOOPBACK = 772
+
+// Operational state (RFC 2863).
+export const IF_OPER_UNKNOWN = 0
+export const IF_OPER_DOWN = 2
+export const IF_OPER_UP = 6
+
+// Features.
+export const NETIF_F_HW_CSUM = 1
+export const NETIF_F_TSO = 2
+export const NETIF_F_TSO6 = 4
+export const NETIF_F_RXCSUM = 8
+export const NETIF_F_USO = 16
+/** Frames are led by a 10-byte virtio_net_hdr. */
+export const NETIF_F_VNET_HDR = 32
+
+/** Kinds: the driver's index. */
+export const DevKind = { lo: 1, tap: 2, packet: 3, veth: 4, port: 5, pcap: 6, pipe: 7 } as const
+export type DevKind = (typeof DevKind)[keyof typeof DevKind]
+
+/** Statistics of a device, per thread; names as rtnl_link_stats64. */
+export const DevStat = {
+  rx_packets: 0, tx_packets: 1, rx_bytes: 2, tx_bytes: 3, rx_errors: 4, tx_errors: 5, rx_dropped: 6, tx_dropped: 7,
+  multicast: 8, collisions: 9, rx_length_errors: 10, rx_over_errors: 11, rx_crc_errors: 12, rx_frame_errors: 13,
+  rx_fifo_errors: 14, rx_missed_errors: 15, tx_aborted_errors: 16, tx_carrier_errors: 17, tx_fifo_errors: 18,
+  rx_nohandler: 19, tx_busy: 20, gso_packets: 21, rx_gso_packets: 22,
+} as const
+
+export const NETDEV_TX_OK = 0
+/** The device has no room now: the packet still belongs to the caller. */
+export const NETDEV_TX_BUSY = 1
+
+/** Sends a frame (with its link header) and takes it over; NETDEV_TX_BUSY leaves it with the caller. */
+export type StartXmit = (skb: number, dev: number) => number
+
+/** Row of an ifindex. */
+export const deviceRow = (arena: Arena, ifindex: number): number =>
+  arena.layout.devices + ifindex * DEVICE_WORDS
+
+/** First f64 word of the statistics that `thread` keeps of a device. */
+export const deviceStats = (arena: Arena, thread: number, ifindex: number): number =>
+  arena.layout.devStatsF64 + (thread * arena.layout.config.devices + ifindex) * DEV_STATS
+
+/** A device's counter summed over the threads. */
+export const sumDeviceStat = (arena: Arena, ifindex: number, stat: number): number => {
+  let sum = 0
+  for (let t = 0; t < arena.layout.threads; t++) sum += arena.f64[deviceStats(arena, t, ifindex) + stat]!
+  return sum
+}
+
+/** The device's name (cold). */
+export const deviceName = (arena: Arena, ifindex: number): string => {
+  const at = (deviceRow(arena, ifindex) + DEV_NAME) << 2
+  let name = ''
+  for (let k = 0; k < 16 && arena.u8[at + k] !== 0; k++) name += String.fromCharCode(arena.u8[at + k]!)
+  return name
+}

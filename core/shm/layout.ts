@@ -1,0 +1,247 @@
+/**
+ * The one map of shared memory: which region lies where, how big it is, and who writes it.
+ *
+ * Everything a stack shares between its threads lies in one arena, a SharedArrayBuffer (or a plain
+ * ArrayBuffer when one thread runs everything, as tests and simulations do). The map is a pure function of
+ * the configuration, so each thread computes the same one. Addresses are word indices into the
+ * Int32Array view unless the name ends in `Bytes`.
+ *
+ * THE LOCK ORDER. A word has one writer; an skb has one owner; nothing here is locked.
+ *
+ * | region                 | writer                                   | readers                       |
+ * |------------------------|------------------------------------------|-------------------------------|
+ * | globals                | control                                  | all                           |
+ * | thread block t         | thread t (DOORBELL: any, by Atomics)     | all                           |
+ * | sysctl, devices, rss   | control                                  | all                           |
+ * | ifaddrs, fib, nexthops | control, published by generation         | all                           |
+ * | neighbours             | worker 0, entry by entry (seqlock)       | all                           |
+ * | neighbour use words    | worker w writes column w                 | worker 0                      |
+ * | ring (from, to)        | tail side: thread from; head side: to    | all (lengths)                 |
+ * | skb row, buffer        | the skb's owner: the thread that allocated it, then the one whose ring it went into |
+ * | free stacks of t       | thread t                                 | all (gauges)                  |
+ * | counters, stats, wheel, scratch of t | thread t                   | all                           |
+ * | socks, flows of w      | worker w                                 | all                           |
+ *
+ * An skb changes owner only by going through a ring. Data shared between clones never changes thread
+ * (see skb.ts), so reference counts are plain words. What a dead owner held is found by its OWNER word.
+ */
+
+import { WHEEL_WORDS } from '../base/timer-wheel.ts'
+
+export type ArenaConfig = {
+  /** Workers ("CPUs"), 1..32. Thread ids 0..workers-1. */
+  workers: number
+  /** Threads that receive from devices. Thread ids from `workers`. */
+  nics: number
+  /** Threads of applications, and peers that put packets into the arena. The last thread is control. */
+  apps: number
+  /** skb rows and 2 KB buffers of each thread; powers of two. */
+  skbs: number
+  smallBuffers: number
+  /** 64 KB buffers of each thread; a power of two. */
+  largeBuffers: number
+  /** Capacity of a backlog ring; a power of two, at least net.core.netdev_max_backlog. */
+  backlog: number
+  /** Sockets (rows) of each worker. */
+  socks: number
+  devices: number
+  ifaddrs: number
+  nexthops: number
+  /** Nodes (256 words) of the forwarding tries. */
+  fibNodes: number
+  neighbours: number
+  /** Rows of each worker's table of recent flows; a power of two. */
+  flows: number
+}
+
+export const DEFAULT_ARENA: ArenaConfig = {
+  workers: 2,
+  nics: 1,
+  apps: 2,
+  skbs: 8192,
+  smallBuffers: 8192,
+  largeBuffers: 512,
+  backlog: 4096,
+  socks: 8192,
+  devices: 128,
+  ifaddrs: 512,
+  nexthops: 4096,
+  fibNodes: 4096,
+  neighbours: 4096,
+  flows: 1024,
+}
+
+/** A stack on one thread, for simulated hosts and tests. */
+export const SMALL_ARENA: ArenaConfig = {
+  workers: 1,
+  nics: 0,
+  apps: 0,
+  skbs: 2048,
+  smallBuffers: 2048,
+  largeBuffers: 64,
+  backlog: 1024,
+  socks: 256,
+  devices: 8,
+  ifaddrs: 32,
+  nexthops: 64,
+  fibNodes: 64,
+  neighbours: 128,
+  flows: 64,
+}
+
+// Globals (words from GLOBALS).
+export const GLOBALS = 32
+/** Rises with each change that control publishes; workers answer by copying it to THREAD_ACK. */
+export const G_GENERATION = GLOBALS
+/** Set to make every thread leave its loop. */
+export const G_SHUTDOWN = GLOBALS + 1
+
+// Thread block: 64 words (four cache lines) a thread.
+export const THREAD_WORDS = 64
+/** Last generation this thread has passed a quiescent point with. */
+export const THREAD_ACK = 0
+/** 1 while the thread sleeps on its doorbell. */
+export const THREAD_SLEEPING = 1
+/** Rises on each turn of the loop: a stalled worker is one whose heart stands still. */
+export const THREAD_HEARTBEAT = 2
+/** 1 once the thread's loop runs. */
+export const THREAD_RUNNING = 3
+/** How often the thread was restarted after an error. */
+export const THREAD_RESTARTS = 4
+/** eventfd to ring when the thread sleeps in poll(2); 0 when it sleeps in Atomics.wait. */
+export const THREAD_EVENTFD = 5
+/** Microseconds of CPU spent busy, and turns that found work: the busy ratio. */
+export const THREAD_BUSY_US = 6
+export const THREAD_IDLE_US = 7
+/** Word that others notify. */
+export const THREAD_DOORBELL = 32
+
+// Buffers.
+export const SMALL_SHIFT = 11
+export const SMALL_BYTES = 1 << SMALL_SHIFT
+export const LARGE_BYTES = 68 * 1024
+/** Words of an skb row (two cache lines). */
+export const SKB_SHIFT = 5
+export const SKB_WORDS = 1 << SKB_SHIFT
+
+// Rings.
+export const RING_HEADER = 64
+export const IPI_SLOT_WORDS = 8
+export const IPI_SLOTS = 512
+
+// Fixed-size regions.
+export const SYSCTL_WORDS = 256
+export const DEVICE_WORDS = 64
+export const RSS_WORDS = 256
+export const IFADDR_WORDS = 16
+export const NEXTHOP_WORDS = 32
+export const FIB_NODE_WORDS = 256
+/** Direct first stride of a trie: 16 bits. */
+export const FIB_ROOT_WORDS = 65536
+/** Roots: (v4, v6) x (local, main, default). */
+export const FIB_ROOTS = 6
+export const NEIGH_WORDS = 32
+export const SOCK_WORDS = 512
+export const FLOW_WORDS = 16
+/** Port devices (a peer in another thread), and the slots of each of their rings. */
+export const PORTS = 32
+export const PORT_SLOTS = 1024
+export const COUNTERS = 512
+export const DEV_STATS = 32
+export const SCRATCH_WORDS = 1024
+
+export type Layout = ReturnType<typeof computeLayout>
+
+const pow2 = (name: string, n: number): number => {
+  if (n < 1 || (n & (n - 1)) !== 0) throw new Error(`${name}: ${n} is not a power of two`)
+  return n
+}
+
+/** Computes the map. Throws when a size that must be a power of two is not. */
+export const computeLayout = (config: ArenaConfig) => {
+  const threads = config.workers + config.nics + config.apps + 1
+  pow2('skbs', config.skbs)
+  pow2('smallBuffers', config.smallBuffers)
+  pow2('largeBuffers', config.largeBuffers)
+  pow2('backlog', config.backlog)
+  pow2('flows', config.flows)
+
+  let next = 64
+  /** Takes `words` words on a 128-byte boundary. */
+  const region = (words: number): number => {
+    const at = (next + 31) & ~31
+    next = at + words
+    return at
+  }
+  const smalls = threads * config.smallBuffers
+  const larges = threads * config.largeBuffers
+  const buffers = smalls + larges
+  const perThread = config.skbs + config.smallBuffers + config.largeBuffers
+  let returnSlots = 1
+  while (returnSlots < perThread) returnSlots <<= 1
+
+  return {
+    config,
+    threads,
+    controlThread: threads - 1,
+    nicThread: config.workers,
+    appThread: config.workers + config.nics,
+
+    threadBlocks: region(threads * THREAD_WORDS),
+    sysctl: region(SYSCTL_WORDS),
+    devices: region(config.devices * DEVICE_WORDS),
+    rss: region(config.devices * RSS_WORDS),
+    ifaddrs: region(config.ifaddrs * IFADDR_WORDS),
+    nexthops: region(config.nexthops * NEXTHOP_WORDS),
+    fibRoots: region(FIB_ROOTS * FIB_ROOT_WORDS),
+    fibNodes: region(config.fibNodes * FIB_NODE_WORDS),
+    neighbours: region(config.neighbours * NEIGH_WORDS),
+    /** Open-addressed index over neighbours: four slots a row. */
+    neighIndex: region(config.neighbours * 4),
+    /** [worker][neighbour] last use, [worker][neighbour] last confirmation (jiffies). */
+    neighUse: region(config.workers * config.neighbours * 2),
+
+    /** [worker][thread] rings of skbs: the backlogs. */
+    backlogRings: region(config.workers * threads * (RING_HEADER + config.backlog)),
+    backlogRingWords: RING_HEADER + config.backlog,
+    /** [to][from] rings of eight-word calls between threads. */
+    ipiRings: region(threads * threads * (RING_HEADER + IPI_SLOTS * IPI_SLOT_WORDS)),
+    ipiRingWords: RING_HEADER + IPI_SLOTS * IPI_SLOT_WORDS,
+    /** [port][thread] rings of frames to a port's peer, then one from the peer: see netdev/port.ts. */
+    portRings: region(PORTS * (threads + 1) * (RING_HEADER + PORT_SLOTS)),
+    portRingWords: RING_HEADER + PORT_SLOTS,
+    /** [home][from] rings on which freed skbs and buffers go home; big enough never to be full. */
+    returnRings: region(threads * threads * (RING_HEADER + returnSlots)),
+    returnRingWords: RING_HEADER + returnSlots,
+    returnSlots,
+
+    /** f64 regions, as indices into the Float64Array view. */
+    countersF64: region(threads * COUNTERS * 2) >> 1,
+    devStatsF64: region(threads * config.devices * DEV_STATS * 2) >> 1,
+    flows: region(config.workers * config.flows * FLOW_WORDS),
+    /** Heads of each thread's timer wheel (base/timer-wheel.ts). */
+    wheels: region(threads * WHEEL_WORDS),
+    /** A page of scratch for each thread: cross-family keys, headers being built. */
+    scratch: region(threads * SCRATCH_WORDS),
+
+    /** Socket rows of worker w, with their free stack and slab header (see slab.ts). */
+    sockSlabs: region(config.workers * (32 + config.socks + config.socks * SOCK_WORDS)),
+    sockSlabWords: 32 + config.socks + config.socks * SOCK_WORDS,
+
+    smalls,
+    larges,
+    /** Reference count of each buffer; small ones first. */
+    bufferRefs: region(buffers),
+    /** [thread] stacks of free rows and buffers, each led by its depth. */
+    freeSkbs: region(threads * (32 + config.skbs)),
+    freeSmalls: region(threads * (32 + config.smallBuffers)),
+    freeLarges: region(threads * (32 + config.largeBuffers)),
+    skbRows: ((): number => {
+      const at = region(threads * config.skbs * SKB_WORDS)
+      return at
+    })(),
+    smallBytes: ((): number => region((smalls * SMALL_BYTES) >> 2) << 2)(),
+    largeBytes: ((): number => region((larges * LARGE_BYTES) >> 2) << 2)(),
+    totalBytes: (next << 2) + 65536,
+  }
+}

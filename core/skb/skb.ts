@@ -1,0 +1,376 @@
+/**
+ * sk_buff: a packet. A row of metadata in the arena plus a counted data buffer; the skb's name is the
+ * word index of its row, so that a field is `i32[skb + SKB_DATA]`. 0 is no skb.
+ *
+ *      head            data              tail                end
+ *       |   headroom    |   the packet    |     tailroom      |      all are byte offsets into the arena
+ *       +---------------+-----------------+-------------------+
+ *       push <- moves data down      put -> moves tail up
+ *
+ * Rows and buffers belong to the pool of the thread that allocates them and go home by a return ring when
+ * another thread frees them, so no pool is locked. A buffer shared by clones never changes thread:
+ * whoever hands an skb to another thread calls `unshare` first. Any thread; one instance a thread.
+ * Linux: include/linux/skbuff.h, net/core/skbuff.c.
+ */
+import { returnRing } from '../shm/arena.ts'
+import type { Arena } from '../shm/arena.ts'
+import { LARGE_BYTES, SKB_SHIFT, SKB_WORDS, SMALL_BYTES } from '../shm/layout.ts'
+import { ringPublish, ringPush, ringReadable, ringRelease, ringTake, ringUnpublished } from '../shm/ring.ts'
+
+// Words of a row.
+export const SKB_HEAD = 0
+export const SKB_DATA = 1
+export const SKB_TAIL = 2
+export const SKB_END = 3
+/** Bytes of the packet: tail - data, plus the frag list's. */
+export const SKB_LEN = 4
+/** Ethertype, host order. */
+export const SKB_PROTOCOL = 5
+/** Flow hash (int32); 0 is none. */
+export const SKB_HASH = 6
+/** ifindex of the device it came in on, or leaves by. */
+export const SKB_DEV = 7
+export const SKB_MARK = 8
+/** CHECKSUM_* below. */
+export const SKB_IP_SUMMED = 9
+/** With CHECKSUM_PARTIAL: where the sum starts (arena byte offset), and where it is stored from there. */
+export const SKB_CSUM_START = 10
+export const SKB_CSUM_OFFSET = 11
+/** Payload bytes a segment, GSO_* type and number of segments of a super-frame; size 0 is none. */
+export const SKB_GSO_SIZE = 12
+export const SKB_GSO_TYPE = 13
+export const SKB_GSO_SEGS = 14
+/** Nexthop row the route lookup found. */
+export const SKB_DST = 15
+/** Socket row it is charged to, or 0. */
+export const SKB_SK = 16
+export const SKB_USERS = 17
+export const SKB_NEXT = 18
+export const SKB_PREV = 19
+/** Byte offsets of the headers. */
+export const SKB_MAC = 20
+export const SKB_NETWORK = 21
+export const SKB_TRANSPORT = 22
+/** PACKET_* below. */
+export const SKB_PKT_TYPE = 23
+/** 802.1Q TCI of a tag taken off, or -1. */
+export const SKB_VLAN = 24
+/** Thread that owns the skb: finds what a dead thread held. */
+export const SKB_OWNER = 25
+/** Index of the data buffer. */
+export const SKB_BUF = 26
+/** First skb of the frag list, chained by SKB_NEXT. */
+export const SKB_FRAGS = 27
+/** Control block: four words for the layer that holds the skb. */
+export const SKB_CB = 28
+
+export const CHECKSUM_NONE = 0
+export const CHECKSUM_UNNECESSARY = 1
+export const CHECKSUM_PARTIAL = 3
+
+export const GSO_NONE = 0
+export const GSO_TCPV4 = 1
+export const GSO_UDP_L4 = 5
+export const GSO_TCPV6 = 4
+export const GSO_ECN = 0x80
+
+export const PACKET_HOST = 0
+export const PACKET_BROADCAST = 1
+export const PACKET_MULTICAST = 2
+export const PACKET_OTHERHOST = 3
+export const PACKET_OUTGOING = 4
+
+/** Room left in front of a received frame (NET_SKB_PAD and the vnet header); 2 mod 16 so that IP is aligned. */
+export const RX_HEADROOM = 130
+/** Room left in front of a transport payload: the largest stack of headers we push. */
+export const MAX_HEADER = 192
+/** Largest packet each class takes behind RX_HEADROOM. */
+export const SMALL_ROOM = SMALL_BYTES - RX_HEADROOM
+export const LARGE_ROOM = LARGE_BYTES - RX_HEADROOM
+
+export type Skbs = ReturnType<typeof createSkbs>
+
+/** The packet memory of one thread. */
+export const createSkbs = (arena: Arena, thread: number) => {
+  const { i32, u8, layout } = arena
+  const { threads, smalls, bufferRefs, smallBytes, largeBytes, skbRows } = layout
+  const { skbs: rowsEach, smallBuffers, largeBuffers } = layout.config
+  const rowShift = SKB_SHIFT + Math.log2(rowsEach)
+  const smallShift = Math.log2(smallBuffers)
+  const largeShift = Math.log2(largeBuffers)
+  const freeSkbs = layout.freeSkbs + thread * (32 + rowsEach)
+  const freeSmalls = layout.freeSmalls + thread * (32 + smallBuffers)
+  const freeLarges = layout.freeLarges + thread * (32 + largeBuffers)
+  const outbound = Int32Array.from({ length: threads }, (_, t) => returnRing(layout, t, thread))
+  const inbound = Int32Array.from({ length: threads }, (_, t) => returnRing(layout, thread, t))
+
+  const headOf = (buf: number): number =>
+    buf < smalls ? smallBytes + buf * SMALL_BYTES : largeBytes + (buf - smalls) * LARGE_BYTES
+
+  /** Takes the items of a free stack; 0 words of depth is empty. */
+  const pop = (stack: number): number => {
+    const depth = i32[stack]!
+    if (depth === 0) return -1
+    i32[stack] = depth - 1
+    return i32[stack + 31 + depth]!
+  }
+  const put1 = (stack: number, item: number): void => {
+    const depth = i32[stack]!
+    i32[stack + 32 + depth] = item
+    i32[stack] = depth + 1
+  }
+
+  const bind = (skb: number, buf: number, headroom: number): void => {
+    const head = headOf(buf)
+    i32.fill(0, skb, skb + SKB_WORDS)
+    i32[skb + SKB_HEAD] = head
+    i32[skb + SKB_DATA] = head + headroom
+    i32[skb + SKB_TAIL] = head + headroom
+    i32[skb + SKB_END] = head + (buf < smalls ? SMALL_BYTES : LARGE_BYTES)
+    i32[skb + SKB_USERS] = 1
+    i32[skb + SKB_VLAN] = -1
+    i32[skb + SKB_OWNER] = thread
+    i32[skb + SKB_BUF] = buf
+  }
+
+  const allocFrom = (stack: number, headroom: number): number => {
+    if (i32[freeSkbs] === 0 || i32[stack] === 0) {
+      reclaim()
+      if (i32[freeSkbs] === 0 || i32[stack] === 0) return 0
+    }
+    const skb = pop(freeSkbs)
+    const buf = pop(stack)
+    i32[bufferRefs + buf] = 1
+    bind(skb, buf, headroom)
+    return skb
+  }
+
+  /** A new empty skb whose data starts `headroom` bytes in and that has room for `size` more; 0 when out of memory. */
+  const alloc = (size: number, headroom: number): number =>
+    allocFrom(size + headroom <= SMALL_BYTES ? freeSmalls : freeLarges, headroom)
+
+  const homeOfSkb = (skb: number): number => (skb - skbRows) >> rowShift
+  const homeOfBuf = (buf: number): number => (buf < smalls ? buf >> smallShift : (buf - smalls) >> largeShift)
+
+  const freeRow = (skb: number): void => {
+    const home = homeOfSkb(skb)
+    if (home === thread) put1(freeSkbs, skb)
+    else ringPush(i32, outbound[home]!, skb)
+  }
+  const freeBuf = (buf: number): void => {
+    const left = i32[bufferRefs + buf]! - 1
+    i32[bufferRefs + buf] = left
+    if (left !== 0) return
+    const home = homeOfBuf(buf)
+    if (home === thread) put1(buf < smalls ? freeSmalls : freeLarges, buf)
+    else ringPush(i32, outbound[home]!, ~buf)
+  }
+
+  /** Drops one reference; the last one frees. The ways to get here are drop and consume (drop.ts). */
+  const free = (skb: number): void => {
+    const users = i32[skb + SKB_USERS]! - 1
+    if (users < 0) throw new Error(`skb ${skb} freed twice`)
+    i32[skb + SKB_USERS] = users
+    if (users !== 0) return
+    if (i32[skb + SKB_FRAGS] !== 0) freeFrags(skb)
+    freeBuf(i32[skb + SKB_BUF]!)
+    freeRow(skb)
+  }
+  const freeFrags = (skb: number): void => {
+    for (let frag = i32[skb + SKB_FRAGS]!; frag !== 0; ) {
+      const next = i32[frag + SKB_NEXT]!
+      free(frag)
+      frag = next
+    }
+    i32[skb + SKB_FRAGS] = 0
+  }
+
+  /** Takes home what other threads have freed. Once a batch. */
+  const reclaim = (): void => {
+    for (let t = 0; t < threads; t++) {
+      if (t === thread) continue
+      const ring = inbound[t]!
+      const n = ringReadable(i32, ring)
+      if (n === 0) continue
+      for (let k = 0; k < n; k++) {
+        const item = ringTake(i32, ring)
+        if (item >= 0) put1(freeSkbs, item)
+        else put1(~item < smalls ? freeSmalls : freeLarges, ~item)
+      }
+      ringRelease(i32, ring)
+    }
+  }
+
+  /** Shows the other threads what was freed here for them. Once a batch. */
+  const flush = (): void => {
+    for (let t = 0; t < threads; t++)
+      if (t !== thread && ringUnpublished(i32, outbound[t]!)) ringPublish(i32, outbound[t]!)
+  }
+
+  /** Leaves `n` more bytes of headroom in an empty skb. */
+  const reserve = (skb: number, n: number): void => {
+    i32[skb + SKB_DATA]! += n
+    i32[skb + SKB_TAIL]! += n
+  }
+  /** Adds `n` bytes in front; returns the new data offset. Throws when there is no headroom. */
+  const push = (skb: number, n: number): number => {
+    const data = i32[skb + SKB_DATA]! - n
+    if (data < i32[skb + SKB_HEAD]!) throw new Error(`skb_under_panic: push ${n}`)
+    i32[skb + SKB_DATA] = data
+    i32[skb + SKB_LEN]! += n
+    return data
+  }
+  /** Takes `n` bytes off the front; returns the new data offset. The caller knows that they are there. */
+  const pull = (skb: number, n: number): number => {
+    i32[skb + SKB_LEN]! -= n
+    return (i32[skb + SKB_DATA]! += n)
+  }
+  /** Adds `n` bytes behind; returns where they start. Throws when there is no tailroom. */
+  const put = (skb: number, n: number): number => {
+    const tail = i32[skb + SKB_TAIL]!
+    if (tail + n > i32[skb + SKB_END]!) throw new Error(`skb_over_panic: put ${n}`)
+    i32[skb + SKB_TAIL] = tail + n
+    i32[skb + SKB_LEN]! += n
+    return tail
+  }
+  /** Cuts a linear skb to `len` bytes. */
+  const trim = (skb: number, len: number): void => {
+    if (i32[skb + SKB_LEN]! <= len) return
+    i32[skb + SKB_LEN] = len
+    i32[skb + SKB_TAIL] = i32[skb + SKB_DATA]! + len
+  }
+  const get = (skb: number): number => {
+    i32[skb + SKB_USERS]!++
+    return skb
+  }
+
+  /** True when others hold the data too, so that it must not be written. */
+  const isShared = (skb: number): boolean => i32[bufferRefs + i32[skb + SKB_BUF]!]! > 1
+
+  /** A second skb over the same bytes; 0 when out of memory. The frag list is shared by copying its heads. */
+  const clone = (skb: number): number => {
+    if (i32[freeSkbs] === 0) {
+      reclaim()
+      if (i32[freeSkbs] === 0) return 0
+    }
+    const twin = pop(freeSkbs)
+    i32.copyWithin(twin, skb, skb + SKB_WORDS)
+    i32[twin + SKB_USERS] = 1
+    i32[twin + SKB_NEXT] = 0
+    i32[twin + SKB_PREV] = 0
+    i32[twin + SKB_SK] = 0
+    i32[twin + SKB_OWNER] = thread
+    i32[twin + SKB_FRAGS] = 0
+    i32[bufferRefs + i32[skb + SKB_BUF]!]!++
+    if (i32[skb + SKB_FRAGS] !== 0 && !cloneFrags(skb, twin)) {
+      free(twin)
+      return 0
+    }
+    return twin
+  }
+  const cloneFrags = (skb: number, twin: number): boolean => {
+    let last = 0
+    for (let frag = i32[skb + SKB_FRAGS]!; frag !== 0; frag = i32[frag + SKB_NEXT]!) {
+      const copy = clone(frag)
+      if (copy === 0) return false
+      i32[(last === 0 ? twin + SKB_FRAGS : last + SKB_NEXT)] = copy
+      last = copy
+    }
+    return true
+  }
+
+  /** Moves the metadata that counts from the start of the buffer by `delta`. */
+  const moveOffsets = (skb: number, delta: number): void => {
+    i32[skb + SKB_CSUM_START]! += delta
+    i32[skb + SKB_MAC]! += delta
+    i32[skb + SKB_NETWORK]! += delta
+    i32[skb + SKB_TRANSPORT]! += delta
+  }
+
+  /**
+   * A private linear copy with at least `headroom` bytes in front; 0 when out of memory. Offsets, metadata
+   * and control block come along; the frag list is gathered into it.
+   */
+  const copy = (skb: number, headroom: number): number => {
+    const len = i32[skb + SKB_LEN]!
+    const twin = alloc(len, headroom)
+    if (twin === 0) return 0
+    const from = i32[skb + SKB_DATA]!
+    const to = i32[twin + SKB_DATA]!
+    copyMeta(skb, twin)
+    moveOffsets(twin, to - from)
+    copyBits(skb, 0, to, len)
+    i32[twin + SKB_LEN] = len
+    i32[twin + SKB_TAIL] = to + len
+    return twin
+  }
+  const copyMeta = (skb: number, twin: number): void => {
+    for (let w = SKB_PROTOCOL; w <= SKB_DST; w++) i32[twin + w] = i32[skb + w]!
+    for (let w = SKB_MAC; w <= SKB_VLAN; w++) i32[twin + w] = i32[skb + w]!
+    for (let w = SKB_CB; w < SKB_WORDS; w++) i32[twin + w] = i32[skb + w]!
+  }
+
+  /** Copies `len` bytes from `offset` of the packet (frag list included) to arena offset `to`. */
+  const copyBits = (skb: number, offset: number, to: number, len: number): void => {
+    let at = offset
+    let left = len
+    let dst = to
+    for (let part = skb; part !== 0 && left > 0; part = nextPart(skb, part)) {
+      const here = i32[part + SKB_TAIL]! - i32[part + SKB_DATA]!
+      if (at >= here) {
+        at -= here
+        continue
+      }
+      const n = Math.min(left, here - at)
+      const from = i32[part + SKB_DATA]! + at
+      u8.copyWithin(dst, from, from + n)
+      dst += n
+      left -= n
+      at = 0
+    }
+  }
+  const nextPart = (skb: number, part: number): number =>
+    part === skb ? i32[skb + SKB_FRAGS]! : i32[part + SKB_NEXT]!
+
+  /** Appends `frag` to skb's frag list and hands it over. */
+  const addFrag = (skb: number, last: number, frag: number): void => {
+    i32[frag + SKB_NEXT] = 0
+    if (last === 0) i32[skb + SKB_FRAGS] = frag
+    else i32[last + SKB_NEXT] = frag
+    i32[skb + SKB_LEN]! += i32[frag + SKB_LEN]!
+  }
+
+  /**
+   * Makes the data private, linear and with `headroom` bytes in front, in place (pskb_expand_head,
+   * skb_linearize and skb_unshare in one): the row stays, its buffer may change. False when out of memory.
+   */
+  const expandHead = (skb: number, headroom: number): boolean => {
+    if (!isShared(skb) && i32[skb + SKB_FRAGS] === 0 && i32[skb + SKB_DATA]! - i32[skb + SKB_HEAD]! >= headroom)
+      return true
+    const twin = copy(skb, headroom)
+    if (twin === 0) return false
+    if (i32[skb + SKB_FRAGS] !== 0) freeFrags(skb)
+    freeBuf(i32[skb + SKB_BUF]!)
+    const delta = i32[twin + SKB_DATA]! - i32[skb + SKB_DATA]!
+    moveOffsets(skb, delta)
+    for (let w = SKB_HEAD; w <= SKB_LEN; w++) i32[skb + w] = i32[twin + w]!
+    i32[skb + SKB_BUF] = i32[twin + SKB_BUF]!
+    freeRow(twin)
+    return true
+  }
+
+  /** Makes the skb fit to be handed to another thread: nobody else may hold its data or its frags. */
+  const unshare = (skb: number): boolean =>
+    !isShared(skb) && i32[skb + SKB_FRAGS] === 0 ? true : expandHead(skb, RX_HEADROOM)
+
+  /** Free rows, small and large buffers at home, including what lies in the return rings. */
+  const available = () => {
+    reclaim()
+    return { skbs: i32[freeSkbs]!, smalls: i32[freeSmalls]!, larges: i32[freeLarges]! }
+  }
+
+  return {
+    thread, alloc, free, reclaim, flush, reserve, push, pull, put, trim, get, isShared, clone, copy,
+    copyBits, addFrag, expandHead, unshare, available,
+  }
+}

@@ -1,0 +1,128 @@
+/**
+ * sock: the row of a socket, as far as all protocols share it. A row belongs to one worker for life and lies in
+ * its slab; other threads only read it (ss, the API). Words from SK_PROTO on are the protocol's own.
+ * Addresses are four int32 words, IPv4 as v4-mapped; ports are numbers in host order. Linux: include/net/sock.h.
+ */
+import type { Arena } from '../shm/arena.ts'
+import { SOCK_WORDS } from '../shm/layout.ts'
+import type { Slab } from '../shm/slab.ts'
+import { createSlab } from '../shm/slab.ts'
+
+/** Slab generation; odd while live. */
+export const SK_GENERATION = 0
+/** AF_INET or AF_INET6. */
+export const SK_FAMILY = 1
+/** SOCK_STREAM, SOCK_DGRAM, SOCK_RAW. */
+export const SK_TYPE = 2
+/** IPPROTO_*. */
+export const SK_PROTOCOL = 3
+/** TCP_* of include/net/tcp_states.h, for every protocol. */
+export const SK_STATE = 4
+/** SO_REUSEADDR 1, SO_REUSEPORT 2, IPV6_V6ONLY 4. */
+export const SK_REUSE = 5
+export const SK_BOUND_DEV = 6
+/** SOCK_* bits of the protocol's choice (SOCK_DEAD and so on). */
+export const SK_FLAGS = 7
+/** RCV_SHUTDOWN 1, SEND_SHUTDOWN 2. */
+export const SK_SHUTDOWN = 8
+/** errno to report once, and the soft one (ICMP) reported when a timer gives up. */
+export const SK_ERR = 9
+export const SK_ERR_SOFT = 10
+/** Microseconds (low 32 bits) when it was made. */
+export const SK_CREATED = 11
+export const SK_SADDR = 12
+export const SK_DADDR = 16
+export const SK_NUM = 20
+export const SK_DPORT = 21
+/** RSS hash of the packets it receives. */
+export const SK_RXHASH = 22
+export const SK_MARK = 23
+export const SK_RCVBUF = 24
+export const SK_SNDBUF = 25
+/** Bytes of packet memory charged for receiving and sending. */
+export const SK_RMEM = 26
+export const SK_WMEM = 27
+export const SK_TOS = 28
+/** Hop limit; 0 is the default's. */
+export const SK_TTL = 29
+/** Packets this socket dropped. */
+export const SK_DROPS = 30
+/** Listeners: accept queue length and its bound (sk_ack_backlog, sk_max_ack_backlog). */
+export const SK_ACK_BACKLOG = 31
+/** Receive queue of skbs chained by SKB_NEXT. */
+export const SK_RCVQ_HEAD = 32
+export const SK_RCVQ_TAIL = 33
+export const SK_RCVQ_LEN = 34
+export const SK_MAX_ACK_BACKLOG = 35
+/** Cached route: nexthop row, the generation it was looked up in, its MTU and device. */
+export const SK_DST = 36
+export const SK_DST_GENERATION = 37
+export const SK_MTU = 38
+export const SK_DST_DEV = 39
+/** Who is told of events: index of a handler, and a word of its own. */
+export const SK_HANDLER = 40
+export const SK_USER = 41
+/** Cookie, as ss shows it. */
+export const SK_COOKIE = 42
+/** Chains: established or connected hash, bound or listening hash. */
+export const SK_HASH_NEXT = 44
+export const SK_HASH_PREV = 45
+export const SK_BIND_NEXT = 46
+export const SK_BIND_PREV = 47
+/** A child's listener; a listener's first and last child that waits to be accepted, chained by SK_ACCEPT_NEXT. */
+export const SK_PARENT = 48
+export const SK_ACCEPT_HEAD = 49
+export const SK_ACCEPT_TAIL = 50
+export const SK_ACCEPT_NEXT = 51
+export const SK_OPTIONS = 52
+/** Timers, four words each (base/timer-wheel.ts). */
+export const SK_TIMER_RETRANS = 56
+export const SK_TIMER_DELACK = 60
+export const SK_TIMER_KEEPALIVE = 64
+export const SK_TIMER_EXTRA = 68
+export const SK_PROTO = 80
+
+export const AF_INET = 2
+export const AF_INET6 = 10
+export const SOCK_STREAM = 1
+export const SOCK_DGRAM = 2
+export const SOCK_RAW = 3
+
+// States (include/net/tcp_states.h).
+export const TCP_ESTABLISHED = 1
+export const TCP_SYN_SENT = 2
+export const TCP_SYN_RECV = 3
+export const TCP_FIN_WAIT1 = 4
+export const TCP_FIN_WAIT2 = 5
+export const TCP_TIME_WAIT = 6
+export const TCP_CLOSE = 7
+export const TCP_CLOSE_WAIT = 8
+export const TCP_LAST_ACK = 9
+export const TCP_LISTEN = 10
+export const TCP_CLOSING = 11
+export const TCP_NEW_SYN_RECV = 12
+
+export const RCV_SHUTDOWN = 1
+export const SEND_SHUTDOWN = 2
+
+/** What a socket's handler is told; bits. */
+export const SK_EVENT_READ = 1
+export const SK_EVENT_WRITE = 2
+export const SK_EVENT_ERROR = 4
+export const SK_EVENT_ACCEPT = 8
+export const SK_EVENT_CONNECT = 16
+/** The peer has closed its side (end of file), or the connection is gone. */
+export const SK_EVENT_HUP = 32
+
+/** Called by a protocol, on the worker, when something happened to a socket. */
+export type SockEvents = (sk: number, events: number) => void
+
+/** Worker's slab of sockets. `fresh` for its owner at boot. */
+export const sockSlab = (arena: Arena, worker: number, fresh: boolean): Slab =>
+  createSlab(
+    arena.i32,
+    arena.layout.sockSlabs + worker * arena.layout.sockSlabWords,
+    arena.layout.config.socks,
+    SOCK_WORDS,
+    fresh
+  )

@@ -1,0 +1,64 @@
+/**
+ * enqueue_to_backlog: the producer's side of softnet_data. A thread (nic, or another worker) puts an skb on the
+ * ring that leads from it to a CPU; what it has pushed is published, and a sleeping CPU woken, once a batch.
+ * Linux: net/core/dev.c, enqueue_to_backlog() and net_rps_send_ipi().
+ */
+import { backlogRing } from '../shm/arena.ts'
+import type { Arena } from '../shm/arena.ts'
+import { counterBank, Softnet } from '../shm/counters.ts'
+import { ringBacklog, ringPublish, ringPush, ringUnpublished } from '../shm/ring.ts'
+import { Sysctl } from '../shm/sysctl.ts'
+import type { DropFn } from '../skb/drop.ts'
+import { Drop } from '../skb/drop.ts'
+import type { Skbs } from '../skb/skb.ts'
+import { SKB_OWNER } from '../skb/skb.ts'
+
+export type BacklogDeps = {
+  arena: Arena
+  skbs: Skbs
+  drop: DropFn
+  /** Wakes a CPU that sleeps (shm/ipi.ts). */
+  kick: (thread: number) => void
+  /** The flow limit of a CPU (steering/flow-limit.ts): true when the packet's flow owns too much of a long queue. */
+  flowLimited: (cpu: number, hash: number, qlen: number) => boolean
+}
+
+export type Backlog = ReturnType<typeof createBacklog>
+
+export const createBacklog = ({ arena, skbs, drop, kick, flowLimited }: BacklogDeps) => {
+  const { i32, f64, layout } = arena
+  const { thread } = skbs
+  const { workers } = layout.config
+  const rings = Int32Array.from({ length: workers }, (_, w) => backlogRing(layout, w, thread))
+  const count = counterBank(arena, thread)
+  const maxBacklog = layout.sysctl + Sysctl.netdev_max_backlog
+
+  /** Hands an skb to a CPU; over the limits it is dropped and counted against that CPU. */
+  const enqueueToBacklog = (cpu: number, skb: number, hash: number): boolean => {
+    const ring = rings[cpu]!
+    const limit = i32[maxBacklog]!
+    const qlen = ringBacklog(i32, ring, limit >> 1)
+    if (qlen >= limit) return refuse(cpu, skb, Softnet.dropped_for, Drop.CPU_BACKLOG)
+    if (flowLimited(cpu, hash, qlen)) return refuse(cpu, skb, Softnet.flow_limit_for, Drop.CPU_BACKLOG)
+    if (!skbs.unshare(skb)) return refuse(cpu, skb, Softnet.dropped_for, Drop.NOMEM)
+    i32[skb + SKB_OWNER] = cpu
+    ringPush(i32, ring, skb)
+    return true
+  }
+  const refuse = (cpu: number, skb: number, counter: number, reason: Drop): boolean => {
+    f64[count + counter + cpu]!++
+    drop(skb, reason)
+    return false
+  }
+
+  /** Shows the CPUs what was enqueued, and wakes those that sleep. Once a batch. */
+  const flush = (): void => {
+    for (let cpu = 0; cpu < workers; cpu++) {
+      const ring = rings[cpu]!
+      if (!ringUnpublished(i32, ring)) continue
+      ringPublish(i32, ring)
+      if (cpu !== thread) kick(cpu)
+    }
+  }
+  return { enqueueToBacklog, flush }
+}

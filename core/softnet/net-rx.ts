@@ -1,0 +1,89 @@
+/**
+ * net_rx_action: a CPU's receive work. It takes packets off its backlog rings (process_backlog) and off the device
+ * queues it reads itself (NAPI polls), at most `budget` packets and `budget_usecs` a call, at most `weight`
+ * from one source before the next has its turn. Runs on a worker, between its other work.
+ * Linux: net/core/dev.c, net_rx_action(), process_backlog(); /proc/net/softnet_stat.
+ */
+import { backlogRing } from '../shm/arena.ts'
+import type { Arena } from '../shm/arena.ts'
+import { counterBank, Softnet } from '../shm/counters.ts'
+import { ringReadable, ringRelease, ringTake } from '../shm/ring.ts'
+import { Sysctl } from '../shm/sysctl.ts'
+
+/** Takes up to `weight` packets from a device queue and hands them up; returns how many. */
+export type NapiPoll = (weight: number) => number
+
+export type NetRxDeps = {
+  arena: Arena
+  worker: number
+  /** netif_receive_skb: what is done with each packet. */
+  receive: (skb: number) => void
+  /** Microseconds now, read after each round for the time limit. */
+  nowUs: () => number
+}
+
+export type NetRx = ReturnType<typeof createNetRx>
+
+export const createNetRx = ({ arena, worker, receive, nowUs }: NetRxDeps) => {
+  const { i32, f64, layout } = arena
+  const { sysctl } = layout
+  const rings = Int32Array.from({ length: layout.threads }, (_, t) => backlogRing(layout, worker, t))
+  const count = counterBank(arena, worker)
+  const polls: NapiPoll[] = []
+
+  /** One source's turn; returns how many packets it gave. */
+  const processBacklog = (ring: number, weight: number): number => {
+    const readable = ringReadable(i32, ring)
+    if (readable === 0) return 0
+    const n = readable < weight ? readable : weight
+    for (let k = 0; k < n; k++) receive(ringTake(i32, ring))
+    ringRelease(i32, ring)
+    return n
+  }
+  /** A turn for every source. */
+  const round = (weight: number): number => {
+    let work = 0
+    for (let t = 0; t < rings.length; t++) {
+      const n = processBacklog(rings[t]!, weight)
+      if (n !== 0 && t !== worker) f64[count + Softnet.received_rps]! += n
+      work += n
+    }
+    for (let k = 0; k < polls.length; k++) work += polls[k]!(weight)
+    return work
+  }
+
+  /** Does a bounded amount of receive work; returns the number of packets taken. */
+  const netRxAction = (): number => {
+    const budget = i32[sysctl + Sysctl.netdev_budget]!
+    const weight = i32[sysctl + Sysctl.dev_weight]!
+    let work = round(weight)
+    if (work === 0) return 0
+    const deadline = nowUs() + i32[sysctl + Sysctl.netdev_budget_usecs]!
+    for (let more = work; more !== 0; work += more) {
+      if (work >= budget || nowUs() >= deadline) {
+        if (pending()) f64[count + Softnet.time_squeeze]!++
+        break
+      }
+      more = round(weight)
+    }
+    f64[count + Softnet.processed]! += work
+    f64[count + Softnet.calls]!++
+    f64[count + Softnet.vectors]! += work
+    return work
+  }
+
+  /** True when a backlog has packets (asked before sleeping). */
+  const pending = (): boolean => {
+    for (let t = 0; t < rings.length; t++) if (ringReadable(i32, rings[t]!) !== 0) return true
+    return false
+  }
+  /** Adds a device queue that this CPU reads itself; returns how to remove it. */
+  const napiAdd = (poll: NapiPoll): (() => void) => {
+    polls.push(poll)
+    return () => {
+      const at = polls.indexOf(poll)
+      if (at >= 0) polls.splice(at, 1)
+    }
+  }
+  return { netRxAction, pending, napiAdd }
+}

@@ -1,0 +1,165 @@
+// The rules of the house, held against the real tree, and each rule against a tree that breaks it.
+
+import { describe, expect, test } from 'bun:test'
+import { Glob } from 'bun'
+import { root } from '../bin/bootstrap.mjs'
+import { codeOnly, resolveImport, type SourceFile, violations } from './support/architecture.ts'
+
+const readTree = async (): Promise<SourceFile[]> => {
+  const files: SourceFile[] = []
+  for (const loader of ['ts', 'tsx'] as const) {
+    const transpiler = new Bun.Transpiler({ loader })
+    const glob = new Glob(`{core,workers,api,bench,examples}/**/*.${loader}`)
+    for await (const path of glob.scan({ cwd: root })) {
+      const source = await Bun.file(`${root}/${path}`).text()
+      const imports = transpiler.scanImports(source).map((found) => found.path)
+      files.push({ path, imports, source })
+    }
+  }
+  return files
+}
+
+const breaks = (path: string, imports: string[], source = ''): string[] =>
+  violations([{ path, imports, source }]).map(({ rule }) => rule)
+
+test('the tree keeps the rules', async () => {
+  const files = await readTree()
+  expect(files.length).toBeGreaterThan(0)
+  const found = violations(files)
+  expect(found.map(({ file, rule, detail }) => `${file}: ${rule}: ${detail}`)).toEqual([])
+})
+
+test('type-only imports are not in the graph', () => {
+  const transpiler = new Bun.Transpiler({ loader: 'ts' })
+  const source = `
+    import type { A } from './a.ts'
+    import { type B } from './b.ts'
+    import { type C, c } from './c.ts'
+    export type { D } from './d.ts'
+    export * from './e.ts'
+    const f = await import('./f.ts')
+    import './g.ts'
+    c(f)`
+  const paths = transpiler.scanImports(source).map((found) => found.path)
+  expect(paths.sort()).toEqual(['./c.ts', './e.ts', './f.ts', './g.ts'])
+})
+
+describe('each rule fails on a tree that breaks it:', () => {
+  test.each([
+    ['core imports a worker', 'core/ip/fib.ts', '../../workers/main.ts', 'core is pure'],
+    ['core imports the API', 'core/ip/fib.ts', '../../api/app.ts', 'core is pure'],
+    ['core imports node:', 'core/shm/arena.ts', 'node:fs', 'core is pure'],
+    ['core imports Bun', 'core/shm/arena.ts', 'bun:ffi', 'core is pure'],
+    ['core imports a package', 'core/control/apply.ts', 'zod', 'core is pure'],
+    ['core imports hono', 'core/control/apply.ts', 'hono', 'hono appears only in api'],
+    ['a worker imports hono', 'workers/main.ts', 'hono/jsx', 'hono appears only in api'],
+    ['a worker imports the API', 'workers/main.ts', '../api/app.ts', 'workers know no api'],
+    [
+      'the API imports a worker loop',
+      'api/app.ts',
+      '../workers/nic.ts',
+      'api imports only the public modules of workers',
+    ],
+    [
+      'core imports a test',
+      'core/ip/fib.ts',
+      '../../test/support/packets.ts',
+      'nothing imports test, bench or examples',
+    ],
+    [
+      'the API imports a bench',
+      'api/cli/bench.ts',
+      '../../bench/forward.ts',
+      'nothing imports test, bench or examples',
+    ],
+    ['base imports wire', 'core/base/u32.ts', '../wire/ipv4.ts', 'core layers'],
+    ['wire imports skb', 'core/wire/ipv4.ts', '../skb/skb.ts', 'core layers'],
+    ['shm imports skb', 'core/shm/layout.ts', '../skb/skb.ts', 'core layers'],
+    ['skb imports a path layer', 'core/skb/drop.ts', '../ip/fib.ts', 'core layers'],
+    ['a path layer imports a lower one', 'core/ip/ip-input.ts', '../link/arp.ts', 'core layers'],
+    [
+      'a path layer imports a higher one',
+      'core/ip/ip-input.ts',
+      '../socket/sock.ts',
+      'core layers',
+    ],
+    ['a path layer imports control', 'core/ip/fib.ts', '../control/apply.ts', 'core layers'],
+    ['a layer imports the stack', 'core/control/apply.ts', '../stack.ts', 'core layers'],
+    ['a foundation imports constants', 'core/skb/skb.ts', '../ip/ip-constants.ts', 'core layers'],
+  ])('%s', (_, from, to, rule) => {
+    expect(breaks(from, [to])).toContain(rule)
+  })
+
+  test('a core file outside the layers', () => {
+    expect(breaks('core/utils/misc.ts', [])).toContain('core layers')
+    expect(breaks('core/misc.ts', [])).toContain('core layers')
+  })
+
+  test('a constants file that holds code', () => {
+    expect(breaks('core/ip/ip-constants.ts', [], 'export const f = () => 1')).toContain(
+      'constants files'
+    )
+  })
+
+  test.each([
+    'Bun.nanoseconds()',
+    'Date.now()',
+    'new Date()',
+    'performance.now()',
+    'Math.random()',
+    'crypto.getRandomValues(x)',
+    'setTimeout(f, 1)',
+    'queueMicrotask(f)',
+    'console.log(1)',
+    'process.env.X',
+    'fetch(url)',
+    'Atomics.wait(a, 0, 0)',
+    'globalThis.x',
+    'x = `a ${Date.now()} b`',
+  ])('core uses %s', (code) => {
+    expect(breaks('core/ip/fib.ts', [], code)).toContain('core is pure')
+  })
+})
+
+describe('the rules allow', () => {
+  test.each([
+    ['own folder', 'core/ip/ipv4/ip-input.ts', '../fib.ts'],
+    ['an earlier foundation', 'core/skb/skb.ts', '../shm/arena.ts'],
+    ['a foundation', 'core/transport/tcp/tcp-input.ts', '../../wire/tcp.ts'],
+    ["another layer's constants", 'core/socket/socket.ts', '../transport/tcp/tcp-constants.ts'],
+    ["another layer's user API numbers", 'core/ip/route.ts', '../socket/uapi.ts'],
+    ['control of every layer', 'core/control/apply.ts', '../ip/fib.ts'],
+    ['the stack of every factory', 'core/stack.ts', './transport/udp/udp-input.ts'],
+    ['parts of the stack', 'core/stack/transport.ts', '../transport/udp/udp-input.ts'],
+    ['workers: core and the system', 'workers/nic.ts', 'bun:ffi'],
+    ['api: hono', 'api/app.ts', 'hono'],
+    ['api: the public part of workers', 'api/cli/exec.ts', '../../workers/os/exec.ts'],
+    ['bench: everything', 'bench/path.ts', '../test/support/packets.ts'],
+  ])('%s', (_, from, to) => {
+    expect(breaks(from, [to])).toEqual([])
+  })
+
+  test('impure names in comments, strings, and as members of what was passed in', () => {
+    const source = `
+      // Date.now() would be wrong here; so would Bun.sleep
+      /* console.log('x') */
+      const why = 'no Math.random() in core' + "it's console.log" + \`not Date.now()\`
+      const pattern = /'"console.log\\/[/"]/
+      clock.performance.now()
+      const process = (skb) => deps.fetch(skb)`
+    expect(breaks('core/ip/fib.ts', [], source)).toEqual([])
+  })
+})
+
+test('code is told from text', () => {
+  expect(codeOnly('a / b / c // d')).toBe('a / b / c ')
+  expect(codeOnly("f('it\\'s', x)")).toBe("f('', x)")
+  expect(codeOnly('`a${ {b: `c${d}e`}.b }f` + g').replaceAll(' ', '')).toBe('``{b:``d}.b+g')
+  expect(codeOnly('x = /[/"]/.test(y)')).toBe('x = //.test(y)')
+})
+
+test('relative imports resolve from the importing file, packages stay', () => {
+  expect(resolveImport('core/ip/ipv4/ip-input.ts', '../../wire/ipv4.ts')).toBe('core/wire/ipv4.ts')
+  expect(resolveImport('core/ip/fib.ts', './route.ts')).toBe('core/ip/route.ts')
+  expect(resolveImport('api/app.ts', 'hono/jsx')).toBe('hono/jsx')
+})

@@ -1,0 +1,57 @@
+import { describe, expect, test } from 'bun:test'
+import {
+  ringBacklog,
+  ringInit,
+  ringLength,
+  ringPublish,
+  ringPush,
+  ringReadable,
+  ringRelease,
+  ringTake,
+  ringWritable,
+} from '../../../core/shm/ring.ts'
+import { RING_HEADER } from '../../../core/shm/layout.ts'
+
+const make = (capacity: number) => {
+  const i32 = new Int32Array(RING_HEADER + capacity)
+  ringInit(i32, 0, capacity)
+  return i32
+}
+
+describe('a ring', () => {
+  test('shows words only once they are published, in order', () => {
+    const i32 = make(8)
+    ringPush(i32, 0, 5)
+    ringPush(i32, 0, 6)
+    expect(ringReadable(i32, 0)).toBe(0)
+    ringPublish(i32, 0)
+    expect(ringReadable(i32, 0)).toBe(2)
+    expect([ringTake(i32, 0), ringTake(i32, 0)]).toEqual([5, 6])
+  })
+
+  test('is full at its capacity and takes more after a release', () => {
+    const i32 = make(4)
+    for (let k = 0; k < 4; k++) expect(ringPush(i32, 0, k)).toBe(true)
+    expect(ringPush(i32, 0, 9)).toBe(false)
+    expect(ringWritable(i32, 0, 1)).toBe(false)
+    ringPublish(i32, 0)
+    ringTake(i32, 0)
+    expect(ringPush(i32, 0, 9)).toBe(false)
+    ringRelease(i32, 0)
+    expect(ringPush(i32, 0, 9)).toBe(true)
+    expect(ringLength(i32, 0)).toBe(3)
+    expect(ringBacklog(i32, 0, 2)).toBe(4)
+  })
+
+  test('keeps its order when its indices wrap around 2^31', () => {
+    const i32 = make(4)
+    for (const word of [0, 1, 2, 32, 33]) i32[word] = 0x7ffffffe
+    for (let k = 0; k < 20; k++) {
+      expect(ringPush(i32, 0, k)).toBe(true)
+      ringPublish(i32, 0)
+      expect(ringReadable(i32, 0)).toBe(1)
+      expect(ringTake(i32, 0)).toBe(k)
+      ringRelease(i32, 0)
+    }
+  })
+})

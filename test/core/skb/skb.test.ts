@@ -1,0 +1,138 @@
+import { describe, expect, test } from 'bun:test'
+import { createArena } from '../../../core/shm/arena.ts'
+import { SMALL_ARENA } from '../../../core/shm/layout.ts'
+import { createDrop, Drop, DROP_COUNTERS } from '../../../core/skb/drop.ts'
+import {
+  createSkbs,
+  SKB_DATA,
+  SKB_LEN,
+  SKB_MARK,
+  SKB_NETWORK,
+  SKB_TAIL,
+} from '../../../core/skb/skb.ts'
+import { counterBank } from '../../../core/shm/counters.ts'
+
+const twoThreads = { ...SMALL_ARENA, workers: 2, skbs: 64, smallBuffers: 64, largeBuffers: 4 }
+
+const setup = () => {
+  const arena = createArena(twoThreads)
+  const a = createSkbs(arena, 0)
+  const b = createSkbs(arena, 1)
+  const write = (skb: number, bytes: number[]) => {
+    const at = a.put(skb, bytes.length)
+    bytes.forEach((value, k) => {
+      arena.u8[at + k] = value
+    })
+  }
+  const read = (skb: number): number[] => {
+    const to = arena.layout.largeBytes
+    const len = arena.i32[skb + SKB_LEN]!
+    a.copyBits(skb, 0, to, len)
+    return [...arena.u8.slice(to, to + len)]
+  }
+  return { arena, a, b, write, read }
+}
+
+describe('an skb', () => {
+  test('grows and shrinks at both ends and keeps its bytes', () => {
+    const { arena, a, write, read } = setup()
+    const skb = a.alloc(100, 64)
+    write(skb, [1, 2, 3, 4])
+    const front = a.push(skb, 2)
+    arena.u8[front] = 9
+    arena.u8[front + 1] = 8
+    expect(read(skb)).toEqual([9, 8, 1, 2, 3, 4])
+    a.pull(skb, 3)
+    a.trim(skb, 2)
+    expect(read(skb)).toEqual([2, 3])
+    a.free(skb)
+  })
+
+  test('refuses to grow over either end of its buffer', () => {
+    const { a } = setup()
+    const skb = a.alloc(100, 16)
+    expect(() => a.push(skb, 17)).toThrow('skb_under_panic')
+    expect(() => a.put(skb, 2048)).toThrow('skb_over_panic')
+    a.free(skb)
+  })
+
+  test('takes the large class only when the small one is too small', () => {
+    const { arena, a } = setup()
+    const small = a.alloc(1900, 130)
+    const large = a.alloc(65535, 130)
+    expect(a.available()).toEqual({ skbs: 62, smalls: 63, larges: 3 })
+    expect(arena.i32[large + SKB_DATA]).toBeGreaterThan(arena.layout.largeBytes)
+    a.free(small)
+    a.free(large)
+    expect(a.available()).toEqual({ skbs: 64, smalls: 64, larges: 4 })
+  })
+
+  test('shares its bytes with a clone until both are gone', () => {
+    const { arena, a, write, read } = setup()
+    const skb = a.alloc(10, 64)
+    write(skb, [1, 2, 3])
+    const twin = a.clone(skb)
+    expect(a.isShared(skb)).toBe(true)
+    a.pull(twin, 1)
+    a.free(skb)
+    expect(read(twin)).toEqual([2, 3])
+    expect(arena.i32[twin + SKB_DATA]).toBe(arena.i32[twin + SKB_TAIL]! - 2)
+    a.free(twin)
+    expect(a.available().smalls).toBe(64)
+  })
+
+  test('becomes private, linear and roomy by expandHead, its frags gathered', () => {
+    const { arena, a, write, read } = setup()
+    const skb = a.alloc(10, 20)
+    write(skb, [1, 2])
+    arena.i32[skb + SKB_MARK] = 7
+    arena.i32[skb + SKB_NETWORK] = arena.i32[skb + SKB_DATA]! + 1
+    const frag = a.alloc(10, 0)
+    write(frag, [3, 4, 5])
+    a.addFrag(skb, 0, frag)
+    const twin = a.clone(skb)
+    expect(a.expandHead(skb, 300)).toBe(true)
+    expect(read(skb)).toEqual([1, 2, 3, 4, 5])
+    expect(read(twin)).toEqual([1, 2, 3, 4, 5])
+    expect(a.isShared(skb)).toBe(false)
+    expect(arena.i32[skb + SKB_MARK]).toBe(7)
+    expect(arena.i32[skb + SKB_NETWORK]).toBe(arena.i32[skb + SKB_DATA]! + 1)
+    a.push(skb, 300)
+    a.free(skb)
+    a.free(twin)
+    expect(a.available()).toEqual({ skbs: 64, smalls: 64, larges: 4 })
+  })
+
+  test('freed by another thread comes home when its owner reclaims', () => {
+    const { a, b } = setup()
+    const skb = a.alloc(10, 64)
+    b.free(skb)
+    expect(a.available().skbs).toBe(63)
+    b.flush()
+    expect(a.available()).toEqual({ skbs: 64, smalls: 64, larges: 4 })
+  })
+
+  test('freed twice is caught', () => {
+    const { a } = setup()
+    const skb = a.alloc(10, 64)
+    a.free(skb)
+    expect(() => a.free(skb)).toThrow('freed twice')
+  })
+
+  test('is not given when the pool is empty, and is again when one is freed', () => {
+    const { a } = setup()
+    const all: number[] = []
+    for (let skb = a.alloc(1, 0); skb !== 0; skb = a.alloc(1, 0)) all.push(skb)
+    expect(all.length).toBe(64)
+    a.free(all.pop()!)
+    expect(a.alloc(1, 0)).not.toBe(0)
+  })
+
+  test('dropped is counted under its reason and freed', () => {
+    const { arena, a } = setup()
+    const { drop } = createDrop(arena, a)
+    drop(a.alloc(10, 64), Drop.IP_CSUM)
+    expect(arena.f64[counterBank(arena, 0) + DROP_COUNTERS + Drop.IP_CSUM]).toBe(1)
+    expect(a.available().skbs).toBe(64)
+  })
+})

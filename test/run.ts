@@ -1,0 +1,108 @@
+// What `npm test` runs: everything the project has to prove. The tools that the e2e tests need, then
+// types, format and lint, then all the tests. The last line is `N passed, N failed, N skipped`; the
+// exit status is 0 only when nothing failed and no e2e test was skipped, since a skipped proof is none.
+//
+//   npm test                         everything
+//   npm test -- test/core/wire       the tests whose path contains that, and nothing else
+//   npm run check                    --fast: everything that needs neither network nor privilege
+
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { root } from '../bin/bootstrap.mjs'
+import { addTally, readSummary, skippedIn, type Tally } from './support/summary.ts'
+import { ensureTools, toolPath } from './support/tools.ts'
+
+const TEST_TIMEOUT_MS = 60_000
+const WHOLE_RUN_TIMEOUT_MS = 20 * 60_000
+const SLOW_FOLDERS = ['e2e', 'fuzz', 'sim']
+
+const PASSED: Tally = { passed: 1, failed: 0, skipped: 0 }
+const FAILED: Tally = { passed: 0, failed: 1, skipped: 0 }
+
+const args = process.argv.slice(2)
+const fast = args.includes('--fast')
+const testArgs = args.filter((arg) => arg !== '--fast')
+const filters = testArgs.filter((arg) => !arg.startsWith('-'))
+const everything = testArgs.length === 0
+const wantsTools = !fast && (everything || filters.some((filter) => filter.includes('e2e')))
+
+const colors = process.stderr.isTTY ? 'force' : 'off'
+const env = { ...process.env, PATH: toolPath() }
+
+const checkTools = (): Tally => {
+  const problem = ensureTools()
+  if (problem === null) return PASSED
+  console.error(`FAIL tools\n${problem}`)
+  return FAILED
+}
+
+// Scripts made for Node run under this Bun too, so that Bun alone is enough.
+const checkWith = (name: string, script: string, scriptArgs: string[]): Tally => {
+  const command = [process.execPath, join(root, 'node_modules', script), ...scriptArgs]
+  const { exitCode, stdout, stderr } = Bun.spawnSync(command, { cwd: root, env })
+  if (exitCode === 0) {
+    console.log(`ok ${name}`)
+    return PASSED
+  }
+  console.error(`FAIL ${name}\n${stdout}${stderr}`)
+  return FAILED
+}
+
+const runTests = async (reportFile: string): Promise<Tally> => {
+  const options = ['--only-failures', `--timeout=${TEST_TIMEOUT_MS}`]
+  options.push('--reporter=junit', `--reporter-outfile=${reportFile}`)
+  if (fast) for (const name of SLOW_FOLDERS) options.push(`--path-ignore-patterns=test/${name}/**`)
+  // --no-orphans: what a test started ends with the run, whatever happens to either.
+  const child = Bun.spawn([process.execPath, '--no-orphans', 'test', ...options, ...testArgs], {
+    cwd: root,
+    env: process.stderr.isTTY ? { ...env, FORCE_COLOR: '1' } : env,
+    stdin: 'ignore',
+    stdout: 'inherit',
+    stderr: 'pipe',
+    timeout: WHOLE_RUN_TIMEOUT_MS,
+    killSignal: 'SIGKILL',
+  })
+  let said = ''
+  const decoder = new TextDecoder()
+  for await (const chunk of child.stderr) {
+    process.stderr.write(chunk)
+    said += decoder.decode(chunk, { stream: true })
+  }
+  await child.exited
+  if (child.signalCode) console.error(`FAIL the tests were ended by ${child.signalCode}`)
+  return readSummary(said, child.exitCode)
+}
+
+const skippedE2e = async (reportFile: string): Promise<string[]> => {
+  const report = Bun.file(reportFile)
+  return (await report.exists()) ? skippedIn(await report.text(), 'test/e2e/') : []
+}
+
+const scratch = mkdtempSync(join(tmpdir(), 'softnet-test-'))
+process.on('exit', () => rmSync(scratch, { recursive: true, force: true }))
+for (const [signal, number] of Object.entries({ SIGHUP: 1, SIGINT: 2, SIGTERM: 15 })) {
+  process.on(signal, () => process.exit(128 + number))
+}
+const reportFile = join(scratch, 'junit.xml')
+
+const tallies: Tally[] = []
+if (wantsTools) tallies.push(checkTools())
+if (everything) {
+  tallies.push(checkWith('types', 'typescript/bin/tsc', ['--noEmit']))
+  tallies.push(
+    checkWith('format and lint', '@biomejs/biome/bin/biome', [
+      'ci',
+      '--error-on-warnings',
+      `--colors=${colors}`,
+    ])
+  )
+}
+tallies.push(await runTests(reportFile))
+
+const unproved = await skippedE2e(reportFile)
+for (const name of unproved) console.error(`SKIPPED ${name}: an e2e test must run or fail`)
+
+const { passed, failed, skipped } = tallies.reduce(addTally)
+process.exitCode = failed > 0 || unproved.length > 0 ? 1 : 0
+console.log(`${passed} passed, ${failed} failed, ${skipped} skipped`)

@@ -1,0 +1,209 @@
+// The rules of the house as a pure function: source files in, violations out. test/architecture.test.ts
+// feeds it the real tree, and made-up trees that break each rule. What may import what is explained in
+// ARCHITECTURE.md. Only value imports count: a type costs nothing at run time and may cross layers.
+
+export type SourceFile = {
+  /** Path from the repository's root, e.g. core/wire/ipv4.ts. */
+  path: string
+  /** What its value imports say: './udp.ts', 'node:fs', 'hono'. */
+  imports: string[]
+  source: string
+}
+
+export type Violation = { rule: string; file: string; detail: string }
+
+/** Each may import the ones before it, and every layer of the path may import all of them. */
+const FOUNDATIONS = ['base', 'wire', 'shm', 'skb']
+
+/** In the packet's order. None imports another: down by dependency, up by table. */
+const PATH_LAYERS = [
+  'netdev',
+  'steering',
+  'softnet',
+  'link',
+  'neigh',
+  'ip',
+  'netfilter',
+  'transport',
+  'socket',
+]
+
+/** Applies messages to every layer below, so it may import any of them. */
+const CONTROL = 'control'
+
+/** What api/ may import from workers/, and why. Everything else there is private to workers/. */
+export const PUBLIC_WORKER_MODULES: Record<string, string> = {
+  'workers/main.ts': 'boots a daemon and hands back its control and its snapshots',
+  'workers/daemon.ts': 'softnet up: the daemon in the foreground, with its signals and pid file',
+  'workers/os/exec.ts': 'softnet exec: a program in a network namespace of its own',
+}
+
+/** What core/ is given rather than takes: clock, randomness, threads, I/O. */
+const IMPURE: [name: string, pattern: RegExp][] = [
+  ['Bun', /(?<![.\w$])Bun\s*\./],
+  ['Date', /(?<![.\w$])(?:new\s+Date\b|Date\s*[.(])/],
+  ['performance', /(?<![.\w$])performance\s*\./],
+  ['Math.random', /\bMath\s*\.\s*random\b/],
+  ['crypto', /(?<![.\w$])crypto\s*\./],
+  ['timers', /(?<![.\w$])(?:set(?:Timeout|Interval|Immediate)|queueMicrotask)\b/],
+  ['console', /(?<![.\w$])console\s*\./],
+  ['process', /(?<![.\w$])process\s*\.\s*(?:env|argv|exit|std\w+|hrtime|nextTick|on|pid)\b/],
+  ['fetch', /(?<![.\w$])fetch\s*\(/],
+  ['threads', /(?<![.\w$])new\s+Worker\b|\bAtomics\s*\.\s*wait(?:Async)?\b/],
+  ['globalThis', /(?<![.\w$])globalThis\b/],
+]
+
+const isRelative = (specifier: string): boolean => /^\.{1,2}\//.test(specifier)
+
+/** './udp.ts' seen from core/wire/ipv4.ts is core/wire/udp.ts; packages keep their name. */
+export const resolveImport = (from: string, specifier: string): string =>
+  isRelative(specifier) ? new URL(specifier, `file:///${from}`).pathname.slice(1) : specifier
+
+const topOf = (path: string): string => path.split('/')[0]!
+
+const layerOf = (path: string): string => path.split('/')[1] ?? ''
+
+const isStack = (path: string): boolean =>
+  path === 'core/stack.ts' || path.startsWith('core/stack/')
+
+const isConstantsFile = (path: string): boolean => /(?:-constants|\/uapi)\.ts$/.test(path)
+
+const isPackage = (specifier: string, names: string[]): boolean =>
+  names.some((name) => specifier === name || specifier.startsWith(`${name}/`))
+
+/** The text without comments, strings and regular expressions; template expressions stay. */
+export const codeOnly = (source: string): string => {
+  let out = ''
+  let at = 0
+  // Braces open since each template expression began, innermost last.
+  const templates: number[] = []
+  const skipTemplateText = (): void => {
+    while (at < source.length) {
+      if (source[at] === '\\') at += 2
+      else if (source[at] === '`') {
+        at++
+        return
+      } else if (source.startsWith('${', at)) {
+        at += 2
+        templates.push(0)
+        return
+      } else at++
+    }
+  }
+  const skipQuoted = (quote: string): void => {
+    at++
+    while (at < source.length && source[at] !== quote && source[at] !== '\n') {
+      at += source[at] === '\\' ? 2 : 1
+    }
+    at++
+  }
+  const skipRegExp = (): void => {
+    let inClass = false
+    at++
+    while (at < source.length && source[at] !== '\n') {
+      const char = source[at]!
+      at += char === '\\' ? 2 : 1
+      if (char === '[') inClass = true
+      else if (char === ']') inClass = false
+      else if (char === '/' && !inClass) return
+    }
+  }
+  const startsRegExp = (): boolean => /(?:^|[=(,:;!&|?{}[\n]|=>|\breturn)\s*$/.test(out.slice(-40))
+  while (at < source.length) {
+    const char = source[at]!
+    if (source.startsWith('//', at)) {
+      while (at < source.length && source[at] !== '\n') at++
+    } else if (source.startsWith('/*', at)) {
+      const end = source.indexOf('*/', at + 2)
+      at = end < 0 ? source.length : end + 2
+      out += ' '
+    } else if (char === "'" || char === '"') {
+      skipQuoted(char)
+      out += "''"
+    } else if (char === '`') {
+      at++
+      out += '``'
+      skipTemplateText()
+    } else if (char === '/' && startsRegExp()) {
+      skipRegExp()
+      out += '//'
+    } else if (char === '}' && templates.at(-1) === 0) {
+      templates.pop()
+      at++
+      out += ' '
+      skipTemplateText()
+    } else {
+      if (templates.length > 0 && char === '{') templates[templates.length - 1]!++
+      if (templates.length > 0 && char === '}') templates[templates.length - 1]!--
+      out += char
+      at++
+    }
+  }
+  return out
+}
+
+const coreImport = (from: string, to: string): string | null => {
+  const [fromLayer, toLayer] = [layerOf(from), layerOf(to)]
+  if (isStack(from)) return null
+  if (isStack(to)) return 'only core/stack/ may know core/stack.ts'
+  if (fromLayer === toLayer) return null
+  const fromFoundation = FOUNDATIONS.indexOf(fromLayer)
+  const toFoundation = FOUNDATIONS.indexOf(toLayer)
+  if (fromFoundation >= 0) {
+    const before = toFoundation >= 0 && toFoundation < fromFoundation
+    return before ? null : `${fromLayer} comes before ${toLayer}`
+  }
+  if (toFoundation >= 0) return null
+  if (fromLayer === CONTROL) return null
+  if (PATH_LAYERS.includes(toLayer) && isConstantsFile(to)) return null
+  return `${fromLayer} may not import ${toLayer}: take the function as a dependency, or fill a table`
+}
+
+const checkImport = (from: string, to: string): Omit<Violation, 'file'> | null => {
+  const [fromTop, toTop] = [topOf(from), topOf(to)]
+  const because = (rule: string, detail = `imports ${to}`) => ({ rule, detail })
+  if (['test', 'bench', 'examples'].includes(toTop) && to.includes('/')) {
+    if (['core', 'workers', 'api'].includes(fromTop)) {
+      return because('nothing imports test, bench or examples')
+    }
+  }
+  if (isPackage(to, ['hono', 'hono-openapi', '@hono'])) {
+    if (fromTop === 'core' || fromTop === 'workers') return because('hono appears only in api')
+  }
+  if (fromTop === 'core') {
+    if (toTop !== 'core' || !to.includes('/')) return because('core is pure')
+    const detail = coreImport(from, to)
+    if (detail) return because('core layers', `imports ${to}: ${detail}`)
+  }
+  if (fromTop === 'workers' && toTop === 'api') return because('workers know no api')
+  if (fromTop === 'api' && toTop === 'workers' && !Object.hasOwn(PUBLIC_WORKER_MODULES, to)) {
+    return because('api imports only the public modules of workers')
+  }
+  return null
+}
+
+const checkSource = ({ path, source }: SourceFile): Omit<Violation, 'file'>[] => {
+  if (topOf(path) !== 'core') return []
+  const code = codeOnly(source)
+  const found = IMPURE.filter(([, pattern]) => pattern.test(code)).map(([name]) => ({
+    rule: 'core is pure',
+    detail: `uses ${name}`,
+  }))
+  const known = [...FOUNDATIONS, ...PATH_LAYERS, CONTROL].includes(layerOf(path))
+  if (!known && !isStack(path)) {
+    found.push({ rule: 'core layers', detail: `${layerOf(path)} is no layer of core` })
+  }
+  if (isConstantsFile(path) && /=>|\b(?:function|class|let|var)\b/.test(code)) {
+    found.push({ rule: 'constants files', detail: 'holds more than constants' })
+  }
+  return found
+}
+
+/** Every breach of the rules in a set of files. */
+export const violations = (files: SourceFile[]): Violation[] =>
+  files.flatMap((file) => {
+    const fromImports = file.imports
+      .map((specifier) => checkImport(file.path, resolveImport(file.path, specifier)))
+      .filter((found) => found !== null)
+    return [...fromImports, ...checkSource(file)].map((found) => ({ ...found, file: file.path }))
+  })
