@@ -6,7 +6,16 @@
  */
 import type { Bytes } from '../base/bytes.ts'
 import type { ArenaConfig, Layout } from './layout.ts'
-import { computeLayout, IPI_SLOT_WORDS, IPI_SLOTS, PORT_SLOTS, PORTS } from './layout.ts'
+import {
+  APP_RECORD_WORDS,
+  APP_RING_RECORDS,
+  APP_RING_WORDS,
+  computeLayout,
+  IPI_SLOT_WORDS,
+  IPI_SLOTS,
+  PORT_SLOTS,
+  PORTS,
+} from './layout.ts'
 import { ringInit } from './ring.ts'
 
 export type Arena = {
@@ -45,6 +54,8 @@ export const createArena = (
   }
   for (let i = 0; i < PORTS * (threads + 1); i++)
     ringInit(i32, layout.portRings + i * layout.portRingWords, PORT_SLOTS)
+  for (let i = 0; i < config.apps * config.workers * 2; i++)
+    ringInit(i32, layout.appRings + i * APP_RING_WORDS, APP_RING_RECORDS * APP_RECORD_WORDS)
   for (let t = 0; t < threads; t++) {
     fillStack(i32, layout.freeSkbs, t, config.skbs, (n) => layout.skbRows + n * 32)
     fillStack(i32, layout.freeSmalls, t, config.smallBuffers, (n) => n)
@@ -75,3 +86,7 @@ export const ipiRing = (layout: Layout, to: number, from: number): number =>
 /** Ring on which `from` gives rows and buffers back to `home`. */
 export const returnRing = (layout: Layout, home: number, from: number): number =>
   layout.returnRings + (home * layout.threads + from) * layout.returnRingWords
+
+/** Submission ring of application `app` (0..apps-1) to `worker`; its completion ring follows it. */
+export const appRing = (layout: Layout, app: number, worker: number): number =>
+  layout.appRings + (app * layout.config.workers + worker) * 2 * APP_RING_WORDS

@@ -14,6 +14,9 @@
  * | thread block t         | thread t (DOORBELL: any, by Atomics)     | all                           |
  * | sysctl, devices, rss   | control                                  | all                           |
  * | ifaddrs, fib, nexthops | control, published by generation         | all                           |
+ * | sockFlows              | the worker that owns the flow            | nic                           |
+ * | devFlows               | nic                                      | nic                           |
+ * | ownedFlows of w        | worker w                                 | workers                       |
  * | neighbours             | worker 0, entry by entry (seqlock)       | all                           |
  * | neighbour use words    | worker w writes column w                 | worker 0                      |
  * | ring (from, to)        | tail side: thread from; head side: to    | all (lengths)                 |
@@ -21,6 +24,9 @@
  * | free stacks of t       | thread t                                 | all (gauges)                  |
  * | counters, stats, wheel, scratch of t | thread t                   | all                           |
  * | socks, flows of w      | worker w                                 | all                           |
+ * | app block a            | app a; control once it died              | workers (SLEEPING: by Atomics) |
+ * | app pair (a, w)        | worker w                                 | app a                         |
+ * | app rings (a, w)       | submissions: app a; completions: worker w | the other                    |
  *
  * An skb changes owner only by going through a ring. Data shared between clones never changes thread
  * (see skb.ts), so reference counts are plain words. What a dead owner held is found by its OWNER word.
@@ -129,10 +135,23 @@ export const RING_HEADER = 64
 export const IPI_SLOT_WORDS = 8
 export const IPI_SLOTS = 512
 
+/** Rings between an application and a worker: records of 16 words (core/socket/app-constants.ts). */
+export const APP_RECORD_WORDS = 16
+export const APP_RING_RECORDS = 1024
+export const APP_RING_WORDS = RING_HEADER + APP_RING_RECORDS * APP_RECORD_WORDS
+
 // Fixed-size regions.
+/** App block: 32 words an application; app pair: 32 words for each (application, worker). */
+export const APP_BLOCK_WORDS = 32
+export const APP_PAIR_WORDS = 32
 export const SYSCTL_WORDS = 256
 export const DEVICE_WORDS = 64
+/** Steering state of a device: RSS (steering/rss.ts), then the RPS map (steering/rps.ts). */
 export const RSS_WORDS = 256
+export const RPS_MAP_OFFSET = 160
+/** Entries of the RFS tables: of all flows, and of each device. */
+export const SOCK_FLOWS = 32768
+export const DEV_FLOWS = 4096
 export const IFADDR_WORDS = 16
 export const NEXTHOP_WORDS = 32
 export const FIB_NODE_WORDS = 256
@@ -149,6 +168,7 @@ export const PORT_SLOTS = 1024
 export const COUNTERS = 512
 export const DEV_STATS = 32
 export const SCRATCH_WORDS = 1024
+export const OWNED_FLOWS = 8192
 
 export type Layout = ReturnType<typeof computeLayout>
 
@@ -191,6 +211,10 @@ export const computeLayout = (config: ArenaConfig) => {
     sysctl: region(SYSCTL_WORDS),
     devices: region(config.devices * DEVICE_WORDS),
     rss: region(config.devices * RSS_WORDS),
+    sockFlows: region(SOCK_FLOWS),
+    devFlows: region(config.devices * DEV_FLOWS * 2),
+    /** [worker] how many of its sockets' flows hash to a slot: finds the owner of a flow that was steered elsewhere. */
+    ownedFlows: region(config.workers * OWNED_FLOWS),
     ifaddrs: region(config.ifaddrs * IFADDR_WORDS),
     nexthops: region(config.nexthops * NEXTHOP_WORDS),
     fibRoots: region(FIB_ROOTS * FIB_ROOT_WORDS),
@@ -214,6 +238,12 @@ export const computeLayout = (config: ArenaConfig) => {
     returnRings: region(threads * threads * (RING_HEADER + returnSlots)),
     returnRingWords: RING_HEADER + returnSlots,
     returnSlots,
+
+    appBlocks: region(config.apps * APP_BLOCK_WORDS),
+    /** [app][worker] what a worker tells an application about itself. */
+    appPairs: region(config.apps * config.workers * APP_PAIR_WORDS),
+    /** [app][worker] submission ring, then completion ring. */
+    appRings: region(config.apps * config.workers * 2 * APP_RING_WORDS),
 
     /** f64 regions, as indices into the Float64Array view. */
     countersF64: region(threads * COUNTERS * 2) >> 1,

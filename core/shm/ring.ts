@@ -87,3 +87,32 @@ export const ringTail = (i32: Int32Array, ring: number): number => i32[ring + NE
 
 /** Words released ever (RFS compares it with a recorded tail). */
 export const ringHead = (i32: Int32Array, ring: number): number => Atomics.load(i32, ring + HEAD)
+
+/**
+ * Rings of records: `words` consecutive slots a record. The capacity is a multiple of it and every call uses the
+ * same, so a record never wraps. Reserves one: the index of its first word, or 0 when the ring is full.
+ */
+export const ringReserve = (i32: Int32Array, ring: number, words: number): number => {
+  if (!ringWritable(i32, ring, words)) return 0
+  const tail = i32[ring + NEXT_TAIL]!
+  i32[ring + NEXT_TAIL] = (tail + words) | 0
+  return ring + SLOTS + (tail & i32[ring + MASK]!)
+}
+
+/** Takes the next record: the index of its first word; only when ringReadable said so. */
+export const ringTakeRecord = (i32: Int32Array, ring: number, words: number): number => {
+  const head = i32[ring + NEXT_HEAD]!
+  i32[ring + NEXT_HEAD] = (head + words) | 0
+  return ring + SLOTS + (head & i32[ring + MASK]!)
+}
+
+/** A new producer takes the ring over from one that died: what was not published never happened. */
+export const ringAdoptTail = (i32: Int32Array, ring: number): void => {
+  i32[ring + NEXT_TAIL] = Atomics.load(i32, ring + TAIL)
+}
+
+/** A new consumer of records takes the ring over: what was taken stays taken. */
+export const ringAdoptHead = (i32: Int32Array, ring: number, words: number): void => {
+  i32[ring + NEXT_HEAD] = (i32[ring + NEXT_HEAD]! + words - 1) & -words
+  ringRelease(i32, ring)
+}

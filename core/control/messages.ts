@@ -1,0 +1,432 @@
+/**
+ * The control plane's messages: everything the API, the CLI and the configuration file ask for is one of these.
+ * Shaped like netlink, with iproute2's, ss's, ethtool's and nstat's JSON names as fields. Addresses and names are
+ * text here, and only here: what is behind turns them into words once. Types and flags alone; a message is
+ * answered by core/control/control.ts on the control thread.
+ * Linux: include/uapi/linux/{netlink,rtnetlink,ethtool_netlink}.h.
+ */
+
+// Flags of a change (NLM_F_*). `ip route add` is CREATE|EXCL, `replace` CREATE|REPLACE, `change` REPLACE,
+// `append` CREATE|APPEND, `prepend` CREATE.
+export const NLM_F_REPLACE = 0x100
+export const NLM_F_EXCL = 0x200
+export const NLM_F_CREATE = 0x400
+export const NLM_F_APPEND = 0x800
+
+export type FamilyName = 'inet' | 'inet6'
+export type RouteType =
+  | 'unicast' | 'local' | 'broadcast' | 'multicast' | 'blackhole' | 'unreachable' | 'prohibit'
+export type NudState =
+  | 'INCOMPLETE' | 'REACHABLE' | 'STALE' | 'DELAY' | 'PROBE' | 'FAILED' | 'NOARP' | 'PERMANENT' | 'NONE'
+
+// ---- routes (ip route)
+
+/** What names and describes a route. `dst` is 'default' or a prefix; the kernel's identity is (table, dst, tos, metric). */
+export type RouteSpec = {
+  dst: string
+  /** Needed only for 'default' or where nothing else tells it. */
+  family?: FamilyName
+  type?: RouteType
+  gateway?: string
+  /** A gateway of the other family (RFC 8950), as `via inet6 fe80::1`. */
+  via?: { family: FamilyName; host: string }
+  dev?: string
+  /** main 254, local 255, default 253. */
+  table?: string | number
+  protocol?: string | number
+  scope?: string | number
+  prefsrc?: string
+  metric?: number
+  tos?: number
+  /** 'onlink' */
+  flags?: string[]
+  metrics?: RouteMetrics[]
+  /** IPv6 router preference. */
+  pref?: string
+  nexthops?: NexthopSpec[]
+}
+export type RouteMetrics = { mtu?: number; advmss?: number; hoplimit?: number }
+export type NexthopSpec = { gateway?: string; dev?: string; weight?: number; flags?: string[] }
+/** As `ip -j route` prints it, with every word always there that ip prints with -d. */
+export type RouteItem = {
+  type: RouteType
+  dst: string
+  gateway?: string
+  via?: { family: FamilyName; host: string }
+  dev?: string
+  table: string
+  protocol: string
+  scope?: string
+  prefsrc?: string
+  metric?: number
+  tos?: number
+  flags: string[]
+  metrics?: RouteMetrics[]
+  pref?: string
+  family: FamilyName
+}
+/** As `ip -j route get` prints it. */
+export type RouteLookup = {
+  type?: RouteType
+  dst: string
+  from?: string
+  gateway?: string
+  via?: { family: FamilyName; host: string }
+  dev: string
+  iif?: string
+  table: string
+  prefsrc?: string
+  flags: string[]
+  metrics?: RouteMetrics[]
+  uid: number
+  cache: string[]
+}
+export type RouteFilter = {
+  family?: FamilyName
+  table?: string | number
+  /** Exactly this prefix. */
+  dst?: string
+  dev?: string
+  type?: RouteType
+  protocol?: string | number
+  scope?: string | number
+}
+
+// ---- links (ip link)
+
+/** netem's words: percentages, times in microseconds, packets. */
+export type Impairment = {
+  loss?: number
+  duplicate?: number
+  reorder?: number
+  corrupt?: number
+  delay?: number
+  jitter?: number
+  limit?: number
+}
+export type LinkSpec = {
+  ifname: string
+  /** info_kind: needed to create. */
+  kind?: string
+  mtu?: number
+  address?: string
+  txqlen?: number
+  up?: boolean
+  promisc?: boolean
+  allmulticast?: boolean
+  arp?: boolean
+  /** Rename to. */
+  newname?: string
+  num_tx_queues?: number
+  num_rx_queues?: number
+  netem?: Impairment
+  /** What the kind's driver takes: info_data. */
+  data?: Record<string, unknown>
+}
+export type LinkItem = {
+  ifindex: number
+  ifname: string
+  flags: string[]
+  mtu: number
+  qdisc: string
+  operstate: string
+  linkmode: string
+  group: string
+  txqlen: number
+  link_type: string
+  address: string
+  broadcast: string
+  promiscuity: number
+  allmulti: number
+  num_tx_queues: number
+  num_rx_queues: number
+  gso_max_size: number
+  /** Name of a veth's peer. */
+  link?: string
+  linkinfo?: { info_kind: string; info_data?: Record<string, unknown> }
+  netem?: Impairment
+  stats64: LinkStats
+}
+export type LinkStats = {
+  rx: { bytes: number; packets: number; errors: number; dropped: number; over_errors: number; multicast: number }
+  tx: { bytes: number; packets: number; errors: number; dropped: number; carrier_errors: number; collisions: number }
+}
+
+// ---- addresses (ip addr)
+
+export type AddressSpec = {
+  dev: string
+  local: string
+  prefixlen: number
+  broadcast?: string
+  scope?: string | number
+  label?: string
+  /** 'noprefixroute', 'nodad', 'home' ... */
+  flags?: string[]
+}
+export type AddressInfo = {
+  family: FamilyName
+  local: string
+  prefixlen: number
+  broadcast?: string
+  scope: string
+  /** ip -j prints flags as fields that are true. */
+  secondary?: boolean
+  noprefixroute?: boolean
+  permanent?: boolean
+  label?: string
+  valid_life_time: number
+  preferred_life_time: number
+}
+/** As `ip -j addr` prints it: a link with its addresses. */
+export type AddressItem = Pick<
+  LinkItem,
+  'ifindex' | 'ifname' | 'flags' | 'mtu' | 'qdisc' | 'operstate' | 'group' | 'txqlen' | 'link_type' | 'address' | 'broadcast'
+> & { addr_info: AddressInfo[] }
+
+// ---- neighbours (ip neigh)
+
+export type NeighSpec = {
+  dev: string
+  dst: string
+  lladdr?: string
+  /** PERMANENT when not given, as `ip neigh add`. */
+  state?: NudState
+  flags?: string[]
+}
+export type NeighItem = {
+  dst: string
+  dev: string
+  lladdr?: string
+  state: NudState[]
+  router?: boolean
+  proxy?: boolean
+  /** Seconds, as `ip -s neigh`. */
+  used?: number
+  confirmed?: number
+  updated?: number
+  probes?: number
+  refcnt?: number
+  protocol?: string
+}
+export type NeighFilter = { family?: FamilyName; dev?: string; state?: NudState[]; dst?: string }
+
+// ---- sockets (ss)
+
+export type SockProtocol = 'tcp' | 'udp' | 'raw' | 'packet'
+export type SockEnd = { addr: string; port: number }
+export type SockFilter = {
+  protocol?: SockProtocol[]
+  family?: FamilyName
+  /** ss's names: ESTAB, SYN-SENT, ..., LISTEN, UNCONN. */
+  state?: string[]
+  local?: Partial<SockEnd>
+  peer?: Partial<SockEnd>
+  cookie?: string
+  worker?: number
+}
+/** Words every socket has; a tcp socket adds ss -i's, flat. */
+export type SockItem = {
+  netid: SockProtocol
+  family: FamilyName
+  state: string
+  recv_q: number
+  send_q: number
+  local: SockEnd
+  peer: SockEnd
+  dev?: string
+  /** Cookie as ss -e prints it. */
+  sk: string
+  worker: number
+  /** RSS hash, hexadecimal. */
+  hash: string
+  v6only?: boolean
+  mark?: number
+  skmem: { rmem_alloc: number; rcv_buf: number; wmem_alloc: number; snd_buf: number; sock_drop: number }
+  timer?: { type: string; expires_ms: number; retrans: number }
+} & { [word: string]: unknown }
+
+// ---- steering (ethtool)
+
+export type RssItem = {
+  ifname: string
+  'rss-indirection-table': number[]
+  'rss-hash-key': string
+  'rss-hash-function': { toeplitz: boolean; xor: boolean; crc32: boolean }
+}
+export type RssSpec = {
+  ifname: string
+  equal?: number
+  weight?: number[]
+  default?: boolean
+  hkey?: string
+  'rss-indirection-table'?: number[]
+}
+export type ChannelsItem = { ifname: string; 'combined-max': number; combined: number; 'rx-max': number; rx: number; 'tx-max': number; tx: number }
+export type FeatureItem = { active: boolean; fixed: boolean; requested: boolean }
+export type FeaturesItem = { ifname: string } & Record<string, FeatureItem | string>
+export type RingsItem = { ifname: string; rx: number; 'rx-max': number; tx: number; 'tx-max': number }
+/** Fields hashed for a flow type: 'ip-src' 'ip-dst' 'l4-src' 'l4-dst'. */
+export type FlowHashItem = { ifname: string; 'flow-type': string; fields: string[] }
+export type DrvinfoItem = { ifname: string; driver: string; version: string; 'bus-info': string }
+export type RpsItem = { ifname: string; rps_cpus: string; rps_flow_cnt: number }
+
+// ---- what is measured
+
+export type SysctlItem = { name: string; value: number | string }
+/** softnet_stat's columns, and ours. */
+export type WorkerItem = {
+  processed: number
+  dropped: number
+  time_squeeze: number
+  received_rps: number
+  flow_limit_count: number
+  backlog_len: number
+  cpu: number
+  input_qlen: number
+  process_qlen: number
+  calls: number
+  vectors: number
+  vectors_per_call: number
+  busy_ratio: number
+  steered: number
+  sockets: number
+  restarts: number
+  sleeping: boolean
+  running: boolean
+  heartbeat: number
+}
+export type DropItem = { reason: string; count: number; worker: number[] }
+export type FlowItem = { worker: number } & { [word: string]: unknown }
+export type SkbItem = { thread: number; role: string; skbs_free: number; small_free: number; large_free: number }
+
+// ---- declarative configuration (contract.md section 2)
+
+export type StackConfig = {
+  link?: (LinkSpec & { addresses?: string[] })[]
+  route?: RouteSpec[]
+  neigh?: NeighSpec[]
+  sysctl?: Record<string, number | string>
+}
+/** One step from the running state to the wanted one, as a message that would be sent. */
+export type ConfigStep = { op: 'add' | 'del' | 'change'; message: Message }
+
+// ---- requests: type -> what it carries, and the item of its answer
+
+type Requests = {
+  RTM_NEWROUTE: { carries: { flags: number; route: RouteSpec }; item: RouteItem }
+  RTM_DELROUTE: { carries: { route: RouteSpec }; item: RouteItem }
+  /** ip route get */
+  RTM_GETROUTE: { carries: { dst: string; src?: string; iif?: string; oif?: string; tos?: number; mark?: number }; item: RouteLookup }
+  /** Without CREATE it changes a link that is there (ip link set). */
+  RTM_NEWLINK: { carries: { flags: number; link: LinkSpec }; item: LinkItem }
+  RTM_DELLINK: { carries: { ifname: string }; item: LinkItem }
+  RTM_GETLINK: { carries: { ifname: string }; item: LinkItem }
+  RTM_NEWADDR: { carries: { flags: number; address: AddressSpec }; item: AddressInfo }
+  RTM_DELADDR: { carries: { address: Pick<AddressSpec, 'dev' | 'local' | 'prefixlen'> }; item: AddressInfo }
+  RTM_NEWNEIGH: { carries: { flags: number; neigh: NeighSpec }; item: NeighItem }
+  RTM_DELNEIGH: { carries: { neigh: Pick<NeighSpec, 'dev' | 'dst'> }; item: null }
+  RTM_GETNEIGH: { carries: { neigh: Pick<NeighSpec, 'dev' | 'dst'> }; item: NeighItem }
+  NEIGH_FLUSH: { carries: { filter: NeighFilter }; item: { flushed: number } }
+  /** Refused with EOPNOTSUPP. */
+  RTM_NEWRULE: { carries: { rule: Record<string, unknown> }; item: null }
+  RTM_DELRULE: { carries: { rule: Record<string, unknown> }; item: null }
+  SOCK_GET: { carries: { cookie: string }; item: SockItem }
+  SOCK_DESTROY: { carries: { cookie: string }; item: null }
+  ETHTOOL_MSG_RSS_GET: { carries: { ifname: string }; item: RssItem }
+  ETHTOOL_MSG_RSS_SET: { carries: { rss: RssSpec }; item: RssItem }
+  ETHTOOL_MSG_CHANNELS_GET: { carries: { ifname: string }; item: ChannelsItem }
+  ETHTOOL_MSG_CHANNELS_SET: { carries: { ifname: string; combined: number }; item: ChannelsItem }
+  ETHTOOL_MSG_FEATURES_GET: { carries: { ifname: string }; item: FeaturesItem }
+  ETHTOOL_MSG_FEATURES_SET: { carries: { ifname: string; features: Record<string, boolean> }; item: FeaturesItem }
+  ETHTOOL_MSG_RINGS_GET: { carries: { ifname: string }; item: RingsItem }
+  ETHTOOL_MSG_RINGS_SET: { carries: { ifname: string; rx?: number; tx?: number }; item: RingsItem }
+  ETHTOOL_MSG_STATS_GET: { carries: { ifname: string }; item: Record<string, number> }
+  ETHTOOL_GRXFH: { carries: { ifname: string; 'flow-type': string }; item: FlowHashItem }
+  ETHTOOL_SRXFH: { carries: { ifname: string; 'flow-type': string; fields: string[] }; item: FlowHashItem }
+  ETHTOOL_GDRVINFO: { carries: { ifname: string }; item: DrvinfoItem }
+  RPS_GET: { carries: { ifname: string }; item: RpsItem }
+  RPS_SET: { carries: { ifname: string; rps_cpus?: string; rps_flow_cnt?: number }; item: RpsItem }
+  SYSCTL_GET: { carries: { name: string }; item: SysctlItem }
+  SYSCTL_SET: { carries: { name: string; value: number | string }; item: SysctlItem }
+  WORKER_GET: { carries: { worker: number }; item: WorkerItem }
+  NSTAT_GET: { carries: object; item: Record<string, number> }
+  CONFIG_GET: { carries: object; item: StackConfig }
+  /** dry_run answers with the steps and does nothing. */
+  CONFIG_SET: { carries: { config: StackConfig; dry_run?: boolean }; item: ConfigStep[] }
+  /** Changes of routes, addresses and links in one revision; `atomic` undoes all when one is refused. */
+  BATCH: { carries: { messages: Message[]; atomic?: boolean }; item: Reply[] }
+}
+export type MessageType = keyof Requests
+export type MessageOf<T extends MessageType> = { type: T } & Requests[T]['carries']
+export type Message = { [T in MessageType]: MessageOf<T> }[MessageType]
+
+// ---- answers
+
+export type Done<Item = unknown> = {
+  error: 0
+  item: Item
+  /** Generation of shared memory that holds the change; a get answers with the current one. */
+  revision: number
+  /** Workers that have passed a quiescent point with it. */
+  applied_by: number[]
+}
+export type Refused = {
+  /** errno, positive. */
+  error: number
+  /** iproute2's words: 'RTNETLINK answers: File exists', 'Error: Nexthop has invalid gateway.' */
+  message: string
+  /** The field at fault, as a path: 'gateway', 'dst'. */
+  field?: string
+  /** For a refused atomic batch or configuration: which message. */
+  index?: number
+}
+export type Reply<Item = unknown> = Done<Item> | Refused
+export type ReplyTo<M extends Message> = Reply<Requests[M['type']]['item']>
+
+// ---- dumps
+
+type Dumps = {
+  RTM_GETROUTE: { filter: RouteFilter; item: RouteItem }
+  RTM_GETLINK: { filter: { ifname?: string; kind?: string; up?: boolean }; item: LinkItem }
+  RTM_GETADDR: { filter: { family?: FamilyName; dev?: string; scope?: string; to?: string }; item: AddressItem }
+  RTM_GETNEIGH: { filter: NeighFilter; item: NeighItem }
+  RTM_GETRULE: { filter: { family?: FamilyName }; item: { priority: number; src: string; table: string } }
+  SOCK_DIAG: { filter: SockFilter; item: SockItem }
+  SYSCTL: { filter: { prefix?: string }; item: SysctlItem }
+  WORKER: { filter: object; item: WorkerItem }
+  DROPS: { filter: object; item: DropItem }
+  FLOWS: { filter: { worker?: number }; item: FlowItem }
+  SKBS: { filter: object; item: SkbItem }
+}
+export type DumpType = keyof Dumps
+export type DumpOf<T extends DumpType> = { type: T; filter?: Dumps[T]['filter'] }
+export type DumpRequest = { [T in DumpType]: DumpOf<T> }[DumpType]
+export type DumpItem<T extends DumpType> = Dumps[T]['item']
+
+// ---- notifications (ip monitor)
+
+type Watched = {
+  route: RouteItem
+  link: LinkItem
+  address: AddressItem
+  neigh: NeighItem
+  socket: SockItem
+  worker: WorkerItem
+}
+export type WatchKind = keyof Watched
+export type Notification = {
+  [K in WatchKind]: { kind: K; event: 'new' | 'del'; item: Watched[K]; revision: number }
+}[WatchKind]
+
+// ---- the control plane, as its clients see it
+
+export type Control = {
+  request<M extends Message>(message: M): Promise<ReplyTo<M>>
+  /** Items in chunks of at most a few hundred: the caller may do other work between chunks. */
+  dump<T extends DumpType>(request: DumpOf<T>): Iterable<DumpItem<T>[]>
+  /** Calls `fn` with each change of these kinds, in the order of their revisions; returns what ends it. */
+  subscribe(kinds: readonly WatchKind[], fn: (note: Notification) => void): () => void
+  /** The last revision. */
+  revision(): number
+}

@@ -1,0 +1,127 @@
+/**
+ * Receive packet steering and receive flow steering: which CPU (worker) a hashed packet goes to. The
+ * nic thread calls getRpsCpu() after RSS and saveTail() once the packet is on a backlog; workers
+ * call recordSockFlow() where an application reads a socket. Linux counterpart: get_rps_cpu,
+ * set_rps_cpu, rps_record_sock_flow (net/core/dev.c, include/net/rps.h).
+ *
+ * All tables are views of shared memory, of words with one writer each: the map belongs to control,
+ * the sock flow table to whichever worker owns the flow, the device's flow table to the nic thread.
+ */
+import { reciprocalScale } from '../base/u32.ts'
+
+/** rps_cpus of a device: a length, then that many CPU numbers. */
+const MAP_LEN = 0
+const MAP_CPUS = 1
+export const RPS_MAX_CPUS = 64
+export const RPS_MAP_WORDS = MAP_CPUS + RPS_MAX_CPUS
+
+/** rps_dev_flow: the CPU a flow goes to, and the tail of that CPU's queue at its last packet. */
+const FLOW_CPU = 0
+const FLOW_TAIL = 1
+const FLOW_WORDS = 2
+
+/** No CPU: an empty slot, and the answer of getRpsCpu when nothing steers the packet. */
+export const NO_CPU = -1
+
+/** The low bits of a sock flow entry name the CPU, the others repeat the hash's. */
+const SOCK_CPU_MASK = RPS_MAX_CPUS - 1
+
+export const rpsDevFlowWords = (entries: number): number => entries * FLOW_WORDS
+
+/**
+ * Control thread: rps_cpus; no CPU turns RPS off. Readers may meet a change half done, which is
+ * harmless: the length never covers a word that was not written.
+ */
+export const setRpsCpus = (map: Int32Array, cpus: readonly number[]): boolean => {
+  const isValid = (cpu: number): boolean => Number.isInteger(cpu) && cpu >= 0 && cpu < RPS_MAX_CPUS
+  if (cpus.length > RPS_MAX_CPUS || !cpus.every(isValid)) return false
+  const kept = Math.min(Atomics.load(map, MAP_LEN), cpus.length)
+  Atomics.store(map, MAP_LEN, kept)
+  for (const [i, cpu] of cpus.entries()) Atomics.store(map, MAP_CPUS + i, cpu)
+  Atomics.store(map, MAP_LEN, cpus.length)
+  return true
+}
+
+export const rpsCpus = (map: Int32Array): number[] =>
+  Array.from(map.slice(MAP_CPUS, MAP_CPUS + map[MAP_LEN]!))
+
+/** Control thread, when a device opens or rps_flow_cnt changes; entries is a power of two. */
+export const clearDevFlows = (devFlows: Int32Array): void => {
+  devFlows.fill(NO_CPU)
+}
+
+/** Control thread. Empty entries match no hash whose upper bits are not all ones; NO_CPU's CPU is offline. */
+export const clearSockFlows = (sockFlows: Int32Array): void => {
+  sockFlows.fill(NO_CPU)
+}
+
+/** A worker notes where the application of this flow runs; the word is written only on a change. */
+export const recordSockFlow = (sockFlows: Int32Array, hash: number, cpu: number): void => {
+  const slot = hash & (sockFlows.length - 1)
+  const entry = (hash & ~SOCK_CPU_MASK) | cpu
+  if (sockFlows[slot] !== entry) sockFlows[slot] = entry
+}
+
+export type RpsDeps = {
+  map: Int32Array
+  /** rps_sock_flow_entries, a power of two; empty turns RFS off. */
+  sockFlows: Int32Array
+  /** rps_flow_cnt entries of two words, a power of two; empty turns RFS off for this device. */
+  devFlows: Int32Array
+  /** Packets that have left a CPU's input queue since boot, as an int32 that wraps. */
+  queueHead: (cpu: number) => number
+  isOnline: (cpu: number) => boolean
+}
+
+/** One per device, on its nic thread. */
+export const createRps = ({ map, sockFlows, devFlows, queueHead, isOnline }: RpsDeps) => {
+  const hasRfs = sockFlows.length > 0 && devFlows.length > 0
+  const sockMask = sockFlows.length - 1
+  const flowMask = devFlows.length / FLOW_WORDS - 1
+  /** The flow entry that the last getRpsCpu() steered by, NO_CPU when RFS had no say. */
+  let lastFlow = NO_CPU
+
+  /** RFS where the flow's application is known, else RPS by hash; NO_CPU where neither applies. */
+  const getRpsCpu = (hash: number): number => {
+    lastFlow = NO_CPU
+    if (hash === 0) return NO_CPU
+    const flowCpu = hasRfs ? rfsCpu(hash) : NO_CPU
+    if (flowCpu !== NO_CPU) return flowCpu
+    const len = map[MAP_LEN]!
+    if (len === 0) return NO_CPU
+    const cpu = map[MAP_CPUS + reciprocalScale(hash, len)]!
+    return isOnline(cpu) ? cpu : NO_CPU
+  }
+
+  /**
+   * A flow moves to the CPU its application runs on only when all it had queued on the old CPU has
+   * left that queue, so that its packets can't overtake each other.
+   */
+  const rfsCpu = (hash: number): number => {
+    const entry = sockFlows[hash & sockMask]!
+    if (((entry ^ hash) & ~SOCK_CPU_MASK) !== 0) return NO_CPU
+    const wanted = entry & SOCK_CPU_MASK
+    const flow = (hash & flowMask) * FLOW_WORDS
+    let cpu = devFlows[flow + FLOW_CPU]!
+    if (cpu !== wanted && (cpu === NO_CPU || !isOnline(cpu) || hasDrained(flow, cpu))) {
+      cpu = wanted
+      if (isOnline(cpu)) {
+        devFlows[flow + FLOW_CPU] = cpu
+        devFlows[flow + FLOW_TAIL] = queueHead(cpu)
+      }
+    }
+    if (!isOnline(cpu)) return NO_CPU
+    lastFlow = flow
+    return cpu
+  }
+
+  const hasDrained = (flow: number, cpu: number): boolean =>
+    ((queueHead(cpu) - devFlows[flow + FLOW_TAIL]!) | 0) >= 0
+
+  /** After the packet that getRpsCpu() steered was queued: tail counts packets ever queued there. */
+  const saveTail = (tail: number): void => {
+    if (lastFlow !== NO_CPU) devFlows[lastFlow + FLOW_TAIL] = tail
+  }
+
+  return { getRpsCpu, saveTail }
+}

@@ -1,0 +1,192 @@
+/**
+ * TCP options: RFC 9293 section 3.2 (MSS), 7323 (window scale, timestamps), 2018 (SACK), 7413 (fast
+ * open). Parsed into a caller's Int32Array and written by small emitters; TCP input and output
+ * call them on workers, nothing is allocated. Linux counterpart: tcp_parse_options, tcp_options_write.
+ *
+ * A length below two, or one beyond the header, ends the parse and keeps what came before it, as
+ * Linux does: such a segment is still a segment. Which options count only on a SYN is the caller's
+ * question; OPTS_ON_SYN answers it.
+ */
+import { type Bytes, i32, putI32, putU16, u16 } from '../base/bytes.ts'
+
+const TCPOPT_EOL = 0
+const TCPOPT_NOP = 1
+const TCPOPT_MSS = 2
+const TCPOPT_WINDOW = 3
+const TCPOPT_SACK_PERM = 4
+const TCPOPT_SACK = 5
+const TCPOPT_TIMESTAMP = 8
+const TCPOPT_FASTOPEN = 34
+const TCPOLEN_MSS = 4
+const TCPOLEN_WINDOW = 3
+const TCPOLEN_SACK_PERM = 2
+const TCPOLEN_TIMESTAMP = 10
+const TCPOLEN_SACK_BASE = 2
+const SACK_BLOCK = 8
+const FASTOPEN_BASE = 2
+/** RFC 7323 section 2.3. */
+export const TCP_MAX_WSCALE = 14
+
+/** Octets the emitters take, padding included. */
+export const MSS_ALIGNED = 4
+export const WSCALE_ALIGNED = 4
+export const SACK_PERM_ALIGNED = 4
+export const TIMESTAMPS_ALIGNED = 12
+export const SACK_BASE_ALIGNED = 4
+export const MAX_OPTIONS = 40
+
+/** Fields of a parsed result; a field has meaning only when its bit stands in OPT_SEEN. */
+export const OPT_SEEN = 0
+export const OPT_MSS = 1
+export const OPT_WSCALE = 2
+export const OPT_TSVAL = 3
+export const OPT_TSECR = 4
+/** Where the first block lies, and how many there are. */
+export const OPT_SACK_AT = 5
+export const OPT_SACK_COUNT = 6
+/** Where the cookie lies; length 0 is a request for one. */
+export const OPT_FASTOPEN_AT = 7
+export const OPT_FASTOPEN_LEN = 8
+export const OPT_WORDS = 9
+
+export const SEEN_MSS = 1
+export const SEEN_WSCALE = 2
+export const SEEN_SACK_PERM = 4
+export const SEEN_TIMESTAMPS = 8
+export const SEEN_SACK = 16
+export const SEEN_FASTOPEN = 32
+export const OPTS_ON_SYN = SEEN_MSS | SEEN_WSCALE | SEEN_SACK_PERM | SEEN_FASTOPEN
+
+/** NOP NOP TIMESTAMP 10: the only options of nearly every segment of an established connection. */
+const ALIGNED_TIMESTAMPS = 0x0101080a
+
+export const parse = (mem: Bytes, at: number, len: number, out: Int32Array): void => {
+  if (len === TIMESTAMPS_ALIGNED && i32(mem, at) === ALIGNED_TIMESTAMPS) {
+    out[OPT_SEEN] = SEEN_TIMESTAMPS
+    out[OPT_TSVAL] = i32(mem, at + 4)
+    out[OPT_TSECR] = i32(mem, at + 8)
+    return
+  }
+  out[OPT_SEEN] = 0
+  const end = at + len
+  let cursor = at
+  while (cursor < end) {
+    const kind = mem[cursor]!
+    if (kind === TCPOPT_EOL) return
+    if (kind === TCPOPT_NOP) {
+      cursor++
+      continue
+    }
+    if (cursor + 1 >= end) return
+    const size = mem[cursor + 1]!
+    if (size < 2 || cursor + size > end) return
+    take(mem, cursor, kind, size, out)
+    cursor += size
+  }
+}
+
+/** One option whose octets all lie within the header. A length that is wrong for its kind is ignored. */
+const take = (mem: Bytes, at: number, kind: number, size: number, out: Int32Array): void => {
+  if (kind === TCPOPT_TIMESTAMP && size === TCPOLEN_TIMESTAMP) {
+    out[OPT_TSVAL] = i32(mem, at + 2)
+    out[OPT_TSECR] = i32(mem, at + 6)
+    out[OPT_SEEN] = out[OPT_SEEN]! | SEEN_TIMESTAMPS
+  } else if (kind === TCPOPT_SACK && size > TCPOLEN_SACK_BASE && size % SACK_BLOCK === 2) {
+    out[OPT_SACK_AT] = at + TCPOLEN_SACK_BASE
+    out[OPT_SACK_COUNT] = (size - TCPOLEN_SACK_BASE) >> 3
+    out[OPT_SEEN] = out[OPT_SEEN]! | SEEN_SACK
+  } else if (kind === TCPOPT_MSS && size === TCPOLEN_MSS) {
+    out[OPT_MSS] = u16(mem, at + 2)
+    out[OPT_SEEN] = out[OPT_SEEN]! | SEEN_MSS
+  } else if (kind === TCPOPT_WINDOW && size === TCPOLEN_WINDOW) {
+    const shift = mem[at + 2]!
+    out[OPT_WSCALE] = shift > TCP_MAX_WSCALE ? TCP_MAX_WSCALE : shift
+    out[OPT_SEEN] = out[OPT_SEEN]! | SEEN_WSCALE
+  } else if (kind === TCPOPT_SACK_PERM && size === TCPOLEN_SACK_PERM) {
+    out[OPT_SEEN] = out[OPT_SEEN]! | SEEN_SACK_PERM
+  } else if (kind === TCPOPT_FASTOPEN) {
+    out[OPT_FASTOPEN_AT] = at + FASTOPEN_BASE
+    out[OPT_FASTOPEN_LEN] = size - FASTOPEN_BASE
+    out[OPT_SEEN] = out[OPT_SEEN]! | SEEN_FASTOPEN
+  }
+}
+
+export const sackStart = (mem: Bytes, sackAt: number, block: number): number =>
+  i32(mem, sackAt + block * SACK_BLOCK)
+export const sackEnd = (mem: Bytes, sackAt: number, block: number): number =>
+  i32(mem, sackAt + block * SACK_BLOCK + 4)
+
+/** Each emitter writes at `at`, padded with NOPs to words in Linux's order, and returns where it ended. */
+export const putMss = (mem: Bytes, at: number, mss: number): number => {
+  putU16(mem, at, (TCPOPT_MSS << 8) | TCPOLEN_MSS)
+  putU16(mem, at + 2, mss)
+  return at + MSS_ALIGNED
+}
+
+export const putWscale = (mem: Bytes, at: number, shift: number): number => {
+  putI32(mem, at, (TCPOPT_NOP << 24) | (TCPOPT_WINDOW << 16) | (TCPOLEN_WINDOW << 8) | shift)
+  return at + WSCALE_ALIGNED
+}
+
+export const putSackPermitted = (mem: Bytes, at: number): number => {
+  putI32(
+    mem,
+    at,
+    (TCPOPT_NOP << 24) | (TCPOPT_NOP << 16) | (TCPOPT_SACK_PERM << 8) | TCPOLEN_SACK_PERM
+  )
+  return at + SACK_PERM_ALIGNED
+}
+
+export const putTimestamps = (mem: Bytes, at: number, tsval: number, tsecr: number): number => {
+  putI32(mem, at, ALIGNED_TIMESTAMPS)
+  putI32(mem, at + 4, tsval)
+  putI32(mem, at + 8, tsecr)
+  return at + TIMESTAMPS_ALIGNED
+}
+
+/** On a SYN with both, SACK-permitted takes the place of the timestamps' two NOPs. */
+export const putSackPermittedTimestamps = (
+  mem: Bytes,
+  at: number,
+  tsval: number,
+  tsecr: number
+): number => {
+  putTimestamps(mem, at, tsval, tsecr)
+  putU16(mem, at, (TCPOPT_SACK_PERM << 8) | TCPOLEN_SACK_PERM)
+  return at + TIMESTAMPS_ALIGNED
+}
+
+/** The head of a SACK option of `count` blocks; as many putSackBlock calls follow. */
+export const putSackHeader = (mem: Bytes, at: number, count: number): number => {
+  putI32(
+    mem,
+    at,
+    (TCPOPT_NOP << 24) |
+      (TCPOPT_NOP << 16) |
+      (TCPOPT_SACK << 8) |
+      (TCPOLEN_SACK_BASE + count * SACK_BLOCK)
+  )
+  return at + SACK_BASE_ALIGNED
+}
+
+export const putSackBlock = (mem: Bytes, at: number, start: number, end: number): number => {
+  putI32(mem, at, start)
+  putI32(mem, at + 4, end)
+  return at + SACK_BLOCK
+}
+
+/** The cookie comes from another table; len 0 asks the peer for one. NOPs fill the last word. */
+export const putFastopen = (
+  mem: Bytes,
+  at: number,
+  cookies: Bytes,
+  cookieAt: number,
+  len: number
+): number => {
+  mem[at] = TCPOPT_FASTOPEN
+  mem[at + 1] = FASTOPEN_BASE + len
+  for (let i = 0; i < len; i++) mem[at + FASTOPEN_BASE + i] = cookies[cookieAt + i]!
+  let cursor = at + FASTOPEN_BASE + len
+  while (((cursor - at) & 3) !== 0) mem[cursor++] = TCPOPT_NOP
+  return cursor
+}

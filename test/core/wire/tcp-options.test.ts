@@ -1,0 +1,112 @@
+import { describe, expect, test } from 'bun:test'
+import fc from 'fast-check'
+import * as opts from '../../../core/wire/tcp-options.ts'
+
+const out = new Int32Array(opts.OPT_WORDS)
+const parse = (...bytes: number[]): number => {
+  const mem = Uint8Array.from([0xee, ...bytes, 0xee])
+  opts.parse(mem, 1, bytes.length, out)
+  return out[opts.OPT_SEEN]!
+}
+
+describe('parse', () => {
+  test("a Linux client's SYN", () => {
+    const seen = parse(...Uint8Array.fromHex('020405b40402080a0102030400000000' + '01030307'))
+    expect(seen).toBe(
+      opts.SEEN_MSS | opts.SEEN_SACK_PERM | opts.SEEN_TIMESTAMPS | opts.SEEN_WSCALE
+    )
+    expect(out[opts.OPT_MSS]).toBe(1460)
+    expect(out[opts.OPT_TSVAL]).toBe(0x01020304)
+    expect(out[opts.OPT_TSECR]).toBe(0)
+    expect(out[opts.OPT_WSCALE]).toBe(7)
+  })
+
+  test('the aligned timestamps of an established connection', () => {
+    expect(parse(...Uint8Array.fromHex('0101080affffffff80000000'))).toBe(opts.SEEN_TIMESTAMPS)
+    expect(out[opts.OPT_TSVAL]).toBe(-1)
+    expect(out[opts.OPT_TSECR]).toBe(-0x80000000)
+  })
+
+  test('SACK blocks are found in place', () => {
+    const bytes = Uint8Array.fromHex('0101051200000001000000020000000500000009')
+    expect(parse(...bytes)).toBe(opts.SEEN_SACK)
+    expect(out[opts.OPT_SACK_COUNT]).toBe(2)
+    const at = out[opts.OPT_SACK_AT]! - 1
+    expect([opts.sackStart(bytes, at, 1), opts.sackEnd(bytes, at, 1)]).toEqual([5, 9])
+  })
+
+  test('a window scale above 14 counts as 14', () => {
+    parse(3, 3, 200)
+    expect(out[opts.OPT_WSCALE]).toBe(14)
+  })
+
+  test('an option of the wrong length for its kind is passed over', () => {
+    expect(parse(2, 3, 5, 3, 3, 4)).toBe(opts.SEEN_WSCALE)
+    expect(parse(5, 2, 4, 2)).toBe(opts.SEEN_SACK_PERM)
+    expect(parse(5, 9, 0, 0, 0, 0, 0, 0, 0)).toBe(0)
+  })
+
+  test('an unknown kind is passed over by its length', () => {
+    expect(parse(253, 4, 9, 9, 2, 4, 5, 180)).toBe(opts.SEEN_MSS)
+  })
+
+  test('end of options ends it; a length of 0 or 1, or one beyond the header, does too', () => {
+    expect(parse(4, 2, 0, 2, 4, 5, 180)).toBe(opts.SEEN_SACK_PERM)
+    expect(parse(4, 2, 8, 0, 2, 4, 5, 180)).toBe(opts.SEEN_SACK_PERM)
+    expect(parse(4, 2, 8, 1, 2, 4, 5, 180)).toBe(opts.SEEN_SACK_PERM)
+    expect(parse(4, 2, 8, 10, 0, 0)).toBe(opts.SEEN_SACK_PERM)
+    expect(parse(4, 2, 2)).toBe(opts.SEEN_SACK_PERM)
+  })
+
+  test('what it points to lies within the options, whatever the bytes', () => {
+    fc.assert(
+      fc.property(fc.uint8Array({ maxLength: 40 }), (bytes) => {
+        const seen = parse(...bytes)
+        const end = 1 + bytes.length
+        if (seen & opts.SEEN_SACK) {
+          expect(out[opts.OPT_SACK_AT]! + out[opts.OPT_SACK_COUNT]! * 8).toBeLessThanOrEqual(end)
+        }
+        if (seen & opts.SEEN_FASTOPEN) {
+          expect(out[opts.OPT_FASTOPEN_AT]! + out[opts.OPT_FASTOPEN_LEN]!).toBeLessThanOrEqual(end)
+        }
+      })
+    )
+  })
+})
+
+describe('emitters', () => {
+  test('what they write, parse reads', () => {
+    const mem = new Uint8Array(64)
+    let at = opts.putMss(mem, 0, 1400)
+    at = opts.putSackPermittedTimestamps(mem, at, -5, 6)
+    at = opts.putWscale(mem, at, 9)
+    at = opts.putFastopen(mem, at, Uint8Array.of(0, 1, 2, 3, 4, 5, 6, 7, 8), 1, 8)
+    expect(at).toBe(4 + 12 + 4 + 12)
+    opts.parse(mem, 0, at, out)
+    expect(out[opts.OPT_SEEN]).toBe(opts.OPTS_ON_SYN | opts.SEEN_TIMESTAMPS)
+    expect([...out.subarray(1, 5)]).toEqual([1400, 9, -5, 6])
+    expect([...mem.subarray(out[opts.OPT_FASTOPEN_AT]!).subarray(0, 8)]).toEqual([
+      1, 2, 3, 4, 5, 6, 7, 8,
+    ])
+    expect(out[opts.OPT_FASTOPEN_LEN]).toBe(8)
+  })
+
+  test('timestamps with three SACK blocks fill the forty octets', () => {
+    const mem = new Uint8Array(40)
+    let at = opts.putTimestamps(mem, 0, 1, 2)
+    at = opts.putSackHeader(mem, at, 3)
+    for (const start of [10, 20, 30]) at = opts.putSackBlock(mem, at, start, start + 5)
+    expect(at).toBe(opts.MAX_OPTIONS)
+    opts.parse(mem, 0, at, out)
+    expect(out[opts.OPT_SEEN]).toBe(opts.SEEN_TIMESTAMPS | opts.SEEN_SACK)
+    expect(out[opts.OPT_SACK_COUNT]).toBe(3)
+    expect(opts.sackEnd(mem, out[opts.OPT_SACK_AT]!, 2)).toBe(35)
+  })
+
+  test('a request for a cookie, and SACK-permitted alone, are padded to a word', () => {
+    const mem = new Uint8Array(8)
+    expect(opts.putFastopen(mem, 0, mem, 0, 0)).toBe(4)
+    expect(opts.putSackPermitted(mem, 4)).toBe(8)
+    expect(mem.toHex()).toBe('2202010101010402')
+  })
+})

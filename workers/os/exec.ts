@@ -1,0 +1,126 @@
+// Runs a command inside a namespace: `softnet exec -- CMD`, and tests that need to be root in
+// namespaces of their own. Called by the CLI and the test support; the caller stays the command's
+// parent, so the terminal, its job control and its signals are the command's own.
+// Linux counterpart: nsenter(1), unshare(1), `ip netns exec`.
+
+import { fstatSync, statSync } from 'node:fs'
+import { block, libc, O_RDONLY, OsError, openPath } from './libc.ts'
+import { withNewNamespaces } from './netns.ts'
+import type { SpawnPlan } from './spawn.ts'
+import { CLONE_NEWNET, CLONE_NEWNS, CLONE_NEWUSER, createSpawnPlan, waitForExit } from './spawn.ts'
+
+const IFREQ_SIZE = 40
+const IFREQ_FLAGS = 16
+const SIOCSIFFLAGS = 0x8914
+const IFF_UP = 1
+const AF_INET = 2
+const SOCK_DGRAM_CLOEXEC = 0x80002
+const SIGINT = 2
+const SIGTERM = 15
+
+const NOT_EXECUTABLE = 126
+const NOT_FOUND = 127
+
+export type ExecOptions = {
+  env?: Record<string, string | undefined>
+  cwd?: string
+  /** Descriptors that become 0, 1 and 2 of the command; by default the caller's. */
+  stdio?: readonly [number, number, number]
+}
+
+/** The terminal sends SIGINT to the command as well; from elsewhere both must be passed on. */
+const forwardSignals = (pid: number): (() => void) => {
+  const onTerm = () => libc.kill(pid, SIGTERM)
+  const onInt = () => {
+    if (!process.stdin.isTTY) libc.kill(pid, SIGINT)
+  }
+  process.on('SIGTERM', onTerm)
+  process.on('SIGINT', onInt)
+  return () => {
+    process.off('SIGTERM', onTerm)
+    process.off('SIGINT', onInt)
+  }
+}
+
+/** Starts the command; a status instead of a process says that it cannot be run. */
+const start = (
+  plan: SpawnPlan,
+  argv: readonly string[],
+  { env = process.env, cwd = process.cwd(), stdio = [0, 1, 2] }: ExecOptions
+): { pid: number } | { status: number } => {
+  plan.descriptors(stdio)
+  plan.chdir(cwd)
+  plan.exec(argv, env)
+  try {
+    return { pid: plan.spawn() }
+  } catch (error) {
+    // As a shell does when the command is the fault.
+    if (!(error instanceof OsError) || error.syscall !== 'execvpe') throw error
+    console.error(`softnet: ${argv[0]}: ${error.message}`)
+    return { status: error.code === 'ENOENT' ? NOT_FOUND : NOT_EXECUTABLE }
+  }
+}
+
+const finish = async (started: { pid: number } | { status: number }): Promise<number> => {
+  if ('status' in started) return started.status
+  const stop = forwardSignals(started.pid)
+  const status = await waitForExit(started.pid)
+  stop()
+  return status
+}
+
+const namespaceHint = 'no such namespace, or it belongs to another user'
+
+const isOurs = (fd: number, kind: string): boolean =>
+  fstatSync(fd).ino === statSync(`/proc/self/ns/${kind}`).ino
+
+/** Order matters: the user namespace gives the right to enter the others. */
+const enterable = [
+  ['user', CLONE_NEWUSER],
+  ['net', CLONE_NEWNET],
+  ['mnt', CLONE_NEWNS],
+] as const
+
+/**
+ * Runs a command in the namespaces of a process (a Namespace's pid). Resolves to its exit status,
+ * 128+n when signal n ended it, 126 or 127 when it cannot be run. Throws OsError where the caller
+ * may not enter.
+ */
+export const execInNamespace = async (
+  pid: number,
+  argv: readonly string[],
+  options: ExecOptions = {}
+): Promise<number> => {
+  const plan = createSpawnPlan()
+  const opened: number[] = []
+  try {
+    for (const [kind, flag] of enterable) {
+      const fd = openPath(`/proc/${pid}/ns/${kind}`, O_RDONLY, namespaceHint)
+      opened.push(fd)
+      if (isOurs(fd, kind)) continue
+      plan.call('setns', [fd, flag], { must: true, hint: `entering the ${kind} namespace` })
+    }
+    return await finish(start(plan, argv, options))
+  } finally {
+    for (const fd of opened) libc.close(fd)
+  }
+}
+
+/** Runs a command as root of fresh user (where needed), mount and network namespaces, lo up. */
+export const runInNewNamespace = async (
+  argv: readonly string[],
+  options: ExecOptions = {}
+): Promise<number> => {
+  const loopback = block(IFREQ_SIZE)
+  loopback.bytes.set(new TextEncoder().encode('lo'))
+  loopback.view.setUint16(IFREQ_FLAGS, IFF_UP, true)
+  const started = withNewNamespaces((flags, hint) => {
+    const plan = createSpawnPlan()
+    plan.unshare(flags, hint)
+    plan.call('socket', [AF_INET, SOCK_DGRAM_CLOEXEC, 0], { keep: true })
+    plan.callKept('ioctl', [SIOCSIFFLAGS, loopback])
+    plan.callKept('close', [])
+    return start(plan, argv, options)
+  })
+  return finish(started)
+}

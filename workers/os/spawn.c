@@ -1,0 +1,57 @@
+/* Starts a process from a plan: a list of C library calls that the child makes before (or as) exec.
+ * Compiled in memory by bun:ffi cc() (see spawn.ts, which builds the plans); no compiler is needed.
+ * Why C: after fork() in a program with threads only async-signal-safe code may run, and JavaScript
+ * is not. vfork() keeps the child out of copying the daemon's memory: it runs on the caller's
+ * memory while the calling thread waits, so failures are simply written to *report.
+ */
+enum { MUST = 1, KEEP = 2, USE_KEPT = 4 };
+enum { SIG_SETMASK = 2, SIGPIPE = 13, SIGXFSZ = 25, LAST_SIGNAL = 31 };
+#define SIG_DFL ((void *)0)
+#define SIG_IGN ((void *)1)
+
+struct step {
+  long (*call)(long, long, long, long, long, long);
+  long arg[6];
+  long flags;
+};
+
+extern int vfork(void);
+extern void _exit(int);
+extern int *__errno_location(void);
+extern void *signal(int, void *);
+extern int pthread_sigmask(int, const void *, void *);
+
+static void child(const struct step *step, int count, int *report, const void *mask) {
+  long kept = 0;
+  int i;
+  /* The parent's handlers must not run here. What is ignored stays so (nohup), save the two
+   * that Bun ignores for itself. */
+  for (i = 1; i <= LAST_SIGNAL; i++)
+    if (signal(i, SIG_DFL) == SIG_IGN && i != SIGPIPE && i != SIGXFSZ) signal(i, SIG_IGN);
+  pthread_sigmask(SIG_SETMASK, mask, (void *)0);
+  for (i = 0; i < count; i++, step++) {
+    long first = step->flags & USE_KEPT ? kept : step->arg[0];
+    int result = (int)step->call(first, step->arg[1], step->arg[2], step->arg[3], step->arg[4],
+                                 step->arg[5]);
+    if (step->flags & KEEP) kept = result;
+    if (result < 0 && step->flags & MUST) {
+      report[0] = i + 1;
+      report[1] = *__errno_location();
+      _exit(127);
+    }
+  }
+  _exit(126);
+}
+
+/* Returns the child's process id, or -errno. A step that failed is report[0] - 1, why report[1]. */
+int softnet_spawn(const struct step *steps, int count, int *report) {
+  unsigned long all[16], before[16];
+  int i, pid, error;
+  for (i = 0; i < 16; i++) all[i] = ~0UL, before[i] = 0;
+  pthread_sigmask(SIG_SETMASK, all, before);
+  pid = vfork();
+  if (pid == 0) child(steps, count, report, before);
+  error = *__errno_location();
+  pthread_sigmask(SIG_SETMASK, before, (void *)0);
+  return pid < 0 ? -error : pid;
+}

@@ -1,0 +1,23 @@
+/**
+ * What a thread of the stack is started with, and what it tells the control thread: that it is ready, that it has
+ * stopped, and what error restarted it. Everything else goes through shared memory.
+ */
+import { parentPort } from 'node:worker_threads'
+import type { ArenaConfig } from '../core/shm/layout.ts'
+
+export type ThreadData = {
+  config: ArenaConfig
+  buffer: SharedArrayBuffer
+  thread: number
+  /** CPU to pin to, or -1. */
+  cpu: number
+  /** Secret of this run: ISNs, ports and hashes are keyed with it. */
+  secret: Int32Array
+  services: Services
+}
+export type Services = { echo: boolean; discard: boolean; chargen: boolean }
+
+export type ThreadNews = 'ready' | 'stopped' | { error: string }
+
+/** Tells the control thread. */
+export const announce = (news: ThreadNews): void => parentPort?.postMessage(news)

@@ -1,0 +1,42 @@
+/**
+ * Doorbells: how a thread of the stack sleeps until another has work for it. A thread that waits on descriptors
+ * too sleeps in poll(2) and is woken by its eventfd; the others sleep in Atomics.wait on a word. The order is
+ * what makes no wake-up lost: the sleeper says that it sleeps, then looks once more; the other publishes, then looks
+ * whether it sleeps.
+ */
+import type { Arena } from '../core/shm/arena.ts'
+import { THREAD_DOORBELL, THREAD_EVENTFD, THREAD_SLEEPING, THREAD_WORDS } from '../core/shm/layout.ts'
+import { wake as ringEventfd } from './os/poll.ts'
+
+/** Wakes a thread that sleeps; any thread. */
+export const createWake = ({ i32, layout }: Arena) => (thread: number): void => {
+  const block = layout.threadBlocks + thread * THREAD_WORDS
+  const eventfd = i32[block + THREAD_EVENTFD]!
+  if (eventfd !== 0) {
+    ringEventfd(eventfd)
+    return
+  }
+  Atomics.add(i32, block + THREAD_DOORBELL, 1)
+  Atomics.notify(i32, block + THREAD_DOORBELL)
+}
+
+/** `sleep(pending, wait)`: sleeps by `wait` unless `pending` says that work has come. */
+export const createSleep = ({ i32, layout }: Arena, thread: number) => {
+  const sleeping = layout.threadBlocks + thread * THREAD_WORDS + THREAD_SLEEPING
+  return (pending: () => boolean, wait: () => void): void => {
+    Atomics.store(i32, sleeping, 1)
+    if (!pending()) wait()
+    Atomics.store(i32, sleeping, 0)
+  }
+}
+
+/** Waits in Atomics.wait for at most `timeoutMs`. */
+export const createDoorbellWait = ({ i32, layout }: Arena, thread: number) => {
+  const doorbell = layout.threadBlocks + thread * THREAD_WORDS + THREAD_DOORBELL
+  let seen = Atomics.load(i32, doorbell)
+  return (timeoutMs: number): void => {
+    // a ring since the last wait is work to look at, not to sleep over
+    if (Atomics.load(i32, doorbell) === seen) Atomics.wait(i32, doorbell, seen, timeoutMs)
+    seen = Atomics.load(i32, doorbell)
+  }
+}
