@@ -95,9 +95,16 @@ export const createSteer = (arena: Arena, thread: number, rpsFlowCount: number) 
     const { reader, rps } = of(fl[FL_IIF]!)
     lastHash = reader.flowHash(
       fl[FL_PROTO]!,
-      fl[FL_SADDR]!, fl[FL_SADDR + 1]!, fl[FL_SADDR + 2]!, fl[FL_SADDR + 3]!,
-      fl[FL_DADDR]!, fl[FL_DADDR + 1]!, fl[FL_DADDR + 2]!, fl[FL_DADDR + 3]!,
-      fl[FL_SPORT]!, fl[FL_DPORT]!
+      fl[FL_SADDR]!,
+      fl[FL_SADDR + 1]!,
+      fl[FL_SADDR + 2]!,
+      fl[FL_SADDR + 3]!,
+      fl[FL_DADDR]!,
+      fl[FL_DADDR + 1]!,
+      fl[FL_DADDR + 2]!,
+      fl[FL_DADDR + 3]!,
+      fl[FL_SPORT]!,
+      fl[FL_DPORT]!
     )
     const cpu = rps.getRpsCpu(lastHash)
     return cpu !== NO_CPU ? cpu : reader.queueFor(lastHash) % workers

@@ -73,7 +73,14 @@ describe('hashing', () => {
 })
 
 test('powers of two', () => {
-  expect([0, 1, 2, 3, 64, -8].map(u32.isPowerOfTwo)).toEqual([false, true, true, false, true, false])
+  expect([0, 1, 2, 3, 64, -8].map(u32.isPowerOfTwo)).toEqual([
+    false,
+    true,
+    true,
+    false,
+    true,
+    false,
+  ])
   expect([0, 1, 2, 3, 5, 1024, 1025].map(u32.roundUpPowerOfTwo)).toEqual([
     1, 1, 2, 4, 8, 1024, 2048,
   ])

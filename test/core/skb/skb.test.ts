@@ -8,6 +8,7 @@ import {
   SKB_LEN,
   SKB_MARK,
   SKB_NETWORK,
+  SKB_OWNER,
   SKB_TAIL,
 } from '../../../core/skb/skb.ts'
 import { counterBank } from '../../../core/shm/counters.ts'
@@ -126,6 +127,18 @@ describe('an skb', () => {
     expect(all.length).toBe(64)
     a.free(all.pop()!)
     expect(a.alloc(1, 0)).not.toBe(0)
+  })
+
+  test('is found again when the thread that owned it starts over', () => {
+    const { arena, a, b } = setup()
+    const mine = a.alloc(10, 64)
+    const theirs = a.alloc(10, 64)
+    arena.i32[theirs + SKB_OWNER] = 1
+    b.clone(theirs)
+    expect(b.recover()).toBe(2)
+    a.free(mine)
+    expect(a.available()).toEqual({ skbs: 64, smalls: 64, larges: 4 })
+    expect(b.available()).toEqual({ skbs: 64, smalls: 64, larges: 4 })
   })
 
   test('dropped is counted under its reason and freed', () => {

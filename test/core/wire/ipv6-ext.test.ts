@@ -49,7 +49,16 @@ describe('walk', () => {
 
   test('a chain longer than the bound is refused', () => {
     const options = (count: number) =>
-      Array.from({ length: count }, (_, i) => [i === count - 1 ? 6 : 60, 0, 1, 4, 0, 0, 0, 0]).flat()
+      Array.from({ length: count }, (_, i) => [
+        i === count - 1 ? 6 : 60,
+        0,
+        1,
+        4,
+        0,
+        0,
+        0,
+        0,
+      ]).flat()
     expect(walk(packet(60, ...options(ext.MAX_EXT_HEADERS)))).toBe(ext.WALK_OK)
     expect(walk(packet(60, ...options(ext.MAX_EXT_HEADERS + 1)))).toBe(ext.WALK_TOO_MANY)
   })
@@ -64,10 +73,15 @@ describe('walk', () => {
 
   test('never passes the end, whatever the bytes', () => {
     fc.assert(
-      fc.property(fc.uint8Array({ maxLength: 120 }), fc.constantFrom(0, 43, 44, 51, 60), (body, next) => {
-        const mem = packet(next, ...body)
-        if (walk(mem) === ext.WALK_OK) expect(OUT[ext.EXT_TRANSPORT]).toBeLessThanOrEqual(mem.length)
-      })
+      fc.property(
+        fc.uint8Array({ maxLength: 120 }),
+        fc.constantFrom(0, 43, 44, 51, 60),
+        (body, next) => {
+          const mem = packet(next, ...body)
+          if (walk(mem) === ext.WALK_OK)
+            expect(OUT[ext.EXT_TRANSPORT]).toBeLessThanOrEqual(mem.length)
+        }
+      )
     )
   })
 })

@@ -12,9 +12,7 @@ const parse = (...bytes: number[]): number => {
 describe('parse', () => {
   test("a Linux client's SYN", () => {
     const seen = parse(...Uint8Array.fromHex('020405b40402080a0102030400000000' + '01030307'))
-    expect(seen).toBe(
-      opts.SEEN_MSS | opts.SEEN_SACK_PERM | opts.SEEN_TIMESTAMPS | opts.SEEN_WSCALE
-    )
+    expect(seen).toBe(opts.SEEN_MSS | opts.SEEN_SACK_PERM | opts.SEEN_TIMESTAMPS | opts.SEEN_WSCALE)
     expect(out[opts.OPT_MSS]).toBe(1460)
     expect(out[opts.OPT_TSVAL]).toBe(0x01020304)
     expect(out[opts.OPT_TSECR]).toBe(0)

@@ -1,0 +1,75 @@
+/**
+ * The device queues that a worker reads itself: queue i of every multiqueue device is worker i's, so a packet is
+ * received, handled and sent on one thread (NAPI on its own CPU; no nic thread in the path). While it has
+ * queues the worker sleeps in poll(2) on them and its eventfd, else on its doorbell word.
+ */
+import {
+  DEV_FD,
+  DEV_FLAGS,
+  DEV_IFINDEX,
+  DEV_RX_QUEUES,
+  deviceRow,
+  IFF_UP,
+} from '../../core/netdev/netdev.ts'
+import type { Arena } from '../../core/shm/arena.ts'
+import type { DropFn } from '../../core/skb/drop.ts'
+import type { Skbs } from '../../core/skb/skb.ts'
+import type { NapiPoll } from '../../core/softnet/net-rx.ts'
+import { createPollSet, POLLIN } from '../os/poll.ts'
+import { createFdDriver } from './fd.ts'
+
+const MAX_QUEUES = 256
+
+export type QueueDeps = {
+  skbs: Skbs
+  drop: DropFn
+  /** Takes a frame that this worker read from a device. */
+  receiveFrame: (skb: number) => void
+  napiAdd: (poll: NapiPoll) => () => void
+}
+
+export const createQueueReader = (arena: Arena, worker: number, deps: QueueDeps) => {
+  const { i32, layout } = arena
+  const { skbs, drop, receiveFrame, napiAdd } = deps
+  const driver = createFdDriver(arena, skbs, drop)
+  const polls = createPollSet(MAX_QUEUES)
+  let queues: { fd: number; ifindex: number; slot: number; hot: boolean; remove: () => void }[] = []
+
+  const open = (fd: number, ifindex: number) => {
+    const queue = { fd, ifindex, slot: polls.add(fd, POLLIN), hot: true, remove: () => {} }
+    queue.remove = napiAdd((weight) => {
+      if (!queue.hot) return 0
+      const n = driver.poll(fd, ifindex, weight, receiveFrame)
+      queue.hot = n === weight
+      return n
+    })
+    queues.push(queue)
+  }
+
+  /** Finds this worker's queues; after control has changed devices. */
+  const refresh = (): void => {
+    for (const { slot, remove } of queues) {
+      polls.remove(slot)
+      remove()
+    }
+    queues = []
+    for (let ifindex = 1; ifindex < layout.config.devices; ifindex++) {
+      const dev = deviceRow(arena, ifindex)
+      if (i32[dev + DEV_IFINDEX] === 0 || (i32[dev + DEV_FLAGS]! & IFF_UP) === 0) continue
+      if (i32[dev + DEV_RX_QUEUES]! > 1) open(i32[dev + DEV_FD + worker]!, ifindex)
+    }
+  }
+  /** Looks, for at most `timeoutMs`, which queues have frames. */
+  const wait = (timeoutMs: number): void => {
+    if (polls.wait(timeoutMs) === 0) return
+    for (const queue of queues) if (polls.revents(queue.slot) !== 0) queue.hot = true
+  }
+  const close = (): void => {
+    for (const { remove } of queues) remove()
+    driver.release()
+    polls.close()
+  }
+  /** The eventfd that wakes the worker while it has queues; 0 when it has none. */
+  const doorbell = (): number => (queues.length === 0 ? 0 : polls.doorbell)
+  return { refresh, wait, close, doorbell }
+}

@@ -1,0 +1,99 @@
+/**
+ * A worker: CPU i. Runs the stack for its flows: backlog and device queues in, protocols, timers, sockets, transmit; then
+ * sleeps on its doorbell until a packet, a call from another thread or a timer is due. An error that gets out of the
+ * stack ends that stack: its sockets are gone, what it held is freed and counted, and a new one starts on the same
+ * shared tables. The other threads do not notice.
+ */
+import { workerData } from 'node:worker_threads'
+import { attachArena } from '../core/shm/arena.ts'
+import {
+  THREAD_BUSY_US,
+  THREAD_EVENTFD,
+  THREAD_IDLE_US,
+  THREAD_RESTARTS,
+  THREAD_RUNNING,
+  THREAD_WORDS,
+} from '../core/shm/layout.ts'
+import { createStack } from '../core/stack.ts'
+import { createDrivers } from './drivers/drivers.ts'
+import { createQueueReader } from './drivers/queues.ts'
+import { setAffinity } from './os/affinity.ts'
+import { monotonicUs } from './os/clock.ts'
+import { createQuiescent } from './quiescent.ts'
+import type { ThreadData } from './thread-data.ts'
+import { announce } from './thread-data.ts'
+import { createDoorbellWait, createSleep, createWake } from './wake.ts'
+
+/** Longest sleep: nothing is due, but a lost wake-up would cost no more than this. */
+const LONGEST_SLEEP_MS = 1000
+/** Turns without work before sleeping: a wake-up costs a sleeper and its waker some microseconds. */
+const SPINS = 20
+
+const data = workerData as ThreadData
+const { config, buffer, thread, secret, services } = data
+const arena = attachArena(config, buffer)
+const { i32, f64, layout } = arena
+const block = layout.threadBlocks + thread * THREAD_WORDS
+const wake = createWake(arena)
+const random = (): number => crypto.getRandomValues(new Int32Array(1))[0]!
+
+const start = (restarted: boolean) => {
+  const stack = createStack({
+    arena, thread, secret, services, random, wake, nowUs: monotonicUs,
+    drivers: (env) => createDrivers(arena, env), restarted,
+  })
+  const queues = createQueueReader(arena, thread, stack)
+  const quiescent = createQuiescent(arena, thread, () => {
+    stack.refresh()
+    queues.refresh()
+    i32[block + THREAD_EVENTFD] = queues.doorbell()
+  })
+  const sleep = createSleep(arena, thread)
+  const waitOnDoorbell = createDoorbellWait(arena, thread)
+  const nap = (): void => {
+    const ms = stack.nextDelay(LONGEST_SLEEP_MS)
+    if (queues.doorbell() !== 0) queues.wait(ms)
+    else waitOnDoorbell(ms)
+  }
+  const pending = (): boolean => stack.pending()
+
+  /** Runs until it is time to stop. */
+  const loop = (): void => {
+    let idle = 0
+    let mark = monotonicUs()
+    while (quiescent()) {
+      if (stack.poll() !== 0) {
+        idle = 0
+        continue
+      }
+      if (++idle < SPINS) continue
+      const before = monotonicUs()
+      f64[(block + THREAD_BUSY_US) >> 1]! += before - mark
+      sleep(pending, nap)
+      mark = monotonicUs()
+      f64[(block + THREAD_IDLE_US) >> 1]! += mark - before
+    }
+  }
+  return { loop, stop: stack.stop }
+}
+
+/** Runs the stack, and again after an error. */
+const supervise = (): void => {
+  for (let restarted = false; ; restarted = true) {
+    try {
+      const { loop, stop } = start(restarted)
+      i32[block + THREAD_RUNNING] = 1
+      if (!restarted) announce('ready')
+      loop()
+      stop()
+      return
+    } catch (error) {
+      i32[block + THREAD_RESTARTS]!++
+      announce({ error: error instanceof Error ? (error.stack ?? error.message) : String(error) })
+    }
+  }
+}
+
+if (data.cpu >= 0) setAffinity([data.cpu])
+supervise()
+announce('stopped')
