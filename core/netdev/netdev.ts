@@ -77,6 +77,8 @@ export const NETIF_F_RXCSUM = 8
 export const NETIF_F_USO = 16
 /** Frames are led by a 10-byte virtio_net_hdr. */
 export const NETIF_F_VNET_HDR = 32
+/** start_xmit takes skbs with a frag list (writev); others get linear ones. */
+export const NETIF_F_FRAGLIST = 64
 
 /** Kinds: the driver's index. */
 export const DevKind = { lo: 1, tap: 2, packet: 3, veth: 4, port: 5, pcap: 6, pipe: 7 } as const

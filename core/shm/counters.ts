@@ -56,7 +56,7 @@ export const Mib = {
   TcpExtTCPACKSkippedTimeWait: 200, TcpExtTCPACKSkippedChallenge: 201, TcpExtTCPWinProbe: 202,
   TcpExtTCPKeepAlive: 203, TcpExtTCPMTUPFail: 204, TcpExtTCPMTUPSuccess: 205, TcpExtTCPDelivered: 206,
   TcpExtTCPDeliveredCE: 207, TcpExtTCPAckCompressed: 208, TcpExtTCPZeroWindowDrop: 209,
-  TcpExtTCPRcvQDrop: 210,
+  TcpExtTCPRcvQDrop: 210, TcpExtIPReversePathFilter: 211,
   IpExtInNoRoutes: 220, IpExtInTruncatedPkts: 221, IpExtInMcastPkts: 222, IpExtOutMcastPkts: 223,
   IpExtInBcastPkts: 224, IpExtOutBcastPkts: 225, IpExtInOctets: 226, IpExtOutOctets: 227,
   IpExtInMcastOctets: 228, IpExtOutMcastOctets: 229, IpExtInBcastOctets: 230, IpExtOutBcastOctets: 231,

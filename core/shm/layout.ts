@@ -116,9 +116,9 @@ export const THREAD_RUNNING = 3
 export const THREAD_RESTARTS = 4
 /** eventfd to ring when the thread sleeps in poll(2); 0 when it sleeps in Atomics.wait. */
 export const THREAD_EVENTFD = 5
-/** Microseconds of CPU spent busy, and turns that found work: the busy ratio. */
+/** Microseconds spent busy and asleep since the start; float64, two words each. */
 export const THREAD_BUSY_US = 6
-export const THREAD_IDLE_US = 7
+export const THREAD_IDLE_US = 8
 /** Word that others notify. */
 export const THREAD_DOORBELL = 32
 

@@ -106,11 +106,6 @@ export const ringTakeRecord = (i32: Int32Array, ring: number, words: number): nu
   return ring + SLOTS + (head & i32[ring + MASK]!)
 }
 
-/** A new producer takes the ring over from one that died: what was not published never happened. */
-export const ringAdoptTail = (i32: Int32Array, ring: number): void => {
-  i32[ring + NEXT_TAIL] = Atomics.load(i32, ring + TAIL)
-}
-
 /** A new consumer of records takes the ring over: what was taken stays taken. */
 export const ringAdoptHead = (i32: Int32Array, ring: number, words: number): void => {
   i32[ring + NEXT_HEAD] = (i32[ring + NEXT_HEAD]! + words - 1) & -words

@@ -65,6 +65,8 @@ export const Sysctl = {
 /** Full name, index, default and bounds; what `softnet sysctl -a` lists. */
 export const SYSCTLS: ReadonlyArray<readonly [name: string, index: number, value: number, min: number, max: number]> = [
   ['net.ipv4.ip_forward', Sysctl.ip_forward, 1, 0, 1],
+  ['net.ipv4.conf.all.rp_filter', Sysctl.rp_filter, 0, 0, 2],
+  ['net.ipv6.conf.all.forwarding', Sysctl.ip6_forwarding, 1, 0, 1],
   ['net.ipv4.ip_default_ttl', Sysctl.ip_default_ttl, 64, 1, 255],
   ['net.ipv4.icmp_echo_ignore_all', Sysctl.icmp_echo_ignore_all, 0, 0, 1],
   ['net.ipv4.icmp_ratelimit', Sysctl.icmp_ratelimit, 1000, 0, 2147483647],

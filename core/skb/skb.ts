@@ -363,6 +363,25 @@ export const createSkbs = (arena: Arena, thread: number) => {
   const unshare = (skb: number): boolean =>
     !isShared(skb) && i32[skb + SKB_FRAGS] === 0 ? true : expandHead(skb, RX_HEADROOM)
 
+  /**
+   * Frees every skb that this thread owns, wherever it is queued, and returns how many: for a thread that
+   * starts over after an error and has lost all its queues. Its input rings must have been emptied.
+   */
+  const recover = (): number => {
+    let found = 0
+    const end = skbRows + threads * rowsEach * SKB_WORDS
+    for (let skb = skbRows; skb < end; skb += SKB_WORDS) {
+      if (i32[skb + SKB_OWNER] !== thread || i32[skb + SKB_USERS] === 0) continue
+      i32[skb + SKB_USERS] = 0
+      i32[skb + SKB_FRAGS] = 0
+      freeBuf(i32[skb + SKB_BUF]!)
+      freeRow(skb)
+      found++
+    }
+    flush()
+    return found
+  }
+
   /** Free rows, small and large buffers at home, including what lies in the return rings. */
   const available = () => {
     reclaim()
@@ -371,6 +390,6 @@ export const createSkbs = (arena: Arena, thread: number) => {
 
   return {
     thread, alloc, free, reclaim, flush, reserve, push, pull, put, trim, get, isShared, clone, copy,
-    copyBits, addFrag, expandHead, unshare, available,
+    copyBits, addFrag, expandHead, unshare, recover, available,
   }
 }

@@ -110,5 +110,5 @@ export const createSteer = (arena: Arena, thread: number, rpsFlowCount: number) 
     return cpu !== NO_CPU ? cpu : reader.queueFor(lastHash) % workers
   }
 
-  return { refresh, steerFrame, steerPacket, steerFlow, saveTail, hash, keys }
+  return { refresh, steerFrame, steerPacket, steerFlow, saveTail, hash, dissect, keys }
 }

@@ -1,0 +1,260 @@
+/**
+ * Forwarding through two real TAPs, beside the kernel's own router between two veth pairs, in the same run, in turns:
+ * small packets at full speed and at a fixed rate, with what each costs the CPU, and one TCP stream of iperf3. Run by
+ * bench/run.ts inside fresh namespaces (createNetworks needs CAP_NET_ADMIN there). How to read it: bench/README.md.
+ */
+import { readFileSync } from 'node:fs'
+import { availableParallelism } from 'node:os'
+import { iperf, runIn, startIn, untilBound } from '../test/e2e/support/commands.ts'
+import type { Background } from '../test/e2e/support/commands.ts'
+import { processUsage } from '../test/e2e/support/daemon.ts'
+import type { Networks, Steering, Way } from './support/networks.ts'
+import {
+  createNetworks,
+  joinSoftnet,
+  NOWHERE,
+  setKernelRps,
+  VIA_KERNEL,
+  VIA_SOFTNET,
+} from './support/networks.ts'
+import type { Generated } from './support/udp-generator.ts'
+import { udpArrived } from './support/udp-sink.ts'
+
+export type TapOptions = {
+  workers: number[]
+  steerings: Steering[]
+  /** Seconds of each measurement. */
+  seconds: number
+  /** Packets a second of the paced measurement. */
+  rate: number
+}
+
+export type Load = {
+  /** Packets a second that the generator sent, and that reached the sink. */
+  offered: number
+  forwarded: number
+  lossPercent: number
+  /** CPU time of forwarder and delivery for each packet that arrived. */
+  cpuNsPerPacket: number
+}
+export type TapResult = {
+  forwarder: 'kernel' | 'kernel-rps' | 'softnet'
+  workers?: number
+  steering?: Steering
+  full: Load
+  paced: Load
+  tcpMbps: number
+  /** softnet's figures as parts of the better kernel figure that was taken just before. */
+  ratio?: { full: number; paced: number; tcp: number }
+}
+
+const PORT = 9000
+const FLOWS = 64
+const MS_PER_TICK = 10
+const SUPPORT = `${import.meta.dir}/support`
+
+/** CPU time of the whole machine that was not idle, not stolen, in milliseconds. */
+const machineCpuMs = (): number => {
+  const [user, nice, system, , , irq, softirq] = readFileSync('/proc/stat', 'utf8')
+    .split('\n')[0]!
+    .split(/\s+/)
+    .slice(1)
+    .map(Number) as number[]
+  return (user! + nice! + system! + irq! + softirq!) * MS_PER_TICK
+}
+
+const send = async (
+  { a }: Networks,
+  { ifname, source, destination, gateway }: Way,
+  seconds: number,
+  rate: number
+): Promise<Generated> => {
+  const args = [ifname, source, destination, gateway, PORT, seconds, rate, FLOWS].map(String)
+  const argv = [process.execPath, `${SUPPORT}/udp-generator.ts`, ...args]
+  const { status, out, err } = await runIn(a, argv)
+  if (status !== 0) throw new Error(`the generator ended with status ${status}: ${err}`)
+  return JSON.parse(out) as Generated
+}
+
+const load = (generated: Generated, arrived: number, cpuMs: number): Load => ({
+  offered: generated.offered / generated.seconds,
+  forwarded: arrived / generated.seconds,
+  lossPercent: Math.max(0, 100 * (1 - arrived / generated.offered)),
+  cpuNsPerPacket: (cpuMs * 1e6) / Math.max(1, arrived),
+})
+
+/** What a generator costs where it sends to nobody: for each packet, and once for its start. */
+type Calibration = { sendNs: number; startMs: number }
+
+const calibrate = async (networks: Networks, seconds: number, rate: number): Promise<Calibration> => {
+  const before = machineCpuMs()
+  const { offered, cpuUs } = await send(networks, NOWHERE, seconds, rate)
+  return { sendNs: (cpuUs * 1e3) / offered, startMs: machineCpuMs() - before - cpuUs / 1e3 }
+}
+
+/**
+ * The kernel forwards on whatever CPU the packet is, in nobody's name, so its part is what the whole machine did less
+ * what the generator does by itself.
+ */
+const measureKernel = async (
+  networks: Networks,
+  { sendNs, startMs }: Calibration,
+  seconds: number,
+  rate: number
+): Promise<Load> => {
+  const [before, cpuBefore] = [udpArrived(networks.b.pid), machineCpuMs()]
+  const generated = await send(networks, VIA_KERNEL, seconds, rate)
+  const cpuMs = machineCpuMs() - cpuBefore - startMs - (generated.offered * sendNs) / 1e6
+  return load(generated, udpArrived(networks.b.pid) - before, Math.max(0, cpuMs))
+}
+
+/** softnet's part is the CPU time of its process: the delivery in b runs inside its write(2). */
+const measureSoftnet = async (
+  networks: Networks,
+  pid: number,
+  seconds: number,
+  rate: number
+): Promise<Load> => {
+  const [before, cpuBefore] = [udpArrived(networks.b.pid), processUsage(pid).cpuMs]
+  const generated = await send(networks, VIA_SOFTNET, seconds, rate)
+  const cpuMs = processUsage(pid).cpuMs - cpuBefore
+  return load(generated, udpArrived(networks.b.pid) - before, cpuMs)
+}
+
+const tcpMbps = async ({ a, b }: Networks, { destination }: Way, seconds: number) =>
+  (await iperf(a, b, destination, [], seconds)).bitsPerSecond / 1e6
+
+const runKernel = async (
+  networks: Networks,
+  forwarder: 'kernel' | 'kernel-rps',
+  calibrations: { full: Calibration; paced: Calibration },
+  { seconds, rate }: TapOptions
+): Promise<TapResult> => {
+  // The generator has CPU 0; with RPS the kernel forwards on the others.
+  await setKernelRps(networks, forwarder === 'kernel' ? 0 : 2 ** availableParallelism() - 2)
+  return {
+    forwarder,
+    full: await measureKernel(networks, calibrations.full, seconds, 0),
+    paced: await measureKernel(networks, calibrations.paced, seconds, rate),
+    tcpMbps: await tcpMbps(networks, VIA_KERNEL, seconds),
+  }
+}
+
+const runSoftnet = async (
+  networks: Networks,
+  workers: number,
+  steering: Steering,
+  { seconds, rate }: TapOptions
+): Promise<TapResult> => {
+  const daemon = await joinSoftnet(networks, workers, steering)
+  try {
+    // The first packets are for the compiler.
+    await send(networks, VIA_SOFTNET, 1, 0)
+    return {
+      forwarder: 'softnet',
+      workers,
+      steering,
+      full: await measureSoftnet(networks, daemon.pid, seconds, 0),
+      paced: await measureSoftnet(networks, daemon.pid, seconds, rate),
+      tcpMbps: await tcpMbps(networks, VIA_SOFTNET, seconds),
+    }
+  } finally {
+    await daemon.stop()
+  }
+}
+
+const mean = (values: number[]): number => values.reduce((sum, v) => sum + v, 0) / values.length
+
+/** The better of the kernel's two ways, each averaged over its turns. */
+const kernelBest = (results: TapResult[], figure: (result: TapResult) => number, best = Math.max) =>
+  best(
+    ...(['kernel', 'kernel-rps'] as const).map((name) =>
+      mean(results.filter(({ forwarder }) => forwarder === name).map(figure))
+    )
+  )
+
+const addRatios = (results: TapResult[]): void => {
+  const full = kernelBest(results, (r) => r.full.forwarded)
+  const paced = kernelBest(results, (r) => r.paced.cpuNsPerPacket, Math.min)
+  const tcp = kernelBest(results, (r) => r.tcpMbps)
+  for (const result of results) {
+    if (result.forwarder !== 'softnet') continue
+    result.ratio = {
+      full: result.full.forwarded / full,
+      paced: result.paced.cpuNsPerPacket / paced,
+      tcp: result.tcpMbps / tcp,
+    }
+  }
+}
+
+const startSink = async ({ b }: Networks): Promise<Background> => {
+  const argv = [process.execPath, `${SUPPORT}/udp-sink.ts`, `${PORT}`]
+  const sink = startIn(b, argv, { limitMs: 600_000, holdInput: true })
+  await untilBound(b, 'udp', PORT)
+  return sink
+}
+
+const shape = (result: TapResult): string =>
+  result.forwarder === 'softnet' ? `${result.steering} x${result.workers}` : result.forwarder
+
+const number = (value: number, width: number, digits = 0): string =>
+  value.toLocaleString('en', { minimumFractionDigits: digits, maximumFractionDigits: digits }).padStart(width)
+
+const line = (result: TapResult): string => {
+  const { full, paced, tcpMbps } = result
+  return [
+    shape(result).padEnd(15),
+    number(full.offered, 10),
+    number(full.forwarded, 10),
+    number(full.lossPercent, 6, 1),
+    number(full.cpuNsPerPacket, 7),
+    number(paced.forwarded, 10),
+    number(paced.lossPercent, 6, 1),
+    number(paced.cpuNsPerPacket, 7),
+    number(tcpMbps, 8),
+  ].join(' ')
+}
+
+const ratioLine = (result: TapResult): string =>
+  `${shape(result).padEnd(15)} packets/s ${number(result.ratio!.full, 5, 2)}   ` +
+  `CPU a packet ${number(result.ratio!.paced, 5, 2)}   TCP ${number(result.ratio!.tcp, 5, 2)}`
+
+/** Measures and prints; the kernel has a turn before each of softnet's. */
+export const runTapForward = async (options: TapOptions): Promise<TapResult[]> => {
+  const networks = await createNetworks()
+  let sink: Background | undefined
+  const results: TapResult[] = []
+  const add = (result: TapResult): void => {
+    results.push(result)
+    console.log(line(result))
+  }
+  try {
+    sink = await startSink(networks)
+    const calibrations = {
+      full: await calibrate(networks, options.seconds, 0),
+      paced: await calibrate(networks, options.seconds, options.rate),
+    }
+    console.log(`forwarding 60-byte UDP of ${FLOWS} flows; generator ${number(calibrations.full.sendNs, 1)} ns a packet`)
+    const paced = `at ${options.rate / 1000} k packets/s`
+    console.log(`${'at full speed'.padStart(49)} ${paced.padStart(25)} ${'iperf3'.padStart(8)}`)
+    console.log(
+      'forwarder          offered  forwarded  loss%  ns/pkt  forwarded  loss%  ns/pkt   Mbit/s'
+    )
+    const softnets = options.workers.flatMap((workers) =>
+      options.steerings.map((steering) => ({ workers, steering }))
+    )
+    for (const [i, { workers, steering }] of softnets.entries()) {
+      const kernel = i % 2 === 0 ? 'kernel' : 'kernel-rps'
+      add(await runKernel(networks, kernel, calibrations, options))
+      add(await runSoftnet(networks, workers, steering, options))
+    }
+    if (softnets.length < 2) add(await runKernel(networks, 'kernel-rps', calibrations, options))
+  } finally {
+    await sink?.end()
+    await networks.close()
+  }
+  addRatios(results)
+  console.log("\nsoftnet / the better of the kernel's ways")
+  for (const result of results) if (result.ratio) console.log(ratioLine(result))
+  return results
+}

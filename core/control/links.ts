@@ -1,0 +1,338 @@
+/**
+ * RTM_*LINK: the registry of devices over their rows in shared memory. What opens and closes a device is its
+ * kind's driver, given by workers/; lo and veth are made here. A row appears whole: its ifindex is stored last.
+ * It goes in three steps: down and out of the tables; when no thread uses it, the driver closes it; when none
+ * can even look at it, the row is free. Linux: net/core/dev.c, rtnetlink.c, drivers/net/{loopback,veth}.c.
+ */
+import { Errno } from '../base/errno.ts'
+import type { Ifaddrs } from '../ip/ifaddr.ts'
+import { LOOPBACK_IFINDEX } from '../ip/nexthop-constants.ts'
+import {
+  ARPHRD_ETHER, ARPHRD_LOOPBACK, DEV_ALLMULTI, DEV_FEATURES, DEV_FLAGS, DEV_GENERATION, DEV_GSO_MAX, DEV_IFINDEX,
+  DEV_IMPAIRED, DEV_KIND, DEV_LIMIT, DEV_MTU, DEV_OPERSTATE, DEV_PEER, DEV_PROMISCUITY, DEV_RX_QUEUES,
+  DEV_TX_QUEUES, DEV_TXQLEN, DEV_TYPE, DevKind, deviceRow, deviceStats, IF_OPER_DOWN, IF_OPER_UNKNOWN,
+  IF_OPER_UP, IFF_ALLMULTI, IFF_BROADCAST, IFF_LOOPBACK, IFF_LOWER_UP, IFF_MULTICAST, IFF_NOARP, IFF_PROMISC,
+  IFF_RUNNING, IFF_UP, NETIF_F_HW_CSUM, NETIF_F_RXCSUM, NETIF_F_TSO, NETIF_F_TSO6,
+} from '../netdev/netdev.ts'
+import type { Arena } from '../shm/arena.ts'
+import { DEV_STATS, DEVICE_WORDS } from '../shm/layout.ts'
+import type { Mac } from '../wire/text.ts'
+import { parseMac } from '../wire/text.ts'
+import type { Outcome } from './answers.ts'
+import { changed, isRefused, told } from './answers.ts'
+import { formatLink, IF_OPER_LOWERLAYERDOWN, IMPAIRMENTS, writeMac, writeName } from './link-text.ts'
+import type { Impairment, LinkItem, LinkSpec, MessageOf, Refused } from './messages.ts'
+import { NLM_F_CREATE, NLM_F_EXCL } from './messages.ts'
+import { noSuchDevice, refuse, refuseAs } from './names.ts'
+
+/** What opens and closes devices of one kind; its functions may take their time. */
+export type LinkDriver = {
+  /**
+   * Opens the device and fills its row: kind, features, queues, descriptors, and what differs from an Ethernet
+   * device of 1500 bytes. A refusal leaves nothing behind. What it returns is the link's info_data.
+   */
+  create(link: { ifindex: number; row: number; spec: LinkSpec }): DriverAnswer | Promise<DriverAnswer>
+  /** Closes it; no thread uses it any more. */
+  destroy(ifindex: number): void | Promise<void>
+  /** MTU, MAC, name, flags or channels have changed. */
+  change?(ifindex: number): void | Promise<void>
+}
+export type DriverAnswer = Refused | { error: 0; data?: Record<string, unknown> }
+
+export type LinksDeps = {
+  arena: Arena
+  drivers: Record<string, LinkDriver>
+  addresses: Pick<Ifaddrs, 'deviceUp' | 'deviceDown' | 'deviceGone'>
+  random: () => number
+  publish: () => Promise<number>
+  retire: (reclaim: () => void) => void
+  /** Sets a new device's RSS and RPS state up. */
+  initSteering: (ifindex: number, channels: number) => void
+  /** Tells workers and nics that a device is going away. */
+  announceGone: (ifindex: number) => void
+  onEvent: (event: 'new' | 'del', ifindex: number) => void
+}
+type Known = { name: string; kind: string; data?: Record<string, unknown> | undefined }
+export type Links = ReturnType<typeof createLinks>
+
+const NAME = /^[^\s/:]{1,15}$/
+const MIN_MTU = 68
+const MAX_MTU = 65535
+const OFFLOADS = NETIF_F_HW_CSUM | NETIF_F_RXCSUM | NETIF_F_TSO | NETIF_F_TSO6
+const GSO_MAX = 65535
+
+export const createLinks = (deps: LinksDeps) => {
+  const { arena, drivers, addresses, random, publish, retire, initSteering, announceGone, onEvent } = deps
+  const { i32, f64, layout } = arena
+  /** By ifindex: also of devices that are being made or are going away. */
+  const known = new Map<number, Known>()
+  const busy = new Set<number>()
+  const leaving = new Set<number>()
+
+  const ifindexOf = (name: string): number => {
+    for (const [ifindex, link] of known)
+      if (link.name === name && i32[deviceRow(arena, ifindex) + DEV_IFINDEX] === ifindex) return ifindex
+    return 0
+  }
+  const nameOf = (ifindex: number): string => known.get(ifindex)?.name ?? `if${ifindex}`
+  const isTaken = (name: string): boolean => [...known.values()].some((link) => link.name === name)
+  const item = (ifindex: number): LinkItem => {
+    const { kind, data } = known.get(ifindex)!
+    return formatLink(arena, ifindex, kind, data)
+  }
+
+  // ---- making
+
+  const badName = (name: string): Refused =>
+    refuseAs(Errno.EINVAL, `Error: argument "${name}" is wrong: "name" not a valid ifname`, 'ifname')
+
+  /** A row with what every Ethernet device starts with; 0 when there is none left. */
+  const reserve = (name: string, kind: string): number => {
+    for (let ifindex = 1; ifindex < layout.config.devices; ifindex++) {
+      if (known.has(ifindex) || leaving.has(ifindex)) continue
+      const row = deviceRow(arena, ifindex)
+      const generation = (i32[row + DEV_GENERATION]! + 1) | 0
+      i32.fill(0, row, row + DEVICE_WORDS)
+      i32[row + DEV_GENERATION] = generation
+      i32[row + DEV_FLAGS] = IFF_BROADCAST | IFF_MULTICAST
+      i32[row + DEV_MTU] = 1500
+      i32[row + DEV_TYPE] = ARPHRD_ETHER
+      i32[row + DEV_TX_QUEUES] = 1
+      i32[row + DEV_RX_QUEUES] = 1
+      i32[row + DEV_TXQLEN] = 1000
+      i32[row + DEV_OPERSTATE] = IF_OPER_DOWN
+      // locally administered, unicast
+      writeMac(arena, row, { hi: (random() & 0xfcff) | 0x0200, lo: random() })
+      writeName(arena, row, name)
+      known.set(ifindex, { name, kind })
+      return ifindex
+    }
+    return 0
+  }
+  const show = (ifindex: number): void => {
+    for (let t = 0; t < layout.threads; t++)
+      f64.fill(0, deviceStats(arena, t, ifindex), deviceStats(arena, t, ifindex) + DEV_STATS)
+    initSteering(ifindex, layout.config.workers)
+    Atomics.store(i32, deviceRow(arena, ifindex) + DEV_IFINDEX, ifindex)
+    onEvent('new', ifindex)
+  }
+
+  const softRow = (ifindex: number, kind: number, mtu: number): void => {
+    const row = deviceRow(arena, ifindex)
+    i32[row + DEV_KIND] = kind
+    i32[row + DEV_MTU] = mtu
+    i32[row + DEV_FEATURES] = OFFLOADS
+    i32[row + DEV_GSO_MAX] = GSO_MAX
+  }
+  const createLoopback = (ifindex: number): void => {
+    softRow(ifindex, DevKind.lo, 65536)
+    const row = deviceRow(arena, ifindex)
+    i32[row + DEV_FLAGS] = IFF_LOOPBACK
+    i32[row + DEV_TYPE] = ARPHRD_LOOPBACK
+    i32[row + DEV_OPERSTATE] = IF_OPER_UNKNOWN
+    writeMac(arena, row, { hi: 0, lo: 0 })
+  }
+  /** Both ends at once, as `ip link add A type veth peer name B`. */
+  const createVeth = (spec: LinkSpec): number | Refused => {
+    const given = spec.data?.peer
+    const wanted = typeof given === 'object' && given !== null ? (given as { name?: unknown }).name : given
+    const peerName = typeof wanted === 'string' ? wanted : freeName('veth')
+    if (!NAME.test(peerName)) return badName(peerName)
+    if (isTaken(peerName) || peerName === spec.ifname) return refuse(Errno.EEXIST, undefined, 'data.peer')
+    const ifindex = reserve(spec.ifname, 'veth')
+    const peer = ifindex === 0 ? 0 : reserve(peerName, 'veth')
+    if (peer === 0) {
+      known.delete(ifindex)
+      return refuse(Errno.ENOBUFS)
+    }
+    for (const [one, other] of [[ifindex, peer], [peer, ifindex]] as const) {
+      softRow(one, DevKind.veth, 1500)
+      i32[deviceRow(arena, one) + DEV_PEER] = other
+    }
+    show(peer)
+    show(ifindex)
+    return ifindex
+  }
+  const freeName = (stem: string): string => {
+    let k = 0
+    while (isTaken(`${stem}${k}`)) k++
+    return `${stem}${k}`
+  }
+
+  const create = async (spec: LinkSpec): Promise<number | Refused> => {
+    const kind = spec.kind
+    if (!NAME.test(spec.ifname) || spec.ifname === '.' || spec.ifname === '..') return badName(spec.ifname)
+    if (kind === undefined) return refuseAs(Errno.EINVAL, 'Not enough information: "type" argument is required', 'kind')
+    const driver = Object.hasOwn(drivers, kind) ? drivers[kind] : undefined
+    if (kind !== 'veth' && driver === undefined) return refuse(Errno.EOPNOTSUPP, 'Unknown device type', 'kind')
+    const why = checkChange(spec, null)
+    if (why !== null) return why
+    if (driver === undefined) return createVeth(spec)
+    const ifindex = reserve(spec.ifname, kind)
+    if (ifindex === 0) return refuse(Errno.ENOBUFS)
+    const answer = await driver.create({ ifindex, row: deviceRow(arena, ifindex), spec })
+    if (isRefused(answer)) {
+      known.delete(ifindex)
+      return answer
+    }
+    known.get(ifindex)!.data = answer.data
+    show(ifindex)
+    return ifindex
+  }
+
+  // ---- changing
+
+  const macOf = (text: string): Mac | null => {
+    const mac = parseMac(text)
+    const isUnicast = mac !== null && (mac.hi & 0x0100) === 0 && (mac.hi | mac.lo) !== 0
+    return isUnicast ? mac : null
+  }
+  /** What is wrong with a change, before anything is changed; `ifindex` null for a link to be made. */
+  const checkChange = (spec: LinkSpec, ifindex: number | null): Refused | null => {
+    const max = ifindex === LOOPBACK_IFINDEX ? 65536 : MAX_MTU
+    if (spec.mtu !== undefined && !(Number.isInteger(spec.mtu) && spec.mtu >= MIN_MTU))
+      return refuse(Errno.EINVAL, 'mtu less than device minimum', 'mtu')
+    if (spec.mtu !== undefined && spec.mtu > max) return refuse(Errno.EINVAL, 'mtu greater than device maximum', 'mtu')
+    if (spec.address !== undefined && macOf(spec.address) === null)
+      return refuseAs(Errno.EADDRNOTAVAIL, `"${spec.address}" is not a usable lladdr`, 'address')
+    if (spec.address !== undefined && ifindex === LOOPBACK_IFINDEX) return refuse(Errno.EOPNOTSUPP, undefined, 'address')
+    if (spec.newname !== undefined && spec.newname !== spec.ifname) {
+      if (!NAME.test(spec.newname)) return badName(spec.newname)
+      if (isTaken(spec.newname)) return refuse(Errno.EEXIST, undefined, 'newname')
+    }
+    for (const [name, , unit] of IMPAIRMENTS) {
+      const value = spec.netem?.[name] ?? 0
+      if (!(value >= 0 && value <= (unit === 1 ? 0x7fffffff : 100)))
+        return refuse(Errno.ERANGE, `Illegal "${name}"`, `netem.${name}`)
+    }
+    return null
+  }
+  const setFlag = (row: number, flag: number, on: boolean): void => {
+    i32[row + DEV_FLAGS] = on ? i32[row + DEV_FLAGS]! | flag : i32[row + DEV_FLAGS]! & ~flag
+  }
+  const isUp = (ifindex: number): boolean => (i32[deviceRow(arena, ifindex) + DEV_FLAGS]! & IFF_UP) !== 0
+
+  /** Carrier and operational state follow: a veth has carrier while its peer is up. */
+  const setOperstate = (ifindex: number): void => {
+    const row = deviceRow(arena, ifindex)
+    const peer = i32[row + DEV_PEER]!
+    const hasCarrier = peer === 0 || isUp(peer)
+    const runs = isUp(ifindex) && hasCarrier
+    setFlag(row, IFF_RUNNING | IFF_LOWER_UP, runs)
+    if (i32[row + DEV_TYPE] === ARPHRD_LOOPBACK) i32[row + DEV_OPERSTATE] = IF_OPER_UNKNOWN
+    else if (!isUp(ifindex)) i32[row + DEV_OPERSTATE] = IF_OPER_DOWN
+    else i32[row + DEV_OPERSTATE] = hasCarrier ? IF_OPER_UP : IF_OPER_LOWERLAYERDOWN
+  }
+  const setUp = (ifindex: number, up: boolean): void => {
+    if (isUp(ifindex) === up) return
+    const row = deviceRow(arena, ifindex)
+    setFlag(row, IFF_UP, up)
+    setOperstate(ifindex)
+    const peer = i32[row + DEV_PEER]!
+    if (peer !== 0) {
+      setOperstate(peer)
+      onEvent('new', peer)
+    }
+    if (up) addresses.deviceUp(ifindex)
+    else addresses.deviceDown(ifindex)
+  }
+  const setImpairment = (row: number, netem: Impairment): void => {
+    let any = 0
+    for (const [name, word, unit] of IMPAIRMENTS) {
+      i32[row + word] = Math.round((netem[name] ?? 0) * unit)
+      if (word !== DEV_LIMIT && i32[row + word] !== 0) any = 1
+    }
+    i32[row + DEV_IMPAIRED] = any
+  }
+  const apply = (ifindex: number, spec: LinkSpec): void => {
+    const row = deviceRow(arena, ifindex)
+    if (spec.newname !== undefined) {
+      known.get(ifindex)!.name = spec.newname
+      writeName(arena, row, spec.newname)
+    }
+    if (spec.mtu !== undefined) i32[row + DEV_MTU] = spec.mtu
+    if (spec.address !== undefined) writeMac(arena, row, macOf(spec.address)!)
+    if (spec.txqlen !== undefined) i32[row + DEV_TXQLEN] = spec.txqlen
+    if (spec.arp !== undefined) setFlag(row, IFF_NOARP, !spec.arp)
+    if (spec.promisc !== undefined) {
+      setFlag(row, IFF_PROMISC, spec.promisc)
+      i32[row + DEV_PROMISCUITY] = spec.promisc ? 1 : 0
+    }
+    if (spec.allmulticast !== undefined) {
+      setFlag(row, IFF_ALLMULTI, spec.allmulticast)
+      i32[row + DEV_ALLMULTI] = spec.allmulticast ? 1 : 0
+    }
+    if (spec.netem !== undefined) setImpairment(row, spec.netem)
+    if (spec.up !== undefined) setUp(ifindex, spec.up)
+    onEvent('new', ifindex)
+  }
+
+  // ---- messages
+
+  const newLink = async ({ link: spec, flags }: MessageOf<'RTM_NEWLINK'>): Promise<Outcome<LinkItem>> => {
+    let ifindex = ifindexOf(spec.ifname)
+    if (ifindex === 0) {
+      if (isTaken(spec.ifname)) return refuse(Errno.EBUSY, undefined, 'ifname')
+      if ((flags & NLM_F_CREATE) === 0) return noSuchDevice(spec.ifname, 'ifname')
+      const made = await create(spec)
+      if (typeof made !== 'number') return made
+      ifindex = made
+    } else if ((flags & NLM_F_EXCL) !== 0) return refuse(Errno.EEXIST, undefined, 'ifname')
+    else if (spec.kind !== undefined && spec.kind !== known.get(ifindex)!.kind)
+      return refuse(Errno.EEXIST, 'A link of another kind has this name', 'kind')
+    const why = checkChange(spec, ifindex)
+    if (why !== null) return why
+    apply(ifindex, spec)
+    await drivers[known.get(ifindex)!.kind]?.change?.(ifindex)
+    return changed(item(ifindex))
+  }
+
+  /** Takes one device away, step by step; its row is free after a last grace period. */
+  const destroy = async (ifindex: number): Promise<void> => {
+    const row = deviceRow(arena, ifindex)
+    const { kind } = known.get(ifindex)!
+    busy.add(ifindex)
+    leaving.add(ifindex)
+    setUp(ifindex, false)
+    addresses.deviceGone(ifindex)
+    await publish()
+    announceGone(ifindex)
+    await drivers[kind]?.destroy(ifindex)
+    onEvent('del', ifindex)
+    Atomics.store(i32, row + DEV_IFINDEX, 0)
+    known.delete(ifindex)
+    busy.delete(ifindex)
+    retire(() => {
+      leaving.delete(ifindex)
+    })
+  }
+  const delLink = async ({ ifname }: MessageOf<'RTM_DELLINK'>): Promise<Outcome<LinkItem>> => {
+    const ifindex = ifindexOf(ifname)
+    if (ifindex === 0) return noSuchDevice(ifname, 'ifname')
+    if (ifindex === LOOPBACK_IFINDEX) return refuse(Errno.EOPNOTSUPP, undefined, 'ifname')
+    if (busy.has(ifindex)) return refuse(Errno.EBUSY, undefined, 'ifname')
+    const last = item(ifindex)
+    const peer = i32[deviceRow(arena, ifindex) + DEV_PEER]!
+    await Promise.all([ifindex, peer].filter((one) => one !== 0).map(destroy))
+    return changed(last)
+  }
+  const getLink = ({ ifname }: MessageOf<'RTM_GETLINK'>): Outcome<LinkItem> => {
+    const ifindex = ifindexOf(ifname)
+    return ifindex === 0 ? noSuchDevice(ifname, 'ifname') : told(item(ifindex))
+  }
+  const list = (): number[] =>
+    [...known.keys()].filter((n) => i32[deviceRow(arena, n) + DEV_IFINDEX] === n).sort((a, b) => a - b)
+  const kindOf = (ifindex: number): string => known.get(ifindex)?.kind ?? ''
+
+  /** lo, there from the beginning and up. */
+  const boot = (): void => {
+    const ifindex = reserve('lo', 'lo')
+    createLoopback(ifindex)
+    show(ifindex)
+    setUp(ifindex, true)
+  }
+  boot()
+
+  return { newLink, delLink, getLink, ifindexOf, nameOf, kindOf, list, item, isUp }
+}
+

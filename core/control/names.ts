@@ -1,0 +1,87 @@
+/**
+ * Names of numbers, as iproute2 reads and prints them (/etc/iproute2/rt_tables, rt_protos, rt_scopes), and the
+ * words of errors: what strerror says, with iproute2's lead. Cold.
+ */
+import { Errno, errnoName } from '../base/errno.ts'
+import type { Refused } from './messages.ts'
+
+type Names = readonly (readonly [number: number, name: string])[]
+
+const TABLES: Names = [[255, 'local'], [254, 'main'], [253, 'default']]
+const PROTOCOLS: Names = [
+  [0, 'unspec'], [1, 'redirect'], [2, 'kernel'], [3, 'boot'], [4, 'static'], [8, 'gated'], [9, 'ra'],
+  [10, 'mrt'], [11, 'zebra'], [12, 'bird'], [13, 'dnrouted'], [14, 'xorp'], [15, 'ntk'], [16, 'dhcp'],
+  [17, 'mrouted'], [18, 'keepalived'], [42, 'babel'], [186, 'bgp'], [187, 'isis'], [188, 'ospf'],
+  [189, 'rip'], [192, 'eigrp'],
+]
+const SCOPES: Names = [[0, 'global'], [200, 'site'], [253, 'link'], [254, 'host'], [255, 'nowhere']]
+const TYPES: Names = [
+  [1, 'unicast'], [2, 'local'], [3, 'broadcast'], [5, 'multicast'], [6, 'blackhole'], [7, 'unreachable'],
+  [8, 'prohibit'],
+]
+
+const namer = (names: Names) => {
+  const byNumber = new Map(names)
+  const byName = new Map(names.map(([number, name]) => [name, number]))
+  return {
+    /** The name, or the number as text. */
+    format: (number: number): string => byNumber.get(number) ?? String(number),
+    /** The number of a name or of a number in digits up to `max`; null for anything else. */
+    parse: (text: string | number, max = 255): number | null => {
+      const known = byName.get(String(text))
+      if (known !== undefined) return known
+      const number = Number(text)
+      return /^\d+$/.test(String(text)) && number <= max ? number : null
+    },
+  }
+}
+
+export const tableNames = namer(TABLES)
+export const protocolNames = namer(PROTOCOLS)
+export const scopeNames = namer([...SCOPES, [0, 'universe']].toReversed() as Names)
+export const typeNames = namer(TYPES)
+
+const PHRASES: Record<number, string> = {
+  [Errno.EPERM]: 'Operation not permitted',
+  [Errno.ENOENT]: 'No such file or directory',
+  [Errno.ESRCH]: 'No such process',
+  [Errno.ENXIO]: 'No such device or address',
+  [Errno.EAGAIN]: 'Resource temporarily unavailable',
+  [Errno.ENOMEM]: 'Cannot allocate memory',
+  [Errno.EACCES]: 'Permission denied',
+  [Errno.EBUSY]: 'Device or resource busy',
+  [Errno.EEXIST]: 'File exists',
+  [Errno.EXDEV]: 'Invalid cross-device link',
+  [Errno.ENODEV]: 'No such device',
+  [Errno.EINVAL]: 'Invalid argument',
+  [Errno.ENOSPC]: 'No space left on device',
+  [Errno.ERANGE]: 'Numerical result out of range',
+  [Errno.EOPNOTSUPP]: 'Operation not supported',
+  [Errno.EAFNOSUPPORT]: 'Address family not supported by protocol',
+  [Errno.EADDRINUSE]: 'Address already in use',
+  [Errno.EADDRNOTAVAIL]: 'Cannot assign requested address',
+  [Errno.ENETDOWN]: 'Network is down',
+  [Errno.ENETUNREACH]: 'Network is unreachable',
+  [Errno.ENOBUFS]: 'No buffer space available',
+  [Errno.ETIMEDOUT]: 'Connection timed out',
+  [Errno.EHOSTUNREACH]: 'No route to host',
+}
+
+export const strerror = (errno: number): string => PHRASES[errno] ?? errnoName(errno)
+
+/** A refusal: with the kernel's own words (its extended acknowledgement) where it has some. */
+export const refuse = (errno: number, extack?: string, field?: string): Refused => ({
+  error: errno,
+  message: extack === undefined ? `RTNETLINK answers: ${strerror(errno)}` : `Error: ${extack}.`,
+  ...(field === undefined ? {} : { field }),
+})
+
+/** A refusal in words that are not netlink's (iproute2's own, sysctl's, ethtool's). */
+export const refuseAs = (errno: number, message: string, field?: string): Refused => ({
+  error: errno,
+  message,
+  ...(field === undefined ? {} : { field }),
+})
+
+export const noSuchDevice = (name: string, field = 'dev'): Refused =>
+  refuseAs(Errno.ENODEV, `Cannot find device "${name}"`, field)

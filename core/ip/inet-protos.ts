@@ -1,0 +1,31 @@
+/**
+ * inet_protos: which transport gets a packet for this host, by IP protocol, and who hears of an ICMP error about one.
+ * Filled at boot by core/stack.ts and frozen; it is how IP reaches up. Both IP versions use one table each.
+ * Linux: net/ipv4/protocol.c, struct net_protocol.
+ */
+
+/** Takes the packet over; data is the transport header, NETWORK the IP header. */
+export type ProtoHandler = (skb: number) => void
+/**
+ * Hears of an ICMP error: NETWORK is the quoted IP header and TRANSPORT the quoted transport header (at least eight
+ * bytes of it), `errno` what the socket is to be told, `info` the MTU of "fragmentation needed". The packet stays
+ * the caller's.
+ */
+export type ErrorHandler = (skb: number, type: number, code: number, errno: number, info: number) => void
+
+export type InetProtos = ReturnType<typeof createInetProtos>
+
+export const createInetProtos = () => {
+  const handlers: (ProtoHandler | null)[] = new Array(256).fill(null)
+  const errors: ErrorHandler[] = new Array(256).fill(() => {})
+  const inetAddProtocol = (protocol: number, handler: ProtoHandler, error?: ErrorHandler): void => {
+    if (handlers[protocol] !== null) throw new Error(`inet_protos: ${protocol} is taken`)
+    handlers[protocol] = handler
+    if (error) errors[protocol] = error
+  }
+  const freeze = (): void => {
+    Object.freeze(handlers)
+    Object.freeze(errors)
+  }
+  return { handlers, errors, inetAddProtocol, freeze }
+}

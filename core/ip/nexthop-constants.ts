@@ -1,0 +1,58 @@
+/**
+ * Words of a nexthop row: where a route leads, and what `ip route get` says of it (Linux: fib_info and fib_nh).
+ * Control writes a row before any trie names it and never changes it after; rows are shared by all routes that
+ * say the same. A row's name is its word index. Rows 1..devices-1 of the region are the on-link rows of the
+ * devices of that ifindex, there from boot, for packets bound to a device that no route leads to.
+ */
+
+/** Odd while the row is live. */
+export const NH_GENERATION = 0
+/** RTN_* */
+export const NH_TYPE = 1
+export const NH_DEV = 2
+/** AF_* of the gateway; 0 when the destination is on link. */
+export const NH_FAMILY = 3
+export const NH_GATEWAY = 4
+/** The route's preferred source; zero: chosen by address selection. */
+export const NH_PREFSRC = 8
+/** RT_SCOPE_* */
+export const NH_SCOPE = 12
+/** 0: the device's. */
+export const NH_MTU = 13
+/** RTNH_F_* */
+export const NH_FLAGS = 14
+export const NH_TABLE = 15
+export const NH_PROTOCOL = 16
+export const NH_METRIC = 17
+export const NH_HOPLIMIT = 18
+export const NH_ADVMSS = 19
+/** Row of the same prefix's next route (larger metric, or another device), or 0. */
+export const NH_NEXT = 20
+// 24..31 are kept for multipath.
+
+export const RTNH_F_ONLINK = 4
+
+// include/uapi/linux/rtnetlink.h
+export const RT_SCOPE_UNIVERSE = 0
+export const RT_SCOPE_SITE = 200
+export const RT_SCOPE_LINK = 253
+export const RT_SCOPE_HOST = 254
+export const RT_SCOPE_NOWHERE = 255
+
+export const RT_TABLE_DEFAULT = 253
+export const RT_TABLE_MAIN = 254
+export const RT_TABLE_LOCAL = 255
+
+export const RTPROT_REDIRECT = 1
+export const RTPROT_KERNEL = 2
+export const RTPROT_BOOT = 3
+export const RTPROT_STATIC = 4
+export const RTPROT_RA = 9
+
+/** Tries, in the order in which they are asked (Linux's default rules 0, 32766, 32767). */
+export const FIB_LOCAL = 0
+export const FIB_MAIN = 1
+export const FIB_DEFAULT = 2
+
+/** lo is the first device, as in Linux: what is for this host goes through it. */
+export const LOOPBACK_IFINDEX = 1

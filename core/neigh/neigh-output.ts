@@ -1,0 +1,266 @@
+/**
+ * The neighbour layer's way out, on any worker. A packet whose next hop has a link-layer address gets its Ethernet
+ * header and goes; one whose next hop is being resolved waits in this worker's own bounded queue until
+ * worker 0, which runs the state machine, says how it went (Ipi.NEIGH_UPDATE). IP output calls neighResolve.
+ * Linux: net/core/neighbour.c neigh_output(), neigh_resolve_output(), __neigh_event_send().
+ */
+import { Errno } from '../base/errno.ts'
+import type { Time } from '../base/time.ts'
+import { TIME_MS } from '../base/time.ts'
+import type { TimerWheel } from '../base/timer-wheel.ts'
+import type { Arena } from '../shm/arena.ts'
+import { counterBank, Softnet } from '../shm/counters.ts'
+import type { IpiSystem } from '../shm/ipi.ts'
+import { Ipi } from '../shm/ipi.ts'
+import { Sysctl } from '../shm/sysctl.ts'
+import type { DropFn } from '../skb/drop.ts'
+import { Drop } from '../skb/drop.ts'
+import type { Skbs } from '../skb/skb.ts'
+import { SKB_END, SKB_HEAD, SKB_NETWORK, SKB_NEXT, SKB_PROTOCOL } from '../skb/skb.ts'
+import { ETH_P_IP } from '../wire/ethernet.ts'
+import * as ipv4 from '../wire/ipv4.ts'
+import {
+  NEIGH_HH, NEIGH_SEQ, NEIGH_STATE, NEIGH_USE_CONFIRMED, NEIGH_USE_USED,
+  NEIGH_USE_WORDS, NUD_STALE, NUD_VALID,
+} from './neigh-constants.ts'
+import type { NeighTable } from './neigh-table.ts'
+
+export type NeighOutputDeps = {
+  arena: Arena
+  skbs: Skbs
+  drop: DropFn
+  time: Time
+  wheel: TimerWheel
+  ipi: IpiSystem
+  table: NeighTable
+  /** First of TIMER_WORDS free words of this thread. */
+  timer: number
+  /** First of four free words of this thread: an address given in numbers. */
+  key: number
+  pushHh: (skb: number, hh: number, type: number) => boolean
+  popHeader: (skb: number) => void
+  devQueueXmit: (skb: number) => number
+  /** Tells the sender of a packet that its next hop does not answer; the packet stays ours. */
+  linkFailure: (skb: number) => void
+}
+
+export type NeighOutput = ReturnType<typeof createNeighOutput>
+
+/** Next hops that packets of one worker may wait for at a time. */
+const PENDING = 512
+const BUCKETS = 256
+// Words of a pending next hop; number 0 is none.
+const P_DEV = 0
+const P_ADDR = 1
+const P_HEAD = 5
+const P_TAIL = 6
+const P_BYTES = 7
+const P_NEXT = 8
+const P_ASKED = 9
+const P_WORDS = 10
+/** Worker 0 is asked again when it has not answered: its ring was full, or it was restarted. */
+const ASK_AGAIN_MS = 1000
+
+export const createNeighOutput = (deps: NeighOutputDeps) => {
+  const { arena, skbs, drop, time, wheel, ipi, table, timer, key } = deps
+  const { pushHh, popHeader, devQueueXmit, linkFailure } = deps
+  const { i32, u8, f64, layout } = arena
+  const { neighbours, sysctl } = layout
+  const { index, mask, hash, isKey } = table
+  const count = counterBank(arena, skbs.thread)
+  const use = layout.neighUse + skbs.thread * layout.config.neighbours * NEIGH_USE_WORDS
+  // sequence number of the entry when worker 0 was told of its use: once for each STALE period
+  const told = new Int32Array(layout.config.neighbours).fill(-1)
+  const pending = new Int32Array((PENDING + 1) * P_WORDS)
+  const buckets = new Int32Array(BUCKETS)
+  const most = layout.config.skbs >> 2
+  let freePending = 0
+  let waiting = 0
+  for (let p = PENDING; p > 0; p--) {
+    pending[p * P_WORDS + P_NEXT] = freePending
+    freePending = p * P_WORDS
+  }
+
+  /** Sends to the next hop whose four address words lie at i32[addr], by `dev` (SKB_DEV too): 0, or -errno. */
+  const neighResolve = (skb: number, dev: number, addr: number): number => {
+    for (let slot = hash(dev, addr) & mask; ; slot = (slot + 1) & mask) {
+      const row = i32[index + slot]!
+      if (row === 0) return wait(skb, dev, addr)
+      const seq = i32[row + NEIGH_SEQ]!
+      if (isKey(row, dev, addr)) return output(skb, row, seq, dev, addr)
+    }
+  }
+  /**
+   * Reads the entry under its sequence lock. The header's stores lie between the two loads of the sequence
+   * number, so the compiler cannot make one of them; x86 keeps loads in order.
+   */
+  const output = (skb: number, row: number, seq: number, dev: number, addr: number): number => {
+    const state = i32[row + NEIGH_STATE]!
+    if ((seq & 1) !== 0 || (state & NUD_VALID) === 0) return wait(skb, dev, addr)
+    if (!pushHh(skb, row + NEIGH_HH, i32[skb + SKB_PROTOCOL]!)) {
+      drop(skb, Drop.NOMEM)
+      return -Errno.ENOBUFS
+    }
+    if (i32[row + NEIGH_SEQ] !== seq) {
+      popHeader(skb)
+      return neighResolve(skb, dev, addr)
+    }
+    const n = (row - neighbours) >> 5
+    i32[use + n * NEIGH_USE_WORDS + NEIGH_USE_USED] = time[TIME_MS]!
+    if (state === NUD_STALE && told[n] !== seq) tellUsed(row, n, seq)
+    return devQueueXmit(skb)
+  }
+  const tellUsed = (row: number, n: number, seq: number): void => {
+    if (ipi.send(0, Ipi.NEIGH_USED, row)) told[n] = seq
+  }
+
+  const bucketOf = (dev: number, addr: number): number => (hash(dev, addr) >>> 8) & (BUCKETS - 1)
+  const isPending = (p: number, dev: number, addr: number): boolean =>
+    pending[p + P_ADDR + 3] === i32[addr + 3] &&
+    pending[p + P_DEV] === dev &&
+    pending[p + P_ADDR + 2] === i32[addr + 2] &&
+    pending[p + P_ADDR + 1] === i32[addr + 1] &&
+    pending[p + P_ADDR] === i32[addr]
+  const findPending = (dev: number, addr: number): number => {
+    let p = buckets[bucketOf(dev, addr)]!
+    while (p !== 0 && !isPending(p, dev, addr)) p = pending[p + P_NEXT]!
+    return p
+  }
+  const newPending = (dev: number, addr: number): number => {
+    const p = freePending
+    if (p === 0) return 0
+    freePending = pending[p + P_NEXT]!
+    const bucket = bucketOf(dev, addr)
+    pending[p + P_DEV] = dev
+    for (let w = 0; w < 4; w++) pending[p + P_ADDR + w] = i32[addr + w]!
+    pending[p + P_HEAD] = 0
+    pending[p + P_TAIL] = 0
+    pending[p + P_BYTES] = 0
+    pending[p + P_NEXT] = buckets[bucket]!
+    buckets[bucket] = p
+    return p
+  }
+
+  /** Queues a packet whose next hop has no address yet and asks worker 0 to find it. */
+  const wait = (skb: number, dev: number, addr: number): number => {
+    const old = findPending(dev, addr)
+    const p = old === 0 ? newPending(dev, addr) : old
+    // a clone's bytes may change while it waits (its owner retransmits), so it gets its own
+    if (p === 0 || waiting >= most || (skbs.isShared(skb) && !skbs.expandHead(skb, 0))) {
+      f64[count + Softnet.neigh_unres_discards]!++
+      drop(skb, Drop.NEIGH_QUEUEFULL)
+      if (p !== 0 && pending[p + P_HEAD] === 0) release(p)
+      return -Errno.ENOBUFS
+    }
+    append(p, skb)
+    if (old === 0) ask(p, skb)
+    else if (((time[TIME_MS]! - pending[p + P_ASKED]!) | 0) >= ASK_AGAIN_MS) ask(p, skb)
+    return 0
+  }
+  const trueSize = (skb: number): number => i32[skb + SKB_END]! - i32[skb + SKB_HEAD]!
+  const append = (p: number, skb: number): void => {
+    const limit = i32[sysctl + Sysctl.neigh_unres_qlen_bytes]!
+    while (pending[p + P_HEAD] !== 0 && pending[p + P_BYTES]! + trueSize(skb) > limit) {
+      f64[count + Softnet.neigh_unres_discards]!++
+      drop(shift(p), Drop.NEIGH_QUEUEFULL)
+    }
+    i32[skb + SKB_NEXT] = 0
+    if (pending[p + P_HEAD] === 0) pending[p + P_HEAD] = skb
+    else i32[pending[p + P_TAIL]! + SKB_NEXT] = skb
+    pending[p + P_TAIL] = skb
+    pending[p + P_BYTES]! += trueSize(skb)
+    waiting++
+  }
+  const shift = (p: number): number => {
+    const skb = pending[p + P_HEAD]!
+    pending[p + P_HEAD] = i32[skb + SKB_NEXT]!
+    pending[p + P_BYTES]! -= trueSize(skb)
+    i32[skb + SKB_NEXT] = 0
+    waiting--
+    return skb
+  }
+  /** The packet's source goes along: a request is sent from it when it is ours (arp_announce 0). */
+  const ask = (p: number, skb: number): void => {
+    pending[p + P_ASKED] = time[TIME_MS]!
+    if (!wheel.isArmed(timer)) wheel.arm(timer, ASK_AGAIN_MS, onTimer)
+    const source = i32[skb + SKB_PROTOCOL] === ETH_P_IP ? ipv4.src(u8, i32[skb + SKB_NETWORK]!) : 0
+    ipi.send(
+      0, Ipi.NEIGH_RESOLVE, pending[p + P_DEV]!, pending[p + P_ADDR]!, pending[p + P_ADDR + 1]!,
+      pending[p + P_ADDR + 2]!, pending[p + P_ADDR + 3]!, source
+    )
+  }
+  const onTimer = wheel.register(() => {
+    for (let p = P_WORDS; p <= PENDING * P_WORDS; p += P_WORDS)
+      if (pending[p + P_HEAD] !== 0 && ((time[TIME_MS]! - pending[p + P_ASKED]!) | 0) >= ASK_AGAIN_MS)
+        ask(p, pending[p + P_HEAD]!)
+    if (waiting !== 0 && !wheel.isArmed(timer)) wheel.arm(timer, ASK_AGAIN_MS, onTimer)
+  })
+  /** Takes a pending next hop out of its chain. */
+  const release = (p: number): void => {
+    for (let w = 0; w < 4; w++) i32[key + w] = pending[p + P_ADDR + w]!
+    const bucket = bucketOf(pending[p + P_DEV]!, key)
+    if (buckets[bucket] === p) buckets[bucket] = pending[p + P_NEXT]!
+    else {
+      let before = buckets[bucket]!
+      while (pending[before + P_NEXT] !== p) before = pending[before + P_NEXT]!
+      pending[before + P_NEXT] = pending[p + P_NEXT]!
+    }
+    pending[p + P_NEXT] = freePending
+    freePending = p
+  }
+
+  /** What waits for a next hop is sent, or given up with an error to its sender. */
+  const settle = (p: number, isValid: boolean): void => {
+    const dev = pending[p + P_DEV]!
+    const a0 = pending[p + P_ADDR]!
+    const a1 = pending[p + P_ADDR + 1]!
+    const a2 = pending[p + P_ADDR + 2]!
+    const a3 = pending[p + P_ADDR + 3]!
+    let skb = pending[p + P_HEAD]!
+    pending[p + P_HEAD] = 0
+    release(p)
+    while (skb !== 0) {
+      const next = i32[skb + SKB_NEXT]!
+      i32[skb + SKB_NEXT] = 0
+      waiting--
+      if (isValid) {
+        putKey(a0, a1, a2, a3)
+        neighResolve(skb, dev, key)
+      } else {
+        linkFailure(skb)
+        drop(skb, Drop.NEIGH_FAILED)
+      }
+      skb = next
+    }
+  }
+  const putKey = (a0: number, a1: number, a2: number, a3: number): void => {
+    i32[key] = a0
+    i32[key + 1] = a1
+    i32[key + 2] = a2
+    i32[key + 3] = a3
+  }
+
+  ipi.on(Ipi.NEIGH_UPDATE, (_from, _row, dev, a0, a1, a2, a3, isValid) => {
+    putKey(a0, a1, a2, a3)
+    const p = findPending(dev, key)
+    if (p !== 0) settle(p, isValid !== 0)
+  })
+  /** Drops what waits for next hops behind a device that goes away. */
+  const flushDevice = (dev: number): void => {
+    for (let p = P_WORDS; p <= PENDING * P_WORDS; p += P_WORDS)
+      if (pending[p + P_HEAD] !== 0 && pending[p + P_DEV] === dev) settle(p, false)
+  }
+
+  /** The transport heard from the next hop: its address is good (dst_confirm). */
+  const neighConfirm = (dev: number, addr: number): void => {
+    const row = table.lookup(dev, addr)
+    if (row === 0) return
+    const now = time[TIME_MS]!
+    // zero is never
+    i32[use + ((row - neighbours) >> 5) * NEIGH_USE_WORDS + NEIGH_USE_CONFIRMED] = now === 0 ? 1 : now
+  }
+  /** Packets that wait here for a next hop. */
+  const neighWaiting = (): number => waiting
+
+  return { neighResolve, neighConfirm, flushDevice, neighWaiting }
+}

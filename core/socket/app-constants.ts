@@ -1,0 +1,81 @@
+/**
+ * What an application and a worker say to each other: records of 16 words on two rings for each (application,
+ * worker), as io_uring does it. The application names its sockets itself (sid, never 0), so that SOCKET, BIND
+ * and LISTEN go out in one batch; every submission but RECV is answered by one completion with the same op, sid
+ * and user word. Data travels in skbs, which change hands with the record: OWNER is IN_RING meanwhile.
+ */
+
+// Words of a record.
+export const E_OP = 0
+export const E_SID = 1
+/** Comes back in the completion. */
+export const E_USER = 2
+/** Incarnations of both ends: a record of a dead one is thrown away. */
+export const E_TAG = 3
+/** Four words: where to bind, connect or send; the peer, or what was asked for. */
+export const E_ADDR = 4
+export const E_PORT = 8
+/** Arguments; in completions of BIND, CONNECT and ACCEPT the own address (four words) and port. */
+export const E_ARG0 = 9
+export const E_ARG1 = 10
+export const E_ARG2 = 11
+export const E_LPORT = 13
+export const E_SKB = 14
+/** Bytes or credit in a submission, result or -errno in a completion. */
+export const E_LEN = 15
+
+/** Operations. */
+export const AppOp = {
+  /** ARG0 family, ARG1 type, ARG2 protocol, LEN bytes of credit. */
+  SOCKET: 1,
+  BIND: 2,
+  /** LEN backlog. */
+  LISTEN: 3,
+  /** PORT sid of the child, LEN its credit; completed when a connection is there. */
+  ACCEPT: 4,
+  CONNECT: 5,
+  /** SKB; completed with its bytes when the protocol has taken all of them. */
+  SEND: 6,
+  /** Submission: LEN more bytes of credit. Completion, unasked: SKB with LEN bytes; 0 end of stream; -errno. */
+  RECV: 7,
+  SENDTO: 8,
+  /** Completion, unasked: a datagram and its sender. */
+  RECVFROM: 9,
+  /** LEN how; a shutdown of sending waits for what is being sent. */
+  SHUTDOWN: 10,
+  /** ARG0 1 to abort. The sid is free for use again when it completes. */
+  CLOSE: 11,
+  /** ARG0 level, ARG1 name, ARG2 value. */
+  SETSOCKOPT: 12,
+  /** Completed with the value as result. */
+  GETSOCKOPT: 13,
+  GETSOCKNAME: 14,
+  GETPEERNAME: 15,
+  /** LEN SK_EVENT_* bits waited for; completed with those that happened, once. */
+  POLL: 16,
+} as const
+
+/** Sids of an application are 1 .. APP_SIDS-1. */
+export const APP_SIDS = 16384
+/** Least that a datagram costs in credit: what its skb weighs. */
+export const DATAGRAM_CREDIT = 2048
+/** SKB_OWNER while a record carries the skb. */
+export const IN_RING = -1
+
+// Words of an app block.
+/** Rises when the application attaches, and when control finds it dead; 0 before the first time. */
+export const APP_EPOCH = 0
+/** 1 while a living application is attached. */
+export const APP_ALIVE = 1
+/** 1 while the application waits for its doorbell; whoever rings sets it to 0 by Atomics. */
+export const APP_SLEEPING = 2
+/** Where the application builds a submission. */
+export const APP_STAGE = 16
+
+// Words of an app pair.
+/** Rises when a worker (re)starts. */
+export const PAIR_EPOCH = 0
+/** 1 while the worker waits for the application to take completions or give skbs back. */
+export const PAIR_STALLED = 1
+/** Where the worker builds a completion. */
+export const PAIR_STAGE = 16

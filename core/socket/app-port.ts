@@ -1,0 +1,108 @@
+/**
+ * The worker's end of the rings to applications in other threads. The loop calls `poll` once a batch (before
+ * sockets.runEvents), `flush` after it, and asks `pending` before it sleeps. Worker only. Counterpart of
+ * app-rings.ts; Linux: io_uring's submission side, run by the CPU that owns the sockets.
+ */
+import { appRing } from '../shm/arena.ts'
+import type { Arena } from '../shm/arena.ts'
+import { APP_BLOCK_WORDS, APP_PAIR_WORDS, APP_RECORD_WORDS, APP_RING_WORDS } from '../shm/layout.ts'
+import { ringAdoptHead, ringPublish, ringReadable, ringRelease, ringTakeRecord } from '../shm/ring.ts'
+import { SKB_OWNER, type Skbs } from '../skb/skb.ts'
+import { createAppChannel } from './app-channel.ts'
+import { APP_EPOCH, APP_SIDS, E_SKB, E_TAG, PAIR_EPOCH } from './app-constants.ts'
+import type { Sockets } from './sockets.ts'
+
+export type AppPortDeps = {
+  arena: Arena
+  worker: number
+  skbs: Skbs
+  sockets: Sockets
+  consume: (skb: number) => void
+  /** Rings the doorbell of application `app` (0..apps-1), which lives in an event loop. */
+  wakeApp: (app: number) => void
+}
+export type AppPort = ReturnType<typeof createAppPort>
+
+/** Both incarnations in one word, never 0. */
+export const appTag = (appEpoch: number, workerEpoch: number): number =>
+  (appEpoch << 16) | (workerEpoch & 0xffff)
+
+/** Records taken from an application before the packets have their turn again. */
+const BUDGET = 256
+
+export const createAppPort = (deps: AppPortDeps) => {
+  const { arena, worker, consume, sockets } = deps
+  const { i32, layout } = arena
+  const { apps, workers } = layout.config
+  const onEvent = (_sk: number, events: number, user: number): void =>
+    channels[(user / APP_SIDS) | 0]!.event(user % APP_SIDS, events)
+  const handler = sockets.registerHandler(onEvent)
+  const channels = Array.from({ length: apps }, (_, app) =>
+    createAppChannel({ ...deps, app, handler, userBase: app * APP_SIDS })
+  )
+  const submissions = Int32Array.from({ length: apps }, (_, app) => appRing(layout, app, worker))
+  const pairs = Int32Array.from(
+    { length: apps },
+    (_, app) => layout.appPairs + (app * workers + worker) * APP_PAIR_WORDS
+  )
+  const tags = new Int32Array(apps)
+  for (let app = 0; app < apps; app++) {
+    // this worker may be a restarted one: what its forerunner had taken or posted stays so, under the old tag
+    ringAdoptHead(i32, submissions[app]!, APP_RECORD_WORDS)
+    ringPublish(i32, submissions[app]! + APP_RING_WORDS)
+    Atomics.store(i32, pairs[app]! + PAIR_EPOCH, (i32[pairs[app]! + PAIR_EPOCH]! % 0x7fff) + 1)
+  }
+  const tagNow = (app: number): number => {
+    const epoch = Atomics.load(i32, layout.appBlocks + app * APP_BLOCK_WORDS + APP_EPOCH)
+    return epoch === 0 ? 0 : appTag(epoch, i32[pairs[app]! + PAIR_EPOCH]!)
+  }
+  /** A record of somebody dead: only what it carries is taken care of. */
+  const discard = (at: number): void => {
+    const skb = i32[at + E_SKB]!
+    if (skb === 0) return
+    i32[skb + SKB_OWNER] = worker
+    consume(skb)
+  }
+  const pollApp = (app: number): number => {
+    const ring = submissions[app]!
+    // the ring before the epoch: a record of a new incarnation is never judged by the old one's tag
+    const ready = ringReadable(i32, ring)
+    const tag = tagNow(app)
+    if (tag !== tags[app]) {
+      tags[app] = tag
+      channels[app]!.reset(tag)
+    }
+    channels[app]!.retry()
+    const records = Math.min(BUDGET, (ready / APP_RECORD_WORDS) | 0)
+    for (let k = 0; k < records; k++) {
+      const at = ringTakeRecord(i32, ring, APP_RECORD_WORDS)
+      if (i32[at + E_TAG] === tag) channels[app]!.submit(at)
+      else discard(at)
+    }
+    if (records > 0) ringRelease(i32, ring)
+    return records
+  }
+
+  /** Does what applications have asked for; returns how many records that were. */
+  const poll = (): number => {
+    let records = 0
+    for (let app = 0; app < apps; app++) records += pollApp(app)
+    return records
+  }
+  /** Shows applications their completions. After the batch's events. */
+  const flush = (): void => {
+    for (let app = 0; app < apps; app++) channels[app]!.flush()
+  }
+  /** True when an application waits for this worker. */
+  const pending = (): boolean => {
+    for (let app = 0; app < apps; app++) {
+      if (ringReadable(i32, submissions[app]!) > 0 || tagNow(app) !== tags[app]) return true
+      if (channels[app]!.canRetry()) return true
+    }
+    return false
+  }
+  /** Sockets of an application here. */
+  const count = (app: number): number => channels[app]!.count()
+
+  return { poll, flush, pending, count }
+}

@@ -1,0 +1,54 @@
+/**
+ * The built-in services of one worker. Made at boot by core/stack.ts; `configure` opens and closes them to match
+ * the configuration's [services]. Worker only.
+ */
+import type { Arena } from '../../shm/arena.ts'
+import { LARGE_ROOM, RX_HEADROOM, SKB_DATA, type Skbs } from '../../skb/skb.ts'
+import type { Sockets } from '../sockets.ts'
+import { createChargen } from './chargen.ts'
+import { createDiscard } from './discard.ts'
+import { createEcho } from './echo.ts'
+import type { Service } from './listen.ts'
+
+export type ServicesConfig = { echo: boolean; discard: boolean; chargen: boolean }
+export type ServicesDeps = {
+  arena: Arena
+  skbs: Skbs
+  sockets: Sockets
+  consume: (skb: number) => void
+  random: () => number
+}
+
+export const createServices = ({ arena, skbs, sockets, consume, random }: ServicesDeps) => {
+  const { i32 } = arena
+  // one large buffer for good: what is thrown away lands in it, and small answers are built in front
+  const scratch = skbs.alloc(LARGE_ROOM, RX_HEADROOM)
+  if (scratch === 0) throw new Error('no memory for the services')
+  const page = i32[scratch + SKB_DATA]!
+  const sink = page + 1024
+  const services: Record<keyof ServicesConfig, Service[]> = {
+    echo: createEcho({ arena, skbs, sockets, consume }),
+    discard: createDiscard({ sockets, sink }),
+    chargen: createChargen({ arena, sockets, sink, page, random }),
+  }
+  const running: ServicesConfig = { echo: false, discard: false, chargen: false }
+
+  /** Makes what runs match `config`; false when a socket could not be had (its service then does not run). */
+  const configure = (config: ServicesConfig): boolean => {
+    let all = true
+    for (const name of ['echo', 'discard', 'chargen'] as const) {
+      if (config[name] === running[name]) continue
+      if (!config[name]) {
+        for (const service of services[name]) service.close()
+        running[name] = false
+        continue
+      }
+      running[name] = services[name].every((service) => service.open())
+      if (running[name]) continue
+      for (const service of services[name]) service.close()
+      all = false
+    }
+    return all
+  }
+  return { configure }
+}

@@ -1,0 +1,182 @@
+/**
+ * The socket calls of one worker: Linux's split of socket (type, family, options common to all) over sock (the
+ * protocol's row and Proto). Used by the services in the worker and by the app port; both make the same calls,
+ * so kernel_sendmsg and sendmsg are one function here. Worker only.
+ * Linux: net/socket.c, net/ipv4/af_inet.c (inet_create, inetsw), net/core/sock.c.
+ */
+import { Errno } from '../base/errno.ts'
+import type { Arena } from '../shm/arena.ts'
+import { createEvents } from './events.ts'
+import {
+  IPPROTO_TCP,
+  IPPROTO_UDP,
+  PEER_WORDS,
+  SHUT_RD,
+  SHUT_RDWR,
+  SHUT_WR,
+  type Proto,
+} from './proto.ts'
+import {
+  AF_INET,
+  AF_INET6,
+  RCV_SHUTDOWN,
+  SEND_SHUTDOWN,
+  SK_DADDR,
+  SK_DPORT,
+  SK_ERR,
+  SK_GENERATION,
+  SK_NUM,
+  SK_PROTOCOL,
+  SK_SADDR,
+  SK_SHUTDOWN,
+  SOCK_DGRAM,
+  SOCK_STREAM,
+} from './sock.ts'
+import { createSockopt } from './sockopt.ts'
+
+export type SocketsDeps = {
+  arena: Arena
+  /** The worker's first sock row (sockSlab(...).first). */
+  firstSock: number
+}
+export type Sockets = ReturnType<typeof createSockets>
+
+const { EAFNOSUPPORT, EAGAIN, EINVAL, ENFILE, EOPNOTSUPP, EPROTONOSUPPORT, ESOCKTNOSUPPORT } = Errno
+
+export const createSockets = ({ arena, firstSock }: SocketsDeps) => {
+  const { i32 } = arena
+  const events = createEvents(arena, firstSock)
+  /** By IPPROTO: what SK_PROTOCOL says is what is called. */
+  const protos: (Proto | undefined)[] = new Array(256).fill(undefined)
+  /** inetsw: by type, the protocols and the one that protocol 0 means. */
+  const inetsw: { type: number; protocol: number }[] = []
+  const noPeer = new Int32Array(PEER_WORDS)
+  const protoOf = (sk: number): Proto => protos[i32[sk + SK_PROTOCOL]!]!
+
+  /** Makes a protocol available to socket(); at boot. The first of a type is its default. */
+  const registerProto = (type: number, protocol: number, proto: Proto): void => {
+    protos[protocol] = proto
+    inetsw.push({ type, protocol })
+  }
+
+  /** A new socket, or -errno. */
+  const socket = (family: number, type: number, protocol: number): number => {
+    if (family !== AF_INET && family !== AF_INET6) return -EAFNOSUPPORT
+    let supported = false
+    for (const entry of inetsw) {
+      if (entry.type !== type) continue
+      supported = true
+      if (protocol !== 0 && protocol !== entry.protocol) continue
+      const sk = protos[entry.protocol]!.open(family)
+      return sk > 0 ? sk : -ENFILE
+    }
+    return supported ? -EPROTONOSUPPORT : -ESOCKTNOSUPPORT
+  }
+
+  const bind = (sk: number, a0: number, a1: number, a2: number, a3: number, port: number): number =>
+    port < 0 || port > 65535 ? -EINVAL : protoOf(sk).bind(sk, a0, a1, a2, a3, port)
+
+  const connect = (sk: number, a0: number, a1: number, a2: number, a3: number, port: number): number =>
+    protoOf(sk).connect(sk, a0, a1, a2, a3, port)
+
+  const listen = (sk: number, backlog: number): number => {
+    const proto = protoOf(sk)
+    return proto.listen === undefined ? -EOPNOTSUPP : proto.listen(sk, backlog)
+  }
+  /** The next child of a listener, or -EAGAIN. */
+  const accept = (sk: number): number => {
+    const proto = protoOf(sk)
+    if (proto.accept === undefined) return -EOPNOTSUPP
+    const child = proto.accept(sk)
+    return child > 0 ? child : -EAGAIN
+  }
+
+  const sendmsg = (sk: number, from: number, len: number, flags: number): number => {
+    const proto = protoOf(sk)
+    return proto.sendmsg === undefined ? -EOPNOTSUPP : proto.sendmsg(sk, from, len, flags)
+  }
+  const sendBytes = (sk: number, bytes: Uint8Array, from: number, len: number): number => {
+    const proto = protoOf(sk)
+    return proto.sendBytes === undefined ? -EOPNOTSUPP : proto.sendBytes(sk, bytes, from, len)
+  }
+  const recvmsg = (sk: number, to: number, len: number): number => {
+    const proto = protoOf(sk)
+    return proto.recvmsg === undefined ? -EOPNOTSUPP : proto.recvmsg(sk, to, len)
+  }
+  const sendto = (
+    sk: number,
+    from: number,
+    len: number,
+    a0: number,
+    a1: number,
+    a2: number,
+    a3: number,
+    port: number
+  ): number => {
+    const proto = protoOf(sk)
+    if (proto.sendto === undefined) return -EOPNOTSUPP
+    return proto.sendto(sk, from, len, a0, a1, a2, a3, port)
+  }
+  /** One datagram; `peerOf(sk)` then tells its sender. */
+  const recvfrom = (sk: number, to: number, len: number): number => {
+    const proto = protoOf(sk)
+    return proto.recvfrom === undefined ? -EOPNOTSUPP : proto.recvfrom(sk, to, len)
+  }
+  /** Where the protocol leaves the sender of the last datagram received: PEER_* words. */
+  const peerOf = (sk: number): Int32Array => protoOf(sk).peer ?? noPeer
+
+  const shutdown = (sk: number, how: number): number => {
+    if (how !== SHUT_RD && how !== SHUT_WR && how !== SHUT_RDWR) return -EINVAL
+    const proto = protoOf(sk)
+    if (proto.shutdown !== undefined) return proto.shutdown(sk, how)
+    i32[sk + SK_SHUTDOWN]! |=
+      (how === SHUT_WR ? 0 : RCV_SHUTDOWN) | (how === SHUT_RD ? 0 : SEND_SHUTDOWN)
+    return 0
+  }
+  /** Lets go of the socket: nobody hears of it, the protocol ends it in order. */
+  const close = (sk: number): void => {
+    events.detach(sk)
+    protoOf(sk).close(sk)
+  }
+  /** Lets go of the socket at once. */
+  const abort = (sk: number): void => {
+    const proto = protoOf(sk)
+    events.detach(sk)
+    if (proto.abort === undefined) proto.close(sk)
+    else proto.abort(sk)
+  }
+
+  /** The error that waits on the socket, taken off it (sock_error). */
+  const takeError = (sk: number): number => {
+    const err = i32[sk + SK_ERR]!
+    i32[sk + SK_ERR] = 0
+    return err
+  }
+  /** True while `sk` still is the row that had `generation`. */
+  const isSame = (sk: number, generation: number): boolean => i32[sk + SK_GENERATION] === generation
+
+  /** Copies the own address (getsockname) to `to`, four words and the port. */
+  const getsockname = (sk: number, to: number): void => {
+    for (let w = 0; w < 4; w++) i32[to + w] = i32[sk + SK_SADDR + w]!
+    i32[to + 4] = i32[sk + SK_NUM]!
+  }
+  /** Copies the peer's address (getpeername) to `to`, four words and the port. */
+  const getpeername = (sk: number, to: number): void => {
+    for (let w = 0; w < 4; w++) i32[to + w] = i32[sk + SK_DADDR + w]!
+    i32[to + 4] = i32[sk + SK_DPORT]!
+  }
+
+  const { setsockopt, getsockopt } = createSockopt({ arena, protoOf, takeError })
+
+  return {
+    ...events,
+    registerProto, socket, bind, connect, listen, accept, sendmsg, sendBytes, recvmsg, sendto, recvfrom, peerOf,
+    shutdown, close, abort, takeError, isSame, getsockname, getpeername, setsockopt, getsockopt,
+  }
+}
+
+/** The two protocols every stack has, under the numbers that socket() knows them by. */
+export const registerInet = (sockets: Sockets, tcp: Proto, udp: Proto): void => {
+  sockets.registerProto(SOCK_STREAM, IPPROTO_TCP, tcp)
+  sockets.registerProto(SOCK_DGRAM, IPPROTO_UDP, udp)
+}

@@ -1,0 +1,156 @@
+/**
+ * setsockopt and getsockopt: the options of SOL_SOCKET and of IP are words of the sock row and handled here, the
+ * rest is the protocol's. Worker only. Linux: sk_setsockopt (net/core/sock.c), do_ip_setsockopt.
+ */
+import { Errno } from '../base/errno.ts'
+import type { Arena } from '../shm/arena.ts'
+import { Sysctl } from '../shm/sysctl.ts'
+import type { Proto } from './proto.ts'
+import {
+  IP_TOS,
+  IP_TTL,
+  IPPROTO_IP,
+  IPPROTO_IPV6,
+  IPV6_TCLASS,
+  IPV6_UNICAST_HOPS,
+  IPV6_V6ONLY,
+  REUSE_ADDR,
+  REUSE_PORT,
+  SO_ACCEPTCONN,
+  SO_BINDTODEVICE,
+  SO_DOMAIN,
+  SO_ERROR,
+  SO_MARK,
+  SO_PROTOCOL,
+  SO_RCVBUF,
+  SO_REUSEADDR,
+  SO_REUSEPORT,
+  SO_SNDBUF,
+  SO_TYPE,
+  SOL_SOCKET,
+  V6ONLY,
+} from './proto.ts'
+import {
+  SK_BOUND_DEV,
+  SK_FAMILY,
+  SK_MARK,
+  SK_PROTOCOL,
+  SK_RCVBUF,
+  SK_REUSE,
+  SK_SNDBUF,
+  SK_STATE,
+  SK_TOS,
+  SK_TTL,
+  SK_TYPE,
+  TCP_LISTEN,
+} from './sock.ts'
+
+export type SockoptDeps = {
+  arena: Arena
+  protoOf: (sk: number) => Proto
+  takeError: (sk: number) => number
+}
+
+const { EINVAL, ENOPROTOOPT } = Errno
+/** SOCK_MIN_RCVBUF and SOCK_MIN_SNDBUF. */
+const MIN_RCVBUF = 2304
+const MIN_SNDBUF = 4608
+
+export const createSockopt = ({ arena, protoOf, takeError }: SockoptDeps) => {
+  const { i32 } = arena
+  const { sysctl } = arena.layout
+
+  const setBit = (sk: number, bit: number, on: number): number => {
+    i32[sk + SK_REUSE] = on === 0 ? i32[sk + SK_REUSE]! & ~bit : i32[sk + SK_REUSE]! | bit
+    return 0
+  }
+  const setWord = (sk: number, word: number, value: number): number => {
+    i32[sk + word] = value
+    return 0
+  }
+  /** Linux doubles what is asked for, bounded by {r,w}mem_max, to pay for overhead. */
+  const bufferSize = (value: number, min: number, max: number): number =>
+    Math.max(min, Math.min(value, i32[sysctl + max]!) * 2)
+
+  const setSocket = (sk: number, name: number, value: number): number | null => {
+    switch (name) {
+      case SO_REUSEADDR:
+        return setBit(sk, REUSE_ADDR, value)
+      case SO_REUSEPORT:
+        return setBit(sk, REUSE_PORT, value)
+      case SO_RCVBUF:
+        return setWord(sk, SK_RCVBUF, bufferSize(value, MIN_RCVBUF, Sysctl.tcp_rmem_max))
+      case SO_SNDBUF:
+        return setWord(sk, SK_SNDBUF, bufferSize(value, MIN_SNDBUF, Sysctl.tcp_wmem_max))
+      case SO_MARK:
+        return setWord(sk, SK_MARK, value)
+      case SO_BINDTODEVICE:
+        return setWord(sk, SK_BOUND_DEV, value)
+    }
+    return null
+  }
+  const setIp = (sk: number, level: number, name: number, value: number): number | null => {
+    if (level === IPPROTO_IPV6 && name === IPV6_V6ONLY) return setBit(sk, V6ONLY, value)
+    if (name === (level === IPPROTO_IP ? IP_TOS : IPV6_TCLASS)) {
+      return value < 0 || value > 255 ? -EINVAL : setWord(sk, SK_TOS, value)
+    }
+    if (name === (level === IPPROTO_IP ? IP_TTL : IPV6_UNICAST_HOPS)) {
+      if (value === -1) return setWord(sk, SK_TTL, 0)
+      return value < 1 || value > 255 ? -EINVAL : setWord(sk, SK_TTL, value)
+    }
+    return null
+  }
+  /** 0 or -errno. SO_BINDTODEVICE takes an ifindex. */
+  const setsockopt = (sk: number, level: number, name: number, value: number): number => {
+    let done: number | null = null
+    if (level === SOL_SOCKET) done = setSocket(sk, name, value)
+    else if (level === IPPROTO_IP || level === IPPROTO_IPV6) done = setIp(sk, level, name, value)
+    if (done !== null) return done
+    return protoOf(sk).setOption?.(sk, level, name, value) ?? -ENOPROTOOPT
+  }
+
+  const getSocket = (sk: number, name: number): number | null => {
+    switch (name) {
+      case SO_REUSEADDR:
+        return (i32[sk + SK_REUSE]! & REUSE_ADDR) === 0 ? 0 : 1
+      case SO_REUSEPORT:
+        return (i32[sk + SK_REUSE]! & REUSE_PORT) === 0 ? 0 : 1
+      case SO_RCVBUF:
+        return i32[sk + SK_RCVBUF]!
+      case SO_SNDBUF:
+        return i32[sk + SK_SNDBUF]!
+      case SO_MARK:
+        return i32[sk + SK_MARK]!
+      case SO_BINDTODEVICE:
+        return i32[sk + SK_BOUND_DEV]!
+      case SO_ERROR:
+        return takeError(sk)
+      case SO_TYPE:
+        return i32[sk + SK_TYPE]!
+      case SO_DOMAIN:
+        return i32[sk + SK_FAMILY]!
+      case SO_PROTOCOL:
+        return i32[sk + SK_PROTOCOL]!
+      case SO_ACCEPTCONN:
+        return i32[sk + SK_STATE] === TCP_LISTEN ? 1 : 0
+    }
+    return null
+  }
+  const getIp = (sk: number, level: number, name: number): number | null => {
+    if (level === IPPROTO_IPV6 && name === IPV6_V6ONLY) return (i32[sk + SK_REUSE]! & V6ONLY) === 0 ? 0 : 1
+    if (name === (level === IPPROTO_IP ? IP_TOS : IPV6_TCLASS)) return i32[sk + SK_TOS]!
+    if (name === (level === IPPROTO_IP ? IP_TTL : IPV6_UNICAST_HOPS)) {
+      return i32[sk + SK_TTL]! === 0 ? i32[sysctl + Sysctl.ip_default_ttl]! : i32[sk + SK_TTL]!
+    }
+    return null
+  }
+  /** The value, or -errno (no option has a negative value). */
+  const getsockopt = (sk: number, level: number, name: number): number => {
+    let value: number | null = null
+    if (level === SOL_SOCKET) value = getSocket(sk, name)
+    else if (level === IPPROTO_IP || level === IPPROTO_IPV6) value = getIp(sk, level, name)
+    if (value !== null) return value
+    return protoOf(sk).getOption?.(sk, level, name) ?? -ENOPROTOOPT
+  }
+  return { setsockopt, getsockopt }
+}

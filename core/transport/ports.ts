@@ -1,0 +1,90 @@
+/**
+ * Local ports of one protocol on one worker: which sockets hold a port, whether another may share it, and the
+ * choice of an ephemeral one. Sockets of a port are chained through SK_BIND_NEXT; the table is indexed by the
+ * port itself. Linux: inet_bind_bucket, inet_csk_bind_conflict, __inet_hash_connect; RFC 6056.
+ */
+import {
+  SK_BIND_NEXT, SK_BIND_PREV, SK_BOUND_DEV, SK_FAMILY, SK_NUM, SK_REUSE, SK_SADDR, SK_STATE,
+  AF_INET, TCP_LISTEN,
+} from '../socket/sock.ts'
+
+/** SK_REUSE. */
+export const REUSE_ADDR = 1
+export const REUSE_PORT = 2
+export const IPV6_V6ONLY = 4
+
+export type Ports = ReturnType<typeof createPorts>
+
+export const createPorts = (i32: Int32Array) => {
+  const heads = new Int32Array(65536)
+
+  const hold = (sk: number, port: number): void => {
+    i32[sk + SK_NUM] = port
+    const next = heads[port]!
+    i32[sk + SK_BIND_NEXT] = next
+    i32[sk + SK_BIND_PREV] = 0
+    if (next !== 0) i32[next + SK_BIND_PREV] = sk
+    heads[port] = sk
+  }
+  /** Leaves the chain; the socket's number is left as it is. Nothing happens when it holds no port. */
+  const release = (sk: number): void => {
+    const port = i32[sk + SK_NUM]!
+    const next = i32[sk + SK_BIND_NEXT]!
+    const prev = i32[sk + SK_BIND_PREV]!
+    if (prev === 0 && heads[port] !== sk) return
+    if (prev === 0) heads[port] = next
+    else i32[prev + SK_BIND_NEXT] = next
+    if (next !== 0) i32[next + SK_BIND_PREV] = prev
+    i32[sk + SK_BIND_NEXT] = 0
+    i32[sk + SK_BIND_PREV] = 0
+  }
+  const first = (port: number): number => heads[port]!
+
+  const isAny = (sk: number): boolean =>
+    (i32[sk + SK_SADDR]! | i32[sk + SK_SADDR + 1]! | i32[sk + SK_SADDR + 2]! | i32[sk + SK_SADDR + 3]!) === 0
+  /** True when a packet could be for either: equal addresses, or a wildcard that covers the other's family. */
+  const overlap = (a: number, b: number): boolean => {
+    const anyA = isAny(a)
+    const anyB = isAny(b)
+    if (!anyA && !anyB) {
+      for (let w = 0; w < 4; w++) if (i32[a + SK_SADDR + w] !== i32[b + SK_SADDR + w]) return false
+      return true
+    }
+    const familyA = i32[a + SK_FAMILY]!
+    const familyB = i32[b + SK_FAMILY]!
+    if (familyA === familyB) return true
+    // one is IPv6: it meets IPv4 only as a wildcard that is not v6only
+    const six = familyA === AF_INET ? b : a
+    return isAny(six) && (i32[six + SK_REUSE]! & IPV6_V6ONLY) === 0
+  }
+
+  const clash = (sk: number, other: number): boolean => {
+    const devA = i32[sk + SK_BOUND_DEV]!
+    const devB = i32[other + SK_BOUND_DEV]!
+    if (devA !== 0 && devB !== 0 && devA !== devB) return false
+    const both = i32[sk + SK_REUSE]! & i32[other + SK_REUSE]!
+    if ((both & REUSE_ADDR) !== 0 && i32[other + SK_STATE] !== TCP_LISTEN) return false
+    if ((both & REUSE_PORT) !== 0) return false
+    return overlap(sk, other)
+  }
+  /** True when sk, with its address and options, may not be bound to the port. */
+  const conflicts = (sk: number, port: number): boolean => {
+    for (let other = heads[port]!; other !== 0; other = i32[other + SK_BIND_NEXT]!)
+      if (other !== sk && clash(sk, other)) return true
+    return false
+  }
+
+  /** Searches [low, high] from a hashed start for a port that `usable` takes; 0 when there is none. */
+  const pick = (low: number, high: number, start: number, usable: (port: number) => boolean): number => {
+    const count = high - low + 1
+    if (count <= 0) return 0
+    const offset = (start >>> 0) % count
+    for (let n = 0; n < count; n++) {
+      const port = low + ((offset + n) % count)
+      if (usable(port)) return port
+    }
+    return 0
+  }
+
+  return { hold, release, first, conflicts, pick }
+}
