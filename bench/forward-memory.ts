@@ -56,6 +56,7 @@ const setup = () => {
   }
   const stack = createStack({
     arena, thread: 0, nowUs: () => performance.now() * 1000, random: () => 12345, wake: () => {},
+    services: { echo: false, discard: false, chargen: false },
     drivers: ({ skbs, kick }) => {
       const table = Array(16).fill(() => 0)
       table[DevKind.port] = createPortXmit(arena, skbs, kick)

@@ -1,8 +1,8 @@
 /**
  * `npm run bench`: how fast softnet forwards, in memory and through TAPs beside the kernel. How to read it: README.md.
  *
- *   npm run bench                            everything, under two minutes
- *   npm run bench -- memory | tap            one part
+ *   npm run bench [-- forward]               both, under two minutes
+ *   npm run bench -- memory | tap            one of them
  *   options: --workers 1,2   --steering rps,multiqueue   --seconds N   --rate PACKETS/S   --json FILE
  */
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
@@ -29,13 +29,18 @@ const { values, positionals } = parseArgs({
   },
 })
 
-const PARTS = ['memory', 'tap']
-const parts = positionals.length === 0 ? PARTS : positionals
-const unknown = parts.find((part) => !PARTS.includes(part))
-if (unknown !== undefined) {
-  console.error(`softnet bench: no part is called "${unknown}"; there are: ${PARTS.join(' ')}`)
-  process.exit(2)
+const PARTS: Record<string, string[]> = {
+  forward: ['memory', 'tap'],
+  memory: ['memory'],
+  tap: ['tap'],
 }
+const parts = (positionals.length === 0 ? ['forward'] : positionals).flatMap((name) => {
+  if (Object.hasOwn(PARTS, name)) return PARTS[name]!
+  console.error(
+    `softnet bench: no part is called "${name}"; there are: ${Object.keys(PARTS).join(' ')}`
+  )
+  process.exit(2)
+})
 
 const tapOptions: TapOptions = {
   workers: values.workers.split(',').map(Number),

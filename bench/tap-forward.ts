@@ -53,14 +53,19 @@ const FLOWS = 64
 const MS_PER_TICK = 10
 const SUPPORT = `${import.meta.dir}/support`
 
-/** CPU time of the whole machine that was not idle, not stolen, in milliseconds. */
+/**
+ * CPU time of the whole machine that was neither idle nor stolen, in milliseconds. From the idle time, which the kernel
+ * measures; the busy columns of /proc/stat are samples, and miss what happens between two ticks.
+ */
 const machineCpuMs = (): number => {
-  const [user, nice, system, , , irq, softirq] = readFileSync('/proc/stat', 'utf8')
+  const columns = readFileSync('/proc/stat', 'utf8')
     .split('\n')[0]!
     .split(/\s+/)
     .slice(1)
-    .map(Number) as number[]
-  return (user! + nice! + system! + irq! + softirq!) * MS_PER_TICK
+    .map(Number)
+  const [, , , idle, iowait, , , steal] = columns as number[]
+  const notBusy = (idle! + iowait! + steal!) * MS_PER_TICK
+  return performance.now() * availableParallelism() - notBusy
 }
 
 const send = async (
@@ -86,25 +91,32 @@ const load = (generated: Generated, arrived: number, cpuMs: number): Load => ({
 /** What a generator costs where it sends to nobody: for each packet, and once for its start. */
 type Calibration = { sendNs: number; startMs: number }
 
-const calibrate = async (networks: Networks, seconds: number, rate: number): Promise<Calibration> => {
+const calibrate = async (
+  networks: Networks,
+  seconds: number,
+  rate: number
+): Promise<Calibration> => {
   const before = machineCpuMs()
   const { offered, cpuUs } = await send(networks, NOWHERE, seconds, rate)
   return { sendNs: (cpuUs * 1e3) / offered, startMs: machineCpuMs() - before - cpuUs / 1e3 }
 }
 
 /**
- * The kernel forwards on whatever CPU the packet is, in nobody's name, so its part is what the whole machine did less
- * what the generator does by itself.
+ * Without RPS the kernel forwards inside the generator's own system call, so its part is what the generator takes more
+ * than by itself. With RPS it forwards on other CPUs in nobody's name: what the whole machine did less the
+ * generator's part, which is only as exact as the machine is quiet.
  */
 const measureKernel = async (
   networks: Networks,
+  isRps: boolean,
   { sendNs, startMs }: Calibration,
   seconds: number,
   rate: number
 ): Promise<Load> => {
   const [before, cpuBefore] = [udpArrived(networks.b.pid), machineCpuMs()]
   const generated = await send(networks, VIA_KERNEL, seconds, rate)
-  const cpuMs = machineCpuMs() - cpuBefore - startMs - (generated.offered * sendNs) / 1e6
+  const inAllMs = isRps ? machineCpuMs() - cpuBefore - startMs : generated.cpuUs / 1e3
+  const cpuMs = inAllMs - (generated.offered * sendNs) / 1e6
   return load(generated, udpArrived(networks.b.pid) - before, Math.max(0, cpuMs))
 }
 
@@ -131,11 +143,12 @@ const runKernel = async (
   { seconds, rate }: TapOptions
 ): Promise<TapResult> => {
   // The generator has CPU 0; with RPS the kernel forwards on the others.
-  await setKernelRps(networks, forwarder === 'kernel' ? 0 : 2 ** availableParallelism() - 2)
+  const isRps = forwarder === 'kernel-rps'
+  await setKernelRps(networks, !isRps ? 0 : 2 ** availableParallelism() - 2)
   return {
     forwarder,
-    full: await measureKernel(networks, calibrations.full, seconds, 0),
-    paced: await measureKernel(networks, calibrations.paced, seconds, rate),
+    full: await measureKernel(networks, isRps, calibrations.full, seconds, 0),
+    paced: await measureKernel(networks, isRps, calibrations.paced, seconds, rate),
     tcpMbps: await tcpMbps(networks, VIA_KERNEL, seconds),
   }
 }
@@ -165,18 +178,20 @@ const runSoftnet = async (
 
 const mean = (values: number[]): number => values.reduce((sum, v) => sum + v, 0) / values.length
 
-/** The better of the kernel's two ways, each averaged over its turns. */
-const kernelBest = (results: TapResult[], figure: (result: TapResult) => number, best = Math.max) =>
-  best(
-    ...(['kernel', 'kernel-rps'] as const).map((name) =>
-      mean(results.filter(({ forwarder }) => forwarder === name).map(figure))
-    )
-  )
+/** A figure of one of the kernel's ways, averaged over its turns. */
+const kernelMean = (
+  results: TapResult[],
+  forwarder: TapResult['forwarder'],
+  figure: (result: TapResult) => number
+): number => mean(results.filter((result) => result.forwarder === forwarder).map(figure))
 
+/** For rates the better of the kernel's ways counts; for CPU time the one that can be measured exactly. */
 const addRatios = (results: TapResult[]): void => {
-  const full = kernelBest(results, (r) => r.full.forwarded)
-  const paced = kernelBest(results, (r) => r.paced.cpuNsPerPacket, Math.min)
-  const tcp = kernelBest(results, (r) => r.tcpMbps)
+  const better = (figure: (result: TapResult) => number): number =>
+    Math.max(kernelMean(results, 'kernel', figure), kernelMean(results, 'kernel-rps', figure))
+  const full = better((result) => result.full.forwarded)
+  const paced = kernelMean(results, 'kernel', (result) => result.paced.cpuNsPerPacket)
+  const tcp = better((result) => result.tcpMbps)
   for (const result of results) {
     if (result.forwarder !== 'softnet') continue
     result.ratio = {
@@ -198,7 +213,9 @@ const shape = (result: TapResult): string =>
   result.forwarder === 'softnet' ? `${result.steering} x${result.workers}` : result.forwarder
 
 const number = (value: number, width: number, digits = 0): string =>
-  value.toLocaleString('en', { minimumFractionDigits: digits, maximumFractionDigits: digits }).padStart(width)
+  value
+    .toLocaleString('en', { minimumFractionDigits: digits, maximumFractionDigits: digits })
+    .padStart(width)
 
 const line = (result: TapResult): string => {
   const { full, paced, tcpMbps } = result
@@ -234,7 +251,9 @@ export const runTapForward = async (options: TapOptions): Promise<TapResult[]> =
       full: await calibrate(networks, options.seconds, 0),
       paced: await calibrate(networks, options.seconds, options.rate),
     }
-    console.log(`forwarding 60-byte UDP of ${FLOWS} flows; generator ${number(calibrations.full.sendNs, 1)} ns a packet`)
+    console.log(
+      `forwarding 60-byte UDP of ${FLOWS} flows; generator ${number(calibrations.full.sendNs, 1)} ns a packet`
+    )
     const paced = `at ${options.rate / 1000} k packets/s`
     console.log(`${'at full speed'.padStart(49)} ${paced.padStart(25)} ${'iperf3'.padStart(8)}`)
     console.log(
@@ -254,7 +273,7 @@ export const runTapForward = async (options: TapOptions): Promise<TapResult[]> =
     await networks.close()
   }
   addRatios(results)
-  console.log("\nsoftnet / the better of the kernel's ways")
+  console.log('\nsoftnet / kernel (rates: the better of its ways; CPU: without RPS)')
   for (const result of results) if (result.ratio) console.log(ratioLine(result))
   return results
 }

@@ -30,16 +30,16 @@ const LONGEST_SLEEP_MS = 1000
 const SPINS = 20
 
 const data = workerData as ThreadData
-const { config, buffer, thread, secret, services } = data
+const { config, buffer, id, thread, services } = data
 const arena = attachArena(config, buffer)
 const { i32, f64, layout } = arena
 const block = layout.threadBlocks + thread * THREAD_WORDS
-const wake = createWake(arena)
+const wake = createWake(arena, id)
 const random = (): number => crypto.getRandomValues(new Int32Array(1))[0]!
 
 const start = (restarted: boolean) => {
   const stack = createStack({
-    arena, thread, secret, services, random, wake, nowUs: monotonicUs,
+    arena, thread, services, random, wake, nowUs: monotonicUs,
     drivers: (env) => createDrivers(arena, env), restarted,
   })
   const queues = createQueueReader(arena, thread, stack)
@@ -74,18 +74,18 @@ const start = (restarted: boolean) => {
       f64[(block + THREAD_IDLE_US) >> 1]! += mark - before
     }
   }
-  return { loop, stop: stack.stop }
+  return { loop, close: queues.close }
 }
 
 /** Runs the stack, and again after an error. */
 const supervise = (): void => {
   for (let restarted = false; ; restarted = true) {
     try {
-      const { loop, stop } = start(restarted)
+      const { loop, close } = start(restarted)
       i32[block + THREAD_RUNNING] = 1
       if (!restarted) announce('ready')
       loop()
-      stop()
+      close()
       return
     } catch (error) {
       i32[block + THREAD_RESTARTS]!++

@@ -7,6 +7,7 @@ import { workerData } from 'node:worker_threads'
 import {
   DEV_FD,
   DEV_FLAGS,
+  DEV_GENERATION,
   DEV_IFINDEX,
   DEV_KIND,
   DEV_RPS_FLOW_CNT,
@@ -38,6 +39,9 @@ import { createBacklog } from '../core/softnet/backlog.ts'
 import { createCpuFlowLimit } from '../core/steering/cpu-flow-limit.ts'
 import { createSteer } from '../core/steering/steer.ts'
 import { createFdDriver } from './drivers/fd.ts'
+import { createPcapReplay } from './drivers/pcap.ts'
+import type { PcapReplay } from './drivers/pcap.ts'
+import { monotonicUs } from './os/clock.ts'
 import { createPollSet, POLLIN } from './os/poll.ts'
 import { createQuiescent } from './quiescent.ts'
 import type { ThreadData } from './thread-data.ts'
@@ -48,11 +52,11 @@ const BATCH = 64
 const LONGEST_SLEEP_MS = 1000
 const MAX_FDS = 256
 
-const createNic = (arena: Arena, thread: number) => {
+const createNic = (arena: Arena, thread: number, id: string) => {
   const { i32, f64, layout } = arena
   const skbs = createSkbs(arena, thread)
   const { drop } = createDrop(arena, skbs)
-  const wake = createWake(arena)
+  const wake = createWake(arena, id)
   const ipi = createIpi(arena, thread, wake)
   const steer = createSteer(arena, thread, DEV_RPS_FLOW_CNT)
   const flowLimited = createCpuFlowLimit(arena)
@@ -73,6 +77,19 @@ const createNic = (arena: Arena, thread: number) => {
   // What there is to read, rebuilt when control publishes a change.
   let fds: { fd: number; ifindex: number; slot: number; hot: boolean }[] = []
   let ports: { ring: number; ifindex: number }[] = []
+  // By ifindex: a replay goes on from where it was when devices change around it.
+  const replays = new Map<number, { generation: number; fd: number; replay: PcapReplay }>()
+  const openReplay = createPcapReplay(arena, skbs, monotonicUs)
+  let playing: PcapReplay[] = []
+  const findReplay = (dev: number, ifindex: number): void => {
+    const generation = i32[dev + DEV_GENERATION]!
+    const fd = i32[dev + DEV_FD]!
+    const known = replays.get(ifindex)
+    if (known?.generation !== generation || known.fd !== fd) {
+      replays.set(ifindex, { generation, fd, replay: openReplay(ifindex) })
+    }
+    playing.push(replays.get(ifindex)!.replay)
+  }
   const isUp = (dev: number): boolean =>
     i32[dev + DEV_IFINDEX] !== 0 && (i32[dev + DEV_FLAGS]! & IFF_UP) !== 0
 
@@ -80,6 +97,7 @@ const createNic = (arena: Arena, thread: number) => {
     for (const { slot } of fds) polls.remove(slot)
     fds = []
     ports = []
+    playing = []
     for (let ifindex = 1; ifindex < layout.config.devices; ifindex++) {
       const dev = deviceRow(arena, ifindex)
       if (!isUp(dev)) continue
@@ -89,6 +107,7 @@ const createNic = (arena: Arena, thread: number) => {
         const fd = i32[dev + DEV_FD]!
         fds.push({ fd, ifindex, slot: polls.add(fd, POLLIN), hot: true })
       }
+      if (kind === DevKind.pcap && i32[dev + DEV_FD] !== 0) findReplay(dev, ifindex)
     }
   }
 
@@ -119,6 +138,7 @@ const createNic = (arena: Arena, thread: number) => {
       work += n
     }
     for (const port of ports) work += pollPort(port.ring, port.ifindex)
+    for (const replay of playing) work += replay.poll(BATCH, deliver)
     return work
   }
   const pending = (): boolean => {
@@ -139,7 +159,11 @@ const createNic = (arena: Arena, thread: number) => {
     steer.refresh()
   })
   const sleep = createSleep(arena, thread)
-  const wait = (): void => poll(LONGEST_SLEEP_MS)
+  const wait = (): void => {
+    let ms = LONGEST_SLEEP_MS
+    for (const replay of playing) ms = Math.min(ms, replay.delayMs())
+    poll(ms)
+  }
 
   /** One turn; false when it is time to stop. */
   const turn = (): boolean => {
@@ -157,9 +181,9 @@ const createNic = (arena: Arena, thread: number) => {
   return { turn }
 }
 
-const { config, buffer, thread } = workerData as ThreadData
+const { config, buffer, id, thread } = workerData as ThreadData
 const arena = attachArena(config, buffer)
-const nic = createNic(arena, thread)
+const nic = createNic(arena, thread, id)
 arena.i32[arena.layout.threadBlocks + thread * THREAD_WORDS + THREAD_RUNNING] = 1
 announce('ready')
 while (nic.turn()) {}

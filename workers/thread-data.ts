@@ -8,6 +8,8 @@ import type { ArenaConfig } from '../core/shm/layout.ts'
 export type ThreadData = {
   config: ArenaConfig
   buffer: SharedArrayBuffer
+  /** Names this stack among those of the process. */
+  id: string
   thread: number
   /** CPU to pin to, or -1. */
   cpu: number

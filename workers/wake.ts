@@ -1,23 +1,28 @@
 /**
  * Doorbells: how a thread of the stack sleeps until another has work for it. A thread that waits on descriptors
- * too sleeps in poll(2) and is woken by its eventfd; the others sleep in Atomics.wait on a word. The order is
+ * too sleeps in poll(2) and is woken by its eventfd; workers sleep in Atomics.wait on a word; application threads
+ * live in an event loop and get a message. The order is
  * what makes no wake-up lost: the sleeper says that it sleeps, then looks once more; the other publishes, then looks
  * whether it sleeps.
  */
 import type { Arena } from '../core/shm/arena.ts'
 import { THREAD_DOORBELL, THREAD_EVENTFD, THREAD_SLEEPING, THREAD_WORDS } from '../core/shm/layout.ts'
+import { createRinger } from './app/doorbell.ts'
 import { wake as ringEventfd } from './os/poll.ts'
 
-/** Wakes a thread that sleeps; any thread. */
-export const createWake = ({ i32, layout }: Arena) => (thread: number): void => {
-  const block = layout.threadBlocks + thread * THREAD_WORDS
-  const eventfd = i32[block + THREAD_EVENTFD]!
-  if (eventfd !== 0) {
-    ringEventfd(eventfd)
-    return
+/** Wakes a thread that sleeps; any thread. `id` names the stack among those of the process. */
+export const createWake = ({ i32, layout }: Arena, id: string) => {
+  const ringApp = createRinger(id)
+  return (thread: number): void => {
+    const block = layout.threadBlocks + thread * THREAD_WORDS
+    const eventfd = i32[block + THREAD_EVENTFD]!
+    if (thread >= layout.appThread) ringApp(thread)
+    else if (eventfd !== 0) ringEventfd(eventfd)
+    else {
+      Atomics.add(i32, block + THREAD_DOORBELL, 1)
+      Atomics.notify(i32, block + THREAD_DOORBELL)
+    }
   }
-  Atomics.add(i32, block + THREAD_DOORBELL, 1)
-  Atomics.notify(i32, block + THREAD_DOORBELL)
 }
 
 /** `sleep(pending, wait)`: sleeps by `wait` unless `pending` says that work has come. */

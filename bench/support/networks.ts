@@ -46,14 +46,22 @@ export type Networks = {
 
 export const createNetworks = async (): Promise<Networks> => {
   // a's sink0 is a TAP that nobody reads: what sending alone costs is measured with it.
-  const a = await createNamespace({ name: 'a', device: 'tap', ifname: 'sink0', address: '10.9.9.1/24' })
+  const a = await createNamespace({
+    name: 'a',
+    device: 'tap',
+    ifname: 'sink0',
+    address: '10.9.9.1/24',
+  })
   const b = await createNamespace({ name: 'b', device: 'none' })
   const kernel = await createNamespace({ name: 'kernel', device: 'none' })
   const close = async (): Promise<void> => {
     for (const namespace of [a, b, kernel]) await namespace.close()
   }
   await kernel.ask({ op: 'sysctl', name: 'net.ipv4.ip_forward', value: '1' })
-  for (const [end, net] of [[a, 1], [b, 2]] as const) {
+  for (const [end, net] of [
+    [a, 1],
+    [b, 2],
+  ] as const) {
     await joinVeth(
       { namespace: end, ifname: 'eth0', address: `10.1.${net}.1/24` },
       { namespace: kernel, ifname: `to-${end.name}`, address: `10.1.${net}.254/24` }
@@ -86,7 +94,10 @@ export const joinSoftnet = async (
   const args = ['--tap', 'tap1=10.0.1.254/24', '--tap', 'tap2=10.0.2.254/24']
   const config = '[sysctl]\n"net.ipv4.ip_forward" = 1\n'
   const daemon = await startDaemon({ workers, steering, args, config })
-  for (const [end, net] of [[a, 1], [b, 2]] as const) {
+  for (const [end, net] of [
+    [a, 1],
+    [b, 2],
+  ] as const) {
     moveTap(`tap${net}`, end)
     await end.ask({ op: 'link', name: `tap${net}`, change: { rename: 'eth1' } })
     await end.ask({ op: 'link', name: 'eth1', change: { up: true } })

@@ -123,7 +123,13 @@ const openSender = (ifname: string): number => {
   return fd
 }
 
-const generate = (fd: number, at: number, flows: number, seconds: number, rate: number): Generated => {
+const generate = (
+  fd: number,
+  at: number,
+  flows: number,
+  seconds: number,
+  rate: number
+): Generated => {
   const perUs = rate === 0 ? Infinity : rate / 1e6
   const cpu = threadCpu()
   const start = monotonicUs()
@@ -150,7 +156,10 @@ const main = (argv: string[]): void => {
   const [ifname = '', source = '', destination = '', gateway = '', ...numbers] = argv
   const [port = 0, seconds = 0, rate = 0, flows = 0] = numbers.map(Number)
   const mac = gateway === '-' ? '02:00:00:00:00:01' : resolveMac(gateway)
-  const messages = makeMessages(makeFrames({ ifname, source, destination, mac, port }, flows), flows)
+  const messages = makeMessages(
+    makeFrames({ ifname, source, destination, mac, port }, flows),
+    flows
+  )
   const fd = openSender(ifname)
   // The other CPUs are the forwarder's.
   setAffinity([0])

@@ -30,6 +30,8 @@ export const createCalls = (arena: Arena, ipi: IpiSystem, pause: () => Promise<v
     lastId = (lastId + 1) | 0
     const id = lastId
     asked.add(id)
+    // room on the way back
+    ipi.run()
     try {
       const [a0 = 0, a1 = 0, a2 = 0, a3 = 0, a4 = 0, a5 = 0] = args
       if (!ipi.send(thread, op, a0, a1, a2, a3, a4, a5, id)) return -Errno.ENOBUFS

@@ -48,8 +48,8 @@ export type LinksDeps = {
   retire: (reclaim: () => void) => void
   /** Sets a new device's RSS and RPS state up. */
   initSteering: (ifindex: number, channels: number) => void
-  /** Tells workers and nics that a device is going away. */
-  announceGone: (ifindex: number) => void
+  /** Tells workers and nics to forget what they know of a device's neighbours and what waits for them. */
+  announceDown: (ifindex: number) => void
   onEvent: (event: 'new' | 'del', ifindex: number) => void
 }
 type Known = { name: string; kind: string; data?: Record<string, unknown> | undefined }
@@ -62,7 +62,7 @@ const OFFLOADS = NETIF_F_HW_CSUM | NETIF_F_RXCSUM | NETIF_F_TSO | NETIF_F_TSO6
 const GSO_MAX = 65535
 
 export const createLinks = (deps: LinksDeps) => {
-  const { arena, drivers, addresses, random, publish, retire, initSteering, announceGone, onEvent } = deps
+  const { arena, drivers, addresses, random, publish, retire, initSteering, announceDown, onEvent } = deps
   const { i32, f64, layout } = arena
   /** By ifindex: also of devices that are being made or are going away. */
   const known = new Map<number, Known>()
@@ -263,7 +263,10 @@ export const createLinks = (deps: LinksDeps) => {
       i32[row + DEV_ALLMULTI] = spec.allmulticast ? 1 : 0
     }
     if (spec.netem !== undefined) setImpairment(row, spec.netem)
+    const wasUp = isUp(ifindex)
     if (spec.up !== undefined) setUp(ifindex, spec.up)
+    // headers made for the old address are wrong now (Linux: neigh_ifdown, neigh_changeaddr)
+    if (wasUp && (!isUp(ifindex) || spec.address !== undefined)) announceDown(ifindex)
     onEvent('new', ifindex)
   }
 
@@ -296,7 +299,7 @@ export const createLinks = (deps: LinksDeps) => {
     setUp(ifindex, false)
     addresses.deviceGone(ifindex)
     await publish()
-    announceGone(ifindex)
+    announceDown(ifindex)
     await drivers[kind]?.destroy(ifindex)
     onEvent('del', ifindex)
     Atomics.store(i32, row + DEV_IFINDEX, 0)
@@ -324,15 +327,19 @@ export const createLinks = (deps: LinksDeps) => {
     [...known.keys()].filter((n) => i32[deviceRow(arena, n) + DEV_IFINDEX] === n).sort((a, b) => a - b)
   const kindOf = (ifindex: number): string => known.get(ifindex)?.kind ?? ''
 
-  /** lo, there from the beginning and up. */
+  /** Makes lo; once, when all that hears of links is ready. */
   const boot = (): void => {
     const ifindex = reserve('lo', 'lo')
     createLoopback(ifindex)
     show(ifindex)
     setUp(ifindex, true)
   }
-  boot()
 
-  return { newLink, delLink, getLink, ifindexOf, nameOf, kindOf, list, item, isUp }
+  /** Closes every device, at the end: no other thread runs any more. */
+  const close = async (): Promise<void> => {
+    for (const ifindex of list()) await drivers[kindOf(ifindex)]?.destroy(ifindex)
+  }
+
+  return { boot, close, newLink, delLink, getLink, ifindexOf, nameOf, kindOf, list, item, isUp }
 }
 

@@ -83,6 +83,7 @@ export type RouteLookup = {
 }
 export type RouteFilter = {
   family?: FamilyName
+  /** main when not given; 'all' is every table. */
   table?: string | number
   /** Exactly this prefix. */
   dst?: string

@@ -59,6 +59,12 @@ export const createPublisher = ({ arena, kick, pause }: PublishDeps) => {
     reclaim()
     return generation
   }
+  /** Publishes what has been written so far, without waiting; its revision. */
+  const raise = (): number => {
+    const generation = (Atomics.add(i32, G_GENERATION, 1) + 1) | 0
+    for (const thread of others) if (isRunning(thread)) kick(thread)
+    return generation
+  }
   /**
    * Publishes what has been written so far; resolves with its revision when every running thread works with
    * it. Changes made in one turn of the event loop share a generation.
@@ -66,9 +72,7 @@ export const createPublisher = ({ arena, kick, pause }: PublishDeps) => {
   const publish = (): Promise<number> => {
     next ??= Promise.resolve().then(() => {
       next = null
-      const generation = (Atomics.add(i32, G_GENERATION, 1) + 1) | 0
-      for (const thread of others) if (isRunning(thread)) kick(thread)
-      return settle(generation)
+      return settle(raise())
     })
     return next
   }
@@ -76,5 +80,5 @@ export const createPublisher = ({ arena, kick, pause }: PublishDeps) => {
   const appliedBy = (generation: number): number[] =>
     others.filter((t) => t < layout.config.workers && isRunning(t) && hasPassed(t, generation))
 
-  return { publish, appliedBy, retire, reclaim, revision }
+  return { publish, raise, appliedBy, retire, reclaim, revision }
 }

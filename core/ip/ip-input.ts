@@ -89,6 +89,7 @@ export const createIpInput = (deps: IpInputDeps) => {
     if (len > total && !trimTo(skb, total)) return drop(skb, Drop.NOMEM)
     i32[skb + SKB_NETWORK] = at
     i32[skb + SKB_TRANSPORT] = at + headerLen
+    i32[skb + IPCB_TYPE] = 0
     i32[skb + IPCB_FLAGS] = 0
     if (!nf.accepts(NF_INET_PRE_ROUTING, skb, i32[skb + SKB_DEV]!)) return
     ipRcvFinish(skb, at, headerLen)

@@ -6,7 +6,7 @@
  */
 import type { Time } from '../base/time.ts'
 import { TIME_US } from '../base/time.ts'
-import type { TimerWheel } from '../base/timer-wheel.ts'
+import { TIMER_WORDS, type TimerWheel } from '../base/timer-wheel.ts'
 import {
   DEV_CORRUPT, DEV_DELAY, DEV_DUPLICATE, DEV_JITTER, DEV_LIMIT, DEV_LOSS, DEV_REORDER,
 } from '../netdev/netdev.ts'
@@ -45,6 +45,8 @@ export const createNetem = (deps: NetemDeps) => {
   const waiting = new Int32Array(layout.config.devices)
   let size = 0
   let order = 0
+  // a worker that is started again finds the words as its forerunner left them
+  i32.fill(0, timer, timer + TIMER_WORDS)
 
   const below = (bound: number): number => (random() >>> 0) % bound
   const happens = (partsPerMillion: number): boolean => partsPerMillion !== 0 && below(MILLION) < partsPerMillion

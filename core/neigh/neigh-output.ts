@@ -7,7 +7,7 @@
 import { Errno } from '../base/errno.ts'
 import type { Time } from '../base/time.ts'
 import { TIME_MS } from '../base/time.ts'
-import type { TimerWheel } from '../base/timer-wheel.ts'
+import { TIMER_WORDS, type TimerWheel } from '../base/timer-wheel.ts'
 import type { Arena } from '../shm/arena.ts'
 import { counterBank, Softnet } from '../shm/counters.ts'
 import type { IpiSystem } from '../shm/ipi.ts'
@@ -76,6 +76,8 @@ export const createNeighOutput = (deps: NeighOutputDeps) => {
   const most = layout.config.skbs >> 2
   let freePending = 0
   let waiting = 0
+  // a worker that is started again finds the words as its forerunner left them
+  i32.fill(0, timer, timer + TIMER_WORDS)
   for (let p = PENDING; p > 0; p--) {
     pending[p * P_WORDS + P_NEXT] = freePending
     freePending = p * P_WORDS

@@ -8,7 +8,7 @@
 import { Errno } from '../base/errno.ts'
 import type { Time } from '../base/time.ts'
 import { TIME_MS } from '../base/time.ts'
-import type { TimerWheel } from '../base/timer-wheel.ts'
+import { TIMER_WORDS, type TimerWheel } from '../base/timer-wheel.ts'
 import { DEV_MAC } from '../netdev/netdev.ts'
 import type { Arena } from '../shm/arena.ts'
 import { counterBank, Softnet } from '../shm/counters.ts'
@@ -414,13 +414,14 @@ export const createNeighbour = (deps: NeighbourDeps) => {
 
   /** Private state from the shared rows: at boot there are none, after a restart they are as they were left. */
   const rebuild = (): void => {
+    i32.fill(0, timer, timer + TIMER_WORDS)
     if (i32[neighbours + NEIGH_TABLE_SEED] === 0) i32[neighbours + NEIGH_TABLE_SEED] = random() | 1
     i32.fill(0, neighIndex, neighIndex + mask + 1)
     let live = 0
     let high = 1
     for (let n = rows - 1; n > 0; n--) {
       const row = table.rowAt(n)
-      i32.fill(0, row + NEIGH_TIMER, row + NEIGH_TIMER + 4)
+      i32.fill(0, row + NEIGH_TIMER, row + NEIGH_TIMER + TIMER_WORDS)
       // worker 0 died while it wrote this one: nobody knows what it says
       if ((i32[row + NEIGH_SEQ]! & 1) !== 0) {
         i32[row + NEIGH_IFINDEX] = 0

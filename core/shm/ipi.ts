@@ -32,8 +32,14 @@ export const Ipi = {
   DEV_DOWN: 10,
   /** worker: the path MTU to address a1..a4 is a5 (an ICMP error reached another worker). */
   PMTU_UPDATE: 11,
-  /** control, from any: a notification for watchers. a0 kind, a1.. details. */
+  /** control, from any: a notification for watchers. a0 Notify.*, a1 1 when it is gone, a2.. as the kind says. */
   NOTIFY: 12,
+} as const
+
+/** Kinds of Ipi.NOTIFY. */
+export const Notify = {
+  /** a2 ifindex, a3..a6 address. */
+  NEIGH: 1,
 } as const
 
 export type IpiHandler = (

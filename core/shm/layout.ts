@@ -89,8 +89,8 @@ export const SMALL_ARENA: ArenaConfig = {
   socks: 256,
   devices: 8,
   ifaddrs: 32,
-  nexthops: 64,
-  fibNodes: 64,
+  nexthops: 256,
+  fibNodes: 512,
   neighbours: 128,
   flows: 64,
 }

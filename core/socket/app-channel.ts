@@ -24,6 +24,8 @@ import {
   APP_SIDS,
   APP_SLEEPING,
   AppOp,
+  CLOSE_ABORT,
+  CLOSE_DRAIN,
   DATAGRAM_CREDIT,
   E_ADDR,
   E_ARG0,
@@ -99,6 +101,7 @@ export const createAppChannel = (deps: AppChannelDeps) => {
   const flags = new Int32Array(APP_SIDS)
   const credits = new Int32Array(APP_SIDS)
   const closeUser = new Int32Array(APP_SIDS)
+  const shutUser = new Int32Array(APP_SIDS)
   const connectUser = new Int32Array(APP_SIDS)
   const pollMask = new Int32Array(APP_SIDS)
   const pollUser = new Int32Array(APP_SIDS)
@@ -146,7 +149,13 @@ export const createAppChannel = (deps: AppChannelDeps) => {
     begin(op, sid, user, result)
     commit()
   }
-  const postWithAddresses = (op: number, sid: number, user: number, result: number, sk: number): void => {
+  const postWithAddresses = (
+    op: number,
+    sid: number,
+    user: number,
+    result: number,
+    sk: number
+  ): void => {
     begin(op, sid, user, result)
     for (let w = 0; w < 4; w++) {
       i32[stage + E_ADDR + w] = i32[sk + SK_DADDR + w]!
@@ -231,10 +240,13 @@ export const createAppChannel = (deps: AppChannelDeps) => {
       skbs.pull(skb, n)
       if (i32[skb + SKB_LEN] === 0) sendDone(sid, i32[skb + SKB_CB + 1]!)
     }
-    if ((flags[sid]! & CLOSE_PENDING) !== 0) return finishClose(sid, false)
-    if ((flags[sid]! & SHUT_PENDING) === 0) return
+    if ((flags[sid]! & SHUT_PENDING) !== 0) finishShutdown(sid, sk)
+    if ((flags[sid]! & CLOSE_PENDING) !== 0) finishClose(sid, false)
+  }
+  const finishShutdown = (sid: number, sk: number): void => {
     flags[sid]! &= ~SHUT_PENDING
-    if (sk !== 0) sockets.shutdown(sk, SHUT_WR)
+    const result = sk === 0 ? -ECONNRESET : sockets.shutdown(sk, SHUT_WR)
+    if (tag !== 0) post(AppOp.SHUTDOWN, sid, shutUser[sid]!, result)
   }
 
   // Receiving.
@@ -332,6 +344,7 @@ export const createAppChannel = (deps: AppChannelDeps) => {
   const finishClose = (sid: number, abort: boolean): void => {
     const sk = sockOf(sid)
     failSends(sid, -ECONNRESET)
+    if ((flags[sid]! & SHUT_PENDING) !== 0) finishShutdown(sid, sk)
     if (sk !== 0) {
       if (abort) sockets.abort(sk)
       else sockets.close(sk)
@@ -339,13 +352,13 @@ export const createAppChannel = (deps: AppChannelDeps) => {
     forget(sid)
     if (tag !== 0) post(AppOp.CLOSE, sid, closeUser[sid]!, 0)
   }
-  const close = (sid: number, user: number, abort: boolean): void => {
+  const close = (sid: number, user: number, how: number): void => {
     closeUser[sid] = user
-    if (!abort && sockOf(sid) !== 0 && sendHead[sid] !== 0) {
+    if (how === CLOSE_DRAIN && sockOf(sid) !== 0 && sendHead[sid] !== 0) {
       flags[sid]! |= CLOSE_PENDING
       return
     }
-    finishClose(sid, abort)
+    finishClose(sid, how === CLOSE_ABORT)
   }
 
   /** What the socket layer has to say about a sid's socket. */
@@ -380,14 +393,26 @@ export const createAppChannel = (deps: AppChannelDeps) => {
   }
   const a = E_ADDR
   const bind = (at: number, sk: number): number =>
-    sockets.bind(sk, i32[at + a]!, i32[at + a + 1]!, i32[at + a + 2]!, i32[at + a + 3]!, i32[at + E_PORT]!)
+    sockets.bind(
+      sk,
+      i32[at + a]!,
+      i32[at + a + 1]!,
+      i32[at + a + 2]!,
+      i32[at + a + 3]!,
+      i32[at + E_PORT]!
+    )
 
   const connect = (at: number, sid: number, sk: number): void => {
     flags[sid]! |= CONNECTING
     connectUser[sid] = i32[at + E_USER]!
     const port = i32[at + E_PORT]!
     const result = sockets.connect(
-      sk, i32[at + a]!, i32[at + a + 1]!, i32[at + a + 2]!, i32[at + a + 3]!, port
+      sk,
+      i32[at + a]!,
+      i32[at + a + 1]!,
+      i32[at + a + 2]!,
+      i32[at + a + 3]!,
+      port
     )
     if (result !== -EINPROGRESS) connected(sid, result, sk)
   }
@@ -413,21 +438,31 @@ export const createAppChannel = (deps: AppChannelDeps) => {
   const sendto = (at: number, sk: number): number => {
     const skb = i32[at + E_SKB]!
     i32[skb + SKB_OWNER] = worker
-    const result = sk === 0 ? -EBADF : sockets.sendto(
-      sk, i32[skb + SKB_DATA]!, i32[skb + SKB_LEN]!,
-      i32[at + a]!, i32[at + a + 1]!, i32[at + a + 2]!, i32[at + a + 3]!, i32[at + E_PORT]!
-    )
+    const result =
+      sk === 0
+        ? -EBADF
+        : sockets.sendto(
+            sk,
+            i32[skb + SKB_DATA]!,
+            i32[skb + SKB_LEN]!,
+            i32[at + a]!,
+            i32[at + a + 1]!,
+            i32[at + a + 2]!,
+            i32[at + a + 3]!,
+            i32[at + E_PORT]!
+          )
     consume(skb)
     return result
   }
-  const shutdown = (at: number, sid: number, sk: number): number => {
+  const shutdown = (at: number, sid: number, sk: number): void => {
     const how = i32[at + E_LEN]!
-    if (how === SHUT_WR && (sendHead[sid] !== 0 || (flags[sid]! & CONNECTING) !== 0)) {
-      flags[sid]! |= SHUT_PENDING
-      return 0
+    if (how !== SHUT_WR) {
+      if (how === SHUT_RDWR) failSends(sid, -ECONNRESET)
+      return post(AppOp.SHUTDOWN, sid, i32[at + E_USER]!, sockets.shutdown(sk, how))
     }
-    if (how === SHUT_RDWR) failSends(sid, -ECONNRESET)
-    return sockets.shutdown(sk, how)
+    flags[sid]! |= SHUT_PENDING
+    shutUser[sid] = i32[at + E_USER]!
+    if (sendHead[sid] === 0 && (flags[sid]! & CONNECTING) === 0) finishShutdown(sid, sk)
   }
 
   /** Does what the record at `at` asks for. */
@@ -447,7 +482,7 @@ export const createAppChannel = (deps: AppChannelDeps) => {
       case AppOp.SOCKET:
         return post(op, sid, user, openSocket(at, sid))
       case AppOp.CLOSE:
-        return close(sid, user, i32[at + E_ARG0] !== 0)
+        return close(sid, user, i32[at + E_ARG0]!)
     }
     if (sk === 0) return post(op, sid, user, -EBADF)
     switch (op) {
@@ -461,10 +496,13 @@ export const createAppChannel = (deps: AppChannelDeps) => {
         flags[sid]! |= LISTENER
         return postWithAddresses(op, sid, user, sockets.listen(sk, i32[at + E_LEN]!), sk)
       case AppOp.SHUTDOWN:
-        return post(op, sid, user, shutdown(at, sid, sk))
+        return shutdown(at, sid, sk)
       case AppOp.SETSOCKOPT:
         return post(
-          op, sid, user, sockets.setsockopt(sk, i32[at + E_ARG0]!, i32[at + E_ARG1]!, i32[at + E_ARG2]!)
+          op,
+          sid,
+          user,
+          sockets.setsockopt(sk, i32[at + E_ARG0]!, i32[at + E_ARG1]!, i32[at + E_ARG2]!)
         )
       case AppOp.GETSOCKOPT:
         return post(op, sid, user, sockets.getsockopt(sk, i32[at + E_ARG0]!, i32[at + E_ARG1]!))

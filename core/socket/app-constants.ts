@@ -41,9 +41,9 @@ export const AppOp = {
   SENDTO: 8,
   /** Completion, unasked: a datagram and its sender. */
   RECVFROM: 9,
-  /** LEN how; a shutdown of sending waits for what is being sent. */
+  /** LEN how; a shutdown of sending waits for what is being sent, and so does its completion. */
   SHUTDOWN: 10,
-  /** ARG0 1 to abort. The sid is free for use again when it completes. */
+  /** ARG0 CLOSE_*. The sid is free for use again when it completes. */
   CLOSE: 11,
   /** ARG0 level, ARG1 name, ARG2 value. */
   SETSOCKOPT: 12,
@@ -54,6 +54,11 @@ export const AppOp = {
   /** LEN SK_EVENT_* bits waited for; completed with those that happened, once. */
   POLL: 16,
 } as const
+
+/** How to close: once all is sent; with a reset; at once, without what the protocol has not taken yet. */
+export const CLOSE_DRAIN = 0
+export const CLOSE_ABORT = 1
+export const CLOSE_NOW = 2
 
 /** Sids of an application are 1 .. APP_SIDS-1. */
 export const APP_SIDS = 16384

@@ -6,7 +6,13 @@
 import { appRing } from '../shm/arena.ts'
 import type { Arena } from '../shm/arena.ts'
 import { APP_BLOCK_WORDS, APP_PAIR_WORDS, APP_RECORD_WORDS, APP_RING_WORDS } from '../shm/layout.ts'
-import { ringAdoptHead, ringPublish, ringReadable, ringRelease, ringTakeRecord } from '../shm/ring.ts'
+import {
+  ringAdoptHead,
+  ringPublish,
+  ringReadable,
+  ringRelease,
+  ringTakeRecord,
+} from '../shm/ring.ts'
 import { SKB_OWNER, type Skbs } from '../skb/skb.ts'
 import { createAppChannel } from './app-channel.ts'
 import { APP_EPOCH, APP_SIDS, E_SKB, E_TAG, PAIR_EPOCH } from './app-constants.ts'

@@ -63,9 +63,7 @@ export const createAppRings = (deps: AppRingsDeps) => {
   const thread = layout.appThread + app
   const submissions = Int32Array.from({ length: workers }, (_, w) => appRing(layout, app, w))
   const completions = submissions.map((ring) => ring + APP_RING_WORDS)
-  const pairs = submissions.map(
-    (_, w) => layout.appPairs + (app * workers + w) * APP_PAIR_WORDS
-  )
+  const pairs = submissions.map((_, w) => layout.appPairs + (app * workers + w) * APP_PAIR_WORDS)
   const workerEpochs = new Int32Array(workers)
   const tags = new Int32Array(workers)
   /** Records that found their ring full, until there is room. */
@@ -211,7 +209,17 @@ export const createAppRings = (deps: AppRingsDeps) => {
   }
 
   return {
-    workers, allocSid, freeSid, begin, commit, flush, unflushed, poll, sleep, awake, detach,
+    workers,
+    allocSid,
+    freeSid,
+    begin,
+    commit,
+    flush,
+    unflushed,
+    poll,
+    sleep,
+    awake,
+    detach,
     sidsInUse: () => freeSids.length - freeCount,
   }
 }

@@ -24,7 +24,14 @@ export type Proto = {
   recvBytes?: (sk: number, bytes: Uint8Array, at: number, len: number) => number
   /** One datagram out. */
   sendto?: (
-    sk: number, from: number, len: number, a0: number, a1: number, a2: number, a3: number, port: number
+    sk: number,
+    from: number,
+    len: number,
+    a0: number,
+    a1: number,
+    a2: number,
+    a3: number,
+    port: number
   ) => number
   /** One datagram in (cut to `len`); its sender lies in `peer` until the next call. */
   recvfrom?: (sk: number, to: number, len: number) => number

@@ -73,11 +73,23 @@ export const createSockets = ({ arena, firstSock }: SocketsDeps) => {
     return supported ? -EPROTONOSUPPORT : -ESOCKTNOSUPPORT
   }
 
-  const bind = (sk: number, a0: number, a1: number, a2: number, a3: number, port: number): number =>
-    port < 0 || port > 65535 ? -EINVAL : protoOf(sk).bind(sk, a0, a1, a2, a3, port)
+  const bind = (
+    sk: number,
+    a0: number,
+    a1: number,
+    a2: number,
+    a3: number,
+    port: number
+  ): number => (port < 0 || port > 65535 ? -EINVAL : protoOf(sk).bind(sk, a0, a1, a2, a3, port))
 
-  const connect = (sk: number, a0: number, a1: number, a2: number, a3: number, port: number): number =>
-    protoOf(sk).connect(sk, a0, a1, a2, a3, port)
+  const connect = (
+    sk: number,
+    a0: number,
+    a1: number,
+    a2: number,
+    a3: number,
+    port: number
+  ): number => protoOf(sk).connect(sk, a0, a1, a2, a3, port)
 
   const listen = (sk: number, backlog: number): number => {
     const proto = protoOf(sk)
@@ -170,8 +182,27 @@ export const createSockets = ({ arena, firstSock }: SocketsDeps) => {
 
   return {
     ...events,
-    registerProto, socket, bind, connect, listen, accept, sendmsg, sendBytes, recvmsg, sendto, recvfrom, peerOf,
-    shutdown, close, abort, takeError, isSame, getsockname, getpeername, setsockopt, getsockopt,
+    registerProto,
+    socket,
+    bind,
+    connect,
+    listen,
+    accept,
+    sendmsg,
+    sendBytes,
+    recvmsg,
+    sendto,
+    recvfrom,
+    peerOf,
+    shutdown,
+    close,
+    abort,
+    takeError,
+    isSame,
+    getsockname,
+    getpeername,
+    setsockopt,
+    getsockopt,
   }
 }
 

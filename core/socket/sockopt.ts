@@ -137,7 +137,8 @@ export const createSockopt = ({ arena, protoOf, takeError }: SockoptDeps) => {
     return null
   }
   const getIp = (sk: number, level: number, name: number): number | null => {
-    if (level === IPPROTO_IPV6 && name === IPV6_V6ONLY) return (i32[sk + SK_REUSE]! & V6ONLY) === 0 ? 0 : 1
+    if (level === IPPROTO_IPV6 && name === IPV6_V6ONLY)
+      return (i32[sk + SK_REUSE]! & V6ONLY) === 0 ? 0 : 1
     if (name === (level === IPPROTO_IP ? IP_TOS : IPV6_TCLASS)) return i32[sk + SK_TOS]!
     if (name === (level === IPPROTO_IP ? IP_TTL : IPV6_UNICAST_HOPS)) {
       return i32[sk + SK_TTL]! === 0 ? i32[sysctl + Sysctl.ip_default_ttl]! : i32[sk + SK_TTL]!

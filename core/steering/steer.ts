@@ -9,7 +9,7 @@ import { backlogRing } from '../shm/arena.ts'
 import type { Arena } from '../shm/arena.ts'
 import { DEV_FLOWS, DEVICE_WORDS, RPS_MAP_OFFSET, RSS_WORDS, SOCK_FLOWS } from '../shm/layout.ts'
 import { ringHead } from '../shm/ring.ts'
-import { DISSECT_NOT_IP, createFlowDissector } from './flow-dissect.ts'
+import { createFlowDissector, DISSECT_NOT_IP, FLAG_ICMP_ERROR, KEY_DPORT, KEY_FLAGS, KEY_SPORT } from './flow-dissect.ts'
 import { NO_CPU, RPS_MAP_WORDS, createRps } from './rps.ts'
 import { createRssReader } from './rss.ts'
 
@@ -87,6 +87,10 @@ export const createSteer = (arena: Arena, thread: number, rpsFlowCount: number) 
   /** Hash of the packet steered last. */
   const hash = (): number => lastHash
 
+  /** Did the packet steered last have ports of its own? Fragments, ICMP and its errors have none. */
+  const hasPorts = (): boolean =>
+    (keys[KEY_SPORT]! | keys[KEY_DPORT]!) !== 0 && (keys[KEY_FLAGS]! & FLAG_ICMP_ERROR) === 0
+
   /** RFS: notes the tail of the queue the last packet was put on. */
   const saveTail = (ifindex: number, tail: number): void => of(ifindex).rps.saveTail(tail)
 
@@ -110,5 +114,5 @@ export const createSteer = (arena: Arena, thread: number, rpsFlowCount: number) 
     return cpu !== NO_CPU ? cpu : reader.queueFor(lastHash) % workers
   }
 
-  return { refresh, steerFrame, steerPacket, steerFlow, saveTail, hash, dissect, keys }
+  return { refresh, steerFrame, steerPacket, steerFlow, saveTail, hash, hasPorts, dissect, keys }
 }

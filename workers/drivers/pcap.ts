@@ -33,7 +33,7 @@ import {
   SKB_HEAD,
   SKB_TAIL,
 } from '../../core/skb/skb.ts'
-import * as ethernet from '../../core/wire/ethernet.ts'
+import { ETH_HLEN } from '../../core/wire/ethernet.ts'
 import {
   LINKTYPE_ETHERNET,
   PCAP_HEADER_LEN,
@@ -41,8 +41,7 @@ import {
   putPcapHeader,
 } from '../../core/wire/pcap.ts'
 import { createCaptureReader } from '../../core/wire/pcap-reader.ts'
-import { wallClock } from '../os/clock.ts'
-import { addressOf, libc } from '../os/libc.ts'
+import { addressOf, block, libc } from '../os/libc.ts'
 import type { Deliver } from './fd.ts'
 
 /** Word of the device row: how the replay is paced, PCAP_FAST or PCAP_TIMED. */
@@ -51,6 +50,8 @@ export const PCAP_PACE = DEV_PRIV
 export const PCAP_FAST = 0
 /** With the gaps of the capture's timestamps. */
 export const PCAP_TIMED = 1
+
+const CLOCK_REALTIME = 0
 
 /** Opens a capture file to append to (DEV_FD + 1), its header written first where the file is new. Control thread. */
 export const openPcapRecord = (path: string): number => {
@@ -87,12 +88,13 @@ const readWhole = (fd: number): Uint8Array => {
 export const createPcapXmit = (arena: Arena, skbs: Skbs, drop: DropFn): StartXmit => {
   const { i32, u8, f64 } = arena
   const base = addressOf(u8)
-  const now = wallClock()
+  const timespec = block(16)
+  const now = new Int32Array(timespec.bytes.buffer)
 
   const putRecordHeader = (at: number, len: number): void => {
-    now.read()
-    putI32le(u8, at, now.seconds())
-    putI32le(u8, at + 4, now.nanos())
+    libc.clock_gettime(CLOCK_REALTIME, timespec.at)
+    putI32le(u8, at, now[0]!)
+    putI32le(u8, at + 4, now[2]!)
     putI32le(u8, at + 8, len)
     putI32le(u8, at + 12, len)
   }
@@ -175,7 +177,7 @@ export const createPcapReplay = (arena: Arena, skbs: Skbs, nowUs: () => number) 
       let n = 0
       while (n < limit && held && untilDue() <= 0) {
         const { at, capLen } = packet!
-        if (packet!.linkType !== LINKTYPE_ETHERNET || capLen < ethernet.HEADER || capLen > LARGE_ROOM) {
+        if (packet!.linkType !== LINKTYPE_ETHERNET || capLen < ETH_HLEN || capLen > LARGE_ROOM) {
           f64[stats + DevStat.rx_length_errors]!++
           advance()
           continue

@@ -33,17 +33,13 @@ export const createQueueReader = (arena: Arena, worker: number, deps: QueueDeps)
   const { skbs, drop, receiveFrame, napiAdd } = deps
   const driver = createFdDriver(arena, skbs, drop)
   const polls = createPollSet(MAX_QUEUES)
-  let queues: { fd: number; ifindex: number; slot: number; hot: boolean; remove: () => void }[] = []
+  let queues: { fd: number; ifindex: number; slot: number; remove: () => void }[] = []
 
   const open = (fd: number, ifindex: number) => {
-    const queue = { fd, ifindex, slot: polls.add(fd, POLLIN), hot: true, remove: () => {} }
-    queue.remove = napiAdd((weight) => {
-      if (!queue.hot) return 0
-      const n = driver.poll(fd, ifindex, weight, receiveFrame)
-      queue.hot = n === weight
-      return n
-    })
-    queues.push(queue)
+    // Read once a turn whatever poll(2) said last: a worker that is busy with its backlog never gets to wait(),
+    // and an empty read costs a fraction of a microsecond.
+    const remove = napiAdd((weight) => driver.poll(fd, ifindex, weight, receiveFrame))
+    queues.push({ fd, ifindex, slot: polls.add(fd, POLLIN), remove })
   }
 
   /** Finds this worker's queues; after control has changed devices. */
@@ -59,10 +55,9 @@ export const createQueueReader = (arena: Arena, worker: number, deps: QueueDeps)
       if (i32[dev + DEV_RX_QUEUES]! > 1) open(i32[dev + DEV_FD + worker]!, ifindex)
     }
   }
-  /** Looks, for at most `timeoutMs`, which queues have frames. */
+  /** Sleeps until a queue has frames or the doorbell rings, for at most `timeoutMs`. */
   const wait = (timeoutMs: number): void => {
-    if (polls.wait(timeoutMs) === 0) return
-    for (const queue of queues) if (polls.revents(queue.slot) !== 0) queue.hot = true
+    polls.wait(timeoutMs)
   }
   const close = (): void => {
     for (const { remove } of queues) remove()

@@ -44,7 +44,8 @@ export const chargenPattern = (): Uint8Array => {
   for (let k = 0; k < pattern.length; k++) {
     const column = k % LINE
     const line = (k / LINE) | 0
-    pattern[k] = column === COLUMNS ? 13 : column === COLUMNS + 1 ? 10 : FIRST + ((line + column) % PRINTING)
+    pattern[k] =
+      column === COLUMNS ? 13 : column === COLUMNS + 1 ? 10 : FIRST + ((line + column) % PRINTING)
   }
   return pattern
 }

@@ -19,7 +19,12 @@ import {
   type Service,
 } from './listen.ts'
 
-export type EchoDeps = { arena: Arena; skbs: Skbs; sockets: Sockets; consume: (skb: number) => void }
+export type EchoDeps = {
+  arena: Arena
+  skbs: Skbs
+  sockets: Sockets
+  consume: (skb: number) => void
+}
 
 const { EAGAIN } = Errno
 const CHUNK = 65536

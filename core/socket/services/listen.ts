@@ -3,15 +3,16 @@
  * its own, an SO_REUSEPORT group of which the NIC's hash picks the member. Worker only, at boot and on
  * configuration changes.
  */
-import {
-  IPPROTO_IPV6,
-  IPV6_V6ONLY,
-  SO_REUSEADDR,
-  SO_REUSEPORT,
-  SOL_SOCKET,
-} from '../proto.ts'
+import { IPPROTO_IPV6, IPV6_V6ONLY, SO_REUSEADDR, SO_REUSEPORT, SOL_SOCKET } from '../proto.ts'
 import type { Sockets } from '../sockets.ts'
-import { AF_INET, AF_INET6, SK_EVENT_READ, SK_EVENT_WRITE, SOCK_DGRAM, SOCK_STREAM } from '../sock.ts'
+import {
+  AF_INET,
+  AF_INET6,
+  SK_EVENT_READ,
+  SK_EVENT_WRITE,
+  SOCK_DGRAM,
+  SOCK_STREAM,
+} from '../sock.ts'
 
 /** RFC 862, 863, 864. */
 export const ECHO_PORT = 7
@@ -44,12 +45,7 @@ const openBound = (sockets: Sockets, family: number, type: number, port: number)
 }
 
 /** A service over sockets of `type` on `port`; `handler` hears of the bound ones. */
-const createService = (
-  sockets: Sockets,
-  type: number,
-  port: number,
-  handler: number
-): Service => {
+const createService = (sockets: Sockets, type: number, port: number, handler: number): Service => {
   const bound: number[] = []
   const openOne = (family: number): boolean => {
     const sk = openBound(sockets, family, type, port)
@@ -90,4 +86,9 @@ export const createUdpService = (sockets: Sockets, port: number, handler: number
 
 /** Ports from which a datagram is not answered, lest two servers talk to each other for ever (inetd does so). */
 export const isLoopPort = (port: number): boolean =>
-  port === 0 || port === ECHO_PORT || port === 13 || port === 17 || port === CHARGEN_PORT || port === 37
+  port === 0 ||
+  port === ECHO_PORT ||
+  port === 13 ||
+  port === 17 ||
+  port === CHARGEN_PORT ||
+  port === 37

@@ -5,8 +5,7 @@
  * Linux: tcp_fastretrans_alert, tcp_enter_loss, tcp_try_undo_*.
  */
 import { Mib } from '../../shm/counters.ts'
-import { Sysctl } from '../../shm/sysctl.ts'
-import { SKB_NEXT } from '../../skb/skb.ts'
+import { SKB_GSO_SIZE, SKB_LEN, SKB_NEXT } from '../../skb/skb.ts'
 import { congestionOps, setCaState } from './tcp-cong.ts'
 import type { TcpSacktag } from './tcp-sacktag.ts'
 import {
@@ -30,12 +29,11 @@ export type TcpRecoveryDeps = {
   i32: Int32Array
   f64: Float64Array
   bank: number
-  sysctl: number
   queue: TcpWriteQueue
   sacktag: TcpSacktag
 }
 
-export const createTcpRecovery = ({ i32, f64, bank, sysctl, queue, sacktag }: TcpRecoveryDeps) => {
+export const createTcpRecovery = ({ i32, f64, bank, queue, sacktag }: TcpRecoveryDeps) => {
   const { pcount, rtxHead } = queue
   /** The echoed timestamp of the acknowledgement being processed, 0 when it had none. */
   let tsecr = 0
@@ -196,6 +194,27 @@ export const createTcpRecovery = ({ i32, f64, bank, sysctl, queue, sacktag }: Tc
     }
   }
 
+  /** What is larger than `size` cannot have arrived: send it again, without a reduction (tcp_simple_retransmit). */
+  const simpleRetransmit = (sk: number, size: number): void => {
+    const stop = i32[sk + TP_SEND_HEAD]!
+    const lostBefore = i32[sk + TP_LOST_OUT]!
+    for (let skb = i32[sk + TP_WQ_HEAD]!; skb !== 0 && skb !== stop; skb = i32[skb + SKB_NEXT]!) {
+      const gso = i32[skb + SKB_GSO_SIZE]!
+      if ((gso !== 0 ? gso : i32[skb + SKB_LEN]!) <= size) continue
+      if ((i32[skb + CB_FLAGS]! & CBF_RETRANS) !== 0) {
+        i32[skb + CB_FLAGS]! &= ~CBF_RETRANS
+        i32[sk + TP_RETRANS_OUT]! -= pcount(skb)
+      }
+      sacktag.markLost(sk, skb)
+    }
+    if (i32[sk + TP_LOST_OUT] === lostBefore || i32[sk + TP_CA_STATE] === TCP_CA_LOSS) return
+    i32[sk + TP_HIGH_SEQ] = i32[sk + TP_SND_NXT]!
+    i32[sk + TP_SND_SSTHRESH] = currentSsthresh(sk)
+    i32[sk + TP_PRIOR_SSTHRESH] = 0
+    i32[sk + TP_UNDO_MARKER] = 0
+    setCaState(i32, sk, TCP_CA_LOSS)
+  }
+
   // Without SACK, duplicate ACKs stand for segments that arrived (RFC 6582: window inflation).
   const addRenoSack = (sk: number): void => {
     const most = i32[sk + TP_PACKETS_OUT]! - Math.max(1, i32[sk + TP_LOST_OUT]!)
@@ -307,5 +326,5 @@ export const createTcpRecovery = ({ i32, f64, bank, sysctl, queue, sacktag }: Tc
     return REXMIT_FORCE
   }
 
-  return { fastretransAlert, enterLoss, enterCwr }
+  return { fastretransAlert, enterLoss, enterCwr, simpleRetransmit }
 }

@@ -149,6 +149,8 @@ export const TP_REQ_HEAD = TP + 111
 /** Request socket: chain of its listener. */
 export const TP_REQ_NEXT = TP + 112
 export const TP_REQ_PREV = TP + 113
+/** 1 while it counts as an orphan. */
+export const TP_ORPHANED = TP + 138
 /** Largest super-frame payload now. */
 export const TP_SIZE_GOAL = TP + 114
 /** The device the size goal was computed for, and its limit. */

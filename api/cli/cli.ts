@@ -1,0 +1,117 @@
+/**
+ * What every command gets (the API, output, environment) and how it ends: a returned exit status, a Refused (1) or a
+ * UsageError (2). Commands touch nothing else, so tests run them on an app without a socket.
+ */
+import type { FieldError, ProblemDocument } from '../problem.ts'
+import type { Env } from './endpoint.ts'
+
+export type Fetch = (path: string, init?: RequestInit) => Promise<Response>
+
+export type Cli = {
+  readonly fetch: Fetch
+  /** The API's address as the user would write it, for messages. */
+  readonly endpoint: string
+  readonly env: Env
+  readonly out: (text: string) => void
+  readonly err: (text: string) => void
+  /** The global -j. */
+  readonly json: boolean
+}
+
+/** Arguments after the command's name; the exit status, 0 when it says none. */
+export type Command = (args: string[], cli: Cli) => Promise<number | undefined>
+
+/** The request was understood and refused: one line, exit status 1. */
+export class Refused extends Error {
+  override readonly name = 'Refused'
+  readonly status: number
+  constructor(message: string, status = 0) {
+    super(message)
+    this.status = status
+  }
+}
+
+/** The command line makes no sense: one line, exit status 2. */
+export class UsageError extends Error {
+  override readonly name = 'UsageError'
+}
+
+export const incomplete = (): UsageError =>
+  new UsageError('Command line is not complete. Try option "help"')
+
+const hint = ({ field, message }: FieldError, detail: string): string =>
+  detail.includes(message) ? '' : ` (${field === '' ? '' : `${field}: `}${message})`
+
+/** A problem document as one line on a terminal. */
+export const problemLine = (problem: Partial<ProblemDocument>, status: number): string => {
+  const detail = problem.detail ?? problem.title ?? `HTTP ${status}`
+  const first = problem.errors?.[0]
+  return (detail + (first === undefined ? '' : hint(first, detail))).replaceAll('\n', ' ')
+}
+
+const refuse = async (response: Response): Promise<never> => {
+  const text = await response.text()
+  let problem: Partial<ProblemDocument> = {}
+  try {
+    problem = JSON.parse(text) as Partial<ProblemDocument>
+  } catch {
+    problem = {
+      detail: text.trim() === '' ? `HTTP ${response.status}` : text.trim().split('\n')[0]!,
+    }
+  }
+  throw new Refused(problemLine(problem, response.status), response.status)
+}
+
+const query = (params: Readonly<Record<string, string | number | undefined>>): string => {
+  const given = Object.entries(params).filter(
+    (entry): entry is [string, string | number] => entry[1] !== undefined
+  )
+  if (given.length === 0) return ''
+  return `?${given.map(([name, value]) => `${name}=${encodeURIComponent(value)}`).join('&')}`
+}
+
+type Params = Readonly<Record<string, string | number | undefined>>
+
+export const getJson = async <T>(cli: Cli, path: string, params: Params = {}): Promise<T> => {
+  const response = await cli.fetch(path + query(params))
+  return response.ok ? ((await response.json()) as T) : refuse(response)
+}
+
+export const getText = async (cli: Cli, path: string): Promise<string> => {
+  const response = await cli.fetch(path)
+  return response.ok ? response.text() : refuse(response)
+}
+
+export const getItems = async <T>(cli: Cli, path: string, params: Params = {}): Promise<T[]> =>
+  (await getJson<{ items: T[] }>(cli, path, params)).items
+
+export type Change<T = unknown> = { item: T; revision: number; applied_by: number[] }
+
+export const send = async <T>(
+  cli: Cli,
+  method: 'POST' | 'PUT' | 'PATCH' | 'DELETE',
+  path: string,
+  body?: unknown,
+  { params = {}, mustExist = false }: { params?: Params; mustExist?: boolean } = {}
+): Promise<Change<T>> => {
+  const response = await cli.fetch(path + query(params), {
+    method,
+    headers: {
+      ...(body === undefined ? {} : { 'Content-Type': 'application/json' }),
+      ...(mustExist ? { 'If-Match': '*' } : {}),
+    },
+    ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+  })
+  return response.ok ? ((await response.json()) as Change<T>) : refuse(response)
+}
+
+/** A segment of a path. */
+export const segment = (text: string | number): string => encodeURIComponent(text)
+
+/** Lines with their newlines; nothing at all for no lines. */
+export const printLines = (cli: Cli, lines: readonly string[]): void => {
+  if (lines.length > 0) cli.out(`${lines.join('\n')}\n`)
+}
+
+export const printJson = (cli: Cli, value: unknown, pretty = false): void =>
+  cli.out(`${JSON.stringify(value, null, pretty ? 4 : undefined)}\n`)

@@ -1,0 +1,149 @@
+/** The command line of `softnet up` and `softnet demo`, and the TOML file it names. */
+import { existsSync, readFileSync } from 'node:fs'
+import { parsePrefix } from '../../core/wire/text.ts'
+import type { TapOption } from '../daemon-options.ts'
+import { Problem } from '../problem.ts'
+import { check } from '../schemas/check.ts'
+import type { Config } from '../schemas/config.ts'
+import { config as configSchema } from '../schemas/config.ts'
+import { Refused, UsageError } from './cli.ts'
+
+export type DaemonArgs = {
+  configFile?: string
+  workers?: number
+  steering?: 'rps' | 'multiqueue'
+  api: string[]
+  taps: TapOption[]
+  pidFile?: string
+  readyFd?: number
+  durationSec?: number
+  pin: boolean
+  debug: boolean
+  schema: boolean
+  help: boolean
+}
+
+export const DAEMON_HELP = `Usage: softnet up [ -c FILE ] [ --workers N ] [ --steering rps|multiqueue ] [ --api ADDR ]...
+                  [ --tap NAME[=ADDR/LEN] ]... [ --pid-file FILE ] [ --ready-fd N ] [ --duration SECONDS ]
+                  [ --pin ] [ --debug ] [ --schema ]
+       softnet demo [ --workers N ] [ --api ADDR ]... [ --duration SECONDS ]
+   ADDR := unix:PATH | HOST:PORT
+   --schema prints the JSON Schema of FILE, --debug adds endpoints that break things on purpose
+`
+
+const readNumber = (option: string, text: string, min: number, max: number): number => {
+  const value = /^\d+(\.\d+)?$/.test(text) ? Number(text) : Number.NaN
+  if (!(value >= min && value <= max)) {
+    throw new UsageError(`softnet: ${option} takes a number from ${min} to ${max}, not "${text}"`)
+  }
+  return value
+}
+
+const readInteger = (option: string, text: string, min: number, max: number): number => {
+  const value = readNumber(option, text, min, max)
+  if (!Number.isInteger(value))
+    throw new UsageError(`softnet: ${option} takes a whole number, not "${text}"`)
+  return value
+}
+
+const readTap = (text: string): TapOption => {
+  const [name, address] = text.split('=', 2) as [string, string | undefined]
+  if (!/^[^\s/:]{1,15}$/.test(name))
+    throw new UsageError(`softnet: --tap: "${name}" is no valid ifname`)
+  if (address === undefined) return { name }
+  if (!address.includes('/') || parsePrefix(address) === null) {
+    throw new UsageError(
+      `softnet: --tap ${name}: any valid prefix is expected rather than "${address}".`
+    )
+  }
+  return { name, address }
+}
+
+export const parseDaemonArgs = (argv: readonly string[]): DaemonArgs => {
+  const args: DaemonArgs = {
+    api: [],
+    taps: [],
+    pin: false,
+    debug: false,
+    schema: false,
+    help: false,
+  }
+  // --option=value is --option value.
+  const words = argv.flatMap((word) => {
+    const found = /^(--[a-z-]+)=(.*)$/s.exec(word)
+    return found === null ? [word] : [found[1]!, found[2]!]
+  })
+  for (let i = 0; i < words.length; i++) {
+    const option = words[i]!
+    const value = (): string => {
+      const next = words[++i]
+      if (next === undefined) throw new UsageError(`softnet: ${option} needs a value`)
+      return next
+    }
+    switch (option) {
+      case '-c':
+      case '--config':
+        args.configFile = value()
+        break
+      case '--workers':
+        args.workers = readInteger(option, value(), 1, 32)
+        break
+      case '--steering': {
+        const mode = value()
+        if (mode !== 'rps' && mode !== 'multiqueue') {
+          throw new UsageError(`softnet: --steering is rps or multiqueue, not "${mode}"`)
+        }
+        args.steering = mode
+        break
+      }
+      case '--api':
+        args.api.push(...value().split(','))
+        break
+      case '--tap':
+        args.taps.push(readTap(value()))
+        break
+      case '--pid-file':
+        args.pidFile = value()
+        break
+      case '--ready-fd':
+        args.readyFd = readInteger(option, value(), 1, 1023)
+        break
+      case '--duration':
+        args.durationSec = readNumber(option, value(), 0, 1e9)
+        break
+      case '--pin':
+        args.pin = true
+        break
+      case '--debug':
+        args.debug = true
+        break
+      case '--schema':
+        args.schema = true
+        break
+      case '-h':
+      case '--help':
+        args.help = true
+        break
+      default:
+        throw new UsageError(`softnet: unknown option "${option}", try "softnet up --help"`)
+    }
+  }
+  return args
+}
+
+/** Reads and checks the file; what is wrong with it is one line that names the field. */
+export const readConfig = (file: string): Config => {
+  if (!existsSync(file)) throw new Refused(`softnet: ${file}: No such file or directory`)
+  let value: unknown
+  try {
+    value = Bun.TOML.parse(readFileSync(file, 'utf8'))
+  } catch (error) {
+    throw new Refused(`softnet: ${file}: ${(error as Error).message}`)
+  }
+  try {
+    return check(configSchema, value)
+  } catch (error) {
+    if (error instanceof Problem) throw new Refused(`softnet: ${file}: ${error.message}`)
+    throw error
+  }
+}

@@ -1,0 +1,193 @@
+/** `ip addr`: show, add, replace, change, delete, flush. iproute2: ip/ipaddress.c. */
+import type { AddressItem, LinkItem } from '../../core/control/messages.ts'
+import { addrLen, parsePrefix } from '../../core/wire/text.ts'
+import { addrBrief, addrOneline, addrText } from '../iproute2/addr.ts'
+import { statsText } from '../iproute2/link.ts'
+import type { Cli } from './cli.ts'
+import { getItems, printJson, printLines, Refused, segment, send, UsageError } from './cli.ts'
+import type { IpObject, IpOptions } from './ip.ts'
+import { requireDevice } from './ip-link.ts'
+import { garbage, matchWord, unknownCommand, type Words } from './words.ts'
+
+const HELP = `Usage: softnet ip address { add | replace | change } IFADDR dev DEV [ broadcast ADDR ] [ scope SCOPE ] [ label LABEL ]
+       softnet ip address delete IFADDR dev DEV
+       softnet ip address [ show [ dev DEV ] [ up ] [ scope SCOPE ] [ to PREFIX ] ]
+       softnet ip address flush dev DEV [ scope SCOPE ]
+`
+
+type Selection = { dev?: string; scope?: string; to?: string; isUpOnly: boolean }
+
+const readSelection = (words: Words): Selection => {
+  const chosen: Selection = { isUpOnly: false }
+  while (!words.isEmpty()) {
+    if (words.take('up')) chosen.isUpOnly = true
+    else if (words.take('scope')) chosen.scope = words.next()
+    else if (words.take('to')) chosen.to = words.next()
+    else if (words.take('dev')) chosen.dev = words.next()
+    else if (chosen.dev !== undefined) throw garbage(words.next(), 'dev')
+    else chosen.dev = words.next()
+  }
+  return chosen
+}
+
+const select = async (
+  { dev, scope, to, isUpOnly }: Selection,
+  options: IpOptions,
+  cli: Cli
+): Promise<AddressItem[]> => {
+  const items = await getItems<AddressItem>(cli, '/v1/addresses', {
+    dev,
+    scope,
+    to,
+    family: options.family,
+  })
+  if (dev !== undefined && items.length === 0 && !(await hasLink(cli, dev))) {
+    throw new Refused(`Device "${dev}" does not exist.`)
+  }
+  return items.filter((item) => !isUpOnly || item.flags.includes('UP'))
+}
+
+const hasLink = async (cli: Cli, dev: string): Promise<boolean> =>
+  (await getItems<LinkItem>(cli, '/v1/links')).some((link) => link.ifname === dev)
+
+const show = async (words: Words, options: IpOptions, cli: Cli): Promise<number> => {
+  const chosen = readSelection(words)
+  const items = await select(chosen, options, cli)
+  // With a filter, ip leaves out the links that have nothing to show.
+  const isFiltered =
+    options.family !== undefined || chosen.scope !== undefined || chosen.to !== undefined
+  const shown = isFiltered ? items.filter((item) => item.addr_info.length > 0) : items
+  if (options.json) {
+    printJson(cli, shown, options.pretty)
+    return 0
+  }
+  if (options.brief) printLines(cli, shown.map(addrBrief))
+  else if (options.oneline) printLines(cli, shown.flatMap(addrOneline))
+  else if (options.stats) {
+    const links = await getItems<LinkItem>(cli, '/v1/links')
+    const statsOf = (item: AddressItem): string => {
+      const link = links.find((link) => link.ifindex === item.ifindex)
+      return link === undefined ? '' : `\n${statsText(link.stats64)}`
+    }
+    printLines(
+      cli,
+      shown.map((item) => addrText(item, options.family) + statsOf(item))
+    )
+  } else
+    printLines(
+      cli,
+      shown.map((item) => addrText(item, options.family))
+    )
+  return 0
+}
+
+/** IFADDR: without a length it is the one address. */
+const readPrefix = (text: string): { local: string; prefixlen: number } => {
+  const found = parsePrefix(text)
+  if (found === null)
+    throw new UsageError(`Error: any valid prefix is expected rather than "${text}".`)
+  return {
+    local: text.split('/')[0]!,
+    prefixlen: text.includes('/') ? found.prefixlen : addrLen(found.family),
+  }
+}
+
+/** "brd +" is the highest address of the prefix, as ip works it out itself. */
+const broadcastOf = (word: string, local: string, prefixlen: number): string | undefined => {
+  if (word === '-') return undefined
+  if (word !== '+') return word
+  const words = parsePrefix(`${local}/${prefixlen}`)?.words
+  if (words === undefined || local.includes(':')) return undefined
+  const all = (words[3] | (prefixlen === 32 ? 0 : -1 >>> prefixlen)) >>> 0
+  return [24, 16, 8, 0].map((shift) => (all >>> shift) & 255).join('.')
+}
+
+const change = async (
+  verb: 'add' | 'replace' | 'change' | 'delete',
+  words: Words,
+  cli: Cli
+): Promise<number> => {
+  let prefix: string | undefined
+  let dev: string | undefined
+  let brd: string | undefined
+  const more: { scope?: string; label?: string; flags?: string[] } = {}
+  while (!words.isEmpty()) {
+    const word = words.next()
+    if (word === 'dev') dev = words.next()
+    else if (word === 'local') prefix = words.next()
+    else if (matchWord(word, ['broadcast', 'brd']) && word.length > 1) brd = words.next()
+    else if (word === 'scope') more.scope = words.next()
+    else if (word === 'label') more.label = words.next()
+    else if (['noprefixroute', 'nodad', 'home'].includes(word))
+      more.flags = [...(more.flags ?? []), word]
+    else if (prefix === undefined) prefix = word
+    else throw garbage(word, 'local')
+  }
+  const device = requireDevice(dev)
+  if (prefix === undefined)
+    throw new UsageError('Not enough information: "local" argument is required.')
+  const { local, prefixlen } = readPrefix(prefix)
+  const path = `/v1/links/${segment(device)}/addresses/${segment(local)}/${prefixlen}`
+  if (verb === 'delete') {
+    await send(cli, 'DELETE', path)
+    return 0
+  }
+  const broadcast = brd === undefined ? undefined : broadcastOf(brd, local, prefixlen)
+  const body = { ...more, ...(broadcast === undefined ? {} : { broadcast }) }
+  if (verb === 'add')
+    await send(cli, 'POST', '/v1/addresses', { dev: device, local, prefixlen, ...body })
+  else await send(cli, 'PUT', path, body, { mustExist: verb === 'change' })
+  return 0
+}
+
+const flush = async (words: Words, options: IpOptions, cli: Cli): Promise<number> => {
+  if (words.isEmpty()) throw new UsageError('Flush requires arguments.')
+  const items = await select(readSelection(words), options, cli)
+  for (const { ifname, addr_info } of items) {
+    for (const { local, prefixlen } of addr_info) {
+      await send(
+        cli,
+        'DELETE',
+        `/v1/links/${segment(ifname)}/addresses/${segment(local)}/${prefixlen}`
+      )
+    }
+  }
+  return 0
+}
+
+export const ipAddr: IpObject = async (words, options, cli) => {
+  if (words.isEmpty()) return show(words, options, cli)
+  const word = words.next()
+  const verb = matchWord(word, [
+    'add',
+    'change',
+    'chg',
+    'replace',
+    'delete',
+    'show',
+    'lst',
+    'list',
+    'flush',
+    'help',
+  ])
+  switch (verb) {
+    case 'show':
+    case 'list':
+    case 'lst':
+      return show(words, options, cli)
+    case 'chg':
+      return change('change', words, cli)
+    case 'add':
+    case 'replace':
+    case 'change':
+    case 'delete':
+      return change(verb, words, cli)
+    case 'flush':
+      return flush(words, options, cli)
+    case 'help':
+      cli.out(HELP)
+      return 0
+    default:
+      throw unknownCommand(word, 'address')
+  }
+}

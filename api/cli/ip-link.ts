@@ -1,0 +1,151 @@
+/** `ip link`: show, add, set, delete. iproute2: ip/iplink.c. */
+import type { LinkItem, LinkSpec } from '../../core/control/messages.ts'
+import { linkBrief, linkJson, linkText } from '../iproute2/link.ts'
+import type { Cli } from './cli.ts'
+import {
+  getItems,
+  incomplete,
+  printJson,
+  printLines,
+  Refused,
+  segment,
+  send,
+  UsageError,
+} from './cli.ts'
+import type { IpObject, IpOptions } from './ip.ts'
+import { garbage, matchWord, unknownCommand, type Words } from './words.ts'
+
+const HELP = `Usage: softnet ip link [ show [ DEV ] [ up ] [ type KIND ] ]
+       softnet ip link add [ name ] NAME type KIND [ mtu MTU ] [ address LLADDR ] [ peer name NAME ]
+       softnet ip link set [ dev ] DEV [ up | down ] [ mtu MTU ] [ address LLADDR ] [ name NEWNAME ]
+                       [ txqueuelen N ] [ promisc on|off ] [ allmulticast on|off ] [ arp on|off ]
+       softnet ip link delete [ dev ] DEV
+`
+
+export const requireDevice = (dev: string | undefined): string => {
+  if (dev === undefined) throw new UsageError('Not enough information: "dev" argument is required.')
+  return dev
+}
+
+const show = async (words: Words, options: IpOptions, cli: Cli): Promise<number> => {
+  let dev: string | undefined
+  let kind: string | undefined
+  let isUpOnly = false
+  while (!words.isEmpty()) {
+    if (words.take('up')) isUpOnly = true
+    else if (words.take('type')) kind = words.next()
+    else if (words.take('dev')) dev = words.next()
+    else if (dev !== undefined) throw garbage(words.next(), 'dev')
+    else dev = words.next()
+  }
+  const all = await getItems<LinkItem>(cli, '/v1/links')
+  const links = all.filter(
+    (link) =>
+      (dev === undefined || link.ifname === dev) &&
+      (kind === undefined || link.linkinfo?.info_kind === kind) &&
+      (!isUpOnly || link.flags.includes('UP'))
+  )
+  if (dev !== undefined && !all.some((link) => link.ifname === dev)) {
+    throw new Refused(`Device "${dev}" does not exist.`)
+  }
+  if (options.json)
+    printJson(
+      cli,
+      links.map((link) => linkJson(link, options)),
+      options.pretty
+    )
+  else if (options.brief) printLines(cli, links.map(linkBrief))
+  else {
+    const texts = links.map((link) => linkText(link, options))
+    printLines(cli, options.oneline ? texts.map((text) => text.replaceAll('\n', '\\')) : texts)
+  }
+  return 0
+}
+
+/** The words that add and set share; false for a word that is none of them. */
+const readWord = (word: string, words: Words, link: Partial<LinkSpec>): boolean => {
+  if (word === 'up') link.up = true
+  else if (word === 'down') link.up = false
+  else if (word === 'mtu') link.mtu = words.number('mtu')
+  else if (word === 'address') link.address = words.next()
+  else if (matchWord(word, ['txqueuelen', 'txqlen', 'qlen']))
+    link.txqlen = words.number('txqueuelen')
+  else if (word === 'promisc') link.promisc = words.onOff('promisc')
+  else if (word === 'allmulticast') link.allmulticast = words.onOff('allmulticast')
+  else if (word === 'arp') link.arp = words.onOff('arp')
+  else if (word === 'numtxqueues') link.num_tx_queues = words.number('numtxqueues')
+  else if (word === 'numrxqueues') link.num_rx_queues = words.number('numrxqueues')
+  else return false
+  return true
+}
+
+const add = async (words: Words, cli: Cli): Promise<number> => {
+  let ifname: string | undefined
+  const link: Partial<LinkSpec> = {}
+  const data: Record<string, unknown> = {}
+  while (!words.isEmpty()) {
+    const word = words.next()
+    if (word === 'type') link.kind = words.next()
+    else if (word === 'name' || word === 'dev') ifname = words.next()
+    else if (word === 'peer') {
+      words.take('name')
+      data['peer'] = words.next()
+    } else if (readWord(word, words, link)) continue
+    // What follows the kind belongs to its driver, as KEY VALUE.
+    else if (link.kind !== undefined) data[word] = words.next()
+    else if (ifname === undefined) ifname = word
+    else throw garbage(word, 'name')
+  }
+  if (ifname === undefined)
+    throw new UsageError('Not enough information: "name" argument is required.')
+  if (link.kind === undefined)
+    throw new UsageError('Not enough information: "type" argument is required')
+  await send(cli, 'POST', '/v1/links', {
+    ifname,
+    ...link,
+    ...(Object.keys(data).length > 0 && { data }),
+  })
+  return 0
+}
+
+const set = async (words: Words, cli: Cli): Promise<number> => {
+  let dev: string | undefined
+  const link: Partial<LinkSpec> = {}
+  while (!words.isEmpty()) {
+    const word = words.next()
+    if (word === 'dev') dev = words.next()
+    else if (word === 'name') link.newname = words.next()
+    else if (readWord(word, words, link)) continue
+    else if (dev === undefined) dev = word
+    else throw garbage(word, 'dev')
+  }
+  await send(cli, 'PATCH', `/v1/links/${segment(requireDevice(dev))}`, link)
+  return 0
+}
+
+export const ipLink: IpObject = async (words, options, cli) => {
+  if (words.isEmpty()) return show(words, options, cli)
+  const word = words.next()
+  const verb = matchWord(word, ['show', 'list', 'lst', 'add', 'set', 'delete', 'help'])
+  switch (verb) {
+    case 'show':
+    case 'list':
+    case 'lst':
+      return show(words, options, cli)
+    case 'add':
+      return add(words, cli)
+    case 'set':
+      return set(words, cli)
+    case 'delete': {
+      words.take('dev')
+      if (words.isEmpty()) throw incomplete()
+      await send(cli, 'DELETE', `/v1/links/${segment(words.next())}`)
+      return 0
+    }
+    case 'help':
+      cli.out(HELP)
+      return 0
+    default:
+      throw unknownCommand(word, 'link')
+  }
+}

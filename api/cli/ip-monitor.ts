@@ -1,0 +1,77 @@
+/** `ip monitor`: changes as they happen, until the daemon goes or the user ends it. */
+import type {
+  AddressItem,
+  LinkItem,
+  NeighItem,
+  RouteItem,
+  WatchKind,
+} from '../../core/control/messages.ts'
+import { addrText } from '../iproute2/addr.ts'
+import { linkText } from '../iproute2/link.ts'
+import { neighText } from '../iproute2/neigh.ts'
+import { routeText } from '../iproute2/route.ts'
+import { printJson, Refused, UsageError } from './cli.ts'
+import type { IpObject } from './ip.ts'
+import { matchWord } from './words.ts'
+
+const KINDS = ['link', 'address', 'route', 'neigh'] as const satisfies readonly WatchKind[]
+
+const textOf = (kind: string, item: unknown): string => {
+  switch (kind) {
+    case 'route':
+      return routeText(item as RouteItem)
+    case 'neigh':
+      return neighText(item as NeighItem)
+    case 'link':
+      return linkText(item as LinkItem)
+    case 'address':
+      return addrText(item as AddressItem)
+    default:
+      return JSON.stringify(item)
+  }
+}
+
+/** Events of a stream: what stands between two empty lines. */
+async function* readEvents(
+  body: ReadableStream<Uint8Array>
+): AsyncGenerator<Record<string, string>> {
+  const decoder = new TextDecoder()
+  let waiting = ''
+  for await (const chunk of body) {
+    waiting += decoder.decode(chunk, { stream: true })
+    for (let end = waiting.indexOf('\n\n'); end >= 0; end = waiting.indexOf('\n\n')) {
+      const fields = waiting
+        .slice(0, end)
+        .split('\n')
+        .map((line): [string, string] => {
+          const colon = line.indexOf(': ')
+          return [line.slice(0, colon), line.slice(colon + 2)]
+        })
+      waiting = waiting.slice(end + 2)
+      yield Object.fromEntries(fields)
+    }
+  }
+}
+
+export const ipMonitor: IpObject = async (words, options, cli) => {
+  const kinds: string[] = []
+  while (!words.isEmpty()) {
+    const word = words.next()
+    const kind = word === 'all' ? undefined : matchWord(word, KINDS)
+    if (kind === undefined && word !== 'all')
+      throw new UsageError(`Argument "${word}" is unknown, try "ip monitor help".`)
+    kinds.push(...(kind === undefined ? KINDS : [kind]))
+  }
+  const wanted = kinds.length === 0 ? KINDS : kinds
+  const response = await cli.fetch(`/v1/watch?kinds=${wanted.join(',')}`)
+  if (!response.ok || response.body === null)
+    throw new Refused(`softnet: watch was refused (HTTP ${response.status})`)
+  for await (const { event, data } of readEvents(response.body)) {
+    if (event === undefined || data === undefined) continue
+    const note = JSON.parse(data) as { event?: string; item?: unknown }
+    if (options.json) printJson(cli, { kind: event, ...note })
+    else if (event === 'resync') cli.out('resync\n')
+    else cli.out(`${note.event === 'del' ? 'Deleted ' : ''}${textOf(event, note.item)}\n`)
+  }
+  throw new Refused('softnet: the daemon ended the stream')
+}

@@ -1,0 +1,336 @@
+/** `ip route`: show, add, append, replace, change, delete, get, flush. iproute2: ip/iproute.c. */
+import type {
+  FamilyName,
+  NexthopSpec,
+  RouteItem,
+  RouteLookup,
+  RouteSpec,
+  RouteType,
+} from '../../core/control/messages.ts'
+import type { Prefix } from '../../core/wire/text.ts'
+import { networkOf, parsePrefix } from '../../core/wire/text.ts'
+import { lookupJson, lookupText, type RouteShow, routeJson, routeText } from '../iproute2/route.ts'
+import { ROUTE_TYPES } from '../schemas/route.ts'
+import type { Cli } from './cli.ts'
+import {
+  getItems,
+  getJson,
+  incomplete,
+  printJson,
+  printLines,
+  Refused,
+  segment,
+  send,
+  UsageError,
+} from './cli.ts'
+import type { IpObject, IpOptions } from './ip.ts'
+import { garbage, matchWord, unknownCommand, type Words } from './words.ts'
+
+const HELP = `Usage: softnet ip route { show | flush } [ SELECTOR ]
+       softnet ip route get ADDRESS [ from ADDRESS ] [ iif DEV ] [ oif DEV ] [ tos TOS ] [ mark MARK ]
+       softnet ip route { add | append | replace | change | delete } [ TYPE ] PREFIX [ via [ FAMILY ] ADDRESS ] [ dev DEV ]
+                        [ table TABLE ] [ proto PROTO ] [ scope SCOPE ] [ src ADDRESS ] [ metric N ] [ tos TOS ]
+                        [ mtu N ] [ advmss N ] [ hoplimit N ] [ onlink ] [ nexthop via ADDRESS dev DEV weight N ]...
+SELECTOR := [ [ root | match | exact ] PREFIX ] [ table TABLE | all ] [ dev DEV ] [ via ADDRESS ] [ proto PROTO ]
+            [ scope SCOPE ] [ type TYPE ]
+`
+
+const isRouteType = (word: string): word is RouteType =>
+  (ROUTE_TYPES as readonly string[]).includes(word)
+
+const badPrefix = (text: string): UsageError =>
+  new UsageError(`Error: any valid prefix is expected rather than "${text}".`)
+
+/** "default", or a prefix as it was typed. */
+const readDst = (text: string): string => {
+  if (text === 'default' || text === 'any' || text === 'all') return 'default'
+  const prefix = parsePrefix(text)
+  if (prefix === null) throw badPrefix(text)
+  return prefix.prefixlen === 0 ? 'default' : text
+}
+
+const familyOfText = (text: string): FamilyName => (text.includes(':') ? 'inet6' : 'inet')
+
+const readVia = (words: Words, hop: { gateway?: string; via?: RouteSpec['via'] }): void => {
+  const word = words.next()
+  if (word === 'inet' || word === 'inet6') hop.via = { family: word, host: words.next() }
+  else hop.gateway = word
+}
+
+const readNexthop = (words: Words): NexthopSpec => {
+  const hop: NexthopSpec = {}
+  for (;;) {
+    if (words.take('via')) readVia(words, hop)
+    else if (words.take('dev')) hop.dev = words.next()
+    else if (words.take('weight')) hop.weight = words.number('weight')
+    else if (words.take('onlink')) hop.flags = ['onlink']
+    else break
+  }
+  if (Object.keys(hop).length === 0)
+    throw new UsageError('Error: unexpected end of line after "nexthop"')
+  return hop
+}
+
+const METRICS = ['mtu', 'advmss', 'hoplimit'] as const
+
+const readRoute = (words: Words, family: FamilyName | undefined): RouteSpec => {
+  let dst: string | undefined
+  const route: Omit<RouteSpec, 'dst'> = {}
+  const metrics: Record<string, number> = {}
+  if (words.isEmpty()) throw incomplete()
+  while (!words.isEmpty()) {
+    const word = words.next()
+    const metric = METRICS.find((name) => name === word)
+    if (word === 'via') readVia(words, route)
+    else if (word === 'dev' || word === 'oif') route.dev = words.next()
+    else if (word === 'table') route.table = words.next()
+    else if (word === 'proto' || word === 'protocol') route.protocol = words.next()
+    else if (word === 'scope') route.scope = words.next()
+    else if (word === 'src') route.prefsrc = words.next()
+    else if (word === 'metric' || word === 'priority' || word === 'preference')
+      route.metric = words.number('metric')
+    else if (word === 'tos' || word === 'dsfield') route.tos = words.number('tos')
+    else if (word === 'onlink') route.flags = ['onlink']
+    else if (word === 'pref') route.pref = words.next()
+    else if (word === 'nexthop') route.nexthops = [...(route.nexthops ?? []), readNexthop(words)]
+    else if (metric !== undefined) metrics[metric] = words.number(metric)
+    else if (word === 'type') route.type = readType(words.next())
+    else if (dst === undefined && isRouteType(word) && !words.isEmpty()) route.type = word
+    else if (word === 'to' && dst === undefined) dst = readDst(words.next())
+    else if (dst === undefined) dst = readDst(word)
+    else throw garbage(word, 'to')
+  }
+  if (dst === undefined) throw incomplete()
+  if (Object.keys(metrics).length > 0) route.metrics = [metrics]
+  const known = family ?? (dst === 'default' ? familyOfText(gatewayOf(route)) : undefined)
+  return { dst, ...route, ...(known && { family: known }) }
+}
+
+const gatewayOf = ({ gateway, prefsrc, nexthops }: Omit<RouteSpec, 'dst'>): string =>
+  gateway ?? nexthops?.[0]?.gateway ?? prefsrc ?? ''
+
+const readType = (word: string): RouteType => {
+  if (!isRouteType(word))
+    throw new UsageError(`Error: argument "${word}" is wrong: node type value is invalid`)
+  return word
+}
+
+/** DELETE has no body: the prefix is in the path, what else tells the route apart in the query. */
+const deleteRoute = async (route: RouteSpec, cli: Cli): Promise<void> => {
+  const any = route.family === 'inet6' ? '::/0' : '0.0.0.0/0'
+  const prefix = parsePrefix(route.dst === 'default' ? any : route.dst)!
+  const addr = (route.dst === 'default' ? any : route.dst).split('/')[0]!
+  await send(
+    cli,
+    'DELETE',
+    `/v1/tables/${segment(route.table ?? 'main')}/routes/${segment(addr)}/${prefix.prefixlen}`,
+    undefined,
+    {
+      params: {
+        metric: route.metric,
+        tos: route.tos,
+        dev: route.dev,
+        gateway: route.gateway,
+        type: route.type,
+        protocol: route.protocol,
+        scope: route.scope,
+      },
+    }
+  )
+}
+
+const change = async (
+  verb: 'add' | 'append' | 'replace' | 'change' | 'delete',
+  words: Words,
+  options: IpOptions,
+  cli: Cli
+) => {
+  const route = readRoute(words, options.family)
+  if (verb === 'delete') await deleteRoute(route, cli)
+  else if (verb === 'add') await send(cli, 'POST', '/v1/routes', route)
+  else if (verb === 'append')
+    await send(cli, 'POST', '/v1/routes', route, { params: { append: 1 } })
+  else await send(cli, 'PUT', '/v1/routes', route, { mustExist: verb === 'change' })
+  return 0
+}
+
+type Selection = {
+  readonly params: Record<string, string | undefined>
+  readonly table: string
+  readonly via?: string
+  readonly near?: { how: 'root' | 'match' | 'exact'; prefix: Prefix }
+}
+
+const readSelection = (words: Words, family: FamilyName | undefined): Selection => {
+  const params: Record<string, string | undefined> = {}
+  let table = 'main'
+  let via: string | undefined
+  let near: Selection['near']
+  let how: 'root' | 'match' | 'exact' = 'exact'
+  while (!words.isEmpty()) {
+    const word = words.next()
+    if (word === 'table') table = words.next()
+    else if (word === 'dev' || word === 'oif') params.dev = words.next()
+    else if (word === 'via') via = words.next()
+    else if (word === 'proto' || word === 'protocol') params.protocol = words.next()
+    else if (word === 'scope') params.scope = words.next()
+    else if (word === 'type') params.type = readType(words.next())
+    else if (word === 'root' || word === 'match' || word === 'exact') how = word
+    else if (isRouteType(word)) params.type = word
+    else if (word !== 'to') near = { how, prefix: readNear(word, family) }
+  }
+  params.family =
+    near === undefined
+      ? (family ?? (via?.includes(':') ? 'inet6' : undefined))
+      : near.prefix.family === 4
+        ? 'inet'
+        : 'inet6'
+  return { params, table, ...(via && { via }), ...(near && { near }) }
+}
+
+const readNear = (word: string, family: FamilyName | undefined): Prefix => {
+  const isDefault = word === 'default' || word === 'all' || word === 'any'
+  const prefix = parsePrefix(isDefault ? (family === 'inet6' ? '::/0' : '0.0.0.0/0') : word)
+  if (prefix === null) throw badPrefix(word)
+  return prefix
+}
+
+const prefixOf = (route: RouteItem): Prefix =>
+  parsePrefix(
+    route.dst === 'default' ? (route.family === 'inet6' ? '::/0' : '0.0.0.0/0') : route.dst
+  )!
+
+const contains = (outer: Prefix, inner: Prefix): boolean =>
+  outer.prefixlen <= inner.prefixlen &&
+  networkOf({ ...inner, prefixlen: outer.prefixlen }).words.join() === networkOf(outer).words.join()
+
+const isSelected = ({ via, near }: Selection, route: RouteItem): boolean => {
+  if (via !== undefined && route.gateway !== via) return false
+  if (near === undefined) return true
+  const prefix = prefixOf(route)
+  if (near.how === 'root') return contains(near.prefix, prefix)
+  if (near.how === 'match') return contains(prefix, near.prefix)
+  return contains(near.prefix, prefix) && prefix.prefixlen === near.prefix.prefixlen
+}
+
+const select = async (
+  chosen: Selection,
+  isAllFamilies: boolean,
+  cli: Cli
+): Promise<RouteItem[]> => {
+  const family = chosen.params.family ?? (isAllFamilies ? undefined : 'inet')
+  const table = chosen.table === 'all' ? undefined : chosen.table
+  const items = await getItems<RouteItem>(cli, '/v1/routes', { ...chosen.params, family, table })
+  return items.filter((route) => isSelected(chosen, route))
+}
+
+const show = async (words: Words, options: IpOptions, cli: Cli): Promise<number> => {
+  const chosen = readSelection(words, options.family)
+  const routes = await select(chosen, chosen.table === 'all', cli)
+  const omit = new Set<'dev' | 'via' | 'table' | 'protocol' | 'scope'>()
+  if (chosen.params.dev !== undefined) omit.add('dev')
+  if (chosen.via !== undefined) omit.add('via')
+  if (chosen.table !== 'all') omit.add('table')
+  if (chosen.params.protocol !== undefined) omit.add('protocol')
+  if (chosen.params.scope !== undefined) omit.add('scope')
+  const shown: RouteShow = { details: options.details, omit }
+  if (options.json)
+    printJson(
+      cli,
+      routes.map((route) => routeJson(route, shown)),
+      options.pretty
+    )
+  else {
+    const texts = routes.map((route) => routeText(route, shown))
+    printLines(cli, options.oneline ? texts.map((text) => text.replaceAll('\n', '\\')) : texts)
+  }
+  return 0
+}
+
+const get = async (words: Words, options: IpOptions, cli: Cli): Promise<number> => {
+  const params: Record<string, string | number> = {}
+  if (words.isEmpty()) throw incomplete()
+  while (!words.isEmpty()) {
+    const word = words.next()
+    if (word === 'from') params.src = words.next()
+    else if (word === 'iif' || word === 'oif') params[word] = words.next()
+    else if (word === 'dev') params.oif = words.next()
+    else if (word === 'tos' || word === 'dsfield') params.tos = words.number('tos')
+    else if (word === 'mark') params.mark = words.number('mark')
+    else if (word !== 'to') {
+      if (parsePrefix(word) === null) throw badPrefix(word)
+      params.dst = word.split('/')[0]!
+    }
+  }
+  const found = await getJson<RouteLookup>(cli, '/v1/route-lookup', params)
+  if (options.json) printJson(cli, [lookupJson(found)], options.pretty)
+  else printLines(cli, [lookupText(found)])
+  return 0
+}
+
+const flush = async (words: Words, options: IpOptions, cli: Cli): Promise<number> => {
+  if (words.isEmpty()) throw new UsageError('"ip route flush" requires arguments.')
+  const routes = await select(readSelection(words, options.family), false, cli)
+  for (const table of new Set(routes.map((route) => route.table))) {
+    const lines = routes
+      .filter((route) => route.table === table)
+      .map(({ dst, family, metric, tos, type }) =>
+        JSON.stringify({
+          op: 'del',
+          dst,
+          family,
+          type,
+          ...(metric && { metric }),
+          ...(tos && { tos }),
+        })
+      )
+    const response = await cli.fetch(`/v1/tables/${segment(table)}/routes:batch`, {
+      method: 'POST',
+      body: lines.join('\n'),
+    })
+    if (response.status !== 200) throw new Refused('Failed to flush: some routes are still there.')
+  }
+  return 0
+}
+
+export const ipRoute: IpObject = async (words, options, cli) => {
+  if (words.isEmpty()) return show(words, options, cli)
+  const word = words.next()
+  const verb = matchWord(word, [
+    'list',
+    'show',
+    'lst',
+    'get',
+    'add',
+    'append',
+    'change',
+    'chg',
+    'replace',
+    'delete',
+    'flush',
+    'help',
+  ])
+  switch (verb) {
+    case 'list':
+    case 'show':
+    case 'lst':
+      return show(words, options, cli)
+    case 'get':
+      return get(words, options, cli)
+    case 'chg':
+      return change('change', words, options, cli)
+    case 'add':
+    case 'append':
+    case 'change':
+    case 'replace':
+    case 'delete':
+      return change(verb, words, options, cli)
+    case 'flush':
+      return flush(words, options, cli)
+    case 'help':
+      cli.out(HELP)
+      return 0
+    default:
+      throw unknownCommand(word, 'route')
+  }
+}

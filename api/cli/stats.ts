@@ -1,0 +1,204 @@
+/** `softnet nstat`, `sysctl`, `softnet-stat`, `dropwatch`, `flows`: what is counted, one look at a time. */
+import type { DropItem, FlowItem, SysctlItem, WorkerItem } from '../../core/control/messages.ts'
+import { nstatJson, nstatText } from '../iproute2/nstat.ts'
+import type { Cli, Command } from './cli.ts'
+import {
+  getItems,
+  getJson,
+  getText,
+  printJson,
+  printLines,
+  Refused,
+  segment,
+  send,
+  UsageError,
+} from './cli.ts'
+import { table } from './table.ts'
+import { letters } from './words.ts'
+
+/** The options among the arguments, as letters or --names, and the rest. */
+const split = (args: readonly string[], known: string, command: string) => {
+  const on = new Set<string>()
+  const rest: string[] = []
+  for (const arg of args) {
+    const given = letters(arg)
+    if (given.length === 0) rest.push(arg)
+    for (const letter of given) {
+      if (!known.includes(letter)) throw new UsageError(`${command}: invalid option -- '${letter}'`)
+      on.add(letter)
+    }
+  }
+  return { on, rest }
+}
+
+/** A shell pattern, as nstat takes it. */
+const matches = (pattern: string, name: string): boolean =>
+  new RegExp(
+    `^${pattern
+      .replace(/[.+^${}()|[\]\\]/g, '\\$&')
+      .replaceAll('*', '.*')
+      .replaceAll('?', '.')}$`
+  ).test(name)
+
+export const nstat: Command = async (args, cli) => {
+  // -a and -s are how the original avoids its history; softnet keeps none.
+  const { on, rest } = split(
+    args.map((arg) => (arg === '--json' ? '-j' : arg === '--zeros' ? '-z' : arg)),
+    'azsjpn',
+    'nstat'
+  )
+  const { kernel } = await getJson<{ kernel: Record<string, number> }>(cli, '/v1/nstat')
+  const counters = Object.fromEntries(
+    Object.entries(kernel).filter(
+      ([name]) => rest.length === 0 || rest.some((pattern) => matches(pattern, name))
+    )
+  )
+  const withZeros = on.has('z')
+  if (cli.json || on.has('j')) printJson(cli, nstatJson(counters, withZeros), on.has('p'))
+  else printLines(cli, [nstatText(counters, withZeros)])
+  return 0
+}
+
+const sysctlName = (text: string): string => (text.includes('/') ? text.replaceAll('/', '.') : text)
+
+const setSysctl = async (cli: Cli, assignment: string): Promise<SysctlItem> => {
+  const at = assignment.indexOf('=')
+  const name = sysctlName(assignment.slice(0, at).trim())
+  const text = assignment.slice(at + 1).trim()
+  if (at < 0 || text === '')
+    throw new UsageError(`sysctl: "${assignment}" must be of the form name=value`)
+  try {
+    const value = /^-?\d+$/.test(text) ? Number(text) : text
+    return (await send<SysctlItem>(cli, 'PUT', `/v1/sysctl/${segment(name)}`, { value })).item
+  } catch (error) {
+    throw sysctlRefused(error, name, `setting key "${name}"`)
+  }
+}
+
+const sysctlRefused = (error: unknown, name: string, doing: string): unknown => {
+  if (!(error instanceof Refused) || error.status === 0) return error
+  if (error.status === 404) {
+    return new Refused(
+      `sysctl: cannot stat /proc/sys/${name.replaceAll('.', '/')}: No such file or directory`,
+      404
+    )
+  }
+  return new Refused(
+    `sysctl: ${doing}: ${error.message.replace(/^(RTNETLINK answers|Error): /, '')}`,
+    error.status
+  )
+}
+
+const getSysctl = async (cli: Cli, name: string): Promise<SysctlItem> => {
+  try {
+    return await getJson<SysctlItem>(cli, `/v1/sysctl/${segment(name)}`)
+  } catch (error) {
+    throw sysctlRefused(error, name, `reading key "${name}"`)
+  }
+}
+
+export const sysctl: Command = async (args, cli) => {
+  const { on, rest } = split(args, 'wanjAXeq', 'sysctl')
+  const isAll = on.has('a') || on.has('A')
+  if (!isAll && rest.length === 0)
+    throw new UsageError('Usage: softnet sysctl [ -a | -w ] [ -n ] NAME[=VALUE] ...')
+  const items = isAll ? await getItems<SysctlItem>(cli, '/v1/sysctl') : []
+  for (const word of rest) {
+    items.push(
+      word.includes('=') || on.has('w')
+        ? await setSysctl(cli, word)
+        : await getSysctl(cli, sysctlName(word))
+    )
+  }
+  if (cli.json || on.has('j')) printJson(cli, items)
+  else if (!on.has('q')) {
+    printLines(
+      cli,
+      items.map(({ name, value }) => (on.has('n') ? String(value) : `${name} = ${value}`))
+    )
+  }
+  return 0
+}
+
+export const softnetStat: Command = async (args, cli) => {
+  if (args.includes('--raw')) {
+    cli.out(await getText(cli, '/v1/proc/net/softnet_stat'))
+    return 0
+  }
+  const workers = await getItems<WorkerItem>(cli, '/v1/workers')
+  if (cli.json || args.includes('-j')) {
+    printJson(cli, workers)
+    return 0
+  }
+  const head = [
+    'CPU',
+    'processed',
+    'dropped',
+    'time_squeeze',
+    'received_rps',
+    'flow_limit',
+    'backlog',
+    'vectors/call',
+    'busy',
+    'sockets',
+    'restarts',
+    'state',
+  ]
+  const rows = workers.map((w) => [
+    w.cpu,
+    w.processed,
+    w.dropped,
+    w.time_squeeze,
+    w.received_rps,
+    w.flow_limit_count,
+    w.backlog_len,
+    w.vectors_per_call.toFixed(1),
+    `${(w.busy_ratio * 100).toFixed(1)}%`,
+    w.sockets,
+    w.restarts,
+    !w.running ? 'stopped' : w.sleeping ? 'asleep' : 'running',
+  ])
+  printLines(cli, table(head, rows))
+  return 0
+}
+
+export const dropwatch: Command = async (args, cli) => {
+  const drops = await getItems<DropItem>(cli, '/v1/drops')
+  const shown = drops.filter((drop) => drop.count > 0).sort((a, b) => b.count - a.count)
+  if (cli.json || args.includes('-j')) printJson(cli, shown)
+  else if (shown.length === 0) cli.out('no packet was dropped\n')
+  else {
+    const workers = Math.max(...shown.map((drop) => drop.worker.length))
+    const head = ['drops', 'reason', ...Array.from({ length: workers }, (_, i) => `CPU${i}`)]
+    const rows = shown.map((drop) => [drop.count, drop.reason, ...drop.worker])
+    printLines(cli, table(head, rows, ['reason']))
+  }
+  return 0
+}
+
+const cell = (value: unknown): string =>
+  value !== null && typeof value === 'object' ? Object.values(value).join(':') : String(value ?? '')
+
+export const flows: Command = async (args, cli) => {
+  const items = await getItems<FlowItem>(cli, '/v1/flows')
+  if (cli.json || args.includes('-j')) {
+    printJson(cli, items)
+    return 0
+  }
+  if (items.length === 0) {
+    cli.out('no flow yet\n')
+    return 0
+  }
+  const { worker: _, ...words } = items[0]!
+  const head = ['worker', ...Object.keys(words)]
+  const isText = head.filter((word) => items.some((item) => typeof item[word] === 'string'))
+  printLines(
+    cli,
+    table(
+      head,
+      items.map((item) => head.map((word) => cell(item[word]))),
+      isText
+    )
+  )
+  return 0
+}

@@ -1,0 +1,45 @@
+/**
+ * What the command line asks of the daemon (workers/daemon.ts) and what it gets back. workers/ knows no api, so the daemon
+ * is the stack and its threads alone: the HTTP API over its `control`, signals, pid file and readiness are
+ * api/cli/run-daemon.ts's. Types only; workers/daemon.ts may import them.
+ */
+import type { Control } from '../core/control/messages.ts'
+import type { NetnsItem } from './endpoints/deps.ts'
+import type { Config } from './schemas/config.ts'
+
+export type TapOption = {
+  readonly name: string
+  /** ADDR/LEN of the router's side of the tap. */
+  readonly address?: string
+}
+
+export type DaemonOptions = {
+  /** The TOML file's content, checked; {} when there is none. */
+  readonly config: Config
+  readonly workers: number
+  readonly steering: 'rps' | 'multiqueue'
+  readonly taps: readonly TapOption[]
+  /** Hosts and traffic of the demo. */
+  readonly demo: boolean
+  /** Pins worker i to CPU i. */
+  readonly pin: boolean
+  /** Workers take the order to throw. */
+  readonly debug: boolean
+  /** Path of the module that exports createHostApp: threads load it themselves. */
+  readonly hostApp: string
+}
+
+export type Daemon = {
+  readonly control: Control
+  readonly netns: () => readonly NetnsItem[]
+  /** null when every thread runs; else what is missing. */
+  readonly notReady: () => string | null
+  readonly throwInWorker: (worker: number) => boolean
+  /** Lines for the user, under the API's address: commands to try, what could not be set up. */
+  readonly hints: readonly string[]
+  /** Resolves when the daemon cannot go on, with the reason. */
+  readonly failed: Promise<string>
+  readonly stop: () => Promise<void>
+}
+
+export type StartDaemon = (options: DaemonOptions) => Promise<Daemon>

@@ -1,0 +1,90 @@
+/**
+ * Changes and single reads: one message to the control plane, and its answer as HTTP. A refusal becomes a problem
+ * document in iproute2's words; a change answers with the item, the revision it made and the workers that have it.
+ */
+import type { Context } from 'hono'
+import type { ContentfulStatusCode } from 'hono/utils/http-status'
+import type { z } from 'zod'
+import { errnoName } from '../../core/base/errno.ts'
+import type { Control, Done, Message, Refused, Reply } from '../../core/control/messages.ts'
+import { fieldError, isErrnoName, Problem, refused, unreadable } from '../problem.ts'
+import { check } from '../schemas/check.ts'
+import type { ApiEnv } from './deps.ts'
+import { etag } from './list.ts'
+
+/** A refusal's error may be any number but 0, which TypeScript cannot say. */
+export const isDone = <T>(reply: Reply<T>): reply is Done<T> => reply.error === 0
+
+export const refusal = (reply: Refused): Problem => {
+  const name = errnoName(reply.error)
+  const errors = reply.field === undefined ? [] : [fieldError(name, reply.field, reply.message)]
+  return isErrnoName(name)
+    ? refused(name, reply.message, errors)
+    : new Problem(422, reply.message, { errors })
+}
+
+/** If-Match: * asks that the thing exists, which the message's flags say; a revision must be the present one. */
+export const checkIfMatch = (c: Context<ApiEnv>, control: Control): void => {
+  const wanted = c.req.header('If-Match')
+  if (wanted === undefined || wanted === '*') return
+  const now = etag(control.revision())
+  const tags = wanted.split(',').map((tag) => tag.trim().replace(/^W\//, ''))
+  if (tags.includes(now) || tags.includes(String(control.revision()))) return
+  throw new Problem(412, `Error: the state is at revision ${control.revision()}, not ${wanted}.`, {
+    errors: [{ field: 'If-Match', message: 'read again, then change what you read' }],
+    headers: { ETag: now },
+  })
+}
+
+export const mustExist = (c: Context<ApiEnv>): boolean => c.req.header('If-Match') === '*'
+
+const ask = async (control: Control, message: Message) => {
+  const reply: Reply = await control.request(message)
+  if (!isDone(reply)) throw refusal(reply)
+  return reply
+}
+
+export const sendChange = async (
+  c: Context<ApiEnv>,
+  control: Control,
+  message: Message,
+  status: ContentfulStatusCode = 200
+): Promise<Response> => {
+  checkIfMatch(c, control)
+  const { item, revision, applied_by } = await ask(control, message)
+  return c.json({ item, revision, applied_by }, status, { ETag: etag(revision) })
+}
+
+/** One thing, as it is; `?format=iproute2` wraps it as the array that `ip -j` prints. */
+export const sendItem = async (
+  c: Context<ApiEnv>,
+  control: Control,
+  message: Message,
+  iproute2: (item: never) => unknown = (item) => item
+): Promise<Response> => {
+  const { item, revision } = await ask(control, message)
+  const shown = c.req.query('format') === 'iproute2' ? [iproute2(item as never)] : item
+  return c.json(shown as object, 200, { ETag: etag(revision) })
+}
+
+/** The body as JSON, checked; an empty body is {}. */
+export const readBody = async <S extends z.ZodType>(
+  c: Context<ApiEnv>,
+  schema: S
+): Promise<z.infer<S>> => {
+  const text = await c.req.text()
+  if (text.trim() === '') return check(schema, {})
+  let value: unknown
+  try {
+    value = JSON.parse(text)
+  } catch (error) {
+    throw unreadable(`Error: the body is no JSON: ${(error as Error).message}.`, [
+      { field: '', message: 'send a JSON object' },
+    ])
+  }
+  return check(schema, value)
+}
+
+/** A part of the path, checked. */
+export const readPath = <S extends z.ZodType>(schema: S, value: string): z.infer<S> =>
+  check(schema, value, 400)

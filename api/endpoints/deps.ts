@@ -1,0 +1,39 @@
+/** What the endpoints need: the control plane, and the few things only the daemon knows. */
+import type { Env, Hono } from 'hono'
+import type { Control } from '../../core/control/messages.ts'
+import type { Scope } from '../schemas/config.ts'
+
+/** A network namespace whose only way out is this daemon, and the process that holds it. */
+export type NetnsItem = {
+  readonly name: string
+  readonly pid: number
+  readonly addresses?: readonly string[]
+}
+
+export type AppDeps = {
+  readonly control: Control
+  readonly version: string
+  /** Bearer token with every scope. */
+  readonly token?: string
+  readonly tokens?: readonly { readonly token: string; readonly scope: Scope }[]
+  readonly netns?: () => readonly NetnsItem[]
+  /** null when ready; else what is still missing. */
+  readonly notReady?: () => string | null
+  /** Adds endpoints that break things on purpose. */
+  readonly debug?: boolean
+  /** Makes a worker throw at its next turn; false when there is no such worker. For debug alone. */
+  readonly throwInWorker?: (worker: number) => boolean
+}
+
+/** What the server tells the app about a connection. */
+export type ServerBindings = {
+  /** The listener is reachable from other machines: a token is needed. */
+  readonly needsToken?: boolean
+  /** The listener is TCP: browsers can reach it. */
+  readonly tcp?: boolean
+}
+
+export interface ApiEnv extends Env {
+  Bindings: ServerBindings
+}
+export type Api = Hono<ApiEnv>

@@ -1,0 +1,49 @@
+/** Descriptions of operations for /openapi.json, short enough to stand above each endpoint. */
+import { describeRoute, resolver } from 'hono-openapi'
+import type { z } from 'zod'
+
+type Operation = {
+  readonly tag: string
+  readonly like?: string
+  readonly body?: z.ZodType
+  readonly query?: Readonly<Record<string, z.ZodType>>
+  readonly status?: number
+}
+
+const problemResponse = {
+  description: 'Refused: RFC 9457 problem document with errno and the fields at fault',
+  content: { 'application/problem+json': { schema: { type: 'object' as const } } },
+}
+
+/** What an operation does, in a line, and what it takes. */
+export const doc = (summary: string, { tag, like, body, query, status = 200 }: Operation) =>
+  describeRoute({
+    summary,
+    tags: [tag],
+    ...(like === undefined ? {} : { description: `Like \`${like}\`.` }),
+    ...(query === undefined
+      ? {}
+      : {
+          parameters: Object.keys(query).map((name) => ({
+            in: 'query' as const,
+            name,
+            required: !query[name]!.safeParse(undefined).success,
+            schema: { type: 'string' as const },
+          })),
+        }),
+    ...(body === undefined
+      ? {}
+      : {
+          requestBody: {
+            required: true,
+            content: { 'application/json': { schema: resolver(body) } },
+          },
+        }),
+    responses: {
+      [status]: {
+        description: 'OK',
+        content: { 'application/json': { schema: { type: 'object' } } },
+      },
+      default: problemResponse,
+    },
+  })

@@ -1,0 +1,112 @@
+/** /metrics: everything that is counted, in Prometheus' text format 0.0.4. */
+import type { Control, LinkItem, WorkerItem } from '../../core/control/messages.ts'
+
+const escapeLabel = (text: string): string =>
+  text.replace(/[\\"\n]/g, (char) => (char === '\n' ? '\\n' : `\\${char}`))
+
+const labelText = (labels: Readonly<Record<string, string | number>>): string => {
+  const parts = Object.entries(labels).map(([name, value]) => `${name}="${escapeLabel(String(value))}"`)
+  return parts.length === 0 ? '' : `{${parts.join(',')}}`
+}
+
+type Sample = readonly [labels: Readonly<Record<string, string | number>>, value: number]
+
+const metric = (
+  name: string,
+  type: 'counter' | 'gauge',
+  help: string,
+  samples: readonly Sample[]
+): string =>
+  samples.length === 0
+    ? ''
+    : [
+        `# HELP ${name} ${help}`,
+        `# TYPE ${name} ${type}`,
+        ...samples.map(([labels, value]) => `${name}${labelText(labels)} ${value}`),
+        '',
+      ].join('\n')
+
+/** IpInReceives -> ip_in_receives. */
+const snake = (name: string): string =>
+  name
+    .replace(/([a-z\d])([A-Z])/g, '$1_$2')
+    .replace(/([A-Z]+)([A-Z][a-z])/g, '$1_$2')
+    .toLowerCase()
+
+const WORKER_COUNTERS = [
+  'processed',
+  'dropped',
+  'time_squeeze',
+  'received_rps',
+  'flow_limit_count',
+  'calls',
+  'vectors',
+  'steered',
+  'restarts',
+] as const satisfies readonly (keyof WorkerItem)[]
+const WORKER_GAUGES = [
+  'backlog_len',
+  'busy_ratio',
+  'sockets',
+] as const satisfies readonly (keyof WorkerItem)[]
+
+const linkSamples = (
+  links: readonly LinkItem[],
+  direction: 'rx' | 'tx',
+  word: 'bytes' | 'packets' | 'errors' | 'dropped'
+): Sample[] => links.map((link) => [{ device: link.ifname }, link.stats64[direction][word]])
+
+export const metricsText = async (control: Control, version: string): Promise<string> => {
+  const workers = [...control.dump({ type: 'WORKER' })].flat()
+  const links = [...control.dump({ type: 'RTM_GETLINK' })].flat()
+  const drops = [...control.dump({ type: 'DROPS' })].flat()
+  const skbs = [...control.dump({ type: 'SKBS' })].flat()
+  const reply = await control.request({ type: 'NSTAT_GET' })
+  const counters = 'item' in reply ? reply.item : {}
+  const workerSamples = (word: keyof WorkerItem): Sample[] =>
+    workers.map((worker) => [{ worker: worker.cpu }, Number(worker[word])])
+  return [
+    metric('softnet_build_info', 'gauge', 'Version.', [[{ version }, 1]]),
+    metric('softnet_revision', 'gauge', 'Revision of the configuration.', [
+      [{}, control.revision()],
+    ]),
+    ...WORKER_COUNTERS.map((word) =>
+      metric(
+        `softnet_worker_${word}_total`,
+        'counter',
+        `softnet_stat ${word}.`,
+        workerSamples(word)
+      )
+    ),
+    ...WORKER_GAUGES.map((word) =>
+      metric(`softnet_worker_${word}`, 'gauge', `${word} of the worker.`, workerSamples(word))
+    ),
+    ...(['rx', 'tx'] as const).flatMap((direction) =>
+      (['bytes', 'packets', 'errors', 'dropped'] as const).map((word) =>
+        metric(
+          `softnet_link_${direction}_${word}_total`,
+          'counter',
+          `stats64 ${direction} ${word}.`,
+          linkSamples(links, direction, word)
+        )
+      )
+    ),
+    metric(
+      'softnet_drops_total',
+      'counter',
+      'Packets that died unused.',
+      drops.map((drop) => [{ reason: drop.reason }, drop.count])
+    ),
+    metric(
+      'softnet_skbs_free',
+      'gauge',
+      'Free skb rows.',
+      skbs.map((skb) => [{ thread: skb.thread, role: skb.role }, skb.skbs_free])
+    ),
+    ...Object.entries(counters).map(([name, value]) =>
+      name === 'TcpCurrEstab'
+        ? metric('softnet_tcp_curr_estab', 'gauge', 'TcpCurrEstab.', [[{}, value]])
+        : metric(`softnet_${snake(name)}_total`, 'counter', `${name}.`, [[{}, value]])
+    ),
+  ].join('')
+}

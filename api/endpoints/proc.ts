@@ -1,0 +1,58 @@
+/** /proc/net/*: the files that existing tools parse, byte for byte as the kernel writes them. */
+import { Hono } from 'hono'
+import type { Control, DumpItem, DumpOf, DumpType } from '../../core/control/messages.ts'
+import * as proc from '../iproute2/proc-net.ts'
+import { refused } from '../problem.ts'
+import type { Api, ApiEnv, AppDeps } from './deps.ts'
+import { doc } from './doc.ts'
+
+const all = <T extends DumpType>(control: Control, request: DumpOf<T>): DumpItem<T>[] =>
+  [...control.dump(request)].flat()
+
+const counters = async (control: Control): Promise<Record<string, number>> => {
+  const reply = await control.request({ type: 'NSTAT_GET' })
+  return 'item' in reply ? reply.item : {}
+}
+
+const sysctl = async (control: Control, name: string, otherwise: number): Promise<number> => {
+  const reply = await control.request({ type: 'SYSCTL_GET', name })
+  return 'item' in reply ? Number(reply.item.value) : otherwise
+}
+
+type File = (control: Control) => string | Promise<string>
+
+const FILES: Readonly<Record<string, File>> = {
+  softnet_stat: (control) => proc.softnetStat(all(control, { type: 'WORKER' })),
+  snmp: async (control) =>
+    proc.snmp(
+      await counters(control),
+      await sysctl(control, 'net.ipv4.ip_forward', 1),
+      await sysctl(control, 'net.ipv4.ip_default_ttl', 64)
+    ),
+  snmp6: async (control) => proc.snmp6(await counters(control)),
+  netstat: async (control) => proc.netstat(await counters(control)),
+  dev: (control) => proc.dev(all(control, { type: 'RTM_GETLINK' })),
+  route: (control) =>
+    proc.route(all(control, { type: 'RTM_GETROUTE', filter: { family: 'inet', table: 'main' } })),
+  arp: (control) => proc.arp(all(control, { type: 'RTM_GETNEIGH', filter: { family: 'inet' } })),
+  tcp: (control) =>
+    proc.tcp(all(control, { type: 'SOCK_DIAG', filter: { protocol: ['tcp'], family: 'inet' } })),
+  tcp6: (control) =>
+    proc.tcp6(all(control, { type: 'SOCK_DIAG', filter: { protocol: ['tcp'], family: 'inet6' } })),
+  udp: (control) =>
+    proc.udp(all(control, { type: 'SOCK_DIAG', filter: { protocol: ['udp'], family: 'inet' } })),
+}
+
+export const createProcEndpoints = ({ control }: AppDeps): Api => {
+  const api: Api = new Hono<ApiEnv>()
+  api.get('/proc/net/:file', doc('A file of /proc/net', { tag: 'proc' }), async (c) => {
+    const name = c.req.param('file')
+    if (!Object.hasOwn(FILES, name)) {
+      throw refused('ENOENT', `cat: /proc/net/${name}: No such file or directory`, [
+        { field: 'file', message: `one of ${Object.keys(FILES).join(', ')}` },
+      ])
+    }
+    return c.text(await FILES[name]!(control))
+  })
+  return api
+}

@@ -1,0 +1,102 @@
+/**
+ * POST /tables/{table}/routes:batch: NDJSON in, one change a line; NDJSON out, one answer a line. With ?atomic=1 all of it
+ * is one revision or nothing at all, and the answer is a single document.
+ */
+import type { Context } from 'hono'
+import { z } from 'zod'
+import type { Control, Message, Reply } from '../../core/control/messages.ts'
+import { Problem, unreadable } from '../problem.ts'
+import { check } from '../schemas/check.ts'
+import { queryFlag } from '../schemas/common.ts'
+import { batchLine } from '../schemas/route.ts'
+import { checkIfMatch, isDone, refusal } from './change.ts'
+import type { ApiEnv } from './deps.ts'
+import { etag, NDJSON } from './list.ts'
+
+/** Lines that go to the control plane at once, when they need not all succeed. */
+const LINES_AT_ONCE = 1000
+
+type Flags = Readonly<Record<'add' | 'replace' | 'change' | 'append', number>>
+
+/** The same problem, saying which line it is about. */
+const atLine = (line: number, problem: Problem): Problem =>
+  new Problem(problem.status, `line ${line}: ${problem.message}`, {
+    ...(problem.errno && { errno: problem.errno }),
+    errors: problem.errors.map(({ field, message }) => ({
+      field: `[${line - 1}].${field}`,
+      message,
+    })),
+  })
+
+const readLine = (text: string, line: number, table: string | number, flags: Flags): Message => {
+  try {
+    const { op, route } = check(batchLine, JSON.parse(text))
+    const spec = { ...route, table: route.table ?? table }
+    return op === 'del'
+      ? { type: 'RTM_DELROUTE', route: spec }
+      : { type: 'RTM_NEWROUTE', flags: flags[op], route: spec }
+  } catch (error) {
+    if (error instanceof Problem) throw atLine(line, error)
+    throw unreadable(`line ${line}: Error: no JSON: ${(error as Error).message}.`)
+  }
+}
+
+const answerLine = (reply: Reply, line: number): string => {
+  const answer = isDone(reply)
+    ? { line, status: 200, revision: reply.revision }
+    : { line, ...atLine(line, refusal(reply)).toDocument() }
+  return `${JSON.stringify(answer)}\n`
+}
+
+export const runBatch = async (
+  c: Context<ApiEnv>,
+  control: Control,
+  table: string | number,
+  flags: Flags
+): Promise<Response> => {
+  const { atomic } = check(z.strictObject({ atomic: queryFlag.optional() }), c.req.query(), 400)
+  checkIfMatch(c, control)
+  const lines = (await c.req.text()).split('\n')
+  const messages: Message[] = []
+  // Where a message's line is: empty lines are skipped.
+  const lineOf: number[] = []
+  for (const [i, text] of lines.entries()) {
+    if (text.trim() === '') continue
+    messages.push(readLine(text, i + 1, table, flags))
+    lineOf.push(i + 1)
+  }
+  if (atomic) return atomicBatch(c, control, messages, lineOf)
+
+  let failed = 0
+  let out = ''
+  for (let at = 0; at < messages.length; at += LINES_AT_ONCE) {
+    const reply = await control.request({
+      type: 'BATCH',
+      messages: messages.slice(at, at + LINES_AT_ONCE),
+    })
+    if (!isDone(reply)) throw refusal(reply)
+    for (const [i, one] of reply.item.entries()) {
+      if (!isDone(one)) failed++
+      out += answerLine(one, lineOf[at + i]!)
+    }
+  }
+  return c.body(out, failed === 0 ? 200 : 207, {
+    'Content-Type': NDJSON,
+    ETag: etag(control.revision()),
+  })
+}
+
+const atomicBatch = async (
+  c: Context<ApiEnv>,
+  control: Control,
+  messages: Message[],
+  lineOf: readonly number[]
+): Promise<Response> => {
+  const reply = await control.request({ type: 'BATCH', messages, atomic: true })
+  if (!isDone(reply)) {
+    const problem = refusal(reply)
+    throw reply.index === undefined ? problem : atLine(lineOf[reply.index] ?? 0, problem)
+  }
+  const { revision, applied_by } = reply
+  return c.json({ applied: messages.length, revision, applied_by }, 200, { ETag: etag(revision) })
+}

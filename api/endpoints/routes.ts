@@ -1,0 +1,152 @@
+/**
+ * /routes and /tables/{table}/routes: like `ip route`. A route is (table, dst, tos, metric); the prefix is two path
+ * segments, the rest stands in the query. `routes:batch` takes one change a line, as `ip -batch` does.
+ */
+import type { Context } from 'hono'
+import { Hono } from 'hono'
+import type { Message, RouteSpec } from '../../core/control/messages.ts'
+import {
+  NLM_F_APPEND,
+  NLM_F_CREATE,
+  NLM_F_EXCL,
+  NLM_F_REPLACE,
+} from '../../core/control/messages.ts'
+import { parsePrefix } from '../../core/wire/text.ts'
+import { lookupJson, routeJson } from '../iproute2/route.ts'
+import { refused } from '../problem.ts'
+import { check } from '../schemas/check.ts'
+import { prefix } from '../schemas/common.ts'
+import {
+  routeBody,
+  routeFilter,
+  routeLookup,
+  routeSelector,
+  routeSpec,
+  toRouteSpec,
+} from '../schemas/route.ts'
+import { mustExist, readBody, readPath, sendChange, sendItem } from './change.ts'
+import type { Api, ApiEnv, AppDeps } from './deps.ts'
+import { doc } from './doc.ts'
+import { etag, readListQuery, sendList } from './list.ts'
+import { runBatch } from './route-batch.ts'
+
+const tag = 'routes'
+const PATH = '/tables/:table/routes/:addr/:len'
+
+/** Flags of iproute2's verbs. */
+export const ROUTE_FLAGS = {
+  add: NLM_F_CREATE | NLM_F_EXCL,
+  replace: NLM_F_CREATE | NLM_F_REPLACE,
+  change: NLM_F_REPLACE,
+  append: NLM_F_CREATE | NLM_F_APPEND,
+} as const
+
+/** Tables are named by number or by rt_tables' names. */
+const tableOf = (text: string): string | number => (/^\d+$/.test(text) ? Number(text) : text)
+
+/** 0.0.0.0/0 and ::/0 are what `default` means in either family. */
+const destinationOf = (addr: string, len: string): Pick<RouteSpec, 'dst' | 'family'> => {
+  const text = readPath(prefix, `${addr}/${len}`)
+  const family = parsePrefix(text)!.family === 4 ? 'inet' : 'inet6'
+  return len === '0' ? { dst: 'default', family } : { dst: text, family }
+}
+
+export const createRouteEndpoints = ({ control }: AppDeps): Api => {
+  const api: Api = new Hono<ApiEnv>()
+
+  const identity = (c: Context<ApiEnv, typeof PATH>) => ({
+    ...destinationOf(c.req.param('addr'), c.req.param('len')),
+    table: tableOf(c.req.param('table')),
+    ...check(routeSelector, c.req.query(), 400),
+  })
+
+  const list = (c: Context<ApiEnv>, table?: string | number): Response => {
+    const { words, filter } = readListQuery(c, routeFilter)
+    const chunks = control.dump({
+      type: 'RTM_GETROUTE',
+      filter: table === undefined ? filter : { ...filter, table },
+    })
+    const show = { details: words.details }
+    return sendList(c, chunks, words, control.revision(), (route) => routeJson(route, show))
+  }
+
+  const put = (c: Context<ApiEnv>, route: RouteSpec): Promise<Response> => {
+    const flags = mustExist(c) ? ROUTE_FLAGS.change : ROUTE_FLAGS.replace
+    return sendChange(c, control, { type: 'RTM_NEWROUTE', flags, route })
+  }
+
+  api.get(
+    '/routes',
+    doc('Lists routes of all tables', { tag, like: 'ip route', query: routeFilter }),
+    (c) => list(c)
+  )
+  api.post(
+    '/routes',
+    doc('Adds a route', { tag, like: 'ip route add', body: routeSpec, status: 201 }),
+    async (c) => {
+      const route = await readBody(c, routeSpec)
+      const isAppend = c.req.query('append') !== undefined
+      const flags = isAppend ? ROUTE_FLAGS.append : ROUTE_FLAGS.add
+      return sendChange(c, control, { type: 'RTM_NEWROUTE', flags, route }, 201)
+    }
+  )
+  api.put(
+    '/routes',
+    doc('Adds or replaces a route', { tag, like: 'ip route replace', body: routeSpec }),
+    async (c) => put(c, await readBody(c, routeSpec))
+  )
+
+  api.get(
+    '/tables/:table/routes',
+    doc('Lists routes of a table', { tag, query: routeFilter }),
+    (c) => list(c, tableOf(c.req.param('table')))
+  )
+  api.post(
+    '/tables/:table/routes',
+    doc('Adds a route to a table', { tag, body: routeSpec, status: 201 }),
+    async (c) => {
+      const route = { ...(await readBody(c, routeSpec)), table: tableOf(c.req.param('table')) }
+      return sendChange(c, control, { type: 'RTM_NEWROUTE', flags: ROUTE_FLAGS.add, route }, 201)
+    }
+  )
+  api.post(
+    '/tables/:table/routes:batch',
+    doc('Changes many routes, one a line', { tag, like: 'ip -batch' }),
+    (c) => runBatch(c, control, tableOf(c.req.param('table')), ROUTE_FLAGS)
+  )
+
+  api.get(PATH, doc('Shows a route', { tag, query: routeSelector.shape }), (c) => {
+    const { table, dst, family, ...rest } = identity(c)
+    const found = [
+      ...control.dump({ type: 'RTM_GETROUTE', filter: { table, dst, ...(family && { family }) } }),
+    ]
+      .flat()
+      .find((route) =>
+        Object.entries(rest).every(
+          ([word, value]) => ((route as Record<string, unknown>)[word] ?? 0) === value
+        )
+      )
+    if (found === undefined) throw refused('ESRCH')
+    return c.json(found, 200, { ETag: etag(control.revision()) })
+  })
+  api.put(
+    PATH,
+    doc('Adds or replaces a route', { tag, like: 'ip route replace', body: routeBody }),
+    async (c) =>
+      put(c, { ...toRouteSpec({ dst: '', ...(await readBody(c, routeBody)) }), ...identity(c) })
+  )
+  api.delete(PATH, doc('Deletes a route', { tag, like: 'ip route del' }), (c) =>
+    sendChange(c, control, { type: 'RTM_DELROUTE', route: identity(c) })
+  )
+
+  api.get(
+    '/route-lookup',
+    doc('Where a packet would go', { tag, like: 'ip route get', query: routeLookup.shape }),
+    (c) => {
+      const { format: _, ...query } = c.req.query()
+      const lookup = check(routeLookup, query, 400)
+      return sendItem(c, control, { type: 'RTM_GETROUTE', ...lookup } as Message, lookupJson)
+    }
+  )
+  return api
+}

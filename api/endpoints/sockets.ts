@@ -1,0 +1,86 @@
+/** /sockets: like `ss -tinmoe`, read from shared memory without asking the workers; DELETE is `ss -K`. */
+import type { Context } from 'hono'
+import { Hono } from 'hono'
+import { z } from 'zod'
+import type { SockProtocol } from '../../core/control/messages.ts'
+import { familyName, queryNumber } from '../schemas/common.ts'
+import { sendChange, sendItem } from './change.ts'
+import type { Api, ApiEnv, AppDeps } from './deps.ts'
+import { doc } from './doc.ts'
+import { readListQuery, sendList } from './list.ts'
+
+const tag = 'sockets'
+
+export const SOCK_STATES = [
+  'ESTAB',
+  'SYN-SENT',
+  'SYN-RECV',
+  'FIN-WAIT-1',
+  'FIN-WAIT-2',
+  'TIME-WAIT',
+  'UNCONN',
+  'CLOSE-WAIT',
+  'LAST-ACK',
+  'LISTEN',
+  'CLOSING',
+] as const
+
+const sockFilter = {
+  family: familyName.optional(),
+  state: z
+    .string()
+    .transform((text) => text.toUpperCase().split(','))
+    .pipe(z.array(z.enum(SOCK_STATES)))
+    .optional(),
+  local_addr: z.string().optional(),
+  local_port: queryNumber.optional(),
+  peer_addr: z.string().optional(),
+  peer_port: queryNumber.optional(),
+  worker: queryNumber.optional(),
+}
+
+const PROTOCOLS: readonly SockProtocol[] = ['tcp', 'udp', 'raw', 'packet']
+
+const endOf = (addr: string | undefined, port: number | undefined) =>
+  addr === undefined && port === undefined
+    ? undefined
+    : { ...(addr === undefined ? {} : { addr }), ...(port === undefined ? {} : { port }) }
+
+export const createSocketEndpoints = ({ control }: AppDeps): Api => {
+  const api: Api = new Hono<ApiEnv>()
+
+  const list = (c: Context<ApiEnv>, protocol?: SockProtocol): Response => {
+    const { words, filter: query } = readListQuery(c, sockFilter)
+    const { local_addr, local_port, peer_addr, peer_port, ...filter } = query
+    const local = endOf(local_addr, local_port)
+    const peer = endOf(peer_addr, peer_port)
+    const chunks = control.dump({
+      type: 'SOCK_DIAG',
+      filter: {
+        ...filter,
+        ...(protocol && { protocol: [protocol] }),
+        ...(local && { local }),
+        ...(peer && { peer }),
+      },
+    })
+    return sendList(c, chunks, words, control.revision())
+  }
+
+  api.get('/sockets', doc('Lists sockets', { tag, like: 'ss -a', query: sockFilter }), (c) =>
+    list(c)
+  )
+  for (const protocol of PROTOCOLS) {
+    api.get(
+      `/sockets/${protocol}`,
+      doc(`Lists ${protocol} sockets`, { tag, like: 'ss -tinmoe', query: sockFilter }),
+      (c) => list(c, protocol)
+    )
+  }
+  api.get('/sockets/:cookie', doc('Shows a socket', { tag }), (c) =>
+    sendItem(c, control, { type: 'SOCK_GET', cookie: c.req.param('cookie') })
+  )
+  api.delete('/sockets/:cookie', doc('Destroys a socket', { tag, like: 'ss -K' }), (c) =>
+    sendChange(c, control, { type: 'SOCK_DESTROY', cookie: c.req.param('cookie') })
+  )
+  return api
+}

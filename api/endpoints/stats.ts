@@ -1,0 +1,80 @@
+/** /workers, /nstat, /drops, /flows, /skbs, /sysctl, /netns, /rules: what is measured, and the switches. */
+import { Hono } from 'hono'
+import { z } from 'zod'
+import { check } from '../schemas/check.ts'
+import { queryNumber } from '../schemas/common.ts'
+import { sysctlBody } from '../schemas/steering.ts'
+import { readBody, readPath, sendChange, sendItem } from './change.ts'
+import type { Api, ApiEnv, AppDeps } from './deps.ts'
+import { doc } from './doc.ts'
+import { readListQuery, sendList } from './list.ts'
+
+const tag = 'measured'
+
+export const createStatsEndpoints = ({ control, netns }: AppDeps): Api => {
+  const api: Api = new Hono<ApiEnv>()
+
+  api.get(
+    '/workers',
+    doc('The workers, and what each did', { tag, like: 'cat /proc/net/softnet_stat' }),
+    (c) => {
+      const { words } = readListQuery(c, {})
+      return sendList(c, control.dump({ type: 'WORKER' }), words, control.revision())
+    }
+  )
+  api.get('/workers/:worker', doc('One worker', { tag }), (c) =>
+    sendItem(c, control, {
+      type: 'WORKER_GET',
+      worker: readPath(queryNumber, c.req.param('worker')),
+    })
+  )
+
+  api.get('/nstat', doc('Counters', { tag, like: 'nstat -az' }), async (c) => {
+    check(z.strictObject({}), c.req.query(), 400)
+    const reply = await control.request({ type: 'NSTAT_GET' })
+    return c.json({ kernel: 'item' in reply ? reply.item : {} })
+  })
+
+  api.get('/drops', doc('Packets that died unused, by reason', { tag, like: 'dropwatch' }), (c) => {
+    const { words } = readListQuery(c, {})
+    return sendList(c, control.dump({ type: 'DROPS' }), words, control.revision())
+  })
+
+  api.get('/flows', doc('Recent flows, and the worker that owns each', { tag }), (c) => {
+    const { words, filter } = readListQuery(c, { worker: queryNumber.optional() })
+    return sendList(c, control.dump({ type: 'FLOWS', filter }), words, control.revision())
+  })
+
+  api.get('/skbs', doc('Free packet buffers of each thread', { tag }), (c) => {
+    const { words } = readListQuery(c, {})
+    return sendList(c, control.dump({ type: 'SKBS' }), words, control.revision())
+  })
+
+  api.get('/rules', doc('Policy rules', { tag, like: 'ip rule' }), (c) => {
+    const { words } = readListQuery(c, {})
+    return sendList(c, control.dump({ type: 'RTM_GETRULE' }), words, control.revision())
+  })
+
+  api.get('/sysctl', doc('Lists sysctls', { tag, like: 'sysctl -a' }), (c) => {
+    const { words, filter } = readListQuery(c, { prefix: z.string().optional() })
+    return sendList(c, control.dump({ type: 'SYSCTL', filter }), words, control.revision())
+  })
+  api.get('/sysctl/:name', doc('Shows a sysctl', { tag, like: 'sysctl KEY' }), (c) =>
+    sendItem(c, control, { type: 'SYSCTL_GET', name: c.req.param('name') })
+  )
+  const setSysctl = doc('Sets a sysctl', { tag, like: 'sysctl -w KEY=VALUE', body: sysctlBody })
+  api.on(['PUT', 'PATCH'], '/sysctl/:name', setSysctl, async (c) => {
+    const { value } = await readBody(c, sysctlBody)
+    return sendChange(c, control, { type: 'SYSCTL_SET', name: c.req.param('name')!, value })
+  })
+
+  api.get(
+    '/netns',
+    doc('Namespaces whose only way out is this daemon', { tag, like: 'ip netns' }),
+    (c) => {
+      const { words } = readListQuery(c, {})
+      return sendList(c, [[...(netns?.() ?? [])]], words, control.revision())
+    }
+  )
+  return api
+}

@@ -1,0 +1,123 @@
+/**
+ * Routes as `ip route` prints them. ip leaves out what goes without saying (type unicast, table main, protocol boot,
+ * scope global) unless -d asks for it, and the words that the user filtered by. iproute2: ip/iproute.c.
+ */
+import type {
+  NexthopSpec,
+  RouteItem,
+  RouteLookup,
+  RouteMetrics,
+} from '../../core/control/messages.ts'
+
+export type RouteShow = {
+  readonly details?: boolean
+  /** Words that the filter fixes, and ip therefore leaves out. */
+  readonly omit?: ReadonlySet<'dev' | 'via' | 'table' | 'protocol' | 'scope' | 'type'>
+}
+
+type Shown = RouteItem & { nexthops?: NexthopSpec[]; expires?: number }
+
+const NOTHING: ReadonlySet<never> = new Set()
+
+/** A host route has no /32 in ip's output. */
+const dstText = (dst: string): string => dst.replace(/^([\d.]+)\/32$|^([\da-f:.]+)\/128$/i, '$1$2')
+
+const shownWords = (route: Shown, { details = false, omit = NOTHING }: RouteShow) => ({
+  type: details || route.type !== 'unicast',
+  dev: !(omit as ReadonlySet<string>).has('dev'),
+  via: !(omit as ReadonlySet<string>).has('via'),
+  table: route.table !== 'main' && !(omit as ReadonlySet<string>).has('table'),
+  protocol:
+    (details || route.protocol !== 'boot') && !(omit as ReadonlySet<string>).has('protocol'),
+  // IPv6 routes have no scope.
+  scope:
+    route.scope !== undefined &&
+    (details || (route.scope !== 'global' && route.family === 'inet')) &&
+    !(omit as ReadonlySet<string>).has('scope'),
+})
+
+export const routeJson = (item: RouteItem, show: RouteShow = {}): Record<string, unknown> => {
+  const route: Shown = item
+  const is = shownWords(route, show)
+  return {
+    ...(is.type && { type: route.type }),
+    dst: dstText(route.dst),
+    ...(route.tos ? { tos: route.tos } : {}),
+    ...(is.via && route.gateway !== undefined ? { gateway: route.gateway } : {}),
+    ...(is.via && route.via !== undefined ? { via: route.via } : {}),
+    ...(is.dev && route.dev !== undefined ? { dev: route.dev } : {}),
+    ...(is.table && { table: route.table }),
+    ...(is.protocol && { protocol: route.protocol }),
+    ...(is.scope && { scope: route.scope }),
+    ...(route.prefsrc === undefined ? {} : { prefsrc: route.prefsrc }),
+    ...(route.metric ? { metric: route.metric } : {}),
+    flags: route.flags,
+    ...(route.metrics?.length ? { metrics: route.metrics } : {}),
+    ...(route.nexthops?.length ? { nexthops: route.nexthops } : {}),
+    ...(route.pref === undefined ? {} : { pref: route.pref }),
+  }
+}
+
+const metricWords = (metrics: readonly RouteMetrics[] | undefined): string[] =>
+  (metrics ?? []).flatMap((metric) =>
+    Object.entries(metric).map(([key, value]) => `${key} ${value}`)
+  )
+
+const nexthopText = (hop: NexthopSpec): string => {
+  const words = ['\tnexthop']
+  if (hop.gateway !== undefined) words.push(`via ${hop.gateway}`)
+  if (hop.dev !== undefined) words.push(`dev ${hop.dev}`)
+  words.push(`weight ${hop.weight ?? 1}`, ...(hop.flags ?? []))
+  return `${words.join(' ')} `
+}
+
+export const routeText = (item: RouteItem, show: RouteShow = {}): string => {
+  const route: Shown = item
+  const is = shownWords(route, show)
+  const words: string[] = []
+  if (is.type) words.push(route.type)
+  words.push(dstText(route.dst))
+  if (route.tos) words.push(`tos 0x${route.tos.toString(16).padStart(2, '0')}`)
+  if (is.via && route.gateway !== undefined) words.push(`via ${route.gateway}`)
+  if (is.via && route.via !== undefined) words.push(`via ${route.via.family} ${route.via.host}`)
+  if (is.dev && route.dev !== undefined) words.push(`dev ${route.dev}`)
+  if (is.table) words.push(`table ${route.table}`)
+  if (is.protocol) words.push(`proto ${route.protocol}`)
+  if (is.scope) words.push(`scope ${route.scope}`)
+  if (route.prefsrc !== undefined) words.push(`src ${route.prefsrc}`)
+  if (route.metric) words.push(`metric ${route.metric}`)
+  words.push(...route.flags, ...metricWords(route.metrics))
+  const hops = route.nexthops ?? []
+  // ip ends the line with a blank, but for IPv6's pref, which is its last word.
+  const pref = route.pref === undefined ? '' : `pref ${route.pref}`
+  return [`${words.join(' ')} ${pref}`, ...hops.map(nexthopText)].join('\n')
+}
+
+/** `ip -j route get`. */
+export const lookupJson = (found: RouteLookup): Record<string, unknown> => {
+  const { type, table, ...rest } = found
+  return {
+    ...(type === undefined || type === 'unicast' ? {} : { type }),
+    ...rest,
+    ...(table === 'main' || table === 'local' ? {} : { table }),
+  }
+}
+
+/** `ip route get`: one line, and its cache's. */
+export const lookupText = (found: RouteLookup): string => {
+  const words: string[] = []
+  if (found.type !== undefined && found.type !== 'unicast') words.push(found.type)
+  words.push(found.dst)
+  if (found.from !== undefined) words.push(`from ${found.from}`)
+  if (found.gateway !== undefined) words.push(`via ${found.gateway}`)
+  if (found.via !== undefined) words.push(`via ${found.via.family} ${found.via.host}`)
+  words.push(`dev ${found.dev}`)
+  if (found.table !== 'main' && found.table !== 'local') words.push(`table ${found.table}`)
+  if (found.prefsrc !== undefined) words.push(`src ${found.prefsrc}`)
+  words.push(...found.flags, `uid ${found.uid}`)
+  const cache = found.cache.length === 0 ? '' : `<${found.cache.join(',')}> `
+  const iif = found.iif === undefined ? '' : `iif ${found.iif} `
+  return `${words.join(' ')} \n    cache ${cache}${metricWords(found.metrics)
+    .map((word) => `${word} `)
+    .join('')}${iif}`
+}

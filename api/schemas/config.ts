@@ -1,0 +1,71 @@
+/**
+ * The TOML file of `softnet up` and the body of PUT /v1/config, which is the part of it that can change while the
+ * daemon runs. Words that one types (name, via, src) become the ones the control plane knows.
+ */
+import { z } from 'zod'
+import type { StackConfig } from '../../core/control/messages.ts'
+import { linkConfig, neighSpec } from './link.ts'
+import { routeSpec } from './route.ts'
+import { sysctlValue } from './steering.ts'
+
+const link = linkConfig
+  .refine((link) => (link.name ?? link.ifname) !== undefined, {
+    error: '"name" is required',
+    path: ['name'],
+  })
+  .transform(({ name, ifname, ...rest }) => ({
+    // A link that is written down is meant to be up.
+    up: true,
+    ...rest,
+    ifname: (name ?? ifname)!,
+  }))
+
+const stackFields = {
+  link: z.array(link).optional(),
+  route: z.array(routeSpec).optional(),
+  neigh: z.array(neighSpec).optional(),
+  sysctl: z.record(z.string(), sysctlValue).optional(),
+}
+
+export const stackConfig = z.strictObject(stackFields)
+
+export const SCOPES = ['read', 'write', 'capture'] as const
+export type Scope = (typeof SCOPES)[number]
+
+const api = z.strictObject({
+  listen: z.array(z.string()).min(1).optional().meta({ description: 'unix:PATH or HOST:PORT' }),
+  token: z.string().min(1).optional().meta({ description: 'bearer token with every scope' }),
+  tokens: z
+    .array(z.strictObject({ token: z.string().min(1), scope: z.enum(SCOPES) }))
+    .optional()
+    .meta({ description: 'bearer tokens with their scope: read < write < capture' }),
+})
+
+const services = z.strictObject({
+  echo: z.boolean().optional().meta({ description: 'tcp and udp port 7' }),
+  discard: z.boolean().optional().meta({ description: 'tcp and udp port 9' }),
+  chargen: z.boolean().optional().meta({ description: 'tcp and udp port 19' }),
+  http: z.boolean().optional().meta({ description: 'tcp port 80' }),
+})
+
+export const config = z.strictObject({
+  workers: z.int().min(1).max(32).optional(),
+  steering: z.enum(['rps', 'multiqueue']).optional(),
+  pin: z.boolean().optional().meta({ description: 'pin worker i to CPU i' }),
+  api: api.optional(),
+  services: services.optional(),
+  ...stackFields,
+})
+export type Config = z.infer<typeof config>
+
+/** The part of a file that is the stack's state, as the control plane takes it. */
+export const stackPart = ({ link, route, neigh, sysctl }: Config): StackConfig => ({
+  ...(link && { link }),
+  ...(route && { route }),
+  ...(neigh && { neigh }),
+  ...(sysctl && { sysctl }),
+})
+
+/** For `softnet up --schema`: what one may write. */
+export const configJsonSchema = (): unknown =>
+  z.toJSONSchema(config, { io: 'input', target: 'draft-2020-12' })

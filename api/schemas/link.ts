@@ -1,0 +1,107 @@
+/** Links, their addresses and neighbours, as requests and the TOML file say them. */
+import { z } from 'zod'
+import { address, familyName, ifname, lladdr, nameOrNumber, prefix, u32 } from './common.ts'
+
+const percent = z.number().min(0).max(100)
+
+export const impairment = z
+  .strictObject({
+    loss: percent.optional(),
+    duplicate: percent.optional(),
+    reorder: percent.optional(),
+    corrupt: percent.optional(),
+    delay: u32.optional().meta({ description: 'microseconds' }),
+    jitter: u32.optional().meta({ description: 'microseconds' }),
+    limit: u32.optional().meta({ description: 'packets' }),
+  })
+  .meta({ description: "netem's words" })
+
+const linkFields = {
+  kind: z.string().min(1).max(32).optional().meta({ description: 'info_kind: tap veth lo ...' }),
+  mtu: z.int().min(68).max(65535).optional(),
+  address: lladdr.optional(),
+  txqlen: u32.optional(),
+  up: z.boolean().optional(),
+  promisc: z.boolean().optional(),
+  allmulticast: z.boolean().optional(),
+  arp: z.boolean().optional(),
+  num_tx_queues: z.int().min(1).max(64).optional(),
+  num_rx_queues: z.int().min(1).max(64).optional(),
+  netem: impairment.optional(),
+  data: z.record(z.string(), z.unknown()).optional().meta({ description: 'info_data of the kind' }),
+}
+
+export const linkSpec = z.strictObject({ ifname, ...linkFields })
+export const linkBody = z.strictObject(linkFields)
+export const linkPatch = z.strictObject({ ...linkFields, newname: ifname.optional() })
+/** [[link]] of the TOML file: its name, and its addresses beside it. */
+export const linkConfig = z.strictObject({
+  name: ifname.optional(),
+  ifname: ifname.optional(),
+  ...linkFields,
+  addresses: z.array(prefix).optional(),
+})
+
+export const linkFilter = {
+  ifname: ifname.optional(),
+  kind: z.string().optional(),
+}
+
+const addressFields = {
+  broadcast: address.optional(),
+  scope: nameOrNumber.optional(),
+  label: z.string().min(1).max(15).optional(),
+  flags: z.array(z.string()).optional(),
+}
+const prefixlen = z.int().min(0).max(128)
+export const addressSpec = z.strictObject({
+  dev: ifname,
+  local: address,
+  prefixlen,
+  ...addressFields,
+})
+export const addressBody = z.strictObject(addressFields)
+export const addressFilter = {
+  family: familyName.optional(),
+  dev: ifname.optional(),
+  scope: z.string().optional(),
+  to: prefix.optional(),
+}
+
+export const NUD_STATES = [
+  'INCOMPLETE',
+  'REACHABLE',
+  'STALE',
+  'DELAY',
+  'PROBE',
+  'FAILED',
+  'NOARP',
+  'PERMANENT',
+  'NONE',
+] as const
+export const nudState = z.enum(NUD_STATES)
+
+const neighFields = {
+  lladdr: lladdr.optional(),
+  state: nudState.optional(),
+  flags: z.array(z.enum(['router', 'proxy'])).optional(),
+}
+export const neighSpec = z.strictObject({ dev: ifname, dst: address, ...neighFields })
+export const neighBody = z.strictObject(neighFields)
+/** In a query: states separated by commas. */
+export const nudStates = z
+  .string()
+  .transform((text) => text.toUpperCase().split(','))
+  .pipe(z.array(nudState))
+export const neighFilter = {
+  family: familyName.optional(),
+  dev: ifname.optional(),
+  state: nudStates.optional(),
+  dst: address.optional(),
+}
+export const neighFlush = z.strictObject({
+  family: familyName.optional(),
+  dev: ifname.optional(),
+  state: z.array(nudState).optional(),
+  dst: address.optional(),
+})

@@ -1,0 +1,121 @@
+/**
+ * A route as a request or the TOML file says it: iproute2's words. `via` may be a plain address, as one types it; it
+ * is the gateway then.
+ */
+import { z } from 'zod'
+import type { RouteSpec } from '../../core/control/messages.ts'
+import {
+  address,
+  destination,
+  familyName,
+  ifname,
+  nameOrNumber,
+  queryNumber,
+  tos,
+  u32,
+} from './common.ts'
+
+export const ROUTE_TYPES = [
+  'unicast',
+  'local',
+  'broadcast',
+  'multicast',
+  'blackhole',
+  'unreachable',
+  'prohibit',
+] as const
+
+const via = z.union([address, z.strictObject({ family: familyName, host: address })])
+const metrics = z.strictObject({
+  mtu: u32.optional(),
+  advmss: u32.optional(),
+  hoplimit: z.int().min(0).max(255).optional(),
+})
+const nexthop = z.strictObject({
+  gateway: address.optional(),
+  via: address.optional(),
+  dev: ifname.optional(),
+  weight: z.int().min(1).max(256).optional(),
+  flags: z.array(z.string()).optional(),
+})
+
+const fields = {
+  family: familyName.optional(),
+  type: z.enum(ROUTE_TYPES).optional(),
+  gateway: address.optional(),
+  via: via.optional(),
+  dev: ifname.optional(),
+  table: nameOrNumber.optional(),
+  protocol: nameOrNumber.optional(),
+  scope: nameOrNumber.optional(),
+  prefsrc: address.optional(),
+  src: address.optional().meta({ description: 'prefsrc, as one types it' }),
+  metric: u32.optional(),
+  tos: tos.optional(),
+  flags: z.array(z.string()).optional(),
+  metrics: z.array(metrics).optional(),
+  mtu: u32.optional().meta({ description: 'metrics[0].mtu, as one types it' }),
+  pref: z.enum(['low', 'medium', 'high']).optional(),
+  nexthops: z.array(nexthop).min(1).optional(),
+}
+
+/** Drops what is undefined, and turns the typed words into the printed ones. */
+const toSpec = (route: { dst: string } & z.infer<z.ZodObject<typeof fields>>): RouteSpec => {
+  const { via, src, mtu, nexthops, ...rest } = route
+  const spec: RouteSpec = { ...rest }
+  if (typeof via === 'string') spec.gateway = via
+  else if (via !== undefined) spec.via = via
+  if (src !== undefined) spec.prefsrc = src
+  if (mtu !== undefined) spec.metrics = [{ ...spec.metrics?.[0], mtu }]
+  if (nexthops !== undefined) {
+    spec.nexthops = nexthops.map(({ via, ...hop }) =>
+      via === undefined ? hop : { ...hop, gateway: via }
+    )
+  }
+  return spec
+}
+
+export const routeFields = z.strictObject({ dst: destination, ...fields })
+export const routeSpec = routeFields.transform(toSpec)
+/** Body of PUT /tables/{table}/routes/{addr}/{len}: the path says the rest. */
+export const routeBody = z.strictObject(fields)
+export const toRouteSpec = toSpec
+
+/** Which of several routes to one prefix: the rest of a route's identity, in the query. */
+export const routeSelector = z.strictObject({
+  metric: queryNumber.optional(),
+  tos: queryNumber.optional(),
+  dev: ifname.optional(),
+  gateway: address.optional(),
+  type: z.enum(ROUTE_TYPES).optional(),
+  protocol: z.string().optional(),
+  scope: z.string().optional(),
+})
+
+export const routeFilter = {
+  family: familyName.optional(),
+  table: z.string().optional(),
+  dst: destination.optional(),
+  dev: ifname.optional(),
+  type: z.enum(ROUTE_TYPES).optional(),
+  protocol: z.string().optional(),
+  scope: z.string().optional(),
+}
+
+export const routeLookup = z.strictObject({
+  dst: address,
+  src: address.optional(),
+  iif: ifname.optional(),
+  oif: ifname.optional(),
+  tos: queryNumber.optional(),
+  mark: queryNumber.optional(),
+})
+
+/** A line of routes:batch. */
+export const batchLine = z
+  .strictObject({
+    op: z.enum(['add', 'replace', 'change', 'append', 'del']).default('add'),
+    dst: destination,
+    ...fields,
+  })
+  .transform(({ op, ...route }) => ({ op, route: toSpec(route) }))

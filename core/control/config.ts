@@ -1,0 +1,174 @@
+/**
+ * Declarative configuration: the running state as a StackConfig, and the messages that lead from it to a wanted
+ * one. A section that the wanted configuration does not have is left alone; one that it has is made so, and
+ * what is not in it goes (what the kernel makes by itself apart). Control thread.
+ */
+import { SYSCTLS } from '../shm/sysctl.ts'
+import { networkOf, parseAddr, parsePrefix } from '../wire/text.ts'
+import type {
+  AddressItem, ConfigStep, DumpItem, DumpOf, DumpType, LinkItem, LinkSpec, Message, NeighItem, NeighSpec, RouteItem,
+  RouteSpec, StackConfig,
+} from './messages.ts'
+import { NLM_F_CREATE, NLM_F_EXCL, NLM_F_REPLACE } from './messages.ts'
+import { familyOf, formatDst } from './route-text.ts'
+
+type Dump = <T extends DumpType>(request: DumpOf<T>) => Iterable<DumpItem<T>[]>
+type ConfigLink = NonNullable<StackConfig['link']>[number]
+
+const ADD = NLM_F_CREATE | NLM_F_EXCL
+const PUT = NLM_F_CREATE | NLM_F_REPLACE
+const DEFAULT_METRIC: Record<string, number> = { inet: 0, inet6: 1024 }
+
+const drain = <T>(chunks: Iterable<T[]>): T[] => [...chunks].flat()
+const add = (message: Message): ConfigStep => ({ op: 'add', message })
+const del = (message: Message): ConfigStep => ({ op: 'del', message })
+const change = (message: Message): ConfigStep => ({ op: 'change', message })
+
+/** Are the words that `wanted` gives those that `current` has? */
+const agrees = (wanted: object, current: object): boolean =>
+  Object.entries(wanted).every(([name, value]) => {
+    const now = (current as Record<string, unknown>)[name]
+    return value === undefined || JSON.stringify(value) === JSON.stringify(now) || String(value) === String(now)
+  })
+
+const splitAddress = (text: string): { local: string; prefixlen: number } => {
+  const prefix = parsePrefix(text)
+  const [local = text] = text.split('/')
+  return { local, prefixlen: prefix?.prefixlen ?? -1 }
+}
+/** An address as it is printed, so that two ways of writing it are one. */
+const sameAddress = (text: string): string => {
+  const prefix = parsePrefix(text)
+  return prefix === null ? text : `${prefix.words.join()}/${prefix.prefixlen}`
+}
+const routeKey = (route: RouteSpec): string => {
+  const prefix = parsePrefix(route.dst)
+  const hint = parseAddr(route.gateway ?? route.via?.host ?? '') ?? parseAddr(route.prefsrc ?? '')
+  const is6 = prefix ? prefix.family === 6 : (route.family ?? (hint?.family === 6 ? 'inet6' : 'inet')) === 'inet6'
+  const network = prefix && networkOf(prefix)
+  const dst = network ? formatDst(familyOf(network), network.words, network.prefixlen) : 'default'
+  const metric = route.metric || DEFAULT_METRIC[is6 ? 'inet6' : 'inet']
+  return [is6, route.table ?? 'main', dst, route.tos ?? 0, metric].join(' ')
+}
+
+export const createConfig = (dump: Dump) => {
+  /** A link's own addresses: what it gets by itself is not configuration. */
+  const addressesOf = ({ addr_info }: AddressItem): string[] =>
+    addr_info
+      .filter(({ family, scope }) => family === 'inet' || scope !== 'link')
+      .map(({ local, prefixlen }) => `${local}/${prefixlen}`)
+  const linkOf = (link: LinkItem, addresses: string[]): ConfigLink => ({
+    ifname: link.ifname,
+    kind: link.linkinfo?.info_kind ?? link.link_type,
+    mtu: link.mtu,
+    address: link.address,
+    up: link.flags.includes('UP'),
+    ...(link.link && { data: { peer: link.link } }),
+    ...(link.linkinfo?.info_data && { data: link.linkinfo.info_data }),
+    ...(link.netem && { netem: link.netem }),
+    ...(addresses.length > 0 && { addresses }),
+  })
+  const links = (): ConfigLink[] => {
+    const byName = new Map(drain(dump({ type: 'RTM_GETADDR' })).map((item) => [item.ifname, item]))
+    return drain(dump({ type: 'RTM_GETLINK' }))
+      .filter(({ ifname }) => ifname !== 'lo')
+      .map((link) => linkOf(link, addressesOf(byName.get(link.ifname)!)))
+  }
+  const routes = (): RouteItem[] =>
+    drain(dump({ type: 'RTM_GETROUTE', filter: { table: 'all' } })).filter(({ protocol }) => protocol !== 'kernel')
+  const neighs = (): NeighItem[] => drain(dump({ type: 'RTM_GETNEIGH', filter: { state: ['PERMANENT'] } }))
+  const sysctls = (): Record<string, number | string> =>
+    Object.fromEntries(drain(dump({ type: 'SYSCTL' })).map(({ name, value }) => [name, value]))
+
+  /** The running state; of sysctl what is not the default. */
+  const get = (): StackConfig => {
+    const defaults = new Map<string, number | string>(SYSCTLS.map(([name, , value]) => [name, value]))
+    const set = Object.entries(sysctls()).filter(([name, value]) => defaults.has(name) && defaults.get(name) !== value)
+    const neigh = neighs().map(({ dst, dev, lladdr }): NeighSpec => ({ dst, dev, ...(lladdr && { lladdr }) }))
+    return { link: links(), route: routes(), neigh, sysctl: Object.fromEntries(set) }
+  }
+
+  const addressSteps = (link: ConfigLink, current: readonly string[]): { gone: ConfigStep[]; come: ConfigStep[] } => {
+    const wanted = link.addresses ?? []
+    const [now, then] = [current.map(sameAddress), wanted.map(sameAddress)]
+    return {
+      gone: current
+        .filter((_, k) => !then.includes(now[k]!))
+        .map((text) => del({ type: 'RTM_DELADDR', address: { dev: link.ifname, ...splitAddress(text) } })),
+      come: wanted
+        .filter((_, k) => !now.includes(then[k]!))
+        .map((text) => add({ type: 'RTM_NEWADDR', flags: ADD, address: { dev: link.ifname, ...splitAddress(text) } })),
+    }
+  }
+  const peerOf = (link: ConfigLink): unknown => link.kind === 'veth' && link.data?.peer
+
+  const linkSteps = (wanted: readonly ConfigLink[], running: readonly ConfigLink[]) => {
+    const byName = new Map(running.map((link) => [link.ifname, link]))
+    const names = new Set<unknown>(wanted.flatMap((link) => [link.ifname, peerOf(link)]))
+    const gone: ConfigStep[] = []
+    const come: ConfigStep[] = []
+    const made = new Set<unknown>()
+    const deleted = new Set<unknown>()
+    for (const link of running) {
+      if (names.has(link.ifname) || deleted.has(link.ifname)) continue
+      deleted.add(peerOf(link))
+      gone.push(del({ type: 'RTM_DELLINK', ifname: link.ifname }))
+    }
+    for (const { addresses, ...spec } of wanted) {
+      const now = byName.get(spec.ifname)
+      const link: LinkSpec = { up: true, ...spec }
+      const { kind: _kind, data: _data, ...settings } = link
+      if (now === undefined && !made.has(spec.ifname)) {
+        come.push(add({ type: 'RTM_NEWLINK', flags: ADD, link }))
+        made.add(peerOf(spec))
+      } else if (now === undefined || !agrees(settings, now))
+        come.push(change({ type: 'RTM_NEWLINK', flags: 0, link: settings }))
+      const steps = addressSteps({ ...spec, addresses: addresses ?? [] }, now?.addresses ?? [])
+      gone.unshift(...steps.gone)
+      come.push(...steps.come)
+    }
+    return { gone, come }
+  }
+
+  const routeSteps = (wanted: readonly RouteSpec[]) => {
+    const running = new Map(routes().map((route) => [routeKey(route), route]))
+    const keys = new Set(wanted.map(routeKey))
+    const gone = [...running]
+      .filter(([key]) => !keys.has(key))
+      .map(([, route]) => del({ type: 'RTM_DELROUTE', route }))
+    const come = wanted.flatMap((route) => {
+      const now = running.get(routeKey(route))
+      if (now === undefined) return [add({ type: 'RTM_NEWROUTE', flags: ADD, route })]
+      const { dst: _dst, family: _family, ...rest } = route
+      return agrees(rest, now) ? [] : [change({ type: 'RTM_NEWROUTE', flags: PUT, route })]
+    })
+    return { gone, come }
+  }
+
+  const neighSteps = (wanted: readonly NeighSpec[]) => {
+    const running = new Map(neighs().map((neigh) => [`${neigh.dev} ${neigh.dst}`, neigh]))
+    const keys = new Set(wanted.map(({ dev, dst }) => `${dev} ${dst}`))
+    const gone = [...running]
+      .filter(([key]) => !keys.has(key))
+      .map(([, { dev, dst }]) => del({ type: 'RTM_DELNEIGH', neigh: { dev, dst } }))
+    const come = wanted
+      .filter((neigh) => running.get(`${neigh.dev} ${neigh.dst}`)?.lladdr !== neigh.lladdr)
+      .map((neigh) => add({ type: 'RTM_NEWNEIGH', flags: PUT, neigh }))
+    return { gone, come }
+  }
+
+  /** What leads from the running state to the wanted one: first what goes, then what comes, links before routes. */
+  const diff = (wanted: StackConfig): ConfigStep[] => {
+    const none = { gone: [], come: [] }
+    const link = wanted.link ? linkSteps(wanted.link, links()) : none
+    const route = wanted.route ? routeSteps(wanted.route) : none
+    const neigh = wanted.neigh ? neighSteps(wanted.neigh) : none
+    const now = sysctls()
+    const sysctl = Object.entries(wanted.sysctl ?? {})
+      .filter(([name, value]) => String(now[name]) !== String(value))
+      .map(([name, value]) => change({ type: 'SYSCTL_SET', name, value }))
+    return [...neigh.gone, ...route.gone, ...link.gone, ...sysctl, ...link.come, ...route.come, ...neigh.come]
+  }
+  return { get, diff }
+}
+

@@ -1,0 +1,316 @@
+/**
+ * The control plane of one stack: takes messages (messages.ts), runs each on the part it is for, publishes what
+ * it changed and answers when every worker works with it; tells watchers. The control thread's only entrance,
+ * used by the API, the configuration file and simulations. Linux: net/netlink/af_netlink.c, rtnetlink.c.
+ */
+import { Errno } from '../base/errno.ts'
+import { createTime, setTime } from '../base/time.ts'
+import { createFibWriter } from '../ip/fib-writer.ts'
+import { createIfaddrs } from '../ip/ifaddr.ts'
+import { createNexthops } from '../ip/nexthop.ts'
+import { createRoute } from '../ip/route.ts'
+import type { Arena } from '../shm/arena.ts'
+import type { IpiSystem } from '../shm/ipi.ts'
+import { createIpi, Ipi, Notify } from '../shm/ipi.ts'
+import { setSysctlDefaults } from '../shm/sysctl.ts'
+import { createAddresses } from './addresses.ts'
+import type { Outcome } from './answers.ts'
+import { changed, chunks, isRefused, told } from './answers.ts'
+import { createCalls } from './calls.ts'
+import { createConfig } from './config.ts'
+import { createEthtool } from './ethtool.ts'
+import type { LinkDriver } from './links.ts'
+import { createLinks } from './links.ts'
+import type {
+  ConfigStep, Control, DumpItem, DumpOf, DumpType, LinkItem, Message, MessageOf, MessageType, Notification,
+  Refused, Reply, ReplyTo, WatchKind,
+} from './messages.ts'
+import { refuse } from './names.ts'
+import { createNeigh } from './neigh.ts'
+import { createPublisher } from './publish.ts'
+import type { RibRoute } from './rib.ts'
+import { createRib } from './rib.ts'
+import { formatRoute } from './route-text.ts'
+import { createRoutes } from './routes.ts'
+import type { SockInfo } from './sockets.ts'
+import { createSocketDump } from './sockets.ts'
+import { createStats } from './stats.ts'
+import { createSysctls } from './sysctls.ts'
+
+export type ControlDeps = {
+  /** A fresh arena: control sets up all that is control's in it. */
+  arena: Arena
+  /** Microseconds of the workers' clock. */
+  nowUs: () => number
+  /** Wakes a thread that sleeps. */
+  wake: (thread: number) => void
+  /** The control thread's end of the calls, where it has one already. */
+  ipi?: IpiSystem
+  /** By kind, as `ip link add ... type KIND`; lo and veth need none. */
+  drivers?: Record<string, LinkDriver>
+  /** By IPPROTO_*: what the protocol says of a socket (ss -i). */
+  sockInfo?: Record<number, SockInfo>
+  random: () => number
+  /** Resolves after a moment in which the other threads have run. */
+  pause: () => Promise<void>
+}
+type Handlers = {
+  [T in MessageType]: (message: MessageOf<T>) => Outcome<unknown> | Promise<Outcome<unknown>>
+}
+type Dumps = { [T in DumpType]: (filter: DumpOf<T>['filter']) => Iterable<DumpItem<T>[]> }
+
+export type ControlPlane = ReturnType<typeof createControl>
+
+export const createControl = (deps: ControlDeps) => {
+  const { arena, nowUs, wake, random, pause, drivers = {}, sockInfo = {} } = deps
+  const { layout } = arena
+  const ipi = deps.ipi ?? createIpi(arena, layout.controlThread, wake)
+  const time = createTime()
+  setSysctlDefaults(arena)
+  const { publish, raise, retire, reclaim, revision, appliedBy } = createPublisher({
+    arena,
+    kick: ipi.kick,
+    pause,
+  })
+
+  // ---- notifications: gathered while a message runs, told with the revision that holds them
+
+  const watchers = new Set<{ kinds: ReadonlySet<WatchKind>; fn: (note: Notification) => void }>()
+  let notes: Omit<Notification, 'revision'>[] = []
+  const isWatched = (kind: WatchKind): boolean => [...watchers].some(({ kinds }) => kinds.has(kind))
+  const note = (kind: WatchKind, event: 'new' | 'del', item: () => Notification['item']): void => {
+    if (isWatched(kind)) notes.push({ kind, event, item: item() } as Omit<Notification, 'revision'>)
+  }
+  const tell = (told: typeof notes, at: number): void => {
+    for (const one of told)
+      for (const { kinds, fn } of watchers) if (kinds.has(one.kind)) fn({ ...one, revision: at } as Notification)
+  }
+
+  // ---- the parts
+
+  const fib = createFibWriter({ arena, retire, reclaim })
+  const nexthops = createNexthops({ arena, retire, reclaim })
+  /** What undoes the route changes of an atomic batch, while one runs. */
+  let journal: { event: 'new' | 'del'; route: RibRoute }[] | null = null
+  const rib = createRib({
+    fib,
+    nexthops,
+    onEvent: (event, route) => {
+      journal?.push({ event, route })
+      note('route', event, () => formatRoute(route, links))
+    },
+  })
+  const ifaddrs = createIfaddrs({
+    arena,
+    rib,
+    retire,
+    onEvent: (event, at) => note('address', event, () => addresses.item(at.ifindex, [at])),
+  })
+  const links = createLinks({
+    arena,
+    drivers,
+    addresses: ifaddrs,
+    random,
+    publish,
+    retire,
+    initSteering: (ifindex, channels) => ethtool.initSteering(ifindex, channels),
+    announceDown: (ifindex) => {
+      for (let thread = 0; thread < layout.appThread; thread++) ipi.send(thread, Ipi.DEV_DOWN, ifindex)
+    },
+    onEvent: (event, ifindex) => note('link', event, () => links.item(ifindex)),
+  })
+  const calls = createCalls(arena, ipi, pause)
+  const ethtool = createEthtool({ arena, links, random })
+  const addresses = createAddresses({ links, ifaddrs })
+  const routes = createRoutes({ arena, rib, route: createRoute({ arena }), names: links })
+  const neigh = createNeigh({ arena, time, ipi, calls, links })
+  const sysctls = createSysctls(arena)
+  const sockets = createSocketDump({ arena, calls, links, sockInfo })
+  const stats = createStats({ arena, time, nameOf: links.nameOf, socketsOf: sockets.count })
+  const noRules = (): Refused => refuse(Errno.EOPNOTSUPP, 'Policy rules are not supported')
+
+  function* linkItems(filter: DumpOf<'RTM_GETLINK'>['filter'] = {}): Generator<LinkItem> {
+    for (const ifindex of links.list()) {
+      if (filter.ifname !== undefined && links.nameOf(ifindex) !== filter.ifname) continue
+      if (filter.kind !== undefined && links.kindOf(ifindex) !== filter.kind) continue
+      if (filter.up !== undefined && links.isUp(ifindex) !== filter.up) continue
+      yield links.item(ifindex)
+    }
+  }
+  const RULES = [
+    { priority: 0, src: 'all', table: 'local' },
+    { priority: 32766, src: 'all', table: 'main' },
+    { priority: 32767, src: 'all', table: 'default' },
+  ]
+  const dumps: Dumps = {
+    RTM_GETROUTE: routes.dump,
+    RTM_GETLINK: (filter) => chunks(linkItems(filter), 64),
+    RTM_GETADDR: addresses.dump,
+    RTM_GETNEIGH: neigh.dump,
+    RTM_GETRULE: (filter) => [filter?.family === 'inet6' ? RULES.slice(0, 2) : RULES],
+    SOCK_DIAG: sockets.dump,
+    SYSCTL: sysctls.dump,
+    WORKER: stats.workerDump,
+    DROPS: stats.dropDump,
+    FLOWS: stats.flowDump,
+    SKBS: stats.skbDump,
+  }
+  const dump = <T extends DumpType>(request: DumpOf<T>): Iterable<DumpItem<T>[]> => {
+    setTime(time, nowUs())
+    return dumps[request.type](request.filter)
+  }
+  const config = createConfig(dump)
+
+  // ---- several messages as one
+
+  const atIndex = (refused: Refused, index: number): Refused => ({ ...refused, index })
+  const isRouteChange = ({ type }: Message): boolean => type === 'RTM_NEWROUTE' || type === 'RTM_DELROUTE'
+
+  const batch = async ({ messages, atomic = false }: MessageOf<'BATCH'>): Promise<Outcome<Reply[]>> => {
+    if (atomic) return atomicBatch(messages)
+    const replies: Reply[] = []
+    for (const message of messages) replies.push(replyOf(await run(message), revision()))
+    return changed(replies)
+  }
+  /** Routes, all or none. It runs in one turn, so nothing comes between. */
+  const atomicBatch = (messages: readonly Message[]): Outcome<Reply[]> => {
+    const odd = messages.findIndex((message) => !isRouteChange(message))
+    if (odd >= 0) return atIndex(refuse(Errno.EOPNOTSUPP, 'Only changes of routes can be atomic'), odd)
+    const undo: NonNullable<typeof journal> = []
+    journal = undo
+    const before = notes.length
+    const replies: Reply[] = []
+    for (const [index, message] of messages.entries()) {
+      const outcome = run(message) as Outcome<unknown>
+      if (isRefused(outcome)) {
+        journal = null
+        for (const { event, route } of undo.toReversed()) {
+          if (event === 'new') rib.remove(route)
+          else rib.add(route, CREATE_APPEND)
+        }
+        notes.length = before
+        return atIndex(outcome, index)
+      }
+      replies.push(replyOf(outcome, revision()))
+    }
+    journal = null
+    return changed(replies)
+  }
+
+  const takeSteps = async (steps: readonly ConfigStep[]): Promise<Refused | null> => {
+    for (const [index, { message }] of steps.entries()) {
+      const outcome = await run(message)
+      if (isRefused(outcome)) return atIndex(outcome, index)
+    }
+    return null
+  }
+  /** A configuration that is refused half-way is taken back to where it began. */
+  const setConfig = async ({ config: wanted, dry_run }: MessageOf<'CONFIG_SET'>): Promise<Outcome<ConfigStep[]>> => {
+    const steps = config.diff(wanted)
+    if (dry_run) return told(steps)
+    const before = config.get()
+    const refused = await takeSteps(steps)
+    if (refused === null) return changed(steps)
+    await takeSteps(config.diff(before))
+    await publish()
+    return refused
+  }
+
+  const handlers: Handlers = {
+    RTM_NEWROUTE: routes.newRoute,
+    RTM_DELROUTE: routes.delRoute,
+    RTM_GETROUTE: routes.getRoute,
+    RTM_NEWLINK: links.newLink,
+    RTM_DELLINK: links.delLink,
+    RTM_GETLINK: links.getLink,
+    RTM_NEWADDR: addresses.newAddr,
+    RTM_DELADDR: addresses.delAddr,
+    RTM_NEWNEIGH: neigh.newNeigh,
+    RTM_DELNEIGH: neigh.delNeigh,
+    RTM_GETNEIGH: neigh.getNeigh,
+    NEIGH_FLUSH: neigh.flush,
+    RTM_NEWRULE: noRules,
+    RTM_DELRULE: noRules,
+    SOCK_GET: sockets.get,
+    SOCK_DESTROY: sockets.destroy,
+    ETHTOOL_MSG_RSS_GET: ethtool.rssGet,
+    ETHTOOL_MSG_RSS_SET: ethtool.rssSet,
+    ETHTOOL_MSG_CHANNELS_GET: ethtool.channelsGet,
+    ETHTOOL_MSG_CHANNELS_SET: ethtool.channelsSet,
+    ETHTOOL_MSG_FEATURES_GET: ethtool.featuresGet,
+    ETHTOOL_MSG_FEATURES_SET: ethtool.featuresSet,
+    ETHTOOL_MSG_RINGS_GET: ethtool.noRings,
+    ETHTOOL_MSG_RINGS_SET: ethtool.noRings,
+    ETHTOOL_MSG_STATS_GET: ethtool.statsGet,
+    ETHTOOL_GRXFH: ethtool.flowHashGet,
+    ETHTOOL_SRXFH: ethtool.flowHashSet,
+    ETHTOOL_GDRVINFO: ethtool.drvinfo,
+    RPS_GET: ethtool.rpsGet,
+    RPS_SET: ethtool.rpsSet,
+    SYSCTL_GET: sysctls.get,
+    SYSCTL_SET: sysctls.set,
+    WORKER_GET: stats.workerGet,
+    NSTAT_GET: stats.nstat,
+    CONFIG_GET: () => told(config.get()),
+    CONFIG_SET: setConfig,
+    BATCH: batch,
+  }
+
+  // ---- requests
+
+  const run = (message: Message): Outcome<unknown> | Promise<Outcome<unknown>> => {
+    setTime(time, nowUs())
+    const handler = handlers[message.type] as (message: Message) => Outcome<unknown> | Promise<Outcome<unknown>>
+    return handler(message)
+  }
+  const replyOf = (outcome: Outcome<unknown>, at: number): Reply =>
+    isRefused(outcome) ? outcome : { error: 0, item: outcome.item, revision: at, applied_by: appliedBy(at) }
+
+  const request = async <M extends Message>(message: M): Promise<ReplyTo<M>> => {
+    const outcome = await run(message)
+    const mine = notes
+    notes = []
+    const isChange = !isRefused(outcome) && outcome.changed
+    const at = isChange || mine.length > 0 ? await publish() : revision()
+    tell(mine, at)
+    return replyOf(outcome, at) as ReplyTo<M>
+  }
+  /**
+   * Runs a message that needs no other thread (routes, addresses, sysctl) at once and publishes without waiting:
+   * for who runs the workers on this very thread.
+   */
+  const apply = <M extends Message>(message: M): ReplyTo<M> => {
+    const outcome = run(message)
+    if (outcome instanceof Promise) throw new Error(`${message.type} can not be applied at once`)
+    const mine = notes
+    notes = []
+    const at = !isRefused(outcome) && outcome.changed ? raise() : revision()
+    tell(mine, at)
+    return replyOf(outcome, at) as ReplyTo<M>
+  }
+
+  const subscribe = (kinds: readonly WatchKind[], fn: (note: Notification) => void): (() => void) => {
+    const watcher = { kinds: new Set(kinds), fn }
+    watchers.add(watcher)
+    return () => {
+      watchers.delete(watcher)
+    }
+  }
+  ipi.on(Ipi.NOTIFY, (_from, kind, isGone, ifindex, a0, a1, a2, a3) => {
+    if (kind !== Notify.NEIGH || !isWatched('neigh')) return
+    const item = neigh.byWords(ifindex, [a0, a1, a2, a3])
+    tell([{ kind: 'neigh', event: isGone !== 0 ? 'del' : 'new', item }], revision())
+  })
+  /** Takes in what other threads have sent and frees what they let go; the control thread's loop, now and then. */
+  const poll = (): void => {
+    ipi.run()
+    reclaim()
+  }
+
+  links.boot()
+  const control: Control = { request, dump, subscribe, revision }
+  return { ...control, apply, poll, close: links.close }
+}
+
+/** NLM_F_CREATE | NLM_F_APPEND */
+const CREATE_APPEND = 0xc00

@@ -1,0 +1,137 @@
+/**
+ * What is counted, read from shared memory by the names of nstat, softnet_stat and dropwatch. Control thread;
+ * counters are one bank a thread, so a figure is a sum.
+ */
+import { Errno } from '../base/errno.ts'
+import type { Time } from '../base/time.ts'
+import { TIME_MS } from '../base/time.ts'
+import type { Arena } from '../shm/arena.ts'
+import { backlogRing } from '../shm/arena.ts'
+import { counterBank, Mib, Softnet, sumCounter } from '../shm/counters.ts'
+import {
+  FLOW_WORDS, THREAD_BUSY_US, THREAD_HEARTBEAT, THREAD_IDLE_US, THREAD_RESTARTS, THREAD_RUNNING, THREAD_SLEEPING,
+  THREAD_WORDS,
+} from '../shm/layout.ts'
+import { ringLength } from '../shm/ring.ts'
+import { Drop, DROP_COUNTERS } from '../skb/drop.ts'
+import {
+  FLOW_DEV, FLOW_DST, FLOW_HASH, FLOW_LAST, FLOW_PACKETS, FLOW_PORTS, FLOW_PROTO, FLOW_SRC,
+} from '../softnet/flow-table.ts'
+import { formatWords } from '../wire/text.ts'
+import type { Outcome } from './answers.ts'
+import { chunks, told } from './answers.ts'
+import type { DropItem, FlowItem, MessageOf, SkbItem, WorkerItem } from './messages.ts'
+import { refuse } from './names.ts'
+
+const PROTOCOLS: Record<number, string> = { 1: 'icmp', 6: 'tcp', 17: 'udp', 58: 'icmpv6' }
+
+export type StatsDeps = {
+  arena: Arena
+  time: Time
+  nameOf: (ifindex: number) => string
+  /** Sockets that a worker has. */
+  socketsOf: (worker: number) => number
+}
+
+export const createStats = ({ arena, time, nameOf, socketsOf }: StatsDeps) => {
+  const { i32, f64, layout } = arena
+  const { workers, nics, flows } = layout.config
+
+  const nstat = (): Outcome<Record<string, number>> =>
+    told(Object.fromEntries(Object.entries(Mib).map(([name, index]) => [name, sumCounter(arena, index)])))
+
+  const worker = (w: number): WorkerItem => {
+    const count = (index: number): number => f64[counterBank(arena, w) + index]!
+    const block = layout.threadBlocks + w * THREAD_WORDS
+    let queued = 0
+    for (let t = 0; t < layout.threads; t++) queued += ringLength(i32, backlogRing(layout, w, t))
+    const [busy, idle] = [f64[(block + THREAD_BUSY_US) >> 1]!, f64[(block + THREAD_IDLE_US) >> 1]!]
+    const [calls, vectors] = [count(Softnet.calls), count(Softnet.vectors)]
+    return {
+      processed: count(Softnet.processed),
+      // a full backlog is met by who enqueues
+      dropped: count(Softnet.dropped) + sumCounter(arena, Softnet.dropped_for + w),
+      time_squeeze: count(Softnet.time_squeeze),
+      received_rps: count(Softnet.received_rps),
+      flow_limit_count: count(Softnet.flow_limit_count) + sumCounter(arena, Softnet.flow_limit_for + w),
+      backlog_len: queued,
+      cpu: w,
+      input_qlen: queued,
+      process_qlen: 0,
+      calls,
+      vectors,
+      vectors_per_call: calls === 0 ? 0 : vectors / calls,
+      busy_ratio: busy + idle === 0 ? 0 : busy / (busy + idle),
+      steered: count(Softnet.steered),
+      sockets: socketsOf(w),
+      restarts: i32[block + THREAD_RESTARTS]!,
+      sleeping: i32[block + THREAD_SLEEPING] !== 0,
+      running: i32[block + THREAD_RUNNING] === 1,
+      heartbeat: i32[block + THREAD_HEARTBEAT]!,
+    }
+  }
+  const workerGet = ({ worker: w }: MessageOf<'WORKER_GET'>): Outcome<WorkerItem> =>
+    Number.isInteger(w) && w >= 0 && w < workers ? told(worker(w)) : refuse(Errno.ENOENT, undefined, 'worker')
+  const workerDump = (): Iterable<WorkerItem[]> =>
+    chunks(Array.from({ length: workers }, (_, w) => worker(w)))
+
+  /** Reasons that were met, most often first. */
+  const dropDump = (): Iterable<DropItem[]> => {
+    const items = Object.entries(Drop).map(([reason, index]): DropItem => {
+      const at = (t: number): number => f64[counterBank(arena, t) + DROP_COUNTERS + index]!
+      return {
+        reason,
+        count: sumCounter(arena, DROP_COUNTERS + index),
+        worker: Array.from({ length: workers }, (_, w) => at(w)),
+      }
+    })
+    return chunks(items.filter(({ count }) => count > 0).sort((a, b) => b.count - a.count))
+  }
+
+  const flow = (row: number, w: number): FlowItem => {
+    const words = (at: number) => formatWords(i32[row + at]!, i32[row + at + 1]!, i32[row + at + 2]!, i32[row + at + 3]!)
+    const proto = i32[row + FLOW_PROTO]! & 0xff
+    return {
+      worker: w,
+      hash: (i32[row + FLOW_HASH]! >>> 0).toString(16).padStart(8, '0'),
+      protocol: PROTOCOLS[proto] ?? String(proto),
+      src: words(FLOW_SRC),
+      dst: words(FLOW_DST),
+      sport: i32[row + FLOW_PORTS]! >>> 16,
+      dport: i32[row + FLOW_PORTS]! & 0xffff,
+      dev: nameOf(i32[row + FLOW_DEV]!),
+      packets: i32[row + FLOW_PACKETS]!,
+      last: (time[TIME_MS]! - i32[row + FLOW_LAST]!) | 0,
+    }
+  }
+  function* liveFlows(only?: number): Generator<FlowItem> {
+    for (let w = 0; w < workers; w++) {
+      if (only !== undefined && only !== w) continue
+      for (let k = 0; k < flows; k++) {
+        const row = layout.flows + (w * flows + k) * FLOW_WORDS
+        if (i32[row + FLOW_HASH] !== 0) yield flow(row, w)
+      }
+    }
+  }
+  const flowDump = (filter: { worker?: number } = {}): Iterable<FlowItem[]> => chunks(liveFlows(filter.worker))
+
+  const roleOf = (thread: number): string => {
+    if (thread < workers) return 'worker'
+    if (thread < workers + nics) return 'nic'
+    return thread === layout.controlThread ? 'control' : 'app'
+  }
+  /** Free rows and buffers of each thread: what was taken and not given back is missing here. */
+  const skbDump = (): Iterable<SkbItem[]> => {
+    const { skbs, smallBuffers, largeBuffers } = layout.config
+    return chunks(
+      Array.from({ length: layout.threads }, (_, thread) => ({
+        thread,
+        role: roleOf(thread),
+        skbs_free: i32[layout.freeSkbs + thread * (32 + skbs)]!,
+        small_free: i32[layout.freeSmalls + thread * (32 + smallBuffers)]!,
+        large_free: i32[layout.freeLarges + thread * (32 + largeBuffers)]!,
+      }))
+    )
+  }
+  return { nstat, workerGet, workerDump, dropDump, flowDump, skbDump }
+}

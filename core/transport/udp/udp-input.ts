@@ -1,0 +1,179 @@
+/**
+ * UDP input: checks a datagram and queues it on its socket, or on each that hears a broadcast or multicast; answers
+ * "port unreachable" where nobody listens. udpErr tells a connected socket what ICMP said. Registered in
+ * inet_protos for both families; on a worker. Linux: net/ipv4/udp.c __udp4_lib_rcv(), __udp4_lib_err(); RFC 768, 1122
+ * section 4.1, 8200 section 8.1.
+ */
+import { pseudoSumWords } from '../../base/checksum.ts'
+import { Errno } from '../../base/errno.ts'
+import {
+  createFlowi, FL_DADDR, FL_DPORT, FL_FAMILY, FL_SADDR, FL_SPORT, type Flowi, RTN_BROADCAST, RTN_MULTICAST,
+} from '../../base/flowi.ts'
+import type { Arena } from '../../shm/arena.ts'
+import { counterBank, Mib } from '../../shm/counters.ts'
+import type { DropFn } from '../../skb/drop.ts'
+import { Drop } from '../../skb/drop.ts'
+import type { Skbs } from '../../skb/skb.ts'
+import {
+  CHECKSUM_NONE, SKB_CB, SKB_DATA, SKB_END, SKB_FRAGS, SKB_GSO_SIZE, SKB_HEAD, SKB_IP_SUMMED, SKB_LEN,
+  SKB_NETWORK, SKB_NEXT, SKB_SK, SKB_TRANSPORT,
+} from '../../skb/skb.ts'
+import {
+  AF_INET, SK_BIND_NEXT, SK_DROPS, SK_ERR, SK_EVENT_ERROR, SK_EVENT_READ, SK_RCVBUF, SK_RCVQ_HEAD,
+  SK_RCVQ_LEN, SK_RCVQ_TAIL, SK_RMEM, SK_STATE, type SockEvents, TCP_ESTABLISHED,
+} from '../../socket/sock.ts'
+import * as icmp from '../../wire/icmp.ts'
+import { IPPROTO_UDP } from '../../wire/ipproto.ts'
+import * as udp from '../../wire/udp.ts'
+import type { UdpHash } from './udp-hash.ts'
+
+export type UdpInputDeps = {
+  arena: Arena
+  skbs: Skbs
+  drop: DropFn
+  table: UdpHash
+  /** FL_FAMILY, FL_SADDR, FL_DADDR and FL_IIF of a packet. */
+  loadAddrs: (skb: number, fl: Flowi) => void
+  /** ICMP "port unreachable" of the packet's family. */
+  portUnreachable: (skb: number) => void
+  /** Cuts a super-frame, data at its network header, into datagrams (a chain by SKB_NEXT). */
+  segment: (skb: number) => number
+  sockEvents: SockEvents
+}
+
+export type UdpInput = ReturnType<typeof createUdpInput>
+
+/** Word of the control block in which IP leaves the route's type (core/ip/ip-constants.ts, IPCB_TYPE). */
+const CB_ROUTE_TYPE = SKB_CB
+
+/** Codes of "destination unreachable" after which asking again is of no use (icmp_err_convert). */
+const FATAL_CODES = (1 << 2) | (1 << 3) | (1 << 4) | (1 << 6) | (1 << 7) | (1 << 8) | (1 << 9) | (1 << 10) |
+  (1 << 13) | (1 << 14) | (1 << 15)
+
+export const createUdpInput = (deps: UdpInputDeps) => {
+  const { arena, skbs, drop, table, loadAddrs, portUnreachable, segment, sockEvents } = deps
+  const { i32, u8, f64 } = arena
+  const count = counterBank(arena, skbs.thread)
+  const fl = createFlowi()
+
+  /** A datagram, data at its UDP header. */
+  const udpRcv = (skb: number): void => {
+    if (i32[skb + SKB_GSO_SIZE] !== 0) return receiveSegments(skb)
+    if (i32[skb + SKB_FRAGS] !== 0 && !skbs.expandHead(skb, 0)) return drop(skb, Drop.NOMEM)
+    const at = i32[skb + SKB_DATA]!
+    if (!udp.check(u8, at, i32[skb + SKB_LEN]!)) return bad(skb, Drop.PKT_TOO_SMALL)
+    skbs.trim(skb, udp.length(u8, at))
+    loadAddrs(skb, fl)
+    fl[FL_SPORT] = udp.srcPort(u8, at)
+    fl[FL_DPORT] = udp.dstPort(u8, at)
+    if (i32[skb + SKB_IP_SUMMED] === CHECKSUM_NONE && !isChecksumOk(at)) return badChecksum(skb)
+    const type = i32[skb + CB_ROUTE_TYPE]!
+    if (type === RTN_BROADCAST || type === RTN_MULTICAST) return deliverGroup(skb)
+    const sk = table.lookup(fl)
+    if (sk === 0) return noPort(skb)
+    enqueue(sk, skb)
+  }
+  /** Zero is "none" over IPv4 (RFC 768) and refused over IPv6. */
+  const isChecksumOk = (at: number): boolean => {
+    if (!udp.hasChecksum(u8, at)) return fl[FL_FAMILY] === AF_INET
+    const pseudo = pseudoSumWords(
+      fl[FL_SADDR]!, fl[FL_SADDR + 1]!, fl[FL_SADDR + 2]!, fl[FL_SADDR + 3]!, fl[FL_DADDR]!,
+      fl[FL_DADDR + 1]!, fl[FL_DADDR + 2]!, fl[FL_DADDR + 3]!, IPPROTO_UDP, udp.length(u8, at)
+    )
+    return udp.isChecksumOk(u8, at, pseudo)
+  }
+  /** A super-frame came from a device that segments UDP: sockets get datagrams (udp_rcv_segment). */
+  const receiveSegments = (skb: number): void => {
+    const type = i32[skb + CB_ROUTE_TYPE]!
+    skbs.push(skb, i32[skb + SKB_DATA]! - i32[skb + SKB_NETWORK]!)
+    for (let seg = segment(skb); seg !== 0; ) {
+      const next = i32[seg + SKB_NEXT]!
+      i32[seg + SKB_NEXT] = 0
+      i32[seg + CB_ROUTE_TYPE] = type
+      skbs.pull(seg, i32[seg + SKB_TRANSPORT]! - i32[seg + SKB_DATA]!)
+      udpRcv(seg)
+      seg = next
+    }
+  }
+  const bad = (skb: number, reason: Drop): void => {
+    f64[count + Mib.UdpInErrors]!++
+    drop(skb, reason)
+  }
+  const badChecksum = (skb: number): void => {
+    f64[count + Mib.UdpInCsumErrors]!++
+    bad(skb, Drop.UDP_CSUM)
+  }
+  const noPort = (skb: number): void => {
+    f64[count + Mib.UdpNoPorts]!++
+    portUnreachable(skb)
+    drop(skb, Drop.NO_SOCKET)
+  }
+
+  /** Each socket that hears it gets a clone, the last the packet itself. */
+  const deliverGroup = (skb: number): void => {
+    let sk = table.firstGroup(fl)
+    if (sk === 0) {
+      f64[count + Mib.UdpIgnoredMulti]!++
+      return drop(skb, Drop.NO_SOCKET)
+    }
+    for (;;) {
+      const next = table.nextGroup(i32[sk + SK_BIND_NEXT]!, fl)
+      if (next === 0) return enqueue(sk, skb)
+      const twin = skbs.clone(skb)
+      if (twin !== 0) enqueue(sk, twin)
+      else noMemory(sk)
+      sk = next
+    }
+  }
+  const noMemory = (sk: number): void => {
+    i32[sk + SK_DROPS]!++
+    f64[count + Mib.UdpRcvbufErrors]!++
+    f64[count + Mib.UdpInErrors]!++
+  }
+
+  /** Queues the datagram on its socket, whose receive buffer pays for the memory that it holds. */
+  const enqueue = (sk: number, skb: number): void => {
+    const size = i32[skb + SKB_END]! - i32[skb + SKB_HEAD]!
+    if (i32[sk + SK_RMEM]! > i32[sk + SK_RCVBUF]!) {
+      noMemory(sk)
+      return drop(skb, Drop.SOCKET_RCVBUFF)
+    }
+    i32[sk + SK_RMEM]! += size
+    i32[skb + SKB_SK] = sk
+    i32[skb + SKB_NEXT] = 0
+    if (i32[sk + SK_RCVQ_LEN] === 0) i32[sk + SK_RCVQ_HEAD] = skb
+    else i32[i32[sk + SK_RCVQ_TAIL]! + SKB_NEXT] = skb
+    i32[sk + SK_RCVQ_TAIL] = skb
+    i32[sk + SK_RCVQ_LEN]!++
+    sockEvents(sk, SK_EVENT_READ)
+  }
+
+  /** ICMP spoke of a datagram sent from here; NETWORK and TRANSPORT are the quoted headers. */
+  const udpErr = (skb: number, type: number, code: number, errno: number, _info: number): void => {
+    const at = i32[skb + SKB_TRANSPORT]!
+    loadAddrs(skb, fl)
+    turnAround()
+    fl[FL_SPORT] = udp.dstPort(u8, at)
+    fl[FL_DPORT] = udp.srcPort(u8, at)
+    const sk = table.lookup(fl)
+    if (sk === 0) {
+      f64[count + Mib.IcmpInErrors]!++
+      return
+    }
+    const isFatal = type === icmp.ICMP_DEST_UNREACH ? ((FATAL_CODES >> code) & 1) !== 0 : type === icmp.ICMP_PARAMETERPROB
+    // an unconnected socket could not tell which of its peers it was
+    if (!isFatal || i32[sk + SK_STATE] !== TCP_ESTABLISHED) return
+    i32[sk + SK_ERR] = errno === 0 ? Errno.EHOSTUNREACH : errno
+    sockEvents(sk, SK_EVENT_ERROR)
+  }
+  /** The quoted packet is ours: its source is our end. */
+  const turnAround = (): void => {
+    for (let w = 0; w < 4; w++) {
+      const source = fl[FL_SADDR + w]!
+      fl[FL_SADDR + w] = fl[FL_DADDR + w]!
+      fl[FL_DADDR + w] = source
+    }
+  }
+
+  return { udpRcv, udpErr }
+}

@@ -1,0 +1,133 @@
+/**
+ * UDP output: makes one datagram of bytes in the arena or of an application's array and gives it to IP. The checksum
+ * is left to the device (CHECKSUM_PARTIAL). Called by udp-sock; on the socket's worker.
+ * Linux: net/ipv4/udp.c udp_sendmsg(), udp_send_skb(); RFC 768.
+ */
+import { fold, pseudoSumWords } from '../../base/checksum.ts'
+import { Errno } from '../../base/errno.ts'
+import {
+  createFlowi, FL_DADDR, FL_DPORT, FL_FAMILY, FL_MARK, FL_OIF, FL_PROTO, FL_SADDR, FL_SPORT, FL_TOS, FL_TYPE,
+  type Flowi, RTN_BROADCAST, RTN_MULTICAST,
+} from '../../base/flowi.ts'
+import type { Arena } from '../../shm/arena.ts'
+import { counterBank, Mib } from '../../shm/counters.ts'
+import type { Skbs } from '../../skb/skb.ts'
+import {
+  CHECKSUM_PARTIAL, MAX_HEADER, SKB_CSUM_OFFSET, SKB_CSUM_START, SKB_IP_SUMMED, SKB_TRANSPORT,
+} from '../../skb/skb.ts'
+import {
+  AF_INET, AF_INET6, SK_BOUND_DEV, SK_FLAGS, SK_MARK, SK_NUM, SK_PROTO, SK_SADDR, SK_TOS, SK_TTL,
+} from '../../socket/sock.ts'
+import { IPPROTO_UDP } from '../../wire/ipproto.ts'
+import * as udp from '../../wire/udp.ts'
+
+export type UdpOutputDeps = {
+  arena: Arena
+  skbs: Skbs
+  routeOutput: (fl: Flowi) => number
+  /** Takes the datagram over in every case: 0, or -errno. */
+  ipSend: (skb: number, fl: Flowi, proto: number, tos: number, ttl: number) => number
+}
+
+export type UdpOutput = ReturnType<typeof createUdpOutput>
+
+/** SK_FLAGS: SO_BROADCAST was set. */
+export const UDP_BROADCAST = 1
+/** IP_MULTICAST_TTL; 0 is the default, 1. */
+export const UP_MULTICAST_TTL = SK_PROTO
+/** Largest payload: 65,535 less both headers. */
+export const UDP_MAX_IPV4 = 65507
+export const UDP_MAX_IPV6 = 65527
+
+const V4_MAPPED = 0xffff
+
+export const createUdpOutput = ({ arena, skbs, routeOutput, ipSend }: UdpOutputDeps) => {
+  const { i32, u8, f64 } = arena
+  const count = counterBank(arena, skbs.thread)
+  const fl = createFlowi()
+
+  /** The flow from the socket to an address; family by the address. */
+  const fillFlow = (sk: number, a0: number, a1: number, a2: number, a3: number, port: number): void => {
+    const isV4 = (a0 | a1) === 0 && a2 === V4_MAPPED
+    fl.fill(0)
+    fl[FL_FAMILY] = isV4 ? AF_INET : AF_INET6
+    fl[FL_OIF] = i32[sk + SK_BOUND_DEV]!
+    fl[FL_MARK] = i32[sk + SK_MARK]!
+    fl[FL_TOS] = i32[sk + SK_TOS]!
+    fl[FL_PROTO] = IPPROTO_UDP
+    for (let w = 0; w < 4; w++) fl[FL_SADDR + w] = i32[sk + SK_SADDR + w]!
+    if (isV4) fl[FL_SADDR + 2] = V4_MAPPED
+    fl[FL_DADDR] = a0
+    fl[FL_DADDR + 1] = a1
+    fl[FL_DADDR + 2] = a2
+    fl[FL_DADDR + 3] = a3
+    fl[FL_SPORT] = i32[sk + SK_NUM]!
+    fl[FL_DPORT] = port
+  }
+  /** Routes the flow from a socket to an address; the result lies in `flow`. 0, or -errno. */
+  const route = (sk: number, a0: number, a1: number, a2: number, a3: number, port: number): number => {
+    fillFlow(sk, a0, a1, a2, a3, port)
+    const error = routeOutput(fl)
+    if (error !== 0) return error
+    if (fl[FL_TYPE] === RTN_BROADCAST && (i32[sk + SK_FLAGS]! & UDP_BROADCAST) === 0) return -Errno.EACCES
+    return 0
+  }
+
+  const tooLong = (len: number): boolean => len > (fl[FL_FAMILY] === AF_INET ? UDP_MAX_IPV4 : UDP_MAX_IPV6)
+  /** Room for a datagram of `len` bytes; 0 is no memory. */
+  const allocDatagram = (len: number): number => skbs.alloc(udp.MIN_HEADER + len, MAX_HEADER)
+
+  /** Sends `len` bytes of the arena along the flow that `route` found: len, or -errno. */
+  const sendArena = (sk: number, from: number, len: number): number => {
+    if (tooLong(len)) return -Errno.EMSGSIZE
+    const skb = allocDatagram(len)
+    if (skb === 0) return noMemory(len)
+    const at = skbs.put(skb, udp.MIN_HEADER + len)
+    u8.copyWithin(at + udp.MIN_HEADER, from, from + len)
+    return finish(sk, skb, at, len)
+  }
+  /** The same for bytes of an application. */
+  const sendArray = (sk: number, bytes: Uint8Array, from: number, len: number): number => {
+    if (tooLong(len)) return -Errno.EMSGSIZE
+    const skb = allocDatagram(len)
+    if (skb === 0) return noMemory(len)
+    const at = skbs.put(skb, udp.MIN_HEADER + len)
+    const to = at + udp.MIN_HEADER
+    for (let k = 0; k < len; k++) u8[to + k] = bytes[from + k]!
+    return finish(sk, skb, at, len)
+  }
+  /** As Linux without IP_RECVERR: a datagram lost for want of memory is counted, not reported. */
+  const noMemory = (len: number): number => {
+    f64[count + Mib.UdpSndbufErrors]!++
+    return len
+  }
+
+  const finish = (sk: number, skb: number, at: number, len: number): number => {
+    const total = udp.MIN_HEADER + len
+    udp.setSrcPort(u8, at, fl[FL_SPORT]!)
+    udp.setDstPort(u8, at, fl[FL_DPORT]!)
+    udp.setLength(u8, at, total)
+    const pseudo = pseudoSumWords(
+      fl[FL_SADDR]!, fl[FL_SADDR + 1]!, fl[FL_SADDR + 2]!, fl[FL_SADDR + 3]!, fl[FL_DADDR]!,
+      fl[FL_DADDR + 1]!, fl[FL_DADDR + 2]!, fl[FL_DADDR + 3]!, IPPROTO_UDP, total
+    )
+    udp.putChecksum(u8, at, fold(pseudo))
+    i32[skb + SKB_IP_SUMMED] = CHECKSUM_PARTIAL
+    i32[skb + SKB_CSUM_START] = at
+    i32[skb + SKB_CSUM_OFFSET] = udp.CHECKSUM
+    i32[skb + SKB_TRANSPORT] = at
+    const error = ipSend(skb, fl, IPPROTO_UDP, i32[sk + SK_TOS]!, ttlOf(sk))
+    if (error === -Errno.ENOBUFS) return noMemory(len)
+    if (error !== 0) return error
+    f64[count + Mib.UdpOutDatagrams]!++
+    return len
+  }
+  /** A multicast stays on its link unless its sender asked for more (RFC 1112 section 6.1). */
+  const ttlOf = (sk: number): number => {
+    if (fl[FL_TYPE] !== RTN_MULTICAST) return i32[sk + SK_TTL]!
+    const ttl = i32[sk + UP_MULTICAST_TTL]!
+    return ttl === 0 ? 1 : ttl
+  }
+
+  return { route, sendArena, sendArray, flow: fl }
+}

@@ -1,0 +1,279 @@
+/**
+ * UDP sockets: the calls of the socket layer (its Proto) over the rows, tables, input and output of this worker. A
+ * socket lives on one worker; so does its port, and a port is chosen so that answers hash home to it.
+ * Linux: net/ipv4/udp.c udp_prot, af_inet.c inet_bind(), datagram.c ip4_datagram_connect().
+ */
+import { Errno } from '../../base/errno.ts'
+import { FL_DADDR, FL_SADDR } from '../../base/flowi.ts'
+import type { Time } from '../../base/time.ts'
+import { TIME_US } from '../../base/time.ts'
+import type { Arena } from '../../shm/arena.ts'
+import { counterBank, Mib } from '../../shm/counters.ts'
+import type { Slab } from '../../shm/slab.ts'
+import { Sysctl } from '../../shm/sysctl.ts'
+import type { Skbs } from '../../skb/skb.ts'
+import { SKB_DATA, SKB_END, SKB_HEAD, SKB_LEN, SKB_NETWORK, SKB_NEXT, SKB_SK, SKB_TRANSPORT } from '../../skb/skb.ts'
+import type { Proto } from '../../socket/proto.ts'
+import {
+  AF_INET, AF_INET6, RCV_SHUTDOWN, SEND_SHUTDOWN, SK_COOKIE, SK_CREATED, SK_DADDR, SK_DPORT, SK_ERR,
+  SK_EVENT_HUP, SK_FAMILY, SK_FLAGS, SK_NUM, SK_PROTOCOL, SK_RCVBUF, SK_RCVQ_HEAD, SK_RCVQ_LEN, SK_RMEM,
+  SK_REUSE, SK_SADDR, SK_SHUTDOWN, SK_SNDBUF, SK_STATE, SK_TYPE, SOCK_DGRAM, type SockEvents, TCP_CLOSE,
+  TCP_ESTABLISHED,
+} from '../../socket/sock.ts'
+import { IPPROTO_UDP } from '../../wire/ipproto.ts'
+import * as ipv4 from '../../wire/ipv4.ts'
+import * as ipv6 from '../../wire/ipv6.ts'
+import * as udp from '../../wire/udp.ts'
+import type { Ports } from '../ports.ts'
+import { IPV6_V6ONLY } from '../ports.ts'
+import type { UdpHash } from './udp-hash.ts'
+import type { UdpOutput } from './udp-output.ts'
+import { UDP_BROADCAST, UP_MULTICAST_TTL } from './udp-output.ts'
+
+export type UdpSockDeps = {
+  arena: Arena
+  skbs: Skbs
+  consume: (skb: number) => void
+  slab: Slab
+  time: Time
+  random: () => number
+  ports: Ports
+  table: UdpHash
+  output: UdpOutput
+  sockEvents: SockEvents
+  /** One of our unicast addresses, in four words? */
+  isLocal: (a0: number, a1: number, a2: number, a3: number) => boolean
+  /** Would packets from (remote, rport) to (local, port) come to this worker? Words of both lie in `flow`. */
+  hashesHome: (flow: Int32Array, port: number, rport: number) => boolean
+}
+
+export type UdpSock = ReturnType<typeof createUdpSock>
+
+const V4_MAPPED = 0xffff
+const SOL_SOCKET = 1
+const SO_BROADCAST = 6
+const IPPROTO_IP = 0
+const IP_MULTICAST_TTL = 33
+
+export const createUdpSock = (deps: UdpSockDeps) => {
+  const { arena, skbs, consume, slab, time, random, ports, table, output, sockEvents } = deps
+  const { isLocal, hashesHome } = deps
+  const { i32, u8, f64, layout } = arena
+  const { sysctl } = layout
+  const count = counterBank(arena, skbs.thread)
+  const peer = new Int32Array(8)
+  let cookies = 0
+
+  const open = (family: number): number => {
+    const sk = slab.alloc()
+    if (sk === 0) return 0
+    i32[sk + SK_FAMILY] = family
+    i32[sk + SK_TYPE] = SOCK_DGRAM
+    i32[sk + SK_PROTOCOL] = IPPROTO_UDP
+    i32[sk + SK_STATE] = TCP_CLOSE
+    i32[sk + SK_RCVBUF] = i32[sysctl + Sysctl.rmem_default]!
+    i32[sk + SK_SNDBUF] = i32[sysctl + Sysctl.wmem_default]!
+    i32[sk + SK_CREATED] = time[TIME_US]!
+    // a worker's cookies do not meet another's: the thread is in the low bits
+    i32[sk + SK_COOKIE] = Math.imul(++cookies, layout.threads) + skbs.thread
+    return sk
+  }
+
+  const isAny = (a0: number, a1: number, a2: number, a3: number): boolean =>
+    (a0 | a1 | a3) === 0 && (a2 === 0 || a2 === V4_MAPPED)
+  const isV4 = (a0: number, a1: number, a2: number): boolean => (a0 | a1) === 0 && a2 === V4_MAPPED
+  const isGroup = (a0: number, a1: number, a2: number, a3: number): boolean =>
+    isV4(a0, a1, a2) ? ipv4.isMulticastAddr(a3) || a3 === ipv4.INADDR_BROADCAST : a0 >>> 24 === 0xff
+  const putAddr = (sk: number, word: number, a0: number, a1: number, a2: number, a3: number): void => {
+    i32[sk + word] = a0
+    i32[sk + word + 1] = a1
+    i32[sk + word + 2] = a2
+    i32[sk + word + 3] = a3
+  }
+  /** Can the socket speak to such an address? An IPv6 socket to IPv4 too, unless it is v6only. */
+  const speaks = (sk: number, a0: number, a1: number, a2: number): boolean =>
+    i32[sk + SK_FAMILY] === AF_INET
+      ? isV4(a0, a1, a2)
+      : !isV4(a0, a1, a2) || (i32[sk + SK_REUSE]! & IPV6_V6ONLY) === 0
+
+  const low = (): number => i32[sysctl + Sysctl.ip_local_port_range_min]!
+  const high = (): number => i32[sysctl + Sysctl.ip_local_port_range_max]!
+
+  /** Takes a port that is free; towards a peer, one whose answers come to this worker. 0, or -errno. */
+  const autobind = (sk: number, rport: number): number => {
+    const port = ports.pick(
+      low(), high(), random(),
+      (n) => !ports.conflicts(sk, n) && (rport === 0 || hashesHome(output.flow, n, rport))
+    )
+    if (port === 0) return rport === 0 ? -Errno.EADDRINUSE : -Errno.EAGAIN
+    ports.hold(sk, port)
+    return 0
+  }
+
+  const bind = (sk: number, a0: number, a1: number, a2: number, a3: number, port: number): number => {
+    if (i32[sk + SK_NUM] !== 0) return -Errno.EINVAL
+    const any = isAny(a0, a1, a2, a3)
+    if (!any) {
+      if (!speaks(sk, a0, a1, a2)) return i32[sk + SK_FAMILY] === AF_INET6 ? -Errno.EINVAL : -Errno.EAFNOSUPPORT
+      if (!isGroup(a0, a1, a2, a3) && !isLocal(a0, a1, a2, a3)) return -Errno.EADDRNOTAVAIL
+      putAddr(sk, SK_SADDR, a0, a1, a2, a3)
+    }
+    let error = 0
+    if (port === 0) error = autobind(sk, 0)
+    else if (ports.conflicts(sk, port)) error = -Errno.EADDRINUSE
+    else ports.hold(sk, port)
+    if (error !== 0) putAddr(sk, SK_SADDR, 0, 0, 0, 0)
+    return error
+  }
+
+  const connect = (sk: number, a0: number, a1: number, a2: number, a3: number, port: number): number => {
+    if (!speaks(sk, a0, a1, a2)) return -Errno.EAFNOSUPPORT
+    const error = output.route(sk, a0, a1, a2, a3, port)
+    if (error !== 0) return error
+    if (i32[sk + SK_NUM] === 0) {
+      const failed = autobind(sk, port)
+      if (failed !== 0) return failed
+    }
+    table.unhash(sk)
+    const { flow } = output
+    putAddr(sk, SK_SADDR, flow[FL_SADDR]!, flow[FL_SADDR + 1]!, flow[FL_SADDR + 2]!, flow[FL_SADDR + 3]!)
+    putAddr(sk, SK_DADDR, flow[FL_DADDR]!, flow[FL_DADDR + 1]!, flow[FL_DADDR + 2]!, flow[FL_DADDR + 3]!)
+    i32[sk + SK_DPORT] = port
+    i32[sk + SK_STATE] = TCP_ESTABLISHED
+    table.hash(sk)
+    return 0
+  }
+
+  /** Reports a pending error once (sock_error): 0, or -errno. */
+  const takeError = (sk: number): number => {
+    const error = i32[sk + SK_ERR]!
+    if (error !== 0) i32[sk + SK_ERR] = 0
+    return -error
+  }
+  /** What comes before the bytes of any datagram: errors, route, port. 0, or -errno. */
+  const prepare = (sk: number, a0: number, a1: number, a2: number, a3: number, port: number): number => {
+    if (i32[sk + SK_ERR] !== 0) return takeError(sk)
+    if ((i32[sk + SK_SHUTDOWN]! & SEND_SHUTDOWN) !== 0) return -Errno.EPIPE
+    if (port === 0) return -Errno.EINVAL
+    if (!speaks(sk, a0, a1, a2)) return -Errno.EAFNOSUPPORT
+    const error = output.route(sk, a0, a1, a2, a3, port)
+    if (error !== 0 || i32[sk + SK_NUM] !== 0) return error
+    const failed = autobind(sk, port)
+    // the flow was made before there was a port
+    return failed !== 0 ? failed : output.route(sk, a0, a1, a2, a3, port)
+  }
+  const prepareConnected = (sk: number): number => {
+    if (i32[sk + SK_DPORT] === 0) return i32[sk + SK_ERR] !== 0 ? takeError(sk) : -Errno.EDESTADDRREQ
+    return prepare(
+      sk, i32[sk + SK_DADDR]!, i32[sk + SK_DADDR + 1]!, i32[sk + SK_DADDR + 2]!, i32[sk + SK_DADDR + 3]!,
+      i32[sk + SK_DPORT]!
+    )
+  }
+  const sendto = (
+    sk: number, from: number, len: number, a0: number, a1: number, a2: number, a3: number, port: number
+  ): number => {
+    const error = prepare(sk, a0, a1, a2, a3, port)
+    return error !== 0 ? error : output.sendArena(sk, from, len)
+  }
+  const sendtoBytes = (
+    sk: number, bytes: Uint8Array, from: number, len: number, a0: number, a1: number, a2: number, a3: number,
+    port: number
+  ): number => {
+    const error = prepare(sk, a0, a1, a2, a3, port)
+    return error !== 0 ? error : output.sendArray(sk, bytes, from, len)
+  }
+  const sendmsg = (sk: number, from: number, len: number): number => {
+    const error = prepareConnected(sk)
+    return error !== 0 ? error : output.sendArena(sk, from, len)
+  }
+  const sendBytes = (sk: number, bytes: Uint8Array, from: number, len: number): number => {
+    const error = prepareConnected(sk)
+    return error !== 0 ? error : output.sendArray(sk, bytes, from, len)
+  }
+
+  /** The datagram at the head of the queue, taken off; or why there is none, negative. 0: shut down. */
+  const take = (sk: number): number => {
+    if (i32[sk + SK_ERR] !== 0) return takeError(sk)
+    const skb = i32[sk + SK_RCVQ_HEAD]!
+    if (i32[sk + SK_RCVQ_LEN] === 0)
+      return (i32[sk + SK_SHUTDOWN]! & RCV_SHUTDOWN) !== 0 ? 0 : -Errno.EAGAIN
+    i32[sk + SK_RCVQ_HEAD] = i32[skb + SKB_NEXT]!
+    i32[sk + SK_RCVQ_LEN]!--
+    i32[sk + SK_RMEM]! -= i32[skb + SKB_END]! - i32[skb + SKB_HEAD]!
+    i32[skb + SKB_NEXT] = 0
+    i32[skb + SKB_SK] = 0
+    return skb
+  }
+  const notePeer = (skb: number): void => {
+    const at = i32[skb + SKB_NETWORK]!
+    const is4 = ipv4.version(u8, at) === 4
+    peer[0] = is4 ? 0 : ipv6.src0(u8, at)
+    peer[1] = is4 ? 0 : ipv6.src1(u8, at)
+    peer[2] = is4 ? V4_MAPPED : ipv6.src2(u8, at)
+    peer[3] = is4 ? ipv4.src(u8, at) : ipv6.src3(u8, at)
+    peer[4] = udp.srcPort(u8, i32[skb + SKB_TRANSPORT]!)
+  }
+  /** Takes one datagram, cut to `len`, into the arena. Its sender lies in `peer` then. */
+  const recvfrom = (sk: number, to: number, len: number): number => {
+    const skb = take(sk)
+    if (skb <= 0) return skb
+    notePeer(skb)
+    const n = Math.min(len, i32[skb + SKB_LEN]! - udp.MIN_HEADER)
+    const from = i32[skb + SKB_DATA]! + udp.MIN_HEADER
+    u8.copyWithin(to, from, from + n)
+    f64[count + Mib.UdpInDatagrams]!++
+    consume(skb)
+    return n
+  }
+  const recvBytes = (sk: number, bytes: Uint8Array, at: number, len: number): number => {
+    const skb = take(sk)
+    if (skb <= 0) return skb
+    notePeer(skb)
+    const n = Math.min(len, i32[skb + SKB_LEN]! - udp.MIN_HEADER)
+    const from = i32[skb + SKB_DATA]! + udp.MIN_HEADER
+    for (let k = 0; k < n; k++) bytes[at + k] = u8[from + k]!
+    f64[count + Mib.UdpInDatagrams]!++
+    consume(skb)
+    return n
+  }
+
+  const shutdown = (sk: number, how: number): number => {
+    if (i32[sk + SK_STATE] !== TCP_ESTABLISHED) return -Errno.ENOTCONN
+    // SHUT_RD 0, SHUT_WR 1, SHUT_RDWR 2 are one less than the bits they mean
+    i32[sk + SK_SHUTDOWN]! |= how + 1
+    sockEvents(sk, SK_EVENT_HUP)
+    return 0
+  }
+  const close = (sk: number): void => {
+    while (i32[sk + SK_RCVQ_LEN] !== 0) {
+      i32[sk + SK_ERR] = 0
+      consume(take(sk))
+    }
+    table.unhash(sk)
+    if (i32[sk + SK_NUM] !== 0) ports.release(sk)
+    slab.free(sk)
+  }
+
+  const setOption = (sk: number, level: number, name: number, value: number): number => {
+    if (level === SOL_SOCKET && name === SO_BROADCAST) {
+      if (value !== 0) i32[sk + SK_FLAGS]! |= UDP_BROADCAST
+      else i32[sk + SK_FLAGS]! &= ~UDP_BROADCAST
+      return 0
+    }
+    if (level !== IPPROTO_IP || name !== IP_MULTICAST_TTL) return -Errno.ENOPROTOOPT
+    if (value < -1 || value > 255) return -Errno.EINVAL
+    i32[sk + UP_MULTICAST_TTL] = value < 0 ? 1 : value
+    return 0
+  }
+  const getOption = (sk: number, level: number, name: number): number => {
+    if (level === SOL_SOCKET && name === SO_BROADCAST) return i32[sk + SK_FLAGS]! & UDP_BROADCAST
+    if (level !== IPPROTO_IP || name !== IP_MULTICAST_TTL) return -Errno.ENOPROTOOPT
+    return i32[sk + UP_MULTICAST_TTL] === 0 ? 1 : i32[sk + UP_MULTICAST_TTL]!
+  }
+
+  const proto: Proto = {
+    open, bind, connect, sendmsg, sendBytes, recvmsg: recvfrom, recvBytes, sendto, recvfrom, peer, shutdown,
+    close, abort: close, setOption, getOption,
+  }
+  return { proto, sendtoBytes }
+}

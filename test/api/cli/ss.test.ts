@@ -1,0 +1,80 @@
+import { expect, test } from 'bun:test'
+import { parseSsFilter } from '../../../api/cli/ss-filter.ts'
+import { createSoftnet } from '../support/softnet.ts'
+import { makeSock } from '../support/fake-control.ts'
+
+const run = async (line: string) => {
+  const answer = await createSoftnet().cli(line)
+  expect(answer).toMatchObject({ status: 0, err: '' })
+  return answer.out
+}
+
+// What ss from iproute2 6.1 prints for the same sockets.
+test('ss -tan', async () => {
+  expect(await run('ss -tan')).toBe(
+    'State  Recv-Q Send-Q Local Address:Port  Peer Address:Port Process\n' +
+      'LISTEN 0      5          127.0.0.1:7777       0.0.0.0:*           \n' +
+      'ESTAB  500    0          127.0.0.1:7777     127.0.0.1:49496       \n' +
+      'ESTAB  0      0          127.0.0.1:49496    127.0.0.1:7777        \n'
+  )
+})
+
+test('ss -tuln', async () => {
+  expect(await run('ss -tuln')).toBe(
+    'Netid State  Recv-Q Send-Q Local Address:Port Peer Address:PortProcess\n' +
+      'udp   UNCONN 0      0            0.0.0.0:53        0.0.0.0:*          \n' +
+      'udp   UNCONN 0      0                  *:54              *:*          \n' +
+      'tcp   LISTEN 0      5          127.0.0.1:7777      0.0.0.0:*          \n'
+  )
+})
+
+test('ss -tn state established hides the state', async () => {
+  expect(await run('ss -tn state established')).toBe(
+    'Recv-Q Send-Q Local Address:Port  Peer Address:Port Process\n' +
+      '500    0          127.0.0.1:7777     127.0.0.1:49496       \n' +
+      '0      0          127.0.0.1:49496    127.0.0.1:7777        \n'
+  )
+})
+
+test('ss -s', async () => {
+  expect(await run('ss -s')).toBe(
+    'Total: 5\nTCP:   3 (estab 2, closed 0, orphaned 0, timewait 0)\n\n' +
+      'Transport Total     IP        IPv6\nRAW\t  0         0         0        \nUDP\t  2         1         1        \n' +
+      'TCP\t  3         3         0        \nINET\t  5         4         1        \n\n'
+  )
+})
+
+test('ss -tinmo prints the words of ss -i in their order', async () => {
+  const { cli, socks } = createSoftnet()
+  socks.splice(0, socks.length, makeSock({
+    ts: true, sack: true, cong: 'cubic', wscale: '7,7', rto: 204, rtt: '0.03/0.015', ato: 40, mss: 1448, cwnd: 10, bytes_sent: 1000,
+    bytes_retrans: 0, segs_out: 3, lastsnd: 0, lastrcv: 8, pacing_rate: 12345, busy: 4, minrtt: 0.03,
+    timer: { type: 'on', expires_ms: 200, retrans: 0 },
+  }))
+  expect((await cli('ss -Htinmo')).out).toBe(
+    'ESTAB 0 0 127.0.0.1:7777 127.0.0.1:49496 timer:(on,200ms,0)\n' +
+      '\t skmem:(r0,rb131072,t0,tb3939840,f0,w0,o0,bl0,d0) ts sack cubic wscale:7,7 rto:204 rtt:0.03/0.015 ato:40 mss:1448 cwnd:10 bytes_sent:1000 segs_out:3 lastsnd:0 lastrcv:8 pacing_rate 12345bps busy:4ms minrtt:0.03\n'
+  )
+})
+
+test('ss -j is the items', async () => {
+  const socks = JSON.parse(await run('ss -tj'))
+  expect(socks.map((sock: { sk: string }) => sock.sk)).toEqual(['2', '3'])
+})
+
+test.each([
+  ['sport = :7777', true], ['sport = 7777', true], ['dport eq :7777', false], ['dport >= :49000 and sport < :8000', true],
+  ['not sport = :7777', false], ['( sport = :1 or dport = :49496 ) and src 127.0.0.0/8', true], ['dst 127.0.0.1:49496', true],
+  ['dst 127.0.0.1:1', false], ['src 10.0.0.0/8', false], ['sport != :7777', false], ['sport = :7777 dport = :1', false], ['', true],
+])('the filter "%s" is %p', (filter, isWanted) => {
+  expect(parseSsFilter(filter.split(' ').filter((word) => word !== ''))(makeSock())).toBe(isWanted)
+})
+
+test.each(['ss -Z', 'ss sport', 'ss sport = :x', 'ss ( sport = :1', 'ss state dreaming', 'ss cats'])(
+  '%s is a usage error',
+  async (line) => {
+    const { status, err } = await createSoftnet().cli(line)
+    expect([status, err.split('\n').length]).toEqual([2, 2])
+    expect(err).toStartWith('ss: ')
+  }
+)

@@ -1,0 +1,104 @@
+import { expect, test } from 'bun:test'
+import { createSoftnet } from '../support/softnet.ts'
+
+const GOLDEN: [line: string, out: string][] = [
+  [
+    'ethtool -x veth0',
+    `RX flow hash indirection table for veth0 with 2 RX ring(s):
+    0:      0     1     0     1     0     1     0     1
+    8:      0     1     0     1     0     1     0     1
+RSS hash key:
+6d:5a:56:da
+RSS hash function:
+    toeplitz: on
+    xor: off
+    crc32: off
+`,
+  ],
+  ['ethtool -k veth0', 'Features for veth0:\nrx-checksumming: on\ntx-tcp-segmentation: off [fixed]\n'],
+  ['ethtool -S veth0', 'NIC statistics:\n     rx_queue_0_packets: 5\n'],
+  [
+    'ethtool -l veth0',
+    `Channel parameters for veth0:
+Pre-set maximums:
+RX:		n/a
+TX:		n/a
+Other:		n/a
+Combined:	2
+Current hardware settings:
+RX:		n/a
+TX:		n/a
+Other:		n/a
+Combined:	2
+`,
+  ],
+  [
+    'ethtool -i veth0',
+    `driver: veth
+version: 1.0
+firmware-version: \nexpansion-rom-version: \nbus-info: \nsupports-statistics: yes
+supports-test: no
+supports-eeprom-access: no
+supports-register-dump: no
+supports-priv-flags: no
+`,
+  ],
+  [
+    'ethtool -n veth0 rx-flow-hash udp6',
+    `UDP over IPV6 flows use these fields for computing Hash flow key:
+IP SA
+IP DA
+L4 bytes 0 & 1 [TCP/UDP src port]
+L4 bytes 2 & 3 [TCP/UDP dst port]
+
+`,
+  ],
+  ['nstat Tcp*', '#kernel\nTcpActiveOpens                  1                  0.0\nTcpCurrEstab                    2                  0.0\nTcpExtTCPTimeouts               3                  0.0\n'],
+  ['nstat -az IpExt*', '#kernel\nIpExtInNoRoutes                 0                  0.0\nIpExtInOctets                   1276               0.0\n'],
+  ['nstat -j IpExt*', '{"kernel":{"IpExtInOctets":1276}}\n'],
+  ['sysctl net.ipv4.ip_forward net/ipv4/ip_default_ttl', 'net.ipv4.ip_forward = 1\nnet.ipv4.ip_default_ttl = 64\n'],
+  ['sysctl -n net.ipv4.tcp_rmem', '4096\t131072\t6291456\n'],
+  ['sysctl -w net.ipv4.ip_forward=0', 'net.ipv4.ip_forward = 0\n'],
+  ['dropwatch', 'drops  reason     CPU0  CPU1\n    4  NO_SOCKET     1     3\n    1  TCP_CSUM      1     0\n'],
+  [
+    'flows',
+    'worker  hash      protocol  src       dst       sport  dport  packets\n     1  1a2b3c4d  tcp       10.0.0.1  10.0.0.2      1     80       12\n',
+  ],
+]
+
+test.each(GOLDEN)('softnet %s', async (line, out) => {
+  expect(await createSoftnet().cli(line)).toEqual({ status: 0, out, err: '' })
+})
+
+test('softnet-stat for people, for programs and as the file', async () => {
+  const { cli } = createSoftnet()
+  expect((await cli('softnet-stat')).out.split('\n')[1]).toContain('47522')
+  expect(JSON.parse((await cli('-j softnet-stat')).out)[1].cpu).toBe(1)
+  expect((await cli('softnet-stat --raw')).out).toStartWith('0000b9a2 00000000 00000001 ')
+})
+
+test.each([
+  ['ethtool -X veth0 equal 2 hkey 6d:5a', { type: 'ETHTOOL_MSG_RSS_SET', rss: { ifname: 'veth0', equal: 2, hkey: '6d:5a' } }],
+  ['ethtool -X veth0 weight 1 2 3', { rss: { weight: [1, 2, 3] } }],
+  ['ethtool -K veth0 tso off rx on', { type: 'ETHTOOL_MSG_FEATURES_SET', features: { 'tcp-segmentation-offload': false, 'rx-checksumming': true } }],
+])('%s', async (line, message) => {
+  const { cli, asked } = createSoftnet()
+  expect(await cli(line)).toEqual({ status: 0, out: '', err: '' })
+  expect(asked[0]).toMatchObject(message)
+})
+
+test.each([
+  ['ethtool -x nosuch', 1, 'Cannot get RX ring count: No such device'],
+  ['ethtool -X veth0 equal 99', 1, 'Cannot set RX flow hash configuration: Invalid argument'],
+  ['ethtool -Q veth0', 2, 'ethtool: bad command line argument(s): -Q'],
+  ['ethtool -K veth0 tso maybe', 2, 'Error: argument of "tso" must be "on" or "off", not "maybe"'],
+  ['sysctl net.bogus', 1, 'sysctl: cannot stat /proc/sys/net/bogus: No such file or directory'],
+  ['sysctl -w net.ipv4.ip_forward=x', 1, 'sysctl: setting key "net.ipv4.ip_forward": Invalid argument'],
+  ['sysctl -w net.ipv4.ip_forward', 2, 'sysctl: "net.ipv4.ip_forward" must be of the form name=value'],
+  ['nstat -Q', 2, "nstat: invalid option -- 'Q'"],
+])('softnet %s exits %d', async (line, status, err) => {
+  const answer = await createSoftnet().cli(line)
+  expect([answer.status, answer.out]).toEqual([status, ''])
+  expect(answer.err).toStartWith(err)
+  expect(answer.err.split('\n')).toHaveLength(2)
+})

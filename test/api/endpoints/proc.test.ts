@@ -1,0 +1,66 @@
+import { expect, test } from 'bun:test'
+import { createSoftnet } from '../support/softnet.ts'
+
+const read = async (file: string): Promise<string> => (await createSoftnet().request(`/v1/proc/net/${file}`)).text()
+
+// Golden text: what Linux 6.x prints for the same state, trailing blanks included.
+
+test('softnet_stat has fifteen columns of eight digits a worker', async () => {
+  expect(await read('softnet_stat')).toBe(
+    '0000b9a2 00000000 00000001 00000000 00000000 00000000 00000000 00000000 00000000 000000ff 00000000 00000003 00000000 00000002 00000001\n' +
+      '0000b9a2 00000000 00000001 00000000 00000000 00000000 00000000 00000000 00000000 000000ff 00000000 00000003 00000001 00000002 00000001\n'
+  )
+})
+
+test('snmp has a line of names and a line of values a protocol', async () => {
+  expect(await read('snmp')).toBe(
+    'Ip: Forwarding DefaultTTL InReceives InHdrErrors\nIp: 1 64 5 0\n' +
+      'Icmp: InMsgs\nIcmp: 0\n' +
+      'Tcp: RtoAlgorithm RtoMin RtoMax MaxConn ActiveOpens CurrEstab\nTcp: 1 200 120000 -1 1 2\n' +
+      'Udp: InDatagrams NoPorts InErrors OutDatagrams RcvbufErrors SndbufErrors InCsumErrors IgnoredMulti MemErrors\nUdp: 9 0 0 0 0 0 0 0 0\n' +
+      'UdpLite: InDatagrams NoPorts InErrors OutDatagrams RcvbufErrors SndbufErrors InCsumErrors IgnoredMulti MemErrors\nUdpLite: 0 0 0 0 0 0 0 0 0\n'
+  )
+})
+
+test('netstat and snmp6 have their groups alone', async () => {
+  expect(await read('netstat')).toBe(
+    'TcpExt: SyncookiesSent TCPTimeouts\nTcpExt: 0 3\nIpExt: InNoRoutes InOctets\nIpExt: 0 1276\n'
+  )
+  expect(await read('snmp6')).toBe('Ip6InReceives                   \t4\n')
+})
+
+test('dev', async () => {
+  const lines = (await read('dev')).split('\n')
+  expect(lines[0]).toBe('Inter-|   Receive                                                |  Transmit')
+  expect(lines[1]).toBe(' face |bytes    packets errs drop fifo frame compressed multicast|bytes    packets errs drop fifo colls carrier compressed')
+  expect(lines[4]).toBe(' veth0:      90       1    0    0    0     0          0         0      110       1    0    0    0     0       0          0')
+})
+
+test('route prints words in network order, padded to 127', async () => {
+  const lines = (await read('route')).split('\n')
+  expect(lines.slice(0, -1).every((line) => line.length === 127)).toBe(true)
+  expect(lines[1]!.trimEnd()).toBe('veth0\t00000000\t0100010A\t0003\t0\t0\t0\t00000000\t0\t0\t0')
+  expect(lines[2]!.trimEnd()).toBe('veth0\t0000010A\t00000000\t0001\t0\t0\t0\t00FFFFFF\t0\t0\t0')
+  expect(lines[4]!.trimEnd()).toBe('*\t0000070A\t00000000\t0201\t0\t0\t0\t0000FFFF\t0\t0\t0')
+})
+
+test('arp', async () => {
+  expect(await read('arp')).toBe(
+    'IP address       HW type     Flags       HW address            Mask     Device\n' +
+      '10.1.0.5         0x1         0x6         02:00:00:00:00:05     *        veth0\n' +
+      '10.1.0.6         0x1         0x2         02:00:00:00:00:06     *        veth0\n'
+  )
+})
+
+test('tcp and udp', async () => {
+  const tcp = (await read('tcp')).split('\n')
+  expect(tcp.slice(0, -1).map((line) => line.length)).toEqual([149, 149, 149, 149])
+  expect(tcp[2]!.trimEnd()).toBe(
+    '   1: 0100007F:1E61 0100007F:C158 01 00000000:000001F4 00:00000000 00000000     0        0 0 1 0000000000000000 0 0 0 10 -1'
+  )
+  const udp = (await read('udp')).split('\n')
+  expect(udp[1]!.trimEnd()).toBe(
+    '   53: 00000000:0035 00000000:0000 07 00000000:00000000 00:00000000 00000000     0        0 0 1 0000000000000000 0'
+  )
+  expect(udp[0]!.length).toBe(127)
+})

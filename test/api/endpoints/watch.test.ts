@@ -1,0 +1,75 @@
+import { expect, test } from 'bun:test'
+import { createJournal } from '../../../api/endpoints/journal.ts'
+import { createSoftnet } from '../support/softnet.ts'
+
+/** Reads a stream until it holds `text`. */
+const createReader = (response: Response) => {
+  const reader = response.body!.getReader()
+  const decoder = new TextDecoder()
+  let seen = ''
+  return {
+    until: async (text: string): Promise<string> => {
+      while (!seen.includes(text)) seen += decoder.decode((await reader.read()).value)
+      return seen
+    },
+    close: () => reader.cancel(),
+  }
+}
+
+test('tells changes by kind, with their revision as id', async () => {
+  const { request, send } = createSoftnet()
+  const reader = createReader(await request('/v1/watch?kinds=route'))
+  await reader.until('retry')
+  await send('POST', '/v1/routes', { dst: '10.40.0.0/16', dev: 'veth0' })
+  await send('DELETE', '/v1/tables/main/routes/10.40.0.0/16')
+  const seen = await reader.until('id: 9')
+  expect(seen).toContain('event: route\nid: 8\ndata: {"event":"new","item":{"type":"unicast","dst":"10.40.0.0/16"')
+  expect(seen).toContain('event: route\nid: 9\ndata: {"event":"del"')
+  await reader.close()
+})
+
+test('goes on after Last-Event-ID', async () => {
+  const { request, send } = createSoftnet()
+  const first = createReader(await request('/v1/watch'))
+  for (const n of [1, 2, 3]) await send('POST', '/v1/routes', { dst: `10.40.${n}.0/24`, dev: 'veth0' })
+  await first.until('id: 10')
+  await first.close()
+  const again = createReader(await request('/v1/watch', { headers: { 'Last-Event-ID': '8' } }))
+  const seen = await again.until('id: 10')
+  expect(seen).not.toContain('id: 8\n')
+  expect(seen).toContain('id: 9\n')
+  await again.close()
+})
+
+test.each(['3', '99', 'x'])('an id that is not known (%s) asks for a resync', async (id) => {
+  const { request } = createSoftnet()
+  const reader = createReader(await request('/v1/watch', { headers: { 'Last-Event-ID': id } }))
+  expect(await reader.until('resync')).toContain('event: resync\nid: 7\n')
+  await reader.close()
+})
+
+test('a reader who does not read loses events and is told', async () => {
+  const { request, notify } = createSoftnet()
+  const reader = createReader(await request('/v1/watch?kinds=neigh'))
+  await reader.until('retry')
+  for (let n = 0; n < 2000; n++) notify('neigh', 'new', { dst: `n${n}` })
+  await reader.until('n1000')
+  // Room again: the next change says that some were lost.
+  notify('neigh', 'new', { dst: 'late' })
+  expect(await reader.until('resync')).not.toContain('n1999')
+  await reader.close()
+})
+
+test('an unknown kind is refused', async () => {
+  const { json } = createSoftnet()
+  expect((await json('/v1/watch?kinds=route,cats')).status).toBe(400)
+})
+
+test('the journal is bounded and knows what it forgot', () => {
+  const { control, notify } = createSoftnet()
+  const journal = createJournal(control, 2)
+  expect(journal.after(7)).toEqual([])
+  for (let n = 0; n < 3; n++) notify('neigh', 'new', { dst: `n${n}` })
+  expect(journal.after(6)).toBeNull()
+  expect(journal.after(8)).toBeNull()
+})

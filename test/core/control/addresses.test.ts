@@ -1,0 +1,154 @@
+import { describe, expect, test } from 'bun:test'
+import { Errno } from '../../../core/base/errno.ts'
+import { makeControl, refusal } from '../../support/control-plane.ts'
+
+const host = async () => {
+  const made = makeControl()
+  await made.ip.veth('eth0')
+  return made
+}
+const onEth0 = (lines: string[]): string[] => lines.filter((line) => line.includes('dev eth0 ') || line.endsWith('dev eth0'))
+
+describe('ip addr add 10.0.0.1/24', () => {
+  test('makes the local, broadcast and connected routes', async () => {
+    const { ip } = await host()
+    await ip.addr('10.0.0.1/24', 'eth0')
+    expect(ip.routes()).toEqual(['10.0.0.0/24 dev eth0 proto kernel scope link src 10.0.0.1'])
+    expect(onEth0(ip.routes({ table: 'local' })).sort()).toEqual([
+      'broadcast 10.0.0.255 dev eth0 proto kernel scope link src 10.0.0.1',
+      'local 10.0.0.1 dev eth0 proto kernel scope host src 10.0.0.1',
+    ])
+  })
+
+  test('and del takes them away', async () => {
+    const { ip } = await host()
+    const before = ip.routes({ table: 'all' })
+    await ip.addr('10.0.0.1/24', 'eth0')
+    expect((await ip.addrDel('10.0.0.1/24', 'eth0')).error).toBe(0)
+    expect(ip.routes({ table: 'all' })).toEqual(before)
+    expect((await ip.get('10.0.0.7')).error).toBe(Errno.ENETUNREACH)
+  })
+
+  test('twice: Address already assigned', async () => {
+    const { ip } = await host()
+    await ip.addr('10.0.0.1/24', 'eth0')
+    const again = await ip.addr('10.0.0.1/24', 'eth0')
+    expect(again.error).toBe(Errno.EEXIST)
+    expect(refusal(again)).toBe('Error: ipv4: Address already assigned.')
+  })
+
+  test('while the device is down: only its own address is a route', async () => {
+    const { ip } = makeControl()
+    expect(ip.routes()).toEqual([])
+    const made = makeControl()
+    await made.ip.veth('eth0', false)
+    await made.ip.addr('10.0.0.1/24', 'eth0')
+    expect(made.ip.routes()).toEqual([])
+    expect(onEth0(made.ip.routes({ table: 'local' }))).toEqual(['local 10.0.0.1 dev eth0 proto kernel scope host src 10.0.0.1'])
+    await made.ip.link('eth0', { up: true })
+    expect(made.ip.routes()).toEqual(['10.0.0.0/24 dev eth0 proto kernel scope link src 10.0.0.1'])
+  })
+})
+
+test('a second address of the subnet is secondary, and goes with the first', async () => {
+  const { ip, control } = await host()
+  await ip.addr('10.0.0.1/24', 'eth0')
+  const second = await ip.addr('10.0.0.2/24', 'eth0')
+  expect(second).toMatchObject({ error: 0, item: { local: '10.0.0.2', secondary: true } })
+  expect(ip.routes()).toHaveLength(1)
+  await ip.addrDel('10.0.0.1/24', 'eth0')
+  const [eth0] = [...control.dump({ type: 'RTM_GETADDR', filter: { dev: 'eth0' } })].flat()
+  expect(eth0!.addr_info.filter(({ family }) => family === 'inet')).toEqual([])
+})
+
+test('/31, /32 and noprefixroute make no more than they should', async () => {
+  const { ip } = await host()
+  await ip.addr('10.0.0.0/31', 'eth0')
+  await ip.addr('10.2.0.1/32', 'eth0')
+  await ip.addr('10.3.0.1/24', 'eth0', { flags: ['noprefixroute'] })
+  expect(ip.routes()).toEqual(['10.0.0.0/31 dev eth0 proto kernel scope link src 10.0.0.0'])
+  expect(ip.routes({ table: 'local' }).filter((line) => line.startsWith('broadcast') && line.includes('eth0'))).toEqual([
+    'broadcast 10.3.0.255 dev eth0 proto kernel scope link src 10.3.0.1',
+  ])
+})
+
+test('an address shared by two devices stays a local route until both are gone', async () => {
+  const { ip } = await host()
+  await ip.veth('eth1')
+  await ip.addr('10.0.0.1/24', 'eth0')
+  await ip.addr('10.0.0.1/24', 'eth1')
+  await ip.addrDel('10.0.0.1/24', 'eth0')
+  expect(itemOf(await ip.get('10.0.0.1'))).toMatchObject({ type: 'local' })
+  expect(itemOf(await ip.get('10.0.0.9'))).toMatchObject({ dev: 'eth1' })
+  await ip.addrDel('10.0.0.1/24', 'eth1')
+  expect((await ip.get('10.0.0.1')).error).toBe(Errno.ENETUNREACH)
+})
+
+test('routes that prefer an address go with it', async () => {
+  const { ip } = await host()
+  await ip.addr('10.0.0.1/24', 'eth0')
+  await ip.addr('10.9.0.1/24', 'eth0')
+  await ip.route('add', '192.0.2.0/24 via 10.0.0.9 src 10.9.0.1')
+  await ip.addrDel('10.9.0.1/24', 'eth0')
+  expect(ip.routes().filter((line) => line.startsWith('192'))).toEqual([])
+})
+
+test("with its last address a device loses its IPv4 routes", async () => {
+  const { ip } = await host()
+  await ip.addr('10.0.0.1/24', 'eth0')
+  await ip.route('add', '192.0.2.0/24 dev eth0')
+  await ip.addrDel('10.0.0.1/24', 'eth0')
+  expect(ip.routes()).toEqual([])
+})
+
+describe('ip link set down', () => {
+  test('takes the routes through the device; IPv4 addresses stay and bring the connected route back', async () => {
+    const { ip } = await host()
+    await ip.addr('10.0.0.1/24', 'eth0')
+    await ip.route('add', 'default via 10.0.0.254')
+    await ip.link('eth0', { up: false })
+    expect(ip.routes()).toEqual([])
+    expect(itemOf(await ip.get('10.0.0.1')).type).toBe('local')
+    await ip.link('eth0', { up: true })
+    expect(ip.routes()).toEqual(['10.0.0.0/24 dev eth0 proto kernel scope link src 10.0.0.1'])
+  })
+
+  test('takes IPv6 addresses; up gives a link-local one again', async () => {
+    const { ip, control } = await host()
+    await ip.addr('fd00::1/64', 'eth0')
+    const locals = () =>
+      [...control.dump({ type: 'RTM_GETADDR', filter: { dev: 'eth0', family: 'inet6' } })].flat().flatMap((a) => a.addr_info)
+    expect(locals().map(({ scope }) => scope)).toEqual(['link', 'global'])
+    await ip.link('eth0', { up: false })
+    expect(locals()).toEqual([])
+    await ip.link('eth0', { up: true })
+    expect(locals().map(({ scope, prefixlen }) => [scope, prefixlen])).toEqual([['link', 64]])
+  })
+})
+
+test('lo has its addresses and their routes from the beginning', () => {
+  const { ip, control } = makeControl()
+  expect(ip.routes({ table: 'local' }).sort()).toEqual([
+    'broadcast 127.255.255.255 dev lo proto kernel scope link src 127.0.0.1',
+    'local 127.0.0.0/8 dev lo proto kernel scope host src 127.0.0.1',
+    'local 127.0.0.1 dev lo proto kernel scope host src 127.0.0.1',
+  ])
+  const [lo] = [...control.dump({ type: 'RTM_GETADDR' })].flat()
+  expect(lo).toMatchObject({ ifname: 'lo', flags: ['LOOPBACK', 'UP', 'LOWER_UP'], operstate: 'UNKNOWN' })
+  expect(lo!.addr_info.map(({ local, scope }) => [local, scope])).toEqual([['127.0.0.1', 'host'], ['::1', 'host']])
+})
+
+test.each([
+  ['0.0.0.0/24', 'RTNETLINK answers: Cannot assign requested address'],
+  ['224.0.0.1/24', 'RTNETLINK answers: Cannot assign requested address'],
+  ['10.0.0.1/33', 'Error: inet prefix is expected rather than "10.0.0.1/33".'],
+  ['ten/8', 'Error: inet prefix is expected rather than "ten".'],
+])('ip addr add %s is refused', async (text, words) => {
+  const { ip } = await host()
+  expect(refusal(await ip.addr(text, 'eth0'))).toBe(words)
+})
+
+test('ip addr del of what is not there: Address not found', async () => {
+  const { ip } = await host()
+  expect(refusal(await ip.addrDel('10.0.0.1/24', 'eth0'))).toBe('Error: ipv4: Address not found.')
+})

@@ -1,0 +1,192 @@
+import { describe, expect, test } from 'bun:test'
+import { Errno } from '../../../core/base/errno.ts'
+import type { LinkDriver } from '../../../core/control/links.ts'
+import { DEV_FD, DEV_GENERATION, DEV_IFINDEX, DEV_IMPAIRED, DEV_LOSS, deviceRow } from '../../../core/netdev/netdev.ts'
+import { G_GENERATION, THREAD_ACK, THREAD_WORDS } from '../../../core/shm/layout.ts'
+import { Ipi } from '../../../core/shm/ipi.ts'
+import { FLAGS, makeControl, refusal } from '../../support/control-plane.ts'
+
+/** A kind whose devices record what is done with them. */
+const recorder = () => {
+  const log: string[] = []
+  const tap: LinkDriver = {
+    create: async ({ ifindex, spec }) => {
+      log.push(`create ${ifindex} ${spec.ifname}`)
+      if (spec.ifname === 'bad0') return { error: Errno.EBUSY, message: 'ioctl(TUNSETIFF): Device or resource busy' }
+      return { error: 0, data: { fd: 7 } }
+    },
+    destroy: async (ifindex) => void log.push(`destroy ${ifindex}`),
+    change: (ifindex) => void log.push(`change ${ifindex}`),
+  }
+  return { log, drivers: { tap } }
+}
+const add = (ifname: string, more: object = {}) =>
+  ({ type: 'RTM_NEWLINK', flags: FLAGS.add, link: { ifname, kind: 'tap', ...more } }) as const
+
+describe('ip link add', () => {
+  test('lets the driver open the device and shows it', async () => {
+    const { log, drivers } = recorder()
+    const { control } = makeControl({}, drivers)
+    const reply = await control.request(add('tap0', { mtu: 1400, address: '02:00:00:00:00:01', up: true }))
+    expect(reply).toMatchObject({
+      error: 0,
+      item: {
+        ifindex: 2, ifname: 'tap0', mtu: 1400, address: '02:00:00:00:00:01', operstate: 'UP',
+        flags: ['BROADCAST', 'MULTICAST', 'UP', 'LOWER_UP'],
+        linkinfo: { info_kind: 'tap', info_data: { fd: 7 } },
+      },
+      applied_by: [0, 1],
+    })
+    expect(log).toEqual(['create 2 tap0', 'change 2'])
+  })
+
+  test('that the driver refuses leaves nothing behind', async () => {
+    const { drivers } = recorder()
+    const { control } = makeControl({}, drivers)
+    expect(refusal(await control.request(add('bad0')))).toBe('ioctl(TUNSETIFF): Device or resource busy')
+    expect((await control.request({ type: 'RTM_GETLINK', ifname: 'bad0' })).error).toBe(Errno.ENODEV)
+    expect(await control.request(add('tap0'))).toMatchObject({ item: { ifindex: 2 } })
+  })
+
+  test.each([
+    [{ ifname: 'lo' }, Errno.EEXIST, 'RTNETLINK answers: File exists'],
+    [{ kind: 'nope' }, Errno.EOPNOTSUPP, 'Error: Unknown device type.'],
+    [{ ifname: 'a name' }, Errno.EINVAL, 'Error: argument "a name" is wrong: "name" not a valid ifname'],
+    [{ mtu: 67 }, Errno.EINVAL, 'Error: mtu less than device minimum.'],
+    [{ mtu: 65536 }, Errno.EINVAL, 'Error: mtu greater than device maximum.'],
+    [{ address: '01:00:5e:00:00:01' }, Errno.EADDRNOTAVAIL, '"01:00:5e:00:00:01" is not a usable lladdr'],
+  ])('%j is refused', async (more, errno, message) => {
+    const { log, drivers } = recorder()
+    const { control } = makeControl({}, drivers)
+    expect(await control.request(add('tap0', more))).toMatchObject({ error: errno, message })
+    expect(log).toEqual([])
+  })
+
+  test('runs out of rows with ENOBUFS', async () => {
+    const { drivers } = recorder()
+    const { control } = makeControl({ devices: 4 }, drivers)
+    await control.request(add('tap0'))
+    await control.request(add('tap1'))
+    expect((await control.request(add('tap2'))).error).toBe(Errno.ENOBUFS)
+  })
+})
+
+describe('a veth', () => {
+  test('comes as two, and has carrier while its peer is up', async () => {
+    const { control, ip } = makeControl()
+    await ip.veth('a', false)
+    const get = async (ifname: string) => itemOf(await control.request({ type: 'RTM_GETLINK', ifname }))
+    await ip.link('a', { up: true })
+    expect(await get('a')).toMatchObject({ link: 'ap', operstate: 'LOWERLAYERDOWN', flags: ['NO-CARRIER', 'BROADCAST', 'MULTICAST', 'UP'] })
+    await ip.link('ap', { up: true })
+    expect(await get('a')).toMatchObject({ operstate: 'UP' })
+    await ip.link('ap', { up: false })
+    expect(await get('a')).toMatchObject({ operstate: 'LOWERLAYERDOWN' })
+  })
+
+  test('goes as two', async () => {
+    const { control, ip } = makeControl()
+    await ip.veth('a')
+    await control.request({ type: 'RTM_DELLINK', ifname: 'ap' })
+    expect([...control.dump({ type: 'RTM_GETLINK' })].flat().map(({ ifname }) => ifname)).toEqual(['lo'])
+  })
+})
+
+describe('ip link set', () => {
+  test('renames, and the new name is what routes say', async () => {
+    const { ip } = makeControl()
+    await ip.veth('eth0')
+    await ip.addr('10.0.0.1/24', 'eth0')
+    expect((await ip.link('eth0', { newname: 'lan' })).error).toBe(0)
+    expect(ip.routes()).toEqual(['10.0.0.0/24 dev lan proto kernel scope link src 10.0.0.1'])
+    expect(refusal(await ip.link('lan', { newname: 'lo' }))).toBe('RTNETLINK answers: File exists')
+    expect(refusal(await ip.link('eth0', { mtu: 1400 }))).toBe('Cannot find device "eth0"')
+  })
+
+  test('impairs in percent and microseconds, and heals', async () => {
+    const { ip, arena } = makeControl()
+    await ip.veth('eth0')
+    const row = deviceRow(arena, 3)
+    await ip.link('eth0', { netem: { loss: 1.5, delay: 20_000 } })
+    const rows = [2, 3].map((ifindex) => deviceRow(arena, ifindex))
+    const impaired = rows.find((at) => arena.i32[at + DEV_IMPAIRED] === 1)!
+    expect(arena.i32[impaired + DEV_LOSS]).toBe(15_000)
+    expect(await ip.link('eth0', { netem: {} })).not.toHaveProperty('item.netem')
+    expect(arena.i32[impaired + DEV_IMPAIRED]).toBe(0)
+    expect(row).toBeGreaterThan(0)
+  })
+
+  test('a change that is refused changes nothing', async () => {
+    const { ip, control } = makeControl()
+    await ip.veth('eth0')
+    const before = await control.request({ type: 'RTM_GETLINK', ifname: 'eth0' })
+    await ip.link('eth0', { mtu: 1400, netem: { loss: 101 } })
+    const after = await control.request({ type: 'RTM_GETLINK', ifname: 'eth0' })
+    expect((after as any).item).toEqual((before as any).item)
+  })
+})
+
+describe('ip link del', () => {
+  test('closes the device only when no thread uses it, and tells them', async () => {
+    const { log, drivers } = recorder()
+    const { control, arena, stuck, workerIpi, turn } = makeControl({}, drivers)
+    await control.request(add('tap0', { up: true }))
+    const gone: number[] = []
+    workerIpi[0]!.on(Ipi.DEV_DOWN, (_from, ifindex) => gone.push(ifindex))
+    stuck.add(1)
+    const deleting = control.request({ type: 'RTM_DELLINK', ifname: 'tap0' })
+    for (let k = 0; k < 50; k++) await Promise.resolve()
+    expect(log).not.toContain('destroy 2')
+    stuck.delete(1)
+    turn()
+    expect((await deleting).error).toBe(0)
+    turn()
+    expect(log).toContain('destroy 2')
+    expect(gone).toEqual([2])
+    expect(arena.i32[deviceRow(arena, 2) + DEV_IFINDEX]).toBe(0)
+  })
+
+  test('frees the row for the next device, with another generation and none of the old words', async () => {
+    const { drivers } = recorder()
+    const { control, arena } = makeControl({}, drivers)
+    await control.request(add('tap0', { up: true }))
+    const row = deviceRow(arena, 2)
+    const generation = arena.i32[row + DEV_GENERATION]!
+    arena.i32[row + DEV_FD] = 9
+    await control.request({ type: 'RTM_DELLINK', ifname: 'tap0' })
+    expect(await control.request(add('tap1'))).toMatchObject({ error: 0, item: { ifindex: 2 } })
+    expect(arena.i32[row + DEV_GENERATION]).toBe(generation + 1)
+    expect(arena.i32[row + DEV_FD]).toBe(0)
+  })
+
+  test('takes addresses and routes along', async () => {
+    const { ip, control } = makeControl()
+    const before = ip.routes({ table: 'all' })
+    await ip.veth('eth0')
+    await ip.addr('10.0.0.1/24', 'eth0')
+    await ip.route('add', 'default via 10.0.0.254')
+    await control.request({ type: 'RTM_DELLINK', ifname: 'eth0' })
+    expect(ip.routes({ table: 'all' })).toEqual(before)
+    expect([...control.dump({ type: 'RTM_GETADDR' })].flat()).toHaveLength(1)
+  })
+
+  test('of lo is refused, of another while it goes: busy', async () => {
+    const { ip, control } = makeControl()
+    await ip.veth('eth0')
+    expect((await control.request({ type: 'RTM_DELLINK', ifname: 'lo' })).error).toBe(Errno.EOPNOTSUPP)
+    const first = control.request({ type: 'RTM_DELLINK', ifname: 'eth0' })
+    expect((await control.request({ type: 'RTM_DELLINK', ifname: 'eth0' })).error).toBe(Errno.EBUSY)
+    expect((await first).error).toBe(0)
+  })
+})
+
+test('a worker that is not running does not hold changes up', async () => {
+  const { ip, arena, stuck } = makeControl()
+  stuck.add(1)
+  const block = arena.layout.threadBlocks + THREAD_WORDS
+  arena.i32[block + 3] = 0
+  arena.i32[block + THREAD_ACK] = 0
+  await ip.veth('eth0')
+  expect(await ip.addr('10.0.0.1/24', 'eth0')).toMatchObject({ error: 0, applied_by: [0] })
+  expect(arena.i32[G_GENERATION]).toBeGreaterThan(0)
+})

@@ -1,0 +1,205 @@
+import { describe, expect, test } from 'bun:test'
+import { Errno } from '../../../core/base/errno.ts'
+import { IPPROTO_TCP } from '../../../core/wire/ipproto.ts'
+import { Mib } from '../../../core/shm/counters.ts'
+import { Sysctl } from '../../../core/shm/sysctl.ts'
+import { Drop } from '../../../core/skb/drop.ts'
+import * as icmp from '../../../core/wire/icmp.ts'
+import * as ipv4 from '../../../core/wire/ipv4.ts'
+import { createRouter, toRouter } from '../../support/packet-path.ts'
+import { icmpFrame, ip, ipPacket, udpDatagram, udpFrame } from '../../support/packets.ts'
+
+const fields = { saddr: '10.0.2.9', daddr: '10.0.2.1' }
+const ports = { sport: 4000, dport: 9 }
+type Heard = { type: number; code: number; errno: number; info: number }
+const router = () => {
+  const heard: Heard[] = []
+  const path = createRouter({
+    protocols: [[
+      IPPROTO_TCP,
+      (skbs) => (skb) => skbs.free(skb),
+      (_skb, type, code, errno, info) => void heard.push({ type, code, errno, info }),
+    ]],
+  })
+  path.setNeigh(2, '10.0.2.9', toRouter.src)
+  return { ...path, heard }
+}
+/** An error about a TCP segment that this host sent to 10.0.2.9. */
+const quoting = (protocol = IPPROTO_TCP, saddr = '10.0.2.1'): Uint8Array =>
+  ipPacket({ saddr, daddr: '10.0.2.9', protocol }, new Uint8Array(8))
+
+describe('echo', () => {
+  test('answers with the same identifier, sequence and data', () => {
+    const path = router()
+    const data = Uint8Array.from({ length: 56 }, (_, k) => k)
+    path.receive(icmpFrame(toRouter, { ...fields, tos: 0x10 }, icmp.ICMP_ECHO, 0, 0x12340007, data), 2)
+    const { frame } = path.sent[0]!
+    expect(ipv4.src(frame, 14)).toBe(ip('10.0.2.1'))
+    expect(ipv4.dst(frame, 14)).toBe(ip('10.0.2.9'))
+    expect(ipv4.ttl(frame, 14)).toBe(64)
+    expect(ipv4.tos(frame, 14)).toBe(0x10)
+    expect(icmp.type(frame, 34)).toBe(icmp.ICMP_ECHOREPLY)
+    expect(icmp.rest(frame, 34)).toBe(0x12340007)
+    expect(icmp.isChecksumOk(frame, 34, 64)).toBe(true)
+    expect([...frame.subarray(42)]).toEqual([...data])
+    expect(path.counter(Mib.IcmpInEchos)).toBe(1)
+    expect(path.counter(Mib.IcmpOutEchoReps)).toBe(1)
+    expect(path.counter(Mib.IcmpOutMsgs)).toBe(1)
+    expect(path.isAllReturned()).toBe(true)
+  })
+  test('says nothing when icmp_echo_ignore_all is set', () => {
+    const path = router()
+    path.setSysctl(Sysctl.icmp_echo_ignore_all, 1)
+    path.receive(icmpFrame(toRouter, fields, icmp.ICMP_ECHO, 0, 1), 2)
+    expect(path.sent).toHaveLength(0)
+    expect(path.isAllReturned()).toBe(true)
+  })
+  test('says nothing to a broadcast', () => {
+    const path = router()
+    path.receive(icmpFrame({ ...toRouter, dst: 'ff:ff:ff:ff:ff:ff' }, { ...fields, daddr: '10.0.2.255' }, icmp.ICMP_ECHO, 0, 1), 2)
+    expect(path.sent).toHaveLength(0)
+    expect(path.drops(Drop.INVALID_PROTO)).toBe(1)
+  })
+  test('is never held back by the error limits', () => {
+    const path = router()
+    for (let k = 0; k < 200; k++) path.receive(icmpFrame(toRouter, fields, icmp.ICMP_ECHO, 0, k), 2)
+    expect(path.sent).toHaveLength(200)
+  })
+  test('drops a wrong checksum', () => {
+    const path = router()
+    const frame = icmpFrame(toRouter, fields, icmp.ICMP_ECHO, 0, 1)
+    frame[36]! ^= 1
+    path.receive(frame, 2)
+    expect(path.drops(Drop.ICMP_CSUM)).toBe(1)
+    expect(path.counter(Mib.IcmpInCsumErrors)).toBe(1)
+    expect(path.counter(Mib.IcmpInErrors)).toBe(1)
+    expect(path.isAllReturned()).toBe(true)
+  })
+  test('hands a reply to whoever asked', () => {
+    const path = router()
+    path.receive(icmpFrame(toRouter, fields, icmp.ICMP_ECHOREPLY, 0, 1), 2)
+    expect(path.host.pings).toBe(1)
+    expect(path.isAllReturned()).toBe(true)
+  })
+})
+
+describe('icmp_send', () => {
+  test('quotes the header and the data that caused it, with precedence 6', () => {
+    const path = router()
+    const offending = udpFrame(toRouter, { ...fields, tos: 0x08 }, ports)
+    path.receive(offending, 2)
+    const { frame } = path.sent[0]!
+    expect(icmp.type(frame, 34)).toBe(icmp.ICMP_DEST_UNREACH)
+    expect(icmp.code(frame, 34)).toBe(icmp.ICMP_PORT_UNREACH)
+    expect([...frame.subarray(42)]).toEqual([...offending.subarray(14)])
+    expect(ipv4.tos(frame, 14)).toBe(0xc8)
+    expect(ipv4.dontFragment(frame, 14)).toBe(false)
+    expect(path.isAllReturned()).toBe(true)
+  })
+  const silent: [string, Uint8Array][] = [
+    ['an error', icmpFrame(toRouter, { ...fields, daddr: '10.0.3.9', ttl: 1 }, icmp.ICMP_DEST_UNREACH, 1, 0, quoting())],
+    ['an unknown ICMP type', icmpFrame(toRouter, { ...fields, daddr: '10.0.3.9', ttl: 1 }, 200, 0, 0)],
+    ['a fragment but the first', udpFrame(toRouter, { ...fields, daddr: '10.0.3.9', ttl: 1, offset: 64 }, ports)],
+  ]
+  for (const [name, frame] of silent) {
+    test(`is silent about ${name}`, () => {
+      const path = router()
+      path.receive(frame, 2)
+      expect(path.sent).toHaveLength(0)
+      expect(path.drops(Drop.TTL_EXCEEDED)).toBe(1)
+      expect(path.isAllReturned()).toBe(true)
+    })
+  }
+  test('speaks about an echo request and a first fragment', () => {
+    const path = router()
+    path.receive(icmpFrame(toRouter, { ...fields, daddr: '10.0.3.9', ttl: 1 }, icmp.ICMP_ECHO, 0, 1), 2)
+    path.receive(udpFrame(toRouter, { ...fields, daddr: '10.0.3.9', ttl: 1, flags: ipv4.IP_MF }, ports), 2)
+    expect(path.sent).toHaveLength(2)
+  })
+  test('is silent about a unicast packet in a link broadcast', () => {
+    const path = router()
+    path.receive(udpFrame({ ...toRouter, dst: 'ff:ff:ff:ff:ff:ff' }, fields, ports), 2)
+    expect(path.counter(Mib.UdpNoPorts)).toBe(1)
+    expect(path.sent).toHaveLength(0)
+  })
+  test('sends one host six errors at once, then one a second', () => {
+    const path = router()
+    for (let k = 0; k < 10; k++) path.receive(udpFrame(toRouter, fields, ports), 2)
+    expect(path.sent).toHaveLength(6)
+    expect(path.counter(Mib.IcmpOutRateLimitHost)).toBe(4)
+    path.advance(1000)
+    for (let k = 0; k < 3; k++) path.receive(udpFrame(toRouter, fields, ports), 2)
+    expect(path.sent).toHaveLength(7)
+    expect(path.isAllReturned()).toBe(true)
+  })
+  test('sends all hosts together no more than the burst at once', () => {
+    const path = router()
+    for (let k = 0; k < 100; k++) path.setNeigh(2, `10.0.2.${100 + k}`, toRouter.src)
+    for (let k = 0; k < 100; k++) path.receive(udpFrame(toRouter, { ...fields, saddr: `10.0.2.${100 + k}` }, ports), 2)
+    expect(path.sent).toHaveLength(50)
+    expect(path.counter(Mib.IcmpOutRateLimitGlobal)).toBe(50)
+  })
+  test('never holds "fragmentation needed" back', () => {
+    const path = router()
+    path.addRoute('10.9.0.0/16', 3, { via: '10.0.3.9', mtu: 1300 })
+    const big = udpFrame(toRouter, { ...fields, daddr: '10.9.0.1', flags: ipv4.IP_DF }, ports, new Uint8Array(1400))
+    for (let k = 0; k < 60; k++) path.receive(big, 2)
+    expect(path.sent).toHaveLength(60)
+  })
+})
+
+describe('errors in', () => {
+  const errors: [number, number, number][] = [
+    [icmp.ICMP_DEST_UNREACH, icmp.ICMP_NET_UNREACH, Errno.ENETUNREACH],
+    [icmp.ICMP_DEST_UNREACH, icmp.ICMP_HOST_UNREACH, Errno.EHOSTUNREACH],
+    [icmp.ICMP_DEST_UNREACH, icmp.ICMP_PORT_UNREACH, Errno.ECONNREFUSED],
+    [icmp.ICMP_TIME_EXCEEDED, icmp.ICMP_EXC_TTL, Errno.EHOSTUNREACH],
+    [icmp.ICMP_PARAMETERPROB, 0, 71],
+  ]
+  for (const [type, code, errno] of errors) {
+    test(`gives type ${type} code ${code} to the transport it quotes`, () => {
+      const path = router()
+      path.receive(icmpFrame(toRouter, fields, type, code, 0, quoting()), 2)
+      expect(path.heard).toEqual([{ type, code, errno, info: 0 }])
+      expect(path.isAllReturned()).toBe(true)
+    })
+  }
+  test('gives TCP the MTU, and remembers it itself for other protocols, not below 552', () => {
+    const path = router()
+    const needed = icmp.ICMP_FRAG_NEEDED
+    path.receive(icmpFrame(toRouter, fields, icmp.ICMP_DEST_UNREACH, needed, 1400, quoting()), 2)
+    expect(path.heard[0]!.info).toBe(1400)
+    expect(path.host.mtus).toEqual([])
+    path.receive(icmpFrame(toRouter, fields, icmp.ICMP_DEST_UNREACH, needed, 1300, quoting(47)), 2)
+    path.receive(icmpFrame(toRouter, fields, icmp.ICMP_DEST_UNREACH, needed, 68, quoting(47)), 2)
+    expect(path.host.mtus.map(({ mtu }) => mtu)).toEqual([1300, 552])
+    const fl = path.flow('10.0.2.1', '10.0.2.9')
+    expect(path.first.pmtu.lookup(fl, 1500)).toBe(552)
+    path.advance(600_000)
+    expect(path.first.pmtu.lookup(fl, 1500)).toBe(1500)
+  })
+  const ignored: [string, Uint8Array][] = [
+    ['what quotes a packet that is not ours', icmpFrame(toRouter, fields, 3, 1, 0, quoting(IPPROTO_TCP, '10.0.2.77'))],
+    ['what quotes less than eight octets', icmpFrame(toRouter, fields, 3, 1, 0, quoting().subarray(0, 24))],
+    ['what quotes no IP header', icmpFrame(toRouter, fields, 3, 1, 0, new Uint8Array(28))],
+    ['reassembly timeouts', icmpFrame(toRouter, fields, 11, 1, 0, quoting())],
+    ['redirects', icmpFrame(toRouter, fields, 5, 1, 0, quoting())],
+  ]
+  for (const [name, frame] of ignored) {
+    test(`ignores ${name}`, () => {
+      const path = router()
+      path.receive(frame, 2)
+      expect(path.heard).toEqual([])
+      expect(path.isAllReturned()).toBe(true)
+    })
+  }
+  test('quotes of UDP reach UDP', () => {
+    const path = router()
+    const datagram = udpDatagram({ saddr: '10.0.2.1', daddr: '10.0.2.9' }, { sport: 5, dport: 6 }, new Uint8Array(4))
+    const quote = ipPacket({ saddr: '10.0.2.1', daddr: '10.0.2.9' }, datagram)
+    path.receive(icmpFrame(toRouter, fields, 3, 3, 0, quote), 2)
+    // no such socket
+    expect(path.counter(Mib.IcmpInErrors)).toBe(1)
+    expect(path.isAllReturned()).toBe(true)
+  })
+})

@@ -1,0 +1,134 @@
+import { describe, expect, test } from 'bun:test'
+import { Mib } from '../../../core/shm/counters.ts'
+import { Drop } from '../../../core/skb/drop.ts'
+import { SKB_DATA, SKB_MAC } from '../../../core/skb/skb.ts'
+import * as icmp from '../../../core/wire/icmp.ts'
+import { IPPROTO_ICMP } from '../../../core/wire/ipproto.ts'
+import * as ipv4 from '../../../core/wire/ipv4.ts'
+import { createRouter, seeded, toRouter } from '../../support/packet-path.ts'
+import { icmpMessage, ipFrame } from '../../support/packets.ts'
+
+const fields = { saddr: '10.0.2.9', daddr: '10.0.2.1', protocol: IPPROTO_ICMP }
+const router = () => {
+  const path = createRouter()
+  path.setNeigh(2, '10.0.2.9', toRouter.src)
+  return path
+}
+const data = Uint8Array.from({ length: 4000 }, (_, k) => k * 7)
+const message = icmpMessage(icmp.ICMP_ECHO, 0, 0x00050006, data)
+/** The fragment of `message` that starts at `from`. */
+const piece = (from: number, len: number, id = 77, tos = 0): Uint8Array =>
+  ipFrame(
+    toRouter,
+    { ...fields, id, tos, offset: from, flags: from + len < message.length ? ipv4.IP_MF : 0 },
+    message.subarray(from, from + len)
+  )
+const pieces = (size: number, id = 77): Uint8Array[] => {
+  const all: Uint8Array[] = []
+  for (let from = 0; from < message.length; from += size) all.push(piece(from, Math.min(size, message.length - from), id))
+  return all
+}
+/** The payload of the echo reply, which the host itself sends in fragments. */
+const answered = (sent: { frame: Uint8Array }[]): number[] => {
+  const bytes: number[] = []
+  for (const { frame } of sent) {
+    const at = ipv4.fragmentOffset(frame, 14)
+    frame.subarray(34).forEach((octet, k) => (bytes[at + k] = octet))
+  }
+  return bytes.slice(8)
+}
+
+describe('reassembly', () => {
+  test('puts fragments together in order', () => {
+    const path = router()
+    for (const frame of pieces(1480)) path.receive(frame, 2)
+    expect(answered(path.sent)).toEqual([...data])
+    expect(path.counter(Mib.IpReasmReqds)).toBe(3)
+    expect(path.counter(Mib.IpReasmOKs)).toBe(1)
+    expect(path.counter(Mib.IpInDelivers)).toBe(1)
+    expect(path.isAllReturned()).toBe(true)
+  })
+  test('puts them together in any order, duplicates and other datagrams between them', () => {
+    const random = seeded(5)
+    for (let round = 0; round < 20; round++) {
+      const path = router()
+      const frames = [...pieces(80, 1), ...pieces(160, 2)].map((frame) => ({ frame, key: random() }))
+      const doubles = frames.filter((_, k) => k % 9 === 0).map(({ frame }) => ({ frame, key: random() }))
+      for (const { frame } of [...frames, ...doubles].sort((a, b) => a.key - b.key)) path.receive(frame, 2)
+      expect(path.counter(Mib.IpReasmOKs)).toBeGreaterThanOrEqual(2)
+      path.advance(31_000)
+      expect(path.first.fragmentsHeld()).toBe(0)
+      expect(path.isAllReturned()).toBe(true)
+    }
+  })
+  test('drops the datagram whose fragments overlap', () => {
+    const path = router()
+    path.receive(piece(0, 1480), 2)
+    path.receive(piece(1472, 1480), 2)
+    expect(path.counter(Mib.IpReasmFails)).toBe(1)
+    expect(path.drops(Drop.DUP_FRAG)).toBe(2)
+    expect(path.first.fragmentsHeld()).toBe(0)
+    expect(path.isAllReturned()).toBe(true)
+  })
+  test('drops the datagram with two ends', () => {
+    const path = router()
+    path.receive(piece(1480, message.length - 1480), 2)
+    path.receive(ipFrame(toRouter, { ...fields, id: 77, offset: 800 }, new Uint8Array(80)), 2)
+    expect(path.counter(Mib.IpReasmFails)).toBe(1)
+    expect(path.isAllReturned()).toBe(true)
+  })
+  test('drops what would be longer than any datagram (ping of death)', () => {
+    const path = router()
+    path.receive(ipFrame(toRouter, { ...fields, offset: 65528 }, new Uint8Array(100)), 2)
+    expect(path.counter(Mib.IpReasmFails)).toBe(1)
+    expect(path.isAllReturned()).toBe(true)
+  })
+  test('gives up after 30 seconds and tells the sender, when it has the first fragment', () => {
+    const path = router()
+    path.receive(piece(0, 1480), 2)
+    path.receive(piece(1480, 1480, 78), 2)
+    path.advance(29_999)
+    expect(path.first.fragmentsHeld()).toBe(2)
+    path.advance(1)
+    expect(path.first.fragmentsHeld()).toBe(0)
+    expect(path.sent).toHaveLength(1)
+    expect(icmp.type(path.sent[0]!.frame, 34)).toBe(icmp.ICMP_TIME_EXCEEDED)
+    expect(icmp.code(path.sent[0]!.frame, 34)).toBe(icmp.ICMP_EXC_FRAGTIME)
+    expect(path.counter(Mib.IpReasmTimeout)).toBe(2)
+    expect(path.drops(Drop.FRAG_REASM_TIMEOUT)).toBe(2)
+    expect(path.isAllReturned()).toBe(true)
+  })
+  test('keeps congestion marks, and refuses a mixture of capable and not', () => {
+    const path = router()
+    path.receive(piece(0, 2000, 5, 2), 2)
+    path.receive(piece(2000, message.length - 2000, 5, 3), 2)
+    expect(ipv4.tos(path.sent[0]!.frame, 14) & 3).toBe(3)
+    path.receive(piece(0, 2000, 6, 0), 2)
+    path.receive(piece(2000, message.length - 2000, 6, 2), 2)
+    expect(path.counter(Mib.IpReasmOKs)).toBe(1)
+    expect(path.isAllReturned()).toBe(true)
+  })
+  test('is bounded: the oldest gives way', () => {
+    const path = router()
+    for (let id = 0; id < 600; id++) path.receive(piece(0, 80, id), 2)
+    expect(path.first.fragmentsHeld()).toBe(256)
+    path.advance(31_000)
+    expect(path.isAllReturned()).toBe(true)
+  })
+  test('gives the whole datagram, with its link header in front, to the worker that owns its flow', () => {
+    const path = router()
+    const frames: Uint8Array[] = []
+    path.host.steerAgain = (skb) => {
+      const { i32, u8 } = path.arena
+      frames.push(u8.slice(i32[skb + SKB_MAC]!, i32[skb + SKB_DATA]! + message.length + 20))
+      path.first.consume(skb)
+      return true
+    }
+    for (const frame of pieces(1480)) path.receive(frame, 2)
+    expect(frames).toHaveLength(1)
+    expect(ipv4.isChecksumOk(frames[0]!, 14)).toBe(true)
+    expect(ipv4.totalLength(frames[0]!, 14)).toBe(message.length + 20)
+    expect([...frames[0]!.subarray(34)]).toEqual([...message])
+    expect(path.isAllReturned()).toBe(true)
+  })
+})

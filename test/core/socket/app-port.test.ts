@@ -1,0 +1,354 @@
+import { expect, test } from 'bun:test'
+import { Errno } from '../../../core/base/errno.ts'
+import {
+  AppOp,
+  E_ADDR,
+  E_ARG0,
+  E_ARG1,
+  E_ARG2,
+  E_LEN,
+  E_LPORT,
+  E_OP,
+  E_PORT,
+  E_SID,
+  E_SKB,
+  E_USER,
+} from '../../../core/socket/app-constants.ts'
+import { createAppRings } from '../../../core/socket/app-rings.ts'
+import { SO_REUSEADDR, SOL_SOCKET } from '../../../core/socket/proto.ts'
+import { AF_INET, SK_EVENT_READ, SOCK_DGRAM, SOCK_STREAM } from '../../../core/socket/sock.ts'
+import { createDrop } from '../../../core/skb/drop.ts'
+import { createSkbs, SKB_DATA, SKB_LEN } from '../../../core/skb/skb.ts'
+import type { ArenaConfig } from '../../../core/shm/layout.ts'
+import { createFakeWorker, fakeArena } from '../../support/fake-worker.ts'
+
+const CREDIT = 262144
+type Completion = {
+  op: number
+  sid: number
+  user: number
+  result: number
+  skb: number
+  port: number
+}
+
+/** One worker and an application that looks at every record itself. */
+const setUp = (config: Partial<ArenaConfig> = {}) => {
+  const arena = fakeArena({ apps: 1, ...config })
+  const { i32 } = arena
+  let woken = 0
+  const worker = createFakeWorker(arena, {
+    wakeApp: () => {
+      woken++
+    },
+  })
+  const skbs = createSkbs(arena, arena.layout.appThread)
+  const { consume } = createDrop(arena, skbs)
+  const seen: Completion[] = []
+  const lost: number[] = []
+  const completion = (_worker: number, at: number): void => {
+    seen.push({
+      op: i32[at + E_OP]!,
+      sid: i32[at + E_SID]!,
+      user: i32[at + E_USER]!,
+      result: i32[at + E_LEN]!,
+      skb: i32[at + E_SKB]!,
+      port: i32[at + E_LPORT]!,
+    })
+  }
+  const makeRings = () =>
+    createAppRings({
+      arena,
+      app: 0,
+      skbs,
+      consume,
+      wake: () => {},
+      completion,
+      workerLost: (w) => lost.push(w),
+    })
+  const rings = makeRings()
+  const ask = (op: number, sid: number, words: Record<number, number> = {}, user = 0): void => {
+    const at = rings.begin(op, sid, user)
+    for (const [word, value] of Object.entries(words)) i32[at + Number(word)] = value
+    rings.commit(0)
+  }
+  /** Lets both sides work, and tells what came of it. */
+  const run = (turns = 4): Completion[] => {
+    for (let k = 0; k < turns; k++) {
+      rings.flush()
+      worker.turn()
+      rings.poll()
+    }
+    return seen.splice(0)
+  }
+  const open = (type: number, port: number): number => {
+    const sid = rings.allocSid()
+    ask(AppOp.SOCKET, sid, { [E_ARG0]: AF_INET, [E_ARG1]: type, [E_LEN]: CREDIT })
+    ask(AppOp.BIND, sid, { [E_ADDR + 2]: 0xffff, [E_PORT]: port })
+    return sid
+  }
+  const listen = (port: number, children: number): { sid: number; child: number[] } => {
+    const sid = open(SOCK_STREAM, port)
+    ask(AppOp.LISTEN, sid, { [E_LEN]: 5 })
+    const child = Array.from({ length: children }, () => rings.allocSid())
+    for (const each of child) ask(AppOp.ACCEPT, sid, { [E_PORT]: each, [E_LEN]: CREDIT }, each)
+    return { sid, child }
+  }
+  const skbOf = (bytes: Uint8Array): number => {
+    const skb = skbs.alloc(bytes.length, 0)
+    arena.u8.set(bytes, skbs.put(skb, bytes.length))
+    return skb
+  }
+  return {
+    arena,
+    i32,
+    worker,
+    skbs,
+    consume,
+    rings,
+    makeRings,
+    ask,
+    run,
+    open,
+    listen,
+    skbOf,
+    lost,
+    woken: () => woken,
+  }
+}
+
+test('socket, bind, listen and accept in one batch, each answered with its user word', () => {
+  const { run, listen, worker } = setUp()
+  const { sid, child } = listen(80, 2)
+  expect(run().map(({ op, result, port }) => [op, result, port])).toEqual([
+    [AppOp.SOCKET, 0, 0],
+    [AppOp.BIND, 0, 80],
+    [AppOp.LISTEN, 0, 80],
+  ])
+  worker.tcp.connect(80)
+  expect(run()).toMatchObject([
+    { op: AppOp.ACCEPT, sid: child[0]!, user: child[0]!, result: 0, port: 80 },
+  ])
+  // two more: one is accepted, the other waits until the application asks
+  worker.tcp.connect(80)
+  worker.tcp.connect(80)
+  expect(run().map(({ sid }) => sid)).toEqual([child[1]!])
+  expect(worker.port.count(0)).toBe(3)
+  expect(sid).toBeGreaterThan(0)
+})
+
+test('a failed socket fails what follows, and closing it gives the sid back', () => {
+  const { run, rings, ask } = setUp()
+  const sid = rings.allocSid()
+  ask(AppOp.SOCKET, sid, { [E_ARG0]: 99, [E_ARG1]: SOCK_STREAM })
+  ask(AppOp.BIND, sid, {})
+  ask(AppOp.SEND, sid, {})
+  ask(AppOp.CLOSE, sid, {}, 5)
+  ask(99, sid, {})
+  const results = run().map(({ op, result }) => [op, result])
+  expect(results).toContainEqual([AppOp.SOCKET, -Errno.EAFNOSUPPORT])
+  expect(results).toContainEqual([AppOp.BIND, -Errno.EBADF])
+  expect(results).toContainEqual([AppOp.CLOSE, 0])
+})
+
+test('more submissions than the ring holds all come to be answered, in order', () => {
+  const { run, open, ask } = setUp()
+  const sid = open(SOCK_STREAM, 80)
+  run()
+  for (let k = 0; k < 5000; k++)
+    ask(AppOp.SETSOCKOPT, sid, { [E_ARG0]: SOL_SOCKET, [E_ARG1]: SO_REUSEADDR, [E_ARG2]: 1 }, k)
+  const users = run(100).map(({ user }) => user)
+  expect(users).toEqual(Array.from({ length: 5000 }, (_, k) => k))
+})
+
+test('completions that find the ring full wait for the application', () => {
+  const { run, rings, open, ask, worker } = setUp()
+  const sid = open(SOCK_STREAM, 80)
+  run()
+  for (let k = 0; k < 3000; k++) {
+    ask(AppOp.GETSOCKOPT, sid, { [E_ARG0]: SOL_SOCKET, [E_ARG1]: SO_REUSEADDR }, k)
+    if (k % 100 !== 0) continue
+    rings.flush()
+    worker.turn()
+  }
+  for (let k = 0; k < 30; k++) {
+    rings.flush()
+    worker.turn()
+  }
+  expect(worker.port.pending()).toBe(false)
+  expect(run(50).map(({ user }) => user)).toEqual(Array.from({ length: 3000 }, (_, k) => k))
+})
+
+test('data sent before the end goes out before it, and a close waits for it', () => {
+  const { run, listen, ask, worker, skbOf, skbs } = setUp()
+  const { child } = listen(80, 1)
+  run()
+  const before = skbs.available()
+  const peer = worker.tcp.connect(80)
+  run()
+  const parts = Array.from({ length: 4 }, (_, k) => new Uint8Array(40000).fill(k + 1))
+  for (const part of parts) ask(AppOp.SEND, child[0]!, { [E_SKB]: skbOf(part) }, 9)
+  ask(AppOp.SHUTDOWN, child[0]!, { [E_LEN]: 1 })
+  ask(AppOp.CLOSE, child[0]!, {}, 7)
+  const got: Uint8Array[] = []
+  const seen = run()
+  expect(seen.some(({ op }) => op === AppOp.CLOSE)).toBe(false)
+  for (let k = 0; k < 100 && !peer.ended(); k++) {
+    got.push(peer.read(30000))
+    seen.push(...run(1))
+  }
+  expect(Buffer.concat(got).equals(Buffer.concat(parts))).toBe(true)
+  seen.push(...run())
+  expect(seen.filter(({ op }) => op === AppOp.SEND).map(({ result }) => result)).toEqual([
+    40000, 40000, 40000, 40000,
+  ])
+  expect(seen.at(-1)).toMatchObject({ op: AppOp.CLOSE, user: 7, result: 0 })
+  expect(peer.isClosed()).toBe(true)
+  expect(skbs.available()).toEqual(before)
+})
+
+test('nothing is received without credit, and what was is whole', () => {
+  const { run, listen, ask, worker, consume, i32, arena } = setUp()
+  const { child } = listen(80, 1)
+  run()
+  const peer = worker.tcp.connect(80)
+  run()
+  const data = Uint8Array.from({ length: CREDIT + 50000 }, (_, k) => k * 7)
+  let sent = 0
+  const got: Buffer[] = []
+  const take = (completions: Completion[]): void => {
+    for (const { op, skb, result } of completions) {
+      expect(op).toBe(AppOp.RECV)
+      expect(i32[skb + SKB_LEN]).toBe(result)
+      got.push(Buffer.from(arena.u8.slice(i32[skb + SKB_DATA]!, i32[skb + SKB_DATA]! + result)))
+      consume(skb)
+    }
+  }
+  for (let k = 0; k < 100; k++) {
+    sent += peer.write(data, sent)
+    take(run(1))
+  }
+  expect(Buffer.concat(got).length).toBe(CREDIT)
+  expect(sent).toBe(data.length)
+  ask(AppOp.RECV, child[0]!, { [E_LEN]: CREDIT })
+  take(run())
+  expect(Buffer.concat(got).equals(data)).toBe(true)
+  peer.end()
+  expect(run()).toMatchObject([{ op: AppOp.RECV, result: 0, skb: 0 }])
+})
+
+test('a worker without memory goes on when the application gives some back', () => {
+  const { run, listen, worker, consume, rings } = setUp({ largeBuffers: 4, smallBuffers: 64 })
+  listen(80, 1)
+  run()
+  const peer = worker.tcp.connect(80)
+  run()
+  const data = new Uint8Array(600000)
+  let sent = 0
+  const held: number[] = []
+  for (let k = 0; k < 50; k++) {
+    sent += peer.write(data, sent, Math.min(30000, data.length - sent))
+    for (const { skb } of run(1)) held.push(skb)
+  }
+  const before = held.length
+  expect(worker.port.pending()).toBe(false)
+  for (const skb of held) consume(skb)
+  rings.flush()
+  // asleep, the worker is told by its stalled word
+  expect(worker.port.pending()).toBe(true)
+  expect(run().length).toBeGreaterThan(0)
+  expect(before).toBeGreaterThan(0)
+})
+
+test('datagrams go both ways with their addresses', () => {
+  const { run, open, ask, worker, skbOf, i32, consume } = setUp()
+  const sid = open(SOCK_DGRAM, 53)
+  run()
+  worker.udp.arrive(53, { data: new Uint8Array([1, 2]), addr: 0x0a000007, port: 999 })
+  worker.udp.arrive(53, { data: new Uint8Array(0), addr: 0x0a000008, port: 998 })
+  const came = run()
+  expect(came).toMatchObject([
+    { op: AppOp.RECVFROM, result: 2 },
+    { op: AppOp.RECVFROM, result: 0 },
+  ])
+  for (const { skb } of came) consume(skb)
+  const reply = { [E_SKB]: skbOf(new Uint8Array([3])), [E_ADDR + 3]: 0x0a000007, [E_PORT]: 999 }
+  ask(AppOp.SENDTO, sid, reply, 4)
+  expect(run()).toMatchObject([{ op: AppOp.SENDTO, user: 4, result: 1 }])
+  expect(worker.udp.sent).toEqual([{ data: new Uint8Array([3]), addr: 0x0a000007, port: 999 }])
+  expect(i32.length).toBeGreaterThan(0)
+})
+
+test('POLL tells once what happened', () => {
+  const { run, listen, ask, worker } = setUp()
+  const { child } = listen(80, 1)
+  run()
+  const peer = worker.tcp.connect(80)
+  run()
+  ask(AppOp.POLL, child[0]!, { [E_LEN]: SK_EVENT_READ }, 3)
+  expect(run()).toEqual([])
+  peer.write(new Uint8Array(1))
+  expect(run()).toContainEqual(
+    expect.objectContaining({ op: AppOp.POLL, user: 3, result: SK_EVENT_READ })
+  )
+  peer.write(new Uint8Array(1))
+  expect(run().some(({ op }) => op === AppOp.POLL)).toBe(false)
+})
+
+test('a sleeping application is rung once, an awake one not at all', () => {
+  const { run, rings, listen, worker, woken } = setUp()
+  listen(80, 2)
+  run()
+  worker.tcp.connect(80)
+  worker.turn()
+  expect(woken()).toBe(0)
+  expect(rings.sleep()).toBe(false)
+  run()
+  expect(rings.sleep()).toBe(true)
+  worker.tcp.connect(80).write(new Uint8Array(9))
+  worker.turn()
+  worker.turn()
+  expect(woken()).toBe(1)
+})
+
+test('a new incarnation of the application finds its sockets closed and nothing of the old in the rings', () => {
+  const h = setUp()
+  const { child } = h.listen(80, 1)
+  h.run()
+  const peer = h.worker.tcp.connect(80)
+  h.run()
+  const before = h.skbs.available()
+  peer.write(new Uint8Array(5000))
+  h.ask(AppOp.SEND, child[0]!, { [E_SKB]: h.skbOf(new Uint8Array(3000)) })
+  h.worker.turn()
+  // the old one dies here, with records in both rings
+  h.rings.flush()
+  const next = h.makeRings()
+  next.flush()
+  h.worker.turn()
+  expect(h.worker.slab.live()).toBe(0)
+  expect(next.poll()).toBeGreaterThan(0)
+  next.flush()
+  h.worker.turn()
+  expect(h.run(0)).toEqual([])
+  next.poll()
+  expect(h.skbs.available()).toEqual(before)
+})
+
+test('a restarted worker is noticed, its records thrown away, its skbs given back', () => {
+  const h = setUp()
+  h.listen(80, 1)
+  h.run()
+  const peer = h.worker.tcp.connect(80)
+  h.run()
+  peer.write(new Uint8Array(5000))
+  h.worker.turn()
+  const again = createFakeWorker(h.arena, { seed: 3 })
+  h.rings.poll()
+  expect(h.lost).toEqual([0])
+  expect(h.run(0)).toEqual([])
+  h.rings.flush()
+  again.turn()
+  // what the old worker had taken for itself is for the supervisor to find: its bounce buffers
+  expect(again.skbs.available().skbs).toBeGreaterThanOrEqual(2048 - 4)
+})

@@ -1,0 +1,106 @@
+// Routes over HTTP: what a PUT or DELETE has answered is what the next packet meets, and a storm of changes
+// harms no traffic.
+
+import { afterAll, beforeAll, expect, test } from 'bun:test'
+import { expectNothingLeaked, freeBuffers, numbered } from './support/checks.ts'
+import { pingLoss, runIn, toolIn } from './support/commands.ts'
+import { describeE2e, isLong } from './support/inside.ts'
+import type { Topology } from './support/topology.ts'
+import { B, createTopology } from './support/topology.ts'
+
+/** Addresses that only b has, and that only a route of softnet's leads to. */
+const FAR = '10.77.0.1'
+const FAR_ROUTE = '/v1/tables/main/routes/10.77.0.0/24'
+const OTHER = '10.88.0.1'
+const STORM_SECONDS = isLong ? 10 : 3
+const CHANGES_PER_SECOND = 1000
+
+describeE2e(import.meta.path, 'routes over HTTP', () => {
+  let net: Topology
+  let before: Awaited<ReturnType<typeof freeBuffers>>
+
+  beforeAll(async () => {
+    net = await createTopology()
+    for (const address of [`${FAR}/32`, `${OTHER}/32`])
+      await net.b.ask({ op: 'address', name: 'lo', address })
+    await toolIn(net.a, 'ping', ['-c', '2', '-i', '0.05', B])
+    before = await freeBuffers(net.daemon)
+  })
+  afterAll(() => net?.close())
+
+  /** One packet. */
+  const ping = async (address: string) => {
+    const { out } = await runIn(net.a, ['ping', '-c', '1', '-W', '2', address])
+    return { loss: pingLoss(out), out }
+  }
+
+  test('added, replaced and deleted routes hold for the next packet', async () => {
+    const { daemon } = net
+    expect((await ping(FAR)).out).toContain('Net Unreachable')
+
+    await daemon.must('POST', '/v1/routes', { dst: '10.77.0.0/24', gateway: B })
+    expect((await ping(FAR)).loss).toBe(0)
+    const exists = await daemon.call('POST', '/v1/routes', { dst: '10.77.0.0/24', gateway: B })
+    expect(exists.status).toBe(409)
+
+    await daemon.must('PUT', FAR_ROUTE, { type: 'prohibit' })
+    expect((await ping(FAR)).out).toContain('filtered')
+
+    await daemon.must('PUT', FAR_ROUTE, { type: 'blackhole' })
+    const dead = await ping(FAR)
+    expect([dead.loss, dead.out.includes('Unreachable')]).toEqual([100, false])
+
+    await daemon.must('PUT', FAR_ROUTE, { gateway: B })
+    expect((await ping(FAR)).loss).toBe(0)
+
+    await daemon.must('DELETE', FAR_ROUTE)
+    expect((await ping(FAR)).out).toContain('Net Unreachable')
+    expect((await daemon.call('DELETE', FAR_ROUTE)).status).toBe(404)
+    await expectNothingLeaked(daemon, before)
+  })
+
+  test('the longest prefix wins as it comes and goes', async () => {
+    const { daemon } = net
+    await daemon.must('PUT', '/v1/tables/main/routes/10.88.0.0/16', { gateway: B })
+    expect((await ping(OTHER)).loss).toBe(0)
+    await daemon.must('PUT', '/v1/tables/main/routes/10.88.0.1/32', { type: 'unreachable' })
+    expect((await ping(OTHER)).out).toContain('Host Unreachable')
+    await daemon.must('DELETE', '/v1/tables/main/routes/10.88.0.1/32')
+    expect((await ping(OTHER)).loss).toBe(0)
+    await daemon.must('DELETE', '/v1/tables/main/routes/10.88.0.0/16')
+  })
+
+  test(`${CHANGES_PER_SECOND} changes a second under traffic, and no packet is lost`, async () => {
+    const { daemon } = net
+    await daemon.must('PUT', FAR_ROUTE, { gateway: B })
+    const wanted = STORM_SECONDS * CHANGES_PER_SECOND
+    let made = 0
+    let tookMs = 0
+    // Around the traffic's own route, and that route itself replaced by its like.
+    const change = async (n: number): Promise<void> => {
+      const path = `/v1/tables/main/routes/10.77.${1 + (n % 250)}.0/24`
+      if (n % 10 === 0) await daemon.must('PUT', FAR_ROUTE, { gateway: B })
+      else if (n % 2 === 0) await daemon.must('PUT', path, { gateway: B })
+      else await daemon.call('DELETE', `/v1/tables/main/routes/10.77.${1 + ((n - 1) % 250)}.0/24`)
+      made++
+    }
+    const storm = async (): Promise<void> => {
+      const startedMs = performance.now()
+      let next = 0
+      const client = async (): Promise<void> => {
+        while (next < wanted) await change(next++)
+      }
+      await Promise.all(Array.from({ length: 8 }, client))
+      tookMs = performance.now() - startedMs
+    }
+    const rate = 2000
+    const packets = (rate * (STORM_SECONDS + 1)) / 4
+    const sending = { address: FAR, port: 6100, firstPort: 31_000, flows: 4, packets, rate }
+    const got = await numbered(net, sending, storm)
+    console.log(`  ${made} changes in ${tookMs.toFixed(0)} ms`)
+    expect(got).toEqual({ received: 4 * packets, reordered: 0, duplicates: 0, flows: 4 })
+    expect(made / (tookMs / 1000)).toBeGreaterThan(CHANGES_PER_SECOND)
+    await daemon.must('DELETE', FAR_ROUTE)
+    await expectNothingLeaked(daemon, before)
+  })
+})

@@ -1,0 +1,70 @@
+// What several end to end tests ask of a daemon: that nothing leaked, and numbered datagrams from a to b.
+
+import { expect } from 'bun:test'
+import type { SkbItem } from '../../../core/control/messages.ts'
+import { startIn, untilBound } from './commands.ts'
+import type { Daemon } from './daemon.ts'
+import type { Topology } from './topology.ts'
+import type { Received } from './udp-flows.ts'
+
+const TOOL = `${import.meta.dir}/udp-flows.ts`
+const SETTLE_MS = 8_000
+
+/** Free skbs and buffers of all threads together: what a thread frees for another is home again. */
+export const freeBuffers = async (daemon: Daemon) => {
+  const sum = { skbs: 0, small: 0, large: 0 }
+  for (const item of await daemon.list<SkbItem>('/v1/skbs')) {
+    sum.skbs += item.skbs_free
+    sum.small += item.small_free
+    sum.large += item.large_free
+  }
+  return sum
+}
+
+/** Waits, within bounds, until everything that was free before is free again. */
+export const expectNothingLeaked = async (
+  daemon: Daemon,
+  before: Awaited<ReturnType<typeof freeBuffers>>
+): Promise<void> => {
+  const deadline = performance.now() + SETTLE_MS
+  for (;;) {
+    const now = await freeBuffers(daemon)
+    if (Bun.deepEquals(now, before)) return
+    if (performance.now() > deadline) expect(now).toEqual(before)
+    await Bun.sleep(50)
+  }
+}
+
+export type Sending = {
+  address: string
+  port: number
+  firstPort: number
+  flows: number
+  packets: number
+  rate: number
+}
+
+/** Numbered datagrams from a to b, `during` meanwhile; what arrived. */
+export const numbered = async (
+  { a, b }: Topology,
+  { address, port, firstPort, flows, packets, rate }: Sending,
+  during: () => Promise<unknown> = async () => {}
+): Promise<Received> => {
+  const limitMs = 30_000 + (flows * packets * 1000) / rate
+  const args = [address, port, firstPort, flows, packets, rate].map(String)
+  const expected = `${flows * packets}`
+  const bun = process.execPath
+  const receiver = startIn(b, [bun, TOOL, 'receive', `${port}`, expected], { limitMs })
+  try {
+    await untilBound(b, 'udp', port)
+    const sender = startIn(a, [bun, TOOL, 'send', ...args], { limitMs })
+    await during()
+    const sent = await sender.result
+    if (sent.status !== 0) throw new Error(`the sender ended with ${sent.status}: ${sent.err}`)
+    const { status, out, err } = await receiver.result
+    if (status !== 0) throw new Error(`the receiver ended with ${status}: ${err}`)
+    return JSON.parse(out) as Received
+  } finally {
+    await receiver.end()
+  }
+}

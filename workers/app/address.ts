@@ -1,0 +1,25 @@
+/** Addresses between Node's words for them and the four int32 words of a record. Application thread. */
+import { formatWords, mapIpv4, parseAddr } from '../../core/wire/text.ts'
+import { AF_INET, AF_INET6 } from '../../core/socket/sock.ts'
+
+export type AddressInfo = { address: string; family: 'IPv4' | 'IPv6'; port: number }
+
+const LOOPBACK = 0x7f000001
+const ANY_V4 = mapIpv4(0)
+const ANY_V6 = [0, 0, 0, 0] as const
+
+/** The words of an address in text; null when it is a name (softnet's applications have no resolver). */
+export const wordsOf = (host: string): readonly number[] | null =>
+  host === 'localhost' ? mapIpv4(LOOPBACK) : (parseAddr(host)?.words ?? null)
+
+export const familyOf = (words: readonly number[]): number =>
+  words[0] === 0 && words[1] === 0 && words[2] === 0xffff ? AF_INET : AF_INET6
+
+/** What a listener without an address listens on: both families. */
+export const anyAddresses = (): (readonly number[])[] => [ANY_V4, ANY_V6]
+
+/** Four words at `at` and a port, as Node shows them. */
+export const addressAt = (i32: Int32Array, at: number, port: number): AddressInfo => {
+  const address = formatWords(i32[at]!, i32[at + 1]!, i32[at + 2]!, i32[at + 3]!)
+  return { address, family: address.includes(':') ? 'IPv6' : 'IPv4', port }
+}

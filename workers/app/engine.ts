@@ -1,0 +1,251 @@
+/**
+ * The event loop's side of an application's rings: drains completions when the doorbell rings, hands each to the object
+ * that its sid names, and flushes what was asked for once at the end of the turn. Neither spins nor blocks: after
+ * work it looks again in the next turns of the loop, then says that it sleeps. Application thread only.
+ */
+import type { Arena } from '../../core/shm/arena.ts'
+import { SMALL_BYTES } from '../../core/shm/layout.ts'
+import { createDrop } from '../../core/skb/drop.ts'
+import { createSkbs, MAX_HEADER, SKB_DATA } from '../../core/skb/skb.ts'
+import { createAppRings } from '../../core/socket/app-rings.ts'
+import {
+  AppOp,
+  E_ADDR,
+  E_ARG0,
+  E_ARG1,
+  E_ARG2,
+  E_LEN,
+  E_OP,
+  E_PORT,
+  E_SID,
+  E_SKB,
+  E_USER,
+} from '../../core/socket/app-constants.ts'
+import type { Bell } from './doorbell.ts'
+
+/** An object that owns sids. `at` is the completion's record, `result` its LEN word. */
+export type Endpoint = {
+  completion: (op: number, at: number, result: number, sid: number) => void
+  /** The worker of the sid was restarted; the sid is no longer the endpoint's. */
+  lost: (sid: number, worker: number) => void
+}
+export type EngineDeps = {
+  arena: Arena
+  /** This thread's id: layout.appThread + the application's number. */
+  thread: number
+  wake: (thread: number) => void
+  bell: Bell
+}
+export type Engine = ReturnType<typeof createEngine>
+
+/** Turns without work before the engine says that it sleeps. */
+const IDLE_TURNS = 2
+const RETRY_MS = 1
+
+/** Most that a small buffer carries; bytes that a socket may have in flight for each free buffer. */
+const SMALL_SEND = SMALL_BYTES - MAX_HEADER
+const LARGE_SHARE = 65536 / 8
+const SMALL_SHARE = SMALL_SEND / 64
+
+export const createEngine = ({ arena, thread, wake, bell }: EngineDeps) => {
+  const { i32, u8, layout } = arena
+  const skbs = createSkbs(arena, thread)
+  const { consume } = createDrop(arena, skbs)
+  const endpoints: (Endpoint | undefined)[] = []
+  const workerOf: number[] = []
+
+  const completion = (_worker: number, at: number): void => {
+    const sid = i32[at + E_SID]!
+    const op = i32[at + E_OP]!
+    const endpoint = endpoints[sid]
+    if (op === AppOp.CLOSE) release(sid)
+    if (endpoint !== undefined) endpoint.completion(op, at, i32[at + E_LEN]!, sid)
+    else if (i32[at + E_SKB] !== 0) consume(i32[at + E_SKB]!)
+  }
+  const workerLost = (worker: number): void => {
+    const gone = workerOf.flatMap((of, sid) => (of === worker ? [sid] : []))
+    for (const sid of gone) endpoints[sid]?.lost(sid, worker)
+    // after all are told, lest one of them claims a sid that is yet to be told of
+    for (const sid of gone) release(sid)
+  }
+  const app = thread - layout.appThread
+  const rings = createAppRings({ arena, app, skbs, consume, wake, completion, workerLost })
+
+  // Sids.
+
+  /** A sid at `worker` whose completions go to `endpoint`; 0 when there is none left. */
+  const claim = (worker: number, endpoint: Endpoint): number => {
+    const sid = rings.allocSid()
+    if (sid !== 0) {
+      endpoints[sid] = endpoint
+      workerOf[sid] = worker
+    }
+    return sid
+  }
+  /** Gives a sid, and what comes for it, to another endpoint. */
+  const assign = (sid: number, endpoint: Endpoint): void => {
+    endpoints[sid] = endpoint
+  }
+  const release = (sid: number): void => {
+    endpoints[sid] = undefined
+    workerOf[sid] = -1
+    rings.freeSid(sid)
+    for (const hungry of waiting.splice(0)) hungry()
+  }
+  /** Calls `again` once a sid is free again. */
+  const waiting: (() => void)[] = []
+  const onFreeSid = (again: () => void): void => {
+    waiting.push(again)
+  }
+
+  // Submissions.
+
+  const send = (sid: number): void => {
+    rings.commit(workerOf[sid]!)
+    touch()
+  }
+  /** A submission whose only argument is its LEN word. */
+  const ask = (op: number, sid: number, len = 0): void => {
+    i32[rings.begin(op, sid, 0) + E_LEN] = len
+    send(sid)
+  }
+  const askWithAddress = (
+    op: number,
+    sid: number,
+    words: readonly number[],
+    port: number,
+    skb = 0
+  ): void => {
+    const at = rings.begin(op, sid, 0)
+    for (let w = 0; w < 4; w++) i32[at + E_ADDR + w] = words[w]!
+    i32[at + E_PORT] = port
+    i32[at + E_SKB] = skb
+    send(sid)
+  }
+  const askSocket = (sid: number, family: number, type: number, credit: number): void => {
+    const at = rings.begin(AppOp.SOCKET, sid, 0)
+    i32[at + E_ARG0] = family
+    i32[at + E_ARG1] = type
+    i32[at + E_LEN] = credit
+    send(sid)
+  }
+  const askOption = (sid: number, level: number, name: number, value: number): void => {
+    const at = rings.begin(AppOp.SETSOCKOPT, sid, 0)
+    i32[at + E_ARG0] = level
+    i32[at + E_ARG1] = name
+    i32[at + E_ARG2] = value
+    send(sid)
+  }
+  const askAccept = (listener: number, child: number, credit: number): void => {
+    const at = rings.begin(AppOp.ACCEPT, listener, child)
+    i32[at + E_PORT] = child
+    i32[at + E_LEN] = credit
+    send(listener)
+  }
+  const askSend = (sid: number, skb: number): void => {
+    i32[rings.begin(AppOp.SEND, sid, 0) + E_SKB] = skb
+    send(sid)
+  }
+  const askClose = (sid: number, how: number): void => {
+    i32[rings.begin(AppOp.CLOSE, sid, 0) + E_ARG0] = how
+    send(sid)
+  }
+
+  // Memory: what a socket may hold shrinks with what is left, so that those whose peers do not read leave some.
+
+  const freeLarges = layout.freeLarges + thread * (32 + layout.config.largeBuffers)
+  const freeSmalls = layout.freeSmalls + thread * (32 + layout.config.smallBuffers)
+  /** An skb for up to `wanted` bytes to send, of a socket that has `inFlight` on the way; 0 when it must wait. */
+  const allocSend = (wanted: number, inFlight: number): number => {
+    const large = wanted > SMALL_SEND && inFlight + wanted <= i32[freeLarges]! * LARGE_SHARE
+    if (large) return skbs.alloc(wanted, MAX_HEADER)
+    const share = i32[freeSmalls]! * SMALL_SHARE
+    return inFlight < share || inFlight === 0
+      ? skbs.alloc(Math.min(wanted, SMALL_SEND), MAX_HEADER)
+      : 0
+  }
+
+  /** The bytes of a received skb, copied to memory that is not shared; frees the skb. */
+  const takeBytes = (at: number): Buffer => {
+    const skb = i32[at + E_SKB]!
+    const length = i32[at + E_LEN]!
+    const bytes = Buffer.allocUnsafeSlow(length)
+    const from = i32[skb + SKB_DATA]!
+    bytes.set(u8.subarray(from, from + length))
+    consume(skb)
+    return bytes
+  }
+
+  // The loop.
+
+  let closed = false
+  let flushing = false
+  let turning = false
+  let idle = 0
+  const flushNow = (): void => {
+    flushing = false
+    if (closed) return
+    rings.flush()
+    if (rings.unflushed()) setTimeout(schedule, RETRY_MS)
+  }
+  /** Something was submitted: it goes out at the end of this turn. */
+  const touch = (): void => {
+    if (flushing) return
+    flushing = true
+    queueMicrotask(flushNow)
+  }
+  const turn = (): void => {
+    turning = false
+    if (closed) return
+    let came = 1
+    try {
+      came = rings.poll()
+    } finally {
+      // a listener that throws is the application's matter; the other sockets go on
+      flushNow()
+      idle = came > 0 ? 0 : idle + 1
+      if (idle < IDLE_TURNS || !rings.sleep()) schedule()
+    }
+  }
+  const schedule = (): void => {
+    if (turning || closed) return
+    turning = true
+    setImmediate(turn)
+  }
+  bell.listen(() => {
+    idle = 0
+    if (!turning) turn()
+  })
+  schedule()
+
+  /** Leaves the stack: the workers close what is open. */
+  const close = (): void => {
+    if (closed) return
+    closed = true
+    rings.detach()
+    bell.close()
+  }
+  return {
+    arena,
+    skbs,
+    consume,
+    workers: rings.workers,
+    claim,
+    assign,
+    release,
+    onFreeSid,
+    ask,
+    askWithAddress,
+    askSocket,
+    askOption,
+    askAccept,
+    askSend,
+    askClose,
+    allocSend,
+    takeBytes,
+    close,
+    workerOf: (sid: number): number => workerOf[sid]!,
+    sidsInUse: rings.sidsInUse,
+    userOf: (at: number): number => i32[at + E_USER]!,
+  }
+}

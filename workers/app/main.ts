@@ -1,0 +1,47 @@
+/**
+ * The thread of the host's web server: attaches to the stack and serves a fetch function on port 80. Which one is told
+ * by a path, imported here, so that workers/ needs to know nothing of api/. Entry of a Worker, started by workers/main.
+ */
+import { parentPort, workerData } from 'node:worker_threads'
+import { attachArena } from '../../core/shm/arena.ts'
+import { announce } from '../thread-data.ts'
+import { createWake } from '../wake.ts'
+import { createBell } from './doorbell.ts'
+import { type HttpOptions, serveHttp } from './http.ts'
+import { createAppNet } from './net.ts'
+import { type AppThreadData, STOP } from './thread-data.ts'
+
+/** What /sink takes. */
+const MAX_BODY_BYTES = 10_000_000_000
+
+const { config, buffer, id, thread, port, module, factory, options } = workerData as AppThreadData
+const arena = attachArena(config, buffer)
+const app = createAppNet({
+  arena,
+  thread,
+  wake: createWake(arena, id),
+  bell: createBell(id, thread),
+})
+const tell = (error: unknown): void =>
+  announce({ error: error instanceof Error ? (error.stack ?? error.message) : String(error) })
+
+const made = (await import(module))[factory](options) as { fetch: HttpOptions['fetch'] }
+const http = serveHttp({
+  net: app.net,
+  port,
+  fetch: (request, connection) => made.fetch(request, connection),
+  maxBodyBytes: MAX_BODY_BYTES,
+  onError: tell,
+})
+http.server.once('listening', () => announce('ready'))
+http.server.on('error', tell)
+// an error that nobody caught ends one request, not the others
+process.on('uncaughtException', tell)
+process.on('unhandledRejection', tell)
+
+parentPort?.on('message', (message) => {
+  if (message !== STOP) return
+  app.close()
+  announce('stopped')
+  parentPort?.close()
+})

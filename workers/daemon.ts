@@ -1,0 +1,203 @@
+/**
+ * The daemon: makes the arena, starts the threads one by one, applies the configuration, and stops it all cleanly. Its
+ * control plane is what the HTTP API and the command line talk to. Main thread; called by api/cli/run-daemon.ts.
+ */
+import { createControl } from '../core/control/control.ts'
+import type { Control, StackConfig } from '../core/control/messages.ts'
+import { createArena } from '../core/shm/arena.ts'
+import type { Arena } from '../core/shm/arena.ts'
+import { createIpi, Ipi } from '../core/shm/ipi.ts'
+import type { ArenaConfig } from '../core/shm/layout.ts'
+import {
+  computeLayout,
+  DEFAULT_ARENA,
+  G_SHUTDOWN,
+  THREAD_RUNNING,
+  THREAD_WORDS,
+} from '../core/shm/layout.ts'
+import { type AppThreadData, STOP } from './app/thread-data.ts'
+import { createPacketDriver } from './devices/packet.ts'
+import { createPcapDriver } from './devices/pcap.ts'
+import { createPortDriver } from './devices/port.ts'
+import { createTapDriver } from './devices/tap.ts'
+import { addLans, addUserLink, hints, namespaceOptions } from './lab/demo.ts'
+import type { LabData } from './lab/lab-data.ts'
+import { monotonicUs } from './os/clock.ts'
+import type { Namespace } from './os/netns.ts'
+import { createNamespace } from './os/netns.ts'
+import type { ThreadData } from './thread-data.ts'
+import type { Thread } from './threads.ts'
+import { startThread } from './threads.ts'
+import { createWake } from './wake.ts'
+
+export type DaemonOptions = {
+  readonly config: StackConfig & { services?: Partial<Record<'echo' | 'discard' | 'chargen' | 'http', boolean>> }
+  readonly workers: number
+  readonly steering: 'rps' | 'multiqueue'
+  readonly taps: readonly { readonly name: string; readonly address?: string }[]
+  readonly demo: boolean
+  readonly pin: boolean
+  readonly debug: boolean
+  /** Path of the module that exports createHostApp. */
+  readonly hostApp: string
+}
+
+/** Application threads: the daemon's own web server, and the simulated hosts. */
+const APP_HTTP = 0
+const APP_LAB = 1
+
+const HTTP_PORT = 80
+const WASM_PAGE = 65536
+
+/** The arena's buffer is a WebAssembly memory's, so that SIMD kernels can run over it. */
+const allocate = (config: ArenaConfig): SharedArrayBuffer => {
+  const pages = Math.ceil(computeLayout(config).totalBytes / WASM_PAGE)
+  const memory = new WebAssembly.Memory({ initial: pages, maximum: pages, shared: true })
+  return memory.buffer as unknown as SharedArrayBuffer
+}
+
+const check = (reply: { error: number; message?: string }, what: string): void => {
+  if (reply.error !== 0) throw new Error(`${what}: ${reply.message}`)
+}
+
+export const startDaemon = async (options: DaemonOptions) => {
+  const config: ArenaConfig = { ...DEFAULT_ARENA, workers: options.workers }
+  const buffer = allocate(config)
+  const arena = createArena(config, buffer)
+  const { layout } = arena
+  const id = crypto.randomUUID()
+  const wake = createWake(arena, id)
+  const secret = crypto.getRandomValues(new Int32Array(8))
+  const namespaces = new Map<string, Namespace>()
+  const failed = Promise.withResolvers<string>()
+  const threads: Thread[] = []
+  const stopping = { now: false }
+
+  const queues = options.steering === 'multiqueue' ? options.workers : 1
+  const ipi = createIpi(arena, layout.controlThread, wake)
+  const control = createControl({
+    arena,
+    nowUs: monotonicUs,
+    wake,
+    ipi,
+    random: () => crypto.getRandomValues(new Int32Array(1))[0]!,
+    pause: () => new Promise((resolve) => setImmediate(resolve)),
+    drivers: {
+      tap: createTapDriver({ arena, queues, namespaces }),
+      packet: createPacketDriver({ arena, queues }),
+      pcap: createPcapDriver({ arena }),
+      port: createPortDriver({ arena }),
+    },
+  })
+
+  // what the threads have to tell: neighbours that changed, answers
+  const looking = setInterval(() => ipi.run(), LOOK_MS)
+
+  const { services: wanted = {} } = options.config
+  const services = { echo: true, discard: true, chargen: true, http: true, ...wanted }
+  const dataFor = (thread: number): ThreadData => ({
+    config, buffer, id, thread, secret, services,
+    cpu: options.pin ? thread : -1,
+  })
+  const onError = (thread: number, error: string): void => {
+    console.error(`softnet: thread ${thread}: ${error}`)
+    if (thread >= layout.config.workers && !stopping.now) failed.resolve(`thread ${thread} has died`)
+  }
+  const start = async (entry: string, data: ThreadData): Promise<Thread> => {
+    const thread = await startThread(entry, data, onError)
+    threads.push(thread)
+    return thread
+  }
+
+  const stop = async (): Promise<void> => {
+    stopping.now = true
+    Atomics.store(arena.i32, G_SHUTDOWN, 1)
+    for (let thread = 0; thread < layout.controlThread; thread++) wake(thread)
+    const patience = Bun.sleep(STOP_WITHIN_MS)
+    for (const { worker } of threads) worker.postMessage(STOP)
+    await Promise.race([Promise.all(threads.map((thread) => thread.stopped)), patience])
+    clearInterval(looking)
+    await Promise.all([...namespaces.values()].map((namespace) => namespace.close()))
+  }
+
+  try {
+    for (let worker = 0; worker < options.workers; worker++) await start('./net.ts', dataFor(worker))
+    for (let nic = 0; nic < config.nics; nic++) await start('./nic.ts', dataFor(layout.nicThread + nic))
+    await configure(control, options)
+    const lines = options.demo ? await addDemo({ arena, control, namespaces, start, dataFor, options }) : []
+    if (services.http) {
+      const data: AppThreadData = {
+        ...dataFor(layout.appThread + APP_HTTP),
+        port: HTTP_PORT, module: options.hostApp, factory: 'createHostApp', options: { hostname: 'softnet' },
+      }
+      await start('./app/main.ts', data)
+    }
+    return {
+      control: control as Control,
+      hints: lines,
+      failed: failed.promise,
+      stop,
+      netns: () =>
+        [...namespaces.values()].map(({ name, pid }) => ({ name, pid })),
+      notReady: () => missingThread(arena),
+      throwInWorker: (worker: number): boolean =>
+        options.debug && worker >= 0 && worker < options.workers && ipi.send(worker, Ipi.DEBUG_THROW),
+    }
+  } catch (error) {
+    await stop()
+    throw error
+  }
+}
+
+/** A thread that has work blocks no longer than its batch. */
+const STOP_WITHIN_MS = 500
+/** How often the control thread looks at what the threads have to tell. */
+const LOOK_MS = 50
+
+const missingThread = ({ i32, layout }: Arena): string | null => {
+  for (let thread = 0; thread <= layout.nicThread; thread++)
+    if (i32[layout.threadBlocks + thread * THREAD_WORDS + THREAD_RUNNING] === 0)
+      return thread < layout.nicThread ? `worker ${thread}` : 'nic thread'
+  return null
+}
+
+/** The taps of the command line, and what the file says. */
+const configure = async (control: Control, { config, taps }: DaemonOptions): Promise<void> => {
+  const { link = [], route, neigh, sysctl } = config
+  const links = [
+    ...taps.map(({ name, address }) => ({
+      ifname: name, kind: 'tap', up: true, ...(address === undefined ? {} : { addresses: [address] }),
+    })),
+    ...link.filter(({ ifname }) => ifname !== 'lo'),
+  ]
+  const reply = await control.request({
+    type: 'CONFIG_SET',
+    config: { link: links, ...(route && { route }), ...(neigh && { neigh }), ...(sysctl && { sysctl }) },
+  })
+  check(reply as { error: number }, 'configuration')
+}
+
+type DemoDeps = {
+  arena: Arena
+  control: Control
+  namespaces: Map<string, Namespace>
+  start: (entry: string, data: ThreadData) => Promise<Thread>
+  dataFor: (thread: number) => ThreadData
+  options: DaemonOptions
+}
+
+/** The simulated hosts, and a namespace to try the router from, where the system lets us make one. */
+const addDemo = async ({ arena, control, namespaces, start, dataFor, options }: DemoDeps): Promise<string[]> => {
+  const peer = arena.layout.appThread + APP_LAB
+  const lans = await addLans(control, peer)
+  const data: LabData = { ...dataFor(peer), lans, hostApp: options.hostApp, traffic: true }
+  await start('./lab/main.ts', data)
+  try {
+    const namespace = await createNamespace(namespaceOptions)
+    namespaces.set(namespace.name, namespace)
+    await addUserLink(control)
+    return hints(true)
+  } catch (error) {
+    return [...hints(false), `softnet: no namespace to run programs in: ${(error as Error).message}`]
+  }
+}

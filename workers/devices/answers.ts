@@ -1,0 +1,11 @@
+/** A driver's refusal, out of what the operating system said. */
+import { Errno } from '../../core/base/errno.ts'
+import type { Refused } from '../../core/control/messages.ts'
+import { OsError } from '../os/libc.ts'
+
+/** `fallback` is the errno of an error that has none. */
+export const refusal = (error: unknown, fallback: string, field: string): Refused => {
+  const number = error instanceof OsError ? error.errno : (Errno as Record<string, number>)[fallback]!
+  const message = error instanceof Error ? error.message : String(error)
+  return { error: number, message: `Error: ${message}`, field }
+}

@@ -1,0 +1,45 @@
+/**
+ * What a device that is a file descriptor with a vnet header (TAP, packet socket) puts into its row, and how it is
+ * closed: every driver file beside this one opens its kind and ends here. Control thread.
+ */
+import {
+  DEV_FD,
+  DEV_FEATURES,
+  DEV_GSO_MAX,
+  DEV_KIND,
+  DEV_RX_QUEUES,
+  DEV_TX_QUEUES,
+  type DevKind,
+  NETIF_F_HW_CSUM,
+  NETIF_F_RXCSUM,
+  NETIF_F_TSO,
+  NETIF_F_TSO6,
+  NETIF_F_USO,
+  NETIF_F_VNET_HDR,
+} from '../../core/netdev/netdev.ts'
+import type { Arena } from '../../core/shm/arena.ts'
+import { libc } from '../os/libc.ts'
+import { TunOffload } from '../os/tap.ts'
+
+/** Queues that a device row has descriptors for. */
+export const MAX_QUEUES = 16
+const GSO_MAX_SIZE = 65535
+const OFFLOADS =
+  NETIF_F_HW_CSUM | NETIF_F_RXCSUM | NETIF_F_TSO | NETIF_F_TSO6 | NETIF_F_VNET_HDR
+
+/** `offload` is the mask of TunOffload that the kernel has granted. */
+export const fillFdRow = (arena: Arena, row: number, kind: DevKind, fds: readonly number[], offload: number): void => {
+  const { i32 } = arena
+  i32[row + DEV_KIND] = kind
+  i32[row + DEV_FEATURES] = OFFLOADS | (offload & TunOffload.USO4 ? NETIF_F_USO : 0)
+  i32[row + DEV_GSO_MAX] = GSO_MAX_SIZE
+  i32[row + DEV_TX_QUEUES] = fds.length
+  i32[row + DEV_RX_QUEUES] = fds.length
+  fds.forEach((fd, queue) => {
+    i32[row + DEV_FD + queue] = fd
+  })
+}
+
+export const closeAll = (fds: readonly number[]): void => {
+  for (const fd of fds) libc.close(fd)
+}

@@ -1,0 +1,43 @@
+/**
+ * `kind: packet`: a packet socket on an interface of the host, `data.ifname` (by default the link's own name): what
+ * arrives there is received here, what is sent goes out there. For veths and real NICs, and where there is no TAP.
+ * Control thread.
+ */
+import type { LinkDriver } from '../../core/control/links.ts'
+import { DevKind } from '../../core/netdev/netdev.ts'
+import type { Arena } from '../../core/shm/arena.ts'
+import { openPacket } from '../os/packet.ts'
+import { refusal } from './answers.ts'
+import { closeAll, fillFdRow } from './fd-device.ts'
+
+export type PacketDriverDeps = {
+  arena: Arena
+  /** Sockets of a new device, which share its frames out by flow: 1, or one for each worker. */
+  queues: number
+}
+
+export const createPacketDriver = ({ arena, queues }: PacketDriverDeps): LinkDriver => {
+  const opened = new Map<number, readonly number[]>()
+  return {
+    create({ ifindex, row, spec }) {
+      const fds: number[] = []
+      const ifname = String(spec.data?.['ifname'] ?? spec.ifname)
+      // a fanout group is the process's own by its number
+      const fanout = ((process.pid << 6) ^ ifindex) & 0xffff
+      try {
+        for (let queue = 0; queue < queues; queue++)
+          fds.push(openPacket({ ifname, ...(queues > 1 ? { fanout } : {}) }).fd)
+        fillFdRow(arena, row, DevKind.packet, fds, 0)
+        opened.set(ifindex, fds)
+        return { error: 0, data: { ifname } }
+      } catch (error) {
+        closeAll(fds)
+        return refusal(error, 'EIO', 'data.ifname')
+      }
+    },
+    destroy(ifindex) {
+      closeAll(opened.get(ifindex) ?? [])
+      opened.delete(ifindex)
+    },
+  }
+}

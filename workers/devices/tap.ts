@@ -1,0 +1,67 @@
+/**
+ * `kind: tap`: a TAP device. One descriptor read by the nic thread, or, when the daemon steers by device queue, one for
+ * each worker. `data.netns` names a namespace of the daemon's own whose interface is the other end. Control thread.
+ */
+import type { LinkDriver } from '../../core/control/links.ts'
+import { DevKind } from '../../core/netdev/netdev.ts'
+import type { Arena } from '../../core/shm/arena.ts'
+import type { Namespace } from '../os/netns.ts'
+import type { Tap } from '../os/tap.ts'
+import { openTap, TunOffload } from '../os/tap.ts'
+import { refusal } from './answers.ts'
+import { closeAll, fillFdRow } from './fd-device.ts'
+
+export type TapDriverDeps = {
+  arena: Arena
+  /** Queues of a new device: 1, or one for each worker. */
+  queues: number
+  /** Namespaces that the daemon holds, by name. */
+  namespaces: ReadonlyMap<string, Namespace>
+}
+
+export const createTapDriver = ({ arena, queues, namespaces }: TapDriverDeps): LinkDriver => {
+  const opened = new Map<number, readonly number[]>()
+
+  const openQueues = (name: string): Tap[] => {
+    const taps: Tap[] = []
+    try {
+      for (let queue = 0; queue < queues; queue++)
+        taps.push(openTap({ name, multiQueue: queues > 1, ...(queue === 0 ? { link: { up: true } } : {}) }))
+      return taps
+    } catch (error) {
+      closeAll(taps.map(({ fd }) => fd))
+      throw error
+    }
+  }
+  /** Takes over the descriptors of a namespace's interface. */
+  const adopt = (ifindex: number, row: number, name: string) => {
+    const namespace = namespaces.get(name)
+    const device = namespace?.device
+    if (namespace === undefined || device === undefined)
+      return refusal(`Cannot find network namespace "${name}"`, 'ENOENT', 'data.netns')
+    const kind = device.kind === 'tap' ? DevKind.tap : DevKind.packet
+    fillFdRow(arena, row, kind, namespace.fds, device.kind === 'tap' ? TunOffload.USO4 : 0)
+    opened.set(ifindex, [])
+    return { error: 0 as const, data: { netns: name, type: device.kind, peer: device.ifname } }
+  }
+
+  return {
+    create({ ifindex, row, spec }) {
+      const netns = spec.data?.['netns']
+      if (typeof netns === 'string') return adopt(ifindex, row, netns)
+      try {
+        const taps = openQueues(spec.ifname)
+        const fds = taps.map(({ fd }) => fd)
+        fillFdRow(arena, row, DevKind.tap, fds, taps[0]!.offload)
+        opened.set(ifindex, fds)
+        return { error: 0, data: { type: 'tap', multi_queue: queues > 1, vnet_hdr: true, peer: taps[0]!.name } }
+      } catch (error) {
+        return refusal(error, 'EIO', 'ifname')
+      }
+    },
+    destroy(ifindex) {
+      closeAll(opened.get(ifindex) ?? [])
+      opened.delete(ifindex)
+    },
+  }
+}

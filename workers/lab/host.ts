@@ -1,0 +1,124 @@
+/**
+ * A simulated host: a whole stack of its own, one worker, run by the lab thread, with an Ethernet device on a segment and
+ * applications in the same event loop. Lab thread.
+ */
+import { createControl } from '../../core/control/control.ts'
+import type { Control } from '../../core/control/messages.ts'
+import { NETDEV_TX_OK, DEV_KIND, DevKind, DEV_FEATURES, DEV_GSO_MAX, NETIF_F_HW_CSUM, NETIF_F_RXCSUM, NETIF_F_TSO, NETIF_F_TSO6 } from '../../core/netdev/netdev.ts'
+import { createLoopbackXmit } from '../../core/netdev/loopback.ts'
+import type { Arena } from '../../core/shm/arena.ts'
+import { createArena } from '../../core/shm/arena.ts'
+import { G_GENERATION, SMALL_ARENA, THREAD_ACK, THREAD_RUNNING } from '../../core/shm/layout.ts'
+import { Drop } from '../../core/skb/drop.ts'
+import type { Skbs } from '../../core/skb/skb.ts'
+import { SKB_DEV } from '../../core/skb/skb.ts'
+import { createStack } from '../../core/stack.ts'
+import { monotonicUs } from '../os/clock.ts'
+import type { AppNet } from '../app/net.ts'
+import { createAppNet } from '../app/net.ts'
+import type { HostSpec } from './lab-data.ts'
+import type { Segment } from './segment.ts'
+
+/** What a segment and the lab's loop need of a host. */
+export type Host = {
+  name: string
+  arena: Arena
+  ifindex: number
+  skbs: Skbs
+  /** A frame from the segment; the host takes it over. */
+  receive: (skb: number) => void
+  /** One turn of the stack; returns how much it did. */
+  poll: () => number
+  /** Milliseconds until the stack has something to do by itself. */
+  nextDelay: (limit: number) => number
+}
+export type AppHost = Host & { app: AppNet }
+
+const ETH0 = 'eth0'
+const random = (): number => crypto.getRandomValues(new Int32Array(1))[0]!
+
+/** `schedule` asks the lab for another turn. */
+export const createHost = async (spec: HostSpec, segment: Segment, schedule: () => void): Promise<AppHost> => {
+  const config = { ...SMALL_ARENA, apps: 1 }
+  const arena = createArena(config)
+  const { i32, layout } = arena
+  let ring: () => void = () => {}
+  const wake = (thread: number): void => {
+    if (thread === layout.appThread) ring()
+    else schedule()
+  }
+
+  const control = createControl({
+    arena,
+    random,
+    nowUs: monotonicUs,
+    wake,
+    pause: () => Bun.sleep(0),
+    drivers: {
+      pipe: {
+        create: ({ row }) => {
+          i32[row + DEV_KIND] = DevKind.pipe
+          i32[row + DEV_FEATURES] = NETIF_F_HW_CSUM | NETIF_F_RXCSUM | NETIF_F_TSO | NETIF_F_TSO6
+          i32[row + DEV_GSO_MAX] = 65535
+          return { error: 0 }
+        },
+        destroy: () => {},
+      },
+    },
+  })
+
+  const host = { name: spec.name, arena, ifindex: 0 }
+  const stack = createStack({
+    arena, thread: 0, nowUs: monotonicUs, random, wake, services: { echo: true, discard: true, chargen: true },
+    drivers: ({ skbs, drop, netifRx }) => {
+      const { loXmit } = createLoopbackXmit({ arena, skbs, netifRx, discard: (skb) => drop(skb, Drop.DEV_READY) })
+      const table = Array.from({ length: 16 }, () => loXmit)
+      table[DevKind.pipe] = (skb) => {
+        segment.fromHost(self, skb)
+        skbs.free(skb)
+        return NETDEV_TX_OK
+      }
+      return table
+    },
+  })
+  /** A frame from the segment. */
+  const receive = (skb: number): void => {
+    i32[skb + SKB_DEV] = host.ifindex
+    stack.receiveFrame(skb)
+  }
+  /** One turn of the stack, which is also its quiescent point. */
+  const poll = (): number => {
+    stack.refresh()
+    Atomics.store(i32, layout.threadBlocks + THREAD_ACK, Atomics.load(i32, G_GENERATION))
+    return stack.poll()
+  }
+  i32[layout.threadBlocks + THREAD_RUNNING] = 1
+  const self: Host = Object.assign(host, { skbs: stack.skbs, receive, poll, nextDelay: stack.nextDelay })
+
+  const app = createAppNet({
+    arena,
+    thread: layout.appThread,
+    wake,
+    bell: { listen: (fn) => { ring = fn }, close: () => {} },
+  })
+  await configure(control, self, spec)
+  return Object.assign(self, { app })
+}
+
+/** Gives the host its interface, address and default route. */
+const configure = async (control: Control, host: Host, spec: HostSpec): Promise<void> => {
+  const reply = await control.request({
+    type: 'CONFIG_SET',
+    config: {
+      link: [
+        { ifname: 'lo', kind: 'lo', up: true },
+        { ifname: ETH0, kind: 'pipe', address: spec.mac, addresses: [spec.address], up: true },
+      ],
+      route: [{ dst: 'default', gateway: spec.gateway, dev: ETH0 }],
+      sysctl: { 'net.ipv4.ip_forward': 0 },
+    },
+  })
+  if (reply.error !== 0) throw new Error(`host ${host.name}: ${(reply as { message: string }).message}`)
+  const link = await control.request({ type: 'RTM_GETLINK', ifname: ETH0 })
+  if (link.error === 0) host.ifindex = (link as { item: { ifindex: number } }).item.ifindex
+}
