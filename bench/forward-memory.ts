@@ -55,7 +55,7 @@ const setup = () => {
     createRssControl(new Int32Array(arena.buffer, at << 2, RPS_MAP_OFFSET)).init(1, KEY)
   }
   const stack = createStack({
-    arena, thread: 0, nowUs: () => performance.now() * 1000, random: () => 12345, wake: () => {},
+    arena, thread: 0, nowUs: () => performance.now() * 1000, random: () => 12345, secret: new Int32Array(2), wake: () => {},
     services: { echo: false, discard: false, chargen: false },
     drivers: ({ skbs, kick }) => {
       const table = Array(16).fill(() => 0)

@@ -31,7 +31,9 @@ import { NEIGH_ADDR, NEIGH_IFINDEX } from './neigh/neigh-constants.ts'
 import { createNeighOutput } from './neigh/neigh-output.ts'
 import { createNeighTable } from './neigh/neigh-table.ts'
 import { createNeighbour } from './neigh/neighbour.ts'
-import { DEV_RPS_FLOW_CNT, type StartXmit } from './netdev/netdev.ts'
+import {
+  DEV_FEATURES, DEV_GSO_MAX, DEV_RPS_FLOW_CNT, deviceRow, NETIF_F_TSO, type StartXmit,
+} from './netdev/netdev.ts'
 import { type Arena, backlogRing } from './shm/arena.ts'
 import { counterBank, Softnet } from './shm/counters.ts'
 import { createIpi, Ipi, Notify } from './shm/ipi.ts'
@@ -52,6 +54,8 @@ import { createNetRx } from './softnet/net-rx.ts'
 import { createCpuFlowLimit } from './steering/cpu-flow-limit.ts'
 import { createSteer } from './steering/steer.ts'
 import { createPorts } from './transport/ports.ts'
+import { createTcp } from './transport/tcp/tcp.ts'
+import { createTcpErr, createTcpProto } from './transport/tcp/tcp-proto.ts'
 import { createUdpHash } from './transport/udp/udp-hash.ts'
 import { createUdpInput } from './transport/udp/udp-input.ts'
 import { createUdpOutput } from './transport/udp/udp-output.ts'
@@ -74,6 +78,8 @@ export type StackDeps = {
   /** Monotonic microseconds. */
   nowUs: () => number
   random: () => number
+  /** Two random words of this boot: the key of sequence numbers. */
+  secret: Int32Array
   /** Rings the doorbell of a sleeping thread. */
   wake: (thread: number) => void
   /** start_xmit by DevKind. */
@@ -89,7 +95,7 @@ export type Stack = ReturnType<typeof createStack>
 const TX_RETRY_MS = 1
 
 export const createStack = (deps: StackDeps) => {
-  const { arena, thread, nowUs, random, wake, drivers, services: wanted } = deps
+  const { arena, thread, nowUs, random, secret, wake, drivers, services: wanted } = deps
   const { i32, f64, layout } = arena
   const { workers } = layout.config
   const count = counterBank(arena, thread)
@@ -256,10 +262,21 @@ export const createStack = (deps: StackDeps) => {
     hashesHome: (flow, port, rport) => hashesHome(flow, IPPROTO_UDP, flow[FL_DEV]!, port, rport),
   })
   sockets.registerProto(SOCK_DGRAM, IPPROTO_UDP, udp.proto)
-  void SOCK_STREAM
-  void IPPROTO_TCP
+  const tcp = createTcp({
+    arena, worker: thread, skbs, drop, consume, wheel, time, random, slab, secret, routeOutput, ipSend, loadAddrs,
+    ipQueueXmit: ipOut.ipQueueXmit,
+    steer: steer.steerFlow,
+    isLocal: (_family, at, k) => isLocal(at[k]!, at[k + 1]!, at[k + 2]!, at[k + 3]!),
+    gsoMax: (ifindex) => {
+      const dev = deviceRow(arena, ifindex)
+      return (i32[dev + DEV_FEATURES]! & NETIF_F_TSO) === 0 ? 0 : i32[dev + DEV_GSO_MAX]!
+    },
+    sockEvents,
+  })
+  sockets.registerProto(SOCK_STREAM, IPPROTO_TCP, createTcpProto(tcp))
 
   protos.inetAddProtocol(IPPROTO_ICMP, icmp.icmpRcv)
+  protos.inetAddProtocol(IPPROTO_TCP, tcp.tcpRcv, createTcpErr({ arena, tcp, loadAddrs }))
   protos.inetAddProtocol(IPPROTO_UDP, udpIn.udpRcv, udpIn.udpErr)
   protos.freeze()
   ptype.devAddPack(ETH_P_IP, ipRcv)
@@ -326,7 +343,7 @@ export const createStack = (deps: StackDeps) => {
     poll, pending, nextDelay, receiveFrame,
     refresh: steer.refresh,
     napiAdd: netRx.napiAdd,
-    arena, thread, skbs, drop, time, wheel, ipi, ptype, neighbour, sockets, udp, arp, steer,
+    arena, thread, skbs, drop, time, wheel, ipi, ptype, neighbour, sockets, udp, tcp, arp, steer,
   }
 }
 

@@ -4,6 +4,8 @@
  */
 import { createControl } from '../core/control/control.ts'
 import type { Control, StackConfig } from '../core/control/messages.ts'
+import { IPPROTO_TCP } from '../core/socket/proto.ts'
+import { tcpInfo } from '../core/transport/tcp/tcp-info.ts'
 import { createArena } from '../core/shm/arena.ts'
 import type { Arena } from '../core/shm/arena.ts'
 import { createIpi, Ipi } from '../core/shm/ipi.ts'
@@ -67,7 +69,7 @@ export const startDaemon = async (options: DaemonOptions) => {
   const { layout } = arena
   const id = crypto.randomUUID()
   const wake = createWake(arena, id)
-  const secret = crypto.getRandomValues(new Int32Array(8))
+  const secret = crypto.getRandomValues(new Int32Array(2))
   const namespaces = new Map<string, Namespace>()
   const failed = Promise.withResolvers<string>()
   const threads: Thread[] = []
@@ -80,6 +82,7 @@ export const startDaemon = async (options: DaemonOptions) => {
     nowUs: monotonicUs,
     wake,
     ipi,
+    sockInfo: { [IPPROTO_TCP]: (sk) => tcpInfo(arena, sk, Math.floor(monotonicUs() / 1000) | 0) },
     random: () => crypto.getRandomValues(new Int32Array(1))[0]!,
     pause: () => new Promise((resolve) => setImmediate(resolve)),
     drivers: {
@@ -91,7 +94,7 @@ export const startDaemon = async (options: DaemonOptions) => {
   })
 
   // what the threads have to tell: neighbours that changed, answers
-  const looking = setInterval(() => ipi.run(), LOOK_MS)
+  const looking = setInterval(control.poll, LOOK_MS)
 
   const { services: wanted = {} } = options.config
   const services = { echo: true, discard: true, chargen: true, http: true, ...wanted }

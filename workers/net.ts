@@ -30,7 +30,7 @@ const LONGEST_SLEEP_MS = 1000
 const SPINS = 20
 
 const data = workerData as ThreadData
-const { config, buffer, id, thread, services } = data
+const { config, buffer, id, thread, secret, services } = data
 const arena = attachArena(config, buffer)
 const { i32, f64, layout } = arena
 const block = layout.threadBlocks + thread * THREAD_WORDS
@@ -39,7 +39,7 @@ const random = (): number => crypto.getRandomValues(new Int32Array(1))[0]!
 
 const start = (restarted: boolean) => {
   const stack = createStack({
-    arena, thread, services, random, wake, nowUs: monotonicUs,
+    arena, thread, services, secret, random, wake, nowUs: monotonicUs,
     drivers: (env) => createDrivers(arena, env), restarted,
   })
   const queues = createQueueReader(arena, thread, stack)

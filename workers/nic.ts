@@ -46,11 +46,13 @@ import { createPollSet, POLLIN } from './os/poll.ts'
 import { createQuiescent } from './quiescent.ts'
 import type { ThreadData } from './thread-data.ts'
 import { announce } from './thread-data.ts'
-import { createSleep, createWake } from './wake.ts'
+import { createDoorbellWait, createSleep, createWake } from './wake.ts'
 
 const BATCH = 64
 const LONGEST_SLEEP_MS = 1000
 const MAX_FDS = 256
+/** A backlog of netdev_max_backlog packets is some milliseconds of work. */
+const CONGESTED_REST_MS = 0.2
 
 const createNic = (arena: Arena, thread: number, id: string) => {
   const { i32, f64, layout } = arena
@@ -65,13 +67,14 @@ const createNic = (arena: Arena, thread: number, id: string) => {
   const polls = createPollSet(MAX_FDS)
   i32[layout.threadBlocks + thread * THREAD_WORDS + THREAD_EVENTFD] = polls.doorbell
 
+  let congested = false
   const deliver = (skb: number): void => {
     const dev = i32[skb + SKB_DEV]!
     const cpu = steer.steerFrame(dev, i32[skb + SKB_DATA]!, i32[skb + SKB_LEN]!)
     const hash = steer.hash()
     i32[skb + SKB_HASH] = hash
-    if (backlog.enqueueToBacklog(cpu, skb, hash))
-      steer.saveTail(dev, ringTail(i32, backlogRing(layout, cpu, thread)))
+    if (backlog.enqueueToBacklog(cpu, skb, hash)) steer.saveTail(dev, ringTail(i32, backlogRing(layout, cpu, thread)))
+    else congested = true
   }
 
   // What there is to read, rebuilt when control publishes a change.
@@ -159,10 +162,21 @@ const createNic = (arena: Arena, thread: number, id: string) => {
     steer.refresh()
   })
   const sleep = createSleep(arena, thread)
+  const rest = createDoorbellWait(arena, thread)
   const wait = (): void => {
     let ms = LONGEST_SLEEP_MS
     for (const replay of playing) ms = Math.min(ms, replay.delayMs())
     poll(ms)
+  }
+
+  /**
+   * Frames read only to be dropped would cost the very CPU that the workers lack (receive livelock): when a backlog
+   * is full, the nic thread rests for a moment and the device's own queue drops instead.
+   */
+  const giveWay = (): void => {
+    congested = false
+    rest(CONGESTED_REST_MS)
+    poll(0)
   }
 
   /** One turn; false when it is time to stop. */
@@ -175,6 +189,7 @@ const createNic = (arena: Arena, thread: number, id: string) => {
     skbs.flush()
     skbs.reclaim()
     if (work === 0) sleep(pending, wait)
+    else if (congested) giveWay()
     else poll(0)
     return true
   }

@@ -1,7 +1,7 @@
 /** `ip addr`: show, add, replace, change, delete, flush. iproute2: ip/ipaddress.c. */
 import type { AddressItem, LinkItem } from '../../core/control/messages.ts'
 import { addrLen, parsePrefix } from '../../core/wire/text.ts'
-import { addrBrief, addrOneline, addrText } from '../iproute2/addr.ts'
+import { addrBrief, addrJson, addrOneline, addrText } from '../iproute2/addr.ts'
 import { statsText } from '../iproute2/link.ts'
 import type { Cli } from './cli.ts'
 import { getItems, printJson, printLines, Refused, segment, send, UsageError } from './cli.ts'
@@ -44,7 +44,7 @@ const select = async (
   if (dev !== undefined && items.length === 0 && !(await hasLink(cli, dev))) {
     throw new Refused(`Device "${dev}" does not exist.`)
   }
-  return items.filter((item) => !isUpOnly || item.flags.includes('UP'))
+  return items.filter((item) => !isUpOnly || item.flags.includes('UP')).map(addrJson)
 }
 
 const hasLink = async (cli: Cli, dev: string): Promise<boolean> =>

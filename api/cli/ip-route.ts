@@ -8,8 +8,9 @@ import type {
   RouteType,
 } from '../../core/control/messages.ts'
 import type { Prefix } from '../../core/wire/text.ts'
-import { networkOf, parsePrefix } from '../../core/wire/text.ts'
+import { parsePrefix } from '../../core/wire/text.ts'
 import { lookupJson, lookupText, type RouteShow, routeJson, routeText } from '../iproute2/route.ts'
+import { contains, inKernelOrder, prefixOf } from '../iproute2/route-order.ts'
 import { ROUTE_TYPES } from '../schemas/route.ts'
 import type { Cli } from './cli.ts'
 import {
@@ -195,15 +196,6 @@ const readNear = (word: string, family: FamilyName | undefined): Prefix => {
   return prefix
 }
 
-const prefixOf = (route: RouteItem): Prefix =>
-  parsePrefix(
-    route.dst === 'default' ? (route.family === 'inet6' ? '::/0' : '0.0.0.0/0') : route.dst
-  )!
-
-const contains = (outer: Prefix, inner: Prefix): boolean =>
-  outer.prefixlen <= inner.prefixlen &&
-  networkOf({ ...inner, prefixlen: outer.prefixlen }).words.join() === networkOf(outer).words.join()
-
 const isSelected = ({ via, near }: Selection, route: RouteItem): boolean => {
   if (via !== undefined && route.gateway !== via) return false
   if (near === undefined) return true
@@ -221,7 +213,7 @@ const select = async (
   const family = chosen.params.family ?? (isAllFamilies ? undefined : 'inet')
   const table = chosen.table === 'all' ? undefined : chosen.table
   const items = await getItems<RouteItem>(cli, '/v1/routes', { ...chosen.params, family, table })
-  return items.filter((route) => isSelected(chosen, route))
+  return inKernelOrder(items.filter((route) => isSelected(chosen, route)))
 }
 
 const show = async (words: Words, options: IpOptions, cli: Cli): Promise<number> => {

@@ -84,7 +84,7 @@ const sysctlRefused = (error: unknown, name: string, doing: string): unknown => 
     )
   }
   return new Refused(
-    `sysctl: ${doing}: ${error.message.replace(/^(RTNETLINK answers|Error): /, '')}`,
+    `sysctl: ${doing}: ${error.message.replace(/^(RTNETLINK answers|Error|sysctl: [a-z]+ key "[^"]*"): /, '')}`,
     error.status
   )
 }

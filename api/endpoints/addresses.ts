@@ -2,6 +2,7 @@
 import type { Context } from 'hono'
 import { Hono } from 'hono'
 import { NLM_F_CREATE, NLM_F_EXCL, NLM_F_REPLACE } from '../../core/control/messages.ts'
+import { addrJson } from '../iproute2/addr.ts'
 import { noSuchDevice, refused } from '../problem.ts'
 import { address, ifname, queryNumber } from '../schemas/common.ts'
 import { addressBody, addressFilter, addressSpec } from '../schemas/link.ts'
@@ -27,7 +28,13 @@ export const createAddressEndpoints = ({ control }: AppDeps): Api => {
     doc('Lists addresses by link', { tag, like: 'ip addr', query: addressFilter }),
     (c) => {
       const { words, filter } = readListQuery(c, addressFilter)
-      return sendList(c, control.dump({ type: 'RTM_GETADDR', filter }), words, control.revision())
+      return sendList(
+        c,
+        control.dump({ type: 'RTM_GETADDR', filter }),
+        words,
+        control.revision(),
+        addrJson
+      )
     }
   )
 

@@ -5,7 +5,9 @@ const escapeLabel = (text: string): string =>
   text.replace(/[\\"\n]/g, (char) => (char === '\n' ? '\\n' : `\\${char}`))
 
 const labelText = (labels: Readonly<Record<string, string | number>>): string => {
-  const parts = Object.entries(labels).map(([name, value]) => `${name}="${escapeLabel(String(value))}"`)
+  const parts = Object.entries(labels).map(
+    ([name, value]) => `${name}="${escapeLabel(String(value))}"`
+  )
   return parts.length === 0 ? '' : `{${parts.join(',')}}`
 }
 

@@ -34,6 +34,12 @@ const infoHead = (info: AddressInfo): string => {
 const infoLife = (info: AddressInfo): string =>
   `       valid_lft ${lifetime(info.valid_life_time)} preferred_lft ${lifetime(info.preferred_life_time)}`
 
+/** The kernel tells of IPv4 addresses first. */
+export const addrJson = <T extends AddressItem>(item: T): T => ({
+  ...item,
+  addr_info: [...item.addr_info].sort((a, b) => a.family.length - b.family.length),
+})
+
 /** With a family the link-layer line is left out, as ip does. */
 export const addrText = (item: AddressItem & { link?: string }, family?: FamilyName): string => {
   const lines = [linkHeadText(item)]

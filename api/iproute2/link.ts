@@ -56,8 +56,9 @@ const detailsText = (link: LinkItem): string => {
     .filter(([, value]) => typeof value !== 'object')
     .map(([key, value]) => `${key} ${String(value)} `)
     .join('')
-  const kind = info === undefined ? '' : `${info.info_kind} ${data}`
-  return `${` promiscuity ${link.promiscuity}  allmulti ${link.allmulti} `}\n    ${kind}numtxqueues ${link.num_tx_queues} numrxqueues ${link.num_rx_queues} gso_max_size ${link.gso_max_size} `
+  // A kind begins a line of its own.
+  const kind = info === undefined ? '' : `\n    ${info.info_kind} ${data}`
+  return `${` promiscuity ${link.promiscuity}  allmulti ${link.allmulti} `}${kind}numtxqueues ${link.num_tx_queues} numrxqueues ${link.num_rx_queues} gso_max_size ${link.gso_max_size} `
 }
 
 const WIDTHS = [

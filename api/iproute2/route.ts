@@ -103,7 +103,7 @@ export const lookupJson = (found: RouteLookup): Record<string, unknown> => {
   }
 }
 
-/** `ip route get`: one line, and its cache's. */
+/** `ip route get`: one line, and its cache's, which IPv6 has none of. */
 export const lookupText = (found: RouteLookup): string => {
   const words: string[] = []
   if (found.type !== undefined && found.type !== 'unicast') words.push(found.type)
@@ -114,7 +114,9 @@ export const lookupText = (found: RouteLookup): string => {
   words.push(`dev ${found.dev}`)
   if (found.table !== 'main' && found.table !== 'local') words.push(`table ${found.table}`)
   if (found.prefsrc !== undefined) words.push(`src ${found.prefsrc}`)
-  words.push(...found.flags, `uid ${found.uid}`)
+  words.push(...found.flags)
+  if (found.dst.includes(':')) return `${words.join(' ')} ${metricWords(found.metrics).join(' ')}`
+  words.push(`uid ${found.uid}`)
   const cache = found.cache.length === 0 ? '' : `<${found.cache.join(',')}> `
   const iif = found.iif === undefined ? '' : `iif ${found.iif} `
   return `${words.join(' ')} \n    cache ${cache}${metricWords(found.metrics)

@@ -106,6 +106,13 @@ const rate = (sock: SockItem, word: string): string[] => {
   return text === null || text === '0' ? [] : [`${word} ${text}bps`]
 }
 
+/** What a window per round trip makes, in bit/s: ss works it out itself. */
+const sendRate = ({ cwnd, mss, rtt }: SockItem): string[] => {
+  const rttMs = Number.parseFloat(String(rtt))
+  if (typeof cwnd !== 'number' || typeof mss !== 'number' || !(rttMs > 0)) return []
+  return [`send ${Math.round((mss * 8 * cwnd * 1000) / rttMs)}bps`]
+}
+
 export const infoText = (sock: SockItem): string => {
   const cong = value(sock, 'cong')
   const words = [
@@ -113,9 +120,11 @@ export const infoText = (sock: SockItem): string => {
     ...(cong === null ? [] : [cong]),
     ...pair(sock, 'wscale'),
     ...BEFORE_RATES.flatMap((word) => pair(sock, word)),
+    ...sendRate(sock),
     ...TIMES.flatMap((word) => pair(sock, word, true)),
     ...rate(sock, 'pacing_rate'),
     ...rate(sock, 'delivery_rate'),
+    ...pair(sock, 'delivered'),
     ...(value(sock, 'app_limited') === null ? [] : ['app_limited']),
     ...AFTER_RATES.flatMap((word) => pair(sock, word)),
   ]
@@ -130,7 +139,8 @@ const endText = (sock: SockItem, show: SsShow): string => {
   if (show.extended)
     text += ` sk:${sock.sk}${sock.v6only === undefined ? '' : ` v6only:${sock.v6only ? 1 : 0}`}`
   if (show.extended) text += ` worker:${sock.worker} hash:${sock.hash}`
-  return text.trimStart()
+  // The blank before the first word is ss's own: the column has none.
+  return text
 }
 
 const detailText = (sock: SockItem, show: SsShow): string => {
@@ -191,8 +201,7 @@ export const ssText = (socks: readonly SockItem[], show: SsShow): string => {
   for (const [i, sock] of socks.entries()) {
     const detail = detailText(sock, show)
     const end = endText(sock, show)
-    if (show.oneline)
-      lines.push(line(rows[i]!, [end, detail].filter((part) => part !== '').join(' ')))
+    if (show.oneline) lines.push(line(rows[i]!, end + (detail === '' ? '' : ` ${detail}`)))
     else lines.push(line(rows[i]!, end), ...(detail === '' ? [] : [`\t ${detail}`]))
   }
   return lines.length === 0 ? '' : `${lines.join('\n')}\n`

@@ -18,7 +18,8 @@ export const impairment = z
 
 const linkFields = {
   kind: z.string().min(1).max(32).optional().meta({ description: 'info_kind: tap veth lo ...' }),
-  mtu: z.int().min(68).max(65535).optional(),
+  // Each device has bounds of its own, and the control plane knows them.
+  mtu: u32.optional(),
   address: lladdr.optional(),
   txqlen: u32.optional(),
   up: z.boolean().optional(),

@@ -13,7 +13,14 @@ import { addrLen, formatAddr, formatIpv4, parseAddr, parseIpv4, parsePrefix } fr
 import type { Outcome } from './answers.ts'
 import { changed, chunks, isRefused } from './answers.ts'
 import type { Links } from './links.ts'
-import type { AddressInfo, AddressItem, AddressSpec, DumpOf, MessageOf, Refused } from './messages.ts'
+import type {
+  AddressInfo,
+  AddressItem,
+  AddressSpec,
+  DumpOf,
+  MessageOf,
+  Refused,
+} from './messages.ts'
 import { NLM_F_EXCL, NLM_F_REPLACE } from './messages.ts'
 import { noSuchDevice, refuse, refuseAs, scopeNames } from './names.ts'
 import { addrOf, familyName, familyOf } from './route-text.ts'
@@ -28,7 +35,9 @@ export const formatIfaddr = (at: Ifaddr, label: string): AddressInfo => ({
   scope: scopeNames.format(at.scope),
   ...((at.flags & IFA_F_SECONDARY) !== 0 && { secondary: true }),
   ...((at.flags & IFA_F_NOPREFIXROUTE) !== 0 && { noprefixroute: true }),
-  ...(at.family === AF_INET ? { label } : (at.flags & IFA_F_PERMANENT) !== 0 && { permanent: true }),
+  ...(at.family === AF_INET
+    ? { label }
+    : (at.flags & IFA_F_PERMANENT) !== 0 && { permanent: true }),
   valid_life_time: FOREVER,
   preferred_life_time: FOREVER,
 })
@@ -38,19 +47,41 @@ export const createAddresses = ({ links, ifaddrs }: { links: Links; ifaddrs: Ifa
 
   /** The link with these of its addresses. */
   const item = (ifindex: number, addresses: readonly Ifaddr[]): AddressItem => {
-    const { ifname, flags, mtu, qdisc, operstate, group, txqlen, link_type, address, broadcast } = links.item(ifindex)
+    const { ifname, flags, mtu, qdisc, operstate, group, txqlen, link_type, address, broadcast } =
+      links.item(ifindex)
     return {
-      ifindex, ifname, flags, mtu, qdisc, operstate, group, txqlen, link_type, address, broadcast,
+      ifindex,
+      ifname,
+      flags,
+      mtu,
+      qdisc,
+      operstate,
+      group,
+      txqlen,
+      link_type,
+      address,
+      broadcast,
       addr_info: addresses.map(info),
     }
   }
 
-  const parseLocal = ({ local, prefixlen }: Pick<AddressSpec, 'local' | 'prefixlen'>): Addr | Refused => {
+  const parseLocal = ({
+    local,
+    prefixlen,
+  }: Pick<AddressSpec, 'local' | 'prefixlen'>): Addr | Refused => {
     const addr = parseAddr(local)
     if (addr === null)
-      return refuseAs(Errno.EINVAL, `Error: inet prefix is expected rather than "${local}".`, 'local')
+      return refuseAs(
+        Errno.EINVAL,
+        `Error: inet prefix is expected rather than "${local}".`,
+        'local'
+      )
     if (!(Number.isInteger(prefixlen) && prefixlen >= 0 && prefixlen <= addrLen(addr.family)))
-      return refuseAs(Errno.EINVAL, `Error: inet prefix is expected rather than "${local}/${prefixlen}".`, 'prefixlen')
+      return refuseAs(
+        Errno.EINVAL,
+        `Error: inet prefix is expected rather than "${local}/${prefixlen}".`,
+        'prefixlen'
+      )
     return addr
   }
   /** '+' is the network's last address, as `brd +`. */
@@ -77,11 +108,22 @@ export const createAddresses = ({ links, ifaddrs }: { links: Links; ifaddrs: Ifa
     if (isRefused(addr)) return addr
     if (!isUsable(addr)) return refuse(Errno.EADDRNOTAVAIL, undefined, 'local')
     const scope = spec.scope === undefined ? defaultScope(addr) : scopeNames.parse(spec.scope)
-    if (scope === null) return refuseAs(Errno.EINVAL, `Error: argument "${spec.scope}" is wrong: invalid scope value.`, 'scope')
+    if (scope === null)
+      return refuseAs(
+        Errno.EINVAL,
+        `Error: argument "${spec.scope}" is wrong: invalid scope value.`,
+        'scope'
+      )
     const broadcast = parseBroadcast(spec, addr)
-    if (broadcast === null) return refuseAs(Errno.EINVAL, `Error: inet address is expected rather than "${spec.broadcast}".`, 'broadcast')
+    if (broadcast === null)
+      return refuseAs(
+        Errno.EINVAL,
+        `Error: inet address is expected rather than "${spec.broadcast}".`,
+        'broadcast'
+      )
     const known = ifaddrs.find(ifindex, addr.words, spec.prefixlen)
-    if (known !== undefined && (flags & NLM_F_REPLACE) !== 0 && (flags & NLM_F_EXCL) === 0) return changed(info(known))
+    if (known !== undefined && (flags & NLM_F_REPLACE) !== 0 && (flags & NLM_F_EXCL) === 0)
+      return changed(info(known))
     const isNoPrefix = spec.flags?.includes('noprefixroute') ?? false
     const error = ifaddrs.add({
       ifindex,
@@ -92,7 +134,8 @@ export const createAddresses = ({ links, ifaddrs }: { links: Links; ifaddrs: Ifa
       flags: isNoPrefix ? IFA_F_NOPREFIXROUTE : 0,
       broadcast,
     })
-    const words = addr.family === 4 ? 'ipv4: Address already assigned' : 'ipv6: address already assigned'
+    const words =
+      addr.family === 4 ? 'ipv4: Address already assigned' : 'ipv6: address already assigned'
     if (error === -Errno.EEXIST) return refuse(Errno.EEXIST, words, 'local')
     if (error === -Errno.EINVAL) return refuse(Errno.EINVAL, 'ipv4: Invalid scope value', 'scope')
     if (error !== 0) return refuse(-error)
@@ -115,8 +158,11 @@ export const createAddresses = ({ links, ifaddrs }: { links: Links; ifaddrs: Ifa
   }
 
   /** Links with their addresses; a filter leaves out addresses, and links that then have none. */
-  const dump = (filter: NonNullable<DumpOf<'RTM_GETADDR'>['filter']> = {}): Iterable<AddressItem[]> => {
-    const isFiltered = filter.family !== undefined || filter.scope !== undefined || filter.to !== undefined
+  const dump = (
+    filter: NonNullable<DumpOf<'RTM_GETADDR'>['filter']> = {}
+  ): Iterable<AddressItem[]> => {
+    const isFiltered =
+      filter.family !== undefined || filter.scope !== undefined || filter.to !== undefined
     const to = filter.to === undefined ? null : parsePrefix(filter.to)
     const bits = to === null ? 0 : to.prefixlen + (to.family === 4 ? 96 : 0)
     const isUnder = (at: Ifaddr): boolean =>
@@ -134,7 +180,12 @@ export const createAddresses = ({ links, ifaddrs }: { links: Links; ifaddrs: Ifa
     const items = links
       .list()
       .filter((ifindex) => filter.dev === undefined || links.nameOf(ifindex) === filter.dev)
-      .map((ifindex) => item(ifindex, all.filter((at) => at.ifindex === ifindex)))
+      .map((ifindex) =>
+        item(
+          ifindex,
+          all.filter((at) => at.ifindex === ifindex)
+        )
+      )
       .filter(({ addr_info }) => !isFiltered || addr_info.length > 0)
     return chunks(items)
   }

@@ -6,8 +6,19 @@
 import { SYSCTLS } from '../shm/sysctl.ts'
 import { networkOf, parseAddr, parsePrefix } from '../wire/text.ts'
 import type {
-  AddressItem, ConfigStep, DumpItem, DumpOf, DumpType, LinkItem, LinkSpec, Message, NeighItem, NeighSpec, RouteItem,
-  RouteSpec, StackConfig,
+  AddressItem,
+  ConfigStep,
+  DumpItem,
+  DumpOf,
+  DumpType,
+  LinkItem,
+  LinkSpec,
+  Message,
+  NeighItem,
+  NeighSpec,
+  RouteItem,
+  RouteSpec,
+  StackConfig,
 } from './messages.ts'
 import { NLM_F_CREATE, NLM_F_EXCL, NLM_F_REPLACE } from './messages.ts'
 import { familyOf, formatDst } from './route-text.ts'
@@ -28,7 +39,11 @@ const change = (message: Message): ConfigStep => ({ op: 'change', message })
 const agrees = (wanted: object, current: object): boolean =>
   Object.entries(wanted).every(([name, value]) => {
     const now = (current as Record<string, unknown>)[name]
-    return value === undefined || JSON.stringify(value) === JSON.stringify(now) || String(value) === String(now)
+    return (
+      value === undefined ||
+      JSON.stringify(value) === JSON.stringify(now) ||
+      String(value) === String(now)
+    )
   })
 
 const splitAddress = (text: string): { local: string; prefixlen: number } => {
@@ -44,7 +59,9 @@ const sameAddress = (text: string): string => {
 const routeKey = (route: RouteSpec): string => {
   const prefix = parsePrefix(route.dst)
   const hint = parseAddr(route.gateway ?? route.via?.host ?? '') ?? parseAddr(route.prefsrc ?? '')
-  const is6 = prefix ? prefix.family === 6 : (route.family ?? (hint?.family === 6 ? 'inet6' : 'inet')) === 'inet6'
+  const is6 = prefix
+    ? prefix.family === 6
+    : (route.family ?? (hint?.family === 6 ? 'inet6' : 'inet')) === 'inet6'
   const network = prefix && networkOf(prefix)
   const dst = network ? formatDst(familyOf(network), network.words, network.prefixlen) : 'default'
   const metric = route.metric || DEFAULT_METRIC[is6 ? 'inet6' : 'inet']
@@ -75,29 +92,49 @@ export const createConfig = (dump: Dump) => {
       .map((link) => linkOf(link, addressesOf(byName.get(link.ifname)!)))
   }
   const routes = (): RouteItem[] =>
-    drain(dump({ type: 'RTM_GETROUTE', filter: { table: 'all' } })).filter(({ protocol }) => protocol !== 'kernel')
-  const neighs = (): NeighItem[] => drain(dump({ type: 'RTM_GETNEIGH', filter: { state: ['PERMANENT'] } }))
+    drain(dump({ type: 'RTM_GETROUTE', filter: { table: 'all' } })).filter(
+      ({ protocol }) => protocol !== 'kernel'
+    )
+  const neighs = (): NeighItem[] =>
+    drain(dump({ type: 'RTM_GETNEIGH', filter: { state: ['PERMANENT'] } }))
   const sysctls = (): Record<string, number | string> =>
     Object.fromEntries(drain(dump({ type: 'SYSCTL' })).map(({ name, value }) => [name, value]))
 
   /** The running state; of sysctl what is not the default. */
   const get = (): StackConfig => {
-    const defaults = new Map<string, number | string>(SYSCTLS.map(([name, , value]) => [name, value]))
-    const set = Object.entries(sysctls()).filter(([name, value]) => defaults.has(name) && defaults.get(name) !== value)
-    const neigh = neighs().map(({ dst, dev, lladdr }): NeighSpec => ({ dst, dev, ...(lladdr && { lladdr }) }))
+    const defaults = new Map<string, number | string>(
+      SYSCTLS.map(([name, , value]) => [name, value])
+    )
+    const set = Object.entries(sysctls()).filter(
+      ([name, value]) => defaults.has(name) && defaults.get(name) !== value
+    )
+    const neigh = neighs().map(
+      ({ dst, dev, lladdr }): NeighSpec => ({ dst, dev, ...(lladdr && { lladdr }) })
+    )
     return { link: links(), route: routes(), neigh, sysctl: Object.fromEntries(set) }
   }
 
-  const addressSteps = (link: ConfigLink, current: readonly string[]): { gone: ConfigStep[]; come: ConfigStep[] } => {
+  const addressSteps = (
+    link: ConfigLink,
+    current: readonly string[]
+  ): { gone: ConfigStep[]; come: ConfigStep[] } => {
     const wanted = link.addresses ?? []
     const [now, then] = [current.map(sameAddress), wanted.map(sameAddress)]
     return {
       gone: current
         .filter((_, k) => !then.includes(now[k]!))
-        .map((text) => del({ type: 'RTM_DELADDR', address: { dev: link.ifname, ...splitAddress(text) } })),
+        .map((text) =>
+          del({ type: 'RTM_DELADDR', address: { dev: link.ifname, ...splitAddress(text) } })
+        ),
       come: wanted
         .filter((_, k) => !now.includes(then[k]!))
-        .map((text) => add({ type: 'RTM_NEWADDR', flags: ADD, address: { dev: link.ifname, ...splitAddress(text) } })),
+        .map((text) =>
+          add({
+            type: 'RTM_NEWADDR',
+            flags: ADD,
+            address: { dev: link.ifname, ...splitAddress(text) },
+          })
+        ),
     }
   }
   const peerOf = (link: ConfigLink): unknown => link.kind === 'veth' && link.data?.peer
@@ -167,8 +204,15 @@ export const createConfig = (dump: Dump) => {
     const sysctl = Object.entries(wanted.sysctl ?? {})
       .filter(([name, value]) => String(now[name]) !== String(value))
       .map(([name, value]) => change({ type: 'SYSCTL_SET', name, value }))
-    return [...neigh.gone, ...route.gone, ...link.gone, ...sysctl, ...link.come, ...route.come, ...neigh.come]
+    return [
+      ...neigh.gone,
+      ...route.gone,
+      ...link.gone,
+      ...sysctl,
+      ...link.come,
+      ...route.come,
+      ...neigh.come,
+    ]
   }
   return { get, diff }
 }
-

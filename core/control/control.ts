@@ -22,8 +22,20 @@ import { createEthtool } from './ethtool.ts'
 import type { LinkDriver } from './links.ts'
 import { createLinks } from './links.ts'
 import type {
-  ConfigStep, Control, DumpItem, DumpOf, DumpType, LinkItem, Message, MessageOf, MessageType, Notification,
-  Refused, Reply, ReplyTo, WatchKind,
+  ConfigStep,
+  Control,
+  DumpItem,
+  DumpOf,
+  DumpType,
+  LinkItem,
+  Message,
+  MessageOf,
+  MessageType,
+  Notification,
+  Refused,
+  Reply,
+  ReplyTo,
+  WatchKind,
 } from './messages.ts'
 import { refuse } from './names.ts'
 import { createNeigh } from './neigh.ts'
@@ -83,7 +95,8 @@ export const createControl = (deps: ControlDeps) => {
   }
   const tell = (told: typeof notes, at: number): void => {
     for (const one of told)
-      for (const { kinds, fn } of watchers) if (kinds.has(one.kind)) fn({ ...one, revision: at } as Notification)
+      for (const { kinds, fn } of watchers)
+        if (kinds.has(one.kind)) fn({ ...one, revision: at } as Notification)
   }
 
   // ---- the parts
@@ -115,7 +128,8 @@ export const createControl = (deps: ControlDeps) => {
     retire,
     initSteering: (ifindex, channels) => ethtool.initSteering(ifindex, channels),
     announceDown: (ifindex) => {
-      for (let thread = 0; thread < layout.appThread; thread++) ipi.send(thread, Ipi.DEV_DOWN, ifindex)
+      for (let thread = 0; thread < layout.appThread; thread++)
+        ipi.send(thread, Ipi.DEV_DOWN, ifindex)
     },
     onEvent: (event, ifindex) => note('link', event, () => links.item(ifindex)),
   })
@@ -164,9 +178,13 @@ export const createControl = (deps: ControlDeps) => {
   // ---- several messages as one
 
   const atIndex = (refused: Refused, index: number): Refused => ({ ...refused, index })
-  const isRouteChange = ({ type }: Message): boolean => type === 'RTM_NEWROUTE' || type === 'RTM_DELROUTE'
+  const isRouteChange = ({ type }: Message): boolean =>
+    type === 'RTM_NEWROUTE' || type === 'RTM_DELROUTE'
 
-  const batch = async ({ messages, atomic = false }: MessageOf<'BATCH'>): Promise<Outcome<Reply[]>> => {
+  const batch = async ({
+    messages,
+    atomic = false,
+  }: MessageOf<'BATCH'>): Promise<Outcome<Reply[]>> => {
     if (atomic) return atomicBatch(messages)
     const replies: Reply[] = []
     for (const message of messages) replies.push(replyOf(await run(message), revision()))
@@ -175,7 +193,8 @@ export const createControl = (deps: ControlDeps) => {
   /** Routes, all or none. It runs in one turn, so nothing comes between. */
   const atomicBatch = (messages: readonly Message[]): Outcome<Reply[]> => {
     const odd = messages.findIndex((message) => !isRouteChange(message))
-    if (odd >= 0) return atIndex(refuse(Errno.EOPNOTSUPP, 'Only changes of routes can be atomic'), odd)
+    if (odd >= 0)
+      return atIndex(refuse(Errno.EOPNOTSUPP, 'Only changes of routes can be atomic'), odd)
     const undo: NonNullable<typeof journal> = []
     journal = undo
     const before = notes.length
@@ -205,7 +224,10 @@ export const createControl = (deps: ControlDeps) => {
     return null
   }
   /** A configuration that is refused half-way is taken back to where it began. */
-  const setConfig = async ({ config: wanted, dry_run }: MessageOf<'CONFIG_SET'>): Promise<Outcome<ConfigStep[]>> => {
+  const setConfig = async ({
+    config: wanted,
+    dry_run,
+  }: MessageOf<'CONFIG_SET'>): Promise<Outcome<ConfigStep[]>> => {
     const steps = config.diff(wanted)
     if (dry_run) return told(steps)
     const before = config.get()
@@ -260,11 +282,15 @@ export const createControl = (deps: ControlDeps) => {
 
   const run = (message: Message): Outcome<unknown> | Promise<Outcome<unknown>> => {
     setTime(time, nowUs())
-    const handler = handlers[message.type] as (message: Message) => Outcome<unknown> | Promise<Outcome<unknown>>
+    const handler = handlers[message.type] as (
+      message: Message
+    ) => Outcome<unknown> | Promise<Outcome<unknown>>
     return handler(message)
   }
   const replyOf = (outcome: Outcome<unknown>, at: number): Reply =>
-    isRefused(outcome) ? outcome : { error: 0, item: outcome.item, revision: at, applied_by: appliedBy(at) }
+    isRefused(outcome)
+      ? outcome
+      : { error: 0, item: outcome.item, revision: at, applied_by: appliedBy(at) }
 
   const request = async <M extends Message>(message: M): Promise<ReplyTo<M>> => {
     const outcome = await run(message)
@@ -289,7 +315,10 @@ export const createControl = (deps: ControlDeps) => {
     return replyOf(outcome, at) as ReplyTo<M>
   }
 
-  const subscribe = (kinds: readonly WatchKind[], fn: (note: Notification) => void): (() => void) => {
+  const subscribe = (
+    kinds: readonly WatchKind[],
+    fn: (note: Notification) => void
+  ): (() => void) => {
     const watcher = { kinds: new Set(kinds), fn }
     watchers.add(watcher)
     return () => {

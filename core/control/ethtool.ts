@@ -5,14 +5,31 @@
  */
 import { Errno } from '../base/errno.ts'
 import {
-  DEV_FEATURES, DEV_RPS_FLOW_CNT, DevStat, deviceRow, NETIF_F_HW_CSUM, NETIF_F_RXCSUM, NETIF_F_TSO, NETIF_F_TSO6,
-  NETIF_F_USO, sumDeviceStat,
+  DEV_FEATURES,
+  DEV_RPS_FLOW_CNT,
+  DevStat,
+  deviceRow,
+  NETIF_F_HW_CSUM,
+  NETIF_F_RXCSUM,
+  NETIF_F_TSO,
+  NETIF_F_TSO6,
+  NETIF_F_USO,
+  sumDeviceStat,
 } from '../netdev/netdev.ts'
 import type { Arena } from '../shm/arena.ts'
 import { DEV_FLOWS, RPS_MAP_OFFSET, RSS_WORDS } from '../shm/layout.ts'
 import { clearDevFlows, RPS_MAP_WORDS, rpsCpus, setRpsCpus } from '../steering/rps.ts'
 import {
-  RSS_IP4, RSS_IP6, RSS_TCP4, RSS_TCP6, RSS_UDP4, RSS_UDP6, RXH_IP_DST, RXH_IP_SRC, RXH_L4_B_0_1, RXH_L4_B_2_3,
+  RSS_IP4,
+  RSS_IP6,
+  RSS_TCP4,
+  RSS_TCP6,
+  RSS_UDP4,
+  RSS_UDP6,
+  RXH_IP_DST,
+  RXH_IP_SRC,
+  RXH_L4_B_0_1,
+  RXH_L4_B_2_3,
 } from '../steering/rss.ts'
 import { createRssControl } from '../steering/rss-control.ts'
 import { RSS_KEY_LEN } from '../steering/toeplitz.ts'
@@ -20,19 +37,37 @@ import type { Outcome } from './answers.ts'
 import { changed, told } from './answers.ts'
 import type { Links } from './links.ts'
 import type {
-  ChannelsItem, DrvinfoItem, FeatureItem, FeaturesItem, FlowHashItem, MessageOf, Refused, RpsItem, RssItem,
+  ChannelsItem,
+  DrvinfoItem,
+  FeatureItem,
+  FeaturesItem,
+  FlowHashItem,
+  MessageOf,
+  Refused,
+  RpsItem,
+  RssItem,
 } from './messages.ts'
 import { refuseAs } from './names.ts'
 
 const FLOW_TYPES: Record<string, number> = {
-  tcp4: RSS_TCP4, udp4: RSS_UDP4, ip4: RSS_IP4, tcp6: RSS_TCP6, udp6: RSS_UDP6, ip6: RSS_IP6,
+  tcp4: RSS_TCP4,
+  udp4: RSS_UDP4,
+  ip4: RSS_IP4,
+  tcp6: RSS_TCP6,
+  udp6: RSS_UDP6,
+  ip6: RSS_IP6,
 }
 const FIELDS: readonly (readonly [name: string, bit: number])[] = [
-  ['ip-src', RXH_IP_SRC], ['ip-dst', RXH_IP_DST], ['l4-src', RXH_L4_B_0_1], ['l4-dst', RXH_L4_B_2_3],
+  ['ip-src', RXH_IP_SRC],
+  ['ip-dst', RXH_IP_DST],
+  ['l4-src', RXH_L4_B_0_1],
+  ['l4-dst', RXH_L4_B_2_3],
 ]
 const FEATURES: readonly (readonly [name: string, bit: number])[] = [
-  ['rx-checksumming', NETIF_F_RXCSUM], ['tx-checksumming', NETIF_F_HW_CSUM],
-  ['tx-tcp-segmentation', NETIF_F_TSO], ['tx-tcp6-segmentation', NETIF_F_TSO6],
+  ['rx-checksumming', NETIF_F_RXCSUM],
+  ['tx-checksumming', NETIF_F_HW_CSUM],
+  ['tx-tcp-segmentation', NETIF_F_TSO],
+  ['tx-tcp6-segmentation', NETIF_F_TSO6],
   ['tx-udp-segmentation', NETIF_F_USO],
 ]
 
@@ -43,10 +78,12 @@ export const createEthtool = (deps: { arena: Arena; links: Links; random: () => 
   /** Features each device came with: what can be switched on again. */
   const hardware = new Map<number, number>()
 
-  const view = (at: number, words: number): Int32Array => new Int32Array(arena.buffer, at << 2, words)
+  const view = (at: number, words: number): Int32Array =>
+    new Int32Array(arena.buffer, at << 2, words)
   const stateAt = (ifindex: number): number => layout.rss + ifindex * RSS_WORDS
   const rssOf = (ifindex: number) => createRssControl(view(stateAt(ifindex), RPS_MAP_OFFSET))
-  const rpsMapOf = (ifindex: number): Int32Array => view(stateAt(ifindex) + RPS_MAP_OFFSET, RPS_MAP_WORDS)
+  const rpsMapOf = (ifindex: number): Int32Array =>
+    view(stateAt(ifindex) + RPS_MAP_OFFSET, RPS_MAP_WORDS)
 
   /** A new device: a random key, the table spread over the channels, RPS off. */
   const initSteering = (ifindex: number, channels: number): void => {
@@ -57,11 +94,17 @@ export const createEthtool = (deps: { arena: Arena; links: Links; random: () => 
   }
 
   const invalid = (field: string, errno: number = Errno.EINVAL): Refused =>
-    refuseAs(errno, `netlink error: ${errno === Errno.EINVAL ? 'Invalid argument' : 'Operation not supported'}`, field)
+    refuseAs(
+      errno,
+      `netlink error: ${errno === Errno.EINVAL ? 'Invalid argument' : 'Operation not supported'}`,
+      field
+    )
   /** Runs `fn` on the named device. */
   const on = <T>(ifname: string, fn: (ifindex: number) => Outcome<T>): Outcome<T> => {
     const ifindex = links.ifindexOf(ifname)
-    return ifindex === 0 ? refuseAs(Errno.ENODEV, 'netlink error: No such device', 'ifname') : fn(ifindex)
+    return ifindex === 0
+      ? refuseAs(Errno.ENODEV, 'netlink error: No such device', 'ifname')
+      : fn(ifindex)
   }
 
   // ---- -x, -X
@@ -71,7 +114,9 @@ export const createEthtool = (deps: { arena: Arena; links: Links; random: () => 
     return {
       ifname,
       'rss-indirection-table': rss.indirection(),
-      'rss-hash-key': Array.from(rss.key(), (octet) => octet.toString(16).padStart(2, '0')).join(':'),
+      'rss-hash-key': Array.from(rss.key(), (octet) => octet.toString(16).padStart(2, '0')).join(
+        ':'
+      ),
       'rss-hash-function': { toeplitz: true, xor: false, crc32: false },
     }
   }
@@ -80,14 +125,17 @@ export const createEthtool = (deps: { arena: Arena; links: Links; random: () => 
     const isHex = octets.every((octet) => /^[0-9a-fA-F]{2}$/.test(octet))
     return isHex ? Uint8Array.from(octets, (octet) => Number.parseInt(octet, 16)) : null
   }
-  const rssGet = ({ ifname }: MessageOf<'ETHTOOL_MSG_RSS_GET'>) => on(ifname, (n) => told(rssItem(ifname, n)))
+  const rssGet = ({ ifname }: MessageOf<'ETHTOOL_MSG_RSS_GET'>) =>
+    on(ifname, (n) => told(rssItem(ifname, n)))
   const rssSet = ({ rss: spec }: MessageOf<'ETHTOOL_MSG_RSS_SET'>) =>
     on<RssItem>(spec.ifname, (ifindex) => {
       const rss = rssOf(ifindex)
       const key = spec.hkey === undefined ? undefined : parseKey(spec.hkey)
       if (key === null || (key !== undefined && key.length !== RSS_KEY_LEN)) return invalid('hkey')
       const table = spec['rss-indirection-table']
-      const ways = [spec.equal, spec.weight, spec.default || undefined, table].filter((way) => way !== undefined)
+      const ways = [spec.equal, spec.weight, spec.default || undefined, table].filter(
+        (way) => way !== undefined
+      )
       if (ways.length > 1) return invalid('rss-indirection-table')
       if (spec.equal !== undefined && !rss.setEqual(spec.equal)) return invalid('equal')
       if (spec.weight !== undefined && !rss.setWeights(spec.weight)) return invalid('weight')
@@ -160,7 +208,9 @@ export const createEthtool = (deps: { arena: Arena; links: Links; random: () => 
   const flowHashGet = ({ ifname, 'flow-type': type }: MessageOf<'ETHTOOL_GRXFH'>) =>
     on<FlowHashItem>(ifname, (ifindex) => {
       const at = FLOW_TYPES[type]
-      return at === undefined ? invalid('flow-type') : told(flowHashItem(ifname, type, rssOf(ifindex).hashFields(at)))
+      return at === undefined
+        ? invalid('flow-type')
+        : told(flowHashItem(ifname, type, rssOf(ifindex).hashFields(at)))
     })
   const flowHashSet = ({ ifname, 'flow-type': type, fields }: MessageOf<'ETHTOOL_SRXFH'>) =>
     on<FlowHashItem>(ifname, (ifindex) => {
@@ -175,32 +225,44 @@ export const createEthtool = (deps: { arena: Arena; links: Links; random: () => 
 
   // ---- -g, -S, -i
 
-  const noRings = ({ ifname }: { ifname: string }) => on<never>(ifname, () => invalid('ifname', Errno.EOPNOTSUPP))
+  const noRings = ({ ifname }: { ifname: string }) =>
+    on<never>(ifname, () => invalid('ifname', Errno.EOPNOTSUPP))
   const statsGet = ({ ifname }: MessageOf<'ETHTOOL_MSG_STATS_GET'>) =>
     on(ifname, (ifindex) =>
-      told(Object.fromEntries(Object.entries(DevStat).map(([name, at]) => [name, sumDeviceStat(arena, ifindex, at)])))
+      told(
+        Object.fromEntries(
+          Object.entries(DevStat).map(([name, at]) => [name, sumDeviceStat(arena, ifindex, at)])
+        )
+      )
     )
   const drvinfo = ({ ifname }: MessageOf<'ETHTOOL_GDRVINFO'>) =>
-    on<DrvinfoItem>(ifname, (n) => told({ ifname, driver: links.kindOf(n), version: '', 'bus-info': '' }))
+    on<DrvinfoItem>(ifname, (n) =>
+      told({ ifname, driver: links.kindOf(n), version: '', 'bus-info': '' })
+    )
 
   // ---- rps_cpus, rps_flow_cnt
 
   const rpsItem = (ifname: string, ifindex: number): RpsItem => ({
     ifname,
-    rps_cpus: rpsCpus(rpsMapOf(ifindex)).reduce((mask, cpu) => mask + 2 ** cpu, 0).toString(16),
+    rps_cpus: rpsCpus(rpsMapOf(ifindex))
+      .reduce((mask, cpu) => mask + 2 ** cpu, 0)
+      .toString(16),
     rps_flow_cnt: i32[deviceRow(arena, ifindex) + DEV_RPS_FLOW_CNT]!,
   })
   const rpsGet = ({ ifname }: MessageOf<'RPS_GET'>) => on(ifname, (n) => told(rpsItem(ifname, n)))
   const rpsSet = ({ ifname, rps_cpus, rps_flow_cnt }: MessageOf<'RPS_SET'>) =>
     on<RpsItem>(ifname, (ifindex) => {
       const mask = rps_cpus === undefined ? 0 : Number.parseInt(rps_cpus.replaceAll(',', ''), 16)
-      const isHex = rps_cpus === undefined || /^[0-9a-fA-F]{1,8}$/.test(rps_cpus.replaceAll(',', ''))
+      const isHex =
+        rps_cpus === undefined || /^[0-9a-fA-F]{1,8}$/.test(rps_cpus.replaceAll(',', ''))
       if (!isHex || mask >= 2 ** workers) return invalid('rps_cpus')
       const count = rps_flow_cnt ?? 0
       const isCount = Number.isInteger(count) && count >= 0 && count <= DEV_FLOWS
       if (!isCount) return invalid('rps_flow_cnt')
       if (rps_cpus !== undefined) {
-        const cpus = Array.from({ length: workers }, (_, cpu) => cpu).filter((cpu) => Math.floor(mask / 2 ** cpu) % 2 === 1)
+        const cpus = Array.from({ length: workers }, (_, cpu) => cpu).filter(
+          (cpu) => Math.floor(mask / 2 ** cpu) % 2 === 1
+        )
         setRpsCpus(rpsMapOf(ifindex), cpus)
       }
       if (rps_flow_cnt !== undefined) {
@@ -213,7 +275,19 @@ export const createEthtool = (deps: { arena: Arena; links: Links; random: () => 
     })
 
   return {
-    initSteering, rssGet, rssSet, channelsGet, channelsSet, featuresGet, featuresSet, flowHashGet, flowHashSet,
-    noRings, statsGet, drvinfo, rpsGet, rpsSet,
+    initSteering,
+    rssGet,
+    rssSet,
+    channelsGet,
+    channelsSet,
+    featuresGet,
+    featuresSet,
+    flowHashGet,
+    flowHashSet,
+    noRings,
+    statsGet,
+    drvinfo,
+    rpsGet,
+    rpsSet,
   }
 }

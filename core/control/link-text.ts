@@ -2,11 +2,45 @@
  * A device row as `ip -s -d -j link` prints it, and the row's name and MAC written from text. Control thread.
  */
 import {
-  ARPHRD_LOOPBACK, DEV_ALLMULTI, DEV_CORRUPT, DEV_DELAY, DEV_DUPLICATE, DEV_FLAGS, DEV_GSO_MAX, DEV_IFINDEX,
-  DEV_IMPAIRED, DEV_JITTER, DEV_LIMIT, DEV_LOSS, DEV_MAC, DEV_MTU, DEV_NAME, DEV_OPERSTATE, DEV_PEER,
-  DEV_PROMISCUITY, DEV_REORDER, DEV_RX_QUEUES, DEV_TX_QUEUES, DEV_TXQLEN, DEV_TYPE, DevStat, deviceName, deviceRow,
-  IF_OPER_DOWN, IF_OPER_UP, IFF_ALLMULTI, IFF_BROADCAST, IFF_LOOPBACK, IFF_LOWER_UP, IFF_MULTICAST, IFF_NOARP,
-  IFF_POINTOPOINT, IFF_PROMISC, IFF_RUNNING, IFF_UP, sumDeviceStat,
+  ARPHRD_LOOPBACK,
+  DEV_ALLMULTI,
+  DEV_CORRUPT,
+  DEV_DELAY,
+  DEV_DUPLICATE,
+  DEV_FLAGS,
+  DEV_GSO_MAX,
+  DEV_IFINDEX,
+  DEV_IMPAIRED,
+  DEV_JITTER,
+  DEV_LIMIT,
+  DEV_LOSS,
+  DEV_MAC,
+  DEV_MTU,
+  DEV_NAME,
+  DEV_OPERSTATE,
+  DEV_PEER,
+  DEV_PROMISCUITY,
+  DEV_REORDER,
+  DEV_RX_QUEUES,
+  DEV_TX_QUEUES,
+  DEV_TXQLEN,
+  DEV_TYPE,
+  DevStat,
+  deviceName,
+  deviceRow,
+  IF_OPER_DOWN,
+  IF_OPER_UP,
+  IFF_ALLMULTI,
+  IFF_BROADCAST,
+  IFF_LOOPBACK,
+  IFF_LOWER_UP,
+  IFF_MULTICAST,
+  IFF_NOARP,
+  IFF_POINTOPOINT,
+  IFF_PROMISC,
+  IFF_RUNNING,
+  IFF_UP,
+  sumDeviceStat,
 } from '../netdev/netdev.ts'
 import type { Arena } from '../shm/arena.ts'
 import type { Mac } from '../wire/text.ts'
@@ -18,18 +52,35 @@ export const IF_OPER_LOWERLAYERDOWN = 3
 
 /** In ip's order. */
 const FLAGS: readonly (readonly [bit: number, name: string])[] = [
-  [IFF_LOOPBACK, 'LOOPBACK'], [IFF_BROADCAST, 'BROADCAST'], [IFF_POINTOPOINT, 'POINTOPOINT'],
-  [IFF_MULTICAST, 'MULTICAST'], [IFF_NOARP, 'NOARP'], [IFF_ALLMULTI, 'ALLMULTI'], [IFF_PROMISC, 'PROMISC'],
-  [IFF_UP, 'UP'], [IFF_LOWER_UP, 'LOWER_UP'],
+  [IFF_LOOPBACK, 'LOOPBACK'],
+  [IFF_BROADCAST, 'BROADCAST'],
+  [IFF_POINTOPOINT, 'POINTOPOINT'],
+  [IFF_MULTICAST, 'MULTICAST'],
+  [IFF_NOARP, 'NOARP'],
+  [IFF_ALLMULTI, 'ALLMULTI'],
+  [IFF_PROMISC, 'PROMISC'],
+  [IFF_UP, 'UP'],
+  [IFF_LOWER_UP, 'LOWER_UP'],
 ]
 const OPERSTATES: Record<number, string> = {
-  [IF_OPER_DOWN]: 'DOWN', [IF_OPER_LOWERLAYERDOWN]: 'LOWERLAYERDOWN', [IF_OPER_UP]: 'UP',
+  [IF_OPER_DOWN]: 'DOWN',
+  [IF_OPER_LOWERLAYERDOWN]: 'LOWERLAYERDOWN',
+  [IF_OPER_UP]: 'UP',
 }
 
 /** netem's words, the row's word of each, and what one unit is there: percent are parts per million. */
-export const IMPAIRMENTS: readonly (readonly [name: keyof Impairment, word: number, unit: number])[] = [
-  ['loss', DEV_LOSS, 10_000], ['duplicate', DEV_DUPLICATE, 10_000], ['reorder', DEV_REORDER, 10_000],
-  ['corrupt', DEV_CORRUPT, 10_000], ['delay', DEV_DELAY, 1], ['jitter', DEV_JITTER, 1], ['limit', DEV_LIMIT, 1],
+export const IMPAIRMENTS: readonly (readonly [
+  name: keyof Impairment,
+  word: number,
+  unit: number,
+])[] = [
+  ['loss', DEV_LOSS, 10_000],
+  ['duplicate', DEV_DUPLICATE, 10_000],
+  ['reorder', DEV_REORDER, 10_000],
+  ['corrupt', DEV_CORRUPT, 10_000],
+  ['delay', DEV_DELAY, 1],
+  ['jitter', DEV_JITTER, 1],
+  ['limit', DEV_LIMIT, 1],
 ]
 
 export const writeName = ({ u8 }: Arena, row: number, name: string): void => {
@@ -74,7 +125,10 @@ const statsOf = (arena: Arena, ifindex: number): LinkItem['stats64'] => {
 
 /** `kind` and `data` are the registry's: the row knows only the driver. */
 export const formatLink = (
-  arena: Arena, ifindex: number, kind: string, data: Record<string, unknown> | undefined
+  arena: Arena,
+  ifindex: number,
+  kind: string,
+  data: Record<string, unknown> | undefined
 ): LinkItem => {
   const { i32, u8 } = arena
   const row = deviceRow(arena, ifindex)

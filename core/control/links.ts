@@ -8,11 +8,44 @@ import { Errno } from '../base/errno.ts'
 import type { Ifaddrs } from '../ip/ifaddr.ts'
 import { LOOPBACK_IFINDEX } from '../ip/nexthop-constants.ts'
 import {
-  ARPHRD_ETHER, ARPHRD_LOOPBACK, DEV_ALLMULTI, DEV_FEATURES, DEV_FLAGS, DEV_GENERATION, DEV_GSO_MAX, DEV_IFINDEX,
-  DEV_IMPAIRED, DEV_KIND, DEV_LIMIT, DEV_MTU, DEV_OPERSTATE, DEV_PEER, DEV_PROMISCUITY, DEV_RX_QUEUES,
-  DEV_TX_QUEUES, DEV_TXQLEN, DEV_TYPE, DevKind, deviceRow, deviceStats, IF_OPER_DOWN, IF_OPER_UNKNOWN,
-  IF_OPER_UP, IFF_ALLMULTI, IFF_BROADCAST, IFF_LOOPBACK, IFF_LOWER_UP, IFF_MULTICAST, IFF_NOARP, IFF_PROMISC,
-  IFF_RUNNING, IFF_UP, NETIF_F_HW_CSUM, NETIF_F_RXCSUM, NETIF_F_TSO, NETIF_F_TSO6,
+  ARPHRD_ETHER,
+  ARPHRD_LOOPBACK,
+  DEV_ALLMULTI,
+  DEV_FEATURES,
+  DEV_FLAGS,
+  DEV_GENERATION,
+  DEV_GSO_MAX,
+  DEV_IFINDEX,
+  DEV_IMPAIRED,
+  DEV_KIND,
+  DEV_LIMIT,
+  DEV_MTU,
+  DEV_OPERSTATE,
+  DEV_PEER,
+  DEV_PROMISCUITY,
+  DEV_RX_QUEUES,
+  DEV_TX_QUEUES,
+  DEV_TXQLEN,
+  DEV_TYPE,
+  DevKind,
+  deviceRow,
+  deviceStats,
+  IF_OPER_DOWN,
+  IF_OPER_UNKNOWN,
+  IF_OPER_UP,
+  IFF_ALLMULTI,
+  IFF_BROADCAST,
+  IFF_LOOPBACK,
+  IFF_LOWER_UP,
+  IFF_MULTICAST,
+  IFF_NOARP,
+  IFF_PROMISC,
+  IFF_RUNNING,
+  IFF_UP,
+  NETIF_F_HW_CSUM,
+  NETIF_F_RXCSUM,
+  NETIF_F_TSO,
+  NETIF_F_TSO6,
 } from '../netdev/netdev.ts'
 import type { Arena } from '../shm/arena.ts'
 import { DEV_STATS, DEVICE_WORDS } from '../shm/layout.ts'
@@ -20,7 +53,13 @@ import type { Mac } from '../wire/text.ts'
 import { parseMac } from '../wire/text.ts'
 import type { Outcome } from './answers.ts'
 import { changed, isRefused, told } from './answers.ts'
-import { formatLink, IF_OPER_LOWERLAYERDOWN, IMPAIRMENTS, writeMac, writeName } from './link-text.ts'
+import {
+  formatLink,
+  IF_OPER_LOWERLAYERDOWN,
+  IMPAIRMENTS,
+  writeMac,
+  writeName,
+} from './link-text.ts'
 import type { Impairment, LinkItem, LinkSpec, MessageOf, Refused } from './messages.ts'
 import { NLM_F_CREATE, NLM_F_EXCL } from './messages.ts'
 import { noSuchDevice, refuse, refuseAs } from './names.ts'
@@ -31,7 +70,11 @@ export type LinkDriver = {
    * Opens the device and fills its row: kind, features, queues, descriptors, and what differs from an Ethernet
    * device of 1500 bytes. A refusal leaves nothing behind. What it returns is the link's info_data.
    */
-  create(link: { ifindex: number; row: number; spec: LinkSpec }): DriverAnswer | Promise<DriverAnswer>
+  create(link: {
+    ifindex: number
+    row: number
+    spec: LinkSpec
+  }): DriverAnswer | Promise<DriverAnswer>
   /** Closes it; no thread uses it any more. */
   destroy(ifindex: number): void | Promise<void>
   /** MTU, MAC, name, flags or channels have changed. */
@@ -62,7 +105,17 @@ const OFFLOADS = NETIF_F_HW_CSUM | NETIF_F_RXCSUM | NETIF_F_TSO | NETIF_F_TSO6
 const GSO_MAX = 65535
 
 export const createLinks = (deps: LinksDeps) => {
-  const { arena, drivers, addresses, random, publish, retire, initSteering, announceDown, onEvent } = deps
+  const {
+    arena,
+    drivers,
+    addresses,
+    random,
+    publish,
+    retire,
+    initSteering,
+    announceDown,
+    onEvent,
+  } = deps
   const { i32, f64, layout } = arena
   /** By ifindex: also of devices that are being made or are going away. */
   const known = new Map<number, Known>()
@@ -71,7 +124,8 @@ export const createLinks = (deps: LinksDeps) => {
 
   const ifindexOf = (name: string): number => {
     for (const [ifindex, link] of known)
-      if (link.name === name && i32[deviceRow(arena, ifindex) + DEV_IFINDEX] === ifindex) return ifindex
+      if (link.name === name && i32[deviceRow(arena, ifindex) + DEV_IFINDEX] === ifindex)
+        return ifindex
     return 0
   }
   const nameOf = (ifindex: number): string => known.get(ifindex)?.name ?? `if${ifindex}`
@@ -84,7 +138,11 @@ export const createLinks = (deps: LinksDeps) => {
   // ---- making
 
   const badName = (name: string): Refused =>
-    refuseAs(Errno.EINVAL, `Error: argument "${name}" is wrong: "name" not a valid ifname`, 'ifname')
+    refuseAs(
+      Errno.EINVAL,
+      `Error: argument "${name}" is wrong: "name" not a valid ifname`,
+      'ifname'
+    )
 
   /** A row with what every Ethernet device starts with; 0 when there is none left. */
   const reserve = (name: string, kind: string): number => {
@@ -135,17 +193,22 @@ export const createLinks = (deps: LinksDeps) => {
   /** Both ends at once, as `ip link add A type veth peer name B`. */
   const createVeth = (spec: LinkSpec): number | Refused => {
     const given = spec.data?.peer
-    const wanted = typeof given === 'object' && given !== null ? (given as { name?: unknown }).name : given
+    const wanted =
+      typeof given === 'object' && given !== null ? (given as { name?: unknown }).name : given
     const peerName = typeof wanted === 'string' ? wanted : freeName('veth')
     if (!NAME.test(peerName)) return badName(peerName)
-    if (isTaken(peerName) || peerName === spec.ifname) return refuse(Errno.EEXIST, undefined, 'data.peer')
+    if (isTaken(peerName) || peerName === spec.ifname)
+      return refuse(Errno.EEXIST, undefined, 'data.peer')
     const ifindex = reserve(spec.ifname, 'veth')
     const peer = ifindex === 0 ? 0 : reserve(peerName, 'veth')
     if (peer === 0) {
       known.delete(ifindex)
       return refuse(Errno.ENOBUFS)
     }
-    for (const [one, other] of [[ifindex, peer], [peer, ifindex]] as const) {
+    for (const [one, other] of [
+      [ifindex, peer],
+      [peer, ifindex],
+    ] as const) {
       softRow(one, DevKind.veth, 1500)
       i32[deviceRow(arena, one) + DEV_PEER] = other
     }
@@ -161,10 +224,13 @@ export const createLinks = (deps: LinksDeps) => {
 
   const create = async (spec: LinkSpec): Promise<number | Refused> => {
     const kind = spec.kind
-    if (!NAME.test(spec.ifname) || spec.ifname === '.' || spec.ifname === '..') return badName(spec.ifname)
-    if (kind === undefined) return refuseAs(Errno.EINVAL, 'Not enough information: "type" argument is required', 'kind')
+    if (!NAME.test(spec.ifname) || spec.ifname === '.' || spec.ifname === '..')
+      return badName(spec.ifname)
+    if (kind === undefined)
+      return refuseAs(Errno.EINVAL, 'Not enough information: "type" argument is required', 'kind')
     const driver = Object.hasOwn(drivers, kind) ? drivers[kind] : undefined
-    if (kind !== 'veth' && driver === undefined) return refuse(Errno.EOPNOTSUPP, 'Unknown device type', 'kind')
+    if (kind !== 'veth' && driver === undefined)
+      return refuse(Errno.EOPNOTSUPP, 'Unknown device type', 'kind')
     const why = checkChange(spec, null)
     if (why !== null) return why
     if (driver === undefined) return createVeth(spec)
@@ -192,10 +258,12 @@ export const createLinks = (deps: LinksDeps) => {
     const max = ifindex === LOOPBACK_IFINDEX ? 65536 : MAX_MTU
     if (spec.mtu !== undefined && !(Number.isInteger(spec.mtu) && spec.mtu >= MIN_MTU))
       return refuse(Errno.EINVAL, 'mtu less than device minimum', 'mtu')
-    if (spec.mtu !== undefined && spec.mtu > max) return refuse(Errno.EINVAL, 'mtu greater than device maximum', 'mtu')
+    if (spec.mtu !== undefined && spec.mtu > max)
+      return refuse(Errno.EINVAL, 'mtu greater than device maximum', 'mtu')
     if (spec.address !== undefined && macOf(spec.address) === null)
       return refuseAs(Errno.EADDRNOTAVAIL, `"${spec.address}" is not a usable lladdr`, 'address')
-    if (spec.address !== undefined && ifindex === LOOPBACK_IFINDEX) return refuse(Errno.EOPNOTSUPP, undefined, 'address')
+    if (spec.address !== undefined && ifindex === LOOPBACK_IFINDEX)
+      return refuse(Errno.EOPNOTSUPP, undefined, 'address')
     if (spec.newname !== undefined && spec.newname !== spec.ifname) {
       if (!NAME.test(spec.newname)) return badName(spec.newname)
       if (isTaken(spec.newname)) return refuse(Errno.EEXIST, undefined, 'newname')
@@ -210,7 +278,8 @@ export const createLinks = (deps: LinksDeps) => {
   const setFlag = (row: number, flag: number, on: boolean): void => {
     i32[row + DEV_FLAGS] = on ? i32[row + DEV_FLAGS]! | flag : i32[row + DEV_FLAGS]! & ~flag
   }
-  const isUp = (ifindex: number): boolean => (i32[deviceRow(arena, ifindex) + DEV_FLAGS]! & IFF_UP) !== 0
+  const isUp = (ifindex: number): boolean =>
+    (i32[deviceRow(arena, ifindex) + DEV_FLAGS]! & IFF_UP) !== 0
 
   /** Carrier and operational state follow: a veth has carrier while its peer is up. */
   const setOperstate = (ifindex: number): void => {
@@ -272,7 +341,10 @@ export const createLinks = (deps: LinksDeps) => {
 
   // ---- messages
 
-  const newLink = async ({ link: spec, flags }: MessageOf<'RTM_NEWLINK'>): Promise<Outcome<LinkItem>> => {
+  const newLink = async ({
+    link: spec,
+    flags,
+  }: MessageOf<'RTM_NEWLINK'>): Promise<Outcome<LinkItem>> => {
     let ifindex = ifindexOf(spec.ifname)
     if (ifindex === 0) {
       if (isTaken(spec.ifname)) return refuse(Errno.EBUSY, undefined, 'ifname')
@@ -324,7 +396,9 @@ export const createLinks = (deps: LinksDeps) => {
     return ifindex === 0 ? noSuchDevice(ifname, 'ifname') : told(item(ifindex))
   }
   const list = (): number[] =>
-    [...known.keys()].filter((n) => i32[deviceRow(arena, n) + DEV_IFINDEX] === n).sort((a, b) => a - b)
+    [...known.keys()]
+      .filter((n) => i32[deviceRow(arena, n) + DEV_IFINDEX] === n)
+      .sort((a, b) => a - b)
   const kindOf = (ifindex: number): string => known.get(ifindex)?.kind ?? ''
 
   /** Makes lo; once, when all that hears of links is ready. */
@@ -342,4 +416,3 @@ export const createLinks = (deps: LinksDeps) => {
 
   return { boot, close, newLink, delLink, getLink, ifindexOf, nameOf, kindOf, list, item, isUp }
 }
-

@@ -15,9 +15,23 @@ export const NLM_F_APPEND = 0x800
 
 export type FamilyName = 'inet' | 'inet6'
 export type RouteType =
-  | 'unicast' | 'local' | 'broadcast' | 'multicast' | 'blackhole' | 'unreachable' | 'prohibit'
+  | 'unicast'
+  | 'local'
+  | 'broadcast'
+  | 'multicast'
+  | 'blackhole'
+  | 'unreachable'
+  | 'prohibit'
 export type NudState =
-  | 'INCOMPLETE' | 'REACHABLE' | 'STALE' | 'DELAY' | 'PROBE' | 'FAILED' | 'NOARP' | 'PERMANENT' | 'NONE'
+  | 'INCOMPLETE'
+  | 'REACHABLE'
+  | 'STALE'
+  | 'DELAY'
+  | 'PROBE'
+  | 'FAILED'
+  | 'NOARP'
+  | 'PERMANENT'
+  | 'NONE'
 
 // ---- routes (ip route)
 
@@ -149,8 +163,22 @@ export type LinkItem = {
   stats64: LinkStats
 }
 export type LinkStats = {
-  rx: { bytes: number; packets: number; errors: number; dropped: number; over_errors: number; multicast: number }
-  tx: { bytes: number; packets: number; errors: number; dropped: number; carrier_errors: number; collisions: number }
+  rx: {
+    bytes: number
+    packets: number
+    errors: number
+    dropped: number
+    over_errors: number
+    multicast: number
+  }
+  tx: {
+    bytes: number
+    packets: number
+    errors: number
+    dropped: number
+    carrier_errors: number
+    collisions: number
+  }
 }
 
 // ---- addresses (ip addr)
@@ -182,7 +210,17 @@ export type AddressInfo = {
 /** As `ip -j addr` prints it: a link with its addresses. */
 export type AddressItem = Pick<
   LinkItem,
-  'ifindex' | 'ifname' | 'flags' | 'mtu' | 'qdisc' | 'operstate' | 'group' | 'txqlen' | 'link_type' | 'address' | 'broadcast'
+  | 'ifindex'
+  | 'ifname'
+  | 'flags'
+  | 'mtu'
+  | 'qdisc'
+  | 'operstate'
+  | 'group'
+  | 'txqlen'
+  | 'link_type'
+  | 'address'
+  | 'broadcast'
 > & { addr_info: AddressInfo[] }
 
 // ---- neighbours (ip neigh)
@@ -243,7 +281,13 @@ export type SockItem = {
   hash: string
   v6only?: boolean
   mark?: number
-  skmem: { rmem_alloc: number; rcv_buf: number; wmem_alloc: number; snd_buf: number; sock_drop: number }
+  skmem: {
+    rmem_alloc: number
+    rcv_buf: number
+    wmem_alloc: number
+    snd_buf: number
+    sock_drop: number
+  }
   timer?: { type: string; expires_ms: number; retrans: number }
 } & { [word: string]: unknown }
 
@@ -263,10 +307,24 @@ export type RssSpec = {
   hkey?: string
   'rss-indirection-table'?: number[]
 }
-export type ChannelsItem = { ifname: string; 'combined-max': number; combined: number; 'rx-max': number; rx: number; 'tx-max': number; tx: number }
+export type ChannelsItem = {
+  ifname: string
+  'combined-max': number
+  combined: number
+  'rx-max': number
+  rx: number
+  'tx-max': number
+  tx: number
+}
 export type FeatureItem = { active: boolean; fixed: boolean; requested: boolean }
 export type FeaturesItem = { ifname: string } & Record<string, FeatureItem | string>
-export type RingsItem = { ifname: string; rx: number; 'rx-max': number; tx: number; 'tx-max': number }
+export type RingsItem = {
+  ifname: string
+  rx: number
+  'rx-max': number
+  tx: number
+  'tx-max': number
+}
 /** Fields hashed for a flow type: 'ip-src' 'ip-dst' 'l4-src' 'l4-dst'. */
 export type FlowHashItem = { ifname: string; 'flow-type': string; fields: string[] }
 export type DrvinfoItem = { ifname: string; driver: string; version: string; 'bus-info': string }
@@ -299,7 +357,13 @@ export type WorkerItem = {
 }
 export type DropItem = { reason: string; count: number; worker: number[] }
 export type FlowItem = { worker: number } & { [word: string]: unknown }
-export type SkbItem = { thread: number; role: string; skbs_free: number; small_free: number; large_free: number }
+export type SkbItem = {
+  thread: number
+  role: string
+  skbs_free: number
+  small_free: number
+  large_free: number
+}
 
 // ---- declarative configuration (contract.md section 2)
 
@@ -318,13 +382,19 @@ type Requests = {
   RTM_NEWROUTE: { carries: { flags: number; route: RouteSpec }; item: RouteItem }
   RTM_DELROUTE: { carries: { route: RouteSpec }; item: RouteItem }
   /** ip route get */
-  RTM_GETROUTE: { carries: { dst: string; src?: string; iif?: string; oif?: string; tos?: number; mark?: number }; item: RouteLookup }
+  RTM_GETROUTE: {
+    carries: { dst: string; src?: string; iif?: string; oif?: string; tos?: number; mark?: number }
+    item: RouteLookup
+  }
   /** Without CREATE it changes a link that is there (ip link set). */
   RTM_NEWLINK: { carries: { flags: number; link: LinkSpec }; item: LinkItem }
   RTM_DELLINK: { carries: { ifname: string }; item: LinkItem }
   RTM_GETLINK: { carries: { ifname: string }; item: LinkItem }
   RTM_NEWADDR: { carries: { flags: number; address: AddressSpec }; item: AddressInfo }
-  RTM_DELADDR: { carries: { address: Pick<AddressSpec, 'dev' | 'local' | 'prefixlen'> }; item: AddressInfo }
+  RTM_DELADDR: {
+    carries: { address: Pick<AddressSpec, 'dev' | 'local' | 'prefixlen'> }
+    item: AddressInfo
+  }
   RTM_NEWNEIGH: { carries: { flags: number; neigh: NeighSpec }; item: NeighItem }
   RTM_DELNEIGH: { carries: { neigh: Pick<NeighSpec, 'dev' | 'dst'> }; item: null }
   RTM_GETNEIGH: { carries: { neigh: Pick<NeighSpec, 'dev' | 'dst'> }; item: NeighItem }
@@ -339,12 +409,18 @@ type Requests = {
   ETHTOOL_MSG_CHANNELS_GET: { carries: { ifname: string }; item: ChannelsItem }
   ETHTOOL_MSG_CHANNELS_SET: { carries: { ifname: string; combined: number }; item: ChannelsItem }
   ETHTOOL_MSG_FEATURES_GET: { carries: { ifname: string }; item: FeaturesItem }
-  ETHTOOL_MSG_FEATURES_SET: { carries: { ifname: string; features: Record<string, boolean> }; item: FeaturesItem }
+  ETHTOOL_MSG_FEATURES_SET: {
+    carries: { ifname: string; features: Record<string, boolean> }
+    item: FeaturesItem
+  }
   ETHTOOL_MSG_RINGS_GET: { carries: { ifname: string }; item: RingsItem }
   ETHTOOL_MSG_RINGS_SET: { carries: { ifname: string; rx?: number; tx?: number }; item: RingsItem }
   ETHTOOL_MSG_STATS_GET: { carries: { ifname: string }; item: Record<string, number> }
   ETHTOOL_GRXFH: { carries: { ifname: string; 'flow-type': string }; item: FlowHashItem }
-  ETHTOOL_SRXFH: { carries: { ifname: string; 'flow-type': string; fields: string[] }; item: FlowHashItem }
+  ETHTOOL_SRXFH: {
+    carries: { ifname: string; 'flow-type': string; fields: string[] }
+    item: FlowHashItem
+  }
   ETHTOOL_GDRVINFO: { carries: { ifname: string }; item: DrvinfoItem }
   RPS_GET: { carries: { ifname: string }; item: RpsItem }
   RPS_SET: { carries: { ifname: string; rps_cpus?: string; rps_flow_cnt?: number }; item: RpsItem }
@@ -390,9 +466,15 @@ export type ReplyTo<M extends Message> = Reply<Requests[M['type']]['item']>
 type Dumps = {
   RTM_GETROUTE: { filter: RouteFilter; item: RouteItem }
   RTM_GETLINK: { filter: { ifname?: string; kind?: string; up?: boolean }; item: LinkItem }
-  RTM_GETADDR: { filter: { family?: FamilyName; dev?: string; scope?: string; to?: string }; item: AddressItem }
+  RTM_GETADDR: {
+    filter: { family?: FamilyName; dev?: string; scope?: string; to?: string }
+    item: AddressItem
+  }
   RTM_GETNEIGH: { filter: NeighFilter; item: NeighItem }
-  RTM_GETRULE: { filter: { family?: FamilyName }; item: { priority: number; src: string; table: string } }
+  RTM_GETRULE: {
+    filter: { family?: FamilyName }
+    item: { priority: number; src: string; table: string }
+  }
   SOCK_DIAG: { filter: SockFilter; item: SockItem }
   SYSCTL: { filter: { prefix?: string }; item: SysctlItem }
   WORKER: { filter: object; item: WorkerItem }

@@ -7,16 +7,49 @@ import type { Refused } from './messages.ts'
 
 type Names = readonly (readonly [number: number, name: string])[]
 
-const TABLES: Names = [[255, 'local'], [254, 'main'], [253, 'default']]
-const PROTOCOLS: Names = [
-  [0, 'unspec'], [1, 'redirect'], [2, 'kernel'], [3, 'boot'], [4, 'static'], [8, 'gated'], [9, 'ra'],
-  [10, 'mrt'], [11, 'zebra'], [12, 'bird'], [13, 'dnrouted'], [14, 'xorp'], [15, 'ntk'], [16, 'dhcp'],
-  [17, 'mrouted'], [18, 'keepalived'], [42, 'babel'], [186, 'bgp'], [187, 'isis'], [188, 'ospf'],
-  [189, 'rip'], [192, 'eigrp'],
+const TABLES: Names = [
+  [255, 'local'],
+  [254, 'main'],
+  [253, 'default'],
 ]
-const SCOPES: Names = [[0, 'global'], [200, 'site'], [253, 'link'], [254, 'host'], [255, 'nowhere']]
+const PROTOCOLS: Names = [
+  [0, 'unspec'],
+  [1, 'redirect'],
+  [2, 'kernel'],
+  [3, 'boot'],
+  [4, 'static'],
+  [8, 'gated'],
+  [9, 'ra'],
+  [10, 'mrt'],
+  [11, 'zebra'],
+  [12, 'bird'],
+  [13, 'dnrouted'],
+  [14, 'xorp'],
+  [15, 'ntk'],
+  [16, 'dhcp'],
+  [17, 'mrouted'],
+  [18, 'keepalived'],
+  [42, 'babel'],
+  [186, 'bgp'],
+  [187, 'isis'],
+  [188, 'ospf'],
+  [189, 'rip'],
+  [192, 'eigrp'],
+]
+const SCOPES: Names = [
+  [0, 'global'],
+  [200, 'site'],
+  [253, 'link'],
+  [254, 'host'],
+  [255, 'nowhere'],
+]
 const TYPES: Names = [
-  [1, 'unicast'], [2, 'local'], [3, 'broadcast'], [5, 'multicast'], [6, 'blackhole'], [7, 'unreachable'],
+  [1, 'unicast'],
+  [2, 'local'],
+  [3, 'broadcast'],
+  [5, 'multicast'],
+  [6, 'blackhole'],
+  [7, 'unreachable'],
   [8, 'prohibit'],
 ]
 

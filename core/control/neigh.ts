@@ -6,10 +6,31 @@ import { Errno } from '../base/errno.ts'
 import type { Time } from '../base/time.ts'
 import { TIME_MS } from '../base/time.ts'
 import {
-  NEIGH_ADDR, NEIGH_CONFIRMED, NEIGH_FLAGS, NEIGH_IFINDEX, NEIGH_LLADDR_BYTE, NEIGH_PROBES, NEIGH_SEQ,
-  NEIGH_STATE, NEIGH_TABLE_HIGH, NEIGH_UPDATED, NEIGH_USE_CONFIRMED, NEIGH_USE_USED, NEIGH_USE_WORDS, NEIGH_USED,
-  NTF_ROUTER, NUD_DELAY, NUD_FAILED, NUD_INCOMPLETE, NUD_NOARP, NUD_NONE, NUD_PERMANENT, NUD_PROBE,
-  NUD_REACHABLE, NUD_STALE, NUD_VALID,
+  NEIGH_ADDR,
+  NEIGH_CONFIRMED,
+  NEIGH_FLAGS,
+  NEIGH_IFINDEX,
+  NEIGH_LLADDR_BYTE,
+  NEIGH_PROBES,
+  NEIGH_SEQ,
+  NEIGH_STATE,
+  NEIGH_TABLE_HIGH,
+  NEIGH_UPDATED,
+  NEIGH_USE_CONFIRMED,
+  NEIGH_USE_USED,
+  NEIGH_USE_WORDS,
+  NEIGH_USED,
+  NTF_ROUTER,
+  NUD_DELAY,
+  NUD_FAILED,
+  NUD_INCOMPLETE,
+  NUD_NOARP,
+  NUD_NONE,
+  NUD_PERMANENT,
+  NUD_PROBE,
+  NUD_REACHABLE,
+  NUD_STALE,
+  NUD_VALID,
 } from '../neigh/neigh-constants.ts'
 import type { Arena } from '../shm/arena.ts'
 import type { IpiSystem } from '../shm/ipi.ts'
@@ -27,8 +48,15 @@ import { NLM_F_CREATE, NLM_F_EXCL } from './messages.ts'
 import { noSuchDevice, refuse, refuseAs } from './names.ts'
 
 const STATES: Record<NudState, number> = {
-  INCOMPLETE: NUD_INCOMPLETE, REACHABLE: NUD_REACHABLE, STALE: NUD_STALE, DELAY: NUD_DELAY, PROBE: NUD_PROBE,
-  FAILED: NUD_FAILED, NOARP: NUD_NOARP, PERMANENT: NUD_PERMANENT, NONE: NUD_NONE,
+  INCOMPLETE: NUD_INCOMPLETE,
+  REACHABLE: NUD_REACHABLE,
+  STALE: NUD_STALE,
+  DELAY: NUD_DELAY,
+  PROBE: NUD_PROBE,
+  FAILED: NUD_FAILED,
+  NOARP: NUD_NOARP,
+  PERMANENT: NUD_PERMANENT,
+  NONE: NUD_NONE,
 }
 /** Worker 0 runs the neighbour table. */
 const OWNER = 0
@@ -55,7 +83,12 @@ export const createNeigh = ({ arena, time, ipi, calls, links }: NeighDeps) => {
     }
     return false
   }
-  const copiedWords = (): Words => [copy[NEIGH_ADDR]!, copy[NEIGH_ADDR + 1]!, copy[NEIGH_ADDR + 2]!, copy[NEIGH_ADDR + 3]!]
+  const copiedWords = (): Words => [
+    copy[NEIGH_ADDR]!,
+    copy[NEIGH_ADDR + 1]!,
+    copy[NEIGH_ADDR + 2]!,
+    copy[NEIGH_ADDR + 3]!,
+  ]
 
   /** Seconds since the latest of the owner's time and those the workers added. */
   const age = (n: number, own: number, column: number): number => {
@@ -97,7 +130,12 @@ export const createNeigh = ({ arena, time, ipi, calls, links }: NeighDeps) => {
       if (filter.family !== undefined && (filter.family === 'inet') !== isV4) continue
       if (dst !== null && words.join() !== dst) continue
       if (dev !== null && copy[NEIGH_IFINDEX] !== dev) continue
-      if (states !== undefined && (copy[NEIGH_STATE]! & states) === 0 && copy[NEIGH_STATE] !== states) continue
+      if (
+        states !== undefined &&
+        (copy[NEIGH_STATE]! & states) === 0 &&
+        copy[NEIGH_STATE] !== states
+      )
+        continue
       yield n
     }
   }
@@ -106,11 +144,18 @@ export const createNeigh = ({ arena, time, ipi, calls, links }: NeighDeps) => {
   }
   const dump = (filter: NeighFilter = {}): Iterable<NeighItem[]> => chunks(items(filter))
 
-  const parseKey = (neigh: Pick<NeighSpec, 'dev' | 'dst'>): { ifindex: number; words: Words } | Refused => {
+  const parseKey = (
+    neigh: Pick<NeighSpec, 'dev' | 'dst'>
+  ): { ifindex: number; words: Words } | Refused => {
     const ifindex = links.ifindexOf(neigh.dev)
     if (ifindex === 0) return noSuchDevice(neigh.dev)
     const addr = parseAddr(neigh.dst)
-    if (addr === null) return refuseAs(Errno.EINVAL, `Error: inet prefix is expected rather than "${neigh.dst}".`, 'dst')
+    if (addr === null)
+      return refuseAs(
+        Errno.EINVAL,
+        `Error: inet prefix is expected rather than "${neigh.dst}".`,
+        'dst'
+      )
     return { ifindex, words: addr.words }
   }
   const find = ({ dev, dst }: Pick<NeighSpec, 'dev' | 'dst'>): NeighItem | undefined => {
@@ -118,22 +163,31 @@ export const createNeigh = ({ arena, time, ipi, calls, links }: NeighDeps) => {
     return undefined
   }
 
-  const newNeigh = async ({ neigh, flags }: MessageOf<'RTM_NEWNEIGH'>): Promise<Outcome<NeighItem>> => {
+  const newNeigh = async ({
+    neigh,
+    flags,
+  }: MessageOf<'RTM_NEWNEIGH'>): Promise<Outcome<NeighItem>> => {
     const key = parseKey(neigh)
     if (isRefused(key)) return key
     const mac = neigh.lladdr === undefined ? null : parseMac(neigh.lladdr)
     if (neigh.lladdr !== undefined && mac === null)
       return refuseAs(Errno.EINVAL, `"${neigh.lladdr}" is invalid lladdr.`, 'lladdr')
     const state = STATES[(neigh.state ?? 'PERMANENT').toUpperCase() as NudState]
-    if (state === undefined) return refuseAs(Errno.EINVAL, 'Error: argument is wrong: nud state is bad', 'state')
+    if (state === undefined)
+      return refuseAs(Errno.EINVAL, 'Error: argument is wrong: nud state is bad', 'state')
     const known = find(neigh)
     if (known !== undefined && (flags & NLM_F_EXCL) !== 0) return refuse(Errno.EEXIST)
     if (known === undefined && (flags & NLM_F_CREATE) === 0) return refuse(Errno.ENOENT)
     if ((state & NUD_VALID) !== 0 && mac === null && known?.lladdr === undefined)
       return refuse(Errno.EINVAL, 'No link layer address given', 'lladdr')
-    if (mac !== null && !ipi.send(OWNER, Ipi.NEIGH_SET_MAC, mac.hi, mac.lo)) return refuse(Errno.ENOBUFS)
+    if (mac !== null && !ipi.send(OWNER, Ipi.NEIGH_SET_MAC, mac.hi, mac.lo))
+      return refuse(Errno.ENOBUFS)
     const bits = neigh.flags?.includes('router') ? NTF_ROUTER : 0
-    const result = await calls.call(OWNER, Ipi.NEIGH_SET, [key.ifindex, ...key.words, state | (bits << 16)])
+    const result = await calls.call(OWNER, Ipi.NEIGH_SET, [
+      key.ifindex,
+      ...key.words,
+      state | (bits << 16),
+    ])
     if (result < 0) return refuse(-result)
     const made = find(neigh)
     return made === undefined ? refuse(Errno.ENOENT) : changed(made)
@@ -151,7 +205,9 @@ export const createNeigh = ({ arena, time, ipi, calls, links }: NeighDeps) => {
     return found === undefined ? refuse(Errno.ENOENT) : told(found)
   }
   /** `ip neigh flush`: what is permanent stays unless its state is asked for. */
-  const flush = async ({ filter }: MessageOf<'NEIGH_FLUSH'>): Promise<Outcome<{ flushed: number }>> => {
+  const flush = async ({
+    filter,
+  }: MessageOf<'NEIGH_FLUSH'>): Promise<Outcome<{ flushed: number }>> => {
     const doomed: { ifindex: number; words: Words }[] = []
     for (const _ of matching(filter)) {
       const isKept = (copy[NEIGH_STATE]! & (NUD_PERMANENT | NUD_NOARP)) !== 0

@@ -9,8 +9,25 @@ import type { FibWriter } from '../ip/fib-writer.ts'
 import { maskWords } from '../ip/fib-writer.ts'
 import type { Nexthops } from '../ip/nexthop.ts'
 import {
-  FIB_DEFAULT, FIB_LOCAL, FIB_MAIN, NH_ADVMSS, NH_DEV, NH_FAMILY, NH_FLAGS, NH_GATEWAY, NH_HOPLIMIT, NH_METRIC,
-  NH_MTU, NH_NEXT, NH_PREFSRC, NH_PROTOCOL, NH_SCOPE, NH_TABLE, NH_TYPE, RT_TABLE_DEFAULT, RT_TABLE_LOCAL,
+  FIB_DEFAULT,
+  FIB_LOCAL,
+  FIB_MAIN,
+  NH_ADVMSS,
+  NH_DEV,
+  NH_FAMILY,
+  NH_FLAGS,
+  NH_GATEWAY,
+  NH_HOPLIMIT,
+  NH_METRIC,
+  NH_MTU,
+  NH_NEXT,
+  NH_PREFSRC,
+  NH_PROTOCOL,
+  NH_SCOPE,
+  NH_TABLE,
+  NH_TYPE,
+  RT_TABLE_DEFAULT,
+  RT_TABLE_LOCAL,
   RT_TABLE_MAIN,
 } from '../ip/nexthop-constants.ts'
 import { NEXTHOP_WORDS } from '../shm/layout.ts'
@@ -126,7 +143,12 @@ export const createRib = (deps: { fib: FibWriter; nexthops: Nexthops; onEvent: R
   }
 
   /** As commit, with the events of what changed. */
-  const change = (prefix: Prefix, routes: RibRoute[], gone: RibRoute[], come: RibRoute[]): number => {
+  const change = (
+    prefix: Prefix,
+    routes: RibRoute[],
+    gone: RibRoute[],
+    come: RibRoute[]
+  ): number => {
     const error = commit(prefix, routes)
     if (error !== 0) return error
     for (const route of gone) onEvent('del', route)
@@ -137,8 +159,12 @@ export const createRib = (deps: { fib: FibWriter; nexthops: Nexthops; onEvent: R
   /** Identity within a prefix, for the family's rules. */
   const samePlace = (a: RibRoute, b: RibRoute): boolean => a.tos === b.tos && a.metric === b.metric
   const isDuplicate = (a: RibRoute, b: RibRoute): boolean =>
-    samePlace(a, b) && a.type === b.type && a.dev === b.dev && sameGateway(a.gateway, b.gateway) &&
-    (a.family !== AF_INET || (a.scope === b.scope && a.protocol === b.protocol && sameWords(a.prefsrc, b.prefsrc)))
+    samePlace(a, b) &&
+    a.type === b.type &&
+    a.dev === b.dev &&
+    sameGateway(a.gateway, b.gateway) &&
+    (a.family !== AF_INET ||
+      (a.scope === b.scope && a.protocol === b.protocol && sameWords(a.prefsrc, b.prefsrc)))
 
   /** 0, or -EEXIST, -ENOENT, -ENOBUFS, -ENOSPC. */
   const add = (route: RibRoute, flags: number): number => {
@@ -150,10 +176,20 @@ export const createRib = (deps: { fib: FibWriter; nexthops: Nexthops; onEvent: R
       const [first] = inPlace
       if (isDuplicate(first!, route) && first!.mtu === route.mtu) {
         // the same again: nothing to do but to tell
-        return change(route, old.map((other) => (other === first ? route : other)), [], [route])
+        return change(
+          route,
+          old.map((other) => (other === first ? route : other)),
+          [],
+          [route]
+        )
       }
       if (old.some((other) => other !== first && isDuplicate(other, route))) return -Errno.EEXIST
-      return change(route, old.map((other) => (other === first ? route : other)), [first!], [route])
+      return change(
+        route,
+        old.map((other) => (other === first ? route : other)),
+        [first!],
+        [route]
+      )
     }
     if (old.some((other) => isDuplicate(other, route))) return -Errno.EEXIST
     const isAppended = (flags & NLM_F_APPEND) !== 0 || route.family !== AF_INET
@@ -193,7 +229,12 @@ export const createRib = (deps: { fib: FibWriter; nexthops: Nexthops; onEvent: R
         for (const { routes } of entries?.values() ?? []) {
           const gone = routes.filter(dead)
           if (gone.length === 0) continue
-          change(gone[0]!, routes.filter((route) => !gone.includes(route)), gone, [])
+          change(
+            gone[0]!,
+            routes.filter((route) => !gone.includes(route)),
+            gone,
+            []
+          )
           flushed += gone.length
         }
     return flushed
@@ -204,7 +245,9 @@ export const createRib = (deps: { fib: FibWriter; nexthops: Nexthops; onEvent: R
    * fib_check_nh, ip6_route_check_nh).
    */
   const resolve = (
-    family: number, words: Words, isUsable: (route: RibRoute) => boolean
+    family: number,
+    words: Words,
+    isUsable: (route: RibRoute) => boolean
   ): RibRoute | undefined => {
     for (const id of LOOKUP_ORDER) {
       const { byLength } = tableOf(family, id)

@@ -5,14 +5,42 @@
 import { Errno } from '../base/errno.ts'
 import { RTN_BROADCAST, RTN_LOCAL, RTN_MULTICAST, RTN_UNICAST } from '../base/flowi.ts'
 import {
-  RT_SCOPE_HOST, RT_SCOPE_LINK, RT_SCOPE_UNIVERSE, RT_TABLE_LOCAL, RT_TABLE_MAIN, RTNH_F_ONLINK, RTPROT_BOOT,
+  RT_SCOPE_HOST,
+  RT_SCOPE_LINK,
+  RT_SCOPE_UNIVERSE,
+  RT_TABLE_LOCAL,
+  RT_TABLE_MAIN,
+  RTNH_F_ONLINK,
+  RTPROT_BOOT,
 } from '../ip/nexthop-constants.ts'
 import { AF_INET, AF_INET6 } from '../socket/sock.ts'
 import type { Addr, Words } from '../wire/text.ts'
-import { addrLen, formatAddr, formatPrefix, networkOf, parseAddr, parsePrefix } from '../wire/text.ts'
+import {
+  addrLen,
+  formatAddr,
+  formatPrefix,
+  networkOf,
+  parseAddr,
+  parsePrefix,
+} from '../wire/text.ts'
 import { isRefused } from './answers.ts'
-import type { FamilyName, Refused, RouteItem, RouteMetrics, RouteSpec, RouteType } from './messages.ts'
-import { noSuchDevice, protocolNames, refuse, refuseAs, scopeNames, tableNames, typeNames } from './names.ts'
+import type {
+  FamilyName,
+  Refused,
+  RouteItem,
+  RouteMetrics,
+  RouteSpec,
+  RouteType,
+} from './messages.ts'
+import {
+  noSuchDevice,
+  protocolNames,
+  refuse,
+  refuseAs,
+  scopeNames,
+  tableNames,
+  typeNames,
+} from './names.ts'
 import type { RibRoute, RouteMatch } from './rib.ts'
 
 /** Metric of IPv6 routes that name none (IP6_RT_PRIO_USER). */
@@ -20,7 +48,10 @@ const PRIO_USER = 1024
 /** Tables are numbers of 32 bits. */
 const MAX_TABLE = 4294967295
 
-export type DeviceNames = { ifindexOf: (name: string) => number; nameOf: (ifindex: number) => string }
+export type DeviceNames = {
+  ifindexOf: (name: string) => number
+  nameOf: (ifindex: number) => string
+}
 
 export const familyOf = (addr: Addr): number => (addr.family === 4 ? AF_INET : AF_INET6)
 export const familyName = (family: number): FamilyName => (family === AF_INET ? 'inet' : 'inet6')
@@ -32,7 +63,9 @@ const invalid = (what: string, value: unknown, field: string): Refused =>
 
 /** The prefix a route is for; 'default' is of the family that its other words say. */
 export const parseDst = (
-  dst: string, wanted: FamilyName | undefined, hint: Addr | null
+  dst: string,
+  wanted: FamilyName | undefined,
+  hint: Addr | null
 ): { family: number; words: Words; plen: number } | Refused => {
   if (dst === 'default' || dst === 'any' || dst === 'all') {
     const is6 = wanted === 'inet6' || (wanted === undefined && hint?.family === 6)
@@ -77,7 +110,8 @@ export const parseMatch = (given: RouteSpec, names: DeviceNames): RouteMatch | R
   const gateway = parseGateway(spec)
   if (isRefused(gateway)) return gateway
   const src = spec.prefsrc === undefined ? null : parseAddr(spec.prefsrc)
-  if (spec.prefsrc !== undefined && src === null) return invalid('an address', spec.prefsrc, 'prefsrc')
+  if (spec.prefsrc !== undefined && src === null)
+    return invalid('an address', spec.prefsrc, 'prefsrc')
   const dst = parseDst(spec.dst, spec.family, gateway ?? src)
   if (isRefused(dst)) return dst
   if (gateway !== null && spec.gateway !== undefined && familyOf(gateway) !== dst.family)
@@ -85,7 +119,12 @@ export const parseMatch = (given: RouteSpec, names: DeviceNames): RouteMatch | R
   const type = spec.type === undefined ? undefined : typeNames.parse(spec.type)
   if (type === null) return invalid('a route type', spec.type, 'type')
   const inLocal = type === RTN_LOCAL || type === RTN_BROADCAST
-  const table = spec.table === undefined ? (inLocal ? RT_TABLE_LOCAL : RT_TABLE_MAIN) : tableNames.parse(spec.table, MAX_TABLE)
+  const table =
+    spec.table === undefined
+      ? inLocal
+        ? RT_TABLE_LOCAL
+        : RT_TABLE_MAIN
+      : tableNames.parse(spec.table, MAX_TABLE)
   if (table === null || table === 0) return invalid('a table', spec.table, 'table')
   const protocol = spec.protocol === undefined ? undefined : protocolNames.parse(spec.protocol)
   if (protocol === null) return invalid('a protocol', spec.protocol, 'protocol')
@@ -147,17 +186,26 @@ export const parseRoute = (spec: RouteSpec, names: DeviceNames): RibRoute | Refu
   }
 }
 
-export const addrOf = (family: number, words: Words): Addr => ({ family: family === AF_INET ? 4 : 6, words })
+export const addrOf = (family: number, words: Words): Addr => ({
+  family: family === AF_INET ? 4 : 6,
+  words,
+})
 
 export const formatDst = (family: number, words: Words, plen: number): string => {
   const addr = addrOf(family, words)
   if (plen === 0) return 'default'
-  return plen === addrLen(addr.family) ? formatAddr(addr) : formatPrefix({ ...addr, prefixlen: plen })
+  return plen === addrLen(addr.family)
+    ? formatAddr(addr)
+    : formatPrefix({ ...addr, prefixlen: plen })
 }
 
 export const formatRoute = (route: RibRoute, names: DeviceNames): RouteItem => {
   const { family, gateway, prefsrc, metric, tos, mtu, hoplimit, advmss } = route
-  const metrics: RouteMetrics = { ...(mtu && { mtu }), ...(advmss && { advmss }), ...(hoplimit && { hoplimit }) }
+  const metrics: RouteMetrics = {
+    ...(mtu && { mtu }),
+    ...(advmss && { advmss }),
+    ...(hoplimit && { hoplimit }),
+  }
   const host = gateway && formatAddr(addrOf(gateway.family, gateway.words))
   return {
     type: typeNames.format(route.type) as RouteType,

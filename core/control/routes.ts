@@ -5,11 +5,33 @@
  */
 import { Errno } from '../base/errno.ts'
 import {
-  createFlowi, FL_DADDR, FL_DEV, FL_DST, FL_FAMILY, FL_IIF, FL_MARK, FL_MTU, FL_OIF, FL_SADDR, FL_TOS, FL_TYPE,
-  RTN_BLACKHOLE, RTN_BROADCAST, RTN_LOCAL, RTN_MULTICAST, RTN_UNICAST,
+  createFlowi,
+  FL_DADDR,
+  FL_DEV,
+  FL_DST,
+  FL_FAMILY,
+  FL_IIF,
+  FL_MARK,
+  FL_MTU,
+  FL_OIF,
+  FL_SADDR,
+  FL_TOS,
+  FL_TYPE,
+  RTN_BLACKHOLE,
+  RTN_BROADCAST,
+  RTN_LOCAL,
+  RTN_MULTICAST,
+  RTN_UNICAST,
 } from '../base/flowi.ts'
 import {
-  LOOPBACK_IFINDEX, NH_FAMILY, NH_GATEWAY, NH_MTU, NH_TABLE, RT_SCOPE_LINK, RT_TABLE_LOCAL, RT_TABLE_MAIN,
+  LOOPBACK_IFINDEX,
+  NH_FAMILY,
+  NH_GATEWAY,
+  NH_MTU,
+  NH_TABLE,
+  RT_SCOPE_LINK,
+  RT_TABLE_LOCAL,
+  RT_TABLE_MAIN,
   RTNH_F_ONLINK,
 } from '../ip/nexthop-constants.ts'
 import type { Route } from '../ip/route.ts'
@@ -21,12 +43,34 @@ import { formatAddr, parseAddr } from '../wire/text.ts'
 import type { Outcome } from './answers.ts'
 import { changed, isRefused, told } from './answers.ts'
 import type {
-  FamilyName, MessageOf, Refused, RouteFilter, RouteItem, RouteLookup, RouteType,
+  FamilyName,
+  MessageOf,
+  Refused,
+  RouteFilter,
+  RouteItem,
+  RouteLookup,
+  RouteType,
 } from './messages.ts'
-import { noSuchDevice, protocolNames, refuse, refuseAs, scopeNames, tableNames, typeNames } from './names.ts'
+import {
+  noSuchDevice,
+  protocolNames,
+  refuse,
+  refuseAs,
+  scopeNames,
+  tableNames,
+  typeNames,
+} from './names.ts'
 import type { Rib, RibRoute } from './rib.ts'
 import type { DeviceNames } from './route-text.ts'
-import { addrOf, familyName, familyOf, formatRoute, parseDst, parseMatch, parseRoute } from './route-text.ts'
+import {
+  addrOf,
+  familyName,
+  familyOf,
+  formatRoute,
+  parseDst,
+  parseMatch,
+  parseRoute,
+} from './route-text.ts'
 
 const isMulticastAddr = ({ family, words }: { family: number; words: Words }): boolean =>
   family === AF_INET ? words[3] >>> 28 >= 14 : words[0] >>> 24 === 0xff
@@ -38,22 +82,28 @@ export const createRoutes = ({ arena, rib, route: router, names }: RoutesDeps) =
   const { i32 } = arena
   const isUp = (dev: number): boolean => (i32[deviceRow(arena, dev) + DEV_FLAGS]! & IFF_UP) !== 0
   const isOwn = (family: number, words: Words): boolean =>
-    rib.resolve(family, words, (r) => r.table === RT_TABLE_LOCAL && r.type === RTN_LOCAL) !== undefined
+    rib.resolve(family, words, (r) => r.table === RT_TABLE_LOCAL && r.type === RTN_LOCAL) !==
+    undefined
 
   const badGateway = (errno: number, words = 'Nexthop has invalid gateway'): Refused =>
     refuse(errno, words, 'gateway')
 
   /** fib_check_nh for a gateway: it must be on a link of ours, and says which. */
   const checkGateway4 = (route: RibRoute, gateway: Words): RibRoute | Refused => {
-    if (route.scope >= RT_SCOPE_LINK) return refuse(Errno.EINVAL, 'Nexthop has invalid scope', 'scope')
+    if (route.scope >= RT_SCOPE_LINK)
+      return refuse(Errno.EINVAL, 'Nexthop has invalid scope', 'scope')
     if (route.flags & RTNH_F_ONLINK) {
       if (route.dev === 0) return refuse(Errno.ENODEV, 'Nexthop device required for onlink', 'dev')
       if (!isUp(route.dev)) return refuse(Errno.ENETDOWN, 'Nexthop device is not up', 'dev')
       const known = rib.resolve(AF_INET, gateway, (r) => r.table === RT_TABLE_LOCAL)
-      return known || isMulticastAddr({ family: AF_INET, words: gateway }) ? badGateway(Errno.EINVAL) : route
+      return known || isMulticastAddr({ family: AF_INET, words: gateway })
+        ? badGateway(Errno.EINVAL)
+        : route
     }
     const way = rib.resolve(
-      AF_INET, gateway, (r) => r.scope >= RT_SCOPE_LINK && (route.dev === 0 || r.dev === route.dev)
+      AF_INET,
+      gateway,
+      (r) => r.scope >= RT_SCOPE_LINK && (route.dev === 0 || r.dev === route.dev)
     )
     if (way === undefined) return badGateway(Errno.ENETUNREACH)
     if (way.type !== RTN_UNICAST && way.type !== RTN_LOCAL) return badGateway(Errno.EINVAL)
@@ -63,24 +113,37 @@ export const createRoutes = ({ arena, rib, route: router, names }: RoutesDeps) =
   /** ip6_validate_gw. */
   const checkGateway6 = (route: RibRoute, gateway: Words): RibRoute | Refused => {
     const invalid = badGateway(Errno.EINVAL, 'Invalid gateway address')
-    if (isMulticastAddr({ family: AF_INET6, words: gateway }) || gateway.every((word) => word === 0)) return invalid
-    if (isOwn(AF_INET6, gateway)) return badGateway(Errno.EINVAL, 'Gateway can not be a local address')
+    if (
+      isMulticastAddr({ family: AF_INET6, words: gateway }) ||
+      gateway.every((word) => word === 0)
+    )
+      return invalid
+    if (isOwn(AF_INET6, gateway))
+      return badGateway(Errno.EINVAL, 'Gateway can not be a local address')
     if (isLinkLocal(gateway) || route.flags & RTNH_F_ONLINK) {
       if (route.dev === 0) return refuse(Errno.ENODEV, 'Egress device not specified', 'dev')
       return route
     }
     const way = rib.resolve(
-      AF_INET6, gateway,
-      (r) => r.gateway === null && r.type === RTN_UNICAST && (route.dev === 0 || r.dev === route.dev)
+      AF_INET6,
+      gateway,
+      (r) =>
+        r.gateway === null && r.type === RTN_UNICAST && (route.dev === 0 || r.dev === route.dev)
     )
-    return way === undefined ? badGateway(Errno.EHOSTUNREACH, 'Nexthop has invalid gateway') : { ...route, dev: way.dev }
+    return way === undefined
+      ? badGateway(Errno.EHOSTUNREACH, 'Nexthop has invalid gateway')
+      : { ...route, dev: way.dev }
   }
 
   /** The route as the kernel takes it, its device found; or why not. */
   const check = (route: RibRoute): RibRoute | Refused => {
     if (route.tos !== 0) return refuse(Errno.EOPNOTSUPP, 'Routes by TOS are not supported', 'tos')
     if (route.prefsrc !== null && !isOwn(route.family, route.prefsrc))
-      return refuse(Errno.EINVAL, route.family === AF_INET ? 'Invalid prefsrc address' : 'Invalid source address', 'prefsrc')
+      return refuse(
+        Errno.EINVAL,
+        route.family === AF_INET ? 'Invalid prefsrc address' : 'Invalid source address',
+        'prefsrc'
+      )
     if (route.type >= RTN_BLACKHOLE) {
       if (route.gateway === null && route.dev === 0)
         return route.family === AF_INET ? route : { ...route, dev: LOOPBACK_IFINDEX }
@@ -89,15 +152,23 @@ export const createRoutes = ({ arena, rib, route: router, names }: RoutesDeps) =
     }
     const { gateway } = route
     if (gateway !== null) {
-      const way = gateway.family === AF_INET ? checkGateway4(route, gateway.words) : checkGateway6(route, gateway.words)
+      const way =
+        gateway.family === AF_INET
+          ? checkGateway4(route, gateway.words)
+          : checkGateway6(route, gateway.words)
       if (isRefused(way)) return way
       return isUp(way.dev) ? way : refuse(Errno.ENETDOWN, 'Nexthop device is not up', 'dev')
     }
     if (route.flags & RTNH_F_ONLINK && route.family === AF_INET)
-      return refuse(Errno.EINVAL, 'Invalid flags for nexthop - PERVASIVE and ONLINK can not be set', 'flags')
+      return refuse(
+        Errno.EINVAL,
+        'Invalid flags for nexthop - PERVASIVE and ONLINK can not be set',
+        'flags'
+      )
     if (route.dev === 0) return refuse(Errno.ENODEV, undefined, 'dev')
     if (!isUp(route.dev)) {
-      const words = route.family === AF_INET ? 'Device for nexthop is not up' : 'Nexthop device is not up'
+      const words =
+        route.family === AF_INET ? 'Device for nexthop is not up' : 'Nexthop device is not up'
       return refuse(Errno.ENETDOWN, words, 'dev')
     }
     return route
@@ -127,10 +198,19 @@ export const createRoutes = ({ arena, rib, route: router, names }: RoutesDeps) =
   /** ip route get */
   const getRoute = (query: MessageOf<'RTM_GETROUTE'>): Outcome<RouteLookup> => {
     const dst = parseAddr(query.dst)
-    if (dst === null) return refuseAs(Errno.EINVAL, `Error: inet prefix is expected rather than "${query.dst}".`, 'dst')
+    if (dst === null)
+      return refuseAs(
+        Errno.EINVAL,
+        `Error: inet prefix is expected rather than "${query.dst}".`,
+        'dst'
+      )
     const src = query.src === undefined ? null : parseAddr(query.src)
     if (query.src !== undefined && src?.family !== dst.family)
-      return refuseAs(Errno.EINVAL, `Error: inet address is expected rather than "${query.src}".`, 'src')
+      return refuseAs(
+        Errno.EINVAL,
+        `Error: inet address is expected rather than "${query.src}".`,
+        'src'
+      )
     const iif = query.iif === undefined ? 0 : names.ifindexOf(query.iif)
     if (query.iif !== undefined && iif === 0) return noSuchDevice(query.iif, 'iif')
     const oif = query.oif === undefined ? 0 : names.ifindexOf(query.oif)
@@ -147,14 +227,21 @@ export const createRoutes = ({ arena, rib, route: router, names }: RoutesDeps) =
     if (error !== 0) return refuse(-error, undefined, 'dst')
     return told(formatLookup(query, dst))
   }
-  const wordsAt = (view: Int32Array, at: number): Words => [view[at]!, view[at + 1]!, view[at + 2]!, view[at + 3]!]
+  const wordsAt = (view: Int32Array, at: number): Words => [
+    view[at]!,
+    view[at + 1]!,
+    view[at + 2]!,
+    view[at + 3]!,
+  ]
   const formatLookup = (query: MessageOf<'RTM_GETROUTE'>, dst: Addr): RouteLookup => {
     const row = fl[FL_DST]!
     const type = fl[FL_TYPE]!
     const gwFamily = type === RTN_UNICAST ? i32[row + NH_FAMILY]! : 0
-    const host = gwFamily === 0 ? undefined : formatAddr(addrOf(gwFamily, wordsAt(i32, row + NH_GATEWAY)))
+    const host =
+      gwFamily === 0 ? undefined : formatAddr(addrOf(gwFamily, wordsAt(i32, row + NH_GATEWAY)))
     const mtu = i32[row + NH_MTU]!
-    const cache = { [RTN_LOCAL]: ['local'], [RTN_BROADCAST]: ['brd'], [RTN_MULTICAST]: ['mc'] }[type] ?? []
+    const cache =
+      { [RTN_LOCAL]: ['local'], [RTN_BROADCAST]: ['brd'], [RTN_MULTICAST]: ['mc'] }[type] ?? []
     return {
       ...(type !== RTN_UNICAST && { type: typeNames.format(type) as RouteType }),
       dst: formatAddr(dst),
@@ -164,7 +251,9 @@ export const createRoutes = ({ arena, rib, route: router, names }: RoutesDeps) =
       dev: names.nameOf(fl[FL_DEV]!),
       ...(query.iif !== undefined && { iif: query.iif }),
       table: tableNames.format(i32[row + NH_TABLE]! || RT_TABLE_MAIN),
-      ...(query.iif === undefined && { prefsrc: formatAddr(addrOf(fl[FL_FAMILY]!, wordsAt(fl, FL_SADDR))) }),
+      ...(query.iif === undefined && {
+        prefsrc: formatAddr(addrOf(fl[FL_FAMILY]!, wordsAt(fl, FL_SADDR))),
+      }),
       flags: [],
       ...(mtu !== 0 && { metrics: [{ mtu: fl[FL_MTU]! }] }),
       uid: 0,
@@ -179,7 +268,8 @@ export const createRoutes = ({ arena, rib, route: router, names }: RoutesDeps) =
     const scope = filter.scope === undefined ? null : scopeNames.parse(filter.scope)
     const dev = filter.dev === undefined ? null : names.ifindexOf(filter.dev)
     return (route: RibRoute): boolean =>
-      (dst === null || (!isRefused(dst) && route.plen === dst.plen && route.words.join() === dst.words.join())) &&
+      (dst === null ||
+        (!isRefused(dst) && route.plen === dst.plen && route.words.join() === dst.words.join())) &&
       (type === null || route.type === type) &&
       (protocol === null || route.protocol === protocol) &&
       (scope === null || route.scope === scope) &&
@@ -191,8 +281,10 @@ export const createRoutes = ({ arena, rib, route: router, names }: RoutesDeps) =
     const families: FamilyName[] = filter.family ? [filter.family] : ['inet', 'inet6']
     for (const name of families) {
       const family = name === 'inet' ? AF_INET : AF_INET6
-      const id = filter.table === undefined ? RT_TABLE_MAIN : tableNames.parse(filter.table, 4294967295)
-      const ids = filter.table === 'all' || id === 0 ? rib.tableIds(family) : id === null ? [] : [id]
+      const id =
+        filter.table === undefined ? RT_TABLE_MAIN : tableNames.parse(filter.table, 4294967295)
+      const ids =
+        filter.table === 'all' || id === 0 ? rib.tableIds(family) : id === null ? [] : [id]
       for (const table of ids)
         for (const chunk of rib.dump(family, table)) {
           const items = chunk.filter(wanted).map((route) => formatRoute(route, names))

@@ -7,10 +7,42 @@ import { Errno } from '../base/errno.ts'
 import type { Arena } from '../shm/arena.ts'
 import { Ipi } from '../shm/ipi.ts'
 import {
-  AF_INET, SK_ACK_BACKLOG, SK_BOUND_DEV, SK_COOKIE, SK_DADDR, SK_DPORT, SK_DROPS, SK_FAMILY, SK_GENERATION, SK_MARK,
-  SK_MAX_ACK_BACKLOG, SK_NUM, SK_PROTOCOL, SK_RCVBUF, SK_REUSE, SK_RMEM, SK_RXHASH, SK_SADDR, SK_SNDBUF, SK_STATE,
-  SK_TYPE, SK_WMEM, SOCK_DGRAM, SOCK_STREAM, sockSlab, TCP_CLOSE, TCP_CLOSE_WAIT, TCP_CLOSING, TCP_ESTABLISHED,
-  TCP_FIN_WAIT1, TCP_FIN_WAIT2, TCP_LAST_ACK, TCP_LISTEN, TCP_NEW_SYN_RECV, TCP_SYN_RECV, TCP_SYN_SENT,
+  AF_INET,
+  SK_ACK_BACKLOG,
+  SK_BOUND_DEV,
+  SK_COOKIE,
+  SK_DADDR,
+  SK_DPORT,
+  SK_DROPS,
+  SK_FAMILY,
+  SK_GENERATION,
+  SK_MARK,
+  SK_MAX_ACK_BACKLOG,
+  SK_NUM,
+  SK_PROTOCOL,
+  SK_RCVBUF,
+  SK_REUSE,
+  SK_RMEM,
+  SK_RXHASH,
+  SK_SADDR,
+  SK_SNDBUF,
+  SK_STATE,
+  SK_TYPE,
+  SK_WMEM,
+  SOCK_DGRAM,
+  SOCK_STREAM,
+  sockSlab,
+  TCP_CLOSE,
+  TCP_CLOSE_WAIT,
+  TCP_CLOSING,
+  TCP_ESTABLISHED,
+  TCP_FIN_WAIT1,
+  TCP_FIN_WAIT2,
+  TCP_LAST_ACK,
+  TCP_LISTEN,
+  TCP_NEW_SYN_RECV,
+  TCP_SYN_RECV,
+  TCP_SYN_SENT,
   TCP_TIME_WAIT,
 } from '../socket/sock.ts'
 import type { Words } from '../wire/text.ts'
@@ -24,9 +56,18 @@ import { familyName } from './route-text.ts'
 import { refuse } from './names.ts'
 
 const STATES: Record<number, string> = {
-  [TCP_ESTABLISHED]: 'ESTAB', [TCP_SYN_SENT]: 'SYN-SENT', [TCP_SYN_RECV]: 'SYN-RECV', [TCP_FIN_WAIT1]: 'FIN-WAIT-1',
-  [TCP_FIN_WAIT2]: 'FIN-WAIT-2', [TCP_TIME_WAIT]: 'TIME-WAIT', [TCP_CLOSE]: 'UNCONN', [TCP_CLOSE_WAIT]: 'CLOSE-WAIT',
-  [TCP_LAST_ACK]: 'LAST-ACK', [TCP_LISTEN]: 'LISTEN', [TCP_CLOSING]: 'CLOSING', [TCP_NEW_SYN_RECV]: 'SYN-RECV',
+  [TCP_ESTABLISHED]: 'ESTAB',
+  [TCP_SYN_SENT]: 'SYN-SENT',
+  [TCP_SYN_RECV]: 'SYN-RECV',
+  [TCP_FIN_WAIT1]: 'FIN-WAIT-1',
+  [TCP_FIN_WAIT2]: 'FIN-WAIT-2',
+  [TCP_TIME_WAIT]: 'TIME-WAIT',
+  [TCP_CLOSE]: 'UNCONN',
+  [TCP_CLOSE_WAIT]: 'CLOSE-WAIT',
+  [TCP_LAST_ACK]: 'LAST-ACK',
+  [TCP_LISTEN]: 'LISTEN',
+  [TCP_CLOSING]: 'CLOSING',
+  [TCP_NEW_SYN_RECV]: 'SYN-RECV',
 }
 const IPV6_V6ONLY = 4
 
@@ -46,13 +87,18 @@ const protocolOf = (type: number): SockProtocol =>
 
 export const createSocketDump = ({ arena, calls, links, sockInfo }: SocketsDeps) => {
   const { i32, layout } = arena
-  const slabs = Array.from({ length: layout.config.workers }, (_, worker) => sockSlab(arena, worker, false))
+  const slabs = Array.from({ length: layout.config.workers }, (_, worker) =>
+    sockSlab(arena, worker, false)
+  )
 
   const cookieOf = (sk: number): string => ((i32[sk + SK_COOKIE]! || sk) >>> 0).toString(16)
   const wordsAt = (at: number): Words => [i32[at]!, i32[at + 1]!, i32[at + 2]!, i32[at + 3]!]
   const endOf = (sk: number, at: number, port: number): SockEnd => {
     const words = wordsAt(sk + at)
-    return { addr: i32[sk + SK_FAMILY] === AF_INET ? formatIpv4(words[3]) : formatIpv6(...words), port: i32[sk + port]! }
+    return {
+      addr: i32[sk + SK_FAMILY] === AF_INET ? formatIpv4(words[3]) : formatIpv6(...words),
+      port: i32[sk + port]!,
+    }
   }
   const format = (sk: number, worker: number): SockItem => {
     const state = i32[sk + SK_STATE]!
@@ -99,7 +145,8 @@ export const createSocketDump = ({ arena, calls, links, sockInfo }: SocketsDeps)
   const isEnd = (end: SockEnd, wanted: Partial<SockEnd> | undefined): boolean =>
     (wanted?.port === undefined || wanted.port === end.port) &&
     (wanted?.addr === undefined || wanted.addr === end.addr || sameAddr(wanted.addr, end.addr))
-  const sameAddr = (a: string, b: string): boolean => parseAddr(a)?.words.join() === parseAddr(b)?.words.join()
+  const sameAddr = (a: string, b: string): boolean =>
+    parseAddr(a)?.words.join() === parseAddr(b)?.words.join()
 
   function* items(filter: SockFilter): Generator<SockItem> {
     for (const [sk, worker] of rows(filter.worker)) {

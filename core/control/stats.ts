@@ -9,13 +9,26 @@ import type { Arena } from '../shm/arena.ts'
 import { backlogRing } from '../shm/arena.ts'
 import { counterBank, Mib, Softnet, sumCounter } from '../shm/counters.ts'
 import {
-  FLOW_WORDS, THREAD_BUSY_US, THREAD_HEARTBEAT, THREAD_IDLE_US, THREAD_RESTARTS, THREAD_RUNNING, THREAD_SLEEPING,
+  FLOW_WORDS,
+  THREAD_BUSY_US,
+  THREAD_HEARTBEAT,
+  THREAD_IDLE_US,
+  THREAD_RESTARTS,
+  THREAD_RUNNING,
+  THREAD_SLEEPING,
   THREAD_WORDS,
 } from '../shm/layout.ts'
 import { ringLength } from '../shm/ring.ts'
 import { Drop, DROP_COUNTERS } from '../skb/drop.ts'
 import {
-  FLOW_DEV, FLOW_DST, FLOW_HASH, FLOW_LAST, FLOW_PACKETS, FLOW_PORTS, FLOW_PROTO, FLOW_SRC,
+  FLOW_DEV,
+  FLOW_DST,
+  FLOW_HASH,
+  FLOW_LAST,
+  FLOW_PACKETS,
+  FLOW_PORTS,
+  FLOW_PROTO,
+  FLOW_SRC,
 } from '../softnet/flow-table.ts'
 import { formatWords } from '../wire/text.ts'
 import type { Outcome } from './answers.ts'
@@ -38,7 +51,11 @@ export const createStats = ({ arena, time, nameOf, socketsOf }: StatsDeps) => {
   const { workers, nics, flows } = layout.config
 
   const nstat = (): Outcome<Record<string, number>> =>
-    told(Object.fromEntries(Object.entries(Mib).map(([name, index]) => [name, sumCounter(arena, index)])))
+    told(
+      Object.fromEntries(
+        Object.entries(Mib).map(([name, index]) => [name, sumCounter(arena, index)])
+      )
+    )
 
   const worker = (w: number): WorkerItem => {
     const count = (index: number): number => f64[counterBank(arena, w) + index]!
@@ -53,7 +70,8 @@ export const createStats = ({ arena, time, nameOf, socketsOf }: StatsDeps) => {
       dropped: count(Softnet.dropped) + sumCounter(arena, Softnet.dropped_for + w),
       time_squeeze: count(Softnet.time_squeeze),
       received_rps: count(Softnet.received_rps),
-      flow_limit_count: count(Softnet.flow_limit_count) + sumCounter(arena, Softnet.flow_limit_for + w),
+      flow_limit_count:
+        count(Softnet.flow_limit_count) + sumCounter(arena, Softnet.flow_limit_for + w),
       backlog_len: queued,
       cpu: w,
       input_qlen: queued,
@@ -71,7 +89,9 @@ export const createStats = ({ arena, time, nameOf, socketsOf }: StatsDeps) => {
     }
   }
   const workerGet = ({ worker: w }: MessageOf<'WORKER_GET'>): Outcome<WorkerItem> =>
-    Number.isInteger(w) && w >= 0 && w < workers ? told(worker(w)) : refuse(Errno.ENOENT, undefined, 'worker')
+    Number.isInteger(w) && w >= 0 && w < workers
+      ? told(worker(w))
+      : refuse(Errno.ENOENT, undefined, 'worker')
   const workerDump = (): Iterable<WorkerItem[]> =>
     chunks(Array.from({ length: workers }, (_, w) => worker(w)))
 
@@ -89,7 +109,8 @@ export const createStats = ({ arena, time, nameOf, socketsOf }: StatsDeps) => {
   }
 
   const flow = (row: number, w: number): FlowItem => {
-    const words = (at: number) => formatWords(i32[row + at]!, i32[row + at + 1]!, i32[row + at + 2]!, i32[row + at + 3]!)
+    const words = (at: number) =>
+      formatWords(i32[row + at]!, i32[row + at + 1]!, i32[row + at + 2]!, i32[row + at + 3]!)
     const proto = i32[row + FLOW_PROTO]! & 0xff
     return {
       worker: w,
@@ -113,7 +134,8 @@ export const createStats = ({ arena, time, nameOf, socketsOf }: StatsDeps) => {
       }
     }
   }
-  const flowDump = (filter: { worker?: number } = {}): Iterable<FlowItem[]> => chunks(liveFlows(filter.worker))
+  const flowDump = (filter: { worker?: number } = {}): Iterable<FlowItem[]> =>
+    chunks(liveFlows(filter.worker))
 
   const roleOf = (thread: number): string => {
     if (thread < workers) return 'worker'

@@ -12,15 +12,29 @@ import { refuseAs } from './names.ts'
 
 /** Values that Linux shows as one line. */
 const VECTORS: Record<string, readonly string[]> = {
-  'net.ipv4.ip_local_port_range': ['net.ipv4.ip_local_port_range_min', 'net.ipv4.ip_local_port_range_max'],
-  'net.ipv4.tcp_rmem': ['net.ipv4.tcp_rmem_min', 'net.ipv4.tcp_rmem_default', 'net.ipv4.tcp_rmem_max'],
-  'net.ipv4.tcp_wmem': ['net.ipv4.tcp_wmem_min', 'net.ipv4.tcp_wmem_default', 'net.ipv4.tcp_wmem_max'],
+  'net.ipv4.ip_local_port_range': [
+    'net.ipv4.ip_local_port_range_min',
+    'net.ipv4.ip_local_port_range_max',
+  ],
+  'net.ipv4.tcp_rmem': [
+    'net.ipv4.tcp_rmem_min',
+    'net.ipv4.tcp_rmem_default',
+    'net.ipv4.tcp_rmem_max',
+  ],
+  'net.ipv4.tcp_wmem': [
+    'net.ipv4.tcp_wmem_min',
+    'net.ipv4.tcp_wmem_default',
+    'net.ipv4.tcp_wmem_max',
+  ],
 }
 
 export const createSysctls = ({ i32, layout }: Arena) => {
   const scalars = new Map(SYSCTLS.map(([name, index, , min, max]) => [name, { index, min, max }]))
   const inVector = new Set(Object.values(VECTORS).flat())
-  const names = [...scalars.keys()].filter((name) => !inVector.has(name)).concat(Object.keys(VECTORS)).sort()
+  const names = [...scalars.keys()]
+    .filter((name) => !inVector.has(name))
+    .concat(Object.keys(VECTORS))
+    .sort()
   const wordOf = (name: string): number => layout.sysctl + scalars.get(name)!.index
   const partsOf = (name: string): readonly string[] | undefined =>
     VECTORS[name] ?? (scalars.has(name) ? [name] : undefined)
@@ -30,7 +44,11 @@ export const createSysctls = ({ i32, layout }: Arena) => {
     return { name, value: values.length === 1 ? values[0]! : values.join('\t') }
   }
   const unknown = (name: string): Refused =>
-    refuseAs(Errno.ENOENT, `sysctl: cannot stat /proc/sys/${name.replaceAll('.', '/')}: No such file or directory`, 'name')
+    refuseAs(
+      Errno.ENOENT,
+      `sysctl: cannot stat /proc/sys/${name.replaceAll('.', '/')}: No such file or directory`,
+      'name'
+    )
 
   const get = ({ name }: MessageOf<'SYSCTL_GET'>): Outcome<SysctlItem> =>
     partsOf(name) === undefined ? unknown(name) : told(item(name))
@@ -38,14 +56,23 @@ export const createSysctls = ({ i32, layout }: Arena) => {
   const set = ({ name, value }: MessageOf<'SYSCTL_SET'>): Outcome<SysctlItem> => {
     const parts = partsOf(name)
     if (parts === undefined) return unknown(name)
-    const numbers = String(value).trim().split(/[\s,]+/).map(Number)
+    const numbers = String(value)
+      .trim()
+      .split(/[\s,]+/)
+      .map(Number)
     const isValid =
       numbers.length === parts.length &&
       numbers.every((number, k) => {
         const { min, max } = scalars.get(parts[k]!)!
-        return Number.isInteger(number) && number >= min && number <= max && (k === 0 || number >= numbers[k - 1]!)
+        return (
+          Number.isInteger(number) &&
+          number >= min &&
+          number <= max &&
+          (k === 0 || number >= numbers[k - 1]!)
+        )
       })
-    if (!isValid) return refuseAs(Errno.EINVAL, `sysctl: setting key "${name}": Invalid argument`, 'value')
+    if (!isValid)
+      return refuseAs(Errno.EINVAL, `sysctl: setting key "${name}": Invalid argument`, 'value')
     for (const [k, part] of parts.entries()) i32[wordOf(part)] = numbers[k]!
     return changed(item(name))
   }

@@ -54,7 +54,9 @@ export const createFibWriter = ({ arena, retire, reclaim }: FibWriterDeps) => {
   const keyOf = (family: number, words: PrefixWords): number | string =>
     family === AF_INET ? words[3] : words.join()
   const maskFor = (family: number, words: PrefixWords, plen: number): PrefixWords =>
-    family === AF_INET ? [0, 0, 0, plen === 0 ? 0 : words[3] & (-1 << (32 - plen))] : maskWords(words, plen)
+    family === AF_INET
+      ? [0, 0, 0, plen === 0 ? 0 : words[3] & (-1 << (32 - plen))]
+      : maskWords(words, plen)
   /** `width` bits of the address that end before bit `end`. */
   const bitsOf = (family: number, words: PrefixWords, end: number, width: number): number => {
     const word = family === AF_INET ? words[3] : words[(end - 1) >> 5]!
@@ -93,7 +95,12 @@ export const createFibWriter = ({ arena, retire, reclaim }: FibWriterDeps) => {
   }
   /** Gives every word under [slot, slot + span) that comes from lengths low..plen the row and length. */
   const paint = (
-    slot: number, span: number, low: number, plen: number, row: number, rowLen: number
+    slot: number,
+    span: number,
+    low: number,
+    plen: number,
+    row: number,
+    rowLen: number
   ): void => {
     for (let at = slot, k = lenAt(slot); at < slot + span; at++, k++) {
       const word = i32[at]!
@@ -107,7 +114,10 @@ export const createFibWriter = ({ arena, retire, reclaim }: FibWriterDeps) => {
   }
   /** The row and length of the longest prefix that covers (words, plen) and is shorter. */
   const cover = (
-    prefixes: PrefixMap, family: number, words: PrefixWords, plen: number
+    prefixes: PrefixMap,
+    family: number,
+    words: PrefixWords,
+    plen: number
   ): [row: number, len: number] => {
     for (let len = plen - 1; len >= 0; len--) {
       const ofLen = prefixes[len]
@@ -120,7 +130,11 @@ export const createFibWriter = ({ arena, retire, reclaim }: FibWriterDeps) => {
 
   /** Inserts the prefix, or replaces its row. 0, or -ENOSPC and nothing has changed. */
   const insert = (
-    family: number, table: number, address: PrefixWords, plen: number, row: number
+    family: number,
+    table: number,
+    address: PrefixWords,
+    plen: number,
+    row: number
   ): number => {
     const words = maskFor(family, address, plen)
     if (missing(family, table, words, plen) > freeNodes) {

@@ -7,16 +7,39 @@
 import { Errno } from '../base/errno.ts'
 import { RTN_BROADCAST, RTN_LOCAL, RTN_MULTICAST, RTN_UNICAST } from '../base/flowi.ts'
 import type { RibRoute, RouteMatch } from '../control/rib.ts'
-import { ARPHRD_ETHER, DEV_FLAGS, DEV_MAC, DEV_TYPE, deviceRow, IFF_LOOPBACK, IFF_UP } from '../netdev/netdev.ts'
+import {
+  ARPHRD_ETHER,
+  DEV_FLAGS,
+  DEV_MAC,
+  DEV_TYPE,
+  deviceRow,
+  IFF_LOOPBACK,
+  IFF_UP,
+} from '../netdev/netdev.ts'
 import type { Arena } from '../shm/arena.ts'
 import { IFADDR_WORDS } from '../shm/layout.ts'
 import type { Words } from '../wire/text.ts'
 import {
-  IFA_ADDR, IFA_BROADCAST, IFA_F_NOPREFIXROUTE, IFA_F_PERMANENT, IFA_F_SECONDARY, IFA_FAMILY, IFA_FLAGS,
-  IFA_IFINDEX, IFA_PREFIXLEN, IFA_SCOPE, IFA_SERIAL, IFA_TOP,
+  IFA_ADDR,
+  IFA_BROADCAST,
+  IFA_F_NOPREFIXROUTE,
+  IFA_F_PERMANENT,
+  IFA_F_SECONDARY,
+  IFA_FAMILY,
+  IFA_FLAGS,
+  IFA_IFINDEX,
+  IFA_PREFIXLEN,
+  IFA_SCOPE,
+  IFA_SERIAL,
+  IFA_TOP,
 } from './ifaddr-constants.ts'
 import {
-  RT_SCOPE_HOST, RT_SCOPE_LINK, RT_SCOPE_UNIVERSE, RT_TABLE_LOCAL, RT_TABLE_MAIN, RTPROT_KERNEL,
+  RT_SCOPE_HOST,
+  RT_SCOPE_LINK,
+  RT_SCOPE_UNIVERSE,
+  RT_TABLE_LOCAL,
+  RT_TABLE_MAIN,
+  RTPROT_KERNEL,
 } from './nexthop-constants.ts'
 import { scopeOf6 } from './source.ts'
 
@@ -63,7 +86,10 @@ export const createIfaddrs = ({ arena, rib, retire, onEvent }: IfaddrDeps) => {
   const { i32, u8, layout } = arena
   const top = layout.ifaddrs + IFA_TOP
   i32[top] = 1
-  const free = Array.from({ length: layout.config.ifaddrs - 1 }, (_, k) => layout.config.ifaddrs - 1 - k)
+  const free = Array.from(
+    { length: layout.config.ifaddrs - 1 },
+    (_, k) => layout.config.ifaddrs - 1 - k
+  )
   /** In the order they were added; the row of each. */
   const held = new Map<Ifaddr, number>()
   let serial = 0
@@ -71,12 +97,21 @@ export const createIfaddrs = ({ arena, rib, retire, onEvent }: IfaddrDeps) => {
   const has = (ifindex: number, flag: number): boolean =>
     (i32[deviceRow(arena, ifindex) + DEV_FLAGS]! & flag) !== 0
   const list = (): Ifaddr[] => [...held.keys()]
-  const sameAddr = (a: Ifaddr, words: Words): boolean => a.words.every((word, k) => word === words[k])
+  const sameAddr = (a: Ifaddr, words: Words): boolean =>
+    a.words.every((word, k) => word === words[k])
   const sameNet4 = (a: Ifaddr, b: Ifaddr): boolean =>
-    a.ifindex === b.ifindex && a.family === AF_INET && a.prefixlen === b.prefixlen &&
+    a.ifindex === b.ifindex &&
+    a.family === AF_INET &&
+    a.prefixlen === b.prefixlen &&
     ((a.words[3] ^ b.words[3]) & maskOf(a.prefixlen)) === 0
 
-  const route = (at: Ifaddr, type: number, words: Words, plen: number, over: Partial<RibRoute>): RibRoute => ({
+  const route = (
+    at: Ifaddr,
+    type: number,
+    words: Words,
+    plen: number,
+    over: Partial<RibRoute>
+  ): RibRoute => ({
     family: at.family,
     table: type === RTN_UNICAST ? RT_TABLE_MAIN : RT_TABLE_LOCAL,
     words,
@@ -100,14 +135,23 @@ export const createIfaddrs = ({ arena, rib, retire, onEvent }: IfaddrDeps) => {
     const mask = maskOf(at.prefixlen)
     const addr = at.words[3]
     const net = addr & mask
-    const prim = list().find((other) => sameNet4(other, at) && (other.flags & IFA_F_SECONDARY) === 0) ?? at
+    const prim =
+      list().find((other) => sameNet4(other, at) && (other.flags & IFA_F_SECONDARY) === 0) ?? at
     const src = { prefsrc: prim.words }
     const made = [route(at, RTN_LOCAL, at.words, 32, src)]
     if (at.broadcast !== 0 && at.broadcast !== -1)
       made.push(route(at, RTN_BROADCAST, map4(at.broadcast), 32, src))
     if (isZeronet(net) || (at.flags & IFA_F_SECONDARY) !== 0 || at.prefixlen === 32) return made
     if ((at.flags & IFA_F_NOPREFIXROUTE) === 0)
-      made.push(route(at, has(at.ifindex, IFF_LOOPBACK) ? RTN_LOCAL : RTN_UNICAST, map4(net), at.prefixlen, src))
+      made.push(
+        route(
+          at,
+          has(at.ifindex, IFF_LOOPBACK) ? RTN_LOCAL : RTN_UNICAST,
+          map4(net),
+          at.prefixlen,
+          src
+        )
+      )
     if (at.prefixlen < 31 && (net | ~mask) !== at.broadcast)
       made.push(route(at, RTN_BROADCAST, map4(net | ~mask), 32, src))
     return made
@@ -121,7 +165,13 @@ export const createIfaddrs = ({ arena, rib, retire, onEvent }: IfaddrDeps) => {
   }
   const multicast6 = (ifindex: number): RibRoute => {
     const at: Ifaddr = {
-      ifindex, family: AF_INET6, words: [0, 0, 0, 0], prefixlen: 0, scope: 0, flags: 0, broadcast: 0,
+      ifindex,
+      family: AF_INET6,
+      words: [0, 0, 0, 0],
+      prefixlen: 0,
+      scope: 0,
+      flags: 0,
+      broadcast: 0,
     }
     const over = { scope: RT_SCOPE_UNIVERSE, metric: PRIO_ADDRCONF }
     return route(at, RTN_MULTICAST, [0xff000000 | 0, 0, 0, 0], 8, over)
@@ -164,7 +214,8 @@ export const createIfaddrs = ({ arena, rib, retire, onEvent }: IfaddrDeps) => {
     for (const other of held.keys()) {
       if (other.ifindex !== at.ifindex || other.family !== at.family) continue
       const isSame = sameAddr(other, at.words)
-      if (isSame && (at.family === AF_INET6 || other.prefixlen === at.prefixlen)) return -Errno.EEXIST
+      if (isSame && (at.family === AF_INET6 || other.prefixlen === at.prefixlen))
+        return -Errno.EEXIST
       if (at.family !== AF_INET || !sameNet4(other, at)) continue
       if (other.scope !== at.scope) return -Errno.EINVAL
       at.flags |= IFA_F_SECONDARY
@@ -215,8 +266,20 @@ export const createIfaddrs = ({ arena, rib, retire, onEvent }: IfaddrDeps) => {
   /** fe80:: and the modified EUI-64 of the MAC (RFC 4291 appendix A). */
   const linkLocal = (ifindex: number): Words => {
     const m = (deviceRow(arena, ifindex) + DEV_MAC) << 2
-    const [a, b, c, d, e, f] = u8.slice(m, m + 6) as unknown as [number, number, number, number, number, number]
-    return [0xfe800000 | 0, 0, ((a ^ 2) << 24) | (b << 16) | (c << 8) | 0xff, 0xfe000000 | (d << 16) | (e << 8) | f]
+    const [a, b, c, d, e, f] = u8.slice(m, m + 6) as unknown as [
+      number,
+      number,
+      number,
+      number,
+      number,
+      number,
+    ]
+    return [
+      0xfe800000 | 0,
+      0,
+      ((a ^ 2) << 24) | (b << 16) | (c << 8) | 0xff,
+      0xfe000000 | (d << 16) | (e << 8) | f,
+    ]
   }
   const own = (ifindex: number, words: Words, prefixlen: number): void => {
     const family = words[2] === V4_PREFIX && words[0] === 0 ? AF_INET : AF_INET6
@@ -243,7 +306,9 @@ export const createIfaddrs = ({ arena, rib, retire, onEvent }: IfaddrDeps) => {
   const deviceDown = (ifindex: number): void => {
     for (const at of list()) if (at.ifindex === ifindex && at.family === AF_INET6) drop(at)
     rib.flush(
-      (one) => one.dev === ifindex && !(one.family === AF_INET && one.type === RTN_LOCAL && one.plen === 32)
+      (one) =>
+        one.dev === ifindex &&
+        !(one.family === AF_INET && one.type === RTN_LOCAL && one.plen === 32)
     )
   }
   /** The device is going away: so does all that names it. */

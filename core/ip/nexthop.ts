@@ -6,9 +6,20 @@
 import { RTN_UNICAST } from '../base/flowi.ts'
 import type { Arena } from '../shm/arena.ts'
 import { NEXTHOP_WORDS } from '../shm/layout.ts'
-import { NH_DEV, NH_GENERATION, NH_NEXT, NH_SCOPE, NH_TYPE, RT_SCOPE_LINK } from './nexthop-constants.ts'
+import {
+  NH_DEV,
+  NH_GENERATION,
+  NH_NEXT,
+  NH_SCOPE,
+  NH_TYPE,
+  RT_SCOPE_LINK,
+} from './nexthop-constants.ts'
 
-export type NexthopDeps = { arena: Arena; retire: (reclaim: () => void) => void; reclaim: () => void }
+export type NexthopDeps = {
+  arena: Arena
+  retire: (reclaim: () => void) => void
+  reclaim: () => void
+}
 export type Nexthops = ReturnType<typeof createNexthops>
 
 /** Row of the device for destinations that no route leads to (see nexthop-constants.ts). */
@@ -18,7 +29,8 @@ export const onlinkRow = (arena: Arena, ifindex: number): number =>
 export const createNexthops = ({ arena, retire, reclaim }: NexthopDeps) => {
   const { i32, layout } = arena
   const { nexthops, devices } = layout.config
-  if (nexthops <= devices) throw new Error(`nexthops: ${nexthops} rows are too few for ${devices} devices`)
+  if (nexthops <= devices)
+    throw new Error(`nexthops: ${nexthops} rows are too few for ${devices} devices`)
   for (let ifindex = 1; ifindex < devices; ifindex++) {
     const row = onlinkRow(arena, ifindex)
     i32[row + NH_TYPE] = RTN_UNICAST

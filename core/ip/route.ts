@@ -10,8 +10,21 @@
 import { Errno } from '../base/errno.ts'
 import type { Flowi } from '../base/flowi.ts'
 import {
-  FL_DADDR, FL_DEV, FL_DST, FL_FAMILY, FL_IIF, FL_MTU, FL_OIF, FL_SADDR, FL_TYPE, RTN_BLACKHOLE,
-  RTN_BROADCAST, RTN_LOCAL, RTN_MULTICAST, RTN_PROHIBIT, RTN_UNICAST,
+  FL_DADDR,
+  FL_DEV,
+  FL_DST,
+  FL_FAMILY,
+  FL_IIF,
+  FL_MTU,
+  FL_OIF,
+  FL_SADDR,
+  FL_TYPE,
+  RTN_BLACKHOLE,
+  RTN_BROADCAST,
+  RTN_LOCAL,
+  RTN_MULTICAST,
+  RTN_PROHIBIT,
+  RTN_UNICAST,
 } from '../base/flowi.ts'
 import { DEV_FLAGS, DEV_IFINDEX, DEV_MTU, IFF_LOOPBACK, IFF_UP } from '../netdev/netdev.ts'
 import type { Arena } from '../shm/arena.ts'
@@ -20,8 +33,20 @@ import { Sysctl } from '../shm/sysctl.ts'
 import { createFibReader } from './fib.ts'
 import { onlinkRow } from './nexthop.ts'
 import {
-  FIB_DEFAULT, FIB_LOCAL, FIB_MAIN, LOOPBACK_IFINDEX, NH_DEV, NH_FAMILY, NH_GATEWAY, NH_MTU, NH_NEXT, NH_PREFSRC, NH_SCOPE,
-  NH_TYPE, RT_SCOPE_LINK, RT_SCOPE_UNIVERSE,
+  FIB_DEFAULT,
+  FIB_LOCAL,
+  FIB_MAIN,
+  LOOPBACK_IFINDEX,
+  NH_DEV,
+  NH_FAMILY,
+  NH_GATEWAY,
+  NH_MTU,
+  NH_NEXT,
+  NH_PREFSRC,
+  NH_SCOPE,
+  NH_TYPE,
+  RT_SCOPE_LINK,
+  RT_SCOPE_UNIVERSE,
 } from './nexthop-constants.ts'
 import { createSourceSelection } from './source.ts'
 
@@ -47,8 +72,10 @@ export const createRoute = ({ arena }: { arena: Arena }) => {
 
   const flagsOf = (ifindex: number): number => i32[devices + ifindex * DEVICE_WORDS + DEV_FLAGS]!
   const isUp = (ifindex: number): boolean =>
-    ifindex > 0 && ifindex < layout.config.devices &&
-    i32[devices + ifindex * DEVICE_WORDS + DEV_IFINDEX] === ifindex && (flagsOf(ifindex) & IFF_UP) !== 0
+    ifindex > 0 &&
+    ifindex < layout.config.devices &&
+    i32[devices + ifindex * DEVICE_WORDS + DEV_IFINDEX] === ifindex &&
+    (flagsOf(ifindex) & IFF_UP) !== 0
   const isZero = (fl: Flowi, at: number): boolean =>
     (fl[at]! | fl[at + 1]! | fl[at + 3]!) === 0 && (fl[at + 2] === 0 || fl[at + 2] === V4_PREFIX)
 
@@ -58,12 +85,17 @@ export const createRoute = ({ arena }: { arena: Arena }) => {
     fl[FL_TYPE] = type
     fl[FL_DEV] = dev
     const mtu = i32[row + NH_MTU]!
-    fl[FL_MTU] = mtu !== 0 && type === RTN_UNICAST ? mtu : i32[devices + dev * DEVICE_WORDS + DEV_MTU]!
+    fl[FL_MTU] =
+      mtu !== 0 && type === RTN_UNICAST ? mtu : i32[devices + dev * DEVICE_WORDS + DEV_MTU]!
     return 0
   }
   /** errno of a route that leads nowhere. */
   const refusal = (type: number): number =>
-    type === RTN_BLACKHOLE ? -Errno.EINVAL : type === RTN_PROHIBIT ? -Errno.EACCES : -Errno.EHOSTUNREACH
+    type === RTN_BLACKHOLE
+      ? -Errno.EINVAL
+      : type === RTN_PROHIBIT
+        ? -Errno.EACCES
+        : -Errno.EHOSTUNREACH
   /**
    * -EINVAL or -EXDEV when the sender's address may not come from there. IPv4 only, as Linux has it in
    * __fib_validate_source: nobody else sends from our addresses, nor from a broadcast address.
@@ -122,7 +154,8 @@ export const createRoute = ({ arena }: { arena: Arena }) => {
     if (isZero(fl, FL_DADDR)) return -Errno.EINVAL
     if (!looped && (isLoopback6(fl, FL_SADDR) || isLoopback6(fl, FL_DADDR))) return -Errno.EINVAL
     // what is not ours of a link's own addresses stays on that link (RFC 4291 2.5.6)
-    if (isLinkLocal6(w0) && lookup(fl[FL_FAMILY]!, FIB_LOCAL, fl, FL_DADDR) === 0) return -Errno.EINVAL
+    if (isLinkLocal6(w0) && lookup(fl[FL_FAMILY]!, FIB_LOCAL, fl, FL_DADDR) === 0)
+      return -Errno.EINVAL
     return deliverOrForward(fl, Sysctl.ip6_forwarding)
   }
   const isLoopback6 = (fl: Flowi, at: number): boolean =>
@@ -236,7 +269,8 @@ export const createRoute = ({ arena }: { arena: Arena }) => {
     const is4 = fl[FL_FAMILY] === AF_INET
     const oif = fl[FL_OIF]!
     if (!isZero(fl, FL_SADDR) && !isOwn(fl)) return -Errno.EINVAL
-    if (oif !== 0 && !isUp(oif)) return oif < layout.config.devices && oif > 0 ? -Errno.ENETUNREACH : -Errno.ENODEV
+    if (oif !== 0 && !isUp(oif))
+      return oif < layout.config.devices && oif > 0 ? -Errno.ENETUNREACH : -Errno.ENODEV
     if (isZero(fl, FL_DADDR)) aimAtSelf(fl)
     if (is4 ? isMulticast4(fl[FL_DADDR + 3]!) : isMulticast6(fl[FL_DADDR]!))
       return toMany(fl, oif, RTN_MULTICAST)
@@ -255,7 +289,8 @@ export const createRoute = ({ arena }: { arena: Arena }) => {
     const dev = i32[row + NH_DEV]!
     if (!chooseSource(fl, row, dev)) return -Errno.EADDRNOTAVAIL
     // a loopback address never goes out (RFC 1122 3.2.1.3 g)
-    if (is4 && isLoopback4(fl[FL_SADDR + 3]!) && (flagsOf(dev) & IFF_LOOPBACK) === 0) return -Errno.EINVAL
+    if (is4 && isLoopback4(fl[FL_SADDR + 3]!) && (flagsOf(dev) & IFF_LOOPBACK) === 0)
+      return -Errno.EINVAL
     return found(fl, row, type, dev)
   }
 

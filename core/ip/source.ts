@@ -8,8 +8,17 @@ import { FL_DADDR, FL_SADDR } from '../base/flowi.ts'
 import type { Arena } from '../shm/arena.ts'
 import { IFADDR_WORDS } from '../shm/layout.ts'
 import {
-  IFA_ADDR, IFA_F_DEPRECATED, IFA_F_SECONDARY, IFA_F_TENTATIVE, IFA_FAMILY, IFA_FLAGS, IFA_IFINDEX,
-  IFA_PREFIXLEN, IFA_SCOPE, IFA_SERIAL, IFA_TOP,
+  IFA_ADDR,
+  IFA_F_DEPRECATED,
+  IFA_F_SECONDARY,
+  IFA_F_TENTATIVE,
+  IFA_FAMILY,
+  IFA_FLAGS,
+  IFA_IFINDEX,
+  IFA_PREFIXLEN,
+  IFA_SCOPE,
+  IFA_SERIAL,
+  IFA_TOP,
 } from './ifaddr-constants.ts'
 import { RT_SCOPE_HOST, RT_SCOPE_LINK, RT_SCOPE_UNIVERSE } from './nexthop-constants.ts'
 
@@ -68,7 +77,13 @@ export const createSourceSelection = (arena: Arena) => {
   }
 
   /** Is row a better source than `best` for FL_DADDR leaving by ifindex? RFC 6724 section 5. */
-  const better6 = (row: number, best: number, fl: Flowi, ifindex: number, scope: number): boolean => {
+  const better6 = (
+    row: number,
+    best: number,
+    fl: Flowi,
+    ifindex: number,
+    scope: number
+  ): boolean => {
     if (best === 0) return true
     const share = commonBits(i32, row + IFA_ADDR, fl, FL_DADDR)
     const bestShare = commonBits(i32, best + IFA_ADDR, fl, FL_DADDR)

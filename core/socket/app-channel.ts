@@ -1,14 +1,11 @@
 /**
  * One application as a worker sees it: its sockets by sid, what they still have to send, the credit they have to
- * receive. Made by app-port.ts, which drains the submission ring into `submit`; the socket layer's events come
- * to `event`. Nothing is taken out of TCP without credit, room in the completion ring and an skb to carry it,
- * so an application that does not read closes its peers' windows. Worker only.
+ * receive. app-submit.ts asks, the socket layer's events come to `event`, answers go through app-completions.ts.
+ * Nothing is taken out of TCP without credit, room in the completion ring and an skb to carry it, so an application
+ * that does not read closes its peers' windows. Worker only.
  */
 import { Errno } from '../base/errno.ts'
-import { appRing } from '../shm/arena.ts'
 import type { Arena } from '../shm/arena.ts'
-import { APP_BLOCK_WORDS, APP_PAIR_WORDS, APP_RECORD_WORDS, APP_RING_WORDS } from '../shm/layout.ts'
-import { ringPublish, ringReserve, ringUnpublished, ringWritable } from '../shm/ring.ts'
 import {
   LARGE_ROOM,
   RX_HEADROOM,
@@ -20,33 +17,20 @@ import {
   SMALL_ROOM,
   type Skbs,
 } from '../skb/skb.ts'
+import type { AppCompletions } from './app-completions.ts'
 import {
   APP_SIDS,
-  APP_SLEEPING,
   AppOp,
   CLOSE_ABORT,
   CLOSE_DRAIN,
   DATAGRAM_CREDIT,
   E_ADDR,
-  E_ARG0,
-  E_ARG1,
-  E_ARG2,
-  E_LEN,
-  E_LPORT,
-  E_OP,
   E_PORT,
-  E_SID,
   E_SKB,
-  E_TAG,
-  E_USER,
   IN_RING,
-  PAIR_STAGE,
-  PAIR_STALLED,
 } from './app-constants.ts'
 import { PEER_ADDR, PEER_PORT, SHUT_RDWR, SHUT_WR } from './proto.ts'
 import {
-  SK_DADDR,
-  SK_DPORT,
   SK_EVENT_ACCEPT,
   SK_EVENT_CONNECT,
   SK_EVENT_ERROR,
@@ -54,26 +38,22 @@ import {
   SK_EVENT_READ,
   SK_EVENT_WRITE,
   SK_GENERATION,
-  SK_NUM,
-  SK_SADDR,
   SOCK_STREAM,
 } from './sock.ts'
 import type { Sockets } from './sockets.ts'
 
 export type AppChannelDeps = {
   arena: Arena
-  worker: number
-  app: number
   skbs: Skbs
   sockets: Sockets
   consume: (skb: number) => void
+  completions: AppCompletions
   /** Index of app-port's handler, and the word that leads from a socket to this channel's sid. */
   handler: number
   userBase: number
-  wakeApp: (app: number) => void
 }
 
-const { EAGAIN, EBADF, ECONNRESET, EINPROGRESS, EINVAL } = Errno
+const { EAGAIN, ECONNRESET, EINPROGRESS } = Errno
 const CHUNK = 65536
 
 // Bits of flags[sid].
@@ -90,12 +70,9 @@ const STALLED = 64
 export type AppChannel = ReturnType<typeof createAppChannel>
 
 export const createAppChannel = (deps: AppChannelDeps) => {
-  const { arena, worker, app, skbs, sockets, consume, handler, userBase, wakeApp } = deps
-  const { i32, u8, layout } = arena
-  const block = layout.appBlocks + app * APP_BLOCK_WORDS
-  const pair = layout.appPairs + (app * layout.config.workers + worker) * APP_PAIR_WORDS
-  const stage = pair + PAIR_STAGE
-  const completions = appRing(layout, app, worker) + APP_RING_WORDS
+  const { arena, skbs, sockets, consume, completions, handler, userBase } = deps
+  const { i32, u8 } = arena
+  const { stage, begin, commit, post, postWithAddresses } = completions
   const socks = new Int32Array(APP_SIDS)
   const generations = new Int32Array(APP_SIDS)
   const flags = new Int32Array(APP_SIDS)
@@ -115,74 +92,9 @@ export const createAppChannel = (deps: AppChannelDeps) => {
   const acceptUser = new Int32Array(APP_SIDS)
   /** Sids that wait for memory or room. */
   let stalled: number[] = []
-  /** Completions that found the ring full, a record after the other. */
-  let overflow: number[] = []
   let high = 0
-  let tag = 0
-  let posted = false
   /** A large skb to read into; small reads are copied out of it. */
   let spare = 0
-
-  // Completions.
-
-  /** Begins a completion; the caller may fill in more before `commit`. */
-  const begin = (op: number, sid: number, user: number, result: number): void => {
-    i32.fill(0, stage, stage + APP_RECORD_WORDS)
-    i32[stage + E_OP] = op
-    i32[stage + E_SID] = sid
-    i32[stage + E_USER] = user
-    i32[stage + E_TAG] = tag
-    i32[stage + E_LEN] = result
-  }
-  const commit = (): void => {
-    posted = true
-    const at = overflow.length > 0 ? 0 : ringReserve(i32, completions, APP_RECORD_WORDS)
-    if (at !== 0) {
-      i32.copyWithin(at, stage, stage + APP_RECORD_WORDS)
-      return
-    }
-    // answers are as many as the application's questions, so this stays small
-    for (let w = 0; w < APP_RECORD_WORDS; w++) overflow.push(i32[stage + w]!)
-    Atomics.store(i32, pair + PAIR_STALLED, 1)
-  }
-  const post = (op: number, sid: number, user: number, result: number): void => {
-    begin(op, sid, user, result)
-    commit()
-  }
-  const postWithAddresses = (
-    op: number,
-    sid: number,
-    user: number,
-    result: number,
-    sk: number
-  ): void => {
-    begin(op, sid, user, result)
-    for (let w = 0; w < 4; w++) {
-      i32[stage + E_ADDR + w] = i32[sk + SK_DADDR + w]!
-      i32[stage + E_ARG0 + w] = i32[sk + SK_SADDR + w]!
-    }
-    i32[stage + E_PORT] = i32[sk + SK_DPORT]!
-    i32[stage + E_LPORT] = i32[sk + SK_NUM]!
-    commit()
-  }
-  const drainOverflow = (): void => {
-    let taken = 0
-    while (taken < overflow.length) {
-      const at = ringReserve(i32, completions, APP_RECORD_WORDS)
-      if (at === 0) break
-      for (let w = 0; w < APP_RECORD_WORDS; w++) i32[at + w] = overflow[taken + w]!
-      taken += APP_RECORD_WORDS
-      posted = true
-    }
-    overflow = overflow.slice(taken)
-  }
-  /** Shows the application what was posted, and wakes it when it sleeps. Once a batch. */
-  const flush = (): void => {
-    if (!posted) return
-    posted = false
-    if (ringUnpublished(i32, completions)) ringPublish(i32, completions)
-    if (Atomics.compareExchange(i32, block + APP_SLEEPING, 1, 0) === 1) wakeApp(app)
-  }
 
   // Sockets by sid.
 
@@ -209,18 +121,22 @@ export const createAppChannel = (deps: AppChannelDeps) => {
 
   // Sending.
 
-  const queueSend = (sid: number, skb: number): void => {
+  /** Sends an skb, or puts it behind those that wait. */
+  const send = (sid: number, skb: number, user: number): void => {
+    i32[skb + SKB_CB] = user
+    i32[skb + SKB_CB + 1] = i32[skb + SKB_LEN]!
     i32[skb + SKB_NEXT] = 0
     if (sendHead[sid] === 0) sendHead[sid] = skb
     else i32[sendTail[sid]! + SKB_NEXT] = skb
     sendTail[sid] = skb
+    if (sendHead[sid] === skb && (flags[sid]! & CONNECTING) === 0) pumpSend(sid)
   }
   /** Takes the first skb off the queue, answers for it and frees it. */
   const sendDone = (sid: number, result: number): void => {
     const skb = sendHead[sid]!
     sendHead[sid] = i32[skb + SKB_NEXT]!
     i32[skb + SKB_NEXT] = 0
-    if (tag !== 0) post(AppOp.SEND, sid, i32[skb + SKB_CB]!, result)
+    post(AppOp.SEND, sid, i32[skb + SKB_CB]!, result)
     consume(skb)
   }
   const failSends = (sid: number, err: number): void => {
@@ -246,13 +162,28 @@ export const createAppChannel = (deps: AppChannelDeps) => {
   const finishShutdown = (sid: number, sk: number): void => {
     flags[sid]! &= ~SHUT_PENDING
     const result = sk === 0 ? -ECONNRESET : sockets.shutdown(sk, SHUT_WR)
-    if (tag !== 0) post(AppOp.SHUTDOWN, sid, shutUser[sid]!, result)
+    post(AppOp.SHUTDOWN, sid, shutUser[sid]!, result)
+  }
+
+  const shutdown = (sid: number, user: number, how: number, sk: number): void => {
+    if (how !== SHUT_WR) {
+      if (how === SHUT_RDWR) failSends(sid, -ECONNRESET)
+      return post(AppOp.SHUTDOWN, sid, user, sockets.shutdown(sk, how))
+    }
+    flags[sid]! |= SHUT_PENDING
+    shutUser[sid] = user
+    if (sendHead[sid] === 0 && (flags[sid]! & CONNECTING) === 0) finishShutdown(sid, sk)
   }
 
   // Receiving.
 
+  const grant = (sid: number, credit: number): void => {
+    credits[sid]! += credit
+    pumpRecv(sid)
+  }
+
   const stall = (sid: number): void => {
-    Atomics.store(i32, pair + PAIR_STALLED, 1)
+    completions.stall()
     if ((flags[sid]! & STALLED) !== 0) return
     flags[sid]! |= STALLED
     stalled.push(sid)
@@ -274,7 +205,7 @@ export const createAppChannel = (deps: AppChannelDeps) => {
   }
   /** True when one more can be received: room in the ring, and memory. */
   const canTake = (): boolean => {
-    if (overflow.length > 0 || !ringWritable(i32, completions, APP_RECORD_WORDS)) return false
+    if (!completions.hasRoom()) return false
     if (spare === 0) spare = skbs.alloc(LARGE_ROOM, RX_HEADROOM)
     return spare !== 0
   }
@@ -321,7 +252,35 @@ export const createAppChannel = (deps: AppChannelDeps) => {
     commit()
   }
 
-  // Accepting, connecting, closing.
+  // Opening, accepting, connecting, closing.
+
+  /** 0, or -errno. */
+  const open = (
+    sid: number,
+    family: number,
+    type: number,
+    protocol: number,
+    credit: number
+  ): number => {
+    const sk = sockets.socket(family, type, protocol)
+    if (sk < 0) return sk
+    adopt(sid, sk, type === SOCK_STREAM ? STREAM : 0, credit)
+    return 0
+  }
+  const listen = (sid: number, backlog: number, sk: number): number => {
+    flags[sid]! |= LISTENER
+    return sockets.listen(sk, backlog)
+  }
+  /** `child` waits to become a connection of the listener `sid`. */
+  const accept = (sid: number, child: number, user: number, credit: number): void => {
+    acceptNext[child] = 0
+    acceptUser[child] = user
+    credits[child] = credit
+    if (acceptHead[sid] === 0) acceptHead[sid] = child
+    else acceptNext[acceptTail[sid]!] = child
+    acceptTail[sid] = child
+    pumpAccept(sid)
+  }
 
   const pumpAccept = (sid: number): void => {
     const sk = sockOf(sid)
@@ -334,6 +293,12 @@ export const createAppChannel = (deps: AppChannelDeps) => {
       postWithAddresses(AppOp.ACCEPT, child, acceptUser[child]!, 0, accepted)
       pumpRecv(child)
     }
+  }
+  /** What sockets.connect answered; the rest is an event's. */
+  const connecting = (sid: number, user: number, result: number, sk: number): void => {
+    connectUser[sid] = user
+    flags[sid]! |= CONNECTING
+    if (result !== -EINPROGRESS) connected(sid, result, sk)
   }
   const connected = (sid: number, result: number, sk: number): void => {
     flags[sid]! &= ~CONNECTING
@@ -350,7 +315,7 @@ export const createAppChannel = (deps: AppChannelDeps) => {
       else sockets.close(sk)
     }
     forget(sid)
-    if (tag !== 0) post(AppOp.CLOSE, sid, closeUser[sid]!, 0)
+    post(AppOp.CLOSE, sid, closeUser[sid]!, 0)
   }
   const close = (sid: number, user: number, how: number): void => {
     closeUser[sid] = user
@@ -382,147 +347,16 @@ export const createAppChannel = (deps: AppChannelDeps) => {
     if ((events & ~(SK_EVENT_READ | SK_EVENT_ACCEPT)) !== 0) pumpSend(sid)
   }
 
-  // Submissions.
-
-  const openSocket = (at: number, sid: number): number => {
-    const type = i32[at + E_ARG1]!
-    const sk = sockets.socket(i32[at + E_ARG0]!, type, i32[at + E_ARG2]!)
-    if (sk < 0) return sk
-    adopt(sid, sk, type === SOCK_STREAM ? STREAM : 0, i32[at + E_LEN]!)
-    return 0
-  }
-  const a = E_ADDR
-  const bind = (at: number, sk: number): number =>
-    sockets.bind(
-      sk,
-      i32[at + a]!,
-      i32[at + a + 1]!,
-      i32[at + a + 2]!,
-      i32[at + a + 3]!,
-      i32[at + E_PORT]!
-    )
-
-  const connect = (at: number, sid: number, sk: number): void => {
-    flags[sid]! |= CONNECTING
-    connectUser[sid] = i32[at + E_USER]!
-    const port = i32[at + E_PORT]!
-    const result = sockets.connect(
-      sk,
-      i32[at + a]!,
-      i32[at + a + 1]!,
-      i32[at + a + 2]!,
-      i32[at + a + 3]!,
-      port
-    )
-    if (result !== -EINPROGRESS) connected(sid, result, sk)
-  }
-  const accept = (at: number, sid: number): void => {
-    const child = i32[at + E_PORT]!
-    acceptNext[child] = 0
-    acceptUser[child] = i32[at + E_USER]!
-    credits[child] = i32[at + E_LEN]!
-    if (acceptHead[sid] === 0) acceptHead[sid] = child
-    else acceptNext[acceptTail[sid]!] = child
-    acceptTail[sid] = child
-    pumpAccept(sid)
-  }
-  const send = (at: number, sid: number): void => {
-    const skb = i32[at + E_SKB]!
-    i32[skb + SKB_OWNER] = worker
-    i32[skb + SKB_CB] = i32[at + E_USER]!
-    i32[skb + SKB_CB + 1] = i32[skb + SKB_LEN]!
-    queueSend(sid, skb)
-    // behind another one it waits for its turn
-    if (sendHead[sid] === skb && (flags[sid]! & CONNECTING) === 0) pumpSend(sid)
-  }
-  const sendto = (at: number, sk: number): number => {
-    const skb = i32[at + E_SKB]!
-    i32[skb + SKB_OWNER] = worker
-    const result =
-      sk === 0
-        ? -EBADF
-        : sockets.sendto(
-            sk,
-            i32[skb + SKB_DATA]!,
-            i32[skb + SKB_LEN]!,
-            i32[at + a]!,
-            i32[at + a + 1]!,
-            i32[at + a + 2]!,
-            i32[at + a + 3]!,
-            i32[at + E_PORT]!
-          )
-    consume(skb)
-    return result
-  }
-  const shutdown = (at: number, sid: number, sk: number): void => {
-    const how = i32[at + E_LEN]!
-    if (how !== SHUT_WR) {
-      if (how === SHUT_RDWR) failSends(sid, -ECONNRESET)
-      return post(AppOp.SHUTDOWN, sid, i32[at + E_USER]!, sockets.shutdown(sk, how))
-    }
-    flags[sid]! |= SHUT_PENDING
-    shutUser[sid] = i32[at + E_USER]!
-    if (sendHead[sid] === 0 && (flags[sid]! & CONNECTING) === 0) finishShutdown(sid, sk)
-  }
-
-  /** Does what the record at `at` asks for. */
-  const submit = (at: number): void => {
-    const op = i32[at + E_OP]!
-    const sid = i32[at + E_SID]!
-    const user = i32[at + E_USER]!
-    const sk = sockOf(sid)
-    switch (op) {
-      case AppOp.SEND:
-        return send(at, sid)
-      case AppOp.RECV:
-        credits[sid]! += i32[at + E_LEN]!
-        return pumpRecv(sid)
-      case AppOp.SENDTO:
-        return post(op, sid, user, sendto(at, sk))
-      case AppOp.SOCKET:
-        return post(op, sid, user, openSocket(at, sid))
-      case AppOp.CLOSE:
-        return close(sid, user, i32[at + E_ARG0]!)
-    }
-    if (sk === 0) return post(op, sid, user, -EBADF)
-    switch (op) {
-      case AppOp.ACCEPT:
-        return accept(at, sid)
-      case AppOp.CONNECT:
-        return connect(at, sid, sk)
-      case AppOp.BIND:
-        return postWithAddresses(op, sid, user, bind(at, sk), sk)
-      case AppOp.LISTEN:
-        flags[sid]! |= LISTENER
-        return postWithAddresses(op, sid, user, sockets.listen(sk, i32[at + E_LEN]!), sk)
-      case AppOp.SHUTDOWN:
-        return shutdown(at, sid, sk)
-      case AppOp.SETSOCKOPT:
-        return post(
-          op,
-          sid,
-          user,
-          sockets.setsockopt(sk, i32[at + E_ARG0]!, i32[at + E_ARG1]!, i32[at + E_ARG2]!)
-        )
-      case AppOp.GETSOCKOPT:
-        return post(op, sid, user, sockets.getsockopt(sk, i32[at + E_ARG0]!, i32[at + E_ARG1]!))
-      case AppOp.GETSOCKNAME:
-      case AppOp.GETPEERNAME:
-        return postWithAddresses(op, sid, user, 0, sk)
-      case AppOp.POLL:
-        pollMask[sid] = i32[at + E_LEN]!
-        pollUser[sid] = user
-        return
-    }
-    post(op, sid, user, -EINVAL)
+  /** Tells once when one of `events` has happened. */
+  const poll = (sid: number, user: number, events: number): void => {
+    pollMask[sid] = events
+    pollUser[sid] = user
   }
 
   /** Tries again what waited for memory or for room in the ring. */
   const retry = (): void => {
-    if (i32[pair + PAIR_STALLED] === 0) return
-    i32[pair + PAIR_STALLED] = 0
-    drainOverflow()
-    if (overflow.length > 0) i32[pair + PAIR_STALLED] = 1
+    if (!completions.isStalled()) return
+    completions.retry()
     const again = stalled
     stalled = []
     for (const sid of again) {
@@ -533,25 +367,18 @@ export const createAppChannel = (deps: AppChannelDeps) => {
 
   /** The application is gone, or another has come in its place: ends all it had. `next` tags what follows. */
   const reset = (next: number): void => {
-    // nobody is left to be answered
-    tag = 0
+    completions.clear(consume)
     for (let sid = 1; sid <= high; sid++) {
       if (socks[sid] !== 0 || sendHead[sid] !== 0) finishClose(sid, false)
       credits[sid] = 0
     }
-    for (let k = E_SKB; k < overflow.length; k += APP_RECORD_WORDS)
-      if (overflow[k] !== 0) consume(overflow[k]!)
-    overflow = []
     stalled = []
-    i32[pair + PAIR_STALLED] = 0
     high = 0
-    tag = next
+    completions.setTag(next)
   }
   /** True when what stalled may go on. With the application's look at PAIR_STALLED, no wake-up is missed. */
   const canRetry = (): boolean =>
-    i32[pair + PAIR_STALLED] !== 0 &&
-    ringWritable(i32, completions, APP_RECORD_WORDS) &&
-    (overflow.length > 0 || canTake())
+    completions.isStalled() && (completions.canRetry() || (stalled.length > 0 && canTake()))
   /** How many of the application's sockets live here. */
   const count = (): number => {
     let live = 0
@@ -559,5 +386,21 @@ export const createAppChannel = (deps: AppChannelDeps) => {
     return live
   }
 
-  return { submit, event, flush, retry, canRetry, reset, count }
+  return {
+    sockOf,
+    open,
+    listen,
+    accept,
+    connecting,
+    send,
+    grant,
+    shutdown,
+    close,
+    poll,
+    event,
+    retry,
+    canRetry,
+    reset,
+    count,
+  }
 }

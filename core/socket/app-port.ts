@@ -15,7 +15,9 @@ import {
 } from '../shm/ring.ts'
 import { SKB_OWNER, type Skbs } from '../skb/skb.ts'
 import { createAppChannel } from './app-channel.ts'
+import { createAppCompletions } from './app-completions.ts'
 import { APP_EPOCH, APP_SIDS, E_SKB, E_TAG, PAIR_EPOCH } from './app-constants.ts'
+import { createAppSubmit } from './app-submit.ts'
 import type { Sockets } from './sockets.ts'
 
 export type AppPortDeps = {
@@ -37,14 +39,28 @@ export const appTag = (appEpoch: number, workerEpoch: number): number =>
 const BUDGET = 256
 
 export const createAppPort = (deps: AppPortDeps) => {
-  const { arena, worker, consume, sockets } = deps
+  const { arena, worker, skbs, consume, sockets, wakeApp } = deps
   const { i32, layout } = arena
   const { apps, workers } = layout.config
   const onEvent = (_sk: number, events: number, user: number): void =>
     channels[(user / APP_SIDS) | 0]!.event(user % APP_SIDS, events)
   const handler = sockets.registerHandler(onEvent)
-  const channels = Array.from({ length: apps }, (_, app) =>
-    createAppChannel({ ...deps, app, handler, userBase: app * APP_SIDS })
+  const completions = Array.from({ length: apps }, (_, app) =>
+    createAppCompletions({ arena, worker, app, wakeApp })
+  )
+  const channels = completions.map((each, app) =>
+    createAppChannel({
+      arena,
+      skbs,
+      sockets,
+      consume,
+      completions: each,
+      handler,
+      userBase: app * APP_SIDS,
+    })
+  )
+  const submits = channels.map((channel, app) =>
+    createAppSubmit({ arena, worker, sockets, channel, completions: completions[app]!, consume })
   )
   const submissions = Int32Array.from({ length: apps }, (_, app) => appRing(layout, app, worker))
   const pairs = Int32Array.from(
@@ -82,7 +98,7 @@ export const createAppPort = (deps: AppPortDeps) => {
     const records = Math.min(BUDGET, (ready / APP_RECORD_WORDS) | 0)
     for (let k = 0; k < records; k++) {
       const at = ringTakeRecord(i32, ring, APP_RECORD_WORDS)
-      if (i32[at + E_TAG] === tag) channels[app]!.submit(at)
+      if (i32[at + E_TAG] === tag) submits[app]!.submit(at)
       else discard(at)
     }
     if (records > 0) ringRelease(i32, ring)
@@ -97,7 +113,7 @@ export const createAppPort = (deps: AppPortDeps) => {
   }
   /** Shows applications their completions. After the batch's events. */
   const flush = (): void => {
-    for (let app = 0; app < apps; app++) channels[app]!.flush()
+    for (let app = 0; app < apps; app++) completions[app]!.flush()
   }
   /** True when an application waits for this worker. */
   const pending = (): boolean => {

@@ -1,6 +1,6 @@
 /**
- * setsockopt and getsockopt: the options of SOL_SOCKET and of IP are words of the sock row and handled here, the
- * rest is the protocol's. Worker only. Linux: sk_setsockopt (net/core/sock.c), do_ip_setsockopt.
+ * setsockopt and getsockopt: the protocol is asked first, since some options of SOL_SOCKET mean more to it than their
+ * word (TCP's buffer sizes, keepalive); those that no protocol claims are words of the sock row. Worker only. Linux: sk_setsockopt (net/core/sock.c), do_ip_setsockopt.
  */
 import { Errno } from '../base/errno.ts'
 import type { Arena } from '../shm/arena.ts'
@@ -102,11 +102,11 @@ export const createSockopt = ({ arena, protoOf, takeError }: SockoptDeps) => {
   }
   /** 0 or -errno. SO_BINDTODEVICE takes an ifindex. */
   const setsockopt = (sk: number, level: number, name: number, value: number): number => {
-    let done: number | null = null
-    if (level === SOL_SOCKET) done = setSocket(sk, name, value)
-    else if (level === IPPROTO_IP || level === IPPROTO_IPV6) done = setIp(sk, level, name, value)
-    if (done !== null) return done
-    return protoOf(sk).setOption?.(sk, level, name, value) ?? -ENOPROTOOPT
+    const answer = protoOf(sk).setOption?.(sk, level, name, value) ?? -ENOPROTOOPT
+    if (answer !== -ENOPROTOOPT) return answer
+    if (level === SOL_SOCKET) return setSocket(sk, name, value) ?? -ENOPROTOOPT
+    if (level !== IPPROTO_IP && level !== IPPROTO_IPV6) return -ENOPROTOOPT
+    return setIp(sk, level, name, value) ?? -ENOPROTOOPT
   }
 
   const getSocket = (sk: number, name: number): number | null => {
@@ -147,11 +147,11 @@ export const createSockopt = ({ arena, protoOf, takeError }: SockoptDeps) => {
   }
   /** The value, or -errno (no option has a negative value). */
   const getsockopt = (sk: number, level: number, name: number): number => {
-    let value: number | null = null
-    if (level === SOL_SOCKET) value = getSocket(sk, name)
-    else if (level === IPPROTO_IP || level === IPPROTO_IPV6) value = getIp(sk, level, name)
-    if (value !== null) return value
-    return protoOf(sk).getOption?.(sk, level, name) ?? -ENOPROTOOPT
+    const answer = protoOf(sk).getOption?.(sk, level, name) ?? -ENOPROTOOPT
+    if (answer !== -ENOPROTOOPT) return answer
+    if (level === SOL_SOCKET) return getSocket(sk, name) ?? -ENOPROTOOPT
+    if (level !== IPPROTO_IP && level !== IPPROTO_IPV6) return -ENOPROTOOPT
+    return getIp(sk, level, name) ?? -ENOPROTOOPT
   }
   return { setsockopt, getsockopt }
 }

@@ -4,7 +4,10 @@ import { createSoftnet } from './support/softnet.ts'
 describe('errors', () => {
   test('are RFC 9457 documents with errno and the field at fault', async () => {
     const { send, request } = createSoftnet()
-    const { status, body } = await send('POST', '/v1/routes', { dst: 'default', gateway: '10.1.0.1' })
+    const { status, body } = await send('POST', '/v1/routes', {
+      dst: 'default',
+      gateway: '10.1.0.1',
+    })
     expect(status).toBe(409)
     expect(body).toEqual({
       type: 'about:blank',
@@ -21,12 +24,54 @@ describe('errors', () => {
   test.each([
     ['GET', '/v1/links/nosuch', undefined, 404, 'ENODEV', 'Device "nosuch" does not exist.'],
     ['PATCH', '/v1/links/nosuch', { mtu: 1400 }, 404, 'ENODEV', 'Cannot find device "nosuch"'],
-    ['DELETE', '/v1/tables/main/routes/1.2.3.0/24', undefined, 404, 'ESRCH', 'RTNETLINK answers: No such process'],
-    ['POST', '/v1/routes', { dst: '1.0.0.0/8', gateway: '99.1.1.1' }, 422, 'ENETUNREACH', 'Error: Nexthop has invalid gateway.'],
-    ['POST', '/v1/neighs', { dev: 'veth0', dst: '10.1.0.5' }, 409, 'EEXIST', 'RTNETLINK answers: File exists'],
-    ['PUT', '/v1/sysctl/net.bogus', { value: 1 }, 404, 'ENOENT', 'RTNETLINK answers: No such file or directory'],
-    ['GET', '/v1/sockets/99', undefined, 404, 'ENOENT', 'RTNETLINK answers: No such file or directory'],
-    ['GET', '/v1/proc/net/x', undefined, 404, 'ENOENT', 'cat: /proc/net/x: No such file or directory'],
+    [
+      'DELETE',
+      '/v1/tables/main/routes/1.2.3.0/24',
+      undefined,
+      404,
+      'ESRCH',
+      'RTNETLINK answers: No such process',
+    ],
+    [
+      'POST',
+      '/v1/routes',
+      { dst: '1.0.0.0/8', gateway: '99.1.1.1' },
+      422,
+      'ENETUNREACH',
+      'Error: Nexthop has invalid gateway.',
+    ],
+    [
+      'POST',
+      '/v1/neighs',
+      { dev: 'veth0', dst: '10.1.0.5' },
+      409,
+      'EEXIST',
+      'RTNETLINK answers: File exists',
+    ],
+    [
+      'PUT',
+      '/v1/sysctl/net.bogus',
+      { value: 1 },
+      404,
+      'ENOENT',
+      'RTNETLINK answers: No such file or directory',
+    ],
+    [
+      'GET',
+      '/v1/sockets/99',
+      undefined,
+      404,
+      'ENOENT',
+      'RTNETLINK answers: No such file or directory',
+    ],
+    [
+      'GET',
+      '/v1/proc/net/x',
+      undefined,
+      404,
+      'ENOENT',
+      'cat: /proc/net/x: No such file or directory',
+    ],
   ])('%s %s %j is %d %s', async (method, path, sent, status, errno, detail) => {
     const { send } = createSoftnet()
     const answer = await send(method, path, sent)
@@ -43,12 +88,24 @@ describe('errors', () => {
 
   test.each([
     [{ dst: '10.0.0.0/8', gatway: '10.1.0.1' }, 'gatway', 'Error: unknown field "gatway".'],
-    [{ dst: '10.0.0.0/8', metrics: [{ mtuu: 1 }] }, 'metrics[0].mtuu', 'Error: unknown field "metrics[0].mtuu".'],
+    [
+      { dst: '10.0.0.0/8', metrics: [{ mtuu: 1 }] },
+      'metrics[0].mtuu',
+      'Error: unknown field "metrics[0].mtuu".',
+    ],
     [{ dst: 'bogus' }, 'dst', 'Error: any valid prefix is expected rather than "bogus".'],
-    [{ dst: '10.0.0.0/8', via: 'x' }, 'via', 'Error: any valid address is expected rather than "x".'],
+    [
+      { dst: '10.0.0.0/8', via: 'x' },
+      'via',
+      'Error: any valid address is expected rather than "x".',
+    ],
     [{ gateway: '10.1.0.1' }, 'dst', 'Error: "dst": expected string'],
     [{ dst: '10.0.0.0/8', metric: -1 }, 'metric', 'Error: "metric": at least 0'],
-    [{ dst: '10.0.0.0/8', type: 'magic' }, 'type', 'Error: "type": expected one of unicast, local, broadcast, multicast, blackhole, unreachable, prohibit'],
+    [
+      { dst: '10.0.0.0/8', type: 'magic' },
+      'type',
+      'Error: "type": expected one of unicast, local, broadcast, multicast, blackhole, unreachable, prohibit',
+    ],
   ])('the body %j is 422 and names %s', async (sent, field, detail) => {
     const { send, asked } = createSoftnet()
     const { status, body } = await send('POST', '/v1/routes', sent)
@@ -74,9 +131,15 @@ describe('errors', () => {
 describe('changes', () => {
   test('answer with the item, the revision they made and the workers that have it', async () => {
     const { send } = createSoftnet()
-    const { status, headers, body } = await send('PUT', '/v1/tables/main/routes/10.20.0.0/16', { via: '10.1.0.1' })
+    const { status, headers, body } = await send('PUT', '/v1/tables/main/routes/10.20.0.0/16', {
+      via: '10.1.0.1',
+    })
     expect(status).toBe(200)
-    expect(body).toMatchObject({ item: { dst: '10.20.0.0/16', gateway: '10.1.0.1' }, revision: 8, applied_by: [0, 1] })
+    expect(body).toMatchObject({
+      item: { dst: '10.20.0.0/16', gateway: '10.1.0.1' },
+      revision: 8,
+      applied_by: [0, 1],
+    })
     expect(headers.get('ETag')).toBe('"8"')
   })
 
@@ -90,7 +153,9 @@ describe('changes', () => {
     expect(late.status).toBe(412)
     expect(late.headers.get('ETag')).toBe('"8"')
     expect(asked).toEqual([])
-    expect((await send('DELETE', '/v1/links/veth0', undefined, { 'If-Match': '"8"' })).status).toBe(200)
+    expect((await send('DELETE', '/v1/links/veth0', undefined, { 'If-Match': '"8"' })).status).toBe(
+      200
+    )
   })
 
   test('If-Match: * replaces only what exists', async () => {
@@ -104,7 +169,10 @@ describe('changes', () => {
 })
 
 describe('who may', () => {
-  const tokens = [{ token: 'reader', scope: 'read' as const }, { token: 'writer', scope: 'write' as const }]
+  const tokens = [
+    { token: 'reader', scope: 'read' as const },
+    { token: 'writer', scope: 'write' as const },
+  ]
   const bearer = (token: string) => ({ Authorization: `Bearer ${token}` })
 
   test('a listener that others reach wants a token', async () => {
@@ -119,7 +187,8 @@ describe('who may', () => {
 
   test('a token that reads does not write', async () => {
     const { request } = createSoftnet({ tokens, token: 'all' }, { tcp: true, needsToken: true })
-    const change = (token: string) => request('/v1/links/veth0', { method: 'DELETE', headers: bearer(token) })
+    const change = (token: string) =>
+      request('/v1/links/veth0', { method: 'DELETE', headers: bearer(token) })
     expect((await change('reader')).status).toBe(403)
     expect((await change('writer')).status).toBe(200)
     expect((await change('all')).status).toBe(404)
@@ -132,7 +201,9 @@ describe('who may', () => {
     ['no browser', { Host: 'localhost:7777' }, 200],
   ])('loopback: %s', async (_, headers, status) => {
     const { request } = createSoftnet({}, { tcp: true })
-    expect((await request('/v1/links', { headers: headers as Record<string, string> })).status).toBe(status)
+    expect(
+      (await request('/v1/links', { headers: headers as Record<string, string> })).status
+    ).toBe(status)
   })
 })
 
@@ -165,7 +236,9 @@ describe('pages', () => {
     const { body } = await json('/openapi.json')
     expect(body.openapi).toStartWith('3.')
     const put = body.paths['/v1/tables/{table}/routes/{addr}/{len}'].put
-    expect(Object.keys(put.requestBody.content['application/json'].schema.properties)).toContain('gateway')
+    expect(Object.keys(put.requestBody.content['application/json'].schema.properties)).toContain(
+      'gateway'
+    )
     expect(body.paths['/v1/links/{ifname}/rss'].put.summary).toBe('Sets the RSS table or key')
   })
 })

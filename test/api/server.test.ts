@@ -23,7 +23,7 @@ afterEach(async () => {
 
 const socketPath = (): string => join(folder, 'api.sock')
 
-test('a unix socket is the owner\'s alone, in a folder of its own, and goes with the daemon', async () => {
+test("a unix socket is the owner's alone, in a folder of its own, and goes with the daemon", async () => {
   const path = socketPath()
   const [listener] = await start([`unix:${path}`])
   expect(statSync(path).mode & 0o777).toBe(0o600)
@@ -36,10 +36,13 @@ test('a unix socket is the owner\'s alone, in a folder of its own, and goes with
 test('a living daemon keeps its socket, the file of a dead one is replaced', async () => {
   const path = socketPath()
   await start([`unix:${path}`])
-  await expect(start([`unix:${path}`])).rejects.toThrow(`cannot listen on unix:${path}: another daemon is there`)
+  await expect(start([`unix:${path}`])).rejects.toThrow(
+    `cannot listen on unix:${path}: another daemon is there`
+  )
   const dead = join(folder, 'dead.sock')
   const { exitCode } = Bun.spawnSync([
-    process.execPath, '-e',
+    process.execPath,
+    '-e',
     `Bun.listen({ unix: ${JSON.stringify(dead)}, socket: { data() {} } }); process.kill(process.pid, 'SIGKILL')`,
   ])
   expect(exitCode).not.toBe(0)
@@ -60,7 +63,9 @@ test('a taken port is one clear line, and nothing is left listening', async () =
   const [first] = await start(['127.0.0.1:0'])
   const taken = first!.address.replace('http://', '')
   const path = socketPath()
-  await expect(start([`unix:${path}`, taken])).rejects.toThrow(`cannot listen on ${taken}: the address is in use`)
+  await expect(start([`unix:${path}`, taken])).rejects.toThrow(
+    `cannot listen on ${taken}: the address is in use`
+  )
 })
 
 test('an address that others reach needs a token', async () => {

@@ -39,7 +39,7 @@ describeE2e(import.meta.path, 'forwarding between two TAPs', () => {
   })
 
   test('traceroute shows the router, then the target', async () => {
-    const out = await toolIn(net.a, 'traceroute', ['-n', '-q', '1', '-w', '2', B])
+    const out = await toolIn(net.a, 'traceroute', ['-n', '-q', '1', '-N', '1', '-w', '2', B])
     const hops = out
       .split('\n')
       .slice(1, 3)

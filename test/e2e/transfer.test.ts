@@ -12,7 +12,7 @@ import { requireTool } from '../support/tools.ts'
 
 const FILE_MB = isLong ? 1024 : 64
 /** On a bad link a transfer takes its time. */
-const BAD_LINK_MB = isLong ? 128 : 8
+const BAD_LINK_MB = isLong ? 128 : 32
 const LIMIT_MS = isLong ? 170_000 : 28_000
 /** Reordering needs a delay to overtake in; times in microseconds. */
 const BAD_LINK = { loss: 2, duplicate: 2, reorder: 2, delay: 500 }
@@ -109,7 +109,9 @@ describeE2e(import.meta.path, 'files through softnet', () => {
   test(`${BAD_LINK_MB} MB from a to b while the router's links are bad`, async () => {
     await impair('lan0')
     await impair('lan1')
+    const lost = await net.daemon.dropped('LINK_IMPAIRED')
     await across(small())
+    expect(await net.daemon.dropped('LINK_IMPAIRED')).toBeGreaterThan(lost)
     await expectNothingLeaked(net.daemon, before)
   })
 })

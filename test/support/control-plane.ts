@@ -5,13 +5,24 @@ import { isRefused } from '../../core/control/answers.ts'
 import { createControl } from '../../core/control/control.ts'
 import type { LinkDriver } from '../../core/control/links.ts'
 import type { AddressSpec, Reply, RouteItem, RouteSpec } from '../../core/control/messages.ts'
-import { NLM_F_APPEND, NLM_F_CREATE, NLM_F_EXCL, NLM_F_REPLACE } from '../../core/control/messages.ts'
+import {
+  NLM_F_APPEND,
+  NLM_F_CREATE,
+  NLM_F_EXCL,
+  NLM_F_REPLACE,
+} from '../../core/control/messages.ts'
 import { createRoute } from '../../core/ip/route.ts'
 import type { Arena } from '../../core/shm/arena.ts'
 import { createArena } from '../../core/shm/arena.ts'
 import { createIpi } from '../../core/shm/ipi.ts'
 import type { ArenaConfig } from '../../core/shm/layout.ts'
-import { G_GENERATION, SMALL_ARENA, THREAD_ACK, THREAD_RUNNING, THREAD_WORDS } from '../../core/shm/layout.ts'
+import {
+  G_GENERATION,
+  SMALL_ARENA,
+  THREAD_ACK,
+  THREAD_RUNNING,
+  THREAD_WORDS,
+} from '../../core/shm/layout.ts'
 
 export const FLAGS = {
   add: NLM_F_CREATE | NLM_F_EXCL,
@@ -55,7 +66,10 @@ export const routeLine = (r: RouteItem): string =>
     .filter(Boolean)
     .join(' ')
 
-export const makeControl = (config: Partial<ArenaConfig> = {}, drivers: Record<string, LinkDriver> = {}) => {
+export const makeControl = (
+  config: Partial<ArenaConfig> = {},
+  drivers: Record<string, LinkDriver> = {}
+) => {
   const arena: Arena = createArena({ ...SMALL_ARENA, workers: 2, ...config })
   const { i32, layout } = arena
   const block = (t: number): number => layout.threadBlocks + t * THREAD_WORDS
@@ -81,7 +95,9 @@ export const makeControl = (config: Partial<ArenaConfig> = {}, drivers: Record<s
   const router = createRoute({ arena })
 
   const routes = (filter: { table?: string; family?: 'inet' | 'inet6' } = {}): string[] =>
-    [...control.dump({ type: 'RTM_GETROUTE', filter: { family: 'inet', ...filter } })].flat().map(routeLine)
+    [...control.dump({ type: 'RTM_GETROUTE', filter: { family: 'inet', ...filter } })]
+      .flat()
+      .map(routeLine)
   const ip = {
     /** ip link add NAME type veth peer name NAMEp; both up. */
     veth: async (name: string, up = true): Promise<void> => {
@@ -100,7 +116,10 @@ export const makeControl = (config: Partial<ArenaConfig> = {}, drivers: Record<s
     },
     addrDel: (text: string, dev: string): Promise<Reply> => {
       const [local = '', length] = text.split('/')
-      return control.request({ type: 'RTM_DELADDR', address: { dev, local, prefixlen: Number(length) } })
+      return control.request({
+        type: 'RTM_DELADDR',
+        address: { dev, local, prefixlen: Number(length) },
+      })
     },
     /** ip route add|replace|change|append|prepend|del WORDS */
     route: (verb: keyof typeof FLAGS | 'del', words: string): Promise<Reply> => {

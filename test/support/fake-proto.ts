@@ -202,8 +202,6 @@ export const createFakeTcp = (deps: FakeDeps) => {
       if (conn !== undefined) conn.aborted = true
       close(sk)
     },
-    setOption: () => 0,
-    getOption: () => 0,
   }
 
   const peerOf = (sk: number, conn: Conn) => ({

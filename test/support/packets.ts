@@ -91,7 +91,7 @@ export const udpDatagram = (fields: IpFields, { sport, dport }: Ports, data: Uin
   udp.setChecksum(datagram, 0, pseudo(fields.saddr, fields.daddr, IPPROTO_UDP, datagram.length))
   return datagram
 }
-export const udpFrame = (link: Link, fields: IpFields, ports: Ports, data = new Uint8Array(18)): Uint8Array =>
+export const udpFrame = (link: Link, fields: IpFields, ports: Ports, data: Uint8Array = new Uint8Array(18)): Uint8Array =>
   ipFrame(link, { ...fields, protocol: IPPROTO_UDP }, udpDatagram(fields, ports, data))
 
 export type TcpFields = Ports & { seq?: number; ack?: number; flags?: number; window?: number; options?: number[] }
@@ -111,7 +111,7 @@ export const tcpSegment = (fields: IpFields, t: TcpFields, data: Uint8Array): Ui
   tcp.setChecksum(segment, 0, segment.length, pseudo(fields.saddr, fields.daddr, IPPROTO_TCP, segment.length))
   return segment
 }
-export const tcpFrame = (link: Link, fields: IpFields, t: TcpFields, data = new Uint8Array(0)): Uint8Array =>
+export const tcpFrame = (link: Link, fields: IpFields, t: TcpFields, data: Uint8Array = new Uint8Array(0)): Uint8Array =>
   ipFrame(link, { ...fields, protocol: IPPROTO_TCP }, tcpSegment(fields, t, data))
 
 /** An ICMP message; `rest` is its second word. */
@@ -125,7 +125,7 @@ export const icmpMessage = (type: number, code: number, rest: number, data: Uint
   return message
 }
 export const icmpFrame = (
-  link: Link, fields: IpFields, type: number, code: number, rest: number, data = new Uint8Array(0)
+  link: Link, fields: IpFields, type: number, code: number, rest: number, data: Uint8Array = new Uint8Array(0)
 ): Uint8Array => ipFrame(link, { ...fields, protocol: IPPROTO_ICMP }, icmpMessage(type, code, rest, data))
 
 export type ArpFields = { op: number; sha: string; sip: string; tha?: string; tip: string }

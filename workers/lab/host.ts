@@ -69,7 +69,7 @@ export const createHost = async (spec: HostSpec, segment: Segment, schedule: () 
 
   const host = { name: spec.name, arena, ifindex: 0 }
   const stack = createStack({
-    arena, thread: 0, nowUs: monotonicUs, random, wake, services: { echo: true, discard: true, chargen: true },
+    arena, thread: 0, nowUs: monotonicUs, random, secret: new Int32Array([random(), random()]), wake, services: { echo: true, discard: true, chargen: true },
     drivers: ({ skbs, drop, netifRx }) => {
       const { loXmit } = createLoopbackXmit({ arena, skbs, netifRx, discard: (skb) => drop(skb, Drop.DEV_READY) })
       const table = Array.from({ length: 16 }, () => loXmit)

@@ -60,7 +60,6 @@ export type TcpConnectDeps = {
   window: TcpWindow
   transmit: TcpTransmit
   queue: TcpWriteQueue
-  routeOutput: RouteOutput
   /** Worker on which packets of the flow arrive (source is the peer). */
   steer: (fl: Flowi) => number
   /** True when the address (four words) is one of ours, or a wildcard. */

@@ -1,13 +1,25 @@
 import { describe, expect, test } from 'bun:test'
 import { parseDaemonArgs } from '../../../api/cli/daemon-args.ts'
-import { chooseEndpoint, defaultSocketPath, formatEndpoint, isLoopback, parseEndpoint } from '../../../api/cli/endpoint.ts'
+import {
+  chooseEndpoint,
+  defaultSocketPath,
+  formatEndpoint,
+  isLoopback,
+  parseEndpoint,
+} from '../../../api/cli/endpoint.ts'
 import { readOptions, run } from '../../../api/cli/run.ts'
 import { createSoftnet } from '../support/softnet.ts'
 
 test.each([
-  [['--api', 'unix:/a', '-j', 'ip', 'route'], { api: 'unix:/a', json: true, rest: ['ip', 'route'] }],
+  [
+    ['--api', 'unix:/a', '-j', 'ip', 'route'],
+    { api: 'unix:/a', json: true, rest: ['ip', 'route'] },
+  ],
   [['ip', '--api=127.0.0.1:1', 'route'], { api: '127.0.0.1:1', rest: ['ip', 'route'] }],
-  [['--api', 'unix:/a', 'up', '--workers', '2'], { rest: ['up', '--api', 'unix:/a', '--workers', '2'] }],
+  [
+    ['--api', 'unix:/a', 'up', '--workers', '2'],
+    { rest: ['up', '--api', 'unix:/a', '--workers', '2'] },
+  ],
   [['up', '--api', 'unix:/a'], { rest: ['up', '--api', 'unix:/a'] }],
   [['exec', '--', 'curl', '--api', 'x'], { rest: ['exec', '--', 'curl', '--api', 'x'] }],
   [['--version'], { version: true }],
@@ -16,8 +28,20 @@ test.each([
 })
 
 test.each([
-  ['', 2], ['help', 0], ['nosuch', 2], ['up --help', 0], ['up --workers x', 2], ['up --nosuch', 2], ['up --schema', 0],
-  ['up -c /nowhere.toml', 1], ['exec', 2], ['exec --help', 0], ['exec -- true', 1], ['ip help', 0], ['ip route help', 0], ['ss --help', 0],
+  ['', 2],
+  ['help', 0],
+  ['nosuch', 2],
+  ['up --help', 0],
+  ['up --workers x', 2],
+  ['up --nosuch', 2],
+  ['up --schema', 0],
+  ['up -c /nowhere.toml', 1],
+  ['exec', 2],
+  ['exec --help', 0],
+  ['exec -- true', 1],
+  ['ip help', 0],
+  ['ip route help', 0],
+  ['ss --help', 0],
 ])('softnet %s exits %d', async (line, status) => {
   const answer = await createSoftnet().cli(line)
   expect(answer.status).toBe(status)
@@ -29,65 +53,102 @@ test('a daemon that does not answer is one line that says where and what to do',
   let err = ''
   const status = await run(['ip', 'route'], {
     fetch: async () => {
-      throw Object.assign(new Error('Was there a typo in the url or port?'), { code: 'FailedToOpenSocket' })
+      throw Object.assign(new Error('Was there a typo in the url or port?'), {
+        code: 'FailedToOpenSocket',
+      })
     },
-    endpoint: 'unix:/run/softnet.sock', env: {}, json: false,
+    endpoint: 'unix:/run/softnet.sock',
+    env: {},
+    json: false,
     out: () => {},
     err: (text) => {
       err += text
     },
   })
   expect(status).toBe(1)
-  expect(err).toBe('softnet: no daemon answers at unix:/run/softnet.sock (start one with "softnet up", or say where with --api)\n')
+  expect(err).toBe(
+    'softnet: no daemon answers at unix:/run/softnet.sock (start one with "softnet up", or say where with --api)\n'
+  )
 })
 
 describe('the command line of the daemon', () => {
   test('everything at once', () => {
     const args = parseDaemonArgs(
-      '-c f.toml --workers=3 --steering multiqueue --api unix:/a,127.0.0.1:0 --tap tap0=10.0.0.1/24 --tap tap1 --pid-file p --ready-fd 3 --duration 1.5 --pin --debug'.split(' ')
+      '-c f.toml --workers=3 --steering multiqueue --api unix:/a,127.0.0.1:0 --tap tap0=10.0.0.1/24 --tap tap1 --pid-file p --ready-fd 3 --duration 1.5 --pin --debug'.split(
+        ' '
+      )
     )
     expect(args).toMatchObject({
-      configFile: 'f.toml', workers: 3, steering: 'multiqueue', api: ['unix:/a', '127.0.0.1:0'],
-      taps: [{ name: 'tap0', address: '10.0.0.1/24' }, { name: 'tap1' }], pidFile: 'p', readyFd: 3, durationSec: 1.5,
-      pin: true, debug: true,
+      configFile: 'f.toml',
+      workers: 3,
+      steering: 'multiqueue',
+      api: ['unix:/a', '127.0.0.1:0'],
+      taps: [{ name: 'tap0', address: '10.0.0.1/24' }, { name: 'tap1' }],
+      pidFile: 'p',
+      readyFd: 3,
+      durationSec: 1.5,
+      pin: true,
+      debug: true,
     })
   })
 
-  test.each(['--workers 0', '--workers 1.5', '--steering x', '--tap tap0=10.0.0.1', '--tap averyverylongname', '--ready-fd -1', '--api', 'extra'])(
-    '%s is a usage error',
-    (line) => {
-      expect(() => parseDaemonArgs(line.split(' '))).toThrow('softnet: ')
-    }
-  )
+  test.each([
+    '--workers 0',
+    '--workers 1.5',
+    '--steering x',
+    '--tap tap0=10.0.0.1',
+    '--tap averyverylongname',
+    '--ready-fd -1',
+    '--api',
+    'extra',
+  ])('%s is a usage error', (line) => {
+    expect(() => parseDaemonArgs(line.split(' '))).toThrow('softnet: ')
+  })
 })
 
 describe('addresses of the API', () => {
   test.each([
-    ['unix:/run/s.sock', 'unix:/run/s.sock'], ['unix:///run/s.sock', 'unix:/run/s.sock'], ['/run/s.sock', 'unix:/run/s.sock'],
-    ['127.0.0.1:7777', 'http://127.0.0.1:7777'], ['http://localhost:80/', 'http://localhost:80'], ['[::1]:7777', 'http://[::1]:7777'],
+    ['unix:/run/s.sock', 'unix:/run/s.sock'],
+    ['unix:///run/s.sock', 'unix:/run/s.sock'],
+    ['/run/s.sock', 'unix:/run/s.sock'],
+    ['127.0.0.1:7777', 'http://127.0.0.1:7777'],
+    ['http://localhost:80/', 'http://localhost:80'],
+    ['[::1]:7777', 'http://[::1]:7777'],
     ['https://api.example:443', 'https://api.example:443'],
   ])('%s', (text, formatted) => {
     expect(formatEndpoint(parseEndpoint(text)!)).toBe(formatted)
   })
 
-  test.each(['', 'unix:', '7777', ':7777', 'host', 'host:99999', '::1:7777'])('"%s" is none', (text) => {
-    expect(parseEndpoint(text)).toBeNull()
-  })
+  test.each(['', 'unix:', '7777', ':7777', 'host', 'host:99999', '::1:7777'])(
+    '"%s" is none',
+    (text) => {
+      expect(parseEndpoint(text)).toBeNull()
+    }
+  )
 
   test('--api, then $SOFTNET_API, then the default socket', () => {
     expect(chooseEndpoint('a:1', { SOFTNET_API: 'b:1' }, 0)).toBe('a:1')
     expect(chooseEndpoint(undefined, { SOFTNET_API: 'b:1' }, 0)).toBe('b:1')
-    expect(chooseEndpoint(undefined, { XDG_RUNTIME_DIR: '/tmp' }, 1000)).toBe('unix:/tmp/softnet.sock')
+    expect(chooseEndpoint(undefined, { XDG_RUNTIME_DIR: '/tmp' }, 1000)).toBe(
+      'unix:/tmp/softnet.sock'
+    )
   })
 
   test('without a runtime directory an ordinary user gets a private folder', () => {
-    expect(defaultSocketPath({ XDG_RUNTIME_DIR: '/nowhere' }, 1000)).toBe('/tmp/softnet-1000/softnet.sock')
+    expect(defaultSocketPath({ XDG_RUNTIME_DIR: '/nowhere' }, 1000)).toBe(
+      '/tmp/softnet-1000/softnet.sock'
+    )
   })
 
-  test.each([['127.0.0.1', true], ['127.9.9.9', true], ['::1', true], ['localhost', true], ['0.0.0.0', false], ['::', false], ['10.0.0.1', false]])(
-    '%s reaches others: not %p',
-    (host, isOwn) => {
-      expect(isLoopback(host)).toBe(isOwn)
-    }
-  )
+  test.each([
+    ['127.0.0.1', true],
+    ['127.9.9.9', true],
+    ['::1', true],
+    ['localhost', true],
+    ['0.0.0.0', false],
+    ['::', false],
+    ['10.0.0.1', false],
+  ])('%s reaches others: not %p', (host, isOwn) => {
+    expect(isLoopback(host)).toBe(isOwn)
+  })
 })

@@ -46,14 +46,33 @@ test('ss -s', async () => {
 
 test('ss -tinmo prints the words of ss -i in their order', async () => {
   const { cli, socks } = createSoftnet()
-  socks.splice(0, socks.length, makeSock({
-    ts: true, sack: true, cong: 'cubic', wscale: '7,7', rto: 204, rtt: '0.03/0.015', ato: 40, mss: 1448, cwnd: 10, bytes_sent: 1000,
-    bytes_retrans: 0, segs_out: 3, lastsnd: 0, lastrcv: 8, pacing_rate: 12345, busy: 4, minrtt: 0.03,
-    timer: { type: 'on', expires_ms: 200, retrans: 0 },
-  }))
+  socks.splice(
+    0,
+    socks.length,
+    makeSock({
+      ts: true,
+      sack: true,
+      cong: 'cubic',
+      wscale: '7,7',
+      rto: 204,
+      rtt: '0.03/0.015',
+      ato: 40,
+      mss: 1448,
+      cwnd: 10,
+      bytes_sent: 1000,
+      bytes_retrans: 0,
+      segs_out: 3,
+      lastsnd: 0,
+      lastrcv: 8,
+      pacing_rate: 12345,
+      busy: 4,
+      minrtt: 0.03,
+      timer: { type: 'on', expires_ms: 200, retrans: 0 },
+    })
+  )
   expect((await cli('ss -Htinmo')).out).toBe(
     'ESTAB 0 0 127.0.0.1:7777 127.0.0.1:49496 timer:(on,200ms,0)\n' +
-      '\t skmem:(r0,rb131072,t0,tb3939840,f0,w0,o0,bl0,d0) ts sack cubic wscale:7,7 rto:204 rtt:0.03/0.015 ato:40 mss:1448 cwnd:10 bytes_sent:1000 segs_out:3 lastsnd:0 lastrcv:8 pacing_rate 12345bps busy:4ms minrtt:0.03\n'
+      '\t skmem:(r0,rb131072,t0,tb3939840,f0,w0,o0,bl0,d0) ts sack cubic wscale:7,7 rto:204 rtt:0.03/0.015 ato:40 mss:1448 cwnd:10 bytes_sent:1000 segs_out:3 send 3861333333bps lastsnd:0 lastrcv:8 pacing_rate 12345bps busy:4ms minrtt:0.03\n'
   )
 })
 
@@ -63,18 +82,31 @@ test('ss -j is the items', async () => {
 })
 
 test.each([
-  ['sport = :7777', true], ['sport = 7777', true], ['dport eq :7777', false], ['dport >= :49000 and sport < :8000', true],
-  ['not sport = :7777', false], ['( sport = :1 or dport = :49496 ) and src 127.0.0.0/8', true], ['dst 127.0.0.1:49496', true],
-  ['dst 127.0.0.1:1', false], ['src 10.0.0.0/8', false], ['sport != :7777', false], ['sport = :7777 dport = :1', false], ['', true],
+  ['sport = :7777', true],
+  ['sport = 7777', true],
+  ['dport eq :7777', false],
+  ['dport >= :49000 and sport < :8000', true],
+  ['not sport = :7777', false],
+  ['( sport = :1 or dport = :49496 ) and src 127.0.0.0/8', true],
+  ['dst 127.0.0.1:49496', true],
+  ['dst 127.0.0.1:1', false],
+  ['src 10.0.0.0/8', false],
+  ['sport != :7777', false],
+  ['sport = :7777 dport = :1', false],
+  ['', true],
 ])('the filter "%s" is %p', (filter, isWanted) => {
   expect(parseSsFilter(filter.split(' ').filter((word) => word !== ''))(makeSock())).toBe(isWanted)
 })
 
-test.each(['ss -Z', 'ss sport', 'ss sport = :x', 'ss ( sport = :1', 'ss state dreaming', 'ss cats'])(
-  '%s is a usage error',
-  async (line) => {
-    const { status, err } = await createSoftnet().cli(line)
-    expect([status, err.split('\n').length]).toEqual([2, 2])
-    expect(err).toStartWith('ss: ')
-  }
-)
+test.each([
+  'ss -Z',
+  'ss sport',
+  'ss sport = :x',
+  'ss ( sport = :1',
+  'ss state dreaming',
+  'ss cats',
+])('%s is a usage error', async (line) => {
+  const { status, err } = await createSoftnet().cli(line)
+  expect([status, err.split('\n').length]).toEqual([2, 2])
+  expect(err).toStartWith('ss: ')
+})

@@ -15,7 +15,10 @@ RSS hash function:
     crc32: off
 `,
   ],
-  ['ethtool -k veth0', 'Features for veth0:\nrx-checksumming: on\ntx-tcp-segmentation: off [fixed]\n'],
+  [
+    'ethtool -k veth0',
+    'Features for veth0:\nrx-checksumming: on\ntx-tcp-segmentation: off [fixed]\n',
+  ],
   ['ethtool -S veth0', 'NIC statistics:\n     rx_queue_0_packets: 5\n'],
   [
     'ethtool -l veth0',
@@ -53,13 +56,25 @@ L4 bytes 2 & 3 [TCP/UDP dst port]
 
 `,
   ],
-  ['nstat Tcp*', '#kernel\nTcpActiveOpens                  1                  0.0\nTcpCurrEstab                    2                  0.0\nTcpExtTCPTimeouts               3                  0.0\n'],
-  ['nstat -az IpExt*', '#kernel\nIpExtInNoRoutes                 0                  0.0\nIpExtInOctets                   1276               0.0\n'],
+  [
+    'nstat Tcp*',
+    '#kernel\nTcpActiveOpens                  1                  0.0\nTcpCurrEstab                    2                  0.0\nTcpExtTCPTimeouts               3                  0.0\n',
+  ],
+  [
+    'nstat -az IpExt*',
+    '#kernel\nIpExtInNoRoutes                 0                  0.0\nIpExtInOctets                   1276               0.0\n',
+  ],
   ['nstat -j IpExt*', '{"kernel":{"IpExtInOctets":1276}}\n'],
-  ['sysctl net.ipv4.ip_forward net/ipv4/ip_default_ttl', 'net.ipv4.ip_forward = 1\nnet.ipv4.ip_default_ttl = 64\n'],
+  [
+    'sysctl net.ipv4.ip_forward net/ipv4/ip_default_ttl',
+    'net.ipv4.ip_forward = 1\nnet.ipv4.ip_default_ttl = 64\n',
+  ],
   ['sysctl -n net.ipv4.tcp_rmem', '4096\t131072\t6291456\n'],
   ['sysctl -w net.ipv4.ip_forward=0', 'net.ipv4.ip_forward = 0\n'],
-  ['dropwatch', 'drops  reason     CPU0  CPU1\n    4  NO_SOCKET     1     3\n    1  TCP_CSUM      1     0\n'],
+  [
+    'dropwatch',
+    'drops  reason     CPU0  CPU1\n    4  NO_SOCKET     1     3\n    1  TCP_CSUM      1     0\n',
+  ],
   [
     'flows',
     'worker  hash      protocol  src       dst       sport  dport  packets\n     1  1a2b3c4d  tcp       10.0.0.1  10.0.0.2      1     80       12\n',
@@ -78,9 +93,18 @@ test('softnet-stat for people, for programs and as the file', async () => {
 })
 
 test.each([
-  ['ethtool -X veth0 equal 2 hkey 6d:5a', { type: 'ETHTOOL_MSG_RSS_SET', rss: { ifname: 'veth0', equal: 2, hkey: '6d:5a' } }],
+  [
+    'ethtool -X veth0 equal 2 hkey 6d:5a',
+    { type: 'ETHTOOL_MSG_RSS_SET', rss: { ifname: 'veth0', equal: 2, hkey: '6d:5a' } },
+  ],
   ['ethtool -X veth0 weight 1 2 3', { rss: { weight: [1, 2, 3] } }],
-  ['ethtool -K veth0 tso off rx on', { type: 'ETHTOOL_MSG_FEATURES_SET', features: { 'tcp-segmentation-offload': false, 'rx-checksumming': true } }],
+  [
+    'ethtool -K veth0 tso off rx on',
+    {
+      type: 'ETHTOOL_MSG_FEATURES_SET',
+      features: { 'tcp-segmentation-offload': false, 'rx-checksumming': true },
+    },
+  ],
 ])('%s', async (line, message) => {
   const { cli, asked } = createSoftnet()
   expect(await cli(line)).toEqual({ status: 0, out: '', err: '' })
@@ -93,8 +117,16 @@ test.each([
   ['ethtool -Q veth0', 2, 'ethtool: bad command line argument(s): -Q'],
   ['ethtool -K veth0 tso maybe', 2, 'Error: argument of "tso" must be "on" or "off", not "maybe"'],
   ['sysctl net.bogus', 1, 'sysctl: cannot stat /proc/sys/net/bogus: No such file or directory'],
-  ['sysctl -w net.ipv4.ip_forward=x', 1, 'sysctl: setting key "net.ipv4.ip_forward": Invalid argument'],
-  ['sysctl -w net.ipv4.ip_forward', 2, 'sysctl: "net.ipv4.ip_forward" must be of the form name=value'],
+  [
+    'sysctl -w net.ipv4.ip_forward=x',
+    1,
+    'sysctl: setting key "net.ipv4.ip_forward": Invalid argument',
+  ],
+  [
+    'sysctl -w net.ipv4.ip_forward',
+    2,
+    'sysctl: "net.ipv4.ip_forward" must be of the form name=value',
+  ],
   ['nstat -Q', 2, "nstat: invalid option -- 'Q'"],
 ])('softnet %s exits %d', async (line, status, err) => {
   const answer = await createSoftnet().cli(line)

@@ -5,7 +5,11 @@ test('a list is {items, next, revision}', async () => {
   const { json } = createSoftnet()
   const { body, headers } = await json('/v1/links')
   expect(Object.keys(body)).toEqual(['items', 'next', 'revision'])
-  expect(body.items.map((link: { ifname: string }) => link.ifname)).toEqual(['lo', 'veth1', 'veth0'])
+  expect(body.items.map((link: { ifname: string }) => link.ifname)).toEqual([
+    'lo',
+    'veth1',
+    'veth0',
+  ])
   expect([body.next, body.revision, headers.get('ETag')]).toEqual([null, 7, '"7"'])
 })
 

@@ -1,7 +1,8 @@
 import { expect, test } from 'bun:test'
 import { createSoftnet } from '../support/softnet.ts'
 
-const read = async (file: string): Promise<string> => (await createSoftnet().request(`/v1/proc/net/${file}`)).text()
+const read = async (file: string): Promise<string> =>
+  (await createSoftnet().request(`/v1/proc/net/${file}`)).text()
 
 // Golden text: what Linux 6.x prints for the same state, trailing blanks included.
 
@@ -31,9 +32,15 @@ test('netstat and snmp6 have their groups alone', async () => {
 
 test('dev', async () => {
   const lines = (await read('dev')).split('\n')
-  expect(lines[0]).toBe('Inter-|   Receive                                                |  Transmit')
-  expect(lines[1]).toBe(' face |bytes    packets errs drop fifo frame compressed multicast|bytes    packets errs drop fifo colls carrier compressed')
-  expect(lines[4]).toBe(' veth0:      90       1    0    0    0     0          0         0      110       1    0    0    0     0       0          0')
+  expect(lines[0]).toBe(
+    'Inter-|   Receive                                                |  Transmit'
+  )
+  expect(lines[1]).toBe(
+    ' face |bytes    packets errs drop fifo frame compressed multicast|bytes    packets errs drop fifo colls carrier compressed'
+  )
+  expect(lines[4]).toBe(
+    ' veth0:      90       1    0    0    0     0          0         0      110       1    0    0    0     0       0          0'
+  )
 })
 
 test('route prints words in network order, padded to 127', async () => {

@@ -1,5 +1,10 @@
 import { expect, test } from 'bun:test'
-import { NLM_F_APPEND, NLM_F_CREATE, NLM_F_EXCL, NLM_F_REPLACE } from '../../../core/control/messages.ts'
+import {
+  NLM_F_APPEND,
+  NLM_F_CREATE,
+  NLM_F_EXCL,
+  NLM_F_REPLACE,
+} from '../../../core/control/messages.ts'
 import { createSoftnet } from '../support/softnet.ts'
 
 test.each([
@@ -9,20 +14,34 @@ test.each([
   ['PUT', '/v1/routes', { 'If-Match': '*' }, NLM_F_REPLACE, 404],
 ])('%s %s %j has the flags of its verb', async (method, path, headers, flags, status) => {
   const { send, asked } = createSoftnet()
-  const answer = await send(method, path, { dst: '10.30.0.0/16', dev: 'veth0' }, headers as Record<string, string>)
+  const answer = await send(
+    method,
+    path,
+    { dst: '10.30.0.0/16', dev: 'veth0' },
+    headers as Record<string, string>
+  )
   expect(answer.status).toBe(status)
-  expect(asked).toEqual([{ type: 'RTM_NEWROUTE', flags, route: { dst: '10.30.0.0/16', dev: 'veth0' } }])
+  expect(asked).toEqual([
+    { type: 'RTM_NEWROUTE', flags, route: { dst: '10.30.0.0/16', dev: 'veth0' } },
+  ])
 })
 
 test('what one types becomes what ip prints', async () => {
   const { send, asked } = createSoftnet()
   await send('POST', '/v1/routes', {
-    dst: '10.30.0.0/16', via: '10.1.0.1', src: '10.1.0.254', mtu: 1400, table: 100,
+    dst: '10.30.0.0/16',
+    via: '10.1.0.1',
+    src: '10.1.0.254',
+    mtu: 1400,
+    table: 100,
     nexthops: [{ via: '10.1.0.1', weight: 2 }],
   })
   expect(asked[0]).toMatchObject({
     route: {
-      gateway: '10.1.0.1', prefsrc: '10.1.0.254', metrics: [{ mtu: 1400 }], table: 100,
+      gateway: '10.1.0.1',
+      prefsrc: '10.1.0.254',
+      metrics: [{ mtu: 1400 }],
+      table: 100,
       nexthops: [{ gateway: '10.1.0.1', weight: 2 }],
     },
   })
@@ -35,7 +54,10 @@ test('the identity is the path and the query', async () => {
   await send('DELETE', '/v1/tables/254/routes/fd00:9::/64?metric=3&dev=veth0')
   await send('DELETE', '/v1/tables/main/routes/::/0')
   expect(asked).toEqual([
-    { type: 'RTM_DELROUTE', route: { dst: 'fd00:9::/64', family: 'inet6', table: 254, metric: 3, dev: 'veth0' } },
+    {
+      type: 'RTM_DELROUTE',
+      route: { dst: 'fd00:9::/64', family: 'inet6', table: 254, metric: 3, dev: 'veth0' },
+    },
     { type: 'RTM_DELROUTE', route: { dst: 'default', family: 'inet6', table: 'main' } },
   ])
 })
@@ -43,13 +65,18 @@ test('the identity is the path and the query', async () => {
 test('a prefix in the path that is none is 400', async () => {
   const { json } = createSoftnet()
   const { status, body } = await json('/v1/tables/main/routes/10.0.0.0/99')
-  expect([status, body.detail]).toEqual([400, 'Error: any valid prefix is expected rather than "10.0.0.0/99".'])
+  expect([status, body.detail]).toEqual([
+    400,
+    'Error: any valid prefix is expected rather than "10.0.0.0/99".',
+  ])
 })
 
 test('route-lookup is ip route get', async () => {
   const { json } = createSoftnet()
   expect((await json('/v1/route-lookup?dst=10.9.1.1')).body.gateway).toBe('10.1.0.1')
-  expect((await json('/v1/route-lookup?dst=8.8.8.8')).body.detail).toBe('RTNETLINK answers: Network is unreachable')
+  expect((await json('/v1/route-lookup?dst=8.8.8.8')).body.detail).toBe(
+    'RTNETLINK answers: Network is unreachable'
+  )
   expect((await json('/v1/route-lookup')).body.errors[0].field).toBe('dst')
 })
 
@@ -68,9 +95,19 @@ test('a batch answers a line for each line', async () => {
     { op: 'del', dst: '10.9.0.0/16' },
   ])
   expect(response.status).toBe(207)
-  const lines = (await response.text()).trimEnd().split('\n').map((line) => JSON.parse(line))
-  expect(lines.map(({ line, status }) => [line, status])).toEqual([[1, 200], [3, 409], [4, 200]])
-  expect(lines[1]).toMatchObject({ detail: 'line 3: RTNETLINK answers: File exists', errno: 'EEXIST' })
+  const lines = (await response.text())
+    .trimEnd()
+    .split('\n')
+    .map((line) => JSON.parse(line))
+  expect(lines.map(({ line, status }) => [line, status])).toEqual([
+    [1, 200],
+    [3, 409],
+    [4, 200],
+  ])
+  expect(lines[1]).toMatchObject({
+    detail: 'line 3: RTNETLINK answers: File exists',
+    errno: 'EEXIST',
+  })
   expect(softnet.routes.map((route) => route.dst)).toContain('10.40.0.0/16')
   expect(softnet.routes.map((route) => route.dst)).not.toContain('10.9.0.0/16')
 })
@@ -78,13 +115,21 @@ test('a batch answers a line for each line', async () => {
 test('an atomic batch is applied whole or not at all', async () => {
   const softnet = createSoftnet()
   const before = softnet.routes.length
-  const refused = await batch(softnet, [{ dst: '10.40.0.0/16' }, { dst: '10.41.0.0/16', dev: 'nosuch' }], '?atomic=1')
+  const refused = await batch(
+    softnet,
+    [{ dst: '10.40.0.0/16' }, { dst: '10.41.0.0/16', dev: 'nosuch' }],
+    '?atomic=1'
+  )
   expect(refused.status).toBe(404)
   expect(await refused.json()).toMatchObject({
-    detail: 'line 2: Cannot find device "nosuch"', errno: 'ENODEV', errors: [{ field: '[1].dev' }],
+    detail: 'line 2: Cannot find device "nosuch"',
+    errno: 'ENODEV',
+    errors: [{ field: '[1].dev' }],
   })
   expect(softnet.routes.length).toBe(before)
-  expect((await batch(softnet, [{ dst: '10.40.0.0/16' }, { dst: '10.41.0.0/16' }], '?atomic=1')).status).toBe(200)
+  expect(
+    (await batch(softnet, [{ dst: '10.40.0.0/16' }, { dst: '10.41.0.0/16' }], '?atomic=1')).status
+  ).toBe(200)
   expect(softnet.routes.length).toBe(before + 2)
 })
 

@@ -4,7 +4,9 @@ import { createSoftnet } from '../support/softnet.ts'
 test('healthz answers, readyz says what is missing', async () => {
   expect((await createSoftnet().json('/healthz')).body).toEqual({ status: 'ok' })
   expect((await createSoftnet().json('/readyz')).status).toBe(200)
-  const { status, body, headers } = await createSoftnet({ notReady: () => 'worker 1' }).json('/readyz')
+  const { status, body, headers } = await createSoftnet({ notReady: () => 'worker 1' }).json(
+    '/readyz'
+  )
   expect([status, body.missing, headers.get('Retry-After')]).toEqual([503, 'worker 1', '1'])
 })
 
@@ -29,13 +31,20 @@ test('workers, drops, flows, netns', async () => {
   const { json } = createSoftnet({ netns: () => [{ name: 'user', pid: 42 }] })
   expect((await json('/v1/workers/1')).body.cpu).toBe(1)
   expect((await json('/v1/workers/7')).status).toBe(404)
-  expect((await json('/v1/drops')).body.items[0]).toEqual({ reason: 'NO_SOCKET', count: 4, worker: [1, 3] })
+  expect((await json('/v1/drops')).body.items[0]).toEqual({
+    reason: 'NO_SOCKET',
+    count: 4,
+    worker: [1, 3],
+  })
   expect((await json('/v1/netns')).body.items).toEqual([{ name: 'user', pid: 42 }])
 })
 
 test('config: a dry run tells the steps and is told apart', async () => {
   const { send, asked } = createSoftnet()
-  const config = { route: [{ dst: '10.9.0.0/16', via: '10.1.0.1' }], link: [{ name: 'lan0', kind: 'tap' }] }
+  const config = {
+    route: [{ dst: '10.9.0.0/16', via: '10.1.0.1' }],
+    link: [{ name: 'lan0', kind: 'tap' }],
+  }
   const { body } = await send('PUT', '/v1/config?dry_run=1', config)
   expect(body.item).toHaveLength(1)
   expect(asked[0]).toEqual({

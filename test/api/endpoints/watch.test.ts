@@ -23,7 +23,9 @@ test('tells changes by kind, with their revision as id', async () => {
   await send('POST', '/v1/routes', { dst: '10.40.0.0/16', dev: 'veth0' })
   await send('DELETE', '/v1/tables/main/routes/10.40.0.0/16')
   const seen = await reader.until('id: 9')
-  expect(seen).toContain('event: route\nid: 8\ndata: {"event":"new","item":{"type":"unicast","dst":"10.40.0.0/16"')
+  expect(seen).toContain(
+    'event: route\nid: 8\ndata: {"event":"new","item":{"type":"unicast","dst":"10.40.0.0/16"'
+  )
   expect(seen).toContain('event: route\nid: 9\ndata: {"event":"del"')
   await reader.close()
 })
@@ -31,7 +33,8 @@ test('tells changes by kind, with their revision as id', async () => {
 test('goes on after Last-Event-ID', async () => {
   const { request, send } = createSoftnet()
   const first = createReader(await request('/v1/watch'))
-  for (const n of [1, 2, 3]) await send('POST', '/v1/routes', { dst: `10.40.${n}.0/24`, dev: 'veth0' })
+  for (const n of [1, 2, 3])
+    await send('POST', '/v1/routes', { dst: `10.40.${n}.0/24`, dev: 'veth0' })
   await first.until('id: 10')
   await first.close()
   const again = createReader(await request('/v1/watch', { headers: { 'Last-Event-ID': '8' } }))

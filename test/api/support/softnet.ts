@@ -12,11 +12,19 @@ export const createSoftnet = (more: Partial<AppDeps> = {}, bindings: ServerBindi
     app.request(path, init, bindings)
   const json = async (path: string, init?: RequestInit) => {
     const response = await request(path, init)
-    // biome-ignore lint/suspicious/noExplicitAny: a test knows what it asked for
-    return { status: response.status, headers: response.headers, body: (await response.json()) as any }
+    return {
+      status: response.status,
+      headers: response.headers,
+      // biome-ignore lint/suspicious/noExplicitAny: a test knows what it asked for
+      body: (await response.json()) as any,
+    }
   }
-  const send = (method: string, path: string, body?: unknown, headers: Record<string, string> = {}) =>
-    json(path, { method, headers, ...(body !== undefined && { body: JSON.stringify(body) }) })
+  const send = (
+    method: string,
+    path: string,
+    body?: unknown,
+    headers: Record<string, string> = {}
+  ) => json(path, { method, headers, ...(body !== undefined && { body: JSON.stringify(body) }) })
   /** Runs a command line; words are split at blanks. */
   const cli = async (line: string) => {
     let [out, err] = ['', '']

@@ -1,13 +1,14 @@
 import { describe, expect, test } from 'bun:test'
 import { Errno } from '../../../core/base/errno.ts'
-import { makeControl, refusal } from '../../support/control-plane.ts'
+import { itemOf, makeControl, refusal } from '../../support/control-plane.ts'
 
 const host = async () => {
   const made = makeControl()
   await made.ip.veth('eth0')
   return made
 }
-const onEth0 = (lines: string[]): string[] => lines.filter((line) => line.includes('dev eth0 ') || line.endsWith('dev eth0'))
+const onEth0 = (lines: string[]): string[] =>
+  lines.filter((line) => line.includes('dev eth0 ') || line.endsWith('dev eth0'))
 
 describe('ip addr add 10.0.0.1/24', () => {
   test('makes the local, broadcast and connected routes', async () => {
@@ -44,7 +45,9 @@ describe('ip addr add 10.0.0.1/24', () => {
     await made.ip.veth('eth0', false)
     await made.ip.addr('10.0.0.1/24', 'eth0')
     expect(made.ip.routes()).toEqual([])
-    expect(onEth0(made.ip.routes({ table: 'local' }))).toEqual(['local 10.0.0.1 dev eth0 proto kernel scope host src 10.0.0.1'])
+    expect(onEth0(made.ip.routes({ table: 'local' }))).toEqual([
+      'local 10.0.0.1 dev eth0 proto kernel scope host src 10.0.0.1',
+    ])
     await made.ip.link('eth0', { up: true })
     expect(made.ip.routes()).toEqual(['10.0.0.0/24 dev eth0 proto kernel scope link src 10.0.0.1'])
   })
@@ -67,9 +70,11 @@ test('/31, /32 and noprefixroute make no more than they should', async () => {
   await ip.addr('10.2.0.1/32', 'eth0')
   await ip.addr('10.3.0.1/24', 'eth0', { flags: ['noprefixroute'] })
   expect(ip.routes()).toEqual(['10.0.0.0/31 dev eth0 proto kernel scope link src 10.0.0.0'])
-  expect(ip.routes({ table: 'local' }).filter((line) => line.startsWith('broadcast') && line.includes('eth0'))).toEqual([
-    'broadcast 10.3.0.255 dev eth0 proto kernel scope link src 10.3.0.1',
-  ])
+  expect(
+    ip
+      .routes({ table: 'local' })
+      .filter((line) => line.startsWith('broadcast') && line.includes('eth0'))
+  ).toEqual(['broadcast 10.3.0.255 dev eth0 proto kernel scope link src 10.3.0.1'])
 })
 
 test('an address shared by two devices stays a local route until both are gone', async () => {
@@ -93,7 +98,7 @@ test('routes that prefer an address go with it', async () => {
   expect(ip.routes().filter((line) => line.startsWith('192'))).toEqual([])
 })
 
-test("with its last address a device loses its IPv4 routes", async () => {
+test('with its last address a device loses its IPv4 routes', async () => {
   const { ip } = await host()
   await ip.addr('10.0.0.1/24', 'eth0')
   await ip.route('add', '192.0.2.0/24 dev eth0')
@@ -117,7 +122,9 @@ describe('ip link set down', () => {
     const { ip, control } = await host()
     await ip.addr('fd00::1/64', 'eth0')
     const locals = () =>
-      [...control.dump({ type: 'RTM_GETADDR', filter: { dev: 'eth0', family: 'inet6' } })].flat().flatMap((a) => a.addr_info)
+      [...control.dump({ type: 'RTM_GETADDR', filter: { dev: 'eth0', family: 'inet6' } })]
+        .flat()
+        .flatMap((a) => a.addr_info)
     expect(locals().map(({ scope }) => scope)).toEqual(['link', 'global'])
     await ip.link('eth0', { up: false })
     expect(locals()).toEqual([])
@@ -134,8 +141,15 @@ test('lo has its addresses and their routes from the beginning', () => {
     'local 127.0.0.1 dev lo proto kernel scope host src 127.0.0.1',
   ])
   const [lo] = [...control.dump({ type: 'RTM_GETADDR' })].flat()
-  expect(lo).toMatchObject({ ifname: 'lo', flags: ['LOOPBACK', 'UP', 'LOWER_UP'], operstate: 'UNKNOWN' })
-  expect(lo!.addr_info.map(({ local, scope }) => [local, scope])).toEqual([['127.0.0.1', 'host'], ['::1', 'host']])
+  expect(lo).toMatchObject({
+    ifname: 'lo',
+    flags: ['LOOPBACK', 'UP', 'LOWER_UP'],
+    operstate: 'UNKNOWN',
+  })
+  expect(lo!.addr_info.map(({ local, scope }) => [local, scope])).toEqual([
+    ['127.0.0.1', 'host'],
+    ['::1', 'host'],
+  ])
 })
 
 test.each([

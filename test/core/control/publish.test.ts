@@ -1,7 +1,13 @@
 import { describe, expect, test } from 'bun:test'
 import { createPublisher } from '../../../core/control/publish.ts'
 import { createArena } from '../../../core/shm/arena.ts'
-import { G_GENERATION, SMALL_ARENA, THREAD_ACK, THREAD_RUNNING, THREAD_WORDS } from '../../../core/shm/layout.ts'
+import {
+  G_GENERATION,
+  SMALL_ARENA,
+  THREAD_ACK,
+  THREAD_RUNNING,
+  THREAD_WORDS,
+} from '../../../core/shm/layout.ts'
 import { makeControl } from '../../support/control-plane.ts'
 
 const make = () => {

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'bun:test'
 import { Errno } from '../../../core/base/errno.ts'
-import { makeControl, refusal } from '../../support/control-plane.ts'
+import { itemOf, makeControl, refusal } from '../../support/control-plane.ts'
 
 /** eth0 10.0.0.1/24, eth1 10.1.0.1/24. */
 const router = async (config = {}) => {
@@ -18,7 +18,12 @@ describe('ip route add', () => {
     expect((await ip.route('add', '192.0.2.0/24 via 10.1.0.9')).error).toBe(0)
     expect(ip.routes()).toContain('192.0.2.0/24 via 10.1.0.9 dev eth1')
     const item = itemOf(await ip.get('192.0.2.7'))
-    expect(item).toMatchObject({ dst: '192.0.2.7', gateway: '10.1.0.9', dev: 'eth1', prefsrc: '10.1.0.1' })
+    expect(item).toMatchObject({
+      dst: '192.0.2.7',
+      gateway: '10.1.0.9',
+      dev: 'eth1',
+      prefsrc: '10.1.0.1',
+    })
   })
 
   test('of what is there already: File exists', async () => {
@@ -39,20 +44,70 @@ describe('ip route add', () => {
   })
 
   test.each([
-    ['192.0.2.0/24 via 172.16.0.1', Errno.ENETUNREACH, 'Error: Nexthop has invalid gateway.', 'gateway'],
+    [
+      '192.0.2.0/24 via 172.16.0.1',
+      Errno.ENETUNREACH,
+      'Error: Nexthop has invalid gateway.',
+      'gateway',
+    ],
     ['192.0.2.0/24 via 10.0.0.255', Errno.EINVAL, 'Error: Nexthop has invalid gateway.', 'gateway'],
-    ['192.0.2.0/24 via 10.0.0.9 dev eth1', Errno.ENETUNREACH, 'Error: Nexthop has invalid gateway.', 'gateway'],
-    ['192.0.2.0/24 via 172.16.0.1 onlink', Errno.ENODEV, 'Error: Nexthop device required for onlink.', 'dev'],
-    ['192.0.2.0/24 via 10.0.0.9 scope link', Errno.EINVAL, 'Error: Nexthop has invalid scope.', 'scope'],
+    [
+      '192.0.2.0/24 via 10.0.0.9 dev eth1',
+      Errno.ENETUNREACH,
+      'Error: Nexthop has invalid gateway.',
+      'gateway',
+    ],
+    [
+      '192.0.2.0/24 via 172.16.0.1 onlink',
+      Errno.ENODEV,
+      'Error: Nexthop device required for onlink.',
+      'dev',
+    ],
+    [
+      '192.0.2.0/24 via 10.0.0.9 scope link',
+      Errno.EINVAL,
+      'Error: Nexthop has invalid scope.',
+      'scope',
+    ],
     ['192.0.2.0/24 dev nope', Errno.ENODEV, 'Cannot find device "nope"', 'dev'],
     ['192.0.2.0/24', Errno.ENODEV, 'RTNETLINK answers: No such device', 'dev'],
-    ['192.0.2.1/24 dev eth0', Errno.EINVAL, 'Error: Invalid prefix for given prefix length.', 'dst'],
-    ['192.0.2.0/24 dev eth0 src 10.9.9.9', Errno.EINVAL, 'Error: Invalid prefsrc address.', 'prefsrc'],
-    ['blackhole 192.0.2.0/24 dev eth0', Errno.EINVAL, 'Error: Gateway, device and multipath can not be specified for this route type.', 'dev'],
-    ['nonsense dev eth0', Errno.EINVAL, 'Error: inet prefix is expected rather than "nonsense".', 'dst'],
+    [
+      '192.0.2.1/24 dev eth0',
+      Errno.EINVAL,
+      'Error: Invalid prefix for given prefix length.',
+      'dst',
+    ],
+    [
+      '192.0.2.0/24 dev eth0 src 10.9.9.9',
+      Errno.EINVAL,
+      'Error: Invalid prefsrc address.',
+      'prefsrc',
+    ],
+    [
+      'blackhole 192.0.2.0/24 dev eth0',
+      Errno.EINVAL,
+      'Error: Gateway, device and multipath can not be specified for this route type.',
+      'dev',
+    ],
+    [
+      'nonsense dev eth0',
+      Errno.EINVAL,
+      'Error: inet prefix is expected rather than "nonsense".',
+      'dst',
+    ],
     ['2001:db8::/32 via fe80::1', Errno.ENODEV, 'Error: Egress device not specified.', 'dev'],
-    ['2001:db8::/32 via ff02::1 dev eth0', Errno.EINVAL, 'Error: Invalid gateway address.', 'gateway'],
-    ['2001:db8::/32 via fd00::1', Errno.EHOSTUNREACH, 'Error: Nexthop has invalid gateway.', 'gateway'],
+    [
+      '2001:db8::/32 via ff02::1 dev eth0',
+      Errno.EINVAL,
+      'Error: Invalid gateway address.',
+      'gateway',
+    ],
+    [
+      '2001:db8::/32 via fd00::1',
+      Errno.EHOSTUNREACH,
+      'Error: Nexthop has invalid gateway.',
+      'gateway',
+    ],
   ])('%s is refused', async (words, errno, message, field) => {
     const { ip } = await router()
     const before = ip.routes({ table: 'all' })
@@ -69,7 +124,9 @@ describe('ip route add', () => {
   test('into a device that is down: Device for nexthop is not up', async () => {
     const { ip } = await router()
     await ip.veth('eth2', false)
-    expect(refusal(await ip.route('add', '192.0.2.0/24 dev eth2'))).toBe('Error: Device for nexthop is not up.')
+    expect(refusal(await ip.route('add', '192.0.2.0/24 dev eth2'))).toBe(
+      'Error: Device for nexthop is not up.'
+    )
   })
 
   test('fails whole when the forwarding table is full', async () => {
@@ -81,7 +138,10 @@ describe('ip route add', () => {
       if (reply.error !== 0) refused = reply
       else added++
     }
-    expect(refused).toEqual({ error: Errno.ENOSPC, message: 'Error: The forwarding table is full.' })
+    expect(refused).toEqual({
+      error: Errno.ENOSPC,
+      message: 'Error: The forwarding table is full.',
+    })
     expect(ip.routes().filter((line) => line.startsWith('203.'))).toHaveLength(added)
     expect((await ip.get(`203.${added}.113.1`)).error).toBe(Errno.ENETUNREACH)
   })
@@ -92,7 +152,9 @@ describe('ip route replace, change, append', () => {
     const { ip } = await router()
     expect((await ip.route('replace', '192.0.2.0/24 via 10.0.0.9')).error).toBe(0)
     expect((await ip.route('replace', '192.0.2.0/24 via 10.1.0.9')).error).toBe(0)
-    expect(ip.routes().filter((line) => line.startsWith('192'))).toEqual(['192.0.2.0/24 via 10.1.0.9 dev eth1'])
+    expect(ip.routes().filter((line) => line.startsWith('192'))).toEqual([
+      '192.0.2.0/24 via 10.1.0.9 dev eth1',
+    ])
   })
 
   test('replace of the same again is done', async () => {
@@ -103,7 +165,9 @@ describe('ip route replace, change, append', () => {
 
   test('change of a route that is not there: No such file or directory', async () => {
     const { ip } = await router()
-    expect(refusal(await ip.route('change', '192.0.2.0/24 via 10.0.0.9'))).toBe('RTNETLINK answers: No such file or directory')
+    expect(refusal(await ip.route('change', '192.0.2.0/24 via 10.0.0.9'))).toBe(
+      'RTNETLINK answers: No such file or directory'
+    )
   })
 
   test('append puts a second one behind, prepend before', async () => {
@@ -152,14 +216,22 @@ describe('ip route get', () => {
   test('of an address of ours is local, through lo', async () => {
     const { ip } = await router()
     expect(itemOf(await ip.get('10.0.0.1'))).toMatchObject({
-      type: 'local', dst: '10.0.0.1', dev: 'lo', table: 'local', prefsrc: '10.0.0.1', cache: ['local'],
+      type: 'local',
+      dst: '10.0.0.1',
+      dev: 'lo',
+      table: 'local',
+      prefsrc: '10.0.0.1',
+      cache: ['local'],
     })
   })
 
   test('for what comes in by a device says where it goes', async () => {
     const { ip } = await router()
     expect(itemOf(await ip.get('10.1.0.7', { src: '10.0.0.5', iif: 'eth0' }))).toMatchObject({
-      dst: '10.1.0.7', from: '10.0.0.5', dev: 'eth1', iif: 'eth0',
+      dst: '10.1.0.7',
+      from: '10.0.0.5',
+      dev: 'eth1',
+      iif: 'eth0',
     })
   })
 
@@ -182,10 +254,20 @@ test('a v6 route and the fe80 routes of several devices stand side by side', asy
   const { ip, control } = await router()
   await ip.addr('fd00::1/64', 'eth0')
   expect((await ip.route('add', '2001:db8::/32 via fd00::9')).error).toBe(0)
-  expect(itemOf(await ip.get('2001:db8::5'))).toMatchObject({ gateway: 'fd00::9', dev: 'eth0', prefsrc: 'fd00::1' })
-  for (const oif of ['eth0', 'eth1']) expect(itemOf(await ip.get('fe80::77', { oif })).dev).toBe(oif)
+  expect(itemOf(await ip.get('2001:db8::5'))).toMatchObject({
+    gateway: 'fd00::9',
+    dev: 'eth0',
+    prefsrc: 'fd00::1',
+  })
+  for (const oif of ['eth0', 'eth1'])
+    expect(itemOf(await ip.get('fe80::77', { oif })).dev).toBe(oif)
   const all = [...control.dump({ type: 'RTM_GETROUTE', filter: { family: 'inet6' } })].flat()
-  expect(all.filter(({ dst }) => dst === 'fe80::/64').map(({ dev }) => dev).sort()).toEqual(['eth0', 'eth0p', 'eth1', 'eth1p'])
+  expect(
+    all
+      .filter(({ dst }) => dst === 'fe80::/64')
+      .map(({ dev }) => dev)
+      .sort()
+  ).toEqual(['eth0', 'eth0p', 'eth1', 'eth1p'])
 })
 
 describe('a batch', () => {

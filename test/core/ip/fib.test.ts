@@ -153,7 +153,8 @@ describe.each([
     const before = available()
     // few distinct bits, so that prefixes nest and collide
     const address = (): PrefixWords => {
-      const word = (): number => (random() & 0x81018101) | (random() % 5 === 0 ? random() & 0xff : 0)
+      const word = (): number =>
+        (random() & 0x81018101) | (random() % 5 === 0 ? random() & 0xff : 0)
       return family === AF_INET ? [0, 0, 0xffff, word() | 0] : [word(), word(), word(), word()]
     }
     const mask = (words: PrefixWords, plen: number) =>

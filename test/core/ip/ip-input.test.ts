@@ -6,7 +6,7 @@ import { NF_INET_LOCAL_IN, NF_INET_PRE_ROUTING } from '../../../core/ip/ip-const
 import * as ethernet from '../../../core/wire/ethernet.ts'
 import * as icmp from '../../../core/wire/icmp.ts'
 import * as ipv4 from '../../../core/wire/ipv4.ts'
-import { createRouter, toRouter } from '../../support/packet-path.ts'
+import { createPacketPath, createRouter, toRouter } from '../../support/packet-path.ts'
 import { etherFrame, icmpFrame, ipFrame, ipPacket, udpFrame } from '../../support/packets.ts'
 
 const fields = { saddr: '10.0.2.9', daddr: '10.0.2.1' }
@@ -89,14 +89,31 @@ describe('ip_rcv', () => {
   })
 
   test('as a router without a route says "network unreachable", and counts it', () => {
-    const path = createRouter()
-    const lonely = { ...fields, daddr: '172.16.0.1' }
+    const path = createPacketPath()
+    path.addDevice(2)
+    path.addAddress(2, '10.0.2.1/24')
     path.setNeigh(2, '10.0.2.9', toRouter.src)
-    path.addRoute('0.0.0.0/0', 3, { via: '10.0.3.254', type: 7 })
-    path.receive(udpFrame(toRouter, lonely, ports), 2)
-    expect(icmp.code(path.sent[0]!.frame, 34)).toBe(icmp.ICMP_HOST_UNREACH)
+    path.receive(udpFrame(toRouter, { ...fields, daddr: '172.16.0.1' }, ports), 2)
+    expect(icmp.code(path.sent[0]!.frame, 34)).toBe(icmp.ICMP_NET_UNREACH)
+    expect(path.counter(Mib.IpExtInNoRoutes)).toBe(1)
+    expect(path.drops(Drop.IP_INNOROUTES)).toBe(1)
     expect(path.isAllReturned()).toBe(true)
   })
+
+  const refusals: [string, number, number | null][] = [
+    ['unreachable', 7, icmp.ICMP_HOST_UNREACH],
+    ['prohibit', 8, icmp.ICMP_PKT_FILTERED],
+    ['blackhole', 6, null],
+  ]
+  for (const [name, type, code] of refusals) {
+    test(`answers for a route of type ${name} as Linux does`, () => {
+      const path = router()
+      path.addRoute('172.16.0.0/12', 3, { type })
+      path.receive(udpFrame(toRouter, { ...fields, daddr: '172.16.0.1' }, ports), 2)
+      expect(path.sent.map(({ frame }) => icmp.code(frame, 34))).toEqual(code === null ? [] : [code])
+      expect(path.isAllReturned()).toBe(true)
+    })
+  }
 
   test('as a host is silent about packets that are not for it', () => {
     const path = router()

@@ -1,8 +1,20 @@
 import { describe, expect, test } from 'bun:test'
 import { Errno } from '../../../core/base/errno.ts'
 import {
-  createFlowi, FL_DADDR, FL_DEV, FL_DST, FL_FAMILY, FL_IIF, FL_MTU, FL_OIF, FL_SADDR, FL_TYPE, RTN_BROADCAST, RTN_LOCAL,
-  RTN_MULTICAST, RTN_UNICAST,
+  createFlowi,
+  FL_DADDR,
+  FL_DEV,
+  FL_DST,
+  FL_FAMILY,
+  FL_IIF,
+  FL_MTU,
+  FL_OIF,
+  FL_SADDR,
+  FL_TYPE,
+  RTN_BROADCAST,
+  RTN_LOCAL,
+  RTN_MULTICAST,
+  RTN_UNICAST,
 } from '../../../core/base/flowi.ts'
 import { NH_FAMILY, NH_GATEWAY } from '../../../core/ip/nexthop-constants.ts'
 import { Sysctl } from '../../../core/shm/sysctl.ts'
@@ -21,10 +33,18 @@ const network = async () => {
   await ip.addr('2001:db8::2/64', 'wan')
   await ip.route('add', 'default via 192.0.2.1')
   await ip.route('add', 'default via 2001:db8::1')
-  const index = Object.fromEntries([...made.control.dump({ type: 'RTM_GETLINK' })].flat().map((l) => [l.ifname, l.ifindex]))
-  const nameOf = (ifindex: number): string => Object.keys(index).find((name) => index[name] === ifindex) ?? '-'
+  const index = Object.fromEntries(
+    [...made.control.dump({ type: 'RTM_GETLINK' })].flat().map((l) => [l.ifname, l.ifindex])
+  )
+  const nameOf = (ifindex: number): string =>
+    Object.keys(index).find((name) => index[name] === ifindex) ?? '-'
   const fl = createFlowi()
-  const words = (view: Int32Array, at: number): Words => [view[at]!, view[at + 1]!, view[at + 2]!, view[at + 3]!]
+  const words = (view: Int32Array, at: number): Words => [
+    view[at]!,
+    view[at + 1]!,
+    view[at + 2]!,
+    view[at + 3]!,
+  ]
   const fill = (src: string | null, dst: string) => {
     const to = parseAddr(dst)!
     fl.fill(0)
@@ -51,7 +71,9 @@ const network = async () => {
     fill(src, dst)
     fl[FL_OIF] = oif === undefined ? 0 : index[oif]!
     const found = result(router.routeOutput(fl))
-    return typeof found === 'number' ? found : { ...found, src: formatWords(...words(fl, FL_SADDR)) }
+    return typeof found === 'number'
+      ? found
+      : { ...found, src: formatWords(...words(fl, FL_SADDR)) }
   }
   const sysctl = (name: number, value: number) => (arena.i32[arena.layout.sysctl + name] = value)
   return { ...made, input, output, fl, sysctl }
@@ -176,18 +198,34 @@ describe('a packet made here', () => {
 
   test('to a broadcast or multicast address leaves by the device asked for', async () => {
     const { output } = await network()
-    expect(output('255.255.255.255', { oif: 'lan' })).toEqual({ type: RTN_BROADCAST, dev: 'lan', src: '10.0.0.1' })
+    expect(output('255.255.255.255', { oif: 'lan' })).toEqual({
+      type: RTN_BROADCAST,
+      dev: 'lan',
+      src: '10.0.0.1',
+    })
     expect(output('10.0.0.255')).toEqual({ type: RTN_BROADCAST, dev: 'lan', src: '10.0.0.1' })
-    expect(output('224.0.0.251', { oif: 'wan' })).toEqual({ type: RTN_MULTICAST, dev: 'wan', src: '192.0.2.2' })
+    expect(output('224.0.0.251', { oif: 'wan' })).toEqual({
+      type: RTN_MULTICAST,
+      dev: 'wan',
+      src: '192.0.2.2',
+    })
     expect(output('239.1.2.3')).toEqual({ type: RTN_MULTICAST, dev: 'wan', src: '192.0.2.2' })
-    expect(output('ff02::1', { oif: 'lan' })).toMatchObject({ type: RTN_MULTICAST, dev: 'lan', src: expect.stringMatching(/^fe80::/) })
+    expect(output('ff02::1', { oif: 'lan' })).toMatchObject({
+      type: RTN_MULTICAST,
+      dev: 'lan',
+      src: expect.stringMatching(/^fe80::/),
+    })
   })
 
   test('bound to a device goes by a route of that device, else as if on its link', async () => {
     const { output, ip } = await network()
     expect(output('8.8.8.8', { oif: 'wan' })).toMatchObject({ dev: 'wan', via: '192.0.2.1' })
     expect(output('10.0.0.9', { oif: 'wan' })).toMatchObject({ dev: 'wan', via: '192.0.2.1' })
-    expect(output('8.8.8.8', { oif: 'lan' })).toEqual({ type: RTN_UNICAST, dev: 'lan', src: '10.0.0.1' })
+    expect(output('8.8.8.8', { oif: 'lan' })).toEqual({
+      type: RTN_UNICAST,
+      dev: 'lan',
+      src: '10.0.0.1',
+    })
     await ip.link('lan', { up: false })
     expect(output('8.8.8.8', { oif: 'lan' })).toBe(-Errno.ENETUNREACH)
   })
@@ -200,8 +238,14 @@ describe('a packet made here', () => {
 
   test('to a link-local address needs to know the link', async () => {
     const { output } = await network()
-    expect(output('fe80::9', { oif: 'wan' })).toMatchObject({ dev: 'wan', src: expect.stringMatching(/^fe80::/) })
-    expect(output('fe80::9', { oif: 'lan' })).toMatchObject({ dev: 'lan', src: expect.stringMatching(/^fe80::/) })
+    expect(output('fe80::9', { oif: 'wan' })).toMatchObject({
+      dev: 'wan',
+      src: expect.stringMatching(/^fe80::/),
+    })
+    expect(output('fe80::9', { oif: 'lan' })).toMatchObject({
+      dev: 'lan',
+      src: expect.stringMatching(/^fe80::/),
+    })
   })
 
   test('from IPv6: unique local to unique local, global to global', async () => {

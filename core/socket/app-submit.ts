@@ -1,0 +1,129 @@
+/**
+ * What each submission of an application does: reads the record's words and calls the application's channel or the
+ * socket layer. Called by app-port.ts for each record of the submission ring. Worker only.
+ */
+import { Errno } from '../base/errno.ts'
+import type { Arena } from '../shm/arena.ts'
+import { SKB_DATA, SKB_LEN, SKB_OWNER } from '../skb/skb.ts'
+import type { AppChannel } from './app-channel.ts'
+import type { AppCompletions } from './app-completions.ts'
+import {
+  APP_SIDS,
+  AppOp,
+  E_ADDR,
+  E_ARG0,
+  E_ARG1,
+  E_ARG2,
+  E_LEN,
+  E_OP,
+  E_PORT,
+  E_SID,
+  E_SKB,
+  E_USER,
+} from './app-constants.ts'
+import type { Sockets } from './sockets.ts'
+
+export type AppSubmitDeps = {
+  arena: Arena
+  worker: number
+  sockets: Sockets
+  channel: AppChannel
+  completions: AppCompletions
+  consume: (skb: number) => void
+}
+
+const { EBADF, EINVAL } = Errno
+
+export const createAppSubmit = (deps: AppSubmitDeps) => {
+  const { arena, worker, sockets, channel, completions, consume } = deps
+  const { i32 } = arena
+  const { post, postWithAddresses } = completions
+  const word = (at: number, k: number): number => i32[at + k]!
+
+  const bind = (at: number, sk: number): number =>
+    sockets.bind(
+      sk,
+      word(at, E_ADDR),
+      word(at, E_ADDR + 1),
+      word(at, E_ADDR + 2),
+      word(at, E_ADDR + 3),
+      word(at, E_PORT)
+    )
+  const connect = (at: number, sk: number): number =>
+    sockets.connect(
+      sk,
+      word(at, E_ADDR),
+      word(at, E_ADDR + 1),
+      word(at, E_ADDR + 2),
+      word(at, E_ADDR + 3),
+      word(at, E_PORT)
+    )
+  const sendto = (at: number, sk: number, skb: number): number =>
+    sockets.sendto(
+      sk,
+      word(skb, SKB_DATA),
+      word(skb, SKB_LEN),
+      word(at, E_ADDR),
+      word(at, E_ADDR + 1),
+      word(at, E_ADDR + 2),
+      word(at, E_ADDR + 3),
+      word(at, E_PORT)
+    )
+  /** A record that carries an skb, which is ours from here on. */
+  const carry = (at: number, op: number, sid: number, sk: number, skb: number): void => {
+    i32[skb + SKB_OWNER] = worker
+    const user = word(at, E_USER)
+    if (sk !== 0 && op === AppOp.SEND) return channel.send(sid, skb, user)
+    const result = sk === 0 ? -EBADF : op === AppOp.SENDTO ? sendto(at, sk, skb) : -EINVAL
+    consume(skb)
+    post(op, sid, user, result)
+  }
+  const openSocket = (at: number, sid: number): number =>
+    channel.open(sid, word(at, E_ARG0), word(at, E_ARG1), word(at, E_ARG2), word(at, E_LEN))
+
+  /** Does what the record at `at` asks for. */
+  const submit = (at: number): void => {
+    const op = word(at, E_OP)
+    const sid = word(at, E_SID)
+    const user = word(at, E_USER)
+    const skb = word(at, E_SKB)
+    if (sid <= 0 || sid >= APP_SIDS) return post(op, sid, user, -EBADF)
+    const sk = channel.sockOf(sid)
+    if (skb !== 0) return carry(at, op, sid, sk, skb)
+    switch (op) {
+      case AppOp.RECV:
+        return channel.grant(sid, word(at, E_LEN))
+      case AppOp.SOCKET:
+        return post(op, sid, user, openSocket(at, sid))
+      case AppOp.CLOSE:
+        return channel.close(sid, user, word(at, E_ARG0))
+    }
+    if (sk === 0) return post(op, sid, user, -EBADF)
+    switch (op) {
+      case AppOp.ACCEPT:
+        return channel.accept(sid, word(at, E_PORT), user, word(at, E_LEN))
+      case AppOp.CONNECT:
+        return channel.connecting(sid, user, connect(at, sk), sk)
+      case AppOp.BIND:
+        return postWithAddresses(op, sid, user, bind(at, sk), sk)
+      case AppOp.LISTEN:
+        return postWithAddresses(op, sid, user, channel.listen(sid, word(at, E_LEN), sk), sk)
+      case AppOp.SHUTDOWN:
+        return channel.shutdown(sid, user, word(at, E_LEN), sk)
+      case AppOp.SETSOCKOPT:
+        return post(op, sid, user, setOption(at, sk))
+      case AppOp.GETSOCKOPT:
+        return post(op, sid, user, sockets.getsockopt(sk, word(at, E_ARG0), word(at, E_ARG1)))
+      case AppOp.GETSOCKNAME:
+      case AppOp.GETPEERNAME:
+        return postWithAddresses(op, sid, user, 0, sk)
+      case AppOp.POLL:
+        return channel.poll(sid, user, word(at, E_LEN))
+    }
+    post(op, sid, user, -EINVAL)
+  }
+  const setOption = (at: number, sk: number): number =>
+    sockets.setsockopt(sk, word(at, E_ARG0), word(at, E_ARG1), word(at, E_ARG2))
+
+  return { submit }
+}

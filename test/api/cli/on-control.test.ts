@@ -1,0 +1,135 @@
+// The command line over the API over the real control plane: what is typed, what is stored, what is printed.
+
+import { expect, test } from 'bun:test'
+import { createApp } from '../../../api/app.ts'
+import { run } from '../../../api/cli/run.ts'
+import { makeControl } from '../../support/control-plane.ts'
+
+const createSession = () => {
+  const { control } = makeControl()
+  const app = createApp({ control, version: '0.1.0' })
+  const cli = async (line: string): Promise<string> => {
+    let said = ''
+    const write = (text: string): void => {
+      said += text
+    }
+    const status = await run(line.split(' '), {
+      fetch: async (path, init) => app.request(path, init),
+      endpoint: '',
+      env: {},
+      out: write,
+      err: write,
+      json: false,
+    })
+    return status === 0 ? said : `${status}: ${said}`
+  }
+  const all = async (lines: string): Promise<void> => {
+    for (const line of lines.trim().split('\n'))
+      expect([line, await cli(line.trim())]).toEqual([line, ''])
+  }
+  return { app, cli, all }
+}
+
+const SETUP = `
+ip link set lo up
+ip link add veth0 type veth peer name veth1
+ip link set veth0 up mtu 1400
+ip link set veth1 up
+ip addr add 10.1.0.254/24 dev veth0
+ip addr add 10.1.0.253/24 brd + dev veth0
+ip addr add fd00:1::1/64 dev veth0
+ip route add 10.9.0.0/16 via 10.1.0.1 metric 100 proto static
+ip route add default via 10.1.0.1
+ip route add blackhole 10.8.0.0/16
+ip route add unreachable 10.7.0.0/16
+ip route add 10.5.0.0/16 dev veth0 mtu 1300 src 10.1.0.254
+ip -6 route add default via fd00:1::2`
+
+test('a router is set up as with iproute2, and prints what iproute2 prints', async () => {
+  const { cli, all } = createSession()
+  await all(SETUP)
+  expect(await cli('ip route')).toBe(
+    'default via 10.1.0.1 dev veth0 \n' +
+      '10.1.0.0/24 dev veth0 proto kernel scope link src 10.1.0.254 \n' +
+      '10.5.0.0/16 dev veth0 scope link src 10.1.0.254 mtu 1300 \n' +
+      'unreachable 10.7.0.0/16 \n' +
+      'blackhole 10.8.0.0/16 \n' +
+      '10.9.0.0/16 via 10.1.0.1 dev veth0 proto static metric 100 \n'
+  )
+  expect(await cli('ip route show table local dev veth0')).toBe(
+    'local 10.1.0.253 proto kernel scope host src 10.1.0.254 \n' +
+      'local 10.1.0.254 proto kernel scope host src 10.1.0.254 \n' +
+      'broadcast 10.1.0.255 proto kernel scope link src 10.1.0.254 \n'
+  )
+  expect(await cli('ip -6 route')).toBe(
+    'fd00:1::/64 dev veth0 proto kernel metric 256 pref medium\n' +
+      'fe80::/64 dev veth0 proto kernel metric 256 pref medium\n' +
+      'fe80::/64 dev veth1 proto kernel metric 256 pref medium\n' +
+      'default via fd00:1::2 dev veth0 metric 1024 pref medium\n'
+  )
+  expect(await cli('ip -4 addr show dev veth0')).toContain(
+    '    inet 10.1.0.253/24 brd 10.1.0.255 scope global secondary veth0\n'
+  )
+  expect(await cli('ip route get 10.9.1.1')).toBe(
+    '10.9.1.1 via 10.1.0.1 dev veth0 src 10.1.0.254 uid 0 \n    cache \n'
+  )
+  expect(await cli('ip route get 10.1.0.254')).toBe(
+    'local 10.1.0.254 dev lo src 10.1.0.254 uid 0 \n    cache <local> \n'
+  )
+})
+
+test('what Linux refuses is refused in its words', async () => {
+  const { cli, all } = createSession()
+  await all(SETUP)
+  const refused: [string, string][] = [
+    ['ip route add default via 10.1.0.1', '1: RTNETLINK answers: File exists'],
+    ['ip route del 1.2.3.0/24', '1: RTNETLINK answers: No such process'],
+    ['ip route add 1.2.3.0/24 via 99.1.1.1', '1: Error: Nexthop has invalid gateway.'],
+    ['ip route add 1.2.3.4/8 dev veth0', '1: Error: Invalid prefix for given prefix length.'],
+    ['ip route get 10.8.0.1', '1: RTNETLINK answers: Invalid argument'],
+    ['ip route get 10.7.0.1', '1: RTNETLINK answers: No route to host'],
+    ['ip addr add 10.1.0.254/24 dev veth0', '1: Error: ipv4: Address already assigned.'],
+    ['ip addr del 1.1.1.1/32 dev veth0', '1: Error: ipv4: Address not found.'],
+    ['ip link set nosuch up', '1: Cannot find device "nosuch"'],
+    ['ip link add veth0 type veth', '1: RTNETLINK answers: File exists'],
+    ['ip link add x type foo', '1: Error: Unknown device type.'],
+    ['ip link set veth0 mtu 1', '1: Error: mtu less than device minimum.'],
+    [
+      'sysctl -w net.ipv4.ip_forward=2',
+      '1: sysctl: setting key "net.ipv4.ip_forward": Invalid argument',
+    ],
+    ['sysctl net.bogus', '1: sysctl: cannot stat /proc/sys/net/bogus: No such file or directory'],
+    ['ethtool -i nosuch', '1: Cannot get driver information: No such device'],
+  ]
+  for (const [line, words] of refused)
+    expect([line, (await cli(line)).slice(0, words.length)]).toEqual([line, words])
+})
+
+test('the configuration that was read can be put again, and nothing changes', async () => {
+  const { app, all } = createSession()
+  await all(SETUP)
+  const config = await (await app.request('/v1/config')).json()
+  const response = await app.request('/v1/config?dry_run=1', {
+    method: 'PUT',
+    body: JSON.stringify(config),
+  })
+  expect([response.status, (await response.json()).item]).toEqual([200, []])
+})
+
+test('the lines of a batch go in, and come out again as NDJSON', async () => {
+  const { app, all } = createSession()
+  await all(SETUP)
+  const count = 2000
+  const lines = Array.from({ length: count }, (_, i) =>
+    JSON.stringify({ dst: `10.${100 + (i >> 8)}.${i & 255}.0/24`, via: '10.1.0.1' })
+  )
+  const put = await app.request('/v1/tables/main/routes:batch', {
+    method: 'POST',
+    body: lines.join('\n'),
+  })
+  expect(put.status).toBe(200)
+  const listed = await app.request('/v1/tables/main/routes?family=inet', {
+    headers: { Accept: 'application/x-ndjson' },
+  })
+  expect((await listed.text()).trimEnd().split('\n')).toHaveLength(count + 6)
+})

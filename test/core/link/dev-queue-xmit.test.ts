@@ -1,0 +1,132 @@
+import { describe, expect, test } from 'bun:test'
+import { Errno } from '../../../core/base/errno.ts'
+import {
+  DEV_FLAGS, DEV_TXQLEN, DevStat, NETIF_F_FRAGLIST, NETIF_F_HW_CSUM,
+} from '../../../core/netdev/netdev.ts'
+import { Drop } from '../../../core/skb/drop.ts'
+import {
+  CHECKSUM_PARTIAL, SKB_CSUM_OFFSET, SKB_CSUM_START, SKB_DATA, SKB_DEV, SKB_IP_SUMMED,
+} from '../../../core/skb/skb.ts'
+import { IPPROTO_UDP } from '../../../core/wire/ipproto.ts'
+import * as udp from '../../../core/wire/udp.ts'
+import { createPacketPath } from '../../support/packet-path.ts'
+import { pseudo, udpFrame } from '../../support/packets.ts'
+
+const link = { dst: '02:00:00:00:03:09', src: '02:00:00:00:00:03' }
+const fields = { saddr: '10.0.3.1', daddr: '10.0.3.9' }
+const frame = (n = 0): Uint8Array => udpFrame(link, fields, { sport: 1, dport: n })
+const host = (options = {}) => {
+  const path = createPacketPath()
+  path.addDevice(3, options)
+  const send = (bytes = frame()): number => path.first.xmit.devQueueXmit(path.first.frameSkb(bytes, 3))
+  return { ...path, send }
+}
+
+describe('dev_queue_xmit', () => {
+  test('sends and counts', () => {
+    const path = host()
+    expect(path.send()).toBe(0)
+    expect(path.sent).toHaveLength(1)
+    expect(path.stat(3, DevStat.tx_packets)).toBe(1)
+    expect(path.stat(3, DevStat.tx_bytes)).toBe(frame().length)
+    expect(path.isAllReturned()).toBe(true)
+  })
+  test('refuses on a device that is down', () => {
+    const path = host()
+    path.arena.i32[path.deviceRow(3) + DEV_FLAGS] = 0
+    expect(path.send()).toBe(-Errno.ENETDOWN)
+    expect(path.drops(Drop.DEV_READY)).toBe(1)
+    expect(path.stat(3, DevStat.tx_dropped)).toBe(1)
+    expect(path.isAllReturned()).toBe(true)
+  })
+  test('completes a partial checksum for a device that cannot, and leaves it to one that can', () => {
+    const path = host()
+    const partial = (): void => {
+      const { i32, u8 } = path.arena
+      const skb = path.first.frameSkb(frame(), 3)
+      const at = i32[skb + SKB_DATA]! + 34
+      i32[skb + SKB_IP_SUMMED] = CHECKSUM_PARTIAL
+      i32[skb + SKB_CSUM_START] = at
+      i32[skb + SKB_CSUM_OFFSET] = udp.CHECKSUM
+      udp.putChecksum(u8, at, pseudo(fields.saddr, fields.daddr, IPPROTO_UDP, 26))
+      path.first.xmit.devQueueXmit(skb)
+    }
+    partial()
+    expect([...path.sent[0]!.frame]).toEqual([...frame()])
+    path.addDevice(3, { features: NETIF_F_HW_CSUM })
+    partial()
+    expect(path.sent[1]!.ipSummed).toBe(CHECKSUM_PARTIAL)
+    expect(udp.checksum(path.sent[1]!.frame, 34)).toBe(pseudo(fields.saddr, fields.daddr, IPPROTO_UDP, 26))
+    expect(path.isAllReturned()).toBe(true)
+  })
+  test('keeps frames in order while the device is busy, up to its queue length', () => {
+    const path = host()
+    path.arena.i32[path.deviceRow(3) + DEV_TXQLEN] = 5
+    path.host.busy = true
+    for (let n = 0; n < 7; n++) expect(path.send(frame(n))).toBe(n < 5 ? 0 : -Errno.ENOBUFS)
+    expect(path.first.xmit.backlogLen()).toBe(5)
+    expect(path.drops(Drop.QDISC_DROP)).toBe(2)
+    expect(path.stat(3, DevStat.tx_busy)).toBe(1)
+    path.settle()
+    expect(path.sent).toHaveLength(0)
+    path.host.busy = false
+    // the queue is full until the loop has drained it
+    path.send(frame(9))
+    path.settle()
+    path.send(frame(10))
+    expect(path.sent.map(({ frame }) => udp.dstPort(frame, 34))).toEqual([0, 1, 2, 3, 4, 10])
+    expect(path.isAllReturned()).toBe(true)
+  })
+  test('drops what waits when the device goes down', () => {
+    const path = host()
+    path.host.busy = true
+    for (let n = 0; n < 3; n++) path.send()
+    path.arena.i32[path.deviceRow(3) + DEV_FLAGS] = 0
+    path.settle()
+    expect(path.drops(Drop.DEV_READY)).toBe(3)
+    expect(path.first.xmit.backlogLen()).toBe(0)
+    expect(path.isAllReturned()).toBe(true)
+  })
+  test('gives a waiting clone bytes of its own', () => {
+    const path = host()
+    const { skbs } = path.first
+    path.host.busy = true
+    const original = path.first.frameSkb(frame(), 3)
+    path.first.xmit.devQueueXmit(skbs.clone(original))
+    path.arena.u8[path.arena.i32[original + SKB_DATA]!] = 0xee
+    path.host.busy = false
+    path.settle()
+    expect([...path.sent[0]!.frame]).toEqual([...frame()])
+    skbs.free(original)
+    expect(path.isAllReturned()).toBe(true)
+  })
+  test('makes a frag list linear for a device that does not take one', () => {
+    const path = host()
+    const { skbs } = path.first
+    const gathered = (): void => {
+      const bytes = frame()
+      const skb = path.first.frameSkb(bytes.subarray(0, 40), 3)
+      const rest = path.first.frameSkb(bytes.subarray(40), 3)
+      skbs.addFrag(skb, 0, rest)
+      path.arena.i32[skb + SKB_DEV] = 3
+      path.first.xmit.devQueueXmit(skb)
+    }
+    gathered()
+    path.addDevice(3, { features: NETIF_F_FRAGLIST })
+    gathered()
+    for (const { frame: sent } of path.sent) expect([...sent]).toEqual([...frame()])
+    expect(path.isAllReturned()).toBe(true)
+  })
+  test('shows what is sent to the taps as outgoing clones', () => {
+    const path = host()
+    const seen: number[] = []
+    const off = path.first.ptype.addTap((skb) => void seen.push(skb))
+    path.send()
+    off()
+    path.send()
+    expect(seen).toHaveLength(1)
+    expect(path.arena.i32[seen[0]! + 23]).toBe(4)
+    path.first.consume(seen[0]!)
+    expect(path.isAllReturned()).toBe(true)
+  })
+})

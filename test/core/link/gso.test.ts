@@ -1,0 +1,127 @@
+import { describe, expect, test } from 'bun:test'
+import { NETIF_F_HW_CSUM, NETIF_F_TSO } from '../../../core/netdev/netdev.ts'
+import { Drop } from '../../../core/skb/drop.ts'
+import {
+  CHECKSUM_PARTIAL, GSO_TCPV4, GSO_TCPV6, GSO_UDP_L4, SKB_DATA, SKB_GSO_SIZE, SKB_GSO_TYPE, SKB_NETWORK, SKB_PROTOCOL,
+  SKB_TRANSPORT,
+} from '../../../core/skb/skb.ts'
+import { pseudoSum } from '../../../core/base/checksum.ts'
+import * as ethernet from '../../../core/wire/ethernet.ts'
+import { IPPROTO_TCP, IPPROTO_UDP } from '../../../core/wire/ipproto.ts'
+import * as ipv4 from '../../../core/wire/ipv4.ts'
+import * as ipv6 from '../../../core/wire/ipv6.ts'
+import * as tcp from '../../../core/wire/tcp.ts'
+import * as udp from '../../../core/wire/udp.ts'
+import { createPacketPath } from '../../support/packet-path.ts'
+import { etherFrame, tcpFrame, tcpSegment, udpFrame } from '../../support/packets.ts'
+
+const link = { dst: '02:00:00:00:03:09', src: '02:00:00:00:00:03' }
+const fields = { saddr: '10.0.3.1', daddr: '10.0.3.9', id: 0xfffe, flags: ipv4.IP_DF, tos: 2 }
+const data = Uint8Array.from({ length: 5000 }, (_, k) => k * 13)
+const options = [1, 1, 8, 10, 0, 0, 0, 1, 0, 0, 0, 2]
+const all = tcp.TCP_ACK | tcp.TCP_PSH | tcp.TCP_FIN | tcp.TCP_CWR | tcp.TCP_ECE
+
+const host = (features = 0, gsoMax = 65536) => {
+  const path = createPacketPath()
+  path.addDevice(3, { features, gsoMax })
+  const { i32 } = path.arena
+  const send = (frame: Uint8Array, type: number, size: number, headerLen = 20, protocol: number = ethernet.ETH_P_IP): number => {
+    const skb = path.first.frameSkb(frame, 3)
+    i32[skb + SKB_NETWORK] = i32[skb + SKB_DATA]! + 14
+    i32[skb + SKB_TRANSPORT] = i32[skb + SKB_DATA]! + 14 + headerLen
+    i32[skb + SKB_PROTOCOL] = protocol
+    i32[skb + SKB_GSO_TYPE] = type
+    i32[skb + SKB_GSO_SIZE] = size
+    return path.first.xmit.devQueueXmit(skb)
+  }
+  return { ...path, send }
+}
+const superFrame = tcpFrame(link, fields, { sport: 1, dport: 2, seq: -1000, ack: 5, flags: all, options }, data)
+
+describe('software GSO of TCP over IPv4', () => {
+  test('cuts the payload and continues sequence, identification, lengths and checksums', () => {
+    const path = host()
+    path.send(superFrame, GSO_TCPV4, 1448)
+    expect(path.sent.map(({ frame }) => frame.length)).toEqual([1514, 1514, 1514, 66 + 5000 - 3 * 1448])
+    const bytes: number[] = []
+    path.sent.forEach(({ frame, gsoSize }, k) => {
+      expect(gsoSize).toBe(0)
+      expect(ipv4.check(frame, 14, frame.length - 14)).toBe(true)
+      expect(ipv4.isChecksumOk(frame, 14)).toBe(true)
+      expect(ipv4.totalLength(frame, 14)).toBe(frame.length - 14)
+      expect(ipv4.id(frame, 14)).toBe((0xfffe + k) & 0xffff)
+      expect(ipv4.tos(frame, 14)).toBe(2)
+      expect(tcp.seq(frame, 34)).toBe((-1000 + k * 1448) | 0)
+      expect(tcp.ack(frame, 34)).toBe(5)
+      const len = frame.length - 34
+      expect(tcp.isChecksumOk(frame, 34, len, pseudoSum(frame, 26, 8, IPPROTO_TCP, len))).toBe(true)
+      expect([...frame.subarray(54, 66)]).toEqual(options)
+      bytes.push(...frame.subarray(66))
+    })
+    expect(bytes).toEqual([...data])
+    expect(path.isAllReturned()).toBe(true)
+  })
+  test('gives FIN and PSH to the last segment, CWR to the first, the rest to all', () => {
+    const path = host()
+    path.send(superFrame, GSO_TCPV4, 2000)
+    const flags = path.sent.map(({ frame }) => tcp.flags(frame, 34))
+    const rest = tcp.TCP_ACK | tcp.TCP_ECE
+    expect(flags).toEqual([rest | tcp.TCP_CWR, rest, rest | tcp.TCP_PSH | tcp.TCP_FIN])
+  })
+  test('leaves checksums to a device that computes them but does not segment', () => {
+    const path = host(NETIF_F_HW_CSUM)
+    path.send(superFrame, GSO_TCPV4, 1448)
+    expect(path.sent).toHaveLength(4)
+    for (const { frame, ipSummed } of path.sent) {
+      expect(ipSummed).toBe(CHECKSUM_PARTIAL)
+      expect(tcp.checksum(frame, 34)).toBe(pseudoSum(frame, 26, 8, IPPROTO_TCP, frame.length - 34))
+    }
+  })
+  test('lets a device with TSO have the whole, unless it is more than it takes', () => {
+    const path = host(NETIF_F_HW_CSUM | NETIF_F_TSO)
+    path.send(superFrame, GSO_TCPV4, 1448)
+    expect(path.sent.map(({ gsoSize }) => gsoSize)).toEqual([1448])
+    const small = host(NETIF_F_HW_CSUM | NETIF_F_TSO, 4000)
+    small.send(superFrame, GSO_TCPV4, 1448)
+    expect(small.sent).toHaveLength(4)
+  })
+  test('drops a super-frame whole when there is no memory for its segments', () => {
+    const path = host()
+    const held: number[] = []
+    for (let skb = path.first.skbs.alloc(10, 0); held.length < 2045; skb = path.first.skbs.alloc(10, 0)) held.push(skb)
+    path.send(superFrame, GSO_TCPV4, 536)
+    expect(path.sent).toHaveLength(0)
+    expect(path.drops(Drop.SKB_GSO_SEG)).toBe(1)
+  })
+})
+
+describe('software GSO of others', () => {
+  test('cuts TCP over IPv6', () => {
+    const segment = tcpSegment(fields, { sport: 1, dport: 2, seq: 7 }, data)
+    const packet = new Uint8Array(ipv6.HEADER + segment.length)
+    ipv6.setTrafficClassFlow(packet, 0, 0, 5)
+    ipv6.setPayloadLength(packet, 0, segment.length)
+    ipv6.setNextHeader(packet, 0, IPPROTO_TCP)
+    packet.fill(0x20, 8, 40)
+    packet.set(segment, ipv6.HEADER)
+    const path = host()
+    path.send(etherFrame(link, ethernet.ETH_P_IPV6, packet), GSO_TCPV6, 1440, 40, ethernet.ETH_P_IPV6)
+    expect(path.sent).toHaveLength(4)
+    path.sent.forEach(({ frame }, k) => {
+      const len = frame.length - 54
+      expect(ipv6.check(frame, 14, frame.length - 14)).toBe(true)
+      expect(ipv6.payloadLength(frame, 14)).toBe(len)
+      expect(tcp.seq(frame, 54)).toBe(7 + k * 1440)
+      expect(tcp.isChecksumOk(frame, 54, len, pseudoSum(frame, 22, 32, IPPROTO_TCP, len))).toBe(true)
+    })
+    expect(path.isAllReturned()).toBe(true)
+  })
+  test('cuts UDP into datagrams', () => {
+    const path = host()
+    path.send(udpFrame(link, fields, { sport: 5, dport: 6 }, data), GSO_UDP_L4, 1200)
+    expect(path.sent.map(({ frame }) => udp.length(frame, 34) - 8)).toEqual([1200, 1200, 1200, 1200, 200])
+    for (const { frame } of path.sent)
+      expect(udp.isChecksumOk(frame, 34, pseudoSum(frame, 26, 8, IPPROTO_UDP, frame.length - 34))).toBe(true)
+    expect(path.isAllReturned()).toBe(true)
+  })
+})

@@ -1,0 +1,106 @@
+import { describe, expect, test } from 'bun:test'
+import {
+  DEV_CORRUPT, DEV_DELAY, DEV_DUPLICATE, DEV_IMPAIRED, DEV_JITTER, DEV_LIMIT, DEV_LOSS, DEV_REORDER,
+} from '../../../core/netdev/netdev.ts'
+import { Drop } from '../../../core/skb/drop.ts'
+import * as udp from '../../../core/wire/udp.ts'
+import { createPacketPath } from '../../support/packet-path.ts'
+import { udpFrame } from '../../support/packets.ts'
+
+const link = { dst: '02:00:00:00:03:09', src: '02:00:00:00:00:03' }
+const fields = { saddr: '10.0.3.1', daddr: '10.0.3.9' }
+const frame = (n: number): Uint8Array => udpFrame(link, fields, { sport: 1, dport: n })
+/** A host whose device has these words of impairment. */
+const impaired = (words: [word: number, value: number][], seed = 1) => {
+  const path = createPacketPath({ seed })
+  path.addDevice(3)
+  for (const [word, value] of [...words, [DEV_IMPAIRED, 1] as const]) path.arena.i32[path.deviceRow(3) + word] = value
+  const send = (n: number): number => path.first.xmit.devQueueXmit(path.first.frameSkb(frame(n), 3))
+  const order = (): number[] => path.sent.map(({ frame: sent }) => udp.dstPort(sent, 34))
+  return { ...path, send, order }
+}
+const numbers = (n: number): number[] => Array.from({ length: n }, (_, k) => k)
+
+describe('netem', () => {
+  test('loses about the given part, and counts it', () => {
+    const path = impaired([[DEV_LOSS, 300_000]])
+    for (let n = 0; n < 2000; n++) path.send(n)
+    const lost = path.drops(Drop.LINK_IMPAIRED)
+    expect(path.sent).toHaveLength(2000 - lost)
+    expect(lost).toBeGreaterThan(500)
+    expect(lost).toBeLessThan(700)
+    expect(path.isAllReturned()).toBe(true)
+  })
+  test('does the same with the same seed', () => {
+    const run = (seed: number): number[] => {
+      const path = impaired([[DEV_LOSS, 500_000], [DEV_JITTER, 3000], [DEV_DELAY, 5000]], seed)
+      for (let n = 0; n < 100; n++) path.send(n)
+      path.advance(20)
+      return path.order()
+    }
+    expect(run(4)).toEqual(run(4))
+    expect(run(4)).not.toEqual(run(5))
+  })
+  test('doubles frames', () => {
+    const path = impaired([[DEV_DUPLICATE, 1_000_000]])
+    path.send(7)
+    expect(path.order()).toEqual([7, 7])
+    expect(path.isAllReturned()).toBe(true)
+  })
+  test('spoils one bit, of a copy when the bytes are shared', () => {
+    const path = impaired([[DEV_CORRUPT, 1_000_000]])
+    const original = path.first.frameSkb(frame(1), 3)
+    path.first.xmit.devQueueXmit(path.first.skbs.clone(original))
+    const bits = path.sent[0]!.frame.reduce((sum, octet, k) => {
+      let differ = octet ^ frame(1)[k]!
+      for (; differ !== 0; differ &= differ - 1) sum++
+      return sum
+    }, 0)
+    expect(bits).toBe(1)
+    path.first.skbs.free(original)
+    expect(path.isAllReturned()).toBe(true)
+  })
+  test('delays, in order, to the microsecond when the loop runs', () => {
+    const path = impaired([[DEV_DELAY, 2500]])
+    for (const n of numbers(5)) path.send(n)
+    path.advanceUs(2499)
+    expect(path.sent).toHaveLength(0)
+    path.advanceUs(1)
+    expect(path.order()).toEqual(numbers(5))
+    expect(path.isAllReturned()).toBe(true)
+  })
+  test('a timer sends what is due when nothing else happens', () => {
+    const path = impaired([[DEV_DELAY, 10_000]])
+    path.send(1)
+    path.advance(9)
+    expect(path.sent).toHaveLength(0)
+    path.advance(1)
+    expect(path.sent).toHaveLength(1)
+  })
+  test('jitter puts frames out of order but loses none', () => {
+    const path = impaired([[DEV_DELAY, 10_000], [DEV_JITTER, 9000]])
+    for (const n of numbers(200)) path.send(n)
+    path.advance(25)
+    expect(path.order()).not.toEqual(numbers(200))
+    expect(path.order().sort((a, b) => a - b)).toEqual(numbers(200))
+    expect(path.isAllReturned()).toBe(true)
+  })
+  test('a reordered frame overtakes those that are delayed', () => {
+    const path = impaired([[DEV_DELAY, 10_000]])
+    for (const n of numbers(3)) path.send(n)
+    path.arena.i32[path.deviceRow(3) + DEV_REORDER] = 1_000_000
+    path.send(9)
+    path.settle()
+    expect(path.order()).toEqual([9])
+    path.advance(11)
+    expect(path.order()).toEqual([9, 0, 1, 2])
+  })
+  test('holds so many frames and no more', () => {
+    const path = impaired([[DEV_DELAY, 10_000], [DEV_LIMIT, 4]])
+    for (const n of numbers(6)) path.send(n)
+    expect(path.drops(Drop.QDISC_DROP)).toBe(2)
+    path.advance(11)
+    expect(path.order()).toEqual(numbers(4))
+    expect(path.isAllReturned()).toBe(true)
+  })
+})
