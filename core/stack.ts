@@ -34,11 +34,10 @@ import { createNeighbour } from './neigh/neighbour.ts'
 import {
   DEV_FEATURES, DEV_GSO_MAX, DEV_RPS_FLOW_CNT, deviceRow, NETIF_F_TSO, type StartXmit,
 } from './netdev/netdev.ts'
-import { type Arena, backlogRing } from './shm/arena.ts'
+import type { Arena } from './shm/arena.ts'
 import { counterBank, Softnet } from './shm/counters.ts'
 import { createIpi, Ipi, Notify } from './shm/ipi.ts'
 import { SCRATCH_WORDS } from './shm/layout.ts'
-import { ringReadable, ringRelease, ringTake } from './shm/ring.ts'
 import { createDrop, Drop, type DropFn } from './skb/drop.ts'
 import {
   createSkbs, SKB_DATA, SKB_DEV, SKB_HASH, SKB_LEN, SKB_MAC, SKB_NETWORK, SKB_PROTOCOL, type Skbs,
@@ -349,14 +348,8 @@ export const createStack = (deps: StackDeps) => {
 
 /** Frees what a stack that died on this thread still held, and says how much was lost. */
 const recover = (arena: Arena, skbs: Skbs, countDrop: (reason: Drop) => void): void => {
-  const { i32, f64, layout } = arena
+  const { f64 } = arena
   const count = counterBank(arena, skbs.thread)
-  for (let from = 0; from < layout.threads; from++) {
-    const ring = backlogRing(layout, skbs.thread, from)
-    const waiting = ringReadable(i32, ring)
-    for (let k = 0; k < waiting; k++) ringTake(i32, ring)
-    ringRelease(i32, ring)
-  }
   const found = skbs.recover()
   for (let k = 0; k < found; k++) countDrop(Drop.WORKER_RESTART)
   f64[count + Softnet.skbs_recovered]! += found

@@ -17,8 +17,8 @@ import { VERSION } from './version.ts'
 
 const HOST_APP = fileURLToPath(new URL('../host-app.ts', import.meta.url))
 
-/** A thread for the devices and one for control stand beside the workers. */
-const defaultWorkers = (): number => Math.max(1, Math.min(4, availableParallelism() - 1))
+/** Two at least, so that there is something to steer; beside them stand the threads of the devices and of control. */
+const defaultWorkers = (): number => Math.max(2, Math.min(4, availableParallelism() - 1))
 
 const reload = async (file: string, daemon: Daemon, cli: Cli): Promise<void> => {
   try {

@@ -87,9 +87,7 @@ export const createConfig = (dump: Dump) => {
   })
   const links = (): ConfigLink[] => {
     const byName = new Map(drain(dump({ type: 'RTM_GETADDR' })).map((item) => [item.ifname, item]))
-    return drain(dump({ type: 'RTM_GETLINK' }))
-      .filter(({ ifname }) => ifname !== 'lo')
-      .map((link) => linkOf(link, addressesOf(byName.get(link.ifname)!)))
+    return drain(dump({ type: 'RTM_GETLINK' })).map((link) => linkOf(link, addressesOf(byName.get(link.ifname)!)))
   }
   const routes = (): RouteItem[] =>
     drain(dump({ type: 'RTM_GETROUTE', filter: { table: 'all' } })).filter(
@@ -111,7 +109,7 @@ export const createConfig = (dump: Dump) => {
     const neigh = neighs().map(
       ({ dst, dev, lladdr }): NeighSpec => ({ dst, dev, ...(lladdr && { lladdr }) })
     )
-    return { link: links(), route: routes(), neigh, sysctl: Object.fromEntries(set) }
+    return { link: links().filter(({ ifname }) => ifname !== 'lo'), route: routes(), neigh, sysctl: Object.fromEntries(set) }
   }
 
   const addressSteps = (
@@ -147,7 +145,8 @@ export const createConfig = (dump: Dump) => {
     const made = new Set<unknown>()
     const deleted = new Set<unknown>()
     for (const link of running) {
-      if (names.has(link.ifname) || deleted.has(link.ifname)) continue
+      // lo is always there
+      if (link.ifname === 'lo' || names.has(link.ifname) || deleted.has(link.ifname)) continue
       deleted.add(peerOf(link))
       gone.push(del({ type: 'RTM_DELLINK', ifname: link.ifname }))
     }
@@ -160,7 +159,7 @@ export const createConfig = (dump: Dump) => {
         made.add(peerOf(spec))
       } else if (now === undefined || !agrees(settings, now))
         come.push(change({ type: 'RTM_NEWLINK', flags: 0, link: settings }))
-      const steps = addressSteps({ ...spec, addresses: addresses ?? [] }, now?.addresses ?? [])
+      const steps = addressSteps({ ...spec, addresses: addresses ?? now?.addresses ?? [] }, now?.addresses ?? [])
       gone.unshift(...steps.gone)
       come.push(...steps.come)
     }

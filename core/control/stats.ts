@@ -6,7 +6,7 @@ import { Errno } from '../base/errno.ts'
 import type { Time } from '../base/time.ts'
 import { TIME_MS } from '../base/time.ts'
 import type { Arena } from '../shm/arena.ts'
-import { backlogRing } from '../shm/arena.ts'
+import { backlogRing, returnRing } from '../shm/arena.ts'
 import { counterBank, Mib, Softnet, sumCounter } from '../shm/counters.ts'
 import {
   FLOW_WORDS,
@@ -18,7 +18,7 @@ import {
   THREAD_SLEEPING,
   THREAD_WORDS,
 } from '../shm/layout.ts'
-import { ringLength } from '../shm/ring.ts'
+import { ringLength, ringPeek } from '../shm/ring.ts'
 import { Drop, DROP_COUNTERS } from '../skb/drop.ts'
 import {
   FLOW_DEV,
@@ -142,17 +142,33 @@ export const createStats = ({ arena, time, nameOf, socketsOf }: StatsDeps) => {
     if (thread < workers + nics) return 'nic'
     return thread === layout.controlThread ? 'control' : 'app'
   }
+  /** Adds what other threads have freed for this one and it has not yet taken home: a sleeper does so when it wakes. */
+  const addReturned = (item: SkbItem): void => {
+    for (let from = 0; from < layout.threads; from++) {
+      const ring = returnRing(layout, item.thread, from)
+      for (let k = ringLength(i32, ring) - 1; k >= 0; k--) {
+        const freed = ringPeek(i32, ring, k)
+        if (freed >= 0) item.skbs_free++
+        else if (~freed < layout.smalls) item.small_free++
+        else item.large_free++
+      }
+    }
+  }
   /** Free rows and buffers of each thread: what was taken and not given back is missing here. */
   const skbDump = (): Iterable<SkbItem[]> => {
     const { skbs, smallBuffers, largeBuffers } = layout.config
     return chunks(
-      Array.from({ length: layout.threads }, (_, thread) => ({
-        thread,
-        role: roleOf(thread),
-        skbs_free: i32[layout.freeSkbs + thread * (32 + skbs)]!,
-        small_free: i32[layout.freeSmalls + thread * (32 + smallBuffers)]!,
-        large_free: i32[layout.freeLarges + thread * (32 + largeBuffers)]!,
-      }))
+      Array.from({ length: layout.threads }, (_, thread) => {
+        const item = {
+          thread,
+          role: roleOf(thread),
+          skbs_free: i32[layout.freeSkbs + thread * (32 + skbs)]!,
+          small_free: i32[layout.freeSmalls + thread * (32 + smallBuffers)]!,
+          large_free: i32[layout.freeLarges + thread * (32 + largeBuffers)]!,
+        }
+        addReturned(item)
+        return item
+      })
     )
   }
   return { nstat, workerGet, workerDump, dropDump, flowDump, skbDump }

@@ -64,17 +64,21 @@ export const createDevQueueXmit = (deps: DevQueueXmitDeps) => {
   /** Sends the frame (data at its link header) by SKB_DEV and takes it over: 0, or -errno. */
   const devQueueXmit = (skb: number): number => {
     const dev = devices + i32[skb + SKB_DEV]! * DEVICE_WORDS
-    if (i32[dev + DEV_IMPAIRED] !== 0) return netem.impair(skb)
+    if (i32[dev + DEV_IMPAIRED] !== 0) return impair(skb)
     return transmit(skb)
   }
+  /** A bad link meets frames, not super-frames. */
+  const impair = (skb: number): number =>
+    i32[skb + SKB_GSO_SIZE] === 0 ? netem.impair(skb) : eachSegment(skb, netem.impair)
 
   const transmit = (skb: number): number => {
     const dev = devices + i32[skb + SKB_DEV]! * DEVICE_WORDS
     if ((i32[dev + DEV_FLAGS]! & IFF_UP) === 0) return refuse(skb, Drop.DEV_READY, -Errno.ENETDOWN)
-    if (i32[skb + SKB_GSO_SIZE] !== 0 && !takesGso(skb, dev)) return transmitSegments(skb, dev)
-    return transmitOne(skb, dev)
+    if (i32[skb + SKB_GSO_SIZE] !== 0 && !takesGso(skb, dev)) return eachSegment(skb, transmitOne)
+    return transmitOne(skb)
   }
-  const transmitOne = (skb: number, dev: number): number => {
+  const transmitOne = (skb: number): number => {
+    const dev = devices + i32[skb + SKB_DEV]! * DEVICE_WORDS
     const features = i32[dev + DEV_FEATURES]!
     if (i32[skb + SKB_FRAGS] !== 0 && (features & NETIF_F_FRAGLIST) === 0 && !skbs.expandHead(skb, RX_HEADROOM))
       return refuse(skb, Drop.NOMEM, -Errno.ENOBUFS)
@@ -109,14 +113,15 @@ export const createDevQueueXmit = (deps: DevQueueXmitDeps) => {
     const feature = type === GSO_TCPV4 ? NETIF_F_TSO : type === GSO_TCPV6 ? NETIF_F_TSO6 : NETIF_F_USO
     return (i32[dev + DEV_FEATURES]! & feature) !== 0 && i32[skb + SKB_LEN]! <= i32[dev + DEV_GSO_MAX]!
   }
-  const transmitSegments = (skb: number, dev: number): number => {
+  /** Cuts the super-frame and gives each frame to `send`. */
+  const eachSegment = (skb: number, send: (seg: number) => number): number => {
     let result = 0
     let seg = gso.segment(skb)
     if (seg === 0) return -Errno.ENOBUFS
     while (seg !== 0) {
       const next = i32[seg + SKB_NEXT]!
       i32[seg + SKB_NEXT] = 0
-      result = transmitOne(seg, dev) || result
+      result = send(seg) || result
       seg = next
     }
     return result
@@ -165,7 +170,7 @@ export const createDevQueueXmit = (deps: DevQueueXmitDeps) => {
     return sent
   }
 
-  const netem = createNetem({ ...deps, transmit })
+  const netem = createNetem({ ...deps, transmit, checksumHelp })
 
   /** Sends what waits for a driver or for its time; once a turn of the loop. Returns how many frames went. */
   const netTxAction = (): number => {

@@ -15,7 +15,9 @@ import { DEVICE_WORDS } from '../shm/layout.ts'
 import type { DropFn } from '../skb/drop.ts'
 import { Drop } from '../skb/drop.ts'
 import type { Skbs } from '../skb/skb.ts'
-import { RX_HEADROOM, SKB_DATA, SKB_DEV, SKB_LEN } from '../skb/skb.ts'
+import {
+  CHECKSUM_NONE, CHECKSUM_PARTIAL, RX_HEADROOM, SKB_DATA, SKB_DEV, SKB_IP_SUMMED, SKB_LEN,
+} from '../skb/skb.ts'
 
 export type NetemDeps = {
   arena: Arena
@@ -28,6 +30,8 @@ export type NetemDeps = {
   timer: number
   /** Sends on: what dev_queue_xmit does with a packet that is not held up. */
   transmit: (skb: number) => number
+  /** Completes a checksum that was left to the device. */
+  checksumHelp: (skb: number) => void
 }
 
 /** Packets that wait on one worker, all devices together. */
@@ -37,7 +41,7 @@ const DEFAULT_LIMIT = 1000
 const MILLION = 1_000_000
 
 export const createNetem = (deps: NetemDeps) => {
-  const { arena, skbs, drop, time, wheel, random, timer, transmit } = deps
+  const { arena, skbs, drop, time, wheel, random, timer, transmit, checksumHelp } = deps
   const { i32, u8, layout } = arena
   const { devices } = layout
   // a binary heap of (due, order, skb); order keeps packets due together in sequence
@@ -70,8 +74,10 @@ export const createNetem = (deps: NetemDeps) => {
     if (happens(i32[dev + DEV_CORRUPT]!)) spoil(skb)
     return queue(skb, dev)
   }
-  /** Turns over one bit behind the link header's addresses. */
+  /** Turns over one bit behind the link header's addresses, after the sum was made: the receiver is to notice. */
   const spoil = (skb: number): void => {
+    if (i32[skb + SKB_IP_SUMMED] === CHECKSUM_PARTIAL) checksumHelp(skb)
+    i32[skb + SKB_IP_SUMMED] = CHECKSUM_NONE
     const head = Math.min(12, i32[skb + SKB_LEN]! - 1)
     u8[i32[skb + SKB_DATA]! + head + below(i32[skb + SKB_LEN]! - head)]! ^= 1 << below(8)
   }

@@ -16,7 +16,7 @@ import { Sysctl } from '../shm/sysctl.ts'
 import type { DropFn } from '../skb/drop.ts'
 import { Drop } from '../skb/drop.ts'
 import type { Skbs } from '../skb/skb.ts'
-import { SKB_END, SKB_HEAD, SKB_NETWORK, SKB_NEXT, SKB_PROTOCOL } from '../skb/skb.ts'
+import { MAX_HEADER, SKB_END, SKB_HEAD, SKB_NETWORK, SKB_NEXT, SKB_PROTOCOL } from '../skb/skb.ts'
 import { ETH_P_IP } from '../wire/ethernet.ts'
 import * as ipv4 from '../wire/ipv4.ts'
 import {
@@ -57,7 +57,9 @@ const P_TAIL = 6
 const P_BYTES = 7
 const P_NEXT = 8
 const P_ASKED = 9
-const P_WORDS = 10
+/** 1: given up, to be settled by the timer. */
+const P_FAILED = 10
+const P_WORDS = 11
 /** Worker 0 is asked again when it has not answered: its ring was full, or it was restarted. */
 const ASK_AGAIN_MS = 1000
 
@@ -76,6 +78,7 @@ export const createNeighOutput = (deps: NeighOutputDeps) => {
   const most = layout.config.skbs >> 2
   let freePending = 0
   let waiting = 0
+  let asking = false
   // a worker that is started again finds the words as its forerunner left them
   i32.fill(0, timer, timer + TIMER_WORDS)
   for (let p = PENDING; p > 0; p--) {
@@ -99,6 +102,7 @@ export const createNeighOutput = (deps: NeighOutputDeps) => {
   const output = (skb: number, row: number, seq: number, dev: number, addr: number): number => {
     const state = i32[row + NEIGH_STATE]!
     if ((seq & 1) !== 0 || (state & NUD_VALID) === 0) return wait(skb, dev, addr)
+    if (waiting !== 0) sendWaiting(dev, addr)
     if (!pushHh(skb, row + NEIGH_HH, i32[skb + SKB_PROTOCOL]!)) {
       drop(skb, Drop.NOMEM)
       return -Errno.ENOBUFS
@@ -138,6 +142,7 @@ export const createNeighOutput = (deps: NeighOutputDeps) => {
     pending[p + P_HEAD] = 0
     pending[p + P_TAIL] = 0
     pending[p + P_BYTES] = 0
+    pending[p + P_FAILED] = 0
     pending[p + P_NEXT] = buckets[bucket]!
     buckets[bucket] = p
     return p
@@ -148,7 +153,7 @@ export const createNeighOutput = (deps: NeighOutputDeps) => {
     const old = findPending(dev, addr)
     const p = old === 0 ? newPending(dev, addr) : old
     // a clone's bytes may change while it waits (its owner retransmits), so it gets its own
-    if (p === 0 || waiting >= most || (skbs.isShared(skb) && !skbs.expandHead(skb, 0))) {
+    if (p === 0 || waiting >= most || (skbs.isShared(skb) && !skbs.expandHead(skb, MAX_HEADER))) {
       f64[count + Softnet.neigh_unres_discards]!++
       drop(skb, Drop.NEIGH_QUEUEFULL)
       if (p !== 0 && pending[p + P_HEAD] === 0) release(p)
@@ -186,15 +191,19 @@ export const createNeighOutput = (deps: NeighOutputDeps) => {
     pending[p + P_ASKED] = time[TIME_MS]!
     if (!wheel.isArmed(timer)) wheel.arm(timer, ASK_AGAIN_MS, onTimer)
     const source = i32[skb + SKB_PROTOCOL] === ETH_P_IP ? ipv4.src(u8, i32[skb + SKB_NETWORK]!) : 0
+    asking = true
     ipi.send(
       0, Ipi.NEIGH_RESOLVE, pending[p + P_DEV]!, pending[p + P_ADDR]!, pending[p + P_ADDR + 1]!,
       pending[p + P_ADDR + 2]!, pending[p + P_ADDR + 3]!, source
     )
+    asking = false
   }
   const onTimer = wheel.register(() => {
-    for (let p = P_WORDS; p <= PENDING * P_WORDS; p += P_WORDS)
-      if (pending[p + P_HEAD] !== 0 && ((time[TIME_MS]! - pending[p + P_ASKED]!) | 0) >= ASK_AGAIN_MS)
-        ask(p, pending[p + P_HEAD]!)
+    for (let p = P_WORDS; p <= PENDING * P_WORDS; p += P_WORDS) {
+      if (pending[p + P_HEAD] === 0) continue
+      if (pending[p + P_FAILED] !== 0) settle(p, false)
+      else if (((time[TIME_MS]! - pending[p + P_ASKED]!) | 0) >= ASK_AGAIN_MS) ask(p, pending[p + P_HEAD]!)
+    }
     if (waiting !== 0 && !wheel.isArmed(timer)) wheel.arm(timer, ASK_AGAIN_MS, onTimer)
   })
   /** Takes a pending next hop out of its chain. */
@@ -235,6 +244,11 @@ export const createNeighOutput = (deps: NeighOutputDeps) => {
       skb = next
     }
   }
+  /** The address came before worker 0's word of it: what waits here goes first, so that a flow stays in order. */
+  const sendWaiting = (dev: number, addr: number): void => {
+    const p = findPending(dev, addr)
+    if (p !== 0) settle(p, true)
+  }
   const putKey = (a0: number, a1: number, a2: number, a3: number): void => {
     i32[key] = a0
     i32[key + 1] = a1
@@ -245,7 +259,11 @@ export const createNeighOutput = (deps: NeighOutputDeps) => {
   ipi.on(Ipi.NEIGH_UPDATE, (_from, _row, dev, a0, a1, a2, a3, isValid) => {
     putKey(a0, a1, a2, a3)
     const p = findPending(dev, key)
-    if (p !== 0) settle(p, isValid !== 0)
+    if (p === 0) return
+    if (!asking || isValid !== 0) return settle(p, isValid !== 0)
+    // worker 0 answers itself within the question: the sender is still sending, so it hears of it later
+    pending[p + P_FAILED] = 1
+    wheel.arm(timer, 1, onTimer)
   })
   /** Drops what waits for next hops behind a device that goes away. */
   const flushDevice = (dev: number): void => {

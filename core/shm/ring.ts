@@ -82,6 +82,10 @@ export const ringRelease = (i32: Int32Array, ring: number): void => {
 export const ringLength = (i32: Int32Array, ring: number): number =>
   (Atomics.load(i32, ring + TAIL) - Atomics.load(i32, ring + HEAD)) | 0
 
+/** The k-th of ringLength published words; any thread may ask, for gauges. */
+export const ringPeek = (i32: Int32Array, ring: number, k: number): number =>
+  i32[ring + SLOTS + ((Atomics.load(i32, ring + HEAD) + k) & i32[ring + MASK]!)]!
+
 /** Words pushed ever, as the producer knows them (RFS records it as the queue's tail). */
 export const ringTail = (i32: Int32Array, ring: number): number => i32[ring + NEXT_TAIL]!
 

@@ -57,6 +57,8 @@ export const SKB_PKT_TYPE = 23
 export const SKB_VLAN = 24
 /** Thread that owns the skb: finds what a dead thread held. */
 export const SKB_OWNER = 25
+/** SKB_OWNER of an skb that lies in a backlog ring: who takes it out becomes its owner. */
+export const OWNER_IN_RING = -1
 /** Index of the data buffer. */
 export const SKB_BUF = 26
 /** First skb of the frag list, chained by SKB_NEXT. */
@@ -365,7 +367,7 @@ export const createSkbs = (arena: Arena, thread: number) => {
 
   /**
    * Frees every skb that this thread owns, wherever it is queued, and returns how many: for a thread that
-   * starts over after an error and has lost all its queues. Its input rings must have been emptied.
+   * starts over after an error and has lost all its queues. What lies in rings belongs to nobody and stays there.
    */
   const recover = (): number => {
     let found = 0

@@ -11,7 +11,7 @@ import { Sysctl } from '../shm/sysctl.ts'
 import type { DropFn } from '../skb/drop.ts'
 import { Drop } from '../skb/drop.ts'
 import type { Skbs } from '../skb/skb.ts'
-import { SKB_OWNER } from '../skb/skb.ts'
+import { OWNER_IN_RING, SKB_OWNER } from '../skb/skb.ts'
 
 export type BacklogDeps = {
   arena: Arena
@@ -41,7 +41,7 @@ export const createBacklog = ({ arena, skbs, drop, kick, flowLimited }: BacklogD
     if (qlen >= limit) return refuse(cpu, skb, Softnet.dropped_for, Drop.CPU_BACKLOG)
     if (flowLimited(cpu, hash, qlen)) return refuse(cpu, skb, Softnet.flow_limit_for, Drop.CPU_BACKLOG)
     if (!skbs.unshare(skb)) return refuse(cpu, skb, Softnet.dropped_for, Drop.NOMEM)
-    i32[skb + SKB_OWNER] = cpu
+    i32[skb + SKB_OWNER] = OWNER_IN_RING
     ringPush(i32, ring, skb)
     return true
   }

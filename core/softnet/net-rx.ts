@@ -9,6 +9,7 @@ import type { Arena } from '../shm/arena.ts'
 import { counterBank, Softnet } from '../shm/counters.ts'
 import { ringReadable, ringRelease, ringTake } from '../shm/ring.ts'
 import { Sysctl } from '../shm/sysctl.ts'
+import { SKB_OWNER } from '../skb/skb.ts'
 
 /** Takes up to `weight` packets from a device queue and hands them up; returns how many. */
 export type NapiPoll = (weight: number) => number
@@ -36,7 +37,12 @@ export const createNetRx = ({ arena, worker, receive, nowUs }: NetRxDeps) => {
     const readable = ringReadable(i32, ring)
     if (readable === 0) return 0
     const n = readable < weight ? readable : weight
-    for (let k = 0; k < n; k++) receive(ringTake(i32, ring))
+    for (let k = 0; k < n; k++) {
+      const skb = ringTake(i32, ring)
+      // ours from here on: were it so before, a restart would free what still lies in the ring
+      i32[skb + SKB_OWNER] = worker
+      receive(skb)
+    }
     ringRelease(i32, ring)
     return n
   }

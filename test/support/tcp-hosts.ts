@@ -13,7 +13,6 @@ import {
 } from '../../core/base/flowi.ts'
 import { createTime, setTime, TIME_MS } from '../../core/base/time.ts'
 import { createTimerWheel } from '../../core/base/timer-wheel.ts'
-import type { Arena } from '../../core/shm/arena.ts'
 import type { ArenaConfig } from '../../core/shm/layout.ts'
 import { createDrop } from '../../core/skb/drop.ts'
 import {
@@ -33,8 +32,8 @@ import { createAppPort } from '../../core/socket/app-port.ts'
 import { createServices } from '../../core/socket/services/services.ts'
 import { AF_INET, SK_DADDR, SK_SADDR, sockSlab } from '../../core/socket/sock.ts'
 import { createSockets, registerInet } from '../../core/socket/sockets.ts'
-import { tcpProto } from '../../core/socket/tcp-proto.ts'
 import { createTcp } from '../../core/transport/tcp/tcp.ts'
+import { createTcpProto } from '../../core/transport/tcp/tcp-proto.ts'
 import { fakeArena } from './fake-worker.ts'
 
 const MAPPED = 0xffff
@@ -127,7 +126,7 @@ const createHost = (options: TcpHostOptions, transmit: (segment: Segment) => voi
     sockEvents: sockets.sockEvents,
   })
   const udp = createFakeUdp({ arena, slab, sockEvents: sockets.sockEvents, random })
-  registerInet(sockets, tcpProto(tcp), udp.proto)
+  registerInet(sockets, createTcpProto(tcp), udp.proto)
   const services = createServices({ arena, skbs, sockets, consume, random })
   const port = createAppPort({ arena, worker: 0, skbs, sockets, consume, wakeApp })
 
@@ -207,5 +206,3 @@ export const createTcpHosts = (options: TcpHostsOptions = {}) => {
   return { a, b, step, until, random, now: () => us }
 }
 export type TcpHosts = ReturnType<typeof createTcpHosts>
-
-export const pool = (arena: Arena, thread: number) => createSkbs(arena, thread).available()

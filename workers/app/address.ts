@@ -6,7 +6,7 @@ export type AddressInfo = { address: string; family: 'IPv4' | 'IPv6'; port: numb
 
 const LOOPBACK = 0x7f000001
 const ANY_V4 = mapIpv4(0)
-const ANY_V6 = [0, 0, 0, 0] as const
+export const ANY_V6 = [0, 0, 0, 0] as const
 
 /** The words of an address in text; null when it is a name (softnet's applications have no resolver). */
 export const wordsOf = (host: string): readonly number[] | null =>
@@ -17,6 +17,13 @@ export const familyOf = (words: readonly number[]): number =>
 
 /** What a listener without an address listens on: both families. */
 export const anyAddresses = (): (readonly number[])[] => [ANY_V4, ANY_V6]
+
+/** What a socket was bound to, as Node shows it: a wildcard is stored without its family. */
+export const boundAddress = (words: readonly number[], port: number): AddressInfo => {
+  const family = familyOf(words) === AF_INET ? 'IPv4' : 'IPv6'
+  const [w0, w1, w2, w3] = words
+  return { address: formatWords(w0!, w1!, w2!, w3!), family, port }
+}
 
 /** Four words at `at` and a port, as Node shows them. */
 export const addressAt = (i32: Int32Array, at: number, port: number): AddressInfo => {

@@ -12,13 +12,19 @@ import {
   CLOSE_DRAIN,
   DATAGRAM_CREDIT,
   E_ADDR,
-  E_ARG0,
   E_LPORT,
   E_PORT,
 } from '../../core/socket/app-constants.ts'
 import { SO_REUSEADDR, SO_REUSEPORT, SOL_SOCKET } from '../../core/socket/proto.ts'
 import { AF_INET, AF_INET6, SOCK_DGRAM } from '../../core/socket/sock.ts'
-import { addressAt, anyAddresses, familyOf, wordsOf, type AddressInfo } from './address.ts'
+import {
+  addressAt,
+  anyAddresses,
+  boundAddress,
+  familyOf,
+  wordsOf,
+  type AddressInfo,
+} from './address.ts'
 import type { Endpoint, Engine } from './engine.ts'
 import { netError } from './errors.ts'
 
@@ -101,7 +107,7 @@ export class AppDatagram extends EventEmitter implements Endpoint {
     const { i32 } = this.#engine.arena
     this.#answers--
     if (this.#address === undefined) {
-      this.#address = addressAt(i32, at + E_ARG0, i32[at + E_LPORT]!)
+      this.#address = boundAddress(this.#words!, i32[at + E_LPORT]!)
       if (this.#port === 0) {
         this.#port = this.#address.port
         this.#openOthers()

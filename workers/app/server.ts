@@ -5,7 +5,7 @@
  */
 import { EventEmitter } from 'node:events'
 import { Errno } from '../../core/base/errno.ts'
-import { AppOp, CLOSE_NOW, E_ARG0, E_LPORT } from '../../core/socket/app-constants.ts'
+import { AppOp, CLOSE_NOW, E_LPORT } from '../../core/socket/app-constants.ts'
 import {
   IPPROTO_IPV6,
   IPV6_V6ONLY,
@@ -14,7 +14,14 @@ import {
   SOL_SOCKET,
 } from '../../core/socket/proto.ts'
 import { AF_INET6, SOCK_STREAM } from '../../core/socket/sock.ts'
-import { addressAt, anyAddresses, familyOf, wordsOf, type AddressInfo } from './address.ts'
+import {
+  ANY_V6,
+  type AddressInfo,
+  anyAddresses,
+  boundAddress,
+  familyOf,
+  wordsOf,
+} from './address.ts'
 import type { Endpoint, Engine } from './engine.ts'
 import { netError } from './errors.ts'
 import { AppSocket, RECV_WINDOW } from './socket.ts'

@@ -53,7 +53,11 @@ export const createHost = async (spec: HostSpec, segment: Segment, schedule: () 
     random,
     nowUs: monotonicUs,
     wake,
-    pause: () => Bun.sleep(0),
+    // the stack runs on this very thread: a turn of it is what control waits for
+    pause: () => {
+      poll()
+      return Bun.sleep(0)
+    },
     drivers: {
       pipe: {
         create: ({ row }) => {
@@ -111,7 +115,7 @@ const configure = async (control: Control, host: Host, spec: HostSpec): Promise<
     type: 'CONFIG_SET',
     config: {
       link: [
-        { ifname: 'lo', kind: 'lo', up: true },
+        { ifname: 'lo', up: true },
         { ifname: ETH0, kind: 'pipe', address: spec.mac, addresses: [spec.address], up: true },
       ],
       route: [{ dst: 'default', gateway: spec.gateway, dev: ETH0 }],

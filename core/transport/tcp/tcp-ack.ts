@@ -19,7 +19,7 @@ import { rttEstimator, setRto, updateMinRtt } from './tcp-rtt.ts'
 import { SACK_DSACK, SACK_NEW, type TcpSacktag } from './tcp-sacktag.ts'
 import {
   add64, CB_END_SEQ, CB_FLAGS, CB_SEQ, CB_TIME, CBF_EVER_RETRANS, CBF_LOST, CBF_RETRANS, CBF_SACKED,
-  ICSK_TIME_PROBE0, ICSK_TIME_RETRANS, OPT_SACK, TCP_CA_CWR, TCP_CA_OPEN, TCP_CA_RECOVERY,
+  ICSK_TIME_PROBE0, ICSK_TIME_RETRANS, OPT_SACK, TCP_CA_CWR, TCP_CA_LOSS, TCP_CA_OPEN, TCP_CA_RECOVERY,
   TP_BACKOFF, TP_BYTES_ACKED, TP_CA_STATE, TP_DELIVERED, TP_LOST_OUT, TP_MAX_WINDOW, TP_OPTS, TP_PACKETS_OUT,
   TP_PENDING, TP_PROBES_OUT, TP_RCV_TSTAMP, TP_RETRANS_OUT, TP_RETRANS_STAMP, TP_RETRANSMITS, TP_RTO,
   TP_SACKED_OUT, TP_SEND_HEAD, TP_SND_NXT, TP_SND_UNA, TP_SND_WL1, TP_SND_WND, TP_SND_WSCALE, TP_TS_OFFSET,
@@ -129,8 +129,9 @@ export const createTcpAck = (deps: TcpAckDeps) => {
 
   /** One sample for the estimator: of what was never retransmitted (Karn), else by timestamp (RFC 7323 4). */
   const updateRtt = (sk: number, opts: Int32Array, advanced: boolean): void => {
-    let sample = retransAcked ? -1 : seqRttUs
-    if (sample < 0) sample = sacktagRtt
+    // after a timeout the report of what arrived before it may be old: only the echo is believed then
+    let sample = retransAcked || lossAtAck ? -1 : seqRttUs
+    if (sample < 0 && !lossAtAck) sample = sacktagRtt
     if (sample < 0 && advanced && (opts[OPT_SEEN]! & SEEN_TIMESTAMPS) !== 0 && opts[OPT_TSECR] !== 0) {
       const ms = (time[TIME_MS]! + i32[sk + TP_TS_OFFSET]! - opts[OPT_TSECR]!) | 0
       if (ms >= 0 && ms < 0x100000) sample = Math.max(ms, 1) * 1000
@@ -142,6 +143,7 @@ export const createTcpAck = (deps: TcpAckDeps) => {
     i32[sk + TP_BACKOFF] = 0
   }
   let sacktagRtt = -1
+  let lossAtAck = false
 
   /** Nothing is in flight: the acknowledgement may answer a window probe. */
   const ackProbe = (sk: number): void => {
@@ -196,6 +198,7 @@ export const createTcpAck = (deps: TcpAckDeps) => {
     const advanced = ack !== una
     const priorPackets = i32[sk + TP_PACKETS_OUT]!
     const oldWindow = i32[sk + TP_SND_WND]!
+    lossAtAck = i32[sk + TP_CA_STATE] === TCP_CA_LOSS
     updateWindow(sk, skb, ack, seq)
     i32[sk + TP_RCV_TSTAMP] = time[TIME_MS]!
     i32[sk + TP_PROBES_OUT] = 0

@@ -33,7 +33,7 @@ const answered = (sent: { frame: Uint8Array }[]): number[] => {
   const bytes: number[] = []
   for (const { frame } of sent) {
     const at = ipv4.fragmentOffset(frame, 14)
-    frame.subarray(34).forEach((octet, k) => (bytes[at + k] = octet))
+    for (const [k, octet] of frame.subarray(34).entries()) bytes[at + k] = octet
   }
   return bytes.slice(8)
 }

@@ -3,9 +3,11 @@ import {
   DEV_CORRUPT, DEV_DELAY, DEV_DUPLICATE, DEV_IMPAIRED, DEV_JITTER, DEV_LIMIT, DEV_LOSS, DEV_REORDER,
 } from '../../../core/netdev/netdev.ts'
 import { Drop } from '../../../core/skb/drop.ts'
+import { isChecksumOk } from '../../../core/base/checksum.ts'
+import { CHECKSUM_PARTIAL, SKB_CSUM_OFFSET, SKB_CSUM_START, SKB_DATA, SKB_IP_SUMMED } from '../../../core/skb/skb.ts'
 import * as udp from '../../../core/wire/udp.ts'
 import { createPacketPath } from '../../support/packet-path.ts'
-import { udpFrame } from '../../support/packets.ts'
+import { pseudo, udpFrame } from '../../support/packets.ts'
 
 const link = { dst: '02:00:00:00:03:09', src: '02:00:00:00:00:03' }
 const fields = { saddr: '10.0.3.1', daddr: '10.0.3.9' }
@@ -59,6 +61,20 @@ describe('netem', () => {
     expect(bits).toBe(1)
     path.first.skbs.free(original)
     expect(path.isAllReturned()).toBe(true)
+  })
+  test('spoils after the checksum was made, so that the receiver notices', () => {
+    const path = impaired([[DEV_CORRUPT, 1_000_000]])
+    const { i32, u8 } = path.arena
+    const skb = path.first.frameSkb(udpFrame(link, fields, { sport: 1, dport: 2 }, new Uint8Array(1400)), 3)
+    const at = i32[skb + SKB_DATA]! + 34
+    i32[skb + SKB_IP_SUMMED] = CHECKSUM_PARTIAL
+    i32[skb + SKB_CSUM_START] = at
+    i32[skb + SKB_CSUM_OFFSET] = udp.CHECKSUM
+    udp.putChecksum(u8, at, pseudo(fields.saddr, fields.daddr, 17, 1408))
+    path.first.xmit.devQueueXmit(skb)
+    const { frame: sent, ipSummed } = path.sent[0]!
+    expect(ipSummed).toBe(0)
+    expect(isChecksumOk(sent, 34, 1408, pseudo(fields.saddr, fields.daddr, 17, 1408))).toBe(false)
   })
   test('delays, in order, to the microsecond when the loop runs', () => {
     const path = impaired([[DEV_DELAY, 2500]])

@@ -30,14 +30,12 @@ const requests = (path: PacketPath): Uint8Array[] =>
   path.sent.map(({ frame }) => frame).filter((f) => ethernet.type(f, 0) === ethernet.ETH_P_ARP)
 const packets = (path: PacketPath): Uint8Array[] =>
   path.sent.map(({ frame }) => frame).filter((f) => ethernet.type(f, 0) === ethernet.ETH_P_IP)
+const answerFrame = (sha: string): Uint8Array =>
+  arpFrame({ dst: '02:00:00:00:00:03', src: sha }, {
+    op: arp.ARPOP_REPLY, sha, sip: '10.0.3.9', tha: '02:00:00:00:00:03', tip: '10.0.3.1',
+  })
 /** 10.0.3.9 answers us. */
-const answer = (path: PacketPath, sha = SERVER_MAC): void =>
-  path.receive(
-    arpFrame({ dst: '02:00:00:00:00:03', src: sha }, {
-      op: arp.ARPOP_REPLY, sha, sip: '10.0.3.9', tha: '02:00:00:00:00:03', tip: '10.0.3.1',
-    }),
-    3
-  )
+const answer = (path: PacketPath, sha = SERVER_MAC): void => path.receive(answerFrame(sha), 3)
 
 describe('resolution', () => {
   test('asks by broadcast, keeps the packet, sends it when the answer comes', () => {
@@ -116,6 +114,17 @@ describe('resolution', () => {
     answer(path)
     expect(second.neighOutput.neighWaiting()).toBe(0)
     expect(path.sent.at(-1)!.worker).toBe(1)
+    expect(path.isAllReturned()).toBe(true)
+  })
+  test('keeps a flow in order when its next packet comes before the word that the address is there', () => {
+    const path = router({ config: { workers: 2 } })
+    const second = path.workers[1]!
+    path.receive(udpFrame(toRouter, { ...fields, id: 1 }, ports), 2, second)
+    // worker 0 has the answer and the entry is valid, but its call to the second worker has not been run
+    path.first.receiveSkb(path.first.frameSkb(answerFrame(SERVER_MAC), 3))
+    expect(second.neighOutput.neighWaiting()).toBe(1)
+    path.receive(udpFrame(toRouter, { ...fields, id: 2 }, ports), 2, second)
+    expect(packets(path).map((f) => ipv4.id(f, 14))).toEqual([1, 2])
     expect(path.isAllReturned()).toBe(true)
   })
 })

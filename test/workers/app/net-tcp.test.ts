@@ -1,0 +1,202 @@
+// An application over the real TCP: its rings, its streams and its web server on one host, sockets on the other.
+import { afterEach, describe, expect, test } from 'bun:test'
+import { createHash } from 'node:crypto'
+import { createByteSource, createHostApp } from '../../../api/host-app.ts'
+import { Errno } from '../../../core/base/errno.ts'
+import { SHUT_WR } from '../../../core/socket/proto.ts'
+import { AF_INET, SOCK_STREAM } from '../../../core/socket/sock.ts'
+import { serveHttp } from '../../../workers/app/http.ts'
+import { type AppNet, createAppNet } from '../../../workers/app/net.ts'
+import type { AppSocket } from '../../../workers/app/socket.ts'
+import { once } from '../../support/fake-host.ts'
+import { randomBytes } from '../../support/fake-proto.ts'
+import { createTcpHosts, type TcpHosts, type TcpHostsOptions } from '../../support/tcp-hosts.ts'
+
+let running: AppNet | undefined
+afterEach(() => running?.close())
+
+const setUp = (options: TcpHostsOptions = {}) => {
+  let ring = (): void => {}
+  const hosts = createTcpHosts({
+    ...options,
+    b: {
+      ...options.b,
+      config: { apps: 1, ...options.b?.config },
+      wakeApp: () => setImmediate(() => ring()),
+    },
+  })
+  const { arena } = hosts.b
+  const bell = {
+    listen: (fn: () => void) => {
+      ring = fn
+    },
+    close: () => {
+      ring = () => {}
+    },
+  }
+  const app = createAppNet({ arena, thread: arena.layout.appThread, wake: () => {}, bell })
+  running = app
+  /** Time goes on, and the application has its turns, until `done`. */
+  const run = async (done: () => boolean, what = 'it', stepUs = 1000): Promise<void> => {
+    for (let k = 0; k < 200000; k++) {
+      if (done()) return
+      hosts.step(stepUs)
+      await new Promise((resolve) => setImmediate(resolve))
+    }
+    throw new Error(`${what} did not happen`)
+  }
+  const settled = async (listening: Promise<unknown>): Promise<void> => {
+    let done = false
+    void listening.then(() => (done = true))
+    await run(() => done, 'listening')
+  }
+  return { ...hosts, app, run, settled }
+}
+
+const connect = ({ a, b }: TcpHosts, port: number): number => {
+  const sk = a.sockets.socket(AF_INET, SOCK_STREAM, 0)
+  a.sockets.connect(sk, 0, 0, 0xffff, b.addr, port)
+  return sk
+}
+/** Reads what there is: bytes, null at the end, or undefined when there is nothing yet. Throws an error's number. */
+const read = ({ a }: TcpHosts, sk: number, max = 4096): Uint8Array | null | undefined => {
+  const page = a.arena.layout.scratch << 2
+  const n = a.sockets.recvmsg(sk, page, Math.min(max, 4096))
+  if (n > 0) return a.arena.u8.slice(page, page + n)
+  // not connected yet
+  if (n === -Errno.EAGAIN || n === -Errno.ENOTCONN) return undefined
+  if (n === 0) return null
+  throw new Error(`recv: ${n}`)
+}
+
+describe('a stream over TCP', () => {
+  test.each([
+    [1, 0],
+    [2, 0],
+    [3, 10],
+    [4, 30],
+  ])(
+    'comes back from the application unchanged (seed %i, loss %i per mille)',
+    async (seed, lossPerMille) => {
+      const h = setUp({ seed, lossPerMille })
+      const server = h.app.net.createServer(
+        { allowHalfOpen: true },
+        (s: AppSocket) => void s.pipe(s)
+      )
+      server.listen(8080)
+      await h.settled(once(server, 'listening'))
+      const before = h.app.skbs.available()
+      const data = randomBytes(h.random, 500000)
+      const parts: Uint8Array[] = []
+      const sk = connect(h, 8080)
+      let sent = 0
+      let ended = false
+      await h.run(() => {
+        const n = Math.min(data.length - sent, (h.random() >>> 1) % 40000)
+        if (n > 0) sent += Math.max(0, h.a.sockets.sendBytes(sk, data, sent, n))
+        else if (sent === data.length) h.a.sockets.shutdown(sk, SHUT_WR)
+        if ((h.random() & 3) === 0) return false
+        const part = read(h, sk)
+        if (part) parts.push(part)
+        ended = part === null
+        return ended
+      }, 'the echo')
+      expect(Buffer.concat(parts).equals(data)).toBe(true)
+      h.a.sockets.close(sk)
+      server.close()
+      await h.run(
+        () => h.app.inUse() === 0 && h.a.slab.live() === 0 && h.b.slab.live() === 0,
+        'closing'
+      )
+      expect(h.app.skbs.available()).toEqual(before)
+    }
+  )
+
+  test('an application that does not read closes the window of its peer', async () => {
+    const h = setUp()
+    let socket: AppSocket | undefined
+    const server = h.app.net.createServer((s) => (socket = s.pause()))
+    server.listen(8080)
+    await h.settled(once(server, 'listening'))
+    const sk = connect(h, 8080)
+    const chunk = new Uint8Array(65536)
+    let sent = 0
+    let steps = 0
+    await h.run(() => {
+      sent += Math.max(0, h.a.sockets.sendBytes(sk, chunk, 0, chunk.length))
+      return ++steps === 1500
+    })
+    // credit, the receive buffer, the send buffer of the peer; not without bound
+    expect(sent).toBeLessThan(16_000_000)
+    const stuck = sent
+    for (let k = 0; k < 100; k++) {
+      h.step()
+      sent += Math.max(0, h.a.sockets.sendBytes(sk, chunk, 0, chunk.length))
+    }
+    expect(sent).toBe(stuck)
+    let got = 0
+    socket!.on('data', (bytes: Buffer) => (got += bytes.length)).resume()
+    await h.run(() => got === sent, 'reading what waited')
+  })
+
+  test('connects out and is reset', async () => {
+    const h = setUp()
+    const listener = h.a.sockets.socket(AF_INET, SOCK_STREAM, 0)
+    h.a.sockets.bind(listener, 0, 0, 0xffff, 0, 9000)
+    h.a.sockets.listen(listener, 5)
+    const socket = h.app.net.connect({ port: 9000, host: '10.0.0.1' })
+    socket.write('hello')
+    await h.settled(once(socket, 'connect'))
+    expect(socket.localAddress).toBe('10.0.0.2')
+    let sk = 0
+    await h.run(() => (sk = h.a.sockets.accept(listener)) > 0, 'accepting')
+    let text: Uint8Array | null | undefined
+    await h.run(() => (text = read(h, sk)) !== undefined)
+    expect(Buffer.from(text!).toString()).toBe('hello')
+    h.a.sockets.abort(sk)
+    let code = ''
+    socket.on('error', (error: NodeJS.ErrnoException) => (code = error.code ?? ''))
+    await h.run(() => code !== '')
+    expect(code).toBe('ECONNRESET')
+    const refused = h.app.net.connect({ port: 9001, host: '10.0.0.1' })
+    let second = ''
+    refused.on('error', (error: NodeJS.ErrnoException) => (second = error.code ?? ''))
+    await h.run(() => second !== '')
+    expect(second).toBe('ECONNREFUSED')
+  })
+})
+
+test.each([
+  [1, 0],
+  [2, 10],
+])(
+  'the web server sends a large body whole (seed %i, loss %i per mille)',
+  async (seed, lossPerMille) => {
+    const h = setUp({ seed, lossPerMille })
+    const host = createHostApp({ hostname: 'b' })
+    const http = serveHttp({ net: h.app.net, port: 80, fetch: (r, c) => host.fetch(r, c) })
+    await h.settled(once(http.server, 'listening'))
+    const sk = connect(h, 80)
+    const total = 3_000_000
+    const request = Buffer.from(
+      `GET /bytes/${total} HTTP/1.1\r\nHost: b\r\nConnection: close\r\n\r\n`
+    )
+    const parts: Uint8Array[] = []
+    let asked = false
+    await h.run(() => {
+      if (!asked) asked = h.a.sockets.sendBytes(sk, request, 0, request.length) > 0
+      for (let part = read(h, sk); ; part = read(h, sk)) {
+        if (part === null) return true
+        if (part === undefined) return false
+        parts.push(part)
+      }
+    }, 'the download')
+    const text = Buffer.concat(parts)
+    const body = text.subarray(text.indexOf('\r\n\r\n') + 4)
+    expect(body.length).toBe(total)
+    const source = createByteSource()
+    const wanted = createHash('sha1')
+    for (let left = total; left > 0; left -= 65536) wanted.update(source(Math.min(left, 65536)))
+    expect(createHash('sha1').update(body).digest('hex')).toBe(wanted.digest('hex'))
+  }
+)
