@@ -52,6 +52,7 @@ import { createFlowTable } from './softnet/flow-table.ts'
 import { createNetRx } from './softnet/net-rx.ts'
 import { createCpuFlowLimit } from './steering/cpu-flow-limit.ts'
 import { createSteer } from './steering/steer.ts'
+import { createOwnedFlows } from './transport/owned-flows.ts'
 import { createPorts } from './transport/ports.ts'
 import { createTcp } from './transport/tcp/tcp.ts'
 import { createTcpErr, createTcpProto } from './transport/tcp/tcp-proto.ts'
@@ -234,7 +235,7 @@ export const createStack = (deps: StackDeps) => {
 
   // ---- transport and sockets
   const slab = sockSlab(arena, thread, true)
-  const sockets = createSockets({ arena, firstSock: slab.first })
+  const sockets = createSockets({ arena, firstSock: slab.first, recordFlow: steer.recordFlow })
   const { sockEvents } = sockets
   const home = new Int32Array(24)
   /** Do packets of the flow back to us, from (FL_DADDR, rport) to (FL_SADDR, port), come to this CPU? */
@@ -249,15 +250,16 @@ export const createStack = (deps: StackDeps) => {
     home[FL_DPORT] = port
     return steer.steerFlow(home) === thread
   }
+  const owned = createOwnedFlows({ arena, worker: thread, steerTo })
   const udpPorts = createPorts(i32)
   const udpTable = createUdpHash(i32, udpPorts, random())
   const udpOutput = createUdpOutput({ arena, skbs, routeOutput, ipSend })
   const udpIn = createUdpInput({
-    arena, skbs, drop, table: udpTable, loadAddrs, segment: gso.segment, sockEvents,
+    arena, skbs, drop, table: udpTable, loadAddrs, segment: gso.segment, sockEvents, passOn: owned.passOn,
     portUnreachable: (skb) => icmpSend(skb, icmpWire.ICMP_DEST_UNREACH, icmpWire.ICMP_PORT_UNREACH, 0),
   })
   const udp = createUdpSock({
-    arena, skbs, consume, slab, time, random, ports: udpPorts, table: udpTable, output: udpOutput, sockEvents, isLocal,
+    arena, skbs, consume, slab, time, random, ports: udpPorts, table: udpTable, output: udpOutput, sockEvents, owned, isLocal,
     hashesHome: (flow, port, rport) => hashesHome(flow, IPPROTO_UDP, flow[FL_DEV]!, port, rport),
   })
   sockets.registerProto(SOCK_DGRAM, IPPROTO_UDP, udp.proto)
@@ -270,7 +272,7 @@ export const createStack = (deps: StackDeps) => {
       const dev = deviceRow(arena, ifindex)
       return (i32[dev + DEV_FEATURES]! & NETIF_F_TSO) === 0 ? 0 : i32[dev + DEV_GSO_MAX]!
     },
-    sockEvents,
+    sockEvents, owned,
   })
   sockets.registerProto(SOCK_STREAM, IPPROTO_TCP, createTcpProto(tcp))
 
@@ -311,6 +313,9 @@ export const createStack = (deps: StackDeps) => {
   ipi.on(Ipi.DEV_DOWN, (_from, ifindex) => {
     neighOutput.flushDevice(ifindex)
     neighbour?.neighIfdown(ifindex)
+  })
+  ipi.on(Ipi.SOCK_DESTROY, (from, sk, generation, _a2, _a3, _a4, _a5, request) => {
+    ipi.send(from, Ipi.REPLY, request, sockets.destroy(sk, generation))
   })
   ipi.on(Ipi.DEBUG_THROW, () => {
     throw new Error('thrown on request')

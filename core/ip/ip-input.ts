@@ -18,7 +18,7 @@ import type { DropFn } from '../skb/drop.ts'
 import { Drop } from '../skb/drop.ts'
 import type { Skbs } from '../skb/skb.ts'
 import {
-  PACKET_OTHERHOST, SKB_DATA, SKB_DEV, SKB_DST, SKB_FRAGS, SKB_LEN, SKB_MARK, SKB_NETWORK, SKB_PKT_TYPE,
+  PACKET_LOOPBACK, PACKET_OTHERHOST, SKB_DATA, SKB_DEV, SKB_DST, SKB_FRAGS, SKB_GSO_SEGS, SKB_LEN, SKB_MARK, SKB_NETWORK, SKB_PKT_TYPE,
   SKB_TRANSPORT,
 } from '../skb/skb.ts'
 import * as icmp from '../wire/icmp.ts'
@@ -78,7 +78,8 @@ export const createIpInput = (deps: IpInputDeps) => {
     if (len < ipv4.MIN_HEADER) return badHeader(skb, Drop.PKT_TOO_SMALL)
     const versionIhl = u8[at]!
     if (versionIhl < 0x45 || versionIhl > 0x4f) return badHeader(skb, Drop.IP_INHDR)
-    f64[count + Mib.IpExtInNoECTPkts + (u8[at + 1]! & 3)]!++
+    const segments = i32[skb + SKB_GSO_SEGS]!
+    f64[count + Mib.IpExtInNoECTPkts + (u8[at + 1]! & 3)]! += segments > 1 ? segments : 1
     const headerLen = (versionIhl & 15) << 2
     if (len < headerLen) return badHeader(skb, Drop.PKT_TOO_SMALL)
     if (!headerSumOk(at, headerLen)) return badChecksum(skb)
@@ -111,7 +112,7 @@ export const createIpInput = (deps: IpInputDeps) => {
   }
 
   const ipRcvFinish = (skb: number, at: number, headerLen: number): void => {
-    if (i32[skb + SKB_DST] !== 0) return deliverLooped(skb, at)
+    if (i32[skb + SKB_PKT_TYPE] === PACKET_LOOPBACK) return deliverLooped(skb, at)
     fl[FL_IIF] = i32[skb + SKB_DEV]!
     fl[FL_MARK] = i32[skb + SKB_MARK]!
     fl[FL_TOS] = u8[at + 1]!

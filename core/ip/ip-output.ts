@@ -19,7 +19,7 @@ import type { DropFn } from '../skb/drop.ts'
 import { Drop } from '../skb/drop.ts'
 import type { Skbs } from '../skb/skb.ts'
 import {
-  PACKET_BROADCAST, PACKET_MULTICAST, RX_HEADROOM, SKB_DATA, SKB_DEV, SKB_DST, SKB_GSO_SEGS, SKB_GSO_SIZE,
+  PACKET_LOOPBACK, RX_HEADROOM, SKB_DATA, SKB_DEV, SKB_DST, SKB_GSO_SEGS, SKB_GSO_SIZE,
   SKB_LEN, SKB_MARK, SKB_NETWORK, SKB_NEXT, SKB_PKT_TYPE, SKB_PROTOCOL, SKB_TRANSPORT,
 } from '../skb/skb.ts'
 import {
@@ -200,7 +200,7 @@ export const createIpOutput = (deps: IpOutputDeps) => {
   /** Everything that leaves passes here, data at the IP header, SKB_DEV and the control block set. */
   const ipOutput = (skb: number): number => {
     const type = i32[skb + IPCB_TYPE]!
-    if ((type === RTN_MULTICAST || type === RTN_BROADCAST) && !loopGroup(skb, type)) return 0
+    if ((type === RTN_MULTICAST || type === RTN_BROADCAST) && !loopGroup(skb)) return 0
     if (!nf.accepts(NF_INET_POST_ROUTING, skb, i32[skb + SKB_DEV]!)) return 0
     const mtu = i32[skb + IPCB_MTU]!
     if (i32[skb + SKB_LEN]! <= mtu) return finishOutput(skb)
@@ -225,15 +225,15 @@ export const createIpOutput = (deps: IpOutputDeps) => {
    * Our own broadcasts and multicasts are heard here too (ip_mc_output). False when the packet was not to leave
    * at all: a TTL of 0 keeps a multicast on this host.
    */
-  const loopGroup = (skb: number, type: number): boolean => {
+  const loopGroup = (skb: number): boolean => {
     const dev = i32[skb + SKB_DEV]!
     if ((i32[devices + dev * DEVICE_WORDS + DEV_FLAGS]! & IFF_LOOPBACK) !== 0) return true
     if ((i32[skb + IPCB_FLAGS]! & IPSKB_FORWARDED) === 0) {
       const twin = skbs.copy(skb, RX_HEADROOM)
       if (twin !== 0) {
-        // that it is looped is known by its route: it has been looked up already
         ethHeaderSelf(twin, dev, ETH_P_IP)
-        i32[twin + SKB_PKT_TYPE] = type === RTN_MULTICAST ? PACKET_MULTICAST : PACKET_BROADCAST
+        // it is not routed again: its source, our own address, would make it a martian
+        i32[twin + SKB_PKT_TYPE] = PACKET_LOOPBACK
         netifRx(twin)
       }
     }

@@ -24,6 +24,7 @@ import {
   SKB_CSUM_OFFSET, SKB_CSUM_START, SKB_DATA, SKB_DEV, SKB_FRAGS, SKB_GSO_SIZE, SKB_GSO_TYPE, SKB_IP_SUMMED,
   SKB_LEN, SKB_NEXT,
 } from '../skb/skb.ts'
+import { ETH_HLEN } from '../wire/ethernet.ts'
 import { createGso } from './gso.ts'
 import { createNetem } from './netem.ts'
 import type { Ptype } from './ptype.ts'
@@ -111,7 +112,7 @@ export const createDevQueueXmit = (deps: DevQueueXmitDeps) => {
   const takesGso = (skb: number, dev: number): boolean => {
     const type = i32[skb + SKB_GSO_TYPE]! & ~GSO_ECN
     const feature = type === GSO_TCPV4 ? NETIF_F_TSO : type === GSO_TCPV6 ? NETIF_F_TSO6 : NETIF_F_USO
-    return (i32[dev + DEV_FEATURES]! & feature) !== 0 && i32[skb + SKB_LEN]! <= i32[dev + DEV_GSO_MAX]!
+    return (i32[dev + DEV_FEATURES]! & feature) !== 0 && i32[skb + SKB_LEN]! - ETH_HLEN <= i32[dev + DEV_GSO_MAX]!
   }
   /** Cuts the super-frame and gives each frame to `send`. */
   const eachSegment = (skb: number, send: (seg: number) => number): number => {

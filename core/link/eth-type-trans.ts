@@ -14,7 +14,7 @@ import type { DropFn } from '../skb/drop.ts'
 import { Drop } from '../skb/drop.ts'
 import type { Skbs } from '../skb/skb.ts'
 import {
-  PACKET_BROADCAST, PACKET_HOST, PACKET_MULTICAST, PACKET_OTHERHOST, SKB_DATA, SKB_DEV, SKB_LEN, SKB_MAC,
+  PACKET_BROADCAST, PACKET_HOST, PACKET_LOOPBACK, PACKET_MULTICAST, PACKET_OTHERHOST, SKB_DATA, SKB_DEV, SKB_LEN, SKB_MAC,
   SKB_NETWORK, SKB_PKT_TYPE, SKB_PROTOCOL,
 } from '../skb/skb.ts'
 import * as ethernet from '../wire/ethernet.ts'
@@ -42,7 +42,8 @@ export const createEthTypeTrans = ({ arena, skbs, drop }: EthTypeTransDeps) => {
     i32[skb + SKB_NETWORK] = mac + ethernet.ETH_HLEN
     i32[skb + SKB_LEN] = len - ethernet.ETH_HLEN
     i32[skb + SKB_PROTOCOL] = type >= ethernet.ETH_P_802_3_MIN ? type : ETH_P_802_2
-    i32[skb + SKB_PKT_TYPE] = (u8[mac]! & 1) !== 0 ? group(mac) : unicast(mac, (dev + DEV_MAC) << 2)
+    if (i32[skb + SKB_PKT_TYPE] !== PACKET_LOOPBACK)
+      i32[skb + SKB_PKT_TYPE] = (u8[mac]! & 1) !== 0 ? group(mac) : unicast(mac, (dev + DEV_MAC) << 2)
     return true
   }
   const unicast = (mac: number, own: number): number =>

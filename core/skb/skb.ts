@@ -47,6 +47,8 @@ export const SKB_SK = 16
 export const SKB_USERS = 17
 export const SKB_NEXT = 18
 export const SKB_PREV = 19
+/** Of a received packet: workers that have looked for its socket (bits). In a queue the word is SKB_PREV. */
+export const SKB_TRIED = 19
 /** Byte offsets of the headers. */
 export const SKB_MAC = 20
 export const SKB_NETWORK = 21
@@ -81,6 +83,8 @@ export const PACKET_BROADCAST = 1
 export const PACKET_MULTICAST = 2
 export const PACKET_OTHERHOST = 3
 export const PACKET_OUTGOING = 4
+/** Our own broadcast or multicast, received again. */
+export const PACKET_LOOPBACK = 5
 
 /** Room left in front of a received frame (NET_SKB_PAD and the vnet header); 2 mod 16 so that IP is aligned. */
 export const RX_HEADROOM = 130

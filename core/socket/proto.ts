@@ -39,7 +39,7 @@ export type Proto = {
   shutdown?: (sk: number, how: number) => number
   /** The owner lets go: an orderly end, the row lives on as long as the protocol needs it. */
   close: (sk: number) => void
-  /** The owner lets go at once (TCP: RST). */
+  /** Breaks it at once (TCP: RST). The row may live on until its owner closes it. */
   abort?: (sk: number) => void
   setOption?: (sk: number, level: number, name: number, value: number) => number
   getOption?: (sk: number, level: number, name: number) => number

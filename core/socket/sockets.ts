@@ -24,11 +24,14 @@ import {
   SK_DADDR,
   SK_DPORT,
   SK_ERR,
+  SK_EVENT_ERROR,
   SK_GENERATION,
   SK_NUM,
   SK_PROTOCOL,
+  SK_RXHASH,
   SK_SADDR,
   SK_SHUTDOWN,
+  SK_TYPE,
   SOCK_DGRAM,
   SOCK_STREAM,
 } from './sock.ts'
@@ -38,12 +41,24 @@ export type SocketsDeps = {
   arena: Arena
   /** The worker's first sock row (sockSlab(...).first). */
   firstSock: number
+  /** Notes that an application on this worker reads the flow of this hash (rps_record_sock_flow). */
+  recordFlow?: (hash: number) => void
 }
 export type Sockets = ReturnType<typeof createSockets>
 
-const { EAFNOSUPPORT, EAGAIN, EINVAL, ENFILE, EOPNOTSUPP, EPROTONOSUPPORT, ESOCKTNOSUPPORT } = Errno
+const {
+  ECONNABORTED,
+  EAFNOSUPPORT,
+  EAGAIN,
+  EINVAL,
+  ENFILE,
+  EOPNOTSUPP,
+  EPROTONOSUPPORT,
+  ESOCKTNOSUPPORT,
+  ESRCH,
+} = Errno
 
-export const createSockets = ({ arena, firstSock }: SocketsDeps) => {
+export const createSockets = ({ arena, firstSock, recordFlow = () => {} }: SocketsDeps) => {
   const { i32 } = arena
   const events = createEvents(arena, firstSock)
   /** By IPPROTO: what SK_PROTOCOL says is what is called. */
@@ -113,6 +128,7 @@ export const createSockets = ({ arena, firstSock }: SocketsDeps) => {
   }
   const recvmsg = (sk: number, to: number, len: number): number => {
     const proto = protoOf(sk)
+    recordFlow(i32[sk + SK_RXHASH]!)
     return proto.recvmsg === undefined ? -EOPNOTSUPP : proto.recvmsg(sk, to, len)
   }
   const sendto = (
@@ -150,12 +166,25 @@ export const createSockets = ({ arena, firstSock }: SocketsDeps) => {
     events.detach(sk)
     protoOf(sk).close(sk)
   }
-  /** Lets go of the socket at once. */
+  /** Lets go of the socket at once: breaks it, then closes what the protocol has left of it. */
   const abort = (sk: number): void => {
     const proto = protoOf(sk)
+    const generation = i32[sk + SK_GENERATION]!
     events.detach(sk)
-    if (proto.abort === undefined) proto.close(sk)
-    else proto.abort(sk)
+    proto.abort?.(sk)
+    if (isSame(sk, generation)) proto.close(sk)
+  }
+
+  /** Breaks a socket from outside (ss -K); its holder is told by an event, and closes it. 0 or -errno. */
+  const destroy = (sk: number, generation: number): number => {
+    if (!isSame(sk, generation) || (generation & 1) === 0) return -ESRCH
+    if (i32[sk + SK_TYPE] === SOCK_STREAM) protoOf(sk).abort?.(sk)
+    else {
+      // a connectionless socket is only told (udp_abort)
+      i32[sk + SK_ERR] = ECONNABORTED
+      events.sockEvents(sk, SK_EVENT_ERROR)
+    }
+    return 0
   }
 
   /** The error that waits on the socket, taken off it (sock_error). */
@@ -197,6 +226,7 @@ export const createSockets = ({ arena, firstSock }: SocketsDeps) => {
     shutdown,
     close,
     abort,
+    destroy,
     takeError,
     isSame,
     getsockname,

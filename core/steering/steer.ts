@@ -10,7 +10,8 @@ import type { Arena } from '../shm/arena.ts'
 import { DEV_FLOWS, DEVICE_WORDS, RPS_MAP_OFFSET, RSS_WORDS, SOCK_FLOWS } from '../shm/layout.ts'
 import { ringHead } from '../shm/ring.ts'
 import { createFlowDissector, DISSECT_NOT_IP, FLAG_ICMP_ERROR, KEY_DPORT, KEY_FLAGS, KEY_SPORT } from './flow-dissect.ts'
-import { NO_CPU, RPS_MAP_WORDS, createRps } from './rps.ts'
+import { Sysctl } from '../shm/sysctl.ts'
+import { NO_CPU, RPS_MAP_WORDS, createRps, recordSockFlow } from './rps.ts'
 import { createRssReader } from './rss.ts'
 
 export type Steer = ReturnType<typeof createSteer>
@@ -50,6 +51,7 @@ export const createSteer = (arena: Arena, thread: number, rpsFlowCount: number) 
     known[ifindex] = made
     return made
   }
+  const rfsEntries = layout.sysctl + Sysctl.rps_sock_flow_entries
   let lastHash = 0
 
   /** Takes over what control has changed. Once a batch. */
@@ -94,6 +96,11 @@ export const createSteer = (arena: Arena, thread: number, rpsFlowCount: number) 
   /** RFS: notes the tail of the queue the last packet was put on. */
   const saveTail = (ifindex: number, tail: number): void => of(ifindex).rps.saveTail(tail)
 
+  /** An application on this CPU reads the flow of this hash: RFS is to bring its packets here. */
+  const recordFlow = (flowHash: number): void => {
+    if (i32[rfsEntries] !== 0 && flowHash !== 0) recordSockFlow(sockFlows, flowHash, thread)
+  }
+
   /** CPU to which packets of this flow come when they arrive on device FL_IIF. */
   const steerFlow = (fl: Flowi): number => {
     const { reader, rps } = of(fl[FL_IIF]!)
@@ -114,5 +121,5 @@ export const createSteer = (arena: Arena, thread: number, rpsFlowCount: number) 
     return cpu !== NO_CPU ? cpu : reader.queueFor(lastHash) % workers
   }
 
-  return { refresh, steerFrame, steerPacket, steerFlow, saveTail, hash, hasPorts, dissect, keys }
+  return { refresh, steerFrame, steerPacket, steerFlow, saveTail, recordFlow, hash, hasPorts, dissect, keys }
 }

@@ -73,7 +73,6 @@ describeE2e(import.meta.path, 'routes over HTTP', () => {
   test(`${CHANGES_PER_SECOND} changes a second under traffic, and no packet is lost`, async () => {
     const { daemon } = net
     await daemon.must('PUT', FAR_ROUTE, { gateway: B })
-    const wanted = STORM_SECONDS * CHANGES_PER_SECOND
     let made = 0
     let tookMs = 0
     // Around the traffic's own route, and that route itself replaced by its like.
@@ -88,7 +87,7 @@ describeE2e(import.meta.path, 'routes over HTTP', () => {
       const startedMs = performance.now()
       let next = 0
       const client = async (): Promise<void> => {
-        while (next < wanted) await change(next++)
+        while (performance.now() - startedMs < STORM_SECONDS * 1000) await change(next++)
       }
       await Promise.all(Array.from({ length: 8 }, client))
       tookMs = performance.now() - startedMs

@@ -2,8 +2,8 @@
 
 import { afterAll, beforeAll, expect, test } from 'bun:test'
 import type { RssItem } from '../../core/control/messages.ts'
-import { expectNothingLeaked, freeBuffers } from './support/checks.ts'
-import { iperf, runIn, toolIn } from './support/commands.ts'
+import { expectNothingLeaked, warmUp } from './support/checks.ts'
+import { iperf, runIn } from './support/commands.ts'
 import { describeE2e, isLong } from './support/inside.ts'
 import type { Topology } from './support/topology.ts'
 import { B, createTopology, ROUTER_A } from './support/topology.ts'
@@ -15,12 +15,11 @@ const EVERY_MS = 50
 
 describeE2e(import.meta.path, 'PUT rss under load', () => {
   let net: Topology
-  let before: Awaited<ReturnType<typeof freeBuffers>>
+  let before: Awaited<ReturnType<typeof warmUp>>
 
   beforeAll(async () => {
     net = await createTopology({ workers: 2 })
-    await toolIn(net.a, 'ping', ['-c', '2', '-i', '0.05', B])
-    before = await freeBuffers(net.daemon)
+    before = await warmUp(net)
   })
   afterAll(() => net?.close())
 

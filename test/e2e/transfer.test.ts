@@ -3,7 +3,7 @@
 import { afterAll, afterEach, beforeAll, expect, test } from 'bun:test'
 import { createReadStream, createWriteStream, mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { expectNothingLeaked, freeBuffers } from './support/checks.ts'
+import { expectNothingLeaked, warmUp } from './support/checks.ts'
 import { startIn, toolIn, untilBound } from './support/commands.ts'
 import { describeE2e, isLong } from './support/inside.ts'
 import type { Topology } from './support/topology.ts'
@@ -37,7 +37,7 @@ const writeRandom = async (path: string, megabytes: number): Promise<void> => {
 describeE2e(import.meta.path, 'files through softnet', () => {
   let net: Topology
   let folder: string
-  let before: Awaited<ReturnType<typeof freeBuffers>>
+  let before: Awaited<ReturnType<typeof warmUp>>
   const big = () => `${folder}/big`
   const small = () => `${folder}/small`
   const back = () => `${folder}/back`
@@ -47,8 +47,7 @@ describeE2e(import.meta.path, 'files through softnet', () => {
     await writeRandom(big(), FILE_MB)
     await writeRandom(small(), BAD_LINK_MB)
     net = await createTopology()
-    await toolIn(net.a, 'ping', ['-c', '2', '-i', '0.05', B])
-    before = await freeBuffers(net.daemon)
+    before = await warmUp(net)
   })
   afterEach(async () => {
     for (const link of ['lan0', 'lan1'])

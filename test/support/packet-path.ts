@@ -185,6 +185,7 @@ const createWorker = (arena: Arena, thread: number, host: HostState) => {
   const udpIn = createUdpInput({
     arena, skbs, drop, table: udpTable, loadAddrs: output.loadAddrs, segment: xmit.gso.segment,
     portUnreachable: (skb) => icmpSend(skb, icmp.ICMP_DEST_UNREACH, icmp.ICMP_PORT_UNREACH, 0),
+    passOn: () => false,
     sockEvents: (sk, events) => void host.events.push({ sk, events }),
   })
   const udpOut = createUdpOutput({ arena, skbs, routeOutput: route.routeOutput, ipSend: output.ipSend })
@@ -193,6 +194,7 @@ const createWorker = (arena: Arena, thread: number, host: HostState) => {
     sockEvents: (sk, events) => void host.events.push({ sk, events }),
     isLocal: (_a0, _a1, _a2, a3) => isLocalAddress(a3),
     hashesHome: () => true,
+    owned: { add: () => {}, remove: () => {} },
   })
   protos.inetAddProtocol(IPPROTO_ICMP, icmpRcv)
   protos.inetAddProtocol(IPPROTO_UDP, udpIn.udpRcv, udpIn.udpErr)

@@ -97,6 +97,7 @@ export const createTcpHost = (options: HostOptions) => {
   const tcp = createTcp({
     arena, worker: 0, skbs, drop, consume, wheel, time, random, slab,
     secret: Int32Array.of(random(), random()),
+    owned: { add: () => {}, remove: () => {}, passOn: () => false },
     routeOutput: (fl) => {
       if (fl[FL_DADDR + 3] === 0x0a0000fe) return -113
       fl[FL_MTU] = mtu

@@ -32,6 +32,7 @@ import { createAppPort } from '../../core/socket/app-port.ts'
 import { createServices } from '../../core/socket/services/services.ts'
 import { AF_INET, SK_DADDR, SK_SADDR, sockSlab } from '../../core/socket/sock.ts'
 import { createSockets, registerInet } from '../../core/socket/sockets.ts'
+import { createOwnedFlows } from '../../core/transport/owned-flows.ts'
 import { createTcp } from '../../core/transport/tcp/tcp.ts'
 import { createTcpProto } from '../../core/transport/tcp/tcp-proto.ts'
 import { fakeArena } from './fake-worker.ts'
@@ -124,6 +125,7 @@ const createHost = (options: TcpHostOptions, transmit: (segment: Segment) => voi
     isLocal: (_family, words, at) => words[at + 3] === addr,
     gsoMax: () => SUPER_FRAME,
     sockEvents: sockets.sockEvents,
+    owned: createOwnedFlows({ arena, worker: 0, steerTo: () => {} }),
   })
   const udp = createFakeUdp({ arena, slab, sockEvents: sockets.sockEvents, random })
   registerInet(sockets, createTcpProto(tcp), udp.proto)

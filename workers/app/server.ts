@@ -119,9 +119,8 @@ export class AppServer extends EventEmitter implements Endpoint {
     const { i32 } = this.#engine.arena
     this.#answers--
     if (this.#address === null) {
-      this.#address = addressAt(i32, at + E_ARG0, i32[at + E_LPORT]!)
-      if (this.#host === undefined)
-        this.#address = { ...this.#address, address: '::', family: 'IPv6' }
+      const words = this.#host === undefined ? ANY_V6 : this.#listeners.get(sid)!.words
+      this.#address = boundAddress(words, i32[at + E_LPORT]!)
       if (this.#port === 0) {
         this.#port = this.#address.port
         this.#openOthers()

@@ -128,7 +128,15 @@ export const createTcpAck = (deps: TcpAckDeps) => {
   }
 
   /** One sample for the estimator: of what was never retransmitted (Karn), else by timestamp (RFC 7323 4). */
-  const updateRtt = (sk: number, opts: Int32Array, advanced: boolean): void => {
+  const updateRtt = (sk: number, opts: Int32Array, advanced: boolean, duplicate: boolean): void => {
+    if (duplicate) {
+      // it answers a copy that was not needed and echoes an older stamp: progress, but no sample
+      if (advanced && i32[sk + TP_BACKOFF] !== 0) {
+        setRto(i32, sk)
+        i32[sk + TP_BACKOFF] = 0
+      }
+      return
+    }
     // after a timeout the report of what arrived before it may be old: only the echo is believed then
     let sample = retransAcked || lossAtAck ? -1 : seqRttUs
     if (sample < 0 && !lossAtAck) sample = sacktagRtt
@@ -214,7 +222,7 @@ export const createTcpAck = (deps: TcpAckDeps) => {
       return ACK_OK
     }
     cleanRtxQueue(sk)
-    updateRtt(sk, opts, advanced)
+    updateRtt(sk, opts, advanced, (found & SACK_DSACK) !== 0)
     if (advanced) timerAfterAck(sk)
     // RFC 5681 section 2: a duplicate has no data, no new window, acknowledges nothing new
     const dupack =

@@ -11,6 +11,7 @@ import {
   AF_INET6, SK_BOUND_DEV, SK_DADDR, SK_DPORT, SK_FAMILY, SK_HASH_NEXT, SK_HASH_PREV, SK_NUM, SK_REUSE,
   SK_SADDR, SK_STATE, TCP_LISTEN,
 } from '../../socket/sock.ts'
+import type { OwnedFlows } from '../owned-flows.ts'
 import { IPV6_V6ONLY, REUSE_PORT } from '../ports.ts'
 
 /** SK_HASH_PREV of a chain's first socket: not 0, so that a hashed socket is known by it. */
@@ -20,7 +21,9 @@ const LISTEN_BUCKETS = 256
 export type TcpHash = ReturnType<typeof createTcpHash>
 
 /** `sizeLog2`: buckets of the connection table; `seed`: a random word. */
-export const createTcpHash = (i32: Int32Array, sizeLog2: number, seed: number) => {
+export const createTcpHash = (
+  i32: Int32Array, sizeLog2: number, seed: number, owned: Pick<OwnedFlows, 'add' | 'remove'>
+) => {
   const ehash = new Int32Array(1 << sizeLog2)
   const lhash = new Int32Array(LISTEN_BUCKETS)
   const mask = (1 << sizeLog2) - 1
@@ -43,6 +46,13 @@ export const createTcpHash = (i32: Int32Array, sizeLog2: number, seed: number) =
       fl[FL_DADDR + 2]!, fl[FL_DADDR + 3]!, (fl[FL_SPORT]! << 16) | fl[FL_DPORT]!
     )
 
+  // Other workers look for the owner of a flow by a hash without a secret of this one's.
+  const ownerHash = (r3: number, l3: number, ports: number): number => mix32(mixIn(mixIn(ports, r3), l3))
+  const ownerHashOf = (sk: number): number =>
+    ownerHash(i32[sk + SK_DADDR + 3]!, i32[sk + SK_SADDR + 3]!, (i32[sk + SK_DPORT]! << 16) | i32[sk + SK_NUM]!)
+  const ownerHashFlow = (fl: Flowi): number =>
+    ownerHash(fl[FL_SADDR + 3]!, fl[FL_DADDR + 3]!, (fl[FL_SPORT]! << 16) | fl[FL_DPORT]!)
+
   const link = (table: Int32Array, bucket: number, sk: number): void => {
     const next = table[bucket]!
     i32[sk + SK_HASH_NEXT] = next
@@ -55,12 +65,14 @@ export const createTcpHash = (i32: Int32Array, sizeLog2: number, seed: number) =
 
   /** Puts a socket whose addresses and state are set into its table. */
   const hash = (sk: number): void => {
+    if (i32[sk + SK_STATE] !== TCP_LISTEN) owned.add(ownerHashOf(sk))
     link(i32[sk + SK_STATE] === TCP_LISTEN ? lhash : ehash, bucketOf(sk), sk)
   }
   /** Takes it out, with the state it was put in with; nothing happens when it is in none. */
   const unhash = (sk: number): void => {
     const prev = i32[sk + SK_HASH_PREV]!
     if (prev === 0) return
+    if (i32[sk + SK_STATE] !== TCP_LISTEN) owned.remove(ownerHashOf(sk))
     const next = i32[sk + SK_HASH_NEXT]!
     if (prev !== FIRST) i32[prev + SK_HASH_NEXT] = next
     else if (i32[sk + SK_STATE] === TCP_LISTEN) lhash[bucketOf(sk)] = next
@@ -123,5 +135,5 @@ export const createTcpHash = (i32: Int32Array, sizeLog2: number, seed: number) =
     return fallback
   }
 
-  return { hash, unhash, isHashed, lookupEstablished, lookupListener, hashFlow }
+  return { hash, unhash, isHashed, lookupEstablished, lookupListener, hashFlow, ownerHashFlow }
 }

@@ -53,11 +53,13 @@ export type TcpIpvDeps = {
   timewaitRcv: (sk: number, skb: number) => boolean
   sendReset: (skb: number) => void
   loadAddrs: (skb: number, fl: Flowi) => void
+  /** Gives the packet to a worker that may own its flow; false when there is none. */
+  passOn: (skb: number, hash: number) => boolean
 }
 
 export const createTcpIpv = (deps: TcpIpvDeps) => {
   const { bank, drop, hash, input, listen, life, mss, output, recovery, timewaitRcv } = deps
-  const { sendReset, loadAddrs } = deps
+  const { sendReset, loadAddrs, passOn } = deps
   const { i32, u8, f64 } = deps.arena
   const fl = createFlowi()
 
@@ -122,8 +124,8 @@ export const createTcpIpv = (deps: TcpIpvDeps) => {
     fl[FL_DPORT] = tcp.dstPort(u8, at)
     fillCb(skb, at)
     const sk = hash.lookupEstablished(fl)
-    if (sk === 0) toListener(skb)
-    else toSocket(sk, skb)
+    if (sk !== 0) toSocket(sk, skb)
+    else if (!passOn(skb, hash.ownerHashFlow(fl))) toListener(skb)
   }
   const toSocket = (sk: number, skb: number): void => {
     if (i32[sk + TP_MIN_TTL] !== 0 && hopLimit(sk, skb) < i32[sk + TP_MIN_TTL]!) {

@@ -20,6 +20,7 @@ import {
   SK_COOKIE, SK_CREATED, SK_FAMILY, SK_NUM, SK_PROTOCOL, SK_RCVBUF, SK_SNDBUF, SK_STATE, SK_TYPE, SOCK_STREAM,
   type SockEvents, TCP_CLOSE, TCP_NEW_SYN_RECV,
 } from '../../socket/sock.ts'
+import type { OwnedFlows } from '../owned-flows.ts'
 import { createPorts } from '../ports.ts'
 import { createSecureSeq } from '../secure-seq.ts'
 import { createTcpAck } from './tcp-ack.ts'
@@ -76,6 +77,7 @@ export type TcpDeps = {
   /** Largest super-frame that the device takes, 0 when it takes none itself. */
   gsoMax: (ifindex: number) => number
   sockEvents: SockEvents
+  owned: OwnedFlows
 }
 
 export type Tcp = ReturnType<typeof createTcp>
@@ -87,7 +89,7 @@ export const createTcp = (deps: TcpDeps) => {
   const bank = layout.countersF64 + worker * COUNTERS
 
   const mem = createTcpMem(arena, skbs)
-  const hash = createTcpHash(i32, log2(roundUpPowerOfTwo(slab.rows)) + 1, random())
+  const hash = createTcpHash(i32, log2(roundUpPowerOfTwo(slab.rows)) + 1, random(), deps.owned)
   const ports = createPorts(i32)
   const secure = createSecureSeq(deps.secret)
   const timers = createTcpTimers(i32, time, deps.wheel)
@@ -147,7 +149,7 @@ export const createTcp = (deps: TcpDeps) => {
   })
   const { tcpRcv, tcpError } = createTcpIpv({
     arena, bank, drop, hash, input, listen: listening, life, mss, output, recovery, timewaitRcv, sendReset,
-    loadAddrs: deps.loadAddrs,
+    loadAddrs: deps.loadAddrs, passOn: deps.owned.passOn,
   })
   timers.bind(
     createTcpTimer({ arena, bank, time, timers, transmit, output, queue, recovery, input, listen: listening, life })

@@ -18,6 +18,8 @@ import { IPV6_V6ONLY, REUSE_PORT } from '../ports.ts'
 export type UdpHash = ReturnType<typeof createUdpHash>
 
 const BUCKETS = 4096
+/** By which workers know of each other's bound ports (transport/owned-flows.ts); unlike any of TCP's. */
+export const portHash = (port: number): number => mix32(port | 0x110000)
 /** SK_HASH_PREV of a chain's first socket: not 0, so that a hashed socket is known by it. */
 const FIRST = -1
 

@@ -16,7 +16,7 @@ import { Drop } from '../../skb/drop.ts'
 import type { Skbs } from '../../skb/skb.ts'
 import {
   CHECKSUM_NONE, SKB_CB, SKB_DATA, SKB_END, SKB_FRAGS, SKB_GSO_SIZE, SKB_HEAD, SKB_IP_SUMMED, SKB_LEN,
-  SKB_NETWORK, SKB_NEXT, SKB_SK, SKB_TRANSPORT,
+  SKB_NETWORK, SKB_NEXT, SKB_SK, SKB_TRANSPORT, SKB_TRIED,
 } from '../../skb/skb.ts'
 import {
   AF_INET, SK_BIND_NEXT, SK_DROPS, SK_ERR, SK_EVENT_ERROR, SK_EVENT_READ, SK_RCVBUF, SK_RCVQ_HEAD,
@@ -25,7 +25,7 @@ import {
 import * as icmp from '../../wire/icmp.ts'
 import { IPPROTO_UDP } from '../../wire/ipproto.ts'
 import * as udp from '../../wire/udp.ts'
-import type { UdpHash } from './udp-hash.ts'
+import { portHash, type UdpHash } from './udp-hash.ts'
 
 export type UdpInputDeps = {
   arena: Arena
@@ -36,6 +36,8 @@ export type UdpInputDeps = {
   loadAddrs: (skb: number, fl: Flowi) => void
   /** ICMP "port unreachable" of the packet's family. */
   portUnreachable: (skb: number) => void
+  /** Gives the packet to a worker that may own its port; false when there is none. */
+  passOn: (skb: number, hash: number) => boolean
   /** Cuts a super-frame, data at its network header, into datagrams (a chain by SKB_NEXT). */
   segment: (skb: number) => number
   sockEvents: SockEvents
@@ -51,7 +53,7 @@ const FATAL_CODES = (1 << 2) | (1 << 3) | (1 << 4) | (1 << 6) | (1 << 7) | (1 <<
   (1 << 13) | (1 << 14) | (1 << 15)
 
 export const createUdpInput = (deps: UdpInputDeps) => {
-  const { arena, skbs, drop, table, loadAddrs, portUnreachable, segment, sockEvents } = deps
+  const { arena, skbs, drop, table, loadAddrs, portUnreachable, passOn, segment, sockEvents } = deps
   const { i32, u8, f64 } = arena
   const count = counterBank(arena, skbs.thread)
   const fl = createFlowi()
@@ -90,6 +92,8 @@ export const createUdpInput = (deps: UdpInputDeps) => {
       const next = i32[seg + SKB_NEXT]!
       i32[seg + SKB_NEXT] = 0
       i32[seg + CB_ROUTE_TYPE] = type
+      // without a link header it cannot be passed on as a frame
+      i32[seg + SKB_TRIED] = -1
       skbs.pull(seg, i32[seg + SKB_TRANSPORT]! - i32[seg + SKB_DATA]!)
       udpRcv(seg)
       seg = next
@@ -104,6 +108,7 @@ export const createUdpInput = (deps: UdpInputDeps) => {
     bad(skb, Drop.UDP_CSUM)
   }
   const noPort = (skb: number): void => {
+    if (passOn(skb, portHash(fl[FL_DPORT]!))) return
     f64[count + Mib.UdpNoPorts]!++
     portUnreachable(skb)
     drop(skb, Drop.NO_SOCKET)

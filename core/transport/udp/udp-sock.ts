@@ -24,9 +24,10 @@ import { IPPROTO_UDP } from '../../wire/ipproto.ts'
 import * as ipv4 from '../../wire/ipv4.ts'
 import * as ipv6 from '../../wire/ipv6.ts'
 import * as udp from '../../wire/udp.ts'
+import type { OwnedFlows } from '../owned-flows.ts'
 import type { Ports } from '../ports.ts'
 import { IPV6_V6ONLY } from '../ports.ts'
-import type { UdpHash } from './udp-hash.ts'
+import { portHash, type UdpHash } from './udp-hash.ts'
 import type { UdpOutput } from './udp-output.ts'
 import { UDP_BROADCAST, UP_MULTICAST_TTL } from './udp-output.ts'
 
@@ -41,6 +42,7 @@ export type UdpSockDeps = {
   table: UdpHash
   output: UdpOutput
   sockEvents: SockEvents
+  owned: Pick<OwnedFlows, 'add' | 'remove'>
   /** One of our unicast addresses, in four words? */
   isLocal: (a0: number, a1: number, a2: number, a3: number) => boolean
   /** Would packets from (remote, rport) to (local, port) come to this worker? Words of both lie in `flow`. */
@@ -56,13 +58,22 @@ const IPPROTO_IP = 0
 const IP_MULTICAST_TTL = 33
 
 export const createUdpSock = (deps: UdpSockDeps) => {
-  const { arena, skbs, consume, slab, time, random, ports, table, output, sockEvents } = deps
+  const { arena, skbs, consume, slab, time, random, ports, table, output, sockEvents, owned } = deps
   const { isLocal, hashesHome } = deps
   const { i32, u8, f64, layout } = arena
   const { sysctl } = layout
   const count = counterBank(arena, skbs.thread)
   const peer = new Int32Array(8)
   let cookies = 0
+
+  const holdPort = (sk: number, port: number): void => {
+    ports.hold(sk, port)
+    owned.add(portHash(port))
+  }
+  const releasePort = (sk: number): void => {
+    ports.release(sk)
+    owned.remove(portHash(i32[sk + SK_NUM]!))
+  }
 
   const open = (family: number): number => {
     const sk = slab.alloc()
@@ -106,7 +117,7 @@ export const createUdpSock = (deps: UdpSockDeps) => {
       (n) => !ports.conflicts(sk, n) && (rport === 0 || hashesHome(output.flow, n, rport))
     )
     if (port === 0) return rport === 0 ? -Errno.EADDRINUSE : -Errno.EAGAIN
-    ports.hold(sk, port)
+    holdPort(sk, port)
     return 0
   }
 
@@ -121,7 +132,7 @@ export const createUdpSock = (deps: UdpSockDeps) => {
     let error = 0
     if (port === 0) error = autobind(sk, 0)
     else if (ports.conflicts(sk, port)) error = -Errno.EADDRINUSE
-    else ports.hold(sk, port)
+    else holdPort(sk, port)
     if (error !== 0) putAddr(sk, SK_SADDR, 0, 0, 0, 0)
     return error
   }
@@ -250,7 +261,7 @@ export const createUdpSock = (deps: UdpSockDeps) => {
       consume(take(sk))
     }
     table.unhash(sk)
-    if (i32[sk + SK_NUM] !== 0) ports.release(sk)
+    if (i32[sk + SK_NUM] !== 0) releasePort(sk)
     slab.free(sk)
   }
 

@@ -100,3 +100,20 @@ test('SO_ERROR is told once; SO_ACCEPTCONN of a listener', () => {
   sockets.shutdown(udp, SHUT_WR)
   expect(arena.i32[udp + SK_SHUTDOWN]).toBe(SEND_SHUTDOWN)
 })
+
+test('a socket destroyed from outside is told, and its generation guards the next one in its row', () => {
+  const { arena, sockets, slab, tcp } = setUp()
+  const seen: number[] = []
+  const handler = sockets.registerHandler((_sk, events) => seen.push(events))
+  const udp = sockets.socket(AF_INET, SOCK_DGRAM, 0)
+  sockets.attach(udp, handler, 0)
+  const generation = arena.i32[udp]!
+  expect(sockets.destroy(udp, generation)).toBe(0)
+  sockets.runEvents()
+  expect(seen).toEqual([4])
+  expect(sockets.getsockopt(udp, SOL_SOCKET, SO_ERROR)).toBe(Errno.ECONNABORTED)
+  sockets.close(udp)
+  expect(sockets.destroy(udp, generation)).toBe(-Errno.ESRCH)
+  expect(slab.live()).toBe(0)
+  expect(tcp.listens(80)).toBe(false)
+})

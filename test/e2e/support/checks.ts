@@ -2,9 +2,10 @@
 
 import { expect } from 'bun:test'
 import type { SkbItem } from '../../../core/control/messages.ts'
-import { startIn, untilBound } from './commands.ts'
+import { runIn, startIn, untilBound } from './commands.ts'
 import type { Daemon } from './daemon.ts'
 import type { Topology } from './topology.ts'
+import { B, ROUTER_A } from './topology.ts'
 import type { Received } from './udp-flows.ts'
 
 const TOOL = `${import.meta.dir}/udp-flows.ts`
@@ -19,6 +20,23 @@ export const freeBuffers = async (daemon: Daemon) => {
     sum.large += item.large_free
   }
   return sum
+}
+
+const CONNECTIONS = 12
+
+/**
+ * Lets each worker meet the services once: what they take at their first connection they keep. What is free then is
+ * what must be free again.
+ */
+export const warmUp = async ({ a, daemon }: Topology) => {
+  const once = `echo x | socat -t 5 - TCP4:${ROUTER_A}:7; curl -sS -o /dev/null http://${ROUTER_A}/`
+  const { status, err } = await runIn(a, [
+    'sh',
+    '-ec',
+    `ping -c 2 -i 0.05 ${B}; for i in $(seq ${CONNECTIONS}); do ${once}; done`,
+  ])
+  if (status !== 0) throw new Error(`the first connections ended with ${status}: ${err}`)
+  return freeBuffers(daemon)
 }
 
 /** Waits, within bounds, until as much is free as was before. (More may be: a timer held a packet then.) */

@@ -166,6 +166,53 @@ describe('a stream over TCP', () => {
   })
 })
 
+test.each([1, 2, 3, 4])('whatever both ends do, nothing is left behind (seed %i)', async (seed) => {
+  const h = setUp({ seed, lossPerMille: 10 })
+  const { a, b, app, random } = h
+  const sockets: AppSocket[] = []
+  const server = app.net.createServer({ allowHalfOpen: (seed & 1) === 0 }, (socket) => {
+    sockets.push(socket.on('error', () => {}))
+    if ((random() & 3) !== 0) socket.resume()
+  })
+  server.listen(8080)
+  await h.settled(once(server, 'listening'))
+  const pools = () => [a.skbs, b.skbs, app.skbs].map((skbs) => skbs.available())
+  const before = pools()
+  const peers: number[] = []
+  const bytes = new Uint8Array(60000)
+  let steps = 0
+  await h.run(() => {
+    if (peers.length < 40 && steps % 10 === 0) peers.push(connect(h, 8080))
+    const n = (random() >>> 1) % peers.length
+    const size = (random() >>> 1) % bytes.length
+    const sk = peers[n]!
+    const socket = sockets[n]
+    const what = (random() >>> 1) % 60
+    if (sk !== 0 && what < 2) {
+      if (what === 0) a.sockets.abort(sk)
+      else a.sockets.close(sk)
+      peers[n] = 0
+    } else if (what === 2) socket?.end('last')
+    else if (what === 3) socket?.destroy()
+    else if (what === 4) socket?.resetAndDestroy()
+    else if (what === 5) socket?.pause()
+    else if (what === 6 && sk !== 0) a.sockets.shutdown(sk, SHUT_WR)
+    else if (size % 3 === 0 && socket?.writable) socket.write(bytes.subarray(0, size))
+    else if (sk !== 0 && size % 3 === 1) a.sockets.sendBytes(sk, bytes, 0, size)
+    else if (sk !== 0) a.sockets.recvmsg(sk, a.arena.layout.scratch << 2, 4096)
+    return ++steps === 3000
+  })
+  for (const sk of peers) if (sk !== 0) a.sockets.close(sk)
+  for (const socket of sockets) socket.destroy()
+  server.close()
+  const live = () => a.slab.live() + b.slab.live()
+  await h.run(() => app.inUse() === 0 && live() === 0, 'the end of all')
+  pools().forEach((pool, k) => {
+    expect(pool.smalls).toBe(before[k]!.smalls)
+    expect(pool.larges).toBeGreaterThanOrEqual(before[k]!.larges - 1)
+  })
+})
+
 test.each([
   [1, 0],
   [2, 10],
