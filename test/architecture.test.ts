@@ -80,9 +80,11 @@ describe('each rule fails on a tree that breaks it:', () => {
     [
       'a path layer imports a higher one',
       'core/ip/ip-input.ts',
-      '../socket/sock.ts',
+      '../socket/sockets.ts',
       'core layers',
     ],
+    ['a header file imports a layer', 'core/socket/sock.ts', '../ip/fib.ts', 'core layers'],
+    ['a header file imports its folder', 'core/netdev/netdev.ts', './port.ts', 'core layers'],
     ['a path layer imports control', 'core/ip/fib.ts', '../control/apply.ts', 'core layers'],
     ['a layer imports the stack', 'core/control/apply.ts', '../stack.ts', 'core layers'],
     ['a foundation imports constants', 'core/skb/skb.ts', '../ip/ip-constants.ts', 'core layers'],

@@ -21,7 +21,7 @@ export const WHEEL_WORDS = LEVELS * SLOTS * 2
 export type TimerWheel = ReturnType<typeof createTimerWheel>
 export type TimerFn = (timer: number) => void
 
-/** A wheel whose heads lie at `base` of `i32`; `now` is the current jiffy (int32, wraps). */
+/** A wheel whose heads lie at `base` (not 0, which is no timer) of `i32`; `now` is the current jiffy (int32, wraps). */
 export const createTimerWheel = (i32: Int32Array, base: number, now: number) => {
   const fns: TimerFn[] = []
   let clock = now | 0

@@ -1,10 +1,11 @@
 import { describe, expect, test } from 'bun:test'
 import { createTimerWheel, TIMER_WORDS, WHEEL_WORDS } from '../../../core/base/timer-wheel.ts'
 
+const BASE = 8
 const make = (timers: number, now = 0) => {
-  const i32 = new Int32Array(WHEEL_WORDS + 8 + timers * TIMER_WORDS)
-  const wheel = createTimerWheel(i32, 0, now)
-  return { wheel, timer: (k: number) => WHEEL_WORDS + 8 + k * TIMER_WORDS }
+  const i32 = new Int32Array(BASE + WHEEL_WORDS + timers * TIMER_WORDS)
+  const wheel = createTimerWheel(i32, BASE, now)
+  return { wheel, timer: (k: number) => BASE + WHEEL_WORDS + k * TIMER_WORDS }
 }
 
 describe('the timer wheel', () => {

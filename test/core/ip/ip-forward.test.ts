@@ -102,6 +102,18 @@ describe('ip_forward', () => {
     expect(path.isAllReturned()).toBe(true)
   })
 
+  test('copies into later fragments only the options that are to be copied', () => {
+    const path = router()
+    path.addRoute('10.9.0.0/16', 3, { via: '10.0.3.9', mtu: 1300 })
+    // record route (not copied), then a security option (copied)
+    const options = [7, 7, 4, 0, 0, 0, 0, 0x82, 4, 1, 2, 0]
+    path.receive(udpFrame(toRouter, { ...fields, daddr: '10.9.0.1', options }, ports, new Uint8Array(1400)), 2)
+    const [a, b] = path.sent.map(({ frame }) => frame)
+    expect([...a!.subarray(34, 46)]).toEqual(options)
+    expect([...b!.subarray(34, 46)]).toEqual([1, 1, 1, 1, 1, 1, 1, 0x82, 4, 1, 2, 0])
+    expect(path.isAllReturned()).toBe(true)
+  })
+
   test('lets a super-frame pass whose segments fit, whole to a device with TSO, cut for one without', () => {
     const path = router()
     const frame = tcpFrame(toRouter, { ...fields, flags: ipv4.IP_DF }, { ...ports, seq: 1 }, new Uint8Array(4000))

@@ -70,6 +70,14 @@ describe('reassembly', () => {
     expect(path.first.fragmentsHeld()).toBe(0)
     expect(path.isAllReturned()).toBe(true)
   })
+  test('drops it too when the one that comes late reaches into its successor', () => {
+    const path = router()
+    path.receive(piece(1480, 1480), 2)
+    path.receive(piece(0, 1488), 2)
+    expect(path.counter(Mib.IpReasmFails)).toBe(1)
+    expect(path.first.fragmentsHeld()).toBe(0)
+    expect(path.isAllReturned()).toBe(true)
+  })
   test('drops the datagram with two ends', () => {
     const path = router()
     path.receive(piece(1480, message.length - 1480), 2)

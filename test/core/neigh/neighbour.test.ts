@@ -335,6 +335,17 @@ describe('the table', () => {
     expect(left).toBeLessThanOrEqual(128)
     expect(path.neighRow(2, '10.0.2.9')).not.toBe(0)
   })
+  test('makes room, when it is full, of entries that nobody used of late', () => {
+    const path = router()
+    for (let host = 10; host < 130; host++) path.setNeigh(3, `10.0.3.${host}`, SERVER_MAC, NUD_STALE)
+    path.setSysctl(Sysctl.neigh_gc_thresh3, 100)
+    path.receive(udpFrame(toRouter, { ...fields, daddr: '10.0.3.200' }, ports), 2)
+    expect(path.neighState(3, '10.0.3.200')).toBe(-1)
+    path.advance(5100)
+    path.receive(udpFrame(toRouter, { ...fields, daddr: '10.0.3.200' }, ports), 2)
+    expect(path.neighState(3, '10.0.3.200')).toBe(NUD_INCOMPLETE)
+    expect(path.neighState(2, '10.0.2.9')).toBe(NUD_PERMANENT)
+  })
   test('survives a restart of worker 0, in the middle of a write and with timers running', () => {
     const path = router()
     forward(path)

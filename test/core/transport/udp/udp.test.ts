@@ -143,8 +143,9 @@ describe('receiving', () => {
 describe('which socket', () => {
   test('a connected one before a bound one, a bound address before a wildcard', () => {
     const path = host()
-    const any = path.bound('0.0.0.0', 53, { reuse: REUSE_ADDR })
+    // the wildcard comes last, so that order alone would choose it
     const exact = path.bound('10.0.2.1', 53, { reuse: REUSE_ADDR })
+    const any = path.bound('0.0.0.0', 53, { reuse: REUSE_ADDR })
     const connected = path.bound('10.0.2.1', 53, { reuse: REUSE_ADDR })
     expect(path.proto.connect(connected, ...path.at('10.0.2.9'), 4000)).toBe(0)
     path.arrive('for the connected')
