@@ -36,6 +36,8 @@ export type Load = {
   lossPercent: number
   /** CPU time of forwarder and delivery for each packet that arrived. */
   cpuNsPerPacket: number
+  /** softnet's part of it that is its own code; the rest is the kernel's, for its reads and writes. */
+  userNsPerPacket?: number
 }
 export type TapResult = {
   forwarder: 'kernel' | 'kernel-rps' | 'softnet'
@@ -127,10 +129,13 @@ const measureSoftnet = async (
   seconds: number,
   rate: number
 ): Promise<Load> => {
-  const [before, cpuBefore] = [udpArrived(networks.b.pid), processUsage(pid).cpuMs]
+  const [before, start] = [udpArrived(networks.b.pid), processUsage(pid)]
   const generated = await send(networks, VIA_SOFTNET, seconds, rate)
-  const cpuMs = processUsage(pid).cpuMs - cpuBefore
-  return load(generated, udpArrived(networks.b.pid) - before, cpuMs)
+  const end = processUsage(pid)
+  const arrived = udpArrived(networks.b.pid) - before
+  const userMs = end.userMs - start.userMs
+  const result = load(generated, arrived, userMs + end.systemMs - start.systemMs)
+  return { ...result, userNsPerPacket: (userMs * 1e6) / Math.max(1, arrived) }
 }
 
 const tcpMbps = async ({ a, b }: Networks, { destination }: Way, seconds: number) =>
@@ -217,6 +222,9 @@ const number = (value: number, width: number, digits = 0): string =>
     .toLocaleString('en', { minimumFractionDigits: digits, maximumFractionDigits: digits })
     .padStart(width)
 
+const user = ({ userNsPerPacket }: Load): string =>
+  userNsPerPacket === undefined ? '    -' : number(userNsPerPacket, 5)
+
 const line = (result: TapResult): string => {
   const { full, paced, tcpMbps } = result
   return [
@@ -225,9 +233,11 @@ const line = (result: TapResult): string => {
     number(full.forwarded, 10),
     number(full.lossPercent, 6, 1),
     number(full.cpuNsPerPacket, 7),
+    user(full),
     number(paced.forwarded, 10),
     number(paced.lossPercent, 6, 1),
     number(paced.cpuNsPerPacket, 7),
+    user(paced),
     number(tcpMbps, 8),
   ].join(' ')
 }
@@ -255,9 +265,9 @@ export const runTapForward = async (options: TapOptions): Promise<TapResult[]> =
       `forwarding 60-byte UDP of ${FLOWS} flows; generator ${number(calibrations.full.sendNs, 1)} ns a packet`
     )
     const paced = `at ${options.rate / 1000} k packets/s`
-    console.log(`${'at full speed'.padStart(49)} ${paced.padStart(25)} ${'iperf3'.padStart(8)}`)
+    console.log(`${'at full speed'.padStart(56)} ${paced.padStart(31)} ${'iperf3'.padStart(8)}`)
     console.log(
-      'forwarder          offered  forwarded  loss%  ns/pkt  forwarded  loss%  ns/pkt   Mbit/s'
+      'forwarder          offered  forwarded  loss%  ns/pkt  user  forwarded  loss%  ns/pkt  user   Mbit/s'
     )
     const softnets = options.workers.flatMap((workers) =>
       options.steerings.map((steering) => ({ workers, steering }))

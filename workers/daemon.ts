@@ -75,7 +75,7 @@ export const startDaemon = async (options: DaemonOptions) => {
   const threads: Thread[] = []
   const stopping = { now: false }
 
-  const queues = options.steering === 'multiqueue' ? options.workers : 1
+  const queues = options.steering === 'multiqueue' ? options.workers : null
   const ipi = createIpi(arena, layout.controlThread, wake)
   const control = createControl({
     arena,

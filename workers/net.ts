@@ -8,6 +8,7 @@ import { workerData } from 'node:worker_threads'
 import { attachArena } from '../core/shm/arena.ts'
 import {
   THREAD_BUSY_US,
+  THREAD_DOORBELL,
   THREAD_EVENTFD,
   THREAD_IDLE_US,
   THREAD_RESTARTS,
@@ -28,6 +29,8 @@ import { createDoorbellWait, createSleep, createWake } from './wake.ts'
 const LONGEST_SLEEP_MS = 1000
 /** Turns without work before sleeping: a wake-up costs a sleeper and its waker some microseconds. */
 const SPINS = 20
+/** Between restarts of a stack that throws again and again. */
+const LONGEST_PAUSE_MS = 500
 
 const data = workerData as ThreadData
 const { config, buffer, id, thread, secret, services } = data
@@ -79,6 +82,7 @@ const start = (restarted: boolean) => {
 
 /** Runs the stack, and again after an error. */
 const supervise = (): void => {
+  let pause = 10
   for (let restarted = false; ; restarted = true) {
     try {
       const { loop, close } = start(restarted)
@@ -88,8 +92,12 @@ const supervise = (): void => {
       close()
       return
     } catch (error) {
+      i32[block + THREAD_RUNNING] = 0
       i32[block + THREAD_RESTARTS]!++
       announce({ error: error instanceof Error ? (error.stack ?? error.message) : String(error) })
+      // what throws at once throws again: not faster than this
+      Atomics.wait(i32, block + THREAD_DOORBELL, Atomics.load(i32, block + THREAD_DOORBELL), pause)
+      pause = Math.min(pause * 2, LONGEST_PAUSE_MS)
     }
   }
 }

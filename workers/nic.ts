@@ -11,7 +11,7 @@ import {
   DEV_IFINDEX,
   DEV_KIND,
   DEV_RPS_FLOW_CNT,
-  DEV_RX_QUEUES,
+  DEV_NAPI,
   DevKind,
   DevStat,
   deviceRow,
@@ -26,13 +26,10 @@ import { THREAD_EVENTFD, THREAD_RUNNING, THREAD_WORDS } from '../core/shm/layout
 import { ringReadable, ringRelease, ringTail, ringTake } from '../core/shm/ring.ts'
 import { createDrop } from '../core/skb/drop.ts'
 import {
-  CHECKSUM_NONE,
-  CHECKSUM_UNNECESSARY,
   createSkbs,
   SKB_DATA,
   SKB_DEV,
   SKB_HASH,
-  SKB_IP_SUMMED,
   SKB_LEN,
 } from '../core/skb/skb.ts'
 import { createBacklog } from '../core/softnet/backlog.ts'
@@ -106,7 +103,7 @@ const createNic = (arena: Arena, thread: number, id: string) => {
       if (!isUp(dev)) continue
       const kind = i32[dev + DEV_KIND]
       if (kind === DevKind.port) ports.push({ ring: portRxRing(arena, i32[dev + PORT_NUMBER]!), ifindex })
-      if ((kind === DevKind.tap || kind === DevKind.packet) && i32[dev + DEV_RX_QUEUES] === 1) {
+      if ((kind === DevKind.tap || kind === DevKind.packet) && i32[dev + DEV_NAPI] === 0) {
         const fd = i32[dev + DEV_FD]!
         fds.push({ fd, ifindex, slot: polls.add(fd, POLLIN), hot: true })
       }
@@ -122,8 +119,6 @@ const createNic = (arena: Arena, thread: number, id: string) => {
     for (let k = 0; k < n; k++) {
       const skb = ringTake(i32, ring)
       i32[skb + SKB_DEV] = ifindex
-      // frames of a peer in this process were never on a wire
-      if (i32[skb + SKB_IP_SUMMED] === CHECKSUM_NONE) i32[skb + SKB_IP_SUMMED] = CHECKSUM_UNNECESSARY
       f64[stats + DevStat.rx_packets]!++
       f64[stats + DevStat.rx_bytes]! += i32[skb + SKB_LEN]!
       deliver(skb)

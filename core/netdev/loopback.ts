@@ -5,7 +5,7 @@
  */
 import type { Arena } from '../shm/arena.ts'
 import type { Skbs } from '../skb/skb.ts'
-import { CHECKSUM_NONE, CHECKSUM_UNNECESSARY, SKB_DEV, SKB_DST, SKB_IP_SUMMED, SKB_LEN, SKB_SK } from '../skb/skb.ts'
+import { SKB_DEV, SKB_DST, SKB_LEN, SKB_SK } from '../skb/skb.ts'
 import { DEV_FLAGS, DEV_IFINDEX, DEV_PEER, DevStat, deviceRow, deviceStats, IFF_UP, NETDEV_TX_OK } from './netdev.ts'
 
 export type LoopbackDeps = {
@@ -32,7 +32,6 @@ export const createLoopbackXmit = ({ arena, skbs, netifRx, discard }: LoopbackDe
     i32[skb + SKB_DEV] = ifindex
     i32[skb + SKB_DST] = 0
     i32[skb + SKB_SK] = 0
-    if (i32[skb + SKB_IP_SUMMED] === CHECKSUM_NONE) i32[skb + SKB_IP_SUMMED] = CHECKSUM_UNNECESSARY
     netifRx(skb)
     return NETDEV_TX_OK
   }

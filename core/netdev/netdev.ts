@@ -48,6 +48,8 @@ export const DEV_IMPAIRED = 55
 /** RPS: mask of CPUs (0 is off: the RSS table decides), and entries of the RFS table. */
 export const DEV_RPS_CPUS = 56
 export const DEV_RPS_FLOW_CNT = 57
+/** 1: worker i reads queue i itself (multiqueue); 0: the nic thread reads the one queue. */
+export const DEV_NAPI = 58
 
 // Flags (include/uapi/linux/if.h).
 export const IFF_UP = 0x1

@@ -7,9 +7,7 @@ import { copyFrom } from '../base/bytes.ts'
 import type { Arena } from '../shm/arena.ts'
 import type { Skbs } from '../skb/skb.ts'
 import {
-  CHECKSUM_NONE,
   CHECKSUM_PARTIAL,
-  CHECKSUM_UNNECESSARY,
   RX_HEADROOM,
   SKB_CSUM_OFFSET,
   SKB_CSUM_START,
@@ -34,7 +32,7 @@ export const transferFrame = (from: Arena, fromSkbs: Skbs, skb: number, to: Aren
   const data = src[skb + SKB_DATA]!
   copyFrom(to.u8, at, from.u8, data, len)
   const summed = src[skb + SKB_IP_SUMMED]!
-  dst[twin + SKB_IP_SUMMED] = summed === CHECKSUM_NONE ? CHECKSUM_UNNECESSARY : summed
+  dst[twin + SKB_IP_SUMMED] = summed
   if (summed === CHECKSUM_PARTIAL) {
     dst[twin + SKB_CSUM_START] = src[skb + SKB_CSUM_START]! - data + at
     dst[twin + SKB_CSUM_OFFSET] = src[skb + SKB_CSUM_OFFSET]!

@@ -1,90 +1,13 @@
-// A network of whole stacks in one thread under virtual time: hosts and routers made as the daemon makes them (control
-// plane, one stack a worker, a receive thread that steers), joined by wires that lose, repeat, delay and reorder frames
-// by a seed. The same seed is the same run. `run` turns the clock from event to event; `leaks` says what is left over.
+// A network of whole stacks in one thread under virtual time: hosts and routers (sim-host.ts) joined by wires that lose,
+// repeat, delay and reorder frames by a seed (sim-wire.ts). The same seed is the same run. `run` turns the clock from
+// event to event; `leaks` says what is left over.
 
-import { createControl } from '../../core/control/control.ts'
-import type { StackConfig } from '../../core/control/messages.ts'
-import { createLoopbackXmit } from '../../core/netdev/loopback.ts'
-import {
-  DEV_FEATURES,
-  DEV_FLAGS,
-  DEV_GSO_MAX,
-  DEV_KIND,
-  DEV_RPS_FLOW_CNT,
-  DevKind,
-  DevStat,
-  deviceRow,
-  deviceStats,
-  IFF_UP,
-  NETDEV_TX_OK,
-  NETIF_F_HW_CSUM,
-  NETIF_F_RXCSUM,
-  NETIF_F_TSO,
-  NETIF_F_TSO6,
-} from '../../core/netdev/netdev.ts'
-import { transferFrame } from '../../core/netdev/transfer.ts'
-import { type Arena, createArena } from '../../core/shm/arena.ts'
-import { Mib, sumCounter } from '../../core/shm/counters.ts'
-import {
-  type ArenaConfig,
-  G_GENERATION,
-  SMALL_ARENA,
-  THREAD_ACK,
-  THREAD_RUNNING,
-  THREAD_WORDS,
-} from '../../core/shm/layout.ts'
-import { createDrop, DROP_COUNTERS, Drop } from '../../core/skb/drop.ts'
-import {
-  CHECKSUM_NONE,
-  createSkbs,
-  RX_HEADROOM,
-  SKB_DATA,
-  SKB_DEV,
-  SKB_HASH,
-  SKB_IP_SUMMED,
-  SKB_LEN,
-  type Skbs,
-} from '../../core/skb/skb.ts'
-import type { ServicesConfig } from '../../core/socket/services/services.ts'
-import { sockSlab } from '../../core/socket/sock.ts'
-import { createBacklog } from '../../core/softnet/backlog.ts'
-import { createStack, type Stack } from '../../core/stack.ts'
-import { createSteer } from '../../core/steering/steer.ts'
+import { createSimHost, type HostOptions, type SimHost } from './sim-host.ts'
+import { createStation, createWires, type End, type Station, type WireOptions } from './sim-wire.ts'
 import { seeded } from './tcp-host.ts'
 
-export type WireOptions = {
-  /** One way. */
-  delayUs?: number
-  /** Probabilities. */
-  loss?: number
-  duplicate?: number
-  reorder?: number
-  /** Longest extra delay of a frame that is reordered. */
-  reorderUs?: number
-  /** Sees each frame in its own memory; false takes it off the wire. */
-  filter?: (frame: Uint8Array, from: SimHost | null) => boolean
-}
-export type HostOptions = {
-  workers?: number
-  services?: Partial<ServicesConfig>
-  config?: Partial<ArenaConfig>
-  /** Devices that take super-frames and leave checksums open, as a virtio wire does. */
-  offload?: boolean
-  setup: StackConfig
-}
-type End = {
-  /** A copy of the frame on its way to this end; what carries it is opaque to the wire. */
-  take: (from: Arena, skbs: Skbs, skb: number) => number
-  takeBytes: (bytes: Uint8Array) => number
-  arrive: (handle: number) => void
-  /** The frame is lost after all. */
-  forget: (handle: number) => void
-}
-type Flight = { at: number; order: number; end: End; handle: number }
-type Wire = { options: WireOptions; send: (from: number, carry: (end: End) => number) => void }
-
-export type SimHost = Awaited<ReturnType<ReturnType<typeof createSim>['host']>>
-export type Station = ReturnType<ReturnType<typeof createSim>['station']>
+export type { HostOptions, SimHost } from './sim-host.ts'
+export type { Station, WireOptions } from './sim-wire.ts'
 export type Sim = ReturnType<typeof createSim>
 
 const START_US = 1_000_000_000
@@ -93,284 +16,34 @@ const MANY_TURNS = 100_000
 
 export const createSim = (seed = 1) => {
   const random = seeded(seed)
-  const chance = (p = 0): boolean => p > 0 && (random() >>> 0) / 0x100000000 < p
-  const below = (n: number): number => (random() >>> 0) % n
   const hosts: SimHost[] = []
-  const heap: Flight[] = []
-  let order = 0
   let nowUs = START_US
+  const wires = createWires(() => nowUs, random)
 
-  // ---- wires
-
-  const isBefore = (x: Flight, y: Flight): boolean =>
-    x.at < y.at || (x.at === y.at && x.order < y.order)
-  const push = (flight: Flight): void => {
-    let k = heap.push(flight) - 1
-    while (k > 0 && isBefore(heap[k]!, heap[(k - 1) >> 1]!)) {
-      const up = (k - 1) >> 1
-      ;[heap[k], heap[up]] = [heap[up]!, heap[k]!]
-      k = up
-    }
-  }
-  const pop = (): Flight => {
-    const top = heap[0]!
-    const last = heap.pop()!
-    if (heap.length === 0) return top
-    heap[0] = last
-    for (let k = 0; ; ) {
-      let least = k
-      for (const child of [2 * k + 1, 2 * k + 2])
-        if (child < heap.length && isBefore(heap[child]!, heap[least]!)) least = child
-      if (least === k) return top
-      ;[heap[k], heap[least]] = [heap[least]!, heap[k]!]
-      k = least
-    }
-  }
-  /** Joins two ends; ends[n] sends with `send(n, ...)`. */
-  const makeWire = (ends: readonly [End, End], options: WireOptions): Wire => {
-    const send = (from: number, carry: (end: End) => number): void => {
-      const end = ends[1 - from]!
-      const copies = chance(options.loss) ? 0 : chance(options.duplicate) ? 2 : 1
-      for (let k = 0; k < copies; k++) {
-        const handle = carry(end)
-        if (handle === 0) continue
-        const late = chance(options.reorder) ? below(options.reorderUs ?? 5000) : 0
-        push({ at: nowUs + (options.delayUs ?? 100) + late, order: order++, end, handle })
-      }
-    }
-    return { options, send }
-  }
-
-  // ---- hosts
-
-  const makeHost = async (name: string, options: HostOptions) => {
-    const workers = options.workers ?? 1
-    const config = { ...SMALL_ARENA, ...options.config, workers, nics: 1 }
-    const arena = createArena(config)
-    const { i32, f64, u8, layout } = arena
-    const offloads = NETIF_F_HW_CSUM | NETIF_F_RXCSUM | NETIF_F_TSO | NETIF_F_TSO6
-    const wires: ({ wire: Wire; side: number } | undefined)[] = []
-
-    // the receive thread: memory that frames arrive in, and the way to the workers
-    const nicSkbs = createSkbs(arena, layout.nicThread)
-    const { drop } = createDrop(arena, nicSkbs)
-    const steer = createSteer(arena, layout.nicThread, DEV_RPS_FLOW_CNT)
-    const backlog = createBacklog({
-      arena,
-      skbs: nicSkbs,
-      drop,
-      kick: () => {},
-      flowLimited: () => false,
-    })
-    const receive = (skb: number, ifindex: number): void => {
-      const stats = deviceStats(arena, layout.nicThread, ifindex)
-      f64[stats + DevStat.rx_packets]!++
-      f64[stats + DevStat.rx_bytes]! += i32[skb + SKB_LEN]!
-      i32[skb + SKB_DEV] = ifindex
-      const cpu = steer.steerFrame(ifindex, i32[skb + SKB_DATA]!, i32[skb + SKB_LEN]!)
-      i32[skb + SKB_HASH] = steer.hash()
-      backlog.enqueueToBacklog(cpu, skb, steer.hash())
-    }
-
-    const transmit = (skbs: Skbs, skb: number, ifindex: number): number => {
-      const plug = wires[ifindex]
-      if (plug !== undefined && passes(skb, plug.wire))
-        plug.wire.send(plug.side, (end) => end.take(arena, skbs, skb))
-      skbs.free(skb)
-      return NETDEV_TX_OK
-    }
-    const passes = (skb: number, wire: Wire): boolean => {
-      if (wire.options.filter === undefined) return true
-      const at = i32[skb + SKB_DATA]!
-      return wire.options.filter(u8.subarray(at, at + i32[skb + SKB_LEN]!), self)
-    }
-
-    const stacks: Stack[] = []
-    const hostRandom = seeded(random())
-    const secret = Int32Array.of(hostRandom(), hostRandom())
-    const turn = (): number => {
-      let work = 0
-      steer.refresh()
-      backlog.flush()
-      nicSkbs.flush()
-      nicSkbs.reclaim()
-      const first = below(stacks.length)
-      for (let k = 0; k < stacks.length; k++) {
-        const w = (first + k) % stacks.length
-        stacks[w]!.refresh()
-        i32[layout.threadBlocks + w * THREAD_WORDS + THREAD_ACK] = i32[G_GENERATION]!
-        work += stacks[w]!.poll()
-      }
-      return work
-    }
-    const control = createControl({
-      arena,
-      random: hostRandom,
-      nowUs: () => nowUs,
-      wake: () => {},
-      pause: async () => void turn(),
-      drivers: {
-        pipe: {
-          create: ({ row }) => {
-            i32[row + DEV_KIND] = DevKind.pipe
-            i32[row + DEV_FEATURES] = options.offload ? offloads : 0
-            i32[row + DEV_GSO_MAX] = options.offload ? 65535 : 0
-            return { error: 0 }
-          },
-          destroy: () => {},
-        },
-      },
-    })
-    for (let thread = 0; thread < workers; thread++) {
-      const stack: Stack = createStack({
-        arena,
-        thread,
-        secret,
-        nowUs: () => nowUs,
-        random: seeded(random()),
-        wake: () => {},
-        services: { echo: false, discard: false, chargen: false, ...options.services },
-        drivers: (env) => {
-          const discard = (skb: number): void => env.drop(skb, Drop.DEV_READY)
-          const lo = createLoopbackXmit({ arena, ...env, discard })
-          const table = Array.from({ length: 16 }, () => lo.loXmit)
-          table[DevKind.veth] = lo.vethXmit
-          table[DevKind.pipe] = (skb, dev) => transmit(env.skbs, skb, i32[dev]!)
-          return table
-        },
-      })
-      stacks.push(stack)
-      i32[layout.threadBlocks + thread * THREAD_WORDS + THREAD_RUNNING] = 1
-    }
-    /** 64 KB of the arena for the test's own data. */
-    const scratchSkb = stacks[0]!.skbs.alloc(65536, RX_HEADROOM)
-    const request: typeof control.request = async (message) => {
-      const reply = await control.request(message)
-      control.poll()
-      return reply
-    }
-    /** A request that must not be refused. */
-    const must = async (message: Parameters<typeof control.request>[0]): Promise<void> => {
-      const reply = await request(message)
-      if (reply.error !== 0)
-        throw new Error(`${name}: ${(reply as { message: string }).message}`)
-    }
-    const ifindex = (ifname: string): number => {
-      for (const items of control.dump({ type: 'RTM_GETLINK', filter: { ifname } }))
-        for (const item of items) return item.ifindex
-      throw new Error(`${name} has no ${ifname}`)
-    }
-    const end = (at: number): End => {
-      const isUp = (): boolean => (i32[deviceRow(arena, at) + DEV_FLAGS]! & IFF_UP) !== 0
-      return {
-        take: (from, skbs, skb) => {
-          const twin = transferFrame(from, skbs, skb, arena, nicSkbs)
-          if (twin !== 0 && !options.offload && i32[twin + SKB_IP_SUMMED] !== 3)
-            i32[twin + SKB_IP_SUMMED] = CHECKSUM_NONE
-          return twin
-        },
-        takeBytes: (bytes) => {
-          const skb = nicSkbs.alloc(bytes.length, RX_HEADROOM)
-          if (skb !== 0) u8.set(bytes, nicSkbs.put(skb, bytes.length))
-          return skb
-        },
-        arrive: (skb) => (isUp() ? receive(skb, at) : nicSkbs.free(skb)),
-        forget: (skb) => nicSkbs.free(skb),
-      }
-    }
-    const pools = [...stacks.map((stack) => stack.skbs), nicSkbs]
-    const gauge = () => ({
-      skbs: pools.map((pool) => pool.available()),
-      socks: stacks.map((stack) => sockSlab(arena, stack.thread, false).live()),
-      timers: stacks.map((stack) => stack.wheel.count()),
-    })
-    const self = {
-      name,
-      arena,
-      control,
-      stacks,
-      stack: stacks[0]!,
-      turn,
-      request,
-      must,
-      ifindex,
-      end,
-      gauge,
-      wires,
-      page: i32[scratchSkb + SKB_DATA]!,
-      mib: (counter: keyof typeof Mib): number => sumCounter(arena, Mib[counter]),
-      drops: (reason: keyof typeof Drop): number => sumCounter(arena, DROP_COUNTERS + Drop[reason]),
-      /** What differs from how the host was when it had been set up. */
-      leaks: () => difference(atStart, gauge(), options.services?.echo === true),
-    }
-    await must({ type: 'CONFIG_SET', config: options.setup })
-    let atStart = gauge()
-    const rest = (): void => {
-      atStart = gauge()
-    }
-    return Object.assign(self, { rest })
-  }
-  const host = async (name: string, options: HostOptions) => {
-    const made = await makeHost(name, options)
-    hosts.push(made as SimHost)
+  const host = async (name: string, options: HostOptions): Promise<SimHost> => {
+    const made = await createSimHost({ nowUs: () => nowUs, random }, name, options)
+    hosts.push(made)
     return made
   }
 
-  // ---- stations: an end of a wire that is test code
-
-  const station = () => {
-    const received: Uint8Array[] = []
-    const frames: (Uint8Array | undefined)[] = [undefined]
-    const handlers: ((frame: Uint8Array) => void)[] = []
-    const takeBytes = (bytes: Uint8Array): number => frames.push(bytes.slice()) - 1
-    const end: End = {
-      take: (from, _skbs, skb) => {
-        const at = from.i32[skb + SKB_DATA]!
-        return takeBytes(from.u8.subarray(at, at + from.i32[skb + SKB_LEN]!))
-      },
-      takeBytes,
-      arrive: (handle) => {
-        const frame = frames[handle]!
-        frames[handle] = undefined
-        received.push(frame)
-        for (const handler of handlers) handler(frame)
-      },
-      forget: () => {},
-    }
-    let plug: { wire: Wire; side: number } | undefined
-    return {
-      received,
-      end,
-      on: (handler: (frame: Uint8Array) => void): void => void handlers.push(handler),
-      plugIn: (wire: Wire, side: number): void => {
-        plug = { wire, side }
-      },
-      send: (bytes: Uint8Array): void => plug!.wire.send(plug!.side, (to) => to.takeBytes(bytes)),
-    }
-  }
-
   type Plug = readonly [SimHost, string] | Station
-  const endOf = (plug: Plug): End => ('end' in plug ? plug.end : plug[0].end(plug[0].ifindex(plug[1])))
+  const isStation = (plug: Plug): plug is Station => 'end' in plug
+  const endOf = (plug: Plug): End =>
+    isStation(plug) ? plug.end : plug[0].end(plug[0].ifindex(plug[1]))
   /** Joins two devices, or a device and a station. The options may be changed later. */
   const wire = (a: Plug, b: Plug, options: WireOptions = {}): WireOptions => {
-    const made = makeWire([endOf(a), endOf(b)], options)
+    const made = wires.makeWire([endOf(a), endOf(b)], options)
     for (const [side, plug] of [a, b].entries()) {
-      if ('end' in plug) plug.plugIn(made, side)
+      if (isStation(plug)) plug.plugIn(made, side)
       else plug[0].wires[plug[0].ifindex(plug[1])] = { wire: made, side }
     }
     return options
   }
 
-  // ---- time
-
+  /** Lets everything happen that happens at this moment. */
   const settle = (): void => {
     for (let turns = 0; ; turns++) {
-      let work = 0
-      while (heap.length > 0 && heap[0]!.at <= nowUs) {
-        const { end, handle } = pop()
-        end.arrive(handle)
-        work++
-      }
+      let work = wires.deliver()
       for (const each of hosts) {
         work += each.turn()
         each.control.poll()
@@ -380,11 +53,10 @@ export const createSim = (seed = 1) => {
     }
   }
   const nextUs = (): number => {
-    let next = heap.length > 0 ? heap[0]!.at : Number.POSITIVE_INFINITY
+    let next = wires.nextUs()
     const jiffy = Math.floor(nowUs / 1000)
     for (const each of hosts)
-      for (const stack of each.stacks)
-        next = Math.min(next, (jiffy + stack.nextDelay(1000)) * 1000)
+      for (const stack of each.stacks) next = Math.min(next, (jiffy + stack.nextDelay(1000)) * 1000)
     return next
   }
   /** Runs until `done`, for at most `ms` of virtual time; whether it was done. */
@@ -400,37 +72,18 @@ export const createSim = (seed = 1) => {
 
   return {
     host,
-    station,
+    station: createStation,
     wire,
     run,
     random,
-    below,
-    nowMs: () => nowUs / 1000,
-    inFlight: () => heap.length,
+    nowMs: (): number => nowUs / 1000,
+    inFlight: wires.inFlight,
     /** What is left over on every host, by name; nothing where all was given back. */
-    leaks: () =>
-      Object.fromEntries(hosts.map((each) => [each.name, each.leaks()]).filter(([, found]) => (found as string[]).length > 0)),
+    leaks: (): Record<string, string[]> =>
+      Object.fromEntries(
+        hosts
+          .map((each) => [each.name, each.leaks()] as const)
+          .filter(([, found]) => found.length > 0)
+      ),
   }
-}
-
-type Gauge = {
-  skbs: { skbs: number; smalls: number; larges: number }[]
-  socks: number[]
-  timers: number[]
-}
-/** Says what one gauge has more of than the other. The echo service keeps one large skb once it was used. */
-const difference = (before: Gauge, after: Gauge, echo: boolean): string[] => {
-  const found: string[] = []
-  for (const [t, was] of before.skbs.entries()) {
-    const now = after.skbs[t]!
-    const kept = echo && was.skbs - now.skbs === 1 && was.larges - now.larges === 1 ? 1 : 0
-    if (was.skbs - kept !== now.skbs) found.push(`thread ${t}: ${was.skbs - now.skbs} skbs`)
-    if (was.smalls !== now.smalls) found.push(`thread ${t}: ${was.smalls - now.smalls} small buffers`)
-    if (was.larges - kept !== now.larges) found.push(`thread ${t}: ${was.larges - now.larges} large buffers`)
-  }
-  for (const [w, was] of before.socks.entries())
-    if (was !== after.socks[w]) found.push(`worker ${w}: ${after.socks[w]! - was} sockets`)
-  for (const [w, was] of before.timers.entries())
-    if (was !== after.timers[w]) found.push(`worker ${w}: ${after.timers[w]! - was} timers`)
-  return found
 }

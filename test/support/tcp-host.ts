@@ -19,6 +19,7 @@ import {
 import {
   AF_INET, AF_INET6, SK_DADDR, SK_EVENT_ACCEPT, SK_SADDR, sockSlab,
 } from '../../core/socket/sock.ts'
+import { SO_REUSEADDR, SOL_SOCKET } from '../../core/transport/tcp/tcp-sockopt.ts'
 import { createTcp } from '../../core/transport/tcp/tcp.ts'
 import * as ipv4 from '../../core/wire/ipv4.ts'
 import * as ipv6 from '../../core/wire/ipv6.ts'
@@ -180,6 +181,7 @@ export const createTcpHost = (options: HostOptions) => {
     /** A listening socket whose connections `onChild` gets. */
     serve: (port: number, onChild: (child: number) => void, backlog = 16): number => {
       const sk = tcp.open(family)
+      tcp.setOption(sk, SOL_SOCKET, SO_REUSEADDR, 1)
       const bound = tcp.bind(sk, ANY, 0, port)
       if (bound < 0) throw new Error(`bind: ${bound}`)
       const listening = tcp.listen(sk, backlog)

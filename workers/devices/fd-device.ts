@@ -7,6 +7,7 @@ import {
   DEV_FEATURES,
   DEV_GSO_MAX,
   DEV_KIND,
+  DEV_NAPI,
   DEV_RX_QUEUES,
   DEV_TX_QUEUES,
   type DevKind,
@@ -27,14 +28,17 @@ const GSO_MAX_SIZE = 65535
 const OFFLOADS =
   NETIF_F_HW_CSUM | NETIF_F_RXCSUM | NETIF_F_TSO | NETIF_F_TSO6 | NETIF_F_VNET_HDR
 
-/** `offload` is the mask of TunOffload that the kernel has granted. */
-export const fillFdRow = (arena: Arena, row: number, kind: DevKind, fds: readonly number[], offload: number): void => {
+/** `isNapi`: worker i reads queue i. `offload` is the mask of TunOffload that the kernel has granted. */
+export const fillFdRow = (
+  arena: Arena, row: number, kind: DevKind, fds: readonly number[], offload: number, isNapi = false
+): void => {
   const { i32 } = arena
   i32[row + DEV_KIND] = kind
   i32[row + DEV_FEATURES] = OFFLOADS | (offload & TunOffload.USO4 ? NETIF_F_USO : 0)
   i32[row + DEV_GSO_MAX] = GSO_MAX_SIZE
   i32[row + DEV_TX_QUEUES] = fds.length
   i32[row + DEV_RX_QUEUES] = fds.length
+  i32[row + DEV_NAPI] = isNapi ? 1 : 0
   fds.forEach((fd, queue) => {
     i32[row + DEV_FD + queue] = fd
   })

@@ -12,12 +12,13 @@ import { closeAll, fillFdRow } from './fd-device.ts'
 
 export type PacketDriverDeps = {
   arena: Arena
-  /** Sockets of a new device, which share its frames out by flow: 1, or one for each worker. */
-  queues: number
+  /** Workers that read a socket of each new device themselves, its frames shared out by flow; null: the nic thread. */
+  queues: number | null
 }
 
 export const createPacketDriver = ({ arena, queues }: PacketDriverDeps): LinkDriver => {
   const opened = new Map<number, readonly number[]>()
+  const count = queues ?? 1
   return {
     create({ ifindex, row, spec }) {
       const fds: number[] = []
@@ -25,9 +26,9 @@ export const createPacketDriver = ({ arena, queues }: PacketDriverDeps): LinkDri
       // a fanout group is the process's own by its number
       const fanout = ((process.pid << 6) ^ ifindex) & 0xffff
       try {
-        for (let queue = 0; queue < queues; queue++)
-          fds.push(openPacket({ ifname, ...(queues > 1 ? { fanout } : {}) }).fd)
-        fillFdRow(arena, row, DevKind.packet, fds, 0)
+        for (let queue = 0; queue < count; queue++)
+          fds.push(openPacket({ ifname, ...(count > 1 ? { fanout } : {}) }).fd)
+        fillFdRow(arena, row, DevKind.packet, fds, 0, queues !== null)
         opened.set(ifindex, fds)
         return { error: 0, data: { ifname } }
       } catch (error) {

@@ -13,20 +13,21 @@ import { closeAll, fillFdRow } from './fd-device.ts'
 
 export type TapDriverDeps = {
   arena: Arena
-  /** Queues of a new device: 1, or one for each worker. */
-  queues: number
+  /** Workers that read a queue of each new device themselves; null: the nic thread reads its only one. */
+  queues: number | null
   /** Namespaces that the daemon holds, by name. */
   namespaces: ReadonlyMap<string, Namespace>
 }
 
 export const createTapDriver = ({ arena, queues, namespaces }: TapDriverDeps): LinkDriver => {
   const opened = new Map<number, readonly number[]>()
+  const count = queues ?? 1
 
   const openQueues = (name: string): Tap[] => {
     const taps: Tap[] = []
     try {
-      for (let queue = 0; queue < queues; queue++)
-        taps.push(openTap({ name, multiQueue: queues > 1, ...(queue === 0 ? { link: { up: true } } : {}) }))
+      for (let queue = 0; queue < count; queue++)
+        taps.push(openTap({ name, multiQueue: count > 1, ...(queue === 0 ? { link: { up: true } } : {}) }))
       return taps
     } catch (error) {
       closeAll(taps.map(({ fd }) => fd))
@@ -52,9 +53,9 @@ export const createTapDriver = ({ arena, queues, namespaces }: TapDriverDeps): L
       try {
         const taps = openQueues(spec.ifname)
         const fds = taps.map(({ fd }) => fd)
-        fillFdRow(arena, row, DevKind.tap, fds, taps[0]!.offload)
+        fillFdRow(arena, row, DevKind.tap, fds, taps[0]!.offload, queues !== null)
         opened.set(ifindex, fds)
-        return { error: 0, data: { type: 'tap', multi_queue: queues > 1, vnet_hdr: true, peer: taps[0]!.name } }
+        return { error: 0, data: { type: 'tap', multi_queue: count > 1, vnet_hdr: true, peer: taps[0]!.name } }
       } catch (error) {
         return refusal(error, 'EIO', 'ifname')
       }

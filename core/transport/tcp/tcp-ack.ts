@@ -21,7 +21,7 @@ import {
   add64, CB_END_SEQ, CB_FLAGS, CB_SEQ, CB_TIME, CBF_EVER_RETRANS, CBF_LOST, CBF_RETRANS, CBF_SACKED,
   ICSK_TIME_PROBE0, ICSK_TIME_RETRANS, OPT_SACK, TCP_CA_CWR, TCP_CA_LOSS, TCP_CA_OPEN, TCP_CA_RECOVERY,
   TP_BACKOFF, TP_BYTES_ACKED, TP_CA_STATE, TP_DELIVERED, TP_LOST_OUT, TP_MAX_WINDOW, TP_OPTS, TP_PACKETS_OUT,
-  TP_PENDING, TP_PROBES_OUT, TP_RCV_TSTAMP, TP_RETRANS_OUT, TP_RETRANS_STAMP, TP_RETRANSMITS, TP_RTO,
+  TP_PENDING, TP_PROBES_OUT, TP_RCV_TSTAMP, TP_RETRANS_OUT, TP_RETRANSMITS, TP_RTO,
   TP_SACKED_OUT, TP_SEND_HEAD, TP_SND_NXT, TP_SND_UNA, TP_SND_WL1, TP_SND_WND, TP_SND_WSCALE, TP_TS_OFFSET,
   TP_WQ_HEAD, wndEnd,
 } from './tcp-sock.ts'
@@ -56,6 +56,8 @@ export const createTcpAck = (deps: TcpAckDeps) => {
   const { pcount } = queue
   // Results of cleanRtxQueue.
   let ackedPackets = 0
+  /** Of them, those that no SACK block had reported before. */
+  let ackedNew = 0
   let retransAcked = false
   let seqRttUs = -1
 
@@ -100,11 +102,13 @@ export const createTcpAck = (deps: TcpAckDeps) => {
     if ((flags & CBF_LOST) !== 0) i32[sk + TP_LOST_OUT]! -= n
     i32[sk + TP_PACKETS_OUT]! -= n
     ackedPackets += n
+    if ((flags & CBF_SACKED) === 0) ackedNew += n
   }
 
   /** Frees what snd_una has passed. */
   const cleanRtxQueue = (sk: number): void => {
     ackedPackets = 0
+    ackedNew = 0
     retransAcked = false
     seqRttUs = -1
     const una = i32[sk + TP_SND_UNA]!
@@ -166,8 +170,8 @@ export const createTcpAck = (deps: TcpAckDeps) => {
   /** The window grows with what was acknowledged, but not while it is being reduced. */
   const congControl = (sk: number, ack: number): void => {
     const state = i32[sk + TP_CA_STATE]
-    if (state === TCP_CA_CWR || state === TCP_CA_RECOVERY || ackedPackets === 0) return
-    congestionOps(i32, sk).congAvoid(i32, sk, ack, ackedPackets)
+    if (state === TCP_CA_CWR || state === TCP_CA_RECOVERY || ackedNew === 0) return
+    congestionOps(i32, sk).congAvoid(i32, sk, ack, ackedNew)
   }
 
   const oldAck = (sk: number, opts: Int32Array, ack: number, una: number): number => {
@@ -180,16 +184,17 @@ export const createTcpAck = (deps: TcpAckDeps) => {
       const found = sacktag.sacktag(sk, opts, una)
       if (i32[sk + TP_PACKETS_OUT] !== 0) {
         ackedPackets = 0
-        act(sk, opts, false, false, (found & SACK_NEW) !== 0)
+        xmitRecovery(sk, alert(sk, opts, false, false, (found & SACK_NEW) !== 0))
       }
     }
     return ACK_OLD
   }
 
-  /** Recovery's part, and the retransmissions it asks for. */
-  const act = (sk: number, opts: Int32Array, advanced: boolean, dupack: boolean, reported: boolean): void => {
+  const alert = (sk: number, opts: Int32Array, advanced: boolean, dupack: boolean, reported: boolean): number => {
     const echo = (opts[OPT_SEEN]! & SEEN_TIMESTAMPS) !== 0 ? opts[OPT_TSECR]! : 0
-    const rexmit = recovery.fastretransAlert(sk, advanced, dupack, reported, ackedPackets, echo)
+    return recovery.fastretransAlert(sk, advanced, dupack, reported, ackedPackets, echo)
+  }
+  const xmitRecovery = (sk: number, rexmit: number): void => {
     if (rexmit !== REXMIT_NONE) output.xmitRetransmitQueue(sk, rexmit === REXMIT_FORCE)
   }
 
@@ -229,16 +234,16 @@ export const createTcpAck = (deps: TcpAckDeps) => {
       !advanced && dataLen === 0 && (i32[sk + TP_SND_WND] === oldWindow || (found & SACK_NEW) !== 0) &&
       (found & SACK_DSACK) === 0
     const plain = i32[sk + TP_CA_STATE] === TCP_CA_OPEN && advanced && found === 0 && !retransAcked
+    let rexmit = REXMIT_NONE as number
     if (!plain && (dupack || advanced || found !== 0))
-      act(sk, opts, advanced, dupack, (found & SACK_NEW) !== 0)
+      rexmit = alert(sk, opts, advanced, dupack, (found & SACK_NEW) !== 0)
     if (advanced) congControl(sk, ack)
+    xmitRecovery(sk, rexmit)
     return ACK_OK
   }
   const timerAfterAck = (sk: number): void => {
-    if (i32[sk + TP_PACKETS_OUT] === 0) {
-      timers.clearXmitTimer(sk)
-      i32[sk + TP_RETRANS_STAMP] = 0
-    } else timers.resetXmitTimer(sk, ICSK_TIME_RETRANS, i32[sk + TP_RTO]!)
+    if (i32[sk + TP_PACKETS_OUT] === 0) timers.clearXmitTimer(sk)
+    else timers.resetXmitTimer(sk, ICSK_TIME_RETRANS, i32[sk + TP_RTO]!)
   }
 
   return { tcpAck }

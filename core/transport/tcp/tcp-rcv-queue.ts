@@ -13,15 +13,15 @@ import {
   MAX_HEADER, SKB_END, SKB_FRAGS, SKB_GSO_SIZE, SKB_LEN, SKB_NEXT, SKB_PREV, SKB_TAIL, type Skbs,
 } from '../../skb/skb.ts'
 import {
-  SK_DROPS, SK_EVENT_READ, SK_RCVBUF, SK_RCVQ_HEAD, SK_RCVQ_LEN, SK_RCVQ_TAIL, SK_RMEM,
+  SK_DROPS, SK_EVENT_READ, SK_FLAGS, SK_RCVBUF, SK_RCVQ_HEAD, SK_RCVQ_LEN, SK_RCVQ_TAIL, SK_RMEM,
 } from '../../socket/sock.ts'
 import { TCP_FIN } from '../../wire/tcp.ts'
 import { LARGE_PAYLOAD, SMALL_PAYLOAD, type TcpMem } from './tcp-mem.ts'
 import { dsackSet, sackNewOfo, sackRemove } from './tcp-sack.ts'
 import {
-  ACK_NOW, ACK_SCHED, add64, CB_END_SEQ, CB_FLAGS, CB_SEQ, receiveWindow, TCP_ATO_MIN, TCP_MAX_QUICKACKS,
+  ACK_NOW, ACK_SCHED, add64, CB_END_SEQ, CB_FLAGS, CB_SEQ, receiveWindow, SOCK_RCVBUF_LOCK, TCP_ATO_MIN, TCP_MAX_QUICKACKS,
   TP_ACK_PENDING, TP_ADVMSS, TP_ATO, TP_BYTES_RECEIVED, TP_COPIED_SEQ, TP_LRCVTIME, TP_NUM_SACKS, TP_OFO_HEAD,
-  TP_OFO_LEN, TP_OFO_TAIL, TP_PINGPONG, TP_QUICK, TP_RCV_MSS, TP_RCV_NXT, TP_RCV_SSTHRESH, TP_RCV_WND, TP_RTO,
+  TP_OFO_LEN, TP_OFO_TAIL, TP_PINGPONG, TP_QUICK, TP_RCV_MSS, TP_RCV_NXT, TP_RCV_SSTHRESH, TP_RCV_WND, TP_RTO, TP_WINDOW_CLAMP,
 } from './tcp-sock.ts'
 import type { TcpWindow } from './tcp-window.ts'
 
@@ -229,15 +229,24 @@ export const createTcpRcvQueue = (deps: TcpRcvQueueDeps) => {
   /** Whether the socket and the worker have room for one more skb; makes some first when not. */
   const mayHold = (sk: number, skb: number): boolean => {
     const size = mem.truesize(skb)
-    if (i32[sk + SK_RMEM]! + size <= i32[sk + SK_RCVBUF]! && mem.mayCharge(sk, size)) return true
-    // a socket that holds nothing takes one, however large
-    if (i32[sk + SK_RMEM] === 0) return mem.mayCharge(sk, size)
+    // the buffer may be passed by one skb, or a large one would never fit
+    if (i32[sk + SK_RMEM]! <= i32[sk + SK_RCVBUF]! && mem.mayCharge(sk, size)) return true
     pruneQueue(sk)
     return i32[sk + SK_RMEM]! <= i32[sk + SK_RCVBUF]! && mem.mayCharge(sk, size)
   }
+  /** The buffer was guessed too small: it grows to what it holds, or else the window must fall. */
+  const clampWindow = (sk: number): void => {
+    i32[sk + TP_QUICK] = 0
+    const locked = (i32[sk + SK_FLAGS]! & SOCK_RCVBUF_LOCK) !== 0
+    if (!locked && !mem.underPressure())
+      i32[sk + SK_RCVBUF] = Math.max(i32[sk + SK_RCVBUF]!, Math.min(i32[sk + SK_RMEM]!, mem.maxRcvbuf()))
+    if (i32[sk + SK_RMEM]! > i32[sk + SK_RCVBUF]!)
+      i32[sk + TP_RCV_SSTHRESH] = Math.min(i32[sk + TP_WINDOW_CLAMP]!, 2 * i32[sk + TP_ADVMSS]!)
+  }
   const pruneQueue = (sk: number): void => {
     f64[bank + Mib.TcpExtPruneCalled]!++
-    i32[sk + TP_RCV_SSTHRESH] = Math.min(i32[sk + TP_RCV_SSTHRESH]!, 4 * i32[sk + TP_ADVMSS]!)
+    if (i32[sk + SK_RMEM]! >= i32[sk + SK_RCVBUF]!) clampWindow(sk)
+    else i32[sk + TP_RCV_SSTHRESH] = Math.min(i32[sk + TP_RCV_SSTHRESH]!, 4 * i32[sk + TP_ADVMSS]!)
     collapse(sk)
     if (i32[sk + SK_RMEM]! <= i32[sk + SK_RCVBUF]!) return
     pruneOfo(sk)

@@ -110,6 +110,8 @@ export const createTcpSendmsg = (deps: TcpSendmsgDeps) => {
     while (copied < len) {
       const skb = skbToFill(sk, size, goal, len - copied)
       if (skb === 0) break
+      // what an earlier write pushed goes on in this one
+      if (copied === 0) i32[skb + CB_FLAGS]! &= ~TCP_PSH
       const n = Math.min(roomIn(skb, size, goal), len - copied)
       copyIn(skbs.put(skb, n), from + copied, n)
       i32[skb + CB_END_SEQ] = (i32[skb + CB_END_SEQ]! + n) | 0

@@ -97,13 +97,14 @@ const ready = async ({ child, said }: Started, exited: Promise<number>): Promise
   }
 }
 
-/** /proc/PID/stat and status of a process. */
+/** CPU time and memory of a process. */
 export const processUsage = (pid: number) => {
   const stat = readFileSync(`/proc/${pid}/stat`, 'utf8')
   const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
   const status = readFileSync(`/proc/${pid}/status`, 'utf8')
   return {
-    cpuMs: (Number(fields[11]) + Number(fields[12])) * MS_PER_TICK,
+    userMs: Number(fields[11]) * MS_PER_TICK,
+    systemMs: Number(fields[12]) * MS_PER_TICK,
     rssMb: Number(/VmRSS:\s+(\d+)/.exec(status)?.[1]) / 1024,
   }
 }

@@ -1,0 +1,180 @@
+// Programs for the hosts of a simulation (net-sim.ts): sockets of one worker, driven by events. A transfer carries a
+// pattern, so that a byte that is wrong, missing or twice there is seen.
+
+import {
+  AF_INET,
+  SK_EVENT_ACCEPT,
+  SK_EVENT_CONNECT,
+  SK_EVENT_ERROR,
+  SOCK_DGRAM,
+  SOCK_STREAM,
+} from '../../core/socket/sock.ts'
+import { PEER_ADDR, PEER_PORT } from '../../core/socket/proto.ts'
+import type { SimHost } from './net-sim.ts'
+import { ip } from './packets.ts'
+import { pattern } from './tcp-pair.ts'
+
+const V4 = 0xffff
+const CHUNK = 65536
+const EAGAIN = 11
+
+const must = (what: string, result: number): number => {
+  if (result < 0) throw new Error(`${what}: errno ${-result}`)
+  return result
+}
+
+export type Datagram = { bytes: Uint8Array; from: number; port: number }
+export type UdpEnd = ReturnType<typeof openUdp>
+
+/** A UDP socket that keeps what it hears; port 0 is bound when it first sends. */
+export const openUdp = (host: SimHost, port = 0, worker = 0) => {
+  const stack = host.stacks[worker]!
+  const { sockets } = stack
+  const { u8 } = host.arena
+  const sk = must('socket', sockets.socket(AF_INET, SOCK_DGRAM, 0))
+  if (port !== 0) must('bind', sockets.bind(sk, 0, 0, V4, 0, port))
+  const heard: Datagram[] = []
+  const errors: number[] = []
+  const receive = (): void => {
+    for (;;) {
+      const n = sockets.recvfrom(sk, host.page, CHUNK)
+      if (n === -EAGAIN) return
+      if (n < 0) {
+        errors.push(-n)
+        continue
+      }
+      const peer = sockets.peerOf(sk)
+      heard.push({
+        bytes: u8.slice(host.page, host.page + n),
+        from: peer[PEER_ADDR + 3]!,
+        port: peer[PEER_PORT]!,
+      })
+    }
+  }
+  sockets.attach(sk, sockets.registerHandler(receive), 0)
+  return {
+    sk,
+    heard,
+    errors,
+    connect: (to: string, toPort: number): number => sockets.connect(sk, 0, 0, V4, ip(to), toPort),
+    /** Sends to an address, or to the connected peer: the count, or -errno. */
+    send: (bytes: Uint8Array, to?: string, toPort = 0): number => {
+      u8.set(bytes, host.page)
+      if (to === undefined) return sockets.sendmsg(sk, host.page, bytes.length, 0)
+      return sockets.sendto(sk, host.page, bytes.length, 0, 0, V4, ip(to), toPort)
+    },
+    close: (): void => sockets.close(sk),
+  }
+}
+
+export type TcpEnd = ReturnType<typeof tcpEnd>
+
+/** One end of a connection: sends its pattern, takes and checks the peer's. */
+const tcpEnd = (host: SimHost, worker: number, sk: number) => {
+  const { sockets } = host.stacks[worker]!
+  const { u8 } = host.arena
+  const out = new Uint8Array(CHUNK)
+  const state = {
+    host,
+    worker,
+    sk,
+    connected: false,
+    toSend: 0,
+    sent: 0,
+    received: 0,
+    wrong: 0,
+    eof: false,
+    error: 0,
+    open: true,
+  }
+  const send = (): void => {
+    while (state.open && state.sent < state.toSend) {
+      const n = Math.min(CHUNK, state.toSend - state.sent)
+      for (let k = 0; k < n; k++) out[k] = pattern(state.sent + k)
+      const got = sockets.sendBytes(sk, out, 0, n)
+      if (got < 0 && got !== -EAGAIN) state.error = -got
+      if (got <= 0) return
+      state.sent += got
+    }
+  }
+  const receive = (): void => {
+    while (state.open) {
+      const n = sockets.recvmsg(sk, host.page, CHUNK)
+      if (n === 0) state.eof = true
+      if (n < 0 && n !== -EAGAIN) state.error = -n
+      if (n <= 0) return
+      for (let k = 0; k < n; k++)
+        if (u8[host.page + k] !== pattern(state.received + k)) state.wrong++
+      state.received += n
+    }
+  }
+  const handler = sockets.registerHandler((_sk, events) => {
+    if ((events & SK_EVENT_CONNECT) !== 0) state.connected = true
+    if ((events & SK_EVENT_ERROR) !== 0) state.error ||= sockets.takeError(sk)
+    receive()
+    send()
+  })
+  sockets.attach(sk, handler, 0)
+  return Object.assign(state, {
+    /** Sends so many more bytes. */
+    start: (bytes: number): void => {
+      state.toSend += bytes
+      send()
+    },
+    finish: (): void => {
+      sockets.shutdown(sk, 1)
+    },
+    close: (): void => {
+      if (!state.open) return
+      state.open = false
+      sockets.close(sk)
+    },
+    poke: (): void => {
+      receive()
+      send()
+    },
+  })
+}
+
+export type TcpServer = { sk: number; ends: TcpEnd[]; close: () => void }
+
+/** Listens on every worker of the host (an SO_REUSEPORT group); `ends` are the connections it got. */
+export const serveTcp = (host: SimHost, port: number): TcpServer => {
+  const ends: TcpEnd[] = []
+  const listeners = host.stacks.map(({ sockets }, worker) => {
+    const sk = must('socket', sockets.socket(AF_INET, SOCK_STREAM, 0))
+    must('SO_REUSEPORT', sockets.setsockopt(sk, 1, 15, 1))
+    must('bind', sockets.bind(sk, 0, 0, V4, 0, port))
+    must('listen', sockets.listen(sk, 16))
+    const handler = sockets.registerHandler((_sk, events) => {
+      if ((events & SK_EVENT_ACCEPT) === 0) return
+      for (let child = sockets.accept(sk); child > 0; child = sockets.accept(sk)) {
+        const end = tcpEnd(host, worker, child)
+        end.connected = true
+        ends.push(end)
+        end.poke()
+      }
+    })
+    sockets.attach(sk, handler, 0)
+    return { sockets, sk }
+  })
+  return {
+    sk: listeners[0]!.sk,
+    ends,
+    close: () => {
+      for (const { sockets, sk } of listeners) sockets.close(sk)
+    },
+  }
+}
+
+/** A connection on its way. */
+export const dialTcp = (host: SimHost, to: string, port: number, worker = 0): TcpEnd => {
+  const { sockets } = host.stacks[worker]!
+  const sk = must('socket', sockets.socket(AF_INET, SOCK_STREAM, 0))
+  const end = tcpEnd(host, worker, sk)
+  const result = sockets.connect(sk, 0, 0, V4, ip(to), port)
+  if (result !== 0 && result !== -115) {
+    end.error = -result
+  }
+  return end
+}

@@ -1,0 +1,260 @@
+// A host or router of a simulation (net-sim.ts): an arena, its control plane, a stack for each worker and a receive thread
+// that steers, made as the daemon makes them but all run by one thread in turn.
+
+import { createControl } from '../../core/control/control.ts'
+import type { StackConfig } from '../../core/control/messages.ts'
+import { createLoopbackXmit } from '../../core/netdev/loopback.ts'
+import {
+  DEV_FEATURES,
+  DEV_FLAGS,
+  DEV_GSO_MAX,
+  DEV_KIND,
+  DEV_RPS_FLOW_CNT,
+  DevKind,
+  DevStat,
+  deviceRow,
+  deviceStats,
+  IFF_UP,
+  NETDEV_TX_OK,
+  NETIF_F_HW_CSUM,
+  NETIF_F_RXCSUM,
+  NETIF_F_TSO,
+  NETIF_F_TSO6,
+} from '../../core/netdev/netdev.ts'
+import { transferFrame } from '../../core/netdev/transfer.ts'
+import { createArena } from '../../core/shm/arena.ts'
+import { Mib, sumCounter } from '../../core/shm/counters.ts'
+import {
+  type ArenaConfig,
+  G_GENERATION,
+  SMALL_ARENA,
+  THREAD_ACK,
+  THREAD_RUNNING,
+  THREAD_WORDS,
+} from '../../core/shm/layout.ts'
+import { createDrop, DROP_COUNTERS, Drop } from '../../core/skb/drop.ts'
+import {
+  CHECKSUM_NONE,
+  createSkbs,
+  RX_HEADROOM,
+  SKB_DATA,
+  SKB_DEV,
+  SKB_HASH,
+  SKB_IP_SUMMED,
+  SKB_LEN,
+  type Skbs,
+} from '../../core/skb/skb.ts'
+import type { ServicesConfig } from '../../core/socket/services/services.ts'
+import { sockSlab } from '../../core/socket/sock.ts'
+import { createBacklog } from '../../core/softnet/backlog.ts'
+import { createStack, type Stack } from '../../core/stack.ts'
+import { createSteer } from '../../core/steering/steer.ts'
+import { seeded } from './tcp-host.ts'
+import type { End, Wire } from './sim-wire.ts'
+
+export type HostOptions = {
+  workers?: number
+  services?: Partial<ServicesConfig>
+  config?: Partial<ArenaConfig>
+  /** Devices that take super-frames and leave checksums open, as a virtio wire does. */
+  offload?: boolean
+  setup: StackConfig
+}
+/** What a host needs of its simulation. */
+type World = { nowUs: () => number; random: () => number }
+
+export type SimHost = Awaited<ReturnType<typeof createSimHost>>
+
+export const createSimHost = async (
+  { nowUs, random }: World,
+  name: string,
+  options: HostOptions
+) => {
+  const workers = options.workers ?? 1
+  const config = { ...SMALL_ARENA, ...options.config, workers, nics: 1 }
+  const arena = createArena(config)
+  const { i32, f64, u8, layout } = arena
+  const offloads = NETIF_F_HW_CSUM | NETIF_F_RXCSUM | NETIF_F_TSO | NETIF_F_TSO6
+  const wires: ({ wire: Wire; side: number } | undefined)[] = []
+
+  // the receive thread: memory that frames arrive in, and the way to the workers
+  const nicSkbs = createSkbs(arena, layout.nicThread)
+  const { drop } = createDrop(arena, nicSkbs)
+  const steer = createSteer(arena, layout.nicThread, DEV_RPS_FLOW_CNT)
+  const backlog = createBacklog({
+    arena,
+    skbs: nicSkbs,
+    drop,
+    kick: () => {},
+    flowLimited: () => false,
+  })
+  const receive = (skb: number, ifindex: number): void => {
+    const stats = deviceStats(arena, layout.nicThread, ifindex)
+    f64[stats + DevStat.rx_packets]!++
+    f64[stats + DevStat.rx_bytes]! += i32[skb + SKB_LEN]!
+    i32[skb + SKB_DEV] = ifindex
+    const cpu = steer.steerFrame(ifindex, i32[skb + SKB_DATA]!, i32[skb + SKB_LEN]!)
+    i32[skb + SKB_HASH] = steer.hash()
+    backlog.enqueueToBacklog(cpu, skb, steer.hash())
+  }
+
+  const transmit = (skbs: Skbs, skb: number, ifindex: number): number => {
+    const plug = wires[ifindex]
+    if (plug !== undefined && passes(skb, plug.wire))
+      plug.wire.send(plug.side, (end) => end.take(arena, skbs, skb))
+    skbs.free(skb)
+    return NETDEV_TX_OK
+  }
+  const passes = (skb: number, wire: Wire): boolean => {
+    if (wire.options.filter === undefined) return true
+    const at = i32[skb + SKB_DATA]!
+    return wire.options.filter(u8.subarray(at, at + i32[skb + SKB_LEN]!), name)
+  }
+
+  const stacks: Stack[] = []
+  const hostRandom = seeded(random())
+  const secret = Int32Array.of(hostRandom(), hostRandom())
+  const turn = (): number => {
+    let work = 0
+    steer.refresh()
+    backlog.flush()
+    nicSkbs.flush()
+    nicSkbs.reclaim()
+    const first = (random() >>> 0) % stacks.length
+    for (let k = 0; k < stacks.length; k++) {
+      const w = (first + k) % stacks.length
+      stacks[w]!.refresh()
+      i32[layout.threadBlocks + w * THREAD_WORDS + THREAD_ACK] = i32[G_GENERATION]!
+      work += stacks[w]!.poll()
+    }
+    return work
+  }
+  const control = createControl({
+    arena,
+    random: hostRandom,
+    nowUs,
+    wake: () => {},
+    pause: async () => void turn(),
+    drivers: {
+      pipe: {
+        create: ({ row }) => {
+          i32[row + DEV_KIND] = DevKind.pipe
+          i32[row + DEV_FEATURES] = options.offload ? offloads : 0
+          i32[row + DEV_GSO_MAX] = options.offload ? 65535 : 0
+          return { error: 0 }
+        },
+        destroy: () => {},
+      },
+    },
+  })
+  for (let thread = 0; thread < workers; thread++) {
+    const stack: Stack = createStack({
+      arena,
+      thread,
+      secret,
+      nowUs,
+      random: seeded(random()),
+      wake: () => {},
+      services: { echo: false, discard: false, chargen: false, ...options.services },
+      drivers: (env) => {
+        const discard = (skb: number): void => env.drop(skb, Drop.DEV_READY)
+        const lo = createLoopbackXmit({ arena, ...env, discard })
+        const table = Array.from({ length: 16 }, () => lo.loXmit)
+        table[DevKind.veth] = lo.vethXmit
+        table[DevKind.pipe] = (skb, dev) => transmit(env.skbs, skb, i32[dev]!)
+        return table
+      },
+    })
+    stacks.push(stack)
+    i32[layout.threadBlocks + thread * THREAD_WORDS + THREAD_RUNNING] = 1
+  }
+  /** 64 KB of the arena for the test's own data. */
+  const scratchSkb = stacks[0]!.skbs.alloc(65536, RX_HEADROOM)
+  const request: typeof control.request = async (message) => {
+    const reply = await control.request(message)
+    control.poll()
+    return reply
+  }
+  /** A request that must not be refused. */
+  const must = async (message: Parameters<typeof control.request>[0]): Promise<void> => {
+    const reply = await request(message)
+    if (reply.error !== 0) throw new Error(`${name}: ${(reply as { message: string }).message}`)
+  }
+  const ifindex = (ifname: string): number => {
+    for (const items of control.dump({ type: 'RTM_GETLINK', filter: { ifname } }))
+      for (const item of items) return item.ifindex
+    throw new Error(`${name} has no ${ifname}`)
+  }
+  const end = (at: number): End => {
+    const isUp = (): boolean => (i32[deviceRow(arena, at) + DEV_FLAGS]! & IFF_UP) !== 0
+    return {
+      take: (from, skbs, skb) => {
+        const twin = transferFrame(from, skbs, skb, arena, nicSkbs)
+        if (twin !== 0 && !options.offload && i32[twin + SKB_IP_SUMMED] !== 3)
+          i32[twin + SKB_IP_SUMMED] = CHECKSUM_NONE
+        return twin
+      },
+      takeBytes: (bytes) => {
+        const skb = nicSkbs.alloc(bytes.length, RX_HEADROOM)
+        if (skb !== 0) u8.set(bytes, nicSkbs.put(skb, bytes.length))
+        return skb
+      },
+      arrive: (skb) => (isUp() ? receive(skb, at) : nicSkbs.free(skb)),
+    }
+  }
+  const pools = [...stacks.map((stack) => stack.skbs), nicSkbs]
+  const gauge = () => ({
+    skbs: pools.map((pool) => pool.available()),
+    socks: stacks.map((stack) => sockSlab(arena, stack.thread, false).live()),
+    timers: stacks.map((stack) => stack.wheel.count()),
+  })
+  const self = {
+    name,
+    arena,
+    control,
+    stacks,
+    stack: stacks[0]!,
+    turn,
+    request,
+    must,
+    ifindex,
+    end,
+    gauge,
+    wires,
+    page: i32[scratchSkb + SKB_DATA]!,
+    mib: (counter: keyof typeof Mib): number => sumCounter(arena, Mib[counter]),
+    drops: (reason: keyof typeof Drop): number => sumCounter(arena, DROP_COUNTERS + Drop[reason]),
+    /** What differs from how the host was when it had been set up. */
+    leaks: () => difference(atStart, gauge(), options.services?.echo === true),
+  }
+  await must({ type: 'CONFIG_SET', config: options.setup })
+  let atStart = gauge()
+  const rest = (): void => {
+    atStart = gauge()
+  }
+  return Object.assign(self, { rest })
+}
+
+type Gauge = {
+  skbs: { skbs: number; smalls: number; larges: number }[]
+  socks: number[]
+  timers: number[]
+}
+/** Says what one gauge has more of than the other. The echo service keeps one large skb once it was used. */
+const difference = (before: Gauge, after: Gauge, echo: boolean): string[] => {
+  const found: string[] = []
+  for (const [t, was] of before.skbs.entries()) {
+    const now = after.skbs[t]!
+    const kept = echo && was.skbs - now.skbs === 1 && was.larges - now.larges === 1 ? 1 : 0
+    if (was.skbs - kept !== now.skbs) found.push(`thread ${t}: ${was.skbs - now.skbs} skbs`)
+    if (was.smalls !== now.smalls)
+      found.push(`thread ${t}: ${was.smalls - now.smalls} small buffers`)
+    if (was.larges - kept !== now.larges)
+      found.push(`thread ${t}: ${was.larges - now.larges} large buffers`)
+  }
+  for (const [w, was] of before.socks.entries())
+    if (was !== after.socks[w]) found.push(`worker ${w}: ${after.socks[w]! - was} sockets`)
+  for (const [w, was] of before.timers.entries())
+    if (was !== after.timers[w]) found.push(`worker ${w}: ${after.timers[w]! - was} timers`)
+  return found
+}
