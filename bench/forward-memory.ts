@@ -10,7 +10,15 @@ import { createNexthops } from '../core/ip/nexthop.ts'
 import { FIB_LOCAL, FIB_MAIN, NH_DEV, NH_TYPE } from '../core/ip/nexthop-constants.ts'
 import { NUD_PERMANENT } from '../core/neigh/neigh-constants.ts'
 import {
-  DEV_FLAGS, DEV_IFINDEX, DEV_KIND, DEV_MAC, DEV_MTU, DEV_TXQLEN, DevKind, deviceRow, DEV_RPS_FLOW_CNT,
+  DEV_FLAGS,
+  DEV_IFINDEX,
+  DEV_KIND,
+  DEV_MAC,
+  DEV_MTU,
+  DEV_TXQLEN,
+  DevKind,
+  deviceRow,
+  DEV_RPS_FLOW_CNT,
   IFF_UP,
 } from '../core/netdev/netdev.ts'
 import { createPortXmit, PORT_PEER, portTxRing } from '../core/netdev/port.ts'
@@ -21,7 +29,13 @@ import { ringReadable, ringRelease, ringTake } from '../core/shm/ring.ts'
 import { setSysctlDefaults } from '../core/shm/sysctl.ts'
 import { createDrop } from '../core/skb/drop.ts'
 import {
-  CHECKSUM_UNNECESSARY, createSkbs, RX_HEADROOM, SKB_DATA, SKB_DEV, SKB_HASH, SKB_IP_SUMMED,
+  CHECKSUM_UNNECESSARY,
+  createSkbs,
+  RX_HEADROOM,
+  SKB_DATA,
+  SKB_DEV,
+  SKB_HASH,
+  SKB_IP_SUMMED,
 } from '../core/skb/skb.ts'
 import { createBacklog } from '../core/softnet/backlog.ts'
 import { createStack } from '../core/stack.ts'
@@ -55,7 +69,12 @@ const setup = () => {
     createRssControl(new Int32Array(arena.buffer, at << 2, RPS_MAP_OFFSET)).init(1, KEY)
   }
   const stack = createStack({
-    arena, thread: 0, nowUs: () => performance.now() * 1000, random: () => 12345, secret: new Int32Array(2), wake: () => {},
+    arena,
+    thread: 0,
+    nowUs: () => performance.now() * 1000,
+    random: () => 12345,
+    secret: new Int32Array(2),
+    wake: () => {},
     services: { echo: false, discard: false, chargen: false },
     drivers: ({ skbs, kick }) => {
       const table = Array(16).fill(() => 0)
@@ -102,7 +121,13 @@ const makeFrames = (): Uint8Array[] =>
     ethernet.putMac(frame, 6, 0x0201, k)
     ethernet.setType(frame, 0, ethernet.ETH_P_IP)
     ipv4.init(
-      frame, 14, 17, (10 << 24) | (1 << 16) | (256 + k), (10 << 24) | (2 << 16) | (10 + (k & 7)), FRAME - 14, 64
+      frame,
+      14,
+      17,
+      (10 << 24) | (1 << 16) | (256 + k),
+      (10 << 24) | (2 << 16) | (10 + (k & 7)),
+      FRAME - 14,
+      64
     )
     ipv4.setChecksum(frame, 14)
     udp.setSrcPort(frame, 34, 1024 + k)
@@ -111,7 +136,13 @@ const makeFrames = (): Uint8Array[] =>
     return frame
   })
 
-export type ForwardMemory = { workerNs: number; nicNs: number; peerNs: number; packets: number; coldWorkerNs: number }
+export type ForwardMemory = {
+  workerNs: number
+  nicNs: number
+  peerNs: number
+  packets: number
+  coldWorkerNs: number
+}
 
 const measure = (packets: number): ForwardMemory => {
   const { arena, stack, peer } = setup()
@@ -120,7 +151,13 @@ const measure = (packets: number): ForwardMemory => {
   const out = createSkbs(arena, peer)
   const { drop } = createDrop(arena, nic)
   const steer = createSteer(arena, layout.nicThread, DEV_RPS_FLOW_CNT)
-  const backlog = createBacklog({ arena, skbs: nic, drop, kick: () => {}, flowLimited: () => false })
+  const backlog = createBacklog({
+    arena,
+    skbs: nic,
+    drop,
+    kick: () => {},
+    flowLimited: () => false,
+  })
   const frames = makeFrames()
   const ring = portTxRing(arena, 0, 0)
   let next = 0
@@ -170,15 +207,18 @@ const measure = (packets: number): ForwardMemory => {
   run(packets)
   const before = received
   const warm = run(packets)
-  if (received - before !== packets) throw new Error(`only ${received - before} of ${packets} packets came out`)
-  if (f64[counterBank(arena, 0) + Mib.IpForwDatagrams] !== received) throw new Error('packets were not forwarded')
+  if (received - before !== packets)
+    throw new Error(`only ${received - before} of ${packets} packets came out`)
+  if (f64[counterBank(arena, 0) + Mib.IpForwDatagrams] !== received)
+    throw new Error('packets were not forwarded')
   return { ...warm, packets, coldWorkerNs: cold.workerNs }
 }
 
 /** Prints and returns nanoseconds of CPU a packet, warm. */
 export const run = async (packets = 2_000_000 - (2_000_000 % BATCH)): Promise<ForwardMemory> => {
   const result = measure(packets)
-  const show = (name: string, ns: number): void => console.log(`  ${name.padEnd(34)} ${ns.toFixed(0).padStart(6)} ns/packet`)
+  const show = (name: string, ns: number): void =>
+    console.log(`  ${name.padEnd(34)} ${ns.toFixed(0).padStart(6)} ns/packet`)
   console.log(`forwarding in memory, ${FRAME}-byte frames, ${FLOWS} flows, batches of ${BATCH}`)
   show('worker: backlog to driver ring', result.workerNs)
   show('nic: frame, dissect, hash, enqueue', result.nicNs)

@@ -34,13 +34,14 @@ const PARTS: Record<string, string[]> = {
   memory: ['memory'],
   tap: ['tap'],
 }
-const parts = (positionals.length === 0 ? ['forward'] : positionals).flatMap((name) => {
-  if (Object.hasOwn(PARTS, name)) return PARTS[name]!
-  console.error(
-    `softnet bench: no part is called "${name}"; there are: ${Object.keys(PARTS).join(' ')}`
-  )
+const names = positionals.length === 0 ? ['forward'] : positionals
+const unknown = names.find((name) => !Object.hasOwn(PARTS, name))
+if (unknown !== undefined) {
+  const known = Object.keys(PARTS).join(' ')
+  console.error(`softnet bench: no part is called "${unknown}"; there are: ${known}`)
   process.exit(2)
-})
+}
+const parts = names.flatMap((name) => PARTS[name]!)
 
 const tapOptions: TapOptions = {
   workers: values.workers.split(',').map(Number),

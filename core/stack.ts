@@ -32,7 +32,12 @@ import { createNeighOutput } from './neigh/neigh-output.ts'
 import { createNeighTable } from './neigh/neigh-table.ts'
 import { createNeighbour } from './neigh/neighbour.ts'
 import {
-  DEV_FEATURES, DEV_GSO_MAX, DEV_RPS_FLOW_CNT, deviceRow, NETIF_F_TSO, type StartXmit,
+  DEV_FEATURES,
+  DEV_GSO_MAX,
+  DEV_RPS_FLOW_CNT,
+  deviceRow,
+  NETIF_F_TSO,
+  type StartXmit,
 } from './netdev/netdev.ts'
 import type { Arena } from './shm/arena.ts'
 import { counterBank, Softnet } from './shm/counters.ts'
@@ -40,7 +45,15 @@ import { createIpi, Ipi, Notify } from './shm/ipi.ts'
 import { SCRATCH_WORDS } from './shm/layout.ts'
 import { createDrop, Drop, type DropFn } from './skb/drop.ts'
 import {
-  createSkbs, SKB_DATA, SKB_DEV, SKB_HASH, SKB_LEN, SKB_MAC, SKB_NETWORK, SKB_PROTOCOL, type Skbs,
+  createSkbs,
+  SKB_DATA,
+  SKB_DEV,
+  SKB_HASH,
+  SKB_LEN,
+  SKB_MAC,
+  SKB_NETWORK,
+  SKB_PROTOCOL,
+  type Skbs,
 } from './skb/skb.ts'
 import { createAppPort } from './socket/app-port.ts'
 import { IPPROTO_ICMP, IPPROTO_TCP, IPPROTO_UDP } from './socket/proto.ts'
@@ -119,7 +132,11 @@ export const createStack = (deps: StackDeps) => {
   // ---- steering: the backlogs of all CPUs, as this one fills them
   const steer = createSteer(arena, thread, DEV_RPS_FLOW_CNT)
   const backlog = createBacklog({
-    arena, skbs, drop, kick: ipi.kick, flowLimited: createCpuFlowLimit(arena),
+    arena,
+    skbs,
+    drop,
+    kick: ipi.kick,
+    flowLimited: createCpuFlowLimit(arena),
   })
   const { enqueueToBacklog } = backlog
   /** Puts a frame on the backlog that its flow hashes to (netif_rx). */
@@ -150,7 +167,14 @@ export const createStack = (deps: StackDeps) => {
   const { ethTypeTrans } = createEthTypeTrans({ arena, skbs, drop })
   const { pushHh, popHeader, ethHeader, ethHeaderSelf } = createEtherOutput({ arena, skbs })
   const xmit = createDevQueueXmit({
-    arena, skbs, drop, consume, time, wheel, random, ptype,
+    arena,
+    skbs,
+    drop,
+    consume,
+    time,
+    wheel,
+    random,
+    ptype,
     timer: words(TIMER_WORDS),
     drivers: drivers({ skbs, drop, kick: ipi.kick, netifRx }),
   })
@@ -173,24 +197,58 @@ export const createStack = (deps: StackDeps) => {
   }
   const table = createNeighTable(arena)
   const neighOutput = createNeighOutput({
-    arena, skbs, drop, time, wheel, ipi, table, pushHh, popHeader, devQueueXmit,
+    arena,
+    skbs,
+    drop,
+    time,
+    wheel,
+    ipi,
+    table,
+    pushHh,
+    popHeader,
+    devQueueXmit,
     timer: words(TIMER_WORDS),
     key: words(4),
     linkFailure: (skb) => icmp.linkFailure(skb),
   })
-  const neighbour = thread !== 0 ? null : createNeighbour({
-    arena, time, wheel, ipi, table, random,
-    timer: words(TIMER_WORDS),
-    key: words(4),
-    notify: (row, isGone) => {
-      ipi.send(
-        layout.controlThread, Ipi.NOTIFY, Notify.NEIGH, isGone ? 1 : 0, i32[row + NEIGH_IFINDEX]!,
-        i32[row + NEIGH_ADDR]!, i32[row + NEIGH_ADDR + 1]!, i32[row + NEIGH_ADDR + 2]!, i32[row + NEIGH_ADDR + 3]!
-      )
-    },
-  })
+  const neighbour =
+    thread !== 0
+      ? null
+      : createNeighbour({
+          arena,
+          time,
+          wheel,
+          ipi,
+          table,
+          random,
+          timer: words(TIMER_WORDS),
+          key: words(4),
+          notify: (row, isGone) => {
+            ipi.send(
+              layout.controlThread,
+              Ipi.NOTIFY,
+              Notify.NEIGH,
+              isGone ? 1 : 0,
+              i32[row + NEIGH_IFINDEX]!,
+              i32[row + NEIGH_ADDR]!,
+              i32[row + NEIGH_ADDR + 1]!,
+              i32[row + NEIGH_ADDR + 2]!,
+              i32[row + NEIGH_ADDR + 3]!
+            )
+          },
+        })
   const arp = createArp({
-    arena, skbs, drop, consume, time, table, neighbour, steerTo, isLocalAddress, ethHeader, devQueueXmit,
+    arena,
+    skbs,
+    drop,
+    consume,
+    time,
+    table,
+    neighbour,
+    steerTo,
+    isLocalAddress,
+    ethHeader,
+    devQueueXmit,
     key: words(4),
     selectSource: (dev, target) => select4(dev, target, RT_SCOPE_LINK),
   })
@@ -203,15 +261,35 @@ export const createStack = (deps: StackDeps) => {
   const { ipSelectIdent } = createIpIdent(thread, workers, random)
   const fragmentation = createIpFragmentation({ arena, skbs, drop, consume })
   const ipOut = createIpOutput({
-    arena, skbs, drop, nf, routeOutput, ipSelectIdent, pmtu, fragmentation, gso,
+    arena,
+    skbs,
+    drop,
+    nf,
+    routeOutput,
+    ipSelectIdent,
+    pmtu,
+    fragmentation,
+    gso,
     neighResolve: neighOutput.neighResolve,
     neighConfirm: neighOutput.neighConfirm,
-    ethHeader, ethHeaderSelf, devQueueXmit, netifRx,
+    ethHeader,
+    ethHeaderSelf,
+    devQueueXmit,
+    netifRx,
     key: words(4),
   })
   const { ipSend, loadAddrs } = ipOut
   const icmp = createIcmp({
-    arena, skbs, drop, consume, time, protos, pmtu, routeOutput, ipSend, isLocalAddress,
+    arena,
+    skbs,
+    drop,
+    consume,
+    time,
+    protos,
+    pmtu,
+    routeOutput,
+    ipSend,
+    isLocalAddress,
     pingRcv: consume,
     pmtuLearned: (addr, mtu) => {
       for (let cpu = 0; cpu < workers; cpu++)
@@ -223,13 +301,38 @@ export const createStack = (deps: StackDeps) => {
   })
   const { icmpSend } = icmp
   const { ipForward } = createIpForward({
-    arena, skbs, drop, nf, icmpSend, ipOutput: ipOut.ipOutput, networkSegLen: gso.networkSegLen,
+    arena,
+    skbs,
+    drop,
+    nf,
+    icmpSend,
+    ipOutput: ipOut.ipOutput,
+    networkSegLen: gso.networkSegLen,
   })
   const { ipDefrag } = createIpDefrag({
-    arena, skbs, drop, consume, time, wheel, random, icmpSend, timer: words(TIMER_WORDS),
+    arena,
+    skbs,
+    drop,
+    consume,
+    time,
+    wheel,
+    random,
+    icmpSend,
+    timer: words(TIMER_WORDS),
   })
   const { ipRcv } = createIpInput({
-    arena, skbs, drop, consume, nf, protos, routeInput, isLocalAddress, ipForward, icmpSend, ipDefrag, steerAgain,
+    arena,
+    skbs,
+    drop,
+    consume,
+    nf,
+    protos,
+    routeInput,
+    isLocalAddress,
+    ipForward,
+    icmpSend,
+    ipDefrag,
+    steerAgain,
     rawDeliver: () => false,
   })
 
@@ -239,7 +342,13 @@ export const createStack = (deps: StackDeps) => {
   const { sockEvents } = sockets
   const home = new Int32Array(24)
   /** Do packets of the flow back to us, from (FL_DADDR, rport) to (FL_SADDR, port), come to this CPU? */
-  const hashesHome = (flow: Flowi, protocol: number, device: number, port: number, rport: number): boolean => {
+  const hashesHome = (
+    flow: Flowi,
+    protocol: number,
+    device: number,
+    port: number,
+    rport: number
+  ): boolean => {
     for (let w = 0; w < 4; w++) {
       home[FL_SADDR + w] = flow[FL_DADDR + w]!
       home[FL_DADDR + w] = flow[FL_SADDR + w]!
@@ -255,16 +364,47 @@ export const createStack = (deps: StackDeps) => {
   const udpTable = createUdpHash(i32, udpPorts, random())
   const udpOutput = createUdpOutput({ arena, skbs, routeOutput, ipSend })
   const udpIn = createUdpInput({
-    arena, skbs, drop, table: udpTable, loadAddrs, segment: gso.segment, sockEvents, passOn: owned.passOn,
-    portUnreachable: (skb) => icmpSend(skb, icmpWire.ICMP_DEST_UNREACH, icmpWire.ICMP_PORT_UNREACH, 0),
+    arena,
+    skbs,
+    drop,
+    table: udpTable,
+    loadAddrs,
+    segment: gso.segment,
+    sockEvents,
+    passOn: owned.passOn,
+    portUnreachable: (skb) =>
+      icmpSend(skb, icmpWire.ICMP_DEST_UNREACH, icmpWire.ICMP_PORT_UNREACH, 0),
   })
   const udp = createUdpSock({
-    arena, skbs, consume, slab, time, random, ports: udpPorts, table: udpTable, output: udpOutput, sockEvents, owned, isLocal,
+    arena,
+    skbs,
+    consume,
+    slab,
+    time,
+    random,
+    ports: udpPorts,
+    table: udpTable,
+    output: udpOutput,
+    sockEvents,
+    owned,
+    isLocal,
     hashesHome: (flow, port, rport) => hashesHome(flow, IPPROTO_UDP, flow[FL_DEV]!, port, rport),
   })
   sockets.registerProto(SOCK_DGRAM, IPPROTO_UDP, udp.proto)
   const tcp = createTcp({
-    arena, worker: thread, skbs, drop, consume, wheel, time, random, slab, secret, routeOutput, ipSend, loadAddrs,
+    arena,
+    worker: thread,
+    skbs,
+    drop,
+    consume,
+    wheel,
+    time,
+    random,
+    slab,
+    secret,
+    routeOutput,
+    ipSend,
+    loadAddrs,
     ipQueueXmit: ipOut.ipQueueXmit,
     steer: steer.steerFlow,
     isLocal: (_family, at, k) => isLocal(at[k]!, at[k + 1]!, at[k + 2]!, at[k + 3]!),
@@ -272,7 +412,8 @@ export const createStack = (deps: StackDeps) => {
       const dev = deviceRow(arena, ifindex)
       return (i32[dev + DEV_FEATURES]! & NETIF_F_TSO) === 0 ? 0 : i32[dev + DEV_GSO_MAX]!
     },
-    sockEvents, owned,
+    sockEvents,
+    owned,
   })
   sockets.registerProto(SOCK_STREAM, IPPROTO_TCP, createTcpProto(tcp))
 
@@ -287,13 +428,21 @@ export const createStack = (deps: StackDeps) => {
   const services = createServices({ arena, skbs, sockets, consume, random })
   services.configure(wanted)
   const appPort = createAppPort({
-    arena, worker: thread, skbs, sockets, consume,
+    arena,
+    worker: thread,
+    skbs,
+    sockets,
+    consume,
     wakeApp: (app) => wake(layout.appThread + app),
   })
 
   // ---- receive
   const { record } = createFlowTable({
-    arena, worker: thread, time, dissect: steer.dissect, keys: steer.keys,
+    arena,
+    worker: thread,
+    time,
+    dissect: steer.dissect,
+    keys: steer.keys,
   })
   const { netifReceiveSkb } = ptype
   /** A frame from a backlog (netif_receive_skb). */
@@ -344,10 +493,26 @@ export const createStack = (deps: StackDeps) => {
     wheel.nextDelay(xmit.backlogLen() === 0 ? limit : TX_RETRY_MS)
 
   return {
-    poll, pending, nextDelay, receiveFrame,
+    poll,
+    pending,
+    nextDelay,
+    receiveFrame,
     refresh: steer.refresh,
     napiAdd: netRx.napiAdd,
-    arena, thread, skbs, drop, time, wheel, ipi, ptype, neighbour, sockets, udp, tcp, arp, steer,
+    arena,
+    thread,
+    skbs,
+    drop,
+    time,
+    wheel,
+    ipi,
+    ptype,
+    neighbour,
+    sockets,
+    udp,
+    tcp,
+    arp,
+    steer,
   }
 }
 

@@ -33,7 +33,9 @@ import { startThread } from './threads.ts'
 import { createWake } from './wake.ts'
 
 export type DaemonOptions = {
-  readonly config: StackConfig & { services?: Partial<Record<'echo' | 'discard' | 'chargen' | 'http', boolean>> }
+  readonly config: StackConfig & {
+    services?: Partial<Record<'echo' | 'discard' | 'chargen' | 'http', boolean>>
+  }
   readonly workers: number
   readonly steering: 'rps' | 'multiqueue'
   readonly taps: readonly { readonly name: string; readonly address?: string }[]
@@ -99,12 +101,18 @@ export const startDaemon = async (options: DaemonOptions) => {
   const { services: wanted = {} } = options.config
   const services = { echo: true, discard: true, chargen: true, http: true, ...wanted }
   const dataFor = (thread: number): ThreadData => ({
-    config, buffer, id, thread, secret, services,
+    config,
+    buffer,
+    id,
+    thread,
+    secret,
+    services,
     cpu: options.pin ? thread : -1,
   })
   const onError = (thread: number, error: string): void => {
     console.error(`softnet: thread ${thread}: ${error}`)
-    if (thread >= layout.config.workers && !stopping.now) failed.resolve(`thread ${thread} has died`)
+    if (thread >= layout.config.workers && !stopping.now)
+      failed.resolve(`thread ${thread} has died`)
   }
   const start = async (entry: string, data: ThreadData): Promise<Thread> => {
     const thread = await startThread(entry, data, onError)
@@ -124,14 +132,21 @@ export const startDaemon = async (options: DaemonOptions) => {
   }
 
   try {
-    for (let worker = 0; worker < options.workers; worker++) await start('./net.ts', dataFor(worker))
-    for (let nic = 0; nic < config.nics; nic++) await start('./nic.ts', dataFor(layout.nicThread + nic))
+    for (let worker = 0; worker < options.workers; worker++)
+      await start('./net.ts', dataFor(worker))
+    for (let nic = 0; nic < config.nics; nic++)
+      await start('./nic.ts', dataFor(layout.nicThread + nic))
     await configure(control, options)
-    const lines = options.demo ? await addDemo({ arena, control, namespaces, start, dataFor, options }) : []
+    const lines = options.demo
+      ? await addDemo({ arena, control, namespaces, start, dataFor, options })
+      : []
     if (services.http) {
       const data: AppThreadData = {
         ...dataFor(layout.appThread + APP_HTTP),
-        port: HTTP_PORT, module: options.hostApp, factory: 'createHostApp', options: { hostname: 'softnet' },
+        port: HTTP_PORT,
+        module: options.hostApp,
+        factory: 'createHostApp',
+        options: { hostname: 'softnet' },
       }
       await start('./app/main.ts', data)
     }
@@ -140,11 +155,13 @@ export const startDaemon = async (options: DaemonOptions) => {
       hints: lines,
       failed: failed.promise,
       stop,
-      netns: () =>
-        [...namespaces.values()].map(({ name, pid }) => ({ name, pid })),
+      netns: () => [...namespaces.values()].map(({ name, pid }) => ({ name, pid })),
       notReady: () => missingThread(arena),
       throwInWorker: (worker: number): boolean =>
-        options.debug && worker >= 0 && worker < options.workers && ipi.send(worker, Ipi.DEBUG_THROW),
+        options.debug &&
+        worker >= 0 &&
+        worker < options.workers &&
+        ipi.send(worker, Ipi.DEBUG_THROW),
     }
   } catch (error) {
     await stop()
@@ -169,13 +186,21 @@ const configure = async (control: Control, { config, taps }: DaemonOptions): Pro
   const { link = [], route, neigh, sysctl } = config
   const links = [
     ...taps.map(({ name, address }) => ({
-      ifname: name, kind: 'tap', up: true, ...(address === undefined ? {} : { addresses: [address] }),
+      ifname: name,
+      kind: 'tap',
+      up: true,
+      ...(address === undefined ? {} : { addresses: [address] }),
     })),
     ...link.filter(({ ifname }) => ifname !== 'lo'),
   ]
   const reply = await control.request({
     type: 'CONFIG_SET',
-    config: { link: links, ...(route && { route }), ...(neigh && { neigh }), ...(sysctl && { sysctl }) },
+    config: {
+      link: links,
+      ...(route && { route }),
+      ...(neigh && { neigh }),
+      ...(sysctl && { sysctl }),
+    },
   })
   check(reply as { error: number }, 'configuration')
 }
@@ -190,7 +215,14 @@ type DemoDeps = {
 }
 
 /** The simulated hosts, and a namespace to try the router from, where the system lets us make one. */
-const addDemo = async ({ arena, control, namespaces, start, dataFor, options }: DemoDeps): Promise<string[]> => {
+const addDemo = async ({
+  arena,
+  control,
+  namespaces,
+  start,
+  dataFor,
+  options,
+}: DemoDeps): Promise<string[]> => {
   const peer = arena.layout.appThread + APP_LAB
   const lans = await addLans(control, peer)
   const data: LabData = { ...dataFor(peer), lans, hostApp: options.hostApp, traffic: true }
@@ -201,6 +233,9 @@ const addDemo = async ({ arena, control, namespaces, start, dataFor, options }: 
     await addUserLink(control)
     return hints(true)
   } catch (error) {
-    return [...hints(false), `softnet: no namespace to run programs in: ${(error as Error).message}`]
+    return [
+      ...hints(false),
+      `softnet: no namespace to run programs in: ${(error as Error).message}`,
+    ]
   }
 }

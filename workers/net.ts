@@ -42,8 +42,15 @@ const random = (): number => crypto.getRandomValues(new Int32Array(1))[0]!
 
 const start = (restarted: boolean) => {
   const stack = createStack({
-    arena, thread, services, secret, random, wake, nowUs: monotonicUs,
-    drivers: (env) => createDrivers(arena, env), restarted,
+    arena,
+    thread,
+    services,
+    secret,
+    random,
+    wake,
+    nowUs: monotonicUs,
+    drivers: (env) => createDrivers(arena, env),
+    restarted,
   })
   const queues = createQueueReader(arena, thread, stack)
   const quiescent = createQuiescent(arena, thread, () => {

@@ -25,13 +25,7 @@ import { createIpi, Ipi } from '../core/shm/ipi.ts'
 import { THREAD_EVENTFD, THREAD_RUNNING, THREAD_WORDS } from '../core/shm/layout.ts'
 import { ringReadable, ringRelease, ringTail, ringTake } from '../core/shm/ring.ts'
 import { createDrop } from '../core/skb/drop.ts'
-import {
-  createSkbs,
-  SKB_DATA,
-  SKB_DEV,
-  SKB_HASH,
-  SKB_LEN,
-} from '../core/skb/skb.ts'
+import { createSkbs, SKB_DATA, SKB_DEV, SKB_HASH, SKB_LEN } from '../core/skb/skb.ts'
 import { createBacklog } from '../core/softnet/backlog.ts'
 import { createCpuFlowLimit } from '../core/steering/cpu-flow-limit.ts'
 import { createSteer } from '../core/steering/steer.ts'
@@ -70,7 +64,8 @@ const createNic = (arena: Arena, thread: number, id: string) => {
     const cpu = steer.steerFrame(dev, i32[skb + SKB_DATA]!, i32[skb + SKB_LEN]!)
     const hash = steer.hash()
     i32[skb + SKB_HASH] = hash
-    if (backlog.enqueueToBacklog(cpu, skb, hash)) steer.saveTail(dev, ringTail(i32, backlogRing(layout, cpu, thread)))
+    if (backlog.enqueueToBacklog(cpu, skb, hash))
+      steer.saveTail(dev, ringTail(i32, backlogRing(layout, cpu, thread)))
     else congested = true
   }
 
@@ -102,7 +97,8 @@ const createNic = (arena: Arena, thread: number, id: string) => {
       const dev = deviceRow(arena, ifindex)
       if (!isUp(dev)) continue
       const kind = i32[dev + DEV_KIND]
-      if (kind === DevKind.port) ports.push({ ring: portRxRing(arena, i32[dev + PORT_NUMBER]!), ifindex })
+      if (kind === DevKind.port)
+        ports.push({ ring: portRxRing(arena, i32[dev + PORT_NUMBER]!), ifindex })
       if ((kind === DevKind.tap || kind === DevKind.packet) && i32[dev + DEV_NAPI] === 0) {
         const fd = i32[dev + DEV_FD]!
         fds.push({ fd, ifindex, slot: polls.add(fd, POLLIN), hot: true })

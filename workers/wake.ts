@@ -6,7 +6,12 @@
  * whether it sleeps.
  */
 import type { Arena } from '../core/shm/arena.ts'
-import { THREAD_DOORBELL, THREAD_EVENTFD, THREAD_SLEEPING, THREAD_WORDS } from '../core/shm/layout.ts'
+import {
+  THREAD_DOORBELL,
+  THREAD_EVENTFD,
+  THREAD_SLEEPING,
+  THREAD_WORDS,
+} from '../core/shm/layout.ts'
 import { createRinger } from './app/doorbell.ts'
 import { wake as ringEventfd } from './os/poll.ts'
 

@@ -1,4 +1,5 @@
 /** One command line, from its words to its exit status: 0 done, 1 refused, 2 usage. main.ts gives it the process. */
+import { bench } from './bench.ts'
 import type { Cli, Command } from './cli.ts'
 import { Refused, UsageError } from './cli.ts'
 import { ethtool } from './ethtool.ts'
@@ -22,6 +23,7 @@ export const COMMANDS: Readonly<Record<string, Entry>> = {
   'softnet-stat': [softnetStat, 'what each worker did'],
   dropwatch: [dropwatch, 'packets that died unused, by reason'],
   flows: [flows, 'which worker owns which flow'],
+  bench: [bench, 'how fast it forwards, beside the kernel'],
 }
 
 const help = (): string => {

@@ -136,5 +136,15 @@ export const createTimerWheel = (i32: Int32Array, base: number, now: number) => 
     return span
   }
 
-  return { register, arm, cancel, isArmed, expiresAt, advance, nextDelay, now: () => clock, count: () => armed }
+  return {
+    register,
+    arm,
+    cancel,
+    isArmed,
+    expiresAt,
+    advance,
+    nextDelay,
+    now: () => clock,
+    count: () => armed,
+  }
 }

@@ -87,7 +87,9 @@ export const createConfig = (dump: Dump) => {
   })
   const links = (): ConfigLink[] => {
     const byName = new Map(drain(dump({ type: 'RTM_GETADDR' })).map((item) => [item.ifname, item]))
-    return drain(dump({ type: 'RTM_GETLINK' })).map((link) => linkOf(link, addressesOf(byName.get(link.ifname)!)))
+    return drain(dump({ type: 'RTM_GETLINK' })).map((link) =>
+      linkOf(link, addressesOf(byName.get(link.ifname)!))
+    )
   }
   const routes = (): RouteItem[] =>
     drain(dump({ type: 'RTM_GETROUTE', filter: { table: 'all' } })).filter(
@@ -109,7 +111,12 @@ export const createConfig = (dump: Dump) => {
     const neigh = neighs().map(
       ({ dst, dev, lladdr }): NeighSpec => ({ dst, dev, ...(lladdr && { lladdr }) })
     )
-    return { link: links().filter(({ ifname }) => ifname !== 'lo'), route: routes(), neigh, sysctl: Object.fromEntries(set) }
+    return {
+      link: links().filter(({ ifname }) => ifname !== 'lo'),
+      route: routes(),
+      neigh,
+      sysctl: Object.fromEntries(set),
+    }
   }
 
   const addressSteps = (
@@ -159,7 +166,10 @@ export const createConfig = (dump: Dump) => {
         made.add(peerOf(spec))
       } else if (now === undefined || !agrees(settings, now))
         come.push(change({ type: 'RTM_NEWLINK', flags: 0, link: settings }))
-      const steps = addressSteps({ ...spec, addresses: addresses ?? now?.addresses ?? [] }, now?.addresses ?? [])
+      const steps = addressSteps(
+        { ...spec, addresses: addresses ?? now?.addresses ?? [] },
+        now?.addresses ?? []
+      )
       gone.unshift(...steps.gone)
       come.push(...steps.come)
     }

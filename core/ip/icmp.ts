@@ -8,7 +8,15 @@ import * as csum from '../base/checksum.ts'
 import { Errno } from '../base/errno.ts'
 import type { Flowi } from '../base/flowi.ts'
 import {
-  createFlowi, FL_DADDR, FL_FAMILY, FL_MTU, FL_PROTO, FL_SADDR, FL_TOS, RTN_BROADCAST, RTN_MULTICAST,
+  createFlowi,
+  FL_DADDR,
+  FL_FAMILY,
+  FL_MTU,
+  FL_PROTO,
+  FL_SADDR,
+  FL_TOS,
+  RTN_BROADCAST,
+  RTN_MULTICAST,
 } from '../base/flowi.ts'
 import type { Time } from '../base/time.ts'
 import type { Arena } from '../shm/arena.ts'
@@ -17,8 +25,17 @@ import type { DropFn } from '../skb/drop.ts'
 import { Drop } from '../skb/drop.ts'
 import type { Skbs } from '../skb/skb.ts'
 import {
-  CHECKSUM_NONE, MAX_HEADER, PACKET_HOST, SKB_DATA, SKB_DST, SKB_FRAGS, SKB_IP_SUMMED, SKB_LEN, SKB_NETWORK,
-  SKB_PKT_TYPE, SKB_TRANSPORT,
+  CHECKSUM_NONE,
+  MAX_HEADER,
+  PACKET_HOST,
+  SKB_DATA,
+  SKB_DST,
+  SKB_FRAGS,
+  SKB_IP_SUMMED,
+  SKB_LEN,
+  SKB_NETWORK,
+  SKB_PKT_TYPE,
+  SKB_TRANSPORT,
 } from '../skb/skb.ts'
 import * as icmp from '../wire/icmp.ts'
 import { IPPROTO_ICMP, IPPROTO_TCP } from '../wire/ipproto.ts'
@@ -60,9 +77,22 @@ const ENONET = 64
 
 /** errno of destination unreachable, by code (icmp_err_convert). */
 const UNREACH_ERRNO = [
-  Errno.ENETUNREACH, Errno.EHOSTUNREACH, Errno.ENOPROTOOPT, Errno.ECONNREFUSED, Errno.EMSGSIZE,
-  Errno.EOPNOTSUPP, Errno.ENETUNREACH, Errno.EHOSTDOWN, ENONET, Errno.ENETUNREACH, Errno.EHOSTUNREACH,
-  Errno.ENETUNREACH, Errno.EHOSTUNREACH, Errno.EHOSTUNREACH, Errno.EHOSTUNREACH, Errno.EHOSTUNREACH,
+  Errno.ENETUNREACH,
+  Errno.EHOSTUNREACH,
+  Errno.ENOPROTOOPT,
+  Errno.ECONNREFUSED,
+  Errno.EMSGSIZE,
+  Errno.EOPNOTSUPP,
+  Errno.ENETUNREACH,
+  Errno.EHOSTDOWN,
+  ENONET,
+  Errno.ENETUNREACH,
+  Errno.EHOSTUNREACH,
+  Errno.ENETUNREACH,
+  Errno.EHOSTUNREACH,
+  Errno.EHOSTUNREACH,
+  Errno.EHOSTUNREACH,
+  Errno.EHOSTUNREACH,
 ] as const
 
 /** Counters by type; 0 is none. */
@@ -174,12 +204,17 @@ export const createIcmp = (deps: IcmpDeps) => {
   const linkFailure = (skb: number): void => {
     const at = i32[skb + SKB_NETWORK]!
     if (u8[at]! >> 4 !== 4) return
-    if (!isLocalAddress(ipv4.src(u8, at))) return icmpSend(skb, icmp.ICMP_DEST_UNREACH, icmp.ICMP_HOST_UNREACH, 0)
+    if (!isLocalAddress(ipv4.src(u8, at)))
+      return icmpSend(skb, icmp.ICMP_DEST_UNREACH, icmp.ICMP_HOST_UNREACH, 0)
     const transport = at + ipv4.headerLen(u8, at)
     if (transport + 8 > i32[skb + SKB_DATA]! + i32[skb + SKB_LEN]!) return
     i32[skb + SKB_TRANSPORT] = transport
     errors[ipv4.protocol(u8, at)]!(
-      skb, icmp.ICMP_DEST_UNREACH, icmp.ICMP_HOST_UNREACH, Errno.EHOSTUNREACH, 0
+      skb,
+      icmp.ICMP_DEST_UNREACH,
+      icmp.ICMP_HOST_UNREACH,
+      Errno.EHOSTUNREACH,
+      0
     )
   }
 
@@ -192,7 +227,8 @@ export const createIcmp = (deps: IcmpDeps) => {
     const len = i32[skb + SKB_LEN]!
     if (len < icmp.MIN_HEADER) return bad(skb, Drop.PKT_TOO_SMALL)
     if (i32[skb + SKB_FRAGS] !== 0 && !skbs.expandHead(skb, 0)) return drop(skb, Drop.NOMEM)
-    if (i32[skb + SKB_IP_SUMMED] === CHECKSUM_NONE && !icmp.isChecksumOk(u8, at, len)) return badChecksum(skb)
+    if (i32[skb + SKB_IP_SUMMED] === CHECKSUM_NONE && !icmp.isChecksumOk(u8, at, len))
+      return badChecksum(skb)
     const type = icmp.type(u8, at)
     if (IN_COUNTERS[type] !== 0) f64[count + IN_COUNTERS[type]!]!++
     if (type > LAST_TYPE) return bad(skb, Drop.UNHANDLED_PROTO)
@@ -225,7 +261,11 @@ export const createIcmp = (deps: IcmpDeps) => {
     i32[skb + SKB_DST] = 0
     i32[skb + SKB_IP_SUMMED] = CHECKSUM_NONE
     icmp.setType(u8, at, icmp.ICMP_ECHOREPLY)
-    icmp.putChecksum(u8, at, csum.adjust16(icmp.checksum(u8, at), icmp.ICMP_ECHO << 8, icmp.ICMP_ECHOREPLY << 8))
+    icmp.putChecksum(
+      u8,
+      at,
+      csum.adjust16(icmp.checksum(u8, at), icmp.ICMP_ECHO << 8, icmp.ICMP_ECHOREPLY << 8)
+    )
     send(skb, icmp.ICMP_ECHOREPLY, tos)
   }
 

@@ -11,7 +11,13 @@ export type ProtoHandler = (skb: number) => void
  * bytes of it), `errno` what the socket is to be told, `info` the MTU of "fragmentation needed". The packet stays
  * the caller's.
  */
-export type ErrorHandler = (skb: number, type: number, code: number, errno: number, info: number) => void
+export type ErrorHandler = (
+  skb: number,
+  type: number,
+  code: number,
+  errno: number,
+  info: number
+) => void
 
 export type InetProtos = ReturnType<typeof createInetProtos>
 

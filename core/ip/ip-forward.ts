@@ -11,7 +11,15 @@ import type { DropFn } from '../skb/drop.ts'
 import { Drop } from '../skb/drop.ts'
 import type { Skbs } from '../skb/skb.ts'
 import {
-  MAX_HEADER, PACKET_HOST, SKB_DATA, SKB_DEV, SKB_GSO_SIZE, SKB_HEAD, SKB_LEN, SKB_NETWORK, SKB_PKT_TYPE,
+  MAX_HEADER,
+  PACKET_HOST,
+  SKB_DATA,
+  SKB_DEV,
+  SKB_GSO_SIZE,
+  SKB_HEAD,
+  SKB_LEN,
+  SKB_NETWORK,
+  SKB_PKT_TYPE,
 } from '../skb/skb.ts'
 import * as icmp from '../wire/icmp.ts'
 import * as ipv4 from '../wire/ipv4.ts'

@@ -13,8 +13,19 @@ import type { DropFn } from '../skb/drop.ts'
 import { Drop } from '../skb/drop.ts'
 import type { Skbs } from '../skb/skb.ts'
 import {
-  RX_HEADROOM, SKB_CB, SKB_DATA, SKB_DEV, SKB_FRAGS, SKB_LEN, SKB_MAC, SKB_MARK, SKB_NETWORK, SKB_NEXT,
-  SKB_PKT_TYPE, SKB_PROTOCOL, SKB_TRANSPORT,
+  RX_HEADROOM,
+  SKB_CB,
+  SKB_DATA,
+  SKB_DEV,
+  SKB_FRAGS,
+  SKB_LEN,
+  SKB_MAC,
+  SKB_MARK,
+  SKB_NETWORK,
+  SKB_NEXT,
+  SKB_PKT_TYPE,
+  SKB_PROTOCOL,
+  SKB_TRANSPORT,
 } from '../skb/skb.ts'
 import * as ethernet from '../wire/ethernet.ts'
 import * as icmp from '../wire/icmp.ts'
@@ -97,7 +108,9 @@ export const createIpDefrag = (deps: IpDefragDeps) => {
     let queue = buckets[bucketOf(saddr, daddr, idProto)]!
     while (
       queue !== 0 &&
-      (q[queue + Q_SADDR] !== saddr || q[queue + Q_DADDR] !== daddr || q[queue + Q_ID_PROTO] !== idProto)
+      (q[queue + Q_SADDR] !== saddr ||
+        q[queue + Q_DADDR] !== daddr ||
+        q[queue + Q_ID_PROTO] !== idProto)
     )
       queue = q[queue + Q_NEXT]!
     return queue
@@ -169,7 +182,8 @@ export const createIpDefrag = (deps: IpDefragDeps) => {
    */
   const ipDefrag = (skb: number): number => {
     f64[count + Mib.IpReasmReqds]!++
-    if (i32[skb + SKB_FRAGS] !== 0 && !skbs.expandHead(skb, RX_HEADROOM)) return refuse(skb, Drop.NOMEM)
+    if (i32[skb + SKB_FRAGS] !== 0 && !skbs.expandHead(skb, RX_HEADROOM))
+      return refuse(skb, Drop.NOMEM)
     const at = i32[skb + SKB_NETWORK]!
     const idProto = (ipv4.id(u8, at) << 8) | ipv4.protocol(u8, at)
     const saddr = ipv4.src(u8, at)
@@ -219,7 +233,8 @@ export const createIpDefrag = (deps: IpDefragDeps) => {
     q[queue + Q_COUNT]!++
     q[queue + Q_ECN]! |= 1 << (u8[at + 1]! & 3)
     held++
-    const isWhole = q[queue + Q_FLAGS] === (FIRST_IN | LAST_IN) && q[queue + Q_MEAT] === q[queue + Q_LEN]
+    const isWhole =
+      q[queue + Q_FLAGS] === (FIRST_IN | LAST_IN) && q[queue + Q_MEAT] === q[queue + Q_LEN]
     return isWhole ? assemble(queue) : 0
   }
 

@@ -12,8 +12,22 @@ import type { DropFn } from '../skb/drop.ts'
 import { Drop } from '../skb/drop.ts'
 import type { Skbs } from '../skb/skb.ts'
 import {
-  CHECKSUM_NONE, CHECKSUM_PARTIAL, MAX_HEADER, SKB_CSUM_OFFSET, SKB_CSUM_START, SKB_DATA, SKB_DEV, SKB_DST,
-  SKB_FRAGS, SKB_HASH, SKB_IP_SUMMED, SKB_LEN, SKB_MARK, SKB_NETWORK, SKB_PKT_TYPE, SKB_PROTOCOL,
+  CHECKSUM_NONE,
+  CHECKSUM_PARTIAL,
+  MAX_HEADER,
+  SKB_CSUM_OFFSET,
+  SKB_CSUM_START,
+  SKB_DATA,
+  SKB_DEV,
+  SKB_DST,
+  SKB_FRAGS,
+  SKB_HASH,
+  SKB_IP_SUMMED,
+  SKB_LEN,
+  SKB_MARK,
+  SKB_NETWORK,
+  SKB_PKT_TYPE,
+  SKB_PROTOCOL,
   SKB_TRANSPORT,
 } from '../skb/skb.ts'
 import * as ipv4 from '../wire/ipv4.ts'

@@ -10,7 +10,12 @@ export const createIpIdent = (thread: number, workers: number, random: () => num
   const counters = Int32Array.from({ length: BUCKETS }, () => random())
   const seed = random()
   /** First of `segments` consecutive numbers. */
-  const ipSelectIdent = (saddr: number, daddr: number, protocol: number, segments: number): number => {
+  const ipSelectIdent = (
+    saddr: number,
+    daddr: number,
+    protocol: number,
+    segments: number
+  ): number => {
     let h = Math.imul(saddr ^ seed, 0x85ebca6b)
     h = Math.imul((h ^ (h >>> 15)) + daddr, 0xc2b2ae35)
     h = Math.imul((h ^ (h >>> 13)) + protocol, 0x27d4eb2f)

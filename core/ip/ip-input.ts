@@ -8,8 +8,19 @@ import { fold } from '../base/checksum.ts'
 import { Errno } from '../base/errno.ts'
 import type { Flowi } from '../base/flowi.ts'
 import {
-  createFlowi, FL_DADDR, FL_DST, FL_FAMILY, FL_IIF, FL_MARK, FL_PROTO, FL_SADDR, FL_TOS, FL_TYPE,
-  RTN_BROADCAST, RTN_MULTICAST, RTN_UNICAST,
+  createFlowi,
+  FL_DADDR,
+  FL_DST,
+  FL_FAMILY,
+  FL_IIF,
+  FL_MARK,
+  FL_PROTO,
+  FL_SADDR,
+  FL_TOS,
+  FL_TYPE,
+  RTN_BROADCAST,
+  RTN_MULTICAST,
+  RTN_UNICAST,
 } from '../base/flowi.ts'
 import type { Arena } from '../shm/arena.ts'
 import { counterBank, Mib } from '../shm/counters.ts'
@@ -18,14 +29,29 @@ import type { DropFn } from '../skb/drop.ts'
 import { Drop } from '../skb/drop.ts'
 import type { Skbs } from '../skb/skb.ts'
 import {
-  PACKET_LOOPBACK, PACKET_OTHERHOST, SKB_DATA, SKB_DEV, SKB_DST, SKB_FRAGS, SKB_GSO_SEGS, SKB_LEN, SKB_MARK, SKB_NETWORK, SKB_PKT_TYPE,
+  PACKET_LOOPBACK,
+  PACKET_OTHERHOST,
+  SKB_DATA,
+  SKB_DEV,
+  SKB_DST,
+  SKB_FRAGS,
+  SKB_GSO_SEGS,
+  SKB_LEN,
+  SKB_MARK,
+  SKB_NETWORK,
+  SKB_PKT_TYPE,
   SKB_TRANSPORT,
 } from '../skb/skb.ts'
 import * as icmp from '../wire/icmp.ts'
 import * as ipv4 from '../wire/ipv4.ts'
 import type { InetProtos } from './inet-protos.ts'
 import {
-  AF_INET, IPCB_FLAGS, IPCB_TYPE, NF_INET_LOCAL_IN, NF_INET_PRE_ROUTING, V4_MAPPED,
+  AF_INET,
+  IPCB_FLAGS,
+  IPCB_TYPE,
+  NF_INET_LOCAL_IN,
+  NF_INET_PRE_ROUTING,
+  V4_MAPPED,
 } from './ip-constants.ts'
 import type { NfHooks } from './nf-hooks.ts'
 
@@ -133,7 +159,8 @@ export const createIpInput = (deps: IpInputDeps) => {
   const countGroup = (skb: number, type: number): void => {
     const isMulticast = type === RTN_MULTICAST
     f64[count + (isMulticast ? Mib.IpExtInMcastPkts : Mib.IpExtInBcastPkts)]!++
-    f64[count + (isMulticast ? Mib.IpExtInMcastOctets : Mib.IpExtInBcastOctets)]! += i32[skb + SKB_LEN]!
+    f64[count + (isMulticast ? Mib.IpExtInMcastOctets : Mib.IpExtInBcastOctets)]! +=
+      i32[skb + SKB_LEN]!
   }
   /** The copy of a broadcast or multicast of our own (ip_mc_output): it was routed when it was sent. */
   const deliverLooped = (skb: number, at: number): void => {
@@ -211,7 +238,11 @@ export const createIpInput = (deps: IpInputDeps) => {
   const martianReason = (at: number): Drop => {
     const source = ipv4.src(u8, at)
     const destination = ipv4.dst(u8, at)
-    if (ipv4.isMulticastAddr(source) || source === ipv4.INADDR_BROADCAST || ipv4.isZeroNetAddr(source))
+    if (
+      ipv4.isMulticastAddr(source) ||
+      source === ipv4.INADDR_BROADCAST ||
+      ipv4.isZeroNetAddr(source)
+    )
       return Drop.IP_INVALID_SOURCE
     if (ipv4.isZeroNetAddr(destination)) return Drop.IP_INVALID_DEST
     if (ipv4.isLoopbackAddr(source) || ipv4.isLoopbackAddr(destination)) return Drop.IP_LOCALNET

@@ -7,8 +7,23 @@ import { fold } from '../base/checksum.ts'
 import { Errno } from '../base/errno.ts'
 import type { Flowi } from '../base/flowi.ts'
 import {
-  createFlowi, FL_DADDR, FL_DEV, FL_DPORT, FL_DST, FL_FAMILY, FL_IIF, FL_MARK, FL_MTU, FL_OIF, FL_PROTO,
-  FL_SADDR, FL_SPORT, FL_TOS, FL_TYPE, RTN_BROADCAST, RTN_MULTICAST,
+  createFlowi,
+  FL_DADDR,
+  FL_DEV,
+  FL_DPORT,
+  FL_DST,
+  FL_FAMILY,
+  FL_IIF,
+  FL_MARK,
+  FL_MTU,
+  FL_OIF,
+  FL_PROTO,
+  FL_SADDR,
+  FL_SPORT,
+  FL_TOS,
+  FL_TYPE,
+  RTN_BROADCAST,
+  RTN_MULTICAST,
 } from '../base/flowi.ts'
 import { DEV_FLAGS, IFF_LOOPBACK, IFF_NOARP } from '../netdev/netdev.ts'
 import type { Arena } from '../shm/arena.ts'
@@ -19,20 +34,50 @@ import type { DropFn } from '../skb/drop.ts'
 import { Drop } from '../skb/drop.ts'
 import type { Skbs } from '../skb/skb.ts'
 import {
-  PACKET_LOOPBACK, RX_HEADROOM, SKB_DATA, SKB_DEV, SKB_DST, SKB_GSO_SEGS, SKB_GSO_SIZE,
-  SKB_LEN, SKB_MARK, SKB_NETWORK, SKB_NEXT, SKB_PKT_TYPE, SKB_PROTOCOL, SKB_TRANSPORT,
+  PACKET_LOOPBACK,
+  RX_HEADROOM,
+  SKB_DATA,
+  SKB_DEV,
+  SKB_DST,
+  SKB_GSO_SEGS,
+  SKB_GSO_SIZE,
+  SKB_LEN,
+  SKB_MARK,
+  SKB_NETWORK,
+  SKB_NEXT,
+  SKB_PKT_TYPE,
+  SKB_PROTOCOL,
+  SKB_TRANSPORT,
 } from '../skb/skb.ts'
 import {
-  SK_BOUND_DEV, SK_DADDR, SK_DPORT, SK_DST, SK_DST_DEV, SK_DST_GENERATION, SK_MARK, SK_MTU, SK_NUM,
-  SK_PROTOCOL, SK_SADDR, SK_TOS, SK_TTL,
+  SK_BOUND_DEV,
+  SK_DADDR,
+  SK_DPORT,
+  SK_DST,
+  SK_DST_DEV,
+  SK_DST_GENERATION,
+  SK_MARK,
+  SK_MTU,
+  SK_NUM,
+  SK_PROTOCOL,
+  SK_SADDR,
+  SK_TOS,
+  SK_TTL,
 } from '../socket/sock.ts'
 import { ETH_P_IP, IPV4_MULTICAST_HI, ipv4MulticastLo } from '../wire/ethernet.ts'
 import { IPPROTO_ICMP } from '../wire/ipproto.ts'
 import * as ipv4 from '../wire/ipv4.ts'
 import type { IpFragmentation } from './ip-fragmentation.ts'
 import {
-  AF_INET, AF_INET6, IPCB_FLAGS, IPCB_MTU, IPCB_TYPE, IPSKB_FORWARDED, NF_INET_LOCAL_OUT,
-  NF_INET_POST_ROUTING, V4_MAPPED,
+  AF_INET,
+  AF_INET6,
+  IPCB_FLAGS,
+  IPCB_MTU,
+  IPCB_TYPE,
+  IPSKB_FORWARDED,
+  NF_INET_LOCAL_OUT,
+  NF_INET_POST_ROUTING,
+  V4_MAPPED,
 } from './ip-constants.ts'
 import { NH_DEV, NH_FAMILY, NH_GATEWAY, NH_TYPE } from './nexthop-constants.ts'
 import type { NfHooks } from './nf-hooks.ts'
@@ -79,7 +124,13 @@ export const createIpOutput = (deps: IpOutputDeps) => {
    * they are bytes.
    */
   const pushHeader = (
-    skb: number, proto: number, saddr: number, daddr: number, tos: number, ttl: number, frag: number
+    skb: number,
+    proto: number,
+    saddr: number,
+    daddr: number,
+    tos: number,
+    ttl: number,
+    frag: number
   ): void => {
     i32[skb + SKB_TRANSPORT] = i32[skb + SKB_DATA]!
     const at = skbs.push(skb, ipv4.MIN_HEADER)
@@ -89,8 +140,15 @@ export const createIpOutput = (deps: IpOutputDeps) => {
     i32[skb + SKB_NETWORK] = at
     i32[skb + SKB_PROTOCOL] = ETH_P_IP
     const sum = fold(
-      (0x4500 | tos) + total + id + frag + ((ttl << 8) | proto) +
-        (saddr >>> 16) + (saddr & 0xffff) + (daddr >>> 16) + (daddr & 0xffff)
+      (0x4500 | tos) +
+        total +
+        id +
+        frag +
+        ((ttl << 8) | proto) +
+        (saddr >>> 16) +
+        (saddr & 0xffff) +
+        (daddr >>> 16) +
+        (daddr & 0xffff)
     )
     u8[at] = 0x45
     u8[at + 1] = tos
@@ -154,8 +212,13 @@ export const createIpOutput = (deps: IpOutputDeps) => {
     i32[skb + IPCB_TYPE] = i32[row + NH_TYPE]!
     i32[skb + IPCB_MTU] = i32[sk + SK_MTU]!
     pushHeader(
-      skb, i32[sk + SK_PROTOCOL]!, i32[sk + SK_SADDR + 3]!, i32[sk + SK_DADDR + 3]!, i32[sk + SK_TOS]!,
-      ttl === 0 ? i32[defaultTtl]! : ttl, ipv4.IP_DF
+      skb,
+      i32[sk + SK_PROTOCOL]!,
+      i32[sk + SK_SADDR + 3]!,
+      i32[sk + SK_DADDR + 3]!,
+      i32[sk + SK_TOS]!,
+      ttl === 0 ? i32[defaultTtl]! : ttl,
+      ipv4.IP_DF
     )
     return ipLocalOut(skb)
   }
@@ -260,7 +323,8 @@ export const createIpOutput = (deps: IpOutputDeps) => {
   const finishGroup = (skb: number, dev: number, type: number): number => {
     const isMulticast = type === RTN_MULTICAST
     f64[count + (isMulticast ? Mib.IpExtOutMcastPkts : Mib.IpExtOutBcastPkts)]!++
-    f64[count + (isMulticast ? Mib.IpExtOutMcastOctets : Mib.IpExtOutBcastOctets)]! += i32[skb + SKB_LEN]!
+    f64[count + (isMulticast ? Mib.IpExtOutMcastOctets : Mib.IpExtOutBcastOctets)]! +=
+      i32[skb + SKB_LEN]!
     const lo = isMulticast ? ipv4MulticastLo(ipv4.dst(u8, i32[skb + SKB_NETWORK]!)) : -1
     return framed(skb, ethHeader(skb, dev, isMulticast ? IPV4_MULTICAST_HI : 0xffff, lo, ETH_P_IP))
   }
@@ -289,7 +353,8 @@ export const createIpOutput = (deps: IpOutputDeps) => {
     fl[FL_FAMILY] = AF_INET6
     for (let w = 0; w < 8; w++) {
       const from = at + 8 + 4 * w
-      fl[FL_SADDR + w] = (u8[from]! << 24) | (u8[from + 1]! << 16) | (u8[from + 2]! << 8) | u8[from + 3]!
+      fl[FL_SADDR + w] =
+        (u8[from]! << 24) | (u8[from + 1]! << 16) | (u8[from + 2]! << 8) | u8[from + 3]!
     }
   }
 

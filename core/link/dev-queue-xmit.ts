@@ -11,8 +11,21 @@ import type { Time } from '../base/time.ts'
 import type { TimerWheel } from '../base/timer-wheel.ts'
 import type { StartXmit } from '../netdev/netdev.ts'
 import {
-  DEV_FEATURES, DEV_FLAGS, DEV_GSO_MAX, DEV_IMPAIRED, DEV_KIND, DEV_TXQLEN, DevStat, deviceStats, IFF_UP,
-  NETDEV_TX_BUSY, NETIF_F_FRAGLIST, NETIF_F_HW_CSUM, NETIF_F_TSO, NETIF_F_TSO6, NETIF_F_USO,
+  DEV_FEATURES,
+  DEV_FLAGS,
+  DEV_GSO_MAX,
+  DEV_IMPAIRED,
+  DEV_KIND,
+  DEV_TXQLEN,
+  DevStat,
+  deviceStats,
+  IFF_UP,
+  NETDEV_TX_BUSY,
+  NETIF_F_FRAGLIST,
+  NETIF_F_HW_CSUM,
+  NETIF_F_TSO,
+  NETIF_F_TSO6,
+  NETIF_F_USO,
 } from '../netdev/netdev.ts'
 import type { Arena } from '../shm/arena.ts'
 import { DEV_STATS, DEVICE_WORDS } from '../shm/layout.ts'
@@ -20,9 +33,23 @@ import type { DropFn } from '../skb/drop.ts'
 import { Drop } from '../skb/drop.ts'
 import type { Skbs } from '../skb/skb.ts'
 import {
-  CHECKSUM_NONE, CHECKSUM_PARTIAL, GSO_ECN, GSO_TCPV4, GSO_TCPV6, PACKET_OUTGOING, RX_HEADROOM,
-  SKB_CSUM_OFFSET, SKB_CSUM_START, SKB_DATA, SKB_DEV, SKB_FRAGS, SKB_GSO_SIZE, SKB_GSO_TYPE, SKB_IP_SUMMED,
-  SKB_LEN, SKB_NEXT,
+  CHECKSUM_NONE,
+  CHECKSUM_PARTIAL,
+  GSO_ECN,
+  GSO_TCPV4,
+  GSO_TCPV6,
+  PACKET_OUTGOING,
+  RX_HEADROOM,
+  SKB_CSUM_OFFSET,
+  SKB_CSUM_START,
+  SKB_DATA,
+  SKB_DEV,
+  SKB_FRAGS,
+  SKB_GSO_SIZE,
+  SKB_GSO_TYPE,
+  SKB_IP_SUMMED,
+  SKB_LEN,
+  SKB_NEXT,
 } from '../skb/skb.ts'
 import { ETH_HLEN } from '../wire/ethernet.ts'
 import { createGso } from './gso.ts'
@@ -81,7 +108,11 @@ export const createDevQueueXmit = (deps: DevQueueXmitDeps) => {
   const transmitOne = (skb: number): number => {
     const dev = devices + i32[skb + SKB_DEV]! * DEVICE_WORDS
     const features = i32[dev + DEV_FEATURES]!
-    if (i32[skb + SKB_FRAGS] !== 0 && (features & NETIF_F_FRAGLIST) === 0 && !skbs.expandHead(skb, RX_HEADROOM))
+    if (
+      i32[skb + SKB_FRAGS] !== 0 &&
+      (features & NETIF_F_FRAGLIST) === 0 &&
+      !skbs.expandHead(skb, RX_HEADROOM)
+    )
       return refuse(skb, Drop.NOMEM, -Errno.ENOBUFS)
     if (i32[skb + SKB_IP_SUMMED] === CHECKSUM_PARTIAL && (features & NETIF_F_HW_CSUM) === 0)
       checksumHelp(skb)
@@ -111,8 +142,12 @@ export const createDevQueueXmit = (deps: DevQueueXmitDeps) => {
 
   const takesGso = (skb: number, dev: number): boolean => {
     const type = i32[skb + SKB_GSO_TYPE]! & ~GSO_ECN
-    const feature = type === GSO_TCPV4 ? NETIF_F_TSO : type === GSO_TCPV6 ? NETIF_F_TSO6 : NETIF_F_USO
-    return (i32[dev + DEV_FEATURES]! & feature) !== 0 && i32[skb + SKB_LEN]! - ETH_HLEN <= i32[dev + DEV_GSO_MAX]!
+    const feature =
+      type === GSO_TCPV4 ? NETIF_F_TSO : type === GSO_TCPV6 ? NETIF_F_TSO6 : NETIF_F_USO
+    return (
+      (i32[dev + DEV_FEATURES]! & feature) !== 0 &&
+      i32[skb + SKB_LEN]! - ETH_HLEN <= i32[dev + DEV_GSO_MAX]!
+    )
   }
   /** Cuts the super-frame and gives each frame to `send`. */
   const eachSegment = (skb: number, send: (seg: number) => number): number => {
@@ -142,7 +177,8 @@ export const createDevQueueXmit = (deps: DevQueueXmitDeps) => {
     const ifindex = i32[skb + SKB_DEV]!
     const limit = i32[dev + DEV_TXQLEN]! === 0 ? DEFAULT_TXQLEN : i32[dev + DEV_TXQLEN]!
     if (queueLen[ifindex]! >= limit) return refuse(skb, Drop.QDISC_DROP, -Errno.ENOBUFS)
-    if (skbs.isShared(skb) && !skbs.expandHead(skb, 0)) return refuse(skb, Drop.NOMEM, -Errno.ENOBUFS)
+    if (skbs.isShared(skb) && !skbs.expandHead(skb, 0))
+      return refuse(skb, Drop.NOMEM, -Errno.ENOBUFS)
     i32[skb + SKB_NEXT] = 0
     if (queueLen[ifindex] === 0) queueHead[ifindex] = skb
     else i32[queueTail[ifindex]! + SKB_NEXT] = skb

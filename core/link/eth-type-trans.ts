@@ -5,17 +5,25 @@
  * Linux: net/ethernet/eth.c; IEEE 802.3 clause 3.
  */
 import * as bytes from '../base/bytes.ts'
-import {
-  DEV_FLAGS, DEV_MAC, DevStat, deviceStats, IFF_UP,
-} from '../netdev/netdev.ts'
+import { DEV_FLAGS, DEV_MAC, DevStat, deviceStats, IFF_UP } from '../netdev/netdev.ts'
 import type { Arena } from '../shm/arena.ts'
 import { DEV_STATS, DEVICE_WORDS } from '../shm/layout.ts'
 import type { DropFn } from '../skb/drop.ts'
 import { Drop } from '../skb/drop.ts'
 import type { Skbs } from '../skb/skb.ts'
 import {
-  PACKET_BROADCAST, PACKET_HOST, PACKET_LOOPBACK, PACKET_MULTICAST, PACKET_OTHERHOST, SKB_DATA, SKB_DEV, SKB_LEN, SKB_MAC,
-  SKB_NETWORK, SKB_PKT_TYPE, SKB_PROTOCOL,
+  PACKET_BROADCAST,
+  PACKET_HOST,
+  PACKET_LOOPBACK,
+  PACKET_MULTICAST,
+  PACKET_OTHERHOST,
+  SKB_DATA,
+  SKB_DEV,
+  SKB_LEN,
+  SKB_MAC,
+  SKB_NETWORK,
+  SKB_PKT_TYPE,
+  SKB_PROTOCOL,
 } from '../skb/skb.ts'
 import * as ethernet from '../wire/ethernet.ts'
 
@@ -32,7 +40,8 @@ export const createEthTypeTrans = ({ arena, skbs, drop }: EthTypeTransDeps) => {
   /** False when the frame was dropped. */
   const ethTypeTrans = (skb: number): boolean => {
     const dev = devices + i32[skb + SKB_DEV]! * DEVICE_WORDS
-    if ((i32[dev + DEV_FLAGS]! & IFF_UP) === 0) return refuse(skb, Drop.DEV_READY, DevStat.rx_dropped)
+    if ((i32[dev + DEV_FLAGS]! & IFF_UP) === 0)
+      return refuse(skb, Drop.DEV_READY, DevStat.rx_dropped)
     const len = i32[skb + SKB_LEN]!
     if (len < ethernet.ETH_HLEN) return refuse(skb, Drop.PKT_TOO_SMALL, DevStat.rx_length_errors)
     const mac = i32[skb + SKB_DATA]!
@@ -43,7 +52,8 @@ export const createEthTypeTrans = ({ arena, skbs, drop }: EthTypeTransDeps) => {
     i32[skb + SKB_LEN] = len - ethernet.ETH_HLEN
     i32[skb + SKB_PROTOCOL] = type >= ethernet.ETH_P_802_3_MIN ? type : ETH_P_802_2
     if (i32[skb + SKB_PKT_TYPE] !== PACKET_LOOPBACK)
-      i32[skb + SKB_PKT_TYPE] = (u8[mac]! & 1) !== 0 ? group(mac) : unicast(mac, (dev + DEV_MAC) << 2)
+      i32[skb + SKB_PKT_TYPE] =
+        (u8[mac]! & 1) !== 0 ? group(mac) : unicast(mac, (dev + DEV_MAC) << 2)
     return true
   }
   const unicast = (mac: number, own: number): number =>

@@ -10,9 +10,27 @@ import type { DropFn } from '../skb/drop.ts'
 import { Drop } from '../skb/drop.ts'
 import type { Skbs } from '../skb/skb.ts'
 import {
-  CHECKSUM_PARTIAL, GSO_ECN, GSO_UDP_L4, RX_HEADROOM, SKB_CSUM_OFFSET, SKB_CSUM_START, SKB_DATA, SKB_DEV,
-  SKB_DST, SKB_GSO_SIZE, SKB_GSO_TYPE, SKB_HASH, SKB_IP_SUMMED, SKB_LEN, SKB_MAC, SKB_MARK, SKB_NETWORK,
-  SKB_NEXT, SKB_PKT_TYPE, SKB_PROTOCOL, SKB_TRANSPORT,
+  CHECKSUM_PARTIAL,
+  GSO_ECN,
+  GSO_UDP_L4,
+  RX_HEADROOM,
+  SKB_CSUM_OFFSET,
+  SKB_CSUM_START,
+  SKB_DATA,
+  SKB_DEV,
+  SKB_DST,
+  SKB_GSO_SIZE,
+  SKB_GSO_TYPE,
+  SKB_HASH,
+  SKB_IP_SUMMED,
+  SKB_LEN,
+  SKB_MAC,
+  SKB_MARK,
+  SKB_NETWORK,
+  SKB_NEXT,
+  SKB_PKT_TYPE,
+  SKB_PROTOCOL,
+  SKB_TRANSPORT,
 } from '../skb/skb.ts'
 import { ETH_P_IP } from '../wire/ethernet.ts'
 import { IPPROTO_TCP, IPPROTO_UDP } from '../wire/ipproto.ts'
@@ -101,7 +119,8 @@ export const createGso = ({ arena, skbs, drop, consume }: GsoDeps) => {
   const fixNetwork = (seg: number, index: number): void => {
     const at = i32[seg + SKB_NETWORK]!
     const total = i32[seg + SKB_DATA]! + i32[seg + SKB_LEN]! - at
-    if (i32[seg + SKB_PROTOCOL] !== ETH_P_IP) return ipv6.setPayloadLength(u8, at, total - ipv6.HEADER)
+    if (i32[seg + SKB_PROTOCOL] !== ETH_P_IP)
+      return ipv6.setPayloadLength(u8, at, total - ipv6.HEADER)
     ipv4.setTotalLength(u8, at, total)
     ipv4.setId(u8, at, (ipv4.id(u8, at) + index) & 0xffff)
     ipv4.setChecksum(u8, at)

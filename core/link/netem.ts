@@ -8,7 +8,13 @@ import type { Time } from '../base/time.ts'
 import { TIME_US } from '../base/time.ts'
 import { TIMER_WORDS, type TimerWheel } from '../base/timer-wheel.ts'
 import {
-  DEV_CORRUPT, DEV_DELAY, DEV_DUPLICATE, DEV_JITTER, DEV_LIMIT, DEV_LOSS, DEV_REORDER,
+  DEV_CORRUPT,
+  DEV_DELAY,
+  DEV_DUPLICATE,
+  DEV_JITTER,
+  DEV_LIMIT,
+  DEV_LOSS,
+  DEV_REORDER,
 } from '../netdev/netdev.ts'
 import type { Arena } from '../shm/arena.ts'
 import { DEVICE_WORDS } from '../shm/layout.ts'
@@ -16,7 +22,13 @@ import type { DropFn } from '../skb/drop.ts'
 import { Drop } from '../skb/drop.ts'
 import type { Skbs } from '../skb/skb.ts'
 import {
-  CHECKSUM_NONE, CHECKSUM_PARTIAL, RX_HEADROOM, SKB_DATA, SKB_DEV, SKB_IP_SUMMED, SKB_LEN,
+  CHECKSUM_NONE,
+  CHECKSUM_PARTIAL,
+  RX_HEADROOM,
+  SKB_DATA,
+  SKB_DEV,
+  SKB_IP_SUMMED,
+  SKB_LEN,
 } from '../skb/skb.ts'
 
 export type NetemDeps = {
@@ -53,7 +65,8 @@ export const createNetem = (deps: NetemDeps) => {
   i32.fill(0, timer, timer + TIMER_WORDS)
 
   const below = (bound: number): number => (random() >>> 0) % bound
-  const happens = (partsPerMillion: number): boolean => partsPerMillion !== 0 && below(MILLION) < partsPerMillion
+  const happens = (partsPerMillion: number): boolean =>
+    partsPerMillion !== 0 && below(MILLION) < partsPerMillion
 
   /** Takes a packet over and loses, doubles, spoils, delays or sends it. */
   const impair = (skb: number): number => {
@@ -67,7 +80,7 @@ export const createNetem = (deps: NetemDeps) => {
       return 0
     }
     // a clone's bytes may change under us while it waits (its owner retransmits)
-    if (skbs.isShared(skb) && !skbs.expandHead(skb, 0)) {
+    if (skbs.isShared(skb) && !skbs.expandHead(skb, RX_HEADROOM)) {
       drop(skb, Drop.NOMEM)
       return 0
     }

@@ -13,14 +13,26 @@ import type { DropFn } from '../skb/drop.ts'
 import { Drop } from '../skb/drop.ts'
 import type { Skbs } from '../skb/skb.ts'
 import {
-  MAX_HEADER, PACKET_HOST, PACKET_OTHERHOST, SKB_DATA, SKB_DEV, SKB_LEN, SKB_NETWORK, SKB_PKT_TYPE,
+  MAX_HEADER,
+  PACKET_HOST,
+  PACKET_OTHERHOST,
+  SKB_DATA,
+  SKB_DEV,
+  SKB_LEN,
+  SKB_NETWORK,
+  SKB_PKT_TYPE,
   SKB_PROTOCOL,
 } from '../skb/skb.ts'
 import * as arp from '../wire/arp.ts'
 import * as ethernet from '../wire/ethernet.ts'
 import * as ipv4 from '../wire/ipv4.ts'
 import {
-  NEIGH_ADDR, NEIGH_IFINDEX, NEIGH_LLADDR_BYTE, NEIGH_UPDATED, NUD_REACHABLE, NUD_STALE,
+  NEIGH_ADDR,
+  NEIGH_IFINDEX,
+  NEIGH_LLADDR_BYTE,
+  NEIGH_UPDATED,
+  NUD_REACHABLE,
+  NUD_STALE,
 } from './neigh-constants.ts'
 import type { NeighTable } from './neigh-table.ts'
 import type { Neighbour } from './neighbour.ts'
@@ -66,7 +78,14 @@ export const createArp = (deps: ArpDeps) => {
 
   /** Sends an ARP frame by `dev` from its own MAC; the frame goes to (hi, lo), the target field says (thi, tlo). */
   const arpSend = (
-    op: number, dev: number, sip: number, tip: number, hi: number, lo: number, thi: number, tlo: number
+    op: number,
+    dev: number,
+    sip: number,
+    tip: number,
+    hi: number,
+    lo: number,
+    thi: number,
+    tlo: number
   ): void => {
     if ((flagsOf(dev) & IFF_NOARP) !== 0) return
     const skb = skbs.alloc(arp.MIN_HEADER, MAX_HEADER)
@@ -117,7 +136,10 @@ export const createArp = (deps: ArpDeps) => {
     if (op !== arp.ARPOP_REQUEST && op !== arp.ARPOP_REPLY) return drop(skb, Drop.ARP_INVALID)
     if (ipv4.isMulticastAddr(tip) || ipv4.isLoopbackAddr(tip)) return drop(skb, Drop.ARP_INVALID)
     const isForUs = op === arp.ARPOP_REQUEST && isLocalAddress(tip)
-    if (isForUs) f64[count + (isToUs(skb) ? Softnet.neigh_rcv_probes_ucast : Softnet.neigh_rcv_probes_mcast)]!++
+    if (isForUs)
+      f64[
+        count + (isToUs(skb) ? Softnet.neigh_rcv_probes_ucast : Softnet.neigh_rcv_probes_mcast)
+      ]!++
     // a probe: someone wants the address and asks whether it is free (RFC 5227 section 2.1.1)
     if (sip === 0) {
       if (isForUs) arpSend(arp.ARPOP_REPLY, dev, tip, sip, hi, lo, hi, lo)
@@ -126,7 +148,8 @@ export const createArp = (deps: ArpDeps) => {
     // who claims our own address, or none that a host can have, is not learned from
     if (!isSourceOk(sip)) return drop(skb, Drop.ARP_INVALID)
     if (isForUs) {
-      if (learnFromRequest(machine, dev, sip, hi, lo)) arpSend(arp.ARPOP_REPLY, dev, tip, sip, hi, lo, hi, lo)
+      if (learnFromRequest(machine, dev, sip, hi, lo))
+        arpSend(arp.ARPOP_REPLY, dev, tip, sip, hi, lo, hi, lo)
       return consume(skb)
     }
     i32[key + 3] = sip
@@ -136,10 +159,19 @@ export const createArp = (deps: ArpDeps) => {
   }
   const isToUs = (skb: number): boolean => i32[skb + SKB_PKT_TYPE] === PACKET_HOST
   const isSourceOk = (sip: number): boolean =>
-    !ipv4.isMulticastAddr(sip) && !ipv4.isLoopbackAddr(sip) && sip !== ipv4.INADDR_BROADCAST && !isLocalAddress(sip)
+    !ipv4.isMulticastAddr(sip) &&
+    !ipv4.isLoopbackAddr(sip) &&
+    sip !== ipv4.INADDR_BROADCAST &&
+    !isLocalAddress(sip)
 
   /** Whoever asks for us will want our answer, and soon packets: an entry is made (neigh_event_ns). */
-  const learnFromRequest = (machine: Neighbour, dev: number, sip: number, hi: number, lo: number): boolean => {
+  const learnFromRequest = (
+    machine: Neighbour,
+    dev: number,
+    sip: number,
+    hi: number,
+    lo: number
+  ): boolean => {
     i32[key + 3] = sip
     const known = table.lookup(dev, key)
     const row = known !== 0 ? known : machine.create(dev, key)
@@ -149,7 +181,13 @@ export const createArp = (deps: ArpDeps) => {
   }
   /** Only an answer sent to us alone proves that the neighbour hears us. */
   const updateKnown = (
-    machine: Neighbour, row: number, op: number, toUs: boolean, isGratuitous: boolean, hi: number, lo: number
+    machine: Neighbour,
+    row: number,
+    op: number,
+    toUs: boolean,
+    isGratuitous: boolean,
+    hi: number,
+    lo: number
   ): void => {
     const age = (time[TIME_MS]! - i32[row + NEIGH_UPDATED]!) | 0
     const override = age > LOCKTIME_MS || isGratuitous ? NEIGH_UPDATE_F_OVERRIDE : 0

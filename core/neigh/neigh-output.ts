@@ -20,8 +20,14 @@ import { MAX_HEADER, SKB_END, SKB_HEAD, SKB_NETWORK, SKB_NEXT, SKB_PROTOCOL } fr
 import { ETH_P_IP } from '../wire/ethernet.ts'
 import * as ipv4 from '../wire/ipv4.ts'
 import {
-  NEIGH_HH, NEIGH_SEQ, NEIGH_STATE, NEIGH_USE_CONFIRMED, NEIGH_USE_USED,
-  NEIGH_USE_WORDS, NUD_STALE, NUD_VALID,
+  NEIGH_HH,
+  NEIGH_SEQ,
+  NEIGH_STATE,
+  NEIGH_USE_CONFIRMED,
+  NEIGH_USE_USED,
+  NEIGH_USE_WORDS,
+  NUD_STALE,
+  NUD_VALID,
 } from './neigh-constants.ts'
 import type { NeighTable } from './neigh-table.ts'
 
@@ -193,8 +199,14 @@ export const createNeighOutput = (deps: NeighOutputDeps) => {
     const source = i32[skb + SKB_PROTOCOL] === ETH_P_IP ? ipv4.src(u8, i32[skb + SKB_NETWORK]!) : 0
     asking = true
     ipi.send(
-      0, Ipi.NEIGH_RESOLVE, pending[p + P_DEV]!, pending[p + P_ADDR]!, pending[p + P_ADDR + 1]!,
-      pending[p + P_ADDR + 2]!, pending[p + P_ADDR + 3]!, source
+      0,
+      Ipi.NEIGH_RESOLVE,
+      pending[p + P_DEV]!,
+      pending[p + P_ADDR]!,
+      pending[p + P_ADDR + 1]!,
+      pending[p + P_ADDR + 2]!,
+      pending[p + P_ADDR + 3]!,
+      source
     )
     asking = false
   }
@@ -202,7 +214,8 @@ export const createNeighOutput = (deps: NeighOutputDeps) => {
     for (let p = P_WORDS; p <= PENDING * P_WORDS; p += P_WORDS) {
       if (pending[p + P_HEAD] === 0) continue
       if (pending[p + P_FAILED] !== 0) settle(p, false)
-      else if (((time[TIME_MS]! - pending[p + P_ASKED]!) | 0) >= ASK_AGAIN_MS) ask(p, pending[p + P_HEAD]!)
+      else if (((time[TIME_MS]! - pending[p + P_ASKED]!) | 0) >= ASK_AGAIN_MS)
+        ask(p, pending[p + P_HEAD]!)
     }
     if (waiting !== 0 && !wheel.isArmed(timer)) wheel.arm(timer, ASK_AGAIN_MS, onTimer)
   })
@@ -277,7 +290,8 @@ export const createNeighOutput = (deps: NeighOutputDeps) => {
     if (row === 0) return
     const now = time[TIME_MS]!
     // zero is never
-    i32[use + ((row - neighbours) >> 5) * NEIGH_USE_WORDS + NEIGH_USE_CONFIRMED] = now === 0 ? 1 : now
+    i32[use + ((row - neighbours) >> 5) * NEIGH_USE_WORDS + NEIGH_USE_CONFIRMED] =
+      now === 0 ? 1 : now
   }
   /** Packets that wait here for a next hop. */
   const neighWaiting = (): number => waiting

@@ -18,11 +18,37 @@ import { DEVICE_WORDS, NEIGH_WORDS } from '../shm/layout.ts'
 import { Sysctl } from '../shm/sysctl.ts'
 import * as ethernet from '../wire/ethernet.ts'
 import {
-  NEIGH_ADDR, NEIGH_CONFIRMED, NEIGH_FLAGS, NEIGH_HASH, NEIGH_HH, NEIGH_IFINDEX, NEIGH_LLADDR_BYTE,
-  NEIGH_PROBES, NEIGH_SEQ, NEIGH_STATE, NEIGH_TABLE_COUNT, NEIGH_TABLE_HIGH, NEIGH_TABLE_SEED, NEIGH_TIMER,
-  NEIGH_UPDATED, NEIGH_USE_CONFIRMED, NEIGH_USE_USED, NEIGH_USE_WORDS, NEIGH_USED, NUD_CONNECTED, NUD_DELAY,
-  NUD_FAILED, NUD_IN_TIMER, NUD_INCOMPLETE, NUD_NOARP, NUD_NONE, NUD_PERMANENT, NUD_PROBE, NUD_REACHABLE,
-  NUD_STALE, NUD_VALID,
+  NEIGH_ADDR,
+  NEIGH_CONFIRMED,
+  NEIGH_FLAGS,
+  NEIGH_HASH,
+  NEIGH_HH,
+  NEIGH_IFINDEX,
+  NEIGH_LLADDR_BYTE,
+  NEIGH_PROBES,
+  NEIGH_SEQ,
+  NEIGH_STATE,
+  NEIGH_TABLE_COUNT,
+  NEIGH_TABLE_HIGH,
+  NEIGH_TABLE_SEED,
+  NEIGH_TIMER,
+  NEIGH_UPDATED,
+  NEIGH_USE_CONFIRMED,
+  NEIGH_USE_USED,
+  NEIGH_USE_WORDS,
+  NEIGH_USED,
+  NUD_CONNECTED,
+  NUD_DELAY,
+  NUD_FAILED,
+  NUD_IN_TIMER,
+  NUD_INCOMPLETE,
+  NUD_NOARP,
+  NUD_NONE,
+  NUD_PERMANENT,
+  NUD_PROBE,
+  NUD_REACHABLE,
+  NUD_STALE,
+  NUD_VALID,
 } from './neigh-constants.ts'
 import type { NeighTable } from './neigh-table.ts'
 
@@ -91,7 +117,8 @@ export const createNeighbour = (deps: NeighbourDeps) => {
   const now = (): number => time[TIME_MS]!
   const isAfter = (a: number, b: number): boolean => ((a - b) | 0) > 0
   const isV4 = (row: number): boolean =>
-    (i32[row + NEIGH_ADDR]! | i32[row + NEIGH_ADDR + 1]!) === 0 && i32[row + NEIGH_ADDR + 2] === V4_MAPPED
+    (i32[row + NEIGH_ADDR]! | i32[row + NEIGH_ADDR + 1]!) === 0 &&
+    i32[row + NEIGH_ADDR + 2] === V4_MAPPED
   const opsOf = (row: number): NeighOps | null => (isV4(row) ? ops.v4 : ops.v6)
   const stateOf = (row: number): number => i32[row + NEIGH_STATE]!
   const retransMs = (): number => Math.max(i32[sysctl + Sysctl.neigh_retrans_time_ms]!, LEAST_MS)
@@ -195,8 +222,15 @@ export const createNeighbour = (deps: NeighbourDeps) => {
 
   const tellWorker = (worker: number, row: number, isValid: boolean): void => {
     ipi.send(
-      worker, Ipi.NEIGH_UPDATE, row, i32[row + NEIGH_IFINDEX]!, i32[row + NEIGH_ADDR]!,
-      i32[row + NEIGH_ADDR + 1]!, i32[row + NEIGH_ADDR + 2]!, i32[row + NEIGH_ADDR + 3]!, isValid ? 1 : 0
+      worker,
+      Ipi.NEIGH_UPDATE,
+      row,
+      i32[row + NEIGH_IFINDEX]!,
+      i32[row + NEIGH_ADDR]!,
+      i32[row + NEIGH_ADDR + 1]!,
+      i32[row + NEIGH_ADDR + 2]!,
+      i32[row + NEIGH_ADDR + 3]!,
+      isValid ? 1 : 0
     )
   }
   const tellWorkers = (row: number, isValid: boolean): void => {
@@ -214,19 +248,29 @@ export const createNeighbour = (deps: NeighbourDeps) => {
       const confirmed = i32[at + NEIGH_USE_CONFIRMED]!
       if (used !== 0 && isAfter(used, i32[row + NEIGH_USED]!)) i32[row + NEIGH_USED] = used
       // a confirmation from before the entry was made was its row's former owner's
-      if (confirmed !== 0 && isAfter(confirmed, i32[row + NEIGH_CONFIRMED]!) && !isAfter(created[n]!, confirmed))
+      if (
+        confirmed !== 0 &&
+        isAfter(confirmed, i32[row + NEIGH_CONFIRMED]!) &&
+        !isAfter(created[n]!, confirmed)
+      )
         i32[row + NEIGH_CONFIRMED] = confirmed
     }
   }
   const maxProbes = (row: number): number => {
     const unicast = i32[sysctl + Sysctl.neigh_ucast_solicit]!
-    return stateOf(row) === NUD_PROBE ? unicast : unicast + i32[sysctl + Sysctl.neigh_mcast_solicit]!
+    return stateOf(row) === NUD_PROBE
+      ? unicast
+      : unicast + i32[sysctl + Sysctl.neigh_mcast_solicit]!
   }
   /** The first ucast_solicit probes go to the known address; an INCOMPLETE entry starts behind them. */
   const probe = (row: number): void => {
     const sent = i32[row + NEIGH_PROBES]!
     i32[row + NEIGH_PROBES] = sent + 1
-    opsOf(row)?.solicit(row, sent < i32[sysctl + Sysctl.neigh_ucast_solicit]!, source[table.indexOf(row)]!)
+    opsOf(row)?.solicit(
+      row,
+      sent < i32[sysctl + Sysctl.neigh_ucast_solicit]!,
+      source[table.indexOf(row)]!
+    )
   }
   const fail = (row: number): void => {
     enterState(row, NUD_FAILED)
@@ -240,10 +284,19 @@ export const createNeighbour = (deps: NeighbourDeps) => {
     const state = stateOf(row)
     if ((state & NUD_IN_TIMER) === 0) return
     gatherUse(row)
-    const next = state === NUD_REACHABLE ? leaveReachable(row) : state === NUD_DELAY ? leaveDelay(row) : retransMs()
-    if ((stateOf(row) & (NUD_INCOMPLETE | NUD_PROBE)) !== 0 && i32[row + NEIGH_PROBES]! >= maxProbes(row))
+    const next =
+      state === NUD_REACHABLE
+        ? leaveReachable(row)
+        : state === NUD_DELAY
+          ? leaveDelay(row)
+          : retransMs()
+    if (
+      (stateOf(row) & (NUD_INCOMPLETE | NUD_PROBE)) !== 0 &&
+      i32[row + NEIGH_PROBES]! >= maxProbes(row)
+    )
       return fail(row)
-    if ((stateOf(row) & NUD_IN_TIMER) !== 0) wheel.arm(row + NEIGH_TIMER, Math.max(next, LEAST_MS), onTimer)
+    if ((stateOf(row) & NUD_IN_TIMER) !== 0)
+      wheel.arm(row + NEIGH_TIMER, Math.max(next, LEAST_MS), onTimer)
     if ((stateOf(row) & (NUD_INCOMPLETE | NUD_PROBE)) !== 0) probe(row)
   })
   /** Confirmed lately: stays. Used lately: DELAY. Else STALE. Returns the time to the next look. */
@@ -310,7 +363,8 @@ export const createNeighbour = (deps: NeighbourDeps) => {
       state = NUD_STALE
     } else if (wasValid && isSame && wanted === NUD_STALE && !isAdmin) state = old
     if (changes) setLladdr(row, hi, lo)
-    if (changes && (state & NUD_CONNECTED) === 0) i32[row + NEIGH_CONFIRMED] = (now() - 2 * baseReachable()) | 0
+    if (changes && (state & NUD_CONNECTED) === 0)
+      i32[row + NEIGH_CONFIRMED] = (now() - 2 * baseReachable()) | 0
     if (changes) i32[row + NEIGH_UPDATED] = now()
     if (state !== old) enterUpdated(row, state)
     if (!wasValid) tellWorkers(row, true)
@@ -403,7 +457,8 @@ export const createNeighbour = (deps: NeighbourDeps) => {
     const staleMs = i32[sysctl + Sysctl.neigh_gc_stale_time]! * 1000
     for (let n = 1; n < i32[neighbours + NEIGH_TABLE_HIGH]!; n++) {
       const row = table.rowAt(n)
-      if (i32[row + NEIGH_IFINDEX] === 0 || isKept(row) || (stateOf(row) & NUD_IN_TIMER) !== 0) continue
+      if (i32[row + NEIGH_IFINDEX] === 0 || isKept(row) || (stateOf(row) & NUD_IN_TIMER) !== 0)
+        continue
       gatherUse(row)
       const used = i32[row + NEIGH_USED]!
       const last = isAfter(i32[row + NEIGH_CONFIRMED]!, used) ? i32[row + NEIGH_CONFIRMED]! : used

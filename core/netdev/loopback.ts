@@ -6,7 +6,16 @@
 import type { Arena } from '../shm/arena.ts'
 import type { Skbs } from '../skb/skb.ts'
 import { SKB_DEV, SKB_DST, SKB_LEN, SKB_SK } from '../skb/skb.ts'
-import { DEV_FLAGS, DEV_IFINDEX, DEV_PEER, DevStat, deviceRow, deviceStats, IFF_UP, NETDEV_TX_OK } from './netdev.ts'
+import {
+  DEV_FLAGS,
+  DEV_IFINDEX,
+  DEV_PEER,
+  DevStat,
+  deviceRow,
+  deviceStats,
+  IFF_UP,
+  NETDEV_TX_OK,
+} from './netdev.ts'
 
 export type LoopbackDeps = {
   arena: Arena

@@ -88,10 +88,29 @@ export type DevKind = (typeof DevKind)[keyof typeof DevKind]
 
 /** Statistics of a device, per thread; names as rtnl_link_stats64. */
 export const DevStat = {
-  rx_packets: 0, tx_packets: 1, rx_bytes: 2, tx_bytes: 3, rx_errors: 4, tx_errors: 5, rx_dropped: 6, tx_dropped: 7,
-  multicast: 8, collisions: 9, rx_length_errors: 10, rx_over_errors: 11, rx_crc_errors: 12, rx_frame_errors: 13,
-  rx_fifo_errors: 14, rx_missed_errors: 15, tx_aborted_errors: 16, tx_carrier_errors: 17, tx_fifo_errors: 18,
-  rx_nohandler: 19, tx_busy: 20, gso_packets: 21, rx_gso_packets: 22,
+  rx_packets: 0,
+  tx_packets: 1,
+  rx_bytes: 2,
+  tx_bytes: 3,
+  rx_errors: 4,
+  tx_errors: 5,
+  rx_dropped: 6,
+  tx_dropped: 7,
+  multicast: 8,
+  collisions: 9,
+  rx_length_errors: 10,
+  rx_over_errors: 11,
+  rx_crc_errors: 12,
+  rx_frame_errors: 13,
+  rx_fifo_errors: 14,
+  rx_missed_errors: 15,
+  tx_aborted_errors: 16,
+  tx_carrier_errors: 17,
+  tx_fifo_errors: 18,
+  rx_nohandler: 19,
+  tx_busy: 20,
+  gso_packets: 21,
+  rx_gso_packets: 22,
 } as const
 
 export const NETDEV_TX_OK = 0
@@ -112,7 +131,8 @@ export const deviceStats = (arena: Arena, thread: number, ifindex: number): numb
 /** A device's counter summed over the threads. */
 export const sumDeviceStat = (arena: Arena, ifindex: number, stat: number): number => {
   let sum = 0
-  for (let t = 0; t < arena.layout.threads; t++) sum += arena.f64[deviceStats(arena, t, ifindex) + stat]!
+  for (let t = 0; t < arena.layout.threads; t++)
+    sum += arena.f64[deviceStats(arena, t, ifindex) + stat]!
   return sum
 }
 
@@ -120,6 +140,7 @@ export const sumDeviceStat = (arena: Arena, ifindex: number, stat: number): numb
 export const deviceName = (arena: Arena, ifindex: number): string => {
   const at = (deviceRow(arena, ifindex) + DEV_NAME) << 2
   let name = ''
-  for (let k = 0; k < 16 && arena.u8[at + k] !== 0; k++) name += String.fromCharCode(arena.u8[at + k]!)
+  for (let k = 0; k < 16 && arena.u8[at + k] !== 0; k++)
+    name += String.fromCharCode(arena.u8[at + k]!)
   return name
 }

@@ -21,7 +21,13 @@ import {
 } from '../skb/skb.ts'
 
 /** A copy of the frame in the other arena, or 0 when that one has no memory. The original stays the caller's. */
-export const transferFrame = (from: Arena, fromSkbs: Skbs, skb: number, to: Arena, toSkbs: Skbs): number => {
+export const transferFrame = (
+  from: Arena,
+  fromSkbs: Skbs,
+  skb: number,
+  to: Arena,
+  toSkbs: Skbs
+): number => {
   const src = from.i32
   const dst = to.i32
   if (src[skb + SKB_FRAGS] !== 0 && !fromSkbs.expandHead(skb, RX_HEADROOM)) return 0

@@ -69,7 +69,13 @@ export const attachArena = (config: ArenaConfig, buffer: ArrayBufferLike): Arena
   views(buffer, computeLayout(config))
 
 /** Fills thread t's free stack so that the lowest item is on top. */
-const fillStack = (i32: Int32Array, base: number, t: number, size: number, item: (n: number) => number) => {
+const fillStack = (
+  i32: Int32Array,
+  base: number,
+  t: number,
+  size: number,
+  item: (n: number) => number
+) => {
   const stack = base + t * (32 + size)
   i32[stack] = size
   for (let k = 0; k < size; k++) i32[stack + 32 + k] = item(t * size + (size - 1 - k))

@@ -43,7 +43,14 @@ export const Notify = {
 } as const
 
 export type IpiHandler = (
-  from: number, a0: number, a1: number, a2: number, a3: number, a4: number, a5: number, a6: number
+  from: number,
+  a0: number,
+  a1: number,
+  a2: number,
+  a3: number,
+  a4: number,
+  a5: number,
+  a6: number
 ) => void
 
 export type IpiSystem = ReturnType<typeof createIpi>
@@ -67,7 +74,15 @@ export const createIpi = (arena: Arena, thread: number, wake: (thread: number) =
   }
   /** Sends a call; false when the ring is full. A call to oneself runs at once. */
   const send = (
-    to: number, op: number, a0 = 0, a1 = 0, a2 = 0, a3 = 0, a4 = 0, a5 = 0, a6 = 0
+    to: number,
+    op: number,
+    a0 = 0,
+    a1 = 0,
+    a2 = 0,
+    a3 = 0,
+    a4 = 0,
+    a5 = 0,
+    a6 = 0
   ): boolean => {
     if (to === thread) {
       handlers[op]!(thread, a0, a1, a2, a3, a4, a5, a6)

@@ -26,7 +26,8 @@ export const ringInit = (i32: Int32Array, ring: number, capacity: number): void 
 
 /** Free slots, as the producer sees them; looks at the consumer's index only when `wanted` do not fit. */
 export const ringWritable = (i32: Int32Array, ring: number, wanted: number): boolean => {
-  const room = (): number => (i32[ring + MASK]! + 1 - (i32[ring + NEXT_TAIL]! - i32[ring + HEAD_SEEN]!)) | 0
+  const room = (): number =>
+    (i32[ring + MASK]! + 1 - (i32[ring + NEXT_TAIL]! - i32[ring + HEAD_SEEN]!)) | 0
   if (room() >= wanted) return true
   i32[ring + HEAD_SEEN] = Atomics.load(i32, ring + HEAD)
   return room() >= wanted

@@ -16,7 +16,13 @@ export type Slab = ReturnType<typeof createSlab>
 export const slabWords = (rows: number, rowWords: number): number => HEADER + rows + rows * rowWords
 
 /** A slab over the region at `base`; `fresh` makes it empty (its owner does so, once). */
-export const createSlab = (i32: Int32Array, base: number, rows: number, rowWords: number, fresh: boolean) => {
+export const createSlab = (
+  i32: Int32Array,
+  base: number,
+  rows: number,
+  rowWords: number,
+  fresh: boolean
+) => {
   const stack = base + HEADER
   // rows start on a cache line when the region and the number of rows do
   const first = stack + rows

@@ -63,7 +63,9 @@ export const Sysctl = {
 } as const
 
 /** Full name, index, default and bounds; what `softnet sysctl -a` lists. */
-export const SYSCTLS: ReadonlyArray<readonly [name: string, index: number, value: number, min: number, max: number]> = [
+export const SYSCTLS: ReadonlyArray<
+  readonly [name: string, index: number, value: number, min: number, max: number]
+> = [
   ['net.ipv4.ip_forward', Sysctl.ip_forward, 1, 0, 1],
   ['net.ipv4.conf.all.rp_filter', Sysctl.rp_filter, 0, 0, 2],
   ['net.ipv6.conf.all.forwarding', Sysctl.ip6_forwarding, 1, 0, 1],
@@ -72,9 +74,21 @@ export const SYSCTLS: ReadonlyArray<readonly [name: string, index: number, value
   ['net.ipv4.icmp_ratelimit', Sysctl.icmp_ratelimit, 1000, 0, 2147483647],
   ['net.ipv4.icmp_msgs_per_sec', Sysctl.icmp_msgs_per_sec, 10000, 0, 2147483647],
   ['net.ipv4.icmp_msgs_burst', Sysctl.icmp_msgs_burst, 50, 0, 2147483647],
-  ['net.ipv4.neigh.default.base_reachable_time_ms', Sysctl.neigh_base_reachable_time_ms, 30000, 1, 2147483647],
+  [
+    'net.ipv4.neigh.default.base_reachable_time_ms',
+    Sysctl.neigh_base_reachable_time_ms,
+    30000,
+    1,
+    2147483647,
+  ],
   ['net.ipv4.neigh.default.retrans_time_ms', Sysctl.neigh_retrans_time_ms, 1000, 1, 2147483647],
-  ['net.ipv4.neigh.default.delay_first_probe_time', Sysctl.neigh_delay_first_probe_time, 5, 0, 3600],
+  [
+    'net.ipv4.neigh.default.delay_first_probe_time',
+    Sysctl.neigh_delay_first_probe_time,
+    5,
+    0,
+    3600,
+  ],
   ['net.ipv4.neigh.default.mcast_solicit', Sysctl.neigh_mcast_solicit, 3, 0, 100],
   ['net.ipv4.neigh.default.ucast_solicit', Sysctl.neigh_ucast_solicit, 3, 0, 100],
   ['net.ipv4.neigh.default.unres_qlen_bytes', Sysctl.neigh_unres_qlen_bytes, 212992, 0, 2147483647],

@@ -15,7 +15,14 @@
 import { returnRing } from '../shm/arena.ts'
 import type { Arena } from '../shm/arena.ts'
 import { LARGE_BYTES, SKB_SHIFT, SKB_WORDS, SMALL_BYTES } from '../shm/layout.ts'
-import { ringPublish, ringPush, ringReadable, ringRelease, ringTake, ringUnpublished } from '../shm/ring.ts'
+import {
+  ringPublish,
+  ringPush,
+  ringReadable,
+  ringRelease,
+  ringTake,
+  ringUnpublished,
+} from '../shm/ring.ts'
 
 // Words of a row.
 export const SKB_HEAD = 0
@@ -156,7 +163,8 @@ export const createSkbs = (arena: Arena, thread: number) => {
     allocFrom(size + headroom <= SMALL_BYTES ? freeSmalls : freeLarges, headroom)
 
   const homeOfSkb = (skb: number): number => (skb - skbRows) >> rowShift
-  const homeOfBuf = (buf: number): number => (buf < smalls ? buf >> smallShift : (buf - smalls) >> largeShift)
+  const homeOfBuf = (buf: number): number =>
+    buf < smalls ? buf >> smallShift : (buf - smalls) >> largeShift
 
   const freeRow = (skb: number): void => {
     const home = homeOfSkb(skb)
@@ -279,7 +287,7 @@ export const createSkbs = (arena: Arena, thread: number) => {
     for (let frag = i32[skb + SKB_FRAGS]!; frag !== 0; frag = i32[frag + SKB_NEXT]!) {
       const copy = clone(frag)
       if (copy === 0) return false
-      i32[(last === 0 ? twin + SKB_FRAGS : last + SKB_NEXT)] = copy
+      i32[last === 0 ? twin + SKB_FRAGS : last + SKB_NEXT] = copy
       last = copy
     }
     return true
@@ -351,9 +359,14 @@ export const createSkbs = (arena: Arena, thread: number) => {
    * skb_linearize and skb_unshare in one): the row stays, its buffer may change. False when out of memory.
    */
   const expandHead = (skb: number, headroom: number): boolean => {
-    if (!isShared(skb) && i32[skb + SKB_FRAGS] === 0 && i32[skb + SKB_DATA]! - i32[skb + SKB_HEAD]! >= headroom)
+    if (
+      !isShared(skb) &&
+      i32[skb + SKB_FRAGS] === 0 &&
+      i32[skb + SKB_DATA]! - i32[skb + SKB_HEAD]! >= headroom
+    )
       return true
-    const twin = copy(skb, headroom)
+    // whoever sends it on still needs room for its own headers: never less than a received frame has
+    const twin = copy(skb, headroom > RX_HEADROOM ? headroom : RX_HEADROOM)
     if (twin === 0) return false
     if (i32[skb + SKB_FRAGS] !== 0) freeFrags(skb)
     freeBuf(i32[skb + SKB_BUF]!)
@@ -395,7 +408,25 @@ export const createSkbs = (arena: Arena, thread: number) => {
   }
 
   return {
-    thread, alloc, free, reclaim, flush, reserve, push, pull, put, trim, get, isShared, clone, copy,
-    copyBits, addFrag, expandHead, unshare, recover, available,
+    thread,
+    alloc,
+    free,
+    reclaim,
+    flush,
+    reserve,
+    push,
+    pull,
+    put,
+    trim,
+    get,
+    isShared,
+    clone,
+    copy,
+    copyBits,
+    addFrag,
+    expandHead,
+    unshare,
+    recover,
+    available,
   }
 }

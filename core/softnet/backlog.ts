@@ -39,7 +39,8 @@ export const createBacklog = ({ arena, skbs, drop, kick, flowLimited }: BacklogD
     const limit = i32[maxBacklog]!
     const qlen = ringBacklog(i32, ring, limit >> 1)
     if (qlen >= limit) return refuse(cpu, skb, Softnet.dropped_for, Drop.CPU_BACKLOG)
-    if (flowLimited(cpu, hash, qlen)) return refuse(cpu, skb, Softnet.flow_limit_for, Drop.CPU_BACKLOG)
+    if (flowLimited(cpu, hash, qlen))
+      return refuse(cpu, skb, Softnet.flow_limit_for, Drop.CPU_BACKLOG)
     if (!skbs.unshare(skb)) return refuse(cpu, skb, Softnet.dropped_for, Drop.NOMEM)
     i32[skb + SKB_OWNER] = OWNER_IN_RING
     ringPush(i32, ring, skb)

@@ -28,7 +28,9 @@ export type NetRx = ReturnType<typeof createNetRx>
 export const createNetRx = ({ arena, worker, receive, nowUs }: NetRxDeps) => {
   const { i32, f64, layout } = arena
   const { sysctl } = layout
-  const rings = Int32Array.from({ length: layout.threads }, (_, t) => backlogRing(layout, worker, t))
+  const rings = Int32Array.from({ length: layout.threads }, (_, t) =>
+    backlogRing(layout, worker, t)
+  )
   const count = counterBank(arena, worker)
   const polls: NapiPoll[] = []
 

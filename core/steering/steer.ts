@@ -9,7 +9,14 @@ import { backlogRing } from '../shm/arena.ts'
 import type { Arena } from '../shm/arena.ts'
 import { DEV_FLOWS, DEVICE_WORDS, RPS_MAP_OFFSET, RSS_WORDS, SOCK_FLOWS } from '../shm/layout.ts'
 import { ringHead } from '../shm/ring.ts'
-import { createFlowDissector, DISSECT_NOT_IP, FLAG_ICMP_ERROR, KEY_DPORT, KEY_FLAGS, KEY_SPORT } from './flow-dissect.ts'
+import {
+  createFlowDissector,
+  DISSECT_NOT_IP,
+  FLAG_ICMP_ERROR,
+  KEY_DPORT,
+  KEY_FLAGS,
+  KEY_SPORT,
+} from './flow-dissect.ts'
 import { Sysctl } from '../shm/sysctl.ts'
 import { NO_CPU, RPS_MAP_WORDS, createRps, recordSockFlow } from './rps.ts'
 import { createRssReader } from './rss.ts'
@@ -121,5 +128,16 @@ export const createSteer = (arena: Arena, thread: number, rpsFlowCount: number) 
     return cpu !== NO_CPU ? cpu : reader.queueFor(lastHash) % workers
   }
 
-  return { refresh, steerFrame, steerPacket, steerFlow, saveTail, recordFlow, hash, hasPorts, dissect, keys }
+  return {
+    refresh,
+    steerFrame,
+    steerPacket,
+    steerFlow,
+    saveTail,
+    recordFlow,
+    hash,
+    hasPorts,
+    dissect,
+    keys,
+  }
 }

@@ -4,8 +4,16 @@
  * port itself. Linux: inet_bind_bucket, inet_csk_bind_conflict, __inet_hash_connect; RFC 6056.
  */
 import {
-  SK_BIND_NEXT, SK_BIND_PREV, SK_BOUND_DEV, SK_FAMILY, SK_NUM, SK_REUSE, SK_SADDR, SK_STATE,
-  AF_INET, TCP_LISTEN,
+  SK_BIND_NEXT,
+  SK_BIND_PREV,
+  SK_BOUND_DEV,
+  SK_FAMILY,
+  SK_NUM,
+  SK_REUSE,
+  SK_SADDR,
+  SK_STATE,
+  AF_INET,
+  TCP_LISTEN,
 } from '../socket/sock.ts'
 
 /** SK_REUSE. */
@@ -41,7 +49,11 @@ export const createPorts = (i32: Int32Array) => {
   const first = (port: number): number => heads[port]!
 
   const isAny = (sk: number): boolean =>
-    (i32[sk + SK_SADDR]! | i32[sk + SK_SADDR + 1]! | i32[sk + SK_SADDR + 2]! | i32[sk + SK_SADDR + 3]!) === 0
+    (i32[sk + SK_SADDR]! |
+      i32[sk + SK_SADDR + 1]! |
+      i32[sk + SK_SADDR + 2]! |
+      i32[sk + SK_SADDR + 3]!) ===
+    0
   /** True when a packet could be for either: equal addresses, or a wildcard that covers the other's family. */
   const overlap = (a: number, b: number): boolean => {
     const anyA = isAny(a)
@@ -75,7 +87,12 @@ export const createPorts = (i32: Int32Array) => {
   }
 
   /** Searches [low, high] from a hashed start for a port that `usable` takes; 0 when there is none. */
-  const pick = (low: number, high: number, start: number, usable: (port: number) => boolean): number => {
+  const pick = (
+    low: number,
+    high: number,
+    start: number,
+    usable: (port: number) => boolean
+  ): number => {
     const count = high - low + 1
     if (count <= 0) return 0
     const offset = (start >>> 0) % count

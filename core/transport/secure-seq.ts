@@ -53,7 +53,12 @@ export const createSecureSeq = (secret: Int32Array) => {
 
   /** Hash of the addresses (four words at each index of `words`), the ports and a purpose. */
   const flowHash = (
-    words: Int32Array, saddr: number, daddr: number, sport: number, dport: number, purpose: number
+    words: Int32Array,
+    saddr: number,
+    daddr: number,
+    sport: number,
+    dport: number,
+    purpose: number
   ): number => {
     begin(purpose)
     for (let w = 0; w < 4; w++) absorb(words[saddr + w]!)

@@ -85,7 +85,7 @@ describeE2e(import.meta.path, 'the daemon', () => {
       try {
         const { status, said, tookMs } = await failDaemon({ args: ['--tap', name] })
         expect({ status, lines: said.trim().split('\n').length }).toEqual({ status: 1, lines: 1 })
-        expect(said).toContain(name)
+        expect(said).toContain(kind === 'tap' ? name : '/dev/net/tun')
         expect(tookMs).toBeLessThan(AT_ONCE_MS)
       } finally {
         release()

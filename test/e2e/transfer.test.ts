@@ -12,8 +12,8 @@ import { requireTool } from '../support/tools.ts'
 
 const FILE_MB = isLong ? 1024 : 64
 /** On a bad link a transfer takes its time. */
-const BAD_LINK_MB = isLong ? 128 : 32
-const LIMIT_MS = isLong ? 170_000 : 28_000
+const BAD_LINK_MB = isLong ? 1024 : 32
+const LIMIT_MS = isLong ? 390_000 : 28_000
 /** Reordering needs a delay to overtake in; times in microseconds. */
 const BAD_LINK = { loss: 2, duplicate: 2, reorder: 2, delay: 500 }
 

@@ -4,7 +4,7 @@ import { expect, test } from 'bun:test'
 import * as icmp from '../../core/wire/icmp.ts'
 import { IPPROTO_ICMP } from '../../core/wire/ipproto.ts'
 import * as ipv4 from '../../core/wire/ipv4.ts'
-import { createSim } from '../support/net-sim.ts'
+import { createSim, type WireOptions } from '../support/net-sim.ts'
 import { icmpMessage, ipPacket, udpDatagram } from '../support/packets.ts'
 import { describePacket, ipStation, LONG_MS, MAC } from '../support/sim-topology.ts'
 
@@ -12,7 +12,7 @@ const NO_LEAKS = {}
 const PING_ID = 0x1234
 
 /** A station 10.0.1.1 - router - host b 10.0.2.2. */
-const pinger = async (seed = 1) => {
+const pinger = async (seed = 1, bad: WireOptions = {}) => {
   const sim = createSim(seed)
   const eth = (ifname: string, address: string, cidr: string) => ({
     ifname,
@@ -35,8 +35,8 @@ const pinger = async (seed = 1) => {
     },
   })
   const a = ipStation(sim, { mac: MAC.a, addr: '10.0.1.1', gatewayMac: MAC.r1 })
-  sim.wire(a.station, [r, 'eth1'])
-  sim.wire([r, 'eth2'], [b, 'eth0'])
+  sim.wire(a.station, [r, 'eth1'], bad)
+  sim.wire([r, 'eth2'], [b, 'eth0'], bad)
   const ping = (daddr: string, seq: number, more: { ttl?: number; size?: number } = {}): void =>
     a.send(
       ipPacket(
@@ -83,7 +83,11 @@ test('a ping crosses a router and comes back one hop older, bytes intact', async
 })
 
 test('a thousand pings through a bad wire: each answer belongs to a question', async () => {
-  const { sim, a, ping } = await pinger(7)
+  const { sim, a, ping } = await pinger(7, {
+    loss: 0.02,
+    duplicate: 0.05,
+    reorder: 0.2,
+  })
   const seen = new Set<number>()
   for (let seq = 1; seq <= 1000; seq++) {
     ping('10.0.2.2', seq, { size: seq % 1400 })
@@ -95,7 +99,9 @@ test('a thousand pings through a bad wire: each answer belongs to a question', a
     expect(icmp.isChecksumOk(packet, 20, packet.length - 20)).toBe(true)
     seen.add(icmp.rest(packet, 20) & 0xffff)
   }
-  expect(seen.size).toBe(1000)
+  expect(seen.size).toBeGreaterThan(850)
+  expect(seen.size).toBeLessThan(1000)
+  expect(a.packets.length).toBeGreaterThan(seen.size)
   sim.run(LONG_MS)
   expect(sim.leaks()).toEqual(NO_LEAKS)
 })

@@ -86,22 +86,26 @@ const tcpEnd = (host: SimHost, worker: number, sk: number) => {
     eof: false,
     error: 0,
     open: true,
+    finishing: false,
   }
   const send = (): void => {
     while (state.open && state.sent < state.toSend) {
       const n = Math.min(CHUNK, state.toSend - state.sent)
       for (let k = 0; k < n; k++) out[k] = pattern(state.sent + k)
       const got = sockets.sendBytes(sk, out, 0, n)
-      if (got < 0 && got !== -EAGAIN) state.error = -got
+      if (got < 0 && got !== -EAGAIN) state.error ||= -got
       if (got <= 0) return
       state.sent += got
     }
+    if (!state.finishing || !state.connected) return
+    state.finishing = false
+    sockets.shutdown(sk, 1)
   }
   const receive = (): void => {
     while (state.open) {
       const n = sockets.recvmsg(sk, host.page, CHUNK)
       if (n === 0) state.eof = true
-      if (n < 0 && n !== -EAGAIN) state.error = -n
+      if (n < 0 && n !== -EAGAIN) state.error ||= -n
       if (n <= 0) return
       for (let k = 0; k < n; k++)
         if (u8[host.page + k] !== pattern(state.received + k)) state.wrong++
@@ -121,8 +125,10 @@ const tcpEnd = (host: SimHost, worker: number, sk: number) => {
       state.toSend += bytes
       send()
     },
+    /** Ends the stream when all is sent. */
     finish: (): void => {
-      sockets.shutdown(sk, 1)
+      state.finishing = true
+      send()
     },
     close: (): void => {
       if (!state.open) return

@@ -3,7 +3,15 @@
 
 import { copyFrom } from '../../core/base/bytes.ts'
 import {
-  FL_DADDR, FL_DEV, FL_FAMILY, FL_IIF, FL_MTU, FL_SADDR, FL_TYPE, type Flowi, RTN_UNICAST,
+  FL_DADDR,
+  FL_DEV,
+  FL_FAMILY,
+  FL_IIF,
+  FL_MTU,
+  FL_SADDR,
+  FL_TYPE,
+  type Flowi,
+  RTN_UNICAST,
 } from '../../core/base/flowi.ts'
 import { createTime, setTime, TIME_MS } from '../../core/base/time.ts'
 import { createTimerWheel } from '../../core/base/timer-wheel.ts'
@@ -13,11 +21,24 @@ import { type ArenaConfig, SMALL_ARENA } from '../../core/shm/layout.ts'
 import { setSysctlDefaults, Sysctl } from '../../core/shm/sysctl.ts'
 import { createDrop, DROP_COUNTERS, Drop } from '../../core/skb/drop.ts'
 import {
-  CHECKSUM_NONE, CHECKSUM_UNNECESSARY, createSkbs, RX_HEADROOM, SKB_DATA, SKB_GSO_SEGS, SKB_GSO_SIZE, SKB_IP_SUMMED,
-  SKB_LEN, SKB_NETWORK,
+  CHECKSUM_NONE,
+  CHECKSUM_UNNECESSARY,
+  createSkbs,
+  RX_HEADROOM,
+  SKB_DATA,
+  SKB_GSO_SEGS,
+  SKB_GSO_SIZE,
+  SKB_IP_SUMMED,
+  SKB_LEN,
+  SKB_NETWORK,
 } from '../../core/skb/skb.ts'
 import {
-  AF_INET, AF_INET6, SK_DADDR, SK_EVENT_ACCEPT, SK_SADDR, sockSlab,
+  AF_INET,
+  AF_INET6,
+  SK_DADDR,
+  SK_EVENT_ACCEPT,
+  SK_SADDR,
+  sockSlab,
 } from '../../core/socket/sock.ts'
 import { SO_REUSEADDR, SOL_SOCKET } from '../../core/transport/tcp/tcp-sockopt.ts'
 import { createTcp } from '../../core/transport/tcp/tcp.ts'
@@ -96,7 +117,15 @@ export const createTcpHost = (options: HostOptions) => {
   }
 
   const tcp = createTcp({
-    arena, worker: 0, skbs, drop, consume, wheel, time, random, slab,
+    arena,
+    worker: 0,
+    skbs,
+    drop,
+    consume,
+    wheel,
+    time,
+    random,
+    slab,
     secret: Int32Array.of(random(), random()),
     owned: { add: () => {}, remove: () => {}, passOn: () => false },
     routeOutput: (fl) => {
@@ -116,11 +145,19 @@ export const createTcpHost = (options: HostOptions) => {
         drop(skb, Drop.QDISC_DROP)
         return err
       }
-      emit(skb, (w) => i32[sk + SK_SADDR + w]!, (w) => i32[sk + SK_DADDR + w]!)
+      emit(
+        skb,
+        (w) => i32[sk + SK_SADDR + w]!,
+        (w) => i32[sk + SK_DADDR + w]!
+      )
       return 0
     },
     ipSend: (skb, fl) => {
-      emit(skb, (w) => fl[FL_SADDR + w]!, (w) => fl[FL_DADDR + w]!)
+      emit(
+        skb,
+        (w) => fl[FL_SADDR + w]!,
+        (w) => fl[FL_DADDR + w]!
+      )
       return 0
     },
     loadAddrs: (skb, fl) => {
@@ -131,8 +168,14 @@ export const createTcpHost = (options: HostOptions) => {
         fl.set([0, 0, 0xffff, ipv4.src(u8, at)], FL_SADDR)
         fl.set([0, 0, 0xffff, ipv4.dst(u8, at)], FL_DADDR)
       } else {
-        fl.set([ipv6.src0(u8, at), ipv6.src1(u8, at), ipv6.src2(u8, at), ipv6.src3(u8, at)], FL_SADDR)
-        fl.set([ipv6.dst0(u8, at), ipv6.dst1(u8, at), ipv6.dst2(u8, at), ipv6.dst3(u8, at)], FL_DADDR)
+        fl.set(
+          [ipv6.src0(u8, at), ipv6.src1(u8, at), ipv6.src2(u8, at), ipv6.src3(u8, at)],
+          FL_SADDR
+        )
+        fl.set(
+          [ipv6.dst0(u8, at), ipv6.dst1(u8, at), ipv6.dst2(u8, at), ipv6.dst3(u8, at)],
+          FL_DADDR
+        )
       }
     },
     steer: options.steer ?? (() => 0),
@@ -163,7 +206,19 @@ export const createTcpHost = (options: HostOptions) => {
   const atStart = skbs.available()
 
   return {
-    arena, i32, tcp, skbs, time, wheel, slab, handlers, receive, advance, headerLen, family, id,
+    arena,
+    i32,
+    tcp,
+    skbs,
+    time,
+    wheel,
+    slab,
+    handlers,
+    receive,
+    advance,
+    headerLen,
+    family,
+    id,
     address: address(family, id),
     mib: (name: keyof typeof Mib): number => sumCounter(arena, Mib[name]),
     drops: (name: keyof typeof Drop): number => sumCounter(arena, DROP_COUNTERS + Drop[name]),
@@ -174,8 +229,12 @@ export const createTcpHost = (options: HostOptions) => {
     leaks: () => {
       const now = skbs.available()
       return {
-        skbs: atStart.skbs - now.skbs, smalls: atStart.smalls - now.smalls, larges: atStart.larges - now.larges,
-        socks: slab.live(), timers: wheel.count(), rmem: tcp.memory(),
+        skbs: atStart.skbs - now.skbs,
+        smalls: atStart.smalls - now.smalls,
+        larges: atStart.larges - now.larges,
+        socks: slab.live(),
+        timers: wheel.count(),
+        rmem: tcp.memory(),
       }
     },
     /** A listening socket whose connections `onChild` gets. */
@@ -199,7 +258,6 @@ export const createTcpHost = (options: HostOptions) => {
       if (err !== -115) throw new Error(`connect: ${err}`)
       return sk
     },
-
   }
 }
 
@@ -217,6 +275,12 @@ export const sealChecksum = (family: number, bytes: Uint8Array): void => {
   const at = tcpAt(family)
   const len = bytes.length - at
   const v4 = family === AF_INET
-  const sum = pseudoSum(bytes, v4 ? ipv4.ADDRS : ipv6.ADDRS, v4 ? ipv4.ADDRS_LEN : ipv6.ADDRS_LEN, 6, len)
+  const sum = pseudoSum(
+    bytes,
+    v4 ? ipv4.ADDRS : ipv6.ADDRS,
+    v4 ? ipv4.ADDRS_LEN : ipv6.ADDRS_LEN,
+    6,
+    len
+  )
   tcpWire.setChecksum(bytes, at, len, sum)
 }

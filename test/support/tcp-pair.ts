@@ -8,7 +8,15 @@ import * as ipv6 from '../../core/wire/ipv6.ts'
 import * as tcp from '../../core/wire/tcp.ts'
 import { AF_INET } from '../../core/socket/sock.ts'
 import { TIME_MS } from '../../core/base/time.ts'
-import { createTcpHost, type HostOptions, type Packet, sealChecksum, seeded, type TcpHost, tcpAt } from './tcp-host.ts'
+import {
+  createTcpHost,
+  type HostOptions,
+  type Packet,
+  sealChecksum,
+  seeded,
+  type TcpHost,
+  tcpAt,
+} from './tcp-host.ts'
 
 export type WireOptions = {
   delayUs?: number
@@ -47,7 +55,8 @@ export const segments = (family: number, packet: Packet): Packet[] => {
     part.set(bytes.subarray(0, head))
     part.set(bytes.subarray(head + offset, head + offset + size), head)
     putI32(part, at + 4, tcp.seq(bytes, at) + offset)
-    if (offset + size < payload) tcp.setFlags(part, at, tcp.flags(part, at) & ~(tcp.TCP_FIN | tcp.TCP_PSH))
+    if (offset + size < payload)
+      tcp.setFlags(part, at, tcp.flags(part, at) & ~(tcp.TCP_FIN | tcp.TCP_PSH))
     if (family === AF_INET) ipv4.setTotalLength(part, 0, part.length)
     else ipv6.setPayloadLength(part, 0, part.length - 40)
     sealChecksum(family, part)
@@ -59,7 +68,15 @@ export const segments = (family: number, packet: Packet): Packet[] => {
 export type TcpPair = ReturnType<typeof createTcpPair>
 
 export const createTcpPair = (options: PairOptions) => {
-  const { family, delayUs = 5000, loss = 0, duplicate = 0, reorder = 0, segment = true, rate = 0 } = options
+  const {
+    family,
+    delayUs = 5000,
+    loss = 0,
+    duplicate = 0,
+    reorder = 0,
+    segment = true,
+    rate = 0,
+  } = options
   const { queueLimit = 1_000_000 } = options
   const random = seeded(options.seed ?? 1)
   const chance = (p: number): boolean => p > 0 && (random() >>> 0) / 0x100000000 < p
@@ -69,7 +86,8 @@ export const createTcpPair = (options: PairOptions) => {
   let sent = 0
   const busyUntil = { a: 0, b: 0 }
 
-  const before = (x: Flight, y: Flight): boolean => x.at < y.at || (x.at === y.at && x.order < y.order)
+  const before = (x: Flight, y: Flight): boolean =>
+    x.at < y.at || (x.at === y.at && x.order < y.order)
   const push = (flight: Flight): void => {
     let k = heap.push(flight) - 1
     while (k > 0 && before(heap[k]!, heap[(k - 1) >> 1]!)) {
@@ -107,11 +125,13 @@ export const createTcpPair = (options: PairOptions) => {
     push({ at: start + delayUs + extra, order: order++, to, packet })
     if (chance(duplicate)) push({ at: start + delayUs + 300, order: order++, to, packet })
   }
-  const wire = (from: 'a' | 'b') => (packet: Packet): void => {
-    const to = from === 'a' ? 'b' : 'a'
-    for (const part of segment ? segments(family, packet) : [packet])
-      if (options.filter?.(part, from) ?? true) put(to, part)
-  }
+  const wire =
+    (from: 'a' | 'b') =>
+    (packet: Packet): void => {
+      const to = from === 'a' ? 'b' : 'a'
+      for (const part of segment ? segments(family, packet) : [packet])
+        if (options.filter?.(part, from) ?? true) put(to, part)
+    }
   const a: TcpHost = createTcpHost({ family, id: 1, send: wire('a'), ...options.a })
   const b: TcpHost = createTcpHost({ family, id: 2, send: wire('b'), ...options.b })
   const hosts = { a, b }
@@ -121,7 +141,11 @@ export const createTcpPair = (options: PairOptions) => {
       ? Number.POSITIVE_INFINITY
       : (Math.floor(nowUs / 1000) + host.wheel.nextDelay(64)) * 1000
   const step = (limitUs: number): void => {
-    const next = Math.min(heap.length > 0 ? heap[0]!.at : Number.POSITIVE_INFINITY, nextTimer(a), nextTimer(b))
+    const next = Math.min(
+      heap.length > 0 ? heap[0]!.at : Number.POSITIVE_INFINITY,
+      nextTimer(a),
+      nextTimer(b)
+    )
     nowUs = Math.min(Math.max(next, nowUs), limitUs)
     a.advance(nowUs)
     b.advance(nowUs)
@@ -155,7 +179,13 @@ export const createTcpPair = (options: PairOptions) => {
   }
 
   return {
-    a, b, run, connect, nowMs: () => nowUs / 1000, inFlight: () => heap.length, sentPackets: () => sent,
+    a,
+    b,
+    run,
+    connect,
+    nowMs: () => nowUs / 1000,
+    inFlight: () => heap.length,
+    sentPackets: () => sent,
     jiffies: () => a.time[TIME_MS]!,
     leaks: () => [a.leaks(), b.leaks()],
   }
@@ -165,7 +195,14 @@ export const createTcpPair = (options: PairOptions) => {
 export const pattern = (k: number): number => (Math.imul(k, 2654435761) >>> 13) & 0xff
 
 /** Sends `total` patterned bytes from one socket to the other; drives itself by events. */
-export const startTransfer = (from: TcpHost, sk: number, to: TcpHost, peer: number, total: number, chunk = 65536) => {
+export const startTransfer = (
+  from: TcpHost,
+  sk: number,
+  to: TcpHost,
+  peer: number,
+  total: number,
+  chunk = 65536
+) => {
   const out = new Uint8Array(chunk)
   const into = new Uint8Array(chunk)
   const state = { sent: 0, received: 0, wrong: 0, eof: false, error: 0 }

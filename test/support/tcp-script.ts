@@ -12,7 +12,14 @@ import * as ipv4 from '../../core/wire/ipv4.ts'
 import * as ipv6 from '../../core/wire/ipv6.ts'
 import * as tcp from '../../core/wire/tcp.ts'
 import * as options from '../../core/wire/tcp-options.ts'
-import { address, createTcpHost, type HostOptions, type Packet, sealChecksum, tcpAt } from './tcp-host.ts'
+import {
+  address,
+  createTcpHost,
+  type HostOptions,
+  type Packet,
+  sealChecksum,
+  tcpAt,
+} from './tcp-host.ts'
 import { pattern, segments } from './tcp-pair.ts'
 
 export type Injected = {
@@ -27,7 +34,11 @@ export type Injected = {
   ttl?: number
 }
 const LETTERS: [string, number][] = [
-  ['F', tcp.TCP_FIN], ['S', tcp.TCP_SYN], ['R', tcp.TCP_RST], ['P', tcp.TCP_PSH], ['.', tcp.TCP_ACK],
+  ['F', tcp.TCP_FIN],
+  ['S', tcp.TCP_SYN],
+  ['R', tcp.TCP_RST],
+  ['P', tcp.TCP_PSH],
+  ['.', tcp.TCP_ACK],
 ]
 export type Seen = {
   text: string
@@ -56,8 +67,11 @@ export const createTcpScript = (family: number, extra: Partial<HostOptions> = {}
     const { bytes } = packet
     const at = tcpAt(family)
     const flagBits = tcp.flags(bytes, at)
-    const flags = LETTERS.filter(([, bit]) => (flagBits & bit) !== 0).map(([letter]) => letter).join('')
-    if (ourIsn === null || (flagBits & (tcp.TCP_SYN | tcp.TCP_RST)) === tcp.TCP_SYN) ourIsn = tcp.seq(bytes, at)
+    const flags = LETTERS.filter(([, bit]) => (flagBits & bit) !== 0)
+      .map(([letter]) => letter)
+      .join('')
+    if (ourIsn === null || (flagBits & (tcp.TCP_SYN | tcp.TCP_RST)) === tcp.TCP_SYN)
+      ourIsn = tcp.seq(bytes, at)
     const head = tcp.headerLen(bytes, at)
     const len = bytes.length - at - head
     const seq = (tcp.seq(bytes, at) - ourIsn) | 0
@@ -71,16 +85,25 @@ export const createTcpScript = (family: number, extra: Partial<HostOptions> = {}
         sack.push([(getI32(bytes, from) - peer.isn) | 0, (getI32(bytes, from + 4) - peer.isn) | 0])
       }
     const names = [
-      (seen & options.SEEN_MSS) !== 0 ? 'mss' : '', (seen & options.SEEN_SACK_PERM) !== 0 ? 'sackOK' : '',
+      (seen & options.SEEN_MSS) !== 0 ? 'mss' : '',
+      (seen & options.SEEN_SACK_PERM) !== 0 ? 'sackOK' : '',
       (seen & options.SEEN_TIMESTAMPS) !== 0 && (flagBits & tcp.TCP_SYN) !== 0 ? 'TS' : '',
       (seen & options.SEEN_WSCALE) !== 0 ? 'wscale' : '',
       sack.length > 0 ? `sack ${sack.map(([a, b]) => `${a}:${b}`).join(' ')}` : '',
     ].filter((name) => name !== '')
     const text =
-      `${flags} ${seq}:${seq + len}(${len})` + ((flagBits & tcp.TCP_ACK) !== 0 ? ` ack ${ack}` : '') +
+      `${flags} ${seq}:${seq + len}(${len})` +
+      ((flagBits & tcp.TCP_ACK) !== 0 ? ` ack ${ack}` : '') +
       (names.length > 0 ? ` <${names.join(',')}>` : '')
     return {
-      text, flags, seq, ack, len, win: tcp.window(bytes, at), sack, atMs: nowUs / 1000 - 1_000_000,
+      text,
+      flags,
+      seq,
+      ack,
+      len,
+      win: tcp.window(bytes, at),
+      sack,
+      atMs: nowUs / 1000 - 1_000_000,
       tsval: (seen & options.SEEN_TIMESTAMPS) !== 0 ? opts[options.OPT_TSVAL]! : 0,
       tsecr: (seen & options.SEEN_TIMESTAMPS) !== 0 ? opts[options.OPT_TSECR]! : 0,
       mss: (seen & options.SEEN_MSS) !== 0 ? opts[options.OPT_MSS]! : 0,
@@ -88,7 +111,9 @@ export const createTcpScript = (family: number, extra: Partial<HostOptions> = {}
     }
   }
   const host = createTcpHost({
-    family, id: 1, ...extra,
+    family,
+    id: 1,
+    ...extra,
     send: (packet) => {
       for (const part of segments(family, packet)) out.push(parse(part))
     },
@@ -102,7 +127,8 @@ export const createTcpScript = (family: number, extra: Partial<HostOptions> = {}
     if (extras.wscale !== undefined) at = options.putWscale(bytes, at, extras.wscale)
     if (extras.sack) {
       at = options.putSackHeader(bytes, at, extras.sack.length)
-      for (const [a, b] of extras.sack) at = options.putSackBlock(bytes, at, ((ourIsn ?? 0) + a) | 0, ((ourIsn ?? 0) + b) | 0)
+      for (const [a, b] of extras.sack)
+        at = options.putSackBlock(bytes, at, ((ourIsn ?? 0) + a) | 0, ((ourIsn ?? 0) + b) | 0)
     }
     return at
   }
@@ -118,7 +144,8 @@ export const createTcpScript = (family: number, extra: Partial<HostOptions> = {}
     bytes.set(head.subarray(0, end))
     const mine = address(family, 2)
     const yours = address(family, 1)
-    if (family === AF_INET) ipv4.init(bytes, 0, 6, mine[3]!, yours[3]!, bytes.length, extras.ttl ?? 64)
+    if (family === AF_INET)
+      ipv4.init(bytes, 0, 6, mine[3]!, yours[3]!, bytes.length, extras.ttl ?? 64)
     else {
       ipv6.init(bytes, 0, 6, bytes.length - 40, extras.ttl ?? 64)
       ipv6.setSrc(bytes, 0, mine[0]!, mine[1]!, mine[2]!, mine[3]!)
@@ -168,13 +195,31 @@ export const createTcpScript = (family: number, extra: Partial<HostOptions> = {}
     const syn = take()[0]!
     peer.port = 80
     peer.toPort = portOf(sk)
-    inject(`S. 0:0(0) ack 1 win ${win}`, extras.ts ? { ...extras, ts: [extras.ts[0], syn.tsval] } : extras)
+    inject(
+      `S. 0:0(0) ack 1 win ${win}`,
+      extras.ts ? { ...extras, ts: [extras.ts[0], syn.tsval] } : extras
+    )
     take()
     return sk
   }
   const portOf = (sk: number): number => host.i32[sk + 20]!
-  const write = (sk: number, len: number, flags = 0): number => host.tcp.sendBytes(sk, new Uint8Array(len), 0, len, flags)
-  const read = (sk: number, len = 65536): number => host.tcp.recvBytes(sk, new Uint8Array(len), 0, len)
+  const write = (sk: number, len: number, flags = 0): number =>
+    host.tcp.sendBytes(sk, new Uint8Array(len), 0, len, flags)
+  const read = (sk: number, len = 65536): number =>
+    host.tcp.recvBytes(sk, new Uint8Array(len), 0, len)
 
-  return { host, peer, inject, take, sent, pass, establish, dialed, portOf, write, read, nowMs: () => nowUs / 1000 }
+  return {
+    host,
+    peer,
+    inject,
+    take,
+    sent,
+    pass,
+    establish,
+    dialed,
+    portOf,
+    write,
+    read,
+    nowMs: () => nowUs / 1000,
+  }
 }

@@ -25,12 +25,16 @@ import { TunOffload } from '../os/tap.ts'
 /** Queues that a device row has descriptors for. */
 export const MAX_QUEUES = 16
 const GSO_MAX_SIZE = 65535
-const OFFLOADS =
-  NETIF_F_HW_CSUM | NETIF_F_RXCSUM | NETIF_F_TSO | NETIF_F_TSO6 | NETIF_F_VNET_HDR
+const OFFLOADS = NETIF_F_HW_CSUM | NETIF_F_RXCSUM | NETIF_F_TSO | NETIF_F_TSO6 | NETIF_F_VNET_HDR
 
 /** `isNapi`: worker i reads queue i. `offload` is the mask of TunOffload that the kernel has granted. */
 export const fillFdRow = (
-  arena: Arena, row: number, kind: DevKind, fds: readonly number[], offload: number, isNapi = false
+  arena: Arena,
+  row: number,
+  kind: DevKind,
+  fds: readonly number[],
+  offload: number,
+  isNapi = false
 ): void => {
   const { i32 } = arena
   i32[row + DEV_KIND] = kind

@@ -6,7 +6,13 @@
 import type { LinkDriver } from '../../core/control/links.ts'
 import { DEV_FD, DEV_KIND, DevKind } from '../../core/netdev/netdev.ts'
 import type { Arena } from '../../core/shm/arena.ts'
-import { openPcapRecord, openPcapReplay, PCAP_FAST, PCAP_PACE, PCAP_TIMED } from '../drivers/pcap.ts'
+import {
+  openPcapRecord,
+  openPcapReplay,
+  PCAP_FAST,
+  PCAP_PACE,
+  PCAP_TIMED,
+} from '../drivers/pcap.ts'
 import { refusal } from './answers.ts'
 import { closeAll } from './fd-device.ts'
 

@@ -18,7 +18,11 @@ import { PORT_NUMBER, PORT_PEER } from '../../core/netdev/port.ts'
 import type { Arena } from '../../core/shm/arena.ts'
 import { PORTS } from '../../core/shm/layout.ts'
 
-export const createPortDriver = ({ arena }: { arena: Arena }): LinkDriver & { portOf(ifindex: number): number } => {
+export const createPortDriver = ({
+  arena,
+}: {
+  arena: Arena
+}): LinkDriver & { portOf(ifindex: number): number } => {
   const { i32, layout } = arena
   const ports = new Map<number, number>()
   return {
@@ -27,8 +31,13 @@ export const createPortDriver = ({ arena }: { arena: Arena }): LinkDriver & { po
       const used = new Set(ports.values())
       const port = Array.from({ length: PORTS }, (_, n) => n).find((n) => !used.has(n))
       if (!(peer >= layout.appThread && peer < layout.controlThread))
-        return { error: Errno.EINVAL, message: 'Error: a port needs the thread of its peer.', field: 'data.peer' }
-      if (port === undefined) return { error: Errno.ENOSPC, message: 'RTNETLINK answers: No space left on device' }
+        return {
+          error: Errno.EINVAL,
+          message: 'Error: a port needs the thread of its peer.',
+          field: 'data.peer',
+        }
+      if (port === undefined)
+        return { error: Errno.ENOSPC, message: 'RTNETLINK answers: No space left on device' }
       i32[row + DEV_KIND] = DevKind.port
       i32[row + DEV_FEATURES] = NETIF_F_HW_CSUM | NETIF_F_RXCSUM | NETIF_F_TSO | NETIF_F_TSO6
       i32[row + DEV_GSO_MAX] = 65535

@@ -27,7 +27,9 @@ export const createTapDriver = ({ arena, queues, namespaces }: TapDriverDeps): L
     const taps: Tap[] = []
     try {
       for (let queue = 0; queue < count; queue++)
-        taps.push(openTap({ name, multiQueue: count > 1, ...(queue === 0 ? { link: { up: true } } : {}) }))
+        taps.push(
+          openTap({ name, multiQueue: count > 1, ...(queue === 0 ? { link: { up: true } } : {}) })
+        )
       return taps
     } catch (error) {
       closeAll(taps.map(({ fd }) => fd))
@@ -55,7 +57,10 @@ export const createTapDriver = ({ arena, queues, namespaces }: TapDriverDeps): L
         const fds = taps.map(({ fd }) => fd)
         fillFdRow(arena, row, DevKind.tap, fds, taps[0]!.offload, queues !== null)
         opened.set(ifindex, fds)
-        return { error: 0, data: { type: 'tap', multi_queue: count > 1, vnet_hdr: true, peer: taps[0]!.name } }
+        return {
+          error: 0,
+          data: { type: 'tap', multi_queue: count > 1, vnet_hdr: true, peer: taps[0]!.name },
+        }
       } catch (error) {
         return refusal(error, 'EIO', 'ifname')
       }

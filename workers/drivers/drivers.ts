@@ -21,7 +21,10 @@ export type DriverEnv = {
   netifRx: (skb: number) => void
 }
 
-export const createDrivers = (arena: Arena, { skbs, drop, kick, netifRx }: DriverEnv): StartXmit[] => {
+export const createDrivers = (
+  arena: Arena,
+  { skbs, drop, kick, netifRx }: DriverEnv
+): StartXmit[] => {
   const discard = (skb: number): void => drop(skb, Drop.DEV_READY)
   const { loXmit, vethXmit } = createLoopbackXmit({ arena, skbs, netifRx, discard })
   const fd = createFdDriver(arena, skbs, drop)

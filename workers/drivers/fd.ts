@@ -32,6 +32,7 @@ import {
   SKB_GSO_SEGS,
   SKB_GSO_SIZE,
   SKB_GSO_TYPE,
+  SKB_HEAD,
   SKB_IP_SUMMED,
   SKB_LEN,
   SKB_TAIL,
@@ -167,7 +168,10 @@ export const createFdDriver = (arena: Arena, skbs: Skbs, drop: DropFn) => {
 
   /** ndo_start_xmit: writes the frame to this thread's queue of the device. */
   const startXmit = (skb: number, dev: number): number => {
-    if (i32[skb + SKB_FRAGS] !== 0 && !skbs.expandHead(skb, vnet.HEADER)) return refuse(skb, dev, Drop.NOMEM)
+    const headroom = i32[skb + SKB_DATA]! - i32[skb + SKB_HEAD]!
+    if (headroom < vnet.HEADER || i32[skb + SKB_FRAGS] !== 0) {
+      if (!skbs.expandHead(skb, vnet.HEADER)) return refuse(skb, dev, Drop.NOMEM)
+    }
     const queue = i32[dev + DEV_FD + (skbs.thread % i32[dev + DEV_TX_QUEUES]!)]!
     const data = i32[skb + SKB_DATA]!
     const hdr = data - vnet.HEADER

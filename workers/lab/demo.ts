@@ -27,12 +27,29 @@ export const namespaceOptions: NamespaceOptions = {
 }
 
 const LANS = [
-  { ifname: 'lan0', router: '10.1.0.1', hosts: [['shop', '10.1.0.10'], ['desk', '10.1.0.11']] },
-  { ifname: 'lan1', router: '10.2.0.1', hosts: [['mail', '10.2.0.10'], ['disk', '10.2.0.11']] },
+  {
+    ifname: 'lan0',
+    router: '10.1.0.1',
+    hosts: [
+      ['shop', '10.1.0.10'],
+      ['desk', '10.1.0.11'],
+    ],
+  },
+  {
+    ifname: 'lan1',
+    router: '10.2.0.1',
+    hosts: [
+      ['mail', '10.2.0.10'],
+      ['disk', '10.2.0.11'],
+    ],
+  },
 ] as const
 
 const macOf = (address: string): string =>
-  `02:00:${address.split('.').map((octet) => Number(octet).toString(16).padStart(2, '0')).join(':')}`
+  `02:00:${address
+    .split('.')
+    .map((octet) => Number(octet).toString(16).padStart(2, '0'))
+    .join(':')}`
 
 const must = <Item>(reply: Reply<Item>, what: string): Item => {
   if (reply.error === 0) return (reply as { item: Item }).item
@@ -41,7 +58,10 @@ const must = <Item>(reply: Reply<Item>, what: string): Item => {
 
 /** A link with one address, up. */
 const addLink = async (control: Control, link: LinkSpec, local: string, prefixlen: number) => {
-  const item = must(await control.request({ type: 'RTM_NEWLINK', flags: ADD, link: { ...link, up: true } }), link.ifname)
+  const item = must(
+    await control.request({ type: 'RTM_NEWLINK', flags: ADD, link: { ...link, up: true } }),
+    link.ifname
+  )
   const address = { dev: link.ifname, local, prefixlen }
   must(await control.request({ type: 'RTM_NEWADDR', flags: ADD, address }), `${local}/${prefixlen}`)
   return item
@@ -55,7 +75,10 @@ export const addLans = async (control: Control, peer: number): Promise<LanSpec[]
     lans.push({
       port: Number(link.linkinfo?.info_data?.['port']),
       hosts: hosts.map(([name, address]) => ({
-        name, address: `${address}/24`, gateway: router, mac: macOf(address),
+        name,
+        address: `${address}/24`,
+        gateway: router,
+        mac: macOf(address),
       })),
     })
   }

@@ -4,7 +4,17 @@
  */
 import { createControl } from '../../core/control/control.ts'
 import type { Control } from '../../core/control/messages.ts'
-import { NETDEV_TX_OK, DEV_KIND, DevKind, DEV_FEATURES, DEV_GSO_MAX, NETIF_F_HW_CSUM, NETIF_F_RXCSUM, NETIF_F_TSO, NETIF_F_TSO6 } from '../../core/netdev/netdev.ts'
+import {
+  NETDEV_TX_OK,
+  DEV_KIND,
+  DevKind,
+  DEV_FEATURES,
+  DEV_GSO_MAX,
+  NETIF_F_HW_CSUM,
+  NETIF_F_RXCSUM,
+  NETIF_F_TSO,
+  NETIF_F_TSO6,
+} from '../../core/netdev/netdev.ts'
 import { createLoopbackXmit } from '../../core/netdev/loopback.ts'
 import type { Arena } from '../../core/shm/arena.ts'
 import { createArena } from '../../core/shm/arena.ts'
@@ -38,7 +48,11 @@ const ETH0 = 'eth0'
 const random = (): number => crypto.getRandomValues(new Int32Array(1))[0]!
 
 /** `schedule` asks the lab for another turn. */
-export const createHost = async (spec: HostSpec, segment: Segment, schedule: () => void): Promise<AppHost> => {
+export const createHost = async (
+  spec: HostSpec,
+  segment: Segment,
+  schedule: () => void
+): Promise<AppHost> => {
   const config = { ...SMALL_ARENA, apps: 1 }
   const arena = createArena(config)
   const { i32, layout } = arena
@@ -73,9 +87,20 @@ export const createHost = async (spec: HostSpec, segment: Segment, schedule: () 
 
   const host = { name: spec.name, arena, ifindex: 0 }
   const stack = createStack({
-    arena, thread: 0, nowUs: monotonicUs, random, secret: new Int32Array([random(), random()]), wake, services: { echo: true, discard: true, chargen: true },
+    arena,
+    thread: 0,
+    nowUs: monotonicUs,
+    random,
+    secret: new Int32Array([random(), random()]),
+    wake,
+    services: { echo: true, discard: true, chargen: true },
     drivers: ({ skbs, drop, netifRx }) => {
-      const { loXmit } = createLoopbackXmit({ arena, skbs, netifRx, discard: (skb) => drop(skb, Drop.DEV_READY) })
+      const { loXmit } = createLoopbackXmit({
+        arena,
+        skbs,
+        netifRx,
+        discard: (skb) => drop(skb, Drop.DEV_READY),
+      })
       const table = Array.from({ length: 16 }, () => loXmit)
       table[DevKind.pipe] = (skb) => {
         segment.fromHost(self, skb)
@@ -97,13 +122,23 @@ export const createHost = async (spec: HostSpec, segment: Segment, schedule: () 
     return stack.poll()
   }
   i32[layout.threadBlocks + THREAD_RUNNING] = 1
-  const self: Host = Object.assign(host, { skbs: stack.skbs, receive, poll, nextDelay: stack.nextDelay })
+  const self: Host = Object.assign(host, {
+    skbs: stack.skbs,
+    receive,
+    poll,
+    nextDelay: stack.nextDelay,
+  })
 
   const app = createAppNet({
     arena,
     thread: layout.appThread,
     wake,
-    bell: { listen: (fn) => { ring = fn }, close: () => {} },
+    bell: {
+      listen: (fn) => {
+        ring = fn
+      },
+      close: () => {},
+    },
   })
   await configure(control, self, spec)
   return Object.assign(self, { app })
@@ -122,7 +157,8 @@ const configure = async (control: Control, host: Host, spec: HostSpec): Promise<
       sysctl: { 'net.ipv4.ip_forward': 0 },
     },
   })
-  if (reply.error !== 0) throw new Error(`host ${host.name}: ${(reply as { message: string }).message}`)
+  if (reply.error !== 0)
+    throw new Error(`host ${host.name}: ${(reply as { message: string }).message}`)
   const link = await control.request({ type: 'RTM_GETLINK', ifname: ETH0 })
   if (link.error === 0) host.ifindex = (link as { item: { ifindex: number } }).item.ifindex
 }

@@ -82,7 +82,11 @@ for (const lan of lans) {
 const { createHostApp } = await import(hostApp)
 for (const host of hosts) {
   const app = createHostApp({ hostname: host.name })
-  serveHttp({ net: host.app.net, port: 80, fetch: (request, connection) => app.fetch(request, connection) })
+  serveHttp({
+    net: host.app.net,
+    port: 80,
+    fetch: (request, connection) => app.fetch(request, connection),
+  })
 }
 bell.listen(() => {
   idle = 0

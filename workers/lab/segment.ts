@@ -7,7 +7,14 @@ import type { Arena } from '../../core/shm/arena.ts'
 import { DEV_MAC, deviceRow } from '../../core/netdev/netdev.ts'
 import { portRxRing, portTxRing } from '../../core/netdev/port.ts'
 import { transferFrame } from '../../core/netdev/transfer.ts'
-import { ringPublish, ringPush, ringReadable, ringRelease, ringTake, ringUnpublished } from '../../core/shm/ring.ts'
+import {
+  ringPublish,
+  ringPush,
+  ringReadable,
+  ringRelease,
+  ringTake,
+  ringUnpublished,
+} from '../../core/shm/ring.ts'
 import type { Skbs } from '../../core/skb/skb.ts'
 import { SKB_DATA, SKB_OWNER } from '../../core/skb/skb.ts'
 import { isMulticast, sameMac } from '../../core/wire/ethernet.ts'

@@ -19,7 +19,9 @@ export const startTraffic = (hosts: readonly AppHost[], lans: readonly LanSpec[]
   const specs = lans.flatMap((lan, at) => lan.hosts.map((spec) => ({ ...spec, lan: at })))
   hosts.forEach((host, k) => {
     const own = specs[k]!
-    const peers = specs.filter(({ lan }) => lan !== own.lan).map(({ address }) => addressOf(address))
+    const peers = specs
+      .filter(({ lan }) => lan !== own.lan)
+      .map(({ address }) => addressOf(address))
     let turn = k
     const next = (): string => peers[turn++ % peers.length]!
     sendDatagrams(host, next)
@@ -37,7 +39,9 @@ const sendDatagrams = (host: AppHost, next: () => string): void => {
 /** One HTTP download over a connection of its own. */
 const download = (host: AppHost, peer: string): void => {
   const socket = host.app.net.connect({ host: peer, port: HTTP_PORT }, () => {
-    socket.write(`GET /bytes/${DOWNLOAD_BYTES} HTTP/1.1\r\nHost: ${peer}\r\nConnection: close\r\n\r\n`)
+    socket.write(
+      `GET /bytes/${DOWNLOAD_BYTES} HTTP/1.1\r\nHost: ${peer}\r\nConnection: close\r\n\r\n`
+    )
   })
   socket.on('data', () => {})
   socket.on('error', () => socket.destroy())

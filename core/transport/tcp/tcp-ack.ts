@@ -18,12 +18,47 @@ import { REXMIT_FORCE, REXMIT_NONE, type TcpRecovery } from './tcp-recovery.ts'
 import { rttEstimator, setRto, updateMinRtt } from './tcp-rtt.ts'
 import { SACK_DSACK, SACK_NEW, type TcpSacktag } from './tcp-sacktag.ts'
 import {
-  add64, CB_END_SEQ, CB_FLAGS, CB_SEQ, CB_TIME, CBF_EVER_RETRANS, CBF_LOST, CBF_RETRANS, CBF_SACKED,
-  ICSK_TIME_PROBE0, ICSK_TIME_RETRANS, OPT_SACK, TCP_CA_CWR, TCP_CA_LOSS, TCP_CA_OPEN, TCP_CA_RECOVERY,
-  TP_BACKOFF, TP_BYTES_ACKED, TP_CA_STATE, TP_DELIVERED, TP_LOST_OUT, TP_MAX_WINDOW, TP_OPTS, TP_PACKETS_OUT,
-  TP_PENDING, TP_PROBES_OUT, TP_RCV_TSTAMP, TP_RETRANS_OUT, TP_RETRANSMITS, TP_RTO,
-  TP_SACKED_OUT, TP_SEND_HEAD, TP_SND_NXT, TP_SND_UNA, TP_SND_WL1, TP_SND_WND, TP_SND_WSCALE, TP_TS_OFFSET,
-  TP_WQ_HEAD, wndEnd,
+  add64,
+  CB_END_SEQ,
+  CB_FLAGS,
+  CB_SEQ,
+  CB_TIME,
+  CBF_EVER_RETRANS,
+  CBF_LOST,
+  CBF_RETRANS,
+  CBF_SACKED,
+  CHRONO_NONE,
+  ICSK_TIME_PROBE0,
+  ICSK_TIME_RETRANS,
+  OPT_SACK,
+  TCP_CA_CWR,
+  TCP_CA_LOSS,
+  TCP_CA_OPEN,
+  TCP_CA_RECOVERY,
+  TP_BACKOFF,
+  TP_BYTES_ACKED,
+  TP_CA_STATE,
+  TP_DELIVERED,
+  TP_LOST_OUT,
+  TP_MAX_WINDOW,
+  TP_OPTS,
+  TP_PACKETS_OUT,
+  TP_PENDING,
+  TP_PROBES_OUT,
+  TP_RCV_TSTAMP,
+  TP_RETRANS_OUT,
+  TP_RETRANSMITS,
+  TP_RTO,
+  TP_SACKED_OUT,
+  TP_SEND_HEAD,
+  TP_SND_NXT,
+  TP_SND_UNA,
+  TP_SND_WL1,
+  TP_SND_WND,
+  TP_SND_WSCALE,
+  TP_TS_OFFSET,
+  TP_WQ_HEAD,
+  wndEnd,
 } from './tcp-sock.ts'
 import type { TcpTimers } from './tcp-timers.ts'
 import type { TcpWriteQueue } from './tcp-write-queue.ts'
@@ -144,7 +179,12 @@ export const createTcpAck = (deps: TcpAckDeps) => {
     // after a timeout the report of what arrived before it may be old: only the echo is believed then
     let sample = retransAcked || lossAtAck ? -1 : seqRttUs
     if (sample < 0 && !lossAtAck) sample = sacktagRtt
-    if (sample < 0 && advanced && (opts[OPT_SEEN]! & SEEN_TIMESTAMPS) !== 0 && opts[OPT_TSECR] !== 0) {
+    if (
+      sample < 0 &&
+      advanced &&
+      (opts[OPT_SEEN]! & SEEN_TIMESTAMPS) !== 0 &&
+      opts[OPT_TSECR] !== 0
+    ) {
       const ms = (time[TIME_MS]! + i32[sk + TP_TS_OFFSET]! - opts[OPT_TSECR]!) | 0
       if (ms >= 0 && ms < 0x100000) sample = Math.max(ms, 1) * 1000
     }
@@ -190,7 +230,13 @@ export const createTcpAck = (deps: TcpAckDeps) => {
     return ACK_OLD
   }
 
-  const alert = (sk: number, opts: Int32Array, advanced: boolean, dupack: boolean, reported: boolean): number => {
+  const alert = (
+    sk: number,
+    opts: Int32Array,
+    advanced: boolean,
+    dupack: boolean,
+    reported: boolean
+  ): number => {
     const echo = (opts[OPT_SEEN]! & SEEN_TIMESTAMPS) !== 0 ? opts[OPT_TSECR]! : 0
     return recovery.fastretransAlert(sk, advanced, dupack, reported, ackedPackets, echo)
   }
@@ -203,7 +249,12 @@ export const createTcpAck = (deps: TcpAckDeps) => {
    * options. Returns ACK_*.
    */
   const tcpAck = (
-    sk: number, skb: number, opts: Int32Array, seq: number, ack: number, dataLen: number
+    sk: number,
+    skb: number,
+    opts: Int32Array,
+    seq: number,
+    ack: number,
+    dataLen: number
   ): number => {
     const una = i32[sk + TP_SND_UNA]!
     if (((ack - una) | 0) < 0) return oldAck(sk, opts, ack, una)
@@ -231,7 +282,9 @@ export const createTcpAck = (deps: TcpAckDeps) => {
     if (advanced) timerAfterAck(sk)
     // RFC 5681 section 2: a duplicate has no data, no new window, acknowledges nothing new
     const dupack =
-      !advanced && dataLen === 0 && (i32[sk + TP_SND_WND] === oldWindow || (found & SACK_NEW) !== 0) &&
+      !advanced &&
+      dataLen === 0 &&
+      (i32[sk + TP_SND_WND] === oldWindow || (found & SACK_NEW) !== 0) &&
       (found & SACK_DSACK) === 0
     const plain = i32[sk + TP_CA_STATE] === TCP_CA_OPEN && advanced && found === 0 && !retransAcked
     let rexmit = REXMIT_NONE as number
@@ -242,8 +295,10 @@ export const createTcpAck = (deps: TcpAckDeps) => {
     return ACK_OK
   }
   const timerAfterAck = (sk: number): void => {
-    if (i32[sk + TP_PACKETS_OUT] === 0) timers.clearXmitTimer(sk)
-    else timers.resetXmitTimer(sk, ICSK_TIME_RETRANS, i32[sk + TP_RTO]!)
+    if (i32[sk + TP_PACKETS_OUT] === 0) {
+      timers.clearXmitTimer(sk)
+      if (i32[sk + TP_SEND_HEAD] === 0) output.chrono(sk, CHRONO_NONE)
+    } else timers.resetXmitTimer(sk, ICSK_TIME_RETRANS, i32[sk + TP_RTO]!)
   }
 
   return { tcpAck }

@@ -6,8 +6,23 @@ import { Errno } from '../../base/errno.ts'
 import type { Arena } from '../../shm/arena.ts'
 import { Mib } from '../../shm/counters.ts'
 import {
-  RCV_SHUTDOWN, SEND_SHUTDOWN, SK_ERR, SK_FLAGS, SK_SHUTDOWN, SK_STATE, TCP_CLOSE, TCP_CLOSE_WAIT, TCP_CLOSING,
-  TCP_ESTABLISHED, TCP_FIN_WAIT1, TCP_FIN_WAIT2, TCP_LAST_ACK, TCP_LISTEN, TCP_SYN_RECV, TCP_SYN_SENT,
+  RCV_SHUTDOWN,
+  SEND_SHUTDOWN,
+  SK_ERR,
+  SK_FLAGS,
+  SK_SHUTDOWN,
+  SK_STATE,
+  TCP_CLOSE,
+  TCP_CLOSE_WAIT,
+  TCP_CLOSING,
+  TCP_ESTABLISHED,
+  TCP_FIN_WAIT1,
+  TCP_FIN_WAIT2,
+  TCP_LAST_ACK,
+  TCP_LISTEN,
+  TCP_NEW_SYN_RECV,
+  TCP_SYN_RECV,
+  TCP_SYN_SENT,
   TCP_TIME_WAIT,
 } from '../../socket/sock.ts'
 import type { TcpInput } from './tcp-input.ts'
@@ -86,8 +101,13 @@ export const createTcpClose = (deps: TcpCloseDeps) => {
   }
 
   const needsReset = (state: number): boolean =>
-    state === TCP_ESTABLISHED || state === TCP_CLOSE_WAIT || state === TCP_FIN_WAIT1 ||
-    state === TCP_FIN_WAIT2 || state === TCP_SYN_RECV || state === TCP_CLOSING || state === TCP_LAST_ACK
+    state === TCP_ESTABLISHED ||
+    state === TCP_CLOSE_WAIT ||
+    state === TCP_FIN_WAIT1 ||
+    state === TCP_FIN_WAIT2 ||
+    state === TCP_SYN_RECV ||
+    state === TCP_CLOSING ||
+    state === TCP_LAST_ACK
   /** Ends it at once; the peer gets a RST where it would otherwise wait. */
   const disconnect = (sk: number): void => {
     if (needsReset(i32[sk + SK_STATE]!)) transmit.sendActiveReset(sk)
@@ -112,7 +132,7 @@ export const createTcpClose = (deps: TcpCloseDeps) => {
   }
   const release = (sk: number): void => {
     const state = i32[sk + SK_STATE]!
-    const unread = rcvQueue.readable(sk) > 0 && (state !== TCP_LISTEN && state !== TCP_CLOSE)
+    const unread = rcvQueue.readable(sk) > 0 && state !== TCP_LISTEN && state !== TCP_CLOSE
     i32[sk + SK_SHUTDOWN] = RCV_SHUTDOWN | SEND_SHUTDOWN
     if (state === TCP_LISTEN) stopListener(sk)
     life.orphan(sk)
@@ -151,6 +171,10 @@ export const createTcpClose = (deps: TcpCloseDeps) => {
   const abort = (sk: number): void => {
     const state = i32[sk + SK_STATE]
     if (state === TCP_LISTEN) stopListener(sk)
+    if (state === TCP_NEW_SYN_RECV) {
+      listen.dropRequest(sk)
+      return
+    }
     if (state === TCP_TIME_WAIT) life.twEnd(sk, Mib.TcpExtTWKilled)
     else if (state !== TCP_CLOSE) {
       if (needsReset(state!)) transmit.sendActiveReset(sk)

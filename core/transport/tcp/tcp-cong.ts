@@ -4,8 +4,19 @@
  * table. Linux: net/ipv4/tcp_cong.c, tcp_congestion_ops; RFC 5681, RFC 3465 (bytes acknowledged are counted).
  */
 import {
-  TCP_CA_OPEN, TCP_INFINITE_SSTHRESH, TCP_INIT_CWND, TP_CA_OPS, TP_CA_PRIV, TP_CA_PRIV_WORDS, TP_CA_STATE,
-  TP_IS_CWND_LIMITED, TP_MAX_PACKETS_OUT, TP_PRIOR_CWND, TP_SND_CWND, TP_SND_CWND_CNT, TP_SND_SSTHRESH,
+  TCP_CA_OPEN,
+  TCP_INFINITE_SSTHRESH,
+  TCP_INIT_CWND,
+  TP_CA_OPS,
+  TP_CA_PRIV,
+  TP_CA_PRIV_WORDS,
+  TP_CA_STATE,
+  TP_IS_CWND_LIMITED,
+  TP_MAX_PACKETS_OUT,
+  TP_PRIOR_CWND,
+  TP_SND_CWND,
+  TP_SND_CWND_CNT,
+  TP_SND_SSTHRESH,
 } from './tcp-sock.ts'
 
 export type CongestionOps = {

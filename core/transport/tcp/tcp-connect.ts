@@ -5,19 +5,57 @@
  */
 import { Errno } from '../../base/errno.ts'
 import {
-  createFlowi, FL_DADDR, FL_DEV, FL_DPORT, FL_DST, FL_FAMILY, FL_IIF, FL_MARK, FL_MTU, FL_OIF, FL_PROTO, FL_SADDR,
-  FL_SPORT, FL_TOS, FL_TYPE, type Flowi, RTN_LOCAL, RTN_UNICAST,
+  createFlowi,
+  FL_DADDR,
+  FL_DEV,
+  FL_DPORT,
+  FL_DST,
+  FL_FAMILY,
+  FL_IIF,
+  FL_MARK,
+  FL_MTU,
+  FL_OIF,
+  FL_PROTO,
+  FL_SADDR,
+  FL_SPORT,
+  FL_TOS,
+  FL_TYPE,
+  type Flowi,
+  RTN_LOCAL,
+  RTN_UNICAST,
 } from '../../base/flowi.ts'
 import type { Time } from '../../base/time.ts'
 import { TIME_MS, TIME_US } from '../../base/time.ts'
 import type { Arena } from '../../shm/arena.ts'
 import { Mib } from '../../shm/counters.ts'
-import { G_GENERATION } from '../../shm/layout.ts'
+import { G_GENERATION, SOCK_WORDS } from '../../shm/layout.ts'
 import { Sysctl } from '../../shm/sysctl.ts'
 import {
-  AF_INET, AF_INET6, SK_BIND_NEXT, SK_BOUND_DEV, SK_CREATED, SK_DADDR, SK_DPORT, SK_DST, SK_DST_DEV,
-  SK_DST_GENERATION, SK_ERR, SK_FAMILY, SK_FLAGS, SK_MARK, SK_MTU, SK_NUM, SK_SADDR, SK_STATE, SK_TOS, TCP_CLOSE,
-  TCP_LISTEN, TCP_SYN_SENT,
+  AF_INET,
+  AF_INET6,
+  SK_BIND_NEXT,
+  SK_BOUND_DEV,
+  SK_CREATED,
+  SK_DADDR,
+  SK_DPORT,
+  SK_DST,
+  SK_DST_DEV,
+  SK_DST_GENERATION,
+  SK_ERR,
+  SK_ERR_SOFT,
+  SK_FAMILY,
+  SK_FLAGS,
+  SK_MARK,
+  SK_MTU,
+  SK_NUM,
+  SK_PROTO,
+  SK_SADDR,
+  SK_SHUTDOWN,
+  SK_STATE,
+  SK_TOS,
+  TCP_CLOSE,
+  TCP_LISTEN,
+  TCP_SYN_SENT,
 } from '../../socket/sock.ts'
 import { TCP_SYN } from '../../wire/tcp.ts'
 import { isV4Mapped } from '../../wire/ipv6.ts'
@@ -29,9 +67,47 @@ import type { TcpLifecycle } from './tcp-lifecycle.ts'
 import type { TcpMss } from './tcp-mss.ts'
 import type { RouteOutput } from './tcp-reply.ts'
 import {
-  CB_END_SEQ, ICSK_TIME_RETRANS, OPT_SACK, OPT_TIMESTAMPS, OPT_WSCALE, SOCK_BINDADDR_LOCK, SOCK_BINDPORT_LOCK,
-  TCP_INIT_CWND, TCP_TIMEOUT_INIT, TP_ADVMSS, TP_HEADER_LEN, TP_MSS_CLAMP, TP_OPTS, TP_PACKETS_OUT, TP_RETRANS_STAMP,
-  TP_RTO, TP_SEND_HEAD, TP_SND_CWND, TP_SND_ISN, TP_SND_NXT, TP_SND_SML, TP_SND_UNA, TP_SND_WND, TP_TS_OFFSET,
+  CB_END_SEQ,
+  ICSK_TIME_RETRANS,
+  OPT_SACK,
+  OPT_TIMESTAMPS,
+  OPT_WSCALE,
+  SOCK_BINDADDR_LOCK,
+  SOCK_BINDPORT_LOCK,
+  SOCK_DONE,
+  SOCK_NOSPACE,
+  TCP_FASTRETRANS_THRESH,
+  TP_CA_OPS,
+  TP_EVENTS,
+  TP_KEEPALIVE_INTVL,
+  TP_KEEPALIVE_PROBES,
+  TP_KEEPALIVE_TIME,
+  TP_LINGER,
+  TP_LINGER2,
+  TP_MIN_TTL,
+  TP_NONAGLE,
+  TP_REORDERING,
+  TP_SYN_RETRIES,
+  TP_USER_MSS,
+  TP_USER_TIMEOUT,
+  TP_WINDOW_CLAMP,
+  TCP_INIT_CWND,
+  TCP_TIMEOUT_INIT,
+  TP_ADVMSS,
+  TP_HEADER_LEN,
+  TP_MSS_CLAMP,
+  TP_OPTS,
+  TP_PACKETS_OUT,
+  TP_RETRANS_STAMP,
+  TP_RTO,
+  TP_SEND_HEAD,
+  TP_SND_CWND,
+  TP_SND_ISN,
+  TP_SND_NXT,
+  TP_SND_SML,
+  TP_SND_UNA,
+  TP_SND_WND,
+  TP_TS_OFFSET,
   TP_WRITE_SEQ,
 } from './tcp-sock.ts'
 import type { TcpTimers } from './tcp-timers.ts'
@@ -44,6 +120,23 @@ const IPPROTO_TCP = 6
 const HASH_ISN = 1
 const HASH_TS = 2
 const HASH_PORT = 3
+
+/** What setsockopt has set: it outlives an attempt to connect. */
+const USER_WORDS = [
+  TP_WINDOW_CLAMP,
+  TP_USER_MSS,
+  TP_NONAGLE,
+  TP_LINGER,
+  TP_LINGER2,
+  TP_KEEPALIVE_TIME,
+  TP_KEEPALIVE_INTVL,
+  TP_KEEPALIVE_PROBES,
+  TP_SYN_RETRIES,
+  TP_USER_TIMEOUT,
+  TP_MIN_TTL,
+  TP_CA_OPS,
+  TP_EVENTS,
+]
 
 export type TcpConnectDeps = {
   arena: Arena
@@ -60,6 +153,7 @@ export type TcpConnectDeps = {
   window: TcpWindow
   transmit: TcpTransmit
   queue: TcpWriteQueue
+  purgeRcv: (sk: number) => void
   /** Worker on which packets of the flow arrive (source is the peer). */
   steer: (fl: Flowi) => number
   /** True when the address (four words) is one of ours, or a wildcard. */
@@ -70,7 +164,10 @@ export type TcpConnect = ReturnType<typeof createTcpConnect>
 
 /** What the passive side needs of it too: routes and sequence numbers. */
 export const createTcpRouting = (
-  arena: Arena, time: Time, secure: SecureSeq, routeOutput: RouteOutput
+  arena: Arena,
+  time: Time,
+  secure: SecureSeq,
+  routeOutput: RouteOutput
 ) => {
   const { i32 } = arena
   const fl = createFlowi()
@@ -101,8 +198,16 @@ export const createTcpRouting = (
   }
   /** RFC 6528: a clock of 64 ns ticks (by microseconds here) behind a keyed hash of the connection. */
   const secureSeq = (sk: number): number =>
-    (secure.flowHash(i32, sk + SK_SADDR, sk + SK_DADDR, i32[sk + SK_NUM]!, i32[sk + SK_DPORT]!, HASH_ISN) +
-      (time[TIME_US]! << 4)) | 0
+    (secure.flowHash(
+      i32,
+      sk + SK_SADDR,
+      sk + SK_DADDR,
+      i32[sk + SK_NUM]!,
+      i32[sk + SK_DPORT]!,
+      HASH_ISN
+    ) +
+      (time[TIME_US]! << 4)) |
+    0
   const secureTsOffset = (sk: number): void => {
     i32[sk + TP_TS_OFFSET] = secure.flowHash(i32, sk + SK_SADDR, sk + SK_DADDR, 0, 0, HASH_TS)
   }
@@ -110,26 +215,49 @@ export const createTcpRouting = (
 }
 
 export const createTcpConnect = (
-  deps: TcpConnectDeps, routing: ReturnType<typeof createTcpRouting>
+  deps: TcpConnectDeps,
+  routing: ReturnType<typeof createTcpRouting>
 ) => {
-  const { bank, worker, time, random, hash, ports, secure, life, timers, mss, window, transmit, queue } = deps
-  const { steer, isLocal } = deps
+  const {
+    bank,
+    worker,
+    time,
+    random,
+    hash,
+    ports,
+    secure,
+    life,
+    timers,
+    mss,
+    window,
+    transmit,
+    queue,
+  } = deps
+  const { steer, isLocal, purgeRcv } = deps
   const { i32, f64, layout } = deps.arena
   const { sysctl } = layout
   const back = createFlowi()
 
   const ephemeral = (start: number, usable: (port: number) => boolean): number =>
     ports.pick(
-      i32[sysctl + Sysctl.ip_local_port_range_min]!, i32[sysctl + Sysctl.ip_local_port_range_max]!, start, usable
+      i32[sysctl + Sysctl.ip_local_port_range_min]!,
+      i32[sysctl + Sysctl.ip_local_port_range_max]!,
+      start,
+      usable
     )
 
   /** Gives a socket its local address and port (0: any); 0 or -errno. */
   const bind = (sk: number, words: Int32Array, at: number, port: number): number => {
     if (i32[sk + SK_STATE] !== TCP_CLOSE || i32[sk + SK_NUM] !== 0) return -Errno.EINVAL
-    const any = (words[at]! | words[at + 1]! | words[at + 3]!) === 0 && (words[at + 2] === 0 || words[at + 2] === 0xffff)
+    const any =
+      (words[at]! | words[at + 1]! | words[at + 3]!) === 0 &&
+      (words[at + 2] === 0 || words[at + 2] === 0xffff)
     if (!any && !isLocal(i32[sk + SK_FAMILY]!, words, at)) return -Errno.EADDRNOTAVAIL
     for (let w = 0; w < 4; w++) i32[sk + SK_SADDR + w] = any ? 0 : words[at + w]!
-    const chosen = port !== 0 ? port : ephemeral(random(), (p) => ports.first(p) === 0 || !ports.conflicts(sk, p))
+    const chosen =
+      port !== 0
+        ? port
+        : ephemeral(random(), (p) => ports.first(p) === 0 || !ports.conflicts(sk, p))
     if (chosen === 0 || ports.conflicts(sk, chosen)) {
       for (let w = 0; w < 4; w++) i32[sk + SK_SADDR + w] = 0
       return -Errno.EADDRINUSE
@@ -144,7 +272,8 @@ export const createTcpConnect = (
     back.fill(0)
     back[FL_FAMILY] = i32[sk + SK_FAMILY]!
     back[FL_PROTO] = IPPROTO_TCP
-    back[FL_IIF] = i32[sk + SK_BOUND_DEV]!
+    // they come in where ours go out
+    back[FL_IIF] = i32[sk + SK_DST_DEV]!
     for (let w = 0; w < 4; w++) {
       back[FL_SADDR + w] = i32[sk + SK_DADDR + w]!
       back[FL_DADDR + w] = i32[sk + SK_SADDR + w]!
@@ -155,7 +284,11 @@ export const createTcpConnect = (
   const usable = (port: number): boolean => {
     back[FL_DPORT] = port
     for (let other = ports.first(port); other !== 0; other = i32[other + SK_BIND_NEXT]!)
-      if ((i32[other + SK_FLAGS]! & SOCK_BINDPORT_LOCK) !== 0 || i32[other + SK_STATE] === TCP_LISTEN) return false
+      if (
+        (i32[other + SK_FLAGS]! & SOCK_BINDPORT_LOCK) !== 0 ||
+        i32[other + SK_STATE] === TCP_LISTEN
+      )
+        return false
     return hash.lookupEstablished(back) === 0 && steer(back) === worker
   }
   const chooseLocalPort = (sk: number): number => {
@@ -165,7 +298,14 @@ export const createTcpConnect = (
       const fits = hash.lookupEstablished(back) === 0 && steer(back) === worker
       return fits ? 0 : -Errno.EADDRNOTAVAIL
     }
-    const start = secure.flowHash(i32, sk + SK_SADDR, sk + SK_DADDR, 0, i32[sk + SK_DPORT]!, HASH_PORT)
+    const start = secure.flowHash(
+      i32,
+      sk + SK_SADDR,
+      sk + SK_DADDR,
+      0,
+      i32[sk + SK_DPORT]!,
+      HASH_PORT
+    )
     const port = ephemeral(start + portOffset, usable)
     if (port === 0) return -Errno.EADDRNOTAVAIL
     portOffset += 2
@@ -192,7 +332,7 @@ export const createTcpConnect = (
       undoConnect(sk, savedFamily)
       return err
     }
-    i32[sk + SK_ERR] = 0
+    startAfresh(sk)
     i32[sk + SK_CREATED] = time[TIME_US]!
     life.setState(sk, TCP_SYN_SENT)
     hash.hash(sk)
@@ -200,11 +340,25 @@ export const createTcpConnect = (
     sendSyn(sk)
     return 0
   }
+  /** An attempt before this one has left its state in the row (tcp_disconnect): only what the user set stays. */
+  const startAfresh = (sk: number): void => {
+    purgeRcv(sk)
+    for (let k = 0; k < USER_WORDS.length; k++) kept[k] = i32[sk + USER_WORDS[k]!]!
+    i32.fill(0, sk + SK_PROTO, sk + SOCK_WORDS)
+    for (let k = 0; k < USER_WORDS.length; k++) i32[sk + USER_WORDS[k]!] = kept[k]!
+    i32[sk + SK_ERR] = 0
+    i32[sk + SK_ERR_SOFT] = 0
+    i32[sk + SK_SHUTDOWN] = 0
+    i32[sk + SK_FLAGS]! &= ~(SOCK_DONE | SOCK_NOSPACE)
+    i32[sk + TP_REORDERING] = TCP_FASTRETRANS_THRESH
+  }
+  const kept = new Int32Array(USER_WORDS.length)
   const undoConnect = (sk: number, family: number): void => {
     i32[sk + SK_FAMILY] = family
     i32.fill(0, sk + SK_DADDR, sk + SK_DADDR + 4)
     i32[sk + SK_DPORT] = 0
-    if ((i32[sk + SK_FLAGS]! & SOCK_BINDADDR_LOCK) === 0) i32.fill(0, sk + SK_SADDR, sk + SK_SADDR + 4)
+    if ((i32[sk + SK_FLAGS]! & SOCK_BINDADDR_LOCK) === 0)
+      i32.fill(0, sk + SK_SADDR, sk + SK_SADDR + 4)
   }
   const sendSyn = (sk: number): void => {
     let opts = 0

@@ -4,12 +4,28 @@
  * four words. Called for each segment (lookup) and each change of a connection. Linux: net/ipv4/inet_hashtables.c.
  */
 import {
-  FL_DADDR, FL_DPORT, FL_FAMILY, FL_IIF, FL_SADDR, FL_SPORT, type Flowi,
+  FL_DADDR,
+  FL_DPORT,
+  FL_FAMILY,
+  FL_IIF,
+  FL_SADDR,
+  FL_SPORT,
+  type Flowi,
 } from '../../base/flowi.ts'
 import { mix32, mixIn, reciprocalScale } from '../../base/u32.ts'
 import {
-  AF_INET6, SK_BOUND_DEV, SK_DADDR, SK_DPORT, SK_FAMILY, SK_HASH_NEXT, SK_HASH_PREV, SK_NUM, SK_REUSE,
-  SK_SADDR, SK_STATE, TCP_LISTEN,
+  AF_INET6,
+  SK_BOUND_DEV,
+  SK_DADDR,
+  SK_DPORT,
+  SK_FAMILY,
+  SK_HASH_NEXT,
+  SK_HASH_PREV,
+  SK_NUM,
+  SK_REUSE,
+  SK_SADDR,
+  SK_STATE,
+  TCP_LISTEN,
 } from '../../socket/sock.ts'
 import type { OwnedFlows } from '../owned-flows.ts'
 import { IPV6_V6ONLY, REUSE_PORT } from '../ports.ts'
@@ -22,7 +38,10 @@ export type TcpHash = ReturnType<typeof createTcpHash>
 
 /** `sizeLog2`: buckets of the connection table; `seed`: a random word. */
 export const createTcpHash = (
-  i32: Int32Array, sizeLog2: number, seed: number, owned: Pick<OwnedFlows, 'add' | 'remove'>
+  i32: Int32Array,
+  sizeLog2: number,
+  seed: number,
+  owned: Pick<OwnedFlows, 'add' | 'remove'>
 ) => {
   const ehash = new Int32Array(1 << sizeLog2)
   const lhash = new Int32Array(LISTEN_BUCKETS)
@@ -30,26 +49,47 @@ export const createTcpHash = (
 
   /** Only the words that differ between connections of one host matter, so all are mixed by two rounds. */
   const flowHash = (
-    r0: number, r1: number, r2: number, r3: number, l2: number, l3: number, ports: number
+    r0: number,
+    r1: number,
+    r2: number,
+    r3: number,
+    l2: number,
+    l3: number,
+    ports: number
   ): number => {
     const remote = r0 ^ Math.imul(r1, 0x9e3779b1) ^ Math.imul(r2, 0x85ebca77)
     return mix32(mixIn(mixIn(mixIn(seed ^ ports, r3), remote), l3 ^ Math.imul(l2, 0xc2b2ae3d)))
   }
   const hashOf = (sk: number): number =>
     flowHash(
-      i32[sk + SK_DADDR]!, i32[sk + SK_DADDR + 1]!, i32[sk + SK_DADDR + 2]!, i32[sk + SK_DADDR + 3]!,
-      i32[sk + SK_SADDR + 2]!, i32[sk + SK_SADDR + 3]!, (i32[sk + SK_DPORT]! << 16) | i32[sk + SK_NUM]!
+      i32[sk + SK_DADDR]!,
+      i32[sk + SK_DADDR + 1]!,
+      i32[sk + SK_DADDR + 2]!,
+      i32[sk + SK_DADDR + 3]!,
+      i32[sk + SK_SADDR + 2]!,
+      i32[sk + SK_SADDR + 3]!,
+      (i32[sk + SK_DPORT]! << 16) | i32[sk + SK_NUM]!
     )
   const hashFlow = (fl: Flowi): number =>
     flowHash(
-      fl[FL_SADDR]!, fl[FL_SADDR + 1]!, fl[FL_SADDR + 2]!, fl[FL_SADDR + 3]!,
-      fl[FL_DADDR + 2]!, fl[FL_DADDR + 3]!, (fl[FL_SPORT]! << 16) | fl[FL_DPORT]!
+      fl[FL_SADDR]!,
+      fl[FL_SADDR + 1]!,
+      fl[FL_SADDR + 2]!,
+      fl[FL_SADDR + 3]!,
+      fl[FL_DADDR + 2]!,
+      fl[FL_DADDR + 3]!,
+      (fl[FL_SPORT]! << 16) | fl[FL_DPORT]!
     )
 
   // Other workers look for the owner of a flow by a hash without a secret of this one's.
-  const ownerHash = (r3: number, l3: number, ports: number): number => mix32(mixIn(mixIn(ports, r3), l3))
+  const ownerHash = (r3: number, l3: number, ports: number): number =>
+    mix32(mixIn(mixIn(ports, r3), l3))
   const ownerHashOf = (sk: number): number =>
-    ownerHash(i32[sk + SK_DADDR + 3]!, i32[sk + SK_SADDR + 3]!, (i32[sk + SK_DPORT]! << 16) | i32[sk + SK_NUM]!)
+    ownerHash(
+      i32[sk + SK_DADDR + 3]!,
+      i32[sk + SK_SADDR + 3]!,
+      (i32[sk + SK_DPORT]! << 16) | i32[sk + SK_NUM]!
+    )
   const ownerHashFlow = (fl: Flowi): number =>
     ownerHash(fl[FL_SADDR + 3]!, fl[FL_DADDR + 3]!, (fl[FL_SPORT]! << 16) | fl[FL_DPORT]!)
 
@@ -84,11 +124,16 @@ export const createTcpHash = (
   const isHashed = (sk: number): boolean => i32[sk + SK_HASH_PREV] !== 0
 
   const isPeer = (sk: number, fl: Flowi): boolean =>
-    i32[sk + SK_DPORT] === fl[FL_SPORT] && i32[sk + SK_NUM] === fl[FL_DPORT] &&
-    i32[sk + SK_DADDR + 3] === fl[FL_SADDR + 3] && i32[sk + SK_SADDR + 3] === fl[FL_DADDR + 3] &&
-    i32[sk + SK_DADDR + 2] === fl[FL_SADDR + 2] && i32[sk + SK_SADDR + 2] === fl[FL_DADDR + 2] &&
-    i32[sk + SK_DADDR + 1] === fl[FL_SADDR + 1] && i32[sk + SK_SADDR + 1] === fl[FL_DADDR + 1] &&
-    i32[sk + SK_DADDR] === fl[FL_SADDR] && i32[sk + SK_SADDR] === fl[FL_DADDR] &&
+    i32[sk + SK_DPORT] === fl[FL_SPORT] &&
+    i32[sk + SK_NUM] === fl[FL_DPORT] &&
+    i32[sk + SK_DADDR + 3] === fl[FL_SADDR + 3] &&
+    i32[sk + SK_SADDR + 3] === fl[FL_DADDR + 3] &&
+    i32[sk + SK_DADDR + 2] === fl[FL_SADDR + 2] &&
+    i32[sk + SK_SADDR + 2] === fl[FL_DADDR + 2] &&
+    i32[sk + SK_DADDR + 1] === fl[FL_SADDR + 1] &&
+    i32[sk + SK_SADDR + 1] === fl[FL_DADDR + 1] &&
+    i32[sk + SK_DADDR] === fl[FL_SADDR] &&
+    i32[sk + SK_SADDR] === fl[FL_DADDR] &&
     (i32[sk + SK_BOUND_DEV] === 0 || fl[FL_IIF] === 0 || i32[sk + SK_BOUND_DEV] === fl[FL_IIF])
 
   /** The connection that a packet of flow fl (source is the peer) belongs to, or 0. */
@@ -107,7 +152,8 @@ export const createTcpHash = (
     const at = sk + SK_SADDR
     if ((i32[at]! | i32[at + 1]! | i32[at + 2]! | i32[at + 3]!) === 0) {
       const covers =
-        family === 1 || (i32[sk + SK_FAMILY] === AF_INET6 && (i32[sk + SK_REUSE]! & IPV6_V6ONLY) === 0)
+        family === 1 ||
+        (i32[sk + SK_FAMILY] === AF_INET6 && (i32[sk + SK_REUSE]! & IPV6_V6ONLY) === 0)
       return covers ? family + (dev !== 0 ? 2 : 0) : -1
     }
     for (let w = 0; w < 4; w++) if (i32[at + w] !== fl[FL_DADDR + w]) return -1
@@ -118,7 +164,11 @@ export const createTcpHash = (
     let best = 0
     let bestScore = -1
     let ties = 0
-    for (let sk = lhash[fl[FL_DPORT]! & (LISTEN_BUCKETS - 1)]!; sk !== 0; sk = i32[sk + SK_HASH_NEXT]!) {
+    for (
+      let sk = lhash[fl[FL_DPORT]! & (LISTEN_BUCKETS - 1)]!;
+      sk !== 0;
+      sk = i32[sk + SK_HASH_NEXT]!
+    ) {
       const fit = score(sk, fl)
       if (fit > bestScore) {
         best = sk
@@ -126,11 +176,17 @@ export const createTcpHash = (
         ties = 1
       } else if (fit === bestScore && fit >= 0 && (i32[sk + SK_REUSE]! & REUSE_PORT) !== 0) ties++
     }
-    return ties > 1 ? reuseportSelect(fl, bestScore, reciprocalScale(hashFlow(fl), ties), best) : best
+    return ties > 1
+      ? reuseportSelect(fl, bestScore, reciprocalScale(hashFlow(fl), ties), best)
+      : best
   }
   const reuseportSelect = (fl: Flowi, wanted: number, index: number, fallback: number): number => {
     let left = index
-    for (let sk = lhash[fl[FL_DPORT]! & (LISTEN_BUCKETS - 1)]!; sk !== 0; sk = i32[sk + SK_HASH_NEXT]!)
+    for (
+      let sk = lhash[fl[FL_DPORT]! & (LISTEN_BUCKETS - 1)]!;
+      sk !== 0;
+      sk = i32[sk + SK_HASH_NEXT]!
+    )
       if (score(sk, fl) === wanted && left-- === 0) return sk
     return fallback
   }

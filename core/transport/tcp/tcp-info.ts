@@ -4,25 +4,99 @@
  */
 import type { Arena } from '../../shm/arena.ts'
 import {
-  SK_ACK_BACKLOG, SK_MAX_ACK_BACKLOG, SK_RCVBUF, SK_RMEM, SK_RXHASH, SK_SNDBUF, SK_STATE, SK_TIMER_KEEPALIVE,
-  SK_WMEM, TCP_LISTEN, TCP_TIME_WAIT,
+  SK_ACK_BACKLOG,
+  SK_MAX_ACK_BACKLOG,
+  SK_RCVBUF,
+  SK_RMEM,
+  SK_RXHASH,
+  SK_SNDBUF,
+  SK_STATE,
+  SK_TIMER_KEEPALIVE,
+  SK_WMEM,
+  TCP_LISTEN,
+  TCP_TIME_WAIT,
 } from '../../socket/sock.ts'
 import { CONGESTION_OPS } from './tcp-cong.ts'
 import {
-  ICSK_TIME_PROBE0, ICSK_TIME_RETRANS, OPT_SACK, OPT_TIMESTAMPS, OPT_WSCALE, read64,
-  TCP_INFINITE_SSTHRESH, TP_ADVMSS, TP_ATO, TP_BACKOFF, TP_BYTES_ACKED, TP_BYTES_RECEIVED, TP_BYTES_RETRANS,
-  TP_BYTES_SENT, TP_CA_OPS, TP_CHRONO_BUSY, TP_CHRONO_RWND, TP_CHRONO_SNDBUF, TP_COPIED_SEQ, TP_DATA_SEGS_IN, TP_DATA_SEGS_OUT, TP_DELIVERED,
-  TP_DSACK_DUPS, TP_LOST, TP_LOST_OUT, TP_LRCVTIME, TP_LSNDTIME, TP_MIN_RTT_US, TP_MSS_CACHE, TP_OPTS,
-  TP_PACKETS_OUT, TP_PENDING, TP_PMTU, TP_PROBES_OUT, TP_RCV_MSS, TP_RCV_NXT, TP_RCV_RTT_US, TP_RCV_SSTHRESH,
-  TP_RCV_TSTAMP, TP_RCV_WND, TP_RCV_WSCALE, TP_RCVQ_SPACE, TP_REORDERING, TP_RETRANS_OUT, TP_RETRANSMITS, TP_RTO,
-  TP_RTTVAR_US, TP_MDEV_US, TP_SACKED_OUT, TP_SEGS_IN, TP_SEGS_OUT, TP_SND_CWND, TP_SND_NXT, TP_SND_SSTHRESH,
-  TP_SND_UNA, TP_SND_WND, TP_SND_WSCALE, TP_SRTT_US, TP_TIMEOUT, TP_TOTAL_RETRANS, TP_TW_SUBSTATE, TP_WRITE_SEQ,
+  ICSK_TIME_PROBE0,
+  ICSK_TIME_RETRANS,
+  OPT_SACK,
+  OPT_TIMESTAMPS,
+  OPT_WSCALE,
+  read64,
+  TCP_INFINITE_SSTHRESH,
+  TP_ADVMSS,
+  TP_ATO,
+  TP_BACKOFF,
+  TP_BYTES_ACKED,
+  TP_BYTES_RECEIVED,
+  TP_BYTES_RETRANS,
+  TP_BYTES_SENT,
+  TP_CA_OPS,
+  TP_CHRONO_BUSY,
+  TP_CHRONO_RWND,
+  TP_CHRONO_SNDBUF,
+  TP_COPIED_SEQ,
+  TP_DATA_SEGS_IN,
+  TP_DATA_SEGS_OUT,
+  TP_DELIVERED,
+  TP_DSACK_DUPS,
+  TP_LOST,
+  TP_LOST_OUT,
+  TP_LRCVTIME,
+  TP_LSNDTIME,
+  TP_MIN_RTT_US,
+  TP_MSS_CACHE,
+  TP_OPTS,
+  TP_PACKETS_OUT,
+  TP_PENDING,
+  TP_PMTU,
+  TP_PROBES_OUT,
+  TP_RCV_MSS,
+  TP_RCV_NXT,
+  TP_RCV_RTT_US,
+  TP_RCV_SSTHRESH,
+  TP_RCV_TSTAMP,
+  TP_RCV_WND,
+  TP_RCV_WSCALE,
+  TP_RCVQ_SPACE,
+  TP_REORDERING,
+  TP_RETRANS_OUT,
+  TP_RETRANSMITS,
+  TP_RTO,
+  TP_RTTVAR_US,
+  TP_MDEV_US,
+  TP_SACKED_OUT,
+  TP_SEGS_IN,
+  TP_SEGS_OUT,
+  TP_SND_CWND,
+  TP_SND_NXT,
+  TP_SND_SSTHRESH,
+  TP_SND_UNA,
+  TP_SND_WND,
+  TP_SND_WSCALE,
+  TP_SRTT_US,
+  TP_TIMEOUT,
+  TP_TOTAL_RETRANS,
+  TP_TW_SUBSTATE,
+  TP_WRITE_SEQ,
 } from './tcp-sock.ts'
 
 /** ss's names, by SK_STATE. */
 export const TCP_STATE_NAMES = [
-  '', 'ESTAB', 'SYN-SENT', 'SYN-RECV', 'FIN-WAIT-1', 'FIN-WAIT-2', 'TIME-WAIT', 'UNCONN', 'CLOSE-WAIT',
-  'LAST-ACK', 'LISTEN', 'CLOSING', 'SYN-RECV',
+  '',
+  'ESTAB',
+  'SYN-SENT',
+  'SYN-RECV',
+  'FIN-WAIT-1',
+  'FIN-WAIT-2',
+  'TIME-WAIT',
+  'UNCONN',
+  'CLOSE-WAIT',
+  'LAST-ACK',
+  'LISTEN',
+  'CLOSING',
+  'SYN-RECV',
 ]
 
 const EXPIRES = 2
@@ -38,7 +112,11 @@ const timerOf = (i32: Int32Array, sk: number, now: number) => {
   const keepalive = sk + SK_TIMER_KEEPALIVE
   if (i32[keepalive] === 0) return null
   const name = i32[sk + SK_STATE] === TCP_TIME_WAIT ? 'timewait' : 'keepalive'
-  return { name, expires_ms: Math.max(0, (i32[keepalive + EXPIRES]! - now) | 0), retrans: i32[sk + TP_PROBES_OUT]! }
+  return {
+    name,
+    expires_ms: Math.max(0, (i32[keepalive + EXPIRES]! - now) | 0),
+    retrans: i32[sk + TP_PROBES_OUT]!,
+  }
 }
 
 const queues = (i32: Int32Array, sk: number) => {
@@ -57,7 +135,8 @@ const options = (i32: Int32Array, sk: number) => {
     sack: (opts & OPT_SACK) !== 0,
     ecn: false,
     cong: CONGESTION_OPS[i32[sk + TP_CA_OPS]!]?.name ?? '',
-    wscale: (opts & OPT_WSCALE) !== 0 ? `${i32[sk + TP_SND_WSCALE]},${i32[sk + TP_RCV_WSCALE]}` : null,
+    wscale:
+      (opts & OPT_WSCALE) !== 0 ? `${i32[sk + TP_SND_WSCALE]},${i32[sk + TP_RCV_WSCALE]}` : null,
   }
 }
 
@@ -130,7 +209,10 @@ export const tcpInfo = (arena: Arena, sk: number, now: number) => {
     ...queues(i32, sk),
     timer: timerOf(i32, sk, now),
     skmem: {
-      r: i32[sk + SK_RMEM]!, rb: i32[sk + SK_RCVBUF]!, t: i32[sk + SK_WMEM]!, tb: i32[sk + SK_SNDBUF]!,
+      r: i32[sk + SK_RMEM]!,
+      rb: i32[sk + SK_RCVBUF]!,
+      t: i32[sk + SK_WMEM]!,
+      tb: i32[sk + SK_SNDBUF]!,
     },
     ...options(i32, sk),
     ...times(i32, sk, now),

@@ -12,15 +12,42 @@ import { Sysctl } from '../../shm/sysctl.ts'
 import { Drop, type DropFn } from '../../skb/drop.ts'
 import { SKB_LEN, SKB_TRANSPORT, type Skbs } from '../../skb/skb.ts'
 import {
-  RCV_SHUTDOWN, SEND_SHUTDOWN, SK_EVENT_CONNECT, SK_EVENT_HUP, SK_EVENT_READ, SK_EVENT_WRITE, SK_FLAGS,
-  SK_SHUTDOWN, SK_SNDBUF, SK_STATE, SK_WMEM, TCP_CLOSE, TCP_CLOSE_WAIT, TCP_CLOSING, TCP_ESTABLISHED,
-  TCP_FIN_WAIT1, TCP_FIN_WAIT2, TCP_LAST_ACK, TCP_SYN_RECV, TCP_SYN_SENT, TCP_TIME_WAIT,
+  RCV_SHUTDOWN,
+  SEND_SHUTDOWN,
+  SK_EVENT_CONNECT,
+  SK_EVENT_HUP,
+  SK_EVENT_READ,
+  SK_EVENT_WRITE,
+  SK_FLAGS,
+  SK_SHUTDOWN,
+  SK_SNDBUF,
+  SK_STATE,
+  SK_WMEM,
+  TCP_CLOSE,
+  TCP_CLOSE_WAIT,
+  TCP_CLOSING,
+  TCP_ESTABLISHED,
+  TCP_FIN_WAIT1,
+  TCP_FIN_WAIT2,
+  TCP_LAST_ACK,
+  TCP_SYN_RECV,
+  TCP_SYN_SENT,
+  TCP_TIME_WAIT,
 } from '../../socket/sock.ts'
 import { TCP_ACK, TCP_FIN, TCP_PSH, TCP_RST, TCP_SYN } from '../../wire/tcp.ts'
 import * as tcp from '../../wire/tcp.ts'
 import {
-  OPT_MSS, OPT_SEEN, OPT_TSECR, OPT_TSVAL, OPT_WORDS, OPT_WSCALE as PARSED_WSCALE, parse, SEEN_MSS,
-  SEEN_SACK_PERM, SEEN_TIMESTAMPS, SEEN_WSCALE,
+  OPT_MSS,
+  OPT_SEEN,
+  OPT_TSECR,
+  OPT_TSVAL,
+  OPT_WORDS,
+  OPT_WSCALE as PARSED_WSCALE,
+  parse,
+  SEEN_MSS,
+  SEEN_SACK_PERM,
+  SEEN_TIMESTAMPS,
+  SEEN_WSCALE,
 } from '../../wire/tcp-options.ts'
 import { ACK_OK, type TcpAck } from './tcp-ack.ts'
 import { initCongestion } from './tcp-cong.ts'
@@ -31,15 +58,69 @@ import type { TcpOutput } from './tcp-output.ts'
 import type { TcpRcvQueue } from './tcp-rcv-queue.ts'
 import { dsackSet } from './tcp-sack.ts'
 import {
-  ACK_NOW, ACK_SCHED, ACK_TIMER, CB_END_SEQ, CB_FLAGS, CB_SEQ, OPT_SACK, OPT_TIMESTAMPS, OPT_WSCALE,
-  packetsInFlight, receiveWindow, SOCK_DONE, SOCK_KEEPOPEN, SOCK_NOSPACE, SOCK_SNDBUF_LOCK, TCP_DELACK_MAX,
-  TCP_DELACK_MIN, TCP_FASTRETRANS_THRESH, TCP_MAX_QUICKACKS, TCP_MSS_DEFAULT, TCP_PAWS_24DAYS, TCP_TIMEWAIT_LEN,
-  TP_ACK_PENDING, TP_ADVMSS, TP_ATO, TP_COPIED_SEQ, TP_DATA_SEGS_IN, TP_DELACK_TIMEOUT, TP_HEADER_LEN,
-  TP_KEEPALIVE_TIME, TP_LAST_OOW_ACK, TP_LINGER2, TP_LSNDTIME, TP_MAX_WINDOW, TP_MSS_CLAMP, TP_OFO_HEAD, TP_OOW_ACKED,
-  TP_OPTS, TP_PINGPONG, TP_PUSHED_SEQ, TP_QUICK, TP_RCV_ISN, TP_RCV_MSS, TP_RCV_NXT, TP_RCV_WND, TP_RCV_WSCALE,
-  TP_RCV_WUP, TP_REORDERING, TP_RETRANS_STAMP, TP_SEND_HEAD, TP_SND_CWND, TP_SND_NXT, TP_SND_UNA, TP_SND_WL1,
-  TP_SND_WND, TP_SND_WSCALE, TP_SRTT_US, TP_TS_OFFSET, TP_TS_RECENT, TP_TS_RECENT_STAMP, TP_WINDOW_CLAMP,
-  TP_WQ_HEAD, TP_WRITE_SEQ,
+  ACK_NOW,
+  ACK_SCHED,
+  ACK_TIMER,
+  CB_END_SEQ,
+  CB_FLAGS,
+  CB_SEQ,
+  OPT_SACK,
+  OPT_TIMESTAMPS,
+  OPT_WSCALE,
+  packetsInFlight,
+  receiveWindow,
+  SOCK_DONE,
+  SOCK_KEEPOPEN,
+  SOCK_NOSPACE,
+  SOCK_SNDBUF_LOCK,
+  TCP_DELACK_MAX,
+  TCP_DELACK_MIN,
+  TCP_FASTRETRANS_THRESH,
+  TCP_MAX_QUICKACKS,
+  TCP_MSS_DEFAULT,
+  TCP_PAWS_24DAYS,
+  TCP_TIMEWAIT_LEN,
+  TP_ACK_PENDING,
+  TP_ADVMSS,
+  TP_ATO,
+  TP_COPIED_SEQ,
+  TP_DATA_SEGS_IN,
+  TP_DELACK_TIMEOUT,
+  TP_HEADER_LEN,
+  TP_KEEPALIVE_TIME,
+  TP_LAST_OOW_ACK,
+  TP_LINGER2,
+  TP_LSNDTIME,
+  TP_MAX_WINDOW,
+  TP_MSS_CLAMP,
+  TP_OFO_HEAD,
+  TP_OOW_ACKED,
+  TP_OPTS,
+  TP_PINGPONG,
+  TP_PUSHED_SEQ,
+  TP_QUICK,
+  TP_RCV_ISN,
+  TP_RCV_MSS,
+  TP_RCV_NXT,
+  TP_RCV_WND,
+  TP_RCV_WSCALE,
+  TP_RCV_WUP,
+  TP_REORDERING,
+  TP_RETRANS_STAMP,
+  TP_SEND_HEAD,
+  TP_SND_CWND,
+  TP_SND_NXT,
+  TP_SND_UNA,
+  TP_SND_WL1,
+  TP_SND_WND,
+  TP_SND_WSCALE,
+  TP_SRTT_US,
+  TP_TS_OFFSET,
+  TP_TS_RECENT,
+  TP_TS_RECENT_STAMP,
+  TP_WINDOW_CLAMP,
+  TP_WQ_HEAD,
+  TP_WRITE_SEQ,
 } from './tcp-sock.ts'
 import type { TcpTimers } from './tcp-timers.ts'
 import type { TcpTransmit } from './tcp-transmit.ts'
@@ -68,7 +149,21 @@ export type TcpInputDeps = {
 }
 
 export const createTcpInput = (deps: TcpInputDeps) => {
-  const { bank, time, skbs, drop, consume, mem, mss, window, timers, transmit, output, queue, life } = deps
+  const {
+    bank,
+    time,
+    skbs,
+    drop,
+    consume,
+    mem,
+    mss,
+    window,
+    timers,
+    transmit,
+    output,
+    queue,
+    life,
+  } = deps
   const { sendReset, sendChallengeAck } = deps
   const { tcpAck } = deps.ack
   const { raise, setState } = life
@@ -107,7 +202,8 @@ export const createTcpInput = (deps: TcpInputDeps) => {
     if (
       (unacked > i32[sk + TP_RCV_MSS]! && window.wantedWindow(sk) >= i32[sk + TP_RCV_WND]!) ||
       (i32[sk + TP_QUICK] !== 0 && i32[sk + TP_PINGPONG] === 0) ||
-      (pending & ACK_NOW) !== 0 || i32[sk + TP_OFO_HEAD] !== 0
+      (pending & ACK_NOW) !== 0 ||
+      i32[sk + TP_OFO_HEAD] !== 0
     )
       transmit.sendAck(sk)
     else sendDelayedAck(sk)
@@ -221,8 +317,10 @@ export const createTcpInput = (deps: TcpInputDeps) => {
   }
   /** Simultaneous open: the peer's SYN-ACK repeats the SYN that we have. */
   const isCrossedSyn = (sk: number, skb: number, flags: number): boolean =>
-    i32[sk + SK_STATE] === TCP_SYN_RECV && (flags & TCP_ACK) !== 0 &&
-    ((i32[skb + CB_SEQ]! + 1) | 0) === i32[skb + CB_END_SEQ] && i32[skb + CB_END_SEQ] === i32[sk + TP_RCV_NXT] &&
+    i32[sk + SK_STATE] === TCP_SYN_RECV &&
+    (flags & TCP_ACK) !== 0 &&
+    ((i32[skb + CB_SEQ]! + 1) | 0) === i32[skb + CB_END_SEQ] &&
+    i32[skb + CB_END_SEQ] === i32[sk + TP_RCV_NXT] &&
     tcp.ack(u8, i32[skb + SKB_TRANSPORT]!) === i32[sk + TP_SND_NXT]
 
   /** The peer's FIN in its turn (RFC 9293 3.10.7.4, eighth). */
@@ -259,8 +357,11 @@ export const createTcpInput = (deps: TcpInputDeps) => {
     const seq = i32[skb + CB_SEQ]!
     const ack = tcp.ack(u8, th)
     if (
-      (i32[skb + CB_FLAGS]! & ~TCP_PSH) !== TCP_ACK || tcp.headerLen(u8, th) !== headerLen ||
-      seq !== i32[sk + TP_RCV_NXT] || i32[sk + TP_OFO_HEAD] !== 0 || ((ack - i32[sk + TP_SND_NXT]!) | 0) > 0
+      (i32[skb + CB_FLAGS]! & ~TCP_PSH) !== TCP_ACK ||
+      tcp.headerLen(u8, th) !== headerLen ||
+      seq !== i32[sk + TP_RCV_NXT] ||
+      i32[sk + TP_OFO_HEAD] !== 0 ||
+      ((ack - i32[sk + TP_SND_NXT]!) | 0) > 0
     ) {
       slowPath(sk, skb)
       return
@@ -268,7 +369,10 @@ export const createTcpInput = (deps: TcpInputDeps) => {
     parse(u8, th + tcp.MIN_HEADER, headerLen - tcp.MIN_HEADER, opts)
     const len = i32[skb + SKB_LEN]! - headerLen
     if (headerLen !== tcp.MIN_HEADER) {
-      if (opts[OPT_SEEN] !== SEEN_TIMESTAMPS || ((opts[OPT_TSVAL]! - i32[sk + TP_TS_RECENT]!) | 0) < 0) {
+      if (
+        opts[OPT_SEEN] !== SEEN_TIMESTAMPS ||
+        ((opts[OPT_TSVAL]! - i32[sk + TP_TS_RECENT]!) | 0) < 0
+      ) {
         slowPath(sk, skb)
         return
       }
@@ -288,7 +392,12 @@ export const createTcpInput = (deps: TcpInputDeps) => {
     dataSndCheck(sk)
   }
   const fastData = (
-    sk: number, skb: number, seq: number, ack: number, headerLen: number, len: number
+    sk: number,
+    skb: number,
+    seq: number,
+    ack: number,
+    headerLen: number,
+    len: number
   ): void => {
     if (!queue.mayHold(sk, skb)) {
       slowPath(sk, skb)
@@ -297,7 +406,6 @@ export const createTcpInput = (deps: TcpInputDeps) => {
     f64[bank + Mib.TcpExtTCPHPHits]!++
     i32[sk + TP_DATA_SEGS_IN]!++
     // the window update and the acknowledgement before the text: the skb may be gone after it
-    const acked = ack !== i32[sk + TP_SND_UNA]
     if (tcpAck(sk, skb, opts, seq, ack, len) < 0) {
       drop(skb, Drop.TCP_TOO_OLD_ACK)
       return
@@ -307,7 +415,7 @@ export const createTcpInput = (deps: TcpInputDeps) => {
     queue.eventDataRecv(sk, skb)
     queue.queueRcv(sk, skb)
     raise(sk, SK_EVENT_READ)
-    if (acked) dataSndCheck(sk)
+    dataSndCheck(sk)
     ackSndCheck(sk)
   }
 
@@ -452,7 +560,9 @@ export const createTcpInput = (deps: TcpInputDeps) => {
     const closing = state === TCP_CLOSE_WAIT || state === TCP_CLOSING || state === TCP_LAST_ACK
     if (closing && ((i32[skb + CB_SEQ]! - i32[sk + TP_RCV_NXT]!) | 0) >= 0) consume(skb)
     else if (
-      state !== TCP_ESTABLISHED && (i32[sk + SK_SHUTDOWN]! & RCV_SHUTDOWN) !== 0 && hasNewText(sk, skb, flags)
+      state !== TCP_ESTABLISHED &&
+      (i32[sk + SK_SHUTDOWN]! & RCV_SHUTDOWN) !== 0 &&
+      hasNewText(sk, skb, flags)
     ) {
       // text after close: the peer must learn that it is lost (RFC 9293 3.6.1)
       f64[bank + Mib.TcpExtTCPAbortOnData]!++
@@ -476,7 +586,8 @@ export const createTcpInput = (deps: TcpInputDeps) => {
     i32[sk + TP_PUSHED_SEQ] = i32[sk + TP_WRITE_SEQ]!
     i32[sk + TP_LSNDTIME] = time[TIME_MS]!
     if ((i32[sk + SK_FLAGS]! & SOCK_SNDBUF_LOCK) === 0) expandSndbuf(sk)
-    if ((i32[sk + SK_FLAGS]! & SOCK_KEEPOPEN) !== 0) timers.resetKeepaliveTimer(sk, keepaliveTime(sk))
+    if ((i32[sk + SK_FLAGS]! & SOCK_KEEPOPEN) !== 0)
+      timers.resetKeepaliveTimer(sk, keepaliveTime(sk))
   }
   const keepaliveTime = (sk: number): number => {
     const own = i32[sk + TP_KEEPALIVE_TIME]!
@@ -540,7 +651,8 @@ export const createTcpInput = (deps: TcpInputDeps) => {
     i32[sk + TP_SND_WL1] = seq
     i32[sk + TP_SND_WND] = tcp.window(u8, i32[skb + SKB_TRANSPORT]!)
     i32[sk + TP_MAX_WINDOW] = i32[sk + TP_SND_WND]!
-    i32[sk + TP_MSS_CLAMP] = (seen & SEEN_MSS) !== 0 && opts[OPT_MSS] !== 0 ? opts[OPT_MSS]! : TCP_MSS_DEFAULT
+    i32[sk + TP_MSS_CLAMP] =
+      (seen & SEEN_MSS) !== 0 && opts[OPT_MSS] !== 0 ? opts[OPT_MSS]! : TCP_MSS_DEFAULT
     if ((seen & SEEN_SACK_PERM) === 0) i32[sk + TP_OPTS]! &= ~OPT_SACK
     if ((seen & SEEN_WSCALE) !== 0 && (i32[sk + TP_OPTS]! & OPT_WSCALE) !== 0)
       i32[sk + TP_SND_WSCALE] = opts[PARSED_WSCALE]!
@@ -583,7 +695,19 @@ export const createTcpInput = (deps: TcpInputDeps) => {
   }
 
   return {
-    tcpRcvEstablished, rcvStateProcess, fin, dataSndCheck, ackSndCheck, finTime, keepaliveTime, expandSndbuf,
-    options: opts, parseOptions, pawsRejects, storeTsRecent, nowUs: () => time[TIME_US]!, initTransfer,
+    tcpRcvEstablished,
+    rcvStateProcess,
+    fin,
+    dataSndCheck,
+    ackSndCheck,
+    finTime,
+    keepaliveTime,
+    expandSndbuf,
+    options: opts,
+    parseOptions,
+    pawsRejects,
+    storeTsRecent,
+    nowUs: () => time[TIME_US]!,
+    initTransfer,
   }
 }

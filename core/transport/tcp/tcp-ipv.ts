@@ -5,17 +5,46 @@
  */
 import { pseudoSumWords } from '../../base/checksum.ts'
 import { Errno } from '../../base/errno.ts'
-import { createFlowi, FL_DADDR, FL_DPORT, FL_SADDR, FL_SPORT, type Flowi } from '../../base/flowi.ts'
+import {
+  createFlowi,
+  FL_DADDR,
+  FL_DPORT,
+  FL_SADDR,
+  FL_SPORT,
+  type Flowi,
+} from '../../base/flowi.ts'
 import type { Arena } from '../../shm/arena.ts'
 import { Mib } from '../../shm/counters.ts'
 import { Drop, type DropFn } from '../../skb/drop.ts'
 import {
-  CHECKSUM_NONE, PACKET_HOST, SKB_DATA, SKB_FRAGS, SKB_GSO_SEGS, SKB_HASH, SKB_IP_SUMMED, SKB_LEN, SKB_NETWORK,
-  SKB_NEXT, SKB_PKT_TYPE, SKB_TAIL, SKB_TRANSPORT,
+  CHECKSUM_NONE,
+  PACKET_HOST,
+  SKB_DATA,
+  SKB_FRAGS,
+  SKB_GSO_SEGS,
+  SKB_HASH,
+  SKB_IP_SUMMED,
+  SKB_LEN,
+  SKB_NETWORK,
+  SKB_NEXT,
+  SKB_PKT_TYPE,
+  SKB_TAIL,
+  SKB_TRANSPORT,
 } from '../../skb/skb.ts'
 import {
-  AF_INET, SK_ERR_SOFT, SK_FAMILY, SK_MTU, SK_RXHASH, SK_STATE, TCP_CLOSE, TCP_ESTABLISHED, TCP_LISTEN,
-  TCP_NEW_SYN_RECV, TCP_SYN_RECV, TCP_SYN_SENT, TCP_TIME_WAIT,
+  AF_INET,
+  SK_ERR_SOFT,
+  SK_FAMILY,
+  SK_MTU,
+  SK_RXHASH,
+  SK_STATE,
+  TCP_CLOSE,
+  TCP_ESTABLISHED,
+  TCP_LISTEN,
+  TCP_NEW_SYN_RECV,
+  TCP_SYN_RECV,
+  TCP_SYN_SENT,
+  TCP_TIME_WAIT,
 } from '../../socket/sock.ts'
 import { TCP_ACK, TCP_FIN, TCP_RST, TCP_SYN } from '../../wire/tcp.ts'
 import * as tcp from '../../wire/tcp.ts'
@@ -27,7 +56,14 @@ import type { TcpMss } from './tcp-mss.ts'
 import type { TcpOutput } from './tcp-output.ts'
 import type { TcpRecovery } from './tcp-recovery.ts'
 import {
-  CB_END_SEQ, CB_FLAGS, CB_SEQ, TP_MIN_TTL, TP_SEGS_IN, TP_SND_ISN, TP_SND_NXT, TP_SND_UNA,
+  CB_END_SEQ,
+  CB_FLAGS,
+  CB_SEQ,
+  TP_MIN_TTL,
+  TP_SEGS_IN,
+  TP_SND_ISN,
+  TP_SND_NXT,
+  TP_SND_UNA,
 } from './tcp-sock.ts'
 
 const IPPROTO_TCP = 6
@@ -67,8 +103,16 @@ export const createTcpIpv = (deps: TcpIpvDeps) => {
   const checksumOk = (skb: number): boolean => {
     if (i32[skb + SKB_IP_SUMMED] !== CHECKSUM_NONE || i32[skb + SKB_FRAGS] !== 0) return true
     const pseudo = pseudoSumWords(
-      fl[FL_SADDR]!, fl[FL_SADDR + 1]!, fl[FL_SADDR + 2]!, fl[FL_SADDR + 3]!,
-      fl[FL_DADDR]!, fl[FL_DADDR + 1]!, fl[FL_DADDR + 2]!, fl[FL_DADDR + 3]!, IPPROTO_TCP, i32[skb + SKB_LEN]!
+      fl[FL_SADDR]!,
+      fl[FL_SADDR + 1]!,
+      fl[FL_SADDR + 2]!,
+      fl[FL_SADDR + 3]!,
+      fl[FL_DADDR]!,
+      fl[FL_DADDR + 1]!,
+      fl[FL_DADDR + 2]!,
+      fl[FL_DADDR + 3]!,
+      IPPROTO_TCP,
+      i32[skb + SKB_LEN]!
     )
     return tcp.isChecksumOk(u8, i32[skb + SKB_DATA]!, i32[skb + SKB_LEN]!, pseudo)
   }

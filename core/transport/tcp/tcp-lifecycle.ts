@@ -9,15 +9,37 @@ import { Mib } from '../../shm/counters.ts'
 import type { Slab } from '../../shm/slab.ts'
 import { Sysctl } from '../../shm/sysctl.ts'
 import {
-  RCV_SHUTDOWN, SEND_SHUTDOWN, SK_ERR, SK_EVENT_ERROR, SK_EVENT_HUP, SK_EVENT_READ, SK_EVENT_WRITE, SK_FLAGS,
-  SK_NUM, SK_PARENT, SK_SHUTDOWN, SK_STATE, type SockEvents, TCP_CLOSE, TCP_CLOSE_WAIT, TCP_ESTABLISHED,
- TCP_SYN_RECV, TCP_SYN_SENT, TCP_TIME_WAIT,
+  RCV_SHUTDOWN,
+  SEND_SHUTDOWN,
+  SK_ERR,
+  SK_EVENT_ERROR,
+  SK_EVENT_HUP,
+  SK_EVENT_READ,
+  SK_EVENT_WRITE,
+  SK_FLAGS,
+  SK_NUM,
+  SK_PARENT,
+  SK_SHUTDOWN,
+  SK_STATE,
+  type SockEvents,
+  TCP_CLOSE,
+  TCP_CLOSE_WAIT,
+  TCP_ESTABLISHED,
+  TCP_SYN_RECV,
+  TCP_SYN_SENT,
+  TCP_TIME_WAIT,
 } from '../../socket/sock.ts'
 import { Errno } from '../../base/errno.ts'
 import type { Ports } from '../ports.ts'
 import type { TcpHash } from './tcp-hash.ts'
 import {
-  SOCK_BINDPORT_LOCK, SOCK_DEAD, TP_EVENTS, TP_ORPHANED, TP_TW_NEXT, TP_TW_PREV, TP_TW_SUBSTATE,
+  SOCK_BINDPORT_LOCK,
+  SOCK_DEAD,
+  TP_EVENTS,
+  TP_ORPHANED,
+  TP_TW_NEXT,
+  TP_TW_PREV,
+  TP_TW_SUBSTATE,
 } from './tcp-sock.ts'
 import type { TcpTimers } from './tcp-timers.ts'
 
@@ -84,7 +106,10 @@ export const createTcpLifecycle = (deps: TcpLifecycleDeps) => {
     else if (state === TCP_CLOSE) {
       if (old === TCP_CLOSE_WAIT || old === TCP_ESTABLISHED) f64[bank + Mib.TcpEstabResets]!++
       hash.unhash(sk)
-      if ((i32[sk + SK_FLAGS]! & SOCK_BINDPORT_LOCK) === 0) ports.release(sk)
+      if ((i32[sk + SK_FLAGS]! & SOCK_BINDPORT_LOCK) === 0) {
+        ports.release(sk)
+        i32[sk + SK_NUM] = 0
+      }
     }
     // CurrEstab counts ESTABLISHED and CLOSE_WAIT (RFC 4022)
     if (old === TCP_ESTABLISHED && state !== TCP_CLOSE_WAIT) f64[bank + Mib.TcpCurrEstab]!--
@@ -215,7 +240,23 @@ export const createTcpLifecycle = (deps: TcpLifecycleDeps) => {
   }
 
   return {
-    raise, flush, setState, done, fail, reset, destroy, destroyNow, orphan, adopt, tooManyOrphans, timeWait,
-    twEnd, twUnlink, allocSock, isDead, timeWaitCount: () => twCount, orphanCount: () => orphans,
+    raise,
+    flush,
+    setState,
+    done,
+    fail,
+    reset,
+    destroy,
+    destroyNow,
+    orphan,
+    adopt,
+    tooManyOrphans,
+    timeWait,
+    twEnd,
+    twUnlink,
+    allocSock,
+    isDead,
+    timeWaitCount: () => twCount,
+    orphanCount: () => orphans,
   }
 }

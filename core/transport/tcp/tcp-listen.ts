@@ -5,7 +5,15 @@
  * reqsk_timer_handler.
  */
 import { Errno } from '../../base/errno.ts'
-import { FL_DADDR, FL_DPORT, FL_FAMILY, FL_IIF, FL_SADDR, FL_SPORT, type Flowi } from '../../base/flowi.ts'
+import {
+  FL_DADDR,
+  FL_DPORT,
+  FL_FAMILY,
+  FL_IIF,
+  FL_SADDR,
+  FL_SPORT,
+  type Flowi,
+} from '../../base/flowi.ts'
 import type { Time } from '../../base/time.ts'
 import { TIME_MS, TIME_US } from '../../base/time.ts'
 import type { Arena } from '../../shm/arena.ts'
@@ -15,15 +23,48 @@ import { Sysctl } from '../../shm/sysctl.ts'
 import { Drop, type DropFn } from '../../skb/drop.ts'
 import { SKB_HASH, SKB_TRANSPORT } from '../../skb/skb.ts'
 import {
-  SK_ACCEPT_HEAD, SK_ACCEPT_NEXT, SK_ACCEPT_TAIL, SK_ACK_BACKLOG, SK_BOUND_DEV, SK_CREATED, SK_DADDR, SK_DPORT,
-  SK_EVENT_ACCEPT, SK_FAMILY, SK_FLAGS, SK_MARK, SK_MAX_ACK_BACKLOG, SK_NUM, SK_PARENT, SK_PROTOCOL, SK_RCVBUF,
-  SK_REUSE, SK_RXHASH, SK_SADDR, SK_SNDBUF, SK_STATE, SK_TOS, SK_TTL, SK_TYPE, TCP_CLOSE, TCP_LISTEN,
-  TCP_NEW_SYN_RECV, TCP_SYN_RECV, TCP_TIME_WAIT,
+  SK_ACCEPT_HEAD,
+  SK_ACCEPT_NEXT,
+  SK_ACCEPT_TAIL,
+  SK_ACK_BACKLOG,
+  SK_BOUND_DEV,
+  SK_CREATED,
+  SK_DADDR,
+  SK_DPORT,
+  SK_EVENT_ACCEPT,
+  SK_FAMILY,
+  SK_FLAGS,
+  SK_MARK,
+  SK_MAX_ACK_BACKLOG,
+  SK_NUM,
+  SK_PARENT,
+  SK_PROTOCOL,
+  SK_RCVBUF,
+  SK_REUSE,
+  SK_RXHASH,
+  SK_SADDR,
+  SK_SNDBUF,
+  SK_STATE,
+  SK_TOS,
+  SK_TTL,
+  SK_TYPE,
+  TCP_CLOSE,
+  TCP_LISTEN,
+  TCP_NEW_SYN_RECV,
+  TCP_SYN_RECV,
+  TCP_TIME_WAIT,
 } from '../../socket/sock.ts'
 import { TCP_ACK, TCP_RST, TCP_SYN } from '../../wire/tcp.ts'
 import * as tcp from '../../wire/tcp.ts'
 import {
-  OPT_MSS, OPT_SEEN, OPT_TSVAL, OPT_WSCALE as PARSED_WSCALE, SEEN_MSS, SEEN_SACK_PERM, SEEN_TIMESTAMPS, SEEN_WSCALE,
+  OPT_MSS,
+  OPT_SEEN,
+  OPT_TSVAL,
+  OPT_WSCALE as PARSED_WSCALE,
+  SEEN_MSS,
+  SEEN_SACK_PERM,
+  SEEN_TIMESTAMPS,
+  SEEN_WSCALE,
 } from '../../wire/tcp-options.ts'
 import type { Ports } from '../ports.ts'
 import type { TcpHash } from './tcp-hash.ts'
@@ -32,14 +73,62 @@ import type { TcpLifecycle } from './tcp-lifecycle.ts'
 import type { TcpMss } from './tcp-mss.ts'
 import { rttEstimator, setRto, updateMinRtt } from './tcp-rtt.ts'
 import {
-  CB_END_SEQ, CB_FLAGS, CB_SEQ, ICSK_TIME_RETRANS, OPT_SACK, OPT_TIMESTAMPS, OPT_WSCALE, SOCK_KEEPOPEN,
-  SOCK_LINGER, SOCK_RCVBUF_LOCK, SOCK_SNDBUF_LOCK, TCP_INIT_CWND, TCP_MSS_DEFAULT, TCP_RTO_MAX, TCP_TIMEOUT_INIT,
-  TP_ADVMSS, TP_CA_OPS, TP_COPIED_SEQ, TP_HEADER_LEN, TP_KEEPALIVE_INTVL, TP_KEEPALIVE_PROBES, TP_KEEPALIVE_TIME,
-  TP_LAST_OOW_ACK, TP_LINGER, TP_LINGER2, TP_MAX_WINDOW, TP_MIN_TTL, TP_MSS_CLAMP, TP_NONAGLE, TP_OOW_ACKED,
-  TP_OPTS, TP_RCV_ISN, TP_RCV_NXT, TP_RCV_WND, TP_RCV_WUP, TP_REQ_HEAD, TP_REQ_LEN, TP_REQ_NEXT, TP_REQ_PREV,
-  TP_REQ_YOUNG, TP_RETRANSMITS, TP_RTO, TP_SND_CWND, TP_SND_ISN, TP_SND_NXT, TP_SND_UNA, TP_SND_WL1, TP_SND_WND,
-  TP_SND_WSCALE, TP_TOTAL_RETRANS, TP_TS_RECENT, TP_TS_RECENT_STAMP, TP_USER_MSS, TP_USER_TIMEOUT,
-  TP_WINDOW_CLAMP, TP_WRITE_SEQ,
+  CB_END_SEQ,
+  CB_FLAGS,
+  CB_SEQ,
+  ICSK_TIME_RETRANS,
+  OPT_SACK,
+  OPT_TIMESTAMPS,
+  OPT_WSCALE,
+  SOCK_KEEPOPEN,
+  SOCK_LINGER,
+  SOCK_RCVBUF_LOCK,
+  SOCK_SNDBUF_LOCK,
+  TCP_INIT_CWND,
+  TCP_MSS_DEFAULT,
+  TCP_RTO_MAX,
+  TCP_TIMEOUT_INIT,
+  TP_ADVMSS,
+  TP_CA_OPS,
+  TP_COPIED_SEQ,
+  TP_HEADER_LEN,
+  TP_KEEPALIVE_INTVL,
+  TP_KEEPALIVE_PROBES,
+  TP_KEEPALIVE_TIME,
+  TP_LAST_OOW_ACK,
+  TP_LINGER,
+  TP_LINGER2,
+  TP_MAX_WINDOW,
+  TP_MIN_TTL,
+  TP_MSS_CLAMP,
+  TP_NONAGLE,
+  TP_OOW_ACKED,
+  TP_OPTS,
+  TP_RCV_ISN,
+  TP_RCV_NXT,
+  TP_RCV_WND,
+  TP_RCV_WUP,
+  TP_REQ_HEAD,
+  TP_REQ_LEN,
+  TP_REQ_NEXT,
+  TP_REQ_PREV,
+  TP_REQ_YOUNG,
+  TP_RETRANSMITS,
+  TP_RTO,
+  TP_SND_CWND,
+  TP_SND_ISN,
+  TP_SND_NXT,
+  TP_SND_UNA,
+  TP_SND_WL1,
+  TP_SND_WND,
+  TP_SND_WSCALE,
+  TP_TOTAL_RETRANS,
+  TP_TS_RECENT,
+  TP_TS_RECENT_STAMP,
+  TP_USER_MSS,
+  TP_USER_TIMEOUT,
+  TP_WINDOW_CLAMP,
+  TP_WRITE_SEQ,
 } from './tcp-sock.ts'
 import type { TcpTimers } from './tcp-timers.ts'
 import type { TcpTransmit } from './tcp-transmit.ts'
@@ -47,9 +136,26 @@ import type { TcpWindow } from './tcp-window.ts'
 
 /** What a child inherits from its listener. */
 const INHERITED = [
-  SK_TYPE, SK_PROTOCOL, SK_REUSE, SK_BOUND_DEV, SK_MARK, SK_RCVBUF, SK_SNDBUF, SK_TOS, SK_TTL, TP_WINDOW_CLAMP,
-  TP_USER_MSS, TP_NONAGLE, TP_LINGER, TP_LINGER2, TP_KEEPALIVE_TIME, TP_KEEPALIVE_INTVL, TP_KEEPALIVE_PROBES,
-  TP_USER_TIMEOUT, TP_MIN_TTL, TP_CA_OPS,
+  SK_TYPE,
+  SK_PROTOCOL,
+  SK_REUSE,
+  SK_BOUND_DEV,
+  SK_MARK,
+  SK_RCVBUF,
+  SK_SNDBUF,
+  SK_TOS,
+  SK_TTL,
+  TP_WINDOW_CLAMP,
+  TP_USER_MSS,
+  TP_NONAGLE,
+  TP_LINGER,
+  TP_LINGER2,
+  TP_KEEPALIVE_TIME,
+  TP_KEEPALIVE_INTVL,
+  TP_KEEPALIVE_PROBES,
+  TP_USER_TIMEOUT,
+  TP_MIN_TTL,
+  TP_CA_OPS,
 ]
 const INHERITED_FLAGS = SOCK_KEEPOPEN | SOCK_LINGER | SOCK_RCVBUF_LOCK | SOCK_SNDBUF_LOCK
 
@@ -78,7 +184,21 @@ export type TcpListenDeps = {
 }
 
 export const createTcpListen = (deps: TcpListenDeps) => {
-  const { bank, time, slab, drop, consume, hash, ports, timers, mss, window, transmit, input, life } = deps
+  const {
+    bank,
+    time,
+    slab,
+    drop,
+    consume,
+    hash,
+    ports,
+    timers,
+    mss,
+    window,
+    transmit,
+    input,
+    life,
+  } = deps
   const { routeSocket, secureSeq, secureTsOffset, sendReset } = deps
   const { i32, u8, f64, layout } = deps.arena
   const { sysctl } = layout
@@ -151,7 +271,8 @@ export const createTcpListen = (deps: TcpListenDeps) => {
     }
     i32[req + TP_OPTS] = taken
     i32[req + TP_HEADER_LEN] = tcp.MIN_HEADER + ((taken & OPT_TIMESTAMPS) !== 0 ? 12 : 0)
-    i32[req + TP_MSS_CLAMP] = (seen & SEEN_MSS) !== 0 && opts[OPT_MSS] !== 0 ? opts[OPT_MSS]! : TCP_MSS_DEFAULT
+    i32[req + TP_MSS_CLAMP] =
+      (seen & SEEN_MSS) !== 0 && opts[OPT_MSS] !== 0 ? opts[OPT_MSS]! : TCP_MSS_DEFAULT
   }
   const setSequences = (req: number, skb: number): void => {
     const seq = i32[skb + CB_SEQ]!
@@ -225,7 +346,11 @@ export const createTcpListen = (deps: TcpListenDeps) => {
     if (sent === 0) i32[i32[req + SK_PARENT]! + TP_REQ_YOUNG]!--
     i32[req + TP_RETRANSMITS] = sent + 1
     retransmitSynAck(req)
-    timers.resetXmitTimer(req, ICSK_TIME_RETRANS, Math.min(TCP_TIMEOUT_INIT * 2 ** (sent + 1), TCP_RTO_MAX))
+    timers.resetXmitTimer(
+      req,
+      ICSK_TIME_RETRANS,
+      Math.min(TCP_TIMEOUT_INIT * 2 ** (sent + 1), TCP_RTO_MAX)
+    )
   }
   const retransmitSynAck = (req: number): void => {
     f64[bank + Mib.TcpRetransSegs]!++
@@ -260,7 +385,11 @@ export const createTcpListen = (deps: TcpListenDeps) => {
     const stamped =
       (opts[OPT_SEEN]! & SEEN_TIMESTAMPS) !== 0 && (i32[req + TP_OPTS]! & OPT_TIMESTAMPS) !== 0
     const paws = stamped && (flags & TCP_RST) === 0 && input.pawsRejects(req)
-    if (seq === i32[req + TP_RCV_ISN] && (flags & (TCP_SYN | TCP_ACK | TCP_RST)) === TCP_SYN && !paws) {
+    if (
+      seq === i32[req + TP_RCV_ISN] &&
+      (flags & (TCP_SYN | TCP_ACK | TCP_RST)) === TCP_SYN &&
+      !paws
+    ) {
       // the SYN again: our answer was lost
       if (mayAnswer(req)) retransmitSynAck(req)
       consume(skb)

@@ -1,8 +1,8 @@
 /**
  * Packet memory that TCP holds on one worker: what a queued skb is charged as, and the bounds that keep a few
- * sockets from emptying the thread's pool (Linux: tcp_mem, sk_mem_charge, tcp_under_memory_pressure). Receive
- * queues share half of a pool; senders leave a quarter of the large and an eighth of the small buffers alone,
- * so that acknowledgements, clones and other protocols go on.
+ * sockets from emptying the thread's pool (Linux: tcp_mem, sk_mem_charge, tcp_under_memory_pressure). Senders leave
+ * half of the large and a quarter of the small buffers alone, receive queues hold at most a quarter: the rest is for
+ * packets on their way, or two hosts that hold all they have could wait for each other.
  */
 import type { Arena } from '../../shm/arena.ts'
 import { LARGE_BYTES, SMALL_BYTES } from '../../shm/layout.ts'
@@ -29,37 +29,54 @@ export const createTcpMem = (arena: Arena, skbs: Skbs) => {
   const freeSmalls = layout.freeSmalls + skbs.thread * (32 + config.smallBuffers)
   const freeLarges = layout.freeLarges + skbs.thread * (32 + config.largeBuffers)
   const poolBytes = config.smallBuffers * SMALL_BYTES + config.largeBuffers * LARGE_BYTES
-  // received packets may all come from one nic thread's pool, which the workers share
-  const rcvLimit = (poolBytes / 2 / config.workers) | 0
+  // Received packets come from a nic thread's pool, which the workers share, or from this thread's, which its
+  // senders use too: three quarters of the one divided by the workers, or a quarter of the other.
+  const rcvShare = Math.min(0.75 / config.workers, 0.25)
+  const rcvLimit = (poolBytes * rcvShare) | 0
   const rcvPressure = (rcvLimit * 3) >> 2
-  const rowReserve = config.skbs >> 3
-  const smallReserve = config.smallBuffers >> 3
-  const largeReserve = config.largeBuffers >> 2
+  const largeLimit = Math.max(1, (config.largeBuffers * rcvShare) | 0)
+  const largePressure = (largeLimit * 3) >> 2
+  const rowReserve = config.skbs >> 2
+  const smallReserve = config.smallBuffers >> 2
+  const largeReserve = config.largeBuffers >> 1
   /** Largest buffer one socket may grow to by itself. */
   const sockLimit = poolBytes >> 3
   let rcvCharged = 0
+  let rcvLarges = 0
 
   const oneTruesize = (skb: number): number =>
     i32[skb + SKB_BUF]! < smalls ? TRUESIZE_SMALL : TRUESIZE_LARGE
   const truesize = (skb: number): number => {
     let size = oneTruesize(skb)
-    for (let frag = i32[skb + SKB_FRAGS]!; frag !== 0; frag = i32[frag + SKB_NEXT]!) size += oneTruesize(frag)
+    for (let frag = i32[skb + SKB_FRAGS]!; frag !== 0; frag = i32[frag + SKB_NEXT]!)
+      size += oneTruesize(frag)
     return size
   }
   const isLarge = (skb: number): boolean => i32[skb + SKB_BUF]! >= smalls
 
-  const chargeRcv = (sk: number, bytes: number): void => {
+  const largesOf = (skb: number): number => {
+    let n = isLarge(skb) ? 1 : 0
+    for (let frag = i32[skb + SKB_FRAGS]!; frag !== 0; frag = i32[frag + SKB_NEXT]!)
+      if (isLarge(frag)) n++
+    return n
+  }
+  const chargeRcv = (sk: number, skb: number): void => {
+    const bytes = truesize(skb)
     i32[sk + SK_RMEM]! += bytes
     rcvCharged += bytes
+    rcvLarges += largesOf(skb)
   }
-  const unchargeRcv = (sk: number, bytes: number): void => {
+  const unchargeRcv = (sk: number, skb: number): void => {
+    const bytes = truesize(skb)
     i32[sk + SK_RMEM]! -= bytes
     rcvCharged -= bytes
+    rcvLarges -= largesOf(skb)
   }
-  const underPressure = (): boolean => rcvCharged > rcvPressure
-  /** False when the worker holds too much and the socket has its minimum. */
-  const mayCharge = (sk: number, bytes: number): boolean =>
-    rcvCharged + bytes <= rcvLimit || i32[sk + SK_RMEM]! < i32[layout.sysctl + Sysctl.tcp_rmem_min]!
+  const underPressure = (): boolean => rcvCharged > rcvPressure || rcvLarges > largePressure
+  /** False when the worker holds too much, of bytes or of large buffers, and the socket has its minimum. */
+  const mayCharge = (sk: number, skb: number): boolean =>
+    (rcvCharged + truesize(skb) <= rcvLimit && rcvLarges + largesOf(skb) <= largeLimit) ||
+    i32[sk + SK_RMEM]! < i32[layout.sysctl + Sysctl.tcp_rmem_min]!
   const maxRcvbuf = (): number => Math.min(i32[layout.sysctl + Sysctl.tcp_rmem_max]!, sockLimit)
   const maxSndbuf = (): number => Math.min(i32[layout.sysctl + Sysctl.tcp_wmem_max]!, sockLimit)
 
@@ -75,7 +92,18 @@ export const createTcpMem = (arena: Arena, skbs: Skbs) => {
   }
 
   return {
-    truesize, isLarge, chargeRcv, unchargeRcv, underPressure, mayCharge, maxRcvbuf, maxSndbuf,
-    sendCharge, plentyOfLarges, allocSend, rcvCharged: () => rcvCharged, sockLimit,
+    truesize,
+    isLarge,
+    chargeRcv,
+    unchargeRcv,
+    underPressure,
+    mayCharge,
+    maxRcvbuf,
+    maxSndbuf,
+    sendCharge,
+    plentyOfLarges,
+    allocSend,
+    rcvCharged: () => rcvCharged,
+    sockLimit,
   }
 }

@@ -7,8 +7,17 @@ import { LARGE_BYTES } from '../../shm/layout.ts'
 import { MAX_HEADER } from '../../skb/skb.ts'
 import { AF_INET, SK_DST_DEV, SK_FAMILY, SK_MTU } from '../../socket/sock.ts'
 import {
-  TCP_MIN_SND_MSS, TCP_MSS_DEFAULT, TP_GSO_MAX, TP_HEADER_LEN, TP_MAX_WINDOW, TP_MSS_CACHE, TP_MSS_CLAMP, TP_PMTU,
-  TP_SIZE_GOAL, TP_SND_CWND, TP_USER_MSS,
+  TCP_MIN_SND_MSS,
+  TCP_MSS_DEFAULT,
+  TP_GSO_MAX,
+  TP_HEADER_LEN,
+  TP_MAX_WINDOW,
+  TP_MSS_CACHE,
+  TP_MSS_CLAMP,
+  TP_PMTU,
+  TP_SIZE_GOAL,
+  TP_SND_CWND,
+  TP_USER_MSS,
 } from './tcp-sock.ts'
 import type { TcpTransmit } from './tcp-transmit.ts'
 

@@ -12,17 +12,64 @@ import { Sysctl } from '../../shm/sysctl.ts'
 import { MAX_HEADER, SKB_GSO_SIZE, SKB_LEN, SKB_NEXT } from '../../skb/skb.ts'
 import { SK_STATE, TCP_CLOSE } from '../../socket/sock.ts'
 import { TCP_ACK, TCP_FIN, TCP_PSH, TCP_SYN } from '../../wire/tcp.ts'
-import { SMALL_PAYLOAD } from './tcp-mem.ts'
 import type { TcpMss } from './tcp-mss.ts'
 import {
-  add64, CB_END_SEQ, CB_FLAGS, CB_SEQ, CBF_EVER_RETRANS, CBF_LOST, CBF_RETRANS, CBF_SACKED, CHRONO_BUSY,
-  CHRONO_NONE, CHRONO_RWND, CHRONO_SNDBUF, ICSK_TIME_PROBE0, ICSK_TIME_RETRANS, packetsInFlight, TCP_CA_LOSS,
-  TCP_CA_RECOVERY, TCP_INIT_CWND, TCP_NAGLE_CORK, TCP_NAGLE_OFF, TCP_NAGLE_PUSH,
-  TCP_RESOURCE_PROBE_INTERVAL, TCP_RTO_MAX, TCP_RTO_MIN, TP_BACKOFF, TP_BYTES_RETRANS, TP_CA_STATE, TP_CHRONO,
-  TP_CHRONO_BUSY, TP_CHRONO_START, TP_CWND_USAGE_SEQ, TP_IS_CWND_LIMITED, TP_LOST_OUT, TP_LSNDTIME,
-  TP_MAX_PACKETS_OUT, TP_NONAGLE, TP_PACKETS_OUT, TP_PENDING, TP_PROBES_OUT, TP_RETRANS_OUT, TP_RETRANS_STAMP,
-  TP_RTO, TP_SACKED_OUT, TP_SEND_HEAD, TP_SND_CWND, TP_SND_NXT, TP_SND_SML, TP_SND_SSTHRESH, TP_SND_UNA,
-  TP_SND_WND, TP_TOTAL_RETRANS, TP_UNDO_RETRANS, TP_WQ_HEAD, TP_WQ_TAIL, TP_WRITE_SEQ, wndEnd,
+  add64,
+  CB_END_SEQ,
+  CB_FLAGS,
+  CB_SEQ,
+  CBF_EVER_RETRANS,
+  CBF_LOST,
+  CBF_RETRANS,
+  CBF_SACKED,
+  CHRONO_BUSY,
+  CHRONO_NONE,
+  CHRONO_RWND,
+  CHRONO_SNDBUF,
+  ICSK_TIME_PROBE0,
+  ICSK_TIME_RETRANS,
+  packetsInFlight,
+  TCP_CA_LOSS,
+  TCP_CA_RECOVERY,
+  TCP_INIT_CWND,
+  TCP_NAGLE_CORK,
+  TCP_NAGLE_OFF,
+  TCP_NAGLE_PUSH,
+  TCP_RESOURCE_PROBE_INTERVAL,
+  TCP_RTO_MAX,
+  TCP_RTO_MIN,
+  TP_BACKOFF,
+  TP_BYTES_RETRANS,
+  TP_CA_STATE,
+  TP_CHRONO,
+  TP_CHRONO_BUSY,
+  TP_CHRONO_START,
+  TP_CWND_USAGE_SEQ,
+  TP_IS_CWND_LIMITED,
+  TP_LOST_OUT,
+  TP_LSNDTIME,
+  TP_MAX_PACKETS_OUT,
+  TP_NONAGLE,
+  TP_PACKETS_OUT,
+  TP_PENDING,
+  TP_PROBES_OUT,
+  TP_RETRANS_OUT,
+  TP_RETRANS_STAMP,
+  TP_RTO,
+  TP_SACKED_OUT,
+  TP_SEND_HEAD,
+  TP_SND_CWND,
+  TP_SND_NXT,
+  TP_SND_SML,
+  TP_SND_SSTHRESH,
+  TP_SND_UNA,
+  TP_SND_WND,
+  TP_TOTAL_RETRANS,
+  TP_UNDO_RETRANS,
+  TP_WQ_HEAD,
+  TP_WQ_TAIL,
+  TP_WRITE_SEQ,
+  wndEnd,
 } from './tcp-sock.ts'
 import type { TcpTimers } from './tcp-timers.ts'
 import type { TcpTransmit } from './tcp-transmit.ts'
@@ -87,11 +134,17 @@ export const createTcpOutput = (deps: TcpOutputDeps) => {
     const chunk = Math.min(i32[sk + TP_SND_WND]!, i32[sk + TP_SND_CWND]! * mss)
     if (limit >= ((chunk / TSO_WIN_DIVISOR) | 0)) return false
     // the last one: unless it fits, more may come to fill it anyway
-    return len > limit || ((i32[skb + CB_FLAGS]! & (TCP_FIN | TCP_PSH)) === 0)
+    return len > limit || (i32[skb + CB_FLAGS]! & (TCP_FIN | TCP_PSH)) === 0
   }
 
   /** How much of the skb may go: whole segments within quota and window, the rest only at the queue's end. */
-  const splitPoint = (sk: number, skb: number, mss: number, quota: number, nonagle: number): number => {
+  const splitPoint = (
+    sk: number,
+    skb: number,
+    mss: number,
+    quota: number,
+    nonagle: number
+  ): number => {
     const len = i32[skb + SKB_LEN]!
     const window = (wndEnd(i32, sk) - i32[skb + CB_SEQ]!) | 0
     const most = quota * mss
@@ -102,7 +155,8 @@ export const createTcpOutput = (deps: TcpOutputDeps) => {
     return partial !== 0 && !nagleAllowsPart(sk, partial, mss, nonagle) ? needed - partial : needed
   }
   const nagleAllowsPart = (sk: number, partial: number, mss: number, nonagle: number): boolean =>
-    partial >= mss || (nonagle & (TCP_NAGLE_PUSH | TCP_NAGLE_OFF)) !== 0 ||
+    partial >= mss ||
+    (nonagle & (TCP_NAGLE_PUSH | TCP_NAGLE_OFF)) !== 0 ||
     i32[sk + TP_PACKETS_OUT] === 0
 
   const eventNewDataSent = (sk: number, skb: number): void => {
@@ -111,7 +165,8 @@ export const createTcpOutput = (deps: TcpOutputDeps) => {
     i32[sk + TP_SND_NXT] = i32[skb + CB_END_SEQ]!
     i32[sk + TP_PACKETS_OUT] = prior + pcount(skb)
     f64[bank + Mib.TcpExtTCPOrigDataSent]! += pcount(skb)
-    if (prior === 0 || i32[sk + TP_PENDING] === ICSK_TIME_PROBE0 || i32[sk + TP_PENDING] === 0) rearmRto(sk)
+    if (prior === 0 || i32[sk + TP_PENDING] === ICSK_TIME_PROBE0 || i32[sk + TP_PENDING] === 0)
+      rearmRto(sk)
   }
   /** The timer runs from the oldest segment in flight. */
   const rearmRto = (sk: number): void => {
@@ -121,7 +176,8 @@ export const createTcpOutput = (deps: TcpOutputDeps) => {
 
   /** RFC 9293 3.8.6.1: after an idle time the window of old says nothing (RFC 5681 4.1). */
   const cwndAfterIdle = (sk: number): void => {
-    if (i32[sysctl + Sysctl.tcp_slow_start_after_idle] === 0 || i32[sk + TP_PACKETS_OUT] !== 0) return
+    if (i32[sysctl + Sysctl.tcp_slow_start_after_idle] === 0 || i32[sk + TP_PACKETS_OUT] !== 0)
+      return
     let idle = (time[TIME_MS]! - i32[sk + TP_LSNDTIME]!) | 0
     const rto = i32[sk + TP_RTO]!
     if (idle <= rto) return
@@ -141,7 +197,8 @@ export const createTcpOutput = (deps: TcpOutputDeps) => {
     const packets = i32[sk + TP_PACKETS_OUT]!
     if (
       ((i32[sk + TP_SND_UNA]! - i32[sk + TP_CWND_USAGE_SEQ]!) | 0) >= 0 ||
-      limited || (i32[sk + TP_IS_CWND_LIMITED] === 0 && packets > i32[sk + TP_MAX_PACKETS_OUT]!)
+      limited ||
+      (i32[sk + TP_IS_CWND_LIMITED] === 0 && packets > i32[sk + TP_MAX_PACKETS_OUT]!)
     ) {
       i32[sk + TP_IS_CWND_LIMITED] = limited ? 1 : 0
       i32[sk + TP_MAX_PACKETS_OUT] = packets
@@ -186,13 +243,18 @@ export const createTcpOutput = (deps: TcpOutputDeps) => {
     return false
   }
   /** Sends the first unsent skb, or the part of it that may go. */
-  const sendHead = (sk: number, skb: number, mss: number, quota: number, nonagle: number): boolean => {
+  const sendHead = (
+    sk: number,
+    skb: number,
+    mss: number,
+    quota: number,
+    nonagle: number
+  ): boolean => {
     let front = skb
     const limit = pcount(skb) > 1 ? splitPoint(sk, skb, mss, quota, nonagle) : mss
     if (i32[skb + SKB_LEN]! > limit) {
       if (limit <= 0) return false
-      front = fragment(sk, skb, limit, mss)
-      if (front === 0 && limit > SMALL_PAYLOAD) front = fragment(sk, skb, Math.min(mss, SMALL_PAYLOAD), mss)
+      front = split(sk, skb, limit, mss)
       if (front === 0) return false
     }
     if (i32[sk + TP_PACKETS_OUT] === 0) cwndAfterIdle(sk)
@@ -200,6 +262,13 @@ export const createTcpOutput = (deps: TcpOutputDeps) => {
     if (i32[front + SKB_LEN]! < mss) i32[sk + TP_SND_SML] = i32[front + CB_END_SEQ]!
     eventNewDataSent(sk, front)
     return true
+  }
+
+  /** Splits `limit` bytes off an unsent skb, or one segment when large buffers are short; 0 when it must wait. */
+  const split = (sk: number, skb: number, limit: number, mss: number): number => {
+    if (queue.maySplit(limit)) return fragment(sk, skb, limit, mss)
+    const size = Math.min(limit, mss)
+    return queue.maySplit(size) || i32[sk + TP_PACKETS_OUT] === 0 ? fragment(sk, skb, size, mss) : 0
   }
 
   /** Data waits, nothing flies, no timer runs: the window is closed, or something below failed. */
@@ -225,14 +294,18 @@ export const createTcpOutput = (deps: TcpOutputDeps) => {
     const mss = currentMss(sk)
     const una = i32[sk + TP_SND_UNA]!
     const stale = (una - i32[skb + CB_SEQ]!) | 0
-    if (stale > 0 && stale <= i32[skb + SKB_LEN]!) i32[sk + TP_PACKETS_OUT]! -= trimMarks(sk, skb, stale, mss)
+    if (stale > 0 && stale <= i32[skb + SKB_LEN]!)
+      i32[sk + TP_PACKETS_OUT]! -= trimMarks(sk, skb, stale, mss)
     const room = (wndEnd(i32, sk) - i32[skb + CB_SEQ]!) | 0
     if (room <= 0 && i32[skb + CB_SEQ] !== una) return -Errno.EAGAIN
     let len = mss * segs
     if (room > 0 && len > room) len = room < mss ? room : room - (room % mss)
     else if (room <= 0) len = Math.min(len, mss)
     let front = skb
-    if (i32[skb + SKB_LEN]! > len) {
+    if (
+      i32[skb + SKB_LEN]! > len &&
+      (queue.maySplit(Math.min(len, mss)) || room < i32[skb + SKB_LEN]!)
+    ) {
       front = queue.peel(sk, skb, len, mss)
       if (front === 0) return -Errno.ENOMEM
     } else retune(sk, skb, mss)
@@ -297,7 +370,9 @@ export const createTcpOutput = (deps: TcpOutputDeps) => {
       forced = false
       f64[
         bank +
-          (i32[sk + TP_CA_STATE] === TCP_CA_LOSS ? Mib.TcpExtTCPSlowStartRetrans : Mib.TcpExtTCPFastRetrans)
+          (i32[sk + TP_CA_STATE] === TCP_CA_LOSS
+            ? Mib.TcpExtTCPSlowStartRetrans
+            : Mib.TcpExtTCPFastRetrans)
       ]!++
       if (first && i32[sk + TP_PENDING] !== ICSK_TIME_PROBE0) rearmRto(sk)
       // a part may be left: it still carries the mark
@@ -322,7 +397,8 @@ export const createTcpOutput = (deps: TcpOutputDeps) => {
     pushPending(sk, currentMss(sk), TCP_NAGLE_OFF)
     return true
   }
-  const lastUnsent = (sk: number): number => (i32[sk + TP_SEND_HEAD] === 0 ? 0 : i32[sk + TP_WQ_TAIL]!)
+  const lastUnsent = (sk: number): number =>
+    i32[sk + TP_SEND_HEAD] === 0 ? 0 : i32[sk + TP_WQ_TAIL]!
 
   /** Sends into a closed or tiny window what makes the peer tell its window; 0 or -errno. */
   const writeWakeup = (sk: number): number => {
@@ -373,7 +449,20 @@ export const createTcpOutput = (deps: TcpOutputDeps) => {
   const markSndbufLimited = (sk: number): void => chrono(sk, CHRONO_SNDBUF)
 
   return {
-    chrono, writeXmit, pushPending, pushPendingFrames, pushOne, rearmRto, checkProbeTimer, retransmit,
-    xmitRetransmitQueue, sendFin, writeWakeup, sendProbe0, probe0When, sndbufWanted, markSndbufLimited,
+    chrono,
+    writeXmit,
+    pushPending,
+    pushPendingFrames,
+    pushOne,
+    rearmRto,
+    checkProbeTimer,
+    retransmit,
+    xmitRetransmitQueue,
+    sendFin,
+    writeWakeup,
+    sendProbe0,
+    probe0When,
+    sndbufWanted,
+    markSndbufLimited,
   }
 }

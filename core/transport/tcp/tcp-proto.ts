@@ -4,7 +4,13 @@
  * Linux: net/ipv4/tcp_ipv4.c tcp_v4_err(), tcp_prot.
  */
 import {
-  createFlowi, FL_DADDR, FL_DPORT, FL_IIF, FL_SADDR, FL_SPORT, type Flowi,
+  createFlowi,
+  FL_DADDR,
+  FL_DPORT,
+  FL_IIF,
+  FL_SADDR,
+  FL_SPORT,
+  type Flowi,
 } from '../../base/flowi.ts'
 import type { Arena } from '../../shm/arena.ts'
 import { SKB_NETWORK, SKB_TRANSPORT } from '../../skb/skb.ts'
@@ -66,6 +72,11 @@ export const createTcpErr = ({ arena, tcp, loadAddrs }: TcpErrDeps) => {
     fl[FL_DPORT] = tcpWire.srcPort(u8, at)
     fl[FL_IIF] = 0
     const isMtu = type === icmp.ICMP_DEST_UNREACH && code === icmp.ICMP_FRAG_NEEDED
-    tcp.tcpError(fl, isMtu ? TCP_ERROR_MTU : TCP_ERROR_UNREACHABLE, isMtu ? info : errno, tcpWire.seq(u8, at))
+    tcp.tcpError(
+      fl,
+      isMtu ? TCP_ERROR_MTU : TCP_ERROR_UNREACHABLE,
+      isMtu ? info : errno,
+      tcpWire.seq(u8, at)
+    )
   }
 }

@@ -10,18 +10,58 @@ import type { Arena } from '../../shm/arena.ts'
 import { Mib } from '../../shm/counters.ts'
 import { Drop, type DropFn } from '../../skb/drop.ts'
 import {
-  MAX_HEADER, SKB_END, SKB_FRAGS, SKB_GSO_SIZE, SKB_LEN, SKB_NEXT, SKB_PREV, SKB_TAIL, type Skbs,
+  MAX_HEADER,
+  SKB_END,
+  SKB_FRAGS,
+  SKB_GSO_SIZE,
+  SKB_LEN,
+  SKB_NEXT,
+  SKB_PREV,
+  SKB_TAIL,
+  type Skbs,
 } from '../../skb/skb.ts'
 import {
-  SK_DROPS, SK_EVENT_READ, SK_FLAGS, SK_RCVBUF, SK_RCVQ_HEAD, SK_RCVQ_LEN, SK_RCVQ_TAIL, SK_RMEM,
+  SK_DROPS,
+  SK_EVENT_READ,
+  SK_FLAGS,
+  SK_RCVBUF,
+  SK_RCVQ_HEAD,
+  SK_RCVQ_LEN,
+  SK_RCVQ_TAIL,
+  SK_RMEM,
 } from '../../socket/sock.ts'
 import { TCP_FIN } from '../../wire/tcp.ts'
 import { LARGE_PAYLOAD, SMALL_PAYLOAD, type TcpMem } from './tcp-mem.ts'
 import { dsackSet, sackNewOfo, sackRemove } from './tcp-sack.ts'
 import {
-  ACK_NOW, ACK_SCHED, add64, CB_END_SEQ, CB_FLAGS, CB_SEQ, receiveWindow, SOCK_RCVBUF_LOCK, TCP_ATO_MIN, TCP_MAX_QUICKACKS,
-  TP_ACK_PENDING, TP_ADVMSS, TP_ATO, TP_BYTES_RECEIVED, TP_COPIED_SEQ, TP_LRCVTIME, TP_NUM_SACKS, TP_OFO_HEAD,
-  TP_OFO_LEN, TP_OFO_TAIL, TP_PINGPONG, TP_QUICK, TP_RCV_MSS, TP_RCV_NXT, TP_RCV_SSTHRESH, TP_RCV_WND, TP_RTO, TP_WINDOW_CLAMP,
+  ACK_NOW,
+  ACK_SCHED,
+  add64,
+  CB_END_SEQ,
+  CB_FLAGS,
+  CB_SEQ,
+  receiveWindow,
+  SOCK_RCVBUF_LOCK,
+  TCP_ATO_MIN,
+  TCP_MAX_QUICKACKS,
+  TP_ACK_PENDING,
+  TP_ADVMSS,
+  TP_ATO,
+  TP_BYTES_RECEIVED,
+  TP_COPIED_SEQ,
+  TP_LRCVTIME,
+  TP_NUM_SACKS,
+  TP_OFO_HEAD,
+  TP_OFO_LEN,
+  TP_OFO_TAIL,
+  TP_PINGPONG,
+  TP_QUICK,
+  TP_RCV_MSS,
+  TP_RCV_NXT,
+  TP_RCV_SSTHRESH,
+  TP_RCV_WND,
+  TP_RTO,
+  TP_WINDOW_CLAMP,
 } from './tcp-sock.ts'
 import type { TcpWindow } from './tcp-window.ts'
 
@@ -80,7 +120,9 @@ export const createTcpRcvQueue = (deps: TcpRcvQueueDeps) => {
   }
 
   const tailroom = (skb: number): number =>
-    skbs.isShared(skb) || i32[skb + SKB_FRAGS] !== 0 ? 0 : i32[skb + SKB_END]! - i32[skb + SKB_TAIL]!
+    skbs.isShared(skb) || i32[skb + SKB_FRAGS] !== 0
+      ? 0
+      : i32[skb + SKB_END]! - i32[skb + SKB_TAIL]!
 
   /** Copies `skb`'s bytes from `from` on behind those of `tail`, which has room. */
   const absorb = (tail: number, skb: number, from: number): void => {
@@ -128,7 +170,7 @@ export const createTcpRcvQueue = (deps: TcpRcvQueueDeps) => {
     else i32[tail + SKB_NEXT] = kept
     i32[sk + SK_RCVQ_TAIL] = kept
     i32[sk + SK_RCVQ_LEN]!++
-    mem.chargeRcv(sk, mem.truesize(kept))
+    mem.chargeRcv(sk, kept)
   }
   /** Takes the first skb off and frees it: it was read. */
   const dequeueRcv = (sk: number): void => {
@@ -137,7 +179,7 @@ export const createTcpRcvQueue = (deps: TcpRcvQueueDeps) => {
     i32[sk + SK_RCVQ_HEAD] = next
     if (next === 0) i32[sk + SK_RCVQ_TAIL] = 0
     i32[sk + SK_RCVQ_LEN]!--
-    mem.unchargeRcv(sk, mem.truesize(skb))
+    mem.unchargeRcv(sk, skb)
     consume(skb)
   }
 
@@ -150,7 +192,7 @@ export const createTcpRcvQueue = (deps: TcpRcvQueueDeps) => {
     if (next === 0) i32[sk + TP_OFO_TAIL] = prev
     else i32[next + SKB_PREV] = prev
     i32[sk + TP_OFO_LEN]!--
-    mem.unchargeRcv(sk, mem.truesize(skb))
+    mem.unchargeRcv(sk, skb)
   }
   const insertOfo = (sk: number, skb: number, after: number): void => {
     const next = after === 0 ? i32[sk + TP_OFO_HEAD]! : i32[after + SKB_NEXT]!
@@ -161,7 +203,7 @@ export const createTcpRcvQueue = (deps: TcpRcvQueueDeps) => {
     if (next === 0) i32[sk + TP_OFO_TAIL] = skb
     else i32[next + SKB_PREV] = skb
     i32[sk + TP_OFO_LEN]!++
-    mem.chargeRcv(sk, mem.truesize(skb))
+    mem.chargeRcv(sk, skb)
   }
   const purgeOfo = (sk: number): void => {
     for (let skb = i32[sk + TP_OFO_HEAD]!; skb !== 0; skb = i32[sk + TP_OFO_HEAD]!) {
@@ -182,7 +224,8 @@ export const createTcpRcvQueue = (deps: TcpRcvQueueDeps) => {
   }
   const queueOfo = (sk: number, arrived: number): void => {
     scheduleAck(sk)
-    if (!mayHold(sk, arrived)) {
+    if (!fits(sk, arrived)) pruneQueue(sk)
+    if (!fits(sk, arrived)) {
       f64[bank + Mib.TcpExtTCPOFODrop]!++
       i32[sk + SK_DROPS]!++
       drop(arrived, Drop.TCP_OFO_DROP)
@@ -226,20 +269,25 @@ export const createTcpRcvQueue = (deps: TcpRcvQueueDeps) => {
     }
   }
 
-  /** Whether the socket and the worker have room for one more skb; makes some first when not. */
+  // The buffer may be passed by one skb, or a large one would never fit.
+  const fits = (sk: number, skb: number): boolean =>
+    i32[sk + SK_RMEM]! <= i32[sk + SK_RCVBUF]! && mem.mayCharge(sk, skb)
+  /** Whether there is room for one more skb, that is next in order; makes some first when not. */
   const mayHold = (sk: number, skb: number): boolean => {
-    const size = mem.truesize(skb)
-    // the buffer may be passed by one skb, or a large one would never fit
-    if (i32[sk + SK_RMEM]! <= i32[sk + SK_RCVBUF]! && mem.mayCharge(sk, size)) return true
+    if (fits(sk, skb)) return true
     pruneQueue(sk)
-    return i32[sk + SK_RMEM]! <= i32[sk + SK_RCVBUF]! && mem.mayCharge(sk, size)
+    if (!fits(sk, skb)) pruneOfo(sk, skb)
+    return fits(sk, skb)
   }
   /** The buffer was guessed too small: it grows to what it holds, or else the window must fall. */
   const clampWindow = (sk: number): void => {
     i32[sk + TP_QUICK] = 0
     const locked = (i32[sk + SK_FLAGS]! & SOCK_RCVBUF_LOCK) !== 0
     if (!locked && !mem.underPressure())
-      i32[sk + SK_RCVBUF] = Math.max(i32[sk + SK_RCVBUF]!, Math.min(i32[sk + SK_RMEM]!, mem.maxRcvbuf()))
+      i32[sk + SK_RCVBUF] = Math.max(
+        i32[sk + SK_RCVBUF]!,
+        Math.min(i32[sk + SK_RMEM]!, mem.maxRcvbuf())
+      )
     if (i32[sk + SK_RMEM]! > i32[sk + SK_RCVBUF]!)
       i32[sk + TP_RCV_SSTHRESH] = Math.min(i32[sk + TP_WINDOW_CLAMP]!, 2 * i32[sk + TP_ADVMSS]!)
   }
@@ -248,21 +296,19 @@ export const createTcpRcvQueue = (deps: TcpRcvQueueDeps) => {
     if (i32[sk + SK_RMEM]! >= i32[sk + SK_RCVBUF]!) clampWindow(sk)
     else i32[sk + TP_RCV_SSTHRESH] = Math.min(i32[sk + TP_RCV_SSTHRESH]!, 4 * i32[sk + TP_ADVMSS]!)
     collapse(sk)
-    if (i32[sk + SK_RMEM]! <= i32[sk + SK_RCVBUF]!) return
-    pruneOfo(sk)
-    if (i32[sk + SK_RMEM]! > i32[sk + SK_RCVBUF]!) f64[bank + Mib.TcpExtRcvPruned]!++
   }
-  /** Throws the highest out-of-order segments away until half of the excess is gone. */
-  const pruneOfo = (sk: number): void => {
-    let pruned = false
-    while (i32[sk + TP_OFO_TAIL] !== 0 && i32[sk + SK_RMEM]! > i32[sk + SK_RCVBUF]!) {
-      const skb = i32[sk + TP_OFO_TAIL]!
-      removeOfo(sk, skb)
-      drop(skb, Drop.TCP_OFO_QUEUE_PRUNE)
-      pruned = true
+  /** Throws the highest out-of-order segments away until there is room for `skb`, which fills the first hole. */
+  const pruneOfo = (sk: number, skb: number): void => {
+    if (i32[sk + TP_OFO_TAIL] === 0) {
+      f64[bank + Mib.TcpExtRcvPruned]!++
+      return
     }
-    if (!pruned) return
     f64[bank + Mib.TcpExtOfoPruned]!++
+    while (i32[sk + TP_OFO_TAIL] !== 0 && !fits(sk, skb)) {
+      const last = i32[sk + TP_OFO_TAIL]!
+      removeOfo(sk, last)
+      drop(last, Drop.TCP_OFO_QUEUE_PRUNE)
+    }
     // what was reported is gone: the peer must not count on it (RFC 2018 section 8)
     i32[sk + TP_NUM_SACKS] = 0
   }
@@ -276,11 +322,16 @@ export const createTcpRcvQueue = (deps: TcpRcvQueueDeps) => {
       const next = i32[skb + SKB_NEXT]!
       const overlap = prev === 0 ? 0 : (i32[prev + CB_END_SEQ]! - i32[skb + CB_SEQ]!) | 0
       const len = i32[skb + SKB_LEN]! - overlap
-      if (prev !== first && overlap >= 0 && len <= tailroom(prev) && (i32[prev + CB_FLAGS]! & TCP_FIN) === 0) {
+      if (
+        prev !== first &&
+        overlap >= 0 &&
+        len <= tailroom(prev) &&
+        (i32[prev + CB_FLAGS]! & TCP_FIN) === 0
+      ) {
         i32[prev + SKB_NEXT] = next
         if (next === 0) i32[sk + SK_RCVQ_TAIL] = prev
         i32[sk + SK_RCVQ_LEN]!--
-        mem.unchargeRcv(sk, mem.truesize(skb))
+        mem.unchargeRcv(sk, skb)
         absorb(prev, skb, overlap)
         f64[bank + Mib.TcpExtTCPRcvCollapsed]!++
       } else prev = rehouse(sk, prev, skb)
@@ -300,8 +351,8 @@ export const createTcpRcvQueue = (deps: TcpRcvQueueDeps) => {
     i32[big + CB_FLAGS] = i32[skb + CB_FLAGS]!
     i32[big + SKB_NEXT] = next
     i32[prev + SKB_NEXT] = big
-    mem.unchargeRcv(sk, mem.truesize(skb))
-    mem.chargeRcv(sk, mem.truesize(big))
+    mem.unchargeRcv(sk, skb)
+    mem.chargeRcv(sk, big)
     consume(skb)
     return big
   }
@@ -383,6 +434,15 @@ export const createTcpRcvQueue = (deps: TcpRcvQueueDeps) => {
   }
 
   return {
-    queueRcv, dequeueRcv, dataQueue, eventDataRecv, enterQuickack, scheduleAck, purge, purgeOfo, readable, mayHold,
+    queueRcv,
+    dequeueRcv,
+    dataQueue,
+    eventDataRecv,
+    enterQuickack,
+    scheduleAck,
+    purge,
+    purgeOfo,
+    readable,
+    mayHold,
   }
 }

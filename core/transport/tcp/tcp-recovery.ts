@@ -9,12 +9,43 @@ import { SKB_GSO_SIZE, SKB_LEN, SKB_NEXT } from '../../skb/skb.ts'
 import { congestionOps, setCaState } from './tcp-cong.ts'
 import type { TcpSacktag } from './tcp-sacktag.ts'
 import {
-  CB_FLAGS, CBF_EVER_RETRANS, CBF_LOST, CBF_RETRANS, CBF_SACKED, OPT_SACK, OPT_TIMESTAMPS, packetsInFlight,
-  TCP_CA_CWR, TCP_CA_DISORDER, TCP_CA_LOSS, TCP_CA_OPEN, TCP_CA_RECOVERY, TCP_FASTRETRANS_THRESH,
-  TCP_INFINITE_SSTHRESH, TP_CA_STATE, TP_HIGH_SEQ, TP_LOST_OUT, TP_OPTS, TP_PACKETS_OUT, TP_PRIOR_CWND,
-  TP_PRIOR_SSTHRESH, TP_REORDERING, TP_RETRANS_OUT, TP_RETRANS_STAMP, TP_RETRANSMITS, TP_SACKED_OUT, TP_SEND_HEAD,
-  TP_SND_CWND, TP_SND_CWND_CNT, TP_SND_NXT, TP_SND_SSTHRESH, TP_SND_UNA, TP_TS_OFFSET, TP_UNDO_MARKER,
-  TP_UNDO_RETRANS, TP_WQ_HEAD,
+  CB_FLAGS,
+  CBF_EVER_RETRANS,
+  CBF_LOST,
+  CBF_RETRANS,
+  CBF_SACKED,
+  OPT_SACK,
+  OPT_TIMESTAMPS,
+  packetsInFlight,
+  TCP_CA_CWR,
+  TCP_CA_DISORDER,
+  TCP_CA_LOSS,
+  TCP_CA_OPEN,
+  TCP_CA_RECOVERY,
+  TCP_FASTRETRANS_THRESH,
+  TCP_INFINITE_SSTHRESH,
+  TP_CA_STATE,
+  TP_HIGH_SEQ,
+  TP_LOST_OUT,
+  TP_OPTS,
+  TP_PACKETS_OUT,
+  TP_PRIOR_CWND,
+  TP_PRIOR_SSTHRESH,
+  TP_REORDERING,
+  TP_RETRANS_OUT,
+  TP_RETRANS_STAMP,
+  TP_RETRANSMITS,
+  TP_SACKED_OUT,
+  TP_SEND_HEAD,
+  TP_SND_CWND,
+  TP_SND_CWND_CNT,
+  TP_SND_NXT,
+  TP_SND_SSTHRESH,
+  TP_SND_UNA,
+  TP_TS_OFFSET,
+  TP_UNDO_MARKER,
+  TP_UNDO_RETRANS,
+  TP_WQ_HEAD,
 } from './tcp-sock.ts'
 import type { TcpWriteQueue } from './tcp-write-queue.ts'
 
@@ -120,7 +151,9 @@ export const createTcpRecovery = ({ i32, f64, bank, queue, sacktag }: TcpRecover
   const keepOpen = (sk: number): void => {
     const left = i32[sk + TP_SACKED_OUT]! + i32[sk + TP_LOST_OUT]!
     const next =
-      left !== 0 || anyRetransDone(sk) || i32[sk + TP_UNDO_MARKER] !== 0 ? TCP_CA_DISORDER : TCP_CA_OPEN
+      left !== 0 || anyRetransDone(sk) || i32[sk + TP_UNDO_MARKER] !== 0
+        ? TCP_CA_DISORDER
+        : TCP_CA_OPEN
     if (i32[sk + TP_CA_STATE] === next) return
     setCaState(i32, sk, next)
     i32[sk + TP_HIGH_SEQ] = i32[sk + TP_SND_NXT]!
@@ -132,7 +165,10 @@ export const createTcpRecovery = ({ i32, f64, bank, queue, sacktag }: TcpRecover
   const endReduction = (sk: number): void => {
     const ssthresh = i32[sk + TP_SND_SSTHRESH]!
     const state = i32[sk + TP_CA_STATE]
-    if (ssthresh < TCP_INFINITE_SSTHRESH && (state === TCP_CA_CWR || i32[sk + TP_UNDO_MARKER] !== 0))
+    if (
+      ssthresh < TCP_INFINITE_SSTHRESH &&
+      (state === TCP_CA_CWR || i32[sk + TP_UNDO_MARKER] !== 0)
+    )
       i32[sk + TP_SND_CWND] = ssthresh
   }
   /** Local congestion or an ECN mark: one reduction a round trip. */
@@ -166,7 +202,11 @@ export const createTcpRecovery = ({ i32, f64, bank, queue, sacktag }: TcpRecover
     const state = i32[sk + TP_CA_STATE]!
     markAllLost(sk)
     const before = ((i32[sk + TP_HIGH_SEQ]! - i32[sk + TP_SND_UNA]!) | 0) <= 0
-    if (state <= TCP_CA_DISORDER || before || (state === TCP_CA_LOSS && i32[sk + TP_RETRANSMITS] === 0)) {
+    if (
+      state <= TCP_CA_DISORDER ||
+      before ||
+      (state === TCP_CA_LOSS && i32[sk + TP_RETRANSMITS] === 0)
+    ) {
       i32[sk + TP_PRIOR_SSTHRESH] = currentSsthresh(sk)
       i32[sk + TP_PRIOR_CWND] = i32[sk + TP_SND_CWND]!
       i32[sk + TP_SND_SSTHRESH] = congestionOps(i32, sk).ssthresh(i32, sk)
@@ -266,10 +306,16 @@ export const createTcpRecovery = ({ i32, f64, bank, queue, sacktag }: TcpRecover
    * `reported`: new SACK blocks; `acked`: segments; `echo`: the timestamp it echoes. Returns REXMIT_*.
    */
   const fastretransAlert = (
-    sk: number, advanced: boolean, dupack: boolean, reported: boolean, acked: number, echo: number
+    sk: number,
+    advanced: boolean,
+    dupack: boolean,
+    reported: boolean,
+    acked: number,
+    echo: number
   ): number => {
     tsecr = echo
-    if (!isSack(sk) && advanced && i32[sk + TP_CA_STATE] === TCP_CA_RECOVERY) removeRenoSacks(sk, acked)
+    if (!isSack(sk) && advanced && i32[sk + TP_CA_STATE] === TCP_CA_RECOVERY)
+      removeRenoSacks(sk, acked)
     if (i32[sk + TP_PACKETS_OUT] === 0) i32[sk + TP_SACKED_OUT] = 0
     const head = rtxHead(sk)
     if (advanced && head !== 0 && (i32[head + CB_FLAGS]! & CBF_SACKED) !== 0) {

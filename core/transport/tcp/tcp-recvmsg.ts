@@ -6,13 +6,35 @@ import { Errno } from '../../base/errno.ts'
 import type { Arena } from '../../shm/arena.ts'
 import { SKB_DATA, SKB_FRAGS, SKB_LEN, SKB_NEXT, SKB_TAIL, type Skbs } from '../../skb/skb.ts'
 import {
-  RCV_SHUTDOWN, SK_ERR, SK_FLAGS, SK_RCVQ_HEAD, SK_RMEM, SK_SHUTDOWN, SK_STATE, TCP_CLOSE, TCP_LISTEN, TCP_SYN_SENT,
+  RCV_SHUTDOWN,
+  SK_ERR,
+  SK_FLAGS,
+  SK_RCVQ_HEAD,
+  SK_RMEM,
+  SK_SHUTDOWN,
+  SK_STATE,
+  TCP_CLOSE,
+  TCP_LISTEN,
+  TCP_SYN_SENT,
 } from '../../socket/sock.ts'
 import { TCP_FIN } from '../../wire/tcp.ts'
 import type { TcpRcvQueue } from './tcp-rcv-queue.ts'
 import {
-  ACK_PUSHED, ACK_PUSHED2, ACK_SCHED, CB_END_SEQ, CB_FLAGS, CB_SEQ, receiveWindow, SOCK_DONE, TP_ACK_PENDING,
-  TP_COPIED_SEQ, TP_PINGPONG, TP_RCV_MSS, TP_RCV_NXT, TP_RCV_WUP, TP_WINDOW_CLAMP,
+  ACK_PUSHED,
+  ACK_PUSHED2,
+  ACK_SCHED,
+  CB_END_SEQ,
+  CB_FLAGS,
+  CB_SEQ,
+  receiveWindow,
+  SOCK_DONE,
+  TP_ACK_PENDING,
+  TP_COPIED_SEQ,
+  TP_PINGPONG,
+  TP_RCV_MSS,
+  TP_RCV_NXT,
+  TP_RCV_WUP,
+  TP_WINDOW_CLAMP,
 } from './tcp-sock.ts'
 import type { TcpTransmit } from './tcp-transmit.ts'
 import type { TcpWindow } from './tcp-window.ts'
@@ -78,8 +100,10 @@ export const createTcpRecvmsg = (deps: TcpRecvmsgDeps) => {
       const unacked = (i32[sk + TP_RCV_NXT]! - i32[sk + TP_RCV_WUP]!) | 0
       now =
         unacked > i32[sk + TP_RCV_MSS]! ||
-        (copied > 0 && i32[sk + SK_RMEM] === 0 &&
-          ((pending & ACK_PUSHED2) !== 0 || ((pending & ACK_PUSHED) !== 0 && i32[sk + TP_PINGPONG] === 0)))
+        (copied > 0 &&
+          i32[sk + SK_RMEM] === 0 &&
+          ((pending & ACK_PUSHED2) !== 0 ||
+            ((pending & ACK_PUSHED) !== 0 && i32[sk + TP_PINGPONG] === 0)))
     }
     if (copied > 0 && !now && (i32[sk + SK_SHUTDOWN]! & RCV_SHUTDOWN) === 0) {
       const offered = receiveWindow(i32, sk)
@@ -94,7 +118,11 @@ export const createTcpRecvmsg = (deps: TcpRecvmsgDeps) => {
   /** Takes up to `len` bytes in order. */
   const takeSome = (sk: number, to: number, len: number): number => {
     let copied = 0
-    for (let skb = i32[sk + SK_RCVQ_HEAD]!; skb !== 0 && copied < len; skb = i32[sk + SK_RCVQ_HEAD]!) {
+    for (
+      let skb = i32[sk + SK_RCVQ_HEAD]!;
+      skb !== 0 && copied < len;
+      skb = i32[sk + SK_RCVQ_HEAD]!
+    ) {
       const offset = (i32[sk + TP_COPIED_SEQ]! - i32[skb + CB_SEQ]!) | 0
       const n = Math.min(i32[skb + SKB_LEN]! - offset, len - copied)
       if (n > 0) {
@@ -124,7 +152,9 @@ export const createTcpRecvmsg = (deps: TcpRecvmsgDeps) => {
     }
     if ((i32[sk + SK_SHUTDOWN]! & RCV_SHUTDOWN) !== 0) return 0
     const state = i32[sk + SK_STATE]
-    return state === TCP_CLOSE || state === TCP_LISTEN || state === TCP_SYN_SENT ? -Errno.ENOTCONN : -Errno.EAGAIN
+    return state === TCP_CLOSE || state === TCP_LISTEN || state === TCP_SYN_SENT
+      ? -Errno.ENOTCONN
+      : -Errno.EAGAIN
   }
   /** A FIN that came alone is an skb without text. */
   const skipFin = (sk: number): void => {
@@ -150,7 +180,8 @@ export const createTcpRecvmsg = (deps: TcpRecvmsgDeps) => {
   }
 
   /** Copies up to `len` bytes to arena offset `to`: how many, 0 at end of file, or -errno. */
-  const recvmsg = (sk: number, to: number, len: number, flags = 0): number => receive(sk, to, len, flags)
+  const recvmsg = (sk: number, to: number, len: number, flags = 0): number =>
+    receive(sk, to, len, flags)
   /** As recvmsg, into an array outside the arena. */
   const recvBytes = (sk: number, bytes: Uint8Array, at: number, len: number, flags = 0): number => {
     target = bytes

@@ -5,14 +5,31 @@
 import { putI32, putU16 } from '../../base/bytes.ts'
 import { pseudoSumWords } from '../../base/checksum.ts'
 import {
-  createFlowi, FL_DADDR, FL_DPORT, FL_DST, FL_FAMILY, FL_IIF, FL_MARK, FL_OIF, FL_PROTO, FL_SADDR, FL_SPORT,
-  FL_TOS, type Flowi,
+  createFlowi,
+  FL_DADDR,
+  FL_DPORT,
+  FL_DST,
+  FL_FAMILY,
+  FL_IIF,
+  FL_MARK,
+  FL_OIF,
+  FL_PROTO,
+  FL_SADDR,
+  FL_SPORT,
+  FL_TOS,
+  type Flowi,
 } from '../../base/flowi.ts'
 import type { Arena } from '../../shm/arena.ts'
 import { Mib } from '../../shm/counters.ts'
 import { Sysctl } from '../../shm/sysctl.ts'
 import {
-  CHECKSUM_PARTIAL, MAX_HEADER, SKB_CSUM_OFFSET, SKB_CSUM_START, SKB_IP_SUMMED, SKB_TRANSPORT, type Skbs,
+  CHECKSUM_PARTIAL,
+  MAX_HEADER,
+  SKB_CSUM_OFFSET,
+  SKB_CSUM_START,
+  SKB_IP_SUMMED,
+  SKB_TRANSPORT,
+  type Skbs,
 } from '../../skb/skb.ts'
 import { CHECKSUM, MIN_HEADER, TCP_ACK, TCP_RST } from '../../wire/tcp.ts'
 import * as tcp from '../../wire/tcp.ts'
@@ -86,8 +103,16 @@ export const createTcpReply = (deps: TcpReplyDeps) => {
   }
   const pseudo = (): number =>
     pseudoSumWords(
-      fl[FL_SADDR]!, fl[FL_SADDR + 1]!, fl[FL_SADDR + 2]!, fl[FL_SADDR + 3]!,
-      fl[FL_DADDR]!, fl[FL_DADDR + 1]!, fl[FL_DADDR + 2]!, fl[FL_DADDR + 3]!, IPPROTO_TCP, MIN_HEADER
+      fl[FL_SADDR]!,
+      fl[FL_SADDR + 1]!,
+      fl[FL_SADDR + 2]!,
+      fl[FL_SADDR + 3]!,
+      fl[FL_DADDR]!,
+      fl[FL_DADDR + 1]!,
+      fl[FL_DADDR + 2]!,
+      fl[FL_DADDR + 3]!,
+      IPPROTO_TCP,
+      MIN_HEADER
     )
 
   return { sendReset }

@@ -4,8 +4,17 @@
  * sample. Linux: tcp_rtt_estimator, tcp_set_rto in net/ipv4/tcp_input.c.
  */
 import {
-  TCP_RTO_MAX, TCP_RTO_MIN, TP_MDEV_MAX_US, TP_MDEV_US, TP_MIN_RTT_US, TP_RTO, TP_RTT_SEQ, TP_RTTVAR_US,
-  TP_SND_NXT, TP_SND_UNA, TP_SRTT_US,
+  TCP_RTO_MAX,
+  TCP_RTO_MIN,
+  TP_MDEV_MAX_US,
+  TP_MDEV_US,
+  TP_MIN_RTT_US,
+  TP_RTO,
+  TP_RTT_SEQ,
+  TP_RTTVAR_US,
+  TP_SND_NXT,
+  TP_SND_UNA,
+  TP_SRTT_US,
 } from './tcp-sock.ts'
 
 const RTO_MIN_US = TCP_RTO_MIN * 1000

@@ -5,7 +5,15 @@
  */
 import { Sysctl } from '../../shm/sysctl.ts'
 import {
-  OPT_SACK, TCP_NUM_SACKS_MAX, TP_DSACK, TP_DSACK_END, TP_DSACK_START, TP_NUM_SACKS, TP_OPTS, TP_RCV_NXT, TP_SACKS,
+  OPT_SACK,
+  TCP_NUM_SACKS_MAX,
+  TP_DSACK,
+  TP_DSACK_END,
+  TP_DSACK_START,
+  TP_NUM_SACKS,
+  TP_OPTS,
+  TP_RCV_NXT,
+  TP_SACKS,
 } from './tcp-sock.ts'
 
 const get = (i32: Int32Array, sk: number, block: number): number => i32[sk + TP_SACKS + block]!
@@ -44,7 +52,13 @@ export const sackRemove = (i32: Int32Array, sk: number): void => {
     if (((next - get(i32, sk, b * 2 + 1)) | 0) >= 0) removeBlock(i32, sk, b)
 }
 
-export const dsackSet = (i32: Int32Array, sysctl: number, sk: number, seq: number, end: number): void => {
+export const dsackSet = (
+  i32: Int32Array,
+  sysctl: number,
+  sk: number,
+  seq: number,
+  end: number
+): void => {
   if ((i32[sk + TP_OPTS]! & OPT_SACK) === 0 || i32[sysctl + Sysctl.tcp_dsack] === 0) return
   i32[sk + TP_DSACK] = 1
   i32[sk + TP_DSACK_START] = seq

@@ -12,9 +12,29 @@ import { SKB_LEN, SKB_NEXT } from '../../skb/skb.ts'
 import { OPT_SACK_AT, OPT_SACK_COUNT, sackEnd, sackStart } from '../../wire/tcp-options.ts'
 import type { TcpMss } from './tcp-mss.ts'
 import {
-  CB_END_SEQ, CB_FLAGS, CB_SEQ, CB_TIME, CBF_EVER_RETRANS, CBF_LOST, CBF_RETRANS, CBF_SACKED, TCP_MAX_REORDERING,
-  TP_DELIVERED, TP_DSACK_DUPS, TP_LOST, TP_LOST_OUT, TP_MAX_WINDOW, TP_REORDERING, TP_RETRANS_OUT, TP_SACKED_OUT,
-  TP_SEND_HEAD, TP_SND_NXT, TP_SND_UNA, TP_UNDO_MARKER, TP_UNDO_RETRANS, TP_WQ_HEAD,
+  CB_END_SEQ,
+  CB_FLAGS,
+  CB_SEQ,
+  CB_TIME,
+  CBF_EVER_RETRANS,
+  CBF_LOST,
+  CBF_RETRANS,
+  CBF_SACKED,
+  TCP_MAX_REORDERING,
+  TP_DELIVERED,
+  TP_DSACK_DUPS,
+  TP_LOST,
+  TP_LOST_OUT,
+  TP_MAX_WINDOW,
+  TP_REORDERING,
+  TP_RETRANS_OUT,
+  TP_SACKED_OUT,
+  TP_SEND_HEAD,
+  TP_SND_NXT,
+  TP_SND_UNA,
+  TP_UNDO_MARKER,
+  TP_UNDO_RETRANS,
+  TP_WQ_HEAD,
 } from './tcp-sock.ts'
 import type { TcpWriteQueue } from './tcp-write-queue.ts'
 

@@ -7,16 +7,36 @@ import { Errno } from '../../base/errno.ts'
 import type { Arena } from '../../shm/arena.ts'
 import { SKB_END, SKB_LEN, SKB_TAIL, type Skbs } from '../../skb/skb.ts'
 import {
-  SEND_SHUTDOWN, SK_ERR, SK_FLAGS, SK_SHUTDOWN, SK_SNDBUF, SK_STATE, SK_WMEM, TCP_CLOSE_WAIT, TCP_ESTABLISHED,
-  TCP_SYN_RECV, TCP_SYN_SENT,
+  SEND_SHUTDOWN,
+  SK_ERR,
+  SK_FLAGS,
+  SK_SHUTDOWN,
+  SK_SNDBUF,
+  SK_STATE,
+  SK_WMEM,
+  TCP_CLOSE_WAIT,
+  TCP_ESTABLISHED,
+  TCP_SYN_RECV,
+  TCP_SYN_SENT,
 } from '../../socket/sock.ts'
 import { TCP_ACK, TCP_PSH } from '../../wire/tcp.ts'
 import type { TcpMem } from './tcp-mem.ts'
 import type { TcpMss } from './tcp-mss.ts'
 import type { TcpOutput } from './tcp-output.ts'
 import {
-  CB_END_SEQ, CB_FLAGS, CB_SEQ, SOCK_NOSPACE, TCP_NAGLE_CORK, TCP_NAGLE_PUSH, TP_MAX_WINDOW, TP_NONAGLE,
-  TP_PACKETS_OUT, TP_PUSHED_SEQ, TP_SEND_HEAD, TP_WQ_TAIL, TP_WRITE_SEQ,
+  CB_END_SEQ,
+  CB_FLAGS,
+  CB_SEQ,
+  SOCK_NOSPACE,
+  TCP_NAGLE_CORK,
+  TCP_NAGLE_PUSH,
+  TP_MAX_WINDOW,
+  TP_NONAGLE,
+  TP_PACKETS_OUT,
+  TP_PUSHED_SEQ,
+  TP_SEND_HEAD,
+  TP_WQ_TAIL,
+  TP_WRITE_SEQ,
 } from './tcp-sock.ts'
 import type { TcpTimers } from './tcp-timers.ts'
 import type { TcpWriteQueue } from './tcp-write-queue.ts'
@@ -119,7 +139,11 @@ export const createTcpSendmsg = (deps: TcpSendmsgDeps) => {
       i32[sk + SK_WMEM]! += n
       copied += n
       if (copied === len || roomIn(skb, size, goal) > 0) continue
-      if (((i32[sk + TP_WRITE_SEQ]! - i32[sk + TP_PUSHED_SEQ]! - (i32[sk + TP_MAX_WINDOW]! >> 1)) | 0) > 0) {
+      if (
+        ((i32[sk + TP_WRITE_SEQ]! - i32[sk + TP_PUSHED_SEQ]! - (i32[sk + TP_MAX_WINDOW]! >> 1)) |
+          0) >
+        0
+      ) {
         markPush(sk, skb)
         output.pushPending(sk, size, TCP_NAGLE_PUSH)
       } else if (skb === i32[sk + TP_SEND_HEAD]) output.pushOne(sk, size)
@@ -141,9 +165,16 @@ export const createTcpSendmsg = (deps: TcpSendmsgDeps) => {
   }
 
   /** Queues `len` bytes from arena offset `from`; how many were taken, or -errno. */
-  const sendmsg = (sk: number, from: number, len: number, flags: number): number => sendSome(sk, from, len, flags)
+  const sendmsg = (sk: number, from: number, len: number, flags: number): number =>
+    sendSome(sk, from, len, flags)
   /** As sendmsg, from an array outside the arena. */
-  const sendBytes = (sk: number, bytes: Uint8Array, from: number, len: number, flags = 0): number => {
+  const sendBytes = (
+    sk: number,
+    bytes: Uint8Array,
+    from: number,
+    len: number,
+    flags = 0
+  ): number => {
     source = bytes
     const sent = sendSome(sk, from, len, flags)
     source = null

@@ -6,16 +6,47 @@ import { Errno } from '../../base/errno.ts'
 import type { Arena } from '../../shm/arena.ts'
 import { Sysctl } from '../../shm/sysctl.ts'
 import {
-  SK_BOUND_DEV, SK_ERR, SK_FLAGS, SK_MARK, SK_PROTOCOL, SK_RCVBUF, SK_REUSE, SK_SNDBUF, SK_STATE, SK_TOS, SK_TTL,
-  SK_TYPE, TCP_CLOSE, TCP_LISTEN,
+  SK_BOUND_DEV,
+  SK_ERR,
+  SK_FLAGS,
+  SK_MARK,
+  SK_PROTOCOL,
+  SK_RCVBUF,
+  SK_REUSE,
+  SK_SNDBUF,
+  SK_STATE,
+  SK_TOS,
+  SK_TTL,
+  SK_TYPE,
+  TCP_CLOSE,
+  TCP_LISTEN,
 } from '../../socket/sock.ts'
 import { REUSE_ADDR, REUSE_PORT } from '../ports.ts'
 import type { TcpInput } from './tcp-input.ts'
 import type { TcpOutput } from './tcp-output.ts'
 import {
-  ACK_NOW, ACK_SCHED, SOCK_KEEPOPEN, SOCK_LINGER, SOCK_RCVBUF_LOCK, SOCK_SNDBUF_LOCK, TCP_NAGLE_CORK,
-  TCP_NAGLE_OFF, TCP_NAGLE_PUSH, TP_ACK_PENDING, TP_KEEPALIVE_INTVL, TP_KEEPALIVE_PROBES, TP_KEEPALIVE_TIME, TP_LINGER,
-  TP_LINGER2, TP_MIN_TTL, TP_MSS_CACHE, TP_NONAGLE, TP_PINGPONG, TP_SYN_RETRIES, TP_USER_MSS, TP_USER_TIMEOUT,
+  ACK_NOW,
+  ACK_SCHED,
+  SOCK_KEEPOPEN,
+  SOCK_LINGER,
+  SOCK_RCVBUF_LOCK,
+  SOCK_SNDBUF_LOCK,
+  TCP_NAGLE_CORK,
+  TCP_NAGLE_OFF,
+  TCP_NAGLE_PUSH,
+  TP_ACK_PENDING,
+  TP_KEEPALIVE_INTVL,
+  TP_KEEPALIVE_PROBES,
+  TP_KEEPALIVE_TIME,
+  TP_LINGER,
+  TP_LINGER2,
+  TP_MIN_TTL,
+  TP_MSS_CACHE,
+  TP_NONAGLE,
+  TP_PINGPONG,
+  TP_SYN_RETRIES,
+  TP_USER_MSS,
+  TP_USER_TIMEOUT,
   TP_WINDOW_CLAMP,
 } from './tcp-sock.ts'
 import type { TcpTimers } from './tcp-timers.ts'
@@ -149,7 +180,9 @@ export const createTcpSockopt = ({ arena, output, input, timers, maxBuffer }: Tc
       case TCP_CORK:
         return nagle(sk, TCP_NAGLE_CORK, value !== 0)
       case TCP_MAXSEG:
-        return value !== 0 ? range(sk, TP_USER_MSS, value, 88, 32767) : range(sk, TP_USER_MSS, 0, 0, 0)
+        return value !== 0
+          ? range(sk, TP_USER_MSS, value, 88, 32767)
+          : range(sk, TP_USER_MSS, 0, 0, 0)
       case TCP_KEEPIDLE:
         return setKeepidle(sk, value)
       case TCP_KEEPINTVL:
@@ -244,7 +277,9 @@ export const createTcpSockopt = ({ arena, output, input, timers, maxBuffer }: Tc
         return (i32[sk + TP_NONAGLE]! & TCP_NAGLE_CORK) !== 0 ? 1 : 0
       case TCP_MAXSEG: {
         const idle = i32[sk + SK_STATE] === TCP_CLOSE || i32[sk + SK_STATE] === TCP_LISTEN
-        return idle && i32[sk + TP_USER_MSS] !== 0 ? i32[sk + TP_USER_MSS]! : i32[sk + TP_MSS_CACHE]!
+        return idle && i32[sk + TP_USER_MSS] !== 0
+          ? i32[sk + TP_USER_MSS]!
+          : i32[sk + TP_MSS_CACHE]!
       }
       case TCP_KEEPIDLE:
         return orSysctl(sk, TP_KEEPALIVE_TIME, Sysctl.tcp_keepalive_time)

@@ -10,8 +10,18 @@ import type { Arena } from '../../shm/arena.ts'
 import { Mib } from '../../shm/counters.ts'
 import { Sysctl } from '../../shm/sysctl.ts'
 import {
-  SK_ERR, SK_ERR_SOFT, SK_EVENT_WRITE, SK_FLAGS, SK_STATE, TCP_CLOSE, TCP_FIN_WAIT2, TCP_LISTEN, TCP_NEW_SYN_RECV,
-  TCP_SYN_RECV, TCP_SYN_SENT, TCP_TIME_WAIT,
+  SK_ERR,
+  SK_ERR_SOFT,
+  SK_EVENT_WRITE,
+  SK_FLAGS,
+  SK_STATE,
+  TCP_CLOSE,
+  TCP_FIN_WAIT2,
+  TCP_LISTEN,
+  TCP_NEW_SYN_RECV,
+  TCP_SYN_RECV,
+  TCP_SYN_SENT,
+  TCP_TIME_WAIT,
 } from '../../socket/sock.ts'
 import type { TcpInput } from './tcp-input.ts'
 import type { TcpLifecycle } from './tcp-lifecycle.ts'
@@ -19,12 +29,45 @@ import type { TcpListen } from './tcp-listen.ts'
 import type { TcpOutput } from './tcp-output.ts'
 import type { TcpRecovery } from './tcp-recovery.ts'
 import {
-  ACK_SCHED, ACK_TIMER, ICSK_TIME_PROBE0, ICSK_TIME_RETRANS, OPT_SACK, SOCK_KEEPOPEN, SOCK_NOSPACE, TCP_ATO_MIN,
-  TCP_CA_DISORDER, TCP_CA_LOSS, TCP_CA_RECOVERY, TCP_RESOURCE_PROBE_INTERVAL, TCP_RTO_MAX,
-  TCP_RTO_MIN, TCP_TIMEOUT_INIT, TCP_TIMEWAIT_LEN, TP_ACK_PENDING, TP_ATO, TP_BACKOFF, TP_CA_STATE,
-  TP_KEEPALIVE_INTVL, TP_KEEPALIVE_PROBES, TP_LINGER2, TP_LRCVTIME, TP_OPTS, TP_PACKETS_OUT, TP_PENDING,
-  TP_PINGPONG, TP_PROBES_OUT, TP_RCV_TSTAMP, TP_RETRANS_STAMP, TP_RETRANSMITS, TP_RTO, TP_SACKED_OUT,
-  TP_SEND_HEAD, TP_SND_WND, TP_SYN_RETRIES, TP_USER_TIMEOUT, TP_WQ_HEAD,
+  ACK_SCHED,
+  ACK_TIMER,
+  ICSK_TIME_PROBE0,
+  ICSK_TIME_RETRANS,
+  OPT_SACK,
+  SOCK_KEEPOPEN,
+  SOCK_NOSPACE,
+  TCP_ATO_MIN,
+  TCP_CA_DISORDER,
+  TCP_CA_LOSS,
+  TCP_CA_RECOVERY,
+  TCP_RESOURCE_PROBE_INTERVAL,
+  TCP_RTO_MAX,
+  TCP_RTO_MIN,
+  TCP_TIMEOUT_INIT,
+  TCP_TIMEWAIT_LEN,
+  TP_ACK_PENDING,
+  TP_ATO,
+  TP_BACKOFF,
+  TP_CA_STATE,
+  TP_KEEPALIVE_INTVL,
+  TP_KEEPALIVE_PROBES,
+  TP_LINGER2,
+  TP_LRCVTIME,
+  TP_OPTS,
+  TP_PACKETS_OUT,
+  TP_PENDING,
+  TP_PINGPONG,
+  TP_PROBES_OUT,
+  TP_RCV_TSTAMP,
+  TP_RETRANS_STAMP,
+  TP_RETRANSMITS,
+  TP_RTO,
+  TP_SACKED_OUT,
+  TP_SEND_HEAD,
+  TP_SND_WND,
+  TP_SYN_RETRIES,
+  TP_USER_TIMEOUT,
+  TP_WQ_HEAD,
 } from './tcp-sock.ts'
 import type { TcpTimerHandlers, TcpTimers } from './tcp-timers.ts'
 import type { TcpTransmit } from './tcp-transmit.ts'
@@ -129,7 +172,10 @@ export const createTcpTimer = (deps: TcpTimerDeps): TcpTimerHandlers => {
     const handshake = state === TCP_SYN_SENT || state === TCP_SYN_RECV
     if (i32[sk + TP_SND_WND] === 0 && !handshake && !life.isDead(sk)) {
       // the window was taken back under data in flight: a probe with no limit but the peer's silence
-      if (((time[TIME_MS]! - i32[sk + TP_RCV_TSTAMP]!) | 0) > TCP_RTO_MAX && timedOut(sk, i32[sysctl + Sysctl.tcp_retries2]!, i32[sk + TP_USER_TIMEOUT]!)) {
+      if (
+        ((time[TIME_MS]! - i32[sk + TP_RCV_TSTAMP]!) | 0) > TCP_RTO_MAX &&
+        timedOut(sk, i32[sysctl + Sysctl.tcp_retries2]!, i32[sk + TP_USER_TIMEOUT]!)
+      ) {
         giveUp(sk)
         return
       }
@@ -146,7 +192,11 @@ export const createTcpTimer = (deps: TcpTimerDeps): TcpTimerHandlers => {
     if (output.retransmit(sk, queue.rtxHead(sk), 1) < 0) {
       // no memory, no neighbour: try again soon, it says nothing about the path
       if (i32[sk + TP_RETRANS_STAMP] === 0) i32[sk + TP_RETRANS_STAMP] = time[TIME_MS]! || -1
-      timers.resetXmitTimer(sk, ICSK_TIME_RETRANS, Math.min(i32[sk + TP_RTO]!, TCP_RESOURCE_PROBE_INTERVAL))
+      timers.resetXmitTimer(
+        sk,
+        ICSK_TIME_RETRANS,
+        Math.min(i32[sk + TP_RTO]!, TCP_RESOURCE_PROBE_INTERVAL)
+      )
       return
     }
     backOff(sk)
@@ -159,7 +209,11 @@ export const createTcpTimer = (deps: TcpTimerDeps): TcpTimerHandlers => {
     }
     let most = i32[sysctl + Sysctl.tcp_retries2]!
     const user = i32[sk + TP_USER_TIMEOUT]!
-    if (user !== 0 && ((time[TIME_MS]! - i32[sk + TP_RCV_TSTAMP]!) | 0) >= user && i32[sk + TP_PROBES_OUT] !== 0) {
+    if (
+      user !== 0 &&
+      ((time[TIME_MS]! - i32[sk + TP_RCV_TSTAMP]!) | 0) >= user &&
+      i32[sk + TP_PROBES_OUT] !== 0
+    ) {
       giveUp(sk)
       return
     }
@@ -221,7 +275,8 @@ export const createTcpTimer = (deps: TcpTimerDeps): TcpTimerHandlers => {
     const own = i32[sk + TP_KEEPALIVE_PROBES]!
     const most = own !== 0 ? own : i32[sysctl + Sysctl.tcp_keepalive_probes]!
     const user = i32[sk + TP_USER_TIMEOUT]!
-    const silent = user !== 0 ? heard >= user && i32[sk + TP_PROBES_OUT]! > 0 : i32[sk + TP_PROBES_OUT]! >= most
+    const silent =
+      user !== 0 ? heard >= user && i32[sk + TP_PROBES_OUT]! > 0 : i32[sk + TP_PROBES_OUT]! >= most
     if (silent) {
       transmit.sendActiveReset(sk)
       giveUp(sk)
@@ -245,7 +300,11 @@ export const createTcpTimer = (deps: TcpTimerDeps): TcpTimerHandlers => {
     const state = i32[sk + SK_STATE]
     if (state === TCP_TIME_WAIT) life.twEnd(sk, Mib.TcpExtTW)
     else if (state === TCP_FIN_WAIT2 && life.isDead(sk)) finWait2Over(sk)
-    else if ((i32[sk + SK_FLAGS]! & SOCK_KEEPOPEN) !== 0 && state !== TCP_CLOSE && state !== TCP_LISTEN)
+    else if (
+      (i32[sk + SK_FLAGS]! & SOCK_KEEPOPEN) !== 0 &&
+      state !== TCP_CLOSE &&
+      state !== TCP_LISTEN
+    )
       if (state === TCP_SYN_SENT) timers.resetKeepaliveTimer(sk, TCP_TIMEOUT_INIT)
       else keepaliveProbe(sk)
     life.flush()

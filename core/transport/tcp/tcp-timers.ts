@@ -7,10 +7,18 @@ import type { Time } from '../../base/time.ts'
 import { TIME_MS } from '../../base/time.ts'
 import type { TimerWheel } from '../../base/timer-wheel.ts'
 import {
-  SK_TIMER_DELACK, SK_TIMER_EXTRA, SK_TIMER_KEEPALIVE, SK_TIMER_RETRANS,
+  SK_TIMER_DELACK,
+  SK_TIMER_EXTRA,
+  SK_TIMER_KEEPALIVE,
+  SK_TIMER_RETRANS,
 } from '../../socket/sock.ts'
 import {
-  ACK_SCHED, ACK_TIMER, TP_ACK_PENDING, TP_DELACK_TIMEOUT, TP_PENDING, TP_TIMEOUT,
+  ACK_SCHED,
+  ACK_TIMER,
+  TP_ACK_PENDING,
+  TP_DELACK_TIMEOUT,
+  TP_PENDING,
+  TP_TIMEOUT,
 } from './tcp-sock.ts'
 
 export type TcpTimers = ReturnType<typeof createTcpTimers>
@@ -88,7 +96,14 @@ export const createTcpTimers = (i32: Int32Array, time: Time, wheel: TimerWheel) 
   }
 
   return {
-    bind, resetXmitTimer, clearXmitTimer, resetDelackTimer, clearDelackTimer, resetKeepaliveTimer,
-    clearKeepaliveTimer, resetExtraTimer, clearAll,
+    bind,
+    resetXmitTimer,
+    clearXmitTimer,
+    resetDelackTimer,
+    clearDelackTimer,
+    resetKeepaliveTimer,
+    clearKeepaliveTimer,
+    resetExtraTimer,
+    clearAll,
   }
 }

@@ -11,8 +11,18 @@ import { OPT_SEEN, OPT_TSVAL, SEEN_TIMESTAMPS } from '../../wire/tcp-options.ts'
 import type { TcpInput } from './tcp-input.ts'
 import type { TcpLifecycle } from './tcp-lifecycle.ts'
 import {
-  CB_END_SEQ, CB_FLAGS, CB_SEQ, OPT_TIMESTAMPS, receiveWindow, TCP_TIMEWAIT_LEN, TP_LAST_OOW_ACK, TP_OOW_ACKED,
-  TP_OPTS, TP_RCV_NXT, TP_TS_RECENT, TP_TW_SUBSTATE,
+  CB_END_SEQ,
+  CB_FLAGS,
+  CB_SEQ,
+  OPT_TIMESTAMPS,
+  receiveWindow,
+  TCP_TIMEWAIT_LEN,
+  TP_LAST_OOW_ACK,
+  TP_OOW_ACKED,
+  TP_OPTS,
+  TP_RCV_NXT,
+  TP_TS_RECENT,
+  TP_TW_SUBSTATE,
 } from './tcp-sock.ts'
 import type { TcpTimers } from './tcp-timers.ts'
 import type { TcpTransmit } from './tcp-transmit.ts'
@@ -45,8 +55,7 @@ export const createTcpTimewait = (deps: TcpTimewaitDeps) => {
     const seq = i32[skb + CB_SEQ]!
     const end = i32[skb + CB_END_SEQ]!
     const next = i32[sk + TP_RCV_NXT]!
-    const outside =
-      ((end - next) | 0) < 0 || ((seq - next - receiveWindow(i32, sk)) | 0) > 0
+    const outside = ((end - next) | 0) < 0 || ((seq - next - receiveWindow(i32, sk)) | 0) > 0
     if (outside) {
       acknowledge(sk, skb)
     } else if ((flags & TCP_RST) !== 0) killed(sk, skb)
@@ -70,7 +79,9 @@ export const createTcpTimewait = (deps: TcpTimewaitDeps) => {
     }
   }
   const acknowledge = (sk: number, skb: number): void => {
-    if (!transmit.oowRateLimited(sk, TP_LAST_OOW_ACK, TP_OOW_ACKED, Mib.TcpExtTCPACKSkippedTimeWait))
+    if (
+      !transmit.oowRateLimited(sk, TP_LAST_OOW_ACK, TP_OOW_ACKED, Mib.TcpExtTCPACKSkippedTimeWait)
+    )
       transmit.sendAck(sk)
     consume(skb)
   }

@@ -13,19 +13,68 @@ import type { Arena } from '../../shm/arena.ts'
 import { Mib } from '../../shm/counters.ts'
 import { Sysctl } from '../../shm/sysctl.ts'
 import {
-  CHECKSUM_PARTIAL, GSO_TCPV4, GSO_TCPV6, MAX_HEADER, SKB_CSUM_OFFSET, SKB_CSUM_START, SKB_GSO_SEGS,
-  SKB_GSO_SIZE, SKB_GSO_TYPE, SKB_IP_SUMMED, SKB_LEN, SKB_MARK, SKB_TRANSPORT, type Skbs,
+  CHECKSUM_PARTIAL,
+  GSO_TCPV4,
+  GSO_TCPV6,
+  MAX_HEADER,
+  SKB_CSUM_OFFSET,
+  SKB_CSUM_START,
+  SKB_GSO_SEGS,
+  SKB_GSO_SIZE,
+  SKB_GSO_TYPE,
+  SKB_IP_SUMMED,
+  SKB_LEN,
+  SKB_MARK,
+  SKB_TRANSPORT,
+  type Skbs,
 } from '../../skb/skb.ts'
 import {
-  AF_INET, SK_DADDR, SK_DPORT, SK_FAMILY, SK_MARK, SK_NUM, SK_SADDR,
+  AF_INET,
+  SK_DADDR,
+  SK_DPORT,
+  SK_FAMILY,
+  SK_MARK,
+  SK_NUM,
+  SK_SADDR,
 } from '../../socket/sock.ts'
 import { CHECKSUM, TCP_ACK, TCP_RST, TCP_SYN } from '../../wire/tcp.ts'
 import * as options from '../../wire/tcp-options.ts'
 import {
-  ACK_SCHED, add64, CB_END_SEQ, CB_FLAGS, CB_SEQ, CB_TIME, OPT_SACK, OPT_TIMESTAMPS, OPT_WSCALE, TCP_ATO_MIN,
-  TCP_DELACK_MAX, TP_ACK_PENDING, TP_ADVMSS, TP_ATO, TP_BYTES_SENT, TP_DATA_SEGS_OUT, TP_DSACK, TP_DSACK_END,
-  TP_DSACK_START, TP_LRCVTIME, TP_LSNDTIME, TP_NUM_SACKS, TP_OPTS, TP_PINGPONG, TP_QUICK, TP_RCV_NXT, TP_RCV_WND,
-  TP_RCV_WSCALE, TP_SACKS, TP_SEGS_OUT, TP_SND_NXT, TP_SND_UNA, TP_TS_OFFSET, TP_TS_RECENT, wndEnd,
+  ACK_SCHED,
+  add64,
+  CB_END_SEQ,
+  CB_FLAGS,
+  CB_SEQ,
+  CB_TIME,
+  OPT_SACK,
+  OPT_TIMESTAMPS,
+  OPT_WSCALE,
+  TCP_ATO_MIN,
+  TCP_DELACK_MAX,
+  TP_ACK_PENDING,
+  TP_ADVMSS,
+  TP_ATO,
+  TP_BYTES_SENT,
+  TP_DATA_SEGS_OUT,
+  TP_DSACK,
+  TP_DSACK_END,
+  TP_DSACK_START,
+  TP_LRCVTIME,
+  TP_LSNDTIME,
+  TP_NUM_SACKS,
+  TP_OPTS,
+  TP_PINGPONG,
+  TP_QUICK,
+  TP_RCV_NXT,
+  TP_RCV_WND,
+  TP_RCV_WSCALE,
+  TP_SACKS,
+  TP_SEGS_OUT,
+  TP_SND_NXT,
+  TP_SND_UNA,
+  TP_TS_OFFSET,
+  TP_TS_RECENT,
+  wndEnd,
 } from './tcp-sock.ts'
 import type { TcpTimers } from './tcp-timers.ts'
 import type { TcpWindow } from './tcp-window.ts'
@@ -97,7 +146,12 @@ export const createTcpTransmit = (deps: TcpTransmitDeps) => {
       left--
     }
     for (let b = 0; b < left; b++)
-      at = options.putSackBlock(u8, at, i32[sk + TP_SACKS + b * 2]!, i32[sk + TP_SACKS + b * 2 + 1]!)
+      at = options.putSackBlock(
+        u8,
+        at,
+        i32[sk + TP_SACKS + b * 2]!,
+        i32[sk + TP_SACKS + b * 2 + 1]!
+      )
   }
   const putOptions = (sk: number, start: number, blocks: number): void => {
     let at = start
@@ -111,8 +165,16 @@ export const createTcpTransmit = (deps: TcpTransmitDeps) => {
     const s = sk + SK_SADDR
     const d = sk + SK_DADDR
     const sum = pseudoSumWords(
-      i32[s]!, i32[s + 1]!, i32[s + 2]!, i32[s + 3]!, i32[d]!, i32[d + 1]!, i32[d + 2]!, i32[d + 3]!,
-      IPPROTO_TCP, i32[skb + SKB_LEN]!
+      i32[s]!,
+      i32[s + 1]!,
+      i32[s + 2]!,
+      i32[s + 3]!,
+      i32[d]!,
+      i32[d + 1]!,
+      i32[d + 2]!,
+      i32[d + 3]!,
+      IPPROTO_TCP,
+      i32[skb + SKB_LEN]!
     )
     putU16(u8, at + CHECKSUM, sum)
     i32[skb + SKB_IP_SUMMED] = CHECKSUM_PARTIAL
@@ -236,7 +298,16 @@ export const createTcpTransmit = (deps: TcpTransmitDeps) => {
   }
 
   return {
-    tsval, sackBlocks, optionsLen, sendSegment, transmitClone, emptySegment, acceptableSeq, sendAck, sendProbe,
-    sendActiveReset, oowRateLimited,
+    tsval,
+    sackBlocks,
+    optionsLen,
+    sendSegment,
+    transmitClone,
+    emptySegment,
+    acceptableSeq,
+    sendAck,
+    sendProbe,
+    sendActiveReset,
+    oowRateLimited,
   }
 }

@@ -13,10 +13,37 @@ import { SK_FLAGS, SK_RCVBUF, SK_RMEM } from '../../socket/sock.ts'
 import { TCP_PSH } from '../../wire/tcp.ts'
 import type { TcpMem } from './tcp-mem.ts'
 import {
-  ACK_PUSHED, ACK_PUSHED2, CB_FLAGS, OPT_WSCALE, receiveWindow, SOCK_RCVBUF_LOCK, TCP_INIT_CWND, TCP_MIN_MSS, TCP_MSS_DEFAULT, TP_ACK_PENDING, TP_ADVMSS,
-  TP_COPIED_SEQ, TP_LAST_SEG_SIZE, TP_MSS_CACHE, TP_OPTS, TP_QUICK, TP_RCV_MSS, TP_RCV_NXT, TP_RCV_RTT_LAST_TSECR, TP_RCV_RTT_SEQ,
-  TP_RCV_RTT_TIME, TP_RCV_RTT_US, TP_RCV_SSTHRESH, TP_RCV_WND, TP_RCV_WSCALE, TP_RCV_WUP, TP_RCVQ_SEQ,
-  TP_RCVQ_SPACE, TP_RCVQ_TIME, TP_SCALING_RATIO, TP_WINDOW_CLAMP,
+  ACK_PUSHED,
+  ACK_PUSHED2,
+  CB_FLAGS,
+  OPT_WSCALE,
+  receiveWindow,
+  SOCK_RCVBUF_LOCK,
+  TCP_INIT_CWND,
+  TCP_MIN_MSS,
+  TCP_MSS_DEFAULT,
+  TP_ACK_PENDING,
+  TP_ADVMSS,
+  TP_COPIED_SEQ,
+  TP_LAST_SEG_SIZE,
+  TP_MSS_CACHE,
+  TP_OPTS,
+  TP_QUICK,
+  TP_RCV_MSS,
+  TP_RCV_NXT,
+  TP_RCV_RTT_LAST_TSECR,
+  TP_RCV_RTT_SEQ,
+  TP_RCV_RTT_TIME,
+  TP_RCV_RTT_US,
+  TP_RCV_SSTHRESH,
+  TP_RCV_WND,
+  TP_RCV_WSCALE,
+  TP_RCV_WUP,
+  TP_RCVQ_SEQ,
+  TP_RCVQ_SPACE,
+  TP_RCVQ_TIME,
+  TP_SCALING_RATIO,
+  TP_WINDOW_CLAMP,
 } from './tcp-sock.ts'
 
 const DEFAULT_RATIO = 128
@@ -64,16 +91,26 @@ export const createTcpWindow = ({ i32, f64, bank, sysctl, time, mem }: TcpWindow
   /** When the handshake is done: the peer's segments may be as large as ours until we know better. */
   const initBufferSpace = (sk: number): void => {
     const advmss = i32[sk + TP_ADVMSS]!
-    const hint = Math.min(advmss, i32[sk + TP_MSS_CACHE]!, i32[sk + TP_RCV_WND]! >> 1, TCP_MSS_DEFAULT)
+    const hint = Math.min(
+      advmss,
+      i32[sk + TP_MSS_CACHE]!,
+      i32[sk + TP_RCV_WND]! >> 1,
+      TCP_MSS_DEFAULT
+    )
     i32[sk + TP_RCV_MSS] = Math.max(hint, TCP_MIN_MSS)
-    i32[sk + TP_RCVQ_SPACE] = Math.min(i32[sk + TP_RCV_SSTHRESH]!, i32[sk + TP_RCV_WND]!, TCP_INIT_CWND * advmss)
+    i32[sk + TP_RCVQ_SPACE] = Math.min(
+      i32[sk + TP_RCV_SSTHRESH]!,
+      i32[sk + TP_RCV_WND]!,
+      TCP_INIT_CWND * advmss
+    )
     i32[sk + TP_RCVQ_SEQ] = i32[sk + TP_COPIED_SEQ]!
     i32[sk + TP_RCVQ_TIME] = time[TIME_US]!
     clampToBuffer(sk)
   }
   const clampToBuffer = (sk: number): void => {
     const most = fullSpace(sk)
-    if (i32[sk + TP_WINDOW_CLAMP]! > most) i32[sk + TP_WINDOW_CLAMP] = Math.max(most, i32[sk + TP_RCV_WND]!)
+    if (i32[sk + TP_WINDOW_CLAMP]! > most)
+      i32[sk + TP_WINDOW_CLAMP] = Math.max(most, i32[sk + TP_RCV_WND]!)
     if (i32[sk + TP_RCV_SSTHRESH]! > i32[sk + TP_WINDOW_CLAMP]!)
       i32[sk + TP_RCV_SSTHRESH] = i32[sk + TP_WINDOW_CLAMP]!
   }
@@ -130,7 +167,9 @@ export const createTcpWindow = ({ i32, f64, bank, sysctl, time, mem }: TcpWindow
     if (room <= 0 || mem.underPressure()) return
     const len = i32[skb + SKB_LEN]!
     const dense = winFromSpace(sk, mem.truesize(skb)) <= len
-    const increment = dense ? Math.max(2 * i32[sk + TP_ADVMSS]!, 2 * len) : slowIncrement(sk, skb, len)
+    const increment = dense
+      ? Math.max(2 * i32[sk + TP_ADVMSS]!, 2 * len)
+      : slowIncrement(sk, skb, len)
     if (increment === 0) return
     i32[sk + TP_RCV_SSTHRESH]! += Math.min(room, increment)
     if (i32[sk + TP_QUICK] === 0) i32[sk + TP_QUICK] = 1
@@ -196,7 +235,8 @@ export const createTcpWindow = ({ i32, f64, bank, sysctl, time, mem }: TcpWindow
   }
   /** With timestamps: full segments that echo a new value of ours. `elapsedMs` since that value. */
   const rcvRttMeasureTs = (sk: number, skb: number, tsecr: number, elapsedMs: number): void => {
-    if (tsecr === i32[sk + TP_RCV_RTT_LAST_TSECR] || i32[skb + SKB_LEN]! < i32[sk + TP_RCV_MSS]!) return
+    if (tsecr === i32[sk + TP_RCV_RTT_LAST_TSECR] || i32[skb + SKB_LEN]! < i32[sk + TP_RCV_MSS]!)
+      return
     i32[sk + TP_RCV_RTT_LAST_TSECR] = tsecr
     if (elapsedMs >= 0 && elapsedMs < 100_000) sampleRcvRtt(sk, elapsedMs * 1000, false)
   }
@@ -228,7 +268,17 @@ export const createTcpWindow = ({ i32, f64, bank, sysctl, time, mem }: TcpWindow
   }
 
   return {
-    winFromSpace, fullSpace, space, selectInitialWindow, initBufferSpace, wantedWindow, selectWindow,
-    growWindow, measureRcvMss, rcvRttMeasure, rcvRttMeasureTs, rcvSpaceAdjust,
+    winFromSpace,
+    fullSpace,
+    space,
+    selectInitialWindow,
+    initBufferSpace,
+    wantedWindow,
+    selectWindow,
+    growWindow,
+    measureRcvMss,
+    rcvRttMeasure,
+    rcvRttMeasureTs,
+    rcvSpaceAdjust,
   }
 }

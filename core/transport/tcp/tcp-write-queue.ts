@@ -4,18 +4,43 @@
  * acknowledgement frees. Splitting copies the front part out, so that the rest keeps its buffer and gains headroom.
  * Linux: tcp_rtx_queue and sk_write_queue, tcp_fragment, tcp_trim_head.
  */
-import { MAX_HEADER, SKB_GSO_SEGS, SKB_GSO_SIZE, SKB_LEN, SKB_NEXT, SKB_PREV, type Skbs } from '../../skb/skb.ts'
+import {
+  MAX_HEADER,
+  SKB_GSO_SEGS,
+  SKB_GSO_SIZE,
+  SKB_LEN,
+  SKB_NEXT,
+  SKB_PREV,
+  type Skbs,
+} from '../../skb/skb.ts'
 import { SK_WMEM } from '../../socket/sock.ts'
 import { TCP_FIN, TCP_PSH } from '../../wire/tcp.ts'
 import { SMALL_PAYLOAD, type TcpMem } from './tcp-mem.ts'
 import {
-  CB_END_SEQ, CB_FLAGS, CB_SEQ, CB_TIME, CBF_LOST, CBF_RETRANS, CBF_SACKED, TP_LOST_OUT, TP_PACKETS_OUT,
-  TP_RETRANS_OUT, TP_SACKED_OUT, TP_SEND_HEAD, TP_WQ_HEAD, TP_WQ_TAIL,
+  CB_END_SEQ,
+  CB_FLAGS,
+  CB_SEQ,
+  CB_TIME,
+  CBF_LOST,
+  CBF_RETRANS,
+  CBF_SACKED,
+  TP_LOST_OUT,
+  TP_PACKETS_OUT,
+  TP_RETRANS_OUT,
+  TP_SACKED_OUT,
+  TP_SEND_HEAD,
+  TP_WQ_HEAD,
+  TP_WQ_TAIL,
 } from './tcp-sock.ts'
 
 export type TcpWriteQueue = ReturnType<typeof createTcpWriteQueue>
 
-export const createTcpWriteQueue = (i32: Int32Array, skbs: Skbs, mem: TcpMem, consume: (skb: number) => void) => {
+export const createTcpWriteQueue = (
+  i32: Int32Array,
+  skbs: Skbs,
+  mem: TcpMem,
+  consume: (skb: number) => void
+) => {
   const pcount = (skb: number): number => i32[skb + SKB_GSO_SEGS]!
   /** Segments of `mss` that the skb makes. */
   const setTsoSegs = (skb: number, mss: number): void => {
@@ -110,9 +135,16 @@ export const createTcpWriteQueue = (i32: Int32Array, skbs: Skbs, mem: TcpMem, co
     const head = i32[sk + TP_SEND_HEAD]!
     return head === 0 || ((i32[skb + CB_SEQ]! - i32[head + CB_SEQ]!) | 0) < 0
   }
+  /** True when splitting off `len` bytes does not eat into the large buffers that others need. */
+  const maySplit = (len: number): boolean => len <= SMALL_PAYLOAD || mem.plentyOfLarges()
   /** As fragment, but takes one segment only when `len` would need a large buffer and those are short. */
   const peel = (sk: number, skb: number, len: number, mss: number): number =>
-    fragment(sk, skb, len > SMALL_PAYLOAD && (len <= 4 * mss || !mem.plentyOfLarges()) ? mss : len, mss)
+    fragment(
+      sk,
+      skb,
+      len > SMALL_PAYLOAD && (len <= 4 * mss || !mem.plentyOfLarges()) ? mss : len,
+      mss
+    )
 
   /** Drops the first `len` bytes of a sent skb: they are acknowledged. Returns by how many segments it shrank. */
   const trimHead = (sk: number, skb: number, len: number, mss: number): number => {
@@ -125,5 +157,17 @@ export const createTcpWriteQueue = (i32: Int32Array, skbs: Skbs, mem: TcpMem, co
     return before - pcount(skb)
   }
 
-  return { pcount, setTsoSegs, append, remove, purge, rtxHead, fragment, peel, trimHead, isSent }
+  return {
+    pcount,
+    setTsoSegs,
+    append,
+    remove,
+    purge,
+    rtxHead,
+    fragment,
+    maySplit,
+    peel,
+    trimHead,
+    isSent,
+  }
 }

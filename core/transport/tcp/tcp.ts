@@ -17,8 +17,19 @@ import { Sysctl } from '../../shm/sysctl.ts'
 import type { DropFn } from '../../skb/drop.ts'
 import type { Skbs } from '../../skb/skb.ts'
 import {
-  SK_COOKIE, SK_CREATED, SK_FAMILY, SK_NUM, SK_PROTOCOL, SK_RCVBUF, SK_SNDBUF, SK_STATE, SK_TYPE, SOCK_STREAM,
-  type SockEvents, TCP_CLOSE, TCP_NEW_SYN_RECV,
+  SK_COOKIE,
+  SK_CREATED,
+  SK_FAMILY,
+  SK_NUM,
+  SK_PROTOCOL,
+  SK_RCVBUF,
+  SK_SNDBUF,
+  SK_STATE,
+  SK_TYPE,
+  SOCK_STREAM,
+  type SockEvents,
+  TCP_CLOSE,
+  TCP_NEW_SYN_RECV,
 } from '../../socket/sock.ts'
 import type { OwnedFlows } from '../owned-flows.ts'
 import { createPorts } from '../ports.ts'
@@ -42,7 +53,13 @@ import { createTcpSacktag } from './tcp-sacktag.ts'
 import { createTcpSendmsg } from './tcp-sendmsg.ts'
 import { createTcpSockopt } from './tcp-sockopt.ts'
 import {
-  TCP_FASTRETRANS_THRESH, TCP_TIMEOUT_INIT, TP_LAST_OOW_ACK, TP_OOW_ACKED, TP_REORDERING, TP_RTO, TP_SCALING_RATIO,
+  TCP_FASTRETRANS_THRESH,
+  TCP_TIMEOUT_INIT,
+  TP_LAST_OOW_ACK,
+  TP_OOW_ACKED,
+  TP_REORDERING,
+  TP_RTO,
+  TP_SCALING_RATIO,
 } from './tcp-sock.ts'
 import { createTcpTimer } from './tcp-timer.ts'
 import { createTcpTimers } from './tcp-timers.ts'
@@ -95,7 +112,13 @@ export const createTcp = (deps: TcpDeps) => {
   const timers = createTcpTimers(i32, time, deps.wheel)
   const window = createTcpWindow({ i32, f64, bank, sysctl, time, mem })
   const transmit = createTcpTransmit({
-    arena, bank, time, skbs, timers, window, ipQueueXmit: deps.ipQueueXmit,
+    arena,
+    bank,
+    time,
+    skbs,
+    timers,
+    window,
+    ipQueueXmit: deps.ipQueueXmit,
   })
   const queue = createTcpWriteQueue(i32, skbs, mem, consume)
   const mss = createTcpMss({ i32, gsoMax: deps.gsoMax }, transmit)
@@ -107,7 +130,10 @@ export const createTcp = (deps: TcpDeps) => {
   let challengeSecond = 0
   let challenges = 0
   const sendChallengeAck = (sk: number): void => {
-    if (transmit.oowRateLimited(sk, TP_LAST_OOW_ACK, TP_OOW_ACKED, Mib.TcpExtTCPACKSkippedChallenge)) return
+    if (
+      transmit.oowRateLimited(sk, TP_LAST_OOW_ACK, TP_OOW_ACKED, Mib.TcpExtTCPACKSkippedChallenge)
+    )
+      return
     const second = (time[TIME_MS]! / 1000) | 0
     if (second !== challengeSecond) {
       challengeSecond = second
@@ -118,11 +144,26 @@ export const createTcp = (deps: TcpDeps) => {
     transmit.sendAck(sk)
   }
   const ack = createTcpAck({
-    arena, bank, time, queue, mss, timers, output, sacktag, recovery, sendChallengeAck,
+    arena,
+    bank,
+    time,
+    queue,
+    mss,
+    timers,
+    output,
+    sacktag,
+    recovery,
+    sendChallengeAck,
   })
 
   const life = createTcpLifecycle({
-    arena, bank, slab, hash, ports, timers, sockEvents: deps.sockEvents,
+    arena,
+    bank,
+    slab,
+    hash,
+    ports,
+    timers,
+    sockEvents: deps.sockEvents,
     purge: (sk) => {
       rcvQueue.purge(sk)
       queue.purge(sk)
@@ -130,44 +171,162 @@ export const createTcp = (deps: TcpDeps) => {
     purgeWrite: queue.purge,
   })
   const rcvQueue = createTcpRcvQueue({
-    arena, bank, time, skbs, drop, consume, mem, window, raise: life.raise, fin: (sk) => input.fin(sk),
+    arena,
+    bank,
+    time,
+    skbs,
+    drop,
+    consume,
+    mem,
+    window,
+    raise: life.raise,
+    fin: (sk) => input.fin(sk),
   })
   const { sendReset } = createTcpReply({
-    arena, bank, skbs, routeOutput: deps.routeOutput, ipSend: deps.ipSend, loadAddrs: deps.loadAddrs,
+    arena,
+    bank,
+    skbs,
+    routeOutput: deps.routeOutput,
+    ipSend: deps.ipSend,
+    loadAddrs: deps.loadAddrs,
   })
   const input = createTcpInput({
-    arena, bank, time, skbs, drop, consume, mem, mss, window, timers, transmit, output, ack, queue: rcvQueue, life,
-    sendReset, sendChallengeAck,
+    arena,
+    bank,
+    time,
+    skbs,
+    drop,
+    consume,
+    mem,
+    mss,
+    window,
+    timers,
+    transmit,
+    output,
+    ack,
+    queue: rcvQueue,
+    life,
+    sendReset,
+    sendChallengeAck,
   })
   const routing = createTcpRouting(arena, time, secure, deps.routeOutput)
   const listening = createTcpListen({
-    arena, bank, time, slab, drop, consume, hash, ports, timers, mss, window, transmit, input, life, ...routing,
+    arena,
+    bank,
+    time,
+    slab,
+    drop,
+    consume,
+    hash,
+    ports,
+    timers,
+    mss,
+    window,
+    transmit,
+    input,
+    life,
+    ...routing,
     sendReset,
   })
   const { timewaitRcv } = createTcpTimewait({
-    i32, f64, bank, drop, consume, input, life, timers, transmit, sendReset,
+    i32,
+    f64,
+    bank,
+    drop,
+    consume,
+    input,
+    life,
+    timers,
+    transmit,
+    sendReset,
   })
   const { tcpRcv, tcpError } = createTcpIpv({
-    arena, bank, drop, hash, input, listen: listening, life, mss, output, recovery, timewaitRcv, sendReset,
-    loadAddrs: deps.loadAddrs, passOn: deps.owned.passOn,
+    arena,
+    bank,
+    drop,
+    hash,
+    input,
+    listen: listening,
+    life,
+    mss,
+    output,
+    recovery,
+    timewaitRcv,
+    sendReset,
+    loadAddrs: deps.loadAddrs,
+    passOn: deps.owned.passOn,
   })
   timers.bind(
-    createTcpTimer({ arena, bank, time, timers, transmit, output, queue, recovery, input, listen: listening, life })
+    createTcpTimer({
+      arena,
+      bank,
+      time,
+      timers,
+      transmit,
+      output,
+      queue,
+      recovery,
+      input,
+      listen: listening,
+      life,
+    })
   )
   const connecting = createTcpConnect(
     {
-      arena, bank, worker, time, random, hash, ports, secure, life, timers, mss, window, transmit, queue,
-      steer: deps.steer, isLocal: deps.isLocal,
+      arena,
+      bank,
+      worker,
+      time,
+      random,
+      hash,
+      ports,
+      secure,
+      life,
+      timers,
+      mss,
+      window,
+      transmit,
+      queue,
+      purgeRcv: rcvQueue.purge,
+      steer: deps.steer,
+      isLocal: deps.isLocal,
     },
     routing
   )
   const closing = createTcpClose({
-    arena, bank, life, listen: listening, input, output, transmit, timers, rcvQueue, purgeWrite: queue.purge,
+    arena,
+    bank,
+    life,
+    listen: listening,
+    input,
+    output,
+    transmit,
+    timers,
+    rcvQueue,
+    purgeWrite: queue.purge,
   })
-  const { sendmsg, sendBytes, writable } = createTcpSendmsg({ arena, skbs, mem, mss, output, queue, timers })
-  const { recvmsg, recvBytes } = createTcpRecvmsg({ arena, skbs, queue: rcvQueue, transmit, window })
+  const { sendmsg, sendBytes, writable } = createTcpSendmsg({
+    arena,
+    skbs,
+    mem,
+    mss,
+    output,
+    queue,
+    timers,
+  })
+  const { recvmsg, recvBytes } = createTcpRecvmsg({
+    arena,
+    skbs,
+    queue: rcvQueue,
+    transmit,
+    window,
+  })
   const { setOption, getOption } = createTcpSockopt({
-    arena, output, input, timers, maxBuffer: mem.sockLimit,
+    arena,
+    output,
+    input,
+    timers,
+    maxBuffer: mem.sockLimit,
   })
 
   /** A closed socket of a family, or 0 when the worker has no row left. */
@@ -217,9 +376,28 @@ export const createTcp = (deps: TcpDeps) => {
   }
 
   return {
-    tcpRcv, tcpError, open, bind: connecting.bind, listen, accept, connect, sendmsg, sendBytes, recvmsg, recvBytes,
-    shutdown: closing.shutdown, close: closing.close, abort: closing.abort, setOption, getOption, writable,
-    readable: rcvQueue.readable, destroyAll, ports, memory: mem.rcvCharged, orphans: life.orphanCount,
+    tcpRcv,
+    tcpError,
+    open,
+    bind: connecting.bind,
+    listen,
+    accept,
+    connect,
+    sendmsg,
+    sendBytes,
+    recvmsg,
+    recvBytes,
+    shutdown: closing.shutdown,
+    close: closing.close,
+    abort: closing.abort,
+    setOption,
+    getOption,
+    writable,
+    readable: rcvQueue.readable,
+    destroyAll,
+    ports,
+    memory: mem.rcvCharged,
+    orphans: life.orphanCount,
     timeWaits: life.timeWaitCount,
   }
 }

@@ -5,12 +5,28 @@
  * Called by udp-input for each datagram. Linux: net/ipv4/udp.c udp4_lib_lookup2(), compute_score().
  */
 import {
-  FL_DADDR, FL_DPORT, FL_FAMILY, FL_IIF, FL_SADDR, FL_SPORT, type Flowi,
+  FL_DADDR,
+  FL_DPORT,
+  FL_FAMILY,
+  FL_IIF,
+  FL_SADDR,
+  FL_SPORT,
+  type Flowi,
 } from '../../base/flowi.ts'
 import { mix32, mixIn, reciprocalScale } from '../../base/u32.ts'
 import {
-  AF_INET, AF_INET6, SK_BIND_NEXT, SK_BOUND_DEV, SK_DADDR, SK_DPORT, SK_FAMILY, SK_HASH_NEXT, SK_HASH_PREV,
-  SK_NUM, SK_REUSE, SK_SADDR,
+  AF_INET,
+  AF_INET6,
+  SK_BIND_NEXT,
+  SK_BOUND_DEV,
+  SK_DADDR,
+  SK_DPORT,
+  SK_FAMILY,
+  SK_HASH_NEXT,
+  SK_HASH_PREV,
+  SK_NUM,
+  SK_REUSE,
+  SK_SADDR,
 } from '../../socket/sock.ts'
 import type { Ports } from '../ports.ts'
 import { IPV6_V6ONLY, REUSE_PORT } from '../ports.ts'
@@ -31,12 +47,18 @@ export const createUdpHash = (i32: Int32Array, ports: Ports, seed: number) => {
     mix32(mixIn(mixIn(mixIn(seed ^ portPair, r3), r2 ^ Math.imul(l2, 0x9e3779b1)), l3))
   const hashOf = (sk: number): number =>
     tuple(
-      i32[sk + SK_DADDR + 2]!, i32[sk + SK_DADDR + 3]!, i32[sk + SK_SADDR + 2]!, i32[sk + SK_SADDR + 3]!,
+      i32[sk + SK_DADDR + 2]!,
+      i32[sk + SK_DADDR + 3]!,
+      i32[sk + SK_SADDR + 2]!,
+      i32[sk + SK_SADDR + 3]!,
       (i32[sk + SK_DPORT]! << 16) | i32[sk + SK_NUM]!
     )
   const hashFlow = (fl: Flowi): number =>
     tuple(
-      fl[FL_SADDR + 2]!, fl[FL_SADDR + 3]!, fl[FL_DADDR + 2]!, fl[FL_DADDR + 3]!,
+      fl[FL_SADDR + 2]!,
+      fl[FL_SADDR + 3]!,
+      fl[FL_DADDR + 2]!,
+      fl[FL_DADDR + 3]!,
       (fl[FL_SPORT]! << 16) | fl[FL_DPORT]!
     )
 
@@ -80,8 +102,11 @@ export const createUdpHash = (i32: Int32Array, ports: Ports, seed: number) => {
   const findConnected = (fl: Flowi): number => {
     for (let sk = connected[hashFlow(fl) & (BUCKETS - 1)]!; sk !== 0; sk = i32[sk + SK_HASH_NEXT]!)
       if (
-        i32[sk + SK_NUM] === fl[FL_DPORT] && i32[sk + SK_DPORT] === fl[FL_SPORT] &&
-        isSame(sk, SK_DADDR, fl, FL_SADDR) && isSame(sk, SK_SADDR, fl, FL_DADDR) && isOnDevice(sk, fl)
+        i32[sk + SK_NUM] === fl[FL_DPORT] &&
+        i32[sk + SK_DPORT] === fl[FL_SPORT] &&
+        isSame(sk, SK_DADDR, fl, FL_SADDR) &&
+        isSame(sk, SK_SADDR, fl, FL_DADDR) &&
+        isOnDevice(sk, fl)
       )
         return sk
     return 0
@@ -103,7 +128,8 @@ export const createUdpHash = (i32: Int32Array, ports: Ports, seed: number) => {
       if (score(sk, fl) === best && (i32[sk + SK_REUSE]! & REUSE_PORT) !== 0) members++
     let skip = reciprocalScale(hashFlow(fl), members)
     for (let sk = ports.first(fl[FL_DPORT]!); sk !== 0; sk = i32[sk + SK_BIND_NEXT]!)
-      if (score(sk, fl) === best && (i32[sk + SK_REUSE]! & REUSE_PORT) !== 0 && skip-- === 0) return sk
+      if (score(sk, fl) === best && (i32[sk + SK_REUSE]! & REUSE_PORT) !== 0 && skip-- === 0)
+        return sk
     return 0
   }
   /** Socket for the flow of a received datagram (FL_SADDR and FL_SPORT are the sender's), or 0. */

@@ -7,7 +7,15 @@
 import { pseudoSumWords } from '../../base/checksum.ts'
 import { Errno } from '../../base/errno.ts'
 import {
-  createFlowi, FL_DADDR, FL_DPORT, FL_FAMILY, FL_SADDR, FL_SPORT, type Flowi, RTN_BROADCAST, RTN_MULTICAST,
+  createFlowi,
+  FL_DADDR,
+  FL_DPORT,
+  FL_FAMILY,
+  FL_SADDR,
+  FL_SPORT,
+  type Flowi,
+  RTN_BROADCAST,
+  RTN_MULTICAST,
 } from '../../base/flowi.ts'
 import type { Arena } from '../../shm/arena.ts'
 import { counterBank, Mib } from '../../shm/counters.ts'
@@ -15,12 +23,36 @@ import type { DropFn } from '../../skb/drop.ts'
 import { Drop } from '../../skb/drop.ts'
 import type { Skbs } from '../../skb/skb.ts'
 import {
-  CHECKSUM_NONE, SKB_CB, SKB_DATA, SKB_END, SKB_FRAGS, SKB_GSO_SIZE, SKB_HEAD, SKB_IP_SUMMED, SKB_LEN,
-  SKB_NETWORK, SKB_NEXT, SKB_SK, SKB_TRANSPORT, SKB_TRIED,
+  CHECKSUM_NONE,
+  SKB_CB,
+  SKB_DATA,
+  SKB_END,
+  SKB_FRAGS,
+  SKB_GSO_SIZE,
+  SKB_HEAD,
+  SKB_IP_SUMMED,
+  SKB_LEN,
+  SKB_NETWORK,
+  SKB_NEXT,
+  SKB_SK,
+  SKB_TRANSPORT,
+  SKB_TRIED,
 } from '../../skb/skb.ts'
 import {
-  AF_INET, SK_BIND_NEXT, SK_DROPS, SK_ERR, SK_EVENT_ERROR, SK_EVENT_READ, SK_RCVBUF, SK_RCVQ_HEAD,
-  SK_RCVQ_LEN, SK_RCVQ_TAIL, SK_RMEM, SK_STATE, type SockEvents, TCP_ESTABLISHED,
+  AF_INET,
+  SK_BIND_NEXT,
+  SK_DROPS,
+  SK_ERR,
+  SK_EVENT_ERROR,
+  SK_EVENT_READ,
+  SK_RCVBUF,
+  SK_RCVQ_HEAD,
+  SK_RCVQ_LEN,
+  SK_RCVQ_TAIL,
+  SK_RMEM,
+  SK_STATE,
+  type SockEvents,
+  TCP_ESTABLISHED,
 } from '../../socket/sock.ts'
 import * as icmp from '../../wire/icmp.ts'
 import { IPPROTO_UDP } from '../../wire/ipproto.ts'
@@ -49,8 +81,18 @@ export type UdpInput = ReturnType<typeof createUdpInput>
 const CB_ROUTE_TYPE = SKB_CB
 
 /** Codes of "destination unreachable" after which asking again is of no use (icmp_err_convert). */
-const FATAL_CODES = (1 << 2) | (1 << 3) | (1 << 4) | (1 << 6) | (1 << 7) | (1 << 8) | (1 << 9) | (1 << 10) |
-  (1 << 13) | (1 << 14) | (1 << 15)
+const FATAL_CODES =
+  (1 << 2) |
+  (1 << 3) |
+  (1 << 4) |
+  (1 << 6) |
+  (1 << 7) |
+  (1 << 8) |
+  (1 << 9) |
+  (1 << 10) |
+  (1 << 13) |
+  (1 << 14) |
+  (1 << 15)
 
 export const createUdpInput = (deps: UdpInputDeps) => {
   const { arena, skbs, drop, table, loadAddrs, portUnreachable, passOn, segment, sockEvents } = deps
@@ -79,8 +121,16 @@ export const createUdpInput = (deps: UdpInputDeps) => {
   const isChecksumOk = (at: number): boolean => {
     if (!udp.hasChecksum(u8, at)) return fl[FL_FAMILY] === AF_INET
     const pseudo = pseudoSumWords(
-      fl[FL_SADDR]!, fl[FL_SADDR + 1]!, fl[FL_SADDR + 2]!, fl[FL_SADDR + 3]!, fl[FL_DADDR]!,
-      fl[FL_DADDR + 1]!, fl[FL_DADDR + 2]!, fl[FL_DADDR + 3]!, IPPROTO_UDP, udp.length(u8, at)
+      fl[FL_SADDR]!,
+      fl[FL_SADDR + 1]!,
+      fl[FL_SADDR + 2]!,
+      fl[FL_SADDR + 3]!,
+      fl[FL_DADDR]!,
+      fl[FL_DADDR + 1]!,
+      fl[FL_DADDR + 2]!,
+      fl[FL_DADDR + 3]!,
+      IPPROTO_UDP,
+      udp.length(u8, at)
     )
     return udp.isChecksumOk(u8, at, pseudo)
   }
@@ -165,7 +215,10 @@ export const createUdpInput = (deps: UdpInputDeps) => {
       f64[count + Mib.IcmpInErrors]!++
       return
     }
-    const isFatal = type === icmp.ICMP_DEST_UNREACH ? ((FATAL_CODES >> code) & 1) !== 0 : type === icmp.ICMP_PARAMETERPROB
+    const isFatal =
+      type === icmp.ICMP_DEST_UNREACH
+        ? ((FATAL_CODES >> code) & 1) !== 0
+        : type === icmp.ICMP_PARAMETERPROB
     // an unconnected socket could not tell which of its peers it was
     if (!isFatal || i32[sk + SK_STATE] !== TCP_ESTABLISHED) return
     i32[sk + SK_ERR] = errno === 0 ? Errno.EHOSTUNREACH : errno

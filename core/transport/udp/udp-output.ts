@@ -6,17 +6,43 @@
 import { fold, pseudoSumWords } from '../../base/checksum.ts'
 import { Errno } from '../../base/errno.ts'
 import {
-  createFlowi, FL_DADDR, FL_DPORT, FL_FAMILY, FL_MARK, FL_OIF, FL_PROTO, FL_SADDR, FL_SPORT, FL_TOS, FL_TYPE,
-  type Flowi, RTN_BROADCAST, RTN_MULTICAST,
+  createFlowi,
+  FL_DADDR,
+  FL_DPORT,
+  FL_FAMILY,
+  FL_MARK,
+  FL_OIF,
+  FL_PROTO,
+  FL_SADDR,
+  FL_SPORT,
+  FL_TOS,
+  FL_TYPE,
+  type Flowi,
+  RTN_BROADCAST,
+  RTN_MULTICAST,
 } from '../../base/flowi.ts'
 import type { Arena } from '../../shm/arena.ts'
 import { counterBank, Mib } from '../../shm/counters.ts'
 import type { Skbs } from '../../skb/skb.ts'
 import {
-  CHECKSUM_PARTIAL, MAX_HEADER, SKB_CSUM_OFFSET, SKB_CSUM_START, SKB_IP_SUMMED, SKB_TRANSPORT,
+  CHECKSUM_PARTIAL,
+  MAX_HEADER,
+  SKB_CSUM_OFFSET,
+  SKB_CSUM_START,
+  SKB_IP_SUMMED,
+  SKB_TRANSPORT,
 } from '../../skb/skb.ts'
 import {
-  AF_INET, AF_INET6, SK_BOUND_DEV, SK_FLAGS, SK_MARK, SK_NUM, SK_PROTO, SK_SADDR, SK_TOS, SK_TTL,
+  AF_INET,
+  AF_INET6,
+  SK_BOUND_DEV,
+  SK_FLAGS,
+  SK_MARK,
+  SK_NUM,
+  SK_PROTO,
+  SK_SADDR,
+  SK_TOS,
+  SK_TTL,
 } from '../../socket/sock.ts'
 import { IPPROTO_UDP } from '../../wire/ipproto.ts'
 import * as udp from '../../wire/udp.ts'
@@ -47,7 +73,14 @@ export const createUdpOutput = ({ arena, skbs, routeOutput, ipSend }: UdpOutputD
   const fl = createFlowi()
 
   /** The flow from the socket to an address; family by the address. */
-  const fillFlow = (sk: number, a0: number, a1: number, a2: number, a3: number, port: number): void => {
+  const fillFlow = (
+    sk: number,
+    a0: number,
+    a1: number,
+    a2: number,
+    a3: number,
+    port: number
+  ): void => {
     const isV4 = (a0 | a1) === 0 && a2 === V4_MAPPED
     fl.fill(0)
     fl[FL_FAMILY] = isV4 ? AF_INET : AF_INET6
@@ -65,15 +98,24 @@ export const createUdpOutput = ({ arena, skbs, routeOutput, ipSend }: UdpOutputD
     fl[FL_DPORT] = port
   }
   /** Routes the flow from a socket to an address; the result lies in `flow`. 0, or -errno. */
-  const route = (sk: number, a0: number, a1: number, a2: number, a3: number, port: number): number => {
+  const route = (
+    sk: number,
+    a0: number,
+    a1: number,
+    a2: number,
+    a3: number,
+    port: number
+  ): number => {
     fillFlow(sk, a0, a1, a2, a3, port)
     const error = routeOutput(fl)
     if (error !== 0) return error
-    if (fl[FL_TYPE] === RTN_BROADCAST && (i32[sk + SK_FLAGS]! & UDP_BROADCAST) === 0) return -Errno.EACCES
+    if (fl[FL_TYPE] === RTN_BROADCAST && (i32[sk + SK_FLAGS]! & UDP_BROADCAST) === 0)
+      return -Errno.EACCES
     return 0
   }
 
-  const tooLong = (len: number): boolean => len > (fl[FL_FAMILY] === AF_INET ? UDP_MAX_IPV4 : UDP_MAX_IPV6)
+  const tooLong = (len: number): boolean =>
+    len > (fl[FL_FAMILY] === AF_INET ? UDP_MAX_IPV4 : UDP_MAX_IPV6)
   /** Room for a datagram of `len` bytes; 0 is no memory. */
   const allocDatagram = (len: number): number => skbs.alloc(udp.MIN_HEADER + len, MAX_HEADER)
 
@@ -108,8 +150,16 @@ export const createUdpOutput = ({ arena, skbs, routeOutput, ipSend }: UdpOutputD
     udp.setDstPort(u8, at, fl[FL_DPORT]!)
     udp.setLength(u8, at, total)
     const pseudo = pseudoSumWords(
-      fl[FL_SADDR]!, fl[FL_SADDR + 1]!, fl[FL_SADDR + 2]!, fl[FL_SADDR + 3]!, fl[FL_DADDR]!,
-      fl[FL_DADDR + 1]!, fl[FL_DADDR + 2]!, fl[FL_DADDR + 3]!, IPPROTO_UDP, total
+      fl[FL_SADDR]!,
+      fl[FL_SADDR + 1]!,
+      fl[FL_SADDR + 2]!,
+      fl[FL_SADDR + 3]!,
+      fl[FL_DADDR]!,
+      fl[FL_DADDR + 1]!,
+      fl[FL_DADDR + 2]!,
+      fl[FL_DADDR + 3]!,
+      IPPROTO_UDP,
+      total
     )
     udp.putChecksum(u8, at, fold(pseudo))
     i32[skb + SKB_IP_SUMMED] = CHECKSUM_PARTIAL

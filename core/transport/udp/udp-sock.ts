@@ -12,12 +12,45 @@ import { counterBank, Mib } from '../../shm/counters.ts'
 import type { Slab } from '../../shm/slab.ts'
 import { Sysctl } from '../../shm/sysctl.ts'
 import type { Skbs } from '../../skb/skb.ts'
-import { SKB_DATA, SKB_END, SKB_HEAD, SKB_LEN, SKB_NETWORK, SKB_NEXT, SKB_SK, SKB_TRANSPORT } from '../../skb/skb.ts'
+import {
+  SKB_DATA,
+  SKB_END,
+  SKB_HEAD,
+  SKB_LEN,
+  SKB_NETWORK,
+  SKB_NEXT,
+  SKB_SK,
+  SKB_TRANSPORT,
+} from '../../skb/skb.ts'
 import type { Proto } from '../../socket/proto.ts'
 import {
-  AF_INET, AF_INET6, RCV_SHUTDOWN, SEND_SHUTDOWN, SK_COOKIE, SK_CREATED, SK_DADDR, SK_DPORT, SK_ERR,
-  SK_EVENT_HUP, SK_FAMILY, SK_FLAGS, SK_NUM, SK_PROTOCOL, SK_RCVBUF, SK_RCVQ_HEAD, SK_RCVQ_LEN, SK_RMEM,
-  SK_REUSE, SK_SADDR, SK_SHUTDOWN, SK_SNDBUF, SK_STATE, SK_TYPE, SOCK_DGRAM, type SockEvents, TCP_CLOSE,
+  AF_INET,
+  AF_INET6,
+  RCV_SHUTDOWN,
+  SEND_SHUTDOWN,
+  SK_COOKIE,
+  SK_CREATED,
+  SK_DADDR,
+  SK_DPORT,
+  SK_ERR,
+  SK_EVENT_HUP,
+  SK_FAMILY,
+  SK_FLAGS,
+  SK_NUM,
+  SK_PROTOCOL,
+  SK_RCVBUF,
+  SK_RCVQ_HEAD,
+  SK_RCVQ_LEN,
+  SK_RMEM,
+  SK_REUSE,
+  SK_SADDR,
+  SK_SHUTDOWN,
+  SK_SNDBUF,
+  SK_STATE,
+  SK_TYPE,
+  SOCK_DGRAM,
+  type SockEvents,
+  TCP_CLOSE,
   TCP_ESTABLISHED,
 } from '../../socket/sock.ts'
 import { IPPROTO_UDP } from '../../wire/ipproto.ts'
@@ -95,7 +128,14 @@ export const createUdpSock = (deps: UdpSockDeps) => {
   const isV4 = (a0: number, a1: number, a2: number): boolean => (a0 | a1) === 0 && a2 === V4_MAPPED
   const isGroup = (a0: number, a1: number, a2: number, a3: number): boolean =>
     isV4(a0, a1, a2) ? ipv4.isMulticastAddr(a3) || a3 === ipv4.INADDR_BROADCAST : a0 >>> 24 === 0xff
-  const putAddr = (sk: number, word: number, a0: number, a1: number, a2: number, a3: number): void => {
+  const putAddr = (
+    sk: number,
+    word: number,
+    a0: number,
+    a1: number,
+    a2: number,
+    a3: number
+  ): void => {
     i32[sk + word] = a0
     i32[sk + word + 1] = a1
     i32[sk + word + 2] = a2
@@ -113,7 +153,9 @@ export const createUdpSock = (deps: UdpSockDeps) => {
   /** Takes a port that is free; towards a peer, one whose answers come to this worker. 0, or -errno. */
   const autobind = (sk: number, rport: number): number => {
     const port = ports.pick(
-      low(), high(), random(),
+      low(),
+      high(),
+      random(),
       (n) => !ports.conflicts(sk, n) && (rport === 0 || hashesHome(output.flow, n, rport))
     )
     if (port === 0) return rport === 0 ? -Errno.EADDRINUSE : -Errno.EAGAIN
@@ -121,11 +163,19 @@ export const createUdpSock = (deps: UdpSockDeps) => {
     return 0
   }
 
-  const bind = (sk: number, a0: number, a1: number, a2: number, a3: number, port: number): number => {
+  const bind = (
+    sk: number,
+    a0: number,
+    a1: number,
+    a2: number,
+    a3: number,
+    port: number
+  ): number => {
     if (i32[sk + SK_NUM] !== 0) return -Errno.EINVAL
     const any = isAny(a0, a1, a2, a3)
     if (!any) {
-      if (!speaks(sk, a0, a1, a2)) return i32[sk + SK_FAMILY] === AF_INET6 ? -Errno.EINVAL : -Errno.EAFNOSUPPORT
+      if (!speaks(sk, a0, a1, a2))
+        return i32[sk + SK_FAMILY] === AF_INET6 ? -Errno.EINVAL : -Errno.EAFNOSUPPORT
       if (!isGroup(a0, a1, a2, a3) && !isLocal(a0, a1, a2, a3)) return -Errno.EADDRNOTAVAIL
       putAddr(sk, SK_SADDR, a0, a1, a2, a3)
     }
@@ -137,7 +187,14 @@ export const createUdpSock = (deps: UdpSockDeps) => {
     return error
   }
 
-  const connect = (sk: number, a0: number, a1: number, a2: number, a3: number, port: number): number => {
+  const connect = (
+    sk: number,
+    a0: number,
+    a1: number,
+    a2: number,
+    a3: number,
+    port: number
+  ): number => {
     if (!speaks(sk, a0, a1, a2)) return -Errno.EAFNOSUPPORT
     const error = output.route(sk, a0, a1, a2, a3, port)
     if (error !== 0) return error
@@ -147,8 +204,22 @@ export const createUdpSock = (deps: UdpSockDeps) => {
     }
     table.unhash(sk)
     const { flow } = output
-    putAddr(sk, SK_SADDR, flow[FL_SADDR]!, flow[FL_SADDR + 1]!, flow[FL_SADDR + 2]!, flow[FL_SADDR + 3]!)
-    putAddr(sk, SK_DADDR, flow[FL_DADDR]!, flow[FL_DADDR + 1]!, flow[FL_DADDR + 2]!, flow[FL_DADDR + 3]!)
+    putAddr(
+      sk,
+      SK_SADDR,
+      flow[FL_SADDR]!,
+      flow[FL_SADDR + 1]!,
+      flow[FL_SADDR + 2]!,
+      flow[FL_SADDR + 3]!
+    )
+    putAddr(
+      sk,
+      SK_DADDR,
+      flow[FL_DADDR]!,
+      flow[FL_DADDR + 1]!,
+      flow[FL_DADDR + 2]!,
+      flow[FL_DADDR + 3]!
+    )
     i32[sk + SK_DPORT] = port
     i32[sk + SK_STATE] = TCP_ESTABLISHED
     table.hash(sk)
@@ -162,7 +233,14 @@ export const createUdpSock = (deps: UdpSockDeps) => {
     return -error
   }
   /** What comes before the bytes of any datagram: errors, route, port. 0, or -errno. */
-  const prepare = (sk: number, a0: number, a1: number, a2: number, a3: number, port: number): number => {
+  const prepare = (
+    sk: number,
+    a0: number,
+    a1: number,
+    a2: number,
+    a3: number,
+    port: number
+  ): number => {
     if (i32[sk + SK_ERR] !== 0) return takeError(sk)
     if ((i32[sk + SK_SHUTDOWN]! & SEND_SHUTDOWN) !== 0) return -Errno.EPIPE
     if (port === 0) return -Errno.EINVAL
@@ -174,20 +252,39 @@ export const createUdpSock = (deps: UdpSockDeps) => {
     return failed !== 0 ? failed : output.route(sk, a0, a1, a2, a3, port)
   }
   const prepareConnected = (sk: number): number => {
-    if (i32[sk + SK_DPORT] === 0) return i32[sk + SK_ERR] !== 0 ? takeError(sk) : -Errno.EDESTADDRREQ
+    if (i32[sk + SK_DPORT] === 0)
+      return i32[sk + SK_ERR] !== 0 ? takeError(sk) : -Errno.EDESTADDRREQ
     return prepare(
-      sk, i32[sk + SK_DADDR]!, i32[sk + SK_DADDR + 1]!, i32[sk + SK_DADDR + 2]!, i32[sk + SK_DADDR + 3]!,
+      sk,
+      i32[sk + SK_DADDR]!,
+      i32[sk + SK_DADDR + 1]!,
+      i32[sk + SK_DADDR + 2]!,
+      i32[sk + SK_DADDR + 3]!,
       i32[sk + SK_DPORT]!
     )
   }
   const sendto = (
-    sk: number, from: number, len: number, a0: number, a1: number, a2: number, a3: number, port: number
+    sk: number,
+    from: number,
+    len: number,
+    a0: number,
+    a1: number,
+    a2: number,
+    a3: number,
+    port: number
   ): number => {
     const error = prepare(sk, a0, a1, a2, a3, port)
     return error !== 0 ? error : output.sendArena(sk, from, len)
   }
   const sendtoBytes = (
-    sk: number, bytes: Uint8Array, from: number, len: number, a0: number, a1: number, a2: number, a3: number,
+    sk: number,
+    bytes: Uint8Array,
+    from: number,
+    len: number,
+    a0: number,
+    a1: number,
+    a2: number,
+    a3: number,
     port: number
   ): number => {
     const error = prepare(sk, a0, a1, a2, a3, port)
@@ -283,8 +380,21 @@ export const createUdpSock = (deps: UdpSockDeps) => {
   }
 
   const proto: Proto = {
-    open, bind, connect, sendmsg, sendBytes, recvmsg: recvfrom, recvBytes, sendto, recvfrom, peer, shutdown,
-    close, abort: close, setOption, getOption,
+    open,
+    bind,
+    connect,
+    sendmsg,
+    sendBytes,
+    recvmsg: recvfrom,
+    recvBytes,
+    sendto,
+    recvfrom,
+    peer,
+    shutdown,
+    close,
+    abort: close,
+    setOption,
+    getOption,
   }
   return { proto, sendtoBytes }
 }

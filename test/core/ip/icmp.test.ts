@@ -15,11 +15,13 @@ type Heard = { type: number; code: number; errno: number; info: number }
 const router = () => {
   const heard: Heard[] = []
   const path = createRouter({
-    protocols: [[
-      IPPROTO_TCP,
-      (skbs) => (skb) => skbs.free(skb),
-      (_skb, type, code, errno, info) => void heard.push({ type, code, errno, info }),
-    ]],
+    protocols: [
+      [
+        IPPROTO_TCP,
+        (skbs) => (skb) => skbs.free(skb),
+        (_skb, type, code, errno, info) => void heard.push({ type, code, errno, info }),
+      ],
+    ],
   })
   path.setNeigh(2, '10.0.2.9', toRouter.src)
   return { ...path, heard }
@@ -32,7 +34,10 @@ describe('echo', () => {
   test('answers with the same identifier, sequence and data', () => {
     const path = router()
     const data = Uint8Array.from({ length: 56 }, (_, k) => k)
-    path.receive(icmpFrame(toRouter, { ...fields, tos: 0x10 }, icmp.ICMP_ECHO, 0, 0x12340007, data), 2)
+    path.receive(
+      icmpFrame(toRouter, { ...fields, tos: 0x10 }, icmp.ICMP_ECHO, 0, 0x12340007, data),
+      2
+    )
     const { frame } = path.sent[0]!
     expect(ipv4.src(frame, 14)).toBe(ip('10.0.2.1'))
     expect(ipv4.dst(frame, 14)).toBe(ip('10.0.2.9'))
@@ -56,7 +61,16 @@ describe('echo', () => {
   })
   test('says nothing to a broadcast', () => {
     const path = router()
-    path.receive(icmpFrame({ ...toRouter, dst: 'ff:ff:ff:ff:ff:ff' }, { ...fields, daddr: '10.0.2.255' }, icmp.ICMP_ECHO, 0, 1), 2)
+    path.receive(
+      icmpFrame(
+        { ...toRouter, dst: 'ff:ff:ff:ff:ff:ff' },
+        { ...fields, daddr: '10.0.2.255' },
+        icmp.ICMP_ECHO,
+        0,
+        1
+      ),
+      2
+    )
     expect(path.sent).toHaveLength(0)
     expect(path.drops(Drop.INVALID_PROTO)).toBe(1)
   })
@@ -97,9 +111,25 @@ describe('icmp_send', () => {
     expect(path.isAllReturned()).toBe(true)
   })
   const silent: [string, Uint8Array][] = [
-    ['an error', icmpFrame(toRouter, { ...fields, daddr: '10.0.3.9', ttl: 1 }, icmp.ICMP_DEST_UNREACH, 1, 0, quoting())],
-    ['an unknown ICMP type', icmpFrame(toRouter, { ...fields, daddr: '10.0.3.9', ttl: 1 }, 200, 0, 0)],
-    ['a fragment but the first', udpFrame(toRouter, { ...fields, daddr: '10.0.3.9', ttl: 1, offset: 64 }, ports)],
+    [
+      'an error',
+      icmpFrame(
+        toRouter,
+        { ...fields, daddr: '10.0.3.9', ttl: 1 },
+        icmp.ICMP_DEST_UNREACH,
+        1,
+        0,
+        quoting()
+      ),
+    ],
+    [
+      'an unknown ICMP type',
+      icmpFrame(toRouter, { ...fields, daddr: '10.0.3.9', ttl: 1 }, 200, 0, 0),
+    ],
+    [
+      'a fragment but the first',
+      udpFrame(toRouter, { ...fields, daddr: '10.0.3.9', ttl: 1, offset: 64 }, ports),
+    ],
   ]
   for (const [name, frame] of silent) {
     test(`is silent about ${name}`, () => {
@@ -112,8 +142,14 @@ describe('icmp_send', () => {
   }
   test('speaks about an echo request and a first fragment', () => {
     const path = router()
-    path.receive(icmpFrame(toRouter, { ...fields, daddr: '10.0.3.9', ttl: 1 }, icmp.ICMP_ECHO, 0, 1), 2)
-    path.receive(udpFrame(toRouter, { ...fields, daddr: '10.0.3.9', ttl: 1, flags: ipv4.IP_MF }, ports), 2)
+    path.receive(
+      icmpFrame(toRouter, { ...fields, daddr: '10.0.3.9', ttl: 1 }, icmp.ICMP_ECHO, 0, 1),
+      2
+    )
+    path.receive(
+      udpFrame(toRouter, { ...fields, daddr: '10.0.3.9', ttl: 1, flags: ipv4.IP_MF }, ports),
+      2
+    )
     expect(path.sent).toHaveLength(2)
   })
   test('is silent about a unicast packet in a link broadcast', () => {
@@ -135,14 +171,20 @@ describe('icmp_send', () => {
   test('sends all hosts together no more than the burst at once', () => {
     const path = router()
     for (let k = 0; k < 100; k++) path.setNeigh(2, `10.0.2.${100 + k}`, toRouter.src)
-    for (let k = 0; k < 100; k++) path.receive(udpFrame(toRouter, { ...fields, saddr: `10.0.2.${100 + k}` }, ports), 2)
+    for (let k = 0; k < 100; k++)
+      path.receive(udpFrame(toRouter, { ...fields, saddr: `10.0.2.${100 + k}` }, ports), 2)
     expect(path.sent).toHaveLength(50)
     expect(path.counter(Mib.IcmpOutRateLimitGlobal)).toBe(50)
   })
   test('never holds "fragmentation needed" back', () => {
     const path = router()
     path.addRoute('10.9.0.0/16', 3, { via: '10.0.3.9', mtu: 1300 })
-    const big = udpFrame(toRouter, { ...fields, daddr: '10.9.0.1', flags: ipv4.IP_DF }, ports, new Uint8Array(1400))
+    const big = udpFrame(
+      toRouter,
+      { ...fields, daddr: '10.9.0.1', flags: ipv4.IP_DF },
+      ports,
+      new Uint8Array(1400)
+    )
     for (let k = 0; k < 60; k++) path.receive(big, 2)
     expect(path.sent).toHaveLength(60)
   })
@@ -179,8 +221,14 @@ describe('errors in', () => {
     expect(path.first.pmtu.lookup(fl, 1500)).toBe(1500)
   })
   const ignored: [string, Uint8Array][] = [
-    ['what quotes a packet that is not ours', icmpFrame(toRouter, fields, 3, 1, 0, quoting(IPPROTO_TCP, '10.0.2.77'))],
-    ['what quotes less than eight octets', icmpFrame(toRouter, fields, 3, 1, 0, quoting().subarray(0, 24))],
+    [
+      'what quotes a packet that is not ours',
+      icmpFrame(toRouter, fields, 3, 1, 0, quoting(IPPROTO_TCP, '10.0.2.77')),
+    ],
+    [
+      'what quotes less than eight octets',
+      icmpFrame(toRouter, fields, 3, 1, 0, quoting().subarray(0, 24)),
+    ],
     ['what quotes no IP header', icmpFrame(toRouter, fields, 3, 1, 0, new Uint8Array(28))],
     ['reassembly timeouts', icmpFrame(toRouter, fields, 11, 1, 0, quoting())],
     ['redirects', icmpFrame(toRouter, fields, 5, 1, 0, quoting())],
@@ -195,7 +243,11 @@ describe('errors in', () => {
   }
   test('quotes of UDP reach UDP', () => {
     const path = router()
-    const datagram = udpDatagram({ saddr: '10.0.2.1', daddr: '10.0.2.9' }, { sport: 5, dport: 6 }, new Uint8Array(4))
+    const datagram = udpDatagram(
+      { saddr: '10.0.2.1', daddr: '10.0.2.9' },
+      { sport: 5, dport: 6 },
+      new Uint8Array(4)
+    )
     const quote = ipPacket({ saddr: '10.0.2.1', daddr: '10.0.2.9' }, datagram)
     path.receive(icmpFrame(toRouter, fields, 3, 3, 0, quote), 2)
     // no such socket

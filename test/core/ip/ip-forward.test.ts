@@ -39,7 +39,8 @@ describe('ip_forward', () => {
 
   test('keeps the header checksum right for every identification', () => {
     const path = router()
-    for (let id = 0; id < 65536; id += 251) path.receive(udpFrame(toRouter, { ...fields, id }, ports), 2)
+    for (let id = 0; id < 65536; id += 251)
+      path.receive(udpFrame(toRouter, { ...fields, id }, ports), 2)
     expect(path.sent.every(({ frame }) => ipv4.isChecksumOk(frame, 14))).toBe(true)
     expect(path.isAllReturned()).toBe(true)
   })
@@ -71,7 +72,15 @@ describe('ip_forward', () => {
   test('answers a packet with DF that is too big with the MTU of the next hop', () => {
     const path = router()
     path.addRoute('10.9.0.0/16', 3, { via: '10.0.3.9', mtu: 1300 })
-    path.receive(udpFrame(toRouter, { ...fields, daddr: '10.9.0.1', flags: ipv4.IP_DF }, ports, new Uint8Array(1400)), 2)
+    path.receive(
+      udpFrame(
+        toRouter,
+        { ...fields, daddr: '10.9.0.1', flags: ipv4.IP_DF },
+        ports,
+        new Uint8Array(1400)
+      ),
+      2
+    )
     const { frame } = path.sent[0]!
     expect(icmp.type(frame, 34)).toBe(icmp.ICMP_DEST_UNREACH)
     expect(icmp.code(frame, 34)).toBe(icmp.ICMP_FRAG_NEEDED)
@@ -107,7 +116,10 @@ describe('ip_forward', () => {
     path.addRoute('10.9.0.0/16', 3, { via: '10.0.3.9', mtu: 1300 })
     // record route (not copied), then a security option (copied)
     const options = [7, 7, 4, 0, 0, 0, 0, 0x82, 4, 1, 2, 0]
-    path.receive(udpFrame(toRouter, { ...fields, daddr: '10.9.0.1', options }, ports, new Uint8Array(1400)), 2)
+    path.receive(
+      udpFrame(toRouter, { ...fields, daddr: '10.9.0.1', options }, ports, new Uint8Array(1400)),
+      2
+    )
     const [a, b] = path.sent.map(({ frame }) => frame)
     expect([...a!.subarray(34, 46)]).toEqual(options)
     expect([...b!.subarray(34, 46)]).toEqual([1, 1, 1, 1, 1, 1, 1, 0x82, 4, 1, 2, 0])
@@ -116,7 +128,12 @@ describe('ip_forward', () => {
 
   test('lets a super-frame pass whose segments fit, whole to a device with TSO, cut for one without', () => {
     const path = router()
-    const frame = tcpFrame(toRouter, { ...fields, flags: ipv4.IP_DF }, { ...ports, seq: 1 }, new Uint8Array(4000))
+    const frame = tcpFrame(
+      toRouter,
+      { ...fields, flags: ipv4.IP_DF },
+      { ...ports, seq: 1 },
+      new Uint8Array(4000)
+    )
     const gso = () => {
       const skb = path.first.frameSkb(frame, 2)
       path.arena.i32[skb + SKB_GSO_SIZE] = 1460

@@ -25,7 +25,8 @@ const piece = (from: number, len: number, id = 77, tos = 0): Uint8Array =>
   )
 const pieces = (size: number, id = 77): Uint8Array[] => {
   const all: Uint8Array[] = []
-  for (let from = 0; from < message.length; from += size) all.push(piece(from, Math.min(size, message.length - from), id))
+  for (let from = 0; from < message.length; from += size)
+    all.push(piece(from, Math.min(size, message.length - from), id))
   return all
 }
 /** The payload of the echo reply, which the host itself sends in fragments. */
@@ -52,9 +53,15 @@ describe('reassembly', () => {
     const random = seeded(5)
     for (let round = 0; round < 20; round++) {
       const path = router()
-      const frames = [...pieces(80, 1), ...pieces(160, 2)].map((frame) => ({ frame, key: random() }))
-      const doubles = frames.filter((_, k) => k % 9 === 0).map(({ frame }) => ({ frame, key: random() }))
-      for (const { frame } of [...frames, ...doubles].sort((a, b) => a.key - b.key)) path.receive(frame, 2)
+      const frames = [...pieces(80, 1), ...pieces(160, 2)].map((frame) => ({
+        frame,
+        key: random(),
+      }))
+      const doubles = frames
+        .filter((_, k) => k % 9 === 0)
+        .map(({ frame }) => ({ frame, key: random() }))
+      for (const { frame } of [...frames, ...doubles].sort((a, b) => a.key - b.key))
+        path.receive(frame, 2)
       expect(path.counter(Mib.IpReasmOKs)).toBeGreaterThanOrEqual(2)
       path.advance(31_000)
       expect(path.first.fragmentsHeld()).toBe(0)

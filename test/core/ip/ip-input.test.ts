@@ -26,21 +26,46 @@ const spoiled = (spoil: (packet: Uint8Array) => void, isFixed = true): Uint8Arra
 
 describe('ip_rcv', () => {
   const cases: [name: string, frame: Uint8Array, reason: number, counters: number[]][] = [
-    ['a packet shorter than its header', etherFrame(toRouter, ethernet.ETH_P_IP, new Uint8Array(19)),
-      Drop.PKT_TOO_SMALL, [Mib.IpInHdrErrors]],
+    [
+      'a packet shorter than its header',
+      etherFrame(toRouter, ethernet.ETH_P_IP, new Uint8Array(19)),
+      Drop.PKT_TOO_SMALL,
+      [Mib.IpInHdrErrors],
+    ],
     ['another version', spoiled((p) => (p[0] = 0x65)), Drop.IP_INHDR, [Mib.IpInHdrErrors]],
     ['a header length below 20', spoiled((p) => (p[0] = 0x44)), Drop.IP_INHDR, [Mib.IpInHdrErrors]],
-    ['a header that is longer than the packet', etherFrame(toRouter, ethernet.ETH_P_IP, (() => {
-      const p = new Uint8Array(24)
-      p[0] = 0x4f
-      return p
-    })()), Drop.PKT_TOO_SMALL, [Mib.IpInHdrErrors]],
-    ['a wrong checksum', spoiled((p) => (p[10]! ^= 1), false), Drop.IP_CSUM,
-      [Mib.IpInHdrErrors, Mib.IpExtInCsumErrors]],
-    ['a total length beyond the frame', spoiled((p) => ipv4.setTotalLength(p, 0, 100)), Drop.PKT_TOO_SMALL,
-      [Mib.IpExtInTruncatedPkts]],
-    ['a total length below the header', spoiled((p) => ipv4.setTotalLength(p, 0, 19)), Drop.IP_INHDR,
-      [Mib.IpInHdrErrors]],
+    [
+      'a header that is longer than the packet',
+      etherFrame(
+        toRouter,
+        ethernet.ETH_P_IP,
+        (() => {
+          const p = new Uint8Array(24)
+          p[0] = 0x4f
+          return p
+        })()
+      ),
+      Drop.PKT_TOO_SMALL,
+      [Mib.IpInHdrErrors],
+    ],
+    [
+      'a wrong checksum',
+      spoiled((p) => (p[10]! ^= 1), false),
+      Drop.IP_CSUM,
+      [Mib.IpInHdrErrors, Mib.IpExtInCsumErrors],
+    ],
+    [
+      'a total length beyond the frame',
+      spoiled((p) => ipv4.setTotalLength(p, 0, 100)),
+      Drop.PKT_TOO_SMALL,
+      [Mib.IpExtInTruncatedPkts],
+    ],
+    [
+      'a total length below the header',
+      spoiled((p) => ipv4.setTotalLength(p, 0, 19)),
+      Drop.IP_INHDR,
+      [Mib.IpInHdrErrors],
+    ],
   ]
   for (const [name, frame, reason, counters] of cases) {
     test(`drops ${name}`, () => {
@@ -74,8 +99,14 @@ describe('ip_rcv', () => {
 
   test('counts by ECN field', () => {
     const path = router()
-    for (const tos of [0, 1, 2, 3, 3]) path.receive(udpFrame(toRouter, { ...fields, tos }, ports), 2)
-    const counts = [Mib.IpExtInNoECTPkts, Mib.IpExtInECT1Pkts, Mib.IpExtInECT0Pkts, Mib.IpExtInCEPkts]
+    for (const tos of [0, 1, 2, 3, 3])
+      path.receive(udpFrame(toRouter, { ...fields, tos }, ports), 2)
+    const counts = [
+      Mib.IpExtInNoECTPkts,
+      Mib.IpExtInECT1Pkts,
+      Mib.IpExtInECT0Pkts,
+      Mib.IpExtInCEPkts,
+    ]
     expect(counts.map(path.counter)).toEqual([1, 1, 1, 2])
   })
 
@@ -110,7 +141,9 @@ describe('ip_rcv', () => {
       const path = router()
       path.addRoute('172.16.0.0/12', 3, { type })
       path.receive(udpFrame(toRouter, { ...fields, daddr: '172.16.0.1' }, ports), 2)
-      expect(path.sent.map(({ frame }) => icmp.code(frame, 34))).toEqual(code === null ? [] : [code])
+      expect(path.sent.map(({ frame }) => icmp.code(frame, 34))).toEqual(
+        code === null ? [] : [code]
+      )
       expect(path.isAllReturned()).toBe(true)
     })
   }
@@ -183,7 +216,10 @@ describe('ip_rcv', () => {
     const all = { ...toRouter, dst: 'ff:ff:ff:ff:ff:ff' }
     path.receive(udpFrame(all, { ...fields, daddr: '255.255.255.255' }, ports), 2)
     path.receive(udpFrame(all, { ...fields, daddr: '10.0.2.255' }, ports), 2)
-    path.receive(udpFrame({ ...toRouter, dst: '01:00:5e:00:00:05' }, { ...fields, daddr: '224.0.0.5' }, ports), 2)
+    path.receive(
+      udpFrame({ ...toRouter, dst: '01:00:5e:00:00:05' }, { ...fields, daddr: '224.0.0.5' }, ports),
+      2
+    )
     expect(path.counter(Mib.IpExtInBcastPkts)).toBe(2)
     expect(path.counter(Mib.IpExtInMcastPkts)).toBe(1)
     // nobody listens, and nothing is said to a group

@@ -8,7 +8,15 @@ import { G_GENERATION } from '../../../core/shm/layout.ts'
 import { Drop } from '../../../core/skb/drop.ts'
 import { MAX_HEADER, SKB_DEV, SKB_NETWORK } from '../../../core/skb/skb.ts'
 import {
-  AF_INET, SK_DADDR, SK_DST, SK_DST_DEV, SK_MTU, SK_PROTOCOL, SK_SADDR, SK_TOS, SK_TTL,
+  AF_INET,
+  SK_DADDR,
+  SK_DST,
+  SK_DST_DEV,
+  SK_MTU,
+  SK_PROTOCOL,
+  SK_SADDR,
+  SK_TOS,
+  SK_TTL,
 } from '../../../core/socket/sock.ts'
 import * as ipv4 from '../../../core/wire/ipv4.ts'
 import { createRouter, SERVER_MAC, V4 } from '../../support/packet-path.ts'
@@ -45,7 +53,9 @@ describe('ip_queue_xmit', () => {
     expect(dev).toBe(3)
     expect(ipv4.check(frame, 14, frame.length - 14)).toBe(true)
     expect(ipv4.isChecksumOk(frame, 14)).toBe(true)
-    expect([ipv4.tos(frame, 14), ipv4.ttl(frame, 14), ipv4.protocol(frame, 14)]).toEqual([0x10, 7, 6])
+    expect([ipv4.tos(frame, 14), ipv4.ttl(frame, 14), ipv4.protocol(frame, 14)]).toEqual([
+      0x10, 7, 6,
+    ])
     expect([ipv4.src(frame, 14), ipv4.dst(frame, 14)]).toEqual([ip('10.0.3.1'), ip('10.0.3.9')])
     expect(ipv4.dontFragment(frame, 14)).toBe(true)
     expect(ipv4.totalLength(frame, 14)).toBe(60)
@@ -76,7 +86,9 @@ describe('ip_queue_xmit', () => {
   test('says why there is no way, and counts it', () => {
     const path = host()
     path.addRoute('192.0.2.0/24', 3, { type: 7 })
-    expect(path.first.output.ipQueueXmit(path.payload(), path.sock('10.0.3.1', '192.0.2.1'))).toBe(-Errno.EHOSTUNREACH)
+    expect(path.first.output.ipQueueXmit(path.payload(), path.sock('10.0.3.1', '192.0.2.1'))).toBe(
+      -Errno.EHOSTUNREACH
+    )
     expect(path.counter(Mib.IpOutNoRoutes)).toBe(1)
     expect(path.drops(Drop.IP_OUTNOROUTES)).toBe(1)
     expect(path.isAllReturned()).toBe(true)
@@ -128,7 +140,16 @@ describe('loadAddrs', () => {
     path.first.output.loadAddrs(skb, fl)
     expect(fl[FL_FAMILY]).toBe(AF_INET)
     expect(fl[FL_IIF]).toBe(3)
-    expect([...fl.subarray(FL_SADDR, FL_DADDR + 4)]).toEqual([0, 0, V4, ip('1.2.3.4'), 0, 0, V4, ip('5.6.7.8')])
+    expect([...fl.subarray(FL_SADDR, FL_DADDR + 4)]).toEqual([
+      0,
+      0,
+      V4,
+      ip('1.2.3.4'),
+      0,
+      0,
+      V4,
+      ip('5.6.7.8'),
+    ])
     path.arena.u8[at] = 0x60
     for (let k = 0; k < 32; k++) path.arena.u8[at + 8 + k] = k
     path.first.output.loadAddrs(skb, fl)

@@ -1,11 +1,20 @@
 import { describe, expect, test } from 'bun:test'
 import { Errno } from '../../../core/base/errno.ts'
 import {
-  DEV_FLAGS, DEV_TXQLEN, DevStat, NETIF_F_FRAGLIST, NETIF_F_HW_CSUM,
+  DEV_FLAGS,
+  DEV_TXQLEN,
+  DevStat,
+  NETIF_F_FRAGLIST,
+  NETIF_F_HW_CSUM,
 } from '../../../core/netdev/netdev.ts'
 import { Drop } from '../../../core/skb/drop.ts'
 import {
-  CHECKSUM_PARTIAL, SKB_CSUM_OFFSET, SKB_CSUM_START, SKB_DATA, SKB_DEV, SKB_IP_SUMMED,
+  CHECKSUM_PARTIAL,
+  SKB_CSUM_OFFSET,
+  SKB_CSUM_START,
+  SKB_DATA,
+  SKB_DEV,
+  SKB_IP_SUMMED,
 } from '../../../core/skb/skb.ts'
 import { IPPROTO_UDP } from '../../../core/wire/ipproto.ts'
 import * as udp from '../../../core/wire/udp.ts'
@@ -18,7 +27,8 @@ const frame = (n = 0): Uint8Array => udpFrame(link, fields, { sport: 1, dport: n
 const host = (options = {}) => {
   const path = createPacketPath()
   path.addDevice(3, options)
-  const send = (bytes = frame()): number => path.first.xmit.devQueueXmit(path.first.frameSkb(bytes, 3))
+  const send = (bytes = frame()): number =>
+    path.first.xmit.devQueueXmit(path.first.frameSkb(bytes, 3))
   return { ...path, send }
 }
 
@@ -56,7 +66,9 @@ describe('dev_queue_xmit', () => {
     path.addDevice(3, { features: NETIF_F_HW_CSUM })
     partial()
     expect(path.sent[1]!.ipSummed).toBe(CHECKSUM_PARTIAL)
-    expect(udp.checksum(path.sent[1]!.frame, 34)).toBe(pseudo(fields.saddr, fields.daddr, IPPROTO_UDP, 26))
+    expect(udp.checksum(path.sent[1]!.frame, 34)).toBe(
+      pseudo(fields.saddr, fields.daddr, IPPROTO_UDP, 26)
+    )
     expect(path.isAllReturned()).toBe(true)
   })
   test('keeps frames in order while the device is busy, up to its queue length', () => {

@@ -2,7 +2,15 @@ import { describe, expect, test } from 'bun:test'
 import { NETIF_F_HW_CSUM, NETIF_F_TSO } from '../../../core/netdev/netdev.ts'
 import { Drop } from '../../../core/skb/drop.ts'
 import {
-  CHECKSUM_PARTIAL, GSO_TCPV4, GSO_TCPV6, GSO_UDP_L4, SKB_DATA, SKB_GSO_SIZE, SKB_GSO_TYPE, SKB_NETWORK, SKB_PROTOCOL,
+  CHECKSUM_PARTIAL,
+  GSO_TCPV4,
+  GSO_TCPV6,
+  GSO_UDP_L4,
+  SKB_DATA,
+  SKB_GSO_SIZE,
+  SKB_GSO_TYPE,
+  SKB_NETWORK,
+  SKB_PROTOCOL,
   SKB_TRANSPORT,
 } from '../../../core/skb/skb.ts'
 import { pseudoSum } from '../../../core/base/checksum.ts'
@@ -25,7 +33,13 @@ const host = (features = 0, gsoMax = 65536) => {
   const path = createPacketPath()
   path.addDevice(3, { features, gsoMax })
   const { i32 } = path.arena
-  const send = (frame: Uint8Array, type: number, size: number, headerLen = 20, protocol: number = ethernet.ETH_P_IP): number => {
+  const send = (
+    frame: Uint8Array,
+    type: number,
+    size: number,
+    headerLen = 20,
+    protocol: number = ethernet.ETH_P_IP
+  ): number => {
     const skb = path.first.frameSkb(frame, 3)
     i32[skb + SKB_NETWORK] = i32[skb + SKB_DATA]! + 14
     i32[skb + SKB_TRANSPORT] = i32[skb + SKB_DATA]! + 14 + headerLen
@@ -36,13 +50,23 @@ const host = (features = 0, gsoMax = 65536) => {
   }
   return { ...path, send }
 }
-const superFrame = tcpFrame(link, fields, { sport: 1, dport: 2, seq: -1000, ack: 5, flags: all, options }, data)
+const superFrame = tcpFrame(
+  link,
+  fields,
+  { sport: 1, dport: 2, seq: -1000, ack: 5, flags: all, options },
+  data
+)
 
 describe('software GSO of TCP over IPv4', () => {
   test('cuts the payload and continues sequence, identification, lengths and checksums', () => {
     const path = host()
     path.send(superFrame, GSO_TCPV4, 1448)
-    expect(path.sent.map(({ frame }) => frame.length)).toEqual([1514, 1514, 1514, 66 + 5000 - 3 * 1448])
+    expect(path.sent.map(({ frame }) => frame.length)).toEqual([
+      1514,
+      1514,
+      1514,
+      66 + 5000 - 3 * 1448,
+    ])
     const bytes: number[] = []
     path.sent.forEach(({ frame, gsoSize }, k) => {
       expect(gsoSize).toBe(0)
@@ -88,7 +112,12 @@ describe('software GSO of TCP over IPv4', () => {
   test('drops a super-frame whole when there is no memory for its segments', () => {
     const path = host()
     const held: number[] = []
-    for (let skb = path.first.skbs.alloc(10, 0); held.length < 2045; skb = path.first.skbs.alloc(10, 0)) held.push(skb)
+    for (
+      let skb = path.first.skbs.alloc(10, 0);
+      held.length < 2045;
+      skb = path.first.skbs.alloc(10, 0)
+    )
+      held.push(skb)
     path.send(superFrame, GSO_TCPV4, 536)
     expect(path.sent).toHaveLength(0)
     expect(path.drops(Drop.SKB_GSO_SEG)).toBe(1)
@@ -105,23 +134,35 @@ describe('software GSO of others', () => {
     packet.fill(0x20, 8, 40)
     packet.set(segment, ipv6.HEADER)
     const path = host()
-    path.send(etherFrame(link, ethernet.ETH_P_IPV6, packet), GSO_TCPV6, 1440, 40, ethernet.ETH_P_IPV6)
+    path.send(
+      etherFrame(link, ethernet.ETH_P_IPV6, packet),
+      GSO_TCPV6,
+      1440,
+      40,
+      ethernet.ETH_P_IPV6
+    )
     expect(path.sent).toHaveLength(4)
     path.sent.forEach(({ frame }, k) => {
       const len = frame.length - 54
       expect(ipv6.check(frame, 14, frame.length - 14)).toBe(true)
       expect(ipv6.payloadLength(frame, 14)).toBe(len)
       expect(tcp.seq(frame, 54)).toBe(7 + k * 1440)
-      expect(tcp.isChecksumOk(frame, 54, len, pseudoSum(frame, 22, 32, IPPROTO_TCP, len))).toBe(true)
+      expect(tcp.isChecksumOk(frame, 54, len, pseudoSum(frame, 22, 32, IPPROTO_TCP, len))).toBe(
+        true
+      )
     })
     expect(path.isAllReturned()).toBe(true)
   })
   test('cuts UDP into datagrams', () => {
     const path = host()
     path.send(udpFrame(link, fields, { sport: 5, dport: 6 }, data), GSO_UDP_L4, 1200)
-    expect(path.sent.map(({ frame }) => udp.length(frame, 34) - 8)).toEqual([1200, 1200, 1200, 1200, 200])
+    expect(path.sent.map(({ frame }) => udp.length(frame, 34) - 8)).toEqual([
+      1200, 1200, 1200, 1200, 200,
+    ])
     for (const { frame } of path.sent)
-      expect(udp.isChecksumOk(frame, 34, pseudoSum(frame, 26, 8, IPPROTO_UDP, frame.length - 34))).toBe(true)
+      expect(
+        udp.isChecksumOk(frame, 34, pseudoSum(frame, 26, 8, IPPROTO_UDP, frame.length - 34))
+      ).toBe(true)
     expect(path.isAllReturned()).toBe(true)
   })
 })

@@ -1,10 +1,23 @@
 import { describe, expect, test } from 'bun:test'
 import {
-  DEV_CORRUPT, DEV_DELAY, DEV_DUPLICATE, DEV_IMPAIRED, DEV_JITTER, DEV_LIMIT, DEV_LOSS, DEV_REORDER,
+  DEV_CORRUPT,
+  DEV_DELAY,
+  DEV_DUPLICATE,
+  DEV_IMPAIRED,
+  DEV_JITTER,
+  DEV_LIMIT,
+  DEV_LOSS,
+  DEV_REORDER,
 } from '../../../core/netdev/netdev.ts'
 import { Drop } from '../../../core/skb/drop.ts'
 import { isChecksumOk } from '../../../core/base/checksum.ts'
-import { CHECKSUM_PARTIAL, SKB_CSUM_OFFSET, SKB_CSUM_START, SKB_DATA, SKB_IP_SUMMED } from '../../../core/skb/skb.ts'
+import {
+  CHECKSUM_PARTIAL,
+  SKB_CSUM_OFFSET,
+  SKB_CSUM_START,
+  SKB_DATA,
+  SKB_IP_SUMMED,
+} from '../../../core/skb/skb.ts'
 import * as udp from '../../../core/wire/udp.ts'
 import { createPacketPath } from '../../support/packet-path.ts'
 import { pseudo, udpFrame } from '../../support/packets.ts'
@@ -16,7 +29,8 @@ const frame = (n: number): Uint8Array => udpFrame(link, fields, { sport: 1, dpor
 const impaired = (words: [word: number, value: number][], seed = 1) => {
   const path = createPacketPath({ seed })
   path.addDevice(3)
-  for (const [word, value] of [...words, [DEV_IMPAIRED, 1] as const]) path.arena.i32[path.deviceRow(3) + word] = value
+  for (const [word, value] of [...words, [DEV_IMPAIRED, 1] as const])
+    path.arena.i32[path.deviceRow(3) + word] = value
   const send = (n: number): number => path.first.xmit.devQueueXmit(path.first.frameSkb(frame(n), 3))
   const order = (): number[] => path.sent.map(({ frame: sent }) => udp.dstPort(sent, 34))
   return { ...path, send, order }
@@ -35,7 +49,14 @@ describe('netem', () => {
   })
   test('does the same with the same seed', () => {
     const run = (seed: number): number[] => {
-      const path = impaired([[DEV_LOSS, 500_000], [DEV_JITTER, 3000], [DEV_DELAY, 5000]], seed)
+      const path = impaired(
+        [
+          [DEV_LOSS, 500_000],
+          [DEV_JITTER, 3000],
+          [DEV_DELAY, 5000],
+        ],
+        seed
+      )
       for (let n = 0; n < 100; n++) path.send(n)
       path.advance(20)
       return path.order()
@@ -67,7 +88,10 @@ describe('netem', () => {
     const { i32, u8 } = path.arena
     const sum = pseudo(fields.saddr, fields.daddr, 17, 1408)
     for (let n = 0; n < 50; n++) {
-      const skb = path.first.frameSkb(udpFrame(link, fields, { sport: 1, dport: 2 }, new Uint8Array(1400)), 3)
+      const skb = path.first.frameSkb(
+        udpFrame(link, fields, { sport: 1, dport: 2 }, new Uint8Array(1400)),
+        3
+      )
       const at = i32[skb + SKB_DATA]! + 34
       i32[skb + SKB_IP_SUMMED] = CHECKSUM_PARTIAL
       i32[skb + SKB_CSUM_START] = at
@@ -77,7 +101,9 @@ describe('netem', () => {
     }
     expect(path.sent.every(({ ipSummed }) => ipSummed === 0)).toBe(true)
     // the others were hit before the datagram
-    expect(path.sent.filter(({ frame: sent }) => !isChecksumOk(sent, 34, 1408, sum)).length).toBeGreaterThan(40)
+    expect(
+      path.sent.filter(({ frame: sent }) => !isChecksumOk(sent, 34, 1408, sum)).length
+    ).toBeGreaterThan(40)
     expect(path.isAllReturned()).toBe(true)
   })
   test('delays, in order, to the microsecond when the loop runs', () => {
@@ -98,7 +124,10 @@ describe('netem', () => {
     expect(path.sent).toHaveLength(1)
   })
   test('jitter puts frames out of order but loses none', () => {
-    const path = impaired([[DEV_DELAY, 10_000], [DEV_JITTER, 9000]])
+    const path = impaired([
+      [DEV_DELAY, 10_000],
+      [DEV_JITTER, 9000],
+    ])
     for (const n of numbers(200)) path.send(n)
     path.advance(25)
     expect(path.order()).not.toEqual(numbers(200))
@@ -116,7 +145,10 @@ describe('netem', () => {
     expect(path.order()).toEqual([9, 0, 1, 2])
   })
   test('holds so many frames and no more', () => {
-    const path = impaired([[DEV_DELAY, 10_000], [DEV_LIMIT, 4]])
+    const path = impaired([
+      [DEV_DELAY, 10_000],
+      [DEV_LIMIT, 4],
+    ])
     for (const n of numbers(6)) path.send(n)
     expect(path.drops(Drop.QDISC_DROP)).toBe(2)
     path.advance(11)

@@ -2,7 +2,14 @@ import { expect, test } from 'bun:test'
 import { AF_INET } from '../../../core/socket/sock.ts'
 import { GSO_TCPV4, GSO_UDP_L4, SKB_GSO_SIZE, SKB_GSO_TYPE } from '../../../core/skb/skb.ts'
 import * as ipv4 from '../../../core/wire/ipv4.ts'
-import { CLIENT_MAC, createRouter, seeded, SERVER_MAC, toRouter, V4 } from '../../support/packet-path.ts'
+import {
+  CLIENT_MAC,
+  createRouter,
+  seeded,
+  SERVER_MAC,
+  toRouter,
+  V4,
+} from '../../support/packet-path.ts'
 import { arpFrame, icmpFrame, ipPacket, tcpFrame, udpFrame } from '../../support/packets.ts'
 
 /** Frames of every kind that the path knows, to be spoiled. */
@@ -16,11 +23,19 @@ const seeds = (): Uint8Array[] => {
     udpFrame(toRouter, { ...through, ttl: 1 }, ports),
     udpFrame(toRouter, { ...local, flags: ipv4.IP_MF, id: 3 }, ports, new Uint8Array(800)),
     udpFrame(toRouter, { ...local, offset: 808, id: 3 }, ports, new Uint8Array(300)),
-    udpFrame(toRouter, { ...through, options: [7, 7, 4, 0, 0, 0, 0, 0] }, ports, new Uint8Array(1480)),
+    udpFrame(
+      toRouter,
+      { ...through, options: [7, 7, 4, 0, 0, 0, 0, 0] },
+      ports,
+      new Uint8Array(1480)
+    ),
     tcpFrame(toRouter, through, { ...ports, options: [1, 1, 1, 1] }, new Uint8Array(100)),
     icmpFrame(toRouter, local, 8, 0, 7, new Uint8Array(56)),
     icmpFrame(toRouter, local, 3, 4, 600, quote),
-    arpFrame({ dst: 'ff:ff:ff:ff:ff:ff', src: CLIENT_MAC }, { op: 1, sha: CLIENT_MAC, sip: '10.0.2.9', tip: '10.0.2.1' }),
+    arpFrame(
+      { dst: 'ff:ff:ff:ff:ff:ff', src: CLIENT_MAC },
+      { op: 1, sha: CLIENT_MAC, sip: '10.0.2.9', tip: '10.0.2.1' }
+    ),
   ]
 }
 
@@ -40,7 +55,8 @@ test('no frame, however spoiled, throws or leaks', () => {
       for (let k = below(4); k > 0; k--) frame[below(Math.min(frame.length, 60))] = random()
       const isIp = frame[12] === 8 && frame[13] === 0
       // half of them with a right header checksum, or nothing would pass it
-      if (isIp && below(2) === 0 && ipv4.headerLen(frame, 14) + 14 <= frame.length) ipv4.setChecksum(frame, 14)
+      if (isIp && below(2) === 0 && ipv4.headerLen(frame, 14) + 14 <= frame.length)
+        ipv4.setChecksum(frame, 14)
       const cut = below(8) === 0 ? frame.subarray(0, below(frame.length)) : frame
       const skb = path.first.frameSkb(cut, 2, below(2))
       if (below(16) === 0) {

@@ -2,8 +2,16 @@ import { describe, expect, test } from 'bun:test'
 import { DEV_FLAGS, DevStat } from '../../../core/netdev/netdev.ts'
 import { Drop } from '../../../core/skb/drop.ts'
 import {
-  PACKET_BROADCAST, PACKET_HOST, PACKET_MULTICAST, PACKET_OTHERHOST, SKB_DATA, SKB_LEN, SKB_MAC, SKB_NETWORK,
-  SKB_PKT_TYPE, SKB_PROTOCOL,
+  PACKET_BROADCAST,
+  PACKET_HOST,
+  PACKET_MULTICAST,
+  PACKET_OTHERHOST,
+  SKB_DATA,
+  SKB_LEN,
+  SKB_MAC,
+  SKB_NETWORK,
+  SKB_PKT_TYPE,
+  SKB_PROTOCOL,
 } from '../../../core/skb/skb.ts'
 import { createEthTypeTrans } from '../../../core/link/eth-type-trans.ts'
 import { createPtype } from '../../../core/link/ptype.ts'
@@ -72,7 +80,10 @@ describe('ptype', () => {
     path.ptype.devAddPack(0x0800, (skb) => void got.push(skb))
     path.ptype.freeze()
     for (const type of [0x0800, 0x0810]) {
-      const skb = path.first.frameSkb(etherFrame({ dst: '02:00:00:00:00:02', src }, type, new Uint8Array(9)), 2)
+      const skb = path.first.frameSkb(
+        etherFrame({ dst: '02:00:00:00:00:02', src }, type, new Uint8Array(9)),
+        2
+      )
       path.ethTypeTrans(skb)
       path.ptype.netifReceiveSkb(skb)
     }

@@ -53,7 +53,15 @@ describe('arp_rcv', () => {
   })
   test('does not learn from an answer that nobody asked for', () => {
     const path = createRouter()
-    path.receive(arpFrame(toRouter, { op: arp.ARPOP_REPLY, sha: CLIENT_MAC, sip: '10.0.2.9', tip: '10.0.2.1' }), 2)
+    path.receive(
+      arpFrame(toRouter, {
+        op: arp.ARPOP_REPLY,
+        sha: CLIENT_MAC,
+        sip: '10.0.2.9',
+        tip: '10.0.2.1',
+      }),
+      2
+    )
     path.receive(request('10.0.2.9', '10.0.2.9'), 2)
     expect(path.neighRow(2, '10.0.2.9')).toBe(0)
     expect(path.isAllReturned()).toBe(true)
@@ -93,7 +101,10 @@ describe('arp_rcv', () => {
   test('drops a frame that is cut short, and one for another station', () => {
     const path = createRouter()
     path.receive(request('10.0.2.9', '10.0.2.1').subarray(0, 40), 2)
-    path.receive(request('10.0.2.9', '10.0.2.1', CLIENT_MAC, { dst: '02:00:00:00:00:77', src: CLIENT_MAC }), 2)
+    path.receive(
+      request('10.0.2.9', '10.0.2.1', CLIENT_MAC, { dst: '02:00:00:00:00:77', src: CLIENT_MAC }),
+      2
+    )
     expect(path.drops(Drop.ARP_INVALID)).toBe(1)
     expect(path.drops(Drop.OTHERHOST)).toBe(1)
     expect(path.isAllReturned()).toBe(true)

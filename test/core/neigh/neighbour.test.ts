@@ -1,8 +1,17 @@
 import { describe, expect, test } from 'bun:test'
 import { Errno } from '../../../core/base/errno.ts'
 import {
-  NEIGH_IFINDEX, NEIGH_SEQ, NEIGH_STATE, NUD_DELAY, NUD_FAILED, NUD_INCOMPLETE, NUD_NOARP, NUD_PERMANENT, NUD_PROBE,
-  NUD_REACHABLE, NUD_STALE,
+  NEIGH_IFINDEX,
+  NEIGH_SEQ,
+  NEIGH_STATE,
+  NUD_DELAY,
+  NUD_FAILED,
+  NUD_INCOMPLETE,
+  NUD_NOARP,
+  NUD_PERMANENT,
+  NUD_PROBE,
+  NUD_REACHABLE,
+  NUD_STALE,
 } from '../../../core/neigh/neigh-constants.ts'
 import { createNeighbour } from '../../../core/neigh/neighbour.ts'
 import { createTimerWheel } from '../../../core/base/timer-wheel.ts'
@@ -16,7 +25,14 @@ import * as arp from '../../../core/wire/arp.ts'
 import * as ethernet from '../../../core/wire/ethernet.ts'
 import * as icmp from '../../../core/wire/icmp.ts'
 import * as ipv4 from '../../../core/wire/ipv4.ts'
-import { createRouter, seeded, SERVER_MAC, toRouter, V4, type PacketPath } from '../../support/packet-path.ts'
+import {
+  createRouter,
+  seeded,
+  SERVER_MAC,
+  toRouter,
+  V4,
+  type PacketPath,
+} from '../../support/packet-path.ts'
 import { arpFrame, BROADCAST_MAC, ip, macText, udpFrame } from '../../support/packets.ts'
 
 const ports = { sport: 4000, dport: 9 }
@@ -27,15 +43,23 @@ const router = (options = {}) => {
   return path
 }
 /** A packet to forward to 10.0.3.9. */
-const forward = (path: PacketPath, id = 1): void => path.receive(udpFrame(toRouter, { ...fields, id }, ports), 2)
+const forward = (path: PacketPath, id = 1): void =>
+  path.receive(udpFrame(toRouter, { ...fields, id }, ports), 2)
 const requests = (path: PacketPath): Uint8Array[] =>
   path.sent.map(({ frame }) => frame).filter((f) => ethernet.type(f, 0) === ethernet.ETH_P_ARP)
 const packets = (path: PacketPath): Uint8Array[] =>
   path.sent.map(({ frame }) => frame).filter((f) => ethernet.type(f, 0) === ethernet.ETH_P_IP)
 const answerFrame = (sha: string): Uint8Array =>
-  arpFrame({ dst: '02:00:00:00:00:03', src: sha }, {
-    op: arp.ARPOP_REPLY, sha, sip: '10.0.3.9', tha: '02:00:00:00:00:03', tip: '10.0.3.1',
-  })
+  arpFrame(
+    { dst: '02:00:00:00:00:03', src: sha },
+    {
+      op: arp.ARPOP_REPLY,
+      sha,
+      sip: '10.0.3.9',
+      tha: '02:00:00:00:00:03',
+      tip: '10.0.3.1',
+    }
+  )
 /** 10.0.3.9 answers us. */
 const answer = (path: PacketPath, sha = SERVER_MAC): void => path.receive(answerFrame(sha), 3)
 
@@ -109,7 +133,13 @@ describe('resolution', () => {
   test('tells the sender of a full table only after it has sent', () => {
     const heard: number[] = []
     const path = createRouter({
-      protocols: [[6, (skbs) => (skb) => skbs.free(skb), (_skb, _type, _code, errno) => void heard.push(errno)]],
+      protocols: [
+        [
+          6,
+          (skbs) => (skb) => skbs.free(skb),
+          (_skb, _type, _code, errno) => void heard.push(errno),
+        ],
+      ],
     })
     path.setSysctl(Sysctl.neigh_gc_thresh3, 4)
     for (let host = 20; host < 24; host++) path.setNeigh(3, `10.0.3.${host}`, SERVER_MAC)
@@ -247,7 +277,10 @@ describe('the state machine', () => {
   test('believes an announcement at once', () => {
     const path = reachable()
     const sha = '02:00:00:00:03:78'
-    path.receive(arpFrame({ dst: BROADCAST_MAC, src: sha }, { op: 1, sha, sip: '10.0.3.9', tip: '10.0.3.9' }), 3)
+    path.receive(
+      arpFrame({ dst: BROADCAST_MAC, src: sha }, { op: 1, sha, sip: '10.0.3.9', tip: '10.0.3.9' }),
+      3
+    )
     expect(path.neighMac(3, '10.0.3.9')).toBe(sha)
     expect(path.neighState(3, '10.0.3.9')).toBe(NUD_STALE)
   })
@@ -337,7 +370,8 @@ describe('the table', () => {
   })
   test('makes room, when it is full, of entries that nobody used of late', () => {
     const path = router()
-    for (let host = 10; host < 130; host++) path.setNeigh(3, `10.0.3.${host}`, SERVER_MAC, NUD_STALE)
+    for (let host = 10; host < 130; host++)
+      path.setNeigh(3, `10.0.3.${host}`, SERVER_MAC, NUD_STALE)
     path.setSysctl(Sysctl.neigh_gc_thresh3, 100)
     path.receive(udpFrame(toRouter, { ...fields, daddr: '10.0.3.200' }, ports), 2)
     expect(path.neighState(3, '10.0.3.200')).toBe(-1)
@@ -359,10 +393,20 @@ describe('the table', () => {
     const ipi = createIpi(arena, 0, () => {})
     ipi.on(Ipi.NEIGH_UPDATE, () => {})
     const again = createNeighbour({
-      arena, time, wheel, ipi, table: path.first.table, random: seeded(3), timer: path.first.words(4),
-      key: path.first.words(4), notify: () => {},
+      arena,
+      time,
+      wheel,
+      ipi,
+      table: path.first.table,
+      random: seeded(3),
+      timer: path.first.words(4),
+      key: path.first.words(4),
+      notify: () => {},
     })
-    again.registerOps('v4', { ethertype: ethernet.ETH_P_IP, solicit: (row) => void asked.push(row) })
+    again.registerOps('v4', {
+      ethertype: ethernet.ETH_P_IP,
+      solicit: (row) => void asked.push(row),
+    })
     expect(arena.i32[torn + NEIGH_IFINDEX]).toBe(0)
     expect(path.neighState(3, '10.0.3.7')).toBe(NUD_PERMANENT)
     const waiting = path.neighRow(3, '10.0.3.9')

@@ -4,7 +4,9 @@ import { SMALL_ARENA } from '../../../core/shm/layout.ts'
 import { createDrop, Drop, DROP_COUNTERS } from '../../../core/skb/drop.ts'
 import {
   createSkbs,
+  RX_HEADROOM,
   SKB_DATA,
+  SKB_HEAD,
   SKB_LEN,
   SKB_MARK,
   SKB_NETWORK,
@@ -80,6 +82,17 @@ describe('an skb', () => {
     expect(arena.i32[twin + SKB_DATA]).toBe(arena.i32[twin + SKB_TAIL]! - 2)
     a.free(twin)
     expect(a.available().smalls).toBe(64)
+  })
+
+  test('keeps room for headers when it becomes private, even when none is asked for', () => {
+    const { arena, a, write } = setup()
+    const skb = a.alloc(10, RX_HEADROOM)
+    write(skb, [1, 2])
+    const twin = a.clone(skb)
+    expect(a.expandHead(skb, 0)).toBe(true)
+    expect(arena.i32[skb + SKB_DATA]! - arena.i32[skb + SKB_HEAD]!).toBe(RX_HEADROOM)
+    a.free(skb)
+    a.free(twin)
   })
 
   test('becomes private, linear and roomy by expandHead, its frags gathered', () => {

@@ -9,7 +9,7 @@ import { toolPath } from '../../support/tools.ts'
 /** The long run moves more bytes for more time: SOFTNET_LONG=1 bun test test/e2e. */
 export const isLong = process.env['SOFTNET_LONG'] === '1'
 
-const TEST_TIMEOUT_MS = isLong ? 180_000 : 30_000
+const TEST_TIMEOUT_MS = isLong ? 400_000 : 30_000
 const FILE_TIMEOUT_MS = isLong ? 1_200_000 : 150_000
 
 export const describeE2e = (path: string, title: string, tests: () => void): void => {

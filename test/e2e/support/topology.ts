@@ -7,6 +7,7 @@ import { withRtnetlink } from '../../../workers/os/rtnetlink.ts'
 import { libc, O_RDONLY, O_RDWR, OsError, openPath } from '../../../workers/os/libc.ts'
 import type { Namespace } from '../../../workers/os/netns.ts'
 import { createNamespace } from '../../../workers/os/netns.ts'
+import { toolIn } from './commands.ts'
 import type { DaemonOptions } from './daemon.ts'
 import { startDaemon } from './daemon.ts'
 
@@ -55,8 +56,20 @@ addresses = ["10.0.${net}.254/24"]
     )
     .join('')
 
-const rest =
-  '\n[sysctl]\n"net.ipv4.ip_forward" = 1\n\n[services]\necho = true\ndiscard = true\nchargen = true\nhttp = true\n'
+/** Queues that outlast the tens of milliseconds for which a busy machine may let a thread wait. */
+const QUEUE_PACKETS = 4000
+
+const rest = `
+[sysctl]
+"net.ipv4.ip_forward" = 1
+"net.core.netdev_max_backlog" = ${QUEUE_PACKETS}
+
+[services]
+echo = true
+discard = true
+chargen = true
+http = true
+`
 
 /** Before the daemon opens its end: packet sockets need the pair, TAPs make their own. */
 const addVeths = (namespaces: Namespace[]): void =>
@@ -82,6 +95,7 @@ const setUpEth0 = async (namespace: Namespace, net: number): Promise<void> => {
   }
   // The kernel's own IPv6 (router solicitations, MLD) would be traffic that no test counts.
   await namespace.ask({ op: 'sysctl', name: 'net.ipv6.conf.eth0.disable_ipv6', value: '1' })
+  await toolIn(namespace, 'ip', ['link', 'set', 'eth0', 'txqueuelen', `${QUEUE_PACKETS}`])
   await namespace.ask({ op: 'link', name: 'eth0', change: { up: true } })
   await namespace.ask({ op: 'address', name: 'eth0', address: `10.0.${net}.1/24` })
   await namespace.ask({ op: 'route', route: { to: 'default', via: `10.0.${net}.254` } })

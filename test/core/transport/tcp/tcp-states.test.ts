@@ -1,8 +1,22 @@
 import { describe, expect, test } from 'bun:test'
 import { FL_DADDR, FL_DPORT, FL_SADDR, FL_SPORT, createFlowi } from '../../../../core/base/flowi.ts'
 import {
-  AF_INET, SEND_SHUTDOWN, SK_EVENT_CONNECT, SK_EVENT_ERROR, SK_EVENT_HUP, SK_STATE, TCP_CLOSE, TCP_CLOSE_WAIT, TCP_CLOSING,
-  TCP_ESTABLISHED, TCP_FIN_WAIT1, TCP_FIN_WAIT2, TCP_LAST_ACK, TCP_SYN_RECV, TCP_SYN_SENT, TCP_TIME_WAIT,
+  AF_INET,
+  SEND_SHUTDOWN,
+  SK_EVENT_CONNECT,
+  SK_EVENT_ERROR,
+  SK_EVENT_HUP,
+  SK_STATE,
+  TCP_CLOSE,
+  TCP_CLOSE_WAIT,
+  TCP_CLOSING,
+  TCP_ESTABLISHED,
+  TCP_FIN_WAIT1,
+  TCP_FIN_WAIT2,
+  TCP_LAST_ACK,
+  TCP_SYN_RECV,
+  TCP_SYN_SENT,
+  TCP_TIME_WAIT,
 } from '../../../../core/socket/sock.ts'
 import { TCP_ERROR_MTU, TCP_ERROR_UNREACHABLE } from '../../../../core/transport/tcp/tcp-ipv.ts'
 import { tcpInfo } from '../../../../core/transport/tcp/tcp-info.ts'
@@ -42,7 +56,13 @@ describe.each(FAMILIES)('%s', (_name, family) => {
       inject('. 1:1(0) ack 1 win 500', { ts: [5001, synAck.tsval] })
       expect(state(child)).toBe(TCP_ESTABLISHED)
       expect(tcpInfo(host.arena, child, 0)).toMatchObject({
-        state: 'ESTAB', ts: true, sack: true, cwnd: 10, mss: mss - 12, snd_wnd: 64_000, cong: 'reno',
+        state: 'ESTAB',
+        ts: true,
+        sack: true,
+        cwnd: 10,
+        mss: mss - 12,
+        snd_wnd: 64_000,
+        cong: 'reno',
       })
       finish(child, listener)
     })
@@ -126,6 +146,23 @@ describe.each(FAMILIES)('%s', (_name, family) => {
       expect(host.tcp.recvBytes(sk, new Uint8Array(1), 0, 1)).toBe(-111)
       finish(sk)
     })
+    test('a refused socket may try again', () => {
+      const { host, inject, peer, portOf, take, finish, state } = start()
+      const sk = host.dial(address(family, 2), 80)
+      peer.port = 80
+      peer.toPort = portOf(sk)
+      take()
+      inject('R. 0:0(0) ack 1 win 0')
+      host.tcp.setOption(sk, 6, 1, 1)
+      expect(host.tcp.connect(sk, address(family, 2), 0, 81)).toBe(-115)
+      peer.port = 81
+      peer.toPort = portOf(sk)
+      take()
+      inject('S. 0:0(0) ack 1 win 65535', ALL)
+      expect(state(sk)).toBe(TCP_ESTABLISHED)
+      expect(host.tcp.getOption(sk, 6, 1)).toBe(1)
+      finish(sk)
+    })
     test('a SYN-ACK that acknowledges something else is answered by a RST', () => {
       const { host, inject, peer, portOf, sent, finish } = start()
       const sk = host.dial(address(family, 2), 80)
@@ -195,6 +232,16 @@ describe.each(FAMILIES)('%s', (_name, family) => {
       expect(sent()).toEqual(['R. 1:1(0) ack 1'])
       finish()
     })
+    test('ss -K of a request forgets it', () => {
+      const { host, inject, finish } = start()
+      const listener = host.serve(80, () => {})
+      inject('S 0:0(0) win 65535', { mss: 1460 })
+      const request = host.slab.at(1)
+      expect(tcpInfo(host.arena, request, 0).state).toBe('SYN-RECV')
+      host.tcp.abort(request)
+      expect(host.slab.live()).toBe(1)
+      finish(listener)
+    })
     test('a RST takes a request away', () => {
       const { host, inject, finish } = start()
       const listener = host.serve(80, () => {})
@@ -235,7 +282,9 @@ describe.each(FAMILIES)('%s', (_name, family) => {
       finish(...sockets, ninth)
     })
     test('the port is one whose answers come to this worker', () => {
-      const { host, finish } = start({ steer: (fl: Int32Array) => (fl[FL_DPORT]! % 4 === 3 ? 0 : 1) })
+      const { host, finish } = start({
+        steer: (fl: Int32Array) => (fl[FL_DPORT]! % 4 === 3 ? 0 : 1),
+      })
       const sockets = Array.from({ length: 5 }, () => host.dial(address(family, 2), 80))
       for (const sk of sockets) expect(host.i32[sk + 20]! % 4).toBe(3)
       finish(...sockets)
@@ -316,7 +365,11 @@ describe.each(FAMILIES)('%s', (_name, family) => {
       host.tcp.close(sk)
       pass(1000)
       const times = take().map(({ text, atMs }) => [text, Math.round(atMs / 100) * 100])
-      expect(times.slice(0, 3)).toEqual([['F. 1:1(0) ack 1', 0], ['F. 1:1(0) ack 1', 200], ['F. 1:1(0) ack 1', 600]])
+      expect(times.slice(0, 3)).toEqual([
+        ['F. 1:1(0) ack 1', 0],
+        ['F. 1:1(0) ack 1', 200],
+        ['F. 1:1(0) ack 1', 600],
+      ])
       pass(900_000)
       expect(host.leaks()).toEqual(NO_LEAKS)
     })

@@ -1,7 +1,17 @@
 import { describe, expect, test } from 'bun:test'
-import { SK_EVENT_READ, SK_EVENT_WRITE, SK_STATE, TCP_ESTABLISHED } from '../../../../core/socket/sock.ts'
+import {
+  SK_EVENT_READ,
+  SK_EVENT_WRITE,
+  SK_STATE,
+  TCP_ESTABLISHED,
+} from '../../../../core/socket/sock.ts'
 import { FAMILIES, NO_LEAKS } from '../../../support/tcp-host.ts'
-import { createTcpPair, type PairOptions, startTransfer, type TcpPair } from '../../../support/tcp-pair.ts'
+import {
+  createTcpPair,
+  type PairOptions,
+  startTransfer,
+  type TcpPair,
+} from '../../../support/tcp-pair.ts'
 
 /** Bytes both ways over one connection, then both close; returns the virtual time it took. */
 const exchange = (pair: TcpPair, there: number, back: number, limitMs: number): number => {
@@ -21,13 +31,18 @@ const exchange = (pair: TcpPair, there: number, back: number, limitMs: number): 
   down.send()
   const finished = pair.run(limitMs, () => up.done() && down.done())
   expect({ finished, up: up.state, down: down.state }).toMatchObject({
-    finished: true, up: { received: there, wrong: 0, error: 0 }, down: { received: back, wrong: 0, error: 0 },
+    finished: true,
+    up: { received: there, wrong: 0, error: 0 },
+    down: { received: back, wrong: 0, error: 0 },
   })
   const took = pair.nowMs() - start
   pair.a.tcp.close(client)
   pair.b.tcp.close(server)
   pair.b.tcp.close(listener)
-  pair.run(600_000, () => pair.a.slab.live() === 0 && pair.b.slab.live() === 0 && pair.inFlight() === 0)
+  pair.run(
+    600_000,
+    () => pair.a.slab.live() === 0 && pair.b.slab.live() === 0 && pair.inFlight() === 0
+  )
   expect(pair.leaks()).toEqual([NO_LEAKS, NO_LEAKS])
   return took
 }
@@ -50,7 +65,11 @@ describe.each(FAMILIES)('%s', (_name, family) => {
     expect([pair.a.mib('TcpCurrEstab'), pair.b.mib('TcpCurrEstab')]).toEqual([0, 0])
   })
 
-  const clean: Partial<PairOptions>[] = [{}, { segment: false }, { a: { mtu: 9000 }, b: { mtu: 9000 } }]
+  const clean: Partial<PairOptions>[] = [
+    {},
+    { segment: false },
+    { a: { mtu: 9000 }, b: { mtu: 9000 } },
+  ]
   test.each(clean)('carries 4 MB both ways over a clean wire: %j', (options) => {
     const took = exchange(createTcpPair({ family, ...options }), 4 << 20, 4 << 20, 60_000)
     expect(took).toBeLessThan(10_000)
@@ -62,15 +81,33 @@ describe.each(FAMILIES)('%s', (_name, family) => {
     expect(pair.sentPackets()).toBeLessThan(1500)
   })
   const rough: [loss: number, reorder: number, duplicate: number, limitMs: number][] = [
-    [0.001, 0, 0, 60_000], [0.01, 0, 0, 120_000], [0.05, 0, 0, 300_000], [0.1, 0, 0, 900_000],
-    [0, 0.1, 0, 60_000], [0, 0, 0.1, 60_000], [0.02, 0.05, 0.05, 300_000],
+    [0.001, 0, 0, 60_000],
+    [0.01, 0, 0, 120_000],
+    [0.05, 0, 0, 300_000],
+    [0.1, 0, 0, 900_000],
+    [0, 0.1, 0, 60_000],
+    [0, 0, 0.1, 60_000],
+    [0.02, 0.05, 0.05, 300_000],
   ]
-  test.each(rough)('survives loss %d, reordering %d, duplication %d', (loss, reorder, duplicate, limitMs) => {
-    for (let seed = 1; seed <= 3; seed++)
-      exchange(createTcpPair({ family, loss, reorder, duplicate, seed }), 1 << 20, 300_000, limitMs)
-  })
+  test.each(rough)(
+    'survives loss %d, reordering %d, duplication %d',
+    (loss, reorder, duplicate, limitMs) => {
+      for (let seed = 1; seed <= 3; seed++)
+        exchange(
+          createTcpPair({ family, loss, reorder, duplicate, seed }),
+          1 << 20,
+          300_000,
+          limitMs
+        )
+    }
+  )
   test('survives loss of whole super-frames', () => {
-    exchange(createTcpPair({ family, loss: 0.05, segment: false, seed: 5 }), 4 << 20, 100_000, 300_000)
+    exchange(
+      createTcpPair({ family, loss: 0.05, segment: false, seed: 5 }),
+      4 << 20,
+      100_000,
+      300_000
+    )
   })
   test('shares a narrow link with a short queue', () => {
     const pair = createTcpPair({ family, rate: 1.25, queueLimit: 40_000 })

@@ -3,10 +3,23 @@ import { Errno } from '../../../../core/base/errno.ts'
 import { Mib } from '../../../../core/shm/counters.ts'
 import { Drop } from '../../../../core/skb/drop.ts'
 import {
-  CHECKSUM_UNNECESSARY, GSO_UDP_L4, SKB_GSO_SIZE, SKB_GSO_TYPE,
+  CHECKSUM_UNNECESSARY,
+  GSO_UDP_L4,
+  SKB_GSO_SIZE,
+  SKB_GSO_TYPE,
 } from '../../../../core/skb/skb.ts'
 import {
-  AF_INET, AF_INET6, SK_BOUND_DEV, SK_DROPS, SK_EVENT_ERROR, SK_EVENT_READ, SK_NUM, SK_RCVBUF, SK_REUSE, SK_RMEM, SK_SADDR,
+  AF_INET,
+  AF_INET6,
+  SK_BOUND_DEV,
+  SK_DROPS,
+  SK_EVENT_ERROR,
+  SK_EVENT_READ,
+  SK_NUM,
+  SK_RCVBUF,
+  SK_REUSE,
+  SK_RMEM,
+  SK_SADDR,
 } from '../../../../core/socket/sock.ts'
 import * as icmp from '../../../../core/wire/icmp.ts'
 import { IPPROTO_UDP } from '../../../../core/wire/ipproto.ts'
@@ -28,7 +41,11 @@ const host = () => {
   const { proto } = path.first.udpSock
   const { i32 } = path.arena
   const at = (addr: string): [number, number, number, number] => [0, 0, V4, ip(addr)]
-  const bound = (addr: string, port: number, options: { reuse?: number; family?: number; dev?: number } = {}): number => {
+  const bound = (
+    addr: string,
+    port: number,
+    options: { reuse?: number; family?: number; dev?: number } = {}
+  ): number => {
     const sk = proto.open(options.family ?? AF_INET)
     i32[sk + SK_REUSE] = options.reuse ?? 0
     i32[sk + SK_BOUND_DEV] = options.dev ?? 0
@@ -42,7 +59,11 @@ const host = () => {
     const n = proto.recvBytes!(sk, buffer, 0, buffer.length)
     return n < 0 ? n : new TextDecoder().decode(buffer.subarray(0, n))
   }
-  const arrive = (data: string, f: Partial<typeof fields> = {}, p: Partial<typeof ports> = {}): void =>
+  const arrive = (
+    data: string,
+    f: Partial<typeof fields> = {},
+    p: Partial<typeof ports> = {}
+  ): void =>
     path.receive(udpFrame(toRouter, { ...fields, ...f }, { ...ports, ...p }, text(data)), 2)
   return { ...path, proto, i32, at, bound, recv, arrive, free: (sk: number) => proto.close(sk) }
 }
@@ -130,7 +151,11 @@ describe('receiving', () => {
   test('cuts a super-frame into the datagrams it is made of', () => {
     const path = host()
     const sk = path.bound('0.0.0.0', 53)
-    const skb = path.first.frameSkb(udpFrame(toRouter, fields, ports, text('abcdefgh')), 2, CHECKSUM_UNNECESSARY)
+    const skb = path.first.frameSkb(
+      udpFrame(toRouter, fields, ports, text('abcdefgh')),
+      2,
+      CHECKSUM_UNNECESSARY
+    )
     path.i32[skb + SKB_GSO_SIZE] = 3
     path.i32[skb + SKB_GSO_TYPE] = GSO_UDP_L4
     path.first.receiveSkb(skb)
@@ -179,26 +204,42 @@ describe('which socket', () => {
   test('sockets with SO_REUSEPORT share flows, each flow always the same', () => {
     const path = host()
     const group = [1, 2, 3].map(() => path.bound('0.0.0.0', 53, { reuse: REUSE_PORT }))
-    for (let sport = 1000; sport < 1060; sport++) for (let n = 0; n < 2; n++) path.arrive(`${sport}`, {}, { sport })
+    for (let sport = 1000; sport < 1060; sport++)
+      for (let n = 0; n < 2; n++) path.arrive(`${sport}`, {}, { sport })
     const got = group.map((sk) => {
       const flows: string[] = []
-      for (let data = path.recv(sk); typeof data === 'string'; data = path.recv(sk)) flows.push(data)
+      for (let data = path.recv(sk); typeof data === 'string'; data = path.recv(sk))
+        flows.push(data)
       return flows
     })
     expect(got.every((flows) => flows.length > 10)).toBe(true)
-    for (const flows of got) for (let k = 0; k < flows.length; k += 2) expect(flows[k]).toBe(flows[k + 1]!)
+    for (const flows of got)
+      for (let k = 0; k < flows.length; k += 2) expect(flows[k]).toBe(flows[k + 1]!)
     expect(got.flat()).toHaveLength(120)
   })
   test('all that hear a broadcast get it', () => {
     const path = host()
     const socks = [1, 2].map(() => path.bound('0.0.0.0', 53, { reuse: REUSE_ADDR }))
     const deaf = path.bound('10.0.2.1', 53, { reuse: REUSE_ADDR })
-    const frame = udpFrame({ ...toRouter, dst: 'ff:ff:ff:ff:ff:ff' }, { ...fields, daddr: '10.0.2.255' }, ports, text('all'))
+    const frame = udpFrame(
+      { ...toRouter, dst: 'ff:ff:ff:ff:ff:ff' },
+      { ...fields, daddr: '10.0.2.255' },
+      ports,
+      text('all')
+    )
     path.receive(frame, 2)
     for (const sk of socks) expect(path.recv(sk)).toBe('all')
     expect(path.recv(deaf)).toBe(-Errno.EAGAIN)
     const group = path.bound('224.1.2.3', 54)
-    path.receive(udpFrame({ ...toRouter, dst: '01:00:5e:01:02:03' }, { ...fields, daddr: '224.1.2.3' }, { sport: 1, dport: 54 }, text('m')), 2)
+    path.receive(
+      udpFrame(
+        { ...toRouter, dst: '01:00:5e:01:02:03' },
+        { ...fields, daddr: '224.1.2.3' },
+        { sport: 1, dport: 54 },
+        text('m')
+      ),
+      2
+    )
     expect(path.recv(group)).toBe('m')
     for (const sk of [...socks, deaf, group]) path.free(sk)
     expect(path.isAllReturned()).toBe(true)
@@ -233,7 +274,9 @@ describe('sending', () => {
   test('makes a datagram with a right checksum and DF', () => {
     const path = host()
     const sk = path.bound('0.0.0.0', 53)
-    expect(path.first.udpSock.sendtoBytes(sk, text('hello'), 0, 5, ...path.at('10.0.2.9'), 4000)).toBe(5)
+    expect(
+      path.first.udpSock.sendtoBytes(sk, text('hello'), 0, 5, ...path.at('10.0.2.9'), 4000)
+    ).toBe(5)
     const { frame } = path.sent[0]!
     expect(ipv4.src(frame, 14)).toBe(ip('10.0.2.1'))
     expect(ipv4.dontFragment(frame, 14)).toBe(true)
@@ -262,10 +305,13 @@ describe('sending', () => {
   test('fragments what does not fit, and refuses what no datagram holds', () => {
     const path = host()
     const sk = path.bound('0.0.0.0', 53)
-    const send = (len: number): number => path.first.udpSock.sendtoBytes(sk, new Uint8Array(len), 0, len, ...path.at('10.0.2.9'), 9)
+    const send = (len: number): number =>
+      path.first.udpSock.sendtoBytes(sk, new Uint8Array(len), 0, len, ...path.at('10.0.2.9'), 9)
     expect(send(4000)).toBe(4000)
     expect(path.sent).toHaveLength(3)
-    expect(path.sent.every(({ frame }) => !ipv4.dontFragment(frame, 14) && frame.length <= 1514)).toBe(true)
+    expect(
+      path.sent.every(({ frame }) => !ipv4.dontFragment(frame, 14) && frame.length <= 1514)
+    ).toBe(true)
     expect(new Set(path.sent.map(({ frame }) => ipv4.id(frame, 14))).size).toBe(1)
     expect(send(65508)).toBe(-Errno.EMSGSIZE)
     expect(send(65507)).toBe(65507)
@@ -274,7 +320,8 @@ describe('sending', () => {
   test('refuses what cannot be: port 0, no route, broadcast without leave', () => {
     const path = host()
     const sk = path.bound('0.0.0.0', 53)
-    const send = (addr: string, port: number): number => path.proto.sendto!(sk, 0, 1, ...path.at(addr), port)
+    const send = (addr: string, port: number): number =>
+      path.proto.sendto!(sk, 0, 1, ...path.at(addr), port)
     expect(send('10.0.2.9', 0)).toBe(-Errno.EINVAL)
     expect(send('10.0.2.255', 9)).toBe(-Errno.EACCES)
     expect(path.proto.setOption!(sk, 1, 6, 1)).toBe(0)
@@ -317,7 +364,11 @@ describe('ICMP errors', () => {
   const quote = (sport: number): Uint8Array =>
     ipPacket(
       { saddr: '10.0.2.1', daddr: '10.0.2.9' },
-      udpDatagram({ saddr: '10.0.2.1', daddr: '10.0.2.9' }, { sport, dport: 4000 }, new Uint8Array(4))
+      udpDatagram(
+        { saddr: '10.0.2.1', daddr: '10.0.2.9' },
+        { sport, dport: 4000 },
+        new Uint8Array(4)
+      )
     )
   test('a connected socket is told once that its peer refuses', () => {
     const path = host()
@@ -346,7 +397,9 @@ describe('ICMP errors', () => {
     const sk = path.bound('10.0.2.1', 53)
     path.receive(icmpFrame(toRouter, fields, 3, icmp.ICMP_FRAG_NEEDED, 1000, quote(53)), 2)
     path.first.udpSock.sendtoBytes(sk, new Uint8Array(1200), 0, 1200, ...path.at('10.0.2.9'), 4000)
-    expect(path.sent.map(({ frame }) => ipv4.totalLength(frame, 14)).every((len) => len <= 1000)).toBe(true)
+    expect(
+      path.sent.map(({ frame }) => ipv4.totalLength(frame, 14)).every((len) => len <= 1000)
+    ).toBe(true)
     expect(path.sent).toHaveLength(2)
   })
 })

@@ -1,0 +1,395 @@
+// What the frame fuzzer shoots at: a router with two links, the built-in services, an application that keeps opening,
+// using and dropping sockets, and permanent and unknown neighbours. Every frame goes in alone, and every frame must have
+// exactly one fate that the counters tell (`fates`); at the end everything must have been given back.
+
+import { Errno } from '../../core/base/errno.ts'
+import { createControl } from '../../core/control/control.ts'
+import { createLoopbackXmit } from '../../core/netdev/loopback.ts'
+import {
+  DEV_FEATURES,
+  DEV_KIND,
+  DevKind,
+  DevStat,
+  deviceStats,
+  NETDEV_TX_OK,
+} from '../../core/netdev/netdev.ts'
+import { createArena } from '../../core/shm/arena.ts'
+import { counterBank, Mib } from '../../core/shm/counters.ts'
+import {
+  type ArenaConfig,
+  G_GENERATION,
+  SMALL_ARENA,
+  THREAD_ACK,
+  THREAD_RUNNING,
+} from '../../core/shm/layout.ts'
+import { DROP_COUNTERS, Drop } from '../../core/skb/drop.ts'
+import { SKB_DATA, SKB_DEV, SKB_LEN } from '../../core/skb/skb.ts'
+import {
+  AF_INET,
+  SK_EVENT_ACCEPT,
+  SK_GENERATION,
+  SOCK_DGRAM,
+  SOCK_STREAM,
+  sockSlab,
+} from '../../core/socket/sock.ts'
+import { createStack } from '../../core/stack.ts'
+import { ETH_P_ARP } from '../../core/wire/ethernet.ts'
+import { seeded } from '../support/tcp-host.ts'
+
+export const OWN_MAC = ['02:00:00:00:01:01', '02:00:00:00:02:01']
+export const APP_PORT = 80
+const V4 = 0xffff
+/** Peers .2 to .5 of each link have an address for good; those behind must be asked for. */
+const KNOWN = [2, 3, 4, 5]
+const MOST_SOCKETS = 60
+const START_US = 1_000_000_000
+
+export const peerMac = (link: number, host: number): string =>
+  `02:00:00:00:0${link}:${host.toString(16).padStart(2, '0')}`
+
+/** What became of a frame; each has exactly one. */
+export const FATES = [
+  'too short for Ethernet',
+  'no handler for its type',
+  'ARP',
+  'for another host',
+  'bad IP header',
+  'truncated IP packet',
+  'refused by routing',
+  'source routed',
+  'not forwarded',
+  'forwarded',
+  'fragment kept or refused',
+  'delivered',
+] as const
+export const ARP_FATE = 2
+
+const ROUTE_REASONS = [
+  Drop.IP_RPFILTER,
+  Drop.IP_INNOROUTES,
+  Drop.IP_INADDRERRORS,
+  Drop.IP_INVALID_SOURCE,
+  Drop.IP_INVALID_DEST,
+  Drop.IP_LOCALNET,
+  Drop.IP_LOCAL_SOURCE,
+]
+
+export type Target = Awaited<ReturnType<typeof createTarget>>
+
+export const createTarget = async (seed: number, more: Partial<ArenaConfig> = {}) => {
+  const arena = createArena({ ...SMALL_ARENA, ...more })
+  const { i32, u8, f64, layout } = arena
+  const random = seeded(seed)
+  let nowUs = START_US
+  let sent = 0
+  /** The last frames sent, each cut to 128 bytes: what ICMP errors quote. */
+  const echoes = Array.from({ length: 32 }, () => new Uint8Array(128))
+  const bank = counterBank(arena, 0)
+  const drops = bank + DROP_COUNTERS
+
+  const control = createControl({
+    arena,
+    random: seeded(seed + 1),
+    nowUs: () => nowUs,
+    wake: () => {},
+    pause: async () => void turn(),
+    drivers: {
+      pipe: {
+        create: ({ row }) => {
+          i32[row + DEV_KIND] = DevKind.pipe
+          i32[row + DEV_FEATURES] = 0
+          return { error: 0 }
+        },
+        destroy: () => {},
+      },
+    },
+  })
+  const stack = createStack({
+    arena,
+    thread: 0,
+    nowUs: () => nowUs,
+    random: seeded(seed + 2),
+    secret: Int32Array.of(random(), random()),
+    wake: () => {},
+    services: { echo: true, discard: true, chargen: true },
+    drivers: (env) => {
+      const discard = (skb: number): void => env.drop(skb, Drop.DEV_READY)
+      const lo = createLoopbackXmit({ arena, ...env, discard })
+      const table = Array.from({ length: 16 }, () => lo.loXmit)
+      table[DevKind.pipe] = (skb) => {
+        const echo = echoes[sent++ & 31]!
+        const at = i32[skb + SKB_DATA]!
+        const n = Math.min(i32[skb + SKB_LEN]!, 128)
+        for (let k = 0; k < n; k++) echo[k] = u8[at + k]!
+        env.skbs.free(skb)
+        return NETDEV_TX_OK
+      }
+      return table
+    },
+  })
+  const turn = (): number => {
+    stack.refresh()
+    i32[layout.threadBlocks + THREAD_ACK] = i32[G_GENERATION]!
+    return stack.poll()
+  }
+  i32[layout.threadBlocks + THREAD_RUNNING] = 1
+  const { skbs, sockets } = stack
+  const slab = sockSlab(arena, 0, false)
+
+  const links = [1, 2].map((n) => ({
+    ifname: `eth${n}`,
+    kind: 'pipe',
+    address: OWN_MAC[n - 1]!,
+    mtu: n === 1 ? 1500 : 900,
+    addresses: [`10.0.${n}.1/24`],
+    up: true,
+  }))
+  const reply = await control.request({
+    type: 'CONFIG_SET',
+    config: {
+      link: [{ ifname: 'lo', up: true }, ...links],
+      route: [
+        { dst: '10.1.0.0/16', gateway: '10.0.1.2' },
+        { dst: '10.2.0.0/16', gateway: '10.0.2.200' },
+        { dst: '10.3.0.0/16', type: 'blackhole' },
+        { dst: '10.4.0.0/16', type: 'unreachable' },
+        { dst: '10.5.0.0/16', type: 'prohibit' },
+      ],
+      neigh: [1, 2].flatMap((n) =>
+        KNOWN.map((host) => ({
+          dev: `eth${n}`,
+          dst: `10.0.${n}.${host}`,
+          lladdr: peerMac(n, host),
+        }))
+      ),
+      sysctl: { 'net.ipv4.ip_forward': 1 },
+    },
+  })
+  if (reply.error !== 0) throw new Error(JSON.stringify(reply))
+  const ifindex = [2, 3]
+
+  // ---- the application
+
+  const page = i32[skbs.alloc(65536, 0) + SKB_DATA]!
+  let owned: { sk: number; generation: number }[] = []
+  const own = (sk: number): void => {
+    if (sk > 0) owned.push({ sk, generation: i32[sk + SK_GENERATION]! })
+  }
+  const idle = sockets.registerHandler(() => {})
+  const onAccept = sockets.registerHandler((sk, events) => {
+    if ((events & SK_EVENT_ACCEPT) === 0) return
+    for (let child = sockets.accept(sk); child > 0; child = sockets.accept(sk)) {
+      sockets.attach(child, idle, 0)
+      own(child)
+    }
+  })
+  const listener = sockets.socket(AF_INET, SOCK_STREAM, 0)
+  sockets.bind(listener, 0, 0, V4, 0, APP_PORT)
+  sockets.listen(listener, 8)
+  sockets.attach(listener, onAccept, 0)
+  const atRest = { skbs: skbs.available(), socks: slab.live() }
+
+  const pick = (): number => {
+    if (owned.length === 0) return 0
+    const k = (random() >>> 0) % owned.length
+    const { sk, generation } = owned[k]!
+    if (sockets.isSame(sk, generation)) return sk
+    owned[k] = owned[owned.length - 1]!
+    owned.pop()
+    return 0
+  }
+  const letGo = (sk: number, atOnce: boolean): void => {
+    owned = owned.filter((entry) => entry.sk !== sk)
+    while (sockets.recvfrom(sk, page, 65536) >= 0);
+    if (atOnce) sockets.abort(sk)
+    else sockets.close(sk)
+  }
+  const peerOf = (link: number): number => (10 << 24) | (link << 8) | (2 + ((random() >>> 0) % 8))
+  /** Something an application does. */
+  const act = (): void => {
+    const what = (random() >>> 0) % 12
+    const link = 1 + (random() & 1)
+    if (owned.length > MOST_SOCKETS) return letGo(owned[0]!.sk, (random() & 1) === 0)
+    if (what === 0) {
+      const sk = sockets.socket(AF_INET, SOCK_STREAM, 0)
+      if (sk < 0) return
+      sockets.attach(sk, idle, 0)
+      const error = sockets.connect(sk, 0, 0, V4, peerOf(link), 1 + ((random() >>> 0) % 9999))
+      if (error === 0 || error === -Errno.EINPROGRESS) own(sk)
+      else sockets.close(sk)
+      return
+    }
+    if (what === 1) {
+      const sk = sockets.socket(AF_INET, SOCK_DGRAM, 0)
+      if (sk < 0) return
+      sockets.attach(sk, idle, 0)
+      if ((random() & 1) === 0) sockets.connect(sk, 0, 0, V4, peerOf(link), 53)
+      else sockets.bind(sk, 0, 0, V4, 0, 2000 + ((random() >>> 0) % 4))
+      return own(sk)
+    }
+    const sk = pick()
+    if (sk === 0) return
+    const n = 1 + ((random() >>> 0) % 20000)
+    if (what < 5) sockets.sendmsg(sk, page, n, 0)
+    else if (what < 8) sockets.recvmsg(sk, page, n)
+    else if (what === 8) sockets.shutdown(sk, (random() >>> 0) % 3)
+    else if (what === 9) sockets.sendto(sk, page, n, 0, 0, V4, peerOf(link), 7)
+    else if (what === 10) letGo(sk, false)
+    else letGo(sk, (random() & 1) === 0)
+  }
+
+  // ---- frames and their fates
+
+  const fates = new Float64Array(FATES.length)
+  const rx = [0, 1, 2, 3].map((n) => deviceStats(arena, 0, n))
+  let isArp = false
+  let options = false
+  /** The counters that tell fates, each frame adding one to exactly one of them. */
+  const before = new Float64Array(FATES.length)
+  const now = new Float64Array(FATES.length)
+  const linkStat = (stat: number): number => f64[rx[2]! + stat]! + f64[rx[3]! + stat]!
+  const read = (into: Float64Array): void => {
+    into[0] = linkStat(DevStat.rx_length_errors)
+    into[1] = linkStat(DevStat.rx_nohandler)
+    into[3] = f64[drops + Drop.OTHERHOST]!
+    into[4] = f64[bank + Mib.IpInHdrErrors]!
+    into[5] = f64[bank + Mib.IpExtInTruncatedPkts]!
+    let routed = 0
+    for (let k = 0; k < ROUTE_REASONS.length; k++) routed += f64[drops + ROUTE_REASONS[k]!]!
+    into[6] = routed
+    into[7] = f64[drops + Drop.IP_INHDR]!
+    into[8] = f64[drops + Drop.PKT_TOO_BIG]!
+    into[9] = f64[bank + Mib.IpForwDatagrams]!
+    into[10] = f64[bank + Mib.IpReasmReqds]! - f64[bank + Mib.IpReasmOKs]!
+    into[11] = f64[bank + Mib.IpInDelivers]! + f64[bank + Mib.IpInUnknownProtos]!
+  }
+  let failed = ''
+  const settleFate = (): void => {
+    const isIp = f64[bank + Mib.IpInReceives]! > receives
+    // ARP has no counter of its own: its type is read from the frame
+    now[ARP_FATE] = before[ARP_FATE]! + (isArp ? 1 : 0)
+    if (isArp) now[3] = before[3]!
+    // what was received as IP and then found to be for another link address was not forwarded
+    if (isIp && now[3]! > before[3]!) {
+      now[8] = now[8]! + 1
+      now[3] = before[3]!
+    }
+    // an answer of our own may be too big for its way; a frame that came further was not refused for that
+    if (now[9]! > before[9]! || now[11]! > before[11]!) now[8] = before[8]!
+    // a source route is refused without a word in IpInHdrErrors; ICMP finds bad headers in what it quotes
+    if (!options || now[4]! > before[4]! || now[11]! > before[11]!) now[7] = before[7]!
+    let count = 0
+    for (let k = 0; k < FATES.length; k++) {
+      const gained = now[k]! - before[k]!
+      count += gained
+      fates[k]! += gained
+    }
+    if (count !== 1 && failed === '') failed = `a frame has ${count} fates: ${fateNames()}`
+  }
+  const fateNames = (): string =>
+    FATES.map((name, k) => `${now[k]! - before[k]!} ${name}`)
+      .filter((text) => !text.startsWith('0 '))
+      .join(', ') || 'none'
+
+  let inbox = 0
+  let receives = 0
+  let injected = 0
+  stack.napiAdd(() => {
+    if (inbox === 0) return 0
+    const skb = inbox
+    inbox = 0
+    const at = i32[skb + SKB_DATA]!
+    const len = i32[skb + SKB_LEN]!
+    isArp = len >= 14 && ((u8[at + 12]! << 8) | u8[at + 13]!) === ETH_P_ARP
+    options = len > 34 && (u8[at + 14]! & 15) > 5
+    receives = f64[bank + Mib.IpInReceives]!
+    injected++
+    read(before)
+    stack.receiveFrame(skb)
+    read(now)
+    settleFate()
+    return 1
+  })
+  /** Puts a frame in by link 0 or 1 and lets the stack run. */
+  const inject = (skb: number, link: number): void => {
+    i32[skb + SKB_DEV] = ifindex[link]!
+    inbox = skb
+    turn()
+  }
+  const advance = (us: number): void => {
+    nowUs += us
+  }
+
+  /** Closes what the application holds, lets all timers run out; says what is missing. */
+  const finish = (): string[] => {
+    for (const { sk, generation } of [...owned])
+      if (sockets.isSame(sk, generation)) letGo(sk, true)
+    // half-open requests, orphans, TIME_WAIT, fragments, neighbours; TCP's last retransmission is the longest
+    for (let ms = 0; ms < 2_000_000; ms += 20) {
+      advance(20_000)
+      turn()
+    }
+    const problems: string[] = failed === '' ? [] : [failed]
+    const left = skbs.available()
+    const bounce = atRest.skbs.skbs - left.skbs === 1 && atRest.skbs.larges - left.larges === 1 ? 1 : 0
+    if (left.skbs + bounce !== atRest.skbs.skbs) problems.push(`${atRest.skbs.skbs - left.skbs} skbs leaked`)
+    if (left.smalls !== atRest.skbs.smalls) problems.push(`${atRest.skbs.smalls - left.smalls} small buffers leaked`)
+    if (left.larges + bounce !== atRest.skbs.larges)
+      problems.push(`${atRest.skbs.larges - left.larges} large buffers leaked`)
+    if (slab.live() !== atRest.socks) problems.push(`${slab.live() - atRest.socks} sockets leaked`)
+    // worker 0 keeps a timer for the neighbour table
+    if (stack.wheel.count() !== 1) problems.push(`${stack.wheel.count() - 1} timers leaked`)
+    return [...problems, ...identities()]
+  }
+  const mib = (name: keyof typeof Mib): number => f64[bank + Mib[name]]!
+  /** Equations between counters that hold at any time. */
+  const identities = (): string[] => {
+    const problems: string[] = []
+    const equal = (what: string, left: number, right: number): void => {
+      if (left !== right) problems.push(`${what}: ${left} is not ${right}`)
+    }
+    equal('injected = sum of fates', injected, fates.reduce((sum, n) => sum + n, 0))
+    equal(
+      'IpInDelivers = IcmpInMsgs + TcpInSegs + UDP',
+      mib('IpInDelivers'),
+      mib('IcmpInMsgs') + mib('TcpInSegs') + udp()
+    )
+    equal('IP_CSUM drops = IpExtInCsumErrors', f64[drops + Drop.IP_CSUM]!, mib('IpExtInCsumErrors'))
+    equal('ICMP_CSUM drops = IcmpInCsumErrors', f64[drops + Drop.ICMP_CSUM]!, mib('IcmpInCsumErrors'))
+    equal('UDP_CSUM drops = UdpInCsumErrors', f64[drops + Drop.UDP_CSUM]!, mib('UdpInCsumErrors'))
+    equal('TCP_CSUM drops = TcpInCsumErrors', f64[drops + Drop.TCP_CSUM]!, mib('TcpInCsumErrors'))
+    return problems
+  }
+  /** Datagrams that were read, refused, or wait on a socket. */
+  const udp = (): number => {
+    let waiting = 0
+    for (let k = 0; k < slab.rows; k++) {
+      const sk = slab.at(k)
+      if (slab.isLive(sk) && i32[sk + 3] === 17) waiting += i32[sk + 34]!
+    }
+    return (
+      mib('UdpInDatagrams') + mib('UdpNoPorts') + mib('UdpInErrors') + mib('UdpIgnoredMulti') + waiting
+    )
+  }
+
+  return {
+    arena,
+    stack,
+    slab,
+    echoes,
+    fates,
+    inject,
+    advance,
+    act,
+    finish,
+    identities,
+    mib,
+    dropped: (): [name: string, count: number][] =>
+      Object.entries(Drop)
+        .map(([name, reason]): [string, number] => [name, f64[drops + reason]!])
+        .filter(([, n]) => n > 0),
+    failed: (): string => failed,
+    injected: (): number => injected,
+    sent: (): number => sent,
+  }
+}

@@ -1,0 +1,161 @@
+// Stacks of several workers, run by one thread in a seeded order: every packet of a flow comes to the worker that owns
+// it, whatever the packet is (a fragment, an ICMP error, a frame of another link), and nothing is lost between them.
+
+import { describe, expect, test } from 'bun:test'
+import { Errno } from '../../core/base/errno.ts'
+import { SK_BOUND_DEV, SK_NUM } from '../../core/socket/sock.ts'
+import { counterBank, Mib, Softnet } from '../../core/shm/counters.ts'
+import { dialTcp, openUdp, serveTcp, type TcpEnd } from '../support/sim-apps.ts'
+import type { SimHost } from '../support/net-sim.ts'
+import { LONG_MS, routed, twoHosts } from '../support/sim-topology.ts'
+
+const MINUTES = 60_000
+const perWorker = (host: SimHost, counter: number): number[] =>
+  host.stacks.map(({ thread }) => host.arena.f64[counterBank(host.arena, thread) + counter]!)
+const bytes = (length: number, salt = 0): Uint8Array =>
+  new Uint8Array(length).map((_, k) => (Math.imul(k + salt, 2654435761) >>> 11) & 255)
+
+describe.each([2, 4])('with %p workers a host', (workers) => {
+  test('a connection lives on the worker that dialled, and on one at the other end', async () => {
+    const many = { workers }
+    const net = await routed({ seed: workers, wire: { loss: 0.01, delayUs: 500 }, a: many, b: many, router: many })
+    const { sim, a, b } = net
+    const server = serveTcp(b, 80)
+    const clients: TcpEnd[] = []
+    for (let k = 0; k < 24; k++) clients.push(dialTcp(a, '10.0.2.2', 80, k % workers))
+    sim.run(MINUTES, () => server.ends.length === 24 && clients.every((end) => end.connected))
+    expect(clients.map((end) => end.error)).toEqual(Array(24).fill(0))
+    expect(server.ends.length).toBe(24)
+    // the port was chosen so that answers hash home: nothing had to be passed on
+    expect(perWorker(a, Softnet.steered)).toEqual(Array(workers).fill(0))
+    expect(new Set(server.ends.map((end) => end.worker)).size).toBe(workers)
+    for (const end of [...clients, ...server.ends]) end.start(50_000)
+    sim.run(10 * MINUTES, () => [...clients, ...server.ends].every((end) => end.received === 50_000))
+    for (const end of [...clients, ...server.ends])
+      expect([end.received, end.wrong, end.error]).toEqual([50_000, 0, 0])
+    for (const segs of perWorker(a, Mib.TcpInSegs)) expect(segs).toBeGreaterThan(100)
+    expect(perWorker(b, Mib.TcpOutRsts)).toEqual(Array(workers).fill(0))
+    for (const end of clients) end.finish()
+    sim.run(MINUTES, () => server.ends.every((end) => end.eof))
+    for (const end of [...server.ends, ...clients]) end.close()
+    server.close()
+    sim.run(LONG_MS)
+    expect(sim.leaks()).toEqual({})
+  })
+
+  test('UDP sockets of every worker hear their own answers', async () => {
+    const many = { workers }
+    const { sim, a } = await routed({ a: many, b: { ...many, services: { echo: true } }, router: many })
+    const sockets = Array.from({ length: 4 * workers }, (_, k) => openUdp(a, 0, k % workers))
+    for (let round = 1; round <= 5; round++) {
+      for (const [k, socket] of sockets.entries())
+        expect(socket.send(bytes(100 + k, k), '10.0.2.2', 7)).toBe(100 + k)
+      sim.run(2000, () => sockets.every((socket) => socket.heard.length === round))
+    }
+    for (const [k, socket] of sockets.entries()) {
+      expect(socket.heard.length).toBe(5)
+      for (const { bytes: got } of socket.heard) expect(got).toEqual(bytes(100 + k, k))
+    }
+    for (const socket of sockets) socket.close()
+    sim.run(LONG_MS)
+    expect(sim.leaks()).toEqual({})
+  })
+
+  test('a datagram in fragments is put together and comes to the worker of its ports', async () => {
+    const many = { workers }
+    const { sim, a, b } = await twoHosts({
+      seed: 9,
+      wire: { reorder: 0.3 },
+      a: many,
+      b: { ...many, services: { echo: true } },
+    })
+    const sockets = Array.from({ length: 3 * workers }, (_, k) => openUdp(a, 0, k % workers))
+    for (const [k, socket] of sockets.entries()) socket.send(bytes(5000 + k, k), '10.0.1.2', 7)
+    sim.run(5000, () => sockets.every((socket) => socket.heard.length === 1))
+    for (const [k, socket] of sockets.entries())
+      expect(socket.heard.map(({ bytes: got }) => Bun.hash(got))).toEqual([Bun.hash(bytes(5000 + k, k))])
+    expect(b.mib('IpReasmOKs')).toBe(3 * workers)
+    // pieces hash on addresses: all to one worker, and most of the wholes to another
+    expect(perWorker(b, Mib.IpReasmOKs).filter((n) => n > 0).length).toBe(1)
+    expect(perWorker(b, Softnet.steered).reduce((x, y) => x + y)).toBeGreaterThan(0)
+    for (const socket of sockets) socket.close()
+    sim.run(LONG_MS)
+    expect(sim.leaks()).toEqual({})
+  })
+
+  test('an ICMP error comes to the worker whose socket it is about', async () => {
+    const many = { workers }
+    const { sim, a } = await routed({ a: many, b: many, router: many })
+    const sockets = Array.from({ length: 4 * workers }, (_, k) => openUdp(a, 0, k % workers))
+    for (const socket of sockets) {
+      socket.connect('10.0.2.2', 4444)
+      expect(socket.send(bytes(10))).toBe(10)
+      // one error in a second and a burst of six is what one peer gets
+      sim.run(1100)
+    }
+    for (const socket of sockets) expect(socket.errors).toEqual([Errno.ECONNREFUSED])
+    for (const socket of sockets) socket.close()
+    sim.run(LONG_MS)
+    expect(sim.leaks()).toEqual({})
+  })
+
+  test('FRAG_NEEDED finds the connection it is about', async () => {
+    const many = { workers }
+    const { sim, a, b } = await routed({ mtu: 800, a: many, b: many, router: many })
+    const server = serveTcp(b, 80)
+    const clients = Array.from({ length: 2 * workers }, (_, k) => dialTcp(a, '10.0.2.2', 80, k % workers))
+    sim.run(MINUTES, () => server.ends.length === clients.length)
+    for (const end of clients) end.start(100_000)
+    sim.run(10 * MINUTES, () => server.ends.every((end) => end.received === 100_000))
+    for (const end of server.ends) expect([end.received, end.wrong]).toEqual([100_000, 0])
+    expect(a.mib('IcmpInErrors')).toBe(0)
+    for (const end of clients) end.finish()
+    sim.run(MINUTES, () => server.ends.every((end) => end.eof))
+    for (const end of [...server.ends, ...clients]) end.close()
+    server.close()
+    sim.run(LONG_MS)
+    expect(sim.leaks()).toEqual({})
+  })
+
+  test('workers that are steered to by another table go on with their connections', async () => {
+    const { sim, a, b } = await twoHosts({ a: { workers }, b: { workers } })
+    const server = serveTcp(b, 80)
+    const clients = Array.from({ length: 2 * workers }, (_, k) => dialTcp(a, '10.0.1.2', 80, k % workers))
+    sim.run(MINUTES, () => server.ends.length === clients.length)
+    for (const end of clients) end.start(300_000)
+    sim.run(5)
+    // all frames now come to worker 0, whoever owns the flow
+    for (const host of [a, b])
+      await host.must({
+        type: 'ETHTOOL_MSG_RSS_SET',
+        rss: { ifname: 'eth0', 'rss-indirection-table': Array(128).fill(0) },
+      })
+    sim.run(10 * MINUTES, () => server.ends.every((end) => end.received === 300_000))
+    for (const end of server.ends) expect([end.received, end.wrong, end.error]).toEqual([300_000, 0, 0])
+    for (const end of clients) end.finish()
+    sim.run(MINUTES, () => server.ends.every((end) => end.eof))
+    for (const end of [...server.ends, ...clients]) end.close()
+    server.close()
+    sim.run(LONG_MS)
+    expect(sim.leaks()).toEqual({})
+  })
+})
+
+test('the same seed is the same run, down to the counters', async () => {
+  const once = async () => {
+    const many = { workers: 2 }
+    const net = await routed({ seed: 77, wire: { loss: 0.05, reorder: 0.2 }, a: many, b: many, router: many })
+    const server = serveTcp(net.b, 80)
+    const client = dialTcp(net.a, '10.0.2.2', 80, 1)
+    client.start(300_000)
+    net.sim.run(2 * MINUTES, () => server.ends[0]?.received === 300_000)
+    const names = Object.keys(Mib) as (keyof typeof Mib)[]
+    return {
+      at: net.sim.nowMs(),
+      port: net.a.arena.i32[client.sk + SK_NUM],
+      dev: net.a.arena.i32[client.sk + SK_BOUND_DEV],
+      counters: [net.a, net.b, net.r].map((host) => names.map((name) => host.mib(name))),
+    }
+  }
+  expect(await once()).toEqual(await once())
+})
