@@ -1,0 +1,186 @@
+/** The internet layer of a stack: routing, neighbours, IPv4 in, through and out, ICMP. */
+import { TIMER_WORDS } from '../base/timer-wheel.ts'
+import { createFibReader } from '../ip/fib.ts'
+import { createIcmp } from '../ip/icmp.ts'
+import { createInetProtos } from '../ip/inet-protos.ts'
+import { AF_INET6, V4_MAPPED } from '../ip/ip-constants.ts'
+import { createIpForward } from '../ip/ip-forward.ts'
+import { createIpDefrag } from '../ip/ip-fragment.ts'
+import { createIpFragmentation } from '../ip/ip-fragmentation.ts'
+import { createIpIdent } from '../ip/ip-ident.ts'
+import { createIpInput } from '../ip/ip-input.ts'
+import { createIpOutput } from '../ip/ip-output.ts'
+import { FIB_LOCAL, NH_TYPE, RT_SCOPE_LINK } from '../ip/nexthop-constants.ts'
+import { createNfHooks } from '../ip/nf-hooks.ts'
+import { createPmtu } from '../ip/pmtu.ts'
+import { createRoute } from '../ip/route.ts'
+import { createSourceSelection } from '../ip/source.ts'
+import { RTN_LOCAL } from '../base/flowi.ts'
+import { createArp } from '../neigh/arp.ts'
+import { NEIGH_ADDR, NEIGH_IFINDEX } from '../neigh/neigh-constants.ts'
+import { createNeighOutput } from '../neigh/neigh-output.ts'
+import { createNeighTable } from '../neigh/neigh-table.ts'
+import { createNeighbour } from '../neigh/neighbour.ts'
+import { Ipi, Notify } from '../shm/ipi.ts'
+import { ETH_P_ARP, ETH_P_IP } from '../wire/ethernet.ts'
+import type { Link } from './link.ts'
+import type { Machine } from './machine.ts'
+
+/** Worker that runs the neighbour state machine. */
+const NEIGH_CPU = 0
+
+export type Inet = ReturnType<typeof createInet>
+
+export const createInet = (machine: Machine, link: Link) => {
+  const local = createLocalAddresses(machine)
+  const route = createRoute(machine)
+  const { neighOutput, arp, neighbour } = createNeighbours(machine, link, local, (skb) =>
+    ip.icmp.linkFailure(skb)
+  )
+  const ip = createIp({ machine, link, local, route, neighOutput })
+  link.ptype.devAddPack(ETH_P_IP, ip.ipRcv)
+  link.ptype.devAddPack(ETH_P_ARP, arp.arpRcv)
+  machine.ipi.on(Ipi.DEV_DOWN, (_from, ifindex) => {
+    neighOutput.flushDevice(ifindex)
+    neighbour?.neighIfdown(ifindex)
+  })
+  return { ...local, ...route, ...ip, neighbour, arp }
+}
+
+type Local = ReturnType<typeof createLocalAddresses>
+
+/** Which addresses are our own: what the local table says. */
+const createLocalAddresses = ({ arena }: Machine) => {
+  const { lookup, lookup4 } = createFibReader(arena)
+  const isLocalRow = (row: number): boolean => row !== 0 && arena.i32[row + NH_TYPE] === RTN_LOCAL
+  const address = new Int32Array(4)
+  const isLocalAddress = (addr: number): boolean => isLocalRow(lookup4(FIB_LOCAL, addr))
+  const isLocal = (a0: number, a1: number, a2: number, a3: number): boolean => {
+    if ((a0 | a1) === 0 && a2 === V4_MAPPED) return isLocalAddress(a3)
+    address[0] = a0
+    address[1] = a1
+    address[2] = a2
+    address[3] = a3
+    return isLocalRow(lookup(AF_INET6, FIB_LOCAL, address, 0))
+  }
+  return { isLocalAddress, isLocal }
+}
+
+const createNeighbours = (
+  machine: Machine,
+  { output, xmit }: Link,
+  { isLocalAddress }: Local,
+  linkFailure: (skb: number) => void
+) => {
+  const { arena, thread, words } = machine
+  const { devQueueXmit } = xmit
+  const { select4 } = createSourceSelection(arena)
+  const table = createNeighTable(arena)
+  const timer = () => ({ timer: words(TIMER_WORDS), key: words(4) })
+  const neighOutput = createNeighOutput({
+    ...machine,
+    ...output,
+    ...timer(),
+    table,
+    devQueueXmit,
+    linkFailure,
+  })
+  const notify = createNotify(machine)
+  const neighbour =
+    thread === NEIGH_CPU ? createNeighbour({ ...machine, ...timer(), table, notify }) : null
+  const arp = createArp({
+    ...machine,
+    table,
+    neighbour,
+    isLocalAddress,
+    ethHeader: output.ethHeader,
+    devQueueXmit,
+    key: words(4),
+    selectSource: (dev, target) => select4(dev, target, RT_SCOPE_LINK),
+  })
+  neighbour?.registerOps('v4', { ethertype: ETH_P_IP, solicit: arp.arpSolicit })
+  return { neighOutput, neighbour, arp }
+}
+
+/** Tells control, and so its watchers, of a neighbour's change. */
+const createNotify = ({ arena, ipi }: Machine) => {
+  const { i32, layout } = arena
+  return (row: number, isGone: boolean): void => {
+    ipi.send(
+      layout.controlThread,
+      Ipi.NOTIFY,
+      Notify.NEIGH,
+      isGone ? 1 : 0,
+      i32[row + NEIGH_IFINDEX]!,
+      i32[row + NEIGH_ADDR]!,
+      i32[row + NEIGH_ADDR + 1]!,
+      i32[row + NEIGH_ADDR + 2]!,
+      i32[row + NEIGH_ADDR + 3]!
+    )
+  }
+}
+
+type IpDeps = {
+  machine: Machine
+  link: Link
+  local: Local
+  route: ReturnType<typeof createRoute>
+  neighOutput: ReturnType<typeof createNeighOutput>
+}
+
+const createIp = ({ machine, link, local, route, neighOutput }: IpDeps) => {
+  const { arena, thread, time, random, words, ipi, consume } = machine
+  const { workers } = arena.layout.config
+  const { gso, devQueueXmit } = link.xmit
+  const { isLocalAddress } = local
+  const nf = createNfHooks()
+  const protos = createInetProtos()
+  const pmtu = createPmtu(time, random)
+  const out = createIpOutput({
+    ...machine,
+    ...route,
+    ...neighOutput,
+    ...link.output,
+    ...createIpIdent(thread, workers, random),
+    nf,
+    pmtu,
+    gso,
+    devQueueXmit,
+    fragmentation: createIpFragmentation(machine),
+    key: words(4),
+  })
+  /** Path MTUs go to all CPUs: the flows to one destination are spread over them. */
+  const pmtuLearned = (addr: number, mtu: number): void => {
+    for (let cpu = 0; cpu < workers; cpu++)
+      if (cpu !== thread) ipi.send(cpu, Ipi.PMTU_UPDATE, 0, 0, 0, V4_MAPPED, addr, mtu)
+  }
+  ipi.on(Ipi.PMTU_UPDATE, (_from, _a0, a1, a2, a3, a4, mtu) => {
+    pmtu.learn(a1, a2, a3, a4, mtu)
+  })
+  const icmp = createIcmp({
+    ...machine,
+    ...route,
+    ...out,
+    protos,
+    pmtu,
+    isLocalAddress,
+    pingRcv: consume,
+    pmtuLearned,
+  })
+  const { icmpSend } = icmp
+  const { networkSegLen } = gso
+  const { ipForward } = createIpForward({ ...machine, ...out, nf, icmpSend, networkSegLen })
+  const { ipDefrag } = createIpDefrag({ ...machine, icmpSend, timer: words(TIMER_WORDS) })
+  const { ipRcv } = createIpInput({
+    ...machine,
+    ...route,
+    nf,
+    protos,
+    isLocalAddress,
+    ipForward,
+    icmpSend,
+    ipDefrag,
+    rawDeliver: () => false,
+  })
+  return { ...out, protos, icmp, ipRcv }
+}

@@ -1,0 +1,51 @@
+/** The link layer of a stack: frames from backlogs up to ptype, packets from above down to the drivers. */
+import { TIMER_WORDS } from '../base/timer-wheel.ts'
+import { createDevQueueXmit } from '../link/dev-queue-xmit.ts'
+import { createEthTypeTrans } from '../link/eth-type-trans.ts'
+import { createEtherOutput } from '../link/ether-output.ts'
+import { createPtype } from '../link/ptype.ts'
+import type { StartXmit } from '../netdev/netdev.ts'
+import type { DropFn } from '../skb/drop.ts'
+import type { Skbs } from '../skb/skb.ts'
+import { createFlowTable } from '../softnet/flow-table.ts'
+import type { Machine } from './machine.ts'
+
+/** What a stack gives the drivers that are made for it. */
+export type DriverEnv = {
+  skbs: Skbs
+  drop: DropFn
+  kick: (thread: number) => void
+  netifRx: (skb: number) => void
+}
+/** start_xmit by DevKind. */
+export type Drivers = (env: DriverEnv) => readonly StartXmit[]
+
+export type Link = ReturnType<typeof createLink>
+
+export const createLink = (machine: Machine, drivers: Drivers) => {
+  const { ipi, skbs, drop, netifRx, steer } = machine
+  const ptype = createPtype(machine)
+  const { netifReceiveSkb } = ptype
+  const { ethTypeTrans } = createEthTypeTrans(machine)
+  const output = createEtherOutput(machine)
+  const xmit = createDevQueueXmit({
+    ...machine,
+    ptype,
+    timer: machine.words(TIMER_WORDS),
+    drivers: drivers({ skbs, drop, kick: ipi.kick, netifRx }),
+  })
+  const { record } = createFlowTable({ ...machine, dissect: steer.dissect, keys: steer.keys })
+
+  /** A frame from a backlog (netif_receive_skb). */
+  const receive = (skb: number): void => {
+    record(skb)
+    if (ethTypeTrans(skb)) netifReceiveSkb(skb)
+  }
+  /** A frame from a device queue of this CPU's own. What has no ports is better off on the CPU it hashes to. */
+  const receiveFrame = (skb: number): void => {
+    const cpu = machine.steerSkb(skb)
+    if (cpu === machine.thread || steer.hasPorts()) return receive(skb)
+    machine.backlog.enqueueToBacklog(cpu, skb, steer.hash())
+  }
+  return { ptype, output, xmit, receive, receiveFrame }
+}

@@ -1,0 +1,128 @@
+/**
+ * What every layer of a stack is given: the thread's memory, time, timers and calls, and the backlogs of all CPUs as
+ * this one fills them. Made first, passed down whole. Linux: what is per-CPU, and net/core/dev.c's netif_rx().
+ */
+import { createTime, setTime, TIME_MS } from '../base/time.ts'
+import { createTimerWheel, WHEEL_WORDS } from '../base/timer-wheel.ts'
+import { DEV_RPS_FLOW_CNT } from '../netdev/netdev.ts'
+import type { Arena } from '../shm/arena.ts'
+import { counterBank, Softnet } from '../shm/counters.ts'
+import { createIpi } from '../shm/ipi.ts'
+import { SCRATCH_WORDS } from '../shm/layout.ts'
+import { createDrop, Drop } from '../skb/drop.ts'
+import {
+  createSkbs,
+  SKB_DATA,
+  SKB_DEV,
+  SKB_HASH,
+  SKB_LEN,
+  SKB_MAC,
+  SKB_NETWORK,
+  SKB_PROTOCOL,
+} from '../skb/skb.ts'
+import { sockSlab } from '../socket/sock.ts'
+import { createBacklog } from '../softnet/backlog.ts'
+import { createCpuFlowLimit } from '../steering/cpu-flow-limit.ts'
+import { createSteer } from '../steering/steer.ts'
+
+export type MachineDeps = {
+  arena: Arena
+  /** Worker number: this stack's CPU. */
+  thread: number
+  /** Monotonic microseconds. */
+  nowUs: () => number
+  random: () => number
+  /** Rings the doorbell of a sleeping thread. */
+  wake: (thread: number) => void
+  /** An earlier stack of this thread has died: what it left is freed first. */
+  restarted?: boolean
+}
+
+export type Machine = ReturnType<typeof createMachine>
+
+export const createMachine = ({ arena, thread, nowUs, random, wake, restarted }: MachineDeps) => {
+  const { i32, layout } = arena
+  let scratch = layout.scratch + thread * SCRATCH_WORDS
+  /** Words of this thread's own: timers, keys. */
+  const words = (n: number): number => {
+    const at = scratch
+    scratch += n
+    return at
+  }
+  const time = createTime()
+  setTime(time, nowUs())
+  const wheel = createTimerWheel(i32, layout.wheels + thread * WHEEL_WORDS, time[TIME_MS]!)
+  const skbs = createSkbs(arena, thread)
+  const { drop, consume, countDrop } = createDrop(arena, skbs)
+  const ipi = createIpi(arena, thread, wake)
+  const machine = {
+    arena,
+    thread,
+    worker: thread,
+    random,
+    words,
+    time,
+    wheel,
+    skbs,
+    drop,
+    consume,
+    ipi,
+  }
+  if (restarted) recover(arena, thread, skbs.recover(), countDrop)
+  return { ...machine, ...createBacklogs(machine) }
+}
+
+type Core = {
+  arena: Arena
+  thread: number
+  skbs: ReturnType<typeof createSkbs>
+  drop: (skb: number, reason: Drop) => void
+  ipi: ReturnType<typeof createIpi>
+}
+
+/** Steering, from a CPU's own point of view. */
+const createBacklogs = ({ arena, thread, skbs, drop, ipi }: Core) => {
+  const { i32, f64 } = arena
+  const count = counterBank(arena, thread)
+  const steer = createSteer(arena, thread, DEV_RPS_FLOW_CNT)
+  const flowLimited = createCpuFlowLimit(arena)
+  const backlog = createBacklog({ arena, skbs, drop, kick: ipi.kick, flowLimited })
+  const { enqueueToBacklog } = backlog
+
+  /** CPU of a frame; its hash is noted in it. */
+  const steerSkb = (skb: number): number => {
+    const cpu = steer.steerFrame(i32[skb + SKB_DEV]!, i32[skb + SKB_DATA]!, i32[skb + SKB_LEN]!)
+    i32[skb + SKB_HASH] = steer.hash()
+    return cpu
+  }
+  /** Puts a frame on the backlog that its flow hashes to (netif_rx). */
+  const netifRx = (skb: number): void => {
+    enqueueToBacklog(steerSkb(skb), skb, steer.hash())
+  }
+  /** Gives a received packet, whatever was pulled off it, to another CPU as the frame it was. */
+  const steerTo = (cpu: number, skb: number): void => {
+    f64[count + Softnet.steered]!++
+    skbs.push(skb, i32[skb + SKB_DATA]! - i32[skb + SKB_MAC]!)
+    enqueueToBacklog(cpu, skb, i32[skb + SKB_HASH]!)
+  }
+  /** A reassembled datagram goes to the CPU of its ports; false when that is this one. */
+  const steerAgain = (skb: number): boolean => {
+    const at = i32[skb + SKB_NETWORK]!
+    const len = i32[skb + SKB_LEN]! - (at - i32[skb + SKB_DATA]!)
+    const cpu = steer.steerPacket(i32[skb + SKB_DEV]!, i32[skb + SKB_PROTOCOL]!, at, len)
+    i32[skb + SKB_HASH] = steer.hash()
+    if (cpu === thread) return false
+    steerTo(cpu, skb)
+    return true
+  }
+  return { steer, backlog, steerSkb, netifRx, steerTo, steerAgain }
+}
+
+/** Says how much was lost with a stack that died on this thread. */
+const recover = (arena: Arena, thread: number, skbs: number, countDrop: (reason: Drop) => void) => {
+  const { f64 } = arena
+  const count = counterBank(arena, thread)
+  for (let k = 0; k < skbs; k++) countDrop(Drop.WORKER_RESTART)
+  f64[count + Softnet.skbs_recovered]! += skbs
+  f64[count + Softnet.sockets_lost]! += sockSlab(arena, thread, false).live()
+}
