@@ -122,7 +122,8 @@ export const createStats = ({ arena, time, nameOf, socketsOf }: StatsDeps) => {
       dport: i32[row + FLOW_PORTS]! & 0xffff,
       dev: nameOf(i32[row + FLOW_DEV]!),
       packets: i32[row + FLOW_PACKETS]!,
-      last: (time[TIME_MS]! - i32[row + FLOW_LAST]!) | 0,
+      // the worker's clock may be a moment ahead of ours
+      last: Math.max(0, (time[TIME_MS]! - i32[row + FLOW_LAST]!) | 0),
     }
   }
   function* liveFlows(only?: number): Generator<FlowItem> {
