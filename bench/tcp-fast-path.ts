@@ -54,6 +54,7 @@ const createBench = () => {
   const seen = { seq: 0, ack: 0, tsval: 0, packets: 0 }
   const tcp = createTcp({
     arena,
+    sockConfirm: () => {},
     worker: 0,
     skbs,
     drop,

@@ -8,7 +8,11 @@ import { createTimerWheel } from '../../core/base/timer-wheel.ts'
 import { createFibReader } from '../../core/ip/fib.ts'
 import { createFibWriter } from '../../core/ip/fib-writer.ts'
 import { createIcmp } from '../../core/ip/icmp.ts'
-import { createInetProtos, type ErrorHandler, type ProtoHandler } from '../../core/ip/inet-protos.ts'
+import {
+  createInetProtos,
+  type ErrorHandler,
+  type ProtoHandler,
+} from '../../core/ip/inet-protos.ts'
 import { createIpForward } from '../../core/ip/ip-forward.ts'
 import { createIpDefrag } from '../../core/ip/ip-fragment.ts'
 import { createIpFragmentation } from '../../core/ip/ip-fragmentation.ts'
@@ -33,11 +37,24 @@ import * as netdev from '../../core/netdev/netdev.ts'
 import { createArena, type Arena } from '../../core/shm/arena.ts'
 import { counterBank } from '../../core/shm/counters.ts'
 import { createIpi, Ipi } from '../../core/shm/ipi.ts'
-import { DEVICE_WORDS, SCRATCH_WORDS, SMALL_ARENA, type ArenaConfig } from '../../core/shm/layout.ts'
+import {
+  DEVICE_WORDS,
+  SCRATCH_WORDS,
+  SMALL_ARENA,
+  type ArenaConfig,
+} from '../../core/shm/layout.ts'
 import { setSysctlDefaults } from '../../core/shm/sysctl.ts'
 import { createDrop, DROP_COUNTERS } from '../../core/skb/drop.ts'
 import {
-  CHECKSUM_NONE, createSkbs, RX_HEADROOM, SKB_DATA, SKB_DEV, SKB_DST, SKB_IP_SUMMED, SKB_LEN, SKB_SK,
+  CHECKSUM_NONE,
+  createSkbs,
+  RX_HEADROOM,
+  SKB_DATA,
+  SKB_DEV,
+  SKB_DST,
+  SKB_IP_SUMMED,
+  SKB_LEN,
+  SKB_SK,
 } from '../../core/skb/skb.ts'
 import { sockSlab } from '../../core/socket/sock.ts'
 import { createPorts } from '../../core/transport/ports.ts'
@@ -55,7 +72,13 @@ const CAPTURE = netdev.DevKind.pipe
 const LOOPBACK = netdev.DevKind.lo
 export const V4 = 0xffff
 
-export type Sent = { dev: number; frame: Uint8Array; worker: number; gsoSize: number; ipSummed: number }
+export type Sent = {
+  dev: number
+  frame: Uint8Array
+  worker: number
+  gsoSize: number
+  ipSummed: number
+}
 export type DeviceOptions = {
   mac?: string
   mtu?: number
@@ -98,7 +121,13 @@ const createWorker = (arena: Arena, thread: number, host: HostState) => {
     frame.set(arena.u8.subarray(i32[to + SKB_DATA]!, i32[to + SKB_DATA]! + frame.length))
     skbs.free(to)
     void at
-    sent.push({ dev: i32[dev]!, frame, worker: thread, gsoSize: i32[skb + 12]!, ipSummed: i32[skb + SKB_IP_SUMMED]! })
+    sent.push({
+      dev: i32[dev]!,
+      frame,
+      worker: thread,
+      gsoSize: i32[skb + 12]!,
+      ipSummed: i32[skb + SKB_IP_SUMMED]!,
+    })
     consume(skb)
     return netdev.NETDEV_TX_OK
   }
@@ -115,7 +144,16 @@ const createWorker = (arena: Arena, thread: number, host: HostState) => {
   const { ethTypeTrans } = createEthTypeTrans({ arena, skbs, drop })
   const ether = createEtherOutput({ arena, skbs })
   const xmit = createDevQueueXmit({
-    arena, skbs, drop, consume, time, wheel, random, timer: words(4), drivers, ptype,
+    arena,
+    skbs,
+    drop,
+    consume,
+    time,
+    wheel,
+    random,
+    timer: words(4),
+    drivers,
+    ptype,
   })
   const { devQueueXmit } = xmit
   const route = createRoute({ arena })
@@ -125,22 +163,53 @@ const createWorker = (arena: Arena, thread: number, host: HostState) => {
     return row !== 0 && i32[row + nexthop.NH_TYPE] === 2
   }
   const table = createNeighTable(arena)
-  const late = { linkFailure: (_skb: number): void => {}, icmpSend: (_s: number, _t: number, _c: number, _i: number): void => {} }
+  const late = {
+    linkFailure: (_skb: number): void => {},
+    icmpSend: (_s: number, _t: number, _c: number, _i: number): void => {},
+  }
   const icmpSend = (skb: number, type: number, code: number, info: number): void =>
     late.icmpSend(skb, type, code, info)
   const neighOutput = createNeighOutput({
-    arena, skbs, drop, time, wheel, ipi, table, timer: words(4), key: words(4), pushHh: ether.pushHh,
-    popHeader: ether.popHeader, devQueueXmit, linkFailure: (skb) => late.linkFailure(skb),
+    arena,
+    skbs,
+    drop,
+    time,
+    wheel,
+    ipi,
+    table,
+    timer: words(4),
+    key: words(4),
+    pushHh: ether.pushHh,
+    popHeader: ether.popHeader,
+    devQueueXmit,
+    linkFailure: (skb) => late.linkFailure(skb),
   })
   const neighbour =
     thread === 0
       ? createNeighbour({
-          arena, time, wheel, ipi, table, random, timer: words(4), key: words(4),
-          notify: (row, isGone) => void host.notified.push({ row, isGone, state: i32[row + neigh.NEIGH_STATE]! }),
+          arena,
+          time,
+          wheel,
+          ipi,
+          table,
+          random,
+          timer: words(4),
+          key: words(4),
+          notify: (row, isGone) =>
+            void host.notified.push({ row, isGone, state: i32[row + neigh.NEIGH_STATE]! }),
         })
       : null
   const arp = createArp({
-    arena, skbs, drop, consume, time, table, neighbour, isLocalAddress, ethHeader: ether.ethHeader, devQueueXmit,
+    arena,
+    skbs,
+    drop,
+    consume,
+    time,
+    table,
+    neighbour,
+    isLocalAddress,
+    ethHeader: ether.ethHeader,
+    devQueueXmit,
     key: words(4),
     steerTo: (worker, skb) => void steered.push({ worker, skb }),
     selectSource: (dev) => host.addressOf(dev),
@@ -152,13 +221,33 @@ const createWorker = (arena: Arena, thread: number, host: HostState) => {
   const pmtu = createPmtu(time, random)
   const fragmentation = createIpFragmentation({ arena, skbs, drop, consume })
   const output = createIpOutput({
-    arena, skbs, drop, nf, routeOutput: route.routeOutput, pmtu, fragmentation, gso: xmit.gso,
+    arena,
+    skbs,
+    drop,
+    nf,
+    routeOutput: route.routeOutput,
+    pmtu,
+    fragmentation,
+    gso: xmit.gso,
     ipSelectIdent: createIpIdent(thread, layout.config.workers, random).ipSelectIdent,
-    neighResolve: neighOutput.neighResolve, neighConfirm: neighOutput.neighConfirm, ethHeader: ether.ethHeader,
-    ethHeaderSelf: ether.ethHeaderSelf, devQueueXmit, netifRx, key: words(4),
+    neighResolve: neighOutput.neighResolve,
+    neighConfirm: neighOutput.neighConfirm,
+    ethHeader: ether.ethHeader,
+    ethHeaderSelf: ether.ethHeaderSelf,
+    devQueueXmit,
+    netifRx,
+    key: words(4),
   })
   const { icmpRcv, ...errors } = createIcmp({
-    arena, skbs, drop, consume, time, protos, pmtu, routeOutput: route.routeOutput, ipSend: output.ipSend,
+    arena,
+    skbs,
+    drop,
+    consume,
+    time,
+    protos,
+    pmtu,
+    routeOutput: route.routeOutput,
+    ipSend: output.ipSend,
     isLocalAddress,
     pingRcv: (skb) => {
       host.pings++
@@ -169,28 +258,71 @@ const createWorker = (arena: Arena, thread: number, host: HostState) => {
   late.icmpSend = errors.icmpSend
   late.linkFailure = errors.linkFailure
   const { ipForward } = createIpForward({
-    arena, skbs, drop, nf, networkSegLen: xmit.gso.networkSegLen, ipOutput: output.ipOutput, icmpSend,
+    arena,
+    skbs,
+    drop,
+    nf,
+    networkSegLen: xmit.gso.networkSegLen,
+    ipOutput: output.ipOutput,
+    icmpSend,
   })
   const { ipDefrag, fragmentsHeld } = createIpDefrag({
-    arena, skbs, drop, consume, time, wheel, random, timer: words(4), icmpSend,
+    arena,
+    skbs,
+    drop,
+    consume,
+    time,
+    wheel,
+    random,
+    timer: words(4),
+    icmpSend,
   })
   const input = createIpInput({
-    arena, skbs, drop, consume, nf, protos, routeInput: route.routeInput, isLocalAddress, ipForward, ipDefrag,
-    steerAgain: (skb) => host.steerAgain(skb), icmpSend, rawDeliver: () => false,
+    arena,
+    skbs,
+    drop,
+    consume,
+    nf,
+    protos,
+    routeInput: route.routeInput,
+    isLocalAddress,
+    ipForward,
+    ipDefrag,
+    steerAgain: (skb) => host.steerAgain(skb),
+    icmpSend,
+    rawDeliver: () => false,
   })
 
   const slab = sockSlab(arena, thread, true)
   const ports = createPorts(i32)
   const udpTable = createUdpHash(i32, ports, random())
   const udpIn = createUdpInput({
-    arena, skbs, drop, table: udpTable, loadAddrs: output.loadAddrs, segment: xmit.gso.segment,
+    arena,
+    skbs,
+    drop,
+    table: udpTable,
+    loadAddrs: output.loadAddrs,
+    segment: xmit.gso.segment,
     portUnreachable: (skb) => icmpSend(skb, icmp.ICMP_DEST_UNREACH, icmp.ICMP_PORT_UNREACH, 0),
     passOn: () => false,
     sockEvents: (sk, events) => void host.events.push({ sk, events }),
   })
-  const udpOut = createUdpOutput({ arena, skbs, routeOutput: route.routeOutput, ipSend: output.ipSend })
+  const udpOut = createUdpOutput({
+    arena,
+    skbs,
+    routeOutput: route.routeOutput,
+    ipSend: output.ipSend,
+  })
   const udpSock = createUdpSock({
-    arena, skbs, consume, slab, time, random, ports, table: udpTable, output: udpOut,
+    arena,
+    skbs,
+    consume,
+    slab,
+    time,
+    random,
+    ports,
+    table: udpTable,
+    output: udpOut,
     sockEvents: (sk, events) => void host.events.push({ sk, events }),
     isLocal: (_a0, _a1, _a2, a3) => isLocalAddress(a3),
     hashesHome: () => true,
@@ -198,7 +330,8 @@ const createWorker = (arena: Arena, thread: number, host: HostState) => {
   })
   protos.inetAddProtocol(IPPROTO_ICMP, icmpRcv)
   protos.inetAddProtocol(IPPROTO_UDP, udpIn.udpRcv, udpIn.udpErr)
-  for (const [protocol, handler, error] of host.protocols) protos.inetAddProtocol(protocol, handler(skbs), error)
+  for (const [protocol, handler, error] of host.protocols)
+    protos.inetAddProtocol(protocol, handler(skbs), error)
   ptype.devAddPack(ETH_P_IP, input.ipRcv)
   ptype.devAddPack(ETH_P_ARP, arp.arpRcv)
   ptype.freeze()
@@ -224,8 +357,34 @@ const createWorker = (arena: Arena, thread: number, host: HostState) => {
     skbs.reclaim()
   }
   return {
-    thread, skbs, drop, consume, ipi, wheel, ptype, ether, xmit, route, table, neighOutput, neighbour, arp, nf, pmtu,
-    output, ...errors, fragmentsHeld, slab, udpSock, udpIn, udpOut, receiveSkb, frameSkb, turn, steered, backlog,
+    thread,
+    skbs,
+    drop,
+    consume,
+    ipi,
+    wheel,
+    ptype,
+    ether,
+    xmit,
+    route,
+    table,
+    neighOutput,
+    neighbour,
+    arp,
+    nf,
+    pmtu,
+    output,
+    ...errors,
+    fragmentsHeld,
+    slab,
+    udpSock,
+    udpIn,
+    udpOut,
+    receiveSkb,
+    frameSkb,
+    turn,
+    steered,
+    backlog,
     words,
   }
 }
@@ -240,7 +399,11 @@ type HostState = {
   mtus: { addr: number; mtu: number }[]
   events: { sk: number; events: number }[]
   notified: { row: number; isGone: boolean; state: number }[]
-  protocols: [protocol: number, handler: (skbs: PathWorker['skbs']) => ProtoHandler, error?: ErrorHandler][]
+  protocols: [
+    protocol: number,
+    handler: (skbs: PathWorker['skbs']) => ProtoHandler,
+    error?: ErrorHandler,
+  ][]
   addressOf: (dev: number) => number
   steerAgain: (skb: number) => boolean
 }
@@ -261,7 +424,15 @@ export const createPacketPath = ({ config = {}, seed = 1, protocols = [] }: Path
   setTime(time, nowUs)
   const addresses = new Map<number, number>()
   const host: HostState = {
-    sent: [], time, random: seeded(seed), busy: false, pings: 0, mtus: [], events: [], notified: [], protocols,
+    sent: [],
+    time,
+    random: seeded(seed),
+    busy: false,
+    pings: 0,
+    mtus: [],
+    events: [],
+    notified: [],
+    protocols,
     addressOf: (dev) => addresses.get(dev) ?? 0,
     steerAgain: () => false,
   }
@@ -269,7 +440,8 @@ export const createPacketPath = ({ config = {}, seed = 1, protocols = [] }: Path
   const addDevice = (dev: number, options: DeviceOptions = {}): void => {
     const row = deviceRow(dev)
     i32[row + netdev.DEV_IFINDEX] = dev
-    i32[row + netdev.DEV_FLAGS] = options.flags ?? netdev.IFF_UP | netdev.IFF_BROADCAST | netdev.IFF_MULTICAST
+    i32[row + netdev.DEV_FLAGS] =
+      options.flags ?? netdev.IFF_UP | netdev.IFF_BROADCAST | netdev.IFF_MULTICAST
     i32[row + netdev.DEV_MTU] = options.mtu ?? 1500
     i32[row + netdev.DEV_KIND] = options.kind ?? CAPTURE
     i32[row + netdev.DEV_FEATURES] = options.features ?? 0
@@ -277,13 +449,20 @@ export const createPacketPath = ({ config = {}, seed = 1, protocols = [] }: Path
     i32[row + netdev.DEV_TXQLEN] = 100
     u8.set(mac(options.mac ?? `02:00:00:00:00:0${dev}`), (row + netdev.DEV_MAC) << 2)
   }
-  addDevice(1, { kind: LOOPBACK, flags: netdev.IFF_UP | netdev.IFF_LOOPBACK, mtu: 65536, mac: '00:00:00:00:00:00' })
+  addDevice(1, {
+    kind: LOOPBACK,
+    flags: netdev.IFF_UP | netdev.IFF_LOOPBACK,
+    mtu: 65536,
+    mac: '00:00:00:00:00:00',
+  })
 
   const retire = (reclaim: () => void): void => reclaim()
   const nexthops = createNexthops({ arena, retire, reclaim: () => {} })
   const fib = createFibWriter({ arena, retire, reclaim: () => {} })
   const addRoute = (
-    prefix: string, dev: number, options: { type?: number; via?: string; table?: number; mtu?: number; prefsrc?: string } = {}
+    prefix: string,
+    dev: number,
+    options: { type?: number; via?: string; table?: number; mtu?: number; prefsrc?: string } = {}
   ): void => {
     const [addr, plen] = prefix.split('/')
     const words = new Int32Array(32)
@@ -291,12 +470,19 @@ export const createPacketPath = ({ config = {}, seed = 1, protocols = [] }: Path
     words[nexthop.NH_DEV] = dev
     words[nexthop.NH_MTU] = options.mtu ?? 0
     words[nexthop.NH_SCOPE] = options.via === undefined ? 253 : 0
-    if (options.prefsrc !== undefined) words.set([0, 0, V4, ip(options.prefsrc)], nexthop.NH_PREFSRC)
+    if (options.prefsrc !== undefined)
+      words.set([0, 0, V4, ip(options.prefsrc)], nexthop.NH_PREFSRC)
     if (options.via !== undefined) {
       words[nexthop.NH_FAMILY] = 2
       words.set([0, 0, V4, ip(options.via)], nexthop.NH_GATEWAY)
     }
-    fib.insert(2, options.table ?? nexthop.FIB_MAIN, [0, 0, V4, ip(addr!)], Number(plen), nexthops.intern(words))
+    fib.insert(
+      2,
+      options.table ?? nexthop.FIB_MAIN,
+      [0, 0, V4, ip(addr!)],
+      Number(plen),
+      nexthops.intern(words)
+    )
   }
   /** An address with what it brings: its local route, its network, its broadcast address. */
   const addAddress = (dev: number, prefix: string): void => {
@@ -304,14 +490,21 @@ export const createPacketPath = ({ config = {}, seed = 1, protocols = [] }: Path
     const plen = Number(len)
     if (!addresses.has(dev)) addresses.set(dev, ip(addr!))
     const mask = plen === 0 ? 0 : -1 << (32 - plen)
-    const text = (a: number): string => [a >>> 24, (a >>> 16) & 255, (a >>> 8) & 255, a & 255].join('.')
+    const text = (a: number): string =>
+      [a >>> 24, (a >>> 16) & 255, (a >>> 8) & 255, a & 255].join('.')
     addRoute(`${addr}/32`, dev, { type: 2, table: nexthop.FIB_LOCAL, prefsrc: addr })
     if (plen === 32) return
     addRoute(`${text(ip(addr!) & mask)}/${plen}`, dev, { prefsrc: addr })
-    addRoute(`${text(ip(addr!) | ~mask)}/32`, dev, { type: 3, table: nexthop.FIB_LOCAL, prefsrc: addr })
+    addRoute(`${text(ip(addr!) | ~mask)}/32`, dev, {
+      type: 3,
+      table: nexthop.FIB_LOCAL,
+      prefsrc: addr,
+    })
   }
 
-  const workers = Array.from({ length: layout.config.workers }, (_, w) => createWorker(arena, w, host))
+  const workers = Array.from({ length: layout.config.workers }, (_, w) =>
+    createWorker(arena, w, host)
+  )
   const first = workers[0]!
   const control = createIpi(arena, layout.controlThread, () => {})
   const replies: number[] = []
@@ -345,7 +538,8 @@ export const createPacketPath = ({ config = {}, seed = 1, protocols = [] }: Path
   const neighRow = (dev: number, addr: string): number => {
     for (let n = 1; n < layout.config.neighbours; n++) {
       const row = first.table.rowAt(n)
-      if (i32[row + neigh.NEIGH_IFINDEX] === dev && i32[row + neigh.NEIGH_ADDR + 3] === ip(addr)) return row
+      if (i32[row + neigh.NEIGH_IFINDEX] === dev && i32[row + neigh.NEIGH_ADDR + 3] === ip(addr))
+        return row
     }
     return 0
   }
@@ -355,9 +549,16 @@ export const createPacketPath = ({ config = {}, seed = 1, protocols = [] }: Path
   }
   const neighMac = (dev: number, addr: string): string => {
     const at = (neighRow(dev, addr) << 2) + neigh.NEIGH_LLADDR_BYTE
-    return [...u8.subarray(at, at + 6)].map((octet) => octet.toString(16).padStart(2, '0')).join(':')
+    return [...u8.subarray(at, at + 6)]
+      .map((octet) => octet.toString(16).padStart(2, '0'))
+      .join(':')
   }
-  const setNeigh = (dev: number, addr: string, lladdr: string | null, state = neigh.NUD_PERMANENT): number => {
+  const setNeigh = (
+    dev: number,
+    addr: string,
+    lladdr: string | null,
+    state = neigh.NUD_PERMANENT
+  ): number => {
     if (lladdr !== null) {
       const m = mac(lladdr)
       const lo = (m[2]! << 24) | (m[3]! << 16) | (m[4]! << 8) | m[5]!
@@ -386,7 +587,11 @@ export const createPacketPath = ({ config = {}, seed = 1, protocols = [] }: Path
     settle()
     return workers.every((worker) => {
       const { skbs, smalls, larges } = worker.skbs.available()
-      return skbs === layout.config.skbs && smalls === layout.config.smallBuffers && larges === layout.config.largeBuffers
+      return (
+        skbs === layout.config.skbs &&
+        smalls === layout.config.smallBuffers &&
+        larges === layout.config.largeBuffers
+      )
     })
   }
   const flow = (saddr: string, daddr: string): Flowi => {
@@ -400,9 +605,33 @@ export const createPacketPath = ({ config = {}, seed = 1, protocols = [] }: Path
     i32[layout.sysctl + index] = value
   }
   return {
-    arena, host, sent: host.sent, workers, first, time, addDevice, addAddress, addRoute, deviceRow, receive, settle, advance,
-    advanceUs, neighRow, neighState, neighMac, setNeigh, delNeigh, counter, drops, stat, isAllReturned, flow, setSysctl,
-    events: host.events, control,
+    arena,
+    host,
+    sent: host.sent,
+    workers,
+    first,
+    time,
+    addDevice,
+    addAddress,
+    addRoute,
+    deviceRow,
+    receive,
+    settle,
+    advance,
+    advanceUs,
+    neighRow,
+    neighState,
+    neighMac,
+    setNeigh,
+    delNeigh,
+    counter,
+    drops,
+    stat,
+    isAllReturned,
+    flow,
+    setSysctl,
+    events: host.events,
+    control,
   }
 }
 export type PacketPath = ReturnType<typeof createPacketPath>

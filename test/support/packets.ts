@@ -56,7 +56,12 @@ export const ipPacket = (fields: IpFields, payload: Uint8Array): Uint8Array => {
   const headerLen = ipv4.MIN_HEADER + options.length
   const packet = new Uint8Array(headerLen + payload.length)
   ipv4.init(
-    packet, 0, fields.protocol ?? IPPROTO_UDP, ip(fields.saddr), ip(fields.daddr), packet.length,
+    packet,
+    0,
+    fields.protocol ?? IPPROTO_UDP,
+    ip(fields.saddr),
+    ip(fields.daddr),
+    packet.length,
     fields.ttl ?? 64
   )
   ipv4.setVersionIhl(packet, 0, headerLen)
@@ -82,7 +87,11 @@ export const pseudo = (saddr: string, daddr: string, protocol: number, len: numb
 export type Ports = { sport: number; dport: number }
 
 /** A UDP datagram with its checksum over the given addresses. */
-export const udpDatagram = (fields: IpFields, { sport, dport }: Ports, data: Uint8Array): Uint8Array => {
+export const udpDatagram = (
+  fields: IpFields,
+  { sport, dport }: Ports,
+  data: Uint8Array
+): Uint8Array => {
   const datagram = new Uint8Array(udp.MIN_HEADER + data.length)
   udp.setSrcPort(datagram, 0, sport)
   udp.setDstPort(datagram, 0, dport)
@@ -91,10 +100,21 @@ export const udpDatagram = (fields: IpFields, { sport, dport }: Ports, data: Uin
   udp.setChecksum(datagram, 0, pseudo(fields.saddr, fields.daddr, IPPROTO_UDP, datagram.length))
   return datagram
 }
-export const udpFrame = (link: Link, fields: IpFields, ports: Ports, data: Uint8Array = new Uint8Array(18)): Uint8Array =>
+export const udpFrame = (
+  link: Link,
+  fields: IpFields,
+  ports: Ports,
+  data: Uint8Array = new Uint8Array(18)
+): Uint8Array =>
   ipFrame(link, { ...fields, protocol: IPPROTO_UDP }, udpDatagram(fields, ports, data))
 
-export type TcpFields = Ports & { seq?: number; ack?: number; flags?: number; window?: number; options?: number[] }
+export type TcpFields = Ports & {
+  seq?: number
+  ack?: number
+  flags?: number
+  window?: number
+  options?: number[]
+}
 
 /** A TCP segment with its checksum over the given addresses. */
 export const tcpSegment = (fields: IpFields, t: TcpFields, data: Uint8Array): Uint8Array => {
@@ -108,14 +128,28 @@ export const tcpSegment = (fields: IpFields, t: TcpFields, data: Uint8Array): Ui
   tcp.setWindow(segment, 0, t.window ?? 65535)
   segment.set(t.options ?? [], tcp.MIN_HEADER)
   segment.set(data, headerLen)
-  tcp.setChecksum(segment, 0, segment.length, pseudo(fields.saddr, fields.daddr, IPPROTO_TCP, segment.length))
+  tcp.setChecksum(
+    segment,
+    0,
+    segment.length,
+    pseudo(fields.saddr, fields.daddr, IPPROTO_TCP, segment.length)
+  )
   return segment
 }
-export const tcpFrame = (link: Link, fields: IpFields, t: TcpFields, data: Uint8Array = new Uint8Array(0)): Uint8Array =>
-  ipFrame(link, { ...fields, protocol: IPPROTO_TCP }, tcpSegment(fields, t, data))
+export const tcpFrame = (
+  link: Link,
+  fields: IpFields,
+  t: TcpFields,
+  data: Uint8Array = new Uint8Array(0)
+): Uint8Array => ipFrame(link, { ...fields, protocol: IPPROTO_TCP }, tcpSegment(fields, t, data))
 
 /** An ICMP message; `rest` is its second word. */
-export const icmpMessage = (type: number, code: number, rest: number, data: Uint8Array): Uint8Array => {
+export const icmpMessage = (
+  type: number,
+  code: number,
+  rest: number,
+  data: Uint8Array
+): Uint8Array => {
   const message = new Uint8Array(icmp.MIN_HEADER + data.length)
   icmp.setType(message, 0, type)
   icmp.setCode(message, 0, code)
@@ -125,8 +159,14 @@ export const icmpMessage = (type: number, code: number, rest: number, data: Uint
   return message
 }
 export const icmpFrame = (
-  link: Link, fields: IpFields, type: number, code: number, rest: number, data: Uint8Array = new Uint8Array(0)
-): Uint8Array => ipFrame(link, { ...fields, protocol: IPPROTO_ICMP }, icmpMessage(type, code, rest, data))
+  link: Link,
+  fields: IpFields,
+  type: number,
+  code: number,
+  rest: number,
+  data: Uint8Array = new Uint8Array(0)
+): Uint8Array =>
+  ipFrame(link, { ...fields, protocol: IPPROTO_ICMP }, icmpMessage(type, code, rest, data))
 
 export type ArpFields = { op: number; sha: string; sip: string; tha?: string; tip: string }
 

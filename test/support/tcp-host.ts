@@ -118,6 +118,7 @@ export const createTcpHost = (options: HostOptions) => {
 
   const tcp = createTcp({
     arena,
+    sockConfirm: () => {},
     worker: 0,
     skbs,
     drop,

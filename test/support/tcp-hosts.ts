@@ -104,6 +104,7 @@ const createHost = (options: TcpHostOptions, transmit: (segment: Segment) => voi
     (u8[at]! << 24) | (u8[at + 1]! << 16) | (u8[at + 2]! << 8) | u8[at + 3]!
   const tcp = createTcp({
     arena,
+    sockConfirm: () => {},
     worker: 0,
     skbs,
     drop,

@@ -60,8 +60,11 @@ import {
   TP_WQ_HEAD,
   wndEnd,
 } from './tcp-sock.ts'
+import { SK_CONFIRMED } from '../../socket/sock.ts'
 import type { TcpTimers } from './tcp-timers.ts'
 import type { TcpWriteQueue } from './tcp-write-queue.ts'
+
+const CONFIRM_EVERY_MS = 1000
 
 // What tcpAck returns.
 export const ACK_OK = 1
@@ -83,10 +86,13 @@ export type TcpAckDeps = {
   sacktag: TcpSacktag
   recovery: TcpRecovery
   sendChallengeAck: (sk: number) => void
+  /** The way to the peer works (dst_confirm). */
+  sockConfirm: (sk: number) => void
 }
 
 export const createTcpAck = (deps: TcpAckDeps) => {
-  const { bank, time, queue, mss, timers, output, sacktag, recovery, sendChallengeAck } = deps
+  const { bank, time, queue, mss, timers, output, sacktag, recovery } = deps
+  const { sendChallengeAck, sockConfirm } = deps
   const { i32, u8, f64 } = deps.arena
   const { pcount } = queue
   // Results of cleanRtxQueue.
@@ -280,6 +286,7 @@ export const createTcpAck = (deps: TcpAckDeps) => {
     cleanRtxQueue(sk)
     updateRtt(sk, opts, advanced, (found & SACK_DSACK) !== 0)
     if (advanced) timerAfterAck(sk)
+    if (advanced) confirmNeighbour(sk)
     // RFC 5681 section 2: a duplicate has no data, no new window, acknowledges nothing new
     const dupack =
       !advanced &&
@@ -293,6 +300,13 @@ export const createTcpAck = (deps: TcpAckDeps) => {
     if (advanced) congControl(sk, ack)
     xmitRecovery(sk, rexmit)
     return ACK_OK
+  }
+  /** New data was acknowledged, so the next hop works; telling it so once a second is enough. */
+  const confirmNeighbour = (sk: number): void => {
+    const now = time[TIME_MS]!
+    if (((now - i32[sk + SK_CONFIRMED]!) | 0) < CONFIRM_EVERY_MS) return
+    i32[sk + SK_CONFIRMED] = now
+    sockConfirm(sk)
   }
   const timerAfterAck = (sk: number): void => {
     if (i32[sk + TP_PACKETS_OUT] === 0) {

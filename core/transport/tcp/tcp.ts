@@ -95,6 +95,8 @@ export type TcpDeps = {
   gsoMax: (ifindex: number) => number
   sockEvents: SockEvents
   owned: OwnedFlows
+  /** The next hop of a connection answers (ip/ip-output.ts). */
+  sockConfirm: (sk: number) => void
 }
 
 export type Tcp = ReturnType<typeof createTcp>
@@ -154,6 +156,7 @@ export const createTcp = (deps: TcpDeps) => {
     sacktag,
     recovery,
     sendChallengeAck,
+    sockConfirm: deps.sockConfirm,
   })
 
   const life = createTcpLifecycle({
