@@ -138,7 +138,7 @@ test('a peer that vanishes ends the connection with ETIMEDOUT, and all is given 
   net.right.loss = 1
   pair.client.start(100_000)
   expect(net.sim.run(10 * MINUTES, () => pair.client.error !== 0)).toBe(true)
-  expect([Errno.ETIMEDOUT, Errno.EHOSTUNREACH]).toContain(pair.client.error)
+  expect([110, 113]).toContain(pair.client.error)
   pair.client.close()
   pair.peer.close()
   pair.server.close()

@@ -198,7 +198,7 @@ describe.each(FAMILIES)('%s', (_name, family) => {
   })
 
   test('text that GRO has chained is read in order, in pieces of any size', () => {
-    const { host, establish, inject, finish } = start()
+    const { host, establish, inject } = start()
     const sk = establish(SACK)
     const { skbs, i32, arena } = host
     // an skb as GRO makes it: the first segment whole, the payloads of the others on its frag list
