@@ -42,9 +42,16 @@ const agrees = (wanted: object, current: object): boolean =>
     return (
       value === undefined ||
       JSON.stringify(value) === JSON.stringify(now) ||
-      String(value) === String(now)
+      (typeof value !== 'object' && String(value) === String(now))
     )
   })
+
+/** Of a link's settings those that are not so already: lo's address can not even be set to what it is. */
+const differing = (wanted: LinkSpec, current: object | undefined): LinkSpec => {
+  const isNew = ([name, value]: [string, unknown]): boolean =>
+    name === 'ifname' || current === undefined || !agrees({ [name]: value }, current)
+  return Object.fromEntries(Object.entries(wanted).filter(isNew)) as LinkSpec
+}
 
 const splitAddress = (text: string): { local: string; prefixlen: number } => {
   const prefix = parsePrefix(text)
@@ -119,6 +126,13 @@ export const createConfig = (dump: Dump) => {
     }
   }
 
+  /** All of it, lo and what is the default too: what a configuration that is refused half-way goes back to. */
+  const whole = (): StackConfig => ({
+    ...get(),
+    link: links().map((link) => ({ netem: {}, ...link })),
+    sysctl: sysctls(),
+  })
+
   const addressSteps = (
     link: ConfigLink,
     current: readonly string[]
@@ -165,7 +179,7 @@ export const createConfig = (dump: Dump) => {
         come.push(add({ type: 'RTM_NEWLINK', flags: ADD, link }))
         made.add(peerOf(spec))
       } else if (now === undefined || !agrees(settings, now))
-        come.push(change({ type: 'RTM_NEWLINK', flags: 0, link: settings }))
+        come.push(change({ type: 'RTM_NEWLINK', flags: 0, link: differing(settings, now) }))
       const steps = addressSteps(
         { ...spec, addresses: addresses ?? now?.addresses ?? [] },
         now?.addresses ?? []
@@ -223,5 +237,5 @@ export const createConfig = (dump: Dump) => {
       ...neigh.come,
     ]
   }
-  return { get, diff }
+  return { get, whole, diff }
 }

@@ -230,10 +230,11 @@ export const createControl = (deps: ControlDeps) => {
   }: MessageOf<'CONFIG_SET'>): Promise<Outcome<ConfigStep[]>> => {
     const steps = config.diff(wanted)
     if (dry_run) return told(steps)
-    const before = config.get()
+    const before = config.whole()
     const refused = await takeSteps(steps)
     if (refused === null) return changed(steps)
-    await takeSteps(config.diff(before))
+    // each by itself: one that fails must not keep the others from being taken back
+    for (const { message } of config.diff(before)) await run(message)
     await publish()
     return refused
   }

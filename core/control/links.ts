@@ -267,6 +267,8 @@ export const createLinks = (deps: LinksDeps) => {
     if (spec.newname !== undefined && spec.newname !== spec.ifname) {
       if (!NAME.test(spec.newname)) return badName(spec.newname)
       if (isTaken(spec.newname)) return refuse(Errno.EEXIST, undefined, 'newname')
+      // the configuration, and programs, know the loopback device by its name
+      if (ifindex === LOOPBACK_IFINDEX) return refuse(Errno.EOPNOTSUPP, undefined, 'newname')
     }
     for (const [name, , unit] of IMPAIRMENTS) {
       const value = spec.netem?.[name] ?? 0

@@ -145,7 +145,10 @@ export const createRoutes = ({ arena, rib, route: router, names }: RoutesDeps) =
         'prefsrc'
       )
     if (route.type >= RTN_BLACKHOLE) {
-      if (route.gateway === null && route.dev === 0)
+      // what is dumped of an IPv6 one names lo
+      const isPlain =
+        route.dev === 0 || (route.family !== AF_INET && route.dev === LOOPBACK_IFINDEX)
+      if (route.gateway === null && isPlain)
         return route.family === AF_INET ? route : { ...route, dev: LOOPBACK_IFINDEX }
       const words = 'Gateway, device and multipath can not be specified for this route type'
       return refuse(Errno.EINVAL, words, route.gateway === null ? 'dev' : 'gateway')

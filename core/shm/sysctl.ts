@@ -109,7 +109,7 @@ export const SYSCTLS: ReadonlyArray<
   ['net.ipv4.tcp_rmem_min', Sysctl.tcp_rmem_min, 4096, 2304, 2147483647],
   ['net.ipv4.tcp_rmem_default', Sysctl.tcp_rmem_default, 131072, 2304, 2147483647],
   ['net.ipv4.tcp_rmem_max', Sysctl.tcp_rmem_max, 6291456, 2304, 2147483647],
-  ['net.ipv4.tcp_wmem_min', Sysctl.tcp_wmem_min, 4096, 4608, 2147483647],
+  ['net.ipv4.tcp_wmem_min', Sysctl.tcp_wmem_min, 4096, 1, 2147483647],
   ['net.ipv4.tcp_wmem_default', Sysctl.tcp_wmem_default, 16384, 4608, 2147483647],
   ['net.ipv4.tcp_wmem_max', Sysctl.tcp_wmem_max, 4194304, 4608, 2147483647],
   ['net.ipv4.tcp_syn_retries', Sysctl.tcp_syn_retries, 6, 1, 127],

@@ -374,6 +374,8 @@ export const createSkbs = (arena: Arena, thread: number) => {
     moveOffsets(skb, delta)
     for (let w = SKB_HEAD; w <= SKB_LEN; w++) i32[skb + w] = i32[twin + w]!
     i32[skb + SKB_BUF] = i32[twin + SKB_BUF]!
+    // its buffer is skb's now: whoever counts live rows must not find this one
+    i32[twin + SKB_USERS] = 0
     freeRow(twin)
     return true
   }

@@ -200,7 +200,8 @@ export const createGenerator = (seed: number, target: Target) => {
     fill(at, 8)
     f[at] = from([3, 3, 3, 11, 12, 4, 5])
     f[at + 1] = below(oneIn(4) ? 256 : 6)
-    if (f[at] === 3 && f[at + 1] === 4) putI32(f, at + 4, oneIn(3) ? below(65536) : from([68, 576, 1280, 1400]))
+    if (f[at] === 3 && f[at + 1] === 4)
+      putI32(f, at + 4, oneIn(3) ? below(65536) : from([68, 576, 1280, 1400]))
     for (let k = 8; k < n; k++) f[at + k] = echo[ETH + k - 8]!
     seal(1, at)
   }
@@ -241,7 +242,13 @@ export const createGenerator = (seed: number, target: Target) => {
     f[at + 19] = oneIn(4) ? below(256) : below(15)
   }
   const tcpHeader = (
-    at: number, sport: number, dport: number, seq: number, ack: number, headerLen: number, flags: number
+    at: number,
+    sport: number,
+    dport: number,
+    seq: number,
+    ack: number,
+    headerLen: number,
+    flags: number
   ): void => {
     putU16(f, at, sport)
     putU16(f, at + 2, dport)
@@ -291,8 +298,13 @@ export const createGenerator = (seed: number, target: Target) => {
     const flight = (nxt - una) | 0
     const ack = oneIn(3) ? una : oneIn(3) ? (una + (flight > 0 ? below(flight) : 0)) | 0 : nxt
     tcpHeader(
-      at, i32[sk + SK_DPORT]!, i32[sk + SK_NUM]!, near(i32[sk + TP_RCV_NXT]!, i32[sk + TP_RCV_WND]! & 0xffff),
-      near(ack, flight & 0xffff), 20 + opts, randomFlags()
+      at,
+      i32[sk + SK_DPORT]!,
+      i32[sk + SK_NUM]!,
+      near(i32[sk + TP_RCV_NXT]!, i32[sk + TP_RCV_WND]! & 0xffff),
+      near(ack, flight & 0xffff),
+      20 + opts,
+      randomFlags()
     )
     let o = at + 20
     if (stamp) {
@@ -443,7 +455,5 @@ export const createGenerator = (seed: number, target: Target) => {
   return {
     next,
     link: (): number => link,
-    /** The last frame made. */
-    last: (): Uint8Array => f.slice(0, len),
   }
 }

@@ -351,8 +351,12 @@ export const createTarget = async (seed: number, more: Partial<ArenaConfig> = {}
   const resetAll = (): void => {
     for (let k = 0; k < slab.rows; k++) {
       const sk = slab.at(k)
-      if (!slab.isLive(sk) || i32[sk + SK_PROTOCOL] !== IPPROTO_TCP || i32[sk + SK_DPORT] === 0) continue
-      const ends = { saddr: ipText(i32[sk + SK_DADDR + 3]!), daddr: ipText(i32[sk + SK_SADDR + 3]!) }
+      if (!slab.isLive(sk) || i32[sk + SK_PROTOCOL] !== IPPROTO_TCP || i32[sk + SK_DPORT] === 0)
+        continue
+      const ends = {
+        saddr: ipText(i32[sk + SK_DADDR + 3]!),
+        daddr: ipText(i32[sk + SK_SADDR + 3]!),
+      }
       const link = ends.daddr.startsWith('10.0.2.') ? 1 : 0
       const frame = tcpFrame({ dst: OWN_MAC[link]!, src: peerMac(link + 1, 2) }, ends, {
         sport: i32[sk + SK_DPORT]!,
@@ -367,17 +371,19 @@ export const createTarget = async (seed: number, more: Partial<ArenaConfig> = {}
   }
   /** Closes what the application holds, lets all timers run out; says what is missing. */
   const finish = (): string[] => {
-    for (const { sk, generation } of [...owned])
-      if (sockets.isSame(sk, generation)) letGo(sk, true)
+    for (const { sk, generation } of [...owned]) if (sockets.isSame(sk, generation)) letGo(sk, true)
     // half-open requests, orphans and TIME_WAIT end by themselves; TCP's last retransmission is far
     rest(300_000)
     resetAll()
     rest(1_500_000)
     const problems: string[] = failed === '' ? [] : [failed]
     const left = skbs.available()
-    const bounce = atRest.skbs.skbs - left.skbs === 1 && atRest.skbs.larges - left.larges === 1 ? 1 : 0
-    if (left.skbs + bounce !== atRest.skbs.skbs) problems.push(`${atRest.skbs.skbs - left.skbs} skbs leaked`)
-    if (left.smalls !== atRest.skbs.smalls) problems.push(`${atRest.skbs.smalls - left.smalls} small buffers leaked`)
+    const bounce =
+      atRest.skbs.skbs - left.skbs === 1 && atRest.skbs.larges - left.larges === 1 ? 1 : 0
+    if (left.skbs + bounce !== atRest.skbs.skbs)
+      problems.push(`${atRest.skbs.skbs - left.skbs} skbs leaked`)
+    if (left.smalls !== atRest.skbs.smalls)
+      problems.push(`${atRest.skbs.smalls - left.smalls} small buffers leaked`)
     if (left.larges + bounce !== atRest.skbs.larges)
       problems.push(`${atRest.skbs.larges - left.larges} large buffers leaked`)
     if (slab.live() !== atRest.socks) problems.push(`${slab.live() - atRest.socks} sockets leaked`)
@@ -392,14 +398,22 @@ export const createTarget = async (seed: number, more: Partial<ArenaConfig> = {}
     const equal = (what: string, left: number, right: number): void => {
       if (left !== right) problems.push(`${what}: ${left} is not ${right}`)
     }
-    equal('injected = sum of fates', injected, fates.reduce((sum, n) => sum + n, 0))
+    equal(
+      'injected = sum of fates',
+      injected,
+      fates.reduce((sum, n) => sum + n, 0)
+    )
     equal(
       'IpInDelivers = IcmpInMsgs + TcpInSegs + UDP',
       mib('IpInDelivers'),
       mib('IcmpInMsgs') + mib('TcpInSegs') + udp() - udpExtra
     )
     equal('IP_CSUM drops = IpExtInCsumErrors', f64[drops + Drop.IP_CSUM]!, mib('IpExtInCsumErrors'))
-    equal('ICMP_CSUM drops = IcmpInCsumErrors', f64[drops + Drop.ICMP_CSUM]!, mib('IcmpInCsumErrors'))
+    equal(
+      'ICMP_CSUM drops = IcmpInCsumErrors',
+      f64[drops + Drop.ICMP_CSUM]!,
+      mib('IcmpInCsumErrors')
+    )
     equal('UDP_CSUM drops = UdpInCsumErrors', f64[drops + Drop.UDP_CSUM]!, mib('UdpInCsumErrors'))
     equal('TCP_CSUM drops = TcpInCsumErrors', f64[drops + Drop.TCP_CSUM]!, mib('TcpInCsumErrors'))
     return problems
@@ -409,10 +423,15 @@ export const createTarget = async (seed: number, more: Partial<ArenaConfig> = {}
     let waiting = 0
     for (let k = 0; k < slab.rows; k++) {
       const sk = slab.at(k)
-      if (slab.isLive(sk) && i32[sk + SK_PROTOCOL] === IPPROTO_UDP) waiting += i32[sk + SK_RCVQ_LEN]!
+      if (slab.isLive(sk) && i32[sk + SK_PROTOCOL] === IPPROTO_UDP)
+        waiting += i32[sk + SK_RCVQ_LEN]!
     }
     return (
-      mib('UdpInDatagrams') + mib('UdpNoPorts') + mib('UdpInErrors') + mib('UdpIgnoredMulti') + waiting
+      mib('UdpInDatagrams') +
+      mib('UdpNoPorts') +
+      mib('UdpInErrors') +
+      mib('UdpIgnoredMulti') +
+      waiting
     )
   }
 

@@ -1,10 +1,10 @@
-// The frame fuzzer: bun test/fuzz/frames.ts [--frames N] [--seed S] [--quiet]. Random and spoilt frames into the bottom of a
+// The frame fuzzer: bun test/fuzz/frames.ts [--frames N] [--seed S] [--drops]. Random and spoilt frames into the bottom of a
 // stack with live sockets. Each frame must end in exactly one way that the counters tell, nothing may throw, and at the
 // end, sockets closed and timers run out, every buffer must be home. The same seed is the same run.
 
-import { SKB_IP_SUMMED, SKB_GSO_SIZE, SKB_GSO_TYPE } from '../../core/skb/skb.ts'
 import { seeded } from '../support/tcp-host.ts'
 import { createGenerator } from './frame-generator.ts'
+import { createHistory, minimise, shootAgain } from './frame-replay.ts'
 import { createTarget, FATES, type Target } from './frame-target.ts'
 
 export type FuzzResult = {
@@ -24,22 +24,23 @@ export const fuzzFrames = async (
   const target = await createTarget(seed)
   const generator = createGenerator(seed, target)
   const random = seeded(seed ^ 0x717e)
-  const { i32 } = target.arena
+  const history = createHistory(target)
   const problems: string[] = []
   let done = 0
-  let about = ''
+  let shooting = true
   try {
     for (; done < frames; done++) {
       const roll = random() >>> 0
       // mostly microseconds between frames, now and then long enough for timers
-      target.advance(roll % 4096 === 0 ? 3_000_000 : roll % 64 === 0 ? 40_000 : roll % 50)
+      const us = roll % 4096 === 0 ? 3_000_000 : roll % 64 === 0 ? 40_000 : roll % 50
+      target.advance(us)
       if ((roll >>> 12) % 24 === 0) target.act()
       const skb = generator.next()
       if (skb === 0) {
         problems.push('no memory for a frame')
         break
       }
-      about = `summed ${i32[skb + SKB_IP_SUMMED]} gso ${i32[skb + SKB_GSO_SIZE]}/${i32[skb + SKB_GSO_TYPE]}`
+      history.note(skb, generator.link(), us)
       target.inject(skb, generator.link())
       if (target.failed() !== '') {
         problems.push(target.failed())
@@ -47,17 +48,14 @@ export const fuzzFrames = async (
       }
       if ((done & 0xfffff) === 0xfffff) progress(done + 1)
     }
-    about = ''
-    if (problems.length === 0) problems.push(...target.finish())
+    shooting = problems.length > 0
+    if (!shooting) problems.push(...target.finish())
   } catch (error) {
     problems.push(error instanceof Error ? (error.stack ?? error.message) : String(error))
   }
   if (problems.length > 0) {
     problems.push(`again: bun test/fuzz/frames.ts --seed ${seed} --frames ${done + 1}`)
-    if (about !== '')
-      problems.push(
-        `frame ${done} by eth${generator.link() + 1}, ${about}: ${Buffer.from(generator.last()).toString('hex')}`
-      )
+    if (shooting) problems.push(await minimise(seed, history.last()))
   }
   const fates = FATES.map((name, k): [string, number] => [name, target.fates[k]!])
   return { frames: done, problems, fates, target }
@@ -70,6 +68,8 @@ const main = async (): Promise<void> => {
     return at < 0 ? otherwise : Number(args[at + 1])
   }
   const seed = number('--seed', 1)
+  const shots = args.indexOf('--shoot')
+  if (shots >= 0) return console.log(await shootAgain(seed, args.slice(shots + 1)))
   const start = performance.now()
   const seconds = (): string => ((performance.now() - start) / 1000).toFixed(1)
   const result = await fuzzFrames(seed, number('--frames', 1_000_000), (done) =>
@@ -80,7 +80,8 @@ const main = async (): Promise<void> => {
   const sum = result.fates.reduce((total, [, frames]) => total + frames, 0)
   console.log(`${String(sum).padStart(10)} = ${result.target.injected()} injected`)
   if (args.includes('--drops'))
-    for (const [name, count] of result.target.dropped()) console.log(`${String(count).padStart(10)} ${name}`)
+    for (const [name, count] of result.target.dropped())
+      console.log(`${String(count).padStart(10)} ${name}`)
   for (const problem of result.problems) console.error(problem)
   process.exitCode = result.problems.length === 0 ? 0 : 1
 }

@@ -18,7 +18,13 @@ const bytes = (length: number, salt = 0): Uint8Array =>
 describe.each([2, 4])('with %p workers a host', (workers) => {
   test('a connection lives on the worker that dialled, and on one at the other end', async () => {
     const many = { workers }
-    const net = await routed({ seed: workers, wire: { loss: 0.01, delayUs: 500 }, a: many, b: many, router: many })
+    const net = await routed({
+      seed: workers,
+      wire: { loss: 0.01, delayUs: 500 },
+      a: many,
+      b: many,
+      router: many,
+    })
     const { sim, a, b } = net
     const server = serveTcp(b, 80)
     const clients: TcpEnd[] = []
@@ -30,7 +36,9 @@ describe.each([2, 4])('with %p workers a host', (workers) => {
     expect(perWorker(a, Softnet.steered)).toEqual(Array(workers).fill(0))
     expect(new Set(server.ends.map((end) => end.worker)).size).toBe(workers)
     for (const end of [...clients, ...server.ends]) end.start(50_000)
-    sim.run(10 * MINUTES, () => [...clients, ...server.ends].every((end) => end.received === 50_000))
+    sim.run(10 * MINUTES, () =>
+      [...clients, ...server.ends].every((end) => end.received === 50_000)
+    )
     for (const end of [...clients, ...server.ends])
       expect([end.received, end.wrong, end.error]).toEqual([50_000, 0, 0])
     for (const segs of perWorker(a, Mib.TcpInSegs)) expect(segs).toBeGreaterThan(100)
@@ -45,7 +53,11 @@ describe.each([2, 4])('with %p workers a host', (workers) => {
 
   test('UDP sockets of every worker hear their own answers', async () => {
     const many = { workers }
-    const { sim, a } = await routed({ a: many, b: { ...many, services: { echo: true } }, router: many })
+    const { sim, a } = await routed({
+      a: many,
+      b: { ...many, services: { echo: true } },
+      router: many,
+    })
     const sockets = Array.from({ length: 4 * workers }, (_, k) => openUdp(a, 0, k % workers))
     for (let round = 1; round <= 5; round++) {
       for (const [k, socket] of sockets.entries())
@@ -73,7 +85,9 @@ describe.each([2, 4])('with %p workers a host', (workers) => {
     for (const [k, socket] of sockets.entries()) socket.send(bytes(5000 + k, k), '10.0.1.2', 7)
     sim.run(5000, () => sockets.every((socket) => socket.heard.length === 1))
     for (const [k, socket] of sockets.entries())
-      expect(socket.heard.map(({ bytes: got }) => Bun.hash(got))).toEqual([Bun.hash(bytes(5000 + k, k))])
+      expect(socket.heard.map(({ bytes: got }) => Bun.hash(got))).toEqual([
+        Bun.hash(bytes(5000 + k, k)),
+      ])
     expect(b.mib('IpReasmOKs')).toBe(3 * workers)
     // pieces hash on addresses: all to one worker, and most of the wholes to another
     expect(perWorker(b, Mib.IpReasmOKs).filter((n) => n > 0).length).toBe(1)
@@ -103,7 +117,9 @@ describe.each([2, 4])('with %p workers a host', (workers) => {
     const many = { workers }
     const { sim, a, b } = await routed({ mtu: 800, a: many, b: many, router: many })
     const server = serveTcp(b, 80)
-    const clients = Array.from({ length: 2 * workers }, (_, k) => dialTcp(a, '10.0.2.2', 80, k % workers))
+    const clients = Array.from({ length: 2 * workers }, (_, k) =>
+      dialTcp(a, '10.0.2.2', 80, k % workers)
+    )
     sim.run(MINUTES, () => server.ends.length === clients.length)
     for (const end of clients) end.start(100_000)
     sim.run(10 * MINUTES, () => server.ends.every((end) => end.received === 100_000))
@@ -120,7 +136,9 @@ describe.each([2, 4])('with %p workers a host', (workers) => {
   test('workers that are steered to by another table go on with their connections', async () => {
     const { sim, a, b } = await twoHosts({ a: { workers }, b: { workers } })
     const server = serveTcp(b, 80)
-    const clients = Array.from({ length: 2 * workers }, (_, k) => dialTcp(a, '10.0.1.2', 80, k % workers))
+    const clients = Array.from({ length: 2 * workers }, (_, k) =>
+      dialTcp(a, '10.0.1.2', 80, k % workers)
+    )
     sim.run(MINUTES, () => server.ends.length === clients.length)
     for (const end of clients) end.start(300_000)
     sim.run(5)
@@ -131,7 +149,8 @@ describe.each([2, 4])('with %p workers a host', (workers) => {
         rss: { ifname: 'eth0', 'rss-indirection-table': Array(128).fill(0) },
       })
     sim.run(10 * MINUTES, () => server.ends.every((end) => end.received === 300_000))
-    for (const end of server.ends) expect([end.received, end.wrong, end.error]).toEqual([300_000, 0, 0])
+    for (const end of server.ends)
+      expect([end.received, end.wrong, end.error]).toEqual([300_000, 0, 0])
     for (const end of clients) end.finish()
     sim.run(MINUTES, () => server.ends.every((end) => end.eof))
     for (const end of [...server.ends, ...clients]) end.close()
@@ -144,7 +163,13 @@ describe.each([2, 4])('with %p workers a host', (workers) => {
 test('the same seed is the same run, down to the counters', async () => {
   const once = async () => {
     const many = { workers: 2 }
-    const net = await routed({ seed: 77, wire: { loss: 0.05, reorder: 0.2 }, a: many, b: many, router: many })
+    const net = await routed({
+      seed: 77,
+      wire: { loss: 0.05, reorder: 0.2 },
+      a: many,
+      b: many,
+      router: many,
+    })
     const server = serveTcp(net.b, 80)
     const client = dialTcp(net.a, '10.0.2.2', 80, 1)
     client.start(300_000)

@@ -21,7 +21,10 @@ const connect = (net: Pick<Net, 'sim' | 'a' | 'b'>, to = '10.0.2.2', port = 80) 
 }
 const intact = (end: TcpEnd) => ({ received: end.received, wrong: end.wrong, error: end.error })
 /** Both ends close, and after TIME_WAIT nothing is left. */
-const close = (net: Pick<Net, 'sim'>, { server, client, peer }: ReturnType<typeof connect>): void => {
+const close = (
+  net: Pick<Net, 'sim'>,
+  { server, client, peer }: ReturnType<typeof connect>
+): void => {
   client.finish()
   net.sim.run(2 * MINUTES, () => peer.eof)
   expect(peer.eof).toBe(true)
@@ -85,7 +88,10 @@ test('a link that goes down for ten seconds does not end a connection', async ()
   const before = pair.peer.received
   expect(before).toBeLessThan(3_000_000)
   await net.r.must({ type: 'RTM_NEWLINK', flags: 0, link: { ifname: 'eth2', up: true } })
-  net.sim.run(10 * MINUTES, () => pair.peer.received >= 3_000_000 && pair.client.received >= 3_000_000)
+  net.sim.run(
+    10 * MINUTES,
+    () => pair.peer.received >= 3_000_000 && pair.client.received >= 3_000_000
+  )
   expect(intact(pair.peer)).toEqual({ received: 3_000_000, wrong: 0, error: 0 })
   expect(intact(pair.client)).toEqual({ received: 3_000_000, wrong: 0, error: 0 })
   close(net, pair)
@@ -157,6 +163,19 @@ test('connecting to a closed port is refused, to a host that is not there unreac
   expect(nobody.error).toBe(Errno.EHOSTUNREACH)
   refused.close()
   nobody.close()
+  net.sim.run(LONG_MS)
+  expect(net.sim.leaks()).toEqual({})
+})
+
+test('a connect given up by shutdown and begun again leaves nothing of the first', async () => {
+  const net = await twoHosts()
+  const end = dialTcp(net.a, '10.0.1.77', 80)
+  const { sockets } = net.a.stack
+  for (let k = 0; k < 5; k++) {
+    expect(sockets.shutdown(end.sk, 2)).toBe(0)
+    expect(sockets.connect(end.sk, 0, 0, 0xffff, (10 << 24) | (1 << 8) | 77, 80)).toBe(-115)
+  }
+  end.close()
   net.sim.run(LONG_MS)
   expect(net.sim.leaks()).toEqual({})
 })

@@ -86,7 +86,7 @@ export const createTcpClose = (deps: TcpCloseDeps) => {
     if (state === TCP_CLOSE || state === TCP_LISTEN) return -Errno.ENOTCONN
     i32[sk + SK_SHUTDOWN]! |= how
     if ((how & SEND_SHUTDOWN) !== 0) {
-      if (state === TCP_SYN_SENT) life.done(sk)
+      if (state === TCP_SYN_SENT) disconnect(sk)
       else if (closeState(sk)) sendFin(sk)
     }
     life.flush()

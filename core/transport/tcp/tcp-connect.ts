@@ -343,6 +343,7 @@ export const createTcpConnect = (
   /** An attempt before this one has left its state in the row (tcp_disconnect): only what the user set stays. */
   const startAfresh = (sk: number): void => {
     purgeRcv(sk)
+    queue.purge(sk)
     for (let k = 0; k < USER_WORDS.length; k++) kept[k] = i32[sk + USER_WORDS[k]!]!
     i32.fill(0, sk + SK_PROTO, sk + SOCK_WORDS)
     for (let k = 0; k < USER_WORDS.length; k++) i32[sk + USER_WORDS[k]!] = kept[k]!

@@ -429,6 +429,54 @@ describe('a configuration', () => {
     expect(shape(after)).toEqual(shape(before))
   })
 
+  test('that is refused half-way gives sysctls and lo back too', async () => {
+    const { control } = makeControl()
+    const state = async () => [
+      itemOf(await control.request({ type: 'SYSCTL_GET', name: 'net.ipv4.tcp_sack' })).value,
+      itemOf(await control.request({ type: 'RTM_GETLINK', ifname: 'lo' })).mtu,
+    ]
+    const before = await state()
+    const reply = await control.request({
+      type: 'CONFIG_SET',
+      config: {
+        sysctl: { 'net.ipv4.tcp_sack': 0 },
+        link: [{ ifname: 'lo', mtu: 1500 }],
+        route: [{ dst: 'default', gateway: '172.16.0.1' }],
+      },
+    })
+    expect(reply.error).toBe(Errno.ENETUNREACH)
+    expect(await state()).toEqual(before)
+  })
+
+  test('whose impairment differs changes it, and a refused one gives it back', async () => {
+    const { control } = makeControl()
+    const link = (netem: object) => ({ ifname: 'va', kind: 'veth', data: { peer: 'vb' }, netem })
+    const set = (config: StackConfig) => control.request({ type: 'CONFIG_SET', config })
+    const netem = async () =>
+      itemOf(await control.request({ type: 'RTM_GETLINK', ifname: 'va' })).netem
+    await set({ link: [link({ loss: 10 })] })
+    await set({ link: [link({ loss: 20 })] })
+    expect(await netem()).toEqual({ loss: 20 })
+    await set({ link: [link({})] })
+    expect(await netem()).toBe(undefined)
+    const route = [{ dst: 'default', gateway: '172.16.0.1' }]
+    expect((await set({ link: [link({ delay: 5 })], route })).error).toBe(Errno.ENETUNREACH)
+    expect(await netem()).toBe(undefined)
+  })
+
+  test('with an unreachable IPv6 route is taken as it was given out', async () => {
+    const { control, ip } = makeControl()
+    await control.request({ type: 'RTM_NEWLINK', flags: 0, link: { ifname: 'lo', up: true } })
+    const before = ip.routes({ family: 'inet6' })
+    const route = { dst: 'fd00:8::/32', type: 'unreachable' as const }
+    await control.request({ type: 'RTM_NEWROUTE', flags: FLAGS.add, route })
+    const item = itemOf(await control.request({ type: 'CONFIG_GET' }))
+    await control.request({ type: 'CONFIG_SET', config: { route: [] } })
+    expect(ip.routes({ family: 'inet6' })).toEqual(before)
+    expect((await control.request({ type: 'CONFIG_SET', config: item })).error).toBe(0)
+    expect(ip.routes({ family: 'inet6' })).toContain('unreachable fd00:8::/32 dev lo metric 1024')
+  })
+
   test('written by CONFIG_GET makes the same stack elsewhere', async () => {
     const one = makeControl()
     await one.control.request({ type: 'CONFIG_SET', config: wanted })

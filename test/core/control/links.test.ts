@@ -237,3 +237,10 @@ test('a worker that is not running does not hold changes up', async () => {
   expect(await ip.addr('10.0.0.1/24', 'eth0')).toMatchObject({ error: 0, applied_by: [0] })
   expect(arena.i32[G_GENERATION]).toBeGreaterThan(0)
 })
+
+test('lo keeps its name', async () => {
+  const { control } = makeControl()
+  const link = { ifname: 'lo', newname: 'lo9' }
+  const reply = await control.request({ type: 'RTM_NEWLINK', flags: 0, link })
+  expect(refusal(reply)).toBe('RTNETLINK answers: Operation not supported')
+})

@@ -154,6 +154,17 @@ describe('an skb', () => {
     expect(b.available()).toEqual({ skbs: 64, smalls: 64, larges: 4 })
   })
 
+  test('a thread that starts over frees nothing twice: not the row that lent its buffer', () => {
+    const { arena, a } = setup()
+    const skb = a.alloc(10, 64)
+    const twin = a.clone(skb)
+    expect(a.expandHead(twin, 64)).toBe(true)
+    a.free(skb)
+    expect(a.recover()).toBe(1)
+    expect(a.available()).toEqual({ skbs: 64, smalls: 64, larges: 4 })
+    expect(arena.i32[twin + SKB_OWNER]).toBe(0)
+  })
+
   test('dropped is counted under its reason and freed', () => {
     const { arena, a } = setup()
     const { drop } = createDrop(arena, a)
