@@ -1,6 +1,6 @@
 /**
  * An acknowledgement: what it frees of the write queue, the round trip it measures, the window it opens, and what
- * it means for congestion. Called once for each segment with ACK by tcp-input.ts, on the worker.
+ * it means for congestion. Called once for each segment with ACK by tcp-input.ts or tcp-states.ts, on the worker.
  * Linux: tcp_ack, tcp_clean_rtx_queue, tcp_ack_update_window; RFC 9293 3.10.7.4, 5681, 5961 section 5.
  */
 import type { Time } from '../../base/time.ts'

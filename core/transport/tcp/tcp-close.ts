@@ -25,12 +25,11 @@ import {
   TCP_SYN_SENT,
   TCP_TIME_WAIT,
 } from '../../socket/sock.ts'
-import type { TcpInput } from './tcp-input.ts'
 import type { TcpLifecycle } from './tcp-lifecycle.ts'
 import type { TcpListen } from './tcp-listen.ts'
 import type { TcpOutput } from './tcp-output.ts'
 import type { TcpRcvQueue } from './tcp-rcv-queue.ts'
-import { SOCK_LINGER, TCP_TIMEWAIT_LEN, TP_LINGER, TP_LINGER2 } from './tcp-sock.ts'
+import { finTime, SOCK_LINGER, TCP_TIMEWAIT_LEN, TP_LINGER, TP_LINGER2 } from './tcp-sock.ts'
 import type { TcpTimers } from './tcp-timers.ts'
 import type { TcpTransmit } from './tcp-transmit.ts'
 
@@ -39,7 +38,6 @@ export type TcpCloseDeps = {
   bank: number
   life: TcpLifecycle
   listen: TcpListen
-  input: TcpInput
   output: TcpOutput
   transmit: TcpTransmit
   timers: TcpTimers
@@ -48,8 +46,9 @@ export type TcpCloseDeps = {
 }
 
 export const createTcpClose = (deps: TcpCloseDeps) => {
-  const { bank, life, listen, input, output, transmit, timers, rcvQueue, purgeWrite } = deps
-  const { i32, f64 } = deps.arena
+  const { bank, life, listen, output, transmit, timers, rcvQueue, purgeWrite } = deps
+  const { i32, f64, layout } = deps.arena
+  const { sysctl } = layout
 
   /** Where closing our side leads; true when a FIN is to be sent (tcp_close_state). */
   const closeState = (sk: number): boolean => {
@@ -121,7 +120,7 @@ export const createTcpClose = (deps: TcpCloseDeps) => {
       disconnect(sk)
       return
     }
-    const wait = input.finTime(sk)
+    const wait = finTime(i32, sysctl, sk)
     if (wait > TCP_TIMEWAIT_LEN) timers.resetKeepaliveTimer(sk, wait - TCP_TIMEWAIT_LEN)
     else life.timeWait(sk, TCP_FIN_WAIT2, wait)
   }

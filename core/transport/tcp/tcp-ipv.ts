@@ -50,6 +50,7 @@ import { TCP_ACK, TCP_FIN, TCP_RST, TCP_SYN } from '../../wire/tcp.ts'
 import * as tcp from '../../wire/tcp.ts'
 import type { TcpHash } from './tcp-hash.ts'
 import type { TcpInput } from './tcp-input.ts'
+import type { TcpStates } from './tcp-states.ts'
 import type { TcpLifecycle } from './tcp-lifecycle.ts'
 import type { TcpListen } from './tcp-listen.ts'
 import type { TcpMss } from './tcp-mss.ts'
@@ -81,6 +82,7 @@ export type TcpIpvDeps = {
   drop: DropFn
   hash: TcpHash
   input: TcpInput
+  states: TcpStates
   listen: TcpListen
   life: TcpLifecycle
   mss: TcpMss
@@ -94,8 +96,10 @@ export type TcpIpvDeps = {
 }
 
 export const createTcpIpv = (deps: TcpIpvDeps) => {
-  const { bank, drop, hash, input, listen, life, mss, output, recovery, timewaitRcv } = deps
+  const { bank, drop, hash, listen, life, mss, output, recovery, timewaitRcv } = deps
   const { sendReset, loadAddrs, passOn } = deps
+  const { tcpRcvEstablished } = deps.input
+  const { rcvStateProcess } = deps.states
   const { i32, u8, f64 } = deps.arena
   const fl = createFlowi()
 
@@ -181,7 +185,7 @@ export const createTcpIpv = (deps: TcpIpvDeps) => {
     i32[sk + SK_RXHASH] = i32[skb + SKB_HASH]!
     switch (i32[sk + SK_STATE]) {
       case TCP_ESTABLISHED:
-        input.tcpRcvEstablished(sk, skb)
+        tcpRcvEstablished(sk, skb)
         return
       case TCP_TIME_WAIT:
         if (!timewaitRcv(sk, skb)) toListener(skb)
@@ -190,7 +194,7 @@ export const createTcpIpv = (deps: TcpIpvDeps) => {
         listen.checkRequest(sk, skb)
         return
       default:
-        input.rcvStateProcess(sk, skb)
+        rcvStateProcess(sk, skb)
     }
   }
   /** LISTEN (3.10.7.2), or no socket at all (3.10.7.1). */

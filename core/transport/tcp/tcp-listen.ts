@@ -68,7 +68,8 @@ import {
 } from '../../wire/tcp-options.ts'
 import type { Ports } from '../ports.ts'
 import type { TcpHash } from './tcp-hash.ts'
-import type { TcpInput } from './tcp-input.ts'
+import type { TcpPaws } from './tcp-paws.ts'
+import type { TcpStates } from './tcp-states.ts'
 import type { TcpLifecycle } from './tcp-lifecycle.ts'
 import type { TcpMss } from './tcp-mss.ts'
 import { rttEstimator, setRto, updateMinRtt } from './tcp-rtt.ts'
@@ -173,7 +174,8 @@ export type TcpListenDeps = {
   mss: TcpMss
   window: TcpWindow
   transmit: TcpTransmit
-  input: TcpInput
+  paws: TcpPaws
+  states: TcpStates
   life: TcpLifecycle
   /** Fills the route words of a socket whose addresses are set; 0 or -errno. */
   routeSocket: (sk: number) => number
@@ -196,13 +198,13 @@ export const createTcpListen = (deps: TcpListenDeps) => {
     mss,
     window,
     transmit,
-    input,
+    states,
     life,
   } = deps
   const { routeSocket, secureSeq, secureTsOffset, sendReset } = deps
   const { i32, u8, f64, layout } = deps.arena
   const { sysctl } = layout
-  const opts = input.options
+  const { options: opts, parseOptions, pawsRejects, storeTsRecent } = deps.paws
 
   // Requests of a listener, doubly chained.
   const linkRequest = (listener: number, req: number): void => {
@@ -311,7 +313,7 @@ export const createTcpListen = (deps: TcpListenDeps) => {
       overflow(skb, Mib.TcpExtTCPReqQFullDrop)
       return
     }
-    input.parseOptions(skb)
+    parseOptions(skb)
     inherit(listener, req)
     setAddresses(req, fl)
     i32[req + SK_CREATED] = time[TIME_US]!
@@ -381,10 +383,10 @@ export const createTcpListen = (deps: TcpListenDeps) => {
   const checkRequest = (req: number, skb: number): void => {
     const flags = i32[skb + CB_FLAGS]!
     const seq = i32[skb + CB_SEQ]!
-    input.parseOptions(skb)
+    parseOptions(skb)
     const stamped =
       (opts[OPT_SEEN]! & SEEN_TIMESTAMPS) !== 0 && (i32[req + TP_OPTS]! & OPT_TIMESTAMPS) !== 0
-    const paws = stamped && (flags & TCP_RST) === 0 && input.pawsRejects(req)
+    const paws = stamped && (flags & TCP_RST) === 0 && pawsRejects(req)
     if (
       seq === i32[req + TP_RCV_ISN] &&
       (flags & (TCP_SYN | TCP_ACK | TCP_RST)) === TCP_SYN &&
@@ -407,7 +409,7 @@ export const createTcpListen = (deps: TcpListenDeps) => {
       drop(skb, paws ? Drop.TCP_RFC7323_PAWS : Drop.TCP_INVALID_SEQUENCE)
       return
     }
-    if (stamped && ((seq - i32[req + TP_RCV_NXT]!) | 0) <= 0) input.storeTsRecent(req)
+    if (stamped && ((seq - i32[req + TP_RCV_NXT]!) | 0) <= 0) storeTsRecent(req)
     if ((flags & (TCP_RST | TCP_SYN)) !== 0) {
       f64[bank + Mib.TcpAttemptFails]!++
       embryonicReset(req, skb, flags)
@@ -435,7 +437,7 @@ export const createTcpListen = (deps: TcpListenDeps) => {
     if (!retransmitted) sampleRtt(req)
     f64[bank + Mib.TcpPassiveOpens]!++
     enqueueAccept(listener, req)
-    input.rcvStateProcess(req, skb)
+    states.rcvStateProcess(req, skb)
   }
   const sampleRtt = (req: number): void => {
     const us = (time[TIME_US]! - i32[req + SK_CREATED]!) | 0

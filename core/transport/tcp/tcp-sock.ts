@@ -4,6 +4,7 @@
  * reads them (tcp-info.ts shows them as ss does). Also the control block that TCP keeps in an skb, and the
  * constants of include/net/tcp.h. Sequence numbers are int32 on the circle; 64-bit totals are two words.
  */
+import { Sysctl } from '../../shm/sysctl.ts'
 import { SKB_CB } from '../../skb/skb.ts'
 import { SK_PROTO } from '../../socket/sock.ts'
 
@@ -293,4 +294,16 @@ export const wndEnd = (i32: Int32Array, sk: number): number =>
 export const receiveWindow = (i32: Int32Array, sk: number): number => {
   const left = (i32[sk + TP_RCV_WUP]! + i32[sk + TP_RCV_WND]! - i32[sk + TP_RCV_NXT]!) | 0
   return left < 0 ? 0 : left
+}
+
+/** How long the connection is idle before it is probed, ms. */
+export const keepaliveTime = (i32: Int32Array, sysctl: number, sk: number): number => {
+  const own = i32[sk + TP_KEEPALIVE_TIME]!
+  return (own > 0 ? own : i32[sysctl + Sysctl.tcp_keepalive_time]!) * 1000
+}
+
+/** How long FIN_WAIT2 may last without an application, ms. */
+export const finTime = (i32: Int32Array, sysctl: number, sk: number): number => {
+  const own = i32[sk + TP_LINGER2]!
+  return (own > 0 ? own : i32[sysctl + Sysctl.tcp_fin_timeout]!) * 1000
 }

@@ -22,11 +22,11 @@ import {
   TCP_LISTEN,
 } from '../../socket/sock.ts'
 import { REUSE_ADDR, REUSE_PORT } from '../ports.ts'
-import type { TcpInput } from './tcp-input.ts'
 import type { TcpOutput } from './tcp-output.ts'
 import {
   ACK_NOW,
   ACK_SCHED,
+  keepaliveTime,
   SOCK_KEEPOPEN,
   SOCK_LINGER,
   SOCK_RCVBUF_LOCK,
@@ -49,6 +49,7 @@ import {
   TP_USER_TIMEOUT,
   TP_WINDOW_CLAMP,
 } from './tcp-sock.ts'
+import type { TcpSndCheck } from './tcp-snd-check.ts'
 import type { TcpTimers } from './tcp-timers.ts'
 
 // Levels.
@@ -94,12 +95,18 @@ const MAX_KEEP_COUNT = 127
 export type TcpSockoptDeps = {
   arena: Arena
   output: TcpOutput
-  input: TcpInput
   timers: TcpTimers
+  sndCheck: TcpSndCheck
   maxBuffer: number
 }
 
-export const createTcpSockopt = ({ arena, output, input, timers, maxBuffer }: TcpSockoptDeps) => {
+export const createTcpSockopt = ({
+  arena,
+  output,
+  timers,
+  sndCheck,
+  maxBuffer,
+}: TcpSockoptDeps) => {
   const { i32, layout } = arena
   const { sysctl } = layout
 
@@ -123,7 +130,7 @@ export const createTcpSockopt = ({ arena, output, input, timers, maxBuffer }: Tc
     flag(sk, SK_FLAGS, SOCK_KEEPOPEN, on)
     const state = i32[sk + SK_STATE]
     if (state === TCP_CLOSE || state === TCP_LISTEN || was === on) return 0
-    if (on) timers.resetKeepaliveTimer(sk, input.keepaliveTime(sk))
+    if (on) timers.resetKeepaliveTimer(sk, keepaliveTime(i32, sysctl, sk))
     else timers.clearKeepaliveTimer(sk)
     return 0
   }
@@ -170,7 +177,7 @@ export const createTcpSockopt = ({ arena, output, input, timers, maxBuffer }: Tc
     i32[sk + TP_PINGPONG] = on ? 0 : 1
     if (!on || (i32[sk + TP_ACK_PENDING]! & ACK_SCHED) === 0) return 0
     i32[sk + TP_ACK_PENDING]! |= ACK_NOW
-    input.ackSndCheck(sk)
+    sndCheck.ackSndCheck(sk)
     return 0
   }
   const setTcp = (sk: number, name: number, value: number): number => {

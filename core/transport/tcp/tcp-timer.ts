@@ -23,7 +23,6 @@ import {
   TCP_SYN_SENT,
   TCP_TIME_WAIT,
 } from '../../socket/sock.ts'
-import type { TcpInput } from './tcp-input.ts'
 import type { TcpLifecycle } from './tcp-lifecycle.ts'
 import type { TcpListen } from './tcp-listen.ts'
 import type { TcpOutput } from './tcp-output.ts'
@@ -31,8 +30,10 @@ import type { TcpRecovery } from './tcp-recovery.ts'
 import {
   ACK_SCHED,
   ACK_TIMER,
+  finTime,
   ICSK_TIME_PROBE0,
   ICSK_TIME_RETRANS,
+  keepaliveTime,
   OPT_SACK,
   SOCK_KEEPOPEN,
   SOCK_NOSPACE,
@@ -82,13 +83,12 @@ export type TcpTimerDeps = {
   output: TcpOutput
   queue: TcpWriteQueue
   recovery: TcpRecovery
-  input: TcpInput
   listen: TcpListen
   life: TcpLifecycle
 }
 
 export const createTcpTimer = (deps: TcpTimerDeps): TcpTimerHandlers => {
-  const { bank, time, timers, transmit, output, queue, recovery, input, listen, life } = deps
+  const { bank, time, timers, transmit, output, queue, recovery, listen, life } = deps
   const { i32, f64, layout } = deps.arena
   const { sysctl } = layout
 
@@ -262,12 +262,12 @@ export const createTcpTimer = (deps: TcpTimerDeps): TcpTimerHandlers => {
   }
   const keepaliveProbe = (sk: number): void => {
     if (i32[sk + TP_PACKETS_OUT] !== 0 || i32[sk + TP_WQ_HEAD] !== 0) {
-      timers.resetKeepaliveTimer(sk, input.keepaliveTime(sk))
+      timers.resetKeepaliveTimer(sk, keepaliveTime(i32, sysctl, sk))
       return
     }
     const now = time[TIME_MS]!
     const heard = Math.min((now - i32[sk + TP_RCV_TSTAMP]!) | 0, (now - i32[sk + TP_LRCVTIME]!) | 0)
-    const idle = input.keepaliveTime(sk)
+    const idle = keepaliveTime(i32, sysctl, sk)
     if (heard < idle) {
       timers.resetKeepaliveTimer(sk, idle - heard)
       return
@@ -289,7 +289,7 @@ export const createTcpTimer = (deps: TcpTimerDeps): TcpTimerHandlers => {
     } else timers.resetKeepaliveTimer(sk, TCP_RESOURCE_PROBE_INTERVAL)
   }
   const finWait2Over = (sk: number): void => {
-    const left = i32[sk + TP_LINGER2]! >= 0 ? input.finTime(sk) - TCP_TIMEWAIT_LEN : 0
+    const left = i32[sk + TP_LINGER2]! >= 0 ? finTime(i32, sysctl, sk) - TCP_TIMEWAIT_LEN : 0
     if (left > 0) life.timeWait(sk, TCP_FIN_WAIT2, left)
     else {
       transmit.sendActiveReset(sk)

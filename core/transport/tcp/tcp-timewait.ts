@@ -8,7 +8,7 @@ import { Drop, type DropFn } from '../../skb/drop.ts'
 import { TCP_FIN_WAIT2, TCP_TIME_WAIT } from '../../socket/sock.ts'
 import { TCP_ACK, TCP_FIN, TCP_RST, TCP_SYN } from '../../wire/tcp.ts'
 import { OPT_SEEN, OPT_TSVAL, SEEN_TIMESTAMPS } from '../../wire/tcp-options.ts'
-import type { TcpInput } from './tcp-input.ts'
+import type { TcpPaws } from './tcp-paws.ts'
 import type { TcpLifecycle } from './tcp-lifecycle.ts'
 import {
   CB_END_SEQ,
@@ -33,7 +33,7 @@ export type TcpTimewaitDeps = {
   bank: number
   drop: DropFn
   consume: (skb: number) => void
-  input: TcpInput
+  paws: TcpPaws
   life: TcpLifecycle
   timers: TcpTimers
   transmit: TcpTransmit
@@ -41,8 +41,8 @@ export type TcpTimewaitDeps = {
 }
 
 export const createTcpTimewait = (deps: TcpTimewaitDeps) => {
-  const { i32, f64, bank, drop, consume, input, life, timers, transmit, sendReset } = deps
-  const opts = input.options
+  const { i32, f64, bank, drop, consume, life, timers, transmit, sendReset } = deps
+  const { options: opts, parseOptions, pawsRejects } = deps.paws
 
   const restart = (sk: number): void => timers.resetKeepaliveTimer(sk, TCP_TIMEWAIT_LEN)
   const killed = (sk: number, skb: number): void => {
@@ -94,10 +94,10 @@ export const createTcpTimewait = (deps: TcpTimewaitDeps) => {
     const flags = i32[skb + CB_FLAGS]!
     const seq = i32[skb + CB_SEQ]!
     const next = i32[sk + TP_RCV_NXT]!
-    input.parseOptions(skb)
+    parseOptions(skb)
     const stamped =
       (opts[OPT_SEEN]! & SEEN_TIMESTAMPS) !== 0 && (i32[sk + TP_OPTS]! & OPT_TIMESTAMPS) !== 0
-    const paws = stamped && input.pawsRejects(sk)
+    const paws = stamped && pawsRejects(sk)
     if (i32[sk + TP_TW_SUBSTATE] === TCP_FIN_WAIT2) {
       if (paws) acknowledge(sk, skb)
       else finWait2(sk, skb, flags)

@@ -6,11 +6,10 @@
 import { Errno } from '../../base/errno.ts'
 import type { Flowi } from '../../base/flowi.ts'
 import type { Time } from '../../base/time.ts'
-import { TIME_MS, TIME_US } from '../../base/time.ts'
+import { TIME_US } from '../../base/time.ts'
 import type { TimerWheel } from '../../base/timer-wheel.ts'
 import { log2, roundUpPowerOfTwo } from '../../base/u32.ts'
 import type { Arena } from '../../shm/arena.ts'
-import { Mib } from '../../shm/counters.ts'
 import { COUNTERS } from '../../shm/layout.ts'
 import type { Slab } from '../../shm/slab.ts'
 import { Sysctl } from '../../shm/sysctl.ts'
@@ -35,8 +34,10 @@ import type { OwnedFlows } from '../owned-flows.ts'
 import { createPorts } from '../ports.ts'
 import { createSecureSeq } from '../secure-seq.ts'
 import { createTcpAck } from './tcp-ack.ts'
+import { createTcpChallenge } from './tcp-challenge.ts'
 import { createTcpClose } from './tcp-close.ts'
 import { createTcpConnect, createTcpRouting } from './tcp-connect.ts'
+import { createTcpHandshake } from './tcp-handshake.ts'
 import { createTcpHash } from './tcp-hash.ts'
 import { createTcpInput } from './tcp-input.ts'
 import { createTcpIpv } from './tcp-ipv.ts'
@@ -45,26 +46,28 @@ import { createTcpListen } from './tcp-listen.ts'
 import { createTcpMem } from './tcp-mem.ts'
 import { createTcpMss } from './tcp-mss.ts'
 import { createTcpOutput } from './tcp-output.ts'
+import { createTcpPaws } from './tcp-paws.ts'
 import { createTcpRcvQueue } from './tcp-rcv-queue.ts'
 import { createTcpRecovery } from './tcp-recovery.ts'
 import { createTcpRecvmsg } from './tcp-recvmsg.ts'
 import { createTcpReply, type IpSend, type RouteOutput } from './tcp-reply.ts'
 import { createTcpSacktag } from './tcp-sacktag.ts'
 import { createTcpSendmsg } from './tcp-sendmsg.ts'
+import { createTcpSndCheck } from './tcp-snd-check.ts'
 import { createTcpSockopt } from './tcp-sockopt.ts'
 import {
   TCP_FASTRETRANS_THRESH,
   TCP_TIMEOUT_INIT,
-  TP_LAST_OOW_ACK,
-  TP_OOW_ACKED,
   TP_REORDERING,
   TP_RTO,
   TP_SCALING_RATIO,
 } from './tcp-sock.ts'
+import { createTcpStates } from './tcp-states.ts'
 import { createTcpTimer } from './tcp-timer.ts'
 import { createTcpTimers } from './tcp-timers.ts'
 import { createTcpTimewait } from './tcp-timewait.ts'
 import { createTcpTransmit, type IpQueueXmit } from './tcp-transmit.ts'
+import { createTcpValidate } from './tcp-validate.ts'
 import { createTcpWindow } from './tcp-window.ts'
 import { createTcpWriteQueue } from './tcp-write-queue.ts'
 
@@ -101,236 +104,104 @@ export type TcpDeps = {
 
 export type Tcp = ReturnType<typeof createTcp>
 
-export const createTcp = (deps: TcpDeps) => {
-  const { arena, worker, skbs, drop, consume, time, slab, random } = deps
-  const { i32, u8, f64, layout } = arena
-  const { sysctl } = layout
-  const bank = layout.countersF64 + worker * COUNTERS
+/** What every part works on. */
+const createBase = ({ arena, worker, skbs, drop, consume, time }: TcpDeps) => ({
+  arena,
+  i32: arena.i32,
+  u8: arena.u8,
+  f64: arena.f64,
+  sysctl: arena.layout.sysctl,
+  bank: arena.layout.countersF64 + worker * COUNTERS,
+  skbs,
+  drop,
+  consume,
+  time,
+})
+type Base = ReturnType<typeof createBase>
 
-  const mem = createTcpMem(arena, skbs)
-  const hash = createTcpHash(i32, log2(roundUpPowerOfTwo(slab.rows)) + 1, random(), deps.owned)
-  const ports = createPorts(i32)
-  const secure = createSecureSeq(deps.secret)
-  const timers = createTcpTimers(i32, time, deps.wheel)
-  const window = createTcpWindow({ i32, f64, bank, sysctl, time, mem })
-  const transmit = createTcpTransmit({
-    arena,
-    bank,
-    time,
-    skbs,
-    timers,
-    window,
-    ipQueueXmit: deps.ipQueueXmit,
-  })
+/** Where the sockets of the worker are, and what tells them apart. */
+const createTables = ({ i32 }: Base, { slab, random, owned, secret }: TcpDeps) => ({
+  slab,
+  hash: createTcpHash(i32, log2(roundUpPowerOfTwo(slab.rows)) + 1, random(), owned),
+  ports: createPorts(i32),
+  secure: createSecureSeq(secret),
+})
+type Tables = ReturnType<typeof createTables>
+
+/** Out: the write queue, what may go and when, segments. */
+const createSending = (base: Base, deps: TcpDeps) => {
+  const { i32, skbs, time, consume } = base
+  const { wheel, ipQueueXmit, gsoMax, routeOutput, ipSend, loadAddrs } = deps
+  const mem = createTcpMem(base.arena, skbs)
+  const timers = createTcpTimers(i32, time, wheel)
+  const window = createTcpWindow({ ...base, mem })
+  const transmit = createTcpTransmit({ ...base, timers, window, ipQueueXmit })
   const queue = createTcpWriteQueue(i32, skbs, mem, consume)
-  const mss = createTcpMss({ i32, gsoMax: deps.gsoMax }, transmit)
-  const output = createTcpOutput({ arena, bank, time, queue, mss, timers, transmit })
-  const sacktag = createTcpSacktag({ i32, u8, f64, bank, time, queue, mss })
-  const recovery = createTcpRecovery({ i32, f64, bank, queue, sacktag })
+  const mss = createTcpMss({ i32, gsoMax }, transmit)
+  const output = createTcpOutput({ ...base, queue, mss, timers, transmit })
+  const { sendChallengeAck } = createTcpChallenge({ ...base, transmit })
+  const { sendReset } = createTcpReply({ ...base, routeOutput, ipSend, loadAddrs })
+  return { mem, timers, window, transmit, queue, mss, output, sendChallengeAck, sendReset }
+}
+type Sending = ReturnType<typeof createSending>
 
-  // RFC 5961 section 7: challenges are limited per connection and, if asked for, per second.
-  let challengeSecond = 0
-  let challenges = 0
-  const sendChallengeAck = (sk: number): void => {
-    if (
-      transmit.oowRateLimited(sk, TP_LAST_OOW_ACK, TP_OOW_ACKED, Mib.TcpExtTCPACKSkippedChallenge)
-    )
-      return
-    const second = (time[TIME_MS]! / 1000) | 0
-    if (second !== challengeSecond) {
-      challengeSecond = second
-      challenges = 0
-    }
-    if (challenges++ >= i32[sysctl + Sysctl.tcp_challenge_ack_limit]!) return
-    f64[bank + Mib.TcpExtTCPChallengeACK]!++
-    transmit.sendAck(sk)
+/** In: acknowledgements, the receive queue, the life of a socket and the states that segments lead it through. */
+const createReceiving = (base: Base, tables: Tables, sending: Sending, deps: TcpDeps) => {
+  const { sockEvents, sockConfirm } = deps
+  const lower = { ...base, ...tables, ...sending }
+  const purgeWrite = sending.queue.purge
+  const sacktag = createTcpSacktag(lower)
+  const recovery = createTcpRecovery({ ...lower, sacktag })
+  const ack = createTcpAck({ ...lower, sacktag, recovery, sockConfirm })
+  // the life of a socket ends its queue, whose FIN ends the life: each is called only after both are made
+  const purge = (sk: number): void => {
+    rcvQueue.purge(sk)
+    purgeWrite(sk)
   }
-  const ack = createTcpAck({
-    arena,
-    bank,
-    time,
-    queue,
-    mss,
-    timers,
-    output,
-    sacktag,
-    recovery,
-    sendChallengeAck,
-    sockConfirm: deps.sockConfirm,
-  })
+  const life = createTcpLifecycle({ ...lower, sockEvents, purge, purgeWrite })
+  const fin = (sk: number): void => states.fin(sk)
+  const rcvQueue = createTcpRcvQueue({ ...lower, raise: life.raise, fin })
+  const paws = createTcpPaws(base)
+  const parts = { ...lower, ack, life, rcvQueue, paws }
+  const sndCheck = createTcpSndCheck(parts)
+  const validate = createTcpValidate(parts)
+  const handshake = createTcpHandshake({ ...parts, sndCheck })
+  const input = createTcpInput({ ...parts, validate, sndCheck })
+  const states = createTcpStates({ ...parts, validate, handshake, input, sndCheck })
+  return { recovery, life, rcvQueue, paws, sndCheck, input, states }
+}
 
-  const life = createTcpLifecycle({
-    arena,
-    bank,
-    slab,
-    hash,
-    ports,
-    timers,
-    sockEvents: deps.sockEvents,
-    purge: (sk) => {
-      rcvQueue.purge(sk)
-      queue.purge(sk)
-    },
-    purgeWrite: queue.purge,
-  })
-  const rcvQueue = createTcpRcvQueue({
-    arena,
-    bank,
-    time,
-    skbs,
-    drop,
-    consume,
-    mem,
-    window,
-    raise: life.raise,
-    fin: (sk) => input.fin(sk),
-  })
-  const { sendReset } = createTcpReply({
-    arena,
-    bank,
-    skbs,
-    routeOutput: deps.routeOutput,
-    ipSend: deps.ipSend,
-    loadAddrs: deps.loadAddrs,
-  })
-  const input = createTcpInput({
-    arena,
-    bank,
-    time,
-    skbs,
-    drop,
-    consume,
-    mem,
-    mss,
-    window,
-    timers,
-    transmit,
-    output,
-    ack,
-    queue: rcvQueue,
-    life,
-    sendReset,
-    sendChallengeAck,
-  })
-  const routing = createTcpRouting(arena, time, secure, deps.routeOutput)
-  const listening = createTcpListen({
-    arena,
-    bank,
-    time,
-    slab,
-    drop,
-    consume,
-    hash,
-    ports,
-    timers,
-    mss,
-    window,
-    transmit,
-    input,
-    life,
-    ...routing,
-    sendReset,
-  })
-  const { timewaitRcv } = createTcpTimewait({
-    i32,
-    f64,
-    bank,
-    drop,
-    consume,
-    input,
-    life,
-    timers,
-    transmit,
-    sendReset,
-  })
+export const createTcp = (deps: TcpDeps) => {
+  const { arena, worker, time, slab, random, steer, isLocal, loadAddrs } = deps
+  const base = createBase(deps)
+  const tables = createTables(base, deps)
+  const sending = createSending(base, deps)
+  const receiving = createReceiving(base, tables, sending, deps)
+  const parts = { ...base, ...tables, ...sending, ...receiving }
+  const { i32, sysctl, ports, mem, timers, queue, life, rcvQueue } = parts
+  const purgeWrite = queue.purge
+  const purgeRcv = rcvQueue.purge
+
+  const routing = createTcpRouting(arena, time, tables.secure, deps.routeOutput)
+  const listening = createTcpListen({ ...parts, ...routing })
+  const { timewaitRcv } = createTcpTimewait(parts)
+  const { passOn } = deps.owned
   const { tcpRcv, tcpError } = createTcpIpv({
-    arena,
-    bank,
-    drop,
-    hash,
-    input,
+    ...parts,
     listen: listening,
-    life,
-    mss,
-    output,
-    recovery,
     timewaitRcv,
-    sendReset,
-    loadAddrs: deps.loadAddrs,
-    passOn: deps.owned.passOn,
+    loadAddrs,
+    passOn,
   })
-  timers.bind(
-    createTcpTimer({
-      arena,
-      bank,
-      time,
-      timers,
-      transmit,
-      output,
-      queue,
-      recovery,
-      input,
-      listen: listening,
-      life,
-    })
-  )
+  timers.bind(createTcpTimer({ ...parts, listen: listening }))
   const connecting = createTcpConnect(
-    {
-      arena,
-      bank,
-      worker,
-      time,
-      random,
-      hash,
-      ports,
-      secure,
-      life,
-      timers,
-      mss,
-      window,
-      transmit,
-      queue,
-      purgeRcv: rcvQueue.purge,
-      steer: deps.steer,
-      isLocal: deps.isLocal,
-    },
+    { ...parts, worker, random, purgeRcv, steer, isLocal },
     routing
   )
-  const closing = createTcpClose({
-    arena,
-    bank,
-    life,
-    listen: listening,
-    input,
-    output,
-    transmit,
-    timers,
-    rcvQueue,
-    purgeWrite: queue.purge,
-  })
-  const { sendmsg, sendBytes, writable } = createTcpSendmsg({
-    arena,
-    skbs,
-    mem,
-    mss,
-    output,
-    queue,
-    timers,
-  })
-  const { recvmsg, recvBytes } = createTcpRecvmsg({
-    arena,
-    skbs,
-    queue: rcvQueue,
-    transmit,
-    window,
-  })
-  const { setOption, getOption } = createTcpSockopt({
-    arena,
-    output,
-    input,
-    timers,
-    maxBuffer: mem.sockLimit,
-  })
+  const closing = createTcpClose({ ...parts, listen: listening, purgeWrite })
+  const { sendmsg, sendBytes, writable } = createTcpSendmsg(parts)
+  const { recvmsg, recvBytes } = createTcpRecvmsg({ ...parts, queue: rcvQueue })
+  const { setOption, getOption } = createTcpSockopt({ ...parts, maxBuffer: mem.sockLimit })
 
   /** A closed socket of a family, or 0 when the worker has no row left. */
   const open = (family: number): number => {
