@@ -3,11 +3,12 @@
  * small packets at full speed and at a fixed rate, with what each costs the CPU, and one TCP stream of iperf3. Run by
  * bench/run.ts inside fresh namespaces (createNetworks needs CAP_NET_ADMIN there). How to read it: bench/README.md.
  */
-import { readFileSync } from 'node:fs'
+import { readdirSync, readFileSync } from 'node:fs'
 import { availableParallelism } from 'node:os'
 import { iperf, runIn, startIn, untilBound } from '../test/e2e/support/commands.ts'
 import type { Background } from '../test/e2e/support/commands.ts'
 import { processUsage } from '../test/e2e/support/daemon.ts'
+import { getAffinity, setAffinity } from '../workers/os/affinity.ts'
 import type { Networks, Steering, Way } from './support/networks.ts'
 import {
   createNetworks,
@@ -53,6 +54,8 @@ export type TapResult = {
 const PORT = 9000
 const FLOWS = 64
 const MS_PER_TICK = 10
+/** Until the compiler is done: about a million packets. */
+const WARM_UP_SECONDS = 3
 const SUPPORT = `${import.meta.dir}/support`
 
 /**
@@ -158,6 +161,11 @@ const runKernel = async (
   }
 }
 
+/** Gives all threads of a process these CPUs. */
+const confine = (pid: number, cpus: readonly number[]): void => {
+  for (const tid of readdirSync(`/proc/${pid}/task`)) setAffinity(cpus, Number(tid))
+}
+
 const runSoftnet = async (
   networks: Networks,
   workers: number,
@@ -165,15 +173,21 @@ const runSoftnet = async (
   { seconds, rate }: TapOptions
 ): Promise<TapResult> => {
   const daemon = await joinSoftnet(networks, workers, steering)
+  const cpus = getAffinity()
   try {
+    // As the kernel with RPS: the generator has CPU 0, the forwarder the others.
+    if (cpus.length > 1) confine(daemon.pid, cpus.slice(1))
     // The first packets are for the compiler.
-    await send(networks, VIA_SOFTNET, 1, 0)
+    await send(networks, VIA_SOFTNET, WARM_UP_SECONDS, 0)
+    const full = await measureSoftnet(networks, daemon.pid, seconds, 0)
+    const paced = await measureSoftnet(networks, daemon.pid, seconds, rate)
+    confine(daemon.pid, cpus)
     return {
       forwarder: 'softnet',
       workers,
       steering,
-      full: await measureSoftnet(networks, daemon.pid, seconds, 0),
-      paced: await measureSoftnet(networks, daemon.pid, seconds, rate),
+      full,
+      paced,
       tcpMbps: await tcpMbps(networks, VIA_SOFTNET, seconds),
     }
   } finally {

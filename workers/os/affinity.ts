@@ -6,11 +6,11 @@ import { block, check, libc } from './libc.ts'
 
 const MAX_CPUS = 1024
 
-/** Lets the calling thread run on these CPUs only. Throws EINVAL when none of them exists. */
-export const setAffinity = (cpus: readonly number[]): void => {
+/** Lets a thread (0: the calling one) run on these CPUs only. Throws EINVAL when none of them exists. */
+export const setAffinity = (cpus: readonly number[], tid = 0): void => {
   const mask = block(MAX_CPUS / 8)
   for (const cpu of cpus) mask.bytes[cpu >> 3]! |= 1 << (cpu & 7)
-  check(libc.sched_setaffinity(0, mask.bytes.length, mask.at), 'sched_setaffinity')
+  check(libc.sched_setaffinity(tid, mask.bytes.length, mask.at), 'sched_setaffinity')
 }
 
 /** The CPUs that the calling thread may run on, ascending. */
