@@ -12,7 +12,7 @@ import { toolIn } from './support/commands.ts'
 import { failDaemon, processUsage, startDaemon } from './support/daemon.ts'
 import { describeE2e, isLong } from './support/inside.ts'
 import type { Topology } from './support/topology.ts'
-import { B, createTopology, kind } from './support/topology.ts'
+import { B, createTopology, spreadTheSame, kind } from './support/topology.ts'
 
 type Flow = { sport: number; dport: number }
 
@@ -135,6 +135,7 @@ describeE2e(import.meta.path, 'the daemon', () => {
 
     beforeAll(async () => {
       net = await createTopology({ workers: 2, args: ['--debug'] })
+      await spreadTheSame(net)
       await toolIn(net.a, 'ping', ['-c', '2', '-i', '0.05', B])
     })
     afterAll(() => net?.close())

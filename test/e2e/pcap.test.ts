@@ -37,8 +37,8 @@ describeE2e(import.meta.path, 'pcap devices', () => {
     await daemon.must('PUT', '/v1/links/rec0/addresses/10.5.0.254/24', {})
     await daemon.must('PUT', `/v1/links/rec0/neighs/${RECORDED}`, { lladdr: '02:00:00:00:00:05' })
     await runIn(net.a, ['ping', '-c', `${PINGS}`, '-i', '0.01', '-W', '1', RECORDED])
-    // as root of a user namespace it cannot change to a user of its own
-    const tcpdump = [requireTool('tcpdump'), '-Z', 'root', '-n', '-r', file(), 'icmp']
+    // as root it would change to a user of its own, which it may not in a user namespace: so not as root
+    const tcpdump = ['unshare', '--user', requireTool('tcpdump'), '-n', '-r', file(), 'icmp']
     const { out, err, status } = await runIn(net.a, tcpdump)
     if (status !== 0) throw new Error(err)
     const lines = out.trim().split('\n')

@@ -6,7 +6,7 @@ import { expectNothingLeaked, freeBuffers, numbered } from './support/checks.ts'
 import { toolIn } from './support/commands.ts'
 import { describeE2e } from './support/inside.ts'
 import type { Topology } from './support/topology.ts'
-import { B, createTopology } from './support/topology.ts'
+import { B, createTopology, spreadTheSame } from './support/topology.ts'
 
 type Flow = { worker: number; src: string; sport: number; dport: number }
 
@@ -15,10 +15,6 @@ const PACKETS = 150
 const RATE = 20_000
 const PORT = 6000
 const FIRST_PORT = 30_001
-/** The key of the published test vectors: with it the ports above spread the same in every run. */
-const KEY =
-  '6d:5a:56:da:25:5b:0e:c2:41:67:25:3d:43:a3:8f:b0:d0:ca:2b:cb:ae:7b:30:b4:77:cb:2d:a3:80:30:f2:0c:6a:42:b7:3b:be:ac:01:fa'
-
 const share = (steering: 'rps' | 'multiqueue', workers: number): void => {
   describe(`${FLOWS} flows on ${workers} workers by ${steering}`, () => {
     let net: Topology
@@ -26,9 +22,7 @@ const share = (steering: 'rps' | 'multiqueue', workers: number): void => {
 
     beforeAll(async () => {
       net = await createTopology({ workers, steering })
-      if (steering === 'rps')
-        for (const link of ['lan0', 'lan1'])
-          await net.daemon.must('PUT', `/v1/links/${link}/rss`, { hkey: KEY })
+      if (steering === 'rps') await spreadTheSame(net)
       await toolIn(net.a, 'ping', ['-c', '2', '-i', '0.05', B])
       before = await freeBuffers(net.daemon)
     })
