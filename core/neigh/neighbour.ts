@@ -107,6 +107,7 @@ export const createNeighbour = (deps: NeighbourDeps) => {
   // source of the packet that waits for an entry, and when the entry was made
   const source = new Int32Array(rows)
   const created = new Int32Array(rows)
+  let reachableBase = 0
   let reachableTime = 0
   let reachableSince = 0
   // the MAC that came by NEIGH_SET_MAC, for the NEIGH_SET behind it
@@ -128,6 +129,7 @@ export const createNeighbour = (deps: NeighbourDeps) => {
   /** Uniform in 0.5 to 1.5 times the base, so that hosts do not probe in step. */
   const renewReachableTime = (): void => {
     const base = baseReachable()
+    reachableBase = base
     reachableTime = (base >> 1) + ((random() >>> 0) % base)
     reachableSince = now()
   }
@@ -373,6 +375,8 @@ export const createNeighbour = (deps: NeighbourDeps) => {
   }
   const enterUpdated = (row: number, state: number): void => {
     wheel.cancel(row + NEIGH_TIMER)
+    // a change of the sysctl holds at once (neigh_proc_base_reachable_time)
+    if (reachableBase !== baseReachable()) renewReachableTime()
     if (state === NUD_PROBE) i32[row + NEIGH_PROBES] = 0
     enterState(row, state)
     if ((state & NUD_IN_TIMER) !== 0)

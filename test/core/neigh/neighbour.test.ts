@@ -207,6 +207,15 @@ describe('the state machine', () => {
     expect(path.neighState(3, '10.0.3.9')).toBe(NUD_STALE)
     expect(path.sent).toHaveLength(0)
   })
+  test('a base time that is changed holds for the next confirmation', () => {
+    const path = router()
+    path.arena.i32[path.arena.layout.sysctl + Sysctl.neigh_base_reachable_time_ms] = 1000
+    forward(path)
+    answer(path)
+    path.advance(2000)
+    expect(path.neighState(3, '10.0.3.9')).toBe(NUD_DELAY)
+  })
+
   test('STALE is used at once and becomes DELAY', () => {
     const path = stale()
     forward(path)
