@@ -27,6 +27,7 @@ import type { LabData } from './lab/lab-data.ts'
 import { monotonicUs } from './os/clock.ts'
 import type { Namespace } from './os/netns.ts'
 import { createNamespace } from './os/netns.ts'
+import { random } from './random.ts'
 import type { ThreadData } from './thread-data.ts'
 import type { Thread } from './threads.ts'
 import { startThread } from './threads.ts'
@@ -85,7 +86,7 @@ export const startDaemon = async (options: DaemonOptions) => {
     wake,
     ipi,
     sockInfo: { [IPPROTO_TCP]: (sk) => tcpInfo(arena, sk, Math.floor(monotonicUs() / 1000) | 0) },
-    random: () => crypto.getRandomValues(new Int32Array(1))[0]!,
+    random,
     pause: () => new Promise((resolve) => setImmediate(resolve)),
     drivers: {
       tap: createTapDriver({ arena, queues, namespaces }),

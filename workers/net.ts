@@ -21,6 +21,7 @@ import { createQueueReader } from './drivers/queues.ts'
 import { setAffinity } from './os/affinity.ts'
 import { monotonicUs } from './os/clock.ts'
 import { createQuiescent } from './quiescent.ts'
+import { random } from './random.ts'
 import type { ThreadData } from './thread-data.ts'
 import { announce } from './thread-data.ts'
 import { createDoorbellWait, createSleep, createWake } from './wake.ts'
@@ -38,7 +39,6 @@ const arena = attachArena(config, buffer)
 const { i32, f64, layout } = arena
 const block = layout.threadBlocks + thread * THREAD_WORDS
 const wake = createWake(arena, id)
-const random = (): number => crypto.getRandomValues(new Int32Array(1))[0]!
 
 const start = (restarted: boolean) => {
   const stack = createStack({

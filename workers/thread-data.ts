@@ -4,6 +4,7 @@
  */
 import { parentPort } from 'node:worker_threads'
 import type { ArenaConfig } from '../core/shm/layout.ts'
+import type { ServicesConfig } from '../core/socket/services/services.ts'
 
 export type ThreadData = {
   config: ArenaConfig
@@ -15,9 +16,8 @@ export type ThreadData = {
   cpu: number
   /** Secret of this run: ISNs, ports and hashes are keyed with it. */
   secret: Int32Array
-  services: Services
+  services: ServicesConfig
 }
-export type Services = { echo: boolean; discard: boolean; chargen: boolean }
 
 export type ThreadNews = 'ready' | 'stopped' | { error: string }
 

@@ -3,7 +3,7 @@
  * body, its path and query, and the TOML file. Complaints are iproute2's.
  */
 import { z } from 'zod'
-import { addrLen, parseAddr, parseMac, parsePrefix } from '../../core/wire/text.ts'
+import { parseAddr, parseMac, parsePrefix } from '../../core/wire/text.ts'
 
 export const familyName = z.enum(['inet', 'inet6'])
 
@@ -59,5 +59,3 @@ export const queryFlag = z
   .string()
   .regex(/^(|0|1|true|false)$/, { error: 'expected 0 or 1' })
   .transform((text) => text !== '0' && text !== 'false')
-
-export const prefixLength = (addr: string): number => addrLen(parseAddr(addr)?.family ?? 4)

@@ -66,7 +66,7 @@ export const SKB_PKT_TYPE = 23
 export const SKB_VLAN = 24
 /** Thread that owns the skb: finds what a dead thread held. */
 export const SKB_OWNER = 25
-/** SKB_OWNER of an skb that lies in a backlog ring: who takes it out becomes its owner. */
+/** SKB_OWNER of an skb that lies in a ring: who takes it out becomes its owner. */
 export const OWNER_IN_RING = -1
 /** Index of the data buffer. */
 export const SKB_BUF = 26

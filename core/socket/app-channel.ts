@@ -10,6 +10,7 @@ import {
   LARGE_ROOM,
   RX_HEADROOM,
   SKB_CB,
+  OWNER_IN_RING,
   SKB_DATA,
   SKB_LEN,
   SKB_NEXT,
@@ -27,7 +28,6 @@ import {
   E_ADDR,
   E_PORT,
   E_SKB,
-  IN_RING,
 } from './app-constants.ts'
 import { PEER_ADDR, PEER_PORT, SHUT_RDWR, SHUT_WR } from './proto.ts'
 import {
@@ -247,7 +247,7 @@ export const createAppChannel = (deps: AppChannelDeps) => {
     }
   }
   const handOver = (skb: number): void => {
-    i32[skb + SKB_OWNER] = IN_RING
+    i32[skb + SKB_OWNER] = OWNER_IN_RING
     i32[stage + E_SKB] = skb
     commit()
   }

@@ -2,7 +2,7 @@
  * What an application and a worker say to each other: records of 16 words on two rings for each (application,
  * worker), as io_uring does it. The application names its sockets itself (sid, never 0), so that SOCKET, BIND
  * and LISTEN go out in one batch; every submission but RECV is answered by one completion with the same op, sid
- * and user word. Data travels in skbs, which change hands with the record: OWNER is IN_RING meanwhile.
+ * and user word. Data travels in skbs, which change hands with the record: OWNER is OWNER_IN_RING meanwhile.
  */
 
 // Words of a record.
@@ -64,9 +64,6 @@ export const CLOSE_NOW = 2
 export const APP_SIDS = 16384
 /** Least that a datagram costs in credit: what its skb weighs. */
 export const DATAGRAM_CREDIT = 2048
-/** SKB_OWNER while a record carries the skb. */
-export const IN_RING = -1
-
 // Words of an app block.
 /** Rises when the application attaches, and when control finds it dead; 0 before the first time. */
 export const APP_EPOCH = 0

@@ -22,7 +22,7 @@ import {
   ringTakeRecord,
   ringUnpublished,
 } from '../shm/ring.ts'
-import { SKB_OWNER, type Skbs } from '../skb/skb.ts'
+import { OWNER_IN_RING, SKB_OWNER, type Skbs } from '../skb/skb.ts'
 import {
   APP_ALIVE,
   APP_EPOCH,
@@ -34,7 +34,6 @@ import {
   E_SKB,
   E_TAG,
   E_USER,
-  IN_RING,
   PAIR_EPOCH,
   PAIR_STALLED,
 } from './app-constants.ts'
@@ -108,7 +107,7 @@ export const createAppRings = (deps: AppRingsDeps) => {
   const commit = (worker: number): void => {
     i32[stage + E_TAG] = tags[worker]!
     const skb = i32[stage + E_SKB]!
-    if (skb !== 0) i32[skb + SKB_OWNER] = IN_RING
+    if (skb !== 0) i32[skb + SKB_OWNER] = OWNER_IN_RING
     dirty = true
     const waiting = overflow[worker]!
     const at = waiting.length > 0 ? 0 : ringReserve(i32, submissions[worker]!, APP_RECORD_WORDS)

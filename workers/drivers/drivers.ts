@@ -7,19 +7,10 @@ import type { StartXmit } from '../../core/netdev/netdev.ts'
 import { DevKind, NETDEV_TX_OK } from '../../core/netdev/netdev.ts'
 import { createPortXmit } from '../../core/netdev/port.ts'
 import type { Arena } from '../../core/shm/arena.ts'
-import type { DropFn } from '../../core/skb/drop.ts'
 import { Drop } from '../../core/skb/drop.ts'
-import type { Skbs } from '../../core/skb/skb.ts'
+import type { DriverEnv } from '../../core/stack.ts'
 import { createFdDriver } from './fd.ts'
 import { createPcapXmit } from './pcap.ts'
-
-/** What a stack gives its drivers. */
-export type DriverEnv = {
-  skbs: Skbs
-  drop: DropFn
-  kick: (thread: number) => void
-  netifRx: (skb: number) => void
-}
 
 export const createDrivers = (
   arena: Arena,

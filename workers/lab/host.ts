@@ -26,6 +26,7 @@ import { createStack } from '../../core/stack.ts'
 import { monotonicUs } from '../os/clock.ts'
 import type { AppNet } from '../app/net.ts'
 import { createAppNet } from '../app/net.ts'
+import { random } from '../random.ts'
 import type { HostSpec } from './lab-data.ts'
 import type { Segment } from './segment.ts'
 
@@ -45,7 +46,6 @@ export type Host = {
 export type AppHost = Host & { app: AppNet }
 
 const ETH0 = 'eth0'
-const random = (): number => crypto.getRandomValues(new Int32Array(1))[0]!
 
 /** `schedule` asks the lab for another turn. */
 export const createHost = async (

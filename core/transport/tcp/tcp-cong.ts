@@ -84,10 +84,6 @@ const reno: CongestionOps = {
 /** By TP_CA_OPS. */
 export const CONGESTION_OPS: readonly CongestionOps[] = [reno]
 
-/** Index of an algorithm by its name, or -1. */
-export const congestionByName = (name: string): number =>
-  CONGESTION_OPS.findIndex((ops) => ops.name === name)
-
 export const congestionOps = (i32: Int32Array, sk: number): CongestionOps =>
   CONGESTION_OPS[i32[sk + TP_CA_OPS]!]!
 
