@@ -173,7 +173,7 @@ export const startDaemon = async (options: DaemonOptions) => {
 /** A thread that has work blocks no longer than its batch. */
 const STOP_WITHIN_MS = 500
 /** How often the control thread looks at what the threads have to tell. */
-const LOOK_MS = 50
+const LOOK_MS = 100
 
 const missingThread = ({ i32, layout }: Arena): string | null => {
   for (let thread = 0; thread <= layout.nicThread; thread++)

@@ -125,15 +125,26 @@ export const createTimerWheel = (i32: Int32Array, base: number, now: number) => 
     return fired
   }
 
-  /** Milliseconds until something may be due (a bound from below, at most `limit`). */
+  const isEmpty = (level: number, slot: number): boolean => {
+    const head = base + (level * SLOTS + slot) * 2
+    return i32[head + NEXT]! === head
+  }
+  /**
+   * Milliseconds until something may be due (a bound from below, at most `limit`): a timer of the first level, or
+   * the turn of a slot of the second that holds some, or of the levels above, which is not looked into.
+   */
   const nextDelay = (limit: number): number => {
     if (armed === 0) return limit
-    const span = Math.min(limit, 64 - (clock & 63))
-    for (let d = 1; d < span; d++) {
-      const head = base + ((clock + d) & 63) * 2
-      if (i32[head + NEXT]! !== head) return d
+    const toTurn = 64 - (clock & 63)
+    for (let d = 1; d < toTurn && d < limit; d++) if (!isEmpty(0, (clock + d) & 63)) return d
+    for (let d = toTurn; d < limit; d += 64) {
+      const slot = ((clock + d) >> 6) & 63
+      if (slot === 0 || !isEmpty(1, slot)) return d
+      // first-level timers of the turn after this one
+      for (let k = 0; k < 64 && d === toTurn; k++)
+        if (d + k < limit && !isEmpty(0, k) && k <= (clock & 63)) return d + k
     }
-    return span
+    return limit
   }
 
   return {
