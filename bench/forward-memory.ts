@@ -5,9 +5,9 @@
  * CPU pays a packet; the nic's part is paid by the nic thread.
  */
 import { RTN_LOCAL, RTN_UNICAST } from '../core/base/flowi.ts'
-import { createFibWriter } from '../core/ip/fib-writer.ts'
-import { createNexthops } from '../core/ip/nexthop.ts'
-import { FIB_LOCAL, FIB_MAIN, NH_DEV, NH_TYPE } from '../core/ip/nexthop-constants.ts'
+import { createFibWriter } from '../core/inet/fib-writer.ts'
+import { createNexthops } from '../core/inet/nexthop.ts'
+import { FIB_LOCAL, FIB_MAIN, NH_DEV, NH_TYPE } from '../core/inet/nexthop-constants.ts'
 import { NUD_PERMANENT } from '../core/neigh/neigh-constants.ts'
 import {
   DEV_FLAGS,
@@ -21,7 +21,7 @@ import {
   DEV_RPS_FLOW_CNT,
   IFF_UP,
 } from '../core/netdev/netdev.ts'
-import { createPortXmit, PORT_PEER, portTxRing } from '../core/netdev/port.ts'
+import { createPortXmit, PORT_PEER, portTxRing } from '../core/dev/kinds/port.ts'
 import { createArena } from '../core/shm/arena.ts'
 import { counterBank, Mib } from '../core/shm/counters.ts'
 import { DEFAULT_ARENA, NEXTHOP_WORDS, RSS_WORDS, RPS_MAP_OFFSET } from '../core/shm/layout.ts'

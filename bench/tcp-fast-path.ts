@@ -3,6 +3,7 @@
 //
 //   bun bench/tcp-fast-path.ts [rounds]
 
+import { AF_INET } from '../core/base/family.ts'
 import { heapStats } from 'bun:jsc'
 import { copyFrom, putI32, putU16 } from '../core/base/bytes.ts'
 import {
@@ -31,9 +32,14 @@ import {
   SKB_IP_SUMMED,
   SKB_NETWORK,
 } from '../core/skb/skb.ts'
-import { AF_INET, sockSlab } from '../core/socket/sock.ts'
+import { sockSlab } from '../core/socket/sock.ts'
 import { createTcp } from '../core/transport/tcp/tcp.ts'
-import { TP_RCV_NXT, TP_SND_NXT, TP_SND_UNA, TP_WRITE_SEQ } from '../core/transport/tcp/tcp-sock.ts'
+import {
+  TP_RCV_NXT,
+  TP_SND_NXT,
+  TP_SND_UNA,
+  TP_WRITE_SEQ,
+} from '../core/transport/tcp/sock/tcp-sock.ts'
 import * as tcpWire from '../core/wire/tcp.ts'
 import { parse, OPT_TSVAL, OPT_WORDS } from '../core/wire/tcp-options.ts'
 

@@ -50,7 +50,7 @@ export const createStack = (deps: StackDeps) => {
     let work = ipi.run()
     work += netRx.netRxAction()
     work += appPort.poll()
-    work += wheel.advance(time[TIME_MS]!)
+    work += wheel.advance(time[TIME_MS])
     work += sockets.runEvents()
     appPort.flush()
     work += xmit.netTxAction()

@@ -46,8 +46,8 @@ test('type-only imports are not in the graph', () => {
 
 describe('each rule fails on a tree that breaks it:', () => {
   test.each([
-    ['core imports a worker', 'core/ip/fib.ts', '../../workers/main.ts', 'core is pure'],
-    ['core imports the API', 'core/ip/fib.ts', '../../api/app.ts', 'core is pure'],
+    ['core imports a worker', 'core/inet/fib.ts', '../../workers/main.ts', 'core is pure'],
+    ['core imports the API', 'core/inet/fib.ts', '../../api/app.ts', 'core is pure'],
     ['core imports node:', 'core/shm/arena.ts', 'node:fs', 'core is pure'],
     ['core imports Bun', 'core/shm/arena.ts', 'bun:ffi', 'core is pure'],
     ['core imports a package', 'core/control/apply.ts', 'zod', 'core is pure'],
@@ -62,7 +62,7 @@ describe('each rule fails on a tree that breaks it:', () => {
     ],
     [
       'core imports a test',
-      'core/ip/fib.ts',
+      'core/inet/fib.ts',
       '../../test/support/packets.ts',
       'nothing imports test, bench or examples',
     ],
@@ -75,19 +75,29 @@ describe('each rule fails on a tree that breaks it:', () => {
     ['base imports wire', 'core/base/u32.ts', '../wire/ipv4.ts', 'core layers'],
     ['wire imports skb', 'core/wire/ipv4.ts', '../skb/skb.ts', 'core layers'],
     ['shm imports skb', 'core/shm/layout.ts', '../skb/skb.ts', 'core layers'],
-    ['skb imports a path layer', 'core/skb/drop.ts', '../ip/fib.ts', 'core layers'],
-    ['a path layer imports a lower one', 'core/ip/ip-input.ts', '../link/arp.ts', 'core layers'],
+    ['skb imports a path layer', 'core/skb/drop.ts', '../inet/fib.ts', 'core layers'],
+    [
+      'a path layer imports a lower one',
+      'core/ipv4/ip-input.ts',
+      '../neigh/neighbour.ts',
+      'core layers',
+    ],
     [
       'a path layer imports a higher one',
-      'core/ip/ip-input.ts',
+      'core/ipv4/ip-input.ts',
       '../socket/sockets.ts',
       'core layers',
     ],
-    ['a header file imports a layer', 'core/socket/sock.ts', '../ip/fib.ts', 'core layers'],
+    ['a header file imports a layer', 'core/socket/sock.ts', '../inet/fib.ts', 'core layers'],
     ['a header file imports its folder', 'core/netdev/netdev.ts', './port.ts', 'core layers'],
-    ['a path layer imports control', 'core/ip/fib.ts', '../control/apply.ts', 'core layers'],
+    ['a path layer imports control', 'core/inet/fib.ts', '../control/apply.ts', 'core layers'],
     ['a layer imports the stack', 'core/control/apply.ts', '../stack.ts', 'core layers'],
-    ['a foundation imports constants', 'core/skb/skb.ts', '../ip/ip-constants.ts', 'core layers'],
+    [
+      'a foundation imports constants',
+      'core/skb/skb.ts',
+      '../inet/inet-constants.ts',
+      'core layers',
+    ],
   ])('%s', (_, from, to, rule) => {
     expect(breaks(from, [to])).toContain(rule)
   })
@@ -98,7 +108,7 @@ describe('each rule fails on a tree that breaks it:', () => {
   })
 
   test('a constants file that holds code', () => {
-    expect(breaks('core/ip/ip-constants.ts', [], 'export const f = () => 1')).toContain(
+    expect(breaks('core/inet/inet-constants.ts', [], 'export const f = () => 1')).toContain(
       'constants files'
     )
   })
@@ -119,18 +129,19 @@ describe('each rule fails on a tree that breaks it:', () => {
     'globalThis.x',
     'x = `a ${Date.now()} b`',
   ])('core uses %s', (code) => {
-    expect(breaks('core/ip/fib.ts', [], code)).toContain('core is pure')
+    expect(breaks('core/inet/fib.ts', [], code)).toContain('core is pure')
   })
 })
 
 describe('the rules allow', () => {
   test.each([
-    ['own folder', 'core/ip/ipv4/ip-input.ts', '../fib.ts'],
+    ['own folder', 'core/transport/tcp/rcv/tcp-input.ts', '../tcp.ts'],
+    ['what both families share', 'core/ipv4/ip-input.ts', '../inet/pmtu.ts'],
     ['an earlier foundation', 'core/skb/skb.ts', '../shm/arena.ts'],
-    ['a foundation', 'core/transport/tcp/tcp-input.ts', '../../wire/tcp.ts'],
+    ['a foundation', 'core/transport/tcp/rcv/tcp-input.ts', '../../wire/tcp.ts'],
     ["another layer's constants", 'core/socket/socket.ts', '../transport/tcp/tcp-constants.ts'],
-    ["another layer's user API numbers", 'core/ip/route.ts', '../socket/uapi.ts'],
-    ['control of every layer', 'core/control/apply.ts', '../ip/fib.ts'],
+    ["another layer's user API numbers", 'core/inet/route.ts', '../socket/uapi.ts'],
+    ['control of every layer', 'core/control/apply.ts', '../inet/fib.ts'],
     ['the stack of every factory', 'core/stack.ts', './transport/udp/udp-input.ts'],
     ['parts of the stack', 'core/stack/transport.ts', '../transport/udp/udp-input.ts'],
     ['workers: core and the system', 'workers/nic.ts', 'bun:ffi'],
@@ -149,7 +160,7 @@ describe('the rules allow', () => {
       const pattern = /'"console.log\\/[/"]/
       clock.performance.now()
       const process = (skb) => deps.fetch(skb)`
-    expect(breaks('core/ip/fib.ts', [], source)).toEqual([])
+    expect(breaks('core/inet/fib.ts', [], source)).toEqual([])
   })
 })
 
@@ -161,7 +172,7 @@ test('code is told from text', () => {
 })
 
 test('relative imports resolve from the importing file, packages stay', () => {
-  expect(resolveImport('core/ip/ipv4/ip-input.ts', '../../wire/ipv4.ts')).toBe('core/wire/ipv4.ts')
-  expect(resolveImport('core/ip/fib.ts', './route.ts')).toBe('core/ip/route.ts')
+  expect(resolveImport('core/ipv4/ip-input.ts', '../wire/ipv4.ts')).toBe('core/wire/ipv4.ts')
+  expect(resolveImport('core/inet/fib.ts', './route.ts')).toBe('core/inet/route.ts')
   expect(resolveImport('api/app.ts', 'hono/jsx')).toBe('hono/jsx')
 })

@@ -5,7 +5,7 @@
 import { createControl } from '../core/control/control.ts'
 import type { Control, StackConfig } from '../core/control/messages.ts'
 import { IPPROTO_TCP } from '../core/socket/proto.ts'
-import { tcpInfo } from '../core/transport/tcp/tcp-info.ts'
+import { tcpInfo } from '../core/transport/tcp/sock/tcp-info.ts'
 import { createArena } from '../core/shm/arena.ts'
 import type { Arena } from '../core/shm/arena.ts'
 import { createIpi, Ipi } from '../core/shm/ipi.ts'

@@ -78,10 +78,10 @@ const start = (restarted: boolean) => {
       }
       if (++idle < SPINS) continue
       const before = monotonicUs()
-      f64[(block + THREAD_BUSY_US) >> 1]! += before - mark
+      f64[(block + THREAD_BUSY_US) >> 1] += before - mark
       sleep(pending, nap)
       mark = monotonicUs()
-      f64[(block + THREAD_IDLE_US) >> 1]! += mark - before
+      f64[(block + THREAD_IDLE_US) >> 1] += mark - before
     }
   }
   return { loop, close: queues.close }
@@ -100,7 +100,7 @@ const supervise = (): void => {
       return
     } catch (error) {
       i32[block + THREAD_RUNNING] = 0
-      i32[block + THREAD_RESTARTS]!++
+      i32[block + THREAD_RESTARTS]++
       announce({ error: error instanceof Error ? (error.stack ?? error.message) : String(error) })
       // what throws at once throws again: not faster than this
       Atomics.wait(i32, block + THREAD_DOORBELL, Atomics.load(i32, block + THREAD_DOORBELL), pause)

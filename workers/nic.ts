@@ -18,7 +18,7 @@ import {
   deviceStats,
   IFF_UP,
 } from '../core/netdev/netdev.ts'
-import { PORT_NUMBER, portRxRing } from '../core/netdev/port.ts'
+import { PORT_NUMBER, portRxRing } from '../core/dev/kinds/port.ts'
 import type { Arena } from '../core/shm/arena.ts'
 import { attachArena, backlogRing } from '../core/shm/arena.ts'
 import { createIpi, Ipi } from '../core/shm/ipi.ts'
@@ -60,8 +60,8 @@ const createNic = (arena: Arena, thread: number, id: string) => {
 
   let congested = false
   const deliver = (skb: number): void => {
-    const dev = i32[skb + SKB_DEV]!
-    const cpu = steer.steerFrame(dev, i32[skb + SKB_DATA]!, i32[skb + SKB_LEN]!)
+    const dev = i32[skb + SKB_DEV]
+    const cpu = steer.steerFrame(dev, i32[skb + SKB_DATA], i32[skb + SKB_LEN])
     const hash = steer.hash()
     i32[skb + SKB_HASH] = hash
     if (backlog.enqueueToBacklog(cpu, skb, hash))
@@ -77,8 +77,8 @@ const createNic = (arena: Arena, thread: number, id: string) => {
   const openReplay = createPcapReplay(arena, skbs, monotonicUs)
   let playing: PcapReplay[] = []
   const findReplay = (dev: number, ifindex: number): void => {
-    const generation = i32[dev + DEV_GENERATION]!
-    const fd = i32[dev + DEV_FD]!
+    const generation = i32[dev + DEV_GENERATION]
+    const fd = i32[dev + DEV_FD]
     const known = replays.get(ifindex)
     if (known?.generation !== generation || known.fd !== fd) {
       replays.set(ifindex, { generation, fd, replay: openReplay(ifindex) })
@@ -86,7 +86,7 @@ const createNic = (arena: Arena, thread: number, id: string) => {
     playing.push(replays.get(ifindex)!.replay)
   }
   const isUp = (dev: number): boolean =>
-    i32[dev + DEV_IFINDEX] !== 0 && (i32[dev + DEV_FLAGS]! & IFF_UP) !== 0
+    i32[dev + DEV_IFINDEX] !== 0 && (i32[dev + DEV_FLAGS] & IFF_UP) !== 0
 
   const findDevices = (): void => {
     for (const { slot } of fds) polls.remove(slot)
@@ -98,9 +98,9 @@ const createNic = (arena: Arena, thread: number, id: string) => {
       if (!isUp(dev)) continue
       const kind = i32[dev + DEV_KIND]
       if (kind === DevKind.port)
-        ports.push({ ring: portRxRing(arena, i32[dev + PORT_NUMBER]!), ifindex })
+        ports.push({ ring: portRxRing(arena, i32[dev + PORT_NUMBER]), ifindex })
       if ((kind === DevKind.tap || kind === DevKind.packet) && i32[dev + DEV_NAPI] === 0) {
-        const fd = i32[dev + DEV_FD]!
+        const fd = i32[dev + DEV_FD]
         fds.push({ fd, ifindex, slot: polls.add(fd, POLLIN), hot: true })
       }
       if (kind === DevKind.pcap && i32[dev + DEV_FD] !== 0) findReplay(dev, ifindex)
@@ -115,8 +115,8 @@ const createNic = (arena: Arena, thread: number, id: string) => {
     for (let k = 0; k < n; k++) {
       const skb = ringTake(i32, ring)
       i32[skb + SKB_DEV] = ifindex
-      f64[stats + DevStat.rx_packets]!++
-      f64[stats + DevStat.rx_bytes]! += i32[skb + SKB_LEN]!
+      f64[stats + DevStat.rx_packets]++
+      f64[stats + DevStat.rx_bytes] += i32[skb + SKB_LEN]
       deliver(skb)
     }
     ringRelease(i32, ring)

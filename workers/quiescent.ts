@@ -16,7 +16,7 @@ export const createQuiescent = ({ i32, layout }: Arena, thread: number, onChange
   const block = layout.threadBlocks + thread * THREAD_WORDS
   let seen = -1
   return (): boolean => {
-    i32[block + THREAD_HEARTBEAT]!++
+    i32[block + THREAD_HEARTBEAT]++
     const generation = Atomics.load(i32, G_GENERATION)
     if (generation !== seen) {
       onChange()

@@ -12,5 +12,5 @@ export const random = (): number => {
     left = pool.length
   }
   left--
-  return pool[left]!
+  return pool[left]
 }

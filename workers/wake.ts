@@ -20,7 +20,7 @@ export const createWake = ({ i32, layout }: Arena, id: string) => {
   const ringApp = createRinger(id)
   return (thread: number): void => {
     const block = layout.threadBlocks + thread * THREAD_WORDS
-    const eventfd = i32[block + THREAD_EVENTFD]!
+    const eventfd = i32[block + THREAD_EVENTFD]
     if (thread >= layout.appThread) ringApp(thread)
     else if (eventfd !== 0) ringEventfd(eventfd)
     else {

@@ -4,6 +4,7 @@
  * A program of its own, run inside a namespace by bench/tap-forward.ts; prints one line of JSON:
  * bun udp-generator.ts IFNAME SOURCE DESTINATION GATEWAY PORT SECONDS RATE FLOWS, RATE 0 for no limit, GATEWAY - for none.
  */
+import { AF_INET } from '../../core/base/family.ts'
 import { dlopen } from 'bun:ffi'
 import { readFileSync } from 'node:fs'
 import { pseudoSum } from '../../core/base/checksum.ts'
@@ -25,7 +26,6 @@ const FIRST_SOURCE_PORT = 20_000
 /** At a rate, it sleeps between bursts: what it costs must not depend on what it waits for. */
 const PACE_MS = 1
 
-const AF_INET = 2
 const AF_PACKET = 17
 const SOCK_DGRAM = 2
 const SOCK_RAW = 3

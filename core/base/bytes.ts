@@ -10,12 +10,12 @@
 /** One element type everywhere, over a SharedArrayBuffer or a plain one, keeps access sites monomorphic. */
 export type Bytes = Uint8Array
 
-export const u8 = (mem: Bytes, at: number): number => mem[at]!
+export const u8 = (mem: Bytes, at: number): number => mem[at]
 
-export const u16 = (mem: Bytes, at: number): number => (mem[at]! << 8) | mem[at + 1]!
+export const u16 = (mem: Bytes, at: number): number => (mem[at] << 8) | mem[at + 1]
 
 export const i32 = (mem: Bytes, at: number): number =>
-  (mem[at]! << 24) | (mem[at + 1]! << 16) | (mem[at + 2]! << 8) | mem[at + 3]!
+  (mem[at] << 24) | (mem[at + 1] << 16) | (mem[at + 2] << 8) | mem[at + 3]
 
 export const putU8 = (mem: Bytes, at: number, value: number): void => {
   mem[at] = value
@@ -33,10 +33,10 @@ export const putI32 = (mem: Bytes, at: number, value: number): void => {
   mem[at + 3] = value
 }
 
-export const u16le = (mem: Bytes, at: number): number => mem[at]! | (mem[at + 1]! << 8)
+export const u16le = (mem: Bytes, at: number): number => mem[at] | (mem[at + 1] << 8)
 
 export const i32le = (mem: Bytes, at: number): number =>
-  mem[at]! | (mem[at + 1]! << 8) | (mem[at + 2]! << 16) | (mem[at + 3]! << 24)
+  mem[at] | (mem[at + 1] << 8) | (mem[at + 2] << 16) | (mem[at + 3] << 24)
 
 export const putU16le = (mem: Bytes, at: number, value: number): void => {
   mem[at] = value
@@ -59,7 +59,7 @@ export const copy = (mem: Bytes, to: number, from: number, len: number): void =>
     mem.copyWithin(to, from, from + len)
     return
   }
-  for (let i = 0; i < len; i++) mem[to + i] = mem[from + i]!
+  for (let i = 0; i < len; i++) mem[to + i] = mem[from + i]
 }
 
 /** Copies between two pools (a header from a table into a packet): short lengths, no overlap. */
@@ -70,7 +70,7 @@ export const copyFrom = (
   from: number,
   len: number
 ): void => {
-  for (let i = 0; i < len; i++) mem[to + i] = source[from + i]!
+  for (let i = 0; i < len; i++) mem[to + i] = source[from + i]
 }
 
 export const zero = (mem: Bytes, at: number, len: number): void => {

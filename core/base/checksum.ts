@@ -20,29 +20,29 @@ export const sumBytes = (mem: Bytes, at: number, len: number, acc: number): numb
   const end = at + len
   for (const stop = end - 15; i < stop; i += 16) {
     high +=
-      mem[i]! +
-      mem[i + 2]! +
-      mem[i + 4]! +
-      mem[i + 6]! +
-      mem[i + 8]! +
-      mem[i + 10]! +
-      mem[i + 12]! +
-      mem[i + 14]!
+      mem[i] +
+      mem[i + 2] +
+      mem[i + 4] +
+      mem[i + 6] +
+      mem[i + 8] +
+      mem[i + 10] +
+      mem[i + 12] +
+      mem[i + 14]
     low +=
-      mem[i + 1]! +
-      mem[i + 3]! +
-      mem[i + 5]! +
-      mem[i + 7]! +
-      mem[i + 9]! +
-      mem[i + 11]! +
-      mem[i + 13]! +
-      mem[i + 15]!
+      mem[i + 1] +
+      mem[i + 3] +
+      mem[i + 5] +
+      mem[i + 7] +
+      mem[i + 9] +
+      mem[i + 11] +
+      mem[i + 13] +
+      mem[i + 15]
   }
   for (const stop = end - 1; i < stop; i += 2) {
-    high += mem[i]!
-    low += mem[i + 1]!
+    high += mem[i]
+    low += mem[i + 1]
   }
-  if (i < end) high += mem[i]!
+  if (i < end) high += mem[i]
   return fold(acc + (high >> 8) + ((high & 0xff) << 8) + low)
 }
 

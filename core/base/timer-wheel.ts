@@ -36,7 +36,7 @@ export const createTimerWheel = (i32: Int32Array, base: number, now: number) => 
   const register = (fn: TimerFn): number => fns.push(fn)
 
   const place = (timer: number): void => {
-    const expires = i32[timer + EXPIRES]!
+    const expires = i32[timer + EXPIRES]
     let delta = (expires - clock) | 0
     if (delta < 0) delta = 0
     let level = 0
@@ -49,18 +49,18 @@ export const createTimerWheel = (i32: Int32Array, base: number, now: number) => 
     let slot = (expires >> unit) & 63
     if (((expires - clock) | 0) < 0) slot = clock & 63
     const head = base + (level * SLOTS + slot) * 2
-    const last = i32[head + PREV]!
+    const last = i32[head + PREV]
     i32[timer + NEXT] = head
     i32[timer + PREV] = last
     i32[last + NEXT] = timer
     i32[head + PREV] = timer
   }
 
-  const isArmed = (timer: number): boolean => i32[timer + NEXT]! !== 0
+  const isArmed = (timer: number): boolean => i32[timer + NEXT] !== 0
 
   const unlink = (timer: number): void => {
-    const next = i32[timer + NEXT]!
-    const prev = i32[timer + PREV]!
+    const next = i32[timer + NEXT]
+    const prev = i32[timer + PREV]
     i32[prev + NEXT] = next
     i32[next + PREV] = prev
     i32[timer + NEXT] = 0
@@ -81,17 +81,17 @@ export const createTimerWheel = (i32: Int32Array, base: number, now: number) => 
     armed++
     place(timer)
   }
-  const expiresAt = (timer: number): number => i32[timer + EXPIRES]!
+  const expiresAt = (timer: number): number => i32[timer + EXPIRES]
 
   const cascade = (level: number): void => {
     const slot = (clock >> (level * 6)) & 63
     const head = base + (level * SLOTS + slot) * 2
     // taken off as a whole first: a timer may go back into the very same slot
-    let timer = i32[head + NEXT]!
+    let timer = i32[head + NEXT]
     i32[head + NEXT] = head
     i32[head + PREV] = head
     while (timer !== head) {
-      const next = i32[timer + NEXT]!
+      const next = i32[timer + NEXT]
       place(timer)
       timer = next
     }
@@ -101,11 +101,11 @@ export const createTimerWheel = (i32: Int32Array, base: number, now: number) => 
   const fire = (): number => {
     let fired = 0
     const head = base + (clock & 63) * 2
-    for (let timer = i32[head + NEXT]!; timer !== head; timer = i32[head + NEXT]!) {
+    for (let timer = i32[head + NEXT]; timer !== head; timer = i32[head + NEXT]) {
       unlink(timer)
       armed--
       fired++
-      fns[i32[timer + FN]! - 1]!(timer)
+      fns[i32[timer + FN] - 1](timer)
     }
     return fired
   }
@@ -127,7 +127,7 @@ export const createTimerWheel = (i32: Int32Array, base: number, now: number) => 
 
   const isEmpty = (level: number, slot: number): boolean => {
     const head = base + (level * SLOTS + slot) * 2
-    return i32[head + NEXT]! === head
+    return i32[head + NEXT] === head
   }
   /**
    * Milliseconds until something may be due (a bound from below, at most `limit`): a timer of the first level, or

@@ -1,13 +1,13 @@
 /**
- * RTM_*ADDR: interface addresses between text and core/ip/ifaddr.ts, with the defaults of `ip addr` and the
+ * RTM_*ADDR: interface addresses between text and core/inet/ifaddr.ts, with the defaults of `ip addr` and the
  * kernel's words. Linux: net/ipv4/devinet.c (inet_rtm_newaddr), net/ipv6/addrconf.c.
  */
+import { AF_INET } from '../base/family.ts'
 import { Errno } from '../base/errno.ts'
-import { IFA_F_NOPREFIXROUTE, IFA_F_PERMANENT, IFA_F_SECONDARY } from '../ip/ifaddr-constants.ts'
-import type { Ifaddr, Ifaddrs } from '../ip/ifaddr.ts'
-import { RT_SCOPE_HOST, RT_SCOPE_UNIVERSE } from '../ip/nexthop-constants.ts'
-import { scopeOf6 } from '../ip/source.ts'
-import { AF_INET } from '../socket/sock.ts'
+import { IFA_F_NOPREFIXROUTE, IFA_F_PERMANENT, IFA_F_SECONDARY } from '../inet/ifaddr-constants.ts'
+import type { Ifaddr, Ifaddrs } from '../inet/ifaddr.ts'
+import { RT_SCOPE_HOST, RT_SCOPE_UNIVERSE } from '../inet/nexthop-constants.ts'
+import { scopeOf6 } from '../inet/source.ts'
 import type { Addr } from '../wire/text.ts'
 import { addrLen, formatAddr, formatIpv4, parseAddr, parseIpv4, parsePrefix } from '../wire/text.ts'
 import type { Outcome } from './answers.ts'
@@ -170,7 +170,7 @@ export const createAddresses = ({ links, ifaddrs }: { links: Links; ifaddrs: Ifa
       familyOf(to) === at.family &&
       at.words.every((word, k) => {
         const kept = bits - k * 32
-        return kept <= 0 || ((word ^ to.words[k]!) & (kept >= 32 ? -1 : -1 << (32 - kept))) === 0
+        return kept <= 0 || ((word ^ to.words[k]) & (kept >= 32 ? -1 : -1 << (32 - kept))) === 0
       })
     const wanted = (at: Ifaddr): boolean =>
       (filter.family === undefined || familyName(at.family) === filter.family) &&

@@ -141,12 +141,12 @@ export const createConfig = (dump: Dump) => {
     const [now, then] = [current.map(sameAddress), wanted.map(sameAddress)]
     return {
       gone: current
-        .filter((_, k) => !then.includes(now[k]!))
+        .filter((_, k) => !then.includes(now[k]))
         .map((text) =>
           del({ type: 'RTM_DELADDR', address: { dev: link.ifname, ...splitAddress(text) } })
         ),
       come: wanted
-        .filter((_, k) => !now.includes(then[k]!))
+        .filter((_, k) => !now.includes(then[k]))
         .map((text) =>
           add({
             type: 'RTM_NEWADDR',

@@ -90,7 +90,7 @@ export const createEthtool = (deps: { arena: Arena; links: Links; random: () => 
     const key = Uint8Array.from({ length: RSS_KEY_LEN }, () => random() & 255)
     rssOf(ifindex).init(channels, key)
     setRpsCpus(rpsMapOf(ifindex), [])
-    hardware.set(ifindex, i32[deviceRow(arena, ifindex) + DEV_FEATURES]!)
+    hardware.set(ifindex, i32[deviceRow(arena, ifindex) + DEV_FEATURES])
   }
 
   const invalid = (field: string, errno: number = Errno.EINVAL): Refused =>
@@ -168,7 +168,7 @@ export const createEthtool = (deps: { arena: Arena; links: Links; random: () => 
   // ---- -k, -K
 
   const featuresItem = (ifname: string, ifindex: number): FeaturesItem => {
-    const active = i32[deviceRow(arena, ifindex) + DEV_FEATURES]!
+    const active = i32[deviceRow(arena, ifindex) + DEV_FEATURES]
     const can = hardware.get(ifindex) ?? active
     const entries = FEATURES.map(([name, bit]): [string, FeatureItem] => {
       const isOn = (active & bit) !== 0
@@ -186,7 +186,7 @@ export const createEthtool = (deps: { arena: Arena; links: Links; random: () => 
   const featuresSet = ({ ifname, features }: MessageOf<'ETHTOOL_MSG_FEATURES_SET'>) =>
     on<FeaturesItem>(ifname, (ifindex) => {
       const row = deviceRow(arena, ifindex)
-      let active = i32[row + DEV_FEATURES]!
+      let active = i32[row + DEV_FEATURES]
       const can = hardware.get(ifindex) ?? active
       for (const [name, wanted] of Object.entries(features)) {
         const bits = bitsOf(name)
@@ -247,7 +247,7 @@ export const createEthtool = (deps: { arena: Arena; links: Links; random: () => 
     rps_cpus: rpsCpus(rpsMapOf(ifindex))
       .reduce((mask, cpu) => mask + 2 ** cpu, 0)
       .toString(16),
-    rps_flow_cnt: i32[deviceRow(arena, ifindex) + DEV_RPS_FLOW_CNT]!,
+    rps_flow_cnt: i32[deviceRow(arena, ifindex) + DEV_RPS_FLOW_CNT],
   })
   const rpsGet = ({ ifname }: MessageOf<'RPS_GET'>) => on(ifname, (n) => told(rpsItem(ifname, n)))
   const rpsSet = ({ ifname, rps_cpus, rps_flow_cnt }: MessageOf<'RPS_SET'>) =>

@@ -98,7 +98,7 @@ export const writeMac = ({ u8 }: Arena, row: number, { hi, lo }: Mac): void => {
 export const impairmentOf = ({ i32 }: Arena, row: number): Impairment | undefined => {
   if (i32[row + DEV_IMPAIRED] === 0) return undefined
   const set = IMPAIRMENTS.filter(([, word]) => i32[row + word] !== 0)
-  return Object.fromEntries(set.map(([name, word, unit]) => [name, i32[row + word]! / unit]))
+  return Object.fromEntries(set.map(([name, word, unit]) => [name, i32[row + word] / unit]))
 }
 
 const statsOf = (arena: Arena, ifindex: number): LinkItem['stats64'] => {
@@ -132,31 +132,31 @@ export const formatLink = (
 ): LinkItem => {
   const { i32, u8 } = arena
   const row = deviceRow(arena, ifindex)
-  const flags = i32[row + DEV_FLAGS]!
+  const flags = i32[row + DEV_FLAGS]
   const isLoopback = i32[row + DEV_TYPE] === ARPHRD_LOOPBACK
   const named = FLAGS.filter(([bit]) => (flags & bit) !== 0).map(([, name]) => name)
   const noCarrier = (flags & IFF_UP) !== 0 && (flags & IFF_RUNNING) === 0
-  const peer = i32[row + DEV_PEER]!
+  const peer = i32[row + DEV_PEER]
   const netem = impairmentOf(arena, row)
   return {
-    ifindex: i32[row + DEV_IFINDEX]!,
+    ifindex: i32[row + DEV_IFINDEX],
     ifname: deviceName(arena, ifindex),
     ...(peer !== 0 && { link: deviceName(arena, peer) }),
     flags: noCarrier ? ['NO-CARRIER', ...named] : named,
-    mtu: i32[row + DEV_MTU]!,
+    mtu: i32[row + DEV_MTU],
     qdisc: netem === undefined ? 'noqueue' : 'netem',
-    operstate: OPERSTATES[i32[row + DEV_OPERSTATE]!] ?? 'UNKNOWN',
+    operstate: OPERSTATES[i32[row + DEV_OPERSTATE]] ?? 'UNKNOWN',
     linkmode: 'DEFAULT',
     group: 'default',
-    txqlen: i32[row + DEV_TXQLEN]!,
+    txqlen: i32[row + DEV_TXQLEN],
     link_type: isLoopback ? 'loopback' : 'ether',
     address: formatMacAt(u8, (row + DEV_MAC) << 2),
     broadcast: isLoopback ? '00:00:00:00:00:00' : 'ff:ff:ff:ff:ff:ff',
-    promiscuity: i32[row + DEV_PROMISCUITY]!,
-    allmulti: i32[row + DEV_ALLMULTI]!,
-    num_tx_queues: i32[row + DEV_TX_QUEUES]!,
-    num_rx_queues: i32[row + DEV_RX_QUEUES]!,
-    gso_max_size: i32[row + DEV_GSO_MAX]! || GSO_MAX_SIZE,
+    promiscuity: i32[row + DEV_PROMISCUITY],
+    allmulti: i32[row + DEV_ALLMULTI],
+    num_tx_queues: i32[row + DEV_TX_QUEUES],
+    num_rx_queues: i32[row + DEV_RX_QUEUES],
+    gso_max_size: i32[row + DEV_GSO_MAX] || GSO_MAX_SIZE,
     ...(kind !== 'lo' && { linkinfo: { info_kind: kind, ...(data && { info_data: data }) } }),
     ...(netem && { netem }),
     stats64: statsOf(arena, ifindex),

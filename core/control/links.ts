@@ -5,8 +5,8 @@
  * can even look at it, the row is free. Linux: net/core/dev.c, rtnetlink.c, drivers/net/{loopback,veth}.c.
  */
 import { Errno } from '../base/errno.ts'
-import type { Ifaddrs } from '../ip/ifaddr.ts'
-import { LOOPBACK_IFINDEX } from '../ip/nexthop-constants.ts'
+import type { Ifaddrs } from '../inet/ifaddr.ts'
+import { LOOPBACK_IFINDEX } from '../inet/nexthop-constants.ts'
 import {
   ARPHRD_ETHER,
   ARPHRD_LOOPBACK,
@@ -149,7 +149,7 @@ export const createLinks = (deps: LinksDeps) => {
     for (let ifindex = 1; ifindex < layout.config.devices; ifindex++) {
       if (known.has(ifindex) || leaving.has(ifindex)) continue
       const row = deviceRow(arena, ifindex)
-      const generation = (i32[row + DEV_GENERATION]! + 1) | 0
+      const generation = (i32[row + DEV_GENERATION] + 1) | 0
       i32.fill(0, row, row + DEVICE_WORDS)
       i32[row + DEV_GENERATION] = generation
       i32[row + DEV_FLAGS] = IFF_BROADCAST | IFF_MULTICAST
@@ -278,15 +278,15 @@ export const createLinks = (deps: LinksDeps) => {
     return null
   }
   const setFlag = (row: number, flag: number, on: boolean): void => {
-    i32[row + DEV_FLAGS] = on ? i32[row + DEV_FLAGS]! | flag : i32[row + DEV_FLAGS]! & ~flag
+    i32[row + DEV_FLAGS] = on ? i32[row + DEV_FLAGS] | flag : i32[row + DEV_FLAGS] & ~flag
   }
   const isUp = (ifindex: number): boolean =>
-    (i32[deviceRow(arena, ifindex) + DEV_FLAGS]! & IFF_UP) !== 0
+    (i32[deviceRow(arena, ifindex) + DEV_FLAGS] & IFF_UP) !== 0
 
   /** Carrier and operational state follow: a veth has carrier while its peer is up. */
   const setOperstate = (ifindex: number): void => {
     const row = deviceRow(arena, ifindex)
-    const peer = i32[row + DEV_PEER]!
+    const peer = i32[row + DEV_PEER]
     const hasCarrier = peer === 0 || isUp(peer)
     const runs = isUp(ifindex) && hasCarrier
     setFlag(row, IFF_RUNNING | IFF_LOWER_UP, runs)
@@ -299,7 +299,7 @@ export const createLinks = (deps: LinksDeps) => {
     const row = deviceRow(arena, ifindex)
     setFlag(row, IFF_UP, up)
     setOperstate(ifindex)
-    const peer = i32[row + DEV_PEER]!
+    const peer = i32[row + DEV_PEER]
     if (peer !== 0) {
       setOperstate(peer)
       onEvent('new', peer)
@@ -389,7 +389,7 @@ export const createLinks = (deps: LinksDeps) => {
     if (ifindex === LOOPBACK_IFINDEX) return refuse(Errno.EOPNOTSUPP, undefined, 'ifname')
     if (busy.has(ifindex)) return refuse(Errno.EBUSY, undefined, 'ifname')
     const last = item(ifindex)
-    const peer = i32[deviceRow(arena, ifindex) + DEV_PEER]!
+    const peer = i32[deviceRow(arena, ifindex) + DEV_PEER]
     await Promise.all([ifindex, peer].filter((one) => one !== 0).map(destroy))
     return changed(last)
   }

@@ -78,41 +78,41 @@ export const createNeigh = ({ arena, time, ipi, calls, links }: NeighDeps) => {
     for (let turn = 0; turn < RETRIES; turn++) {
       const seq = Atomics.load(i32, row + NEIGH_SEQ)
       if ((seq & 1) !== 0) continue
-      for (let k = 0; k < NEIGH_WORDS; k++) copy[k] = i32[row + k]!
+      for (let k = 0; k < NEIGH_WORDS; k++) copy[k] = i32[row + k]
       if (Atomics.load(i32, row + NEIGH_SEQ) === seq) return copy[NEIGH_IFINDEX] !== 0
     }
     return false
   }
   const copiedWords = (): Words => [
-    copy[NEIGH_ADDR]!,
-    copy[NEIGH_ADDR + 1]!,
-    copy[NEIGH_ADDR + 2]!,
-    copy[NEIGH_ADDR + 3]!,
+    copy[NEIGH_ADDR],
+    copy[NEIGH_ADDR + 1],
+    copy[NEIGH_ADDR + 2],
+    copy[NEIGH_ADDR + 3],
   ]
 
   /** Seconds since the latest of the owner's time and those the workers added. */
   const age = (n: number, own: number, column: number): number => {
-    const now = time[TIME_MS]!
+    const now = time[TIME_MS]
     let least = (now - own) | 0
     for (let w = 0; w < workers; w++) {
-      const at = i32[neighUse + (w * rows + n) * NEIGH_USE_WORDS + column]!
+      const at = i32[neighUse + (w * rows + n) * NEIGH_USE_WORDS + column]
       if (at !== 0 && ((now - at) | 0) < least) least = (now - at) | 0
     }
     return Math.max(0, Math.floor(least / 1000))
   }
   /** The entry in `copy`. */
   const format = (n: number): NeighItem => {
-    const state = copy[NEIGH_STATE]!
+    const state = copy[NEIGH_STATE]
     const [name] = Object.entries(STATES).find(([, bit]) => bit === state) ?? ['NONE']
     return {
       dst: formatWords(...copiedWords()),
-      dev: links.nameOf(copy[NEIGH_IFINDEX]!),
+      dev: links.nameOf(copy[NEIGH_IFINDEX]),
       ...((state & NUD_VALID) !== 0 && { lladdr: formatMacAt(copyBytes, NEIGH_LLADDR_BYTE) }),
-      ...((copy[NEIGH_FLAGS]! & NTF_ROUTER) !== 0 && { router: true }),
-      used: age(n, copy[NEIGH_USED]!, NEIGH_USE_USED),
-      confirmed: age(n, copy[NEIGH_CONFIRMED]!, NEIGH_USE_CONFIRMED),
-      updated: Math.max(0, Math.floor(((time[TIME_MS]! - copy[NEIGH_UPDATED]!) | 0) / 1000)),
-      probes: copy[NEIGH_PROBES]!,
+      ...((copy[NEIGH_FLAGS] & NTF_ROUTER) !== 0 && { router: true }),
+      used: age(n, copy[NEIGH_USED], NEIGH_USE_USED),
+      confirmed: age(n, copy[NEIGH_CONFIRMED], NEIGH_USE_CONFIRMED),
+      updated: Math.max(0, Math.floor(((time[TIME_MS] - copy[NEIGH_UPDATED]) | 0) / 1000)),
+      probes: copy[NEIGH_PROBES],
       state: [name as NudState],
     }
   }
@@ -122,7 +122,7 @@ export const createNeigh = ({ arena, time, ipi, calls, links }: NeighDeps) => {
     const dst = filter.dst === undefined ? null : parseAddr(filter.dst)?.words.join()
     const dev = filter.dev === undefined ? null : links.ifindexOf(filter.dev)
     const states = filter.state?.reduce((bits, name) => bits | STATES[name], 0)
-    const high = Math.min(i32[neighbours + NEIGH_TABLE_HIGH]!, rows)
+    const high = Math.min(i32[neighbours + NEIGH_TABLE_HIGH], rows)
     for (let n = 1; n < high; n++) {
       if (i32[neighbours + n * NEIGH_WORDS + NEIGH_IFINDEX] === 0 || !readRow(n)) continue
       const words = copiedWords()
@@ -132,7 +132,7 @@ export const createNeigh = ({ arena, time, ipi, calls, links }: NeighDeps) => {
       if (dev !== null && copy[NEIGH_IFINDEX] !== dev) continue
       if (
         states !== undefined &&
-        (copy[NEIGH_STATE]! & states) === 0 &&
+        (copy[NEIGH_STATE] & states) === 0 &&
         copy[NEIGH_STATE] !== states
       )
         continue
@@ -210,9 +210,9 @@ export const createNeigh = ({ arena, time, ipi, calls, links }: NeighDeps) => {
   }: MessageOf<'NEIGH_FLUSH'>): Promise<Outcome<{ flushed: number }>> => {
     const doomed: { ifindex: number; words: Words }[] = []
     for (const _ of matching(filter)) {
-      const isKept = (copy[NEIGH_STATE]! & (NUD_PERMANENT | NUD_NOARP)) !== 0
+      const isKept = (copy[NEIGH_STATE] & (NUD_PERMANENT | NUD_NOARP)) !== 0
       if (isKept && filter.state === undefined) continue
-      doomed.push({ ifindex: copy[NEIGH_IFINDEX]!, words: copiedWords() })
+      doomed.push({ ifindex: copy[NEIGH_IFINDEX], words: copiedWords() })
     }
     let flushed = 0
     for (const { ifindex, words } of doomed) {

@@ -4,10 +4,11 @@
  * behind it. Refusals are the kernel's. Control thread only. Linux: fib_table_insert/delete (fib_trie.c),
  * fib_add_rt2node (ip6_fib.c), fib_sync_down_dev.
  */
+import { AF_INET } from '../base/family.ts'
 import { Errno } from '../base/errno.ts'
-import type { FibWriter } from '../ip/fib-writer.ts'
-import { maskWords } from '../ip/fib-writer.ts'
-import type { Nexthops } from '../ip/nexthop.ts'
+import type { FibWriter } from '../inet/fib-writer.ts'
+import { maskWords } from '../inet/fib-writer.ts'
+import type { Nexthops } from '../inet/nexthop.ts'
 import {
   FIB_DEFAULT,
   FIB_LOCAL,
@@ -29,9 +30,8 @@ import {
   RT_TABLE_DEFAULT,
   RT_TABLE_LOCAL,
   RT_TABLE_MAIN,
-} from '../ip/nexthop-constants.ts'
+} from '../inet/nexthop-constants.ts'
 import { NEXTHOP_WORDS } from '../shm/layout.ts'
-import { AF_INET } from '../socket/sock.ts'
 import type { Words } from '../wire/text.ts'
 import { NLM_F_APPEND, NLM_F_CREATE, NLM_F_EXCL, NLM_F_REPLACE } from './messages.ts'
 
@@ -230,7 +230,7 @@ export const createRib = (deps: { fib: FibWriter; nexthops: Nexthops; onEvent: R
           const gone = routes.filter(dead)
           if (gone.length === 0) continue
           change(
-            gone[0]!,
+            gone[0],
             routes.filter((route) => !gone.includes(route)),
             gone,
             []

@@ -2,6 +2,7 @@
  * Routes between text and numbers: what iproute2 does before it sends a message and after it got an answer
  * (ip/iproute.c), with its defaults for type, table, scope, protocol and metric.
  */
+import { AF_INET, AF_INET6 } from '../base/family.ts'
 import { Errno } from '../base/errno.ts'
 import { RTN_BROADCAST, RTN_LOCAL, RTN_MULTICAST, RTN_UNICAST } from '../base/flowi.ts'
 import {
@@ -12,8 +13,7 @@ import {
   RT_TABLE_MAIN,
   RTNH_F_ONLINK,
   RTPROT_BOOT,
-} from '../ip/nexthop-constants.ts'
-import { AF_INET, AF_INET6 } from '../socket/sock.ts'
+} from '../inet/nexthop-constants.ts'
 import type { Addr, Words } from '../wire/text.ts'
 import {
   addrLen,
@@ -96,7 +96,7 @@ const flatten = (spec: RouteSpec): RouteSpec | Refused => {
   if (spec.nexthops.length !== 1)
     return refuse(Errno.EOPNOTSUPP, 'Multipath routes are not supported', 'nexthops')
   const { nexthops, ...rest } = spec
-  const { gateway, dev, flags } = nexthops[0]!
+  const { gateway, dev, flags } = nexthops[0]
   return { ...rest, ...(gateway && { gateway }), ...(dev && { dev }), ...(flags && { flags }) }
 }
 

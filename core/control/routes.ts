@@ -3,6 +3,7 @@
  * get`. Linux: net/ipv4/fib_semantics.c (fib_create_info, fib_check_nh), net/ipv6/route.c (ip6_route_info_create,
  * ip6_validate_gw), net/ipv4/route.c (inet_rtm_getroute).
  */
+import { AF_INET, AF_INET6 } from '../base/family.ts'
 import { Errno } from '../base/errno.ts'
 import {
   createFlowi,
@@ -33,11 +34,10 @@ import {
   RT_TABLE_LOCAL,
   RT_TABLE_MAIN,
   RTNH_F_ONLINK,
-} from '../ip/nexthop-constants.ts'
-import type { Route } from '../ip/route.ts'
+} from '../inet/nexthop-constants.ts'
+import type { Route } from '../inet/route.ts'
 import { DEV_FLAGS, deviceRow, IFF_UP } from '../netdev/netdev.ts'
 import type { Arena } from '../shm/arena.ts'
-import { AF_INET, AF_INET6 } from '../socket/sock.ts'
 import type { Addr, Words } from '../wire/text.ts'
 import { formatAddr, parseAddr } from '../wire/text.ts'
 import type { Outcome } from './answers.ts'
@@ -80,7 +80,7 @@ export type RoutesDeps = { arena: Arena; rib: Rib; route: Route; names: DeviceNa
 
 export const createRoutes = ({ arena, rib, route: router, names }: RoutesDeps) => {
   const { i32 } = arena
-  const isUp = (dev: number): boolean => (i32[deviceRow(arena, dev) + DEV_FLAGS]! & IFF_UP) !== 0
+  const isUp = (dev: number): boolean => (i32[deviceRow(arena, dev) + DEV_FLAGS] & IFF_UP) !== 0
   const isOwn = (family: number, words: Words): boolean =>
     rib.resolve(family, words, (r) => r.table === RT_TABLE_LOCAL && r.type === RTN_LOCAL) !==
     undefined
@@ -231,18 +231,18 @@ export const createRoutes = ({ arena, rib, route: router, names }: RoutesDeps) =
     return told(formatLookup(query, dst))
   }
   const wordsAt = (view: Int32Array, at: number): Words => [
-    view[at]!,
-    view[at + 1]!,
-    view[at + 2]!,
-    view[at + 3]!,
+    view[at],
+    view[at + 1],
+    view[at + 2],
+    view[at + 3],
   ]
   const formatLookup = (query: MessageOf<'RTM_GETROUTE'>, dst: Addr): RouteLookup => {
-    const row = fl[FL_DST]!
-    const type = fl[FL_TYPE]!
-    const gwFamily = type === RTN_UNICAST ? i32[row + NH_FAMILY]! : 0
+    const row = fl[FL_DST]
+    const type = fl[FL_TYPE]
+    const gwFamily = type === RTN_UNICAST ? i32[row + NH_FAMILY] : 0
     const host =
       gwFamily === 0 ? undefined : formatAddr(addrOf(gwFamily, wordsAt(i32, row + NH_GATEWAY)))
-    const mtu = i32[row + NH_MTU]!
+    const mtu = i32[row + NH_MTU]
     const cache =
       { [RTN_LOCAL]: ['local'], [RTN_BROADCAST]: ['brd'], [RTN_MULTICAST]: ['mc'] }[type] ?? []
     return {
@@ -251,14 +251,14 @@ export const createRoutes = ({ arena, rib, route: router, names }: RoutesDeps) =
       ...(query.src !== undefined && { from: query.src }),
       ...(host && gwFamily === fl[FL_FAMILY] && { gateway: host }),
       ...(host && gwFamily !== fl[FL_FAMILY] && { via: { family: familyName(gwFamily), host } }),
-      dev: names.nameOf(fl[FL_DEV]!),
+      dev: names.nameOf(fl[FL_DEV]),
       ...(query.iif !== undefined && { iif: query.iif }),
-      table: tableNames.format(i32[row + NH_TABLE]! || RT_TABLE_MAIN),
+      table: tableNames.format(i32[row + NH_TABLE] || RT_TABLE_MAIN),
       ...(query.iif === undefined && {
-        prefsrc: formatAddr(addrOf(fl[FL_FAMILY]!, wordsAt(fl, FL_SADDR))),
+        prefsrc: formatAddr(addrOf(fl[FL_FAMILY], wordsAt(fl, FL_SADDR))),
       }),
       flags: [],
-      ...(mtu !== 0 && { metrics: [{ mtu: fl[FL_MTU]! }] }),
+      ...(mtu !== 0 && { metrics: [{ mtu: fl[FL_MTU] }] }),
       uid: 0,
       cache,
     }

@@ -3,11 +3,11 @@
  * destroy one (ss -K). What only a protocol knows (ss -i) it says itself. Control thread.
  * Linux: net/core/sock_diag.c, net/ipv4/inet_diag.c.
  */
+import { AF_INET } from '../base/family.ts'
 import { Errno } from '../base/errno.ts'
 import type { Arena } from '../shm/arena.ts'
 import { Ipi } from '../shm/ipi.ts'
 import {
-  AF_INET,
   SK_ACK_BACKLOG,
   SK_BOUND_DEV,
   SK_COOKIE,
@@ -91,42 +91,42 @@ export const createSocketDump = ({ arena, calls, links, sockInfo }: SocketsDeps)
     sockSlab(arena, worker, false)
   )
 
-  const cookieOf = (sk: number): string => ((i32[sk + SK_COOKIE]! || sk) >>> 0).toString(16)
-  const wordsAt = (at: number): Words => [i32[at]!, i32[at + 1]!, i32[at + 2]!, i32[at + 3]!]
+  const cookieOf = (sk: number): string => ((i32[sk + SK_COOKIE] || sk) >>> 0).toString(16)
+  const wordsAt = (at: number): Words => [i32[at], i32[at + 1], i32[at + 2], i32[at + 3]]
   const endOf = (sk: number, at: number, port: number): SockEnd => {
     const words = wordsAt(sk + at)
     return {
       addr: i32[sk + SK_FAMILY] === AF_INET ? formatIpv4(words[3]) : formatIpv6(...words),
-      port: i32[sk + port]!,
+      port: i32[sk + port],
     }
   }
   const format = (sk: number, worker: number): SockItem => {
-    const state = i32[sk + SK_STATE]!
+    const state = i32[sk + SK_STATE]
     const isListener = state === TCP_LISTEN
-    const dev = i32[sk + SK_BOUND_DEV]!
-    const mark = i32[sk + SK_MARK]!
+    const dev = i32[sk + SK_BOUND_DEV]
+    const mark = i32[sk + SK_MARK]
     return {
-      netid: protocolOf(i32[sk + SK_TYPE]!),
-      family: familyName(i32[sk + SK_FAMILY]!),
+      netid: protocolOf(i32[sk + SK_TYPE]),
+      family: familyName(i32[sk + SK_FAMILY]),
       state: STATES[state] ?? 'UNKNOWN',
-      recv_q: i32[sk + (isListener ? SK_ACK_BACKLOG : SK_RMEM)]!,
-      send_q: i32[sk + (isListener ? SK_MAX_ACK_BACKLOG : SK_WMEM)]!,
+      recv_q: i32[sk + (isListener ? SK_ACK_BACKLOG : SK_RMEM)],
+      send_q: i32[sk + (isListener ? SK_MAX_ACK_BACKLOG : SK_WMEM)],
       local: endOf(sk, SK_SADDR, SK_NUM),
       peer: endOf(sk, SK_DADDR, SK_DPORT),
       ...(dev !== 0 && { dev: links.nameOf(dev) }),
       sk: cookieOf(sk),
       worker,
-      hash: (i32[sk + SK_RXHASH]! >>> 0).toString(16).padStart(8, '0'),
-      ...((i32[sk + SK_REUSE]! & IPV6_V6ONLY) !== 0 && { v6only: true }),
+      hash: (i32[sk + SK_RXHASH] >>> 0).toString(16).padStart(8, '0'),
+      ...((i32[sk + SK_REUSE] & IPV6_V6ONLY) !== 0 && { v6only: true }),
       ...(mark !== 0 && { mark }),
       skmem: {
-        rmem_alloc: i32[sk + SK_RMEM]!,
-        rcv_buf: i32[sk + SK_RCVBUF]!,
-        wmem_alloc: i32[sk + SK_WMEM]!,
-        snd_buf: i32[sk + SK_SNDBUF]!,
-        sock_drop: i32[sk + SK_DROPS]!,
+        rmem_alloc: i32[sk + SK_RMEM],
+        rcv_buf: i32[sk + SK_RCVBUF],
+        wmem_alloc: i32[sk + SK_WMEM],
+        snd_buf: i32[sk + SK_SNDBUF],
+        sock_drop: i32[sk + SK_DROPS],
       },
-      ...sockInfo[i32[sk + SK_PROTOCOL]!]?.(sk),
+      ...sockInfo[i32[sk + SK_PROTOCOL]]?.(sk),
     }
   }
 
@@ -151,9 +151,9 @@ export const createSocketDump = ({ arena, calls, links, sockInfo }: SocketsDeps)
   function* items(filter: SockFilter): Generator<SockItem> {
     for (const [sk, worker] of rows(filter.worker)) {
       if (filter.cookie !== undefined && cookieOf(sk) !== filter.cookie) continue
-      if (filter.protocol && !filter.protocol.includes(protocolOf(i32[sk + SK_TYPE]!))) continue
-      if (filter.family && familyName(i32[sk + SK_FAMILY]!) !== filter.family) continue
-      if (filter.state && !filter.state.includes(STATES[i32[sk + SK_STATE]!] ?? '')) continue
+      if (filter.protocol && !filter.protocol.includes(protocolOf(i32[sk + SK_TYPE]))) continue
+      if (filter.family && familyName(i32[sk + SK_FAMILY]) !== filter.family) continue
+      if (filter.state && !filter.state.includes(STATES[i32[sk + SK_STATE]] ?? '')) continue
       const item = format(sk, worker)
       if (isEnd(item.local, filter.local) && isEnd(item.peer, filter.peer)) yield item
     }
@@ -172,11 +172,11 @@ export const createSocketDump = ({ arena, calls, links, sockInfo }: SocketsDeps)
     const found = find(cookie)
     if (found === undefined) return refuse(Errno.ENOENT, undefined, 'cookie')
     const [sk, worker] = found
-    const result = await calls.call(worker, Ipi.SOCK_DESTROY, [sk, i32[sk + SK_GENERATION]!])
+    const result = await calls.call(worker, Ipi.SOCK_DESTROY, [sk, i32[sk + SK_GENERATION]])
     return result < 0 ? refuse(-result) : changed(null)
   }
   /** Sockets that a worker has. */
-  const count = (worker: number): number => slabs[worker]!.live()
+  const count = (worker: number): number => slabs[worker].live()
 
   return { dump, get, destroy, count }
 }

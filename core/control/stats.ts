@@ -58,11 +58,11 @@ export const createStats = ({ arena, time, nameOf, socketsOf }: StatsDeps) => {
     )
 
   const worker = (w: number): WorkerItem => {
-    const count = (index: number): number => f64[counterBank(arena, w) + index]!
+    const count = (index: number): number => f64[counterBank(arena, w) + index]
     const block = layout.threadBlocks + w * THREAD_WORDS
     let queued = 0
     for (let t = 0; t < layout.threads; t++) queued += ringLength(i32, backlogRing(layout, w, t))
-    const [busy, idle] = [f64[(block + THREAD_BUSY_US) >> 1]!, f64[(block + THREAD_IDLE_US) >> 1]!]
+    const [busy, idle] = [f64[(block + THREAD_BUSY_US) >> 1], f64[(block + THREAD_IDLE_US) >> 1]]
     const [calls, vectors] = [count(Softnet.calls), count(Softnet.vectors)]
     return {
       processed: count(Softnet.processed),
@@ -82,10 +82,10 @@ export const createStats = ({ arena, time, nameOf, socketsOf }: StatsDeps) => {
       busy_ratio: busy + idle === 0 ? 0 : busy / (busy + idle),
       steered: count(Softnet.steered),
       sockets: socketsOf(w),
-      restarts: i32[block + THREAD_RESTARTS]!,
+      restarts: i32[block + THREAD_RESTARTS],
       sleeping: i32[block + THREAD_SLEEPING] !== 0,
       running: i32[block + THREAD_RUNNING] === 1,
-      heartbeat: i32[block + THREAD_HEARTBEAT]!,
+      heartbeat: i32[block + THREAD_HEARTBEAT],
     }
   }
   const workerGet = ({ worker: w }: MessageOf<'WORKER_GET'>): Outcome<WorkerItem> =>
@@ -98,7 +98,7 @@ export const createStats = ({ arena, time, nameOf, socketsOf }: StatsDeps) => {
   /** Reasons that were met, most often first. */
   const dropDump = (): Iterable<DropItem[]> => {
     const items = Object.entries(Drop).map(([reason, index]): DropItem => {
-      const at = (t: number): number => f64[counterBank(arena, t) + DROP_COUNTERS + index]!
+      const at = (t: number): number => f64[counterBank(arena, t) + DROP_COUNTERS + index]
       return {
         reason,
         count: sumCounter(arena, DROP_COUNTERS + index),
@@ -110,20 +110,20 @@ export const createStats = ({ arena, time, nameOf, socketsOf }: StatsDeps) => {
 
   const flow = (row: number, w: number): FlowItem => {
     const words = (at: number) =>
-      formatWords(i32[row + at]!, i32[row + at + 1]!, i32[row + at + 2]!, i32[row + at + 3]!)
-    const proto = i32[row + FLOW_PROTO]! & 0xff
+      formatWords(i32[row + at], i32[row + at + 1], i32[row + at + 2], i32[row + at + 3])
+    const proto = i32[row + FLOW_PROTO] & 0xff
     return {
       worker: w,
-      hash: (i32[row + FLOW_HASH]! >>> 0).toString(16).padStart(8, '0'),
+      hash: (i32[row + FLOW_HASH] >>> 0).toString(16).padStart(8, '0'),
       protocol: PROTOCOLS[proto] ?? String(proto),
       src: words(FLOW_SRC),
       dst: words(FLOW_DST),
-      sport: i32[row + FLOW_PORTS]! >>> 16,
-      dport: i32[row + FLOW_PORTS]! & 0xffff,
-      dev: nameOf(i32[row + FLOW_DEV]!),
-      packets: i32[row + FLOW_PACKETS]!,
+      sport: i32[row + FLOW_PORTS] >>> 16,
+      dport: i32[row + FLOW_PORTS] & 0xffff,
+      dev: nameOf(i32[row + FLOW_DEV]),
+      packets: i32[row + FLOW_PACKETS],
       // the worker's clock may be a moment ahead of ours
-      last: Math.max(0, (time[TIME_MS]! - i32[row + FLOW_LAST]!) | 0),
+      last: Math.max(0, (time[TIME_MS] - i32[row + FLOW_LAST]) | 0),
     }
   }
   function* liveFlows(only?: number): Generator<FlowItem> {
@@ -163,9 +163,9 @@ export const createStats = ({ arena, time, nameOf, socketsOf }: StatsDeps) => {
         const item = {
           thread,
           role: roleOf(thread),
-          skbs_free: i32[layout.freeSkbs + thread * (32 + skbs)]!,
-          small_free: i32[layout.freeSmalls + thread * (32 + smallBuffers)]!,
-          large_free: i32[layout.freeLarges + thread * (32 + largeBuffers)]!,
+          skbs_free: i32[layout.freeSkbs + thread * (32 + skbs)],
+          small_free: i32[layout.freeSmalls + thread * (32 + smallBuffers)],
+          large_free: i32[layout.freeLarges + thread * (32 + largeBuffers)],
         }
         addReturned(item)
         return item

@@ -40,8 +40,8 @@ export const createSysctls = ({ i32, layout }: Arena) => {
     VECTORS[name] ?? (scalars.has(name) ? [name] : undefined)
 
   const item = (name: string): SysctlItem => {
-    const values = partsOf(name)!.map((part) => i32[wordOf(part)]!)
-    return { name, value: values.length === 1 ? values[0]! : values.join('\t') }
+    const values = partsOf(name)!.map((part) => i32[wordOf(part)])
+    return { name, value: values.length === 1 ? values[0] : values.join('\t') }
   }
   const unknown = (name: string): Refused =>
     refuseAs(
@@ -63,17 +63,17 @@ export const createSysctls = ({ i32, layout }: Arena) => {
     const isValid =
       numbers.length === parts.length &&
       numbers.every((number, k) => {
-        const { min, max } = scalars.get(parts[k]!)!
+        const { min, max } = scalars.get(parts[k])!
         return (
           Number.isInteger(number) &&
           number >= min &&
           number <= max &&
-          (k === 0 || number >= numbers[k - 1]!)
+          (k === 0 || number >= numbers[k - 1])
         )
       })
     if (!isValid)
       return refuseAs(Errno.EINVAL, `sysctl: setting key "${name}": Invalid argument`, 'value')
-    for (const [k, part] of parts.entries()) i32[wordOf(part)] = numbers[k]!
+    for (const [k, part] of parts.entries()) i32[wordOf(part)] = numbers[k]
     return changed(item(name))
   }
   const dump = (filter: { prefix?: string } = {}): Iterable<SysctlItem[]> =>

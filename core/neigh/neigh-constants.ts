@@ -58,3 +58,8 @@ export const NUD_CONNECTED = NUD_PERMANENT | NUD_NOARP | NUD_REACHABLE
 
 export const NTF_ROUTER = 0x80
 export const NTF_EXT_LEARNED = 0x10
+
+// neigh_update flags (include/net/neighbour.h).
+export const NEIGH_UPDATE_F_OVERRIDE = 0x1
+export const NEIGH_UPDATE_F_WEAK_OVERRIDE = 0x2
+export const NEIGH_UPDATE_F_ADMIN = 0x80000000 | 0

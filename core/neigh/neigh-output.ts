@@ -95,9 +95,9 @@ export const createNeighOutput = (deps: NeighOutputDeps) => {
   /** Sends to the next hop whose four address words lie at i32[addr], by `dev` (SKB_DEV too): 0, or -errno. */
   const neighResolve = (skb: number, dev: number, addr: number): number => {
     for (let slot = hash(dev, addr) & mask; ; slot = (slot + 1) & mask) {
-      const row = i32[index + slot]!
+      const row = i32[index + slot]
       if (row === 0) return wait(skb, dev, addr)
-      const seq = i32[row + NEIGH_SEQ]!
+      const seq = i32[row + NEIGH_SEQ]
       if (isKey(row, dev, addr)) return output(skb, row, seq, dev, addr)
     }
   }
@@ -106,10 +106,10 @@ export const createNeighOutput = (deps: NeighOutputDeps) => {
    * number, so the compiler cannot make one of them; x86 keeps loads in order.
    */
   const output = (skb: number, row: number, seq: number, dev: number, addr: number): number => {
-    const state = i32[row + NEIGH_STATE]!
+    const state = i32[row + NEIGH_STATE]
     if ((seq & 1) !== 0 || (state & NUD_VALID) === 0) return wait(skb, dev, addr)
     if (waiting !== 0) sendWaiting(dev, addr)
-    if (!pushHh(skb, row + NEIGH_HH, i32[skb + SKB_PROTOCOL]!)) {
+    if (!pushHh(skb, row + NEIGH_HH, i32[skb + SKB_PROTOCOL])) {
       drop(skb, Drop.NOMEM)
       return -Errno.ENOBUFS
     }
@@ -118,7 +118,7 @@ export const createNeighOutput = (deps: NeighOutputDeps) => {
       return neighResolve(skb, dev, addr)
     }
     const n = (row - neighbours) >> 5
-    i32[use + n * NEIGH_USE_WORDS + NEIGH_USE_USED] = time[TIME_MS]!
+    i32[use + n * NEIGH_USE_WORDS + NEIGH_USE_USED] = time[TIME_MS]
     if (state === NUD_STALE && told[n] !== seq) tellUsed(row, n, seq)
     return devQueueXmit(skb)
   }
@@ -134,22 +134,22 @@ export const createNeighOutput = (deps: NeighOutputDeps) => {
     pending[p + P_ADDR + 1] === i32[addr + 1] &&
     pending[p + P_ADDR] === i32[addr]
   const findPending = (dev: number, addr: number): number => {
-    let p = buckets[bucketOf(dev, addr)]!
-    while (p !== 0 && !isPending(p, dev, addr)) p = pending[p + P_NEXT]!
+    let p = buckets[bucketOf(dev, addr)]
+    while (p !== 0 && !isPending(p, dev, addr)) p = pending[p + P_NEXT]
     return p
   }
   const newPending = (dev: number, addr: number): number => {
     const p = freePending
     if (p === 0) return 0
-    freePending = pending[p + P_NEXT]!
+    freePending = pending[p + P_NEXT]
     const bucket = bucketOf(dev, addr)
     pending[p + P_DEV] = dev
-    for (let w = 0; w < 4; w++) pending[p + P_ADDR + w] = i32[addr + w]!
+    for (let w = 0; w < 4; w++) pending[p + P_ADDR + w] = i32[addr + w]
     pending[p + P_HEAD] = 0
     pending[p + P_TAIL] = 0
     pending[p + P_BYTES] = 0
     pending[p + P_FAILED] = 0
-    pending[p + P_NEXT] = buckets[bucket]!
+    pending[p + P_NEXT] = buckets[bucket]
     buckets[bucket] = p
     return p
   }
@@ -160,52 +160,52 @@ export const createNeighOutput = (deps: NeighOutputDeps) => {
     const p = old === 0 ? newPending(dev, addr) : old
     // a clone's bytes may change while it waits (its owner retransmits), so it gets its own
     if (p === 0 || waiting >= most || (skbs.isShared(skb) && !skbs.expandHead(skb, MAX_HEADER))) {
-      f64[count + Softnet.neigh_unres_discards]!++
+      f64[count + Softnet.neigh_unres_discards]++
       drop(skb, Drop.NEIGH_QUEUEFULL)
       if (p !== 0 && pending[p + P_HEAD] === 0) release(p)
       return -Errno.ENOBUFS
     }
     append(p, skb)
     if (old === 0) ask(p, skb)
-    else if (((time[TIME_MS]! - pending[p + P_ASKED]!) | 0) >= ASK_AGAIN_MS) ask(p, skb)
+    else if (((time[TIME_MS] - pending[p + P_ASKED]) | 0) >= ASK_AGAIN_MS) ask(p, skb)
     return 0
   }
-  const trueSize = (skb: number): number => i32[skb + SKB_END]! - i32[skb + SKB_HEAD]!
+  const trueSize = (skb: number): number => i32[skb + SKB_END] - i32[skb + SKB_HEAD]
   const append = (p: number, skb: number): void => {
-    const limit = i32[sysctl + Sysctl.neigh_unres_qlen_bytes]!
-    while (pending[p + P_HEAD] !== 0 && pending[p + P_BYTES]! + trueSize(skb) > limit) {
-      f64[count + Softnet.neigh_unres_discards]!++
+    const limit = i32[sysctl + Sysctl.neigh_unres_qlen_bytes]
+    while (pending[p + P_HEAD] !== 0 && pending[p + P_BYTES] + trueSize(skb) > limit) {
+      f64[count + Softnet.neigh_unres_discards]++
       drop(shift(p), Drop.NEIGH_QUEUEFULL)
     }
     i32[skb + SKB_NEXT] = 0
     if (pending[p + P_HEAD] === 0) pending[p + P_HEAD] = skb
-    else i32[pending[p + P_TAIL]! + SKB_NEXT] = skb
+    else i32[pending[p + P_TAIL] + SKB_NEXT] = skb
     pending[p + P_TAIL] = skb
-    pending[p + P_BYTES]! += trueSize(skb)
+    pending[p + P_BYTES] += trueSize(skb)
     waiting++
   }
   const shift = (p: number): number => {
-    const skb = pending[p + P_HEAD]!
-    pending[p + P_HEAD] = i32[skb + SKB_NEXT]!
-    pending[p + P_BYTES]! -= trueSize(skb)
+    const skb = pending[p + P_HEAD]
+    pending[p + P_HEAD] = i32[skb + SKB_NEXT]
+    pending[p + P_BYTES] -= trueSize(skb)
     i32[skb + SKB_NEXT] = 0
     waiting--
     return skb
   }
   /** The packet's source goes along: a request is sent from it when it is ours (arp_announce 0). */
   const ask = (p: number, skb: number): void => {
-    pending[p + P_ASKED] = time[TIME_MS]!
+    pending[p + P_ASKED] = time[TIME_MS]
     if (!wheel.isArmed(timer)) wheel.arm(timer, ASK_AGAIN_MS, onTimer)
-    const source = i32[skb + SKB_PROTOCOL] === ETH_P_IP ? ipv4.src(u8, i32[skb + SKB_NETWORK]!) : 0
+    const source = i32[skb + SKB_PROTOCOL] === ETH_P_IP ? ipv4.src(u8, i32[skb + SKB_NETWORK]) : 0
     asking = true
     ipi.send(
       0,
       Ipi.NEIGH_RESOLVE,
-      pending[p + P_DEV]!,
-      pending[p + P_ADDR]!,
-      pending[p + P_ADDR + 1]!,
-      pending[p + P_ADDR + 2]!,
-      pending[p + P_ADDR + 3]!,
+      pending[p + P_DEV],
+      pending[p + P_ADDR],
+      pending[p + P_ADDR + 1],
+      pending[p + P_ADDR + 2],
+      pending[p + P_ADDR + 3],
       source
     )
     asking = false
@@ -214,20 +214,20 @@ export const createNeighOutput = (deps: NeighOutputDeps) => {
     for (let p = P_WORDS; p <= PENDING * P_WORDS; p += P_WORDS) {
       if (pending[p + P_HEAD] === 0) continue
       if (pending[p + P_FAILED] !== 0) settle(p, false)
-      else if (((time[TIME_MS]! - pending[p + P_ASKED]!) | 0) >= ASK_AGAIN_MS)
-        ask(p, pending[p + P_HEAD]!)
+      else if (((time[TIME_MS] - pending[p + P_ASKED]) | 0) >= ASK_AGAIN_MS)
+        ask(p, pending[p + P_HEAD])
     }
     if (waiting !== 0 && !wheel.isArmed(timer)) wheel.arm(timer, ASK_AGAIN_MS, onTimer)
   })
   /** Takes a pending next hop out of its chain. */
   const release = (p: number): void => {
-    for (let w = 0; w < 4; w++) i32[key + w] = pending[p + P_ADDR + w]!
-    const bucket = bucketOf(pending[p + P_DEV]!, key)
-    if (buckets[bucket] === p) buckets[bucket] = pending[p + P_NEXT]!
+    for (let w = 0; w < 4; w++) i32[key + w] = pending[p + P_ADDR + w]
+    const bucket = bucketOf(pending[p + P_DEV], key)
+    if (buckets[bucket] === p) buckets[bucket] = pending[p + P_NEXT]
     else {
-      let before = buckets[bucket]!
-      while (pending[before + P_NEXT] !== p) before = pending[before + P_NEXT]!
-      pending[before + P_NEXT] = pending[p + P_NEXT]!
+      let before = buckets[bucket]
+      while (pending[before + P_NEXT] !== p) before = pending[before + P_NEXT]
+      pending[before + P_NEXT] = pending[p + P_NEXT]
     }
     pending[p + P_NEXT] = freePending
     freePending = p
@@ -235,16 +235,16 @@ export const createNeighOutput = (deps: NeighOutputDeps) => {
 
   /** What waits for a next hop is sent, or given up with an error to its sender. */
   const settle = (p: number, isValid: boolean): void => {
-    const dev = pending[p + P_DEV]!
-    const a0 = pending[p + P_ADDR]!
-    const a1 = pending[p + P_ADDR + 1]!
-    const a2 = pending[p + P_ADDR + 2]!
-    const a3 = pending[p + P_ADDR + 3]!
-    let skb = pending[p + P_HEAD]!
+    const dev = pending[p + P_DEV]
+    const a0 = pending[p + P_ADDR]
+    const a1 = pending[p + P_ADDR + 1]
+    const a2 = pending[p + P_ADDR + 2]
+    const a3 = pending[p + P_ADDR + 3]
+    let skb = pending[p + P_HEAD]
     pending[p + P_HEAD] = 0
     release(p)
     while (skb !== 0) {
-      const next = i32[skb + SKB_NEXT]!
+      const next = i32[skb + SKB_NEXT]
       i32[skb + SKB_NEXT] = 0
       waiting--
       if (isValid) {
@@ -288,7 +288,7 @@ export const createNeighOutput = (deps: NeighOutputDeps) => {
   const neighConfirm = (dev: number, addr: number): void => {
     const row = table.lookup(dev, addr)
     if (row === 0) return
-    const now = time[TIME_MS]!
+    const now = time[TIME_MS]
     // zero is never
     i32[use + ((row - neighbours) >> 5) * NEIGH_USE_WORDS + NEIGH_USE_CONFIRMED] =
       now === 0 ? 1 : now

@@ -18,10 +18,10 @@ export const createNeighTable = (arena: Arena) => {
 
   /** Seeded, so that nobody outside can fill one run of the index. */
   const hash = (dev: number, addr: number): number => {
-    let h = Math.imul(i32[addr + 3]! ^ i32[neighbours + NEIGH_TABLE_SEED]!, 0x85ebca6b)
-    h = Math.imul((h ^ (h >>> 15)) + i32[addr + 2]!, 0xc2b2ae35)
-    h = Math.imul((h ^ (h >>> 13)) + i32[addr + 1]!, 0x27d4eb2f)
-    h = Math.imul((h ^ (h >>> 15)) + i32[addr]! + dev, 0x165667b1)
+    let h = Math.imul(i32[addr + 3] ^ i32[neighbours + NEIGH_TABLE_SEED], 0x85ebca6b)
+    h = Math.imul((h ^ (h >>> 15)) + i32[addr + 2], 0xc2b2ae35)
+    h = Math.imul((h ^ (h >>> 13)) + i32[addr + 1], 0x27d4eb2f)
+    h = Math.imul((h ^ (h >>> 15)) + i32[addr] + dev, 0x165667b1)
     return h ^ (h >>> 16)
   }
   const isKey = (row: number, dev: number, addr: number): boolean =>
@@ -34,7 +34,7 @@ export const createNeighTable = (arena: Arena) => {
   /** Row of (device, address), whose four words lie at i32[addr]; 0 is none. */
   const lookup = (dev: number, addr: number): number => {
     for (let slot = hash(dev, addr) & mask; ; slot = (slot + 1) & mask) {
-      const row = i32[neighIndex + slot]!
+      const row = i32[neighIndex + slot]
       if (row === 0 || isKey(row, dev, addr)) return row
     }
   }

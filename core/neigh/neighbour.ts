@@ -5,6 +5,7 @@
  * then makes its free list, its index and its timers from them. How a neighbour is asked is the family's (arp.ts).
  * Linux: net/core/neighbour.c; RFC 4861 section 7.3.
  */
+import { V4_MAPPED } from '../base/family.ts'
 import { Errno } from '../base/errno.ts'
 import type { Time } from '../base/time.ts'
 import { TIME_MS } from '../base/time.ts'
@@ -32,6 +33,9 @@ import {
   NEIGH_TABLE_HIGH,
   NEIGH_TABLE_SEED,
   NEIGH_TIMER,
+  NEIGH_UPDATE_F_ADMIN,
+  NEIGH_UPDATE_F_OVERRIDE,
+  NEIGH_UPDATE_F_WEAK_OVERRIDE,
   NEIGH_UPDATED,
   NEIGH_USE_CONFIRMED,
   NEIGH_USE_USED,
@@ -77,11 +81,6 @@ export type NeighbourDeps = {
 
 export type Neighbour = ReturnType<typeof createNeighbour>
 
-// neigh_update flags (include/net/neighbour.h).
-export const NEIGH_UPDATE_F_OVERRIDE = 0x1
-export const NEIGH_UPDATE_F_WEAK_OVERRIDE = 0x2
-export const NEIGH_UPDATE_F_ADMIN = 0x80000000 | 0
-
 const WORKER = 0
 /** HZ / 100: no timer of an entry is shorter. */
 const LEAST_MS = 10
@@ -91,7 +90,6 @@ const GC_THRESH2 = 512
 const FORCED_GC_AGE_MS = 5000
 /** How long the randomised reachable time holds (RFC 4861 section 6.3.4). */
 const REACHABLE_HOLDS_MS = 300_000
-const V4_MAPPED = 0xffff
 
 export const createNeighbour = (deps: NeighbourDeps) => {
   const { arena, time, wheel, ipi, table, random, timer, key, notify } = deps
@@ -115,16 +113,16 @@ export const createNeighbour = (deps: NeighbourDeps) => {
   let macLo = 0
   let hasMac = false
 
-  const now = (): number => time[TIME_MS]!
+  const now = (): number => time[TIME_MS]
   const isAfter = (a: number, b: number): boolean => ((a - b) | 0) > 0
   const isV4 = (row: number): boolean =>
-    (i32[row + NEIGH_ADDR]! | i32[row + NEIGH_ADDR + 1]!) === 0 &&
+    (i32[row + NEIGH_ADDR] | i32[row + NEIGH_ADDR + 1]) === 0 &&
     i32[row + NEIGH_ADDR + 2] === V4_MAPPED
   const opsOf = (row: number): NeighOps | null => (isV4(row) ? ops.v4 : ops.v6)
-  const stateOf = (row: number): number => i32[row + NEIGH_STATE]!
-  const retransMs = (): number => Math.max(i32[sysctl + Sysctl.neigh_retrans_time_ms]!, LEAST_MS)
-  const delayMs = (): number => i32[sysctl + Sysctl.neigh_delay_first_probe_time]! * 1000
-  const baseReachable = (): number => i32[sysctl + Sysctl.neigh_base_reachable_time_ms]!
+  const stateOf = (row: number): number => i32[row + NEIGH_STATE]
+  const retransMs = (): number => Math.max(i32[sysctl + Sysctl.neigh_retrans_time_ms], LEAST_MS)
+  const delayMs = (): number => i32[sysctl + Sysctl.neigh_delay_first_probe_time] * 1000
+  const baseReachable = (): number => i32[sysctl + Sysctl.neigh_base_reachable_time_ms]
 
   /** Uniform in 0.5 to 1.5 times the base, so that hosts do not probe in step. */
   const renewReachableTime = (): void => {
@@ -137,10 +135,10 @@ export const createNeighbour = (deps: NeighbourDeps) => {
   // ---- writing rows
 
   const beginWrite = (row: number): void => {
-    Atomics.store(i32, row + NEIGH_SEQ, i32[row + NEIGH_SEQ]! | 1)
+    Atomics.store(i32, row + NEIGH_SEQ, i32[row + NEIGH_SEQ] | 1)
   }
   const endWrite = (row: number): void => {
-    Atomics.store(i32, row + NEIGH_SEQ, ((i32[row + NEIGH_SEQ]! | 1) + 1) | 0)
+    Atomics.store(i32, row + NEIGH_SEQ, ((i32[row + NEIGH_SEQ] | 1) + 1) | 0)
   }
   /** The only writer of a state. */
   const enterState = (row: number, state: number): void => {
@@ -151,7 +149,7 @@ export const createNeighbour = (deps: NeighbourDeps) => {
   }
   const setLladdr = (row: number, hi: number, lo: number): void => {
     const at = (row + NEIGH_HH) << 2
-    const own = (devices + i32[row + NEIGH_IFINDEX]! * DEVICE_WORDS + DEV_MAC) << 2
+    const own = (devices + i32[row + NEIGH_IFINDEX] * DEVICE_WORDS + DEV_MAC) << 2
     beginWrite(row)
     ethernet.setDst(u8, at + 2, hi, lo)
     ethernet.copyMac(u8, at + 8, u8, own)
@@ -162,18 +160,18 @@ export const createNeighbour = (deps: NeighbourDeps) => {
   const loOf = (row: number): number => ethernet.macLo(u8, (row << 2) + NEIGH_LLADDR_BYTE)
 
   const enterIndex = (row: number): void => {
-    let slot = i32[row + NEIGH_HASH]! & mask
+    let slot = i32[row + NEIGH_HASH] & mask
     while (i32[neighIndex + slot] !== 0) slot = (slot + 1) & mask
     i32[neighIndex + slot] = row
   }
   /** Takes the row out and moves what its slot kept from home back (no tombstones). */
   const leaveIndex = (row: number): void => {
-    let hole = i32[row + NEIGH_HASH]! & mask
+    let hole = i32[row + NEIGH_HASH] & mask
     while (i32[neighIndex + hole] !== row) hole = (hole + 1) & mask
     for (let slot = (hole + 1) & mask; ; slot = (slot + 1) & mask) {
-      const other = i32[neighIndex + slot]!
+      const other = i32[neighIndex + slot]
       if (other === 0) break
-      const home = i32[other + NEIGH_HASH]! & mask
+      const home = i32[other + NEIGH_HASH] & mask
       if (((slot - home) & mask) < ((slot - hole) & mask)) continue
       i32[neighIndex + hole] = other
       hole = slot
@@ -183,17 +181,17 @@ export const createNeighbour = (deps: NeighbourDeps) => {
 
   /** A new entry in state NONE for (device, i32[addr]), or 0 when the table is full. */
   const create = (dev: number, addr: number): number => {
-    const limit = Math.min(i32[sysctl + Sysctl.neigh_gc_thresh3]!, rows - 1)
-    if (i32[neighbours + NEIGH_TABLE_COUNT]! >= limit) forcedGc()
-    if (i32[neighbours + NEIGH_TABLE_COUNT]! >= limit || freeCount === 0) {
-      f64[count + Softnet.neigh_table_fulls]!++
+    const limit = Math.min(i32[sysctl + Sysctl.neigh_gc_thresh3], rows - 1)
+    if (i32[neighbours + NEIGH_TABLE_COUNT] >= limit) forcedGc()
+    if (i32[neighbours + NEIGH_TABLE_COUNT] >= limit || freeCount === 0) {
+      f64[count + Softnet.neigh_table_fulls]++
       return 0
     }
-    const row = free[--freeCount]!
+    const row = free[--freeCount]
     const n = table.indexOf(row)
     beginWrite(row)
     for (let w = NEIGH_IFINDEX; w < NEIGH_WORDS; w++) i32[row + w] = 0
-    for (let w = 0; w < 4; w++) i32[row + NEIGH_ADDR + w] = i32[addr + w]!
+    for (let w = 0; w < 4; w++) i32[row + NEIGH_ADDR + w] = i32[addr + w]
     i32[row + NEIGH_HASH] = table.hash(dev, addr)
     i32[row + NEIGH_IFINDEX] = dev
     endWrite(row)
@@ -202,9 +200,9 @@ export const createNeighbour = (deps: NeighbourDeps) => {
     source[n] = 0
     created[n] = now()
     enterIndex(row)
-    i32[neighbours + NEIGH_TABLE_COUNT]!++
-    if (n >= i32[neighbours + NEIGH_TABLE_HIGH]!) i32[neighbours + NEIGH_TABLE_HIGH] = n + 1
-    f64[count + Softnet.neigh_allocs]!++
+    i32[neighbours + NEIGH_TABLE_COUNT]++
+    if (n >= i32[neighbours + NEIGH_TABLE_HIGH]) i32[neighbours + NEIGH_TABLE_HIGH] = n + 1
+    f64[count + Softnet.neigh_allocs]++
     return row
   }
   /** Ends an entry; what waits for it is given up. */
@@ -219,7 +217,7 @@ export const createNeighbour = (deps: NeighbourDeps) => {
     i32[row + NEIGH_IFINDEX] = 0
     endWrite(row)
     free[freeCount++] = row
-    i32[neighbours + NEIGH_TABLE_COUNT]!--
+    i32[neighbours + NEIGH_TABLE_COUNT]--
   }
 
   const tellWorker = (worker: number, row: number, isValid: boolean): void => {
@@ -227,11 +225,11 @@ export const createNeighbour = (deps: NeighbourDeps) => {
       worker,
       Ipi.NEIGH_UPDATE,
       row,
-      i32[row + NEIGH_IFINDEX]!,
-      i32[row + NEIGH_ADDR]!,
-      i32[row + NEIGH_ADDR + 1]!,
-      i32[row + NEIGH_ADDR + 2]!,
-      i32[row + NEIGH_ADDR + 3]!,
+      i32[row + NEIGH_IFINDEX],
+      i32[row + NEIGH_ADDR],
+      i32[row + NEIGH_ADDR + 1],
+      i32[row + NEIGH_ADDR + 2],
+      i32[row + NEIGH_ADDR + 3],
       isValid ? 1 : 0
     )
   }
@@ -246,37 +244,35 @@ export const createNeighbour = (deps: NeighbourDeps) => {
     const n = table.indexOf(row)
     for (let worker = 0; worker < workers; worker++) {
       const at = layout.neighUse + (worker * rows + n) * NEIGH_USE_WORDS
-      const used = i32[at + NEIGH_USE_USED]!
-      const confirmed = i32[at + NEIGH_USE_CONFIRMED]!
-      if (used !== 0 && isAfter(used, i32[row + NEIGH_USED]!)) i32[row + NEIGH_USED] = used
+      const used = i32[at + NEIGH_USE_USED]
+      const confirmed = i32[at + NEIGH_USE_CONFIRMED]
+      if (used !== 0 && isAfter(used, i32[row + NEIGH_USED])) i32[row + NEIGH_USED] = used
       // a confirmation from before the entry was made was its row's former owner's
       if (
         confirmed !== 0 &&
-        isAfter(confirmed, i32[row + NEIGH_CONFIRMED]!) &&
-        !isAfter(created[n]!, confirmed)
+        isAfter(confirmed, i32[row + NEIGH_CONFIRMED]) &&
+        !isAfter(created[n], confirmed)
       )
         i32[row + NEIGH_CONFIRMED] = confirmed
     }
   }
   const maxProbes = (row: number): number => {
-    const unicast = i32[sysctl + Sysctl.neigh_ucast_solicit]!
-    return stateOf(row) === NUD_PROBE
-      ? unicast
-      : unicast + i32[sysctl + Sysctl.neigh_mcast_solicit]!
+    const unicast = i32[sysctl + Sysctl.neigh_ucast_solicit]
+    return stateOf(row) === NUD_PROBE ? unicast : unicast + i32[sysctl + Sysctl.neigh_mcast_solicit]
   }
   /** The first ucast_solicit probes go to the known address; an INCOMPLETE entry starts behind them. */
   const probe = (row: number): void => {
-    const sent = i32[row + NEIGH_PROBES]!
+    const sent = i32[row + NEIGH_PROBES]
     i32[row + NEIGH_PROBES] = sent + 1
     opsOf(row)?.solicit(
       row,
-      sent < i32[sysctl + Sysctl.neigh_ucast_solicit]!,
-      source[table.indexOf(row)]!
+      sent < i32[sysctl + Sysctl.neigh_ucast_solicit],
+      source[table.indexOf(row)]
     )
   }
   const fail = (row: number): void => {
     enterState(row, NUD_FAILED)
-    f64[count + Softnet.neigh_res_failed]!++
+    f64[count + Softnet.neigh_res_failed]++
     tellWorkers(row, false)
     notify(row, false)
   }
@@ -294,7 +290,7 @@ export const createNeighbour = (deps: NeighbourDeps) => {
           : retransMs()
     if (
       (stateOf(row) & (NUD_INCOMPLETE | NUD_PROBE)) !== 0 &&
-      i32[row + NEIGH_PROBES]! >= maxProbes(row)
+      i32[row + NEIGH_PROBES] >= maxProbes(row)
     )
       return fail(row)
     if ((stateOf(row) & NUD_IN_TIMER) !== 0)
@@ -303,19 +299,19 @@ export const createNeighbour = (deps: NeighbourDeps) => {
   })
   /** Confirmed lately: stays. Used lately: DELAY. Else STALE. Returns the time to the next look. */
   const leaveReachable = (row: number): number => {
-    const reachableUntil = (i32[row + NEIGH_CONFIRMED]! + reachableTime) | 0
+    const reachableUntil = (i32[row + NEIGH_CONFIRMED] + reachableTime) | 0
     if (!isAfter(now(), reachableUntil)) return (reachableUntil - now()) | 0
-    const isUsed = !isAfter(now(), (i32[row + NEIGH_USED]! + delayMs()) | 0)
+    const isUsed = !isAfter(now(), (i32[row + NEIGH_USED] + delayMs()) | 0)
     enterState(row, isUsed ? NUD_DELAY : NUD_STALE)
     notify(row, false)
     return delayMs()
   }
   /** Confirmed meanwhile: REACHABLE. Else it is asked: PROBE. */
   const leaveDelay = (row: number): number => {
-    const isConfirmed = !isAfter(now(), (i32[row + NEIGH_CONFIRMED]! + delayMs()) | 0)
+    const isConfirmed = !isAfter(now(), (i32[row + NEIGH_CONFIRMED] + delayMs()) | 0)
     enterState(row, isConfirmed ? NUD_REACHABLE : NUD_PROBE)
     notify(row, false)
-    if (isConfirmed) return (i32[row + NEIGH_CONFIRMED]! + reachableTime - now()) | 0
+    if (isConfirmed) return (i32[row + NEIGH_CONFIRMED] + reachableTime - now()) | 0
     i32[row + NEIGH_PROBES] = 0
     return retransMs()
   }
@@ -332,7 +328,7 @@ export const createNeighbour = (deps: NeighbourDeps) => {
     }
     if (i32[sysctl + Sysctl.neigh_mcast_solicit] === 0) return fail(row)
     source[table.indexOf(row)] = from
-    i32[row + NEIGH_PROBES] = i32[sysctl + Sysctl.neigh_ucast_solicit]!
+    i32[row + NEIGH_PROBES] = i32[sysctl + Sysctl.neigh_ucast_solicit]
     enterState(row, NUD_INCOMPLETE)
     wheel.arm(row + NEIGH_TIMER, retransMs(), onTimer)
     probe(row)
@@ -434,7 +430,7 @@ export const createNeighbour = (deps: NeighbourDeps) => {
   })
   /** Ends every entry of a device that goes away or gets another address (neigh_ifdown, neigh_changeaddr). */
   const neighIfdown = (dev: number): void => {
-    for (let n = 1; n < i32[neighbours + NEIGH_TABLE_HIGH]!; n++)
+    for (let n = 1; n < i32[neighbours + NEIGH_TABLE_HIGH]; n++)
       if (i32[table.rowAt(n) + NEIGH_IFINDEX] === dev) destroy(table.rowAt(n))
   }
 
@@ -443,11 +439,11 @@ export const createNeighbour = (deps: NeighbourDeps) => {
   const isKept = (row: number): boolean => (stateOf(row) & NUD_PERMANENT) !== 0
   /** The table is full: unused and failed entries go, the oldest ones' age aside. */
   const forcedGc = (): void => {
-    let surplus = i32[neighbours + NEIGH_TABLE_COUNT]! - Math.min(GC_THRESH2, rows >> 1)
-    for (let n = 1; n < i32[neighbours + NEIGH_TABLE_HIGH]! && surplus > 0; n++) {
+    let surplus = i32[neighbours + NEIGH_TABLE_COUNT] - Math.min(GC_THRESH2, rows >> 1)
+    for (let n = 1; n < i32[neighbours + NEIGH_TABLE_HIGH] && surplus > 0; n++) {
       const row = table.rowAt(n)
       if (i32[row + NEIGH_IFINDEX] === 0 || isKept(row)) continue
-      const isOld = isAfter((now() - FORCED_GC_AGE_MS) | 0, i32[row + NEIGH_UPDATED]!)
+      const isOld = isAfter((now() - FORCED_GC_AGE_MS) | 0, i32[row + NEIGH_UPDATED])
       const isIdle = (stateOf(row) & (NUD_INCOMPLETE | NUD_DELAY | NUD_PROBE | NUD_REACHABLE)) === 0
       if (stateOf(row) !== NUD_FAILED && !(isOld && isIdle)) continue
       destroy(row)
@@ -457,15 +453,15 @@ export const createNeighbour = (deps: NeighbourDeps) => {
   const periodicGc = (): void => {
     if (((now() - reachableSince) | 0) >= REACHABLE_HOLDS_MS) renewReachableTime()
     wheel.arm(timer, Math.max(baseReachable() >> 1, 1000), onGc)
-    if (i32[neighbours + NEIGH_TABLE_COUNT]! < GC_THRESH1) return
-    const staleMs = i32[sysctl + Sysctl.neigh_gc_stale_time]! * 1000
-    for (let n = 1; n < i32[neighbours + NEIGH_TABLE_HIGH]!; n++) {
+    if (i32[neighbours + NEIGH_TABLE_COUNT] < GC_THRESH1) return
+    const staleMs = i32[sysctl + Sysctl.neigh_gc_stale_time] * 1000
+    for (let n = 1; n < i32[neighbours + NEIGH_TABLE_HIGH]; n++) {
       const row = table.rowAt(n)
       if (i32[row + NEIGH_IFINDEX] === 0 || isKept(row) || (stateOf(row) & NUD_IN_TIMER) !== 0)
         continue
       gatherUse(row)
-      const used = i32[row + NEIGH_USED]!
-      const last = isAfter(i32[row + NEIGH_CONFIRMED]!, used) ? i32[row + NEIGH_CONFIRMED]! : used
+      const used = i32[row + NEIGH_USED]
+      const last = isAfter(i32[row + NEIGH_CONFIRMED], used) ? i32[row + NEIGH_CONFIRMED] : used
       if (stateOf(row) === NUD_FAILED || ((now() - last) | 0) >= staleMs) destroy(row)
     }
   }
@@ -482,7 +478,7 @@ export const createNeighbour = (deps: NeighbourDeps) => {
       const row = table.rowAt(n)
       i32.fill(0, row + NEIGH_TIMER, row + NEIGH_TIMER + TIMER_WORDS)
       // worker 0 died while it wrote this one: nobody knows what it says
-      if ((i32[row + NEIGH_SEQ]! & 1) !== 0) {
+      if ((i32[row + NEIGH_SEQ] & 1) !== 0) {
         i32[row + NEIGH_IFINDEX] = 0
         i32[row + NEIGH_STATE] = NUD_NONE
         endWrite(row)
@@ -491,8 +487,8 @@ export const createNeighbour = (deps: NeighbourDeps) => {
         free[freeCount++] = row
         continue
       }
-      i32[row + NEIGH_HASH] = table.hash(i32[row + NEIGH_IFINDEX]!, row + NEIGH_ADDR)
-      created[n] = i32[row + NEIGH_UPDATED]!
+      i32[row + NEIGH_HASH] = table.hash(i32[row + NEIGH_IFINDEX], row + NEIGH_ADDR)
+      created[n] = i32[row + NEIGH_UPDATED]
       enterIndex(row)
       if ((stateOf(row) & NUD_IN_TIMER) !== 0) wheel.arm(row + NEIGH_TIMER, retransMs(), onTimer)
       live++

@@ -132,7 +132,7 @@ export const deviceStats = (arena: Arena, thread: number, ifindex: number): numb
 export const sumDeviceStat = (arena: Arena, ifindex: number, stat: number): number => {
   let sum = 0
   for (let t = 0; t < arena.layout.threads; t++)
-    sum += arena.f64[deviceStats(arena, t, ifindex) + stat]!
+    sum += arena.f64[deviceStats(arena, t, ifindex) + stat]
   return sum
 }
 
@@ -141,6 +141,6 @@ export const deviceName = (arena: Arena, ifindex: number): string => {
   const at = (deviceRow(arena, ifindex) + DEV_NAME) << 2
   let name = ''
   for (let k = 0; k < 16 && arena.u8[at + k] !== 0; k++)
-    name += String.fromCharCode(arena.u8[at + k]!)
+    name += String.fromCharCode(arena.u8[at + k])
   return name
 }

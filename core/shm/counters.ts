@@ -241,6 +241,6 @@ export const counterBank = (arena: Arena, thread: number): number =>
 /** The sum of one counter over all threads. */
 export const sumCounter = (arena: Arena, index: number): number => {
   let sum = 0
-  for (let t = 0; t < arena.layout.threads; t++) sum += arena.f64[counterBank(arena, t) + index]!
+  for (let t = 0; t < arena.layout.threads; t++) sum += arena.f64[counterBank(arena, t) + index]
   return sum
 }

@@ -85,10 +85,10 @@ export const createIpi = (arena: Arena, thread: number, wake: (thread: number) =
     a6 = 0
   ): boolean => {
     if (to === thread) {
-      handlers[op]!(thread, a0, a1, a2, a3, a4, a5, a6)
+      handlers[op](thread, a0, a1, a2, a3, a4, a5, a6)
       return true
     }
-    const ring = out[to]!
+    const ring = out[to]
     if (!ringWritable(i32, ring, IPI_SLOT_WORDS)) return false
     ringPush(i32, ring, op)
     ringPush(i32, ring, a0)
@@ -109,7 +109,7 @@ export const createIpi = (arena: Arena, thread: number, wake: (thread: number) =
     let ran = 0
     for (let from = 0; from < threads; from++) {
       if (from === thread) continue
-      const ring = into[from]!
+      const ring = into[from]
       const calls = ringReadable(i32, ring) >> 3
       for (let k = 0; k < calls; k++) {
         const op = take(ring)
@@ -122,7 +122,7 @@ export const createIpi = (arena: Arena, thread: number, wake: (thread: number) =
         const a6 = take(ring)
         // released before the call, so that a handler that throws is not run again
         ringRelease(i32, ring)
-        handlers[op & 31]!(from, a0, a1, a2, a3, a4, a5, a6)
+        handlers[op & 31](from, a0, a1, a2, a3, a4, a5, a6)
       }
       ran += calls
     }
@@ -131,7 +131,7 @@ export const createIpi = (arena: Arena, thread: number, wake: (thread: number) =
   /** True when a call waits (asked before sleeping). */
   const pending = (): boolean => {
     for (let from = 0; from < threads; from++)
-      if (from !== thread && ringReadable(i32, into[from]!) > 0) return true
+      if (from !== thread && ringReadable(i32, into[from]) > 0) return true
     return false
   }
   return { on, send, run, pending, kick }

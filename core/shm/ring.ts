@@ -27,7 +27,7 @@ export const ringInit = (i32: Int32Array, ring: number, capacity: number): void 
 /** Free slots, as the producer sees them; looks at the consumer's index only when `wanted` do not fit. */
 export const ringWritable = (i32: Int32Array, ring: number, wanted: number): boolean => {
   const room = (): number =>
-    (i32[ring + MASK]! + 1 - (i32[ring + NEXT_TAIL]! - i32[ring + HEAD_SEEN]!)) | 0
+    (i32[ring + MASK] + 1 - (i32[ring + NEXT_TAIL] - i32[ring + HEAD_SEEN])) | 0
   if (room() >= wanted) return true
   i32[ring + HEAD_SEEN] = Atomics.load(i32, ring + HEAD)
   return room() >= wanted
@@ -35,11 +35,11 @@ export const ringWritable = (i32: Int32Array, ring: number, wanted: number): boo
 
 /** Appends a word that the consumer sees after the next publish; false when the ring is full. */
 export const ringPush = (i32: Int32Array, ring: number, word: number): boolean => {
-  const tail = i32[ring + NEXT_TAIL]!
-  const mask = i32[ring + MASK]!
-  if (((tail - i32[ring + HEAD_SEEN]!) | 0) > mask) {
+  const tail = i32[ring + NEXT_TAIL]
+  const mask = i32[ring + MASK]
+  if (((tail - i32[ring + HEAD_SEEN]) | 0) > mask) {
     i32[ring + HEAD_SEEN] = Atomics.load(i32, ring + HEAD)
-    if (((tail - i32[ring + HEAD_SEEN]!) | 0) > mask) return false
+    if (((tail - i32[ring + HEAD_SEEN]) | 0) > mask) return false
   }
   i32[ring + SLOTS + (tail & mask)] = word
   i32[ring + NEXT_TAIL] = (tail + 1) | 0
@@ -48,35 +48,35 @@ export const ringPush = (i32: Int32Array, ring: number, word: number): boolean =
 
 /** Words in the ring as its producer sees them; looks at the consumer's index only when above `limit`. */
 export const ringBacklog = (i32: Int32Array, ring: number, limit: number): number => {
-  const length = (i32[ring + NEXT_TAIL]! - i32[ring + HEAD_SEEN]!) | 0
+  const length = (i32[ring + NEXT_TAIL] - i32[ring + HEAD_SEEN]) | 0
   if (length < limit) return length
   i32[ring + HEAD_SEEN] = Atomics.load(i32, ring + HEAD)
-  return (i32[ring + NEXT_TAIL]! - i32[ring + HEAD_SEEN]!) | 0
+  return (i32[ring + NEXT_TAIL] - i32[ring + HEAD_SEEN]) | 0
 }
 
 /** True when words were pushed since the last publish. */
 export const ringUnpublished = (i32: Int32Array, ring: number): boolean =>
-  i32[ring + NEXT_TAIL]! !== i32[ring + TAIL]!
+  i32[ring + NEXT_TAIL] !== i32[ring + TAIL]
 
 /** Shows the consumer everything pushed so far. */
 export const ringPublish = (i32: Int32Array, ring: number): void => {
-  Atomics.store(i32, ring + TAIL, i32[ring + NEXT_TAIL]!)
+  Atomics.store(i32, ring + TAIL, i32[ring + NEXT_TAIL])
 }
 
 /** How many words the consumer may take now. */
 export const ringReadable = (i32: Int32Array, ring: number): number =>
-  (Atomics.load(i32, ring + TAIL) - i32[ring + NEXT_HEAD]!) | 0
+  (Atomics.load(i32, ring + TAIL) - i32[ring + NEXT_HEAD]) | 0
 
 /** Takes the next word; only as often as ringReadable said. */
 export const ringTake = (i32: Int32Array, ring: number): number => {
-  const head = i32[ring + NEXT_HEAD]!
+  const head = i32[ring + NEXT_HEAD]
   i32[ring + NEXT_HEAD] = (head + 1) | 0
-  return i32[ring + SLOTS + (head & i32[ring + MASK]!)]!
+  return i32[ring + SLOTS + (head & i32[ring + MASK])]
 }
 
 /** Gives the slots of all words taken so far back to the producer. */
 export const ringRelease = (i32: Int32Array, ring: number): void => {
-  Atomics.store(i32, ring + HEAD, i32[ring + NEXT_HEAD]!)
+  Atomics.store(i32, ring + HEAD, i32[ring + NEXT_HEAD])
 }
 
 /** Published words not yet released; any thread may ask. */
@@ -85,10 +85,10 @@ export const ringLength = (i32: Int32Array, ring: number): number =>
 
 /** The k-th of ringLength published words; any thread may ask, for gauges. */
 export const ringPeek = (i32: Int32Array, ring: number, k: number): number =>
-  i32[ring + SLOTS + ((Atomics.load(i32, ring + HEAD) + k) & i32[ring + MASK]!)]!
+  i32[ring + SLOTS + ((Atomics.load(i32, ring + HEAD) + k) & i32[ring + MASK])]
 
 /** Words pushed ever, as the producer knows them (RFS records it as the queue's tail). */
-export const ringTail = (i32: Int32Array, ring: number): number => i32[ring + NEXT_TAIL]!
+export const ringTail = (i32: Int32Array, ring: number): number => i32[ring + NEXT_TAIL]
 
 /** Words released ever (RFS compares it with a recorded tail). */
 export const ringHead = (i32: Int32Array, ring: number): number => Atomics.load(i32, ring + HEAD)
@@ -99,20 +99,20 @@ export const ringHead = (i32: Int32Array, ring: number): number => Atomics.load(
  */
 export const ringReserve = (i32: Int32Array, ring: number, words: number): number => {
   if (!ringWritable(i32, ring, words)) return 0
-  const tail = i32[ring + NEXT_TAIL]!
+  const tail = i32[ring + NEXT_TAIL]
   i32[ring + NEXT_TAIL] = (tail + words) | 0
-  return ring + SLOTS + (tail & i32[ring + MASK]!)
+  return ring + SLOTS + (tail & i32[ring + MASK])
 }
 
 /** Takes the next record: the index of its first word; only when ringReadable said so. */
 export const ringTakeRecord = (i32: Int32Array, ring: number, words: number): number => {
-  const head = i32[ring + NEXT_HEAD]!
+  const head = i32[ring + NEXT_HEAD]
   i32[ring + NEXT_HEAD] = (head + words) | 0
-  return ring + SLOTS + (head & i32[ring + MASK]!)
+  return ring + SLOTS + (head & i32[ring + MASK])
 }
 
 /** A new consumer of records takes the ring over: what was taken stays taken. */
 export const ringAdoptHead = (i32: Int32Array, ring: number, words: number): void => {
-  i32[ring + NEXT_HEAD] = (i32[ring + NEXT_HEAD]! + words - 1) & -words
+  i32[ring + NEXT_HEAD] = (i32[ring + NEXT_HEAD] + words - 1) & -words
   ringRelease(i32, ring)
 }

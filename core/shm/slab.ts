@@ -34,29 +34,29 @@ export const createSlab = (
 
   /** A zeroed row, or 0 when the slab is full. */
   const alloc = (): number => {
-    const depth = i32[base + DEPTH]!
+    const depth = i32[base + DEPTH]
     if (depth === 0) return 0
-    const row = i32[stack + depth - 1]!
+    const row = i32[stack + depth - 1]
     i32[base + DEPTH] = depth - 1
-    const generation = (i32[row]! + 1) | 0
+    const generation = (i32[row] + 1) | 0
     i32.fill(0, row, row + rowWords)
     i32[row] = generation
-    const live = i32[base + LIVE]! + 1
+    const live = i32[base + LIVE] + 1
     i32[base + LIVE] = live
-    if (live > i32[base + HIGH]!) i32[base + HIGH] = live
+    if (live > i32[base + HIGH]) i32[base + HIGH] = live
     return row
   }
   /** Frees a live row. Throws on a row that is not live. */
   const free = (row: number): void => {
-    const generation = i32[row]!
+    const generation = i32[row]
     if ((generation & 1) === 0) throw new Error(`slab: row ${row} freed twice`)
     i32[row] = (generation + 1) | 0
-    i32[stack + i32[base + DEPTH]!] = row
-    i32[base + DEPTH]!++
-    i32[base + LIVE]!--
+    i32[stack + i32[base + DEPTH]] = row
+    i32[base + DEPTH]++
+    i32[base + LIVE]--
   }
-  const isLive = (row: number): boolean => (i32[row]! & 1) === 1
-  const live = (): number => i32[base + LIVE]!
+  const isLive = (row: number): boolean => (i32[row] & 1) === 1
+  const live = (): number => i32[base + LIVE]
   /** Row of index k, live or not. */
   const at = (k: number): number => first + k * rowWords
   const indexOf = (row: number): number => ((row - first) / rowWords) | 0

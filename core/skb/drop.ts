@@ -93,12 +93,12 @@ export const createDrop = (arena: Arena, skbs: Skbs) => {
   const { free } = skbs
   /** Frees a packet that dies unused and counts why. */
   const drop: DropFn = (skb, reason) => {
-    f64[bank + reason]!++
+    f64[bank + reason]++
     free(skb)
   }
   /** Counts a frame that died before it became an skb (a device had no buffer for it). */
   const countDrop = (reason: Drop): void => {
-    f64[bank + reason]!++
+    f64[bank + reason]++
   }
   /** Frees a packet that was used. */
   const consume = (skb: number): void => free(skb)

@@ -122,13 +122,13 @@ export const createSkbs = (arena: Arena, thread: number) => {
 
   /** Takes the items of a free stack; 0 words of depth is empty. */
   const pop = (stack: number): number => {
-    const depth = i32[stack]!
+    const depth = i32[stack]
     if (depth === 0) return -1
     i32[stack] = depth - 1
-    return i32[stack + 31 + depth]!
+    return i32[stack + 31 + depth]
   }
   const put1 = (stack: number, item: number): void => {
-    const depth = i32[stack]!
+    const depth = i32[stack]
     i32[stack + 32 + depth] = item
     i32[stack] = depth + 1
   }
@@ -169,30 +169,30 @@ export const createSkbs = (arena: Arena, thread: number) => {
   const freeRow = (skb: number): void => {
     const home = homeOfSkb(skb)
     if (home === thread) put1(freeSkbs, skb)
-    else ringPush(i32, outbound[home]!, skb)
+    else ringPush(i32, outbound[home], skb)
   }
   const freeBuf = (buf: number): void => {
-    const left = i32[bufferRefs + buf]! - 1
+    const left = i32[bufferRefs + buf] - 1
     i32[bufferRefs + buf] = left
     if (left !== 0) return
     const home = homeOfBuf(buf)
     if (home === thread) put1(buf < smalls ? freeSmalls : freeLarges, buf)
-    else ringPush(i32, outbound[home]!, ~buf)
+    else ringPush(i32, outbound[home], ~buf)
   }
 
   /** Drops one reference; the last one frees. The ways to get here are drop and consume (drop.ts). */
   const free = (skb: number): void => {
-    const users = i32[skb + SKB_USERS]! - 1
+    const users = i32[skb + SKB_USERS] - 1
     if (users < 0) throw new Error(`skb ${skb} freed twice`)
     i32[skb + SKB_USERS] = users
     if (users !== 0) return
     if (i32[skb + SKB_FRAGS] !== 0) freeFrags(skb)
-    freeBuf(i32[skb + SKB_BUF]!)
+    freeBuf(i32[skb + SKB_BUF])
     freeRow(skb)
   }
   const freeFrags = (skb: number): void => {
-    for (let frag = i32[skb + SKB_FRAGS]!; frag !== 0; ) {
-      const next = i32[frag + SKB_NEXT]!
+    for (let frag = i32[skb + SKB_FRAGS]; frag !== 0; ) {
+      const next = i32[frag + SKB_NEXT]
       free(frag)
       frag = next
     }
@@ -203,7 +203,7 @@ export const createSkbs = (arena: Arena, thread: number) => {
   const reclaim = (): void => {
     for (let t = 0; t < threads; t++) {
       if (t === thread) continue
-      const ring = inbound[t]!
+      const ring = inbound[t]
       const n = ringReadable(i32, ring)
       if (n === 0) continue
       for (let k = 0; k < n; k++) {
@@ -218,48 +218,48 @@ export const createSkbs = (arena: Arena, thread: number) => {
   /** Shows the other threads what was freed here for them. Once a batch. */
   const flush = (): void => {
     for (let t = 0; t < threads; t++)
-      if (t !== thread && ringUnpublished(i32, outbound[t]!)) ringPublish(i32, outbound[t]!)
+      if (t !== thread && ringUnpublished(i32, outbound[t])) ringPublish(i32, outbound[t])
   }
 
   /** Leaves `n` more bytes of headroom in an empty skb. */
   const reserve = (skb: number, n: number): void => {
-    i32[skb + SKB_DATA]! += n
-    i32[skb + SKB_TAIL]! += n
+    i32[skb + SKB_DATA] += n
+    i32[skb + SKB_TAIL] += n
   }
   /** Adds `n` bytes in front; returns the new data offset. Throws when there is no headroom. */
   const push = (skb: number, n: number): number => {
-    const data = i32[skb + SKB_DATA]! - n
-    if (data < i32[skb + SKB_HEAD]!) throw new Error(`skb_under_panic: push ${n}`)
+    const data = i32[skb + SKB_DATA] - n
+    if (data < i32[skb + SKB_HEAD]) throw new Error(`skb_under_panic: push ${n}`)
     i32[skb + SKB_DATA] = data
-    i32[skb + SKB_LEN]! += n
+    i32[skb + SKB_LEN] += n
     return data
   }
   /** Takes `n` bytes off the front; returns the new data offset. The caller knows that they are there. */
   const pull = (skb: number, n: number): number => {
-    i32[skb + SKB_LEN]! -= n
-    return (i32[skb + SKB_DATA]! += n)
+    i32[skb + SKB_LEN] -= n
+    return (i32[skb + SKB_DATA] += n)
   }
   /** Adds `n` bytes behind; returns where they start. Throws when there is no tailroom. */
   const put = (skb: number, n: number): number => {
-    const tail = i32[skb + SKB_TAIL]!
-    if (tail + n > i32[skb + SKB_END]!) throw new Error(`skb_over_panic: put ${n}`)
+    const tail = i32[skb + SKB_TAIL]
+    if (tail + n > i32[skb + SKB_END]) throw new Error(`skb_over_panic: put ${n}`)
     i32[skb + SKB_TAIL] = tail + n
-    i32[skb + SKB_LEN]! += n
+    i32[skb + SKB_LEN] += n
     return tail
   }
   /** Cuts a linear skb to `len` bytes. */
   const trim = (skb: number, len: number): void => {
-    if (i32[skb + SKB_LEN]! <= len) return
+    if (i32[skb + SKB_LEN] <= len) return
     i32[skb + SKB_LEN] = len
-    i32[skb + SKB_TAIL] = i32[skb + SKB_DATA]! + len
+    i32[skb + SKB_TAIL] = i32[skb + SKB_DATA] + len
   }
   const get = (skb: number): number => {
-    i32[skb + SKB_USERS]!++
+    i32[skb + SKB_USERS]++
     return skb
   }
 
   /** True when others hold the data too, so that it must not be written. */
-  const isShared = (skb: number): boolean => i32[bufferRefs + i32[skb + SKB_BUF]!]! > 1
+  const isShared = (skb: number): boolean => i32[bufferRefs + i32[skb + SKB_BUF]] > 1
 
   /** A second skb over the same bytes; 0 when out of memory. The frag list is shared by copying its heads. */
   const clone = (skb: number): number => {
@@ -275,7 +275,7 @@ export const createSkbs = (arena: Arena, thread: number) => {
     i32[twin + SKB_SK] = 0
     i32[twin + SKB_OWNER] = thread
     i32[twin + SKB_FRAGS] = 0
-    i32[bufferRefs + i32[skb + SKB_BUF]!]!++
+    i32[bufferRefs + i32[skb + SKB_BUF]]++
     if (i32[skb + SKB_FRAGS] !== 0 && !cloneFrags(skb, twin)) {
       free(twin)
       return 0
@@ -284,7 +284,7 @@ export const createSkbs = (arena: Arena, thread: number) => {
   }
   const cloneFrags = (skb: number, twin: number): boolean => {
     let last = 0
-    for (let frag = i32[skb + SKB_FRAGS]!; frag !== 0; frag = i32[frag + SKB_NEXT]!) {
+    for (let frag = i32[skb + SKB_FRAGS]; frag !== 0; frag = i32[frag + SKB_NEXT]) {
       const copy = clone(frag)
       if (copy === 0) return false
       i32[last === 0 ? twin + SKB_FRAGS : last + SKB_NEXT] = copy
@@ -295,10 +295,10 @@ export const createSkbs = (arena: Arena, thread: number) => {
 
   /** Moves the metadata that counts from the start of the buffer by `delta`. */
   const moveOffsets = (skb: number, delta: number): void => {
-    i32[skb + SKB_CSUM_START]! += delta
-    i32[skb + SKB_MAC]! += delta
-    i32[skb + SKB_NETWORK]! += delta
-    i32[skb + SKB_TRANSPORT]! += delta
+    i32[skb + SKB_CSUM_START] += delta
+    i32[skb + SKB_MAC] += delta
+    i32[skb + SKB_NETWORK] += delta
+    i32[skb + SKB_TRANSPORT] += delta
   }
 
   /**
@@ -306,11 +306,11 @@ export const createSkbs = (arena: Arena, thread: number) => {
    * and control block come along; the frag list is gathered into it.
    */
   const copy = (skb: number, headroom: number): number => {
-    const len = i32[skb + SKB_LEN]!
+    const len = i32[skb + SKB_LEN]
     const twin = alloc(len, headroom)
     if (twin === 0) return 0
-    const from = i32[skb + SKB_DATA]!
-    const to = i32[twin + SKB_DATA]!
+    const from = i32[skb + SKB_DATA]
+    const to = i32[twin + SKB_DATA]
     copyMeta(skb, twin)
     moveOffsets(twin, to - from)
     copyBits(skb, 0, to, len)
@@ -319,9 +319,9 @@ export const createSkbs = (arena: Arena, thread: number) => {
     return twin
   }
   const copyMeta = (skb: number, twin: number): void => {
-    for (let w = SKB_PROTOCOL; w <= SKB_DST; w++) i32[twin + w] = i32[skb + w]!
-    for (let w = SKB_MAC; w <= SKB_VLAN; w++) i32[twin + w] = i32[skb + w]!
-    for (let w = SKB_CB; w < SKB_WORDS; w++) i32[twin + w] = i32[skb + w]!
+    for (let w = SKB_PROTOCOL; w <= SKB_DST; w++) i32[twin + w] = i32[skb + w]
+    for (let w = SKB_MAC; w <= SKB_VLAN; w++) i32[twin + w] = i32[skb + w]
+    for (let w = SKB_CB; w < SKB_WORDS; w++) i32[twin + w] = i32[skb + w]
   }
 
   /** Copies `len` bytes from `offset` of the packet (frag list included) to arena offset `to`. */
@@ -330,13 +330,13 @@ export const createSkbs = (arena: Arena, thread: number) => {
     let left = len
     let dst = to
     for (let part = skb; part !== 0 && left > 0; part = nextPart(skb, part)) {
-      const here = i32[part + SKB_TAIL]! - i32[part + SKB_DATA]!
+      const here = i32[part + SKB_TAIL] - i32[part + SKB_DATA]
       if (at >= here) {
         at -= here
         continue
       }
       const n = Math.min(left, here - at)
-      const from = i32[part + SKB_DATA]! + at
+      const from = i32[part + SKB_DATA] + at
       u8.copyWithin(dst, from, from + n)
       dst += n
       left -= n
@@ -344,14 +344,14 @@ export const createSkbs = (arena: Arena, thread: number) => {
     }
   }
   const nextPart = (skb: number, part: number): number =>
-    part === skb ? i32[skb + SKB_FRAGS]! : i32[part + SKB_NEXT]!
+    part === skb ? i32[skb + SKB_FRAGS] : i32[part + SKB_NEXT]
 
   /** Appends `frag` to skb's frag list and hands it over. */
   const addFrag = (skb: number, last: number, frag: number): void => {
     i32[frag + SKB_NEXT] = 0
     if (last === 0) i32[skb + SKB_FRAGS] = frag
     else i32[last + SKB_NEXT] = frag
-    i32[skb + SKB_LEN]! += i32[frag + SKB_LEN]!
+    i32[skb + SKB_LEN] += i32[frag + SKB_LEN]
   }
 
   /**
@@ -362,18 +362,18 @@ export const createSkbs = (arena: Arena, thread: number) => {
     if (
       !isShared(skb) &&
       i32[skb + SKB_FRAGS] === 0 &&
-      i32[skb + SKB_DATA]! - i32[skb + SKB_HEAD]! >= headroom
+      i32[skb + SKB_DATA] - i32[skb + SKB_HEAD] >= headroom
     )
       return true
     // whoever sends it on still needs room for its own headers: never less than a received frame has
     const twin = copy(skb, headroom > RX_HEADROOM ? headroom : RX_HEADROOM)
     if (twin === 0) return false
     if (i32[skb + SKB_FRAGS] !== 0) freeFrags(skb)
-    freeBuf(i32[skb + SKB_BUF]!)
-    const delta = i32[twin + SKB_DATA]! - i32[skb + SKB_DATA]!
+    freeBuf(i32[skb + SKB_BUF])
+    const delta = i32[twin + SKB_DATA] - i32[skb + SKB_DATA]
     moveOffsets(skb, delta)
-    for (let w = SKB_HEAD; w <= SKB_LEN; w++) i32[skb + w] = i32[twin + w]!
-    i32[skb + SKB_BUF] = i32[twin + SKB_BUF]!
+    for (let w = SKB_HEAD; w <= SKB_LEN; w++) i32[skb + w] = i32[twin + w]
+    i32[skb + SKB_BUF] = i32[twin + SKB_BUF]
     // its buffer is skb's now: whoever counts live rows must not find this one
     i32[twin + SKB_USERS] = 0
     freeRow(twin)
@@ -395,7 +395,7 @@ export const createSkbs = (arena: Arena, thread: number) => {
       if (i32[skb + SKB_OWNER] !== thread || i32[skb + SKB_USERS] === 0) continue
       i32[skb + SKB_USERS] = 0
       i32[skb + SKB_FRAGS] = 0
-      freeBuf(i32[skb + SKB_BUF]!)
+      freeBuf(i32[skb + SKB_BUF])
       freeRow(skb)
       found++
     }
@@ -406,7 +406,7 @@ export const createSkbs = (arena: Arena, thread: number) => {
   /** Free rows, small and large buffers at home, including what lies in the return rings. */
   const available = () => {
     reclaim()
-    return { skbs: i32[freeSkbs]!, smalls: i32[freeSmalls]!, larges: i32[freeLarges]! }
+    return { skbs: i32[freeSkbs], smalls: i32[freeSmalls], larges: i32[freeLarges] }
   }
 
   return {

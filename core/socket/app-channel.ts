@@ -100,7 +100,7 @@ export const createAppChannel = (deps: AppChannelDeps) => {
 
   const adopt = (sid: number, sk: number, bits: number, credit: number): void => {
     socks[sid] = sk
-    generations[sid] = i32[sk + SK_GENERATION]!
+    generations[sid] = i32[sk + SK_GENERATION]
     flags[sid] = bits
     credits[sid] = credit
     if (sid > high) high = sid
@@ -115,8 +115,8 @@ export const createAppChannel = (deps: AppChannelDeps) => {
   }
   /** The sock of a sid, or 0. */
   const sockOf = (sid: number): number => {
-    const sk = socks[sid]!
-    return sk !== 0 && sockets.isSame(sk, generations[sid]!) ? sk : 0
+    const sk = socks[sid]
+    return sk !== 0 && sockets.isSame(sk, generations[sid]) ? sk : 0
   }
 
   // Sending.
@@ -124,19 +124,19 @@ export const createAppChannel = (deps: AppChannelDeps) => {
   /** Sends an skb, or puts it behind those that wait. */
   const send = (sid: number, skb: number, user: number): void => {
     i32[skb + SKB_CB] = user
-    i32[skb + SKB_CB + 1] = i32[skb + SKB_LEN]!
+    i32[skb + SKB_CB + 1] = i32[skb + SKB_LEN]
     i32[skb + SKB_NEXT] = 0
     if (sendHead[sid] === 0) sendHead[sid] = skb
-    else i32[sendTail[sid]! + SKB_NEXT] = skb
+    else i32[sendTail[sid] + SKB_NEXT] = skb
     sendTail[sid] = skb
-    if (sendHead[sid] === skb && (flags[sid]! & CONNECTING) === 0) pumpSend(sid)
+    if (sendHead[sid] === skb && (flags[sid] & CONNECTING) === 0) pumpSend(sid)
   }
   /** Takes the first skb off the queue, answers for it and frees it. */
   const sendDone = (sid: number, result: number): void => {
-    const skb = sendHead[sid]!
-    sendHead[sid] = i32[skb + SKB_NEXT]!
+    const skb = sendHead[sid]
+    sendHead[sid] = i32[skb + SKB_NEXT]
     i32[skb + SKB_NEXT] = 0
-    post(AppOp.SEND, sid, i32[skb + SKB_CB]!, result)
+    post(AppOp.SEND, sid, i32[skb + SKB_CB], result)
     consume(skb)
   }
   const failSends = (sid: number, err: number): void => {
@@ -145,24 +145,24 @@ export const createAppChannel = (deps: AppChannelDeps) => {
   /** Gives TCP what it takes; then does what waited for the queue to be empty. */
   const pumpSend = (sid: number): void => {
     const sk = sockOf(sid)
-    for (let skb = sendHead[sid]!; skb !== 0; skb = sendHead[sid]!) {
+    for (let skb = sendHead[sid]; skb !== 0; skb = sendHead[sid]) {
       const n =
-        sk === 0 ? -ECONNRESET : sockets.sendmsg(sk, i32[skb + SKB_DATA]!, i32[skb + SKB_LEN]!, 0)
+        sk === 0 ? -ECONNRESET : sockets.sendmsg(sk, i32[skb + SKB_DATA], i32[skb + SKB_LEN], 0)
       if (n === -EAGAIN) return
       if (n < 0) {
         failSends(sid, n)
         break
       }
       skbs.pull(skb, n)
-      if (i32[skb + SKB_LEN] === 0) sendDone(sid, i32[skb + SKB_CB + 1]!)
+      if (i32[skb + SKB_LEN] === 0) sendDone(sid, i32[skb + SKB_CB + 1])
     }
-    if ((flags[sid]! & SHUT_PENDING) !== 0) finishShutdown(sid, sk)
-    if ((flags[sid]! & CLOSE_PENDING) !== 0) finishClose(sid, false)
+    if ((flags[sid] & SHUT_PENDING) !== 0) finishShutdown(sid, sk)
+    if ((flags[sid] & CLOSE_PENDING) !== 0) finishClose(sid, false)
   }
   const finishShutdown = (sid: number, sk: number): void => {
-    flags[sid]! &= ~SHUT_PENDING
+    flags[sid] &= ~SHUT_PENDING
     const result = sk === 0 ? -ECONNRESET : sockets.shutdown(sk, SHUT_WR)
-    post(AppOp.SHUTDOWN, sid, shutUser[sid]!, result)
+    post(AppOp.SHUTDOWN, sid, shutUser[sid], result)
   }
 
   const shutdown = (sid: number, user: number, how: number, sk: number): void => {
@@ -170,22 +170,22 @@ export const createAppChannel = (deps: AppChannelDeps) => {
       if (how === SHUT_RDWR) failSends(sid, -ECONNRESET)
       return post(AppOp.SHUTDOWN, sid, user, sockets.shutdown(sk, how))
     }
-    flags[sid]! |= SHUT_PENDING
+    flags[sid] |= SHUT_PENDING
     shutUser[sid] = user
-    if (sendHead[sid] === 0 && (flags[sid]! & CONNECTING) === 0) finishShutdown(sid, sk)
+    if (sendHead[sid] === 0 && (flags[sid] & CONNECTING) === 0) finishShutdown(sid, sk)
   }
 
   // Receiving.
 
   const grant = (sid: number, credit: number): void => {
-    credits[sid]! += credit
+    credits[sid] += credit
     pumpRecv(sid)
   }
 
   const stall = (sid: number): void => {
     completions.stall()
-    if ((flags[sid]! & STALLED) !== 0) return
-    flags[sid]! |= STALLED
+    if ((flags[sid] & STALLED) !== 0) return
+    flags[sid] |= STALLED
     stalled.push(sid)
   }
   /** An skb of the spare's first `n` bytes: a small copy of it, or itself. */
@@ -193,7 +193,7 @@ export const createAppChannel = (deps: AppChannelDeps) => {
     if (n <= SMALL_ROOM) {
       const small = skbs.alloc(n, RX_HEADROOM)
       if (small !== 0) {
-        const from = i32[spare + SKB_DATA]!
+        const from = i32[spare + SKB_DATA]
         u8.copyWithin(skbs.put(small, n), from, from + n)
         return small
       }
@@ -210,39 +210,39 @@ export const createAppChannel = (deps: AppChannelDeps) => {
     return spare !== 0
   }
   const end = (sid: number, result: number): void => {
-    flags[sid]! |= ENDED
+    flags[sid] |= ENDED
     post(AppOp.RECV, sid, 0, result)
   }
   const pumpRecv = (sid: number): void => {
     const sk = sockOf(sid)
-    if (sk === 0 || (flags[sid]! & (ENDED | CLOSE_PENDING | CONNECTING | LISTENER)) !== 0) return
-    if ((flags[sid]! & STREAM) === 0) return pumpDatagrams(sid, sk)
-    while (credits[sid]! > 0) {
+    if (sk === 0 || (flags[sid] & (ENDED | CLOSE_PENDING | CONNECTING | LISTENER)) !== 0) return
+    if ((flags[sid] & STREAM) === 0) return pumpDatagrams(sid, sk)
+    while (credits[sid] > 0) {
       if (!canTake()) return stall(sid)
-      const n = sockets.recvmsg(sk, i32[spare + SKB_DATA]!, Math.min(credits[sid]!, CHUNK))
+      const n = sockets.recvmsg(sk, i32[spare + SKB_DATA], Math.min(credits[sid], CHUNK))
       if (n === -EAGAIN) return
       if (n <= 0) return end(sid, n)
-      credits[sid]! -= n
+      credits[sid] -= n
       begin(AppOp.RECV, sid, 0, n)
       handOver(take(n))
     }
   }
   const pumpDatagrams = (sid: number, sk: number): void => {
-    while (credits[sid]! > 0) {
+    while (credits[sid] > 0) {
       if (!canTake()) return stall(sid)
-      const n = sockets.recvfrom(sk, i32[spare + SKB_DATA]!, CHUNK)
+      const n = sockets.recvfrom(sk, i32[spare + SKB_DATA], CHUNK)
       if (n === -EAGAIN) return
       if (n < 0) {
         // an ICMP error that came back: told, and the socket lives on
-        credits[sid]! -= DATAGRAM_CREDIT
+        credits[sid] -= DATAGRAM_CREDIT
         post(AppOp.RECVFROM, sid, 0, n)
         continue
       }
-      credits[sid]! -= Math.max(n, DATAGRAM_CREDIT)
+      credits[sid] -= Math.max(n, DATAGRAM_CREDIT)
       begin(AppOp.RECVFROM, sid, 0, n)
       const peer = sockets.peerOf(sk)
-      for (let w = 0; w < 4; w++) i32[stage + E_ADDR + w] = peer[PEER_ADDR + w]!
-      i32[stage + E_PORT] = peer[PEER_PORT]!
+      for (let w = 0; w < 4; w++) i32[stage + E_ADDR + w] = peer[PEER_ADDR + w]
+      i32[stage + E_PORT] = peer[PEER_PORT]
       handOver(take(n))
     }
   }
@@ -268,7 +268,7 @@ export const createAppChannel = (deps: AppChannelDeps) => {
     return 0
   }
   const listen = (sid: number, backlog: number, sk: number): number => {
-    flags[sid]! |= LISTENER
+    flags[sid] |= LISTENER
     return sockets.listen(sk, backlog)
   }
   /** `child` waits to become a connection of the listener `sid`. */
@@ -277,7 +277,7 @@ export const createAppChannel = (deps: AppChannelDeps) => {
     acceptUser[child] = user
     credits[child] = credit
     if (acceptHead[sid] === 0) acceptHead[sid] = child
-    else acceptNext[acceptTail[sid]!] = child
+    else acceptNext[acceptTail[sid]] = child
     acceptTail[sid] = child
     pumpAccept(sid)
   }
@@ -285,42 +285,42 @@ export const createAppChannel = (deps: AppChannelDeps) => {
   const pumpAccept = (sid: number): void => {
     const sk = sockOf(sid)
     if (sk === 0) return
-    for (let child = acceptHead[sid]!; child !== 0; child = acceptHead[sid]!) {
+    for (let child = acceptHead[sid]; child !== 0; child = acceptHead[sid]) {
       const accepted = sockets.accept(sk)
       if (accepted < 0) return
-      acceptHead[sid] = acceptNext[child]!
-      adopt(child, accepted, STREAM, credits[child]!)
-      postWithAddresses(AppOp.ACCEPT, child, acceptUser[child]!, 0, accepted)
+      acceptHead[sid] = acceptNext[child]
+      adopt(child, accepted, STREAM, credits[child])
+      postWithAddresses(AppOp.ACCEPT, child, acceptUser[child], 0, accepted)
       pumpRecv(child)
     }
   }
   /** What sockets.connect answered; the rest is an event's. */
   const connecting = (sid: number, user: number, result: number, sk: number): void => {
     connectUser[sid] = user
-    flags[sid]! |= CONNECTING
+    flags[sid] |= CONNECTING
     if (result !== -EINPROGRESS) connected(sid, result, sk)
   }
   const connected = (sid: number, result: number, sk: number): void => {
-    flags[sid]! &= ~CONNECTING
-    postWithAddresses(AppOp.CONNECT, sid, connectUser[sid]!, result, sk)
+    flags[sid] &= ~CONNECTING
+    postWithAddresses(AppOp.CONNECT, sid, connectUser[sid], result, sk)
     if (result < 0) failSends(sid, result)
     pumpSend(sid)
   }
   const finishClose = (sid: number, abort: boolean): void => {
     const sk = sockOf(sid)
     failSends(sid, -ECONNRESET)
-    if ((flags[sid]! & SHUT_PENDING) !== 0) finishShutdown(sid, sk)
+    if ((flags[sid] & SHUT_PENDING) !== 0) finishShutdown(sid, sk)
     if (sk !== 0) {
       if (abort) sockets.abort(sk)
       else sockets.close(sk)
     }
     forget(sid)
-    post(AppOp.CLOSE, sid, closeUser[sid]!, 0)
+    post(AppOp.CLOSE, sid, closeUser[sid], 0)
   }
   const close = (sid: number, user: number, how: number): void => {
     closeUser[sid] = user
     if (how === CLOSE_DRAIN && sockOf(sid) !== 0 && sendHead[sid] !== 0) {
-      flags[sid]! |= CLOSE_PENDING
+      flags[sid] |= CLOSE_PENDING
       return
     }
     finishClose(sid, how === CLOSE_ABORT)
@@ -330,17 +330,17 @@ export const createAppChannel = (deps: AppChannelDeps) => {
   const event = (sid: number, events: number): void => {
     const sk = sockOf(sid)
     if (sk === 0) return
-    if ((flags[sid]! & LISTENER) !== 0) return pumpAccept(sid)
-    if ((flags[sid]! & CONNECTING) !== 0) {
+    if ((flags[sid] & LISTENER) !== 0) return pumpAccept(sid)
+    if ((flags[sid] & CONNECTING) !== 0) {
       if ((events & SK_EVENT_CONNECT) !== 0) connected(sid, 0, sk)
       else if ((events & (SK_EVENT_ERROR | SK_EVENT_HUP)) !== 0)
         return connected(sid, -(sockets.takeError(sk) || ECONNRESET), sk)
       else return
     }
-    const met = pollMask[sid]! & events
+    const met = pollMask[sid] & events
     if (met !== 0) {
       pollMask[sid] = 0
-      post(AppOp.POLL, sid, pollUser[sid]!, met)
+      post(AppOp.POLL, sid, pollUser[sid], met)
     }
     // what was received before an error is delivered before it
     if ((events & ~(SK_EVENT_WRITE | SK_EVENT_ACCEPT)) !== 0) pumpRecv(sid)
@@ -360,7 +360,7 @@ export const createAppChannel = (deps: AppChannelDeps) => {
     const again = stalled
     stalled = []
     for (const sid of again) {
-      flags[sid]! &= ~STALLED
+      flags[sid] &= ~STALLED
       pumpRecv(sid)
     }
   }

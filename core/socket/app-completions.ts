@@ -61,7 +61,7 @@ export const createAppCompletions = ({ arena, worker, app, wakeApp }: AppComplet
       return
     }
     // answers are as many as the application's questions, so this stays small
-    for (let w = 0; w < APP_RECORD_WORDS; w++) overflow.push(i32[stage + w]!)
+    for (let w = 0; w < APP_RECORD_WORDS; w++) overflow.push(i32[stage + w])
     stall()
   }
   const post = (op: number, sid: number, user: number, result: number): void => {
@@ -78,11 +78,11 @@ export const createAppCompletions = ({ arena, worker, app, wakeApp }: AppComplet
   ): void => {
     begin(op, sid, user, result)
     for (let w = 0; w < 4; w++) {
-      i32[stage + E_ADDR + w] = i32[sk + SK_DADDR + w]!
-      i32[stage + E_ARG0 + w] = i32[sk + SK_SADDR + w]!
+      i32[stage + E_ADDR + w] = i32[sk + SK_DADDR + w]
+      i32[stage + E_ARG0 + w] = i32[sk + SK_SADDR + w]
     }
-    i32[stage + E_PORT] = i32[sk + SK_DPORT]!
-    i32[stage + E_LPORT] = i32[sk + SK_NUM]!
+    i32[stage + E_PORT] = i32[sk + SK_DPORT]
+    i32[stage + E_LPORT] = i32[sk + SK_NUM]
     commit()
   }
 
@@ -100,7 +100,7 @@ export const createAppCompletions = ({ arena, worker, app, wakeApp }: AppComplet
     while (taken < overflow.length) {
       const at = ringReserve(i32, ring, APP_RECORD_WORDS)
       if (at === 0) break
-      for (let w = 0; w < APP_RECORD_WORDS; w++) i32[at + w] = overflow[taken + w]!
+      for (let w = 0; w < APP_RECORD_WORDS; w++) i32[at + w] = overflow[taken + w]
       taken += APP_RECORD_WORDS
       posted = true
     }
@@ -121,7 +121,7 @@ export const createAppCompletions = ({ arena, worker, app, wakeApp }: AppComplet
   const clear = (consume: (skb: number) => void): void => {
     tag = 0
     for (let k = E_SKB; k < overflow.length; k += APP_RECORD_WORDS)
-      if (overflow[k] !== 0) consume(overflow[k]!)
+      if (overflow[k] !== 0) consume(overflow[k])
     overflow = []
     i32[pair + PAIR_STALLED] = 0
   }

@@ -43,7 +43,7 @@ export const createAppPort = (deps: AppPortDeps) => {
   const { i32, layout } = arena
   const { apps, workers } = layout.config
   const onEvent = (_sk: number, events: number, user: number): void =>
-    channels[(user / APP_SIDS) | 0]!.event(user % APP_SIDS, events)
+    channels[(user / APP_SIDS) | 0].event(user % APP_SIDS, events)
   const handler = sockets.registerHandler(onEvent)
   const completions = Array.from({ length: apps }, (_, app) =>
     createAppCompletions({ arena, worker, app, wakeApp })
@@ -60,7 +60,7 @@ export const createAppPort = (deps: AppPortDeps) => {
     })
   )
   const submits = channels.map((channel, app) =>
-    createAppSubmit({ arena, worker, sockets, channel, completions: completions[app]!, consume })
+    createAppSubmit({ arena, worker, sockets, channel, completions: completions[app], consume })
   )
   const submissions = Int32Array.from({ length: apps }, (_, app) => appRing(layout, app, worker))
   const pairs = Int32Array.from(
@@ -70,35 +70,35 @@ export const createAppPort = (deps: AppPortDeps) => {
   const tags = new Int32Array(apps)
   for (let app = 0; app < apps; app++) {
     // this worker may be a restarted one: what its forerunner had taken or posted stays so, under the old tag
-    ringAdoptHead(i32, submissions[app]!, APP_RECORD_WORDS)
-    ringPublish(i32, submissions[app]! + APP_RING_WORDS)
-    Atomics.store(i32, pairs[app]! + PAIR_EPOCH, (i32[pairs[app]! + PAIR_EPOCH]! % 0x7fff) + 1)
+    ringAdoptHead(i32, submissions[app], APP_RECORD_WORDS)
+    ringPublish(i32, submissions[app] + APP_RING_WORDS)
+    Atomics.store(i32, pairs[app] + PAIR_EPOCH, (i32[pairs[app] + PAIR_EPOCH] % 0x7fff) + 1)
   }
   const tagNow = (app: number): number => {
     const epoch = Atomics.load(i32, layout.appBlocks + app * APP_BLOCK_WORDS + APP_EPOCH)
-    return epoch === 0 ? 0 : appTag(epoch, i32[pairs[app]! + PAIR_EPOCH]!)
+    return epoch === 0 ? 0 : appTag(epoch, i32[pairs[app] + PAIR_EPOCH])
   }
   /** A record of somebody dead: only what it carries is taken care of. */
   const discard = (at: number): void => {
-    const skb = i32[at + E_SKB]!
+    const skb = i32[at + E_SKB]
     if (skb === 0) return
     i32[skb + SKB_OWNER] = worker
     consume(skb)
   }
   const pollApp = (app: number): number => {
-    const ring = submissions[app]!
+    const ring = submissions[app]
     // the ring before the epoch: a record of a new incarnation is never judged by the old one's tag
     const ready = ringReadable(i32, ring)
     const tag = tagNow(app)
     if (tag !== tags[app]) {
       tags[app] = tag
-      channels[app]!.reset(tag)
+      channels[app].reset(tag)
     }
-    channels[app]!.retry()
+    channels[app].retry()
     const records = Math.min(BUDGET, (ready / APP_RECORD_WORDS) | 0)
     for (let k = 0; k < records; k++) {
       const at = ringTakeRecord(i32, ring, APP_RECORD_WORDS)
-      if (i32[at + E_TAG] === tag) submits[app]!.submit(at)
+      if (i32[at + E_TAG] === tag) submits[app].submit(at)
       else discard(at)
     }
     if (records > 0) ringRelease(i32, ring)
@@ -113,18 +113,18 @@ export const createAppPort = (deps: AppPortDeps) => {
   }
   /** Shows applications their completions. After the batch's events. */
   const flush = (): void => {
-    for (let app = 0; app < apps; app++) completions[app]!.flush()
+    for (let app = 0; app < apps; app++) completions[app].flush()
   }
   /** True when an application waits for this worker. */
   const pending = (): boolean => {
     for (let app = 0; app < apps; app++) {
-      if (ringReadable(i32, submissions[app]!) > 0 || tagNow(app) !== tags[app]) return true
-      if (channels[app]!.canRetry()) return true
+      if (ringReadable(i32, submissions[app]) > 0 || tagNow(app) !== tags[app]) return true
+      if (channels[app].canRetry()) return true
     }
     return false
   }
   /** Sockets of an application here. */
-  const count = (app: number): number => channels[app]!.count()
+  const count = (app: number): number => channels[app].count()
 
   return { poll, flush, pending, count }
 }

@@ -73,10 +73,10 @@ export const createAppRings = (deps: AppRingsDeps) => {
 
   // attaching: whatever a forerunner left in the rings carries its tag
   for (let w = 0; w < workers; w++) {
-    ringPublish(i32, submissions[w]!)
-    ringAdoptHead(i32, completions[w]!, APP_RECORD_WORDS)
+    ringPublish(i32, submissions[w])
+    ringAdoptHead(i32, completions[w], APP_RECORD_WORDS)
   }
-  const epoch = (i32[block + APP_EPOCH]! % 0x7fff) + 1
+  const epoch = (i32[block + APP_EPOCH] % 0x7fff) + 1
   Atomics.store(i32, block + APP_SLEEPING, 0)
   Atomics.store(i32, block + APP_EPOCH, epoch)
   Atomics.store(i32, block + APP_ALIVE, 1)
@@ -84,13 +84,13 @@ export const createAppRings = (deps: AppRingsDeps) => {
     workerEpochs[w] = workerEpoch
     tags[w] = appTag(epoch, workerEpoch)
   }
-  for (let w = 0; w < workers; w++) learnEpoch(w, Atomics.load(i32, pairs[w]! + PAIR_EPOCH))
+  for (let w = 0; w < workers; w++) learnEpoch(w, Atomics.load(i32, pairs[w] + PAIR_EPOCH))
 
   const stage = block + APP_STAGE
   let dirty = false
 
   /** A sid that no worker knows, or 0. */
-  const allocSid = (): number => (freeCount === 0 ? 0 : freeSids[--freeCount]!)
+  const allocSid = (): number => (freeCount === 0 ? 0 : freeSids[--freeCount])
   const freeSid = (sid: number): void => {
     freeSids[freeCount++] = sid
   }
@@ -105,23 +105,23 @@ export const createAppRings = (deps: AppRingsDeps) => {
   }
   /** Puts the record on its way; the worker sees it after the next flush. */
   const commit = (worker: number): void => {
-    i32[stage + E_TAG] = tags[worker]!
-    const skb = i32[stage + E_SKB]!
+    i32[stage + E_TAG] = tags[worker]
+    const skb = i32[stage + E_SKB]
     if (skb !== 0) i32[skb + SKB_OWNER] = OWNER_IN_RING
     dirty = true
-    const waiting = overflow[worker]!
-    const at = waiting.length > 0 ? 0 : ringReserve(i32, submissions[worker]!, APP_RECORD_WORDS)
+    const waiting = overflow[worker]
+    const at = waiting.length > 0 ? 0 : ringReserve(i32, submissions[worker], APP_RECORD_WORDS)
     if (at !== 0) i32.copyWithin(at, stage, stage + APP_RECORD_WORDS)
     // bounded: data has credit, and every other submission waits for its completion
-    else for (let w = 0; w < APP_RECORD_WORDS; w++) waiting.push(i32[stage + w]!)
+    else for (let w = 0; w < APP_RECORD_WORDS; w++) waiting.push(i32[stage + w])
   }
   const drainOverflow = (w: number): void => {
-    const waiting = overflow[w]!
+    const waiting = overflow[w]
     let taken = 0
     while (taken < waiting.length) {
-      const at = ringReserve(i32, submissions[w]!, APP_RECORD_WORDS)
+      const at = ringReserve(i32, submissions[w], APP_RECORD_WORDS)
       if (at === 0) break
-      for (let k = 0; k < APP_RECORD_WORDS; k++) i32[at + k] = waiting[taken + k]!
+      for (let k = 0; k < APP_RECORD_WORDS; k++) i32[at + k] = waiting[taken + k]
       taken += APP_RECORD_WORDS
     }
     overflow[w] = waiting.slice(taken)
@@ -135,19 +135,19 @@ export const createAppRings = (deps: AppRingsDeps) => {
     skbs.flush()
     dirty = false
     for (let w = 0; w < workers; w++) {
-      if (overflow[w]!.length > 0) drainOverflow(w)
-      if (ringUnpublished(i32, submissions[w]!)) {
-        ringPublish(i32, submissions[w]!)
+      if (overflow[w].length > 0) drainOverflow(w)
+      if (ringUnpublished(i32, submissions[w])) {
+        ringPublish(i32, submissions[w])
         kick(w)
-      } else if (Atomics.load(i32, pairs[w]! + PAIR_STALLED) !== 0) kick(w)
+      } else if (Atomics.load(i32, pairs[w] + PAIR_STALLED) !== 0) kick(w)
     }
   }
   /** True when something was submitted since the last flush, or still waits for room. */
   const unflushed = (): boolean => dirty || overflow.some((waiting) => waiting.length > 0)
 
   const lose = (w: number, workerEpoch: number): void => {
-    for (let k = E_SKB; k < overflow[w]!.length; k += APP_RECORD_WORDS)
-      if (overflow[w]![k] !== 0) take(overflow[w]![k]!)
+    for (let k = E_SKB; k < overflow[w].length; k += APP_RECORD_WORDS)
+      if (overflow[w][k] !== 0) take(overflow[w][k])
     overflow[w] = []
     learnEpoch(w, workerEpoch)
     workerLost(w)
@@ -158,14 +158,14 @@ export const createAppRings = (deps: AppRingsDeps) => {
     consume(skb)
   }
   const pollWorker = (w: number): number => {
-    const ring = completions[w]!
+    const ring = completions[w]
     // the ring before the epoch, as in app-port.ts
     const records = (ringReadable(i32, ring) / APP_RECORD_WORDS) | 0
-    const workerEpoch = Atomics.load(i32, pairs[w]! + PAIR_EPOCH)
+    const workerEpoch = Atomics.load(i32, pairs[w] + PAIR_EPOCH)
     if (workerEpoch !== workerEpochs[w]) lose(w, workerEpoch)
     for (let k = 0; k < records; k++) {
       const at = ringTakeRecord(i32, ring, APP_RECORD_WORDS)
-      const skb = i32[at + E_SKB]!
+      const skb = i32[at + E_SKB]
       if (i32[at + E_TAG] !== tags[w]) {
         if (skb !== 0) take(skb)
         continue
@@ -189,8 +189,8 @@ export const createAppRings = (deps: AppRingsDeps) => {
     Atomics.store(i32, block + APP_SLEEPING, 1)
     for (let w = 0; w < workers; w++) {
       const came =
-        ringReadable(i32, completions[w]!) > 0 ||
-        Atomics.load(i32, pairs[w]! + PAIR_EPOCH) !== workerEpochs[w]
+        ringReadable(i32, completions[w]) > 0 ||
+        Atomics.load(i32, pairs[w] + PAIR_EPOCH) !== workerEpochs[w]
       if (!came) continue
       Atomics.store(i32, block + APP_SLEEPING, 0)
       return false
@@ -227,5 +227,5 @@ export const createAppRings = (deps: AppRingsDeps) => {
 export const endApp = (arena: Arena, app: number): void => {
   const block = arena.layout.appBlocks + app * APP_BLOCK_WORDS
   Atomics.store(arena.i32, block + APP_ALIVE, 0)
-  Atomics.store(arena.i32, block + APP_EPOCH, (arena.i32[block + APP_EPOCH]! % 0x7fff) + 1)
+  Atomics.store(arena.i32, block + APP_EPOCH, (arena.i32[block + APP_EPOCH] % 0x7fff) + 1)
 }

@@ -38,7 +38,7 @@ export const createAppSubmit = (deps: AppSubmitDeps) => {
   const { arena, worker, sockets, channel, completions, consume } = deps
   const { i32 } = arena
   const { post, postWithAddresses } = completions
-  const word = (at: number, k: number): number => i32[at + k]!
+  const word = (at: number, k: number): number => i32[at + k]
 
   const bind = (at: number, sk: number): number =>
     sockets.bind(

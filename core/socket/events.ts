@@ -43,9 +43,9 @@ export const createEvents = (arena: Arena, firstSock: number) => {
   const sockEvents = (sk: number, events: number): void => {
     if (i32[sk + SK_HANDLER] === 0) return
     const index = indexOf(sk)
-    const bits = pendingBits[index]!
+    const bits = pendingBits[index]
     pendingBits[index] = bits | events
-    pendingGeneration[index] = i32[sk + SK_GENERATION]!
+    pendingGeneration[index] = i32[sk + SK_GENERATION]
     if (bits === 0) list[count++] = sk
   }
 
@@ -58,18 +58,18 @@ export const createEvents = (arena: Arena, firstSock: number) => {
       list = other
       other = now
       count = 0
-      for (let k = 0; k < n; k++) deliver(now[k]!)
+      for (let k = 0; k < n; k++) deliver(now[k])
       calls += n
     }
     return calls
   }
   const deliver = (sk: number): void => {
     const index = indexOf(sk)
-    const events = pendingBits[index]!
+    const events = pendingBits[index]
     pendingBits[index] = 0
     // the row was freed, and perhaps taken again, since
-    if (pendingGeneration[index] !== i32[sk + SK_GENERATION]!) return
-    handlers[i32[sk + SK_HANDLER]!]!(sk, events, i32[sk + SK_USER]!)
+    if (pendingGeneration[index] !== i32[sk + SK_GENERATION]) return
+    handlers[i32[sk + SK_HANDLER]](sk, events, i32[sk + SK_USER])
   }
   /** True when events wait for the next run (asked before the worker sleeps). */
   const eventsPending = (): boolean => count > 0

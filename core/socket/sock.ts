@@ -84,8 +84,6 @@ export const SK_TIMER_KEEPALIVE = 64
 export const SK_TIMER_EXTRA = 68
 export const SK_PROTO = 80
 
-export const AF_INET = 2
-export const AF_INET6 = 10
 export const SOCK_STREAM = 1
 export const SOCK_DGRAM = 2
 export const SOCK_RAW = 3

@@ -4,6 +4,7 @@
  * so kernel_sendmsg and sendmsg are one function here. Worker only.
  * Linux: net/socket.c, net/ipv4/af_inet.c (inet_create, inetsw), net/core/sock.c.
  */
+import { AF_INET, AF_INET6 } from '../base/family.ts'
 import { Errno } from '../base/errno.ts'
 import type { Arena } from '../shm/arena.ts'
 import { createEvents } from './events.ts'
@@ -17,8 +18,6 @@ import {
   type Proto,
 } from './proto.ts'
 import {
-  AF_INET,
-  AF_INET6,
   RCV_SHUTDOWN,
   SEND_SHUTDOWN,
   SK_DADDR,
@@ -62,11 +61,11 @@ export const createSockets = ({ arena, firstSock, recordFlow = () => {} }: Socke
   const { i32 } = arena
   const events = createEvents(arena, firstSock)
   /** By IPPROTO: what SK_PROTOCOL says is what is called. */
-  const protos: (Proto | undefined)[] = new Array(256).fill(undefined)
+  const protos: Proto[] = []
   /** inetsw: by type, the protocols and the one that protocol 0 means. */
   const inetsw: { type: number; protocol: number }[] = []
   const noPeer = new Int32Array(PEER_WORDS)
-  const protoOf = (sk: number): Proto => protos[i32[sk + SK_PROTOCOL]!]!
+  const protoOf = (sk: number): Proto => protos[i32[sk + SK_PROTOCOL]]
 
   /** Makes a protocol available to socket(); at boot. The first of a type is its default. */
   const registerProto = (type: number, protocol: number, proto: Proto): void => {
@@ -82,7 +81,7 @@ export const createSockets = ({ arena, firstSock, recordFlow = () => {} }: Socke
       if (entry.type !== type) continue
       supported = true
       if (protocol !== 0 && protocol !== entry.protocol) continue
-      const sk = protos[entry.protocol]!.open(family)
+      const sk = protos[entry.protocol].open(family)
       return sk > 0 ? sk : -ENFILE
     }
     return supported ? -EPROTONOSUPPORT : -ESOCKTNOSUPPORT
@@ -128,7 +127,7 @@ export const createSockets = ({ arena, firstSock, recordFlow = () => {} }: Socke
   }
   const recvmsg = (sk: number, to: number, len: number): number => {
     const proto = protoOf(sk)
-    recordFlow(i32[sk + SK_RXHASH]!)
+    recordFlow(i32[sk + SK_RXHASH])
     return proto.recvmsg === undefined ? -EOPNOTSUPP : proto.recvmsg(sk, to, len)
   }
   const sendto = (
@@ -157,7 +156,7 @@ export const createSockets = ({ arena, firstSock, recordFlow = () => {} }: Socke
     if (how !== SHUT_RD && how !== SHUT_WR && how !== SHUT_RDWR) return -EINVAL
     const proto = protoOf(sk)
     if (proto.shutdown !== undefined) return proto.shutdown(sk, how)
-    i32[sk + SK_SHUTDOWN]! |=
+    i32[sk + SK_SHUTDOWN] |=
       (how === SHUT_WR ? 0 : RCV_SHUTDOWN) | (how === SHUT_RD ? 0 : SEND_SHUTDOWN)
     return 0
   }
@@ -169,7 +168,7 @@ export const createSockets = ({ arena, firstSock, recordFlow = () => {} }: Socke
   /** Lets go of the socket at once: breaks it, then closes what the protocol has left of it. */
   const abort = (sk: number): void => {
     const proto = protoOf(sk)
-    const generation = i32[sk + SK_GENERATION]!
+    const generation = i32[sk + SK_GENERATION]
     events.detach(sk)
     proto.abort?.(sk)
     if (isSame(sk, generation)) proto.close(sk)
@@ -189,7 +188,7 @@ export const createSockets = ({ arena, firstSock, recordFlow = () => {} }: Socke
 
   /** The error that waits on the socket, taken off it (sock_error). */
   const takeError = (sk: number): number => {
-    const err = i32[sk + SK_ERR]!
+    const err = i32[sk + SK_ERR]
     i32[sk + SK_ERR] = 0
     return err
   }
@@ -198,13 +197,13 @@ export const createSockets = ({ arena, firstSock, recordFlow = () => {} }: Socke
 
   /** Copies the own address (getsockname) to `to`, four words and the port. */
   const getsockname = (sk: number, to: number): void => {
-    for (let w = 0; w < 4; w++) i32[to + w] = i32[sk + SK_SADDR + w]!
-    i32[to + 4] = i32[sk + SK_NUM]!
+    for (let w = 0; w < 4; w++) i32[to + w] = i32[sk + SK_SADDR + w]
+    i32[to + 4] = i32[sk + SK_NUM]
   }
   /** Copies the peer's address (getpeername) to `to`, four words and the port. */
   const getpeername = (sk: number, to: number): void => {
-    for (let w = 0; w < 4; w++) i32[to + w] = i32[sk + SK_DADDR + w]!
-    i32[to + 4] = i32[sk + SK_DPORT]!
+    for (let w = 0; w < 4; w++) i32[to + w] = i32[sk + SK_DADDR + w]
+    i32[to + 4] = i32[sk + SK_DPORT]
   }
 
   const { setsockopt, getsockopt } = createSockopt({ arena, protoOf, takeError })

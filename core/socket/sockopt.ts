@@ -61,7 +61,7 @@ export const createSockopt = ({ arena, protoOf, takeError }: SockoptDeps) => {
   const { sysctl } = arena.layout
 
   const setBit = (sk: number, bit: number, on: number): number => {
-    i32[sk + SK_REUSE] = on === 0 ? i32[sk + SK_REUSE]! & ~bit : i32[sk + SK_REUSE]! | bit
+    i32[sk + SK_REUSE] = on === 0 ? i32[sk + SK_REUSE] & ~bit : i32[sk + SK_REUSE] | bit
     return 0
   }
   const setWord = (sk: number, word: number, value: number): number => {
@@ -70,7 +70,7 @@ export const createSockopt = ({ arena, protoOf, takeError }: SockoptDeps) => {
   }
   /** Linux doubles what is asked for, bounded by {r,w}mem_max, to pay for overhead. */
   const bufferSize = (value: number, min: number, max: number): number =>
-    Math.max(min, Math.min(value, i32[sysctl + max]!) * 2)
+    Math.max(min, Math.min(value, i32[sysctl + max]) * 2)
 
   const setSocket = (sk: number, name: number, value: number): number | null => {
     switch (name) {
@@ -112,25 +112,25 @@ export const createSockopt = ({ arena, protoOf, takeError }: SockoptDeps) => {
   const getSocket = (sk: number, name: number): number | null => {
     switch (name) {
       case SO_REUSEADDR:
-        return (i32[sk + SK_REUSE]! & REUSE_ADDR) === 0 ? 0 : 1
+        return (i32[sk + SK_REUSE] & REUSE_ADDR) === 0 ? 0 : 1
       case SO_REUSEPORT:
-        return (i32[sk + SK_REUSE]! & REUSE_PORT) === 0 ? 0 : 1
+        return (i32[sk + SK_REUSE] & REUSE_PORT) === 0 ? 0 : 1
       case SO_RCVBUF:
-        return i32[sk + SK_RCVBUF]!
+        return i32[sk + SK_RCVBUF]
       case SO_SNDBUF:
-        return i32[sk + SK_SNDBUF]!
+        return i32[sk + SK_SNDBUF]
       case SO_MARK:
-        return i32[sk + SK_MARK]!
+        return i32[sk + SK_MARK]
       case SO_BINDTODEVICE:
-        return i32[sk + SK_BOUND_DEV]!
+        return i32[sk + SK_BOUND_DEV]
       case SO_ERROR:
         return takeError(sk)
       case SO_TYPE:
-        return i32[sk + SK_TYPE]!
+        return i32[sk + SK_TYPE]
       case SO_DOMAIN:
-        return i32[sk + SK_FAMILY]!
+        return i32[sk + SK_FAMILY]
       case SO_PROTOCOL:
-        return i32[sk + SK_PROTOCOL]!
+        return i32[sk + SK_PROTOCOL]
       case SO_ACCEPTCONN:
         return i32[sk + SK_STATE] === TCP_LISTEN ? 1 : 0
     }
@@ -138,10 +138,10 @@ export const createSockopt = ({ arena, protoOf, takeError }: SockoptDeps) => {
   }
   const getIp = (sk: number, level: number, name: number): number | null => {
     if (level === IPPROTO_IPV6 && name === IPV6_V6ONLY)
-      return (i32[sk + SK_REUSE]! & V6ONLY) === 0 ? 0 : 1
-    if (name === (level === IPPROTO_IP ? IP_TOS : IPV6_TCLASS)) return i32[sk + SK_TOS]!
+      return (i32[sk + SK_REUSE] & V6ONLY) === 0 ? 0 : 1
+    if (name === (level === IPPROTO_IP ? IP_TOS : IPV6_TCLASS)) return i32[sk + SK_TOS]
     if (name === (level === IPPROTO_IP ? IP_TTL : IPV6_UNICAST_HOPS)) {
-      return i32[sk + SK_TTL]! === 0 ? i32[sysctl + Sysctl.ip_default_ttl]! : i32[sk + SK_TTL]!
+      return i32[sk + SK_TTL] === 0 ? i32[sysctl + Sysctl.ip_default_ttl] : i32[sk + SK_TTL]
     }
     return null
   }

@@ -35,8 +35,8 @@ export const createBacklog = ({ arena, skbs, drop, kick, flowLimited }: BacklogD
 
   /** Hands an skb to a CPU; over the limits it is dropped and counted against that CPU. */
   const enqueueToBacklog = (cpu: number, skb: number, hash: number): boolean => {
-    const ring = rings[cpu]!
-    const limit = i32[maxBacklog]!
+    const ring = rings[cpu]
+    const limit = i32[maxBacklog]
     const qlen = ringBacklog(i32, ring, limit >> 1)
     if (qlen >= limit) return refuse(cpu, skb, Softnet.dropped_for, Drop.CPU_BACKLOG)
     if (flowLimited(cpu, hash, qlen))
@@ -47,7 +47,7 @@ export const createBacklog = ({ arena, skbs, drop, kick, flowLimited }: BacklogD
     return true
   }
   const refuse = (cpu: number, skb: number, counter: number, reason: Drop): boolean => {
-    f64[count + counter + cpu]!++
+    f64[count + counter + cpu]++
     drop(skb, reason)
     return false
   }
@@ -55,7 +55,7 @@ export const createBacklog = ({ arena, skbs, drop, kick, flowLimited }: BacklogD
   /** Shows the CPUs what was enqueued, and wakes those that sleep. Once a batch. */
   const flush = (): void => {
     for (let cpu = 0; cpu < workers; cpu++) {
-      const ring = rings[cpu]!
+      const ring = rings[cpu]
       if (!ringUnpublished(i32, ring)) continue
       ringPublish(i32, ring)
       if (cpu !== thread) kick(cpu)

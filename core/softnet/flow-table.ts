@@ -38,20 +38,20 @@ export const createFlowTable = ({ arena, worker, time, dissect, keys }: FlowTabl
 
   /** Counts a received frame against its flow; frames without a hash have none. */
   const record = (skb: number): void => {
-    const hash = i32[skb + SKB_HASH]!
+    const hash = i32[skb + SKB_HASH]
     if (hash === 0) return
     const row = base + (hash & mask) * FLOW_WORDS
     if (i32[row + FLOW_HASH] !== hash) adopt(row, skb, hash)
-    i32[row + FLOW_PACKETS]!++
-    i32[row + FLOW_LAST] = time[0]!
+    i32[row + FLOW_PACKETS]++
+    i32[row + FLOW_LAST] = time[0]
   }
   const adopt = (row: number, skb: number, hash: number): void => {
     i32[row + FLOW_HASH] = 0 // readers skip a row that is being written
-    dissect(i32[skb + SKB_DATA]!, i32[skb + SKB_LEN]!)
-    i32[row + FLOW_PROTO] = (keys[0]! << 16) | keys[1]!
-    for (let k = 0; k < 8; k++) i32[row + FLOW_SRC + k] = keys[2 + k]!
-    i32[row + FLOW_PORTS] = (keys[10]! << 16) | keys[11]!
-    i32[row + FLOW_DEV] = i32[skb + SKB_DEV]!
+    dissect(i32[skb + SKB_DATA], i32[skb + SKB_LEN])
+    i32[row + FLOW_PROTO] = (keys[0] << 16) | keys[1]
+    for (let k = 0; k < 8; k++) i32[row + FLOW_SRC + k] = keys[2 + k]
+    i32[row + FLOW_PORTS] = (keys[10] << 16) | keys[11]
+    i32[row + FLOW_DEV] = i32[skb + SKB_DEV]
     i32[row + FLOW_PACKETS] = 0
     i32[row + FLOW_HASH] = hash
   }

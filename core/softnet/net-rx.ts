@@ -52,37 +52,37 @@ export const createNetRx = ({ arena, worker, receive, nowUs }: NetRxDeps) => {
   const round = (weight: number): number => {
     let work = 0
     for (let t = 0; t < rings.length; t++) {
-      const n = processBacklog(rings[t]!, weight)
-      if (n !== 0 && t !== worker) f64[count + Softnet.received_rps]! += n
+      const n = processBacklog(rings[t], weight)
+      if (n !== 0 && t !== worker) f64[count + Softnet.received_rps] += n
       work += n
     }
-    for (let k = 0; k < polls.length; k++) work += polls[k]!(weight)
+    for (let k = 0; k < polls.length; k++) work += polls[k](weight)
     return work
   }
 
   /** Does a bounded amount of receive work; returns the number of packets taken. */
   const netRxAction = (): number => {
-    const budget = i32[sysctl + Sysctl.netdev_budget]!
-    const weight = i32[sysctl + Sysctl.dev_weight]!
+    const budget = i32[sysctl + Sysctl.netdev_budget]
+    const weight = i32[sysctl + Sysctl.dev_weight]
     let work = round(weight)
     if (work === 0) return 0
-    const deadline = nowUs() + i32[sysctl + Sysctl.netdev_budget_usecs]!
+    const deadline = nowUs() + i32[sysctl + Sysctl.netdev_budget_usecs]
     for (let more = work; more !== 0; work += more) {
       if (work >= budget || nowUs() >= deadline) {
-        if (pending()) f64[count + Softnet.time_squeeze]!++
+        if (pending()) f64[count + Softnet.time_squeeze]++
         break
       }
       more = round(weight)
     }
-    f64[count + Softnet.processed]! += work
-    f64[count + Softnet.calls]!++
-    f64[count + Softnet.vectors]! += work
+    f64[count + Softnet.processed] += work
+    f64[count + Softnet.calls]++
+    f64[count + Softnet.vectors] += work
     return work
   }
 
   /** True when a backlog has packets (asked before sleeping). */
   const pending = (): boolean => {
-    for (let t = 0; t < rings.length; t++) if (ringReadable(i32, rings[t]!) !== 0) return true
+    for (let t = 0; t < rings.length; t++) if (ringReadable(i32, rings[t]) !== 0) return true
     return false
   }
   /** Adds a device queue that this CPU reads itself; returns how to remove it. */

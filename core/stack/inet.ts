@@ -1,22 +1,22 @@
 /** The internet layer of a stack: routing, neighbours, IPv4 in, through and out, ICMP. */
+import { AF_INET6, V4_MAPPED } from '../base/family.ts'
 import { TIMER_WORDS } from '../base/timer-wheel.ts'
-import { createFibReader } from '../ip/fib.ts'
-import { createIcmp } from '../ip/icmp.ts'
-import { createInetProtos } from '../ip/inet-protos.ts'
-import { AF_INET6, V4_MAPPED } from '../ip/ip-constants.ts'
-import { createIpForward } from '../ip/ip-forward.ts'
-import { createIpDefrag } from '../ip/ip-fragment.ts'
-import { createIpFragmentation } from '../ip/ip-fragmentation.ts'
-import { createIpIdent } from '../ip/ip-ident.ts'
-import { createIpInput } from '../ip/ip-input.ts'
-import { createIpOutput } from '../ip/ip-output.ts'
-import { FIB_LOCAL, NH_TYPE, RT_SCOPE_LINK } from '../ip/nexthop-constants.ts'
-import { createNfHooks } from '../ip/nf-hooks.ts'
-import { createPmtu } from '../ip/pmtu.ts'
-import { createRoute } from '../ip/route.ts'
-import { createSourceSelection } from '../ip/source.ts'
+import { createFibReader } from '../inet/fib.ts'
+import { createIcmp } from '../ipv4/icmp.ts'
+import { createInetProtos } from '../inet/inet-protos.ts'
+import { createIpForward } from '../ipv4/ip-forward.ts'
+import { createIpDefrag } from '../ipv4/ip-fragment.ts'
+import { createIpFragmentation } from '../ipv4/ip-fragmentation.ts'
+import { createIpIdent } from '../ipv4/ip-ident.ts'
+import { createIpInput } from '../ipv4/ip-input.ts'
+import { createIpOutput } from '../ipv4/ip-output.ts'
+import { FIB_LOCAL, NH_TYPE, RT_SCOPE_LINK } from '../inet/nexthop-constants.ts'
+import { createNfHooks } from '../netfilter/nf-hooks.ts'
+import { createPmtu } from '../inet/pmtu.ts'
+import { createRoute } from '../inet/route.ts'
+import { createSourceSelection } from '../inet/source.ts'
 import { RTN_LOCAL } from '../base/flowi.ts'
-import { createArp } from '../neigh/arp.ts'
+import { createArp } from '../ipv4/arp.ts'
 import { NEIGH_ADDR, NEIGH_IFINDEX } from '../neigh/neigh-constants.ts'
 import { createNeighOutput } from '../neigh/neigh-output.ts'
 import { createNeighTable } from '../neigh/neigh-table.ts'
@@ -111,11 +111,11 @@ const createNotify = ({ arena, ipi }: Machine) => {
       Ipi.NOTIFY,
       Notify.NEIGH,
       isGone ? 1 : 0,
-      i32[row + NEIGH_IFINDEX]!,
-      i32[row + NEIGH_ADDR]!,
-      i32[row + NEIGH_ADDR + 1]!,
-      i32[row + NEIGH_ADDR + 2]!,
-      i32[row + NEIGH_ADDR + 3]!
+      i32[row + NEIGH_IFINDEX],
+      i32[row + NEIGH_ADDR],
+      i32[row + NEIGH_ADDR + 1],
+      i32[row + NEIGH_ADDR + 2],
+      i32[row + NEIGH_ADDR + 3]
     )
   }
 }

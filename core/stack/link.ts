@@ -1,13 +1,14 @@
 /** The link layer of a stack: frames from backlogs up to ptype, packets from above down to the drivers. */
 import { TIMER_WORDS } from '../base/timer-wheel.ts'
-import { createDevQueueXmit } from '../link/dev-queue-xmit.ts'
-import { createEthTypeTrans } from '../link/eth-type-trans.ts'
-import { createEtherOutput } from '../link/ether-output.ts'
-import { createPtype } from '../link/ptype.ts'
+import { createDevQueueXmit } from '../dev/dev-queue-xmit.ts'
+import { createEthTypeTrans } from '../dev/eth-type-trans.ts'
+import { createEtherOutput } from '../dev/ether-output.ts'
+import { createPtype } from '../dev/ptype.ts'
 import type { StartXmit } from '../netdev/netdev.ts'
 import type { DropFn } from '../skb/drop.ts'
 import type { Skbs } from '../skb/skb.ts'
 import { createFlowTable } from '../softnet/flow-table.ts'
+import { createNetem } from '../sched/netem.ts'
 import type { Machine } from './machine.ts'
 
 /** What a stack gives the drivers that are made for it. */
@@ -28,10 +29,11 @@ export const createLink = (machine: Machine, drivers: Drivers) => {
   const { netifReceiveSkb } = ptype
   const { ethTypeTrans } = createEthTypeTrans(machine)
   const output = createEtherOutput(machine)
+  const timer = machine.words(TIMER_WORDS)
   const xmit = createDevQueueXmit({
     ...machine,
     ptype,
-    timer: machine.words(TIMER_WORDS),
+    netemOf: (transmit, checksumHelp) => createNetem({ ...machine, timer, transmit, checksumHelp }),
     drivers: drivers({ skbs, drop, kick: ipi.kick, netifRx }),
   })
   const { record } = createFlowTable({ ...machine, dissect: steer.dissect, keys: steer.keys })

@@ -51,7 +51,7 @@ export const createMachine = ({ arena, thread, nowUs, random, wake, restarted }:
   }
   const time = createTime()
   setTime(time, nowUs())
-  const wheel = createTimerWheel(i32, layout.wheels + thread * WHEEL_WORDS, time[TIME_MS]!)
+  const wheel = createTimerWheel(i32, layout.wheels + thread * WHEEL_WORDS, time[TIME_MS])
   const skbs = createSkbs(arena, thread)
   const { drop, consume, countDrop } = createDrop(arena, skbs)
   const ipi = createIpi(arena, thread, wake)
@@ -91,7 +91,7 @@ const createBacklogs = ({ arena, thread, skbs, drop, ipi }: Core) => {
 
   /** CPU of a frame; its hash is noted in it. */
   const steerSkb = (skb: number): number => {
-    const cpu = steer.steerFrame(i32[skb + SKB_DEV]!, i32[skb + SKB_DATA]!, i32[skb + SKB_LEN]!)
+    const cpu = steer.steerFrame(i32[skb + SKB_DEV], i32[skb + SKB_DATA], i32[skb + SKB_LEN])
     i32[skb + SKB_HASH] = steer.hash()
     return cpu
   }
@@ -101,15 +101,15 @@ const createBacklogs = ({ arena, thread, skbs, drop, ipi }: Core) => {
   }
   /** Gives a received packet, whatever was pulled off it, to another CPU as the frame it was. */
   const steerTo = (cpu: number, skb: number): void => {
-    f64[count + Softnet.steered]!++
-    skbs.push(skb, i32[skb + SKB_DATA]! - i32[skb + SKB_MAC]!)
-    enqueueToBacklog(cpu, skb, i32[skb + SKB_HASH]!)
+    f64[count + Softnet.steered]++
+    skbs.push(skb, i32[skb + SKB_DATA] - i32[skb + SKB_MAC])
+    enqueueToBacklog(cpu, skb, i32[skb + SKB_HASH])
   }
   /** A reassembled datagram goes to the CPU of its ports; false when that is this one. */
   const steerAgain = (skb: number): boolean => {
-    const at = i32[skb + SKB_NETWORK]!
-    const len = i32[skb + SKB_LEN]! - (at - i32[skb + SKB_DATA]!)
-    const cpu = steer.steerPacket(i32[skb + SKB_DEV]!, i32[skb + SKB_PROTOCOL]!, at, len)
+    const at = i32[skb + SKB_NETWORK]
+    const len = i32[skb + SKB_LEN] - (at - i32[skb + SKB_DATA])
+    const cpu = steer.steerPacket(i32[skb + SKB_DEV], i32[skb + SKB_PROTOCOL], at, len)
     i32[skb + SKB_HASH] = steer.hash()
     if (cpu === thread) return false
     steerTo(cpu, skb)
@@ -123,6 +123,6 @@ const recover = (arena: Arena, thread: number, skbs: number, countDrop: (reason:
   const { f64 } = arena
   const count = counterBank(arena, thread)
   for (let k = 0; k < skbs; k++) countDrop(Drop.WORKER_RESTART)
-  f64[count + Softnet.skbs_recovered]! += skbs
-  f64[count + Softnet.sockets_lost]! += sockSlab(arena, thread, false).live()
+  f64[count + Softnet.skbs_recovered] += skbs
+  f64[count + Softnet.sockets_lost] += sockSlab(arena, thread, false).live()
 }

@@ -20,7 +20,7 @@ import { createSockets } from '../socket/sockets.ts'
 import { createOwnedFlows } from '../transport/owned-flows.ts'
 import { createPorts } from '../transport/ports.ts'
 import { createTcp } from '../transport/tcp/tcp.ts'
-import { createTcpErr, createTcpProto } from '../transport/tcp/tcp-proto.ts'
+import { createTcpErr, createTcpProto } from '../transport/tcp/sock/tcp-proto.ts'
 import { createUdpHash } from '../transport/udp/udp-hash.ts'
 import { createUdpInput } from '../transport/udp/udp-input.ts'
 import { createUdpOutput } from '../transport/udp/udp-output.ts'
@@ -56,7 +56,7 @@ export const createTransport = (deps: TransportDeps) => {
     owned,
     secret: deps.secret,
     steer: steer.steerFlow,
-    isLocal: (_family, at, k) => inet.isLocal(at[k]!, at[k + 1]!, at[k + 2]!, at[k + 3]!),
+    isLocal: (_family, at, k) => inet.isLocal(at[k], at[k + 1], at[k + 2], at[k + 3]),
     gsoMax: createGsoMax(machine),
     sockEvents: sockets.sockEvents,
   })
@@ -117,10 +117,10 @@ const createHashesHome = ({ thread, steer }: Machine) => {
   const back = createFlowi()
   return (flow: Flowi, port: number, rport: number): boolean => {
     for (let w = 0; w < 4; w++) {
-      back[FL_SADDR + w] = flow[FL_DADDR + w]!
-      back[FL_DADDR + w] = flow[FL_SADDR + w]!
+      back[FL_SADDR + w] = flow[FL_DADDR + w]
+      back[FL_DADDR + w] = flow[FL_SADDR + w]
     }
-    back[FL_IIF] = flow[FL_DEV]!
+    back[FL_IIF] = flow[FL_DEV]
     back[FL_PROTO] = IPPROTO_UDP
     back[FL_SPORT] = rport
     back[FL_DPORT] = port
@@ -133,6 +133,6 @@ const createGsoMax = ({ arena }: Machine) => {
   const { i32 } = arena
   return (ifindex: number): number => {
     const dev = deviceRow(arena, ifindex)
-    return (i32[dev + DEV_FEATURES]! & NETIF_F_TSO) === 0 ? 0 : i32[dev + DEV_GSO_MAX]!
+    return (i32[dev + DEV_FEATURES] & NETIF_F_TSO) === 0 ? 0 : i32[dev + DEV_GSO_MAX]
   }
 }

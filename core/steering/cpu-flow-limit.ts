@@ -17,5 +17,5 @@ export const createCpuFlowLimit = ({ i32, layout }: Arena) => {
   )
   /** True when the packet's flow owns too much of CPU's long queue. */
   return (cpu: number, hash: number, qlen: number): boolean =>
-    (i32[bitmap]! & (1 << cpu)) !== 0 && limits[cpu]!.isOverLimit(hash, qlen, i32[maxBacklog]!)
+    (i32[bitmap] & (1 << cpu)) !== 0 && limits[cpu].isOverLimit(hash, qlen, i32[maxBacklog])
 }

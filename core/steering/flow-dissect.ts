@@ -7,6 +7,7 @@
  * by the packet it quotes, turned round: we sent that packet, so the flow's owner is where its
  * replies hash to. Nothing outside [at, at + len) is ever read.
  */
+import { V4_MAPPED } from '../base/family.ts'
 import { type Bytes, i32, u16 } from '../base/bytes.ts'
 import { ETH_HLEN, ETH_P_8021AD, ETH_P_8021Q, ETH_P_IP, ETH_P_IPV6 } from '../wire/ethernet.ts'
 import * as icmp from '../wire/icmp.ts'
@@ -124,7 +125,7 @@ export const createFlowDissector = (mem: Bytes): FlowDissector => {
     if (at + ipv4.MIN_HEADER > end) return DISSECT_TRUNCATED
     const headerLen = ipv4.headerLen(mem, at)
     const total = ipv4.totalLength(mem, at)
-    if (mem[at]! >> 4 !== 4 || headerLen < ipv4.MIN_HEADER || total < headerLen) {
+    if (mem[at] >> 4 !== 4 || headerLen < ipv4.MIN_HEADER || total < headerLen) {
       return DISSECT_MALFORMED
     }
     const transport = at + headerLen
@@ -146,7 +147,7 @@ export const createFlowDissector = (mem: Bytes): FlowDissector => {
 
   const fromIpv6 = (at: number, end: number): number => {
     if (at + ipv6.HEADER > end) return DISSECT_TRUNCATED
-    if (mem[at]! >> 4 !== 6) return DISSECT_MALFORMED
+    if (mem[at] >> 4 !== 6) return DISSECT_MALFORMED
     setAddrs6(at + ipv6.ADDRS, at + ipv6.ADDRS + 16)
     let proto = ipv6.nextHeader(mem, at)
     let transport = at + ipv6.HEADER
@@ -154,13 +155,13 @@ export const createFlowDissector = (mem: Bytes): FlowDissector => {
     const bound = packetEnd < end ? packetEnd : end
     if (ext.isExtension(proto)) {
       const status = ext.walk(mem, at, bound, chain)
-      proto = chain[ext.EXT_PROTOCOL]!
-      transport = chain[ext.EXT_TRANSPORT]!
+      proto = chain[ext.EXT_PROTOCOL]
+      transport = chain[ext.EXT_TRANSPORT]
       keys[KEY_IP_PROTO] = proto
       keys[KEY_THOFF] = transport
       if (status === ext.WALK_TRUNCATED) return DISSECT_TRUNCATED
       if (status === ext.WALK_TOO_MANY) return DISSECT_TOO_DEEP
-      const fragmentAt = chain[ext.EXT_FRAGMENT]!
+      const fragmentAt = chain[ext.EXT_FRAGMENT]
       if (fragmentAt >= 0 && isFragment6(fragmentAt)) {
         keys[KEY_FLAGS] =
           ext.fragmentOffset(mem, fragmentAt) === 0 ? FLAG_IS_FRAG | FLAG_FIRST_FRAG : FLAG_IS_FRAG
@@ -215,19 +216,19 @@ export const createFlowDissector = (mem: Bytes): FlowDissector => {
   const quotedIpv4 = (at: number, end: number): void => {
     if (at + ipv4.MIN_HEADER > end) return
     const headerLen = ipv4.headerLen(mem, at)
-    if (mem[at]! >> 4 !== 4 || headerLen < ipv4.MIN_HEADER || at + headerLen > end) return
+    if (mem[at] >> 4 !== 4 || headerLen < ipv4.MIN_HEADER || at + headerLen > end) return
     setAddrs4(ipv4.dst(mem, at), ipv4.src(mem, at))
     const isLaterPiece = (ipv4.fragment(mem, at) & ipv4.IP_OFFSET) !== 0
     quotedTransport(ipv4.protocol(mem, at), at + headerLen, end, isLaterPiece)
   }
 
   const quotedIpv6 = (at: number, end: number): void => {
-    if (at + ipv6.HEADER > end || mem[at]! >> 4 !== 6) return
+    if (at + ipv6.HEADER > end || mem[at] >> 4 !== 6) return
     if (ext.walk(mem, at, end, chain) !== ext.WALK_OK) return
     setAddrs6(at + ipv6.ADDRS + 16, at + ipv6.ADDRS)
-    const fragmentAt = chain[ext.EXT_FRAGMENT]!
+    const fragmentAt = chain[ext.EXT_FRAGMENT]
     const isLaterPiece = fragmentAt >= 0 && ext.fragmentOffset(mem, fragmentAt) !== 0
-    quotedTransport(chain[ext.EXT_PROTOCOL]!, chain[ext.EXT_TRANSPORT]!, end, isLaterPiece)
+    quotedTransport(chain[ext.EXT_PROTOCOL], chain[ext.EXT_TRANSPORT], end, isLaterPiece)
   }
 
   /** The ports of a first piece count here: its sender's socket is found by them. */
@@ -243,11 +244,11 @@ export const createFlowDissector = (mem: Bytes): FlowDissector => {
   const setAddrs4 = (source: number, destination: number): void => {
     keys[KEY_SRC] = 0
     keys[KEY_SRC + 1] = 0
-    keys[KEY_SRC + 2] = ipv6.V4_MAPPED
+    keys[KEY_SRC + 2] = V4_MAPPED
     keys[KEY_SRC + 3] = source
     keys[KEY_DST] = 0
     keys[KEY_DST + 1] = 0
-    keys[KEY_DST + 2] = ipv6.V4_MAPPED
+    keys[KEY_DST + 2] = V4_MAPPED
     keys[KEY_DST + 3] = destination
   }
 

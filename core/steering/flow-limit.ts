@@ -28,13 +28,13 @@ export const createFlowLimit = ({ history, buckets }: FlowLimitDeps) => {
   const isOverLimit = (hash: number, queueLen: number, maxBacklog: number): boolean => {
     if (queueLen < maxBacklog >> 1) return false
     const bucket = hash32(hash, bits)
-    const oldest = history[head]!
+    const oldest = history[head]
     history[head] = bucket
     head = (head + 1) & mask
     // false only while the history still holds its initial zeros
-    if (buckets[oldest]! > 0) buckets[oldest] = buckets[oldest]! - 1
-    buckets[bucket] = buckets[bucket]! + 1
-    return buckets[bucket]! > limit
+    if (buckets[oldest] > 0) buckets[oldest] = buckets[oldest] - 1
+    buckets[bucket] = buckets[bucket] + 1
+    return buckets[bucket] > limit
   }
 
   return { isOverLimit }

@@ -43,7 +43,7 @@ export const setRpsCpus = (map: Int32Array, cpus: readonly number[]): boolean =>
 }
 
 export const rpsCpus = (map: Int32Array): number[] =>
-  Array.from(map.slice(MAP_CPUS, MAP_CPUS + map[MAP_LEN]!))
+  Array.from(map.slice(MAP_CPUS, MAP_CPUS + map[MAP_LEN]))
 
 /** Control thread, when a device opens or rps_flow_cnt changes; entries is a power of two. */
 export const clearDevFlows = (devFlows: Int32Array): void => {
@@ -87,9 +87,9 @@ export const createRps = ({ map, sockFlows, devFlows, queueHead, isOnline }: Rps
     if (hash === 0) return NO_CPU
     const flowCpu = hasRfs ? rfsCpu(hash) : NO_CPU
     if (flowCpu !== NO_CPU) return flowCpu
-    const len = map[MAP_LEN]!
+    const len = map[MAP_LEN]
     if (len === 0) return NO_CPU
-    const cpu = map[MAP_CPUS + reciprocalScale(hash, len)]!
+    const cpu = map[MAP_CPUS + reciprocalScale(hash, len)]
     return isOnline(cpu) ? cpu : NO_CPU
   }
 
@@ -98,11 +98,11 @@ export const createRps = ({ map, sockFlows, devFlows, queueHead, isOnline }: Rps
    * left that queue, so that its packets can't overtake each other.
    */
   const rfsCpu = (hash: number): number => {
-    const entry = sockFlows[hash & sockMask]!
+    const entry = sockFlows[hash & sockMask]
     if (((entry ^ hash) & ~SOCK_CPU_MASK) !== 0) return NO_CPU
     const wanted = entry & SOCK_CPU_MASK
     const flow = (hash & flowMask) * FLOW_WORDS
-    let cpu = devFlows[flow + FLOW_CPU]!
+    let cpu = devFlows[flow + FLOW_CPU]
     if (cpu !== wanted && (cpu === NO_CPU || !isOnline(cpu) || hasDrained(flow, cpu))) {
       cpu = wanted
       if (isOnline(cpu)) {
@@ -116,7 +116,7 @@ export const createRps = ({ map, sockFlows, devFlows, queueHead, isOnline }: Rps
   }
 
   const hasDrained = (flow: number, cpu: number): boolean =>
-    ((queueHead(cpu) - devFlows[flow + FLOW_TAIL]!) | 0) >= 0
+    ((queueHead(cpu) - devFlows[flow + FLOW_TAIL]) | 0) >= 0
 
   /** After the packet that getRpsCpu() steered was queued: tail counts packets ever queued there. */
   const saveTail = (tail: number): void => {

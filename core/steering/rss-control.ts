@@ -50,7 +50,7 @@ export const formatHashFields = (fields: number): string =>
 
 /** Control thread only. A setter answers false, and changes nothing, where Linux answers EINVAL. */
 export const createRssControl = (state: Int32Array) => {
-  const channels = (): number => state[CHANNELS]!
+  const channels = (): number => state[CHANNELS]
 
   const change = (apply: () => void): true => {
     Atomics.add(state, SEQUENCE, 1)
@@ -112,9 +112,9 @@ export const createRssControl = (state: Int32Array) => {
     return change(() => {
       state[IS_DEFAULT] = 0
       let queue = 0
-      let upTo = weights[0]!
+      let upTo = weights[0]
       for (let i = 0; i < RSS_INDIR_SIZE; i++) {
-        while (i * total >= RSS_INDIR_SIZE * upTo) upTo += weights[++queue]!
+        while (i * total >= RSS_INDIR_SIZE * upTo) upTo += weights[++queue]
         state[INDIR + i] = queue
       }
     })
@@ -158,11 +158,11 @@ export const createRssControl = (state: Int32Array) => {
   }
 
   const indirection = (): number[] => Array.from(state.slice(INDIR, INDIR + RSS_INDIR_SIZE))
-  const hashFields = (type: number): number => state[FIELDS + type]!
+  const hashFields = (type: number): number => state[FIELDS + type]
   const isSymmetric = (): boolean => state[SYMMETRIC] === 1
   const key = (): Bytes => {
     const bytes = new Uint8Array(RSS_KEY_LEN)
-    for (let i = 0; i < RSS_KEY_LEN / 4; i++) putI32(bytes, i * 4, state[KEY + i]!)
+    for (let i = 0; i < RSS_KEY_LEN / 4; i++) putI32(bytes, i * 4, state[KEY + i])
     return bytes
   }
 

@@ -69,39 +69,39 @@ export const createRssReader = (state: Int32Array) => {
   const refresh = (): void => {
     const sequence = Atomics.load(state, SEQUENCE)
     if (sequence === seen || (sequence & 1) !== 0) return
-    for (let i = 0; i < RSS_WORDS; i++) copy[i] = state[i]!
+    for (let i = 0; i < RSS_WORDS; i++) copy[i] = state[i]
     if (Atomics.load(state, SEQUENCE) === sequence) adopt(sequence)
   }
 
   const adopt = (sequence: number): void => {
     seen = sequence
     isSymmetric = copy[SYMMETRIC] === 1
-    for (let i = 0; i < RSS_FLOW_TYPES; i++) fields[i] = copy[FIELDS + i]!
-    for (let i = 0; i < RSS_INDIR_SIZE; i++) indir[i] = copy[INDIR + i]!
-    for (let i = 0; i < RSS_KEY_LEN / 4; i++) putI32(key, i * 4, copy[KEY + i]!)
+    for (let i = 0; i < RSS_FLOW_TYPES; i++) fields[i] = copy[FIELDS + i]
+    for (let i = 0; i < RSS_INDIR_SIZE; i++) indir[i] = copy[INDIR + i]
+    for (let i = 0; i < RSS_KEY_LEN / 4; i++) putI32(key, i * 4, copy[KEY + i])
     toeplitz.setKey(key)
   }
 
   /** Hash of a dissected flow; 0, as in Linux, where there is none. */
   const hash = (keys: Int32Array): number => {
-    const proto = keys[KEY_N_PROTO]!
+    const proto = keys[KEY_N_PROTO]
     const isV4 = proto === ETH_P_IP
     if (!isV4 && proto !== ETH_P_IPV6) return 0
-    const isWhole = (keys[KEY_FLAGS]! & FLAG_IS_FRAG) === 0
-    const type = flowType(isV4, isWhole ? keys[KEY_IP_PROTO]! : 0)
-    const sport = keys[KEY_SPORT]!
-    const dport = keys[KEY_DPORT]!
-    if (isV4) return hash4(fields[type]!, keys[KEY_SRC + 3]!, keys[KEY_DST + 3]!, sport, dport)
+    const isWhole = (keys[KEY_FLAGS] & FLAG_IS_FRAG) === 0
+    const type = flowType(isV4, isWhole ? keys[KEY_IP_PROTO] : 0)
+    const sport = keys[KEY_SPORT]
+    const dport = keys[KEY_DPORT]
+    if (isV4) return hash4(fields[type], keys[KEY_SRC + 3], keys[KEY_DST + 3], sport, dport)
     return hash6(
-      fields[type]!,
-      keys[KEY_SRC]!,
-      keys[KEY_SRC + 1]!,
-      keys[KEY_SRC + 2]!,
-      keys[KEY_SRC + 3]!,
-      keys[KEY_DST]!,
-      keys[KEY_DST + 1]!,
-      keys[KEY_DST + 2]!,
-      keys[KEY_DST + 3]!,
+      fields[type],
+      keys[KEY_SRC],
+      keys[KEY_SRC + 1],
+      keys[KEY_SRC + 2],
+      keys[KEY_SRC + 3],
+      keys[KEY_DST],
+      keys[KEY_DST + 1],
+      keys[KEY_DST + 2],
+      keys[KEY_DST + 3],
       sport,
       dport
     )
@@ -125,7 +125,7 @@ export const createRssReader = (state: Int32Array) => {
     dport: number
   ): number => {
     const isV4 = isV4Mapped(d0, d1, d2)
-    const selected = fields[flowType(isV4, proto)]!
+    const selected = fields[flowType(isV4, proto)]
     if (isV4) return hash4(selected, s3, d3, sport, dport)
     return hash6(selected, s0, s1, s2, s3, d0, d1, d2, d3, sport, dport)
   }
@@ -181,7 +181,7 @@ export const createRssReader = (state: Int32Array) => {
     return isSymmetric ? ((s ^ d) << 16) | (s ^ d) : (s << 16) | d
   }
 
-  const queueFor = (flow: number): number => indir[flow & INDIR_MASK]!
+  const queueFor = (flow: number): number => indir[flow & INDIR_MASK]
 
   refresh()
   return { refresh, hash, flowHash, queueFor }

@@ -39,7 +39,7 @@ export const createSteer = (arena: Arena, thread: number, rpsFlowCount: number) 
 
   const deviceSteering = (ifindex: number) => {
     const state = layout.rss + ifindex * RSS_WORDS
-    const entries = i32[layout.devices + ifindex * DEVICE_WORDS + rpsFlowCount]!
+    const entries = i32[layout.devices + ifindex * DEVICE_WORDS + rpsFlowCount]
     const reader = createRssReader(view(state, RPS_MAP_OFFSET))
     const rps = createRps({
       map: view(state + RPS_MAP_OFFSET, RPS_MAP_WORDS),
@@ -67,7 +67,7 @@ export const createSteer = (arena: Arena, thread: number, rpsFlowCount: number) 
       const steering = known[ifindex]
       if (steering === undefined) continue
       steering.reader.refresh()
-      if (steering.entries !== i32[layout.devices + ifindex * DEVICE_WORDS + rpsFlowCount]!)
+      if (steering.entries !== i32[layout.devices + ifindex * DEVICE_WORDS + rpsFlowCount])
         known[ifindex] = undefined
     }
   }
@@ -98,7 +98,7 @@ export const createSteer = (arena: Arena, thread: number, rpsFlowCount: number) 
 
   /** Did the packet steered last have ports of its own? Fragments, ICMP and its errors have none. */
   const hasPorts = (): boolean =>
-    (keys[KEY_SPORT]! | keys[KEY_DPORT]!) !== 0 && (keys[KEY_FLAGS]! & FLAG_ICMP_ERROR) === 0
+    (keys[KEY_SPORT] | keys[KEY_DPORT]) !== 0 && (keys[KEY_FLAGS] & FLAG_ICMP_ERROR) === 0
 
   /** RFS: notes the tail of the queue the last packet was put on. */
   const saveTail = (ifindex: number, tail: number): void => of(ifindex).rps.saveTail(tail)
@@ -110,19 +110,19 @@ export const createSteer = (arena: Arena, thread: number, rpsFlowCount: number) 
 
   /** CPU to which packets of this flow come when they arrive on device FL_IIF. */
   const steerFlow = (fl: Flowi): number => {
-    const { reader, rps } = of(fl[FL_IIF]!)
+    const { reader, rps } = of(fl[FL_IIF])
     lastHash = reader.flowHash(
-      fl[FL_PROTO]!,
-      fl[FL_SADDR]!,
-      fl[FL_SADDR + 1]!,
-      fl[FL_SADDR + 2]!,
-      fl[FL_SADDR + 3]!,
-      fl[FL_DADDR]!,
-      fl[FL_DADDR + 1]!,
-      fl[FL_DADDR + 2]!,
-      fl[FL_DADDR + 3]!,
-      fl[FL_SPORT]!,
-      fl[FL_DPORT]!
+      fl[FL_PROTO],
+      fl[FL_SADDR],
+      fl[FL_SADDR + 1],
+      fl[FL_SADDR + 2],
+      fl[FL_SADDR + 3],
+      fl[FL_DADDR],
+      fl[FL_DADDR + 1],
+      fl[FL_DADDR + 2],
+      fl[FL_DADDR + 3],
+      fl[FL_SPORT],
+      fl[FL_DPORT]
     )
     const cpu = rps.getRpsCpu(lastHash)
     return cpu !== NO_CPU ? cpu : reader.queueFor(lastHash) % workers

@@ -40,20 +40,20 @@ export const createToeplitz = (key: Bytes): Toeplitz => {
       for (let value = 1; value < 256; value++) {
         // the lowest bit set adds its window of the key to the entry without that bit
         const bit = 7 - (31 - Math.clz32(value & -value))
-        table[row + value] = table[row + (value & (value - 1))]! ^ keyWindow(next, octet, bit)
+        table[row + value] = table[row + (value & (value - 1))] ^ keyWindow(next, octet, bit)
       }
     }
   }
 
   /** The 32 key bits that start at this bit of this octet. */
   const keyWindow = (from: Bytes, octet: number, bit: number): number =>
-    (i32(from, octet) << bit) | (from[octet + 4]! >> (8 - bit))
+    (i32(from, octet) << bit) | (from[octet + 4] >> (8 - bit))
 
   const word = (row: number, value: number): number =>
-    table[row + (value >>> 24)]! ^
-    table[row + 256 + ((value >>> 16) & 255)]! ^
-    table[row + 512 + ((value >>> 8) & 255)]! ^
-    table[row + 768 + (value & 255)]!
+    table[row + (value >>> 24)] ^
+    table[row + 256 + ((value >>> 16) & 255)] ^
+    table[row + 512 + ((value >>> 8) & 255)] ^
+    table[row + 768 + (value & 255)]
 
   const hash4 = (source: number, destination: number, ports: number): number =>
     word(0, source) ^ word(4 << 8, destination) ^ word(8 << 8, ports)

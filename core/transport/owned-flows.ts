@@ -27,17 +27,17 @@ export const createOwnedFlows = ({ arena, worker, steerTo }: OwnedFlowsDeps) => 
   const slotOf = (hash: number): number => hash & (OWNED_FLOWS - 1)
 
   const add = (hash: number): void => {
-    i32[own + slotOf(hash)]!++
+    i32[own + slotOf(hash)]++
   }
   const remove = (hash: number): void => {
-    i32[own + slotOf(hash)]!--
+    i32[own + slotOf(hash)]--
   }
   /**
    * Passes a packet without a socket here to a worker that may have one: true, and the packet is gone. A slot may
    * be another flow's, so the packet remembers who has looked.
    */
   const passOn = (skb: number, hash: number): boolean => {
-    const tried = i32[skb + SKB_TRIED]! | (1 << worker)
+    const tried = i32[skb + SKB_TRIED] | (1 << worker)
     for (let cpu = 0; cpu < workers; cpu++) {
       if ((tried & (1 << cpu)) !== 0 || i32[base + cpu * OWNED_FLOWS + slotOf(hash)] === 0) continue
       i32[skb + SKB_TRIED] = tried

@@ -3,6 +3,7 @@
  * choice of an ephemeral one. Sockets of a port are chained through SK_BIND_NEXT; the table is indexed by the
  * port itself. Linux: inet_bind_bucket, inet_csk_bind_conflict, __inet_hash_connect; RFC 6056.
  */
+import { AF_INET } from '../base/family.ts'
 import {
   SK_BIND_NEXT,
   SK_BIND_PREV,
@@ -12,7 +13,6 @@ import {
   SK_REUSE,
   SK_SADDR,
   SK_STATE,
-  AF_INET,
   TCP_LISTEN,
 } from '../socket/sock.ts'
 
@@ -28,7 +28,7 @@ export const createPorts = (i32: Int32Array) => {
 
   const hold = (sk: number, port: number): void => {
     i32[sk + SK_NUM] = port
-    const next = heads[port]!
+    const next = heads[port]
     i32[sk + SK_BIND_NEXT] = next
     i32[sk + SK_BIND_PREV] = 0
     if (next !== 0) i32[next + SK_BIND_PREV] = sk
@@ -36,9 +36,9 @@ export const createPorts = (i32: Int32Array) => {
   }
   /** Leaves the chain; the socket's number is left as it is. Nothing happens when it holds no port. */
   const release = (sk: number): void => {
-    const port = i32[sk + SK_NUM]!
-    const next = i32[sk + SK_BIND_NEXT]!
-    const prev = i32[sk + SK_BIND_PREV]!
+    const port = i32[sk + SK_NUM]
+    const next = i32[sk + SK_BIND_NEXT]
+    const prev = i32[sk + SK_BIND_PREV]
     if (prev === 0 && heads[port] !== sk) return
     if (prev === 0) heads[port] = next
     else i32[prev + SK_BIND_NEXT] = next
@@ -46,13 +46,13 @@ export const createPorts = (i32: Int32Array) => {
     i32[sk + SK_BIND_NEXT] = 0
     i32[sk + SK_BIND_PREV] = 0
   }
-  const first = (port: number): number => heads[port]!
+  const first = (port: number): number => heads[port]
 
   const isAny = (sk: number): boolean =>
-    (i32[sk + SK_SADDR]! |
-      i32[sk + SK_SADDR + 1]! |
-      i32[sk + SK_SADDR + 2]! |
-      i32[sk + SK_SADDR + 3]!) ===
+    (i32[sk + SK_SADDR] |
+      i32[sk + SK_SADDR + 1] |
+      i32[sk + SK_SADDR + 2] |
+      i32[sk + SK_SADDR + 3]) ===
     0
   /** True when a packet could be for either: equal addresses, or a wildcard that covers the other's family. */
   const overlap = (a: number, b: number): boolean => {
@@ -62,26 +62,26 @@ export const createPorts = (i32: Int32Array) => {
       for (let w = 0; w < 4; w++) if (i32[a + SK_SADDR + w] !== i32[b + SK_SADDR + w]) return false
       return true
     }
-    const familyA = i32[a + SK_FAMILY]!
-    const familyB = i32[b + SK_FAMILY]!
+    const familyA = i32[a + SK_FAMILY]
+    const familyB = i32[b + SK_FAMILY]
     if (familyA === familyB) return true
     // one is IPv6: it meets IPv4 only as a wildcard that is not v6only
     const six = familyA === AF_INET ? b : a
-    return isAny(six) && (i32[six + SK_REUSE]! & IPV6_V6ONLY) === 0
+    return isAny(six) && (i32[six + SK_REUSE] & IPV6_V6ONLY) === 0
   }
 
   const clash = (sk: number, other: number): boolean => {
-    const devA = i32[sk + SK_BOUND_DEV]!
-    const devB = i32[other + SK_BOUND_DEV]!
+    const devA = i32[sk + SK_BOUND_DEV]
+    const devB = i32[other + SK_BOUND_DEV]
     if (devA !== 0 && devB !== 0 && devA !== devB) return false
-    const both = i32[sk + SK_REUSE]! & i32[other + SK_REUSE]!
+    const both = i32[sk + SK_REUSE] & i32[other + SK_REUSE]
     if ((both & REUSE_ADDR) !== 0 && i32[other + SK_STATE] !== TCP_LISTEN) return false
     if ((both & REUSE_PORT) !== 0) return false
     return overlap(sk, other)
   }
   /** True when sk, with its address and options, may not be bound to the port. */
   const conflicts = (sk: number, port: number): boolean => {
-    for (let other = heads[port]!; other !== 0; other = i32[other + SK_BIND_NEXT]!)
+    for (let other = heads[port]; other !== 0; other = i32[other + SK_BIND_NEXT])
       if (other !== sk && clash(sk, other)) return true
     return false
   }

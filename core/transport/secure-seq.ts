@@ -10,8 +10,8 @@ export type SecureSeq = ReturnType<typeof createSecureSeq>
 
 /** `secret`: at least two random words. */
 export const createSecureSeq = (secret: Int32Array) => {
-  const key0 = secret[0]!
-  const key1 = secret[1]!
+  const key0 = secret[0]
+  const key1 = secret[1]
   let v0 = 0
   let v1 = 0
   let v2 = 0
@@ -61,8 +61,8 @@ export const createSecureSeq = (secret: Int32Array) => {
     purpose: number
   ): number => {
     begin(purpose)
-    for (let w = 0; w < 4; w++) absorb(words[saddr + w]!)
-    for (let w = 0; w < 4; w++) absorb(words[daddr + w]!)
+    for (let w = 0; w < 4; w++) absorb(words[saddr + w])
+    for (let w = 0; w < 4; w++) absorb(words[daddr + w])
     absorb((sport << 16) | dport)
     return finish()
   }

@@ -77,9 +77,9 @@ const dumpIpv6 = (mem: Bytes, at: number, end: number): string => {
   const source = formatIpv6(...wordsAt(mem, at + 8))
   const target = formatIpv6(...wordsAt(mem, at + 24))
   if (ext.walk(mem, at, ipEnd, out) !== ext.WALK_OK) return `IP6 ${source} > ${target}: [|ip6ext]`
-  const body = out[ext.EXT_TRANSPORT]!
-  const fragmentAt = out[ext.EXT_FRAGMENT]!
-  const protocol = out[ext.EXT_PROTOCOL]!
+  const body = out[ext.EXT_TRANSPORT]
+  const fragmentAt = out[ext.EXT_FRAGMENT]
+  const protocol = out[ext.EXT_PROTOCOL]
   if (fragmentAt < 0) return `IP6 ${dumpTransport(mem, protocol, body, ipEnd, source, target)}`
   const offset = ext.fragmentOffset(mem, fragmentAt)
   const more = ext.moreFragments(mem, fragmentAt) ? '+' : ''
@@ -154,19 +154,19 @@ const dumpTcp = (mem: Bytes, at: number, room: number): string => {
 const dumpTcpOptions = (mem: Bytes, at: number): string => {
   const out = new Int32Array(opts.OPT_WORDS)
   opts.parse(mem, at + tcp.MIN_HEADER, tcp.optionsLen(mem, at), out)
-  const seen = out[opts.OPT_SEEN]!
+  const seen = out[opts.OPT_SEEN]
   const parts: string[] = []
   if (seen & opts.SEEN_MSS) parts.push(`mss ${out[opts.OPT_MSS]}`)
   if (seen & opts.SEEN_SACK_PERM) parts.push('sackOK')
   if (seen & opts.SEEN_TIMESTAMPS) {
-    const tsval = toUnsigned(out[opts.OPT_TSVAL]!)
-    parts.push(`TS val ${tsval} ecr ${toUnsigned(out[opts.OPT_TSECR]!)}`)
+    const tsval = toUnsigned(out[opts.OPT_TSVAL])
+    parts.push(`TS val ${tsval} ecr ${toUnsigned(out[opts.OPT_TSECR])}`)
   }
   if (seen & opts.SEEN_WSCALE) parts.push(`wscale ${out[opts.OPT_WSCALE]}`)
   if (seen & opts.SEEN_SACK) {
-    const blocks = Array.from({ length: out[opts.OPT_SACK_COUNT]! }, (_, i) => {
-      const start = toUnsigned(opts.sackStart(mem, out[opts.OPT_SACK_AT]!, i))
-      return `{${start}:${toUnsigned(opts.sackEnd(mem, out[opts.OPT_SACK_AT]!, i))}}`
+    const blocks = Array.from({ length: out[opts.OPT_SACK_COUNT] }, (_, i) => {
+      const start = toUnsigned(opts.sackStart(mem, out[opts.OPT_SACK_AT], i))
+      return `{${start}:${toUnsigned(opts.sackEnd(mem, out[opts.OPT_SACK_AT], i))}}`
     })
     parts.push(`sack ${blocks.length} ${blocks.join('')}`)
   }

@@ -53,14 +53,14 @@ export const putMac = (mem: Bytes, at: number, hi: number, lo: number): void => 
 
 /** Copies six octets, possibly between two pools. */
 export const copyMac = (mem: Bytes, to: number, source: Bytes, from: number): void => {
-  for (let i = 0; i < ETH_ALEN; i++) mem[to + i] = source[from + i]!
+  for (let i = 0; i < ETH_ALEN; i++) mem[to + i] = source[from + i]
 }
 
 export const sameMac = (a: Bytes, aAt: number, b: Bytes, bAt: number): boolean =>
   i32(a, aAt) === i32(b, bAt) && u16(a, aAt + 4) === u16(b, bAt + 4)
 
 /** Group bit, the first on the wire; a broadcast is a multicast too. */
-export const isMulticast = (mem: Bytes, at: number): boolean => (mem[at + DST]! & 1) !== 0
+export const isMulticast = (mem: Bytes, at: number): boolean => (mem[at + DST] & 1) !== 0
 export const isBroadcast = (mem: Bytes, at: number): boolean =>
   dstHi(mem, at) === 0xffff && dstLo(mem, at) === -1
 export const isMulticastMac = (hi: number): boolean => (hi & 0x100) !== 0

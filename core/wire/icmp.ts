@@ -1,5 +1,5 @@
 /**
- * ICMP for IPv4, RFC 792 (next-hop MTU: RFC 1191 section 4). Used by core/ip/ipv4, ping sockets
+ * ICMP for IPv4, RFC 792 (next-hop MTU: RFC 1191 section 4). Used by core/ipv4, ping sockets
  * and the dissector.
  *
  *  |0 type         |1 code         |2           checksum            |
@@ -45,8 +45,8 @@ export const ICMP_EXC_FRAGTIME = 1
 
 export const check = (_mem: Bytes, _at: number, room: number): boolean => room >= MIN_HEADER
 
-export const type = (mem: Bytes, at: number): number => mem[at + TYPE]!
-export const code = (mem: Bytes, at: number): number => mem[at + CODE]!
+export const type = (mem: Bytes, at: number): number => mem[at + TYPE]
+export const code = (mem: Bytes, at: number): number => mem[at + CODE]
 export const checksum = (mem: Bytes, at: number): number => u16(mem, at + CHECKSUM)
 export const id = (mem: Bytes, at: number): number => u16(mem, at + ID)
 export const seq = (mem: Bytes, at: number): number => u16(mem, at + SEQ)

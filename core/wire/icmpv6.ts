@@ -1,6 +1,6 @@
 /**
  * ICMPv6, RFC 4443; the message types of neighbour discovery (RFC 4861) and MLD (RFC 2710, 3810)
- * are numbered here too. Used by core/ip/ipv6, core/neigh and the dissector.
+ * are numbered here too. Used by core/ipv6, core/neigh and the dissector.
  *
  *  |0 type         |1 code         |2           checksum            |
  *  |4 echo: identifier, sequence; packet too big: MTU (4); parameter problem: pointer (4)
@@ -50,8 +50,8 @@ export const ICMPV6_UNK_OPTION = 2
 
 export const check = (_mem: Bytes, _at: number, room: number): boolean => room >= MIN_HEADER
 
-export const type = (mem: Bytes, at: number): number => mem[at + TYPE]!
-export const code = (mem: Bytes, at: number): number => mem[at + CODE]!
+export const type = (mem: Bytes, at: number): number => mem[at + TYPE]
+export const code = (mem: Bytes, at: number): number => mem[at + CODE]
 export const checksum = (mem: Bytes, at: number): number => u16(mem, at + CHECKSUM)
 export const id = (mem: Bytes, at: number): number => u16(mem, at + ID)
 export const seq = (mem: Bytes, at: number): number => u16(mem, at + SEQ)

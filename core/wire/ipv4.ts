@@ -1,5 +1,5 @@
 /**
- * IPv4 header, RFC 791 section 3.1. Used by core/ip/ipv4, the dissector and netfilter.
+ * IPv4 header, RFC 791 section 3.1. Used by core/ipv4, the dissector and netfilter.
  *
  *  |0 version, IHL |1 TOS          |2         total length          |
  *  |4       identification         |6 - DF MF | fragment offset (13)|
@@ -42,13 +42,13 @@ export const check = (mem: Bytes, at: number, room: number): boolean =>
   totalLength(mem, at) >= headerLen(mem, at) &&
   totalLength(mem, at) <= room
 
-export const version = (mem: Bytes, at: number): number => mem[at + VERSION_IHL]! >> 4
-export const headerLen = (mem: Bytes, at: number): number => (mem[at + VERSION_IHL]! & 15) << 2
-export const tos = (mem: Bytes, at: number): number => mem[at + TOS]!
+export const version = (mem: Bytes, at: number): number => mem[at + VERSION_IHL] >> 4
+export const headerLen = (mem: Bytes, at: number): number => (mem[at + VERSION_IHL] & 15) << 2
+export const tos = (mem: Bytes, at: number): number => mem[at + TOS]
 export const totalLength = (mem: Bytes, at: number): number => u16(mem, at + TOTAL_LENGTH)
 export const id = (mem: Bytes, at: number): number => u16(mem, at + ID)
-export const ttl = (mem: Bytes, at: number): number => mem[at + TTL]!
-export const protocol = (mem: Bytes, at: number): number => mem[at + PROTOCOL]!
+export const ttl = (mem: Bytes, at: number): number => mem[at + TTL]
+export const protocol = (mem: Bytes, at: number): number => mem[at + PROTOCOL]
 export const checksum = (mem: Bytes, at: number): number => u16(mem, at + CHECKSUM)
 export const src = (mem: Bytes, at: number): number => i32(mem, at + SRC)
 export const dst = (mem: Bytes, at: number): number => i32(mem, at + DST)

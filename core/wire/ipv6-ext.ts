@@ -1,6 +1,6 @@
 /**
  * IPv6 extension headers, RFC 8200 section 4: walks the chain to the transport, and names the
- * fields of the fragment header. Used by core/ip/ipv6 and the flow dissector.
+ * fields of the fragment header. Used by core/ipv6 and the flow dissector.
  *
  *  options, routing:  | next header | length in 8s, less 1 | ...
  *  fragment:          | next header | 0 | offset (13) 0 (2) M | identification (4) |
@@ -44,7 +44,7 @@ export const FRAGMENT_HEADER = 8
  */
 export const walk = (mem: Bytes, at: number, end: number, out: Int32Array): number => {
   let field = at + NEXT_HEADER_FIELD
-  let next = mem[field]!
+  let next = mem[field]
   let cursor = at + HEADER
   let fragmentAt = -1
   let routingAt = -1
@@ -65,7 +65,7 @@ export const walk = (mem: Bytes, at: number, end: number, out: Int32Array): numb
     if (next === IPPROTO_FRAGMENT) fragmentAt = cursor
     if (next === IPPROTO_ROUTING) routingAt = cursor
     field = cursor
-    next = mem[cursor]!
+    next = mem[cursor]
     cursor += len
     if (isLaterPiece) break
   }
@@ -88,13 +88,13 @@ export const isExtension = (next: number): boolean =>
 
 const extLength = (mem: Bytes, at: number, header: number): number => {
   if (header === IPPROTO_FRAGMENT) return FRAGMENT_HEADER
-  if (header === IPPROTO_AH) return (mem[at + 1]! + 2) << 2
-  return (mem[at + 1]! + 1) << 3
+  if (header === IPPROTO_AH) return (mem[at + 1] + 2) << 2
+  return (mem[at + 1] + 1) << 3
 }
 
-export const fragmentNextHeader = (mem: Bytes, at: number): number => mem[at]!
+export const fragmentNextHeader = (mem: Bytes, at: number): number => mem[at]
 export const fragmentOffset = (mem: Bytes, at: number): number => u16(mem, at + 2) & 0xfff8
-export const moreFragments = (mem: Bytes, at: number): boolean => (mem[at + 3]! & 1) !== 0
+export const moreFragments = (mem: Bytes, at: number): boolean => (mem[at + 3] & 1) !== 0
 export const fragmentId = (mem: Bytes, at: number): number => i32(mem, at + 4)
 
 export const putFragment = (

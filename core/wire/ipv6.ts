@@ -1,5 +1,5 @@
 /**
- * IPv6 header, RFC 8200 section 3. Used by core/ip/ipv6, the dissector and netfilter.
+ * IPv6 header, RFC 8200 section 3. Used by core/ipv6, the dissector and netfilter.
  *
  *  |0 version (4), traffic class (8), flow label (20)               |
  *  |4       payload length         |6 next header  |7 hop limit     |
@@ -9,6 +9,7 @@
  * All functions assume check() passed for (mem, at). Addresses are read word by word, most
  * significant first. Linux counterpart: include/uapi/linux/ipv6.h, include/net/ipv6.h.
  */
+import { V4_MAPPED } from '../base/family.ts'
 import { type Bytes, i32, putI32, putU16, u16 } from '../base/bytes.ts'
 
 const VERSION_CLASS_FLOW = 0
@@ -29,14 +30,14 @@ export const ADDRS_LEN = 32
 export const check = (mem: Bytes, at: number, room: number): boolean =>
   room >= HEADER && version(mem, at) === 6 && HEADER + payloadLength(mem, at) <= room
 
-export const version = (mem: Bytes, at: number): number => mem[at]! >> 4
+export const version = (mem: Bytes, at: number): number => mem[at] >> 4
 export const trafficClass = (mem: Bytes, at: number): number =>
   (u16(mem, at + VERSION_CLASS_FLOW) >> 4) & 0xff
 export const flowLabel = (mem: Bytes, at: number): number =>
   i32(mem, at + VERSION_CLASS_FLOW) & 0xfffff
 export const payloadLength = (mem: Bytes, at: number): number => u16(mem, at + PAYLOAD_LENGTH)
-export const nextHeader = (mem: Bytes, at: number): number => mem[at + NEXT_HEADER]!
-export const hopLimit = (mem: Bytes, at: number): number => mem[at + HOP_LIMIT]!
+export const nextHeader = (mem: Bytes, at: number): number => mem[at + NEXT_HEADER]
+export const hopLimit = (mem: Bytes, at: number): number => mem[at + HOP_LIMIT]
 
 export const src0 = (mem: Bytes, at: number): number => i32(mem, at + SRC)
 export const src1 = (mem: Bytes, at: number): number => i32(mem, at + SRC + 4)
@@ -95,7 +96,7 @@ export const putAddr = (
 
 /** There is no checksum to mend: RFC 8200 dropped it from the header. */
 export const decrementHopLimit = (mem: Bytes, at: number): void => {
-  mem[at + HOP_LIMIT] = mem[at + HOP_LIMIT]! - 1
+  mem[at + HOP_LIMIT] = mem[at + HOP_LIMIT] - 1
 }
 
 /** Writes all but the addresses. */
@@ -116,6 +117,5 @@ export const isLoopbackAddr = (w0: number, w1: number, w2: number, w3: number): 
   (w0 | w1 | w2) === 0 && w3 === 1
 
 /** ::ffff:0:0/96 holds IPv4 where one table serves both families; w2 of such an address. */
-export const V4_MAPPED = 0xffff
 export const isV4Mapped = (w0: number, w1: number, w2: number): boolean =>
   (w0 | w1) === 0 && w2 === V4_MAPPED

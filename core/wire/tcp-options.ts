@@ -71,14 +71,14 @@ export const parse = (mem: Bytes, at: number, len: number, out: Int32Array): voi
   const end = at + len
   let cursor = at
   while (cursor < end) {
-    const kind = mem[cursor]!
+    const kind = mem[cursor]
     if (kind === TCPOPT_EOL) return
     if (kind === TCPOPT_NOP) {
       cursor++
       continue
     }
     if (cursor + 1 >= end) return
-    const size = mem[cursor + 1]!
+    const size = mem[cursor + 1]
     if (size < 2 || cursor + size > end) return
     take(mem, cursor, kind, size, out)
     cursor += size
@@ -90,24 +90,24 @@ const take = (mem: Bytes, at: number, kind: number, size: number, out: Int32Arra
   if (kind === TCPOPT_TIMESTAMP && size === TCPOLEN_TIMESTAMP) {
     out[OPT_TSVAL] = i32(mem, at + 2)
     out[OPT_TSECR] = i32(mem, at + 6)
-    out[OPT_SEEN] = out[OPT_SEEN]! | SEEN_TIMESTAMPS
+    out[OPT_SEEN] = out[OPT_SEEN] | SEEN_TIMESTAMPS
   } else if (kind === TCPOPT_SACK && size > TCPOLEN_SACK_BASE && size % SACK_BLOCK === 2) {
     out[OPT_SACK_AT] = at + TCPOLEN_SACK_BASE
     out[OPT_SACK_COUNT] = (size - TCPOLEN_SACK_BASE) >> 3
-    out[OPT_SEEN] = out[OPT_SEEN]! | SEEN_SACK
+    out[OPT_SEEN] = out[OPT_SEEN] | SEEN_SACK
   } else if (kind === TCPOPT_MSS && size === TCPOLEN_MSS) {
     out[OPT_MSS] = u16(mem, at + 2)
-    out[OPT_SEEN] = out[OPT_SEEN]! | SEEN_MSS
+    out[OPT_SEEN] = out[OPT_SEEN] | SEEN_MSS
   } else if (kind === TCPOPT_WINDOW && size === TCPOLEN_WINDOW) {
-    const shift = mem[at + 2]!
+    const shift = mem[at + 2]
     out[OPT_WSCALE] = shift > TCP_MAX_WSCALE ? TCP_MAX_WSCALE : shift
-    out[OPT_SEEN] = out[OPT_SEEN]! | SEEN_WSCALE
+    out[OPT_SEEN] = out[OPT_SEEN] | SEEN_WSCALE
   } else if (kind === TCPOPT_SACK_PERM && size === TCPOLEN_SACK_PERM) {
-    out[OPT_SEEN] = out[OPT_SEEN]! | SEEN_SACK_PERM
+    out[OPT_SEEN] = out[OPT_SEEN] | SEEN_SACK_PERM
   } else if (kind === TCPOPT_FASTOPEN) {
     out[OPT_FASTOPEN_AT] = at + FASTOPEN_BASE
     out[OPT_FASTOPEN_LEN] = size - FASTOPEN_BASE
-    out[OPT_SEEN] = out[OPT_SEEN]! | SEEN_FASTOPEN
+    out[OPT_SEEN] = out[OPT_SEEN] | SEEN_FASTOPEN
   }
 }
 
@@ -185,7 +185,7 @@ export const putFastopen = (
 ): number => {
   mem[at] = TCPOPT_FASTOPEN
   mem[at + 1] = FASTOPEN_BASE + len
-  for (let i = 0; i < len; i++) mem[at + FASTOPEN_BASE + i] = cookies[cookieAt + i]!
+  for (let i = 0; i < len; i++) mem[at + FASTOPEN_BASE + i] = cookies[cookieAt + i]
   let cursor = at + FASTOPEN_BASE + len
   while (((cursor - at) & 3) !== 0) mem[cursor++] = TCPOPT_NOP
   return cursor

@@ -42,9 +42,9 @@ export const dstPort = (mem: Bytes, at: number): number => u16(mem, at + DST_POR
 export const seq = (mem: Bytes, at: number): number => i32(mem, at + SEQ)
 export const ack = (mem: Bytes, at: number): number => i32(mem, at + ACK)
 /** Data offset in octets. */
-export const headerLen = (mem: Bytes, at: number): number => (mem[at + OFFSET]! >> 4) << 2
+export const headerLen = (mem: Bytes, at: number): number => (mem[at + OFFSET] >> 4) << 2
 export const optionsLen = (mem: Bytes, at: number): number => headerLen(mem, at) - MIN_HEADER
-export const flags = (mem: Bytes, at: number): number => mem[at + FLAGS]!
+export const flags = (mem: Bytes, at: number): number => mem[at + FLAGS]
 /** As on the wire, unscaled. */
 export const window = (mem: Bytes, at: number): number => u16(mem, at + WINDOW)
 export const checksum = (mem: Bytes, at: number): number => u16(mem, at + CHECKSUM)

@@ -5,8 +5,9 @@
  * Strict as inet_pton: no leading zeros, no short forms, no zone. Both families are four int32 words,
  * IPv4 as v4-mapped ::ffff:a.b.c.d. Parsers answer null for anything else, and never throw.
  */
+import { V4_MAPPED } from '../base/family.ts'
 import type { Bytes } from '../base/bytes.ts'
-import { isV4Mapped, V4_MAPPED } from './ipv6.ts'
+import { isV4Mapped } from './ipv6.ts'
 
 export type Family = 4 | 6
 export type Words = readonly [number, number, number, number]
@@ -36,8 +37,8 @@ export const formatIpv4 = (addr: number): string =>
 export const parseIpv6 = (text: string): Words | null => {
   const halves = text.split('::')
   if (halves.length > 2) return null
-  const head = parseGroups(halves[0]!, halves.length === 1)
-  const tail = halves.length === 2 ? parseGroups(halves[1]!, true) : []
+  const head = parseGroups(halves[0], halves.length === 1)
+  const tail = halves.length === 2 ? parseGroups(halves[1], true) : []
   if (head === null || tail === null) return null
   const missing = 8 - head.length - tail.length
   // "::" stands for at least one group
@@ -46,8 +47,7 @@ export const parseIpv6 = (text: string): Words | null => {
   return [join(groups, 0), join(groups, 2), join(groups, 4), join(groups, 6)]
 }
 
-const join = (groups: readonly number[], at: number): number =>
-  (groups[at]! << 16) | groups[at + 1]!
+const join = (groups: readonly number[], at: number): number => (groups[at] << 16) | groups[at + 1]
 
 /** One side of "::"; a dotted quad may stand only at the very end of the address. */
 const parseGroups = (text: string, isLast: boolean): number[] | null => {
@@ -136,6 +136,6 @@ export const formatMac = (hi: number, lo: number): string =>
   [hi >> 8, hi, lo >> 24, lo >> 16, lo >> 8, lo].map(hexOctet).join(':')
 
 export const formatMacAt = (mem: Bytes, at: number): string =>
-  Array.from({ length: 6 }, (_, i) => hexOctet(mem[at + i]!)).join(':')
+  Array.from({ length: 6 }, (_, i) => hexOctet(mem[at + i])).join(':')
 
 const hexOctet = (value: number): string => (value & 0xff).toString(16).padStart(2, '0')

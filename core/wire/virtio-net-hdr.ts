@@ -38,12 +38,12 @@ export const check = (mem: Bytes, at: number, room: number): boolean =>
     csumStart(mem, at) + csumOffset(mem, at) + 2 <= room - HEADER) &&
   (gsoType(mem, at) === VIRTIO_NET_HDR_GSO_NONE || gsoSize(mem, at) !== 0)
 
-export const flags = (mem: Bytes, at: number): number => mem[at + FLAGS]!
+export const flags = (mem: Bytes, at: number): number => mem[at + FLAGS]
 /** The type alone, without the ECN bit. */
 export const gsoType = (mem: Bytes, at: number): number =>
-  mem[at + GSO_TYPE]! & ~VIRTIO_NET_HDR_GSO_ECN
+  mem[at + GSO_TYPE] & ~VIRTIO_NET_HDR_GSO_ECN
 export const gsoEcn = (mem: Bytes, at: number): boolean =>
-  (mem[at + GSO_TYPE]! & VIRTIO_NET_HDR_GSO_ECN) !== 0
+  (mem[at + GSO_TYPE] & VIRTIO_NET_HDR_GSO_ECN) !== 0
 /** All headers together; a hint, which Linux does not trust either. */
 export const hdrLen = (mem: Bytes, at: number): number => u16le(mem, at + HDR_LEN)
 export const gsoSize = (mem: Bytes, at: number): number => u16le(mem, at + GSO_SIZE)

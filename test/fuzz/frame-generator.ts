@@ -33,7 +33,7 @@ import {
   TP_SND_NXT,
   TP_SND_UNA,
   TP_TS_RECENT,
-} from '../../core/transport/tcp/tcp-sock.ts'
+} from '../../core/transport/tcp/sock/tcp-sock.ts'
 import * as arp from '../../core/wire/arp.ts'
 import * as ethernet from '../../core/wire/ethernet.ts'
 import * as ipv4 from '../../core/wire/ipv4.ts'

@@ -2,9 +2,10 @@
 // using and dropping sockets, and permanent and unknown neighbours. Every frame goes in alone, and every frame must have
 // exactly one fate that the counters tell (`fates`); at the end everything must have been given back.
 
+import { AF_INET } from '../../core/base/family.ts'
 import { Errno } from '../../core/base/errno.ts'
 import { createControl } from '../../core/control/control.ts'
-import { createLoopbackXmit } from '../../core/netdev/loopback.ts'
+import { createLoopbackXmit } from '../../core/dev/kinds/loopback.ts'
 import {
   DEV_FEATURES,
   DEV_KIND,
@@ -25,7 +26,6 @@ import {
 import { DROP_COUNTERS, Drop } from '../../core/skb/drop.ts'
 import { RX_HEADROOM, SKB_DATA, SKB_DEV, SKB_GSO_SIZE, SKB_LEN } from '../../core/skb/skb.ts'
 import {
-  AF_INET,
   SK_DADDR,
   SK_DPORT,
   SK_EVENT_ACCEPT,
@@ -39,7 +39,7 @@ import {
   sockSlab,
 } from '../../core/socket/sock.ts'
 import { createStack } from '../../core/stack.ts'
-import { TP_RCV_NXT } from '../../core/transport/tcp/tcp-sock.ts'
+import { TP_RCV_NXT } from '../../core/transport/tcp/sock/tcp-sock.ts'
 import { ETH_P_ARP } from '../../core/wire/ethernet.ts'
 import { IPPROTO_TCP, IPPROTO_UDP } from '../../core/wire/ipproto.ts'
 import { TCP_RST } from '../../core/wire/tcp.ts'

@@ -1,11 +1,10 @@
 // Random socket calls with random arguments on two hosts of two workers, joined by a bad wire. No call throws, each answers
 // a count or an errno, and once all sockets are closed nothing is left.
 
+import { AF_INET, AF_INET6 } from '../../core/base/family.ts'
 import { expect, test } from 'bun:test'
 import { Errno } from '../../core/base/errno.ts'
 import {
-  AF_INET,
-  AF_INET6,
   SK_EVENT_ACCEPT,
   SK_GENERATION,
   SK_NUM,

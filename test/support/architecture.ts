@@ -20,13 +20,19 @@ const PATH_LAYERS = [
   'netdev',
   'steering',
   'softnet',
-  'link',
+  'dev',
+  'sched',
   'neigh',
-  'ip',
+  'inet',
+  'ipv4',
+  'ipv6',
   'netfilter',
   'transport',
   'socket',
 ]
+
+/** What both families share: the rooms of each family stand on it. */
+const SHARED: Record<string, string> = { ipv4: 'inet', ipv6: 'inet' }
 
 /**
  * Header files, as Linux has them: the words of a row that several layers read, and where a row lies. They belong to
@@ -165,7 +171,7 @@ const coreImport = (from: string, to: string): string | null => {
     const before = toFoundation >= 0 && toFoundation < fromFoundation
     return before ? null : `${fromLayer} comes before ${toLayer}`
   }
-  if (toFoundation >= 0) return null
+  if (toFoundation >= 0 || SHARED[fromLayer] === toLayer) return null
   if (fromLayer === CONTROL) return null
   if (PATH_LAYERS.includes(toLayer) && isConstantsFile(to)) return null
   return `${fromLayer} may not import ${toLayer}: take the function as a dependency, or fill a table`

@@ -11,7 +11,7 @@ import {
   NLM_F_EXCL,
   NLM_F_REPLACE,
 } from '../../core/control/messages.ts'
-import { createRoute } from '../../core/ip/route.ts'
+import { createRoute } from '../../core/inet/route.ts'
 import type { Arena } from '../../core/shm/arena.ts'
 import { createArena } from '../../core/shm/arena.ts'
 import { createIpi } from '../../core/shm/ipi.ts'

@@ -1,10 +1,10 @@
 // Protocols for tests of what sits on the socket layer: streams and datagrams whose other end is a plain object in
 // the test. They take and give random amounts, fill up, end and break as a real protocol may.
+import { AF_INET } from '../../core/base/family.ts'
 import { Errno } from '../../core/base/errno.ts'
 import type { Arena } from '../../core/shm/arena.ts'
 import type { Slab } from '../../core/shm/slab.ts'
 import {
-  AF_INET,
   SK_DADDR,
   SK_DPORT,
   SK_ERR,

@@ -5,30 +5,31 @@
 import { createFlowi, type Flowi } from '../../core/base/flowi.ts'
 import { createTime, setTime, TIME_MS } from '../../core/base/time.ts'
 import { createTimerWheel } from '../../core/base/timer-wheel.ts'
-import { createFibReader } from '../../core/ip/fib.ts'
-import { createFibWriter } from '../../core/ip/fib-writer.ts'
-import { createIcmp } from '../../core/ip/icmp.ts'
+import { createFibReader } from '../../core/inet/fib.ts'
+import { createFibWriter } from '../../core/inet/fib-writer.ts'
+import { createIcmp } from '../../core/ipv4/icmp.ts'
 import {
   createInetProtos,
   type ErrorHandler,
   type ProtoHandler,
-} from '../../core/ip/inet-protos.ts'
-import { createIpForward } from '../../core/ip/ip-forward.ts'
-import { createIpDefrag } from '../../core/ip/ip-fragment.ts'
-import { createIpFragmentation } from '../../core/ip/ip-fragmentation.ts'
-import { createIpIdent } from '../../core/ip/ip-ident.ts'
-import { createIpInput } from '../../core/ip/ip-input.ts'
-import { createIpOutput } from '../../core/ip/ip-output.ts'
-import { createNexthops } from '../../core/ip/nexthop.ts'
-import * as nexthop from '../../core/ip/nexthop-constants.ts'
-import { createNfHooks } from '../../core/ip/nf-hooks.ts'
-import { createPmtu } from '../../core/ip/pmtu.ts'
-import { createRoute } from '../../core/ip/route.ts'
-import { createDevQueueXmit } from '../../core/link/dev-queue-xmit.ts'
-import { createEthTypeTrans } from '../../core/link/eth-type-trans.ts'
-import { createEtherOutput } from '../../core/link/ether-output.ts'
-import { createPtype } from '../../core/link/ptype.ts'
-import { createArp } from '../../core/neigh/arp.ts'
+} from '../../core/inet/inet-protos.ts'
+import { createIpForward } from '../../core/ipv4/ip-forward.ts'
+import { createIpDefrag } from '../../core/ipv4/ip-fragment.ts'
+import { createIpFragmentation } from '../../core/ipv4/ip-fragmentation.ts'
+import { createIpIdent } from '../../core/ipv4/ip-ident.ts'
+import { createIpInput } from '../../core/ipv4/ip-input.ts'
+import { createIpOutput } from '../../core/ipv4/ip-output.ts'
+import { createNexthops } from '../../core/inet/nexthop.ts'
+import * as nexthop from '../../core/inet/nexthop-constants.ts'
+import { createNfHooks } from '../../core/netfilter/nf-hooks.ts'
+import { createPmtu } from '../../core/inet/pmtu.ts'
+import { createRoute } from '../../core/inet/route.ts'
+import { createDevQueueXmit } from '../../core/dev/dev-queue-xmit.ts'
+import { createNetem } from '../../core/sched/netem.ts'
+import { createEthTypeTrans } from '../../core/dev/eth-type-trans.ts'
+import { createEtherOutput } from '../../core/dev/ether-output.ts'
+import { createPtype } from '../../core/dev/ptype.ts'
+import { createArp } from '../../core/ipv4/arp.ts'
 import * as neigh from '../../core/neigh/neigh-constants.ts'
 import { createNeighOutput } from '../../core/neigh/neigh-output.ts'
 import { createNeighTable } from '../../core/neigh/neigh-table.ts'
@@ -143,6 +144,7 @@ const createWorker = (arena: Arena, thread: number, host: HostState) => {
   const ptype = createPtype({ arena, skbs, drop })
   const { ethTypeTrans } = createEthTypeTrans({ arena, skbs, drop })
   const ether = createEtherOutput({ arena, skbs })
+  const timer = words(4)
   const xmit = createDevQueueXmit({
     arena,
     skbs,
@@ -151,7 +153,8 @@ const createWorker = (arena: Arena, thread: number, host: HostState) => {
     time,
     wheel,
     random,
-    timer: words(4),
+    netemOf: (transmit, checksumHelp) =>
+      createNetem({ arena, skbs, drop, time, wheel, random, timer, transmit, checksumHelp }),
     drivers,
     ptype,
   })

@@ -1,8 +1,8 @@
 // Programs for the hosts of a simulation (net-sim.ts): sockets of one worker, driven by events. A transfer carries a
 // pattern, so that a byte that is wrong, missing or twice there is seen.
 
+import { AF_INET } from '../../core/base/family.ts'
 import {
-  AF_INET,
   SK_EVENT_ACCEPT,
   SK_EVENT_CONNECT,
   SK_EVENT_ERROR,

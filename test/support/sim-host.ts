@@ -3,7 +3,7 @@
 
 import { createControl } from '../../core/control/control.ts'
 import type { StackConfig } from '../../core/control/messages.ts'
-import { createLoopbackXmit } from '../../core/netdev/loopback.ts'
+import { createLoopbackXmit } from '../../core/dev/kinds/loopback.ts'
 import {
   DEV_FEATURES,
   DEV_FLAGS,
@@ -21,7 +21,7 @@ import {
   NETIF_F_TSO,
   NETIF_F_TSO6,
 } from '../../core/netdev/netdev.ts'
-import { transferFrame } from '../../core/netdev/transfer.ts'
+import { transferFrame } from '../../core/dev/transfer.ts'
 import { createArena } from '../../core/shm/arena.ts'
 import { Mib, sumCounter } from '../../core/shm/counters.ts'
 import {

@@ -1,6 +1,7 @@
 // One TCP on a small arena without the layers below: IP is a few lines that build a header and hand the packet to
 // the test. Virtual time; nothing here sleeps. test/support/tcp-pair.ts joins two, tcp-script.ts plays the peer.
 
+import { AF_INET, AF_INET6 } from '../../core/base/family.ts'
 import { copyFrom } from '../../core/base/bytes.ts'
 import {
   FL_DADDR,
@@ -32,15 +33,8 @@ import {
   SKB_LEN,
   SKB_NETWORK,
 } from '../../core/skb/skb.ts'
-import {
-  AF_INET,
-  AF_INET6,
-  SK_DADDR,
-  SK_EVENT_ACCEPT,
-  SK_SADDR,
-  sockSlab,
-} from '../../core/socket/sock.ts'
-import { SO_REUSEADDR, SOL_SOCKET } from '../../core/transport/tcp/tcp-sockopt.ts'
+import { SK_DADDR, SK_EVENT_ACCEPT, SK_SADDR, sockSlab } from '../../core/socket/sock.ts'
+import { SO_REUSEADDR, SOL_SOCKET } from '../../core/transport/tcp/sock/tcp-sockopt.ts'
 import { createTcp } from '../../core/transport/tcp/tcp.ts'
 import * as ipv4 from '../../core/wire/ipv4.ts'
 import * as ipv6 from '../../core/wire/ipv6.ts'

@@ -1,5 +1,6 @@
 // Two hosts whose TCP is the real one, joined below IP: what one sends the other receives some milliseconds of virtual
 // time later, unless it is lost. Each has a worker with its socket layer, its services and its app port.
+import { AF_INET } from '../../core/base/family.ts'
 import { createFakeUdp, seeded } from './fake-proto.ts'
 import {
   FL_DADDR,
@@ -30,11 +31,11 @@ import {
 } from '../../core/skb/skb.ts'
 import { createAppPort } from '../../core/socket/app-port.ts'
 import { createServices } from '../../core/socket/services/services.ts'
-import { AF_INET, SK_DADDR, SK_SADDR, sockSlab } from '../../core/socket/sock.ts'
+import { SK_DADDR, SK_SADDR, sockSlab } from '../../core/socket/sock.ts'
 import { createSockets, registerInet } from '../../core/socket/sockets.ts'
 import { createOwnedFlows } from '../../core/transport/owned-flows.ts'
 import { createTcp } from '../../core/transport/tcp/tcp.ts'
-import { createTcpProto } from '../../core/transport/tcp/tcp-proto.ts'
+import { createTcpProto } from '../../core/transport/tcp/sock/tcp-proto.ts'
 import { fakeArena } from './fake-worker.ts'
 
 const MAPPED = 0xffff

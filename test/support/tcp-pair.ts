@@ -1,12 +1,12 @@
 // Two TCPs joined by a wire that may lose, repeat, delay and reorder packets, by a seed. One thread, virtual time:
 // `run` turns the clock from event to event until a condition holds or the time given has passed.
 
+import { AF_INET } from '../../core/base/family.ts'
 import { putI32 } from '../../core/base/bytes.ts'
 import { SK_EVENT_CONNECT } from '../../core/socket/sock.ts'
 import * as ipv4 from '../../core/wire/ipv4.ts'
 import * as ipv6 from '../../core/wire/ipv6.ts'
 import * as tcp from '../../core/wire/tcp.ts'
-import { AF_INET } from '../../core/socket/sock.ts'
 import { TIME_MS } from '../../core/base/time.ts'
 import {
   createTcpHost,

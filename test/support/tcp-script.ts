@@ -6,8 +6,8 @@
 //
 // In brackets stand the names of options; `values: true` prints windows, timestamps and SACK blocks too.
 
+import { AF_INET } from '../../core/base/family.ts'
 import { i32 as getI32 } from '../../core/base/bytes.ts'
-import { AF_INET } from '../../core/socket/sock.ts'
 import * as ipv4 from '../../core/wire/ipv4.ts'
 import * as ipv6 from '../../core/wire/ipv6.ts'
 import * as tcp from '../../core/wire/tcp.ts'

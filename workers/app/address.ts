@@ -1,6 +1,6 @@
 /** Addresses between Node's words for them and the four int32 words of a record. Application thread. */
+import { AF_INET, AF_INET6 } from '../../core/base/family.ts'
 import { formatWords, mapIpv4, parseAddr } from '../../core/wire/text.ts'
-import { AF_INET, AF_INET6 } from '../../core/socket/sock.ts'
 
 export type AddressInfo = { address: string; family: 'IPv4' | 'IPv6'; port: number }
 
@@ -27,6 +27,6 @@ export const boundAddress = (words: readonly number[], port: number): AddressInf
 
 /** Four words at `at` and a port, as Node shows them. */
 export const addressAt = (i32: Int32Array, at: number, port: number): AddressInfo => {
-  const address = formatWords(i32[at]!, i32[at + 1]!, i32[at + 2]!, i32[at + 3]!)
+  const address = formatWords(i32[at], i32[at + 1], i32[at + 2], i32[at + 3])
   return { address, family: address.includes(':') ? 'IPv6' : 'IPv4', port }
 }

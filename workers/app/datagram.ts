@@ -3,6 +3,7 @@
  * NIC's hash may bring an answer to any of them. All are bound to the same port; what is sent leaves through one.
  * Application thread only.
  */
+import { AF_INET, AF_INET6 } from '../../core/base/family.ts'
 import { EventEmitter } from 'node:events'
 import { Errno } from '../../core/base/errno.ts'
 import { LARGE_BYTES } from '../../core/shm/layout.ts'
@@ -16,7 +17,7 @@ import {
   E_PORT,
 } from '../../core/socket/app-constants.ts'
 import { SO_REUSEADDR, SO_REUSEPORT, SOL_SOCKET } from '../../core/socket/proto.ts'
-import { AF_INET, AF_INET6, SOCK_DGRAM } from '../../core/socket/sock.ts'
+import { SOCK_DGRAM } from '../../core/socket/sock.ts'
 import {
   addressAt,
   anyAddresses,
@@ -77,7 +78,7 @@ export class AppDatagram extends EventEmitter implements Endpoint {
     return this
   }
   #any(): readonly number[] {
-    return anyAddresses()[this.#options.type === 'udp4' ? 0 : 1]!
+    return anyAddresses()[this.#options.type === 'udp4' ? 0 : 1]
   }
   #openOthers(): void {
     for (let worker = 1; worker < this.#engine.workers; worker++) this.#open(worker)
@@ -107,7 +108,7 @@ export class AppDatagram extends EventEmitter implements Endpoint {
     const { i32 } = this.#engine.arena
     this.#answers--
     if (this.#address === undefined) {
-      this.#address = boundAddress(this.#words!, i32[at + E_LPORT]!)
+      this.#address = boundAddress(this.#words!, i32[at + E_LPORT])
       if (this.#port === 0) {
         this.#port = this.#address.port
         this.#openOthers()
@@ -120,7 +121,7 @@ export class AppDatagram extends EventEmitter implements Endpoint {
   }
   #received(at: number, result: number, sid: number): void {
     const { i32 } = this.#engine.arena
-    const rinfo = { ...addressAt(i32, at + E_ADDR, i32[at + E_PORT]!), size: result }
+    const rinfo = { ...addressAt(i32, at + E_ADDR, i32[at + E_PORT]), size: result }
     const bytes = result < 0 ? null : this.#engine.takeBytes(at)
     if (this.#state === 'closed') return
     this.#grant(sid, Math.max(result, DATAGRAM_CREDIT))
@@ -129,9 +130,9 @@ export class AppDatagram extends EventEmitter implements Endpoint {
   }
   #grant(sid: number, used: number): void {
     const worker = this.#engine.workerOf(sid)
-    this.#owed[worker]! += used
-    if (this.#owed[worker]! < GRANT_AT) return
-    this.#engine.ask(AppOp.RECV, sid, this.#owed[worker]!)
+    this.#owed[worker] += used
+    if (this.#owed[worker] < GRANT_AT) return
+    this.#engine.ask(AppOp.RECV, sid, this.#owed[worker])
     this.#owed[worker] = 0
   }
 
@@ -141,8 +142,8 @@ export class AppDatagram extends EventEmitter implements Endpoint {
     const host = rest.find(isString) ?? (this.#options.type === 'udp4' ? '127.0.0.1' : '::1')
     const numbers = rest.filter((arg) => typeof arg === 'number')
     const whole = Buffer.from(message)
-    const [offset, length] = numbers.length >= 3 ? [numbers[0]!, numbers[1]!] : [0, whole.length]
-    const port = numbers.length >= 3 ? numbers[2]! : numbers[0]!
+    const [offset, length] = numbers.length >= 3 ? [numbers[0], numbers[1]] : [0, whole.length]
+    const port = numbers.length >= 3 ? numbers[2] : numbers[0]
     const words = wordsOf(host)
     if (
       words === null ||
@@ -164,11 +165,11 @@ export class AppDatagram extends EventEmitter implements Endpoint {
     if (skb === 0) return this.#refuse(callback, -Errno.ENOBUFS)
     arena.u8.set(bytes, skbs.put(skb, bytes.length))
     const worker = this.#next++ % workers
-    this.#sent[worker]!.push({ callback, bytes: bytes.length })
-    this.#engine.askWithAddress(AppOp.SENDTO, this.#sids[worker]!, words, port, skb)
+    this.#sent[worker].push({ callback, bytes: bytes.length })
+    this.#engine.askWithAddress(AppOp.SENDTO, this.#sids[worker], words, port, skb)
   }
   #wasSent(result: number, sid: number): void {
-    const sent = this.#sent[this.#engine.workerOf(sid)]!.shift()
+    const sent = this.#sent[this.#engine.workerOf(sid)].shift()
     if (result < 0) this.#refuse(sent?.callback, result)
     else sent?.callback?.(null, result)
   }

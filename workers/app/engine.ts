@@ -55,12 +55,12 @@ export const createEngine = ({ arena, thread, wake, bell }: EngineDeps) => {
   const workerOf: number[] = []
 
   const completion = (_worker: number, at: number): void => {
-    const sid = i32[at + E_SID]!
-    const op = i32[at + E_OP]!
+    const sid = i32[at + E_SID]
+    const op = i32[at + E_OP]
     const endpoint = endpoints[sid]
     if (op === AppOp.CLOSE) release(sid)
-    if (endpoint !== undefined) endpoint.completion(op, at, i32[at + E_LEN]!, sid)
-    else if (i32[at + E_SKB] !== 0) consume(i32[at + E_SKB]!)
+    if (endpoint !== undefined) endpoint.completion(op, at, i32[at + E_LEN], sid)
+    else if (i32[at + E_SKB] !== 0) consume(i32[at + E_SKB])
   }
   const workerLost = (worker: number): void => {
     const gone = workerOf.flatMap((of, sid) => (of === worker ? [sid] : []))
@@ -101,7 +101,7 @@ export const createEngine = ({ arena, thread, wake, bell }: EngineDeps) => {
   // Submissions.
 
   const send = (sid: number): void => {
-    rings.commit(workerOf[sid]!)
+    rings.commit(workerOf[sid])
     touch()
   }
   /** A submission whose only argument is its LEN word. */
@@ -117,7 +117,7 @@ export const createEngine = ({ arena, thread, wake, bell }: EngineDeps) => {
     skb = 0
   ): void => {
     const at = rings.begin(op, sid, 0)
-    for (let w = 0; w < 4; w++) i32[at + E_ADDR + w] = words[w]!
+    for (let w = 0; w < 4; w++) i32[at + E_ADDR + w] = words[w]
     i32[at + E_PORT] = port
     i32[at + E_SKB] = skb
     send(sid)
@@ -157,9 +157,9 @@ export const createEngine = ({ arena, thread, wake, bell }: EngineDeps) => {
   const freeSmalls = layout.freeSmalls + thread * (32 + layout.config.smallBuffers)
   /** An skb for up to `wanted` bytes to send, of a socket that has `inFlight` on the way; 0 when it must wait. */
   const allocSend = (wanted: number, inFlight: number): number => {
-    const large = wanted > SMALL_SEND && inFlight + wanted <= i32[freeLarges]! * LARGE_SHARE
+    const large = wanted > SMALL_SEND && inFlight + wanted <= i32[freeLarges] * LARGE_SHARE
     if (large) return skbs.alloc(wanted, MAX_HEADER)
-    const share = i32[freeSmalls]! * SMALL_SHARE
+    const share = i32[freeSmalls] * SMALL_SHARE
     return inFlight < share || inFlight === 0
       ? skbs.alloc(Math.min(wanted, SMALL_SEND), MAX_HEADER)
       : 0
@@ -167,10 +167,10 @@ export const createEngine = ({ arena, thread, wake, bell }: EngineDeps) => {
 
   /** The bytes of a received skb, copied to memory that is not shared; frees the skb. */
   const takeBytes = (at: number): Buffer => {
-    const skb = i32[at + E_SKB]!
-    const length = i32[at + E_LEN]!
+    const skb = i32[at + E_SKB]
+    const length = i32[at + E_LEN]
     const bytes = Buffer.allocUnsafeSlow(length)
-    const from = i32[skb + SKB_DATA]!
+    const from = i32[skb + SKB_DATA]
     bytes.set(u8.subarray(from, from + length))
     consume(skb)
     return bytes
@@ -244,8 +244,8 @@ export const createEngine = ({ arena, thread, wake, bell }: EngineDeps) => {
     allocSend,
     takeBytes,
     close,
-    workerOf: (sid: number): number => workerOf[sid]!,
+    workerOf: (sid: number): number => workerOf[sid],
     sidsInUse: rings.sidsInUse,
-    userOf: (at: number): number => i32[at + E_USER]!,
+    userOf: (at: number): number => i32[at + E_USER],
   }
 }

@@ -22,7 +22,7 @@ export const requestOf = (
   if (length > maxBodyBytes) return 413
   const headers = new Headers()
   const raw = req.rawHeaders
-  for (let k = 0; k < raw.length; k += 2) headers.append(raw[k]!, raw[k + 1]!)
+  for (let k = 0; k < raw.length; k += 2) headers.append(raw[k], raw[k + 1])
   if (method === 'GET' || method === 'HEAD') return new Request(url, { method, headers, signal })
   const hasBody = length > 0 || req.headers['transfer-encoding'] !== undefined
   const body = hasBody ? bodyOf(req, maxBodyBytes, state) : null

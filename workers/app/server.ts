@@ -3,6 +3,7 @@
  * family when no address is given). Each listening socket has ACCEPTS submissions outstanding; connections beyond
  * them wait in its accept queue. A restarted worker gets its listeners anew. Application thread only.
  */
+import { AF_INET6 } from '../../core/base/family.ts'
 import { EventEmitter } from 'node:events'
 import { Errno } from '../../core/base/errno.ts'
 import { AppOp, CLOSE_NOW, E_LPORT } from '../../core/socket/app-constants.ts'
@@ -13,7 +14,7 @@ import {
   SO_REUSEPORT,
   SOL_SOCKET,
 } from '../../core/socket/proto.ts'
-import { AF_INET6, SOCK_STREAM } from '../../core/socket/sock.ts'
+import { SOCK_STREAM } from '../../core/socket/sock.ts'
 import {
   ANY_V6,
   type AddressInfo,
@@ -77,7 +78,7 @@ export class AppServer extends EventEmitter implements Endpoint {
       return this
     }
     // the first one chooses the port when none is given; the others follow when it is known
-    this.#open(0, addresses[0]!)
+    this.#open(0, addresses[0])
     if (port !== 0) this.#openOthers()
     return this
   }
@@ -120,7 +121,7 @@ export class AppServer extends EventEmitter implements Endpoint {
     this.#answers--
     if (this.#address === null) {
       const words = this.#host === undefined ? ANY_V6 : this.#listeners.get(sid)!.words
-      this.#address = boundAddress(words, i32[at + E_LPORT]!)
+      this.#address = boundAddress(words, i32[at + E_LPORT])
       if (this.#port === 0) {
         this.#port = this.#address.port
         this.#openOthers()

@@ -203,8 +203,8 @@ export class AppSocket extends Duplex implements Endpoint {
   }
   #learnAddresses(at: number): void {
     const { i32 } = this.#engine.arena
-    this.#local = addressAt(i32, at + E_ARG0, i32[at + E_LPORT]!)
-    this.#remote = addressAt(i32, at + E_ADDR, i32[at + E_PORT]!)
+    this.#local = addressAt(i32, at + E_ARG0, i32[at + E_LPORT])
+    this.#remote = addressAt(i32, at + E_ADDR, i32[at + E_PORT])
   }
 
   // What the worker says.
@@ -288,13 +288,13 @@ export class AppSocket extends Duplex implements Endpoint {
     const { skbs, arena } = this.#engine
     let wanted = -write.offset
     for (let k = write.index; k < write.chunks.length && wanted < SEGMENT; k++)
-      wanted += write.chunks[k]!.length
+      wanted += write.chunks[k].length
     const skb = this.#engine.allocSend(Math.min(wanted, SEGMENT), this.#inFlight)
     if (skb === 0) return 0
-    const length = Math.min(wanted, SEGMENT, arena.i32[skb + SKB_END]! - arena.i32[skb + SKB_DATA]!)
+    const length = Math.min(wanted, SEGMENT, arena.i32[skb + SKB_END] - arena.i32[skb + SKB_DATA])
     let to = skbs.put(skb, length)
     for (let left = length; left > 0; ) {
-      const chunk = write.chunks[write.index]!
+      const chunk = write.chunks[write.index]
       const n = Math.min(left, chunk.length - write.offset)
       arena.u8.set(chunk.subarray(write.offset, write.offset + n), to)
       to += n

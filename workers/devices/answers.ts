@@ -6,7 +6,7 @@ import { OsError } from '../os/libc.ts'
 /** `fallback` is the errno of an error that has none. */
 export const refusal = (error: unknown, fallback: string, field: string): Refused => {
   const number =
-    error instanceof OsError ? error.errno : (Errno as Record<string, number>)[fallback]!
+    error instanceof OsError ? error.errno : (Errno as Record<string, number>)[fallback]
   const message = error instanceof Error ? error.message : String(error)
   return { error: number, message: `Error: ${message}`, field }
 }

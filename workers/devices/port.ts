@@ -14,7 +14,7 @@ import {
   NETIF_F_TSO,
   NETIF_F_TSO6,
 } from '../../core/netdev/netdev.ts'
-import { PORT_NUMBER, PORT_PEER } from '../../core/netdev/port.ts'
+import { PORT_NUMBER, PORT_PEER } from '../../core/dev/kinds/port.ts'
 import type { Arena } from '../../core/shm/arena.ts'
 import { PORTS } from '../../core/shm/layout.ts'
 

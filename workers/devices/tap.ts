@@ -55,11 +55,11 @@ export const createTapDriver = ({ arena, queues, namespaces }: TapDriverDeps): L
       try {
         const taps = openQueues(spec.ifname)
         const fds = taps.map(({ fd }) => fd)
-        fillFdRow(arena, row, DevKind.tap, fds, taps[0]!.offload, queues !== null)
+        fillFdRow(arena, row, DevKind.tap, fds, taps[0].offload, queues !== null)
         opened.set(ifindex, fds)
         return {
           error: 0,
-          data: { type: 'tap', multi_queue: count > 1, vnet_hdr: true, peer: taps[0]!.name },
+          data: { type: 'tap', multi_queue: count > 1, vnet_hdr: true, peer: taps[0].name },
         }
       } catch (error) {
         return refusal(error, 'EIO', 'ifname')

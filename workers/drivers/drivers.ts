@@ -2,10 +2,10 @@
  * The transmit half of every kind of device that a worker can send on: DEV_KIND picks start_xmit from this table.
  * Made once for each stack, when it starts.
  */
-import { createLoopbackXmit } from '../../core/netdev/loopback.ts'
+import { createLoopbackXmit } from '../../core/dev/kinds/loopback.ts'
 import type { StartXmit } from '../../core/netdev/netdev.ts'
 import { DevKind, NETDEV_TX_OK } from '../../core/netdev/netdev.ts'
-import { createPortXmit } from '../../core/netdev/port.ts'
+import { createPortXmit } from '../../core/dev/kinds/port.ts'
 import type { Arena } from '../../core/shm/arena.ts'
 import { Drop } from '../../core/skb/drop.ts'
 import type { DriverEnv } from '../../core/stack.ts'

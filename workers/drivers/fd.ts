@@ -73,12 +73,12 @@ export const createFdDriver = (arena: Arena, skbs: Skbs, drop: DropFn) => {
     if (small === 0) {
       small = skbs.alloc(SMALL_ROOM, RX_HEADROOM)
       if (small === 0) return false
-      setAddress(0, i32[small + SKB_DATA]! - vnet.HEADER)
+      setAddress(0, i32[small + SKB_DATA] - vnet.HEADER)
     }
     if (large === 0) {
       large = skbs.alloc(LARGE_ROOM, RX_HEADROOM)
       if (large === 0) return false
-      setAddress(4, i32[large + SKB_DATA]! + SMALL_ROOM)
+      setAddress(4, i32[large + SKB_DATA] + SMALL_ROOM)
     }
     return true
   }
@@ -93,8 +93,8 @@ export const createFdDriver = (arena: Arena, skbs: Skbs, drop: DropFn) => {
     }
     const skb = large
     large = 0
-    const from = i32[small + SKB_DATA]!
-    const to = i32[skb + SKB_DATA]!
+    const from = i32[small + SKB_DATA]
+    const to = i32[skb + SKB_DATA]
     u8.copyWithin(to - vnet.HEADER, from - vnet.HEADER, from + SMALL_ROOM)
     skbs.put(skb, len)
     return skb
@@ -102,14 +102,14 @@ export const createFdDriver = (arena: Arena, skbs: Skbs, drop: DropFn) => {
 
   /** Reads the vnet header in front of the frame into the skb; false when it makes no sense. */
   const offloads = (skb: number): boolean => {
-    const data = i32[skb + SKB_DATA]!
+    const data = i32[skb + SKB_DATA]
     const hdr = data - vnet.HEADER
     const flags = vnet.flags(u8, hdr)
     if (flags === 0 && vnet.gsoType(u8, hdr) === 0) {
       i32[skb + SKB_IP_SUMMED] = CHECKSUM_NONE
       return true
     }
-    if (!vnet.check(u8, hdr, i32[skb + SKB_LEN]! + vnet.HEADER)) return false
+    if (!vnet.check(u8, hdr, i32[skb + SKB_LEN] + vnet.HEADER)) return false
     if ((flags & vnet.VIRTIO_NET_HDR_F_NEEDS_CSUM) !== 0) {
       i32[skb + SKB_IP_SUMMED] = CHECKSUM_PARTIAL
       i32[skb + SKB_CSUM_START] = data + vnet.csumStart(u8, hdr)
@@ -119,8 +119,8 @@ export const createFdDriver = (arena: Arena, skbs: Skbs, drop: DropFn) => {
     }
     if (vnet.gsoType(u8, hdr) !== 0) {
       i32[skb + SKB_GSO_SIZE] = vnet.gsoSize(u8, hdr)
-      i32[skb + SKB_GSO_TYPE] = u8[hdr + 1]!
-      i32[skb + SKB_GSO_SEGS] = Math.ceil(i32[skb + SKB_LEN]! / vnet.gsoSize(u8, hdr))
+      i32[skb + SKB_GSO_TYPE] = u8[hdr + 1]
+      i32[skb + SKB_GSO_SEGS] = Math.ceil(i32[skb + SKB_LEN] / vnet.gsoSize(u8, hdr))
     }
     return true
   }
@@ -130,18 +130,18 @@ export const createFdDriver = (arena: Arena, skbs: Skbs, drop: DropFn) => {
     const stats = deviceStats(arena, skbs.thread, ifindex)
     for (let k = 0; k < budget; k++) {
       if (!arm()) {
-        f64[stats + DevStat.rx_missed_errors]!++
+        f64[stats + DevStat.rx_missed_errors]++
         return k
       }
       const n = libc.readv(fd, iov.at, 2)
       if (n < vnet.HEADER) return k
       const skb = take(n - vnet.HEADER)
       i32[skb + SKB_DEV] = ifindex
-      f64[stats + DevStat.rx_packets]!++
-      f64[stats + DevStat.rx_bytes]! += i32[skb + SKB_LEN]!
+      f64[stats + DevStat.rx_packets]++
+      f64[stats + DevStat.rx_bytes] += i32[skb + SKB_LEN]
       if (offloads(skb)) deliver(skb)
       else {
-        f64[stats + DevStat.rx_frame_errors]!++
+        f64[stats + DevStat.rx_frame_errors]++
         drop(skb, Drop.DEV_HDR)
       }
     }
@@ -151,32 +151,32 @@ export const createFdDriver = (arena: Arena, skbs: Skbs, drop: DropFn) => {
   const fillHeader = (skb: number, hdr: number): void => {
     const data = hdr + vnet.HEADER
     vnet.clear(u8, hdr)
-    const summed = i32[skb + SKB_IP_SUMMED]!
+    const summed = i32[skb + SKB_IP_SUMMED]
     if (summed === CHECKSUM_PARTIAL) {
       vnet.setFlags(u8, hdr, vnet.VIRTIO_NET_HDR_F_NEEDS_CSUM)
-      vnet.setCsum(u8, hdr, i32[skb + SKB_CSUM_START]! - data, i32[skb + SKB_CSUM_OFFSET]!)
+      vnet.setCsum(u8, hdr, i32[skb + SKB_CSUM_START] - data, i32[skb + SKB_CSUM_OFFSET])
     }
-    const size = i32[skb + SKB_GSO_SIZE]!
+    const size = i32[skb + SKB_GSO_SIZE]
     if (size === 0) return
     // a super-frame's checksum is always partial, so its sum starts at the transport header
-    const transport = i32[skb + SKB_CSUM_START]!
-    const type = i32[skb + SKB_GSO_TYPE]!
+    const transport = i32[skb + SKB_CSUM_START]
+    const type = i32[skb + SKB_GSO_TYPE]
     const isTcp = type !== GSO_UDP_L4
-    const transportLen = isTcp ? (u8[transport + 12]! >> 4) << 2 : 8
+    const transportLen = isTcp ? (u8[transport + 12] >> 4) << 2 : 8
     vnet.setGso(u8, hdr, type, size, transport - data + transportLen)
   }
 
   /** ndo_start_xmit: writes the frame to this thread's queue of the device. */
   const startXmit = (skb: number, dev: number): number => {
-    const headroom = i32[skb + SKB_DATA]! - i32[skb + SKB_HEAD]!
+    const headroom = i32[skb + SKB_DATA] - i32[skb + SKB_HEAD]
     if (headroom < vnet.HEADER || i32[skb + SKB_FRAGS] !== 0) {
       if (!skbs.expandHead(skb, vnet.HEADER)) return refuse(skb, dev, Drop.NOMEM)
     }
-    const queue = i32[dev + DEV_FD + (skbs.thread % i32[dev + DEV_TX_QUEUES]!)]!
-    const data = i32[skb + SKB_DATA]!
+    const queue = i32[dev + DEV_FD + (skbs.thread % i32[dev + DEV_TX_QUEUES])]
+    const data = i32[skb + SKB_DATA]
     const hdr = data - vnet.HEADER
     fillHeader(skb, hdr)
-    const n = libc.write(queue, base + hdr, i32[skb + SKB_TAIL]! - hdr)
+    const n = libc.write(queue, base + hdr, i32[skb + SKB_TAIL] - hdr)
     if (n > 0) {
       skbs.free(skb)
       return NETDEV_TX_OK
@@ -186,7 +186,7 @@ export const createFdDriver = (arena: Arena, skbs: Skbs, drop: DropFn) => {
     return refuse(skb, dev, Drop.DEV_READY)
   }
   const refuse = (skb: number, dev: number, reason: Drop): number => {
-    f64[deviceStats(arena, skbs.thread, i32[dev + DEV_IFINDEX]!) + DevStat.tx_errors]!++
+    f64[deviceStats(arena, skbs.thread, i32[dev + DEV_IFINDEX]) + DevStat.tx_errors]++
     drop(skb, reason)
     return NETDEV_TX_OK
   }

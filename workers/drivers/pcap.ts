@@ -93,28 +93,28 @@ export const createPcapXmit = (arena: Arena, skbs: Skbs, drop: DropFn): StartXmi
 
   const putRecordHeader = (at: number, len: number): void => {
     libc.clock_gettime(CLOCK_REALTIME, timespec.at)
-    putI32le(u8, at, now[0]!)
-    putI32le(u8, at + 4, now[2]!)
+    putI32le(u8, at, now[0])
+    putI32le(u8, at + 4, now[2])
     putI32le(u8, at + 8, len)
     putI32le(u8, at + 12, len)
   }
   const refuse = (skb: number, dev: number, reason: Drop): number => {
-    f64[deviceStats(arena, skbs.thread, i32[dev + DEV_IFINDEX]!) + DevStat.tx_errors]!++
+    f64[deviceStats(arena, skbs.thread, i32[dev + DEV_IFINDEX]) + DevStat.tx_errors]++
     drop(skb, reason)
     return NETDEV_TX_OK
   }
   return (skb, dev) => {
-    const fd = i32[dev + DEV_FD + 1]!
+    const fd = i32[dev + DEV_FD + 1]
     if (fd === 0) {
       skbs.free(skb)
       return NETDEV_TX_OK
     }
-    const headroom = i32[skb + SKB_DATA]! - i32[skb + SKB_HEAD]!
+    const headroom = i32[skb + SKB_DATA] - i32[skb + SKB_HEAD]
     if (headroom < PCAP_RECORD_LEN || i32[skb + SKB_FRAGS] !== 0) {
       if (!skbs.expandHead(skb, PCAP_RECORD_LEN)) return refuse(skb, dev, Drop.NOMEM)
     }
-    const data = i32[skb + SKB_DATA]!
-    const len = i32[skb + SKB_TAIL]! - data
+    const data = i32[skb + SKB_DATA]
+    const len = i32[skb + SKB_TAIL] - data
     const at = data - PCAP_RECORD_LEN
     putRecordHeader(at, len)
     const total = len + PCAP_RECORD_LEN
@@ -139,15 +139,15 @@ export const createPcapReplay = (arena: Arena, skbs: Skbs, nowUs: () => number) 
   /** Frames that any CPU would take now: half a backlog, since the flow limit acts on the other half. */
   const room = (): number => {
     let longest = 0
-    for (let w = 0; w < workers; w++) longest = Math.max(longest, ringBacklog(i32, rings[w]!, 0))
-    return (i32[maxBacklog]! >> 1) - longest
+    for (let w = 0; w < workers; w++) longest = Math.max(longest, ringBacklog(i32, rings[w], 0))
+    return (i32[maxBacklog] >> 1) - longest
   }
 
   return (ifindex: number) => {
     const dev = deviceRow(arena, ifindex)
     const stats = deviceStats(arena, skbs.thread, ifindex)
     const isTimed = i32[dev + PCAP_PACE] === PCAP_TIMED
-    let file = readWhole(i32[dev + DEV_FD]!)
+    let file = readWhole(i32[dev + DEV_FD])
     const reader = createCaptureReader(file)
     // The frame that is to be delivered next lies in `packet` while `held`.
     const packet = reader?.packet
@@ -178,7 +178,7 @@ export const createPcapReplay = (arena: Arena, skbs: Skbs, nowUs: () => number) 
       while (n < limit && held && untilDue() <= 0) {
         const { at, capLen } = packet!
         if (packet!.linkType !== LINKTYPE_ETHERNET || capLen < ETH_HLEN || capLen > LARGE_ROOM) {
-          f64[stats + DevStat.rx_length_errors]!++
+          f64[stats + DevStat.rx_length_errors]++
           advance()
           continue
         }
@@ -186,8 +186,8 @@ export const createPcapReplay = (arena: Arena, skbs: Skbs, nowUs: () => number) 
         if (skb === 0) break
         copyFrom(u8, skbs.put(skb, capLen), file, at, capLen)
         i32[skb + SKB_DEV] = ifindex
-        f64[stats + DevStat.rx_packets]!++
-        f64[stats + DevStat.rx_bytes]! += capLen
+        f64[stats + DevStat.rx_packets]++
+        f64[stats + DevStat.rx_bytes] += capLen
         deliver(skb)
         advance()
         n++

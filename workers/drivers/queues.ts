@@ -52,9 +52,9 @@ export const createQueueReader = (arena: Arena, worker: number, deps: QueueDeps)
     queues = []
     for (let ifindex = 1; ifindex < layout.config.devices; ifindex++) {
       const dev = deviceRow(arena, ifindex)
-      if (i32[dev + DEV_IFINDEX] === 0 || (i32[dev + DEV_FLAGS]! & IFF_UP) === 0) continue
-      if (i32[dev + DEV_NAPI] === 1 && worker < i32[dev + DEV_RX_QUEUES]!)
-        open(i32[dev + DEV_FD + worker]!, ifindex)
+      if (i32[dev + DEV_IFINDEX] === 0 || (i32[dev + DEV_FLAGS] & IFF_UP) === 0) continue
+      if (i32[dev + DEV_NAPI] === 1 && worker < i32[dev + DEV_RX_QUEUES])
+        open(i32[dev + DEV_FD + worker], ifindex)
     }
   }
   /** Sleeps until a queue has frames or the doorbell rings, for at most `timeoutMs`. */

@@ -15,7 +15,7 @@ import {
   NETIF_F_TSO,
   NETIF_F_TSO6,
 } from '../../core/netdev/netdev.ts'
-import { createLoopbackXmit } from '../../core/netdev/loopback.ts'
+import { createLoopbackXmit } from '../../core/dev/kinds/loopback.ts'
 import type { Arena } from '../../core/shm/arena.ts'
 import { createArena } from '../../core/shm/arena.ts'
 import { G_GENERATION, SMALL_ARENA, THREAD_ACK, THREAD_RUNNING } from '../../core/shm/layout.ts'

@@ -5,8 +5,8 @@
  */
 import type { Arena } from '../../core/shm/arena.ts'
 import { DEV_MAC, deviceRow } from '../../core/netdev/netdev.ts'
-import { portRxRing, portTxRing } from '../../core/netdev/port.ts'
-import { transferFrame } from '../../core/netdev/transfer.ts'
+import { portRxRing, portTxRing } from '../../core/dev/kinds/port.ts'
+import { transferFrame } from '../../core/dev/transfer.ts'
 import {
   ringPublish,
   ringPush,
@@ -45,7 +45,7 @@ export const createSegment = ({ router, skbs, port, kick }: SegmentDeps) => {
 
   /** A frame of the router's. */
   const fromRouter = (skb: number): void => {
-    const at = i32[skb + SKB_DATA]!
+    const at = i32[skb + SKB_DATA]
     for (const host of hosts) {
       if (!isFor(host, u8, at)) continue
       const twin = transferFrame(router, skbs, skb, host.arena, host.skbs)
@@ -69,7 +69,7 @@ export const createSegment = ({ router, skbs, port, kick }: SegmentDeps) => {
   /** A frame of a host's: to the other hosts it is for, and to the router unless one of them was its only goal. */
   const fromHost = (sender: Host, skb: number): void => {
     const { arena } = sender
-    const at = arena.i32[skb + SKB_DATA]!
+    const at = arena.i32[skb + SKB_DATA]
     let isDelivered = false
     for (const host of hosts) {
       if (host === sender || !isFor(host, arena.u8, at)) continue

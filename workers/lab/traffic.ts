@@ -12,18 +12,18 @@ const DATAGRAM_EVERY = 200
 const DOWNLOAD_EVERY = 1000
 const DOWNLOAD_BYTES = 100_000
 
-const addressOf = (address: string): string => address.split('/')[0]!
+const addressOf = (address: string): string => address.split('/')[0]
 
 /** Every host talks to the hosts of the other LANs. */
 export const startTraffic = (hosts: readonly AppHost[], lans: readonly LanSpec[]): void => {
   const specs = lans.flatMap((lan, at) => lan.hosts.map((spec) => ({ ...spec, lan: at })))
   hosts.forEach((host, k) => {
-    const own = specs[k]!
+    const own = specs[k]
     const peers = specs
       .filter(({ lan }) => lan !== own.lan)
       .map(({ address }) => addressOf(address))
     let turn = k
-    const next = (): string => peers[turn++ % peers.length]!
+    const next = (): string => peers[turn++ % peers.length]
     sendDatagrams(host, next)
     setInterval(() => download(host, next()), DOWNLOAD_EVERY)
   })

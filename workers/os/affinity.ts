@@ -9,7 +9,7 @@ const MAX_CPUS = 1024
 /** Lets a thread (0: the calling one) run on these CPUs only. Throws EINVAL when none of them exists. */
 export const setAffinity = (cpus: readonly number[], tid = 0): void => {
   const mask = block(MAX_CPUS / 8)
-  for (const cpu of cpus) mask.bytes[cpu >> 3]! |= 1 << (cpu & 7)
+  for (const cpu of cpus) mask.bytes[cpu >> 3] |= 1 << (cpu & 7)
   check(libc.sched_setaffinity(tid, mask.bytes.length, mask.at), 'sched_setaffinity')
 }
 
@@ -19,7 +19,7 @@ export const getAffinity = (): number[] => {
   check(libc.sched_getaffinity(0, mask.bytes.length, mask.at), 'sched_getaffinity')
   const cpus: number[] = []
   for (let cpu = 0; cpu < MAX_CPUS; cpu++) {
-    if (mask.bytes[cpu >> 3]! & (1 << (cpu & 7))) cpus.push(cpu)
+    if (mask.bytes[cpu >> 3] & (1 << (cpu & 7))) cpus.push(cpu)
   }
   return cpus
 }

@@ -13,5 +13,5 @@ const at = timespec.at
 /** Microseconds since the machine started, with the nanoseconds as a fraction. */
 export const monotonicUs = (): number => {
   libc.clock_gettime(CLOCK_MONOTONIC, at)
-  return words[0]! * 1e6 + words[2]! / 1e3
+  return words[0] * 1e6 + words[2] / 1e3
 }

@@ -2,9 +2,9 @@
 // and benchmarks that compare with and without offload. Linux counterpart: ethtool -K;
 // include/uapi/linux/ethtool.h.
 
+import { AF_INET } from '../../core/base/family.ts'
 import { block, check, libc, putAddress } from './libc.ts'
 
-const AF_INET = 2
 const SOCK_DGRAM_CLOEXEC = 0x80002
 const SIOCETHTOOL = 0x8946
 const IFREQ_SIZE = 40

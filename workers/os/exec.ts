@@ -3,6 +3,7 @@
 // parent, so the terminal, its job control and its signals are the command's own.
 // Linux counterpart: nsenter(1), unshare(1), `ip netns exec`.
 
+import { AF_INET } from '../../core/base/family.ts'
 import { fstatSync, statSync } from 'node:fs'
 import { block, libc, O_RDONLY, OsError, openPath } from './libc.ts'
 import { withNewNamespaces } from './netns.ts'
@@ -13,7 +14,6 @@ const IFREQ_SIZE = 40
 const IFREQ_FLAGS = 16
 const SIOCSIFFLAGS = 0x8914
 const IFF_UP = 1
-const AF_INET = 2
 const SOCK_DGRAM_CLOEXEC = 0x80002
 const SIGINT = 2
 const SIGTERM = 15

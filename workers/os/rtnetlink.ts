@@ -3,6 +3,7 @@
 // the thread is in when the socket is opened. Requests are synchronous: the kernel answers within
 // the call. Linux counterpart: `ip link|addr|route`; RFC 3549; include/uapi/linux/rtnetlink.h.
 
+import { AF_INET, AF_INET6 } from '../../core/base/family.ts'
 import { ipBytes, macBytes, macText, parsePrefix } from './address.ts'
 import { block, check, libc, OsError } from './libc.ts'
 
@@ -48,8 +49,6 @@ const RT_TABLE_MAIN = 254
 const RTPROT_STATIC = 4
 const RT_SCOPE_LINK = 253
 const RTN_UNICAST = 1
-const AF_INET = 2
-const AF_INET6 = 10
 
 const NLMSG_HEADER = 16
 const IFINFOMSG = 16

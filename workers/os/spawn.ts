@@ -111,7 +111,7 @@ export const createSpawnPlan = () => {
     const args = stringVector(argv)
     const environment = stringVector(environmentOf(env))
     held.push(args, environment)
-    call('execvpe', [args.texts[0]!, args.vector, environment.vector], { must: true })
+    call('execvpe', [args.texts[0], args.vector, environment.vector], { must: true })
   }
 
   /** Runs the plan; returns the process id once the child has execed. Throws OsError, whose
@@ -132,7 +132,7 @@ export const createSpawnPlan = () => {
     const failed = report.view.getInt32(0, true)
     if (failed === 0) return pid
     libc.waitpid(pid, 0, 0)
-    const step = steps[failed - 1]!
+    const step = steps[failed - 1]
     throw new OsError(step.name, report.view.getInt32(4, true), step.hint)
   }
 

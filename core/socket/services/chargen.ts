@@ -68,7 +68,7 @@ export const createChargen = ({ arena, sockets, sink, page, random }: ChargenDep
   const connection = (sk: number): void => {
     if (!drain(sk)) return sockets.close(sk)
     for (let moved = 0; moved < SERVICE_BUDGET; ) {
-      const at = i32[sk + SK_USER]!
+      const at = i32[sk + SK_USER]
       const n = sockets.sendBytes(sk, pattern, at, pattern.length - at)
       if (n === -EAGAIN) return
       if (n <= 0) return sockets.close(sk)
@@ -85,13 +85,13 @@ export const createChargen = ({ arena, sockets, sink, page, random }: ChargenDep
       if (n === -EAGAIN) return
       if (n < 0) continue
       const peer = sockets.peerOf(sk)
-      const port = peer[PEER_PORT]!
+      const port = peer[PEER_PORT]
       if (isLoopPort(port)) continue
       const len = (random() >>> 1) % (DATAGRAM_MAX + 1)
-      for (let k = 0; k < len; k++) u8[page + k] = pattern[line * LINE + k]!
+      for (let k = 0; k < len; k++) u8[page + k] = pattern[line * LINE + k]
       line = (line + 1) % PRINTING
       const a = PEER_ADDR
-      sockets.sendto(sk, page, len, peer[a]!, peer[a + 1]!, peer[a + 2]!, peer[a + 3]!, port)
+      sockets.sendto(sk, page, len, peer[a], peer[a + 1], peer[a + 2], peer[a + 3], port)
     }
     sockets.sockEvents(sk, SK_EVENT_READ)
   }

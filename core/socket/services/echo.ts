@@ -40,11 +40,11 @@ export const createEcho = ({ arena, skbs, sockets, consume }: EchoDeps): Service
 
   /** Sends what waits; true when nothing waits any more, false when it must wait or the connection is gone. */
   const flush = (sk: number): boolean => {
-    const skb = i32[sk + SK_USER]!
+    const skb = i32[sk + SK_USER]
     if (skb === 0) return true
     // until all is out or the protocol says that it has no room, which makes it tell when it has some
-    while (i32[skb + SKB_LEN]! > 0) {
-      const sent = sockets.sendmsg(sk, i32[skb + SKB_DATA]!, i32[skb + SKB_LEN]!, 0)
+    while (i32[skb + SKB_LEN] > 0) {
+      const sent = sockets.sendmsg(sk, i32[skb + SKB_DATA], i32[skb + SKB_LEN], 0)
       if (sent === -EAGAIN) return false
       if (sent < 0) {
         finish(sk)
@@ -57,7 +57,7 @@ export const createEcho = ({ arena, skbs, sockets, consume }: EchoDeps): Service
     return true
   }
   const finish = (sk: number): void => {
-    const skb = i32[sk + SK_USER]!
+    const skb = i32[sk + SK_USER]
     i32[sk + SK_USER] = 0
     if (skb !== 0) consume(skb)
     sockets.close(sk)
@@ -70,7 +70,7 @@ export const createEcho = ({ arena, skbs, sockets, consume }: EchoDeps): Service
       // the bounce skb itself becomes the connection's
       skb = bounce
       bounce = 0
-      const skip = from - i32[skb + SKB_DATA]!
+      const skip = from - i32[skb + SKB_DATA]
       skbs.put(skb, skip + len)
       skbs.pull(skb, skip)
     }
@@ -78,13 +78,13 @@ export const createEcho = ({ arena, skbs, sockets, consume }: EchoDeps): Service
   }
   /** How much to take in: what the send buffer seems to have room for. */
   const chunk = (sk: number): number =>
-    Math.max(SMALL_ROOM, Math.min(CHUNK, i32[sk + SK_SNDBUF]! - i32[sk + SK_WMEM]!))
+    Math.max(SMALL_ROOM, Math.min(CHUNK, i32[sk + SK_SNDBUF] - i32[sk + SK_WMEM]))
 
   const connection = (sk: number): void => {
     if (!flush(sk)) return
     for (let moved = 0; moved < SERVICE_BUDGET; ) {
       if (!haveBounce()) break
-      const at = i32[bounce + SKB_DATA]!
+      const at = i32[bounce + SKB_DATA]
       const n = sockets.recvmsg(sk, at, chunk(sk))
       if (n === -EAGAIN) return
       if (n <= 0) return finish(sk)
@@ -102,15 +102,15 @@ export const createEcho = ({ arena, skbs, sockets, consume }: EchoDeps): Service
   const datagrams = (sk: number): void => {
     for (let moved = 0; moved < SERVICE_BUDGET; moved += 1500) {
       if (!haveBounce()) break
-      const at = i32[bounce + SKB_DATA]!
+      const at = i32[bounce + SKB_DATA]
       const n = sockets.recvfrom(sk, at, CHUNK)
       if (n === -EAGAIN) return
       if (n < 0) continue
       const peer = sockets.peerOf(sk)
-      const port = peer[PEER_PORT]!
+      const port = peer[PEER_PORT]
       if (isLoopPort(port)) continue
       const a = PEER_ADDR
-      sockets.sendto(sk, at, n, peer[a]!, peer[a + 1]!, peer[a + 2]!, peer[a + 3]!, port)
+      sockets.sendto(sk, at, n, peer[a], peer[a + 1], peer[a + 2], peer[a + 3], port)
     }
     sockets.sockEvents(sk, SK_EVENT_READ)
   }

@@ -3,16 +3,10 @@
  * its own, an SO_REUSEPORT group of which the NIC's hash picks the member. Worker only, at boot and on
  * configuration changes.
  */
+import { AF_INET, AF_INET6 } from '../../base/family.ts'
 import { IPPROTO_IPV6, IPV6_V6ONLY, SO_REUSEADDR, SO_REUSEPORT, SOL_SOCKET } from '../proto.ts'
 import type { Sockets } from '../sockets.ts'
-import {
-  AF_INET,
-  AF_INET6,
-  SK_EVENT_READ,
-  SK_EVENT_WRITE,
-  SOCK_DGRAM,
-  SOCK_STREAM,
-} from '../sock.ts'
+import { SK_EVENT_READ, SK_EVENT_WRITE, SOCK_DGRAM, SOCK_STREAM } from '../sock.ts'
 
 /** RFC 862, 863, 864. */
 export const ECHO_PORT = 7

@@ -24,7 +24,7 @@ export const createServices = ({ arena, skbs, sockets, consume, random }: Servic
   // one large buffer for good: what is thrown away lands in it, and small answers are built in front
   const scratch = skbs.alloc(LARGE_ROOM, RX_HEADROOM)
   if (scratch === 0) throw new Error('no memory for the services')
-  const page = i32[scratch + SKB_DATA]!
+  const page = i32[scratch + SKB_DATA]
   const sink = page + 1024
   const services: Record<keyof ServicesConfig, Service[]> = {
     echo: createEcho({ arena, skbs, sockets, consume }),

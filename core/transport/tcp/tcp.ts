@@ -33,43 +33,43 @@ import {
 import type { OwnedFlows } from '../owned-flows.ts'
 import { createPorts } from '../ports.ts'
 import { createSecureSeq } from '../secure-seq.ts'
-import { createTcpAck } from './tcp-ack.ts'
-import { createTcpChallenge } from './tcp-challenge.ts'
-import { createTcpClose } from './tcp-close.ts'
-import { createTcpConnect, createTcpRouting } from './tcp-connect.ts'
-import { createTcpHandshake } from './tcp-handshake.ts'
-import { createTcpHash } from './tcp-hash.ts'
-import { createTcpInput } from './tcp-input.ts'
-import { createTcpIpv } from './tcp-ipv.ts'
-import { createTcpLifecycle } from './tcp-lifecycle.ts'
-import { createTcpListen } from './tcp-listen.ts'
-import { createTcpMem } from './tcp-mem.ts'
-import { createTcpMss } from './tcp-mss.ts'
-import { createTcpOutput } from './tcp-output.ts'
-import { createTcpPaws } from './tcp-paws.ts'
-import { createTcpRcvQueue } from './tcp-rcv-queue.ts'
-import { createTcpRecovery } from './tcp-recovery.ts'
-import { createTcpRecvmsg } from './tcp-recvmsg.ts'
-import { createTcpReply, type IpSend, type RouteOutput } from './tcp-reply.ts'
-import { createTcpSacktag } from './tcp-sacktag.ts'
-import { createTcpSendmsg } from './tcp-sendmsg.ts'
-import { createTcpSndCheck } from './tcp-snd-check.ts'
-import { createTcpSockopt } from './tcp-sockopt.ts'
+import { createTcpAck } from './rec/tcp-ack.ts'
+import { createTcpChallenge } from './snd/tcp-challenge.ts'
+import { createTcpClose } from './states/tcp-close.ts'
+import { createTcpConnect, createTcpRouting } from './states/tcp-connect.ts'
+import { createTcpHandshake } from './states/tcp-handshake.ts'
+import { createTcpHash } from './sock/tcp-hash.ts'
+import { createTcpInput } from './rcv/tcp-input.ts'
+import { createTcpIpv } from './rcv/tcp-ipv.ts'
+import { createTcpLifecycle } from './sock/tcp-lifecycle.ts'
+import { createTcpListen } from './states/tcp-listen.ts'
+import { createTcpMem } from './sock/tcp-mem.ts'
+import { createTcpMss } from './snd/tcp-mss.ts'
+import { createTcpOutput } from './snd/tcp-output.ts'
+import { createTcpPaws } from './rcv/tcp-paws.ts'
+import { createTcpRcvQueue } from './rcv/tcp-rcv-queue.ts'
+import { createTcpRecovery } from './rec/tcp-recovery.ts'
+import { createTcpRecvmsg } from './rcv/tcp-recvmsg.ts'
+import { createTcpReply, type IpSend, type RouteOutput } from './snd/tcp-reply.ts'
+import { createTcpSacktag } from './rec/tcp-sacktag.ts'
+import { createTcpSendmsg } from './snd/tcp-sendmsg.ts'
+import { createTcpSndCheck } from './snd/tcp-snd-check.ts'
+import { createTcpSockopt } from './sock/tcp-sockopt.ts'
 import {
   TCP_FASTRETRANS_THRESH,
   TCP_TIMEOUT_INIT,
   TP_REORDERING,
   TP_RTO,
   TP_SCALING_RATIO,
-} from './tcp-sock.ts'
-import { createTcpStates } from './tcp-states.ts'
-import { createTcpTimer } from './tcp-timer.ts'
-import { createTcpTimers } from './tcp-timers.ts'
-import { createTcpTimewait } from './tcp-timewait.ts'
-import { createTcpTransmit, type IpQueueXmit } from './tcp-transmit.ts'
-import { createTcpValidate } from './tcp-validate.ts'
-import { createTcpWindow } from './tcp-window.ts'
-import { createTcpWriteQueue } from './tcp-write-queue.ts'
+} from './sock/tcp-sock.ts'
+import { createTcpStates } from './states/tcp-states.ts'
+import { createTcpTimer } from './sock/tcp-timer.ts'
+import { createTcpTimers } from './sock/tcp-timers.ts'
+import { createTcpTimewait } from './states/tcp-timewait.ts'
+import { createTcpTransmit, type IpQueueXmit } from './snd/tcp-transmit.ts'
+import { createTcpValidate } from './rcv/tcp-validate.ts'
+import { createTcpWindow } from './rcv/tcp-window.ts'
+import { createTcpWriteQueue } from './snd/tcp-write-queue.ts'
 
 const IPPROTO_TCP = 6
 
@@ -211,10 +211,10 @@ export const createTcp = (deps: TcpDeps) => {
     i32[sk + SK_TYPE] = SOCK_STREAM
     i32[sk + SK_PROTOCOL] = IPPROTO_TCP
     i32[sk + SK_STATE] = TCP_CLOSE
-    i32[sk + SK_CREATED] = time[TIME_US]!
+    i32[sk + SK_CREATED] = time[TIME_US]
     i32[sk + SK_COOKIE] = random()
-    i32[sk + SK_RCVBUF] = i32[sysctl + Sysctl.tcp_rmem_default]!
-    i32[sk + SK_SNDBUF] = i32[sysctl + Sysctl.tcp_wmem_default]!
+    i32[sk + SK_RCVBUF] = i32[sysctl + Sysctl.tcp_rmem_default]
+    i32[sk + SK_SNDBUF] = i32[sysctl + Sysctl.tcp_wmem_default]
     i32[sk + TP_RTO] = TCP_TIMEOUT_INIT
     i32[sk + TP_REORDERING] = TCP_FASTRETRANS_THRESH
     i32[sk + TP_SCALING_RATIO] = 128

@@ -4,6 +4,7 @@
  * before none, IPv4 before IPv6 for IPv4; equals with SO_REUSEPORT share by the flow's hash. Both families in one.
  * Called by udp-input for each datagram. Linux: net/ipv4/udp.c udp4_lib_lookup2(), compute_score().
  */
+import { AF_INET, AF_INET6 } from '../../base/family.ts'
 import {
   FL_DADDR,
   FL_DPORT,
@@ -15,8 +16,6 @@ import {
 } from '../../base/flowi.ts'
 import { mix32, mixIn, reciprocalScale } from '../../base/u32.ts'
 import {
-  AF_INET,
-  AF_INET6,
   SK_BIND_NEXT,
   SK_BOUND_DEV,
   SK_DADDR,
@@ -47,25 +46,25 @@ export const createUdpHash = (i32: Int32Array, ports: Ports, seed: number) => {
     mix32(mixIn(mixIn(mixIn(seed ^ portPair, r3), r2 ^ Math.imul(l2, 0x9e3779b1)), l3))
   const hashOf = (sk: number): number =>
     tuple(
-      i32[sk + SK_DADDR + 2]!,
-      i32[sk + SK_DADDR + 3]!,
-      i32[sk + SK_SADDR + 2]!,
-      i32[sk + SK_SADDR + 3]!,
-      (i32[sk + SK_DPORT]! << 16) | i32[sk + SK_NUM]!
+      i32[sk + SK_DADDR + 2],
+      i32[sk + SK_DADDR + 3],
+      i32[sk + SK_SADDR + 2],
+      i32[sk + SK_SADDR + 3],
+      (i32[sk + SK_DPORT] << 16) | i32[sk + SK_NUM]
     )
   const hashFlow = (fl: Flowi): number =>
     tuple(
-      fl[FL_SADDR + 2]!,
-      fl[FL_SADDR + 3]!,
-      fl[FL_DADDR + 2]!,
-      fl[FL_DADDR + 3]!,
-      (fl[FL_SPORT]! << 16) | fl[FL_DPORT]!
+      fl[FL_SADDR + 2],
+      fl[FL_SADDR + 3],
+      fl[FL_DADDR + 2],
+      fl[FL_DADDR + 3],
+      (fl[FL_SPORT] << 16) | fl[FL_DPORT]
     )
 
   /** Enters a socket whose both ends are set. */
   const hash = (sk: number): void => {
     const bucket = hashOf(sk) & (BUCKETS - 1)
-    const next = connected[bucket]!
+    const next = connected[bucket]
     i32[sk + SK_HASH_NEXT] = next
     i32[sk + SK_HASH_PREV] = FIRST
     if (next !== 0) i32[next + SK_HASH_PREV] = sk
@@ -74,9 +73,9 @@ export const createUdpHash = (i32: Int32Array, ports: Ports, seed: number) => {
   }
   /** Takes it out, before its ends change; nothing happens when it is not in. */
   const unhash = (sk: number): void => {
-    const prev = i32[sk + SK_HASH_PREV]!
+    const prev = i32[sk + SK_HASH_PREV]
     if (prev === 0) return
-    const next = i32[sk + SK_HASH_NEXT]!
+    const next = i32[sk + SK_HASH_NEXT]
     if (prev === FIRST) connected[hashOf(sk) & (BUCKETS - 1)] = next
     else i32[prev + SK_HASH_NEXT] = next
     if (next !== 0) i32[next + SK_HASH_PREV] = prev
@@ -91,16 +90,16 @@ export const createUdpHash = (i32: Int32Array, ports: Ports, seed: number) => {
     i32[sk + word + 1] === fl[at + 1] &&
     i32[sk + word] === fl[at]
   const isZero = (sk: number, word: number): boolean =>
-    (i32[sk + word]! | i32[sk + word + 1]! | i32[sk + word + 2]! | i32[sk + word + 3]!) === 0
+    (i32[sk + word] | i32[sk + word + 1] | i32[sk + word + 2] | i32[sk + word + 3]) === 0
   const isOnDevice = (sk: number, fl: Flowi): boolean =>
     i32[sk + SK_BOUND_DEV] === 0 || i32[sk + SK_BOUND_DEV] === fl[FL_IIF]
   /** A wildcard of the other family: IPv4 never, IPv6 unless it is v6only. */
   const takesFamily = (sk: number, fl: Flowi): boolean =>
     i32[sk + SK_FAMILY] === fl[FL_FAMILY] ||
-    (i32[sk + SK_FAMILY] === AF_INET6 && (i32[sk + SK_REUSE]! & IPV6_V6ONLY) === 0)
+    (i32[sk + SK_FAMILY] === AF_INET6 && (i32[sk + SK_REUSE] & IPV6_V6ONLY) === 0)
 
   const findConnected = (fl: Flowi): number => {
-    for (let sk = connected[hashFlow(fl) & (BUCKETS - 1)]!; sk !== 0; sk = i32[sk + SK_HASH_NEXT]!)
+    for (let sk = connected[hashFlow(fl) & (BUCKETS - 1)]; sk !== 0; sk = i32[sk + SK_HASH_NEXT])
       if (
         i32[sk + SK_NUM] === fl[FL_DPORT] &&
         i32[sk + SK_DPORT] === fl[FL_SPORT] &&
@@ -124,11 +123,11 @@ export const createUdpHash = (i32: Int32Array, ports: Ports, seed: number) => {
   /** Of the sockets that share the port and the best score, the one that the flow's hash points to. */
   const shared = (best: number, fl: Flowi): number => {
     let members = 0
-    for (let sk = ports.first(fl[FL_DPORT]!); sk !== 0; sk = i32[sk + SK_BIND_NEXT]!)
-      if (score(sk, fl) === best && (i32[sk + SK_REUSE]! & REUSE_PORT) !== 0) members++
+    for (let sk = ports.first(fl[FL_DPORT]); sk !== 0; sk = i32[sk + SK_BIND_NEXT])
+      if (score(sk, fl) === best && (i32[sk + SK_REUSE] & REUSE_PORT) !== 0) members++
     let skip = reciprocalScale(hashFlow(fl), members)
-    for (let sk = ports.first(fl[FL_DPORT]!); sk !== 0; sk = i32[sk + SK_BIND_NEXT]!)
-      if (score(sk, fl) === best && (i32[sk + SK_REUSE]! & REUSE_PORT) !== 0 && skip-- === 0)
+    for (let sk = ports.first(fl[FL_DPORT]); sk !== 0; sk = i32[sk + SK_BIND_NEXT])
+      if (score(sk, fl) === best && (i32[sk + SK_REUSE] & REUSE_PORT) !== 0 && skip-- === 0)
         return sk
     return 0
   }
@@ -140,19 +139,19 @@ export const createUdpHash = (i32: Int32Array, ports: Ports, seed: number) => {
     }
     let best = -1
     let found = 0
-    for (let sk = ports.first(fl[FL_DPORT]!); sk !== 0; sk = i32[sk + SK_BIND_NEXT]!) {
+    for (let sk = ports.first(fl[FL_DPORT]); sk !== 0; sk = i32[sk + SK_BIND_NEXT]) {
       const points = score(sk, fl)
       if (points > best) {
         best = points
         found = sk
       }
     }
-    return found !== 0 && (i32[found + SK_REUSE]! & REUSE_PORT) !== 0 ? shared(best, fl) : found
+    return found !== 0 && (i32[found + SK_REUSE] & REUSE_PORT) !== 0 ? shared(best, fl) : found
   }
 
   /** The next socket from `sk` on in the port's chain that hears this broadcast or multicast; 0 at the end. */
   const nextGroup = (from: number, fl: Flowi): number => {
-    for (let sk = from; sk !== 0; sk = i32[sk + SK_BIND_NEXT]!) if (hearsGroup(sk, fl)) return sk
+    for (let sk = from; sk !== 0; sk = i32[sk + SK_BIND_NEXT]) if (hearsGroup(sk, fl)) return sk
     return 0
   }
   const hearsGroup = (sk: number, fl: Flowi): boolean => {
@@ -161,7 +160,7 @@ export const createUdpHash = (i32: Int32Array, ports: Ports, seed: number) => {
       if (i32[sk + SK_DPORT] !== fl[FL_SPORT] || !isSame(sk, SK_DADDR, fl, FL_SADDR)) return false
     return isZero(sk, SK_SADDR) || isSame(sk, SK_SADDR, fl, FL_DADDR)
   }
-  const firstGroup = (fl: Flowi): number => nextGroup(ports.first(fl[FL_DPORT]!), fl)
+  const firstGroup = (fl: Flowi): number => nextGroup(ports.first(fl[FL_DPORT]), fl)
 
   return { hash, unhash, lookup, firstGroup, nextGroup }
 }

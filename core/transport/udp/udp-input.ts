@@ -4,6 +4,7 @@
  * inet_protos for both families; on a worker. Linux: net/ipv4/udp.c __udp4_lib_rcv(), __udp4_lib_err(); RFC 768, 1122
  * section 4.1, 8200 section 8.1.
  */
+import { AF_INET } from '../../base/family.ts'
 import { pseudoSumWords } from '../../base/checksum.ts'
 import { Errno } from '../../base/errno.ts'
 import {
@@ -39,7 +40,6 @@ import {
   SKB_TRIED,
 } from '../../skb/skb.ts'
 import {
-  AF_INET,
   SK_BIND_NEXT,
   SK_DROPS,
   SK_ERR,
@@ -77,7 +77,7 @@ export type UdpInputDeps = {
 
 export type UdpInput = ReturnType<typeof createUdpInput>
 
-/** Word of the control block in which IP leaves the route's type (core/ip/ip-constants.ts, IPCB_TYPE). */
+/** Word of the control block in which IP leaves the route's type (core/inet/inet-constants.ts, IPCB_TYPE). */
 const CB_ROUTE_TYPE = SKB_CB
 
 /** Codes of "destination unreachable" after which asking again is of no use (icmp_err_convert). */
@@ -104,14 +104,14 @@ export const createUdpInput = (deps: UdpInputDeps) => {
   const udpRcv = (skb: number): void => {
     if (i32[skb + SKB_GSO_SIZE] !== 0) return receiveSegments(skb)
     if (i32[skb + SKB_FRAGS] !== 0 && !skbs.expandHead(skb, 0)) return drop(skb, Drop.NOMEM)
-    const at = i32[skb + SKB_DATA]!
-    if (!udp.check(u8, at, i32[skb + SKB_LEN]!)) return bad(skb, Drop.PKT_TOO_SMALL)
+    const at = i32[skb + SKB_DATA]
+    if (!udp.check(u8, at, i32[skb + SKB_LEN])) return bad(skb, Drop.PKT_TOO_SMALL)
     skbs.trim(skb, udp.length(u8, at))
     loadAddrs(skb, fl)
     fl[FL_SPORT] = udp.srcPort(u8, at)
     fl[FL_DPORT] = udp.dstPort(u8, at)
     if (i32[skb + SKB_IP_SUMMED] === CHECKSUM_NONE && !isChecksumOk(at)) return badChecksum(skb)
-    const type = i32[skb + CB_ROUTE_TYPE]!
+    const type = i32[skb + CB_ROUTE_TYPE]
     if (type === RTN_BROADCAST || type === RTN_MULTICAST) return deliverGroup(skb)
     const sk = table.lookup(fl)
     if (sk === 0) return noPort(skb)
@@ -121,14 +121,14 @@ export const createUdpInput = (deps: UdpInputDeps) => {
   const isChecksumOk = (at: number): boolean => {
     if (!udp.hasChecksum(u8, at)) return fl[FL_FAMILY] === AF_INET
     const pseudo = pseudoSumWords(
-      fl[FL_SADDR]!,
-      fl[FL_SADDR + 1]!,
-      fl[FL_SADDR + 2]!,
-      fl[FL_SADDR + 3]!,
-      fl[FL_DADDR]!,
-      fl[FL_DADDR + 1]!,
-      fl[FL_DADDR + 2]!,
-      fl[FL_DADDR + 3]!,
+      fl[FL_SADDR],
+      fl[FL_SADDR + 1],
+      fl[FL_SADDR + 2],
+      fl[FL_SADDR + 3],
+      fl[FL_DADDR],
+      fl[FL_DADDR + 1],
+      fl[FL_DADDR + 2],
+      fl[FL_DADDR + 3],
       IPPROTO_UDP,
       udp.length(u8, at)
     )
@@ -136,30 +136,30 @@ export const createUdpInput = (deps: UdpInputDeps) => {
   }
   /** A super-frame came from a device that segments UDP: sockets get datagrams (udp_rcv_segment). */
   const receiveSegments = (skb: number): void => {
-    const type = i32[skb + CB_ROUTE_TYPE]!
-    skbs.push(skb, i32[skb + SKB_DATA]! - i32[skb + SKB_NETWORK]!)
+    const type = i32[skb + CB_ROUTE_TYPE]
+    skbs.push(skb, i32[skb + SKB_DATA] - i32[skb + SKB_NETWORK])
     for (let seg = segment(skb); seg !== 0; ) {
-      const next = i32[seg + SKB_NEXT]!
+      const next = i32[seg + SKB_NEXT]
       i32[seg + SKB_NEXT] = 0
       i32[seg + CB_ROUTE_TYPE] = type
       // without a link header it cannot be passed on as a frame
       i32[seg + SKB_TRIED] = -1
-      skbs.pull(seg, i32[seg + SKB_TRANSPORT]! - i32[seg + SKB_DATA]!)
+      skbs.pull(seg, i32[seg + SKB_TRANSPORT] - i32[seg + SKB_DATA])
       udpRcv(seg)
       seg = next
     }
   }
   const bad = (skb: number, reason: Drop): void => {
-    f64[count + Mib.UdpInErrors]!++
+    f64[count + Mib.UdpInErrors]++
     drop(skb, reason)
   }
   const badChecksum = (skb: number): void => {
-    f64[count + Mib.UdpInCsumErrors]!++
+    f64[count + Mib.UdpInCsumErrors]++
     bad(skb, Drop.UDP_CSUM)
   }
   const noPort = (skb: number): void => {
-    if (passOn(skb, portHash(fl[FL_DPORT]!))) return
-    f64[count + Mib.UdpNoPorts]!++
+    if (passOn(skb, portHash(fl[FL_DPORT]))) return
+    f64[count + Mib.UdpNoPorts]++
     portUnreachable(skb)
     drop(skb, Drop.NO_SOCKET)
   }
@@ -168,11 +168,11 @@ export const createUdpInput = (deps: UdpInputDeps) => {
   const deliverGroup = (skb: number): void => {
     let sk = table.firstGroup(fl)
     if (sk === 0) {
-      f64[count + Mib.UdpIgnoredMulti]!++
+      f64[count + Mib.UdpIgnoredMulti]++
       return drop(skb, Drop.NO_SOCKET)
     }
     for (;;) {
-      const next = table.nextGroup(i32[sk + SK_BIND_NEXT]!, fl)
+      const next = table.nextGroup(i32[sk + SK_BIND_NEXT], fl)
       if (next === 0) return enqueue(sk, skb)
       const twin = skbs.clone(skb)
       if (twin !== 0) enqueue(sk, twin)
@@ -181,38 +181,38 @@ export const createUdpInput = (deps: UdpInputDeps) => {
     }
   }
   const noMemory = (sk: number): void => {
-    i32[sk + SK_DROPS]!++
-    f64[count + Mib.UdpRcvbufErrors]!++
-    f64[count + Mib.UdpInErrors]!++
+    i32[sk + SK_DROPS]++
+    f64[count + Mib.UdpRcvbufErrors]++
+    f64[count + Mib.UdpInErrors]++
   }
 
   /** Queues the datagram on its socket, whose receive buffer pays for the memory that it holds. */
   const enqueue = (sk: number, skb: number): void => {
-    const size = i32[skb + SKB_END]! - i32[skb + SKB_HEAD]!
-    if (i32[sk + SK_RMEM]! > i32[sk + SK_RCVBUF]!) {
+    const size = i32[skb + SKB_END] - i32[skb + SKB_HEAD]
+    if (i32[sk + SK_RMEM] > i32[sk + SK_RCVBUF]) {
       noMemory(sk)
       return drop(skb, Drop.SOCKET_RCVBUFF)
     }
-    i32[sk + SK_RMEM]! += size
+    i32[sk + SK_RMEM] += size
     i32[skb + SKB_SK] = sk
     i32[skb + SKB_NEXT] = 0
     if (i32[sk + SK_RCVQ_LEN] === 0) i32[sk + SK_RCVQ_HEAD] = skb
-    else i32[i32[sk + SK_RCVQ_TAIL]! + SKB_NEXT] = skb
+    else i32[i32[sk + SK_RCVQ_TAIL] + SKB_NEXT] = skb
     i32[sk + SK_RCVQ_TAIL] = skb
-    i32[sk + SK_RCVQ_LEN]!++
+    i32[sk + SK_RCVQ_LEN]++
     sockEvents(sk, SK_EVENT_READ)
   }
 
   /** ICMP spoke of a datagram sent from here; NETWORK and TRANSPORT are the quoted headers. */
   const udpErr = (skb: number, type: number, code: number, errno: number, _info: number): void => {
-    const at = i32[skb + SKB_TRANSPORT]!
+    const at = i32[skb + SKB_TRANSPORT]
     loadAddrs(skb, fl)
     turnAround()
     fl[FL_SPORT] = udp.dstPort(u8, at)
     fl[FL_DPORT] = udp.srcPort(u8, at)
     const sk = table.lookup(fl)
     if (sk === 0) {
-      f64[count + Mib.IcmpInErrors]!++
+      f64[count + Mib.IcmpInErrors]++
       return
     }
     const isFatal =
@@ -227,8 +227,8 @@ export const createUdpInput = (deps: UdpInputDeps) => {
   /** The quoted packet is ours: its source is our end. */
   const turnAround = (): void => {
     for (let w = 0; w < 4; w++) {
-      const source = fl[FL_SADDR + w]!
-      fl[FL_SADDR + w] = fl[FL_DADDR + w]!
+      const source = fl[FL_SADDR + w]
+      fl[FL_SADDR + w] = fl[FL_DADDR + w]
       fl[FL_DADDR + w] = source
     }
   }

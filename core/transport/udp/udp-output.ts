@@ -3,6 +3,7 @@
  * is left to the device (CHECKSUM_PARTIAL). Called by udp-sock; on the socket's worker.
  * Linux: net/ipv4/udp.c udp_sendmsg(), udp_send_skb(); RFC 768.
  */
+import { AF_INET, AF_INET6, V4_MAPPED } from '../../base/family.ts'
 import { fold, pseudoSumWords } from '../../base/checksum.ts'
 import { Errno } from '../../base/errno.ts'
 import {
@@ -33,8 +34,6 @@ import {
   SKB_TRANSPORT,
 } from '../../skb/skb.ts'
 import {
-  AF_INET,
-  AF_INET6,
   SK_BOUND_DEV,
   SK_FLAGS,
   SK_MARK,
@@ -65,8 +64,6 @@ export const UP_MULTICAST_TTL = SK_PROTO
 export const UDP_MAX_IPV4 = 65507
 export const UDP_MAX_IPV6 = 65527
 
-const V4_MAPPED = 0xffff
-
 export const createUdpOutput = ({ arena, skbs, routeOutput, ipSend }: UdpOutputDeps) => {
   const { i32, u8, f64 } = arena
   const count = counterBank(arena, skbs.thread)
@@ -84,17 +81,17 @@ export const createUdpOutput = ({ arena, skbs, routeOutput, ipSend }: UdpOutputD
     const isV4 = (a0 | a1) === 0 && a2 === V4_MAPPED
     fl.fill(0)
     fl[FL_FAMILY] = isV4 ? AF_INET : AF_INET6
-    fl[FL_OIF] = i32[sk + SK_BOUND_DEV]!
-    fl[FL_MARK] = i32[sk + SK_MARK]!
-    fl[FL_TOS] = i32[sk + SK_TOS]!
+    fl[FL_OIF] = i32[sk + SK_BOUND_DEV]
+    fl[FL_MARK] = i32[sk + SK_MARK]
+    fl[FL_TOS] = i32[sk + SK_TOS]
     fl[FL_PROTO] = IPPROTO_UDP
-    for (let w = 0; w < 4; w++) fl[FL_SADDR + w] = i32[sk + SK_SADDR + w]!
+    for (let w = 0; w < 4; w++) fl[FL_SADDR + w] = i32[sk + SK_SADDR + w]
     if (isV4) fl[FL_SADDR + 2] = V4_MAPPED
     fl[FL_DADDR] = a0
     fl[FL_DADDR + 1] = a1
     fl[FL_DADDR + 2] = a2
     fl[FL_DADDR + 3] = a3
-    fl[FL_SPORT] = i32[sk + SK_NUM]!
+    fl[FL_SPORT] = i32[sk + SK_NUM]
     fl[FL_DPORT] = port
   }
   /** Routes the flow from a socket to an address; the result lies in `flow`. 0, or -errno. */
@@ -109,7 +106,7 @@ export const createUdpOutput = ({ arena, skbs, routeOutput, ipSend }: UdpOutputD
     fillFlow(sk, a0, a1, a2, a3, port)
     const error = routeOutput(fl)
     if (error !== 0) return error
-    if (fl[FL_TYPE] === RTN_BROADCAST && (i32[sk + SK_FLAGS]! & UDP_BROADCAST) === 0)
+    if (fl[FL_TYPE] === RTN_BROADCAST && (i32[sk + SK_FLAGS] & UDP_BROADCAST) === 0)
       return -Errno.EACCES
     return 0
   }
@@ -135,29 +132,29 @@ export const createUdpOutput = ({ arena, skbs, routeOutput, ipSend }: UdpOutputD
     if (skb === 0) return noMemory(len)
     const at = skbs.put(skb, udp.MIN_HEADER + len)
     const to = at + udp.MIN_HEADER
-    for (let k = 0; k < len; k++) u8[to + k] = bytes[from + k]!
+    for (let k = 0; k < len; k++) u8[to + k] = bytes[from + k]
     return finish(sk, skb, at, len)
   }
   /** As Linux without IP_RECVERR: a datagram lost for want of memory is counted, not reported. */
   const noMemory = (len: number): number => {
-    f64[count + Mib.UdpSndbufErrors]!++
+    f64[count + Mib.UdpSndbufErrors]++
     return len
   }
 
   const finish = (sk: number, skb: number, at: number, len: number): number => {
     const total = udp.MIN_HEADER + len
-    udp.setSrcPort(u8, at, fl[FL_SPORT]!)
-    udp.setDstPort(u8, at, fl[FL_DPORT]!)
+    udp.setSrcPort(u8, at, fl[FL_SPORT])
+    udp.setDstPort(u8, at, fl[FL_DPORT])
     udp.setLength(u8, at, total)
     const pseudo = pseudoSumWords(
-      fl[FL_SADDR]!,
-      fl[FL_SADDR + 1]!,
-      fl[FL_SADDR + 2]!,
-      fl[FL_SADDR + 3]!,
-      fl[FL_DADDR]!,
-      fl[FL_DADDR + 1]!,
-      fl[FL_DADDR + 2]!,
-      fl[FL_DADDR + 3]!,
+      fl[FL_SADDR],
+      fl[FL_SADDR + 1],
+      fl[FL_SADDR + 2],
+      fl[FL_SADDR + 3],
+      fl[FL_DADDR],
+      fl[FL_DADDR + 1],
+      fl[FL_DADDR + 2],
+      fl[FL_DADDR + 3],
       IPPROTO_UDP,
       total
     )
@@ -166,16 +163,16 @@ export const createUdpOutput = ({ arena, skbs, routeOutput, ipSend }: UdpOutputD
     i32[skb + SKB_CSUM_START] = at
     i32[skb + SKB_CSUM_OFFSET] = udp.CHECKSUM
     i32[skb + SKB_TRANSPORT] = at
-    const error = ipSend(skb, fl, IPPROTO_UDP, i32[sk + SK_TOS]!, ttlOf(sk))
+    const error = ipSend(skb, fl, IPPROTO_UDP, i32[sk + SK_TOS], ttlOf(sk))
     if (error === -Errno.ENOBUFS) return noMemory(len)
     if (error !== 0) return error
-    f64[count + Mib.UdpOutDatagrams]!++
+    f64[count + Mib.UdpOutDatagrams]++
     return len
   }
   /** A multicast stays on its link unless its sender asked for more (RFC 1112 section 6.1). */
   const ttlOf = (sk: number): number => {
-    if (fl[FL_TYPE] !== RTN_MULTICAST) return i32[sk + SK_TTL]!
-    const ttl = i32[sk + UP_MULTICAST_TTL]!
+    if (fl[FL_TYPE] !== RTN_MULTICAST) return i32[sk + SK_TTL]
+    const ttl = i32[sk + UP_MULTICAST_TTL]
     return ttl === 0 ? 1 : ttl
   }
 

@@ -3,6 +3,7 @@
  * socket lives on one worker; so does its port, and a port is chosen so that answers hash home to it.
  * Linux: net/ipv4/udp.c udp_prot, af_inet.c inet_bind(), datagram.c ip4_datagram_connect().
  */
+import { AF_INET, AF_INET6, V4_MAPPED } from '../../base/family.ts'
 import { Errno } from '../../base/errno.ts'
 import { FL_DADDR, FL_SADDR } from '../../base/flowi.ts'
 import type { Time } from '../../base/time.ts'
@@ -24,8 +25,6 @@ import {
 } from '../../skb/skb.ts'
 import type { Proto } from '../../socket/proto.ts'
 import {
-  AF_INET,
-  AF_INET6,
   RCV_SHUTDOWN,
   SEND_SHUTDOWN,
   SK_COOKIE,
@@ -84,7 +83,6 @@ export type UdpSockDeps = {
 
 export type UdpSock = ReturnType<typeof createUdpSock>
 
-const V4_MAPPED = 0xffff
 const SOL_SOCKET = 1
 const SO_BROADCAST = 6
 const IPPROTO_IP = 0
@@ -105,7 +103,7 @@ export const createUdpSock = (deps: UdpSockDeps) => {
   }
   const releasePort = (sk: number): void => {
     ports.release(sk)
-    owned.remove(portHash(i32[sk + SK_NUM]!))
+    owned.remove(portHash(i32[sk + SK_NUM]))
   }
 
   const open = (family: number): number => {
@@ -115,9 +113,9 @@ export const createUdpSock = (deps: UdpSockDeps) => {
     i32[sk + SK_TYPE] = SOCK_DGRAM
     i32[sk + SK_PROTOCOL] = IPPROTO_UDP
     i32[sk + SK_STATE] = TCP_CLOSE
-    i32[sk + SK_RCVBUF] = i32[sysctl + Sysctl.rmem_default]!
-    i32[sk + SK_SNDBUF] = i32[sysctl + Sysctl.wmem_default]!
-    i32[sk + SK_CREATED] = time[TIME_US]!
+    i32[sk + SK_RCVBUF] = i32[sysctl + Sysctl.rmem_default]
+    i32[sk + SK_SNDBUF] = i32[sysctl + Sysctl.wmem_default]
+    i32[sk + SK_CREATED] = time[TIME_US]
     // a worker's cookies do not meet another's: the thread is in the low bits
     i32[sk + SK_COOKIE] = Math.imul(++cookies, layout.threads) + skbs.thread
     return sk
@@ -145,10 +143,10 @@ export const createUdpSock = (deps: UdpSockDeps) => {
   const speaks = (sk: number, a0: number, a1: number, a2: number): boolean =>
     i32[sk + SK_FAMILY] === AF_INET
       ? isV4(a0, a1, a2)
-      : !isV4(a0, a1, a2) || (i32[sk + SK_REUSE]! & IPV6_V6ONLY) === 0
+      : !isV4(a0, a1, a2) || (i32[sk + SK_REUSE] & IPV6_V6ONLY) === 0
 
-  const low = (): number => i32[sysctl + Sysctl.ip_local_port_range_min]!
-  const high = (): number => i32[sysctl + Sysctl.ip_local_port_range_max]!
+  const low = (): number => i32[sysctl + Sysctl.ip_local_port_range_min]
+  const high = (): number => i32[sysctl + Sysctl.ip_local_port_range_max]
 
   /** Takes a port that is free; towards a peer, one whose answers come to this worker. 0, or -errno. */
   const autobind = (sk: number, rport: number): number => {
@@ -207,18 +205,18 @@ export const createUdpSock = (deps: UdpSockDeps) => {
     putAddr(
       sk,
       SK_SADDR,
-      flow[FL_SADDR]!,
-      flow[FL_SADDR + 1]!,
-      flow[FL_SADDR + 2]!,
-      flow[FL_SADDR + 3]!
+      flow[FL_SADDR],
+      flow[FL_SADDR + 1],
+      flow[FL_SADDR + 2],
+      flow[FL_SADDR + 3]
     )
     putAddr(
       sk,
       SK_DADDR,
-      flow[FL_DADDR]!,
-      flow[FL_DADDR + 1]!,
-      flow[FL_DADDR + 2]!,
-      flow[FL_DADDR + 3]!
+      flow[FL_DADDR],
+      flow[FL_DADDR + 1],
+      flow[FL_DADDR + 2],
+      flow[FL_DADDR + 3]
     )
     i32[sk + SK_DPORT] = port
     i32[sk + SK_STATE] = TCP_ESTABLISHED
@@ -228,7 +226,7 @@ export const createUdpSock = (deps: UdpSockDeps) => {
 
   /** Reports a pending error once (sock_error): 0, or -errno. */
   const takeError = (sk: number): number => {
-    const error = i32[sk + SK_ERR]!
+    const error = i32[sk + SK_ERR]
     if (error !== 0) i32[sk + SK_ERR] = 0
     return -error
   }
@@ -242,7 +240,7 @@ export const createUdpSock = (deps: UdpSockDeps) => {
     port: number
   ): number => {
     if (i32[sk + SK_ERR] !== 0) return takeError(sk)
-    if ((i32[sk + SK_SHUTDOWN]! & SEND_SHUTDOWN) !== 0) return -Errno.EPIPE
+    if ((i32[sk + SK_SHUTDOWN] & SEND_SHUTDOWN) !== 0) return -Errno.EPIPE
     if (port === 0) return -Errno.EINVAL
     if (!speaks(sk, a0, a1, a2)) return -Errno.EAFNOSUPPORT
     const error = output.route(sk, a0, a1, a2, a3, port)
@@ -256,11 +254,11 @@ export const createUdpSock = (deps: UdpSockDeps) => {
       return i32[sk + SK_ERR] !== 0 ? takeError(sk) : -Errno.EDESTADDRREQ
     return prepare(
       sk,
-      i32[sk + SK_DADDR]!,
-      i32[sk + SK_DADDR + 1]!,
-      i32[sk + SK_DADDR + 2]!,
-      i32[sk + SK_DADDR + 3]!,
-      i32[sk + SK_DPORT]!
+      i32[sk + SK_DADDR],
+      i32[sk + SK_DADDR + 1],
+      i32[sk + SK_DADDR + 2],
+      i32[sk + SK_DADDR + 3],
+      i32[sk + SK_DPORT]
     )
   }
   const sendto = (
@@ -302,34 +300,34 @@ export const createUdpSock = (deps: UdpSockDeps) => {
   /** The datagram at the head of the queue, taken off; or why there is none, negative. 0: shut down. */
   const take = (sk: number): number => {
     if (i32[sk + SK_ERR] !== 0) return takeError(sk)
-    const skb = i32[sk + SK_RCVQ_HEAD]!
+    const skb = i32[sk + SK_RCVQ_HEAD]
     if (i32[sk + SK_RCVQ_LEN] === 0)
-      return (i32[sk + SK_SHUTDOWN]! & RCV_SHUTDOWN) !== 0 ? 0 : -Errno.EAGAIN
-    i32[sk + SK_RCVQ_HEAD] = i32[skb + SKB_NEXT]!
-    i32[sk + SK_RCVQ_LEN]!--
-    i32[sk + SK_RMEM]! -= i32[skb + SKB_END]! - i32[skb + SKB_HEAD]!
+      return (i32[sk + SK_SHUTDOWN] & RCV_SHUTDOWN) !== 0 ? 0 : -Errno.EAGAIN
+    i32[sk + SK_RCVQ_HEAD] = i32[skb + SKB_NEXT]
+    i32[sk + SK_RCVQ_LEN]--
+    i32[sk + SK_RMEM] -= i32[skb + SKB_END] - i32[skb + SKB_HEAD]
     i32[skb + SKB_NEXT] = 0
     i32[skb + SKB_SK] = 0
     return skb
   }
   const notePeer = (skb: number): void => {
-    const at = i32[skb + SKB_NETWORK]!
+    const at = i32[skb + SKB_NETWORK]
     const is4 = ipv4.version(u8, at) === 4
     peer[0] = is4 ? 0 : ipv6.src0(u8, at)
     peer[1] = is4 ? 0 : ipv6.src1(u8, at)
     peer[2] = is4 ? V4_MAPPED : ipv6.src2(u8, at)
     peer[3] = is4 ? ipv4.src(u8, at) : ipv6.src3(u8, at)
-    peer[4] = udp.srcPort(u8, i32[skb + SKB_TRANSPORT]!)
+    peer[4] = udp.srcPort(u8, i32[skb + SKB_TRANSPORT])
   }
   /** Takes one datagram, cut to `len`, into the arena. Its sender lies in `peer` then. */
   const recvfrom = (sk: number, to: number, len: number): number => {
     const skb = take(sk)
     if (skb <= 0) return skb
     notePeer(skb)
-    const n = Math.min(len, i32[skb + SKB_LEN]! - udp.MIN_HEADER)
-    const from = i32[skb + SKB_DATA]! + udp.MIN_HEADER
+    const n = Math.min(len, i32[skb + SKB_LEN] - udp.MIN_HEADER)
+    const from = i32[skb + SKB_DATA] + udp.MIN_HEADER
     u8.copyWithin(to, from, from + n)
-    f64[count + Mib.UdpInDatagrams]!++
+    f64[count + Mib.UdpInDatagrams]++
     consume(skb)
     return n
   }
@@ -337,10 +335,10 @@ export const createUdpSock = (deps: UdpSockDeps) => {
     const skb = take(sk)
     if (skb <= 0) return skb
     notePeer(skb)
-    const n = Math.min(len, i32[skb + SKB_LEN]! - udp.MIN_HEADER)
-    const from = i32[skb + SKB_DATA]! + udp.MIN_HEADER
-    for (let k = 0; k < n; k++) bytes[at + k] = u8[from + k]!
-    f64[count + Mib.UdpInDatagrams]!++
+    const n = Math.min(len, i32[skb + SKB_LEN] - udp.MIN_HEADER)
+    const from = i32[skb + SKB_DATA] + udp.MIN_HEADER
+    for (let k = 0; k < n; k++) bytes[at + k] = u8[from + k]
+    f64[count + Mib.UdpInDatagrams]++
     consume(skb)
     return n
   }
@@ -348,7 +346,7 @@ export const createUdpSock = (deps: UdpSockDeps) => {
   const shutdown = (sk: number, how: number): number => {
     if (i32[sk + SK_STATE] !== TCP_ESTABLISHED) return -Errno.ENOTCONN
     // SHUT_RD 0, SHUT_WR 1, SHUT_RDWR 2 are one less than the bits they mean
-    i32[sk + SK_SHUTDOWN]! |= how + 1
+    i32[sk + SK_SHUTDOWN] |= how + 1
     sockEvents(sk, SK_EVENT_HUP)
     return 0
   }
@@ -364,8 +362,8 @@ export const createUdpSock = (deps: UdpSockDeps) => {
 
   const setOption = (sk: number, level: number, name: number, value: number): number => {
     if (level === SOL_SOCKET && name === SO_BROADCAST) {
-      if (value !== 0) i32[sk + SK_FLAGS]! |= UDP_BROADCAST
-      else i32[sk + SK_FLAGS]! &= ~UDP_BROADCAST
+      if (value !== 0) i32[sk + SK_FLAGS] |= UDP_BROADCAST
+      else i32[sk + SK_FLAGS] &= ~UDP_BROADCAST
       return 0
     }
     if (level !== IPPROTO_IP || name !== IP_MULTICAST_TTL) return -Errno.ENOPROTOOPT
@@ -374,9 +372,9 @@ export const createUdpSock = (deps: UdpSockDeps) => {
     return 0
   }
   const getOption = (sk: number, level: number, name: number): number => {
-    if (level === SOL_SOCKET && name === SO_BROADCAST) return i32[sk + SK_FLAGS]! & UDP_BROADCAST
+    if (level === SOL_SOCKET && name === SO_BROADCAST) return i32[sk + SK_FLAGS] & UDP_BROADCAST
     if (level !== IPPROTO_IP || name !== IP_MULTICAST_TTL) return -Errno.ENOPROTOOPT
-    return i32[sk + UP_MULTICAST_TTL] === 0 ? 1 : i32[sk + UP_MULTICAST_TTL]!
+    return i32[sk + UP_MULTICAST_TTL] === 0 ? 1 : i32[sk + UP_MULTICAST_TTL]
   }
 
   const proto: Proto = {

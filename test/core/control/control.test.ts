@@ -1,3 +1,4 @@
+import { AF_INET } from '../../../core/base/family.ts'
 import { describe, expect, test } from 'bun:test'
 import { Errno } from '../../../core/base/errno.ts'
 import type { Notification, StackConfig } from '../../../core/control/messages.ts'
@@ -15,7 +16,6 @@ import { Ipi, Notify } from '../../../core/shm/ipi.ts'
 import { NEIGH_WORDS, THREAD_RUNNING } from '../../../core/shm/layout.ts'
 import { Drop, DROP_COUNTERS } from '../../../core/skb/drop.ts'
 import {
-  AF_INET,
   SK_COOKIE,
   SK_DPORT,
   SK_FAMILY,

@@ -1,3 +1,4 @@
+import { AF_INET6 } from '../../../core/base/family.ts'
 import { expect, test } from 'bun:test'
 import {
   NLM_F_APPEND,
@@ -7,15 +8,13 @@ import {
 } from '../../../core/control/messages.ts'
 import type { RibRoute } from '../../../core/control/rib.ts'
 import { createRib } from '../../../core/control/rib.ts'
-import { createFibReader } from '../../../core/ip/fib.ts'
-import { createFibWriter, maskWords } from '../../../core/ip/fib-writer.ts'
-import { createNexthops } from '../../../core/ip/nexthop.ts'
-import { FIB_MAIN, NH_DEV, NH_METRIC, NH_NEXT } from '../../../core/ip/nexthop-constants.ts'
+import { createFibReader } from '../../../core/inet/fib.ts'
+import { createFibWriter, maskWords } from '../../../core/inet/fib-writer.ts'
+import { createNexthops } from '../../../core/inet/nexthop.ts'
+import { FIB_MAIN, NH_DEV, NH_METRIC, NH_NEXT } from '../../../core/inet/nexthop-constants.ts'
 import { createArena } from '../../../core/shm/arena.ts'
 import { SMALL_ARENA } from '../../../core/shm/layout.ts'
 import type { Words } from '../../../core/wire/text.ts'
-
-const AF_INET6 = 10
 
 const route = (words: Words, plen: number, metric: number, dev: number): RibRoute => ({
   family: AF_INET6,

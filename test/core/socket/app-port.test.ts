@@ -1,3 +1,4 @@
+import { AF_INET } from '../../../core/base/family.ts'
 import { expect, test } from 'bun:test'
 import { Errno } from '../../../core/base/errno.ts'
 import {
@@ -16,7 +17,7 @@ import {
 } from '../../../core/socket/app-constants.ts'
 import { createAppRings } from '../../../core/socket/app-rings.ts'
 import { SO_REUSEADDR, SOL_SOCKET } from '../../../core/socket/proto.ts'
-import { AF_INET, SK_EVENT_READ, SOCK_DGRAM, SOCK_STREAM } from '../../../core/socket/sock.ts'
+import { SK_EVENT_READ, SOCK_DGRAM, SOCK_STREAM } from '../../../core/socket/sock.ts'
 import { createDrop } from '../../../core/skb/drop.ts'
 import { createSkbs, SKB_DATA, SKB_LEN } from '../../../core/skb/skb.ts'
 import type { ArenaConfig } from '../../../core/shm/layout.ts'

@@ -1,9 +1,10 @@
 // The services over the real TCP, under loss.
+import { AF_INET } from '../../../core/base/family.ts'
 import { describe, expect, test } from 'bun:test'
 import { Errno } from '../../../core/base/errno.ts'
 import { chargenPattern, PATTERN_BYTES } from '../../../core/socket/services/chargen.ts'
 import { SHUT_WR } from '../../../core/socket/proto.ts'
-import { AF_INET, SOCK_STREAM } from '../../../core/socket/sock.ts'
+import { SOCK_STREAM } from '../../../core/socket/sock.ts'
 import { randomBytes } from '../../support/fake-proto.ts'
 import { createTcpHosts, type TcpHosts } from '../../support/tcp-hosts.ts'
 

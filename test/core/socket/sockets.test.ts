@@ -1,3 +1,4 @@
+import { AF_INET, AF_INET6 } from '../../../core/base/family.ts'
 import { expect, test } from 'bun:test'
 import { Errno } from '../../../core/base/errno.ts'
 import {
@@ -21,8 +22,6 @@ import {
   SOL_SOCKET,
 } from '../../../core/socket/proto.ts'
 import {
-  AF_INET,
-  AF_INET6,
   SEND_SHUTDOWN,
   SK_ERR,
   SK_REUSE,

@@ -1,9 +1,8 @@
+import { AF_INET, AF_INET6 } from '../../../core/base/family.ts'
 import { describe, expect, test } from 'bun:test'
 import { arenaBytes, createArena } from '../../../core/shm/arena.ts'
 import { SMALL_ARENA } from '../../../core/shm/layout.ts'
 import {
-  AF_INET,
-  AF_INET6,
   SK_BOUND_DEV,
   SK_FAMILY,
   SK_REUSE,

@@ -1,10 +1,11 @@
 // An application over the real TCP: its rings, its streams and its web server on one host, sockets on the other.
+import { AF_INET } from '../../../core/base/family.ts'
 import { afterEach, describe, expect, test } from 'bun:test'
 import { createHash } from 'node:crypto'
 import { createByteSource, createHostApp } from '../../../api/host-app.ts'
 import { Errno } from '../../../core/base/errno.ts'
 import { SHUT_WR } from '../../../core/socket/proto.ts'
-import { AF_INET, SOCK_STREAM } from '../../../core/socket/sock.ts'
+import { SOCK_STREAM } from '../../../core/socket/sock.ts'
 import { serveHttp } from '../../../workers/app/http.ts'
 import { type AppNet, createAppNet } from '../../../workers/app/net.ts'
 import type { AppSocket } from '../../../workers/app/socket.ts'

@@ -22,7 +22,7 @@ import {
   TCP_NODELAY,
   TCP_QUICKACK,
   TCP_USER_TIMEOUT,
-} from '../../../../core/transport/tcp/tcp-sockopt.ts'
+} from '../../../../core/transport/tcp/sock/tcp-sockopt.ts'
 import {
   CB_END_SEQ,
   TCP_CA_DISORDER,
@@ -34,7 +34,7 @@ import {
   TP_RCV_NXT,
   TP_SND_CWND,
   TP_SND_ISN,
-} from '../../../../core/transport/tcp/tcp-sock.ts'
+} from '../../../../core/transport/tcp/sock/tcp-sock.ts'
 import { FAMILIES, NO_LEAKS } from '../../../support/tcp-host.ts'
 import { createTcpPair, pattern, startTransfer } from '../../../support/tcp-pair.ts'
 import { createTcpScript } from '../../../support/tcp-script.ts'

@@ -2,16 +2,15 @@
 // left out, ends that close or abort when they like. Whatever happens, the streams are intact as far as they got,
 // every transfer ends or fails within a bound, and nothing is left behind. A failing seed replays exactly.
 
+import { AF_INET, AF_INET6 } from '../../../../core/base/family.ts'
 import { expect, test } from 'bun:test'
 import {
-  AF_INET,
-  AF_INET6,
   SK_EVENT_CONNECT,
   SK_EVENT_ERROR,
   SK_EVENT_READ,
   SK_EVENT_WRITE,
 } from '../../../../core/socket/sock.ts'
-import { SOL_TCP, TCP_NODELAY } from '../../../../core/transport/tcp/tcp-sockopt.ts'
+import { SOL_TCP, TCP_NODELAY } from '../../../../core/transport/tcp/sock/tcp-sockopt.ts'
 import { NO_LEAKS, seeded, type TcpHost } from '../../../support/tcp-host.ts'
 import { createTcpPair, startTransfer } from '../../../support/tcp-pair.ts'
 

@@ -1,3 +1,4 @@
+import { AF_INET, AF_INET6 } from '../../../../core/base/family.ts'
 import { describe, expect, test } from 'bun:test'
 import { Errno } from '../../../../core/base/errno.ts'
 import { Mib } from '../../../../core/shm/counters.ts'
@@ -9,8 +10,6 @@ import {
   SKB_GSO_TYPE,
 } from '../../../../core/skb/skb.ts'
 import {
-  AF_INET,
-  AF_INET6,
   SK_BOUND_DEV,
   SK_DROPS,
   SK_EVENT_ERROR,

@@ -1,0 +1,222 @@
+/**
+ * dev_queue_xmit: the last step before a driver. Does in software what the device does not do itself (segmentation,
+ * checksums), shows the frame to the taps, and hands it to start_xmit; a device without room gets a bounded
+ * pfifo of this worker, which the loop drains with netTxAction. On the worker that sends.
+ * Linux: net/core/dev.c __dev_queue_xmit(), validate_xmit_skb(), net_tx_action(); net/sched/sch_fifo.c.
+ */
+import * as bytes from '../base/bytes.ts'
+import * as csum from '../base/checksum.ts'
+import { Errno } from '../base/errno.ts'
+import type { Time } from '../base/time.ts'
+import type { TimerWheel } from '../base/timer-wheel.ts'
+import type { StartXmit } from '../netdev/netdev.ts'
+import {
+  DEV_FEATURES,
+  DEV_FLAGS,
+  DEV_GSO_MAX,
+  DEV_IMPAIRED,
+  DEV_KIND,
+  DEV_TXQLEN,
+  DevStat,
+  deviceStats,
+  IFF_UP,
+  NETDEV_TX_BUSY,
+  NETIF_F_FRAGLIST,
+  NETIF_F_HW_CSUM,
+  NETIF_F_TSO,
+  NETIF_F_TSO6,
+  NETIF_F_USO,
+} from '../netdev/netdev.ts'
+import type { Arena } from '../shm/arena.ts'
+import { DEV_STATS, DEVICE_WORDS } from '../shm/layout.ts'
+import type { DropFn } from '../skb/drop.ts'
+import { Drop } from '../skb/drop.ts'
+import type { Skbs } from '../skb/skb.ts'
+import {
+  CHECKSUM_NONE,
+  CHECKSUM_PARTIAL,
+  GSO_ECN,
+  GSO_TCPV4,
+  GSO_TCPV6,
+  PACKET_OUTGOING,
+  RX_HEADROOM,
+  SKB_CSUM_OFFSET,
+  SKB_CSUM_START,
+  SKB_DATA,
+  SKB_DEV,
+  SKB_FRAGS,
+  SKB_GSO_SIZE,
+  SKB_GSO_TYPE,
+  SKB_IP_SUMMED,
+  SKB_LEN,
+  SKB_NEXT,
+} from '../skb/skb.ts'
+import { ETH_HLEN } from '../wire/ethernet.ts'
+import { createGso } from './gso.ts'
+import type { Netem } from '../sched/netem.ts'
+import type { Ptype } from './ptype.ts'
+
+export type DevQueueXmitDeps = {
+  arena: Arena
+  skbs: Skbs
+  drop: DropFn
+  consume: (skb: number) => void
+  time: Time
+  wheel: TimerWheel
+  random: () => number
+  /** Makes the part that holds up the frames of impaired devices (sched/netem.ts). */
+  netemOf: (transmit: (skb: number) => number, checksumHelp: (skb: number) => void) => Netem
+  /** start_xmit by DEV_KIND. */
+  drivers: readonly StartXmit[]
+  ptype: Pick<Ptype, 'isTapped' | 'deliverTaps'>
+}
+
+export type DevQueueXmit = ReturnType<typeof createDevQueueXmit>
+
+/** tx_queue_len of Ethernet devices. */
+const DEFAULT_TXQLEN = 1000
+
+export const createDevQueueXmit = (deps: DevQueueXmitDeps) => {
+  const { arena, skbs, drop, consume, drivers } = deps
+  const { isTapped, deliverTaps } = deps.ptype
+  const { i32, u8, f64, layout } = arena
+  const { devices } = layout
+  const stats = deviceStats(arena, skbs.thread, 0)
+  const gso = createGso({ arena, skbs, drop, consume })
+  // pfifo of each device on this worker: head and tail skb (chained by SKB_NEXT), length
+  const queueHead = new Int32Array(layout.config.devices)
+  const queueTail = new Int32Array(layout.config.devices)
+  const queueLen = new Int32Array(layout.config.devices)
+  let queued = 0
+
+  /** Sends the frame (data at its link header) by SKB_DEV and takes it over: 0, or -errno. */
+  const devQueueXmit = (skb: number): number => {
+    const dev = devices + i32[skb + SKB_DEV] * DEVICE_WORDS
+    if (i32[dev + DEV_IMPAIRED] !== 0) return impair(skb)
+    return transmit(skb)
+  }
+  /** A bad link meets frames, not super-frames. */
+  const impair = (skb: number): number =>
+    i32[skb + SKB_GSO_SIZE] === 0 ? netem.impair(skb) : eachSegment(skb, netem.impair)
+
+  const transmit = (skb: number): number => {
+    const dev = devices + i32[skb + SKB_DEV] * DEVICE_WORDS
+    if ((i32[dev + DEV_FLAGS] & IFF_UP) === 0) return refuse(skb, Drop.DEV_READY, -Errno.ENETDOWN)
+    if (i32[skb + SKB_GSO_SIZE] !== 0 && !takesGso(skb, dev)) return eachSegment(skb, transmitOne)
+    return transmitOne(skb)
+  }
+  const transmitOne = (skb: number): number => {
+    const dev = devices + i32[skb + SKB_DEV] * DEVICE_WORDS
+    const features = i32[dev + DEV_FEATURES]
+    if (
+      i32[skb + SKB_FRAGS] !== 0 &&
+      (features & NETIF_F_FRAGLIST) === 0 &&
+      !skbs.expandHead(skb, RX_HEADROOM)
+    )
+      return refuse(skb, Drop.NOMEM, -Errno.ENOBUFS)
+    if (i32[skb + SKB_IP_SUMMED] === CHECKSUM_PARTIAL && (features & NETIF_F_HW_CSUM) === 0)
+      checksumHelp(skb)
+    if (isTapped()) deliverTaps(skb, i32[skb + SKB_DATA], PACKET_OUTGOING)
+    if (queueLen[i32[skb + SKB_DEV]] !== 0) return enqueue(skb, dev)
+    return startXmit(skb, dev) ? 0 : enqueue(skb, dev)
+  }
+  /** Offers the frame to the driver; false when it had no room. */
+  const startXmit = (skb: number, dev: number): boolean => {
+    const len = i32[skb + SKB_LEN]
+    const bank = stats + i32[skb + SKB_DEV] * DEV_STATS
+    const isGso = i32[skb + SKB_GSO_SIZE] !== 0
+    if (drivers[i32[dev + DEV_KIND]](skb, dev) === NETDEV_TX_BUSY) {
+      f64[bank + DevStat.tx_busy]++
+      return false
+    }
+    f64[bank + DevStat.tx_packets]++
+    f64[bank + DevStat.tx_bytes] += len
+    if (isGso) f64[bank + DevStat.gso_packets]++
+    return true
+  }
+  const refuse = (skb: number, reason: Drop, errno: number): number => {
+    f64[stats + i32[skb + SKB_DEV] * DEV_STATS + DevStat.tx_dropped]++
+    drop(skb, reason)
+    return errno
+  }
+
+  const takesGso = (skb: number, dev: number): boolean => {
+    const type = i32[skb + SKB_GSO_TYPE] & ~GSO_ECN
+    const feature =
+      type === GSO_TCPV4 ? NETIF_F_TSO : type === GSO_TCPV6 ? NETIF_F_TSO6 : NETIF_F_USO
+    return (
+      (i32[dev + DEV_FEATURES] & feature) !== 0 &&
+      i32[skb + SKB_LEN] - ETH_HLEN <= i32[dev + DEV_GSO_MAX]
+    )
+  }
+  /** Cuts the super-frame and gives each frame to `send`. */
+  const eachSegment = (skb: number, send: (seg: number) => number): number => {
+    let result = 0
+    let seg = gso.segment(skb)
+    if (seg === 0) return -Errno.ENOBUFS
+    while (seg !== 0) {
+      const next = i32[seg + SKB_NEXT]
+      i32[seg + SKB_NEXT] = 0
+      result = send(seg) || result
+      seg = next
+    }
+    return result
+  }
+  /** skb_checksum_help: the field already holds the pseudo header's sum. */
+  const checksumHelp = (skb: number): void => {
+    if (i32[skb + SKB_FRAGS] !== 0 && !skbs.expandHead(skb, RX_HEADROOM)) return
+    const start = i32[skb + SKB_CSUM_START]
+    const end = i32[skb + SKB_DATA] + i32[skb + SKB_LEN]
+    const sum = csum.finish(csum.sumBytes(u8, start, end - start, 0))
+    bytes.putU16(u8, start + i32[skb + SKB_CSUM_OFFSET], sum === 0 ? 0xffff : sum)
+    i32[skb + SKB_IP_SUMMED] = CHECKSUM_NONE
+  }
+
+  /** Waits for the driver. A clone's headers may change while it waits, so it gets bytes of its own. */
+  const enqueue = (skb: number, dev: number): number => {
+    const ifindex = i32[skb + SKB_DEV]
+    const limit = i32[dev + DEV_TXQLEN] === 0 ? DEFAULT_TXQLEN : i32[dev + DEV_TXQLEN]
+    if (queueLen[ifindex] >= limit) return refuse(skb, Drop.QDISC_DROP, -Errno.ENOBUFS)
+    if (skbs.isShared(skb) && !skbs.expandHead(skb, 0))
+      return refuse(skb, Drop.NOMEM, -Errno.ENOBUFS)
+    i32[skb + SKB_NEXT] = 0
+    if (queueLen[ifindex] === 0) queueHead[ifindex] = skb
+    else i32[queueTail[ifindex] + SKB_NEXT] = skb
+    queueTail[ifindex] = skb
+    queueLen[ifindex]++
+    queued++
+    return 0
+  }
+  const drain = (ifindex: number): number => {
+    const dev = devices + ifindex * DEVICE_WORDS
+    let sent = 0
+    while (queueLen[ifindex] !== 0) {
+      const skb = queueHead[ifindex]
+      const next = i32[skb + SKB_NEXT]
+      i32[skb + SKB_NEXT] = 0
+      if ((i32[dev + DEV_FLAGS] & IFF_UP) === 0) refuse(skb, Drop.DEV_READY, 0)
+      else if (!startXmit(skb, dev)) {
+        i32[skb + SKB_NEXT] = next
+        return sent
+      }
+      queueHead[ifindex] = next
+      queueLen[ifindex]--
+      queued--
+      sent++
+    }
+    return sent
+  }
+
+  const netem = deps.netemOf(transmit, checksumHelp)
+
+  /** Sends what waits for a driver or for its time; once a turn of the loop. Returns how many frames went. */
+  const netTxAction = (): number => {
+    let sent = netem.release()
+    for (let ifindex = 1; queued !== 0 && ifindex < queueLen.length; ifindex++)
+      if (queueLen[ifindex] !== 0) sent += drain(ifindex)
+    return sent
+  }
+  /** Frames that wait for a driver: the loop does not sleep long while there are any. */
+  const backlogLen = (): number => queued
+  return { devQueueXmit, netTxAction, backlogLen, gso }
+}

@@ -1,0 +1,188 @@
+/**
+ * The one writer of the forwarding tries (core/inet/fib.ts), on the control thread. It keeps, beside each word,
+ * the length of the prefix that the word comes from, and beside each node how many prefixes need it; and all
+ * prefixes by length, to know what lies under one that goes. A change either happens whole or not at all.
+ * Linux: fib_table_insert, fib_table_delete.
+ */
+import { AF_INET } from '../base/family.ts'
+import { Errno } from '../base/errno.ts'
+import type { Arena } from '../shm/arena.ts'
+import { FIB_NODE_WORDS, FIB_ROOT_WORDS, FIB_ROOTS, G_GENERATION } from '../shm/layout.ts'
+import { fibRoot } from './fib.ts'
+
+export type FibWriterDeps = {
+  arena: Arena
+  /** Calls `reclaim` once no reader can hold what is going away. */
+  retire: (reclaim: () => void) => void
+  /** Runs what has waited long enough. */
+  reclaim: () => void
+}
+export type PrefixWords = readonly [number, number, number, number]
+export type FibWriter = ReturnType<typeof createFibWriter>
+
+/** One table's prefixes: by length, then by address. */
+type PrefixMap = Map<number | string, number>[]
+
+/** The words with all bits after the first `bits` cleared. */
+export const maskWords = (words: PrefixWords, bits: number): PrefixWords => {
+  const mask = (at: number): number => {
+    const kept = bits - at * 32
+    return kept >= 32 ? words[at] : kept <= 0 ? 0 : words[at] & (-1 << (32 - kept))
+  }
+  return [mask(0), mask(1), mask(2), mask(3)]
+}
+
+export const createFibWriter = ({ arena, retire, reclaim }: FibWriterDeps) => {
+  const { i32, layout } = arena
+  const { fibRoots, fibNodes: nodes } = layout
+  const count = layout.config.fibNodes
+  const rootWords = FIB_ROOTS * FIB_ROOT_WORDS
+  /** Length of the prefix that each word comes from: roots, then nodes. */
+  const lens = new Uint8Array(rootWords + count * FIB_NODE_WORDS)
+  const users = new Int32Array(count)
+  const free = Int32Array.from({ length: count }, (_, k) => count - 1 - k)
+  let freeNodes = count
+  const tables = Array.from({ length: FIB_ROOTS }, (): PrefixMap => [])
+  // slots of the nodes on the way to a prefix, top first; a walk fills them
+  const path = new Int32Array(16)
+
+  const lenAt = (slot: number): number =>
+    slot < nodes ? slot - fibRoots : rootWords + (slot - nodes)
+  const tableOf = (family: number, table: number): PrefixMap =>
+    tables[family === AF_INET ? table : 3 + table]
+  const keyOf = (family: number, words: PrefixWords): number | string =>
+    family === AF_INET ? words[3] : words.join()
+  const maskFor = (family: number, words: PrefixWords, plen: number): PrefixWords =>
+    family === AF_INET
+      ? [0, 0, 0, plen === 0 ? 0 : words[3] & (-1 << (32 - plen))]
+      : maskWords(words, plen)
+  /** `width` bits of the address that end before bit `end`. */
+  const bitsOf = (family: number, words: PrefixWords, end: number, width: number): number => {
+    const word = family === AF_INET ? words[3] : words[(end - 1) >> 5]
+    return (word >>> ((32 - (end & 31)) & 31)) & ((1 << width) - 1)
+  }
+
+  /** A node whose words all say what `slot` says; put in its place. The caller has made sure of room. */
+  const split = (slot: number): number => {
+    const node = free[--freeNodes]
+    const at = nodes + node * FIB_NODE_WORDS
+    i32.fill(i32[slot], at, at + FIB_NODE_WORDS)
+    lens.fill(lens[lenAt(slot)], lenAt(at), lenAt(at) + FIB_NODE_WORDS)
+    users[node] = 0
+    Atomics.store(i32, slot, ~node)
+    return node
+  }
+  /** Puts the one thing a node's words say in the place of the node. */
+  const merge = (slot: number): void => {
+    const node = ~i32[slot]
+    const at = nodes + node * FIB_NODE_WORDS
+    lens[lenAt(slot)] = lens[lenAt(at)]
+    Atomics.store(i32, slot, i32[at])
+    retire(() => {
+      free[freeNodes++] = node
+    })
+  }
+  /** Nodes that a walk to (words, plen) would have to make. */
+  const missing = (family: number, table: number, words: PrefixWords, plen: number): number => {
+    let slot = fibRoot(arena, family, table) + bitsOf(family, words, 16, 16)
+    let end = 16
+    while (end < plen && i32[slot] < 0) {
+      end += 8
+      slot = nodes + ~i32[slot] * FIB_NODE_WORDS + bitsOf(family, words, end, 8)
+    }
+    return plen <= end ? 0 : (plen - end + 7) >> 3
+  }
+  /** Gives every word under [slot, slot + span) that comes from lengths low..plen the row and length. */
+  const paint = (
+    slot: number,
+    span: number,
+    low: number,
+    plen: number,
+    row: number,
+    rowLen: number
+  ): void => {
+    for (let at = slot, k = lenAt(slot); at < slot + span; at++, k++) {
+      const word = i32[at]
+      if (word < 0) {
+        paint(nodes + ~word * FIB_NODE_WORDS, FIB_NODE_WORDS, low, plen, row, rowLen)
+      } else if (lens[k] >= low && lens[k] <= plen) {
+        i32[at] = row
+        lens[k] = rowLen
+      }
+    }
+  }
+  /** The row and length of the longest prefix that covers (words, plen) and is shorter. */
+  const cover = (
+    prefixes: PrefixMap,
+    family: number,
+    words: PrefixWords,
+    plen: number
+  ): [row: number, len: number] => {
+    for (let len = plen - 1; len >= 0; len--) {
+      const ofLen = prefixes[len]
+      if (ofLen === undefined || ofLen.size === 0) continue
+      const row = ofLen.get(keyOf(family, maskFor(family, words, len)))
+      if (row !== undefined) return [row, len]
+    }
+    return [0, 0]
+  }
+
+  /** Inserts the prefix, or replaces its row. 0, or -ENOSPC and nothing has changed. */
+  const insert = (
+    family: number,
+    table: number,
+    address: PrefixWords,
+    plen: number,
+    row: number
+  ): number => {
+    const words = maskFor(family, address, plen)
+    if (missing(family, table, words, plen) > freeNodes) {
+      reclaim()
+      if (missing(family, table, words, plen) > freeNodes) return -Errno.ENOSPC
+    }
+    const ofLen = (tableOf(family, table)[plen] ??= new Map())
+    const isNew = !ofLen.has(keyOf(family, words))
+    ofLen.set(keyOf(family, words), row)
+    // the row's words are visible before any word that names it
+    Atomics.add(i32, G_GENERATION, 0)
+    let base = fibRoot(arena, family, table)
+    let index = bitsOf(family, words, 16, 16)
+    let end = 16
+    while (plen > end) {
+      const slot = base + index
+      const node = i32[slot] < 0 ? ~i32[slot] : split(slot)
+      if (isNew) users[node]++
+      end += 8
+      base = nodes + node * FIB_NODE_WORDS
+      index = bitsOf(family, words, end, 8)
+    }
+    paint(base + index, 1 << (end - plen), 0, plen, row, plen)
+    return 0
+  }
+
+  /** Takes the prefix out; what it covered shows again what lies under it. 0, or -ESRCH. */
+  const remove = (family: number, table: number, address: PrefixWords, plen: number): number => {
+    const words = maskFor(family, address, plen)
+    const prefixes = tableOf(family, table)
+    if (!prefixes[plen]?.delete(keyOf(family, words))) return -Errno.ESRCH
+    const [row, len] = cover(prefixes, family, words, plen)
+    let slot = fibRoot(arena, family, table) + bitsOf(family, words, 16, 16)
+    let end = 16
+    let depth = 0
+    while (plen > end) {
+      path[depth++] = slot
+      const node = ~i32[slot]
+      users[node]--
+      end += 8
+      slot = nodes + node * FIB_NODE_WORDS + bitsOf(family, words, end, 8)
+    }
+    paint(slot, 1 << (end - plen), plen, plen, row, len)
+    while (depth > 0 && users[~i32[path[depth - 1]]] === 0) merge(path[--depth])
+    return 0
+  }
+
+  /** Nodes that are not in use and not waiting to be. */
+  const available = (): number => freeNodes
+
+  return { insert, remove, available }
+}

@@ -1,0 +1,91 @@
+/**
+ * The writer of nexthop rows, on the control thread (Linux: fib_create_info, fib_release_info). Rows never
+ * change once they are named: two routes that say the same share one, and one that says something else gets
+ * another. Alternatives of a prefix are a chain by NH_NEXT, so chains are shared as well.
+ */
+import { RTN_UNICAST } from '../base/flowi.ts'
+import type { Arena } from '../shm/arena.ts'
+import { NEXTHOP_WORDS } from '../shm/layout.ts'
+import {
+  NH_DEV,
+  NH_GENERATION,
+  NH_NEXT,
+  NH_SCOPE,
+  NH_TYPE,
+  RT_SCOPE_LINK,
+} from './nexthop-constants.ts'
+
+export type NexthopDeps = {
+  arena: Arena
+  retire: (reclaim: () => void) => void
+  reclaim: () => void
+}
+export type Nexthops = ReturnType<typeof createNexthops>
+
+/** Row of the device for destinations that no route leads to (see nexthop-constants.ts). */
+export const onlinkRow = (arena: Arena, ifindex: number): number =>
+  arena.layout.nexthops + ifindex * NEXTHOP_WORDS
+
+export const createNexthops = ({ arena, retire, reclaim }: NexthopDeps) => {
+  const { i32, layout } = arena
+  const { nexthops, devices } = layout.config
+  if (nexthops <= devices)
+    throw new Error(`nexthops: ${nexthops} rows are too few for ${devices} devices`)
+  for (let ifindex = 1; ifindex < devices; ifindex++) {
+    const row = onlinkRow(arena, ifindex)
+    i32[row + NH_TYPE] = RTN_UNICAST
+    i32[row + NH_DEV] = ifindex
+    i32[row + NH_SCOPE] = RT_SCOPE_LINK
+    i32[row + NH_GENERATION] = 1
+  }
+  const free: number[] = []
+  for (let k = nexthops - 1; k >= devices; k--) free.push(layout.nexthops + k * NEXTHOP_WORDS)
+  const byContent = new Map<string, number>()
+  const users = new Map<number, number>()
+
+  const contentOf = (row: number): string => i32.slice(row + 1, row + NEXTHOP_WORDS).join()
+  const hold = (row: number): void => {
+    if (row !== 0) users.set(row, users.get(row)! + 1)
+  }
+
+  /**
+   * A row that says `words` (word 0 aside), held once more; 0 when there is none left. It holds the row that
+   * its NH_NEXT names.
+   */
+  const intern = (words: Int32Array): number => {
+    const content = words.subarray(1).join()
+    const known = byContent.get(content)
+    if (known !== undefined) {
+      hold(known)
+      return known
+    }
+    if (free.length === 0) reclaim()
+    const row = free.pop()
+    if (row === undefined) return 0
+    const generation = (i32[row + NH_GENERATION] + 1) | 0
+    i32.set(words, row)
+    i32[row + NH_GENERATION] = generation
+    byContent.set(content, row)
+    users.set(row, 1)
+    hold(words[NH_NEXT])
+    return row
+  }
+
+  /** Lets a row go; at the last release it is used again once no reader can hold it. */
+  const release = (row: number): void => {
+    const left = users.get(row)! - 1
+    users.set(row, left)
+    if (left > 0) return
+    users.delete(row)
+    byContent.delete(contentOf(row))
+    const next = i32[row + NH_NEXT]
+    retire(() => {
+      i32[row + NH_GENERATION] = (i32[row + NH_GENERATION] + 1) | 0
+      free.push(row)
+    })
+    if (next !== 0) release(next)
+  }
+
+  const available = (): number => free.length
+  return { intern, release, available }
+}

@@ -1,0 +1,301 @@
+/**
+ * Routing of a packet: routeInput for one that was received, routeOutput for one that is made here. Any thread,
+ * no allocation, no lock: reads the forwarding tries, the device and the address rows. Key and result are a
+ * flowi. Linux: net/ipv4/route.c (ip_route_input_slow, ip_route_output_key_hash_rcu), fib_frontend.c
+ * (fib_validate_source), net/ipv6/route.c; RFC 1122 3.2.1.3 and RFC 1812 5.3.7 for the martians.
+ *
+ * Answers are 0 or, as Linux's: -EINVAL a martian or blackhole, -EXDEV refused by rp_filter, -ENETUNREACH no
+ * route, -EHOSTUNREACH an unreachable route or forwarding is off, -EACCES a prohibit route.
+ */
+import { AF_INET } from '../base/family.ts'
+import { Errno } from '../base/errno.ts'
+import type { Flowi } from '../base/flowi.ts'
+import {
+  FL_DADDR,
+  FL_DEV,
+  FL_DST,
+  FL_FAMILY,
+  FL_IIF,
+  FL_MTU,
+  FL_OIF,
+  FL_SADDR,
+  FL_TYPE,
+  RTN_BLACKHOLE,
+  RTN_BROADCAST,
+  RTN_LOCAL,
+  RTN_MULTICAST,
+  RTN_PROHIBIT,
+  RTN_UNICAST,
+} from '../base/flowi.ts'
+import { DEV_FLAGS, DEV_IFINDEX, DEV_MTU, IFF_LOOPBACK, IFF_UP } from '../netdev/netdev.ts'
+import type { Arena } from '../shm/arena.ts'
+import { DEVICE_WORDS } from '../shm/layout.ts'
+import { Sysctl } from '../shm/sysctl.ts'
+import { createFibReader } from './fib.ts'
+import { onlinkRow } from './nexthop.ts'
+import {
+  FIB_DEFAULT,
+  FIB_LOCAL,
+  FIB_MAIN,
+  LOOPBACK_IFINDEX,
+  NH_DEV,
+  NH_FAMILY,
+  NH_GATEWAY,
+  NH_MTU,
+  NH_NEXT,
+  NH_PREFSRC,
+  NH_SCOPE,
+  NH_TYPE,
+  RT_SCOPE_LINK,
+  RT_SCOPE_UNIVERSE,
+} from './nexthop-constants.ts'
+import { createSourceSelection } from './source.ts'
+
+const V4_PREFIX = 0xffff
+const INADDR_LOOPBACK = 0x7f000001
+const isMulticast4 = (addr: number): boolean => addr >>> 28 === 14
+const isLoopback4 = (addr: number): boolean => addr >>> 24 === 127
+const isZeronet4 = (addr: number): boolean => addr >>> 24 === 0
+const isBroadcast4 = (addr: number): boolean => addr === -1
+/** 224.0.0.0/24: never leaves its link. */
+const isLocalMulticast4 = (addr: number): boolean => addr >>> 8 === 0xe00000
+const isMulticast6 = (w0: number): boolean => w0 >>> 24 === 0xff
+const isLinkLocal6 = (w0: number): boolean => w0 >>> 22 === 0x3fa
+
+export type Route = ReturnType<typeof createRoute>
+
+export const createRoute = ({ arena }: { arena: Arena }) => {
+  const { i32, layout } = arena
+  const { devices, sysctl } = layout
+  const { lookup, lookup4, fibLookup } = createFibReader(arena)
+  const { select4, select6 } = createSourceSelection(arena)
+
+  const flagsOf = (ifindex: number): number => i32[devices + ifindex * DEVICE_WORDS + DEV_FLAGS]
+  const isUp = (ifindex: number): boolean =>
+    ifindex > 0 &&
+    ifindex < layout.config.devices &&
+    i32[devices + ifindex * DEVICE_WORDS + DEV_IFINDEX] === ifindex &&
+    (flagsOf(ifindex) & IFF_UP) !== 0
+  const isZero = (fl: Flowi, at: number): boolean =>
+    (fl[at] | fl[at + 1] | fl[at + 3]) === 0 && (fl[at + 2] === 0 || fl[at + 2] === V4_PREFIX)
+
+  /** Fills the result: `row` leads out by `dev`. */
+  const found = (fl: Flowi, row: number, type: number, dev: number): number => {
+    fl[FL_DST] = row
+    fl[FL_TYPE] = type
+    fl[FL_DEV] = dev
+    const mtu = i32[row + NH_MTU]
+    fl[FL_MTU] =
+      mtu !== 0 && type === RTN_UNICAST ? mtu : i32[devices + dev * DEVICE_WORDS + DEV_MTU]
+    return 0
+  }
+  /** errno of a route that leads nowhere. */
+  const refusal = (type: number): number =>
+    type === RTN_BLACKHOLE
+      ? -Errno.EINVAL
+      : type === RTN_PROHIBIT
+        ? -Errno.EACCES
+        : -Errno.EHOSTUNREACH
+  /**
+   * -EINVAL or -EXDEV when the sender's address may not come from there. IPv4 only, as Linux has it in
+   * __fib_validate_source: nobody else sends from our addresses, nor from a broadcast address.
+   */
+  const validateSource = (fl: Flowi): number => {
+    const iif = fl[FL_IIF]
+    if (fl[FL_FAMILY] !== AF_INET || (flagsOf(iif) & IFF_LOOPBACK) !== 0) return 0
+    if (lookup4(FIB_LOCAL, fl[FL_SADDR + 3]) !== 0) return -Errno.EINVAL
+    const filter = i32[sysctl + Sysctl.rp_filter]
+    return filter === 0 ? 0 : reversePath(fl, iif, filter)
+  }
+  /** RFC 3704: is there a way back to the sender (2), and by the device it came from (1)? */
+  const reversePath = (fl: Flowi, iif: number, filter: number): number => {
+    const saddr = fl[FL_SADDR + 3]
+    let row = lookup4(FIB_MAIN, saddr)
+    if (row === 0) row = lookup4(FIB_DEFAULT, saddr)
+    if (row === 0) return -Errno.EXDEV
+    if (i32[row + NH_TYPE] !== RTN_UNICAST) return -Errno.EINVAL
+    if (filter === 2) return 0
+    for (; row !== 0; row = i32[row + NH_NEXT]) if (i32[row + NH_DEV] === iif) return 0
+    return -Errno.EXDEV
+  }
+
+  const routeInput4 = (fl: Flowi): number => {
+    const saddr = fl[FL_SADDR + 3]
+    const daddr = fl[FL_DADDR + 3]
+    const iif = fl[FL_IIF]
+    const looped = (flagsOf(iif) & IFF_LOOPBACK) !== 0
+    if (isMulticast4(saddr) || isBroadcast4(saddr)) return -Errno.EINVAL
+    if (isBroadcast4(daddr) || (saddr === 0 && daddr === 0)) {
+      // a host without an address yet asks this way
+      if (saddr !== 0) {
+        if (isZeronet4(saddr)) return -Errno.EINVAL
+        const error = validateSource(fl)
+        if (error !== 0) return error
+      }
+      return found(fl, onlinkRow(arena, iif), RTN_BROADCAST, iif)
+    }
+    if (isMulticast4(daddr)) {
+      if (saddr !== 0 && isZeronet4(saddr)) return -Errno.EINVAL
+      if (saddr === 0 && !isLocalMulticast4(daddr)) return -Errno.EINVAL
+      if (isLoopback4(saddr) && !looped) return -Errno.EINVAL
+      return found(fl, onlinkRow(arena, iif), RTN_MULTICAST, iif)
+    }
+    if (isZeronet4(saddr) || isZeronet4(daddr)) return -Errno.EINVAL
+    if (!looped && (isLoopback4(saddr) || isLoopback4(daddr))) return -Errno.EINVAL
+    return deliverOrForward(fl, Sysctl.ip_forward)
+  }
+
+  const routeInput6 = (fl: Flowi): number => {
+    const w0 = fl[FL_DADDR]
+    const iif = fl[FL_IIF]
+    const looped = (flagsOf(iif) & IFF_LOOPBACK) !== 0
+    if (isMulticast6(fl[FL_SADDR])) return -Errno.EINVAL
+    if (isMulticast6(w0)) return found(fl, onlinkRow(arena, iif), RTN_MULTICAST, iif)
+    if (isZero(fl, FL_DADDR)) return -Errno.EINVAL
+    if (!looped && (isLoopback6(fl, FL_SADDR) || isLoopback6(fl, FL_DADDR))) return -Errno.EINVAL
+    // what is not ours of a link's own addresses stays on that link (RFC 4291 2.5.6)
+    if (isLinkLocal6(w0) && lookup(fl[FL_FAMILY], FIB_LOCAL, fl, FL_DADDR) === 0)
+      return -Errno.EINVAL
+    return deliverOrForward(fl, Sysctl.ip6_forwarding)
+  }
+  const isLoopback6 = (fl: Flowi, at: number): boolean =>
+    fl[at] === 0 && fl[at + 1] === 0 && fl[at + 2] === 0 && fl[at + 3] === 1
+
+  const deliverOrForward = (fl: Flowi, forwarding: number): number => {
+    const row = fibLookup(fl)
+    if (row === 0) return -Errno.ENETUNREACH
+    const type = i32[row + NH_TYPE]
+    if (type === RTN_UNICAST) {
+      if (i32[sysctl + forwarding] === 0) return -Errno.EHOSTUNREACH
+      const error = validateSource(fl)
+      return error !== 0 ? error : found(fl, row, RTN_UNICAST, i32[row + NH_DEV])
+    }
+    if (type > RTN_BROADCAST) return refusal(type)
+    const error = isZero(fl, FL_SADDR) ? 0 : validateSource(fl)
+    if (error !== 0) return error
+    return found(fl, row, type, type === RTN_LOCAL ? LOOPBACK_IFINDEX : fl[FL_IIF])
+  }
+
+  /**
+   * Where a received packet goes: FL_FAMILY, FL_SADDR, FL_DADDR and FL_IIF in; FL_TYPE LOCAL, BROADCAST,
+   * MULTICAST (all for this host) or UNICAST (to forward), FL_DST, FL_DEV and FL_MTU out.
+   */
+  const routeInput = (fl: Flowi): number =>
+    fl[FL_FAMILY] === AF_INET ? routeInput4(fl) : routeInput6(fl)
+
+  /** First of a prefix's routes that leaves by oif, or 0. */
+  const viaDevice = (row: number, oif: number): number => {
+    while (row !== 0 && i32[row + NH_DEV] !== oif) row = i32[row + NH_NEXT]
+    return row
+  }
+  /** With a device asked for: a route by it, else the default route by it, else as if on link. */
+  const boundRow = (fl: Flowi, row: number, oif: number): number => {
+    const family = fl[FL_FAMILY]
+    let by = viaDevice(row, oif)
+    if (by === 0) by = viaDevice(lookup(family, FIB_MAIN, ANY, 0), oif)
+    return by !== 0 ? by : onlinkRow(arena, oif)
+  }
+  /** Fills FL_SADDR when the sender left it open; false when no address will do. */
+  const chooseSource = (fl: Flowi, row: number, dev: number): boolean => {
+    if (!isZero(fl, FL_SADDR)) return true
+    const is4 = fl[FL_FAMILY] === AF_INET
+    const prefsrc = row + NH_PREFSRC
+    if ((i32[prefsrc] | i32[prefsrc + 1] | i32[prefsrc + 3]) !== 0) {
+      for (let k = 0; k < 4; k++) fl[FL_SADDR + k] = i32[prefsrc + k]
+      return true
+    }
+    if (!is4) return select6(fl, dev)
+    const near = i32[row + NH_FAMILY] === AF_INET ? i32[row + NH_GATEWAY + 3] : fl[FL_DADDR + 3]
+    setSource4(fl, select4(dev, near, i32[row + NH_SCOPE]))
+    // Linux sends from 0.0.0.0 as well: so DHCP's first words leave a device without an address
+    return true
+  }
+  const setSource4 = (fl: Flowi, addr: number): void => {
+    fl[FL_SADDR] = 0
+    fl[FL_SADDR + 1] = 0
+    fl[FL_SADDR + 2] = V4_PREFIX
+    fl[FL_SADDR + 3] = addr
+  }
+  const isOwn = (fl: Flowi): boolean => {
+    const row = lookup(fl[FL_FAMILY], FIB_LOCAL, fl, FL_SADDR)
+    return row !== 0 && i32[row + NH_TYPE] === RTN_LOCAL
+  }
+  /** Our own address, or none at all: the packet stays here. */
+  const toLocal = (fl: Flowi, row: number): number => {
+    if (isZero(fl, FL_SADDR)) {
+      const prefsrc = row + NH_PREFSRC
+      const chosen = (i32[prefsrc] | i32[prefsrc + 1] | i32[prefsrc + 3]) !== 0
+      for (let k = 0; k < 4; k++) fl[FL_SADDR + k] = chosen ? i32[prefsrc + k] : fl[FL_DADDR + k]
+    }
+    return found(fl, row, RTN_LOCAL, LOOPBACK_IFINDEX)
+  }
+  /** To nobody is to oneself (connect to INADDR_ANY). */
+  const aimAtSelf = (fl: Flowi): void => {
+    const bound = !isZero(fl, FL_SADDR)
+    const is4 = fl[FL_FAMILY] === AF_INET
+    for (let k = 0; k < 4; k++) fl[FL_DADDR + k] = bound ? fl[FL_SADDR + k] : 0
+    if (bound) return
+    if (is4) fl[FL_DADDR + 2] = V4_PREFIX
+    fl[FL_DADDR + 3] = is4 ? INADDR_LOOPBACK : 1
+  }
+
+  /** Multicast and limited broadcast leave by the device asked for, else by that of the route to them. */
+  const toMany = (fl: Flowi, oif: number, type: number): number => {
+    let dev = oif
+    let row = 0
+    if (dev === 0) {
+      row = fibLookup(fl)
+      if (row === 0) return -Errno.ENETUNREACH
+      if (i32[row + NH_TYPE] > RTN_MULTICAST) return refusal(i32[row + NH_TYPE])
+      dev = i32[row + NH_DEV]
+    }
+    if (isZero(fl, FL_SADDR)) {
+      if (fl[FL_FAMILY] !== AF_INET) {
+        if (!select6(fl, dev)) return -Errno.EADDRNOTAVAIL
+      } else {
+        const daddr = fl[FL_DADDR + 3]
+        const onLink = isBroadcast4(daddr) || isLocalMulticast4(daddr)
+        setSource4(fl, select4(dev, 0, onLink ? RT_SCOPE_LINK : RT_SCOPE_UNIVERSE))
+      }
+    }
+    return found(fl, onlinkRow(arena, dev), type, dev)
+  }
+
+  /**
+   * The way of a packet made here: FL_FAMILY, FL_DADDR, FL_SADDR (zero: chosen) and FL_OIF (zero: any) in;
+   * FL_SADDR, FL_TYPE, FL_DST, FL_DEV and FL_MTU out. The next hop is FL_DST's gateway, or without one FL_DADDR.
+   */
+  const routeOutput = (fl: Flowi): number => {
+    const is4 = fl[FL_FAMILY] === AF_INET
+    const oif = fl[FL_OIF]
+    if (!isZero(fl, FL_SADDR) && !isOwn(fl)) return -Errno.EINVAL
+    if (oif !== 0 && !isUp(oif))
+      return oif < layout.config.devices && oif > 0 ? -Errno.ENETUNREACH : -Errno.ENODEV
+    if (isZero(fl, FL_DADDR)) aimAtSelf(fl)
+    if (is4 ? isMulticast4(fl[FL_DADDR + 3]) : isMulticast6(fl[FL_DADDR]))
+      return toMany(fl, oif, RTN_MULTICAST)
+    if (is4 && isBroadcast4(fl[FL_DADDR + 3])) return toMany(fl, oif, RTN_BROADCAST)
+    if (is4 && isZeronet4(fl[FL_DADDR + 3])) return -Errno.EINVAL
+
+    let row = fibLookup(fl)
+    let type = row === 0 ? RTN_UNICAST : i32[row + NH_TYPE]
+    if (type === RTN_LOCAL) return toLocal(fl, row)
+    if (oif !== 0 && type <= RTN_BROADCAST) {
+      row = boundRow(fl, row, oif)
+      type = i32[row + NH_TYPE]
+    }
+    if (row === 0) return -Errno.ENETUNREACH
+    if (type > RTN_BROADCAST) return refusal(type)
+    const dev = i32[row + NH_DEV]
+    if (!chooseSource(fl, row, dev)) return -Errno.EADDRNOTAVAIL
+    // a loopback address never goes out (RFC 1122 3.2.1.3 g)
+    if (is4 && isLoopback4(fl[FL_SADDR + 3]) && (flagsOf(dev) & IFF_LOOPBACK) === 0)
+      return -Errno.EINVAL
+    return found(fl, row, type, dev)
+  }
+
+  return { routeInput, routeOutput }
+}
+
+/** The address 0 of both families, for lookups of the default route. */
+const ANY = new Int32Array(4)

@@ -1,0 +1,308 @@
+/**
+ * ICMP for IPv4: answers echo requests, sends errors about packets that the other layers refuse (icmpSend), and gives
+ * received errors to the transport of the packet they quote. Registered for IPPROTO_ICMP; on a worker. What an
+ * error never follows: another error, a broadcast or multicast, a fragment but the first.
+ * Linux: net/ipv4/icmp.c; RFC 792, 1122 section 3.2.2, 1812 section 4.3, 1191.
+ */
+import { AF_INET, V4_MAPPED } from '../base/family.ts'
+import * as csum from '../base/checksum.ts'
+import { Errno } from '../base/errno.ts'
+import type { Flowi } from '../base/flowi.ts'
+import {
+  createFlowi,
+  FL_DADDR,
+  FL_FAMILY,
+  FL_MTU,
+  FL_PROTO,
+  FL_SADDR,
+  FL_TOS,
+  RTN_BROADCAST,
+  RTN_MULTICAST,
+} from '../base/flowi.ts'
+import type { Time } from '../base/time.ts'
+import type { Arena } from '../shm/arena.ts'
+import { counterBank, Mib } from '../shm/counters.ts'
+import type { DropFn } from '../skb/drop.ts'
+import { Drop } from '../skb/drop.ts'
+import type { Skbs } from '../skb/skb.ts'
+import {
+  CHECKSUM_NONE,
+  MAX_HEADER,
+  PACKET_HOST,
+  SKB_DATA,
+  SKB_DST,
+  SKB_FRAGS,
+  SKB_IP_SUMMED,
+  SKB_LEN,
+  SKB_NETWORK,
+  SKB_PKT_TYPE,
+  SKB_TRANSPORT,
+} from '../skb/skb.ts'
+import * as icmp from '../wire/icmp.ts'
+import { IPPROTO_ICMP, IPPROTO_TCP } from '../wire/ipproto.ts'
+import * as ipv4 from '../wire/ipv4.ts'
+import { Sysctl } from '../shm/sysctl.ts'
+import { createIcmpRatelimit } from '../inet/icmp-ratelimit.ts'
+import type { InetProtos } from '../inet/inet-protos.ts'
+import { IPCB_TYPE } from '../inet/inet-constants.ts'
+import type { Pmtu } from '../inet/pmtu.ts'
+
+export type IcmpDeps = {
+  arena: Arena
+  skbs: Skbs
+  drop: DropFn
+  consume: (skb: number) => void
+  time: Time
+  protos: InetProtos
+  pmtu: Pmtu
+  routeOutput: (fl: Flowi) => number
+  ipSend: (skb: number, fl: Flowi, proto: number, tos: number, ttl: number) => number
+  isLocalAddress: (addr: number) => boolean
+  /** An echo reply (data at its ICMP header) for whoever asked here; takes it over. */
+  pingRcv: (skb: number) => void
+  /** Tells the other workers of a path MTU (Ipi.PMTU_UPDATE): v4 address and MTU. */
+  pmtuLearned: (addr: number, mtu: number) => void
+}
+
+export type Icmp = ReturnType<typeof createIcmp>
+
+/** An error is at most this long, as an IP packet (RFC 1812 section 4.3.2.3). */
+const MOST = 576
+/** Highest type that Linux knows (NR_ICMP_TYPES). */
+const LAST_TYPE = 18
+/** Precedence "internetwork control" of errors (RFC 1812 section 4.3.2.5). */
+const TOS_PREC_INTERNETCONTROL = 0xc0
+const TOS_MASK = 0x1e
+const EPROTO = 71
+const ENONET = 64
+
+/** errno of destination unreachable, by code (icmp_err_convert). */
+const UNREACH_ERRNO = [
+  Errno.ENETUNREACH,
+  Errno.EHOSTUNREACH,
+  Errno.ENOPROTOOPT,
+  Errno.ECONNREFUSED,
+  Errno.EMSGSIZE,
+  Errno.EOPNOTSUPP,
+  Errno.ENETUNREACH,
+  Errno.EHOSTDOWN,
+  ENONET,
+  Errno.ENETUNREACH,
+  Errno.EHOSTUNREACH,
+  Errno.ENETUNREACH,
+  Errno.EHOSTUNREACH,
+  Errno.EHOSTUNREACH,
+  Errno.EHOSTUNREACH,
+  Errno.EHOSTUNREACH,
+] as const
+
+/** Counters by type; 0 is none. */
+const IN_COUNTERS = new Int32Array(256)
+const OUT_COUNTERS = new Int32Array(256)
+const counted: [type: number, into: number, out: number][] = [
+  [icmp.ICMP_ECHOREPLY, Mib.IcmpInEchoReps, Mib.IcmpOutEchoReps],
+  [icmp.ICMP_DEST_UNREACH, Mib.IcmpInDestUnreachs, Mib.IcmpOutDestUnreachs],
+  [icmp.ICMP_SOURCE_QUENCH, Mib.IcmpInSrcQuenchs, Mib.IcmpOutSrcQuenchs],
+  [icmp.ICMP_REDIRECT, Mib.IcmpInRedirects, Mib.IcmpOutRedirects],
+  [icmp.ICMP_ECHO, Mib.IcmpInEchos, Mib.IcmpOutEchos],
+  [icmp.ICMP_TIME_EXCEEDED, Mib.IcmpInTimeExcds, Mib.IcmpOutTimeExcds],
+  [icmp.ICMP_PARAMETERPROB, Mib.IcmpInParmProbs, Mib.IcmpOutParmProbs],
+  [icmp.ICMP_TIMESTAMP, Mib.IcmpInTimestamps, Mib.IcmpOutTimestamps],
+  [icmp.ICMP_TIMESTAMPREPLY, Mib.IcmpInTimestampReps, Mib.IcmpOutTimestampReps],
+]
+for (const [type, into, out] of counted) {
+  IN_COUNTERS[type] = into
+  OUT_COUNTERS[type] = out
+}
+
+export const createIcmp = (deps: IcmpDeps) => {
+  const { arena, skbs, drop, consume, time, protos, pmtu, routeOutput, ipSend } = deps
+  const { isLocalAddress, pingRcv, pmtuLearned } = deps
+  const { i32, u8, f64, layout } = arena
+  const { sysctl } = layout
+  const count = counterBank(arena, skbs.thread)
+  const errors = protos.errors
+  const { icmpAllows } = createIcmpRatelimit({ arena, thread: skbs.thread, time })
+  const fl = createFlowi()
+
+  const putFlow = (saddr: number, daddr: number, tos: number): void => {
+    fl.fill(0)
+    fl[FL_FAMILY] = AF_INET
+    fl[FL_SADDR + 2] = fl[FL_DADDR + 2] = V4_MAPPED
+    fl[FL_SADDR + 3] = saddr
+    fl[FL_DADDR + 3] = daddr
+    fl[FL_TOS] = tos
+    fl[FL_PROTO] = IPPROTO_ICMP
+  }
+  const send = (skb: number, type: number, tos: number): void => {
+    f64[count + Mib.IcmpOutMsgs]++
+    if (OUT_COUNTERS[type] !== 0) f64[count + OUT_COUNTERS[type]]++
+    ipSend(skb, fl, IPPROTO_ICMP, tos, 0)
+  }
+
+  // ---- errors out
+
+  /**
+   * Sends an error about a packet, whose NETWORK is its IP header; the packet stays the caller's. `info` is the
+   * message's second word: the MTU, the pointer in the high octet, or 0.
+   */
+  const icmpSend = (about: number, type: number, code: number, info: number): void => {
+    const at = i32[about + SKB_NETWORK]
+    if (!mayAnswer(about, at)) return
+    const daddr = ipv4.dst(u8, at)
+    const saddr = ipv4.src(u8, at)
+    if (!icmpAllows(type, code, saddr)) return
+    const tos = (ipv4.tos(u8, at) & TOS_MASK) | TOS_PREC_INTERNETCONTROL
+    putFlow(isLocalAddress(daddr) ? daddr : 0, saddr, tos)
+    if (routeOutput(fl) !== 0) return
+    const skb = quote(about, at, Math.min(MOST, fl[FL_MTU]) - ipv4.MIN_HEADER - icmp.MIN_HEADER)
+    if (skb === 0) {
+      f64[count + Mib.IcmpOutErrors]++
+      return
+    }
+    const message = i32[skb + SKB_DATA]
+    icmp.setType(u8, message, type)
+    icmp.setCode(u8, message, code)
+    icmp.setRest(u8, message, info)
+    icmp.setChecksum(u8, message, i32[skb + SKB_LEN])
+    send(skb, type, tos)
+  }
+
+  /** RFC 1812 section 4.3.2.7. */
+  const mayAnswer = (about: number, at: number): boolean => {
+    if (i32[about + SKB_PKT_TYPE] !== PACKET_HOST) return false
+    const type = i32[about + IPCB_TYPE]
+    if (type === RTN_BROADCAST || type === RTN_MULTICAST) return false
+    const daddr = ipv4.dst(u8, at)
+    const saddr = ipv4.src(u8, at)
+    if (ipv4.isMulticastAddr(daddr) || daddr === ipv4.INADDR_BROADCAST) return false
+    if (saddr === 0 || saddr === ipv4.INADDR_BROADCAST || ipv4.isMulticastAddr(saddr)) return false
+    if (ipv4.fragmentOffset(u8, at) !== 0) return false
+    if (ipv4.protocol(u8, at) !== IPPROTO_ICMP) return true
+    const inner = at + ipv4.headerLen(u8, at)
+    if (inner >= i32[about + SKB_DATA] + i32[about + SKB_LEN]) return false
+    return u8[inner] <= LAST_TYPE && !icmp.isError(u8[inner])
+  }
+
+  /** A new skb with room for an ICMP header and as much of the packet behind it as fits `room`; 0: no memory. */
+  const quote = (about: number, at: number, room: number): number => {
+    // what was pulled off lies before data, the rest behind it (perhaps in frags)
+    const pulled = Math.max(i32[about + SKB_DATA] - at, 0)
+    const len = Math.min(pulled + i32[about + SKB_LEN], Math.max(room, 28))
+    const skb = skbs.alloc(icmp.MIN_HEADER + len, MAX_HEADER)
+    if (skb === 0) return 0
+    const to = skbs.put(skb, icmp.MIN_HEADER + len) + icmp.MIN_HEADER
+    const head = Math.min(pulled, len)
+    u8.copyWithin(to, at, at + head)
+    skbs.copyBits(about, 0, to + head, len - head)
+    return skb
+  }
+
+  /**
+   * The next hop of a packet does not answer (dst_link_failure): the host it came from is told by ICMP, our own
+   * transport at once. The packet, data at its IP header, stays the caller's.
+   */
+  const linkFailure = (skb: number): void => {
+    const at = i32[skb + SKB_NETWORK]
+    if (u8[at] >> 4 !== 4) return
+    if (!isLocalAddress(ipv4.src(u8, at)))
+      return icmpSend(skb, icmp.ICMP_DEST_UNREACH, icmp.ICMP_HOST_UNREACH, 0)
+    const transport = at + ipv4.headerLen(u8, at)
+    if (transport + 8 > i32[skb + SKB_DATA] + i32[skb + SKB_LEN]) return
+    i32[skb + SKB_TRANSPORT] = transport
+    errors[ipv4.protocol(u8, at)](
+      skb,
+      icmp.ICMP_DEST_UNREACH,
+      icmp.ICMP_HOST_UNREACH,
+      Errno.EHOSTUNREACH,
+      0
+    )
+  }
+
+  // ---- in
+
+  /** inet_protos' handler: data is the ICMP header. */
+  const icmpRcv = (skb: number): void => {
+    f64[count + Mib.IcmpInMsgs]++
+    const at = i32[skb + SKB_DATA]
+    const len = i32[skb + SKB_LEN]
+    if (len < icmp.MIN_HEADER) return bad(skb, Drop.PKT_TOO_SMALL)
+    if (i32[skb + SKB_FRAGS] !== 0 && !skbs.expandHead(skb, 0)) return drop(skb, Drop.NOMEM)
+    if (i32[skb + SKB_IP_SUMMED] === CHECKSUM_NONE && !icmp.isChecksumOk(u8, at, len))
+      return badChecksum(skb)
+    const type = icmp.type(u8, at)
+    if (IN_COUNTERS[type] !== 0) f64[count + IN_COUNTERS[type]]++
+    if (type > LAST_TYPE) return bad(skb, Drop.UNHANDLED_PROTO)
+    // what was sent to many is not answered, or all would answer at once (icmp_echo_ignore_broadcasts)
+    const route = i32[skb + IPCB_TYPE]
+    if (route === RTN_BROADCAST || route === RTN_MULTICAST) return bad(skb, Drop.INVALID_PROTO)
+    if (type === icmp.ICMP_ECHO) return icmpEcho(skb)
+    if (type === icmp.ICMP_ECHOREPLY) return pingRcv(skb)
+    if (icmp.isError(type) && type !== icmp.ICMP_REDIRECT) return icmpUnreach(skb, type)
+    consume(skb)
+  }
+  const bad = (skb: number, reason: Drop): void => {
+    f64[count + Mib.IcmpInErrors]++
+    drop(skb, reason)
+  }
+  const badChecksum = (skb: number): void => {
+    f64[count + Mib.IcmpInCsumErrors]++
+    bad(skb, Drop.ICMP_CSUM)
+  }
+
+  /** The request becomes its own reply. */
+  const icmpEcho = (skb: number): void => {
+    if (i32[sysctl + Sysctl.icmp_echo_ignore_all] !== 0) return consume(skb)
+    const ip = i32[skb + SKB_NETWORK]
+    const tos = ipv4.tos(u8, ip)
+    putFlow(ipv4.dst(u8, ip), ipv4.src(u8, ip), tos & TOS_MASK)
+    if (routeOutput(fl) !== 0) return consume(skb)
+    if (!skbs.expandHead(skb, MAX_HEADER - 64)) return drop(skb, Drop.NOMEM)
+    const at = i32[skb + SKB_DATA]
+    i32[skb + SKB_DST] = 0
+    i32[skb + SKB_IP_SUMMED] = CHECKSUM_NONE
+    icmp.setType(u8, at, icmp.ICMP_ECHOREPLY)
+    icmp.putChecksum(
+      u8,
+      at,
+      csum.adjust16(icmp.checksum(u8, at), icmp.ICMP_ECHO << 8, icmp.ICMP_ECHOREPLY << 8)
+    )
+    send(skb, icmp.ICMP_ECHOREPLY, tos)
+  }
+
+  /** An error about something sent from here: its transport hears of it. */
+  const icmpUnreach = (skb: number, type: number): void => {
+    const message = i32[skb + SKB_DATA]
+    const code = icmp.code(u8, message)
+    const at = message + icmp.MIN_HEADER
+    const end = message + i32[skb + SKB_LEN]
+    if (at + ipv4.MIN_HEADER > end) return bad(skb, Drop.PKT_TOO_SMALL)
+    const headerLen = ipv4.headerLen(u8, at)
+    if (ipv4.version(u8, at) !== 4 || headerLen < ipv4.MIN_HEADER) return bad(skb, Drop.IP_INHDR)
+    if (at + headerLen + 8 > end) return bad(skb, Drop.PKT_TOO_SMALL)
+    if (type === icmp.ICMP_TIME_EXCEEDED && code === icmp.ICMP_EXC_FRAGTIME) return consume(skb)
+    if (type === icmp.ICMP_DEST_UNREACH && code > 15) return consume(skb)
+    // forged, or about what a NAT in between made of ours: none of our sockets sent it
+    if (!isLocalAddress(ipv4.src(u8, at))) return consume(skb)
+    const info = learnMtu(at, type, code, icmp.nextHopMtu(u8, message))
+    i32[skb + SKB_NETWORK] = at
+    i32[skb + SKB_TRANSPORT] = at + headerLen
+    errors[ipv4.protocol(u8, at)](skb, type, code, errnoOf(type, code), info)
+    consume(skb)
+  }
+  /** TCP keeps what it believes in its sock, after it has looked at the sequence number (RFC 5927). */
+  const learnMtu = (at: number, type: number, code: number, mtu: number): number => {
+    if (type !== icmp.ICMP_DEST_UNREACH || code !== icmp.ICMP_FRAG_NEEDED) return 0
+    if (ipv4.protocol(u8, at) === IPPROTO_TCP) return mtu
+    const learned = pmtu.learn(0, 0, V4_MAPPED, ipv4.dst(u8, at), mtu)
+    pmtuLearned(ipv4.dst(u8, at), learned)
+    return learned
+  }
+  const errnoOf = (type: number, code: number): number => {
+    if (type === icmp.ICMP_DEST_UNREACH) return UNREACH_ERRNO[code]
+    if (type === icmp.ICMP_PARAMETERPROB) return EPROTO
+    return type === icmp.ICMP_TIME_EXCEEDED ? Errno.EHOSTUNREACH : 0
+  }
+
+  return { icmpSend, icmpRcv, linkFailure }
+}

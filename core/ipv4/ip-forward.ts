@@ -1,0 +1,89 @@
+/**
+ * IPv4 forwarding: a packet that the route lookup sends on loses one hop and goes to ip_output. Called by ip_rcv;
+ * on a worker. Too many hops and packets too big for the way are answered with ICMP errors.
+ * Linux: net/ipv4/ip_forward.c; RFC 1812 section 5.2.7, 5.3.1, RFC 1191 section 4.
+ */
+import type { Flowi } from '../base/flowi.ts'
+import { FL_DEV, FL_MTU } from '../base/flowi.ts'
+import type { Arena } from '../shm/arena.ts'
+import { counterBank, Mib } from '../shm/counters.ts'
+import type { DropFn } from '../skb/drop.ts'
+import { Drop } from '../skb/drop.ts'
+import type { Skbs } from '../skb/skb.ts'
+import {
+  MAX_HEADER,
+  PACKET_HOST,
+  SKB_DATA,
+  SKB_DEV,
+  SKB_GSO_SIZE,
+  SKB_HEAD,
+  SKB_LEN,
+  SKB_NETWORK,
+  SKB_PKT_TYPE,
+} from '../skb/skb.ts'
+import * as icmp from '../wire/icmp.ts'
+import * as ipv4 from '../wire/ipv4.ts'
+import { IPCB_FLAGS, IPCB_MTU, IPSKB_FORWARDED, NF_INET_FORWARD } from '../inet/inet-constants.ts'
+import type { NfHooks } from '../netfilter/nf-hooks.ts'
+
+export type IpForwardDeps = {
+  arena: Arena
+  skbs: Skbs
+  drop: DropFn
+  nf: NfHooks
+  /** Bytes of the largest IP packet that a super-frame is cut into. */
+  networkSegLen: (skb: number) => number
+  ipOutput: (skb: number) => number
+  icmpSend: (skb: number, type: number, code: number, info: number) => void
+}
+
+/** Room that the widest link header takes. */
+const LL_RESERVED = 16
+
+export const createIpForward = (deps: IpForwardDeps) => {
+  const { arena, skbs, drop, nf, networkSegLen, ipOutput, icmpSend } = deps
+  const { i32, u8, f64 } = arena
+  const count = counterBank(arena, skbs.thread)
+
+  /** Sends the packet on along the route in `fl` (SKB_DST says the same); takes it over. */
+  const ipForward = (skb: number, fl: Flowi): void => {
+    if (i32[skb + SKB_PKT_TYPE] !== PACKET_HOST) return drop(skb, Drop.OTHERHOST)
+    if (u8[i32[skb + SKB_NETWORK] + 8] <= 1) return tooManyHops(skb)
+    const mtu = fl[FL_MTU]
+    if (i32[skb + SKB_LEN] > mtu && isTooBig(skb, mtu)) return tooBig(skb, mtu)
+    // taps hold clones of the bytes that are about to change (skb_cow)
+    if (skbs.isShared(skb) || i32[skb + SKB_DATA] - i32[skb + SKB_HEAD] < LL_RESERVED)
+      if (!skbs.expandHead(skb, MAX_HEADER)) return drop(skb, Drop.NOMEM)
+    decreaseTtl(i32[skb + SKB_NETWORK])
+    i32[skb + IPCB_MTU] = mtu
+    i32[skb + IPCB_FLAGS] |= IPSKB_FORWARDED
+    i32[skb + SKB_DEV] = fl[FL_DEV]
+    if (!nf.accepts(NF_INET_FORWARD, skb, fl[FL_DEV])) return
+    f64[count + Mib.IpForwDatagrams]++
+    ipOutput(skb)
+  }
+  /** RFC 1141: one less in the high octet of the TTL's word is 0x100 more in the checksum, end around. */
+  const decreaseTtl = (at: number): void => {
+    const sum = ((u8[at + 10] << 8) | u8[at + 11]) + 0x100
+    const folded = sum + (sum >= 0xffff ? 1 : 0)
+    u8[at + 10] = folded >> 8
+    u8[at + 11] = folded
+    u8[at + 8]--
+  }
+  /** A super-frame is as big as its segments; without DF, IP output cuts the packet. */
+  const isTooBig = (skb: number, mtu: number): boolean => {
+    if (!ipv4.dontFragment(u8, i32[skb + SKB_NETWORK])) return false
+    return i32[skb + SKB_GSO_SIZE] === 0 || networkSegLen(skb) > mtu
+  }
+  const tooBig = (skb: number, mtu: number): void => {
+    f64[count + Mib.IpFragFails]++
+    icmpSend(skb, icmp.ICMP_DEST_UNREACH, icmp.ICMP_FRAG_NEEDED, mtu)
+    drop(skb, Drop.PKT_TOO_BIG)
+  }
+  const tooManyHops = (skb: number): void => {
+    f64[count + Mib.IpInHdrErrors]++
+    icmpSend(skb, icmp.ICMP_TIME_EXCEEDED, icmp.ICMP_EXC_TTL, 0)
+    drop(skb, Drop.TTL_EXCEEDED)
+  }
+  return { ipForward }
+}

@@ -1,0 +1,277 @@
+/**
+ * IPv4 input: ip_rcv checks the header in Linux's order, the route lookup says whether the packet is ours, and
+ * ip_local_deliver hands it to its transport. Called by ptype for ETH_P_IP; calls ip_forward, the reassembly
+ * and inet_protos. On a worker. Options are checked for their lengths and otherwise skipped.
+ * Linux: net/ipv4/ip_input.c, ip_options.c, route.c ip_error(); RFC 791, 1122 section 3.2.1, 1812 section 5.2.
+ */
+import { AF_INET, V4_MAPPED } from '../base/family.ts'
+import { fold } from '../base/checksum.ts'
+import { Errno } from '../base/errno.ts'
+import type { Flowi } from '../base/flowi.ts'
+import {
+  createFlowi,
+  FL_DADDR,
+  FL_DST,
+  FL_FAMILY,
+  FL_IIF,
+  FL_MARK,
+  FL_PROTO,
+  FL_SADDR,
+  FL_TOS,
+  FL_TYPE,
+  RTN_BROADCAST,
+  RTN_MULTICAST,
+  RTN_UNICAST,
+} from '../base/flowi.ts'
+import type { Arena } from '../shm/arena.ts'
+import { counterBank, Mib } from '../shm/counters.ts'
+import { Sysctl } from '../shm/sysctl.ts'
+import type { DropFn } from '../skb/drop.ts'
+import { Drop } from '../skb/drop.ts'
+import type { Skbs } from '../skb/skb.ts'
+import {
+  PACKET_LOOPBACK,
+  PACKET_OTHERHOST,
+  SKB_DATA,
+  SKB_DEV,
+  SKB_DST,
+  SKB_FRAGS,
+  SKB_GSO_SEGS,
+  SKB_LEN,
+  SKB_MARK,
+  SKB_NETWORK,
+  SKB_PKT_TYPE,
+  SKB_TRANSPORT,
+} from '../skb/skb.ts'
+import * as icmp from '../wire/icmp.ts'
+import * as ipv4 from '../wire/ipv4.ts'
+import type { InetProtos } from '../inet/inet-protos.ts'
+import {
+  IPCB_FLAGS,
+  IPCB_TYPE,
+  NF_INET_LOCAL_IN,
+  NF_INET_PRE_ROUTING,
+} from '../inet/inet-constants.ts'
+import type { NfHooks } from '../netfilter/nf-hooks.ts'
+
+export type IpInputDeps = {
+  arena: Arena
+  skbs: Skbs
+  drop: DropFn
+  consume: (skb: number) => void
+  nf: NfHooks
+  protos: InetProtos
+  routeInput: (fl: Flowi) => number
+  isLocalAddress: (addr: number) => boolean
+  ipForward: (skb: number, fl: Flowi) => void
+  /** Reassembly: the whole datagram, or 0 while pieces are missing. Takes the fragment over. */
+  ipDefrag: (skb: number) => number
+  /** Sends a reassembled datagram to the worker that owns its flow; false when that is this one. */
+  steerAgain: (skb: number) => boolean
+  icmpSend: (skb: number, type: number, code: number, info: number) => void
+  /** Gives raw sockets their copies; true when there was one. */
+  rawDeliver: (skb: number, protocol: number) => boolean
+}
+
+export type IpInput = ReturnType<typeof createIpInput>
+
+// IPv4 options (RFC 791 section 3.1).
+const IPOPT_END = 0
+const IPOPT_NOOP = 1
+const IPOPT_LSRR = 131
+const IPOPT_SSRR = 137
+
+export const createIpInput = (deps: IpInputDeps) => {
+  const { arena, skbs, drop, consume, nf, protos, routeInput, isLocalAddress, ipForward } = deps
+  const { ipDefrag, steerAgain, icmpSend, rawDeliver } = deps
+  const { i32, u8, f64, layout } = arena
+  const count = counterBank(arena, skbs.thread)
+  const ipForwardOn = layout.sysctl + Sysctl.ip_forward
+  const handlers = protos.handlers
+  const fl = createFlowi()
+  fl[FL_FAMILY] = AF_INET
+  fl[FL_SADDR + 2] = V4_MAPPED
+  fl[FL_DADDR + 2] = V4_MAPPED
+
+  /** A packet from the link layer, data at its IP header. */
+  const ipRcv = (skb: number): void => {
+    const at = i32[skb + SKB_DATA]
+    const len = i32[skb + SKB_LEN]
+    if (i32[skb + SKB_PKT_TYPE] === PACKET_OTHERHOST) return drop(skb, Drop.OTHERHOST)
+    f64[count + Mib.IpInReceives]++
+    f64[count + Mib.IpExtInOctets] += len
+    if (len < ipv4.MIN_HEADER) return badHeader(skb, Drop.PKT_TOO_SMALL)
+    const versionIhl = u8[at]
+    if (versionIhl < 0x45 || versionIhl > 0x4f) return badHeader(skb, Drop.IP_INHDR)
+    const segments = i32[skb + SKB_GSO_SEGS]
+    f64[count + Mib.IpExtInNoECTPkts + (u8[at + 1] & 3)] += segments > 1 ? segments : 1
+    const headerLen = (versionIhl & 15) << 2
+    if (len < headerLen) return badHeader(skb, Drop.PKT_TOO_SMALL)
+    if (!headerSumOk(at, headerLen)) return badChecksum(skb)
+    const total = (u8[at + 2] << 8) | u8[at + 3]
+    if (len < total) return truncated(skb)
+    if (total < headerLen) return badHeader(skb, Drop.IP_INHDR)
+    // what is behind the packet is padding of the link's
+    if (len > total && !trimTo(skb, total)) return drop(skb, Drop.NOMEM)
+    i32[skb + SKB_NETWORK] = at
+    i32[skb + SKB_TRANSPORT] = at + headerLen
+    i32[skb + IPCB_TYPE] = 0
+    i32[skb + IPCB_FLAGS] = 0
+    if (!nf.accepts(NF_INET_PRE_ROUTING, skb, i32[skb + SKB_DEV])) return
+    ipRcvFinish(skb, at, headerLen)
+  }
+  /** Sums whole words, which is right in any byte order, where the header is aligned (NET_IP_ALIGN). */
+  const headerSumOk = (at: number, headerLen: number): boolean => {
+    if ((at & 3) !== 0) return ipv4.isChecksumOk(u8, at)
+    let sum = 0
+    for (let word = at >> 2, end = word + (headerLen >> 2); word < end; word++) {
+      const value = i32[word]
+      sum += (value & 0xffff) + (value >>> 16)
+    }
+    return fold(sum) === 0xffff
+  }
+  const trimTo = (skb: number, total: number): boolean => {
+    if (i32[skb + SKB_FRAGS] !== 0 && !skbs.expandHead(skb, 0)) return false
+    skbs.trim(skb, total)
+    return true
+  }
+
+  const ipRcvFinish = (skb: number, at: number, headerLen: number): void => {
+    if (i32[skb + SKB_PKT_TYPE] === PACKET_LOOPBACK) return deliverLooped(skb, at)
+    fl[FL_IIF] = i32[skb + SKB_DEV]
+    fl[FL_MARK] = i32[skb + SKB_MARK]
+    fl[FL_TOS] = u8[at + 1]
+    fl[FL_PROTO] = u8[at + 9]
+    fl[FL_SADDR + 3] = ipv4.src(u8, at)
+    fl[FL_DADDR + 3] = ipv4.dst(u8, at)
+    const error = routeInput(fl)
+    if (error !== 0) return ipError(skb, error)
+    if (headerLen !== ipv4.MIN_HEADER && !optionsOk(skb, at, headerLen)) return
+    const type = fl[FL_TYPE]
+    i32[skb + SKB_DST] = fl[FL_DST]
+    i32[skb + IPCB_TYPE] = type
+    if (type === RTN_UNICAST) return ipForward(skb, fl)
+    if (type !== RTN_MULTICAST && type !== RTN_BROADCAST) return ipLocalDeliver(skb)
+    countGroup(skb, type)
+    ipLocalDeliver(skb)
+  }
+  const countGroup = (skb: number, type: number): void => {
+    const isMulticast = type === RTN_MULTICAST
+    f64[count + (isMulticast ? Mib.IpExtInMcastPkts : Mib.IpExtInBcastPkts)]++
+    f64[count + (isMulticast ? Mib.IpExtInMcastOctets : Mib.IpExtInBcastOctets)] +=
+      i32[skb + SKB_LEN]
+  }
+  /** The copy of a broadcast or multicast of our own (ip_mc_output): it was routed when it was sent. */
+  const deliverLooped = (skb: number, at: number): void => {
+    const type = ipv4.isMulticastAddr(ipv4.dst(u8, at)) ? RTN_MULTICAST : RTN_BROADCAST
+    i32[skb + IPCB_TYPE] = type
+    countGroup(skb, type)
+    ipLocalDeliver(skb)
+  }
+
+  const ipLocalDeliver = (skb: number): void => {
+    if (ipv4.isFragment(u8, i32[skb + SKB_NETWORK])) return deliverFragment(skb)
+    deliverWhole(skb)
+  }
+  const deliverFragment = (skb: number): void => {
+    const whole = ipDefrag(skb)
+    if (whole !== 0 && !steerAgain(whole)) deliverWhole(whole)
+  }
+  const deliverWhole = (skb: number): void => {
+    if (!nf.accepts(NF_INET_LOCAL_IN, skb, i32[skb + SKB_DEV])) return
+    const at = i32[skb + SKB_NETWORK]
+    const protocol = u8[at + 9]
+    skbs.pull(skb, i32[skb + SKB_TRANSPORT] - i32[skb + SKB_DATA])
+    const raw = rawDeliver(skb, protocol)
+    const handler = handlers[protocol]
+    if (handler) {
+      f64[count + Mib.IpInDelivers]++
+      return handler(skb)
+    }
+    if (!raw) return noProtocol(skb)
+    f64[count + Mib.IpInDelivers]++
+    consume(skb)
+  }
+  const noProtocol = (skb: number): void => {
+    f64[count + Mib.IpInUnknownProtos]++
+    icmpSend(skb, icmp.ICMP_DEST_UNREACH, icmp.ICMP_PROT_UNREACH, 0)
+    drop(skb, Drop.IP_NOPROTO)
+  }
+
+  const badHeader = (skb: number, reason: Drop): void => {
+    f64[count + Mib.IpInHdrErrors]++
+    drop(skb, reason)
+  }
+  const badChecksum = (skb: number): void => {
+    f64[count + Mib.IpExtInCsumErrors]++
+    badHeader(skb, Drop.IP_CSUM)
+  }
+  const truncated = (skb: number): void => {
+    f64[count + Mib.IpExtInTruncatedPkts]++
+    drop(skb, Drop.PKT_TOO_SMALL)
+  }
+
+  /** No way for the packet (ip_error): a router says so to the sender, a host is silent. */
+  const ipError = (skb: number, error: number): void => {
+    const forwards = i32[ipForwardOn] !== 0
+    if (error === -Errno.EXDEV) {
+      f64[count + Mib.TcpExtIPReversePathFilter]++
+      return drop(skb, Drop.IP_RPFILTER)
+    }
+    if (error === -Errno.ENETUNREACH) {
+      f64[count + Mib.IpExtInNoRoutes]++
+      if (forwards) icmpSend(skb, icmp.ICMP_DEST_UNREACH, icmp.ICMP_NET_UNREACH, 0)
+      return drop(skb, Drop.IP_INNOROUTES)
+    }
+    if (error === -Errno.EHOSTUNREACH) {
+      if (forwards) icmpSend(skb, icmp.ICMP_DEST_UNREACH, icmp.ICMP_HOST_UNREACH, 0)
+      else f64[count + Mib.IpInAddrErrors]++
+      return drop(skb, Drop.IP_INADDRERRORS)
+    }
+    if (error === -Errno.EACCES) {
+      icmpSend(skb, icmp.ICMP_DEST_UNREACH, icmp.ICMP_PKT_FILTERED, 0)
+      return drop(skb, Drop.IP_INNOROUTES)
+    }
+    drop(skb, martianReason(i32[skb + SKB_NETWORK]))
+  }
+  const martianReason = (at: number): Drop => {
+    const source = ipv4.src(u8, at)
+    const destination = ipv4.dst(u8, at)
+    if (
+      ipv4.isMulticastAddr(source) ||
+      source === ipv4.INADDR_BROADCAST ||
+      ipv4.isZeroNetAddr(source)
+    )
+      return Drop.IP_INVALID_SOURCE
+    if (ipv4.isZeroNetAddr(destination)) return Drop.IP_INVALID_DEST
+    if (ipv4.isLoopbackAddr(source) || ipv4.isLoopbackAddr(destination)) return Drop.IP_LOCALNET
+    return isLocalAddress(source) ? Drop.IP_LOCAL_SOURCE : Drop.IP_INNOROUTES
+  }
+
+  /** False when the packet was dropped: an option runs over the header's end, or asks for source routing. */
+  const optionsOk = (skb: number, at: number, headerLen: number): boolean => {
+    const end = at + headerLen
+    for (let p = at + ipv4.MIN_HEADER; p < end; ) {
+      const kind = u8[p]
+      if (kind === IPOPT_END) return true
+      if (kind === IPOPT_NOOP) {
+        p++
+        continue
+      }
+      const len = p + 1 < end ? u8[p + 1] : 0
+      if (len < 2 || p + len > end) {
+        icmpSend(skb, icmp.ICMP_PARAMETERPROB, 0, (p - at) << 24)
+        badHeader(skb, Drop.IP_INHDR)
+        return false
+      }
+      if (kind === IPOPT_LSRR || kind === IPOPT_SSRR) {
+        drop(skb, Drop.IP_INHDR)
+        return false
+      }
+      p += len
+    }
+    return true
+  }
+
+  return { ipRcv, ipLocalDeliver }
+}

@@ -1,0 +1,367 @@
+/**
+ * IPv4 output: puts the IP header on what a transport sends (ipQueueXmit for TCP, by its sock row; ipSend for all
+ * else), and takes it and what is forwarded to the neighbour layer, cut to the way's MTU. On the worker that sends.
+ * The packet is taken over in every case. Linux: net/ipv4/ip_output.c; RFC 791 section 3.2, 1122 section 3.2.1.
+ */
+import { AF_INET, AF_INET6, V4_MAPPED } from '../base/family.ts'
+import { fold } from '../base/checksum.ts'
+import { Errno } from '../base/errno.ts'
+import type { Flowi } from '../base/flowi.ts'
+import {
+  createFlowi,
+  FL_DADDR,
+  FL_DEV,
+  FL_DPORT,
+  FL_DST,
+  FL_FAMILY,
+  FL_IIF,
+  FL_MARK,
+  FL_MTU,
+  FL_OIF,
+  FL_PROTO,
+  FL_SADDR,
+  FL_SPORT,
+  FL_TOS,
+  FL_TYPE,
+  RTN_BROADCAST,
+  RTN_MULTICAST,
+} from '../base/flowi.ts'
+import { DEV_FLAGS, IFF_LOOPBACK, IFF_NOARP } from '../netdev/netdev.ts'
+import type { Arena } from '../shm/arena.ts'
+import { counterBank, Mib } from '../shm/counters.ts'
+import { DEVICE_WORDS, G_GENERATION } from '../shm/layout.ts'
+import { Sysctl } from '../shm/sysctl.ts'
+import type { DropFn } from '../skb/drop.ts'
+import { Drop } from '../skb/drop.ts'
+import type { Skbs } from '../skb/skb.ts'
+import {
+  PACKET_LOOPBACK,
+  RX_HEADROOM,
+  SKB_DATA,
+  SKB_DEV,
+  SKB_DST,
+  SKB_GSO_SEGS,
+  SKB_GSO_SIZE,
+  SKB_LEN,
+  SKB_MARK,
+  SKB_NETWORK,
+  SKB_NEXT,
+  SKB_PKT_TYPE,
+  SKB_PROTOCOL,
+  SKB_TRANSPORT,
+} from '../skb/skb.ts'
+import {
+  SK_BOUND_DEV,
+  SK_DADDR,
+  SK_DPORT,
+  SK_DST,
+  SK_DST_DEV,
+  SK_DST_GENERATION,
+  SK_MARK,
+  SK_MTU,
+  SK_NUM,
+  SK_PROTOCOL,
+  SK_SADDR,
+  SK_TOS,
+  SK_TTL,
+} from '../socket/sock.ts'
+import { ETH_P_IP, IPV4_MULTICAST_HI, ipv4MulticastLo } from '../wire/ethernet.ts'
+import { IPPROTO_ICMP } from '../wire/ipproto.ts'
+import * as ipv4 from '../wire/ipv4.ts'
+import type { IpFragmentation } from './ip-fragmentation.ts'
+import {
+  IPCB_FLAGS,
+  IPCB_MTU,
+  IPCB_TYPE,
+  IPSKB_FORWARDED,
+  NF_INET_LOCAL_OUT,
+  NF_INET_POST_ROUTING,
+} from '../inet/inet-constants.ts'
+import { NH_DEV, NH_FAMILY, NH_GATEWAY, NH_TYPE } from '../inet/nexthop-constants.ts'
+import type { NfHooks } from '../netfilter/nf-hooks.ts'
+import type { Pmtu } from '../inet/pmtu.ts'
+
+export type IpOutputDeps = {
+  arena: Arena
+  skbs: Skbs
+  drop: DropFn
+  nf: NfHooks
+  routeOutput: (fl: Flowi) => number
+  ipSelectIdent: (saddr: number, daddr: number, protocol: number, segments: number) => number
+  pmtu: Pmtu
+  fragmentation: IpFragmentation
+  /** Bytes of the largest IP packet that a super-frame is cut into, and the cutting itself. */
+  gso: { networkSegLen: (skb: number) => number; segment: (skb: number) => number }
+  neighResolve: (skb: number, dev: number, addr: number) => number
+  neighConfirm: (dev: number, addr: number) => void
+  ethHeader: (skb: number, dev: number, hi: number, lo: number, type: number) => boolean
+  ethHeaderSelf: (skb: number, dev: number, type: number) => boolean
+  devQueueXmit: (skb: number) => number
+  /** Receives a frame of our own again, through the backlog (dev_loopback_xmit). */
+  netifRx: (skb: number) => void
+  /** First of four free words of this thread: a next hop's address. */
+  key: number
+}
+
+export type IpOutput = ReturnType<typeof createIpOutput>
+
+export const createIpOutput = (deps: IpOutputDeps) => {
+  const { arena, skbs, drop, nf, routeOutput, ipSelectIdent, pmtu, fragmentation, gso, key } = deps
+  const { neighResolve, neighConfirm, ethHeader, ethHeaderSelf, devQueueXmit, netifRx } = deps
+  const { i32, u8, f64, layout } = arena
+  const { devices } = layout
+  const defaultTtl = layout.sysctl + Sysctl.ip_default_ttl
+  const count = counterBank(arena, skbs.thread)
+  const flow = createFlowi()
+  i32[key] = 0
+  i32[key + 1] = 0
+  i32[key + 2] = V4_MAPPED
+
+  /**
+   * Writes the header in front of the transport's and its checksum with it: the words' sum is known before
+   * they are bytes.
+   */
+  const pushHeader = (
+    skb: number,
+    proto: number,
+    saddr: number,
+    daddr: number,
+    tos: number,
+    ttl: number,
+    frag: number
+  ): void => {
+    i32[skb + SKB_TRANSPORT] = i32[skb + SKB_DATA]
+    const at = skbs.push(skb, ipv4.MIN_HEADER)
+    const total = i32[skb + SKB_GSO_SIZE] === 0 ? i32[skb + SKB_LEN] : i32[skb + SKB_LEN] & 0xffff
+    const segments = i32[skb + SKB_GSO_SEGS]
+    const id = ipSelectIdent(saddr, daddr, proto, segments > 1 ? segments : 1)
+    i32[skb + SKB_NETWORK] = at
+    i32[skb + SKB_PROTOCOL] = ETH_P_IP
+    const sum = fold(
+      (0x4500 | tos) +
+        total +
+        id +
+        frag +
+        ((ttl << 8) | proto) +
+        (saddr >>> 16) +
+        (saddr & 0xffff) +
+        (daddr >>> 16) +
+        (daddr & 0xffff)
+    )
+    u8[at] = 0x45
+    u8[at + 1] = tos
+    u8[at + 2] = total >> 8
+    u8[at + 3] = total
+    u8[at + 4] = id >> 8
+    u8[at + 5] = id
+    u8[at + 6] = frag >> 8
+    u8[at + 7] = frag
+    u8[at + 8] = ttl
+    u8[at + 9] = proto
+    u8[at + 10] = ~sum >> 8
+    u8[at + 11] = ~sum
+    u8[at + 12] = saddr >> 24
+    u8[at + 13] = saddr >> 16
+    u8[at + 14] = saddr >> 8
+    u8[at + 15] = saddr
+    u8[at + 16] = daddr >> 24
+    u8[at + 17] = daddr >> 16
+    u8[at + 18] = daddr >> 8
+    u8[at + 19] = daddr
+  }
+
+  /** Looks the sock's way up again: its first packet, or the tables have changed since. */
+  const reroute = (sk: number): number => {
+    flow[FL_FAMILY] = AF_INET
+    flow[FL_IIF] = 0
+    flow[FL_OIF] = i32[sk + SK_BOUND_DEV]
+    flow[FL_MARK] = i32[sk + SK_MARK]
+    flow[FL_TOS] = i32[sk + SK_TOS]
+    flow[FL_PROTO] = i32[sk + SK_PROTOCOL]
+    flow[FL_SPORT] = i32[sk + SK_NUM]
+    flow[FL_DPORT] = i32[sk + SK_DPORT]
+    for (let w = 0; w < 4; w++) {
+      flow[FL_SADDR + w] = i32[sk + SK_SADDR + w]
+      flow[FL_DADDR + w] = i32[sk + SK_DADDR + w]
+    }
+    const generation = i32[G_GENERATION]
+    const error = routeOutput(flow)
+    if (error !== 0) return error
+    i32[sk + SK_DST] = flow[FL_DST]
+    i32[sk + SK_DST_DEV] = flow[FL_DEV]
+    i32[sk + SK_DST_GENERATION] = generation
+    // a path MTU learned from ICMP outlives the route's change
+    const known = i32[sk + SK_MTU]
+    if (known === 0 || known > flow[FL_MTU]) i32[sk + SK_MTU] = flow[FL_MTU]
+    return 0
+  }
+
+  /** Sends a connected sock's packet, data at the transport header: 0, or -errno. */
+  const ipQueueXmit = (skb: number, sk: number): number => {
+    if (i32[sk + SK_DST] === 0 || i32[sk + SK_DST_GENERATION] !== i32[G_GENERATION]) {
+      const error = reroute(sk)
+      if (error !== 0) return noRoute(skb, error)
+    }
+    const row = i32[sk + SK_DST]
+    const ttl = i32[sk + SK_TTL]
+    i32[skb + SKB_DST] = row
+    i32[skb + SKB_DEV] = i32[sk + SK_DST_DEV]
+    i32[skb + SKB_MARK] = i32[sk + SK_MARK]
+    i32[skb + IPCB_TYPE] = i32[row + NH_TYPE]
+    i32[skb + IPCB_MTU] = i32[sk + SK_MTU]
+    pushHeader(
+      skb,
+      i32[sk + SK_PROTOCOL],
+      i32[sk + SK_SADDR + 3],
+      i32[sk + SK_DADDR + 3],
+      i32[sk + SK_TOS],
+      ttl === 0 ? i32[defaultTtl] : ttl,
+      ipv4.IP_DF
+    )
+    return ipLocalOut(skb)
+  }
+
+  /**
+   * Sends a packet, data at the transport header, along the route in `fl` (routeOutput has answered): 0, or
+   * -errno. DF is set on what fits the path (path MTU discovery); what does not is fragmented here. ICMP goes
+   * without DF, as Linux's ICMP sockets send it.
+   */
+  const ipSend = (skb: number, fl: Flowi, proto: number, tos: number, ttl: number): number => {
+    if (fl[FL_FAMILY] !== AF_INET) return noRoute(skb, -Errno.EAFNOSUPPORT)
+    const daddr = fl[FL_DADDR + 3]
+    const mtu = pmtu.lookup(fl, fl[FL_MTU])
+    if (i32[skb + SKB_LEN] + ipv4.MIN_HEADER > ipv4.MAX_TOTAL_LENGTH) return tooLong(skb)
+    i32[skb + SKB_DST] = fl[FL_DST]
+    i32[skb + SKB_DEV] = fl[FL_DEV]
+    i32[skb + SKB_MARK] = fl[FL_MARK]
+    i32[skb + IPCB_TYPE] = fl[FL_TYPE]
+    i32[skb + IPCB_MTU] = mtu
+    const fits = i32[skb + SKB_LEN] + ipv4.MIN_HEADER <= mtu
+    const frag = fits && proto !== IPPROTO_ICMP ? ipv4.IP_DF : 0
+    pushHeader(skb, proto, fl[FL_SADDR + 3], daddr, tos, ttl === 0 ? i32[defaultTtl] : ttl, frag)
+    return ipLocalOut(skb)
+  }
+  const tooLong = (skb: number): number => {
+    drop(skb, Drop.PKT_TOO_BIG)
+    return -Errno.EMSGSIZE
+  }
+  const noRoute = (skb: number, error: number): number => {
+    f64[count + Mib.IpOutNoRoutes]++
+    drop(skb, Drop.IP_OUTNOROUTES)
+    return error
+  }
+
+  const ipLocalOut = (skb: number): number => {
+    f64[count + Mib.IpOutRequests]++
+    i32[skb + IPCB_FLAGS] = 0
+    if (!nf.accepts(NF_INET_LOCAL_OUT, skb, i32[skb + SKB_DEV])) return 0
+    return ipOutput(skb)
+  }
+
+  /** Everything that leaves passes here, data at the IP header, SKB_DEV and the control block set. */
+  const ipOutput = (skb: number): number => {
+    const type = i32[skb + IPCB_TYPE]
+    if ((type === RTN_MULTICAST || type === RTN_BROADCAST) && !loopGroup(skb)) return 0
+    if (!nf.accepts(NF_INET_POST_ROUTING, skb, i32[skb + SKB_DEV])) return 0
+    const mtu = i32[skb + IPCB_MTU]
+    if (i32[skb + SKB_LEN] <= mtu) return finishOutput(skb)
+    if (i32[skb + SKB_GSO_SIZE] === 0) return fragmentation.ipFragment(skb, mtu, finishOutput)
+    if (gso.networkSegLen(skb) <= mtu) return finishOutput(skb)
+    return outputSegments(skb, mtu)
+  }
+  /** A super-frame whose segments are too big for the way: cut, then each fragmented (DF was looked at before). */
+  const outputSegments = (skb: number, mtu: number): number => {
+    let result = 0
+    let seg = gso.segment(skb)
+    while (seg !== 0) {
+      const next = i32[seg + SKB_NEXT]
+      i32[seg + SKB_NEXT] = 0
+      result = fragmentation.ipFragment(seg, mtu, finishOutput) || result
+      seg = next
+    }
+    return result
+  }
+
+  /**
+   * Our own broadcasts and multicasts are heard here too (ip_mc_output). False when the packet was not to leave
+   * at all: a TTL of 0 keeps a multicast on this host.
+   */
+  const loopGroup = (skb: number): boolean => {
+    const dev = i32[skb + SKB_DEV]
+    if ((i32[devices + dev * DEVICE_WORDS + DEV_FLAGS] & IFF_LOOPBACK) !== 0) return true
+    if ((i32[skb + IPCB_FLAGS] & IPSKB_FORWARDED) === 0) {
+      const twin = skbs.copy(skb, RX_HEADROOM)
+      if (twin !== 0) {
+        ethHeaderSelf(twin, dev, ETH_P_IP)
+        // it is not routed again: its source, our own address, would make it a martian
+        i32[twin + SKB_PKT_TYPE] = PACKET_LOOPBACK
+        netifRx(twin)
+      }
+    }
+    if (ipv4.ttl(u8, i32[skb + SKB_NETWORK]) !== 0) return true
+    drop(skb, Drop.TTL_EXCEEDED)
+    return false
+  }
+
+  /** One packet to its next hop. */
+  const finishOutput = (skb: number): number => {
+    const dev = i32[skb + SKB_DEV]
+    f64[count + Mib.IpOutTransmits]++
+    f64[count + Mib.IpExtOutOctets] += i32[skb + SKB_LEN]
+    const type = i32[skb + IPCB_TYPE]
+    if (type === RTN_MULTICAST || type === RTN_BROADCAST) return finishGroup(skb, dev, type)
+    if ((i32[devices + dev * DEVICE_WORDS + DEV_FLAGS] & (IFF_LOOPBACK | IFF_NOARP)) !== 0)
+      return framed(skb, ethHeaderSelf(skb, dev, ETH_P_IP))
+    const row = i32[skb + SKB_DST]
+    if (i32[row + NH_FAMILY] !== 0) return neighResolve(skb, dev, row + NH_GATEWAY)
+    i32[key + 3] = ipv4.dst(u8, i32[skb + SKB_NETWORK])
+    return neighResolve(skb, dev, key)
+  }
+  /** Addresses of many hosts map onto the link's own (RFC 1112 section 6.4). */
+  const finishGroup = (skb: number, dev: number, type: number): number => {
+    const isMulticast = type === RTN_MULTICAST
+    f64[count + (isMulticast ? Mib.IpExtOutMcastPkts : Mib.IpExtOutBcastPkts)]++
+    f64[count + (isMulticast ? Mib.IpExtOutMcastOctets : Mib.IpExtOutBcastOctets)] +=
+      i32[skb + SKB_LEN]
+    const lo = isMulticast ? ipv4MulticastLo(ipv4.dst(u8, i32[skb + SKB_NETWORK])) : -1
+    return framed(skb, ethHeader(skb, dev, isMulticast ? IPV4_MULTICAST_HI : 0xffff, lo, ETH_P_IP))
+  }
+  const framed = (skb: number, isFramed: boolean): number => {
+    if (isFramed) return devQueueXmit(skb)
+    drop(skb, Drop.NOMEM)
+    return -Errno.ENOBUFS
+  }
+
+  /**
+   * The flow of a received packet, its addresses as they came: FL_FAMILY, FL_SADDR, FL_DADDR, FL_IIF and FL_MARK.
+   * Whoever answers swaps source and destination.
+   */
+  const loadAddrs = (skb: number, fl: Flowi): void => {
+    const at = i32[skb + SKB_NETWORK]
+    fl[FL_IIF] = i32[skb + SKB_DEV]
+    fl[FL_MARK] = i32[skb + SKB_MARK]
+    if (u8[at] >> 4 === 4) {
+      fl[FL_FAMILY] = AF_INET
+      fl[FL_SADDR] = fl[FL_SADDR + 1] = fl[FL_DADDR] = fl[FL_DADDR + 1] = 0
+      fl[FL_SADDR + 2] = fl[FL_DADDR + 2] = V4_MAPPED
+      fl[FL_SADDR + 3] = ipv4.src(u8, at)
+      fl[FL_DADDR + 3] = ipv4.dst(u8, at)
+      return
+    }
+    fl[FL_FAMILY] = AF_INET6
+    for (let w = 0; w < 8; w++) {
+      const from = at + 8 + 4 * w
+      fl[FL_SADDR + w] =
+        (u8[from] << 24) | (u8[from + 1] << 16) | (u8[from + 2] << 8) | u8[from + 3]
+    }
+  }
+
+  /** The peer of a connected sock answered: so does the next hop on the way to it (dst_confirm). */
+  const sockConfirm = (sk: number): void => {
+    const row = i32[sk + SK_DST]
+    if (row === 0) return
+    neighConfirm(i32[row + NH_DEV], i32[row + NH_FAMILY] !== 0 ? row + NH_GATEWAY : sk + SK_DADDR)
+  }
+
+  return { ipQueueXmit, ipSend, ipOutput, loadAddrs, sockConfirm }
+}

@@ -1,0 +1,186 @@
+/**
+ * A segment in ESTABLISHED: header prediction for the common case, else the steps of RFC 9293 3.10.7.4 in their
+ * order (tcp-validate.ts, then ACK, then text). tcp-ipv.ts calls it with the socket that it found, on the worker;
+ * the skb is taken over. Other states: tcp-states.ts. Linux: tcp_rcv_established.
+ */
+import type { Arena } from '../../../shm/arena.ts'
+import { Mib } from '../../../shm/counters.ts'
+import { Drop, type DropFn } from '../../../skb/drop.ts'
+import { SKB_LEN, SKB_TRANSPORT, type Skbs } from '../../../skb/skb.ts'
+import { SK_EVENT_READ } from '../../../socket/sock.ts'
+import { TCP_ACK, TCP_PSH, TCP_RST, TCP_SYN } from '../../../wire/tcp.ts'
+import * as tcp from '../../../wire/tcp.ts'
+import {
+  OPT_SEEN,
+  OPT_TSECR,
+  OPT_TSVAL,
+  parse,
+  SEEN_TIMESTAMPS,
+} from '../../../wire/tcp-options.ts'
+import type { TcpAck } from '../rec/tcp-ack.ts'
+import type { TcpLifecycle } from '../sock/tcp-lifecycle.ts'
+import type { TcpPaws } from './tcp-paws.ts'
+import type { TcpRcvQueue } from './tcp-rcv-queue.ts'
+import type { TcpSndCheck } from '../snd/tcp-snd-check.ts'
+import {
+  CB_END_SEQ,
+  CB_FLAGS,
+  CB_SEQ,
+  receiveWindow,
+  TP_DATA_SEGS_IN,
+  TP_HEADER_LEN,
+  TP_OFO_HEAD,
+  TP_RCV_NXT,
+  TP_RCV_WUP,
+  TP_SND_NXT,
+  TP_SND_UNA,
+  TP_TS_RECENT,
+} from '../sock/tcp-sock.ts'
+import type { TcpTransmit } from '../snd/tcp-transmit.ts'
+import type { TcpValidate } from './tcp-validate.ts'
+import type { TcpWindow } from './tcp-window.ts'
+
+export type TcpInput = ReturnType<typeof createTcpInput>
+export type TcpInputDeps = {
+  arena: Arena
+  bank: number
+  skbs: Skbs
+  drop: DropFn
+  consume: (skb: number) => void
+  window: TcpWindow
+  transmit: TcpTransmit
+  ack: TcpAck
+  rcvQueue: TcpRcvQueue
+  life: TcpLifecycle
+  paws: TcpPaws
+  validate: TcpValidate
+  sndCheck: TcpSndCheck
+  sendChallengeAck: (sk: number) => void
+}
+
+export const createTcpInput = (deps: TcpInputDeps) => {
+  const { bank, skbs, drop, consume, window, transmit, rcvQueue, sendChallengeAck } = deps
+  const { tcpAck } = deps.ack
+  const { raise } = deps.life
+  const { options: opts, parseOptions, storeTsRecent, replaceTsRecent } = deps.paws
+  const { validateIncoming } = deps.validate
+  const { dataSndCheck, ackSndCheck } = deps.sndCheck
+  const { i32, u8, f64 } = deps.arena
+
+  /** Header prediction (Jacobson): in order, nothing but ACK and text, options as expected. */
+  const tcpRcvEstablished = (sk: number, skb: number): void => {
+    const th = i32[skb + SKB_TRANSPORT]
+    const headerLen = i32[sk + TP_HEADER_LEN]
+    const seq = i32[skb + CB_SEQ]
+    const ack = tcp.ack(u8, th)
+    if (
+      (i32[skb + CB_FLAGS] & ~TCP_PSH) !== TCP_ACK ||
+      tcp.headerLen(u8, th) !== headerLen ||
+      seq !== i32[sk + TP_RCV_NXT] ||
+      i32[sk + TP_OFO_HEAD] !== 0 ||
+      ((ack - i32[sk + TP_SND_NXT]) | 0) > 0
+    ) {
+      slowPath(sk, skb)
+      return
+    }
+    parse(u8, th + tcp.MIN_HEADER, headerLen - tcp.MIN_HEADER, opts)
+    const len = i32[skb + SKB_LEN] - headerLen
+    if (headerLen !== tcp.MIN_HEADER) {
+      if (
+        opts[OPT_SEEN] !== SEEN_TIMESTAMPS ||
+        ((opts[OPT_TSVAL] - i32[sk + TP_TS_RECENT]) | 0) < 0
+      ) {
+        slowPath(sk, skb)
+        return
+      }
+      if (seq === i32[sk + TP_RCV_WUP]) storeTsRecent(sk)
+    }
+    if (len === 0) fastAck(sk, skb, seq, ack)
+    else if (len <= receiveWindow(i32, sk)) fastData(sk, skb, seq, ack, headerLen, len)
+    else slowPath(sk, skb)
+  }
+  const fastAck = (sk: number, skb: number, seq: number, ack: number): void => {
+    f64[bank + (ack !== i32[sk + TP_SND_UNA] ? Mib.TcpExtTCPHPAcks : Mib.TcpExtTCPPureAcks)]++
+    if (tcpAck(sk, skb, opts, seq, ack, 0) < 0) {
+      drop(skb, Drop.TCP_TOO_OLD_ACK)
+      return
+    }
+    consume(skb)
+    dataSndCheck(sk)
+  }
+  const fastData = (
+    sk: number,
+    skb: number,
+    seq: number,
+    ack: number,
+    headerLen: number,
+    len: number
+  ): void => {
+    if (!rcvQueue.mayHold(sk, skb)) {
+      slowPath(sk, skb)
+      return
+    }
+    f64[bank + Mib.TcpExtTCPHPHits]++
+    i32[sk + TP_DATA_SEGS_IN]++
+    // the window update and the acknowledgement before the text: the skb may be gone after it
+    if (tcpAck(sk, skb, opts, seq, ack, len) < 0) {
+      drop(skb, Drop.TCP_TOO_OLD_ACK)
+      return
+    }
+    skbs.pull(skb, headerLen)
+    measureRcvRtt(sk, skb)
+    rcvQueue.eventDataRecv(sk, skb)
+    rcvQueue.queueRcv(sk, skb)
+    raise(sk, SK_EVENT_READ)
+    dataSndCheck(sk)
+    ackSndCheck(sk)
+  }
+  const measureRcvRtt = (sk: number, skb: number): void => {
+    if ((opts[OPT_SEEN] & SEEN_TIMESTAMPS) === 0 || opts[OPT_TSECR] === 0) return
+    const elapsed = (transmit.tsval(sk) - opts[OPT_TSECR]) | 0
+    window.rcvRttMeasureTs(sk, skb, opts[OPT_TSECR], elapsed)
+  }
+
+  /** Everything that is not predicted, in ESTABLISHED. */
+  const slowPath = (sk: number, skb: number): void => {
+    const flags = i32[skb + CB_FLAGS]
+    parseOptions(skb)
+    if ((flags & (TCP_ACK | TCP_RST | TCP_SYN)) === 0) {
+      drop(skb, Drop.TCP_FLAGS)
+      return
+    }
+    if (!validateIncoming(sk, skb, flags)) return
+    if (!processAck(sk, skb)) return
+    takeText(sk, skb)
+    dataSndCheck(sk)
+    ackSndCheck(sk)
+  }
+  /** Fifth check: the ACK field. False when the segment is gone. */
+  const processAck = (sk: number, skb: number): boolean => {
+    const th = i32[skb + SKB_TRANSPORT]
+    const seq = i32[skb + CB_SEQ]
+    if ((i32[skb + CB_FLAGS] & TCP_ACK) === 0) {
+      drop(skb, Drop.TCP_FLAGS)
+      return false
+    }
+    const len = (i32[skb + CB_END_SEQ] - seq) | 0
+    if (len === 0) f64[bank + Mib.TcpExtTCPPureAcks]++
+    replaceTsRecent(sk, seq)
+    const result = tcpAck(sk, skb, opts, seq, tcp.ack(u8, th), len)
+    if (result >= 0) return true
+    if (result === -2) sendChallengeAck(sk)
+    drop(skb, result === -2 ? Drop.TCP_ACK_UNSENT_DATA : Drop.TCP_TOO_OLD_ACK)
+    return false
+  }
+  /** Seventh: the text, without its header. */
+  const takeText = (sk: number, skb: number): void => {
+    skbs.pull(skb, tcp.headerLen(u8, i32[skb + SKB_TRANSPORT]))
+    if (i32[skb + SKB_LEN] !== 0) {
+      i32[sk + TP_DATA_SEGS_IN]++
+      measureRcvRtt(sk, skb)
+    }
+    rcvQueue.dataQueue(sk, skb)
+  }
+
+  return { tcpRcvEstablished, takeText }
+}

@@ -1,0 +1,269 @@
+/**
+ * Where segments come in from IP and ICMP errors from ICMP: checks, finds the socket, and sends each to what its
+ * state asks for. tcpRcv goes into inet_protos[6] of both families; it owns the skb. Runs on the worker.
+ * Linux: tcp_v4_rcv, tcp_v6_rcv, tcp_v4_err; RFC 9293 3.10.7, RFC 5927 (errors are believed only in sequence).
+ */
+import { AF_INET } from '../../../base/family.ts'
+import { pseudoSumWords } from '../../../base/checksum.ts'
+import { Errno } from '../../../base/errno.ts'
+import {
+  createFlowi,
+  FL_DADDR,
+  FL_DPORT,
+  FL_SADDR,
+  FL_SPORT,
+  type Flowi,
+} from '../../../base/flowi.ts'
+import type { Arena } from '../../../shm/arena.ts'
+import { Mib } from '../../../shm/counters.ts'
+import { Drop, type DropFn } from '../../../skb/drop.ts'
+import {
+  CHECKSUM_NONE,
+  PACKET_HOST,
+  SKB_DATA,
+  SKB_FRAGS,
+  SKB_GSO_SEGS,
+  SKB_HASH,
+  SKB_IP_SUMMED,
+  SKB_LEN,
+  SKB_NETWORK,
+  SKB_NEXT,
+  SKB_PKT_TYPE,
+  SKB_TAIL,
+  SKB_TRANSPORT,
+} from '../../../skb/skb.ts'
+import {
+  SK_ERR_SOFT,
+  SK_FAMILY,
+  SK_MTU,
+  SK_RXHASH,
+  SK_STATE,
+  TCP_CLOSE,
+  TCP_ESTABLISHED,
+  TCP_LISTEN,
+  TCP_NEW_SYN_RECV,
+  TCP_SYN_RECV,
+  TCP_SYN_SENT,
+  TCP_TIME_WAIT,
+} from '../../../socket/sock.ts'
+import { TCP_ACK, TCP_FIN, TCP_RST, TCP_SYN } from '../../../wire/tcp.ts'
+import * as tcp from '../../../wire/tcp.ts'
+import type { TcpHash } from '../sock/tcp-hash.ts'
+import type { TcpInput } from './tcp-input.ts'
+import type { TcpStates } from '../states/tcp-states.ts'
+import type { TcpLifecycle } from '../sock/tcp-lifecycle.ts'
+import type { TcpListen } from '../states/tcp-listen.ts'
+import type { TcpMss } from '../snd/tcp-mss.ts'
+import type { TcpOutput } from '../snd/tcp-output.ts'
+import type { TcpRecovery } from '../rec/tcp-recovery.ts'
+import {
+  CB_END_SEQ,
+  CB_FLAGS,
+  CB_SEQ,
+  TP_MIN_TTL,
+  TP_SEGS_IN,
+  TP_SND_ISN,
+  TP_SND_NXT,
+  TP_SND_UNA,
+} from '../sock/tcp-sock.ts'
+
+const IPPROTO_TCP = 6
+const MIN_PMTU_V4 = 552
+const MIN_PMTU_V6 = 1280
+
+/** What an ICMP error asks of TCP. */
+export const TCP_ERROR_MTU = 1
+/** Reported at once while connecting, remembered otherwise. */
+export const TCP_ERROR_UNREACHABLE = 2
+
+export type TcpIpvDeps = {
+  arena: Arena
+  bank: number
+  drop: DropFn
+  hash: TcpHash
+  input: TcpInput
+  states: TcpStates
+  listen: TcpListen
+  life: TcpLifecycle
+  mss: TcpMss
+  output: TcpOutput
+  recovery: TcpRecovery
+  timewaitRcv: (sk: number, skb: number) => boolean
+  sendReset: (skb: number) => void
+  loadAddrs: (skb: number, fl: Flowi) => void
+  /** Gives the packet to a worker that may own its flow; false when there is none. */
+  passOn: (skb: number, hash: number) => boolean
+}
+
+export const createTcpIpv = (deps: TcpIpvDeps) => {
+  const { bank, drop, hash, listen, life, mss, output, recovery, timewaitRcv } = deps
+  const { sendReset, loadAddrs, passOn } = deps
+  const { tcpRcvEstablished } = deps.input
+  const { rcvStateProcess } = deps.states
+  const { i32, u8, f64 } = deps.arena
+  const fl = createFlowi()
+
+  /** Software verification, when the device has not done it. GRO merges only what it has verified. */
+  const checksumOk = (skb: number): boolean => {
+    if (i32[skb + SKB_IP_SUMMED] !== CHECKSUM_NONE || i32[skb + SKB_FRAGS] !== 0) return true
+    const pseudo = pseudoSumWords(
+      fl[FL_SADDR],
+      fl[FL_SADDR + 1],
+      fl[FL_SADDR + 2],
+      fl[FL_SADDR + 3],
+      fl[FL_DADDR],
+      fl[FL_DADDR + 1],
+      fl[FL_DADDR + 2],
+      fl[FL_DADDR + 3],
+      IPPROTO_TCP,
+      i32[skb + SKB_LEN]
+    )
+    return tcp.isChecksumOk(u8, i32[skb + SKB_DATA], i32[skb + SKB_LEN], pseudo)
+  }
+  /** Sequence numbers and flags into the control block (tcp_v4_fill_cb). */
+  const fillCb = (skb: number, th: number): void => {
+    const flags = tcp.flags(u8, th)
+    const seq = tcp.seq(u8, th)
+    let len = i32[skb + SKB_LEN] - tcp.headerLen(u8, th)
+    if ((flags & (TCP_SYN | TCP_FIN)) !== 0)
+      len += ((flags & TCP_SYN) !== 0 ? 1 : 0) + ((flags & TCP_FIN) !== 0 ? 1 : 0)
+    i32[skb + CB_SEQ] = seq
+    i32[skb + CB_END_SEQ] = (seq + len) | 0
+    i32[skb + CB_FLAGS] = flags
+    i32[skb + SKB_NEXT] = 0
+  }
+  const hopLimit = (sk: number, skb: number): number => {
+    const network = i32[skb + SKB_NETWORK]
+    return i32[sk + SK_FAMILY] === AF_INET ? u8[network + 8] : u8[network + 7]
+  }
+
+  const bad = (skb: number, mib: number, reason: Drop): void => {
+    f64[bank + mib]++
+    if (mib !== Mib.TcpInErrs) f64[bank + Mib.TcpInErrs]++
+    drop(skb, reason)
+  }
+  const noSocket = (skb: number): void => {
+    if ((i32[skb + CB_FLAGS] & TCP_RST) !== 0) {
+      drop(skb, Drop.NO_SOCKET)
+      return
+    }
+    sendReset(skb)
+    drop(skb, Drop.NO_SOCKET)
+  }
+
+  const receive = (skb: number): void => {
+    f64[bank + Mib.TcpInSegs]++
+    const at = i32[skb + SKB_DATA]
+    if (i32[skb + SKB_PKT_TYPE] !== PACKET_HOST) {
+      drop(skb, Drop.NOT_SPECIFIED)
+      return
+    }
+    if (!tcp.check(u8, at, i32[skb + SKB_TAIL] - at)) {
+      bad(skb, Mib.TcpInErrs, Drop.PKT_TOO_SMALL)
+      return
+    }
+    i32[skb + SKB_TRANSPORT] = at
+    loadAddrs(skb, fl)
+    if (!checksumOk(skb)) {
+      bad(skb, Mib.TcpInCsumErrors, Drop.TCP_CSUM)
+      return
+    }
+    fl[FL_SPORT] = tcp.srcPort(u8, at)
+    fl[FL_DPORT] = tcp.dstPort(u8, at)
+    fillCb(skb, at)
+    const sk = hash.lookupEstablished(fl)
+    if (sk !== 0) toSocket(sk, skb)
+    else if (!passOn(skb, hash.ownerHashFlow(fl))) toListener(skb)
+  }
+  const toSocket = (sk: number, skb: number): void => {
+    if (i32[sk + TP_MIN_TTL] !== 0 && hopLimit(sk, skb) < i32[sk + TP_MIN_TTL]) {
+      drop(skb, Drop.TCP_MINTTL)
+      return
+    }
+    const segs = i32[skb + SKB_GSO_SEGS]
+    i32[sk + TP_SEGS_IN] += segs > 1 ? segs : 1
+    i32[sk + SK_RXHASH] = i32[skb + SKB_HASH]
+    switch (i32[sk + SK_STATE]) {
+      case TCP_ESTABLISHED:
+        tcpRcvEstablished(sk, skb)
+        return
+      case TCP_TIME_WAIT:
+        if (!timewaitRcv(sk, skb)) toListener(skb)
+        return
+      case TCP_NEW_SYN_RECV:
+        listen.checkRequest(sk, skb)
+        return
+      default:
+        rcvStateProcess(sk, skb)
+    }
+  }
+  /** LISTEN (3.10.7.2), or no socket at all (3.10.7.1). */
+  const toListener = (skb: number): void => {
+    const sk = hash.lookupListener(fl)
+    if (sk === 0) {
+      noSocket(skb)
+      return
+    }
+    const flags = i32[skb + CB_FLAGS]
+    if ((flags & TCP_RST) !== 0) drop(skb, Drop.TCP_RESET)
+    else if ((flags & TCP_ACK) !== 0) {
+      sendReset(skb)
+      drop(skb, Drop.TCP_FLAGS)
+    } else if ((flags & TCP_SYN) === 0 || (flags & TCP_FIN) !== 0) drop(skb, Drop.TCP_FLAGS)
+    else if (i32[sk + TP_MIN_TTL] !== 0 && hopLimit(sk, skb) < i32[sk + TP_MIN_TTL])
+      drop(skb, Drop.TCP_MINTTL)
+    else listen.connRequest(sk, skb, fl)
+  }
+  /** inet_protos[IPPROTO_TCP]. */
+  const tcpRcv = (skb: number): void => {
+    receive(skb)
+    life.flush()
+  }
+
+  /** The path takes less than was thought (RFC 1191, RFC 8201): smaller segments, and what was too big again. */
+  const mtuReduced = (sk: number, mtu: number): void => {
+    const least = i32[sk + SK_FAMILY] === AF_INET ? MIN_PMTU_V4 : MIN_PMTU_V6
+    const next = Math.max(mtu, least)
+    if (next >= i32[sk + SK_MTU] || i32[sk + SK_STATE] === TCP_LISTEN) return
+    i32[sk + SK_MTU] = next
+    mss.syncMss(sk)
+    if (i32[sk + SK_STATE] === TCP_NEW_SYN_RECV) return
+    recovery.simpleRetransmit(sk, mss.currentMss(sk))
+    output.xmitRetransmitQueue(sk, false)
+  }
+  const unreachable = (sk: number, errno: number): void => {
+    const state = i32[sk + SK_STATE]
+    if (state === TCP_SYN_SENT || state === TCP_SYN_RECV) life.fail(sk, errno)
+    else i32[sk + SK_ERR_SOFT] = errno
+  }
+
+  /**
+   * An ICMP error about a segment of ours. `quoted` names the connection as packets from the peer do (FL_SADDR,
+   * FL_SPORT the peer; FL_DADDR, FL_DPORT us); `seq` is the quoted segment's. `info` is the MTU or an errno.
+   */
+  const tcpError = (quoted: Flowi, kind: number, info: number, seq: number): void => {
+    const sk = hash.lookupEstablished(quoted)
+    if (sk === 0) {
+      f64[bank + Mib.IcmpInErrors]++
+      return
+    }
+    const state = i32[sk + SK_STATE]
+    if (state === TCP_TIME_WAIT || state === TCP_CLOSE) return
+    if (state === TCP_NEW_SYN_RECV) {
+      if (seq !== i32[sk + TP_SND_ISN]) f64[bank + Mib.TcpExtOutOfWindowIcmps]++
+      else if (kind === TCP_ERROR_MTU) mtuReduced(sk, info)
+      else listen.dropRequest(sk)
+      return
+    }
+    const una = i32[sk + TP_SND_UNA]
+    if (((seq - una) | 0) < 0 || ((seq - i32[sk + TP_SND_NXT]) | 0) > 0) {
+      f64[bank + Mib.TcpExtOutOfWindowIcmps]++
+      return
+    }
+    if (kind === TCP_ERROR_MTU) mtuReduced(sk, info)
+    else unreachable(sk, info !== 0 ? info : Errno.EHOSTUNREACH)
+    life.flush()
+  }
+
+  return { tcpRcv, tcpError }
+}

@@ -1,0 +1,194 @@
+/**
+ * Bytes of the receive queue to the application, and the acknowledgement that reading may call for. Called by the
+ * socket layer on the worker. Linux: tcp_recvmsg_locked, tcp_cleanup_rbuf.
+ */
+import { Errno } from '../../../base/errno.ts'
+import type { Arena } from '../../../shm/arena.ts'
+import { SKB_DATA, SKB_FRAGS, SKB_LEN, SKB_NEXT, SKB_TAIL, type Skbs } from '../../../skb/skb.ts'
+import {
+  RCV_SHUTDOWN,
+  SK_ERR,
+  SK_FLAGS,
+  SK_RCVQ_HEAD,
+  SK_RMEM,
+  SK_SHUTDOWN,
+  SK_STATE,
+  TCP_CLOSE,
+  TCP_LISTEN,
+  TCP_SYN_SENT,
+} from '../../../socket/sock.ts'
+import { TCP_FIN } from '../../../wire/tcp.ts'
+import type { TcpRcvQueue } from './tcp-rcv-queue.ts'
+import {
+  ACK_PUSHED,
+  ACK_PUSHED2,
+  ACK_SCHED,
+  CB_END_SEQ,
+  CB_FLAGS,
+  CB_SEQ,
+  receiveWindow,
+  SOCK_DONE,
+  TP_ACK_PENDING,
+  TP_COPIED_SEQ,
+  TP_PINGPONG,
+  TP_RCV_MSS,
+  TP_RCV_NXT,
+  TP_RCV_WUP,
+  TP_WINDOW_CLAMP,
+} from '../sock/tcp-sock.ts'
+import type { TcpTransmit } from '../snd/tcp-transmit.ts'
+import type { TcpWindow } from './tcp-window.ts'
+
+const MSG_PEEK = 2
+const LOOP_MAX = 192
+
+export type TcpRecvmsgDeps = {
+  arena: Arena
+  skbs: Skbs
+  queue: TcpRcvQueue
+  transmit: TcpTransmit
+  window: TcpWindow
+}
+
+export const createTcpRecvmsg = (deps: TcpRecvmsgDeps) => {
+  const { skbs, queue, transmit, window } = deps
+  const { i32, u8 } = deps.arena
+
+  // Where takeSome copies to: arena bytes, or `target` when it is not null.
+  let target: Uint8Array | null = null
+  const copyOut = (skb: number, offset: number, to: number, n: number): void => {
+    if (target === null) {
+      skbs.copyBits(skb, offset, to, n)
+      return
+    }
+    if (i32[skb + SKB_FRAGS] !== 0) {
+      copyFrags(skb, offset, to, n)
+      return
+    }
+    const from = i32[skb + SKB_DATA] + offset
+    if (n <= LOOP_MAX) for (let k = 0; k < n; k++) target[to + k] = u8[from + k]
+    else target.set(u8.subarray(from, from + n), to)
+  }
+  /** A chain made by GRO, to outside the arena: part by part. */
+  const copyFrags = (skb: number, offset: number, to: number, n: number): void => {
+    let at = offset
+    let left = n
+    let dst = to
+    for (let part = skb; part !== 0 && left > 0; ) {
+      const here = i32[part + SKB_TAIL] - i32[part + SKB_DATA]
+      const next = part === skb ? i32[skb + SKB_FRAGS] : i32[part + SKB_NEXT]
+      if (at >= here) {
+        at -= here
+        part = next
+        continue
+      }
+      const m = Math.min(left, here - at)
+      const from = i32[part + SKB_DATA] + at
+      target!.set(u8.subarray(from, from + m), dst)
+      dst += m
+      left -= m
+      at = 0
+      part = next
+    }
+  }
+
+  /** RFC 9293 3.8.6.2.2: tells the peer of room once it is worth a segment or half of the window. */
+  const cleanupRbuf = (sk: number, copied: number): void => {
+    const pending = i32[sk + TP_ACK_PENDING]
+    let now = false
+    if ((pending & ACK_SCHED) !== 0) {
+      const unacked = (i32[sk + TP_RCV_NXT] - i32[sk + TP_RCV_WUP]) | 0
+      now =
+        unacked > i32[sk + TP_RCV_MSS] ||
+        (copied > 0 &&
+          i32[sk + SK_RMEM] === 0 &&
+          ((pending & ACK_PUSHED2) !== 0 ||
+            ((pending & ACK_PUSHED) !== 0 && i32[sk + TP_PINGPONG] === 0)))
+    }
+    if (copied > 0 && !now && (i32[sk + SK_SHUTDOWN] & RCV_SHUTDOWN) === 0) {
+      const offered = receiveWindow(i32, sk)
+      if (2 * offered <= i32[sk + TP_WINDOW_CLAMP]) {
+        const wanted = window.wantedWindow(sk)
+        now = wanted !== 0 && wanted >= 2 * offered
+      }
+    }
+    if (now) transmit.sendAck(sk)
+  }
+
+  /** Takes up to `len` bytes in order. */
+  const takeSome = (sk: number, to: number, len: number): number => {
+    let copied = 0
+    for (
+      let skb = i32[sk + SK_RCVQ_HEAD];
+      skb !== 0 && copied < len;
+      skb = i32[sk + SK_RCVQ_HEAD]
+    ) {
+      const offset = (i32[sk + TP_COPIED_SEQ] - i32[skb + CB_SEQ]) | 0
+      const n = Math.min(i32[skb + SKB_LEN] - offset, len - copied)
+      if (n > 0) {
+        copyOut(skb, offset, to + copied, n)
+        copied += n
+        i32[sk + TP_COPIED_SEQ] = (i32[sk + TP_COPIED_SEQ] + n) | 0
+      }
+      if (offset + n < i32[skb + SKB_LEN]) break
+      finishSkb(sk, skb)
+    }
+    return copied
+  }
+  const finishSkb = (sk: number, skb: number): void => {
+    if ((i32[skb + CB_FLAGS] & TCP_FIN) !== 0) i32[sk + TP_COPIED_SEQ] = i32[skb + CB_END_SEQ]
+    queue.dequeueRcv(sk)
+  }
+  /** What recv says when there is no text: end of file, an error, or to wait. */
+  const nothing = (sk: number): number => {
+    const err = i32[sk + SK_ERR]
+    if ((i32[sk + SK_FLAGS] & SOCK_DONE) !== 0) {
+      skipFin(sk)
+      return 0
+    }
+    if (err !== 0) {
+      i32[sk + SK_ERR] = 0
+      return -err
+    }
+    if ((i32[sk + SK_SHUTDOWN] & RCV_SHUTDOWN) !== 0) return 0
+    const state = i32[sk + SK_STATE]
+    return state === TCP_CLOSE || state === TCP_LISTEN || state === TCP_SYN_SENT
+      ? -Errno.ENOTCONN
+      : -Errno.EAGAIN
+  }
+  /** A FIN that came alone is an skb without text. */
+  const skipFin = (sk: number): void => {
+    const skb = i32[sk + SK_RCVQ_HEAD]
+    if (skb !== 0 && (i32[skb + CB_FLAGS] & TCP_FIN) !== 0) finishSkb(sk, skb)
+  }
+  const peek = (sk: number, to: number, len: number): number => {
+    const skb = i32[sk + SK_RCVQ_HEAD]
+    if (skb === 0) return 0
+    const offset = (i32[sk + TP_COPIED_SEQ] - i32[skb + CB_SEQ]) | 0
+    const n = Math.min(i32[skb + SKB_LEN] - offset, len)
+    if (n > 0) copyOut(skb, offset, to, n)
+    return Math.max(0, n)
+  }
+  const receive = (sk: number, to: number, len: number, flags: number): number => {
+    if (len === 0) return 0
+    if ((flags & MSG_PEEK) !== 0) return peek(sk, to, len) || nothing(sk)
+    const copied = takeSome(sk, to, len)
+    if (copied === 0) return nothing(sk)
+    window.rcvSpaceAdjust(sk)
+    cleanupRbuf(sk, copied)
+    return copied
+  }
+
+  /** Copies up to `len` bytes to arena offset `to`: how many, 0 at end of file, or -errno. */
+  const recvmsg = (sk: number, to: number, len: number, flags = 0): number =>
+    receive(sk, to, len, flags)
+  /** As recvmsg, into an array outside the arena. */
+  const recvBytes = (sk: number, bytes: Uint8Array, at: number, len: number, flags = 0): number => {
+    target = bytes
+    const got = receive(sk, at, len, flags)
+    target = null
+    return got
+  }
+
+  return { recvmsg, recvBytes }
+}

@@ -1,0 +1,284 @@
+/**
+ * The receive window: how much is offered, how it opens with the first data and with the application's pace, and
+ * what it is computed from. Called for each acknowledgement sent and each segment received. RFC 9293 3.8.6.2
+ * (silly window avoidance). Linux: __tcp_select_window, tcp_grow_window, tcp_rcv_space_adjust.
+ */
+import type { Time } from '../../../base/time.ts'
+import { TIME_US } from '../../../base/time.ts'
+import { log2 } from '../../../base/u32.ts'
+import { Mib } from '../../../shm/counters.ts'
+import { Sysctl } from '../../../shm/sysctl.ts'
+import { SKB_GSO_SIZE, SKB_LEN } from '../../../skb/skb.ts'
+import { SK_FLAGS, SK_RCVBUF, SK_RMEM } from '../../../socket/sock.ts'
+import { TCP_PSH } from '../../../wire/tcp.ts'
+import type { TcpMem } from '../sock/tcp-mem.ts'
+import {
+  ACK_PUSHED,
+  ACK_PUSHED2,
+  CB_FLAGS,
+  OPT_WSCALE,
+  receiveWindow,
+  SOCK_RCVBUF_LOCK,
+  TCP_INIT_CWND,
+  TCP_MIN_MSS,
+  TCP_MSS_DEFAULT,
+  TP_ACK_PENDING,
+  TP_ADVMSS,
+  TP_COPIED_SEQ,
+  TP_LAST_SEG_SIZE,
+  TP_MSS_CACHE,
+  TP_OPTS,
+  TP_QUICK,
+  TP_RCV_MSS,
+  TP_RCV_NXT,
+  TP_RCV_RTT_LAST_TSECR,
+  TP_RCV_RTT_SEQ,
+  TP_RCV_RTT_TIME,
+  TP_RCV_RTT_US,
+  TP_RCV_SSTHRESH,
+  TP_RCV_WND,
+  TP_RCV_WSCALE,
+  TP_RCV_WUP,
+  TP_RCVQ_SEQ,
+  TP_RCVQ_SPACE,
+  TP_RCVQ_TIME,
+  TP_SCALING_RATIO,
+  TP_WINDOW_CLAMP,
+} from '../sock/tcp-sock.ts'
+
+const DEFAULT_RATIO = 128
+const MAX_RATIO = 240
+const MAX_WSCALE = 14
+
+export type TcpWindow = ReturnType<typeof createTcpWindow>
+export type TcpWindowDeps = {
+  i32: Int32Array
+  f64: Float64Array
+  bank: number
+  sysctl: number
+  time: Time
+  mem: TcpMem
+}
+
+export const createTcpWindow = ({ i32, f64, bank, sysctl, time, mem }: TcpWindowDeps) => {
+  /** Payload that `space` bytes of packet memory will hold. */
+  const winFromSpace = (sk: number, space: number): number =>
+    ((space >> 4) * i32[sk + TP_SCALING_RATIO]) >> 4
+  const spaceFromWin = (sk: number, win: number): number =>
+    Math.min(0x3fffffff, Math.ceil((win * 256) / i32[sk + TP_SCALING_RATIO]))
+  const fullSpace = (sk: number): number => winFromSpace(sk, i32[sk + SK_RCVBUF])
+  const space = (sk: number): number => winFromSpace(sk, i32[sk + SK_RCVBUF] - i32[sk + SK_RMEM])
+
+  /** First window and its scale, before the SYN or SYN-ACK goes out. */
+  const selectInitialWindow = (sk: number, mss: number, scaling: boolean): void => {
+    i32[sk + TP_SCALING_RATIO] = DEFAULT_RATIO
+    if (i32[sk + TP_WINDOW_CLAMP] === 0) i32[sk + TP_WINDOW_CLAMP] = 65535 << MAX_WSCALE
+    const clamp = i32[sk + TP_WINDOW_CLAMP]
+    let room = Math.min(fullSpace(sk), clamp)
+    if (room > mss) room -= room % mss
+    i32[sk + TP_RCV_WSCALE] = 0
+    if (scaling) {
+      const most = Math.min(Math.max(room, mem.maxRcvbuf()), clamp)
+      i32[sk + TP_RCV_WSCALE] = Math.min(MAX_WSCALE, Math.max(0, log2(Math.max(1, most)) - 15))
+    }
+    let wnd = Math.min(room, 65535)
+    if (wnd > mss) wnd -= wnd % mss
+    i32[sk + TP_RCV_WND] = wnd
+    i32[sk + TP_RCV_SSTHRESH] = wnd
+    i32[sk + TP_WINDOW_CLAMP] = Math.min(clamp, 65535 << i32[sk + TP_RCV_WSCALE])
+  }
+
+  /** When the handshake is done: the peer's segments may be as large as ours until we know better. */
+  const initBufferSpace = (sk: number): void => {
+    const advmss = i32[sk + TP_ADVMSS]
+    const hint = Math.min(
+      advmss,
+      i32[sk + TP_MSS_CACHE],
+      i32[sk + TP_RCV_WND] >> 1,
+      TCP_MSS_DEFAULT
+    )
+    i32[sk + TP_RCV_MSS] = Math.max(hint, TCP_MIN_MSS)
+    i32[sk + TP_RCVQ_SPACE] = Math.min(
+      i32[sk + TP_RCV_SSTHRESH],
+      i32[sk + TP_RCV_WND],
+      TCP_INIT_CWND * advmss
+    )
+    i32[sk + TP_RCVQ_SEQ] = i32[sk + TP_COPIED_SEQ]
+    i32[sk + TP_RCVQ_TIME] = time[TIME_US]
+    clampToBuffer(sk)
+  }
+  const clampToBuffer = (sk: number): void => {
+    const most = fullSpace(sk)
+    if (i32[sk + TP_WINDOW_CLAMP] > most)
+      i32[sk + TP_WINDOW_CLAMP] = Math.max(most, i32[sk + TP_RCV_WND])
+    if (i32[sk + TP_RCV_SSTHRESH] > i32[sk + TP_WINDOW_CLAMP])
+      i32[sk + TP_RCV_SSTHRESH] = i32[sk + TP_WINDOW_CLAMP]
+  }
+
+  /** The window we would like to offer now, bytes (0 when less than a segment fits). */
+  const wantedWindow = (sk: number): number => {
+    let mss = i32[sk + TP_RCV_MSS]
+    const full = Math.min(i32[sk + TP_WINDOW_CLAMP], fullSpace(sk))
+    if (mss > full) mss = full
+    if (mss <= 0) return 0
+    const scale = i32[sk + TP_RCV_WSCALE]
+    let free = space(sk)
+    if (free < full >> 1) {
+      i32[sk + TP_QUICK] = 0
+      if (mem.underPressure())
+        i32[sk + TP_RCV_SSTHRESH] = Math.min(i32[sk + TP_RCV_SSTHRESH], 4 * i32[sk + TP_ADVMSS])
+      free = (free >> scale) << scale
+      if (free < full >> 4 || free < mss) return 0
+    }
+    if (free > i32[sk + TP_RCV_SSTHRESH]) free = i32[sk + TP_RCV_SSTHRESH]
+    if (scale !== 0) {
+      const unit = (1 << scale) - 1
+      return (free + unit) & ~unit
+    }
+    const old = i32[sk + TP_RCV_WND]
+    if (old <= free - mss || old > free) return free - (free % mss)
+    return mss === full && free > old + (full >> 1) ? free : old
+  }
+
+  /** The window field of a segment about to go out, scaled; remembers what it promises. */
+  const selectWindow = (sk: number): number => {
+    const old = i32[sk + TP_RCV_WND]
+    const offered = receiveWindow(i32, sk)
+    const scale = i32[sk + TP_RCV_WSCALE]
+    let win = wantedWindow(sk)
+    if (win < offered) {
+      // a window once offered is not taken back (RFC 9293 3.8.6)
+      if (win === 0) f64[bank + Mib.TcpExtTCPWantZeroWindowAdv]++
+      const unit = (1 << scale) - 1
+      win = (offered + unit) & ~unit
+    }
+    const most = (i32[sk + TP_OPTS] & OPT_WSCALE) !== 0 ? 65535 << scale : 65535
+    if (win > most) win = most
+    i32[sk + TP_RCV_WND] = win
+    i32[sk + TP_RCV_WUP] = i32[sk + TP_RCV_NXT]
+    if (win === 0 && old !== 0) f64[bank + Mib.TcpExtTCPToZeroWindowAdv]++
+    else if (win !== 0 && old === 0) f64[bank + Mib.TcpExtTCPFromZeroWindowAdv]++
+    return win >>> scale
+  }
+
+  /** Opens the window as data comes in that uses its memory well. */
+  const growWindow = (sk: number, skb: number): void => {
+    const room = Math.min(i32[sk + TP_WINDOW_CLAMP], space(sk)) - i32[sk + TP_RCV_SSTHRESH]
+    if (room <= 0 || mem.underPressure()) return
+    const len = i32[skb + SKB_LEN]
+    const dense = winFromSpace(sk, mem.truesize(skb)) <= len
+    const increment = dense
+      ? Math.max(2 * i32[sk + TP_ADVMSS], 2 * len)
+      : slowIncrement(sk, skb, len)
+    if (increment === 0) return
+    i32[sk + TP_RCV_SSTHRESH] += Math.min(room, increment)
+    if (i32[sk + TP_QUICK] === 0) i32[sk + TP_QUICK] = 1
+  }
+  /** Small packets in big buffers open it only as far as the buffer could hold their like. */
+  const slowIncrement = (sk: number, skb: number, len: number): number => {
+    let truesize = winFromSpace(sk, mem.truesize(skb)) >> 1
+    let window = fullSpace(sk) >> 1
+    while (i32[sk + TP_RCV_SSTHRESH] <= window) {
+      if (truesize <= len) return 2 * i32[sk + TP_RCV_MSS]
+      truesize >>= 1
+      window >>= 1
+    }
+    return 0
+  }
+
+  /** Follows the peer's segment size, and how well segments fill their buffers. */
+  const measureRcvMss = (sk: number, skb: number): void => {
+    const size = i32[skb + SKB_GSO_SIZE]
+    const len = size !== 0 ? size : i32[skb + SKB_LEN]
+    const mss = i32[sk + TP_RCV_MSS]
+    if (len >= mss) {
+      if (len !== mss) {
+        i32[sk + TP_RCV_MSS] = Math.min(len, i32[sk + TP_ADVMSS])
+        adaptRatio(sk, skb)
+      }
+      return
+    }
+    // a peer whose segments are smaller: believed when two in a row are alike and were not just a push
+    const pushed = (i32[skb + CB_FLAGS] & TCP_PSH) !== 0
+    if (len >= TCP_MSS_DEFAULT || (len >= TCP_MIN_MSS && !pushed)) {
+      if (len === i32[sk + TP_LAST_SEG_SIZE]) i32[sk + TP_RCV_MSS] = len
+      i32[sk + TP_LAST_SEG_SIZE] = len
+      if (len === i32[sk + TP_RCV_MSS]) return
+    }
+    const pending = i32[sk + TP_ACK_PENDING]
+    i32[sk + TP_ACK_PENDING] = pending | ((pending & ACK_PUSHED) !== 0 ? ACK_PUSHED2 : ACK_PUSHED)
+  }
+  const adaptRatio = (sk: number, skb: number): void => {
+    const ratio = ((i32[skb + SKB_LEN] << 8) / mem.truesize(skb)) | 0
+    i32[sk + TP_SCALING_RATIO] = Math.min(MAX_RATIO, Math.max(DEFAULT_RATIO, ratio))
+    if ((i32[sk + SK_FLAGS] & SOCK_RCVBUF_LOCK) === 0) {
+      const most = 65535 << i32[sk + TP_RCV_WSCALE]
+      i32[sk + TP_WINDOW_CLAMP] = Math.min(most, Math.max(i32[sk + TP_RCV_WND], fullSpace(sk)))
+    }
+  }
+
+  const sampleRcvRtt = (sk: number, us: number, byWindow: boolean): void => {
+    const sample = us > 0 ? us : 1
+    const old = i32[sk + TP_RCV_RTT_US] // times eight
+    if (old === 0) i32[sk + TP_RCV_RTT_US] = sample << 3
+    else if (!byWindow) i32[sk + TP_RCV_RTT_US] = old + sample - (old >> 3)
+    else if (sample << 3 < old) i32[sk + TP_RCV_RTT_US] = sample << 3
+  }
+  /** Without timestamps: a window's worth of data takes a round trip. */
+  const rcvRttMeasure = (sk: number): void => {
+    if (i32[sk + TP_RCV_RTT_TIME] !== 0) {
+      if (((i32[sk + TP_RCV_NXT] - i32[sk + TP_RCV_RTT_SEQ]) | 0) < 0) return
+      sampleRcvRtt(sk, (time[TIME_US] - i32[sk + TP_RCV_RTT_TIME]) | 0, true)
+    }
+    i32[sk + TP_RCV_RTT_SEQ] = (i32[sk + TP_RCV_NXT] + i32[sk + TP_RCV_WND]) | 0
+    i32[sk + TP_RCV_RTT_TIME] = time[TIME_US] | 1
+  }
+  /** With timestamps: full segments that echo a new value of ours. `elapsedMs` since that value. */
+  const rcvRttMeasureTs = (sk: number, skb: number, tsecr: number, elapsedMs: number): void => {
+    if (tsecr === i32[sk + TP_RCV_RTT_LAST_TSECR] || i32[skb + SKB_LEN] < i32[sk + TP_RCV_MSS])
+      return
+    i32[sk + TP_RCV_RTT_LAST_TSECR] = tsecr
+    if (elapsedMs >= 0 && elapsedMs < 100_000) sampleRcvRtt(sk, elapsedMs * 1000, false)
+  }
+
+  /**
+   * After the application took data (dynamic right-sizing): what it takes in a round trip, doubled because the
+   * sender may be in slow start, is what the buffer must hold.
+   */
+  const rcvSpaceAdjust = (sk: number): void => {
+    const elapsed = (time[TIME_US] - i32[sk + TP_RCVQ_TIME]) | 0
+    const rtt = i32[sk + TP_RCV_RTT_US] >> 3
+    if (rtt === 0 || elapsed < rtt) return
+    const copied = (i32[sk + TP_COPIED_SEQ] - i32[sk + TP_RCVQ_SEQ]) | 0
+    if (copied > i32[sk + TP_RCVQ_SPACE]) growBuffer(sk, copied)
+    i32[sk + TP_RCVQ_SEQ] = i32[sk + TP_COPIED_SEQ]
+    i32[sk + TP_RCVQ_TIME] = time[TIME_US]
+  }
+  const growBuffer = (sk: number, copied: number): void => {
+    const before = i32[sk + TP_RCVQ_SPACE]
+    i32[sk + TP_RCVQ_SPACE] = copied
+    if (i32[sysctl + Sysctl.tcp_moderate_rcvbuf] === 0) return
+    if ((i32[sk + SK_FLAGS] & SOCK_RCVBUF_LOCK) !== 0) return
+    const base = copied * 2 + 16 * i32[sk + TP_ADVMSS]
+    const window = base + 2 * Math.floor((base * (copied - before)) / Math.max(1, before))
+    const rcvbuf = Math.min(spaceFromWin(sk, Math.min(window, 0x1fffffff)), mem.maxRcvbuf())
+    if (rcvbuf <= i32[sk + SK_RCVBUF]) return
+    i32[sk + SK_RCVBUF] = rcvbuf
+    i32[sk + TP_WINDOW_CLAMP] = Math.min(fullSpace(sk), 65535 << i32[sk + TP_RCV_WSCALE])
+  }
+
+  return {
+    winFromSpace,
+    fullSpace,
+    space,
+    selectInitialWindow,
+    initBufferSpace,
+    wantedWindow,
+    selectWindow,
+    growWindow,
+    measureRcvMss,
+    rcvRttMeasure,
+    rcvRttMeasureTs,
+    rcvSpaceAdjust,
+  }
+}

@@ -1,0 +1,319 @@
+/**
+ * An acknowledgement: what it frees of the write queue, the round trip it measures, the window it opens, and what
+ * it means for congestion. Called once for each segment with ACK by tcp-input.ts or tcp-states.ts, on the worker.
+ * Linux: tcp_ack, tcp_clean_rtx_queue, tcp_ack_update_window; RFC 9293 3.10.7.4, 5681, 5961 section 5.
+ */
+import type { Time } from '../../../base/time.ts'
+import { TIME_MS, TIME_US } from '../../../base/time.ts'
+import type { Arena } from '../../../shm/arena.ts'
+import { Mib } from '../../../shm/counters.ts'
+import { SKB_GSO_SEGS, SKB_TRANSPORT } from '../../../skb/skb.ts'
+import { TCP_SYN } from '../../../wire/tcp.ts'
+import * as tcp from '../../../wire/tcp.ts'
+import { OPT_SEEN, OPT_TSECR, SEEN_SACK, SEEN_TIMESTAMPS } from '../../../wire/tcp-options.ts'
+import { congestionOps } from './tcp-cong.ts'
+import type { TcpMss } from '../snd/tcp-mss.ts'
+import type { TcpOutput } from '../snd/tcp-output.ts'
+import { REXMIT_FORCE, REXMIT_NONE, type TcpRecovery } from './tcp-recovery.ts'
+import { rttEstimator, setRto, updateMinRtt } from './tcp-rtt.ts'
+import { SACK_DSACK, SACK_NEW, type TcpSacktag } from './tcp-sacktag.ts'
+import {
+  add64,
+  CB_END_SEQ,
+  CB_FLAGS,
+  CB_SEQ,
+  CB_TIME,
+  CBF_EVER_RETRANS,
+  CBF_LOST,
+  CBF_RETRANS,
+  CBF_SACKED,
+  CHRONO_NONE,
+  ICSK_TIME_PROBE0,
+  ICSK_TIME_RETRANS,
+  OPT_SACK,
+  TCP_CA_CWR,
+  TCP_CA_LOSS,
+  TCP_CA_OPEN,
+  TCP_CA_RECOVERY,
+  TP_BACKOFF,
+  TP_BYTES_ACKED,
+  TP_CA_STATE,
+  TP_DELIVERED,
+  TP_LOST_OUT,
+  TP_MAX_WINDOW,
+  TP_OPTS,
+  TP_PACKETS_OUT,
+  TP_PENDING,
+  TP_PROBES_OUT,
+  TP_RCV_TSTAMP,
+  TP_RETRANS_OUT,
+  TP_RETRANSMITS,
+  TP_RTO,
+  TP_SACKED_OUT,
+  TP_SEND_HEAD,
+  TP_SND_NXT,
+  TP_SND_UNA,
+  TP_SND_WL1,
+  TP_SND_WND,
+  TP_SND_WSCALE,
+  TP_TS_OFFSET,
+  TP_WQ_HEAD,
+  wndEnd,
+} from '../sock/tcp-sock.ts'
+import { SK_CONFIRMED } from '../../../socket/sock.ts'
+import type { TcpTimers } from '../sock/tcp-timers.ts'
+import type { TcpWriteQueue } from '../snd/tcp-write-queue.ts'
+
+const CONFIRM_EVERY_MS = 1000
+
+// What tcpAck returns.
+export const ACK_OK = 1
+/** Older than anything the peer could send: answered by a challenge, the segment is dropped. */
+export const ACK_TOO_OLD = -1
+export const ACK_UNSENT_DATA = -2
+/** Old but plausible: the segment's text may still be used. */
+export const ACK_OLD = 0
+
+export type TcpAck = ReturnType<typeof createTcpAck>
+export type TcpAckDeps = {
+  arena: Arena
+  bank: number
+  time: Time
+  queue: TcpWriteQueue
+  mss: TcpMss
+  timers: TcpTimers
+  output: TcpOutput
+  sacktag: TcpSacktag
+  recovery: TcpRecovery
+  sendChallengeAck: (sk: number) => void
+  /** The way to the peer works (dst_confirm). */
+  sockConfirm: (sk: number) => void
+}
+
+export const createTcpAck = (deps: TcpAckDeps) => {
+  const { bank, time, queue, mss, timers, output, sacktag, recovery } = deps
+  const { sendChallengeAck, sockConfirm } = deps
+  const { i32, u8, f64 } = deps.arena
+  const { pcount } = queue
+  // Results of cleanRtxQueue.
+  let ackedPackets = 0
+  /** Of them, those that no SACK block had reported before. */
+  let ackedNew = 0
+  let retransAcked = false
+  let seqRttUs = -1
+
+  const mayUpdateWindow = (sk: number, ack: number, seq: number, wnd: number): boolean =>
+    ((ack - i32[sk + TP_SND_UNA]) | 0) > 0 ||
+    ((seq - i32[sk + TP_SND_WL1]) | 0) > 0 ||
+    (seq === i32[sk + TP_SND_WL1] && (wnd > i32[sk + TP_SND_WND] || wnd === 0))
+
+  /** True when the segment is newer than what last set the window. */
+  const updateWindow = (sk: number, skb: number, ack: number, seq: number): boolean => {
+    const th = i32[skb + SKB_TRANSPORT]
+    const raw = tcp.window(u8, th)
+    const wnd = (tcp.flags(u8, th) & TCP_SYN) !== 0 ? raw : raw << i32[sk + TP_SND_WSCALE]
+    const may = mayUpdateWindow(sk, ack, seq, wnd)
+    if (may) {
+      i32[sk + TP_SND_WL1] = seq
+      if (i32[sk + TP_SND_WND] !== wnd) {
+        i32[sk + TP_SND_WND] = wnd
+        if (wnd > i32[sk + TP_MAX_WINDOW]) {
+          i32[sk + TP_MAX_WINDOW] = wnd
+          mss.syncMss(sk)
+        }
+      }
+    }
+    add64(i32, sk + TP_BYTES_ACKED, (ack - i32[sk + TP_SND_UNA]) | 0)
+    i32[sk + TP_SND_UNA] = ack
+    return may
+  }
+
+  /** Counts n acknowledged segments of an skb with these marks. */
+  const ackSegments = (sk: number, skb: number, n: number): void => {
+    const flags = i32[skb + CB_FLAGS]
+    if ((flags & CBF_RETRANS) !== 0) i32[sk + TP_RETRANS_OUT] -= n
+    if ((flags & CBF_EVER_RETRANS) !== 0) retransAcked = true
+    else if ((flags & CBF_SACKED) === 0 && seqRttUs < 0)
+      seqRttUs = (time[TIME_US] - i32[skb + CB_TIME]) | 0
+    if ((flags & CBF_SACKED) !== 0) i32[sk + TP_SACKED_OUT] -= n
+    else if ((i32[sk + TP_OPTS] & OPT_SACK) !== 0) {
+      i32[sk + TP_DELIVERED] += n
+      f64[bank + Mib.TcpExtTCPDelivered] += n
+    }
+    if ((flags & CBF_LOST) !== 0) i32[sk + TP_LOST_OUT] -= n
+    i32[sk + TP_PACKETS_OUT] -= n
+    ackedPackets += n
+    if ((flags & CBF_SACKED) === 0) ackedNew += n
+  }
+
+  /** Frees what snd_una has passed. */
+  const cleanRtxQueue = (sk: number): void => {
+    ackedPackets = 0
+    ackedNew = 0
+    retransAcked = false
+    seqRttUs = -1
+    const una = i32[sk + TP_SND_UNA]
+    for (;;) {
+      const skb = i32[sk + TP_WQ_HEAD]
+      if (skb === 0 || skb === i32[sk + TP_SEND_HEAD]) return
+      if (((i32[skb + CB_END_SEQ] - una) | 0) > 0) {
+        ackPart(sk, skb, una)
+        return
+      }
+      ackSegments(sk, skb, pcount(skb))
+      queue.remove(sk, skb)
+    }
+  }
+  /** A super-frame acknowledged in part loses its front. */
+  const ackPart = (sk: number, skb: number, una: number): void => {
+    const acked = (una - i32[skb + CB_SEQ]) | 0
+    if (acked <= 0 || i32[skb + SKB_GSO_SEGS] <= 1) return
+    const n = queue.trimHead(sk, skb, acked, mss.currentMss(sk))
+    if (n > 0) ackSegments(sk, skb, n)
+  }
+
+  /** One sample for the estimator: of what was never retransmitted (Karn), else by timestamp (RFC 7323 4). */
+  const updateRtt = (sk: number, opts: Int32Array, advanced: boolean, duplicate: boolean): void => {
+    if (duplicate) {
+      // it answers a copy that was not needed and echoes an older stamp: progress, but no sample
+      if (advanced && i32[sk + TP_BACKOFF] !== 0) {
+        setRto(i32, sk)
+        i32[sk + TP_BACKOFF] = 0
+      }
+      return
+    }
+    // after a timeout the report of what arrived before it may be old: only the echo is believed then
+    let sample = retransAcked || lossAtAck ? -1 : seqRttUs
+    if (sample < 0 && !lossAtAck) sample = sacktagRtt
+    if (
+      sample < 0 &&
+      advanced &&
+      (opts[OPT_SEEN] & SEEN_TIMESTAMPS) !== 0 &&
+      opts[OPT_TSECR] !== 0
+    ) {
+      const ms = (time[TIME_MS] + i32[sk + TP_TS_OFFSET] - opts[OPT_TSECR]) | 0
+      if (ms >= 0 && ms < 0x100000) sample = Math.max(ms, 1) * 1000
+    }
+    if (sample < 0) return
+    updateMinRtt(i32, sk, sample)
+    rttEstimator(i32, sk, sample)
+    setRto(i32, sk)
+    i32[sk + TP_BACKOFF] = 0
+  }
+  let sacktagRtt = -1
+  let lossAtAck = false
+
+  /** Nothing is in flight: the acknowledgement may answer a window probe. */
+  const ackProbe = (sk: number): void => {
+    const head = i32[sk + TP_SEND_HEAD]
+    if (head === 0) return
+    if (((i32[head + CB_END_SEQ] - wndEnd(i32, sk)) | 0) <= 0) {
+      i32[sk + TP_BACKOFF] = 0
+      if (i32[sk + TP_PENDING] === ICSK_TIME_PROBE0) timers.clearXmitTimer(sk)
+    } else timers.resetXmitTimer(sk, ICSK_TIME_PROBE0, output.probe0When(sk))
+  }
+
+  /** The window grows with what was acknowledged, but not while it is being reduced. */
+  const congControl = (sk: number, ack: number): void => {
+    const state = i32[sk + TP_CA_STATE]
+    if (state === TCP_CA_CWR || state === TCP_CA_RECOVERY || ackedNew === 0) return
+    congestionOps(i32, sk).congAvoid(i32, sk, ack, ackedNew)
+  }
+
+  const oldAck = (sk: number, opts: Int32Array, ack: number, una: number): number => {
+    if (((ack - (una - i32[sk + TP_MAX_WINDOW])) | 0) < 0) {
+      // RFC 5961 section 5.2
+      sendChallengeAck(sk)
+      return ACK_TOO_OLD
+    }
+    if ((opts[OPT_SEEN] & SEEN_SACK) !== 0 && (i32[sk + TP_OPTS] & OPT_SACK) !== 0) {
+      const found = sacktag.sacktag(sk, opts, una)
+      if (i32[sk + TP_PACKETS_OUT] !== 0) {
+        ackedPackets = 0
+        xmitRecovery(sk, alert(sk, opts, false, false, (found & SACK_NEW) !== 0))
+      }
+    }
+    return ACK_OLD
+  }
+
+  const alert = (
+    sk: number,
+    opts: Int32Array,
+    advanced: boolean,
+    dupack: boolean,
+    reported: boolean
+  ): number => {
+    const echo = (opts[OPT_SEEN] & SEEN_TIMESTAMPS) !== 0 ? opts[OPT_TSECR] : 0
+    return recovery.fastretransAlert(sk, advanced, dupack, reported, ackedPackets, echo)
+  }
+  const xmitRecovery = (sk: number, rexmit: number): void => {
+    if (rexmit !== REXMIT_NONE) output.xmitRetransmitQueue(sk, rexmit === REXMIT_FORCE)
+  }
+
+  /**
+   * Processes the ACK field `ack` of a segment at `seq` that carries `dataLen` bytes. `opts` are its parsed
+   * options. Returns ACK_*.
+   */
+  const tcpAck = (
+    sk: number,
+    skb: number,
+    opts: Int32Array,
+    seq: number,
+    ack: number,
+    dataLen: number
+  ): number => {
+    const una = i32[sk + TP_SND_UNA]
+    if (((ack - una) | 0) < 0) return oldAck(sk, opts, ack, una)
+    if (((ack - i32[sk + TP_SND_NXT]) | 0) > 0) return ACK_UNSENT_DATA
+    const advanced = ack !== una
+    const priorPackets = i32[sk + TP_PACKETS_OUT]
+    const oldWindow = i32[sk + TP_SND_WND]
+    lossAtAck = i32[sk + TP_CA_STATE] === TCP_CA_LOSS
+    updateWindow(sk, skb, ack, seq)
+    i32[sk + TP_RCV_TSTAMP] = time[TIME_MS]
+    i32[sk + TP_PROBES_OUT] = 0
+    if (advanced) i32[sk + TP_RETRANSMITS] = 0
+    let found = 0
+    sacktagRtt = -1
+    if ((opts[OPT_SEEN] & SEEN_SACK) !== 0 && (i32[sk + TP_OPTS] & OPT_SACK) !== 0) {
+      found = sacktag.sacktag(sk, opts, ack)
+      sacktagRtt = sacktag.sackRtt()
+    }
+    if (priorPackets === 0) {
+      ackProbe(sk)
+      return ACK_OK
+    }
+    cleanRtxQueue(sk)
+    updateRtt(sk, opts, advanced, (found & SACK_DSACK) !== 0)
+    if (advanced) timerAfterAck(sk)
+    if (advanced) confirmNeighbour(sk)
+    // RFC 5681 section 2: a duplicate has no data, no new window, acknowledges nothing new
+    const dupack =
+      !advanced &&
+      dataLen === 0 &&
+      (i32[sk + TP_SND_WND] === oldWindow || (found & SACK_NEW) !== 0) &&
+      (found & SACK_DSACK) === 0
+    const plain = i32[sk + TP_CA_STATE] === TCP_CA_OPEN && advanced && found === 0 && !retransAcked
+    let rexmit = REXMIT_NONE as number
+    if (!plain && (dupack || advanced || found !== 0))
+      rexmit = alert(sk, opts, advanced, dupack, (found & SACK_NEW) !== 0)
+    if (advanced) congControl(sk, ack)
+    xmitRecovery(sk, rexmit)
+    return ACK_OK
+  }
+  /** New data was acknowledged, so the next hop works; telling it so once a second is enough. */
+  const confirmNeighbour = (sk: number): void => {
+    const now = time[TIME_MS]
+    if (((now - i32[sk + SK_CONFIRMED]) | 0) < CONFIRM_EVERY_MS) return
+    i32[sk + SK_CONFIRMED] = now
+    sockConfirm(sk)
+  }
+  const timerAfterAck = (sk: number): void => {
+    if (i32[sk + TP_PACKETS_OUT] === 0) {
+      timers.clearXmitTimer(sk)
+      if (i32[sk + TP_SEND_HEAD] === 0) output.chrono(sk, CHRONO_NONE)
+    } else timers.resetXmitTimer(sk, ICSK_TIME_RETRANS, i32[sk + TP_RTO])
+  }
+
+  return { tcpAck }
+}

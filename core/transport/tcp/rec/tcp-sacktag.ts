@@ -1,0 +1,235 @@
+/**
+ * The scoreboard: which segments of the write queue the peer has reported by SACK (RFC 2018), which of them are
+ * thought lost (RFC 6675), and duplicates reported (RFC 2883). The marks are bits of the skbs; the counts are in
+ * the row. Called by tcp-ack.ts for each acknowledgement with blocks, on the worker.
+ * Linux: tcp_sacktag_write_queue, tcp_mark_head_lost.
+ */
+import type { Bytes } from '../../../base/bytes.ts'
+import type { Time } from '../../../base/time.ts'
+import { TIME_US } from '../../../base/time.ts'
+import { Mib } from '../../../shm/counters.ts'
+import { SKB_LEN, SKB_NEXT } from '../../../skb/skb.ts'
+import { OPT_SACK_AT, OPT_SACK_COUNT, sackEnd, sackStart } from '../../../wire/tcp-options.ts'
+import type { TcpMss } from '../snd/tcp-mss.ts'
+import {
+  CB_END_SEQ,
+  CB_FLAGS,
+  CB_SEQ,
+  CB_TIME,
+  CBF_EVER_RETRANS,
+  CBF_LOST,
+  CBF_RETRANS,
+  CBF_SACKED,
+  TCP_MAX_REORDERING,
+  TP_DELIVERED,
+  TP_DSACK_DUPS,
+  TP_LOST,
+  TP_LOST_OUT,
+  TP_MAX_WINDOW,
+  TP_REORDERING,
+  TP_RETRANS_OUT,
+  TP_SACKED_OUT,
+  TP_SEND_HEAD,
+  TP_SND_NXT,
+  TP_SND_UNA,
+  TP_UNDO_MARKER,
+  TP_UNDO_RETRANS,
+  TP_WQ_HEAD,
+} from '../sock/tcp-sock.ts'
+import type { TcpWriteQueue } from '../snd/tcp-write-queue.ts'
+
+// What sacktag returns, bits.
+export const SACK_NEW = 1
+export const SACK_DSACK = 2
+/** Something never retransmitted was reported. */
+export const SACK_ORIG = 4
+
+const MAX_BLOCKS = 4
+
+export type TcpSacktag = ReturnType<typeof createTcpSacktag>
+export type TcpSacktagDeps = {
+  i32: Int32Array
+  u8: Bytes
+  f64: Float64Array
+  bank: number
+  time: Time
+  queue: TcpWriteQueue
+  mss: TcpMss
+}
+
+export const createTcpSacktag = ({ i32, u8, f64, bank, time, queue, mss }: TcpSacktagDeps) => {
+  const { pcount, peel } = queue
+  // blocks in order of sequence: start, end
+  const blocks = new Int32Array(MAX_BLOCKS * 2)
+  let flags = 0
+  let rttUs = -1
+  let highest = 0
+
+  /** The first block is a duplicate when it lies below the acknowledgement, or inside the second. */
+  const isDsack = (opts: Int32Array, ack: number): boolean => {
+    const at = opts[OPT_SACK_AT]
+    const start = sackStart(u8, at, 0)
+    const end = sackEnd(u8, at, 0)
+    if (((start - ack) | 0) < 0) return true
+    if (opts[OPT_SACK_COUNT] < 2) return false
+    return ((end - sackEnd(u8, at, 1)) | 0) <= 0 && ((start - sackStart(u8, at, 1)) | 0) >= 0
+  }
+  const takeDsack = (sk: number, opts: Int32Array, ack: number): void => {
+    const at = opts[OPT_SACK_AT]
+    const end = sackEnd(u8, at, 0)
+    flags |= SACK_DSACK
+    f64[bank + (((end - ack) | 0) <= 0 ? Mib.TcpExtTCPDSACKRecv : Mib.TcpExtTCPDSACKOfoRecv)]++
+    i32[sk + TP_DSACK_DUPS]++
+    const segs = Math.max(1, Math.ceil(((end - sackStart(u8, at, 0)) | 0) / mss.currentMss(sk)))
+    if (i32[sk + TP_UNDO_MARKER] !== 0 && i32[sk + TP_UNDO_RETRANS] > 0)
+      i32[sk + TP_UNDO_RETRANS] = Math.max(0, i32[sk + TP_UNDO_RETRANS] - segs)
+  }
+
+  /** Blocks that speak of what is in flight, sorted; returns how many. */
+  const gather = (sk: number, opts: Int32Array, from: number): number => {
+    const at = opts[OPT_SACK_AT]
+    const count = Math.min(opts[OPT_SACK_COUNT], MAX_BLOCKS)
+    const una = i32[sk + TP_SND_UNA]
+    let n = 0
+    for (let b = from; b < count; b++) {
+      const start = sackStart(u8, at, b)
+      const end = sackEnd(u8, at, b)
+      if (((end - start) | 0) <= 0 || ((end - i32[sk + TP_SND_NXT]) | 0) > 0) continue
+      if (((end - una) | 0) <= 0 || ((una - start) | 0) > i32[sk + TP_MAX_WINDOW]) continue
+      let slot = n++
+      for (; slot > 0 && ((blocks[slot * 2 - 2] - start) | 0) > 0; slot--) {
+        blocks[slot * 2] = blocks[slot * 2 - 2]
+        blocks[slot * 2 + 1] = blocks[slot * 2 - 1]
+      }
+      blocks[slot * 2] = start
+      blocks[slot * 2 + 1] = end
+    }
+    return n
+  }
+
+  const markSacked = (sk: number, skb: number): void => {
+    const old = i32[skb + CB_FLAGS]
+    const n = pcount(skb)
+    let next = old | CBF_SACKED
+    if ((old & CBF_LOST) !== 0) {
+      i32[sk + TP_LOST_OUT] -= n
+      next &= ~CBF_LOST
+      if ((old & CBF_RETRANS) !== 0) {
+        i32[sk + TP_RETRANS_OUT] -= n
+        next &= ~CBF_RETRANS
+      }
+    }
+    if ((old & CBF_EVER_RETRANS) === 0) {
+      if (((i32[skb + CB_SEQ] - highest) | 0) < 0) noteReordering(sk, skb)
+      flags |= SACK_ORIG
+      rttUs = (time[TIME_US] - i32[skb + CB_TIME]) | 0
+    }
+    i32[skb + CB_FLAGS] = next
+    i32[sk + TP_SACKED_OUT] += n
+    i32[sk + TP_DELIVERED] += n
+    f64[bank + Mib.TcpExtTCPDelivered] += n
+    flags |= SACK_NEW
+  }
+  /** A hole that fills by itself was reordering, not loss: be as patient as that in future. */
+  const noteReordering = (sk: number, skb: number): void => {
+    const size = mss.currentMss(sk)
+    const distance = (((highest - i32[skb + CB_SEQ]) | 0) / size) | 0
+    if (distance <= i32[sk + TP_REORDERING]) return
+    i32[sk + TP_REORDERING] = Math.min(distance, TCP_MAX_REORDERING)
+    f64[bank + Mib.TcpExtTCPSACKReorder]++
+  }
+
+  /** End of the highest SACKed segment before this acknowledgement, or snd_una. */
+  const highestSack = (sk: number): number => {
+    let high = i32[sk + TP_SND_UNA]
+    if (i32[sk + TP_SACKED_OUT] === 0) return high
+    const end = i32[sk + TP_SEND_HEAD]
+    for (let skb = i32[sk + TP_WQ_HEAD]; skb !== 0 && skb !== end; skb = i32[skb + SKB_NEXT])
+      if ((i32[skb + CB_FLAGS] & CBF_SACKED) !== 0) high = i32[skb + CB_END_SEQ]
+    return high
+  }
+
+  /** Marks the part of `skb` that the block covers, splitting at segment boundaries; returns where to go on. */
+  const tagPart = (sk: number, skb: number, start: number, end: number): number => {
+    const size = mss.currentMss(sk)
+    const seq = i32[skb + CB_SEQ]
+    const before = (start - seq) | 0
+    if (before > 0) {
+      const cut = before + ((size - (before % size)) % size)
+      if (cut >= i32[skb + SKB_LEN]) return i32[skb + SKB_NEXT]
+      return peel(sk, skb, cut, size) === 0 ? i32[skb + SKB_NEXT] : skb
+    }
+    const covered = (end - seq) | 0
+    const cut = covered - (covered % size)
+    if (cut <= 0) return i32[skb + SKB_NEXT]
+    const front = peel(sk, skb, cut, size)
+    if (front === 0) return i32[skb + SKB_NEXT]
+    if ((i32[front + CB_FLAGS] & CBF_SACKED) === 0) markSacked(sk, front)
+    return skb
+  }
+
+  /** Applies the blocks of an acknowledgement; returns SACK_* bits. */
+  const sacktag = (sk: number, opts: Int32Array, ack: number): number => {
+    flags = 0
+    rttUs = -1
+    const dsack = isDsack(opts, ack)
+    if (dsack) takeDsack(sk, opts, ack)
+    const n = gather(sk, opts, dsack ? 1 : 0)
+    if (n === 0) return flags
+    highest = highestSack(sk)
+    const stop = i32[sk + TP_SEND_HEAD]
+    let b = 0
+    let skb = i32[sk + TP_WQ_HEAD]
+    while (skb !== 0 && skb !== stop) {
+      const seq = i32[skb + CB_SEQ]
+      while (b < n && ((seq - blocks[b * 2 + 1]) | 0) >= 0) b++
+      if (b === n) break
+      const start = blocks[b * 2]
+      const end = blocks[b * 2 + 1]
+      const last = i32[skb + CB_END_SEQ]
+      if (((last - start) | 0) <= 0 || (i32[skb + CB_FLAGS] & CBF_SACKED) !== 0) {
+        skb = i32[skb + SKB_NEXT]
+      } else if (((seq - start) | 0) >= 0 && ((last - end) | 0) <= 0) {
+        markSacked(sk, skb)
+        skb = i32[skb + SKB_NEXT]
+      } else skb = tagPart(sk, skb, start, end)
+    }
+    return flags
+  }
+
+  const markLost = (sk: number, skb: number): void => {
+    if ((i32[skb + CB_FLAGS] & (CBF_LOST | CBF_SACKED)) !== 0) return
+    i32[skb + CB_FLAGS] |= CBF_LOST
+    i32[sk + TP_LOST_OUT] += pcount(skb)
+    i32[sk + TP_LOST] += pcount(skb)
+  }
+  /** RFC 6675: what has more than `reordering` SACKed segments above it is lost; the head at least if `force`. */
+  const updateScoreboard = (sk: number, force: boolean): void => {
+    const above = i32[sk + TP_SACKED_OUT] - i32[sk + TP_REORDERING]
+    const stop = i32[sk + TP_SEND_HEAD]
+    let counted = 0
+    let skb = i32[sk + TP_WQ_HEAD]
+    if (above < 0) {
+      if (force && skb !== 0 && skb !== stop) markHeadLost(sk)
+      return
+    }
+    while (skb !== 0 && skb !== stop) {
+      if ((i32[skb + CB_FLAGS] & CBF_SACKED) !== 0) {
+        counted += pcount(skb)
+        if (counted > above) return
+      } else markLost(sk, skb)
+      skb = i32[skb + SKB_NEXT]
+    }
+  }
+  /** The first segment in flight is lost (NewReno, and RFC 6675's start). */
+  const markHeadLost = (sk: number): void => {
+    const head = queue.rtxHead(sk)
+    if (head === 0 || (i32[head + CB_FLAGS] & (CBF_LOST | CBF_SACKED)) !== 0) return
+    const size = mss.currentMss(sk)
+    const front = i32[head + SKB_LEN] > size ? queue.fragment(sk, head, size, size) : head
+    markLost(sk, front === 0 ? head : front)
+  }
+  const sackRtt = (): number => rttUs
+
+  return { sacktag, markLost, updateScoreboard, markHeadLost, sackRtt }
+}

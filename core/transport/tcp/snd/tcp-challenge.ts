@@ -1,0 +1,38 @@
+/**
+ * The challenge ACK, which asks the peer whether a doubtful RST, SYN or ACK was its own. Limited for each
+ * connection and, if asked for, for each second. tcp-ack.ts and tcp-validate.ts send it, on the worker.
+ * Linux: tcp_send_challenge_ack; RFC 5961 sections 3 to 5 and 7.
+ */
+import type { Time } from '../../../base/time.ts'
+import { TIME_MS } from '../../../base/time.ts'
+import type { Arena } from '../../../shm/arena.ts'
+import { Mib } from '../../../shm/counters.ts'
+import { Sysctl } from '../../../shm/sysctl.ts'
+import { TP_LAST_OOW_ACK, TP_OOW_ACKED } from '../sock/tcp-sock.ts'
+import type { TcpTransmit } from './tcp-transmit.ts'
+
+export type TcpChallengeDeps = { arena: Arena; bank: number; time: Time; transmit: TcpTransmit }
+
+export const createTcpChallenge = ({ arena, bank, time, transmit }: TcpChallengeDeps) => {
+  const { i32, f64, layout } = arena
+  const { sysctl } = layout
+  let challengeSecond = 0
+  let challenges = 0
+
+  const sendChallengeAck = (sk: number): void => {
+    if (
+      transmit.oowRateLimited(sk, TP_LAST_OOW_ACK, TP_OOW_ACKED, Mib.TcpExtTCPACKSkippedChallenge)
+    )
+      return
+    const second = (time[TIME_MS] / 1000) | 0
+    if (second !== challengeSecond) {
+      challengeSecond = second
+      challenges = 0
+    }
+    if (challenges++ >= i32[sysctl + Sysctl.tcp_challenge_ack_limit]) return
+    f64[bank + Mib.TcpExtTCPChallengeACK]++
+    transmit.sendAck(sk)
+  }
+
+  return { sendChallengeAck }
+}

@@ -1,0 +1,92 @@
+/**
+ * How large a segment may be: the path's MTU, the peer's MSS option, half of the largest window, the options of
+ * the moment; and how many of them go into a super-frame. Asked before each transmission.
+ * Linux: tcp_sync_mss, tcp_current_mss, tcp_xmit_size_goal; RFC 9293 3.7.1, RFC 6691.
+ */
+import { AF_INET } from '../../../base/family.ts'
+import { LARGE_BYTES } from '../../../shm/layout.ts'
+import { MAX_HEADER } from '../../../skb/skb.ts'
+import { SK_DST_DEV, SK_FAMILY, SK_MTU } from '../../../socket/sock.ts'
+import {
+  TCP_MIN_SND_MSS,
+  TCP_MSS_DEFAULT,
+  TP_GSO_MAX,
+  TP_HEADER_LEN,
+  TP_MAX_WINDOW,
+  TP_MSS_CACHE,
+  TP_MSS_CLAMP,
+  TP_PMTU,
+  TP_SIZE_GOAL,
+  TP_SND_CWND,
+  TP_USER_MSS,
+} from '../sock/tcp-sock.ts'
+import type { TcpTransmit } from './tcp-transmit.ts'
+
+const TCP_HEADER = 20
+/** Largest packet a super-frame may be, IP header included. */
+const GSO_LEGACY_MAX = 65535
+
+export type TcpMss = ReturnType<typeof createTcpMss>
+/** `gsoMax(ifindex)`: largest super-frame of the device, 0 when it takes none itself. */
+export type TcpMssDeps = { i32: Int32Array; gsoMax: (ifindex: number) => number }
+
+export const ipHeaderLen = (i32: Int32Array, sk: number): number =>
+  i32[sk + SK_FAMILY] === AF_INET ? 20 : 40
+
+export const createTcpMss = ({ i32, gsoMax }: TcpMssDeps, transmit: TcpTransmit) => {
+  const { optionsLen } = transmit
+
+  /** Never more than half of what the peer has ever offered, so that a window always holds a segment. */
+  const boundToHalfWindow = (sk: number, size: number): number => {
+    const max = i32[sk + TP_MAX_WINDOW]
+    const cutoff = max > TCP_MSS_DEFAULT ? max >> 1 : max
+    return cutoff !== 0 && size > cutoff ? Math.max(cutoff, 68 - i32[sk + TP_HEADER_LEN]) : size
+  }
+
+  /** The MSS that we announce for a path. */
+  const advertisedMss = (sk: number): number => {
+    const mss = i32[sk + SK_MTU] - ipHeaderLen(i32, sk) - TCP_HEADER
+    const user = i32[sk + TP_USER_MSS]
+    return Math.max(TCP_MIN_SND_MSS, user !== 0 && user < mss ? user : Math.min(mss, 65495))
+  }
+
+  /** Recomputes the segment size for the path MTU. */
+  const syncMss = (sk: number): number => {
+    const pmtu = i32[sk + SK_MTU]
+    const clamp = i32[sk + TP_MSS_CLAMP]
+    let mss = pmtu - ipHeaderLen(i32, sk) - TCP_HEADER
+    if (clamp !== 0 && mss > clamp) mss = clamp
+    if (mss < TCP_MIN_SND_MSS) mss = TCP_MIN_SND_MSS
+    mss = boundToHalfWindow(sk, mss - (i32[sk + TP_HEADER_LEN] - TCP_HEADER))
+    i32[sk + TP_PMTU] = pmtu
+    i32[sk + TP_MSS_CACHE] = mss
+    i32[sk + TP_GSO_MAX] = gsoMax(i32[sk + SK_DST_DEV])
+    return mss
+  }
+
+  /** Payload of the next full segment: SACK blocks take their share. */
+  const currentMss = (sk: number): number => {
+    const mss = i32[sk + SK_MTU] === i32[sk + TP_PMTU] ? i32[sk + TP_MSS_CACHE] : syncMss(sk)
+    return mss - (optionsLen(sk) - (i32[sk + TP_HEADER_LEN] - TCP_HEADER))
+  }
+
+  /**
+   * Payload of the next skb of the write queue, a multiple of mss: as large as the device takes, but not more than
+   * half of the congestion window, or each would have to be split.
+   */
+  const sizeGoal = (sk: number, mss: number): number => {
+    const device = i32[sk + TP_GSO_MAX]
+    const most = device === 0 || device > GSO_LEGACY_MAX ? GSO_LEGACY_MAX : device
+    const room = Math.min(
+      most - ipHeaderLen(i32, sk) - TCP_HEADER - 40,
+      LARGE_BYTES - MAX_HEADER,
+      boundToHalfWindow(sk, GSO_LEGACY_MAX),
+      Math.max(2, i32[sk + TP_SND_CWND] >> 1) * mss
+    )
+    const goal = Math.max(mss, room - (room % mss))
+    i32[sk + TP_SIZE_GOAL] = goal
+    return goal
+  }
+
+  return { advertisedMss, syncMss, currentMss, sizeGoal, boundToHalfWindow }
+}

@@ -1,0 +1,467 @@
+/**
+ * Sending from the write queue: as much as the congestion window, the peer's window and Nagle allow, in
+ * super-frames; retransmission; the FIN; the probe of a closed window. Called by sendmsg, by each acknowledgement
+ * and by timers. Linux: tcp_write_xmit, tcp_retransmit_skb, tcp_send_fin, tcp_write_wakeup; RFC 9293 3.8.
+ */
+import { Errno } from '../../../base/errno.ts'
+import type { Time } from '../../../base/time.ts'
+import { TIME_MS, TIME_US } from '../../../base/time.ts'
+import type { Arena } from '../../../shm/arena.ts'
+import { Mib } from '../../../shm/counters.ts'
+import { Sysctl } from '../../../shm/sysctl.ts'
+import { MAX_HEADER, SKB_GSO_SIZE, SKB_LEN, SKB_NEXT } from '../../../skb/skb.ts'
+import { SK_STATE, TCP_CLOSE } from '../../../socket/sock.ts'
+import { TCP_ACK, TCP_FIN, TCP_PSH, TCP_SYN } from '../../../wire/tcp.ts'
+import type { TcpMss } from './tcp-mss.ts'
+import {
+  add64,
+  CB_END_SEQ,
+  CB_FLAGS,
+  CB_SEQ,
+  CBF_EVER_RETRANS,
+  CBF_LOST,
+  CBF_RETRANS,
+  CBF_SACKED,
+  CHRONO_BUSY,
+  CHRONO_NONE,
+  CHRONO_RWND,
+  CHRONO_SNDBUF,
+  ICSK_TIME_PROBE0,
+  ICSK_TIME_RETRANS,
+  packetsInFlight,
+  TCP_CA_LOSS,
+  TCP_CA_RECOVERY,
+  TCP_INIT_CWND,
+  TCP_NAGLE_CORK,
+  TCP_NAGLE_OFF,
+  TCP_NAGLE_PUSH,
+  TCP_RESOURCE_PROBE_INTERVAL,
+  TCP_RTO_MAX,
+  TCP_RTO_MIN,
+  TP_BACKOFF,
+  TP_BYTES_RETRANS,
+  TP_CA_STATE,
+  TP_CHRONO,
+  TP_CHRONO_BUSY,
+  TP_CHRONO_START,
+  TP_CWND_USAGE_SEQ,
+  TP_IS_CWND_LIMITED,
+  TP_LOST_OUT,
+  TP_LSNDTIME,
+  TP_MAX_PACKETS_OUT,
+  TP_NONAGLE,
+  TP_PACKETS_OUT,
+  TP_PENDING,
+  TP_PROBES_OUT,
+  TP_RETRANS_OUT,
+  TP_RETRANS_STAMP,
+  TP_RTO,
+  TP_SACKED_OUT,
+  TP_SEND_HEAD,
+  TP_SND_CWND,
+  TP_SND_NXT,
+  TP_SND_SML,
+  TP_SND_SSTHRESH,
+  TP_SND_UNA,
+  TP_SND_WND,
+  TP_TOTAL_RETRANS,
+  TP_UNDO_RETRANS,
+  TP_WQ_HEAD,
+  TP_WQ_TAIL,
+  TP_WRITE_SEQ,
+  wndEnd,
+} from '../sock/tcp-sock.ts'
+import type { TcpTimers } from '../sock/tcp-timers.ts'
+import type { TcpTransmit } from './tcp-transmit.ts'
+import type { TcpWriteQueue } from './tcp-write-queue.ts'
+
+/** A super-frame may wait for more window while less than a third of it would go. */
+const TSO_WIN_DIVISOR = 3
+const CHRONO_TOTALS = TP_CHRONO_BUSY - CHRONO_BUSY
+
+export type TcpOutput = ReturnType<typeof createTcpOutput>
+export type TcpOutputDeps = {
+  arena: Arena
+  bank: number
+  time: Time
+  queue: TcpWriteQueue
+  mss: TcpMss
+  timers: TcpTimers
+  transmit: TcpTransmit
+}
+
+export const createTcpOutput = (deps: TcpOutputDeps) => {
+  const { queue, timers, time, bank } = deps
+  const { currentMss, sizeGoal } = deps.mss
+  const { transmitClone, emptySegment, sendProbe } = deps.transmit
+  const { pcount, setTsoSegs, fragment } = queue
+  const { i32, f64, layout } = deps.arena
+  const { sysctl } = layout
+
+  /** What the sender is held up by, for ss: busy, rwnd_limited, sndbuf_limited. */
+  const chrono = (sk: number, kind: number): void => {
+    const old = i32[sk + TP_CHRONO]
+    if (old === kind) return
+    const now = time[TIME_US]
+    if (old !== CHRONO_NONE) i32[sk + CHRONO_TOTALS + old] += (now - i32[sk + TP_CHRONO_START]) | 0
+    i32[sk + TP_CHRONO] = kind
+    i32[sk + TP_CHRONO_START] = now
+  }
+
+  /** Nagle's algorithm with Minshall's change: one small segment of ours may be in flight. */
+  const nagleAllows = (sk: number, skb: number, mss: number, nonagle: number): boolean => {
+    if ((nonagle & TCP_NAGLE_PUSH) !== 0) return true
+    if ((i32[skb + CB_FLAGS] & TCP_FIN) !== 0) return true
+    if (i32[skb + SKB_LEN] >= mss) return true
+    if ((nonagle & TCP_NAGLE_CORK) !== 0) return false
+    if ((nonagle & TCP_NAGLE_OFF) !== 0 || i32[sk + TP_PACKETS_OUT] === 0) return true
+    const sml = i32[sk + TP_SND_SML]
+    const smallInFlight =
+      ((sml - i32[sk + TP_SND_UNA]) | 0) > 0 && ((sml - i32[sk + TP_SND_NXT]) | 0) <= 0
+    return !smallInFlight
+  }
+
+  /** Whether to wait for more window rather than send a part of a super-frame now. */
+  const shouldDefer = (sk: number, skb: number, mss: number, quota: number): boolean => {
+    if (i32[sk + TP_CA_STATE] >= TCP_CA_RECOVERY) return false
+    if (i32[sk + TP_PACKETS_OUT] === 0) return false
+    const window = (wndEnd(i32, sk) - i32[skb + CB_SEQ]) | 0
+    const limit = Math.min(window, quota * mss)
+    if (limit >= sizeGoal(sk, mss)) return false
+    const len = i32[skb + SKB_LEN]
+    if (i32[skb + SKB_NEXT] !== 0 && limit >= len) return false
+    const chunk = Math.min(i32[sk + TP_SND_WND], i32[sk + TP_SND_CWND] * mss)
+    if (limit >= ((chunk / TSO_WIN_DIVISOR) | 0)) return false
+    // the last one: unless it fits, more may come to fill it anyway
+    return len > limit || (i32[skb + CB_FLAGS] & (TCP_FIN | TCP_PSH)) === 0
+  }
+
+  /** How much of the skb may go: whole segments within quota and window, the rest only at the queue's end. */
+  const splitPoint = (
+    sk: number,
+    skb: number,
+    mss: number,
+    quota: number,
+    nonagle: number
+  ): number => {
+    const len = i32[skb + SKB_LEN]
+    const window = (wndEnd(i32, sk) - i32[skb + CB_SEQ]) | 0
+    const most = quota * mss
+    if (most <= window && most <= len) return most
+    const needed = Math.min(len, window)
+    if (most <= needed) return most
+    const partial = needed % mss
+    return partial !== 0 && !nagleAllowsPart(sk, partial, mss, nonagle) ? needed - partial : needed
+  }
+  const nagleAllowsPart = (sk: number, partial: number, mss: number, nonagle: number): boolean =>
+    partial >= mss ||
+    (nonagle & (TCP_NAGLE_PUSH | TCP_NAGLE_OFF)) !== 0 ||
+    i32[sk + TP_PACKETS_OUT] === 0
+
+  const eventNewDataSent = (sk: number, skb: number): void => {
+    const prior = i32[sk + TP_PACKETS_OUT]
+    i32[sk + TP_SEND_HEAD] = i32[skb + SKB_NEXT]
+    i32[sk + TP_SND_NXT] = i32[skb + CB_END_SEQ]
+    i32[sk + TP_PACKETS_OUT] = prior + pcount(skb)
+    f64[bank + Mib.TcpExtTCPOrigDataSent] += pcount(skb)
+    if (prior === 0 || i32[sk + TP_PENDING] === ICSK_TIME_PROBE0 || i32[sk + TP_PENDING] === 0)
+      rearmRto(sk)
+  }
+  /** The timer runs from the oldest segment in flight. */
+  const rearmRto = (sk: number): void => {
+    if (i32[sk + TP_PACKETS_OUT] === 0) timers.clearXmitTimer(sk)
+    else timers.resetXmitTimer(sk, ICSK_TIME_RETRANS, i32[sk + TP_RTO])
+  }
+
+  /** RFC 9293 3.8.6.1: after an idle time the window of old says nothing (RFC 5681 4.1). */
+  const cwndAfterIdle = (sk: number): void => {
+    if (i32[sysctl + Sysctl.tcp_slow_start_after_idle] === 0 || i32[sk + TP_PACKETS_OUT] !== 0)
+      return
+    let idle = (time[TIME_MS] - i32[sk + TP_LSNDTIME]) | 0
+    const rto = i32[sk + TP_RTO]
+    if (idle <= rto) return
+    const restart = Math.min(TCP_INIT_CWND, i32[sk + TP_SND_CWND])
+    i32[sk + TP_SND_SSTHRESH] = Math.max(
+      i32[sk + TP_SND_SSTHRESH],
+      (i32[sk + TP_SND_CWND] >> 1) + (i32[sk + TP_SND_CWND] >> 2)
+    )
+    let cwnd = i32[sk + TP_SND_CWND]
+    while ((idle -= rto) > 0 && cwnd > restart) cwnd >>= 1
+    i32[sk + TP_SND_CWND] = Math.max(cwnd, restart)
+    i32[sk + TP_CWND_USAGE_SEQ] = i32[sk + TP_SND_NXT]
+  }
+
+  /** Remembers whether the window was filled: it may grow only when it was. */
+  const validateCwnd = (sk: number, limited: boolean): void => {
+    const packets = i32[sk + TP_PACKETS_OUT]
+    if (
+      ((i32[sk + TP_SND_UNA] - i32[sk + TP_CWND_USAGE_SEQ]) | 0) >= 0 ||
+      limited ||
+      (i32[sk + TP_IS_CWND_LIMITED] === 0 && packets > i32[sk + TP_MAX_PACKETS_OUT])
+    ) {
+      i32[sk + TP_IS_CWND_LIMITED] = limited ? 1 : 0
+      i32[sk + TP_MAX_PACKETS_OUT] = packets
+      i32[sk + TP_CWND_USAGE_SEQ] = i32[sk + TP_SND_NXT]
+    }
+  }
+
+  /**
+   * Sends what may be sent; at most one segment when `pushOne`. True when nothing is in flight though data waits:
+   * then only the probe timer will bring the connection on.
+   */
+  const writeXmit = (sk: number, mss: number, nonagle: number, pushOne: boolean): boolean => {
+    let sent = 0
+    let cwndLimited = false
+    let rwndLimited = false
+    for (let skb = i32[sk + TP_SEND_HEAD]; skb !== 0; skb = i32[sk + TP_SEND_HEAD]) {
+      setTsoSegs(skb, mss)
+      const quota = i32[sk + TP_SND_CWND] - packetsInFlight(i32, sk)
+      if (quota <= 0) {
+        cwndLimited = true
+        break
+      }
+      const first = Math.min(i32[skb + SKB_LEN], mss)
+      if (((i32[skb + CB_SEQ] + first - wndEnd(i32, sk)) | 0) > 0) {
+        rwndLimited = true
+        break
+      }
+      const nagle = i32[skb + SKB_NEXT] === 0 ? nonagle : TCP_NAGLE_PUSH
+      if (pcount(skb) === 1) {
+        if (!nagleAllows(sk, skb, mss, nagle)) break
+      } else if (!pushOne && shouldDefer(sk, skb, mss, quota)) {
+        cwndLimited = quota * mss < i32[skb + SKB_LEN]
+        break
+      }
+      if (!sendHead(sk, skb, mss, pushOne ? 1 : quota, nagle)) break
+      sent++
+      if (pushOne) break
+    }
+    chrono(sk, rwndLimited ? CHRONO_RWND : i32[sk + TP_WQ_HEAD] !== 0 ? CHRONO_BUSY : CHRONO_NONE)
+    if (sent === 0) return i32[sk + TP_PACKETS_OUT] === 0 && i32[sk + TP_SEND_HEAD] !== 0
+    validateCwnd(sk, cwndLimited || packetsInFlight(i32, sk) >= i32[sk + TP_SND_CWND])
+    return false
+  }
+  /** Sends the first unsent skb, or the part of it that may go. */
+  const sendHead = (
+    sk: number,
+    skb: number,
+    mss: number,
+    quota: number,
+    nonagle: number
+  ): boolean => {
+    let front = skb
+    const limit = pcount(skb) > 1 ? splitPoint(sk, skb, mss, quota, nonagle) : mss
+    if (i32[skb + SKB_LEN] > limit) {
+      if (limit <= 0) return false
+      front = split(sk, skb, limit, mss)
+      if (front === 0) return false
+    }
+    if (i32[sk + TP_PACKETS_OUT] === 0) cwndAfterIdle(sk)
+    if (transmitClone(sk, front) < 0) return false
+    if (i32[front + SKB_LEN] < mss) i32[sk + TP_SND_SML] = i32[front + CB_END_SEQ]
+    eventNewDataSent(sk, front)
+    return true
+  }
+
+  /** Splits `limit` bytes off an unsent skb, or one segment when large buffers are short; 0 when it must wait. */
+  const split = (sk: number, skb: number, limit: number, mss: number): number => {
+    if (queue.maySplit(limit)) return fragment(sk, skb, limit, mss)
+    const size = Math.min(limit, mss)
+    return queue.maySplit(size) || i32[sk + TP_PACKETS_OUT] === 0 ? fragment(sk, skb, size, mss) : 0
+  }
+
+  /** Data waits, nothing flies, no timer runs: the window is closed, or something below failed. */
+  const checkProbeTimer = (sk: number): void => {
+    if (i32[sk + TP_PACKETS_OUT] === 0 && i32[sk + TP_PENDING] === 0)
+      timers.resetXmitTimer(sk, ICSK_TIME_PROBE0, Math.max(i32[sk + TP_RTO], TCP_RTO_MIN))
+  }
+  const pushPending = (sk: number, mss: number, nonagle: number): void => {
+    if (i32[sk + SK_STATE] === TCP_CLOSE) return
+    if (writeXmit(sk, mss, nonagle, false)) checkProbeTimer(sk)
+  }
+  /** After an acknowledgement, an option change or a write: sends what can go now. */
+  const pushPendingFrames = (sk: number): void => {
+    if (i32[sk + TP_SEND_HEAD] !== 0) pushPending(sk, currentMss(sk), i32[sk + TP_NONAGLE])
+  }
+  /** A writer pushes when half of the largest window is filled: the first segment goes whatever Nagle says. */
+  const pushOne = (sk: number, mss: number): void => {
+    writeXmit(sk, mss, TCP_NAGLE_PUSH, true)
+  }
+
+  /** Sends `segs` segments of a sent skb again; 0 or -errno. */
+  const retransmit = (sk: number, skb: number, segs: number): number => {
+    const mss = currentMss(sk)
+    const una = i32[sk + TP_SND_UNA]
+    const stale = (una - i32[skb + CB_SEQ]) | 0
+    if (stale > 0 && stale <= i32[skb + SKB_LEN])
+      i32[sk + TP_PACKETS_OUT] -= trimMarks(sk, skb, stale, mss)
+    const room = (wndEnd(i32, sk) - i32[skb + CB_SEQ]) | 0
+    if (room <= 0 && i32[skb + CB_SEQ] !== una) return -Errno.EAGAIN
+    let len = mss * segs
+    if (room > 0 && len > room) len = room < mss ? room : room - (room % mss)
+    else if (room <= 0) len = Math.min(len, mss)
+    let front = skb
+    if (
+      i32[skb + SKB_LEN] > len &&
+      (queue.maySplit(Math.min(len, mss)) || room < i32[skb + SKB_LEN])
+    ) {
+      front = queue.peel(sk, skb, len, mss)
+      if (front === 0) return -Errno.ENOMEM
+    } else retune(sk, skb, mss)
+    return resend(sk, front)
+  }
+  const trimMarks = (sk: number, skb: number, stale: number, mss: number): number => {
+    const flags = i32[skb + CB_FLAGS]
+    const fewer = queue.trimHead(sk, skb, stale, mss)
+    if ((flags & CBF_LOST) !== 0) i32[sk + TP_LOST_OUT] -= fewer
+    if ((flags & CBF_RETRANS) !== 0) i32[sk + TP_RETRANS_OUT] -= fewer
+    if ((flags & CBF_SACKED) !== 0) i32[sk + TP_SACKED_OUT] -= fewer
+    return fewer
+  }
+  /** The segment size may have changed since the skb was sent. */
+  const retune = (sk: number, skb: number, mss: number): void => {
+    const size = i32[skb + SKB_GSO_SIZE]
+    if (i32[skb + SKB_LEN] <= mss ? size === 0 : size === mss) return
+    const before = pcount(skb)
+    setTsoSegs(skb, mss)
+    const fewer = before - pcount(skb)
+    const flags = i32[skb + CB_FLAGS]
+    i32[sk + TP_PACKETS_OUT] -= fewer
+    if ((flags & CBF_LOST) !== 0) i32[sk + TP_LOST_OUT] -= fewer
+    if ((flags & CBF_RETRANS) !== 0) i32[sk + TP_RETRANS_OUT] -= fewer
+    if ((flags & CBF_SACKED) !== 0) i32[sk + TP_SACKED_OUT] -= fewer
+  }
+  const resend = (sk: number, skb: number): number => {
+    const segs = pcount(skb)
+    const err = transmitClone(sk, skb)
+    i32[sk + TP_TOTAL_RETRANS] += segs
+    add64(i32, sk + TP_BYTES_RETRANS, i32[skb + SKB_LEN])
+    f64[bank + Mib.TcpRetransSegs] += segs
+    if ((i32[skb + CB_FLAGS] & TCP_SYN) !== 0) f64[bank + Mib.TcpExtTCPSynRetrans]++
+    if (err < 0) {
+      f64[bank + Mib.TcpExtTCPRetransFail]++
+      return err
+    }
+    if ((i32[skb + CB_FLAGS] & CBF_RETRANS) === 0) i32[sk + TP_RETRANS_OUT] += segs
+    i32[skb + CB_FLAGS] |= CBF_RETRANS | CBF_EVER_RETRANS
+    if (i32[sk + TP_RETRANS_STAMP] === 0) i32[sk + TP_RETRANS_STAMP] = time[TIME_MS] || -1
+    if (i32[sk + TP_UNDO_RETRANS] < 0) i32[sk + TP_UNDO_RETRANS] = 0
+    i32[sk + TP_UNDO_RETRANS] += segs
+    return 0
+  }
+
+  /** In recovery: sends again what is marked lost, as the window allows; at least one when `force`. */
+  const xmitRetransmitQueue = (sk: number, force: boolean): void => {
+    let forced = force
+    const end = i32[sk + TP_SEND_HEAD]
+    let skb = i32[sk + TP_WQ_HEAD]
+    while (skb !== 0 && skb !== end && i32[sk + TP_LOST_OUT] > i32[sk + TP_RETRANS_OUT]) {
+      const quota = i32[sk + TP_SND_CWND] - packetsInFlight(i32, sk)
+      if (quota <= 0 && !forced) return
+      const next = i32[skb + SKB_NEXT]
+      const flags = i32[skb + CB_FLAGS]
+      if ((flags & (CBF_SACKED | CBF_RETRANS)) !== 0 || (flags & CBF_LOST) === 0) {
+        skb = next
+        continue
+      }
+      const first = skb === i32[sk + TP_WQ_HEAD]
+      if (retransmit(sk, skb, forced ? 1 : quota) < 0) return
+      forced = false
+      f64[
+        bank +
+          (i32[sk + TP_CA_STATE] === TCP_CA_LOSS
+            ? Mib.TcpExtTCPSlowStartRetrans
+            : Mib.TcpExtTCPFastRetrans)
+      ]++
+      if (first && i32[sk + TP_PENDING] !== ICSK_TIME_PROBE0) rearmRto(sk)
+      // a part may be left: it still carries the mark
+      skb = (i32[skb + CB_FLAGS] & CBF_RETRANS) !== 0 ? next : skb
+    }
+  }
+
+  /** Queues the FIN behind the data and sends what may go. False when there is no memory for it. */
+  const sendFin = (sk: number): boolean => {
+    const tail = i32[sk + TP_WQ_TAIL]
+    if (tail !== 0 && tail === lastUnsent(sk)) {
+      i32[tail + CB_FLAGS] |= TCP_FIN
+      i32[tail + CB_END_SEQ] = (i32[tail + CB_END_SEQ] + 1) | 0
+    } else {
+      const skb = emptySegment(i32[sk + TP_WRITE_SEQ], TCP_ACK | TCP_FIN)
+      if (skb === 0) return false
+      i32[skb + CB_END_SEQ] = (i32[sk + TP_WRITE_SEQ] + 1) | 0
+      setTsoSegs(skb, 1)
+      queue.append(sk, skb)
+    }
+    i32[sk + TP_WRITE_SEQ] = (i32[sk + TP_WRITE_SEQ] + 1) | 0
+    pushPending(sk, currentMss(sk), TCP_NAGLE_OFF)
+    return true
+  }
+  const lastUnsent = (sk: number): number =>
+    i32[sk + TP_SEND_HEAD] === 0 ? 0 : i32[sk + TP_WQ_TAIL]
+
+  /** Sends into a closed or tiny window what makes the peer tell its window; 0 or -errno. */
+  const writeWakeup = (sk: number): number => {
+    const skb = i32[sk + TP_SEND_HEAD]
+    const room = skb === 0 ? 0 : (wndEnd(i32, sk) - i32[skb + CB_SEQ]) | 0
+    if (room <= 0) return sendProbe(sk)
+    const mss = currentMss(sk)
+    const size = Math.min(room, mss)
+    let front = skb
+    if (i32[skb + SKB_LEN] > size) {
+      front = fragment(sk, skb, size, mss)
+      if (front === 0) return -Errno.ENOMEM
+    } else setTsoSegs(skb, mss)
+    i32[front + CB_FLAGS] |= TCP_PSH
+    const err = transmitClone(sk, front)
+    if (err >= 0) eventNewDataSent(sk, front)
+    return err
+  }
+
+  /** The persist timer is due: probes, and waits twice as long for the next. */
+  const sendProbe0 = (sk: number): void => {
+    const err = writeWakeup(sk)
+    if (i32[sk + TP_PACKETS_OUT] !== 0 || i32[sk + TP_SEND_HEAD] === 0) {
+      i32[sk + TP_PROBES_OUT] = 0
+      i32[sk + TP_BACKOFF] = 0
+      return
+    }
+    i32[sk + TP_PROBES_OUT]++
+    f64[bank + Mib.TcpExtTCPWinProbe]++
+    let delay = TCP_RESOURCE_PROBE_INTERVAL
+    if (err >= 0) {
+      if (i32[sk + TP_BACKOFF] < i32[sysctl + Sysctl.tcp_retries2]) i32[sk + TP_BACKOFF]++
+      delay = probe0When(sk)
+    }
+    timers.resetXmitTimer(sk, ICSK_TIME_PROBE0, delay)
+  }
+  const probe0When = (sk: number): number => {
+    const base = Math.max(i32[sk + TP_RTO], TCP_RTO_MIN)
+    const backoff = Math.min(i32[sk + TP_BACKOFF], 16)
+    return Math.min(base * 2 ** backoff, TCP_RTO_MAX)
+  }
+
+  /** What the send buffer should be for the window to stay full (Linux: tcp_sndbuf_expand). */
+  const sndbufWanted = (sk: number, mss: number): number =>
+    2 * Math.max(i32[sk + TP_SND_CWND], TCP_INIT_CWND) * (mss + MAX_HEADER)
+
+  /** The application has nothing to send, or no room to write: for ss. */
+  const markSndbufLimited = (sk: number): void => chrono(sk, CHRONO_SNDBUF)
+
+  return {
+    chrono,
+    writeXmit,
+    pushPending,
+    pushPendingFrames,
+    pushOne,
+    rearmRto,
+    checkProbeTimer,
+    retransmit,
+    xmitRetransmitQueue,
+    sendFin,
+    writeWakeup,
+    sendProbe0,
+    probe0When,
+    sndbufWanted,
+    markSndbufLimited,
+  }
+}

@@ -1,0 +1,119 @@
+/**
+ * Answers to segments that no connection explains: the RST of RFC 9293 3.10.7.1, built from the segment itself
+ * and sent without a socket. Linux: tcp_v4_send_reset.
+ */
+import { putI32, putU16 } from '../../../base/bytes.ts'
+import { pseudoSumWords } from '../../../base/checksum.ts'
+import {
+  createFlowi,
+  FL_DADDR,
+  FL_DPORT,
+  FL_DST,
+  FL_FAMILY,
+  FL_IIF,
+  FL_MARK,
+  FL_OIF,
+  FL_PROTO,
+  FL_SADDR,
+  FL_SPORT,
+  FL_TOS,
+  type Flowi,
+} from '../../../base/flowi.ts'
+import type { Arena } from '../../../shm/arena.ts'
+import { Mib } from '../../../shm/counters.ts'
+import { Sysctl } from '../../../shm/sysctl.ts'
+import {
+  CHECKSUM_PARTIAL,
+  MAX_HEADER,
+  SKB_CSUM_OFFSET,
+  SKB_CSUM_START,
+  SKB_IP_SUMMED,
+  SKB_TRANSPORT,
+  type Skbs,
+} from '../../../skb/skb.ts'
+import { CHECKSUM, MIN_HEADER, TCP_ACK, TCP_RST } from '../../../wire/tcp.ts'
+import * as tcp from '../../../wire/tcp.ts'
+import { CB_END_SEQ, CB_FLAGS } from '../sock/tcp-sock.ts'
+
+const IPPROTO_TCP = 6
+
+export type RouteOutput = (fl: Flowi) => number
+/** Sends without a socket, along a flow that routeOutput has filled; takes the skb over. */
+export type IpSend = (skb: number, fl: Flowi, proto: number, tos: number, ttl: number) => number
+
+export type TcpReplyDeps = {
+  arena: Arena
+  bank: number
+  skbs: Skbs
+  routeOutput: RouteOutput
+  ipSend: IpSend
+  loadAddrs: (skb: number, fl: Flowi) => void
+}
+
+export const createTcpReply = (deps: TcpReplyDeps) => {
+  const { bank, skbs, routeOutput, ipSend, loadAddrs } = deps
+  const { i32, u8, f64, layout } = deps.arena
+  const received = createFlowi()
+  const fl = createFlowi()
+
+  /** The way back of a received segment. */
+  const reverse = (skb: number): void => {
+    loadAddrs(skb, received)
+    const th = i32[skb + SKB_TRANSPORT]
+    fl.fill(0)
+    fl[FL_FAMILY] = received[FL_FAMILY]
+    for (let w = 0; w < 4; w++) {
+      fl[FL_SADDR + w] = received[FL_DADDR + w]
+      fl[FL_DADDR + w] = received[FL_SADDR + w]
+    }
+    fl[FL_SPORT] = tcp.dstPort(u8, th)
+    fl[FL_DPORT] = tcp.srcPort(u8, th)
+    fl[FL_PROTO] = IPPROTO_TCP
+    fl[FL_MARK] = 0
+    fl[FL_TOS] = 0
+    fl[FL_DST] = 0
+    // a link-local peer is reached on the link it was heard on
+    if (received[FL_SADDR] >>> 22 === 0x3fa) fl[FL_OIF] = received[FL_IIF]
+  }
+
+  /** RST for a segment whose control block is filled; the segment stays the caller's. Never answers a RST. */
+  const sendReset = (skb: number): void => {
+    if ((i32[skb + CB_FLAGS] & TCP_RST) !== 0) return
+    reverse(skb)
+    if (routeOutput(fl) < 0) return
+    const rst = skbs.alloc(0, MAX_HEADER)
+    if (rst === 0) return
+    const at = skbs.put(rst, MIN_HEADER)
+    i32[rst + SKB_TRANSPORT] = at
+    const acked = (i32[skb + CB_FLAGS] & TCP_ACK) !== 0
+    tcp.setSrcPort(u8, at, fl[FL_SPORT])
+    tcp.setDstPort(u8, at, fl[FL_DPORT])
+    putI32(u8, at + 4, acked ? tcp.ack(u8, i32[skb + SKB_TRANSPORT]) : 0)
+    putI32(u8, at + 8, acked ? 0 : i32[skb + CB_END_SEQ])
+    tcp.setHeaderLenFlags(u8, at, MIN_HEADER, acked ? TCP_RST : TCP_RST | TCP_ACK)
+    tcp.setWindow(u8, at, 0)
+    tcp.setUrgent(u8, at, 0)
+    putU16(u8, at + CHECKSUM, pseudo())
+    i32[rst + SKB_IP_SUMMED] = CHECKSUM_PARTIAL
+    i32[rst + SKB_CSUM_START] = at
+    i32[rst + SKB_CSUM_OFFSET] = CHECKSUM
+    f64[bank + Mib.TcpOutSegs]++
+    f64[bank + Mib.TcpOutRsts]++
+    ipSend(rst, fl, IPPROTO_TCP, 0, i32[layout.sysctl + Sysctl.ip_default_ttl])
+  }
+  const pseudo = (): number =>
+    pseudoSumWords(
+      fl[FL_SADDR],
+      fl[FL_SADDR + 1],
+      fl[FL_SADDR + 2],
+      fl[FL_SADDR + 3],
+      fl[FL_DADDR],
+      fl[FL_DADDR + 1],
+      fl[FL_DADDR + 2],
+      fl[FL_DADDR + 3],
+      IPPROTO_TCP,
+      MIN_HEADER
+    )
+
+  return { sendReset }
+}

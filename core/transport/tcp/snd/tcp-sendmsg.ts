@@ -1,0 +1,191 @@
+/**
+ * Bytes of the application into the write queue: filled into the last unsent skb, then into new ones as large as
+ * a super-frame of the moment, and pushed. Called by the socket layer on the worker; the source is arena memory
+ * or, for sockets in the worker, a Uint8Array of its own. Linux: tcp_sendmsg_locked.
+ */
+import { Errno } from '../../../base/errno.ts'
+import type { Arena } from '../../../shm/arena.ts'
+import { SKB_END, SKB_LEN, SKB_TAIL, type Skbs } from '../../../skb/skb.ts'
+import {
+  SEND_SHUTDOWN,
+  SK_ERR,
+  SK_FLAGS,
+  SK_SHUTDOWN,
+  SK_SNDBUF,
+  SK_STATE,
+  SK_WMEM,
+  TCP_CLOSE_WAIT,
+  TCP_ESTABLISHED,
+  TCP_SYN_RECV,
+  TCP_SYN_SENT,
+} from '../../../socket/sock.ts'
+import { TCP_ACK, TCP_PSH } from '../../../wire/tcp.ts'
+import type { TcpMem } from '../sock/tcp-mem.ts'
+import type { TcpMss } from './tcp-mss.ts'
+import type { TcpOutput } from './tcp-output.ts'
+import {
+  CB_END_SEQ,
+  CB_FLAGS,
+  CB_SEQ,
+  SOCK_NOSPACE,
+  TCP_NAGLE_CORK,
+  TCP_NAGLE_PUSH,
+  TP_MAX_WINDOW,
+  TP_NONAGLE,
+  TP_PACKETS_OUT,
+  TP_PUSHED_SEQ,
+  TP_SEND_HEAD,
+  TP_WQ_TAIL,
+  TP_WRITE_SEQ,
+} from '../sock/tcp-sock.ts'
+import type { TcpTimers } from '../sock/tcp-timers.ts'
+import type { TcpWriteQueue } from './tcp-write-queue.ts'
+
+export const MSG_MORE = 0x8000
+/** A writer that waits for the worker's memory is woken after this long, ms. */
+const MEMORY_WAIT = 20
+/** Up to here a loop beats making a view for TypedArray.set. */
+const LOOP_MAX = 192
+
+export type TcpSendmsgDeps = {
+  arena: Arena
+  skbs: Skbs
+  mem: TcpMem
+  mss: TcpMss
+  output: TcpOutput
+  queue: TcpWriteQueue
+  timers: TcpTimers
+}
+
+export const createTcpSendmsg = (deps: TcpSendmsgDeps) => {
+  const { skbs, mem, mss, output, queue, timers } = deps
+  const { i32, u8 } = deps.arena
+
+  /** 0 when the socket may send, else what to return. */
+  const refusal = (sk: number): number => {
+    const err = i32[sk + SK_ERR]
+    if (err !== 0) {
+      i32[sk + SK_ERR] = 0
+      return -err
+    }
+    if ((i32[sk + SK_SHUTDOWN] & SEND_SHUTDOWN) !== 0) return -Errno.EPIPE
+    const state = i32[sk + SK_STATE]
+    if (state === TCP_ESTABLISHED || state === TCP_CLOSE_WAIT) return 0
+    if (state === TCP_SYN_SENT || state === TCP_SYN_RECV) return wait(sk)
+    return -Errno.EPIPE
+  }
+  const wait = (sk: number): number => {
+    i32[sk + SK_FLAGS] |= SOCK_NOSPACE
+    return -Errno.EAGAIN
+  }
+
+  /** Bytes that still go into the skb: whole segments, as far as its buffer has room. */
+  const roomIn = (skb: number, size: number, goal: number): number => {
+    const len = i32[skb + SKB_LEN]
+    const capacity = len + i32[skb + SKB_END] - i32[skb + SKB_TAIL]
+    const whole = capacity > size ? capacity - (capacity % size) : capacity
+    return Math.min(goal, whole) - len
+  }
+  /** The skb to fill next, a new one if need be; 0 when there is no room or no memory. */
+  const skbToFill = (sk: number, size: number, goal: number, wanted: number): number => {
+    if (i32[sk + TP_SEND_HEAD] !== 0) {
+      const tail = i32[sk + TP_WQ_TAIL]
+      if (roomIn(tail, size, goal) > 0) return tail
+      // a full one waits already: bulk, so the next may be large whatever this write brings
+      if (wanted < goal && i32[tail + SKB_LEN] >= size) wanted = goal
+    }
+    if (i32[sk + SK_WMEM] >= i32[sk + SK_SNDBUF]) return 0
+    const skb = mem.allocSend(Math.min(wanted, goal))
+    if (skb === 0) {
+      if (i32[sk + TP_PACKETS_OUT] === 0) timers.resetExtraTimer(sk, MEMORY_WAIT)
+      return 0
+    }
+    const seq = i32[sk + TP_WRITE_SEQ]
+    i32[skb + CB_SEQ] = seq
+    i32[skb + CB_END_SEQ] = seq
+    i32[skb + CB_FLAGS] = TCP_ACK
+    queue.setTsoSegs(skb, size)
+    queue.append(sk, skb)
+    return skb
+  }
+  const markPush = (sk: number, skb: number): void => {
+    i32[skb + CB_FLAGS] |= TCP_PSH
+    i32[sk + TP_PUSHED_SEQ] = i32[sk + TP_WRITE_SEQ]
+  }
+
+  // Where sendSome copies from: arena bytes, or `source` when it is not null.
+  let source: Uint8Array | null = null
+  const copyIn = (to: number, from: number, n: number): void => {
+    if (source === null) u8.copyWithin(to, from, from + n)
+    else if (n <= LOOP_MAX) for (let k = 0; k < n; k++) u8[to + k] = source[from + k]
+    else u8.set(source.subarray(from, from + n), to)
+  }
+
+  const sendSome = (sk: number, from: number, len: number, flags: number): number => {
+    const refused = refusal(sk)
+    if (refused !== 0) return refused
+    const size = mss.currentMss(sk)
+    const goal = mss.sizeGoal(sk, size)
+    let copied = 0
+    while (copied < len) {
+      const skb = skbToFill(sk, size, goal, len - copied)
+      if (skb === 0) break
+      // what an earlier write pushed goes on in this one
+      if (copied === 0) i32[skb + CB_FLAGS] &= ~TCP_PSH
+      const n = Math.min(roomIn(skb, size, goal), len - copied)
+      copyIn(skbs.put(skb, n), from + copied, n)
+      i32[skb + CB_END_SEQ] = (i32[skb + CB_END_SEQ] + n) | 0
+      i32[sk + TP_WRITE_SEQ] = (i32[sk + TP_WRITE_SEQ] + n) | 0
+      i32[sk + SK_WMEM] += n
+      copied += n
+      if (copied === len || roomIn(skb, size, goal) > 0) continue
+      if (
+        ((i32[sk + TP_WRITE_SEQ] - i32[sk + TP_PUSHED_SEQ] - (i32[sk + TP_MAX_WINDOW] >> 1)) | 0) >
+        0
+      ) {
+        markPush(sk, skb)
+        output.pushPending(sk, size, TCP_NAGLE_PUSH)
+      } else if (skb === i32[sk + TP_SEND_HEAD]) output.pushOne(sk, size)
+    }
+    return finish(sk, copied, len, size, flags)
+  }
+  const finish = (sk: number, copied: number, len: number, size: number, flags: number): number => {
+    if (copied < len) {
+      i32[sk + SK_FLAGS] |= SOCK_NOSPACE
+      output.markSndbufLimited(sk)
+    }
+    if (i32[sk + TP_SEND_HEAD] !== 0) {
+      const more = (flags & MSG_MORE) !== 0
+      if (!more && copied > 0) markPush(sk, i32[sk + TP_WQ_TAIL])
+      const nonagle = i32[sk + TP_NONAGLE]
+      output.pushPending(sk, size, more ? nonagle | TCP_NAGLE_CORK : nonagle)
+    }
+    return copied === 0 && len !== 0 ? -Errno.EAGAIN : copied
+  }
+
+  /** Queues `len` bytes from arena offset `from`; how many were taken, or -errno. */
+  const sendmsg = (sk: number, from: number, len: number, flags: number): number =>
+    sendSome(sk, from, len, flags)
+  /** As sendmsg, from an array outside the arena. */
+  const sendBytes = (
+    sk: number,
+    bytes: Uint8Array,
+    from: number,
+    len: number,
+    flags = 0
+  ): number => {
+    source = bytes
+    const sent = sendSome(sk, from, len, flags)
+    source = null
+    return sent
+  }
+  /** Bytes that may be written now. */
+  const writable = (sk: number): number => {
+    const state = i32[sk + SK_STATE]
+    if (state !== TCP_ESTABLISHED && state !== TCP_CLOSE_WAIT) return 0
+    if ((i32[sk + SK_SHUTDOWN] & SEND_SHUTDOWN) !== 0) return 0
+    return Math.max(0, i32[sk + SK_SNDBUF] - i32[sk + SK_WMEM])
+  }
+
+  return { sendmsg, sendBytes, writable }
+}

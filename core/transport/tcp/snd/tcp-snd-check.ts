@@ -1,0 +1,113 @@
+/**
+ * What a segment that was taken makes us send: text that may go now, an acknowledgement at once or a little
+ * later; and what it makes of the send buffer, whose writer may wait. Called last for each segment, on the worker.
+ * Linux: tcp_data_snd_check, tcp_ack_snd_check, tcp_send_delayed_ack, tcp_check_space; RFC 9293 3.8.6.3, RFC 1122.
+ */
+import type { Time } from '../../../base/time.ts'
+import { TIME_MS } from '../../../base/time.ts'
+import type { Arena } from '../../../shm/arena.ts'
+import { SK_EVENT_WRITE, SK_FLAGS, SK_SNDBUF, SK_WMEM } from '../../../socket/sock.ts'
+import type { TcpLifecycle } from '../sock/tcp-lifecycle.ts'
+import type { TcpMem } from '../sock/tcp-mem.ts'
+import type { TcpMss } from './tcp-mss.ts'
+import type { TcpOutput } from './tcp-output.ts'
+import {
+  ACK_NOW,
+  ACK_SCHED,
+  ACK_TIMER,
+  packetsInFlight,
+  SOCK_NOSPACE,
+  SOCK_SNDBUF_LOCK,
+  TCP_DELACK_MAX,
+  TCP_DELACK_MIN,
+  TP_ACK_PENDING,
+  TP_ATO,
+  TP_DELACK_TIMEOUT,
+  TP_OFO_HEAD,
+  TP_PINGPONG,
+  TP_QUICK,
+  TP_RCV_MSS,
+  TP_RCV_NXT,
+  TP_RCV_WND,
+  TP_RCV_WUP,
+  TP_SEND_HEAD,
+  TP_SND_CWND,
+  TP_SRTT_US,
+} from '../sock/tcp-sock.ts'
+import type { TcpTimers } from '../sock/tcp-timers.ts'
+import type { TcpTransmit } from './tcp-transmit.ts'
+import type { TcpWindow } from '../rcv/tcp-window.ts'
+
+export type TcpSndCheck = ReturnType<typeof createTcpSndCheck>
+export type TcpSndCheckDeps = {
+  arena: Arena
+  time: Time
+  mem: TcpMem
+  mss: TcpMss
+  window: TcpWindow
+  timers: TcpTimers
+  transmit: TcpTransmit
+  output: TcpOutput
+  life: TcpLifecycle
+}
+
+export const createTcpSndCheck = (deps: TcpSndCheckDeps) => {
+  const { time, mem, mss, window, timers, transmit, output } = deps
+  const { raise } = deps.life
+  const { i32 } = deps.arena
+
+  const sendDelayedAck = (sk: number): void => {
+    const now = time[TIME_MS]
+    let ato = i32[sk + TP_ATO]
+    if (ato > TCP_DELACK_MIN) {
+      let most = i32[sk + TP_PINGPONG] !== 0 ? TCP_DELACK_MAX : 500
+      const srtt = i32[sk + TP_SRTT_US]
+      if (srtt !== 0) most = Math.min(most, Math.max((srtt / 8000) | 0, TCP_DELACK_MIN))
+      ato = Math.min(ato, most)
+    }
+    let deadline = (now + Math.min(ato, TCP_DELACK_MAX)) | 0
+    if ((i32[sk + TP_ACK_PENDING] & ACK_TIMER) !== 0) {
+      const old = i32[sk + TP_DELACK_TIMEOUT]
+      if (((old - now - (ato >> 2)) | 0) <= 0) {
+        transmit.sendAck(sk)
+        return
+      }
+      if (((deadline - old) | 0) > 0) deadline = old
+    }
+    timers.resetDelackTimer(sk, deadline)
+  }
+  /** RFC 9293 3.8.6.3: every second full segment at once, else within a fraction of a second. */
+  const ackSndCheck = (sk: number): void => {
+    const pending = i32[sk + TP_ACK_PENDING]
+    if ((pending & ACK_SCHED) === 0) return
+    const unacked = (i32[sk + TP_RCV_NXT] - i32[sk + TP_RCV_WUP]) | 0
+    if (
+      (unacked > i32[sk + TP_RCV_MSS] && window.wantedWindow(sk) >= i32[sk + TP_RCV_WND]) ||
+      (i32[sk + TP_QUICK] !== 0 && i32[sk + TP_PINGPONG] === 0) ||
+      (pending & ACK_NOW) !== 0 ||
+      i32[sk + TP_OFO_HEAD] !== 0
+    )
+      transmit.sendAck(sk)
+    else sendDelayedAck(sk)
+  }
+
+  /** After an acknowledgement: sends what may go now, and tells a writer of room. */
+  const dataSndCheck = (sk: number): void => {
+    if (i32[sk + TP_SEND_HEAD] !== 0) output.pushPendingFrames(sk)
+    if ((i32[sk + SK_FLAGS] & SOCK_NOSPACE) !== 0) checkSpace(sk)
+  }
+  const checkSpace = (sk: number): void => {
+    const locked = (i32[sk + SK_FLAGS] & SOCK_SNDBUF_LOCK) !== 0
+    if (!locked && packetsInFlight(i32, sk) < i32[sk + TP_SND_CWND]) expandSndbuf(sk)
+    const room = i32[sk + SK_SNDBUF] - i32[sk + SK_WMEM]
+    if (room < i32[sk + SK_WMEM] >> 1) return
+    i32[sk + SK_FLAGS] &= ~SOCK_NOSPACE
+    raise(sk, SK_EVENT_WRITE)
+  }
+  const expandSndbuf = (sk: number): void => {
+    const wanted = Math.min(output.sndbufWanted(sk, mss.currentMss(sk)), mem.maxSndbuf())
+    if (wanted > i32[sk + SK_SNDBUF]) i32[sk + SK_SNDBUF] = wanted
+  }
+
+  return { dataSndCheck, ackSndCheck, expandSndbuf }
+}

@@ -1,0 +1,301 @@
+/**
+ * Making one segment and handing it to IP: header, options, window, checksum offload. tcp-output.ts calls it for
+ * data, everything else for pure acknowledgements and resets. What it sends of the write queue is a clone: the
+ * headers go into the headroom that the clone shares with the original, which nobody else may be using then.
+ * Linux: __tcp_transmit_skb, tcp_send_ack, tcp_send_active_reset in net/ipv4/tcp_output.c.
+ */
+import { AF_INET } from '../../../base/family.ts'
+import { putI32, putU16 } from '../../../base/bytes.ts'
+import { pseudoSumWords } from '../../../base/checksum.ts'
+import { Errno } from '../../../base/errno.ts'
+import type { Time } from '../../../base/time.ts'
+import { TIME_MS, TIME_US } from '../../../base/time.ts'
+import type { Arena } from '../../../shm/arena.ts'
+import { Mib } from '../../../shm/counters.ts'
+import { Sysctl } from '../../../shm/sysctl.ts'
+import {
+  CHECKSUM_PARTIAL,
+  GSO_TCPV4,
+  GSO_TCPV6,
+  MAX_HEADER,
+  SKB_CSUM_OFFSET,
+  SKB_CSUM_START,
+  SKB_GSO_SEGS,
+  SKB_GSO_SIZE,
+  SKB_GSO_TYPE,
+  SKB_IP_SUMMED,
+  SKB_LEN,
+  SKB_MARK,
+  SKB_TRANSPORT,
+  type Skbs,
+} from '../../../skb/skb.ts'
+import { SK_DADDR, SK_DPORT, SK_FAMILY, SK_MARK, SK_NUM, SK_SADDR } from '../../../socket/sock.ts'
+import { CHECKSUM, TCP_ACK, TCP_RST, TCP_SYN } from '../../../wire/tcp.ts'
+import * as options from '../../../wire/tcp-options.ts'
+import {
+  ACK_SCHED,
+  add64,
+  CB_END_SEQ,
+  CB_FLAGS,
+  CB_SEQ,
+  CB_TIME,
+  OPT_SACK,
+  OPT_TIMESTAMPS,
+  OPT_WSCALE,
+  TCP_ATO_MIN,
+  TCP_DELACK_MAX,
+  TP_ACK_PENDING,
+  TP_ADVMSS,
+  TP_ATO,
+  TP_BYTES_SENT,
+  TP_DATA_SEGS_OUT,
+  TP_DSACK,
+  TP_DSACK_END,
+  TP_DSACK_START,
+  TP_LRCVTIME,
+  TP_LSNDTIME,
+  TP_NUM_SACKS,
+  TP_OPTS,
+  TP_PINGPONG,
+  TP_QUICK,
+  TP_RCV_NXT,
+  TP_RCV_WND,
+  TP_RCV_WSCALE,
+  TP_SACKS,
+  TP_SEGS_OUT,
+  TP_SND_NXT,
+  TP_SND_UNA,
+  TP_TS_OFFSET,
+  TP_TS_RECENT,
+  wndEnd,
+} from '../sock/tcp-sock.ts'
+import type { TcpTimers } from '../sock/tcp-timers.ts'
+import type { TcpWindow } from '../rcv/tcp-window.ts'
+
+const HEADER = 20
+const IPPROTO_TCP = 6
+
+/** Takes the skb (data at the TCP header) over in every case; 0 or -errno. */
+export type IpQueueXmit = (skb: number, sk: number) => number
+
+export type TcpTransmit = ReturnType<typeof createTcpTransmit>
+export type TcpTransmitDeps = {
+  arena: Arena
+  bank: number
+  time: Time
+  skbs: Skbs
+  timers: TcpTimers
+  window: TcpWindow
+  ipQueueXmit: IpQueueXmit
+}
+
+export const createTcpTransmit = (deps: TcpTransmitDeps) => {
+  const { skbs, timers, window, ipQueueXmit, time, bank } = deps
+  const { i32, u8, f64, layout } = deps.arena
+  const { sysctl } = layout
+
+  /** Our timestamp clock: milliseconds behind a per-connection offset (RFC 7323 5.4, 7.1). */
+  const tsval = (sk: number): number => (time[TIME_MS] + i32[sk + TP_TS_OFFSET]) | 0
+
+  /** SACK blocks that the next segment carries. */
+  const sackBlocks = (sk: number): number => {
+    const count = i32[sk + TP_NUM_SACKS] + i32[sk + TP_DSACK]
+    if (count === 0) return 0
+    const most = (i32[sk + TP_OPTS] & OPT_TIMESTAMPS) !== 0 ? 3 : 4
+    return count > most ? most : count
+  }
+  const optionsLen = (sk: number): number => {
+    const blocks = sackBlocks(sk)
+    const stamps = (i32[sk + TP_OPTS] & OPT_TIMESTAMPS) !== 0 ? options.TIMESTAMPS_ALIGNED : 0
+    return stamps + (blocks !== 0 ? options.SACK_BASE_ALIGNED + (blocks << 3) : 0)
+  }
+  const synOptionsLen = (sk: number): number => {
+    const opts = i32[sk + TP_OPTS]
+    const stamps = (opts & OPT_TIMESTAMPS) !== 0
+    let len: number = options.MSS_ALIGNED
+    if (stamps) len += options.TIMESTAMPS_ALIGNED
+    else if ((opts & OPT_SACK) !== 0) len += options.SACK_PERM_ALIGNED
+    if ((opts & OPT_WSCALE) !== 0) len += options.WSCALE_ALIGNED
+    return len
+  }
+
+  const putSynOptions = (sk: number, start: number): void => {
+    const opts = i32[sk + TP_OPTS]
+    let at = options.putMss(u8, start, i32[sk + TP_ADVMSS])
+    if ((opts & OPT_TIMESTAMPS) !== 0)
+      at =
+        (opts & OPT_SACK) !== 0
+          ? options.putSackPermittedTimestamps(u8, at, tsval(sk), i32[sk + TP_TS_RECENT])
+          : options.putTimestamps(u8, at, tsval(sk), i32[sk + TP_TS_RECENT])
+    else if ((opts & OPT_SACK) !== 0) at = options.putSackPermitted(u8, at)
+    if ((opts & OPT_WSCALE) !== 0) options.putWscale(u8, at, i32[sk + TP_RCV_WSCALE])
+  }
+  const putSacks = (sk: number, start: number, blocks: number): void => {
+    let at = options.putSackHeader(u8, start, blocks)
+    let left = blocks
+    if (i32[sk + TP_DSACK] !== 0) {
+      at = options.putSackBlock(u8, at, i32[sk + TP_DSACK_START], i32[sk + TP_DSACK_END])
+      i32[sk + TP_DSACK] = 0
+      left--
+    }
+    for (let b = 0; b < left; b++)
+      at = options.putSackBlock(u8, at, i32[sk + TP_SACKS + b * 2], i32[sk + TP_SACKS + b * 2 + 1])
+  }
+  const putOptions = (sk: number, start: number, blocks: number): void => {
+    let at = start
+    if ((i32[sk + TP_OPTS] & OPT_TIMESTAMPS) !== 0)
+      at = options.putTimestamps(u8, at, tsval(sk), i32[sk + TP_TS_RECENT])
+    if (blocks !== 0) putSacks(sk, at, blocks)
+  }
+
+  /** Leaves the pseudo header's sum in the checksum field: the device, or dev_queue_xmit, completes it. */
+  const putPartialChecksum = (skb: number, at: number, sk: number): void => {
+    const s = sk + SK_SADDR
+    const d = sk + SK_DADDR
+    const sum = pseudoSumWords(
+      i32[s],
+      i32[s + 1],
+      i32[s + 2],
+      i32[s + 3],
+      i32[d],
+      i32[d + 1],
+      i32[d + 2],
+      i32[d + 3],
+      IPPROTO_TCP,
+      i32[skb + SKB_LEN]
+    )
+    putU16(u8, at + CHECKSUM, sum)
+    i32[skb + SKB_IP_SUMMED] = CHECKSUM_PARTIAL
+    i32[skb + SKB_CSUM_START] = at
+    i32[skb + SKB_CSUM_OFFSET] = CHECKSUM
+  }
+
+  /** Pushes the header of the segment that the control block describes, and hands it to IP. */
+  const sendSegment = (sk: number, skb: number): number => {
+    const payload = i32[skb + SKB_LEN]
+    const flags = i32[skb + CB_FLAGS] & 0xff
+    const syn = (flags & TCP_SYN) !== 0
+    const blocks = syn || (flags & TCP_RST) !== 0 ? 0 : sackBlocks(sk)
+    const headerLen = HEADER + (syn ? synOptionsLen(sk) : optionsLen(sk))
+    const at = skbs.push(skb, headerLen)
+    i32[skb + SKB_TRANSPORT] = at
+    putU16(u8, at, i32[sk + SK_NUM])
+    putU16(u8, at + 2, i32[sk + SK_DPORT])
+    putI32(u8, at + 4, i32[skb + CB_SEQ])
+    putI32(u8, at + 8, (flags & TCP_ACK) !== 0 ? i32[sk + TP_RCV_NXT] : 0)
+    putU16(u8, at + 12, (headerLen << 10) | flags)
+    putU16(u8, at + 14, syn ? Math.min(i32[sk + TP_RCV_WND], 65535) : window.selectWindow(sk))
+    putU16(u8, at + 18, 0)
+    if (syn) putSynOptions(sk, at + HEADER)
+    else putOptions(sk, at + HEADER, blocks)
+    putPartialChecksum(skb, at, sk)
+    i32[skb + SKB_MARK] = i32[sk + SK_MARK]
+    const segs = i32[skb + SKB_GSO_SEGS] > 1 ? i32[skb + SKB_GSO_SEGS] : 1
+    if (i32[skb + SKB_GSO_SIZE] !== 0)
+      i32[skb + SKB_GSO_TYPE] = i32[sk + SK_FAMILY] === AF_INET ? GSO_TCPV4 : GSO_TCPV6
+    if ((flags & TCP_ACK) !== 0) eventAckSent(sk, segs)
+    if (payload !== 0) eventDataSent(sk, payload, segs)
+    i32[sk + TP_SEGS_OUT] += segs
+    f64[bank + Mib.TcpOutSegs] += segs
+    return ipQueueXmit(skb, sk)
+  }
+
+  const eventAckSent = (sk: number, segs: number): void => {
+    const quick = i32[sk + TP_QUICK]
+    if (quick !== 0) {
+      if (segs >= quick) {
+        i32[sk + TP_QUICK] = 0
+        i32[sk + TP_ATO] = TCP_ATO_MIN
+      } else i32[sk + TP_QUICK] = quick - segs
+    }
+    timers.clearDelackTimer(sk)
+  }
+  /** Data soon after data makes the session interactive: acknowledgements ride on answers. */
+  const eventDataSent = (sk: number, payload: number, segs: number): void => {
+    const now = time[TIME_MS]
+    i32[sk + TP_LSNDTIME] = now
+    if (((now - i32[sk + TP_LRCVTIME]) | 0) < i32[sk + TP_ATO]) i32[sk + TP_PINGPONG] = 1
+    i32[sk + TP_DATA_SEGS_OUT] += segs
+    add64(i32, sk + TP_BYTES_SENT, payload)
+  }
+
+  /**
+   * Sends an skb of the write queue, which keeps it. A clone is enough while nobody else holds its bytes; else
+   * (a retransmission overtakes the original in a queue below) it must be a copy.
+   */
+  const transmitClone = (sk: number, skb: number): number => {
+    const twin = skbs.isShared(skb) ? skbs.copy(skb, MAX_HEADER) : skbs.clone(skb)
+    if (twin === 0) return -Errno.ENOBUFS
+    i32[skb + CB_TIME] = time[TIME_US]
+    return sendSegment(sk, twin)
+  }
+
+  /** An empty skb with `flags` at sequence `seq`; 0 when out of memory. */
+  const emptySegment = (seq: number, flags: number): number => {
+    const skb = skbs.alloc(0, MAX_HEADER)
+    if (skb === 0) return 0
+    i32[skb + CB_SEQ] = seq
+    i32[skb + CB_END_SEQ] = seq
+    i32[skb + CB_FLAGS] = flags
+    return skb
+  }
+
+  /** Sequence that a segment without data may use even when the window has shrunk. */
+  const acceptableSeq = (sk: number): number => {
+    const end = wndEnd(i32, sk)
+    const next = i32[sk + TP_SND_NXT]
+    return ((end - next) | 0) < 0 ? end : next
+  }
+
+  const sendAck = (sk: number): void => {
+    const skb = emptySegment(acceptableSeq(sk), TCP_ACK)
+    if (skb === 0) {
+      i32[sk + TP_ACK_PENDING] |= ACK_SCHED
+      timers.resetDelackTimer(sk, (time[TIME_MS] + TCP_DELACK_MAX) | 0)
+      return
+    }
+    sendSegment(sk, skb)
+  }
+
+  /** A segment that makes the peer answer: an old sequence number (keepalive, zero window probe). */
+  const sendProbe = (sk: number): number => {
+    const skb = emptySegment((i32[sk + TP_SND_UNA] - 1) | 0, TCP_ACK)
+    return skb === 0 ? -Errno.ENOBUFS : sendSegment(sk, skb)
+  }
+
+  const sendActiveReset = (sk: number): void => {
+    f64[bank + Mib.TcpOutRsts]++
+    const skb = emptySegment(acceptableSeq(sk), TCP_ACK | TCP_RST)
+    if (skb === 0) f64[bank + Mib.TcpExtTCPAbortFailed]++
+    else sendSegment(sk, skb)
+  }
+
+  /** RFC 5961 section 7: true when an answer to a segment that is out of place may go out now. */
+  const oowRateLimited = (sk: number, stampAt: number, setAt: number, mib: number): boolean => {
+    const now = time[TIME_MS]
+    if (i32[sk + setAt] !== 0) {
+      const elapsed = (now - i32[sk + stampAt]) | 0
+      if (elapsed >= 0 && elapsed < i32[sysctl + Sysctl.tcp_invalid_ratelimit]) {
+        f64[bank + mib]++
+        return true
+      }
+    }
+    i32[sk + stampAt] = now
+    i32[sk + setAt] = 1
+    return false
+  }
+
+  return {
+    tsval,
+    sackBlocks,
+    optionsLen,
+    sendSegment,
+    transmitClone,
+    emptySegment,
+    acceptableSeq,
+    sendAck,
+    sendProbe,
+    sendActiveReset,
+    oowRateLimited,
+  }
+}

@@ -1,0 +1,224 @@
+/**
+ * A socket's row as `ss -tinmoe` shows it: a plain object with ss's words. Cold; any thread, since rows lie in
+ * shared memory. Times in ms, rates in bit/s. Linux: tcp_get_info, inet_diag.
+ */
+import type { Arena } from '../../../shm/arena.ts'
+import {
+  SK_ACK_BACKLOG,
+  SK_MAX_ACK_BACKLOG,
+  SK_RCVBUF,
+  SK_RMEM,
+  SK_RXHASH,
+  SK_SNDBUF,
+  SK_STATE,
+  SK_TIMER_KEEPALIVE,
+  SK_WMEM,
+  TCP_LISTEN,
+  TCP_TIME_WAIT,
+} from '../../../socket/sock.ts'
+import { CONGESTION_OPS } from '../rec/tcp-cong.ts'
+import {
+  ICSK_TIME_PROBE0,
+  ICSK_TIME_RETRANS,
+  OPT_SACK,
+  OPT_TIMESTAMPS,
+  OPT_WSCALE,
+  read64,
+  TCP_INFINITE_SSTHRESH,
+  TP_ADVMSS,
+  TP_ATO,
+  TP_BACKOFF,
+  TP_BYTES_ACKED,
+  TP_BYTES_RECEIVED,
+  TP_BYTES_RETRANS,
+  TP_BYTES_SENT,
+  TP_CA_OPS,
+  TP_CHRONO_BUSY,
+  TP_CHRONO_RWND,
+  TP_CHRONO_SNDBUF,
+  TP_COPIED_SEQ,
+  TP_DATA_SEGS_IN,
+  TP_DATA_SEGS_OUT,
+  TP_DELIVERED,
+  TP_DSACK_DUPS,
+  TP_LOST,
+  TP_LOST_OUT,
+  TP_LRCVTIME,
+  TP_LSNDTIME,
+  TP_MIN_RTT_US,
+  TP_MSS_CACHE,
+  TP_OPTS,
+  TP_PACKETS_OUT,
+  TP_PENDING,
+  TP_PMTU,
+  TP_PROBES_OUT,
+  TP_RCV_MSS,
+  TP_RCV_NXT,
+  TP_RCV_RTT_US,
+  TP_RCV_SSTHRESH,
+  TP_RCV_TSTAMP,
+  TP_RCV_WND,
+  TP_RCV_WSCALE,
+  TP_RCVQ_SPACE,
+  TP_REORDERING,
+  TP_RETRANS_OUT,
+  TP_RETRANSMITS,
+  TP_RTO,
+  TP_RTTVAR_US,
+  TP_MDEV_US,
+  TP_SACKED_OUT,
+  TP_SEGS_IN,
+  TP_SEGS_OUT,
+  TP_SND_CWND,
+  TP_SND_NXT,
+  TP_SND_SSTHRESH,
+  TP_SND_UNA,
+  TP_SND_WND,
+  TP_SND_WSCALE,
+  TP_SRTT_US,
+  TP_TIMEOUT,
+  TP_TOTAL_RETRANS,
+  TP_TW_SUBSTATE,
+  TP_WRITE_SEQ,
+} from './tcp-sock.ts'
+
+/** ss's names, by SK_STATE. */
+export const TCP_STATE_NAMES = [
+  '',
+  'ESTAB',
+  'SYN-SENT',
+  'SYN-RECV',
+  'FIN-WAIT-1',
+  'FIN-WAIT-2',
+  'TIME-WAIT',
+  'UNCONN',
+  'CLOSE-WAIT',
+  'LAST-ACK',
+  'LISTEN',
+  'CLOSING',
+  'SYN-RECV',
+]
+
+const EXPIRES = 2
+const ms = (us: number): number => us / 1000
+
+const timerOf = (i32: Int32Array, sk: number, now: number) => {
+  const pending = i32[sk + TP_PENDING]
+  if (pending === ICSK_TIME_RETRANS || pending === ICSK_TIME_PROBE0) {
+    const name = pending === ICSK_TIME_RETRANS ? 'on' : 'persist'
+    const retries = i32[sk + (pending === ICSK_TIME_RETRANS ? TP_RETRANSMITS : TP_PROBES_OUT)]
+    return { name, expires_ms: Math.max(0, (i32[sk + TP_TIMEOUT] - now) | 0), retrans: retries }
+  }
+  const keepalive = sk + SK_TIMER_KEEPALIVE
+  if (i32[keepalive] === 0) return null
+  const name = i32[sk + SK_STATE] === TCP_TIME_WAIT ? 'timewait' : 'keepalive'
+  return {
+    name,
+    expires_ms: Math.max(0, (i32[keepalive + EXPIRES] - now) | 0),
+    retrans: i32[sk + TP_PROBES_OUT],
+  }
+}
+
+const queues = (i32: Int32Array, sk: number) => {
+  if (i32[sk + SK_STATE] === TCP_LISTEN)
+    return { recv_q: i32[sk + SK_ACK_BACKLOG], send_q: i32[sk + SK_MAX_ACK_BACKLOG] }
+  return {
+    recv_q: Math.max(0, (i32[sk + TP_RCV_NXT] - i32[sk + TP_COPIED_SEQ]) | 0),
+    send_q: (i32[sk + TP_WRITE_SEQ] - i32[sk + TP_SND_UNA]) | 0,
+  }
+}
+
+const options = (i32: Int32Array, sk: number) => {
+  const opts = i32[sk + TP_OPTS]
+  return {
+    ts: (opts & OPT_TIMESTAMPS) !== 0,
+    sack: (opts & OPT_SACK) !== 0,
+    ecn: false,
+    cong: CONGESTION_OPS[i32[sk + TP_CA_OPS]]?.name ?? '',
+    wscale:
+      (opts & OPT_WSCALE) !== 0 ? `${i32[sk + TP_SND_WSCALE]},${i32[sk + TP_RCV_WSCALE]}` : null,
+  }
+}
+
+const times = (i32: Int32Array, sk: number, now: number) => ({
+  rto: i32[sk + TP_RTO],
+  backoff: i32[sk + TP_BACKOFF],
+  rtt: ms(i32[sk + TP_SRTT_US] / 8),
+  rttvar: ms(i32[sk + TP_MDEV_US] / 4),
+  rttvar_max: ms(i32[sk + TP_RTTVAR_US] / 4),
+  minrtt: ms(i32[sk + TP_MIN_RTT_US]),
+  rcv_rtt: ms(i32[sk + TP_RCV_RTT_US] / 8),
+  ato: i32[sk + TP_ATO],
+  lastsnd: (now - i32[sk + TP_LSNDTIME]) | 0,
+  lastrcv: (now - i32[sk + TP_LRCVTIME]) | 0,
+  lastack: (now - i32[sk + TP_RCV_TSTAMP]) | 0,
+  busy: ms(i32[sk + TP_CHRONO_BUSY] + i32[sk + TP_CHRONO_RWND] + i32[sk + TP_CHRONO_SNDBUF]),
+  rwnd_limited: ms(i32[sk + TP_CHRONO_RWND]),
+  sndbuf_limited: ms(i32[sk + TP_CHRONO_SNDBUF]),
+})
+
+const sizes = (i32: Int32Array, sk: number) => ({
+  mss: i32[sk + TP_MSS_CACHE],
+  pmtu: i32[sk + TP_PMTU],
+  rcvmss: i32[sk + TP_RCV_MSS],
+  advmss: i32[sk + TP_ADVMSS],
+  cwnd: i32[sk + TP_SND_CWND],
+  ssthresh: i32[sk + TP_SND_SSTHRESH] === TCP_INFINITE_SSTHRESH ? null : i32[sk + TP_SND_SSTHRESH],
+  rcv_space: i32[sk + TP_RCVQ_SPACE],
+  rcv_ssthresh: i32[sk + TP_RCV_SSTHRESH],
+  notsent: (i32[sk + TP_WRITE_SEQ] - i32[sk + TP_SND_NXT]) | 0,
+  snd_wnd: i32[sk + TP_SND_WND],
+  rcv_wnd: i32[sk + TP_RCV_WND],
+})
+
+const totals = (i32: Int32Array, sk: number) => ({
+  bytes_sent: read64(i32, sk + TP_BYTES_SENT),
+  bytes_retrans: read64(i32, sk + TP_BYTES_RETRANS),
+  bytes_acked: read64(i32, sk + TP_BYTES_ACKED),
+  bytes_received: read64(i32, sk + TP_BYTES_RECEIVED),
+  segs_out: i32[sk + TP_SEGS_OUT],
+  segs_in: i32[sk + TP_SEGS_IN],
+  data_segs_out: i32[sk + TP_DATA_SEGS_OUT],
+  data_segs_in: i32[sk + TP_DATA_SEGS_IN],
+  delivered: i32[sk + TP_DELIVERED],
+  unacked: i32[sk + TP_PACKETS_OUT],
+  retrans: `${i32[sk + TP_RETRANS_OUT]}/${i32[sk + TP_TOTAL_RETRANS]}`,
+  lost: i32[sk + TP_LOST_OUT],
+  lost_total: i32[sk + TP_LOST],
+  sacked: i32[sk + TP_SACKED_OUT],
+  dsack_dups: i32[sk + TP_DSACK_DUPS],
+  reordering: i32[sk + TP_REORDERING],
+})
+
+/** What the sender could reach: a window each round trip, half as much again while it opens (Linux's pacing). */
+const rates = (i32: Int32Array, sk: number) => {
+  const srtt = i32[sk + TP_SRTT_US] / 8
+  const window = i32[sk + TP_SND_CWND] * i32[sk + TP_MSS_CACHE] * 8
+  const send = srtt === 0 ? 0 : Math.round((window * 1e6) / srtt)
+  const opening = i32[sk + TP_SND_CWND] < i32[sk + TP_SND_SSTHRESH] / 2
+  return { send, pacing_rate: Math.round(send * (opening ? 2 : 1.2)), delivery_rate: 0 }
+}
+
+/** `now` is the jiffy (TIME_MS) to reckon from. */
+export const tcpInfo = (arena: Arena, sk: number, now: number) => {
+  const { i32 } = arena
+  const state = i32[sk + SK_STATE]
+  const shown = state === TCP_TIME_WAIT ? i32[sk + TP_TW_SUBSTATE] : state
+  return {
+    state: TCP_STATE_NAMES[shown] ?? '',
+    ...queues(i32, sk),
+    timer: timerOf(i32, sk, now),
+    skmem: {
+      r: i32[sk + SK_RMEM],
+      rb: i32[sk + SK_RCVBUF],
+      t: i32[sk + SK_WMEM],
+      tb: i32[sk + SK_SNDBUF],
+    },
+    ...options(i32, sk),
+    ...times(i32, sk, now),
+    ...sizes(i32, sk),
+    ...totals(i32, sk),
+    ...rates(i32, sk),
+    hash: i32[sk + SK_RXHASH] >>> 0,
+  }
+}

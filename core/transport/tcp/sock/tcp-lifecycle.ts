@@ -1,0 +1,262 @@
+/**
+ * States of a connection and its end: the one writer of SK_STATE, the telling of sockets, TIME_WAIT, and the
+ * freeing of a row, which waits until the segment or timer at hand is done (`flush`), so that nobody holds a
+ * freed row. Called by everything in this folder. Linux: tcp_set_state, tcp_done, tcp_time_wait,
+ * inet_timewait_sock.c.
+ */
+import type { Arena } from '../../../shm/arena.ts'
+import { Mib } from '../../../shm/counters.ts'
+import type { Slab } from '../../../shm/slab.ts'
+import { Sysctl } from '../../../shm/sysctl.ts'
+import {
+  RCV_SHUTDOWN,
+  SEND_SHUTDOWN,
+  SK_ERR,
+  SK_EVENT_ERROR,
+  SK_EVENT_HUP,
+  SK_EVENT_READ,
+  SK_EVENT_WRITE,
+  SK_FLAGS,
+  SK_NUM,
+  SK_PARENT,
+  SK_SHUTDOWN,
+  SK_STATE,
+  type SockEvents,
+  TCP_CLOSE,
+  TCP_CLOSE_WAIT,
+  TCP_ESTABLISHED,
+  TCP_SYN_RECV,
+  TCP_SYN_SENT,
+  TCP_TIME_WAIT,
+} from '../../../socket/sock.ts'
+import { Errno } from '../../../base/errno.ts'
+import type { Ports } from '../../ports.ts'
+import type { TcpHash } from './tcp-hash.ts'
+import {
+  SOCK_BINDPORT_LOCK,
+  SOCK_DEAD,
+  TP_EVENTS,
+  TP_ORPHANED,
+  TP_TW_NEXT,
+  TP_TW_PREV,
+  TP_TW_SUBSTATE,
+} from './tcp-sock.ts'
+import type { TcpTimers } from './tcp-timers.ts'
+
+/** Beside the SK_EVENT_* in TP_EVENTS: the row is to be freed. */
+const EV_DESTROY = 1 << 30
+
+export type TcpLifecycle = ReturnType<typeof createTcpLifecycle>
+export type TcpLifecycleDeps = {
+  arena: Arena
+  bank: number
+  slab: Slab
+  hash: TcpHash
+  ports: Ports
+  timers: TcpTimers
+  sockEvents: SockEvents
+  /** Frees every skb that the socket holds. */
+  purge: (sk: number) => void
+  purgeWrite: (sk: number) => void
+}
+
+export const createTcpLifecycle = (deps: TcpLifecycleDeps) => {
+  const { bank, slab, hash, ports, timers, sockEvents, purge, purgeWrite } = deps
+  const { i32, f64, layout } = deps.arena
+  const { sysctl } = layout
+  const pending = new Int32Array(slab.rows * 2)
+  let pendingCount = 0
+  let flushing = false
+  let orphans = 0
+  // TIME_WAIT sockets by age: all wait equally long.
+  let twOldest = 0
+  let twNewest = 0
+  let twCount = 0
+
+  const isDead = (sk: number): boolean => (i32[sk + SK_FLAGS] & SOCK_DEAD) !== 0
+
+  const enqueue = (sk: number, events: number): void => {
+    if (i32[sk + TP_EVENTS] === 0) pending[pendingCount++] = sk
+    i32[sk + TP_EVENTS] |= events
+  }
+  /** Tells the socket's holder of events when the work at hand is done. A child not yet accepted has none. */
+  const raise = (sk: number, events: number): void => {
+    if (isDead(sk) || i32[sk + SK_PARENT] !== 0) return
+    enqueue(sk, events)
+  }
+  /** Ends every entry into TCP: tells what happened, frees what ended. */
+  const flush = (): void => {
+    if (pendingCount === 0 || flushing) return
+    flushing = true
+    for (let n = 0; n < pendingCount; n++) {
+      const sk = pending[n]
+      const events = i32[sk + TP_EVENTS]
+      i32[sk + TP_EVENTS] = 0
+      if ((events & EV_DESTROY) !== 0) destroyNow(sk)
+      else if (events !== 0 && !isDead(sk)) sockEvents(sk, events)
+    }
+    pendingCount = 0
+    flushing = false
+  }
+
+  const setState = (sk: number, state: number): void => {
+    const old = i32[sk + SK_STATE]
+    if (old === state) return
+    if (state === TCP_ESTABLISHED) f64[bank + Mib.TcpCurrEstab]++
+    else if (state === TCP_CLOSE) {
+      if (old === TCP_CLOSE_WAIT || old === TCP_ESTABLISHED) f64[bank + Mib.TcpEstabResets]++
+      hash.unhash(sk)
+      if ((i32[sk + SK_FLAGS] & SOCK_BINDPORT_LOCK) === 0) {
+        ports.release(sk)
+        i32[sk + SK_NUM] = 0
+      }
+    }
+    // CurrEstab counts ESTABLISHED and CLOSE_WAIT (RFC 4022)
+    if (old === TCP_ESTABLISHED && state !== TCP_CLOSE_WAIT) f64[bank + Mib.TcpCurrEstab]--
+    if (old === TCP_CLOSE_WAIT) f64[bank + Mib.TcpCurrEstab]--
+    i32[sk + SK_STATE] = state
+  }
+
+  const destroyNow = (sk: number): void => {
+    if (!slab.isLive(sk)) return
+    timers.clearAll(sk)
+    setState(sk, TCP_CLOSE)
+    hash.unhash(sk)
+    ports.release(sk)
+    i32[sk + SK_NUM] = 0
+    purge(sk)
+    adopt(sk)
+    slab.free(sk)
+  }
+  /** Frees the row when the work at hand is done. */
+  const destroy = (sk: number): void => {
+    enqueue(sk, EV_DESTROY)
+  }
+
+  /** The application has let go (sock_orphan); the connection may live on. */
+  const orphan = (sk: number): void => {
+    i32[sk + SK_FLAGS] |= SOCK_DEAD
+    i32[sk + TP_EVENTS] &= EV_DESTROY
+    i32[sk + SK_PARENT] = 0
+    i32[sk + TP_ORPHANED] = 1
+    orphans++
+  }
+  /** TIME_WAIT holds nothing, so it is no orphan. */
+  const adopt = (sk: number): void => {
+    if (!orphaned(sk)) return
+    orphans--
+    i32[sk + TP_ORPHANED] = 0
+  }
+  const orphaned = (sk: number): boolean => i32[sk + TP_ORPHANED] !== 0
+  const tooManyOrphans = (): boolean => orphans > slab.rows >> 1
+
+  /** The connection is over (tcp_done): nothing more is sent or received; the row waits for its holder. */
+  const done = (sk: number): void => {
+    const state = i32[sk + SK_STATE]
+    if (state === TCP_SYN_SENT || state === TCP_SYN_RECV) f64[bank + Mib.TcpAttemptFails]++
+    if (state === TCP_TIME_WAIT) twUnlink(sk)
+    setState(sk, TCP_CLOSE)
+    timers.clearAll(sk)
+    i32[sk + SK_SHUTDOWN] = RCV_SHUTDOWN | SEND_SHUTDOWN
+    if (isDead(sk)) destroy(sk)
+    else raise(sk, SK_EVENT_READ | SK_EVENT_WRITE | SK_EVENT_HUP)
+  }
+  /** Ends it with an error that the next call reports. */
+  const fail = (sk: number, errno: number): void => {
+    i32[sk + SK_ERR] = errno
+    purgeWrite(sk)
+    raise(sk, SK_EVENT_ERROR)
+    done(sk)
+  }
+  /** A RST that counts (tcp_reset). */
+  const reset = (sk: number): void => {
+    switch (i32[sk + SK_STATE]) {
+      case TCP_SYN_SENT:
+        fail(sk, Errno.ECONNREFUSED)
+        return
+      case TCP_CLOSE_WAIT:
+        fail(sk, Errno.EPIPE)
+        return
+      case TCP_CLOSE:
+        return
+      default:
+        fail(sk, Errno.ECONNRESET)
+    }
+  }
+
+  const twUnlink = (sk: number): void => {
+    const next = i32[sk + TP_TW_NEXT]
+    const prev = i32[sk + TP_TW_PREV]
+    if (prev === 0) twOldest = next
+    else i32[prev + TP_TW_NEXT] = next
+    if (next === 0) twNewest = prev
+    else i32[next + TP_TW_PREV] = prev
+    i32[sk + TP_TW_NEXT] = 0
+    i32[sk + TP_TW_PREV] = 0
+    twCount--
+  }
+  /**
+   * TIME_WAIT, or FIN_WAIT2 without an application (`substate`): the row answers for the connection until
+   * `timeoutMs` has passed. An application that still holds it may read what had come.
+   */
+  const timeWait = (sk: number, substate: number, timeoutMs: number): void => {
+    purgeWrite(sk)
+    timers.clearAll(sk)
+    if (twCount >= i32[sysctl + Sysctl.tcp_max_tw_buckets]) {
+      f64[bank + Mib.TcpExtTCPTimeWaitOverflow]++
+      done(sk)
+      return
+    }
+    setState(sk, TCP_TIME_WAIT)
+    i32[sk + TP_TW_SUBSTATE] = substate
+    i32[sk + TP_TW_NEXT] = 0
+    i32[sk + TP_TW_PREV] = twNewest
+    if (twNewest === 0) twOldest = sk
+    else i32[twNewest + TP_TW_NEXT] = sk
+    twNewest = sk
+    twCount++
+    timers.resetKeepaliveTimer(sk, timeoutMs)
+    adopt(sk)
+  }
+  /** Its time is over (Linux counts TW), or it gives way: to a new SYN, or to a new socket. */
+  const twEnd = (sk: number, mib: number): void => {
+    f64[bank + mib]++
+    done(sk)
+  }
+
+  /** A row for a new socket; TIME_WAIT gives way when there is none. 0 when the worker is full. */
+  const allocSock = (): number => {
+    const sk = slab.alloc()
+    if (sk !== 0) return sk
+    for (let old = twOldest; old !== 0; old = i32[old + TP_TW_NEXT]) {
+      if (!isDead(old)) continue
+      twUnlink(old)
+      f64[bank + Mib.TcpExtTWRecycled]++
+      if (i32[old + TP_EVENTS] !== 0) i32[old + TP_EVENTS] = 0
+      destroyNow(old)
+      return slab.alloc()
+    }
+    return 0
+  }
+
+  return {
+    raise,
+    flush,
+    setState,
+    done,
+    fail,
+    reset,
+    destroy,
+    destroyNow,
+    orphan,
+    adopt,
+    tooManyOrphans,
+    timeWait,
+    twEnd,
+    twUnlink,
+    allocSock,
+    isDead,
+    timeWaitCount: () => twCount,
+    orphanCount: () => orphans,
+  }
+}

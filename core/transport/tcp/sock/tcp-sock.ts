@@ -1,0 +1,309 @@
+/**
+ * tcp_sock: the words of a socket row that are TCP's, from SK_PROTO on, with the names of RFC 9293 and of
+ * Linux (include/linux/tcp.h, inet_connection_sock.h). The worker that owns the row writes them, any thread
+ * reads them (tcp-info.ts shows them as ss does). Also the control block that TCP keeps in an skb, and the
+ * constants of include/net/tcp.h. Sequence numbers are int32 on the circle; 64-bit totals are two words.
+ */
+import { Sysctl } from '../../../shm/sysctl.ts'
+import { SKB_CB } from '../../../skb/skb.ts'
+import { SK_PROTO } from '../../../socket/sock.ts'
+
+const TP = SK_PROTO
+
+// What the fast path touches lies together, in the first three cache lines.
+export const TP_RCV_NXT = TP
+export const TP_COPIED_SEQ = TP + 1
+/** rcv_nxt when the last window was sent, and that window. */
+export const TP_RCV_WUP = TP + 2
+export const TP_RCV_WND = TP + 3
+export const TP_SND_UNA = TP + 4
+export const TP_SND_NXT = TP + 5
+export const TP_SND_WND = TP + 6
+/** Sequence of the segment that last updated the send window. */
+export const TP_SND_WL1 = TP + 7
+export const TP_MAX_WINDOW = TP + 8
+/** Payload of a full segment, timestamps taken off. */
+export const TP_MSS_CACHE = TP + 9
+/** Behind the last byte that the application wrote. */
+export const TP_WRITE_SEQ = TP + 10
+export const TP_PUSHED_SEQ = TP + 11
+/** End of the last small segment sent (Minshall's Nagle). */
+export const TP_SND_SML = TP + 12
+export const TP_SND_WSCALE = TP + 13
+export const TP_RCV_WSCALE = TP + 14
+/** TCPI_OPT_*: what was negotiated. */
+export const TP_OPTS = TP + 15
+export const TP_TS_RECENT = TP + 16
+/** Seconds when ts_recent was stored. */
+export const TP_TS_RECENT_STAMP = TP + 17
+export const TP_TS_OFFSET = TP + 18
+/** 20, or 32 with timestamps. */
+export const TP_HEADER_LEN = TP + 19
+export const TP_RCV_SSTHRESH = TP + 20
+export const TP_WINDOW_CLAMP = TP + 21
+/** Estimate of the peer's segment size, for delayed acknowledgements. */
+export const TP_RCV_MSS = TP + 22
+/** Delayed acknowledgement: estimate, arrival of the last data, quick ones left, ACK_* bits, pingpong. */
+export const TP_ATO = TP + 23
+export const TP_LRCVTIME = TP + 24
+export const TP_QUICK = TP + 25
+export const TP_ACK_PENDING = TP + 26
+export const TP_PINGPONG = TP + 27
+export const TP_DELACK_TIMEOUT = TP + 28
+/** Retransmission: timeout now (ms), Jacobson's estimate (8 * us), deviation, and so on (tcp-rtt.ts). */
+export const TP_RTO = TP + 29
+export const TP_SRTT_US = TP + 30
+export const TP_MDEV_US = TP + 31
+export const TP_MDEV_MAX_US = TP + 32
+export const TP_RTTVAR_US = TP + 33
+export const TP_RTT_SEQ = TP + 34
+export const TP_MIN_RTT_US = TP + 35
+export const TP_RETRANSMITS = TP + 36
+export const TP_BACKOFF = TP + 37
+/** Which event the retransmission timer stands for, and when it is due. */
+export const TP_PENDING = TP + 38
+export const TP_TIMEOUT = TP + 39
+export const TP_PROBES_OUT = TP + 40
+/** Segments: sent and not acknowledged, of those retransmitted, SACKed, thought lost. */
+export const TP_PACKETS_OUT = TP + 41
+export const TP_RETRANS_OUT = TP + 42
+export const TP_SACKED_OUT = TP + 43
+export const TP_LOST_OUT = TP + 44
+export const TP_SND_CWND = TP + 45
+export const TP_SND_CWND_CNT = TP + 46
+export const TP_SND_SSTHRESH = TP + 47
+export const TP_PRIOR_CWND = TP + 48
+export const TP_PRIOR_SSTHRESH = TP + 49
+export const TP_MAX_PACKETS_OUT = TP + 50
+export const TP_CWND_USAGE_SEQ = TP + 51
+export const TP_IS_CWND_LIMITED = TP + 52
+/** TCP_CA_*; which congestion control (tcp-cong.ts). */
+export const TP_CA_STATE = TP + 53
+export const TP_CA_OPS = TP + 54
+/** snd_nxt when recovery began. */
+export const TP_HIGH_SEQ = TP + 55
+export const TP_REORDERING = TP + 56
+export const TP_UNDO_MARKER = TP + 57
+export const TP_UNDO_RETRANS = TP + 58
+export const TP_RETRANS_STAMP = TP + 59
+/** The write queue, oldest first: sent and unacknowledged up to SEND_HEAD, unsent from there. */
+export const TP_WQ_HEAD = TP + 60
+export const TP_WQ_TAIL = TP + 61
+export const TP_SEND_HEAD = TP + 62
+/** Out-of-order queue, by sequence. */
+export const TP_OFO_HEAD = TP + 63
+export const TP_OFO_TAIL = TP + 64
+export const TP_OFO_LEN = TP + 65
+/** SACK blocks to send, most recent first: count, then (start, end) four times. */
+export const TP_NUM_SACKS = TP + 66
+export const TP_SACKS = TP + 67
+/** A duplicate to report (RFC 2883): set, start, end. */
+export const TP_DSACK = TP + 75
+export const TP_DSACK_START = TP + 76
+export const TP_DSACK_END = TP + 77
+/** Time of the last data sent, and of the last ACK received (ms). */
+export const TP_LSNDTIME = TP + 78
+export const TP_RCV_TSTAMP = TP + 79
+export const TP_SND_ISN = TP + 80
+export const TP_RCV_ISN = TP + 81
+export const TP_ADVMSS = TP + 82
+/** The peer's MSS option, and TCP_MAXSEG of the user. */
+export const TP_MSS_CLAMP = TP + 83
+export const TP_USER_MSS = TP + 84
+/** Path MTU that mss_cache was computed from. */
+export const TP_PMTU = TP + 85
+/** TCP_NAGLE_* bits. */
+export const TP_NONAGLE = TP + 86
+/** SO_LINGER's seconds (with SOCK_LINGER), TCP_LINGER2's. */
+export const TP_LINGER = TP + 87
+export const TP_LINGER2 = TP + 88
+/** Seconds, seconds, number; 0 is the sysctl's. */
+export const TP_KEEPALIVE_TIME = TP + 89
+export const TP_KEEPALIVE_INTVL = TP + 90
+export const TP_KEEPALIVE_PROBES = TP + 91
+export const TP_SYN_RETRIES = TP + 92
+/** TCP_USER_TIMEOUT, ms. */
+export const TP_USER_TIMEOUT = TP + 93
+export const TP_MIN_TTL = TP + 94
+/** Events to be told when the segment is done. */
+export const TP_EVENTS = TP + 95
+/** Receive buffer tuning (DRS): payload share of truesize * 256; copied per RTT; RTT at the receiver. */
+export const TP_SCALING_RATIO = TP + 96
+export const TP_RCVQ_SPACE = TP + 97
+export const TP_RCVQ_SEQ = TP + 98
+export const TP_RCVQ_TIME = TP + 99
+export const TP_RCV_RTT_US = TP + 100
+export const TP_RCV_RTT_SEQ = TP + 101
+export const TP_RCV_RTT_TIME = TP + 102
+export const TP_RCV_RTT_LAST_TSECR = TP + 103
+/** RFC 5961 rate limit: when the last challenge or duplicate ACK was sent (ms), and that one was. */
+export const TP_LAST_OOW_ACK = TP + 104
+export const TP_OOW_ACKED = TP + 105
+/** TIME_WAIT: state before it, chain of all of them by age, timeout (ms). */
+export const TP_TW_SUBSTATE = TP + 106
+export const TP_TW_NEXT = TP + 107
+export const TP_TW_PREV = TP + 108
+/** Listener: request sockets, and those of them whose SYN-ACK was not yet repeated. */
+export const TP_REQ_LEN = TP + 109
+export const TP_REQ_YOUNG = TP + 110
+export const TP_REQ_HEAD = TP + 111
+/** Request socket: chain of its listener. */
+export const TP_REQ_NEXT = TP + 112
+export const TP_REQ_PREV = TP + 113
+/** 1 while it counts as an orphan. */
+export const TP_ORPHANED = TP + 138
+/** Largest super-frame payload now. */
+export const TP_SIZE_GOAL = TP + 114
+/** The device the size goal was computed for, and its limit. */
+export const TP_GSO_MAX = TP + 115
+/** chrono: what the sender waits for (TCP_CHRONO_*), since when (us), totals in us. */
+export const TP_CHRONO = TP + 116
+export const TP_CHRONO_START = TP + 117
+export const TP_CHRONO_BUSY = TP + 118
+export const TP_CHRONO_RWND = TP + 119
+export const TP_CHRONO_SNDBUF = TP + 120
+/** Totals: 32-bit ones, then 64-bit ones in two words each (low, high). */
+export const TP_SEGS_IN = TP + 121
+export const TP_SEGS_OUT = TP + 122
+export const TP_DATA_SEGS_IN = TP + 123
+export const TP_DATA_SEGS_OUT = TP + 124
+export const TP_TOTAL_RETRANS = TP + 125
+export const TP_DELIVERED = TP + 126
+export const TP_DSACK_DUPS = TP + 127
+export const TP_LOST = TP + 128
+export const TP_LAST_SEG_SIZE = TP + 129
+export const TP_BYTES_SENT = TP + 130
+export const TP_BYTES_RETRANS = TP + 132
+export const TP_BYTES_ACKED = TP + 134
+export const TP_BYTES_RECEIVED = TP + 136
+/** Congestion control's private words (icsk_ca_priv). */
+export const TP_CA_PRIV = TP + 144
+export const TP_CA_PRIV_WORDS = 32
+
+// TP_OPTS (TCPI_OPT_* of include/uapi/linux/tcp.h).
+export const OPT_TIMESTAMPS = 1
+export const OPT_SACK = 2
+export const OPT_WSCALE = 4
+
+// SK_FLAGS.
+/** No application holds it: it is freed when its connection ends. */
+export const SOCK_DEAD = 1
+export const SOCK_KEEPOPEN = 2
+export const SOCK_LINGER = 4
+export const SOCK_RCVBUF_LOCK = 8
+export const SOCK_SNDBUF_LOCK = 16
+export const SOCK_BINDADDR_LOCK = 32
+export const SOCK_BINDPORT_LOCK = 64
+/** A writer waits for room. */
+export const SOCK_NOSPACE = 128
+/** A FIN came in. */
+export const SOCK_DONE = 256
+
+// TP_ACK_PENDING.
+export const ACK_SCHED = 1
+export const ACK_TIMER = 2
+export const ACK_PUSHED = 4
+export const ACK_PUSHED2 = 8
+export const ACK_NOW = 16
+
+// TP_PENDING.
+export const ICSK_TIME_RETRANS = 1
+export const ICSK_TIME_PROBE0 = 3
+
+// TP_NONAGLE.
+export const TCP_NAGLE_OFF = 1
+export const TCP_NAGLE_CORK = 2
+export const TCP_NAGLE_PUSH = 4
+
+// TP_CA_STATE.
+export const TCP_CA_OPEN = 0
+export const TCP_CA_DISORDER = 1
+export const TCP_CA_CWR = 2
+export const TCP_CA_RECOVERY = 3
+export const TCP_CA_LOSS = 4
+
+// TP_CHRONO.
+export const CHRONO_NONE = 0
+export const CHRONO_BUSY = 1
+export const CHRONO_RWND = 2
+export const CHRONO_SNDBUF = 3
+
+/** Control block of an skb in TCP's hands. */
+export const CB_SEQ = SKB_CB
+export const CB_END_SEQ = SKB_CB + 1
+/** TCP flags in the low octet, CBF_* above. */
+export const CB_FLAGS = SKB_CB + 2
+/** When it was last sent (us). */
+export const CB_TIME = SKB_CB + 3
+export const CBF_SACKED = 0x100
+export const CBF_LOST = 0x200
+export const CBF_RETRANS = 0x400
+export const CBF_EVER_RETRANS = 0x800
+export const CBF_SCOREBOARD = CBF_SACKED | CBF_LOST | CBF_RETRANS
+
+// Milliseconds.
+export const TCP_RTO_MIN = 200
+export const TCP_RTO_MAX = 120_000
+export const TCP_TIMEOUT_INIT = 1000
+export const TCP_TIMEOUT_FALLBACK = 3000
+export const TCP_DELACK_MIN = 40
+export const TCP_DELACK_MAX = 200
+export const TCP_ATO_MIN = 40
+export const TCP_TIMEWAIT_LEN = 60_000
+export const TCP_RESOURCE_PROBE_INTERVAL = 500
+/** RFC 7323 section 5.5: ts_recent older than this is void. */
+export const TCP_PAWS_24DAYS = 24 * 24 * 3600
+export const TCP_PAWS_MSL = 60
+export const TCP_PAWS_WINDOW = 1
+
+export const TCP_INIT_CWND = 10
+export const TCP_MSS_DEFAULT = 536
+export const TCP_MIN_MSS = 88
+export const TCP_MAX_QUICKACKS = 16
+export const TCP_MIN_SND_MSS = 48
+export const TCP_INFINITE_SSTHRESH = 0x7fffffff
+export const TCP_FASTRETRANS_THRESH = 3
+export const TCP_MAX_REORDERING = 300
+export const MAX_TCP_WINDOW = 32767
+export const TCP_RETR1 = 3
+export const TCP_NUM_SACKS_MAX = 4
+
+/** Adds n >= 0 to a 64-bit total kept in words at, at + 1. */
+export const add64 = (i32: Int32Array, at: number, n: number): void => {
+  const low = i32[at]
+  const sum = (low + n) | 0
+  i32[at] = sum
+  if (low >>> 0 > sum >>> 0) i32[at + 1]++
+}
+
+/** The 64-bit total at `at`, as a number (cold). */
+export const read64 = (i32: Int32Array, at: number): number =>
+  (i32[at] >>> 0) + i32[at + 1] * 0x100000000
+
+/** Segments that the network holds now (RFC 6675's pipe, counted as Linux does). */
+export const packetsInFlight = (i32: Int32Array, sk: number): number =>
+  i32[sk + TP_PACKETS_OUT] -
+  (i32[sk + TP_SACKED_OUT] + i32[sk + TP_LOST_OUT]) +
+  i32[sk + TP_RETRANS_OUT]
+
+/** Right edge of the send window. */
+export const wndEnd = (i32: Int32Array, sk: number): number =>
+  (i32[sk + TP_SND_UNA] + i32[sk + TP_SND_WND]) | 0
+
+/** Room of the window that was last advertised. */
+export const receiveWindow = (i32: Int32Array, sk: number): number => {
+  const left = (i32[sk + TP_RCV_WUP] + i32[sk + TP_RCV_WND] - i32[sk + TP_RCV_NXT]) | 0
+  return left < 0 ? 0 : left
+}
+
+/** How long the connection is idle before it is probed, ms. */
+export const keepaliveTime = (i32: Int32Array, sysctl: number, sk: number): number => {
+  const own = i32[sk + TP_KEEPALIVE_TIME]
+  return (own > 0 ? own : i32[sysctl + Sysctl.tcp_keepalive_time]) * 1000
+}
+
+/** How long FIN_WAIT2 may last without an application, ms. */
+export const finTime = (i32: Int32Array, sysctl: number, sk: number): number => {
+  const own = i32[sk + TP_LINGER2]
+  return (own > 0 ? own : i32[sysctl + Sysctl.tcp_fin_timeout]) * 1000
+}

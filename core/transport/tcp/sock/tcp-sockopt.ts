@@ -1,0 +1,329 @@
+/**
+ * Socket options of TCP: the integers of setsockopt and getsockopt. Cold. Called by the socket layer on the worker.
+ * Linux: sock_setsockopt, do_tcp_setsockopt; numbers of asm-generic/socket.h and linux/tcp.h.
+ */
+import { Errno } from '../../../base/errno.ts'
+import type { Arena } from '../../../shm/arena.ts'
+import { Sysctl } from '../../../shm/sysctl.ts'
+import {
+  SK_BOUND_DEV,
+  SK_ERR,
+  SK_FLAGS,
+  SK_MARK,
+  SK_PROTOCOL,
+  SK_RCVBUF,
+  SK_REUSE,
+  SK_SNDBUF,
+  SK_STATE,
+  SK_TOS,
+  SK_TTL,
+  SK_TYPE,
+  TCP_CLOSE,
+  TCP_LISTEN,
+} from '../../../socket/sock.ts'
+import { REUSE_ADDR, REUSE_PORT } from '../../ports.ts'
+import type { TcpOutput } from '../snd/tcp-output.ts'
+import {
+  ACK_NOW,
+  ACK_SCHED,
+  keepaliveTime,
+  SOCK_KEEPOPEN,
+  SOCK_LINGER,
+  SOCK_RCVBUF_LOCK,
+  SOCK_SNDBUF_LOCK,
+  TCP_NAGLE_CORK,
+  TCP_NAGLE_OFF,
+  TCP_NAGLE_PUSH,
+  TP_ACK_PENDING,
+  TP_KEEPALIVE_INTVL,
+  TP_KEEPALIVE_PROBES,
+  TP_KEEPALIVE_TIME,
+  TP_LINGER,
+  TP_LINGER2,
+  TP_MIN_TTL,
+  TP_MSS_CACHE,
+  TP_NONAGLE,
+  TP_PINGPONG,
+  TP_SYN_RETRIES,
+  TP_USER_MSS,
+  TP_USER_TIMEOUT,
+  TP_WINDOW_CLAMP,
+} from './tcp-sock.ts'
+import type { TcpSndCheck } from '../snd/tcp-snd-check.ts'
+import type { TcpTimers } from './tcp-timers.ts'
+
+// Levels.
+export const SOL_IP = 0
+export const SOL_SOCKET = 1
+export const SOL_TCP = 6
+// SOL_SOCKET.
+export const SO_REUSEADDR = 2
+export const SO_TYPE = 3
+export const SO_ERROR = 4
+export const SO_SNDBUF = 7
+export const SO_RCVBUF = 8
+export const SO_KEEPALIVE = 9
+/** The value is the seconds, or -1 for off. */
+export const SO_LINGER = 13
+export const SO_REUSEPORT = 15
+export const SO_ACCEPTCONN = 30
+export const SO_MARK = 36
+export const SO_PROTOCOL = 38
+export const SO_BINDTOIFINDEX = 62
+// SOL_IP.
+export const IP_TOS = 1
+export const IP_TTL = 2
+export const IP_MINTTL = 21
+// SOL_TCP.
+export const TCP_NODELAY = 1
+export const TCP_MAXSEG = 2
+export const TCP_CORK = 3
+export const TCP_KEEPIDLE = 4
+export const TCP_KEEPINTVL = 5
+export const TCP_KEEPCNT = 6
+export const TCP_SYNCNT = 7
+export const TCP_LINGER2 = 8
+export const TCP_WINDOW_CLAMP = 10
+export const TCP_QUICKACK = 12
+export const TCP_USER_TIMEOUT = 18
+
+const SOCK_MIN_RCVBUF = 2304
+const SOCK_MIN_SNDBUF = 4608
+const MAX_KEEP = 32767
+const MAX_KEEP_COUNT = 127
+
+export type TcpSockoptDeps = {
+  arena: Arena
+  output: TcpOutput
+  timers: TcpTimers
+  sndCheck: TcpSndCheck
+  maxBuffer: number
+}
+
+export const createTcpSockopt = ({
+  arena,
+  output,
+  timers,
+  sndCheck,
+  maxBuffer,
+}: TcpSockoptDeps) => {
+  const { i32, layout } = arena
+  const { sysctl } = layout
+
+  const flag = (sk: number, word: number, bit: number, on: boolean): number => {
+    i32[sk + word] = on ? i32[sk + word] | bit : i32[sk + word] & ~bit
+    return 0
+  }
+  const range = (sk: number, word: number, value: number, low: number, high: number): number => {
+    if (value < low || value > high) return -Errno.EINVAL
+    i32[sk + word] = value
+    return 0
+  }
+  const buffer = (sk: number, word: number, lock: number, value: number, least: number): number => {
+    if (value < 0) return -Errno.EINVAL
+    // doubled, as the half of it is overhead
+    i32[sk + word] = Math.max(least, Math.min(value, maxBuffer >> 1) * 2)
+    return flag(sk, SK_FLAGS, lock, true)
+  }
+  const keepalive = (sk: number, on: boolean): number => {
+    const was = (i32[sk + SK_FLAGS] & SOCK_KEEPOPEN) !== 0
+    flag(sk, SK_FLAGS, SOCK_KEEPOPEN, on)
+    const state = i32[sk + SK_STATE]
+    if (state === TCP_CLOSE || state === TCP_LISTEN || was === on) return 0
+    if (on) timers.resetKeepaliveTimer(sk, keepaliveTime(i32, sysctl, sk))
+    else timers.clearKeepaliveTimer(sk)
+    return 0
+  }
+  const linger = (sk: number, value: number): number => {
+    i32[sk + TP_LINGER] = value < 0 ? 0 : value
+    return flag(sk, SK_FLAGS, SOCK_LINGER, value >= 0)
+  }
+
+  const setSocket = (sk: number, name: number, value: number): number => {
+    switch (name) {
+      case SO_REUSEADDR:
+        return flag(sk, SK_REUSE, REUSE_ADDR, value !== 0)
+      case SO_REUSEPORT:
+        return flag(sk, SK_REUSE, REUSE_PORT, value !== 0)
+      case SO_SNDBUF:
+        return buffer(sk, SK_SNDBUF, SOCK_SNDBUF_LOCK, value, SOCK_MIN_SNDBUF)
+      case SO_RCVBUF:
+        return buffer(sk, SK_RCVBUF, SOCK_RCVBUF_LOCK, value, SOCK_MIN_RCVBUF)
+      case SO_KEEPALIVE:
+        return keepalive(sk, value !== 0)
+      case SO_LINGER:
+        return linger(sk, value)
+      case SO_MARK:
+        i32[sk + SK_MARK] = value
+        return 0
+      case SO_BINDTOIFINDEX:
+        return range(sk, SK_BOUND_DEV, value, 0, layout.config.devices - 1)
+      default:
+        return -Errno.ENOPROTOOPT
+    }
+  }
+  /** Turning Nagle or the cork off sends what they held back. */
+  const nagle = (sk: number, bit: number, on: boolean): number => {
+    flag(sk, TP_NONAGLE, bit, on)
+    if (on !== (bit === TCP_NAGLE_OFF)) return 0
+    if (bit === TCP_NAGLE_OFF && (i32[sk + TP_NONAGLE] & TCP_NAGLE_CORK) !== 0) return 0
+    const old = i32[sk + TP_NONAGLE]
+    i32[sk + TP_NONAGLE] = old | TCP_NAGLE_PUSH
+    output.pushPendingFrames(sk)
+    i32[sk + TP_NONAGLE] = old
+    return 0
+  }
+  const quickack = (sk: number, on: boolean): number => {
+    i32[sk + TP_PINGPONG] = on ? 0 : 1
+    if (!on || (i32[sk + TP_ACK_PENDING] & ACK_SCHED) === 0) return 0
+    i32[sk + TP_ACK_PENDING] |= ACK_NOW
+    sndCheck.ackSndCheck(sk)
+    return 0
+  }
+  const setTcp = (sk: number, name: number, value: number): number => {
+    switch (name) {
+      case TCP_NODELAY:
+        return nagle(sk, TCP_NAGLE_OFF, value !== 0)
+      case TCP_CORK:
+        return nagle(sk, TCP_NAGLE_CORK, value !== 0)
+      case TCP_MAXSEG:
+        return value !== 0
+          ? range(sk, TP_USER_MSS, value, 88, 32767)
+          : range(sk, TP_USER_MSS, 0, 0, 0)
+      case TCP_KEEPIDLE:
+        return setKeepidle(sk, value)
+      case TCP_KEEPINTVL:
+        return range(sk, TP_KEEPALIVE_INTVL, value, 1, MAX_KEEP)
+      case TCP_KEEPCNT:
+        return range(sk, TP_KEEPALIVE_PROBES, value, 1, MAX_KEEP_COUNT)
+      case TCP_SYNCNT:
+        return range(sk, TP_SYN_RETRIES, value, 1, 127)
+      case TCP_LINGER2:
+        i32[sk + TP_LINGER2] = value < 0 ? -1 : Math.min(value, 120)
+        return 0
+      case TCP_WINDOW_CLAMP:
+        return range(sk, TP_WINDOW_CLAMP, value, 0, 0x3fffffff)
+      case TCP_QUICKACK:
+        return quickack(sk, value !== 0)
+      case TCP_USER_TIMEOUT:
+        return range(sk, TP_USER_TIMEOUT, value, 0, 0x7fffffff)
+      default:
+        return -Errno.ENOPROTOOPT
+    }
+  }
+  const setKeepidle = (sk: number, value: number): number => {
+    const err = range(sk, TP_KEEPALIVE_TIME, value, 1, MAX_KEEP)
+    if (err !== 0 || (i32[sk + SK_FLAGS] & SOCK_KEEPOPEN) === 0) return err
+    if (i32[sk + SK_STATE] !== TCP_CLOSE && i32[sk + SK_STATE] !== TCP_LISTEN)
+      timers.resetKeepaliveTimer(sk, value * 1000)
+    return 0
+  }
+  const setIp = (sk: number, name: number, value: number): number => {
+    switch (name) {
+      case IP_TOS:
+        return range(sk, SK_TOS, value & 0xff, 0, 255)
+      case IP_TTL:
+        return value === -1 ? range(sk, SK_TTL, 0, 0, 0) : range(sk, SK_TTL, value, 1, 255)
+      case IP_MINTTL:
+        return range(sk, TP_MIN_TTL, value, 0, 255)
+      default:
+        return -Errno.ENOPROTOOPT
+    }
+  }
+
+  /** setsockopt(2) with an int; 0 or -errno. */
+  const setOption = (sk: number, level: number, name: number, value: number): number => {
+    if (level === SOL_SOCKET) return setSocket(sk, name, value)
+    if (level === SOL_TCP) return setTcp(sk, name, value)
+    return level === SOL_IP ? setIp(sk, name, value) : -Errno.ENOPROTOOPT
+  }
+
+  const takeError = (sk: number): number => {
+    const err = i32[sk + SK_ERR]
+    i32[sk + SK_ERR] = 0
+    return err
+  }
+  const orSysctl = (sk: number, word: number, index: number): number =>
+    i32[sk + word] !== 0 ? i32[sk + word] : i32[sysctl + index]
+  const getSocket = (sk: number, name: number): number => {
+    const flags = i32[sk + SK_FLAGS]
+    switch (name) {
+      case SO_REUSEADDR:
+        return (i32[sk + SK_REUSE] & REUSE_ADDR) !== 0 ? 1 : 0
+      case SO_REUSEPORT:
+        return (i32[sk + SK_REUSE] & REUSE_PORT) !== 0 ? 1 : 0
+      case SO_TYPE:
+        return i32[sk + SK_TYPE]
+      case SO_PROTOCOL:
+        return i32[sk + SK_PROTOCOL]
+      case SO_ERROR:
+        return takeError(sk)
+      case SO_SNDBUF:
+        return i32[sk + SK_SNDBUF]
+      case SO_RCVBUF:
+        return i32[sk + SK_RCVBUF]
+      case SO_KEEPALIVE:
+        return (flags & SOCK_KEEPOPEN) !== 0 ? 1 : 0
+      case SO_LINGER:
+        return (flags & SOCK_LINGER) !== 0 ? i32[sk + TP_LINGER] : -1
+      case SO_ACCEPTCONN:
+        return i32[sk + SK_STATE] === TCP_LISTEN ? 1 : 0
+      case SO_MARK:
+        return i32[sk + SK_MARK]
+      case SO_BINDTOIFINDEX:
+        return i32[sk + SK_BOUND_DEV]
+      default:
+        return -Errno.ENOPROTOOPT
+    }
+  }
+  const getTcp = (sk: number, name: number): number => {
+    switch (name) {
+      case TCP_NODELAY:
+        return (i32[sk + TP_NONAGLE] & TCP_NAGLE_OFF) !== 0 ? 1 : 0
+      case TCP_CORK:
+        return (i32[sk + TP_NONAGLE] & TCP_NAGLE_CORK) !== 0 ? 1 : 0
+      case TCP_MAXSEG: {
+        const idle = i32[sk + SK_STATE] === TCP_CLOSE || i32[sk + SK_STATE] === TCP_LISTEN
+        return idle && i32[sk + TP_USER_MSS] !== 0 ? i32[sk + TP_USER_MSS] : i32[sk + TP_MSS_CACHE]
+      }
+      case TCP_KEEPIDLE:
+        return orSysctl(sk, TP_KEEPALIVE_TIME, Sysctl.tcp_keepalive_time)
+      case TCP_KEEPINTVL:
+        return orSysctl(sk, TP_KEEPALIVE_INTVL, Sysctl.tcp_keepalive_intvl)
+      case TCP_KEEPCNT:
+        return orSysctl(sk, TP_KEEPALIVE_PROBES, Sysctl.tcp_keepalive_probes)
+      case TCP_SYNCNT:
+        return orSysctl(sk, TP_SYN_RETRIES, Sysctl.tcp_syn_retries)
+      case TCP_LINGER2:
+        return i32[sk + TP_LINGER2] < 0 ? -1 : orSysctl(sk, TP_LINGER2, Sysctl.tcp_fin_timeout)
+      case TCP_WINDOW_CLAMP:
+        return i32[sk + TP_WINDOW_CLAMP]
+      case TCP_QUICKACK:
+        return i32[sk + TP_PINGPONG] !== 0 ? 0 : 1
+      case TCP_USER_TIMEOUT:
+        return i32[sk + TP_USER_TIMEOUT]
+      default:
+        return -Errno.ENOPROTOOPT
+    }
+  }
+  const getIp = (sk: number, name: number): number => {
+    switch (name) {
+      case IP_TOS:
+        return i32[sk + SK_TOS]
+      case IP_TTL:
+        return orSysctl(sk, SK_TTL, Sysctl.ip_default_ttl)
+      case IP_MINTTL:
+        return i32[sk + TP_MIN_TTL]
+      default:
+        return -Errno.ENOPROTOOPT
+    }
+  }
+  /** getsockopt(2) of an int, or -errno. */
+  const getOption = (sk: number, level: number, name: number): number => {
+    if (level === SOL_SOCKET) return getSocket(sk, name)
+    if (level === SOL_TCP) return getTcp(sk, name)
+    return level === SOL_IP ? getIp(sk, name) : -Errno.ENOPROTOOPT
+  }
+
+  return { setOption, getOption }
+}

@@ -1,0 +1,322 @@
+/**
+ * What happens when a timer of a connection fires: retransmission with backoff, probing a closed window, the
+ * delayed acknowledgement, keepalive, the ends of FIN_WAIT2 and TIME_WAIT, giving up. Called by the timer wheel
+ * on the worker. Linux: net/ipv4/tcp_timer.c; RFC 6298 section 5, RFC 9293 3.8.3, 3.8.4, 3.8.6.1.
+ */
+import { Errno } from '../../../base/errno.ts'
+import type { Time } from '../../../base/time.ts'
+import { TIME_MS } from '../../../base/time.ts'
+import type { Arena } from '../../../shm/arena.ts'
+import { Mib } from '../../../shm/counters.ts'
+import { Sysctl } from '../../../shm/sysctl.ts'
+import {
+  SK_ERR,
+  SK_ERR_SOFT,
+  SK_EVENT_WRITE,
+  SK_FLAGS,
+  SK_STATE,
+  TCP_CLOSE,
+  TCP_FIN_WAIT2,
+  TCP_LISTEN,
+  TCP_NEW_SYN_RECV,
+  TCP_SYN_RECV,
+  TCP_SYN_SENT,
+  TCP_TIME_WAIT,
+} from '../../../socket/sock.ts'
+import type { TcpLifecycle } from './tcp-lifecycle.ts'
+import type { TcpListen } from '../states/tcp-listen.ts'
+import type { TcpOutput } from '../snd/tcp-output.ts'
+import type { TcpRecovery } from '../rec/tcp-recovery.ts'
+import {
+  ACK_SCHED,
+  ACK_TIMER,
+  finTime,
+  ICSK_TIME_PROBE0,
+  ICSK_TIME_RETRANS,
+  keepaliveTime,
+  OPT_SACK,
+  SOCK_KEEPOPEN,
+  SOCK_NOSPACE,
+  TCP_ATO_MIN,
+  TCP_CA_DISORDER,
+  TCP_CA_LOSS,
+  TCP_CA_RECOVERY,
+  TCP_RESOURCE_PROBE_INTERVAL,
+  TCP_RTO_MAX,
+  TCP_RTO_MIN,
+  TCP_TIMEOUT_INIT,
+  TCP_TIMEWAIT_LEN,
+  TP_ACK_PENDING,
+  TP_ATO,
+  TP_BACKOFF,
+  TP_CA_STATE,
+  TP_KEEPALIVE_INTVL,
+  TP_KEEPALIVE_PROBES,
+  TP_LINGER2,
+  TP_LRCVTIME,
+  TP_OPTS,
+  TP_PACKETS_OUT,
+  TP_PENDING,
+  TP_PINGPONG,
+  TP_PROBES_OUT,
+  TP_RCV_TSTAMP,
+  TP_RETRANS_STAMP,
+  TP_RETRANSMITS,
+  TP_RTO,
+  TP_SACKED_OUT,
+  TP_SEND_HEAD,
+  TP_SND_WND,
+  TP_SYN_RETRIES,
+  TP_USER_TIMEOUT,
+  TP_WQ_HEAD,
+} from './tcp-sock.ts'
+import type { TcpTimerHandlers, TcpTimers } from './tcp-timers.ts'
+import type { TcpTransmit } from '../snd/tcp-transmit.ts'
+import type { TcpWriteQueue } from '../snd/tcp-write-queue.ts'
+
+export type TcpTimerDeps = {
+  arena: Arena
+  bank: number
+  time: Time
+  timers: TcpTimers
+  transmit: TcpTransmit
+  output: TcpOutput
+  queue: TcpWriteQueue
+  recovery: TcpRecovery
+  listen: TcpListen
+  life: TcpLifecycle
+}
+
+export const createTcpTimer = (deps: TcpTimerDeps): TcpTimerHandlers => {
+  const { bank, time, timers, transmit, output, queue, recovery, listen, life } = deps
+  const { i32, f64, layout } = deps.arena
+  const { sysctl } = layout
+
+  const giveUp = (sk: number): void => {
+    f64[bank + Mib.TcpExtTCPAbortOnTimeout]++
+    const soft = i32[sk + SK_ERR_SOFT]
+    life.fail(sk, soft !== 0 ? soft : Errno.ETIMEDOUT)
+  }
+
+  /** How long `boundary` retransmissions take when the first comes after `rtoBase` ms (tcp_model_timeout). */
+  const modelTimeout = (boundary: number, rtoBase: number): number => {
+    const linear = Math.floor(Math.log2(TCP_RTO_MAX / rtoBase))
+    if (boundary <= linear) return (2 ** (boundary + 1) - 1) * rtoBase
+    return (2 ** (linear + 1) - 1) * rtoBase + (boundary - linear) * TCP_RTO_MAX
+  }
+  const timedOut = (sk: number, boundary: number, timeoutMs: number): boolean => {
+    if (i32[sk + TP_RETRANSMITS] === 0) return false
+    const limit = timeoutMs !== 0 ? timeoutMs : modelTimeout(boundary, TCP_RTO_MIN)
+    return ((time[TIME_MS] - i32[sk + TP_RETRANS_STAMP] - limit) | 0) >= 0
+  }
+  /** Tries left for a connection whose application has gone. */
+  const orphanRetries = (sk: number, alive: boolean): number => {
+    if (i32[sk + SK_ERR_SOFT] !== 0 && !alive) return 0
+    const own = i32[sysctl + Sysctl.tcp_orphan_retries]
+    return own === 0 && alive ? 8 : own
+  }
+  /** Too many orphans: this one is not worth waiting for. True when it is gone. */
+  const outOfResources = (sk: number, doReset: boolean): boolean => {
+    if (!life.tooManyOrphans()) return false
+    if (doReset) transmit.sendActiveReset(sk)
+    f64[bank + Mib.TcpExtTCPAbortOnMemory]++
+    life.done(sk)
+    return true
+  }
+
+  /** True when the connection was given up. */
+  const writeTimeout = (sk: number): boolean => {
+    const state = i32[sk + SK_STATE]
+    let expired = false
+    if (state === TCP_SYN_SENT || state === TCP_SYN_RECV) {
+      const own = i32[sk + TP_SYN_RETRIES]
+      const most = state === TCP_SYN_RECV ? Sysctl.tcp_synack_retries : Sysctl.tcp_syn_retries
+      expired = i32[sk + TP_RETRANSMITS] >= (own !== 0 ? own : i32[sysctl + most])
+      const user = i32[sk + TP_USER_TIMEOUT]
+      if (user !== 0 && timedOut(sk, 0, user)) expired = true
+    } else {
+      let retries = i32[sysctl + Sysctl.tcp_retries2]
+      if (life.isDead(sk)) {
+        const alive = i32[sk + TP_RTO] < TCP_RTO_MAX
+        retries = orphanRetries(sk, alive)
+        if (outOfResources(sk, alive || !timedOut(sk, retries, 0))) return true
+      }
+      expired = timedOut(sk, retries, i32[sk + TP_USER_TIMEOUT])
+    }
+    if (expired) giveUp(sk)
+    return expired
+  }
+
+  const countTimeout = (sk: number): void => {
+    f64[bank + Mib.TcpExtTCPTimeouts]++
+    if (i32[sk + TP_RETRANSMITS] !== 0) return
+    const sack = (i32[sk + TP_OPTS] & OPT_SACK) !== 0
+    const state = i32[sk + TP_CA_STATE]
+    if (state === TCP_CA_RECOVERY)
+      f64[bank + (sack ? Mib.TcpExtTCPSackRecoveryFail : Mib.TcpExtTCPRenoRecoveryFail)]++
+    else if (state === TCP_CA_LOSS) f64[bank + Mib.TcpExtTCPLossFailures]++
+    else if (state === TCP_CA_DISORDER || i32[sk + TP_SACKED_OUT] !== 0)
+      f64[bank + (sack ? Mib.TcpExtTCPSackFailures : Mib.TcpExtTCPRenoFailures)]++
+  }
+  const backOff = (sk: number): void => {
+    i32[sk + TP_BACKOFF]++
+    i32[sk + TP_RTO] = Math.min(i32[sk + TP_RTO] * 2, TCP_RTO_MAX)
+    timers.resetXmitTimer(sk, ICSK_TIME_RETRANS, i32[sk + TP_RTO])
+  }
+
+  /** RFC 6298 section 5.4 to 5.7. */
+  const retransmitTimer = (sk: number): void => {
+    const head = queue.rtxHead(sk)
+    if (i32[sk + TP_PACKETS_OUT] === 0 || head === 0) return
+    const state = i32[sk + SK_STATE]
+    const handshake = state === TCP_SYN_SENT || state === TCP_SYN_RECV
+    if (i32[sk + TP_SND_WND] === 0 && !handshake && !life.isDead(sk)) {
+      // the window was taken back under data in flight: a probe with no limit but the peer's silence
+      if (
+        ((time[TIME_MS] - i32[sk + TP_RCV_TSTAMP]) | 0) > TCP_RTO_MAX &&
+        timedOut(sk, i32[sysctl + Sysctl.tcp_retries2], i32[sk + TP_USER_TIMEOUT])
+      ) {
+        giveUp(sk)
+        return
+      }
+      recovery.enterLoss(sk)
+      output.retransmit(sk, queue.rtxHead(sk), 1)
+      i32[sk + TP_RETRANSMITS]++
+      backOff(sk)
+      return
+    }
+    if (writeTimeout(sk)) return
+    countTimeout(sk)
+    recovery.enterLoss(sk)
+    i32[sk + TP_RETRANSMITS]++
+    if (output.retransmit(sk, queue.rtxHead(sk), 1) < 0) {
+      // no memory, no neighbour: try again soon, it says nothing about the path
+      if (i32[sk + TP_RETRANS_STAMP] === 0) i32[sk + TP_RETRANS_STAMP] = time[TIME_MS] || -1
+      timers.resetXmitTimer(
+        sk,
+        ICSK_TIME_RETRANS,
+        Math.min(i32[sk + TP_RTO], TCP_RESOURCE_PROBE_INTERVAL)
+      )
+      return
+    }
+    backOff(sk)
+  }
+
+  const probeTimer = (sk: number): void => {
+    if (i32[sk + TP_PACKETS_OUT] !== 0 || i32[sk + TP_SEND_HEAD] === 0) {
+      i32[sk + TP_PROBES_OUT] = 0
+      return
+    }
+    let most = i32[sysctl + Sysctl.tcp_retries2]
+    const user = i32[sk + TP_USER_TIMEOUT]
+    if (
+      user !== 0 &&
+      ((time[TIME_MS] - i32[sk + TP_RCV_TSTAMP]) | 0) >= user &&
+      i32[sk + TP_PROBES_OUT] !== 0
+    ) {
+      giveUp(sk)
+      return
+    }
+    if (life.isDead(sk)) {
+      const alive = output.probe0When(sk) < TCP_RTO_MAX
+      most = orphanRetries(sk, alive)
+      if (!alive && i32[sk + TP_BACKOFF] >= most) {
+        giveUp(sk)
+        return
+      }
+      if (outOfResources(sk, true)) return
+    }
+    if (i32[sk + TP_PROBES_OUT] >= most) giveUp(sk)
+    else output.sendProbe0(sk)
+  }
+
+  const retransmit = (sk: number): void => {
+    const event = i32[sk + TP_PENDING]
+    if (i32[sk + SK_STATE] === TCP_NEW_SYN_RECV) listen.requestTimer(sk)
+    else if (i32[sk + SK_STATE] !== TCP_CLOSE) {
+      i32[sk + TP_PENDING] = 0
+      if (event === ICSK_TIME_RETRANS) retransmitTimer(sk)
+      else if (event === ICSK_TIME_PROBE0) probeTimer(sk)
+    }
+    life.flush()
+  }
+
+  const delayedAck = (sk: number): void => {
+    const pending = i32[sk + TP_ACK_PENDING]
+    i32[sk + TP_ACK_PENDING] = pending & ~ACK_TIMER
+    if (i32[sk + SK_STATE] === TCP_CLOSE || (pending & ACK_SCHED) === 0) return
+    if (i32[sk + TP_PINGPONG] === 0) {
+      // the guess was too short
+      i32[sk + TP_ATO] = Math.min(i32[sk + TP_ATO] << 1, i32[sk + TP_RTO])
+    } else {
+      i32[sk + TP_PINGPONG] = 0
+      i32[sk + TP_ATO] = TCP_ATO_MIN
+    }
+    f64[bank + Mib.TcpExtDelayedACKs]++
+    transmit.sendAck(sk)
+  }
+
+  const keepaliveInterval = (sk: number): number => {
+    const own = i32[sk + TP_KEEPALIVE_INTVL]
+    return (own !== 0 ? own : i32[sysctl + Sysctl.tcp_keepalive_intvl]) * 1000
+  }
+  const keepaliveProbe = (sk: number): void => {
+    if (i32[sk + TP_PACKETS_OUT] !== 0 || i32[sk + TP_WQ_HEAD] !== 0) {
+      timers.resetKeepaliveTimer(sk, keepaliveTime(i32, sysctl, sk))
+      return
+    }
+    const now = time[TIME_MS]
+    const heard = Math.min((now - i32[sk + TP_RCV_TSTAMP]) | 0, (now - i32[sk + TP_LRCVTIME]) | 0)
+    const idle = keepaliveTime(i32, sysctl, sk)
+    if (heard < idle) {
+      timers.resetKeepaliveTimer(sk, idle - heard)
+      return
+    }
+    const own = i32[sk + TP_KEEPALIVE_PROBES]
+    const most = own !== 0 ? own : i32[sysctl + Sysctl.tcp_keepalive_probes]
+    const user = i32[sk + TP_USER_TIMEOUT]
+    const silent =
+      user !== 0 ? heard >= user && i32[sk + TP_PROBES_OUT] > 0 : i32[sk + TP_PROBES_OUT] >= most
+    if (silent) {
+      transmit.sendActiveReset(sk)
+      giveUp(sk)
+      return
+    }
+    f64[bank + Mib.TcpExtTCPKeepAlive]++
+    if (transmit.sendProbe(sk) >= 0) {
+      i32[sk + TP_PROBES_OUT]++
+      timers.resetKeepaliveTimer(sk, keepaliveInterval(sk))
+    } else timers.resetKeepaliveTimer(sk, TCP_RESOURCE_PROBE_INTERVAL)
+  }
+  const finWait2Over = (sk: number): void => {
+    const left = i32[sk + TP_LINGER2] >= 0 ? finTime(i32, sysctl, sk) - TCP_TIMEWAIT_LEN : 0
+    if (left > 0) life.timeWait(sk, TCP_FIN_WAIT2, left)
+    else {
+      transmit.sendActiveReset(sk)
+      life.done(sk)
+    }
+  }
+  const keepalive = (sk: number): void => {
+    const state = i32[sk + SK_STATE]
+    if (state === TCP_TIME_WAIT) life.twEnd(sk, Mib.TcpExtTW)
+    else if (state === TCP_FIN_WAIT2 && life.isDead(sk)) finWait2Over(sk)
+    else if (
+      (i32[sk + SK_FLAGS] & SOCK_KEEPOPEN) !== 0 &&
+      state !== TCP_CLOSE &&
+      state !== TCP_LISTEN
+    )
+      if (state === TCP_SYN_SENT) timers.resetKeepaliveTimer(sk, TCP_TIMEOUT_INIT)
+      else keepaliveProbe(sk)
+    life.flush()
+  }
+
+  /** A writer that waits for the worker's memory, not for its peer. */
+  const extra = (sk: number): void => {
+    if ((i32[sk + SK_FLAGS] & SOCK_NOSPACE) === 0 || i32[sk + SK_ERR] !== 0) return
+    i32[sk + SK_FLAGS] &= ~SOCK_NOSPACE
+    life.raise(sk, SK_EVENT_WRITE)
+    life.flush()
+  }
+
+  return { retransmit, delayedAck, keepalive, extra }
+}

@@ -1,0 +1,397 @@
+/**
+ * Active open and binding: addresses, a local port whose answers come back to this worker, the SYN. Called by the
+ * socket layer on the worker. Linux: tcp_v4_connect, __inet_hash_connect, inet_csk_get_port, tcp_connect;
+ * RFC 6056 (port choice), RFC 6528 (sequence number).
+ */
+import { AF_INET, AF_INET6 } from '../../../base/family.ts'
+import { Errno } from '../../../base/errno.ts'
+import {
+  createFlowi,
+  FL_DADDR,
+  FL_DEV,
+  FL_DPORT,
+  FL_DST,
+  FL_FAMILY,
+  FL_IIF,
+  FL_MARK,
+  FL_MTU,
+  FL_OIF,
+  FL_PROTO,
+  FL_SADDR,
+  FL_SPORT,
+  FL_TOS,
+  FL_TYPE,
+  type Flowi,
+  RTN_LOCAL,
+  RTN_UNICAST,
+} from '../../../base/flowi.ts'
+import type { Time } from '../../../base/time.ts'
+import { TIME_MS, TIME_US } from '../../../base/time.ts'
+import type { Arena } from '../../../shm/arena.ts'
+import { Mib } from '../../../shm/counters.ts'
+import { G_GENERATION, SOCK_WORDS } from '../../../shm/layout.ts'
+import { Sysctl } from '../../../shm/sysctl.ts'
+import {
+  SK_BIND_NEXT,
+  SK_BOUND_DEV,
+  SK_CREATED,
+  SK_DADDR,
+  SK_DPORT,
+  SK_DST,
+  SK_DST_DEV,
+  SK_DST_GENERATION,
+  SK_ERR,
+  SK_ERR_SOFT,
+  SK_FAMILY,
+  SK_FLAGS,
+  SK_MARK,
+  SK_MTU,
+  SK_NUM,
+  SK_PROTO,
+  SK_SADDR,
+  SK_SHUTDOWN,
+  SK_STATE,
+  SK_TOS,
+  TCP_CLOSE,
+  TCP_LISTEN,
+  TCP_SYN_SENT,
+} from '../../../socket/sock.ts'
+import { TCP_SYN } from '../../../wire/tcp.ts'
+import { isV4Mapped } from '../../../wire/ipv6.ts'
+import { MIN_HEADER } from '../../../wire/tcp.ts'
+import type { Ports } from '../../ports.ts'
+import type { SecureSeq } from '../../secure-seq.ts'
+import type { TcpHash } from '../sock/tcp-hash.ts'
+import type { TcpLifecycle } from '../sock/tcp-lifecycle.ts'
+import type { TcpMss } from '../snd/tcp-mss.ts'
+import type { RouteOutput } from '../snd/tcp-reply.ts'
+import {
+  CB_END_SEQ,
+  ICSK_TIME_RETRANS,
+  OPT_SACK,
+  OPT_TIMESTAMPS,
+  OPT_WSCALE,
+  SOCK_BINDADDR_LOCK,
+  SOCK_BINDPORT_LOCK,
+  SOCK_DONE,
+  SOCK_NOSPACE,
+  TCP_FASTRETRANS_THRESH,
+  TP_CA_OPS,
+  TP_EVENTS,
+  TP_KEEPALIVE_INTVL,
+  TP_KEEPALIVE_PROBES,
+  TP_KEEPALIVE_TIME,
+  TP_LINGER,
+  TP_LINGER2,
+  TP_MIN_TTL,
+  TP_NONAGLE,
+  TP_REORDERING,
+  TP_SYN_RETRIES,
+  TP_USER_MSS,
+  TP_USER_TIMEOUT,
+  TP_WINDOW_CLAMP,
+  TCP_INIT_CWND,
+  TCP_TIMEOUT_INIT,
+  TP_ADVMSS,
+  TP_HEADER_LEN,
+  TP_MSS_CLAMP,
+  TP_OPTS,
+  TP_PACKETS_OUT,
+  TP_RETRANS_STAMP,
+  TP_RTO,
+  TP_SEND_HEAD,
+  TP_SND_CWND,
+  TP_SND_ISN,
+  TP_SND_NXT,
+  TP_SND_SML,
+  TP_SND_UNA,
+  TP_SND_WND,
+  TP_TS_OFFSET,
+  TP_WRITE_SEQ,
+} from '../sock/tcp-sock.ts'
+import type { TcpTimers } from '../sock/tcp-timers.ts'
+import type { TcpTransmit } from '../snd/tcp-transmit.ts'
+import type { TcpWindow } from '../rcv/tcp-window.ts'
+import type { TcpWriteQueue } from '../snd/tcp-write-queue.ts'
+
+const IPPROTO_TCP = 6
+// What a keyed hash is for.
+const HASH_ISN = 1
+const HASH_TS = 2
+const HASH_PORT = 3
+
+/** What setsockopt has set: it outlives an attempt to connect. */
+const USER_WORDS = [
+  TP_WINDOW_CLAMP,
+  TP_USER_MSS,
+  TP_NONAGLE,
+  TP_LINGER,
+  TP_LINGER2,
+  TP_KEEPALIVE_TIME,
+  TP_KEEPALIVE_INTVL,
+  TP_KEEPALIVE_PROBES,
+  TP_SYN_RETRIES,
+  TP_USER_TIMEOUT,
+  TP_MIN_TTL,
+  TP_CA_OPS,
+  TP_EVENTS,
+]
+
+export type TcpConnectDeps = {
+  arena: Arena
+  bank: number
+  worker: number
+  time: Time
+  random: () => number
+  hash: TcpHash
+  ports: Ports
+  secure: SecureSeq
+  life: TcpLifecycle
+  timers: TcpTimers
+  mss: TcpMss
+  window: TcpWindow
+  transmit: TcpTransmit
+  queue: TcpWriteQueue
+  purgeRcv: (sk: number) => void
+  /** Worker on which packets of the flow arrive (source is the peer). */
+  steer: (fl: Flowi) => number
+  /** True when the address (four words) is one of ours, or a wildcard. */
+  isLocal: (family: number, words: Int32Array, at: number) => boolean
+}
+
+export type TcpConnect = ReturnType<typeof createTcpConnect>
+
+/** What the passive side needs of it too: routes and sequence numbers. */
+export const createTcpRouting = (
+  arena: Arena,
+  time: Time,
+  secure: SecureSeq,
+  routeOutput: RouteOutput
+) => {
+  const { i32 } = arena
+  const fl = createFlowi()
+  /** Looks up the way to a socket's peer and keeps it in the row; 0 or -errno. */
+  const routeSocket = (sk: number): number => {
+    fl.fill(0)
+    fl[FL_FAMILY] = i32[sk + SK_FAMILY]
+    fl[FL_OIF] = i32[sk + SK_BOUND_DEV]
+    fl[FL_MARK] = i32[sk + SK_MARK]
+    fl[FL_TOS] = i32[sk + SK_TOS]
+    fl[FL_PROTO] = IPPROTO_TCP
+    for (let w = 0; w < 4; w++) {
+      fl[FL_SADDR + w] = i32[sk + SK_SADDR + w]
+      fl[FL_DADDR + w] = i32[sk + SK_DADDR + w]
+    }
+    fl[FL_SPORT] = i32[sk + SK_NUM]
+    fl[FL_DPORT] = i32[sk + SK_DPORT]
+    const generation = i32[G_GENERATION]
+    const err = routeOutput(fl)
+    if (err < 0) return err
+    if (fl[FL_TYPE] !== RTN_UNICAST && fl[FL_TYPE] !== RTN_LOCAL) return -Errno.ENETUNREACH
+    i32[sk + SK_DST] = fl[FL_DST]
+    i32[sk + SK_DST_GENERATION] = generation
+    i32[sk + SK_MTU] = fl[FL_MTU]
+    i32[sk + SK_DST_DEV] = fl[FL_DEV]
+    for (let w = 0; w < 4; w++) i32[sk + SK_SADDR + w] = fl[FL_SADDR + w]
+    return 0
+  }
+  /** RFC 6528: a clock of 64 ns ticks (by microseconds here) behind a keyed hash of the connection. */
+  const secureSeq = (sk: number): number =>
+    (secure.flowHash(
+      i32,
+      sk + SK_SADDR,
+      sk + SK_DADDR,
+      i32[sk + SK_NUM],
+      i32[sk + SK_DPORT],
+      HASH_ISN
+    ) +
+      (time[TIME_US] << 4)) |
+    0
+  const secureTsOffset = (sk: number): void => {
+    i32[sk + TP_TS_OFFSET] = secure.flowHash(i32, sk + SK_SADDR, sk + SK_DADDR, 0, 0, HASH_TS)
+  }
+  return { routeSocket, secureSeq, secureTsOffset }
+}
+
+export const createTcpConnect = (
+  deps: TcpConnectDeps,
+  routing: ReturnType<typeof createTcpRouting>
+) => {
+  const {
+    bank,
+    worker,
+    time,
+    random,
+    hash,
+    ports,
+    secure,
+    life,
+    timers,
+    mss,
+    window,
+    transmit,
+    queue,
+  } = deps
+  const { steer, isLocal, purgeRcv } = deps
+  const { i32, f64, layout } = deps.arena
+  const { sysctl } = layout
+  const back = createFlowi()
+
+  const ephemeral = (start: number, usable: (port: number) => boolean): number =>
+    ports.pick(
+      i32[sysctl + Sysctl.ip_local_port_range_min],
+      i32[sysctl + Sysctl.ip_local_port_range_max],
+      start,
+      usable
+    )
+
+  /** Gives a socket its local address and port (0: any); 0 or -errno. */
+  const bind = (sk: number, words: Int32Array, at: number, port: number): number => {
+    if (i32[sk + SK_STATE] !== TCP_CLOSE || i32[sk + SK_NUM] !== 0) return -Errno.EINVAL
+    const any =
+      (words[at] | words[at + 1] | words[at + 3]) === 0 &&
+      (words[at + 2] === 0 || words[at + 2] === 0xffff)
+    if (!any && !isLocal(i32[sk + SK_FAMILY], words, at)) return -Errno.EADDRNOTAVAIL
+    for (let w = 0; w < 4; w++) i32[sk + SK_SADDR + w] = any ? 0 : words[at + w]
+    const chosen =
+      port !== 0
+        ? port
+        : ephemeral(random(), (p) => ports.first(p) === 0 || !ports.conflicts(sk, p))
+    if (chosen === 0 || ports.conflicts(sk, chosen)) {
+      for (let w = 0; w < 4; w++) i32[sk + SK_SADDR + w] = 0
+      return -Errno.EADDRINUSE
+    }
+    ports.hold(sk, chosen)
+    i32[sk + SK_FLAGS] |= (any ? 0 : SOCK_BINDADDR_LOCK) | (port !== 0 ? SOCK_BINDPORT_LOCK : 0)
+    return 0
+  }
+
+  /** Addresses of the packets that will answer. */
+  const answersFlow = (sk: number): void => {
+    back.fill(0)
+    back[FL_FAMILY] = i32[sk + SK_FAMILY]
+    back[FL_PROTO] = IPPROTO_TCP
+    // they come in where ours go out
+    back[FL_IIF] = i32[sk + SK_DST_DEV]
+    for (let w = 0; w < 4; w++) {
+      back[FL_SADDR + w] = i32[sk + SK_DADDR + w]
+      back[FL_DADDR + w] = i32[sk + SK_SADDR + w]
+    }
+    back[FL_SPORT] = i32[sk + SK_DPORT]
+  }
+  /** A port that is not bound by another's wish, whose connection is new, and whose answers come here. */
+  const usable = (port: number): boolean => {
+    back[FL_DPORT] = port
+    for (let other = ports.first(port); other !== 0; other = i32[other + SK_BIND_NEXT])
+      if (
+        (i32[other + SK_FLAGS] & SOCK_BINDPORT_LOCK) !== 0 ||
+        i32[other + SK_STATE] === TCP_LISTEN
+      )
+        return false
+    return hash.lookupEstablished(back) === 0 && steer(back) === worker
+  }
+  const chooseLocalPort = (sk: number): number => {
+    answersFlow(sk)
+    if (i32[sk + SK_NUM] !== 0) {
+      back[FL_DPORT] = i32[sk + SK_NUM]
+      const fits = hash.lookupEstablished(back) === 0 && steer(back) === worker
+      return fits ? 0 : -Errno.EADDRNOTAVAIL
+    }
+    const start = secure.flowHash(
+      i32,
+      sk + SK_SADDR,
+      sk + SK_DADDR,
+      0,
+      i32[sk + SK_DPORT],
+      HASH_PORT
+    )
+    const port = ephemeral(start + portOffset, usable)
+    if (port === 0) return -Errno.EADDRNOTAVAIL
+    portOffset += 2
+    ports.hold(sk, port)
+    return 0
+  }
+  // RFC 6056 algorithm 3: the count is common to all destinations
+  let portOffset = 0
+
+  /** Starts a connection; 0 when the SYN is on its way (the caller answers EINPROGRESS), else -errno. */
+  const connect = (sk: number, words: Int32Array, at: number, port: number): number => {
+    const state = i32[sk + SK_STATE]
+    if (state === TCP_SYN_SENT) return -Errno.EALREADY
+    if (state !== TCP_CLOSE) return -Errno.EISCONN
+    const savedFamily = i32[sk + SK_FAMILY]
+    const mapped = isV4Mapped(words[at], words[at + 1], words[at + 2])
+    if (savedFamily === AF_INET && !mapped) return -Errno.EAFNOSUPPORT
+    i32[sk + SK_FAMILY] = mapped ? AF_INET : AF_INET6
+    for (let w = 0; w < 4; w++) i32[sk + SK_DADDR + w] = words[at + w]
+    i32[sk + SK_DPORT] = port
+    let err = routing.routeSocket(sk)
+    if (err === 0) err = chooseLocalPort(sk)
+    if (err < 0) {
+      undoConnect(sk, savedFamily)
+      return err
+    }
+    startAfresh(sk)
+    i32[sk + SK_CREATED] = time[TIME_US]
+    life.setState(sk, TCP_SYN_SENT)
+    hash.hash(sk)
+    f64[bank + Mib.TcpActiveOpens]++
+    sendSyn(sk)
+    return 0
+  }
+  /** An attempt before this one has left its state in the row (tcp_disconnect): only what the user set stays. */
+  const startAfresh = (sk: number): void => {
+    purgeRcv(sk)
+    queue.purge(sk)
+    for (let k = 0; k < USER_WORDS.length; k++) kept[k] = i32[sk + USER_WORDS[k]]
+    i32.fill(0, sk + SK_PROTO, sk + SOCK_WORDS)
+    for (let k = 0; k < USER_WORDS.length; k++) i32[sk + USER_WORDS[k]] = kept[k]
+    i32[sk + SK_ERR] = 0
+    i32[sk + SK_ERR_SOFT] = 0
+    i32[sk + SK_SHUTDOWN] = 0
+    i32[sk + SK_FLAGS] &= ~(SOCK_DONE | SOCK_NOSPACE)
+    i32[sk + TP_REORDERING] = TCP_FASTRETRANS_THRESH
+  }
+  const kept = new Int32Array(USER_WORDS.length)
+  const undoConnect = (sk: number, family: number): void => {
+    i32[sk + SK_FAMILY] = family
+    i32.fill(0, sk + SK_DADDR, sk + SK_DADDR + 4)
+    i32[sk + SK_DPORT] = 0
+    if ((i32[sk + SK_FLAGS] & SOCK_BINDADDR_LOCK) === 0)
+      i32.fill(0, sk + SK_SADDR, sk + SK_SADDR + 4)
+  }
+  const sendSyn = (sk: number): void => {
+    let opts = 0
+    if (i32[sysctl + Sysctl.tcp_timestamps] !== 0) opts |= OPT_TIMESTAMPS
+    if (i32[sysctl + Sysctl.tcp_sack] !== 0) opts |= OPT_SACK
+    if (i32[sysctl + Sysctl.tcp_window_scaling] !== 0) opts |= OPT_WSCALE
+    i32[sk + TP_OPTS] = opts
+    i32[sk + TP_HEADER_LEN] = MIN_HEADER + ((opts & OPT_TIMESTAMPS) !== 0 ? 12 : 0)
+    i32[sk + TP_ADVMSS] = mss.advertisedMss(sk)
+    i32[sk + TP_MSS_CLAMP] = i32[sk + TP_ADVMSS]
+    mss.syncMss(sk)
+    window.selectInitialWindow(sk, i32[sk + TP_ADVMSS], (opts & OPT_WSCALE) !== 0)
+    const isn = routing.secureSeq(sk)
+    routing.secureTsOffset(sk)
+    i32[sk + TP_SND_ISN] = isn
+    i32[sk + TP_SND_UNA] = isn
+    i32[sk + TP_SND_SML] = isn
+    i32[sk + TP_SND_NXT] = (isn + 1) | 0
+    i32[sk + TP_WRITE_SEQ] = (isn + 1) | 0
+    i32[sk + TP_SND_WND] = 0
+    i32[sk + TP_SND_CWND] = TCP_INIT_CWND
+    i32[sk + TP_RTO] = TCP_TIMEOUT_INIT
+    i32[sk + TP_RETRANS_STAMP] = time[TIME_MS] || -1
+    const syn = transmit.emptySegment(isn, TCP_SYN)
+    if (syn === 0) return life.fail(sk, Errno.ENOBUFS)
+    i32[syn + CB_END_SEQ] = (isn + 1) | 0
+    queue.setTsoSegs(syn, 1)
+    queue.append(sk, syn)
+    i32[sk + TP_SEND_HEAD] = 0
+    i32[sk + TP_PACKETS_OUT] = 1
+    transmit.transmitClone(sk, syn)
+    timers.resetXmitTimer(sk, ICSK_TIME_RETRANS, TCP_TIMEOUT_INIT)
+  }
+
+  return { bind, connect }
+}

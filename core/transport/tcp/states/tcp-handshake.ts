@@ -1,0 +1,221 @@
+/**
+ * The end of a handshake: what arrives in SYN_SENT (RFC 9293 3.10.7.3), where a SYN crosses ours too, and the
+ * acknowledgement of our SYN in SYN_RECV. The beginning is tcp-connect.ts or tcp-listen.ts. Called by
+ * tcp-states.ts with the options parsed, on the worker.
+ * Linux: tcp_rcv_synsent_state_process, tcp_init_transfer; RFC 7323 2.2 and 3.2.
+ */
+import type { Time } from '../../../base/time.ts'
+import { TIME_MS } from '../../../base/time.ts'
+import type { Arena } from '../../../shm/arena.ts'
+import { Mib } from '../../../shm/counters.ts'
+import { Drop, type DropFn } from '../../../skb/drop.ts'
+import { SKB_TRANSPORT } from '../../../skb/skb.ts'
+import {
+  SK_EVENT_CONNECT,
+  SK_EVENT_WRITE,
+  SK_FLAGS,
+  TCP_ESTABLISHED,
+  TCP_SYN_RECV,
+} from '../../../socket/sock.ts'
+import { TCP_ACK, TCP_RST, TCP_SYN } from '../../../wire/tcp.ts'
+import * as tcp from '../../../wire/tcp.ts'
+import {
+  OPT_MSS,
+  OPT_SEEN,
+  OPT_TSECR,
+  OPT_WSCALE as PARSED_WSCALE,
+  SEEN_MSS,
+  SEEN_SACK_PERM,
+  SEEN_TIMESTAMPS,
+  SEEN_WSCALE,
+} from '../../../wire/tcp-options.ts'
+import type { TcpAck } from '../rec/tcp-ack.ts'
+import { initCongestion } from '../rec/tcp-cong.ts'
+import type { TcpLifecycle } from '../sock/tcp-lifecycle.ts'
+import type { TcpMss } from '../snd/tcp-mss.ts'
+import type { TcpPaws } from '../rcv/tcp-paws.ts'
+import type { TcpSndCheck } from '../snd/tcp-snd-check.ts'
+import {
+  CB_FLAGS,
+  CB_SEQ,
+  keepaliveTime,
+  OPT_SACK,
+  OPT_TIMESTAMPS,
+  OPT_WSCALE,
+  SOCK_KEEPOPEN,
+  SOCK_SNDBUF_LOCK,
+  TCP_FASTRETRANS_THRESH,
+  TCP_MAX_QUICKACKS,
+  TCP_MSS_DEFAULT,
+  TP_ADVMSS,
+  TP_COPIED_SEQ,
+  TP_HEADER_LEN,
+  TP_LSNDTIME,
+  TP_MAX_WINDOW,
+  TP_MSS_CLAMP,
+  TP_OPTS,
+  TP_PUSHED_SEQ,
+  TP_QUICK,
+  TP_RCV_ISN,
+  TP_RCV_NXT,
+  TP_RCV_WSCALE,
+  TP_RCV_WUP,
+  TP_REORDERING,
+  TP_RETRANS_STAMP,
+  TP_SND_NXT,
+  TP_SND_UNA,
+  TP_SND_WL1,
+  TP_SND_WND,
+  TP_SND_WSCALE,
+  TP_TS_OFFSET,
+  TP_WINDOW_CLAMP,
+  TP_WQ_HEAD,
+  TP_WRITE_SEQ,
+} from '../sock/tcp-sock.ts'
+import type { TcpTimers } from '../sock/tcp-timers.ts'
+import type { TcpTransmit } from '../snd/tcp-transmit.ts'
+import type { TcpWindow } from '../rcv/tcp-window.ts'
+
+export type TcpHandshake = ReturnType<typeof createTcpHandshake>
+export type TcpHandshakeDeps = {
+  arena: Arena
+  bank: number
+  time: Time
+  drop: DropFn
+  consume: (skb: number) => void
+  mss: TcpMss
+  window: TcpWindow
+  timers: TcpTimers
+  transmit: TcpTransmit
+  ack: TcpAck
+  life: TcpLifecycle
+  paws: TcpPaws
+  sndCheck: TcpSndCheck
+  /** Answers a segment with a RST; the skb stays the caller's. */
+  sendReset: (skb: number) => void
+}
+
+export const createTcpHandshake = (deps: TcpHandshakeDeps) => {
+  const { bank, time, drop, consume, mss, window, timers, transmit, life, sendReset } = deps
+  const { tcpAck } = deps.ack
+  const { raise, setState } = life
+  const { options: opts, storeTsRecent } = deps.paws
+  const { expandSndbuf } = deps.sndCheck
+  const { i32, u8, f64, layout } = deps.arena
+  const { sysctl } = layout
+
+  /** A connection begins: buffers, windows and congestion control as of now. */
+  const initTransfer = (sk: number): void => {
+    mss.syncMss(sk)
+    window.initBufferSpace(sk)
+    initCongestion(i32, sk)
+    i32[sk + TP_REORDERING] = TCP_FASTRETRANS_THRESH
+    i32[sk + TP_PUSHED_SEQ] = i32[sk + TP_WRITE_SEQ]
+    i32[sk + TP_LSNDTIME] = time[TIME_MS]
+    if ((i32[sk + SK_FLAGS] & SOCK_SNDBUF_LOCK) === 0) expandSndbuf(sk)
+    if ((i32[sk + SK_FLAGS] & SOCK_KEEPOPEN) !== 0)
+      timers.resetKeepaliveTimer(sk, keepaliveTime(i32, sysctl, sk))
+  }
+  /** SYN_RECV: our SYN is acknowledged. */
+  const handshakeDone = (sk: number, th: number): void => {
+    i32[sk + TP_SND_UNA] = tcp.ack(u8, th)
+    i32[sk + TP_SND_WND] = tcp.window(u8, th) << i32[sk + TP_SND_WSCALE]
+    i32[sk + TP_MAX_WINDOW] = Math.max(i32[sk + TP_MAX_WINDOW], i32[sk + TP_SND_WND])
+    initTransfer(sk)
+    setState(sk, TCP_ESTABLISHED)
+    raise(sk, SK_EVENT_CONNECT | SK_EVENT_WRITE)
+  }
+
+  /** SYN_SENT. */
+  const synSent = (sk: number, skb: number): void => {
+    const th = i32[skb + SKB_TRANSPORT]
+    const flags = i32[skb + CB_FLAGS]
+    if ((flags & TCP_ACK) !== 0) {
+      const ack = tcp.ack(u8, th)
+      const stale =
+        ((ack - i32[sk + TP_SND_UNA]) | 0) <= 0 || ((ack - i32[sk + TP_SND_NXT]) | 0) > 0
+      if (stale || echoesForeignStamp(sk)) {
+        if ((flags & TCP_RST) === 0) sendReset(skb)
+        drop(skb, Drop.TCP_INVALID_SEQUENCE)
+        return
+      }
+      if ((flags & TCP_RST) !== 0) {
+        life.reset(sk)
+        drop(skb, Drop.TCP_RESET)
+        return
+      }
+      if ((flags & TCP_SYN) === 0) {
+        drop(skb, Drop.TCP_FLAGS)
+        return
+      }
+      synAckReceived(sk, skb, ack)
+      return
+    }
+    if ((flags & TCP_RST) !== 0 || (flags & TCP_SYN) === 0) drop(skb, Drop.TCP_FLAGS)
+    else crossedSyn(sk, skb)
+  }
+  const echoesForeignStamp = (sk: number): boolean => {
+    if ((opts[OPT_SEEN] & SEEN_TIMESTAMPS) === 0 || opts[OPT_TSECR] === 0) return false
+    const stamp = i32[sk + TP_RETRANS_STAMP]
+    if (stamp === 0) return false
+    const echo = (opts[OPT_TSECR] - i32[sk + TP_TS_OFFSET]) | 0
+    if (((echo - stamp) | 0) >= 0 && ((time[TIME_MS] - echo) | 0) >= 0) return false
+    f64[bank + Mib.TcpExtPAWSActive]++
+    return true
+  }
+  /** What a SYN says of options: the lesser of both sides. */
+  const takeSynOptions = (sk: number, skb: number): void => {
+    const seen = opts[OPT_SEEN]
+    const seq = i32[skb + CB_SEQ]
+    i32[sk + TP_RCV_ISN] = seq
+    i32[sk + TP_RCV_NXT] = (seq + 1) | 0
+    i32[sk + TP_RCV_WUP] = (seq + 1) | 0
+    i32[sk + TP_COPIED_SEQ] = (seq + 1) | 0
+    i32[sk + TP_SND_WL1] = seq
+    i32[sk + TP_SND_WND] = tcp.window(u8, i32[skb + SKB_TRANSPORT])
+    i32[sk + TP_MAX_WINDOW] = i32[sk + TP_SND_WND]
+    i32[sk + TP_MSS_CLAMP] =
+      (seen & SEEN_MSS) !== 0 && opts[OPT_MSS] !== 0 ? opts[OPT_MSS] : TCP_MSS_DEFAULT
+    if ((seen & SEEN_SACK_PERM) === 0) i32[sk + TP_OPTS] &= ~OPT_SACK
+    if ((seen & SEEN_WSCALE) !== 0 && (i32[sk + TP_OPTS] & OPT_WSCALE) !== 0)
+      i32[sk + TP_SND_WSCALE] = opts[PARSED_WSCALE]
+    else {
+      i32[sk + TP_OPTS] &= ~OPT_WSCALE
+      i32[sk + TP_SND_WSCALE] = 0
+      i32[sk + TP_RCV_WSCALE] = 0
+      i32[sk + TP_WINDOW_CLAMP] = Math.min(i32[sk + TP_WINDOW_CLAMP], 65535)
+    }
+    if ((seen & SEEN_TIMESTAMPS) !== 0 && (i32[sk + TP_OPTS] & OPT_TIMESTAMPS) !== 0) {
+      i32[sk + TP_HEADER_LEN] = tcp.MIN_HEADER + 12
+      i32[sk + TP_ADVMSS] -= 12
+      storeTsRecent(sk)
+    } else {
+      i32[sk + TP_OPTS] &= ~OPT_TIMESTAMPS
+      i32[sk + TP_HEADER_LEN] = tcp.MIN_HEADER
+    }
+  }
+  const synAckReceived = (sk: number, skb: number, ack: number): void => {
+    takeSynOptions(sk, skb)
+    tcpAck(sk, skb, opts, i32[skb + CB_SEQ], ack, 0)
+    i32[sk + TP_RETRANS_STAMP] = 0
+    initTransfer(sk)
+    setState(sk, TCP_ESTABLISHED)
+    raise(sk, SK_EVENT_CONNECT | SK_EVENT_WRITE)
+    consume(skb)
+    i32[sk + TP_QUICK] = TCP_MAX_QUICKACKS
+    transmit.sendAck(sk)
+  }
+  /** Simultaneous open: our SYN, sent before, is now a SYN-ACK. */
+  const crossedSyn = (sk: number, skb: number): void => {
+    takeSynOptions(sk, skb)
+    setState(sk, TCP_SYN_RECV)
+    mss.syncMss(sk)
+    const syn = i32[sk + TP_WQ_HEAD]
+    consume(skb)
+    if (syn === 0) return
+    i32[syn + CB_FLAGS] |= TCP_ACK
+    transmit.transmitClone(sk, syn)
+  }
+
+  return { synSent, handshakeDone }
+}

@@ -1,0 +1,495 @@
+/**
+ * Passive open: a SYN makes a request socket, the ACK of the SYN-ACK makes it a connection in the accept queue of
+ * its listener. A request is a row already, which the connection keeps: nothing is allocated at the second step.
+ * Called by tcp-ipv.ts and the socket layer. Linux: tcp_conn_request, tcp_check_req, inet_csk_accept,
+ * reqsk_timer_handler.
+ */
+import { Errno } from '../../../base/errno.ts'
+import {
+  FL_DADDR,
+  FL_DPORT,
+  FL_FAMILY,
+  FL_IIF,
+  FL_SADDR,
+  FL_SPORT,
+  type Flowi,
+} from '../../../base/flowi.ts'
+import type { Time } from '../../../base/time.ts'
+import { TIME_MS, TIME_US } from '../../../base/time.ts'
+import type { Arena } from '../../../shm/arena.ts'
+import { Mib } from '../../../shm/counters.ts'
+import type { Slab } from '../../../shm/slab.ts'
+import { Sysctl } from '../../../shm/sysctl.ts'
+import { Drop, type DropFn } from '../../../skb/drop.ts'
+import { SKB_HASH, SKB_TRANSPORT } from '../../../skb/skb.ts'
+import {
+  SK_ACCEPT_HEAD,
+  SK_ACCEPT_NEXT,
+  SK_ACCEPT_TAIL,
+  SK_ACK_BACKLOG,
+  SK_BOUND_DEV,
+  SK_CREATED,
+  SK_DADDR,
+  SK_DPORT,
+  SK_EVENT_ACCEPT,
+  SK_FAMILY,
+  SK_FLAGS,
+  SK_MARK,
+  SK_MAX_ACK_BACKLOG,
+  SK_NUM,
+  SK_PARENT,
+  SK_PROTOCOL,
+  SK_RCVBUF,
+  SK_REUSE,
+  SK_RXHASH,
+  SK_SADDR,
+  SK_SNDBUF,
+  SK_STATE,
+  SK_TOS,
+  SK_TTL,
+  SK_TYPE,
+  TCP_CLOSE,
+  TCP_LISTEN,
+  TCP_NEW_SYN_RECV,
+  TCP_SYN_RECV,
+  TCP_TIME_WAIT,
+} from '../../../socket/sock.ts'
+import { TCP_ACK, TCP_RST, TCP_SYN } from '../../../wire/tcp.ts'
+import * as tcp from '../../../wire/tcp.ts'
+import {
+  OPT_MSS,
+  OPT_SEEN,
+  OPT_TSVAL,
+  OPT_WSCALE as PARSED_WSCALE,
+  SEEN_MSS,
+  SEEN_SACK_PERM,
+  SEEN_TIMESTAMPS,
+  SEEN_WSCALE,
+} from '../../../wire/tcp-options.ts'
+import type { Ports } from '../../ports.ts'
+import type { TcpHash } from '../sock/tcp-hash.ts'
+import type { TcpPaws } from '../rcv/tcp-paws.ts'
+import type { TcpStates } from './tcp-states.ts'
+import type { TcpLifecycle } from '../sock/tcp-lifecycle.ts'
+import type { TcpMss } from '../snd/tcp-mss.ts'
+import { rttEstimator, setRto, updateMinRtt } from '../rec/tcp-rtt.ts'
+import {
+  CB_END_SEQ,
+  CB_FLAGS,
+  CB_SEQ,
+  ICSK_TIME_RETRANS,
+  OPT_SACK,
+  OPT_TIMESTAMPS,
+  OPT_WSCALE,
+  SOCK_KEEPOPEN,
+  SOCK_LINGER,
+  SOCK_RCVBUF_LOCK,
+  SOCK_SNDBUF_LOCK,
+  TCP_INIT_CWND,
+  TCP_MSS_DEFAULT,
+  TCP_RTO_MAX,
+  TCP_TIMEOUT_INIT,
+  TP_ADVMSS,
+  TP_CA_OPS,
+  TP_COPIED_SEQ,
+  TP_HEADER_LEN,
+  TP_KEEPALIVE_INTVL,
+  TP_KEEPALIVE_PROBES,
+  TP_KEEPALIVE_TIME,
+  TP_LAST_OOW_ACK,
+  TP_LINGER,
+  TP_LINGER2,
+  TP_MAX_WINDOW,
+  TP_MIN_TTL,
+  TP_MSS_CLAMP,
+  TP_NONAGLE,
+  TP_OOW_ACKED,
+  TP_OPTS,
+  TP_RCV_ISN,
+  TP_RCV_NXT,
+  TP_RCV_WND,
+  TP_RCV_WUP,
+  TP_REQ_HEAD,
+  TP_REQ_LEN,
+  TP_REQ_NEXT,
+  TP_REQ_PREV,
+  TP_REQ_YOUNG,
+  TP_RETRANSMITS,
+  TP_RTO,
+  TP_SND_CWND,
+  TP_SND_ISN,
+  TP_SND_NXT,
+  TP_SND_UNA,
+  TP_SND_WL1,
+  TP_SND_WND,
+  TP_SND_WSCALE,
+  TP_TOTAL_RETRANS,
+  TP_TS_RECENT,
+  TP_TS_RECENT_STAMP,
+  TP_USER_MSS,
+  TP_USER_TIMEOUT,
+  TP_WINDOW_CLAMP,
+  TP_WRITE_SEQ,
+} from '../sock/tcp-sock.ts'
+import type { TcpTimers } from '../sock/tcp-timers.ts'
+import type { TcpTransmit } from '../snd/tcp-transmit.ts'
+import type { TcpWindow } from '../rcv/tcp-window.ts'
+
+/** What a child inherits from its listener. */
+const INHERITED = [
+  SK_TYPE,
+  SK_PROTOCOL,
+  SK_REUSE,
+  SK_BOUND_DEV,
+  SK_MARK,
+  SK_RCVBUF,
+  SK_SNDBUF,
+  SK_TOS,
+  SK_TTL,
+  TP_WINDOW_CLAMP,
+  TP_USER_MSS,
+  TP_NONAGLE,
+  TP_LINGER,
+  TP_LINGER2,
+  TP_KEEPALIVE_TIME,
+  TP_KEEPALIVE_INTVL,
+  TP_KEEPALIVE_PROBES,
+  TP_USER_TIMEOUT,
+  TP_MIN_TTL,
+  TP_CA_OPS,
+]
+const INHERITED_FLAGS = SOCK_KEEPOPEN | SOCK_LINGER | SOCK_RCVBUF_LOCK | SOCK_SNDBUF_LOCK
+
+export type TcpListen = ReturnType<typeof createTcpListen>
+export type TcpListenDeps = {
+  arena: Arena
+  bank: number
+  time: Time
+  slab: Slab
+  drop: DropFn
+  consume: (skb: number) => void
+  hash: TcpHash
+  ports: Ports
+  timers: TcpTimers
+  mss: TcpMss
+  window: TcpWindow
+  transmit: TcpTransmit
+  paws: TcpPaws
+  states: TcpStates
+  life: TcpLifecycle
+  /** Fills the route words of a socket whose addresses are set; 0 or -errno. */
+  routeSocket: (sk: number) => number
+  /** Initial sequence number and timestamp offset. */
+  secureSeq: (sk: number) => number
+  secureTsOffset: (sk: number) => void
+  sendReset: (skb: number) => void
+}
+
+export const createTcpListen = (deps: TcpListenDeps) => {
+  const {
+    bank,
+    time,
+    slab,
+    drop,
+    consume,
+    hash,
+    ports,
+    timers,
+    mss,
+    window,
+    transmit,
+    states,
+    life,
+  } = deps
+  const { routeSocket, secureSeq, secureTsOffset, sendReset } = deps
+  const { i32, u8, f64, layout } = deps.arena
+  const { sysctl } = layout
+  const { options: opts, parseOptions, pawsRejects, storeTsRecent } = deps.paws
+
+  // Requests of a listener, doubly chained.
+  const linkRequest = (listener: number, req: number): void => {
+    const first = i32[listener + TP_REQ_HEAD]
+    i32[req + TP_REQ_NEXT] = first
+    i32[req + TP_REQ_PREV] = 0
+    if (first !== 0) i32[first + TP_REQ_PREV] = req
+    i32[listener + TP_REQ_HEAD] = req
+    i32[listener + TP_REQ_LEN]++
+    i32[listener + TP_REQ_YOUNG]++
+  }
+  const unlinkRequest = (req: number): void => {
+    const listener = i32[req + SK_PARENT]
+    const next = i32[req + TP_REQ_NEXT]
+    const prev = i32[req + TP_REQ_PREV]
+    if (prev === 0) i32[listener + TP_REQ_HEAD] = next
+    else i32[prev + TP_REQ_NEXT] = next
+    if (next !== 0) i32[next + TP_REQ_PREV] = prev
+    i32[listener + TP_REQ_LEN]--
+    if (i32[req + TP_RETRANSMITS] === 0) i32[listener + TP_REQ_YOUNG]--
+  }
+  /** Forgets a request. */
+  const dropRequest = (req: number): void => {
+    unlinkRequest(req)
+    i32[req + SK_PARENT] = 0
+    life.destroyNow(req)
+  }
+
+  const acceptQueueFull = (listener: number): boolean =>
+    i32[listener + SK_ACK_BACKLOG] > i32[listener + SK_MAX_ACK_BACKLOG]
+  const overflow = (skb: number, mib: number): void => {
+    f64[bank + mib]++
+    f64[bank + Mib.TcpExtListenDrops]++
+    drop(skb, Drop.TCP_LISTEN_OVERFLOW)
+  }
+
+  const inherit = (listener: number, child: number): void => {
+    for (const word of INHERITED) i32[child + word] = i32[listener + word]
+    i32[child + SK_FLAGS] = i32[listener + SK_FLAGS] & INHERITED_FLAGS
+    i32[child + SK_PARENT] = listener
+  }
+  const setAddresses = (sk: number, fl: Flowi): void => {
+    i32[sk + SK_FAMILY] = fl[FL_FAMILY]
+    for (let w = 0; w < 4; w++) {
+      i32[sk + SK_SADDR + w] = fl[FL_DADDR + w]
+      i32[sk + SK_DADDR + w] = fl[FL_SADDR + w]
+    }
+    i32[sk + SK_NUM] = fl[FL_DPORT]
+    i32[sk + SK_DPORT] = fl[FL_SPORT]
+    // a link-local peer is known on its link alone
+    if (fl[FL_SADDR] >>> 22 === 0x3fa) i32[sk + SK_BOUND_DEV] = fl[FL_IIF]
+  }
+  /** What the SYN offers and we take. */
+  const takeOptions = (req: number): void => {
+    const seen = opts[OPT_SEEN]
+    let taken = 0
+    if ((seen & SEEN_TIMESTAMPS) !== 0 && i32[sysctl + Sysctl.tcp_timestamps] !== 0) {
+      taken |= OPT_TIMESTAMPS
+      i32[req + TP_TS_RECENT] = opts[OPT_TSVAL]
+      i32[req + TP_TS_RECENT_STAMP] = (time[TIME_MS] / 1000) | 0
+    }
+    if ((seen & SEEN_SACK_PERM) !== 0 && i32[sysctl + Sysctl.tcp_sack] !== 0) taken |= OPT_SACK
+    if ((seen & SEEN_WSCALE) !== 0 && i32[sysctl + Sysctl.tcp_window_scaling] !== 0) {
+      taken |= OPT_WSCALE
+      i32[req + TP_SND_WSCALE] = opts[PARSED_WSCALE]
+    }
+    i32[req + TP_OPTS] = taken
+    i32[req + TP_HEADER_LEN] = tcp.MIN_HEADER + ((taken & OPT_TIMESTAMPS) !== 0 ? 12 : 0)
+    i32[req + TP_MSS_CLAMP] =
+      (seen & SEEN_MSS) !== 0 && opts[OPT_MSS] !== 0 ? opts[OPT_MSS] : TCP_MSS_DEFAULT
+  }
+  const setSequences = (req: number, skb: number): void => {
+    const seq = i32[skb + CB_SEQ]
+    const isn = secureSeq(req)
+    secureTsOffset(req)
+    i32[req + TP_RCV_ISN] = seq
+    i32[req + TP_RCV_NXT] = (seq + 1) | 0
+    i32[req + TP_RCV_WUP] = (seq + 1) | 0
+    i32[req + TP_COPIED_SEQ] = (seq + 1) | 0
+    i32[req + TP_SND_WL1] = seq
+    i32[req + TP_SND_ISN] = isn
+    i32[req + TP_SND_UNA] = (isn + 1) | 0
+    i32[req + TP_SND_NXT] = (isn + 1) | 0
+    i32[req + TP_WRITE_SEQ] = (isn + 1) | 0
+    i32[req + TP_SND_WND] = tcp.window(u8, i32[skb + SKB_TRANSPORT])
+    i32[req + TP_MAX_WINDOW] = i32[req + TP_SND_WND]
+  }
+
+  const sendSynAck = (req: number): void => {
+    const skb = transmit.emptySegment(i32[req + TP_SND_ISN], TCP_SYN | TCP_ACK)
+    if (skb !== 0) transmit.sendSegment(req, skb)
+  }
+
+  /** A SYN for a listener; the skb is taken over. */
+  const connRequest = (listener: number, skb: number, fl: Flowi): void => {
+    if (i32[listener + TP_REQ_LEN] >= Math.max(1, i32[listener + SK_MAX_ACK_BACKLOG])) {
+      overflow(skb, Mib.TcpExtTCPReqQFullDrop)
+      return
+    }
+    if (acceptQueueFull(listener)) {
+      overflow(skb, Mib.TcpExtListenOverflows)
+      return
+    }
+    const req = life.allocSock()
+    if (req === 0) {
+      overflow(skb, Mib.TcpExtTCPReqQFullDrop)
+      return
+    }
+    parseOptions(skb)
+    inherit(listener, req)
+    setAddresses(req, fl)
+    i32[req + SK_CREATED] = time[TIME_US]
+    i32[req + SK_RXHASH] = i32[skb + SKB_HASH]
+    if (routeSocket(req) < 0) {
+      slab.free(req)
+      f64[bank + Mib.TcpExtListenDrops]++
+      drop(skb, Drop.IP_OUTNOROUTES)
+      return
+    }
+    takeOptions(req)
+    setSequences(req, skb)
+    i32[req + TP_ADVMSS] = mss.advertisedMss(req)
+    window.selectInitialWindow(req, i32[req + TP_ADVMSS], (i32[req + TP_OPTS] & OPT_WSCALE) !== 0)
+    i32[req + TP_SND_CWND] = TCP_INIT_CWND
+    i32[req + TP_RTO] = TCP_TIMEOUT_INIT
+    i32[req + SK_STATE] = TCP_NEW_SYN_RECV
+    hash.hash(req)
+    linkRequest(listener, req)
+    timers.resetXmitTimer(req, ICSK_TIME_RETRANS, TCP_TIMEOUT_INIT)
+    consume(skb)
+    sendSynAck(req)
+  }
+
+  /** The SYN-ACK was not answered in time. */
+  const requestTimer = (req: number): void => {
+    const sent = i32[req + TP_RETRANSMITS]
+    if (sent >= i32[sysctl + Sysctl.tcp_synack_retries]) {
+      dropRequest(req)
+      return
+    }
+    if (sent === 0) i32[i32[req + SK_PARENT] + TP_REQ_YOUNG]--
+    i32[req + TP_RETRANSMITS] = sent + 1
+    retransmitSynAck(req)
+    timers.resetXmitTimer(
+      req,
+      ICSK_TIME_RETRANS,
+      Math.min(TCP_TIMEOUT_INIT * 2 ** (sent + 1), TCP_RTO_MAX)
+    )
+  }
+  const retransmitSynAck = (req: number): void => {
+    f64[bank + Mib.TcpRetransSegs]++
+    f64[bank + Mib.TcpExtTCPSynRetrans]++
+    i32[req + TP_TOTAL_RETRANS]++
+    sendSynAck(req)
+  }
+
+  const inWindow = (req: number, skb: number): boolean => {
+    const next = i32[req + TP_RCV_NXT]
+    const seq = i32[skb + CB_SEQ]
+    const end = i32[skb + CB_END_SEQ]
+    if (seq === next) return true
+    const edge = (next + i32[req + TP_RCV_WND]) | 0
+    if (((end - next) | 0) > 0 && ((seq - edge) | 0) < 0) return true
+    return seq === edge && seq === end
+  }
+  const embryonicReset = (req: number, skb: number, flags: number): void => {
+    f64[bank + Mib.TcpExtEmbryonicRsts]++
+    if ((flags & TCP_RST) === 0) sendReset(skb)
+    dropRequest(req)
+    drop(skb, Drop.TCP_RESET)
+  }
+  const mayAnswer = (req: number): boolean =>
+    !transmit.oowRateLimited(req, TP_LAST_OOW_ACK, TP_OOW_ACKED, Mib.TcpExtTCPACKSkippedSynRecv)
+
+  /** A segment for a request; the skb is taken over. */
+  const checkRequest = (req: number, skb: number): void => {
+    const flags = i32[skb + CB_FLAGS]
+    const seq = i32[skb + CB_SEQ]
+    parseOptions(skb)
+    const stamped =
+      (opts[OPT_SEEN] & SEEN_TIMESTAMPS) !== 0 && (i32[req + TP_OPTS] & OPT_TIMESTAMPS) !== 0
+    const paws = stamped && (flags & TCP_RST) === 0 && pawsRejects(req)
+    if (
+      seq === i32[req + TP_RCV_ISN] &&
+      (flags & (TCP_SYN | TCP_ACK | TCP_RST)) === TCP_SYN &&
+      !paws
+    ) {
+      // the SYN again: our answer was lost
+      if (mayAnswer(req)) retransmitSynAck(req)
+      consume(skb)
+      return
+    }
+    const th = i32[skb + SKB_TRANSPORT]
+    if ((flags & TCP_ACK) !== 0 && tcp.ack(u8, th) !== ((i32[req + TP_SND_ISN] + 1) | 0)) {
+      if ((flags & TCP_RST) === 0) sendReset(skb)
+      drop(skb, Drop.TCP_INVALID_SEQUENCE)
+      return
+    }
+    if (paws || !inWindow(req, skb)) {
+      if ((flags & TCP_RST) === 0 && mayAnswer(req)) transmit.sendAck(req)
+      if (paws) f64[bank + Mib.TcpExtPAWSEstab]++
+      drop(skb, paws ? Drop.TCP_RFC7323_PAWS : Drop.TCP_INVALID_SEQUENCE)
+      return
+    }
+    if (stamped && ((seq - i32[req + TP_RCV_NXT]) | 0) <= 0) storeTsRecent(req)
+    if ((flags & (TCP_RST | TCP_SYN)) !== 0) {
+      f64[bank + Mib.TcpAttemptFails]++
+      embryonicReset(req, skb, flags)
+    } else if ((flags & TCP_ACK) === 0) drop(skb, Drop.TCP_FLAGS)
+    else promote(req, skb, flags)
+  }
+
+  /** The handshake is complete: the request becomes a connection that waits to be accepted. */
+  const promote = (req: number, skb: number, flags: number): void => {
+    const listener = i32[req + SK_PARENT]
+    if (acceptQueueFull(listener)) {
+      f64[bank + Mib.TcpExtListenOverflows]++
+      f64[bank + Mib.TcpExtListenDrops]++
+      if (i32[sysctl + Sysctl.tcp_abort_on_overflow] !== 0) embryonicReset(req, skb, flags)
+      else drop(skb, Drop.TCP_LISTEN_OVERFLOW)
+      return
+    }
+    unlinkRequest(req)
+    timers.clearAll(req)
+    const retransmitted = i32[req + TP_RETRANSMITS] !== 0
+    i32[req + TP_RETRANSMITS] = 0
+    if ((i32[req + TP_OPTS] & OPT_TIMESTAMPS) !== 0) i32[req + TP_ADVMSS] -= 12
+    life.setState(req, TCP_SYN_RECV)
+    ports.hold(req, i32[req + SK_NUM])
+    if (!retransmitted) sampleRtt(req)
+    f64[bank + Mib.TcpPassiveOpens]++
+    enqueueAccept(listener, req)
+    states.rcvStateProcess(req, skb)
+  }
+  const sampleRtt = (req: number): void => {
+    const us = (time[TIME_US] - i32[req + SK_CREATED]) | 0
+    updateMinRtt(i32, req, us)
+    rttEstimator(i32, req, us)
+    setRto(i32, req)
+  }
+  const enqueueAccept = (listener: number, child: number): void => {
+    const tail = i32[listener + SK_ACCEPT_TAIL]
+    i32[child + SK_ACCEPT_NEXT] = 0
+    if (tail === 0) i32[listener + SK_ACCEPT_HEAD] = child
+    else i32[tail + SK_ACCEPT_NEXT] = child
+    i32[listener + SK_ACCEPT_TAIL] = child
+    i32[listener + SK_ACK_BACKLOG]++
+    life.raise(listener, SK_EVENT_ACCEPT)
+  }
+  const dequeueAccept = (listener: number): number => {
+    const child = i32[listener + SK_ACCEPT_HEAD]
+    if (child === 0) return 0
+    const next = i32[child + SK_ACCEPT_NEXT]
+    i32[listener + SK_ACCEPT_HEAD] = next
+    if (next === 0) i32[listener + SK_ACCEPT_TAIL] = 0
+    i32[listener + SK_ACK_BACKLOG]--
+    i32[child + SK_ACCEPT_NEXT] = 0
+    i32[child + SK_PARENT] = 0
+    return child
+  }
+
+  /** Starts listening, or changes the backlog; 0 or -errno. The socket must hold a port. */
+  const listen = (sk: number, backlog: number): number => {
+    const state = i32[sk + SK_STATE]
+    if (state !== TCP_CLOSE && state !== TCP_LISTEN) return -Errno.EINVAL
+    const most = Math.min(backlog >>> 0, i32[sysctl + Sysctl.somaxconn])
+    i32[sk + SK_MAX_ACK_BACKLOG] = most
+    if (state === TCP_LISTEN) return 0
+    i32[sk + SK_STATE] = TCP_LISTEN
+    if (ports.conflicts(sk, i32[sk + SK_NUM])) {
+      i32[sk + SK_STATE] = TCP_CLOSE
+      return -Errno.EADDRINUSE
+    }
+    hash.hash(sk)
+    return 0
+  }
+  /** The oldest connection that waits, or 0. It may have failed meanwhile; recv says so. */
+  const accept = (sk: number): number => dequeueAccept(sk)
+
+  /** Ends a listener: requests are forgotten, connections not accepted are reset. */
+  const stopListening = (sk: number, abortChild: (child: number) => void): void => {
+    for (let req = i32[sk + TP_REQ_HEAD]; req !== 0; req = i32[sk + TP_REQ_HEAD]) dropRequest(req)
+    for (let child = dequeueAccept(sk); child !== 0; child = dequeueAccept(sk))
+      if (i32[child + SK_STATE] !== TCP_TIME_WAIT || !life.isDead(child)) abortChild(child)
+  }
+
+  return { connRequest, checkRequest, requestTimer, dropRequest, listen, accept, stopListening }
+}

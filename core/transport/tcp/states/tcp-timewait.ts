@@ -1,0 +1,134 @@
+/**
+ * A segment for a connection in TIME_WAIT, or in FIN_WAIT2 after its application has gone: acknowledge what is
+ * repeated, end early on a RST, give way to a new connection. The rows are in tcp-lifecycle.ts.
+ * Linux: tcp_timewait_state_process; RFC 9293 3.10.7.4, RFC 6191, RFC 1337 (a RST is not ignored by default).
+ */
+import { Mib } from '../../../shm/counters.ts'
+import { Drop, type DropFn } from '../../../skb/drop.ts'
+import { TCP_FIN_WAIT2, TCP_TIME_WAIT } from '../../../socket/sock.ts'
+import { TCP_ACK, TCP_FIN, TCP_RST, TCP_SYN } from '../../../wire/tcp.ts'
+import { OPT_SEEN, OPT_TSVAL, SEEN_TIMESTAMPS } from '../../../wire/tcp-options.ts'
+import type { TcpPaws } from '../rcv/tcp-paws.ts'
+import type { TcpLifecycle } from '../sock/tcp-lifecycle.ts'
+import {
+  CB_END_SEQ,
+  CB_FLAGS,
+  CB_SEQ,
+  OPT_TIMESTAMPS,
+  receiveWindow,
+  TCP_TIMEWAIT_LEN,
+  TP_LAST_OOW_ACK,
+  TP_OOW_ACKED,
+  TP_OPTS,
+  TP_RCV_NXT,
+  TP_TS_RECENT,
+  TP_TW_SUBSTATE,
+} from '../sock/tcp-sock.ts'
+import type { TcpTimers } from '../sock/tcp-timers.ts'
+import type { TcpTransmit } from '../snd/tcp-transmit.ts'
+
+export type TcpTimewaitDeps = {
+  i32: Int32Array
+  f64: Float64Array
+  bank: number
+  drop: DropFn
+  consume: (skb: number) => void
+  paws: TcpPaws
+  life: TcpLifecycle
+  timers: TcpTimers
+  transmit: TcpTransmit
+  sendReset: (skb: number) => void
+}
+
+export const createTcpTimewait = (deps: TcpTimewaitDeps) => {
+  const { i32, f64, bank, drop, consume, life, timers, transmit, sendReset } = deps
+  const { options: opts, parseOptions, pawsRejects } = deps.paws
+
+  const restart = (sk: number): void => timers.resetKeepaliveTimer(sk, TCP_TIMEWAIT_LEN)
+  const killed = (sk: number, skb: number): void => {
+    life.twEnd(sk, Mib.TcpExtTWKilled)
+    drop(skb, Drop.TCP_RESET)
+  }
+
+  /** FIN_WAIT2 that nobody holds: only the peer's FIN is still awaited. */
+  const finWait2 = (sk: number, skb: number, flags: number): void => {
+    const seq = i32[skb + CB_SEQ]
+    const end = i32[skb + CB_END_SEQ]
+    const next = i32[sk + TP_RCV_NXT]
+    const outside = ((end - next) | 0) < 0 || ((seq - next - receiveWindow(i32, sk)) | 0) > 0
+    if (outside) {
+      acknowledge(sk, skb)
+    } else if ((flags & TCP_RST) !== 0) killed(sk, skb)
+    else if ((flags & TCP_SYN) !== 0 && ((seq - next) | 0) < 0) {
+      life.twEnd(sk, Mib.TcpExtTWKilled)
+      sendReset(skb)
+      drop(skb, Drop.TCP_INVALID_SYN)
+    } else if (((end - next) | 0) <= 0 || end === seq) consume(skb)
+    else if ((flags & TCP_FIN) === 0 || end !== ((next + 1) | 0)) {
+      // text for an application that has closed
+      life.twEnd(sk, Mib.TcpExtTWKilled)
+      sendReset(skb)
+      drop(skb, Drop.TCP_ABORT_ON_DATA)
+    } else {
+      i32[sk + TP_RCV_NXT] = end
+      i32[sk + TP_TW_SUBSTATE] = TCP_TIME_WAIT
+      if ((opts[OPT_SEEN] & SEEN_TIMESTAMPS) !== 0) i32[sk + TP_TS_RECENT] = opts[OPT_TSVAL]
+      restart(sk)
+      consume(skb)
+      transmit.sendAck(sk)
+    }
+  }
+  const acknowledge = (sk: number, skb: number): void => {
+    if (
+      !transmit.oowRateLimited(sk, TP_LAST_OOW_ACK, TP_OOW_ACKED, Mib.TcpExtTCPACKSkippedTimeWait)
+    )
+      transmit.sendAck(sk)
+    consume(skb)
+  }
+
+  /**
+   * Takes the segment, or answers false when it is a SYN that begins a new connection in the old one's place:
+   * then the old one has ended, and the segment goes to the listener.
+   */
+  const timewaitRcv = (sk: number, skb: number): boolean => {
+    const flags = i32[skb + CB_FLAGS]
+    const seq = i32[skb + CB_SEQ]
+    const next = i32[sk + TP_RCV_NXT]
+    parseOptions(skb)
+    const stamped =
+      (opts[OPT_SEEN] & SEEN_TIMESTAMPS) !== 0 && (i32[sk + TP_OPTS] & OPT_TIMESTAMPS) !== 0
+    const paws = stamped && pawsRejects(sk)
+    if (i32[sk + TP_TW_SUBSTATE] === TCP_FIN_WAIT2) {
+      if (paws) acknowledge(sk, skb)
+      else finWait2(sk, skb, flags)
+      return true
+    }
+    const empty = seq === i32[skb + CB_END_SEQ]
+    if (!paws && seq === next && (empty || (flags & TCP_RST) !== 0)) {
+      if ((flags & TCP_RST) !== 0) {
+        killed(sk, skb)
+        return true
+      }
+      restart(sk)
+      consume(skb)
+      return true
+    }
+    // a SYN of a later incarnation: by sequence, or by a later timestamp (RFC 6191)
+    const fresh =
+      ((seq - next) | 0) > 0 || (stamped && ((opts[OPT_TSVAL] - i32[sk + TP_TS_RECENT]) | 0) > 0)
+    if ((flags & (TCP_SYN | TCP_ACK | TCP_RST)) === TCP_SYN && !paws && fresh) {
+      life.twEnd(sk, Mib.TcpExtTWRecycled)
+      return false
+    }
+    if (paws) f64[bank + Mib.TcpExtPAWSEstab]++
+    if ((flags & TCP_RST) !== 0) {
+      drop(skb, Drop.TCP_INVALID_SEQUENCE)
+      return true
+    }
+    if (paws || (flags & TCP_ACK) !== 0) restart(sk)
+    acknowledge(sk, skb)
+    return true
+  }
+
+  return { timewaitRcv }
+}

@@ -1,0 +1,191 @@
+import { AF_INET, AF_INET6 } from '../../../core/base/family.ts'
+import { describe, expect, test } from 'bun:test'
+import { Errno } from '../../../core/base/errno.ts'
+import { createFlowi, FL_DADDR, FL_FAMILY } from '../../../core/base/flowi.ts'
+import { createFibReader } from '../../../core/inet/fib.ts'
+import type { PrefixWords } from '../../../core/inet/fib-writer.ts'
+import { createFibWriter, maskWords } from '../../../core/inet/fib-writer.ts'
+import { FIB_DEFAULT, FIB_LOCAL, FIB_MAIN } from '../../../core/inet/nexthop-constants.ts'
+import { createArena } from '../../../core/shm/arena.ts'
+import { SMALL_ARENA } from '../../../core/shm/layout.ts'
+import { parsePrefix } from '../../../core/wire/text.ts'
+
+const makeFib = (fibNodes = 2048) => {
+  const arena = createArena({ ...SMALL_ARENA, fibNodes })
+  const waiting: (() => void)[] = []
+  const reclaim = () => {
+    for (const done of waiting.splice(0)) done()
+  }
+  const writer = createFibWriter({ arena, retire: (done) => waiting.push(done), reclaim })
+  const reader = createFibReader(arena)
+  const parse = (text: string) => {
+    const { family, words, prefixlen } = parsePrefix(text)!
+    return [family === 4 ? AF_INET : AF_INET6, words, prefixlen] as const
+  }
+  const add = (text: string, row: number, table = FIB_MAIN): number => {
+    const [family, words, plen] = parse(text)
+    return writer.insert(family, table, words, plen, row)
+  }
+  const del = (text: string, table = FIB_MAIN): number => {
+    const [family, words, plen] = parse(text)
+    return writer.remove(family, table, words, plen)
+  }
+  const get = (text: string): number => {
+    const [family, words] = parse(text)
+    const fl = createFlowi()
+    fl[FL_FAMILY] = family
+    fl.set(words, FL_DADDR)
+    return reader.fibLookup(fl)
+  }
+  return { ...writer, reader, add, del, get, reclaim }
+}
+
+const seeded = (seed: number) => (): number => {
+  seed = (seed + 0x6d2b79f5) | 0
+  let t = Math.imul(seed ^ (seed >>> 15), 1 | seed)
+  t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t
+  return (t ^ (t >>> 14)) >>> 0
+}
+
+describe.each([
+  ['IPv4', '10.1.2.3', ['10.0.0.0/8', '10.1.0.0/16', '10.1.2.0/24', '10.1.2.3'], '0.0.0.0/0'],
+  ['IPv6', 'fd00:1:2::3', ['fd00::/8', 'fd00:1::/32', 'fd00:1:2::/64', 'fd00:1:2::3'], '::/0'],
+])('%s', (_, address, nested, all) => {
+  test('the longest prefix wins, whatever the order of arrival', () => {
+    for (const order of [nested, nested.toReversed()]) {
+      const { add, get } = makeFib()
+      for (const prefix of order) add(prefix, 100 + nested.indexOf(prefix))
+      expect(get(address)).toBe(103)
+    }
+  })
+
+  test('a deleted prefix uncovers the one under it, down to the default and to nothing', () => {
+    const { add, del, get } = makeFib()
+    add(all, 99)
+    for (const [k, prefix] of nested.entries()) add(prefix, 100 + k)
+    for (const expected of [102, 101, 100, 99]) {
+      del(nested[expected - 99]!)
+      expect(get(address)).toBe(expected)
+    }
+    del(all)
+    expect(get(address)).toBe(0)
+  })
+
+  test('replacing a prefix changes its row and no other', () => {
+    const { add, get } = makeFib()
+    add(nested[1]!, 5)
+    add(nested[3]!, 6)
+    add(nested[1]!, 7)
+    expect(get(address)).toBe(6)
+    expect(get(nested[1]!.split('/')[0]!)).toBe(7)
+  })
+
+  test('deleting what is not there is ESRCH', () => {
+    const { add, del } = makeFib()
+    add(nested[1]!, 5)
+    expect(del(nested[2]!)).toBe(-Errno.ESRCH)
+  })
+
+  test('host bits do not make another prefix', () => {
+    const { add, del, get } = makeFib()
+    add(`${address}/24`, 5)
+    add(`${address}/24`, 6)
+    expect(get(address)).toBe(6)
+    expect(del(`${address}/24`)).toBe(0)
+    expect(get(address)).toBe(0)
+  })
+
+  test('tables are asked in the order local, main, default', () => {
+    const { add, del, get } = makeFib()
+    add(nested[0]!, 1, FIB_DEFAULT)
+    expect(get(address)).toBe(1)
+    add(nested[0]!, 2, FIB_MAIN)
+    expect(get(address)).toBe(2)
+    add(nested[0]!, 3, FIB_LOCAL)
+    expect(get(address)).toBe(3)
+    del(nested[0]!, FIB_LOCAL)
+    expect(get(address)).toBe(2)
+  })
+
+  test('an emptied table gives all of its nodes back, after the grace period', () => {
+    const { add, del, available, reclaim } = makeFib()
+    const before = available()
+    for (const prefix of nested) add(prefix, 5)
+    const inUse = available()
+    expect(inUse).toBeLessThan(before)
+    for (const prefix of nested) del(prefix)
+    expect(available()).toBe(inUse)
+    reclaim()
+    expect(available()).toBe(before)
+  })
+})
+
+test('when nodes run out, insert is ENOSPC and nothing is half applied', () => {
+  const { add, del, get, available } = makeFib(10)
+  expect(add('fd00::/64', 5)).toBe(0)
+  const left = available()
+  expect(add('fd01::1', 6)).toBe(-Errno.ENOSPC)
+  expect(available()).toBe(left)
+  expect(get('fd01::1')).toBe(0)
+  expect(add('10.0.0.1', 7)).toBe(0)
+  expect(del('fd01::1')).toBe(-Errno.ESRCH)
+  expect(get('fd00::9')).toBe(5)
+})
+
+test('nodes that wait for readers are used again when they are needed', () => {
+  const { add, del, get } = makeFib(6)
+  for (let k = 1; k < 20; k++) {
+    expect(add(`fd${k + 10}::/64`, k)).toBe(0)
+    expect(get(`fd${k + 10}::1`)).toBe(k)
+    expect(del(`fd${k + 10}::/64`)).toBe(0)
+  }
+})
+
+describe.each([
+  ['IPv4', AF_INET, 32],
+  ['IPv6', AF_INET6, 128],
+] as const)('%s agrees with a linear search', (_, family, bits) => {
+  test.each([1, 2, 3, 4])('through random inserts, replacements and deletes (seed %d)', (seed) => {
+    const random = seeded(seed)
+    const { insert, remove, reader, reclaim, available } = makeFib()
+    const before = available()
+    // few distinct bits, so that prefixes nest and collide
+    const address = (): PrefixWords => {
+      const word = (): number =>
+        (random() & 0x81018101) | (random() % 5 === 0 ? random() & 0xff : 0)
+      return family === AF_INET ? [0, 0, 0xffff, word() | 0] : [word(), word(), word(), word()]
+    }
+    const mask = (words: PrefixWords, plen: number) =>
+      maskWords(words, family === AF_INET ? 96 + plen : plen)
+    const oracle = new Map<string, { words: PrefixWords; plen: number; row: number }>()
+    const check = new Int32Array(4)
+    for (let step = 1; step <= 1200; step++) {
+      const plen = random() % (bits + 1)
+      const words = mask(address(), plen)
+      const key = `${words.join()}/${plen}`
+      if (random() % 3 > 0) {
+        expect(insert(family, FIB_MAIN, words, plen, step)).toBe(0)
+        oracle.set(key, { words, plen, row: step })
+      } else {
+        const held = [...oracle.values()]
+        const victim = held[random() % (held.length || 1)]
+        if (!victim) continue
+        expect(remove(family, FIB_MAIN, victim.words, victim.plen)).toBe(0)
+        oracle.delete(`${victim.words.join()}/${victim.plen}`)
+        reclaim()
+      }
+      for (let probe = 0; probe < 6; probe++) {
+        const wanted = address()
+        let best = { plen: -1, row: 0 }
+        for (const entry of oracle.values())
+          if (entry.plen > best.plen && mask(wanted, entry.plen).join() === entry.words.join())
+            best = entry
+        check.set(wanted)
+        expect(reader.lookup(family, FIB_MAIN, check, 0)).toBe(best.row)
+      }
+    }
+    for (const { words, plen } of oracle.values()) remove(family, FIB_MAIN, words, plen)
+    reclaim()
+    expect(available()).toBe(before)
+  })
+})
