@@ -10,6 +10,7 @@ import type {
   SockItem,
   WorkerItem,
 } from '../../core/control/messages.ts'
+import type { SockTimer } from '../../core/socket/sock-info.ts'
 import { parseAddr, parsePrefix } from '../../core/wire/text.ts'
 
 type Counters = Readonly<Record<string, number>>
@@ -210,7 +211,7 @@ const TCP_STATE: Readonly<Record<string, number>> = {
   LISTEN: 10,
   CLOSING: 11,
 }
-const TIMER_NUMBER: Readonly<Record<string, number>> = {
+const TIMER_NUMBER: Readonly<Record<SockTimer['type'], number>> = {
   on: 1,
   keepalive: 2,
   timewait: 3,
@@ -223,7 +224,7 @@ const end6 = (addr: string, port: number): string =>
 
 /** Columns that tcp, tcp6 and udp share, up to the inode. */
 const sockColumns = (s: SockItem, end: typeof end4): string => {
-  const timer = s.timer === undefined ? 0 : (TIMER_NUMBER[s.timer.type] ?? 0)
+  const timer = s.timer === undefined ? 0 : TIMER_NUMBER[s.timer.type]
   // In clock ticks of 10 ms, as jiffies_delta_to_clock_t gives them.
   const when = Math.round((s.timer?.expires_ms ?? 0) / 10)
   return [
@@ -241,13 +242,10 @@ const sockColumns = (s: SockItem, end: typeof end4): string => {
   ].join(' ')
 }
 
-const number = (found: unknown): number => (typeof found === 'number' ? found : 0)
-
 /** rto, ato, quick ack, cwnd, ssthresh: in ticks of 10 ms, -1 where ssthresh is not set yet. */
-const tcpColumns = (s: SockItem): string => {
-  const ticks = (ms: unknown): number => Math.round(number(ms) / 10)
-  if (s.state === 'LISTEN') return '100 0 0 10 0'
-  return `${ticks(s['rto'])} ${ticks(s['ato'])} 0 ${number(s['cwnd']) || 10} ${s['ssthresh'] === undefined ? -1 : number(s['ssthresh'])}`
+const tcpColumns = ({ state, rto = 0, ato = 0, cwnd = 10, ssthresh = -1 }: SockItem): string => {
+  const ticks = (ms: number): number => Math.round(ms / 10)
+  return state === 'LISTEN' ? '100 0 0 10 0' : `${ticks(rto)} ${ticks(ato)} 0 ${cwnd} ${ssthresh}`
 }
 
 export const tcp = (socks: readonly SockItem[]): string => {

@@ -3,6 +3,7 @@
  * -s. Addresses and ports are numbers, as with -n. iproute2: misc/ss.c.
  */
 import type { SockItem } from '../../core/control/messages.ts'
+import type { TcpInfo } from '../../core/socket/sock-info.ts'
 
 export type SsShow = {
   readonly netid: boolean
@@ -38,7 +39,7 @@ const skmemText = ({ skmem }: SockItem): string =>
   `skmem:(r${skmem.rmem_alloc},rb${skmem.rcv_buf},t0,tb${skmem.snd_buf},f0,w${skmem.wmem_alloc},o0,bl0,d${skmem.sock_drop})`
 
 /** ss -i's words in ss's order; [word] alone is printed when true, the others as word:value. */
-const FLAGS = ['ts', 'sack', 'ecn', 'ecnseen', 'fastopen'] as const
+const FLAGS = ['ts', 'sack', 'ecn'] as const
 const BEFORE_RATES = [
   'rto',
   'backoff',
@@ -70,47 +71,38 @@ const AFTER_RATES = [
   'sacked',
   'dsack_dups',
   'reordering',
-  'reord_seen',
   'rcv_rtt',
   'rcv_space',
   'rcv_ssthresh',
   'notsent',
   'minrtt',
-  'rcv_ooopack',
   'snd_wnd',
   'rcv_wnd',
 ] as const
 const IN_MS: ReadonlySet<string> = new Set(['busy', 'rwnd_limited', 'sndbuf_limited'])
 
-const value = (sock: SockItem, word: string): string | null => {
-  const found: unknown = sock[word]
-  if (found === undefined || found === null || found === false || found === '') return null
-  if (typeof found === 'object') {
-    // wscale {snd, rcv}, rtt {rtt, rttvar}, retrans {now, total}: ss joins them.
-    const parts = Object.values(found as Record<string, unknown>).map(String)
-    return parts.join(word === 'wscale' ? ',' : '/')
-  }
-  return String(found)
+const value = (sock: SockItem, word: keyof TcpInfo): string | null => {
+  const found = sock[word]
+  return found === undefined || found === false || found === '' ? null : String(found)
 }
 
 /** Zero says nothing, and ss does not print it, but for the times since the last segment. */
-const pair = (sock: SockItem, word: string, isZeroShown = false): string[] => {
-  let text = value(sock, word)
-  if (text === null || (text === '0' && !isZeroShown)) return []
-  if (word === 'rtt' && !text.includes('/')) text += `/${value(sock, 'rttvar') ?? 0}`
+const pair = (sock: SockItem, word: keyof TcpInfo, isZeroShown = false): string[] => {
+  const text = value(sock, word)
+  if (text === null || (!isZeroShown && (text === '0' || text === '0/0'))) return []
+  if (word === 'rtt') return [`rtt:${text}/${sock.rttvar ?? 0}`]
   return [`${word}:${text}${IN_MS.has(word) ? 'ms' : ''}`]
 }
 
-const rate = (sock: SockItem, word: string): string[] => {
+const rate = (sock: SockItem, word: keyof TcpInfo): string[] => {
   const text = value(sock, word)
   return text === null || text === '0' ? [] : [`${word} ${text}bps`]
 }
 
 /** What a window per round trip makes, in bit/s: ss works it out itself. */
 const sendRate = ({ cwnd, mss, rtt }: SockItem): string[] => {
-  const rttMs = Number.parseFloat(String(rtt))
-  if (typeof cwnd !== 'number' || typeof mss !== 'number' || !(rttMs > 0)) return []
-  return [`send ${Math.round((mss * 8 * cwnd * 1000) / rttMs)}bps`]
+  if (cwnd === undefined || mss === undefined || rtt === undefined || rtt <= 0) return []
+  return [`send ${Math.round((mss * 8 * cwnd * 1000) / rtt)}bps`]
 }
 
 export const infoText = (sock: SockItem): string => {
@@ -125,7 +117,6 @@ export const infoText = (sock: SockItem): string => {
     ...rate(sock, 'pacing_rate'),
     ...rate(sock, 'delivery_rate'),
     ...pair(sock, 'delivered'),
-    ...(value(sock, 'app_limited') === null ? [] : ['app_limited']),
     ...AFTER_RATES.flatMap((word) => pair(sock, word)),
   ]
   return words.join(' ')

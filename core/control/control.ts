@@ -44,7 +44,7 @@ import type { RibRoute } from './rib.ts'
 import { createRib } from './rib.ts'
 import { formatRoute } from './route-text.ts'
 import { createRoutes } from './routes.ts'
-import type { SockInfo } from './sockets.ts'
+import type { SockInfo } from '../socket/sock-info.ts'
 import { createSocketDump } from './sockets.ts'
 import { createStats } from './stats.ts'
 import { createSysctls } from './sysctls.ts'
@@ -61,7 +61,7 @@ export type ControlDeps = {
   /** By kind, as `ip link add ... type KIND`; lo and veth need none. */
   drivers?: Record<string, LinkDriver>
   /** By IPPROTO_*: what the protocol says of a socket (ss -i). */
-  sockInfo?: Record<number, SockInfo>
+  sockInfo?: Record<number, (sk: number) => SockInfo>
   random: () => number
   /** Resolves after a moment in which the other threads have run. */
   pause: () => Promise<void>

@@ -5,6 +5,7 @@
  * answered by core/control/control.ts on the control thread.
  * Linux: include/uapi/linux/{netlink,rtnetlink,ethtool_netlink}.h.
  */
+import type { SockTimer, TcpInfo } from '../socket/sock-info.ts'
 
 // Flags of a change (NLM_F_*). `ip route add` is CREATE|EXCL, `replace` CREATE|REPLACE, `change` REPLACE,
 // `append` CREATE|APPEND, `prepend` CREATE.
@@ -288,8 +289,8 @@ export type SockItem = {
     snd_buf: number
     sock_drop: number
   }
-  timer?: { type: string; expires_ms: number; retrans: number }
-} & { [word: string]: unknown }
+  timer?: SockTimer
+} & Partial<TcpInfo>
 
 // ---- steering (ethtool)
 

@@ -27,24 +27,15 @@ import {
   SK_SADDR,
   SK_SNDBUF,
   SK_STATE,
+  SK_STATE_NAMES,
   SK_TYPE,
   SK_WMEM,
   SOCK_DGRAM,
   SOCK_STREAM,
   sockSlab,
-  TCP_CLOSE,
-  TCP_CLOSE_WAIT,
-  TCP_CLOSING,
-  TCP_ESTABLISHED,
-  TCP_FIN_WAIT1,
-  TCP_FIN_WAIT2,
-  TCP_LAST_ACK,
   TCP_LISTEN,
-  TCP_NEW_SYN_RECV,
-  TCP_SYN_RECV,
-  TCP_SYN_SENT,
-  TCP_TIME_WAIT,
 } from '../socket/sock.ts'
+import type { SockInfo } from '../socket/sock-info.ts'
 import type { Words } from '../wire/text.ts'
 import { formatIpv4, formatIpv6, parseAddr } from '../wire/text.ts'
 import type { Outcome } from './answers.ts'
@@ -55,31 +46,14 @@ import type { MessageOf, SockEnd, SockFilter, SockItem, SockProtocol } from './m
 import { familyName } from './route-text.ts'
 import { refuse } from './names.ts'
 
-const STATES: Record<number, string> = {
-  [TCP_ESTABLISHED]: 'ESTAB',
-  [TCP_SYN_SENT]: 'SYN-SENT',
-  [TCP_SYN_RECV]: 'SYN-RECV',
-  [TCP_FIN_WAIT1]: 'FIN-WAIT-1',
-  [TCP_FIN_WAIT2]: 'FIN-WAIT-2',
-  [TCP_TIME_WAIT]: 'TIME-WAIT',
-  [TCP_CLOSE]: 'UNCONN',
-  [TCP_CLOSE_WAIT]: 'CLOSE-WAIT',
-  [TCP_LAST_ACK]: 'LAST-ACK',
-  [TCP_LISTEN]: 'LISTEN',
-  [TCP_CLOSING]: 'CLOSING',
-  [TCP_NEW_SYN_RECV]: 'SYN-RECV',
-}
 const IPV6_V6ONLY = 4
-
-/** What a protocol adds to its sockets: words of ss -i, and those it knows better (recv_q, send_q, timer). */
-export type SockInfo = (sk: number) => Record<string, unknown>
 
 export type SocketsDeps = {
   arena: Arena
   calls: Calls
   links: Links
   /** By IPPROTO_*. */
-  sockInfo: Record<number, SockInfo>
+  sockInfo: Record<number, (sk: number) => SockInfo>
 }
 
 const protocolOf = (type: number): SockProtocol =>
@@ -100,17 +74,24 @@ export const createSocketDump = ({ arena, calls, links, sockInfo }: SocketsDeps)
       port: i32[sk + port],
     }
   }
-  const format = (sk: number, worker: number): SockItem => {
+  /** What all sockets have; a protocol may know some of it better. */
+  const infoOf = (sk: number): SockInfo => {
+    const told = sockInfo[i32[sk + SK_PROTOCOL]]?.(sk)
+    if (told !== undefined) return told
     const state = i32[sk + SK_STATE]
     const isListener = state === TCP_LISTEN
+    return {
+      state: SK_STATE_NAMES[state],
+      recv_q: i32[sk + (isListener ? SK_ACK_BACKLOG : SK_RMEM)],
+      send_q: i32[sk + (isListener ? SK_MAX_ACK_BACKLOG : SK_WMEM)],
+    }
+  }
+  const format = (sk: number, worker: number): SockItem => {
     const dev = i32[sk + SK_BOUND_DEV]
     const mark = i32[sk + SK_MARK]
     return {
       netid: protocolOf(i32[sk + SK_TYPE]),
       family: familyName(i32[sk + SK_FAMILY]),
-      state: STATES[state] ?? 'UNKNOWN',
-      recv_q: i32[sk + (isListener ? SK_ACK_BACKLOG : SK_RMEM)],
-      send_q: i32[sk + (isListener ? SK_MAX_ACK_BACKLOG : SK_WMEM)],
       local: endOf(sk, SK_SADDR, SK_NUM),
       peer: endOf(sk, SK_DADDR, SK_DPORT),
       ...(dev !== 0 && { dev: links.nameOf(dev) }),
@@ -126,7 +107,7 @@ export const createSocketDump = ({ arena, calls, links, sockInfo }: SocketsDeps)
         snd_buf: i32[sk + SK_SNDBUF],
         sock_drop: i32[sk + SK_DROPS],
       },
-      ...sockInfo[i32[sk + SK_PROTOCOL]]?.(sk),
+      ...infoOf(sk),
     }
   }
 
@@ -153,8 +134,8 @@ export const createSocketDump = ({ arena, calls, links, sockInfo }: SocketsDeps)
       if (filter.cookie !== undefined && cookieOf(sk) !== filter.cookie) continue
       if (filter.protocol && !filter.protocol.includes(protocolOf(i32[sk + SK_TYPE]))) continue
       if (filter.family && familyName(i32[sk + SK_FAMILY]) !== filter.family) continue
-      if (filter.state && !filter.state.includes(STATES[i32[sk + SK_STATE]] ?? '')) continue
       const item = format(sk, worker)
+      if (filter.state && !filter.state.includes(item.state)) continue
       if (isEnd(item.local, filter.local) && isEnd(item.peer, filter.peer)) yield item
     }
   }

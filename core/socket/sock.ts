@@ -102,6 +102,23 @@ export const TCP_LISTEN = 10
 export const TCP_CLOSING = 11
 export const TCP_NEW_SYN_RECV = 12
 
+/** As ss prints them, by number. */
+export const SK_STATE_NAMES = [
+  'UNKNOWN',
+  'ESTAB',
+  'SYN-SENT',
+  'SYN-RECV',
+  'FIN-WAIT-1',
+  'FIN-WAIT-2',
+  'TIME-WAIT',
+  'UNCONN',
+  'CLOSE-WAIT',
+  'LAST-ACK',
+  'LISTEN',
+  'CLOSING',
+  'SYN-RECV',
+]
+
 export const RCV_SHUTDOWN = 1
 export const SEND_SHUTDOWN = 2
 

@@ -78,21 +78,20 @@ export const makeRoute = (dst: string, more: Partial<RouteItem> = {}): RouteItem
   ...more,
 })
 
-export const makeSock = (more: Record<string, unknown> = {}): SockItem =>
-  ({
-    netid: 'tcp',
-    family: 'inet',
-    state: 'ESTAB',
-    recv_q: 0,
-    send_q: 0,
-    local: { addr: '127.0.0.1', port: 7777 },
-    peer: { addr: '127.0.0.1', port: 49496 },
-    sk: '2',
-    worker: 0,
-    hash: '1a2b3c4d',
-    skmem: { rmem_alloc: 0, rcv_buf: 131072, wmem_alloc: 0, snd_buf: 3939840, sock_drop: 0 },
-    ...more,
-  }) as SockItem
+export const makeSock = (more: Partial<SockItem> = {}): SockItem => ({
+  netid: 'tcp',
+  family: 'inet',
+  state: 'ESTAB',
+  recv_q: 0,
+  send_q: 0,
+  local: { addr: '127.0.0.1', port: 7777 },
+  peer: { addr: '127.0.0.1', port: 49496 },
+  sk: '2',
+  worker: 0,
+  hash: '1a2b3c4d',
+  skmem: { rmem_alloc: 0, rcv_buf: 131072, wmem_alloc: 0, snd_buf: 3939840, sock_drop: 0 },
+  ...more,
+})
 
 const makeWorker = (cpu: number): WorkerItem => ({
   processed: 47522,

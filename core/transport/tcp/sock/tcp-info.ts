@@ -6,16 +6,14 @@ import type { Arena } from '../../../shm/arena.ts'
 import {
   SK_ACK_BACKLOG,
   SK_MAX_ACK_BACKLOG,
-  SK_RCVBUF,
-  SK_RMEM,
-  SK_RXHASH,
-  SK_SNDBUF,
   SK_STATE,
+  SK_STATE_NAMES,
   SK_TIMER_KEEPALIVE,
-  SK_WMEM,
   TCP_LISTEN,
+  TCP_NEW_SYN_RECV,
   TCP_TIME_WAIT,
 } from '../../../socket/sock.ts'
+import type { SockInfo, SockTimer, TcpInfo } from '../../../socket/sock-info.ts'
 import { CONGESTION_OPS } from '../rec/tcp-cong.ts'
 import {
   ICSK_TIME_PROBE0,
@@ -41,7 +39,6 @@ import {
   TP_DATA_SEGS_OUT,
   TP_DELIVERED,
   TP_DSACK_DUPS,
-  TP_LOST,
   TP_LOST_OUT,
   TP_LRCVTIME,
   TP_LSNDTIME,
@@ -64,7 +61,6 @@ import {
   TP_RETRANS_OUT,
   TP_RETRANSMITS,
   TP_RTO,
-  TP_RTTVAR_US,
   TP_MDEV_US,
   TP_SACKED_OUT,
   TP_SEGS_IN,
@@ -82,38 +78,22 @@ import {
   TP_WRITE_SEQ,
 } from './tcp-sock.ts'
 
-/** ss's names, by SK_STATE. */
-export const TCP_STATE_NAMES = [
-  '',
-  'ESTAB',
-  'SYN-SENT',
-  'SYN-RECV',
-  'FIN-WAIT-1',
-  'FIN-WAIT-2',
-  'TIME-WAIT',
-  'UNCONN',
-  'CLOSE-WAIT',
-  'LAST-ACK',
-  'LISTEN',
-  'CLOSING',
-  'SYN-RECV',
-]
-
+/** Word of a timer that says when it fires (base/timer-wheel.ts). */
 const EXPIRES = 2
 const ms = (us: number): number => us / 1000
 
-const timerOf = (i32: Int32Array, sk: number, now: number) => {
+const timerOf = (i32: Int32Array, sk: number, now: number): SockTimer | undefined => {
   const pending = i32[sk + TP_PENDING]
   if (pending === ICSK_TIME_RETRANS || pending === ICSK_TIME_PROBE0) {
-    const name = pending === ICSK_TIME_RETRANS ? 'on' : 'persist'
+    const type = pending === ICSK_TIME_RETRANS ? 'on' : 'persist'
     const retries = i32[sk + (pending === ICSK_TIME_RETRANS ? TP_RETRANSMITS : TP_PROBES_OUT)]
-    return { name, expires_ms: Math.max(0, (i32[sk + TP_TIMEOUT] - now) | 0), retrans: retries }
+    return { type, expires_ms: Math.max(0, (i32[sk + TP_TIMEOUT] - now) | 0), retrans: retries }
   }
   const keepalive = sk + SK_TIMER_KEEPALIVE
-  if (i32[keepalive] === 0) return null
-  const name = i32[sk + SK_STATE] === TCP_TIME_WAIT ? 'timewait' : 'keepalive'
+  if (i32[keepalive] === 0) return undefined
+  const type = i32[sk + SK_STATE] === TCP_TIME_WAIT ? 'timewait' : 'keepalive'
   return {
-    name,
+    type,
     expires_ms: Math.max(0, (i32[keepalive + EXPIRES] - now) | 0),
     retrans: i32[sk + TP_PROBES_OUT],
   }
@@ -128,15 +108,22 @@ const queues = (i32: Int32Array, sk: number) => {
   }
 }
 
+/** What children will begin with. */
+const listening = (i32: Int32Array, sk: number) => ({
+  cong: CONGESTION_OPS[i32[sk + TP_CA_OPS]].name,
+  cwnd: i32[sk + TP_SND_CWND],
+})
+
 const options = (i32: Int32Array, sk: number) => {
   const opts = i32[sk + TP_OPTS]
   return {
     ts: (opts & OPT_TIMESTAMPS) !== 0,
     sack: (opts & OPT_SACK) !== 0,
     ecn: false,
-    cong: CONGESTION_OPS[i32[sk + TP_CA_OPS]]?.name ?? '',
-    wscale:
-      (opts & OPT_WSCALE) !== 0 ? `${i32[sk + TP_SND_WSCALE]},${i32[sk + TP_RCV_WSCALE]}` : null,
+    cong: CONGESTION_OPS[i32[sk + TP_CA_OPS]].name,
+    ...((opts & OPT_WSCALE) !== 0 && {
+      wscale: `${i32[sk + TP_SND_WSCALE]},${i32[sk + TP_RCV_WSCALE]}`,
+    }),
   }
 }
 
@@ -145,7 +132,6 @@ const times = (i32: Int32Array, sk: number, now: number) => ({
   backoff: i32[sk + TP_BACKOFF],
   rtt: ms(i32[sk + TP_SRTT_US] / 8),
   rttvar: ms(i32[sk + TP_MDEV_US] / 4),
-  rttvar_max: ms(i32[sk + TP_RTTVAR_US] / 4),
   minrtt: ms(i32[sk + TP_MIN_RTT_US]),
   rcv_rtt: ms(i32[sk + TP_RCV_RTT_US] / 8),
   ato: i32[sk + TP_ATO],
@@ -163,7 +149,9 @@ const sizes = (i32: Int32Array, sk: number) => ({
   rcvmss: i32[sk + TP_RCV_MSS],
   advmss: i32[sk + TP_ADVMSS],
   cwnd: i32[sk + TP_SND_CWND],
-  ssthresh: i32[sk + TP_SND_SSTHRESH] === TCP_INFINITE_SSTHRESH ? null : i32[sk + TP_SND_SSTHRESH],
+  ...(i32[sk + TP_SND_SSTHRESH] !== TCP_INFINITE_SSTHRESH && {
+    ssthresh: i32[sk + TP_SND_SSTHRESH],
+  }),
   rcv_space: i32[sk + TP_RCVQ_SPACE],
   rcv_ssthresh: i32[sk + TP_RCV_SSTHRESH],
   notsent: (i32[sk + TP_WRITE_SEQ] - i32[sk + TP_SND_NXT]) | 0,
@@ -184,7 +172,6 @@ const totals = (i32: Int32Array, sk: number) => ({
   unacked: i32[sk + TP_PACKETS_OUT],
   retrans: `${i32[sk + TP_RETRANS_OUT]}/${i32[sk + TP_TOTAL_RETRANS]}`,
   lost: i32[sk + TP_LOST_OUT],
-  lost_total: i32[sk + TP_LOST],
   sacked: i32[sk + TP_SACKED_OUT],
   dsack_dups: i32[sk + TP_DSACK_DUPS],
   reordering: i32[sk + TP_REORDERING],
@@ -196,29 +183,28 @@ const rates = (i32: Int32Array, sk: number) => {
   const window = i32[sk + TP_SND_CWND] * i32[sk + TP_MSS_CACHE] * 8
   const send = srtt === 0 ? 0 : Math.round((window * 1e6) / srtt)
   const opening = i32[sk + TP_SND_CWND] < i32[sk + TP_SND_SSTHRESH] / 2
-  return { send, pacing_rate: Math.round(send * (opening ? 2 : 1.2)), delivery_rate: 0 }
+  return { pacing_rate: Math.round(send * (opening ? 2 : 1.2)), delivery_rate: 0 }
 }
 
-/** `now` is the jiffy (TIME_MS) to reckon from. */
-export const tcpInfo = (arena: Arena, sk: number, now: number) => {
-  const { i32 } = arena
+/** `now` is the jiffy (TIME_MS) to reckon from. A request and TIME_WAIT have no more than their queues and timer. */
+export const tcpInfo = ({ i32 }: Arena, sk: number, now: number): SockInfo => {
   const state = i32[sk + SK_STATE]
+  const timer = timerOf(i32, sk, now)
+  // FIN_WAIT2 without its application is a TIME_WAIT row too
   const shown = state === TCP_TIME_WAIT ? i32[sk + TP_TW_SUBSTATE] : state
-  return {
-    state: TCP_STATE_NAMES[shown] ?? '',
+  const common = {
+    state: SK_STATE_NAMES[shown],
     ...queues(i32, sk),
-    timer: timerOf(i32, sk, now),
-    skmem: {
-      r: i32[sk + SK_RMEM],
-      rb: i32[sk + SK_RCVBUF],
-      t: i32[sk + SK_WMEM],
-      tb: i32[sk + SK_SNDBUF],
-    },
+    ...(timer && { timer }),
+  }
+  if (state === TCP_LISTEN) return { ...common, ...listening(i32, sk) }
+  if (state === TCP_TIME_WAIT || state === TCP_NEW_SYN_RECV) return common
+  const info: TcpInfo = {
     ...options(i32, sk),
     ...times(i32, sk, now),
     ...sizes(i32, sk),
     ...totals(i32, sk),
     ...rates(i32, sk),
-    hash: i32[sk + SK_RXHASH] >>> 0,
   }
+  return { ...common, ...info }
 }
