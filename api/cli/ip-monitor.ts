@@ -53,7 +53,13 @@ async function* readEvents(
   }
 }
 
+const HELP = 'Usage: softnet ip monitor [ all | link | address | route | neigh ]...\n'
+
 export const ipMonitor: IpObject = async (words, options, cli) => {
+  if (words.take('help')) {
+    cli.out(HELP)
+    return 0
+  }
   const kinds: string[] = []
   while (!words.isEmpty()) {
     const word = words.next()

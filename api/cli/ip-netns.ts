@@ -4,10 +4,17 @@ import { getItems, printJson, printLines, UsageError } from './cli.ts'
 import type { IpObject } from './ip.ts'
 import { matchWord, unknownCommand } from './words.ts'
 
+const NETNS_HELP = 'Usage: softnet ip netns [ list ]\n'
+const RULE_HELP = 'Usage: softnet ip rule [ list ]\n'
+
 const isList = (word: string | undefined): boolean =>
   word === undefined || matchWord(word, ['list', 'show', 'lst']) !== undefined
 
 export const ipNetns: IpObject = async (words, options, cli) => {
+  if (words.take('help')) {
+    cli.out(NETNS_HELP)
+    return 0
+  }
   const word = words.peek()
   if (!isList(word)) throw unknownCommand(word!, 'netns')
   const items = await getItems<NetnsItem>(cli, '/v1/netns')
@@ -21,6 +28,10 @@ export const ipNetns: IpObject = async (words, options, cli) => {
 }
 
 export const ipRule: IpObject = async (words, options, cli) => {
+  if (words.take('help')) {
+    cli.out(RULE_HELP)
+    return 0
+  }
   const word = words.peek()
   if (word !== undefined && matchWord(word, ['add', 'delete'])) {
     throw new UsageError('Error: softnet has no policy rules to change.')

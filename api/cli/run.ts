@@ -9,7 +9,8 @@ import { ss } from './ss.ts'
 import { dropwatch, flows, nstat, softnetStat, sysctl } from './stats.ts'
 import { demo, up } from './up.ts'
 
-type Entry = readonly [run: Command, does: string]
+/** `usage`: the options of a command that leaves its --help to this file. */
+type Entry = readonly [run: Command, does: string, usage?: string]
 
 export const COMMANDS: Readonly<Record<string, Entry>> = {
   up: [up, 'run the daemon in the foreground'],
@@ -18,11 +19,23 @@ export const COMMANDS: Readonly<Record<string, Entry>> = {
   ip: [ip, 'links, addresses, routes, neighbours, as iproute2'],
   ss: [ss, 'sockets'],
   ethtool: [ethtool, 'RSS, queues, offloads, rings, statistics of a link'],
-  nstat: [nstat, 'protocol counters'],
-  sysctl: [sysctl, 'the switches'],
-  'softnet-stat': [softnetStat, 'what each worker did'],
-  dropwatch: [dropwatch, 'packets that died unused, by reason'],
-  flows: [flows, 'which worker owns which flow'],
+  nstat: [
+    nstat,
+    'protocol counters',
+    '[ -a ] [ -z ] [ -s ] [ -n ] [ -p ] [ -j ] [ PATTERN ]...\n   -z zeros too   -j JSON   -p pretty   (-a, -s, -n: there is no history to leave alone)',
+  ],
+  sysctl: [
+    sysctl,
+    'the switches',
+    '[ -a | -w ] [ -n ] [ -q ] [ -j ] NAME[=VALUE]...\n   -a all   -w set   -n values alone   -q say nothing   -j JSON',
+  ],
+  'softnet-stat': [
+    softnetStat,
+    'what each worker did',
+    '[ --raw | -j ]\n   --raw /proc/net/softnet_stat   -j JSON',
+  ],
+  dropwatch: [dropwatch, 'packets that died unused, by reason', '[ -j ]'],
+  flows: [flows, 'which worker owns which flow', '[ -j ]'],
   bench: [bench, 'how fast it forwards, beside the kernel'],
 }
 
@@ -109,7 +122,12 @@ export const run = async (rest: readonly string[], cli: Cli): Promise<number> =>
     const entry = Object.hasOwn(COMMANDS, name) ? COMMANDS[name] : undefined
     if (entry === undefined)
       throw new UsageError(`softnet: "${name}" is no command, try "softnet help"`)
-    return (await entry[0](args, cli)) ?? 0
+    const [command, , usage] = entry
+    if (usage !== undefined && (args[0] === '--help' || args[0] === '-h')) {
+      cli.out(`Usage: softnet ${name} ${usage}\n`)
+      return 0
+    }
+    return (await command(args, cli)) ?? 0
   } catch (error) {
     return complain(error, cli)
   }

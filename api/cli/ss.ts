@@ -2,7 +2,7 @@
 import type { SockItem, SockProtocol } from '../../core/control/messages.ts'
 import { type SsShow, ssSummary, ssText } from '../iproute2/ss.ts'
 import type { Cli, Command } from './cli.ts'
-import { getItems, printJson, Refused, segment, send, UsageError } from './cli.ts'
+import { getItems, printJson, segment, send, UsageError } from './cli.ts'
 import { parseSsFilter, readSsState } from './ss-filter.ts'
 import { letters } from './words.ts'
 
@@ -113,7 +113,6 @@ export const ss: Command = async (args, cli) => {
   const socks = all.filter((sock) => hasState(sock.state) && isWanted(sock))
   if (on.has('K')) {
     for (const sock of socks) await send(cli, 'DELETE', `/v1/sockets/${segment(sock.sk)}`)
-    if (socks.length === 0) throw new Refused('ss: no socket matches')
   }
   if (cli.json || on.has('j')) {
     printJson(cli, socks)
