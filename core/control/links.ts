@@ -28,6 +28,7 @@ import {
   DEV_TXQLEN,
   DEV_TYPE,
   DevKind,
+  deviceFds,
   deviceRow,
   deviceStats,
   IF_OPER_DOWN,
@@ -48,7 +49,7 @@ import {
   NETIF_F_TSO6,
 } from '../netdev/netdev.ts'
 import type { Arena } from '../shm/arena.ts'
-import { DEV_STATS, DEVICE_WORDS } from '../shm/layout.ts'
+import { DEV_STATS, DEVICE_FDS, DEVICE_WORDS } from '../shm/layout.ts'
 import type { Mac } from '../wire/text.ts'
 import { parseMac } from '../wire/text.ts'
 import type { Outcome } from './answers.ts'
@@ -151,6 +152,7 @@ export const createLinks = (deps: LinksDeps) => {
       const row = deviceRow(arena, ifindex)
       const generation = (i32[row + DEV_GENERATION] + 1) | 0
       i32.fill(0, row, row + DEVICE_WORDS)
+      i32.fill(0, deviceFds(arena, ifindex), deviceFds(arena, ifindex) + DEVICE_FDS)
       i32[row + DEV_GENERATION] = generation
       i32[row + DEV_FLAGS] = IFF_BROADCAST | IFF_MULTICAST
       i32[row + DEV_MTU] = 1500

@@ -12,7 +12,7 @@
  * |------------------------|------------------------------------------|-------------------------------|
  * | globals                | control                                  | all                           |
  * | thread block t         | thread t (DOORBELL: any, by Atomics)     | all                           |
- * | sysctl, devices, rss   | control                                  | all                           |
+ * | sysctl, devices, deviceFds, rss | control                                  | all                           |
  * | ifaddrs, fib, nexthops | control, published by generation         | all                           |
  * | sockFlows              | the worker that owns the flow            | nic                           |
  * | devFlows               | nic                                      | nic                           |
@@ -95,6 +95,9 @@ export const SMALL_ARENA: ArenaConfig = {
   flows: 64,
 }
 
+/** Masks of workers are one word. */
+export const MAX_WORKERS = 32
+
 // Globals (words from GLOBALS).
 export const GLOBALS = 32
 /** Rises with each change that control publishes; workers answer by copying it to THREAD_ACK. */
@@ -126,8 +129,8 @@ export const THREAD_DOORBELL = 32
 export const SMALL_SHIFT = 11
 export const SMALL_BYTES = 1 << SMALL_SHIFT
 export const LARGE_BYTES = 68 * 1024
-/** Words of an skb row (two cache lines). */
-export const SKB_SHIFT = 5
+/** Words of an skb row (four cache lines). */
+export const SKB_SHIFT = 6
 export const SKB_WORDS = 1 << SKB_SHIFT
 
 // Rings.
@@ -145,7 +148,9 @@ export const APP_RING_WORDS = RING_HEADER + APP_RING_RECORDS * APP_RECORD_WORDS
 export const APP_BLOCK_WORDS = 32
 export const APP_PAIR_WORDS = 32
 export const SYSCTL_WORDS = 256
-export const DEVICE_WORDS = 64
+export const DEVICE_WORDS = 128
+/** Descriptors of a device: one a queue, as many queues as there can be workers. */
+export const DEVICE_FDS = MAX_WORKERS
 /** Steering state of a device: RSS (steering/rss.ts), then the RPS map (steering/rps.ts). */
 export const RSS_WORDS = 256
 export const RPS_MAP_OFFSET = 160
@@ -210,6 +215,8 @@ export const computeLayout = (config: ArenaConfig) => {
     threadBlocks: region(threads * THREAD_WORDS),
     sysctl: region(SYSCTL_WORDS),
     devices: region(config.devices * DEVICE_WORDS),
+    /** [device][queue] file descriptors (netdev.ts, deviceFds). */
+    deviceFds: region(config.devices * DEVICE_FDS),
     rss: region(config.devices * RSS_WORDS),
     sockFlows: region(SOCK_FLOWS),
     devFlows: region(config.devices * DEV_FLOWS * 2),
@@ -266,10 +273,7 @@ export const computeLayout = (config: ArenaConfig) => {
     freeSkbs: region(threads * (32 + config.skbs)),
     freeSmalls: region(threads * (32 + config.smallBuffers)),
     freeLarges: region(threads * (32 + config.largeBuffers)),
-    skbRows: ((): number => {
-      const at = region(threads * config.skbs * SKB_WORDS)
-      return at
-    })(),
+    skbRows: region(threads * config.skbs * SKB_WORDS),
     smallBytes: ((): number => region((smalls * SMALL_BYTES) >> 2) << 2)(),
     largeBytes: ((): number => region((larges * LARGE_BYTES) >> 2) << 2)(),
     totalBytes: (next << 2) + 65536,
