@@ -137,7 +137,7 @@ export const createControl = (deps: ControlDeps) => {
   const ethtool = createEthtool({ arena, links, random })
   const addresses = createAddresses({ links, ifaddrs })
   const routes = createRoutes({ arena, rib, route: createRoute({ arena }), names: links })
-  const neigh = createNeigh({ arena, time, ipi, calls, links })
+  const neigh = createNeigh({ arena, time, calls, links })
   const sysctls = createSysctls(arena)
   const sockets = createSocketDump({ arena, calls, links, sockInfo })
   const stats = createStats({ arena, time, nameOf: links.nameOf, socketsOf: sockets.count })

@@ -135,7 +135,7 @@ export const SKB_WORDS = 1 << SKB_SHIFT
 
 // Rings.
 export const RING_HEADER = 64
-export const IPI_SLOT_WORDS = 8
+export const IPI_SLOT_WORDS = 16
 export const IPI_SLOTS = 512
 
 /** Rings between an application and a worker: records of 16 words (core/socket/app-constants.ts). */
@@ -235,7 +235,7 @@ export const computeLayout = (config: ArenaConfig) => {
     /** [worker][thread] rings of skbs: the backlogs. */
     backlogRings: region(config.workers * threads * (RING_HEADER + config.backlog)),
     backlogRingWords: RING_HEADER + config.backlog,
-    /** [to][from] rings of eight-word calls between threads. */
+    /** [to][from] rings of calls between threads. */
     ipiRings: region(threads * threads * (RING_HEADER + IPI_SLOTS * IPI_SLOT_WORDS)),
     ipiRingWords: RING_HEADER + IPI_SLOTS * IPI_SLOT_WORDS,
     /** [port][thread] rings of frames to a port's peer, then one from the peer: see netdev/port.ts. */

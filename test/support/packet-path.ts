@@ -562,12 +562,10 @@ export const createPacketPath = ({ config = {}, seed = 1, protocols = [] }: Path
     lladdr: string | null,
     state = neigh.NUD_PERMANENT
   ): number => {
-    if (lladdr !== null) {
-      const m = mac(lladdr)
-      const lo = (m[2]! << 24) | (m[3]! << 16) | (m[4]! << 8) | m[5]!
-      control.send(0, Ipi.NEIGH_SET_MAC, (m[0]! << 8) | m[1]!, lo)
-    }
-    control.send(0, Ipi.NEIGH_SET, dev, 0, 0, V4, ip(addr), state, 7)
+    const m = lladdr === null ? null : mac(lladdr)
+    const hi = m === null ? -1 : (m[0]! << 8) | m[1]!
+    const lo = m === null ? 0 : (m[2]! << 24) | (m[3]! << 16) | (m[4]! << 8) | m[5]!
+    control.send(0, Ipi.NEIGH_SET, dev, 0, 0, V4, ip(addr), state, 7, hi, lo)
     settle()
     return replies.pop()!
   }
