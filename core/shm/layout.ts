@@ -170,7 +170,9 @@ export const FLOW_WORDS = 16
 /** Port devices (a peer in another thread), and the slots of each of their rings. */
 export const PORTS = 32
 export const PORT_SLOTS = 1024
-export const COUNTERS = 512
+/** Counters of a bank (counters.ts), and how many of them, at its end, are those of drop reasons (skb/drop.ts). */
+export const COUNTERS = 1024
+export const DROP_REASONS = 256
 export const DEV_STATS = 32
 export const SCRATCH_WORDS = 1024
 export const OWNED_FLOWS = 8192
