@@ -20,6 +20,7 @@ import {
   DEV_KIND,
   DEV_LIMIT,
   DEV_MTU,
+  DEV_NET,
   DEV_OPERSTATE,
   DEV_PEER,
   DEV_PROMISCUITY,
@@ -43,6 +44,7 @@ import {
   IFF_PROMISC,
   IFF_RUNNING,
   IFF_UP,
+  INIT_NET,
   NETIF_F_HW_CSUM,
   NETIF_F_RXCSUM,
   NETIF_F_TSO,
@@ -155,6 +157,7 @@ export const createLinks = (deps: LinksDeps) => {
       i32.fill(0, deviceFds(arena, ifindex), deviceFds(arena, ifindex) + DEVICE_FDS)
       i32[row + DEV_GENERATION] = generation
       i32[row + DEV_FLAGS] = IFF_BROADCAST | IFF_MULTICAST
+      i32[row + DEV_NET] = INIT_NET
       i32[row + DEV_MTU] = 1500
       i32[row + DEV_TYPE] = ARPHRD_ETHER
       i32[row + DEV_TX_QUEUES] = 1

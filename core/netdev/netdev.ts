@@ -30,7 +30,7 @@ export const DEV_GENERATION = 14
 /** Largest super-frame the device takes (bytes of IP packet); 0 when it takes none. */
 export const DEV_GSO_MAX = 15
 export const DEV_PEER = 16
-/** Network namespace it is in. */
+/** Network namespace it is in: a number; INIT_NET is there from the start (Linux: init_net). */
 export const DEV_NET = 17
 /** RPS: mask of CPUs (0 is off: the RSS table decides), and entries of the RFS table. */
 export const DEV_RPS_CPUS = 18
@@ -51,6 +51,8 @@ export const DEV_JITTER = 37
 export const DEV_LIMIT = 38
 /** For the driver, to the end of the row. */
 export const DEV_PRIV = 96
+
+export const INIT_NET = 0
 
 // Flags (include/uapi/linux/if.h).
 export const IFF_UP = 0x1

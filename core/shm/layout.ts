@@ -53,6 +53,8 @@ export type ArenaConfig = {
   devices: number
   ifaddrs: number
   nexthops: number
+  /** Routing tables: six of a net, and those that are made for routes. A root is 256 KB. */
+  fibTables: number
   /** Nodes (256 words) of the forwarding tries. */
   fibNodes: number
   neighbours: number
@@ -72,6 +74,7 @@ export const DEFAULT_ARENA: ArenaConfig = {
   devices: 128,
   ifaddrs: 512,
   nexthops: 4096,
+  fibTables: 32,
   fibNodes: 4096,
   neighbours: 4096,
   flows: 1024,
@@ -90,6 +93,7 @@ export const SMALL_ARENA: ArenaConfig = {
   devices: 8,
   ifaddrs: 32,
   nexthops: 256,
+  fibTables: 8,
   fibNodes: 512,
   neighbours: 128,
   flows: 64,
@@ -162,8 +166,8 @@ export const NEXTHOP_WORDS = 32
 export const FIB_NODE_WORDS = 256
 /** Direct first stride of a trie: 16 bits. */
 export const FIB_ROOT_WORDS = 65536
-/** Roots: (v4, v6) x (local, main, default). */
-export const FIB_ROOTS = 6
+/** Row of the map of tables (inet/fib-tables.ts). */
+export const FIB_TABLE_WORDS = 4
 export const NEIGH_WORDS = 32
 export const SOCK_WORDS = 512
 export const FLOW_WORDS = 16
@@ -226,7 +230,9 @@ export const computeLayout = (config: ArenaConfig) => {
     ownedFlows: region(config.workers * OWNED_FLOWS),
     ifaddrs: region(config.ifaddrs * IFADDR_WORDS),
     nexthops: region(config.nexthops * NEXTHOP_WORDS),
-    fibRoots: region(FIB_ROOTS * FIB_ROOT_WORDS),
+    /** The map of routing tables, and the root of each. */
+    fibTables: region(config.fibTables * FIB_TABLE_WORDS),
+    fibRoots: region(config.fibTables * FIB_ROOT_WORDS),
     fibNodes: region(config.fibNodes * FIB_NODE_WORDS),
     neighbours: region(config.neighbours * NEIGH_WORDS),
     /** Open-addressed index over neighbours: four slots a row. */
