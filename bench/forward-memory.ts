@@ -7,7 +7,7 @@
 import { RTN_LOCAL, RTN_UNICAST } from '../core/base/flowi.ts'
 import { createFibWriter } from '../core/inet/fib-writer.ts'
 import { createNexthops } from '../core/inet/nexthop.ts'
-import { FIB_LOCAL, FIB_MAIN, NH_DEV, NH_TYPE } from '../core/inet/nexthop-constants.ts'
+import { NH_DEV, NH_TYPE, RT_TABLE_LOCAL, RT_TABLE_MAIN } from '../core/inet/nexthop-constants.ts'
 import { NUD_PERMANENT } from '../core/neigh/neigh-constants.ts'
 import {
   DEV_FLAGS,
@@ -20,6 +20,7 @@ import {
   deviceRow,
   DEV_RPS_FLOW_CNT,
   IFF_UP,
+  INIT_NET,
 } from '../core/netdev/netdev.ts'
 import { createPortXmit, PORT_PEER, portTxRing } from '../core/dev/kinds/port.ts'
 import { createArena } from '../core/shm/arena.ts'
@@ -68,6 +69,7 @@ const setup = () => {
     const at = layout.rss + ifindex * RSS_WORDS
     createRssControl(new Int32Array(arena.buffer, at << 2, RPS_MAP_OFFSET)).init(1, KEY)
   }
+  addRoutes(arena)
   const stack = createStack({
     arena,
     thread: 0,
@@ -82,7 +84,6 @@ const setup = () => {
       return table
     },
   })
-  addRoutes(arena)
   const key = layout.scratch + layout.nicThread * 1024
   for (let host = 0; host < 8; host++) {
     i32[key] = 0
@@ -100,17 +101,18 @@ const addRoutes = (arena: ReturnType<typeof createArena>): void => {
   const nothing = () => {}
   const nexthops = createNexthops({ arena, retire: nothing, reclaim: nothing })
   const fib = createFibWriter({ arena, retire: nothing, reclaim: nothing })
+  fib.addNet(INIT_NET)
   const route = (table: number, addr: number, len: number, type: number, dev: number): void => {
     const words = new Int32Array(NEXTHOP_WORDS)
     words[NH_TYPE] = type
     words[NH_DEV] = dev
-    fib.insert(2, table, [0, 0, 0xffff, addr], len, nexthops.intern(words))
+    fib.insert(INIT_NET, 2, table, [0, 0, 0xffff, addr], len, nexthops.intern(words))
   }
-  route(FIB_LOCAL, (10 << 24) | (1 << 16) | 1, 32, RTN_LOCAL, 1)
-  route(FIB_LOCAL, (10 << 24) | (2 << 16) | 1, 32, RTN_LOCAL, 2)
-  route(FIB_MAIN, (10 << 24) | (1 << 16), 16, RTN_UNICAST, 1)
-  route(FIB_MAIN, (10 << 24) | (2 << 16), 16, RTN_UNICAST, 2)
-  for (let k = 0; k < 500; k++) route(FIB_MAIN, (20 << 24) | (k << 12), 24, RTN_UNICAST, 2)
+  route(RT_TABLE_LOCAL, (10 << 24) | (1 << 16) | 1, 32, RTN_LOCAL, 1)
+  route(RT_TABLE_LOCAL, (10 << 24) | (2 << 16) | 1, 32, RTN_LOCAL, 2)
+  route(RT_TABLE_MAIN, (10 << 24) | (1 << 16), 16, RTN_UNICAST, 1)
+  route(RT_TABLE_MAIN, (10 << 24) | (2 << 16), 16, RTN_UNICAST, 2)
+  for (let k = 0; k < 500; k++) route(RT_TABLE_MAIN, (20 << 24) | (k << 12), 24, RTN_UNICAST, 2)
 }
 
 /** Frames of FLOWS flows from 10.1.x.y to eight hosts of 10.2/16. */

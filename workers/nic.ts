@@ -5,7 +5,6 @@
  */
 import { workerData } from 'node:worker_threads'
 import {
-  DEV_FD,
   DEV_FLAGS,
   DEV_GENERATION,
   DEV_IFINDEX,
@@ -14,6 +13,7 @@ import {
   DEV_NAPI,
   DevKind,
   DevStat,
+  deviceFds,
   deviceRow,
   deviceStats,
   IFF_UP,
@@ -78,7 +78,7 @@ const createNic = (arena: Arena, thread: number, id: string) => {
   let playing: PcapReplay[] = []
   const findReplay = (dev: number, ifindex: number): void => {
     const generation = i32[dev + DEV_GENERATION]
-    const fd = i32[dev + DEV_FD]
+    const fd = i32[deviceFds(arena, ifindex)]
     const known = replays.get(ifindex)
     if (known?.generation !== generation || known.fd !== fd) {
       replays.set(ifindex, { generation, fd, replay: openReplay(ifindex) })
@@ -100,10 +100,10 @@ const createNic = (arena: Arena, thread: number, id: string) => {
       if (kind === DevKind.port)
         ports.push({ ring: portRxRing(arena, i32[dev + PORT_NUMBER]), ifindex })
       if ((kind === DevKind.tap || kind === DevKind.packet) && i32[dev + DEV_NAPI] === 0) {
-        const fd = i32[dev + DEV_FD]
+        const fd = i32[deviceFds(arena, ifindex)]
         fds.push({ fd, ifindex, slot: polls.add(fd, POLLIN), hot: true })
       }
-      if (kind === DevKind.pcap && i32[dev + DEV_FD] !== 0) findReplay(dev, ifindex)
+      if (kind === DevKind.pcap && i32[deviceFds(arena, ifindex)] !== 0) findReplay(dev, ifindex)
     }
   }
 

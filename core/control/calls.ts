@@ -11,6 +11,20 @@ import { THREAD_RUNNING, THREAD_WORDS } from '../shm/layout.ts'
 /** Pauses after which a question counts as unanswered. */
 const PATIENCE = 10_000
 
+/** Up to eleven words. */
+export type CallArgs = readonly [
+  a0?: number,
+  a1?: number,
+  a2?: number,
+  a3?: number,
+  a4?: number,
+  a5?: number,
+  a7?: number,
+  a8?: number,
+  a9?: number,
+  a10?: number,
+  a11?: number,
+]
 export type Calls = ReturnType<typeof createCalls>
 
 export const createCalls = (arena: Arena, ipi: IpiSystem, pause: () => Promise<void>) => {
@@ -24,8 +38,8 @@ export const createCalls = (arena: Arena, ipi: IpiSystem, pause: () => Promise<v
   const isRunning = (thread: number): boolean =>
     Atomics.load(i32, layout.threadBlocks + thread * THREAD_WORDS + THREAD_RUNNING) === 1
 
-  /** The thread's answer to `op`: 0 or more, or -errno. `args` are a0..a5; a6 is the request id. */
-  const call = async (thread: number, op: number, args: readonly number[]): Promise<number> => {
+  /** The thread's answer to `op`: 0 or more, or -errno. `args` are a0..a5, then a7..a11: a6 is the request id. */
+  const call = async (thread: number, op: number, args: CallArgs): Promise<number> => {
     if (!isRunning(thread)) return -Errno.ENETDOWN
     lastId = (lastId + 1) | 0
     const id = lastId
@@ -33,8 +47,8 @@ export const createCalls = (arena: Arena, ipi: IpiSystem, pause: () => Promise<v
     // room on the way back
     ipi.run()
     try {
-      const [a0 = 0, a1 = 0, a2 = 0, a3 = 0, a4 = 0, a5 = 0] = args
-      if (!ipi.send(thread, op, a0, a1, a2, a3, a4, a5, id)) return -Errno.ENOBUFS
+      const [a0, a1, a2, a3, a4, a5, ...more] = args
+      if (!ipi.send(thread, op, a0, a1, a2, a3, a4, a5, id, ...more)) return -Errno.ENOBUFS
       for (let turn = 0; turn < PATIENCE; turn++) {
         ipi.run()
         const answer = answers.get(id)

@@ -5,10 +5,12 @@
  */
 import { Errno } from '../base/errno.ts'
 import { createTime, setTime } from '../base/time.ts'
+import { createFibReader } from '../inet/fib.ts'
 import { createFibWriter } from '../inet/fib-writer.ts'
 import { createIfaddrs } from '../inet/ifaddr.ts'
 import { createNexthops } from '../inet/nexthop.ts'
 import { createRoute } from '../inet/route.ts'
+import { INIT_NET } from '../netdev/netdev.ts'
 import type { Arena } from '../shm/arena.ts'
 import type { IpiSystem } from '../shm/ipi.ts'
 import { createIpi, Ipi, Notify } from '../shm/ipi.ts'
@@ -102,10 +104,12 @@ export const createControl = (deps: ControlDeps) => {
   // ---- the parts
 
   const fib = createFibWriter({ arena, retire, reclaim })
+  fib.addNet(INIT_NET)
   const nexthops = createNexthops({ arena, retire, reclaim })
   /** What undoes the route changes of an atomic batch, while one runs. */
   let journal: { event: 'new' | 'del'; route: RibRoute }[] | null = null
   const rib = createRib({
+    net: INIT_NET,
     fib,
     nexthops,
     onEvent: (event, route) => {
@@ -136,8 +140,13 @@ export const createControl = (deps: ControlDeps) => {
   const calls = createCalls(arena, ipi, pause)
   const ethtool = createEthtool({ arena, links, random })
   const addresses = createAddresses({ links, ifaddrs })
-  const routes = createRoutes({ arena, rib, route: createRoute({ arena }), names: links })
-  const neigh = createNeigh({ arena, time, ipi, calls, links })
+  const routes = createRoutes({
+    arena,
+    rib,
+    route: createRoute({ arena, fib: createFibReader(arena, INIT_NET) }),
+    names: links,
+  })
+  const neigh = createNeigh({ arena, time, calls, links })
   const sysctls = createSysctls(arena)
   const sockets = createSocketDump({ arena, calls, links, sockInfo })
   const stats = createStats({ arena, time, nameOf: links.nameOf, socketsOf: sockets.count })

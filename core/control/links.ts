@@ -20,6 +20,7 @@ import {
   DEV_KIND,
   DEV_LIMIT,
   DEV_MTU,
+  DEV_NET,
   DEV_OPERSTATE,
   DEV_PEER,
   DEV_PROMISCUITY,
@@ -28,6 +29,7 @@ import {
   DEV_TXQLEN,
   DEV_TYPE,
   DevKind,
+  deviceFds,
   deviceRow,
   deviceStats,
   IF_OPER_DOWN,
@@ -42,13 +44,14 @@ import {
   IFF_PROMISC,
   IFF_RUNNING,
   IFF_UP,
+  INIT_NET,
   NETIF_F_HW_CSUM,
   NETIF_F_RXCSUM,
   NETIF_F_TSO,
   NETIF_F_TSO6,
 } from '../netdev/netdev.ts'
 import type { Arena } from '../shm/arena.ts'
-import { DEV_STATS, DEVICE_WORDS } from '../shm/layout.ts'
+import { DEV_STATS, DEVICE_FDS, DEVICE_WORDS } from '../shm/layout.ts'
 import type { Mac } from '../wire/text.ts'
 import { parseMac } from '../wire/text.ts'
 import type { Outcome } from './answers.ts'
@@ -151,8 +154,10 @@ export const createLinks = (deps: LinksDeps) => {
       const row = deviceRow(arena, ifindex)
       const generation = (i32[row + DEV_GENERATION] + 1) | 0
       i32.fill(0, row, row + DEVICE_WORDS)
+      i32.fill(0, deviceFds(arena, ifindex), deviceFds(arena, ifindex) + DEVICE_FDS)
       i32[row + DEV_GENERATION] = generation
       i32[row + DEV_FLAGS] = IFF_BROADCAST | IFF_MULTICAST
+      i32[row + DEV_NET] = INIT_NET
       i32[row + DEV_MTU] = 1500
       i32[row + DEV_TYPE] = ARPHRD_ETHER
       i32[row + DEV_TX_QUEUES] = 1

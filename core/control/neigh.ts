@@ -33,7 +33,6 @@ import {
   NUD_VALID,
 } from '../neigh/neigh-constants.ts'
 import type { Arena } from '../shm/arena.ts'
-import type { IpiSystem } from '../shm/ipi.ts'
 import { Ipi } from '../shm/ipi.ts'
 import { NEIGH_WORDS } from '../shm/layout.ts'
 import type { Words } from '../wire/text.ts'
@@ -63,9 +62,9 @@ const OWNER = 0
 /** A row that is being written is read again, this often. */
 const RETRIES = 100
 
-export type NeighDeps = { arena: Arena; time: Time; ipi: IpiSystem; calls: Calls; links: Links }
+export type NeighDeps = { arena: Arena; time: Time; calls: Calls; links: Links }
 
-export const createNeigh = ({ arena, time, ipi, calls, links }: NeighDeps) => {
+export const createNeigh = ({ arena, time, calls, links }: NeighDeps) => {
   const { i32, layout } = arena
   const { neighbours, neighUse } = layout
   const { workers, neighbours: rows } = layout.config
@@ -180,13 +179,13 @@ export const createNeigh = ({ arena, time, ipi, calls, links }: NeighDeps) => {
     if (known === undefined && (flags & NLM_F_CREATE) === 0) return refuse(Errno.ENOENT)
     if ((state & NUD_VALID) !== 0 && mac === null && known?.lladdr === undefined)
       return refuse(Errno.EINVAL, 'No link layer address given', 'lladdr')
-    if (mac !== null && !ipi.send(OWNER, Ipi.NEIGH_SET_MAC, mac.hi, mac.lo))
-      return refuse(Errno.ENOBUFS)
     const bits = neigh.flags?.includes('router') ? NTF_ROUTER : 0
     const result = await calls.call(OWNER, Ipi.NEIGH_SET, [
       key.ifindex,
       ...key.words,
       state | (bits << 16),
+      mac?.hi ?? -1,
+      mac?.lo ?? 0,
     ])
     if (result < 0) return refuse(-result)
     const made = find(neigh)

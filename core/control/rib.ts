@@ -1,6 +1,6 @@
 /**
  * The routing information base: every route there is, with the alternatives that do not win, in every table.
- * The best of each prefix in the tables local, main and default goes into the tries, its alternatives chained
+ * The best of each prefix goes into its table's trie, its alternatives chained
  * behind it. Refusals are the kernel's. Control thread only. Linux: fib_table_insert/delete (fib_trie.c),
  * fib_add_rt2node (ip6_fib.c), fib_sync_down_dev.
  */
@@ -10,9 +10,6 @@ import type { FibWriter } from '../inet/fib-writer.ts'
 import { maskWords } from '../inet/fib-writer.ts'
 import type { Nexthops } from '../inet/nexthop.ts'
 import {
-  FIB_DEFAULT,
-  FIB_LOCAL,
-  FIB_MAIN,
   NH_ADVMSS,
   NH_DEV,
   NH_FAMILY,
@@ -53,17 +50,12 @@ export type RibRoute = Prefix & {
 }
 /** What a deletion names; what is left out matches anything. */
 export type RouteMatch = Prefix & Partial<Omit<RibRoute, keyof Prefix>>
-/** A prefix's routes, best first, and the row the trie has for it (0 when it is in no trie). */
+/** A prefix's routes, best first, and the row the trie has for it. */
 type Entry = { routes: RibRoute[]; row: number }
 type Table = { byLength: Map<string, Entry>[]; size: number }
 export type RibEvents = (event: 'new' | 'del', route: RibRoute) => void
 export type Rib = ReturnType<typeof createRib>
 
-const TRIE_OF: Record<number, number> = {
-  [RT_TABLE_LOCAL]: FIB_LOCAL,
-  [RT_TABLE_MAIN]: FIB_MAIN,
-  [RT_TABLE_DEFAULT]: FIB_DEFAULT,
-}
 const LOOKUP_ORDER = [RT_TABLE_LOCAL, RT_TABLE_MAIN, RT_TABLE_DEFAULT]
 
 export const sameWords = (a: Words | null, b: Words | null): boolean =>
@@ -73,8 +65,15 @@ const sameGateway = (a: RibRoute['gateway'], b: RibRoute['gateway']): boolean =>
 const networkWords = (family: number, words: Words, plen: number): Words =>
   maskWords(words, family === AF_INET ? 96 + plen : plen) as Words
 
-export const createRib = (deps: { fib: FibWriter; nexthops: Nexthops; onEvent: RibEvents }) => {
-  const { fib, nexthops, onEvent } = deps
+export type RibDeps = {
+  /** The network namespace whose routes these are. */
+  net: number
+  fib: FibWriter
+  nexthops: Nexthops
+  onEvent: RibEvents
+}
+
+export const createRib = ({ net, fib, nexthops, onEvent }: RibDeps) => {
   const tables = new Map<string, Table>()
   const content = new Int32Array(NEXTHOP_WORDS)
 
@@ -124,18 +123,17 @@ export const createRib = (deps: { fib: FibWriter; nexthops: Nexthops; onEvent: R
     const entries = (table.byLength[plen] ??= new Map())
     const key = words.join()
     const old = entries.get(key)
-    const trie = TRIE_OF[id]
     let row = 0
-    if (trie !== undefined && routes.length > 0) {
+    if (routes.length > 0) {
       row = chainOf(routes)
       if (row === 0) return -Errno.ENOBUFS
-      const error = row === old?.row ? 0 : fib.insert(family, trie, words, plen, row)
+      const error = row === old?.row ? 0 : fib.insert(net, family, id, words, plen, row)
       if (error !== 0) {
         nexthops.release(row)
         return error
       }
-    } else if (trie !== undefined && old !== undefined) fib.remove(family, trie, words, plen)
-    if (old !== undefined && old.row !== 0) nexthops.release(old.row)
+    } else if (old !== undefined) fib.remove(net, family, id, words, plen)
+    if (old !== undefined) nexthops.release(old.row)
     table.size += routes.length - (old?.routes.length ?? 0)
     if (routes.length === 0) entries.delete(key)
     else entries.set(key, { routes, row })

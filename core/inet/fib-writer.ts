@@ -1,14 +1,15 @@
 /**
  * The one writer of the forwarding tries (core/inet/fib.ts), on the control thread. It keeps, beside each word,
  * the length of the prefix that the word comes from, and beside each node how many prefixes need it; and all
- * prefixes by length, to know what lies under one that goes. A change either happens whole or not at all.
+ * prefixes by length, to know what lies under one that goes. A change either happens whole or not at all. Tables come
+ * with their first prefix and go with their last (fib-tables.ts).
  * Linux: fib_table_insert, fib_table_delete.
  */
 import { AF_INET } from '../base/family.ts'
 import { Errno } from '../base/errno.ts'
 import type { Arena } from '../shm/arena.ts'
-import { FIB_NODE_WORDS, FIB_ROOT_WORDS, FIB_ROOTS, G_GENERATION } from '../shm/layout.ts'
-import { fibRoot } from './fib.ts'
+import { FIB_NODE_WORDS, FIB_ROOT_WORDS, G_GENERATION } from '../shm/layout.ts'
+import { createFibTables, fibRoot } from './fib-tables.ts'
 
 export type FibWriterDeps = {
   arena: Arena
@@ -22,6 +23,7 @@ export type FibWriter = ReturnType<typeof createFibWriter>
 
 /** One table's prefixes: by length, then by address. */
 type PrefixMap = Map<number | string, number>[]
+type Table = { readonly root: number; readonly prefixes: PrefixMap; size: number }
 
 /** The words with all bits after the first `bits` cleared. */
 export const maskWords = (words: PrefixWords, bits: number): PrefixWords => {
@@ -36,20 +38,25 @@ export const createFibWriter = ({ arena, retire, reclaim }: FibWriterDeps) => {
   const { i32, layout } = arena
   const { fibRoots, fibNodes: nodes } = layout
   const count = layout.config.fibNodes
-  const rootWords = FIB_ROOTS * FIB_ROOT_WORDS
+  const rootWords = layout.config.fibTables * FIB_ROOT_WORDS
   /** Length of the prefix that each word comes from: roots, then nodes. */
   const lens = new Uint8Array(rootWords + count * FIB_NODE_WORDS)
   const users = new Int32Array(count)
   const free = Int32Array.from({ length: count }, (_, k) => count - 1 - k)
   let freeNodes = count
-  const tables = Array.from({ length: FIB_ROOTS }, (): PrefixMap => [])
+  const map = createFibTables(arena, retire)
+  /** By root. */
+  const tables = new Map<number, Table>()
   // slots of the nodes on the way to a prefix, top first; a walk fills them
   const path = new Int32Array(16)
 
   const lenAt = (slot: number): number =>
     slot < nodes ? slot - fibRoots : rootWords + (slot - nodes)
-  const tableOf = (family: number, table: number): PrefixMap =>
-    tables[family === AF_INET ? table : 3 + table]
+  const tableAt = (root: number): Table => {
+    let table = tables.get(root)
+    if (table === undefined) tables.set(root, (table = { root, prefixes: [], size: 0 }))
+    return table
+  }
   const keyOf = (family: number, words: PrefixWords): number | string =>
     family === AF_INET ? words[3] : words.join()
   const maskFor = (family: number, words: PrefixWords, plen: number): PrefixWords =>
@@ -83,8 +90,8 @@ export const createFibWriter = ({ arena, retire, reclaim }: FibWriterDeps) => {
     })
   }
   /** Nodes that a walk to (words, plen) would have to make. */
-  const missing = (family: number, table: number, words: PrefixWords, plen: number): number => {
-    let slot = fibRoot(arena, family, table) + bitsOf(family, words, 16, 16)
+  const missing = (family: number, root: number, words: PrefixWords, plen: number): number => {
+    let slot = root + bitsOf(family, words, 16, 16)
     let end = 16
     while (end < plen && i32[slot] < 0) {
       end += 8
@@ -127,25 +134,49 @@ export const createFibWriter = ({ arena, retire, reclaim }: FibWriterDeps) => {
     return [0, 0]
   }
 
-  /** Inserts the prefix, or replaces its row. 0, or -ENOSPC and nothing has changed. */
+  /** The table, made when there is none yet; undefined when there is no room for another. */
+  const openTable = (net: number, family: number, id: number): Table | undefined => {
+    let root = map.ensure(net, family, id)
+    if (root === 0) {
+      reclaim()
+      root = map.ensure(net, family, id)
+    }
+    return root === 0 ? undefined : tableAt(root)
+  }
+  const closeIfEmpty = ({ root, size }: Table, net: number, family: number, id: number): void => {
+    if (size > 0) return
+    tables.delete(root)
+    map.release(net, family, id)
+  }
+  const hasRoom = (family: number, root: number, words: PrefixWords, plen: number): boolean => {
+    if (missing(family, root, words, plen) <= freeNodes) return true
+    reclaim()
+    return missing(family, root, words, plen) <= freeNodes
+  }
+
+  /** Inserts the prefix, or replaces its row. 0, or -ENOBUFS (tables) or -ENOSPC (nodes) and nothing has changed. */
   const insert = (
+    net: number,
     family: number,
-    table: number,
+    id: number,
     address: PrefixWords,
     plen: number,
     row: number
   ): number => {
     const words = maskFor(family, address, plen)
-    if (missing(family, table, words, plen) > freeNodes) {
-      reclaim()
-      if (missing(family, table, words, plen) > freeNodes) return -Errno.ENOSPC
+    const table = openTable(net, family, id)
+    if (table === undefined) return -Errno.ENOBUFS
+    if (!hasRoom(family, table.root, words, plen)) {
+      closeIfEmpty(table, net, family, id)
+      return -Errno.ENOSPC
     }
-    const ofLen = (tableOf(family, table)[plen] ??= new Map())
+    const ofLen = (table.prefixes[plen] ??= new Map())
     const isNew = !ofLen.has(keyOf(family, words))
     ofLen.set(keyOf(family, words), row)
+    if (isNew) table.size++
     // the row's words are visible before any word that names it
     Atomics.add(i32, G_GENERATION, 0)
-    let base = fibRoot(arena, family, table)
+    let base = table.root
     let index = bitsOf(family, words, 16, 16)
     let end = 16
     while (plen > end) {
@@ -161,12 +192,19 @@ export const createFibWriter = ({ arena, retire, reclaim }: FibWriterDeps) => {
   }
 
   /** Takes the prefix out; what it covered shows again what lies under it. 0, or -ESRCH. */
-  const remove = (family: number, table: number, address: PrefixWords, plen: number): number => {
+  const remove = (
+    net: number,
+    family: number,
+    id: number,
+    address: PrefixWords,
+    plen: number
+  ): number => {
     const words = maskFor(family, address, plen)
-    const prefixes = tableOf(family, table)
-    if (!prefixes[plen]?.delete(keyOf(family, words))) return -Errno.ESRCH
-    const [row, len] = cover(prefixes, family, words, plen)
-    let slot = fibRoot(arena, family, table) + bitsOf(family, words, 16, 16)
+    const table = tables.get(fibRoot(arena, net, family, id))
+    if (!table?.prefixes[plen]?.delete(keyOf(family, words))) return -Errno.ESRCH
+    table.size--
+    const [row, len] = cover(table.prefixes, family, words, plen)
+    let slot = table.root + bitsOf(family, words, 16, 16)
     let end = 16
     let depth = 0
     while (plen > end) {
@@ -178,11 +216,12 @@ export const createFibWriter = ({ arena, retire, reclaim }: FibWriterDeps) => {
     }
     paint(slot, 1 << (end - plen), plen, plen, row, len)
     while (depth > 0 && users[~i32[path[depth - 1]]] === 0) merge(path[--depth])
+    closeIfEmpty(table, net, family, id)
     return 0
   }
 
   /** Nodes that are not in use and not waiting to be. */
   const available = (): number => freeNodes
 
-  return { insert, remove, available }
+  return { insert, remove, available, addNet: map.addNet, tablesLeft: map.available }
 }

@@ -2,13 +2,14 @@
  * What the files of the IP layer agree on: the words of an skb's control block while IP holds it (struct inet_skb_parm)
  * and the netfilter hooks' numbers.
  */
+import { SKB_CB } from '../skb/skb.ts'
 
 /** RTN_* the route lookup gave: broadcast and multicast have no neighbour. */
-export const IPCB_TYPE = 28
+export const IPCB_TYPE = SKB_CB
 /** Largest IP packet of the way out. */
-export const IPCB_MTU = 29
+export const IPCB_MTU = SKB_CB + 1
 /** IPSKB_* */
-export const IPCB_FLAGS = 30
+export const IPCB_FLAGS = SKB_CB + 2
 
 /** Came in on another device. */
 export const IPSKB_FORWARDED = 1

@@ -49,10 +49,5 @@ export const RTPROT_BOOT = 3
 export const RTPROT_STATIC = 4
 export const RTPROT_RA = 9
 
-/** Tries, in the order in which they are asked (Linux's default rules 0, 32766, 32767). */
-export const FIB_LOCAL = 0
-export const FIB_MAIN = 1
-export const FIB_DEFAULT = 2
-
 /** lo is the first device, as in Linux: what is for this host goes through it. */
 export const LOOPBACK_IFINDEX = 1

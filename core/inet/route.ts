@@ -31,12 +31,9 @@ import { DEV_FLAGS, DEV_IFINDEX, DEV_MTU, IFF_LOOPBACK, IFF_UP } from '../netdev
 import type { Arena } from '../shm/arena.ts'
 import { DEVICE_WORDS } from '../shm/layout.ts'
 import { Sysctl } from '../shm/sysctl.ts'
-import { createFibReader } from './fib.ts'
+import type { FibReader } from './fib.ts'
 import { onlinkRow } from './nexthop.ts'
 import {
-  FIB_DEFAULT,
-  FIB_LOCAL,
-  FIB_MAIN,
   LOOPBACK_IFINDEX,
   NH_DEV,
   NH_FAMILY,
@@ -64,10 +61,10 @@ const isLinkLocal6 = (w0: number): boolean => w0 >>> 22 === 0x3fa
 
 export type Route = ReturnType<typeof createRoute>
 
-export const createRoute = ({ arena }: { arena: Arena }) => {
+export const createRoute = ({ arena, fib }: { arena: Arena; fib: FibReader }) => {
   const { i32, layout } = arena
   const { devices, sysctl } = layout
-  const { lookup, lookup4, fibLookup } = createFibReader(arena)
+  const { local, main, byDefault, lookup, lookup4, fibLookup } = fib
   const { select4, select6 } = createSourceSelection(arena)
 
   const flagsOf = (ifindex: number): number => i32[devices + ifindex * DEVICE_WORDS + DEV_FLAGS]
@@ -103,15 +100,15 @@ export const createRoute = ({ arena }: { arena: Arena }) => {
   const validateSource = (fl: Flowi): number => {
     const iif = fl[FL_IIF]
     if (fl[FL_FAMILY] !== AF_INET || (flagsOf(iif) & IFF_LOOPBACK) !== 0) return 0
-    if (lookup4(FIB_LOCAL, fl[FL_SADDR + 3]) !== 0) return -Errno.EINVAL
+    if (lookup4(local.v4, fl[FL_SADDR + 3]) !== 0) return -Errno.EINVAL
     const filter = i32[sysctl + Sysctl.rp_filter]
     return filter === 0 ? 0 : reversePath(fl, iif, filter)
   }
   /** RFC 3704: is there a way back to the sender (2), and by the device it came from (1)? */
   const reversePath = (fl: Flowi, iif: number, filter: number): number => {
     const saddr = fl[FL_SADDR + 3]
-    let row = lookup4(FIB_MAIN, saddr)
-    if (row === 0) row = lookup4(FIB_DEFAULT, saddr)
+    let row = lookup4(main.v4, saddr)
+    if (row === 0) row = lookup4(byDefault.v4, saddr)
     if (row === 0) return -Errno.EXDEV
     if (i32[row + NH_TYPE] !== RTN_UNICAST) return -Errno.EINVAL
     if (filter === 2) return 0
@@ -154,8 +151,7 @@ export const createRoute = ({ arena }: { arena: Arena }) => {
     if (isZero(fl, FL_DADDR)) return -Errno.EINVAL
     if (!looped && (isLoopback6(fl, FL_SADDR) || isLoopback6(fl, FL_DADDR))) return -Errno.EINVAL
     // what is not ours of a link's own addresses stays on that link (RFC 4291 2.5.6)
-    if (isLinkLocal6(w0) && lookup(fl[FL_FAMILY], FIB_LOCAL, fl, FL_DADDR) === 0)
-      return -Errno.EINVAL
+    if (isLinkLocal6(w0) && lookup(fl[FL_FAMILY], local, fl, FL_DADDR) === 0) return -Errno.EINVAL
     return deliverOrForward(fl, Sysctl.ip6_forwarding)
   }
   const isLoopback6 = (fl: Flowi, at: number): boolean =>
@@ -192,7 +188,7 @@ export const createRoute = ({ arena }: { arena: Arena }) => {
   const boundRow = (fl: Flowi, row: number, oif: number): number => {
     const family = fl[FL_FAMILY]
     let by = viaDevice(row, oif)
-    if (by === 0) by = viaDevice(lookup(family, FIB_MAIN, ANY, 0), oif)
+    if (by === 0) by = viaDevice(lookup(family, main, ANY, 0), oif)
     return by !== 0 ? by : onlinkRow(arena, oif)
   }
   /** Fills FL_SADDR when the sender left it open; false when no address will do. */
@@ -217,7 +213,7 @@ export const createRoute = ({ arena }: { arena: Arena }) => {
     fl[FL_SADDR + 3] = addr
   }
   const isOwn = (fl: Flowi): boolean => {
-    const row = lookup(fl[FL_FAMILY], FIB_LOCAL, fl, FL_SADDR)
+    const row = lookup(fl[FL_FAMILY], local, fl, FL_SADDR)
     return row !== 0 && i32[row + NH_TYPE] === RTN_LOCAL
   }
   /** Our own address, or none at all: the packet stays here. */

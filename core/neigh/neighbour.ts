@@ -108,10 +108,6 @@ export const createNeighbour = (deps: NeighbourDeps) => {
   let reachableBase = 0
   let reachableTime = 0
   let reachableSince = 0
-  // the MAC that came by NEIGH_SET_MAC, for the NEIGH_SET behind it
-  let macHi = 0
-  let macLo = 0
-  let hasMac = false
 
   const now = (): number => time[TIME_MS]
   const isAfter = (a: number, b: number): boolean => ((a - b) | 0) > 0
@@ -402,22 +398,15 @@ export const createNeighbour = (deps: NeighbourDeps) => {
   ipi.on(Ipi.NEIGH_USED, (_from, row) => {
     if (i32[row + NEIGH_IFINDEX] !== 0) event(row, 0)
   })
-  ipi.on(Ipi.NEIGH_SET_MAC, (_from, hi, lo) => {
-    macHi = hi & 0xffff
-    macLo = lo
-    hasMac = true
-  })
-  ipi.on(Ipi.NEIGH_SET, (from, dev, a0, a1, a2, a3, stateAndFlags, request) => {
+  ipi.on(Ipi.NEIGH_SET, (from, dev, a0, a1, a2, a3, stateAndFlags, request, macHi, macLo) => {
     putKey(a0, a1, a2, a3)
     const known = table.lookup(dev, key)
     const row = known !== 0 ? known : create(dev, key)
-    const hi = hasMac ? macHi : -1
-    hasMac = false
     let result = -Errno.ENOBUFS
     if (row !== 0) {
       i32[row + NEIGH_FLAGS] = (stateAndFlags >>> 16) & 0xff
       const flags = NEIGH_UPDATE_F_ADMIN | NEIGH_UPDATE_F_OVERRIDE
-      result = update(row, hi, macLo, stateAndFlags & 0xff, flags)
+      result = update(row, macHi, macLo, stateAndFlags & 0xff, flags)
       if (result !== 0 && known === 0) destroy(row)
     }
     ipi.send(from, Ipi.REPLY, request, result)

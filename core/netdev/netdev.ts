@@ -2,11 +2,12 @@
  * net_device: a row in the arena that control writes and every thread reads. The row of ifindex n is
  * `devices + n * DEVICE_WORDS`; row 0 is not used. What differs between kinds of device is the driver:
  * `start_xmit`, chosen by DEV_KIND from the table a thread's stack is made with. Everything a driver needs to
- * send (descriptors, ring bases, the peer) is in the row, so a worker needs no message to use a new device.
+ * send (ring bases, the peer) is in the row, and its descriptors are in a region beside it (`deviceFds`), so a worker
+ * needs no message to use a new device.
  * Linux: include/linux/netdevice.h.
  */
 import type { Arena } from '../shm/arena.ts'
-import { DEV_STATS, DEVICE_WORDS } from '../shm/layout.ts'
+import { DEV_STATS, DEVICE_FDS, DEVICE_WORDS } from '../shm/layout.ts'
 
 /** ifindex, or 0 while the row is free. */
 export const DEV_IFINDEX = 0
@@ -28,28 +29,30 @@ export const DEV_ALLMULTI = 13
 export const DEV_GENERATION = 14
 /** Largest super-frame the device takes (bytes of IP packet); 0 when it takes none. */
 export const DEV_GSO_MAX = 15
-/** Descriptors of queues 0..15. */
-export const DEV_FD = 16
-export const DEV_PEER = 32
-/** Ten words for the driver. */
-export const DEV_PRIV = 33
-/** Sixteen bytes, NUL-terminated. */
-export const DEV_NAME = 44
-/** Impairment, in parts per million but for delay and jitter (microseconds) and limit (packets). */
-export const DEV_LOSS = 48
-export const DEV_DUPLICATE = 49
-export const DEV_REORDER = 50
-export const DEV_CORRUPT = 51
-export const DEV_DELAY = 52
-export const DEV_JITTER = 53
-export const DEV_LIMIT = 54
-/** 1 when any of the above is set: the only word the path looks at. */
-export const DEV_IMPAIRED = 55
+export const DEV_PEER = 16
+/** Network namespace it is in: a number; INIT_NET is there from the start (Linux: init_net). */
+export const DEV_NET = 17
 /** RPS: mask of CPUs (0 is off: the RSS table decides), and entries of the RFS table. */
-export const DEV_RPS_CPUS = 56
-export const DEV_RPS_FLOW_CNT = 57
+export const DEV_RPS_CPUS = 18
+export const DEV_RPS_FLOW_CNT = 19
 /** 1: worker i reads queue i itself (multiqueue); 0: the nic thread reads the one queue. */
-export const DEV_NAPI = 58
+export const DEV_NAPI = 20
+/** 1 when any word of the impairment is set: the only one the path looks at. */
+export const DEV_IMPAIRED = 21
+/** Sixteen bytes, NUL-terminated. */
+export const DEV_NAME = 28
+/** Impairment, in parts per million but for delay and jitter (microseconds) and limit (packets). */
+export const DEV_LOSS = 32
+export const DEV_DUPLICATE = 33
+export const DEV_REORDER = 34
+export const DEV_CORRUPT = 35
+export const DEV_DELAY = 36
+export const DEV_JITTER = 37
+export const DEV_LIMIT = 38
+/** For the driver, to the end of the row. */
+export const DEV_PRIV = 96
+
+export const INIT_NET = 0
 
 // Flags (include/uapi/linux/if.h).
 export const IFF_UP = 0x1
@@ -123,6 +126,10 @@ export type StartXmit = (skb: number, dev: number) => number
 /** Row of an ifindex. */
 export const deviceRow = (arena: Arena, ifindex: number): number =>
   arena.layout.devices + ifindex * DEVICE_WORDS
+
+/** First word of a device's descriptors: that of queue q is `deviceFds(arena, ifindex) + q`. */
+export const deviceFds = (arena: Arena, ifindex: number): number =>
+  arena.layout.deviceFds + ifindex * DEVICE_FDS
 
 /** First f64 word of the statistics that `thread` keeps of a device. */
 export const deviceStats = (arena: Arena, thread: number, ifindex: number): number =>

@@ -15,6 +15,7 @@ import {
   IPI_SLOTS,
   PORT_SLOTS,
   PORTS,
+  SKB_WORDS,
 } from './layout.ts'
 import { ringInit } from './ring.ts'
 
@@ -57,7 +58,7 @@ export const createArena = (
   for (let i = 0; i < config.apps * config.workers * 2; i++)
     ringInit(i32, layout.appRings + i * APP_RING_WORDS, APP_RING_RECORDS * APP_RECORD_WORDS)
   for (let t = 0; t < threads; t++) {
-    fillStack(i32, layout.freeSkbs, t, config.skbs, (n) => layout.skbRows + n * 32)
+    fillStack(i32, layout.freeSkbs, t, config.skbs, (n) => layout.skbRows + n * SKB_WORDS)
     fillStack(i32, layout.freeSmalls, t, config.smallBuffers, (n) => n)
     fillStack(i32, layout.freeLarges, t, config.largeBuffers, (n) => layout.smalls + n)
   }

@@ -1,12 +1,13 @@
 /**
- * Calls from one thread to another: eight words on a ring of the pair, run by the receiver between batches
+ * Calls from one thread to another: slots of sixteen words on a ring of the pair, run by the receiver between batches
  * (Linux: smp_call_function_single, and what netlink does on its way to a CPU). Control uses them for what
- * the owner of a row must do itself; workers use them for neighbour events.
+ * the owner of a row must do itself; workers use them for neighbour events. A slot is the operation and up to twelve
+ * words a0..a11, room for two addresses and what is said of them; a call that is answered has its request id in a6.
  */
 import { ipiRing } from './arena.ts'
 import type { Arena } from './arena.ts'
 import { IPI_SLOT_WORDS, THREAD_SLEEPING, THREAD_WORDS } from './layout.ts'
-import { ringPublish, ringPush, ringReadable, ringRelease, ringTake, ringWritable } from './ring.ts'
+import { ringPublish, ringReadable, ringRelease, ringReserve, ringTakeRecord } from './ring.ts'
 
 /** What can be asked of another thread. */
 export const Ipi = {
@@ -16,10 +17,9 @@ export const Ipi = {
   NEIGH_USED: 2,
   /** workers: entry row a0 changed: send or drop what waits for it. */
   NEIGH_UPDATE: 3,
-  /** worker 0, from control: set entry. a0 ifindex, a1..a4 address, a5 state | flags << 16, a6 request id;
-   *  the MAC follows in NEIGH_SET_MAC, which comes first. */
+  /** worker 0, from control: set entry. a0 ifindex, a1..a4 address, a5 state | flags << 16, a6 request id,
+   *  a7 upper two bytes of the MAC (-1: it keeps the one it has), a8 lower four. */
   NEIGH_SET: 4,
-  NEIGH_SET_MAC: 5,
   /** worker 0, from control: delete entry. a0 ifindex, a1..a4 address, a6 request id. */
   NEIGH_DEL: 6,
   /** worker: destroy socket row a0 with generation a1; a6 request id. */
@@ -50,7 +50,12 @@ export type IpiHandler = (
   a3: number,
   a4: number,
   a5: number,
-  a6: number
+  a6: number,
+  a7: number,
+  a8: number,
+  a9: number,
+  a10: number,
+  a11: number
 ) => void
 
 export type IpiSystem = ReturnType<typeof createIpi>
@@ -82,47 +87,66 @@ export const createIpi = (arena: Arena, thread: number, wake: (thread: number) =
     a3 = 0,
     a4 = 0,
     a5 = 0,
-    a6 = 0
+    a6 = 0,
+    a7 = 0,
+    a8 = 0,
+    a9 = 0,
+    a10 = 0,
+    a11 = 0
   ): boolean => {
     if (to === thread) {
-      handlers[op](thread, a0, a1, a2, a3, a4, a5, a6)
+      handlers[op](thread, a0, a1, a2, a3, a4, a5, a6, a7, a8, a9, a10, a11)
       return true
     }
     const ring = out[to]
-    if (!ringWritable(i32, ring, IPI_SLOT_WORDS)) return false
-    ringPush(i32, ring, op)
-    ringPush(i32, ring, a0)
-    ringPush(i32, ring, a1)
-    ringPush(i32, ring, a2)
-    ringPush(i32, ring, a3)
-    ringPush(i32, ring, a4)
-    ringPush(i32, ring, a5)
-    ringPush(i32, ring, a6)
+    const slot = ringReserve(i32, ring, IPI_SLOT_WORDS)
+    if (slot === 0) return false
+    i32[slot] = op
+    i32[slot + 1] = a0
+    i32[slot + 2] = a1
+    i32[slot + 3] = a2
+    i32[slot + 4] = a3
+    i32[slot + 5] = a4
+    i32[slot + 6] = a5
+    i32[slot + 7] = a6
+    i32[slot + 8] = a7
+    i32[slot + 9] = a8
+    i32[slot + 10] = a9
+    i32[slot + 11] = a10
+    i32[slot + 12] = a11
     ringPublish(i32, ring)
     kick(to)
     return true
   }
-  const take = (ring: number): number => ringTake(i32, ring)
 
+  const runOne = (from: number, ring: number): void => {
+    const slot = ringTakeRecord(i32, ring, IPI_SLOT_WORDS)
+    const op = i32[slot]
+    const a0 = i32[slot + 1]
+    const a1 = i32[slot + 2]
+    const a2 = i32[slot + 3]
+    const a3 = i32[slot + 4]
+    const a4 = i32[slot + 5]
+    const a5 = i32[slot + 6]
+    const a6 = i32[slot + 7]
+    const a7 = i32[slot + 8]
+    const a8 = i32[slot + 9]
+    const a9 = i32[slot + 10]
+    const a10 = i32[slot + 11]
+    const a11 = i32[slot + 12]
+    // released before the call, so that a handler that throws is not run again
+    ringRelease(i32, ring)
+    handlers[op & 31](from, a0, a1, a2, a3, a4, a5, a6, a7, a8, a9, a10, a11)
+  }
   /** Runs the calls that have come in; returns how many. */
   const run = (): number => {
     let ran = 0
     for (let from = 0; from < threads; from++) {
       if (from === thread) continue
       const ring = into[from]
-      const calls = ringReadable(i32, ring) >> 3
+      const calls = (ringReadable(i32, ring) / IPI_SLOT_WORDS) | 0
       for (let k = 0; k < calls; k++) {
-        const op = take(ring)
-        const a0 = take(ring)
-        const a1 = take(ring)
-        const a2 = take(ring)
-        const a3 = take(ring)
-        const a4 = take(ring)
-        const a5 = take(ring)
-        const a6 = take(ring)
-        // released before the call, so that a handler that throws is not run again
-        ringRelease(i32, ring)
-        handlers[op & 31](from, a0, a1, a2, a3, a4, a5, a6)
+        runOne(from, ring)
       }
       ran += calls
     }

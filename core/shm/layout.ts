@@ -12,7 +12,7 @@
  * |------------------------|------------------------------------------|-------------------------------|
  * | globals                | control                                  | all                           |
  * | thread block t         | thread t (DOORBELL: any, by Atomics)     | all                           |
- * | sysctl, devices, rss   | control                                  | all                           |
+ * | sysctl, devices, deviceFds, rss | control                                  | all                           |
  * | ifaddrs, fib, nexthops | control, published by generation         | all                           |
  * | sockFlows              | the worker that owns the flow            | nic                           |
  * | devFlows               | nic                                      | nic                           |
@@ -53,6 +53,8 @@ export type ArenaConfig = {
   devices: number
   ifaddrs: number
   nexthops: number
+  /** Routing tables: six of a net, and those that are made for routes. A root is 256 KB. */
+  fibTables: number
   /** Nodes (256 words) of the forwarding tries. */
   fibNodes: number
   neighbours: number
@@ -72,6 +74,7 @@ export const DEFAULT_ARENA: ArenaConfig = {
   devices: 128,
   ifaddrs: 512,
   nexthops: 4096,
+  fibTables: 32,
   fibNodes: 4096,
   neighbours: 4096,
   flows: 1024,
@@ -90,10 +93,14 @@ export const SMALL_ARENA: ArenaConfig = {
   devices: 8,
   ifaddrs: 32,
   nexthops: 256,
+  fibTables: 8,
   fibNodes: 512,
   neighbours: 128,
   flows: 64,
 }
+
+/** Masks of workers are one word. */
+export const MAX_WORKERS = 32
 
 // Globals (words from GLOBALS).
 export const GLOBALS = 32
@@ -126,13 +133,13 @@ export const THREAD_DOORBELL = 32
 export const SMALL_SHIFT = 11
 export const SMALL_BYTES = 1 << SMALL_SHIFT
 export const LARGE_BYTES = 68 * 1024
-/** Words of an skb row (two cache lines). */
-export const SKB_SHIFT = 5
+/** Words of an skb row (four cache lines). */
+export const SKB_SHIFT = 6
 export const SKB_WORDS = 1 << SKB_SHIFT
 
 // Rings.
 export const RING_HEADER = 64
-export const IPI_SLOT_WORDS = 8
+export const IPI_SLOT_WORDS = 16
 export const IPI_SLOTS = 512
 
 /** Rings between an application and a worker: records of 16 words (core/socket/app-constants.ts). */
@@ -145,7 +152,9 @@ export const APP_RING_WORDS = RING_HEADER + APP_RING_RECORDS * APP_RECORD_WORDS
 export const APP_BLOCK_WORDS = 32
 export const APP_PAIR_WORDS = 32
 export const SYSCTL_WORDS = 256
-export const DEVICE_WORDS = 64
+export const DEVICE_WORDS = 128
+/** Descriptors of a device: one a queue, as many queues as there can be workers. */
+export const DEVICE_FDS = MAX_WORKERS
 /** Steering state of a device: RSS (steering/rss.ts), then the RPS map (steering/rps.ts). */
 export const RSS_WORDS = 256
 export const RPS_MAP_OFFSET = 160
@@ -157,15 +166,17 @@ export const NEXTHOP_WORDS = 32
 export const FIB_NODE_WORDS = 256
 /** Direct first stride of a trie: 16 bits. */
 export const FIB_ROOT_WORDS = 65536
-/** Roots: (v4, v6) x (local, main, default). */
-export const FIB_ROOTS = 6
+/** Row of the map of tables (inet/fib-tables.ts). */
+export const FIB_TABLE_WORDS = 4
 export const NEIGH_WORDS = 32
 export const SOCK_WORDS = 512
 export const FLOW_WORDS = 16
 /** Port devices (a peer in another thread), and the slots of each of their rings. */
 export const PORTS = 32
 export const PORT_SLOTS = 1024
-export const COUNTERS = 512
+/** Counters of a bank (counters.ts), and how many of them, at its end, are those of drop reasons (skb/drop.ts). */
+export const COUNTERS = 1024
+export const DROP_REASONS = 256
 export const DEV_STATS = 32
 export const SCRATCH_WORDS = 1024
 export const OWNED_FLOWS = 8192
@@ -210,6 +221,8 @@ export const computeLayout = (config: ArenaConfig) => {
     threadBlocks: region(threads * THREAD_WORDS),
     sysctl: region(SYSCTL_WORDS),
     devices: region(config.devices * DEVICE_WORDS),
+    /** [device][queue] file descriptors (netdev.ts, deviceFds). */
+    deviceFds: region(config.devices * DEVICE_FDS),
     rss: region(config.devices * RSS_WORDS),
     sockFlows: region(SOCK_FLOWS),
     devFlows: region(config.devices * DEV_FLOWS * 2),
@@ -217,7 +230,9 @@ export const computeLayout = (config: ArenaConfig) => {
     ownedFlows: region(config.workers * OWNED_FLOWS),
     ifaddrs: region(config.ifaddrs * IFADDR_WORDS),
     nexthops: region(config.nexthops * NEXTHOP_WORDS),
-    fibRoots: region(FIB_ROOTS * FIB_ROOT_WORDS),
+    /** The map of routing tables, and the root of each. */
+    fibTables: region(config.fibTables * FIB_TABLE_WORDS),
+    fibRoots: region(config.fibTables * FIB_ROOT_WORDS),
     fibNodes: region(config.fibNodes * FIB_NODE_WORDS),
     neighbours: region(config.neighbours * NEIGH_WORDS),
     /** Open-addressed index over neighbours: four slots a row. */
@@ -228,7 +243,7 @@ export const computeLayout = (config: ArenaConfig) => {
     /** [worker][thread] rings of skbs: the backlogs. */
     backlogRings: region(config.workers * threads * (RING_HEADER + config.backlog)),
     backlogRingWords: RING_HEADER + config.backlog,
-    /** [to][from] rings of eight-word calls between threads. */
+    /** [to][from] rings of calls between threads. */
     ipiRings: region(threads * threads * (RING_HEADER + IPI_SLOTS * IPI_SLOT_WORDS)),
     ipiRingWords: RING_HEADER + IPI_SLOTS * IPI_SLOT_WORDS,
     /** [port][thread] rings of frames to a port's peer, then one from the peer: see netdev/port.ts. */
@@ -266,10 +281,7 @@ export const computeLayout = (config: ArenaConfig) => {
     freeSkbs: region(threads * (32 + config.skbs)),
     freeSmalls: region(threads * (32 + config.smallBuffers)),
     freeLarges: region(threads * (32 + config.largeBuffers)),
-    skbRows: ((): number => {
-      const at = region(threads * config.skbs * SKB_WORDS)
-      return at
-    })(),
+    skbRows: region(threads * config.skbs * SKB_WORDS),
     smallBytes: ((): number => region((smalls * SMALL_BYTES) >> 2) << 2)(),
     largeBytes: ((): number => region((larges * LARGE_BYTES) >> 2) << 2)(),
     totalBytes: (next << 2) + 65536,

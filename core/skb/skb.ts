@@ -24,7 +24,10 @@ import {
   ringUnpublished,
 } from '../shm/ring.ts'
 
-// Words of a row.
+// Words of a row: four cache lines. A new skb has zeroes up to SKB_CB; from there on a word says nothing before its user
+// has written it.
+
+// First line: the bytes, and what is known of them.
 export const SKB_HEAD = 0
 export const SKB_DATA = 1
 export const SKB_TAIL = 2
@@ -35,7 +38,7 @@ export const SKB_LEN = 4
 export const SKB_PROTOCOL = 5
 /** Flow hash (int32); 0 is none. */
 export const SKB_HASH = 6
-/** ifindex of the device it came in on, or leaves by. */
+/** ifindex of the device that has it now: it came in on it, or leaves by it. */
 export const SKB_DEV = 7
 export const SKB_MARK = 8
 /** CHECKSUM_* below. */
@@ -49,13 +52,13 @@ export const SKB_GSO_TYPE = 13
 export const SKB_GSO_SEGS = 14
 /** Nexthop row the route lookup found. */
 export const SKB_DST = 15
+
+// Second line: who holds it, and its headers.
 /** Socket row it is charged to, or 0. */
 export const SKB_SK = 16
 export const SKB_USERS = 17
 export const SKB_NEXT = 18
 export const SKB_PREV = 19
-/** Of a received packet: workers that have looked for its socket (bits). In a queue the word is SKB_PREV. */
-export const SKB_TRIED = 19
 /** Byte offsets of the headers. */
 export const SKB_MAC = 20
 export const SKB_NETWORK = 21
@@ -72,8 +75,41 @@ export const OWNER_IN_RING = -1
 export const SKB_BUF = 26
 /** First skb of the frag list, chained by SKB_NEXT. */
 export const SKB_FRAGS = 27
-/** Control block: four words for the layer that holds the skb. */
-export const SKB_CB = 28
+/** ifindex of the device it came in on, whichever has it now; 0 when it was made here. */
+export const SKB_IIF = 28
+/** SKB_F_* below. */
+export const SKB_FLAGS = 29
+/** Where a packet that changes CPU goes on. */
+export const SKB_STAGE = 30
+/** Workers that have looked for a received packet's socket (bits). */
+export const SKB_TRIED = 31
+
+// Third line: what queues and filters know, and the control block.
+/** SO_PRIORITY, or what a filter says. */
+export const SKB_PRIORITY = 32
+/** Device queue it came by or is to leave by, plus one; 0 is none. */
+export const SKB_QUEUE_MAPPING = 33
+/** Row of its tracked connection, or 0, and how it stands to it (IP_CT_*). */
+export const SKB_CT = 34
+export const SKB_CT_INFO = 35
+/** When it came in, or is to leave: microseconds, low and high word; zero is unknown. */
+export const SKB_TSTAMP = 36
+/** Control block: the words of the layer that holds the skb. */
+export const SKB_CB = 40
+export const SKB_CB_WORDS = 12
+/** Byte offsets of the inner headers, with SKB_F_ENCAPSULATION. */
+export const SKB_INNER_MAC = 52
+export const SKB_INNER_NETWORK = 53
+export const SKB_INNER_TRANSPORT = 54
+/** Links of a queue sorted by send time, in which an skb may lie beside that of SKB_NEXT and SKB_PREV. */
+export const SKB_TIME_NEXT = 55
+export const SKB_TIME_PREV = 56
+
+// SKB_FLAGS.
+/** Stages write down what they decide about this packet. */
+export const SKB_F_TRACE = 1
+/** The inner headers are set. */
+export const SKB_F_ENCAPSULATION = 2
 
 export const CHECKSUM_NONE = 0
 export const CHECKSUM_UNNECESSARY = 1
@@ -135,7 +171,7 @@ export const createSkbs = (arena: Arena, thread: number) => {
 
   const bind = (skb: number, buf: number, headroom: number): void => {
     const head = headOf(buf)
-    i32.fill(0, skb, skb + SKB_WORDS)
+    i32.fill(0, skb, skb + SKB_CB)
     i32[skb + SKB_HEAD] = head
     i32[skb + SKB_DATA] = head + headroom
     i32[skb + SKB_TAIL] = head + headroom
@@ -268,7 +304,7 @@ export const createSkbs = (arena: Arena, thread: number) => {
       if (i32[freeSkbs] === 0) return 0
     }
     const twin = pop(freeSkbs)
-    i32.copyWithin(twin, skb, skb + SKB_WORDS)
+    i32.copyWithin(twin, skb, skb + SKB_TIME_NEXT)
     i32[twin + SKB_USERS] = 1
     i32[twin + SKB_NEXT] = 0
     i32[twin + SKB_PREV] = 0
@@ -299,6 +335,10 @@ export const createSkbs = (arena: Arena, thread: number) => {
     i32[skb + SKB_MAC] += delta
     i32[skb + SKB_NETWORK] += delta
     i32[skb + SKB_TRANSPORT] += delta
+    if ((i32[skb + SKB_FLAGS] & SKB_F_ENCAPSULATION) === 0) return
+    i32[skb + SKB_INNER_MAC] += delta
+    i32[skb + SKB_INNER_NETWORK] += delta
+    i32[skb + SKB_INNER_TRANSPORT] += delta
   }
 
   /**
@@ -321,7 +361,7 @@ export const createSkbs = (arena: Arena, thread: number) => {
   const copyMeta = (skb: number, twin: number): void => {
     for (let w = SKB_PROTOCOL; w <= SKB_DST; w++) i32[twin + w] = i32[skb + w]
     for (let w = SKB_MAC; w <= SKB_VLAN; w++) i32[twin + w] = i32[skb + w]
-    for (let w = SKB_CB; w < SKB_WORDS; w++) i32[twin + w] = i32[skb + w]
+    i32.copyWithin(twin + SKB_IIF, skb + SKB_IIF, skb + SKB_TIME_NEXT)
   }
 
   /** Copies `len` bytes from `offset` of the packet (frag list included) to arena offset `to`. */

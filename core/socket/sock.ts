@@ -77,6 +77,8 @@ export const SK_ACCEPT_NEXT = 51
 export const SK_OPTIONS = 52
 /** Jiffy when the next hop was last told that the peer answers (sk_dst_confirm). */
 export const SK_CONFIRMED = 53
+/** Network namespace it is in. */
+export const SK_NET = 54
 /** Timers, four words each (base/timer-wheel.ts). */
 export const SK_TIMER_RETRANS = 56
 export const SK_TIMER_DELACK = 60

@@ -11,7 +11,9 @@ import {
   NLM_F_EXCL,
   NLM_F_REPLACE,
 } from '../../core/control/messages.ts'
+import { createFibReader } from '../../core/inet/fib.ts'
 import { createRoute } from '../../core/inet/route.ts'
+import { INIT_NET } from '../../core/netdev/netdev.ts'
 import type { Arena } from '../../core/shm/arena.ts'
 import { createArena } from '../../core/shm/arena.ts'
 import { createIpi } from '../../core/shm/ipi.ts'
@@ -92,7 +94,7 @@ export const makeControl = (
   let seed = 1
   const random = (): number => (seed = (Math.imul(seed, 1664525) + 1013904223) | 0)
   const control = createControl({ arena, nowUs: () => 1e6, wake: () => {}, drivers, random, pause })
-  const router = createRoute({ arena })
+  const router = createRoute({ arena, fib: createFibReader(arena, INIT_NET) })
 
   const routes = (filter: { table?: string; family?: 'inet' | 'inet6' } = {}): string[] =>
     [...control.dump({ type: 'RTM_GETROUTE', filter: { family: 'inet', ...filter } })]

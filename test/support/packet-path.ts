@@ -159,10 +159,10 @@ const createWorker = (arena: Arena, thread: number, host: HostState) => {
     ptype,
   })
   const { devQueueXmit } = xmit
-  const route = createRoute({ arena })
-  const { lookup4 } = createFibReader(arena)
+  const fib = createFibReader(arena, netdev.INIT_NET)
+  const route = createRoute({ arena, fib })
   const isLocalAddress = (addr: number): boolean => {
-    const row = lookup4(nexthop.FIB_LOCAL, addr)
+    const row = fib.lookup4(fib.local.v4, addr)
     return row !== 0 && i32[row + nexthop.NH_TYPE] === 2
   }
   const table = createNeighTable(arena)
@@ -462,6 +462,7 @@ export const createPacketPath = ({ config = {}, seed = 1, protocols = [] }: Path
   const retire = (reclaim: () => void): void => reclaim()
   const nexthops = createNexthops({ arena, retire, reclaim: () => {} })
   const fib = createFibWriter({ arena, retire, reclaim: () => {} })
+  fib.addNet(netdev.INIT_NET)
   const addRoute = (
     prefix: string,
     dev: number,
@@ -480,8 +481,9 @@ export const createPacketPath = ({ config = {}, seed = 1, protocols = [] }: Path
       words.set([0, 0, V4, ip(options.via)], nexthop.NH_GATEWAY)
     }
     fib.insert(
+      netdev.INIT_NET,
       2,
-      options.table ?? nexthop.FIB_MAIN,
+      options.table ?? nexthop.RT_TABLE_MAIN,
       [0, 0, V4, ip(addr!)],
       Number(plen),
       nexthops.intern(words)
@@ -495,12 +497,12 @@ export const createPacketPath = ({ config = {}, seed = 1, protocols = [] }: Path
     const mask = plen === 0 ? 0 : -1 << (32 - plen)
     const text = (a: number): string =>
       [a >>> 24, (a >>> 16) & 255, (a >>> 8) & 255, a & 255].join('.')
-    addRoute(`${addr}/32`, dev, { type: 2, table: nexthop.FIB_LOCAL, prefsrc: addr })
+    addRoute(`${addr}/32`, dev, { type: 2, table: nexthop.RT_TABLE_LOCAL, prefsrc: addr })
     if (plen === 32) return
     addRoute(`${text(ip(addr!) & mask)}/${plen}`, dev, { prefsrc: addr })
     addRoute(`${text(ip(addr!) | ~mask)}/32`, dev, {
       type: 3,
-      table: nexthop.FIB_LOCAL,
+      table: nexthop.RT_TABLE_LOCAL,
       prefsrc: addr,
     })
   }
@@ -562,12 +564,10 @@ export const createPacketPath = ({ config = {}, seed = 1, protocols = [] }: Path
     lladdr: string | null,
     state = neigh.NUD_PERMANENT
   ): number => {
-    if (lladdr !== null) {
-      const m = mac(lladdr)
-      const lo = (m[2]! << 24) | (m[3]! << 16) | (m[4]! << 8) | m[5]!
-      control.send(0, Ipi.NEIGH_SET_MAC, (m[0]! << 8) | m[1]!, lo)
-    }
-    control.send(0, Ipi.NEIGH_SET, dev, 0, 0, V4, ip(addr), state, 7)
+    const m = lladdr === null ? null : mac(lladdr)
+    const hi = m === null ? -1 : (m[0]! << 8) | m[1]!
+    const lo = m === null ? 0 : (m[2]! << 24) | (m[3]! << 16) | (m[4]! << 8) | m[5]!
+    control.send(0, Ipi.NEIGH_SET, dev, 0, 0, V4, ip(addr), state, 7, hi, lo)
     settle()
     return replies.pop()!
   }

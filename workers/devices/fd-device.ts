@@ -3,7 +3,6 @@
  * closed: every driver file beside this one opens its kind and ends here. Control thread.
  */
 import {
-  DEV_FD,
   DEV_FEATURES,
   DEV_GSO_MAX,
   DEV_KIND,
@@ -11,6 +10,8 @@ import {
   DEV_RX_QUEUES,
   DEV_TX_QUEUES,
   type DevKind,
+  deviceFds,
+  deviceRow,
   NETIF_F_HW_CSUM,
   NETIF_F_RXCSUM,
   NETIF_F_TSO,
@@ -22,21 +23,20 @@ import type { Arena } from '../../core/shm/arena.ts'
 import { libc } from '../os/libc.ts'
 import { TunOffload } from '../os/tap.ts'
 
-/** Queues that a device row has descriptors for. */
-export const MAX_QUEUES = 16
 const GSO_MAX_SIZE = 65535
 const OFFLOADS = NETIF_F_HW_CSUM | NETIF_F_RXCSUM | NETIF_F_TSO | NETIF_F_TSO6 | NETIF_F_VNET_HDR
 
 /** `isNapi`: worker i reads queue i. `offload` is the mask of TunOffload that the kernel has granted. */
 export const fillFdRow = (
   arena: Arena,
-  row: number,
+  ifindex: number,
   kind: DevKind,
   fds: readonly number[],
   offload: number,
   isNapi = false
 ): void => {
   const { i32 } = arena
+  const row = deviceRow(arena, ifindex)
   i32[row + DEV_KIND] = kind
   i32[row + DEV_FEATURES] = OFFLOADS | (offload & TunOffload.USO4 ? NETIF_F_USO : 0)
   i32[row + DEV_GSO_MAX] = GSO_MAX_SIZE
@@ -44,7 +44,7 @@ export const fillFdRow = (
   i32[row + DEV_RX_QUEUES] = fds.length
   i32[row + DEV_NAPI] = isNapi ? 1 : 0
   fds.forEach((fd, queue) => {
-    i32[row + DEV_FD + queue] = fd
+    i32[deviceFds(arena, ifindex) + queue] = fd
   })
 }
 

@@ -20,7 +20,7 @@ export const createPacketDriver = ({ arena, queues }: PacketDriverDeps): LinkDri
   const opened = new Map<number, readonly number[]>()
   const count = queues ?? 1
   return {
-    create({ ifindex, row, spec }) {
+    create({ ifindex, spec }) {
       const fds: number[] = []
       const ifname = String(spec.data?.['ifname'] ?? spec.ifname)
       // a fanout group is the process's own by its number
@@ -28,7 +28,7 @@ export const createPacketDriver = ({ arena, queues }: PacketDriverDeps): LinkDri
       try {
         for (let queue = 0; queue < count; queue++)
           fds.push(openPacket({ ifname, ...(count > 1 ? { fanout } : {}) }).fd)
-        fillFdRow(arena, row, DevKind.packet, fds, 0, queues !== null)
+        fillFdRow(arena, ifindex, DevKind.packet, fds, 0, queues !== null)
         opened.set(ifindex, fds)
         return { error: 0, data: { ifname } }
       } catch (error) {

@@ -4,13 +4,15 @@
  * Control thread; workers/drivers/pcap.ts moves the frames.
  */
 import type { LinkDriver } from '../../core/control/links.ts'
-import { DEV_FD, DEV_KIND, DevKind } from '../../core/netdev/netdev.ts'
+import { DEV_KIND, DevKind, deviceFds } from '../../core/netdev/netdev.ts'
 import type { Arena } from '../../core/shm/arena.ts'
 import {
   openPcapRecord,
   openPcapReplay,
   PCAP_FAST,
   PCAP_PACE,
+  PCAP_RECORD,
+  PCAP_REPLAY,
   PCAP_TIMED,
 } from '../drivers/pcap.ts'
 import { refusal } from './answers.ts'
@@ -29,8 +31,8 @@ export const createPcapDriver = ({ arena }: { arena: Arena }): LinkDriver => {
         const output = typeof record === 'string' ? openPcapRecord(record) : 0
         if (output !== 0) fds.push(output)
         i32[row + DEV_KIND] = DevKind.pcap
-        i32[row + DEV_FD] = input
-        i32[row + DEV_FD + 1] = output
+        i32[deviceFds(arena, ifindex) + PCAP_REPLAY] = input
+        i32[deviceFds(arena, ifindex) + PCAP_RECORD] = output
         i32[row + PCAP_PACE] = paced === true ? PCAP_TIMED : PCAP_FAST
         opened.set(ifindex, fds)
         return { error: 0, data: { ...spec.data } }

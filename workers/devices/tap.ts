@@ -37,25 +37,25 @@ export const createTapDriver = ({ arena, queues, namespaces }: TapDriverDeps): L
     }
   }
   /** Takes over the descriptors of a namespace's interface. */
-  const adopt = (ifindex: number, row: number, name: string) => {
+  const adopt = (ifindex: number, name: string) => {
     const namespace = namespaces.get(name)
     const device = namespace?.device
     if (namespace === undefined || device === undefined)
       return refusal(`Cannot find network namespace "${name}"`, 'ENOENT', 'data.netns')
     const kind = device.kind === 'tap' ? DevKind.tap : DevKind.packet
-    fillFdRow(arena, row, kind, namespace.fds, device.kind === 'tap' ? TunOffload.USO4 : 0)
+    fillFdRow(arena, ifindex, kind, namespace.fds, device.kind === 'tap' ? TunOffload.USO4 : 0)
     opened.set(ifindex, [])
     return { error: 0 as const, data: { netns: name, type: device.kind, peer: device.ifname } }
   }
 
   return {
-    create({ ifindex, row, spec }) {
+    create({ ifindex, spec }) {
       const netns = spec.data?.['netns']
-      if (typeof netns === 'string') return adopt(ifindex, row, netns)
+      if (typeof netns === 'string') return adopt(ifindex, netns)
       try {
         const taps = openQueues(spec.ifname)
         const fds = taps.map(({ fd }) => fd)
-        fillFdRow(arena, row, DevKind.tap, fds, taps[0].offload, queues !== null)
+        fillFdRow(arena, ifindex, DevKind.tap, fds, taps[0].offload, queues !== null)
         opened.set(ifindex, fds)
         return {
           error: 0,

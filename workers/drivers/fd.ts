@@ -6,14 +6,15 @@
  */
 import type { Arena } from '../../core/shm/arena.ts'
 import {
-  DEV_FD,
   DEV_TX_QUEUES,
   DevStat,
+  deviceFds,
   deviceStats,
   NETDEV_TX_BUSY,
   NETDEV_TX_OK,
   DEV_IFINDEX,
 } from '../../core/netdev/netdev.ts'
+import { DEVICE_FDS } from '../../core/shm/layout.ts'
 import type { DropFn } from '../../core/skb/drop.ts'
 import { Drop } from '../../core/skb/drop.ts'
 import type { Skbs } from '../../core/skb/skb.ts'
@@ -48,6 +49,7 @@ export type FdDriver = ReturnType<typeof createFdDriver>
 
 export const createFdDriver = (arena: Arena, skbs: Skbs, drop: DropFn) => {
   const { i32, u8, f64 } = arena
+  const fds = deviceFds(arena, 0)
   const base = addressOf(u8)
   const iov = block(32)
   const words = new Uint32Array(iov.bytes.buffer)
@@ -172,7 +174,8 @@ export const createFdDriver = (arena: Arena, skbs: Skbs, drop: DropFn) => {
     if (headroom < vnet.HEADER || i32[skb + SKB_FRAGS] !== 0) {
       if (!skbs.expandHead(skb, vnet.HEADER)) return refuse(skb, dev, Drop.NOMEM)
     }
-    const queue = i32[dev + DEV_FD + (skbs.thread % i32[dev + DEV_TX_QUEUES])]
+    const queue =
+      i32[fds + i32[dev + DEV_IFINDEX] * DEVICE_FDS + (skbs.thread % i32[dev + DEV_TX_QUEUES])]
     const data = i32[skb + SKB_DATA]
     const hdr = data - vnet.HEADER
     fillHeader(skb, hdr)

@@ -2,16 +2,16 @@
  * The driver of pcap devices: what is sent is appended to a capture file, what a capture file holds is received.
  * createPcapXmit serves start_xmit on the thread that sends: the record's header is written into the skb's headroom, so
  * that one write(2) in append mode adds the record whole, and workers need no lock. createPcapReplay serves the nic
- * thread. The device row holds the descriptors: DEV_FD is read from, DEV_FD + 1 is appended to, 0 stands for none.
+ * thread. Of the device's descriptors the first is read from and the second appended to; 0 stands for none.
  * Formats: core/wire/pcap.ts. Closest counterparts: tcpreplay(1), tcpdump -w.
  */
 import { closeSync, constants, fstatSync, openSync, readSync, writeSync } from 'node:fs'
 import { copyFrom, putI32le } from '../../core/base/bytes.ts'
 import {
-  DEV_FD,
   DEV_IFINDEX,
   DEV_PRIV,
   DevStat,
+  deviceFds,
   deviceRow,
   deviceStats,
   NETDEV_TX_OK,
@@ -19,6 +19,7 @@ import {
 import type { StartXmit } from '../../core/netdev/netdev.ts'
 import { backlogRing } from '../../core/shm/arena.ts'
 import type { Arena } from '../../core/shm/arena.ts'
+import { DEVICE_FDS } from '../../core/shm/layout.ts'
 import { ringBacklog } from '../../core/shm/ring.ts'
 import { Sysctl } from '../../core/shm/sysctl.ts'
 import type { DropFn } from '../../core/skb/drop.ts'
@@ -44,6 +45,9 @@ import { createCaptureReader } from '../../core/wire/pcap-reader.ts'
 import { addressOf, block, libc } from '../os/libc.ts'
 import type { Deliver } from './fd.ts'
 
+/** Which of the device's descriptors is read from, and which is appended to. */
+export const PCAP_REPLAY = 0
+export const PCAP_RECORD = 1
 /** Word of the device row: how the replay is paced, PCAP_FAST or PCAP_TIMED. */
 export const PCAP_PACE = DEV_PRIV
 /** As fast as the backlogs take frames. */
@@ -53,7 +57,7 @@ export const PCAP_TIMED = 1
 
 const CLOCK_REALTIME = 0
 
-/** Opens a capture file to append to (DEV_FD + 1), its header written first where the file is new. Control thread. */
+/** Opens a capture file to append to, its header written first where the file is new. Control thread. */
 export const openPcapRecord = (path: string): number => {
   const { O_WRONLY, O_CREAT, O_APPEND } = constants
   const fd = openSync(path, O_WRONLY | O_CREAT | O_APPEND, 0o600)
@@ -64,7 +68,7 @@ export const openPcapRecord = (path: string): number => {
   return fd
 }
 
-/** Opens a capture file to replay (DEV_FD). Control thread. Throws when it is neither pcap nor pcapng. */
+/** Opens a capture file to replay. Control thread. Throws when it is neither pcap nor pcapng. */
 export const openPcapReplay = (path: string): number => {
   const fd = openSync(path, 'r')
   if (createCaptureReader(readWhole(fd)) !== null) return fd
@@ -87,6 +91,7 @@ const readWhole = (fd: number): Uint8Array => {
 /** ndo_start_xmit of pcap devices, for one thread. */
 export const createPcapXmit = (arena: Arena, skbs: Skbs, drop: DropFn): StartXmit => {
   const { i32, u8, f64 } = arena
+  const fds = deviceFds(arena, 0)
   const base = addressOf(u8)
   const timespec = block(16)
   const now = new Int32Array(timespec.bytes.buffer)
@@ -104,7 +109,7 @@ export const createPcapXmit = (arena: Arena, skbs: Skbs, drop: DropFn): StartXmi
     return NETDEV_TX_OK
   }
   return (skb, dev) => {
-    const fd = i32[dev + DEV_FD + 1]
+    const fd = i32[fds + i32[dev + DEV_IFINDEX] * DEVICE_FDS + PCAP_RECORD]
     if (fd === 0) {
       skbs.free(skb)
       return NETDEV_TX_OK
@@ -147,7 +152,7 @@ export const createPcapReplay = (arena: Arena, skbs: Skbs, nowUs: () => number) 
     const dev = deviceRow(arena, ifindex)
     const stats = deviceStats(arena, skbs.thread, ifindex)
     const isTimed = i32[dev + PCAP_PACE] === PCAP_TIMED
-    let file = readWhole(i32[dev + DEV_FD])
+    let file = readWhole(i32[deviceFds(arena, ifindex) + PCAP_REPLAY])
     const reader = createCaptureReader(file)
     // The frame that is to be delivered next lies in `packet` while `held`.
     const packet = reader?.packet

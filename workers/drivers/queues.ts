@@ -4,11 +4,11 @@
  * queues the worker sleeps in poll(2) on them and its eventfd, else on its doorbell word.
  */
 import {
-  DEV_FD,
   DEV_FLAGS,
   DEV_IFINDEX,
   DEV_NAPI,
   DEV_RX_QUEUES,
+  deviceFds,
   deviceRow,
   IFF_UP,
 } from '../../core/netdev/netdev.ts'
@@ -54,7 +54,7 @@ export const createQueueReader = (arena: Arena, worker: number, deps: QueueDeps)
       const dev = deviceRow(arena, ifindex)
       if (i32[dev + DEV_IFINDEX] === 0 || (i32[dev + DEV_FLAGS] & IFF_UP) === 0) continue
       if (i32[dev + DEV_NAPI] === 1 && worker < i32[dev + DEV_RX_QUEUES])
-        open(i32[dev + DEV_FD + worker], ifindex)
+        open(i32[deviceFds(arena, ifindex) + worker], ifindex)
     }
   }
   /** Sleeps until a queue has frames or the doorbell rings, for at most `timeoutMs`. */

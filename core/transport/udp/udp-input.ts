@@ -18,6 +18,7 @@ import {
   RTN_BROADCAST,
   RTN_MULTICAST,
 } from '../../base/flowi.ts'
+import { IPCB_TYPE } from '../../inet/inet-constants.ts'
 import type { Arena } from '../../shm/arena.ts'
 import { counterBank, Mib } from '../../shm/counters.ts'
 import type { DropFn } from '../../skb/drop.ts'
@@ -25,7 +26,6 @@ import { Drop } from '../../skb/drop.ts'
 import type { Skbs } from '../../skb/skb.ts'
 import {
   CHECKSUM_NONE,
-  SKB_CB,
   SKB_DATA,
   SKB_END,
   SKB_FRAGS,
@@ -77,9 +77,6 @@ export type UdpInputDeps = {
 
 export type UdpInput = ReturnType<typeof createUdpInput>
 
-/** Word of the control block in which IP leaves the route's type (core/inet/inet-constants.ts, IPCB_TYPE). */
-const CB_ROUTE_TYPE = SKB_CB
-
 /** Codes of "destination unreachable" after which asking again is of no use (icmp_err_convert). */
 const FATAL_CODES =
   (1 << 2) |
@@ -111,7 +108,7 @@ export const createUdpInput = (deps: UdpInputDeps) => {
     fl[FL_SPORT] = udp.srcPort(u8, at)
     fl[FL_DPORT] = udp.dstPort(u8, at)
     if (i32[skb + SKB_IP_SUMMED] === CHECKSUM_NONE && !isChecksumOk(at)) return badChecksum(skb)
-    const type = i32[skb + CB_ROUTE_TYPE]
+    const type = i32[skb + IPCB_TYPE]
     if (type === RTN_BROADCAST || type === RTN_MULTICAST) return deliverGroup(skb)
     const sk = table.lookup(fl)
     if (sk === 0) return noPort(skb)
@@ -136,12 +133,12 @@ export const createUdpInput = (deps: UdpInputDeps) => {
   }
   /** A super-frame came from a device that segments UDP: sockets get datagrams (udp_rcv_segment). */
   const receiveSegments = (skb: number): void => {
-    const type = i32[skb + CB_ROUTE_TYPE]
+    const type = i32[skb + IPCB_TYPE]
     skbs.push(skb, i32[skb + SKB_DATA] - i32[skb + SKB_NETWORK])
     for (let seg = segment(skb); seg !== 0; ) {
       const next = i32[seg + SKB_NEXT]
       i32[seg + SKB_NEXT] = 0
-      i32[seg + CB_ROUTE_TYPE] = type
+      i32[seg + IPCB_TYPE] = type
       // without a link header it cannot be passed on as a frame
       i32[seg + SKB_TRIED] = -1
       skbs.pull(seg, i32[seg + SKB_TRANSPORT] - i32[seg + SKB_DATA])

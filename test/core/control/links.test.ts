@@ -2,11 +2,11 @@ import { describe, expect, test } from 'bun:test'
 import { Errno } from '../../../core/base/errno.ts'
 import type { LinkDriver } from '../../../core/control/links.ts'
 import {
-  DEV_FD,
   DEV_GENERATION,
   DEV_IFINDEX,
   DEV_IMPAIRED,
   DEV_LOSS,
+  deviceFds,
   deviceRow,
 } from '../../../core/netdev/netdev.ts'
 import { G_GENERATION, THREAD_ACK, THREAD_WORDS } from '../../../core/shm/layout.ts'
@@ -197,11 +197,11 @@ describe('ip link del', () => {
     await control.request(add('tap0', { up: true }))
     const row = deviceRow(arena, 2)
     const generation = arena.i32[row + DEV_GENERATION]!
-    arena.i32[row + DEV_FD] = 9
+    arena.i32[deviceFds(arena, 2)] = 9
     await control.request({ type: 'RTM_DELLINK', ifname: 'tap0' })
     expect(await control.request(add('tap1'))).toMatchObject({ error: 0, item: { ifindex: 2 } })
     expect(arena.i32[row + DEV_GENERATION]).toBe(generation + 1)
-    expect(arena.i32[row + DEV_FD]).toBe(0)
+    expect(arena.i32[deviceFds(arena, 2)]).toBe(0)
   })
 
   test('takes addresses and routes along', async () => {

@@ -9,9 +9,11 @@ import {
 import type { RibRoute } from '../../../core/control/rib.ts'
 import { createRib } from '../../../core/control/rib.ts'
 import { createFibReader } from '../../../core/inet/fib.ts'
+import { fibRoot } from '../../../core/inet/fib-tables.ts'
 import { createFibWriter, maskWords } from '../../../core/inet/fib-writer.ts'
 import { createNexthops } from '../../../core/inet/nexthop.ts'
-import { FIB_MAIN, NH_DEV, NH_METRIC, NH_NEXT } from '../../../core/inet/nexthop-constants.ts'
+import { NH_DEV, NH_METRIC, NH_NEXT } from '../../../core/inet/nexthop-constants.ts'
+import { INIT_NET } from '../../../core/netdev/netdev.ts'
 import { createArena } from '../../../core/shm/arena.ts'
 import { SMALL_ARENA } from '../../../core/shm/layout.ts'
 import type { Words } from '../../../core/wire/text.ts'
@@ -46,8 +48,9 @@ test.each<number>([1, 2, 3])(
     const deps = { arena, retire: (done: () => void) => done(), reclaim: () => {} }
     const fib = createFibWriter(deps)
     const nexthops = createNexthops(deps)
-    const rib = createRib({ fib, nexthops, onEvent: () => {} })
-    const reader = createFibReader(arena)
+    fib.addNet(INIT_NET)
+    const rib = createRib({ net: INIT_NET, fib, nexthops, onEvent: () => {} })
+    const reader = createFibReader(arena, INIT_NET)
     const before = [fib.available(), nexthops.available()]
     const address = (): Words => [0x20010000 | (random() & 1), random() & 0x8001, 0, random() & 3]
     const lengths = [0, 16, 31, 32, 48, 64, 127, 128]
@@ -84,7 +87,7 @@ test.each<number>([1, 2, 3])(
         .filter((r) => isCovered(to, r))
         .sort((a, b) => b.plen - a.plen || a.metric - b.metric)
       probe.set(to)
-      let row = reader.lookup(AF_INET6, FIB_MAIN, probe, 0)
+      let row = reader.lookup(AF_INET6, reader.main, probe, 0)
       for (const r of best.filter(({ plen }) => plen === best[0]!.plen)) {
         expect([arena.i32[row + NH_DEV], arena.i32[row + NH_METRIC]]).toEqual([r.dev, r.metric])
         row = arena.i32[row + NH_NEXT]!
@@ -101,10 +104,32 @@ test('when no nexthop row is left, an added route is refused and the others stay
   const arena = createArena({ ...SMALL_ARENA, nexthops: SMALL_ARENA.devices + 2 })
   const deps = { arena, retire: (done: () => void) => done(), reclaim: () => {} }
   const nexthops = createNexthops(deps)
-  const rib = createRib({ fib: createFibWriter(deps), nexthops, onEvent: () => {} })
+  const rib = createRib({ net: INIT_NET, fib: createFibWriter(deps), nexthops, onEvent: () => {} })
   const words: Words = [0x20010db8, 0, 0, 0]
   expect(rib.add(route(words, 32, 1, 2), NLM_F_CREATE | NLM_F_APPEND)).toBe(0)
   expect(rib.add(route(words, 32, 2, 2), NLM_F_CREATE | NLM_F_APPEND)).toBe(-105)
   expect(rib.count(AF_INET6, 254)).toBe(1)
   expect(nexthops.available()).toBe(1)
+})
+
+test('every table has its routes in a trie, and a table that does not fit is refused whole', () => {
+  const arena = createArena(SMALL_ARENA)
+  const deps = { arena, retire: (done: () => void) => done(), reclaim: () => {} }
+  const nexthops = createNexthops(deps)
+  const fib = createFibWriter(deps)
+  const rib = createRib({ net: INIT_NET, fib, nexthops, onEvent: () => {} })
+  const words: Words = [0x20010db8, 0, 0, 0]
+  const add = (table: number): number => rib.add({ ...route(words, 32, 1, 2), table }, NLM_F_CREATE)
+  for (let table = 1; table <= SMALL_ARENA.fibTables; table++) expect(add(table)).toBe(0)
+  const before = nexthops.available()
+  expect(add(100)).toBe(-105)
+  expect(nexthops.available()).toBe(before)
+  expect(rib.count(AF_INET6, 100)).toBe(0)
+  expect(rib.remove({ ...route(words, 32, 1, 2), table: 1 })).toMatchObject({ table: 1 })
+  expect(add(100)).toBe(0)
+  const root = fibRoot(arena, INIT_NET, AF_INET6, 100)
+  // a node, for the prefix is longer than the root's stride
+  expect(arena.i32[root + (words[0] >>> 16)]).toBeLessThan(0)
+  expect(rib.flush(() => true)).toBe(SMALL_ARENA.fibTables)
+  expect(fibRoot(arena, INIT_NET, AF_INET6, 100)).toBe(0)
 })

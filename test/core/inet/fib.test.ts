@@ -3,9 +3,15 @@ import { describe, expect, test } from 'bun:test'
 import { Errno } from '../../../core/base/errno.ts'
 import { createFlowi, FL_DADDR, FL_FAMILY } from '../../../core/base/flowi.ts'
 import { createFibReader } from '../../../core/inet/fib.ts'
+import { fibRoot } from '../../../core/inet/fib-tables.ts'
 import type { PrefixWords } from '../../../core/inet/fib-writer.ts'
 import { createFibWriter, maskWords } from '../../../core/inet/fib-writer.ts'
-import { FIB_DEFAULT, FIB_LOCAL, FIB_MAIN } from '../../../core/inet/nexthop-constants.ts'
+import {
+  RT_TABLE_DEFAULT,
+  RT_TABLE_LOCAL,
+  RT_TABLE_MAIN,
+} from '../../../core/inet/nexthop-constants.ts'
+import { INIT_NET } from '../../../core/netdev/netdev.ts'
 import { createArena } from '../../../core/shm/arena.ts'
 import { SMALL_ARENA } from '../../../core/shm/layout.ts'
 import { parsePrefix } from '../../../core/wire/text.ts'
@@ -17,18 +23,19 @@ const makeFib = (fibNodes = 2048) => {
     for (const done of waiting.splice(0)) done()
   }
   const writer = createFibWriter({ arena, retire: (done) => waiting.push(done), reclaim })
-  const reader = createFibReader(arena)
+  writer.addNet(INIT_NET)
+  const reader = createFibReader(arena, INIT_NET)
   const parse = (text: string) => {
     const { family, words, prefixlen } = parsePrefix(text)!
     return [family === 4 ? AF_INET : AF_INET6, words, prefixlen] as const
   }
-  const add = (text: string, row: number, table = FIB_MAIN): number => {
+  const add = (text: string, row: number, table = RT_TABLE_MAIN): number => {
     const [family, words, plen] = parse(text)
-    return writer.insert(family, table, words, plen, row)
+    return writer.insert(INIT_NET, family, table, words, plen, row)
   }
-  const del = (text: string, table = FIB_MAIN): number => {
+  const del = (text: string, table = RT_TABLE_MAIN): number => {
     const [family, words, plen] = parse(text)
-    return writer.remove(family, table, words, plen)
+    return writer.remove(INIT_NET, family, table, words, plen)
   }
   const get = (text: string): number => {
     const [family, words] = parse(text)
@@ -37,7 +44,7 @@ const makeFib = (fibNodes = 2048) => {
     fl.set(words, FL_DADDR)
     return reader.fibLookup(fl)
   }
-  return { ...writer, reader, add, del, get, reclaim }
+  return { ...writer, arena, reader, add, del, get, reclaim }
 }
 
 const seeded = (seed: number) => (): number => {
@@ -97,13 +104,13 @@ describe.each([
 
   test('tables are asked in the order local, main, default', () => {
     const { add, del, get } = makeFib()
-    add(nested[0]!, 1, FIB_DEFAULT)
+    add(nested[0]!, 1, RT_TABLE_DEFAULT)
     expect(get(address)).toBe(1)
-    add(nested[0]!, 2, FIB_MAIN)
+    add(nested[0]!, 2, RT_TABLE_MAIN)
     expect(get(address)).toBe(2)
-    add(nested[0]!, 3, FIB_LOCAL)
+    add(nested[0]!, 3, RT_TABLE_LOCAL)
     expect(get(address)).toBe(3)
-    del(nested[0]!, FIB_LOCAL)
+    del(nested[0]!, RT_TABLE_LOCAL)
     expect(get(address)).toBe(2)
   })
 
@@ -164,13 +171,13 @@ describe.each([
       const words = mask(address(), plen)
       const key = `${words.join()}/${plen}`
       if (random() % 3 > 0) {
-        expect(insert(family, FIB_MAIN, words, plen, step)).toBe(0)
+        expect(insert(INIT_NET, family, RT_TABLE_MAIN, words, plen, step)).toBe(0)
         oracle.set(key, { words, plen, row: step })
       } else {
         const held = [...oracle.values()]
         const victim = held[random() % (held.length || 1)]
         if (!victim) continue
-        expect(remove(family, FIB_MAIN, victim.words, victim.plen)).toBe(0)
+        expect(remove(INIT_NET, family, RT_TABLE_MAIN, victim.words, victim.plen)).toBe(0)
         oracle.delete(`${victim.words.join()}/${victim.plen}`)
         reclaim()
       }
@@ -181,11 +188,108 @@ describe.each([
           if (entry.plen > best.plen && mask(wanted, entry.plen).join() === entry.words.join())
             best = entry
         check.set(wanted)
-        expect(reader.lookup(family, FIB_MAIN, check, 0)).toBe(best.row)
+        expect(reader.lookup(family, reader.main, check, 0)).toBe(best.row)
       }
     }
-    for (const { words, plen } of oracle.values()) remove(family, FIB_MAIN, words, plen)
+    for (const { words, plen } of oracle.values())
+      remove(INIT_NET, family, RT_TABLE_MAIN, words, plen)
     reclaim()
     expect(available()).toBe(before)
+  })
+})
+
+describe('the map of tables', () => {
+  const makeMap = () => {
+    const fib = makeFib()
+    const lookup = (net: number, table: number, text: string): number => {
+      const { family, words } = parsePrefix(text)!
+      const af = family === 4 ? AF_INET : AF_INET6
+      const root = fibRoot(fib.arena, net, af, table)
+      const at = new Int32Array(words)
+      if (root === 0) return -1
+      return af === AF_INET ? fib.reader.lookup4(root, at[3]!) : fib.reader.lookup6(root, at, 0)
+    }
+    return { ...fib, lookup }
+  }
+
+  test('a table comes with its first prefix and goes with its last; its root is used again after the grace period', () => {
+    const { add, del, lookup, tablesLeft, reclaim } = makeMap()
+    const before = tablesLeft()
+    expect(lookup(INIT_NET, 100, '10.0.0.1')).toBe(-1)
+    add('10.0.0.0/8', 5, 100)
+    add('10.1.0.0/24', 6, 100)
+    expect(tablesLeft()).toBe(before - 1)
+    expect(lookup(INIT_NET, 100, '10.1.0.1')).toBe(6)
+    expect(lookup(INIT_NET, RT_TABLE_MAIN, '10.1.0.1')).toBe(0)
+    del('10.0.0.0/8', 100)
+    expect(lookup(INIT_NET, 100, '10.1.0.1')).toBe(6)
+    del('10.1.0.0/24', 100)
+    expect(lookup(INIT_NET, 100, '10.1.0.1')).toBe(-1)
+    expect(tablesLeft()).toBe(before - 1)
+    reclaim()
+    expect(tablesLeft()).toBe(before)
+  })
+
+  test('a table that was emptied leaves nothing to the one that gets its root', () => {
+    const { add, del, lookup, reclaim } = makeMap()
+    add('0.0.0.0/0', 5, 100)
+    add('10.1.2.3', 6, 100)
+    del('0.0.0.0/0', 100)
+    del('10.1.2.3', 100)
+    reclaim()
+    // its first 16 bits are those of 10.1
+    add('fd00::/8', 7, 101)
+    expect(lookup(INIT_NET, 101, 'a01:203::1')).toBe(0)
+    add('10.9.0.0/16', 8, 102)
+    expect(lookup(INIT_NET, 102, '10.1.2.3')).toBe(0)
+  })
+
+  test('local, main and default stay when they are empty', () => {
+    const { add, del, get, tablesLeft } = makeMap()
+    const before = tablesLeft()
+    add('10.0.0.0/8', 5)
+    del('10.0.0.0/8')
+    expect(tablesLeft()).toBe(before)
+    add('10.0.0.0/8', 6)
+    expect(get('10.0.0.1')).toBe(6)
+  })
+
+  test('one table too many is ENOBUFS, and one that waits for readers is used again', () => {
+    const { add, del, tablesLeft } = makeMap()
+    const room = tablesLeft()
+    for (let k = 0; k < room; k++) expect(add('10.0.0.0/8', 5, 100 + k)).toBe(0)
+    expect(add('10.0.0.0/8', 5, 99)).toBe(-Errno.ENOBUFS)
+    expect(add('fd00::/8', 5, 100)).toBe(-Errno.ENOBUFS)
+    del('10.0.0.0/8', 100)
+    expect(add('10.0.0.0/8', 5, 99)).toBe(0)
+  })
+
+  test('a prefix that finds no node does not leave an empty table behind', () => {
+    const { add, tablesLeft, reclaim } = makeFib(2)
+    const before = tablesLeft()
+    expect(add('fd00::1', 5, 100)).toBe(-Errno.ENOSPC)
+    reclaim()
+    expect(tablesLeft()).toBe(before)
+  })
+
+  test("each net has tables of its own: another's routes are not its", () => {
+    const arena = createArena({ ...SMALL_ARENA, fibTables: 12 })
+    const retire = (done: () => void): void => done()
+    const fib = createFibWriter({ arena, retire, reclaim: () => {} })
+    expect(() => createFibReader(arena, 7)).toThrow('net 7 has no table 255')
+    for (const net of [INIT_NET, 7]) fib.addNet(net)
+    const words = parsePrefix('10.0.0.0/8')!.words
+    fib.insert(INIT_NET, AF_INET, RT_TABLE_MAIN, words, 8, 5)
+    fib.insert(7, AF_INET, RT_TABLE_MAIN, words, 8, 6)
+    const get = (net: number): number => {
+      const fl = createFlowi()
+      fl[FL_FAMILY] = AF_INET
+      fl.set(words, FL_DADDR)
+      return createFibReader(arena, net).fibLookup(fl)
+    }
+    expect([get(INIT_NET), get(7)]).toEqual([5, 6])
+    fib.remove(7, AF_INET, RT_TABLE_MAIN, words, 8)
+    expect([get(INIT_NET), get(7)]).toEqual([5, 0])
+    expect(() => fib.addNet(8)).toThrow('no room for the tables of net 8')
   })
 })

@@ -1,17 +1,38 @@
 import { describe, expect, test } from 'bun:test'
 import { createArena } from '../../../core/shm/arena.ts'
-import { SMALL_ARENA } from '../../../core/shm/layout.ts'
+import { SKB_WORDS, SMALL_ARENA } from '../../../core/shm/layout.ts'
 import { createDrop, Drop, DROP_COUNTERS } from '../../../core/skb/drop.ts'
 import {
   createSkbs,
   RX_HEADROOM,
+  SKB_BUF,
+  SKB_CB,
+  SKB_CB_WORDS,
+  SKB_CT,
   SKB_DATA,
+  SKB_F_ENCAPSULATION,
+  SKB_FLAGS,
+  SKB_FRAGS,
+  SKB_HASH,
   SKB_HEAD,
+  SKB_IIF,
+  SKB_INNER_MAC,
+  SKB_INNER_NETWORK,
+  SKB_INNER_TRANSPORT,
   SKB_LEN,
   SKB_MARK,
   SKB_NETWORK,
+  SKB_NEXT,
   SKB_OWNER,
+  SKB_PREV,
+  SKB_PRIORITY,
+  SKB_QUEUE_MAPPING,
+  SKB_SK,
+  SKB_STAGE,
   SKB_TAIL,
+  SKB_TRIED,
+  SKB_TSTAMP,
+  SKB_USERS,
 } from '../../../core/skb/skb.ts'
 import { counterBank } from '../../../core/shm/counters.ts'
 
@@ -115,6 +136,65 @@ describe('an skb', () => {
     a.free(skb)
     a.free(twin)
     expect(a.available()).toEqual({ skbs: 64, smalls: 64, larges: 4 })
+  })
+
+  test('shows nothing of the packet whose row it got', () => {
+    const { arena, a } = setup()
+    const first = a.alloc(10, 64)
+    const clean = [...arena.i32.slice(first, first + SKB_CB)]
+    const row = arena.i32.subarray(first, first + SKB_WORDS)
+    const [users, buf, frags] = [row[SKB_USERS]!, row[SKB_BUF]!, row[SKB_FRAGS]!]
+    row.fill(-1)
+    row[SKB_USERS] = users
+    row[SKB_BUF] = buf
+    row[SKB_FRAGS] = frags
+    a.free(first)
+    expect(a.alloc(10, 64)).toBe(first)
+    expect([...arena.i32.slice(first, first + SKB_CB)]).toEqual(clean)
+    expect(clean.filter((word) => word !== 0)).toHaveLength(6)
+  })
+
+  const CARRIED = [
+    SKB_HASH,
+    SKB_MARK,
+    SKB_IIF,
+    SKB_FLAGS,
+    SKB_STAGE,
+    SKB_TRIED,
+    SKB_PRIORITY,
+    SKB_QUEUE_MAPPING,
+    SKB_CT,
+    SKB_TSTAMP,
+    SKB_TSTAMP + 1,
+    ...Array.from({ length: SKB_CB_WORDS }, (_, k) => SKB_CB + k),
+  ]
+  test.each(['clone', 'copy'] as const)(
+    'a %s knows what the packet knew, and lies in no queue',
+    (how) => {
+      const { arena, a } = setup()
+      const skb = a.alloc(10, 64)
+      for (const word of CARRIED) arena.i32[skb + word] = 1000 + word
+      for (const word of [SKB_NEXT, SKB_PREV, SKB_SK]) arena.i32[skb + word] = 7
+      const twin = how === 'clone' ? a.clone(skb) : a.copy(skb, 64)
+      for (const word of CARRIED)
+        expect([word, arena.i32[twin + word]!]).toEqual([word, 1000 + word])
+      for (const word of [SKB_NEXT, SKB_PREV, SKB_SK]) expect(arena.i32[twin + word]).toBe(0)
+    }
+  )
+
+  test('the inner headers of a tunnel move with its bytes', () => {
+    const { arena, a } = setup()
+    const skb = a.alloc(10, 20)
+    const inner = [SKB_INNER_MAC, SKB_INNER_NETWORK, SKB_INNER_TRANSPORT]
+    inner.forEach((word, k) => {
+      arena.i32[skb + word] = arena.i32[skb + SKB_DATA]! + k
+    })
+    arena.i32[skb + SKB_FLAGS] = SKB_F_ENCAPSULATION
+    const offsets = (of: number) =>
+      inner.map((word) => arena.i32[of + word]! - arena.i32[of + SKB_DATA]!)
+    expect(offsets(a.copy(skb, 100))).toEqual([0, 1, 2])
+    expect(a.expandHead(skb, 300)).toBe(true)
+    expect(offsets(skb)).toEqual([0, 1, 2])
   })
 
   test('freed by another thread comes home when its owner reclaims', () => {

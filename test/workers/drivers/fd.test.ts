@@ -2,10 +2,10 @@ import { afterEach, beforeEach, describe, expect, test } from 'bun:test'
 import { closeSync, openSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import {
-  DEV_FD,
   DEV_IFINDEX,
   DEV_TX_QUEUES,
   DevStat,
+  deviceFds,
   deviceRow,
   NETDEV_TX_OK,
   sumDeviceStat,
@@ -49,7 +49,8 @@ const setup = () => {
     return skb
   }
   const stat = (index: number): number => sumDeviceStat(arena, IFINDEX, index)
-  return { arena, i32, u8, skbs, dev, driver, makeSkb, stat }
+  const queue0 = deviceFds(arena, IFINDEX)
+  return { arena, i32, u8, skbs, dev, queue0, driver, makeSkb, stat }
 }
 
 const pattern = (length: number): Uint8Array<ArrayBuffer> =>
@@ -69,17 +70,17 @@ describe('sending', () => {
   const written = (): Uint8Array => new Uint8Array(readFileSync(path))
 
   test('writes the frame behind a header that asks for nothing', () => {
-    const { i32, skbs, dev, driver, makeSkb } = setup()
+    const { i32, skbs, dev, queue0, driver, makeSkb } = setup()
     const before = skbs.available()
-    i32[dev + DEV_FD] = fd
+    i32[queue0] = fd
     expect(driver.startXmit(makeSkb(60, RX_HEADROOM), dev)).toBe(NETDEV_TX_OK)
     expect([...written()]).toEqual([...new Uint8Array(vnet.HEADER), ...pattern(60)])
     expect(skbs.available()).toEqual(before)
   })
 
   test('asks for the checksum that a frame still needs', () => {
-    const { i32, dev, driver, makeSkb } = setup()
-    i32[dev + DEV_FD] = fd
+    const { i32, dev, queue0, driver, makeSkb } = setup()
+    i32[queue0] = fd
     const skb = makeSkb(60, RX_HEADROOM)
     i32[skb + SKB_IP_SUMMED] = CHECKSUM_PARTIAL
     i32[skb + SKB_CSUM_START] = i32[skb + SKB_DATA]! + 34
@@ -89,8 +90,8 @@ describe('sending', () => {
   })
 
   test('a frame without headroom gets some: what lies before its buffer is another packet', () => {
-    const { i32, u8, skbs, dev, driver, makeSkb } = setup()
-    i32[dev + DEV_FD] = fd
+    const { i32, u8, skbs, dev, queue0, driver, makeSkb } = setup()
+    i32[queue0] = fd
     const before = skbs.available()
     const skb = makeSkb(60, 0)
     const head = i32[skb + SKB_HEAD]!
@@ -102,9 +103,9 @@ describe('sending', () => {
   })
 
   test('what the device refuses is counted and freed', () => {
-    const { i32, skbs, dev, driver, makeSkb, stat } = setup()
+    const { i32, skbs, dev, queue0, driver, makeSkb, stat } = setup()
     const before = skbs.available()
-    i32[dev + DEV_FD] = -1
+    i32[queue0] = -1
     expect(driver.startXmit(makeSkb(60, RX_HEADROOM), dev)).toBe(NETDEV_TX_OK)
     expect(stat(DevStat.tx_errors)).toBe(1)
     expect(skbs.available()).toEqual(before)

@@ -2,11 +2,11 @@ import { afterEach, beforeEach, describe, expect, test } from 'bun:test'
 import { closeSync, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import {
-  DEV_FD,
   DEV_IFINDEX,
   DEV_KIND,
   DevKind,
   DevStat,
+  deviceFds,
   deviceRow,
   NETDEV_TX_OK,
   sumDeviceStat,
@@ -32,6 +32,8 @@ import {
   openPcapRecord,
   openPcapReplay,
   PCAP_PACE,
+  PCAP_RECORD,
+  PCAP_REPLAY,
   PCAP_TIMED,
 } from '../../../workers/drivers/pcap.ts'
 
@@ -63,7 +65,8 @@ const setup = () => {
   i32[dev + DEV_IFINDEX] = IFINDEX
   i32[dev + DEV_KIND] = DevKind.pcap
   const stat = (index: number) => sumDeviceStat(arena, IFINDEX, index)
-  return { arena, i32, dev, stat }
+  const fdWords = deviceFds(arena, IFINDEX)
+  return { arena, i32, dev, fdWords, stat }
 }
 
 const frame = (length: number, seed: number): Uint8Array<ArrayBuffer> =>
@@ -84,20 +87,20 @@ const readBack = (path: string) => {
 
 describe('sending on a pcap device', () => {
   const sender = () => {
-    const { arena, i32, dev, stat } = setup()
+    const { arena, i32, dev, fdWords, stat } = setup()
     const skbs = createSkbs(arena, 0)
     const { drop } = createDrop(arena, skbs)
     const xmit = createPcapXmit(arena, skbs, drop)
     const path = `${folder}/out.pcap`
     const fd = openPcapRecord(path)
     fds.push(fd)
-    i32[dev + DEV_FD + 1] = fd
+    i32[fdWords + PCAP_RECORD] = fd
     const makeSkb = (bytes: Uint8Array, headroom: number): number => {
       const skb = skbs.alloc(bytes.length, headroom)
       arena.u8.set(bytes, skbs.put(skb, bytes.length))
       return skb
     }
-    return { arena, dev, i32, makeSkb, path, skbs, stat, xmit }
+    return { arena, dev, fdWords, i32, makeSkb, path, skbs, stat, xmit }
   }
 
   test('appends each frame as a record with the time of day', () => {
@@ -129,21 +132,21 @@ describe('sending on a pcap device', () => {
   })
 
   test('a file that is there is continued', () => {
-    const { dev, i32, makeSkb, path, xmit } = sender()
+    const { dev, fdWords, i32, makeSkb, path, xmit } = sender()
     xmit(makeSkb(frame(60, 6), 130), dev)
     const again = openPcapRecord(path)
     fds.push(again)
-    i32[dev + DEV_FD + 1] = again
+    i32[fdWords + PCAP_RECORD] = again
     xmit(makeSkb(frame(60, 7), 130), dev)
     expect(readBack(path).map(({ bytes }) => bytes)).toEqual([frame(60, 6), frame(60, 7)])
   })
 
   test('counts and drops what the file does not take', () => {
-    const { arena, dev, i32, makeSkb, skbs, stat, xmit } = sender()
+    const { arena, dev, fdWords, i32, makeSkb, skbs, stat, xmit } = sender()
     const before = skbs.available()
     const readOnly = openSync('/dev/null', 'r')
     fds.push(readOnly)
-    i32[dev + DEV_FD + 1] = readOnly
+    i32[fdWords + PCAP_RECORD] = readOnly
     expect(xmit(makeSkb(frame(60, 8), 130), dev)).toBe(NETDEV_TX_OK)
     expect(stat(DevStat.tx_errors)).toBe(1)
     expect(arena.f64[arena.layout.countersF64 + DROP_COUNTERS + Drop.DEV_READY]).toBe(1)
@@ -151,9 +154,9 @@ describe('sending on a pcap device', () => {
   })
 
   test('without a file to write, frames are used up', () => {
-    const { dev, i32, makeSkb, skbs, xmit } = sender()
+    const { dev, fdWords, i32, makeSkb, skbs, xmit } = sender()
     const before = skbs.available()
-    i32[dev + DEV_FD + 1] = 0
+    i32[fdWords + PCAP_RECORD] = 0
     expect(xmit(makeSkb(frame(60, 9), 130), dev)).toBe(NETDEV_TX_OK)
     expect(skbs.available()).toEqual(before)
   })
@@ -187,11 +190,11 @@ describe('replaying a capture', () => {
   }
 
   const player = (content: Uint8Array, pace = 0) => {
-    const { arena, i32, dev, stat } = setup()
+    const { arena, i32, dev, fdWords, stat } = setup()
     writeFileSync(`${folder}/in.pcap`, content)
     const fd = openSync(`${folder}/in.pcap`, 'r')
     fds.push(fd)
-    i32[dev + DEV_FD] = fd
+    i32[fdWords + PCAP_REPLAY] = fd
     i32[dev + PCAP_PACE] = pace
     const skbs = createSkbs(arena, NIC)
     const available = skbs.available()
