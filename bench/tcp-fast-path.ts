@@ -15,7 +15,7 @@ import {
   FL_SADDR,
   FL_TYPE,
 } from '../core/base/flowi.ts'
-import { createTime, setTime, TIME_MS } from '../core/base/time.ts'
+import { createTime, setTime } from '../core/base/time.ts'
 import { createTimerWheel } from '../core/base/timer-wheel.ts'
 import { arenaBytes, createArena } from '../core/shm/arena.ts'
 import { Mib, sumCounter } from '../core/shm/counters.ts'
@@ -55,7 +55,7 @@ const createBench = () => {
   const time = createTime()
   let nowUs = 1_000_000_000
   setTime(time, nowUs)
-  const wheel = createTimerWheel(i32, layout.wheels, time[TIME_MS]!)
+  const wheel = createTimerWheel(i32, layout.wheels, time)
   const opts = new Int32Array(OPT_WORDS)
   const seen = { seq: 0, ack: 0, tsval: 0, packets: 0 }
   const tcp = createTcp({
@@ -138,7 +138,7 @@ const createBench = () => {
   const tick = (us: number): void => {
     nowUs += us
     setTime(time, nowUs)
-    wheel.advance(time[TIME_MS]!)
+    wheel.advance()
   }
   const listener = tcp.open(AF_INET)
   tcp.bind(listener, new Int32Array(4), 0, 80)

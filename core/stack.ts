@@ -4,7 +4,7 @@
  * knows every factory; read it after ARCHITECTURE.md. A worker's loop, a simulated host and the tests all make
  * their stack here.
  */
-import { setTime, TIME_MS } from './base/time.ts'
+import { setTime } from './base/time.ts'
 import { Ipi } from './shm/ipi.ts'
 import type { ServicesConfig } from './socket/services/services.ts'
 import { createNetRx } from './softnet/net-rx.ts'
@@ -44,13 +44,18 @@ export const createStack = (deps: StackDeps) => {
     throw new Error('thrown on request')
   })
 
+  /**
+   * Reads the clock. The first thing whenever the thread comes back to the stack, before anything that arms a timer or
+   * measures: timers count from this time, wherever the wheel still stands. poll() does it itself.
+   */
+  const tick = (): void => setTime(time, nowUs())
   /** One turn of the loop: whatever is there to be done, in bounded pieces. Returns how much it was. */
   const poll = (): number => {
-    setTime(time, nowUs())
+    tick()
     let work = ipi.run()
     work += netRx.netRxAction()
     work += appPort.poll()
-    work += wheel.advance(time[TIME_MS])
+    work += wheel.advance()
     work += sockets.runEvents()
     appPort.flush()
     work += xmit.netTxAction()
@@ -69,6 +74,7 @@ export const createStack = (deps: StackDeps) => {
   return {
     ...machine,
     ...transport,
+    tick,
     poll,
     pending,
     nextDelay,

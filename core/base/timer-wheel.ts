@@ -5,7 +5,12 @@
  * Six levels of 64 slots; level n counts in units of 64^n jiffies (1 jiffy = 1 ms). A timer fires in the jiffy it
  * is due, never before: timers of the upper levels cascade down when their slot's turn comes. Words: next, prev,
  * expires (jiffies), callback index. A timer's name is the word index of its first word.
+ *
+ * Delays count from the thread's time, not from where the wheel stands: a wheel that was not turned for a while, since
+ * its thread slept or was held up, lags behind (Linux: jiffies and timer_base's clk).
  */
+import { TIME_MS, type Time } from './time.ts'
+
 const NEXT = 0
 const PREV = 1
 const EXPIRES = 2
@@ -21,10 +26,10 @@ export const WHEEL_WORDS = LEVELS * SLOTS * 2
 export type TimerWheel = ReturnType<typeof createTimerWheel>
 export type TimerFn = (timer: number) => void
 
-/** A wheel whose heads lie at `base` (not 0, which is no timer) of `i32`; `now` is the current jiffy (int32, wraps). */
-export const createTimerWheel = (i32: Int32Array, base: number, now: number) => {
+/** A wheel whose heads lie at `base` (not 0, which is no timer) of `i32`, for a thread whose time is `time`. */
+export const createTimerWheel = (i32: Int32Array, base: number, time: Time) => {
   const fns: TimerFn[] = []
-  let clock = now | 0
+  let clock = time[TIME_MS]
   let armed = 0
   for (let s = 0; s < LEVELS * SLOTS; s++) {
     const head = base + s * 2
@@ -76,7 +81,7 @@ export const createTimerWheel = (i32: Int32Array, base: number, now: number) => 
   /** (Re)arms the timer to call function `fn` `delayMs` from now (at least one jiffy). */
   const arm = (timer: number, delayMs: number, fn: number): void => {
     cancel(timer)
-    i32[timer + EXPIRES] = (clock + (delayMs < 1 ? 1 : delayMs)) | 0
+    i32[timer + EXPIRES] = (time[TIME_MS] + (delayMs < 1 ? 1 : delayMs)) | 0
     i32[timer + FN] = fn
     armed++
     place(timer)
@@ -110,12 +115,13 @@ export const createTimerWheel = (i32: Int32Array, base: number, now: number) => 
     return fired
   }
 
-  /** Turns the wheel to jiffy `to`, firing what is due; returns how many fired. */
-  const advance = (to: number): number => {
+  /** Turns the wheel to the thread's time, firing what is due; returns how many fired. */
+  const advance = (): number => {
+    const to = time[TIME_MS]
     let fired = 0
     while (((to - clock) | 0) > 0) {
       if (armed === 0) {
-        clock = to | 0
+        clock = to
         return fired
       }
       clock = (clock + 1) | 0
@@ -155,6 +161,7 @@ export const createTimerWheel = (i32: Int32Array, base: number, now: number) => 
     expiresAt,
     advance,
     nextDelay,
+    /** The jiffy that the wheel stands at. */
     now: () => clock,
     count: () => armed,
   }

@@ -2,7 +2,7 @@
  * What every layer of a stack is given: the thread's memory, time, timers and calls, and the backlogs of all CPUs as
  * this one fills them. Made first, passed down whole. Linux: what is per-CPU, and net/core/dev.c's netif_rx().
  */
-import { createTime, setTime, TIME_MS } from '../base/time.ts'
+import { createTime, setTime } from '../base/time.ts'
 import { createTimerWheel, WHEEL_WORDS } from '../base/timer-wheel.ts'
 import { DEV_RPS_FLOW_CNT } from '../netdev/netdev.ts'
 import type { Arena } from '../shm/arena.ts'
@@ -51,7 +51,7 @@ export const createMachine = ({ arena, thread, nowUs, random, wake, restarted }:
   }
   const time = createTime()
   setTime(time, nowUs())
-  const wheel = createTimerWheel(i32, layout.wheels + thread * WHEEL_WORDS, time[TIME_MS])
+  const wheel = createTimerWheel(i32, layout.wheels + thread * WHEEL_WORDS, time)
   const skbs = createSkbs(arena, thread)
   const { drop, consume, countDrop } = createDrop(arena, skbs)
   const ipi = createIpi(arena, thread, wake)

@@ -3,7 +3,7 @@
 // `receive`, time goes on with `advance`, and what the host sent lies in `sent`.
 
 import { createFlowi, type Flowi } from '../../core/base/flowi.ts'
-import { createTime, setTime, TIME_MS } from '../../core/base/time.ts'
+import { createTime, setTime } from '../../core/base/time.ts'
 import { createTimerWheel } from '../../core/base/timer-wheel.ts'
 import { createFibReader } from '../../core/inet/fib.ts'
 import { createFibWriter } from '../../core/inet/fib-writer.ts'
@@ -104,7 +104,7 @@ const createWorker = (arena: Arena, thread: number, host: HostState) => {
   const { sent, time, random } = host
   let scratch = layout.scratch + thread * SCRATCH_WORDS
   const words = (n: number): number => (scratch += n) - n
-  const wheel = createTimerWheel(i32, layout.wheels + thread * 768, time[TIME_MS]!)
+  const wheel = createTimerWheel(i32, layout.wheels + thread * 768, time)
   const skbs = createSkbs(arena, thread)
   const { drop, consume } = createDrop(arena, skbs)
   const ipi = createIpi(arena, thread, () => {})
@@ -354,7 +354,7 @@ const createWorker = (arena: Arena, thread: number, host: HostState) => {
   const turn = (): void => {
     ipi.run()
     for (let skb = backlog.shift(); skb !== undefined; skb = backlog.shift()) receiveSkb(skb)
-    wheel.advance(time[TIME_MS]!)
+    wheel.advance()
     xmit.netTxAction()
     skbs.flush()
     skbs.reclaim()

@@ -14,7 +14,7 @@ import {
   type Flowi,
   RTN_UNICAST,
 } from '../../core/base/flowi.ts'
-import { createTime, setTime, TIME_MS } from '../../core/base/time.ts'
+import { createTime, setTime } from '../../core/base/time.ts'
 import { createTimerWheel } from '../../core/base/timer-wheel.ts'
 import { arenaBytes, createArena } from '../../core/shm/arena.ts'
 import { Mib, sumCounter } from '../../core/shm/counters.ts'
@@ -88,7 +88,7 @@ export const createTcpHost = (options: HostOptions) => {
   const { drop, consume } = createDrop(arena, skbs)
   const time = createTime()
   setTime(time, options.startUs ?? 1_000_000_000)
-  const wheel = createTimerWheel(i32, layout.wheels, time[TIME_MS]!)
+  const wheel = createTimerWheel(i32, layout.wheels, time)
   const slab = sockSlab(arena, 0, true)
   const random = seeded(id * 7919 + 1)
   const handlers = new Map<number, (events: number) => void>()
@@ -196,7 +196,7 @@ export const createTcpHost = (options: HostOptions) => {
   }
   const advance = (us: number): void => {
     setTime(time, us)
-    wheel.advance(time[TIME_MS]!)
+    wheel.advance()
   }
   const atStart = skbs.available()
 

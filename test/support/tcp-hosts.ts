@@ -12,7 +12,7 @@ import {
   FL_TYPE,
   type Flowi,
 } from '../../core/base/flowi.ts'
-import { createTime, setTime, TIME_MS } from '../../core/base/time.ts'
+import { createTime, setTime } from '../../core/base/time.ts'
 import { createTimerWheel } from '../../core/base/timer-wheel.ts'
 import type { ArenaConfig } from '../../core/shm/layout.ts'
 import { createDrop } from '../../core/skb/drop.ts'
@@ -66,7 +66,7 @@ const createHost = (options: TcpHostOptions, transmit: (segment: Segment) => voi
   const random = seeded(seed)
   const time = createTime()
   setTime(time, 1_000_000)
-  const wheel = createTimerWheel(i32, arena.layout.wheels, time[TIME_MS]!)
+  const wheel = createTimerWheel(i32, arena.layout.wheels, time)
   const skbs = createSkbs(arena, 0)
   const { drop, consume } = createDrop(arena, skbs)
   const slab = sockSlab(arena, 0, true)
@@ -160,7 +160,7 @@ const createHost = (options: TcpHostOptions, transmit: (segment: Segment) => voi
     skbs.reclaim()
     for (const segment of segments) receive(segment)
     let did = port.poll() + segments.length
-    did += wheel.advance(time[TIME_MS]!)
+    did += wheel.advance()
     did += sockets.runEvents()
     port.flush()
     skbs.flush()

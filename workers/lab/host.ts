@@ -36,6 +36,8 @@ export type Host = {
   arena: Arena
   ifindex: number
   skbs: Skbs
+  /** Reads the clock: at the start of a turn, before frames come in. */
+  tick: () => void
   /** A frame from the segment; the host takes it over. */
   receive: (skb: number) => void
   /** One turn of the stack; returns how much it did. */
@@ -124,6 +126,7 @@ export const createHost = async (
   i32[layout.threadBlocks + THREAD_RUNNING] = 1
   const self: Host = Object.assign(host, {
     skbs: stack.skbs,
+    tick: stack.tick,
     receive,
     poll,
     nextDelay: stack.nextDelay,

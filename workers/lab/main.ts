@@ -42,6 +42,7 @@ const schedule = (): void => {
 }
 const work = (): number => {
   let done = 0
+  for (const host of hosts) host.tick()
   for (const segment of segments) done += segment.poll()
   for (const host of hosts) done += host.poll()
   for (const segment of segments) segment.flush()

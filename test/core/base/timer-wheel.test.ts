@@ -1,11 +1,19 @@
 import { describe, expect, test } from 'bun:test'
+import { createTime, TIME_MS } from '../../../core/base/time.ts'
 import { createTimerWheel, TIMER_WORDS, WHEEL_WORDS } from '../../../core/base/timer-wheel.ts'
 
 const BASE = 8
 const make = (timers: number, now = 0) => {
   const i32 = new Int32Array(BASE + WHEEL_WORDS + timers * TIMER_WORDS)
-  const wheel = createTimerWheel(i32, BASE, now)
-  return { wheel, timer: (k: number) => BASE + WHEEL_WORDS + k * TIMER_WORDS }
+  const time = createTime()
+  time[TIME_MS] = now
+  const wheel = createTimerWheel(i32, BASE, time)
+  /** Turns the clock and the wheel. */
+  const turnTo = (ms: number): number => {
+    time[TIME_MS] = ms
+    return wheel.advance()
+  }
+  return { wheel, time, turnTo, timer: (k: number) => BASE + WHEEL_WORDS + k * TIMER_WORDS }
 }
 
 describe('the timer wheel', () => {
@@ -13,15 +21,15 @@ describe('the timer wheel', () => {
     'fires a timer of %d ms in its jiffy, not before',
     (delay) => {
       for (const start of [0, 1, 63, 64, 1000, 0x7ffffff0, -5]) {
-        const { wheel, timer } = make(1, start)
+        const { wheel, timer, turnTo } = make(1, start)
         let firedAt: number | undefined
         const fn = wheel.register(() => {
           firedAt = wheel.now()
         })
         wheel.arm(timer(0), delay, fn)
-        wheel.advance((start + delay - 1) | 0)
+        turnTo((start + delay - 1) | 0)
         expect(firedAt).toBeUndefined()
-        wheel.advance((start + delay) | 0)
+        turnTo((start + delay) | 0)
         expect(firedAt).toBe((start + delay) | 0)
         expect(wheel.count()).toBe(0)
       }
@@ -29,7 +37,7 @@ describe('the timer wheel', () => {
   )
 
   test('agrees with a sorted list under random arming, cancelling and turning', () => {
-    const { wheel, timer } = make(50, 12345)
+    const { wheel, timer, turnTo } = make(50, 12345)
     const due = new Map<number, number>()
     const fired: number[] = []
     let seed = 7
@@ -52,7 +60,7 @@ describe('the timer wheel', () => {
         const delay = 1 + random(random(2) ? 100 : 70000)
         wheel.arm(t, delay, fn)
         due.set(t, (wheel.now() + delay) | 0)
-      } else wheel.advance((wheel.now() + random(300)) | 0)
+      } else turnTo((wheel.now() + random(300)) | 0)
       expect(wheel.count()).toBe(due.size)
     }
     expect(fired.length).toBeGreaterThan(1000)
@@ -83,14 +91,49 @@ describe('the timer wheel', () => {
   })
 
   test('re-arms from its own callback', () => {
-    const { wheel, timer } = make(1)
+    const { wheel, timer, turnTo } = make(1)
     let times = 0
     const fn = wheel.register((t) => {
       if (++times < 5) wheel.arm(t, 64, fn)
     })
     wheel.arm(timer(0), 64, fn)
-    wheel.advance(1000)
+    for (let ms = 1; ms <= 1000; ms++) turnTo(ms)
     expect(times).toBe(5)
+  })
+
+  test.each([1, 63, 64, 900, 1000, 5000])(
+    'counts a delay from the time, not from where %d ms of sleep have left the wheel',
+    (nap) => {
+      for (const start of [0, 63, 4095, 0x7ffffe00]) {
+        const { wheel, timer, time, turnTo } = make(2, start)
+        const fired: number[] = []
+        const fn = wheel.register(() => void fired.push((time[TIME_MS]! - start) | 0))
+        const never = wheel.register(() => {})
+        // one that is always armed, so that the wheel cannot jump
+        wheel.arm(timer(1), 15_000, never)
+        // the thread wakes, and what it does first arms a timer; the wheel is turned behind it
+        time[TIME_MS] = (start + nap) | 0
+        wheel.arm(timer(0), 1000, fn)
+        wheel.advance()
+        for (let ms = nap + 1; ms <= nap + 1100; ms++) turnTo((start + ms) | 0)
+        expect(fired).toEqual([nap + 1000])
+      }
+    }
+  )
+
+  test('fires a timer that came late once, and counts its next delay from then', () => {
+    const { wheel, timer, turnTo } = make(1)
+    const delays = [200, 400, 800]
+    let fired = 0
+    const fn = wheel.register((t) => wheel.arm(t, delays[++fired]!, fn))
+    wheel.arm(timer(0), delays[0]!, fn)
+    // the thread was held up for long: a retransmission timer must not run through its backoff at once
+    turnTo(10_000)
+    expect(fired).toBe(1)
+    turnTo(10_399)
+    expect(fired).toBe(1)
+    turnTo(10_400)
+    expect(fired).toBe(2)
   })
 
   test('says when to look again, never later than the next timer', () => {

@@ -44,7 +44,7 @@ export const createTcpTimers = (i32: Int32Array, time: Time, wheel: TimerWheel) 
   /** Makes sure that the timer fires no later than `deadline`. */
   const armBy = (timer: number, deadline: number, fn: number): void => {
     if (isArmed(timer) && ((expiresAt(timer) - deadline) | 0) <= 0) return
-    arm(timer, (deadline - wheel.now()) | 0, fn)
+    arm(timer, (deadline - time[TIME_MS]) | 0, fn)
   }
 
   /** The retransmission timer stands for `event` and is due in `delayMs`. */
