@@ -137,7 +137,7 @@ export const createControl = (deps: ControlDeps) => {
     },
     onEvent: (event, ifindex) => note('link', event, () => links.item(ifindex)),
   })
-  const calls = createCalls(arena, ipi, pause)
+  const calls = createCalls({ arena, ipi, pause, nowUs })
   const ethtool = createEthtool({ arena, links, random })
   const addresses = createAddresses({ links, ifaddrs })
   const routes = createRoutes({

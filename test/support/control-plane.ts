@@ -80,6 +80,7 @@ export const makeControl = (
   for (const w of workers) i32[block(w) + THREAD_RUNNING] = 1
   const workerIpi = workers.map((w) => createIpi(arena, w, () => {}))
   let pauses = 0
+  let nowUs = 1e6
   const turn = (): void => {
     for (const w of workers) {
       if (stuck.has(w)) continue
@@ -89,11 +90,19 @@ export const makeControl = (
   }
   const pause = async (): Promise<void> => {
     pauses++
+    nowUs += 1000
     turn()
   }
   let seed = 1
   const random = (): number => (seed = (Math.imul(seed, 1664525) + 1013904223) | 0)
-  const control = createControl({ arena, nowUs: () => 1e6, wake: () => {}, drivers, random, pause })
+  const control = createControl({
+    arena,
+    nowUs: () => nowUs,
+    wake: () => {},
+    drivers,
+    random,
+    pause,
+  })
   const router = createRoute({ arena, fib: createFibReader(arena, INIT_NET) })
 
   const routes = (filter: { table?: string; family?: 'inet' | 'inet6' } = {}): string[] =>
