@@ -3,10 +3,13 @@
  * too sleeps in poll(2) and is woken by its eventfd; workers sleep in Atomics.wait on a word; application threads
  * live in an event loop and get a message. The order is
  * what makes no wake-up lost: the sleeper says that it sleeps, then looks once more; the other publishes, then looks
- * whether it sleeps.
+ * whether it sleeps. What control publishes (a generation, the end) is looked for here, for all who sleep.
  */
 import type { Arena } from '../core/shm/arena.ts'
 import {
+  G_GENERATION,
+  G_SHUTDOWN,
+  THREAD_ACK,
   THREAD_DOORBELL,
   THREAD_EVENTFD,
   THREAD_SLEEPING,
@@ -30,12 +33,19 @@ export const createWake = ({ i32, layout }: Arena, id: string) => {
   }
 }
 
-/** `sleep(pending, wait)`: sleeps by `wait` unless `pending` says that work has come. */
+/**
+ * `sleep(pending, wait)`: sleeps by `wait` unless `pending` says that work has come, or control has published
+ * something since the thread's last quiescent point.
+ */
 export const createSleep = ({ i32, layout }: Arena, thread: number) => {
-  const sleeping = layout.threadBlocks + thread * THREAD_WORDS + THREAD_SLEEPING
+  const block = layout.threadBlocks + thread * THREAD_WORDS
+  const sleeping = block + THREAD_SLEEPING
+  const isTold = (): boolean =>
+    Atomics.load(i32, G_GENERATION) !== i32[block + THREAD_ACK] ||
+    Atomics.load(i32, G_SHUTDOWN) !== 0
   return (pending: () => boolean, wait: () => void): void => {
     Atomics.store(i32, sleeping, 1)
-    if (!pending()) wait()
+    if (!isTold() && !pending()) wait()
     Atomics.store(i32, sleeping, 0)
   }
 }
