@@ -20,8 +20,10 @@ import { createDrivers } from './drivers/drivers.ts'
 import { createQueueReader } from './drivers/queues.ts'
 import { setAffinity } from './os/affinity.ts'
 import { monotonicUs } from './os/clock.ts'
+import { createPollSet } from './os/poll.ts'
 import { createQuiescent } from './quiescent.ts'
 import { random } from './random.ts'
+import { createRestartPause } from './restart-pause.ts'
 import type { ThreadData } from './thread-data.ts'
 import { announce } from './thread-data.ts'
 import { createDoorbellWait, createSleep, createWake } from './wake.ts'
@@ -30,8 +32,8 @@ import { createDoorbellWait, createSleep, createWake } from './wake.ts'
 const LONGEST_SLEEP_MS = 1000
 /** Turns without work before sleeping: a wake-up costs a sleeper and its waker some microseconds. */
 const SPINS = 20
-/** Between restarts of a stack that throws again and again. */
-const LONGEST_PAUSE_MS = 500
+/** Device queues that a worker can wait for. */
+const MAX_QUEUES = 256
 
 const data = workerData as ThreadData
 const { config, buffer, id, thread, secret, services } = data
@@ -39,6 +41,7 @@ const arena = attachArena(config, buffer)
 const { i32, f64, layout } = arena
 const block = layout.threadBlocks + thread * THREAD_WORDS
 const wake = createWake(arena, id)
+const polls = createPollSet(MAX_QUEUES)
 
 const start = (restarted: boolean) => {
   const stack = createStack({
@@ -52,7 +55,7 @@ const start = (restarted: boolean) => {
     drivers: (env) => createDrivers(arena, env),
     restarted,
   })
-  const queues = createQueueReader(arena, thread, stack)
+  const queues = createQueueReader(arena, thread, { ...stack, polls })
   const quiescent = createQuiescent(arena, thread, () => {
     stack.refresh()
     queues.refresh()
@@ -87,28 +90,41 @@ const start = (restarted: boolean) => {
   return { loop, close: queues.close }
 }
 
+const textOf = (error: unknown): string =>
+  error instanceof Error ? (error.stack ?? error.message) : String(error)
+
+/** Makes a stack. From before it first looks into the shared tables, control waits for it. */
+const begin = (restarted: boolean): ReturnType<typeof start> => {
+  i32[block + THREAD_RUNNING] = 1
+  return start(restarted)
+}
+
 /** Runs the stack, and again after an error. */
 const supervise = (): void => {
-  let pause = 10
-  for (let restarted = false; ; restarted = true) {
+  const nextPause = createRestartPause()
+  // an error of the very first start is the boot's, and ends it
+  let made: ReturnType<typeof start> | null = begin(false)
+  announce('ready')
+  for (;;) {
+    const startedUs = monotonicUs()
     try {
-      const { loop, close } = start(restarted)
-      i32[block + THREAD_RUNNING] = 1
-      if (!restarted) announce('ready')
+      const { loop, close } = made ?? begin(true)
+      made = null
       loop()
       close()
       return
     } catch (error) {
+      made = null
       i32[block + THREAD_RUNNING] = 0
       i32[block + THREAD_RESTARTS]++
-      announce({ error: error instanceof Error ? (error.stack ?? error.message) : String(error) })
-      // what throws at once throws again: not faster than this
+      announce({ error: textOf(error) })
+      const pause = nextPause((monotonicUs() - startedUs) / 1000)
       Atomics.wait(i32, block + THREAD_DOORBELL, Atomics.load(i32, block + THREAD_DOORBELL), pause)
-      pause = Math.min(pause * 2, LONGEST_PAUSE_MS)
     }
   }
 }
 
 if (data.cpu >= 0) setAffinity([data.cpu])
 supervise()
+polls.close()
 announce('stopped')

@@ -6,7 +6,7 @@
  */
 import type { Time } from '../base/time.ts'
 import { TIME_MS } from '../base/time.ts'
-import { TIMER_WORDS, type TimerWheel } from '../base/timer-wheel.ts'
+import type { TimerWheel } from '../base/timer-wheel.ts'
 import type { Arena } from '../shm/arena.ts'
 import { counterBank, Mib } from '../shm/counters.ts'
 import type { DropFn } from '../skb/drop.ts'
@@ -40,7 +40,7 @@ export type IpDefragDeps = {
   time: Time
   wheel: TimerWheel
   random: () => number
-  /** First of TIMER_WORDS free words of this thread. */
+  /** First of TIMER_WORDS zero words of this thread. */
   timer: number
   icmpSend: (skb: number, type: number, code: number, info: number) => void
 }
@@ -96,7 +96,6 @@ export const createIpDefrag = (deps: IpDefragDeps) => {
     q[n * Q_WORDS + Q_NEXT] = free
     free = n * Q_WORDS
   }
-  i32.fill(0, timer, timer + TIMER_WORDS)
 
   const bucketOf = (saddr: number, daddr: number, idProto: number): number => {
     let h = Math.imul(saddr ^ seed, 0x85ebca6b)

@@ -7,7 +7,7 @@
 import { Errno } from '../base/errno.ts'
 import type { Time } from '../base/time.ts'
 import { TIME_MS } from '../base/time.ts'
-import { TIMER_WORDS, type TimerWheel } from '../base/timer-wheel.ts'
+import type { TimerWheel } from '../base/timer-wheel.ts'
 import type { Arena } from '../shm/arena.ts'
 import { counterBank, Softnet } from '../shm/counters.ts'
 import type { IpiSystem } from '../shm/ipi.ts'
@@ -39,7 +39,7 @@ export type NeighOutputDeps = {
   wheel: TimerWheel
   ipi: IpiSystem
   table: NeighTable
-  /** First of TIMER_WORDS free words of this thread. */
+  /** First of TIMER_WORDS zero words of this thread. */
   timer: number
   /** First of four free words of this thread: an address given in numbers. */
   key: number
@@ -85,8 +85,6 @@ export const createNeighOutput = (deps: NeighOutputDeps) => {
   let freePending = 0
   let waiting = 0
   let asking = false
-  // a worker that is started again finds the words as its forerunner left them
-  i32.fill(0, timer, timer + TIMER_WORDS)
   for (let p = PENDING; p > 0; p--) {
     pending[p * P_WORDS + P_NEXT] = freePending
     freePending = p * P_WORDS

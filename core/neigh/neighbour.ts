@@ -71,7 +71,7 @@ export type NeighbourDeps = {
   ipi: IpiSystem
   table: NeighTable
   random: () => number
-  /** First of TIMER_WORDS free words of this thread. */
+  /** First of TIMER_WORDS zero words of this thread. */
   timer: number
   /** First of four free words of this thread: an address given in numbers. */
   key: number
@@ -458,7 +458,6 @@ export const createNeighbour = (deps: NeighbourDeps) => {
 
   /** Private state from the shared rows: at boot there are none, after a restart they are as they were left. */
   const rebuild = (): void => {
-    i32.fill(0, timer, timer + TIMER_WORDS)
     if (i32[neighbours + NEIGH_TABLE_SEED] === 0) i32[neighbours + NEIGH_TABLE_SEED] = random() | 1
     i32.fill(0, neighIndex, neighIndex + mask + 1)
     let live = 0

@@ -6,7 +6,7 @@
  */
 import type { Time } from '../base/time.ts'
 import { TIME_US } from '../base/time.ts'
-import { TIMER_WORDS, type TimerWheel } from '../base/timer-wheel.ts'
+import type { TimerWheel } from '../base/timer-wheel.ts'
 import {
   DEV_CORRUPT,
   DEV_DELAY,
@@ -38,7 +38,7 @@ export type NetemDeps = {
   time: Time
   wheel: TimerWheel
   random: () => number
-  /** First of TIMER_WORDS free words of this thread. */
+  /** First of TIMER_WORDS zero words of this thread. */
   timer: number
   /** Sends on: what dev_queue_xmit does with a packet that is not held up. */
   transmit: (skb: number) => number
@@ -63,8 +63,6 @@ export const createNetem = (deps: NetemDeps) => {
   const waiting = new Int32Array(layout.config.devices)
   let size = 0
   let order = 0
-  // a worker that is started again finds the words as its forerunner left them
-  i32.fill(0, timer, timer + TIMER_WORDS)
 
   const below = (bound: number): number => (random() >>> 0) % bound
   const happens = (partsPerMillion: number): boolean =>

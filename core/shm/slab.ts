@@ -1,6 +1,7 @@
 /**
  * A slab: rows of one kind in the arena, with a LIFO free stack. A row's name (handle) is the word index of its
- * start; word 0 of a row is its generation, odd while the row is live, so that a stale handle is caught.
+ * start; word 0 of a row is its generation, odd while the row is live, so that a stale handle is caught, also by an
+ * owner that has started over: generations only rise, and so does the serial number.
  *
  * Region: 32 header words, `rows` words of free stack, then the rows. One thread allocates and frees; any
  * thread may read. Linux: kmem_cache.
@@ -8,6 +9,8 @@
 const DEPTH = 0
 const LIVE = 1
 const HIGH = 2
+/** Numbers given out ever. */
+const SERIAL = 3
 const HEADER = 32
 
 export type Slab = ReturnType<typeof createSlab>
@@ -15,7 +18,7 @@ export type Slab = ReturnType<typeof createSlab>
 /** Words that a slab of `rows` rows of `rowWords` words takes. */
 export const slabWords = (rows: number, rowWords: number): number => HEADER + rows + rows * rowWords
 
-/** A slab over the region at `base`; `fresh` makes it empty (its owner does so, once). */
+/** A slab over the region at `base`; `fresh` makes it empty (its owner does so, whenever it starts). */
 export const createSlab = (
   i32: Int32Array,
   base: number,
@@ -26,11 +29,18 @@ export const createSlab = (
   const stack = base + HEADER
   // rows start on a cache line when the region and the number of rows do
   const first = stack + rows
-  if (fresh) {
-    i32.fill(0, base, base + HEADER)
+  const start = (): void => {
+    i32[base + LIVE] = 0
+    i32[base + HIGH] = 0
     i32[base + DEPTH] = rows
-    for (let k = 0; k < rows; k++) i32[stack + k] = first + (rows - 1 - k) * rowWords
+    for (let k = 0; k < rows; k++) {
+      const row = first + (rows - 1 - k) * rowWords
+      i32[stack + k] = row
+      // a forerunner's: its handles must not fit the next one that lives here
+      if ((i32[row] & 1) === 1) i32[row] = (i32[row] + 1) | 0
+    }
   }
+  if (fresh) start()
 
   /** A zeroed row, or 0 when the slab is full. */
   const alloc = (): number => {
@@ -57,9 +67,14 @@ export const createSlab = (
   }
   const isLive = (row: number): boolean => (i32[row] & 1) === 1
   const live = (): number => i32[base + LIVE]
+  /** A number that this slab has not given out before. Its owner's to ask. */
+  const serial = (): number => {
+    i32[base + SERIAL] = (i32[base + SERIAL] + 1) | 0
+    return i32[base + SERIAL]
+  }
   /** Row of index k, live or not. */
   const at = (k: number): number => first + k * rowWords
   const indexOf = (row: number): number => ((row - first) / rowWords) | 0
 
-  return { alloc, free, isLive, live, at, indexOf, rows, first }
+  return { alloc, free, isLive, live, serial, at, indexOf, rows, first }
 }

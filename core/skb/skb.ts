@@ -176,10 +176,11 @@ export const createSkbs = (arena: Arena, thread: number) => {
     i32[skb + SKB_DATA] = head + headroom
     i32[skb + SKB_TAIL] = head + headroom
     i32[skb + SKB_END] = head + (buf < smalls ? SMALL_BYTES : LARGE_BYTES)
-    i32[skb + SKB_USERS] = 1
     i32[skb + SKB_VLAN] = -1
-    i32[skb + SKB_OWNER] = thread
     i32[skb + SKB_BUF] = buf
+    // before it counts as used: a worker 0 that starts over meanwhile must not take it for its own
+    i32[skb + SKB_OWNER] = thread
+    i32[skb + SKB_USERS] = 1
   }
 
   const allocFrom = (stack: number, headroom: number): number => {

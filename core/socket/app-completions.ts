@@ -110,12 +110,16 @@ export const createAppCompletions = ({ arena, worker, app, wakeApp }: AppComplet
   /** True when a retry would get somewhere. */
   const canRetry = (): boolean => overflow.length > 0 && ringWritable(i32, ring, APP_RECORD_WORDS)
 
+  /** Rings the application when it sleeps: something has been published for it. */
+  const wake = (): void => {
+    if (Atomics.compareExchange(i32, block + APP_SLEEPING, 1, 0) === 1) wakeApp(app)
+  }
   /** Shows the application what was posted, and wakes it when it sleeps. Once a batch. */
   const flush = (): void => {
     if (!posted) return
     posted = false
     if (ringUnpublished(i32, ring)) ringPublish(i32, ring)
-    if (Atomics.compareExchange(i32, block + APP_SLEEPING, 1, 0) === 1) wakeApp(app)
+    wake()
   }
   /** Nobody is to be answered any more: what waits is freed. */
   const clear = (consume: (skb: number) => void): void => {
@@ -139,6 +143,7 @@ export const createAppCompletions = ({ arena, worker, app, wakeApp }: AppComplet
     isStalled,
     retry,
     canRetry,
+    wake,
     flush,
     clear,
     setTag,

@@ -73,6 +73,8 @@ export const createAppPort = (deps: AppPortDeps) => {
     ringAdoptHead(i32, submissions[app], APP_RECORD_WORDS)
     ringPublish(i32, submissions[app] + APP_RING_WORDS)
     Atomics.store(i32, pairs[app] + PAIR_EPOCH, (i32[pairs[app] + PAIR_EPOCH] % 0x7fff) + 1)
+    // one that waits for nothing but its connections would not hear otherwise that they are gone
+    completions[app].wake()
   }
   const tagNow = (app: number): number => {
     const epoch = Atomics.load(i32, layout.appBlocks + app * APP_BLOCK_WORDS + APP_EPOCH)

@@ -62,7 +62,7 @@ export const SK_DST_DEV = 39
 /** Who is told of events: index of a handler, and a word of its own. */
 export const SK_HANDLER = 40
 export const SK_USER = 41
-/** Cookie, as ss shows it. */
+/** Cookie, as ss shows it (newCookie). */
 export const SK_COOKIE = 42
 /** Chains: established or connected hash, bound or listening hash. */
 export const SK_HASH_NEXT = 44
@@ -145,3 +145,10 @@ export const sockSlab = (arena: Arena, worker: number, fresh: boolean): Slab =>
     SOCK_WORDS,
     fresh
   )
+
+/**
+ * A cookie for a new socket of `worker`: not another worker's, nor one that a socket had before the worker was started
+ * again (sock_gen_cookie).
+ */
+export const newCookie = ({ layout }: Arena, worker: number, slab: Slab): number =>
+  (Math.imul(slab.serial(), layout.config.workers) + worker) | 0

@@ -33,6 +33,8 @@ export const createNetRx = ({ arena, worker, receive, nowUs }: NetRxDeps) => {
   )
   const count = counterBank(arena, worker)
   const polls: NapiPoll[] = []
+  // what a forerunner had taken when it died is gone: its producers may use the slots
+  for (const ring of rings) ringRelease(i32, ring)
 
   /** One source's turn; returns how many packets it gave. */
   const processBacklog = (ring: number, weight: number): number => {

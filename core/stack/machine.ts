@@ -42,13 +42,7 @@ export type Machine = ReturnType<typeof createMachine>
 
 export const createMachine = ({ arena, thread, nowUs, random, wake, restarted }: MachineDeps) => {
   const { i32, layout } = arena
-  let scratch = layout.scratch + thread * SCRATCH_WORDS
-  /** Words of this thread's own: timers, keys. */
-  const words = (n: number): number => {
-    const at = scratch
-    scratch += n
-    return at
-  }
+  const words = createWords(arena, thread)
   const time = createTime()
   setTime(time, nowUs())
   const wheel = createTimerWheel(i32, layout.wheels + thread * WHEEL_WORDS, time)
@@ -70,6 +64,19 @@ export const createMachine = ({ arena, thread, nowUs, random, wake, restarted }:
   }
   if (restarted) recover(arena, thread, skbs.recover(), countDrop)
   return { ...machine, ...createBacklogs(machine) }
+}
+
+/** Words of this thread's own, zero: timers, keys. A forerunner's timers may lie there, linked. */
+const createWords = ({ i32, layout }: Arena, thread: number) => {
+  const start = layout.scratch + thread * SCRATCH_WORDS
+  i32.fill(0, start, start + SCRATCH_WORDS)
+  let next = start
+  return (n: number): number => {
+    const at = next
+    next += n
+    if (next > start + SCRATCH_WORDS) throw new Error('a thread has no scratch words left')
+    return at
+  }
 }
 
 type Core = {

@@ -1,7 +1,8 @@
 /**
  * The device queues that a worker reads itself: queue i of every multiqueue device is worker i's, so a packet is
  * received, handled and sent on one thread (NAPI on its own CPU; no nic thread in the path). While it has
- * queues the worker sleeps in poll(2) on them and its eventfd, else on its doorbell word.
+ * queues the worker sleeps in poll(2) on them and its eventfd, else on its doorbell word. Made with each stack; the poll
+ * set is the thread's, for life: others may be about to ring its eventfd at any time.
  */
 import {
   DEV_FLAGS,
@@ -16,12 +17,11 @@ import type { Arena } from '../../core/shm/arena.ts'
 import type { DropFn } from '../../core/skb/drop.ts'
 import type { Skbs } from '../../core/skb/skb.ts'
 import type { NapiPoll } from '../../core/softnet/net-rx.ts'
-import { createPollSet, POLLIN } from '../os/poll.ts'
+import { POLLIN, type PollSet } from '../os/poll.ts'
 import { createFdDriver } from './fd.ts'
 
-const MAX_QUEUES = 256
-
 export type QueueDeps = {
+  polls: PollSet
   skbs: Skbs
   drop: DropFn
   /** Takes a frame that this worker read from a device. */
@@ -31,9 +31,10 @@ export type QueueDeps = {
 
 export const createQueueReader = (arena: Arena, worker: number, deps: QueueDeps) => {
   const { i32, layout } = arena
-  const { skbs, drop, receiveFrame, napiAdd } = deps
+  const { polls, skbs, drop, receiveFrame, napiAdd } = deps
   const driver = createFdDriver(arena, skbs, drop)
-  const polls = createPollSet(MAX_QUEUES)
+  // a forerunner's queues are looked for again
+  polls.clear()
   let queues: { fd: number; ifindex: number; slot: number; remove: () => void }[] = []
 
   const open = (fd: number, ifindex: number) => {
@@ -64,7 +65,6 @@ export const createQueueReader = (arena: Arena, worker: number, deps: QueueDeps)
   const close = (): void => {
     for (const { remove } of queues) remove()
     driver.release()
-    polls.close()
   }
   /** The eventfd that wakes the worker while it has queues; 0 when it has none. */
   const doorbell = (): number => (queues.length === 0 ? 0 : polls.doorbell)

@@ -36,6 +36,8 @@ export type PollSet = {
   add(fd: number, events: number): number
   /** A removed slot is skipped by poll(2) and used again by the next add. */
   remove(slot: number): void
+  /** Removes all but the doorbell. */
+  clear(): void
   setEvents(slot: number, events: number): void
   /** Returns how many slots are ready, the doorbell not counted; -1 waits for ever, 0 only looks. */
   wait(timeoutMs: number): number
@@ -72,6 +74,9 @@ export const createPollSet = (capacity: number): PollSet => {
     },
     remove(slot) {
       place(slot, -1, 0)
+    },
+    clear() {
+      for (let slot = 1; slot < count; slot++) place(slot, -1, 0)
     },
     setEvents(slot, events) {
       halves[slot * 4 + EVENTS] = events

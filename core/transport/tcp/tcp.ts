@@ -16,6 +16,7 @@ import { Sysctl } from '../../shm/sysctl.ts'
 import type { DropFn } from '../../skb/drop.ts'
 import type { Skbs } from '../../skb/skb.ts'
 import {
+  newCookie,
   SK_COOKIE,
   SK_CREATED,
   SK_FAMILY,
@@ -212,7 +213,7 @@ export const createTcp = (deps: TcpDeps) => {
     i32[sk + SK_PROTOCOL] = IPPROTO_TCP
     i32[sk + SK_STATE] = TCP_CLOSE
     i32[sk + SK_CREATED] = time[TIME_US]
-    i32[sk + SK_COOKIE] = random()
+    i32[sk + SK_COOKIE] = newCookie(arena, worker, slab)
     i32[sk + SK_RCVBUF] = i32[sysctl + Sysctl.tcp_rmem_default]
     i32[sk + SK_SNDBUF] = i32[sysctl + Sysctl.tcp_wmem_default]
     i32[sk + TP_RTO] = TCP_TIMEOUT_INIT
@@ -229,7 +230,7 @@ export const createTcp = (deps: TcpDeps) => {
   }
   const accept = (sk: number): number => {
     const child = listening.accept(sk)
-    if (child !== 0) i32[child + SK_COOKIE] = random()
+    if (child !== 0) i32[child + SK_COOKIE] = newCookie(arena, worker, slab)
     return child
   }
   /** 0 is never returned while the handshake is under way: -EINPROGRESS is. */

@@ -25,6 +25,7 @@ import {
 } from '../../skb/skb.ts'
 import type { Proto } from '../../socket/proto.ts'
 import {
+  newCookie,
   RCV_SHUTDOWN,
   SEND_SHUTDOWN,
   SK_COOKIE,
@@ -95,7 +96,6 @@ export const createUdpSock = (deps: UdpSockDeps) => {
   const { sysctl } = layout
   const count = counterBank(arena, skbs.thread)
   const peer = new Int32Array(8)
-  let cookies = 0
 
   const holdPort = (sk: number, port: number): void => {
     ports.hold(sk, port)
@@ -116,8 +116,7 @@ export const createUdpSock = (deps: UdpSockDeps) => {
     i32[sk + SK_RCVBUF] = i32[sysctl + Sysctl.rmem_default]
     i32[sk + SK_SNDBUF] = i32[sysctl + Sysctl.wmem_default]
     i32[sk + SK_CREATED] = time[TIME_US]
-    // a worker's cookies do not meet another's: the thread is in the low bits
-    i32[sk + SK_COOKIE] = Math.imul(++cookies, layout.threads) + skbs.thread
+    i32[sk + SK_COOKIE] = newCookie(arena, skbs.thread, slab)
     return sk
   }
 

@@ -64,6 +64,8 @@ export const createTcpLifecycle = (deps: TcpLifecycleDeps) => {
   const { bank, slab, hash, ports, timers, sockEvents, purge, purgeWrite } = deps
   const { i32, f64, layout } = deps.arena
   const { sysctl } = layout
+  // a gauge: a worker that starts over has no connections
+  f64[bank + Mib.TcpCurrEstab] = 0
   const pending = new Int32Array(slab.rows * 2)
   let pendingCount = 0
   let flushing = false
