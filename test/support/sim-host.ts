@@ -15,6 +15,7 @@ import {
   deviceRow,
   deviceStats,
   IFF_UP,
+  NETDEV_TX_BUSY,
   NETDEV_TX_OK,
   NETIF_F_HW_CSUM,
   NETIF_F_RXCSUM,
@@ -29,6 +30,7 @@ import {
   G_GENERATION,
   SMALL_ARENA,
   THREAD_ACK,
+  THREAD_RESTARTS,
   THREAD_RUNNING,
   THREAD_WORDS,
 } from '../../core/shm/layout.ts'
@@ -51,6 +53,8 @@ import { createStack, type Stack } from '../../core/stack.ts'
 import { createSteer } from '../../core/steering/steer.ts'
 import { seeded } from './tcp-host.ts'
 import type { End, Wire } from './sim-wire.ts'
+
+const ON_PURPOSE = 'thrown on request'
 
 export type HostOptions = {
   workers?: number
@@ -98,7 +102,13 @@ export const createSimHost = async (
     backlog.enqueueToBacklog(cpu, skb, steer.hash())
   }
 
+  let isJammed = false
+  /** While `on`, its wires' drivers have no room. */
+  const jam = (on: boolean): void => {
+    isJammed = on
+  }
   const transmit = (skbs: Skbs, skb: number, ifindex: number): number => {
+    if (isJammed) return NETDEV_TX_BUSY
     const plug = wires[ifindex]
     if (plug !== undefined && passes(skb, plug.wire))
       plug.wire.send(plug.side, (end) => end.take(arena, skbs, skb))
@@ -125,10 +135,42 @@ export const createSimHost = async (
       const w = (first + k) % stacks.length
       stacks[w]!.refresh()
       i32[layout.threadBlocks + w * THREAD_WORDS + THREAD_ACK] = i32[G_GENERATION]!
-      work += stacks[w]!.poll()
+      work += pollWorker(w)
     }
     return work
   }
+
+  // Errors on purpose: a stack calls what it was given from anywhere, so that is where it can be made to throw.
+  const fuse = { worker: -1, calls: 0, isLit: false }
+  const burn =
+    <Args extends unknown[], Result>(worker: number, call: (...args: Args) => Result) =>
+    (...args: Args): Result => {
+      if (fuse.isLit && fuse.worker === worker && --fuse.calls < 0) {
+        fuse.worker = -1
+        throw new Error(ON_PURPOSE)
+      }
+      return call(...args)
+    }
+  /** The worker throws in the `calls`-th call from now that its stack makes out of a turn of its loop. */
+  const throwAfter = (worker: number, calls: number): void => {
+    fuse.worker = worker
+    fuse.calls = calls
+  }
+  const pollWorker = (w: number): number => {
+    fuse.isLit = true
+    try {
+      return stacks[w]!.poll()
+    } catch (error) {
+      if ((error as Error).message !== ON_PURPOSE) throw error
+      stacks[w] = makeStack(w, true)
+      i32[layout.threadBlocks + w * THREAD_WORDS + THREAD_RESTARTS]!++
+      return 1
+    } finally {
+      fuse.isLit = false
+    }
+  }
+  const restarts = (w: number): number =>
+    i32[layout.threadBlocks + w * THREAD_WORDS + THREAD_RESTARTS]!
   const control = createControl({
     arena,
     random: hostRandom,
@@ -147,14 +189,15 @@ export const createSimHost = async (
       },
     },
   })
-  for (let thread = 0; thread < workers; thread++) {
-    const stack: Stack = createStack({
+  const makeStack = (thread: number, restarted: boolean): Stack =>
+    createStack({
       arena,
       thread,
       secret,
-      nowUs,
-      random: seeded(random()),
-      wake: () => {},
+      restarted,
+      nowUs: burn(thread, nowUs),
+      random: burn(thread, seeded(random())),
+      wake: burn(thread, () => {}),
       services: { echo: false, discard: false, chargen: false, ...options.services },
       drivers: (env) => {
         const discard = (skb: number): void => env.drop(skb, Drop.DEV_READY)
@@ -162,14 +205,15 @@ export const createSimHost = async (
         const table = Array.from({ length: 16 }, () => lo.loXmit)
         table[DevKind.veth] = lo.vethXmit
         table[DevKind.pipe] = (skb, dev) => transmit(env.skbs, skb, i32[dev]!)
-        return table
+        return table.map((xmit) => burn(thread, xmit))
       },
     })
-    stacks.push(stack)
+  for (let thread = 0; thread < workers; thread++) {
+    stacks.push(makeStack(thread, false))
     i32[layout.threadBlocks + thread * THREAD_WORDS + THREAD_RUNNING] = 1
   }
-  /** 64 KB of the arena for the test's own data. */
-  const scratchSkb = stacks[0]!.skbs.alloc(65536, RX_HEADROOM)
+  /** 64 KB of the arena for the test's own data; of no worker, whose restart would take it. */
+  const scratchSkb = nicSkbs.alloc(65536, RX_HEADROOM)
   const request: typeof control.request = async (message) => {
     const reply = await control.request(message)
     control.poll()
@@ -202,9 +246,9 @@ export const createSimHost = async (
       arrive: (skb) => (isUp() ? receive(skb, at) : nicSkbs.free(skb)),
     }
   }
-  const pools = [...stacks.map((stack) => stack.skbs), nicSkbs]
+  const pools = (): Skbs[] => [...stacks.map((stack) => stack.skbs), nicSkbs]
   const gauge = () => ({
-    skbs: pools.map((pool) => pool.available()),
+    skbs: pools().map((pool) => pool.available()),
     socks: stacks.map((stack) => sockSlab(arena, stack.thread, false).live()),
     timers: stacks.map((stack) => stack.wheel.count()),
   })
@@ -213,7 +257,12 @@ export const createSimHost = async (
     arena,
     control,
     stacks,
-    stack: stacks[0]!,
+    get stack(): Stack {
+      return stacks[0]!
+    },
+    throwAfter,
+    restarts,
+    jam,
     turn,
     request,
     must,

@@ -27,4 +27,32 @@ describe('a slab', () => {
       slab.free(row)
     }).toThrow('freed twice')
   })
+
+  test('made again by an owner that starts over is empty, and no handle from before fits a row', () => {
+    const i32 = new Int32Array(slabWords(4, 16))
+    const before = createSlab(i32, 0, 4, 16, true)
+    const freed = before.alloc()
+    const rows = [before.alloc(), before.alloc(), before.alloc()]
+    before.free(freed)
+    const old = [...rows, freed].map((row) => [row, i32[row]] as const)
+    const slab = createSlab(i32, 0, 4, 16, true)
+    expect(slab.live()).toBe(0)
+    expect(rows.some((row) => slab.isLive(row))).toBe(false)
+    const again = [slab.alloc(), slab.alloc(), slab.alloc(), slab.alloc()]
+    expect(again.toSorted()).toEqual([...rows, freed].toSorted())
+    expect(again.every((row) => slab.isLive(row))).toBe(true)
+    for (const [row, generation] of old) expect(i32[row]).not.toBe(generation)
+    for (const row of again) slab.free(row)
+    expect(slab.live()).toBe(0)
+  })
+
+  test('gives out no serial number twice, started over or not', () => {
+    const i32 = new Int32Array(slabWords(1, 16))
+    const serials: number[] = []
+    for (let start = 0; start < 5; start++) {
+      const slab = createSlab(i32, 0, 1, 16, true)
+      for (let k = 0; k < 5; k++) serials.push(slab.serial())
+    }
+    expect(new Set(serials).size).toBe(25)
+  })
 })

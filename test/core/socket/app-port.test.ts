@@ -336,6 +336,21 @@ test('a new incarnation of the application finds its sockets closed and nothing 
   expect(h.skbs.available()).toEqual(before)
 })
 
+test('an application that sleeps is rung when its worker starts again, and only then', () => {
+  const h = setUp()
+  h.listen(80, 1)
+  h.run()
+  expect(h.rings.sleep()).toBe(true)
+  let rung = 0
+  createFakeWorker(h.arena, { seed: 3, wakeApp: () => rung++ })
+  expect(rung).toBe(1)
+  h.rings.poll()
+  expect(h.lost).toEqual([0])
+  // it is awake and looks by itself
+  createFakeWorker(h.arena, { seed: 4, wakeApp: () => rung++ })
+  expect(rung).toBe(1)
+})
+
 test('a restarted worker is noticed, its records thrown away, its skbs given back', () => {
   const h = setUp()
   h.listen(80, 1)
