@@ -2,16 +2,17 @@
 
 import { expect, test } from 'bun:test'
 import { TIMER_WORDS } from '../../core/base/timer-wheel.ts'
+import { createControl } from '../../core/control/control.ts'
 import { createStack } from '../../core/stack.ts'
 import { createArena } from '../../core/shm/arena.ts'
 import { SMALL_ARENA } from '../../core/shm/layout.ts'
-import { setSysctlDefaults } from '../../core/shm/sysctl.ts'
 import { createIpi, Ipi } from '../../core/shm/ipi.ts'
 
 const make = () => {
   const arena = createArena({ ...SMALL_ARENA, nics: 1 })
-  setSysctlDefaults(arena)
   let us = 5_000_000
+  // it makes the tables that a stack reads
+  createControl({ arena, nowUs: () => us, wake: () => {}, random: () => 1, pause: async () => {} })
   const stack = createStack({
     arena,
     thread: 0,
