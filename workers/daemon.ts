@@ -77,6 +77,7 @@ export const startDaemon = async (options: DaemonOptions) => {
   const failed = Promise.withResolvers<string>()
   const threads: Thread[] = []
   const stopping = { now: false }
+  const ended = new Set<number>()
 
   const queues = options.steering === 'multiqueue' ? options.workers : null
   const ipi = createIpi(arena, layout.controlThread, wake)
@@ -91,8 +92,8 @@ export const startDaemon = async (options: DaemonOptions) => {
     drivers: {
       tap: createTapDriver({ arena, queues, namespaces }),
       packet: createPacketDriver({ arena, queues }),
-      pcap: createPcapDriver({ arena }),
-      port: createPortDriver({ arena }),
+      pcap: createPcapDriver({ arena, say: (line) => console.error(`softnet: ${line}`) }),
+      port: createPortDriver({ arena, hasEnded: (thread) => ended.has(thread) }),
     },
   })
 
@@ -118,6 +119,7 @@ export const startDaemon = async (options: DaemonOptions) => {
   const start = async (entry: string, data: ThreadData): Promise<Thread> => {
     const thread = await startThread(entry, data, onError)
     threads.push(thread)
+    void thread.stopped.then(() => ended.add(data.thread))
     return thread
   }
 

@@ -98,10 +98,11 @@ export const createConfig = (dump: Dump) => {
       linkOf(link, addressesOf(byName.get(link.ifname)!))
     )
   }
+  /** What a route's device does at the moment is not configuration. */
   const routes = (): RouteItem[] =>
-    drain(dump({ type: 'RTM_GETROUTE', filter: { table: 'all' } })).filter(
-      ({ protocol }) => protocol !== 'kernel'
-    )
+    drain(dump({ type: 'RTM_GETROUTE', filter: { table: 'all' } }))
+      .filter(({ protocol }) => protocol !== 'kernel')
+      .map((route) => ({ ...route, flags: route.flags.filter((flag) => flag !== 'linkdown') }))
   const neighs = (): NeighItem[] =>
     drain(dump({ type: 'RTM_GETNEIGH', filter: { state: ['PERMANENT'] } }))
   const sysctls = (): Record<string, number | string> =>

@@ -135,6 +135,10 @@ export const createControl = (deps: ControlDeps) => {
       for (let thread = 0; thread < layout.appThread; thread++)
         ipi.send(thread, Ipi.DEV_DOWN, ifindex)
     },
+    announceCarrierDown: (ifindex) => {
+      for (let thread = 0; thread < layout.appThread; thread++)
+        ipi.send(thread, Ipi.DEV_DOWN, ifindex, 1)
+    },
     onEvent: (event, ifindex) => note('link', event, () => links.item(ifindex)),
   })
   const calls = createCalls({ arena, ipi, pause, nowUs })
@@ -336,13 +340,24 @@ export const createControl = (deps: ControlDeps) => {
     }
   }
   ipi.on(Ipi.NOTIFY, (_from, kind, isGone, ifindex, a0, a1, a2, a3) => {
+    if (kind === Notify.DEVICE) links.failed(ifindex, a0, a1)
     if (kind !== Notify.NEIGH || !isWatched('neigh')) return
     const item = neigh.byWords(ifindex, [a0, a1, a2, a3])
     tell([{ kind: 'neigh', event: isGone !== 0 ? 'del' : 'new', item }], revision())
   })
+  /** What the devices' other sides have done is a change like any other, though nobody waits for it. */
+  const followDevices = (): void => {
+    const others = notes
+    notes = []
+    const hasChanged = links.look()
+    const mine = notes
+    notes = others
+    if (hasChanged) tell(mine, raise())
+  }
   /** Takes in what other threads have sent and frees what they let go; the control thread's loop, now and then. */
   const poll = (): void => {
     ipi.run()
+    followDevices()
     reclaim()
   }
 

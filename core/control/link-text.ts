@@ -29,6 +29,7 @@ import {
   deviceName,
   deviceRow,
   IF_OPER_DOWN,
+  IF_OPER_NOTPRESENT,
   IF_OPER_UP,
   IFF_ALLMULTI,
   IFF_BROADCAST,
@@ -63,6 +64,7 @@ const FLAGS: readonly (readonly [bit: number, name: string])[] = [
   [IFF_LOWER_UP, 'LOWER_UP'],
 ]
 const OPERSTATES: Record<number, string> = {
+  [IF_OPER_NOTPRESENT]: 'NOTPRESENT',
   [IF_OPER_DOWN]: 'DOWN',
   [IF_OPER_LOWERLAYERDOWN]: 'LOWERLAYERDOWN',
   [IF_OPER_UP]: 'UP',
@@ -128,7 +130,8 @@ export const formatLink = (
   arena: Arena,
   ifindex: number,
   kind: string,
-  data: Record<string, unknown> | undefined
+  data: Record<string, unknown> | undefined,
+  xstats?: Record<string, unknown>
 ): LinkItem => {
   const { i32, u8 } = arena
   const row = deviceRow(arena, ifindex)
@@ -157,7 +160,13 @@ export const formatLink = (
     num_tx_queues: i32[row + DEV_TX_QUEUES],
     num_rx_queues: i32[row + DEV_RX_QUEUES],
     gso_max_size: i32[row + DEV_GSO_MAX] || GSO_MAX_SIZE,
-    ...(kind !== 'lo' && { linkinfo: { info_kind: kind, ...(data && { info_data: data }) } }),
+    ...(kind !== 'lo' && {
+      linkinfo: {
+        info_kind: kind,
+        ...(data && { info_data: data }),
+        ...(xstats && { info_xstats: xstats }),
+      },
+    }),
     ...(netem && { netem }),
     stats64: statsOf(arena, ifindex),
   }

@@ -33,6 +33,7 @@ import {
   deviceRow,
   deviceStats,
   IF_OPER_DOWN,
+  IF_OPER_NOTPRESENT,
   IF_OPER_UNKNOWN,
   IF_OPER_UP,
   IFF_ALLMULTI,
@@ -82,7 +83,18 @@ export type LinkDriver = {
   destroy(ifindex: number): void | Promise<void>
   /** MTU, MAC, name, flags or channels have changed. */
   change?(ifindex: number): void | Promise<void>
+  /**
+   * How the other side of the device is now. Asked ten times a second, so it is one look that never waits. A driver
+   * without it always has carrier.
+   */
+  carrier?(ifindex: number): Carrier
+  /** A thread met an errno on the device after which it is of no use to that thread, and has let it go. */
+  failed?(ifindex: number, errno: number): void
+  /** What else there is to say of the device: info_xstats. */
+  xstats?(ifindex: number): Record<string, unknown> | undefined
 }
+/** `gone` does not come back: the link has to be made again. */
+export type Carrier = 'up' | 'down' | 'gone'
 export type DriverAnswer = Refused | { error: 0; data?: Record<string, unknown> }
 
 export type LinksDeps = {
@@ -96,9 +108,16 @@ export type LinksDeps = {
   initSteering: (ifindex: number, channels: number) => void
   /** Tells workers and nics to forget what they know of a device's neighbours and what waits for them. */
   announceDown: (ifindex: number) => void
+  /** Tells them that it has no carrier: what they learned of its neighbours is void (Linux: neigh_carrier_down). */
+  announceCarrierDown: (ifindex: number) => void
   onEvent: (event: 'new' | 'del', ifindex: number) => void
 }
-type Known = { name: string; kind: string; data?: Record<string, unknown> | undefined }
+type Known = {
+  name: string
+  kind: string
+  data?: Record<string, unknown> | undefined
+  carrier: Carrier
+}
 export type Links = ReturnType<typeof createLinks>
 
 const NAME = /^[^\s/:]{1,15}$/
@@ -117,6 +136,7 @@ export const createLinks = (deps: LinksDeps) => {
     retire,
     initSteering,
     announceDown,
+    announceCarrierDown,
     onEvent,
   } = deps
   const { i32, f64, layout } = arena
@@ -135,7 +155,7 @@ export const createLinks = (deps: LinksDeps) => {
   const isTaken = (name: string): boolean => [...known.values()].some((link) => link.name === name)
   const item = (ifindex: number): LinkItem => {
     const { kind, data } = known.get(ifindex)!
-    return formatLink(arena, ifindex, kind, data)
+    return formatLink(arena, ifindex, kind, data, drivers[kind]?.xstats?.(ifindex))
   }
 
   // ---- making
@@ -167,7 +187,7 @@ export const createLinks = (deps: LinksDeps) => {
       // locally administered, unicast
       writeMac(arena, row, { hi: (random() & 0xfcff) | 0x0200, lo: random() })
       writeName(arena, row, name)
-      known.set(ifindex, { name, kind })
+      known.set(ifindex, { name, kind, carrier: 'up' })
       return ifindex
     }
     return 0
@@ -246,7 +266,10 @@ export const createLinks = (deps: LinksDeps) => {
       known.delete(ifindex)
       return answer
     }
-    known.get(ifindex)!.data = answer.data
+    const link = known.get(ifindex)!
+    link.data = answer.data
+    link.carrier = driver.carrier?.(ifindex) ?? 'up'
+    setOperstate(ifindex)
     show(ifindex)
     return ifindex
   }
@@ -288,16 +311,24 @@ export const createLinks = (deps: LinksDeps) => {
   const isUp = (ifindex: number): boolean =>
     (i32[deviceRow(arena, ifindex) + DEV_FLAGS] & IFF_UP) !== 0
 
-  /** Carrier and operational state follow: a veth has carrier while its peer is up. */
+  /** A veth has carrier while its peer is up, others while their driver says so. */
+  const hasCarrier = (ifindex: number): boolean => {
+    const peer = i32[deviceRow(arena, ifindex) + DEV_PEER]
+    return peer === 0 ? known.get(ifindex)?.carrier === 'up' : isUp(peer)
+  }
+  /** Operational state of a device that is up (Linux: default_operstate, linkwatch_do_dev). */
+  const operstateOf = (ifindex: number): number => {
+    const row = deviceRow(arena, ifindex)
+    if (i32[row + DEV_TYPE] === ARPHRD_LOOPBACK) return IF_OPER_UNKNOWN
+    if (known.get(ifindex)!.carrier === 'gone') return IF_OPER_NOTPRESENT
+    if (!isUp(ifindex)) return IF_OPER_DOWN
+    if (hasCarrier(ifindex)) return IF_OPER_UP
+    return i32[row + DEV_PEER] === 0 ? IF_OPER_DOWN : IF_OPER_LOWERLAYERDOWN
+  }
   const setOperstate = (ifindex: number): void => {
     const row = deviceRow(arena, ifindex)
-    const peer = i32[row + DEV_PEER]
-    const hasCarrier = peer === 0 || isUp(peer)
-    const runs = isUp(ifindex) && hasCarrier
-    setFlag(row, IFF_RUNNING | IFF_LOWER_UP, runs)
-    if (i32[row + DEV_TYPE] === ARPHRD_LOOPBACK) i32[row + DEV_OPERSTATE] = IF_OPER_UNKNOWN
-    else if (!isUp(ifindex)) i32[row + DEV_OPERSTATE] = IF_OPER_DOWN
-    else i32[row + DEV_OPERSTATE] = hasCarrier ? IF_OPER_UP : IF_OPER_LOWERLAYERDOWN
+    setFlag(row, IFF_RUNNING | IFF_LOWER_UP, isUp(ifindex) && hasCarrier(ifindex))
+    i32[row + DEV_OPERSTATE] = operstateOf(ifindex)
   }
   const setUp = (ifindex: number, up: boolean): void => {
     if (isUp(ifindex) === up) return
@@ -344,6 +375,33 @@ export const createLinks = (deps: LinksDeps) => {
     // headers made for the old address are wrong now (Linux: neigh_ifdown, neigh_changeaddr)
     if (wasUp && (!isUp(ifindex) || spec.address !== undefined)) announceDown(ifindex)
     onEvent('new', ifindex)
+  }
+
+  // ---- the other side
+
+  /** Asks a device's driver how its other side is; true when that has changed. */
+  const lookAt = (ifindex: number): boolean => {
+    const link = known.get(ifindex)!
+    const now = drivers[link.kind]?.carrier?.(ifindex) ?? 'up'
+    if (now === link.carrier || link.carrier === 'gone') return false
+    link.carrier = now
+    setOperstate(ifindex)
+    if (now !== 'up' && isUp(ifindex)) announceCarrierDown(ifindex)
+    onEvent('new', ifindex)
+    return true
+  }
+  /** Follows the other sides of all devices, now and then; true when any has changed. */
+  const look = (): boolean => {
+    let any = false
+    for (const ifindex of list()) if (!busy.has(ifindex) && lookAt(ifindex)) any = true
+    return any
+  }
+  /** A thread has met an error on a device, which may have been made anew since. */
+  const failed = (ifindex: number, generation: number, errno: number): void => {
+    const row = deviceRow(arena, ifindex)
+    if (busy.has(ifindex)) return
+    if (i32[row + DEV_IFINDEX] !== ifindex || i32[row + DEV_GENERATION] !== generation) return
+    drivers[kindOf(ifindex)]?.failed?.(ifindex, errno)
   }
 
   // ---- messages
@@ -421,5 +479,20 @@ export const createLinks = (deps: LinksDeps) => {
     for (const ifindex of list()) await drivers[kindOf(ifindex)]?.destroy(ifindex)
   }
 
-  return { boot, close, newLink, delLink, getLink, ifindexOf, nameOf, kindOf, list, item, isUp }
+  return {
+    boot,
+    close,
+    newLink,
+    delLink,
+    getLink,
+    ifindexOf,
+    nameOf,
+    kindOf,
+    list,
+    item,
+    isUp,
+    hasCarrier,
+    look,
+    failed,
+  }
 }

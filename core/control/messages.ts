@@ -159,7 +159,11 @@ export type LinkItem = {
   gso_max_size: number
   /** Name of a veth's peer. */
   link?: string
-  linkinfo?: { info_kind: string; info_data?: Record<string, unknown> }
+  linkinfo?: {
+    info_kind: string
+    info_data?: Record<string, unknown>
+    info_xstats?: Record<string, unknown>
+  }
   netem?: Impairment
   stats64: LinkStats
 }

@@ -51,6 +51,8 @@ const MAX_TABLE = 4294967295
 export type DeviceNames = {
   ifindexOf: (name: string) => number
   nameOf: (ifindex: number) => string
+  /** Is there a peer at the device's other side? */
+  hasCarrier: (ifindex: number) => boolean
 }
 
 export const familyOf = (addr: Addr): number => (addr.family === 4 ? AF_INET : AF_INET6)
@@ -199,6 +201,12 @@ export const formatDst = (family: number, words: Words, plen: number): string =>
     : formatPrefix({ ...addr, prefixlen: plen })
 }
 
+/** Flags of a nexthop; those of our own addresses never go down with a link (fib_sync_down_dev, fib6_ifdown). */
+const flagsOf = ({ type, dev, flags }: RibRoute, names: DeviceNames): string[] => [
+  ...(flags & RTNH_F_ONLINK ? ['onlink'] : []),
+  ...(dev !== 0 && type !== RTN_LOCAL && !names.hasCarrier(dev) ? ['linkdown'] : []),
+]
+
 export const formatRoute = (route: RibRoute, names: DeviceNames): RouteItem => {
   const { family, gateway, prefsrc, metric, tos, mtu, hoplimit, advmss } = route
   const metrics: RouteMetrics = {
@@ -219,7 +227,7 @@ export const formatRoute = (route: RibRoute, names: DeviceNames): RouteItem => {
     ...(prefsrc && { prefsrc: formatAddr(addrOf(family, prefsrc)) }),
     ...((metric !== 0 || family !== AF_INET) && { metric }),
     ...(tos !== 0 && { tos }),
-    flags: route.flags & RTNH_F_ONLINK ? ['onlink'] : [],
+    flags: flagsOf(route, names),
     ...(Object.keys(metrics).length > 0 && { metrics: [metrics] }),
     ...(family !== AF_INET && { pref: 'medium' }),
     family: familyName(family),

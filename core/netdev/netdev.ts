@@ -71,6 +71,8 @@ export const ARPHRD_LOOPBACK = 772
 
 // Operational state (RFC 2863).
 export const IF_OPER_UNKNOWN = 0
+/** The host's side of it is gone: nobody polls what is left. */
+export const IF_OPER_NOTPRESENT = 1
 export const IF_OPER_DOWN = 2
 export const IF_OPER_UP = 6
 

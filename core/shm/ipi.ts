@@ -28,7 +28,8 @@ export const Ipi = {
   DEBUG_THROW: 8,
   /** control: answer to request id a0 with result a1 (0, or -errno). */
   REPLY: 9,
-  /** workers and nic: ifindex a0 is going away: forget what refers to it. */
+  /** workers and nic: ifindex a0 is going away (a1 0): forget what refers to it; or has lost its carrier (a1 1): of
+   *  its neighbours permanent ones stay. */
   DEV_DOWN: 10,
   /** worker: the path MTU to address a1..a4 is a5 (an ICMP error reached another worker). */
   PMTU_UPDATE: 11,
@@ -40,6 +41,8 @@ export const Ipi = {
 export const Notify = {
   /** a2 ifindex, a3..a6 address. */
   NEIGH: 1,
+  /** a2 ifindex, a3 the row's generation, a4 errno: the thread has let the device go. */
+  DEVICE: 2,
 } as const
 
 export type IpiHandler = (

@@ -43,9 +43,10 @@ export const createInet = (machine: Machine, link: Link) => {
   const ip = createIp({ machine, link, local, route, neighOutput })
   link.ptype.devAddPack(ETH_P_IP, ip.ipRcv)
   link.ptype.devAddPack(ETH_P_ARP, arp.arpRcv)
-  machine.ipi.on(Ipi.DEV_DOWN, (_from, ifindex) => {
+  machine.ipi.on(Ipi.DEV_DOWN, (_from, ifindex, isCarrierOnly) => {
     neighOutput.flushDevice(ifindex)
-    neighbour?.neighIfdown(ifindex)
+    if (isCarrierOnly !== 0) neighbour?.neighCarrierDown(ifindex)
+    else neighbour?.neighIfdown(ifindex)
   })
   return { ...local, ...route, ...ip, neighbour, arp }
 }

@@ -4,6 +4,8 @@ import { createDevQueueXmit } from '../dev/dev-queue-xmit.ts'
 import { createEthTypeTrans } from '../dev/eth-type-trans.ts'
 import { createEtherOutput } from '../dev/ether-output.ts'
 import { createPtype } from '../dev/ptype.ts'
+import type { DeviceFailed } from '../netdev/device-failed.ts'
+import { createDeviceFailed } from '../netdev/device-failed.ts'
 import type { StartXmit } from '../netdev/netdev.ts'
 import type { DropFn } from '../skb/drop.ts'
 import type { Skbs } from '../skb/skb.ts'
@@ -17,6 +19,7 @@ export type DriverEnv = {
   drop: DropFn
   kick: (thread: number) => void
   netifRx: (skb: number) => void
+  deviceFailed: DeviceFailed
 }
 /** start_xmit by DevKind. */
 export type Drivers = (env: DriverEnv) => readonly StartXmit[]
@@ -34,7 +37,13 @@ export const createLink = (machine: Machine, drivers: Drivers) => {
     ...machine,
     ptype,
     netemOf: (transmit, checksumHelp) => createNetem({ ...machine, timer, transmit, checksumHelp }),
-    drivers: drivers({ skbs, drop, kick: ipi.kick, netifRx }),
+    drivers: drivers({
+      skbs,
+      drop,
+      kick: ipi.kick,
+      netifRx,
+      deviceFailed: createDeviceFailed(machine.arena, ipi),
+    }),
   })
   const { record } = createFlowTable({ ...machine, dissect: steer.dissect, keys: steer.keys })
 

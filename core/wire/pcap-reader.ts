@@ -1,187 +1,128 @@
 /**
- * Reader of pcap and pcapng files, both byte orders, micro- and nanoseconds. Used by the pcap driver's
- * replay and by tests. It allocates nothing per packet: next() refills its own record. A file that
- * is cut short or malformed ends there, without an exception. Formats: see pcap.ts.
+ * Reader of capture files: pcap here, in both byte orders, micro- and nanoseconds, and with the longer record header of
+ * Kuznetzov's patch (magic a1b2cd34); pcapng in pcapng-reader.ts. Used by the pcap driver's replay and by tests. next()
+ * refills one record. A file that is cut short or malformed ends there, without an exception, and says why;
+ * one of another format is refused by its name. draft-ietf-opsawg-pcap; libpcap's sf-pcap.c has the history.
  */
 import type { Bytes } from '../base/bytes.ts'
+import type { CaptureSource, CaptureWindow } from './capture-window.ts'
+import { createCaptureWindow } from './capture-window.ts'
+import type { CaptureReader } from './captured-packet.ts'
+import { emptyPacket } from './captured-packet.ts'
 import {
-  BYTE_ORDER_MAGIC,
-  ENHANCED_PACKET,
-  IF_TSRESOL,
-  INTERFACE_DESCRIPTION,
-  LINKTYPE_ETHERNET,
   PCAP_HEADER_LEN,
+  PCAP_MAGIC_KUZNETZOV,
   PCAP_MAGIC_NS,
   PCAP_MAGIC_US,
   PCAP_RECORD_LEN,
   SECTION_HEADER,
-  SIMPLE_PACKET,
 } from './pcap.ts'
+import { createPcapngReader } from './pcapng-reader.ts'
 
-/** One packet of a capture: capLen octets at `at` of the file's bytes. */
-export type CapturedPacket = {
-  at: number
-  capLen: number
-  len: number
-  seconds: number
-  nanos: number
-  /** Position of the packet's interface in the file, 0 for pcap. */
-  iface: number
-  linkType: number
+/** Files that people take for captures, by their first octets (big-endian). */
+const FOREIGN: readonly (readonly [magic: number, mask: number, name: string])[] = [
+  [0x736e6f6f, 0xffffffff, 'a snoop capture'],
+  [0x1c0001ab, 0xffffffff, 'an IXIA capture'],
+  [0x1c0001ac, 0xffffffff, 'an IXIA capture'],
+  [0xa1e2cb12, 0xffffffff, "a capture of Navtel's"],
+  [0x58435000, 0xffffffff, 'a NetXRay capture'],
+  [0x474d4255, 0xffffffff, 'a Network Monitor capture'],
+  [0x28b52ffd, 0xffffffff, 'compressed by zstd: unpack it first'],
+  [0xfd377a58, 0xffffffff, 'compressed by xz: unpack it first'],
+  [0x04224d18, 0xffffffff, 'compressed by lz4: unpack it first'],
+  [0x425a6800, 0xffffff00, 'compressed by bzip2: unpack it first'],
+  [0x504b0304, 0xffffffff, 'a zip archive: unpack it first'],
+  [0x1f8b0000, 0xffff0000, 'compressed by gzip: unpack it first'],
+]
+const foreignName = (magic: number): string =>
+  FOREIGN.find(([known, mask]) => (magic & mask) >>> 0 === known)?.[2] ??
+  'neither a pcap nor a pcapng file'
+
+/** Null when it is no capture that can be read; `refuse` hears why. */
+export const createCaptureReader = (
+  file: Bytes | CaptureSource,
+  refuse: (why: string) => void = () => {}
+): CaptureReader | null => {
+  const window = createCaptureWindow(file)
+  const at = window.need(0, 4)
+  if (at < 0) {
+    refuse(foreignName(0))
+    return null
+  }
+  if (window.view.getUint32(at) === SECTION_HEADER) return createPcapngReader(window)
+  const isLittle = MAGICS.has(window.view.getUint32(at, true))
+  const magic = window.view.getUint32(at, isLittle)
+  if (MAGICS.has(magic)) return createPcapReader(window, isLittle, magic, refuse)
+  refuse(foreignName(magic))
+  return null
 }
+const MAGICS = new Set([PCAP_MAGIC_US, PCAP_MAGIC_NS, PCAP_MAGIC_KUZNETZOV])
 
-export type CaptureReader = {
-  readonly format: 'pcap' | 'pcapng'
-  readonly packet: CapturedPacket
-  /** Refills `packet`; false at the end of the file, or where it is cut short or malformed. */
-  next: () => boolean
-  /** True once next() has met an end that is not a clean one. */
-  isTruncated: () => boolean
-}
-
-/** Null when the bytes are neither format. */
-export const createCaptureReader = (file: Bytes): CaptureReader | null => {
-  if (file.length < 4) return null
-  const view = new DataView(file.buffer, file.byteOffset, file.byteLength)
-  if (view.getUint32(0) === SECTION_HEADER) return createPcapngReader(view)
-  const isLittle = [PCAP_MAGIC_US, PCAP_MAGIC_NS].includes(view.getUint32(0, true))
-  const magic = view.getUint32(0, isLittle)
-  if (magic !== PCAP_MAGIC_US && magic !== PCAP_MAGIC_NS) return null
-  return createPcapReader(view, isLittle, magic === PCAP_MAGIC_NS ? 1 : 1000)
-}
-
-const emptyPacket = (): CapturedPacket => ({
-  at: 0,
-  capLen: 0,
-  len: 0,
-  seconds: 0,
-  nanos: 0,
-  iface: 0,
-  linkType: LINKTYPE_ETHERNET,
-})
+/** Its records have an interface, a protocol and a packet type behind the four words that all have. */
+const KUZNETZOV_RECORD_LEN = 24
+/** The word of the link type: how many 16-bit words of FCS each frame has, and whether that is known. */
+const FCS_PRESENT = 0x04000000
+const FCS_SHIFT = 28
 
 const createPcapReader = (
-  view: DataView,
+  window: CaptureWindow,
   isLittle: boolean,
-  nanosPerUnit: number
-): CaptureReader => {
+  magic: number,
+  refuse: (why: string) => void
+): CaptureReader | null => {
+  const { bytes, view, need, fits, size } = window
   const packet = emptyPacket()
-  const end = view.byteLength
+  const nanosPerUnit = magic === PCAP_MAGIC_NS ? 1 : 1000
+  const recordLen = magic === PCAP_MAGIC_KUZNETZOV ? KUZNETZOV_RECORD_LEN : PCAP_RECORD_LEN
   let cursor = PCAP_HEADER_LEN
-  let truncated = end < PCAP_HEADER_LEN
-  // the upper bits of the word tell about the FCS
-  if (!truncated) packet.linkType = view.getUint32(20, isLittle) & 0xffff
+  let problem: string | null = null
+  let minor = 4
+
+  const head = need(0, PCAP_HEADER_LEN)
+  if (head < 0) problem = 'cut short'
+  else {
+    const major = view.getUint16(head + 4, isLittle)
+    minor = view.getUint16(head + 6, isLittle)
+    if (major !== 2 || minor > 4) {
+      refuse(`pcap version ${major}.${minor}, which is not known`)
+      return null
+    }
+    const word = view.getUint32(head + 20, isLittle)
+    packet.linkType = word & 0xffff
+    packet.fcsLen = (word & FCS_PRESENT) !== 0 ? (word >>> FCS_SHIFT) * 2 : 0
+  }
+
+  const end = (): false => {
+    problem = 'cut short'
+    return false
+  }
   const next = (): boolean => {
-    if (truncated || cursor === end) return false
-    const at = cursor + PCAP_RECORD_LEN
-    const capLen = at <= end ? view.getUint32(cursor + 8, isLittle) : 0
-    truncated = at + capLen > end
-    if (truncated) return false
-    packet.at = at
+    if (problem !== null || cursor === size()) return false
+    const head = need(cursor, recordLen)
+    if (head < 0) return end()
+    const first = view.getUint32(head + 8, isLittle)
+    const second = view.getUint32(head + 12, isLittle)
+    // the two lengths changed places with version 2.3, and not every program knew it
+    const isSwapped = minor < 3 || (minor === 3 && first > second)
+    const capLen = isSwapped ? second : first
+    if (cursor + recordLen + capLen > size()) return end()
+    const at = need(cursor, fits(recordLen + capLen) ? recordLen + capLen : recordLen)
+    if (at < 0) return end()
+    packet.at = at + recordLen
     packet.capLen = capLen
-    packet.len = view.getUint32(cursor + 12, isLittle)
-    packet.seconds = view.getUint32(cursor, isLittle)
-    packet.nanos = view.getUint32(cursor + 4, isLittle) * nanosPerUnit
-    cursor = at + capLen
+    packet.len = isSwapped ? first : second
+    packet.seconds = view.getUint32(at, isLittle)
+    packet.nanos = view.getUint32(at + 4, isLittle) * nanosPerUnit
+    cursor += recordLen + capLen
     return true
   }
-  return { format: 'pcap', packet, next, isTruncated: () => truncated }
-}
-
-type Interface = { linkType: number; snapLen: number; unitsPerSecond: number }
-
-const createPcapngReader = (view: DataView): CaptureReader => {
-  const packet = emptyPacket()
-  const end = view.byteLength
-  let interfaces: Interface[] = []
-  let isLittle = true
-  let cursor = 0
-  let truncated = false
-
-  const next = (): boolean => {
-    while (!truncated && cursor < end) {
-      const at = cursor
-      const isSection = at + 12 <= end && view.getUint32(at) === SECTION_HEADER
-      if (isSection) isLittle = view.getUint32(at + 8, true) === BYTE_ORDER_MAGIC
-      const total = at + 12 <= end ? view.getUint32(at + 4, isLittle) : 0
-      if (total < 12 || total % 4 !== 0 || at + total > end) break
-      cursor = at + total
-      if (isSection) interfaces = []
-      else if (takeBlock(view.getUint32(at, isLittle), at, at + total - 4)) return true
-    }
-    truncated = cursor < end
-    return false
+  return {
+    format: 'pcap',
+    bytes,
+    packet,
+    next,
+    problem: () => problem,
+    skipped: () => 0,
+    linkTypes: () => (head < 0 ? [] : [packet.linkType]),
   }
-
-  /** True when the block is a packet and `packet` holds it; short or unknown blocks are skipped. */
-  const takeBlock = (type: number, at: number, blockEnd: number): boolean => {
-    if (type === INTERFACE_DESCRIPTION && at + 16 <= blockEnd) {
-      interfaces.push({
-        linkType: view.getUint16(at + 8, isLittle),
-        snapLen: view.getUint32(at + 12, isLittle),
-        unitsPerSecond: timestampUnits(at + 16, blockEnd),
-      })
-    }
-    if (type === ENHANCED_PACKET && at + 28 <= blockEnd) return takeEnhanced(at, blockEnd)
-    if (type === SIMPLE_PACKET && at + 12 <= blockEnd) return takeSimple(at, blockEnd)
-    return false
-  }
-
-  const takeEnhanced = (at: number, blockEnd: number): boolean => {
-    packet.iface = view.getUint32(at + 8, isLittle)
-    const iface = interfaces[packet.iface]
-    packet.at = at + 28
-    packet.capLen = view.getUint32(at + 20, isLittle)
-    packet.len = view.getUint32(at + 24, isLittle)
-    if (iface === undefined || packet.at + packet.capLen > blockEnd) return false
-    packet.linkType = iface.linkType
-    setTime(view.getUint32(at + 12, isLittle), view.getUint32(at + 16, isLittle), iface)
-    return true
-  }
-
-  /** No time and no interface of its own: it belongs to the first one. */
-  const takeSimple = (at: number, blockEnd: number): boolean => {
-    const iface = interfaces[0]
-    if (iface === undefined) return false
-    packet.iface = 0
-    packet.linkType = iface.linkType
-    packet.at = at + 12
-    packet.len = view.getUint32(at + 8, isLittle)
-    packet.capLen = Math.min(packet.len, iface.snapLen || packet.len, blockEnd - packet.at)
-    packet.seconds = 0
-    packet.nanos = 0
-    return true
-  }
-
-  /** Divides the 64-bit count by units per second, 16 bits at a time, so that all stays below 2^53. */
-  const setTime = (high: number, low: number, { unitsPerSecond }: Interface): void => {
-    let seconds = 0
-    let remainder = 0
-    for (const limb of [high >>> 16, high & 0xffff, low >>> 16, low & 0xffff]) {
-      const part = remainder * 0x10000 + limb
-      seconds = seconds * 0x10000 + Math.floor(part / unitsPerSecond)
-      remainder = part % unitsPerSecond
-    }
-    packet.seconds = seconds
-    packet.nanos = Math.floor(remainder * (1e9 / unitsPerSecond))
-  }
-
-  /** if_tsresol: a power of ten, or of two when the high bit stands; microseconds without it. */
-  const timestampUnits = (optionsAt: number, blockEnd: number): number => {
-    let at = optionsAt
-    while (at + 4 <= blockEnd) {
-      const code = view.getUint16(at, isLittle)
-      const len = view.getUint16(at + 2, isLittle)
-      if (code === 0) break
-      if (code === IF_TSRESOL && len >= 1 && at + 5 <= blockEnd) {
-        const resolution = view.getUint8(at + 4)
-        const exponent = resolution & 0x7f
-        return Math.min(2 ** 36, resolution & 0x80 ? 2 ** exponent : 10 ** exponent)
-      }
-      at += 4 + ((len + 3) & ~3)
-    }
-    return 1e6
-  }
-
-  return { format: 'pcapng', packet, next, isTruncated: () => truncated }
 }

@@ -12,6 +12,8 @@ export const LINKTYPE_ETHERNET = 1
 
 export const PCAP_MAGIC_US = 0xa1b2c3d4
 export const PCAP_MAGIC_NS = 0xa1b23c4d
+/** Alexey Kuznetzov's patched libpcap. */
+export const PCAP_MAGIC_KUZNETZOV = 0xa1b2cd34
 export const PCAP_HEADER_LEN = 24
 export const PCAP_RECORD_LEN = 16
 
@@ -47,11 +49,15 @@ export const putPcapRecord = (
 export const SECTION_HEADER = 0x0a0d0d0a
 export const BYTE_ORDER_MAGIC = 0x1a2b3c4d
 export const INTERFACE_DESCRIPTION = 1
+/** Before the enhanced one. */
+export const OBSOLETE_PACKET = 2
 export const SIMPLE_PACKET = 3
 export const ENHANCED_PACKET = 6
 const IF_NAME = 2
 export const IF_TSRESOL = 9
-const EPB_FLAGS = 2
+export const IF_FCSLEN = 13
+export const IF_TSOFFSET = 14
+export const EPB_FLAGS = 2
 const NANOSECONDS = 9
 export const SECTION_HEADER_LEN = 28
 /** Beside its name, padded to words. */
@@ -61,6 +67,8 @@ export const ENHANCED_PACKET_LEN = 44
 /** Direction bits of a packet's flags word. */
 export const PCAPNG_INBOUND = 1
 export const PCAPNG_OUTBOUND = 2
+/** Of a packet's errors, the upper half of its flags word. */
+export const PCAPNG_CRC_ERROR = 0x0100
 
 export const putSectionHeader = (out: Bytes, at: number): number => {
   putI32le(out, at, SECTION_HEADER)

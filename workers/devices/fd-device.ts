@@ -19,6 +19,7 @@ import {
   NETIF_F_USO,
   NETIF_F_VNET_HDR,
 } from '../../core/netdev/netdev.ts'
+import type { Carrier } from '../../core/control/links.ts'
 import type { Arena } from '../../core/shm/arena.ts'
 import { libc } from '../os/libc.ts'
 import { TunOffload } from '../os/tap.ts'
@@ -46,6 +47,32 @@ export const fillFdRow = (
   fds.forEach((fd, queue) => {
     i32[deviceFds(arena, ifindex) + queue] = fd
   })
+}
+
+export type FdDevices = ReturnType<typeof createFdDevices>
+
+/** The devices of one kind that are open, each with a look at its other side through its first descriptor. */
+export const createFdDevices = () => {
+  type Device = { fds: readonly number[]; look: (fd: number) => Carrier; isDead: boolean }
+  const opened = new Map<number, Device>()
+  const add = (ifindex: number, fds: readonly number[], look: (fd: number) => Carrier): void => {
+    opened.set(ifindex, { fds, look, isDead: false })
+  }
+  const carrier = (ifindex: number): Carrier => {
+    const { fds, look, isDead } = opened.get(ifindex)!
+    return isDead ? 'gone' : look(fds[0])
+  }
+  /** Takes it off the list; what there is to close. */
+  const remove = (ifindex: number): readonly number[] => {
+    const fds = opened.get(ifindex)?.fds ?? []
+    opened.delete(ifindex)
+    return fds
+  }
+  /** A queue that no thread reads any more makes the whole device useless. */
+  const failed = (ifindex: number): void => {
+    opened.get(ifindex)!.isDead = true
+  }
+  return { add, remove, carrier, failed }
 }
 
 export const closeAll = (fds: readonly number[]): void => {

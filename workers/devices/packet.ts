@@ -6,9 +6,9 @@
 import type { LinkDriver } from '../../core/control/links.ts'
 import { DevKind } from '../../core/netdev/netdev.ts'
 import type { Arena } from '../../core/shm/arena.ts'
-import { openPacket } from '../os/packet.ts'
+import { openPacket, packetCarrier } from '../os/packet.ts'
 import { refusal } from './answers.ts'
-import { closeAll, fillFdRow } from './fd-device.ts'
+import { closeAll, createFdDevices, fillFdRow } from './fd-device.ts'
 
 export type PacketDriverDeps = {
   arena: Arena
@@ -17,7 +17,7 @@ export type PacketDriverDeps = {
 }
 
 export const createPacketDriver = ({ arena, queues }: PacketDriverDeps): LinkDriver => {
-  const opened = new Map<number, readonly number[]>()
+  const devices = createFdDevices()
   const count = queues ?? 1
   return {
     create({ ifindex, spec }) {
@@ -29,7 +29,7 @@ export const createPacketDriver = ({ arena, queues }: PacketDriverDeps): LinkDri
         for (let queue = 0; queue < count; queue++)
           fds.push(openPacket({ ifname, ...(count > 1 ? { fanout } : {}) }).fd)
         fillFdRow(arena, ifindex, DevKind.packet, fds, 0, queues !== null)
-        opened.set(ifindex, fds)
+        devices.add(ifindex, fds, packetCarrier)
         return { error: 0, data: { ifname } }
       } catch (error) {
         closeAll(fds)
@@ -37,8 +37,9 @@ export const createPacketDriver = ({ arena, queues }: PacketDriverDeps): LinkDri
       }
     },
     destroy(ifindex) {
-      closeAll(opened.get(ifindex) ?? [])
-      opened.delete(ifindex)
+      closeAll(devices.remove(ifindex))
     },
+    carrier: devices.carrier,
+    failed: devices.failed,
   }
 }

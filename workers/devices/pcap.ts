@@ -1,49 +1,97 @@
 /**
  * `kind: pcap`: a wire made of files. `data.replay` names a pcap or pcapng file whose frames are received, as fast as
- * they are taken or (`data.paced`) at their recorded times; `data.record` one to which frames sent are appended.
- * Control thread; workers/drivers/pcap.ts moves the frames.
+ * they are taken or (`data.paced`) at their recorded times; `data.record` one to which frames sent are appended. The
+ * link has carrier while it records, or else while there is something left to replay. Control thread;
+ * workers/drivers/pcap.ts and pcap-replay.ts move the frames.
  */
 import type { LinkDriver } from '../../core/control/links.ts'
 import { DEV_KIND, DevKind, deviceFds } from '../../core/netdev/netdev.ts'
 import type { Arena } from '../../core/shm/arena.ts'
-import {
-  openPcapRecord,
-  openPcapReplay,
-  PCAP_FAST,
-  PCAP_PACE,
-  PCAP_RECORD,
-  PCAP_REPLAY,
-  PCAP_TIMED,
-} from '../drivers/pcap.ts'
+import { openPcapRecord, openPcapReplay } from '../drivers/capture-file.ts'
+import { PCAP_FAST, PCAP_PACE, PCAP_RECORD, PCAP_REPLAY, PCAP_TIMED } from '../drivers/pcap.ts'
+import { Errno, errnoText } from '../os/libc.ts'
 import { refusal } from './answers.ts'
 import { closeAll } from './fd-device.ts'
 
-export const createPcapDriver = ({ arena }: { arena: Arena }): LinkDriver => {
+export type PcapDriverDeps = {
+  arena: Arena
+  /** Says a line to whoever runs the daemon. */
+  say: (line: string) => void
+}
+
+/** What the threads have told of a device; a file that it does not have is undefined. */
+type Files = {
+  name: string
+  fds: readonly number[]
+  replay?: 'playing' | 'ended' | 'malformed'
+  record?: string
+  unread?: string
+}
+const RECORDING = 'recording'
+const UNREAD = 'has packets that are neither Ethernet nor IP: not received'
+
+export const createPcapDriver = ({ arena, say }: PcapDriverDeps): LinkDriver => {
   const { i32 } = arena
-  const opened = new Map<number, readonly number[]>()
+  const opened = new Map<number, Files>()
+  const open = async (
+    path: unknown,
+    fds: number[],
+    how: (path: string) => number | Promise<number>
+  ) => {
+    if (typeof path !== 'string') return 0
+    const fd = await how(path)
+    fds.push(fd)
+    return fd
+  }
   return {
-    create({ ifindex, row, spec }) {
+    async create({ ifindex, row, spec }) {
       const { replay, record, paced } = spec.data ?? {}
       const fds: number[] = []
+      let field = 'data.replay'
       try {
-        const input = typeof replay === 'string' ? openPcapReplay(replay) : 0
-        if (input !== 0) fds.push(input)
-        const output = typeof record === 'string' ? openPcapRecord(record) : 0
-        if (output !== 0) fds.push(output)
+        const input = await open(replay, fds, openPcapReplay)
+        field = 'data.record'
+        const output = await open(record, fds, openPcapRecord)
         i32[row + DEV_KIND] = DevKind.pcap
         i32[deviceFds(arena, ifindex) + PCAP_REPLAY] = input
         i32[deviceFds(arena, ifindex) + PCAP_RECORD] = output
         i32[row + PCAP_PACE] = paced === true ? PCAP_TIMED : PCAP_FAST
-        opened.set(ifindex, fds)
+        opened.set(ifindex, {
+          name: spec.ifname,
+          fds,
+          ...(input !== 0 && { replay: 'playing' }),
+          ...(output !== 0 && { record: RECORDING }),
+        })
         return { error: 0, data: { ...spec.data } }
       } catch (error) {
         closeAll(fds)
-        return refusal(error, 'EIO', 'data')
+        return refusal(error, 'EIO', field)
       }
     },
     destroy(ifindex) {
-      closeAll(opened.get(ifindex) ?? [])
+      closeAll(opened.get(ifindex)?.fds ?? [])
       opened.delete(ifindex)
+    },
+    carrier(ifindex) {
+      const { replay, record } = opened.get(ifindex)!
+      if (record !== undefined) return record === RECORDING ? 'up' : 'down'
+      return replay === undefined || replay === 'playing' ? 'up' : 'down'
+    },
+    failed(ifindex, errno) {
+      const files = opened.get(ifindex)!
+      if (errno === Errno.ENODATA) files.replay = 'ended'
+      else if (errno === Errno.EBADMSG) files.replay = 'malformed'
+      else if (errno === Errno.EPROTONOSUPPORT) files.unread = UNREAD
+      else files.record = errnoText(errno)
+      if (errno === Errno.EBADMSG) say(`${files.name}: the capture is cut short or malformed`)
+      else if (errno === Errno.EPROTONOSUPPORT) say(`${files.name}: the capture ${UNREAD}`)
+      else if (errno !== Errno.ENODATA) say(`${files.name}: recording: ${files.record}`)
+    },
+    xstats(ifindex) {
+      const files = opened.get(ifindex)
+      if (files === undefined) return undefined
+      const { replay, record, unread } = files
+      return { ...(replay && { replay }), ...(record && { record }), ...(unread && { unread }) }
     },
   }
 }

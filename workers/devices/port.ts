@@ -9,6 +9,7 @@ import {
   DEV_GSO_MAX,
   DEV_KIND,
   DevKind,
+  deviceRow,
   NETIF_F_HW_CSUM,
   NETIF_F_RXCSUM,
   NETIF_F_TSO,
@@ -18,11 +19,16 @@ import { PORT_NUMBER, PORT_PEER } from '../../core/dev/kinds/port.ts'
 import type { Arena } from '../../core/shm/arena.ts'
 import { PORTS } from '../../core/shm/layout.ts'
 
+export type PortDriverDeps = {
+  arena: Arena
+  /** Has that thread come to its end? */
+  hasEnded: (thread: number) => boolean
+}
+
 export const createPortDriver = ({
   arena,
-}: {
-  arena: Arena
-}): LinkDriver & { portOf(ifindex: number): number } => {
+  hasEnded,
+}: PortDriverDeps): LinkDriver & { portOf(ifindex: number): number } => {
   const { i32, layout } = arena
   const ports = new Map<number, number>()
   return {
@@ -49,6 +55,7 @@ export const createPortDriver = ({
     destroy(ifindex) {
       ports.delete(ifindex)
     },
+    carrier: (ifindex) => (hasEnded(i32[deviceRow(arena, ifindex) + PORT_PEER]) ? 'gone' : 'up'),
     portOf: (ifindex) => ports.get(ifindex)!,
   }
 }

@@ -6,10 +6,11 @@ import type { LinkDriver } from '../../core/control/links.ts'
 import { DevKind } from '../../core/netdev/netdev.ts'
 import type { Arena } from '../../core/shm/arena.ts'
 import type { Namespace } from '../os/netns.ts'
+import { packetCarrier } from '../os/packet.ts'
 import type { Tap } from '../os/tap.ts'
-import { openTap, TunOffload } from '../os/tap.ts'
+import { openTap, tapCarrier, TunOffload } from '../os/tap.ts'
 import { refusal } from './answers.ts'
-import { closeAll, fillFdRow } from './fd-device.ts'
+import { closeAll, createFdDevices, fillFdRow } from './fd-device.ts'
 
 export type TapDriverDeps = {
   arena: Arena
@@ -20,7 +21,9 @@ export type TapDriverDeps = {
 }
 
 export const createTapDriver = ({ arena, queues, namespaces }: TapDriverDeps): LinkDriver => {
-  const opened = new Map<number, readonly number[]>()
+  const devices = createFdDevices()
+  /** Those whose descriptors are a namespace's, which closes them. */
+  const adopted = new Set<number>()
   const count = queues ?? 1
 
   const openQueues = (name: string): Tap[] => {
@@ -44,7 +47,8 @@ export const createTapDriver = ({ arena, queues, namespaces }: TapDriverDeps): L
       return refusal(`Cannot find network namespace "${name}"`, 'ENOENT', 'data.netns')
     const kind = device.kind === 'tap' ? DevKind.tap : DevKind.packet
     fillFdRow(arena, ifindex, kind, namespace.fds, device.kind === 'tap' ? TunOffload.USO4 : 0)
-    opened.set(ifindex, [])
+    devices.add(ifindex, namespace.fds, device.kind === 'tap' ? tapCarrier : packetCarrier)
+    adopted.add(ifindex)
     return { error: 0 as const, data: { netns: name, type: device.kind, peer: device.ifname } }
   }
 
@@ -56,7 +60,7 @@ export const createTapDriver = ({ arena, queues, namespaces }: TapDriverDeps): L
         const taps = openQueues(spec.ifname)
         const fds = taps.map(({ fd }) => fd)
         fillFdRow(arena, ifindex, DevKind.tap, fds, taps[0].offload, queues !== null)
-        opened.set(ifindex, fds)
+        devices.add(ifindex, fds, tapCarrier)
         return {
           error: 0,
           data: { type: 'tap', multi_queue: count > 1, vnet_hdr: true, peer: taps[0].name },
@@ -66,8 +70,10 @@ export const createTapDriver = ({ arena, queues, namespaces }: TapDriverDeps): L
       }
     },
     destroy(ifindex) {
-      closeAll(opened.get(ifindex) ?? [])
-      opened.delete(ifindex)
+      const fds = devices.remove(ifindex)
+      if (!adopted.delete(ifindex)) closeAll(fds)
     },
+    carrier: devices.carrier,
+    failed: devices.failed,
   }
 }

@@ -14,7 +14,7 @@ import { createPcapXmit } from './pcap.ts'
 
 export const createDrivers = (
   arena: Arena,
-  { skbs, drop, kick, netifRx }: DriverEnv
+  { skbs, drop, kick, netifRx, deviceFailed }: DriverEnv
 ): StartXmit[] => {
   const discard = (skb: number): void => drop(skb, Drop.DEV_READY)
   const { loXmit, vethXmit } = createLoopbackXmit({ arena, skbs, netifRx, discard })
@@ -30,6 +30,6 @@ export const createDrivers = (
   table[DevKind.tap] = fd.startXmit
   table[DevKind.packet] = fd.startXmit
   table[DevKind.port] = createPortXmit(arena, skbs, kick)
-  table[DevKind.pcap] = createPcapXmit(arena, skbs, drop)
+  table[DevKind.pcap] = createPcapXmit(arena, skbs, drop, deviceFailed)
   return table
 }

@@ -39,8 +39,33 @@ import {
   SKB_TAIL,
   SMALL_ROOM,
 } from '../../core/skb/skb.ts'
+import { ETH_P_8021Q } from '../../core/wire/ethernet.ts'
 import * as vnet from '../../core/wire/virtio-net-hdr.ts'
+import { insert as insertTag, VLAN_HLEN, VLAN_VID_MASK } from '../../core/wire/vlan.ts'
 import { addressOf, block, Errno, errno, libc, putAddress } from '../os/libc.ts'
+
+// struct msghdr, and in its control buffer one struct tpacket_auxdata behind a cmsghdr.
+const MSGHDR_SIZE = 56
+const MSG_IOV = 16
+const MSG_IOVLEN = 24
+const MSG_CONTROL = 32
+const MSG_CONTROLLEN = 40
+const CONTROL_SIZE = 40
+const AUX_STATUS = 16
+const AUX_VLAN_TCI = 32
+const AUX_VLAN_TPID = 34
+const TP_STATUS_VLAN_VALID = 0x10
+const TP_STATUS_VLAN_TPID_VALID = 0x40
+
+/** A TAP that is gone; the errno that Bun's constants lack. */
+const EBADFD = 77
+/** A device that is gone does not come back under its descriptor. (ENETDOWN is an interface that is down for now.) */
+const isFatal = (code: number): boolean =>
+  code === EBADFD ||
+  code === Errno.EBADF ||
+  code === Errno.EIO ||
+  code === Errno.ENODEV ||
+  code === Errno.ENXIO
 
 /** What is done with a received frame. */
 export type Deliver = (skb: number) => void
@@ -67,6 +92,13 @@ export const createFdDriver = (arena: Arena, skbs: Skbs, drop: DropFn) => {
   }
   putAddress(iov.view, 8, vnet.HEADER + SMALL_ROOM)
   putAddress(iov.view, 24, LARGE_ROOM - SMALL_ROOM)
+
+  // recvmsg(2) of a packet socket: the same two buffers, and what it says beside the frame.
+  const message = block(MSGHDR_SIZE)
+  const control = block(CONTROL_SIZE)
+  putAddress(message.view, MSG_IOV, iov.at)
+  putAddress(message.view, MSG_IOVLEN, 2)
+  putAddress(message.view, MSG_CONTROL, control.at)
 
   // Armed buffers: what the next readv fills. One that was not used stays for the next call.
   let small = 0
@@ -127,22 +159,62 @@ export const createFdDriver = (arena: Arena, skbs: Skbs, drop: DropFn) => {
     return true
   }
 
-  /** Reads up to `budget` frames of a device's queue; returns how many. */
-  const poll = (fd: number, ifindex: number, budget: number, deliver: Deliver): number => {
+  const receive = (fd: number): number => {
+    message.view.setUint32(MSG_CONTROLLEN, CONTROL_SIZE, true)
+    control.view.setUint32(AUX_STATUS, 0, true)
+    return libc.recvmsg(fd, message.at, 0)
+  }
+  /**
+   * The kernel takes a frame's VLAN tag off and tells it beside the frame: it belongs back into it, or the frame would
+   * pass for one of no VLAN. VLAN 0 is a priority only: as untagged (IEEE 802.1Q 9.6).
+   */
+  const restoreTag = (skb: number): void => {
+    const status = control.view.getUint32(AUX_STATUS, true)
+    const tci = control.view.getUint16(AUX_VLAN_TCI, true)
+    if ((status & TP_STATUS_VLAN_VALID) === 0 || (tci & VLAN_VID_MASK) === 0) return
+    const hasTpid = (status & TP_STATUS_VLAN_TPID_VALID) !== 0
+    const tpid = hasTpid ? control.view.getUint16(AUX_VLAN_TPID, true) : ETH_P_8021Q
+    const at = i32[skb + SKB_DATA]
+    skbs.push(skb, VLAN_HLEN)
+    insertTag(u8, at, tpid, tci)
+  }
+
+  /** What ended the latest poll before its budget: 0 an empty queue, ENOMEM, or what the descriptor can not recover from. */
+  let pollError = 0
+  const error = (): number => pollError
+
+  /**
+   * Reads up to `budget` frames of a device's queue, `isSocket` that of a packet socket; returns how many. error() says
+   * why it were fewer.
+   */
+  const poll = (
+    fd: number,
+    ifindex: number,
+    budget: number,
+    deliver: Deliver,
+    isSocket = false
+  ): number => {
     const stats = deviceStats(arena, skbs.thread, ifindex)
+    pollError = 0
     for (let k = 0; k < budget; k++) {
       if (!arm()) {
         f64[stats + DevStat.rx_missed_errors]++
+        pollError = Errno.ENOMEM
         return k
       }
-      const n = libc.readv(fd, iov.at, 2)
-      if (n < vnet.HEADER) return k
+      const n = isSocket ? receive(fd) : libc.readv(fd, iov.at, 2)
+      if (n < vnet.HEADER) {
+        if (n < 0 && isFatal(errno())) pollError = errno()
+        return k
+      }
       const skb = take(n - vnet.HEADER)
       i32[skb + SKB_DEV] = ifindex
       f64[stats + DevStat.rx_packets]++
       f64[stats + DevStat.rx_bytes] += i32[skb + SKB_LEN]
-      if (offloads(skb)) deliver(skb)
-      else {
+      if (offloads(skb)) {
+        if (isSocket) restoreTag(skb)
+        deliver(skb)
+      } else {
         f64[stats + DevStat.rx_frame_errors]++
         drop(skb, Drop.DEV_HDR)
       }
@@ -186,7 +258,13 @@ export const createFdDriver = (arena: Arena, skbs: Skbs, drop: DropFn) => {
     }
     const code = errno()
     if (code === Errno.EAGAIN || code === Errno.ENOBUFS) return NETDEV_TX_BUSY
+    if (code === Errno.ENETDOWN || isFatal(code)) noCarrier(dev)
     return refuse(skb, dev, Drop.DEV_READY)
+  }
+  /** The host's side is down or gone; control sees it too (workers/devices/). */
+  const noCarrier = (dev: number): void => {
+    const stats = deviceStats(arena, skbs.thread, i32[dev + DEV_IFINDEX])
+    f64[stats + DevStat.tx_carrier_errors]++
   }
   const refuse = (skb: number, dev: number, reason: Drop): number => {
     f64[deviceStats(arena, skbs.thread, i32[dev + DEV_IFINDEX]) + DevStat.tx_errors]++
@@ -201,5 +279,5 @@ export const createFdDriver = (arena: Arena, skbs: Skbs, drop: DropFn) => {
     small = 0
     large = 0
   }
-  return { poll, startXmit, release }
+  return { poll, error, startXmit, release }
 }

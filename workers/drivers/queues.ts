@@ -4,24 +4,32 @@
  * queues the worker sleeps in poll(2) on them and its eventfd, else on its doorbell word. Made with each stack; the poll
  * set is the thread's, for life: others may be about to ring its eventfd at any time.
  */
+import { createDeviceFailed } from '../../core/netdev/device-failed.ts'
 import {
   DEV_FLAGS,
   DEV_IFINDEX,
+  DEV_KIND,
   DEV_NAPI,
+  DEV_OPERSTATE,
   DEV_RX_QUEUES,
+  DevKind,
   deviceFds,
   deviceRow,
+  IF_OPER_NOTPRESENT,
   IFF_UP,
 } from '../../core/netdev/netdev.ts'
 import type { Arena } from '../../core/shm/arena.ts'
+import type { IpiSystem } from '../../core/shm/ipi.ts'
 import type { DropFn } from '../../core/skb/drop.ts'
 import type { Skbs } from '../../core/skb/skb.ts'
 import type { NapiPoll } from '../../core/softnet/net-rx.ts'
-import { POLLIN, type PollSet } from '../os/poll.ts'
+import type { PollSet } from '../os/poll.ts'
 import { createFdDriver } from './fd.ts'
+import { createFdQueues } from './fd-queues.ts'
 
 export type QueueDeps = {
   polls: PollSet
+  ipi: Pick<IpiSystem, 'send'>
   skbs: Skbs
   drop: DropFn
   /** Takes a frame that this worker read from a device. */
@@ -31,42 +39,42 @@ export type QueueDeps = {
 
 export const createQueueReader = (arena: Arena, worker: number, deps: QueueDeps) => {
   const { i32, layout } = arena
-  const { polls, skbs, drop, receiveFrame, napiAdd } = deps
+  const { polls, ipi, skbs, drop, receiveFrame, napiAdd } = deps
   const driver = createFdDriver(arena, skbs, drop)
   // a forerunner's queues are looked for again
   polls.clear()
-  let queues: { fd: number; ifindex: number; slot: number; remove: () => void }[] = []
+  const queues = createFdQueues(driver, polls, createDeviceFailed(arena, ipi))
+  let removes: (() => void)[] = []
 
-  const open = (fd: number, ifindex: number) => {
+  const open = (fd: number, ifindex: number, isSocket: boolean): void => {
     // Read once a turn whatever poll(2) said last: a worker that is busy with its backlog never gets to wait(),
     // and an empty read costs a fraction of a microsecond.
-    const remove = napiAdd((weight) => driver.poll(fd, ifindex, weight, receiveFrame))
-    queues.push({ fd, ifindex, slot: polls.add(fd, POLLIN), remove })
+    const queue = queues.open(fd, ifindex, isSocket)
+    removes.push(napiAdd((weight) => queues.read(queue, weight, receiveFrame)))
   }
 
   /** Finds this worker's queues; after control has changed devices. */
   const refresh = (): void => {
-    for (const { slot, remove } of queues) {
-      polls.remove(slot)
-      remove()
-    }
-    queues = []
+    for (const remove of removes) remove()
+    removes = []
+    queues.clear()
     for (let ifindex = 1; ifindex < layout.config.devices; ifindex++) {
       const dev = deviceRow(arena, ifindex)
       if (i32[dev + DEV_IFINDEX] === 0 || (i32[dev + DEV_FLAGS] & IFF_UP) === 0) continue
+      if (i32[dev + DEV_OPERSTATE] === IF_OPER_NOTPRESENT) continue
       if (i32[dev + DEV_NAPI] === 1 && worker < i32[dev + DEV_RX_QUEUES])
-        open(i32[deviceFds(arena, ifindex) + worker], ifindex)
+        open(
+          i32[deviceFds(arena, ifindex) + worker],
+          ifindex,
+          i32[dev + DEV_KIND] === DevKind.packet
+        )
     }
   }
-  /** Sleeps until a queue has frames or the doorbell rings, for at most `timeoutMs`. */
-  const wait = (timeoutMs: number): void => {
-    polls.wait(timeoutMs)
-  }
   const close = (): void => {
-    for (const { remove } of queues) remove()
+    for (const remove of removes) remove()
     driver.release()
   }
   /** The eventfd that wakes the worker while it has queues; 0 when it has none. */
-  const doorbell = (): number => (queues.length === 0 ? 0 : polls.doorbell)
-  return { refresh, wait, close, doorbell }
+  const doorbell = (): number => (queues.count() === 0 ? 0 : polls.doorbell)
+  return { refresh, wait: queues.wait, close, doorbell }
 }

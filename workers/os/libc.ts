@@ -20,6 +20,7 @@ const library = dlopen('libc.so.6', {
   // Cold: files and descriptors.
   open: { args: ['usize', 'i32', 'u32'], returns: 'i32' },
   close: { args: ['i32'], returns: 'i32' },
+  mkfifo: { args: ['usize', 'u32'], returns: 'i32' },
   ioctl: { args: ['i32', 'usize', 'usize'], returns: 'i32' },
   fcntl: { args: ['i32', 'i32', 'usize'], returns: 'i32' },
   eventfd: { args: ['u32', 'i32'], returns: 'i32' },
@@ -28,6 +29,7 @@ const library = dlopen('libc.so.6', {
   // Sockets.
   socket: { args: ['i32', 'i32', 'i32'], returns: 'i32' },
   socketpair: { args: ['i32', 'i32', 'i32', 'usize'], returns: 'i32' },
+  getsockname: { args: ['i32', 'usize', 'usize'], returns: 'i32' },
   bind: { args: ['i32', 'usize', 'u32'], returns: 'i32' },
   connect: { args: ['i32', 'usize', 'u32'], returns: 'i32' },
   setsockopt: { args: ['i32', 'i32', 'i32', 'usize', 'u32'], returns: 'i32' },

@@ -1,9 +1,10 @@
 // Opens a packet socket on an interface, with the framing of a TAP: one frame a read or a write, a
 // 10-byte virtio_net_hdr in front (PACKET_VNET_HDR), so one driver serves both.
 // Called when a device is created (control thread, or the namespace holder inside its namespace).
-// Linux counterpart: net/packet/af_packet.c; packet(7). A VLAN tag that the kernel stripped is not
-// part of what read() returns.
+// A VLAN tag that the kernel stripped is not part of what read() returns: recvmsg() tells it beside
+// the frame (PACKET_AUXDATA). Linux counterpart: net/packet/af_packet.c; packet(7).
 
+import type { Carrier } from '../../core/control/links.ts'
 import { block, check, libc } from './libc.ts'
 import { withRtnetlink } from './rtnetlink.ts'
 import { VNET_HDR_LEN } from './tap.ts'
@@ -21,6 +22,7 @@ const SO_RCVBUFFORCE = 33
 
 const SOL_PACKET = 263
 const PACKET_ADD_MEMBERSHIP = 1
+const PACKET_AUXDATA = 8
 const PACKET_VNET_HDR = 15
 const PACKET_FANOUT = 18
 const PACKET_IGNORE_OUTGOING = 23
@@ -79,6 +81,32 @@ const bindTo = (fd: number, ifindex: number, ifname: string): void => {
   check(libc.bind(fd, address.at, 20), `bind packet socket to ${ifname}`)
 }
 
+const SIOCGIFNAME = 0x8910
+const SIOCGIFFLAGS = 0x8913
+const IFREQ_SIZE = 40
+const IFREQ_DATA = 16
+const IFF_UP = 0x1
+const IFF_RUNNING = 0x40
+const SLL_IFINDEX = 4
+
+const sockaddr = block(20)
+const sockaddrLength = block(4)
+const request = block(IFREQ_SIZE)
+
+/**
+ * How the interface is, asked through the socket, so in whatever namespace that is in. An interface that was deleted
+ * leaves the socket bound to none; one of the same name that came after it is another.
+ */
+export const packetCarrier = (fd: number): Carrier => {
+  sockaddrLength.view.setUint32(0, sockaddr.bytes.length, true)
+  if (libc.getsockname(fd, sockaddr.at, sockaddrLength.at) < 0) return 'gone'
+  request.view.setInt32(IFREQ_DATA, sockaddr.view.getInt32(SLL_IFINDEX, true), true)
+  if (libc.ioctl(fd, SIOCGIFNAME, request.at) < 0) return 'gone'
+  if (libc.ioctl(fd, SIOCGIFFLAGS, request.at) < 0) return 'gone'
+  const wanted = IFF_UP | IFF_RUNNING
+  return (request.view.getUint16(IFREQ_DATA, true) & wanted) === wanted ? 'up' : 'down'
+}
+
 /** Opens a packet socket, nonblocking and close-on-exec. Throws OsError. */
 export const openPacket = ({ ifname, fanout }: PacketOptions): PacketSocket => {
   const { ifindex, mac, mtu } = withRtnetlink((rtnl) => rtnl.getLink(ifname))
@@ -90,6 +118,7 @@ export const openPacket = ({ ifname, fanout }: PacketOptions): PacketSocket => {
   )
   try {
     check(setInt(fd, SOL_PACKET, PACKET_VNET_HDR, 1), 'PACKET_VNET_HDR')
+    check(setInt(fd, SOL_PACKET, PACKET_AUXDATA, 1), 'PACKET_AUXDATA')
     check(setInt(fd, SOL_PACKET, PACKET_IGNORE_OUTGOING, 1), 'PACKET_IGNORE_OUTGOING')
     setBuffers(fd)
     setPromiscuous(fd, ifindex)

@@ -9,6 +9,9 @@ export const POLLIN = 1
 export const POLLOUT = 4
 export const POLLERR = 8
 export const POLLHUP = 16
+export const POLLNVAL = 32
+/** What poll(2) says unasked: the descriptor has an error, or nothing behind it any more. */
+export const POLL_ERRORS = POLLERR | POLLHUP | POLLNVAL
 
 const EFD_CLOEXEC = 0x80000
 const EFD_NONBLOCK = 0x800
@@ -19,6 +22,14 @@ const REVENTS = 3
 /** A doorbell: its descriptor can be handed to other threads as a number. */
 export const createDoorbell = (): number =>
   check(libc.eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK), 'eventfd')
+
+const only = block(8)
+/** What poll(2) says of one descriptor now. */
+export const pollNow = (fd: number, events: number): number => {
+  only.view.setInt32(0, fd, true)
+  only.view.setInt16(4, events, true)
+  return libc.poll(only.at, 1, 0) > 0 ? only.view.getInt16(6, true) : 0
+}
 
 const one = block(8)
 putAddress(one.view, 0, 1)

@@ -4,7 +4,9 @@
 // in front, so that TSO, USO and checksum offload pass through.
 // Linux counterpart: drivers/net/tun.c; Documentation/networking/tuntap.rst.
 
+import type { Carrier } from '../../core/control/links.ts'
 import { block, check, Errno, errno, libc, O_NONBLOCK, O_RDWR, OsError, openPath } from './libc.ts'
+import { POLL_ERRORS, pollNow, POLLOUT } from './poll.ts'
 import type { LinkChange } from './rtnetlink.ts'
 import { withRtnetlink } from './rtnetlink.ts'
 
@@ -98,6 +100,16 @@ const setOffload = (fd: number, wanted: number | undefined): number => {
   if (libc.ioctl(fd, TUNSETOFFLOAD, TSO_USO) >= 0) return TSO_USO
   check(libc.ioctl(fd, TUNSETOFFLOAD, TSO), 'TUNSETOFFLOAD')
   return TSO
+}
+
+/**
+ * How the kernel's interface is, seen from its descriptor, in whatever namespace it is by now: only one that is up
+ * takes frames, and one that is gone is an error (tun_chr_poll).
+ */
+export const tapCarrier = (fd: number): Carrier => {
+  const events = pollNow(fd, POLLOUT)
+  if ((events & POLL_ERRORS) !== 0) return 'gone'
+  return (events & POLLOUT) !== 0 ? 'up' : 'down'
 }
 
 /** Opens (and if need be creates) a TAP, nonblocking and close-on-exec. Throws OsError. */

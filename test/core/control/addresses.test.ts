@@ -49,7 +49,11 @@ describe('ip addr add 10.0.0.1/24', () => {
       'local 10.0.0.1 dev eth0 proto kernel scope host src 10.0.0.1',
     ])
     await made.ip.link('eth0', { up: true })
-    expect(made.ip.routes()).toEqual(['10.0.0.0/24 dev eth0 proto kernel scope link src 10.0.0.1'])
+    // its peer is not up
+    const link = '10.0.0.0/24 dev eth0 proto kernel scope link src 10.0.0.1'
+    expect(made.ip.routes()).toEqual([`${link} linkdown`])
+    await made.ip.link('eth0p', { up: true })
+    expect(made.ip.routes()).toEqual([link])
   })
 })
 

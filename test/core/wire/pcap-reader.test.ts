@@ -15,7 +15,7 @@ const readAll = (file: Uint8Array): { packets: Read[]; isTruncated: boolean } | 
     const { at, capLen, len, seconds, nanos, iface } = reader.packet
     packets.push({ frame: file.subarray(at, at + capLen).toHex(), len, seconds, nanos, iface })
   }
-  return { packets, isTruncated: reader.isTruncated() }
+  return { packets, isTruncated: reader.problem() !== null }
 }
 
 const pcapFile = (): Uint8Array => {

@@ -1,0 +1,165 @@
+/**
+ * The nic thread's part of a stack: frames of devices in, each flow to its CPU's backlog (receive and steer). It runs no
+ * protocol code. What is read from descriptors and files, and the sleep on them, are the caller's (NicInput);
+ * the rings of ports are read here. Run by workers/nic.ts on a thread of its own; tests and simulations turn it by
+ * hand. Linux: a driver's NAPI poll up to netif_receive_skb() and get_rps_cpu().
+ */
+import { PORT_NUMBER, portRxRing } from '../dev/kinds/port.ts'
+import type { DeviceFailed } from '../netdev/device-failed.ts'
+import { createDeviceFailed } from '../netdev/device-failed.ts'
+import {
+  DEV_FLAGS,
+  DEV_IFINDEX,
+  DEV_KIND,
+  DEV_OPERSTATE,
+  DEV_RPS_FLOW_CNT,
+  DevKind,
+  DevStat,
+  deviceRow,
+  deviceStats,
+  IF_OPER_NOTPRESENT,
+  IFF_UP,
+} from '../netdev/netdev.ts'
+import type { Arena } from '../shm/arena.ts'
+import { backlogRing } from '../shm/arena.ts'
+import { createIpi, Ipi } from '../shm/ipi.ts'
+import { ringReadable, ringRelease, ringTail, ringTake } from '../shm/ring.ts'
+import type { DropFn } from '../skb/drop.ts'
+import { createDrop } from '../skb/drop.ts'
+import type { Skbs } from '../skb/skb.ts'
+import { createSkbs, SKB_DATA, SKB_DEV, SKB_HASH, SKB_LEN } from '../skb/skb.ts'
+import { createBacklog } from '../softnet/backlog.ts'
+import { createCpuFlowLimit } from '../steering/cpu-flow-limit.ts'
+import { createSteer } from '../steering/steer.ts'
+
+/** Frames taken from one device in a turn. */
+const BATCH = 64
+const LONGEST_SLEEP_MS = 1000
+/** A backlog of netdev_max_backlog packets is some milliseconds of work. */
+const CONGESTED_REST_MS = 0.2
+
+/** What the operating system gives a nic thread to read. */
+export type NicInput = {
+  /** `devices` are the rows that are up and not gone: what to read from now on. */
+  refresh(devices: readonly number[]): void
+  /** Reads up to `budget` frames of each device that has some; returns how many. */
+  receive(budget: number, deliver: (skb: number) => void): number
+  /** Sleeps until a device has frames or the doorbell rings, for at most `timeoutMs`; 0 only looks. */
+  wait(timeoutMs: number): void
+  /** Milliseconds, at most `limitMs`, until there is something to read that no descriptor tells. */
+  nextDelay(limitMs: number): number
+}
+export type NicEnv = { skbs: Skbs; drop: DropFn; deviceFailed: DeviceFailed }
+export type NicDeps = {
+  arena: Arena
+  thread: number
+  /** Rings the doorbell of a sleeping thread. */
+  wake: (thread: number) => void
+  input: (env: NicEnv) => NicInput
+  /** Sleeps by `wait` unless `pending` says that work has come; says meanwhile that the thread sleeps. */
+  sleep: (pending: () => boolean, wait: () => void) => void
+  /** Leaves the CPU to the workers. */
+  rest: (ms: number) => void
+}
+
+export const createNic = (deps: NicDeps) => {
+  const { arena, thread, sleep, rest } = deps
+  const { i32, f64, layout } = arena
+  const skbs = createSkbs(arena, thread)
+  const { drop } = createDrop(arena, skbs)
+  const ipi = createIpi(arena, thread, deps.wake)
+  const steer = createSteer(arena, thread, DEV_RPS_FLOW_CNT)
+  const flowLimited = createCpuFlowLimit(arena)
+  const backlog = createBacklog({ arena, skbs, drop, kick: ipi.kick, flowLimited })
+  const input = deps.input({ skbs, drop, deviceFailed: createDeviceFailed(arena, ipi) })
+
+  let congested = false
+  const deliver = (skb: number): void => {
+    const dev = i32[skb + SKB_DEV]
+    const cpu = steer.steerFrame(dev, i32[skb + SKB_DATA], i32[skb + SKB_LEN])
+    const hash = steer.hash()
+    i32[skb + SKB_HASH] = hash
+    if (backlog.enqueueToBacklog(cpu, skb, hash))
+      steer.saveTail(dev, ringTail(i32, backlogRing(layout, cpu, thread)))
+    else congested = true
+  }
+
+  // What there is to read, found anew when control publishes a change.
+  let ports: { ring: number; ifindex: number }[] = []
+  const isReadable = (row: number): boolean =>
+    i32[row + DEV_IFINDEX] !== 0 &&
+    (i32[row + DEV_FLAGS] & IFF_UP) !== 0 &&
+    i32[row + DEV_OPERSTATE] !== IF_OPER_NOTPRESENT
+  const findDevices = (): void => {
+    ports = []
+    const others: number[] = []
+    for (let ifindex = 1; ifindex < layout.config.devices; ifindex++) {
+      const row = deviceRow(arena, ifindex)
+      if (!isReadable(row)) continue
+      if (i32[row + DEV_KIND] === DevKind.port)
+        ports.push({ ring: portRxRing(arena, i32[row + PORT_NUMBER]), ifindex })
+      else others.push(row)
+    }
+    input.refresh(others)
+  }
+
+  const pollPort = (ring: number, ifindex: number): number => {
+    const readable = ringReadable(i32, ring)
+    if (readable === 0) return 0
+    const n = readable < BATCH ? readable : BATCH
+    const stats = deviceStats(arena, thread, ifindex)
+    for (let k = 0; k < n; k++) {
+      const skb = ringTake(i32, ring)
+      i32[skb + SKB_DEV] = ifindex
+      f64[stats + DevStat.rx_packets]++
+      f64[stats + DevStat.rx_bytes] += i32[skb + SKB_LEN]
+      deliver(skb)
+    }
+    ringRelease(i32, ring)
+    return n
+  }
+  const receive = (): number => {
+    let work = input.receive(BATCH, deliver)
+    for (const port of ports) work += pollPort(port.ring, port.ifindex)
+    return work
+  }
+  const pending = (): boolean => {
+    if (ipi.pending()) return true
+    for (const port of ports) if (ringReadable(i32, port.ring) !== 0) return true
+    return false
+  }
+  const wait = (): void => input.wait(input.nextDelay(LONGEST_SLEEP_MS))
+
+  ipi.on(Ipi.DEBUG_THROW, () => {
+    throw new Error('thrown on request')
+  })
+
+  /**
+   * Frames read only to be dropped would cost the very CPU that the workers lack (receive livelock): when a backlog
+   * is full, the nic thread rests for a moment and the device's own queue drops instead.
+   */
+  const giveWay = (): void => {
+    congested = false
+    rest(CONGESTED_REST_MS)
+    input.wait(0)
+  }
+
+  /** Takes over what control has changed. */
+  const refresh = (): void => {
+    findDevices()
+    steer.refresh()
+  }
+  /** One turn of the loop; it sleeps when there was nothing to do. */
+  const turn = (): void => {
+    ipi.run()
+    steer.refresh()
+    const work = receive()
+    backlog.flush()
+    skbs.flush()
+    skbs.reclaim()
+    if (work === 0) sleep(pending, wait)
+    else if (congested) giveWay()
+    else input.wait(0)
+  }
+  return { refresh, turn, skbs, ipi }
+}

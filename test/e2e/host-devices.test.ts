@@ -1,0 +1,171 @@
+// The host's side of a device goes down, comes back, and vanishes, as the end of every container makes it: the link says
+// so, watchers hear it, no thread spins on what is left, and the link can be made again.
+
+import { afterAll, beforeAll, describe, expect, test } from 'bun:test'
+import type { LinkItem, RouteItem } from '../../core/control/messages.ts'
+import type { Daemon } from './support/daemon.ts'
+import { processUsage, startDaemon } from './support/daemon.ts'
+import { describeE2e } from './support/inside.ts'
+import { createNamespace, type Namespace } from '../../workers/os/netns.ts'
+import { libc, O_RDONLY, openPath } from '../../workers/os/libc.ts'
+import { withRtnetlink } from '../../workers/os/rtnetlink.ts'
+
+const WITHIN_MS = 5000
+/** A thread that spins takes all of this. */
+const WATCHED_MS = 1000
+const IDLE_MS = 150
+
+/** Waits until `look` gives what is wanted. */
+const until = async <T>(look: () => Promise<T>, isIt: (value: T) => boolean): Promise<T> => {
+  const deadline = performance.now() + WITHIN_MS
+  for (;;) {
+    const value = await look()
+    if (isIt(value) || performance.now() > deadline) return value
+    await Bun.sleep(20)
+  }
+}
+
+/** CPU time that a daemon takes while nothing happens. */
+const idleMs = async ({ pid }: Daemon): Promise<number> => {
+  const spent = (): number => {
+    const { userMs, systemMs } = processUsage(pid)
+    return userMs + systemMs
+  }
+  const before = spent()
+  await Bun.sleep(WATCHED_MS)
+  return spent() - before
+}
+
+/** Names of the links that a watcher hears of, in order, with their operational states. */
+const watch = async ({ unix }: Daemon) => {
+  const heard: string[] = []
+  const stop = new AbortController()
+  const { body } = await fetch('http://softnet/v1/watch?kinds=link', { unix, signal: stop.signal })
+  const reading = (async () => {
+    let text = ''
+    for await (const chunk of body!.pipeThrough(new TextDecoderStream())) {
+      text += chunk
+      const lines = text.split('\n')
+      text = lines.pop()!
+      for (const line of lines) {
+        if (!line.startsWith('data:')) continue
+        const { item } = JSON.parse(line.slice(5)) as { item?: LinkItem }
+        if (item !== undefined) heard.push(`${item.ifname} ${item.operstate}`)
+      }
+    }
+  })().catch(() => {})
+  const close = async (): Promise<void> => {
+    stop.abort()
+    await reading
+  }
+  return { heard, close }
+}
+
+const moveTo = ({ pid }: Namespace, name: string): void => {
+  const netnsFd = openPath(`/proc/${pid}/ns/net`, O_RDONLY)
+  try {
+    withRtnetlink((rtnl) => rtnl.setLink(name, { netnsFd }))
+  } finally {
+    libc.close(netnsFd)
+  }
+}
+
+describeE2e(import.meta.path, 'devices of the host', () => {
+  describe.each(['rps', 'multiqueue'] as const)('steered by %s', (steering) => {
+    let daemon: Daemon
+    beforeAll(async () => {
+      daemon = await startDaemon({ steering })
+    })
+    afterAll(() => daemon?.stop())
+
+    const link = (name: string): Promise<LinkItem> => daemon.must('GET', `/v1/links/${name}`)
+    const stateOf = async (name: string): Promise<string> => {
+      const { operstate, flags } = await link(name)
+      return `${operstate} ${flags.filter((flag) => /CARRIER|LOWER_UP/.test(flag)).join()}`
+    }
+    const reaches = (name: string, wanted: string): Promise<string> =>
+      until(
+        () => stateOf(name),
+        (state) => state === wanted
+      )
+    const add = (kind: string, name: string): Promise<unknown> =>
+      daemon.must('PUT', `/v1/links/${name}`, { kind, up: true })
+    const routeFlags = async (name: string): Promise<string[][]> =>
+      (await daemon.list<RouteItem>(`/v1/routes?dev=${name}&family=inet`)).map(({ flags }) => flags)
+
+    test('a TAP that the host sets down has no carrier until it is set up again', async () => {
+      await add('tap', 'tp0')
+      await daemon.must('PUT', '/v1/links/tp0/addresses/10.9.0.254/24', {})
+      expect(await reaches('tp0', 'UP LOWER_UP')).toBe('UP LOWER_UP')
+      expect(await routeFlags('tp0')).toEqual([[]])
+      const { heard, close } = await watch(daemon)
+      withRtnetlink((rtnl) => rtnl.setLink('tp0', { up: false }))
+      expect(await reaches('tp0', 'DOWN NO-CARRIER')).toBe('DOWN NO-CARRIER')
+      expect(await routeFlags('tp0')).toEqual([['linkdown']])
+      withRtnetlink((rtnl) => rtnl.setLink('tp0', { up: true }))
+      expect(await reaches('tp0', 'UP LOWER_UP')).toBe('UP LOWER_UP')
+      expect(await routeFlags('tp0')).toEqual([[]])
+      expect(
+        await until(
+          async () => heard,
+          ({ length }) => length >= 2
+        )
+      ).toEqual(['tp0 DOWN', 'tp0 UP'])
+      await close()
+      await daemon.must('DELETE', '/v1/links/tp0')
+    })
+
+    test('a TAP whose namespace ends is gone, costs nothing, and can be made again', async () => {
+      await add('tap', 'tp1')
+      const namespace = await createNamespace({ name: 'guest', device: 'none' })
+      moveTo(namespace, 'tp1')
+      await namespace.ask({ op: 'link', name: 'tp1', change: { up: true } })
+      expect(await reaches('tp1', 'UP LOWER_UP')).toBe('UP LOWER_UP')
+      const { heard, close } = await watch(daemon)
+      await namespace.close()
+      expect(await reaches('tp1', 'NOTPRESENT NO-CARRIER')).toBe('NOTPRESENT NO-CARRIER')
+      expect(await idleMs(daemon)).toBeLessThan(IDLE_MS)
+      expect(heard).toEqual(['tp1 NOTPRESENT'])
+      await close()
+      await daemon.must('DELETE', '/v1/links/tp1')
+      await add('tap', 'tp1')
+      expect(await reaches('tp1', 'UP LOWER_UP')).toBe('UP LOWER_UP')
+      await daemon.must('DELETE', '/v1/links/tp1')
+    })
+
+    test('a packet socket follows its interface: carrier, down, up, deleted', async () => {
+      const peerUp = (up: boolean) => withRtnetlink((rtnl) => rtnl.setLink('vb0', { up }))
+      const pair = () =>
+        withRtnetlink((rtnl) => {
+          rtnl.addVeth({ name: 'va0' }, { name: 'vb0' })
+          for (const name of ['va0', 'vb0']) rtnl.setLink(name, { up: true })
+        })
+      pair()
+      await add('packet', 'va0')
+      expect(await reaches('va0', 'UP LOWER_UP')).toBe('UP LOWER_UP')
+      peerUp(false)
+      expect(await reaches('va0', 'DOWN NO-CARRIER')).toBe('DOWN NO-CARRIER')
+      peerUp(true)
+      expect(await reaches('va0', 'UP LOWER_UP')).toBe('UP LOWER_UP')
+      withRtnetlink((rtnl) => rtnl.setLink('va0', { up: false }))
+      expect(await reaches('va0', 'DOWN NO-CARRIER')).toBe('DOWN NO-CARRIER')
+      expect(await idleMs(daemon)).toBeLessThan(IDLE_MS)
+      withRtnetlink((rtnl) => rtnl.setLink('va0', { up: true }))
+      expect(await reaches('va0', 'UP LOWER_UP')).toBe('UP LOWER_UP')
+      withRtnetlink((rtnl) => rtnl.deleteLink('va0'))
+      expect(await reaches('va0', 'NOTPRESENT NO-CARRIER')).toBe('NOTPRESENT NO-CARRIER')
+      expect(await idleMs(daemon)).toBeLessThan(IDLE_MS)
+      await daemon.must('DELETE', '/v1/links/va0')
+      pair()
+      await add('packet', 'va0')
+      expect(await reaches('va0', 'UP LOWER_UP')).toBe('UP LOWER_UP')
+      await daemon.must('DELETE', '/v1/links/va0')
+      withRtnetlink((rtnl) => rtnl.deleteLink('va0'))
+    })
+
+    test('no worker was harmed', async () => {
+      for (const worker of await daemon.list<object>('/v1/workers'))
+        expect(worker).toMatchObject({ restarts: 0, running: true })
+    })
+  })
+})
