@@ -2,12 +2,16 @@
 // so, watchers hear it, no thread spins on what is left, and the link can be made again.
 
 import { afterAll, beforeAll, describe, expect, test } from 'bun:test'
+import { writeFileSync } from 'node:fs'
 import type { LinkItem, RouteItem } from '../../core/control/messages.ts'
 import type { Daemon } from './support/daemon.ts'
+import { putPcapHeader } from '../../core/wire/pcap.ts'
 import { processUsage, startDaemon } from './support/daemon.ts'
 import { describeE2e } from './support/inside.ts'
 import { createNamespace, type Namespace } from '../../workers/os/netns.ts'
-import { libc, O_RDONLY, openPath } from '../../workers/os/libc.ts'
+import { block, cstring, libc, O_RDONLY, openPath } from '../../workers/os/libc.ts'
+import { openPacket } from '../../workers/os/packet.ts'
+import { VNET_HDR_LEN } from '../../workers/os/tap.ts'
 import { withRtnetlink } from '../../workers/os/rtnetlink.ts'
 
 const WITHIN_MS = 5000
@@ -68,6 +72,28 @@ const moveTo = ({ pid }: Namespace, name: string): void => {
   } finally {
     libc.close(netnsFd)
   }
+}
+
+const VNET = VNET_HDR_LEN
+const PEER_MAC = [2, 0, 0, 0, 0, 0x77]
+
+/** Who has 10.8.0.254, asked by 10.8.0.HOST in a frame with a tag. */
+const arpRequest = (host: number, tag: readonly number[]) => {
+  const bytes = [
+    ...[255, 255, 255, 255, 255, 255, ...PEER_MAC, ...tag, 8, 6],
+    ...[0, 1, 8, 0, 6, 4, 0, 1, ...PEER_MAC, 10, 8, 0, host, 0, 0, 0, 0, 0, 0, 10, 8, 0, 254],
+  ]
+  const frame = block(VNET + bytes.length)
+  frame.bytes.set(bytes, VNET)
+  return frame
+}
+/** The host that a frame waiting in the socket answers, untagged; 0 when none waits. */
+const answerTo = (fd: number): number => {
+  const { at, bytes, view } = block(2048)
+  while (libc.read(fd, at, bytes.length) > 0)
+    if (view.getUint16(VNET + 12) === 0x0806 && view.getUint16(VNET + 20) === 2)
+      return bytes[VNET + 41]!
+  return 0
 }
 
 describeE2e(import.meta.path, 'devices of the host', () => {
@@ -163,9 +189,87 @@ describeE2e(import.meta.path, 'devices of the host', () => {
       withRtnetlink((rtnl) => rtnl.deleteLink('va0'))
     })
 
+    test('a packet socket answers the frames of its own VLAN: untagged, or tagged with a priority alone', async () => {
+      withRtnetlink((rtnl) => {
+        rtnl.addVeth({ name: 'vc0' }, { name: 'vd0' })
+        for (const name of ['vc0', 'vd0']) rtnl.setLink(name, { up: true })
+      })
+      await add('packet', 'vc0')
+      await daemon.must('PUT', '/v1/links/vc0/addresses/10.8.0.254/24', {})
+      const peer = openPacket({ ifname: 'vd0' })
+      const ask = (host: number, tag: readonly number[]): void => {
+        const frame = arpRequest(host, tag)
+        expect(libc.write(peer.fd, frame.at, frame.bytes.length)).toBe(frame.bytes.length)
+      }
+      ask(5, [0x81, 0x00, 0x00, 0x05])
+      ask(6, [0x88, 0xa8, 0x00, 0x05])
+      ask(7, [0x81, 0x00, 0xe0, 0x00])
+      ask(8, [])
+      const answered: number[] = []
+      await until(
+        async () => {
+          for (let host = answerTo(peer.fd); host !== 0; host = answerTo(peer.fd))
+            answered.push(host)
+          return answered.length
+        },
+        (n) => n >= 2
+      )
+      expect(answered.sort()).toEqual([7, 8])
+      expect(await daemon.dropped('UNHANDLED_PROTO')).toBeGreaterThanOrEqual(2)
+      libc.close(peer.fd)
+      await daemon.must('DELETE', '/v1/links/vc0')
+      withRtnetlink((rtnl) => rtnl.deleteLink('vc0'))
+    })
+
     test('no worker was harmed', async () => {
       for (const worker of await daemon.list<object>('/v1/workers'))
         expect(worker).toMatchObject({ restarts: 0, running: true })
+    })
+  })
+
+  describe('files', () => {
+    let daemon: Daemon
+    beforeAll(async () => {
+      daemon = await startDaemon()
+    })
+    afterAll(() => daemon?.stop())
+    const put = (data: object) =>
+      daemon.call('PUT', '/v1/links/play0', { kind: 'pcap', up: true, data })
+
+    test('a FIFO to replay or to record is refused at once, and the API goes on', async () => {
+      const path = `${daemon.folder}/fifo`
+      expect(libc.mkfifo(cstring(path).at, 0o600)).toBe(0)
+      for (const data of [{ replay: path }, { record: path }]) {
+        const { status, body } = await put(data)
+        expect(status).toBeGreaterThanOrEqual(400)
+        expect(JSON.stringify(body)).toContain('it is a FIFO, not a regular file')
+      }
+      expect((await daemon.call('GET', '/healthz')).status).toBe(200)
+      expect((await daemon.call('GET', '/v1/links/play0')).status).toBe(404)
+    })
+
+    test('a replay that has ended has no carrier, says why, and can be made again', async () => {
+      const path = `${daemon.folder}/in.pcap`
+      const header = new Uint8Array(24)
+      putPcapHeader(header, 0, 65535)
+      for (const [content, why] of [
+        [header, 'ended'],
+        [Uint8Array.of(...header, 1, 2, 3), 'malformed'],
+      ] as const) {
+        writeFileSync(path, content)
+        expect((await put({ replay: path })).status).toBeLessThan(300)
+        const item = await until(
+          () => daemon.must<LinkItem>('GET', '/v1/links/play0'),
+          ({ operstate }) => operstate === 'DOWN'
+        )
+        expect(item).toMatchObject({
+          operstate: 'DOWN',
+          linkinfo: { info_xstats: { replay: why } },
+        })
+        expect(item.flags).toContain('NO-CARRIER')
+        await daemon.must('DELETE', '/v1/links/play0')
+      }
+      expect(daemon.said()).toContain('play0: the capture is cut short or malformed')
     })
   })
 })
