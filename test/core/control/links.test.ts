@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'bun:test'
 import { Errno } from '../../../core/base/errno.ts'
-import type { LinkDriver } from '../../../core/control/links.ts'
+import type { Carrier, LinkDriver } from '../../../core/control/links.ts'
+import type { LinkItem } from '../../../core/control/messages.ts'
 import {
   DEV_GENERATION,
   DEV_IFINDEX,
@@ -10,7 +11,7 @@ import {
   deviceRow,
 } from '../../../core/netdev/netdev.ts'
 import { G_GENERATION, THREAD_ACK, THREAD_WORDS } from '../../../core/shm/layout.ts'
-import { Ipi } from '../../../core/shm/ipi.ts'
+import { Ipi, Notify } from '../../../core/shm/ipi.ts'
 import { FLAGS, itemOf, makeControl, refusal } from '../../support/control-plane.ts'
 
 /** A kind whose devices record what is done with them. */
@@ -243,4 +244,117 @@ test('lo keeps its name', async () => {
   const link = { ifname: 'lo', newname: 'lo9' }
   const reply = await control.request({ type: 'RTM_NEWLINK', flags: 0, link })
   expect(refusal(reply)).toBe('RTNETLINK answers: Operation not supported')
+})
+
+describe('the other side of a device', () => {
+  /** Devices whose other side the test holds. */
+  const setup = async () => {
+    const side = { carrier: 'up' as Carrier, failed: [] as number[] }
+    const tap: LinkDriver = {
+      create: () => ({ error: 0 }),
+      destroy: () => {},
+      carrier: () => side.carrier,
+      failed: (_ifindex, errno) => void side.failed.push(errno),
+      xstats: () => ({ replay: 'playing' }),
+    }
+    const made = makeControl({}, { tap })
+    const heard: string[] = []
+    await made.control.request(add('tap0', { up: true }))
+    await made.ip.addr('10.0.0.1/24', 'tap0')
+    made.control.subscribe(['link', 'route'], ({ item, event }) => {
+      const { ifname, operstate, flags } = item as LinkItem
+      heard.push(`${event} ${ifname} ${operstate} ${flags.filter((f) => f.includes('CARRIER'))}`)
+    })
+    const link = async () =>
+      itemOf<LinkItem>(await made.control.request({ type: 'RTM_GETLINK', ifname: 'tap0' }))
+    return { ...made, side, heard, link }
+  }
+
+  test('loses its carrier: state, flags, watchers and routes say so, once', async () => {
+    const { arena, control, ip, side, heard, link } = await setup()
+    const before = Atomics.load(arena.i32, G_GENERATION)
+    control.poll()
+    expect(heard).toEqual([])
+    expect(Atomics.load(arena.i32, G_GENERATION)).toBe(before)
+    side.carrier = 'down'
+    control.poll()
+    control.poll()
+    expect(heard).toEqual(['new tap0 DOWN NO-CARRIER'])
+    expect(Atomics.load(arena.i32, G_GENERATION)).toBe(before + 1)
+    expect((await link()).flags).toEqual(['NO-CARRIER', 'BROADCAST', 'MULTICAST', 'UP'])
+    expect(ip.routes()).toEqual([
+      '10.0.0.0/24 dev tap0 proto kernel scope link src 10.0.0.1 linkdown',
+    ])
+    expect(ip.routes({ table: 'local' }).find((route) => route.startsWith('local 10.'))).toBe(
+      'local 10.0.0.1 dev tap0 proto kernel scope host src 10.0.0.1'
+    )
+    side.carrier = 'up'
+    control.poll()
+    expect(heard.slice(1)).toEqual(['new tap0 UP '])
+    expect(ip.routes()[0]).not.toContain('linkdown')
+  })
+
+  test('that is gone does not come back, and the link can be deleted', async () => {
+    const { control, side, heard, link } = await setup()
+    side.carrier = 'gone'
+    control.poll()
+    side.carrier = 'up'
+    control.poll()
+    expect(heard).toEqual(['new tap0 NOTPRESENT NO-CARRIER'])
+    expect((await link()).operstate).toBe('NOTPRESENT')
+    const gone = await control.request({ type: 'RTM_DELLINK', ifname: 'tap0' })
+    expect(gone.error).toBe(0)
+    expect((await control.request(add('tap0', { up: true }))).error).toBe(0)
+    expect((await link()).operstate).toBe('UP')
+  })
+
+  test('without carrier while the link is down is no news for its neighbours', async () => {
+    const { control, ip, side, workerIpi } = await setup()
+    const told: number[][] = []
+    workerIpi[0]!.on(Ipi.DEV_DOWN, (_from, ifindex, isCarrierOnly) => {
+      told.push([ifindex, isCarrierOnly])
+    })
+    side.carrier = 'down'
+    control.poll()
+    workerIpi[0]!.run()
+    expect(told).toEqual([[2, 1]])
+    await ip.link('tap0', { up: false })
+    side.carrier = 'up'
+    control.poll()
+    side.carrier = 'down'
+    control.poll()
+    workerIpi[0]!.run()
+    expect(told).toEqual([
+      [2, 1],
+      [2, 0],
+    ])
+  })
+
+  test('an error that a thread met reaches the driver of that very device', async () => {
+    const { arena, control, side, workerIpi } = await setup()
+    const tell = (ifindex: number, generation: number) =>
+      workerIpi[1]!.send(
+        arena.layout.controlThread,
+        Ipi.NOTIFY,
+        Notify.DEVICE,
+        0,
+        ifindex,
+        generation,
+        Errno.EIO
+      )
+    const generation = arena.i32[deviceRow(arena, 2) + DEV_GENERATION]!
+    tell(2, generation)
+    tell(2, generation + 1)
+    tell(3, generation)
+    control.poll()
+    expect(side.failed).toEqual([Errno.EIO])
+  })
+
+  test('what the driver has to say is shown', async () => {
+    const { link } = await setup()
+    expect((await link()).linkinfo).toEqual({
+      info_kind: 'tap',
+      info_xstats: { replay: 'playing' },
+    })
+  })
 })
