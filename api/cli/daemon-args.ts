@@ -1,5 +1,5 @@
 /** The command line of `softnet up` and `softnet demo`, and the TOML file it names. */
-import { existsSync, readFileSync } from 'node:fs'
+import { existsSync } from 'node:fs'
 import { parsePrefix } from '../../core/wire/text.ts'
 import type { TapOption } from '../daemon-options.ts'
 import { Problem } from '../problem.ts'
@@ -7,6 +7,7 @@ import { check } from '../schemas/check.ts'
 import type { Config } from '../schemas/config.ts'
 import { config as configSchema } from '../schemas/config.ts'
 import { Refused, UsageError } from './cli.ts'
+import { readConfigText } from './files.ts'
 
 export type DaemonArgs = {
   configFile?: string
@@ -131,13 +132,17 @@ export const parseDaemonArgs = (argv: readonly string[]): DaemonArgs => {
   return args
 }
 
-/** Reads and checks the file; what is wrong with it is one line that names the field. */
-export const readConfig = (file: string): Config => {
+/**
+ * Reads and checks the file; what is wrong with it is one line that names the field. `isRunning`: a stack runs that must
+ * not be held up.
+ */
+export const readConfig = (file: string, isRunning = false): Config => {
   if (!existsSync(file)) throw new Refused(`softnet: ${file}: No such file or directory`)
   let value: unknown
   try {
-    value = Bun.TOML.parse(readFileSync(file, 'utf8'))
+    value = Bun.TOML.parse(readConfigText(file, isRunning))
   } catch (error) {
+    if (error instanceof Refused) throw error
     throw new Refused(`softnet: ${file}: ${(error as Error).message}`)
   }
   try {

@@ -2,7 +2,7 @@
  * Runs the daemon in the foreground: the stack (workers/daemon.ts), the API over its control plane, and what a process
  * owes its caller: where the API is, readiness, a pid file, clean ends. Main thread; from `softnet up` and `demo`.
  */
-import { rmSync, writeFileSync, writeSync } from 'node:fs'
+import { rmSync } from 'node:fs'
 import { availableParallelism } from 'node:os'
 import { fileURLToPath } from 'node:url'
 import { createApp } from '../app.ts'
@@ -13,6 +13,7 @@ import type { Cli } from './cli.ts'
 import { Refused } from './cli.ts'
 import { type DaemonArgs, readConfig } from './daemon-args.ts'
 import { defaultListen } from './endpoint.ts'
+import { tellReady, writePidFile } from './files.ts'
 import { VERSION } from './version.ts'
 
 const HOST_APP = fileURLToPath(new URL('../host-app.ts', import.meta.url))
@@ -24,7 +25,7 @@ const reload = async (file: string, daemon: Daemon, cli: Cli): Promise<void> => 
   try {
     const reply = await daemon.control.request({
       type: 'CONFIG_SET',
-      config: stackPart(readConfig(file)),
+      config: stackPart(readConfig(file, true)),
     })
     if (reply.error !== 0) cli.err(`softnet: reload: ${(reply as { message: string }).message}\n`)
     else cli.err(`softnet: reloaded ${file}, revision ${daemon.control.revision()}\n`)
@@ -82,7 +83,7 @@ const announce = (
     cli.out(`softnet: API at ${address}${address === dashboard?.address ? '/' : ''}\n`)
   for (const hint of daemon.hints) cli.out(`${hint}\n`)
   if (args.readyFd !== undefined) {
-    writeSync(args.readyFd, `${listeners.map(({ address }) => address).join(' ')}\n`)
+    tellReady(args.readyFd, `${listeners.map(({ address }) => address).join(' ')}\n`)
   }
 }
 
@@ -106,7 +107,7 @@ export const runDaemon = async (
   let listeners: Listener[] = []
   try {
     listeners = await openApi(args, config, daemon, cli)
-    if (args.pidFile !== undefined) writeFileSync(args.pidFile, `${process.pid}\n`)
+    if (args.pidFile !== undefined) writePidFile(args.pidFile)
     const end = untilEnd(args, daemon, cli)
     announce(listeners, daemon, args, cli)
     const failure = await end
