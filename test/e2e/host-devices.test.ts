@@ -2,10 +2,11 @@
 // so, watchers hear it, no thread spins on what is left, and the link can be made again.
 
 import { afterAll, beforeAll, describe, expect, test } from 'bun:test'
-import { writeFileSync } from 'node:fs'
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import type { LinkItem, RouteItem } from '../../core/control/messages.ts'
 import type { Daemon } from './support/daemon.ts'
 import { putPcapHeader } from '../../core/wire/pcap.ts'
+import { createCaptureReader } from '../../core/wire/pcap-reader.ts'
 import { processUsage, startDaemon } from './support/daemon.ts'
 import { describeE2e } from './support/inside.ts'
 import { createNamespace, type Namespace } from '../../workers/os/netns.ts'
@@ -270,6 +271,52 @@ describeE2e(import.meta.path, 'devices of the host', () => {
         await daemon.must('DELETE', '/v1/links/play0')
       }
       expect(daemon.said()).toContain('play0: the capture is cut short or malformed')
+    })
+
+    test('a recording that fills its disk has no carrier, and is read to its last whole frame', async () => {
+      const folder = `${daemon.folder}/small`
+      mkdirSync(folder)
+      const mount = ['mount', '-t', 'tmpfs', '-o', 'size=64k', 'none', folder]
+      expect(Bun.spawnSync(mount).exitCode).toBe(0)
+      try {
+        const file = `${folder}/out.pcap`
+        await daemon.must('PUT', '/v1/sysctl/net.ipv4.ip_forward', { value: 1 })
+        await daemon.must('PUT', '/v1/links/tr0', { kind: 'tap', up: true })
+        await daemon.must('PUT', '/v1/links/tr0/addresses/10.7.0.254/24', {})
+        withRtnetlink((rtnl) => {
+          rtnl.addAddress('tr0', '10.7.0.1/24')
+          rtnl.addRoute({ to: '10.6.0.0/24', via: '10.7.0.254' })
+        })
+        await daemon.must('PUT', '/v1/links/rec0', {
+          kind: 'pcap',
+          up: true,
+          data: { record: file },
+        })
+        await daemon.must('PUT', '/v1/links/rec0/addresses/10.6.0.254/24', {})
+        await daemon.must('PUT', '/v1/links/rec0/neighs/10.6.0.1', { lladdr: '02:00:00:00:00:05' })
+        const sender = await Bun.udpSocket({})
+        const item = await until(
+          async () => {
+            for (let k = 0; k < 10; k++) sender.send(new Uint8Array(1000), 9, '10.6.0.1')
+            return daemon.must<LinkItem>('GET', '/v1/links/rec0')
+          },
+          ({ operstate }) => operstate === 'DOWN'
+        )
+        sender.close()
+        expect(item).toMatchObject({
+          operstate: 'DOWN',
+          linkinfo: { info_xstats: { record: 'No space left on device' } },
+        })
+        expect(item.stats64.tx.carrier_errors).toBeGreaterThan(0)
+        const reader = createCaptureReader(new Uint8Array(readFileSync(file)))!
+        let frames = 0
+        while (reader.next()) frames++
+        expect(frames).toBeGreaterThan(40)
+        expect((await daemon.call('GET', '/healthz')).status).toBe(200)
+        await daemon.must('DELETE', '/v1/links/rec0')
+      } finally {
+        Bun.spawnSync(['umount', '-l', folder])
+      }
     })
   })
 })
