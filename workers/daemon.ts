@@ -25,6 +25,7 @@ import { createTapDriver } from './devices/tap.ts'
 import { addLans, addUserLink, hints, namespaceOptions } from './lab/demo.ts'
 import type { LabData } from './lab/lab-data.ts'
 import { monotonicUs } from './os/clock.ts'
+import { createLog } from './log.ts'
 import type { Namespace } from './os/netns.ts'
 import { createNamespace } from './os/netns.ts'
 import { random } from './random.ts'
@@ -77,6 +78,7 @@ export const startDaemon = async (options: DaemonOptions) => {
   const failed = Promise.withResolvers<string>()
   const threads: Thread[] = []
   const stopping = { now: false }
+  const say = createLog()
   const ended = new Set<number>()
 
   const queues = options.steering === 'multiqueue' ? options.workers : null
@@ -92,7 +94,7 @@ export const startDaemon = async (options: DaemonOptions) => {
     drivers: {
       tap: createTapDriver({ arena, queues, namespaces }),
       packet: createPacketDriver({ arena, queues }),
-      pcap: createPcapDriver({ arena, say: (line) => console.error(`softnet: ${line}`) }),
+      pcap: createPcapDriver({ arena, say }),
       port: createPortDriver({ arena, hasEnded: (thread) => ended.has(thread) }),
     },
   })
@@ -112,7 +114,7 @@ export const startDaemon = async (options: DaemonOptions) => {
     cpu: options.pin ? thread : -1,
   })
   const onError = (thread: number, error: string): void => {
-    console.error(`softnet: thread ${thread}: ${error}`)
+    say(`thread ${thread}: ${error}`)
     if (thread >= layout.config.workers && !stopping.now)
       failed.resolve(`thread ${thread} has died`)
   }

@@ -273,7 +273,7 @@ describeE2e(import.meta.path, 'devices of the host', () => {
       expect(daemon.said()).toContain('play0: the capture is cut short or malformed')
     })
 
-    test('a recording that fills its disk has no carrier, and is read to its last whole frame', async () => {
+    test('a recording that fills its disk has no carrier, and ends with a whole frame', async () => {
       const folder = `${daemon.folder}/small`
       mkdirSync(folder)
       const mount = ['mount', '-t', 'tmpfs', '-o', 'size=64k', 'none', folder]
@@ -312,6 +312,7 @@ describeE2e(import.meta.path, 'devices of the host', () => {
         let frames = 0
         while (reader.next()) frames++
         expect(frames).toBeGreaterThan(40)
+        expect(reader.problem()).toBeNull()
         expect((await daemon.call('GET', '/healthz')).status).toBe(200)
         await daemon.must('DELETE', '/v1/links/rec0')
       } finally {

@@ -4,6 +4,7 @@
  * workers need no lock. capture-file.ts opens the file, pcap-replay.ts has the other half. Formats: core/wire/pcap.ts. Closest
  * counterpart: tcpdump -w.
  */
+import { fstatSync } from 'node:fs'
 import { putI32le } from '../../core/base/bytes.ts'
 import {
   DEV_FLAGS,
@@ -71,9 +72,15 @@ export const createPcapXmit = (
     f64[deviceStats(arena, skbs.thread, i32[dev + DEV_IFINDEX]) + DevStat.tx_carrier_errors]++
     return refuse(skb, dev, Drop.DEV_READY)
   }
+  /** Takes the part of a record off the file again, that it be read, and continued, behind its last whole one. */
+  const takeBack = (fd: number, written: number): void => {
+    libc.ftruncate(fd, fstatSync(fd).size - written)
+  }
   /** A write took part of a record or none (the disk is full): the recording ends here. */
-  const fail = (skb: number, dev: number, error: number): number => {
+  const fail = (skb: number, dev: number, fd: number, written: number): number => {
+    const error = written < 0 ? errno() : Errno.ENOSPC
     const ifindex = i32[dev + DEV_IFINDEX]
+    if (written > 0) takeBack(fd, written)
     if (deviceFailed(ifindex, error)) endedGeneration[ifindex] = i32[dev + DEV_GENERATION]
     return noCarrier(skb, dev)
   }
@@ -95,7 +102,7 @@ export const createPcapXmit = (
     putRecordHeader(at, len)
     const total = len + PCAP_RECORD_LEN
     const written = libc.write(fd, base + at, total)
-    if (written !== total) return fail(skb, dev, written < 0 ? errno() : Errno.ENOSPC)
+    if (written !== total) return fail(skb, dev, fd, written)
     skbs.free(skb)
     return NETDEV_TX_OK
   }

@@ -20,6 +20,7 @@ const library = dlopen('libc.so.6', {
   // Cold: files and descriptors.
   open: { args: ['usize', 'i32', 'u32'], returns: 'i32' },
   close: { args: ['i32'], returns: 'i32' },
+  ftruncate: { args: ['i32', 'usize'], returns: 'i32' },
   mkfifo: { args: ['usize', 'u32'], returns: 'i32' },
   ioctl: { args: ['i32', 'usize', 'usize'], returns: 'i32' },
   fcntl: { args: ['i32', 'i32', 'usize'], returns: 'i32' },
