@@ -52,7 +52,8 @@ export const sendMessage = (socket: number, text: string, fds: readonly number[]
   }
   const body = cstring(text)
   const parts = header(body, body.bytes.length - 1, control)
-  check(libc.sendmsg(socket, parts.message.at, MSG_NOSIGNAL), 'sendmsg')
+  // a peer that reads nothing any more is an error, not a wait
+  check(libc.sendmsg(socket, parts.message.at, MSG_NOSIGNAL | MSG_DONTWAIT), 'sendmsg')
 }
 
 /** The next message; null when the other side is gone; undefined when there is none yet. */

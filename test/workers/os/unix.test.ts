@@ -28,3 +28,12 @@ test('no message is undefined, a closed other side is null', () => {
   expect(receiveMessage(right, true)).toBeNull()
   libc.close(right)
 })
+
+test('a side that reads nothing is an error to the other, and no wait', () => {
+  const [left, right] = socketPair()
+  const flood = (): void => {
+    for (let k = 0; k < 10_000; k++) sendMessage(left, 'x'.repeat(10_000))
+  }
+  expect(flood).toThrow('EAGAIN')
+  for (const fd of [left, right]) libc.close(fd)
+})
