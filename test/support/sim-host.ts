@@ -9,7 +9,6 @@ import {
   DEV_FLAGS,
   DEV_GSO_MAX,
   DEV_KIND,
-  DEV_RPS_FLOW_CNT,
   DevKind,
   DevStat,
   deviceRow,
@@ -34,23 +33,20 @@ import {
   THREAD_RUNNING,
   THREAD_WORDS,
 } from '../../core/shm/layout.ts'
-import { createDrop, DROP_COUNTERS, Drop } from '../../core/skb/drop.ts'
+import { DROP_COUNTERS, Drop } from '../../core/skb/drop.ts'
 import {
   CHECKSUM_NONE,
-  createSkbs,
   RX_HEADROOM,
   SKB_DATA,
   SKB_DEV,
-  SKB_HASH,
   SKB_IP_SUMMED,
   SKB_LEN,
   type Skbs,
 } from '../../core/skb/skb.ts'
 import type { ServicesConfig } from '../../core/socket/services/services.ts'
 import { sockSlab } from '../../core/socket/sock.ts'
-import { createBacklog } from '../../core/softnet/backlog.ts'
 import { createStack, type Stack } from '../../core/stack.ts'
-import { createSteer } from '../../core/steering/steer.ts'
+import { createNic } from '../../core/stack/nic.ts'
 import { seeded } from './tcp-host.ts'
 import type { End, Wire } from './sim-wire.ts'
 
@@ -81,25 +77,33 @@ export const createSimHost = async (
   const offloads = NETIF_F_HW_CSUM | NETIF_F_RXCSUM | NETIF_F_TSO | NETIF_F_TSO6
   const wires: ({ wire: Wire; side: number } | undefined)[] = []
 
-  // the receive thread: memory that frames arrive in, and the way to the workers
-  const nicSkbs = createSkbs(arena, layout.nicThread)
-  const { drop } = createDrop(arena, nicSkbs)
-  const steer = createSteer(arena, layout.nicThread, DEV_RPS_FLOW_CNT)
-  const backlog = createBacklog({
+  // the receive thread: memory that frames arrive in, and the way to the workers; it never sleeps
+  let arrived: number[] = []
+  const nic = createNic({
     arena,
-    skbs: nicSkbs,
-    drop,
-    kick: () => {},
-    flowLimited: () => false,
+    thread: layout.nicThread,
+    wake: () => {},
+    input: () => ({
+      refresh: () => {},
+      receive(_budget, deliver) {
+        const batch = arrived
+        arrived = []
+        for (const skb of batch) deliver(skb)
+        return batch.length
+      },
+      wait: () => {},
+      nextDelay: (limitMs) => limitMs,
+    }),
+    sleep: () => {},
+    rest: () => {},
   })
+  const nicSkbs = nic.skbs
   const receive = (skb: number, ifindex: number): void => {
     const stats = deviceStats(arena, layout.nicThread, ifindex)
     f64[stats + DevStat.rx_packets]!++
     f64[stats + DevStat.rx_bytes]! += i32[skb + SKB_LEN]!
     i32[skb + SKB_DEV] = ifindex
-    const cpu = steer.steerFrame(ifindex, i32[skb + SKB_DATA]!, i32[skb + SKB_LEN]!)
-    i32[skb + SKB_HASH] = steer.hash()
-    backlog.enqueueToBacklog(cpu, skb, steer.hash())
+    arrived.push(skb)
   }
 
   let isJammed = false
@@ -126,10 +130,8 @@ export const createSimHost = async (
   const secret = Int32Array.of(hostRandom(), hostRandom())
   const turn = (): number => {
     let work = 0
-    steer.refresh()
-    backlog.flush()
-    nicSkbs.flush()
-    nicSkbs.reclaim()
+    nic.refresh()
+    nic.turn()
     const first = (random() >>> 0) % stacks.length
     for (let k = 0; k < stacks.length; k++) {
       const w = (first + k) % stacks.length
