@@ -18,7 +18,6 @@ import {
   DEV_TXQLEN,
   DevKind,
   deviceRow,
-  DEV_RPS_FLOW_CNT,
   IFF_UP,
   INIT_NET,
 } from '../core/netdev/netdev.ts'
@@ -28,20 +27,17 @@ import { counterBank, Mib } from '../core/shm/counters.ts'
 import { DEFAULT_ARENA, NEXTHOP_WORDS, RSS_WORDS, RPS_MAP_OFFSET } from '../core/shm/layout.ts'
 import { ringReadable, ringRelease, ringTake } from '../core/shm/ring.ts'
 import { setSysctlDefaults } from '../core/shm/sysctl.ts'
-import { createDrop } from '../core/skb/drop.ts'
 import {
   CHECKSUM_UNNECESSARY,
   createSkbs,
   RX_HEADROOM,
-  SKB_DATA,
   SKB_DEV,
-  SKB_HASH,
   SKB_IP_SUMMED,
 } from '../core/skb/skb.ts'
-import { createBacklog } from '../core/softnet/backlog.ts'
 import { createStack } from '../core/stack.ts'
 import { createRssControl } from '../core/steering/rss-control.ts'
-import { createSteer } from '../core/steering/steer.ts'
+import type { NicEnv, NicInput } from '../core/stack/nic.ts'
+import { createNic } from '../core/stack/nic.ts'
 import * as ethernet from '../core/wire/ethernet.ts'
 import * as ipv4 from '../core/wire/ipv4.ts'
 import * as udp from '../core/wire/udp.ts'
@@ -149,35 +145,37 @@ export type ForwardMemory = {
 const measure = (packets: number): ForwardMemory => {
   const { arena, stack, peer } = setup()
   const { i32, u8, f64, layout } = arena
-  const nic = createSkbs(arena, layout.nicThread)
   const out = createSkbs(arena, peer)
-  const { drop } = createDrop(arena, nic)
-  const steer = createSteer(arena, layout.nicThread, DEV_RPS_FLOW_CNT)
-  const backlog = createBacklog({
-    arena,
-    skbs: nic,
-    drop,
-    kick: () => {},
-    flowLimited: () => false,
-  })
   const frames = makeFrames()
   const ring = portTxRing(arena, 0, 0)
   let next = 0
 
-  const nicTurn = (): void => {
-    for (let k = 0; k < BATCH; k++) {
-      const skb = nic.alloc(FRAME, RX_HEADROOM)
-      u8.set(frames[next]!, nic.put(skb, FRAME))
-      next = (next + 1) & (FLOWS - 1)
-      i32[skb + SKB_DEV] = 1
-      i32[skb + SKB_IP_SUMMED] = CHECKSUM_UNNECESSARY
-      const cpu = steer.steerFrame(1, i32[skb + SKB_DATA]!, FRAME)
-      i32[skb + SKB_HASH] = steer.hash()
-      backlog.enqueueToBacklog(cpu, skb, steer.hash())
-    }
-    backlog.flush()
-    nic.reclaim()
-  }
+  /** A device that always has a batch of frames. */
+  const input = ({ skbs }: NicEnv): NicInput => ({
+    refresh: () => {},
+    receive(_budget, deliver) {
+      for (let k = 0; k < BATCH; k++) {
+        const skb = skbs.alloc(FRAME, RX_HEADROOM)
+        u8.set(frames[next]!, skbs.put(skb, FRAME))
+        next = (next + 1) & (FLOWS - 1)
+        i32[skb + SKB_DEV] = 1
+        i32[skb + SKB_IP_SUMMED] = CHECKSUM_UNNECESSARY
+        deliver(skb)
+      }
+      return BATCH
+    },
+    wait: () => {},
+    nextDelay: (limitMs) => limitMs,
+  })
+  const nic = createNic({
+    arena,
+    thread: layout.nicThread,
+    wake: () => {},
+    input,
+    sleep: () => {},
+    rest: () => {},
+  })
+  nic.refresh()
   let received = 0
   const peerTurn = (): void => {
     const n = ringReadable(i32, ring)
@@ -192,7 +190,7 @@ const measure = (packets: number): ForwardMemory => {
     let peerMs = 0
     for (let done = 0; done < count; done += BATCH) {
       const t0 = performance.now()
-      nicTurn()
+      nic.turn()
       const t1 = performance.now()
       stack.poll()
       const t2 = performance.now()
