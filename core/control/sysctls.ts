@@ -40,7 +40,8 @@ export const createSysctls = ({ i32, layout }: Arena) => {
     VECTORS[name] ?? (scalars.has(name) ? [name] : undefined)
 
   const item = (name: string): SysctlItem => {
-    const values = partsOf(name)!.map((part) => i32[wordOf(part)])
+    // none is negative, and a mask has 32 bits
+    const values = partsOf(name)!.map((part) => i32[wordOf(part)] >>> 0)
     return { name, value: values.length === 1 ? values[0] : values.join('\t') }
   }
   const unknown = (name: string): Refused =>

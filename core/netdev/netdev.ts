@@ -32,13 +32,12 @@ export const DEV_GSO_MAX = 15
 export const DEV_PEER = 16
 /** Network namespace it is in: a number; INIT_NET is there from the start (Linux: init_net). */
 export const DEV_NET = 17
-/** RPS: mask of CPUs (0 is off: the RSS table decides), and entries of the RFS table. */
-export const DEV_RPS_CPUS = 18
-export const DEV_RPS_FLOW_CNT = 19
+/** Entries of its RFS table (rps_flow_cnt); 0 is off. */
+export const DEV_RPS_FLOW_CNT = 18
 /** 1: worker i reads queue i itself (multiqueue); 0: the nic thread reads the one queue. */
-export const DEV_NAPI = 20
+export const DEV_NAPI = 19
 /** 1 when any word of the impairment is set: the only one the path looks at. */
-export const DEV_IMPAIRED = 21
+export const DEV_IMPAIRED = 20
 /** Sixteen bytes, NUL-terminated. */
 export const DEV_NAME = 28
 /** Impairment, in parts per million but for delay and jitter (microseconds) and limit (packets). */

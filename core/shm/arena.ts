@@ -38,12 +38,13 @@ const views = (buffer: ArrayBufferLike, layout: Layout): Arena => ({
 /** Bytes that an arena of this configuration needs. */
 export const arenaBytes = (config: ArenaConfig): number => computeLayout(config).totalBytes
 
-/** Makes the arena's rings and free stacks over a zeroed buffer of at least arenaBytes(config). */
+/** Makes the arena's rings and free stacks over a zeroed buffer of at least arenaBytes(wanted). */
 export const createArena = (
-  config: ArenaConfig,
-  buffer: ArrayBufferLike = new SharedArrayBuffer(arenaBytes(config))
+  wanted: ArenaConfig,
+  buffer: ArrayBufferLike = new SharedArrayBuffer(arenaBytes(wanted))
 ): Arena => {
-  const layout = computeLayout(config)
+  const layout = computeLayout(wanted)
+  const { config } = layout
   const arena = views(buffer, layout)
   const { i32 } = arena
   const { threads } = layout

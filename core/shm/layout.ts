@@ -4,7 +4,8 @@
  * Everything a stack shares between its threads lies in one arena, a SharedArrayBuffer (or a plain
  * ArrayBuffer when one thread runs everything, as tests and simulations do). The map is a pure function of
  * the configuration, so each thread computes the same one. Addresses are word indices into the
- * Int32Array view unless the name ends in `Bytes`.
+ * Int32Array view unless the name ends in `Bytes`. Byte offsets are int32, so an arena has at most 2^31 bytes: with many
+ * threads each one's pools are smaller (fitPools).
  *
  * THE LOCK ORDER. A word has one writer; an skb has one owner; nothing here is locked.
  *
@@ -12,39 +13,61 @@
  * |------------------------|------------------------------------------|-------------------------------|
  * | globals                | control                                  | all                           |
  * | thread block t         | thread t (DOORBELL: any, by Atomics)     | all                           |
- * | sysctl, devices, deviceFds, rss | control                                  | all                           |
- * | ifaddrs, fib, nexthops | control, published by generation         | all                           |
+ * | sysctl, rss            | control                                  | all                           |
+ * | devices, deviceFds     | control                                  | all                           |
+ * | ifaddrs, nexthops      | control, published by generation         | all                           |
+ * | fibTables, Roots, Nodes | control, published by generation        | all                           |
  * | sockFlows              | the worker that owns the flow            | nic                           |
- * | devFlows               | nic                                      | nic                           |
+ * | devFlows               | nic; control when it clears them         | nic                           |
  * | ownedFlows of w        | worker w                                 | workers                       |
- * | neighbours             | worker 0, entry by entry (seqlock)       | all                           |
- * | neighbour use words    | worker w writes column w                 | worker 0                      |
- * | ring (from, to)        | tail side: thread from; head side: to    | all (lengths)                 |
- * | skb row, buffer        | the skb's owner: the thread that allocated it, then the one whose ring it went into |
+ * | neighbours, neighIndex | worker 0, entry by entry (seqlock)       | all                           |
+ * | neighUse               | worker w writes column w                 | worker 0, control             |
+ * | backlog, ipi, port and return ring (from, to) | tail side: thread from; head side: to | all (lengths) |
+ * | skb row, buffer, its bufferRefs | the skb's owner: the thread that allocated it, then the one whose ring it went into |
  * | free stacks of t       | thread t                                 | all (gauges)                  |
- * | counters, stats, wheel, scratch of t | thread t                   | all                           |
- * | socks, flows of w      | worker w                                 | all                           |
+ * | counters, devStats, flows, wheel, scratch of t | thread t (devStats: control clears a new device's) | all |
+ * | sockSlab of w          | worker w                                 | all                           |
  * | app block a            | app a; control once it died              | workers (SLEEPING: by Atomics) |
  * | app pair (a, w)        | worker w                                 | app a                         |
  * | app rings (a, w)       | submissions: app a; completions: worker w | the other                    |
  *
  * An skb changes owner only by going through a ring. Data shared between clones never changes thread
  * (see skb.ts), so reference counts are plain words. What a dead owner held is found by its OWNER word.
+ *
+ * THE ROWS. A row is named by the word index of its start, a field by that plus a constant; each kind's are in one file:
+ *
+ * | row                    | words            | file                                                    |
+ * |------------------------|------------------|---------------------------------------------------------|
+ * | skb                    | SKB_*            | core/skb/skb.ts                                         |
+ * | its control block      | IPCB_*           | core/inet/inet-constants.ts, while IP holds it          |
+ * |                        | CB_*             | core/transport/tcp/sock/tcp-sock.ts, while TCP does     |
+ * | device                 | DEV_*            | core/netdev/netdev.ts; DEV_PRIV on: its driver          |
+ * | socket                 | SK_*             | core/socket/sock.ts                                     |
+ * | TCP socket             | TP_*             | core/transport/tcp/sock/tcp-sock.ts, from SK_PROTO on   |
+ * | UDP socket             | UP_*             | core/transport/udp/udp-output.ts, from SK_PROTO on      |
+ * | neighbour              | NEIGH_*          | core/neigh/neigh-constants.ts                           |
+ * | nexthop                | NH_*             | core/inet/nexthop-constants.ts                          |
+ * | routing table          | FT_*             | core/inet/fib-tables.ts                                 |
+ * | address                | IFA_*            | core/inet/ifaddr-constants.ts                           |
+ * | recent flow            | FLOW_*           | core/softnet/flow-table.ts                              |
+ * | RSS state              | KEY, INDIR, ...  | core/steering/rss.ts                                    |
+ * | app block, app pair, record of an app ring | APP_*, PAIR_*, E_* | core/socket/app-constants.ts      |
+ * | thread block           | THREAD_*         | here                                                    |
  */
 
 import { WHEEL_WORDS } from '../base/timer-wheel.ts'
 
 export type ArenaConfig = {
-  /** Workers ("CPUs"), 1..32. Thread ids 0..workers-1. */
+  /** Workers ("CPUs"), 1..MAX_WORKERS. Thread ids 0..workers-1. */
   workers: number
   /** Threads that receive from devices. Thread ids from `workers`. */
   nics: number
   /** Threads of applications, and peers that put packets into the arena. The last thread is control. */
   apps: number
-  /** skb rows and 2 KB buffers of each thread; powers of two. */
+  /** skb rows and 2 KB buffers of each thread; powers of two. Buffers and sockets are what is had at most: fitPools. */
   skbs: number
   smallBuffers: number
-  /** 64 KB buffers of each thread; a power of two. */
+  /** 68 KB buffers of each thread; a power of two. */
   largeBuffers: number
   /** Capacity of a backlog ring; a power of two, at least net.core.netdev_max_backlog. */
   backlog: number
@@ -181,109 +204,181 @@ export const DEV_STATS = 32
 export const SCRATCH_WORDS = 1024
 export const OWNED_FLOWS = 8192
 
-export type Layout = ReturnType<typeof computeLayout>
-
 const pow2 = (name: string, n: number): number => {
   if (n < 1 || (n & (n - 1)) !== 0) throw new Error(`${name}: ${n} is not a power of two`)
   return n
 }
+const threadsOf = ({ workers, nics, apps }: ArenaConfig): number => workers + nics + apps + 1
 
-/** Computes the map. Throws when a size that must be a power of two is not. */
-export const computeLayout = (config: ArenaConfig) => {
-  const threads = config.workers + config.nics + config.apps + 1
+/** Slots of a return ring: everything that a thread owns may be on its way home by one ring. */
+const returnSlots = ({ skbs, smallBuffers, largeBuffers }: ArenaConfig): number =>
+  2 ** Math.ceil(Math.log2(skbs + smallBuffers + largeBuffers))
+
+/** Words of each region, in the order in which they lie. */
+const regionWords = (config: ArenaConfig) => {
+  const { workers, apps, devices, neighbours, skbs, smallBuffers, largeBuffers, socks } = config
+  const threads = threadsOf(config)
+  return {
+    threadBlocks: threads * THREAD_WORDS,
+    sysctl: SYSCTL_WORDS,
+    devices: devices * DEVICE_WORDS,
+    /** [device][queue] file descriptors (netdev.ts, deviceFds). */
+    deviceFds: devices * DEVICE_FDS,
+    rss: devices * RSS_WORDS,
+    sockFlows: SOCK_FLOWS,
+    devFlows: devices * DEV_FLOWS * 2,
+    /** [worker] how many of its sockets' flows hash to a slot: finds the owner of a flow that was steered elsewhere. */
+    ownedFlows: workers * OWNED_FLOWS,
+    ifaddrs: config.ifaddrs * IFADDR_WORDS,
+    nexthops: config.nexthops * NEXTHOP_WORDS,
+    /** The map of routing tables, and the root of each. */
+    fibTables: config.fibTables * FIB_TABLE_WORDS,
+    fibRoots: config.fibTables * FIB_ROOT_WORDS,
+    fibNodes: config.fibNodes * FIB_NODE_WORDS,
+    neighbours: neighbours * NEIGH_WORDS,
+    /** Open-addressed index over neighbours: four slots a row. */
+    neighIndex: neighbours * 4,
+    /** [worker][neighbour] last use, [worker][neighbour] last confirmation (jiffies). */
+    neighUse: workers * neighbours * 2,
+
+    /** [worker][thread] rings of skbs: the backlogs. */
+    backlogRings: workers * threads * (RING_HEADER + config.backlog),
+    /** [to][from] rings of calls between threads. */
+    ipiRings: threads * threads * (RING_HEADER + IPI_SLOTS * IPI_SLOT_WORDS),
+    /** [port][thread] rings of frames to a port's peer, then one from the peer: see netdev/port.ts. */
+    portRings: PORTS * (threads + 1) * (RING_HEADER + PORT_SLOTS),
+    /** [home][from] rings on which freed skbs and buffers go home; big enough never to be full. */
+    returnRings: threads * threads * (RING_HEADER + returnSlots(config)),
+
+    appBlocks: apps * APP_BLOCK_WORDS,
+    /** [app][worker] what a worker tells an application about itself. */
+    appPairs: apps * workers * APP_PAIR_WORDS,
+    /** [app][worker] submission ring, then completion ring. */
+    appRings: apps * workers * 2 * APP_RING_WORDS,
+
+    /** [thread] and [thread][device] float64 words. */
+    counters: threads * COUNTERS * 2,
+    devStats: threads * devices * DEV_STATS * 2,
+    flows: workers * config.flows * FLOW_WORDS,
+    /** Heads of each thread's timer wheel (base/timer-wheel.ts). */
+    wheels: threads * WHEEL_WORDS,
+    /** A page of scratch for each thread: cross-family keys, headers being built. */
+    scratch: threads * SCRATCH_WORDS,
+
+    /** Socket rows of worker w, with their free stack and slab header (see slab.ts). */
+    sockSlabs: workers * (32 + socks + socks * SOCK_WORDS),
+
+    /** Reference count of each buffer; small ones first. */
+    bufferRefs: threads * (smallBuffers + largeBuffers),
+    /** [thread] stacks of free rows and buffers, each led by its depth. */
+    freeSkbs: threads * (32 + skbs),
+    freeSmalls: threads * (32 + smallBuffers),
+    freeLarges: threads * (32 + largeBuffers),
+    skbRows: threads * skbs * SKB_WORDS,
+    /** The buffers themselves, small and large. */
+    smalls: threads * smallBuffers * (SMALL_BYTES / 4),
+    larges: threads * largeBuffers * (LARGE_BYTES / 4),
+  }
+}
+type Region = keyof ReturnType<typeof regionWords>
+
+/** Words in front of the first region: globals. */
+const HEAD_WORDS = 64
+/** Bytes behind the last one, so that what looks a little past a buffer's end looks into the arena. */
+const TAIL_BYTES = 65536
+/** A byte offset is an int32, the end of the last buffer included. */
+export const MAX_ARENA_BYTES = 2 ** 31 - 65536
+
+/** Regions start on a 128-byte boundary. */
+const aligned = (words: number): number => Math.ceil(words / 32) * 32
+
+/** The sum: what an arena of this configuration takes, in bytes. */
+const sumBytes = (config: ArenaConfig): number => {
+  let words = HEAD_WORDS
+  for (const size of Object.values(regionWords(config))) words += aligned(size)
+  return words * 4 + TAIL_BYTES
+}
+
+/** Pools that give way when there are too many threads for their size, with the region each fills and what must stay. */
+const SHRINKING = [
+  { pool: 'smallBuffers', region: 'smalls', least: 1024 },
+  { pool: 'largeBuffers', region: 'larges', least: 64 },
+  { pool: 'socks', region: 'sockSlabs', least: 1024 },
+] as const
+
+/**
+ * The configuration with pools that fit the arena: as asked for where they do; else the largest pool is halved, again
+ * and again, none below its least. Throws when even so it is too much, and says what takes the room.
+ */
+export const fitPools = (wanted: ArenaConfig): ArenaConfig => {
+  const config = { ...wanted }
+  while (sumBytes(config) > MAX_ARENA_BYTES) {
+    const words = regionWords(config)
+    const [largest] = SHRINKING.filter(({ pool, least }) => config[pool] / 2 >= least).sort(
+      (a, b) => words[b.region] - words[a.region]
+    )
+    if (largest === undefined) throw new Error(tooMuch(config))
+    config[largest.pool] /= 2
+  }
+  return config
+}
+const tooMuch = (config: ArenaConfig): string => {
+  const inMiB = (bytes: number): string => `${Math.ceil(bytes / 2 ** 20)} MiB`
+  const takers = Object.entries(regionWords(config))
+    .sort(([, a], [, b]) => b - a)
+    .slice(0, 4)
+    .map(([name, words]) => `${name} ${inMiB(words * 4)}`)
+  return `arena: ${threadsOf(config)} threads need ${inMiB(sumBytes(config))} of at most ${inMiB(MAX_ARENA_BYTES)}, their pools at the least: ${takers.join(', ')}`
+}
+
+const check = (config: ArenaConfig): void => {
+  if (config.workers > MAX_WORKERS)
+    throw new Error(`workers: ${config.workers} are more than ${MAX_WORKERS}`)
   pow2('skbs', config.skbs)
   pow2('smallBuffers', config.smallBuffers)
   pow2('largeBuffers', config.largeBuffers)
   pow2('backlog', config.backlog)
   pow2('flows', config.flows)
+}
 
-  let next = 64
-  /** Takes `words` words on a 128-byte boundary. */
-  const region = (words: number): number => {
-    const at = (next + 31) & ~31
-    next = at + words
-    return at
+export type Layout = ReturnType<typeof computeLayout>
+
+/** Computes the map; `config` in it has the pools that fit. Throws on a size that cannot be. */
+export const computeLayout = (wanted: ArenaConfig) => {
+  check(wanted)
+  const config = fitPools(wanted)
+  const threads = threadsOf(config)
+  const words = regionWords(config)
+  const at = {} as Record<Region, number>
+  let next = HEAD_WORDS
+  for (const region of Object.keys(words) as Region[]) {
+    at[region] = next
+    next += aligned(words[region])
   }
-  const smalls = threads * config.smallBuffers
-  const larges = threads * config.largeBuffers
-  const buffers = smalls + larges
-  const perThread = config.skbs + config.smallBuffers + config.largeBuffers
-  let returnSlots = 1
-  while (returnSlots < perThread) returnSlots <<= 1
-
+  const { counters, devStats, smalls, larges, ...regions } = at
   return {
     config,
     threads,
     controlThread: threads - 1,
     nicThread: config.workers,
     appThread: config.workers + config.nics,
+    ...regions,
 
-    threadBlocks: region(threads * THREAD_WORDS),
-    sysctl: region(SYSCTL_WORDS),
-    devices: region(config.devices * DEVICE_WORDS),
-    /** [device][queue] file descriptors (netdev.ts, deviceFds). */
-    deviceFds: region(config.devices * DEVICE_FDS),
-    rss: region(config.devices * RSS_WORDS),
-    sockFlows: region(SOCK_FLOWS),
-    devFlows: region(config.devices * DEV_FLOWS * 2),
-    /** [worker] how many of its sockets' flows hash to a slot: finds the owner of a flow that was steered elsewhere. */
-    ownedFlows: region(config.workers * OWNED_FLOWS),
-    ifaddrs: region(config.ifaddrs * IFADDR_WORDS),
-    nexthops: region(config.nexthops * NEXTHOP_WORDS),
-    /** The map of routing tables, and the root of each. */
-    fibTables: region(config.fibTables * FIB_TABLE_WORDS),
-    fibRoots: region(config.fibTables * FIB_ROOT_WORDS),
-    fibNodes: region(config.fibNodes * FIB_NODE_WORDS),
-    neighbours: region(config.neighbours * NEIGH_WORDS),
-    /** Open-addressed index over neighbours: four slots a row. */
-    neighIndex: region(config.neighbours * 4),
-    /** [worker][neighbour] last use, [worker][neighbour] last confirmation (jiffies). */
-    neighUse: region(config.workers * config.neighbours * 2),
-
-    /** [worker][thread] rings of skbs: the backlogs. */
-    backlogRings: region(config.workers * threads * (RING_HEADER + config.backlog)),
     backlogRingWords: RING_HEADER + config.backlog,
-    /** [to][from] rings of calls between threads. */
-    ipiRings: region(threads * threads * (RING_HEADER + IPI_SLOTS * IPI_SLOT_WORDS)),
     ipiRingWords: RING_HEADER + IPI_SLOTS * IPI_SLOT_WORDS,
-    /** [port][thread] rings of frames to a port's peer, then one from the peer: see netdev/port.ts. */
-    portRings: region(PORTS * (threads + 1) * (RING_HEADER + PORT_SLOTS)),
     portRingWords: RING_HEADER + PORT_SLOTS,
-    /** [home][from] rings on which freed skbs and buffers go home; big enough never to be full. */
-    returnRings: region(threads * threads * (RING_HEADER + returnSlots)),
-    returnRingWords: RING_HEADER + returnSlots,
-    returnSlots,
-
-    appBlocks: region(config.apps * APP_BLOCK_WORDS),
-    /** [app][worker] what a worker tells an application about itself. */
-    appPairs: region(config.apps * config.workers * APP_PAIR_WORDS),
-    /** [app][worker] submission ring, then completion ring. */
-    appRings: region(config.apps * config.workers * 2 * APP_RING_WORDS),
-
-    /** f64 regions, as indices into the Float64Array view. */
-    countersF64: region(threads * COUNTERS * 2) >> 1,
-    devStatsF64: region(threads * config.devices * DEV_STATS * 2) >> 1,
-    flows: region(config.workers * config.flows * FLOW_WORDS),
-    /** Heads of each thread's timer wheel (base/timer-wheel.ts). */
-    wheels: region(threads * WHEEL_WORDS),
-    /** A page of scratch for each thread: cross-family keys, headers being built. */
-    scratch: region(threads * SCRATCH_WORDS),
-
-    /** Socket rows of worker w, with their free stack and slab header (see slab.ts). */
-    sockSlabs: region(config.workers * (32 + config.socks + config.socks * SOCK_WORDS)),
+    returnSlots: returnSlots(config),
+    returnRingWords: RING_HEADER + returnSlots(config),
     sockSlabWords: 32 + config.socks + config.socks * SOCK_WORDS,
 
-    smalls,
-    larges,
-    /** Reference count of each buffer; small ones first. */
-    bufferRefs: region(buffers),
-    /** [thread] stacks of free rows and buffers, each led by its depth. */
-    freeSkbs: region(threads * (32 + config.skbs)),
-    freeSmalls: region(threads * (32 + config.smallBuffers)),
-    freeLarges: region(threads * (32 + config.largeBuffers)),
-    skbRows: region(threads * config.skbs * SKB_WORDS),
-    smallBytes: ((): number => region((smalls * SMALL_BYTES) >> 2) << 2)(),
-    largeBytes: ((): number => region((larges * LARGE_BYTES) >> 2) << 2)(),
-    totalBytes: (next << 2) + 65536,
+    /** f64 regions, as indices into the Float64Array view. */
+    countersF64: counters >> 1,
+    devStatsF64: devStats >> 1,
+    /** Buffers of each class; and where the first lies, as byte offsets. */
+    smalls: threads * config.smallBuffers,
+    larges: threads * config.largeBuffers,
+    smallBytes: smalls * 4,
+    largeBytes: larges * 4,
+    totalBytes: next * 4 + TAIL_BYTES,
   }
 }

@@ -99,7 +99,7 @@ export const SYSCTLS: ReadonlyArray<
   ['net.core.netdev_budget_usecs', Sysctl.netdev_budget_usecs, 8000, 1, 1000000],
   ['net.core.dev_weight', Sysctl.dev_weight, 64, 1, 1024],
   ['net.core.rps_sock_flow_entries', Sysctl.rps_sock_flow_entries, 0, 0, 32768],
-  ['net.core.flow_limit_cpu_bitmap', Sysctl.flow_limit_cpu_bitmap, 0, -2147483648, 2147483647],
+  ['net.core.flow_limit_cpu_bitmap', Sysctl.flow_limit_cpu_bitmap, 0, 0, 4294967295],
   ['net.core.flow_limit_table_len', Sysctl.flow_limit_table_len, 4096, 1, 4096],
   ['net.core.somaxconn', Sysctl.somaxconn, 4096, 1, 65535],
   ['net.core.rmem_default', Sysctl.rmem_default, 212992, 2304, 2147483647],
