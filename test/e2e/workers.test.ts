@@ -15,6 +15,8 @@ const PACKETS = 150
 const RATE = 20_000
 const PORT = 6000
 const FIRST_PORT = 30_001
+const MOST = 32
+
 const share = (steering: 'rps' | 'multiqueue', workers: number): void => {
   describe(`${FLOWS} flows on ${workers} workers by ${steering}`, () => {
     let net: Topology
@@ -69,7 +71,34 @@ const share = (steering: 'rps' | 'multiqueue', workers: number): void => {
   })
 }
 
+/** As many as there can be: the arena's pools are smaller, masks of workers full, device rows have a queue for each. */
+const most = (steering: 'rps' | 'multiqueue'): void => {
+  test(`${MOST} workers start by ${steering} and share what comes`, async () => {
+    const net = await createTopology({ workers: MOST, steering })
+    try {
+      if (steering === 'rps') await spreadTheSame(net)
+      await toolIn(net.a, 'ping', ['-c', '2', '-i', '0.05', B])
+      const before = await freeBuffers(net.daemon)
+      const sending = { address: B, port: PORT, firstPort: FIRST_PORT, flows: 2 * FLOWS }
+      const got = await numbered(net, { ...sending, packets: 10, rate: RATE / 10 })
+      expect(got).toEqual({
+        received: 2 * FLOWS * 10,
+        reordered: 0,
+        duplicates: 0,
+        flows: 2 * FLOWS,
+      })
+      const workers = await net.daemon.list<WorkerItem>('/v1/workers')
+      expect(workers.filter(({ running }) => running)).toHaveLength(MOST)
+      expect(workers.filter(({ processed }) => processed > 0).length).toBeGreaterThan(MOST / 2)
+      await expectNothingLeaked(net.daemon, before)
+    } finally {
+      await net.close()
+    }
+  })
+}
+
 describeE2e(import.meta.path, 'flows and workers', () => {
   for (const workers of [1, 2, 4]) share('rps', workers)
   share('multiqueue', 2)
+  for (const steering of ['rps', 'multiqueue'] as const) most(steering)
 })
