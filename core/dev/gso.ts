@@ -17,18 +17,13 @@ import {
   SKB_CSUM_OFFSET,
   SKB_CSUM_START,
   SKB_DATA,
-  SKB_DEV,
-  SKB_DST,
   SKB_GSO_SIZE,
   SKB_GSO_TYPE,
-  SKB_HASH,
   SKB_IP_SUMMED,
   SKB_LEN,
   SKB_MAC,
-  SKB_MARK,
   SKB_NETWORK,
   SKB_NEXT,
-  SKB_PKT_TYPE,
   SKB_PROTOCOL,
   SKB_TRANSPORT,
 } from '../skb/skb.ts'
@@ -101,12 +96,7 @@ export const createGso = ({ arena, skbs, drop, consume }: GsoDeps) => {
     const delta = to - i32[skb + SKB_DATA]
     skbs.copyBits(skb, 0, to, headers)
     skbs.copyBits(skb, headers + at, to + headers, n)
-    i32[seg + SKB_PROTOCOL] = i32[skb + SKB_PROTOCOL]
-    i32[seg + SKB_HASH] = i32[skb + SKB_HASH]
-    i32[seg + SKB_DEV] = i32[skb + SKB_DEV]
-    i32[seg + SKB_MARK] = i32[skb + SKB_MARK]
-    i32[seg + SKB_DST] = i32[skb + SKB_DST]
-    i32[seg + SKB_PKT_TYPE] = i32[skb + SKB_PKT_TYPE]
+    skbs.inherit(skb, seg)
     i32[seg + SKB_MAC] = i32[skb + SKB_MAC] + delta
     i32[seg + SKB_NETWORK] = i32[skb + SKB_NETWORK] + delta
     i32[seg + SKB_TRANSPORT] = i32[skb + SKB_TRANSPORT] + delta

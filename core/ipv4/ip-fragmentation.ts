@@ -18,20 +18,13 @@ import {
   SKB_CSUM_OFFSET,
   SKB_CSUM_START,
   SKB_DATA,
-  SKB_DEV,
-  SKB_DST,
   SKB_FRAGS,
-  SKB_HASH,
   SKB_IP_SUMMED,
   SKB_LEN,
-  SKB_MARK,
   SKB_NETWORK,
-  SKB_PKT_TYPE,
-  SKB_PROTOCOL,
   SKB_TRANSPORT,
 } from '../skb/skb.ts'
 import * as ipv4 from '../wire/ipv4.ts'
-import { IPCB_FLAGS, IPCB_MTU, IPCB_TYPE } from '../inet/inet-constants.ts'
 
 export type IpFragmentationDeps = {
   arena: Arena
@@ -95,15 +88,7 @@ export const createIpFragmentation = ({ arena, skbs, drop, consume }: IpFragment
     const to = skbs.put(piece, headerLen + n)
     skbs.copyBits(skb, 0, to, headerLen)
     skbs.copyBits(skb, headerLen + from, to + headerLen, n)
-    i32[piece + SKB_PROTOCOL] = i32[skb + SKB_PROTOCOL]
-    i32[piece + SKB_HASH] = i32[skb + SKB_HASH]
-    i32[piece + SKB_DEV] = i32[skb + SKB_DEV]
-    i32[piece + SKB_MARK] = i32[skb + SKB_MARK]
-    i32[piece + SKB_DST] = i32[skb + SKB_DST]
-    i32[piece + SKB_PKT_TYPE] = i32[skb + SKB_PKT_TYPE]
-    i32[piece + IPCB_TYPE] = i32[skb + IPCB_TYPE]
-    i32[piece + IPCB_MTU] = i32[skb + IPCB_MTU]
-    i32[piece + IPCB_FLAGS] = i32[skb + IPCB_FLAGS]
+    skbs.inherit(skb, piece)
     i32[piece + SKB_NETWORK] = to
     i32[piece + SKB_TRANSPORT] = to + headerLen
     if (from !== 0) dropOptions(to, headerLen)

@@ -365,6 +365,14 @@ export const createSkbs = (arena: Arena, thread: number) => {
     i32.copyWithin(twin + SKB_IIF, skb + SKB_IIF, skb + SKB_TIME_NEXT)
   }
 
+  /** Tells a piece that was cut from a packet what the packet knows, its control block included (__copy_skb_header). */
+  const inherit = (skb: number, piece: number): void => {
+    for (let w = SKB_PROTOCOL; w <= SKB_MARK; w++) i32[piece + w] = i32[skb + w]
+    i32[piece + SKB_DST] = i32[skb + SKB_DST]
+    i32[piece + SKB_PKT_TYPE] = i32[skb + SKB_PKT_TYPE]
+    for (let w = SKB_IIF; w < SKB_CB + SKB_CB_WORDS; w++) i32[piece + w] = i32[skb + w]
+  }
+
   /** Copies `len` bytes from `offset` of the packet (frag list included) to arena offset `to`. */
   const copyBits = (skb: number, offset: number, to: number, len: number): void => {
     let at = offset
@@ -466,6 +474,7 @@ export const createSkbs = (arena: Arena, thread: number) => {
     clone,
     copy,
     copyBits,
+    inherit,
     addFrag,
     expandHead,
     unshare,

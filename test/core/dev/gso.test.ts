@@ -1,17 +1,32 @@
 import { describe, expect, test } from 'bun:test'
+import { createGso } from '../../../core/dev/gso.ts'
 import { NETIF_F_HW_CSUM, NETIF_F_TSO } from '../../../core/netdev/netdev.ts'
+import { SKB_WORDS } from '../../../core/shm/layout.ts'
 import { Drop } from '../../../core/skb/drop.ts'
 import {
   CHECKSUM_PARTIAL,
   GSO_TCPV4,
   GSO_TCPV6,
   GSO_UDP_L4,
+  SKB_CB,
+  SKB_CB_WORDS,
+  SKB_CT,
+  SKB_CT_INFO,
   SKB_DATA,
+  SKB_DST,
+  SKB_FLAGS,
   SKB_GSO_SIZE,
   SKB_GSO_TYPE,
+  SKB_IIF,
+  SKB_MARK,
   SKB_NETWORK,
+  SKB_NEXT,
+  SKB_PKT_TYPE,
+  SKB_PRIORITY,
   SKB_PROTOCOL,
+  SKB_QUEUE_MAPPING,
   SKB_TRANSPORT,
+  SKB_TSTAMP,
 } from '../../../core/skb/skb.ts'
 import { pseudoSum } from '../../../core/base/checksum.ts'
 import * as ethernet from '../../../core/wire/ethernet.ts'
@@ -165,4 +180,50 @@ describe('software GSO of others', () => {
       ).toBe(true)
     expect(path.isAllReturned()).toBe(true)
   })
+})
+
+test('each segment knows what the super-frame knew, and nothing of the packets that had its row before', () => {
+  const path = createPacketPath()
+  const { arena, first } = path
+  const { skbs, drop, consume } = first
+  const { i32 } = arena
+  const gso = createGso({ arena, skbs, drop, consume })
+  const stale: number[] = []
+  for (let k = 0; k < 16; k++) stale.push(skbs.alloc(10, 0))
+  for (const skb of stale) {
+    i32.fill(3, skb + SKB_CB, skb + SKB_WORDS)
+    skbs.free(skb)
+  }
+  const skb = first.frameSkb(superFrame, 3)
+  i32[skb + SKB_NETWORK] = i32[skb + SKB_DATA]! + 14
+  i32[skb + SKB_TRANSPORT] = i32[skb + SKB_DATA]! + 34
+  i32[skb + SKB_GSO_TYPE] = GSO_TCPV4
+  i32[skb + SKB_GSO_SIZE] = 1448
+  const known = [
+    SKB_PROTOCOL,
+    SKB_MARK,
+    SKB_DST,
+    SKB_PKT_TYPE,
+    SKB_IIF,
+    SKB_FLAGS,
+    SKB_PRIORITY,
+    SKB_QUEUE_MAPPING,
+    SKB_CT,
+    SKB_CT_INFO,
+    SKB_TSTAMP,
+    SKB_TSTAMP + 1,
+    ...Array.from({ length: SKB_CB_WORDS }, (_, k) => SKB_CB + k),
+  ]
+  for (const word of known) i32[skb + word] = 4 * word
+  i32[skb + SKB_PROTOCOL] = ethernet.ETH_P_IP
+  const expected = known.map((word) => i32[skb + word]!)
+  let segments = 0
+  for (let seg = gso.segment(skb); seg !== 0; segments++) {
+    expect(known.map((word) => i32[seg + word]!)).toEqual(expected)
+    const next = i32[seg + SKB_NEXT]!
+    skbs.free(seg)
+    seg = next
+  }
+  expect(segments).toBe(4)
+  expect(path.isAllReturned()).toBe(true)
 })
