@@ -6,6 +6,7 @@ import { Hono } from 'hono'
 import { HTTPException } from 'hono/http-exception'
 import { openAPIRouteHandler } from 'hono-openapi'
 import { authenticate } from './auth.ts'
+import { BODY_LIMITS, readBodies } from './body.ts'
 import { createAddressEndpoints } from './endpoints/addresses.ts'
 import { createConfigEndpoints } from './endpoints/config.ts'
 import type { Api, ApiEnv, AppDeps } from './endpoints/deps.ts'
@@ -18,22 +19,29 @@ import { createSocketEndpoints } from './endpoints/sockets.ts'
 import { createStatsEndpoints } from './endpoints/stats.ts'
 import { createSteeringEndpoints } from './endpoints/steering.ts'
 import { createWatchEndpoints } from './endpoints/watch.ts'
+import { answerUnknown } from './methods.ts'
 import { createPages } from './page/pages.ts'
 import { asProblem, Problem } from './problem.ts'
 
 export type { AppDeps, NetnsItem, ServerBindings } from './endpoints/deps.ts'
 
-const MAX_BODY_BYTES = 64 * 1024 * 1024
+/** Answers are data for whom they were meant for: no page of another site may embed them. */
+const HEADERS = {
+  'X-Content-Type-Options': 'nosniff',
+  'Cross-Origin-Resource-Policy': 'same-origin',
+  'Referrer-Policy': 'no-referrer',
+}
 
 export const createApp = (deps: AppDeps): Api => {
   const app: Api = new Hono<ApiEnv>()
-  app.use(authenticate(deps))
   app.use(async (c, next) => {
-    if (Number(c.req.header('Content-Length') ?? 0) > MAX_BODY_BYTES) {
-      throw new Problem(413, `Error: a body may have ${MAX_BODY_BYTES} bytes.`)
-    }
     await next()
+    for (const [name, value] of Object.entries(HEADERS)) c.res.headers.set(name, value)
+    // hono answers HEAD as GET and forgets the body: a stream must be told that nobody reads it.
+    if (c.req.method === 'HEAD') await c.res.body?.cancel()
   })
+  app.use(authenticate(deps))
+  app.use(readBodies(deps.bodyLimits ?? BODY_LIMITS))
   const parts = [
     createLinkEndpoints,
     createAddressEndpoints,
@@ -63,12 +71,7 @@ export const createApp = (deps: AppDeps): Api => {
   )
   app.route('/', createPages())
 
-  app.notFound((c) =>
-    new Problem(
-      404,
-      `Error: there is no ${c.req.method} ${c.req.path}; GET /openapi.json lists what there is.`
-    ).toResponse()
-  )
+  app.notFound((c) => answerUnknown(app, c))
   app.onError((error) => {
     if (error instanceof HTTPException)
       return new Problem(error.status, `Error: ${error.message}`).toResponse()

@@ -25,6 +25,8 @@ export type DaemonOptions = {
   readonly pin: boolean
   /** Workers take the order to throw. */
   readonly debug: boolean
+  /** Absolute path of the folder in which links record and replay; null: none. */
+  readonly files: string | null
   /** Path of the module that exports createHostApp: threads load it themselves. */
   readonly hostApp: string
 }

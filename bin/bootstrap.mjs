@@ -119,18 +119,67 @@ const inheritedFds = (args) => {
   return fds
 }
 
+const processOf = (pid) => {
+  try {
+    const stat = readFileSync(`/proc/${pid}/stat`, 'utf8')
+    const end = stat.lastIndexOf(')')
+    const name = stat.slice(stat.indexOf('(') + 1, end)
+    return { name, parent: Number(stat.slice(end + 2).split(' ')[1]) }
+  } catch {
+    return undefined
+  }
+}
+
+/** Our ancestors up to npm, nearest first, when it or npx started us: there may be a shell between. */
+const npmAncestors = () => {
+  const found = []
+  if (!process.env.npm_execpath) return found
+  for (let pid = process.ppid; pid > 0 && found.length < 8; ) {
+    const its = processOf(pid)
+    if (!its) break
+    found.push(pid)
+    if (/^np[mx]\b/.test(its.name)) return found
+    pid = its.parent
+  }
+  return []
+}
+
+const LOOK_MS = 250
+
+/**
+ * npm and npx do not pass every way of ending on: killed, they leave what they started to init. A process started by
+ * them ends with them; one that a shell started does not, as usual.
+ */
+const whenNpmEnds = (end) => {
+  const ancestors = npmAncestors()
+  if (ancestors.length === 0) return
+  const isThere = () =>
+    process.ppid === ancestors[0] &&
+    ancestors.every((pid, i) => i === 0 || processOf(ancestors[i - 1])?.parent === pid)
+  const timer = setInterval(() => {
+    if (isThere()) return
+    clearInterval(timer)
+    end()
+  }, LOOK_MS)
+}
+
 /**
  * Runs a TypeScript entry of this checkout under its own Bun, in the caller's folder. The scripts of
  * package.json say `exec` so that a signal for npm reaches this process and not a shell before it.
+ * `env` is what the entry gets besides our own environment.
  */
-export const runBun = (entry, args) => {
+export const runBun = (entry, args, env = {}) => {
   ensureInstalled()
   const bun = findBun()
   if (!bun) {
     const platform = `${process.platform}-${process.arch}`
     fail(`no Bun in node_modules runs on this machine (${platform}); try: npm ci`)
   }
-  const child = spawn(bun, [join(root, entry), ...args], { stdio: inheritedFds(args) })
+  const child = spawn(bun, [join(root, entry), ...args], {
+    stdio: inheritedFds(args),
+    env: { ...process.env, ...env },
+  })
+  whenNpmEnds(() => child.kill('SIGTERM'))
   // A terminal's Ctrl-C reaches the whole foreground group, the child included; passing it on
   // would deliver it twice.
   process.on('SIGINT', () => process.stdin.isTTY || child.kill('SIGINT'))

@@ -3,4 +3,5 @@
 
 import { runBun } from './bootstrap.mjs'
 
-runBun('api/cli/main.ts', process.argv.slice(2))
+// It ends with us, also when we are killed and can pass nothing on.
+runBun('api/cli/main.ts', process.argv.slice(2), { SOFTNET_WRAPPER: String(process.pid) })

@@ -44,6 +44,8 @@ export type DaemonOptions = {
   readonly demo: boolean
   readonly pin: boolean
   readonly debug: boolean
+  /** Absolute path of the folder in which links record and replay; null: none. */
+  readonly files: string | null
   /** Path of the module that exports createHostApp. */
   readonly hostApp: string
 }
@@ -94,7 +96,7 @@ export const startDaemon = async (options: DaemonOptions) => {
     drivers: {
       tap: createTapDriver({ arena, queues, namespaces }),
       packet: createPacketDriver({ arena, queues }),
-      pcap: createPcapDriver({ arena, say }),
+      pcap: createPcapDriver({ arena, files: options.files, say }),
       port: createPortDriver({ arena, hasEnded: (thread) => ended.has(thread) }),
     },
   })

@@ -3,6 +3,7 @@
  * The daemon listens there and the command line looks there. Addresses: unix:PATH, HOST:PORT, http://HOST:PORT.
  */
 import { existsSync } from 'node:fs'
+import { dirname } from 'node:path'
 
 export type Endpoint =
   | { readonly kind: 'unix'; readonly path: string }
@@ -12,14 +13,42 @@ export type Env = Readonly<Record<string, string | undefined>>
 
 export const DEFAULT_TCP = '127.0.0.1:7777'
 
+/** Where there is no runtime directory. /tmp is everybody's: who uses it makes sure of its owner. */
+export const privateFolder = (uid: number): string => `/tmp/softnet-${uid}`
+
+const ROOT_SOCKET = '/run/softnet.sock'
+
 /** One socket a user: the runtime directory where there is one, else /run for root, else a private folder in /tmp. */
 export const defaultSocketPath = (env: Env, uid: number): string => {
   const runtime = env.XDG_RUNTIME_DIR
   if (runtime !== undefined && runtime !== '' && existsSync(runtime))
     return `${runtime}/softnet.sock`
-  if (uid === 0 && existsSync('/run')) return '/run/softnet.sock'
-  return `/tmp/softnet-${uid}/softnet.sock`
+  if (uid === 0 && existsSync('/run')) return ROOT_SOCKET
+  return `${privateFolder(uid)}/softnet.sock`
 }
+
+/** Where a daemon of this user, or root's, may have put its socket: it may have had another environment than we. */
+const socketPaths = (env: Env, uid: number): string[] => [
+  ...new Set([
+    defaultSocketPath(env, uid),
+    `/run/user/${uid}/softnet.sock`,
+    ROOT_SOCKET,
+    `${privateFolder(uid)}/softnet.sock`,
+  ]),
+]
+
+/** The token's file lies beside the socket; without one, where it would be, by the port. */
+export const tokenPath = (socket: string | undefined, port: number, env: Env, uid: number) =>
+  socket === undefined
+    ? `${dirname(defaultSocketPath(env, uid))}/softnet-${port}.token`
+    : `${socket.replace(/\.sock$/, '')}.token`
+
+/** Where a client looks for the token of an address. */
+export const tokenPaths = (port: number, env: Env, uid: number): string[] =>
+  socketPaths(env, uid).flatMap((socket) => [
+    tokenPath(socket, port, env, uid),
+    `${dirname(socket)}/softnet-${port}.token`,
+  ])
 
 /** null when the text is no address of an API. */
 export const parseEndpoint = (text: string): Endpoint | null => {
@@ -41,16 +70,17 @@ export const formatEndpoint = (endpoint: Endpoint): string => {
   return `${endpoint.tls ? 'https' : 'http'}://${host}:${endpoint.port}`
 }
 
-/** A bearer token is needed on every TCP address that other machines can reach. */
+/** Only this machine reaches it. */
 export const isLoopback = (host: string): boolean =>
   host === 'localhost' || host === '::1' || /^127\.\d+\.\d+\.\d+$/.test(host)
 
-/** What `softnet up` listens on when neither the configuration nor --api says. */
-export const defaultListen = (env: Env, uid: number): string[] => [
-  `unix:${defaultSocketPath(env, uid)}`,
-  DEFAULT_TCP,
-]
+/** Where `softnet up` listens when neither --api nor the configuration says: where its clients look. */
+export const defaultListen = (env: Env, uid: number): string[] =>
+  env.SOFTNET_API ? [env.SOFTNET_API] : [`unix:${defaultSocketPath(env, uid)}`, DEFAULT_TCP]
 
-/** --api, then $SOFTNET_API, then the default socket. */
-export const chooseEndpoint = (option: string | undefined, env: Env, uid: number): string =>
-  option ?? (env.SOFTNET_API || `unix:${defaultSocketPath(env, uid)}`)
+/** Where a command looks, in this order: --api, else $SOFTNET_API, else every default place. */
+export const choosePlaces = (option: string | undefined, env: Env, uid: number): string[] => {
+  const said = option ?? env.SOFTNET_API
+  if (said) return [said]
+  return [...socketPaths(env, uid).map((path) => `unix:${path}`), DEFAULT_TCP]
+}

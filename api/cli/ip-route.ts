@@ -278,6 +278,7 @@ const flush = async (words: Words, options: IpOptions, cli: Cli): Promise<number
       )
     const response = await cli.fetch(`/v1/tables/${segment(table)}/routes:batch`, {
       method: 'POST',
+      headers: { 'Content-Type': 'application/x-ndjson' },
       body: lines.join('\n'),
     })
     if (response.status !== 200) throw new Refused('Failed to flush: some routes are still there.')

@@ -3,9 +3,10 @@
  * without a process is in run.ts. bin/softnet.mjs starts it under this checkout's Bun.
  */
 import { writeSync } from 'node:fs'
-import type { Cli, Fetch } from './cli.ts'
+import type { Cli } from './cli.ts'
 import { UsageError } from './cli.ts'
-import { chooseEndpoint, type Endpoint, formatEndpoint, parseEndpoint } from './endpoint.ts'
+import { createFetch, describePlaces } from './connect.ts'
+import { choosePlaces, type Endpoint, parseEndpoint } from './endpoint.ts'
 import { readOptions, run } from './run.ts'
 import { VERSION } from './version.ts'
 
@@ -26,14 +27,13 @@ const write =
     }
   }
 
-const createFetch = (endpoint: Endpoint, token: string | undefined): Fetch => {
-  const base = endpoint.kind === 'unix' ? 'http://localhost' : formatEndpoint(endpoint)
-  const unix = endpoint.kind === 'unix' ? { unix: endpoint.path } : {}
-  return (path, init = {}) => {
-    const headers = new Headers(init.headers)
-    if (token) headers.set('Authorization', `Bearer ${token}`)
-    return fetch(base + path, { ...init, ...unix, headers })
-  }
+/** The wrapper that npm and npx start says who it is: what it started ends with it, however it ends. */
+const followWrapper = async (): Promise<void> => {
+  const { SOFTNET_WRAPPER: wrapper } = process.env
+  if (wrapper === undefined) return
+  delete process.env.SOFTNET_WRAPPER
+  const { endWithParent } = await import('../../workers/os/parent.ts')
+  endWithParent(Number(wrapper))
 }
 
 const main = async (argv: readonly string[]): Promise<number> => {
@@ -50,15 +50,19 @@ const main = async (argv: readonly string[]): Promise<number> => {
     out(`softnet ${VERSION}\n`)
     return 0
   }
-  const address = chooseEndpoint(options.api, env, process.getuid?.() ?? 0)
-  const endpoint = parseEndpoint(address)
-  if (endpoint === null) {
-    err(`softnet: "${address}" is no address of an API: unix:PATH or HOST:PORT\n`)
-    return 2
+  const uid = process.getuid?.() ?? 0
+  const places: Endpoint[] = []
+  for (const text of choosePlaces(options.api, env, uid)) {
+    const endpoint = parseEndpoint(text)
+    if (endpoint === null) {
+      err(`softnet: "${text}" is no address of an API: unix:PATH or HOST:PORT\n`)
+      return 2
+    }
+    places.push(endpoint)
   }
   const cli: Cli = {
-    fetch: createFetch(endpoint, env.SOFTNET_TOKEN),
-    endpoint: formatEndpoint(endpoint),
+    fetch: createFetch(places, { token: options.token ?? env.SOFTNET_TOKEN, env, uid }),
+    endpoint: describePlaces(places, uid),
     env,
     out,
     err,
@@ -67,6 +71,7 @@ const main = async (argv: readonly string[]): Promise<number> => {
   return run(options.help ? ['help'] : options.rest, cli)
 }
 
+await followWrapper()
 process.exitCode = await main(process.argv.slice(2))
 // A stream or a timer that is left over must not keep a finished command.
 process.exit()

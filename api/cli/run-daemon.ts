@@ -2,17 +2,21 @@
  * Runs the daemon in the foreground: the stack (workers/daemon.ts), the API over its control plane, and what a process
  * owes its caller: where the API is, readiness, a pid file, clean ends. Main thread; from `softnet up` and `demo`.
  */
-import { rmSync } from 'node:fs'
+import { readFileSync, rmSync } from 'node:fs'
 import { availableParallelism } from 'node:os'
+import { dirname, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { createApp } from '../app.ts'
 import type { Daemon, StartDaemon } from '../daemon-options.ts'
 import { type Config, stackPart } from '../schemas/config.ts'
-import { ListenError, type Listener, listen } from '../server.ts'
+import { ListenError } from '../listen-error.ts'
+import { Problem } from '../problem.ts'
+import { type App, listen } from '../server.ts'
+import { createToken, tokenLink, writeTokenFile } from '../token-file.ts'
 import type { Cli } from './cli.ts'
 import { Refused } from './cli.ts'
 import { type DaemonArgs, readConfig } from './daemon-args.ts'
-import { defaultListen } from './endpoint.ts'
+import { defaultListen, tokenPath } from './endpoint.ts'
 import { tellReady, writePidFile } from './files.ts'
 import { VERSION } from './version.ts'
 
@@ -34,11 +38,15 @@ const reload = async (file: string, daemon: Daemon, cli: Cli): Promise<void> => 
   }
 }
 
-/** Resolves with why the daemon ends: a signal, its time, or a failure. */
+/** Heard from the first moment on, so that a daemon that is told to end while it starts cleans up as well. */
+const untilSignal = (): Promise<null> =>
+  new Promise((resolve) => {
+    for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => resolve(null))
+  })
+
+/** Resolves with why the daemon ends: its time, or a failure. */
 const untilEnd = (args: DaemonArgs, daemon: Daemon, cli: Cli): Promise<string | null> =>
   new Promise((resolve) => {
-    process.on('SIGINT', () => resolve(null))
-    process.on('SIGTERM', () => resolve(null))
     process.on('SIGHUP', () => {
       if (args.configFile === undefined)
         cli.err('softnet: SIGHUP: there is no file to reload (-c)\n')
@@ -48,42 +56,153 @@ const untilEnd = (args: DaemonArgs, daemon: Daemon, cli: Cli): Promise<string | 
     void daemon.failed.then(resolve)
   })
 
-const openApi = async (
-  args: DaemonArgs,
-  config: Config,
+/** A folder is named as seen from the file that names it. */
+const filesFolder = ({ files }: Config, configFile: string | undefined): string | null =>
+  files === undefined || configFile === undefined ? null : resolve(dirname(configFile), files)
+
+const STARTING: App = {
+  fetch: () => new Problem(503, 'Error: softnet is starting.', { errno: 'EAGAIN' }).toResponse(),
+}
+
+/** The addresses, taken before anything is started for them, and the token that opens those that are TCP. */
+const openApi = async (args: DaemonArgs, config: Config, cli: Cli) => {
+  const uid = process.getuid?.() ?? 0
+  const { token, tokens = [], listen: configured } = config.api ?? {}
+  const addresses =
+    args.api.length > 0
+      ? args.api
+      : cli.env.SOFTNET_API
+        ? [cli.env.SOFTNET_API]
+        : (configured ?? defaultListen(cli.env, uid))
+  const current = { app: STARTING }
+  const listeners = await listen({
+    app: { fetch: (request, bindings) => current.app.fetch(request, bindings) },
+    addresses,
+    hasToken: token !== undefined || tokens.length > 0,
+  })
+  const stopAll = () => Promise.all(listeners.map((listener) => listener.stop()))
+  const endpoints = listeners.map(({ endpoint }) => endpoint)
+  const socket = endpoints.find((endpoint) => endpoint.kind === 'unix')?.path
+  const port = endpoints.find((endpoint) => endpoint.kind === 'tcp')?.port
+  const file = port === undefined ? undefined : tokenPath(socket, port, cli.env, uid)
+  const ours = createToken()
+  let removeToken = (): void => {}
+  try {
+    const links = listeners
+      .filter(({ endpoint }) => endpoint.kind === 'tcp')
+      .map(({ address }) => tokenLink(address, ours))
+    if (file !== undefined) removeToken = writeTokenFile(file, links)
+  } catch (error) {
+    await stopAll()
+    throw error
+  }
+  const ways = [
+    ...(socket === undefined ? [] : [`the socket unix:${socket}`]),
+    `a token in $SOFTNET_TOKEN${file === undefined ? '' : ` (the daemon's is in ${file})`}`,
+  ]
+  return {
+    listeners,
+    token: ours,
+    tokenFile: file,
+    howToChange: ways.join(' or '),
+    /** From now on requests are answered. */
+    serve: (app: App): void => {
+      current.app = app
+    },
+    close: async (): Promise<void> => {
+      removeToken()
+      await stopAll()
+    },
+  }
+}
+
+type OpenApi = Awaited<ReturnType<typeof openApi>>
+
+const createDaemonApp = (
+  api: OpenApi,
+  { token, tokens = [] }: NonNullable<Config['api']>,
   daemon: Daemon,
-  cli: Cli
-): Promise<Listener[]> => {
-  const { token, tokens } = config.api ?? {}
-  const app = createApp({
+  args: DaemonArgs
+): App =>
+  createApp({
     control: daemon.control,
     version: VERSION,
     ...(token !== undefined && { token }),
-    ...(tokens !== undefined && { tokens }),
+    tokens: [...tokens, { token: api.token, scope: 'capture' }],
+    howToChange: api.howToChange,
     netns: daemon.netns,
     notReady: daemon.notReady,
     debug: args.debug,
     throwInWorker: daemon.throwInWorker,
   })
-  const addresses =
-    args.api.length > 0
-      ? args.api
-      : (config.api?.listen ?? defaultListen(cli.env, process.getuid?.() ?? 0))
-  return listen({ app, addresses, hasToken: token !== undefined || (tokens?.length ?? 0) > 0 })
-}
 
+/** The demo's link opens its dashboard with every right; a daemon's output may go into a log that others read. */
 const announce = (
-  listeners: readonly Listener[],
+  { listeners, token, tokenFile }: OpenApi,
   daemon: Daemon,
   args: DaemonArgs,
-  cli: Cli
+  cli: Cli,
+  demo: boolean
 ): void => {
-  const dashboard = listeners.find((listener) => listener.address.startsWith('http'))
-  for (const { address } of listeners)
-    cli.out(`softnet: API at ${address}${address === dashboard?.address ? '/' : ''}\n`)
+  const dashboard = listeners.find(({ endpoint }) => endpoint.kind === 'tcp')
+  for (const { address } of listeners) {
+    const link = demo ? tokenLink(address, token) : `${address}/`
+    cli.out(`softnet: API at ${address === dashboard?.address ? link : address}\n`)
+  }
+  if (!demo && tokenFile !== undefined)
+    cli.out(`softnet: anybody here may look; the token for changes is in ${tokenFile}\n`)
   for (const hint of daemon.hints) cli.out(`${hint}\n`)
   if (args.readyFd !== undefined) {
     tellReady(args.readyFd, `${listeners.map(({ address }) => address).join(' ')}\n`)
+  }
+}
+
+/** Another daemon may have written its own there. */
+const removePidFile = (path: string): void => {
+  try {
+    if (readFileSync(path, 'utf8') === `${process.pid}\n`) rmSync(path)
+  } catch {
+    // Gone already.
+  }
+}
+
+type RunOptions = {
+  readonly startDaemon: StartDaemon
+  readonly config: Config
+  readonly args: DaemonArgs
+  readonly cli: Cli
+  readonly demo: boolean
+}
+
+const runOn = async (
+  api: OpenApi,
+  { startDaemon, config, args, cli, demo }: RunOptions
+): Promise<number> => {
+  const signalled = untilSignal()
+  let daemon: Daemon | undefined
+  try {
+    daemon = await startDaemon({
+      config,
+      workers: args.workers ?? config.workers ?? defaultWorkers(),
+      steering: args.steering ?? config.steering ?? 'rps',
+      taps: args.taps,
+      demo,
+      pin: args.pin || config.pin === true,
+      debug: args.debug,
+      files: filesFolder(config, args.configFile),
+      hostApp: HOST_APP,
+    })
+    api.serve(createDaemonApp(api, config.api ?? {}, daemon, args))
+    if (args.pidFile !== undefined) writePidFile(args.pidFile)
+    const end = untilEnd(args, daemon, cli)
+    announce(api, daemon, args, cli, demo)
+    const failure = await Promise.race([signalled, end])
+    if (failure !== null) throw new Refused(`softnet: ${failure}`)
+    return 0
+  } finally {
+    await api.close()
+    await daemon?.stop()
+    if (args.pidFile !== undefined) removePidFile(args.pidFile)
   }
 }
 
@@ -94,31 +213,11 @@ export const runDaemon = async (
   demo: boolean
 ): Promise<number> => {
   const config = args.configFile === undefined ? {} : readConfig(args.configFile)
-  const daemon = await startDaemon({
-    config,
-    workers: args.workers ?? config.workers ?? defaultWorkers(),
-    steering: args.steering ?? config.steering ?? 'rps',
-    taps: args.taps,
-    demo,
-    pin: args.pin || config.pin === true,
-    debug: args.debug,
-    hostApp: HOST_APP,
-  })
-  let listeners: Listener[] = []
   try {
-    listeners = await openApi(args, config, daemon, cli)
-    if (args.pidFile !== undefined) writePidFile(args.pidFile)
-    const end = untilEnd(args, daemon, cli)
-    announce(listeners, daemon, args, cli)
-    const failure = await end
-    if (failure !== null) throw new Refused(`softnet: ${failure}`)
-    return 0
+    const api = await openApi(args, config, cli)
+    return await runOn(api, { startDaemon, config, args, cli, demo })
   } catch (error) {
     if (error instanceof ListenError) throw new Refused(`softnet: ${error.message}`)
     throw error
-  } finally {
-    await Promise.all(listeners.map((listener) => listener.stop()))
-    await daemon.stop()
-    if (args.pidFile !== undefined) rmSync(args.pidFile, { force: true })
   }
 }

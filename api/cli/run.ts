@@ -2,6 +2,7 @@
 import { bench } from './bench.ts'
 import type { Cli, Command } from './cli.ts'
 import { Refused, UsageError } from './cli.ts'
+import { isGone } from './connect.ts'
 import { ethtool } from './ethtool.ts'
 import { exec } from './exec.ts'
 import { ip } from './ip.ts'
@@ -41,32 +42,52 @@ export const COMMANDS: Readonly<Record<string, Entry>> = {
 
 const help = (): string => {
   const lines = Object.entries(COMMANDS).map(([name, [, does]]) => `  ${name.padEnd(13)} ${does}`)
-  return `Usage: softnet [ --api URL|unix:PATH ] [ -j ] COMMAND [ ARGUMENTS ]\n${lines.join('\n')}\nWithout --api: $SOFTNET_API, or the default socket. COMMAND --help says more.\n`
+  return `Usage: softnet [ --api URL|unix:PATH ] [ --token TOKEN ] [ -j ] COMMAND [ ARGUMENTS ]\n${lines.join('\n')}\nWithout --api: $SOFTNET_API, or wherever a daemon of yours, or root's, is by default. A change over TCP needs its token:
+$SOFTNET_TOKEN, or --token (which others see in ps), or the file beside the daemon's socket. COMMAND --help says more.\n`
 }
 
 export type Options = {
   api?: string
+  token?: string
   json: boolean
   version: boolean
   help: boolean
   rest: string[]
 }
 
-/** Options before the command's name; --api is understood after it too, where it says the same, but not for the daemon. */
+/** --api and --token, whose value may be the next word or follow a "=": how many words it took, 0 when it is neither. */
+const readTarget = (words: readonly string[], at: number, options: Options): number => {
+  for (const name of ['api', 'token'] as const) {
+    const word = words[at]!
+    if (word.startsWith(`--${name}=`)) {
+      options[name] = word.slice(name.length + 3)
+      return 1
+    }
+    if (word !== `--${name}`) continue
+    const value = words[at + 1]
+    if (value === undefined) throw new UsageError(`softnet: --${name} needs a value`)
+    options[name] = value
+    return 2
+  }
+  return 0
+}
+
+/**
+ * Options before the command's name; --api and --token are understood after it too, where they say the same, but not
+ * for the daemon.
+ */
 export const readOptions = (argv: readonly string[]): Options => {
   const options: Options = { json: false, version: false, help: false, rest: [] }
   let at = 0
-  for (; at < argv.length && argv[at]!.startsWith('-'); at++) {
+  while (at < argv.length && argv[at]!.startsWith('-')) {
     const word = argv[at]!
+    const taken = readTarget(argv, at, options)
+    at += taken || 1
+    if (taken > 0) continue
     if (word === '-j' || word === '--json') options.json = true
     else if (word === '-V' || word === '--version') options.version = true
     else if (word === '-h' || word === '--help') options.help = true
-    else if (word.startsWith('--api=')) options.api = word.slice('--api='.length)
-    else if (word === '--api') {
-      const value = argv[++at]
-      if (value === undefined) throw new UsageError('softnet: --api needs a value')
-      options.api = value
-    } else throw new UsageError(`softnet: unknown option "${word}", try "softnet --help"`)
+    else throw new UsageError(`softnet: unknown option "${word}", try "softnet --help"`)
   }
   const command = argv[at]
   const rest = argv.slice(at)
@@ -82,9 +103,9 @@ export const readOptions = (argv: readonly string[]): Options => {
       options.rest.push(...rest.slice(i))
       break
     }
-    if (rest[i] === '--api' && rest[i + 1] !== undefined) options.api = rest[++i]!
-    else if (rest[i]!.startsWith('--api=')) options.api = rest[i]!.slice('--api='.length)
-    else options.rest.push(rest[i]!)
+    const taken = readTarget(rest, i, options)
+    if (taken === 0) options.rest.push(rest[i]!)
+    else i += taken - 1
   }
   return options
 }
@@ -95,19 +116,10 @@ const complain = (error: unknown, cli: Cli): number => {
     cli.err(`${error.message}\n`)
     return error instanceof UsageError ? 2 : 1
   }
-  const { code, message } = error as { code?: string; message: string }
-  const isGone = [
-    'ConnectionRefused',
-    'ECONNREFUSED',
-    'ENOENT',
-    'FailedToOpenSocket',
-    'ECONNRESET',
-    'ConnectionClosed',
-  ].includes(code ?? '')
   cli.err(
-    isGone
+    isGone(error)
       ? `softnet: no daemon answers at ${cli.endpoint} (start one with "softnet up", or say where with --api)\n`
-      : `softnet: ${message.split('\n')[0]}\n`
+      : `softnet: ${(error as Error).message.split('\n')[0]}\n`
   )
   return 1
 }

@@ -1,6 +1,7 @@
 /** What the endpoints need: the control plane, and the few things only the daemon knows. */
 import type { Env, Hono } from 'hono'
 import type { Control } from '../../core/control/messages.ts'
+import type { BodyLimits } from '../body.ts'
 import type { Scope } from '../schemas/config.ts'
 
 /** A network namespace whose only way out is this daemon, and the process that holds it. */
@@ -16,6 +17,9 @@ export type AppDeps = {
   /** Bearer token with every scope. */
   readonly token?: string
   readonly tokens?: readonly { readonly token: string; readonly scope: Scope }[]
+  /** What opens a change to somebody who may only look, for the refusal. */
+  readonly howToChange?: string
+  readonly bodyLimits?: BodyLimits
   readonly netns?: () => readonly NetnsItem[]
   /** null when ready; else what is still missing. */
   readonly notReady?: () => string | null
@@ -25,12 +29,14 @@ export type AppDeps = {
   readonly throwInWorker?: (worker: number) => boolean
 }
 
-/** What the server tells the app about a connection. */
+/** Where a request came in: the owner's socket, an address of this machine alone, one that others reach. */
+export type ListenerKind = 'unix' | 'loopback' | 'network'
+
+/** What the server tells the app about a request. */
 export type ServerBindings = {
-  /** The listener is reachable from other machines: a token is needed. */
-  readonly needsToken?: boolean
-  /** The listener is TCP: browsers can reach it. */
-  readonly tcp?: boolean
+  readonly listener?: ListenerKind
+  /** The answer may take its time: the connection stays though nothing goes over it. */
+  readonly keep?: () => void
 }
 
 export interface ApiEnv extends Env {

@@ -24,7 +24,7 @@ const listWords = {
     .transform(Number)
     .pipe(z.int().max(MAX_LIMIT))
     .optional(),
-  cursor: z.string().optional(),
+  cursor: z.string().max(32).optional(),
 }
 type ListWords = z.infer<z.ZodObject<typeof listWords>>
 

@@ -6,6 +6,7 @@
 import { Hono } from 'hono'
 import { z } from 'zod'
 import type { Notification, WatchKind } from '../../core/control/messages.ts'
+import { refused } from '../problem.ts'
 import { check } from '../schemas/check.ts'
 import type { Api, ApiEnv, AppDeps } from './deps.ts'
 import { doc } from './doc.ts'
@@ -14,6 +15,8 @@ import { createJournal, WATCH_KINDS } from './journal.ts'
 const HEARTBEAT_MS = 4000
 /** Events that may wait for a reader. */
 const MAX_WAITING = 1024
+/** Each costs every change a line of JSON. */
+export const MAX_WATCHERS = 256
 
 const kinds = z
   .string()
@@ -28,6 +31,7 @@ const eventText = ({ kind, event, item, revision }: Notification): string =>
 export const createWatchEndpoints = ({ control }: AppDeps): Api => {
   const api: Api = new Hono<ApiEnv>()
   const journal = createJournal(control)
+  let watchers = 0
 
   const stream = (
     wanted: ReadonlySet<string>,
@@ -67,7 +71,9 @@ export const createWatchEndpoints = ({ control }: AppDeps): Api => {
             if (isBehind) catchUp()
             else write(': \n\n')
           }, HEARTBEAT_MS)
+          watchers++
           stop = () => {
+            watchers--
             clearInterval(heartbeat)
             unlisten()
           }
@@ -84,6 +90,7 @@ export const createWatchEndpoints = ({ control }: AppDeps): Api => {
     '/watch',
     doc('Changes, as server-sent events', { tag: 'watch', like: 'ip monitor -j', query }),
     (c) => {
+      if (watchers >= MAX_WATCHERS) throw refused('ENOBUFS', 'Error: too many watch already.')
       const { kinds, last_event_id } = check(z.strictObject(query), c.req.query(), 400)
       const lastId = c.req.header('Last-Event-ID') ?? last_event_id
       const resumeFrom = lastId !== undefined && /^\d+$/.test(lastId) ? Number(lastId) : null

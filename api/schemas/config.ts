@@ -52,6 +52,10 @@ export const config = z.strictObject({
   workers: z.int().min(1).max(32).optional(),
   steering: z.enum(['rps', 'multiqueue']).optional(),
   pin: z.boolean().optional().meta({ description: 'pin worker i to CPU i' }),
+  files: z.string().min(1).optional().meta({
+    description:
+      'folder in which links record and replay capture files, from this file; without it none may be named',
+  }),
   api: api.optional(),
   services: services.optional(),
   ...stackFields,

@@ -176,7 +176,7 @@ describe('who may', () => {
   const bearer = (token: string) => ({ Authorization: `Bearer ${token}` })
 
   test('a listener that others reach wants a token', async () => {
-    const { request } = createSoftnet({ tokens }, { tcp: true, needsToken: true })
+    const { request } = createSoftnet({ tokens }, { listener: 'network' })
     const refused = await request('/v1/links')
     expect(refused.status).toBe(401)
     expect(refused.headers.get('WWW-Authenticate')).toContain('Bearer')
@@ -186,7 +186,7 @@ describe('who may', () => {
   })
 
   test('a token that reads does not write', async () => {
-    const { request } = createSoftnet({ tokens, token: 'all' }, { tcp: true, needsToken: true })
+    const { request } = createSoftnet({ tokens, token: 'all' }, { listener: 'network' })
     const change = (token: string) =>
       request('/v1/links/veth0', { method: 'DELETE', headers: bearer(token) })
     expect((await change('reader')).status).toBe(403)
@@ -200,7 +200,7 @@ describe('who may', () => {
     ['our own page', { Host: '127.0.0.1:7777', Origin: 'http://127.0.0.1:7777' }, 200],
     ['no browser', { Host: 'localhost:7777' }, 200],
   ])('loopback: %s', async (_, headers, status) => {
-    const { request } = createSoftnet({}, { tcp: true })
+    const { request } = createSoftnet({}, { listener: 'loopback' })
     expect(
       (await request('/v1/links', { headers: headers as Record<string, string> })).status
     ).toBe(status)

@@ -20,7 +20,7 @@ describeE2e(import.meta.path, 'pcap devices', () => {
   const file = () => `${net.daemon.folder}/out.pcap`
 
   beforeAll(async () => {
-    net = await createTopology()
+    net = await createTopology({ config: 'files = "."\n' })
     await runIn(net.a, ['ping', '-c', '2', '-i', '0.05', ROUTER_A])
     before = await freeBuffers(net.daemon)
   })

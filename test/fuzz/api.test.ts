@@ -465,7 +465,7 @@ test.each([1, 2, 3, 4])(
     for (let k = 0; k < 1500; k++) {
       const [path, init] = next()
       const before = init.method === 'GET' || init.method === 'HEAD' ? '' : await stateOf(control)
-      const response = await app.request(`http://softnet${path}`, init)
+      const response = await app.request(`http://softnet${path}`, init, { listener: 'unix' })
       if (!path.startsWith('/v1/watch')) await response.text()
       const what = `${k}: ${init.method} ${path} ${init.body ?? ''} -> ${response.status}`
       if (response.status >= 500 && response.status !== 503) throw new Error(what)

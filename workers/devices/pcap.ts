@@ -1,7 +1,7 @@
 /**
  * `kind: pcap`: a wire made of files. `data.replay` names a pcap or pcapng file whose frames are received, as fast as
- * they are taken or (`data.paced`) at their recorded times; `data.record` one to which frames sent are appended. The
- * link has carrier while it records, or else while there is something left to replay. Control thread;
+ * they are taken or (`data.paced`) at their recorded times; `data.record` one to which frames sent are appended; both lie
+ * in the folder that the configuration names. The link has carrier while it records, or else while there is something left to replay. Control thread;
  * workers/drivers/pcap.ts and pcap-replay.ts move the frames.
  */
 import type { LinkDriver } from '../../core/control/links.ts'
@@ -9,12 +9,15 @@ import { DEV_KIND, DevKind, deviceFds } from '../../core/netdev/netdev.ts'
 import type { Arena } from '../../core/shm/arena.ts'
 import { openPcapRecord, openPcapReplay } from '../drivers/capture-file.ts'
 import { PCAP_FAST, PCAP_PACE, PCAP_RECORD, PCAP_REPLAY, PCAP_TIMED } from '../drivers/pcap.ts'
+import { type OpenFile, openBelow } from '../os/folder.ts'
 import { Errno, errnoText } from '../os/libc.ts'
 import { refusal } from './answers.ts'
 import { closeAll } from './fd-device.ts'
 
 export type PcapDriverDeps = {
   arena: Arena
+  /** The folder in which files lie that a link names; null: none may be named. */
+  files: string | null
   /** Says a line to whoever runs the daemon. */
   say: (line: string) => void
 }
@@ -30,16 +33,17 @@ type Files = {
 const RECORDING = 'recording'
 const UNREAD = 'has packets that are neither Ethernet nor IP: not received'
 
-export const createPcapDriver = ({ arena, say }: PcapDriverDeps): LinkDriver => {
+export const createPcapDriver = ({ arena, files, say }: PcapDriverDeps): LinkDriver => {
   const { i32 } = arena
   const opened = new Map<number, Files>()
+  const below = openBelow(files)
   const open = async (
     path: unknown,
     fds: number[],
-    how: (path: string) => number | Promise<number>
+    how: (path: string, open: OpenFile) => number | Promise<number>
   ) => {
     if (typeof path !== 'string') return 0
-    const fd = await how(path)
+    const fd = await how(path, below)
     fds.push(fd)
     return fd
   }

@@ -11,7 +11,6 @@ import {
   openSync,
   readSync,
   type Stats,
-  statSync,
   unlinkSync,
   writeSync,
 } from 'node:fs'
@@ -29,6 +28,7 @@ import {
 } from '../../core/wire/pcap.ts'
 import { createCaptureReader } from '../../core/wire/pcap-reader.ts'
 import { LARGE_ROOM } from '../../core/skb/skb.ts'
+import type { OpenFile } from '../os/folder.ts'
 import { Errno, OsError } from '../os/libc.ts'
 
 /** Bound of what a gzipped capture unpacks to: some octets can stand for a disk full of them. */
@@ -49,14 +49,30 @@ const checkRegular = (path: string, stats: Stats): void => {
   throw new OsError(`open ${path}`, code, `it is ${kindOf(stats)}, not a regular file`)
 }
 
+/** open(2): what it opens has no effect, whatever it is. */
+const O_PATH = 0x200000
+
+/** Looks at what is there; nothing is as good as a regular file. */
+const look = (path: string, open: OpenFile): void => {
+  try {
+    const fd = open(path, O_PATH)
+    try {
+      checkRegular(path, fstatSync(fd))
+    } finally {
+      closeSync(fd)
+    }
+  } catch (error) {
+    if ((error as { code?: string }).code !== 'ENOENT') throw error
+  }
+}
+
 /**
  * Opens a regular file. The first look keeps an open from having an effect on something else, O_NONBLOCK from waiting
  * for it, and the second look from being fooled in between.
  */
-const openRegular = (path: string, flags: number): number => {
-  const before = statSync(path, { throwIfNoEntry: false })
-  if (before !== undefined) checkRegular(path, before)
-  const fd = openSync(path, flags | constants.O_NONBLOCK | constants.O_NOCTTY, 0o600)
+const openRegular = (path: string, flags: number, open: OpenFile): number => {
+  look(path, open)
+  const fd = open(path, flags | constants.O_NONBLOCK | constants.O_NOCTTY, 0o600)
   try {
     checkRegular(path, fstatSync(fd))
     return fd
@@ -100,9 +116,9 @@ const checkContinues = (path: string, fd: number): void => {
 }
 
 /** Opens a capture file to append to, its header written first where the file is new. Throws OsError, or Node's. */
-export const openPcapRecord = (path: string): number => {
+export const openPcapRecord = (path: string, open: OpenFile = openSync): number => {
   const { O_RDWR, O_CREAT, O_APPEND } = constants
-  const fd = openRegular(path, O_RDWR | O_CREAT | O_APPEND)
+  const fd = openRegular(path, O_RDWR | O_CREAT | O_APPEND, open)
   try {
     if (fstatSync(fd).size !== 0) checkContinues(path, fd)
     else {
@@ -170,8 +186,12 @@ const checkCapture = (path: string, fd: number): void => {
 }
 
 /** Opens a capture file to replay. Rejects when it is no capture, or one that cannot be replayed, with the reason. */
-export const openPcapReplay = async (path: string, limit = MAX_UNPACKED_BYTES): Promise<number> => {
-  const given = openRegular(path, constants.O_RDONLY)
+export const openPcapReplay = async (
+  path: string,
+  open: OpenFile = openSync,
+  limit = MAX_UNPACKED_BYTES
+): Promise<number> => {
+  const given = openRegular(path, constants.O_RDONLY, open)
   let fd = given
   try {
     if (isGzip(given)) {

@@ -23,6 +23,8 @@ const library = dlopen('libc.so.6', {
   ftruncate: { args: ['i32', 'usize'], returns: 'i32' },
   mkfifo: { args: ['usize', 'u32'], returns: 'i32' },
   ioctl: { args: ['i32', 'usize', 'usize'], returns: 'i32' },
+  flock: { args: ['i32', 'i32'], returns: 'i32' },
+  openat: { args: ['i32', 'usize', 'i32', 'u32'], returns: 'i32' },
   fcntl: { args: ['i32', 'i32', 'usize'], returns: 'i32' },
   eventfd: { args: ['u32', 'i32'], returns: 'i32' },
   mmap: { args: ['usize', 'usize', 'i32', 'i32', 'i32', 'usize'], returns: 'ptr' },

@@ -15,8 +15,6 @@ import { CLONE_NEWNET } from './spawn.ts'
 import { openTap } from './tap.ts'
 import { receiveMessage, sendMessage } from './unix.ts'
 
-const PR_SET_PDEATHSIG = 1
-const SIGKILL = 9
 const MS_BIND = 0x1000
 const UPLINK = 'uplink'
 
@@ -152,7 +150,6 @@ const answer = (socket: number, text: string): void => {
 }
 
 const hold = (socket: number): void => {
-  check(libc.prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0), 'prctl')
   for (;;) {
     const message = receiveMessage(socket, true)
     // The daemon closed its end, or is dead. Programs still in the namespace keep it, cut off.

@@ -3,8 +3,11 @@
  * Why C: after fork() in a program with threads only async-signal-safe code may run, and JavaScript
  * is not. vfork() keeps the child out of copying the daemon's memory: it runs on the caller's
  * memory while the calling thread waits, so failures are simply written to *report.
+ * The child dies with its parent: prctl() comes right before exec, the last step, because setns() and
+ * a new user namespace forget it; a parent that has died by then is seen by its number.
  */
 enum { MUST = 1, KEEP = 2, USE_KEPT = 4 };
+enum { PR_SET_PDEATHSIG = 1, SIGKILL = 9 };
 enum { SIG_SETMASK = 2, SIGPIPE = 13, SIGXFSZ = 25, LAST_SIGNAL = 31 };
 #define SIG_DFL ((void *)0)
 #define SIG_IGN ((void *)1)
@@ -16,12 +19,15 @@ struct step {
 };
 
 extern int vfork(void);
+extern int getpid(void);
+extern int getppid(void);
+extern int prctl(int, ...);
 extern void _exit(int);
 extern int *__errno_location(void);
 extern void *signal(int, void *);
 extern int pthread_sigmask(int, const void *, void *);
 
-static void child(const struct step *step, int count, int *report, const void *mask) {
+static void child(const struct step *step, int count, int *report, const void *mask, int parent) {
   long kept = 0;
   int i;
   /* The parent's handlers must not run here. What is ignored stays so (nohup), save the two
@@ -30,6 +36,10 @@ static void child(const struct step *step, int count, int *report, const void *m
     if (signal(i, SIG_DFL) == SIG_IGN && i != SIGPIPE && i != SIGXFSZ) signal(i, SIG_IGN);
   pthread_sigmask(SIG_SETMASK, mask, (void *)0);
   for (i = 0; i < count; i++, step++) {
+    if (i == count - 1) {
+      prctl(PR_SET_PDEATHSIG, SIGKILL, 0L, 0L, 0L);
+      if (getppid() != parent) _exit(127);
+    }
     long first = step->flags & USE_KEPT ? kept : step->arg[0];
     int result = (int)step->call(first, step->arg[1], step->arg[2], step->arg[3], step->arg[4],
                                  step->arg[5]);
@@ -46,11 +56,11 @@ static void child(const struct step *step, int count, int *report, const void *m
 /* Returns the child's process id, or -errno. A step that failed is report[0] - 1, why report[1]. */
 int softnet_spawn(const struct step *steps, int count, int *report) {
   unsigned long all[16], before[16];
-  int i, pid, error;
+  int i, pid, error, parent = getpid();
   for (i = 0; i < 16; i++) all[i] = ~0UL, before[i] = 0;
   pthread_sigmask(SIG_SETMASK, all, before);
   pid = vfork();
-  if (pid == 0) child(steps, count, report, before);
+  if (pid == 0) child(steps, count, report, before, parent);
   error = *__errno_location();
   pthread_sigmask(SIG_SETMASK, before, (void *)0);
   return pid < 0 ? -error : pid;

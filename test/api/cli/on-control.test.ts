@@ -7,14 +7,16 @@ import { makeControl } from '../../support/control-plane.ts'
 
 const createSession = () => {
   const { control } = makeControl()
-  const app = createApp({ control, version: '0.1.0' })
+  const { request: ask } = createApp({ control, version: '0.1.0' })
+  const request = async (path: string, init: RequestInit = {}): Promise<Response> =>
+    ask(path, init, { listener: 'unix' })
   const cli = async (line: string): Promise<string> => {
     let said = ''
     const write = (text: string): void => {
       said += text
     }
     const status = await run(line.split(' '), {
-      fetch: async (path, init) => app.request(path, init),
+      fetch: request,
       endpoint: '',
       env: {},
       out: write,
@@ -27,7 +29,7 @@ const createSession = () => {
     for (const line of lines.trim().split('\n'))
       expect([line, await cli(line.trim())]).toEqual([line, ''])
   }
-  return { app, cli, all }
+  return { request, cli, all }
 }
 
 const SETUP = `
@@ -106,29 +108,31 @@ test('what Linux refuses is refused in its words', async () => {
 })
 
 test('the configuration that was read can be put again, and nothing changes', async () => {
-  const { app, all } = createSession()
+  const { request, all } = createSession()
   await all(SETUP)
-  const config = await (await app.request('/v1/config')).json()
-  const response = await app.request('/v1/config?dry_run=1', {
+  const config = await (await request('/v1/config')).json()
+  const response = await request('/v1/config?dry_run=1', {
     method: 'PUT',
+    headers: { 'Content-Type': 'application/json' },
     body: JSON.stringify(config),
   })
   expect([response.status, (await response.json()).item]).toEqual([200, []])
 })
 
 test('the lines of a batch go in, and come out again as NDJSON', async () => {
-  const { app, all } = createSession()
+  const { request, all } = createSession()
   await all(SETUP)
   const count = 2000
   const lines = Array.from({ length: count }, (_, i) =>
     JSON.stringify({ dst: `10.${100 + (i >> 8)}.${i & 255}.0/24`, via: '10.1.0.1' })
   )
-  const put = await app.request('/v1/tables/main/routes:batch', {
+  const put = await request('/v1/tables/main/routes:batch', {
     method: 'POST',
+    headers: { 'Content-Type': 'application/x-ndjson' },
     body: lines.join('\n'),
   })
   expect(put.status).toBe(200)
-  const listed = await app.request('/v1/tables/main/routes?family=inet', {
+  const listed = await request('/v1/tables/main/routes?family=inet', {
     headers: { Accept: 'application/x-ndjson' },
   })
   expect((await listed.text()).trimEnd().split('\n')).toHaveLength(count + 6)

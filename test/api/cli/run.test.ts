@@ -1,7 +1,8 @@
 import { describe, expect, test } from 'bun:test'
 import { parseDaemonArgs } from '../../../api/cli/daemon-args.ts'
 import {
-  chooseEndpoint,
+  choosePlaces,
+  defaultListen,
   defaultSocketPath,
   formatEndpoint,
   isLoopback,
@@ -126,12 +127,24 @@ describe('addresses of the API', () => {
     }
   )
 
-  test('--api, then $SOFTNET_API, then the default socket', () => {
-    expect(chooseEndpoint('a:1', { SOFTNET_API: 'b:1' }, 0)).toBe('a:1')
-    expect(chooseEndpoint(undefined, { SOFTNET_API: 'b:1' }, 0)).toBe('b:1')
-    expect(chooseEndpoint(undefined, { XDG_RUNTIME_DIR: '/tmp' }, 1000)).toBe(
-      'unix:/tmp/softnet.sock'
-    )
+  test('--api, then $SOFTNET_API, then every default place: ours before those of root, loopback last', () => {
+    expect(choosePlaces('a:1', { SOFTNET_API: 'b:1' }, 0)).toEqual(['a:1'])
+    expect(choosePlaces(undefined, { SOFTNET_API: 'b:1' }, 0)).toEqual(['b:1'])
+    expect(choosePlaces(undefined, { XDG_RUNTIME_DIR: '/tmp' }, 1000)).toEqual([
+      'unix:/tmp/softnet.sock',
+      'unix:/run/user/1000/softnet.sock',
+      'unix:/run/softnet.sock',
+      'unix:/tmp/softnet-1000/softnet.sock',
+      '127.0.0.1:7777',
+    ])
+  })
+
+  test('the daemon listens where its clients look', () => {
+    expect(defaultListen({ SOFTNET_API: 'b:1' }, 0)).toEqual(['b:1'])
+    expect(defaultListen({ XDG_RUNTIME_DIR: '/tmp' }, 1000)).toEqual([
+      'unix:/tmp/softnet.sock',
+      '127.0.0.1:7777',
+    ])
   })
 
   test('without a runtime directory an ordinary user gets a private folder', () => {

@@ -5,11 +5,18 @@ import { run } from '../../../api/cli/run.ts'
 import type { AppDeps } from '../../../api/endpoints/deps.ts'
 import { createFakeControl } from './fake-control.ts'
 
-export const createSoftnet = (more: Partial<AppDeps> = {}, bindings: ServerBindings = {}) => {
+export const createSoftnet = (
+  more: Partial<AppDeps> = {},
+  bindings: ServerBindings = { listener: 'unix' }
+) => {
   const fake = createFakeControl()
   const app = createApp({ control: fake.control, version: '0.1.0', ...more })
-  const request = async (path: string, init?: RequestInit): Promise<Response> =>
-    app.request(path, init, bindings)
+  /** A body is JSON where the test says nothing else. */
+  const request = async (path: string, init: RequestInit = {}): Promise<Response> => {
+    const headers = new Headers(init.headers)
+    if (init.body && !headers.has('Content-Type')) headers.set('Content-Type', 'application/json')
+    return app.request(path, { ...init, headers }, bindings)
+  }
   const json = async (path: string, init?: RequestInit) => {
     const response = await request(path, init)
     return {

@@ -1,0 +1,89 @@
+/**
+ * Bodies: one middleware reads them for every endpoint, counts the bytes that come rather than those that were announced,
+ * waits no longer than a while, and takes only what says that it is JSON. Endpoints then have c.req.text() at hand. After
+ * authentication, so that nobody's bytes are read who may not change anything.
+ */
+import type { MiddlewareHandler } from 'hono'
+import type { ApiEnv } from './endpoints/deps.ts'
+import { Problem, unreadable } from './problem.ts'
+
+export type BodyLimits = { readonly maxBytes: number; readonly withinMs: number }
+
+export const BODY_LIMITS: BodyLimits = { maxBytes: 64 * 1024 * 1024, withinMs: 30_000 }
+
+const JSON_TYPE = /^application\/json\s*(;|$)/i
+const NDJSON_TYPE = /^application\/x-ndjson\s*(;|$)/i
+
+const tooLarge = (maxBytes: number): Problem =>
+  new Problem(413, `Error: a body may have ${maxBytes} bytes.`, {
+    errno: 'EMSGSIZE',
+    headers: { Connection: 'close' },
+  })
+
+const tooSlow = (withinMs: number): Problem =>
+  new Problem(408, `Error: the body did not come within ${withinMs / 1000} s.`, {
+    errno: 'ETIMEDOUT',
+    headers: { Connection: 'close' },
+  })
+
+/** All of a stream's bytes; throws a problem where they are too many or too late. */
+export const readBytes = async (
+  body: ReadableStream<Uint8Array>,
+  { maxBytes, withinMs }: BodyLimits
+): Promise<Uint8Array> => {
+  const reader = body.getReader()
+  const late = Promise.withResolvers<never>()
+  const timer = setTimeout(() => late.reject(tooSlow(withinMs)), withinMs)
+  const chunks: Uint8Array[] = []
+  let length = 0
+  try {
+    for (;;) {
+      const { done, value } = await Promise.race([reader.read(), late.promise])
+      if (done) return Buffer.concat(chunks, length)
+      length += value.length
+      if (length > maxBytes) throw tooLarge(maxBytes)
+      chunks.push(value)
+    }
+  } catch (error) {
+    // Not waited for: a reader whose sender has gone answers when it likes.
+    reader.cancel().catch(() => {})
+    throw error instanceof Problem ? error : unreadable('Error: the body ended early.')
+  } finally {
+    clearTimeout(timer)
+  }
+}
+
+const textOf = (bytes: Uint8Array): string => {
+  try {
+    return new TextDecoder('utf-8', { fatal: true }).decode(bytes)
+  } catch {
+    throw unreadable('Error: the body is no UTF-8.', [{ field: '', message: 'send JSON in UTF-8' }])
+  }
+}
+
+const checkType = (type: string, path: string): void => {
+  const isBatch = path.endsWith(':batch')
+  if (JSON_TYPE.test(type) || (isBatch && NDJSON_TYPE.test(type))) return
+  const wanted = isBatch ? 'application/x-ndjson' : 'application/json'
+  throw new Problem(415, `Error: a body of type "${type}" is not understood.`, {
+    errors: [{ field: 'Content-Type', message: `send ${wanted}` }],
+    headers: { Accept: wanted },
+  })
+}
+
+export const readBodies =
+  (limits: BodyLimits): MiddlewareHandler<ApiEnv> =>
+  async (c, next) => {
+    const { body } = c.req.raw
+    if (body !== null) {
+      if (Number(c.req.header('Content-Length') ?? 0) > limits.maxBytes)
+        throw tooLarge(limits.maxBytes)
+      const text = textOf(await readBytes(body, limits))
+      if (text !== '') checkType(c.req.header('Content-Type') ?? '', c.req.path)
+      // hono keeps promises there, and its types say what they resolve to.
+      c.req.bodyCache.text = Promise.resolve(text) as unknown as string
+    }
+    // What the daemon does with it may take longer than a silent connection is kept.
+    c.env?.keep?.()
+    await next()
+  }
