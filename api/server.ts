@@ -2,7 +2,7 @@
  * Puts the app on its addresses: unix sockets (mode 0600) and TCP. What a request may do depends on where it comes in
  * (auth.ts); a taken port or socket is one clear line; the socket file of a daemon that died is replaced. Main thread.
  */
-import { chmodSync, unlinkSync } from 'node:fs'
+import { renameSync, unlinkSync } from 'node:fs'
 import type { Endpoint } from './cli/endpoint.ts'
 import { formatEndpoint, isLoopback, parseEndpoint } from './cli/endpoint.ts'
 import type { ListenerKind, ServerBindings } from './endpoints/deps.ts'
@@ -50,26 +50,30 @@ const reason = (error: unknown): string => {
   return message
 }
 
+/**
+ * Bun removes the name that it bound when it stops, whoever has it by then. So it binds another, which then becomes the
+ * socket's; what is removed at the end is ours for certain, since our socket still holds its inode.
+ */
 const serveUnix = (app: App, path: string): Promise<Listener> =>
   takeSocket(path, () => {
-    // Between bind and chmod nobody else may connect.
+    const bound = `${path}~`
+    if (lstat(bound)?.isSocket()) unlinkSync(bound)
+    // Between bind and rename nobody else may connect either.
     const before = process.umask(0o177)
     let server: Server
     try {
-      server = serve(app, 'unix', { unix: path })
-      chmodSync(path, 0o600)
+      server = serve(app, 'unix', { unix: bound })
     } finally {
       process.umask(before)
     }
+    renameSync(bound, path)
     const inode = lstat(path)?.ino
     return {
       address: `unix:${path}`,
       endpoint: { kind: 'unix', path },
       stop: async () => {
+        if (lstat(path)?.ino === inode) unlinkSync(path)
         await server.stop(true)
-        // Bun may have removed it; another daemon may have put its own there.
-        const now = lstat(path)
-        if (now !== null && now.ino === inode) unlinkSync(path)
       },
     }
   })

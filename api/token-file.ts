@@ -42,11 +42,12 @@ export const writeTokenFile = (path: string, links: readonly string[]): (() => v
       throw new ListenError(`cannot write ${path}: the file exists and holds no token of ours`)
     unlinkSync(path)
   }
+  const content = links.map((link) => `${link}\n`).join('')
   const fd = openSync(path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0o600)
-  writeSync(fd, links.map((link) => `${link}\n`).join(''))
+  writeSync(fd, content)
   closeSync(fd)
-  const inode = lstat(path)?.ino
   return () => {
-    if (lstat(path)?.ino === inode) unlinkSync(path)
+    // By its content, since a new file may have the inode of an old one.
+    if (readLinks(path).some(([link]) => links.includes(link))) unlinkSync(path)
   }
 }

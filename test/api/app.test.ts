@@ -194,16 +194,110 @@ describe('who may', () => {
     expect((await change('all')).status).toBe(404)
   })
 
+  test('over loopback anybody looks, and nothing else', async () => {
+    const { request, asked } = createSoftnet({ tokens, token: 'all' }, { listener: 'loopback' })
+    for (const path of ['/v1/links', '/v1/config', '/metrics', '/', '/openapi.json'])
+      expect([path, (await request(path)).status]).toEqual([path, 200])
+    asked.length = 0
+    const changes = [
+      ['PUT', '/v1/links/evil0', { kind: 'pcap', data: { record: '/tmp/evil' } }],
+      ['POST', '/v1/links', { ifname: 'evil0', kind: 'tap' }],
+      ['PATCH', '/v1/links/veth0', { up: false }],
+      ['DELETE', '/v1/links/veth0', undefined],
+      ['POST', '/v1/routes', { dst: '10.0.0.0/8', dev: 'veth0' }],
+      ['POST', '/v1/tables/main/routes:batch', {}],
+      ['PUT', '/v1/config?dry_run=1', {}],
+      ['PUT', '/v1/sysctl/net.ipv4.ip_forward', { value: 0 }],
+      ['POST', '/v1/no/such/path', {}],
+    ] as const
+    for (const [method, path, sent] of changes) {
+      const init = { method, ...(sent && { body: JSON.stringify(sent) }) }
+      const refused = await request(path, init)
+      expect([method, path, refused.status]).toEqual([method, path, 401])
+      expect(refused.headers.get('WWW-Authenticate')).toContain('Bearer')
+      const reader = await request(path, { ...init, headers: bearer('reader') })
+      expect([method, path, reader.status]).toEqual([method, path, 403])
+    }
+    for (const path of ['/v1/capture', '/v1/trace', '/v1/netns/user/capture', '/v1/%63apture']) {
+      expect([path, (await request(path)).status]).toEqual([path, 401])
+      expect([path, (await request(path, { headers: bearer('writer') })).status]).toEqual([
+        path,
+        403,
+      ])
+      expect([path, (await request(path, { headers: bearer('all') })).status]).toEqual([path, 404])
+    }
+    expect(asked).toEqual([])
+    const headers = bearer('writer')
+    expect((await request('/v1/links/veth0', { method: 'DELETE', headers })).status).toBe(200)
+  })
+
+  test('a command over loopback says what a change needs', async () => {
+    const howToChange = 'the socket unix:/run/softnet.sock'
+    const { cli } = createSoftnet({ howToChange }, { listener: 'loopback' })
+    expect(await cli('ip route del default')).toEqual({
+      status: 1,
+      out: '',
+      err: `Error: Permission denied: over loopback anybody may look, but to change anything needs ${howToChange}.\n`,
+    })
+    expect((await cli('ip route')).status).toBe(0)
+  })
+
+  test('a request that no listener brought gets nothing', async () => {
+    expect((await createSoftnet({}, {}).request('/v1/links')).status).toBe(401)
+  })
+
+  const OWN = { Host: '127.0.0.1:7777' }
   test.each([
-    ['a page from elsewhere', { Host: '127.0.0.1:7777', Origin: 'http://evil.example' }, 403],
+    ['a page from elsewhere', { ...OWN, Origin: 'http://evil.example' }, 403],
+    ['a page of another port', { ...OWN, Origin: 'http://127.0.0.1:8888' }, 403],
+    ['a page without an origin', { ...OWN, Origin: 'null' }, 403],
+    ['a script tag elsewhere', { ...OWN, 'Sec-Fetch-Site': 'cross-site' }, 403],
+    ['an image on another port', { ...OWN, 'Sec-Fetch-Site': 'same-site' }, 403],
+    [
+      'a link that is followed',
+      { ...OWN, 'Sec-Fetch-Site': 'cross-site', 'Sec-Fetch-Mode': 'navigate' },
+      200,
+    ],
     ['a name that was bound to loopback', { Host: 'evil.example:7777' }, 403],
-    ['our own page', { Host: '127.0.0.1:7777', Origin: 'http://127.0.0.1:7777' }, 200],
+    ['a name that only begins so', { Host: '127.0.0.1.evil.example' }, 403],
+    ['our own page', { ...OWN, Origin: 'http://127.0.0.1:7777' }, 200],
+    ['our own page, as browsers say it', { ...OWN, 'Sec-Fetch-Site': 'same-origin' }, 200],
     ['no browser', { Host: 'localhost:7777' }, 200],
   ])('loopback: %s', async (_, headers, status) => {
     const { request } = createSoftnet({}, { listener: 'loopback' })
     expect(
       (await request('/v1/links', { headers: headers as Record<string, string> })).status
     ).toBe(status)
+  })
+})
+
+describe('methods', () => {
+  test('a path that has others is 405 and says which', async () => {
+    const { send } = createSoftnet()
+    const { status, headers, body } = await send('PATCH', '/v1/routes', {})
+    expect([status, body.title]).toEqual([405, 'Method Not Allowed'])
+    expect(headers.get('Allow')).toBe('GET, PUT, POST, HEAD, OPTIONS')
+    const neighs = await send('GET', '/v1/neighs:flush')
+    expect([neighs.status, neighs.headers.get('Allow')]).toEqual([405, 'POST, OPTIONS'])
+    expect((await send('PATCH', '/v1/nothing', {})).status).toBe(404)
+  })
+
+  test('OPTIONS tells them, and opens nothing to other sites', async () => {
+    const { request } = createSoftnet({}, { listener: 'loopback' })
+    const answer = await request('/v1/links/veth0', { method: 'OPTIONS' })
+    expect([answer.status, answer.headers.get('Allow')]).toEqual([
+      204,
+      'GET, PUT, PATCH, DELETE, HEAD, OPTIONS',
+    ])
+    expect(answer.headers.get('Access-Control-Allow-Origin')).toBeNull()
+    expect((await request('/v1/nothing', { method: 'OPTIONS' })).status).toBe(404)
+  })
+
+  test('HEAD is GET without its body', async () => {
+    const { request } = createSoftnet()
+    const answer = await request('/v1/links', { method: 'HEAD' })
+    expect([answer.status, await answer.text()]).toEqual([200, ''])
+    expect(answer.headers.get('ETag')).toBe('"7"')
   })
 })
 
@@ -230,6 +324,21 @@ describe('pages', () => {
     expect(response.headers.get('Content-Security-Policy')).toContain("connect-src 'self'")
     expect(page).not.toMatch(/(?:src|href)="https?:/)
   })
+
+  test.each(['/', '/docs'])(
+    '%s runs its own script alone, which asks with the token',
+    async (path) => {
+      const response = await createSoftnet({}, { listener: 'network' }).request(path)
+      expect(response.status).toBe(200)
+      const script = /<script>([^]*)<\/script>/.exec(await response.text())![1]!
+      const hash = new Bun.CryptoHasher('sha256').update(script).digest('base64')
+      expect(response.headers.get('Content-Security-Policy')).toContain(
+        `script-src 'sha256-${hash}';`
+      )
+      expect(script).toContain('Authorization: `Bearer ${token}`')
+      expect(script).not.toMatch(/await fetch\(/)
+    }
+  )
 
   test('openapi.json describes the paths with their bodies', async () => {
     const { json } = createSoftnet()

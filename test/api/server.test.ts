@@ -1,5 +1,13 @@
-import { afterEach, expect, test } from 'bun:test'
-import { existsSync, mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { afterEach, beforeEach, expect, test } from 'bun:test'
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { Listener } from '../../api/server.ts'
@@ -15,6 +23,8 @@ const start = async (addresses: string[], hasToken = false): Promise<Listener[]>
   open.push(...listeners)
   return listeners
 }
+
+beforeEach(() => mkdirSync(folder, { recursive: true }))
 
 afterEach(async () => {
   await Promise.all(open.splice(0).map((listener) => listener.stop()))
@@ -51,6 +61,25 @@ test('a living daemon keeps its socket, the file of a dead one is replaced', asy
   expect((await fetch('http://localhost/healthz', { unix: dead })).status).toBe(200)
 })
 
+test('a daemon that ends leaves the socket that another has put in the place of its own', async () => {
+  const path = socketPath()
+  const [first] = await start([`unix:${path}`])
+  rmSync(path)
+  await start([`unix:${path}`])
+  await first!.stop()
+  expect((await fetch('http://localhost/healthz', { unix: path })).status).toBe(200)
+})
+
+test('of two that start at the same moment one has the socket, and the other says so', async () => {
+  const path = socketPath()
+  const started = await Promise.allSettled([1, 2, 3, 4].map(() => start([`unix:${path}`])))
+  expect(started.filter(({ status }) => status === 'fulfilled')).toHaveLength(1)
+  for (const one of started)
+    if (one.status === 'rejected') expect(one.reason.message).toContain('another daemon is there')
+  expect((await fetch('http://localhost/healthz', { unix: path })).status).toBe(200)
+  expect(readdirSync(folder)).toEqual(['api.sock'])
+})
+
 test('a file that is no socket stays', async () => {
   const path = join(folder, 'precious')
   await start([`unix:${socketPath()}`])
@@ -74,6 +103,50 @@ test('an address that others reach needs a token', async () => {
   const url = `http://127.0.0.1:${new URL(listener!.address).port}/v1/links`
   expect((await fetch(url)).status).toBe(401)
   expect((await fetch(url, { headers: { Authorization: 'Bearer secret' } })).status).toBe(200)
+})
+
+test('anybody looks over loopback; a change needs the token or the socket', async () => {
+  const path = socketPath()
+  const [unix, tcp] = await start([`unix:${path}`, '127.0.0.1:0'])
+  expect(unix!.endpoint).toEqual({ kind: 'unix', path })
+  const change = (headers: Record<string, string>, init: object = {}) =>
+    fetch(`${tcp!.address}/v1/links/veth0`, { method: 'DELETE', headers, ...init })
+  expect((await fetch(`${tcp!.address}/v1/links`)).status).toBe(200)
+  expect((await change({})).status).toBe(401)
+  expect((await change({ Authorization: 'Bearer wrong' })).status).toBe(401)
+  expect((await change({}, { unix: path })).status).toBe(200)
+  expect((await change({ Authorization: 'Bearer secret' })).status).toBe(404)
+})
+
+test('bytes are counted as they come, on every kind of address', async () => {
+  const path = socketPath()
+  const [, tcp] = await start([`unix:${path}`, '127.0.0.1:0'])
+  const CHUNK = new Uint8Array(1 << 20).fill(0x20)
+  const send = (megabytes: number, where: object): Promise<Response> => {
+    let left = megabytes
+    const body = new ReadableStream<Uint8Array>({
+      pull: (controller) => (left-- > 0 ? controller.enqueue(CHUNK) : controller.close()),
+    })
+    const headers = { 'Content-Type': 'application/json', Authorization: 'Bearer secret' }
+    const init = { method: 'PUT', headers, body, duplex: 'half', ...where }
+    return fetch(`${tcp!.address}/v1/tables/main/routes/10.20.0.0/16`, init)
+  }
+  for (const where of [{}, { unix: path }]) {
+    expect((await send(3, where)).status).toBe(200)
+    expect((await send(70, where)).status).toBe(413)
+  }
+})
+
+test('headers have a bound', async () => {
+  const [tcp] = await start(['127.0.0.1:0'])
+  const status = async (path: string, headers: Record<string, string>) =>
+    (await fetch(tcp!.address + path, { headers })).status
+  expect(await status('/healthz', { X: 'a'.repeat(1 << 20) })).toBe(431)
+  expect(await status(`/healthz?${'a'.repeat(1 << 20)}`, {})).toBeOneOf([414, 431])
+})
+
+test('there is no TLS to pretend', async () => {
+  await expect(start(['https://127.0.0.1:0'])).rejects.toThrow('there is no TLS')
 })
 
 test('what is no address is refused', async () => {

@@ -5,7 +5,7 @@
 
 import { AF_INET } from '../../core/base/family.ts'
 import { fstatSync, statSync } from 'node:fs'
-import { block, libc, O_RDONLY, OsError, openPath } from './libc.ts'
+import { block, Errno, libc, O_RDONLY, OsError, openPath } from './libc.ts'
 import { withNewNamespaces } from './netns.ts'
 import type { SpawnPlan } from './spawn.ts'
 import { CLONE_NEWNET, CLONE_NEWNS, CLONE_NEWUSER, createSpawnPlan, waitForExit } from './spawn.ts'
@@ -71,6 +71,16 @@ const finish = async (started: { pid: number } | { status: number }): Promise<nu
 
 const namespaceHint = 'no such namespace, or it belongs to another user'
 
+/**
+ * A daemon says which process holds its namespace, and over loopback anybody may be that daemon: a program of ours runs
+ * only in namespaces of our own, since whoever holds one decides what is mounted there.
+ */
+const checkHolder = (pid: number): void => {
+  const holder = statSync(`/proc/${pid}`, { throwIfNoEntry: false })
+  if (holder !== undefined && holder.uid !== libc.geteuid())
+    throw new OsError(`enter the namespaces of process ${pid}`, Errno.EPERM, namespaceHint)
+}
+
 const isOurs = (fd: number, kind: string): boolean =>
   fstatSync(fd).ino === statSync(`/proc/self/ns/${kind}`).ino
 
@@ -94,6 +104,7 @@ export const execInNamespace = async (
   const plan = createSpawnPlan()
   const opened: number[] = []
   try {
+    checkHolder(pid)
     for (const [kind, flag] of enterable) {
       const fd = openPath(`/proc/${pid}/ns/${kind}`, O_RDONLY, namespaceHint)
       opened.push(fd)

@@ -2,9 +2,11 @@
 // it, which the kernel gives back when its holder dies. Called by the API's server on the main thread; cold.
 
 import { closeSync, constants, fstatSync, openSync, statSync, unlinkSync } from 'node:fs'
-import { check, libc } from './libc.ts'
+import { Errno, libc, OsError } from './libc.ts'
 
-const LOCK_EX = 2
+const LOCK_EX_NB = 2 | 4
+const LOOK_MS = 5
+const WITHIN_MS = 5000
 
 const { O_CREAT, O_RDWR, O_NOFOLLOW } = constants
 
@@ -17,21 +19,28 @@ const isStill = (path: string, fd: number): boolean => {
   }
 }
 
-/** Runs `work` while no other process does under the same path; the file is gone afterwards. */
+/** null while somebody else has it. */
+const tryLock = (path: string): number | null => {
+  const fd = openSync(path, O_CREAT | O_RDWR | O_NOFOLLOW, 0o600)
+  if (libc.flock(fd, LOCK_EX_NB) === 0 && isStill(path, fd)) return fd
+  closeSync(fd)
+  return null
+}
+
+/** Runs `work` while nobody else does under the same path; the file is gone afterwards. Throws OsError. */
 export const withLock = async <T>(path: string, work: () => Promise<T>): Promise<T> => {
-  for (;;) {
-    const fd = openSync(path, O_CREAT | O_RDWR | O_NOFOLLOW, 0o600)
-    try {
-      // Held for milliseconds, so it is waited for.
-      check(libc.flock(fd, LOCK_EX), 'flock')
-      if (!isStill(path, fd)) continue
-      try {
-        return await work()
-      } finally {
-        unlinkSync(path)
-      }
-    } finally {
-      closeSync(fd)
-    }
+  const deadline = performance.now() + WITHIN_MS
+  let fd = tryLock(path)
+  // It is held for milliseconds.
+  while (fd === null) {
+    if (performance.now() > deadline) throw new OsError(`lock ${path}`, Errno.EAGAIN)
+    await Bun.sleep(LOOK_MS)
+    fd = tryLock(path)
+  }
+  try {
+    return await work()
+  } finally {
+    unlinkSync(path)
+    closeSync(fd)
   }
 }

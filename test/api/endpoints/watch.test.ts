@@ -1,5 +1,6 @@
 import { expect, test } from 'bun:test'
 import { createJournal } from '../../../api/endpoints/journal.ts'
+import { MAX_WATCHERS } from '../../../api/endpoints/watch.ts'
 import { createSoftnet } from '../support/softnet.ts'
 
 /** Reads a stream until it holds `text`. */
@@ -75,4 +76,17 @@ test('the journal is bounded and knows what it forgot', () => {
   for (let n = 0; n < 3; n++) notify('neigh', 'new', { dst: `n${n}` })
   expect(journal.after(6)).toBeNull()
   expect(journal.after(8)).toBeNull()
+})
+
+test('who only asks for the headers does not watch, and watchers have a bound', async () => {
+  const { request } = createSoftnet()
+  for (let n = 0; n <= MAX_WATCHERS; n++)
+    expect((await request('/v1/watch', { method: 'HEAD' })).status).toBe(200)
+  const readers = []
+  for (let n = 0; n < MAX_WATCHERS; n++) readers.push(createReader(await request('/v1/watch')))
+  const refused = await request('/v1/watch')
+  expect([refused.status, refused.headers.get('Retry-After')]).toEqual([503, '1'])
+  await readers.pop()!.close()
+  readers.push(createReader(await request('/v1/watch')))
+  for (const reader of readers) await reader.close()
 })

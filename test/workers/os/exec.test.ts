@@ -1,5 +1,13 @@
 import { afterAll, beforeAll, expect, test } from 'bun:test'
-import { closeSync, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import {
+  closeSync,
+  existsSync,
+  mkdtempSync,
+  openSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs'
 import { tmpdir } from 'node:os'
 import type { ExecOptions } from '../../../workers/os/exec.ts'
 import { execInNamespace, runInNewNamespace } from '../../../workers/os/exec.ts'
@@ -87,4 +95,24 @@ test('runs a command in namespaces of its own, lo up', async () => {
   expect(status).toBe(5)
   expect(output).toStartWith('0\n')
   expect(output).toContain('00000000000000000000000000000001 01 80')
+})
+
+test('a command dies with who ran it, however that one ends', async () => {
+  const script = `
+    import { execInNamespace } from ${JSON.stringify(`${import.meta.dir}/../../../workers/os/exec.ts`)}
+    await execInNamespace(${ns.pid}, ['sh', '-c', 'echo $$; exec sleep 60'])`
+  const caller = Bun.spawn([process.execPath, '-e', script], {
+    cwd: '/',
+    stdio: ['ignore', 'pipe', 'inherit'],
+  })
+  const { value } = await caller.stdout.getReader().read()
+  const pid = Number(new TextDecoder().decode(value))
+  expect(existsSync(`/proc/${pid}`)).toBe(true)
+  caller.kill('SIGKILL')
+  await caller.exited
+  const deadline = performance.now() + 5000
+  while (existsSync(`/proc/${pid}`)) {
+    expect(performance.now()).toBeLessThan(deadline)
+    await Bun.sleep(1)
+  }
 })
