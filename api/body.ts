@@ -75,15 +75,18 @@ export const readBodies =
   (limits: BodyLimits): MiddlewareHandler<ApiEnv> =>
   async (c, next) => {
     const { body } = c.req.raw
-    if (body !== null) {
-      if (Number(c.req.header('Content-Length') ?? 0) > limits.maxBytes)
-        throw tooLarge(limits.maxBytes)
-      const text = textOf(await readBytes(body, limits))
-      if (text !== '') checkType(c.req.header('Content-Type') ?? '', c.req.path)
-      // hono keeps promises there, and its types say what they resolve to.
-      c.req.bodyCache.text = Promise.resolve(text) as unknown as string
-    }
+    if (body === null) return next()
+    if (Number(c.req.header('Content-Length') ?? 0) > limits.maxBytes)
+      throw tooLarge(limits.maxBytes)
+    const text = textOf(await readBytes(body, limits))
+    if (text !== '') checkType(c.req.header('Content-Type') ?? '', c.req.path)
+    // hono keeps promises there, and its types say what they resolve to.
+    c.req.bodyCache.text = Promise.resolve(text) as unknown as string
     // What the daemon does with it may take longer than a silent connection is kept.
-    c.env?.keep?.()
-    await next()
+    const release = c.env.keep?.()
+    try {
+      await next()
+    } finally {
+      release?.()
+    }
   }

@@ -31,7 +31,8 @@ type ListenOptions = {
  * A connection that says nothing for so long is cut, in the middle of its headers too; a watcher hears a comment more
  * often. How much of a body is read is the app's to say (body.ts). Bun's types know neither of unix sockets.
  */
-const LIMITS = { idleTimeout: 30, maxRequestBodySize: Number.MAX_SAFE_INTEGER } as object
+const IDLE_SEC = 30
+const LIMITS = { idleTimeout: IDLE_SEC, maxRequestBodySize: Number.MAX_SAFE_INTEGER } as object
 
 type Server = ReturnType<typeof Bun.serve>
 
@@ -39,8 +40,13 @@ const serve = (app: App, listener: ListenerKind, where: object): Server =>
   Bun.serve({
     ...LIMITS,
     ...where,
-    fetch: (request: Request, server: Server) =>
-      app.fetch(request, { listener, keep: () => server.timeout(request, 0) }),
+    fetch: (request: Request, server: Server) => {
+      const keep = () => {
+        server.timeout(request, 0)
+        return () => server.timeout(request, IDLE_SEC)
+      }
+      return app.fetch(request, { listener, keep })
+    },
   } as Parameters<typeof Bun.serve>[0])
 
 const reason = (error: unknown): string => {

@@ -28,7 +28,8 @@ export const DAEMON_HELP = `Usage: softnet up [ -c FILE ] [ --workers N ] [ --st
                   [ --tap NAME[=ADDR/LEN] ]... [ --pid-file FILE ] [ --ready-fd N ] [ --duration SECONDS ]
                   [ --pin ] [ --debug ] [ --schema ]
        softnet demo [ --workers N ] [ --api ADDR ]... [ --duration SECONDS ]
-   ADDR := unix:PATH | HOST:PORT
+   ADDR := unix:PATH | HOST:PORT, by default $SOFTNET_API, [api] listen of FILE, or the default socket and 127.0.0.1:7777;
+   over loopback anybody may look, a change needs the socket or the token in the file beside it
    --schema prints the JSON Schema of FILE, --debug adds endpoints that break things on purpose
 `
 

@@ -35,8 +35,8 @@ export type ListenerKind = 'unix' | 'loopback' | 'network'
 /** What the server tells the app about a request. */
 export type ServerBindings = {
   readonly listener?: ListenerKind
-  /** The answer may take its time: the connection stays though nothing goes over it. */
-  readonly keep?: () => void
+  /** The connection stays though nothing goes over it, until what is returned is called. */
+  readonly keep?: () => () => void
 }
 
 export interface ApiEnv extends Env {

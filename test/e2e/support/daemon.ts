@@ -22,26 +22,28 @@ export type DaemonOptions = {
   /** TOML besides what the options say. */
   config?: string
   args?: string[]
+  /** Listens where a daemon does that is told nothing: beside its scratch folder's socket on 127.0.0.1:7777. */
+  listensByDefault?: boolean
 }
 
 export type Answer = { status: number; body: unknown }
 
 export type Daemon = Awaited<ReturnType<typeof startDaemon>>
 
-type Started = { child: ReturnType<typeof spawn>; folder: string; said: () => string }
+type Started = {
+  child: ReturnType<typeof spawn>
+  folder: string
+  unix: string
+  said: () => string
+}
 
 const launch = (options: DaemonOptions): Started => {
   const { command = 'up', workers = 2, steering = 'rps', config = '', args = [] } = options
   const folder = mkdtempSync(`${tmpdir()}/softnet-e2e-`)
-  const argv = [
-    command,
-    '--api',
-    `unix:${folder}/api`,
-    '--ready-fd',
-    '3',
-    '--workers',
-    `${workers}`,
-  ]
+  const { listensByDefault = false } = options
+  const unix = listensByDefault ? `${folder}/softnet.sock` : `${folder}/api`
+  const argv = [command, '--ready-fd', '3', '--workers', `${workers}`]
+  if (!listensByDefault) argv.push('--api', `unix:${unix}`)
   if (command === 'up') argv.push('--steering', steering)
   if (config !== '') {
     writeFileSync(`${folder}/softnet.toml`, config)
@@ -50,6 +52,7 @@ const launch = (options: DaemonOptions): Started => {
   const [bun, main] = CLI
   const child = spawn(bun!, [main!, ...argv, ...args], {
     cwd: folder,
+    env: { ...process.env, XDG_RUNTIME_DIR: folder },
     stdio: ['ignore', 'pipe', 'pipe', 'pipe'],
   })
   let said = ''
@@ -57,7 +60,7 @@ const launch = (options: DaemonOptions): Started => {
     stream.on('data', (chunk: Buffer) => {
       said += chunk
     })
-  return { child, folder, said: () => said }
+  return { child, folder, unix, said: () => said }
 }
 
 /** Resolves with the exit status, which for a signal is 128 and its number as a shell says it. */
@@ -111,7 +114,7 @@ export const processUsage = (pid: number) => {
 
 export const startDaemon = async (options: DaemonOptions = {}) => {
   const started = launch(options)
-  const { child, folder, said } = started
+  const { child, folder, unix, said } = started
   const exited = exitOf(child)
   const discard = (): void => rmSync(folder, { recursive: true, force: true })
   try {
@@ -121,7 +124,6 @@ export const startDaemon = async (options: DaemonOptions = {}) => {
     throw error
   }
   const pid = child.pid!
-  const unix = `${folder}/api`
 
   const call = async (method: string, path: string, body?: unknown): Promise<Answer> => {
     const response = await fetch(`http://softnet${path}`, {
@@ -164,7 +166,7 @@ export const startDaemon = async (options: DaemonOptions = {}) => {
   /** Runs a command of the CLI against this daemon. */
   const cli = async (...args: string[]): Promise<{ status: number; out: string; err: string }> => {
     const process_ = Bun.spawn([...CLI, ...args], {
-      env: { ...process.env, SOFTNET_API: `unix:${unix}` },
+      env: { ...process.env, XDG_RUNTIME_DIR: folder, SOFTNET_API: `unix:${unix}` },
       stdin: 'ignore',
       stdout: 'pipe',
       stderr: 'pipe',
