@@ -130,18 +130,16 @@ const processOf = (pid) => {
   }
 }
 
-/** Our ancestors up to npm, nearest first, when it or npx started us: there may be a shell between. */
+const SHELLS = ['sh', 'dash', 'bash', 'ash', 'busybox', 'zsh', 'ksh']
+
+/** Our parent, and its when a shell stands between, if that is npm or npx: who started us, nearest first. */
 const npmAncestors = () => {
-  const found = []
-  if (!process.env.npm_execpath) return found
-  for (let pid = process.ppid; pid > 0 && found.length < 8; ) {
-    const its = processOf(pid)
-    if (!its) break
-    found.push(pid)
-    if (/^np[mx]\b/.test(its.name)) return found
-    pid = its.parent
-  }
-  return []
+  if (!process.env.npm_execpath) return []
+  const parent = processOf(process.ppid)
+  const isNpm = (its) => its !== undefined && /^np[mx]\b/.test(its.name)
+  if (isNpm(parent)) return [process.ppid]
+  const isBetween = SHELLS.includes(parent?.name) && isNpm(processOf(parent.parent))
+  return isBetween ? [process.ppid, parent.parent] : []
 }
 
 const LOOK_MS = 250
@@ -153,9 +151,9 @@ const LOOK_MS = 250
 const whenNpmEnds = (end) => {
   const ancestors = npmAncestors()
   if (ancestors.length === 0) return
+  const [parent, above] = ancestors
   const isThere = () =>
-    process.ppid === ancestors[0] &&
-    ancestors.every((pid, i) => i === 0 || processOf(ancestors[i - 1])?.parent === pid)
+    process.ppid === parent && (above === undefined || processOf(parent)?.parent === above)
   const timer = setInterval(() => {
     if (isThere()) return
     clearInterval(timer)

@@ -13,7 +13,7 @@ const sha256 = (text: string): string =>
 
 /** Only the page's own script runs, whatever a name or a message may hold. */
 const policyOf = (page: string): string => {
-  const scripts = [...page.matchAll(/<script>([^]*?)<\/script>/g)].map((found) => found[1]!)
+  const scripts = [...page.matchAll(/<script>([\s\S]*?)<\/script>/g)].map((found) => found[1]!)
   const allowed = scripts.map((script) => `'sha256-${sha256(script)}'`).join(' ')
   return `default-src 'none'; connect-src 'self'; style-src 'unsafe-inline'; script-src ${allowed}; img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'`
 }

@@ -330,7 +330,7 @@ describe('pages', () => {
     async (path) => {
       const response = await createSoftnet({}, { listener: 'network' }).request(path)
       expect(response.status).toBe(200)
-      const script = /<script>([^]*)<\/script>/.exec(await response.text())![1]!
+      const script = /<script>([\s\S]*)<\/script>/.exec(await response.text())![1]!
       const hash = new Bun.CryptoHasher('sha256').update(script).digest('base64')
       expect(response.headers.get('Content-Security-Policy')).toContain(
         `script-src 'sha256-${hash}';`

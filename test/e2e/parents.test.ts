@@ -28,7 +28,9 @@ describeE2e(import.meta.path, 'a daemon and who started it', () => {
     const name = `${folder}/${++count}`
     const up = ['up', '--workers', '1', '--api', `unix:${name}.sock`, '--pid-file', `${name}.pid`]
     const [program, ...args] = [...command, ...up]
-    const child = spawn(program!, args, { cwd: root, stdio: 'ignore' })
+    // As from a script of npm's, far above.
+    const env = { ...process.env, npm_execpath: '/npm-cli.js' }
+    const child = spawn(program!, args, { cwd: root, env, stdio: 'ignore' })
     const ended = new Promise<void>((resolve) => child.on('exit', () => resolve()))
     const pidFile = `${name}.pid`
     const hasPid = () => existsSync(pidFile) && readFileSync(pidFile, 'utf8').endsWith('\n')

@@ -29,10 +29,10 @@ export type ExecOptions = {
 }
 
 /** The terminal sends SIGINT to the command as well; from elsewhere both must be passed on. */
-const forwardSignals = (pid: number): (() => void) => {
-  const onTerm = () => libc.kill(pid, SIGTERM)
+const forwardSignals = (send: (signal: number) => void): (() => void) => {
+  const onTerm = () => send(SIGTERM)
   const onInt = () => {
-    if (!process.stdin.isTTY) libc.kill(pid, SIGINT)
+    if (!process.stdin.isTTY) send(SIGINT)
   }
   process.on('SIGTERM', onTerm)
   process.on('SIGINT', onInt)
@@ -42,12 +42,14 @@ const forwardSignals = (pid: number): (() => void) => {
   }
 }
 
+type Started = { pid: number } | { status: number }
+
 /** Starts the command; a status instead of a process says that it cannot be run. */
 const start = (
   plan: SpawnPlan,
   argv: readonly string[],
   { env = process.env, cwd = process.cwd(), stdio = [0, 1, 2] }: ExecOptions
-): { pid: number } | { status: number } => {
+): Started => {
   plan.descriptors(stdio)
   plan.chdir(cwd)
   plan.exec(argv, env)
@@ -61,12 +63,18 @@ const start = (
   }
 }
 
-const finish = async (started: { pid: number } | { status: number }): Promise<number> => {
-  if ('status' in started) return started.status
-  const stop = forwardSignals(started.pid)
-  const status = await waitForExit(started.pid)
-  stop()
-  return status
+/** Signals are listened for before there is a command to pass them on to: it may run before we do again. */
+const runToEnd = async (begin: () => Started): Promise<number> => {
+  let pid = 0
+  const stop = forwardSignals((signal) => libc.kill(pid, signal))
+  try {
+    const started = begin()
+    if ('status' in started) return started.status
+    pid = started.pid
+    return await waitForExit(pid)
+  } finally {
+    stop()
+  }
 }
 
 const namespaceHint = 'no such namespace, or it belongs to another user'
@@ -111,7 +119,7 @@ export const execInNamespace = async (
       if (isOurs(fd, kind)) continue
       plan.call('setns', [fd, flag], { must: true, hint: `entering the ${kind} namespace` })
     }
-    return await finish(start(plan, argv, options))
+    return await runToEnd(() => start(plan, argv, options))
   } finally {
     for (const fd of opened) libc.close(fd)
   }
@@ -125,13 +133,14 @@ export const runInNewNamespace = async (
   const loopback = block(IFREQ_SIZE)
   loopback.bytes.set(new TextEncoder().encode('lo'))
   loopback.view.setUint16(IFREQ_FLAGS, IFF_UP, true)
-  const started = withNewNamespaces((flags, hint) => {
-    const plan = createSpawnPlan()
-    plan.unshare(flags, hint)
-    plan.call('socket', [AF_INET, SOCK_DGRAM_CLOEXEC, 0], { keep: true })
-    plan.callKept('ioctl', [SIOCSIFFLAGS, loopback])
-    plan.callKept('close', [])
-    return start(plan, argv, options)
-  })
-  return finish(started)
+  return runToEnd(() =>
+    withNewNamespaces((flags, hint) => {
+      const plan = createSpawnPlan()
+      plan.unshare(flags, hint)
+      plan.call('socket', [AF_INET, SOCK_DGRAM_CLOEXEC, 0], { keep: true })
+      plan.callKept('ioctl', [SIOCSIFFLAGS, loopback])
+      plan.callKept('close', [])
+      return start(plan, argv, options)
+    })
+  )
 }
