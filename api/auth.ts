@@ -21,6 +21,8 @@ const OPEN: Readonly<Record<ListenerKind, Scope | null>> = {
 /** They say nothing of the daemon's state: a load balancer's question, and the pages, which then ask with a token. */
 const PUBLIC_PATHS: readonly string[] = ['/healthz', '/', '/docs']
 const READS: readonly string[] = ['GET', 'HEAD', 'OPTIONS']
+export const isRead = (method: string): boolean => READS.includes(method)
+
 /** Reads that show what is in packets. */
 const CAPTURES = /^\/v1\/(netns\/[^/]+\/)?(capture|trace)(\/|$)/
 
@@ -35,7 +37,7 @@ const isSame = (a: Uint8Array, b: Uint8Array): boolean => {
 
 const scopeNeeded = (method: string, path: string): Scope => {
   if (CAPTURES.test(path)) return 'capture'
-  return READS.includes(method) ? 'read' : 'write'
+  return isRead(method) ? 'read' : 'write'
 }
 
 const covers = (given: Scope | null, needed: Scope): boolean =>

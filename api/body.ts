@@ -4,6 +4,7 @@
  * authentication, so that nobody's bytes are read who may not change anything.
  */
 import type { MiddlewareHandler } from 'hono'
+import { isRead } from './auth.ts'
 import type { ApiEnv } from './endpoints/deps.ts'
 import { Problem, unreadable } from './problem.ts'
 
@@ -75,7 +76,8 @@ export const readBodies =
   (limits: BodyLimits): MiddlewareHandler<ApiEnv> =>
   async (c, next) => {
     const { body } = c.req.raw
-    if (body === null) return next()
+    // A read has no use for a body, and anybody may send one.
+    if (body === null || isRead(c.req.method)) return next()
     if (Number(c.req.header('Content-Length') ?? 0) > limits.maxBytes)
       throw tooLarge(limits.maxBytes)
     const text = textOf(await readBytes(body, limits))

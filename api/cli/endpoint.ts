@@ -2,7 +2,7 @@
  * Where the API is: the one place that knows the default socket and how an address of the API is written.
  * The daemon listens there and the command line looks there. Addresses: unix:PATH, HOST:PORT, http://HOST:PORT.
  */
-import { existsSync } from 'node:fs'
+import { existsSync, statSync } from 'node:fs'
 import { dirname } from 'node:path'
 
 export type Endpoint =
@@ -21,7 +21,8 @@ const ROOT_SOCKET = '/run/softnet.sock'
 /** One socket a user: the runtime directory where there is one, else /run for root, else a private folder in /tmp. */
 export const defaultSocketPath = (env: Env, uid: number): string => {
   const runtime = env.XDG_RUNTIME_DIR
-  if (runtime !== undefined && runtime !== '' && existsSync(runtime))
+  // Root by su(1) may have another user's still, who may do there as he likes.
+  if (runtime && statSync(runtime, { throwIfNoEntry: false })?.uid === uid)
     return `${runtime}/softnet.sock`
   if (uid === 0 && existsSync('/run')) return ROOT_SOCKET
   return `${privateFolder(uid)}/softnet.sock`
@@ -74,9 +75,15 @@ export const formatEndpoint = (endpoint: Endpoint): string => {
 export const isLoopback = (host: string): boolean =>
   host === 'localhost' || host === '::1' || /^127\.\d+\.\d+\.\d+$/.test(host)
 
-/** Where `softnet up` listens when neither --api nor the configuration says: where its clients look. */
-export const defaultListen = (env: Env, uid: number): string[] =>
-  env.SOFTNET_API ? [env.SOFTNET_API] : [`unix:${defaultSocketPath(env, uid)}`, DEFAULT_TCP]
+/** Where `softnet up` listens without --api: where its clients look, else what the configuration says, else by default. */
+export const chooseListen = (
+  configured: readonly string[] | undefined,
+  env: Env,
+  uid: number
+): readonly string[] =>
+  env.SOFTNET_API
+    ? [env.SOFTNET_API]
+    : (configured ?? [`unix:${defaultSocketPath(env, uid)}`, DEFAULT_TCP])
 
 /** Where a command looks, in this order: --api, else $SOFTNET_API, else every default place. */
 export const choosePlaces = (option: string | undefined, env: Env, uid: number): string[] => {

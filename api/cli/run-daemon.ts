@@ -16,7 +16,7 @@ import { createToken, tokenLink, writeTokenFile } from '../token-file.ts'
 import type { Cli } from './cli.ts'
 import { Refused } from './cli.ts'
 import { type DaemonArgs, readConfig } from './daemon-args.ts'
-import { defaultListen, tokenPath } from './endpoint.ts'
+import { chooseListen, tokenPath } from './endpoint.ts'
 import { tellReady, writePidFile } from './files.ts'
 import { VERSION } from './version.ts'
 
@@ -68,12 +68,7 @@ const STARTING: App = {
 const openApi = async (args: DaemonArgs, config: Config, cli: Cli) => {
   const uid = process.getuid?.() ?? 0
   const { token, tokens = [], listen: configured } = config.api ?? {}
-  const addresses =
-    args.api.length > 0
-      ? args.api
-      : cli.env.SOFTNET_API
-        ? [cli.env.SOFTNET_API]
-        : (configured ?? defaultListen(cli.env, uid))
+  const addresses = args.api.length > 0 ? args.api : chooseListen(configured, cli.env, uid)
   const current = { app: STARTING }
   const listeners = await listen({
     app: { fetch: (request, bindings) => current.app.fetch(request, bindings) },

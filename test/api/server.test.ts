@@ -137,6 +137,28 @@ test('bytes are counted as they come, on every kind of address', async () => {
   }
 })
 
+test('what nobody reads is not kept: the body of a look, and of a change by who may only look', async () => {
+  const [tcp] = await start(['127.0.0.1:0'])
+  const { hostname, port } = new URL(tcp!.address)
+  for (const [line, status] of [
+    ['GET /v1/links HTTP/1.1', '200'],
+    ['OPTIONS /v1/links HTTP/1.1', '204'],
+    ['PUT /v1/config HTTP/1.1', '401'],
+  ] as const) {
+    // Announced, and never sent.
+    const head = `${line}\r\nHost: 127.0.0.1\r\nContent-Length: 70000000\r\n\r\n{`
+    const answered = Promise.withResolvers<string>()
+    const socket = await Bun.connect({
+      hostname,
+      port: Number(port),
+      socket: { data: (_, bytes) => answered.resolve(bytes.toString()) },
+    })
+    socket.write(head)
+    expect([line, (await answered.promise).slice(9, 12)]).toEqual([line, status])
+    socket.end()
+  }
+})
+
 test('headers have a bound', async () => {
   const [tcp] = await start(['127.0.0.1:0'])
   const status = async (path: string, headers: Record<string, string>) =>

@@ -1,8 +1,10 @@
-import { describe, expect, test } from 'bun:test'
+import { afterAll, describe, expect, test } from 'bun:test'
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
 import { parseDaemonArgs } from '../../../api/cli/daemon-args.ts'
 import {
+  chooseListen,
   choosePlaces,
-  defaultListen,
   defaultSocketPath,
   formatEndpoint,
   isLoopback,
@@ -127,24 +129,34 @@ describe('addresses of the API', () => {
     }
   )
 
+  const folder = mkdtempSync(`${tmpdir()}/softnet-run-`)
+  afterAll(() => rmSync(folder, { recursive: true }))
+  const ours = process.getuid!()
+  const own = `${folder}/softnet.sock`
+
   test('--api, then $SOFTNET_API, then every default place: ours before those of root, loopback last', () => {
     expect(choosePlaces('a:1', { SOFTNET_API: 'b:1' }, 0)).toEqual(['a:1'])
     expect(choosePlaces(undefined, { SOFTNET_API: 'b:1' }, 0)).toEqual(['b:1'])
-    expect(choosePlaces(undefined, { XDG_RUNTIME_DIR: '/tmp' }, 1000)).toEqual([
-      'unix:/tmp/softnet.sock',
-      'unix:/run/user/1000/softnet.sock',
+    expect(choosePlaces(undefined, { XDG_RUNTIME_DIR: folder }, ours)).toEqual([
+      `unix:${own}`,
+      `unix:/run/user/${ours}/softnet.sock`,
       'unix:/run/softnet.sock',
-      'unix:/tmp/softnet-1000/softnet.sock',
+      `unix:/tmp/softnet-${ours}/softnet.sock`,
       '127.0.0.1:7777',
     ])
   })
 
-  test('the daemon listens where its clients look', () => {
-    expect(defaultListen({ SOFTNET_API: 'b:1' }, 0)).toEqual(['b:1'])
-    expect(defaultListen({ XDG_RUNTIME_DIR: '/tmp' }, 1000)).toEqual([
-      'unix:/tmp/softnet.sock',
-      '127.0.0.1:7777',
-    ])
+  test('the daemon listens where its clients look, then where the file says', () => {
+    const env = { XDG_RUNTIME_DIR: folder }
+    expect(chooseListen(['c:1'], { ...env, SOFTNET_API: 'b:1' }, ours)).toEqual(['b:1'])
+    expect(chooseListen(['c:1'], env, ours)).toEqual(['c:1'])
+    expect(chooseListen(undefined, env, ours)).toEqual([`unix:${own}`, '127.0.0.1:7777'])
+  })
+
+  test("another user's runtime directory is not used", () => {
+    const env = { XDG_RUNTIME_DIR: folder }
+    expect(defaultSocketPath(env, ours)).toBe(own)
+    expect(defaultSocketPath(env, ours + 1)).toBe(`/tmp/softnet-${ours + 1}/softnet.sock`)
   })
 
   test('without a runtime directory an ordinary user gets a private folder', () => {

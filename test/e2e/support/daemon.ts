@@ -52,7 +52,7 @@ const launch = (options: DaemonOptions): Started => {
   const [bun, main] = CLI
   const child = spawn(bun!, [main!, ...argv, ...args], {
     cwd: folder,
-    env: { ...process.env, XDG_RUNTIME_DIR: folder },
+    env: { ...process.env, XDG_RUNTIME_DIR: folder, SOFTNET_API: '' },
     stdio: ['ignore', 'pipe', 'pipe', 'pipe'],
   })
   let said = ''
