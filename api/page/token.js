@@ -3,7 +3,7 @@
 const given = new URLSearchParams(location.hash.slice(1)).get('token')
 if (given) {
   sessionStorage.setItem('token', given)
-  history.replaceState(null, '', location.pathname)
+  window.history.replaceState(null, '', location.pathname)
 }
 const ask = (path, options = {}) => {
   const token = sessionStorage.getItem('token')
