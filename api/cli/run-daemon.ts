@@ -10,14 +10,13 @@ import { createApp } from '../app.ts'
 import type { Daemon, StartDaemon } from '../daemon-options.ts'
 import { type Config, stackPart } from '../schemas/config.ts'
 import { ListenError } from '../listen-error.ts'
-import { Problem } from '../problem.ts'
-import { type App, listen } from '../server.ts'
-import { createToken, tokenLink, writeTokenFile } from '../token-file.ts'
+import type { App } from '../server.ts'
+import { tokenLink } from '../token-file.ts'
 import type { Cli } from './cli.ts'
 import { Refused } from './cli.ts'
 import { type DaemonArgs, readConfig } from './daemon-args.ts'
-import { chooseListen, tokenPath } from './endpoint.ts'
 import { tellReady, writePidFile } from './files.ts'
+import { type DaemonApi, openApi } from './open-api.ts'
 import { VERSION } from './version.ts'
 
 const HOST_APP = fileURLToPath(new URL('../host-app.ts', import.meta.url))
@@ -60,61 +59,8 @@ const untilEnd = (args: DaemonArgs, daemon: Daemon, cli: Cli): Promise<string | 
 const filesFolder = ({ files }: Config, configFile: string | undefined): string | null =>
   files === undefined || configFile === undefined ? null : resolve(dirname(configFile), files)
 
-const STARTING: App = {
-  fetch: () => new Problem(503, 'Error: softnet is starting.', { errno: 'EAGAIN' }).toResponse(),
-}
-
-/** The addresses, taken before anything is started for them, and the token that opens those that are TCP. */
-const openApi = async (args: DaemonArgs, config: Config, cli: Cli) => {
-  const uid = process.getuid?.() ?? 0
-  const { token, tokens = [], listen: configured } = config.api ?? {}
-  const addresses = args.api.length > 0 ? args.api : chooseListen(configured, cli.env, uid)
-  const current = { app: STARTING }
-  const listeners = await listen({
-    app: { fetch: (request, bindings) => current.app.fetch(request, bindings) },
-    addresses,
-    hasToken: token !== undefined || tokens.length > 0,
-  })
-  const stopAll = () => Promise.all(listeners.map((listener) => listener.stop()))
-  const endpoints = listeners.map(({ endpoint }) => endpoint)
-  const socket = endpoints.find((endpoint) => endpoint.kind === 'unix')?.path
-  const port = endpoints.find((endpoint) => endpoint.kind === 'tcp')?.port
-  const file = port === undefined ? undefined : tokenPath(socket, port, cli.env, uid)
-  const ours = createToken()
-  let removeToken = (): void => {}
-  try {
-    const links = listeners
-      .filter(({ endpoint }) => endpoint.kind === 'tcp')
-      .map(({ address }) => tokenLink(address, ours))
-    if (file !== undefined) removeToken = writeTokenFile(file, links)
-  } catch (error) {
-    await stopAll()
-    throw error
-  }
-  const ways = [
-    ...(socket === undefined ? [] : [`the socket unix:${socket}`]),
-    `a token in $SOFTNET_TOKEN${file === undefined ? '' : ` (the daemon's is in ${file})`}`,
-  ]
-  return {
-    listeners,
-    token: ours,
-    tokenFile: file,
-    howToChange: ways.join(' or '),
-    /** From now on requests are answered. */
-    serve: (app: App): void => {
-      current.app = app
-    },
-    close: async (): Promise<void> => {
-      removeToken()
-      await stopAll()
-    },
-  }
-}
-
-type OpenApi = Awaited<ReturnType<typeof openApi>>
-
 const createDaemonApp = (
-  api: OpenApi,
+  api: DaemonApi,
   { token, tokens = [] }: NonNullable<Config['api']>,
   daemon: Daemon,
   args: DaemonArgs
@@ -133,7 +79,7 @@ const createDaemonApp = (
 
 /** The demo's link opens its dashboard with every right; a daemon's output may go into a log that others read. */
 const announce = (
-  { listeners, token, tokenFile }: OpenApi,
+  { listeners, token, tokenFile }: DaemonApi,
   daemon: Daemon,
   args: DaemonArgs,
   cli: Cli,
@@ -144,8 +90,7 @@ const announce = (
     const link = demo ? tokenLink(address, token) : `${address}/`
     cli.out(`softnet: API at ${address === dashboard?.address ? link : address}\n`)
   }
-  if (!demo && tokenFile !== undefined)
-    cli.out(`softnet: anybody here may look; the token for changes is in ${tokenFile}\n`)
+  if (!demo && tokenFile !== null) cli.out(`softnet: the token for changes is in ${tokenFile}\n`)
   for (const hint of daemon.hints) cli.out(`${hint}\n`)
   if (args.readyFd !== undefined) {
     tellReady(args.readyFd, `${listeners.map(({ address }) => address).join(' ')}\n`)
@@ -170,7 +115,7 @@ type RunOptions = {
 }
 
 const runOn = async (
-  api: OpenApi,
+  api: DaemonApi,
   { startDaemon, config, args, cli, demo }: RunOptions
 ): Promise<number> => {
   const signalled = untilSignal()
@@ -209,7 +154,7 @@ export const runDaemon = async (
 ): Promise<number> => {
   const config = args.configFile === undefined ? {} : readConfig(args.configFile)
   try {
-    const api = await openApi(args, config, cli)
+    const api = await openApi(args.api, config.api ?? {}, cli.env)
     return await runOn(api, { startDaemon, config, args, cli, demo })
   } catch (error) {
     if (error instanceof ListenError) throw new Refused(`softnet: ${error.message}`)
