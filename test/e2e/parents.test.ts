@@ -3,7 +3,7 @@
 
 import { afterAll, expect, test } from 'bun:test'
 import { spawn } from 'node:child_process'
-import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { existsSync, mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { root } from '../../bin/bootstrap.mjs'
 import { describeE2e } from './support/inside.ts'
@@ -28,8 +28,13 @@ describeE2e(import.meta.path, 'a daemon and who started it', () => {
     const name = `${folder}/${++count}`
     const up = ['up', '--workers', '1', '--api', `unix:${name}.sock`, '--pid-file', `${name}.pid`]
     const [program, ...args] = [...command, ...up]
-    // As from a script of npm's, far above.
-    const env = { ...process.env, npm_execpath: '/npm-cli.js' }
+    const env = {
+      ...process.env,
+      // As from a script of npm's, far above.
+      npm_execpath: '/npm-cli.js',
+      npm_config_cache: `${folder}/npm`,
+      npm_config_update_notifier: 'false',
+    }
     const child = spawn(program!, args, { cwd: root, env, stdio: 'ignore' })
     const ended = new Promise<void>((resolve) => child.on('exit', () => resolve()))
     const pidFile = `${name}.pid`
@@ -39,7 +44,10 @@ describeE2e(import.meta.path, 'a daemon and who started it', () => {
   }
 
   const WRAPPER = ['node', `${root}/bin/softnet.mjs`]
-  for (const command of [WRAPPER, ['npx', 'softnet']])
+  /** npx makes the bin executable, which it may do in a checkout of our own alone. */
+  const isOurs = statSync(root).uid === process.getuid?.()
+  const NPM = isOurs ? ['npx', 'softnet'] : ['npm', 'run', 'softnet', '--']
+  for (const command of [WRAPPER, NPM])
     for (const signal of ['SIGTERM', 'SIGKILL'] as const)
       test(`${command[0]} ends by ${signal}`, async () => {
         const { child, ended, daemon, name } = await start(command)
