@@ -7,7 +7,7 @@ import { check } from '../schemas/check.ts'
 import type { Config } from '../schemas/config.ts'
 import { config as configSchema } from '../schemas/config.ts'
 import { Refused, UsageError } from './cli.ts'
-import { readConfigText } from './files.ts'
+import { readText } from './files.ts'
 
 export type DaemonArgs = {
   configFile?: string
@@ -141,7 +141,7 @@ export const readConfig = (file: string, isRunning = false): Config => {
   if (!existsSync(file)) throw new Refused(`softnet: ${file}: No such file or directory`)
   let value: unknown
   try {
-    value = Bun.TOML.parse(readConfigText(file, isRunning))
+    value = Bun.TOML.parse(readText(file, isRunning))
   } catch (error) {
     if (error instanceof Refused) throw error
     throw new Refused(`softnet: ${file}: ${(error as Error).message}`)

@@ -2,7 +2,16 @@
  * The files that a daemon's command line names, read and written so that nothing which runs can be held up: once the
  * stack is up, only regular files are opened, and a pipe is written off this thread. Main thread.
  */
-import { closeSync, constants, fstatSync, openSync, readSync, write, writeSync } from 'node:fs'
+import {
+  closeSync,
+  constants,
+  fstatSync,
+  openSync,
+  readSync,
+  unlinkSync,
+  write,
+  writeSync,
+} from 'node:fs'
 import { Refused } from './cli.ts'
 
 /** Some hundred thousand routes; what is larger is no configuration. */
@@ -31,10 +40,10 @@ const readBounded = (path: string, fd: number): string => {
 }
 
 /**
- * The text of a configuration file. Before the stack runs it may come out of a pipe (`-c <(...)`), which takes the time
+ * The text of a file. Before the stack runs it may come out of a pipe (`-c <(...)`), which takes the time
  * it takes; `isRunning`: only a regular file.
  */
-export const readConfigText = (path: string, isRunning: boolean): string => {
+export const readText = (path: string, isRunning: boolean): string => {
   const { O_RDONLY, O_NONBLOCK, O_NOCTTY } = constants
   const fd = openSync(path, O_RDONLY | O_NOCTTY | (isRunning ? O_NONBLOCK : 0))
   try {
@@ -54,6 +63,15 @@ export const writePidFile = (path: string): void => {
     writeSync(fd, `${process.pid}\n`)
   } finally {
     closeSync(fd)
+  }
+}
+
+/** Another daemon may have written its own there since. */
+export const removePidFile = (path: string): void => {
+  try {
+    if (readText(path, true) === `${process.pid}\n`) unlinkSync(path)
+  } catch {
+    // Gone already, or no file of ours any more.
   }
 }
 

@@ -2,7 +2,6 @@
  * Runs the daemon in the foreground: the stack (workers/daemon.ts), the API over its control plane, and what a process
  * owes its caller: where the API is, readiness, a pid file, clean ends. Main thread; from `softnet up` and `demo`.
  */
-import { readFileSync, rmSync } from 'node:fs'
 import { availableParallelism } from 'node:os'
 import { dirname, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -15,7 +14,7 @@ import { tokenLink } from '../token-file.ts'
 import type { Cli } from './cli.ts'
 import { Refused } from './cli.ts'
 import { type DaemonArgs, readConfig } from './daemon-args.ts'
-import { tellReady, writePidFile } from './files.ts'
+import { removePidFile, tellReady, writePidFile } from './files.ts'
 import { type DaemonApi, openApi } from './open-api.ts'
 import { VERSION } from './version.ts'
 
@@ -94,15 +93,6 @@ const announce = (
   for (const hint of daemon.hints) cli.out(`${hint}\n`)
   if (args.readyFd !== undefined) {
     tellReady(args.readyFd, `${listeners.map(({ address }) => address).join(' ')}\n`)
-  }
-}
-
-/** Another daemon may have written its own there. */
-const removePidFile = (path: string): void => {
-  try {
-    if (readFileSync(path, 'utf8') === `${process.pid}\n`) rmSync(path)
-  } catch {
-    // Gone already.
   }
 }
 

@@ -231,7 +231,7 @@ describeE2e(import.meta.path, 'devices of the host', () => {
   describe('files', () => {
     let daemon: Daemon
     beforeAll(async () => {
-      daemon = await startDaemon()
+      daemon = await startDaemon({ config: 'files = "."\n' })
     })
     afterAll(() => daemon?.stop())
     const put = (data: object) =>

@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, expect, test } from 'bun:test'
 import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { readConfigText, writePidFile } from '../../../api/cli/files.ts'
+import { readText, writePidFile } from '../../../api/cli/files.ts'
 import { cstring, libc } from '../../../workers/os/libc.ts'
 
 let folder: string
@@ -19,18 +19,18 @@ const fifo = (): string => {
 test('a configuration file is read, whatever its characters', () => {
   const text = `# ${'ü€'.repeat(50_000)}\nworkers = 2\n`
   writeFileSync(`${folder}/toml`, text)
-  expect(readConfigText(`${folder}/toml`, false)).toBe(text)
-  expect(readConfigText(`${folder}/toml`, true)).toBe(text)
+  expect(readText(`${folder}/toml`, false)).toBe(text)
+  expect(readText(`${folder}/toml`, true)).toBe(text)
 })
 
 test('while the stack runs, a configuration that is no regular file is refused at once', () => {
   const path = fifo()
-  expect(() => readConfigText(path, true)).toThrow(`softnet: ${path}: not a regular file`)
-  expect(() => readConfigText(folder, true)).toThrow('not a regular file')
+  expect(() => readText(path, true)).toThrow(`softnet: ${path}: not a regular file`)
+  expect(() => readText(folder, true)).toThrow('not a regular file')
 })
 
 test('a configuration without an end is refused', () => {
-  expect(() => readConfigText('/dev/zero', false)).toThrow('larger than')
+  expect(() => readText('/dev/zero', false)).toThrow('larger than')
 })
 
 test('the process id goes to a regular file, and to nothing else', () => {

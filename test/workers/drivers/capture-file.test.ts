@@ -4,6 +4,7 @@ import {
   fstatSync,
   mkdirSync,
   mkdtempSync,
+  openSync,
   readFileSync,
   rmSync,
   statSync,
@@ -52,7 +53,9 @@ const makeFifo = (): void => {
 describe('a file to replay', () => {
   /** What opening it is refused with. */
   const refusal = async (limit?: number): Promise<string> => {
-    const opened = await openPcapReplay(path, openSync, limit).catch((error: Error) => error.message)
+    const opened = await openPcapReplay(path, openSync, limit).catch(
+      (error: Error) => error.message
+    )
     if (typeof opened === 'number') throw new Error('it was opened')
     return opened
   }
