@@ -330,28 +330,42 @@ export const createSkbs = (arena: Arena, thread: number) => {
     return true
   }
 
-  /** Moves the metadata that counts from the start of the buffer by `delta`. */
+  /** Moves the offsets that are set by `delta`: their buffer has changed. */
   const moveOffsets = (skb: number, delta: number): void => {
-    i32[skb + SKB_CSUM_START] += delta
-    i32[skb + SKB_MAC] += delta
-    i32[skb + SKB_NETWORK] += delta
-    i32[skb + SKB_TRANSPORT] += delta
+    moveOffset(skb + SKB_CSUM_START, delta)
+    moveOffset(skb + SKB_MAC, delta)
+    moveOffset(skb + SKB_NETWORK, delta)
+    moveOffset(skb + SKB_TRANSPORT, delta)
     if ((i32[skb + SKB_FLAGS] & SKB_F_ENCAPSULATION) === 0) return
-    i32[skb + SKB_INNER_MAC] += delta
-    i32[skb + SKB_INNER_NETWORK] += delta
-    i32[skb + SKB_INNER_TRANSPORT] += delta
+    moveOffset(skb + SKB_INNER_MAC, delta)
+    moveOffset(skb + SKB_INNER_NETWORK, delta)
+    moveOffset(skb + SKB_INNER_TRANSPORT, delta)
+  }
+  const moveOffset = (word: number, delta: number): void => {
+    if (i32[word] !== 0) i32[word] += delta
+  }
+  /** Bytes in front of data that a header's offset still points at: layers above have pulled them off. */
+  const pulled = (skb: number): number => {
+    let first = i32[skb + SKB_DATA]
+    for (let word = SKB_MAC; word <= SKB_TRANSPORT; word++) {
+      const at = i32[skb + word]
+      if (at < first && at >= i32[skb + SKB_HEAD]) first = at
+    }
+    return i32[skb + SKB_DATA] - first
   }
 
   /**
-   * A private linear copy with at least `headroom` bytes in front; 0 when out of memory. Offsets, metadata
-   * and control block come along; the frag list is gathered into it.
+   * A private linear copy with at least `headroom` bytes in front; 0 when out of memory. Offsets, metadata, control
+   * block and the headers that were pulled off come along; the frag list is gathered into it.
    */
   const copy = (skb: number, headroom: number): number => {
     const len = i32[skb + SKB_LEN]
-    const twin = alloc(len, headroom)
+    const before = pulled(skb)
+    const twin = alloc(len, headroom > before ? headroom : before)
     if (twin === 0) return 0
     const from = i32[skb + SKB_DATA]
     const to = i32[twin + SKB_DATA]
+    if (before !== 0) u8.copyWithin(to - before, from - before, from)
     copyMeta(skb, twin)
     moveOffsets(twin, to - from)
     copyBits(skb, 0, to, len)
@@ -429,6 +443,14 @@ export const createSkbs = (arena: Arena, thread: number) => {
     return true
   }
 
+  /**
+   * Makes the first `len` bytes lie behind data, where they can be read (pskb_may_pull); the buffer may change. False
+   * when the packet is shorter, or memory ran out.
+   */
+  const mayPull = (skb: number, len: number): boolean =>
+    i32[skb + SKB_TAIL] - i32[skb + SKB_DATA] >= len ||
+    (i32[skb + SKB_LEN] >= len && expandHead(skb, 0))
+
   /** Makes the skb fit to be handed to another thread: nobody else may hold its data or its frags. */
   const unshare = (skb: number): boolean =>
     !isShared(skb) && i32[skb + SKB_FRAGS] === 0 ? true : expandHead(skb, RX_HEADROOM)
@@ -477,6 +499,7 @@ export const createSkbs = (arena: Arena, thread: number) => {
     inherit,
     addFrag,
     expandHead,
+    mayPull,
     unshare,
     recover,
     available,
