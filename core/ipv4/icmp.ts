@@ -31,11 +31,11 @@ import {
   PACKET_HOST,
   SKB_DATA,
   SKB_DST,
-  SKB_FRAGS,
   SKB_IP_SUMMED,
   SKB_LEN,
   SKB_NETWORK,
   SKB_PKT_TYPE,
+  SKB_TAIL,
   SKB_TRANSPORT,
 } from '../skb/skb.ts'
 import * as icmp from '../wire/icmp.ts'
@@ -180,7 +180,7 @@ export const createIcmp = (deps: IcmpDeps) => {
     if (ipv4.fragmentOffset(u8, at) !== 0) return false
     if (ipv4.protocol(u8, at) !== IPPROTO_ICMP) return true
     const inner = at + ipv4.headerLen(u8, at)
-    if (inner >= i32[about + SKB_DATA] + i32[about + SKB_LEN]) return false
+    if (inner >= i32[about + SKB_TAIL]) return false
     return u8[inner] <= LAST_TYPE && !icmp.isError(u8[inner])
   }
 
@@ -208,7 +208,7 @@ export const createIcmp = (deps: IcmpDeps) => {
     if (!isLocalAddress(ipv4.src(u8, at)))
       return icmpSend(skb, icmp.ICMP_DEST_UNREACH, icmp.ICMP_HOST_UNREACH, 0)
     const transport = at + ipv4.headerLen(u8, at)
-    if (transport + 8 > i32[skb + SKB_DATA] + i32[skb + SKB_LEN]) return
+    if (transport + 8 > i32[skb + SKB_TAIL]) return
     i32[skb + SKB_TRANSPORT] = transport
     errors[ipv4.protocol(u8, at)](
       skb,
@@ -224,10 +224,10 @@ export const createIcmp = (deps: IcmpDeps) => {
   /** inet_protos' handler: data is the ICMP header. */
   const icmpRcv = (skb: number): void => {
     f64[count + Mib.IcmpInMsgs]++
-    const at = i32[skb + SKB_DATA]
     const len = i32[skb + SKB_LEN]
     if (len < icmp.MIN_HEADER) return bad(skb, Drop.PKT_TOO_SMALL)
-    if (i32[skb + SKB_FRAGS] !== 0 && !skbs.expandHead(skb, 0)) return drop(skb, Drop.NOMEM)
+    if (!skbs.mayPull(skb, len)) return drop(skb, Drop.NOMEM)
+    const at = i32[skb + SKB_DATA]
     if (i32[skb + SKB_IP_SUMMED] === CHECKSUM_NONE && !icmp.isChecksumOk(u8, at, len))
       return badChecksum(skb)
     const type = icmp.type(u8, at)

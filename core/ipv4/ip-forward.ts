@@ -17,14 +17,16 @@ import {
   SKB_DEV,
   SKB_GSO_SIZE,
   SKB_HEAD,
+  SKB_IIF,
   SKB_LEN,
   SKB_NETWORK,
   SKB_PKT_TYPE,
 } from '../skb/skb.ts'
 import * as icmp from '../wire/icmp.ts'
 import * as ipv4 from '../wire/ipv4.ts'
-import { IPCB_FLAGS, IPCB_MTU, IPSKB_FORWARDED, NF_INET_FORWARD } from '../inet/inet-constants.ts'
-import type { NfHooks } from '../netfilter/nf-hooks.ts'
+import { IPCB_FLAGS, IPCB_MTU, IPSKB_FORWARDED } from '../inet/inet-constants.ts'
+import type { NfHooks } from '../netfilter/hooks.ts'
+import { NF_INET_FORWARD, NF_PASSED } from '../netfilter/nf-constants.ts'
 
 export type IpForwardDeps = {
   arena: Arena
@@ -34,6 +36,8 @@ export type IpForwardDeps = {
   /** Bytes of the largest IP packet that a super-frame is cut into. */
   networkSegLen: (skb: number) => number
   ipOutput: (skb: number) => number
+  /** Looks the way of a packet up again; false: there is none, and the packet is gone. */
+  routeMeHarder: (skb: number) => boolean
   icmpSend: (skb: number, type: number, code: number, info: number) => void
 }
 
@@ -41,7 +45,7 @@ export type IpForwardDeps = {
 const LL_RESERVED = 16
 
 export const createIpForward = (deps: IpForwardDeps) => {
-  const { arena, skbs, drop, nf, networkSegLen, ipOutput, icmpSend } = deps
+  const { arena, skbs, drop, nf, networkSegLen, ipOutput, routeMeHarder, icmpSend } = deps
   const { i32, u8, f64 } = arena
   const count = counterBank(arena, skbs.thread)
 
@@ -58,7 +62,11 @@ export const createIpForward = (deps: IpForwardDeps) => {
     i32[skb + IPCB_MTU] = mtu
     i32[skb + IPCB_FLAGS] |= IPSKB_FORWARDED
     i32[skb + SKB_DEV] = fl[FL_DEV]
-    if (!nf.accepts(NF_INET_FORWARD, skb, fl[FL_DEV])) return
+    if (nf.run(NF_INET_FORWARD, skb, i32[skb + SKB_IIF], fl[FL_DEV]) === NF_PASSED)
+      forwardFinish(skb)
+  }
+  /** Behind FORWARD. */
+  const forwardFinish = (skb: number): void => {
     f64[count + Mib.IpForwDatagrams]++
     ipOutput(skb)
   }
@@ -85,5 +93,8 @@ export const createIpForward = (deps: IpForwardDeps) => {
     icmpSend(skb, icmp.ICMP_TIME_EXCEEDED, icmp.ICMP_EXC_TTL, 0)
     drop(skb, Drop.TTL_EXCEEDED)
   }
+  nf.setOkFn(NF_INET_FORWARD, (skb, isStale) => {
+    if (!isStale || routeMeHarder(skb)) forwardFinish(skb)
+  })
   return { ipForward }
 }

@@ -79,7 +79,7 @@ export const SKB_FRAGS = 27
 export const SKB_IIF = 28
 /** SKB_F_* below. */
 export const SKB_FLAGS = 29
-/** Where a packet that changes CPU goes on. */
+/** Where a packet that changes CPU goes on: STAGE_* below. */
 export const SKB_STAGE = 30
 /** Workers that have looked for a received packet's socket (bits). */
 export const SKB_TRIED = 31
@@ -110,6 +110,16 @@ export const SKB_TIME_PREV = 56
 export const SKB_F_TRACE = 1
 /** The inner headers are set. */
 export const SKB_F_ENCAPSULATION = 2
+
+// SKB_STAGE: what was done with a packet before it came to this CPU is not done again.
+/** Nothing yet: a frame. */
+export const STAGE_FRAME = 0
+/** The link layer is done with it (taps, counters): it goes to the layer that sent it here. */
+export const STAGE_RECEIVED = 1
+/** It is whole, routed, and for this host. */
+export const STAGE_DELIVER = 2
+/** Its transport has checked it and looks for the socket. */
+export const STAGE_SOCKET = 3
 
 export const CHECKSUM_NONE = 0
 export const CHECKSUM_UNNECESSARY = 1

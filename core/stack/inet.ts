@@ -12,7 +12,7 @@ import { createIpIdent } from '../ipv4/ip-ident.ts'
 import { createIpInput } from '../ipv4/ip-input.ts'
 import { createIpOutput } from '../ipv4/ip-output.ts'
 import { NH_TYPE, RT_SCOPE_LINK } from '../inet/nexthop-constants.ts'
-import { createNfHooks } from '../netfilter/nf-hooks.ts'
+import { createNfHooks } from '../netfilter/hooks.ts'
 import { createPmtu } from '../inet/pmtu.ts'
 import { createRoute } from '../inet/route.ts'
 import { createSourceSelection } from '../inet/source.ts'
@@ -22,7 +22,7 @@ import { NEIGH_ADDR, NEIGH_IFINDEX } from '../neigh/neigh-constants.ts'
 import { createNeighOutput } from '../neigh/neigh-output.ts'
 import { createNeighTable } from '../neigh/neigh-table.ts'
 import { createNeighbour } from '../neigh/neighbour.ts'
-import { INIT_NET } from '../netdev/netdev.ts'
+import { DEV_NET, deviceRow, INIT_NET } from '../netdev/netdev.ts'
 import { Ipi, Notify } from '../shm/ipi.ts'
 import { ETH_P_ARP, ETH_P_IP } from '../wire/ethernet.ts'
 import type { Link } from './link.ts'
@@ -41,12 +41,13 @@ export const createInet = (machine: Machine, link: Link) => {
     ip.icmp.linkFailure(skb)
   )
   const ip = createIp({ machine, link, local, route, neighOutput })
-  link.ptype.devAddPack(ETH_P_IP, ip.ipRcv)
-  link.ptype.devAddPack(ETH_P_ARP, arp.arpRcv)
+  link.ptype.devAddPack(ETH_P_IP, ip.ipRcv, ip.ipResume)
+  link.ptype.devAddPack(ETH_P_ARP, arp.arpRcv, arp.arpRcv)
   machine.ipi.on(Ipi.DEV_DOWN, (_from, ifindex, isCarrierOnly) => {
     neighOutput.flushDevice(ifindex)
-    if (isCarrierOnly !== 0) neighbour?.neighCarrierDown(ifindex)
-    else neighbour?.neighIfdown(ifindex)
+    if (isCarrierOnly !== 0) return neighbour?.neighCarrierDown(ifindex)
+    ip.nf.dropQueued(ifindex)
+    neighbour?.neighIfdown(ifindex)
   })
   return { ...local, ...route, ...ip, neighbour, arp }
 }
@@ -136,7 +137,8 @@ const createIp = ({ machine, link, local, route, neighOutput }: IpDeps) => {
   const { workers } = arena.layout.config
   const { gso, devQueueXmit } = link.xmit
   const { isLocalAddress } = local
-  const nf = createNfHooks()
+  const netOf = (ifindex: number): number => arena.i32[deviceRow(arena, ifindex) + DEV_NET]
+  const nf = createNfHooks({ ...machine, netOf })
   const protos = createInetProtos()
   const pmtu = createPmtu(time, random)
   const out = createIpOutput({
@@ -174,7 +176,7 @@ const createIp = ({ machine, link, local, route, neighOutput }: IpDeps) => {
   const { networkSegLen } = gso
   const { ipForward } = createIpForward({ ...machine, ...out, nf, icmpSend, networkSegLen })
   const { ipDefrag } = createIpDefrag({ ...machine, icmpSend, timer: words(TIMER_WORDS) })
-  const { ipRcv } = createIpInput({
+  const { ipRcv, ipResume } = createIpInput({
     ...machine,
     ...route,
     nf,
@@ -185,5 +187,5 @@ const createIp = ({ machine, link, local, route, neighOutput }: IpDeps) => {
     ipDefrag,
     rawDeliver: () => false,
   })
-  return { ...out, protos, icmp, ipRcv }
+  return { ...out, nf, protos, icmp, ipRcv, ipResume }
 }

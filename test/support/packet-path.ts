@@ -21,7 +21,7 @@ import { createIpInput } from '../../core/ipv4/ip-input.ts'
 import { createIpOutput } from '../../core/ipv4/ip-output.ts'
 import { createNexthops } from '../../core/inet/nexthop.ts'
 import * as nexthop from '../../core/inet/nexthop-constants.ts'
-import { createNfHooks } from '../../core/netfilter/nf-hooks.ts'
+import { createNfHooks } from '../../core/netfilter/hooks.ts'
 import { createPmtu } from '../../core/inet/pmtu.ts'
 import { createRoute } from '../../core/inet/route.ts'
 import { createDevQueueXmit } from '../../core/dev/dev-queue-xmit.ts'
@@ -29,6 +29,7 @@ import { createNetem } from '../../core/sched/netem.ts'
 import { createEthTypeTrans } from '../../core/dev/eth-type-trans.ts'
 import { createEtherOutput } from '../../core/dev/ether-output.ts'
 import { createPtype } from '../../core/dev/ptype.ts'
+import { createReceive } from '../../core/dev/receive.ts'
 import { createArp } from '../../core/ipv4/arp.ts'
 import * as neigh from '../../core/neigh/neigh-constants.ts'
 import { createNeighOutput } from '../../core/neigh/neigh-output.ts'
@@ -142,7 +143,14 @@ const createWorker = (arena: Arena, thread: number, host: HostState) => {
   const drivers = Array.from({ length: 8 }, (_, kind) => (kind === LOOPBACK ? lo : capture))
 
   const ptype = createPtype({ arena, skbs, drop })
-  const { ethTypeTrans } = createEthTypeTrans({ arena, skbs, drop })
+  const { receive: receiveSkb } = createReceive({
+    arena,
+    skbs,
+    ...createEthTypeTrans({ arena, skbs, drop }),
+    ptype,
+    record: () => {},
+    flushBacklogs: () => {},
+  })
   const ether = createEtherOutput({ arena, skbs })
   const timer = words(4)
   const xmit = createDevQueueXmit({
@@ -219,7 +227,7 @@ const createWorker = (arena: Arena, thread: number, host: HostState) => {
   })
   neighbour?.registerOps('v4', { ethertype: ETH_P_IP, solicit: arp.arpSolicit })
 
-  const nf = createNfHooks()
+  const nf = createNfHooks({ arena, skbs, drop, netOf: () => 0 })
   const protos = createInetProtos()
   const pmtu = createPmtu(time, random)
   const fragmentation = createIpFragmentation({ arena, skbs, drop, consume })
@@ -228,7 +236,7 @@ const createWorker = (arena: Arena, thread: number, host: HostState) => {
     skbs,
     drop,
     nf,
-    routeOutput: route.routeOutput,
+    ...route,
     pmtu,
     fragmentation,
     gso: xmit.gso,
@@ -267,6 +275,7 @@ const createWorker = (arena: Arena, thread: number, host: HostState) => {
     nf,
     networkSegLen: xmit.gso.networkSegLen,
     ipOutput: output.ipOutput,
+    routeMeHarder: output.routeMeHarder,
     icmpSend,
   })
   const { ipDefrag, fragmentsHeld } = createIpDefrag({
@@ -335,14 +344,10 @@ const createWorker = (arena: Arena, thread: number, host: HostState) => {
   protos.inetAddProtocol(IPPROTO_UDP, udpIn.udpRcv, udpIn.udpErr)
   for (const [protocol, handler, error] of host.protocols)
     protos.inetAddProtocol(protocol, handler(skbs), error)
-  ptype.devAddPack(ETH_P_IP, input.ipRcv)
+  ptype.devAddPack(ETH_P_IP, input.ipRcv, input.ipResume)
   ptype.devAddPack(ETH_P_ARP, arp.arpRcv)
-  ptype.freeze()
   protos.freeze()
 
-  const receiveSkb = (skb: number): void => {
-    if (ethTypeTrans(skb)) ptype.netifReceiveSkb(skb)
-  }
   /** Puts a frame into an skb as a driver would. */
   const frameSkb = (frame: Uint8Array, dev: number, ipSummed = CHECKSUM_NONE): number => {
     const skb = skbs.alloc(frame.length, RX_HEADROOM)
@@ -352,6 +357,7 @@ const createWorker = (arena: Arena, thread: number, host: HostState) => {
     return skb
   }
   const turn = (): void => {
+    nf.publish()
     ipi.run()
     for (let skb = backlog.shift(); skb !== undefined; skb = backlog.shift()) receiveSkb(skb)
     wheel.advance()

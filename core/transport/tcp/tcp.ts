@@ -187,7 +187,7 @@ export const createTcp = (deps: TcpDeps) => {
   const listening = createTcpListen({ ...parts, ...routing })
   const { timewaitRcv } = createTcpTimewait(parts)
   const { passOn } = deps.owned
-  const { tcpRcv, tcpError } = createTcpIpv({
+  const { tcpRcv, tcpResume, tcpError } = createTcpIpv({
     ...parts,
     listen: listening,
     timewaitRcv,
@@ -252,6 +252,7 @@ export const createTcp = (deps: TcpDeps) => {
 
   return {
     tcpRcv,
+    tcpResume,
     tcpError,
     open,
     bind: connecting.bind,

@@ -16,6 +16,7 @@ import {
   SKB_DEV,
   SKB_IP_SUMMED,
 } from '../../../core/skb/skb.ts'
+import { ETH_P_ALL } from '../../../core/wire/ethernet.ts'
 import { IPPROTO_UDP } from '../../../core/wire/ipproto.ts'
 import * as udp from '../../../core/wire/udp.ts'
 import { createPacketPath } from '../../support/packet-path.ts'
@@ -132,7 +133,7 @@ describe('dev_queue_xmit', () => {
   test('shows what is sent to the taps as outgoing clones', () => {
     const path = host()
     const seen: number[] = []
-    const off = path.first.ptype.addTap((skb) => void seen.push(skb))
+    const off = path.first.ptype.devAddPack(ETH_P_ALL, (skb) => void seen.push(skb))
     path.send()
     off()
     path.send()

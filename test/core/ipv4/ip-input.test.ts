@@ -2,7 +2,6 @@ import { describe, expect, test } from 'bun:test'
 import { Mib } from '../../../core/shm/counters.ts'
 import { Sysctl } from '../../../core/shm/sysctl.ts'
 import { Drop } from '../../../core/skb/drop.ts'
-import { NF_INET_LOCAL_IN, NF_INET_PRE_ROUTING } from '../../../core/inet/inet-constants.ts'
 import * as ethernet from '../../../core/wire/ethernet.ts'
 import * as icmp from '../../../core/wire/icmp.ts'
 import * as ipv4 from '../../../core/wire/ipv4.ts'
@@ -224,21 +223,6 @@ describe('ip_rcv', () => {
     expect(path.counter(Mib.IpExtInMcastPkts)).toBe(1)
     // nobody listens, and nothing is said to a group
     expect(path.sent).toHaveLength(0)
-    expect(path.isAllReturned()).toBe(true)
-  })
-
-  test('asks the hooks on the way in, which may take the packet', () => {
-    const path = router()
-    const asked: number[] = []
-    const { nf, drop } = path.first
-    nf.register(NF_INET_PRE_ROUTING, (_skb, dev) => asked.push(dev) > 0)
-    nf.register(NF_INET_LOCAL_IN, (skb) => {
-      drop(skb, Drop.NETFILTER_DROP)
-      return false
-    })
-    path.receive(udpFrame(toRouter, fields, ports), 2)
-    expect(asked).toEqual([2])
-    expect(path.drops(Drop.NETFILTER_DROP)).toBe(1)
     expect(path.isAllReturned()).toBe(true)
   })
 })

@@ -6,8 +6,7 @@ const setUp = (cpus = [0, 1, 2, 3]) => {
   rps.setRpsCpus(map, cpus)
   const sockFlows = new Int32Array(64)
   rps.clearSockFlows(sockFlows)
-  const devFlows = new Int32Array(rps.rpsDevFlowWords(64))
-  rps.clearDevFlows(devFlows)
+  const devFlows = rps.createDevFlows(64)
   const heads = [0, 0, 0, 0]
   const offline = new Set<number>()
   const deps = {

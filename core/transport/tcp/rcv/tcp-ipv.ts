@@ -91,8 +91,8 @@ export type TcpIpvDeps = {
   timewaitRcv: (sk: number, skb: number) => boolean
   sendReset: (skb: number) => void
   loadAddrs: (skb: number, fl: Flowi) => void
-  /** Gives the packet to a worker that may own its flow; false when there is none. */
-  passOn: (skb: number, hash: number) => boolean
+  /** Gives the packet to a worker that owns its flow; false when there is none. */
+  passOn: (skb: number, hash: number, isNew: boolean) => boolean
 }
 
 export const createTcpIpv = (deps: TcpIpvDeps) => {
@@ -168,13 +168,19 @@ export const createTcpIpv = (deps: TcpIpvDeps) => {
       bad(skb, Mib.TcpInCsumErrors, Drop.TCP_CSUM)
       return
     }
+    fillCb(skb, at)
+    demux(skb, at)
+  }
+  /** A checked segment, its addresses in `fl`, to the connection it belongs to. */
+  const demux = (skb: number, at: number): void => {
     fl[FL_SPORT] = tcp.srcPort(u8, at)
     fl[FL_DPORT] = tcp.dstPort(u8, at)
-    fillCb(skb, at)
     const sk = hash.lookupEstablished(fl)
     if (sk !== 0) toSocket(sk, skb)
-    else if (!passOn(skb, hash.ownerHashFlow(fl))) toListener(skb)
+    else if (!passOn(skb, hash.ownerHashFlow(fl), opensFlow(skb))) toListener(skb)
   }
+  const opensFlow = (skb: number): boolean =>
+    (i32[skb + CB_FLAGS] & (TCP_SYN | TCP_ACK)) === TCP_SYN
   const toSocket = (sk: number, skb: number): void => {
     if (i32[sk + TP_MIN_TTL] !== 0 && hopLimit(sk, skb) < i32[sk + TP_MIN_TTL]) {
       drop(skb, Drop.TCP_MINTTL)
@@ -217,6 +223,12 @@ export const createTcpIpv = (deps: TcpIpvDeps) => {
   /** inet_protos[IPPROTO_TCP]. */
   const tcpRcv = (skb: number): void => {
     receive(skb)
+    life.flush()
+  }
+  /** A checked segment, its control block filled, that another worker sent here: that one had no connection for it. */
+  const tcpResume = (skb: number): void => {
+    loadAddrs(skb, fl)
+    demux(skb, i32[skb + SKB_TRANSPORT])
     life.flush()
   }
 
@@ -265,5 +277,5 @@ export const createTcpIpv = (deps: TcpIpvDeps) => {
     life.flush()
   }
 
-  return { tcpRcv, tcpError }
+  return { tcpRcv, tcpResume, tcpError }
 }
