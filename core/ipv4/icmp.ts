@@ -180,8 +180,9 @@ export const createIcmp = (deps: IcmpDeps) => {
     if (ipv4.fragmentOffset(u8, at) !== 0) return false
     if (ipv4.protocol(u8, at) !== IPPROTO_ICMP) return true
     const inner = at + ipv4.headerLen(u8, at)
-    if (inner >= i32[about + SKB_TAIL]) return false
-    return u8[inner] <= LAST_TYPE && !icmp.isError(u8[inner])
+    const data = i32[about + SKB_DATA]
+    const asked = inner < data ? u8[inner] : skbs.byteAt(about, inner - data)
+    return asked >= 0 && asked <= LAST_TYPE && !icmp.isError(asked)
   }
 
   /** A new skb with room for an ICMP header and as much of the packet behind it as fits `room`; 0: no memory. */

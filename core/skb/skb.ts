@@ -416,6 +416,16 @@ export const createSkbs = (arena: Arena, thread: number) => {
       at = 0
     }
   }
+  /** The byte at `offset` of the packet, wherever in the frag list it lies; -1 behind its end. */
+  const byteAt = (skb: number, offset: number): number => {
+    let at = offset
+    for (let part = skb; part !== 0; part = nextPart(skb, part)) {
+      const here = i32[part + SKB_TAIL] - i32[part + SKB_DATA]
+      if (at < here) return u8[i32[part + SKB_DATA] + at]
+      at -= here
+    }
+    return -1
+  }
   const nextPart = (skb: number, part: number): number =>
     part === skb ? i32[skb + SKB_FRAGS] : i32[part + SKB_NEXT]
 
@@ -506,6 +516,7 @@ export const createSkbs = (arena: Arena, thread: number) => {
     clone,
     copy,
     copyBits,
+    byteAt,
     inherit,
     addFrag,
     expandHead,

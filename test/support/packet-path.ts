@@ -68,6 +68,7 @@ import * as icmp from '../../core/wire/icmp.ts'
 import { IPPROTO_ICMP, IPPROTO_UDP } from '../../core/wire/ipproto.ts'
 import { ETH_P_ARP, ETH_P_IP } from '../../core/wire/ethernet.ts'
 import { ip, mac } from './packets.ts'
+import { disturb } from './restless-buffers.ts'
 
 const START_US = 1_000_000_000
 const CAPTURE = netdev.DevKind.pipe
@@ -228,6 +229,7 @@ const createWorker = (arena: Arena, thread: number, host: HostState) => {
   neighbour?.registerOps('v4', { ethertype: ETH_P_IP, solicit: arp.arpSolicit })
 
   const nf = createNfHooks({ arena, skbs, drop, netOf: () => 0 })
+  disturb(arena, skbs, nf)
   const protos = createInetProtos()
   const pmtu = createPmtu(time, random)
   const fragmentation = createIpFragmentation({ arena, skbs, drop, consume })

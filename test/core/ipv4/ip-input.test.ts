@@ -162,7 +162,7 @@ describe('ip_rcv', () => {
     ['a broadcast source', '255.255.255.255', '10.0.2.1', Drop.IP_INVALID_SOURCE],
     ['a loopback source', '127.0.0.1', '10.0.2.1', Drop.IP_LOCALNET],
     ['our own source', '10.0.2.1', '10.0.2.1', Drop.IP_LOCAL_SOURCE],
-    ['destination network zero', '10.0.2.9', '0.0.0.1', Drop.IP_INVALID_DEST],
+    ['destination nobody', '10.0.2.9', '0.0.0.0', Drop.IP_INVALID_DEST],
   ]
   for (const [name, saddr, daddr, reason] of martians) {
     test(`drops ${name} without a word`, () => {

@@ -236,6 +236,7 @@ describe('an skb', () => {
     write(frag, [3, 4])
     a.addFrag(skb, 0, frag)
     const before = i32[skb + SKB_DATA]!
+    expect([0, 1, 2, 3, 4].map((offset) => a.byteAt(skb, offset))).toEqual([1, 2, 3, 4, -1])
     expect(a.mayPull(skb, 2)).toBe(true)
     expect(i32[skb + SKB_DATA]).toBe(before)
     expect(a.mayPull(skb, 5)).toBe(false)

@@ -31,6 +31,7 @@ import {
   SKB_PKT_TYPE,
   SKB_TAIL,
   SKB_TRANSPORT,
+  type Skbs,
 } from '../../../skb/skb.ts'
 import {
   SK_ERR_SOFT,
@@ -79,6 +80,7 @@ export const TCP_ERROR_UNREACHABLE = 2
 export type TcpIpvDeps = {
   arena: Arena
   bank: number
+  skbs: Skbs
   drop: DropFn
   hash: TcpHash
   input: TcpInput
@@ -96,16 +98,24 @@ export type TcpIpvDeps = {
 }
 
 export const createTcpIpv = (deps: TcpIpvDeps) => {
-  const { bank, drop, hash, listen, life, mss, output, recovery, timewaitRcv } = deps
+  const { bank, skbs, drop, hash, listen, life, mss, output, recovery, timewaitRcv } = deps
   const { sendReset, loadAddrs, passOn } = deps
   const { tcpRcvEstablished } = deps.input
   const { rcvStateProcess } = deps.states
   const { i32, u8, f64 } = deps.arena
   const fl = createFlowi()
 
-  /** Software verification, when the device has not done it. GRO merges only what it has verified. */
+  /** The header, and all that is to be summed, where it can be read; the buffer may change. */
+  const pullHeader = (skb: number): boolean => {
+    if (i32[skb + SKB_FRAGS] === 0) return true
+    if (i32[skb + SKB_IP_SUMMED] === CHECKSUM_NONE) return skbs.expandHead(skb, 0)
+    return (
+      skbs.mayPull(skb, tcp.MIN_HEADER) && skbs.mayPull(skb, tcp.headerLen(u8, i32[skb + SKB_DATA]))
+    )
+  }
+  /** Software verification, when the device has not done it. */
   const checksumOk = (skb: number): boolean => {
-    if (i32[skb + SKB_IP_SUMMED] !== CHECKSUM_NONE || i32[skb + SKB_FRAGS] !== 0) return true
+    if (i32[skb + SKB_IP_SUMMED] !== CHECKSUM_NONE) return true
     const pseudo = pseudoSumWords(
       fl[FL_SADDR],
       fl[FL_SADDR + 1],
@@ -153,12 +163,13 @@ export const createTcpIpv = (deps: TcpIpvDeps) => {
 
   const receive = (skb: number): void => {
     f64[bank + Mib.TcpInSegs]++
-    const at = i32[skb + SKB_DATA]
     if (i32[skb + SKB_PKT_TYPE] !== PACKET_HOST) {
       drop(skb, Drop.NOT_SPECIFIED)
       return
     }
-    if (!tcp.check(u8, at, i32[skb + SKB_TAIL] - at)) {
+    const isPulled = pullHeader(skb)
+    const at = i32[skb + SKB_DATA]
+    if (!isPulled || !tcp.check(u8, at, i32[skb + SKB_TAIL] - at)) {
       bad(skb, Mib.TcpInErrs, Drop.PKT_TOO_SMALL)
       return
     }
