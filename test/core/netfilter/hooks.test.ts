@@ -193,7 +193,14 @@ describe('a verdict', () => {
   test('NF_STOLEN leaves the packet to the function', () => {
     const { nf, run, packet, skbs, isAllReturned } = setup()
     let mine = 0
-    nf.register({ hook: HOOK, priority: 0, fn: (skb) => ((mine = skb), NF_STOLEN) })
+    nf.register({
+      hook: HOOK,
+      priority: 0,
+      fn: (skb) => {
+        mine = skb
+        return NF_STOLEN
+      },
+    })
     nf.publish()
     const skb = packet()
     expect(run(skb)).toBe(0)
