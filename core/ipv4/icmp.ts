@@ -56,7 +56,16 @@ export type IcmpDeps = {
   protos: InetProtos
   pmtu: Pmtu
   routeOutput: (fl: Flowi) => number
-  ipSend: (skb: number, fl: Flowi, proto: number, tos: number, ttl: number) => number
+  ipSend: (
+    skb: number,
+    fl: Flowi,
+    proto: number,
+    tos: number,
+    ttl: number,
+    optionsLen: number
+  ) => number
+  /** Puts the options of a reply in front of its data (ip-options.ts): their length. */
+  echoOptions: (request: number, reply: number, addr: number) => number
   isLocalAddress: (addr: number) => boolean
   /** An echo reply (data at its ICMP header) for whoever asked here; takes it over. */
   pingRcv: (skb: number) => void
@@ -117,7 +126,7 @@ for (const [type, into, out] of counted) {
 
 export const createIcmp = (deps: IcmpDeps) => {
   const { arena, skbs, drop, consume, time, protos, pmtu, routeOutput, ipSend } = deps
-  const { isLocalAddress, pingRcv, pmtuLearned } = deps
+  const { isLocalAddress, pingRcv, pmtuLearned, echoOptions } = deps
   const { i32, u8, f64, layout } = arena
   const { sysctl } = layout
   const count = counterBank(arena, skbs.thread)
@@ -134,10 +143,10 @@ export const createIcmp = (deps: IcmpDeps) => {
     fl[FL_TOS] = tos
     fl[FL_PROTO] = IPPROTO_ICMP
   }
-  const send = (skb: number, type: number, tos: number): void => {
+  const send = (skb: number, type: number, tos: number, optionsLen: number): void => {
     f64[count + Mib.IcmpOutMsgs]++
     if (OUT_COUNTERS[type] !== 0) f64[count + OUT_COUNTERS[type]]++
-    ipSend(skb, fl, IPPROTO_ICMP, tos, 0)
+    ipSend(skb, fl, IPPROTO_ICMP, tos, 0, optionsLen)
   }
 
   // ---- errors out
@@ -165,7 +174,7 @@ export const createIcmp = (deps: IcmpDeps) => {
     icmp.setCode(u8, message, code)
     icmp.setRest(u8, message, info)
     icmp.setChecksum(u8, message, i32[skb + SKB_LEN])
-    send(skb, type, tos)
+    send(skb, type, tos, 0)
   }
 
   /** RFC 1812 section 4.3.2.7. */
@@ -268,7 +277,8 @@ export const createIcmp = (deps: IcmpDeps) => {
       at,
       csum.adjust16(icmp.checksum(u8, at), icmp.ICMP_ECHO << 8, icmp.ICMP_ECHOREPLY << 8)
     )
-    send(skb, icmp.ICMP_ECHOREPLY, tos)
+    const hasOptions = ipv4.headerLen(u8, i32[skb + SKB_NETWORK]) !== ipv4.MIN_HEADER
+    send(skb, icmp.ICMP_ECHOREPLY, tos, hasOptions ? echoOptions(skb, skb, fl[FL_SADDR + 3]) : 0)
   }
 
   /** An error about something sent from here: its transport hears of it. */

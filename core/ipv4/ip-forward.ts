@@ -15,16 +15,20 @@ import {
   PACKET_HOST,
   SKB_DATA,
   SKB_DEV,
+  SKB_DST,
   SKB_GSO_SIZE,
   SKB_HEAD,
   SKB_IIF,
   SKB_LEN,
   SKB_NETWORK,
   SKB_PKT_TYPE,
+  SKB_TRANSPORT,
 } from '../skb/skb.ts'
 import * as icmp from '../wire/icmp.ts'
 import * as ipv4 from '../wire/ipv4.ts'
 import { IPCB_FLAGS, IPCB_MTU, IPSKB_FORWARDED } from '../inet/inet-constants.ts'
+import { NH_FAMILY, NH_GATEWAY } from '../inet/nexthop-constants.ts'
+import type { IpOptions } from './ip-options.ts'
 import type { NfHooks } from '../netfilter/hooks.ts'
 import { NF_INET_FORWARD, NF_PASSED } from '../netfilter/nf-constants.ts'
 
@@ -39,6 +43,11 @@ export type IpForwardDeps = {
   /** Looks the way of a packet up again; false: there is none, and the packet is gone. */
   routeMeHarder: (skb: number) => boolean
   icmpSend: (skb: number, type: number, code: number, info: number) => void
+  /** Tells the sender of a packet that its next hop is on its own link; the packet stays ours. */
+  sendRedirect: (skb: number, fl: Flowi) => void
+  options: IpOptions
+  /** Source address for what goes to `near` by a device. */
+  selectSource: (dev: number, near: number) => number
 }
 
 /** Room that the widest link header takes. */
@@ -46,6 +55,7 @@ const LL_RESERVED = 16
 
 export const createIpForward = (deps: IpForwardDeps) => {
   const { arena, skbs, drop, nf, networkSegLen, ipOutput, routeMeHarder, icmpSend } = deps
+  const { sendRedirect, options, selectSource } = deps
   const { i32, u8, f64 } = arena
   const count = counterBank(arena, skbs.thread)
 
@@ -59,6 +69,7 @@ export const createIpForward = (deps: IpForwardDeps) => {
     if (skbs.isShared(skb) || i32[skb + SKB_DATA] - i32[skb + SKB_HEAD] < LL_RESERVED)
       if (!skbs.expandHead(skb, MAX_HEADER)) return drop(skb, Drop.NOMEM)
     decreaseTtl(i32[skb + SKB_NETWORK])
+    if (i32[skb + SKB_DEV] === fl[FL_DEV]) sendRedirect(skb, fl)
     i32[skb + IPCB_MTU] = mtu
     i32[skb + IPCB_FLAGS] |= IPSKB_FORWARDED
     i32[skb + SKB_DEV] = fl[FL_DEV]
@@ -68,7 +79,16 @@ export const createIpForward = (deps: IpForwardDeps) => {
   /** Behind FORWARD. */
   const forwardFinish = (skb: number): void => {
     f64[count + Mib.IpForwDatagrams]++
+    if (i32[skb + SKB_TRANSPORT] - i32[skb + SKB_NETWORK] !== ipv4.MIN_HEADER && !recordRouter(skb))
+      return drop(skb, Drop.NOMEM)
     ipOutput(skb)
+  }
+  /** Options record the address of the device that the packet leaves by (ip_forward_options). */
+  const recordRouter = (skb: number): boolean => {
+    const row = i32[skb + SKB_DST]
+    const near =
+      i32[row + NH_FAMILY] !== 0 ? i32[row + NH_GATEWAY + 3] : ipv4.dst(u8, i32[skb + SKB_NETWORK])
+    return options.record(skb, selectSource(i32[skb + SKB_DEV], near))
   }
   /** RFC 1141: one less in the high octet of the TTL's word is 0x100 more in the checksum, end around. */
   const decreaseTtl = (at: number): void => {

@@ -1,8 +1,8 @@
 /**
  * IPv4 input: ip_rcv checks the header in Linux's order, the route lookup says whether the packet is ours, and
  * ip_local_deliver hands it to its transport. Called by ptype for ETH_P_IP; calls ip_forward, the reassembly
- * and inet_protos. On a worker. Options are checked for their lengths and otherwise skipped.
- * Linux: net/ipv4/ip_input.c, ip_options.c, route.c ip_error(); RFC 791, 1122 section 3.2.1, 1812 section 5.2.
+ * and inet_protos. On a worker.
+ * Linux: net/ipv4/ip_input.c, route.c ip_error(); RFC 791, 1122 section 3.2.1, 1812 section 5.2.
  */
 import { AF_INET, V4_MAPPED } from '../base/family.ts'
 import { fold } from '../base/checksum.ts'
@@ -20,6 +20,7 @@ import {
   FL_TOS,
   FL_TYPE,
   RTN_BROADCAST,
+  RTN_LOCAL,
   RTN_MULTICAST,
   RTN_UNICAST,
 } from '../base/flowi.ts'
@@ -48,6 +49,7 @@ import * as icmp from '../wire/icmp.ts'
 import * as ipv4 from '../wire/ipv4.ts'
 import type { InetProtos } from '../inet/inet-protos.ts'
 import { IPCB_FLAGS, IPCB_TYPE } from '../inet/inet-constants.ts'
+import { OPTIONS_OK, OPTIONS_SOURCE_ROUTE, type IpOptions } from './ip-options.ts'
 import type { NfHooks } from '../netfilter/hooks.ts'
 import { NF_INET_LOCAL_IN, NF_INET_PRE_ROUTING, NF_PASSED } from '../netfilter/nf-constants.ts'
 
@@ -66,21 +68,18 @@ export type IpInputDeps = {
   /** Sends a reassembled datagram to the worker that owns its flow, to go on at `stage`; false when that is this one. */
   steerAgain: (skb: number, stage: number) => boolean
   icmpSend: (skb: number, type: number, code: number, info: number) => void
+  options: IpOptions
+  /** Source address for what goes to `near` by a device; 0 is none. */
+  selectSource: (dev: number, near: number) => number
   /** Gives raw sockets their copies; true when there was one. */
   rawDeliver: (skb: number, protocol: number) => boolean
 }
 
 export type IpInput = ReturnType<typeof createIpInput>
 
-// IPv4 options (RFC 791 section 3.1).
-const IPOPT_END = 0
-const IPOPT_NOOP = 1
-const IPOPT_LSRR = 131
-const IPOPT_SSRR = 137
-
 export const createIpInput = (deps: IpInputDeps) => {
   const { arena, skbs, drop, consume, nf, protos, routeInput, isLocalAddress, ipForward } = deps
-  const { ipDefrag, steerAgain, icmpSend, rawDeliver } = deps
+  const { ipDefrag, steerAgain, icmpSend, options, selectSource, rawDeliver } = deps
   const { i32, u8, f64, layout } = arena
   const count = counterBank(arena, skbs.thread)
   const ipForwardOn = layout.sysctl + Sysctl.ip_forward
@@ -147,12 +146,13 @@ export const createIpInput = (deps: IpInputDeps) => {
     fl[FL_DADDR + 3] = ipv4.dst(u8, at)
     const error = routeInput(fl)
     if (error !== 0) return ipError(skb, error)
-    const headerLen = i32[skb + SKB_TRANSPORT] - at
-    if (headerLen !== ipv4.MIN_HEADER && !optionsOk(skb, at, headerLen)) return
+    const hasOptions = i32[skb + SKB_TRANSPORT] - at !== ipv4.MIN_HEADER
+    if (hasOptions && !optionsOk(skb)) return
     const type = fl[FL_TYPE]
     i32[skb + SKB_DST] = fl[FL_DST]
     i32[skb + IPCB_TYPE] = type
     if (type === RTN_UNICAST) return ipForward(skb, fl)
+    if (hasOptions && !recordHost(skb, type)) return
     if (type !== RTN_MULTICAST && type !== RTN_BROADCAST) return ipLocalDeliver(skb)
     countGroup(skb, type)
     ipLocalDeliver(skb)
@@ -258,29 +258,25 @@ export const createIpInput = (deps: IpInputDeps) => {
     return isLocalAddress(source) ? Drop.IP_LOCAL_SOURCE : Drop.IP_INNOROUTES
   }
 
-  /** False when the packet was dropped: an option runs over the header's end, or asks for source routing. */
-  const optionsOk = (skb: number, at: number, headerLen: number): boolean => {
-    const end = at + headerLen
-    for (let p = at + ipv4.MIN_HEADER; p < end; ) {
-      const kind = u8[p]
-      if (kind === IPOPT_END) return true
-      if (kind === IPOPT_NOOP) {
-        p++
-        continue
-      }
-      const len = p + 1 < end ? u8[p + 1] : 0
-      if (len < 2 || p + len > end) {
-        icmpSend(skb, icmp.ICMP_PARAMETERPROB, 0, (p - at) << 24)
-        badHeader(skb, Drop.IP_INHDR)
-        return false
-      }
-      if (kind === IPOPT_LSRR || kind === IPOPT_SSRR) {
-        drop(skb, Drop.IP_INHDR)
-        return false
-      }
-      p += len
+  /** False when the packet was dropped: its options make no sense, or ask for source routing. */
+  const optionsOk = (skb: number): boolean => {
+    const wrong = options.check(skb)
+    if (wrong === OPTIONS_OK) return true
+    if (wrong === OPTIONS_SOURCE_ROUTE) drop(skb, Drop.IP_INHDR)
+    else {
+      icmpSend(skb, icmp.ICMP_PARAMETERPROB, 0, wrong << 24)
+      badHeader(skb, Drop.IP_INHDR)
     }
-    return true
+    return false
+  }
+  /** This host is on the way of a packet that came to it (fib_compute_spec_dst says which of its addresses). */
+  const recordHost = (skb: number, type: number): boolean => {
+    const at = i32[skb + SKB_NETWORK]
+    const own =
+      type === RTN_LOCAL ? ipv4.dst(u8, at) : selectSource(i32[skb + SKB_DEV], ipv4.src(u8, at))
+    if (options.record(skb, own)) return true
+    drop(skb, Drop.NOMEM)
+    return false
   }
 
   nf.setOkFn(NF_INET_PRE_ROUTING, ipRcvFinish)

@@ -228,9 +228,16 @@ export const createIpOutput = (deps: IpOutputDeps) => {
   /**
    * Sends a packet, data at the transport header, along the route in `fl` (routeOutput has answered): 0, or
    * -errno. DF is set on what fits the path (path MTU discovery); what does not is fragmented here. ICMP goes
-   * without DF, as Linux's ICMP sockets send it.
+   * without DF, as Linux's ICMP sockets send it. `optionsLen` bytes in front of the transport header are IP's options.
    */
-  const ipSend = (skb: number, fl: Flowi, proto: number, tos: number, ttl: number): number => {
+  const ipSend = (
+    skb: number,
+    fl: Flowi,
+    proto: number,
+    tos: number,
+    ttl: number,
+    optionsLen = 0
+  ): number => {
     if (fl[FL_FAMILY] !== AF_INET) return noRoute(skb, -Errno.EAFNOSUPPORT)
     const daddr = fl[FL_DADDR + 3]
     const mtu = pmtu.lookup(fl, fl[FL_MTU])
@@ -243,7 +250,15 @@ export const createIpOutput = (deps: IpOutputDeps) => {
     const fits = i32[skb + SKB_LEN] + ipv4.MIN_HEADER <= mtu
     const frag = fits && proto !== IPPROTO_ICMP ? ipv4.IP_DF : 0
     pushHeader(skb, proto, fl[FL_SADDR + 3], daddr, tos, ttl === 0 ? i32[defaultTtl] : ttl, frag)
+    if (optionsLen !== 0) takeOptions(skb, optionsLen)
     return ipLocalOut(skb)
+  }
+  /** The header is longer by the options that lie behind it. */
+  const takeOptions = (skb: number, optionsLen: number): void => {
+    const at = i32[skb + SKB_NETWORK]
+    i32[skb + SKB_TRANSPORT] += optionsLen
+    ipv4.setVersionIhl(u8, at, ipv4.MIN_HEADER + optionsLen)
+    ipv4.setChecksum(u8, at)
   }
   const tooLong = (skb: number): number => {
     drop(skb, Drop.PKT_TOO_BIG)

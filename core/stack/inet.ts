@@ -10,8 +10,16 @@ import { createIpDefrag } from '../ipv4/ip-fragment.ts'
 import { createIpFragmentation } from '../ipv4/ip-fragmentation.ts'
 import { createIpIdent } from '../ipv4/ip-ident.ts'
 import { createIpInput } from '../ipv4/ip-input.ts'
+import { createIpOptions } from '../ipv4/ip-options.ts'
 import { createIpOutput } from '../ipv4/ip-output.ts'
-import { NH_TYPE, RT_SCOPE_LINK } from '../inet/nexthop-constants.ts'
+import { createIpRedirect } from '../ipv4/ip-redirect.ts'
+import {
+  NH_DEV,
+  NH_FAMILY,
+  NH_TYPE,
+  RT_SCOPE_LINK,
+  RT_SCOPE_UNIVERSE,
+} from '../inet/nexthop-constants.ts'
 import { createNfHooks } from '../netfilter/hooks.ts'
 import { createPmtu } from '../inet/pmtu.ts'
 import { createRoute } from '../inet/route.ts'
@@ -54,8 +62,8 @@ export const createInet = (machine: Machine, link: Link) => {
 
 type Local = ReturnType<typeof createLocalAddresses>
 
-/** Which addresses are our own: what the local table says. */
-const createLocalAddresses = ({ arena }: Machine, { local, lookup4, lookup6 }: FibReader) => {
+/** Which addresses are our own, and which our neighbours': what the tables say. */
+const createLocalAddresses = ({ arena }: Machine, { local, main, lookup4, lookup6 }: FibReader) => {
   const isLocalRow = (row: number): boolean => row !== 0 && arena.i32[row + NH_TYPE] === RTN_LOCAL
   const address = new Int32Array(4)
   const isLocalAddress = (addr: number): boolean => isLocalRow(lookup4(local.v4, addr))
@@ -67,7 +75,12 @@ const createLocalAddresses = ({ arena }: Machine, { local, lookup4, lookup6 }: F
     address[3] = a3
     return isLocalRow(lookup6(local.v6, address, 0))
   }
-  return { isLocalAddress, isLocal }
+  /** Is an address of a device's own network, reached without a gateway? */
+  const isOnLink = (addr: number, ifindex: number): boolean => {
+    const row = lookup4(main.v4, addr)
+    return row !== 0 && arena.i32[row + NH_DEV] === ifindex && arena.i32[row + NH_FAMILY] === 0
+  }
+  return { isLocalAddress, isLocal, isOnLink }
 }
 
 const createNeighbours = (
@@ -141,6 +154,9 @@ const createIp = ({ machine, link, local, route, neighOutput }: IpDeps) => {
   const nf = createNfHooks({ ...machine, netOf })
   const protos = createInetProtos()
   const pmtu = createPmtu(time, random)
+  const options = createIpOptions({ ...machine, isLocalAddress, scratch: words(10) })
+  const { select4 } = createSourceSelection(arena)
+  const selectSource = (dev: number, near: number): number => select4(dev, near, RT_SCOPE_UNIVERSE)
   const out = createIpOutput({
     ...machine,
     ...route,
@@ -170,11 +186,22 @@ const createIp = ({ machine, link, local, route, neighOutput }: IpDeps) => {
     pmtu,
     isLocalAddress,
     pingRcv: consume,
+    echoOptions: options.echo,
     pmtuLearned,
   })
   const { icmpSend } = icmp
+  const { sendRedirect } = createIpRedirect({ ...machine, ...local, icmpSend })
   const { networkSegLen } = gso
-  const { ipForward } = createIpForward({ ...machine, ...out, nf, icmpSend, networkSegLen })
+  const { ipForward } = createIpForward({
+    ...machine,
+    ...out,
+    nf,
+    icmpSend,
+    networkSegLen,
+    sendRedirect,
+    options,
+    selectSource,
+  })
   const { ipDefrag } = createIpDefrag({ ...machine, icmpSend, timer: words(TIMER_WORDS) })
   const { ipRcv, ipResume } = createIpInput({
     ...machine,
@@ -185,6 +212,8 @@ const createIp = ({ machine, link, local, route, neighOutput }: IpDeps) => {
     ipForward,
     icmpSend,
     ipDefrag,
+    options,
+    selectSource,
     rawDeliver: () => false,
   })
   return { ...out, nf, protos, icmp, ipRcv, ipResume }

@@ -18,6 +18,7 @@ import { createIpDefrag } from '../../core/ipv4/ip-fragment.ts'
 import { createIpFragmentation } from '../../core/ipv4/ip-fragmentation.ts'
 import { createIpIdent } from '../../core/ipv4/ip-ident.ts'
 import { createIpInput } from '../../core/ipv4/ip-input.ts'
+import { createIpOptions } from '../../core/ipv4/ip-options.ts'
 import { createIpOutput } from '../../core/ipv4/ip-output.ts'
 import { createNexthops } from '../../core/inet/nexthop.ts'
 import * as nexthop from '../../core/inet/nexthop-constants.ts'
@@ -228,6 +229,7 @@ const createWorker = (arena: Arena, thread: number, host: HostState) => {
   })
   neighbour?.registerOps('v4', { ethertype: ETH_P_IP, solicit: arp.arpSolicit })
 
+  const options = createIpOptions({ arena, skbs, time, isLocalAddress, scratch: words(10) })
   const nf = createNfHooks({ arena, skbs, drop, netOf: () => 0 })
   disturb(arena, skbs, nf)
   const protos = createInetProtos()
@@ -266,6 +268,7 @@ const createWorker = (arena: Arena, thread: number, host: HostState) => {
       host.pings++
       consume(skb)
     },
+    echoOptions: options.echo,
     pmtuLearned: (addr, mtu) => void host.mtus.push({ addr, mtu }),
   })
   late.icmpSend = errors.icmpSend
@@ -278,6 +281,9 @@ const createWorker = (arena: Arena, thread: number, host: HostState) => {
     networkSegLen: xmit.gso.networkSegLen,
     ipOutput: output.ipOutput,
     routeMeHarder: output.routeMeHarder,
+    sendRedirect: () => {},
+    options,
+    selectSource: (dev) => host.addressOf(dev),
     icmpSend,
   })
   const { ipDefrag, fragmentsHeld } = createIpDefrag({
@@ -303,6 +309,8 @@ const createWorker = (arena: Arena, thread: number, host: HostState) => {
     ipForward,
     ipDefrag,
     steerAgain: (skb) => host.steerAgain(skb),
+    options,
+    selectSource: (dev) => host.addressOf(dev),
     icmpSend,
     rawDeliver: () => false,
   })

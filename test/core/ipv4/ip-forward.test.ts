@@ -121,7 +121,7 @@ describe('ip_forward', () => {
       2
     )
     const [a, b] = path.sent.map(({ frame }) => frame)
-    expect([...a!.subarray(34, 46)]).toEqual(options)
+    expect([...a!.subarray(34, 46)]).toEqual([7, 7, 8, 10, 0, 3, 1, 0x82, 4, 1, 2, 0])
     expect([...b!.subarray(34, 46)]).toEqual([1, 1, 1, 1, 1, 1, 1, 0x82, 4, 1, 2, 0])
     expect(path.isAllReturned()).toBe(true)
   })

@@ -184,7 +184,8 @@ describe('ip_rcv', () => {
 
   test('skips options but refuses one that runs over the header, with its place', () => {
     const path = router()
-    const good = [1, 1, 68, 6, 5, 0, 0, 0]
+    // padding, a stream identifier, and the end
+    const good = [1, 1, 136, 4, 0, 7, 0, 0]
     path.receive(icmpFrame(toRouter, { ...fields, options: good }, icmp.ICMP_ECHO, 0, 1), 2)
     expect(icmp.type(path.sent[0]!.frame, 34)).toBe(icmp.ICMP_ECHOREPLY)
     path.sent.length = 0
