@@ -295,6 +295,33 @@ describe('what changes CPU on its way is seen once', () => {
   })
 })
 
+test('the first and the last of 32 workers keep their connections when all frames come to the other', async () => {
+  const config = { skbs: 256, smallBuffers: 256, largeBuffers: 8 }
+  const { sim, a, b } = await twoHosts({ a: { config }, b: { workers: 32, config } })
+  const server = serveTcp(b, 80)
+  const clients = Array.from({ length: 200 }, () => dialTcp(a, '10.0.1.2', 80))
+  sim.run(MINUTES, () => server.ends.length === clients.length)
+  for (const worker of [0, 31]) expect(server.ends.some((end) => end.worker === worker)).toBe(true)
+  for (const only of [0, 31]) {
+    await b.must({
+      type: 'ETHTOOL_MSG_RSS_SET',
+      rss: { ifname: 'eth0', 'rss-indirection-table': Array(128).fill(only) },
+    })
+    const before = server.ends.map(({ received }) => received)
+    for (const end of clients) end.start(100)
+    sim.run(MINUTES, () => server.ends.every(({ received }, k) => received === before[k]! + 100))
+    for (const [k, end] of server.ends.entries())
+      expect([end.received - before[k]!, end.wrong, end.error]).toEqual([100, 0, 0])
+  }
+  expect(b.mib('TcpOutRsts')).toBe(0)
+  for (const end of clients) end.finish()
+  sim.run(MINUTES, () => server.ends.every((end) => end.eof))
+  for (const end of [...server.ends, ...clients]) end.close()
+  server.close()
+  sim.run(LONG_MS)
+  expect(sim.leaks()).toEqual({})
+})
+
 test.each([2, 4])(
   'a new connection is answered where it arrives, though %p workers are full',
   async (workers) => {
