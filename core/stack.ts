@@ -1,6 +1,6 @@
 /**
  * One stack on one thread: makes every layer, gives each the functions of the layers below it, and fills the tables
- * by which lower layers reach up (ptype, inet_protos), then freezes them. With the files of stack/ the only place that
+ * by which lower layers reach up (ptype, inet_protos). With the files of stack/ the only place that
  * knows every factory; read it after ARCHITECTURE.md. A worker's loop, a simulated host and the tests all make
  * their stack here.
  */
