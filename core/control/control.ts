@@ -46,6 +46,7 @@ import type { RibRoute } from './rib.ts'
 import { createRib } from './rib.ts'
 import { formatRoute } from './route-text.ts'
 import { createRoutes } from './routes.ts'
+import { createPatience, createRtnl } from './rtnl.ts'
 import type { SockInfo } from '../socket/sock-info.ts'
 import { createSocketDump } from './sockets.ts'
 import { createStats } from './stats.ts'
@@ -68,9 +69,30 @@ export type ControlDeps = {
   /** Resolves after a moment in which the other threads have run. */
   pause: () => Promise<void>
 }
-type Handlers = {
-  [T in MessageType]: (message: MessageOf<T>) => Outcome<unknown> | Promise<Outcome<unknown>>
+/** Messages that change nothing: they need not wait for a change that is under way. */
+type Reads = {
+  [T in ReadType]: (message: MessageOf<T>) => Outcome<unknown>
 }
+/** Changes of shared memory alone. */
+type Changes = {
+  [T in ChangeType]: (message: MessageOf<T>) => Outcome<unknown>
+}
+/** Changes that wait for a device, for another thread, or for other messages. */
+type SlowChanges = {
+  [T in Exclude<MessageType, ReadType | ChangeType>]: (
+    message: MessageOf<T>
+  ) => Promise<Outcome<unknown>>
+}
+type ReadType =
+  | Extract<MessageType, `RTM_GET${string}` | `${string}_GET`>
+  | 'ETHTOOL_GRXFH'
+  | 'ETHTOOL_GDRVINFO'
+type ChangeType =
+  | `RTM_${'NEW' | 'DEL'}${'ROUTE' | 'ADDR' | 'RULE'}`
+  | `ETHTOOL_MSG_${'RSS' | 'CHANNELS' | 'FEATURES' | 'RINGS'}_SET`
+  | 'ETHTOOL_SRXFH'
+  | 'RPS_SET'
+  | 'SYSCTL_SET'
 type Dumps = { [T in DumpType]: (filter: DumpOf<T>['filter']) => Iterable<DumpItem<T>[]> }
 
 export type ControlPlane = ReturnType<typeof createControl>
@@ -81,16 +103,21 @@ export const createControl = (deps: ControlDeps) => {
   const ipi = deps.ipi ?? createIpi(arena, layout.controlThread, wake)
   const time = createTime()
   setSysctlDefaults(arena)
-  const { publish, raise, retire, reclaim, revision, appliedBy } = createPublisher({
+  const { publish, raise, settle, retire, reclaim, revision, appliedBy } = createPublisher({
     arena,
     kick: ipi.kick,
     pause,
   })
 
-  // ---- notifications: gathered while a message runs, told with the revision that holds them
+  // ---- notifications: gathered while a change runs, told with the revision that holds them
 
   const watchers = new Set<{ kinds: ReadonlySet<WatchKind>; fn: (note: Notification) => void }>()
   let notes: Omit<Notification, 'revision'>[] = []
+  /** Has the change that runs written anything? */
+  let isDirty = false
+  /** Changes that are not answered yet. */
+  let underWay = 0
+  const rtnl = createRtnl()
   const isWatched = (kind: WatchKind): boolean => [...watchers].some(({ kinds }) => kinds.has(kind))
   const note = (kind: WatchKind, event: 'new' | 'del', item: () => Notification['item']): void => {
     if (isWatched(kind)) notes.push({ kind, event, item: item() } as Omit<Notification, 'revision'>)
@@ -129,6 +156,7 @@ export const createControl = (deps: ControlDeps) => {
     addresses: ifaddrs,
     random,
     publish,
+    within: createPatience(nowUs, pause),
     retire,
     initSteering: (ifindex, channels) => ethtool.initSteering(ifindex, channels),
     announceDown: (ifindex) => {
@@ -191,31 +219,24 @@ export const createControl = (deps: ControlDeps) => {
   // ---- several messages as one
 
   const atIndex = (refused: Refused, index: number): Refused => ({ ...refused, index })
-  const isRouteChange = ({ type }: Message): boolean =>
-    type === 'RTM_NEWROUTE' || type === 'RTM_DELROUTE'
 
   const batch = async ({
     messages,
     atomic = false,
-  }: MessageOf<'BATCH'>): Promise<Outcome<Reply[]>> => {
+  }: MessageOf<'BATCH'>): Promise<Outcome<Outcome<unknown>[]>> => {
     if (atomic) return atomicBatch(messages)
-    const replies: Reply[] = []
-    for (const message of messages) replies.push(replyOf(await run(message), revision()))
-    return changed(replies)
+    const outcomes: Outcome<unknown>[] = []
+    for (const message of messages) outcomes.push(await perform(message))
+    return changed(outcomes)
   }
-  /** Routes, all or none. It runs in one turn, so nothing comes between. */
-  const atomicBatch = (messages: readonly Message[]): Outcome<Reply[]> => {
-    const odd = messages.findIndex((message) => !isRouteChange(message))
-    if (odd >= 0)
-      return atIndex(refuse(Errno.EOPNOTSUPP, 'Only changes of routes can be atomic'), odd)
+  /** Routes, all or none. It runs in one turn, so no reader sees half of it. */
+  const atomicBatch = (messages: readonly Message[]): Outcome<Outcome<unknown>[]> => {
     const undo: NonNullable<typeof journal> = []
-    journal = undo
     const before = notes.length
-    const replies: Reply[] = []
+    const outcomes: Outcome<unknown>[] = []
     for (const [index, message] of messages.entries()) {
-      const outcome = run(message) as Outcome<unknown>
+      const outcome = performIn(undo, message)
       if (isRefused(outcome)) {
-        journal = null
         for (const { event, route } of undo.toReversed()) {
           if (event === 'new') rib.remove(route)
           else rib.add(route, CREATE_APPEND)
@@ -223,15 +244,24 @@ export const createControl = (deps: ControlDeps) => {
         notes.length = before
         return atIndex(outcome, index)
       }
-      replies.push(replyOf(outcome, revision()))
+      outcomes.push(outcome)
     }
+    return changed(outcomes)
+  }
+  /** A change of a route, its events kept in `undo`. */
+  const performIn = (undo: NonNullable<typeof journal>, message: Message): Outcome<unknown> => {
+    if (message.type !== 'RTM_NEWROUTE' && message.type !== 'RTM_DELROUTE')
+      return refuse(Errno.EOPNOTSUPP, 'Only changes of routes can be atomic')
+    journal = undo
+    const outcome =
+      message.type === 'RTM_NEWROUTE' ? routes.newRoute(message) : routes.delRoute(message)
     journal = null
-    return changed(replies)
+    return outcome
   }
 
   const takeSteps = async (steps: readonly ConfigStep[]): Promise<Refused | null> => {
     for (const [index, { message }] of steps.entries()) {
-      const outcome = await run(message)
+      const outcome = await perform(message)
       if (isRefused(outcome)) return atIndex(outcome, index)
     }
     return null
@@ -247,86 +277,143 @@ export const createControl = (deps: ControlDeps) => {
     const refused = await takeSteps(steps)
     if (refused === null) return changed(steps)
     // each by itself: one that fails must not keep the others from being taken back
-    for (const { message } of config.diff(before)) await run(message)
-    await publish()
+    for (const { message } of config.diff(before)) await perform(message)
     return refused
   }
 
-  const handlers: Handlers = {
-    RTM_NEWROUTE: routes.newRoute,
-    RTM_DELROUTE: routes.delRoute,
+  const reads: Reads = {
     RTM_GETROUTE: routes.getRoute,
-    RTM_NEWLINK: links.newLink,
-    RTM_DELLINK: links.delLink,
     RTM_GETLINK: links.getLink,
-    RTM_NEWADDR: addresses.newAddr,
-    RTM_DELADDR: addresses.delAddr,
-    RTM_NEWNEIGH: neigh.newNeigh,
-    RTM_DELNEIGH: neigh.delNeigh,
     RTM_GETNEIGH: neigh.getNeigh,
-    NEIGH_FLUSH: neigh.flush,
-    RTM_NEWRULE: noRules,
-    RTM_DELRULE: noRules,
     SOCK_GET: sockets.get,
-    SOCK_DESTROY: sockets.destroy,
     ETHTOOL_MSG_RSS_GET: ethtool.rssGet,
-    ETHTOOL_MSG_RSS_SET: ethtool.rssSet,
     ETHTOOL_MSG_CHANNELS_GET: ethtool.channelsGet,
-    ETHTOOL_MSG_CHANNELS_SET: ethtool.channelsSet,
     ETHTOOL_MSG_FEATURES_GET: ethtool.featuresGet,
-    ETHTOOL_MSG_FEATURES_SET: ethtool.featuresSet,
     ETHTOOL_MSG_RINGS_GET: ethtool.noRings,
-    ETHTOOL_MSG_RINGS_SET: ethtool.noRings,
     ETHTOOL_MSG_STATS_GET: ethtool.statsGet,
     ETHTOOL_GRXFH: ethtool.flowHashGet,
-    ETHTOOL_SRXFH: ethtool.flowHashSet,
     ETHTOOL_GDRVINFO: ethtool.drvinfo,
     RPS_GET: ethtool.rpsGet,
-    RPS_SET: ethtool.rpsSet,
     SYSCTL_GET: sysctls.get,
-    SYSCTL_SET: sysctls.set,
     WORKER_GET: stats.workerGet,
     NSTAT_GET: stats.nstat,
     CONFIG_GET: () => told(config.get()),
+  }
+  const changes: Changes = {
+    RTM_NEWROUTE: routes.newRoute,
+    RTM_DELROUTE: routes.delRoute,
+    RTM_NEWADDR: addresses.newAddr,
+    RTM_DELADDR: addresses.delAddr,
+    RTM_NEWRULE: noRules,
+    RTM_DELRULE: noRules,
+    ETHTOOL_MSG_RSS_SET: ethtool.rssSet,
+    ETHTOOL_MSG_CHANNELS_SET: ethtool.channelsSet,
+    ETHTOOL_MSG_FEATURES_SET: ethtool.featuresSet,
+    ETHTOOL_MSG_RINGS_SET: ethtool.noRings,
+    ETHTOOL_SRXFH: ethtool.flowHashSet,
+    RPS_SET: ethtool.rpsSet,
+    SYSCTL_SET: sysctls.set,
+  }
+  const slowChanges: SlowChanges = {
+    RTM_NEWLINK: links.newLink,
+    RTM_DELLINK: links.delLink,
+    RTM_NEWNEIGH: neigh.newNeigh,
+    RTM_DELNEIGH: neigh.delNeigh,
+    NEIGH_FLUSH: neigh.flush,
+    SOCK_DESTROY: sockets.destroy,
     CONFIG_SET: setConfig,
     BATCH: batch,
   }
 
   // ---- requests
 
-  const run = (message: Message): Outcome<unknown> | Promise<Outcome<unknown>> => {
-    setTime(time, nowUs())
-    const handler = handlers[message.type] as (
-      message: Message
-    ) => Outcome<unknown> | Promise<Outcome<unknown>>
-    return handler(message)
-  }
-  const replyOf = (outcome: Outcome<unknown>, at: number): Reply =>
-    isRefused(outcome)
-      ? outcome
-      : { error: 0, item: outcome.item, revision: at, applied_by: appliedBy(at) }
+  const isRead = ({ type }: Message): boolean => Object.hasOwn(reads, type)
+  const isImmediate = ({ type }: Message): boolean => Object.hasOwn(changes, type)
+  const handlerOf = (table: object, { type }: Message) =>
+    (table as Record<MessageType, never>)[type]
 
-  const request = async <M extends Message>(message: M): Promise<ReplyTo<M>> => {
-    const outcome = await run(message)
+  /** A message that is answered in this turn. */
+  const runNow = (table: Reads | Changes, message: Message): Outcome<unknown> => {
+    setTime(time, nowUs())
+    const handler: (message: Message) => Outcome<unknown> = handlerOf(table, message)
+    const outcome = handler(message)
+    if (!isRefused(outcome) && outcome.changed) isDirty = true
+    return outcome
+  }
+  /** Any message, by who holds the lock. */
+  const perform = async (message: Message): Promise<Outcome<unknown>> => {
+    if (isRead(message)) return runNow(reads, message)
+    if (isImmediate(message)) return runNow(changes, message)
+    setTime(time, nowUs())
+    const handler: (message: Message) => Promise<Outcome<unknown>> = handlerOf(slowChanges, message)
+    const outcome = await handler(message)
+    if (!isRefused(outcome) && outcome.changed) isDirty = true
+    return outcome
+  }
+  /** What a batch holds is answered with the revision of all of it. */
+  const replyOf = (message: Message, outcome: Outcome<unknown>, at: number): Reply => {
+    if (isRefused(outcome)) return outcome
+    const item =
+      message.type === 'BATCH'
+        ? (outcome.item as Outcome<unknown>[]).map((inner, k) =>
+            replyOf(message.messages[k], inner, at)
+          )
+        : outcome.item
+    return { error: 0, item, revision: at, applied_by: appliedBy(at) }
+  }
+
+  /** What the change that has just run leaves: its notifications, and the revision that holds it, if it made one. */
+  const finish = (): { made: number | null; mine: typeof notes } => {
     const mine = notes
+    const hasChanged = isDirty || mine.length > 0
     notes = []
-    const isChange = !isRefused(outcome) && outcome.changed
-    const at = isChange || mine.length > 0 ? await publish() : revision()
-    tell(mine, at)
-    return replyOf(outcome, at) as ReplyTo<M>
+    isDirty = false
+    return { made: hasChanged ? raise() : null, mine }
+  }
+  /** Runs a change by itself and publishes it; the next one need not wait until the workers have it. */
+  const change = (message: Message) =>
+    rtnl.run(async () => {
+      try {
+        const outcome = await perform(message)
+        return { outcome, ...finish() }
+      } catch (error) {
+        finish()
+        throw error
+      }
+    })
+  /** Changes are told of and answered in their order: a later one is not heard of before an earlier one. */
+  let answered: Promise<unknown> = Promise.resolve()
+  const request = async <M extends Message>(message: M): Promise<ReplyTo<M>> => {
+    if (isRead(message)) return replyOf(message, runNow(reads, message), revision()) as ReplyTo<M>
+    if (rtnl.isFull()) return refuse(Errno.ENOBUFS) as ReplyTo<M>
+    underWay++
+    try {
+      const { outcome, made, mine } = await change(message)
+      if (made === null) return replyOf(message, outcome, revision()) as ReplyTo<M>
+      const answer = answered.then(async () => {
+        await settle(made)
+        tell(mine, made)
+      })
+      answered = answer.catch(() => {})
+      await answer
+      return replyOf(message, outcome, made) as ReplyTo<M>
+    } finally {
+      underWay--
+    }
   }
   /**
    * Runs a message that needs no other thread (routes, addresses, sysctl) at once and publishes without waiting:
-   * for who runs the workers on this very thread.
+   * for who runs the workers on this very thread. Refused while another change is under way.
    */
   const apply = <M extends Message>(message: M): ReplyTo<M> => {
-    const outcome = run(message)
-    if (outcome instanceof Promise) throw new Error(`${message.type} can not be applied at once`)
-    const mine = notes
-    notes = []
-    const at = !isRefused(outcome) && outcome.changed ? raise() : revision()
+    if (isRead(message)) return replyOf(message, runNow(reads, message), revision()) as ReplyTo<M>
+    if (!isImmediate(message)) throw new Error(`${message.type} can not be applied at once`)
+    if (underWay > 0) return refuse(Errno.EBUSY) as ReplyTo<M>
+    const outcome = runNow(changes, message)
+    const { made, mine } = finish()
+    const at = made ?? revision()
     tell(mine, at)
-    return replyOf(outcome, at) as ReplyTo<M>
+    return replyOf(message, outcome, at) as ReplyTo<M>
   }
 
   const subscribe = (
@@ -343,16 +430,19 @@ export const createControl = (deps: ControlDeps) => {
     if (kind === Notify.DEVICE) links.failed(ifindex, a0, a1)
     if (kind !== Notify.NEIGH || !isWatched('neigh')) return
     const item = neigh.byWords(ifindex, [a0, a1, a2, a3])
-    tell([{ kind: 'neigh', event: isGone !== 0 ? 'del' : 'new', item }], revision())
+    const event = isGone !== 0 ? 'del' : 'new'
+    const tellNow = (): void => tell([{ kind: 'neigh', event, item }], revision())
+    // behind the changes whose revisions are out already
+    if (underWay === 0) tellNow()
+    else answered = answered.then(tellNow)
   })
   /** What the devices' other sides have done is a change like any other, though nobody waits for it. */
   const followDevices = (): void => {
-    const others = notes
-    notes = []
-    const hasChanged = links.look()
-    const mine = notes
-    notes = others
-    if (hasChanged) tell(mine, raise())
+    // a change that is under way comes first; the next look is soon
+    if (underWay > 0) return
+    isDirty = links.look()
+    const { made, mine } = finish()
+    if (made !== null) tell(mine, made)
   }
   /** Takes in what other threads have sent and frees what they let go; the control thread's loop, now and then. */
   const poll = (): void => {

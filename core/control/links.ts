@@ -67,6 +67,8 @@ import {
 import type { Impairment, LinkItem, LinkSpec, MessageOf, Refused } from './messages.ts'
 import { NLM_F_CREATE, NLM_F_EXCL } from './messages.ts'
 import { noSuchDevice, refuse, refuseAs } from './names.ts'
+import type { createPatience } from './rtnl.ts'
+import { TIMED_OUT } from './rtnl.ts'
 
 /** What opens and closes devices of one kind; its functions may take their time. */
 export type LinkDriver = {
@@ -103,6 +105,7 @@ export type LinksDeps = {
   addresses: Pick<Ifaddrs, 'deviceUp' | 'deviceDown' | 'deviceGone'>
   random: () => number
   publish: () => Promise<number>
+  within: ReturnType<typeof createPatience>
   retire: (reclaim: () => void) => void
   /** Sets a new device's RSS and RPS state up. */
   initSteering: (ifindex: number, channels: number) => void
@@ -133,6 +136,7 @@ export const createLinks = (deps: LinksDeps) => {
     addresses,
     random,
     publish,
+    within,
     retire,
     initSteering,
     announceDown,
@@ -142,13 +146,13 @@ export const createLinks = (deps: LinksDeps) => {
   const { i32, f64, layout } = arena
   /** By ifindex: also of devices that are being made or are going away. */
   const known = new Map<number, Known>()
-  const busy = new Set<number>()
+  /** Going away: not there any more for who asks, though a thread may still use them. */
   const leaving = new Set<number>()
 
+  const isThere = (ifindex: number): boolean =>
+    i32[deviceRow(arena, ifindex) + DEV_IFINDEX] === ifindex && !leaving.has(ifindex)
   const ifindexOf = (name: string): number => {
-    for (const [ifindex, link] of known)
-      if (link.name === name && i32[deviceRow(arena, ifindex) + DEV_IFINDEX] === ifindex)
-        return ifindex
+    for (const [ifindex, link] of known) if (link.name === name && isThere(ifindex)) return ifindex
     return 0
   }
   const nameOf = (ifindex: number): string => known.get(ifindex)?.name ?? `if${ifindex}`
@@ -261,7 +265,15 @@ export const createLinks = (deps: LinksDeps) => {
     if (driver === undefined) return createVeth(spec)
     const ifindex = reserve(spec.ifname, kind)
     if (ifindex === 0) return refuse(Errno.ENOBUFS)
-    const answer = await driver.create({ ifindex, row: deviceRow(arena, ifindex), spec })
+    const opening = driver.create({ ifindex, row: deviceRow(arena, ifindex), spec })
+    const answer = await within(opening).catch((error: unknown) => {
+      known.delete(ifindex)
+      throw error
+    })
+    if (answer === TIMED_OUT) {
+      void abandon(ifindex, driver, opening)
+      return refuse(Errno.ETIMEDOUT, undefined, 'kind')
+    }
     if (isRefused(answer)) {
       known.delete(ifindex)
       return answer
@@ -272,6 +284,20 @@ export const createLinks = (deps: LinksDeps) => {
     setOperstate(ifindex)
     show(ifindex)
     return ifindex
+  }
+  /** A device that opens too late is closed again; until then its name and its row are taken. */
+  const abandon = async (
+    ifindex: number,
+    driver: LinkDriver,
+    opening: ReturnType<LinkDriver['create']>
+  ): Promise<void> => {
+    try {
+      if (!isRefused(await opening)) await driver.destroy(ifindex)
+    } catch {
+      // who asked has been told of the time-out, and nothing of the device is left
+    } finally {
+      known.delete(ifindex)
+    }
   }
 
   // ---- changing
@@ -393,14 +419,12 @@ export const createLinks = (deps: LinksDeps) => {
   /** Follows the other sides of all devices, now and then; true when any has changed. */
   const look = (): boolean => {
     let any = false
-    for (const ifindex of list()) if (!busy.has(ifindex) && lookAt(ifindex)) any = true
+    for (const ifindex of list()) if (lookAt(ifindex)) any = true
     return any
   }
   /** A thread has met an error on a device, which may have been made anew since. */
   const failed = (ifindex: number, generation: number, errno: number): void => {
-    const row = deviceRow(arena, ifindex)
-    if (busy.has(ifindex)) return
-    if (i32[row + DEV_IFINDEX] !== ifindex || i32[row + DEV_GENERATION] !== generation) return
+    if (!isThere(ifindex) || i32[deviceRow(arena, ifindex) + DEV_GENERATION] !== generation) return
     drivers[kindOf(ifindex)]?.failed?.(ifindex, errno)
   }
 
@@ -423,25 +447,32 @@ export const createLinks = (deps: LinksDeps) => {
     const why = checkChange(spec, ifindex)
     if (why !== null) return why
     apply(ifindex, spec)
-    await drivers[known.get(ifindex)!.kind]?.change?.(ifindex)
-    return changed(item(ifindex))
+    const answer = await within(drivers[known.get(ifindex)!.kind]?.change?.(ifindex))
+    return answer === TIMED_OUT ? refuse(Errno.ETIMEDOUT) : changed(item(ifindex))
   }
 
   /** Takes one device away, step by step; its row is free after a last grace period. */
   const destroy = async (ifindex: number): Promise<void> => {
-    const row = deviceRow(arena, ifindex)
-    const { kind } = known.get(ifindex)!
-    busy.add(ifindex)
-    leaving.add(ifindex)
+    const driver = drivers[known.get(ifindex)!.kind]
     setUp(ifindex, false)
     addresses.deviceGone(ifindex)
+    leaving.add(ifindex)
     await publish()
     announceDown(ifindex)
-    await drivers[kind]?.destroy(ifindex)
-    onEvent('del', ifindex)
-    Atomics.store(i32, row + DEV_IFINDEX, 0)
+    let isLate = false
+    try {
+      const closing = driver?.destroy(ifindex)
+      isLate = (await within(closing)) === TIMED_OUT
+      if (isLate) void Promise.resolve(closing).then(() => forget(ifindex))
+    } finally {
+      onEvent('del', ifindex)
+      Atomics.store(i32, deviceRow(arena, ifindex) + DEV_IFINDEX, 0)
+      if (!isLate) forget(ifindex)
+    }
+  }
+  /** The name is free now, the row when no thread can look at it any more. */
+  const forget = (ifindex: number): void => {
     known.delete(ifindex)
-    busy.delete(ifindex)
     retire(() => {
       leaving.delete(ifindex)
     })
@@ -450,7 +481,6 @@ export const createLinks = (deps: LinksDeps) => {
     const ifindex = ifindexOf(ifname)
     if (ifindex === 0) return noSuchDevice(ifname, 'ifname')
     if (ifindex === LOOPBACK_IFINDEX) return refuse(Errno.EOPNOTSUPP, undefined, 'ifname')
-    if (busy.has(ifindex)) return refuse(Errno.EBUSY, undefined, 'ifname')
     const last = item(ifindex)
     const peer = i32[deviceRow(arena, ifindex) + DEV_PEER]
     await Promise.all([ifindex, peer].filter((one) => one !== 0).map(destroy))
@@ -460,10 +490,7 @@ export const createLinks = (deps: LinksDeps) => {
     const ifindex = ifindexOf(ifname)
     return ifindex === 0 ? noSuchDevice(ifname, 'ifname') : told(item(ifindex))
   }
-  const list = (): number[] =>
-    [...known.keys()]
-      .filter((n) => i32[deviceRow(arena, n) + DEV_IFINDEX] === n)
-      .sort((a, b) => a - b)
+  const list = (): number[] => [...known.keys()].filter(isThere).sort((a, b) => a - b)
   const kindOf = (ifindex: number): string => known.get(ifindex)?.kind ?? ''
 
   /** Makes lo; once, when all that hears of links is ready. */

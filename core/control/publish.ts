@@ -80,5 +80,5 @@ export const createPublisher = ({ arena, kick, pause }: PublishDeps) => {
   const appliedBy = (generation: number): number[] =>
     others.filter((t) => t < layout.config.workers && isRunning(t) && hasPassed(t, generation))
 
-  return { publish, raise, appliedBy, retire, reclaim, revision }
+  return { publish, raise, settle, appliedBy, retire, reclaim, revision }
 }

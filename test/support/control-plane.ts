@@ -80,7 +80,7 @@ export const makeControl = (
   for (const w of workers) i32[block(w) + THREAD_RUNNING] = 1
   const workerIpi = workers.map((w) => createIpi(arena, w, () => {}))
   let pauses = 0
-  let nowUs = 1e6
+  const clock = { us: 1e6 }
   const turn = (): void => {
     for (const w of workers) {
       if (stuck.has(w)) continue
@@ -90,14 +90,14 @@ export const makeControl = (
   }
   const pause = async (): Promise<void> => {
     pauses++
-    nowUs += 1000
+    clock.us += 1000
     turn()
   }
   let seed = 1
   const random = (): number => (seed = (Math.imul(seed, 1664525) + 1013904223) | 0)
   const control = createControl({
     arena,
-    nowUs: () => nowUs,
+    nowUs: () => clock.us,
     wake: () => {},
     drivers,
     random,
@@ -142,7 +142,7 @@ export const makeControl = (
       control.request({ type: 'RTM_GETROUTE', dst, ...more }),
     routes,
   }
-  return { arena, control, ip, router, turn, stuck, workerIpi, pauses: () => pauses }
+  return { arena, control, ip, router, turn, stuck, clock, workerIpi, pauses: () => pauses }
 }
 
 /** What a refused reply says; throws on one that is not. */
