@@ -2,8 +2,9 @@
  * The daemon: makes the arena, starts the threads one by one, applies the configuration, and stops it all cleanly. Its
  * control plane is what the HTTP API and the command line talk to. Main thread; called by api/cli/run-daemon.ts.
  */
+import { isRefused } from '../core/control/answers.ts'
 import { createControl } from '../core/control/control.ts'
-import type { Control, StackConfig } from '../core/control/messages.ts'
+import type { Control, Reply, StackConfig } from '../core/control/messages.ts'
 import { IPPROTO_TCP } from '../core/socket/proto.ts'
 import { tcpInfo } from '../core/transport/tcp/sock/tcp-info.ts'
 import { createArena } from '../core/shm/arena.ts'
@@ -64,8 +65,9 @@ const allocate = (config: ArenaConfig): SharedArrayBuffer => {
   return memory.buffer as unknown as SharedArrayBuffer
 }
 
-const check = (reply: { error: number; message?: string }, what: string): void => {
-  if (reply.error !== 0) throw new Error(`${what}: ${reply.message}`)
+const check = (reply: Reply, what: string): void => {
+  if (isRefused(reply))
+    throw new Error([what, reply.field, reply.message].filter(Boolean).join(': '))
 }
 
 export const startDaemon = async (options: DaemonOptions) => {
@@ -191,14 +193,15 @@ const missingThread = ({ i32, layout }: Arena): string | null => {
 /** The taps of the command line, and what the file says. */
 const configure = async (control: Control, { config, taps }: DaemonOptions): Promise<void> => {
   const { link = [], route, neigh, sysctl } = config
+  // what the file says keeps its place: errors name it by its index
   const links = [
+    ...link,
     ...taps.map(({ name, address }) => ({
       ifname: name,
       kind: 'tap',
       up: true,
       ...(address === undefined ? {} : { addresses: [address] }),
     })),
-    ...link.filter(({ ifname }) => ifname !== 'lo'),
   ]
   const reply = await control.request({
     type: 'CONFIG_SET',
@@ -209,7 +212,7 @@ const configure = async (control: Control, { config, taps }: DaemonOptions): Pro
       ...(sysctl && { sysctl }),
     },
   })
-  check(reply as { error: number }, 'configuration')
+  check(reply, 'configuration')
 }
 
 type DemoDeps = {

@@ -144,7 +144,8 @@ const flush = async (words: Words, options: IpOptions, cli: Cli): Promise<number
   if (words.isEmpty()) throw new UsageError('Flush requires arguments.')
   const items = await select(readSelection(words), options, cli)
   for (const { ifname, addr_info } of items) {
-    for (const { local, prefixlen } of addr_info) {
+    // secondary addresses first: they would go with their primary one
+    for (const { local, prefixlen } of addr_info.toReversed()) {
       await send(
         cli,
         'DELETE',

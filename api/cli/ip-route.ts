@@ -211,7 +211,7 @@ const select = async (
   cli: Cli
 ): Promise<RouteItem[]> => {
   const family = chosen.params.family ?? (isAllFamilies ? undefined : 'inet')
-  const table = chosen.table === 'all' ? undefined : chosen.table
+  const { table } = chosen
   const items = await getItems<RouteItem>(cli, '/v1/routes', { ...chosen.params, family, table })
   return inKernelOrder(items.filter((route) => isSelected(chosen, route)))
 }

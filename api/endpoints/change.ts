@@ -7,7 +7,7 @@ import type { ContentfulStatusCode } from 'hono/utils/http-status'
 import type { z } from 'zod'
 import { errnoName } from '../../core/base/errno.ts'
 import type { Control, Done, Message, Refused, Reply } from '../../core/control/messages.ts'
-import { fieldError, isErrnoName, Problem, refused, unreadable } from '../problem.ts'
+import { fieldError, isErrnoName, Problem, STATUS, unreadable } from '../problem.ts'
 import { check } from '../schemas/check.ts'
 import type { ApiEnv } from './deps.ts'
 import { etag } from './list.ts'
@@ -18,9 +18,9 @@ export const isDone = <T>(reply: Reply<T>): reply is Done<T> => reply.error === 
 export const refusal = (reply: Refused): Problem => {
   const name = errnoName(reply.error)
   const errors = reply.field === undefined ? [] : [fieldError(name, reply.field, reply.message)]
-  return isErrnoName(name)
-    ? refused(name, reply.message, errors)
-    : new Problem(422, reply.message, { errors })
+  if (!isErrnoName(name)) return new Problem(422, reply.message, { errors })
+  // what the control plane refuses is never a fault of ours
+  return new Problem(STATUS[name] ?? 422, reply.message, { errno: name, errors })
 }
 
 /** If-Match: * asks that the thing exists, which the message's flags say; a revision must be the present one. */

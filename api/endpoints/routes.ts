@@ -64,7 +64,7 @@ export const createRouteEndpoints = ({ control }: AppDeps): Api => {
     const { words, filter } = readListQuery(c, routeFilter)
     const chunks = control.dump({
       type: 'RTM_GETROUTE',
-      filter: table === undefined ? filter : { ...filter, table },
+      filter: { table: 'all', ...filter, ...(table !== undefined && { table }) },
     })
     const show = { details: words.details }
     return sendList(c, chunks, words, control.revision(), (route) => routeJson(route, show))

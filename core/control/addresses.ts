@@ -47,10 +47,22 @@ export const createAddresses = ({ links, ifaddrs }: { links: Links; ifaddrs: Ifa
 
   /** The link with these of its addresses. */
   const item = (ifindex: number, addresses: readonly Ifaddr[]): AddressItem => {
-    const { ifname, flags, mtu, qdisc, operstate, group, txqlen, link_type, address, broadcast } =
-      links.item(ifindex)
+    const {
+      ifname,
+      link,
+      flags,
+      mtu,
+      qdisc,
+      operstate,
+      group,
+      txqlen,
+      link_type,
+      address,
+      broadcast,
+    } = links.item(ifindex)
     return {
       ifindex,
+      ...(link !== undefined && { link }),
       ifname,
       flags,
       mtu,

@@ -31,9 +31,10 @@ const PUT = NLM_F_CREATE | NLM_F_REPLACE
 const DEFAULT_METRIC: Record<string, number> = { inet: 0, inet6: 1024 }
 
 const drain = <T>(chunks: Iterable<T[]>): T[] => [...chunks].flat()
-const add = (message: Message): ConfigStep => ({ op: 'add', message })
+const add = (message: Message, at: string): ConfigStep => ({ op: 'add', at, message })
+/** What goes is in no wanted configuration, so it is nowhere. */
 const del = (message: Message): ConfigStep => ({ op: 'del', message })
-const change = (message: Message): ConfigStep => ({ op: 'change', message })
+const change = (message: Message, at: string): ConfigStep => ({ op: 'change', at, message })
 
 /** Are the words that `wanted` gives those that `current` has? */
 const agrees = (wanted: object, current: object): boolean =>
@@ -63,6 +64,7 @@ const sameAddress = (text: string): string => {
   const prefix = parsePrefix(text)
   return prefix === null ? text : `${prefix.words.join()}/${prefix.prefixlen}`
 }
+const neighKey = ({ dev, dst }: NeighSpec | NeighItem): string => `${dev} ${sameAddress(dst)}`
 const routeKey = (route: RouteSpec): string => {
   const prefix = parsePrefix(route.dst)
   const hint = parseAddr(route.gateway ?? route.via?.host ?? '') ?? parseAddr(route.prefsrc ?? '')
@@ -136,7 +138,8 @@ export const createConfig = (dump: Dump) => {
 
   const addressSteps = (
     link: ConfigLink,
-    current: readonly string[]
+    current: readonly string[],
+    at: string
   ): { gone: ConfigStep[]; come: ConfigStep[] } => {
     const wanted = link.addresses ?? []
     const [now, then] = [current.map(sameAddress), wanted.map(sameAddress)]
@@ -149,11 +152,14 @@ export const createConfig = (dump: Dump) => {
       come: wanted
         .filter((_, k) => !now.includes(then[k]))
         .map((text) =>
-          add({
-            type: 'RTM_NEWADDR',
-            flags: ADD,
-            address: { dev: link.ifname, ...splitAddress(text) },
-          })
+          add(
+            {
+              type: 'RTM_NEWADDR',
+              flags: ADD,
+              address: { dev: link.ifname, ...splitAddress(text) },
+            },
+            `${at}.addresses[${wanted.indexOf(text)}]`
+          )
         ),
     }
   }
@@ -172,18 +178,20 @@ export const createConfig = (dump: Dump) => {
       deleted.add(peerOf(link))
       gone.push(del({ type: 'RTM_DELLINK', ifname: link.ifname }))
     }
-    for (const { addresses, ...spec } of wanted) {
+    for (const [index, { addresses, ...spec }] of wanted.entries()) {
+      const at = `link[${index}]`
       const now = byName.get(spec.ifname)
       const link: LinkSpec = { up: true, ...spec }
       const { kind: _kind, data: _data, ...settings } = link
       if (now === undefined && !made.has(spec.ifname)) {
-        come.push(add({ type: 'RTM_NEWLINK', flags: ADD, link }))
+        come.push(add({ type: 'RTM_NEWLINK', flags: ADD, link }, at))
         made.add(peerOf(spec))
       } else if (now === undefined || !agrees(settings, now))
-        come.push(change({ type: 'RTM_NEWLINK', flags: 0, link: differing(settings, now) }))
+        come.push(change({ type: 'RTM_NEWLINK', flags: 0, link: differing(settings, now) }, at))
       const steps = addressSteps(
         { ...spec, addresses: addresses ?? now?.addresses ?? [] },
-        now?.addresses ?? []
+        now?.addresses ?? [],
+        at
       )
       gone.unshift(...steps.gone)
       come.push(...steps.come)
@@ -197,24 +205,28 @@ export const createConfig = (dump: Dump) => {
     const gone = [...running]
       .filter(([key]) => !keys.has(key))
       .map(([, route]) => del({ type: 'RTM_DELROUTE', route }))
-    const come = wanted.flatMap((route) => {
+    const come = wanted.flatMap((route, index) => {
+      const at = `route[${index}]`
       const now = running.get(routeKey(route))
-      if (now === undefined) return [add({ type: 'RTM_NEWROUTE', flags: ADD, route })]
+      if (now === undefined) return [add({ type: 'RTM_NEWROUTE', flags: ADD, route }, at)]
       const { dst: _dst, family: _family, ...rest } = route
-      return agrees(rest, now) ? [] : [change({ type: 'RTM_NEWROUTE', flags: PUT, route })]
+      return agrees(rest, now) ? [] : [change({ type: 'RTM_NEWROUTE', flags: PUT, route }, at)]
     })
     return { gone, come }
   }
 
   const neighSteps = (wanted: readonly NeighSpec[]) => {
-    const running = new Map(neighs().map((neigh) => [`${neigh.dev} ${neigh.dst}`, neigh]))
-    const keys = new Set(wanted.map(({ dev, dst }) => `${dev} ${dst}`))
+    const running = new Map(neighs().map((neigh) => [neighKey(neigh), neigh]))
+    const keys = new Set(wanted.map(neighKey))
     const gone = [...running]
       .filter(([key]) => !keys.has(key))
       .map(([, { dev, dst }]) => del({ type: 'RTM_DELNEIGH', neigh: { dev, dst } }))
-    const come = wanted
-      .filter((neigh) => running.get(`${neigh.dev} ${neigh.dst}`)?.lladdr !== neigh.lladdr)
-      .map((neigh) => add({ type: 'RTM_NEWNEIGH', flags: PUT, neigh }))
+    const come = wanted.flatMap((neigh, index) => {
+      const now = running.get(neighKey(neigh))
+      const isSo = now !== undefined && (neigh.lladdr ?? now.lladdr) === now.lladdr
+      const at = `neigh[${index}]`
+      return isSo ? [] : [add({ type: 'RTM_NEWNEIGH', flags: PUT, neigh }, at)]
+    })
     return { gone, come }
   }
 
@@ -227,7 +239,7 @@ export const createConfig = (dump: Dump) => {
     const now = sysctls()
     const sysctl = Object.entries(wanted.sysctl ?? {})
       .filter(([name, value]) => String(now[name]) !== String(value))
-      .map(([name, value]) => change({ type: 'SYSCTL_SET', name, value }))
+      .map(([name, value]) => change({ type: 'SYSCTL_SET', name, value }, `sysctl["${name}"]`))
     return [
       ...neigh.gone,
       ...route.gone,

@@ -260,9 +260,11 @@ export const createControl = (deps: ControlDeps) => {
   }
 
   const takeSteps = async (steps: readonly ConfigStep[]): Promise<Refused | null> => {
-    for (const [index, { message }] of steps.entries()) {
+    for (const [index, { at, message }] of steps.entries()) {
       const outcome = await perform(message)
-      if (isRefused(outcome)) return atIndex(outcome, index)
+      if (!isRefused(outcome)) continue
+      const field = [at, outcome.field].filter((part) => part !== undefined).join('.')
+      return atIndex(field === '' ? outcome : { ...outcome, field }, index)
     }
     return null
   }
@@ -449,6 +451,8 @@ export const createControl = (deps: ControlDeps) => {
     ipi.run()
     followDevices()
     reclaim()
+    setTime(time, nowUs())
+    stats.sample()
   }
 
   links.boot()

@@ -83,6 +83,8 @@ export type LinkDriver = {
   }): DriverAnswer | Promise<DriverAnswer>
   /** Closes it; no thread uses it any more. */
   destroy(ifindex: number): void | Promise<void>
+  /** What may stand in `data`: what it takes, and what it shows itself, which may be given back. */
+  readonly data?: readonly string[]
   /** MTU, MAC, name, flags or channels have changed. */
   change?(ifindex: number): void | Promise<void>
   /**
@@ -224,6 +226,8 @@ export const createLinks = (deps: LinksDeps) => {
     const given = spec.data?.peer
     const wanted =
       typeof given === 'object' && given !== null ? (given as { name?: unknown }).name : given
+    if (given !== undefined && typeof wanted !== 'string')
+      return badData('peer', 'it names the other end')
     const peerName = typeof wanted === 'string' ? wanted : freeName('veth')
     if (!NAME.test(peerName)) return badName(peerName)
     if (isTaken(peerName) || peerName === spec.ifname)
@@ -245,6 +249,18 @@ export const createLinks = (deps: LinksDeps) => {
     show(ifindex)
     return ifindex
   }
+  const badData = (key: string, why: string): Refused =>
+    refuseAs(Errno.EINVAL, `Error: argument "${key}" is wrong: ${why}`, `data.${key}`)
+  /** The first word in `data` that the kind does not know. */
+  const checkData = (
+    { kind, data = {} }: LinkSpec,
+    taken: readonly string[]
+  ): Refused | undefined => {
+    const odd = Object.keys(data).find((key) => !taken.includes(key))
+    if (odd === undefined) return undefined
+    const why = taken.length === 0 ? 'nothing' : taken.join(', ')
+    return badData(odd, `type "${kind}" takes ${why}`)
+  }
   const freeName = (stem: string): string => {
     let k = 0
     while (isTaken(`${stem}${k}`)) k++
@@ -260,8 +276,10 @@ export const createLinks = (deps: LinksDeps) => {
     const driver = Object.hasOwn(drivers, kind) ? drivers[kind] : undefined
     if (kind !== 'veth' && driver === undefined)
       return refuse(Errno.EOPNOTSUPP, 'Unknown device type', 'kind')
-    const why = checkChange(spec, null)
-    if (why !== null) return why
+    const why =
+      checkChange(spec, null) ??
+      checkData(spec, driver === undefined ? ['peer'] : (driver.data ?? []))
+    if (why) return why
     if (driver === undefined) return createVeth(spec)
     const ifindex = reserve(spec.ifname, kind)
     if (ifindex === 0) return refuse(Errno.ENOBUFS)

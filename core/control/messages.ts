@@ -216,6 +216,7 @@ export type AddressInfo = {
 export type AddressItem = Pick<
   LinkItem,
   | 'ifindex'
+  | 'link'
   | 'ifname'
   | 'flags'
   | 'mtu'
@@ -351,6 +352,7 @@ export type WorkerItem = {
   process_qlen: number
   calls: number
   vectors: number
+  /** These two are of the last seconds, not since boot. */
   vectors_per_call: number
   busy_ratio: number
   steered: number
@@ -379,7 +381,12 @@ export type StackConfig = {
   sysctl?: Record<string, number | string>
 }
 /** One step from the running state to the wanted one, as a message that would be sent. */
-export type ConfigStep = { op: 'add' | 'del' | 'change'; message: Message }
+export type ConfigStep = {
+  op: 'add' | 'del' | 'change'
+  /** What of the wanted configuration it is for: 'link[0]', 'link[0].addresses[1]', 'route[2]'. */
+  at?: string
+  message: Message
+}
 
 // ---- requests: type -> what it carries, and the item of its answer
 

@@ -175,8 +175,10 @@ export const createNeigh = ({ arena, time, calls, links }: NeighDeps) => {
     if (state === undefined)
       return refuseAs(Errno.EINVAL, 'Error: argument is wrong: nud state is bad', 'state')
     const known = find(neigh)
-    if (known !== undefined && (flags & NLM_F_EXCL) !== 0) return refuse(Errno.EEXIST)
-    if (known === undefined && (flags & NLM_F_CREATE) === 0) return refuse(Errno.ENOENT)
+    if (known !== undefined && (flags & NLM_F_EXCL) !== 0)
+      return refuse(Errno.EEXIST, undefined, 'dst')
+    if (known === undefined && (flags & NLM_F_CREATE) === 0)
+      return refuse(Errno.ENOENT, undefined, 'dst')
     if ((state & NUD_VALID) !== 0 && mac === null && known?.lladdr === undefined)
       return refuse(Errno.EINVAL, 'No link layer address given', 'lladdr')
     const bits = neigh.flags?.includes('router') ? NTF_ROUTER : 0
@@ -195,13 +197,13 @@ export const createNeigh = ({ arena, time, calls, links }: NeighDeps) => {
     const key = parseKey(neigh)
     if (isRefused(key)) return key
     const result = await calls.call(OWNER, Ipi.NEIGH_DEL, [key.ifindex, ...key.words, 0])
-    return result < 0 ? refuse(-result) : changed(null)
+    return result < 0 ? refuse(-result, undefined, 'dst') : changed(null)
   }
   const getNeigh = ({ neigh }: MessageOf<'RTM_GETNEIGH'>): Outcome<NeighItem> => {
     const key = parseKey(neigh)
     if (isRefused(key)) return key
     const found = find(neigh)
-    return found === undefined ? refuse(Errno.ENOENT) : told(found)
+    return found === undefined ? refuse(Errno.ENOENT, undefined, 'dst') : told(found)
   }
   /** `ip neigh flush`: what is permanent stays unless its state is asked for. */
   const flush = async ({

@@ -184,14 +184,16 @@ export const createRoutes = ({ arena, rib, route: router, names }: RoutesDeps) =
     if (isRefused(route)) return route
     const error = rib.add(route, flags)
     if (error === -Errno.ENOSPC) return refuse(Errno.ENOSPC, 'The forwarding table is full')
-    return error !== 0 ? refuse(-error) : changed(formatRoute(route, names))
+    return error !== 0 ? refuse(-error, undefined, 'dst') : changed(formatRoute(route, names))
   }
 
   const delRoute = ({ route: spec }: MessageOf<'RTM_DELROUTE'>): Outcome<RouteItem> => {
     const match = parseMatch(spec, names)
     if (isRefused(match)) return match
     const gone = rib.remove(match)
-    return typeof gone === 'number' ? refuse(-gone) : changed(formatRoute(gone, names))
+    return typeof gone === 'number'
+      ? refuse(-gone, undefined, 'dst')
+      : changed(formatRoute(gone, names))
   }
 
   const fl = createFlowi()

@@ -38,6 +38,15 @@ import { refuse } from './names.ts'
 
 const PROTOCOLS: Record<number, string> = { 1: 'icmp', 6: 'tcp', 17: 'udp', 58: 'icmpv6' }
 
+/** How long what is shown as a ratio is looked at. */
+const INTERVAL_MS = 1000
+/** Words of a worker's sample. */
+const BUSY = 0
+const IDLE = 1
+const CALLS = 2
+const VECTORS = 3
+const SAMPLE = 4
+
 export type StatsDeps = {
   arena: Arena
   time: Time
@@ -57,13 +66,47 @@ export const createStats = ({ arena, time, nameOf, socketsOf }: StatsDeps) => {
       )
     )
 
+  /** What ratios are made of, as it stood when the interval before the last began and when the last one did. */
+  let [before, last] = [new Float64Array(workers * SAMPLE), new Float64Array(workers * SAMPLE)]
+  let sampledAt: number | null = null
+  const readSample = (w: number, into: Float64Array): void => {
+    const bank = counterBank(arena, w)
+    const block = layout.threadBlocks + w * THREAD_WORDS
+    into[w * SAMPLE + BUSY] = f64[(block + THREAD_BUSY_US) >> 1]
+    into[w * SAMPLE + IDLE] = f64[(block + THREAD_IDLE_US) >> 1]
+    into[w * SAMPLE + CALLS] = f64[bank + Softnet.calls]
+    into[w * SAMPLE + VECTORS] = f64[bank + Softnet.vectors]
+  }
+  /** Begins another interval when the last one is over; called now and then. */
+  const sample = (): void => {
+    const now = time[TIME_MS]
+    if (sampledAt !== null && ((now - sampledAt) | 0) < INTERVAL_MS) return
+    sampledAt = now
+    const oldest = before
+    before = last
+    last = oldest
+    for (let w = 0; w < workers; w++) readSample(w, last)
+  }
+  const now = new Float64Array(workers * SAMPLE)
+  /** Since the interval before this one began: one to two intervals, so that there is always something to divide. */
+  const ratios = (w: number): { vectors_per_call: number; busy_ratio: number } => {
+    readSample(w, now)
+    // a worker that began anew counts from nothing
+    const since = (word: number): number =>
+      Math.max(0, now[w * SAMPLE + word] - before[w * SAMPLE + word])
+    const [busy, calls] = [since(BUSY), since(CALLS)]
+    const total = busy + since(IDLE)
+    return {
+      vectors_per_call: calls === 0 ? 0 : since(VECTORS) / calls,
+      busy_ratio: total === 0 ? 0 : busy / total,
+    }
+  }
+
   const worker = (w: number): WorkerItem => {
     const count = (index: number): number => f64[counterBank(arena, w) + index]
     const block = layout.threadBlocks + w * THREAD_WORDS
     let queued = 0
     for (let t = 0; t < layout.threads; t++) queued += ringLength(i32, backlogRing(layout, w, t))
-    const [busy, idle] = [f64[(block + THREAD_BUSY_US) >> 1], f64[(block + THREAD_IDLE_US) >> 1]]
-    const [calls, vectors] = [count(Softnet.calls), count(Softnet.vectors)]
     return {
       processed: count(Softnet.processed),
       // a full backlog is met by who enqueues
@@ -76,10 +119,9 @@ export const createStats = ({ arena, time, nameOf, socketsOf }: StatsDeps) => {
       cpu: w,
       input_qlen: queued,
       process_qlen: 0,
-      calls,
-      vectors,
-      vectors_per_call: calls === 0 ? 0 : vectors / calls,
-      busy_ratio: busy + idle === 0 ? 0 : busy / (busy + idle),
+      calls: count(Softnet.calls),
+      vectors: count(Softnet.vectors),
+      ...ratios(w),
       steered: count(Softnet.steered),
       sockets: socketsOf(w),
       restarts: i32[block + THREAD_RESTARTS],
@@ -172,5 +214,5 @@ export const createStats = ({ arena, time, nameOf, socketsOf }: StatsDeps) => {
       })
     )
   }
-  return { nstat, workerGet, workerDump, dropDump, flowDump, skbDump }
+  return { sample, nstat, workerGet, workerDump, dropDump, flowDump, skbDump }
 }

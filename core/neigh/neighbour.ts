@@ -404,10 +404,10 @@ export const createNeighbour = (deps: NeighbourDeps) => {
     const row = known !== 0 ? known : create(dev, key)
     let result = -Errno.ENOBUFS
     if (row !== 0) {
-      i32[row + NEIGH_FLAGS] = (stateAndFlags >>> 16) & 0xff
       const flags = NEIGH_UPDATE_F_ADMIN | NEIGH_UPDATE_F_OVERRIDE
       result = update(row, macHi, macLo, stateAndFlags & 0xff, flags)
-      if (result !== 0 && known === 0) destroy(row)
+      if (result === 0) i32[row + NEIGH_FLAGS] = (stateAndFlags >>> 16) & 0xff
+      else if (known === 0) destroy(row)
     }
     ipi.send(from, Ipi.REPLY, request, result)
   })

@@ -101,7 +101,8 @@ describe('a body', () => {
     'of type %s is read',
     async (type) => {
       const { request } = createSoftnet()
-      const init = { method: 'PUT', headers: { 'Content-Type': type }, body: '{}' }
+      const body = '{"dev":"veth0"}'
+      const init = { method: 'PUT', headers: { 'Content-Type': type }, body }
       expect((await request(PATH, init)).status).toBe(200)
     }
   )

@@ -18,7 +18,8 @@ const folder = mkdtempSync(join(tmpdir(), 'softnet-server-'))
 const open: Listener[] = []
 
 const start = async (addresses: string[], hasToken = false): Promise<Listener[]> => {
-  const { app } = createSoftnet({ token: 'secret' })
+  const { app, ready } = createSoftnet({ token: 'secret' })
+  await ready
   const listeners = await listen({ app, addresses, hasToken })
   open.push(...listeners)
   return listeners
@@ -129,7 +130,7 @@ test('bytes are counted as they come, on every kind of address', async () => {
     })
     const headers = { 'Content-Type': 'application/json', Authorization: 'Bearer secret' }
     const init = { method: 'PUT', headers, body, duplex: 'half', ...where }
-    return fetch(`${tcp!.address}/v1/tables/main/routes/10.20.0.0/16`, init)
+    return fetch(`${tcp!.address}/v1/links/veth0`, init)
   }
   for (const where of [{}, { unix: path }]) {
     expect((await send(3, where)).status).toBe(200)

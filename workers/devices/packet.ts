@@ -20,6 +20,7 @@ export const createPacketDriver = ({ arena, queues }: PacketDriverDeps): LinkDri
   const devices = createFdDevices()
   const count = queues ?? 1
   return {
+    data: ['ifname'],
     create({ ifindex, spec }) {
       const fds: number[] = []
       const ifname = String(spec.data?.['ifname'] ?? spec.ifname)

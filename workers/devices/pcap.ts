@@ -48,6 +48,7 @@ export const createPcapDriver = ({ arena, files, say }: PcapDriverDeps): LinkDri
     return fd
   }
   return {
+    data: ['replay', 'record', 'paced'],
     async create({ ifindex, row, spec }) {
       const { replay, record, paced } = spec.data ?? {}
       const fds: number[] = []

@@ -32,6 +32,7 @@ export const createPortDriver = ({
   const { i32, layout } = arena
   const ports = new Map<number, number>()
   return {
+    data: ['peer', 'port'],
     create({ ifindex, row, spec }) {
       const peer = Number(spec.data?.['peer'])
       const used = new Set(ports.values())

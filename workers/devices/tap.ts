@@ -53,6 +53,7 @@ export const createTapDriver = ({ arena, queues, namespaces }: TapDriverDeps): L
   }
 
   return {
+    data: ['netns', 'type', 'multi_queue', 'vnet_hdr', 'peer'],
     create({ ifindex, spec }) {
       const netns = spec.data?.['netns']
       if (typeof netns === 'string') return adopt(ifindex, netns)

@@ -1,4 +1,7 @@
 import { describe, expect, test } from 'bun:test'
+import { routeText } from '../../../api/iproute2/route.ts'
+import type { RouteItem } from '../../../core/control/messages.ts'
+import { makeRoute } from '../support/items.ts'
 import { createSoftnet } from '../support/softnet.ts'
 
 // Golden text: what ip from iproute2 6.1 prints for the same state, trailing blanks included.
@@ -28,7 +31,7 @@ const GOLDEN: [line: string, out: string][] = [
   ],
   [
     'ip -br addr show veth0',
-    'veth0            UP             10.1.0.254/24 10.1.0.253/24 fd00:1::1/64 \n',
+    'veth0            UP             10.1.0.254/24 10.1.0.253/24 fe80::6461:bdff:fe5e:22a2/64 fd00:1::1/64 \n',
   ],
   [
     'ip addr show dev veth0',
@@ -38,6 +41,7 @@ const GOLDEN: [line: string, out: string][] = [
        valid_lft forever preferred_lft forever
     inet 10.1.0.253/24 brd 10.1.0.255 scope global secondary veth0
        valid_lft forever preferred_lft forever
+    inet6 fe80::6461:bdff:fe5e:22a2/64 scope link \n       valid_lft forever preferred_lft forever
     inet6 fd00:1::1/64 scope global \n       valid_lft forever preferred_lft forever\n`,
   ],
   [
@@ -61,7 +65,12 @@ const GOLDEN: [line: string, out: string][] = [
       'unreachable 10.7.0.0/16 \n' +
       '10.9.0.0/16 via 10.1.0.1 dev veth0 proto static metric 100 \n',
   ],
-  ['ip -6 route', 'fd00:1::/64 dev veth0 proto kernel metric 256 pref medium\n'],
+  [
+    'ip -6 route',
+    'fd00:1::/64 dev veth0 proto kernel metric 256 pref medium\n' +
+      'fe80::/64 dev veth1 proto kernel metric 256 pref medium\n' +
+      'fe80::/64 dev veth0 proto kernel metric 256 pref medium\n',
+  ],
   [
     'ip -d route show 10.9.0.0/16',
     'unicast 10.9.0.0/16 via 10.1.0.1 dev veth0 proto static scope global metric 100 \n',
@@ -73,7 +82,12 @@ const GOLDEN: [line: string, out: string][] = [
   ['ip route show dev veth0 proto static', '10.9.0.0/16 via 10.1.0.1 metric 100 \n'],
   [
     'ip route show table local',
-    'local 10.1.0.254 dev veth0 proto kernel scope host src 10.1.0.254 \n',
+    'local 10.1.0.253 dev veth0 proto kernel scope host src 10.1.0.254 \n' +
+      'local 10.1.0.254 dev veth0 proto kernel scope host src 10.1.0.254 \n' +
+      'broadcast 10.1.0.255 dev veth0 proto kernel scope link src 10.1.0.254 \n' +
+      'local 127.0.0.0/8 dev lo proto kernel scope host src 127.0.0.1 \n' +
+      'local 127.0.0.1 dev lo proto kernel scope host src 127.0.0.1 \n' +
+      'broadcast 127.255.255.255 dev lo proto kernel scope link src 127.0.0.1 \n',
   ],
   [
     'ip route show root 10.8.0.0/15',
@@ -97,11 +111,14 @@ const GOLDEN: [line: string, out: string][] = [
   ['ip neigh show dev veth0 nud reachable', '10.1.0.6 lladdr 02:00:00:00:00:06 REACHABLE \n'],
   [
     'ip -s neigh show nud permanent',
-    '10.1.0.5 dev veth0 lladdr 02:00:00:00:00:05  used 1/2/3 probes 0 PERMANENT \n',
+    '10.1.0.5 dev veth0 lladdr 02:00:00:00:00:05  used 0/0/0 probes 0 PERMANENT \n',
   ],
   ['ip neigh get 10.1.0.6 dev veth0', '10.1.0.6 dev veth0 lladdr 02:00:00:00:00:06 REACHABLE \n'],
   ['ip netns', 'user\n'],
-  ['ip rule', '0:\tfrom all lookup local\n'],
+  [
+    'ip rule',
+    '0:\tfrom all lookup local\n32766:\tfrom all lookup main\n32767:\tfrom all lookup default\n',
+  ],
 ]
 
 test.each(GOLDEN)('softnet %s', async (line, out) => {
@@ -128,31 +145,13 @@ test.each([
   expect(answer).toEqual(await cli(long))
 })
 
-test('multipath routes have a line a next hop', async () => {
-  const { cli, routes } = createSoftnet()
-  routes.splice(
-    0,
-    routes.length,
-    Object.assign(
-      {
-        type: 'unicast' as const,
-        dst: '10.6.0.0/16',
-        table: 'main',
-        protocol: 'boot',
-        scope: 'global',
-        flags: [],
-        family: 'inet' as const,
-      },
-      {
-        nexthops: [
-          { gateway: '10.1.0.1', dev: 'veth0', weight: 1 },
-          { gateway: '10.1.0.2', dev: 'veth0', weight: 2 },
-        ],
-      }
-    )
-  )
-  expect((await cli('ip route')).out).toBe(
-    '10.6.0.0/16 \n\tnexthop via 10.1.0.1 dev veth0 weight 1 \n\tnexthop via 10.1.0.2 dev veth0 weight 2 \n'
+test('multipath routes have a line a next hop', () => {
+  const nexthops = [
+    { gateway: '10.1.0.1', dev: 'veth0', weight: 1 },
+    { gateway: '10.1.0.2', dev: 'veth0', weight: 2 },
+  ]
+  expect(routeText({ ...makeRoute('10.6.0.0/16'), nexthops } as RouteItem)).toBe(
+    '10.6.0.0/16 \n\tnexthop via 10.1.0.1 dev veth0 weight 1 \n\tnexthop via 10.1.0.2 dev veth0 weight 2 '
   )
 })
 
@@ -183,23 +182,13 @@ describe('changes', () => {
       { dst: '10.40.0.0/16', via: { family: 'inet6', host: 'fe80::1' }, dev: 'veth0' },
     ],
     [
-      'ip route add 10.40.0.0/16 nexthop via 10.1.0.1 weight 1 nexthop via 10.1.0.2 dev veth0 weight 2',
+      'ip r a 10.40.0.0/16 via 10.1.0.9 dev veth0 table 100 proto static onlink',
       {
         dst: '10.40.0.0/16',
-        nexthops: [
-          { gateway: '10.1.0.1', weight: 1 },
-          { gateway: '10.1.0.2', dev: 'veth0', weight: 2 },
-        ],
-      },
-    ],
-    [
-      'ip r a 10.40.0.0/16 dev veth0 table 100 proto static scope link onlink',
-      {
-        dst: '10.40.0.0/16',
+        gateway: '10.1.0.9',
         dev: 'veth0',
         table: '100',
         protocol: 'static',
-        scope: 'link',
         flags: ['onlink'],
       },
     ],
@@ -207,6 +196,23 @@ describe('changes', () => {
     const { cli, asked } = createSoftnet()
     expect(await cli(line)).toEqual({ status: 0, out: '', err: '' })
     expect(asked[0]).toMatchObject({ type: 'RTM_NEWROUTE', route })
+  })
+
+  test('several next hops are sent as they are typed', async () => {
+    const { cli, asked } = createSoftnet()
+    const { status, err } = await cli(
+      'ip route add 10.40.0.0/16 nexthop via 10.1.0.1 weight 1 nexthop via 10.1.0.2 dev veth0 weight 2'
+    )
+    expect([status, err]).toEqual([1, 'Error: Multipath routes are not supported.\n'])
+    expect(asked[0]).toMatchObject({
+      route: {
+        dst: '10.40.0.0/16',
+        nexthops: [
+          { gateway: '10.1.0.1', weight: 1 },
+          { gateway: '10.1.0.2', dev: 'veth0', weight: 2 },
+        ],
+      },
+    })
   })
 
   test('replace and change differ in what they need', async () => {
@@ -267,12 +273,14 @@ describe('changes', () => {
   })
 
   test('flush takes what was selected and nothing else', async () => {
-    const { cli, routes, neighs } = createSoftnet()
+    const { cli, items } = createSoftnet()
+    const routes = async () =>
+      (await items({ type: 'RTM_GETROUTE', filter: { table: 'all' } })).map(({ dst }) => dst)
+    const before = await routes()
     expect((await cli('ip route flush proto static')).status).toBe(0)
-    expect(routes.map((route) => route.dst)).not.toContain('10.9.0.0/16')
-    expect(routes).toHaveLength(6)
+    expect(await routes()).toEqual(before.filter((dst) => dst !== '10.9.0.0/16'))
     expect((await cli('ip neigh flush dev veth0')).status).toBe(0)
-    expect(neighs.map((neigh) => neigh.dst)).toEqual(['10.1.0.5'])
+    expect((await items({ type: 'RTM_GETNEIGH' })).map(({ dst }) => dst)).toEqual(['10.1.0.5'])
     await cli('ip addr flush dev veth0')
     expect((await cli('ip -br addr show veth0')).out.trimEnd()).toBe('veth0            UP')
   })
@@ -304,7 +312,7 @@ test.each([
   ['ip addr show dev nosuch', 1, 'Device "nosuch" does not exist.'],
   ['ip addr del 1.1.1.1/32 dev veth0', 1, 'Error: ipv4: Address not found.'],
   ['ip neigh add 10.1.0.9 lladdr zz dev veth0', 1, 'Error: "zz" is invalid lladdr.'],
-  ['ip route get 8.8.8.8', 1, 'RTNETLINK answers: Network is unreachable'],
+  ['ip route get 10.7.8.8', 1, 'RTNETLINK answers: No route to host'],
   ['ip route add bogus', 2, 'Error: any valid prefix is expected rather than "bogus".'],
   [
     'ip addr add 1.2.3.4/33 dev veth0',
@@ -354,5 +362,7 @@ test('monitor prints changes as they come', async () => {
   await seen
   ended.abort()
   expect(await done).toBe(1)
-  expect(out).toBe('10.40.0.0/16 dev veth0 \nDeleted 10.40.0.0/16 dev veth0 \n')
+  expect(out).toBe(
+    '10.40.0.0/16 dev veth0 scope link \nDeleted 10.40.0.0/16 dev veth0 scope link \n'
+  )
 })

@@ -48,8 +48,8 @@ ip route add 10.5.0.0/16 dev veth0 mtu 1300 src 10.1.0.254
 ip -6 route add default via fd00:1::2`
 
 test('a router is set up as with iproute2, and prints what iproute2 prints', async () => {
-  const { cli, all } = createSession()
-  await all(SETUP)
+  const { cli, all: setUp, request } = createSession()
+  await setUp(SETUP)
   expect(await cli('ip route')).toBe(
     'default via 10.1.0.1 dev veth0 \n' +
       '10.1.0.0/24 dev veth0 proto kernel scope link src 10.1.0.254 \n' +
@@ -58,6 +58,13 @@ test('a router is set up as with iproute2, and prints what iproute2 prints', asy
       'blackhole 10.8.0.0/16 \n' +
       '10.9.0.0/16 via 10.1.0.1 dev veth0 proto static metric 100 \n'
   )
+  expect(await cli('ip route show table all dev veth0 scope host')).toBe(
+    'local 10.1.0.253 table local proto kernel src 10.1.0.254 \n' +
+      'local 10.1.0.254 table local proto kernel src 10.1.0.254 \n'
+  )
+  const all = await request('/v1/routes')
+  const tables = ((await all.json()) as { items: { table: string }[] }).items
+  expect(new Set(tables.map(({ table }) => table))).toEqual(new Set(['main', 'local']))
   expect(await cli('ip route show table local dev veth0')).toBe(
     'local 10.1.0.253 proto kernel scope host src 10.1.0.254 \n' +
       'local 10.1.0.254 proto kernel scope host src 10.1.0.254 \n' +

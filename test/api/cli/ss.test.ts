@@ -1,7 +1,8 @@
 import { expect, test } from 'bun:test'
+import { run as runLine } from '../../../api/cli/run.ts'
 import { parseSsFilter } from '../../../api/cli/ss-filter.ts'
 import { createSoftnet } from '../support/softnet.ts'
-import { makeSock } from '../support/fake-control.ts'
+import { makeSock } from '../support/items.ts'
 
 const run = async (line: string) => {
   const answer = await createSoftnet().cli(line)
@@ -45,33 +46,39 @@ test('ss -s', async () => {
 })
 
 test('ss -tinmo prints the words of ss -i in their order', async () => {
-  const { cli, socks } = createSoftnet()
-  socks.splice(
-    0,
-    socks.length,
-    makeSock({
-      ts: true,
-      sack: true,
-      cong: 'cubic',
-      wscale: '7,7',
-      rto: 204,
-      rtt: 0.03,
-      rttvar: 0.015,
-      ato: 40,
-      mss: 1448,
-      cwnd: 10,
-      bytes_sent: 1000,
-      bytes_retrans: 0,
-      segs_out: 3,
-      lastsnd: 0,
-      lastrcv: 8,
-      pacing_rate: 12345,
-      busy: 4,
-      minrtt: 0.03,
-      timer: { type: 'on', expires_ms: 200, retrans: 0 },
-    })
-  )
-  expect((await cli('ss -Htinmo')).out).toBe(
+  const sock = makeSock({
+    ts: true,
+    sack: true,
+    cong: 'cubic',
+    wscale: '7,7',
+    rto: 204,
+    rtt: 0.03,
+    rttvar: 0.015,
+    ato: 40,
+    mss: 1448,
+    cwnd: 10,
+    bytes_sent: 1000,
+    bytes_retrans: 0,
+    segs_out: 3,
+    lastsnd: 0,
+    lastrcv: 8,
+    pacing_rate: 12345,
+    busy: 4,
+    minrtt: 0.03,
+    timer: { type: 'on', expires_ms: 200, retrans: 0 },
+  })
+  let out = ''
+  await runLine(['ss', '-Htinmo'], {
+    fetch: async () => Response.json({ items: [sock], next: null, revision: 1 }),
+    endpoint: '',
+    env: {},
+    json: false,
+    err: () => {},
+    out: (text) => {
+      out += text
+    },
+  })
+  expect(out).toBe(
     'ESTAB 0 0 127.0.0.1:7777 127.0.0.1:49496 timer:(on,200ms,0)\n' +
       '\t skmem:(r0,rb131072,t0,tb3939840,f0,w0,o0,bl0,d0) ts sack cubic wscale:7,7 rto:204 rtt:0.03/0.015 ato:40 mss:1448 cwnd:10 bytes_sent:1000 segs_out:3 send 3861333333bps lastsnd:0 lastrcv:8 pacing_rate 12345bps busy:4ms minrtt:0.03\n'
   )

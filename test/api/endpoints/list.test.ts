@@ -2,7 +2,7 @@ import { expect, test } from 'bun:test'
 import { createSoftnet } from '../support/softnet.ts'
 
 test('a list is {items, next, revision}', async () => {
-  const { json } = createSoftnet()
+  const { json, control } = createSoftnet()
   const { body, headers } = await json('/v1/links')
   expect(Object.keys(body)).toEqual(['items', 'next', 'revision'])
   expect(body.items.map((link: { ifname: string }) => link.ifname)).toEqual([
@@ -10,7 +10,11 @@ test('a list is {items, next, revision}', async () => {
     'veth1',
     'veth0',
   ])
-  expect([body.next, body.revision, headers.get('ETag')]).toEqual([null, 7, '"7"'])
+  expect([body.next, body.revision, headers.get('ETag')]).toEqual([
+    null,
+    control.revision(),
+    `"${control.revision()}"`,
+  ])
 })
 
 test('pages follow the cursor and end', async () => {
@@ -48,11 +52,11 @@ test('application/x-ndjson is an item a line', async () => {
 test.each([
   [
     '/v1/tables/main/routes?format=iproute2&family=inet',
-    '[{"dst":"default","gateway":"10.1.0.1","dev":"veth0","flags":[]},{"dst":"10.1.0.0/24","dev":"veth0","protocol":"kernel","scope":"link","prefsrc":"10.1.0.254","flags":[]},{"dst":"10.5.0.0/16","dev":"veth0","scope":"link","prefsrc":"10.1.0.254","flags":[],"metrics":[{"mtu":1400}]},{"type":"unreachable","dst":"10.7.0.0/16","flags":[]},{"dst":"10.9.0.0/16","gateway":"10.1.0.1","dev":"veth0","protocol":"static","metric":100,"flags":[]}]',
+    '[{"dst":"default","gateway":"10.1.0.1","dev":"veth0","flags":[]},{"dst":"10.5.0.0/16","dev":"veth0","scope":"link","prefsrc":"10.1.0.254","flags":[],"metrics":[{"mtu":1400}]},{"type":"unreachable","dst":"10.7.0.0/16","flags":[]},{"dst":"10.9.0.0/16","gateway":"10.1.0.1","dev":"veth0","protocol":"static","metric":100,"flags":[]},{"dst":"10.1.0.0/24","dev":"veth0","protocol":"kernel","scope":"link","prefsrc":"10.1.0.254","flags":[]}]',
   ],
   [
     '/v1/tables/main/routes?format=iproute2&family=inet6',
-    '[{"dst":"fd00:1::/64","dev":"veth0","protocol":"kernel","metric":256,"flags":[],"pref":"medium"}]',
+    '[{"dst":"fe80::/64","dev":"veth1","protocol":"kernel","metric":256,"flags":[],"pref":"medium"},{"dst":"fe80::/64","dev":"veth0","protocol":"kernel","metric":256,"flags":[],"pref":"medium"},{"dst":"fd00:1::/64","dev":"veth0","protocol":"kernel","metric":256,"flags":[],"pref":"medium"}]',
   ],
   [
     '/v1/links?format=iproute2&stats=1&ifname=veth0',

@@ -40,13 +40,20 @@ test('workers, drops, flows, netns', async () => {
 })
 
 test('config: a dry run tells the steps and is told apart', async () => {
-  const { send, asked } = createSoftnet()
+  const { send, asked, control, ready } = createSoftnet()
+  await ready
+  const before = control.revision()
   const config = {
     route: [{ dst: '10.9.0.0/16', via: '10.1.0.1' }],
     link: [{ name: 'lan0', kind: 'tap' }],
   }
   const { body } = await send('PUT', '/v1/config?dry_run=1', config)
-  expect(body.item).toHaveLength(1)
+  expect(body.item.map(({ op, at }: { op: string; at?: string }) => at ?? op)).toEqual([
+    ...Array(5).fill('del'),
+    'link[0]',
+    'route[0]',
+  ])
+  expect(control.revision()).toBe(before)
   expect(asked[0]).toEqual({
     type: 'CONFIG_SET',
     dry_run: true,

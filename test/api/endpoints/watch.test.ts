@@ -18,49 +18,53 @@ const createReader = (response: Response) => {
 }
 
 test('tells changes by kind, with their revision as id', async () => {
-  const { request, send } = createSoftnet()
+  const { request, send, control } = createSoftnet()
   const reader = createReader(await request('/v1/watch?kinds=route'))
+  const before = control.revision()
   await reader.until('retry')
   await send('POST', '/v1/routes', { dst: '10.40.0.0/16', dev: 'veth0' })
   await send('DELETE', '/v1/tables/main/routes/10.40.0.0/16')
-  const seen = await reader.until('id: 9')
+  const seen = await reader.until(`id: ${before + 2}\ndata`)
   expect(seen).toContain(
-    'event: route\nid: 8\ndata: {"event":"new","item":{"type":"unicast","dst":"10.40.0.0/16"'
+    `event: route\nid: ${before + 1}\ndata: {"event":"new","item":{"type":"unicast","dst":"10.40.0.0/16"`
   )
-  expect(seen).toContain('event: route\nid: 9\ndata: {"event":"del"')
+  expect(seen).toContain(`event: route\nid: ${before + 2}\ndata: {"event":"del"`)
   await reader.close()
 })
 
 test('goes on after Last-Event-ID', async () => {
-  const { request, send } = createSoftnet()
+  const { request, send, control } = createSoftnet()
   const first = createReader(await request('/v1/watch'))
+  const before = control.revision()
   for (const n of [1, 2, 3])
     await send('POST', '/v1/routes', { dst: `10.40.${n}.0/24`, dev: 'veth0' })
-  await first.until('id: 10')
+  await first.until(`id: ${before + 3}`)
   await first.close()
-  const again = createReader(await request('/v1/watch', { headers: { 'Last-Event-ID': '8' } }))
-  const seen = await again.until('id: 10')
-  expect(seen).not.toContain('id: 8\n')
-  expect(seen).toContain('id: 9\n')
+  const again = createReader(
+    await request('/v1/watch', { headers: { 'Last-Event-ID': `${before + 1}` } })
+  )
+  const seen = await again.until(`id: ${before + 3}`)
+  expect(seen).not.toContain(`id: ${before + 1}\n`)
+  expect(seen).toContain(`id: ${before + 2}\n`)
   await again.close()
 })
 
 test.each(['3', '99', 'x'])('an id that is not known (%s) asks for a resync', async (id) => {
-  const { request } = createSoftnet()
+  const { request, control } = createSoftnet()
   const reader = createReader(await request('/v1/watch', { headers: { 'Last-Event-ID': id } }))
-  expect(await reader.until('resync')).toContain('event: resync\nid: 7\n')
+  expect(await reader.until('resync')).toContain(`event: resync\nid: ${control.revision()}\n`)
   await reader.close()
 })
 
 test('a reader who does not read loses events and is told', async () => {
-  const { request, notify } = createSoftnet()
-  const reader = createReader(await request('/v1/watch?kinds=neigh'))
+  const { request, change } = createSoftnet()
+  const reader = createReader(await request('/v1/watch?kinds=route'))
   await reader.until('retry')
-  for (let n = 0; n < 2000; n++) notify('neigh', 'new', { dst: `n${n}` })
-  await reader.until('n1000')
+  for (let n = 1; n <= 2000; n++) change(n)
+  await reader.until('"mtu":500')
   // Room again: the next change says that some were lost.
-  notify('neigh', 'new', { dst: 'late' })
-  expect(await reader.until('resync')).not.toContain('n1999')
+  change(3000)
+  expect(await reader.until('resync')).not.toContain('"mtu":2000')
   await reader.close()
 })
 
@@ -69,13 +73,16 @@ test('an unknown kind is refused', async () => {
   expect((await json('/v1/watch?kinds=route,cats')).status).toBe(400)
 })
 
-test('the journal is bounded and knows what it forgot', () => {
-  const { control, notify } = createSoftnet()
+test('the journal is bounded and knows what it forgot', async () => {
+  const { control, change, ready } = createSoftnet()
+  await ready
   const journal = createJournal(control, 2)
-  expect(journal.after(7)).toEqual([])
-  for (let n = 0; n < 3; n++) notify('neigh', 'new', { dst: `n${n}` })
-  expect(journal.after(6)).toBeNull()
-  expect(journal.after(8)).toBeNull()
+  const before = control.revision()
+  expect(journal.after(before)).toEqual([])
+  for (let n = 1; n <= 3; n++) change(n)
+  expect(journal.after(before)).toBeNull()
+  expect(journal.after(before - 1)).toBeNull()
+  expect(journal.after(before + 4)).toBeNull()
 })
 
 test('who only asks for the headers does not watch, and watchers have a bound', async () => {

@@ -1,6 +1,6 @@
 import { expect, test } from 'bun:test'
 import { inKernelOrder } from '../../../api/iproute2/route-order.ts'
-import { makeRoute } from '../support/fake-control.ts'
+import { makeRoute } from '../support/items.ts'
 
 const order = (dsts: string[], family: 'inet' | 'inet6' = 'inet'): string[] =>
   inKernelOrder(dsts.map((dst) => makeRoute(dst, { family }))).map((route) => route.dst)

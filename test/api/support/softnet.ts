@@ -1,21 +1,47 @@
-/** The API and the command line over a fake control plane, without a socket. */
+/** The API and the command line over the router of router.ts, without a socket. */
 import type { ServerBindings } from '../../../api/app.ts'
 import { createApp } from '../../../api/app.ts'
 import { run } from '../../../api/cli/run.ts'
 import type { AppDeps } from '../../../api/endpoints/deps.ts'
-import { createFakeControl } from './fake-control.ts'
+import type { Control, DumpOf, DumpType, Message } from '../../../core/control/messages.ts'
+import { NLM_F_CREATE, NLM_F_REPLACE } from '../../../core/control/messages.ts'
+import { itemOf } from '../../support/control-plane.ts'
+import { createRouter } from './router.ts'
 
 export const createSoftnet = (
   more: Partial<AppDeps> = {},
   bindings: ServerBindings = { listener: 'unix' }
 ) => {
-  const fake = createFakeControl()
-  const app = createApp({ control: fake.control, version: '0.1.0', ...more })
+  const router = createRouter()
+  const asked: Message[] = []
+  const control: Control = {
+    ...router.control,
+    request: (message) => {
+      asked.push(message)
+      return router.control.request(message)
+    },
+  }
+  const app = createApp({ control, version: '0.1.0', ...more })
+  const ready = router.setUp()
   /** A body is JSON where the test says nothing else. */
   const request = async (path: string, init: RequestInit = {}): Promise<Response> => {
+    await ready
     const headers = new Headers(init.headers)
     if (init.body && !headers.has('Content-Type')) headers.set('Content-Type', 'application/json')
     return app.request(path, { ...init, headers }, bindings)
+  }
+  /** What the control plane has. */
+  const items = async <T extends DumpType>(dump: DumpOf<T>) => {
+    await ready
+    return [...router.control.dump(dump)].flat()
+  }
+  /** Gives the route to 10.60.0.0/16 another MTU, at once: one more revision, whose notifications name it. */
+  const change = (mtu: number): void => {
+    const route = { dst: '10.60.0.0/16', dev: 'veth0', metrics: [{ mtu }] }
+    const flags = NLM_F_CREATE | NLM_F_REPLACE
+    itemOf(router.control.apply({ type: 'RTM_NEWROUTE', flags, route }))
+    router.turn()
+    router.control.poll()
   }
   const json = async (path: string, init?: RequestInit) => {
     const response = await request(path, init)
@@ -51,5 +77,5 @@ export const createSoftnet = (
     })
     return { status, out, err }
   }
-  return { ...fake, app, request, json, send, cli }
+  return { ...router, control, asked, ready, items, change, app, request, json, send, cli }
 }

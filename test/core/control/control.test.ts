@@ -13,7 +13,13 @@ import {
 } from '../../../core/neigh/neigh-constants.ts'
 import { counterBank, Mib, Softnet } from '../../../core/shm/counters.ts'
 import { Ipi, Notify } from '../../../core/shm/ipi.ts'
-import { NEIGH_WORDS, THREAD_RESTARTS, THREAD_RUNNING } from '../../../core/shm/layout.ts'
+import {
+  NEIGH_WORDS,
+  THREAD_BUSY_US,
+  THREAD_IDLE_US,
+  THREAD_RESTARTS,
+  THREAD_RUNNING,
+} from '../../../core/shm/layout.ts'
 import { Drop, DROP_COUNTERS } from '../../../core/skb/drop.ts'
 import {
   SK_COOKIE,
@@ -427,13 +433,40 @@ describe('a configuration', () => {
     expect([...control.dump({ type: 'RTM_GETLINK' })].flat()).toHaveLength(1)
   })
 
+  test.each([
+    [
+      {
+        link: [
+          { ifname: 'va', kind: 'veth' },
+          { ifname: 'x', kind: 'nope' },
+        ],
+      },
+      'link[1].kind',
+    ],
+    [{ link: [{ ifname: 'lo' }, { ifname: 'va', kind: 'veth', mtu: 1 }] }, 'link[1].mtu'],
+    [
+      { link: [{ ifname: 'va', kind: 'veth', data: { peer: 'vb', colour: 'red' } }] },
+      'link[0].data.colour',
+    ],
+    [
+      { link: [{ ifname: 'va', kind: 'veth', addresses: ['10.0.0.1/24', '224.0.0.1/24'] }] },
+      'link[0].addresses[1].local',
+    ],
+    [{ route: [{ dst: '10.0.0.0/8', type: 'blackhole' }, { dst: 'default' }] }, 'route[1].dev'],
+    [{ neigh: [{ dev: 'nope', dst: '10.0.0.1' }] }, 'neigh[0].dev'],
+    [{ sysctl: { 'net.ipv4.ip_forward': 7 } }, 'sysctl["net.ipv4.ip_forward"].value'],
+  ] as [StackConfig, string][])('%j is refused at %s', async (config, field) => {
+    const { control } = makeControl()
+    expect(await control.request({ type: 'CONFIG_SET', config })).toMatchObject({ field })
+  })
+
   test('that is refused half-way is taken back', async () => {
     const { control } = makeControl()
     await control.request({ type: 'CONFIG_SET', config: wanted })
     const before = itemOf(await control.request({ type: 'CONFIG_GET' }))
     const bad = { ...wanted, link: [], route: [{ dst: 'default', gateway: '172.16.0.1' }] }
     const reply = await control.request({ type: 'CONFIG_SET', config: bad })
-    expect(reply).toMatchObject({ error: Errno.ENETUNREACH, field: 'gateway' })
+    expect(reply).toMatchObject({ error: Errno.ENETUNREACH, field: 'route[0].gateway' })
     const after = itemOf(await control.request({ type: 'CONFIG_GET' }))
     const shape = ({ link }: StackConfig) =>
       link!.map(({ ifname, mtu, addresses }) => [ifname, mtu, addresses])
@@ -497,6 +530,39 @@ describe('a configuration', () => {
     expect((await two.control.request({ type: 'CONFIG_SET', config: item })).error).toBe(0)
     expect(two.ip.routes({ table: 'all' })).toEqual(one.ip.routes({ table: 'all' }))
   })
+})
+
+test('ratios of a worker are of the last seconds', async () => {
+  const { control, arena, clock } = await host()
+  const block = arena.layout.threadBlocks
+  const bank = counterBank(arena, 0)
+  const work = (busyUs: number, idleUs: number, calls: number, vectors: number): void => {
+    arena.f64[(block + THREAD_BUSY_US) >> 1]! += busyUs
+    arena.f64[(block + THREAD_IDLE_US) >> 1]! += idleUs
+    arena.f64[bank + Softnet.calls]! += calls
+    arena.f64[bank + Softnet.vectors]! += vectors
+  }
+  const ratios = async () => {
+    const { busy_ratio, vectors_per_call } = itemOf(
+      await control.request({ type: 'WORKER_GET', worker: 0 })
+    )
+    return [busy_ratio, vectors_per_call]
+  }
+  const second = (): void => {
+    clock.us += 1e6
+    control.poll()
+  }
+  control.poll()
+  work(1e6, 0, 10, 640)
+  expect(await ratios()).toEqual([1, 64])
+  second()
+  work(25e4, 75e4, 10, 20)
+  second()
+  work(25e4, 75e4, 10, 20)
+  expect(await ratios()).toEqual([0.25, 2])
+  second()
+  second()
+  expect(await ratios()).toEqual([0, 0])
 })
 
 test('rules are refused, the default ones are listed', async () => {

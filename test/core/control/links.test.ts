@@ -75,6 +75,21 @@ describe('ip link add', () => {
       Errno.EINVAL,
       'Error: argument "a name" is wrong: "name" not a valid ifname',
     ],
+    [
+      { data: { colour: 'red' } },
+      Errno.EINVAL,
+      'Error: argument "colour" is wrong: type "tap" takes nothing',
+    ],
+    [
+      { kind: 'veth', data: { peer: 'b', fast: true } },
+      Errno.EINVAL,
+      'Error: argument "fast" is wrong: type "veth" takes peer',
+    ],
+    [
+      { kind: 'veth', data: { peer: 7 } },
+      Errno.EINVAL,
+      'Error: argument "peer" is wrong: it names the other end',
+    ],
     [{ mtu: 67 }, Errno.EINVAL, 'Error: mtu less than device minimum.'],
     [{ mtu: 65536 }, Errno.EINVAL, 'Error: mtu greater than device maximum.'],
     [

@@ -187,6 +187,7 @@ describe('ip route del', () => {
     expect(await ip.route('del', '192.0.2.0/24')).toEqual({
       error: Errno.ESRCH,
       message: 'RTNETLINK answers: No such process',
+      field: 'dst',
     } as never)
   })
 

@@ -1,9 +1,11 @@
 import { describe, expect, test } from 'bun:test'
 import { Errno } from '../../../core/base/errno.ts'
 import {
+  NEIGH_FLAGS,
   NEIGH_IFINDEX,
   NEIGH_SEQ,
   NEIGH_STATE,
+  NTF_ROUTER,
   NUD_DELAY,
   NUD_FAILED,
   NUD_INCOMPLETE,
@@ -388,6 +390,16 @@ describe('the table', () => {
     path.receive(udpFrame(toRouter, { ...fields, daddr: '10.0.3.200' }, ports), 2)
     expect(path.neighState(3, '10.0.3.200')).toBe(NUD_INCOMPLETE)
     expect(path.neighState(2, '10.0.2.9')).toBe(NUD_PERMANENT)
+  })
+  test('a refused change leaves the flags alone', () => {
+    const path = router()
+    forward(path)
+    const { control, arena } = path
+    const row = path.neighRow(3, '10.0.3.9')
+    const state = NUD_PERMANENT | (NTF_ROUTER << 16)
+    control.send(0, Ipi.NEIGH_SET, 3, 0, 0, V4, ip('10.0.3.9'), state, 7, -1, 0)
+    expect(path.setNeigh(3, '10.0.3.9', null)).toBe(-Errno.EINVAL)
+    expect(arena.i32[row + NEIGH_FLAGS]).toBe(0)
   })
   test('survives a restart of worker 0, in the middle of a write and with timers running', () => {
     const path = router()

@@ -1,0 +1,17 @@
+import { expect, test } from 'bun:test'
+import { Errno } from '../../../core/base/errno.ts'
+import { createArena } from '../../../core/shm/arena.ts'
+import { SMALL_ARENA } from '../../../core/shm/layout.ts'
+import { deviceRow } from '../../../core/netdev/netdev.ts'
+import { createPcapDriver } from '../../../workers/devices/pcap.ts'
+
+test('a replay file that is not there is ENOENT, and names it', async () => {
+  const arena = createArena(SMALL_ARENA)
+  const driver = createPcapDriver({ arena, files: import.meta.dir, say: () => {} })
+  const spec = { ifname: 'p0', kind: 'pcap', data: { replay: 'nowhere.pcap' } }
+  expect(await driver.create({ ifindex: 2, row: deviceRow(arena, 2), spec })).toMatchObject({
+    error: Errno.ENOENT,
+    message: expect.stringContaining('nowhere.pcap'),
+    field: 'data.replay',
+  })
+})
