@@ -3,7 +3,7 @@
  * is the stack and its threads alone: the HTTP API over its `control`, signals, pid file and readiness are
  * api/cli/run-daemon.ts's. Types only; workers/daemon.ts may import them.
  */
-import type { Control } from '../core/control/messages.ts'
+import type { Control } from '../core/control/text/messages.ts'
 import type { NetnsItem } from './endpoints/deps.ts'
 import type { Config } from './schemas/config.ts'
 

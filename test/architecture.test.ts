@@ -92,6 +92,7 @@ describe('each rule fails on a tree that breaks it:', () => {
     ['a header file imports its folder', 'core/netdev/netdev.ts', './port.ts', 'core layers'],
     ['a path layer imports control', 'core/inet/fib.ts', '../control/apply.ts', 'core layers'],
     ['a layer imports the stack', 'core/control/apply.ts', '../stack.ts', 'core layers'],
+    ['control imports its words', 'core/control/routes.ts', './text/names.ts', 'core layers'],
     [
       'a foundation imports constants',
       'core/skb/skb.ts',
@@ -142,6 +143,7 @@ describe('the rules allow', () => {
     ["another layer's constants", 'core/socket/socket.ts', '../transport/tcp/tcp-constants.ts'],
     ["another layer's user API numbers", 'core/inet/route.ts', '../socket/uapi.ts'],
     ['control of every layer', 'core/control/apply.ts', '../inet/fib.ts'],
+    ["control's words its numbers", 'core/control/text/route.ts', '../rtnetlink.ts'],
     ['the stack of every factory', 'core/stack.ts', './transport/udp/udp-input.ts'],
     ['parts of the stack', 'core/stack/transport.ts', '../transport/udp/udp-input.ts'],
     ['workers: core and the system', 'workers/nic.ts', 'bun:ffi'],

@@ -2,9 +2,9 @@
  * The daemon: makes the arena, starts the threads one by one, applies the configuration, and stops it all cleanly. Its
  * control plane is what the HTTP API and the command line talk to. Main thread; called by api/cli/run-daemon.ts.
  */
-import { isRefused } from '../core/control/answers.ts'
-import { createControl } from '../core/control/control.ts'
-import type { Control, Reply, StackConfig } from '../core/control/messages.ts'
+import { isRefused } from '../core/control/text/names.ts'
+import { createTextControl } from '../core/control/text/control.ts'
+import type { Control, Reply, StackConfig } from '../core/control/text/messages.ts'
 import { IPPROTO_TCP } from '../core/socket/proto.ts'
 import { tcpInfo } from '../core/transport/tcp/sock/tcp-info.ts'
 import { createArena } from '../core/shm/arena.ts'
@@ -87,7 +87,7 @@ export const startDaemon = async (options: DaemonOptions) => {
 
   const queues = options.steering === 'multiqueue' ? options.workers : null
   const ipi = createIpi(arena, layout.controlThread, wake)
-  const control = createControl({
+  const control = createTextControl({
     arena,
     nowUs: monotonicUs,
     wake,

@@ -7,7 +7,7 @@ import type {
   RingsItem,
   RssItem,
   RssSpec,
-} from '../../core/control/messages.ts'
+} from '../../core/control/text/messages.ts'
 import {
   channelsText,
   drvinfoText,

@@ -1,5 +1,5 @@
 /** `ip addr`: show, add, replace, change, delete, flush. iproute2: ip/ipaddress.c. */
-import type { AddressItem, LinkItem } from '../../core/control/messages.ts'
+import type { AddressItem, LinkItem } from '../../core/control/text/messages.ts'
 import { addrLen, parsePrefix } from '../../core/wire/text.ts'
 import { addrBrief, addrJson, addrOneline, addrText } from '../iproute2/addr.ts'
 import { statsText } from '../iproute2/link.ts'
@@ -35,15 +35,14 @@ const select = async (
   options: IpOptions,
   cli: Cli
 ): Promise<AddressItem[]> => {
+  if (dev !== undefined && !(await hasLink(cli, dev)))
+    throw new Refused(`Device "${dev}" does not exist.`)
   const items = await getItems<AddressItem>(cli, '/v1/addresses', {
     dev,
     scope,
     to,
     family: options.family,
   })
-  if (dev !== undefined && items.length === 0 && !(await hasLink(cli, dev))) {
-    throw new Refused(`Device "${dev}" does not exist.`)
-  }
   return items.filter((item) => !isUpOnly || item.flags.includes('UP')).map(addrJson)
 }
 

@@ -1,5 +1,5 @@
 /** `ip link`: show, add, set, delete. iproute2: ip/iplink.c. */
-import type { LinkItem, LinkSpec } from '../../core/control/messages.ts'
+import type { LinkItem, LinkSpec } from '../../core/control/text/messages.ts'
 import { linkBrief, linkJson, linkText } from '../iproute2/link.ts'
 import type { Cli } from './cli.ts'
 import {

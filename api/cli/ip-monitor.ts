@@ -5,7 +5,7 @@ import type {
   NeighItem,
   RouteItem,
   WatchKind,
-} from '../../core/control/messages.ts'
+} from '../../core/control/text/messages.ts'
 import { addrText } from '../iproute2/addr.ts'
 import { linkText } from '../iproute2/link.ts'
 import { neighText } from '../iproute2/neigh.ts'

@@ -1,5 +1,5 @@
 /** `ip neigh`: show, add, replace, change, delete, get, flush. iproute2: ip/ipneigh.c. */
-import type { NeighItem, NudState } from '../../core/control/messages.ts'
+import type { NeighItem, NudState } from '../../core/control/text/messages.ts'
 import { parseAddr } from '../../core/wire/text.ts'
 import { type NeighShow, neighJson, neighText } from '../iproute2/neigh.ts'
 import { NUD_STATES } from '../schemas/link.ts'

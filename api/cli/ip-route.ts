@@ -6,7 +6,7 @@ import type {
   RouteLookup,
   RouteSpec,
   RouteType,
-} from '../../core/control/messages.ts'
+} from '../../core/control/text/messages.ts'
 import type { Prefix } from '../../core/wire/text.ts'
 import { parsePrefix } from '../../core/wire/text.ts'
 import { lookupJson, lookupText, type RouteShow, routeJson, routeText } from '../iproute2/route.ts'

@@ -1,5 +1,5 @@
 /** `softnet ip`: iproute2's options and objects. Each object is a file of its own. */
-import type { FamilyName } from '../../core/control/messages.ts'
+import type { FamilyName } from '../../core/control/text/messages.ts'
 import type { Cli, Command } from './cli.ts'
 import { incomplete, UsageError } from './cli.ts'
 import { ipAddr } from './ip-addr.ts'

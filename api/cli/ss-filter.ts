@@ -1,5 +1,5 @@
 /** ss's filter language: states, and comparisons of addresses and ports joined by and, or, not and parentheses. */
-import type { SockItem } from '../../core/control/messages.ts'
+import type { SockItem } from '../../core/control/text/messages.ts'
 import { networkOf, parsePrefix } from '../../core/wire/text.ts'
 import { SOCK_STATES } from '../endpoints/sockets.ts'
 import { UsageError } from './cli.ts'

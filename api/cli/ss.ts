@@ -1,5 +1,5 @@
 /** `softnet ss`: sockets of the stack. Options are ss's; addresses and ports are always numbers. */
-import type { SockItem, SockProtocol } from '../../core/control/messages.ts'
+import type { SockItem, SockProtocol } from '../../core/control/text/messages.ts'
 import { type SsShow, ssSummary, ssText } from '../iproute2/ss.ts'
 import type { Cli, Command } from './cli.ts'
 import { getItems, printJson, segment, send, UsageError } from './cli.ts'

@@ -1,5 +1,10 @@
 /** `softnet nstat`, `sysctl`, `softnet-stat`, `dropwatch`, `flows`: what is counted, one look at a time. */
-import type { DropItem, FlowItem, SysctlItem, WorkerItem } from '../../core/control/messages.ts'
+import type {
+  DropItem,
+  FlowItem,
+  SysctlItem,
+  WorkerItem,
+} from '../../core/control/text/messages.ts'
 import { nstatJson, nstatText } from '../iproute2/nstat.ts'
 import type { Cli, Command } from './cli.ts'
 import {

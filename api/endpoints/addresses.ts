@@ -1,12 +1,12 @@
 /** /addresses: links with their addresses, like `ip addr`; one address is (dev, local, prefixlen). */
 import type { Context } from 'hono'
 import { Hono } from 'hono'
-import { NLM_F_CREATE, NLM_F_EXCL, NLM_F_REPLACE } from '../../core/control/messages.ts'
+import { NLM_F_CREATE, NLM_F_EXCL, NLM_F_REPLACE } from '../../core/control/text/messages.ts'
 import { addrJson } from '../iproute2/addr.ts'
 import { noSuchDevice, refused } from '../problem.ts'
 import { address, ifname, queryNumber } from '../schemas/common.ts'
 import { addressBody, addressFilter, addressSpec } from '../schemas/link.ts'
-import { mustExist, readBody, readPath, sendChange } from './change.ts'
+import { dumpOf, mustExist, readBody, readPath, sendChange } from './change.ts'
 import type { Api, ApiEnv, AppDeps } from './deps.ts'
 import { doc } from './doc.ts'
 import { etag, readListQuery, sendList } from './list.ts'
@@ -30,7 +30,7 @@ export const createAddressEndpoints = ({ control }: AppDeps): Api => {
       const { words, filter } = readListQuery(c, addressFilter)
       return sendList(
         c,
-        control.dump({ type: 'RTM_GETADDR', filter }),
+        dumpOf(control, { type: 'RTM_GETADDR', filter }),
         words,
         control.revision(),
         addrJson
@@ -41,7 +41,7 @@ export const createAddressEndpoints = ({ control }: AppDeps): Api => {
   api.get('/links/:ifname/addresses', doc('Lists the addresses of a link', { tag }), (c) => {
     const dev = readPath(ifname, c.req.param('ifname'))
     const { words } = readListQuery(c, {})
-    const infos = [...control.dump({ type: 'RTM_GETADDR', filter: { dev } })].flat()
+    const infos = [...dumpOf(control, { type: 'RTM_GETADDR', filter: { dev } })].flat()
     if (!infos.some((link) => link.ifname === dev)) throw noSuchDevice(dev)
     return sendList(c, [infos.flatMap((link) => link.addr_info)], words, control.revision())
   })
@@ -62,7 +62,7 @@ export const createAddressEndpoints = ({ control }: AppDeps): Api => {
 
   api.get(PATH, doc('Shows an address', { tag }), (c) => {
     const { dev, local, prefixlen } = identity(c)
-    const links = [...control.dump({ type: 'RTM_GETADDR', filter: { dev } })].flat()
+    const links = [...dumpOf(control, { type: 'RTM_GETADDR', filter: { dev } })].flat()
     const found = links
       .flatMap((link) => link.addr_info)
       .find((info) => info.local === local && info.prefixlen === prefixlen)

@@ -5,8 +5,18 @@
 import type { Context } from 'hono'
 import type { ContentfulStatusCode } from 'hono/utils/http-status'
 import type { z } from 'zod'
+import { isRefused } from '../../core/control/text/names.ts'
 import { errnoName } from '../../core/base/errno.ts'
-import type { Control, Done, Message, Refused, Reply } from '../../core/control/messages.ts'
+import type {
+  Control,
+  Done,
+  DumpItem,
+  DumpOf,
+  DumpType,
+  Message,
+  Refused,
+  Reply,
+} from '../../core/control/text/messages.ts'
 import { fieldError, isErrnoName, Problem, STATUS, unreadable } from '../problem.ts'
 import { check } from '../schemas/check.ts'
 import type { ApiEnv } from './deps.ts'
@@ -21,6 +31,16 @@ export const refusal = (reply: Refused): Problem => {
   if (!isErrnoName(name)) return new Problem(422, reply.message, { errors })
   // what the control plane refuses is never a fault of ours
   return new Problem(STATUS[name] ?? 422, reply.message, { errno: name, errors })
+}
+
+/** What the control plane lists, or the problem of a filter that names what is not there. */
+export const dumpOf = <T extends DumpType>(
+  control: Control,
+  request: DumpOf<T>
+): Iterable<DumpItem<T>[]> => {
+  const dumped = control.dump(request)
+  if (isRefused(dumped)) throw refusal(dumped)
+  return dumped
 }
 
 /** If-Match: * asks that the thing exists, which the message's flags say; a revision must be the present one. */

@@ -1,6 +1,6 @@
 /** What the endpoints need: the control plane, and the few things only the daemon knows. */
 import type { Env, Hono } from 'hono'
-import type { Control } from '../../core/control/messages.ts'
+import type { Control } from '../../core/control/text/messages.ts'
 import type { BodyLimits } from '../body.ts'
 import type { Scope } from '../schemas/config.ts'
 

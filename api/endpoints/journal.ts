@@ -2,7 +2,7 @@
  * The last notifications of the control plane, so that a subscriber who lost the connection can go on where it was
  * (Last-Event-ID). It subscribes when the first watcher comes and keeps a bounded number.
  */
-import type { Control, Notification, WatchKind } from '../../core/control/messages.ts'
+import type { Control, Notification, WatchKind } from '../../core/control/text/messages.ts'
 
 export const WATCH_KINDS: readonly WatchKind[] = [
   'route',

@@ -1,11 +1,11 @@
 /** /links: network devices, like `ip -s -d link`. PUT creates or replaces, POST creates, PATCH changes. */
 import { Hono } from 'hono'
-import type { LinkItem } from '../../core/control/messages.ts'
-import { NLM_F_CREATE, NLM_F_EXCL, NLM_F_REPLACE } from '../../core/control/messages.ts'
+import type { LinkItem } from '../../core/control/text/messages.ts'
+import { NLM_F_CREATE, NLM_F_EXCL, NLM_F_REPLACE } from '../../core/control/text/messages.ts'
 import { linkJson } from '../iproute2/link.ts'
 import { ifname } from '../schemas/common.ts'
 import { linkBody, linkFilter, linkPatch, linkSpec } from '../schemas/link.ts'
-import { mustExist, readBody, readPath, sendChange, sendItem } from './change.ts'
+import { dumpOf, mustExist, readBody, readPath, sendChange, sendItem } from './change.ts'
 import type { Api, ApiEnv, AppDeps } from './deps.ts'
 import { doc } from './doc.ts'
 import { readListQuery, sendList } from './list.ts'
@@ -19,7 +19,7 @@ export const createLinkEndpoints = ({ control }: AppDeps): Api => {
   api.get('/links', doc('Lists links', { tag, like: 'ip -s -d link', query: linkFilter }), (c) => {
     const { words, filter } = readListQuery(c, linkFilter)
     const show = { stats: words.stats, details: words.details }
-    const chunks = control.dump({ type: 'RTM_GETLINK', filter })
+    const chunks = dumpOf(control, { type: 'RTM_GETLINK', filter })
     return sendList(c, chunks, words, control.revision(), (link) => linkJson(link, show))
   })
 

@@ -1,5 +1,5 @@
 /** /metrics: everything that is counted, in Prometheus' text format 0.0.4. */
-import type { Control, LinkItem, WorkerItem } from '../../core/control/messages.ts'
+import type { Control, LinkItem, WorkerItem } from '../../core/control/text/messages.ts'
 
 const escapeLabel = (text: string): string =>
   text.replace(/[\\"\n]/g, (char) => (char === '\n' ? '\\n' : `\\${char}`))

@@ -1,13 +1,13 @@
 /** /neighs: the ARP and ND table, like `ip neigh`; one neighbour is (dev, dst). */
 import type { Context } from 'hono'
 import { Hono } from 'hono'
-import type { NeighItem } from '../../core/control/messages.ts'
-import { NLM_F_CREATE, NLM_F_EXCL, NLM_F_REPLACE } from '../../core/control/messages.ts'
+import type { NeighItem } from '../../core/control/text/messages.ts'
+import { NLM_F_CREATE, NLM_F_EXCL, NLM_F_REPLACE } from '../../core/control/text/messages.ts'
 import { neighJson } from '../iproute2/neigh.ts'
 import { unreadable } from '../problem.ts'
 import { address, ifname } from '../schemas/common.ts'
 import { neighBody, neighFilter, neighFlush, neighSpec } from '../schemas/link.ts'
-import { mustExist, readBody, readPath, sendChange, sendItem } from './change.ts'
+import { dumpOf, mustExist, readBody, readPath, sendChange, sendItem } from './change.ts'
 import type { Api, ApiEnv, AppDeps } from './deps.ts'
 import { doc } from './doc.ts'
 import { readListQuery, sendList } from './list.ts'
@@ -25,7 +25,7 @@ export const createNeighEndpoints = ({ control }: AppDeps): Api => {
 
   const list = (c: Context<ApiEnv>, dev?: string): Response => {
     const { words, filter } = readListQuery(c, neighFilter)
-    const chunks = control.dump({
+    const chunks = dumpOf(control, {
       type: 'RTM_GETNEIGH',
       filter: dev === undefined ? filter : { ...filter, dev },
     })

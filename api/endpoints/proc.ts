@@ -1,6 +1,6 @@
 /** /proc/net/*: the files that existing tools parse, byte for byte as the kernel writes them. */
 import { Hono } from 'hono'
-import type { Control, DumpItem, DumpOf, DumpType } from '../../core/control/messages.ts'
+import type { Control, DumpItem, DumpOf, DumpType } from '../../core/control/text/messages.ts'
 import * as proc from '../iproute2/proc-net.ts'
 import { refused } from '../problem.ts'
 import type { Api, ApiEnv, AppDeps } from './deps.ts'

@@ -4,7 +4,7 @@
  */
 import type { Context } from 'hono'
 import { z } from 'zod'
-import type { Control, Message, Reply } from '../../core/control/messages.ts'
+import type { Control, Message, Reply } from '../../core/control/text/messages.ts'
 import { Problem, unreadable } from '../problem.ts'
 import { check } from '../schemas/check.ts'
 import { queryFlag } from '../schemas/common.ts'

@@ -4,13 +4,13 @@
  */
 import type { Context } from 'hono'
 import { Hono } from 'hono'
-import type { Message, RouteSpec } from '../../core/control/messages.ts'
+import type { Message, RouteSpec } from '../../core/control/text/messages.ts'
 import {
   NLM_F_APPEND,
   NLM_F_CREATE,
   NLM_F_EXCL,
   NLM_F_REPLACE,
-} from '../../core/control/messages.ts'
+} from '../../core/control/text/messages.ts'
 import { parsePrefix } from '../../core/wire/text.ts'
 import { lookupJson, routeJson } from '../iproute2/route.ts'
 import { refused } from '../problem.ts'
@@ -24,7 +24,7 @@ import {
   routeSpec,
   toRouteSpec,
 } from '../schemas/route.ts'
-import { mustExist, readBody, readPath, sendChange, sendItem } from './change.ts'
+import { dumpOf, mustExist, readBody, readPath, sendChange, sendItem } from './change.ts'
 import type { Api, ApiEnv, AppDeps } from './deps.ts'
 import { doc } from './doc.ts'
 import { etag, readListQuery, sendList } from './list.ts'
@@ -62,7 +62,7 @@ export const createRouteEndpoints = ({ control }: AppDeps): Api => {
 
   const list = (c: Context<ApiEnv>, table?: string | number): Response => {
     const { words, filter } = readListQuery(c, routeFilter)
-    const chunks = control.dump({
+    const chunks = dumpOf(control, {
       type: 'RTM_GETROUTE',
       filter: { table: 'all', ...filter, ...(table !== undefined && { table }) },
     })
@@ -118,7 +118,10 @@ export const createRouteEndpoints = ({ control }: AppDeps): Api => {
   api.get(PATH, doc('Shows a route', { tag, query: routeSelector.shape }), (c) => {
     const { table, dst, family, ...rest } = identity(c)
     const found = [
-      ...control.dump({ type: 'RTM_GETROUTE', filter: { table, dst, ...(family && { family }) } }),
+      ...dumpOf(control, {
+        type: 'RTM_GETROUTE',
+        filter: { table, dst, ...(family && { family }) },
+      }),
     ]
       .flat()
       .find((route) =>

@@ -2,9 +2,9 @@
 import type { Context } from 'hono'
 import { Hono } from 'hono'
 import { z } from 'zod'
-import type { SockProtocol } from '../../core/control/messages.ts'
+import type { SockProtocol } from '../../core/control/text/messages.ts'
 import { familyName, queryNumber } from '../schemas/common.ts'
-import { sendChange, sendItem } from './change.ts'
+import { dumpOf, sendChange, sendItem } from './change.ts'
 import type { Api, ApiEnv, AppDeps } from './deps.ts'
 import { doc } from './doc.ts'
 import { readListQuery, sendList } from './list.ts'
@@ -54,7 +54,7 @@ export const createSocketEndpoints = ({ control }: AppDeps): Api => {
     const { local_addr, local_port, peer_addr, peer_port, ...filter } = query
     const local = endOf(local_addr, local_port)
     const peer = endOf(peer_addr, peer_port)
-    const chunks = control.dump({
+    const chunks = dumpOf(control, {
       type: 'SOCK_DIAG',
       filter: {
         ...filter,

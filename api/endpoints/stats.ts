@@ -4,7 +4,7 @@ import { z } from 'zod'
 import { check } from '../schemas/check.ts'
 import { queryNumber } from '../schemas/common.ts'
 import { sysctlBody } from '../schemas/steering.ts'
-import { readBody, readPath, sendChange, sendItem } from './change.ts'
+import { dumpOf, readBody, readPath, sendChange, sendItem } from './change.ts'
 import type { Api, ApiEnv, AppDeps } from './deps.ts'
 import { doc } from './doc.ts'
 import { readListQuery, sendList } from './list.ts'
@@ -42,7 +42,7 @@ export const createStatsEndpoints = ({ control, netns }: AppDeps): Api => {
 
   api.get('/flows', doc('Recent flows, and the worker that owns each', { tag }), (c) => {
     const { words, filter } = readListQuery(c, { worker: queryNumber.optional() })
-    return sendList(c, control.dump({ type: 'FLOWS', filter }), words, control.revision())
+    return sendList(c, dumpOf(control, { type: 'FLOWS', filter }), words, control.revision())
   })
 
   api.get('/skbs', doc('Free packet buffers of each thread', { tag }), (c) => {
@@ -57,7 +57,7 @@ export const createStatsEndpoints = ({ control, netns }: AppDeps): Api => {
 
   api.get('/sysctl', doc('Lists sysctls', { tag, like: 'sysctl -a' }), (c) => {
     const { words, filter } = readListQuery(c, { prefix: z.string().optional() })
-    return sendList(c, control.dump({ type: 'SYSCTL', filter }), words, control.revision())
+    return sendList(c, dumpOf(control, { type: 'SYSCTL', filter }), words, control.revision())
   })
   api.get('/sysctl/:name', doc('Shows a sysctl', { tag, like: 'sysctl KEY' }), (c) =>
     sendItem(c, control, { type: 'SYSCTL_GET', name: c.req.param('name') })

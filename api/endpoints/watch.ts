@@ -5,7 +5,7 @@
  */
 import { Hono } from 'hono'
 import { z } from 'zod'
-import type { Notification, WatchKind } from '../../core/control/messages.ts'
+import type { Notification, WatchKind } from '../../core/control/text/messages.ts'
 import { refused } from '../problem.ts'
 import { check } from '../schemas/check.ts'
 import type { Api, ApiEnv, AppDeps } from './deps.ts'

@@ -1,5 +1,5 @@
 /** Addresses as `ip addr` prints them. iproute2: ip/ipaddress.c. */
-import type { AddressInfo, AddressItem, FamilyName } from '../../core/control/messages.ts'
+import type { AddressInfo, AddressItem, FamilyName } from '../../core/control/text/messages.ts'
 import { linkHeadText, linkLayerText } from './link.ts'
 
 const FOREVER = 4294967295

@@ -7,7 +7,7 @@ import type {
   FlowHashItem,
   RingsItem,
   RssItem,
-} from '../../core/control/messages.ts'
+} from '../../core/control/text/messages.ts'
 
 /** ethtool -x: eight entries a line. */
 export const rssText = (rss: RssItem): string => {

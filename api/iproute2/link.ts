@@ -2,7 +2,7 @@
  * Links as `ip link` prints them: the JSON of `ip -j` (what -s and -d add is left out unless asked for) and the text.
  * Used by the API's ?format=iproute2 and by the command line. iproute2: ip/ipaddress.c.
  */
-import type { AddressItem, LinkItem, LinkStats } from '../../core/control/messages.ts'
+import type { AddressItem, LinkItem, LinkStats } from '../../core/control/text/messages.ts'
 
 export type Show = { readonly stats?: boolean; readonly details?: boolean }
 

@@ -1,5 +1,5 @@
 /** Neighbours as `ip neigh` prints them. iproute2: ip/ipneigh.c. */
-import type { NeighItem } from '../../core/control/messages.ts'
+import type { NeighItem } from '../../core/control/text/messages.ts'
 
 export type NeighShow = { readonly stats?: boolean; readonly omitDev?: boolean }
 

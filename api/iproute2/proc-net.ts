@@ -9,7 +9,7 @@ import type {
   RouteItem,
   SockItem,
   WorkerItem,
-} from '../../core/control/messages.ts'
+} from '../../core/control/text/messages.ts'
 import type { SockTimer } from '../../core/socket/sock-info.ts'
 import { parseAddr, parsePrefix } from '../../core/wire/text.ts'
 

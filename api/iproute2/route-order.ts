@@ -2,7 +2,7 @@
  * The order in which the kernel tells routes, and `ip route` prints them: IPv4 as the trie is walked, by address and the
  * longer prefix first; IPv6 likewise, but what lies inside a prefix comes before it, so that `default` is last.
  */
-import type { RouteItem } from '../../core/control/messages.ts'
+import type { RouteItem } from '../../core/control/text/messages.ts'
 import type { Prefix } from '../../core/wire/text.ts'
 import { networkOf, parsePrefix } from '../../core/wire/text.ts'
 

@@ -7,7 +7,7 @@ import type {
   RouteItem,
   RouteLookup,
   RouteMetrics,
-} from '../../core/control/messages.ts'
+} from '../../core/control/text/messages.ts'
 
 export type RouteShow = {
   readonly details?: boolean

@@ -2,7 +2,7 @@
  * Sockets as ss prints them: columns as wide as their widest cell, the detail lines of -i -m -e -o, and the summary of
  * -s. Addresses and ports are numbers, as with -n. iproute2: misc/ss.c.
  */
-import type { SockItem } from '../../core/control/messages.ts'
+import type { SockItem } from '../../core/control/text/messages.ts'
 import type { TcpInfo } from '../../core/socket/sock-info.ts'
 
 export type SsShow = {

@@ -3,7 +3,7 @@
  * daemon runs. Words that one types (name, via, src) become the ones the control plane knows.
  */
 import { z } from 'zod'
-import type { StackConfig } from '../../core/control/messages.ts'
+import type { StackConfig } from '../../core/control/text/messages.ts'
 import { linkConfig, neighSpec } from './link.ts'
 import { routeSpec } from './route.ts'
 import { sysctlValue } from './steering.ts'

@@ -3,7 +3,7 @@
  * is the gateway then.
  */
 import { z } from 'zod'
-import type { RouteSpec } from '../../core/control/messages.ts'
+import type { RouteSpec } from '../../core/control/text/messages.ts'
 import {
   address,
   destination,

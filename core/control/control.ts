@@ -1,7 +1,7 @@
 /**
- * The control plane of one stack: takes messages (messages.ts), runs each on the part it is for, publishes what
- * it changed and answers when every worker works with it; tells watchers. The control thread's only entrance,
- * used by the API, the configuration file and simulations. Linux: net/netlink/af_netlink.c, rtnetlink.c.
+ * The control plane of one stack: takes messages in numbers (rtnetlink.ts), runs each on the part it is for, publishes
+ * what it changed and answers when every worker works with it; tells watchers. The control thread's only entrance;
+ * text/control.ts is how people and programs speak to it. Linux: net/netlink/af_netlink.c, rtnetlink.c.
  */
 import { Errno } from '../base/errno.ts'
 import { createTime, setTime } from '../base/time.ts'
@@ -16,36 +16,29 @@ import type { IpiSystem } from '../shm/ipi.ts'
 import { createIpi, Ipi, Notify } from '../shm/ipi.ts'
 import { setSysctlDefaults } from '../shm/sysctl.ts'
 import { createAddresses } from './addresses.ts'
-import type { Outcome } from './answers.ts'
-import { changed, chunks, isRefused, told } from './answers.ts'
+import type { Outcome, Refused, Reply } from './answers.ts'
+import { changed, isRefused, refuse, told } from './answers.ts'
 import { createCalls } from './calls.ts'
-import { createConfig } from './config.ts'
 import { createEthtool } from './ethtool.ts'
 import type { LinkDriver } from './links.ts'
 import { createLinks } from './links.ts'
-import type {
-  ConfigStep,
-  Control,
-  DumpItem,
-  DumpOf,
-  DumpType,
-  LinkItem,
-  Message,
-  MessageOf,
-  MessageType,
-  Notification,
-  Refused,
-  Reply,
-  ReplyTo,
-  WatchKind,
-} from './messages.ts'
-import { refuse } from './names.ts'
 import { createNeigh } from './neigh.ts'
 import { createPublisher } from './publish.ts'
 import type { RibRoute } from './rib.ts'
 import { createRib } from './rib.ts'
-import { formatRoute } from './route-text.ts'
 import { createRoutes } from './routes.ts'
+import type {
+  DumpItem,
+  DumpOf,
+  DumpType,
+  ItemOf,
+  Message,
+  MessageOf,
+  MessageType,
+  Notification,
+  WatchKind,
+} from './rtnetlink.ts'
+import { NLM_F_APPEND, NLM_F_CREATE } from './rtnetlink.ts'
 import { createPatience, createRtnl } from './rtnl.ts'
 import type { SockInfo } from '../socket/sock-info.ts'
 import { createSocketDump } from './sockets.ts'
@@ -77,7 +70,7 @@ type Reads = {
 type Changes = {
   [T in ChangeType]: (message: MessageOf<T>) => Outcome<unknown>
 }
-/** Changes that wait for a device, for another thread, or for other messages. */
+/** Changes that wait for a device or for another thread. */
 type SlowChanges = {
   [T in Exclude<MessageType, ReadType | ChangeType>]: (
     message: MessageOf<T>
@@ -88,12 +81,17 @@ type ReadType =
   | 'ETHTOOL_GRXFH'
   | 'ETHTOOL_GDRVINFO'
 type ChangeType =
-  | `RTM_${'NEW' | 'DEL'}${'ROUTE' | 'ADDR' | 'RULE'}`
+  | `RTM_${'NEW' | 'DEL'}${'ROUTE' | 'ADDR'}`
+  | 'ROUTE_BATCH'
   | `ETHTOOL_MSG_${'RSS' | 'CHANNELS' | 'FEATURES' | 'RINGS'}_SET`
   | 'ETHTOOL_SRXFH'
   | 'RPS_SET'
   | 'SYSCTL_SET'
-type Dumps = { [T in DumpType]: (filter: DumpOf<T>['filter']) => Iterable<DumpItem<T>[]> }
+type Dumps = {
+  [T in DumpType]: (filter: DumpOf<T>['filter']) => Iterable<DumpItem<T>[]> | Refused
+}
+/** Runs a message as a part of the change that holds the lock. */
+export type Run = <M extends Message>(message: M) => Promise<Outcome<ItemOf<M>>>
 
 export type ControlPlane = ReturnType<typeof createControl>
 
@@ -141,14 +139,14 @@ export const createControl = (deps: ControlDeps) => {
     nexthops,
     onEvent: (event, route) => {
       journal?.push({ event, route })
-      note('route', event, () => formatRoute(route, links))
+      note('route', event, () => routes.seen(route))
     },
   })
   const ifaddrs = createIfaddrs({
     arena,
     rib,
     retire,
-    onEvent: (event, at) => note('address', event, () => addresses.item(at.ifindex, [at])),
+    onEvent: (event, at) => note('address', event, () => at),
   })
   const links = createLinks({
     arena,
@@ -171,38 +169,24 @@ export const createControl = (deps: ControlDeps) => {
   })
   const calls = createCalls({ arena, ipi, pause, nowUs })
   const ethtool = createEthtool({ arena, links, random })
-  const addresses = createAddresses({ links, ifaddrs })
+  const addresses = createAddresses({ ifaddrs, isDevice: links.isDevice })
   const routes = createRoutes({
     arena,
     rib,
     route: createRoute({ arena, fib: createFibReader(arena, INIT_NET) }),
-    names: links,
+    isDevice: links.isDevice,
+    hasCarrier: links.hasCarrier,
   })
-  const neigh = createNeigh({ arena, time, calls, links })
+  const neigh = createNeigh({ arena, time, calls, isDevice: links.isDevice })
   const sysctls = createSysctls(arena)
-  const sockets = createSocketDump({ arena, calls, links, sockInfo })
-  const stats = createStats({ arena, time, nameOf: links.nameOf, socketsOf: sockets.count })
-  const noRules = (): Refused => refuse(Errno.EOPNOTSUPP, 'Policy rules are not supported')
+  const sockets = createSocketDump({ arena, calls, sockInfo })
+  const stats = createStats({ arena, time, socketsOf: sockets.count })
 
-  function* linkItems(filter: DumpOf<'RTM_GETLINK'>['filter'] = {}): Generator<LinkItem> {
-    for (const ifindex of links.list()) {
-      if (filter.ifname !== undefined && links.nameOf(ifindex) !== filter.ifname) continue
-      if (filter.kind !== undefined && links.kindOf(ifindex) !== filter.kind) continue
-      if (filter.up !== undefined && links.isUp(ifindex) !== filter.up) continue
-      yield links.item(ifindex)
-    }
-  }
-  const RULES = [
-    { priority: 0, src: 'all', table: 'local' },
-    { priority: 32766, src: 'all', table: 'main' },
-    { priority: 32767, src: 'all', table: 'default' },
-  ]
   const dumps: Dumps = {
     RTM_GETROUTE: routes.dump,
-    RTM_GETLINK: (filter) => chunks(linkItems(filter), 64),
+    RTM_GETLINK: links.dump,
     RTM_GETADDR: addresses.dump,
     RTM_GETNEIGH: neigh.dump,
-    RTM_GETRULE: (filter) => [filter?.family === 'inet6' ? RULES.slice(0, 2) : RULES],
     SOCK_DIAG: sockets.dump,
     SYSCTL: sysctls.dump,
     WORKER: stats.workerDump,
@@ -210,77 +194,33 @@ export const createControl = (deps: ControlDeps) => {
     FLOWS: stats.flowDump,
     SKBS: stats.skbDump,
   }
-  const dump = <T extends DumpType>(request: DumpOf<T>): Iterable<DumpItem<T>[]> => {
+  const dump = <T extends DumpType>(request: DumpOf<T>): Iterable<DumpItem<T>[]> | Refused => {
     setTime(time, nowUs())
     return dumps[request.type](request.filter)
   }
-  const config = createConfig(dump)
 
-  // ---- several messages as one
-
-  const atIndex = (refused: Refused, index: number): Refused => ({ ...refused, index })
-
-  const batch = async ({
-    messages,
-    atomic = false,
-  }: MessageOf<'BATCH'>): Promise<Outcome<Outcome<unknown>[]>> => {
-    if (atomic) return atomicBatch(messages)
-    const outcomes: Outcome<unknown>[] = []
-    for (const message of messages) outcomes.push(await perform(message))
-    return changed(outcomes)
-  }
-  /** Routes, all or none. It runs in one turn, so no reader sees half of it. */
-  const atomicBatch = (messages: readonly Message[]): Outcome<Outcome<unknown>[]> => {
+  /** Changes of routes, all or none. It runs in one turn, so no reader sees half of it. */
+  const routeBatch = ({ messages }: MessageOf<'ROUTE_BATCH'>): Outcome<RibRoute[]> => {
     const undo: NonNullable<typeof journal> = []
     const before = notes.length
-    const outcomes: Outcome<unknown>[] = []
+    const items: RibRoute[] = []
+    journal = undo
     for (const [index, message] of messages.entries()) {
-      const outcome = performIn(undo, message)
+      const outcome =
+        message.type === 'RTM_NEWROUTE' ? routes.newRoute(message) : routes.delRoute(message)
       if (isRefused(outcome)) {
+        journal = null
         for (const { event, route } of undo.toReversed()) {
           if (event === 'new') rib.remove(route)
-          else rib.add(route, CREATE_APPEND)
+          else rib.add(route, NLM_F_CREATE | NLM_F_APPEND)
         }
         notes.length = before
-        return atIndex(outcome, index)
+        return { ...outcome, index }
       }
-      outcomes.push(outcome)
+      items.push(outcome.item)
     }
-    return changed(outcomes)
-  }
-  /** A change of a route, its events kept in `undo`. */
-  const performIn = (undo: NonNullable<typeof journal>, message: Message): Outcome<unknown> => {
-    if (message.type !== 'RTM_NEWROUTE' && message.type !== 'RTM_DELROUTE')
-      return refuse(Errno.EOPNOTSUPP, 'Only changes of routes can be atomic')
-    journal = undo
-    const outcome =
-      message.type === 'RTM_NEWROUTE' ? routes.newRoute(message) : routes.delRoute(message)
     journal = null
-    return outcome
-  }
-
-  const takeSteps = async (steps: readonly ConfigStep[]): Promise<Refused | null> => {
-    for (const [index, { at, message }] of steps.entries()) {
-      const outcome = await perform(message)
-      if (!isRefused(outcome)) continue
-      const field = [at, outcome.field].filter((part) => part !== undefined).join('.')
-      return atIndex(field === '' ? outcome : { ...outcome, field }, index)
-    }
-    return null
-  }
-  /** A configuration that is refused half-way is taken back to where it began. */
-  const setConfig = async ({
-    config: wanted,
-    dry_run,
-  }: MessageOf<'CONFIG_SET'>): Promise<Outcome<ConfigStep[]>> => {
-    const steps = config.diff(wanted)
-    if (dry_run) return told(steps)
-    const before = config.whole()
-    const refused = await takeSteps(steps)
-    if (refused === null) return changed(steps)
-    // each by itself: one that fails must not keep the others from being taken back
-    for (const { message } of config.diff(before)) await perform(message)
-    return refused
+    return changed(items)
   }
 
   const reads: Reads = {
@@ -299,15 +239,13 @@ export const createControl = (deps: ControlDeps) => {
     SYSCTL_GET: sysctls.get,
     WORKER_GET: stats.workerGet,
     NSTAT_GET: stats.nstat,
-    CONFIG_GET: () => told(config.get()),
   }
   const changes: Changes = {
     RTM_NEWROUTE: routes.newRoute,
     RTM_DELROUTE: routes.delRoute,
     RTM_NEWADDR: addresses.newAddr,
     RTM_DELADDR: addresses.delAddr,
-    RTM_NEWRULE: noRules,
-    RTM_DELRULE: noRules,
+    ROUTE_BATCH: routeBatch,
     ETHTOOL_MSG_RSS_SET: ethtool.rssSet,
     ETHTOOL_MSG_CHANNELS_SET: ethtool.channelsSet,
     ETHTOOL_MSG_FEATURES_SET: ethtool.featuresSet,
@@ -323,13 +261,11 @@ export const createControl = (deps: ControlDeps) => {
     RTM_DELNEIGH: neigh.delNeigh,
     NEIGH_FLUSH: neigh.flush,
     SOCK_DESTROY: sockets.destroy,
-    CONFIG_SET: setConfig,
-    BATCH: batch,
   }
 
   // ---- requests
 
-  const isRead = ({ type }: Message): boolean => Object.hasOwn(reads, type)
+  const isRead = ({ type }: { type: string }): boolean => Object.hasOwn(reads, type)
   const isImmediate = ({ type }: Message): boolean => Object.hasOwn(changes, type)
   const handlerOf = (table: object, { type }: Message) =>
     (table as Record<MessageType, never>)[type]
@@ -352,17 +288,10 @@ export const createControl = (deps: ControlDeps) => {
     if (!isRefused(outcome) && outcome.changed) isDirty = true
     return outcome
   }
-  /** What a batch holds is answered with the revision of all of it. */
-  const replyOf = (message: Message, outcome: Outcome<unknown>, at: number): Reply => {
-    if (isRefused(outcome)) return outcome
-    const item =
-      message.type === 'BATCH'
-        ? (outcome.item as Outcome<unknown>[]).map((inner, k) =>
-            replyOf(message.messages[k], inner, at)
-          )
-        : outcome.item
-    return { error: 0, item, revision: at, applied_by: appliedBy(at) }
-  }
+  const replyOf = <T>(outcome: Outcome<T>, at: number): Reply<T> =>
+    isRefused(outcome)
+      ? outcome
+      : { error: 0, item: outcome.item, revision: at, applied_by: appliedBy(at) }
 
   /** What the change that has just run leaves: its notifications, and the revision that holds it, if it made one. */
   const finish = (): { made: number | null; mine: typeof notes } => {
@@ -373,10 +302,10 @@ export const createControl = (deps: ControlDeps) => {
     return { made: hasChanged ? raise() : null, mine }
   }
   /** Runs a change by itself and publishes it; the next one need not wait until the workers have it. */
-  const change = (message: Message) =>
+  const change = <T>(fn: (run: Run) => Promise<Outcome<T>>) =>
     rtnl.run(async () => {
       try {
-        const outcome = await perform(message)
+        const outcome = await fn(perform as Run)
         return { outcome, ...finish() }
       } catch (error) {
         finish()
@@ -385,37 +314,41 @@ export const createControl = (deps: ControlDeps) => {
     })
   /** Changes are told of and answered in their order: a later one is not heard of before an earlier one. */
   let answered: Promise<unknown> = Promise.resolve()
-  const request = async <M extends Message>(message: M): Promise<ReplyTo<M>> => {
-    if (isRead(message)) return replyOf(message, runNow(reads, message), revision()) as ReplyTo<M>
-    if (rtnl.isFull()) return refuse(Errno.ENOBUFS) as ReplyTo<M>
+  /**
+   * Several messages as one change, in one revision: `fn` runs them when all changes before it are done, and nothing
+   * else changes until it is done.
+   */
+  const transaction = async <T>(fn: (run: Run) => Promise<Outcome<T>>): Promise<Reply<T>> => {
+    if (rtnl.isFull()) return refuse(Errno.ENOBUFS)
     underWay++
     try {
-      const { outcome, made, mine } = await change(message)
-      if (made === null) return replyOf(message, outcome, revision()) as ReplyTo<M>
+      const { outcome, made, mine } = await change(fn)
+      if (made === null) return replyOf(outcome, revision())
       const answer = answered.then(async () => {
         await settle(made)
         tell(mine, made)
       })
       answered = answer.catch(() => {})
       await answer
-      return replyOf(message, outcome, made) as ReplyTo<M>
+      return replyOf(outcome, made)
     } finally {
       underWay--
     }
   }
   /**
-   * Runs a message that needs no other thread (routes, addresses, sysctl) at once and publishes without waiting:
-   * for who runs the workers on this very thread. Refused while another change is under way.
+   * Answers a message that needs no other thread (a get, or a change of routes, addresses, sysctls) at once, and
+   * publishes without waiting: for reads, and for who runs the workers on this very thread. A change is refused while
+   * another one is under way.
    */
-  const apply = <M extends Message>(message: M): ReplyTo<M> => {
-    if (isRead(message)) return replyOf(message, runNow(reads, message), revision()) as ReplyTo<M>
+  const apply = <M extends Message>(message: M): Reply<ItemOf<M>> => {
+    if (isRead(message)) return replyOf(runNow(reads, message) as Outcome<ItemOf<M>>, revision())
     if (!isImmediate(message)) throw new Error(`${message.type} can not be applied at once`)
-    if (underWay > 0) return refuse(Errno.EBUSY) as ReplyTo<M>
-    const outcome = runNow(changes, message)
+    if (underWay > 0) return refuse(Errno.EBUSY)
+    const outcome = runNow(changes, message) as Outcome<ItemOf<M>>
     const { made, mine } = finish()
     const at = made ?? revision()
     tell(mine, at)
-    return replyOf(message, outcome, at) as ReplyTo<M>
+    return replyOf(outcome, at)
   }
 
   const subscribe = (
@@ -431,20 +364,28 @@ export const createControl = (deps: ControlDeps) => {
   ipi.on(Ipi.NOTIFY, (_from, kind, isGone, ifindex, a0, a1, a2, a3) => {
     if (kind === Notify.DEVICE) links.failed(ifindex, a0, a1)
     if (kind !== Notify.NEIGH || !isWatched('neigh')) return
-    const item = neigh.byWords(ifindex, [a0, a1, a2, a3])
+    const item = neigh.noted(ifindex, [a0, a1, a2, a3])
     const event = isGone !== 0 ? 'del' : 'new'
     const tellNow = (): void => tell([{ kind: 'neigh', event, item }], revision())
     // behind the changes whose revisions are out already
     if (underWay === 0) tellNow()
     else answered = answered.then(tellNow)
   })
+  let isLooking = false
   /** What the devices' other sides have done is a change like any other, though nobody waits for it. */
   const followDevices = (): void => {
-    // a change that is under way comes first; the next look is soon
-    if (underWay > 0) return
-    isDirty = links.look()
-    const { made, mine } = finish()
-    if (made !== null) tell(mine, made)
+    if (underWay === 0) {
+      isDirty = links.look()
+      const { made, mine } = finish()
+      if (made !== null) tell(mine, made)
+    } else if (!isLooking) {
+      isLooking = true
+      void transaction(async () => {
+        isLooking = false
+        isDirty = links.look()
+        return told(null)
+      })
+    }
   }
   /** Takes in what other threads have sent and frees what they let go; the control thread's loop, now and then. */
   const poll = (): void => {
@@ -456,9 +397,18 @@ export const createControl = (deps: ControlDeps) => {
   }
 
   links.boot()
-  const control: Control = { request, dump, subscribe, revision }
-  return { ...control, apply, poll, close: links.close }
+  const { ifindexOf, nameOf } = links
+  return {
+    transaction,
+    apply,
+    isRead,
+    dump,
+    subscribe,
+    revision,
+    appliedBy,
+    ifindexOf,
+    nameOf,
+    poll,
+    close: links.close,
+  }
 }
-
-/** NLM_F_CREATE | NLM_F_APPEND */
-const CREATE_APPEND = 0xc00

@@ -9,67 +9,17 @@ import {
   DEV_RPS_FLOW_CNT,
   DevStat,
   deviceRow,
-  NETIF_F_HW_CSUM,
-  NETIF_F_RXCSUM,
-  NETIF_F_TSO,
-  NETIF_F_TSO6,
-  NETIF_F_USO,
   sumDeviceStat,
 } from '../netdev/netdev.ts'
 import type { Arena } from '../shm/arena.ts'
 import { DEV_FLOWS, RPS_MAP_OFFSET, RSS_WORDS } from '../shm/layout.ts'
 import { RPS_MAP_WORDS, rpsCpus, setRpsCpus } from '../steering/rps.ts'
-import {
-  RSS_IP4,
-  RSS_IP6,
-  RSS_TCP4,
-  RSS_TCP6,
-  RSS_UDP4,
-  RSS_UDP6,
-  RXH_IP_DST,
-  RXH_IP_SRC,
-  RXH_L4_B_0_1,
-  RXH_L4_B_2_3,
-} from '../steering/rss.ts'
 import { createRssControl } from '../steering/rss-control.ts'
 import { RSS_KEY_LEN } from '../steering/toeplitz.ts'
-import type { Outcome } from './answers.ts'
-import { changed, told } from './answers.ts'
+import type { Outcome, Refused } from './answers.ts'
+import { changed, refuse, told } from './answers.ts'
 import type { Links } from './links.ts'
-import type {
-  ChannelsItem,
-  DrvinfoItem,
-  FeatureItem,
-  FeaturesItem,
-  FlowHashItem,
-  MessageOf,
-  Refused,
-  RpsItem,
-  RssItem,
-} from './messages.ts'
-import { refuseAs } from './names.ts'
-
-const FLOW_TYPES: Record<string, number> = {
-  tcp4: RSS_TCP4,
-  udp4: RSS_UDP4,
-  ip4: RSS_IP4,
-  tcp6: RSS_TCP6,
-  udp6: RSS_UDP6,
-  ip6: RSS_IP6,
-}
-const FIELDS: readonly (readonly [name: string, bit: number])[] = [
-  ['ip-src', RXH_IP_SRC],
-  ['ip-dst', RXH_IP_DST],
-  ['l4-src', RXH_L4_B_0_1],
-  ['l4-dst', RXH_L4_B_2_3],
-]
-const FEATURES: readonly (readonly [name: string, bit: number])[] = [
-  ['rx-checksumming', NETIF_F_RXCSUM],
-  ['tx-checksumming', NETIF_F_HW_CSUM],
-  ['tx-tcp-segmentation', NETIF_F_TSO],
-  ['tx-tcp6-segmentation', NETIF_F_TSO6],
-  ['tx-udp-segmentation', NETIF_F_USO],
-]
+import type { Channels, Features, MessageOf, Rps, Rss } from './rtnetlink.ts'
 
 export const createEthtool = (deps: { arena: Arena; links: Links; random: () => number }) => {
   const { arena, links, random } = deps
@@ -94,183 +44,120 @@ export const createEthtool = (deps: { arena: Arena; links: Links; random: () => 
   }
 
   const invalid = (field: string, errno: number = Errno.EINVAL): Refused =>
-    refuseAs(
-      errno,
-      `netlink error: ${errno === Errno.EINVAL ? 'Invalid argument' : 'Operation not supported'}`,
-      field
-    )
-  /** Runs `fn` on the named device. */
-  const on = <T>(ifname: string, fn: (ifindex: number) => Outcome<T>): Outcome<T> => {
-    const ifindex = links.ifindexOf(ifname)
-    return ifindex === 0
-      ? refuseAs(Errno.ENODEV, 'netlink error: No such device', 'ifname')
-      : fn(ifindex)
-  }
+    refuse(errno, null, field)
+  /** Runs `fn` on the device. */
+  const on = <T>(ifindex: number, fn: (row: number) => Outcome<T>): Outcome<T> =>
+    links.isDevice(ifindex) ? fn(deviceRow(arena, ifindex)) : refuse(Errno.ENODEV, null, 'ifname')
 
   // ---- -x, -X
 
-  const rssItem = (ifname: string, ifindex: number): RssItem => {
+  const rssItem = (ifindex: number): Rss => {
     const rss = rssOf(ifindex)
-    return {
-      ifname,
-      'rss-indirection-table': rss.indirection(),
-      'rss-hash-key': Array.from(rss.key(), (octet) => octet.toString(16).padStart(2, '0')).join(
-        ':'
-      ),
-      'rss-hash-function': { toeplitz: true, xor: false, crc32: false },
-    }
+    return { indirection: rss.indirection(), key: rss.key() }
   }
-  const parseKey = (text: string): Uint8Array | null => {
-    const octets = text.split(':')
-    const isHex = octets.every((octet) => /^[0-9a-fA-F]{2}$/.test(octet))
-    return isHex ? Uint8Array.from(octets, (octet) => Number.parseInt(octet, 16)) : null
-  }
-  const rssGet = ({ ifname }: MessageOf<'ETHTOOL_MSG_RSS_GET'>) =>
-    on(ifname, (n) => told(rssItem(ifname, n)))
-  const rssSet = ({ rss: spec }: MessageOf<'ETHTOOL_MSG_RSS_SET'>) =>
-    on<RssItem>(spec.ifname, (ifindex) => {
+  const rssGet = ({ ifindex }: MessageOf<'ETHTOOL_MSG_RSS_GET'>) =>
+    on(ifindex, () => told(rssItem(ifindex)))
+  const rssSet = ({ rss: wanted }: MessageOf<'ETHTOOL_MSG_RSS_SET'>) =>
+    on<Rss>(wanted.ifindex, () => {
+      const { ifindex, equal, weight, indirection, key } = wanted
+      const isDefault = wanted.isDefault || undefined
       const rss = rssOf(ifindex)
-      const key = spec.hkey === undefined ? undefined : parseKey(spec.hkey)
-      if (key === null || (key !== undefined && key.length !== RSS_KEY_LEN)) return invalid('hkey')
-      const table = spec['rss-indirection-table']
-      const ways = [spec.equal, spec.weight, spec.default || undefined, table].filter(
-        (way) => way !== undefined
-      )
+      if (key !== undefined && key.length !== RSS_KEY_LEN) return invalid('hkey')
+      const ways = [equal, weight, isDefault, indirection].filter((way) => way !== undefined)
       if (ways.length > 1) return invalid('rss-indirection-table')
-      if (spec.equal !== undefined && !rss.setEqual(spec.equal)) return invalid('equal')
-      if (spec.weight !== undefined && !rss.setWeights(spec.weight)) return invalid('weight')
-      if (table !== undefined && !rss.setIndirection(table)) return invalid('rss-indirection-table')
-      if (spec.default) rss.setDefault()
+      if (equal !== undefined && !rss.setEqual(equal)) return invalid('equal')
+      if (weight !== undefined && !rss.setWeights(weight)) return invalid('weight')
+      if (indirection !== undefined && !rss.setIndirection(indirection))
+        return invalid('rss-indirection-table')
+      if (isDefault) rss.setDefault()
       if (key !== undefined) rss.setKey(key)
-      return changed(rssItem(spec.ifname, ifindex))
+      return changed(rssItem(ifindex))
     })
 
   // ---- -l, -L
 
-  const channelsItem = (ifname: string, ifindex: number): ChannelsItem => ({
-    ifname,
-    'rx-max': 0,
-    'tx-max': 0,
-    'combined-max': workers,
-    rx: 0,
-    tx: 0,
+  const channelsItem = (ifindex: number): Channels => ({
+    combinedMax: workers,
     combined: rssOf(ifindex).channels(),
   })
-  const channelsGet = ({ ifname }: MessageOf<'ETHTOOL_MSG_CHANNELS_GET'>) =>
-    on(ifname, (n) => told(channelsItem(ifname, n)))
-  const channelsSet = ({ ifname, combined }: MessageOf<'ETHTOOL_MSG_CHANNELS_SET'>) =>
-    on<ChannelsItem>(ifname, (ifindex) =>
+  const channelsGet = ({ ifindex }: MessageOf<'ETHTOOL_MSG_CHANNELS_GET'>) =>
+    on(ifindex, () => told(channelsItem(ifindex)))
+  const channelsSet = ({ ifindex, combined }: MessageOf<'ETHTOOL_MSG_CHANNELS_SET'>) =>
+    on<Channels>(ifindex, () =>
       combined <= workers && rssOf(ifindex).setChannels(combined)
-        ? changed(channelsItem(ifname, ifindex))
+        ? changed(channelsItem(ifindex))
         : invalid('combined')
     )
 
   // ---- -k, -K
 
-  const featuresItem = (ifname: string, ifindex: number): FeaturesItem => {
+  const featuresItem = (ifindex: number): Features => {
     const active = i32[deviceRow(arena, ifindex) + DEV_FEATURES]
-    const can = hardware.get(ifindex) ?? active
-    const entries = FEATURES.map(([name, bit]): [string, FeatureItem] => {
-      const isOn = (active & bit) !== 0
-      return [name, { active: isOn, fixed: (can & bit) === 0, requested: isOn }]
-    })
-    return { ifname, ...Object.fromEntries(entries) }
+    return { active, can: hardware.get(ifindex) ?? active }
   }
-  const featuresGet = ({ ifname }: MessageOf<'ETHTOOL_MSG_FEATURES_GET'>) =>
-    on(ifname, (n) => told(featuresItem(ifname, n)))
-  /** tcp-segmentation-offload stands for both families, as `ethtool -K DEV tso off`. */
-  const bitsOf = (name: string): number =>
-    name === 'tcp-segmentation-offload'
-      ? NETIF_F_TSO | NETIF_F_TSO6
-      : (FEATURES.find(([known]) => known === name)?.[1] ?? 0)
-  const featuresSet = ({ ifname, features }: MessageOf<'ETHTOOL_MSG_FEATURES_SET'>) =>
-    on<FeaturesItem>(ifname, (ifindex) => {
-      const row = deviceRow(arena, ifindex)
-      let active = i32[row + DEV_FEATURES]
-      const can = hardware.get(ifindex) ?? active
-      for (const [name, wanted] of Object.entries(features)) {
-        const bits = bitsOf(name)
-        if (bits === 0) return invalid(`features.${name}`)
-        if (wanted && (can & bits) === 0) return invalid(`features.${name}`, Errno.EOPNOTSUPP)
-        active = wanted ? active | (can & bits) : active & ~bits
+  const featuresGet = ({ ifindex }: MessageOf<'ETHTOOL_MSG_FEATURES_GET'>) =>
+    on(ifindex, () => told(featuresItem(ifindex)))
+  const featuresSet = ({ ifindex, features }: MessageOf<'ETHTOOL_MSG_FEATURES_SET'>) =>
+    on<Features>(ifindex, (row) => {
+      let { active, can } = featuresItem(ifindex)
+      for (const [index, { bits, isOn }] of features.entries()) {
+        if (isOn && (can & bits) === 0) return { ...refuse(Errno.EOPNOTSUPP), index }
+        active = isOn ? active | (can & bits) : active & ~bits
       }
       i32[row + DEV_FEATURES] = active
-      return changed(featuresItem(ifname, ifindex))
+      return changed(featuresItem(ifindex))
     })
 
   // ---- -n, -N
 
-  const flowHashItem = (ifname: string, type: string, fields: number): FlowHashItem => ({
-    ifname,
-    'flow-type': type,
-    fields: FIELDS.filter(([, bit]) => (fields & bit) !== 0).map(([name]) => name),
-  })
-  const flowHashGet = ({ ifname, 'flow-type': type }: MessageOf<'ETHTOOL_GRXFH'>) =>
-    on<FlowHashItem>(ifname, (ifindex) => {
-      const at = FLOW_TYPES[type]
-      return at === undefined
-        ? invalid('flow-type')
-        : told(flowHashItem(ifname, type, rssOf(ifindex).hashFields(at)))
-    })
-  const flowHashSet = ({ ifname, 'flow-type': type, fields }: MessageOf<'ETHTOOL_SRXFH'>) =>
-    on<FlowHashItem>(ifname, (ifindex) => {
-      const at = FLOW_TYPES[type]
-      if (at === undefined) return invalid('flow-type')
-      const bits = fields.map((field) => FIELDS.find(([name]) => name === field)?.[1])
-      if (bits.includes(undefined)) return invalid('fields')
-      const wanted = bits.reduce<number>((all, bit) => all | bit!, 0)
-      if (!rssOf(ifindex).setHashFields(at, wanted)) return invalid('fields')
-      return changed(flowHashItem(ifname, type, wanted))
-    })
+  const flowHashGet = ({ ifindex, flow }: MessageOf<'ETHTOOL_GRXFH'>) =>
+    on(ifindex, () => told({ fields: rssOf(ifindex).hashFields(flow) }))
+  const flowHashSet = ({ ifindex, flow, fields }: MessageOf<'ETHTOOL_SRXFH'>) =>
+    on<{ fields: number }>(ifindex, () =>
+      rssOf(ifindex).setHashFields(flow, fields) ? changed({ fields }) : invalid('fields')
+    )
 
   // ---- -g, -S, -i
 
-  const noRings = ({ ifname }: { ifname: string }) =>
-    on<never>(ifname, () => invalid('ifname', Errno.EOPNOTSUPP))
-  const statsGet = ({ ifname }: MessageOf<'ETHTOOL_MSG_STATS_GET'>) =>
-    on(ifname, (ifindex) =>
+  const noRings = ({ ifindex }: { ifindex: number }) =>
+    on<never>(ifindex, () => invalid('ifname', Errno.EOPNOTSUPP))
+  const statsGet = ({ ifindex }: MessageOf<'ETHTOOL_MSG_STATS_GET'>) =>
+    on(ifindex, () =>
       told(
         Object.fromEntries(
           Object.entries(DevStat).map(([name, at]) => [name, sumDeviceStat(arena, ifindex, at)])
         )
       )
     )
-  const drvinfo = ({ ifname }: MessageOf<'ETHTOOL_GDRVINFO'>) =>
-    on<DrvinfoItem>(ifname, (n) =>
-      told({ ifname, driver: links.kindOf(n), version: '', 'bus-info': '' })
-    )
+  const drvinfo = ({ ifindex }: MessageOf<'ETHTOOL_GDRVINFO'>) =>
+    on(ifindex, () => told({ kind: links.kindOf(ifindex) }))
 
   // ---- rps_cpus, rps_flow_cnt
 
-  const rpsItem = (ifname: string, ifindex: number): RpsItem => ({
-    ifname,
-    rps_cpus: rpsCpus(rpsMapOf(ifindex))
-      .reduce((mask, cpu) => mask + 2 ** cpu, 0)
-      .toString(16),
-    rps_flow_cnt: i32[deviceRow(arena, ifindex) + DEV_RPS_FLOW_CNT],
+  const rpsItem = (ifindex: number): Rps => ({
+    cpus: rpsCpus(rpsMapOf(ifindex)).reduce((mask, cpu) => mask + 2 ** cpu, 0),
+    flowCnt: i32[deviceRow(arena, ifindex) + DEV_RPS_FLOW_CNT],
   })
-  const rpsGet = ({ ifname }: MessageOf<'RPS_GET'>) => on(ifname, (n) => told(rpsItem(ifname, n)))
-  const rpsSet = ({ ifname, rps_cpus, rps_flow_cnt }: MessageOf<'RPS_SET'>) =>
-    on<RpsItem>(ifname, (ifindex) => {
-      const mask = rps_cpus === undefined ? 0 : Number.parseInt(rps_cpus.replaceAll(',', ''), 16)
-      const isHex =
-        rps_cpus === undefined || /^[0-9a-fA-F]{1,8}$/.test(rps_cpus.replaceAll(',', ''))
-      if (!isHex || mask >= 2 ** workers) return invalid('rps_cpus')
-      const count = rps_flow_cnt ?? 0
+  const rpsGet = ({ ifindex }: MessageOf<'RPS_GET'>) => on(ifindex, () => told(rpsItem(ifindex)))
+  const rpsSet = ({ ifindex, cpus, flowCnt }: MessageOf<'RPS_SET'>) =>
+    on<Rps>(ifindex, (row) => {
+      const count = flowCnt ?? 0
+      if (cpus !== undefined && !(cpus >= 0 && cpus < 2 ** workers)) return invalid('rps_cpus')
       const isCount = Number.isInteger(count) && count >= 0 && count <= DEV_FLOWS
       if (!isCount) return invalid('rps_flow_cnt')
-      if (rps_cpus !== undefined) {
-        const cpus = Array.from({ length: workers }, (_, cpu) => cpu).filter(
-          (cpu) => Math.floor(mask / 2 ** cpu) % 2 === 1
+      if (cpus !== undefined)
+        setRpsCpus(
+          rpsMapOf(ifindex),
+          Array.from({ length: workers }, (_, cpu) => cpu).filter(
+            (cpu) => Math.floor(cpus / 2 ** cpu) % 2 === 1
+          )
         )
-        setRpsCpus(rpsMapOf(ifindex), cpus)
-      }
-      if (rps_flow_cnt !== undefined) {
+      if (flowCnt !== undefined) {
         // the kernel rounds up to a power of two
         const entries = count === 0 ? 0 : 2 ** Math.ceil(Math.log2(count))
-        i32[deviceRow(arena, ifindex) + DEV_RPS_FLOW_CNT] = entries
+        i32[row + DEV_RPS_FLOW_CNT] = entries
       }
-      return changed(rpsItem(ifname, ifindex))
+      return changed(rpsItem(ifindex))
     })
 
   return {

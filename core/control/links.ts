@@ -16,9 +16,7 @@ import {
   DEV_GENERATION,
   DEV_GSO_MAX,
   DEV_IFINDEX,
-  DEV_IMPAIRED,
   DEV_KIND,
-  DEV_LIMIT,
   DEV_MTU,
   DEV_NET,
   DEV_OPERSTATE,
@@ -54,21 +52,15 @@ import {
 import type { Arena } from '../shm/arena.ts'
 import { DEV_STATS, DEVICE_FDS, DEVICE_WORDS } from '../shm/layout.ts'
 import type { Mac } from '../wire/text.ts'
-import { parseMac } from '../wire/text.ts'
-import type { Outcome } from './answers.ts'
-import { changed, isRefused, told } from './answers.ts'
-import {
-  formatLink,
-  IF_OPER_LOWERLAYERDOWN,
-  IMPAIRMENTS,
-  writeMac,
-  writeName,
-} from './link-text.ts'
-import type { Impairment, LinkItem, LinkSpec, MessageOf, Refused } from './messages.ts'
-import { NLM_F_CREATE, NLM_F_EXCL } from './messages.ts'
-import { noSuchDevice, refuse, refuseAs } from './names.ts'
+import type { Outcome, Refused } from './answers.ts'
+import { changed, chunks, refuse, told } from './answers.ts'
+import { readLink, writeMac, writeName, writeNetem } from './link-row.ts'
+import type { LinkChange, LinkFilter, LinkInfo, MessageOf } from './rtnetlink.ts'
+import { NLM_F_CREATE, NLM_F_EXCL } from './rtnetlink.ts'
 import type { createPatience } from './rtnl.ts'
 import { TIMED_OUT } from './rtnl.ts'
+
+export const IF_OPER_LOWERLAYERDOWN = 3
 
 /** What opens and closes devices of one kind; its functions may take their time. */
 export type LinkDriver = {
@@ -79,7 +71,7 @@ export type LinkDriver = {
   create(link: {
     ifindex: number
     row: number
-    spec: LinkSpec
+    spec: LinkChange
   }): DriverAnswer | Promise<DriverAnswer>
   /** Closes it; no thread uses it any more. */
   destroy(ifindex: number): void | Promise<void>
@@ -99,7 +91,9 @@ export type LinkDriver = {
 }
 /** `gone` does not come back: the link has to be made again. */
 export type Carrier = 'up' | 'down' | 'gone'
-export type DriverAnswer = Refused | { error: 0; data?: Record<string, unknown> }
+/** A refusal in the operating system's words. */
+export type DriverRefusal = { error: number; message: string; field?: string }
+export type DriverAnswer = DriverRefusal | { error: 0; data?: Record<string, unknown> }
 
 export type LinksDeps = {
   arena: Arena
@@ -151,27 +145,25 @@ export const createLinks = (deps: LinksDeps) => {
   /** Going away: not there any more for who asks, though a thread may still use them. */
   const leaving = new Set<number>()
 
+  const noDevice = refuse(Errno.ENODEV, null, 'ifname')
   const isThere = (ifindex: number): boolean =>
     i32[deviceRow(arena, ifindex) + DEV_IFINDEX] === ifindex && !leaving.has(ifindex)
   const ifindexOf = (name: string): number => {
     for (const [ifindex, link] of known) if (link.name === name && isThere(ifindex)) return ifindex
     return 0
   }
+  const isDevice = (ifindex: number): boolean => known.has(ifindex) && isThere(ifindex)
   const nameOf = (ifindex: number): string => known.get(ifindex)?.name ?? `if${ifindex}`
   const isTaken = (name: string): boolean => [...known.values()].some((link) => link.name === name)
-  const item = (ifindex: number): LinkItem => {
+  const item = (ifindex: number): LinkInfo => {
     const { kind, data } = known.get(ifindex)!
-    return formatLink(arena, ifindex, kind, data, drivers[kind]?.xstats?.(ifindex))
+    return readLink(arena, ifindex, kind, data, drivers[kind]?.xstats?.(ifindex))
   }
 
   // ---- making
 
-  const badName = (name: string): Refused =>
-    refuseAs(
-      Errno.EINVAL,
-      `Error: argument "${name}" is wrong: "name" not a valid ifname`,
-      'ifname'
-    )
+  const badName = (field: string): Refused => refuse(Errno.EINVAL, 'Invalid device name', field)
+  const isName = (name: string): boolean => NAME.test(name) && name !== '.' && name !== '..'
 
   /** A row with what every Ethernet device starts with; 0 when there is none left. */
   const reserve = (name: string, kind: string): number => {
@@ -222,16 +214,16 @@ export const createLinks = (deps: LinksDeps) => {
     writeMac(arena, row, { hi: 0, lo: 0 })
   }
   /** Both ends at once, as `ip link add A type veth peer name B`. */
-  const createVeth = (spec: LinkSpec): number | Refused => {
+  const createVeth = (spec: LinkChange): number | Refused => {
     const given = spec.data?.peer
     const wanted =
       typeof given === 'object' && given !== null ? (given as { name?: unknown }).name : given
     if (given !== undefined && typeof wanted !== 'string')
-      return badData('peer', 'it names the other end')
+      return refuse(Errno.EINVAL, 'The peer is named by its name', 'data.peer')
     const peerName = typeof wanted === 'string' ? wanted : freeName('veth')
-    if (!NAME.test(peerName)) return badName(peerName)
+    if (!isName(peerName)) return badName('data.peer')
     if (isTaken(peerName) || peerName === spec.ifname)
-      return refuse(Errno.EEXIST, undefined, 'data.peer')
+      return refuse(Errno.EEXIST, null, 'data.peer')
     const ifindex = reserve(spec.ifname, 'veth')
     const peer = ifindex === 0 ? 0 : reserve(peerName, 'veth')
     if (peer === 0) {
@@ -249,17 +241,16 @@ export const createLinks = (deps: LinksDeps) => {
     show(ifindex)
     return ifindex
   }
-  const badData = (key: string, why: string): Refused =>
-    refuseAs(Errno.EINVAL, `Error: argument "${key}" is wrong: ${why}`, `data.${key}`)
   /** The first word in `data` that the kind does not know. */
   const checkData = (
-    { kind, data = {} }: LinkSpec,
+    { kind, data = {} }: LinkChange,
     taken: readonly string[]
   ): Refused | undefined => {
     const odd = Object.keys(data).find((key) => !taken.includes(key))
     if (odd === undefined) return undefined
-    const why = taken.length === 0 ? 'nothing' : taken.join(', ')
-    return badData(odd, `type "${kind}" takes ${why}`)
+    const words = taken.length === 0 ? 'nothing' : taken.join(', ')
+    const why = `Unknown attribute "${odd}": type "${kind}" takes ${words}`
+    return refuse(Errno.EINVAL, why, `data.${odd}`)
   }
   const freeName = (stem: string): string => {
     let k = 0
@@ -267,12 +258,10 @@ export const createLinks = (deps: LinksDeps) => {
     return `${stem}${k}`
   }
 
-  const create = async (spec: LinkSpec): Promise<number | Refused> => {
+  const create = async (spec: LinkChange): Promise<number | Refused> => {
     const kind = spec.kind
-    if (!NAME.test(spec.ifname) || spec.ifname === '.' || spec.ifname === '..')
-      return badName(spec.ifname)
-    if (kind === undefined)
-      return refuseAs(Errno.EINVAL, 'Not enough information: "type" argument is required', 'kind')
+    if (!isName(spec.ifname)) return badName('ifname')
+    if (kind === undefined) return refuse(Errno.EINVAL, 'The type is needed', 'kind')
     const driver = Object.hasOwn(drivers, kind) ? drivers[kind] : undefined
     if (kind !== 'veth' && driver === undefined)
       return refuse(Errno.EOPNOTSUPP, 'Unknown device type', 'kind')
@@ -290,11 +279,11 @@ export const createLinks = (deps: LinksDeps) => {
     })
     if (answer === TIMED_OUT) {
       void abandon(ifindex, driver, opening)
-      return refuse(Errno.ETIMEDOUT, undefined, 'kind')
+      return refuse(Errno.ETIMEDOUT, null, 'kind')
     }
-    if (isRefused(answer)) {
+    if ('message' in answer) {
       known.delete(ifindex)
-      return answer
+      return { ...answer, extack: null }
     }
     const link = known.get(ifindex)!
     link.data = answer.data
@@ -310,7 +299,7 @@ export const createLinks = (deps: LinksDeps) => {
     opening: ReturnType<LinkDriver['create']>
   ): Promise<void> => {
     try {
-      if (!isRefused(await opening)) await driver.destroy(ifindex)
+      if ((await opening).error === 0) await driver.destroy(ifindex)
     } catch {
       // who asked has been told of the time-out, and nothing of the device is left
     } finally {
@@ -320,32 +309,23 @@ export const createLinks = (deps: LinksDeps) => {
 
   // ---- changing
 
-  const macOf = (text: string): Mac | null => {
-    const mac = parseMac(text)
-    const isUnicast = mac !== null && (mac.hi & 0x0100) === 0 && (mac.hi | mac.lo) !== 0
-    return isUnicast ? mac : null
-  }
+  const isUsableMac = ({ hi, lo }: Mac): boolean => (hi & 0x0100) === 0 && (hi | lo) !== 0
   /** What is wrong with a change, before anything is changed; `ifindex` null for a link to be made. */
-  const checkChange = (spec: LinkSpec, ifindex: number | null): Refused | null => {
+  const checkChange = (spec: LinkChange, ifindex: number | null): Refused | null => {
     const max = ifindex === LOOPBACK_IFINDEX ? 65536 : MAX_MTU
     if (spec.mtu !== undefined && !(Number.isInteger(spec.mtu) && spec.mtu >= MIN_MTU))
       return refuse(Errno.EINVAL, 'mtu less than device minimum', 'mtu')
     if (spec.mtu !== undefined && spec.mtu > max)
       return refuse(Errno.EINVAL, 'mtu greater than device maximum', 'mtu')
-    if (spec.address !== undefined && macOf(spec.address) === null)
-      return refuseAs(Errno.EADDRNOTAVAIL, `"${spec.address}" is not a usable lladdr`, 'address')
-    if (spec.address !== undefined && ifindex === LOOPBACK_IFINDEX)
-      return refuse(Errno.EOPNOTSUPP, undefined, 'address')
+    if (spec.mac !== undefined && !isUsableMac(spec.mac))
+      return refuse(Errno.EADDRNOTAVAIL, null, 'address')
+    if (spec.mac !== undefined && ifindex === LOOPBACK_IFINDEX)
+      return refuse(Errno.EOPNOTSUPP, null, 'address')
     if (spec.newname !== undefined && spec.newname !== spec.ifname) {
-      if (!NAME.test(spec.newname)) return badName(spec.newname)
-      if (isTaken(spec.newname)) return refuse(Errno.EEXIST, undefined, 'newname')
+      if (!isName(spec.newname)) return badName('newname')
+      if (isTaken(spec.newname)) return refuse(Errno.EEXIST, null, 'newname')
       // the configuration, and programs, know the loopback device by its name
-      if (ifindex === LOOPBACK_IFINDEX) return refuse(Errno.EOPNOTSUPP, undefined, 'newname')
-    }
-    for (const [name, , unit] of IMPAIRMENTS) {
-      const value = spec.netem?.[name] ?? 0
-      if (!(value >= 0 && value <= (unit === 1 ? 0x7fffffff : 100)))
-        return refuse(Errno.ERANGE, `Illegal "${name}"`, `netem.${name}`)
+      if (ifindex === LOOPBACK_IFINDEX) return refuse(Errno.EOPNOTSUPP, null, 'newname')
     }
     return null
   }
@@ -387,37 +367,24 @@ export const createLinks = (deps: LinksDeps) => {
     if (up) addresses.deviceUp(ifindex)
     else addresses.deviceDown(ifindex)
   }
-  const setImpairment = (row: number, netem: Impairment): void => {
-    let any = 0
-    for (const [name, word, unit] of IMPAIRMENTS) {
-      i32[row + word] = Math.round((netem[name] ?? 0) * unit)
-      if (word !== DEV_LIMIT && i32[row + word] !== 0) any = 1
-    }
-    i32[row + DEV_IMPAIRED] = any
-  }
-  const apply = (ifindex: number, spec: LinkSpec): void => {
+  const apply = (ifindex: number, spec: LinkChange): void => {
     const row = deviceRow(arena, ifindex)
     if (spec.newname !== undefined) {
       known.get(ifindex)!.name = spec.newname
       writeName(arena, row, spec.newname)
     }
     if (spec.mtu !== undefined) i32[row + DEV_MTU] = spec.mtu
-    if (spec.address !== undefined) writeMac(arena, row, macOf(spec.address)!)
+    if (spec.mac !== undefined) writeMac(arena, row, spec.mac)
     if (spec.txqlen !== undefined) i32[row + DEV_TXQLEN] = spec.txqlen
-    if (spec.arp !== undefined) setFlag(row, IFF_NOARP, !spec.arp)
-    if (spec.promisc !== undefined) {
-      setFlag(row, IFF_PROMISC, spec.promisc)
-      i32[row + DEV_PROMISCUITY] = spec.promisc ? 1 : 0
-    }
-    if (spec.allmulticast !== undefined) {
-      setFlag(row, IFF_ALLMULTI, spec.allmulticast)
-      i32[row + DEV_ALLMULTI] = spec.allmulticast ? 1 : 0
-    }
-    if (spec.netem !== undefined) setImpairment(row, spec.netem)
+    const direct = spec.change & (IFF_NOARP | IFF_PROMISC | IFF_ALLMULTI)
+    i32[row + DEV_FLAGS] = (i32[row + DEV_FLAGS] & ~direct) | (spec.flags & direct)
+    if (direct & IFF_PROMISC) i32[row + DEV_PROMISCUITY] = spec.flags & IFF_PROMISC ? 1 : 0
+    if (direct & IFF_ALLMULTI) i32[row + DEV_ALLMULTI] = spec.flags & IFF_ALLMULTI ? 1 : 0
+    if (spec.netem !== undefined) writeNetem(arena, row, spec.netem)
     const wasUp = isUp(ifindex)
-    if (spec.up !== undefined) setUp(ifindex, spec.up)
+    if (spec.change & IFF_UP) setUp(ifindex, (spec.flags & IFF_UP) !== 0)
     // headers made for the old address are wrong now (Linux: neigh_ifdown, neigh_changeaddr)
-    if (wasUp && (!isUp(ifindex) || spec.address !== undefined)) announceDown(ifindex)
+    if (wasUp && (!isUp(ifindex) || spec.mac !== undefined)) announceDown(ifindex)
     onEvent('new', ifindex)
   }
 
@@ -451,15 +418,15 @@ export const createLinks = (deps: LinksDeps) => {
   const newLink = async ({
     link: spec,
     flags,
-  }: MessageOf<'RTM_NEWLINK'>): Promise<Outcome<LinkItem>> => {
+  }: MessageOf<'RTM_NEWLINK'>): Promise<Outcome<LinkInfo>> => {
     let ifindex = ifindexOf(spec.ifname)
     if (ifindex === 0) {
-      if (isTaken(spec.ifname)) return refuse(Errno.EBUSY, undefined, 'ifname')
-      if ((flags & NLM_F_CREATE) === 0) return noSuchDevice(spec.ifname, 'ifname')
+      if (isTaken(spec.ifname)) return refuse(Errno.EBUSY, null, 'ifname')
+      if ((flags & NLM_F_CREATE) === 0) return noDevice
       const made = await create(spec)
       if (typeof made !== 'number') return made
       ifindex = made
-    } else if ((flags & NLM_F_EXCL) !== 0) return refuse(Errno.EEXIST, undefined, 'ifname')
+    } else if ((flags & NLM_F_EXCL) !== 0) return refuse(Errno.EEXIST, null, 'ifname')
     else if (spec.kind !== undefined && spec.kind !== known.get(ifindex)!.kind)
       return refuse(Errno.EEXIST, 'A link of another kind has this name', 'kind')
     const why = checkChange(spec, ifindex)
@@ -495,20 +462,26 @@ export const createLinks = (deps: LinksDeps) => {
       leaving.delete(ifindex)
     })
   }
-  const delLink = async ({ ifname }: MessageOf<'RTM_DELLINK'>): Promise<Outcome<LinkItem>> => {
-    const ifindex = ifindexOf(ifname)
-    if (ifindex === 0) return noSuchDevice(ifname, 'ifname')
-    if (ifindex === LOOPBACK_IFINDEX) return refuse(Errno.EOPNOTSUPP, undefined, 'ifname')
+  const delLink = async ({ ifindex }: MessageOf<'RTM_DELLINK'>): Promise<Outcome<LinkInfo>> => {
+    if (!isDevice(ifindex)) return noDevice
+    if (ifindex === LOOPBACK_IFINDEX) return refuse(Errno.EOPNOTSUPP, null, 'ifname')
     const last = item(ifindex)
     const peer = i32[deviceRow(arena, ifindex) + DEV_PEER]
     await Promise.all([ifindex, peer].filter((one) => one !== 0).map(destroy))
     return changed(last)
   }
-  const getLink = ({ ifname }: MessageOf<'RTM_GETLINK'>): Outcome<LinkItem> => {
-    const ifindex = ifindexOf(ifname)
-    return ifindex === 0 ? noSuchDevice(ifname, 'ifname') : told(item(ifindex))
-  }
+  const getLink = ({ ifindex }: MessageOf<'RTM_GETLINK'>): Outcome<LinkInfo> =>
+    isDevice(ifindex) ? told(item(ifindex)) : noDevice
   const list = (): number[] => [...known.keys()].filter(isThere).sort((a, b) => a - b)
+  function* items({ ifindex, kind, isUp: up }: LinkFilter): Generator<LinkInfo> {
+    for (const one of list()) {
+      if (ifindex !== undefined && one !== ifindex) continue
+      if (kind !== undefined && kindOf(one) !== kind) continue
+      if (up !== undefined && isUp(one) !== up) continue
+      yield item(one)
+    }
+  }
+  const dump = (filter: LinkFilter = {}): Iterable<LinkInfo[]> => chunks(items(filter), 64)
   const kindOf = (ifindex: number): string => known.get(ifindex)?.kind ?? ''
 
   /** Makes lo; once, when all that hears of links is ready. */
@@ -530,12 +503,12 @@ export const createLinks = (deps: LinksDeps) => {
     newLink,
     delLink,
     getLink,
+    dump,
     ifindexOf,
     nameOf,
     kindOf,
-    list,
+    isDevice,
     item,
-    isUp,
     hasCarrier,
     look,
     failed,

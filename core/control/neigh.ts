@@ -3,6 +3,7 @@
  * Linux: net/core/neighbour.c (neigh_add, neigh_delete, neigh_dump_info).
  */
 import { Errno } from '../base/errno.ts'
+import { AF_INET } from '../base/family.ts'
 import type { Time } from '../base/time.ts'
 import { TIME_MS } from '../base/time.ts'
 import {
@@ -20,51 +21,36 @@ import {
   NEIGH_USE_USED,
   NEIGH_USE_WORDS,
   NEIGH_USED,
-  NTF_ROUTER,
-  NUD_DELAY,
   NUD_FAILED,
-  NUD_INCOMPLETE,
   NUD_NOARP,
-  NUD_NONE,
   NUD_PERMANENT,
-  NUD_PROBE,
-  NUD_REACHABLE,
-  NUD_STALE,
   NUD_VALID,
 } from '../neigh/neigh-constants.ts'
 import type { Arena } from '../shm/arena.ts'
 import { Ipi } from '../shm/ipi.ts'
 import { NEIGH_WORDS } from '../shm/layout.ts'
-import type { Words } from '../wire/text.ts'
-import { formatMacAt, formatWords, parseAddr, parseMac } from '../wire/text.ts'
 import { isV4Mapped } from '../wire/ipv6.ts'
+import type { Mac, Words } from '../wire/text.ts'
 import type { Outcome } from './answers.ts'
-import { changed, chunks, isRefused, told } from './answers.ts'
+import { changed, chunks, refuse, told } from './answers.ts'
 import type { Calls } from './calls.ts'
-import type { Links } from './links.ts'
-import type { MessageOf, NeighFilter, NeighItem, NeighSpec, NudState, Refused } from './messages.ts'
-import { NLM_F_CREATE, NLM_F_EXCL } from './messages.ts'
-import { noSuchDevice, refuse, refuseAs } from './names.ts'
+import type { MessageOf, NeighFilter, NeighInfo, NeighKey } from './rtnetlink.ts'
+import { NLM_F_CREATE, NLM_F_EXCL } from './rtnetlink.ts'
 
-const STATES: Record<NudState, number> = {
-  INCOMPLETE: NUD_INCOMPLETE,
-  REACHABLE: NUD_REACHABLE,
-  STALE: NUD_STALE,
-  DELAY: NUD_DELAY,
-  PROBE: NUD_PROBE,
-  FAILED: NUD_FAILED,
-  NOARP: NUD_NOARP,
-  PERMANENT: NUD_PERMANENT,
-  NONE: NUD_NONE,
-}
 /** Worker 0 runs the neighbour table. */
 const OWNER = 0
 /** A row that is being written is read again, this often. */
 const RETRIES = 100
 
-export type NeighDeps = { arena: Arena; time: Time; calls: Calls; links: Links }
+export type NeighDeps = {
+  arena: Arena
+  time: Time
+  calls: Calls
+  /** Is there such a device? */
+  isDevice: (ifindex: number) => boolean
+}
 
-export const createNeigh = ({ arena, time, calls, links }: NeighDeps) => {
+export const createNeigh = ({ arena, time, calls, isDevice }: NeighDeps) => {
   const { i32, layout } = arena
   const { neighbours, neighUse } = layout
   const { workers, neighbours: rows } = layout.config
@@ -99,111 +85,86 @@ export const createNeigh = ({ arena, time, calls, links }: NeighDeps) => {
     }
     return Math.max(0, Math.floor(least / 1000))
   }
-  /** The entry in `copy`. */
-  const format = (n: number): NeighItem => {
-    const state = copy[NEIGH_STATE]
-    const [name] = Object.entries(STATES).find(([, bit]) => bit === state) ?? ['NONE']
+  const copiedMac = (): Mac => {
+    const at = NEIGH_LLADDR_BYTE
     return {
-      dst: formatWords(...copiedWords()),
-      dev: links.nameOf(copy[NEIGH_IFINDEX]),
-      ...((state & NUD_VALID) !== 0 && { lladdr: formatMacAt(copyBytes, NEIGH_LLADDR_BYTE) }),
-      ...((copy[NEIGH_FLAGS] & NTF_ROUTER) !== 0 && { router: true }),
-      used: age(n, copy[NEIGH_USED], NEIGH_USE_USED),
-      confirmed: age(n, copy[NEIGH_CONFIRMED], NEIGH_USE_CONFIRMED),
-      updated: Math.max(0, Math.floor(((time[TIME_MS] - copy[NEIGH_UPDATED]) | 0) / 1000)),
-      probes: copy[NEIGH_PROBES],
-      state: [name as NudState],
+      hi: (copyBytes[at] << 8) | copyBytes[at + 1],
+      lo:
+        (copyBytes[at + 2] << 24) |
+        (copyBytes[at + 3] << 16) |
+        (copyBytes[at + 4] << 8) |
+        copyBytes[at + 5],
     }
   }
+  /** The entry in `copy`. */
+  const info = (n: number): NeighInfo => ({
+    ifindex: copy[NEIGH_IFINDEX],
+    words: copiedWords(),
+    lladdr: (copy[NEIGH_STATE] & NUD_VALID) === 0 ? null : copiedMac(),
+    state: copy[NEIGH_STATE],
+    flags: copy[NEIGH_FLAGS],
+    used: age(n, copy[NEIGH_USED], NEIGH_USE_USED),
+    confirmed: age(n, copy[NEIGH_CONFIRMED], NEIGH_USE_CONFIRMED),
+    updated: Math.max(0, Math.floor(((time[TIME_MS] - copy[NEIGH_UPDATED]) | 0) / 1000)),
+    probes: copy[NEIGH_PROBES],
+  })
 
   /** Numbers of the live rows that the filter lets through; each is in `copy` while it is out. */
-  function* matching(filter: NeighFilter): Generator<number> {
-    const dst = filter.dst === undefined ? null : parseAddr(filter.dst)?.words.join()
-    const dev = filter.dev === undefined ? null : links.ifindexOf(filter.dev)
-    const states = filter.state?.reduce((bits, name) => bits | STATES[name], 0)
+  function* matching({ family, ifindex, words, states }: NeighFilter): Generator<number> {
     const high = Math.min(i32[neighbours + NEIGH_TABLE_HIGH], rows)
     for (let n = 1; n < high; n++) {
       if (i32[neighbours + n * NEIGH_WORDS + NEIGH_IFINDEX] === 0 || !readRow(n)) continue
-      const words = copiedWords()
-      const isV4 = isV4Mapped(words[0], words[1], words[2])
-      if (filter.family !== undefined && (filter.family === 'inet') !== isV4) continue
-      if (dst !== null && words.join() !== dst) continue
-      if (dev !== null && copy[NEIGH_IFINDEX] !== dev) continue
-      if (
-        states !== undefined &&
-        (copy[NEIGH_STATE] & states) === 0 &&
-        copy[NEIGH_STATE] !== states
-      )
-        continue
+      const at = copiedWords()
+      if (family !== undefined && (family === AF_INET) !== isV4Mapped(at[0], at[1], at[2])) continue
+      if (words !== undefined && at.some((word, k) => word !== words[k])) continue
+      if (ifindex !== undefined && copy[NEIGH_IFINDEX] !== ifindex) continue
+      const state = copy[NEIGH_STATE]
+      if (states !== undefined && (state & states) === 0 && state !== states) continue
       yield n
     }
   }
-  function* items(filter: NeighFilter): Generator<NeighItem> {
-    for (const n of matching(filter)) yield format(n)
+  function* items(filter: NeighFilter): Generator<NeighInfo> {
+    for (const n of matching(filter)) yield info(n)
   }
-  const dump = (filter: NeighFilter = {}): Iterable<NeighItem[]> => chunks(items(filter))
+  const dump = (filter: NeighFilter = {}): Iterable<NeighInfo[]> => chunks(items(filter))
 
-  const parseKey = (
-    neigh: Pick<NeighSpec, 'dev' | 'dst'>
-  ): { ifindex: number; words: Words } | Refused => {
-    const ifindex = links.ifindexOf(neigh.dev)
-    if (ifindex === 0) return noSuchDevice(neigh.dev)
-    const addr = parseAddr(neigh.dst)
-    if (addr === null)
-      return refuseAs(
-        Errno.EINVAL,
-        `Error: inet prefix is expected rather than "${neigh.dst}".`,
-        'dst'
-      )
-    return { ifindex, words: addr.words }
-  }
-  const find = ({ dev, dst }: Pick<NeighSpec, 'dev' | 'dst'>): NeighItem | undefined => {
-    for (const one of items({ dev, dst })) return one
+  const find = ({ ifindex, words }: NeighKey): NeighInfo | undefined => {
+    for (const one of items({ ifindex, words })) return one
     return undefined
   }
 
   const newNeigh = async ({
     neigh,
     flags,
-  }: MessageOf<'RTM_NEWNEIGH'>): Promise<Outcome<NeighItem>> => {
-    const key = parseKey(neigh)
-    if (isRefused(key)) return key
-    const mac = neigh.lladdr === undefined ? null : parseMac(neigh.lladdr)
-    if (neigh.lladdr !== undefined && mac === null)
-      return refuseAs(Errno.EINVAL, `"${neigh.lladdr}" is invalid lladdr.`, 'lladdr')
-    const state = STATES[(neigh.state ?? 'PERMANENT').toUpperCase() as NudState]
-    if (state === undefined)
-      return refuseAs(Errno.EINVAL, 'Error: argument is wrong: nud state is bad', 'state')
+  }: MessageOf<'RTM_NEWNEIGH'>): Promise<Outcome<NeighInfo>> => {
+    const { ifindex, words, lladdr, state } = neigh
+    if (!isDevice(ifindex)) return refuse(Errno.ENODEV, null, 'dev')
     const known = find(neigh)
-    if (known !== undefined && (flags & NLM_F_EXCL) !== 0)
-      return refuse(Errno.EEXIST, undefined, 'dst')
+    if (known !== undefined && (flags & NLM_F_EXCL) !== 0) return refuse(Errno.EEXIST, null, 'dst')
     if (known === undefined && (flags & NLM_F_CREATE) === 0)
-      return refuse(Errno.ENOENT, undefined, 'dst')
-    if ((state & NUD_VALID) !== 0 && mac === null && known?.lladdr === undefined)
+      return refuse(Errno.ENOENT, null, 'dst')
+    if ((state & NUD_VALID) !== 0 && lladdr === null && known?.lladdr == null)
       return refuse(Errno.EINVAL, 'No link layer address given', 'lladdr')
-    const bits = neigh.flags?.includes('router') ? NTF_ROUTER : 0
     const result = await calls.call(OWNER, Ipi.NEIGH_SET, [
-      key.ifindex,
-      ...key.words,
-      state | (bits << 16),
-      mac?.hi ?? -1,
-      mac?.lo ?? 0,
+      ifindex,
+      ...words,
+      state | (neigh.flags << 16),
+      lladdr?.hi ?? -1,
+      lladdr?.lo ?? 0,
     ])
     if (result < 0) return refuse(-result)
     const made = find(neigh)
     return made === undefined ? refuse(Errno.ENOENT) : changed(made)
   }
   const delNeigh = async ({ neigh }: MessageOf<'RTM_DELNEIGH'>): Promise<Outcome<null>> => {
-    const key = parseKey(neigh)
-    if (isRefused(key)) return key
-    const result = await calls.call(OWNER, Ipi.NEIGH_DEL, [key.ifindex, ...key.words, 0])
-    return result < 0 ? refuse(-result, undefined, 'dst') : changed(null)
+    const { ifindex, words } = neigh
+    if (!isDevice(ifindex)) return refuse(Errno.ENODEV, null, 'dev')
+    const result = await calls.call(OWNER, Ipi.NEIGH_DEL, [ifindex, ...words])
+    return result < 0 ? refuse(-result, null, 'dst') : changed(null)
   }
-  const getNeigh = ({ neigh }: MessageOf<'RTM_GETNEIGH'>): Outcome<NeighItem> => {
-    const key = parseKey(neigh)
-    if (isRefused(key)) return key
+  const getNeigh = ({ neigh }: MessageOf<'RTM_GETNEIGH'>): Outcome<NeighInfo> => {
     const found = find(neigh)
-    return found === undefined ? refuse(Errno.ENOENT, undefined, 'dst') : told(found)
+    return found === undefined ? refuse(Errno.ENOENT, null, 'dst') : told(found)
   }
   /** `ip neigh flush`: what is permanent stays unless its state is asked for. */
   const flush = async ({
@@ -212,7 +173,7 @@ export const createNeigh = ({ arena, time, calls, links }: NeighDeps) => {
     const doomed: { ifindex: number; words: Words }[] = []
     for (const _ of matching(filter)) {
       const isKept = (copy[NEIGH_STATE] & (NUD_PERMANENT | NUD_NOARP)) !== 0
-      if (isKept && filter.state === undefined) continue
+      if (isKept && filter.states === undefined) continue
       doomed.push({ ifindex: copy[NEIGH_IFINDEX], words: copiedWords() })
     }
     let flushed = 0
@@ -223,11 +184,19 @@ export const createNeigh = ({ arena, time, calls, links }: NeighDeps) => {
     }
     return changed({ flushed })
   }
-  /** The entry that a notification is about, while it is there. */
-  const byWords = (ifindex: number, words: Words): NeighItem => {
-    const [dst, dev] = [formatWords(...words), links.nameOf(ifindex)]
-    return find({ dev, dst }) ?? { dst, dev, state: ['FAILED'] }
-  }
+  /** The entry that a notification is about, or what is left to say of it when it is gone. */
+  const noted = (ifindex: number, words: Words): NeighInfo =>
+    find({ ifindex, words }) ?? {
+      ifindex,
+      words,
+      lladdr: null,
+      state: NUD_FAILED,
+      flags: 0,
+      used: 0,
+      confirmed: 0,
+      updated: 0,
+      probes: 0,
+    }
 
-  return { dump, newNeigh, delNeigh, getNeigh, flush, byWords }
+  return { dump, newNeigh, delNeigh, getNeigh, flush, noted }
 }

@@ -19,9 +19,7 @@ import {
   FL_TOS,
   FL_TYPE,
   RTN_BLACKHOLE,
-  RTN_BROADCAST,
   RTN_LOCAL,
-  RTN_MULTICAST,
   RTN_UNICAST,
 } from '../base/flowi.ts'
 import {
@@ -31,54 +29,43 @@ import {
   NH_MTU,
   NH_TABLE,
   RT_SCOPE_LINK,
+  RT_TABLE_DEFAULT,
   RT_TABLE_LOCAL,
   RT_TABLE_MAIN,
+  RTNH_F_LINKDOWN,
   RTNH_F_ONLINK,
 } from '../inet/nexthop-constants.ts'
 import type { Route } from '../inet/route.ts'
 import { DEV_FLAGS, deviceRow, IFF_UP } from '../netdev/netdev.ts'
 import type { Arena } from '../shm/arena.ts'
-import type { Addr, Words } from '../wire/text.ts'
-import { formatAddr, parseAddr } from '../wire/text.ts'
-import type { Outcome } from './answers.ts'
-import { changed, isRefused, told } from './answers.ts'
-import type {
-  FamilyName,
-  MessageOf,
-  Refused,
-  RouteFilter,
-  RouteItem,
-  RouteLookup,
-  RouteType,
-} from './messages.ts'
-import {
-  noSuchDevice,
-  protocolNames,
-  refuse,
-  refuseAs,
-  scopeNames,
-  tableNames,
-  typeNames,
-} from './names.ts'
+import type { Words } from '../wire/text.ts'
+import type { Outcome, Refused } from './answers.ts'
+import { changed, isRefused, refuse, told } from './answers.ts'
 import type { Rib, RibRoute } from './rib.ts'
-import type { DeviceNames } from './route-text.ts'
-import {
-  addrOf,
-  familyName,
-  familyOf,
-  formatRoute,
-  parseDst,
-  parseMatch,
-  parseRoute,
-} from './route-text.ts'
+import { sameWords } from './rib.ts'
+import type { MessageOf, RouteAnswer, RouteFilter } from './rtnetlink.ts'
+
+/** Metric of IPv6 routes that name none (IP6_RT_PRIO_USER). */
+const PRIO_USER = 1024
+
+/** 0 stands for all of them. */
+const ALWAYS_THERE: readonly number[] = [0, RT_TABLE_LOCAL, RT_TABLE_MAIN, RT_TABLE_DEFAULT]
 
 const isMulticastAddr = ({ family, words }: { family: number; words: Words }): boolean =>
   family === AF_INET ? words[3] >>> 28 >= 14 : words[0] >>> 24 === 0xff
 const isLinkLocal = (words: Words): boolean => words[0] >>> 22 === 0x3fa
 
-export type RoutesDeps = { arena: Arena; rib: Rib; route: Route; names: DeviceNames }
+export type RoutesDeps = {
+  arena: Arena
+  rib: Rib
+  route: Route
+  /** Is there such a device? */
+  isDevice: (ifindex: number) => boolean
+  /** Is there a peer at the device's other side? */
+  hasCarrier: (ifindex: number) => boolean
+}
 
-export const createRoutes = ({ arena, rib, route: router, names }: RoutesDeps) => {
+export const createRoutes = ({ arena, rib, route: router, isDevice, hasCarrier }: RoutesDeps) => {
   const { i32 } = arena
   const isUp = (dev: number): boolean => (i32[deviceRow(arena, dev) + DEV_FLAGS] & IFF_UP) !== 0
   const isOwn = (family: number, words: Words): boolean =>
@@ -107,7 +94,7 @@ export const createRoutes = ({ arena, rib, route: router, names }: RoutesDeps) =
     )
     if (way === undefined) return badGateway(Errno.ENETUNREACH)
     if (way.type !== RTN_UNICAST && way.type !== RTN_LOCAL) return badGateway(Errno.EINVAL)
-    if (!isUp(way.dev)) return refuse(Errno.ENETDOWN, undefined, 'dev')
+    if (!isUp(way.dev)) return refuse(Errno.ENETDOWN, null, 'dev')
     return { ...route, dev: way.dev }
   }
   /** ip6_validate_gw. */
@@ -137,6 +124,7 @@ export const createRoutes = ({ arena, rib, route: router, names }: RoutesDeps) =
 
   /** The route as the kernel takes it, its device found; or why not. */
   const check = (route: RibRoute): RibRoute | Refused => {
+    if (route.dev !== 0 && !isDevice(route.dev)) return refuse(Errno.ENODEV, null, 'dev')
     if (route.tos !== 0) return refuse(Errno.EOPNOTSUPP, 'Routes by TOS are not supported', 'tos')
     if (route.prefsrc !== null && !isOwn(route.family, route.prefsrc))
       return refuse(
@@ -168,7 +156,7 @@ export const createRoutes = ({ arena, rib, route: router, names }: RoutesDeps) =
         'Invalid flags for nexthop - PERVASIVE and ONLINK can not be set',
         'flags'
       )
-    if (route.dev === 0) return refuse(Errno.ENODEV, undefined, 'dev')
+    if (route.dev === 0) return refuse(Errno.ENODEV, null, 'dev')
     if (!isUp(route.dev)) {
       const words =
         route.family === AF_INET ? 'Device for nexthop is not up' : 'Nexthop device is not up'
@@ -177,126 +165,89 @@ export const createRoutes = ({ arena, rib, route: router, names }: RoutesDeps) =
     return route
   }
 
-  const newRoute = ({ route: spec, flags }: MessageOf<'RTM_NEWROUTE'>): Outcome<RouteItem> => {
-    const parsed = parseRoute(spec, names)
-    if (isRefused(parsed)) return parsed
-    const route = check(parsed)
+  /** As it is shown. Routes to our own addresses never go down with a link (fib_sync_down_dev, fib6_ifdown). */
+  const seen = (route: RibRoute): RibRoute =>
+    route.dev === 0 || route.type === RTN_LOCAL || hasCarrier(route.dev)
+      ? route
+      : { ...route, flags: route.flags | RTNH_F_LINKDOWN }
+
+  const newRoute = ({ route: wanted, flags }: MessageOf<'RTM_NEWROUTE'>): Outcome<RibRoute> => {
+    const metric = wanted.metric || (wanted.family === AF_INET ? 0 : PRIO_USER)
+    const route = check({ ...wanted, metric, flags: wanted.flags & RTNH_F_ONLINK })
     if (isRefused(route)) return route
     const error = rib.add(route, flags)
     if (error === -Errno.ENOSPC) return refuse(Errno.ENOSPC, 'The forwarding table is full')
-    return error !== 0 ? refuse(-error, undefined, 'dst') : changed(formatRoute(route, names))
+    return error === 0 ? changed(seen(route)) : refuse(-error, null, 'dst')
   }
 
-  const delRoute = ({ route: spec }: MessageOf<'RTM_DELROUTE'>): Outcome<RouteItem> => {
-    const match = parseMatch(spec, names)
-    if (isRefused(match)) return match
-    const gone = rib.remove(match)
-    return typeof gone === 'number'
-      ? refuse(-gone, undefined, 'dst')
-      : changed(formatRoute(gone, names))
+  const delRoute = ({ route }: MessageOf<'RTM_DELROUTE'>): Outcome<RibRoute> => {
+    const gone = rib.remove(route)
+    return typeof gone === 'number' ? refuse(-gone, null, 'dst') : changed(seen(gone))
   }
 
   const fl = createFlowi()
-  const put = (at: number, addr: Addr | null): void => {
-    fl.set(addr?.words ?? [0, 0, 0, 0], at)
-  }
-  /** ip route get */
-  const getRoute = (query: MessageOf<'RTM_GETROUTE'>): Outcome<RouteLookup> => {
-    const dst = parseAddr(query.dst)
-    if (dst === null)
-      return refuseAs(
-        Errno.EINVAL,
-        `Error: inet prefix is expected rather than "${query.dst}".`,
-        'dst'
-      )
-    const src = query.src === undefined ? null : parseAddr(query.src)
-    if (query.src !== undefined && src?.family !== dst.family)
-      return refuseAs(
-        Errno.EINVAL,
-        `Error: inet address is expected rather than "${query.src}".`,
-        'src'
-      )
-    const iif = query.iif === undefined ? 0 : names.ifindexOf(query.iif)
-    if (query.iif !== undefined && iif === 0) return noSuchDevice(query.iif, 'iif')
-    const oif = query.oif === undefined ? 0 : names.ifindexOf(query.oif)
-    if (query.oif !== undefined && oif === 0) return noSuchDevice(query.oif, 'oif')
-    fl.fill(0)
-    fl[FL_FAMILY] = familyOf(dst)
-    put(FL_DADDR, dst)
-    put(FL_SADDR, src ?? (dst.family === 4 ? { family: 4, words: [0, 0, 0xffff, 0] } : null))
-    fl[FL_IIF] = iif
-    fl[FL_OIF] = oif
-    fl[FL_MARK] = query.mark ?? 0
-    fl[FL_TOS] = query.tos ?? 0
-    const error = iif !== 0 ? router.routeInput(fl) : router.routeOutput(fl)
-    if (error !== 0) return refuse(-error, undefined, 'dst')
-    return told(formatLookup(query, dst))
-  }
   const wordsAt = (view: Int32Array, at: number): Words => [
     view[at],
     view[at + 1],
     view[at + 2],
     view[at + 3],
   ]
-  const formatLookup = (query: MessageOf<'RTM_GETROUTE'>, dst: Addr): RouteLookup => {
+  /** ip route get */
+  const getRoute = ({ query }: MessageOf<'RTM_GETROUTE'>): Outcome<RouteAnswer> => {
+    const { family, dst, src, iif, oif, tos, mark } = query
+    fl.fill(0)
+    fl[FL_FAMILY] = family
+    fl.set(dst, FL_DADDR)
+    fl.set(src ?? (family === AF_INET ? [0, 0, 0xffff, 0] : [0, 0, 0, 0]), FL_SADDR)
+    fl[FL_IIF] = iif
+    fl[FL_OIF] = oif
+    fl[FL_MARK] = mark
+    fl[FL_TOS] = tos
+    const error = iif !== 0 ? router.routeInput(fl) : router.routeOutput(fl)
+    if (error !== 0) return refuse(-error, null, 'dst')
     const row = fl[FL_DST]
     const type = fl[FL_TYPE]
-    const gwFamily = type === RTN_UNICAST ? i32[row + NH_FAMILY] : 0
-    const host =
-      gwFamily === 0 ? undefined : formatAddr(addrOf(gwFamily, wordsAt(i32, row + NH_GATEWAY)))
-    const mtu = i32[row + NH_MTU]
-    const cache =
-      { [RTN_LOCAL]: ['local'], [RTN_BROADCAST]: ['brd'], [RTN_MULTICAST]: ['mc'] }[type] ?? []
-    return {
-      ...(type !== RTN_UNICAST && { type: typeNames.format(type) as RouteType }),
-      dst: formatAddr(dst),
-      ...(query.src !== undefined && { from: query.src }),
-      ...(host && gwFamily === fl[FL_FAMILY] && { gateway: host }),
-      ...(host && gwFamily !== fl[FL_FAMILY] && { via: { family: familyName(gwFamily), host } }),
-      dev: names.nameOf(fl[FL_DEV]),
-      ...(query.iif !== undefined && { iif: query.iif }),
-      table: tableNames.format(i32[row + NH_TABLE] || RT_TABLE_MAIN),
-      ...(query.iif === undefined && {
-        prefsrc: formatAddr(addrOf(fl[FL_FAMILY], wordsAt(fl, FL_SADDR))),
-      }),
-      flags: [],
-      ...(mtu !== 0 && { metrics: [{ mtu: fl[FL_MTU] }] }),
-      uid: 0,
-      cache,
-    }
+    const via = type === RTN_UNICAST ? i32[row + NH_FAMILY] : 0
+    return told({
+      family,
+      type,
+      gateway: via === 0 ? null : { family: via, words: wordsAt(i32, row + NH_GATEWAY) },
+      dev: fl[FL_DEV],
+      table: i32[row + NH_TABLE] || RT_TABLE_MAIN,
+      prefsrc: wordsAt(fl, FL_SADDR),
+      mtu: i32[row + NH_MTU] === 0 ? 0 : fl[FL_MTU],
+    })
   }
 
-  const isWanted = (filter: RouteFilter) => {
-    const dst = filter.dst === undefined ? null : parseDst(filter.dst, filter.family, null)
-    const type = filter.type === undefined ? null : typeNames.parse(filter.type)
-    const protocol = filter.protocol === undefined ? null : protocolNames.parse(filter.protocol)
-    const scope = filter.scope === undefined ? null : scopeNames.parse(filter.scope)
-    const dev = filter.dev === undefined ? null : names.ifindexOf(filter.dev)
-    return (route: RibRoute): boolean =>
-      (dst === null ||
-        (!isRefused(dst) && route.plen === dst.plen && route.words.join() === dst.words.join())) &&
-      (type === null || route.type === type) &&
-      (protocol === null || route.protocol === protocol) &&
-      (scope === null || route.scope === scope) &&
-      (dev === null || route.dev === dev)
-  }
-  /** Routes of the wanted table (main when none is named, every one for 'all'), IPv4 before IPv6. */
-  function* dump(filter: RouteFilter = {}): Generator<RouteItem[]> {
+  const isWanted =
+    ({ dst, type, protocol, scope, dev }: RouteFilter) =>
+    (route: RibRoute): boolean =>
+      (dst === undefined || (route.plen === dst.plen && sameWords(route.words, dst.words))) &&
+      (type === undefined || route.type === type) &&
+      (protocol === undefined || route.protocol === protocol) &&
+      (scope === undefined || route.scope === scope) &&
+      (dev === undefined || route.dev === dev)
+  function* chunksOf(filter: RouteFilter): Generator<RibRoute[]> {
     const wanted = isWanted(filter)
-    const families: FamilyName[] = filter.family ? [filter.family] : ['inet', 'inet6']
-    for (const name of families) {
-      const family = name === 'inet' ? AF_INET : AF_INET6
-      const id =
-        filter.table === undefined ? RT_TABLE_MAIN : tableNames.parse(filter.table, 4294967295)
-      const ids =
-        filter.table === 'all' || id === 0 ? rib.tableIds(family) : id === null ? [] : [id]
-      for (const table of ids)
+    for (const family of familiesOf(filter))
+      for (const table of filter.table === 0 ? rib.tableIds(family) : [filter.table])
         for (const chunk of rib.dump(family, table)) {
-          const items = chunk.filter(wanted).map((route) => formatRoute(route, names))
+          const items = chunk.filter(wanted).map(seen)
           if (items.length > 0) yield items
         }
-    }
+  }
+  const familiesOf = ({ family }: RouteFilter): number[] =>
+    family === 0 ? [AF_INET, AF_INET6] : [family]
+  /** Routes of the wanted table or of every one, IPv4 before IPv6; a table that nobody has put a route in is none. */
+  const dump = (filter: RouteFilter = { family: 0, table: 0 }): Iterable<RibRoute[]> | Refused => {
+    const { family, table } = filter
+    const isThere =
+      ALWAYS_THERE.includes(table) ||
+      familiesOf(filter).some((one) => rib.tableIds(one).includes(table))
+    if (isThere) return chunksOf(filter)
+    const version = family === AF_INET6 ? 'ipv6' : 'ipv4'
+    return refuse(Errno.ENOENT, `${version}: FIB table does not exist`, 'table')
   }
 
-  return { newRoute, delRoute, getRoute, dump }
+  return { newRoute, delRoute, getRoute, dump, seen }
 }

@@ -3,7 +3,6 @@
  * destroy one (ss -K). What only a protocol knows (ss -i) it says itself. Control thread.
  * Linux: net/core/sock_diag.c, net/ipv4/inet_diag.c.
  */
-import { AF_INET } from '../base/family.ts'
 import { Errno } from '../base/errno.ts'
 import type { Arena } from '../shm/arena.ts'
 import { Ipi } from '../shm/ipi.ts'
@@ -30,50 +29,37 @@ import {
   SK_STATE_NAMES,
   SK_TYPE,
   SK_WMEM,
-  SOCK_DGRAM,
-  SOCK_STREAM,
   sockSlab,
   TCP_LISTEN,
 } from '../socket/sock.ts'
 import type { SockInfo } from '../socket/sock-info.ts'
 import type { Words } from '../wire/text.ts'
-import { formatIpv4, formatIpv6, parseAddr } from '../wire/text.ts'
 import type { Outcome } from './answers.ts'
-import { changed, chunks, told } from './answers.ts'
+import { changed, chunks, refuse, told } from './answers.ts'
 import type { Calls } from './calls.ts'
-import type { Links } from './links.ts'
-import type { MessageOf, SockEnd, SockFilter, SockItem, SockProtocol } from './messages.ts'
-import { familyName } from './route-text.ts'
-import { refuse } from './names.ts'
+import type { MessageOf, Sock, SockEnd, SockFilter } from './rtnetlink.ts'
 
 const IPV6_V6ONLY = 4
 
 export type SocketsDeps = {
   arena: Arena
   calls: Calls
-  links: Links
   /** By IPPROTO_*. */
   sockInfo: Record<number, (sk: number) => SockInfo>
 }
 
-const protocolOf = (type: number): SockProtocol =>
-  type === SOCK_STREAM ? 'tcp' : type === SOCK_DGRAM ? 'udp' : 'raw'
-
-export const createSocketDump = ({ arena, calls, links, sockInfo }: SocketsDeps) => {
+export const createSocketDump = ({ arena, calls, sockInfo }: SocketsDeps) => {
   const { i32, layout } = arena
   const slabs = Array.from({ length: layout.config.workers }, (_, worker) =>
     sockSlab(arena, worker, false)
   )
 
-  const cookieOf = (sk: number): string => ((i32[sk + SK_COOKIE] || sk) >>> 0).toString(16)
+  const cookieOf = (sk: number): number => (i32[sk + SK_COOKIE] || sk) >>> 0
   const wordsAt = (at: number): Words => [i32[at], i32[at + 1], i32[at + 2], i32[at + 3]]
-  const endOf = (sk: number, at: number, port: number): SockEnd => {
-    const words = wordsAt(sk + at)
-    return {
-      addr: i32[sk + SK_FAMILY] === AF_INET ? formatIpv4(words[3]) : formatIpv6(...words),
-      port: i32[sk + port],
-    }
-  }
+  const endOf = (sk: number, at: number, port: number): SockEnd => ({
+    words: wordsAt(sk + at),
+    port: i32[sk + port],
+  })
   /** What all sockets have; a protocol may know some of it better. */
   const infoOf = (sk: number): SockInfo => {
     const told = sockInfo[i32[sk + SK_PROTOCOL]]?.(sk)
@@ -86,30 +72,24 @@ export const createSocketDump = ({ arena, calls, links, sockInfo }: SocketsDeps)
       send_q: i32[sk + (isListener ? SK_MAX_ACK_BACKLOG : SK_WMEM)],
     }
   }
-  const format = (sk: number, worker: number): SockItem => {
-    const dev = i32[sk + SK_BOUND_DEV]
-    const mark = i32[sk + SK_MARK]
-    return {
-      netid: protocolOf(i32[sk + SK_TYPE]),
-      family: familyName(i32[sk + SK_FAMILY]),
-      local: endOf(sk, SK_SADDR, SK_NUM),
-      peer: endOf(sk, SK_DADDR, SK_DPORT),
-      ...(dev !== 0 && { dev: links.nameOf(dev) }),
-      sk: cookieOf(sk),
-      worker,
-      hash: (i32[sk + SK_RXHASH] >>> 0).toString(16).padStart(8, '0'),
-      ...((i32[sk + SK_REUSE] & IPV6_V6ONLY) !== 0 && { v6only: true }),
-      ...(mark !== 0 && { mark }),
-      skmem: {
-        rmem_alloc: i32[sk + SK_RMEM],
-        rcv_buf: i32[sk + SK_RCVBUF],
-        wmem_alloc: i32[sk + SK_WMEM],
-        snd_buf: i32[sk + SK_SNDBUF],
-        sock_drop: i32[sk + SK_DROPS],
-      },
-      ...infoOf(sk),
-    }
-  }
+  const sock = (sk: number, worker: number): Sock => ({
+    type: i32[sk + SK_TYPE],
+    family: i32[sk + SK_FAMILY],
+    local: endOf(sk, SK_SADDR, SK_NUM),
+    peer: endOf(sk, SK_DADDR, SK_DPORT),
+    dev: i32[sk + SK_BOUND_DEV],
+    cookie: cookieOf(sk),
+    worker,
+    hash: i32[sk + SK_RXHASH] >>> 0,
+    v6only: (i32[sk + SK_REUSE] & IPV6_V6ONLY) !== 0,
+    mark: i32[sk + SK_MARK],
+    rmem: i32[sk + SK_RMEM],
+    rcvbuf: i32[sk + SK_RCVBUF],
+    wmem: i32[sk + SK_WMEM],
+    sndbuf: i32[sk + SK_SNDBUF],
+    drops: i32[sk + SK_DROPS],
+    info: infoOf(sk),
+  })
 
   /** Live rows, worker by worker; a slab without sockets costs nothing. */
   function* rows(worker?: number): Generator<[sk: number, worker: number]> {
@@ -123,35 +103,34 @@ export const createSocketDump = ({ arena, calls, links, sockInfo }: SocketsDeps)
       }
     }
   }
-  const isEnd = (end: SockEnd, wanted: Partial<SockEnd> | undefined): boolean =>
-    (wanted?.port === undefined || wanted.port === end.port) &&
-    (wanted?.addr === undefined || wanted.addr === end.addr || sameAddr(wanted.addr, end.addr))
-  const sameAddr = (a: string, b: string): boolean =>
-    parseAddr(a)?.words.join() === parseAddr(b)?.words.join()
+  const isEnd = ({ words, port }: SockEnd, wanted: Partial<SockEnd> = {}): boolean =>
+    (wanted.port === undefined || wanted.port === port) &&
+    (wanted.words === undefined || wanted.words.every((word, k) => word === words[k]))
 
-  function* items(filter: SockFilter): Generator<SockItem> {
-    for (const [sk, worker] of rows(filter.worker)) {
-      if (filter.cookie !== undefined && cookieOf(sk) !== filter.cookie) continue
-      if (filter.protocol && !filter.protocol.includes(protocolOf(i32[sk + SK_TYPE]))) continue
-      if (filter.family && familyName(i32[sk + SK_FAMILY]) !== filter.family) continue
-      const item = format(sk, worker)
-      if (filter.state && !filter.state.includes(item.state)) continue
-      if (isEnd(item.local, filter.local) && isEnd(item.peer, filter.peer)) yield item
+  function* items(filter: SockFilter): Generator<Sock> {
+    const { types, family, state, local, peer, cookie, worker } = filter
+    for (const [sk, owner] of rows(worker)) {
+      if (cookie !== undefined && cookieOf(sk) !== cookie) continue
+      if (types !== undefined && !types.includes(i32[sk + SK_TYPE])) continue
+      if (family !== undefined && i32[sk + SK_FAMILY] !== family) continue
+      const item = sock(sk, owner)
+      if (state !== undefined && !state.includes(item.info.state)) continue
+      if (isEnd(item.local, local) && isEnd(item.peer, peer)) yield item
     }
   }
-  const dump = (filter: SockFilter = {}): Iterable<SockItem[]> => chunks(items(filter))
+  const dump = (filter: SockFilter = {}): Iterable<Sock[]> => chunks(items(filter))
 
-  const find = (cookie: string): [sk: number, worker: number] | undefined => {
-    for (const found of rows()) if (cookieOf(found[0]) === cookie.toLowerCase()) return found
+  const find = (cookie: number): [sk: number, worker: number] | undefined => {
+    for (const found of rows()) if (cookieOf(found[0]) === cookie) return found
     return undefined
   }
-  const get = ({ cookie }: MessageOf<'SOCK_GET'>): Outcome<SockItem> => {
+  const get = ({ cookie }: MessageOf<'SOCK_GET'>): Outcome<Sock> => {
     const found = find(cookie)
-    return found === undefined ? refuse(Errno.ENOENT, undefined, 'cookie') : told(format(...found))
+    return found === undefined ? refuse(Errno.ENOENT, null, 'cookie') : told(sock(...found))
   }
   const destroy = async ({ cookie }: MessageOf<'SOCK_DESTROY'>): Promise<Outcome<null>> => {
     const found = find(cookie)
-    if (found === undefined) return refuse(Errno.ENOENT, undefined, 'cookie')
+    if (found === undefined) return refuse(Errno.ENOENT, null, 'cookie')
     const [sk, worker] = found
     const result = await calls.call(worker, Ipi.SOCK_DESTROY, [sk, i32[sk + SK_GENERATION]])
     return result < 0 ? refuse(-result) : changed(null)

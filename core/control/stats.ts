@@ -30,13 +30,10 @@ import {
   FLOW_PROTO,
   FLOW_SRC,
 } from '../softnet/flow-table.ts'
-import { formatWords } from '../wire/text.ts'
+import type { Words } from '../wire/text.ts'
 import type { Outcome } from './answers.ts'
-import { chunks, told } from './answers.ts'
-import type { DropItem, FlowItem, MessageOf, SkbItem, WorkerItem } from './messages.ts'
-import { refuse } from './names.ts'
-
-const PROTOCOLS: Record<number, string> = { 1: 'icmp', 6: 'tcp', 17: 'udp', 58: 'icmpv6' }
+import { chunks, refuse, told } from './answers.ts'
+import type { DropItem, Flow, MessageOf, SkbItem, WorkerItem } from './rtnetlink.ts'
 
 /** How long what is shown as a ratio is looked at. */
 const INTERVAL_MS = 1000
@@ -50,12 +47,11 @@ const SAMPLE = 4
 export type StatsDeps = {
   arena: Arena
   time: Time
-  nameOf: (ifindex: number) => string
   /** Sockets that a worker has. */
   socketsOf: (worker: number) => number
 }
 
-export const createStats = ({ arena, time, nameOf, socketsOf }: StatsDeps) => {
+export const createStats = ({ arena, time, socketsOf }: StatsDeps) => {
   const { i32, f64, layout } = arena
   const { workers, nics, flows } = layout.config
 
@@ -133,7 +129,7 @@ export const createStats = ({ arena, time, nameOf, socketsOf }: StatsDeps) => {
   const workerGet = ({ worker: w }: MessageOf<'WORKER_GET'>): Outcome<WorkerItem> =>
     Number.isInteger(w) && w >= 0 && w < workers
       ? told(worker(w))
-      : refuse(Errno.ENOENT, undefined, 'worker')
+      : refuse(Errno.ENOENT, null, 'worker')
   const workerDump = (): Iterable<WorkerItem[]> =>
     chunks(Array.from({ length: workers }, (_, w) => worker(w)))
 
@@ -150,25 +146,21 @@ export const createStats = ({ arena, time, nameOf, socketsOf }: StatsDeps) => {
     return chunks(items.filter(({ count }) => count > 0).sort((a, b) => b.count - a.count))
   }
 
-  const flow = (row: number, w: number): FlowItem => {
-    const words = (at: number) =>
-      formatWords(i32[row + at], i32[row + at + 1], i32[row + at + 2], i32[row + at + 3])
-    const proto = i32[row + FLOW_PROTO] & 0xff
-    return {
-      worker: w,
-      hash: (i32[row + FLOW_HASH] >>> 0).toString(16).padStart(8, '0'),
-      protocol: PROTOCOLS[proto] ?? String(proto),
-      src: words(FLOW_SRC),
-      dst: words(FLOW_DST),
-      sport: i32[row + FLOW_PORTS] >>> 16,
-      dport: i32[row + FLOW_PORTS] & 0xffff,
-      dev: nameOf(i32[row + FLOW_DEV]),
-      packets: i32[row + FLOW_PACKETS],
-      // the worker's clock may be a moment ahead of ours
-      last: Math.max(0, (time[TIME_MS] - i32[row + FLOW_LAST]) | 0),
-    }
-  }
-  function* liveFlows(only?: number): Generator<FlowItem> {
+  const wordsAt = (at: number): Words => [i32[at], i32[at + 1], i32[at + 2], i32[at + 3]]
+  const flow = (row: number, w: number): Flow => ({
+    worker: w,
+    hash: i32[row + FLOW_HASH] >>> 0,
+    protocol: i32[row + FLOW_PROTO] & 0xff,
+    src: wordsAt(row + FLOW_SRC),
+    dst: wordsAt(row + FLOW_DST),
+    sport: i32[row + FLOW_PORTS] >>> 16,
+    dport: i32[row + FLOW_PORTS] & 0xffff,
+    dev: i32[row + FLOW_DEV],
+    packets: i32[row + FLOW_PACKETS],
+    // the worker's clock may be a moment ahead of ours
+    last: Math.max(0, (time[TIME_MS] - i32[row + FLOW_LAST]) | 0),
+  })
+  function* liveFlows(only?: number): Generator<Flow> {
     for (let w = 0; w < workers; w++) {
       if (only !== undefined && only !== w) continue
       for (let k = 0; k < flows; k++) {
@@ -177,7 +169,7 @@ export const createStats = ({ arena, time, nameOf, socketsOf }: StatsDeps) => {
       }
     }
   }
-  const flowDump = (filter: { worker?: number } = {}): Iterable<FlowItem[]> =>
+  const flowDump = (filter: { worker?: number } = {}): Iterable<Flow[]> =>
     chunks(liveFlows(filter.worker))
 
   const roleOf = (thread: number): string => {

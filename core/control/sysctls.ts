@@ -6,9 +6,8 @@ import { Errno } from '../base/errno.ts'
 import type { Arena } from '../shm/arena.ts'
 import { SYSCTLS } from '../shm/sysctl.ts'
 import type { Outcome } from './answers.ts'
-import { changed, chunks, told } from './answers.ts'
-import type { MessageOf, Refused, SysctlItem } from './messages.ts'
-import { refuseAs } from './names.ts'
+import { changed, chunks, refuse, told } from './answers.ts'
+import type { MessageOf, SysctlItem } from './rtnetlink.ts'
 
 /** Values that Linux shows as one line. */
 const VECTORS: Record<string, readonly string[]> = {
@@ -44,19 +43,14 @@ export const createSysctls = ({ i32, layout }: Arena) => {
     const values = partsOf(name)!.map((part) => i32[wordOf(part)] >>> 0)
     return { name, value: values.length === 1 ? values[0] : values.join('\t') }
   }
-  const unknown = (name: string): Refused =>
-    refuseAs(
-      Errno.ENOENT,
-      `sysctl: cannot stat /proc/sys/${name.replaceAll('.', '/')}: No such file or directory`,
-      'name'
-    )
+  const unknown = refuse(Errno.ENOENT, null, 'name')
 
   const get = ({ name }: MessageOf<'SYSCTL_GET'>): Outcome<SysctlItem> =>
-    partsOf(name) === undefined ? unknown(name) : told(item(name))
+    partsOf(name) === undefined ? unknown : told(item(name))
 
   const set = ({ name, value }: MessageOf<'SYSCTL_SET'>): Outcome<SysctlItem> => {
     const parts = partsOf(name)
-    if (parts === undefined) return unknown(name)
+    if (parts === undefined) return unknown
     const numbers = String(value)
       .trim()
       .split(/[\s,]+/)
@@ -72,8 +66,7 @@ export const createSysctls = ({ i32, layout }: Arena) => {
           (k === 0 || number >= numbers[k - 1])
         )
       })
-    if (!isValid)
-      return refuseAs(Errno.EINVAL, `sysctl: setting key "${name}": Invalid argument`, 'value')
+    if (!isValid) return refuse(Errno.EINVAL, null, 'value')
     for (const [k, part] of parts.entries()) i32[wordOf(part)] = numbers[k]
     return changed(item(name))
   }

@@ -31,6 +31,8 @@ export const NH_NEXT = 20
 // 24..31 are kept for multipath.
 
 export const RTNH_F_ONLINK = 4
+/** Shown alone: the device has no carrier. */
+export const RTNH_F_LINKDOWN = 16
 
 // include/uapi/linux/rtnetlink.h
 export const RT_SCOPE_UNIVERSE = 0

@@ -3,7 +3,7 @@
 
 import { afterAll, beforeAll, describe, expect, test } from 'bun:test'
 import { existsSync, readdirSync, readFileSync } from 'node:fs'
-import type { WorkerItem } from '../../core/control/messages.ts'
+import type { WorkerItem } from '../../core/control/text/messages.ts'
 import { libc } from '../../workers/os/libc.ts'
 import { withRtnetlink } from '../../workers/os/rtnetlink.ts'
 import { openTap } from '../../workers/os/tap.ts'

@@ -1,7 +1,7 @@
 // Two namespaces and softnet as the router between them, with the tools that everybody knows.
 
 import { afterAll, beforeAll, expect, test } from 'bun:test'
-import type { LinkItem } from '../../core/control/messages.ts'
+import type { LinkItem } from '../../core/control/text/messages.ts'
 import { expectNothingLeaked, freeBuffers } from './support/checks.ts'
 import { iperf, pingLoss, toolIn } from './support/commands.ts'
 import { describeE2e, isLong } from './support/inside.ts'

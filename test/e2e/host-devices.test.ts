@@ -3,7 +3,7 @@
 
 import { afterAll, beforeAll, describe, expect, test } from 'bun:test'
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
-import type { LinkItem, RouteItem } from '../../core/control/messages.ts'
+import type { LinkItem, RouteItem } from '../../core/control/text/messages.ts'
 import type { Daemon } from './support/daemon.ts'
 import { putPcapHeader } from '../../core/wire/pcap.ts'
 import { createCaptureReader } from '../../core/wire/pcap-reader.ts'

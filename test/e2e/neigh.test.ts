@@ -1,7 +1,7 @@
 // Neighbours as a user sees them, and what becomes of packets for one that is not there.
 
 import { afterAll, beforeAll, expect, test } from 'bun:test'
-import type { NeighItem } from '../../core/control/messages.ts'
+import type { NeighItem } from '../../core/control/text/messages.ts'
 import { expectNothingLeaked, freeBuffers } from './support/checks.ts'
 import { runIn, toolIn } from './support/commands.ts'
 import { describeE2e } from './support/inside.ts'

@@ -2,7 +2,7 @@
 
 import { afterAll, beforeAll, expect, test } from 'bun:test'
 import { readFileSync } from 'node:fs'
-import type { LinkItem } from '../../core/control/messages.ts'
+import type { LinkItem } from '../../core/control/text/messages.ts'
 import { createCaptureReader } from '../../core/wire/pcap-reader.ts'
 import { requireTool } from '../support/tools.ts'
 import { expectNothingLeaked, freeBuffers } from './support/checks.ts'

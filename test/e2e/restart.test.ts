@@ -3,7 +3,7 @@
 
 import { expect, test } from 'bun:test'
 import { readdirSync, readlinkSync } from 'node:fs'
-import type { SockItem, WorkerItem } from '../../core/control/messages.ts'
+import type { SockItem, WorkerItem } from '../../core/control/text/messages.ts'
 import type { Busy } from './support/busy-clients.ts'
 import { expectNothingLeaked, warmUp } from './support/checks.ts'
 import { runIn, startIn } from './support/commands.ts'

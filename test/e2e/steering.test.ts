@@ -1,7 +1,7 @@
 // The indirection table may change at any moment: connections go on where they are.
 
 import { afterAll, beforeAll, expect, test } from 'bun:test'
-import type { RssItem } from '../../core/control/messages.ts'
+import type { RssItem } from '../../core/control/text/messages.ts'
 import { expectNothingLeaked, warmUp } from './support/checks.ts'
 import { iperf, runIn } from './support/commands.ts'
 import { describeE2e, isLong } from './support/inside.ts'

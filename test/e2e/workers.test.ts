@@ -1,7 +1,7 @@
 // Flows and workers: a flow stays with one worker, in order, and many flows make use of all of them.
 
 import { afterAll, beforeAll, describe, expect, test } from 'bun:test'
-import type { WorkerItem } from '../../core/control/messages.ts'
+import type { WorkerItem } from '../../core/control/text/messages.ts'
 import { expectNothingLeaked, freeBuffers, numbered } from './support/checks.ts'
 import { toolIn } from './support/commands.ts'
 import { describeE2e } from './support/inside.ts'

@@ -3,7 +3,8 @@
 
 import { expect, test } from 'bun:test'
 import { createApp } from '../../api/app.ts'
-import type { Control, StackConfig } from '../../core/control/messages.ts'
+import type { Control, StackConfig } from '../../core/control/text/messages.ts'
+import { dumped } from '../support/control-plane.ts'
 import { openUdp } from '../support/sim-apps.ts'
 import { MAC, routed } from '../support/sim-topology.ts'
 import { seeded } from '../support/tcp-host.ts'
@@ -402,7 +403,7 @@ const createRequests = (random: () => number) => {
 /** The state that changes may touch, as text. */
 const stateOf = async (control: Pick<Control, 'request' | 'dump'>): Promise<string> => {
   const config = await control.request({ type: 'CONFIG_GET' })
-  const routes = [...control.dump({ type: 'RTM_GETROUTE', filter: { table: 'all' } })].flat()
+  const routes = dumped(control, { type: 'RTM_GETROUTE', filter: { table: 'all' } })
   const addresses = [...control.dump({ type: 'RTM_GETADDR' })].flat()
   const sysctl = [...control.dump({ type: 'SYSCTL' })].flat()
   if (!('item' in config)) throw new Error(JSON.stringify(config))

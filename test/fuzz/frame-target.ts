@@ -4,7 +4,7 @@
 
 import { AF_INET } from '../../core/base/family.ts'
 import { Errno } from '../../core/base/errno.ts'
-import { createControl } from '../../core/control/control.ts'
+import { createTextControl } from '../../core/control/text/control.ts'
 import { createLoopbackXmit } from '../../core/dev/kinds/loopback.ts'
 import {
   DEV_FEATURES,
@@ -97,7 +97,7 @@ export const createTarget = async (seed: number, more: Partial<ArenaConfig> = {}
   const bank = counterBank(arena, 0)
   const drops = bank + DROP_COUNTERS
 
-  const control = createControl({
+  const control = createTextControl({
     arena,
     random: seeded(seed + 1),
     nowUs: () => nowUs,

@@ -5,7 +5,7 @@
 import { describe, expect, test } from 'bun:test'
 import { AF_INET } from '../../core/base/family.ts'
 import { Errno } from '../../core/base/errno.ts'
-import type { SockItem } from '../../core/control/messages.ts'
+import type { SockItem } from '../../core/control/text/messages.ts'
 import { counterBank, Mib, Softnet } from '../../core/shm/counters.ts'
 import { FLOW_WORDS, NEIGH_WORDS, OWNED_FLOW_BUCKET_WORDS } from '../../core/shm/layout.ts'
 import { Ipi } from '../../core/shm/ipi.ts'

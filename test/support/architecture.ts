@@ -83,6 +83,9 @@ const layerOf = (path: string): string => path.split('/')[1] ?? ''
 const isStack = (path: string): boolean =>
   path === 'core/stack.ts' || path.startsWith('core/stack/')
 
+/** Control's words: made and read at its edge, for the API, the daemon and tests. */
+const isText = (path: string): boolean => path.startsWith('core/control/text/')
+
 const isConstantsFile = (path: string): boolean => /(?:-constants|\/uapi)\.ts$/.test(path)
 
 const isPackage = (specifier: string, names: string[]): boolean =>
@@ -166,6 +169,7 @@ const coreImport = (from: string, to: string): string | null => {
   if (Object.hasOwn(HEADER_FILES, from) && !FOUNDATIONS.includes(toLayer)) {
     return `${from} is a header file: it imports foundations only`
   }
+  if (isText(to) && !isText(from)) return `${from} speaks numbers: words are the edge's`
   if (fromLayer === toLayer || Object.hasOwn(HEADER_FILES, to)) return null
   const fromFoundation = FOUNDATIONS.indexOf(fromLayer)
   const toFoundation = FOUNDATIONS.indexOf(toLayer)

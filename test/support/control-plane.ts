@@ -1,16 +1,25 @@
 // A control plane over an arena of its own, with workers that do nothing but pass quiescent points: each pause is
 // one turn of theirs. `ip` reads the words that iproute2's users type.
 
-import { isRefused } from '../../core/control/answers.ts'
-import { createControl } from '../../core/control/control.ts'
+import { isRefused } from '../../core/control/text/names.ts'
+import { createTextControl } from '../../core/control/text/control.ts'
 import type { LinkDriver } from '../../core/control/links.ts'
-import type { AddressSpec, Reply, RouteItem, RouteSpec } from '../../core/control/messages.ts'
+import type {
+  AddressSpec,
+  Control,
+  DumpItem,
+  DumpOf,
+  DumpType,
+  Reply,
+  RouteItem,
+  RouteSpec,
+} from '../../core/control/text/messages.ts'
 import {
   NLM_F_APPEND,
   NLM_F_CREATE,
   NLM_F_EXCL,
   NLM_F_REPLACE,
-} from '../../core/control/messages.ts'
+} from '../../core/control/text/messages.ts'
 import { createFibReader } from '../../core/inet/fib.ts'
 import { createRoute } from '../../core/inet/route.ts'
 import { INIT_NET } from '../../core/netdev/netdev.ts'
@@ -95,7 +104,7 @@ export const makeControl = (
   }
   let seed = 1
   const random = (): number => (seed = (Math.imul(seed, 1664525) + 1013904223) | 0)
-  const control = createControl({
+  const control = createTextControl({
     arena,
     nowUs: () => clock.us,
     wake: () => {},
@@ -106,9 +115,7 @@ export const makeControl = (
   const router = createRoute({ arena, fib: createFibReader(arena, INIT_NET) })
 
   const routes = (filter: { table?: string; family?: 'inet' | 'inet6' } = {}): string[] =>
-    [...control.dump({ type: 'RTM_GETROUTE', filter: { family: 'inet', ...filter } })]
-      .flat()
-      .map(routeLine)
+    dumped(control, { type: 'RTM_GETROUTE', filter: { family: 'inet', ...filter } }).map(routeLine)
   const ip = {
     /** ip link add NAME type veth peer name NAMEp; both up. */
     veth: async (name: string, up = true): Promise<void> => {
@@ -149,6 +156,16 @@ export const makeControl = (
 export const refusal = (reply: Reply): string => {
   if (!isRefused(reply)) throw new Error('not refused')
   return reply.message
+}
+
+/** What is listed; throws on a refusal. */
+export const dumped = <T extends DumpType>(
+  control: Pick<Control, 'dump'>,
+  request: DumpOf<T>
+): DumpItem<T>[] => {
+  const chunks = control.dump(request)
+  if (isRefused(chunks)) throw new Error(chunks.message)
+  return [...chunks].flat()
 }
 
 /** The item of a reply; throws on a refusal. */

@@ -1,8 +1,8 @@
 // A host or router of a simulation (net-sim.ts): an arena, its control plane, a stack for each worker and a receive thread
 // that steers, made as the daemon makes them but all run by one thread in turn.
 
-import { createControl } from '../../core/control/control.ts'
-import type { StackConfig } from '../../core/control/messages.ts'
+import { createTextControl } from '../../core/control/text/control.ts'
+import type { StackConfig } from '../../core/control/text/messages.ts'
 import { createLoopbackXmit } from '../../core/dev/kinds/loopback.ts'
 import {
   DEV_FEATURES,
@@ -47,6 +47,7 @@ import type { ServicesConfig } from '../../core/socket/services/services.ts'
 import { sockSlab } from '../../core/socket/sock.ts'
 import { createStack, type Stack } from '../../core/stack.ts'
 import { createNic } from '../../core/stack/nic.ts'
+import { dumped } from './control-plane.ts'
 import { disturb } from './restless-buffers.ts'
 import { seeded } from './tcp-host.ts'
 import type { End, Wire } from './sim-wire.ts'
@@ -174,7 +175,7 @@ export const createSimHost = async (
   }
   const restarts = (w: number): number =>
     i32[layout.threadBlocks + w * THREAD_WORDS + THREAD_RESTARTS]!
-  const control = createControl({
+  const control = createTextControl({
     arena,
     random: hostRandom,
     nowUs,
@@ -231,9 +232,8 @@ export const createSimHost = async (
     if (reply.error !== 0) throw new Error(`${name}: ${(reply as { message: string }).message}`)
   }
   const ifindex = (ifname: string): number => {
-    for (const items of control.dump({ type: 'RTM_GETLINK', filter: { ifname } }))
-      for (const item of items) return item.ifindex
-    throw new Error(`${name} has no ${ifname}`)
+    const [link] = dumped(control, { type: 'RTM_GETLINK', filter: { ifname } })
+    return link!.ifindex
   }
   const end = (at: number): End => {
     const isUp = (): boolean => (i32[deviceRow(arena, at) + DEV_FLAGS]! & IFF_UP) !== 0

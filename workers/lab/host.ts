@@ -2,8 +2,8 @@
  * A simulated host: a whole stack of its own, one worker, run by the lab thread, with an Ethernet device on a segment and
  * applications in the same event loop. Lab thread.
  */
-import { createControl } from '../../core/control/control.ts'
-import type { Control } from '../../core/control/messages.ts'
+import { createTextControl } from '../../core/control/text/control.ts'
+import type { Control } from '../../core/control/text/messages.ts'
 import {
   NETDEV_TX_OK,
   DEV_KIND,
@@ -64,7 +64,7 @@ export const createHost = async (
     else schedule()
   }
 
-  const control = createControl({
+  const control = createTextControl({
     arena,
     random,
     nowUs: monotonicUs,

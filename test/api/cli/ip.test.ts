@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'bun:test'
 import { routeText } from '../../../api/iproute2/route.ts'
-import type { RouteItem } from '../../../core/control/messages.ts'
+import type { RouteItem } from '../../../core/control/text/messages.ts'
 import { makeRoute } from '../support/items.ts'
 import { createSoftnet } from '../support/softnet.ts'
 

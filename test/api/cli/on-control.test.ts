@@ -144,3 +144,38 @@ test('the lines of a batch go in, and come out again as NDJSON', async () => {
   })
   expect((await listed.text()).trimEnd().split('\n')).toHaveLength(count + 6)
 })
+
+test('a list that names what is not there is refused', async () => {
+  const { cli, all } = createSession()
+  await all(SETUP)
+  const refusals: [line: string, said: string][] = [
+    ['ip route show dev nope', '1: Cannot find device "nope" '],
+    ['ip route show table nope', '1: Error: argument "nope" is wrong: table id value is invalid'],
+    ['ip route show table 100', '1: Error: ipv4: FIB table does not exist.'],
+    ['ip route show proto nope', '1: Error: argument "nope" is wrong: "protocol" value is invalid'],
+    ['ip route show scope nope', '1: Error: argument "nope" is wrong: invalid "scope" value'],
+    ['ip route flush table nope', '1: Error: argument "nope" is wrong: table id value is invalid'],
+    ['ip neigh show dev nope', '1: Cannot find device "nope" '],
+    ['ip addr show dev nope', '1: Device "nope" does not exist.'],
+    ['ip addr show scope nope', '1: Error: argument "nope" is wrong: invalid "scope" value'],
+    ['ip link show dev nope', '1: Device "nope" does not exist.'],
+  ]
+  for (const [line, said] of refusals)
+    expect([line, (await cli(line)).slice(0, said.length)]).toEqual([line, said])
+  expect(await cli('ip route add 10.6.0.0/16 dev veth0 table 100')).toBe('')
+  expect(await cli('ip route show table 100')).toBe('10.6.0.0/16 dev veth0 scope link \n')
+})
+
+test.each([
+  ['/v1/routes?dev=nope', 404, 'dev'],
+  ['/v1/routes?table=nope', 422, 'table'],
+  ['/v1/tables/100/routes', 404, 'table'],
+  ['/v1/neighs?dev=nope', 404, 'dev'],
+  ['/v1/addresses?dev=nope', 404, 'dev'],
+  ['/v1/links?ifname=nope', 404, 'ifname'],
+])('GET %s is %d and names %s', async (path, status, field) => {
+  const { request } = createSession()
+  const response = await request(path)
+  const body = (await response.json()) as { errors?: { field: string }[] }
+  expect([response.status, body.errors?.[0]?.field]).toEqual([status, field])
+})

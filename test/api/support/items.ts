@@ -1,5 +1,5 @@
 /** Single items as the control plane dumps them, for tests of what is printed. */
-import type { RouteItem, SockItem } from '../../../core/control/messages.ts'
+import type { RouteItem, SockItem } from '../../../core/control/text/messages.ts'
 
 export const makeRoute = (dst: string, more: Partial<RouteItem> = {}): RouteItem => ({
   type: 'unicast',

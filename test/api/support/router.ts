@@ -5,7 +5,7 @@
 import { AF_INET, AF_INET6 } from '../../../core/base/family.ts'
 import { createTimerWheel } from '../../../core/base/timer-wheel.ts'
 import { createTime, setTime } from '../../../core/base/time.ts'
-import type { Message } from '../../../core/control/messages.ts'
+import type { Message } from '../../../core/control/text/messages.ts'
 import { createNeighTable } from '../../../core/neigh/neigh-table.ts'
 import { createNeighbour } from '../../../core/neigh/neighbour.ts'
 import { DevStat, deviceStats } from '../../../core/netdev/netdev.ts'

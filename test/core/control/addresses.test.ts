@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'bun:test'
 import { Errno } from '../../../core/base/errno.ts'
-import { itemOf, makeControl, refusal } from '../../support/control-plane.ts'
+import { dumped, itemOf, makeControl, refusal } from '../../support/control-plane.ts'
 
 const host = async () => {
   const made = makeControl()
@@ -64,7 +64,7 @@ test('a second address of the subnet is secondary, and goes with the first', asy
   expect(second).toMatchObject({ error: 0, item: { local: '10.0.0.2', secondary: true } })
   expect(ip.routes()).toHaveLength(1)
   await ip.addrDel('10.0.0.1/24', 'eth0')
-  const [eth0] = [...control.dump({ type: 'RTM_GETADDR', filter: { dev: 'eth0' } })].flat()
+  const [eth0] = dumped(control, { type: 'RTM_GETADDR', filter: { dev: 'eth0' } })
   expect(eth0!.addr_info.filter(({ family }) => family === 'inet')).toEqual([])
 })
 
@@ -126,9 +126,9 @@ describe('ip link set down', () => {
     const { ip, control } = await host()
     await ip.addr('fd00::1/64', 'eth0')
     const locals = () =>
-      [...control.dump({ type: 'RTM_GETADDR', filter: { dev: 'eth0', family: 'inet6' } })]
-        .flat()
-        .flatMap((a) => a.addr_info)
+      dumped(control, { type: 'RTM_GETADDR', filter: { dev: 'eth0', family: 'inet6' } }).flatMap(
+        (a) => a.addr_info
+      )
     expect(locals().map(({ scope }) => scope)).toEqual(['link', 'global'])
     await ip.link('eth0', { up: false })
     expect(locals()).toEqual([])

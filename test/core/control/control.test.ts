@@ -1,7 +1,7 @@
 import { AF_INET } from '../../../core/base/family.ts'
 import { describe, expect, test } from 'bun:test'
 import { Errno } from '../../../core/base/errno.ts'
-import type { Notification, StackConfig } from '../../../core/control/messages.ts'
+import type { Notification, StackConfig } from '../../../core/control/text/messages.ts'
 import {
   NEIGH_ADDR,
   NEIGH_HH,
@@ -37,7 +37,7 @@ import {
   TCP_ESTABLISHED,
   TCP_LISTEN,
 } from '../../../core/socket/sock.ts'
-import { FLAGS, itemOf, makeControl, refusal } from '../../support/control-plane.ts'
+import { dumped, FLAGS, itemOf, makeControl, refusal } from '../../support/control-plane.ts'
 
 const host = async () => {
   const made = makeControl()
@@ -87,11 +87,9 @@ describe('ip neigh', () => {
       { dst: '10.0.0.6', dev: 'eth0', state: ['PERMANENT'] },
     ])
     expect(
-      [...control.dump({ type: 'RTM_GETNEIGH', filter: { state: ['PERMANENT'] } })].flat()
+      dumped(control, { type: 'RTM_GETNEIGH', filter: { state: ['PERMANENT'] } })
     ).toHaveLength(1)
-    expect([...control.dump({ type: 'RTM_GETNEIGH', filter: { family: 'inet6' } })].flat()).toEqual(
-      []
-    )
+    expect(dumped(control, { type: 'RTM_GETNEIGH', filter: { family: 'inet6' } })).toEqual([])
   })
 
   test('add asks worker 0 and answers when it has done so', async () => {
@@ -208,7 +206,7 @@ describe('ss', () => {
       { state: 'LISTEN', worker: 1 },
       { state: 'ESTAB', local: { port: 22 }, peer: { port: 4000 }, worker: 1 },
     ])
-    const count = (filter: object) => [...control.dump({ type: 'SOCK_DIAG', filter })].flat().length
+    const count = (filter: object) => dumped(control, { type: 'SOCK_DIAG', filter }).length
     expect(count({ state: ['LISTEN'] })).toBe(2)
     expect(count({ local: { port: 22 } })).toBe(1)
     expect(count({ worker: 1 })).toBe(2)

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'bun:test'
 import { Errno } from '../../../core/base/errno.ts'
 import type { Carrier, LinkDriver } from '../../../core/control/links.ts'
-import type { LinkItem } from '../../../core/control/messages.ts'
+import type { LinkItem } from '../../../core/control/text/messages.ts'
 import {
   DEV_GENERATION,
   DEV_IFINDEX,
@@ -78,18 +78,14 @@ describe('ip link add', () => {
     [
       { data: { colour: 'red' } },
       Errno.EINVAL,
-      'Error: argument "colour" is wrong: type "tap" takes nothing',
+      'Error: Unknown attribute "colour": type "tap" takes nothing.',
     ],
     [
       { kind: 'veth', data: { peer: 'b', fast: true } },
       Errno.EINVAL,
-      'Error: argument "fast" is wrong: type "veth" takes peer',
+      'Error: Unknown attribute "fast": type "veth" takes peer.',
     ],
-    [
-      { kind: 'veth', data: { peer: 7 } },
-      Errno.EINVAL,
-      'Error: argument "peer" is wrong: it names the other end',
-    ],
+    [{ kind: 'veth', data: { peer: 7 } }, Errno.EINVAL, 'Error: The peer is named by its name.'],
     [{ mtu: 67 }, Errno.EINVAL, 'Error: mtu less than device minimum.'],
     [{ mtu: 65536 }, Errno.EINVAL, 'Error: mtu greater than device maximum.'],
     [

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'bun:test'
 import { Errno } from '../../../core/base/errno.ts'
-import { itemOf, makeControl, refusal } from '../../support/control-plane.ts'
+import { dumped, itemOf, makeControl, refusal } from '../../support/control-plane.ts'
 
 /** eth0 10.0.0.1/24, eth1 10.1.0.1/24. */
 const router = async (config = {}) => {
@@ -262,7 +262,7 @@ test('a v6 route and the fe80 routes of several devices stand side by side', asy
   })
   for (const oif of ['eth0', 'eth1'])
     expect(itemOf(await ip.get('fe80::77', { oif })).dev).toBe(oif)
-  const all = [...control.dump({ type: 'RTM_GETROUTE', filter: { family: 'inet6' } })].flat()
+  const all = dumped(control, { type: 'RTM_GETROUTE', filter: { family: 'inet6' } })
   expect(
     all
       .filter(({ dst }) => dst === 'fe80::/64')

@@ -1,10 +1,10 @@
 import { describe, expect, test } from 'bun:test'
 import { Errno } from '../../../core/base/errno.ts'
 import type { LinkDriver } from '../../../core/control/links.ts'
-import type { Message, Notification } from '../../../core/control/messages.ts'
+import type { Done, Message, Notification } from '../../../core/control/text/messages.ts'
 import { DEV_IFINDEX, deviceRow } from '../../../core/netdev/netdev.ts'
 import { Ipi } from '../../../core/shm/ipi.ts'
-import { FLAGS, makeControl, refusal } from '../../support/control-plane.ts'
+import { dumped, FLAGS, makeControl, refusal } from '../../support/control-plane.ts'
 
 /** Lets everything run that can, without any other thread. */
 const settle = async (): Promise<void> => {
@@ -19,12 +19,14 @@ const gated = async () => {
   let gate = Promise.withResolvers<void>()
   gate.resolve()
   const closed: number[] = []
+  let lost = 0
   const tap: LinkDriver = {
     create: async () => {
       await gate.promise
       return { error: 0 }
     },
     change: async () => gate.promise,
+    carrier: (ifindex) => (ifindex === lost ? 'down' : 'up'),
     destroy: async (ifindex) => {
       await gate.promise
       closed.push(ifindex)
@@ -56,14 +58,17 @@ const gated = async () => {
     [
       ...all(control.dump({ type: 'RTM_GETLINK' })),
       ...all(control.dump({ type: 'RTM_GETADDR' })),
-      ...all(control.dump({ type: 'RTM_GETROUTE', filter: { table: 'all' } })),
+      ...dumped(control, { type: 'RTM_GETROUTE', filter: { table: 'all' } }),
       ...all(control.dump({ type: 'SYSCTL' })),
     ]
       .map(seen)
       .sort()
   const notes = (): string[] =>
     heard.map(({ kind, event, item }) => `${kind} ${event} ${seen(item)}`)
-  return { ...made, heard, closed, close, open: () => gate.resolve(), state, notes }
+  const loseCarrier = (): void => {
+    lost = 2
+  }
+  return { ...made, loseCarrier, heard, closed, close, open: () => gate.resolve(), state, notes }
 }
 
 /** All but the number of a row, which is another while the one before may still be read. */
@@ -217,6 +222,22 @@ describe('changes run one at a time', () => {
     expect(control.apply(forward).error).toBe(0)
     expect(() => control.apply({ type: 'RTM_DELLINK', ifname: 'tap0' })).toThrow()
     expect((await control.request({ type: 'RTM_GETLINK', ifname: 'tap0' })).error).toBe(0)
+  })
+
+  test('a carrier that is lost meanwhile is a change of its own, behind it', async () => {
+    const { control, close, open, heard, loseCarrier } = await gated()
+    close()
+    const slow = control.request(SLOW['link add']!)
+    await settle()
+    loseCarrier()
+    control.poll()
+    control.poll()
+    expect(heard).toEqual([])
+    open()
+    const { revision } = (await slow) as Done
+    await settle()
+    expect(new Set(heard.slice(0, -1).map((note) => note.revision))).toEqual(new Set([revision]))
+    expect(heard.at(-1)).toMatchObject({ item: { ifname: 'tap0' }, revision: revision + 1 })
   })
 
   test('a change that throws does not hold up the next one', async () => {

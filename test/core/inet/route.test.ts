@@ -20,7 +20,7 @@ import { NH_FAMILY, NH_GATEWAY } from '../../../core/inet/nexthop-constants.ts'
 import { Sysctl } from '../../../core/shm/sysctl.ts'
 import type { Words } from '../../../core/wire/text.ts'
 import { formatWords, parseAddr } from '../../../core/wire/text.ts'
-import { makeControl } from '../../support/control-plane.ts'
+import { dumped, makeControl } from '../../support/control-plane.ts'
 
 /** lan 10.0.0.1/24 fd00::1/64, wan 192.0.2.2/24 2001:db8::2/64, default routes through wan. */
 const network = async () => {
@@ -275,7 +275,7 @@ const makeControlWithEth0 = async () => {
 }
 const makeBare = ({ router, ip, control }: Awaited<ReturnType<typeof makeControlWithEth0>>) => {
   const fl = createFlowi()
-  const [eth0] = [...control.dump({ type: 'RTM_GETLINK', filter: { ifname: 'eth0' } })].flat()
+  const [eth0] = dumped(control, { type: 'RTM_GETLINK', filter: { ifname: 'eth0' } })
   const output = (dst: string) => {
     fl.fill(0)
     fl[FL_FAMILY] = 2

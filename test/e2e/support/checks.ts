@@ -1,7 +1,7 @@
 // What several end to end tests ask of a daemon: that nothing leaked, and numbered datagrams from a to b.
 
 import { expect } from 'bun:test'
-import type { SkbItem } from '../../../core/control/messages.ts'
+import type { SkbItem } from '../../../core/control/text/messages.ts'
 import { runIn, startIn, untilBound } from './commands.ts'
 import type { Daemon } from './daemon.ts'
 import type { Topology } from './topology.ts'

@@ -5,7 +5,7 @@ import { spawn } from 'node:child_process'
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { root } from '../../../bin/bootstrap.mjs'
-import type { DropItem } from '../../../core/control/messages.ts'
+import type { DropItem } from '../../../core/control/text/messages.ts'
 
 const READY_WITHIN_MS = 20_000
 const STOP_WITHIN_MS = 5_000

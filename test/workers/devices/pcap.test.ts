@@ -8,7 +8,7 @@ import { createPcapDriver } from '../../../workers/devices/pcap.ts'
 test('a replay file that is not there is ENOENT, and names it', async () => {
   const arena = createArena(SMALL_ARENA)
   const driver = createPcapDriver({ arena, files: import.meta.dir, say: () => {} })
-  const spec = { ifname: 'p0', kind: 'pcap', data: { replay: 'nowhere.pcap' } }
+  const spec = { ifname: 'p0', flags: 0, change: 0, kind: 'pcap', data: { replay: 'nowhere.pcap' } }
   expect(await driver.create({ ifindex: 2, row: deviceRow(arena, 2), spec })).toMatchObject({
     error: Errno.ENOENT,
     message: expect.stringContaining('nowhere.pcap'),

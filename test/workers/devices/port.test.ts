@@ -14,7 +14,7 @@ test('a port is gone when the thread at its other end has come to its end', asyn
     [2, appThread],
     [3, appThread + 1],
   ] as const) {
-    const spec = { ifname: `port${ifindex}`, data: { peer } }
+    const spec = { ifname: `port${ifindex}`, flags: 0, change: 0, data: { peer } }
     const row = deviceRow(arena, ifindex)
     expect(await driver.create({ ifindex, row, spec })).toMatchObject({ error: 0 })
     expect(arena.i32[row + PORT_PEER]).toBe(peer)

@@ -1,18 +1,13 @@
 /**
- * The control plane's messages: everything the API, the CLI and the configuration file ask for is one of these.
- * Shaped like netlink, with iproute2's, ss's, ethtool's and nstat's JSON names as fields. Addresses and names are
- * text here, and only here: what is behind turns them into words once. Types and flags alone; a message is
- * answered by core/control/control.ts on the control thread.
- * Linux: include/uapi/linux/{netlink,rtnetlink,ethtool_netlink}.h.
+ * The control plane's messages in words: everything the API, the CLI and the configuration file ask for is one of these,
+ * with iproute2's, ss's, ethtool's and nstat's JSON names as fields. Types alone; text/control.ts turns them into
+ * the numbers of rtnetlink.ts and back, on the control thread.
  */
-import type { SockTimer, TcpInfo } from '../socket/sock-info.ts'
+import type { Done } from '../answers.ts'
+import type { DropItem, LinkStats, SkbItem, SysctlItem, WorkerItem } from '../rtnetlink.ts'
+import type { SockTimer, TcpInfo } from '../../socket/sock-info.ts'
 
-// Flags of a change (NLM_F_*). `ip route add` is CREATE|EXCL, `replace` CREATE|REPLACE, `change` REPLACE,
-// `append` CREATE|APPEND, `prepend` CREATE.
-export const NLM_F_REPLACE = 0x100
-export const NLM_F_EXCL = 0x200
-export const NLM_F_CREATE = 0x400
-export const NLM_F_APPEND = 0x800
+export { NLM_F_APPEND, NLM_F_CREATE, NLM_F_EXCL, NLM_F_REPLACE } from '../rtnetlink.ts'
 
 export type FamilyName = 'inet' | 'inet6'
 export type RouteType =
@@ -167,25 +162,6 @@ export type LinkItem = {
   netem?: Impairment
   stats64: LinkStats
 }
-export type LinkStats = {
-  rx: {
-    bytes: number
-    packets: number
-    errors: number
-    dropped: number
-    over_errors: number
-    multicast: number
-  }
-  tx: {
-    bytes: number
-    packets: number
-    errors: number
-    dropped: number
-    carrier_errors: number
-    collisions: number
-  }
-}
-
 // ---- addresses (ip addr)
 
 export type AddressSpec = {
@@ -338,40 +314,7 @@ export type RpsItem = { ifname: string; rps_cpus: string; rps_flow_cnt: number }
 
 // ---- what is measured
 
-export type SysctlItem = { name: string; value: number | string }
-/** softnet_stat's columns, and ours. */
-export type WorkerItem = {
-  processed: number
-  dropped: number
-  time_squeeze: number
-  received_rps: number
-  flow_limit_count: number
-  backlog_len: number
-  cpu: number
-  input_qlen: number
-  process_qlen: number
-  calls: number
-  vectors: number
-  /** These two are of the last seconds, not since boot. */
-  vectors_per_call: number
-  busy_ratio: number
-  steered: number
-  sockets: number
-  restarts: number
-  sleeping: boolean
-  running: boolean
-  heartbeat: number
-}
-export type DropItem = { reason: string; count: number; worker: number[] }
 export type FlowItem = { worker: number } & { [word: string]: unknown }
-export type SkbItem = {
-  thread: number
-  role: string
-  skbs_free: number
-  small_free: number
-  large_free: number
-}
-
 // ---- declarative configuration (contract.md section 2)
 
 export type StackConfig = {
@@ -390,7 +333,7 @@ export type ConfigStep = {
 
 // ---- requests: type -> what it carries, and the item of its answer
 
-type Requests = {
+export type Requests = {
   RTM_NEWROUTE: { carries: { flags: number; route: RouteSpec }; item: RouteItem }
   RTM_DELROUTE: { carries: { route: RouteSpec }; item: RouteItem }
   /** ip route get */
@@ -452,14 +395,8 @@ export type Message = { [T in MessageType]: MessageOf<T> }[MessageType]
 
 // ---- answers
 
-export type Done<Item = unknown> = {
-  error: 0
-  item: Item
-  /** Generation of shared memory that holds the change; a get answers with the current one. */
-  revision: number
-  /** Workers that have passed a quiescent point with it. */
-  applied_by: number[]
-}
+export type { Done, DropItem, LinkStats, SkbItem, SysctlItem, WorkerItem }
+/** A refusal in words. */
 export type Refused = {
   /** errno, positive. */
   error: number
@@ -475,7 +412,7 @@ export type ReplyTo<M extends Message> = Reply<Requests[M['type']]['item']>
 
 // ---- dumps
 
-type Dumps = {
+export type Dumps = {
   RTM_GETROUTE: { filter: RouteFilter; item: RouteItem }
   RTM_GETLINK: { filter: { ifname?: string; kind?: string; up?: boolean }; item: LinkItem }
   RTM_GETADDR: {
@@ -518,8 +455,12 @@ export type Notification = {
 
 export type Control = {
   request<M extends Message>(message: M): Promise<ReplyTo<M>>
-  /** Items in chunks of at most a few hundred: the caller may do other work between chunks. */
-  dump<T extends DumpType>(request: DumpOf<T>): Iterable<DumpItem<T>[]>
+  /**
+   * Items in chunks of at most a few hundred: the caller may do other work between chunks. A filter that names what
+   * is not there is refused.
+   */
+  dump<T extends DumpType>(request: { type: T }): Iterable<DumpItem<T>[]>
+  dump<T extends DumpType>(request: DumpOf<T>): Iterable<DumpItem<T>[]> | Refused
   /** Calls `fn` with each change of these kinds, in the order of their revisions; returns what ends it. */
   subscribe(kinds: readonly WatchKind[], fn: (note: Notification) => void): () => void
   /** The last revision. */

@@ -2,19 +2,20 @@
  * Routes between text and numbers: what iproute2 does before it sends a message and after it got an answer
  * (ip/iproute.c), with its defaults for type, table, scope, protocol and metric.
  */
-import { AF_INET, AF_INET6 } from '../base/family.ts'
-import { Errno } from '../base/errno.ts'
-import { RTN_BROADCAST, RTN_LOCAL, RTN_MULTICAST, RTN_UNICAST } from '../base/flowi.ts'
+import { AF_INET, AF_INET6 } from '../../base/family.ts'
+import { Errno } from '../../base/errno.ts'
+import { RTN_BROADCAST, RTN_LOCAL, RTN_MULTICAST, RTN_UNICAST } from '../../base/flowi.ts'
 import {
   RT_SCOPE_HOST,
   RT_SCOPE_LINK,
   RT_SCOPE_UNIVERSE,
   RT_TABLE_LOCAL,
   RT_TABLE_MAIN,
+  RTNH_F_LINKDOWN,
   RTNH_F_ONLINK,
   RTPROT_BOOT,
-} from '../inet/nexthop-constants.ts'
-import type { Addr, Words } from '../wire/text.ts'
+} from '../../inet/nexthop-constants.ts'
+import type { Addr, Words } from '../../wire/text.ts'
 import {
   addrLen,
   formatAddr,
@@ -22,46 +23,42 @@ import {
   networkOf,
   parseAddr,
   parsePrefix,
-} from '../wire/text.ts'
-import { isRefused } from './answers.ts'
+} from '../../wire/text.ts'
+import type { RibRoute, RouteMatch } from '../rib.ts'
+import type * as numbers from '../rtnetlink.ts'
 import type {
   FamilyName,
+  MessageOf,
   Refused,
+  RouteFilter,
   RouteItem,
+  RouteLookup,
   RouteMetrics,
   RouteSpec,
   RouteType,
 } from './messages.ts'
+import type { DeviceNames } from './names.ts'
 import {
+  addrOf,
+  badAddress,
+  badPrefix,
+  familyName,
+  familyNumber,
+  familyOf,
   noSuchDevice,
   protocolNames,
-  refuse,
   refuseAs,
   scopeNames,
   tableNames,
   typeNames,
+  wrong,
+  isRefused,
 } from './names.ts'
-import type { RibRoute, RouteMatch } from './rib.ts'
 
-/** Metric of IPv6 routes that name none (IP6_RT_PRIO_USER). */
-const PRIO_USER = 1024
 /** Tables are numbers of 32 bits. */
 const MAX_TABLE = 4294967295
-
-export type DeviceNames = {
-  ifindexOf: (name: string) => number
-  nameOf: (ifindex: number) => string
-  /** Is there a peer at the device's other side? */
-  hasCarrier: (ifindex: number) => boolean
-}
-
-export const familyOf = (addr: Addr): number => (addr.family === 4 ? AF_INET : AF_INET6)
-export const familyName = (family: number): FamilyName => (family === AF_INET ? 'inet' : 'inet6')
 const ANY: Words = [0, 0, 0, 0]
 const ANY4: Words = [0, 0, 0xffff, 0]
-
-const invalid = (what: string, value: unknown, field: string): Refused =>
-  refuseAs(Errno.EINVAL, `Error: argument "${value}" is wrong: ${what}`, field)
 
 /** The prefix a route is for; 'default' is of the family that its other words say. */
 export const parseDst = (
@@ -76,11 +73,11 @@ export const parseDst = (
   const prefix = parsePrefix(dst)
   const kind = wanted ?? 'inet'
   if (prefix === null || (wanted !== undefined && familyName(familyOf(prefix)) !== wanted))
-    return refuseAs(Errno.EINVAL, `Error: ${kind} prefix is expected rather than "${dst}".`, 'dst')
+    return badPrefix(dst, 'dst', kind)
   const network = networkOf(prefix)
   // the kernel takes host bits in IPv6, not in IPv4
   if (prefix.family === 4 && network.words[3] !== prefix.words[3])
-    return refuse(Errno.EINVAL, 'Invalid prefix for given prefix length', 'dst')
+    return refuseAs(Errno.EINVAL, 'Error: Invalid prefix for given prefix length.', 'dst')
   return { family: familyOf(prefix), words: network.words, plen: prefix.prefixlen }
 }
 
@@ -89,14 +86,14 @@ const parseGateway = (spec: RouteSpec): Addr | null | Refused => {
   if (text === undefined) return null
   const addr = parseAddr(text)
   if (addr !== null) return addr
-  return refuseAs(Errno.EINVAL, `Error: inet address is expected rather than "${text}".`, 'gateway')
+  return badAddress(text, 'gateway')
 }
 
 /** One nexthop may be given either way; several are refused. */
 const flatten = (spec: RouteSpec): RouteSpec | Refused => {
   if (spec.nexthops === undefined) return spec
   if (spec.nexthops.length !== 1)
-    return refuse(Errno.EOPNOTSUPP, 'Multipath routes are not supported', 'nexthops')
+    return refuseAs(Errno.EOPNOTSUPP, 'Error: Multipath routes are not supported.', 'nexthops')
   const { nexthops, ...rest } = spec
   const { gateway, dev, flags } = nexthops[0]
   return { ...rest, ...(gateway && { gateway }), ...(dev && { dev }), ...(flags && { flags }) }
@@ -106,20 +103,20 @@ const isNumber = (value: number | undefined, max: number): boolean =>
   value === undefined || (Number.isInteger(value) && value >= 0 && value <= max)
 
 /** The words a spec says itself, in numbers; what it leaves out is left out. For deletions, and the start of a route. */
-export const parseMatch = (given: RouteSpec, names: DeviceNames): RouteMatch | Refused => {
+export const readMatch = (given: RouteSpec, names: DeviceNames): RouteMatch | Refused => {
   const spec = flatten(given)
   if (isRefused(spec)) return spec
   const gateway = parseGateway(spec)
   if (isRefused(gateway)) return gateway
   const src = spec.prefsrc === undefined ? null : parseAddr(spec.prefsrc)
   if (spec.prefsrc !== undefined && src === null)
-    return invalid('an address', spec.prefsrc, 'prefsrc')
+    return wrong(spec.prefsrc, 'an address', 'prefsrc')
   const dst = parseDst(spec.dst, spec.family, gateway ?? src)
   if (isRefused(dst)) return dst
   if (gateway !== null && spec.gateway !== undefined && familyOf(gateway) !== dst.family)
-    return invalid('the address family of the gateway', spec.gateway, 'gateway')
+    return wrong(spec.gateway, 'the address family of the gateway', 'gateway')
   const type = spec.type === undefined ? undefined : typeNames.parse(spec.type)
-  if (type === null) return invalid('a route type', spec.type, 'type')
+  if (type === null) return wrong(spec.type, 'a route type', 'type')
   const inLocal = type === RTN_LOCAL || type === RTN_BROADCAST
   const table =
     spec.table === undefined
@@ -127,13 +124,13 @@ export const parseMatch = (given: RouteSpec, names: DeviceNames): RouteMatch | R
         ? RT_TABLE_LOCAL
         : RT_TABLE_MAIN
       : tableNames.parse(spec.table, MAX_TABLE)
-  if (table === null || table === 0) return invalid('a table', spec.table, 'table')
+  if (table === null || table === 0) return wrong(spec.table, 'a table', 'table')
   const protocol = spec.protocol === undefined ? undefined : protocolNames.parse(spec.protocol)
-  if (protocol === null) return invalid('a protocol', spec.protocol, 'protocol')
+  if (protocol === null) return wrong(spec.protocol, 'a protocol', 'protocol')
   const scope = spec.scope === undefined ? undefined : scopeNames.parse(spec.scope)
-  if (scope === null) return invalid('a scope', spec.scope, 'scope')
-  if (!isNumber(spec.metric, 0x7fffffff)) return invalid('a metric', spec.metric, 'metric')
-  if (!isNumber(spec.tos, 255)) return invalid('a TOS', spec.tos, 'tos')
+  if (scope === null) return wrong(spec.scope, 'a scope', 'scope')
+  if (!isNumber(spec.metric, 0x7fffffff)) return wrong(spec.metric, 'a metric', 'metric')
+  if (!isNumber(spec.tos, 255)) return wrong(spec.tos, 'a TOS', 'tos')
   const dev = spec.dev === undefined ? undefined : names.ifindexOf(spec.dev)
   if (dev === 0) return noSuchDevice(spec.dev!)
   return {
@@ -158,13 +155,13 @@ const defaultScope = (family: number, type: number, hasGateway: boolean): number
 }
 
 /** A whole route, defaults filled in; whether it makes sense is for routes.ts. */
-export const parseRoute = (spec: RouteSpec, names: DeviceNames): RibRoute | Refused => {
-  const match = parseMatch(spec, names)
+export const readRoute = (spec: RouteSpec, names: DeviceNames): RibRoute | Refused => {
+  const match = readMatch(spec, names)
   if (isRefused(match)) return match
   const metrics: RouteMetrics = Object.assign({}, ...(spec.metrics ?? []))
   const { mtu = 0, hoplimit = 0, advmss = 0 } = metrics
   for (const [name, value] of Object.entries({ mtu, hoplimit, advmss }))
-    if (!isNumber(value, 65535)) return invalid(`a number for ${name}`, value, `metrics.${name}`)
+    if (!isNumber(value, 65535)) return wrong(value, `a number for ${name}`, `metrics.${name}`)
   const isOnlink = (spec.flags ?? spec.nexthops?.[0]?.flags ?? []).includes('onlink')
   const type = match.type ?? RTN_UNICAST
   const gateway = match.gateway ?? null
@@ -174,7 +171,7 @@ export const parseRoute = (spec: RouteSpec, names: DeviceNames): RibRoute | Refu
     words: match.words,
     plen: match.plen,
     tos: match.tos ?? 0,
-    metric: match.metric || (match.family === AF_INET ? 0 : PRIO_USER),
+    metric: match.metric ?? 0,
     type,
     protocol: match.protocol ?? RTPROT_BOOT,
     scope: match.scope ?? defaultScope(match.family, type, gateway !== null),
@@ -188,11 +185,6 @@ export const parseRoute = (spec: RouteSpec, names: DeviceNames): RibRoute | Refu
   }
 }
 
-export const addrOf = (family: number, words: Words): Addr => ({
-  family: family === AF_INET ? 4 : 6,
-  words,
-})
-
 export const formatDst = (family: number, words: Words, plen: number): string => {
   const addr = addrOf(family, words)
   if (plen === 0) return 'default'
@@ -201,25 +193,22 @@ export const formatDst = (family: number, words: Words, plen: number): string =>
     : formatPrefix({ ...addr, prefixlen: plen })
 }
 
-/** Flags of a nexthop; those of our own addresses never go down with a link (fib_sync_down_dev, fib6_ifdown). */
-const flagsOf = ({ type, dev, flags }: RibRoute, names: DeviceNames): string[] => [
+const flagsOf = (flags: number): string[] => [
   ...(flags & RTNH_F_ONLINK ? ['onlink'] : []),
-  ...(dev !== 0 && type !== RTN_LOCAL && !names.hasCarrier(dev) ? ['linkdown'] : []),
+  ...(flags & RTNH_F_LINKDOWN ? ['linkdown'] : []),
 ]
 
-export const formatRoute = (route: RibRoute, names: DeviceNames): RouteItem => {
+export const writeRoute = (route: RibRoute, names: DeviceNames): RouteItem => {
   const { family, gateway, prefsrc, metric, tos, mtu, hoplimit, advmss } = route
   const metrics: RouteMetrics = {
     ...(mtu && { mtu }),
     ...(advmss && { advmss }),
     ...(hoplimit && { hoplimit }),
   }
-  const host = gateway && formatAddr(addrOf(gateway.family, gateway.words))
   return {
     type: typeNames.format(route.type) as RouteType,
     dst: formatDst(family, route.words, route.plen),
-    ...(host && gateway.family === family && { gateway: host }),
-    ...(host && gateway.family !== family && { via: { family: familyName(gateway.family), host } }),
+    ...writeGateway(gateway, family),
     ...(route.dev !== 0 && { dev: names.nameOf(route.dev) }),
     table: tableNames.format(route.table),
     protocol: protocolNames.format(route.protocol),
@@ -227,9 +216,121 @@ export const formatRoute = (route: RibRoute, names: DeviceNames): RouteItem => {
     ...(prefsrc && { prefsrc: formatAddr(addrOf(family, prefsrc)) }),
     ...((metric !== 0 || family !== AF_INET) && { metric }),
     ...(tos !== 0 && { tos }),
-    flags: flagsOf(route, names),
+    flags: flagsOf(route.flags),
     ...(Object.keys(metrics).length > 0 && { metrics: [metrics] }),
     ...(family !== AF_INET && { pref: 'medium' }),
     family: familyName(family),
+  }
+}
+
+// ---- what a list is asked for
+
+/** The number of a word that a filter names, or what is wrong with it. */
+const readName = (
+  { parse }: { parse: (text: string | number) => number | null },
+  value: string | number,
+  why: string,
+  field: string
+): number | Refused => parse(value) ?? wrong(value, why, field)
+
+export const readTable = (table: string | number): number | Refused =>
+  table === 'all'
+    ? 0
+    : (tableNames.parse(table, MAX_TABLE) ?? wrong(table, 'table id value is invalid', 'table'))
+
+/** As iproute2 reads `ip route show`'s words; the table main when none is named. */
+export const readRouteFilter = (
+  filter: RouteFilter,
+  names: DeviceNames
+): numbers.RouteFilter | Refused => {
+  const { family, dst, dev, type, protocol, scope } = filter
+  const read: numbers.RouteFilter = { family: family ? familyNumber(family) : 0, table: 0 }
+  const table = readTable(filter.table ?? 'main')
+  if (isRefused(table)) return table
+  read.table = table
+  if (dst !== undefined) {
+    const prefix = parseDst(dst, family, null)
+    if (isRefused(prefix)) return prefix
+    read.dst = prefix
+    read.family = prefix.family
+  }
+  if (dev !== undefined) {
+    read.dev = names.ifindexOf(dev)
+    if (read.dev === 0) return noSuchDevice(dev)
+  }
+  const words = [
+    ['type', typeNames, type, '"type" value is invalid'],
+    ['protocol', protocolNames, protocol, '"protocol" value is invalid'],
+    ['scope', scopeNames, scope, 'invalid "scope" value'],
+  ] as const
+  for (const [field, known, value, why] of words) {
+    if (value === undefined) continue
+    const number = readName(known, value, why, field)
+    if (isRefused(number)) return number
+    read[field] = number
+  }
+  return read
+}
+
+// ---- ip route get
+
+export const readQuery = (
+  query: MessageOf<'RTM_GETROUTE'>,
+  names: DeviceNames
+): numbers.RouteQuery | Refused => {
+  const dst = parseAddr(query.dst)
+  if (dst === null) return badPrefix(query.dst, 'dst')
+  const src = query.src === undefined ? null : parseAddr(query.src)
+  if (query.src !== undefined && src?.family !== dst.family) return badAddress(query.src, 'src')
+  const iif = query.iif === undefined ? 0 : names.ifindexOf(query.iif)
+  if (query.iif !== undefined && iif === 0) return noSuchDevice(query.iif, 'iif')
+  const oif = query.oif === undefined ? 0 : names.ifindexOf(query.oif)
+  if (query.oif !== undefined && oif === 0) return noSuchDevice(query.oif, 'oif')
+  return {
+    family: familyOf(dst),
+    dst: dst.words,
+    src: src?.words ?? null,
+    iif,
+    oif,
+    tos: query.tos ?? 0,
+    mark: query.mark ?? 0,
+  }
+}
+
+const CACHE: Record<number, string[]> = {
+  [RTN_LOCAL]: ['local'],
+  [RTN_BROADCAST]: ['brd'],
+  [RTN_MULTICAST]: ['mc'],
+}
+const writeGateway = (
+  gateway: RibRoute['gateway'],
+  family: number
+): Pick<RouteItem, 'gateway' | 'via'> => {
+  if (gateway === null) return {}
+  const host = formatAddr(addrOf(gateway.family, gateway.words))
+  return gateway.family === family
+    ? { gateway: host }
+    : { via: { family: familyName(gateway.family), host } }
+}
+
+export const writeAnswer = (
+  answer: numbers.RouteAnswer,
+  query: MessageOf<'RTM_GETROUTE'>,
+  names: DeviceNames
+): RouteLookup => {
+  const { family, type, gateway, dev, table, prefsrc, mtu } = answer
+  return {
+    ...(type !== RTN_UNICAST && { type: typeNames.format(type) as RouteType }),
+    dst: formatAddr(parseAddr(query.dst)!),
+    ...(query.src !== undefined && { from: query.src }),
+    ...writeGateway(gateway, family),
+    dev: names.nameOf(dev),
+    ...(query.iif !== undefined && { iif: query.iif }),
+    table: tableNames.format(table),
+    ...(query.iif === undefined && { prefsrc: formatAddr(addrOf(family, prefsrc)) }),
+    flags: [],
+    ...(mtu !== 0 && { metrics: [{ mtu }] }),
+    uid: 0,
+    cache: CACHE[type] ?? [],
   }
 }

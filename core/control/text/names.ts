@@ -1,9 +1,12 @@
 /**
  * Names of numbers, as iproute2 reads and prints them (/etc/iproute2/rt_tables, rt_protos, rt_scopes), and the
- * words of errors: what strerror says, with iproute2's lead. Cold.
+ * words of errors: what strerror says, with iproute2's lead.
  */
-import { Errno, errnoName } from '../base/errno.ts'
-import type { Refused } from './messages.ts'
+import { Errno, errnoName } from '../../base/errno.ts'
+import { AF_INET, AF_INET6 } from '../../base/family.ts'
+import type { Addr } from '../../wire/text.ts'
+import * as numbers from '../answers.ts'
+import type { FamilyName, Refused } from './messages.ts'
 
 type Names = readonly (readonly [number: number, name: string])[]
 
@@ -102,14 +105,24 @@ const PHRASES: Record<number, string> = {
 
 export const strerror = (errno: number): string => PHRASES[errno] ?? errnoName(errno)
 
-/** A refusal: with the kernel's own words (its extended acknowledgement) where it has some. */
-export const refuse = (errno: number, extack?: string, field?: string): Refused => ({
-  error: errno,
-  message: extack === undefined ? `RTNETLINK answers: ${strerror(errno)}` : `Error: ${extack}.`,
-  ...(field === undefined ? {} : { field }),
-})
+/** As of answers.ts, of what is in words. */
+export const isRefused: (value: unknown) => value is Refused = numbers.isRefused as never
 
-/** A refusal in words that are not netlink's (iproute2's own, sysctl's, ethtool's). */
+/** A refusal as iproute2 prints it, or ethtool. `device` is the name of the device that is not there. */
+export const explain = (
+  { error, extack, message, ...rest }: numbers.Refused,
+  { device, lead = 'RTNETLINK answers' }: { device?: string | undefined; lead?: string } = {}
+): Refused => {
+  const isNoDevice = error === Errno.ENODEV && extack === null && device !== undefined
+  const own = extack === null ? `${lead}: ${strerror(error)}` : `Error: ${extack}.`
+  return {
+    error,
+    message: message ?? (isNoDevice ? `Cannot find device "${device}"` : own),
+    ...rest,
+  }
+}
+
+/** A refusal of what one has written, in iproute2's own words. */
 export const refuseAs = (errno: number, message: string, field?: string): Refused => ({
   error: errno,
   message,
@@ -118,3 +131,25 @@ export const refuseAs = (errno: number, message: string, field?: string): Refuse
 
 export const noSuchDevice = (name: string, field = 'dev'): Refused =>
   refuseAs(Errno.ENODEV, `Cannot find device "${name}"`, field)
+
+/** "10.0.0.0/33" and the like. */
+export const badPrefix = (text: string, field: string, family = 'inet'): Refused =>
+  refuseAs(Errno.EINVAL, `Error: ${family} prefix is expected rather than "${text}".`, field)
+export const badAddress = (text: string, field: string): Refused =>
+  refuseAs(Errno.EINVAL, `Error: inet address is expected rather than "${text}".`, field)
+export const wrong = (value: unknown, why: string, field: string): Refused =>
+  refuseAs(Errno.EINVAL, `Error: argument "${value}" is wrong: ${why}`, field)
+
+/** How the devices that a message names are found, and those it numbers named. */
+export type DeviceNames = {
+  ifindexOf: (name: string) => number
+  nameOf: (ifindex: number) => string
+}
+
+export const familyOf = (addr: Addr): number => (addr.family === 4 ? AF_INET : AF_INET6)
+export const familyName = (family: number): FamilyName => (family === AF_INET ? 'inet' : 'inet6')
+export const familyNumber = (name: FamilyName): number => (name === 'inet' ? AF_INET : AF_INET6)
+export const addrOf = (family: number, words: Addr['words']): Addr => ({
+  family: family === AF_INET ? 4 : 6,
+  words,
+})

@@ -3,8 +3,8 @@
  * one. A section that the wanted configuration does not have is left alone; one that it has is made so, and
  * what is not in it goes (what the kernel makes by itself apart). Control thread.
  */
-import { SYSCTLS } from '../shm/sysctl.ts'
-import { networkOf, parseAddr, parsePrefix } from '../wire/text.ts'
+import { SYSCTLS } from '../../shm/sysctl.ts'
+import { networkOf, parseAddr, parsePrefix } from '../../wire/text.ts'
 import type {
   AddressItem,
   ConfigStep,
@@ -16,21 +16,27 @@ import type {
   Message,
   NeighItem,
   NeighSpec,
+  Refused,
   RouteItem,
   RouteSpec,
   StackConfig,
 } from './messages.ts'
 import { NLM_F_CREATE, NLM_F_EXCL, NLM_F_REPLACE } from './messages.ts'
-import { familyOf, formatDst } from './route-text.ts'
+import { familyOf, isRefused } from './names.ts'
+import { formatDst } from './route.ts'
 
-type Dump = <T extends DumpType>(request: DumpOf<T>) => Iterable<DumpItem<T>[]>
+type Dump = <T extends DumpType>(request: DumpOf<T>) => Iterable<DumpItem<T>[]> | Refused
 type ConfigLink = NonNullable<StackConfig['link']>[number]
 
 const ADD = NLM_F_CREATE | NLM_F_EXCL
 const PUT = NLM_F_CREATE | NLM_F_REPLACE
 const DEFAULT_METRIC: Record<string, number> = { inet: 0, inet6: 1024 }
 
-const drain = <T>(chunks: Iterable<T[]>): T[] => [...chunks].flat()
+/** What is asked for here is always there. */
+const drain = <T>(chunks: Iterable<T[]> | Refused): T[] => {
+  if (isRefused(chunks)) throw new Error(chunks.message)
+  return [...chunks].flat()
+}
 const add = (message: Message, at: string): ConfigStep => ({ op: 'add', at, message })
 /** What goes is in no wanted configuration, so it is nowhere. */
 const del = (message: Message): ConfigStep => ({ op: 'del', message })

@@ -1,0 +1,128 @@
+/**
+ * A device row as the numbers of RTM_GETLINK, and its name, MAC and impairment written. Control thread.
+ */
+import {
+  DEV_ALLMULTI,
+  DEV_CORRUPT,
+  DEV_DELAY,
+  DEV_DUPLICATE,
+  DEV_FLAGS,
+  DEV_GSO_MAX,
+  DEV_IFINDEX,
+  DEV_IMPAIRED,
+  DEV_JITTER,
+  DEV_LIMIT,
+  DEV_LOSS,
+  DEV_MAC,
+  DEV_MTU,
+  DEV_NAME,
+  DEV_OPERSTATE,
+  DEV_PEER,
+  DEV_PROMISCUITY,
+  DEV_REORDER,
+  DEV_RX_QUEUES,
+  DEV_TX_QUEUES,
+  DEV_TXQLEN,
+  DEV_TYPE,
+  DevStat,
+  deviceName,
+  deviceRow,
+  sumDeviceStat,
+} from '../netdev/netdev.ts'
+import type { Arena } from '../shm/arena.ts'
+import type { Mac } from '../wire/text.ts'
+import type { LinkInfo, LinkStats, Netem } from './rtnetlink.ts'
+
+const NETEM: readonly (readonly [name: keyof Netem, word: number])[] = [
+  ['loss', DEV_LOSS],
+  ['duplicate', DEV_DUPLICATE],
+  ['reorder', DEV_REORDER],
+  ['corrupt', DEV_CORRUPT],
+  ['delay', DEV_DELAY],
+  ['jitter', DEV_JITTER],
+  ['limit', DEV_LIMIT],
+]
+
+export const writeName = ({ u8 }: Arena, row: number, name: string): void => {
+  const at = (row + DEV_NAME) << 2
+  u8.fill(0, at, at + 16)
+  for (let k = 0; k < name.length; k++) u8[at + k] = name.charCodeAt(k)
+}
+
+export const writeMac = ({ u8 }: Arena, row: number, { hi, lo }: Mac): void => {
+  const at = (row + DEV_MAC) << 2
+  u8.set([hi >> 8, hi, lo >> 24, lo >> 16, lo >> 8, lo], at)
+}
+const readMac = ({ u8 }: Arena, row: number): Mac => {
+  const at = (row + DEV_MAC) << 2
+  return {
+    hi: (u8[at] << 8) | u8[at + 1],
+    lo: (u8[at + 2] << 24) | (u8[at + 3] << 16) | (u8[at + 4] << 8) | u8[at + 5],
+  }
+}
+
+/** A limit alone does nothing. */
+export const writeNetem = ({ i32 }: Arena, row: number, netem: Netem): void => {
+  for (const [name, word] of NETEM) i32[row + word] = netem[name]
+  const { limit: _, ...rest } = netem
+  i32[row + DEV_IMPAIRED] = Object.values(rest).some((value) => value !== 0) ? 1 : 0
+}
+const readNetem = ({ i32 }: Arena, row: number): Netem | null =>
+  i32[row + DEV_IMPAIRED] === 0
+    ? null
+    : (Object.fromEntries(NETEM.map(([name, word]) => [name, i32[row + word]])) as Netem)
+
+const statsOf = (arena: Arena, ifindex: number): LinkStats => {
+  const sum = (stat: number): number => sumDeviceStat(arena, ifindex, stat)
+  return {
+    rx: {
+      bytes: sum(DevStat.rx_bytes),
+      packets: sum(DevStat.rx_packets),
+      errors: sum(DevStat.rx_errors),
+      dropped: sum(DevStat.rx_dropped),
+      over_errors: sum(DevStat.rx_over_errors),
+      multicast: sum(DevStat.multicast),
+    },
+    tx: {
+      bytes: sum(DevStat.tx_bytes),
+      packets: sum(DevStat.tx_packets),
+      errors: sum(DevStat.tx_errors),
+      dropped: sum(DevStat.tx_dropped),
+      carrier_errors: sum(DevStat.tx_carrier_errors),
+      collisions: sum(DevStat.collisions),
+    },
+  }
+}
+
+/** `kind` and `data` are the registry's: the row knows only the driver. */
+export const readLink = (
+  arena: Arena,
+  ifindex: number,
+  kind: string,
+  data: Record<string, unknown> | undefined,
+  xstats: Record<string, unknown> | undefined
+): LinkInfo => {
+  const { i32 } = arena
+  const row = deviceRow(arena, ifindex)
+  return {
+    ifindex: i32[row + DEV_IFINDEX],
+    name: deviceName(arena, ifindex),
+    kind,
+    data,
+    xstats,
+    type: i32[row + DEV_TYPE],
+    flags: i32[row + DEV_FLAGS],
+    mtu: i32[row + DEV_MTU],
+    operstate: i32[row + DEV_OPERSTATE],
+    txqlen: i32[row + DEV_TXQLEN],
+    mac: readMac(arena, row),
+    promiscuity: i32[row + DEV_PROMISCUITY],
+    allmulti: i32[row + DEV_ALLMULTI],
+    txQueues: i32[row + DEV_TX_QUEUES],
+    rxQueues: i32[row + DEV_RX_QUEUES],
+    gsoMax: i32[row + DEV_GSO_MAX],
+    peer: i32[row + DEV_PEER],
+    netem: readNetem(arena, row),
+    stats: statsOf(arena, ifindex),
+  }
+}

@@ -1,0 +1,350 @@
+/**
+ * The control plane's messages in numbers, as netlink carries them: indexes of devices, words of addresses, numbers of
+ * tables, protocols, scopes, types and states, bits of flags. Names are text only where the kernel's own are (of a
+ * device, of a kind, of a sysctl). text/ turns them into what people write and read.
+ * Linux: include/uapi/linux/{netlink,rtnetlink,if_link,if_addr,neighbour}.h.
+ */
+import type { Ifaddr } from '../inet/ifaddr.ts'
+import type { SockInfo } from '../socket/sock-info.ts'
+import type { Mac, Words } from '../wire/text.ts'
+import type { RibRoute, RouteMatch } from './rib.ts'
+
+// Flags of a change (NLM_F_*). `ip route add` is CREATE|EXCL, `replace` CREATE|REPLACE, `change` REPLACE,
+// `append` CREATE|APPEND, `prepend` CREATE.
+export const NLM_F_REPLACE = 0x100
+export const NLM_F_EXCL = 0x200
+export const NLM_F_CREATE = 0x400
+export const NLM_F_APPEND = 0x800
+
+// ---- routes
+
+export type RouteQuery = {
+  family: number
+  dst: Words
+  /** Null: chosen. */
+  src: Words | null
+  /** 0: the packet is our own. */
+  iif: number
+  oif: number
+  tos: number
+  mark: number
+}
+export type RouteAnswer = {
+  family: number
+  type: number
+  gateway: { family: number; words: Words } | null
+  dev: number
+  table: number
+  prefsrc: Words
+  /** 0: the route sets none. */
+  mtu: number
+}
+export type RouteFilter = {
+  /** 0 is every family, and every table. */
+  family: number
+  table: number
+  /** Exactly this prefix. */
+  dst?: { family: number; words: Words; plen: number }
+  dev?: number
+  type?: number
+  protocol?: number
+  scope?: number
+}
+
+// ---- links
+
+/** netem's words as the row has them: parts per million, microseconds, packets. */
+export type Netem = {
+  loss: number
+  duplicate: number
+  reorder: number
+  corrupt: number
+  delay: number
+  jitter: number
+  limit: number
+}
+export type LinkChange = {
+  ifname: string
+  /** IFLA_INFO_KIND: needed to create. */
+  kind?: string
+  mtu?: number
+  mac?: Mac
+  txqlen?: number
+  /** IFF_* of `change` that are to be on. */
+  flags: number
+  /** Which of IFF_UP, IFF_PROMISC, IFF_ALLMULTI, IFF_NOARP are to be as `flags` says. */
+  change: number
+  newname?: string
+  /** All zero: not impaired. */
+  netem?: Netem
+  /** IFLA_INFO_DATA: what the kind's driver takes. */
+  data?: Record<string, unknown>
+}
+export type LinkStats = {
+  rx: {
+    bytes: number
+    packets: number
+    errors: number
+    dropped: number
+    over_errors: number
+    multicast: number
+  }
+  tx: {
+    bytes: number
+    packets: number
+    errors: number
+    dropped: number
+    carrier_errors: number
+    collisions: number
+  }
+}
+export type LinkInfo = {
+  ifindex: number
+  name: string
+  kind: string
+  data: Record<string, unknown> | undefined
+  /** IFLA_INFO_XSTATS: what else the driver has to say. */
+  xstats: Record<string, unknown> | undefined
+  /** ARPHRD_* */
+  type: number
+  flags: number
+  mtu: number
+  operstate: number
+  txqlen: number
+  mac: Mac
+  promiscuity: number
+  allmulti: number
+  txQueues: number
+  rxQueues: number
+  gsoMax: number
+  /** Ifindex of a veth's other end, or 0. */
+  peer: number
+  /** Null: not impaired. */
+  netem: Netem | null
+  stats: LinkStats
+}
+export type LinkFilter = { ifindex?: number; kind?: string; isUp?: boolean }
+
+// ---- addresses
+
+export type AddressKey = Pick<Ifaddr, 'ifindex' | 'family' | 'words' | 'prefixlen'>
+export type AddressFilter = {
+  family?: number
+  ifindex?: number
+  scope?: number
+  to?: { family: number; words: Words; plen: number }
+}
+
+// ---- neighbours
+
+export type NeighKey = { ifindex: number; words: Words }
+export type NeighChange = NeighKey & {
+  lladdr: Mac | null
+  /** NUD_* */
+  state: number
+  /** NTF_* */
+  flags: number
+}
+export type NeighInfo = NeighChange & {
+  /** Seconds. */
+  used: number
+  confirmed: number
+  updated: number
+  probes: number
+}
+export type NeighFilter = {
+  family?: number
+  ifindex?: number
+  words?: Words
+  /** NUD_* bits; 0 is NUD_NONE. */
+  states?: number
+}
+
+// ---- sockets
+
+export type SockEnd = { words: Words; port: number }
+export type SockFilter = {
+  /** SOCK_* */
+  types?: readonly number[]
+  family?: number
+  /** ss's names: a protocol says the state of its sockets itself. */
+  state?: readonly string[]
+  local?: Partial<SockEnd>
+  peer?: Partial<SockEnd>
+  cookie?: number
+  worker?: number
+}
+export type Sock = {
+  /** SOCK_* */
+  type: number
+  family: number
+  local: SockEnd
+  peer: SockEnd
+  /** 0: bound to none. */
+  dev: number
+  cookie: number
+  worker: number
+  hash: number
+  v6only: boolean
+  mark: number
+  rmem: number
+  rcvbuf: number
+  wmem: number
+  sndbuf: number
+  drops: number
+  info: SockInfo
+}
+export type Flow = {
+  worker: number
+  hash: number
+  protocol: number
+  src: Words
+  dst: Words
+  sport: number
+  dport: number
+  dev: number
+  packets: number
+  /** Milliseconds since the last one. */
+  last: number
+}
+
+// ---- what is measured, and sysctls: these have names
+
+export type SysctlItem = { name: string; value: number | string }
+/** softnet_stat's columns, and ours. */
+export type WorkerItem = {
+  processed: number
+  dropped: number
+  time_squeeze: number
+  received_rps: number
+  flow_limit_count: number
+  backlog_len: number
+  cpu: number
+  input_qlen: number
+  process_qlen: number
+  calls: number
+  vectors: number
+  /** These two are of the last seconds, not since boot. */
+  vectors_per_call: number
+  busy_ratio: number
+  steered: number
+  sockets: number
+  restarts: number
+  sleeping: boolean
+  running: boolean
+  heartbeat: number
+}
+export type DropItem = { reason: string; count: number; worker: number[] }
+export type SkbItem = {
+  thread: number
+  role: string
+  skbs_free: number
+  small_free: number
+  large_free: number
+}
+
+// ---- steering (ethtool, sysfs)
+
+export type RssChange = {
+  ifindex: number
+  /** At most one of these four. */
+  equal?: number
+  weight?: readonly number[]
+  isDefault?: boolean
+  indirection?: readonly number[]
+  key?: Uint8Array
+}
+export type Rss = { indirection: number[]; key: Uint8Array }
+export type Channels = { combinedMax: number; combined: number }
+/** NETIF_F_* bits: those that are on, and those that the device can do. */
+export type Features = { active: number; can: number }
+/** Several bits stand for one word (tso: both families'): of those the device has what it can. */
+export type FeatureChange = { bits: number; isOn: boolean }
+export type Rps = {
+  /** Bit i is worker i. */
+  cpus: number
+  flowCnt: number
+}
+
+// ---- requests: type -> what it carries, and the item of its answer
+
+type Measured = {
+  SYSCTL_GET: { carries: { name: string }; item: SysctlItem }
+  SYSCTL_SET: { carries: { name: string; value: number | string }; item: SysctlItem }
+  WORKER_GET: { carries: { worker: number }; item: WorkerItem }
+  NSTAT_GET: { carries: object; item: Record<string, number> }
+}
+type OfDevice = { ifindex: number }
+type Steering = {
+  ETHTOOL_MSG_RSS_GET: { carries: OfDevice; item: Rss }
+  ETHTOOL_MSG_RSS_SET: { carries: { rss: RssChange }; item: Rss }
+  ETHTOOL_MSG_CHANNELS_GET: { carries: OfDevice; item: Channels }
+  ETHTOOL_MSG_CHANNELS_SET: { carries: OfDevice & { combined: number }; item: Channels }
+  ETHTOOL_MSG_FEATURES_GET: { carries: OfDevice; item: Features }
+  ETHTOOL_MSG_FEATURES_SET: {
+    carries: OfDevice & { features: readonly FeatureChange[] }
+    item: Features
+  }
+  ETHTOOL_MSG_RINGS_GET: { carries: OfDevice; item: never }
+  ETHTOOL_MSG_RINGS_SET: { carries: OfDevice; item: never }
+  ETHTOOL_MSG_STATS_GET: { carries: OfDevice; item: Record<string, number> }
+  /** `flow` is RSS_TCP4 ..., `fields` bits of RXH_*. */
+  ETHTOOL_GRXFH: { carries: OfDevice & { flow: number }; item: { fields: number } }
+  ETHTOOL_SRXFH: { carries: OfDevice & { flow: number; fields: number }; item: { fields: number } }
+  ETHTOOL_GDRVINFO: { carries: OfDevice; item: { kind: string } }
+  RPS_GET: { carries: OfDevice; item: Rps }
+  RPS_SET: { carries: OfDevice & Partial<Rps>; item: Rps }
+}
+export type RouteMessage =
+  | { type: 'RTM_NEWROUTE'; flags: number; route: RibRoute }
+  | { type: 'RTM_DELROUTE'; route: RouteMatch }
+type Requests = Measured &
+  Steering & {
+    SOCK_GET: { carries: { cookie: number }; item: Sock }
+    SOCK_DESTROY: { carries: { cookie: number }; item: null }
+    RTM_NEWROUTE: { carries: { flags: number; route: RibRoute }; item: RibRoute }
+    RTM_DELROUTE: { carries: { route: RouteMatch }; item: RibRoute }
+    RTM_GETROUTE: { carries: { query: RouteQuery }; item: RouteAnswer }
+    /** All or none. */
+    ROUTE_BATCH: { carries: { messages: readonly RouteMessage[] }; item: RibRoute[] }
+    /** Without CREATE it changes a link that is there (ip link set). */
+    RTM_NEWLINK: { carries: { flags: number; link: LinkChange }; item: LinkInfo }
+    RTM_DELLINK: { carries: { ifindex: number }; item: LinkInfo }
+    RTM_GETLINK: { carries: { ifindex: number }; item: LinkInfo }
+    RTM_NEWADDR: { carries: { flags: number; address: Ifaddr }; item: Ifaddr }
+    RTM_DELADDR: { carries: { address: AddressKey }; item: Ifaddr }
+    RTM_NEWNEIGH: { carries: { flags: number; neigh: NeighChange }; item: NeighInfo }
+    RTM_DELNEIGH: { carries: { neigh: NeighKey }; item: null }
+    RTM_GETNEIGH: { carries: { neigh: NeighKey }; item: NeighInfo }
+    NEIGH_FLUSH: { carries: { filter: NeighFilter }; item: { flushed: number } }
+  }
+export type MessageType = keyof Requests
+export type MessageOf<T extends MessageType> = { type: T } & Requests[T]['carries']
+export type Message = { [T in MessageType]: MessageOf<T> }[MessageType]
+export type ItemOf<M extends { type: MessageType }> = Requests[M['type']]['item']
+
+// ---- dumps
+
+type Dumps = {
+  SYSCTL: { filter: { prefix?: string }; item: SysctlItem }
+  WORKER: { filter: object; item: WorkerItem }
+  DROPS: { filter: object; item: DropItem }
+  SKBS: { filter: object; item: SkbItem }
+  SOCK_DIAG: { filter: SockFilter; item: Sock }
+  FLOWS: { filter: { worker?: number }; item: Flow }
+  RTM_GETROUTE: { filter: RouteFilter; item: RibRoute }
+  RTM_GETLINK: { filter: LinkFilter; item: LinkInfo }
+  RTM_GETADDR: { filter: AddressFilter; item: Ifaddr }
+  RTM_GETNEIGH: { filter: NeighFilter; item: NeighInfo }
+}
+export type DumpType = keyof Dumps
+export type DumpOf<T extends DumpType> = { type: T; filter?: Dumps[T]['filter'] }
+export type DumpItem<T extends DumpType> = Dumps[T]['item']
+
+// ---- notifications
+
+type Watched = { route: RibRoute; link: LinkInfo; address: Ifaddr; neigh: NeighInfo }
+export type WatchKind = keyof Watched
+export type Notification = {
+  [K in WatchKind]: { kind: K; event: 'new' | 'del'; item: Watched[K]; revision: number }
+}[WatchKind]

@@ -1,0 +1,136 @@
+/**
+ * Addresses between words and numbers, with the defaults of `ip addr` (ip/ipaddress.c).
+ */
+import { AF_INET } from '../../base/family.ts'
+import {
+  IFA_F_NOPREFIXROUTE,
+  IFA_F_PERMANENT,
+  IFA_F_SECONDARY,
+} from '../../inet/ifaddr-constants.ts'
+import type { Ifaddr } from '../../inet/ifaddr.ts'
+import { RT_SCOPE_HOST, RT_SCOPE_UNIVERSE } from '../../inet/nexthop-constants.ts'
+import { scopeOf6 } from '../../inet/source.ts'
+import type { Addr } from '../../wire/text.ts'
+import {
+  addrLen,
+  formatAddr,
+  formatIpv4,
+  parseAddr,
+  parseIpv4,
+  parsePrefix,
+} from '../../wire/text.ts'
+import type { AddressFilter, AddressKey } from '../rtnetlink.ts'
+import type {
+  AddressInfo,
+  AddressItem,
+  AddressSpec,
+  DumpOf,
+  LinkItem,
+  Refused,
+} from './messages.ts'
+import type { DeviceNames } from './names.ts'
+import {
+  addrOf,
+  badAddress,
+  badPrefix,
+  familyName,
+  familyNumber,
+  familyOf,
+  noSuchDevice,
+  scopeNames,
+  wrong,
+  isRefused,
+} from './names.ts'
+
+const FOREVER = 4294967295
+
+export const readAddressKey = (
+  { dev, local, prefixlen }: Pick<AddressSpec, 'dev' | 'local' | 'prefixlen'>,
+  names: DeviceNames
+): AddressKey | Refused => {
+  const ifindex = names.ifindexOf(dev)
+  if (ifindex === 0) return noSuchDevice(dev)
+  const addr = parseAddr(local)
+  if (addr === null) return badPrefix(local, 'local')
+  if (!(Number.isInteger(prefixlen) && prefixlen >= 0 && prefixlen <= addrLen(addr.family)))
+    return badPrefix(`${local}/${prefixlen}`, 'prefixlen')
+  return { ifindex, family: familyOf(addr), words: addr.words, prefixlen }
+}
+/** '+' is the network's last address, as `brd +`. */
+const readBroadcast = (text: string, { family, words, prefixlen }: AddressKey): number | null => {
+  if (family !== AF_INET) return null
+  if (text !== '+') return parseIpv4(text)
+  const mask = prefixlen === 0 ? 0 : -1 << (32 - prefixlen)
+  return prefixlen > 30 ? 0 : words[3] | ~mask
+}
+const defaultScope = ({ family, words }: AddressKey): number => {
+  if (family !== AF_INET) return scopeOf6(...words)
+  return words[3] >>> 24 === 127 ? RT_SCOPE_HOST : RT_SCOPE_UNIVERSE
+}
+
+export const readAddress = (spec: AddressSpec, names: DeviceNames): Ifaddr | Refused => {
+  const key = readAddressKey(spec, names)
+  if (isRefused(key)) return key
+  const scope = spec.scope === undefined ? defaultScope(key) : scopeNames.parse(spec.scope)
+  if (scope === null) return wrong(spec.scope, 'invalid scope value.', 'scope')
+  const broadcast = spec.broadcast === undefined ? 0 : readBroadcast(spec.broadcast, key)
+  if (broadcast === null) return badAddress(spec.broadcast ?? '', 'broadcast')
+  const isNoPrefix = spec.flags?.includes('noprefixroute') ?? false
+  return { ...key, scope, broadcast, flags: isNoPrefix ? IFA_F_NOPREFIXROUTE : 0 }
+}
+
+export const readAddressFilter = (
+  filter: NonNullable<DumpOf<'RTM_GETADDR'>['filter']>,
+  names: DeviceNames
+): AddressFilter | Refused => {
+  const { family, dev, scope, to } = filter
+  const read: AddressFilter = {}
+  if (family !== undefined) read.family = familyNumber(family)
+  if (dev !== undefined) {
+    read.ifindex = names.ifindexOf(dev)
+    if (read.ifindex === 0) return noSuchDevice(dev)
+  }
+  if (scope !== undefined) {
+    const number = scopeNames.parse(scope)
+    if (number === null) return wrong(scope, 'invalid "scope" value', 'scope')
+    read.scope = number
+  }
+  if (to !== undefined) {
+    const prefix = parsePrefix(to)
+    if (prefix === null) return badPrefix(to, 'to', 'any valid')
+    read.to = { family: familyOf(prefix), words: prefix.words, plen: prefix.prefixlen }
+  }
+  return read
+}
+
+export const writeAddress = (at: Ifaddr, label: string): AddressInfo => ({
+  family: familyName(at.family),
+  local: formatAddr(addrOf(at.family, at.words) as Addr),
+  prefixlen: at.prefixlen,
+  ...(at.broadcast !== 0 && { broadcast: formatIpv4(at.broadcast) }),
+  scope: scopeNames.format(at.scope),
+  ...((at.flags & IFA_F_SECONDARY) !== 0 && { secondary: true }),
+  ...((at.flags & IFA_F_NOPREFIXROUTE) !== 0 && { noprefixroute: true }),
+  ...(at.family === AF_INET
+    ? { label }
+    : (at.flags & IFA_F_PERMANENT) !== 0 && { permanent: true }),
+  valid_life_time: FOREVER,
+  preferred_life_time: FOREVER,
+})
+
+/** A link with these of its addresses. */
+export const writeAddresses = (link: LinkItem, addresses: readonly Ifaddr[]): AddressItem => ({
+  ifindex: link.ifindex,
+  ...(link.link !== undefined && { link: link.link }),
+  ifname: link.ifname,
+  flags: link.flags,
+  mtu: link.mtu,
+  qdisc: link.qdisc,
+  operstate: link.operstate,
+  group: link.group,
+  txqlen: link.txqlen,
+  link_type: link.link_type,
+  address: link.address,
+  broadcast: link.broadcast,
+  addr_info: addresses.map((at) => writeAddress(at, link.ifname)),
+})

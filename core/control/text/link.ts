@@ -1,0 +1,157 @@
+/**
+ * Links between words and numbers: what iproute2 does before it sends RTM_NEWLINK and with what it gets
+ * (ip/iplink.c, ip/ipaddress.c print_linkinfo), and netem's words (tc/q_netem.c).
+ */
+import { Errno } from '../../base/errno.ts'
+import {
+  ARPHRD_LOOPBACK,
+  IF_OPER_DOWN,
+  IF_OPER_NOTPRESENT,
+  IF_OPER_UP,
+  IFF_ALLMULTI,
+  IFF_BROADCAST,
+  IFF_LOOPBACK,
+  IFF_LOWER_UP,
+  IFF_MULTICAST,
+  IFF_NOARP,
+  IFF_POINTOPOINT,
+  IFF_PROMISC,
+  IFF_RUNNING,
+  IFF_UP,
+} from '../../netdev/netdev.ts'
+import type { Mac } from '../../wire/text.ts'
+import { formatMac, parseMac } from '../../wire/text.ts'
+import { IF_OPER_LOWERLAYERDOWN } from '../links.ts'
+import type { LinkChange, LinkInfo, Netem } from '../rtnetlink.ts'
+import type { Impairment, LinkItem, LinkSpec, Refused } from './messages.ts'
+import { refuseAs, wrong } from './names.ts'
+
+const GSO_MAX_SIZE = 65536
+
+/** In ip's order. */
+const FLAGS: readonly (readonly [bit: number, name: string])[] = [
+  [IFF_LOOPBACK, 'LOOPBACK'],
+  [IFF_BROADCAST, 'BROADCAST'],
+  [IFF_POINTOPOINT, 'POINTOPOINT'],
+  [IFF_MULTICAST, 'MULTICAST'],
+  [IFF_NOARP, 'NOARP'],
+  [IFF_ALLMULTI, 'ALLMULTI'],
+  [IFF_PROMISC, 'PROMISC'],
+  [IFF_UP, 'UP'],
+  [IFF_LOWER_UP, 'LOWER_UP'],
+]
+const OPERSTATES: Record<number, string> = {
+  [IF_OPER_NOTPRESENT]: 'NOTPRESENT',
+  [IF_OPER_DOWN]: 'DOWN',
+  [IF_OPER_LOWERLAYERDOWN]: 'LOWERLAYERDOWN',
+  [IF_OPER_UP]: 'UP',
+}
+
+/** What one of netem's words is in the row: percent are parts per million. */
+const UNITS: Record<keyof Netem, number> = {
+  loss: 10_000,
+  duplicate: 10_000,
+  reorder: 10_000,
+  corrupt: 10_000,
+  delay: 1,
+  jitter: 1,
+  limit: 1,
+}
+const NETEM = Object.keys(UNITS) as (keyof Netem)[]
+
+const readNetem = (netem: Impairment): Netem | Refused => {
+  const read = { loss: 0, duplicate: 0, reorder: 0, corrupt: 0, delay: 0, jitter: 0, limit: 0 }
+  for (const name of NETEM) {
+    const [value, unit] = [netem[name] ?? 0, UNITS[name]]
+    if (!(value >= 0 && value <= (unit === 1 ? 0x7fffffff : 100)))
+      return refuseAs(Errno.ERANGE, `Error: Illegal "${name}".`, `netem.${name}`)
+    read[name] = Math.round(value * unit)
+  }
+  return read
+}
+const writeNetem = (netem: Netem): Impairment =>
+  Object.fromEntries(
+    NETEM.filter((name) => netem[name] !== 0).map((name) => [name, netem[name] / UNITS[name]])
+  )
+
+const badName = (name: string, field: string): Refused =>
+  wrong(name, '"name" not a valid ifname', field)
+const isName = (name: string): boolean =>
+  /^[^\s/:]{1,15}$/.test(name) && name !== '.' && name !== '..'
+
+const readMac = (text: string): Mac | null => {
+  const mac = parseMac(text)
+  const isUnicast = mac !== null && (mac.hi & 0x0100) === 0 && (mac.hi | mac.lo) !== 0
+  return isUnicast ? mac : null
+}
+
+export const readLink = (spec: LinkSpec): LinkChange | Refused => {
+  const { ifname, newname, address, netem, up, arp, promisc, allmulticast } = spec
+  if (!isName(ifname)) return badName(ifname, 'ifname')
+  if (newname !== undefined && !isName(newname)) return badName(newname, 'newname')
+  const mac = address === undefined ? undefined : readMac(address)
+  if (mac === null)
+    return refuseAs(Errno.EADDRNOTAVAIL, `"${address}" is not a usable lladdr`, 'address')
+  const impairment = netem === undefined ? undefined : readNetem(netem)
+  if (impairment !== undefined && 'error' in impairment) return impairment
+  let [flags, change] = [0, 0]
+  for (const [flag, wanted] of [
+    [IFF_UP, up],
+    [IFF_NOARP, arp === undefined ? undefined : !arp],
+    [IFF_PROMISC, promisc],
+    [IFF_ALLMULTI, allmulticast],
+  ] as const) {
+    if (wanted === undefined) continue
+    change |= flag
+    if (wanted) flags |= flag
+  }
+  return {
+    ifname,
+    flags,
+    change,
+    ...(spec.kind !== undefined && { kind: spec.kind }),
+    ...(spec.mtu !== undefined && { mtu: spec.mtu }),
+    ...(mac !== undefined && { mac }),
+    ...(spec.txqlen !== undefined && { txqlen: spec.txqlen }),
+    ...(newname !== undefined && { newname }),
+    ...(impairment !== undefined && { netem: impairment }),
+    ...(spec.data !== undefined && { data: spec.data }),
+  }
+}
+
+/** As `ip -s -d -j link` prints it. */
+export const writeLink = (link: LinkInfo, nameOf: (ifindex: number) => string): LinkItem => {
+  const { flags, kind, data, netem } = link
+  const isLoopback = link.type === ARPHRD_LOOPBACK
+  const named = FLAGS.filter(([bit]) => (flags & bit) !== 0).map(([, name]) => name)
+  const noCarrier = (flags & IFF_UP) !== 0 && (flags & IFF_RUNNING) === 0
+  return {
+    ifindex: link.ifindex,
+    ifname: link.name,
+    ...(link.peer !== 0 && { link: nameOf(link.peer) }),
+    flags: noCarrier ? ['NO-CARRIER', ...named] : named,
+    mtu: link.mtu,
+    qdisc: netem === null ? 'noqueue' : 'netem',
+    operstate: OPERSTATES[link.operstate] ?? 'UNKNOWN',
+    linkmode: 'DEFAULT',
+    group: 'default',
+    txqlen: link.txqlen,
+    link_type: isLoopback ? 'loopback' : 'ether',
+    address: formatMac(link.mac.hi, link.mac.lo),
+    broadcast: isLoopback ? '00:00:00:00:00:00' : 'ff:ff:ff:ff:ff:ff',
+    promiscuity: link.promiscuity,
+    allmulti: link.allmulti,
+    num_tx_queues: link.txQueues,
+    num_rx_queues: link.rxQueues,
+    gso_max_size: link.gsoMax || GSO_MAX_SIZE,
+    ...(kind !== 'lo' && {
+      linkinfo: {
+        info_kind: kind,
+        ...(data && { info_data: data }),
+        ...(link.xstats && { info_xstats: link.xstats }),
+      },
+    }),
+    ...(netem && { netem: writeNetem(netem) }),
+    stats64: link.stats,
+  }
+}

@@ -1,0 +1,90 @@
+/**
+ * Neighbours between words and numbers, as `ip neigh` reads and prints them (ip/ipneigh.c).
+ */
+import { Errno } from '../../base/errno.ts'
+import {
+  NTF_ROUTER,
+  NUD_DELAY,
+  NUD_FAILED,
+  NUD_INCOMPLETE,
+  NUD_NOARP,
+  NUD_NONE,
+  NUD_PERMANENT,
+  NUD_PROBE,
+  NUD_REACHABLE,
+  NUD_STALE,
+} from '../../neigh/neigh-constants.ts'
+import { formatMac, formatWords, parseAddr, parseMac } from '../../wire/text.ts'
+import type * as numbers from '../rtnetlink.ts'
+import type { NeighFilter, NeighItem, NeighSpec, NudState, Refused } from './messages.ts'
+import type { DeviceNames } from './names.ts'
+import { badPrefix, familyNumber, noSuchDevice, refuseAs, isRefused } from './names.ts'
+
+const STATES: Record<NudState, number> = {
+  INCOMPLETE: NUD_INCOMPLETE,
+  REACHABLE: NUD_REACHABLE,
+  STALE: NUD_STALE,
+  DELAY: NUD_DELAY,
+  PROBE: NUD_PROBE,
+  FAILED: NUD_FAILED,
+  NOARP: NUD_NOARP,
+  PERMANENT: NUD_PERMANENT,
+  NONE: NUD_NONE,
+}
+const NAMES = new Map(Object.entries(STATES).map(([name, state]) => [state, name as NudState]))
+
+export const readNeighKey = (
+  { dev, dst }: Pick<NeighSpec, 'dev' | 'dst'>,
+  names: DeviceNames
+): numbers.NeighKey | Refused => {
+  const ifindex = names.ifindexOf(dev)
+  if (ifindex === 0) return noSuchDevice(dev)
+  const addr = parseAddr(dst)
+  return addr === null ? badPrefix(dst, 'dst') : { ifindex, words: addr.words }
+}
+
+export const readNeigh = (neigh: NeighSpec, names: DeviceNames): numbers.NeighChange | Refused => {
+  const key = readNeighKey(neigh, names)
+  if (isRefused(key)) return key
+  const lladdr = neigh.lladdr === undefined ? null : parseMac(neigh.lladdr)
+  if (neigh.lladdr !== undefined && lladdr === null)
+    return refuseAs(Errno.EINVAL, `"${neigh.lladdr}" is invalid lladdr.`, 'lladdr')
+  const state = STATES[(neigh.state ?? 'PERMANENT').toUpperCase() as NudState]
+  if (state === undefined)
+    return refuseAs(Errno.EINVAL, 'Error: argument is wrong: nud state is bad', 'state')
+  return { ...key, lladdr, state, flags: neigh.flags?.includes('router') ? NTF_ROUTER : 0 }
+}
+
+export const readNeighFilter = (
+  { family, dev, dst, state }: NeighFilter,
+  names: DeviceNames
+): numbers.NeighFilter | Refused => {
+  const read: numbers.NeighFilter = {}
+  if (family !== undefined) read.family = familyNumber(family)
+  if (dev !== undefined) {
+    read.ifindex = names.ifindexOf(dev)
+    if (read.ifindex === 0) return noSuchDevice(dev)
+  }
+  if (dst !== undefined) {
+    const addr = parseAddr(dst)
+    if (addr === null) return badPrefix(dst, 'dst')
+    read.words = addr.words
+  }
+  if (state !== undefined) read.states = state.reduce((bits, name) => bits | STATES[name], 0)
+  return read
+}
+
+export const writeNeigh = (neigh: numbers.NeighInfo, names: DeviceNames): NeighItem => {
+  const { ifindex, words, lladdr, state, flags, used, confirmed, updated, probes } = neigh
+  return {
+    dst: formatWords(...words),
+    dev: names.nameOf(ifindex),
+    ...(lladdr && { lladdr: formatMac(lladdr.hi, lladdr.lo) }),
+    ...((flags & NTF_ROUTER) !== 0 && { router: true }),
+    used,
+    confirmed,
+    updated,
+    probes,
+    state: [NAMES.get(state) ?? 'NONE'],
+  }
+}

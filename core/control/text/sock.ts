@@ -1,0 +1,92 @@
+/**
+ * Sockets and flows between words and numbers, as ss prints them (misc/ss.c).
+ */
+import { SOCK_DGRAM, SOCK_STREAM } from '../../socket/sock.ts'
+import { formatAddr, formatWords, parseAddr } from '../../wire/text.ts'
+import type * as numbers from '../rtnetlink.ts'
+import type { FlowItem, Refused, SockEnd, SockFilter, SockItem, SockProtocol } from './messages.ts'
+import { addrOf, badAddress, familyName, familyNumber, isRefused } from './names.ts'
+
+const SOCK_RAW = 3
+const SOCK_PACKET = 10
+const TYPES: Record<SockProtocol, number> = {
+  tcp: SOCK_STREAM,
+  udp: SOCK_DGRAM,
+  raw: SOCK_RAW,
+  packet: SOCK_PACKET,
+}
+const protocolOf = (type: number): SockProtocol =>
+  type === SOCK_STREAM ? 'tcp' : type === SOCK_DGRAM ? 'udp' : 'raw'
+const PROTOCOLS: Record<number, string> = { 1: 'icmp', 6: 'tcp', 17: 'udp', 58: 'icmpv6' }
+
+const hexOf = (hash: number): string => hash.toString(16).padStart(8, '0')
+
+/** A cookie that is none is nobody's. */
+export const readCookie = (cookie: string): number =>
+  /^[0-9a-fA-F]{1,8}$/.test(cookie) ? Number.parseInt(cookie, 16) : -1
+
+const readEnd = (end: Partial<SockEnd>, field: string): Partial<numbers.SockEnd> | Refused => {
+  const addr = end.addr === undefined ? undefined : parseAddr(end.addr)
+  if (addr === null) return badAddress(end.addr ?? '', `${field}.addr`)
+  return {
+    ...(addr !== undefined && { words: addr.words }),
+    ...(end.port !== undefined && { port: end.port }),
+  }
+}
+export const readSockFilter = (filter: SockFilter): numbers.SockFilter | Refused => {
+  const { protocol, family, state, cookie, worker } = filter
+  const local = readEnd(filter.local ?? {}, 'local')
+  if (isRefused(local)) return local
+  const peer = readEnd(filter.peer ?? {}, 'peer')
+  if (isRefused(peer)) return peer
+  return {
+    local,
+    peer,
+    ...(protocol !== undefined && { types: protocol.map((name) => TYPES[name]) }),
+    ...(family !== undefined && { family: familyNumber(family) }),
+    ...(state !== undefined && { state }),
+    ...(cookie !== undefined && { cookie: readCookie(cookie) }),
+    ...(worker !== undefined && { worker }),
+  }
+}
+
+const writeEnd = ({ words, port }: numbers.SockEnd, family: number): SockEnd => ({
+  addr: formatAddr(addrOf(family, words)),
+  port,
+})
+export const writeSock = (sock: numbers.Sock, nameOf: (ifindex: number) => string): SockItem => {
+  const { type, family, local, peer, dev, cookie, worker, hash, v6only, mark, info } = sock
+  return {
+    netid: protocolOf(type),
+    family: familyName(family),
+    local: writeEnd(local, family),
+    peer: writeEnd(peer, family),
+    ...(dev !== 0 && { dev: nameOf(dev) }),
+    sk: cookie.toString(16),
+    worker,
+    hash: hexOf(hash),
+    ...(v6only && { v6only }),
+    ...(mark !== 0 && { mark }),
+    skmem: {
+      rmem_alloc: sock.rmem,
+      rcv_buf: sock.rcvbuf,
+      wmem_alloc: sock.wmem,
+      snd_buf: sock.sndbuf,
+      sock_drop: sock.drops,
+    },
+    ...info,
+  }
+}
+
+export const writeFlow = (flow: numbers.Flow, nameOf: (ifindex: number) => string): FlowItem => ({
+  worker: flow.worker,
+  hash: hexOf(flow.hash),
+  protocol: PROTOCOLS[flow.protocol] ?? String(flow.protocol),
+  src: formatWords(...flow.src),
+  dst: formatWords(...flow.dst),
+  sport: flow.sport,
+  dport: flow.dport,
+  dev: nameOf(flow.dev),
+  packets: flow.packets,
+  last: flow.last,
+})
