@@ -118,7 +118,9 @@ describeE2e(import.meta.path, 'devices of the host', () => {
     const add = (kind: string, name: string): Promise<unknown> =>
       daemon.must('PUT', `/v1/links/${name}`, { kind, up: true })
     const routeFlags = async (name: string): Promise<string[][]> =>
-      (await daemon.list<RouteItem>(`/v1/routes?dev=${name}&family=inet`)).map(({ flags }) => flags)
+      (await daemon.list<RouteItem>(`/v1/tables/main/routes?dev=${name}&family=inet`)).map(
+        ({ flags }) => flags
+      )
 
     test('a TAP that the host sets down has no carrier until it is set up again', async () => {
       await add('tap', 'tp0')
