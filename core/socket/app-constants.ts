@@ -2,7 +2,8 @@
  * What an application and a worker say to each other: records of 16 words on two rings for each (application,
  * worker), as io_uring does it. The application names its sockets itself (sid, never 0), so that SOCKET, BIND
  * and LISTEN go out in one batch; every submission but RECV is answered by one completion with the same op, sid
- * and user word. Data travels in skbs, which change hands with the record: OWNER is OWNER_IN_RING meanwhile.
+ * (ACCEPT: the child's) and user word: what the end of its socket makes impossible by -ECANCELED. Nothing that an
+ * application submits is trusted. Data travels in skbs, which change hands with the record: OWNER is OWNER_IN_RING meanwhile.
  */
 
 // Words of a record.

@@ -1,10 +1,11 @@
 /**
  * What each submission of an application does: reads the record's words and calls the application's channel or the
- * socket layer. Called by app-port.ts for each record of the submission ring. Worker only.
+ * socket layer. Called by app-port.ts for each record of the submission ring. Worker only. The words are another
+ * thread's: names are range-checked here, an skb by app-skb.ts, the rest by who uses it.
  */
 import { Errno } from '../base/errno.ts'
 import type { Arena } from '../shm/arena.ts'
-import { SKB_DATA, SKB_LEN, SKB_OWNER } from '../skb/skb.ts'
+import { SKB_DATA, SKB_LEN } from '../skb/skb.ts'
 import type { AppChannel } from './app-channel.ts'
 import type { AppCompletions } from './app-completions.ts'
 import {
@@ -25,17 +26,19 @@ import type { Sockets } from './sockets.ts'
 
 export type AppSubmitDeps = {
   arena: Arena
-  worker: number
   sockets: Sockets
   channel: AppChannel
   completions: AppCompletions
+  /** Takes an skb over from the ring; false when there is none of that name. */
+  takeSkb: (skb: number) => boolean
   consume: (skb: number) => void
 }
 
-const { EBADF, EINVAL } = Errno
+const { EALREADY, EBADF, EFAULT, EINVAL } = Errno
+const isSid = (sid: number): boolean => sid > 0 && sid < APP_SIDS
 
 export const createAppSubmit = (deps: AppSubmitDeps) => {
-  const { arena, worker, sockets, channel, completions, consume } = deps
+  const { arena, sockets, channel, completions, takeSkb, consume } = deps
   const { i32 } = arena
   const { post, postWithAddresses } = completions
   const word = (at: number, k: number): number => i32[at + k]
@@ -69,9 +72,9 @@ export const createAppSubmit = (deps: AppSubmitDeps) => {
       word(at, E_ADDR + 3),
       word(at, E_PORT)
     )
-  /** A record that carries an skb, which is ours from here on. */
+  /** A record that carries an skb. */
   const carry = (at: number, op: number, sid: number, sk: number, skb: number): void => {
-    i32[skb + SKB_OWNER] = worker
+    if (!takeSkb(skb)) return post(op, sid, word(at, E_USER), -EFAULT)
     const user = word(at, E_USER)
     if (sk !== 0 && op === AppOp.SEND) return channel.send(sid, skb, user)
     const result = sk === 0 ? -EBADF : op === AppOp.SENDTO ? sendto(at, sk, skb) : -EINVAL
@@ -87,9 +90,9 @@ export const createAppSubmit = (deps: AppSubmitDeps) => {
     const sid = word(at, E_SID)
     const user = word(at, E_USER)
     const skb = word(at, E_SKB)
-    if (sid <= 0 || sid >= APP_SIDS) return post(op, sid, user, -EBADF)
-    const sk = channel.sockOf(sid)
+    const sk = isSid(sid) ? channel.sockOf(sid) : 0
     if (skb !== 0) return carry(at, op, sid, sk, skb)
+    if (!isSid(sid)) return post(op, sid, user, -EBADF)
     switch (op) {
       case AppOp.RECV:
         return channel.grant(sid, word(at, E_LEN))
@@ -101,8 +104,9 @@ export const createAppSubmit = (deps: AppSubmitDeps) => {
     if (sk === 0) return post(op, sid, user, -EBADF)
     switch (op) {
       case AppOp.ACCEPT:
-        return channel.accept(sid, word(at, E_PORT), user, word(at, E_LEN))
+        return accept(at, sid, user)
       case AppOp.CONNECT:
+        if (channel.isConnecting(sid)) return post(op, sid, user, -EALREADY)
         return channel.connecting(sid, user, connect(at, sk), sk)
       case AppOp.BIND:
         return postWithAddresses(op, sid, user, bind(at, sk), sk)
@@ -121,6 +125,11 @@ export const createAppSubmit = (deps: AppSubmitDeps) => {
         return channel.poll(sid, user, word(at, E_LEN))
     }
     post(op, sid, user, -EINVAL)
+  }
+  const accept = (at: number, sid: number, user: number): void => {
+    const child = word(at, E_PORT)
+    if (!isSid(child)) return post(AppOp.ACCEPT, sid, user, -EBADF)
+    channel.accept(sid, child, user, word(at, E_LEN))
   }
   const setOption = (at: number, sk: number): number =>
     sockets.setsockopt(sk, word(at, E_ARG0), word(at, E_ARG1), word(at, E_ARG2))

@@ -57,6 +57,8 @@ const {
   ESRCH,
 } = Errno
 
+const isPort = (port: number): boolean => port >= 0 && port <= 65535
+
 export const createSockets = ({ arena, firstSock, recordFlow = () => {} }: SocketsDeps) => {
   const { i32 } = arena
   const events = createEvents(arena, firstSock)
@@ -94,7 +96,7 @@ export const createSockets = ({ arena, firstSock, recordFlow = () => {} }: Socke
     a2: number,
     a3: number,
     port: number
-  ): number => (port < 0 || port > 65535 ? -EINVAL : protoOf(sk).bind(sk, a0, a1, a2, a3, port))
+  ): number => (isPort(port) ? protoOf(sk).bind(sk, a0, a1, a2, a3, port) : -EINVAL)
 
   const connect = (
     sk: number,
@@ -103,7 +105,7 @@ export const createSockets = ({ arena, firstSock, recordFlow = () => {} }: Socke
     a2: number,
     a3: number,
     port: number
-  ): number => protoOf(sk).connect(sk, a0, a1, a2, a3, port)
+  ): number => (isPort(port) ? protoOf(sk).connect(sk, a0, a1, a2, a3, port) : -EINVAL)
 
   const listen = (sk: number, backlog: number): number => {
     const proto = protoOf(sk)
@@ -142,6 +144,7 @@ export const createSockets = ({ arena, firstSock, recordFlow = () => {} }: Socke
   ): number => {
     const proto = protoOf(sk)
     if (proto.sendto === undefined) return -EOPNOTSUPP
+    if (!isPort(port)) return -EINVAL
     return proto.sendto(sk, from, len, a0, a1, a2, a3, port)
   }
   /** One datagram; `peerOf(sk)` then tells its sender. */

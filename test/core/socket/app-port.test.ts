@@ -2,7 +2,9 @@ import { AF_INET } from '../../../core/base/family.ts'
 import { expect, test } from 'bun:test'
 import { Errno } from '../../../core/base/errno.ts'
 import {
+  APP_SIDS,
   AppOp,
+  CLOSE_NOW,
   E_ADDR,
   E_ARG0,
   E_ARG1,
@@ -294,6 +296,65 @@ test('POLL tells once what happened', () => {
   )
   peer.write(new Uint8Array(1))
   expect(run().some(({ op }) => op === AppOp.POLL)).toBe(false)
+})
+
+test('the end of a socket answers what was asked of it and will not come', () => {
+  const { run, listen, ask } = setUp()
+  const { sid, child } = listen(80, 2)
+  run()
+  ask(AppOp.POLL, sid, { [E_LEN]: SK_EVENT_READ }, 3)
+  ask(AppOp.POLL, sid, { [E_LEN]: SK_EVENT_READ }, 4)
+  // a child that is given up leaves the others where they were
+  ask(AppOp.CLOSE, child[0]!, {}, 5)
+  ask(AppOp.CLOSE, sid, { [E_ARG0]: CLOSE_NOW }, 6)
+  expect(run().map(({ op, sid, user, result }) => [op, sid, user, result])).toEqual([
+    [AppOp.POLL, sid, 3, -Errno.ECANCELED],
+    [AppOp.ACCEPT, child[0]!, child[0]!, -Errno.ECANCELED],
+    [AppOp.CLOSE, child[0]!, 5, 0],
+    [AppOp.ACCEPT, child[1]!, child[1]!, -Errno.ECANCELED],
+    [AppOp.POLL, sid, 4, -Errno.ECANCELED],
+    [AppOp.CLOSE, sid, 6, 0],
+  ])
+})
+
+test('names that an application makes up are refused, and nothing else is touched', () => {
+  const { run, listen, open, ask, worker, skbOf, i32, consume } = setUp()
+  const { sid } = listen(80, 0)
+  const other = open(SOCK_DGRAM, 53)
+  run()
+  const answer = (op: number, on: number, words: Record<number, number>): number => {
+    ask(op, on, words, 1)
+    const seen = run()
+    expect(seen.length).toBe(1)
+    return seen[0]!.result
+  }
+  for (const name of [0, -1, APP_SIDS, 0x7fffffff]) {
+    expect(answer(AppOp.ACCEPT, sid, { [E_PORT]: name })).toBe(-Errno.EBADF)
+    expect(answer(AppOp.BIND, name, { [E_PORT]: 9 })).toBe(-Errno.EBADF)
+  }
+  // a sid that names a socket becomes no other one
+  expect(answer(AppOp.ACCEPT, sid, { [E_PORT]: other })).toBe(-Errno.EBUSY)
+  expect(answer(AppOp.ACCEPT, sid, { [E_PORT]: sid })).toBe(-Errno.EBUSY)
+  expect(answer(AppOp.ACCEPT, other, { [E_PORT]: 9 })).toBe(-Errno.EINVAL)
+  expect(answer(AppOp.SOCKET, sid, { [E_ARG0]: AF_INET, [E_ARG1]: SOCK_STREAM })).toBe(-Errno.EBUSY)
+  expect(answer(AppOp.POLL, sid, { [E_LEN]: 64 })).toBe(-Errno.EINVAL)
+  expect(answer(AppOp.CONNECT, other, { [E_PORT]: 65536 })).toBe(-Errno.EINVAL)
+  const skb = skbOf(new Uint8Array([3]))
+  expect(answer(AppOp.SENDTO, other, { [E_SKB]: skb, [E_PORT]: -1 })).toBe(-Errno.EINVAL)
+  // a length beyond the buffer, and rows that are none of its own
+  const long = skbOf(new Uint8Array(10))
+  i32[long + SKB_LEN] = 4096
+  const before = worker.skbs.available()
+  expect(answer(AppOp.SENDTO, other, { [E_SKB]: long, [E_PORT]: 9 })).toBe(-Errno.EFAULT)
+  const foreign = worker.skbs.alloc(1, 0)
+  expect(answer(AppOp.SENDTO, other, { [E_SKB]: foreign, [E_PORT]: 9 })).toBe(-Errno.EFAULT)
+  expect(answer(AppOp.SENDTO, other, { [E_SKB]: long + 1, [E_PORT]: 9 })).toBe(-Errno.EFAULT)
+  worker.consume(foreign)
+  expect(worker.skbs.available()).toEqual(before)
+  expect(worker.udp.sent).toEqual([])
+  expect(worker.slab.live()).toBe(2)
+  i32[long + SKB_LEN] = 10
+  consume(long)
 })
 
 test('a sleeping application is rung once, an awake one not at all', () => {
