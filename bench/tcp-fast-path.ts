@@ -14,6 +14,7 @@ import {
   FL_MTU,
   FL_SADDR,
   FL_TYPE,
+  RTN_LOCAL,
 } from '../core/base/flowi.ts'
 import { createTime, setTime } from '../core/base/time.ts'
 import { createTimerWheel } from '../core/base/timer-wheel.ts'
@@ -103,7 +104,7 @@ const createBench = () => {
       fl[FL_DADDR + 3] = US
     },
     steer: () => 0,
-    isLocal: () => true,
+    addrType: () => RTN_LOCAL,
     gsoMax: () => 65535,
     sockEvents: () => {},
     owned: { add: () => {}, remove: () => {}, passOn: () => false },

@@ -235,12 +235,19 @@ export const createRoute = ({ arena, fib }: { arena: Arena; fib: FibReader }) =>
     fl[FL_DADDR + 3] = is4 ? INADDR_LOOPBACK : 1
   }
 
-  /** Multicast and limited broadcast leave by the device asked for, else by that of the route to them. */
+  /** The device that has the IPv4 source; 0 when the sender left it open. */
+  const sourceDevice = (fl: Flowi): number =>
+    fl[FL_FAMILY] === AF_INET && !isZero(fl, FL_SADDR)
+      ? i32[lookup4(local.v4, fl[FL_SADDR + 3]) + NH_DEV]
+      : 0
+  /**
+   * Multicast and limited broadcast leave by the device asked for, else by the one that has the sender's address, else
+   * by that of the route to them.
+   */
   const toMany = (fl: Flowi, oif: number, type: number): number => {
-    let dev = oif
-    let row = 0
+    let dev = oif !== 0 ? oif : sourceDevice(fl)
     if (dev === 0) {
-      row = fibLookup(fl)
+      const row = fibLookup(fl)
       if (row === 0) return -Errno.ENETUNREACH
       if (i32[row + NH_TYPE] > RTN_MULTICAST) return refusal(i32[row + NH_TYPE])
       dev = i32[row + NH_DEV]

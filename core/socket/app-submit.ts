@@ -3,6 +3,7 @@
  * socket layer. Called by app-port.ts for each record of the submission ring. Worker only. The words are another
  * thread's: names are range-checked here, an skb by app-skb.ts, the rest by who uses it.
  */
+import { copyAddr } from '../base/family.ts'
 import { Errno } from '../base/errno.ts'
 import type { Arena } from '../shm/arena.ts'
 import { SKB_DATA, SKB_LEN } from '../skb/skb.ts'
@@ -43,35 +44,18 @@ export const createAppSubmit = (deps: AppSubmitDeps) => {
   const { post, postWithAddresses } = completions
   const word = (at: number, k: number): number => i32[at + k]
 
+  /** The record's address, copied out of the application's reach. */
+  const address = new Int32Array(4)
+  const addressOf = (at: number): Int32Array => {
+    copyAddr(address, 0, i32, at + E_ADDR)
+    return address
+  }
   const bind = (at: number, sk: number): number =>
-    sockets.bind(
-      sk,
-      word(at, E_ADDR),
-      word(at, E_ADDR + 1),
-      word(at, E_ADDR + 2),
-      word(at, E_ADDR + 3),
-      word(at, E_PORT)
-    )
+    sockets.bind(sk, addressOf(at), 0, word(at, E_PORT))
   const connect = (at: number, sk: number): number =>
-    sockets.connect(
-      sk,
-      word(at, E_ADDR),
-      word(at, E_ADDR + 1),
-      word(at, E_ADDR + 2),
-      word(at, E_ADDR + 3),
-      word(at, E_PORT)
-    )
+    sockets.connect(sk, addressOf(at), 0, word(at, E_PORT))
   const sendto = (at: number, sk: number, skb: number): number =>
-    sockets.sendto(
-      sk,
-      word(skb, SKB_DATA),
-      word(skb, SKB_LEN),
-      word(at, E_ADDR),
-      word(at, E_ADDR + 1),
-      word(at, E_ADDR + 2),
-      word(at, E_ADDR + 3),
-      word(at, E_PORT)
-    )
+    sockets.sendto(sk, word(skb, SKB_DATA), word(skb, SKB_LEN), addressOf(at), 0, word(at, E_PORT))
   /** A record that carries an skb. */
   const carry = (at: number, op: number, sid: number, sk: number, skb: number): void => {
     if (!takeSkb(skb)) return post(op, sid, word(at, E_USER), -EFAULT)

@@ -3,16 +3,16 @@
  *
  * A protocol (TCP, UDP, ...) is a Proto: calls that take a sock row and answer with a count or -errno, as Linux's
  * struct proto does. A protocol that lacks a call leaves it out and the caller gets EOPNOTSUPP. Addresses are four
- * int32 words (IPv4 as v4-mapped), ports numbers in host order. Worker thread only.
+ * int32 words at (words, at) (IPv4 as v4-mapped), ports numbers in host order. Worker thread only.
  * Linux: struct proto (net/sock.h), struct inet_protosw (net/protocol.h), asm-generic/socket.h.
  */
 
 export type Proto = {
   /** A new sock of the family, or 0 when the table is full. */
   open: (family: number) => number
-  bind: (sk: number, a0: number, a1: number, a2: number, a3: number, port: number) => number
+  bind: (sk: number, words: Int32Array, at: number, port: number) => number
   /** 0, -EINPROGRESS (SK_EVENT_CONNECT or SK_EVENT_ERROR follows), or -errno. */
-  connect: (sk: number, a0: number, a1: number, a2: number, a3: number, port: number) => number
+  connect: (sk: number, words: Int32Array, at: number, port: number) => number
   listen?: (sk: number, backlog: number) => number
   /** The next established child, or 0. */
   accept?: (sk: number) => number
@@ -27,10 +27,8 @@ export type Proto = {
     sk: number,
     from: number,
     len: number,
-    a0: number,
-    a1: number,
-    a2: number,
-    a3: number,
+    words: Int32Array,
+    at: number,
     port: number
   ) => number
   /** One datagram in (cut to `len`); its sender lies in `peer` until the next call. */

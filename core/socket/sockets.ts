@@ -89,23 +89,11 @@ export const createSockets = ({ arena, firstSock, recordFlow = () => {} }: Socke
     return supported ? -EPROTONOSUPPORT : -ESOCKTNOSUPPORT
   }
 
-  const bind = (
-    sk: number,
-    a0: number,
-    a1: number,
-    a2: number,
-    a3: number,
-    port: number
-  ): number => (isPort(port) ? protoOf(sk).bind(sk, a0, a1, a2, a3, port) : -EINVAL)
+  const bind = (sk: number, words: Int32Array, at: number, port: number): number =>
+    isPort(port) ? protoOf(sk).bind(sk, words, at, port) : -EINVAL
 
-  const connect = (
-    sk: number,
-    a0: number,
-    a1: number,
-    a2: number,
-    a3: number,
-    port: number
-  ): number => (isPort(port) ? protoOf(sk).connect(sk, a0, a1, a2, a3, port) : -EINVAL)
+  const connect = (sk: number, words: Int32Array, at: number, port: number): number =>
+    isPort(port) ? protoOf(sk).connect(sk, words, at, port) : -EINVAL
 
   const listen = (sk: number, backlog: number): number => {
     const proto = protoOf(sk)
@@ -136,16 +124,14 @@ export const createSockets = ({ arena, firstSock, recordFlow = () => {} }: Socke
     sk: number,
     from: number,
     len: number,
-    a0: number,
-    a1: number,
-    a2: number,
-    a3: number,
+    words: Int32Array,
+    at: number,
     port: number
   ): number => {
     const proto = protoOf(sk)
     if (proto.sendto === undefined) return -EOPNOTSUPP
     if (!isPort(port)) return -EINVAL
-    return proto.sendto(sk, from, len, a0, a1, a2, a3, port)
+    return proto.sendto(sk, from, len, words, at, port)
   }
   /** One datagram; `peerOf(sk)` then tells its sender. */
   const recvfrom = (sk: number, to: number, len: number): number => {

@@ -1,8 +1,8 @@
 /** The internet layer of a stack: routing, neighbours, IPv4 in, through and out, ICMP. */
 import { V4_MAPPED } from '../base/family.ts'
 import { TIMER_WORDS } from '../base/timer-wheel.ts'
-import type { FibReader } from '../inet/fib.ts'
 import { createFibReader } from '../inet/fib.ts'
+import { createAddrType } from '../inet/addr-type.ts'
 import { createIcmp } from '../ipv4/icmp.ts'
 import { createInetProtos } from '../inet/inet-protos.ts'
 import { createIpForward } from '../ipv4/ip-forward.ts'
@@ -11,12 +11,11 @@ import { createIpFragmentation } from '../ipv4/ip-fragmentation.ts'
 import { createIpIdent } from '../ipv4/ip-ident.ts'
 import { createIpInput } from '../ipv4/ip-input.ts'
 import { createIpOutput } from '../ipv4/ip-output.ts'
-import { NH_TYPE, RT_SCOPE_LINK } from '../inet/nexthop-constants.ts'
+import { RT_SCOPE_LINK } from '../inet/nexthop-constants.ts'
 import { createNfHooks } from '../netfilter/nf-hooks.ts'
 import { createPmtu } from '../inet/pmtu.ts'
 import { createRoute } from '../inet/route.ts'
 import { createSourceSelection } from '../inet/source.ts'
-import { RTN_LOCAL } from '../base/flowi.ts'
 import { createArp } from '../ipv4/arp.ts'
 import { NEIGH_ADDR, NEIGH_IFINDEX } from '../neigh/neigh-constants.ts'
 import { createNeighOutput } from '../neigh/neigh-output.ts'
@@ -35,7 +34,7 @@ export type Inet = ReturnType<typeof createInet>
 
 export const createInet = (machine: Machine, link: Link) => {
   const fib = createFibReader(machine.arena, INIT_NET)
-  const local = createLocalAddresses(machine, fib)
+  const local = createAddrType(machine.arena, fib)
   const route = createRoute({ arena: machine.arena, fib })
   const { neighOutput, arp, neighbour } = createNeighbours(machine, link, local, (skb) =>
     ip.icmp.linkFailure(skb)
@@ -51,23 +50,7 @@ export const createInet = (machine: Machine, link: Link) => {
   return { ...local, ...route, ...ip, neighbour, arp }
 }
 
-type Local = ReturnType<typeof createLocalAddresses>
-
-/** Which addresses are our own: what the local table says. */
-const createLocalAddresses = ({ arena }: Machine, { local, lookup4, lookup6 }: FibReader) => {
-  const isLocalRow = (row: number): boolean => row !== 0 && arena.i32[row + NH_TYPE] === RTN_LOCAL
-  const address = new Int32Array(4)
-  const isLocalAddress = (addr: number): boolean => isLocalRow(lookup4(local.v4, addr))
-  const isLocal = (a0: number, a1: number, a2: number, a3: number): boolean => {
-    if ((a0 | a1) === 0 && a2 === V4_MAPPED) return isLocalAddress(a3)
-    address[0] = a0
-    address[1] = a1
-    address[2] = a2
-    address[3] = a3
-    return isLocalRow(lookup6(local.v6, address, 0))
-  }
-  return { isLocalAddress, isLocal }
-}
+type Local = ReturnType<typeof createAddrType>
 
 const createNeighbours = (
   machine: Machine,

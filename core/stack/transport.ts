@@ -56,7 +56,6 @@ export const createTransport = (deps: TransportDeps) => {
     owned,
     secret: deps.secret,
     steer: steer.steerFlow,
-    isLocal: (_family, at, k) => inet.isLocal(at[k], at[k + 1], at[k + 2], at[k + 3]),
     gsoMax: createGsoMax(machine),
     sockEvents: sockets.sockEvents,
   })

@@ -7,6 +7,7 @@ import { Errno } from '../../core/base/errno.ts'
 import { SK_MTU } from '../../core/socket/sock.ts'
 import { dialTcp, serveTcp, type TcpEnd } from '../support/sim-apps.ts'
 import { LONG_MS, routed, twoHosts } from '../support/sim-topology.ts'
+import { v4Words } from '../support/packets.ts'
 
 type Net = Awaited<ReturnType<typeof routed>>
 const MINUTES = 60_000
@@ -173,7 +174,7 @@ test('a connect given up by shutdown and begun again leaves nothing of the first
   const { sockets } = net.a.stack
   for (let k = 0; k < 5; k++) {
     expect(sockets.shutdown(end.sk, 2)).toBe(0)
-    expect(sockets.connect(end.sk, 0, 0, 0xffff, (10 << 24) | (1 << 8) | 77, 80)).toBe(-115)
+    expect(sockets.connect(end.sk, ...v4Words((10 << 24) | (1 << 8) | 77), 80)).toBe(-115)
   }
   end.close()
   net.sim.run(LONG_MS)

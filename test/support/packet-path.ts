@@ -5,6 +5,7 @@
 import { createFlowi, type Flowi } from '../../core/base/flowi.ts'
 import { createTime, setTime } from '../../core/base/time.ts'
 import { createTimerWheel } from '../../core/base/timer-wheel.ts'
+import { createAddrType } from '../../core/inet/addr-type.ts'
 import { createFibReader } from '../../core/inet/fib.ts'
 import { createFibWriter } from '../../core/inet/fib-writer.ts'
 import { createIcmp } from '../../core/ipv4/icmp.ts'
@@ -161,10 +162,7 @@ const createWorker = (arena: Arena, thread: number, host: HostState) => {
   const { devQueueXmit } = xmit
   const fib = createFibReader(arena, netdev.INIT_NET)
   const route = createRoute({ arena, fib })
-  const isLocalAddress = (addr: number): boolean => {
-    const row = fib.lookup4(fib.local.v4, addr)
-    return row !== 0 && i32[row + nexthop.NH_TYPE] === 2
-  }
+  const { addrType, isLocalAddress } = createAddrType(arena, fib)
   const table = createNeighTable(arena)
   const late = {
     linkFailure: (_skb: number): void => {},
@@ -327,7 +325,7 @@ const createWorker = (arena: Arena, thread: number, host: HostState) => {
     table: udpTable,
     output: udpOut,
     sockEvents: (sk, events) => void host.events.push({ sk, events }),
-    isLocal: (_a0, _a1, _a2, a3) => isLocalAddress(a3),
+    addrType,
     hashesHome: () => true,
     owned: { add: () => {}, remove: () => {} },
   })

@@ -12,6 +12,7 @@ import {
   FL_SADDR,
   FL_TYPE,
   type Flowi,
+  RTN_LOCAL,
   RTN_UNICAST,
 } from '../../core/base/flowi.ts'
 import { createTime, setTime } from '../../core/base/time.ts'
@@ -174,7 +175,8 @@ export const createTcpHost = (options: HostOptions) => {
       }
     },
     steer: options.steer ?? (() => 0),
-    isLocal: (fam, words, at) => address(fam, id).every((word, w) => word === words[at + w]),
+    addrType: (words, at) =>
+      address(family, id).every((word, w) => word === words[at + w]) ? RTN_LOCAL : RTN_UNICAST,
     gsoMax: () => gsoMax,
     sockEvents: (sk, events) => handlers.get(sk)?.(events),
   })

@@ -11,6 +11,8 @@ import {
   FL_SADDR,
   FL_TYPE,
   type Flowi,
+  RTN_LOCAL,
+  RTN_UNICAST,
 } from '../../core/base/flowi.ts'
 import { createTime, setTime } from '../../core/base/time.ts'
 import { createTimerWheel } from '../../core/base/timer-wheel.ts'
@@ -124,7 +126,7 @@ const createHost = (options: TcpHostOptions, transmit: (segment: Segment) => voi
       fl.set([0, 0, MAPPED, ipAt(at + 12), 0, 0, MAPPED, ipAt(at + 16)], FL_SADDR)
     },
     steer: () => 0,
-    isLocal: (_family, words, at) => words[at + 3] === addr,
+    addrType: (words, at) => (words[at + 3] === addr ? RTN_LOCAL : RTN_UNICAST),
     gsoMax: () => SUPER_FRAME,
     sockEvents: sockets.sockEvents,
     owned: createOwnedFlows({ arena, worker: 0, steerTo: () => {} }),

@@ -94,7 +94,8 @@ export type TcpDeps = {
   loadAddrs: (skb: number, fl: Flowi) => void
   /** Worker on which packets of the flow arrive (source is the peer). */
   steer: (fl: Flowi) => number
-  isLocal: (family: number, words: Int32Array, at: number) => boolean
+  /** RTN_* of an address (inet/addr-type.ts). */
+  addrType: (words: Int32Array, at: number) => number
   /** Largest super-frame that the device takes, 0 when it takes none itself. */
   gsoMax: (ifindex: number) => number
   sockEvents: SockEvents
@@ -173,7 +174,7 @@ const createReceiving = (base: Base, tables: Tables, sending: Sending, deps: Tcp
 }
 
 export const createTcp = (deps: TcpDeps) => {
-  const { arena, worker, time, slab, random, steer, isLocal, loadAddrs } = deps
+  const { arena, worker, time, slab, random, steer, addrType, loadAddrs } = deps
   const base = createBase(deps)
   const tables = createTables(base, deps)
   const sending = createSending(base, deps)
@@ -196,7 +197,7 @@ export const createTcp = (deps: TcpDeps) => {
   })
   timers.bind(createTcpTimer({ ...parts, listen: listening }))
   const connecting = createTcpConnect(
-    { ...parts, worker, random, purgeRcv, steer, isLocal },
+    { ...parts, worker, random, purgeRcv, steer, addrType },
     routing
   )
   const closing = createTcpClose({ ...parts, listen: listening, purgeWrite })

@@ -20,33 +20,23 @@ import * as tcpWire from '../../../wire/tcp.ts'
 import type { Tcp } from '../tcp.ts'
 import { TCP_ERROR_MTU, TCP_ERROR_UNREACHABLE } from '../rcv/tcp-ipv.ts'
 
-export const createTcpProto = (tcp: Tcp): Proto => {
-  const words = new Int32Array(4)
-  const put = (a0: number, a1: number, a2: number, a3: number): Int32Array => {
-    words[0] = a0
-    words[1] = a1
-    words[2] = a2
-    words[3] = a3
-    return words
-  }
-  return {
-    open: tcp.open,
-    bind: (sk, a0, a1, a2, a3, port) => tcp.bind(sk, put(a0, a1, a2, a3), 0, port),
-    connect: (sk, a0, a1, a2, a3, port) => tcp.connect(sk, put(a0, a1, a2, a3), 0, port),
-    listen: tcp.listen,
-    accept: tcp.accept,
-    sendmsg: tcp.sendmsg,
-    sendBytes: tcp.sendBytes,
-    recvmsg: tcp.recvmsg,
-    recvBytes: tcp.recvBytes,
-    // SHUT_RD, SHUT_WR, SHUT_RDWR are one less than the bits (inet_shutdown)
-    shutdown: (sk, how) => tcp.shutdown(sk, how + 1),
-    close: tcp.close,
-    abort: tcp.abort,
-    setOption: tcp.setOption,
-    getOption: tcp.getOption,
-  }
-}
+export const createTcpProto = (tcp: Tcp): Proto => ({
+  open: tcp.open,
+  bind: tcp.bind,
+  connect: tcp.connect,
+  listen: tcp.listen,
+  accept: tcp.accept,
+  sendmsg: tcp.sendmsg,
+  sendBytes: tcp.sendBytes,
+  recvmsg: tcp.recvmsg,
+  recvBytes: tcp.recvBytes,
+  // SHUT_RD, SHUT_WR, SHUT_RDWR are one less than the bits (inet_shutdown)
+  shutdown: (sk, how) => tcp.shutdown(sk, how + 1),
+  close: tcp.close,
+  abort: tcp.abort,
+  setOption: tcp.setOption,
+  getOption: tcp.getOption,
+})
 
 export type TcpErrDeps = {
   arena: Arena

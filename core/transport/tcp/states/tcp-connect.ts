@@ -3,7 +3,7 @@
  * socket layer on the worker. Linux: tcp_v4_connect, __inet_hash_connect, inet_csk_get_port, tcp_connect;
  * RFC 6056 (port choice), RFC 6528 (sequence number).
  */
-import { AF_INET, AF_INET6 } from '../../../base/family.ts'
+import { clearAddr, copyAddr, familyOf, isAnyAddr } from '../../../base/family.ts'
 import { Errno } from '../../../base/errno.ts'
 import {
   createFlowi,
@@ -57,8 +57,8 @@ import {
   TCP_SYN_SENT,
 } from '../../../socket/sock.ts'
 import { TCP_SYN } from '../../../wire/tcp.ts'
-import { isV4Mapped } from '../../../wire/ipv6.ts'
 import { MIN_HEADER } from '../../../wire/tcp.ts'
+import { bindAddr, isGroupType, speaks } from '../../bind-addr.ts'
 import type { Ports } from '../../ports.ts'
 import type { SecureSeq } from '../../secure-seq.ts'
 import type { TcpHash } from '../sock/tcp-hash.ts'
@@ -155,8 +155,8 @@ export type TcpConnectDeps = {
   purgeRcv: (sk: number) => void
   /** Worker on which packets of the flow arrive (source is the peer). */
   steer: (fl: Flowi) => number
-  /** True when the address (four words) is one of ours, or a wildcard. */
-  isLocal: (family: number, words: Int32Array, at: number) => boolean
+  /** RTN_* of an address (inet/addr-type.ts). */
+  addrType: (words: Int32Array, at: number) => number
 }
 
 export type TcpConnect = ReturnType<typeof createTcpConnect>
@@ -232,7 +232,7 @@ export const createTcpConnect = (
     transmit,
     queue,
   } = deps
-  const { steer, isLocal, purgeRcv } = deps
+  const { steer, addrType, purgeRcv } = deps
   const { i32, f64, layout } = deps.arena
   const { sysctl } = layout
   const back = createFlowi()
@@ -248,21 +248,19 @@ export const createTcpConnect = (
   /** Gives a socket its local address and port (0: any); 0 or -errno. */
   const bind = (sk: number, words: Int32Array, at: number, port: number): number => {
     if (i32[sk + SK_STATE] !== TCP_CLOSE || i32[sk + SK_NUM] !== 0) return -Errno.EINVAL
-    const any =
-      (words[at] | words[at + 1] | words[at + 3]) === 0 &&
-      (words[at + 2] === 0 || words[at + 2] === 0xffff)
-    if (!any && !isLocal(i32[sk + SK_FAMILY], words, at)) return -Errno.EADDRNOTAVAIL
-    for (let w = 0; w < 4; w++) i32[sk + SK_SADDR + w] = any ? 0 : words[at + w]
+    const err = bindAddr(i32, addrType, sk, words, at)
+    if (err !== 0) return err
     const chosen =
       port !== 0
         ? port
         : ephemeral(random(), (p) => ports.first(p) === 0 || !ports.conflicts(sk, p))
     if (chosen === 0 || ports.conflicts(sk, chosen)) {
-      for (let w = 0; w < 4; w++) i32[sk + SK_SADDR + w] = 0
+      clearAddr(i32, sk + SK_SADDR)
       return -Errno.EADDRINUSE
     }
     ports.hold(sk, chosen)
-    i32[sk + SK_FLAGS] |= (any ? 0 : SOCK_BINDADDR_LOCK) | (port !== 0 ? SOCK_BINDPORT_LOCK : 0)
+    i32[sk + SK_FLAGS] |=
+      (isAnyAddr(words, at) ? 0 : SOCK_BINDADDR_LOCK) | (port !== 0 ? SOCK_BINDPORT_LOCK : 0)
     return 0
   }
 
@@ -319,11 +317,12 @@ export const createTcpConnect = (
     const state = i32[sk + SK_STATE]
     if (state === TCP_SYN_SENT) return -Errno.EALREADY
     if (state !== TCP_CLOSE) return -Errno.EISCONN
+    if (!speaks(i32, sk, words, at)) return -Errno.EAFNOSUPPORT
     const savedFamily = i32[sk + SK_FAMILY]
-    const mapped = isV4Mapped(words[at], words[at + 1], words[at + 2])
-    if (savedFamily === AF_INET && !mapped) return -Errno.EAFNOSUPPORT
-    i32[sk + SK_FAMILY] = mapped ? AF_INET : AF_INET6
-    for (let w = 0; w < 4; w++) i32[sk + SK_DADDR + w] = words[at + w]
+    i32[sk + SK_FAMILY] = familyOf(words, at)
+    // a stream does not come from a group that the socket was bound to (tcp_v4_connect)
+    if (isGroupType(addrType(i32, sk + SK_SADDR))) clearAddr(i32, sk + SK_SADDR)
+    copyAddr(i32, sk + SK_DADDR, words, at)
     i32[sk + SK_DPORT] = port
     let err = routing.routeSocket(sk)
     if (err === 0) err = chooseLocalPort(sk)
