@@ -29,6 +29,7 @@ import {
   ICSK_TIME_PROBE0,
   ICSK_TIME_RETRANS,
   packetsInFlight,
+  TCP_CA_DISORDER,
   TCP_CA_LOSS,
   TCP_CA_RECOVERY,
   TCP_INIT_CWND,
@@ -123,7 +124,9 @@ export const createTcpOutput = (deps: TcpOutputDeps) => {
 
   /** Whether to wait for more window rather than send a part of a super-frame now. */
   const shouldDefer = (sk: number, skb: number, mss: number, quota: number): boolean => {
-    if (i32[sk + TP_CA_STATE] >= TCP_CA_RECOVERY) return false
+    // what a duplicate acknowledgement lets go keeps the acknowledgements coming (limited transmit, RFC 3042)
+    if (i32[sk + TP_CA_STATE] === TCP_CA_DISORDER || i32[sk + TP_CA_STATE] >= TCP_CA_RECOVERY)
+      return false
     if (i32[sk + TP_PACKETS_OUT] === 0) return false
     const window = (wndEnd(i32, sk) - i32[skb + CB_SEQ]) | 0
     const limit = Math.min(window, quota * mss)

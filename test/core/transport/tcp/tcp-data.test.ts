@@ -249,6 +249,31 @@ describe.each(FAMILIES)('%s', (_name, family) => {
       inject('. 1:1(0) ack 10001 win 65535')
       finish(sk)
     })
+    test.each([
+      ['SACK', SACK],
+      ['NewReno', { mss: 1000 }],
+    ])('the first two duplicate ACKs each let a new segment go (RFC 3042), %s', (name, options) => {
+      const { inject, write, establish, sent, host, finish } = start()
+      const sk = establish(options)
+      write(sk, 40_000)
+      expect(sent().length).toBe(10)
+      const dup = (upTo: number): void =>
+        inject(
+          '. 1:1(0) ack 1 win 65535',
+          name === 'SACK' ? { sack: [[1001, upTo]] as [number, number][] } : {}
+        )
+      dup(2001)
+      expect(sent()).toEqual(['. 10001:11001(1000) ack 1'])
+      dup(3001)
+      expect(sent()).toEqual(['. 11001:12001(1000) ack 1'])
+      expect(host.i32[sk + TP_SND_CWND]).toBe(10)
+      // the third shows the loss
+      dup(4001)
+      expect(sent()).toEqual(['. 1:1001(1000) ack 1'])
+      inject('. 1:1(0) ack 12001 win 65535')
+      inject('R 1:1(0)')
+      finish(sk)
+    })
     test('SACK shows what is lost, and only that goes again', () => {
       const { host, inject, sent, sk, finish } = flight(SACK)
       inject('. 1:1(0) ack 1 win 65535', { sack: [[1001, 2001]] })
