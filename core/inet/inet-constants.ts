@@ -21,3 +21,6 @@ export const NF_INET_LOCAL_IN = 1
 export const NF_INET_FORWARD = 2
 export const NF_INET_LOCAL_OUT = 3
 export const NF_INET_POST_ROUTING = 4
+
+/** An ICMP error that is not about the path's MTU (inet-protos.ts). */
+export const NO_MTU = -1

@@ -84,6 +84,10 @@ export const SK_TIMER_RETRANS = 56
 export const SK_TIMER_DELACK = 60
 export const SK_TIMER_KEEPALIVE = 64
 export const SK_TIMER_EXTRA = 68
+/** Of the cached route, too: the number of path MTUs learned when it was looked up; what FL_MTU_* said. */
+export const SK_PMTU_SERIAL = 72
+export const SK_MTU_EXPIRES = 73
+export const SK_MTU_LOCKED = 74
 export const SK_PROTO = 80
 
 export const SOCK_STREAM = 1

@@ -1,5 +1,5 @@
 /** The internet layer of a stack: routing, neighbours, IPv4 in, through and out, ICMP. */
-import { V4_MAPPED } from '../base/family.ts'
+import type { Flowi } from '../base/flowi.ts'
 import { TIMER_WORDS } from '../base/timer-wheel.ts'
 import { createFibReader } from '../inet/fib.ts'
 import { createAddrType } from '../inet/addr-type.ts'
@@ -14,6 +14,10 @@ import { createIpOutput } from '../ipv4/ip-output.ts'
 import { RT_SCOPE_LINK } from '../inet/nexthop-constants.ts'
 import { createNfHooks } from '../netfilter/nf-hooks.ts'
 import { createPmtu } from '../inet/pmtu.ts'
+import { createSkDst } from '../inet/sk-dst.ts'
+import { byFamily } from '../inet/af-ops.ts'
+import { createAfInet } from '../ipv4/af-inet.ts'
+import { createAfInet6 } from '../ipv6/af-inet6.ts'
 import { createRoute } from '../inet/route.ts'
 import { createSourceSelection } from '../inet/source.ts'
 import { createArp } from '../ipv4/arp.ts'
@@ -115,43 +119,35 @@ type IpDeps = {
 }
 
 const createIp = ({ machine, link, local, route, neighOutput }: IpDeps) => {
-  const { arena, thread, time, random, words, ipi, consume } = machine
+  const { arena, thread, time, random, words, consume } = machine
   const { workers } = arena.layout.config
   const { gso, devQueueXmit } = link.xmit
   const { isLocalAddress } = local
   const nf = createNfHooks()
   const protos = createInetProtos()
-  const pmtu = createPmtu(time, random)
+  const pmtu = createPathMtus(machine, route.routeOutput)
+  const { routeOutput, updatePmtu, pmtuSerial } = pmtu
+  const skDst = createSkDst({ arena, time, routeOutput, pmtuSerial })
   const out = createIpOutput({
     ...machine,
-    ...route,
     ...neighOutput,
     ...link.output,
     ...createIpIdent(thread, workers, random),
     nf,
-    pmtu,
+    skDst,
     gso,
     devQueueXmit,
     fragmentation: createIpFragmentation(machine),
     key: words(4),
   })
-  /** Path MTUs go to all CPUs: the flows to one destination are spread over them. */
-  const pmtuLearned = (addr: number, mtu: number): void => {
-    for (let cpu = 0; cpu < workers; cpu++)
-      if (cpu !== thread) ipi.send(cpu, Ipi.PMTU_UPDATE, 0, 0, 0, V4_MAPPED, addr, mtu)
-  }
-  ipi.on(Ipi.PMTU_UPDATE, (_from, _a0, a1, a2, a3, a4, mtu) => {
-    pmtu.learn(a1, a2, a3, a4, mtu)
-  })
   const icmp = createIcmp({
     ...machine,
-    ...route,
     ...out,
+    routeOutput,
+    updatePmtu,
     protos,
-    pmtu,
     isLocalAddress,
     pingRcv: consume,
-    pmtuLearned,
   })
   const { icmpSend } = icmp
   const { networkSegLen } = gso
@@ -168,5 +164,33 @@ const createIp = ({ machine, link, local, route, neighOutput }: IpDeps) => {
     ipDefrag,
     rawDeliver: () => false,
   })
-  return { ...out, protos, icmp, ipRcv }
+  const afOps = byFamily(createAfInet({ arena, output: out, icmpSend }), createAfInet6(machine))
+  return { ...out, protos, icmp, ipRcv, routeOutput, updatePmtu, skDst, afOps }
+}
+
+/** Path MTUs, which go to all CPUs: the flows to one destination are spread over them. */
+const createPathMtus = (
+  { arena, thread, time, random, ipi }: Machine,
+  routeOutput: (fl: Flowi) => number
+) => {
+  const { workers } = arena.layout.config
+  const pmtu = createPmtu({
+    time,
+    random,
+    routeOutput,
+    tellOthers: (a, at, mtu) => {
+      for (let cpu = 0; cpu < workers; cpu++)
+        if (cpu !== thread)
+          ipi.send(cpu, Ipi.PMTU_UPDATE, 0, a[at], a[at + 1], a[at + 2], a[at + 3], mtu)
+    },
+  })
+  const address = new Int32Array(4)
+  ipi.on(Ipi.PMTU_UPDATE, (_from, _a0, a1, a2, a3, a4, mtu) => {
+    address[0] = a1
+    address[1] = a2
+    address[2] = a3
+    address[3] = a4
+    pmtu.pmtuLearned(address, 0, mtu)
+  })
+  return pmtu
 }

@@ -25,7 +25,6 @@ import { createUdpHash } from '../transport/udp/udp-hash.ts'
 import { createUdpInput } from '../transport/udp/udp-input.ts'
 import { createUdpOutput } from '../transport/udp/udp-output.ts'
 import { createUdpSock } from '../transport/udp/udp-sock.ts'
-import { ICMP_DEST_UNREACH, ICMP_PORT_UNREACH } from '../wire/icmp.ts'
 import type { Inet } from './inet.ts'
 import type { Link } from './link.ts'
 import type { Machine } from './machine.ts'
@@ -60,7 +59,7 @@ export const createTransport = (deps: TransportDeps) => {
     sockEvents: sockets.sockEvents,
   })
   sockets.registerProto(SOCK_STREAM, IPPROTO_TCP, createTcpProto(tcp))
-  protos.inetAddProtocol(IPPROTO_ICMP, inet.icmp.icmpRcv)
+  protos.inetAddProtocol(IPPROTO_ICMP, inet.icmp.icmpRcv, inet.icmp.icmpErr)
   protos.inetAddProtocol(IPPROTO_TCP, tcp.tcpRcv, createTcpErr({ ...machine, ...inet, tcp }))
   ipi.on(Ipi.SOCK_DESTROY, (from, sk, generation, _a2, _a3, _a4, _a5, request) => {
     ipi.send(from, Ipi.REPLY, request, sockets.destroy(sk, generation))
@@ -83,7 +82,7 @@ type Shared = {
 const createUdp = ({ machine, link, inet }: TransportDeps, { slab, sockets, owned }: Shared) => {
   const { arena, random } = machine
   const { sockEvents } = sockets
-  const { protos, icmp } = inet
+  const { protos } = inet
   const ports = createPorts(arena.i32)
   const table = createUdpHash(arena.i32, ports, random())
   const { udpRcv, udpErr } = createUdpInput({
@@ -93,7 +92,6 @@ const createUdp = ({ machine, link, inet }: TransportDeps, { slab, sockets, owne
     segment: link.xmit.gso.segment,
     sockEvents,
     passOn: owned.passOn,
-    portUnreachable: (skb) => icmp.icmpSend(skb, ICMP_DEST_UNREACH, ICMP_PORT_UNREACH, 0),
   })
   const udp = createUdpSock({
     ...machine,

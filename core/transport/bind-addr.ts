@@ -3,17 +3,15 @@
  * a group; with the last two the socket only receives by it, what it sends has the device's own address. Worker only.
  * Linux: __inet_bind(), inet_addr_valid_or_nonlocal(), __inet6_bind().
  */
-import { AF_INET, clearAddr, copyAddr, isAnyAddr, isV4Mapped } from '../base/family.ts'
+import { AF_INET, clearAddr, copyAddr, familyOf, isAnyAddr } from '../base/family.ts'
 import { Errno } from '../base/errno.ts'
 import { RTN_BROADCAST, RTN_LOCAL, RTN_MULTICAST } from '../base/flowi.ts'
-import { SK_FAMILY, SK_REUSE, SK_SADDR } from '../socket/sock.ts'
-import { IPV6_V6ONLY } from './ports.ts'
+import { SK_FAMILY, SK_SADDR } from '../socket/sock.ts'
+import { takesFamily } from './ports.ts'
 
-/** Can the socket speak to such an address? An IPv6 socket to IPv4 too, unless it is v6only. */
+/** Can the socket speak to such an address? */
 export const speaks = (i32: Int32Array, sk: number, words: Int32Array, at: number): boolean =>
-  i32[sk + SK_FAMILY] === AF_INET
-    ? isV4Mapped(words, at)
-    : !isV4Mapped(words, at) || (i32[sk + SK_REUSE] & IPV6_V6ONLY) === 0
+  takesFamily(i32, sk, familyOf(words, at))
 
 export const isGroupType = (type: number): boolean =>
   type === RTN_MULTICAST || type === RTN_BROADCAST

@@ -3,7 +3,7 @@
  * choice of an ephemeral one. Sockets of a port are chained through SK_BIND_NEXT; the table is indexed by the
  * port itself. Linux: inet_bind_bucket, inet_csk_bind_conflict, __inet_hash_connect; RFC 6056.
  */
-import { AF_INET } from '../base/family.ts'
+import { AF_INET6 } from '../base/family.ts'
 import {
   SK_BIND_NEXT,
   SK_BIND_PREV,
@@ -20,6 +20,11 @@ import {
 export const REUSE_ADDR = 1
 export const REUSE_PORT = 2
 export const IPV6_V6ONLY = 4
+
+/** Does a wildcard socket hear packets of the family? Of the other one IPv4 never, IPv6 unless it is v6only. */
+export const takesFamily = (i32: Int32Array, sk: number, family: number): boolean =>
+  i32[sk + SK_FAMILY] === family ||
+  (i32[sk + SK_FAMILY] === AF_INET6 && (i32[sk + SK_REUSE] & IPV6_V6ONLY) === 0)
 
 export type Ports = ReturnType<typeof createPorts>
 
@@ -62,12 +67,12 @@ export const createPorts = (i32: Int32Array) => {
       for (let w = 0; w < 4; w++) if (i32[a + SK_SADDR + w] !== i32[b + SK_SADDR + w]) return false
       return true
     }
-    const familyA = i32[a + SK_FAMILY]
-    const familyB = i32[b + SK_FAMILY]
-    if (familyA === familyB) return true
-    // one is IPv6: it meets IPv4 only as a wildcard that is not v6only
-    const six = familyA === AF_INET ? b : a
-    return isAny(six) && (i32[six + SK_REUSE] & IPV6_V6ONLY) === 0
+    // of two families they meet only in a wildcard that takes the other's too
+    return (
+      i32[a + SK_FAMILY] === i32[b + SK_FAMILY] ||
+      (anyA && takesFamily(i32, a, i32[b + SK_FAMILY])) ||
+      (anyB && takesFamily(i32, b, i32[a + SK_FAMILY]))
+    )
   }
 
   const clash = (sk: number, other: number): boolean => {

@@ -78,6 +78,28 @@ describe.each(KINDS)('a narrow link behind the router, offloads %p', (offload) =
   })
 })
 
+test('a path that was narrow is tried again after ten minutes', async () => {
+  const net = await routed({ mtu: 900, a: { workers: 2 } })
+  const pair = connect(net)
+  const mtu = (): number => net.a.arena.i32[pair.client.sk + SK_MTU]!
+  const send = (bytes: number): void => {
+    const total = pair.peer.received + bytes
+    pair.client.start(bytes)
+    net.sim.run(5 * MINUTES, () => pair.peer.received >= total)
+    expect(intact(pair.peer)).toEqual({ received: total, wrong: 0, error: 0 })
+  }
+  send(50_000)
+  expect(mtu()).toBe(900)
+  await net.r.must({ type: 'RTM_NEWLINK', flags: 0, link: { ifname: 'eth2', mtu: 1500 } })
+  net.sim.run(5 * MINUTES)
+  send(50_000)
+  expect(mtu()).toBe(900)
+  net.sim.run(5 * MINUTES)
+  send(50_000)
+  expect(mtu()).toBe(1500)
+  close(net, pair)
+})
+
 test('a link that goes down for ten seconds does not end a connection', async () => {
   const net = await routed({ wire: { delayUs: 2000 } })
   const pair = connect(net)

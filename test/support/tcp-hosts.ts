@@ -39,6 +39,7 @@ import { createOwnedFlows } from '../../core/transport/owned-flows.ts'
 import { createTcp } from '../../core/transport/tcp/tcp.ts'
 import { createTcpProto } from '../../core/transport/tcp/sock/tcp-proto.ts'
 import { fakeArena } from './fake-worker.ts'
+import { createIpStub } from './ip-stub.ts'
 
 const MAPPED = 0xffff
 const IP_HEADER = 20
@@ -117,9 +118,13 @@ const createHost = (options: TcpHostOptions, transmit: (segment: Segment) => voi
     random,
     slab,
     secret: new Int32Array([random(), random()]),
-    routeOutput,
-    ipQueueXmit: (skb, sk) => send(skb, i32[sk + SK_SADDR + 3]!, i32[sk + SK_DADDR + 3]!),
-    ipSend: (skb, fl) => send(skb, fl[FL_SADDR + 3]!, fl[FL_DADDR + 3]!),
+    ...createIpStub({
+      arena,
+      time,
+      routeOutput,
+      queueXmit: (skb, sk) => send(skb, i32[sk + SK_SADDR + 3]!, i32[sk + SK_DADDR + 3]!),
+      send: (skb, fl) => send(skb, fl[FL_SADDR + 3]!, fl[FL_DADDR + 3]!),
+    }),
     loadAddrs: (skb, fl) => {
       const at = i32[skb + SKB_NETWORK]!
       fl[FL_FAMILY] = AF_INET

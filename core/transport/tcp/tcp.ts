@@ -31,6 +31,8 @@ import {
   TCP_CLOSE,
   TCP_NEW_SYN_RECV,
 } from '../../socket/sock.ts'
+import type { AfOps } from '../../inet/af-ops.ts'
+import type { SkDst } from '../../inet/sk-dst.ts'
 import type { OwnedFlows } from '../owned-flows.ts'
 import { createPorts } from '../ports.ts'
 import { createSecureSeq } from '../secure-seq.ts'
@@ -51,7 +53,7 @@ import { createTcpPaws } from './rcv/tcp-paws.ts'
 import { createTcpRcvQueue } from './rcv/tcp-rcv-queue.ts'
 import { createTcpRecovery } from './rec/tcp-recovery.ts'
 import { createTcpRecvmsg } from './rcv/tcp-recvmsg.ts'
-import { createTcpReply, type IpSend, type RouteOutput } from './snd/tcp-reply.ts'
+import { createTcpReply, type RouteOutput } from './snd/tcp-reply.ts'
 import { createTcpSacktag } from './rec/tcp-sacktag.ts'
 import { createTcpSendmsg } from './snd/tcp-sendmsg.ts'
 import { createTcpSndCheck } from './snd/tcp-snd-check.ts'
@@ -67,7 +69,7 @@ import { createTcpStates } from './states/tcp-states.ts'
 import { createTcpTimer } from './sock/tcp-timer.ts'
 import { createTcpTimers } from './sock/tcp-timers.ts'
 import { createTcpTimewait } from './states/tcp-timewait.ts'
-import { createTcpTransmit, type IpQueueXmit } from './snd/tcp-transmit.ts'
+import { createTcpTransmit } from './snd/tcp-transmit.ts'
 import { createTcpValidate } from './rcv/tcp-validate.ts'
 import { createTcpWindow } from './rcv/tcp-window.ts'
 import { createTcpWriteQueue } from './snd/tcp-write-queue.ts'
@@ -89,8 +91,10 @@ export type TcpDeps = {
   /** Two random words of the boot: the key of sequence numbers. */
   secret: Int32Array
   routeOutput: RouteOutput
-  ipQueueXmit: IpQueueXmit
-  ipSend: IpSend
+  afOps: (family: number) => AfOps
+  skDst: SkDst
+  /** Believes what was said of the MTU of the path to an address (inet/pmtu.ts). */
+  updatePmtu: (words: Int32Array, at: number, mtu: number) => void
   loadAddrs: (skb: number, fl: Flowi) => void
   /** Worker on which packets of the flow arrive (source is the peer). */
   steer: (fl: Flowi) => number
@@ -133,16 +137,16 @@ type Tables = ReturnType<typeof createTables>
 /** Out: the write queue, what may go and when, segments. */
 const createSending = (base: Base, deps: TcpDeps) => {
   const { i32, skbs, time, consume } = base
-  const { wheel, ipQueueXmit, gsoMax, routeOutput, ipSend, loadAddrs } = deps
+  const { wheel, afOps, skDst, gsoMax, routeOutput, loadAddrs } = deps
   const mem = createTcpMem(base.arena, skbs)
   const timers = createTcpTimers(i32, time, wheel)
   const window = createTcpWindow({ ...base, mem })
-  const transmit = createTcpTransmit({ ...base, timers, window, ipQueueXmit })
+  const transmit = createTcpTransmit({ ...base, timers, window, afOps })
   const queue = createTcpWriteQueue(i32, skbs, mem, consume)
-  const mss = createTcpMss({ i32, gsoMax }, transmit)
+  const mss = createTcpMss({ i32, gsoMax, afOps, skDst }, transmit)
   const output = createTcpOutput({ ...base, queue, mss, timers, transmit })
   const { sendChallengeAck } = createTcpChallenge({ ...base, transmit })
-  const { sendReset } = createTcpReply({ ...base, routeOutput, ipSend, loadAddrs })
+  const { sendReset } = createTcpReply({ ...base, routeOutput, afOps, loadAddrs })
   return { mem, timers, window, transmit, queue, mss, output, sendChallengeAck, sendReset }
 }
 type Sending = ReturnType<typeof createSending>
@@ -184,16 +188,20 @@ export const createTcp = (deps: TcpDeps) => {
   const purgeWrite = queue.purge
   const purgeRcv = rcvQueue.purge
 
-  const routing = createTcpRouting(arena, time, tables.secure, deps.routeOutput)
+  const routing = createTcpRouting(arena, time, tables.secure, deps.skDst)
   const listening = createTcpListen({ ...parts, ...routing })
   const { timewaitRcv } = createTcpTimewait(parts)
   const { passOn } = deps.owned
+  const { afOps, skDst, updatePmtu } = deps
   const { tcpRcv, tcpError } = createTcpIpv({
     ...parts,
     listen: listening,
     timewaitRcv,
     loadAddrs,
     passOn,
+    afOps,
+    skDst,
+    updatePmtu,
   })
   timers.bind(createTcpTimer({ ...parts, listen: listening }))
   const connecting = createTcpConnect(

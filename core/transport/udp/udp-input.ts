@@ -4,9 +4,7 @@
  * inet_protos for both families; on a worker. Linux: net/ipv4/udp.c __udp4_lib_rcv(), __udp4_lib_err(); RFC 768, 1122
  * section 4.1, 8200 section 8.1.
  */
-import { AF_INET } from '../../base/family.ts'
 import { pseudoSumWords } from '../../base/checksum.ts'
-import { Errno } from '../../base/errno.ts'
 import {
   createFlowi,
   FL_DADDR,
@@ -54,9 +52,10 @@ import {
   type SockEvents,
   TCP_ESTABLISHED,
 } from '../../socket/sock.ts'
-import * as icmp from '../../wire/icmp.ts'
 import { IPPROTO_UDP } from '../../wire/ipproto.ts'
 import * as udp from '../../wire/udp.ts'
+import type { AfOps } from '../../inet/af-ops.ts'
+import { IPCB_TYPE, NO_MTU } from '../../inet/inet-constants.ts'
 import { portHash, type UdpHash } from './udp-hash.ts'
 
 export type UdpInputDeps = {
@@ -66,8 +65,9 @@ export type UdpInputDeps = {
   table: UdpHash
   /** FL_FAMILY, FL_SADDR, FL_DADDR and FL_IIF of a packet. */
   loadAddrs: (skb: number, fl: Flowi) => void
-  /** ICMP "port unreachable" of the packet's family. */
-  portUnreachable: (skb: number) => void
+  afOps: (family: number) => AfOps
+  /** Believes what was said of the MTU of the path to an address (inet/pmtu.ts). */
+  updatePmtu: (words: Int32Array, at: number, mtu: number) => void
   /** Gives the packet to a worker that may own its port; false when there is none. */
   passOn: (skb: number, hash: number) => boolean
   /** Cuts a super-frame, data at its network header, into datagrams (a chain by SKB_NEXT). */
@@ -77,22 +77,9 @@ export type UdpInputDeps = {
 
 export type UdpInput = ReturnType<typeof createUdpInput>
 
-/** Codes of "destination unreachable" after which asking again is of no use (icmp_err_convert). */
-const FATAL_CODES =
-  (1 << 2) |
-  (1 << 3) |
-  (1 << 4) |
-  (1 << 6) |
-  (1 << 7) |
-  (1 << 8) |
-  (1 << 9) |
-  (1 << 10) |
-  (1 << 13) |
-  (1 << 14) |
-  (1 << 15)
-
 export const createUdpInput = (deps: UdpInputDeps) => {
-  const { arena, skbs, drop, table, loadAddrs, portUnreachable, passOn, segment, sockEvents } = deps
+  const { arena, skbs, drop, table, loadAddrs, afOps, updatePmtu } = deps
+  const { passOn, segment, sockEvents } = deps
   const { i32, u8, f64 } = arena
   const count = counterBank(arena, skbs.thread)
   const fl = createFlowi()
@@ -116,7 +103,7 @@ export const createUdpInput = (deps: UdpInputDeps) => {
   }
   /** Zero is "none" over IPv4 (RFC 768) and refused over IPv6. */
   const isChecksumOk = (at: number): boolean => {
-    if (!udp.hasChecksum(u8, at)) return fl[FL_FAMILY] === AF_INET
+    if (!udp.hasChecksum(u8, at)) return !afOps(fl[FL_FAMILY]).needsUdpChecksum
     const pseudo = pseudoSumWords(
       fl[FL_SADDR],
       fl[FL_SADDR + 1],
@@ -157,7 +144,7 @@ export const createUdpInput = (deps: UdpInputDeps) => {
   const noPort = (skb: number): void => {
     if (passOn(skb, portHash(fl[FL_DPORT]))) return
     f64[count + Mib.UdpNoPorts]++
-    portUnreachable(skb)
+    afOps(fl[FL_FAMILY]).portUnreachable(skb)
     drop(skb, Drop.NO_SOCKET)
   }
 
@@ -201,7 +188,7 @@ export const createUdpInput = (deps: UdpInputDeps) => {
   }
 
   /** ICMP spoke of a datagram sent from here; NETWORK and TRANSPORT are the quoted headers. */
-  const udpErr = (skb: number, type: number, code: number, errno: number, _info: number): void => {
+  const udpErr = (skb: number, errno: number, isFatal: boolean, mtu: number): void => {
     const at = i32[skb + SKB_TRANSPORT]
     loadAddrs(skb, fl)
     turnAround()
@@ -212,13 +199,10 @@ export const createUdpInput = (deps: UdpInputDeps) => {
       f64[count + Mib.IcmpInErrors]++
       return
     }
-    const isFatal =
-      type === icmp.ICMP_DEST_UNREACH
-        ? ((FATAL_CODES >> code) & 1) !== 0
-        : type === icmp.ICMP_PARAMETERPROB
+    if (mtu !== NO_MTU) updatePmtu(fl, FL_SADDR, mtu)
     // an unconnected socket could not tell which of its peers it was
     if (!isFatal || i32[sk + SK_STATE] !== TCP_ESTABLISHED) return
-    i32[sk + SK_ERR] = errno === 0 ? Errno.EHOSTUNREACH : errno
+    i32[sk + SK_ERR] = errno
     sockEvents(sk, SK_EVENT_ERROR)
   }
   /** The quoted packet is ours: its source is our end. */

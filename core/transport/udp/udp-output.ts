@@ -3,7 +3,7 @@
  * is left to the device (CHECKSUM_PARTIAL). Called by udp-sock; on the socket's worker.
  * Linux: net/ipv4/udp.c udp_sendmsg(), udp_send_skb(); RFC 768.
  */
-import { AF_INET, copyAddr, familyOf } from '../../base/family.ts'
+import { copyAddr, familyOf } from '../../base/family.ts'
 import { fold, pseudoSumWords } from '../../base/checksum.ts'
 import { Errno } from '../../base/errno.ts'
 import {
@@ -43,6 +43,7 @@ import {
   SK_TOS,
   SK_TTL,
 } from '../../socket/sock.ts'
+import type { AfOps } from '../../inet/af-ops.ts'
 import { IPPROTO_UDP } from '../../wire/ipproto.ts'
 import * as udp from '../../wire/udp.ts'
 
@@ -50,8 +51,7 @@ export type UdpOutputDeps = {
   arena: Arena
   skbs: Skbs
   routeOutput: (fl: Flowi) => number
-  /** Takes the datagram over in every case: 0, or -errno. */
-  ipSend: (skb: number, fl: Flowi, proto: number, tos: number, ttl: number) => number
+  afOps: (family: number) => AfOps
 }
 
 export type UdpOutput = ReturnType<typeof createUdpOutput>
@@ -62,11 +62,8 @@ export const UDP_BROADCAST = 1
 export const UDP_BOUND_GROUP = 2
 /** IP_MULTICAST_TTL; 0 is the default, 1. */
 export const UP_MULTICAST_TTL = SK_PROTO
-/** Largest payload: 65,535 less both headers. */
-export const UDP_MAX_IPV4 = 65507
-export const UDP_MAX_IPV6 = 65527
 
-export const createUdpOutput = ({ arena, skbs, routeOutput, ipSend }: UdpOutputDeps) => {
+export const createUdpOutput = ({ arena, skbs, routeOutput, afOps }: UdpOutputDeps) => {
   const { i32, u8, f64 } = arena
   const count = counterBank(arena, skbs.thread)
   const fl = createFlowi()
@@ -95,8 +92,7 @@ export const createUdpOutput = ({ arena, skbs, routeOutput, ipSend }: UdpOutputD
     return 0
   }
 
-  const tooLong = (len: number): boolean =>
-    len > (fl[FL_FAMILY] === AF_INET ? UDP_MAX_IPV4 : UDP_MAX_IPV6)
+  const tooLong = (len: number): boolean => len > afOps(fl[FL_FAMILY]).maxPayload - udp.MIN_HEADER
   /** Room for a datagram of `len` bytes; 0 is no memory. */
   const allocDatagram = (len: number): number => skbs.alloc(udp.MIN_HEADER + len, MAX_HEADER)
 
@@ -147,7 +143,7 @@ export const createUdpOutput = ({ arena, skbs, routeOutput, ipSend }: UdpOutputD
     i32[skb + SKB_CSUM_START] = at
     i32[skb + SKB_CSUM_OFFSET] = udp.CHECKSUM
     i32[skb + SKB_TRANSPORT] = at
-    const error = ipSend(skb, fl, IPPROTO_UDP, i32[sk + SK_TOS], ttlOf(sk))
+    const error = afOps(fl[FL_FAMILY]).send(skb, fl, IPPROTO_UDP, i32[sk + SK_TOS], ttlOf(sk))
     if (error === -Errno.ENOBUFS) return noMemory(len)
     if (error !== 0) return error
     f64[count + Mib.UdpOutDatagrams]++

@@ -3,9 +3,7 @@
  * state asks for. tcpRcv goes into inet_protos[6] of both families; it owns the skb. Runs on the worker.
  * Linux: tcp_v4_rcv, tcp_v6_rcv, tcp_v4_err; RFC 9293 3.10.7, RFC 5927 (errors are believed only in sequence).
  */
-import { AF_INET } from '../../../base/family.ts'
 import { pseudoSumWords } from '../../../base/checksum.ts'
-import { Errno } from '../../../base/errno.ts'
 import {
   createFlowi,
   FL_DADDR,
@@ -33,6 +31,7 @@ import {
   SKB_TRANSPORT,
 } from '../../../skb/skb.ts'
 import {
+  SK_DADDR,
   SK_ERR_SOFT,
   SK_FAMILY,
   SK_MTU,
@@ -40,7 +39,6 @@ import {
   SK_STATE,
   TCP_CLOSE,
   TCP_ESTABLISHED,
-  TCP_LISTEN,
   TCP_NEW_SYN_RECV,
   TCP_SYN_RECV,
   TCP_SYN_SENT,
@@ -48,6 +46,9 @@ import {
 } from '../../../socket/sock.ts'
 import { TCP_ACK, TCP_FIN, TCP_RST, TCP_SYN } from '../../../wire/tcp.ts'
 import * as tcp from '../../../wire/tcp.ts'
+import type { AfOps } from '../../../inet/af-ops.ts'
+import { NO_MTU } from '../../../inet/inet-constants.ts'
+import type { SkDst } from '../../../inet/sk-dst.ts'
 import type { TcpHash } from '../sock/tcp-hash.ts'
 import type { TcpInput } from './tcp-input.ts'
 import type { TcpStates } from '../states/tcp-states.ts'
@@ -61,6 +62,7 @@ import {
   CB_FLAGS,
   CB_SEQ,
   TP_MIN_TTL,
+  TP_PMTU,
   TP_SEGS_IN,
   TP_SND_ISN,
   TP_SND_NXT,
@@ -68,13 +70,6 @@ import {
 } from '../sock/tcp-sock.ts'
 
 const IPPROTO_TCP = 6
-const MIN_PMTU_V4 = 552
-const MIN_PMTU_V6 = 1280
-
-/** What an ICMP error asks of TCP. */
-export const TCP_ERROR_MTU = 1
-/** Reported at once while connecting, remembered otherwise. */
-export const TCP_ERROR_UNREACHABLE = 2
 
 export type TcpIpvDeps = {
   arena: Arena
@@ -93,11 +88,15 @@ export type TcpIpvDeps = {
   loadAddrs: (skb: number, fl: Flowi) => void
   /** Gives the packet to a worker that may own its flow; false when there is none. */
   passOn: (skb: number, hash: number) => boolean
+  afOps: (family: number) => AfOps
+  skDst: SkDst
+  /** Believes what was said of the MTU of the path to an address. */
+  updatePmtu: (words: Int32Array, at: number, mtu: number) => void
 }
 
 export const createTcpIpv = (deps: TcpIpvDeps) => {
   const { bank, drop, hash, listen, life, mss, output, recovery, timewaitRcv } = deps
-  const { sendReset, loadAddrs, passOn } = deps
+  const { sendReset, loadAddrs, passOn, afOps, skDst, updatePmtu } = deps
   const { tcpRcvEstablished } = deps.input
   const { rcvStateProcess } = deps.states
   const { i32, u8, f64 } = deps.arena
@@ -132,10 +131,8 @@ export const createTcpIpv = (deps: TcpIpvDeps) => {
     i32[skb + CB_FLAGS] = flags
     i32[skb + SKB_NEXT] = 0
   }
-  const hopLimit = (sk: number, skb: number): number => {
-    const network = i32[skb + SKB_NETWORK]
-    return i32[sk + SK_FAMILY] === AF_INET ? u8[network + 8] : u8[network + 7]
-  }
+  const hopLimit = (sk: number, skb: number): number =>
+    u8[i32[skb + SKB_NETWORK] + afOps(i32[sk + SK_FAMILY]).hopLimitAt]
 
   const bad = (skb: number, mib: number, reason: Drop): void => {
     f64[bank + mib]++
@@ -222,12 +219,11 @@ export const createTcpIpv = (deps: TcpIpvDeps) => {
 
   /** The path takes less than was thought (RFC 1191, RFC 8201): smaller segments, and what was too big again. */
   const mtuReduced = (sk: number, mtu: number): void => {
-    const least = i32[sk + SK_FAMILY] === AF_INET ? MIN_PMTU_V4 : MIN_PMTU_V6
-    const next = Math.max(mtu, least)
-    if (next >= i32[sk + SK_MTU] || i32[sk + SK_STATE] === TCP_LISTEN) return
-    i32[sk + SK_MTU] = next
+    updatePmtu(i32, sk + SK_DADDR, mtu)
+    // a request has sent nothing that was too big
+    if (i32[sk + SK_STATE] === TCP_NEW_SYN_RECV || skDst.skDstCheck(sk) !== 0) return
+    if (i32[sk + SK_MTU] >= i32[sk + TP_PMTU]) return
     mss.syncMss(sk)
-    if (i32[sk + SK_STATE] === TCP_NEW_SYN_RECV) return
     recovery.simpleRetransmit(sk, mss.currentMss(sk))
     output.xmitRetransmitQueue(sk, false)
   }
@@ -239,9 +235,10 @@ export const createTcpIpv = (deps: TcpIpvDeps) => {
 
   /**
    * An ICMP error about a segment of ours. `quoted` names the connection as packets from the peer do (FL_SADDR,
-   * FL_SPORT the peer; FL_DADDR, FL_DPORT us); `seq` is the quoted segment's. `info` is the MTU or an errno.
+   * FL_SPORT the peer; FL_DADDR, FL_DPORT us); `seq` is the quoted segment's. `mtu` is what the path takes, or NO_MTU:
+   * then `errno` is reported at once while connecting, and remembered otherwise.
    */
-  const tcpError = (quoted: Flowi, kind: number, info: number, seq: number): void => {
+  const tcpError = (quoted: Flowi, errno: number, mtu: number, seq: number): void => {
     const sk = hash.lookupEstablished(quoted)
     if (sk === 0) {
       f64[bank + Mib.IcmpInErrors]++
@@ -251,7 +248,7 @@ export const createTcpIpv = (deps: TcpIpvDeps) => {
     if (state === TCP_TIME_WAIT || state === TCP_CLOSE) return
     if (state === TCP_NEW_SYN_RECV) {
       if (seq !== i32[sk + TP_SND_ISN]) f64[bank + Mib.TcpExtOutOfWindowIcmps]++
-      else if (kind === TCP_ERROR_MTU) mtuReduced(sk, info)
+      else if (mtu !== NO_MTU) mtuReduced(sk, mtu)
       else listen.dropRequest(sk)
       return
     }
@@ -260,8 +257,8 @@ export const createTcpIpv = (deps: TcpIpvDeps) => {
       f64[bank + Mib.TcpExtOutOfWindowIcmps]++
       return
     }
-    if (kind === TCP_ERROR_MTU) mtuReduced(sk, info)
-    else unreachable(sk, info !== 0 ? info : Errno.EHOSTUNREACH)
+    if (mtu !== NO_MTU) mtuReduced(sk, mtu)
+    else unreachable(sk, errno)
     life.flush()
   }
 

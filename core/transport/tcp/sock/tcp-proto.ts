@@ -15,10 +15,8 @@ import {
 import type { Arena } from '../../../shm/arena.ts'
 import { SKB_NETWORK, SKB_TRANSPORT } from '../../../skb/skb.ts'
 import type { Proto } from '../../../socket/proto.ts'
-import * as icmp from '../../../wire/icmp.ts'
 import * as tcpWire from '../../../wire/tcp.ts'
 import type { Tcp } from '../tcp.ts'
-import { TCP_ERROR_MTU, TCP_ERROR_UNREACHABLE } from '../rcv/tcp-ipv.ts'
 
 export const createTcpProto = (tcp: Tcp): Proto => ({
   open: tcp.open,
@@ -48,7 +46,7 @@ export type TcpErrDeps = {
 export const createTcpErr = ({ arena, tcp, loadAddrs }: TcpErrDeps) => {
   const { i32, u8 } = arena
   const fl = createFlowi()
-  return (skb: number, type: number, code: number, errno: number, info: number): void => {
+  return (skb: number, errno: number, _isFatal: boolean, mtu: number): void => {
     const at = i32[skb + SKB_TRANSPORT]
     if (at - i32[skb + SKB_NETWORK] < 20) return
     loadAddrs(skb, fl)
@@ -61,12 +59,6 @@ export const createTcpErr = ({ arena, tcp, loadAddrs }: TcpErrDeps) => {
     fl[FL_SPORT] = tcpWire.dstPort(u8, at)
     fl[FL_DPORT] = tcpWire.srcPort(u8, at)
     fl[FL_IIF] = 0
-    const isMtu = type === icmp.ICMP_DEST_UNREACH && code === icmp.ICMP_FRAG_NEEDED
-    tcp.tcpError(
-      fl,
-      isMtu ? TCP_ERROR_MTU : TCP_ERROR_UNREACHABLE,
-      isMtu ? info : errno,
-      tcpWire.seq(u8, at)
-    )
+    tcp.tcpError(fl, errno, mtu, tcpWire.seq(u8, at))
   }
 }

@@ -8,18 +8,12 @@ import { Errno } from '../../../base/errno.ts'
 import {
   createFlowi,
   FL_DADDR,
-  FL_DEV,
   FL_DPORT,
-  FL_DST,
   FL_FAMILY,
   FL_IIF,
-  FL_MARK,
-  FL_MTU,
-  FL_OIF,
   FL_PROTO,
   FL_SADDR,
   FL_SPORT,
-  FL_TOS,
   FL_TYPE,
   type Flowi,
   RTN_LOCAL,
@@ -29,29 +23,23 @@ import type { Time } from '../../../base/time.ts'
 import { TIME_MS, TIME_US } from '../../../base/time.ts'
 import type { Arena } from '../../../shm/arena.ts'
 import { Mib } from '../../../shm/counters.ts'
-import { G_GENERATION, SOCK_WORDS } from '../../../shm/layout.ts'
+import { SOCK_WORDS } from '../../../shm/layout.ts'
 import { Sysctl } from '../../../shm/sysctl.ts'
 import {
   SK_BIND_NEXT,
-  SK_BOUND_DEV,
   SK_CREATED,
   SK_DADDR,
   SK_DPORT,
-  SK_DST,
   SK_DST_DEV,
-  SK_DST_GENERATION,
   SK_ERR,
   SK_ERR_SOFT,
   SK_FAMILY,
   SK_FLAGS,
-  SK_MARK,
-  SK_MTU,
   SK_NUM,
   SK_PROTO,
   SK_SADDR,
   SK_SHUTDOWN,
   SK_STATE,
-  SK_TOS,
   TCP_CLOSE,
   TCP_LISTEN,
   TCP_SYN_SENT,
@@ -64,7 +52,7 @@ import type { SecureSeq } from '../../secure-seq.ts'
 import type { TcpHash } from '../sock/tcp-hash.ts'
 import type { TcpLifecycle } from '../sock/tcp-lifecycle.ts'
 import type { TcpMss } from '../snd/tcp-mss.ts'
-import type { RouteOutput } from '../snd/tcp-reply.ts'
+import type { SkDst } from '../../../inet/sk-dst.ts'
 import {
   CB_END_SEQ,
   ICSK_TIME_RETRANS,
@@ -166,33 +154,15 @@ export const createTcpRouting = (
   arena: Arena,
   time: Time,
   secure: SecureSeq,
-  routeOutput: RouteOutput
+  { skDstLookup, flow }: SkDst
 ) => {
   const { i32 } = arena
-  const fl = createFlowi()
-  /** Looks up the way to a socket's peer and keeps it in the row; 0 or -errno. */
+  /** Looks up the way to a socket's peer and keeps it, and our address on it, in the row; 0 or -errno. */
   const routeSocket = (sk: number): number => {
-    fl.fill(0)
-    fl[FL_FAMILY] = i32[sk + SK_FAMILY]
-    fl[FL_OIF] = i32[sk + SK_BOUND_DEV]
-    fl[FL_MARK] = i32[sk + SK_MARK]
-    fl[FL_TOS] = i32[sk + SK_TOS]
-    fl[FL_PROTO] = IPPROTO_TCP
-    for (let w = 0; w < 4; w++) {
-      fl[FL_SADDR + w] = i32[sk + SK_SADDR + w]
-      fl[FL_DADDR + w] = i32[sk + SK_DADDR + w]
-    }
-    fl[FL_SPORT] = i32[sk + SK_NUM]
-    fl[FL_DPORT] = i32[sk + SK_DPORT]
-    const generation = i32[G_GENERATION]
-    const err = routeOutput(fl)
+    const err = skDstLookup(sk)
     if (err < 0) return err
-    if (fl[FL_TYPE] !== RTN_UNICAST && fl[FL_TYPE] !== RTN_LOCAL) return -Errno.ENETUNREACH
-    i32[sk + SK_DST] = fl[FL_DST]
-    i32[sk + SK_DST_GENERATION] = generation
-    i32[sk + SK_MTU] = fl[FL_MTU]
-    i32[sk + SK_DST_DEV] = fl[FL_DEV]
-    for (let w = 0; w < 4; w++) i32[sk + SK_SADDR + w] = fl[FL_SADDR + w]
+    if (flow[FL_TYPE] !== RTN_UNICAST && flow[FL_TYPE] !== RTN_LOCAL) return -Errno.ENETUNREACH
+    copyAddr(i32, sk + SK_SADDR, flow, FL_SADDR)
     return 0
   }
   /** RFC 6528: a clock of 64 ns ticks (by microseconds here) behind a keyed hash of the connection. */
