@@ -35,6 +35,7 @@ import {
   SKB_NETWORK,
 } from '../core/skb/skb.ts'
 import { sockSlab } from '../core/socket/sock.ts'
+import { CONGESTION_CONTROLS } from '../core/transport/tcp/rec/tcp-cong.ts'
 import { createTcp } from '../core/transport/tcp/tcp.ts'
 import {
   TP_RCV_NXT,
@@ -113,6 +114,7 @@ const createBench = () => {
     steer: () => 0,
     addrType: () => RTN_LOCAL,
     gsoMax: () => 65535,
+    congestion: CONGESTION_CONTROLS,
     sockEvents: () => {},
     owned: { add: () => {}, remove: () => {}, passOn: () => false },
   })

@@ -46,9 +46,9 @@ export const AppOp = {
   SHUTDOWN: 10,
   /** ARG0 CLOSE_*. The sid is free for use again when it completes. */
   CLOSE: 11,
-  /** ARG0 level, ARG1 name, ARG2 value. */
+  /** ARG0 level, ARG1 name, ARG2 value; the value of TCP_CONGESTION is a name in the ADDR words. */
   SETSOCKOPT: 12,
-  /** Completed with the value as result. */
+  /** Completed with the value as result; with a name in ADDR and its length. */
   GETSOCKOPT: 13,
   GETSOCKNAME: 14,
   GETPEERNAME: 15,

@@ -23,6 +23,7 @@ import {
   E_SKB,
   E_USER,
 } from './app-constants.ts'
+import { IPPROTO_TCP, TCP_CONGESTION } from './proto.ts'
 import type { Sockets } from './sockets.ts'
 
 export type AppSubmitDeps = {
@@ -41,7 +42,7 @@ const isSid = (sid: number): boolean => sid > 0 && sid < APP_SIDS
 export const createAppSubmit = (deps: AppSubmitDeps) => {
   const { arena, sockets, channel, completions, takeSkb, consume } = deps
   const { i32 } = arena
-  const { post, postWithAddresses } = completions
+  const { post, postWithAddresses, begin, commit, stage } = completions
   const word = (at: number, k: number): number => i32[at + k]
 
   /** The record's address, copied out of the application's reach. */
@@ -101,7 +102,7 @@ export const createAppSubmit = (deps: AppSubmitDeps) => {
       case AppOp.SETSOCKOPT:
         return post(op, sid, user, setOption(at, sk))
       case AppOp.GETSOCKOPT:
-        return post(op, sid, user, sockets.getsockopt(sk, word(at, E_ARG0), word(at, E_ARG1)))
+        return getOption(at, sid, sk)
       case AppOp.GETSOCKNAME:
       case AppOp.GETPEERNAME:
         return postWithAddresses(op, sid, user, 0, sk)
@@ -115,8 +116,27 @@ export const createAppSubmit = (deps: AppSubmitDeps) => {
     if (!isSid(child)) return post(AppOp.ACCEPT, sid, user, -EBADF)
     channel.accept(sid, child, user, word(at, E_LEN))
   }
+  /** TCP_CONGESTION's value is a name, where else an address is. */
+  const isName = (at: number): boolean =>
+    word(at, E_ARG0) === IPPROTO_TCP && word(at, E_ARG1) === TCP_CONGESTION
   const setOption = (at: number, sk: number): number =>
-    sockets.setsockopt(sk, word(at, E_ARG0), word(at, E_ARG1), word(at, E_ARG2))
+    isName(at)
+      ? sockets.setsockoptName(sk, IPPROTO_TCP, TCP_CONGESTION, addressOf(at), 0)
+      : sockets.setsockopt(sk, word(at, E_ARG0), word(at, E_ARG1), word(at, E_ARG2))
+  const getOption = (at: number, sid: number, sk: number): void => {
+    const user = word(at, E_USER)
+    if (!isName(at))
+      return post(
+        AppOp.GETSOCKOPT,
+        sid,
+        user,
+        sockets.getsockopt(sk, word(at, E_ARG0), word(at, E_ARG1))
+      )
+    const length = sockets.getsockoptName(sk, IPPROTO_TCP, TCP_CONGESTION, address, 0)
+    begin(AppOp.GETSOCKOPT, sid, user, length)
+    if (length > 0) copyAddr(i32, stage + E_ADDR, address, 0)
+    commit()
+  }
 
   return { submit }
 }

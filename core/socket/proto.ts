@@ -41,7 +41,19 @@ export type Proto = {
   abort?: (sk: number) => void
   setOption?: (sk: number, level: number, name: number, value: number) => number
   getOption?: (sk: number, level: number, name: number) => number
+  /** Options whose value is a name: 16 octets of it, ended by a zero, in the words at (words, at). */
+  setNameOption?: NameOption
+  /** How long it is, or -errno. */
+  getNameOption?: NameOption
 }
+
+export type NameOption = (
+  sk: number,
+  level: number,
+  name: number,
+  words: Int32Array,
+  at: number
+) => number
 
 /** Words of Proto.peer. */
 export const PEER_ADDR = 0
@@ -80,6 +92,8 @@ export const IPV6_V6ONLY = 26
 export const IPV6_TCLASS = 67
 
 export const TCP_NODELAY = 1
+/** A name option (TCP_CA_NAME_MAX octets). */
+export const TCP_CONGESTION = 13
 
 // Bits of SK_REUSE.
 export const REUSE_ADDR = 1

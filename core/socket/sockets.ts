@@ -15,6 +15,7 @@ import {
   SHUT_RD,
   SHUT_RDWR,
   SHUT_WR,
+  type NameOption,
   type Proto,
 } from './proto.ts'
 import {
@@ -51,6 +52,7 @@ const {
   EAGAIN,
   EINVAL,
   ENFILE,
+  ENOPROTOOPT,
   EOPNOTSUPP,
   EPROTONOSUPPORT,
   ESOCKTNOSUPPORT,
@@ -195,6 +197,11 @@ export const createSockets = ({ arena, firstSock, recordFlow = () => {} }: Socke
     i32[to + 4] = i32[sk + SK_DPORT]
   }
 
+  /** Options whose value is a name; see Proto. 0 or its length, or -errno. */
+  const setsockoptName: NameOption = (sk, level, name, words, at) =>
+    protoOf(sk).setNameOption?.(sk, level, name, words, at) ?? -ENOPROTOOPT
+  const getsockoptName: NameOption = (sk, level, name, words, at) =>
+    protoOf(sk).getNameOption?.(sk, level, name, words, at) ?? -ENOPROTOOPT
   const { setsockopt, getsockopt } = createSockopt({ arena, protoOf, takeError })
 
   return {
@@ -221,6 +228,8 @@ export const createSockets = ({ arena, firstSock, recordFlow = () => {} }: Socke
     getpeername,
     setsockopt,
     getsockopt,
+    setsockoptName,
+    getsockoptName,
   }
 }
 

@@ -19,6 +19,7 @@ import { SOCK_DGRAM, SOCK_STREAM, sockSlab } from '../socket/sock.ts'
 import { createSockets } from '../socket/sockets.ts'
 import { createOwnedFlows } from '../transport/owned-flows.ts'
 import { createPorts } from '../transport/ports.ts'
+import { CONGESTION_CONTROLS } from '../transport/tcp/rec/tcp-cong.ts'
 import { createTcp } from '../transport/tcp/tcp.ts'
 import { createTcpErr, createTcpProto } from '../transport/tcp/sock/tcp-proto.ts'
 import { createUdpHash } from '../transport/udp/udp-hash.ts'
@@ -57,6 +58,7 @@ export const createTransport = (deps: TransportDeps) => {
     steer: steer.steerFlow,
     gsoMax: createGsoMax(machine),
     sockEvents: sockets.sockEvents,
+    congestion: CONGESTION_CONTROLS,
   })
   sockets.registerProto(SOCK_STREAM, IPPROTO_TCP, createTcpProto(tcp))
   protos.inetAddProtocol(IPPROTO_ICMP, inet.icmp.icmpRcv, inet.icmp.icmpErr)

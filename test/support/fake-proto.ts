@@ -148,6 +148,7 @@ export const createFakeTcp = (deps: FakeDeps) => {
   /** What connect() meets: the test's end, or null to refuse. */
   let onConnect: (port: number) => ((peer: Peer) => void) | null = () => null
 
+  const congestion = new Map<number, Int32Array>()
   const proto: Proto = {
     open,
     bind: (sk, words, at, port) => {
@@ -192,6 +193,14 @@ export const createFakeTcp = (deps: FakeDeps) => {
     sendBytes: send,
     recvmsg: (sk, to, len) => recv(sk, u8, to, len),
     recvBytes: recv,
+    setNameOption: (sk, _level, _name, words, at) => {
+      congestion.set(sk, words.slice(at, at + 4))
+      return 0
+    },
+    getNameOption: (sk, _level, _name, words, at) => {
+      words.set(congestion.get(sk)!, at)
+      return 16
+    },
     shutdown: (sk, how) => {
       if (how !== 0) conns.get(sk)!.txEnd = true
       return 0

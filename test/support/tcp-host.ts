@@ -37,6 +37,10 @@ import {
 } from '../../core/skb/skb.ts'
 import { SK_DADDR, SK_EVENT_ACCEPT, SK_SADDR, sockSlab } from '../../core/socket/sock.ts'
 import { SO_REUSEADDR, SOL_SOCKET } from '../../core/transport/tcp/sock/tcp-sockopt.ts'
+import {
+  CONGESTION_CONTROLS,
+  type CongestionControl,
+} from '../../core/transport/tcp/rec/tcp-cong.ts'
 import { createTcp } from '../../core/transport/tcp/tcp.ts'
 import * as ipv4 from '../../core/wire/ipv4.ts'
 import * as ipv6 from '../../core/wire/ipv6.ts'
@@ -60,6 +64,7 @@ export type HostOptions = {
   steer?: (fl: Flowi) => number
   startUs?: number
   sendError?: () => number
+  congestion?: readonly CongestionControl[]
 }
 
 export const address = (family: number, id: number): Int32Array =>
@@ -185,6 +190,7 @@ export const createTcpHost = (options: HostOptions) => {
     addrType: (words, at) =>
       address(family, id).every((word, w) => word === words[at + w]) ? RTN_LOCAL : RTN_UNICAST,
     gsoMax: () => gsoMax,
+    congestion: options.congestion ?? CONGESTION_CONTROLS,
     sockEvents: (sk, events) => handlers.get(sk)?.(events),
   })
 

@@ -36,6 +36,7 @@ import { createServices } from '../../core/socket/services/services.ts'
 import { SK_DADDR, SK_SADDR, sockSlab } from '../../core/socket/sock.ts'
 import { createSockets, registerInet } from '../../core/socket/sockets.ts'
 import { createOwnedFlows } from '../../core/transport/owned-flows.ts'
+import { CONGESTION_CONTROLS } from '../../core/transport/tcp/rec/tcp-cong.ts'
 import { createTcp } from '../../core/transport/tcp/tcp.ts'
 import { createTcpProto } from '../../core/transport/tcp/sock/tcp-proto.ts'
 import { fakeArena } from './fake-worker.ts'
@@ -133,6 +134,7 @@ const createHost = (options: TcpHostOptions, transmit: (segment: Segment) => voi
     steer: () => 0,
     addrType: (words, at) => (words[at + 3] === addr ? RTN_LOCAL : RTN_UNICAST),
     gsoMax: () => SUPER_FRAME,
+    congestion: CONGESTION_CONTROLS,
     sockEvents: sockets.sockEvents,
     owned: createOwnedFlows({ arena, worker: 0, steerTo: () => {} }),
   })

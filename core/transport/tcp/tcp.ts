@@ -37,6 +37,7 @@ import type { OwnedFlows } from '../owned-flows.ts'
 import { createPorts } from '../ports.ts'
 import { createSecureSeq } from '../secure-seq.ts'
 import { createTcpAck } from './rec/tcp-ack.ts'
+import { type CongestionControl, createTcpCong } from './rec/tcp-cong.ts'
 import { createTcpChallenge } from './snd/tcp-challenge.ts'
 import { createTcpClose } from './states/tcp-close.ts'
 import { createTcpConnect, createTcpRouting } from './states/tcp-connect.ts'
@@ -103,6 +104,8 @@ export type TcpDeps = {
   /** Largest super-frame that the device takes, 0 when it takes none itself. */
   gsoMax: (ifindex: number) => number
   sockEvents: SockEvents
+  /** The algorithms to choose from (rec/tcp-cong.ts). */
+  congestion: readonly CongestionControl[]
   owned: OwnedFlows
   /** The next hop of a connection answers (ip/ip-output.ts). */
   sockConfirm: (sk: number) => void
@@ -111,7 +114,7 @@ export type TcpDeps = {
 export type Tcp = ReturnType<typeof createTcp>
 
 /** What every part works on. */
-const createBase = ({ arena, worker, skbs, drop, consume, time }: TcpDeps) => ({
+const createBase = ({ arena, worker, skbs, drop, consume, time, congestion }: TcpDeps) => ({
   arena,
   i32: arena.i32,
   u8: arena.u8,
@@ -122,6 +125,12 @@ const createBase = ({ arena, worker, skbs, drop, consume, time }: TcpDeps) => ({
   drop,
   consume,
   time,
+  cong: createTcpCong({
+    i32: arena.i32,
+    time,
+    sysctl: arena.layout.sysctl,
+    controls: congestion,
+  }),
 })
 type Base = ReturnType<typeof createBase>
 
@@ -211,7 +220,10 @@ export const createTcp = (deps: TcpDeps) => {
   const closing = createTcpClose({ ...parts, listen: listening, purgeWrite })
   const { sendmsg, sendBytes, writable } = createTcpSendmsg(parts)
   const { recvmsg, recvBytes } = createTcpRecvmsg({ ...parts, queue: rcvQueue })
-  const { setOption, getOption } = createTcpSockopt({ ...parts, maxBuffer: mem.sockLimit })
+  const { setOption, getOption, setNameOption, getNameOption } = createTcpSockopt({
+    ...parts,
+    maxBuffer: mem.sockLimit,
+  })
 
   /** A closed socket of a family, or 0 when the worker has no row left. */
   const open = (family: number): number => {
@@ -228,6 +240,7 @@ export const createTcp = (deps: TcpDeps) => {
     i32[sk + TP_RTO] = TCP_TIMEOUT_INIT
     i32[sk + TP_REORDERING] = TCP_FASTRETRANS_THRESH
     i32[sk + TP_SCALING_RATIO] = 128
+    base.cong.assign(sk)
     return sk
   }
   const listen = (sk: number, backlog: number): number => {
@@ -276,6 +289,8 @@ export const createTcp = (deps: TcpDeps) => {
     abort: closing.abort,
     setOption,
     getOption,
+    setNameOption,
+    getNameOption,
     writable,
     readable: rcvQueue.readable,
     destroyAll,

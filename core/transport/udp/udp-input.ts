@@ -16,7 +16,6 @@ import {
   RTN_BROADCAST,
   RTN_MULTICAST,
 } from '../../base/flowi.ts'
-import { IPCB_TYPE } from '../../inet/inet-constants.ts'
 import type { Arena } from '../../shm/arena.ts'
 import { counterBank, Mib } from '../../shm/counters.ts'
 import type { DropFn } from '../../skb/drop.ts'

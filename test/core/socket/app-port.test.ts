@@ -18,7 +18,12 @@ import {
   E_USER,
 } from '../../../core/socket/app-constants.ts'
 import { createAppRings } from '../../../core/socket/app-rings.ts'
-import { SO_REUSEADDR, SOL_SOCKET } from '../../../core/socket/proto.ts'
+import {
+  IPPROTO_TCP,
+  SO_REUSEADDR,
+  SOL_SOCKET,
+  TCP_CONGESTION,
+} from '../../../core/socket/proto.ts'
 import { SK_EVENT_READ, SOCK_DGRAM, SOCK_STREAM } from '../../../core/socket/sock.ts'
 import { createDrop } from '../../../core/skb/drop.ts'
 import { createSkbs, SKB_DATA, SKB_LEN } from '../../../core/skb/skb.ts'
@@ -49,7 +54,9 @@ const setUp = (config: Partial<ArenaConfig> = {}) => {
   const { consume } = createDrop(arena, skbs)
   const seen: Completion[] = []
   const lost: number[] = []
+  let look: (at: number) => void = () => {}
   const completion = (_worker: number, at: number): void => {
+    look(at)
     seen.push({
       op: i32[at + E_OP]!,
       sid: i32[at + E_SID]!,
@@ -76,7 +83,8 @@ const setUp = (config: Partial<ArenaConfig> = {}) => {
     rings.commit(0)
   }
   /** Lets both sides work, and tells what came of it. */
-  const run = (turns = 4): Completion[] => {
+  const run = (turns = 4, each: (at: number) => void = () => {}): Completion[] => {
+    look = each
     for (let k = 0; k < turns; k++) {
       rings.flush()
       worker.turn()
@@ -355,6 +363,23 @@ test('names that an application makes up are refused, and nothing else is touche
   expect(worker.slab.live()).toBe(2)
   i32[long + SKB_LEN] = 10
   consume(long)
+})
+
+test('an option that is a name travels where addresses do', () => {
+  const { run, open, ask, i32 } = setUp()
+  const sid = open(SOCK_STREAM, 80)
+  run()
+  const reno = { [E_ADDR]: 0x6f6e6572, [E_ADDR + 1]: 0 }
+  const option = { [E_ARG0]: IPPROTO_TCP, [E_ARG1]: TCP_CONGESTION }
+  ask(AppOp.SETSOCKOPT, sid, { ...option, ...reno })
+  ask(AppOp.GETSOCKOPT, sid, option, 7)
+  const names: number[] = []
+  const seen = run(4, (at) => names.push(i32[at + E_ADDR]!))
+  expect(seen.map(({ op, result }) => [op, result])).toEqual([
+    [AppOp.SETSOCKOPT, 0],
+    [AppOp.GETSOCKOPT, 16],
+  ])
+  expect(names.at(-1)).toBe(0x6f6e6572)
 })
 
 test('a sleeping application is rung once, an awake one not at all', () => {

@@ -34,6 +34,8 @@ export const createTcpProto = (tcp: Tcp): Proto => ({
   abort: tcp.abort,
   setOption: tcp.setOption,
   getOption: tcp.getOption,
+  setNameOption: tcp.setNameOption,
+  getNameOption: tcp.getNameOption,
 })
 
 export type TcpErrDeps = {

@@ -51,6 +51,7 @@ import type { Ports } from '../../ports.ts'
 import type { SecureSeq } from '../../secure-seq.ts'
 import type { TcpHash } from '../sock/tcp-hash.ts'
 import type { TcpLifecycle } from '../sock/tcp-lifecycle.ts'
+import type { TcpCong } from '../rec/tcp-cong.ts'
 import type { TcpMss } from '../snd/tcp-mss.ts'
 import type { SkDst } from '../../../inet/sk-dst.ts'
 import {
@@ -141,6 +142,7 @@ export type TcpConnectDeps = {
   transmit: TcpTransmit
   queue: TcpWriteQueue
   purgeRcv: (sk: number) => void
+  cong: TcpCong
   /** Worker on which packets of the flow arrive (source is the peer). */
   steer: (fl: Flowi) => number
   /** RTN_* of an address (inet/addr-type.ts). */
@@ -202,7 +204,7 @@ export const createTcpConnect = (
     transmit,
     queue,
   } = deps
-  const { steer, addrType, purgeRcv } = deps
+  const { steer, addrType, purgeRcv, cong } = deps
   const { i32, f64, layout } = deps.arena
   const { sysctl } = layout
   const back = createFlowi()
@@ -312,6 +314,7 @@ export const createTcpConnect = (
   const startAfresh = (sk: number): void => {
     purgeRcv(sk)
     queue.purge(sk)
+    cong.release(sk)
     for (let k = 0; k < USER_WORDS.length; k++) kept[k] = i32[sk + USER_WORDS[k]]
     i32.fill(0, sk + SK_PROTO, sk + SOCK_WORDS)
     for (let k = 0; k < USER_WORDS.length; k++) i32[sk + USER_WORDS[k]] = kept[k]
