@@ -23,9 +23,7 @@ export const createAddrType = ({ i32 }: Arena, { local, lookup4, lookup6 }: FibR
   }
   const addrType: AddrType = (words, at) => {
     if (isV4Mapped(words, at)) return type4(words[at + 3])
-    return words[at] >>> 24 === 0xff
-      ? RTN_MULTICAST
-      : typeOf(lookup6(local.v6, words, at))
+    return words[at] >>> 24 === 0xff ? RTN_MULTICAST : typeOf(lookup6(local.v6, words, at))
   }
   const isLocalAddress = (addr: number): boolean => type4(addr) === RTN_LOCAL
   return { addrType, isLocalAddress }

@@ -28,8 +28,6 @@ export type AfInfo = Readonly<{
   tsoType: number
   /** A UDP checksum of zero is none (RFC 768), or an error (RFC 8200 section 8.1). */
   needsUdpChecksum: boolean
-  /** The first of the family's three forwarding tables. */
-  fibTables: number
   /** Bits of an address, which are the last of its four words. */
   addrBits: number
 }>
@@ -57,7 +55,6 @@ export const AF_INET_INFO: AfInfo = {
   locksMtu: true,
   tsoType: GSO_TCPV4,
   needsUdpChecksum: false,
-  fibTables: 0,
   addrBits: 32,
 }
 export const AF_INET6_INFO: AfInfo = {
@@ -71,7 +68,6 @@ export const AF_INET6_INFO: AfInfo = {
   locksMtu: false,
   tsoType: GSO_TCPV6,
   needsUdpChecksum: true,
-  fibTables: 3,
   addrBits: 128,
 }
 

@@ -3,10 +3,10 @@
  * a group; with the last two the socket only receives by it, what it sends has the device's own address. Worker only.
  * Linux: __inet_bind(), inet_addr_valid_or_nonlocal(), __inet6_bind().
  */
-import { AF_INET, clearAddr, copyAddr, familyOf, isAnyAddr } from '../base/family.ts'
+import { clearAddr, copyAddr, familyOf, isAnyAddr, isV4Mapped } from '../base/family.ts'
 import { Errno } from '../base/errno.ts'
 import { RTN_BROADCAST, RTN_LOCAL, RTN_MULTICAST } from '../base/flowi.ts'
-import { SK_FAMILY, SK_SADDR } from '../socket/sock.ts'
+import { SK_SADDR } from '../socket/sock.ts'
 import { takesFamily } from './ports.ts'
 
 /** Can the socket speak to such an address? */
@@ -29,7 +29,7 @@ export const bindAddr = (
     return 0
   }
   if (!speaks(i32, sk, words, at))
-    return i32[sk + SK_FAMILY] === AF_INET ? -Errno.EAFNOSUPPORT : -Errno.EINVAL
+    return isV4Mapped(words, at) ? -Errno.EINVAL : -Errno.EAFNOSUPPORT
   const type = addrType(words, at)
   if (type !== RTN_LOCAL && !isGroupType(type)) return -Errno.EADDRNOTAVAIL
   copyAddr(i32, sk + SK_SADDR, words, at)

@@ -49,7 +49,6 @@ import {
   TP_USER_TIMEOUT,
   TP_WINDOW_CLAMP,
 } from './tcp-sock.ts'
-import { TCP_CONGESTION } from '../../../socket/proto.ts'
 import type { TcpCong } from '../rec/tcp-cong.ts'
 import type { TcpSndCheck } from '../snd/tcp-snd-check.ts'
 import type { TcpTimers } from './tcp-timers.ts'
@@ -87,6 +86,7 @@ export const TCP_SYNCNT = 7
 export const TCP_LINGER2 = 8
 export const TCP_WINDOW_CLAMP = 10
 export const TCP_QUICKACK = 12
+export const TCP_CONGESTION = 13
 export const TCP_USER_TIMEOUT = 18
 
 const SOCK_MIN_RCVBUF = 2304

@@ -2,7 +2,6 @@ import { expect, test } from 'bun:test'
 import { AF_INET } from '../../../../../core/base/family.ts'
 import { Errno } from '../../../../../core/base/errno.ts'
 import { Sysctl } from '../../../../../core/shm/sysctl.ts'
-import { TCP_CONGESTION } from '../../../../../core/socket/proto.ts'
 import {
   CA_EVENT_CWND_RESTART,
   CA_EVENT_LOSS,
@@ -14,7 +13,7 @@ import {
   RS_PRIOR_IN_FLIGHT,
   RS_RTT_US,
 } from '../../../../../core/transport/tcp/rec/tcp-cong.ts'
-import { SOL_TCP } from '../../../../../core/transport/tcp/sock/tcp-sockopt.ts'
+import { SOL_TCP, TCP_CONGESTION } from '../../../../../core/transport/tcp/sock/tcp-sockopt.ts'
 import {
   TCP_CA_LOSS,
   TP_CA_PRIV,
