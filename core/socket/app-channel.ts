@@ -37,7 +37,7 @@ import {
   SK_EVENT_HUP,
   SK_EVENT_READ,
   SK_EVENT_WRITE,
-  SK_EVENTS,
+  SK_EVENT_MASK,
   SK_GENERATION,
   SOCK_STREAM,
 } from './sock.ts'
@@ -356,6 +356,7 @@ export const createAppChannel = (deps: AppChannelDeps) => {
     post(AppOp.CLOSE, sid, closeUser[sid], 0)
   }
   const close = (sid: number, user: number, how: number): void => {
+    if ((flags[sid] & CLOSE_PENDING) !== 0) post(AppOp.CLOSE, sid, closeUser[sid], -ECANCELED)
     closeUser[sid] = user
     if (how === CLOSE_DRAIN && sockOf(sid) !== 0 && sendHead[sid] !== 0) {
       flags[sid] |= CLOSE_PENDING
@@ -389,8 +390,8 @@ export const createAppChannel = (deps: AppChannelDeps) => {
   const poll = (sid: number, user: number, events: number): void => {
     if (pollMask[sid] !== 0) post(AppOp.POLL, sid, pollUser[sid], -ECANCELED)
     pollMask[sid] = 0
-    if ((events & SK_EVENTS) === 0) return post(AppOp.POLL, sid, user, -EINVAL)
-    pollMask[sid] = events & SK_EVENTS
+    if ((events & SK_EVENT_MASK) === 0) return post(AppOp.POLL, sid, user, -EINVAL)
+    pollMask[sid] = events & SK_EVENT_MASK
     pollUser[sid] = user
   }
 

@@ -44,7 +44,7 @@ export const AppOp = {
   RECVFROM: 9,
   /** LEN how; a shutdown of sending waits for what is being sent, and so does its completion. */
   SHUTDOWN: 10,
-  /** ARG0 CLOSE_*. The sid is free for use again when it completes. */
+  /** ARG0 CLOSE_*. The sid is free for use again when it completes with 0; a second one cancels a first that waits. */
   CLOSE: 11,
   /** ARG0 level, ARG1 name, ARG2 value; the value of TCP_CONGESTION is a name in the ADDR words. */
   SETSOCKOPT: 12,

@@ -60,14 +60,14 @@ export const createAppPort = (deps: AppPortDeps) => {
       userBase: app * APP_SIDS,
     })
   )
-  const takers = channels.map((_, app) => createTakeSkb(arena, worker, layout.appThread + app))
+  const takeSkb = createTakeSkb(arena, worker)
   const submits = channels.map((channel, app) =>
     createAppSubmit({
       arena,
       sockets,
       channel,
       completions: completions[app],
-      takeSkb: takers[app],
+      takeSkb,
       consume,
     })
   )
@@ -90,9 +90,9 @@ export const createAppPort = (deps: AppPortDeps) => {
     return epoch === 0 ? 0 : appTag(epoch, i32[pairs[app] + PAIR_EPOCH])
   }
   /** A record of somebody dead: only what it carries is taken care of. */
-  const discard = (app: number, at: number): void => {
+  const discard = (at: number): void => {
     const skb = i32[at + E_SKB]
-    if (skb !== 0 && takers[app](skb)) consume(skb)
+    if (skb !== 0 && takeSkb(skb)) consume(skb)
   }
   const pollApp = (app: number): number => {
     const ring = submissions[app]
@@ -108,7 +108,7 @@ export const createAppPort = (deps: AppPortDeps) => {
     for (let k = 0; k < records; k++) {
       const at = ringTakeRecord(i32, ring, APP_RECORD_WORDS)
       if (i32[at + E_TAG] === tag) submits[app].submit(at)
-      else discard(app, at)
+      else discard(at)
     }
     if (records > 0) ringRelease(i32, ring)
     return records

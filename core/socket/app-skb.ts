@@ -1,6 +1,6 @@
 /**
- * Takes the skb that an application's record names over from the ring, if it is one: a row of the application's own
- * pool that lies in the ring and whose words agree with its buffer. What the application wrote is not trusted, since a
+ * Takes the skb that an application's record names over from the ring, if it is one: a row that lies in a ring and whose
+ * words agree with its buffer. It may be of any thread's pool, since an application may send what it has received. What the application wrote is not trusted, since a
  * wrong name or length would have the worker read, write or free what is another's. Called by app-port.ts and
  * app-submit.ts, on the worker. Linux: access_ok() and io_uring's checks of registered buffers.
  */
@@ -20,24 +20,16 @@ import {
   SKB_USERS,
 } from '../skb/skb.ts'
 
-/** `thread` is the application's. */
-export const createTakeSkb = ({ i32, layout }: Arena, worker: number, thread: number) => {
-  const { smalls, smallBytes, largeBytes, bufferRefs } = layout
-  const { skbs, smallBuffers, largeBuffers } = layout.config
-  const rows = layout.skbRows + ((thread * skbs) << SKB_SHIFT)
-  const rowsEnd = rows + (skbs << SKB_SHIFT)
-  const firstSmall = thread * smallBuffers
-  const firstLarge = smalls + thread * largeBuffers
+export const createTakeSkb = ({ i32, layout }: Arena, worker: number) => {
+  const { smalls, larges, smallBytes, largeBytes, bufferRefs, skbRows, threads } = layout
+  const rowsEnd = skbRows + ((threads * layout.config.skbs) << SKB_SHIFT)
 
   const isRow = (skb: number): boolean =>
-    skb >= rows && skb < rowsEnd && ((skb - rows) & (SKB_WORDS - 1)) === 0
-  /** Where the buffer of a row begins, or -1 when it is none of the application's or others hold it too. */
+    skb >= skbRows && skb < rowsEnd && ((skb - skbRows) & (SKB_WORDS - 1)) === 0
+  /** Where a buffer begins, or -1 when there is no such one or others hold it too. */
   const headOf = (buf: number): number => {
-    if (buf >= firstSmall && buf < firstSmall + smallBuffers)
-      return i32[bufferRefs + buf] === 1 ? smallBytes + buf * SMALL_BYTES : -1
-    if (buf >= firstLarge && buf < firstLarge + largeBuffers)
-      return i32[bufferRefs + buf] === 1 ? largeBytes + (buf - smalls) * LARGE_BYTES : -1
-    return -1
+    if (buf < 0 || buf >= smalls + larges || i32[bufferRefs + buf] !== 1) return -1
+    return buf < smalls ? smallBytes + buf * SMALL_BYTES : largeBytes + (buf - smalls) * LARGE_BYTES
   }
   const isSound = (skb: number): boolean => {
     const buf = i32[skb + SKB_BUF]

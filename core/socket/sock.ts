@@ -137,7 +137,7 @@ export const SK_EVENT_CONNECT = 16
 /** The peer has closed its side (end of file), or the connection is gone. */
 export const SK_EVENT_HUP = 32
 /** All of them. */
-export const SK_EVENTS = 63
+export const SK_EVENT_MASK = 63
 
 /** Called by a protocol, on the worker, when something happened to a socket. */
 export type SockEvents = (sk: number, events: number) => void
