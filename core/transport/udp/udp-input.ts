@@ -103,18 +103,7 @@ export const createUdpInput = (deps: UdpInputDeps) => {
   /** Zero is "none" over IPv4 (RFC 768) and refused over IPv6. */
   const isChecksumOk = (at: number): boolean => {
     if (!udp.hasChecksum(u8, at)) return !afOps(fl[FL_FAMILY]).needsUdpChecksum
-    const pseudo = pseudoSumWords(
-      fl[FL_SADDR],
-      fl[FL_SADDR + 1],
-      fl[FL_SADDR + 2],
-      fl[FL_SADDR + 3],
-      fl[FL_DADDR],
-      fl[FL_DADDR + 1],
-      fl[FL_DADDR + 2],
-      fl[FL_DADDR + 3],
-      IPPROTO_UDP,
-      udp.length(u8, at)
-    )
+    const pseudo = pseudoSumWords(fl, FL_SADDR, FL_DADDR, IPPROTO_UDP, udp.length(u8, at))
     return udp.isChecksumOk(u8, at, pseudo)
   }
   /** A super-frame came from a device that segments UDP: sockets get datagrams (udp_rcv_segment). */

@@ -126,18 +126,7 @@ export const createUdpOutput = ({ arena, skbs, routeOutput, afOps }: UdpOutputDe
     udp.setSrcPort(u8, at, fl[FL_SPORT])
     udp.setDstPort(u8, at, fl[FL_DPORT])
     udp.setLength(u8, at, total)
-    const pseudo = pseudoSumWords(
-      fl[FL_SADDR],
-      fl[FL_SADDR + 1],
-      fl[FL_SADDR + 2],
-      fl[FL_SADDR + 3],
-      fl[FL_DADDR],
-      fl[FL_DADDR + 1],
-      fl[FL_DADDR + 2],
-      fl[FL_DADDR + 3],
-      IPPROTO_UDP,
-      total
-    )
+    const pseudo = pseudoSumWords(fl, FL_SADDR, FL_DADDR, IPPROTO_UDP, total)
     udp.putChecksum(u8, at, fold(pseudo))
     i32[skb + SKB_IP_SUMMED] = CHECKSUM_PARTIAL
     i32[skb + SKB_CSUM_START] = at

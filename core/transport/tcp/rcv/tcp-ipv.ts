@@ -105,18 +105,7 @@ export const createTcpIpv = (deps: TcpIpvDeps) => {
   /** Software verification, when the device has not done it. GRO merges only what it has verified. */
   const checksumOk = (skb: number): boolean => {
     if (i32[skb + SKB_IP_SUMMED] !== CHECKSUM_NONE || i32[skb + SKB_FRAGS] !== 0) return true
-    const pseudo = pseudoSumWords(
-      fl[FL_SADDR],
-      fl[FL_SADDR + 1],
-      fl[FL_SADDR + 2],
-      fl[FL_SADDR + 3],
-      fl[FL_DADDR],
-      fl[FL_DADDR + 1],
-      fl[FL_DADDR + 2],
-      fl[FL_DADDR + 3],
-      IPPROTO_TCP,
-      i32[skb + SKB_LEN]
-    )
+    const pseudo = pseudoSumWords(fl, FL_SADDR, FL_DADDR, IPPROTO_TCP, i32[skb + SKB_LEN])
     return tcp.isChecksumOk(u8, i32[skb + SKB_DATA], i32[skb + SKB_LEN], pseudo)
   }
   /** Sequence numbers and flags into the control block (tcp_v4_fill_cb). */

@@ -99,19 +99,7 @@ export const createTcpReply = (deps: TcpReplyDeps) => {
     f64[bank + Mib.TcpOutRsts]++
     afOps(fl[FL_FAMILY]).send(rst, fl, IPPROTO_TCP, 0, 0)
   }
-  const pseudo = (): number =>
-    pseudoSumWords(
-      fl[FL_SADDR],
-      fl[FL_SADDR + 1],
-      fl[FL_SADDR + 2],
-      fl[FL_SADDR + 3],
-      fl[FL_DADDR],
-      fl[FL_DADDR + 1],
-      fl[FL_DADDR + 2],
-      fl[FL_DADDR + 3],
-      IPPROTO_TCP,
-      MIN_HEADER
-    )
+  const pseudo = (): number => pseudoSumWords(fl, FL_SADDR, FL_DADDR, IPPROTO_TCP, MIN_HEADER)
 
   return { sendReset }
 }

@@ -147,20 +147,7 @@ export const createTcpTransmit = (deps: TcpTransmitDeps) => {
 
   /** Leaves the pseudo header's sum in the checksum field: the device, or dev_queue_xmit, completes it. */
   const putPartialChecksum = (skb: number, at: number, sk: number): void => {
-    const s = sk + SK_SADDR
-    const d = sk + SK_DADDR
-    const sum = pseudoSumWords(
-      i32[s],
-      i32[s + 1],
-      i32[s + 2],
-      i32[s + 3],
-      i32[d],
-      i32[d + 1],
-      i32[d + 2],
-      i32[d + 3],
-      IPPROTO_TCP,
-      i32[skb + SKB_LEN]
-    )
+    const sum = pseudoSumWords(i32, sk + SK_SADDR, sk + SK_DADDR, IPPROTO_TCP, i32[skb + SKB_LEN])
     putU16(u8, at + CHECKSUM, sum)
     i32[skb + SKB_IP_SUMMED] = CHECKSUM_PARTIAL
     i32[skb + SKB_CSUM_START] = at
