@@ -441,15 +441,25 @@ describe('ICMP errors', () => {
     path.receive(icmpFrame(toRouter, fields, 3, icmp.ICMP_PORT_UNREACH, 0, quote(54)), 2)
     expect([path.recv(connected), path.recv(loose)]).toEqual([-Errno.EAGAIN, -Errno.EAGAIN])
   })
-  test('after "fragmentation needed" sends smaller packets to that host', () => {
+  test('after "fragmentation needed" sends smaller packets to that host, never larger ones', () => {
     const path = host()
     const sk = path.bound('10.0.2.1', 53)
-    path.receive(icmpFrame(toRouter, fields, 3, icmp.ICMP_FRAG_NEEDED, 1000, quote(53)), 2)
-    path.first.udpSock.sendtoBytes(sk, new Uint8Array(1200), 0, 1200, ...path.at('10.0.2.9'), 4000)
-    expect(
-      path.sent.map(({ frame }) => ipv4.totalLength(frame, 14)).every((len) => len <= 1000)
-    ).toBe(true)
-    expect(path.sent).toHaveLength(2)
+    const longest = (): number => {
+      path.sent.length = 0
+      const bytes = new Uint8Array(1300)
+      path.first.udpSock.sendtoBytes(sk, bytes, 0, 1300, ...path.at('10.0.2.9'), 4000)
+      return Math.max(...path.sent.map(({ frame }) => ipv4.totalLength(frame, 14)))
+    }
+    const needed = (mtu: number, port: number): void =>
+      path.receive(icmpFrame(toRouter, fields, 3, icmp.ICMP_FRAG_NEEDED, mtu, quote(port)), 2)
+    // about a datagram that nobody here has sent: not believed
+    needed(600, 54)
+    expect(longest()).toBe(1328)
+    needed(600, 53)
+    expect(longest()).toBeLessThanOrEqual(600)
+    needed(1400, 53)
+    expect(longest()).toBeLessThanOrEqual(600)
+    expect(path.sent.length).toBe(3)
   })
 })
 
