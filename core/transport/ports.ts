@@ -3,7 +3,7 @@
  * choice of an ephemeral one. Sockets of a port are chained through SK_BIND_NEXT; the table is indexed by the
  * port itself. Linux: inet_bind_bucket, inet_csk_bind_conflict, __inet_hash_connect; RFC 6056.
  */
-import { AF_INET6 } from '../base/family.ts'
+import { AF_INET6, familyOf, isAnyAddr, isSameAddr } from '../base/family.ts'
 import {
   SK_BIND_NEXT,
   SK_BIND_PREV,
@@ -53,26 +53,15 @@ export const createPorts = (i32: Int32Array) => {
   }
   const first = (port: number): number => heads[port]
 
-  const isAny = (sk: number): boolean =>
-    (i32[sk + SK_SADDR] |
-      i32[sk + SK_SADDR + 1] |
-      i32[sk + SK_SADDR + 2] |
-      i32[sk + SK_SADDR + 3]) ===
-    0
   /** True when a packet could be for either: equal addresses, or a wildcard that covers the other's family. */
   const overlap = (a: number, b: number): boolean => {
-    const anyA = isAny(a)
-    const anyB = isAny(b)
-    if (!anyA && !anyB) {
-      for (let w = 0; w < 4; w++) if (i32[a + SK_SADDR + w] !== i32[b + SK_SADDR + w]) return false
-      return true
-    }
-    // of two families they meet only in a wildcard that takes the other's too
-    return (
-      i32[a + SK_FAMILY] === i32[b + SK_FAMILY] ||
-      (anyA && takesFamily(i32, a, i32[b + SK_FAMILY])) ||
-      (anyB && takesFamily(i32, b, i32[a + SK_FAMILY]))
-    )
+    const anyA = isAnyAddr(i32, a + SK_SADDR)
+    const anyB = isAnyAddr(i32, b + SK_SADDR)
+    if (!anyA && !anyB) return isSameAddr(i32, a + SK_SADDR, i32, b + SK_SADDR)
+    // a wildcard meets what its family, or the other that it takes too, is spoken with
+    if (!anyA) return takesFamily(i32, b, familyOf(i32, a + SK_SADDR))
+    if (!anyB) return takesFamily(i32, a, familyOf(i32, b + SK_SADDR))
+    return takesFamily(i32, a, i32[b + SK_FAMILY]) || takesFamily(i32, b, i32[a + SK_FAMILY])
   }
 
   const clash = (sk: number, other: number): boolean => {
