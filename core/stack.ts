@@ -1,6 +1,6 @@
 /**
  * One stack on one thread: makes every layer, gives each the functions of the layers below it, and fills the tables
- * by which lower layers reach up (ptype, inet_protos), then freezes them. With the files of stack/ the only place that
+ * by which lower layers reach up (ptype, inet_protos). With the files of stack/ the only place that
  * knows every factory; read it after ARCHITECTURE.md. A worker's loop, a simulated host and the tests all make
  * their stack here.
  */
@@ -37,9 +37,9 @@ export const createStack = (deps: StackDeps) => {
   const inet = createInet(machine, link)
   const transport = createTransport({ machine, link, inet, secret, services, wake })
   const { sockets, appPort } = transport
+  const { nf } = inet
   inet.protos.freeze()
-  ptype.freeze()
-  const netRx = createNetRx({ ...machine, receive: link.receive, nowUs })
+  const netRx = createNetRx({ ...machine, ...link, nowUs })
   ipi.on(Ipi.DEBUG_THROW, () => {
     throw new Error('thrown on request')
   })
@@ -71,6 +71,12 @@ export const createStack = (deps: StackDeps) => {
   const nextDelay = (limit: number): number =>
     wheel.nextDelay(xmit.backlogLen() === 0 ? limit : TX_RETRY_MS)
 
+  /** Takes over what control has changed; between turns, at the quiescent point. */
+  const refresh = (): void => {
+    steer.refresh()
+    nf.publish()
+  }
+
   return {
     ...machine,
     ...transport,
@@ -78,11 +84,11 @@ export const createStack = (deps: StackDeps) => {
     poll,
     pending,
     nextDelay,
-    /** Takes over what control has changed. */
-    refresh: steer.refresh,
+    refresh,
     receiveFrame: link.receiveFrame,
     napiAdd: netRx.napiAdd,
     ptype,
+    nf,
     neighbour: inet.neighbour,
     arp: inet.arp,
   }

@@ -16,6 +16,10 @@ import { ensureTools, toolPath } from './support/tools.ts'
 const TEST_TIMEOUT_MS = 60_000
 const WHOLE_RUN_TIMEOUT_MS = 20 * 60_000
 const SLOW_FOLDERS = ['e2e', 'fuzz', 'sim']
+/** Tests of packets on their way through a stack. */
+const PACKET_PATH = ['dev', 'neigh', 'ipv4', 'netfilter', 'transport/udp']
+  .map((folder) => `test/core/${folder}`)
+  .concat('test/journeys', '--path-ignore-patterns=test/journeys/restart*')
 
 const PASSED: Tally = { passed: 1, failed: 0, skipped: 0 }
 const FAILED: Tally = { passed: 0, failed: 1, skipped: 0 }
@@ -49,14 +53,19 @@ const checkWith = (name: string, script: string, scriptArgs: string[]): Tally =>
   return FAILED
 }
 
-const runTests = async (reportFile: string): Promise<Tally> => {
+/** Runs tests of this tree, `more` in their environment. */
+const runTests = async (
+  reportFile: string,
+  paths: string[],
+  more: Record<string, string> = {}
+): Promise<Tally> => {
   const options = ['--only-failures', `--timeout=${TEST_TIMEOUT_MS}`]
   options.push('--reporter=junit', `--reporter-outfile=${reportFile}`)
   if (fast) for (const name of SLOW_FOLDERS) options.push(`--path-ignore-patterns=test/${name}/**`)
   // --no-orphans: what a test started ends with the run, whatever happens to either.
-  const child = Bun.spawn([process.execPath, '--no-orphans', 'test', ...options, ...testArgs], {
+  const child = Bun.spawn([process.execPath, '--no-orphans', 'test', ...options, ...paths], {
     cwd: root,
-    env: process.stderr.isTTY ? { ...env, FORCE_COLOR: '1' } : env,
+    env: { ...env, ...(process.stderr.isTTY && { FORCE_COLOR: '1' }), ...more },
     stdin: 'ignore',
     stdout: 'inherit',
     stderr: 'pipe',
@@ -98,7 +107,12 @@ if (everything) {
     ])
   )
 }
-tallies.push(await runTests(reportFile))
+tallies.push(await runTests(reportFile, testArgs))
+// what holds for packets holds for packets whose bytes move (test/support/restless-buffers.ts)
+if (everything) {
+  const report = join(scratch, 'restless.xml')
+  tallies.push(await runTests(report, PACKET_PATH, { SOFTNET_TEST_BUFFERS: 'restless' }))
+}
 
 const unproved = await skippedE2e(reportFile)
 for (const name of unproved) console.error(`SKIPPED ${name}: an e2e test must run or fail`)

@@ -96,10 +96,18 @@ export const pseudoSumWords = (
 const sumAddr = (words: Int32Array, at: number, sum: number): number =>
   sumWord(words[at], sumWord(words[at + 1], sumWord(words[at + 2], sumWord(words[at + 3], sum))))
 
-/** RFC 1624 equation 3: HC' = ~(~HC + ~m + m'), for one changed 16-bit word. */
+/**
+ * RFC 1624 equation 3: HC' = ~(~HC + ~m + m'), for one changed 16-bit word. Where that is 0 and the new word is too, the
+ * data may be nothing but zeroes, whose checksum is 0xffff: that form verifies in either case, 0 would not.
+ */
 export const adjust16 = (csum: number, old: number, value: number): number =>
-  finish((~csum & 0xffff) + (~old & 0xffff) + (value & 0xffff))
+  adjusted((~csum & 0xffff) + (~old & 0xffff) + (value & 0xffff), value & 0xffff)
 
 /** As adjust16, for a changed 32-bit word (an address, a sequence number). */
 export const adjust32 = (csum: number, old: number, value: number): number =>
-  finish(sumWord(value, sumWord(~old, ~csum & 0xffff)))
+  adjusted(sumWord(value, sumWord(~old, ~csum & 0xffff)), value)
+
+const adjusted = (acc: number, value: number): number => {
+  const sum = finish(acc)
+  return sum === 0 && value === 0 ? 0xffff : sum
+}

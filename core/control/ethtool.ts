@@ -18,7 +18,7 @@ import {
 } from '../netdev/netdev.ts'
 import type { Arena } from '../shm/arena.ts'
 import { DEV_FLOWS, RPS_MAP_OFFSET, RSS_WORDS } from '../shm/layout.ts'
-import { clearDevFlows, RPS_MAP_WORDS, rpsCpus, setRpsCpus } from '../steering/rps.ts'
+import { RPS_MAP_WORDS, rpsCpus, setRpsCpus } from '../steering/rps.ts'
 import {
   RSS_IP4,
   RSS_IP6,
@@ -268,7 +268,6 @@ export const createEthtool = (deps: { arena: Arena; links: Links; random: () => 
       if (rps_flow_cnt !== undefined) {
         // the kernel rounds up to a power of two
         const entries = count === 0 ? 0 : 2 ** Math.ceil(Math.log2(count))
-        clearDevFlows(view(layout.devFlows + ifindex * DEV_FLOWS * 2, entries * 2))
         i32[deviceRow(arena, ifindex) + DEV_RPS_FLOW_CNT] = entries
       }
       return changed(rpsItem(ifname, ifindex))

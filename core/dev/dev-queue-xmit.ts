@@ -65,7 +65,7 @@ export type DevQueueXmitDeps = {
   wheel: TimerWheel
   random: () => number
   /** Makes the part that holds up the frames of impaired devices (sched/netem.ts). */
-  netemOf: (transmit: (skb: number) => number, checksumHelp: (skb: number) => void) => Netem
+  netemOf: (transmit: (skb: number) => number, checksumHelp: (skb: number) => boolean) => Netem
   /** start_xmit by DEV_KIND. */
   drivers: readonly StartXmit[]
   ptype: Pick<Ptype, 'isTapped' | 'deliverTaps'>
@@ -114,8 +114,9 @@ export const createDevQueueXmit = (deps: DevQueueXmitDeps) => {
       !skbs.expandHead(skb, RX_HEADROOM)
     )
       return refuse(skb, Drop.NOMEM, -Errno.ENOBUFS)
-    if (i32[skb + SKB_IP_SUMMED] === CHECKSUM_PARTIAL && (features & NETIF_F_HW_CSUM) === 0)
-      checksumHelp(skb)
+    const isOpen = i32[skb + SKB_IP_SUMMED] === CHECKSUM_PARTIAL
+    if (isOpen && (features & NETIF_F_HW_CSUM) === 0 && !checksumHelp(skb))
+      return refuse(skb, Drop.NOMEM, -Errno.ENOBUFS)
     if (isTapped()) deliverTaps(skb, i32[skb + SKB_DATA], PACKET_OUTGOING)
     if (queueLen[i32[skb + SKB_DEV]] !== 0) return enqueue(skb, dev)
     return startXmit(skb, dev) ? 0 : enqueue(skb, dev)
@@ -162,14 +163,15 @@ export const createDevQueueXmit = (deps: DevQueueXmitDeps) => {
     }
     return result
   }
-  /** skb_checksum_help: the field already holds the pseudo header's sum. */
-  const checksumHelp = (skb: number): void => {
-    if (i32[skb + SKB_FRAGS] !== 0 && !skbs.expandHead(skb, RX_HEADROOM)) return
+  /** skb_checksum_help: the field already holds the pseudo header's sum. False without memory for bytes of its own. */
+  const checksumHelp = (skb: number): boolean => {
+    if (i32[skb + SKB_FRAGS] !== 0 && !skbs.expandHead(skb, RX_HEADROOM)) return false
     const start = i32[skb + SKB_CSUM_START]
     const end = i32[skb + SKB_DATA] + i32[skb + SKB_LEN]
     const sum = csum.finish(csum.sumBytes(u8, start, end - start, 0))
     bytes.putU16(u8, start + i32[skb + SKB_CSUM_OFFSET], sum === 0 ? 0xffff : sum)
     i32[skb + SKB_IP_SUMMED] = CHECKSUM_NONE
+    return true
   }
 
   /** Waits for the driver. A clone's headers may change while it waits, so it gets bytes of its own. */

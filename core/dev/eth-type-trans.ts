@@ -30,6 +30,10 @@ import * as ethernet from '../wire/ethernet.ts'
 /** Linux's protocol number of an 802.3 frame with LLC: its type field is a length. */
 const ETH_P_802_2 = 0x0004
 
+/** Protocol of a type field. */
+export const etherProtocol = (type: number): number =>
+  type >= ethernet.ETH_P_802_3_MIN ? type : ETH_P_802_2
+
 export type EthTypeTransDeps = { arena: Arena; skbs: Skbs; drop: DropFn }
 
 export const createEthTypeTrans = ({ arena, skbs, drop }: EthTypeTransDeps) => {
@@ -44,13 +48,13 @@ export const createEthTypeTrans = ({ arena, skbs, drop }: EthTypeTransDeps) => {
       return refuse(skb, Drop.DEV_READY, DevStat.rx_dropped)
     const len = i32[skb + SKB_LEN]
     if (len < ethernet.ETH_HLEN) return refuse(skb, Drop.PKT_TOO_SMALL, DevStat.rx_length_errors)
+    if (!skbs.mayPull(skb, ethernet.ETH_HLEN)) return refuse(skb, Drop.NOMEM, DevStat.rx_dropped)
     const mac = i32[skb + SKB_DATA]
-    const type = (u8[mac + 12] << 8) | u8[mac + 13]
     i32[skb + SKB_MAC] = mac
     i32[skb + SKB_DATA] = mac + ethernet.ETH_HLEN
     i32[skb + SKB_NETWORK] = mac + ethernet.ETH_HLEN
     i32[skb + SKB_LEN] = len - ethernet.ETH_HLEN
-    i32[skb + SKB_PROTOCOL] = type >= ethernet.ETH_P_802_3_MIN ? type : ETH_P_802_2
+    i32[skb + SKB_PROTOCOL] = etherProtocol((u8[mac + 12] << 8) | u8[mac + 13])
     if (i32[skb + SKB_PKT_TYPE] !== PACKET_LOOPBACK)
       i32[skb + SKB_PKT_TYPE] =
         (u8[mac] & 1) !== 0 ? group(mac) : unicast(mac, (dev + DEV_MAC) << 2)

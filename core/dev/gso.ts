@@ -41,11 +41,15 @@ export type Gso = ReturnType<typeof createGso>
 export const createGso = ({ arena, skbs, drop, consume }: GsoDeps) => {
   const { i32, u8 } = arena
 
-  /** Bytes from data to the transport's payload; data may be the link's or the network's header. */
+  /**
+   * Bytes from data to the transport's payload; data may be the link's or the network's header. 0 when there is none.
+   * The buffer may change.
+   */
   const headersLen = (skb: number): number => {
-    const at = i32[skb + SKB_TRANSPORT]
-    const own = isUdp(skb) ? udp.MIN_HEADER : tcp.headerLen(u8, at)
-    return at + own - i32[skb + SKB_DATA]
+    const before = i32[skb + SKB_TRANSPORT] - i32[skb + SKB_DATA]
+    if (isUdp(skb)) return before + udp.MIN_HEADER
+    if (!skbs.mayPull(skb, before + tcp.MIN_HEADER)) return 0
+    return before + tcp.headerLen(u8, i32[skb + SKB_TRANSPORT])
   }
   const isUdp = (skb: number): boolean => (i32[skb + SKB_GSO_TYPE] & ~GSO_ECN) === GSO_UDP_L4
 

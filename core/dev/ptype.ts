@@ -1,8 +1,8 @@
 /**
- * ptype: which layer gets a received packet. The table of ethertypes is filled at boot by core/stack.ts and frozen; it
- * is how the link layer reaches up. Taps (packet sockets, capture) see every frame in and out, as clones with the
- * link header; they come and go at run time. On a worker.
- * Linux: net/core/dev.c, __netif_receive_skb_core(), dev_queue_xmit_nit(), ptype_base, ptype_all.
+ * ptype: who gets a received packet. Layers register for an ethertype at boot, and that is how the link layer reaches
+ * up; packet sockets and captures come and go, for one ethertype or for all (ETH_P_ALL: taps, which see every frame in and
+ * out, with its link header). All but the last that want a packet get a clone. On a worker.
+ * Linux: net/core/dev.c dev_add_pack(), ptype_base, ptype_all, deliver_skb(), dev_queue_xmit_nit().
  */
 import { DevStat, deviceStats } from '../netdev/netdev.ts'
 import type { Arena } from '../shm/arena.ts'
@@ -11,70 +11,94 @@ import type { DropFn } from '../skb/drop.ts'
 import { Drop } from '../skb/drop.ts'
 import type { Skbs } from '../skb/skb.ts'
 import { SKB_DATA, SKB_DEV, SKB_MAC, SKB_PKT_TYPE, SKB_PROTOCOL } from '../skb/skb.ts'
+import { ETH_P_ALL } from '../wire/ethernet.ts'
 
-/** Takes the packet over. */
+/** Takes the packet over. What is a clone must not be written. */
 export type PacketHandler = (skb: number) => void
+/** Goes on, at `stage`, with a packet that the layer had sent to this CPU; takes it over. */
+export type PacketResume = (skb: number, stage: number) => void
 
 export type PtypeDeps = { arena: Arena; skbs: Skbs; drop: DropFn }
 
 export type Ptype = ReturnType<typeof createPtype>
 
-/** Linux's PTYPE_HASH_SIZE: the ethertypes that a stack speaks fall into different slots. */
-const SLOTS = 16
+/** Who wants an ethertype: a list that is replaced, never changed, as a handler may leave while it is called. */
+type Handlers = readonly PacketHandler[]
+const NOBODY: Handlers = []
 
 export const createPtype = ({ arena, skbs, drop }: PtypeDeps) => {
   const { i32, f64 } = arena
   const stats = deviceStats(arena, skbs.thread, 0)
-  const types = new Int32Array(SLOTS)
-  const handlers: PacketHandler[] = []
-  for (let slot = 0; slot < SLOTS; slot++) handlers[slot] = (skb) => drop(skb, Drop.UNHANDLED_PROTO)
-  const taps: PacketHandler[] = []
-  let tapped = false
+  // by ethertype: where its handlers are in `handlers`; 0 is nobody
+  const slots = new Uint16Array(0x10000)
+  const handlers: Handlers[] = [NOBODY]
+  const resumes: (PacketResume | undefined)[] = [undefined]
+  let taps = NOBODY
 
-  /** Registers the layer of an ethertype; at boot. */
-  const devAddPack = (type: number, handler: PacketHandler): void => {
-    const slot = type & (SLOTS - 1)
-    if (types[slot] !== 0) throw new Error(`ptype: 0x${type.toString(16)} has no slot`)
-    types[slot] = type
-    handlers[slot] = handler
+  const slotOf = (type: number): number => {
+    if (slots[type] === 0) {
+      slots[type] = handlers.length
+      handlers.push(NOBODY)
+      resumes.push(undefined)
+    }
+    return slots[type]
   }
-  /** After this the table does not change. */
-  const freeze = (): void => {
-    Object.freeze(handlers)
+  const without = (list: Handlers, handler: PacketHandler): Handlers => {
+    const at = list.indexOf(handler)
+    return at < 0 ? list : list.filter((_, k) => k !== at)
   }
-
-  /** Adds a tap; returns how to take it off. A tap owns the clone it gets and must not write its bytes. */
-  const addTap = (tap: PacketHandler): (() => void) => {
-    taps.push(tap)
-    tapped = true
+  /**
+   * Registers a handler of an ethertype, or with ETH_P_ALL a tap; returns how to take it off. A layer that sends
+   * packets to other CPUs says how it goes on with one that comes from there.
+   */
+  const devAddPack = (
+    type: number,
+    handler: PacketHandler,
+    resume?: PacketResume
+  ): (() => void) => {
+    if (type === ETH_P_ALL) {
+      taps = [...taps, handler]
+      return () => {
+        taps = without(taps, handler)
+      }
+    }
+    const slot = slotOf(type)
+    handlers[slot] = [...handlers[slot], handler]
+    if (resume !== undefined) resumes[slot] = resume
     return () => {
-      const at = taps.indexOf(tap)
-      if (at >= 0) taps.splice(at, 1)
-      tapped = taps.length !== 0
+      handlers[slot] = without(handlers[slot], handler)
     }
   }
-  /** True when anyone listens: the one thing the path asks. */
-  const isTapped = (): boolean => tapped
+
+  /** True when anyone taps: the one thing the path asks. */
+  const isTapped = (): boolean => taps.length !== 0
 
   /** Gives each tap a clone that starts at `mac`. A clone that cannot be had is a loss for the tap alone. */
   const deliverTaps = (skb: number, mac: number, pktType: number): void => {
-    for (let k = 0; k < taps.length; k++) {
+    const all = taps
+    for (let k = 0; k < all.length; k++) {
       const twin = skbs.clone(skb)
       if (twin === 0) return
       skbs.push(twin, i32[skb + SKB_DATA] - mac)
       i32[twin + SKB_MAC] = mac
       i32[twin + SKB_PKT_TYPE] = pktType
-      taps[k](twin)
+      all[k](twin)
     }
   }
 
-  /** Hands a packet, its Ethernet header taken off, to the taps and its layer. */
-  const netifReceiveSkb = (skb: number): void => {
-    if (tapped) deliverTaps(skb, i32[skb + SKB_MAC], i32[skb + SKB_PKT_TYPE])
-    const type = i32[skb + SKB_PROTOCOL]
-    const slot = type & (SLOTS - 1)
-    if (types[slot] !== type) return unhandled(skb)
-    handlers[slot](skb)
+  /** Hands a packet, data at its network header, to whoever wants its ethertype. */
+  const deliver = (skb: number): void => {
+    const list = handlers[slots[i32[skb + SKB_PROTOCOL]]]
+    if (list.length === 1) list[0](skb)
+    else deliverEach(skb, list)
+  }
+  const deliverEach = (skb: number, list: Handlers): void => {
+    if (list.length === 0) return unhandled(skb)
+    for (let k = 1; k < list.length; k++) {
+      const twin = skbs.clone(skb)
+      if (twin !== 0) list[k](twin)
+    }
+    list[0](skb)
   }
   const unhandled = (skb: number): void => {
     const bank = stats + i32[skb + SKB_DEV] * DEV_STATS
@@ -82,5 +106,11 @@ export const createPtype = ({ arena, skbs, drop }: PtypeDeps) => {
     f64[bank + DevStat.rx_nohandler]++
     drop(skb, Drop.UNHANDLED_PROTO)
   }
-  return { devAddPack, freeze, addTap, isTapped, deliverTaps, netifReceiveSkb }
+  /** Hands a packet that came from another CPU back to its layer. */
+  const resume: PacketResume = (skb, stage) => {
+    const go = resumes[slots[i32[skb + SKB_PROTOCOL]]]
+    if (go === undefined) return unhandled(skb)
+    go(skb, stage)
+  }
+  return { devAddPack, isTapped, deliverTaps, deliver, resume }
 }

@@ -7,12 +7,13 @@ import { isV4Mapped } from '../base/family.ts'
 import { RTN_BROADCAST, RTN_LOCAL, RTN_MULTICAST, RTN_UNICAST } from '../base/flowi.ts'
 import type { Arena } from '../shm/arena.ts'
 import type { FibReader } from './fib.ts'
-import { NH_TYPE } from './nexthop-constants.ts'
+import { NH_DEV, NH_FAMILY, NH_TYPE } from './nexthop-constants.ts'
 
 /** `words` at `at` are the address; of its four words only those are read. */
 export type AddrType = (words: Int32Array, at: number) => number
 
-export const createAddrType = ({ i32 }: Arena, { local, lookup4, lookup6 }: FibReader) => {
+export const createAddrType = ({ i32 }: Arena, fib: FibReader) => {
+  const { local, main, lookup4, lookup6 } = fib
   const typeOf = (row: number): number => {
     const type = row === 0 ? RTN_UNICAST : i32[row + NH_TYPE]
     return type === RTN_LOCAL || type === RTN_BROADCAST ? type : RTN_UNICAST
@@ -26,5 +27,10 @@ export const createAddrType = ({ i32 }: Arena, { local, lookup4, lookup6 }: FibR
     return words[at] >>> 24 === 0xff ? RTN_MULTICAST : typeOf(lookup6(local.v6, words, at))
   }
   const isLocalAddress = (addr: number): boolean => type4(addr) === RTN_LOCAL
-  return { addrType, isLocalAddress }
+  /** Is an address of a device's own network, reached without a gateway? */
+  const isOnLink = (addr: number, ifindex: number): boolean => {
+    const row = lookup4(main.v4, addr)
+    return row !== 0 && i32[row + NH_DEV] === ifindex && i32[row + NH_FAMILY] === 0
+  }
+  return { addrType, isLocalAddress, isOnLink }
 }

@@ -74,7 +74,7 @@ export type Ifaddrs = ReturnType<typeof createIfaddrs>
 
 const map4 = (addr: number): Words => [0, 0, V4_PREFIX, addr]
 const maskOf = (plen: number): number => (plen === 0 ? 0 : -1 << (32 - plen))
-const isZeronet = (addr: number): boolean => addr >>> 24 === 0
+const isZeronet = (addr: number): boolean => addr === 0
 const network6 = (words: Words, plen: number): Words =>
   words.map((word, k) => {
     const kept = plen - k * 32

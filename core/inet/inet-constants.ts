@@ -1,6 +1,5 @@
 /**
- * What the files of the IP layer agree on: the words of an skb's control block while IP holds it (struct inet_skb_parm)
- * and the netfilter hooks' numbers.
+ * What the files of the IP layer agree on: the words of an skb's control block while IP holds it (struct inet_skb_parm).
  */
 import { SKB_CB } from '../skb/skb.ts'
 
@@ -15,12 +14,8 @@ export const IPCB_FLAGS = SKB_CB + 2
 export const IPSKB_FORWARDED = 1
 /** Put together from fragments. */
 export const IPSKB_REASSEMBLED = 2
-
-export const NF_INET_PRE_ROUTING = 0
-export const NF_INET_LOCAL_IN = 1
-export const NF_INET_FORWARD = 2
-export const NF_INET_LOCAL_OUT = 3
-export const NF_INET_POST_ROUTING = 4
+/** The copy of our own multicast or broadcast that is heard here: it leaves by no device. */
+export const IPSKB_MCLOOP = 4
 
 /** An ICMP error that is not about the path's MTU (inet-protos.ts). */
 export const NO_MTU = -1

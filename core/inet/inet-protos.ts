@@ -13,19 +13,32 @@ export type ProtoHandler = (skb: number) => void
  */
 export type ErrorHandler = (skb: number, errno: number, isFatal: boolean, mtu: number) => void
 
+/** Goes on with a packet that another CPU has sent here to look for its socket (STAGE_SOCKET); takes it over. */
+export type ResumeHandler = (skb: number) => void
+
 export type InetProtos = ReturnType<typeof createInetProtos>
 
 export const createInetProtos = () => {
   const handlers: (ProtoHandler | null)[] = new Array(256).fill(null)
   const errors: ErrorHandler[] = new Array(256).fill(() => {})
-  const inetAddProtocol = (protocol: number, handler: ProtoHandler, error?: ErrorHandler): void => {
+  const resumes: ResumeHandler[] = new Array(256).fill((skb: number) => {
+    throw new Error(`inet_protos: nobody sends packet ${skb} to another CPU's socket`)
+  })
+  const inetAddProtocol = (
+    protocol: number,
+    handler: ProtoHandler,
+    error?: ErrorHandler,
+    resume?: ResumeHandler
+  ): void => {
     if (handlers[protocol] !== null) throw new Error(`inet_protos: ${protocol} is taken`)
     handlers[protocol] = handler
     if (error) errors[protocol] = error
+    if (resume) resumes[protocol] = resume
   }
   const freeze = (): void => {
     Object.freeze(handlers)
     Object.freeze(errors)
+    Object.freeze(resumes)
   }
-  return { handlers, errors, inetAddProtocol, freeze }
+  return { handlers, errors, resumes, inetAddProtocol, freeze }
 }

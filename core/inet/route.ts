@@ -52,7 +52,8 @@ const V4_PREFIX = 0xffff
 const INADDR_LOOPBACK = 0x7f000001
 const isMulticast4 = (addr: number): boolean => addr >>> 28 === 14
 const isLoopback4 = (addr: number): boolean => addr >>> 24 === 127
-const isZeronet4 = (addr: number): boolean => addr >>> 24 === 0
+/** 0.0.0.0 is nobody; the rest of 0/8 are addresses as any (ipv4_is_zeronet since Linux 5.3). */
+const isZeronet4 = (addr: number): boolean => addr === 0
 const isBroadcast4 = (addr: number): boolean => addr === -1
 /** 224.0.0.0/24: never leaves its link. */
 const isLocalMulticast4 = (addr: number): boolean => addr >>> 8 === 0xe00000
@@ -137,16 +138,12 @@ export const createRoute = ({ arena, fib }: { arena: Arena; fib: FibReader }) =>
     if (isMulticast4(saddr) || isBroadcast4(saddr)) return -Errno.EINVAL
     if (isBroadcast4(daddr) || (saddr === 0 && daddr === 0)) {
       // a host without an address yet asks this way
-      if (saddr !== 0) {
-        if (isZeronet4(saddr)) return -Errno.EINVAL
-        const error = validateSource4(fl)
-        if (error !== 0) return error
-      }
+      const error = isZeronet4(saddr) ? 0 : validateSource4(fl)
+      if (error !== 0) return error
       return found(fl, onlinkRow(arena, iif), RTN_BROADCAST, iif)
     }
     if (isMulticast4(daddr)) {
-      if (saddr !== 0 && isZeronet4(saddr)) return -Errno.EINVAL
-      if (saddr === 0 && !isLocalMulticast4(daddr)) return -Errno.EINVAL
+      if (isZeronet4(saddr) && !isLocalMulticast4(daddr)) return -Errno.EINVAL
       if (isLoopback4(saddr) && !looped) return -Errno.EINVAL
       return found(fl, onlinkRow(arena, iif), RTN_MULTICAST, iif)
     }
@@ -287,7 +284,6 @@ export const createRoute = ({ arena, fib }: { arena: Arena; fib: FibReader }) =>
     if (isZero(fl, FL_DADDR)) aimAtSelf(fl)
     const kind = ops.kindOf(fl)
     if (kind === RTN_MULTICAST || kind === RTN_BROADCAST) return toMany(fl, oif, kind)
-    if (kind !== RTN_UNICAST) return -Errno.EINVAL
 
     let row = ops.fibLookup(fl)
     let type = row === 0 ? RTN_UNICAST : i32[row + NH_TYPE]
@@ -304,12 +300,11 @@ export const createRoute = ({ arena, fib }: { arena: Arena; fib: FibReader }) =>
     if (ops.isLoopbackSource(fl) && (flagsOf(dev) & IFF_LOOPBACK) === 0) return -Errno.EINVAL
     return found(fl, row, type, dev)
   }
-  /** What a destination is by itself: RTN_UNICAST, a group's, a broadcast, or RTN_BLACKHOLE for what is none. */
+  /** What a destination is by itself: RTN_UNICAST, RTN_MULTICAST or RTN_BROADCAST. */
   const kindOf4 = (fl: Flowi): number => {
     const daddr = fl[FL_DADDR + 3]
     if (isMulticast4(daddr)) return RTN_MULTICAST
-    if (isBroadcast4(daddr)) return RTN_BROADCAST
-    return isZeronet4(daddr) ? RTN_BLACKHOLE : RTN_UNICAST
+    return isBroadcast4(daddr) ? RTN_BROADCAST : RTN_UNICAST
   }
 
   const familyOps = byFamily<RouteFamily>(

@@ -23,6 +23,7 @@ import {
   SKB_NETWORK,
   SKB_PKT_TYPE,
   SKB_PROTOCOL,
+  STAGE_RECEIVED,
 } from '../skb/skb.ts'
 import * as arp from '../wire/arp.ts'
 import * as ethernet from '../wire/ethernet.ts'
@@ -48,8 +49,8 @@ export type ArpDeps = {
   table: NeighTable
   /** The state machine, on worker 0; null on other workers, which re-steer what they get. */
   neighbour: Neighbour | null
-  /** Hands a received frame, data at its network header, to another worker; takes it over. */
-  steerTo: (worker: number, skb: number) => void
+  /** Hands a received packet to another worker, where it goes on at `stage`; takes it over. */
+  steerTo: (worker: number, skb: number, stage: number) => void
   isLocalAddress: (addr: number) => boolean
   /** Source address for asking about `target` by `dev` (inet_select_addr with RT_SCOPE_LINK); 0 is none. */
   selectSource: (dev: number, target: number) => number
@@ -121,9 +122,10 @@ export const createArp = (deps: ArpDeps) => {
     const dev = i32[skb + SKB_DEV]
     if (i32[skb + SKB_PKT_TYPE] === PACKET_OTHERHOST) return drop(skb, Drop.OTHERHOST)
     if ((flagsOf(dev) & (IFF_NOARP | IFF_LOOPBACK)) !== 0) return consume(skb)
+    if (!skbs.mayPull(skb, arp.MIN_HEADER)) return drop(skb, Drop.ARP_INVALID)
     const at = i32[skb + SKB_DATA]
     if (!arp.check(u8, at, i32[skb + SKB_LEN])) return drop(skb, Drop.ARP_INVALID)
-    if (neighbour === null) return steerTo(0, skb)
+    if (neighbour === null) return steerTo(0, skb, STAGE_RECEIVED)
     arpProcess(skb, at, dev, neighbour)
   }
 
@@ -152,9 +154,13 @@ export const createArp = (deps: ArpDeps) => {
     }
     i32[key + 3] = sip
     const row = table.lookup(dev, key)
-    if (row !== 0) updateKnown(machine, row, op, isToUs(skb), sip === tip, hi, lo)
+    if (row !== 0) updateKnown(machine, row, op, isToUs(skb), isGratuitous(at, op), hi, lo)
     consume(skb)
   }
+  /** A reply that nobody asked for names its sender twice in full (arp_is_garp). */
+  const isGratuitous = (at: number, op: number): boolean =>
+    arp.isGratuitous(u8, at) &&
+    (op !== arp.ARPOP_REPLY || ethernet.sameMac(u8, at + arp.SENDER_MAC, u8, at + arp.TARGET_MAC))
   const isToUs = (skb: number): boolean => i32[skb + SKB_PKT_TYPE] === PACKET_HOST
   const isSourceOk = (sip: number): boolean =>
     !ipv4.isMulticastAddr(sip) &&

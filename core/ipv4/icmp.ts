@@ -31,11 +31,11 @@ import {
   PACKET_HOST,
   SKB_DATA,
   SKB_DST,
-  SKB_FRAGS,
   SKB_IP_SUMMED,
   SKB_LEN,
   SKB_NETWORK,
   SKB_PKT_TYPE,
+  SKB_TAIL,
   SKB_TRANSPORT,
 } from '../skb/skb.ts'
 import * as icmp from '../wire/icmp.ts'
@@ -54,7 +54,16 @@ export type IcmpDeps = {
   time: Time
   protos: InetProtos
   routeOutput: (fl: Flowi) => number
-  ipSend: (skb: number, fl: Flowi, proto: number, tos: number, ttl: number) => number
+  ipSend: (
+    skb: number,
+    fl: Flowi,
+    proto: number,
+    tos: number,
+    ttl: number,
+    optionsLen: number
+  ) => number
+  /** Puts the options of a reply in front of its data (ip-options.ts): their length. */
+  echoOptions: (request: number, reply: number, addr: number) => number
   isLocalAddress: (addr: number) => boolean
   /** An echo reply (data at its ICMP header) for whoever asked here; takes it over. */
   pingRcv: (skb: number) => void
@@ -117,7 +126,7 @@ for (const [type, into, out] of counted) {
 
 export const createIcmp = (deps: IcmpDeps) => {
   const { arena, skbs, drop, consume, time, protos, routeOutput, ipSend } = deps
-  const { isLocalAddress, pingRcv, updatePmtu } = deps
+  const { isLocalAddress, pingRcv, updatePmtu, echoOptions } = deps
   const { i32, u8, f64, layout } = arena
   const { sysctl } = layout
   const count = counterBank(arena, skbs.thread)
@@ -134,10 +143,10 @@ export const createIcmp = (deps: IcmpDeps) => {
     fl[FL_TOS] = tos
     fl[FL_PROTO] = IPPROTO_ICMP
   }
-  const send = (skb: number, type: number, tos: number): void => {
+  const send = (skb: number, type: number, tos: number, optionsLen: number): void => {
     f64[count + Mib.IcmpOutMsgs]++
     if (OUT_COUNTERS[type] !== 0) f64[count + OUT_COUNTERS[type]]++
-    ipSend(skb, fl, IPPROTO_ICMP, tos, 0)
+    ipSend(skb, fl, IPPROTO_ICMP, tos, 0, optionsLen)
   }
 
   // ---- errors out
@@ -165,7 +174,7 @@ export const createIcmp = (deps: IcmpDeps) => {
     icmp.setCode(u8, message, code)
     icmp.setRest(u8, message, info)
     icmp.setChecksum(u8, message, i32[skb + SKB_LEN])
-    send(skb, type, tos)
+    send(skb, type, tos, 0)
   }
 
   /** RFC 1812 section 4.3.2.7. */
@@ -180,8 +189,9 @@ export const createIcmp = (deps: IcmpDeps) => {
     if (ipv4.fragmentOffset(u8, at) !== 0) return false
     if (ipv4.protocol(u8, at) !== IPPROTO_ICMP) return true
     const inner = at + ipv4.headerLen(u8, at)
-    if (inner >= i32[about + SKB_DATA] + i32[about + SKB_LEN]) return false
-    return u8[inner] <= LAST_TYPE && !icmp.isError(u8[inner])
+    const data = i32[about + SKB_DATA]
+    const asked = inner < data ? u8[inner] : skbs.byteAt(about, inner - data)
+    return asked >= 0 && asked <= LAST_TYPE && !icmp.isError(asked)
   }
 
   /** A new skb with room for an ICMP header and as much of the packet behind it as fits `room`; 0: no memory. */
@@ -208,7 +218,7 @@ export const createIcmp = (deps: IcmpDeps) => {
     if (!isLocalAddress(ipv4.src(u8, at)))
       return icmpSend(skb, icmp.ICMP_DEST_UNREACH, icmp.ICMP_HOST_UNREACH, 0)
     const transport = at + ipv4.headerLen(u8, at)
-    if (transport + 8 > i32[skb + SKB_DATA] + i32[skb + SKB_LEN]) return
+    if (transport + 8 > i32[skb + SKB_TAIL]) return
     i32[skb + SKB_TRANSPORT] = transport
     errors[ipv4.protocol(u8, at)](skb, Errno.EHOSTUNREACH, false, NO_MTU)
   }
@@ -218,10 +228,10 @@ export const createIcmp = (deps: IcmpDeps) => {
   /** inet_protos' handler: data is the ICMP header. */
   const icmpRcv = (skb: number): void => {
     f64[count + Mib.IcmpInMsgs]++
-    const at = i32[skb + SKB_DATA]
     const len = i32[skb + SKB_LEN]
     if (len < icmp.MIN_HEADER) return bad(skb, Drop.PKT_TOO_SMALL)
-    if (i32[skb + SKB_FRAGS] !== 0 && !skbs.expandHead(skb, 0)) return drop(skb, Drop.NOMEM)
+    if (!skbs.mayPull(skb, len)) return drop(skb, Drop.NOMEM)
+    const at = i32[skb + SKB_DATA]
     if (i32[skb + SKB_IP_SUMMED] === CHECKSUM_NONE && !icmp.isChecksumOk(u8, at, len))
       return badChecksum(skb)
     const type = icmp.type(u8, at)
@@ -261,7 +271,8 @@ export const createIcmp = (deps: IcmpDeps) => {
       at,
       csum.adjust16(icmp.checksum(u8, at), icmp.ICMP_ECHO << 8, icmp.ICMP_ECHOREPLY << 8)
     )
-    send(skb, icmp.ICMP_ECHOREPLY, tos)
+    const hasOptions = ipv4.headerLen(u8, i32[skb + SKB_NETWORK]) !== ipv4.MIN_HEADER
+    send(skb, icmp.ICMP_ECHOREPLY, tos, hasOptions ? echoOptions(skb, skb, fl[FL_SADDR + 3]) : 0)
   }
 
   /** An error about something sent from here: its transport hears of it. */

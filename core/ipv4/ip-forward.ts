@@ -15,16 +15,22 @@ import {
   PACKET_HOST,
   SKB_DATA,
   SKB_DEV,
+  SKB_DST,
   SKB_GSO_SIZE,
   SKB_HEAD,
+  SKB_IIF,
   SKB_LEN,
   SKB_NETWORK,
   SKB_PKT_TYPE,
+  SKB_TRANSPORT,
 } from '../skb/skb.ts'
 import * as icmp from '../wire/icmp.ts'
 import * as ipv4 from '../wire/ipv4.ts'
-import { IPCB_FLAGS, IPCB_MTU, IPSKB_FORWARDED, NF_INET_FORWARD } from '../inet/inet-constants.ts'
-import type { NfHooks } from '../netfilter/nf-hooks.ts'
+import { IPCB_FLAGS, IPCB_MTU, IPSKB_FORWARDED } from '../inet/inet-constants.ts'
+import { NH_FAMILY, NH_GATEWAY } from '../inet/nexthop-constants.ts'
+import type { IpOptions } from './ip-options.ts'
+import type { NfHooks } from '../netfilter/hooks.ts'
+import { NF_INET_FORWARD, NF_PASSED } from '../netfilter/nf-constants.ts'
 
 export type IpForwardDeps = {
   arena: Arena
@@ -34,14 +40,22 @@ export type IpForwardDeps = {
   /** Bytes of the largest IP packet that a super-frame is cut into. */
   networkSegLen: (skb: number) => number
   ipOutput: (skb: number) => number
+  /** Looks the way of a packet up again; false: there is none, and the packet is gone. */
+  routeMeHarder: (skb: number) => boolean
   icmpSend: (skb: number, type: number, code: number, info: number) => void
+  /** Tells the sender of a packet that its next hop is on its own link; the packet stays ours. */
+  sendRedirect: (skb: number, fl: Flowi) => void
+  options: IpOptions
+  /** Source address for what goes to `near` by a device. */
+  selectSource: (dev: number, near: number) => number
 }
 
 /** Room that the widest link header takes. */
 const LL_RESERVED = 16
 
 export const createIpForward = (deps: IpForwardDeps) => {
-  const { arena, skbs, drop, nf, networkSegLen, ipOutput, icmpSend } = deps
+  const { arena, skbs, drop, nf, networkSegLen, ipOutput, routeMeHarder, icmpSend } = deps
+  const { sendRedirect, options, selectSource } = deps
   const { i32, u8, f64 } = arena
   const count = counterBank(arena, skbs.thread)
 
@@ -55,12 +69,26 @@ export const createIpForward = (deps: IpForwardDeps) => {
     if (skbs.isShared(skb) || i32[skb + SKB_DATA] - i32[skb + SKB_HEAD] < LL_RESERVED)
       if (!skbs.expandHead(skb, MAX_HEADER)) return drop(skb, Drop.NOMEM)
     decreaseTtl(i32[skb + SKB_NETWORK])
+    if (i32[skb + SKB_DEV] === fl[FL_DEV]) sendRedirect(skb, fl)
     i32[skb + IPCB_MTU] = mtu
     i32[skb + IPCB_FLAGS] |= IPSKB_FORWARDED
     i32[skb + SKB_DEV] = fl[FL_DEV]
-    if (!nf.accepts(NF_INET_FORWARD, skb, fl[FL_DEV])) return
+    if (nf.run(NF_INET_FORWARD, skb, i32[skb + SKB_IIF], fl[FL_DEV]) === NF_PASSED)
+      forwardFinish(skb)
+  }
+  /** Behind FORWARD. */
+  const forwardFinish = (skb: number): void => {
     f64[count + Mib.IpForwDatagrams]++
+    if (i32[skb + SKB_TRANSPORT] - i32[skb + SKB_NETWORK] !== ipv4.MIN_HEADER && !recordRouter(skb))
+      return drop(skb, Drop.NOMEM)
     ipOutput(skb)
+  }
+  /** Options record the address of the device that the packet leaves by (ip_forward_options). */
+  const recordRouter = (skb: number): boolean => {
+    const row = i32[skb + SKB_DST]
+    const near =
+      i32[row + NH_FAMILY] !== 0 ? i32[row + NH_GATEWAY + 3] : ipv4.dst(u8, i32[skb + SKB_NETWORK])
+    return options.record(skb, selectSource(i32[skb + SKB_DEV], near))
   }
   /** RFC 1141: one less in the high octet of the TTL's word is 0x100 more in the checksum, end around. */
   const decreaseTtl = (at: number): void => {
@@ -85,5 +113,8 @@ export const createIpForward = (deps: IpForwardDeps) => {
     icmpSend(skb, icmp.ICMP_TIME_EXCEEDED, icmp.ICMP_EXC_TTL, 0)
     drop(skb, Drop.TTL_EXCEEDED)
   }
+  nf.setOkFn(NF_INET_FORWARD, (skb, isStale) => {
+    if (!isStale || routeMeHarder(skb)) forwardFinish(skb)
+  })
   return { ipForward }
 }

@@ -18,6 +18,7 @@ import {
   SKB_DATA,
   SKB_DEV,
   SKB_FRAGS,
+  SKB_IIF,
   SKB_LEN,
   SKB_MAC,
   SKB_MARK,
@@ -176,8 +177,7 @@ export const createIpDefrag = (deps: IpDefragDeps) => {
   })
 
   /**
-   * Takes a fragment over, data at its IP header; answers the whole datagram (its DST 0, its MAC header in front,
-   * so that it can go to another worker), or 0.
+   * Takes a fragment over, data at its IP header; answers the whole datagram, which has no link header, or 0.
    */
   const ipDefrag = (skb: number): number => {
     f64[count + Mib.IpReasmReqds]++
@@ -279,14 +279,13 @@ export const createIpDefrag = (deps: IpDefragDeps) => {
       return 0
     }
     const at = skbs.put(whole, total)
-    const mac = i32[first + SKB_MAC]
-    u8.copyWithin(at - ethernet.ETH_HLEN, mac, mac + ethernet.ETH_HLEN)
     u8.copyWithin(at, header, header + headerLen)
-    i32[whole + SKB_MAC] = at - ethernet.ETH_HLEN
+    i32[whole + SKB_MAC] = at
     i32[whole + SKB_NETWORK] = at
     i32[whole + SKB_TRANSPORT] = at + headerLen
     i32[whole + SKB_PROTOCOL] = i32[first + SKB_PROTOCOL]
     i32[whole + SKB_DEV] = i32[first + SKB_DEV]
+    i32[whole + SKB_IIF] = i32[first + SKB_DEV]
     i32[whole + SKB_MARK] = i32[first + SKB_MARK]
     i32[whole + SKB_PKT_TYPE] = i32[first + SKB_PKT_TYPE]
     i32[whole + IPCB_TYPE] = i32[first + IPCB_TYPE]

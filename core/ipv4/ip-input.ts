@@ -1,8 +1,8 @@
 /**
  * IPv4 input: ip_rcv checks the header in Linux's order, the route lookup says whether the packet is ours, and
  * ip_local_deliver hands it to its transport. Called by ptype for ETH_P_IP; calls ip_forward, the reassembly
- * and inet_protos. On a worker. Options are checked for their lengths and otherwise skipped.
- * Linux: net/ipv4/ip_input.c, ip_options.c, route.c ip_error(); RFC 791, 1122 section 3.2.1, 1812 section 5.2.
+ * and inet_protos. On a worker.
+ * Linux: net/ipv4/ip_input.c, route.c ip_error(); RFC 791, 1122 section 3.2.1, 1812 section 5.2.
  */
 import { AF_INET, V4_MAPPED } from '../base/family.ts'
 import { fold } from '../base/checksum.ts'
@@ -20,6 +20,7 @@ import {
   FL_TOS,
   FL_TYPE,
   RTN_BROADCAST,
+  RTN_LOCAL,
   RTN_MULTICAST,
   RTN_UNICAST,
 } from '../base/flowi.ts'
@@ -42,17 +43,15 @@ import {
   SKB_NETWORK,
   SKB_PKT_TYPE,
   SKB_TRANSPORT,
+  STAGE_DELIVER,
 } from '../skb/skb.ts'
 import * as icmp from '../wire/icmp.ts'
 import * as ipv4 from '../wire/ipv4.ts'
 import type { InetProtos } from '../inet/inet-protos.ts'
-import {
-  IPCB_FLAGS,
-  IPCB_TYPE,
-  NF_INET_LOCAL_IN,
-  NF_INET_PRE_ROUTING,
-} from '../inet/inet-constants.ts'
-import type { NfHooks } from '../netfilter/nf-hooks.ts'
+import { IPCB_FLAGS, IPCB_TYPE } from '../inet/inet-constants.ts'
+import { OPTIONS_OK, OPTIONS_SOURCE_ROUTE, type IpOptions } from './ip-options.ts'
+import type { NfHooks } from '../netfilter/hooks.ts'
+import { NF_INET_LOCAL_IN, NF_INET_PRE_ROUTING, NF_PASSED } from '../netfilter/nf-constants.ts'
 
 export type IpInputDeps = {
   arena: Arena
@@ -66,28 +65,25 @@ export type IpInputDeps = {
   ipForward: (skb: number, fl: Flowi) => void
   /** Reassembly: the whole datagram, or 0 while pieces are missing. Takes the fragment over. */
   ipDefrag: (skb: number) => number
-  /** Sends a reassembled datagram to the worker that owns its flow; false when that is this one. */
-  steerAgain: (skb: number) => boolean
+  /** Sends a reassembled datagram to the worker that owns its flow, to go on at `stage`; false when that is this one. */
+  steerAgain: (skb: number, stage: number) => boolean
   icmpSend: (skb: number, type: number, code: number, info: number) => void
+  options: IpOptions
+  /** Source address for what goes to `near` by a device; 0 is none. */
+  selectSource: (dev: number, near: number) => number
   /** Gives raw sockets their copies; true when there was one. */
   rawDeliver: (skb: number, protocol: number) => boolean
 }
 
 export type IpInput = ReturnType<typeof createIpInput>
 
-// IPv4 options (RFC 791 section 3.1).
-const IPOPT_END = 0
-const IPOPT_NOOP = 1
-const IPOPT_LSRR = 131
-const IPOPT_SSRR = 137
-
 export const createIpInput = (deps: IpInputDeps) => {
   const { arena, skbs, drop, consume, nf, protos, routeInput, isLocalAddress, ipForward } = deps
-  const { ipDefrag, steerAgain, icmpSend, rawDeliver } = deps
+  const { ipDefrag, steerAgain, icmpSend, options, selectSource, rawDeliver } = deps
   const { i32, u8, f64, layout } = arena
   const count = counterBank(arena, skbs.thread)
   const ipForwardOn = layout.sysctl + Sysctl.ip_forward
-  const handlers = protos.handlers
+  const { handlers, resumes } = protos
   const fl = createFlowi()
   fl[FL_FAMILY] = AF_INET
   fl[FL_SADDR + 2] = V4_MAPPED
@@ -95,30 +91,32 @@ export const createIpInput = (deps: IpInputDeps) => {
 
   /** A packet from the link layer, data at its IP header. */
   const ipRcv = (skb: number): void => {
-    const at = i32[skb + SKB_DATA]
     const len = i32[skb + SKB_LEN]
     if (i32[skb + SKB_PKT_TYPE] === PACKET_OTHERHOST) return drop(skb, Drop.OTHERHOST)
     f64[count + Mib.IpInReceives]++
     f64[count + Mib.IpExtInOctets] += len
     if (len < ipv4.MIN_HEADER) return badHeader(skb, Drop.PKT_TOO_SMALL)
-    const versionIhl = u8[at]
+    if (!skbs.mayPull(skb, ipv4.MIN_HEADER)) return drop(skb, Drop.NOMEM)
+    const versionIhl = u8[i32[skb + SKB_DATA]]
     if (versionIhl < 0x45 || versionIhl > 0x4f) return badHeader(skb, Drop.IP_INHDR)
     const segments = i32[skb + SKB_GSO_SEGS]
-    f64[count + Mib.IpExtInNoECTPkts + (u8[at + 1] & 3)] += segments > 1 ? segments : 1
+    f64[count + Mib.IpExtInNoECTPkts + (u8[i32[skb + SKB_DATA] + 1] & 3)] +=
+      segments > 1 ? segments : 1
     const headerLen = (versionIhl & 15) << 2
     if (len < headerLen) return badHeader(skb, Drop.PKT_TOO_SMALL)
+    if (headerLen !== ipv4.MIN_HEADER && !skbs.mayPull(skb, headerLen)) return drop(skb, Drop.NOMEM)
+    const at = i32[skb + SKB_DATA]
     if (!headerSumOk(at, headerLen)) return badChecksum(skb)
     const total = (u8[at + 2] << 8) | u8[at + 3]
     if (len < total) return truncated(skb)
     if (total < headerLen) return badHeader(skb, Drop.IP_INHDR)
     // what is behind the packet is padding of the link's
     if (len > total && !trimTo(skb, total)) return drop(skb, Drop.NOMEM)
-    i32[skb + SKB_NETWORK] = at
-    i32[skb + SKB_TRANSPORT] = at + headerLen
+    i32[skb + SKB_NETWORK] = i32[skb + SKB_DATA]
+    i32[skb + SKB_TRANSPORT] = i32[skb + SKB_DATA] + headerLen
     i32[skb + IPCB_TYPE] = 0
     i32[skb + IPCB_FLAGS] = 0
-    if (!nf.accepts(NF_INET_PRE_ROUTING, skb, i32[skb + SKB_DEV])) return
-    ipRcvFinish(skb, at, headerLen)
+    if (nf.run(NF_INET_PRE_ROUTING, skb, i32[skb + SKB_DEV], 0) === NF_PASSED) ipRcvFinish(skb)
   }
   /** Sums whole words, which is right in any byte order, where the header is aligned (NET_IP_ALIGN). */
   const headerSumOk = (at: number, headerLen: number): boolean => {
@@ -136,7 +134,9 @@ export const createIpInput = (deps: IpInputDeps) => {
     return true
   }
 
-  const ipRcvFinish = (skb: number, at: number, headerLen: number): void => {
+  /** Behind PRE_ROUTING. */
+  const ipRcvFinish = (skb: number): void => {
+    const at = i32[skb + SKB_NETWORK]
     if (i32[skb + SKB_PKT_TYPE] === PACKET_LOOPBACK) return deliverLooped(skb, at)
     fl[FL_IIF] = i32[skb + SKB_DEV]
     fl[FL_MARK] = i32[skb + SKB_MARK]
@@ -146,11 +146,13 @@ export const createIpInput = (deps: IpInputDeps) => {
     fl[FL_DADDR + 3] = ipv4.dst(u8, at)
     const error = routeInput(fl)
     if (error !== 0) return ipError(skb, error)
-    if (headerLen !== ipv4.MIN_HEADER && !optionsOk(skb, at, headerLen)) return
+    const hasOptions = i32[skb + SKB_TRANSPORT] - at !== ipv4.MIN_HEADER
+    if (hasOptions && !optionsOk(skb)) return
     const type = fl[FL_TYPE]
     i32[skb + SKB_DST] = fl[FL_DST]
     i32[skb + IPCB_TYPE] = type
     if (type === RTN_UNICAST) return ipForward(skb, fl)
+    if (hasOptions && !recordHost(skb, type)) return
     if (type !== RTN_MULTICAST && type !== RTN_BROADCAST) return ipLocalDeliver(skb)
     countGroup(skb, type)
     ipLocalDeliver(skb)
@@ -175,12 +177,14 @@ export const createIpInput = (deps: IpInputDeps) => {
   }
   const deliverFragment = (skb: number): void => {
     const whole = ipDefrag(skb)
-    if (whole !== 0 && !steerAgain(whole)) deliverWhole(whole)
+    if (whole !== 0 && !steerAgain(whole, STAGE_DELIVER)) deliverWhole(whole)
   }
   const deliverWhole = (skb: number): void => {
-    if (!nf.accepts(NF_INET_LOCAL_IN, skb, i32[skb + SKB_DEV])) return
-    const at = i32[skb + SKB_NETWORK]
-    const protocol = u8[at + 9]
+    if (nf.run(NF_INET_LOCAL_IN, skb, i32[skb + SKB_DEV], 0) === NF_PASSED) deliverFinish(skb)
+  }
+  /** Behind LOCAL_IN. */
+  const deliverFinish = (skb: number): void => {
+    const protocol = u8[i32[skb + SKB_NETWORK] + 9]
     skbs.pull(skb, i32[skb + SKB_TRANSPORT] - i32[skb + SKB_DATA])
     const raw = rawDeliver(skb, protocol)
     const handler = handlers[protocol]
@@ -196,6 +200,12 @@ export const createIpInput = (deps: IpInputDeps) => {
     f64[count + Mib.IpInUnknownProtos]++
     icmpSend(skb, icmp.ICMP_DEST_UNREACH, icmp.ICMP_PROT_UNREACH, 0)
     drop(skb, Drop.IP_NOPROTO)
+  }
+
+  /** A packet that came here from another CPU, which had done all but this with it. */
+  const ipResume = (skb: number, stage: number): void => {
+    if (stage === STAGE_DELIVER) return deliverWhole(skb)
+    resumes[u8[i32[skb + SKB_NETWORK] + 9]](skb)
   }
 
   const badHeader = (skb: number, reason: Drop): void => {
@@ -248,30 +258,28 @@ export const createIpInput = (deps: IpInputDeps) => {
     return isLocalAddress(source) ? Drop.IP_LOCAL_SOURCE : Drop.IP_INNOROUTES
   }
 
-  /** False when the packet was dropped: an option runs over the header's end, or asks for source routing. */
-  const optionsOk = (skb: number, at: number, headerLen: number): boolean => {
-    const end = at + headerLen
-    for (let p = at + ipv4.MIN_HEADER; p < end; ) {
-      const kind = u8[p]
-      if (kind === IPOPT_END) return true
-      if (kind === IPOPT_NOOP) {
-        p++
-        continue
-      }
-      const len = p + 1 < end ? u8[p + 1] : 0
-      if (len < 2 || p + len > end) {
-        icmpSend(skb, icmp.ICMP_PARAMETERPROB, 0, (p - at) << 24)
-        badHeader(skb, Drop.IP_INHDR)
-        return false
-      }
-      if (kind === IPOPT_LSRR || kind === IPOPT_SSRR) {
-        drop(skb, Drop.IP_INHDR)
-        return false
-      }
-      p += len
+  /** False when the packet was dropped: its options make no sense, or ask for source routing. */
+  const optionsOk = (skb: number): boolean => {
+    const wrong = options.check(skb)
+    if (wrong === OPTIONS_OK) return true
+    if (wrong === OPTIONS_SOURCE_ROUTE) drop(skb, Drop.IP_INHDR)
+    else {
+      icmpSend(skb, icmp.ICMP_PARAMETERPROB, 0, wrong << 24)
+      badHeader(skb, Drop.IP_INHDR)
     }
-    return true
+    return false
+  }
+  /** This host is on the way of a packet that came to it (fib_compute_spec_dst says which of its addresses). */
+  const recordHost = (skb: number, type: number): boolean => {
+    const at = i32[skb + SKB_NETWORK]
+    const own =
+      type === RTN_LOCAL ? ipv4.dst(u8, at) : selectSource(i32[skb + SKB_DEV], ipv4.src(u8, at))
+    if (options.record(skb, own)) return true
+    drop(skb, Drop.NOMEM)
+    return false
   }
 
-  return { ipRcv, ipLocalDeliver }
+  nf.setOkFn(NF_INET_PRE_ROUTING, ipRcvFinish)
+  nf.setOkFn(NF_INET_LOCAL_IN, deliverFinish)
+  return { ipRcv, ipResume }
 }

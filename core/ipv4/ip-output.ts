@@ -8,6 +8,7 @@ import { fold } from '../base/checksum.ts'
 import { Errno } from '../base/errno.ts'
 import type { Flowi } from '../base/flowi.ts'
 import {
+  createFlowi,
   FL_DADDR,
   FL_DEV,
   FL_DST,
@@ -16,10 +17,14 @@ import {
   FL_MARK,
   FL_MTU,
   FL_MTU_LOCKED,
+  FL_OIF,
+  FL_PROTO,
   FL_SADDR,
+  FL_TOS,
   FL_TYPE,
   RTN_BROADCAST,
   RTN_MULTICAST,
+  RTN_UNICAST,
 } from '../base/flowi.ts'
 import { DEV_FLAGS, IFF_LOOPBACK, IFF_NOARP } from '../netdev/netdev.ts'
 import type { Arena } from '../shm/arena.ts'
@@ -37,6 +42,7 @@ import {
   SKB_DST,
   SKB_GSO_SEGS,
   SKB_GSO_SIZE,
+  SKB_IIF,
   SKB_LEN,
   SKB_MARK,
   SKB_NETWORK,
@@ -66,11 +72,11 @@ import {
   IPCB_MTU,
   IPCB_TYPE,
   IPSKB_FORWARDED,
-  NF_INET_LOCAL_OUT,
-  NF_INET_POST_ROUTING,
+  IPSKB_MCLOOP,
 } from '../inet/inet-constants.ts'
 import { NH_DEV, NH_FAMILY, NH_GATEWAY, NH_TYPE } from '../inet/nexthop-constants.ts'
-import type { NfHooks } from '../netfilter/nf-hooks.ts'
+import type { NfHooks } from '../netfilter/hooks.ts'
+import { NF_INET_LOCAL_OUT, NF_INET_POST_ROUTING, NF_PASSED } from '../netfilter/nf-constants.ts'
 import type { SkDst } from '../inet/sk-dst.ts'
 
 export type IpOutputDeps = {
@@ -78,6 +84,8 @@ export type IpOutputDeps = {
   skbs: Skbs
   drop: DropFn
   nf: NfHooks
+  routeInput: (fl: Flowi) => number
+  routeOutput: (fl: Flowi) => number
   ipSelectIdent: (saddr: number, daddr: number, protocol: number, segments: number) => number
   skDst: SkDst
   fragmentation: IpFragmentation
@@ -98,12 +106,14 @@ export type IpOutput = ReturnType<typeof createIpOutput>
 
 export const createIpOutput = (deps: IpOutputDeps) => {
   const { arena, skbs, drop, nf, ipSelectIdent, fragmentation, gso, key } = deps
+  const { routeInput, routeOutput } = deps
   const { neighResolve, neighConfirm, ethHeader, ethHeaderSelf, devQueueXmit, netifRx } = deps
   const { skDstCheck, skDstValid } = deps.skDst
   const { i32, u8, f64, layout } = arena
   const { devices } = layout
   const defaultTtl = layout.sysctl + Sysctl.ip_default_ttl
   const count = counterBank(arena, skbs.thread)
+  const flow = createFlowi()
   i32[key] = 0
   i32[key + 1] = 0
   i32[key + 2] = V4_MAPPED
@@ -187,9 +197,16 @@ export const createIpOutput = (deps: IpOutputDeps) => {
   /**
    * Sends a packet, data at the transport header, along the route in `fl` (routeOutput has answered): 0, or
    * -errno. DF is set on what fits the path (path MTU discovery); what does not is fragmented here. ICMP goes
-   * without DF, as Linux's ICMP sockets send it.
+   * without DF, as Linux's ICMP sockets send it. `optionsLen` bytes in front of the transport header are IP's options.
    */
-  const ipSend = (skb: number, fl: Flowi, proto: number, tos: number, ttl: number): number => {
+  const ipSend = (
+    skb: number,
+    fl: Flowi,
+    proto: number,
+    tos: number,
+    ttl: number,
+    optionsLen = 0
+  ): number => {
     const daddr = fl[FL_DADDR + 3]
     const mtu = fl[FL_MTU]
     if (i32[skb + SKB_LEN] + ipv4.MIN_HEADER > ipv4.MAX_TOTAL_LENGTH) return tooLong(skb)
@@ -201,7 +218,15 @@ export const createIpOutput = (deps: IpOutputDeps) => {
     const fits = i32[skb + SKB_LEN] + ipv4.MIN_HEADER <= mtu && fl[FL_MTU_LOCKED] === 0
     const frag = fits && proto !== IPPROTO_ICMP ? ipv4.IP_DF : 0
     pushHeader(skb, proto, fl[FL_SADDR + 3], daddr, tos, ttl === 0 ? i32[defaultTtl] : ttl, frag)
+    if (optionsLen !== 0) takeOptions(skb, optionsLen)
     return ipLocalOut(skb)
+  }
+  /** The header is longer by the options that lie behind it. */
+  const takeOptions = (skb: number, optionsLen: number): void => {
+    const at = i32[skb + SKB_NETWORK]
+    i32[skb + SKB_TRANSPORT] += optionsLen
+    ipv4.setVersionIhl(u8, at, ipv4.MIN_HEADER + optionsLen)
+    ipv4.setChecksum(u8, at)
   }
   const tooLong = (skb: number): number => {
     drop(skb, Drop.PKT_TOO_BIG)
@@ -216,15 +241,20 @@ export const createIpOutput = (deps: IpOutputDeps) => {
   const ipLocalOut = (skb: number): number => {
     f64[count + Mib.IpOutRequests]++
     i32[skb + IPCB_FLAGS] = 0
-    if (!nf.accepts(NF_INET_LOCAL_OUT, skb, i32[skb + SKB_DEV])) return 0
-    return ipOutput(skb)
+    i32[skb + SKB_IIF] = 0
+    const verdict = nf.run(NF_INET_LOCAL_OUT, skb, 0, i32[skb + SKB_DEV])
+    return verdict === NF_PASSED ? ipOutput(skb) : verdict
   }
 
   /** Everything that leaves passes here, data at the IP header, SKB_DEV and the control block set. */
   const ipOutput = (skb: number): number => {
     const type = i32[skb + IPCB_TYPE]
     if ((type === RTN_MULTICAST || type === RTN_BROADCAST) && !loopGroup(skb)) return 0
-    if (!nf.accepts(NF_INET_POST_ROUTING, skb, i32[skb + SKB_DEV])) return 0
+    const verdict = nf.run(NF_INET_POST_ROUTING, skb, i32[skb + SKB_IIF], i32[skb + SKB_DEV])
+    return verdict === NF_PASSED ? outputFinish(skb) : verdict
+  }
+  /** Behind POST_ROUTING. */
+  const outputFinish = (skb: number): number => {
     const mtu = i32[skb + IPCB_MTU]
     if (i32[skb + SKB_LEN] <= mtu) return finishOutput(skb)
     if (i32[skb + SKB_GSO_SIZE] === 0) return fragmentation.ipFragment(skb, mtu, finishOutput)
@@ -254,15 +284,20 @@ export const createIpOutput = (deps: IpOutputDeps) => {
     if ((i32[skb + IPCB_FLAGS] & IPSKB_FORWARDED) === 0) {
       const twin = skbs.copy(skb, RX_HEADROOM)
       if (twin !== 0) {
-        ethHeaderSelf(twin, dev, ETH_P_IP)
-        // it is not routed again: its source, our own address, would make it a martian
-        i32[twin + SKB_PKT_TYPE] = PACKET_LOOPBACK
-        netifRx(twin)
+        i32[twin + IPCB_FLAGS] |= IPSKB_MCLOOP
+        if (nf.run(NF_INET_POST_ROUTING, twin, 0, dev) === NF_PASSED) loopFinish(twin)
       }
     }
     if (ipv4.ttl(u8, i32[skb + SKB_NETWORK]) !== 0) return true
     drop(skb, Drop.TTL_EXCEEDED)
     return false
+  }
+
+  /** The copy behind POST_ROUTING: received again, but not routed: its source, our own address, would be a martian. */
+  const loopFinish = (twin: number): void => {
+    if (!ethHeaderSelf(twin, i32[twin + SKB_DEV], ETH_P_IP)) return drop(twin, Drop.NOMEM)
+    i32[twin + SKB_PKT_TYPE] = PACKET_LOOPBACK
+    netifRx(twin)
   }
 
   /** One packet to its next hop. */
@@ -318,6 +353,37 @@ export const createIpOutput = (deps: IpOutputDeps) => {
     }
   }
 
+  /**
+   * The tables have changed while the packet was kept: its way is looked up again, as a received packet's or as one of
+   * our own (ip_route_me_harder). False: there is none, and the packet is gone. In Linux a queued packet holds its dst.
+   */
+  const routeMeHarder = (skb: number): boolean => {
+    const at = i32[skb + SKB_NETWORK]
+    loadAddrs(skb, flow)
+    flow[FL_IIF] = i32[skb + SKB_IIF]
+    flow[FL_OIF] = 0
+    flow[FL_TOS] = ipv4.tos(u8, at)
+    flow[FL_PROTO] = ipv4.protocol(u8, at)
+    const isForwarded = (i32[skb + IPCB_FLAGS] & IPSKB_FORWARDED) !== 0
+    const error = isForwarded ? routeInput(flow) : routeOutput(flow)
+    if (error !== 0 || (isForwarded && flow[FL_TYPE] !== RTN_UNICAST)) {
+      noRoute(skb, error)
+      return false
+    }
+    i32[skb + SKB_DST] = flow[FL_DST]
+    i32[skb + SKB_DEV] = flow[FL_DEV]
+    i32[skb + IPCB_TYPE] = flow[FL_TYPE]
+    i32[skb + IPCB_MTU] = flow[FL_MTU]
+    return true
+  }
+  nf.setOkFn(NF_INET_LOCAL_OUT, (skb, isStale) => {
+    if (!isStale || routeMeHarder(skb)) ipOutput(skb)
+  })
+  nf.setOkFn(NF_INET_POST_ROUTING, (skb, isStale) => {
+    if ((i32[skb + IPCB_FLAGS] & IPSKB_MCLOOP) !== 0) loopFinish(skb)
+    else if (!isStale || routeMeHarder(skb)) outputFinish(skb)
+  })
+
   /** The peer of a connected sock answered: so does the next hop on the way to it (dst_confirm). */
   const sockConfirm = (sk: number): void => {
     // the row of an older generation may be another's next hop by now
@@ -326,5 +392,5 @@ export const createIpOutput = (deps: IpOutputDeps) => {
     neighConfirm(i32[row + NH_DEV], i32[row + NH_FAMILY] !== 0 ? row + NH_GATEWAY : sk + SK_DADDR)
   }
 
-  return { ipQueueXmit, ipSend, ipOutput, loadAddrs, sockConfirm }
+  return { ipQueueXmit, ipSend, ipOutput, routeMeHarder, loadAddrs, sockConfirm }
 }

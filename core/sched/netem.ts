@@ -42,8 +42,8 @@ export type NetemDeps = {
   timer: number
   /** Sends on: what dev_queue_xmit does with a packet that is not held up. */
   transmit: (skb: number) => number
-  /** Completes a checksum that was left to the device. */
-  checksumHelp: (skb: number) => void
+  /** Completes a checksum that was left to the device; false without memory. */
+  checksumHelp: (skb: number) => boolean
 }
 
 /** Packets that wait on one worker, all devices together. */
@@ -84,15 +84,20 @@ export const createNetem = (deps: NetemDeps) => {
       drop(skb, Drop.NOMEM)
       return 0
     }
-    if (happens(i32[dev + DEV_CORRUPT])) spoil(skb)
+    if (happens(i32[dev + DEV_CORRUPT]) && !spoil(skb)) {
+      drop(skb, Drop.NOMEM)
+      return 0
+    }
     return queue(skb, dev)
   }
   /** Turns over one bit behind the link header's addresses, after the sum was made: the receiver is to notice. */
-  const spoil = (skb: number): void => {
-    if (i32[skb + SKB_IP_SUMMED] === CHECKSUM_PARTIAL) checksumHelp(skb)
+  const spoil = (skb: number): boolean => {
+    if (!skbs.mayPull(skb, i32[skb + SKB_LEN])) return false
+    if (i32[skb + SKB_IP_SUMMED] === CHECKSUM_PARTIAL && !checksumHelp(skb)) return false
     i32[skb + SKB_IP_SUMMED] = CHECKSUM_NONE
     const head = Math.min(12, i32[skb + SKB_LEN] - 1)
     u8[i32[skb + SKB_DATA] + head + below(i32[skb + SKB_LEN] - head)] ^= 1 << below(8)
+    return true
   }
 
   const queue = (skb: number, dev: number): number => {

@@ -17,8 +17,7 @@
  * | devices, deviceFds     | control                                  | all                           |
  * | ifaddrs, nexthops      | control, published by generation         | all                           |
  * | fibTables, Roots, Nodes | control, published by generation        | all                           |
- * | sockFlows              | the worker that owns the flow            | nic                           |
- * | devFlows               | nic; control when it clears them         | nic                           |
+ * | sockFlows              | the worker that owns the flow            | threads that steer            |
  * | ownedFlows of w        | worker w                                 | workers                       |
  * | neighbours, neighIndex | worker 0, entry by entry (seqlock)       | all                           |
  * | neighUse               | worker w writes column w                 | worker 0, control             |
@@ -56,6 +55,7 @@
  */
 
 import { WHEEL_WORDS } from '../base/timer-wheel.ts'
+import { roundUpPowerOfTwo } from '../base/u32.ts'
 
 export type ArenaConfig = {
   /** Workers ("CPUs"), 1..MAX_WORKERS. Thread ids 0..workers-1. */
@@ -181,7 +181,7 @@ export const DEVICE_FDS = MAX_WORKERS
 /** Steering state of a device: RSS (steering/rss.ts), then the RPS map (steering/rps.ts). */
 export const RSS_WORDS = 256
 export const RPS_MAP_OFFSET = 160
-/** Entries of the RFS tables: of all flows, and of each device. */
+/** Entries of the RFS tables: of all flows, and at most of each device (a table of the thread that steers). */
 export const SOCK_FLOWS = 32768
 export const DEV_FLOWS = 4096
 export const IFADDR_WORDS = 16
@@ -202,7 +202,8 @@ export const COUNTERS = 1024
 export const DROP_REASONS = 256
 export const DEV_STATS = 32
 export const SCRATCH_WORDS = 1024
-export const OWNED_FLOWS = 8192
+/** A bucket of the owned flows (transport/owned-flows.ts): a cache line. */
+export const OWNED_FLOW_BUCKET_WORDS = 16
 
 const pow2 = (name: string, n: number): number => {
   if (n < 1 || (n & (n - 1)) !== 0) throw new Error(`${name}: ${n} is not a power of two`)
@@ -213,6 +214,12 @@ const threadsOf = ({ workers, nics, apps }: ArenaConfig): number => workers + ni
 /** Slots of a return ring: everything that a thread owns may be on its way home by one ring. */
 const returnSlots = ({ skbs, smallBuffers, largeBuffers }: ArenaConfig): number =>
   2 ** Math.ceil(Math.log2(skbs + smallBuffers + largeBuffers))
+
+/** Twice as many entries as there can be flows, eight a bucket. */
+const ownedFlowBuckets = ({ socks }: ArenaConfig): number => roundUpPowerOfTwo(socks) >> 2 || 1
+/** The buckets, and a cache line for what did not fit. */
+const ownedFlowWords = (config: ArenaConfig): number =>
+  (ownedFlowBuckets(config) + 1) * OWNED_FLOW_BUCKET_WORDS
 
 /** Words of each region, in the order in which they lie. */
 const regionWords = (config: ArenaConfig) => {
@@ -226,9 +233,8 @@ const regionWords = (config: ArenaConfig) => {
     deviceFds: devices * DEVICE_FDS,
     rss: devices * RSS_WORDS,
     sockFlows: SOCK_FLOWS,
-    devFlows: devices * DEV_FLOWS * 2,
-    /** [worker] how many of its sockets' flows hash to a slot: finds the owner of a flow that was steered elsewhere. */
-    ownedFlows: workers * OWNED_FLOWS,
+    /** [worker] its sockets' flows by hash: finds the owner of a flow that was steered elsewhere. */
+    ownedFlows: workers * ownedFlowWords(config),
     ifaddrs: config.ifaddrs * IFADDR_WORDS,
     nexthops: config.nexthops * NEXTHOP_WORDS,
     /** The map of routing tables, and the root of each. */
@@ -369,6 +375,8 @@ export const computeLayout = (wanted: ArenaConfig) => {
     portRingWords: RING_HEADER + PORT_SLOTS,
     returnSlots: returnSlots(config),
     returnRingWords: RING_HEADER + returnSlots(config),
+    ownedFlowBuckets: ownedFlowBuckets(config),
+    ownedFlowWords: ownedFlowWords(config),
     sockSlabWords: 32 + config.socks + config.socks * SOCK_WORDS,
 
     /** f64 regions, as indices into the Float64Array view. */

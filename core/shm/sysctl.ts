@@ -60,8 +60,9 @@ export const Sysctl = {
   tcp_dsack: 51,
   tcp_slow_start_after_idle: 52,
   tcp_moderate_rcvbuf: 53,
-  tcp_congestion_control: 54,
-  tcp_allowed_congestion_control: 55,
+  send_redirects: 54,
+  tcp_congestion_control: 55,
+  tcp_allowed_congestion_control: 56,
 } as const
 
 /** Full name, index, default and bounds; what `softnet sysctl -a` lists. */
@@ -70,6 +71,7 @@ export const SYSCTLS: ReadonlyArray<
 > = [
   ['net.ipv4.ip_forward', Sysctl.ip_forward, 1, 0, 1],
   ['net.ipv4.conf.all.rp_filter', Sysctl.rp_filter, 0, 0, 2],
+  ['net.ipv4.conf.all.send_redirects', Sysctl.send_redirects, 1, 0, 1],
   ['net.ipv6.conf.all.forwarding', Sysctl.ip6_forwarding, 1, 0, 1],
   ['net.ipv4.ip_default_ttl', Sysctl.ip_default_ttl, 64, 1, 255],
   ['net.ipv4.icmp_echo_ignore_all', Sysctl.icmp_echo_ignore_all, 0, 0, 1],

@@ -79,7 +79,7 @@ export const SKB_FRAGS = 27
 export const SKB_IIF = 28
 /** SKB_F_* below. */
 export const SKB_FLAGS = 29
-/** Where a packet that changes CPU goes on. */
+/** Where a packet that changes CPU goes on: STAGE_* below. */
 export const SKB_STAGE = 30
 /** Workers that have looked for a received packet's socket (bits). */
 export const SKB_TRIED = 31
@@ -110,6 +110,16 @@ export const SKB_TIME_PREV = 56
 export const SKB_F_TRACE = 1
 /** The inner headers are set. */
 export const SKB_F_ENCAPSULATION = 2
+
+// SKB_STAGE: what was done with a packet before it came to this CPU is not done again.
+/** Nothing yet: a frame. */
+export const STAGE_FRAME = 0
+/** The link layer is done with it (taps, counters): it goes to the layer that sent it here. */
+export const STAGE_RECEIVED = 1
+/** It is whole, routed, and for this host. */
+export const STAGE_DELIVER = 2
+/** Its transport has checked it and looks for the socket. */
+export const STAGE_SOCKET = 3
 
 export const CHECKSUM_NONE = 0
 export const CHECKSUM_UNNECESSARY = 1
@@ -330,28 +340,42 @@ export const createSkbs = (arena: Arena, thread: number) => {
     return true
   }
 
-  /** Moves the metadata that counts from the start of the buffer by `delta`. */
+  /** Moves the offsets that are set by `delta`: their buffer has changed. */
   const moveOffsets = (skb: number, delta: number): void => {
-    i32[skb + SKB_CSUM_START] += delta
-    i32[skb + SKB_MAC] += delta
-    i32[skb + SKB_NETWORK] += delta
-    i32[skb + SKB_TRANSPORT] += delta
+    moveOffset(skb + SKB_CSUM_START, delta)
+    moveOffset(skb + SKB_MAC, delta)
+    moveOffset(skb + SKB_NETWORK, delta)
+    moveOffset(skb + SKB_TRANSPORT, delta)
     if ((i32[skb + SKB_FLAGS] & SKB_F_ENCAPSULATION) === 0) return
-    i32[skb + SKB_INNER_MAC] += delta
-    i32[skb + SKB_INNER_NETWORK] += delta
-    i32[skb + SKB_INNER_TRANSPORT] += delta
+    moveOffset(skb + SKB_INNER_MAC, delta)
+    moveOffset(skb + SKB_INNER_NETWORK, delta)
+    moveOffset(skb + SKB_INNER_TRANSPORT, delta)
+  }
+  const moveOffset = (word: number, delta: number): void => {
+    if (i32[word] !== 0) i32[word] += delta
+  }
+  /** Bytes in front of data that a header's offset still points at: layers above have pulled them off. */
+  const pulled = (skb: number): number => {
+    let first = i32[skb + SKB_DATA]
+    for (let word = SKB_MAC; word <= SKB_TRANSPORT; word++) {
+      const at = i32[skb + word]
+      if (at < first && at >= i32[skb + SKB_HEAD]) first = at
+    }
+    return i32[skb + SKB_DATA] - first
   }
 
   /**
-   * A private linear copy with at least `headroom` bytes in front; 0 when out of memory. Offsets, metadata
-   * and control block come along; the frag list is gathered into it.
+   * A private linear copy with at least `headroom` bytes in front; 0 when out of memory. Offsets, metadata, control
+   * block and the headers that were pulled off come along; the frag list is gathered into it.
    */
   const copy = (skb: number, headroom: number): number => {
     const len = i32[skb + SKB_LEN]
-    const twin = alloc(len, headroom)
+    const before = pulled(skb)
+    const twin = alloc(len, headroom > before ? headroom : before)
     if (twin === 0) return 0
     const from = i32[skb + SKB_DATA]
     const to = i32[twin + SKB_DATA]
+    if (before !== 0) u8.copyWithin(to - before, from - before, from)
     copyMeta(skb, twin)
     moveOffsets(twin, to - from)
     copyBits(skb, 0, to, len)
@@ -392,6 +416,16 @@ export const createSkbs = (arena: Arena, thread: number) => {
       at = 0
     }
   }
+  /** The byte at `offset` of the packet, wherever in the frag list it lies; -1 behind its end. */
+  const byteAt = (skb: number, offset: number): number => {
+    let at = offset
+    for (let part = skb; part !== 0; part = nextPart(skb, part)) {
+      const here = i32[part + SKB_TAIL] - i32[part + SKB_DATA]
+      if (at < here) return u8[i32[part + SKB_DATA] + at]
+      at -= here
+    }
+    return -1
+  }
   const nextPart = (skb: number, part: number): number =>
     part === skb ? i32[skb + SKB_FRAGS] : i32[part + SKB_NEXT]
 
@@ -428,6 +462,14 @@ export const createSkbs = (arena: Arena, thread: number) => {
     freeRow(twin)
     return true
   }
+
+  /**
+   * Makes the first `len` bytes lie behind data, where they can be read (pskb_may_pull); the buffer may change. False
+   * when the packet is shorter, or memory ran out.
+   */
+  const mayPull = (skb: number, len: number): boolean =>
+    i32[skb + SKB_TAIL] - i32[skb + SKB_DATA] >= len ||
+    (i32[skb + SKB_LEN] >= len && expandHead(skb, 0))
 
   /** Makes the skb fit to be handed to another thread: nobody else may hold its data or its frags. */
   const unshare = (skb: number): boolean =>
@@ -474,9 +516,11 @@ export const createSkbs = (arena: Arena, thread: number) => {
     clone,
     copy,
     copyBits,
+    byteAt,
     inherit,
     addFrag,
     expandHead,
+    mayPull,
     unshare,
     recover,
     available,

@@ -17,15 +17,16 @@ export type NapiPoll = (weight: number) => number
 export type NetRxDeps = {
   arena: Arena
   worker: number
-  /** netif_receive_skb: what is done with each packet. */
+  /** netif_receive_skb: what is done with each packet, and at the end of each source's turn (dev/receive.ts). */
   receive: (skb: number) => void
+  flush: () => void
   /** Microseconds now, read after each round for the time limit. */
   nowUs: () => number
 }
 
 export type NetRx = ReturnType<typeof createNetRx>
 
-export const createNetRx = ({ arena, worker, receive, nowUs }: NetRxDeps) => {
+export const createNetRx = ({ arena, worker, receive, flush, nowUs }: NetRxDeps) => {
   const { i32, f64, layout } = arena
   const { sysctl } = layout
   const rings = Int32Array.from({ length: layout.threads }, (_, t) =>
@@ -48,6 +49,7 @@ export const createNetRx = ({ arena, worker, receive, nowUs }: NetRxDeps) => {
       receive(skb)
     }
     ringRelease(i32, ring)
+    flush()
     return n
   }
   /** A turn for every source. */
@@ -58,7 +60,11 @@ export const createNetRx = ({ arena, worker, receive, nowUs }: NetRxDeps) => {
       if (n !== 0 && t !== worker) f64[count + Softnet.received_rps] += n
       work += n
     }
-    for (let k = 0; k < polls.length; k++) work += polls[k](weight)
+    for (let k = 0; k < polls.length; k++) {
+      const n = polls[k](weight)
+      if (n !== 0) flush()
+      work += n
+    }
     return work
   }
 

@@ -10,9 +10,11 @@ import { createIpDefrag } from '../ipv4/ip-fragment.ts'
 import { createIpFragmentation } from '../ipv4/ip-fragmentation.ts'
 import { createIpIdent } from '../ipv4/ip-ident.ts'
 import { createIpInput } from '../ipv4/ip-input.ts'
+import { createIpOptions } from '../ipv4/ip-options.ts'
 import { createIpOutput } from '../ipv4/ip-output.ts'
-import { RT_SCOPE_LINK } from '../inet/nexthop-constants.ts'
-import { createNfHooks } from '../netfilter/nf-hooks.ts'
+import { createIpRedirect } from '../ipv4/ip-redirect.ts'
+import { RT_SCOPE_LINK, RT_SCOPE_UNIVERSE } from '../inet/nexthop-constants.ts'
+import { createNfHooks } from '../netfilter/hooks.ts'
 import { createPmtu } from '../inet/pmtu.ts'
 import { createSkDst } from '../inet/sk-dst.ts'
 import { byFamily } from '../inet/af-ops.ts'
@@ -25,7 +27,7 @@ import { NEIGH_ADDR, NEIGH_IFINDEX } from '../neigh/neigh-constants.ts'
 import { createNeighOutput } from '../neigh/neigh-output.ts'
 import { createNeighTable } from '../neigh/neigh-table.ts'
 import { createNeighbour } from '../neigh/neighbour.ts'
-import { INIT_NET } from '../netdev/netdev.ts'
+import { DEV_NET, deviceRow, INIT_NET } from '../netdev/netdev.ts'
 import { Ipi, Notify } from '../shm/ipi.ts'
 import { ETH_P_ARP, ETH_P_IP } from '../wire/ethernet.ts'
 import type { Link } from './link.ts'
@@ -44,12 +46,13 @@ export const createInet = (machine: Machine, link: Link) => {
     ip.icmp.linkFailure(skb)
   )
   const ip = createIp({ machine, link, local, route, neighOutput })
-  link.ptype.devAddPack(ETH_P_IP, ip.ipRcv)
-  link.ptype.devAddPack(ETH_P_ARP, arp.arpRcv)
+  link.ptype.devAddPack(ETH_P_IP, ip.ipRcv, ip.ipResume)
+  link.ptype.devAddPack(ETH_P_ARP, arp.arpRcv, arp.arpRcv)
   machine.ipi.on(Ipi.DEV_DOWN, (_from, ifindex, isCarrierOnly) => {
     neighOutput.flushDevice(ifindex)
-    if (isCarrierOnly !== 0) neighbour?.neighCarrierDown(ifindex)
-    else neighbour?.neighIfdown(ifindex)
+    if (isCarrierOnly !== 0) return neighbour?.neighCarrierDown(ifindex)
+    ip.nf.dropQueued(ifindex)
+    neighbour?.neighIfdown(ifindex)
   })
   return { ...local, ...route, ...ip, neighbour, arp }
 }
@@ -123,13 +126,19 @@ const createIp = ({ machine, link, local, route, neighOutput }: IpDeps) => {
   const { workers } = arena.layout.config
   const { gso, devQueueXmit } = link.xmit
   const { isLocalAddress } = local
-  const nf = createNfHooks()
+  const netOf = (ifindex: number): number => arena.i32[deviceRow(arena, ifindex) + DEV_NET]
+  const nf = createNfHooks({ ...machine, netOf })
   const protos = createInetProtos()
   const pmtu = createPathMtus(machine, route.routeOutput)
   const { routeOutput, updatePmtu, pmtuSerial } = pmtu
   const skDst = createSkDst({ arena, time, routeOutput, pmtuSerial })
+  const options = createIpOptions({ ...machine, isLocalAddress, scratch: words(10) })
+  const { select4 } = createSourceSelection(arena)
+  const selectSource = (dev: number, near: number): number => select4(dev, near, RT_SCOPE_UNIVERSE)
   const out = createIpOutput({
     ...machine,
+    routeInput: route.routeInput,
+    routeOutput,
     ...neighOutput,
     ...link.output,
     ...createIpIdent(thread, workers, random),
@@ -148,12 +157,23 @@ const createIp = ({ machine, link, local, route, neighOutput }: IpDeps) => {
     protos,
     isLocalAddress,
     pingRcv: consume,
+    echoOptions: options.echo,
   })
   const { icmpSend } = icmp
+  const { sendRedirect } = createIpRedirect({ ...machine, ...local, icmpSend })
   const { networkSegLen } = gso
-  const { ipForward } = createIpForward({ ...machine, ...out, nf, icmpSend, networkSegLen })
+  const { ipForward } = createIpForward({
+    ...machine,
+    ...out,
+    nf,
+    icmpSend,
+    networkSegLen,
+    sendRedirect,
+    options,
+    selectSource,
+  })
   const { ipDefrag } = createIpDefrag({ ...machine, icmpSend, timer: words(TIMER_WORDS) })
-  const { ipRcv } = createIpInput({
+  const { ipRcv, ipResume } = createIpInput({
     ...machine,
     ...route,
     nf,
@@ -162,10 +182,12 @@ const createIp = ({ machine, link, local, route, neighOutput }: IpDeps) => {
     ipForward,
     icmpSend,
     ipDefrag,
+    options,
+    selectSource,
     rawDeliver: () => false,
   })
   const afOps = byFamily(createAfInet({ arena, output: out, icmpSend }), createAfInet6(machine))
-  return { ...out, protos, icmp, ipRcv, routeOutput, updatePmtu, skDst, afOps }
+  return { ...out, nf, protos, icmp, ipRcv, ipResume, routeOutput, updatePmtu, skDst, afOps }
 }
 
 /** Path MTUs, which go to all CPUs: the flows to one destination are spread over them. */

@@ -4,6 +4,7 @@ import { createDevQueueXmit } from '../dev/dev-queue-xmit.ts'
 import { createEthTypeTrans } from '../dev/eth-type-trans.ts'
 import { createEtherOutput } from '../dev/ether-output.ts'
 import { createPtype } from '../dev/ptype.ts'
+import { createReceive } from '../dev/receive.ts'
 import type { DeviceFailed } from '../netdev/device-failed.ts'
 import { createDeviceFailed } from '../netdev/device-failed.ts'
 import type { StartXmit } from '../netdev/netdev.ts'
@@ -27,10 +28,8 @@ export type Drivers = (env: DriverEnv) => readonly StartXmit[]
 export type Link = ReturnType<typeof createLink>
 
 export const createLink = (machine: Machine, drivers: Drivers) => {
-  const { ipi, skbs, drop, netifRx, steer } = machine
+  const { ipi, skbs, drop, netifRx, steer, backlog } = machine
   const ptype = createPtype(machine)
-  const { netifReceiveSkb } = ptype
-  const { ethTypeTrans } = createEthTypeTrans(machine)
   const output = createEtherOutput(machine)
   const timer = machine.words(TIMER_WORDS)
   const xmit = createDevQueueXmit({
@@ -45,18 +44,22 @@ export const createLink = (machine: Machine, drivers: Drivers) => {
       deviceFailed: createDeviceFailed(machine.arena, ipi),
     }),
   })
-  const { record } = createFlowTable({ ...machine, dissect: steer.dissect, keys: steer.keys })
+  const { receive, flush } = createReceive({
+    ...machine,
+    ...createEthTypeTrans(machine),
+    ...createFlowTable({ ...machine, dissect: steer.dissect, keys: steer.keys }),
+    ptype,
+    flushBacklogs: backlog.flush,
+  })
 
-  /** A frame from a backlog (netif_receive_skb). */
-  const receive = (skb: number): void => {
-    record(skb)
-    if (ethTypeTrans(skb)) netifReceiveSkb(skb)
-  }
-  /** A frame from a device queue of this CPU's own. What has no ports is better off on the CPU it hashes to. */
+  /**
+   * A frame from a device queue of this CPU's own, in a NAPI poll (net-rx.ts ends the batch). What has no ports is
+   * better off on the CPU it hashes to.
+   */
   const receiveFrame = (skb: number): void => {
     const cpu = machine.steerSkb(skb)
-    if (cpu === machine.thread || steer.hasPorts()) return receive(skb)
-    machine.backlog.enqueueToBacklog(cpu, skb, steer.hash())
+    if (cpu === machine.thread || steer.hasPorts()) receive(skb)
+    else machine.enqueueSteered(cpu, skb)
   }
-  return { ptype, output, xmit, receive, receiveFrame }
+  return { ptype, output, xmit, receive, flush, receiveFrame }
 }

@@ -5,20 +5,22 @@
 import { createTime, setTime } from '../base/time.ts'
 import { createTimerWheel, WHEEL_WORDS } from '../base/timer-wheel.ts'
 import { DEV_RPS_FLOW_CNT } from '../netdev/netdev.ts'
+import { backlogRing } from '../shm/arena.ts'
 import type { Arena } from '../shm/arena.ts'
 import { counterBank, Softnet } from '../shm/counters.ts'
 import { createIpi } from '../shm/ipi.ts'
 import { SCRATCH_WORDS } from '../shm/layout.ts'
+import { ringTail } from '../shm/ring.ts'
 import { createDrop, Drop } from '../skb/drop.ts'
 import {
   createSkbs,
   SKB_DATA,
   SKB_DEV,
   SKB_HASH,
-  SKB_LEN,
-  SKB_MAC,
   SKB_NETWORK,
   SKB_PROTOCOL,
+  SKB_STAGE,
+  SKB_TAIL,
 } from '../skb/skb.ts'
 import { sockSlab } from '../socket/sock.ts'
 import { createBacklog } from '../softnet/backlog.ts'
@@ -89,7 +91,7 @@ type Core = {
 
 /** Steering, from a CPU's own point of view. */
 const createBacklogs = ({ arena, thread, skbs, drop, ipi }: Core) => {
-  const { i32, f64 } = arena
+  const { i32, f64, layout } = arena
   const count = counterBank(arena, thread)
   const steer = createSteer(arena, thread, DEV_RPS_FLOW_CNT)
   const flowLimited = createCpuFlowLimit(arena)
@@ -98,31 +100,36 @@ const createBacklogs = ({ arena, thread, skbs, drop, ipi }: Core) => {
 
   /** CPU of a frame; its hash is noted in it. */
   const steerSkb = (skb: number): number => {
-    const cpu = steer.steerFrame(i32[skb + SKB_DEV], i32[skb + SKB_DATA], i32[skb + SKB_LEN])
+    const at = i32[skb + SKB_DATA]
+    const cpu = steer.steerFrame(i32[skb + SKB_DEV], at, i32[skb + SKB_TAIL] - at)
     i32[skb + SKB_HASH] = steer.hash()
     return cpu
   }
-  /** Puts a frame on the backlog that its flow hashes to (netif_rx). */
-  const netifRx = (skb: number): void => {
-    enqueueToBacklog(steerSkb(skb), skb, steer.hash())
+  /** Puts a frame on the backlog that steerSkb has said. */
+  const enqueueSteered = (cpu: number, skb: number): void => {
+    const dev = i32[skb + SKB_DEV]
+    if (enqueueToBacklog(cpu, skb, steer.hash()))
+      steer.saveTail(dev, ringTail(i32, backlogRing(layout, cpu, thread)))
   }
-  /** Gives a received packet, whatever was pulled off it, to another CPU as the frame it was. */
-  const steerTo = (cpu: number, skb: number): void => {
+  /** Puts a frame on the backlog that its flow hashes to (netif_rx). */
+  const netifRx = (skb: number): void => enqueueSteered(steerSkb(skb), skb)
+  /** Gives a received packet to another CPU, where it goes on at `stage` (STAGE_*). */
+  const steerTo = (cpu: number, skb: number, stage: number): void => {
     f64[count + Softnet.steered]++
-    skbs.push(skb, i32[skb + SKB_DATA] - i32[skb + SKB_MAC])
+    i32[skb + SKB_STAGE] = stage
     enqueueToBacklog(cpu, skb, i32[skb + SKB_HASH])
   }
-  /** A reassembled datagram goes to the CPU of its ports; false when that is this one. */
-  const steerAgain = (skb: number): boolean => {
+  /** A reassembled datagram goes to the CPU of its ports, and on from `stage` there; false when that is this one. */
+  const steerAgain = (skb: number, stage: number): boolean => {
     const at = i32[skb + SKB_NETWORK]
-    const len = i32[skb + SKB_LEN] - (at - i32[skb + SKB_DATA])
+    const len = i32[skb + SKB_TAIL] - at
     const cpu = steer.steerPacket(i32[skb + SKB_DEV], i32[skb + SKB_PROTOCOL], at, len)
     i32[skb + SKB_HASH] = steer.hash()
     if (cpu === thread) return false
-    steerTo(cpu, skb)
+    steerTo(cpu, skb, stage)
     return true
   }
-  return { steer, backlog, steerSkb, netifRx, steerTo, steerAgain }
+  return { steer, backlog, steerSkb, enqueueSteered, netifRx, steerTo, steerAgain }
 }
 
 /** Says how much was lost with a stack that died on this thread. */

@@ -62,7 +62,12 @@ export const createTransport = (deps: TransportDeps) => {
   })
   sockets.registerProto(SOCK_STREAM, IPPROTO_TCP, createTcpProto(tcp))
   protos.inetAddProtocol(IPPROTO_ICMP, inet.icmp.icmpRcv, inet.icmp.icmpErr)
-  protos.inetAddProtocol(IPPROTO_TCP, tcp.tcpRcv, createTcpErr({ ...machine, ...inet, tcp }))
+  protos.inetAddProtocol(
+    IPPROTO_TCP,
+    tcp.tcpRcv,
+    createTcpErr({ ...machine, ...inet, tcp }),
+    tcp.tcpResume
+  )
   ipi.on(Ipi.SOCK_DESTROY, (from, sk, generation, _a2, _a3, _a4, _a5, request) => {
     ipi.send(from, Ipi.REPLY, request, sockets.destroy(sk, generation))
   })
@@ -87,7 +92,7 @@ const createUdp = ({ machine, link, inet }: TransportDeps, { slab, sockets, owne
   const { protos } = inet
   const ports = createPorts(arena.i32)
   const table = createUdpHash(arena.i32, ports, random())
-  const { udpRcv, udpErr } = createUdpInput({
+  const { udpRcv, udpResume, udpErr } = createUdpInput({
     ...machine,
     ...inet,
     table,
@@ -106,7 +111,7 @@ const createUdp = ({ machine, link, inet }: TransportDeps, { slab, sockets, owne
     owned,
     hashesHome: createHashesHome(machine),
   })
-  protos.inetAddProtocol(IPPROTO_UDP, udpRcv, udpErr)
+  protos.inetAddProtocol(IPPROTO_UDP, udpRcv, udpErr, udpResume)
   sockets.registerProto(SOCK_DGRAM, IPPROTO_UDP, udp.proto)
   return udp
 }

@@ -1,11 +1,12 @@
 /**
- * Receive packet steering and receive flow steering: which CPU (worker) a hashed packet goes to. The
- * nic thread calls getRpsCpu() after RSS and saveTail() once the packet is on a backlog; workers
+ * Receive packet steering and receive flow steering: which CPU (worker) a hashed packet goes to. A
+ * thread that steers calls getRpsCpu() after RSS and saveTail() once the packet is on a backlog; workers
  * call recordSockFlow() where an application reads a socket. Linux counterpart: get_rps_cpu,
  * set_rps_cpu, rps_record_sock_flow (net/core/dev.c, include/net/rps.h).
  *
- * All tables are views of shared memory, of words with one writer each: the map belongs to control,
- * the sock flow table to whichever worker owns the flow, the device's flow table to the nic thread.
+ * Shared are the map, which control writes, and the sock flow table, written by whichever worker owns
+ * the flow. A device's flow table is private to each thread that steers its packets, as in Linux it is to each
+ * receive queue: it remembers places in the rings that lead from this thread.
  */
 import { reciprocalScale } from '../base/u32.ts'
 
@@ -26,7 +27,9 @@ export const NO_CPU = -1
 /** The low bits of a sock flow entry name the CPU, the others repeat the hash's. */
 const SOCK_CPU_MASK = RPS_MAX_CPUS - 1
 
-export const rpsDevFlowWords = (entries: number): number => entries * FLOW_WORDS
+/** The flow table of a device, empty; `entries` is rps_flow_cnt, a power of two or 0. */
+export const createDevFlows = (entries: number): Int32Array =>
+  new Int32Array(entries * FLOW_WORDS).fill(NO_CPU)
 
 /**
  * Control thread: rps_cpus; no CPU turns RPS off. Readers may meet a change half done, which is
@@ -44,11 +47,6 @@ export const setRpsCpus = (map: Int32Array, cpus: readonly number[]): boolean =>
 
 export const rpsCpus = (map: Int32Array): number[] =>
   Array.from(map.slice(MAP_CPUS, MAP_CPUS + map[MAP_LEN]))
-
-/** Control thread, when a device opens or rps_flow_cnt changes; entries is a power of two. */
-export const clearDevFlows = (devFlows: Int32Array): void => {
-  devFlows.fill(NO_CPU)
-}
 
 /** Control thread. Empty entries match no hash whose upper bits are not all ones; NO_CPU's CPU is offline. */
 export const clearSockFlows = (sockFlows: Int32Array): void => {
@@ -73,7 +71,7 @@ export type RpsDeps = {
   isOnline: (cpu: number) => boolean
 }
 
-/** One per device, on its nic thread. */
+/** One per device and thread that steers its packets. */
 export const createRps = ({ map, sockFlows, devFlows, queueHead, isOnline }: RpsDeps) => {
   const hasRfs = sockFlows.length > 0 && devFlows.length > 0
   const sockMask = sockFlows.length - 1
@@ -86,21 +84,33 @@ export const createRps = ({ map, sockFlows, devFlows, queueHead, isOnline }: Rps
     lastFlow = NO_CPU
     if (hash === 0) return NO_CPU
     const flowCpu = hasRfs ? rfsCpu(hash) : NO_CPU
-    if (flowCpu !== NO_CPU) return flowCpu
+    return flowCpu !== NO_CPU ? flowCpu : mapCpu(hash)
+  }
+  /** The same of a flow that has not come yet: asked, and nothing noted. */
+  const wouldBe = (hash: number): number => {
+    if (hash === 0) return NO_CPU
+    const wanted = hasRfs ? wantedCpu(hash) : NO_CPU
+    return wanted !== NO_CPU && isOnline(wanted) ? wanted : mapCpu(hash)
+  }
+  const mapCpu = (hash: number): number => {
     const len = map[MAP_LEN]
     if (len === 0) return NO_CPU
     const cpu = map[MAP_CPUS + reciprocalScale(hash, len)]
     return isOnline(cpu) ? cpu : NO_CPU
   }
 
+  /** CPU on which an application reads the flow. */
+  const wantedCpu = (hash: number): number => {
+    const entry = sockFlows[hash & sockMask]
+    return ((entry ^ hash) & ~SOCK_CPU_MASK) === 0 ? entry & SOCK_CPU_MASK : NO_CPU
+  }
   /**
    * A flow moves to the CPU its application runs on only when all it had queued on the old CPU has
    * left that queue, so that its packets can't overtake each other.
    */
   const rfsCpu = (hash: number): number => {
-    const entry = sockFlows[hash & sockMask]
-    if (((entry ^ hash) & ~SOCK_CPU_MASK) !== 0) return NO_CPU
-    const wanted = entry & SOCK_CPU_MASK
+    const wanted = wantedCpu(hash)
+    if (wanted === NO_CPU) return NO_CPU
     const flow = (hash & flowMask) * FLOW_WORDS
     let cpu = devFlows[flow + FLOW_CPU]
     if (cpu !== wanted && (cpu === NO_CPU || !isOnline(cpu) || hasDrained(flow, cpu))) {
@@ -123,5 +133,5 @@ export const createRps = ({ map, sockFlows, devFlows, queueHead, isOnline }: Rps
     if (lastFlow !== NO_CPU) devFlows[lastFlow + FLOW_TAIL] = tail
   }
 
-  return { getRpsCpu, saveTail }
+  return { getRpsCpu, wouldBe, saveTail }
 }

@@ -7,7 +7,7 @@ import type { Flowi } from '../base/flowi.ts'
 import { FL_DADDR, FL_DPORT, FL_IIF, FL_PROTO, FL_SADDR, FL_SPORT } from '../base/flowi.ts'
 import { backlogRing } from '../shm/arena.ts'
 import type { Arena } from '../shm/arena.ts'
-import { DEV_FLOWS, DEVICE_WORDS, RPS_MAP_OFFSET, RSS_WORDS, SOCK_FLOWS } from '../shm/layout.ts'
+import { DEVICE_WORDS, RPS_MAP_OFFSET, RSS_WORDS, SOCK_FLOWS } from '../shm/layout.ts'
 import { ringHead } from '../shm/ring.ts'
 import {
   createFlowDissector,
@@ -18,7 +18,7 @@ import {
   KEY_SPORT,
 } from './flow-dissect.ts'
 import { Sysctl } from '../shm/sysctl.ts'
-import { NO_CPU, RPS_MAP_WORDS, createRps, recordSockFlow } from './rps.ts'
+import { NO_CPU, RPS_MAP_WORDS, createDevFlows, createRps, recordSockFlow } from './rps.ts'
 import { createRssReader } from './rss.ts'
 
 export type Steer = ReturnType<typeof createSteer>
@@ -44,7 +44,7 @@ export const createSteer = (arena: Arena, thread: number, rpsFlowCount: number) 
     const rps = createRps({
       map: view(state + RPS_MAP_OFFSET, RPS_MAP_WORDS),
       sockFlows: entries > 0 ? sockFlows : new Int32Array(0),
-      devFlows: view(layout.devFlows + ifindex * DEV_FLOWS * 2, entries * 2),
+      devFlows: createDevFlows(entries),
       queueHead,
       isOnline,
     })
@@ -124,7 +124,7 @@ export const createSteer = (arena: Arena, thread: number, rpsFlowCount: number) 
       fl[FL_SPORT],
       fl[FL_DPORT]
     )
-    const cpu = rps.getRpsCpu(lastHash)
+    const cpu = rps.wouldBe(lastHash)
     return cpu !== NO_CPU ? cpu : reader.queueFor(lastHash) % workers
   }
 

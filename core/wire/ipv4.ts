@@ -128,6 +128,6 @@ export const INADDR_ANY = 0
 export const INADDR_BROADCAST = -1
 export const isMulticastAddr = (addr: number): boolean => addr >>> 28 === 14
 export const isLoopbackAddr = (addr: number): boolean => addr >>> 24 === 127
-/** 0.0.0.0/8: "this network", never a source on the wire but for 0.0.0.0 itself. */
-export const isZeroNetAddr = (addr: number): boolean => addr >>> 24 === 0
+/** Nobody: of 0/8 only 0.0.0.0, as in Linux since 5.3. */
+export const isZeroNetAddr = (addr: number): boolean => addr === 0
 export const isLinkLocalAddr = (addr: number): boolean => addr >>> 16 === 0xa9fe

@@ -5,9 +5,24 @@ import { describe, expect, test } from 'bun:test'
 import { Errno } from '../../core/base/errno.ts'
 import { SK_BOUND_DEV, SK_NUM } from '../../core/socket/sock.ts'
 import { counterBank, Mib, Softnet } from '../../core/shm/counters.ts'
+import { DevStat, sumDeviceStat } from '../../core/netdev/netdev.ts'
+import {
+  NF_ACCEPT,
+  NF_INET_LOCAL_IN,
+  NF_INET_PRE_ROUTING,
+} from '../../core/netfilter/nf-constants.ts'
+import {
+  PACKET_OUTGOING,
+  RX_HEADROOM,
+  SKB_DATA,
+  SKB_DEV,
+  SKB_PKT_TYPE,
+} from '../../core/skb/skb.ts'
+import * as ethernet from '../../core/wire/ethernet.ts'
+import { arpFrame, BROADCAST_MAC } from '../support/packets.ts'
 import { dialTcp, openUdp, serveTcp, type TcpEnd } from '../support/sim-apps.ts'
 import type { SimHost } from '../support/net-sim.ts'
-import { LONG_MS, routed, twoHosts } from '../support/sim-topology.ts'
+import { LONG_MS, MAC, routed, twoHosts } from '../support/sim-topology.ts'
 
 const MINUTES = 60_000
 const perWorker = (host: SimHost, counter: number): number[] =>
@@ -159,6 +174,177 @@ describe.each([2, 4])('with %p workers a host', (workers) => {
     expect(sim.leaks()).toEqual({})
   })
 })
+
+/** What a host's taps and its hooks on the way in see, all workers together. */
+const watch = (host: SimHost) => {
+  const seen = { taps: 0, arps: 0, PRE_ROUTING: 0, LOCAL_IN: 0 }
+  const { i32, u8 } = host.arena
+  for (const { ptype, skbs, nf } of host.stacks) {
+    ptype.devAddPack(ethernet.ETH_P_ALL, (skb) => {
+      if (i32[skb + SKB_PKT_TYPE] !== PACKET_OUTGOING) seen.taps++
+      const type = ethernet.type(u8, i32[skb + SKB_DATA]!)
+      if (type === ethernet.ETH_P_ARP && i32[skb + SKB_PKT_TYPE] !== PACKET_OUTGOING) seen.arps++
+      skbs.free(skb)
+    })
+    const count = (hook: number, name: 'PRE_ROUTING' | 'LOCAL_IN'): void => {
+      nf.register({
+        hook,
+        priority: 1,
+        fn: () => {
+          seen[name]++
+          return NF_ACCEPT
+        },
+      })
+    }
+    count(NF_INET_PRE_ROUTING, 'PRE_ROUTING')
+    count(NF_INET_LOCAL_IN, 'LOCAL_IN')
+  }
+  host.turn()
+  return seen
+}
+
+describe('what changes CPU on its way is seen once', () => {
+  const steerToFirst = (host: SimHost) =>
+    host.must({
+      type: 'ETHTOOL_MSG_RSS_SET',
+      rss: { ifname: 'eth0', 'rss-indirection-table': Array(128).fill(0) },
+    })
+  const frames = (host: SimHost): number =>
+    sumDeviceStat(host.arena, host.ifindex('eth0'), DevStat.rx_packets)
+
+  test('segments whose connection is another worker’s', async () => {
+    const { sim, a, b } = await twoHosts({ a: { workers: 4 }, b: { workers: 4 } })
+    const server = serveTcp(b, 80)
+    const clients = Array.from({ length: 12 }, (_, k) => dialTcp(a, '10.0.1.2', 80, k % 4))
+    sim.run(MINUTES, () => server.ends.length === clients.length)
+    await steerToFirst(b)
+    const seen = watch(b)
+    const before = [frames(b), b.mib('IpInReceives'), b.mib('IpInDelivers'), b.mib('TcpInSegs')]
+    for (const end of clients) end.start(50_000)
+    sim.run(10 * MINUTES, () => server.ends.every((end) => end.received === 50_000))
+    sim.run(100)
+    expect(perWorker(b, Softnet.steered)[0]).toBeGreaterThan(100)
+    const after = [frames(b), b.mib('IpInReceives'), b.mib('IpInDelivers'), b.mib('TcpInSegs')]
+    const [rx, receives, delivers, segs] = after.map((n, k) => n - before[k]!)
+    expect([receives, delivers, segs]).toEqual([rx! - seen.arps, rx! - seen.arps, segs!])
+    expect(segs).toBe(delivers!)
+    expect(seen).toMatchObject({ taps: rx!, PRE_ROUTING: receives!, LOCAL_IN: receives! })
+    for (const end of clients) end.finish()
+    sim.run(MINUTES, () => server.ends.every((end) => end.eof))
+    for (const end of [...server.ends, ...clients]) end.close()
+    server.close()
+    sim.run(LONG_MS)
+    expect(sim.leaks()).toEqual({})
+  })
+
+  test('fragments, and the datagram that they were', async () => {
+    const { sim, a, b } = await twoHosts({ b: { workers: 4 } })
+    const sinks = Array.from({ length: 4 }, (_, worker) => openUdp(b, 9, worker))
+    const seen = watch(b)
+    const sockets = Array.from({ length: 12 }, () => openUdp(a))
+    for (const [k, socket] of sockets.entries()) socket.send(bytes(4000, k), '10.0.1.2', 9)
+    sim.run(1000)
+    expect(sinks.map(({ heard }) => heard.length).reduce((x, y) => x + y)).toBe(12)
+    expect(sinks.filter(({ heard }) => heard.length > 0).length).toBeGreaterThan(1)
+    expect(b.mib('IpInReceives')).toBe(36)
+    expect(b.mib('IpInDelivers')).toBe(12)
+    expect(seen).toMatchObject({ taps: 36 + seen.arps, PRE_ROUTING: 36, LOCAL_IN: 12 })
+    for (const socket of [...sinks, ...sockets]) socket.close()
+    sim.run(LONG_MS)
+    expect(sim.leaks()).toEqual({})
+  })
+
+  test('a datagram whose port only another worker has', async () => {
+    const { sim, a, b } = await twoHosts({ b: { workers: 4 } })
+    const sink = openUdp(b, 9, 3)
+    const seen = watch(b)
+    const sockets = Array.from({ length: 20 }, () => openUdp(a))
+    for (const [k, socket] of sockets.entries()) socket.send(bytes(100, k), '10.0.1.2', 9)
+    sim.run(1000)
+    expect(sink.heard).toHaveLength(20)
+    expect(b.mib('IpInReceives')).toBe(20)
+    expect(b.mib('IpInDelivers')).toBe(20)
+    expect(b.mib('UdpNoPorts')).toBe(0)
+    expect(seen).toMatchObject({ taps: 20 + seen.arps, PRE_ROUTING: 20, LOCAL_IN: 20 })
+    for (const socket of [sink, ...sockets]) socket.close()
+  })
+
+  test('ARP, which worker 0 answers for all', async () => {
+    const { sim, a, b } = await twoHosts({ b: { workers: 2 } })
+    const stack = b.stacks[1]!
+    const seen = watch(b)
+    const frame = arpFrame(
+      { dst: BROADCAST_MAC, src: MAC.a },
+      { op: 1, sha: MAC.a, sip: '10.0.1.1', tip: '10.0.1.2' }
+    )
+    const skb = stack.skbs.alloc(frame.length, RX_HEADROOM)
+    b.arena.u8.set(frame, stack.skbs.put(skb, frame.length))
+    b.arena.i32[skb + SKB_DEV] = b.ifindex('eth0')
+    // whoever put it there: it has come to worker 1
+    stack.backlog.enqueueToBacklog(1, skb, 0)
+    sim.run(10)
+    expect(seen.arps).toBe(1)
+    expect(perWorker(b, Softnet.steered)).toEqual([0, 1])
+    expect(b.mib('IpInReceives')).toBe(0)
+    // a heard the answer
+    const socket = openUdp(a)
+    socket.send(bytes(1), '10.0.1.2', 9)
+    sim.run(10)
+    expect(seen.PRE_ROUTING).toBe(1)
+    socket.close()
+  })
+})
+
+test('the first and the last of 32 workers keep their connections when all frames come to the other', async () => {
+  const config = { skbs: 256, smallBuffers: 256, largeBuffers: 8 }
+  const { sim, a, b } = await twoHosts({ a: { config }, b: { workers: 32, config } })
+  const server = serveTcp(b, 80)
+  const clients = Array.from({ length: 200 }, () => dialTcp(a, '10.0.1.2', 80))
+  sim.run(MINUTES, () => server.ends.length === clients.length)
+  for (const worker of [0, 31]) expect(server.ends.some((end) => end.worker === worker)).toBe(true)
+  for (const only of [0, 31]) {
+    await b.must({
+      type: 'ETHTOOL_MSG_RSS_SET',
+      rss: { ifname: 'eth0', 'rss-indirection-table': Array(128).fill(only) },
+    })
+    const before = server.ends.map(({ received }) => received)
+    for (const end of clients) end.start(100)
+    sim.run(MINUTES, () => server.ends.every(({ received }, k) => received === before[k]! + 100))
+    for (const [k, end] of server.ends.entries())
+      expect([end.received - before[k]!, end.wrong, end.error]).toEqual([100, 0, 0])
+  }
+  expect(b.mib('TcpOutRsts')).toBe(0)
+  for (const end of clients) end.finish()
+  sim.run(MINUTES, () => server.ends.every((end) => end.eof))
+  for (const end of [...server.ends, ...clients]) end.close()
+  server.close()
+  sim.run(LONG_MS)
+  expect(sim.leaks()).toEqual({})
+})
+
+test.each([2, 4])(
+  'a new connection is answered where it arrives, though %p workers are full',
+  async (workers) => {
+    const config = { socks: 512 }
+    const { sim, a, b } = await twoHosts({ a: { workers, config }, b: { workers, config } })
+    const server = serveTcp(b, 80)
+    const before = perWorker(b, Softnet.steered)
+    const clients: TcpEnd[] = []
+    for (let k = 0; k < 300; k++) {
+      clients.push(dialTcp(a, '10.0.1.2', 80, k % workers))
+      if (k % 10 === 9) sim.run(20)
+    }
+    sim.run(MINUTES, () => server.ends.length === clients.length)
+    expect(server.ends.length).toBe(300)
+    expect(perWorker(b, Softnet.steered)).toEqual(before)
+    for (const end of clients) end.finish()
+    sim.run(MINUTES, () => server.ends.every((end) => end.eof))
+    for (const end of [...server.ends, ...clients]) end.close()
+    server.close()
+    sim.run(LONG_MS)
+    expect(sim.leaks()).toEqual({})
+  }
+)
 
 test('the same seed is the same run, down to the counters', async () => {
   const once = async () => {

@@ -7,7 +7,7 @@ import { AF_INET } from '../../core/base/family.ts'
 import { Errno } from '../../core/base/errno.ts'
 import type { SockItem } from '../../core/control/messages.ts'
 import { counterBank, Mib, Softnet } from '../../core/shm/counters.ts'
-import { FLOW_WORDS, NEIGH_WORDS, OWNED_FLOWS } from '../../core/shm/layout.ts'
+import { FLOW_WORDS, NEIGH_WORDS, OWNED_FLOW_BUCKET_WORDS } from '../../core/shm/layout.ts'
 import { Ipi } from '../../core/shm/ipi.ts'
 import {
   SK_GENERATION,
@@ -22,6 +22,7 @@ import {
 import { NEIGH_USE_WORDS } from '../../core/neigh/neigh-constants.ts'
 import type { SimHost } from '../support/net-sim.ts'
 import { ip, v4Words } from '../support/packets.ts'
+import { ETH_P_ALL } from '../../core/wire/ethernet.ts'
 import { createSimApp } from '../support/sim-app.ts'
 import { dialTcp, openUdp, type TcpEnd } from '../support/sim-apps.ts'
 import { LONG_MS, twoHosts } from '../support/sim-topology.ts'
@@ -49,9 +50,14 @@ const rowsOf = (host: SimHost, worker: number): number[] => {
   const slab = sockSlab(host.arena, worker, false)
   return Array.from({ length: slab.rows }, (_, k) => slab.at(k)).filter((sk) => slab.isLive(sk))
 }
+/** How many sockets a worker has entered for each flow: the upper half of each bucket, and what spilled. */
 const ownedFlows = ({ arena }: SimHost, worker: number): Int32Array => {
-  const at = arena.layout.ownedFlows + worker * OWNED_FLOWS
-  return arena.i32.slice(at, at + OWNED_FLOWS)
+  const { ownedFlows: base, ownedFlowWords, ownedFlowBuckets } = arena.layout
+  const at = base + worker * ownedFlowWords
+  const buckets = ownedFlowBuckets * OWNED_FLOW_BUCKET_WORDS
+  return arena.i32
+    .slice(at, at + ownedFlowWords)
+    .filter((_, k) => k >= buckets || (k & (OWNED_FLOW_BUCKET_WORDS - 1)) >= 8)
 }
 /** What must be so of a host at any time, whatever has happened to its workers. */
 const expectSound = (host: SimHost): void => {
@@ -225,7 +231,7 @@ const HOLDERS: Record<string, Holder> = {
   'clones in the hands of a tap, clones of clones, and a list of fragments': ({ sim, a, b }) => {
     const { skbs, ptype } = b.stack
     const kept: number[] = []
-    ptype.addTap((skb) => void kept.push(skb, skbs.clone(skb)))
+    ptype.devAddPack(ETH_P_ALL, (skb) => void kept.push(skb, skbs.clone(skb)))
     const from = openUdp(a)
     for (let k = 0; k < 10; k++) from.send(new Uint8Array(3000), B, 7)
     sim.run(50)

@@ -19,10 +19,11 @@ import { createIpDefrag } from '../../core/ipv4/ip-fragment.ts'
 import { createIpFragmentation } from '../../core/ipv4/ip-fragmentation.ts'
 import { createIpIdent } from '../../core/ipv4/ip-ident.ts'
 import { createIpInput } from '../../core/ipv4/ip-input.ts'
+import { createIpOptions } from '../../core/ipv4/ip-options.ts'
 import { createIpOutput } from '../../core/ipv4/ip-output.ts'
 import { createNexthops } from '../../core/inet/nexthop.ts'
 import * as nexthop from '../../core/inet/nexthop-constants.ts'
-import { createNfHooks } from '../../core/netfilter/nf-hooks.ts'
+import { createNfHooks } from '../../core/netfilter/hooks.ts'
 import { createPmtu } from '../../core/inet/pmtu.ts'
 import { createSkDst } from '../../core/inet/sk-dst.ts'
 import { byFamily } from '../../core/inet/af-ops.ts'
@@ -34,6 +35,7 @@ import { createNetem } from '../../core/sched/netem.ts'
 import { createEthTypeTrans } from '../../core/dev/eth-type-trans.ts'
 import { createEtherOutput } from '../../core/dev/ether-output.ts'
 import { createPtype } from '../../core/dev/ptype.ts'
+import { createReceive } from '../../core/dev/receive.ts'
 import { createArp } from '../../core/ipv4/arp.ts'
 import * as neigh from '../../core/neigh/neigh-constants.ts'
 import { createNeighOutput } from '../../core/neigh/neigh-output.ts'
@@ -71,6 +73,7 @@ import { createUdpSock } from '../../core/transport/udp/udp-sock.ts'
 import { IPPROTO_ICMP, IPPROTO_UDP } from '../../core/wire/ipproto.ts'
 import { ETH_P_ARP, ETH_P_IP } from '../../core/wire/ethernet.ts'
 import { ip, mac } from './packets.ts'
+import { disturb } from './restless-buffers.ts'
 
 const START_US = 1_000_000_000
 const CAPTURE = netdev.DevKind.pipe
@@ -146,7 +149,14 @@ const createWorker = (arena: Arena, thread: number, host: HostState) => {
   const drivers = Array.from({ length: 8 }, (_, kind) => (kind === LOOPBACK ? lo : capture))
 
   const ptype = createPtype({ arena, skbs, drop })
-  const { ethTypeTrans } = createEthTypeTrans({ arena, skbs, drop })
+  const { receive: receiveSkb } = createReceive({
+    arena,
+    skbs,
+    ...createEthTypeTrans({ arena, skbs, drop }),
+    ptype,
+    record: () => {},
+    flushBacklogs: () => {},
+  })
   const ether = createEtherOutput({ arena, skbs })
   const timer = words(4)
   const xmit = createDevQueueXmit({
@@ -220,7 +230,9 @@ const createWorker = (arena: Arena, thread: number, host: HostState) => {
   })
   neighbour?.registerOps('v4', { ethertype: ETH_P_IP, solicit: arp.arpSolicit })
 
-  const nf = createNfHooks()
+  const options = createIpOptions({ arena, skbs, time, isLocalAddress, scratch: words(10) })
+  const nf = createNfHooks({ arena, skbs, drop, netOf: () => 0 })
+  disturb(arena, skbs, nf)
   const protos = createInetProtos()
   const pmtu = createPmtu({
     time,
@@ -236,6 +248,8 @@ const createWorker = (arena: Arena, thread: number, host: HostState) => {
     skbs,
     drop,
     nf,
+    routeInput: route.routeInput,
+    routeOutput,
     skDst,
     fragmentation,
     gso: xmit.gso,
@@ -263,6 +277,7 @@ const createWorker = (arena: Arena, thread: number, host: HostState) => {
       host.pings++
       consume(skb)
     },
+    echoOptions: options.echo,
   })
   late.icmpSend = errors.icmpSend
   late.linkFailure = errors.linkFailure
@@ -273,6 +288,10 @@ const createWorker = (arena: Arena, thread: number, host: HostState) => {
     nf,
     networkSegLen: xmit.gso.networkSegLen,
     ipOutput: output.ipOutput,
+    routeMeHarder: output.routeMeHarder,
+    sendRedirect: () => {},
+    options,
+    selectSource: (dev) => host.addressOf(dev),
     icmpSend,
   })
   const { ipDefrag, fragmentsHeld } = createIpDefrag({
@@ -298,6 +317,8 @@ const createWorker = (arena: Arena, thread: number, host: HostState) => {
     ipForward,
     ipDefrag,
     steerAgain: (skb) => host.steerAgain(skb),
+    options,
+    selectSource: (dev) => host.addressOf(dev),
     icmpSend,
     rawDeliver: () => false,
   })
@@ -343,14 +364,10 @@ const createWorker = (arena: Arena, thread: number, host: HostState) => {
   protos.inetAddProtocol(IPPROTO_UDP, udpIn.udpRcv, udpIn.udpErr)
   for (const [protocol, handler, error] of host.protocols)
     protos.inetAddProtocol(protocol, handler(skbs), error)
-  ptype.devAddPack(ETH_P_IP, input.ipRcv)
+  ptype.devAddPack(ETH_P_IP, input.ipRcv, input.ipResume)
   ptype.devAddPack(ETH_P_ARP, arp.arpRcv)
-  ptype.freeze()
   protos.freeze()
 
-  const receiveSkb = (skb: number): void => {
-    if (ethTypeTrans(skb)) ptype.netifReceiveSkb(skb)
-  }
   /** Puts a frame into an skb as a driver would. */
   const frameSkb = (frame: Uint8Array, dev: number, ipSummed = CHECKSUM_NONE): number => {
     const skb = skbs.alloc(frame.length, RX_HEADROOM)
@@ -360,6 +377,7 @@ const createWorker = (arena: Arena, thread: number, host: HostState) => {
     return skb
   }
   const turn = (): void => {
+    nf.publish()
     ipi.run()
     for (let skb = backlog.shift(); skb !== undefined; skb = backlog.shift()) receiveSkb(skb)
     wheel.advance()

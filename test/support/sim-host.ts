@@ -47,6 +47,7 @@ import type { ServicesConfig } from '../../core/socket/services/services.ts'
 import { sockSlab } from '../../core/socket/sock.ts'
 import { createStack, type Stack } from '../../core/stack.ts'
 import { createNic } from '../../core/stack/nic.ts'
+import { disturb } from './restless-buffers.ts'
 import { seeded } from './tcp-host.ts'
 import type { End, Wire } from './sim-wire.ts'
 
@@ -191,8 +192,8 @@ export const createSimHost = async (
       },
     },
   })
-  const makeStack = (thread: number, restarted: boolean): Stack =>
-    createStack({
+  const makeStack = (thread: number, restarted: boolean): Stack => {
+    const stack = createStack({
       arena,
       thread,
       secret,
@@ -210,6 +211,9 @@ export const createSimHost = async (
         return table.map((xmit) => burn(thread, xmit))
       },
     })
+    disturb(arena, stack.skbs, stack.nf)
+    return stack
+  }
   for (let thread = 0; thread < workers; thread++) {
     stacks.push(makeStack(thread, false))
     i32[layout.threadBlocks + thread * THREAD_WORDS + THREAD_RUNNING] = 1

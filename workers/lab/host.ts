@@ -112,10 +112,18 @@ export const createHost = async (
       return table
     },
   })
-  /** A frame from the segment. */
+  /** Frames from the segment, for the stack's next turn. */
+  let inbox: number[] = []
+  stack.napiAdd((weight) => {
+    const batch = inbox.slice(0, weight)
+    inbox = inbox.slice(weight)
+    for (const skb of batch) stack.receiveFrame(skb)
+    return batch.length
+  })
   const receive = (skb: number): void => {
     i32[skb + SKB_DEV] = host.ifindex
-    stack.receiveFrame(skb)
+    inbox.push(skb)
+    schedule()
   }
   /** One turn of the stack, which is also its quiescent point. */
   const poll = (): number => {

@@ -202,7 +202,7 @@ export const createTcp = (deps: TcpDeps) => {
   const { timewaitRcv } = createTcpTimewait(parts)
   const { passOn } = deps.owned
   const { afOps, skDst, updatePmtu } = deps
-  const { tcpRcv, tcpError } = createTcpIpv({
+  const { tcpRcv, tcpResume, tcpError } = createTcpIpv({
     ...parts,
     listen: listening,
     timewaitRcv,
@@ -274,6 +274,7 @@ export const createTcp = (deps: TcpDeps) => {
 
   return {
     tcpRcv,
+    tcpResume,
     tcpError,
     open,
     bind: connecting.bind,

@@ -34,7 +34,6 @@ import {
   SKB_NEXT,
   SKB_SK,
   SKB_TRANSPORT,
-  SKB_TRIED,
 } from '../../skb/skb.ts'
 import {
   SK_BIND_NEXT,
@@ -67,8 +66,8 @@ export type UdpInputDeps = {
   afOps: (family: number) => AfOps
   /** Believes what was said of the MTU of the path to an address (inet/pmtu.ts). */
   updatePmtu: (words: Int32Array, at: number, mtu: number) => void
-  /** Gives the packet to a worker that may own its port; false when there is none. */
-  passOn: (skb: number, hash: number) => boolean
+  /** Gives the packet to a worker that has a socket of its port; false when there is none. */
+  passOn: (skb: number, hash: number, isNew: boolean) => boolean
   /** Cuts a super-frame, data at its network header, into datagrams (a chain by SKB_NEXT). */
   segment: (skb: number) => number
   sockEvents: SockEvents
@@ -96,9 +95,20 @@ export const createUdpInput = (deps: UdpInputDeps) => {
     if (i32[skb + SKB_IP_SUMMED] === CHECKSUM_NONE && !isChecksumOk(at)) return badChecksum(skb)
     const type = i32[skb + IPCB_TYPE]
     if (type === RTN_BROADCAST || type === RTN_MULTICAST) return deliverGroup(skb)
+    toSocket(skb)
+  }
+  const toSocket = (skb: number): void => {
     const sk = table.lookup(fl)
     if (sk === 0) return noPort(skb)
     enqueue(sk, skb)
+  }
+  /** A checked datagram that another worker sent here: that one had no socket for it. */
+  const udpResume = (skb: number): void => {
+    const at = i32[skb + SKB_DATA]
+    loadAddrs(skb, fl)
+    fl[FL_SPORT] = udp.srcPort(u8, at)
+    fl[FL_DPORT] = udp.dstPort(u8, at)
+    toSocket(skb)
   }
   /** Zero is "none" over IPv4 (RFC 768) and refused over IPv6. */
   const isChecksumOk = (at: number): boolean => {
@@ -114,8 +124,6 @@ export const createUdpInput = (deps: UdpInputDeps) => {
       const next = i32[seg + SKB_NEXT]
       i32[seg + SKB_NEXT] = 0
       i32[seg + IPCB_TYPE] = type
-      // without a link header it cannot be passed on as a frame
-      i32[seg + SKB_TRIED] = -1
       skbs.pull(seg, i32[seg + SKB_TRANSPORT] - i32[seg + SKB_DATA])
       udpRcv(seg)
       seg = next
@@ -130,7 +138,7 @@ export const createUdpInput = (deps: UdpInputDeps) => {
     bad(skb, Drop.UDP_CSUM)
   }
   const noPort = (skb: number): void => {
-    if (passOn(skb, portHash(fl[FL_DPORT]))) return
+    if (passOn(skb, portHash(fl[FL_DPORT]), false)) return
     f64[count + Mib.UdpNoPorts]++
     afOps(fl[FL_FAMILY]).portUnreachable(skb)
     drop(skb, Drop.NO_SOCKET)
@@ -202,5 +210,5 @@ export const createUdpInput = (deps: UdpInputDeps) => {
     }
   }
 
-  return { udpRcv, udpErr }
+  return { udpRcv, udpResume, udpErr }
 }

@@ -112,4 +112,48 @@ describe('RFC 1624', () => {
       })
     )
   })
+
+  /** Words where carries, complements and the two zeroes meet. */
+  const EDGES = [
+    0, 1, 2, 0x7f, 0x80, 0xff, 0x100, 0x7ff, 0x800, 0x7fff, 0x8000, 0xf7ff, 0xfffe, 0xffff,
+  ]
+  const sumOf = (...words: number[]): number =>
+    csum.fold(words.reduce((sum, word) => sum + word, 0))
+
+  test('a word that becomes any other leaves a checksum that verifies: all words, all edges', () => {
+    let wrong = 0
+    for (const rest of EDGES)
+      for (const edge of EDGES)
+        for (let word = 0; word <= 0xffff; word++) {
+          const from = csum.adjust16(csum.finish(word + rest), word, edge)
+          const to = csum.adjust16(csum.finish(edge + rest), edge, word)
+          if (sumOf(edge, rest, from) !== 0xffff || sumOf(word, rest, to) !== 0xffff) wrong++
+        }
+    expect(wrong).toBe(0)
+  })
+
+  test('so does a 32-bit word, whatever its halves', () => {
+    let wrong = 0
+    const halves = (word: number): [number, number] => [word >>> 16, word & 0xffff]
+    const words = EDGES.flatMap((high) => EDGES.map((low) => (high << 16) | low))
+    for (const rest of EDGES)
+      for (const old of words)
+        for (const value of words) {
+          const sum = csum.adjust32(csum.finish(sumOf(...halves(old), rest)), old, value)
+          if (sumOf(...halves(value), rest, sum) !== 0xffff) wrong++
+        }
+    expect(wrong).toBe(0)
+  })
+
+  test('what the rest makes plain is exact: a word that is not zero never gives 0xffff', () => {
+    for (const rest of EDGES)
+      for (const value of EDGES.slice(1))
+        expect(csum.adjust16(csum.finish(0x0800 + rest), 0x0800, value)).toBe(
+          csum.finish(value + rest)
+        )
+  })
+
+  test('the reply to an echo request of nothing but zeroes', () => {
+    expect(csum.adjust16(0xf7ff, 0x0800, 0)).toBe(0xffff)
+  })
 })

@@ -1,7 +1,9 @@
 import { describe, expect, test } from 'bun:test'
 import { Errno } from '../../../core/base/errno.ts'
 import {
+  DEV_CORRUPT,
   DEV_FLAGS,
+  DEV_IMPAIRED,
   DEV_TXQLEN,
   DevStat,
   NETIF_F_FRAGLIST,
@@ -16,6 +18,7 @@ import {
   SKB_DEV,
   SKB_IP_SUMMED,
 } from '../../../core/skb/skb.ts'
+import { ETH_P_ALL } from '../../../core/wire/ethernet.ts'
 import { IPPROTO_UDP } from '../../../core/wire/ipproto.ts'
 import * as udp from '../../../core/wire/udp.ts'
 import { createPacketPath } from '../../support/packet-path.ts'
@@ -69,6 +72,35 @@ describe('dev_queue_xmit', () => {
     expect(udp.checksum(path.sent[1]!.frame, 34)).toBe(
       pseudo(fields.saddr, fields.daddr, IPPROTO_UDP, 26)
     )
+    expect(path.isAllReturned()).toBe(true)
+  })
+  test('drops a frame whose checksum it has no memory to complete', () => {
+    // the device takes pieces, but sums nothing
+    const path = host({ features: NETIF_F_FRAGLIST })
+    const { skbs, consume } = path.first
+    const { i32 } = path.arena
+    const pieces = (): number => {
+      const skb = path.first.frameSkb(frame(), 3)
+      const piece = skbs.alloc(10, 0)
+      skbs.put(piece, 10)
+      skbs.addFrag(skb, 0, piece)
+      i32[skb + SKB_IP_SUMMED] = CHECKSUM_PARTIAL
+      i32[skb + SKB_CSUM_START] = i32[skb + SKB_DATA]! + 34
+      i32[skb + SKB_CSUM_OFFSET] = udp.CHECKSUM
+      return skb
+    }
+    const waiting = [pieces(), pieces()]
+    const hoard: number[] = []
+    for (let skb = skbs.alloc(1, 0); skb !== 0; skb = skbs.alloc(1, 0)) hoard.push(skb)
+    expect(path.first.xmit.devQueueXmit(waiting[0]!)).toBe(-Errno.ENOBUFS)
+    // and one that the link is to spoil
+    path.arena.i32[path.deviceRow(3) + DEV_IMPAIRED] = 1
+    path.arena.i32[path.deviceRow(3) + DEV_CORRUPT] = 1_000_000
+    for (let k = 0; k < 2; k++) hoard.push(skbs.alloc(1, 0))
+    path.first.xmit.devQueueXmit(waiting[1]!)
+    expect(path.drops(Drop.NOMEM)).toBe(2)
+    for (const skb of hoard) consume(skb)
+    expect(path.sent).toHaveLength(0)
     expect(path.isAllReturned()).toBe(true)
   })
   test('keeps frames in order while the device is busy, up to its queue length', () => {
@@ -132,7 +164,7 @@ describe('dev_queue_xmit', () => {
   test('shows what is sent to the taps as outgoing clones', () => {
     const path = host()
     const seen: number[] = []
-    const off = path.first.ptype.addTap((skb) => void seen.push(skb))
+    const off = path.first.ptype.devAddPack(ETH_P_ALL, (skb) => void seen.push(skb))
     path.send()
     off()
     path.send()

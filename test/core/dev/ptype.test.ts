@@ -15,6 +15,7 @@ import {
 } from '../../../core/skb/skb.ts'
 import { createEthTypeTrans } from '../../../core/dev/eth-type-trans.ts'
 import { createPtype } from '../../../core/dev/ptype.ts'
+import { ETH_P_ALL, ETH_P_IP } from '../../../core/wire/ethernet.ts'
 import { createRouter } from '../../support/packet-path.ts'
 import { etherFrame } from '../../support/packets.ts'
 
@@ -73,47 +74,99 @@ describe('eth_type_trans', () => {
 })
 
 describe('ptype', () => {
-  const frame = etherFrame({ dst: '02:00:00:00:00:02', src }, 0x0800, new Uint8Array(50))
-  test('hands a packet to its layer, and counts one that has none', () => {
+  const us = '02:00:00:00:00:02'
+  const frameOf = (type: number): Uint8Array =>
+    etherFrame({ dst: us, src }, type, new Uint8Array(50))
+  const fresh = () => {
     const path = parts()
-    const got: number[] = []
-    path.ptype.devAddPack(0x0800, (skb) => void got.push(skb))
-    path.ptype.freeze()
-    for (const type of [0x0800, 0x0810]) {
-      const skb = path.first.frameSkb(
-        etherFrame({ dst: '02:00:00:00:00:02', src }, type, new Uint8Array(9)),
-        2
-      )
-      path.ethTypeTrans(skb)
-      path.ptype.netifReceiveSkb(skb)
+    const { i32, u8 } = path.arena
+    const seen: Uint8Array[] = []
+    return {
+      ...path,
+      seen,
+      /** A handler that keeps the bytes it got. */
+      keep: (skb: number): void => {
+        seen.push(u8.slice(i32[skb + SKB_DATA]!, i32[skb + SKB_DATA]! + i32[skb + SKB_LEN]!))
+        path.first.consume(skb)
+      },
+      deliver: (type: number): void => {
+        const skb = path.first.frameSkb(frameOf(type), 2)
+        path.ethTypeTrans(skb)
+        path.ptype.deliver(skb)
+      },
     }
-    expect(got).toHaveLength(1)
+  }
+  test('hands a packet to its layer, and counts one that has none', () => {
+    const path = fresh()
+    path.ptype.devAddPack(ETH_P_IP, path.keep)
+    for (const type of [ETH_P_IP, 0x0810]) path.deliver(type)
+    expect(path.seen).toHaveLength(1)
     expect(path.drops(Drop.UNHANDLED_PROTO)).toBe(1)
     expect(path.stat(2, DevStat.rx_nohandler)).toBe(1)
-    path.first.consume(got[0]!)
     expect(path.isAllReturned()).toBe(true)
   })
-  test('two ethertypes of one slot are refused at boot', () => {
-    const { ptype } = parts()
-    ptype.devAddPack(0x0800, () => {})
-    expect(() => ptype.devAddPack(0x8100, () => {})).toThrow()
+  test('any ethertypes go together', () => {
+    const path = fresh()
+    const got: number[] = []
+    const types = [ETH_P_IP, 0x8100, 0x88a8, 0x0806, 0x86dd, 0x88cc, 0xffff, 0x0004]
+    for (const type of types)
+      path.ptype.devAddPack(type, (skb) => {
+        got.push(type)
+        path.first.consume(skb)
+      })
+    for (const type of types.toReversed()) path.deliver(type)
+    expect(got).toEqual(types.toReversed())
+    expect(path.isAllReturned()).toBe(true)
   })
-  test('a tap gets the whole frame, until it is taken off', () => {
-    const path = parts()
-    path.ptype.devAddPack(0x0800, path.first.consume)
-    const seen: Uint8Array[] = []
-    const off = path.ptype.addTap((skb) => {
-      const { i32, u8 } = path.arena
-      seen.push(u8.slice(i32[skb + SKB_DATA]!, i32[skb + SKB_DATA]! + i32[skb + SKB_LEN]!))
+  test('several handlers of a type each get the packet, the layer that was first the packet itself', () => {
+    const path = fresh()
+    let own = 0
+    path.ptype.devAddPack(ETH_P_IP, (skb) => {
+      expect(path.first.skbs.isShared(skb)).toBe(false)
+      own++
       path.first.consume(skb)
     })
-    for (let k = 0; k < 2; k++) {
-      const skb = path.first.frameSkb(frame, 2)
-      path.ethTypeTrans(skb)
-      path.ptype.netifReceiveSkb(skb)
+    const leave = [path.keep, path.keep].map((keep) => path.ptype.devAddPack(ETH_P_IP, keep))
+    path.deliver(ETH_P_IP)
+    expect([own, path.seen.length]).toEqual([1, 2])
+    leave[0]!()
+    path.deliver(ETH_P_IP)
+    expect([own, path.seen.length]).toEqual([2, 3])
+    leave[1]!()
+    path.deliver(ETH_P_IP)
+    expect([own, path.seen.length]).toEqual([3, 3])
+    for (const bytes of path.seen) expect(bytes).toEqual(new Uint8Array(50))
+    expect(path.isAllReturned()).toBe(true)
+  })
+  test('a type that the last handler has left is unhandled again', () => {
+    const path = fresh()
+    path.ptype.devAddPack(0x88cc, path.keep)()
+    path.deliver(0x88cc)
+    expect(path.drops(Drop.UNHANDLED_PROTO)).toBe(1)
+    expect(path.isAllReturned()).toBe(true)
+  })
+  test('a tap gets every frame whole, until it is taken off', () => {
+    const path = fresh()
+    const off = path.first.ptype.devAddPack(ETH_P_ALL, path.keep)
+    expect(path.first.ptype.isTapped()).toBe(true)
+    for (const type of [0x88cc, 0x0810]) {
+      path.receive(frameOf(type), 2)
       off()
     }
-    expect(seen.map((bytes) => [...bytes])).toEqual([[...frame]])
+    expect(path.first.ptype.isTapped()).toBe(false)
+    expect(path.seen).toEqual([frameOf(0x88cc)])
+    expect(path.isAllReturned()).toBe(true)
+  })
+  test('a tap may leave while it is called', () => {
+    const path = fresh()
+    const off = path.first.ptype.devAddPack(ETH_P_ALL, (skb) => {
+      off()
+      path.first.consume(skb)
+    })
+    path.first.ptype.devAddPack(ETH_P_ALL, path.keep)
+    path.receive(frameOf(0x88cc), 2)
+    path.receive(frameOf(0x88cc), 2)
+    expect(path.seen).toHaveLength(2)
     expect(path.isAllReturned()).toBe(true)
   })
 })

@@ -99,6 +99,8 @@ describe('a received packet', () => {
   test.each([
     ['10.0.0.5', '8.8.8.8', 'lan', { dev: 'wan', via: '192.0.2.1' }],
     ['8.8.8.8', '10.0.0.5', 'wan', { dev: 'lan' }],
+    ['10.0.0.5', '0.1.2.3', 'lan', { dev: 'wan', via: '192.0.2.1' }],
+    ['0.1.2.3', '10.0.0.5', 'wan', { dev: 'lan' }],
     ['fd00::5', '2001:4860::8', 'lan', { dev: 'wan', via: '2001:db8::1' }],
   ])('%s -> %s by %s is forwarded', async (src, dst, iif, way) => {
     const { input } = await network()
@@ -108,10 +110,9 @@ describe('a received packet', () => {
   test.each([
     ['a multicast source', '224.0.0.1', '10.0.0.1', 'lan'],
     ['the broadcast address as source', '255.255.255.255', '10.0.0.1', 'lan'],
-    ['a source in 0/8', '0.1.2.3', '10.0.0.1', 'lan'],
     ['a loopback source', '127.0.0.1', '10.0.0.1', 'lan'],
     ['a loopback destination', '10.0.0.5', '127.0.0.1', 'lan'],
-    ['a destination in 0/8', '10.0.0.5', '0.1.2.3', 'lan'],
+    ['nobody as destination', '10.0.0.5', '0.0.0.0', 'lan'],
     ['our own address as source', '192.0.2.2', '10.0.0.1', 'lan'],
     ["a subnet's broadcast address as source", '10.0.0.255', '10.0.0.1', 'lan'],
     ['no source towards a unicast address', '0.0.0.0', '10.0.0.1', 'lan'],
@@ -264,7 +265,7 @@ describe('a packet made here', () => {
   })
 
   test.each([
-    ['0.1.2.3', -Errno.EINVAL],
+    ['0.1.2.3', -Errno.ENETUNREACH],
     ['8.8.8.8', -Errno.ENETUNREACH],
     ['2001:4860::8', -Errno.ENETUNREACH],
   ])('to %s without a route is %d', async (dst, errno) => {

@@ -1,10 +1,15 @@
 import { describe, expect, test } from 'bun:test'
 import { IFF_NOARP, IFF_UP } from '../../../core/netdev/netdev.ts'
-import { NUD_PERMANENT, NUD_STALE } from '../../../core/neigh/neigh-constants.ts'
+import {
+  NUD_INCOMPLETE,
+  NUD_PERMANENT,
+  NUD_REACHABLE,
+  NUD_STALE,
+} from '../../../core/neigh/neigh-constants.ts'
 import { Drop } from '../../../core/skb/drop.ts'
 import * as arp from '../../../core/wire/arp.ts'
-import { createRouter, CLIENT_MAC, toRouter } from '../../support/packet-path.ts'
-import { arpFrame, BROADCAST_MAC, ip, macText } from '../../support/packets.ts'
+import { createRouter, CLIENT_MAC, fromServer, toRouter } from '../../support/packet-path.ts'
+import { arpFrame, BROADCAST_MAC, ip, macText, udpFrame } from '../../support/packets.ts'
 
 const OWN = '02:00:00:00:00:02'
 const everyone = { dst: BROADCAST_MAC, src: CLIENT_MAC }
@@ -65,6 +70,59 @@ describe('arp_rcv', () => {
     path.receive(request('10.0.2.9', '10.0.2.9'), 2)
     expect(path.neighRow(2, '10.0.2.9')).toBe(0)
     expect(path.isAllReturned()).toBe(true)
+  })
+  describe('an answer to our question', () => {
+    const asked = () => {
+      const path = createRouter()
+      path.receive(udpFrame(fromServer, { saddr: '10.0.3.9', daddr: '10.0.2.9' }, ports), 3)
+      expect(path.neighState(2, '10.0.2.9')).toBe(NUD_INCOMPLETE)
+      path.sent.length = 0
+      return path
+    }
+    const ports = { sport: 1, dport: 2 }
+    const reply = (link: { dst: string; src: string }, sha = CLIENT_MAC): Uint8Array =>
+      arpFrame(link, { op: arp.ARPOP_REPLY, sha, sip: '10.0.2.9', tip: '10.0.2.1' })
+
+    test('to us alone makes its sender reachable', () => {
+      const path = asked()
+      path.receive(reply(toRouter), 2)
+      expect(path.neighState(2, '10.0.2.9')).toBe(NUD_REACHABLE)
+      expect(path.sent.map(({ frame }) => macText(frame, 0))).toEqual([CLIENT_MAC])
+    })
+    test('to all is learned, but proves nothing: stale, and what waited goes', () => {
+      const path = asked()
+      path.receive(reply(everyone), 2)
+      expect(path.neighState(2, '10.0.2.9')).not.toBe(NUD_REACHABLE)
+      expect(path.neighMac(2, '10.0.2.9')).toBe(CLIENT_MAC)
+      expect(path.sent.map(({ frame }) => macText(frame, 0))).toEqual([CLIENT_MAC])
+      expect(path.isAllReturned()).toBe(true)
+    })
+    test('that names a group address as its own is believed, as in Linux (clusters do so)', () => {
+      for (const sha of [BROADCAST_MAC, '03:bf:0a:00:02:09']) {
+        const path = asked()
+        path.receive(reply(toRouter, sha), 2)
+        expect(path.neighMac(2, '10.0.2.9')).toBe(sha)
+        expect(path.sent.map(({ frame }) => macText(frame, 0))).toEqual([sha])
+      }
+    })
+  })
+  test('an announcement by reply counts as one only when it names its sender twice (arp_is_garp)', () => {
+    const other = '02:00:00:00:02:77'
+    const garp = (tha: string): Uint8Array =>
+      arpFrame(
+        { dst: BROADCAST_MAC, src: other },
+        { op: arp.ARPOP_REPLY, sha: other, sip: '10.0.2.9', tha, tip: '10.0.2.9' }
+      )
+    for (const [tha, learned] of [
+      [BROADCAST_MAC, CLIENT_MAC],
+      [other, other],
+    ] as const) {
+      const path = createRouter()
+      path.receive(request('10.0.2.9', '10.0.2.1'), 2)
+      // within locktime: only an announcement overrides
+      path.receive(garp(tha), 2)
+      expect(path.neighMac(2, '10.0.2.9')).toBe(learned)
+    }
   })
   test('does not let a stranger take our own address', () => {
     const path = createRouter()

@@ -121,7 +121,7 @@ describe('ip_forward', () => {
       2
     )
     const [a, b] = path.sent.map(({ frame }) => frame)
-    expect([...a!.subarray(34, 46)]).toEqual(options)
+    expect([...a!.subarray(34, 46)]).toEqual([7, 7, 8, 10, 0, 3, 1, 0x82, 4, 1, 2, 0])
     expect([...b!.subarray(34, 46)]).toEqual([1, 1, 1, 1, 1, 1, 1, 0x82, 4, 1, 2, 0])
     expect(path.isAllReturned()).toBe(true)
   })
@@ -161,7 +161,7 @@ describe('ip_forward', () => {
   test('does not change the bytes that a tap holds', () => {
     const path = router()
     const seen: number[] = []
-    path.first.ptype.addTap((skb) => void seen.push(skb))
+    path.first.ptype.devAddPack(ethernet.ETH_P_ALL, (skb) => void seen.push(skb))
     path.receive(udpFrame(toRouter, { ...fields, ttl: 9 }, ports), 2)
     const [incoming] = seen
     expect(ipv4.ttl(path.arena.u8, path.arena.i32[incoming! + 1]! + 14)).toBe(9)

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'bun:test'
 import { Mib } from '../../../core/shm/counters.ts'
 import { Drop } from '../../../core/skb/drop.ts'
-import { SKB_DATA, SKB_MAC } from '../../../core/skb/skb.ts'
+import { SKB_DATA, SKB_NETWORK } from '../../../core/skb/skb.ts'
 import * as icmp from '../../../core/wire/icmp.ts'
 import { IPPROTO_ICMP } from '../../../core/wire/ipproto.ts'
 import * as ipv4 from '../../../core/wire/ipv4.ts'
@@ -130,20 +130,20 @@ describe('reassembly', () => {
     path.advance(31_000)
     expect(path.isAllReturned()).toBe(true)
   })
-  test('gives the whole datagram, with its link header in front, to the worker that owns its flow', () => {
+  test('gives the whole datagram to the worker that owns its flow', () => {
     const path = router()
     const frames: Uint8Array[] = []
     path.host.steerAgain = (skb) => {
       const { i32, u8 } = path.arena
-      frames.push(u8.slice(i32[skb + SKB_MAC]!, i32[skb + SKB_DATA]! + message.length + 20))
+      frames.push(u8.slice(i32[skb + SKB_NETWORK]!, i32[skb + SKB_DATA]! + message.length + 20))
       path.first.consume(skb)
       return true
     }
     for (const frame of pieces(1480)) path.receive(frame, 2)
     expect(frames).toHaveLength(1)
-    expect(ipv4.isChecksumOk(frames[0]!, 14)).toBe(true)
-    expect(ipv4.totalLength(frames[0]!, 14)).toBe(message.length + 20)
-    expect([...frames[0]!.subarray(34)]).toEqual([...message])
+    expect(ipv4.isChecksumOk(frames[0]!, 0)).toBe(true)
+    expect(ipv4.totalLength(frames[0]!, 0)).toBe(message.length + 20)
+    expect([...frames[0]!.subarray(20)]).toEqual([...message])
     expect(path.isAllReturned()).toBe(true)
   })
 })

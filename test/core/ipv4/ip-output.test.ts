@@ -2,7 +2,6 @@ import { AF_INET } from '../../../core/base/family.ts'
 import { describe, expect, test } from 'bun:test'
 import { Errno } from '../../../core/base/errno.ts'
 import { FL_DADDR, FL_FAMILY, FL_IIF, FL_SADDR } from '../../../core/base/flowi.ts'
-import { NF_INET_LOCAL_OUT, NF_INET_POST_ROUTING } from '../../../core/inet/inet-constants.ts'
 import { NEIGH_USE_CONFIRMED } from '../../../core/neigh/neigh-constants.ts'
 import { Mib } from '../../../core/shm/counters.ts'
 import { G_GENERATION } from '../../../core/shm/layout.ts'
@@ -151,22 +150,6 @@ describe('ip_queue_xmit', () => {
       const n = path.first.table.indexOf(path.neighRow(3, addr))
       expect(path.i32[path.arena.layout.neighUse + n * 2 + NEIGH_USE_CONFIRMED]).toBe(0)
     }
-  })
-})
-
-describe('the hooks on the way out', () => {
-  test('are asked, and may take the packet', () => {
-    const path = host()
-    const asked: number[] = []
-    path.first.nf.register(NF_INET_LOCAL_OUT, (_skb, dev) => asked.push(dev) > 0)
-    path.first.nf.register(NF_INET_POST_ROUTING, (skb) => {
-      path.first.drop(skb, Drop.NETFILTER_DROP)
-      return false
-    })
-    expect(path.first.output.ipQueueXmit(path.payload(), path.sock('10.0.3.1', '10.0.3.9'))).toBe(0)
-    expect(asked).toEqual([3])
-    expect(path.sent).toHaveLength(0)
-    expect(path.isAllReturned()).toBe(true)
   })
 })
 

@@ -20,6 +20,7 @@ import {
   SKB_INNER_NETWORK,
   SKB_INNER_TRANSPORT,
   SKB_LEN,
+  SKB_MAC,
   SKB_MARK,
   SKB_NETWORK,
   SKB_NEXT,
@@ -30,6 +31,7 @@ import {
   SKB_SK,
   SKB_STAGE,
   SKB_TAIL,
+  SKB_TRANSPORT,
   SKB_TRIED,
   SKB_TSTAMP,
   SKB_USERS,
@@ -195,6 +197,53 @@ describe('an skb', () => {
     expect(offsets(a.copy(skb, 100))).toEqual([0, 1, 2])
     expect(a.expandHead(skb, 300)).toBe(true)
     expect(offsets(skb)).toEqual([0, 1, 2])
+  })
+
+  test('keeps the headers that were pulled off when its buffer changes', () => {
+    const { arena, a, write } = setup()
+    const { i32, u8 } = arena
+    const skb = a.alloc(100, 64)
+    write(skb, [14, 13, 20, 19, 8, 7])
+    i32[skb + SKB_MAC] = i32[skb + SKB_DATA]!
+    i32[skb + SKB_NETWORK] = i32[skb + SKB_DATA]! + 2
+    a.pull(skb, 4)
+    const frag = a.alloc(100, 0)
+    write(frag, [6])
+    a.addFrag(skb, 0, frag)
+    const before = i32[skb + SKB_DATA]!
+    expect(a.expandHead(skb, 0)).toBe(true)
+    expect(i32[skb + SKB_DATA]).not.toBe(before)
+    const mac = i32[skb + SKB_MAC]!
+    expect(i32[skb + SKB_DATA]! - mac).toBe(4)
+    expect([...u8.slice(mac, mac + 7)]).toEqual([14, 13, 20, 19, 8, 7, 6])
+    expect(u8[i32[skb + SKB_NETWORK]!]).toBe(20)
+    // an offset that was not set is not set by the move
+    expect(i32[skb + SKB_TRANSPORT]).toBe(0)
+    const twin = a.copy(skb, 2)
+    expect([...u8.slice(i32[twin + SKB_MAC], i32[twin + SKB_MAC]! + 7)]).toEqual([
+      14, 13, 20, 19, 8, 7, 6,
+    ])
+    a.free(twin)
+    a.free(skb)
+  })
+
+  test('brings what is to be read in front: mayPull', () => {
+    const { arena, a, write, read } = setup()
+    const { i32 } = arena
+    const skb = a.alloc(100, RX_HEADROOM)
+    write(skb, [1, 2])
+    const frag = a.alloc(100, 0)
+    write(frag, [3, 4])
+    a.addFrag(skb, 0, frag)
+    const before = i32[skb + SKB_DATA]!
+    expect([0, 1, 2, 3, 4].map((offset) => a.byteAt(skb, offset))).toEqual([1, 2, 3, 4, -1])
+    expect(a.mayPull(skb, 2)).toBe(true)
+    expect(i32[skb + SKB_DATA]).toBe(before)
+    expect(a.mayPull(skb, 5)).toBe(false)
+    expect(a.mayPull(skb, 3)).toBe(true)
+    expect(i32[skb + SKB_TAIL]! - i32[skb + SKB_DATA]!).toBe(4)
+    expect(read(skb)).toEqual([1, 2, 3, 4])
+    a.free(skb)
   })
 
   test('freed by another thread comes home when its owner reclaims', () => {

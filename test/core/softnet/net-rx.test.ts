@@ -55,8 +55,11 @@ const setup = () => {
       got.push(i32[skb + SKB_MARK]!)
       skbs.free(skb)
     }
-    const netRx = createNetRx({ arena, worker: WORKER, receive, nowUs: () => 0 })
-    return { ...netRx, got, skbs }
+    /** How many packets there were when each batch ended. */
+    const batches: number[] = []
+    const flush = (): void => void batches.push(got.length)
+    const netRx = createNetRx({ arena, worker: WORKER, receive, flush, nowUs: () => 0 })
+    return { ...netRx, got, skbs, batches }
   }
   const counter = (index: number): number => arena.f64[counterBank(arena, WORKER) + index]!
   return { arena, nic, home, enqueue, worker, counter }
@@ -81,6 +84,20 @@ describe('net_rx_action', () => {
     expect(netRxAction()).toBe(4)
     expect(got).toHaveLength(12)
     expect(counter(Softnet.time_squeeze)).toBe(1)
+  })
+  test('ends the batch of each source that had packets', () => {
+    const { enqueue, worker } = setup()
+    const { netRxAction, napiAdd, got, batches } = worker()
+    let inQueue = 2
+    napiAdd((weight) => {
+      const n = Math.min(weight, inQueue)
+      for (; inQueue > 0; inQueue--) got.push(-inQueue)
+      return n
+    })
+    enqueue(1, 5)
+    netRxAction()
+    expect(got).toEqual([1, 2, 3, 4, -2, -1, 5])
+    expect(batches).toEqual([4, 6, 7])
   })
   test('gives a busy device queue no more than its weight before the backlog has its turn', () => {
     const { enqueue, worker } = setup()

@@ -33,25 +33,25 @@ describe('a packet whose flow hashes to slots of every CPU', () => {
     const { skb, flows, at } = world()
     for (const flow of flows) flow.add(77)
     const visited = [0]
-    for (let cpu = 0; flows[cpu]!.passOn(skb, 77); cpu = at()) visited.push(at())
+    for (let cpu = 0; flows[cpu]!.passOn(skb, 77, false); cpu = at()) visited.push(at())
     expect(visited).toEqual(flows.map((_, cpu) => cpu))
   })
 
   test('goes straight to the last CPU when that alone has it, and back to none', () => {
     const { skb, flows, at } = world()
     flows[LAST]!.add(77)
-    expect(flows[0]!.passOn(skb, 77)).toBe(true)
+    expect(flows[0]!.passOn(skb, 77, false)).toBe(true)
     expect(at()).toBe(LAST)
-    expect(flows[LAST]!.passOn(skb, 77)).toBe(false)
+    expect(flows[LAST]!.passOn(skb, 77, false)).toBe(false)
     flows[LAST]!.remove(77)
-    expect(flows[3]!.passOn(skb, 77)).toBe(false)
+    expect(flows[3]!.passOn(skb, 77, false)).toBe(false)
   })
 
   test('is not passed on when it says that all have looked', () => {
     const { arena, skb, flows } = world()
     for (const flow of flows) flow.add(77)
     arena.i32[skb + SKB_TRIED] = -1
-    for (const flow of flows) expect(flow.passOn(skb, 77)).toBe(false)
+    for (const flow of flows) expect(flow.passOn(skb, 77, false)).toBe(false)
   })
 })
 

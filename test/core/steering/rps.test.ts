@@ -6,8 +6,7 @@ const setUp = (cpus = [0, 1, 2, 3]) => {
   rps.setRpsCpus(map, cpus)
   const sockFlows = new Int32Array(64)
   rps.clearSockFlows(sockFlows)
-  const devFlows = new Int32Array(rps.rpsDevFlowWords(64))
-  rps.clearDevFlows(devFlows)
+  const devFlows = rps.createDevFlows(64)
   const heads = [0, 0, 0, 0]
   const offline = new Set<number>()
   const deps = {
@@ -64,6 +63,24 @@ describe('RFS', () => {
     expect(getRpsCpu(HASH)).toBe(0)
     rps.recordSockFlow(sockFlows, HASH, 2)
     expect(getRpsCpu(HASH)).toBe(2)
+  })
+
+  test('where a flow would go is asked without noting anything', () => {
+    const { wouldBe, getRpsCpu, saveTail, devFlows, sockFlows, offline, heads } = setUp()
+    expect(wouldBe(0)).toBe(rps.NO_CPU)
+    expect(wouldBe(HASH)).toBe(0)
+    rps.recordSockFlow(sockFlows, HASH, 2)
+    const before = devFlows.slice()
+    expect(wouldBe(HASH)).toBe(2)
+    expect(devFlows).toEqual(before)
+    // nor does it get between a packet that was steered and its tail
+    heads[2] = 7
+    getRpsCpu(HASH)
+    wouldBe(HASH ^ 1)
+    saveTail(9)
+    expect(devFlows).toContain(9)
+    offline.add(2)
+    expect(wouldBe(HASH)).toBe(0)
   })
 
   test('a flow that shares the slot but not the hash does not', () => {

@@ -29,6 +29,7 @@ import {
   SKB_PKT_TYPE,
   SKB_TAIL,
   SKB_TRANSPORT,
+  type Skbs,
 } from '../../../skb/skb.ts'
 import {
   SK_DADDR,
@@ -74,6 +75,7 @@ const IPPROTO_TCP = 6
 export type TcpIpvDeps = {
   arena: Arena
   bank: number
+  skbs: Skbs
   drop: DropFn
   hash: TcpHash
   input: TcpInput
@@ -86,8 +88,8 @@ export type TcpIpvDeps = {
   timewaitRcv: (sk: number, skb: number) => boolean
   sendReset: (skb: number) => void
   loadAddrs: (skb: number, fl: Flowi) => void
-  /** Gives the packet to a worker that may own its flow; false when there is none. */
-  passOn: (skb: number, hash: number) => boolean
+  /** Gives the packet to a worker that owns its flow; false when there is none. */
+  passOn: (skb: number, hash: number, isNew: boolean) => boolean
   afOps: (family: number) => AfOps
   skDst: SkDst
   /** Believes what was said of the MTU of the path to an address. */
@@ -95,16 +97,24 @@ export type TcpIpvDeps = {
 }
 
 export const createTcpIpv = (deps: TcpIpvDeps) => {
-  const { bank, drop, hash, listen, life, mss, output, recovery, timewaitRcv } = deps
+  const { bank, skbs, drop, hash, listen, life, mss, output, recovery, timewaitRcv } = deps
   const { sendReset, loadAddrs, passOn, afOps, skDst, updatePmtu } = deps
   const { tcpRcvEstablished } = deps.input
   const { rcvStateProcess } = deps.states
   const { i32, u8, f64 } = deps.arena
   const fl = createFlowi()
 
-  /** Software verification, when the device has not done it. GRO merges only what it has verified. */
+  /** The header, and all that is to be summed, where it can be read; the buffer may change. */
+  const pullHeader = (skb: number): boolean => {
+    if (i32[skb + SKB_FRAGS] === 0) return true
+    if (i32[skb + SKB_IP_SUMMED] === CHECKSUM_NONE) return skbs.expandHead(skb, 0)
+    return (
+      skbs.mayPull(skb, tcp.MIN_HEADER) && skbs.mayPull(skb, tcp.headerLen(u8, i32[skb + SKB_DATA]))
+    )
+  }
+  /** Software verification, when the device has not done it. */
   const checksumOk = (skb: number): boolean => {
-    if (i32[skb + SKB_IP_SUMMED] !== CHECKSUM_NONE || i32[skb + SKB_FRAGS] !== 0) return true
+    if (i32[skb + SKB_IP_SUMMED] !== CHECKSUM_NONE) return true
     const pseudo = pseudoSumWords(fl, FL_SADDR, FL_DADDR, IPPROTO_TCP, i32[skb + SKB_LEN])
     return tcp.isChecksumOk(u8, i32[skb + SKB_DATA], i32[skb + SKB_LEN], pseudo)
   }
@@ -139,12 +149,13 @@ export const createTcpIpv = (deps: TcpIpvDeps) => {
 
   const receive = (skb: number): void => {
     f64[bank + Mib.TcpInSegs]++
-    const at = i32[skb + SKB_DATA]
     if (i32[skb + SKB_PKT_TYPE] !== PACKET_HOST) {
       drop(skb, Drop.NOT_SPECIFIED)
       return
     }
-    if (!tcp.check(u8, at, i32[skb + SKB_TAIL] - at)) {
+    const isPulled = pullHeader(skb)
+    const at = i32[skb + SKB_DATA]
+    if (!isPulled || !tcp.check(u8, at, i32[skb + SKB_TAIL] - at)) {
       bad(skb, Mib.TcpInErrs, Drop.PKT_TOO_SMALL)
       return
     }
@@ -154,13 +165,19 @@ export const createTcpIpv = (deps: TcpIpvDeps) => {
       bad(skb, Mib.TcpInCsumErrors, Drop.TCP_CSUM)
       return
     }
+    fillCb(skb, at)
+    demux(skb, at)
+  }
+  /** A checked segment, its addresses in `fl`, to the connection it belongs to. */
+  const demux = (skb: number, at: number): void => {
     fl[FL_SPORT] = tcp.srcPort(u8, at)
     fl[FL_DPORT] = tcp.dstPort(u8, at)
-    fillCb(skb, at)
     const sk = hash.lookupEstablished(fl)
     if (sk !== 0) toSocket(sk, skb)
-    else if (!passOn(skb, hash.ownerHashFlow(fl))) toListener(skb)
+    else if (!passOn(skb, hash.ownerHashFlow(fl), opensFlow(skb))) toListener(skb)
   }
+  const opensFlow = (skb: number): boolean =>
+    (i32[skb + CB_FLAGS] & (TCP_SYN | TCP_ACK)) === TCP_SYN
   const toSocket = (sk: number, skb: number): void => {
     if (i32[sk + TP_MIN_TTL] !== 0 && hopLimit(sk, skb) < i32[sk + TP_MIN_TTL]) {
       drop(skb, Drop.TCP_MINTTL)
@@ -203,6 +220,12 @@ export const createTcpIpv = (deps: TcpIpvDeps) => {
   /** inet_protos[IPPROTO_TCP]. */
   const tcpRcv = (skb: number): void => {
     receive(skb)
+    life.flush()
+  }
+  /** A checked segment, its control block filled, that another worker sent here: that one had no connection for it. */
+  const tcpResume = (skb: number): void => {
+    loadAddrs(skb, fl)
+    demux(skb, i32[skb + SKB_TRANSPORT])
     life.flush()
   }
 
@@ -251,5 +274,5 @@ export const createTcpIpv = (deps: TcpIpvDeps) => {
     life.flush()
   }
 
-  return { tcpRcv, tcpError }
+  return { tcpRcv, tcpResume, tcpError }
 }
