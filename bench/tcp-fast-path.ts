@@ -9,11 +9,13 @@ import { copyFrom, putI32, putU16 } from '../core/base/bytes.ts'
 import {
   FL_DADDR,
   FL_DEV,
+  FL_DST,
   FL_FAMILY,
   FL_IIF,
   FL_MTU,
   FL_SADDR,
   FL_TYPE,
+  RTN_LOCAL,
 } from '../core/base/flowi.ts'
 import { createTime, setTime } from '../core/base/time.ts'
 import { createTimerWheel } from '../core/base/timer-wheel.ts'
@@ -33,6 +35,7 @@ import {
   SKB_NETWORK,
 } from '../core/skb/skb.ts'
 import { sockSlab } from '../core/socket/sock.ts'
+import { CONGESTION_CONTROLS } from '../core/transport/tcp/rec/tcp-cong.ts'
 import { createTcp } from '../core/transport/tcp/tcp.ts'
 import {
   TP_RCV_NXT,
@@ -42,6 +45,7 @@ import {
 } from '../core/transport/tcp/sock/tcp-sock.ts'
 import * as tcpWire from '../core/wire/tcp.ts'
 import { parse, OPT_TSVAL, OPT_WORDS } from '../core/wire/tcp-options.ts'
+import { createIpStub } from '../test/support/ip-stub.ts'
 
 const PEER = 0x0a000002
 const US = 0x0a000001
@@ -70,30 +74,35 @@ const createBench = () => {
     random: () => 12345,
     slab: sockSlab(arena, 0, true),
     secret: Int32Array.of(1, 2),
-    routeOutput: (fl) => {
-      fl[FL_MTU] = 1500
-      fl[FL_DEV] = 1
-      fl[FL_TYPE] = 1
-      fl[FL_SADDR + 2] = 0xffff
-      fl[FL_SADDR + 3] = US
-      return 0
-    },
-    ipQueueXmit: (skb) => {
-      seen.packets++
-      const at = i32[skb + SKB_DATA]!
-      seen.seq = tcpWire.seq(u8, at)
-      seen.ack = tcpWire.ack(u8, at)
-      if (seen.packets < 10) {
-        parse(u8, at + 20, tcpWire.optionsLen(u8, at), opts)
-        seen.tsval = opts[OPT_TSVAL]!
-      }
-      consume(skb)
-      return 0
-    },
-    ipSend: (skb) => {
-      consume(skb)
-      return 0
-    },
+    ...createIpStub({
+      arena,
+      time,
+      routeOutput: (fl) => {
+        fl[FL_MTU] = 1500
+        fl[FL_DEV] = 1
+        fl[FL_DST] = 1
+        fl[FL_TYPE] = 1
+        fl[FL_SADDR + 2] = 0xffff
+        fl[FL_SADDR + 3] = US
+        return 0
+      },
+      queueXmit: (skb) => {
+        seen.packets++
+        const at = i32[skb + SKB_DATA]!
+        seen.seq = tcpWire.seq(u8, at)
+        seen.ack = tcpWire.ack(u8, at)
+        if (seen.packets < 10) {
+          parse(u8, at + 20, tcpWire.optionsLen(u8, at), opts)
+          seen.tsval = opts[OPT_TSVAL]!
+        }
+        consume(skb)
+        return 0
+      },
+      send: (skb) => {
+        consume(skb)
+        return 0
+      },
+    }),
     loadAddrs: (_skb, fl) => {
       fl[FL_FAMILY] = AF_INET
       fl[FL_IIF] = 1
@@ -103,8 +112,9 @@ const createBench = () => {
       fl[FL_DADDR + 3] = US
     },
     steer: () => 0,
-    isLocal: () => true,
+    addrType: () => RTN_LOCAL,
     gsoMax: () => 65535,
+    congestion: CONGESTION_CONTROLS,
     sockEvents: () => {},
     owned: { add: () => {}, remove: () => {}, passOn: () => false },
   })

@@ -132,6 +132,16 @@ describe('each rule fails on a tree that breaks it:', () => {
   ])('core uses %s', (code) => {
     expect(breaks('core/inet/fib.ts', [], code)).toContain('core is pure')
   })
+  test.each(['core/inet/route.ts', 'core/transport/ports.ts', 'core/socket/sockets.ts'])(
+    '%s chooses by family',
+    (path) => {
+      expect(breaks(path, [], 'const len = family === AF_INET ? 20 : 40')).toEqual([
+        'address families',
+      ])
+      expect(breaks(path, [], 'if (family !== AF_INET) return -EAFNOSUPPORT')).toEqual([])
+      expect(breaks('core/inet/af-ops.ts', [], 'family === AF_INET ? v4 : v6')).toEqual([])
+    }
+  )
 })
 
 describe('the rules allow', () => {

@@ -83,24 +83,18 @@ export const pseudoSum = (
 ): number => sumBytes(mem, addrsAt, addrsLen, protocol + (len >>> 16) + (len & 0xffff))
 
 /**
- * Pseudo header from address words. It serves both families: the ::ffff: of a v4-mapped address adds
+ * Pseudo header from addresses of four words each. It serves both families: the ::ffff: of a v4-mapped address adds
  * 0xffff, which is zero in one's complement.
  */
 export const pseudoSumWords = (
-  s0: number,
-  s1: number,
-  s2: number,
-  s3: number,
-  d0: number,
-  d1: number,
-  d2: number,
-  d3: number,
+  words: Int32Array,
+  saddr: number,
+  daddr: number,
   protocol: number,
   len: number
-): number => {
-  const source = sumWord(s0, sumWord(s1, sumWord(s2, sumWord(s3, protocol))))
-  return fold(sumWord(d0, sumWord(d1, sumWord(d2, sumWord(d3, sumWord(len, source))))))
-}
+): number => fold(sumAddr(words, daddr, sumWord(len, sumAddr(words, saddr, protocol))))
+const sumAddr = (words: Int32Array, at: number, sum: number): number =>
+  sumWord(words[at], sumWord(words[at + 1], sumWord(words[at + 2], sumWord(words[at + 3], sum))))
 
 /**
  * RFC 1624 equation 3: HC' = ~(~HC + ~m + m'), for one changed 16-bit word. Where that is 0 and the new word is too, the

@@ -20,6 +20,9 @@ export const FL_DST = 16
 export const FL_TYPE = 17
 export const FL_DEV = 18
 export const FL_MTU = 19
+/** Of an MTU that was learned: jiffies when it ends (0: never), and 1 when what is larger may be fragmented on its way. */
+export const FL_MTU_EXPIRES = 20
+export const FL_MTU_LOCKED = 21
 export const FLOWI_WORDS = 24
 
 export type Flowi = Int32Array

@@ -5,10 +5,10 @@
  * with their first prefix and go with their last (fib-tables.ts).
  * Linux: fib_table_insert, fib_table_delete.
  */
-import { AF_INET } from '../base/family.ts'
 import { Errno } from '../base/errno.ts'
 import type { Arena } from '../shm/arena.ts'
 import { FIB_NODE_WORDS, FIB_ROOT_WORDS, G_GENERATION } from '../shm/layout.ts'
+import { byFamily } from './af-ops.ts'
 import { createFibTables, fibRoot } from './fib-tables.ts'
 
 export type FibWriterDeps = {
@@ -34,6 +34,26 @@ export const maskWords = (words: PrefixWords, bits: number): PrefixWords => {
   return [mask(0), mask(1), mask(2), mask(3)]
 }
 
+/** An IPv4 prefix is the last word of four, an IPv6 one all of them. */
+type Prefixes = {
+  key: (words: PrefixWords) => number | string
+  mask: (words: PrefixWords, plen: number) => PrefixWords
+  /** The word that holds the bit before `end`. */
+  word: (words: PrefixWords, end: number) => number
+}
+const prefixOps = byFamily<Prefixes>(
+  {
+    key: (words) => words[3],
+    mask: (words, plen) => [0, 0, 0, plen === 0 ? 0 : words[3] & (-1 << (32 - plen))],
+    word: (words) => words[3],
+  },
+  {
+    key: (words) => words.join(),
+    mask: maskWords,
+    word: (words, end) => words[(end - 1) >> 5],
+  }
+)
+
 export const createFibWriter = ({ arena, retire, reclaim }: FibWriterDeps) => {
   const { i32, layout } = arena
   const { fibRoots, fibNodes: nodes } = layout
@@ -58,14 +78,12 @@ export const createFibWriter = ({ arena, retire, reclaim }: FibWriterDeps) => {
     return table
   }
   const keyOf = (family: number, words: PrefixWords): number | string =>
-    family === AF_INET ? words[3] : words.join()
+    prefixOps(family).key(words)
   const maskFor = (family: number, words: PrefixWords, plen: number): PrefixWords =>
-    family === AF_INET
-      ? [0, 0, 0, plen === 0 ? 0 : words[3] & (-1 << (32 - plen))]
-      : maskWords(words, plen)
+    prefixOps(family).mask(words, plen)
   /** `width` bits of the address that end before bit `end`. */
   const bitsOf = (family: number, words: PrefixWords, end: number, width: number): number => {
-    const word = family === AF_INET ? words[3] : words[(end - 1) >> 5]
+    const word = prefixOps(family).word(words, end)
     return (word >>> ((32 - (end & 31)) & 31)) & ((1 << width) - 1)
   }
 

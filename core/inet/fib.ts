@@ -9,8 +9,9 @@
  */
 import { AF_INET, AF_INET6 } from '../base/family.ts'
 import type { Flowi } from '../base/flowi.ts'
-import { FL_DADDR, FL_FAMILY } from '../base/flowi.ts'
+import { FL_DADDR } from '../base/flowi.ts'
 import type { Arena } from '../shm/arena.ts'
+import { byFamily } from './af-ops.ts'
 import { fibRoot } from './fib-tables.ts'
 import { RT_TABLE_DEFAULT, RT_TABLE_LOCAL, RT_TABLE_MAIN } from './nexthop-constants.ts'
 
@@ -53,19 +54,24 @@ export const createFibReader = (arena: Arena, net: number) => {
   }
 
   /** Nexthop row of the longest prefix in one table that covers the address words[at..at+3], or 0. */
-  const lookup = (family: number, { v4, v6 }: FibTable, words: Int32Array, at: number): number =>
-    family === AF_INET ? lookup4(v4, words[at + 3]) : lookup6(v6, words, at)
+  const lookup = (family: number, table: FibTable, words: Int32Array, at: number): number =>
+    lookupOf(family)(table, words, at)
+  type Lookup = (table: FibTable, words: Int32Array, at: number) => number
+  const lookupOf = byFamily<Lookup>(
+    ({ v4 }, words, at) => lookup4(v4, words[at + 3]),
+    ({ v6 }, words, at) => lookup6(v6, words, at)
+  )
 
-  /** Nexthop row for FL_DADDR by the default rules, or 0. Linux: fib_lookup. */
-  const fibLookup = (fl: Flowi): number => {
-    if (fl[FL_FAMILY] === AF_INET) {
-      const addr = fl[FL_DADDR + 3]
-      let row = lookup4(local4, addr)
-      if (row !== 0) return row
-      row = lookup4(main4, addr)
-      if (row !== 0) return row
-      return lookup4(default4, addr)
-    }
+  /** Nexthop row for FL_DADDR of a family by the default rules, or 0. Linux: fib_lookup, fib6_lookup. */
+  const fibLookup4 = (fl: Flowi): number => {
+    const addr = fl[FL_DADDR + 3]
+    let row = lookup4(local4, addr)
+    if (row !== 0) return row
+    row = lookup4(main4, addr)
+    if (row !== 0) return row
+    return lookup4(default4, addr)
+  }
+  const fibLookup6 = (fl: Flowi): number => {
     let row = lookup6(local6, fl, FL_DADDR)
     if (row !== 0) return row
     row = lookup6(main6, fl, FL_DADDR)
@@ -73,5 +79,5 @@ export const createFibReader = (arena: Arena, net: number) => {
     return lookup6(default6, fl, FL_DADDR)
   }
 
-  return { local, main, byDefault, lookup4, lookup6, lookup, fibLookup }
+  return { local, main, byDefault, lookup4, lookup6, lookup, fibLookup4, fibLookup6 }
 }

@@ -42,7 +42,7 @@ import {
   RT_TABLE_MAIN,
   RTPROT_KERNEL,
 } from './nexthop-constants.ts'
-import { scopeOf6 } from './source.ts'
+import { afInfo, byFamily } from './af-ops.ts'
 
 const V4_PREFIX = 0xffff
 /** NLM_F_CREATE | NLM_F_APPEND: the kernel's own routes stand beside others of the same place. */
@@ -98,9 +98,11 @@ export const createIfaddrs = ({ arena, rib, retire, onEvent }: IfaddrDeps) => {
   const list = (): Ifaddr[] => [...held.keys()]
   const sameAddr = (a: Ifaddr, words: Words): boolean =>
     a.words.every((word, k) => word === words[k])
-  const sameNet4 = (a: Ifaddr, b: Ifaddr): boolean =>
+  /** In one subnet of a device: the later one is secondary (IPv4 alone knows that). */
+  const sameNet = (a: Ifaddr, b: Ifaddr): boolean =>
     a.ifindex === b.ifindex &&
-    a.family === AF_INET &&
+    rules(a.family).hasSecondaries &&
+    a.family === b.family &&
     a.prefixlen === b.prefixlen &&
     ((a.words[3] ^ b.words[3]) & maskOf(a.prefixlen)) === 0
 
@@ -122,7 +124,7 @@ export const createIfaddrs = ({ arena, rib, retire, onEvent }: IfaddrDeps) => {
     scope: type === RTN_LOCAL ? RT_SCOPE_HOST : RT_SCOPE_LINK,
     dev: at.ifindex,
     gateway: null,
-    prefsrc: at.family === AF_INET ? at.words : null,
+    prefsrc: null,
     flags: 0,
     mtu: 0,
     hoplimit: 0,
@@ -135,7 +137,7 @@ export const createIfaddrs = ({ arena, rib, retire, onEvent }: IfaddrDeps) => {
     const addr = at.words[3]
     const net = addr & mask
     const prim =
-      list().find((other) => sameNet4(other, at) && (other.flags & IFA_F_SECONDARY) === 0) ?? at
+      list().find((other) => sameNet(other, at) && (other.flags & IFA_F_SECONDARY) === 0) ?? at
     const src = { prefsrc: prim.words }
     const made = [route(at, RTN_LOCAL, at.words, 32, src)]
     if (at.broadcast !== 0 && at.broadcast !== -1)
@@ -176,9 +178,24 @@ export const createIfaddrs = ({ arena, rib, retire, onEvent }: IfaddrDeps) => {
     return route(at, RTN_MULTICAST, [0xff000000 | 0, 0, 0, 0], 8, over)
   }
   const routesOf = (at: Ifaddr): RibRoute[] => {
-    const made = at.family === AF_INET ? routes4(at) : routes6(at)
-    return has(at.ifindex, IFF_UP) ? made : made.slice(0, at.family === AF_INET ? 1 : 0)
+    const { routes, keptDown } = rules(at.family)
+    return has(at.ifindex, IFF_UP) ? routes(at) : routes(at).slice(0, keptDown)
   }
+  /** How the addresses of a family behave. */
+  type Rules = {
+    routes: (at: Ifaddr) => RibRoute[]
+    /** How many of the first of them hold while the device is down; with none the address itself goes. */
+    keptDown: number
+    hasSecondaries: boolean
+    /** One address may stand twice, with different prefixes. */
+    byPrefix: boolean
+    /** Without an address a device no longer speaks it: all its routes go (fib_disable_ip). */
+    endsWithLast: boolean
+  }
+  const rules = byFamily<Rules>(
+    { routes: routes4, keptDown: 1, hasSecondaries: true, byPrefix: true, endsWithLast: true },
+    { routes: routes6, keptDown: 0, hasSecondaries: false, byPrefix: false, endsWithLast: false }
+  )
   /** 0, or the first error that is not "it is there already"; then nothing stays. */
   const addRoutes = (wanted: RibRoute[]): number => {
     const added: RibRoute[] = []
@@ -213,9 +230,9 @@ export const createIfaddrs = ({ arena, rib, retire, onEvent }: IfaddrDeps) => {
     for (const other of held.keys()) {
       if (other.ifindex !== at.ifindex || other.family !== at.family) continue
       const isSame = sameAddr(other, at.words)
-      if (isSame && (at.family === AF_INET6 || other.prefixlen === at.prefixlen))
+      if (isSame && (!rules(at.family).byPrefix || other.prefixlen === at.prefixlen))
         return -Errno.EEXIST
-      if (at.family !== AF_INET || !sameNet4(other, at)) continue
+      if (!sameNet(other, at)) continue
       if (other.scope !== at.scope) return -Errno.EINVAL
       at.flags |= IFA_F_SECONDARY
     }
@@ -253,12 +270,12 @@ export const createIfaddrs = ({ arena, rib, retire, onEvent }: IfaddrDeps) => {
   const remove = (ifindex: number, words: Words, prefixlen: number): number => {
     const at = find(ifindex, words, prefixlen)
     if (at === undefined) return -Errno.EADDRNOTAVAIL
-    if (at.family === AF_INET && (at.flags & IFA_F_SECONDARY) === 0)
-      for (const other of list()) if (other !== at && sameNet4(other, at)) drop(other)
+    if ((at.flags & IFA_F_SECONDARY) === 0)
+      for (const other of list()) if (other !== at && sameNet(other, at)) drop(other)
     drop(at)
-    // its last address gone, a device no longer speaks IPv4 (Linux: fib_disable_ip)
-    if (at.family === AF_INET && !list().some((o) => o.ifindex === ifindex && o.family === AF_INET))
-      rib.flush((one) => one.dev === ifindex && one.family === AF_INET)
+    const isLast = !list().some((o) => o.ifindex === ifindex && o.family === at.family)
+    if (isLast && rules(at.family).endsWithLast)
+      rib.flush((one) => one.dev === ifindex && one.family === at.family)
     return 0
   }
 
@@ -280,9 +297,13 @@ export const createIfaddrs = ({ arena, rib, retire, onEvent }: IfaddrDeps) => {
       0xfe000000 | (d << 16) | (e << 8) | f,
     ]
   }
-  const own = (ifindex: number, words: Words, prefixlen: number): void => {
-    const family = words[2] === V4_PREFIX && words[0] === 0 ? AF_INET : AF_INET6
-    const scope = family === AF_INET ? RT_SCOPE_HOST : scopeOf6(...words)
+  const own = (
+    ifindex: number,
+    family: number,
+    words: Words,
+    prefixlen: number,
+    scope: number
+  ): void => {
     add({ ifindex, family, words, prefixlen, scope, flags: 0, broadcast: 0 })
   }
 
@@ -290,24 +311,28 @@ export const createIfaddrs = ({ arena, rib, retire, onEvent }: IfaddrDeps) => {
   const deviceUp = (ifindex: number): void => {
     for (const at of list()) if (at.ifindex === ifindex) addRoutes(routesOf(at))
     if (has(ifindex, IFF_LOOPBACK)) {
-      own(ifindex, map4(0x7f000001), 8)
-      own(ifindex, [0, 0, 0, 1], 128)
+      own(ifindex, AF_INET, map4(0x7f000001), 8, RT_SCOPE_HOST)
+      own(ifindex, AF_INET6, [0, 0, 0, 1], 128, RT_SCOPE_HOST)
       return
     }
     if (i32[deviceRow(arena, ifindex) + DEV_TYPE] !== ARPHRD_ETHER) return
     addRoutes([multicast6(ifindex)])
-    own(ifindex, linkLocal(ifindex), 64)
+    own(ifindex, AF_INET6, linkLocal(ifindex), 64, RT_SCOPE_LINK)
   }
   /**
    * The device is down (IFF_UP is clear): routes through it go, but for those to its IPv4 addresses, which
    * stay; its IPv6 addresses go.
    */
   const deviceDown = (ifindex: number): void => {
-    for (const at of list()) if (at.ifindex === ifindex && at.family === AF_INET6) drop(at)
+    for (const at of list()) if (at.ifindex === ifindex && rules(at.family).keptDown === 0) drop(at)
     rib.flush(
       (one) =>
         one.dev === ifindex &&
-        !(one.family === AF_INET && one.type === RTN_LOCAL && one.plen === 32)
+        !(
+          rules(one.family).keptDown > 0 &&
+          one.type === RTN_LOCAL &&
+          one.plen === afInfo(one.family).addrBits
+        )
     )
   }
   /** The device is going away: so does all that names it. */

@@ -16,3 +16,6 @@ export const IPSKB_FORWARDED = 1
 export const IPSKB_REASSEMBLED = 2
 /** The copy of our own multicast or broadcast that is heard here: it leaves by no device. */
 export const IPSKB_MCLOOP = 4
+
+/** An ICMP error that is not about the path's MTU (inet-protos.ts). */
+export const NO_MTU = -1

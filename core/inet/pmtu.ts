@@ -1,61 +1,118 @@
 /**
- * Path MTUs learned from "fragmentation needed": one small table a worker, by destination, for what is made here.
- * An entry lives ten minutes. ICMP input fills it, and tells the other workers (Ipi.PMTU_UPDATE), since the flows
- * to one destination are spread over them; IP output looks. Linux: net/ipv4/route.c fib_nh_exception; RFC 1191.
+ * Path MTUs learned from "fragmentation needed" and "packet too big": one small table a worker, by destination, for what
+ * is made here. A transport that believes an ICMP error says so (updatePmtu); the other workers are told, since the
+ * flows to one destination are spread over them. Routes that are looked up here carry what was learned. An ICMP error
+ * only ever lowers an MTU; after ten minutes the path is tried again (RFC 1191 sections 3 and 6.3, RFC 8201).
+ * Linux: net/ipv4/route.c fib_nh_exception, __ip_rt_update_pmtu().
  */
+import { copyAddr, familyOf, isSameAddr } from '../base/family.ts'
 import type { Flowi } from '../base/flowi.ts'
-import { FL_DADDR } from '../base/flowi.ts'
+import {
+  createFlowi,
+  FL_DADDR,
+  FL_FAMILY,
+  FL_MTU,
+  FL_MTU_EXPIRES,
+  FL_MTU_LOCKED,
+} from '../base/flowi.ts'
 import type { Time } from '../base/time.ts'
 import { TIME_MS } from '../base/time.ts'
 import { hashAddr } from '../base/u32.ts'
+import { afInfo } from './af-ops.ts'
 
 export type Pmtu = ReturnType<typeof createPmtu>
+export type PmtuDeps = {
+  time: Time
+  random: () => number
+  /** The lookup without what was learned (route.ts). */
+  routeOutput: (fl: Flowi) => number
+  /** Tells the other workers what was learned of the address. */
+  tellOthers: (words: Int32Array, at: number, mtu: number) => void
+}
 
 const ENTRIES = 1024
-// Words of an entry: four of the address, MTU (0 is free), jiffies when it ends.
+// Words of an entry: four of the address, MTU (0 is free), jiffies when it ends, 1 when it is locked.
 const MTU = 4
 const EXPIRES = 5
-const WORDS = 6
-/** ip_rt_mtu_expires and ip_rt_min_pmtu. */
+const LOCKED = 6
+const WORDS = 7
+/** ip_rt_mtu_expires. */
 const EXPIRES_MS = 600_000
-const MIN_PMTU = 552
 
-export const createPmtu = (time: Time, random: () => number) => {
+export const createPmtu = ({ time, random, routeOutput, tellOthers }: PmtuDeps) => {
   const table = new Int32Array(ENTRIES * WORDS)
   const seed = random()
+  const flow = createFlowi()
   let used = 0
+  let serial = 0
 
-  const entryOf = (a0: number, a1: number, a2: number, a3: number): number =>
-    (hashAddr(seed, a0, a1, a2, a3) & (ENTRIES - 1)) * WORDS
-  const isEntry = (e: number, a0: number, a1: number, a2: number, a3: number): boolean =>
-    table[e + 3] === a3 && table[e + 2] === a2 && table[e + 1] === a1 && table[e] === a0
-
-  /** The largest packet to FL_DADDR: what was learned, or the route's `mtu`. */
-  const lookup = (fl: Flowi, mtu: number): number => (used === 0 ? mtu : find(fl, mtu))
-  const find = (fl: Flowi, mtu: number): number => {
-    const a0 = fl[FL_DADDR]
-    const a1 = fl[FL_DADDR + 1]
-    const a2 = fl[FL_DADDR + 2]
-    const a3 = fl[FL_DADDR + 3]
-    const e = entryOf(a0, a1, a2, a3)
-    const known = table[e + MTU]
-    if (known === 0 || known >= mtu || !isEntry(e, a0, a1, a2, a3)) return mtu
-    if (((table[e + EXPIRES] - time[TIME_MS]) | 0) > 0) return known
+  const entryOf = (words: Int32Array, at: number): number =>
+    (hashAddr(seed, words[at], words[at + 1], words[at + 2], words[at + 3]) & (ENTRIES - 1)) * WORDS
+  /** The address's entry, or -1 when nothing is known of it any more. */
+  const find = (words: Int32Array, at: number): number => {
+    const e = entryOf(words, at)
+    if (table[e + MTU] === 0 || !isSameAddr(table, e, words, at)) return -1
+    if (((table[e + EXPIRES] - time[TIME_MS]) | 0) > 0) return e
     table[e + MTU] = 0
     used--
-    return mtu
+    return -1
   }
-  /** Remembers what an ICMP error said; returns the MTU to use, never below the least that makes sense. */
-  const learn = (a0: number, a1: number, a2: number, a3: number, mtu: number): number => {
-    const e = entryOf(a0, a1, a2, a3)
+
+  /** routeOutput, with FL_MTU, FL_MTU_EXPIRES and FL_MTU_LOCKED as what was learned makes them. */
+  const routeOutputPmtu = (fl: Flowi): number => {
+    const error = routeOutput(fl)
+    if (error !== 0) return error
+    fl[FL_MTU_EXPIRES] = 0
+    fl[FL_MTU_LOCKED] = 0
+    if (used !== 0) apply(fl)
+    return 0
+  }
+  const apply = (fl: Flowi): void => {
+    const e = find(fl, FL_DADDR)
+    if (e < 0 || table[e + MTU] >= fl[FL_MTU]) return
+    fl[FL_MTU] = table[e + MTU]
+    // 0 is never
+    fl[FL_MTU_EXPIRES] = table[e + EXPIRES] || 1
+    fl[FL_MTU_LOCKED] = table[e + LOCKED]
+  }
+
+  /** Remembers that the path to the address, which was thought to take `old`, takes `mtu`; true when that is news. */
+  const learn = (words: Int32Array, at: number, mtu: number, old: number): boolean => {
+    const { minPmtu, locksMtu } = afInfo(familyOf(words, at))
+    if (mtu > old) return false
+    const isTooLow = mtu < minPmtu
+    const next = isTooLow ? Math.min(old, minPmtu) : mtu
+    const known = find(words, at)
+    const e = entryOf(words, at)
+    // what is locked stays so until it ends
+    if (known >= 0 && table[e + LOCKED] !== 0) return false
+    if (known >= 0 && table[e + MTU] === next && !isTooLow && isYoung(e)) return false
     if (table[e + MTU] === 0) used++
-    table[e] = a0
-    table[e + 1] = a1
-    table[e + 2] = a2
-    table[e + 3] = a3
-    table[e + MTU] = Math.max(mtu, MIN_PMTU)
+    copyAddr(table, e, words, at)
+    table[e + MTU] = next
     table[e + EXPIRES] = (time[TIME_MS] + EXPIRES_MS) | 0
-    return table[e + MTU]
+    table[e + LOCKED] = isTooLow && locksMtu ? 1 : 0
+    serial++
+    return true
   }
-  return { lookup, learn }
+  const isYoung = (e: number): boolean =>
+    ((table[e + EXPIRES] - time[TIME_MS]) | 0) > EXPIRES_MS / 2
+
+  /** An ICMP error that its transport believes said that the path to the address takes `mtu`. */
+  const updatePmtu = (words: Int32Array, at: number, mtu: number): void => {
+    flow.fill(0)
+    flow[FL_FAMILY] = familyOf(words, at)
+    copyAddr(flow, FL_DADDR, words, at)
+    if (routeOutputPmtu(flow) !== 0) return
+    if (learn(words, at, mtu, flow[FL_MTU])) tellOthers(words, at, mtu)
+  }
+  /** Another worker has learned it. */
+  const pmtuLearned = (words: Int32Array, at: number, mtu: number): void => {
+    const known = find(words, at)
+    learn(words, at, mtu, known < 0 ? 0x7fffffff : table[known + MTU])
+  }
+  /** Rises when something was learned: what was looked up before may be wrong. */
+  const pmtuSerial = (): number => serial
+
+  return { routeOutput: routeOutputPmtu, updatePmtu, pmtuLearned, pmtuSerial }
 }

@@ -7,7 +7,7 @@
  * Answers are 0 or, as Linux's: -EINVAL a martian or blackhole, -EXDEV refused by rp_filter, -ENETUNREACH no
  * route, -EHOSTUNREACH an unreachable route or forwarding is off, -EACCES a prohibit route.
  */
-import { AF_INET } from '../base/family.ts'
+import { copyAddr, isAnyAddr, isV4Mapped } from '../base/family.ts'
 import { Errno } from '../base/errno.ts'
 import type { Flowi } from '../base/flowi.ts'
 import {
@@ -31,12 +31,12 @@ import { DEV_FLAGS, DEV_IFINDEX, DEV_MTU, IFF_LOOPBACK, IFF_UP } from '../netdev
 import type { Arena } from '../shm/arena.ts'
 import { DEVICE_WORDS } from '../shm/layout.ts'
 import { Sysctl } from '../shm/sysctl.ts'
+import { byFamily } from './af-ops.ts'
 import type { FibReader } from './fib.ts'
 import { onlinkRow } from './nexthop.ts'
 import {
   LOOPBACK_IFINDEX,
   NH_DEV,
-  NH_FAMILY,
   NH_GATEWAY,
   NH_MTU,
   NH_NEXT,
@@ -62,10 +62,24 @@ const isLinkLocal6 = (w0: number): boolean => w0 >>> 22 === 0x3fa
 
 export type Route = ReturnType<typeof createRoute>
 
+/** What the families do differently. */
+type RouteFamily = {
+  routeInput: (fl: Flowi) => number
+  fibLookup: (fl: Flowi) => number
+  kindOf: (fl: Flowi) => number
+  /** Fill FL_SADDR, for what goes by `dev` along `row`, or to a group; false when no address will do. */
+  chooseSource: (fl: Flowi, row: number, dev: number) => boolean
+  chooseGroupSource: (fl: Flowi, dev: number) => boolean
+  /** Where a packet to a group leaves because of its source, or 0. */
+  groupDevice: (fl: Flowi) => number
+  isLoopbackSource: (fl: Flowi) => boolean
+  loopback: Int32Array
+}
+
 export const createRoute = ({ arena, fib }: { arena: Arena; fib: FibReader }) => {
   const { i32, layout } = arena
   const { devices, sysctl } = layout
-  const { local, main, byDefault, lookup, lookup4, fibLookup } = fib
+  const { local, main, byDefault, lookup, lookup4, fibLookup4, fibLookup6 } = fib
   const { select4, select6 } = createSourceSelection(arena)
 
   const flagsOf = (ifindex: number): number => i32[devices + ifindex * DEVICE_WORDS + DEV_FLAGS]
@@ -74,8 +88,7 @@ export const createRoute = ({ arena, fib }: { arena: Arena; fib: FibReader }) =>
     ifindex < layout.config.devices &&
     i32[devices + ifindex * DEVICE_WORDS + DEV_IFINDEX] === ifindex &&
     (flagsOf(ifindex) & IFF_UP) !== 0
-  const isZero = (fl: Flowi, at: number): boolean =>
-    (fl[at] | fl[at + 1] | fl[at + 3]) === 0 && (fl[at + 2] === 0 || fl[at + 2] === V4_PREFIX)
+  const isZero = isAnyAddr
 
   /** Fills the result: `row` leads out by `dev`. */
   const found = (fl: Flowi, row: number, type: number, dev: number): number => {
@@ -95,12 +108,12 @@ export const createRoute = ({ arena, fib }: { arena: Arena; fib: FibReader }) =>
         ? -Errno.EACCES
         : -Errno.EHOSTUNREACH
   /**
-   * -EINVAL or -EXDEV when the sender's address may not come from there. IPv4 only, as Linux has it in
-   * __fib_validate_source: nobody else sends from our addresses, nor from a broadcast address.
+   * -EINVAL or -EXDEV when the sender's address may not come from there: nobody else sends from our addresses, nor from
+   * a broadcast address. Linux has it for IPv4 alone (__fib_validate_source).
    */
-  const validateSource = (fl: Flowi): number => {
+  const validateSource4 = (fl: Flowi): number => {
     const iif = fl[FL_IIF]
-    if (fl[FL_FAMILY] !== AF_INET || (flagsOf(iif) & IFF_LOOPBACK) !== 0) return 0
+    if ((flagsOf(iif) & IFF_LOOPBACK) !== 0) return 0
     if (lookup4(local.v4, fl[FL_SADDR + 3]) !== 0) return -Errno.EINVAL
     const filter = i32[sysctl + Sysctl.rp_filter]
     return filter === 0 ? 0 : reversePath(fl, iif, filter)
@@ -125,7 +138,7 @@ export const createRoute = ({ arena, fib }: { arena: Arena; fib: FibReader }) =>
     if (isMulticast4(saddr) || isBroadcast4(saddr)) return -Errno.EINVAL
     if (isBroadcast4(daddr) || (saddr === 0 && daddr === 0)) {
       // a host without an address yet asks this way
-      const error = isZeronet4(saddr) ? 0 : validateSource(fl)
+      const error = isZeronet4(saddr) ? 0 : validateSource4(fl)
       if (error !== 0) return error
       return found(fl, onlinkRow(arena, iif), RTN_BROADCAST, iif)
     }
@@ -136,7 +149,7 @@ export const createRoute = ({ arena, fib }: { arena: Arena; fib: FibReader }) =>
     }
     if (isZeronet4(saddr) || isZeronet4(daddr)) return -Errno.EINVAL
     if (!looped && (isLoopback4(saddr) || isLoopback4(daddr))) return -Errno.EINVAL
-    return deliverOrForward(fl, Sysctl.ip_forward)
+    return deliverOrForward(fl, fibLookup4(fl), Sysctl.ip_forward, validateSource4)
   }
 
   const routeInput6 = (fl: Flowi): number => {
@@ -149,13 +162,19 @@ export const createRoute = ({ arena, fib }: { arena: Arena; fib: FibReader }) =>
     if (!looped && (isLoopback6(fl, FL_SADDR) || isLoopback6(fl, FL_DADDR))) return -Errno.EINVAL
     // what is not ours of a link's own addresses stays on that link (RFC 4291 2.5.6)
     if (isLinkLocal6(w0) && lookup(fl[FL_FAMILY], local, fl, FL_DADDR) === 0) return -Errno.EINVAL
-    return deliverOrForward(fl, Sysctl.ip6_forwarding)
+    return deliverOrForward(fl, fibLookup6(fl), Sysctl.ip6_forwarding, anySource)
   }
   const isLoopback6 = (fl: Flowi, at: number): boolean =>
     fl[at] === 0 && fl[at + 1] === 0 && fl[at + 2] === 0 && fl[at + 3] === 1
 
-  const deliverOrForward = (fl: Flowi, forwarding: number): number => {
-    const row = fibLookup(fl)
+  const anySource = (): number => 0
+
+  const deliverOrForward = (
+    fl: Flowi,
+    row: number,
+    forwarding: number,
+    validateSource: (fl: Flowi) => number
+  ): number => {
     if (row === 0) return -Errno.ENETUNREACH
     const type = i32[row + NH_TYPE]
     if (type === RTN_UNICAST) {
@@ -173,8 +192,7 @@ export const createRoute = ({ arena, fib }: { arena: Arena; fib: FibReader }) =>
    * Where a received packet goes: FL_FAMILY, FL_SADDR, FL_DADDR and FL_IIF in; FL_TYPE LOCAL, BROADCAST,
    * MULTICAST (all for this host) or UNICAST (to forward), FL_DST, FL_DEV and FL_MTU out.
    */
-  const routeInput = (fl: Flowi): number =>
-    fl[FL_FAMILY] === AF_INET ? routeInput4(fl) : routeInput6(fl)
+  const routeInput = (fl: Flowi): number => familyOps(fl[FL_FAMILY]).routeInput(fl)
 
   /** First of a prefix's routes that leaves by oif, or 0. */
   const viaDevice = (row: number, oif: number): number => {
@@ -191,14 +209,13 @@ export const createRoute = ({ arena, fib }: { arena: Arena; fib: FibReader }) =>
   /** Fills FL_SADDR when the sender left it open; false when no address will do. */
   const chooseSource = (fl: Flowi, row: number, dev: number): boolean => {
     if (!isZero(fl, FL_SADDR)) return true
-    const is4 = fl[FL_FAMILY] === AF_INET
     const prefsrc = row + NH_PREFSRC
-    if ((i32[prefsrc] | i32[prefsrc + 1] | i32[prefsrc + 3]) !== 0) {
-      for (let k = 0; k < 4; k++) fl[FL_SADDR + k] = i32[prefsrc + k]
-      return true
-    }
-    if (!is4) return select6(fl, dev)
-    const near = i32[row + NH_FAMILY] === AF_INET ? i32[row + NH_GATEWAY + 3] : fl[FL_DADDR + 3]
+    if (isAnyAddr(i32, prefsrc)) return familyOps(fl[FL_FAMILY]).chooseSource(fl, row, dev)
+    copyAddr(fl, FL_SADDR, i32, prefsrc)
+    return true
+  }
+  const chooseSource4 = (fl: Flowi, row: number, dev: number): boolean => {
+    const near = isV4Mapped(i32, row + NH_GATEWAY) ? i32[row + NH_GATEWAY + 3] : fl[FL_DADDR + 3]
     setSource4(fl, select4(dev, near, i32[row + NH_SCOPE]))
     // Linux sends from 0.0.0.0 as well: so DHCP's first words leave a device without an address
     return true
@@ -224,34 +241,34 @@ export const createRoute = ({ arena, fib }: { arena: Arena; fib: FibReader }) =>
   }
   /** To nobody is to oneself (connect to INADDR_ANY). */
   const aimAtSelf = (fl: Flowi): void => {
-    const bound = !isZero(fl, FL_SADDR)
-    const is4 = fl[FL_FAMILY] === AF_INET
-    for (let k = 0; k < 4; k++) fl[FL_DADDR + k] = bound ? fl[FL_SADDR + k] : 0
-    if (bound) return
-    if (is4) fl[FL_DADDR + 2] = V4_PREFIX
-    fl[FL_DADDR + 3] = is4 ? INADDR_LOOPBACK : 1
+    if (isZero(fl, FL_SADDR)) copyAddr(fl, FL_DADDR, familyOps(fl[FL_FAMILY]).loopback, 0)
+    else copyAddr(fl, FL_DADDR, fl, FL_SADDR)
   }
 
-  /** Multicast and limited broadcast leave by the device asked for, else by that of the route to them. */
+  /**
+   * Multicast and limited broadcast leave by the device asked for, else by the one that has the sender's address, else
+   * by that of the route to them.
+   */
   const toMany = (fl: Flowi, oif: number, type: number): number => {
-    let dev = oif
-    let row = 0
+    const ops = familyOps(fl[FL_FAMILY])
+    let dev = oif !== 0 ? oif : ops.groupDevice(fl)
     if (dev === 0) {
-      row = fibLookup(fl)
+      const row = ops.fibLookup(fl)
       if (row === 0) return -Errno.ENETUNREACH
       if (i32[row + NH_TYPE] > RTN_MULTICAST) return refusal(i32[row + NH_TYPE])
       dev = i32[row + NH_DEV]
     }
-    if (isZero(fl, FL_SADDR)) {
-      if (fl[FL_FAMILY] !== AF_INET) {
-        if (!select6(fl, dev)) return -Errno.EADDRNOTAVAIL
-      } else {
-        const daddr = fl[FL_DADDR + 3]
-        const onLink = isBroadcast4(daddr) || isLocalMulticast4(daddr)
-        setSource4(fl, select4(dev, 0, onLink ? RT_SCOPE_LINK : RT_SCOPE_UNIVERSE))
-      }
-    }
+    if (isZero(fl, FL_SADDR) && !ops.chooseGroupSource(fl, dev)) return -Errno.EADDRNOTAVAIL
     return found(fl, onlinkRow(arena, dev), type, dev)
+  }
+  /** The device that has the source; 0 when the sender left it open. */
+  const groupDevice4 = (fl: Flowi): number =>
+    isZero(fl, FL_SADDR) ? 0 : i32[lookup4(local.v4, fl[FL_SADDR + 3]) + NH_DEV]
+  const chooseGroupSource4 = (fl: Flowi, dev: number): boolean => {
+    const daddr = fl[FL_DADDR + 3]
+    const onLink = isBroadcast4(daddr) || isLocalMulticast4(daddr)
+    setSource4(fl, select4(dev, 0, onLink ? RT_SCOPE_LINK : RT_SCOPE_UNIVERSE))
+    return true
   }
 
   /**
@@ -259,17 +276,16 @@ export const createRoute = ({ arena, fib }: { arena: Arena; fib: FibReader }) =>
    * FL_SADDR, FL_TYPE, FL_DST, FL_DEV and FL_MTU out. The next hop is FL_DST's gateway, or without one FL_DADDR.
    */
   const routeOutput = (fl: Flowi): number => {
-    const is4 = fl[FL_FAMILY] === AF_INET
+    const ops = familyOps(fl[FL_FAMILY])
     const oif = fl[FL_OIF]
     if (!isZero(fl, FL_SADDR) && !isOwn(fl)) return -Errno.EINVAL
     if (oif !== 0 && !isUp(oif))
       return oif < layout.config.devices && oif > 0 ? -Errno.ENETUNREACH : -Errno.ENODEV
     if (isZero(fl, FL_DADDR)) aimAtSelf(fl)
-    if (is4 ? isMulticast4(fl[FL_DADDR + 3]) : isMulticast6(fl[FL_DADDR]))
-      return toMany(fl, oif, RTN_MULTICAST)
-    if (is4 && isBroadcast4(fl[FL_DADDR + 3])) return toMany(fl, oif, RTN_BROADCAST)
+    const kind = ops.kindOf(fl)
+    if (kind === RTN_MULTICAST || kind === RTN_BROADCAST) return toMany(fl, oif, kind)
 
-    let row = fibLookup(fl)
+    let row = ops.fibLookup(fl)
     let type = row === 0 ? RTN_UNICAST : i32[row + NH_TYPE]
     if (type === RTN_LOCAL) return toLocal(fl, row)
     if (oif !== 0 && type <= RTN_BROADCAST) {
@@ -281,10 +297,38 @@ export const createRoute = ({ arena, fib }: { arena: Arena; fib: FibReader }) =>
     const dev = i32[row + NH_DEV]
     if (!chooseSource(fl, row, dev)) return -Errno.EADDRNOTAVAIL
     // a loopback address never goes out (RFC 1122 3.2.1.3 g)
-    if (is4 && isLoopback4(fl[FL_SADDR + 3]) && (flagsOf(dev) & IFF_LOOPBACK) === 0)
-      return -Errno.EINVAL
+    if (ops.isLoopbackSource(fl) && (flagsOf(dev) & IFF_LOOPBACK) === 0) return -Errno.EINVAL
     return found(fl, row, type, dev)
   }
+  /** What a destination is by itself: RTN_UNICAST, RTN_MULTICAST or RTN_BROADCAST. */
+  const kindOf4 = (fl: Flowi): number => {
+    const daddr = fl[FL_DADDR + 3]
+    if (isMulticast4(daddr)) return RTN_MULTICAST
+    return isBroadcast4(daddr) ? RTN_BROADCAST : RTN_UNICAST
+  }
+
+  const familyOps = byFamily<RouteFamily>(
+    {
+      routeInput: routeInput4,
+      fibLookup: fibLookup4,
+      kindOf: kindOf4,
+      chooseSource: chooseSource4,
+      chooseGroupSource: chooseGroupSource4,
+      groupDevice: groupDevice4,
+      isLoopbackSource: (fl) => isLoopback4(fl[FL_SADDR + 3]),
+      loopback: Int32Array.of(0, 0, V4_PREFIX, INADDR_LOOPBACK),
+    },
+    {
+      routeInput: routeInput6,
+      fibLookup: fibLookup6,
+      kindOf: (fl) => (isMulticast6(fl[FL_DADDR]) ? RTN_MULTICAST : RTN_UNICAST),
+      chooseSource: (fl, _row, dev) => select6(fl, dev),
+      chooseGroupSource: select6,
+      groupDevice: () => 0,
+      isLoopbackSource: () => false,
+      loopback: Int32Array.of(0, 0, 0, 1),
+    }
+  )
 
   return { routeInput, routeOutput }
 }

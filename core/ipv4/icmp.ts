@@ -39,13 +39,12 @@ import {
   SKB_TRANSPORT,
 } from '../skb/skb.ts'
 import * as icmp from '../wire/icmp.ts'
-import { IPPROTO_ICMP, IPPROTO_TCP } from '../wire/ipproto.ts'
+import { IPPROTO_ICMP } from '../wire/ipproto.ts'
 import * as ipv4 from '../wire/ipv4.ts'
 import { Sysctl } from '../shm/sysctl.ts'
 import { createIcmpRatelimit } from '../inet/icmp-ratelimit.ts'
 import type { InetProtos } from '../inet/inet-protos.ts'
-import { IPCB_TYPE } from '../inet/inet-constants.ts'
-import type { Pmtu } from '../inet/pmtu.ts'
+import { IPCB_TYPE, NO_MTU } from '../inet/inet-constants.ts'
 
 export type IcmpDeps = {
   arena: Arena
@@ -54,7 +53,6 @@ export type IcmpDeps = {
   consume: (skb: number) => void
   time: Time
   protos: InetProtos
-  pmtu: Pmtu
   routeOutput: (fl: Flowi) => number
   ipSend: (
     skb: number,
@@ -69,8 +67,8 @@ export type IcmpDeps = {
   isLocalAddress: (addr: number) => boolean
   /** An echo reply (data at its ICMP header) for whoever asked here; takes it over. */
   pingRcv: (skb: number) => void
-  /** Tells the other workers of a path MTU (Ipi.PMTU_UPDATE): v4 address and MTU. */
-  pmtuLearned: (addr: number, mtu: number) => void
+  /** Believes what was said of the MTU of the path to an address (inet/pmtu.ts). */
+  updatePmtu: (words: Int32Array, at: number, mtu: number) => void
 }
 
 export type Icmp = ReturnType<typeof createIcmp>
@@ -85,7 +83,7 @@ const TOS_MASK = 0x1e
 const EPROTO = 71
 const ENONET = 64
 
-/** errno of destination unreachable, by code (icmp_err_convert). */
+/** errno of destination unreachable, by code, and the codes after which asking again is of no use (icmp_err_convert). */
 const UNREACH_ERRNO = [
   Errno.ENETUNREACH,
   Errno.EHOSTUNREACH,
@@ -104,6 +102,8 @@ const UNREACH_ERRNO = [
   Errno.EHOSTUNREACH,
   Errno.EHOSTUNREACH,
 ] as const
+
+const FATAL_CODES = 0b1110_0111_1101_1100
 
 /** Counters by type; 0 is none. */
 const IN_COUNTERS = new Int32Array(256)
@@ -125,8 +125,8 @@ for (const [type, into, out] of counted) {
 }
 
 export const createIcmp = (deps: IcmpDeps) => {
-  const { arena, skbs, drop, consume, time, protos, pmtu, routeOutput, ipSend } = deps
-  const { isLocalAddress, pingRcv, pmtuLearned, echoOptions } = deps
+  const { arena, skbs, drop, consume, time, protos, routeOutput, ipSend } = deps
+  const { isLocalAddress, pingRcv, updatePmtu, echoOptions } = deps
   const { i32, u8, f64, layout } = arena
   const { sysctl } = layout
   const count = counterBank(arena, skbs.thread)
@@ -220,13 +220,7 @@ export const createIcmp = (deps: IcmpDeps) => {
     const transport = at + ipv4.headerLen(u8, at)
     if (transport + 8 > i32[skb + SKB_TAIL]) return
     i32[skb + SKB_TRANSPORT] = transport
-    errors[ipv4.protocol(u8, at)](
-      skb,
-      icmp.ICMP_DEST_UNREACH,
-      icmp.ICMP_HOST_UNREACH,
-      Errno.EHOSTUNREACH,
-      0
-    )
+    errors[ipv4.protocol(u8, at)](skb, Errno.EHOSTUNREACH, false, NO_MTU)
   }
 
   // ---- in
@@ -295,25 +289,34 @@ export const createIcmp = (deps: IcmpDeps) => {
     if (type === icmp.ICMP_DEST_UNREACH && code > 15) return consume(skb)
     // forged, or about what a NAT in between made of ours: none of our sockets sent it
     if (!isLocalAddress(ipv4.src(u8, at))) return consume(skb)
-    const info = learnMtu(at, type, code, icmp.nextHopMtu(u8, message))
     i32[skb + SKB_NETWORK] = at
     i32[skb + SKB_TRANSPORT] = at + headerLen
-    errors[ipv4.protocol(u8, at)](skb, type, code, errnoOf(type, code), info)
+    errorIn(skb, type, code, icmp.nextHopMtu(u8, message))
     consume(skb)
   }
-  /** TCP keeps what it believes in its sock, after it has looked at the sequence number (RFC 5927). */
-  const learnMtu = (at: number, type: number, code: number, mtu: number): number => {
-    if (type !== icmp.ICMP_DEST_UNREACH || code !== icmp.ICMP_FRAG_NEEDED) return 0
-    if (ipv4.protocol(u8, at) === IPPROTO_TCP) return mtu
-    const learned = pmtu.learn(0, 0, V4_MAPPED, ipv4.dst(u8, at), mtu)
-    pmtuLearned(ipv4.dst(u8, at), learned)
-    return learned
+  /** What the error means, without ICMP's words. Source quench means nothing any more (RFC 6633). */
+  const errorIn = (skb: number, type: number, code: number, mtu: number): void => {
+    const error = errors[ipv4.protocol(u8, i32[skb + SKB_NETWORK])]
+    switch (type) {
+      case icmp.ICMP_DEST_UNREACH:
+        return error(
+          skb,
+          UNREACH_ERRNO[code],
+          ((FATAL_CODES >> code) & 1) !== 0,
+          code === icmp.ICMP_FRAG_NEEDED ? mtu : NO_MTU
+        )
+      case icmp.ICMP_TIME_EXCEEDED:
+        return error(skb, Errno.EHOSTUNREACH, false, NO_MTU)
+      case icmp.ICMP_PARAMETERPROB:
+        return error(skb, EPROTO, true, NO_MTU)
+    }
   }
-  const errnoOf = (type: number, code: number): number => {
-    if (type === icmp.ICMP_DEST_UNREACH) return UNREACH_ERRNO[code]
-    if (type === icmp.ICMP_PARAMETERPROB) return EPROTO
-    return type === icmp.ICMP_TIME_EXCEEDED ? Errno.EHOSTUNREACH : 0
+  /** inet_protos' handler of errors about our own ICMP: the way of an echo was too narrow (icmp_err). */
+  const icmpErr = (skb: number, _errno: number, _isFatal: boolean, mtu: number): void => {
+    if (mtu === NO_MTU) return
+    putFlow(0, ipv4.dst(u8, i32[skb + SKB_NETWORK]), 0)
+    updatePmtu(fl, FL_DADDR, mtu)
   }
 
-  return { icmpSend, icmpRcv, linkFailure }
+  return { icmpSend, icmpRcv, icmpErr, linkFailure }
 }

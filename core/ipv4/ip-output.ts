@@ -11,16 +11,15 @@ import {
   createFlowi,
   FL_DADDR,
   FL_DEV,
-  FL_DPORT,
   FL_DST,
   FL_FAMILY,
   FL_IIF,
   FL_MARK,
   FL_MTU,
+  FL_MTU_LOCKED,
   FL_OIF,
   FL_PROTO,
   FL_SADDR,
-  FL_SPORT,
   FL_TOS,
   FL_TYPE,
   RTN_BROADCAST,
@@ -30,7 +29,7 @@ import {
 import { DEV_FLAGS, IFF_LOOPBACK, IFF_NOARP } from '../netdev/netdev.ts'
 import type { Arena } from '../shm/arena.ts'
 import { counterBank, Mib } from '../shm/counters.ts'
-import { DEVICE_WORDS, G_GENERATION } from '../shm/layout.ts'
+import { DEVICE_WORDS } from '../shm/layout.ts'
 import { Sysctl } from '../shm/sysctl.ts'
 import type { DropFn } from '../skb/drop.ts'
 import { Drop } from '../skb/drop.ts'
@@ -53,15 +52,12 @@ import {
   SKB_TRANSPORT,
 } from '../skb/skb.ts'
 import {
-  SK_BOUND_DEV,
   SK_DADDR,
-  SK_DPORT,
   SK_DST,
   SK_DST_DEV,
-  SK_DST_GENERATION,
   SK_MARK,
   SK_MTU,
-  SK_NUM,
+  SK_MTU_LOCKED,
   SK_PROTOCOL,
   SK_SADDR,
   SK_TOS,
@@ -81,7 +77,7 @@ import {
 import { NH_DEV, NH_FAMILY, NH_GATEWAY, NH_TYPE } from '../inet/nexthop-constants.ts'
 import type { NfHooks } from '../netfilter/hooks.ts'
 import { NF_INET_LOCAL_OUT, NF_INET_POST_ROUTING, NF_PASSED } from '../netfilter/nf-constants.ts'
-import type { Pmtu } from '../inet/pmtu.ts'
+import type { SkDst } from '../inet/sk-dst.ts'
 
 export type IpOutputDeps = {
   arena: Arena
@@ -91,7 +87,7 @@ export type IpOutputDeps = {
   routeInput: (fl: Flowi) => number
   routeOutput: (fl: Flowi) => number
   ipSelectIdent: (saddr: number, daddr: number, protocol: number, segments: number) => number
-  pmtu: Pmtu
+  skDst: SkDst
   fragmentation: IpFragmentation
   /** Bytes of the largest IP packet that a super-frame is cut into, and the cutting itself. */
   gso: { networkSegLen: (skb: number) => number; segment: (skb: number) => number }
@@ -109,9 +105,10 @@ export type IpOutputDeps = {
 export type IpOutput = ReturnType<typeof createIpOutput>
 
 export const createIpOutput = (deps: IpOutputDeps) => {
-  const { arena, skbs, drop, nf, ipSelectIdent, pmtu, fragmentation, gso, key } = deps
+  const { arena, skbs, drop, nf, ipSelectIdent, fragmentation, gso, key } = deps
   const { routeInput, routeOutput } = deps
   const { neighResolve, neighConfirm, ethHeader, ethHeaderSelf, devQueueXmit, netifRx } = deps
+  const { skDstCheck, skDstValid } = deps.skDst
   const { i32, u8, f64, layout } = arena
   const { devices } = layout
   const defaultTtl = layout.sysctl + Sysctl.ip_default_ttl
@@ -174,38 +171,10 @@ export const createIpOutput = (deps: IpOutputDeps) => {
     u8[at + 19] = daddr
   }
 
-  /** Looks the sock's way up again: its first packet, or the tables have changed since. */
-  const reroute = (sk: number): number => {
-    flow[FL_FAMILY] = AF_INET
-    flow[FL_IIF] = 0
-    flow[FL_OIF] = i32[sk + SK_BOUND_DEV]
-    flow[FL_MARK] = i32[sk + SK_MARK]
-    flow[FL_TOS] = i32[sk + SK_TOS]
-    flow[FL_PROTO] = i32[sk + SK_PROTOCOL]
-    flow[FL_SPORT] = i32[sk + SK_NUM]
-    flow[FL_DPORT] = i32[sk + SK_DPORT]
-    for (let w = 0; w < 4; w++) {
-      flow[FL_SADDR + w] = i32[sk + SK_SADDR + w]
-      flow[FL_DADDR + w] = i32[sk + SK_DADDR + w]
-    }
-    const generation = i32[G_GENERATION]
-    const error = routeOutput(flow)
-    if (error !== 0) return error
-    i32[sk + SK_DST] = flow[FL_DST]
-    i32[sk + SK_DST_DEV] = flow[FL_DEV]
-    i32[sk + SK_DST_GENERATION] = generation
-    // a path MTU learned from ICMP outlives the route's change
-    const known = i32[sk + SK_MTU]
-    if (known === 0 || known > flow[FL_MTU]) i32[sk + SK_MTU] = flow[FL_MTU]
-    return 0
-  }
-
   /** Sends a connected sock's packet, data at the transport header: 0, or -errno. */
   const ipQueueXmit = (skb: number, sk: number): number => {
-    if (i32[sk + SK_DST] === 0 || i32[sk + SK_DST_GENERATION] !== i32[G_GENERATION]) {
-      const error = reroute(sk)
-      if (error !== 0) return noRoute(skb, error)
-    }
+    const error = skDstCheck(sk)
+    if (error !== 0) return noRoute(skb, error)
     const row = i32[sk + SK_DST]
     const ttl = i32[sk + SK_TTL]
     i32[skb + SKB_DST] = row
@@ -220,7 +189,7 @@ export const createIpOutput = (deps: IpOutputDeps) => {
       i32[sk + SK_DADDR + 3],
       i32[sk + SK_TOS],
       ttl === 0 ? i32[defaultTtl] : ttl,
-      ipv4.IP_DF
+      i32[sk + SK_MTU_LOCKED] === 0 ? ipv4.IP_DF : 0
     )
     return ipLocalOut(skb)
   }
@@ -238,16 +207,15 @@ export const createIpOutput = (deps: IpOutputDeps) => {
     ttl: number,
     optionsLen = 0
   ): number => {
-    if (fl[FL_FAMILY] !== AF_INET) return noRoute(skb, -Errno.EAFNOSUPPORT)
     const daddr = fl[FL_DADDR + 3]
-    const mtu = pmtu.lookup(fl, fl[FL_MTU])
+    const mtu = fl[FL_MTU]
     if (i32[skb + SKB_LEN] + ipv4.MIN_HEADER > ipv4.MAX_TOTAL_LENGTH) return tooLong(skb)
     i32[skb + SKB_DST] = fl[FL_DST]
     i32[skb + SKB_DEV] = fl[FL_DEV]
     i32[skb + SKB_MARK] = fl[FL_MARK]
     i32[skb + IPCB_TYPE] = fl[FL_TYPE]
     i32[skb + IPCB_MTU] = mtu
-    const fits = i32[skb + SKB_LEN] + ipv4.MIN_HEADER <= mtu
+    const fits = i32[skb + SKB_LEN] + ipv4.MIN_HEADER <= mtu && fl[FL_MTU_LOCKED] === 0
     const frag = fits && proto !== IPPROTO_ICMP ? ipv4.IP_DF : 0
     pushHeader(skb, proto, fl[FL_SADDR + 3], daddr, tos, ttl === 0 ? i32[defaultTtl] : ttl, frag)
     if (optionsLen !== 0) takeOptions(skb, optionsLen)
@@ -405,7 +373,7 @@ export const createIpOutput = (deps: IpOutputDeps) => {
     i32[skb + SKB_DST] = flow[FL_DST]
     i32[skb + SKB_DEV] = flow[FL_DEV]
     i32[skb + IPCB_TYPE] = flow[FL_TYPE]
-    i32[skb + IPCB_MTU] = isForwarded ? flow[FL_MTU] : pmtu.lookup(flow, flow[FL_MTU])
+    i32[skb + IPCB_MTU] = flow[FL_MTU]
     return true
   }
   nf.setOkFn(NF_INET_LOCAL_OUT, (skb, isStale) => {
@@ -418,8 +386,9 @@ export const createIpOutput = (deps: IpOutputDeps) => {
 
   /** The peer of a connected sock answered: so does the next hop on the way to it (dst_confirm). */
   const sockConfirm = (sk: number): void => {
+    // the row of an older generation may be another's next hop by now
+    if (!skDstValid(sk)) return
     const row = i32[sk + SK_DST]
-    if (row === 0) return
     neighConfirm(i32[row + NH_DEV], i32[row + NH_FAMILY] !== 0 ? row + NH_GATEWAY : sk + SK_DADDR)
   }
 

@@ -61,6 +61,8 @@ export const Sysctl = {
   tcp_slow_start_after_idle: 52,
   tcp_moderate_rcvbuf: 53,
   send_redirects: 54,
+  tcp_congestion_control: 55,
+  tcp_allowed_congestion_control: 56,
 } as const
 
 /** Full name, index, default and bounds; what `softnet sysctl -a` lists. */
@@ -136,7 +138,17 @@ export const SYSCTLS: ReadonlyArray<
   ['net.ipv4.tcp_moderate_rcvbuf', Sysctl.tcp_moderate_rcvbuf, 1, 0, 1],
 ]
 
+/**
+ * Values that are names: the number of one of them, or a bit for each. What the names are is known to who reads them
+ * (core/control/sysctls.ts).
+ */
+export const NAME_SYSCTLS: ReadonlyArray<readonly [name: string, index: number, value: number]> = [
+  ['net.ipv4.tcp_congestion_control', Sysctl.tcp_congestion_control, 0],
+  ['net.ipv4.tcp_allowed_congestion_control', Sysctl.tcp_allowed_congestion_control, -1],
+]
+
 /** Writes every default; control, once. */
 export const setSysctlDefaults = (arena: Arena): void => {
-  for (const [, index, value] of SYSCTLS) arena.i32[arena.layout.sysctl + index] = value
+  for (const [, index, value] of [...SYSCTLS, ...NAME_SYSCTLS])
+    arena.i32[arena.layout.sysctl + index] = value
 }

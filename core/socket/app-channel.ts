@@ -37,6 +37,7 @@ import {
   SK_EVENT_HUP,
   SK_EVENT_READ,
   SK_EVENT_WRITE,
+  SK_EVENT_MASK,
   SK_GENERATION,
   SOCK_STREAM,
 } from './sock.ts'
@@ -53,8 +54,10 @@ export type AppChannelDeps = {
   userBase: number
 }
 
-const { EAGAIN, ECONNRESET, EINPROGRESS } = Errno
+const { EAGAIN, EALREADY, EBUSY, ECANCELED, ECONNRESET, EINPROGRESS, EINVAL } = Errno
 const CHUNK = 65536
+/** Most credit that is remembered of what an application grants: sums of it stay numbers of 31 bits. */
+const MAX_CREDIT = 1 << 30
 
 // Bits of flags[sid].
 const STREAM = 1
@@ -66,6 +69,8 @@ const SHUT_PENDING = 16
 const CLOSE_PENDING = 32
 /** On the list of those that wait for memory or for room in the ring. */
 const STALLED = 64
+/** A child-to-be: the listener `acceptOf` has it in its chain. */
+const AWAITING = 128
 
 export type AppChannel = ReturnType<typeof createAppChannel>
 
@@ -90,6 +95,7 @@ export const createAppChannel = (deps: AppChannelDeps) => {
   const acceptTail = new Int32Array(APP_SIDS)
   const acceptNext = new Int32Array(APP_SIDS)
   const acceptUser = new Int32Array(APP_SIDS)
+  const acceptOf = new Int32Array(APP_SIDS)
   /** Sids that wait for memory or room. */
   let stalled: number[] = []
   let high = 0
@@ -98,11 +104,12 @@ export const createAppChannel = (deps: AppChannelDeps) => {
 
   // Sockets by sid.
 
-  const adopt = (sid: number, sk: number, bits: number, credit: number): void => {
+  const credit = (granted: number): number => Math.max(0, Math.min(granted, MAX_CREDIT))
+  const adopt = (sid: number, sk: number, bits: number, granted: number): void => {
     socks[sid] = sk
     generations[sid] = i32[sk + SK_GENERATION]
     flags[sid] = bits
-    credits[sid] = credit
+    credits[sid] = credit(granted)
     if (sid > high) high = sid
     sockets.attach(sk, handler, userBase + sid)
   }
@@ -110,14 +117,14 @@ export const createAppChannel = (deps: AppChannelDeps) => {
     socks[sid] = 0
     flags[sid] = 0
     pollMask[sid] = 0
-    acceptHead[sid] = 0
-    acceptTail[sid] = 0
   }
   /** The sock of a sid, or 0. */
   const sockOf = (sid: number): number => {
     const sk = socks[sid]
     return sk !== 0 && sockets.isSame(sk, generations[sid]) ? sk : 0
   }
+  /** The application has not been told of this sid's end yet, so it names nothing new. */
+  const isTaken = (sid: number): boolean => socks[sid] !== 0 || (flags[sid] & AWAITING) !== 0
 
   // Sending.
 
@@ -170,6 +177,7 @@ export const createAppChannel = (deps: AppChannelDeps) => {
       if (how === SHUT_RDWR) failSends(sid, -ECONNRESET)
       return post(AppOp.SHUTDOWN, sid, user, sockets.shutdown(sk, how))
     }
+    if ((flags[sid] & SHUT_PENDING) !== 0) return post(AppOp.SHUTDOWN, sid, user, -EALREADY)
     flags[sid] |= SHUT_PENDING
     shutUser[sid] = user
     if (sendHead[sid] === 0 && (flags[sid] & CONNECTING) === 0) finishShutdown(sid, sk)
@@ -177,8 +185,9 @@ export const createAppChannel = (deps: AppChannelDeps) => {
 
   // Receiving.
 
-  const grant = (sid: number, credit: number): void => {
-    credits[sid] += credit
+  const grant = (sid: number, granted: number): void => {
+    if (!isTaken(sid)) return
+    credits[sid] = credit(credits[sid] + credit(granted))
     pumpRecv(sid)
   }
 
@@ -260,22 +269,29 @@ export const createAppChannel = (deps: AppChannelDeps) => {
     family: number,
     type: number,
     protocol: number,
-    credit: number
+    granted: number
   ): number => {
+    if (isTaken(sid)) return -EBUSY
     const sk = sockets.socket(family, type, protocol)
     if (sk < 0) return sk
-    adopt(sid, sk, type === SOCK_STREAM ? STREAM : 0, credit)
+    adopt(sid, sk, type === SOCK_STREAM ? STREAM : 0, granted)
     return 0
   }
   const listen = (sid: number, backlog: number, sk: number): number => {
-    flags[sid] |= LISTENER
-    return sockets.listen(sk, backlog)
+    const result = sockets.listen(sk, backlog)
+    if (result === 0) flags[sid] |= LISTENER
+    return result
   }
   /** `child` waits to become a connection of the listener `sid`. */
-  const accept = (sid: number, child: number, user: number, credit: number): void => {
+  const accept = (sid: number, child: number, user: number, granted: number): void => {
+    const refused = (flags[sid] & LISTENER) === 0 ? -EINVAL : isTaken(child) ? -EBUSY : 0
+    if (refused !== 0) return post(AppOp.ACCEPT, sid, user, refused)
     acceptNext[child] = 0
     acceptUser[child] = user
-    credits[child] = credit
+    acceptOf[child] = sid
+    flags[child] = AWAITING
+    credits[child] = credit(granted)
+    if (child > high) high = child
     if (acceptHead[sid] === 0) acceptHead[sid] = child
     else acceptNext[acceptTail[sid]] = child
     acceptTail[sid] = child
@@ -289,16 +305,19 @@ export const createAppChannel = (deps: AppChannelDeps) => {
       const accepted = sockets.accept(sk)
       if (accepted < 0) return
       acceptHead[sid] = acceptNext[child]
+      if (acceptHead[sid] === 0) acceptTail[sid] = 0
       adopt(child, accepted, STREAM, credits[child])
       postWithAddresses(AppOp.ACCEPT, child, acceptUser[child], 0, accepted)
       pumpRecv(child)
     }
   }
-  /** What sockets.connect answered; the rest is an event's. */
+  /** True until the application was told how its last connect ended. */
+  const isConnecting = (sid: number): boolean => (flags[sid] & CONNECTING) !== 0
+  /** What sockets.connect answered; when the handshake is under way the rest is an event's. */
   const connecting = (sid: number, user: number, result: number, sk: number): void => {
+    if (result !== -EINPROGRESS) return postWithAddresses(AppOp.CONNECT, sid, user, result, sk)
     connectUser[sid] = user
     flags[sid] |= CONNECTING
-    if (result !== -EINPROGRESS) connected(sid, result, sk)
   }
   const connected = (sid: number, result: number, sk: number): void => {
     flags[sid] &= ~CONNECTING
@@ -306,8 +325,27 @@ export const createAppChannel = (deps: AppChannelDeps) => {
     if (result < 0) failSends(sid, result)
     pumpSend(sid)
   }
+  /** Takes a child-to-be out of its listener's chain, and answers for it. */
+  const cancelAccept = (child: number): void => {
+    const sid = acceptOf[child]
+    let before = 0
+    for (let each = acceptHead[sid]; each !== child; each = acceptNext[each]) before = each
+    if (before === 0) acceptHead[sid] = acceptNext[child]
+    else acceptNext[before] = acceptNext[child]
+    if (acceptTail[sid] === child) acceptTail[sid] = before
+    flags[child] = 0
+    post(AppOp.ACCEPT, child, acceptUser[child], -ECANCELED)
+  }
+  /** What was asked for and will not come any more is answered: each submission has its completion. */
+  const cancel = (sid: number): void => {
+    while (acceptHead[sid] !== 0) cancelAccept(acceptHead[sid])
+    if ((flags[sid] & AWAITING) !== 0) cancelAccept(sid)
+    if ((flags[sid] & CONNECTING) !== 0) post(AppOp.CONNECT, sid, connectUser[sid], -ECANCELED)
+    if (pollMask[sid] !== 0) post(AppOp.POLL, sid, pollUser[sid], -ECANCELED)
+  }
   const finishClose = (sid: number, abort: boolean): void => {
     const sk = sockOf(sid)
+    cancel(sid)
     failSends(sid, -ECONNRESET)
     if ((flags[sid] & SHUT_PENDING) !== 0) finishShutdown(sid, sk)
     if (sk !== 0) {
@@ -318,6 +356,7 @@ export const createAppChannel = (deps: AppChannelDeps) => {
     post(AppOp.CLOSE, sid, closeUser[sid], 0)
   }
   const close = (sid: number, user: number, how: number): void => {
+    if ((flags[sid] & CLOSE_PENDING) !== 0) post(AppOp.CLOSE, sid, closeUser[sid], -ECANCELED)
     closeUser[sid] = user
     if (how === CLOSE_DRAIN && sockOf(sid) !== 0 && sendHead[sid] !== 0) {
       flags[sid] |= CLOSE_PENDING
@@ -347,9 +386,12 @@ export const createAppChannel = (deps: AppChannelDeps) => {
     if ((events & ~(SK_EVENT_READ | SK_EVENT_ACCEPT)) !== 0) pumpSend(sid)
   }
 
-  /** Tells once when one of `events` has happened. */
+  /** Tells once when one of `events` has happened; a newer wish takes the older one's place. */
   const poll = (sid: number, user: number, events: number): void => {
-    pollMask[sid] = events
+    if (pollMask[sid] !== 0) post(AppOp.POLL, sid, pollUser[sid], -ECANCELED)
+    pollMask[sid] = 0
+    if ((events & SK_EVENT_MASK) === 0) return post(AppOp.POLL, sid, user, -EINVAL)
+    pollMask[sid] = events & SK_EVENT_MASK
     pollUser[sid] = user
   }
 
@@ -369,7 +411,7 @@ export const createAppChannel = (deps: AppChannelDeps) => {
   const reset = (next: number): void => {
     completions.clear(consume)
     for (let sid = 1; sid <= high; sid++) {
-      if (socks[sid] !== 0 || sendHead[sid] !== 0) finishClose(sid, false)
+      if (isTaken(sid) || sendHead[sid] !== 0) finishClose(sid, false)
       credits[sid] = 0
     }
     stalled = []
@@ -391,6 +433,7 @@ export const createAppChannel = (deps: AppChannelDeps) => {
     open,
     listen,
     accept,
+    isConnecting,
     connecting,
     send,
     grant,

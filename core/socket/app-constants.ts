@@ -2,7 +2,8 @@
  * What an application and a worker say to each other: records of 16 words on two rings for each (application,
  * worker), as io_uring does it. The application names its sockets itself (sid, never 0), so that SOCKET, BIND
  * and LISTEN go out in one batch; every submission but RECV is answered by one completion with the same op, sid
- * and user word. Data travels in skbs, which change hands with the record: OWNER is OWNER_IN_RING meanwhile.
+ * (ACCEPT: the child's) and user word: what the end of its socket makes impossible by -ECANCELED. Nothing that an
+ * application submits is trusted. Data travels in skbs, which change hands with the record: OWNER is OWNER_IN_RING meanwhile.
  */
 
 // Words of a record.
@@ -43,11 +44,11 @@ export const AppOp = {
   RECVFROM: 9,
   /** LEN how; a shutdown of sending waits for what is being sent, and so does its completion. */
   SHUTDOWN: 10,
-  /** ARG0 CLOSE_*. The sid is free for use again when it completes. */
+  /** ARG0 CLOSE_*. The sid is free for use again when it completes with 0; a second one cancels a first that waits. */
   CLOSE: 11,
-  /** ARG0 level, ARG1 name, ARG2 value. */
+  /** ARG0 level, ARG1 name, ARG2 value; the value of TCP_CONGESTION is a name in the ADDR words. */
   SETSOCKOPT: 12,
-  /** Completed with the value as result. */
+  /** Completed with the value as result; with a name in ADDR and its length. */
   GETSOCKOPT: 13,
   GETSOCKNAME: 14,
   GETPEERNAME: 15,

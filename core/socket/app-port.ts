@@ -13,10 +13,11 @@ import {
   ringRelease,
   ringTakeRecord,
 } from '../shm/ring.ts'
-import { SKB_OWNER, type Skbs } from '../skb/skb.ts'
+import type { Skbs } from '../skb/skb.ts'
 import { createAppChannel } from './app-channel.ts'
 import { createAppCompletions } from './app-completions.ts'
 import { APP_EPOCH, APP_SIDS, E_SKB, E_TAG, PAIR_EPOCH } from './app-constants.ts'
+import { createTakeSkb } from './app-skb.ts'
 import { createAppSubmit } from './app-submit.ts'
 import type { Sockets } from './sockets.ts'
 
@@ -59,8 +60,16 @@ export const createAppPort = (deps: AppPortDeps) => {
       userBase: app * APP_SIDS,
     })
   )
+  const takeSkb = createTakeSkb(arena, worker)
   const submits = channels.map((channel, app) =>
-    createAppSubmit({ arena, worker, sockets, channel, completions: completions[app], consume })
+    createAppSubmit({
+      arena,
+      sockets,
+      channel,
+      completions: completions[app],
+      takeSkb,
+      consume,
+    })
   )
   const submissions = Int32Array.from({ length: apps }, (_, app) => appRing(layout, app, worker))
   const pairs = Int32Array.from(
@@ -83,9 +92,7 @@ export const createAppPort = (deps: AppPortDeps) => {
   /** A record of somebody dead: only what it carries is taken care of. */
   const discard = (at: number): void => {
     const skb = i32[at + E_SKB]
-    if (skb === 0) return
-    i32[skb + SKB_OWNER] = worker
-    consume(skb)
+    if (skb !== 0 && takeSkb(skb)) consume(skb)
   }
   const pollApp = (app: number): number => {
     const ring = submissions[app]

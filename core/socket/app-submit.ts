@@ -1,10 +1,12 @@
 /**
  * What each submission of an application does: reads the record's words and calls the application's channel or the
- * socket layer. Called by app-port.ts for each record of the submission ring. Worker only.
+ * socket layer. Called by app-port.ts for each record of the submission ring. Worker only. The words are another
+ * thread's: names are range-checked here, an skb by app-skb.ts, the rest by who uses it.
  */
+import { copyAddr } from '../base/family.ts'
 import { Errno } from '../base/errno.ts'
 import type { Arena } from '../shm/arena.ts'
-import { SKB_DATA, SKB_LEN, SKB_OWNER } from '../skb/skb.ts'
+import { SKB_DATA, SKB_LEN } from '../skb/skb.ts'
 import type { AppChannel } from './app-channel.ts'
 import type { AppCompletions } from './app-completions.ts'
 import {
@@ -21,57 +23,43 @@ import {
   E_SKB,
   E_USER,
 } from './app-constants.ts'
+import { IPPROTO_TCP, TCP_CONGESTION } from './proto.ts'
 import type { Sockets } from './sockets.ts'
 
 export type AppSubmitDeps = {
   arena: Arena
-  worker: number
   sockets: Sockets
   channel: AppChannel
   completions: AppCompletions
+  /** Takes an skb over from the ring; false when there is none of that name. */
+  takeSkb: (skb: number) => boolean
   consume: (skb: number) => void
 }
 
-const { EBADF, EINVAL } = Errno
+const { EALREADY, EBADF, EFAULT, EINVAL } = Errno
+const isSid = (sid: number): boolean => sid > 0 && sid < APP_SIDS
 
 export const createAppSubmit = (deps: AppSubmitDeps) => {
-  const { arena, worker, sockets, channel, completions, consume } = deps
+  const { arena, sockets, channel, completions, takeSkb, consume } = deps
   const { i32 } = arena
-  const { post, postWithAddresses } = completions
+  const { post, postWithAddresses, begin, commit, stage } = completions
   const word = (at: number, k: number): number => i32[at + k]
 
+  /** The record's address, copied out of the application's reach. */
+  const address = new Int32Array(4)
+  const addressOf = (at: number): Int32Array => {
+    copyAddr(address, 0, i32, at + E_ADDR)
+    return address
+  }
   const bind = (at: number, sk: number): number =>
-    sockets.bind(
-      sk,
-      word(at, E_ADDR),
-      word(at, E_ADDR + 1),
-      word(at, E_ADDR + 2),
-      word(at, E_ADDR + 3),
-      word(at, E_PORT)
-    )
+    sockets.bind(sk, addressOf(at), 0, word(at, E_PORT))
   const connect = (at: number, sk: number): number =>
-    sockets.connect(
-      sk,
-      word(at, E_ADDR),
-      word(at, E_ADDR + 1),
-      word(at, E_ADDR + 2),
-      word(at, E_ADDR + 3),
-      word(at, E_PORT)
-    )
+    sockets.connect(sk, addressOf(at), 0, word(at, E_PORT))
   const sendto = (at: number, sk: number, skb: number): number =>
-    sockets.sendto(
-      sk,
-      word(skb, SKB_DATA),
-      word(skb, SKB_LEN),
-      word(at, E_ADDR),
-      word(at, E_ADDR + 1),
-      word(at, E_ADDR + 2),
-      word(at, E_ADDR + 3),
-      word(at, E_PORT)
-    )
-  /** A record that carries an skb, which is ours from here on. */
+    sockets.sendto(sk, word(skb, SKB_DATA), word(skb, SKB_LEN), addressOf(at), 0, word(at, E_PORT))
+  /** A record that carries an skb. */
   const carry = (at: number, op: number, sid: number, sk: number, skb: number): void => {
-    i32[skb + SKB_OWNER] = worker
+    if (!takeSkb(skb)) return post(op, sid, word(at, E_USER), -EFAULT)
     const user = word(at, E_USER)
     if (sk !== 0 && op === AppOp.SEND) return channel.send(sid, skb, user)
     const result = sk === 0 ? -EBADF : op === AppOp.SENDTO ? sendto(at, sk, skb) : -EINVAL
@@ -87,9 +75,9 @@ export const createAppSubmit = (deps: AppSubmitDeps) => {
     const sid = word(at, E_SID)
     const user = word(at, E_USER)
     const skb = word(at, E_SKB)
-    if (sid <= 0 || sid >= APP_SIDS) return post(op, sid, user, -EBADF)
-    const sk = channel.sockOf(sid)
+    const sk = isSid(sid) ? channel.sockOf(sid) : 0
     if (skb !== 0) return carry(at, op, sid, sk, skb)
+    if (!isSid(sid)) return post(op, sid, user, -EBADF)
     switch (op) {
       case AppOp.RECV:
         return channel.grant(sid, word(at, E_LEN))
@@ -101,8 +89,9 @@ export const createAppSubmit = (deps: AppSubmitDeps) => {
     if (sk === 0) return post(op, sid, user, -EBADF)
     switch (op) {
       case AppOp.ACCEPT:
-        return channel.accept(sid, word(at, E_PORT), user, word(at, E_LEN))
+        return accept(at, sid, user)
       case AppOp.CONNECT:
+        if (channel.isConnecting(sid)) return post(op, sid, user, -EALREADY)
         return channel.connecting(sid, user, connect(at, sk), sk)
       case AppOp.BIND:
         return postWithAddresses(op, sid, user, bind(at, sk), sk)
@@ -113,7 +102,7 @@ export const createAppSubmit = (deps: AppSubmitDeps) => {
       case AppOp.SETSOCKOPT:
         return post(op, sid, user, setOption(at, sk))
       case AppOp.GETSOCKOPT:
-        return post(op, sid, user, sockets.getsockopt(sk, word(at, E_ARG0), word(at, E_ARG1)))
+        return getOption(at, sid, sk)
       case AppOp.GETSOCKNAME:
       case AppOp.GETPEERNAME:
         return postWithAddresses(op, sid, user, 0, sk)
@@ -122,8 +111,32 @@ export const createAppSubmit = (deps: AppSubmitDeps) => {
     }
     post(op, sid, user, -EINVAL)
   }
+  const accept = (at: number, sid: number, user: number): void => {
+    const child = word(at, E_PORT)
+    if (!isSid(child)) return post(AppOp.ACCEPT, sid, user, -EBADF)
+    channel.accept(sid, child, user, word(at, E_LEN))
+  }
+  /** TCP_CONGESTION's value is a name, where else an address is. */
+  const isName = (at: number): boolean =>
+    word(at, E_ARG0) === IPPROTO_TCP && word(at, E_ARG1) === TCP_CONGESTION
   const setOption = (at: number, sk: number): number =>
-    sockets.setsockopt(sk, word(at, E_ARG0), word(at, E_ARG1), word(at, E_ARG2))
+    isName(at)
+      ? sockets.setsockoptName(sk, IPPROTO_TCP, TCP_CONGESTION, addressOf(at), 0)
+      : sockets.setsockopt(sk, word(at, E_ARG0), word(at, E_ARG1), word(at, E_ARG2))
+  const getOption = (at: number, sid: number, sk: number): void => {
+    const user = word(at, E_USER)
+    if (!isName(at))
+      return post(
+        AppOp.GETSOCKOPT,
+        sid,
+        user,
+        sockets.getsockopt(sk, word(at, E_ARG0), word(at, E_ARG1))
+      )
+    const length = sockets.getsockoptName(sk, IPPROTO_TCP, TCP_CONGESTION, address, 0)
+    begin(AppOp.GETSOCKOPT, sid, user, length)
+    if (length > 0) copyAddr(i32, stage + E_ADDR, address, 0)
+    commit()
+  }
 
   return { submit }
 }

@@ -44,8 +44,10 @@ export const createEvents = (arena: Arena, firstSock: number) => {
     if (i32[sk + SK_HANDLER] === 0) return
     const index = indexOf(sk)
     const bits = pendingBits[index]
-    pendingBits[index] = bits | events
-    pendingGeneration[index] = i32[sk + SK_GENERATION]
+    const generation = i32[sk + SK_GENERATION]
+    // what waits may be a freed socket's, whose row this one has now: the place on the list serves both
+    pendingBits[index] = pendingGeneration[index] === generation ? bits | events : events
+    pendingGeneration[index] = generation
     if (bits === 0) list[count++] = sk
   }
 

@@ -3,16 +3,16 @@
  *
  * A protocol (TCP, UDP, ...) is a Proto: calls that take a sock row and answer with a count or -errno, as Linux's
  * struct proto does. A protocol that lacks a call leaves it out and the caller gets EOPNOTSUPP. Addresses are four
- * int32 words (IPv4 as v4-mapped), ports numbers in host order. Worker thread only.
+ * int32 words at (words, at) (IPv4 as v4-mapped), ports numbers in host order. Worker thread only.
  * Linux: struct proto (net/sock.h), struct inet_protosw (net/protocol.h), asm-generic/socket.h.
  */
 
 export type Proto = {
   /** A new sock of the family, or 0 when the table is full. */
   open: (family: number) => number
-  bind: (sk: number, a0: number, a1: number, a2: number, a3: number, port: number) => number
+  bind: (sk: number, words: Int32Array, at: number, port: number) => number
   /** 0, -EINPROGRESS (SK_EVENT_CONNECT or SK_EVENT_ERROR follows), or -errno. */
-  connect: (sk: number, a0: number, a1: number, a2: number, a3: number, port: number) => number
+  connect: (sk: number, words: Int32Array, at: number, port: number) => number
   listen?: (sk: number, backlog: number) => number
   /** The next established child, or 0. */
   accept?: (sk: number) => number
@@ -27,10 +27,8 @@ export type Proto = {
     sk: number,
     from: number,
     len: number,
-    a0: number,
-    a1: number,
-    a2: number,
-    a3: number,
+    words: Int32Array,
+    at: number,
     port: number
   ) => number
   /** One datagram in (cut to `len`); its sender lies in `peer` until the next call. */
@@ -43,7 +41,19 @@ export type Proto = {
   abort?: (sk: number) => void
   setOption?: (sk: number, level: number, name: number, value: number) => number
   getOption?: (sk: number, level: number, name: number) => number
+  /** Options whose value is a name: 16 octets of it, ended by a zero, in the words at (words, at). */
+  setNameOption?: NameOption
+  /** How long it is, or -errno. */
+  getNameOption?: NameOption
 }
+
+export type NameOption = (
+  sk: number,
+  level: number,
+  name: number,
+  words: Int32Array,
+  at: number
+) => number
 
 /** Words of Proto.peer. */
 export const PEER_ADDR = 0
@@ -82,6 +92,8 @@ export const IPV6_V6ONLY = 26
 export const IPV6_TCLASS = 67
 
 export const TCP_NODELAY = 1
+/** A name option (TCP_CA_NAME_MAX octets). */
+export const TCP_CONGESTION = 13
 
 // Bits of SK_REUSE.
 export const REUSE_ADDR = 1

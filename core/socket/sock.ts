@@ -84,6 +84,10 @@ export const SK_TIMER_RETRANS = 56
 export const SK_TIMER_DELACK = 60
 export const SK_TIMER_KEEPALIVE = 64
 export const SK_TIMER_EXTRA = 68
+/** Of the cached route, too: the number of path MTUs learned when it was looked up; what FL_MTU_* said. */
+export const SK_PMTU_SERIAL = 72
+export const SK_MTU_EXPIRES = 73
+export const SK_MTU_LOCKED = 74
 export const SK_PROTO = 80
 
 export const SOCK_STREAM = 1
@@ -132,6 +136,8 @@ export const SK_EVENT_ACCEPT = 8
 export const SK_EVENT_CONNECT = 16
 /** The peer has closed its side (end of file), or the connection is gone. */
 export const SK_EVENT_HUP = 32
+/** All of them. */
+export const SK_EVENT_MASK = 63
 
 /** Called by a protocol, on the worker, when something happened to a socket. */
 export type SockEvents = (sk: number, events: number) => void

@@ -15,6 +15,7 @@ import {
   SHUT_RD,
   SHUT_RDWR,
   SHUT_WR,
+  type NameOption,
   type Proto,
 } from './proto.ts'
 import {
@@ -51,11 +52,14 @@ const {
   EAGAIN,
   EINVAL,
   ENFILE,
+  ENOPROTOOPT,
   EOPNOTSUPP,
   EPROTONOSUPPORT,
   ESOCKTNOSUPPORT,
   ESRCH,
 } = Errno
+
+const isPort = (port: number): boolean => port >= 0 && port <= 65535
 
 export const createSockets = ({ arena, firstSock, recordFlow = () => {} }: SocketsDeps) => {
   const { i32 } = arena
@@ -87,23 +91,11 @@ export const createSockets = ({ arena, firstSock, recordFlow = () => {} }: Socke
     return supported ? -EPROTONOSUPPORT : -ESOCKTNOSUPPORT
   }
 
-  const bind = (
-    sk: number,
-    a0: number,
-    a1: number,
-    a2: number,
-    a3: number,
-    port: number
-  ): number => (port < 0 || port > 65535 ? -EINVAL : protoOf(sk).bind(sk, a0, a1, a2, a3, port))
+  const bind = (sk: number, words: Int32Array, at: number, port: number): number =>
+    isPort(port) ? protoOf(sk).bind(sk, words, at, port) : -EINVAL
 
-  const connect = (
-    sk: number,
-    a0: number,
-    a1: number,
-    a2: number,
-    a3: number,
-    port: number
-  ): number => protoOf(sk).connect(sk, a0, a1, a2, a3, port)
+  const connect = (sk: number, words: Int32Array, at: number, port: number): number =>
+    isPort(port) ? protoOf(sk).connect(sk, words, at, port) : -EINVAL
 
   const listen = (sk: number, backlog: number): number => {
     const proto = protoOf(sk)
@@ -134,15 +126,14 @@ export const createSockets = ({ arena, firstSock, recordFlow = () => {} }: Socke
     sk: number,
     from: number,
     len: number,
-    a0: number,
-    a1: number,
-    a2: number,
-    a3: number,
+    words: Int32Array,
+    at: number,
     port: number
   ): number => {
     const proto = protoOf(sk)
     if (proto.sendto === undefined) return -EOPNOTSUPP
-    return proto.sendto(sk, from, len, a0, a1, a2, a3, port)
+    if (!isPort(port)) return -EINVAL
+    return proto.sendto(sk, from, len, words, at, port)
   }
   /** One datagram; `peerOf(sk)` then tells its sender. */
   const recvfrom = (sk: number, to: number, len: number): number => {
@@ -206,6 +197,11 @@ export const createSockets = ({ arena, firstSock, recordFlow = () => {} }: Socke
     i32[to + 4] = i32[sk + SK_DPORT]
   }
 
+  /** Options whose value is a name; see Proto. 0 or its length, or -errno. */
+  const setsockoptName: NameOption = (sk, level, name, words, at) =>
+    protoOf(sk).setNameOption?.(sk, level, name, words, at) ?? -ENOPROTOOPT
+  const getsockoptName: NameOption = (sk, level, name, words, at) =>
+    protoOf(sk).getNameOption?.(sk, level, name, words, at) ?? -ENOPROTOOPT
   const { setsockopt, getsockopt } = createSockopt({ arena, protoOf, takeError })
 
   return {
@@ -232,6 +228,8 @@ export const createSockets = ({ arena, firstSock, recordFlow = () => {} }: Socke
     getpeername,
     setsockopt,
     getsockopt,
+    setsockoptName,
+    getsockoptName,
   }
 }
 

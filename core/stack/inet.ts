@@ -1,8 +1,8 @@
 /** The internet layer of a stack: routing, neighbours, IPv4 in, through and out, ICMP. */
-import { V4_MAPPED } from '../base/family.ts'
+import type { Flowi } from '../base/flowi.ts'
 import { TIMER_WORDS } from '../base/timer-wheel.ts'
-import type { FibReader } from '../inet/fib.ts'
 import { createFibReader } from '../inet/fib.ts'
+import { createAddrType } from '../inet/addr-type.ts'
 import { createIcmp } from '../ipv4/icmp.ts'
 import { createInetProtos } from '../inet/inet-protos.ts'
 import { createIpForward } from '../ipv4/ip-forward.ts'
@@ -13,18 +13,15 @@ import { createIpInput } from '../ipv4/ip-input.ts'
 import { createIpOptions } from '../ipv4/ip-options.ts'
 import { createIpOutput } from '../ipv4/ip-output.ts'
 import { createIpRedirect } from '../ipv4/ip-redirect.ts'
-import {
-  NH_DEV,
-  NH_FAMILY,
-  NH_TYPE,
-  RT_SCOPE_LINK,
-  RT_SCOPE_UNIVERSE,
-} from '../inet/nexthop-constants.ts'
+import { RT_SCOPE_LINK, RT_SCOPE_UNIVERSE } from '../inet/nexthop-constants.ts'
 import { createNfHooks } from '../netfilter/hooks.ts'
 import { createPmtu } from '../inet/pmtu.ts'
+import { createSkDst } from '../inet/sk-dst.ts'
+import { byFamily } from '../inet/af-ops.ts'
+import { createAfInet } from '../ipv4/af-inet.ts'
+import { createAfInet6 } from '../ipv6/af-inet6.ts'
 import { createRoute } from '../inet/route.ts'
 import { createSourceSelection } from '../inet/source.ts'
-import { RTN_LOCAL } from '../base/flowi.ts'
 import { createArp } from '../ipv4/arp.ts'
 import { NEIGH_ADDR, NEIGH_IFINDEX } from '../neigh/neigh-constants.ts'
 import { createNeighOutput } from '../neigh/neigh-output.ts'
@@ -43,7 +40,7 @@ export type Inet = ReturnType<typeof createInet>
 
 export const createInet = (machine: Machine, link: Link) => {
   const fib = createFibReader(machine.arena, INIT_NET)
-  const local = createLocalAddresses(machine, fib)
+  const local = createAddrType(machine.arena, fib)
   const route = createRoute({ arena: machine.arena, fib })
   const { neighOutput, arp, neighbour } = createNeighbours(machine, link, local, (skb) =>
     ip.icmp.linkFailure(skb)
@@ -60,28 +57,7 @@ export const createInet = (machine: Machine, link: Link) => {
   return { ...local, ...route, ...ip, neighbour, arp }
 }
 
-type Local = ReturnType<typeof createLocalAddresses>
-
-/** Which addresses are our own, and which our neighbours': what the tables say. */
-const createLocalAddresses = ({ arena }: Machine, { local, main, lookup4, lookup6 }: FibReader) => {
-  const isLocalRow = (row: number): boolean => row !== 0 && arena.i32[row + NH_TYPE] === RTN_LOCAL
-  const address = new Int32Array(4)
-  const isLocalAddress = (addr: number): boolean => isLocalRow(lookup4(local.v4, addr))
-  const isLocal = (a0: number, a1: number, a2: number, a3: number): boolean => {
-    if ((a0 | a1) === 0 && a2 === V4_MAPPED) return isLocalAddress(a3)
-    address[0] = a0
-    address[1] = a1
-    address[2] = a2
-    address[3] = a3
-    return isLocalRow(lookup6(local.v6, address, 0))
-  }
-  /** Is an address of a device's own network, reached without a gateway? */
-  const isOnLink = (addr: number, ifindex: number): boolean => {
-    const row = lookup4(main.v4, addr)
-    return row !== 0 && arena.i32[row + NH_DEV] === ifindex && arena.i32[row + NH_FAMILY] === 0
-  }
-  return { isLocalAddress, isLocal, isOnLink }
-}
+type Local = ReturnType<typeof createAddrType>
 
 const createNeighbours = (
   machine: Machine,
@@ -146,48 +122,42 @@ type IpDeps = {
 }
 
 const createIp = ({ machine, link, local, route, neighOutput }: IpDeps) => {
-  const { arena, thread, time, random, words, ipi, consume } = machine
+  const { arena, thread, time, random, words, consume } = machine
   const { workers } = arena.layout.config
   const { gso, devQueueXmit } = link.xmit
   const { isLocalAddress } = local
   const netOf = (ifindex: number): number => arena.i32[deviceRow(arena, ifindex) + DEV_NET]
   const nf = createNfHooks({ ...machine, netOf })
   const protos = createInetProtos()
-  const pmtu = createPmtu(time, random)
+  const pmtu = createPathMtus(machine, route.routeOutput)
+  const { routeOutput, updatePmtu, pmtuSerial } = pmtu
+  const skDst = createSkDst({ arena, time, routeOutput, pmtuSerial })
   const options = createIpOptions({ ...machine, isLocalAddress, scratch: words(10) })
   const { select4 } = createSourceSelection(arena)
   const selectSource = (dev: number, near: number): number => select4(dev, near, RT_SCOPE_UNIVERSE)
   const out = createIpOutput({
     ...machine,
-    ...route,
+    routeInput: route.routeInput,
+    routeOutput,
     ...neighOutput,
     ...link.output,
     ...createIpIdent(thread, workers, random),
     nf,
-    pmtu,
+    skDst,
     gso,
     devQueueXmit,
     fragmentation: createIpFragmentation(machine),
     key: words(4),
   })
-  /** Path MTUs go to all CPUs: the flows to one destination are spread over them. */
-  const pmtuLearned = (addr: number, mtu: number): void => {
-    for (let cpu = 0; cpu < workers; cpu++)
-      if (cpu !== thread) ipi.send(cpu, Ipi.PMTU_UPDATE, 0, 0, 0, V4_MAPPED, addr, mtu)
-  }
-  ipi.on(Ipi.PMTU_UPDATE, (_from, _a0, a1, a2, a3, a4, mtu) => {
-    pmtu.learn(a1, a2, a3, a4, mtu)
-  })
   const icmp = createIcmp({
     ...machine,
-    ...route,
     ...out,
+    routeOutput,
+    updatePmtu,
     protos,
-    pmtu,
     isLocalAddress,
     pingRcv: consume,
     echoOptions: options.echo,
-    pmtuLearned,
   })
   const { icmpSend } = icmp
   const { sendRedirect } = createIpRedirect({ ...machine, ...local, icmpSend })
@@ -216,5 +186,33 @@ const createIp = ({ machine, link, local, route, neighOutput }: IpDeps) => {
     selectSource,
     rawDeliver: () => false,
   })
-  return { ...out, nf, protos, icmp, ipRcv, ipResume }
+  const afOps = byFamily(createAfInet({ arena, output: out, icmpSend }), createAfInet6(machine))
+  return { ...out, nf, protos, icmp, ipRcv, ipResume, routeOutput, updatePmtu, skDst, afOps }
+}
+
+/** Path MTUs, which go to all CPUs: the flows to one destination are spread over them. */
+const createPathMtus = (
+  { arena, thread, time, random, ipi }: Machine,
+  routeOutput: (fl: Flowi) => number
+) => {
+  const { workers } = arena.layout.config
+  const pmtu = createPmtu({
+    time,
+    random,
+    routeOutput,
+    tellOthers: (a, at, mtu) => {
+      for (let cpu = 0; cpu < workers; cpu++)
+        if (cpu !== thread)
+          ipi.send(cpu, Ipi.PMTU_UPDATE, 0, a[at], a[at + 1], a[at + 2], a[at + 3], mtu)
+    },
+  })
+  const address = new Int32Array(4)
+  ipi.on(Ipi.PMTU_UPDATE, (_from, _a0, a1, a2, a3, a4, mtu) => {
+    address[0] = a1
+    address[1] = a2
+    address[2] = a3
+    address[3] = a4
+    pmtu.pmtuLearned(address, 0, mtu)
+  })
+  return pmtu
 }

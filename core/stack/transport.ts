@@ -19,13 +19,13 @@ import { SOCK_DGRAM, SOCK_STREAM, sockSlab } from '../socket/sock.ts'
 import { createSockets } from '../socket/sockets.ts'
 import { createOwnedFlows } from '../transport/owned-flows.ts'
 import { createPorts } from '../transport/ports.ts'
+import { CONGESTION_CONTROLS } from '../transport/tcp/rec/tcp-cong.ts'
 import { createTcp } from '../transport/tcp/tcp.ts'
 import { createTcpErr, createTcpProto } from '../transport/tcp/sock/tcp-proto.ts'
 import { createUdpHash } from '../transport/udp/udp-hash.ts'
 import { createUdpInput } from '../transport/udp/udp-input.ts'
 import { createUdpOutput } from '../transport/udp/udp-output.ts'
 import { createUdpSock } from '../transport/udp/udp-sock.ts'
-import { ICMP_DEST_UNREACH, ICMP_PORT_UNREACH } from '../wire/icmp.ts'
 import type { Inet } from './inet.ts'
 import type { Link } from './link.ts'
 import type { Machine } from './machine.ts'
@@ -56,12 +56,12 @@ export const createTransport = (deps: TransportDeps) => {
     owned,
     secret: deps.secret,
     steer: steer.steerFlow,
-    isLocal: (_family, at, k) => inet.isLocal(at[k], at[k + 1], at[k + 2], at[k + 3]),
     gsoMax: createGsoMax(machine),
     sockEvents: sockets.sockEvents,
+    congestion: CONGESTION_CONTROLS,
   })
   sockets.registerProto(SOCK_STREAM, IPPROTO_TCP, createTcpProto(tcp))
-  protos.inetAddProtocol(IPPROTO_ICMP, inet.icmp.icmpRcv)
+  protos.inetAddProtocol(IPPROTO_ICMP, inet.icmp.icmpRcv, inet.icmp.icmpErr)
   protos.inetAddProtocol(
     IPPROTO_TCP,
     tcp.tcpRcv,
@@ -89,7 +89,7 @@ type Shared = {
 const createUdp = ({ machine, link, inet }: TransportDeps, { slab, sockets, owned }: Shared) => {
   const { arena, random } = machine
   const { sockEvents } = sockets
-  const { protos, icmp } = inet
+  const { protos } = inet
   const ports = createPorts(arena.i32)
   const table = createUdpHash(arena.i32, ports, random())
   const { udpRcv, udpResume, udpErr } = createUdpInput({
@@ -99,7 +99,6 @@ const createUdp = ({ machine, link, inet }: TransportDeps, { slab, sockets, owne
     segment: link.xmit.gso.segment,
     sockEvents,
     passOn: owned.passOn,
-    portUnreachable: (skb) => icmp.icmpSend(skb, ICMP_DEST_UNREACH, ICMP_PORT_UNREACH, 0),
   })
   const udp = createUdpSock({
     ...machine,

@@ -3,7 +3,7 @@
  * choice of an ephemeral one. Sockets of a port are chained through SK_BIND_NEXT; the table is indexed by the
  * port itself. Linux: inet_bind_bucket, inet_csk_bind_conflict, __inet_hash_connect; RFC 6056.
  */
-import { AF_INET } from '../base/family.ts'
+import { AF_INET6, familyOf, isAnyAddr, isSameAddr } from '../base/family.ts'
 import {
   SK_BIND_NEXT,
   SK_BIND_PREV,
@@ -20,6 +20,11 @@ import {
 export const REUSE_ADDR = 1
 export const REUSE_PORT = 2
 export const IPV6_V6ONLY = 4
+
+/** Does a wildcard socket hear packets of the family? Of the other one IPv4 never, IPv6 unless it is v6only. */
+export const takesFamily = (i32: Int32Array, sk: number, family: number): boolean =>
+  i32[sk + SK_FAMILY] === family ||
+  (i32[sk + SK_FAMILY] === AF_INET6 && (i32[sk + SK_REUSE] & IPV6_V6ONLY) === 0)
 
 export type Ports = ReturnType<typeof createPorts>
 
@@ -48,26 +53,15 @@ export const createPorts = (i32: Int32Array) => {
   }
   const first = (port: number): number => heads[port]
 
-  const isAny = (sk: number): boolean =>
-    (i32[sk + SK_SADDR] |
-      i32[sk + SK_SADDR + 1] |
-      i32[sk + SK_SADDR + 2] |
-      i32[sk + SK_SADDR + 3]) ===
-    0
   /** True when a packet could be for either: equal addresses, or a wildcard that covers the other's family. */
   const overlap = (a: number, b: number): boolean => {
-    const anyA = isAny(a)
-    const anyB = isAny(b)
-    if (!anyA && !anyB) {
-      for (let w = 0; w < 4; w++) if (i32[a + SK_SADDR + w] !== i32[b + SK_SADDR + w]) return false
-      return true
-    }
-    const familyA = i32[a + SK_FAMILY]
-    const familyB = i32[b + SK_FAMILY]
-    if (familyA === familyB) return true
-    // one is IPv6: it meets IPv4 only as a wildcard that is not v6only
-    const six = familyA === AF_INET ? b : a
-    return isAny(six) && (i32[six + SK_REUSE] & IPV6_V6ONLY) === 0
+    const anyA = isAnyAddr(i32, a + SK_SADDR)
+    const anyB = isAnyAddr(i32, b + SK_SADDR)
+    if (!anyA && !anyB) return isSameAddr(i32, a + SK_SADDR, i32, b + SK_SADDR)
+    // a wildcard meets what its family, or the other that it takes too, is spoken with
+    if (!anyA) return takesFamily(i32, b, familyOf(i32, a + SK_SADDR))
+    if (!anyB) return takesFamily(i32, a, familyOf(i32, b + SK_SADDR))
+    return takesFamily(i32, a, i32[b + SK_FAMILY]) || takesFamily(i32, b, i32[a + SK_FAMILY])
   }
 
   const clash = (sk: number, other: number): boolean => {

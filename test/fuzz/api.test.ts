@@ -463,6 +463,8 @@ test.each([1, 2, 3, 4])(
     const sysctls = [...control.dump({ type: 'SYSCTL' })]
       .flat()
       .map((item) => [item.name, item.value] as const)
+      // that one is only to be read
+      .filter(([name]) => !name.endsWith('available_congestion_control'))
     for (let k = 0; k < 1500; k++) {
       const [path, init] = next()
       const before = init.method === 'GET' || init.method === 'HEAD' ? '' : await stateOf(control)

@@ -43,12 +43,11 @@ import { TP_RCV_NXT } from '../../core/transport/tcp/sock/tcp-sock.ts'
 import { ETH_P_ARP } from '../../core/wire/ethernet.ts'
 import { IPPROTO_TCP, IPPROTO_UDP } from '../../core/wire/ipproto.ts'
 import { TCP_RST } from '../../core/wire/tcp.ts'
-import { ipText, tcpFrame } from '../support/packets.ts'
+import { ipText, tcpFrame, v4Words } from '../support/packets.ts'
 import { seeded } from '../support/tcp-host.ts'
 
 export const OWN_MAC = ['02:00:00:00:01:01', '02:00:00:00:02:01']
 export const APP_PORT = 80
-const V4 = 0xffff
 /** Peers .2 to .5 of each link have an address for good; those behind must be asked for. */
 const KNOWN = [2, 3, 4, 5]
 const MOST_SOCKETS = 60
@@ -194,7 +193,7 @@ export const createTarget = async (seed: number, more: Partial<ArenaConfig> = {}
     }
   })
   const listener = sockets.socket(AF_INET, SOCK_STREAM, 0)
-  sockets.bind(listener, 0, 0, V4, 0, APP_PORT)
+  sockets.bind(listener, ...v4Words(0), APP_PORT)
   sockets.listen(listener, 8)
   sockets.attach(listener, onAccept, 0)
   const atRest = { skbs: skbs.available(), socks: slab.live() }
@@ -229,7 +228,7 @@ export const createTarget = async (seed: number, more: Partial<ArenaConfig> = {}
       const sk = sockets.socket(AF_INET, SOCK_STREAM, 0)
       if (sk < 0) return
       sockets.attach(sk, idle, 0)
-      const error = sockets.connect(sk, 0, 0, V4, peerOf(link), 1 + ((random() >>> 0) % 9999))
+      const error = sockets.connect(sk, ...v4Words(peerOf(link)), 1 + ((random() >>> 0) % 9999))
       if (error === 0 || error === -Errno.EINPROGRESS) own(sk)
       else sockets.close(sk)
       return
@@ -238,8 +237,8 @@ export const createTarget = async (seed: number, more: Partial<ArenaConfig> = {}
       const sk = sockets.socket(AF_INET, SOCK_DGRAM, 0)
       if (sk < 0) return
       sockets.attach(sk, idle, 0)
-      if ((random() & 1) === 0) sockets.connect(sk, 0, 0, V4, peerOf(link), 53)
-      else sockets.bind(sk, 0, 0, V4, 0, 2000 + ((random() >>> 0) % 4))
+      if ((random() & 1) === 0) sockets.connect(sk, ...v4Words(peerOf(link)), 53)
+      else sockets.bind(sk, ...v4Words(0), 2000 + ((random() >>> 0) % 4))
       return own(sk)
     }
     const sk = pick()
@@ -248,7 +247,7 @@ export const createTarget = async (seed: number, more: Partial<ArenaConfig> = {}
     if (what < 5) sockets.sendmsg(sk, page, n, 0)
     else if (what < 8) sockets.recvmsg(sk, page, n)
     else if (what === 8) sockets.shutdown(sk, (random() >>> 0) % 3)
-    else if (what === 9) sockets.sendto(sk, page, n, 0, 0, V4, peerOf(link), 7)
+    else if (what === 9) sockets.sendto(sk, page, n, ...v4Words(peerOf(link)), 7)
     else if (what === 10) letGo(sk, false)
     else letGo(sk, (random() & 1) === 0)
   }

@@ -58,7 +58,8 @@ const createCaller = (hosts: SimHost[], random: () => number) => {
     )
   )
   /** An address in four words. */
-  const words = (): [number, number, number, number] => {
+  const words = (): [words: Int32Array, at: number] => [Int32Array.from(four()), 0]
+  const four = (): [number, number, number, number] => {
     const kind = below(12)
     if (kind === 0) return [random(), random(), random(), random()]
     if (kind === 1) return [0, 0, 0, from([0, 1])]

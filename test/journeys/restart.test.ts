@@ -21,7 +21,7 @@ import {
 } from '../../core/socket/sock.ts'
 import { NEIGH_USE_WORDS } from '../../core/neigh/neigh-constants.ts'
 import type { SimHost } from '../support/net-sim.ts'
-import { ip } from '../support/packets.ts'
+import { ip, v4Words } from '../support/packets.ts'
 import { ETH_P_ALL } from '../../core/wire/ethernet.ts'
 import { createSimApp } from '../support/sim-app.ts'
 import { dialTcp, openUdp, type TcpEnd } from '../support/sim-apps.ts'
@@ -104,7 +104,7 @@ type Holder = (world: World) => (() => void) | undefined | Promise<() => void>
 /** Datagrams of a socket that worker 0 keeps. */
 const sendFrom = (host: SimHost, to: string, count: number): void => {
   const sk = held(host).socket(AF_INET, SOCK_DGRAM, 0)
-  for (let k = 0; k < count; k++) held(host).sendto(sk, host.page, 1000, 0, 0, V4, ip(to), 9)
+  for (let k = 0; k < count; k++) held(host).sendto(sk, host.page, 1000, ...v4Words(ip(to)), 9)
 }
 const held = (host: SimHost) => host.stack.sockets
 
@@ -126,7 +126,7 @@ const HOLDERS: Record<string, Holder> = {
   'ports, of a listener and of a bound datagram socket': ({ b }) => {
     const open = (type: number): number => {
       const sk = held(b).socket(AF_INET, type, 0)
-      const err = held(b).bind(sk, 0, 0, V4, 0, 5555)
+      const err = held(b).bind(sk, ...v4Words(0), 5555)
       if (err === 0 && type === SOCK_STREAM) held(b).listen(sk, 5)
       return err === 0 ? sk : err
     }
@@ -155,10 +155,10 @@ const HOLDERS: Record<string, Holder> = {
   },
   'a connection on its way, whose next hop is asked for': ({ sim, b }) => {
     const sk = held(b).socket(AF_INET, SOCK_STREAM, 0)
-    held(b).connect(sk, 0, 0, V4, ip('10.0.1.77'), 80)
+    held(b).connect(sk, ...v4Words(ip('10.0.1.77')), 80)
     for (let k = 0; k < 5; k++) {
       const udp = held(b).socket(AF_INET, SOCK_DGRAM, 0)
-      held(b).sendto(udp, b.page, 1000, 0, 0, V4, ip(`10.0.1.${90 + k}`), 9)
+      held(b).sendto(udp, b.page, 1000, ...v4Words(ip(`10.0.1.${90 + k}`)), 9)
     }
     b.turn()
     const stale = [...b.control.dump({ type: 'RTM_GETNEIGH' })].flat()
@@ -173,7 +173,7 @@ const HOLDERS: Record<string, Holder> = {
   'half a handshake, and a child that nobody has accepted': (world) => {
     const { sim, a, b } = world
     const sk = held(b).socket(AF_INET, SOCK_STREAM, 0)
-    held(b).bind(sk, 0, 0, V4, 0, 5000)
+    held(b).bind(sk, ...v4Words(0), 5000)
     held(b).listen(sk, 100)
     const ends = Array.from({ length: 12 }, () => dialTcp(a, B, 5000))
     sim.run(1000)
@@ -190,7 +190,7 @@ const HOLDERS: Record<string, Holder> = {
   },
   'datagrams that nobody has read': ({ sim, a, b }) => {
     const sk = held(b).socket(AF_INET, SOCK_DGRAM, 0)
-    held(b).bind(sk, 0, 0, V4, 0, 4000)
+    held(b).bind(sk, ...v4Words(0), 4000)
     const from = openUdp(a)
     for (let k = 0; k < 40; k++) from.send(new Uint8Array(1200), B, 4000)
     from.send(new Uint8Array(20_000), B, 4000)
@@ -396,10 +396,10 @@ describe('under traffic', () => {
       const burden = (worker: number): void => {
         const { sockets: mine } = b.stacks[worker]!
         const lonely = mine.socket(AF_INET, SOCK_STREAM, 0)
-        mine.connect(lonely, 0, 0, V4, ip(`10.0.1.${100 + roll(100)}`), 80)
+        mine.connect(lonely, ...v4Words(ip(`10.0.1.${100 + roll(100)}`)), 80)
         for (let k = 0; k < 4; k++) {
           const sk = mine.socket(AF_INET, SOCK_DGRAM, 0)
-          mine.sendto(sk, b.page, 1000, 0, 0, V4, ip(`10.0.1.${100 + roll(100)}`), 9)
+          mine.sendto(sk, b.page, 1000, ...v4Words(ip(`10.0.1.${100 + roll(100)}`)), 9)
         }
       }
 

@@ -7,6 +7,7 @@ import { Errno } from '../../core/base/errno.ts'
 import { SK_MTU } from '../../core/socket/sock.ts'
 import { dialTcp, serveTcp, type TcpEnd } from '../support/sim-apps.ts'
 import { LONG_MS, routed, twoHosts } from '../support/sim-topology.ts'
+import { v4Words } from '../support/packets.ts'
 
 type Net = Awaited<ReturnType<typeof routed>>
 const MINUTES = 60_000
@@ -75,6 +76,28 @@ describe.each(KINDS)('a narrow link behind the router, offloads %p', (offload) =
     expect(net.r.mib('IpFragCreates')).toBe(0)
     close(net, pair)
   })
+})
+
+test('a path that was narrow is tried again after ten minutes', async () => {
+  const net = await routed({ mtu: 900, a: { workers: 2 } })
+  const pair = connect(net)
+  const mtu = (): number => net.a.arena.i32[pair.client.sk + SK_MTU]!
+  const send = (bytes: number): void => {
+    const total = pair.peer.received + bytes
+    pair.client.start(bytes)
+    net.sim.run(5 * MINUTES, () => pair.peer.received >= total)
+    expect(intact(pair.peer)).toEqual({ received: total, wrong: 0, error: 0 })
+  }
+  send(50_000)
+  expect(mtu()).toBe(900)
+  await net.r.must({ type: 'RTM_NEWLINK', flags: 0, link: { ifname: 'eth2', mtu: 1500 } })
+  net.sim.run(5 * MINUTES)
+  send(50_000)
+  expect(mtu()).toBe(900)
+  net.sim.run(5 * MINUTES)
+  send(50_000)
+  expect(mtu()).toBe(1500)
+  close(net, pair)
 })
 
 test('a link that goes down for ten seconds does not end a connection', async () => {
@@ -173,7 +196,7 @@ test('a connect given up by shutdown and begun again leaves nothing of the first
   const { sockets } = net.a.stack
   for (let k = 0; k < 5; k++) {
     expect(sockets.shutdown(end.sk, 2)).toBe(0)
-    expect(sockets.connect(end.sk, 0, 0, 0xffff, (10 << 24) | (1 << 8) | 77, 80)).toBe(-115)
+    expect(sockets.connect(end.sk, ...v4Words((10 << 24) | (1 << 8) | 77), 80)).toBe(-115)
   }
   end.close()
   net.sim.run(LONG_MS)

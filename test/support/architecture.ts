@@ -206,6 +206,11 @@ const checkImport = (from: string, to: string): Omit<Violation, 'file'> | null =
   return null
 }
 
+/** Rooms that are the same for both address families: what differs stands in the family table. */
+const FAMILY_BLIND = ['inet', 'transport', 'socket']
+const FAMILY_TABLE = 'core/inet/af-ops.ts'
+const CHOOSES_BY_FAMILY = /[!=]==\s*AF_INET6?\s*\?/
+
 const checkSource = ({ path, source }: SourceFile): Omit<Violation, 'file'>[] => {
   if (topOf(path) !== 'core') return []
   const code = codeOnly(source)
@@ -213,6 +218,13 @@ const checkSource = ({ path, source }: SourceFile): Omit<Violation, 'file'>[] =>
     rule: 'core is pure',
     detail: `uses ${name}`,
   }))
+  if (
+    FAMILY_BLIND.includes(layerOf(path)) &&
+    path !== FAMILY_TABLE &&
+    CHOOSES_BY_FAMILY.test(code)
+  ) {
+    found.push({ rule: 'address families', detail: `chooses by family outside ${FAMILY_TABLE}` })
+  }
   const known = [...FOUNDATIONS, ...PATH_LAYERS, CONTROL].includes(layerOf(path))
   if (!known && !isStack(path)) {
     found.push({ rule: 'core layers', detail: `${layerOf(path)} is no layer of core` })

@@ -148,9 +148,10 @@ export const createFakeTcp = (deps: FakeDeps) => {
   /** What connect() meets: the test's end, or null to refuse. */
   let onConnect: (port: number) => ((peer: Peer) => void) | null = () => null
 
+  const congestion = new Map<number, Int32Array>()
   const proto: Proto = {
     open,
-    bind: (sk, a0, a1, a2, a3, port) => {
+    bind: (sk, words, at, port) => {
       const wanted = port === 0 ? ephemeral++ : port
       for (const listener of listeners.values())
         if (
@@ -158,7 +159,7 @@ export const createFakeTcp = (deps: FakeDeps) => {
           i32[listener.sk + SK_FAMILY] === i32[sk + SK_FAMILY]
         )
           return -Errno.EADDRINUSE
-      i32.set([a0, a1, a2, a3], sk + SK_SADDR)
+      i32.set(words.subarray(at, at + 4), sk + SK_SADDR)
       i32[sk + SK_NUM] = wanted
       return 0
     },
@@ -174,8 +175,8 @@ export const createFakeTcp = (deps: FakeDeps) => {
         if (listener.sk === sk) return listener.queue.shift() ?? 0
       return 0
     },
-    connect: (sk, a0, a1, a2, a3, port) => {
-      i32.set([a0, a1, a2, a3], sk + SK_DADDR)
+    connect: (sk, words, at, port) => {
+      i32.set(words.subarray(at, at + 4), sk + SK_DADDR)
       i32[sk + SK_DPORT] = port
       i32[sk + SK_NUM] ||= ephemeral++
       const meet = onConnect(port)
@@ -192,6 +193,14 @@ export const createFakeTcp = (deps: FakeDeps) => {
     sendBytes: send,
     recvmsg: (sk, to, len) => recv(sk, u8, to, len),
     recvBytes: recv,
+    setNameOption: (sk, _level, _name, words, at) => {
+      congestion.set(sk, words.slice(at, at + 4))
+      return 0
+    },
+    getNameOption: (sk, _level, _name, words, at) => {
+      words.set(congestion.get(sk)!, at)
+      return 16
+    },
     shutdown: (sk, how) => {
       if (how !== 0) conns.get(sk)!.txEnd = true
       return 0
@@ -282,19 +291,19 @@ export const createFakeUdp = ({ arena, slab, sockEvents }: FakeDeps) => {
       queues.set(sk, [])
       return sk
     },
-    bind: (sk, a0, a1, a2, a3, port) => {
-      i32.set([a0, a1, a2, a3], sk + SK_SADDR)
+    bind: (sk, words, at, port) => {
+      i32.set(words.subarray(at, at + 4), sk + SK_SADDR)
       i32[sk + SK_NUM] = port === 0 ? ephemeral++ : port
       if (i32[sk + SK_FAMILY] === AF_INET) bound.set(i32[sk + SK_NUM]!, sk)
       return 0
     },
-    connect: (sk, a0, a1, a2, a3, port) => {
-      i32.set([a0, a1, a2, a3], sk + SK_DADDR)
+    connect: (sk, words, at, port) => {
+      i32.set(words.subarray(at, at + 4), sk + SK_DADDR)
       i32[sk + SK_DPORT] = port
       return 0
     },
-    sendto: (_sk, from, len, _a0, _a1, _a2, a3, port) => {
-      sent.push({ data: u8.slice(from, from + len), addr: a3, port })
+    sendto: (_sk, from, len, words, at, port) => {
+      sent.push({ data: u8.slice(from, from + len), addr: words[at + 3]!, port })
       return len
     },
     peer,

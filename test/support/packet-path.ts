@@ -5,6 +5,7 @@
 import { createFlowi, type Flowi } from '../../core/base/flowi.ts'
 import { createTime, setTime } from '../../core/base/time.ts'
 import { createTimerWheel } from '../../core/base/timer-wheel.ts'
+import { createAddrType } from '../../core/inet/addr-type.ts'
 import { createFibReader } from '../../core/inet/fib.ts'
 import { createFibWriter } from '../../core/inet/fib-writer.ts'
 import { createIcmp } from '../../core/ipv4/icmp.ts'
@@ -24,6 +25,10 @@ import { createNexthops } from '../../core/inet/nexthop.ts'
 import * as nexthop from '../../core/inet/nexthop-constants.ts'
 import { createNfHooks } from '../../core/netfilter/hooks.ts'
 import { createPmtu } from '../../core/inet/pmtu.ts'
+import { createSkDst } from '../../core/inet/sk-dst.ts'
+import { byFamily } from '../../core/inet/af-ops.ts'
+import { createAfInet } from '../../core/ipv4/af-inet.ts'
+import { createAfInet6 } from '../../core/ipv6/af-inet6.ts'
 import { createRoute } from '../../core/inet/route.ts'
 import { createDevQueueXmit } from '../../core/dev/dev-queue-xmit.ts'
 import { createNetem } from '../../core/sched/netem.ts'
@@ -65,7 +70,6 @@ import { createUdpHash } from '../../core/transport/udp/udp-hash.ts'
 import { createUdpInput } from '../../core/transport/udp/udp-input.ts'
 import { createUdpOutput } from '../../core/transport/udp/udp-output.ts'
 import { createUdpSock } from '../../core/transport/udp/udp-sock.ts'
-import * as icmp from '../../core/wire/icmp.ts'
 import { IPPROTO_ICMP, IPPROTO_UDP } from '../../core/wire/ipproto.ts'
 import { ETH_P_ARP, ETH_P_IP } from '../../core/wire/ethernet.ts'
 import { ip, mac } from './packets.ts'
@@ -171,10 +175,7 @@ const createWorker = (arena: Arena, thread: number, host: HostState) => {
   const { devQueueXmit } = xmit
   const fib = createFibReader(arena, netdev.INIT_NET)
   const route = createRoute({ arena, fib })
-  const isLocalAddress = (addr: number): boolean => {
-    const row = fib.lookup4(fib.local.v4, addr)
-    return row !== 0 && i32[row + nexthop.NH_TYPE] === 2
-  }
+  const { addrType, isLocalAddress } = createAddrType(arena, fib)
   const table = createNeighTable(arena)
   const late = {
     linkFailure: (_skb: number): void => {},
@@ -233,15 +234,23 @@ const createWorker = (arena: Arena, thread: number, host: HostState) => {
   const nf = createNfHooks({ arena, skbs, drop, netOf: () => 0 })
   disturb(arena, skbs, nf)
   const protos = createInetProtos()
-  const pmtu = createPmtu(time, random)
+  const pmtu = createPmtu({
+    time,
+    random,
+    routeOutput: route.routeOutput,
+    tellOthers: (words, at, mtu) => void host.mtus.push({ addr: words[at + 3]!, mtu }),
+  })
+  const { routeOutput, updatePmtu, pmtuSerial } = pmtu
+  const skDst = createSkDst({ arena, time, routeOutput, pmtuSerial })
   const fragmentation = createIpFragmentation({ arena, skbs, drop, consume })
   const output = createIpOutput({
     arena,
     skbs,
     drop,
     nf,
-    ...route,
-    pmtu,
+    routeInput: route.routeInput,
+    routeOutput,
+    skDst,
     fragmentation,
     gso: xmit.gso,
     ipSelectIdent: createIpIdent(thread, layout.config.workers, random).ipSelectIdent,
@@ -253,15 +262,15 @@ const createWorker = (arena: Arena, thread: number, host: HostState) => {
     netifRx,
     key: words(4),
   })
-  const { icmpRcv, ...errors } = createIcmp({
+  const { icmpRcv, icmpErr, ...errors } = createIcmp({
     arena,
     skbs,
     drop,
     consume,
     time,
     protos,
-    pmtu,
-    routeOutput: route.routeOutput,
+    updatePmtu,
+    routeOutput,
     ipSend: output.ipSend,
     isLocalAddress,
     pingRcv: (skb) => {
@@ -269,7 +278,6 @@ const createWorker = (arena: Arena, thread: number, host: HostState) => {
       consume(skb)
     },
     echoOptions: options.echo,
-    pmtuLearned: (addr, mtu) => void host.mtus.push({ addr, mtu }),
   })
   late.icmpSend = errors.icmpSend
   late.linkFailure = errors.linkFailure
@@ -315,6 +323,7 @@ const createWorker = (arena: Arena, thread: number, host: HostState) => {
     rawDeliver: () => false,
   })
 
+  const afOps = byFamily(createAfInet({ arena, output, icmpSend }), createAfInet6({ drop }))
   const slab = sockSlab(arena, thread, true)
   const ports = createPorts(i32)
   const udpTable = createUdpHash(i32, ports, random())
@@ -325,15 +334,16 @@ const createWorker = (arena: Arena, thread: number, host: HostState) => {
     table: udpTable,
     loadAddrs: output.loadAddrs,
     segment: xmit.gso.segment,
-    portUnreachable: (skb) => icmpSend(skb, icmp.ICMP_DEST_UNREACH, icmp.ICMP_PORT_UNREACH, 0),
+    afOps,
+    updatePmtu,
     passOn: () => false,
     sockEvents: (sk, events) => void host.events.push({ sk, events }),
   })
   const udpOut = createUdpOutput({
     arena,
     skbs,
-    routeOutput: route.routeOutput,
-    ipSend: output.ipSend,
+    routeOutput,
+    afOps,
   })
   const udpSock = createUdpSock({
     arena,
@@ -346,11 +356,11 @@ const createWorker = (arena: Arena, thread: number, host: HostState) => {
     table: udpTable,
     output: udpOut,
     sockEvents: (sk, events) => void host.events.push({ sk, events }),
-    isLocal: (_a0, _a1, _a2, a3) => isLocalAddress(a3),
+    addrType,
     hashesHome: () => true,
     owned: { add: () => {}, remove: () => {} },
   })
-  protos.inetAddProtocol(IPPROTO_ICMP, icmpRcv)
+  protos.inetAddProtocol(IPPROTO_ICMP, icmpRcv, icmpErr)
   protos.inetAddProtocol(IPPROTO_UDP, udpIn.udpRcv, udpIn.udpErr)
   for (const [protocol, handler, error] of host.protocols)
     protos.inetAddProtocol(protocol, handler(skbs), error)
@@ -392,6 +402,7 @@ const createWorker = (arena: Arena, thread: number, host: HostState) => {
     arp,
     nf,
     pmtu,
+    skDst,
     output,
     ...errors,
     fragmentsHeld,

@@ -179,3 +179,9 @@ export const arpFrame = (link: Link, { op, sha, sip, tha, tip }: ArpFields): Uin
   arp.setTarget(message, 0, ethernet.macHi(t, 0), ethernet.macLo(t, 0), ip(tip))
   return etherFrame(link, ethernet.ETH_P_ARP, message)
 }
+
+/** An IPv4 address as it travels in the stack: (words, at). */
+export const v4Words = (addr: number): [words: Int32Array, at: number] => [
+  Int32Array.of(0, 0, 0xffff, addr),
+  0,
+]

@@ -11,10 +11,9 @@ import {
 } from '../../core/socket/sock.ts'
 import { PEER_ADDR, PEER_PORT } from '../../core/socket/proto.ts'
 import type { SimHost } from './net-sim.ts'
-import { ip } from './packets.ts'
+import { ip, v4Words } from './packets.ts'
 import { pattern } from './tcp-pair.ts'
 
-const V4 = 0xffff
 const CHUNK = 65536
 const EAGAIN = 11
 
@@ -32,7 +31,7 @@ export const openUdp = (host: SimHost, port = 0, worker = 0) => {
   const { sockets } = stack
   const { u8 } = host.arena
   const sk = must('socket', sockets.socket(AF_INET, SOCK_DGRAM, 0))
-  if (port !== 0) must('bind', sockets.bind(sk, 0, 0, V4, 0, port))
+  if (port !== 0) must('bind', sockets.bind(sk, ...v4Words(0), port))
   const heard: Datagram[] = []
   const errors: number[] = []
   const receive = (): void => {
@@ -56,12 +55,13 @@ export const openUdp = (host: SimHost, port = 0, worker = 0) => {
     sk,
     heard,
     errors,
-    connect: (to: string, toPort: number): number => sockets.connect(sk, 0, 0, V4, ip(to), toPort),
+    connect: (to: string, toPort: number): number =>
+      sockets.connect(sk, ...v4Words(ip(to)), toPort),
     /** Sends to an address, or to the connected peer: the count, or -errno. */
     send: (bytes: Uint8Array, to?: string, toPort = 0): number => {
       u8.set(bytes, host.page)
       if (to === undefined) return sockets.sendmsg(sk, host.page, bytes.length, 0)
-      return sockets.sendto(sk, host.page, bytes.length, 0, 0, V4, ip(to), toPort)
+      return sockets.sendto(sk, host.page, bytes.length, ...v4Words(ip(to)), toPort)
     },
     close: (): void => sockets.close(sk),
   }
@@ -150,7 +150,7 @@ export const serveTcp = (host: SimHost, port: number): TcpServer => {
   const listeners = host.stacks.map(({ sockets }, worker) => {
     const sk = must('socket', sockets.socket(AF_INET, SOCK_STREAM, 0))
     must('SO_REUSEPORT', sockets.setsockopt(sk, 1, 15, 1))
-    must('bind', sockets.bind(sk, 0, 0, V4, 0, port))
+    must('bind', sockets.bind(sk, ...v4Words(0), port))
     must('listen', sockets.listen(sk, 16))
     const handler = sockets.registerHandler((_sk, events) => {
       if ((events & SK_EVENT_ACCEPT) === 0) return
@@ -178,7 +178,7 @@ export const dialTcp = (host: SimHost, to: string, port: number, worker = 0): Tc
   const { sockets } = host.stacks[worker]!
   const sk = must('socket', sockets.socket(AF_INET, SOCK_STREAM, 0))
   const end = tcpEnd(host, worker, sk)
-  const result = sockets.connect(sk, 0, 0, V4, ip(to), port)
+  const result = sockets.connect(sk, ...v4Words(ip(to)), port)
   if (result !== 0 && result !== -115) {
     end.error = -result
   }

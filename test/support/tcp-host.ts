@@ -6,12 +6,14 @@ import { copyFrom } from '../../core/base/bytes.ts'
 import {
   FL_DADDR,
   FL_DEV,
+  FL_DST,
   FL_FAMILY,
   FL_IIF,
   FL_MTU,
   FL_SADDR,
   FL_TYPE,
   type Flowi,
+  RTN_LOCAL,
   RTN_UNICAST,
 } from '../../core/base/flowi.ts'
 import { createTime, setTime } from '../../core/base/time.ts'
@@ -35,11 +37,16 @@ import {
 } from '../../core/skb/skb.ts'
 import { SK_DADDR, SK_EVENT_ACCEPT, SK_SADDR, sockSlab } from '../../core/socket/sock.ts'
 import { SO_REUSEADDR, SOL_SOCKET } from '../../core/transport/tcp/sock/tcp-sockopt.ts'
+import {
+  CONGESTION_CONTROLS,
+  type CongestionControl,
+} from '../../core/transport/tcp/rec/tcp-cong.ts'
 import { createTcp } from '../../core/transport/tcp/tcp.ts'
 import * as ipv4 from '../../core/wire/ipv4.ts'
 import * as ipv6 from '../../core/wire/ipv6.ts'
 import * as tcpWire from '../../core/wire/tcp.ts'
 import { pseudoSum } from '../../core/base/checksum.ts'
+import { createIpStub } from './ip-stub.ts'
 
 /** An IP packet on the wire, and how many bytes a segment of it carries when it is a super-frame. */
 export type Packet = { bytes: Uint8Array; gsoSize: number }
@@ -57,6 +64,7 @@ export type HostOptions = {
   steer?: (fl: Flowi) => number
   startUs?: number
   sendError?: () => number
+  congestion?: readonly CongestionControl[]
 }
 
 export const address = (family: number, id: number): Int32Array =>
@@ -123,38 +131,43 @@ export const createTcpHost = (options: HostOptions) => {
     slab,
     secret: Int32Array.of(random(), random()),
     owned: { add: () => {}, remove: () => {}, passOn: () => false },
-    routeOutput: (fl) => {
-      if (fl[FL_DADDR + 3] === 0x0a0000fe) return -113
-      fl[FL_MTU] = mtu
-      fl[FL_DEV] = 1
-      fl[FL_TYPE] = RTN_UNICAST
-      if ((fl[FL_SADDR]! | fl[FL_SADDR + 1]! | fl[FL_SADDR + 2]! | fl[FL_SADDR + 3]!) === 0)
-        address(fl[FL_FAMILY]!, id).forEach((word, w) => {
-          fl[FL_SADDR + w] = word
-        })
-      return 0
-    },
-    ipQueueXmit: (skb, sk) => {
-      const err = options.sendError?.() ?? 0
-      if (err < 0) {
-        drop(skb, Drop.QDISC_DROP)
-        return err
-      }
-      emit(
-        skb,
-        (w) => i32[sk + SK_SADDR + w]!,
-        (w) => i32[sk + SK_DADDR + w]!
-      )
-      return 0
-    },
-    ipSend: (skb, fl) => {
-      emit(
-        skb,
-        (w) => fl[FL_SADDR + w]!,
-        (w) => fl[FL_DADDR + w]!
-      )
-      return 0
-    },
+    ...createIpStub({
+      arena,
+      time,
+      routeOutput: (fl) => {
+        if (fl[FL_DADDR + 3] === 0x0a0000fe) return -113
+        fl[FL_MTU] = mtu
+        fl[FL_DEV] = 1
+        fl[FL_DST] = 1
+        fl[FL_TYPE] = RTN_UNICAST
+        if ((fl[FL_SADDR]! | fl[FL_SADDR + 1]! | fl[FL_SADDR + 2]! | fl[FL_SADDR + 3]!) === 0)
+          address(fl[FL_FAMILY]!, id).forEach((word, w) => {
+            fl[FL_SADDR + w] = word
+          })
+        return 0
+      },
+      queueXmit: (skb, sk) => {
+        const err = options.sendError?.() ?? 0
+        if (err < 0) {
+          drop(skb, Drop.QDISC_DROP)
+          return err
+        }
+        emit(
+          skb,
+          (w) => i32[sk + SK_SADDR + w]!,
+          (w) => i32[sk + SK_DADDR + w]!
+        )
+        return 0
+      },
+      send: (skb, fl) => {
+        emit(
+          skb,
+          (w) => fl[FL_SADDR + w]!,
+          (w) => fl[FL_DADDR + w]!
+        )
+        return 0
+      },
+    }),
     loadAddrs: (skb, fl) => {
       const at = i32[skb + SKB_NETWORK]!
       fl[FL_FAMILY] = family
@@ -174,8 +187,10 @@ export const createTcpHost = (options: HostOptions) => {
       }
     },
     steer: options.steer ?? (() => 0),
-    isLocal: (fam, words, at) => address(fam, id).every((word, w) => word === words[at + w]),
+    addrType: (words, at) =>
+      address(family, id).every((word, w) => word === words[at + w]) ? RTN_LOCAL : RTN_UNICAST,
     gsoMax: () => gsoMax,
+    congestion: options.congestion ?? CONGESTION_CONTROLS,
     sockEvents: (sk, events) => handlers.get(sk)?.(events),
   })
 

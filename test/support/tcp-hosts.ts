@@ -11,6 +11,8 @@ import {
   FL_SADDR,
   FL_TYPE,
   type Flowi,
+  RTN_LOCAL,
+  RTN_UNICAST,
 } from '../../core/base/flowi.ts'
 import { createTime, setTime } from '../../core/base/time.ts'
 import { createTimerWheel } from '../../core/base/timer-wheel.ts'
@@ -34,9 +36,11 @@ import { createServices } from '../../core/socket/services/services.ts'
 import { SK_DADDR, SK_SADDR, sockSlab } from '../../core/socket/sock.ts'
 import { createSockets, registerInet } from '../../core/socket/sockets.ts'
 import { createOwnedFlows } from '../../core/transport/owned-flows.ts'
+import { CONGESTION_CONTROLS } from '../../core/transport/tcp/rec/tcp-cong.ts'
 import { createTcp } from '../../core/transport/tcp/tcp.ts'
 import { createTcpProto } from '../../core/transport/tcp/sock/tcp-proto.ts'
 import { fakeArena } from './fake-worker.ts'
+import { createIpStub } from './ip-stub.ts'
 
 const MAPPED = 0xffff
 const IP_HEADER = 20
@@ -115,17 +119,22 @@ const createHost = (options: TcpHostOptions, transmit: (segment: Segment) => voi
     random,
     slab,
     secret: new Int32Array([random(), random()]),
-    routeOutput,
-    ipQueueXmit: (skb, sk) => send(skb, i32[sk + SK_SADDR + 3]!, i32[sk + SK_DADDR + 3]!),
-    ipSend: (skb, fl) => send(skb, fl[FL_SADDR + 3]!, fl[FL_DADDR + 3]!),
+    ...createIpStub({
+      arena,
+      time,
+      routeOutput,
+      queueXmit: (skb, sk) => send(skb, i32[sk + SK_SADDR + 3]!, i32[sk + SK_DADDR + 3]!),
+      send: (skb, fl) => send(skb, fl[FL_SADDR + 3]!, fl[FL_DADDR + 3]!),
+    }),
     loadAddrs: (skb, fl) => {
       const at = i32[skb + SKB_NETWORK]!
       fl[FL_FAMILY] = AF_INET
       fl.set([0, 0, MAPPED, ipAt(at + 12), 0, 0, MAPPED, ipAt(at + 16)], FL_SADDR)
     },
     steer: () => 0,
-    isLocal: (_family, words, at) => words[at + 3] === addr,
+    addrType: (words, at) => (words[at + 3] === addr ? RTN_LOCAL : RTN_UNICAST),
     gsoMax: () => SUPER_FRAME,
+    congestion: CONGESTION_CONTROLS,
     sockEvents: sockets.sockEvents,
     owned: createOwnedFlows({ arena, worker: 0, steerTo: () => {} }),
   })

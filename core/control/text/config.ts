@@ -3,8 +3,8 @@
  * one. A section that the wanted configuration does not have is left alone; one that it has is made so, and
  * what is not in it goes (what the kernel makes by itself apart). Control thread.
  */
-import { SYSCTLS } from '../../shm/sysctl.ts'
 import { networkOf, parseAddr, parsePrefix } from '../../wire/text.ts'
+import { sysctlDefaults } from '../sysctls.ts'
 import type {
   AddressItem,
   ConfigStep,
@@ -118,9 +118,7 @@ export const createConfig = (dump: Dump) => {
 
   /** The running state; of sysctl what is not the default. */
   const get = (): StackConfig => {
-    const defaults = new Map<string, number | string>(
-      SYSCTLS.map(([name, , value]) => [name, value])
-    )
+    const defaults = sysctlDefaults()
     const set = Object.entries(sysctls()).filter(
       ([name, value]) => defaults.has(name) && defaults.get(name) !== value
     )

@@ -90,8 +90,7 @@ export const createChargen = ({ arena, sockets, sink, page, random }: ChargenDep
       const len = (random() >>> 1) % (DATAGRAM_MAX + 1)
       for (let k = 0; k < len; k++) u8[page + k] = pattern[line * LINE + k]
       line = (line + 1) % PRINTING
-      const a = PEER_ADDR
-      sockets.sendto(sk, page, len, peer[a], peer[a + 1], peer[a + 2], peer[a + 3], port)
+      sockets.sendto(sk, page, len, peer, PEER_ADDR, port)
     }
     sockets.sockEvents(sk, SK_EVENT_READ)
   }

@@ -109,8 +109,7 @@ export const createEcho = ({ arena, skbs, sockets, consume }: EchoDeps): Service
       const peer = sockets.peerOf(sk)
       const port = peer[PEER_PORT]
       if (isLoopPort(port)) continue
-      const a = PEER_ADDR
-      sockets.sendto(sk, at, n, peer[a], peer[a + 1], peer[a + 2], peer[a + 3], port)
+      sockets.sendto(sk, at, n, peer, PEER_ADDR, port)
     }
     sockets.sockEvents(sk, SK_EVENT_READ)
   }

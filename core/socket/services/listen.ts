@@ -24,6 +24,8 @@ export type Service = {
 }
 
 const BACKLOG = 4096
+/** The wildcard of either family. */
+const ANY = new Int32Array(4)
 
 const openBound = (sockets: Sockets, family: number, type: number, port: number): number => {
   const sk = sockets.socket(family, type, 0)
@@ -31,8 +33,7 @@ const openBound = (sockets: Sockets, family: number, type: number, port: number)
   sockets.setsockopt(sk, SOL_SOCKET, SO_REUSEADDR, 1)
   sockets.setsockopt(sk, SOL_SOCKET, SO_REUSEPORT, 1)
   if (family === AF_INET6) sockets.setsockopt(sk, IPPROTO_IPV6, IPV6_V6ONLY, 1)
-  const v4 = family === AF_INET
-  const err = sockets.bind(sk, 0, 0, v4 ? 0xffff : 0, 0, port)
+  const err = sockets.bind(sk, ANY, 0, port)
   if (err === 0) return sk
   sockets.close(sk)
   return err

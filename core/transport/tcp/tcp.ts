@@ -31,10 +31,13 @@ import {
   TCP_CLOSE,
   TCP_NEW_SYN_RECV,
 } from '../../socket/sock.ts'
+import type { AfOps } from '../../inet/af-ops.ts'
+import type { SkDst } from '../../inet/sk-dst.ts'
 import type { OwnedFlows } from '../owned-flows.ts'
 import { createPorts } from '../ports.ts'
 import { createSecureSeq } from '../secure-seq.ts'
 import { createTcpAck } from './rec/tcp-ack.ts'
+import { type CongestionControl, createTcpCong } from './rec/tcp-cong.ts'
 import { createTcpChallenge } from './snd/tcp-challenge.ts'
 import { createTcpClose } from './states/tcp-close.ts'
 import { createTcpConnect, createTcpRouting } from './states/tcp-connect.ts'
@@ -51,7 +54,7 @@ import { createTcpPaws } from './rcv/tcp-paws.ts'
 import { createTcpRcvQueue } from './rcv/tcp-rcv-queue.ts'
 import { createTcpRecovery } from './rec/tcp-recovery.ts'
 import { createTcpRecvmsg } from './rcv/tcp-recvmsg.ts'
-import { createTcpReply, type IpSend, type RouteOutput } from './snd/tcp-reply.ts'
+import { createTcpReply, type RouteOutput } from './snd/tcp-reply.ts'
 import { createTcpSacktag } from './rec/tcp-sacktag.ts'
 import { createTcpSendmsg } from './snd/tcp-sendmsg.ts'
 import { createTcpSndCheck } from './snd/tcp-snd-check.ts'
@@ -67,7 +70,7 @@ import { createTcpStates } from './states/tcp-states.ts'
 import { createTcpTimer } from './sock/tcp-timer.ts'
 import { createTcpTimers } from './sock/tcp-timers.ts'
 import { createTcpTimewait } from './states/tcp-timewait.ts'
-import { createTcpTransmit, type IpQueueXmit } from './snd/tcp-transmit.ts'
+import { createTcpTransmit } from './snd/tcp-transmit.ts'
 import { createTcpValidate } from './rcv/tcp-validate.ts'
 import { createTcpWindow } from './rcv/tcp-window.ts'
 import { createTcpWriteQueue } from './snd/tcp-write-queue.ts'
@@ -89,15 +92,20 @@ export type TcpDeps = {
   /** Two random words of the boot: the key of sequence numbers. */
   secret: Int32Array
   routeOutput: RouteOutput
-  ipQueueXmit: IpQueueXmit
-  ipSend: IpSend
+  afOps: (family: number) => AfOps
+  skDst: SkDst
+  /** Believes what was said of the MTU of the path to an address (inet/pmtu.ts). */
+  updatePmtu: (words: Int32Array, at: number, mtu: number) => void
   loadAddrs: (skb: number, fl: Flowi) => void
   /** Worker on which packets of the flow arrive (source is the peer). */
   steer: (fl: Flowi) => number
-  isLocal: (family: number, words: Int32Array, at: number) => boolean
+  /** RTN_* of an address (inet/addr-type.ts). */
+  addrType: (words: Int32Array, at: number) => number
   /** Largest super-frame that the device takes, 0 when it takes none itself. */
   gsoMax: (ifindex: number) => number
   sockEvents: SockEvents
+  /** The algorithms to choose from (rec/tcp-cong.ts). */
+  congestion: readonly CongestionControl[]
   owned: OwnedFlows
   /** The next hop of a connection answers (ip/ip-output.ts). */
   sockConfirm: (sk: number) => void
@@ -106,7 +114,7 @@ export type TcpDeps = {
 export type Tcp = ReturnType<typeof createTcp>
 
 /** What every part works on. */
-const createBase = ({ arena, worker, skbs, drop, consume, time }: TcpDeps) => ({
+const createBase = ({ arena, worker, skbs, drop, consume, time, congestion }: TcpDeps) => ({
   arena,
   i32: arena.i32,
   u8: arena.u8,
@@ -117,6 +125,12 @@ const createBase = ({ arena, worker, skbs, drop, consume, time }: TcpDeps) => ({
   drop,
   consume,
   time,
+  cong: createTcpCong({
+    i32: arena.i32,
+    time,
+    sysctl: arena.layout.sysctl,
+    controls: congestion,
+  }),
 })
 type Base = ReturnType<typeof createBase>
 
@@ -132,16 +146,16 @@ type Tables = ReturnType<typeof createTables>
 /** Out: the write queue, what may go and when, segments. */
 const createSending = (base: Base, deps: TcpDeps) => {
   const { i32, skbs, time, consume } = base
-  const { wheel, ipQueueXmit, gsoMax, routeOutput, ipSend, loadAddrs } = deps
+  const { wheel, afOps, skDst, gsoMax, routeOutput, loadAddrs } = deps
   const mem = createTcpMem(base.arena, skbs)
   const timers = createTcpTimers(i32, time, wheel)
   const window = createTcpWindow({ ...base, mem })
-  const transmit = createTcpTransmit({ ...base, timers, window, ipQueueXmit })
+  const transmit = createTcpTransmit({ ...base, timers, window, afOps })
   const queue = createTcpWriteQueue(i32, skbs, mem, consume)
-  const mss = createTcpMss({ i32, gsoMax }, transmit)
+  const mss = createTcpMss({ i32, gsoMax, afOps, skDst }, transmit)
   const output = createTcpOutput({ ...base, queue, mss, timers, transmit })
   const { sendChallengeAck } = createTcpChallenge({ ...base, transmit })
-  const { sendReset } = createTcpReply({ ...base, routeOutput, ipSend, loadAddrs })
+  const { sendReset } = createTcpReply({ ...base, routeOutput, afOps, loadAddrs })
   return { mem, timers, window, transmit, queue, mss, output, sendChallengeAck, sendReset }
 }
 type Sending = ReturnType<typeof createSending>
@@ -173,7 +187,7 @@ const createReceiving = (base: Base, tables: Tables, sending: Sending, deps: Tcp
 }
 
 export const createTcp = (deps: TcpDeps) => {
-  const { arena, worker, time, slab, random, steer, isLocal, loadAddrs } = deps
+  const { arena, worker, time, slab, random, steer, addrType, loadAddrs } = deps
   const base = createBase(deps)
   const tables = createTables(base, deps)
   const sending = createSending(base, deps)
@@ -183,26 +197,33 @@ export const createTcp = (deps: TcpDeps) => {
   const purgeWrite = queue.purge
   const purgeRcv = rcvQueue.purge
 
-  const routing = createTcpRouting(arena, time, tables.secure, deps.routeOutput)
+  const routing = createTcpRouting(arena, time, tables.secure, deps.skDst)
   const listening = createTcpListen({ ...parts, ...routing })
   const { timewaitRcv } = createTcpTimewait(parts)
   const { passOn } = deps.owned
+  const { afOps, skDst, updatePmtu } = deps
   const { tcpRcv, tcpResume, tcpError } = createTcpIpv({
     ...parts,
     listen: listening,
     timewaitRcv,
     loadAddrs,
     passOn,
+    afOps,
+    skDst,
+    updatePmtu,
   })
   timers.bind(createTcpTimer({ ...parts, listen: listening }))
   const connecting = createTcpConnect(
-    { ...parts, worker, random, purgeRcv, steer, isLocal },
+    { ...parts, worker, random, purgeRcv, steer, addrType },
     routing
   )
   const closing = createTcpClose({ ...parts, listen: listening, purgeWrite })
   const { sendmsg, sendBytes, writable } = createTcpSendmsg(parts)
   const { recvmsg, recvBytes } = createTcpRecvmsg({ ...parts, queue: rcvQueue })
-  const { setOption, getOption } = createTcpSockopt({ ...parts, maxBuffer: mem.sockLimit })
+  const { setOption, getOption, setNameOption, getNameOption } = createTcpSockopt({
+    ...parts,
+    maxBuffer: mem.sockLimit,
+  })
 
   /** A closed socket of a family, or 0 when the worker has no row left. */
   const open = (family: number): number => {
@@ -219,6 +240,7 @@ export const createTcp = (deps: TcpDeps) => {
     i32[sk + TP_RTO] = TCP_TIMEOUT_INIT
     i32[sk + TP_REORDERING] = TCP_FASTRETRANS_THRESH
     i32[sk + TP_SCALING_RATIO] = 128
+    base.cong.assign(sk)
     return sk
   }
   const listen = (sk: number, backlog: number): number => {
@@ -268,6 +290,8 @@ export const createTcp = (deps: TcpDeps) => {
     abort: closing.abort,
     setOption,
     getOption,
+    setNameOption,
+    getNameOption,
     writable,
     readable: rcvQueue.readable,
     destroyAll,

@@ -1,10 +1,9 @@
 /**
  * Which UDP socket of this worker gets a datagram. Connected sockets are found by their four-tuple at once; the
  * others through the chain of their port, by Linux's score: a bound address before a wildcard, a bound device
- * before none, IPv4 before IPv6 for IPv4; equals with SO_REUSEPORT share by the flow's hash. Both families in one.
+ * before none, the datagram's own family before the other; equals with SO_REUSEPORT share by the flow's hash. Both families in one.
  * Called by udp-input for each datagram. Linux: net/ipv4/udp.c udp4_lib_lookup2(), compute_score().
  */
-import { AF_INET, AF_INET6 } from '../../base/family.ts'
 import {
   FL_DADDR,
   FL_DPORT,
@@ -28,7 +27,7 @@ import {
   SK_SADDR,
 } from '../../socket/sock.ts'
 import type { Ports } from '../ports.ts'
-import { IPV6_V6ONLY, REUSE_PORT } from '../ports.ts'
+import { REUSE_PORT, takesFamily } from '../ports.ts'
 
 export type UdpHash = ReturnType<typeof createUdpHash>
 
@@ -93,10 +92,6 @@ export const createUdpHash = (i32: Int32Array, ports: Ports, seed: number) => {
     (i32[sk + word] | i32[sk + word + 1] | i32[sk + word + 2] | i32[sk + word + 3]) === 0
   const isOnDevice = (sk: number, fl: Flowi): boolean =>
     i32[sk + SK_BOUND_DEV] === 0 || i32[sk + SK_BOUND_DEV] === fl[FL_IIF]
-  /** A wildcard of the other family: IPv4 never, IPv6 unless it is v6only. */
-  const takesFamily = (sk: number, fl: Flowi): boolean =>
-    i32[sk + SK_FAMILY] === fl[FL_FAMILY] ||
-    (i32[sk + SK_FAMILY] === AF_INET6 && (i32[sk + SK_REUSE] & IPV6_V6ONLY) === 0)
 
   const findConnected = (fl: Flowi): number => {
     for (let sk = connected[hashFlow(fl) & (BUCKETS - 1)]; sk !== 0; sk = i32[sk + SK_HASH_NEXT])
@@ -112,8 +107,9 @@ export const createUdpHash = (i32: Int32Array, ports: Ports, seed: number) => {
   }
   /** -1: not for this socket. */
   const score = (sk: number, fl: Flowi): number => {
-    if (i32[sk + SK_DPORT] !== 0 || !isOnDevice(sk, fl) || !takesFamily(sk, fl)) return -1
-    let points = i32[sk + SK_FAMILY] === AF_INET ? 2 : 1
+    if (i32[sk + SK_DPORT] !== 0 || !isOnDevice(sk, fl) || !takesFamily(i32, sk, fl[FL_FAMILY]))
+      return -1
+    let points = i32[sk + SK_FAMILY] === fl[FL_FAMILY] ? 2 : 1
     if (!isZero(sk, SK_SADDR)) {
       if (!isSame(sk, SK_SADDR, fl, FL_DADDR)) return -1
       points += 16
@@ -155,7 +151,7 @@ export const createUdpHash = (i32: Int32Array, ports: Ports, seed: number) => {
     return 0
   }
   const hearsGroup = (sk: number, fl: Flowi): boolean => {
-    if (!isOnDevice(sk, fl) || !takesFamily(sk, fl)) return false
+    if (!isOnDevice(sk, fl) || !takesFamily(i32, sk, fl[FL_FAMILY])) return false
     if (i32[sk + SK_DPORT] !== 0)
       if (i32[sk + SK_DPORT] !== fl[FL_SPORT] || !isSame(sk, SK_DADDR, fl, FL_SADDR)) return false
     return isZero(sk, SK_SADDR) || isSame(sk, SK_SADDR, fl, FL_DADDR)

@@ -4,9 +4,7 @@
  * inet_protos for both families; on a worker. Linux: net/ipv4/udp.c __udp4_lib_rcv(), __udp4_lib_err(); RFC 768, 1122
  * section 4.1, 8200 section 8.1.
  */
-import { AF_INET } from '../../base/family.ts'
 import { pseudoSumWords } from '../../base/checksum.ts'
-import { Errno } from '../../base/errno.ts'
 import {
   createFlowi,
   FL_DADDR,
@@ -18,7 +16,6 @@ import {
   RTN_BROADCAST,
   RTN_MULTICAST,
 } from '../../base/flowi.ts'
-import { IPCB_TYPE } from '../../inet/inet-constants.ts'
 import type { Arena } from '../../shm/arena.ts'
 import { counterBank, Mib } from '../../shm/counters.ts'
 import type { DropFn } from '../../skb/drop.ts'
@@ -53,9 +50,10 @@ import {
   type SockEvents,
   TCP_ESTABLISHED,
 } from '../../socket/sock.ts'
-import * as icmp from '../../wire/icmp.ts'
 import { IPPROTO_UDP } from '../../wire/ipproto.ts'
 import * as udp from '../../wire/udp.ts'
+import type { AfOps } from '../../inet/af-ops.ts'
+import { IPCB_TYPE, NO_MTU } from '../../inet/inet-constants.ts'
 import { portHash, type UdpHash } from './udp-hash.ts'
 
 export type UdpInputDeps = {
@@ -65,8 +63,9 @@ export type UdpInputDeps = {
   table: UdpHash
   /** FL_FAMILY, FL_SADDR, FL_DADDR and FL_IIF of a packet. */
   loadAddrs: (skb: number, fl: Flowi) => void
-  /** ICMP "port unreachable" of the packet's family. */
-  portUnreachable: (skb: number) => void
+  afOps: (family: number) => AfOps
+  /** Believes what was said of the MTU of the path to an address (inet/pmtu.ts). */
+  updatePmtu: (words: Int32Array, at: number, mtu: number) => void
   /** Gives the packet to a worker that has a socket of its port; false when there is none. */
   passOn: (skb: number, hash: number, isNew: boolean) => boolean
   /** Cuts a super-frame, data at its network header, into datagrams (a chain by SKB_NEXT). */
@@ -76,22 +75,9 @@ export type UdpInputDeps = {
 
 export type UdpInput = ReturnType<typeof createUdpInput>
 
-/** Codes of "destination unreachable" after which asking again is of no use (icmp_err_convert). */
-const FATAL_CODES =
-  (1 << 2) |
-  (1 << 3) |
-  (1 << 4) |
-  (1 << 6) |
-  (1 << 7) |
-  (1 << 8) |
-  (1 << 9) |
-  (1 << 10) |
-  (1 << 13) |
-  (1 << 14) |
-  (1 << 15)
-
 export const createUdpInput = (deps: UdpInputDeps) => {
-  const { arena, skbs, drop, table, loadAddrs, portUnreachable, passOn, segment, sockEvents } = deps
+  const { arena, skbs, drop, table, loadAddrs, afOps, updatePmtu } = deps
+  const { passOn, segment, sockEvents } = deps
   const { i32, u8, f64 } = arena
   const count = counterBank(arena, skbs.thread)
   const fl = createFlowi()
@@ -126,19 +112,8 @@ export const createUdpInput = (deps: UdpInputDeps) => {
   }
   /** Zero is "none" over IPv4 (RFC 768) and refused over IPv6. */
   const isChecksumOk = (at: number): boolean => {
-    if (!udp.hasChecksum(u8, at)) return fl[FL_FAMILY] === AF_INET
-    const pseudo = pseudoSumWords(
-      fl[FL_SADDR],
-      fl[FL_SADDR + 1],
-      fl[FL_SADDR + 2],
-      fl[FL_SADDR + 3],
-      fl[FL_DADDR],
-      fl[FL_DADDR + 1],
-      fl[FL_DADDR + 2],
-      fl[FL_DADDR + 3],
-      IPPROTO_UDP,
-      udp.length(u8, at)
-    )
+    if (!udp.hasChecksum(u8, at)) return !afOps(fl[FL_FAMILY]).needsUdpChecksum
+    const pseudo = pseudoSumWords(fl, FL_SADDR, FL_DADDR, IPPROTO_UDP, udp.length(u8, at))
     return udp.isChecksumOk(u8, at, pseudo)
   }
   /** A super-frame came from a device that segments UDP: sockets get datagrams (udp_rcv_segment). */
@@ -165,7 +140,7 @@ export const createUdpInput = (deps: UdpInputDeps) => {
   const noPort = (skb: number): void => {
     if (passOn(skb, portHash(fl[FL_DPORT]), false)) return
     f64[count + Mib.UdpNoPorts]++
-    portUnreachable(skb)
+    afOps(fl[FL_FAMILY]).portUnreachable(skb)
     drop(skb, Drop.NO_SOCKET)
   }
 
@@ -209,7 +184,7 @@ export const createUdpInput = (deps: UdpInputDeps) => {
   }
 
   /** ICMP spoke of a datagram sent from here; NETWORK and TRANSPORT are the quoted headers. */
-  const udpErr = (skb: number, type: number, code: number, errno: number, _info: number): void => {
+  const udpErr = (skb: number, errno: number, isFatal: boolean, mtu: number): void => {
     const at = i32[skb + SKB_TRANSPORT]
     loadAddrs(skb, fl)
     turnAround()
@@ -220,13 +195,10 @@ export const createUdpInput = (deps: UdpInputDeps) => {
       f64[count + Mib.IcmpInErrors]++
       return
     }
-    const isFatal =
-      type === icmp.ICMP_DEST_UNREACH
-        ? ((FATAL_CODES >> code) & 1) !== 0
-        : type === icmp.ICMP_PARAMETERPROB
+    if (mtu !== NO_MTU) updatePmtu(fl, FL_SADDR, mtu)
     // an unconnected socket could not tell which of its peers it was
     if (!isFatal || i32[sk + SK_STATE] !== TCP_ESTABLISHED) return
-    i32[sk + SK_ERR] = errno === 0 ? Errno.EHOSTUNREACH : errno
+    i32[sk + SK_ERR] = errno
     sockEvents(sk, SK_EVENT_ERROR)
   }
   /** The quoted packet is ours: its source is our end. */

@@ -3,7 +3,7 @@
  * is left to the device (CHECKSUM_PARTIAL). Called by udp-sock; on the socket's worker.
  * Linux: net/ipv4/udp.c udp_sendmsg(), udp_send_skb(); RFC 768.
  */
-import { AF_INET, AF_INET6, V4_MAPPED } from '../../base/family.ts'
+import { copyAddr, familyOf } from '../../base/family.ts'
 import { fold, pseudoSumWords } from '../../base/checksum.ts'
 import { Errno } from '../../base/errno.ts'
 import {
@@ -43,6 +43,7 @@ import {
   SK_TOS,
   SK_TTL,
 } from '../../socket/sock.ts'
+import type { AfOps } from '../../inet/af-ops.ts'
 import { IPPROTO_UDP } from '../../wire/ipproto.ts'
 import * as udp from '../../wire/udp.ts'
 
@@ -50,60 +51,40 @@ export type UdpOutputDeps = {
   arena: Arena
   skbs: Skbs
   routeOutput: (fl: Flowi) => number
-  /** Takes the datagram over in every case: 0, or -errno. */
-  ipSend: (skb: number, fl: Flowi, proto: number, tos: number, ttl: number) => number
+  afOps: (family: number) => AfOps
 }
 
 export type UdpOutput = ReturnType<typeof createUdpOutput>
 
 /** SK_FLAGS: SO_BROADCAST was set. */
 export const UDP_BROADCAST = 1
+/** SK_FLAGS: bound to a group's or a broadcast address. */
+export const UDP_BOUND_GROUP = 2
 /** IP_MULTICAST_TTL; 0 is the default, 1. */
 export const UP_MULTICAST_TTL = SK_PROTO
-/** Largest payload: 65,535 less both headers. */
-export const UDP_MAX_IPV4 = 65507
-export const UDP_MAX_IPV6 = 65527
 
-export const createUdpOutput = ({ arena, skbs, routeOutput, ipSend }: UdpOutputDeps) => {
+export const createUdpOutput = ({ arena, skbs, routeOutput, afOps }: UdpOutputDeps) => {
   const { i32, u8, f64 } = arena
   const count = counterBank(arena, skbs.thread)
   const fl = createFlowi()
 
   /** The flow from the socket to an address; family by the address. */
-  const fillFlow = (
-    sk: number,
-    a0: number,
-    a1: number,
-    a2: number,
-    a3: number,
-    port: number
-  ): void => {
-    const isV4 = (a0 | a1) === 0 && a2 === V4_MAPPED
+  const fillFlow = (sk: number, words: Int32Array, at: number, port: number): void => {
     fl.fill(0)
-    fl[FL_FAMILY] = isV4 ? AF_INET : AF_INET6
+    fl[FL_FAMILY] = familyOf(words, at)
     fl[FL_OIF] = i32[sk + SK_BOUND_DEV]
     fl[FL_MARK] = i32[sk + SK_MARK]
     fl[FL_TOS] = i32[sk + SK_TOS]
     fl[FL_PROTO] = IPPROTO_UDP
-    for (let w = 0; w < 4; w++) fl[FL_SADDR + w] = i32[sk + SK_SADDR + w]
-    if (isV4) fl[FL_SADDR + 2] = V4_MAPPED
-    fl[FL_DADDR] = a0
-    fl[FL_DADDR + 1] = a1
-    fl[FL_DADDR + 2] = a2
-    fl[FL_DADDR + 3] = a3
+    // what is received by a group's address is not sent from it
+    if ((i32[sk + SK_FLAGS] & UDP_BOUND_GROUP) === 0) copyAddr(fl, FL_SADDR, i32, sk + SK_SADDR)
+    copyAddr(fl, FL_DADDR, words, at)
     fl[FL_SPORT] = i32[sk + SK_NUM]
     fl[FL_DPORT] = port
   }
   /** Routes the flow from a socket to an address; the result lies in `flow`. 0, or -errno. */
-  const route = (
-    sk: number,
-    a0: number,
-    a1: number,
-    a2: number,
-    a3: number,
-    port: number
-  ): number => {
-    fillFlow(sk, a0, a1, a2, a3, port)
+  const route = (sk: number, words: Int32Array, at: number, port: number): number => {
+    fillFlow(sk, words, at, port)
     const error = routeOutput(fl)
     if (error !== 0) return error
     if (fl[FL_TYPE] === RTN_BROADCAST && (i32[sk + SK_FLAGS] & UDP_BROADCAST) === 0)
@@ -111,8 +92,7 @@ export const createUdpOutput = ({ arena, skbs, routeOutput, ipSend }: UdpOutputD
     return 0
   }
 
-  const tooLong = (len: number): boolean =>
-    len > (fl[FL_FAMILY] === AF_INET ? UDP_MAX_IPV4 : UDP_MAX_IPV6)
+  const tooLong = (len: number): boolean => len > afOps(fl[FL_FAMILY]).maxPayload - udp.MIN_HEADER
   /** Room for a datagram of `len` bytes; 0 is no memory. */
   const allocDatagram = (len: number): number => skbs.alloc(udp.MIN_HEADER + len, MAX_HEADER)
 
@@ -146,24 +126,13 @@ export const createUdpOutput = ({ arena, skbs, routeOutput, ipSend }: UdpOutputD
     udp.setSrcPort(u8, at, fl[FL_SPORT])
     udp.setDstPort(u8, at, fl[FL_DPORT])
     udp.setLength(u8, at, total)
-    const pseudo = pseudoSumWords(
-      fl[FL_SADDR],
-      fl[FL_SADDR + 1],
-      fl[FL_SADDR + 2],
-      fl[FL_SADDR + 3],
-      fl[FL_DADDR],
-      fl[FL_DADDR + 1],
-      fl[FL_DADDR + 2],
-      fl[FL_DADDR + 3],
-      IPPROTO_UDP,
-      total
-    )
+    const pseudo = pseudoSumWords(fl, FL_SADDR, FL_DADDR, IPPROTO_UDP, total)
     udp.putChecksum(u8, at, fold(pseudo))
     i32[skb + SKB_IP_SUMMED] = CHECKSUM_PARTIAL
     i32[skb + SKB_CSUM_START] = at
     i32[skb + SKB_CSUM_OFFSET] = udp.CHECKSUM
     i32[skb + SKB_TRANSPORT] = at
-    const error = ipSend(skb, fl, IPPROTO_UDP, i32[sk + SK_TOS], ttlOf(sk))
+    const error = afOps(fl[FL_FAMILY]).send(skb, fl, IPPROTO_UDP, i32[sk + SK_TOS], ttlOf(sk))
     if (error === -Errno.ENOBUFS) return noMemory(len)
     if (error !== 0) return error
     f64[count + Mib.UdpOutDatagrams]++

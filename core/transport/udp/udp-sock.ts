@@ -3,7 +3,7 @@
  * socket lives on one worker; so does its port, and a port is chosen so that answers hash home to it.
  * Linux: net/ipv4/udp.c udp_prot, af_inet.c inet_bind(), datagram.c ip4_datagram_connect().
  */
-import { AF_INET, AF_INET6, V4_MAPPED } from '../../base/family.ts'
+import { clearAddr, copyAddr, V4_MAPPED } from '../../base/family.ts'
 import { Errno } from '../../base/errno.ts'
 import { FL_DADDR, FL_SADDR } from '../../base/flowi.ts'
 import type { Time } from '../../base/time.ts'
@@ -26,7 +26,6 @@ import {
 import type { Proto } from '../../socket/proto.ts'
 import {
   newCookie,
-  RCV_SHUTDOWN,
   SEND_SHUTDOWN,
   SK_COOKIE,
   SK_CREATED,
@@ -42,7 +41,6 @@ import {
   SK_RCVQ_HEAD,
   SK_RCVQ_LEN,
   SK_RMEM,
-  SK_REUSE,
   SK_SADDR,
   SK_SHUTDOWN,
   SK_SNDBUF,
@@ -57,12 +55,12 @@ import { IPPROTO_UDP } from '../../wire/ipproto.ts'
 import * as ipv4 from '../../wire/ipv4.ts'
 import * as ipv6 from '../../wire/ipv6.ts'
 import * as udp from '../../wire/udp.ts'
+import { bindAddr, isGroupType, speaks } from '../bind-addr.ts'
 import type { OwnedFlows } from '../owned-flows.ts'
 import type { Ports } from '../ports.ts'
-import { IPV6_V6ONLY } from '../ports.ts'
 import { portHash, type UdpHash } from './udp-hash.ts'
 import type { UdpOutput } from './udp-output.ts'
-import { UDP_BROADCAST, UP_MULTICAST_TTL } from './udp-output.ts'
+import { UDP_BOUND_GROUP, UDP_BROADCAST, UP_MULTICAST_TTL } from './udp-output.ts'
 
 export type UdpSockDeps = {
   arena: Arena
@@ -76,8 +74,8 @@ export type UdpSockDeps = {
   output: UdpOutput
   sockEvents: SockEvents
   owned: Pick<OwnedFlows, 'add' | 'remove'>
-  /** One of our unicast addresses, in four words? */
-  isLocal: (a0: number, a1: number, a2: number, a3: number) => boolean
+  /** RTN_* of an address (inet/addr-type.ts). */
+  addrType: (words: Int32Array, at: number) => number
   /** Would packets from (remote, rport) to (local, port) come to this worker? Words of both lie in `flow`. */
   hashesHome: (flow: Int32Array, port: number, rport: number) => boolean
 }
@@ -91,7 +89,7 @@ const IP_MULTICAST_TTL = 33
 
 export const createUdpSock = (deps: UdpSockDeps) => {
   const { arena, skbs, consume, slab, time, random, ports, table, output, sockEvents, owned } = deps
-  const { isLocal, hashesHome } = deps
+  const { addrType, hashesHome } = deps
   const { i32, u8, f64, layout } = arena
   const { sysctl } = layout
   const count = counterBank(arena, skbs.thread)
@@ -120,30 +118,6 @@ export const createUdpSock = (deps: UdpSockDeps) => {
     return sk
   }
 
-  const isAny = (a0: number, a1: number, a2: number, a3: number): boolean =>
-    (a0 | a1 | a3) === 0 && (a2 === 0 || a2 === V4_MAPPED)
-  const isV4 = (a0: number, a1: number, a2: number): boolean => (a0 | a1) === 0 && a2 === V4_MAPPED
-  const isGroup = (a0: number, a1: number, a2: number, a3: number): boolean =>
-    isV4(a0, a1, a2) ? ipv4.isMulticastAddr(a3) || a3 === ipv4.INADDR_BROADCAST : a0 >>> 24 === 0xff
-  const putAddr = (
-    sk: number,
-    word: number,
-    a0: number,
-    a1: number,
-    a2: number,
-    a3: number
-  ): void => {
-    i32[sk + word] = a0
-    i32[sk + word + 1] = a1
-    i32[sk + word + 2] = a2
-    i32[sk + word + 3] = a3
-  }
-  /** Can the socket speak to such an address? An IPv6 socket to IPv4 too, unless it is v6only. */
-  const speaks = (sk: number, a0: number, a1: number, a2: number): boolean =>
-    i32[sk + SK_FAMILY] === AF_INET
-      ? isV4(a0, a1, a2)
-      : !isV4(a0, a1, a2) || (i32[sk + SK_REUSE] & IPV6_V6ONLY) === 0
-
   const low = (): number => i32[sysctl + Sysctl.ip_local_port_range_min]
   const high = (): number => i32[sysctl + Sysctl.ip_local_port_range_max]
 
@@ -160,40 +134,21 @@ export const createUdpSock = (deps: UdpSockDeps) => {
     return 0
   }
 
-  const bind = (
-    sk: number,
-    a0: number,
-    a1: number,
-    a2: number,
-    a3: number,
-    port: number
-  ): number => {
+  const bind = (sk: number, words: Int32Array, at: number, port: number): number => {
     if (i32[sk + SK_NUM] !== 0) return -Errno.EINVAL
-    const any = isAny(a0, a1, a2, a3)
-    if (!any) {
-      if (!speaks(sk, a0, a1, a2))
-        return i32[sk + SK_FAMILY] === AF_INET6 ? -Errno.EINVAL : -Errno.EAFNOSUPPORT
-      if (!isGroup(a0, a1, a2, a3) && !isLocal(a0, a1, a2, a3)) return -Errno.EADDRNOTAVAIL
-      putAddr(sk, SK_SADDR, a0, a1, a2, a3)
-    }
-    let error = 0
+    let error = bindAddr(i32, addrType, sk, words, at)
+    if (error !== 0) return error
     if (port === 0) error = autobind(sk, 0)
     else if (ports.conflicts(sk, port)) error = -Errno.EADDRINUSE
     else holdPort(sk, port)
-    if (error !== 0) putAddr(sk, SK_SADDR, 0, 0, 0, 0)
+    if (error !== 0) clearAddr(i32, sk + SK_SADDR)
+    else if (isGroupType(addrType(words, at))) i32[sk + SK_FLAGS] |= UDP_BOUND_GROUP
     return error
   }
 
-  const connect = (
-    sk: number,
-    a0: number,
-    a1: number,
-    a2: number,
-    a3: number,
-    port: number
-  ): number => {
-    if (!speaks(sk, a0, a1, a2)) return -Errno.EAFNOSUPPORT
-    const error = output.route(sk, a0, a1, a2, a3, port)
+  const connect = (sk: number, words: Int32Array, at: number, port: number): number => {
+    if (!speaks(i32, sk, words, at)) return -Errno.EAFNOSUPPORT
+    const error = output.route(sk, words, at, port)
     if (error !== 0) return error
     if (i32[sk + SK_NUM] === 0) {
       const failed = autobind(sk, port)
@@ -201,22 +156,8 @@ export const createUdpSock = (deps: UdpSockDeps) => {
     }
     table.unhash(sk)
     const { flow } = output
-    putAddr(
-      sk,
-      SK_SADDR,
-      flow[FL_SADDR],
-      flow[FL_SADDR + 1],
-      flow[FL_SADDR + 2],
-      flow[FL_SADDR + 3]
-    )
-    putAddr(
-      sk,
-      SK_DADDR,
-      flow[FL_DADDR],
-      flow[FL_DADDR + 1],
-      flow[FL_DADDR + 2],
-      flow[FL_DADDR + 3]
-    )
+    if ((i32[sk + SK_FLAGS] & UDP_BOUND_GROUP) === 0) copyAddr(i32, sk + SK_SADDR, flow, FL_SADDR)
+    copyAddr(i32, sk + SK_DADDR, flow, FL_DADDR)
     i32[sk + SK_DPORT] = port
     i32[sk + SK_STATE] = TCP_ESTABLISHED
     table.hash(sk)
@@ -230,47 +171,30 @@ export const createUdpSock = (deps: UdpSockDeps) => {
     return -error
   }
   /** What comes before the bytes of any datagram: errors, route, port. 0, or -errno. */
-  const prepare = (
-    sk: number,
-    a0: number,
-    a1: number,
-    a2: number,
-    a3: number,
-    port: number
-  ): number => {
+  const prepare = (sk: number, words: Int32Array, at: number, port: number): number => {
     if (i32[sk + SK_ERR] !== 0) return takeError(sk)
     if ((i32[sk + SK_SHUTDOWN] & SEND_SHUTDOWN) !== 0) return -Errno.EPIPE
     if (port === 0) return -Errno.EINVAL
-    if (!speaks(sk, a0, a1, a2)) return -Errno.EAFNOSUPPORT
-    const error = output.route(sk, a0, a1, a2, a3, port)
+    if (!speaks(i32, sk, words, at)) return -Errno.EAFNOSUPPORT
+    const error = output.route(sk, words, at, port)
     if (error !== 0 || i32[sk + SK_NUM] !== 0) return error
     const failed = autobind(sk, port)
     // the flow was made before there was a port
-    return failed !== 0 ? failed : output.route(sk, a0, a1, a2, a3, port)
+    return failed !== 0 ? failed : output.route(sk, words, at, port)
   }
   const prepareConnected = (sk: number): number => {
-    if (i32[sk + SK_DPORT] === 0)
-      return i32[sk + SK_ERR] !== 0 ? takeError(sk) : -Errno.EDESTADDRREQ
-    return prepare(
-      sk,
-      i32[sk + SK_DADDR],
-      i32[sk + SK_DADDR + 1],
-      i32[sk + SK_DADDR + 2],
-      i32[sk + SK_DADDR + 3],
-      i32[sk + SK_DPORT]
-    )
+    if (i32[sk + SK_DPORT] !== 0) return prepare(sk, i32, sk + SK_DADDR, i32[sk + SK_DPORT])
+    return i32[sk + SK_ERR] !== 0 ? takeError(sk) : -Errno.EDESTADDRREQ
   }
   const sendto = (
     sk: number,
     from: number,
     len: number,
-    a0: number,
-    a1: number,
-    a2: number,
-    a3: number,
+    words: Int32Array,
+    at: number,
     port: number
   ): number => {
-    const error = prepare(sk, a0, a1, a2, a3, port)
+    const error = prepare(sk, words, at, port)
     return error !== 0 ? error : output.sendArena(sk, from, len)
   }
   const sendtoBytes = (
@@ -278,13 +202,11 @@ export const createUdpSock = (deps: UdpSockDeps) => {
     bytes: Uint8Array,
     from: number,
     len: number,
-    a0: number,
-    a1: number,
-    a2: number,
-    a3: number,
+    words: Int32Array,
+    at: number,
     port: number
   ): number => {
-    const error = prepare(sk, a0, a1, a2, a3, port)
+    const error = prepare(sk, words, at, port)
     return error !== 0 ? error : output.sendArray(sk, bytes, from, len)
   }
   const sendmsg = (sk: number, from: number, len: number): number => {
@@ -296,12 +218,11 @@ export const createUdpSock = (deps: UdpSockDeps) => {
     return error !== 0 ? error : output.sendArray(sk, bytes, from, len)
   }
 
-  /** The datagram at the head of the queue, taken off; or why there is none, negative. 0: shut down. */
+  /** The datagram at the head of the queue, taken off; or why there is none, negative. */
   const take = (sk: number): number => {
     if (i32[sk + SK_ERR] !== 0) return takeError(sk)
     const skb = i32[sk + SK_RCVQ_HEAD]
-    if (i32[sk + SK_RCVQ_LEN] === 0)
-      return (i32[sk + SK_SHUTDOWN] & RCV_SHUTDOWN) !== 0 ? 0 : -Errno.EAGAIN
+    if (i32[sk + SK_RCVQ_LEN] === 0) return -Errno.EAGAIN
     i32[sk + SK_RCVQ_HEAD] = i32[skb + SKB_NEXT]
     i32[sk + SK_RCVQ_LEN]--
     i32[sk + SK_RMEM] -= i32[skb + SKB_END] - i32[skb + SKB_HEAD]
@@ -321,7 +242,7 @@ export const createUdpSock = (deps: UdpSockDeps) => {
   /** Takes one datagram, cut to `len`, into the arena. Its sender lies in `peer` then. */
   const recvfrom = (sk: number, to: number, len: number): number => {
     const skb = take(sk)
-    if (skb <= 0) return skb
+    if (skb < 0) return skb
     notePeer(skb)
     const n = Math.min(len, i32[skb + SKB_LEN] - udp.MIN_HEADER)
     const from = i32[skb + SKB_DATA] + udp.MIN_HEADER
@@ -332,7 +253,7 @@ export const createUdpSock = (deps: UdpSockDeps) => {
   }
   const recvBytes = (sk: number, bytes: Uint8Array, at: number, len: number): number => {
     const skb = take(sk)
-    if (skb <= 0) return skb
+    if (skb < 0) return skb
     notePeer(skb)
     const n = Math.min(len, i32[skb + SKB_LEN] - udp.MIN_HEADER)
     const from = i32[skb + SKB_DATA] + udp.MIN_HEADER
@@ -342,12 +263,16 @@ export const createUdpSock = (deps: UdpSockDeps) => {
     return n
   }
 
+  /**
+   * As in Linux (inet_shutdown, __skb_wait_for_more_packets): it takes hold of an unconnected socket too, though the
+   * answer is ENOTCONN, and wakes who waits. Datagrams go on being received: there is no end of them, an empty queue
+   * is EAGAIN as before, never an empty datagram.
+   */
   const shutdown = (sk: number, how: number): number => {
-    if (i32[sk + SK_STATE] !== TCP_ESTABLISHED) return -Errno.ENOTCONN
     // SHUT_RD 0, SHUT_WR 1, SHUT_RDWR 2 are one less than the bits they mean
     i32[sk + SK_SHUTDOWN] |= how + 1
     sockEvents(sk, SK_EVENT_HUP)
-    return 0
+    return i32[sk + SK_STATE] === TCP_ESTABLISHED ? 0 : -Errno.ENOTCONN
   }
   const close = (sk: number): void => {
     while (i32[sk + SK_RCVQ_LEN] !== 0) {

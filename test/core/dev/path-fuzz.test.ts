@@ -8,9 +8,15 @@ import {
   seeded,
   SERVER_MAC,
   toRouter,
-  V4,
 } from '../../support/packet-path.ts'
-import { arpFrame, icmpFrame, ipPacket, tcpFrame, udpFrame } from '../../support/packets.ts'
+import {
+  arpFrame,
+  icmpFrame,
+  ipPacket,
+  tcpFrame,
+  udpFrame,
+  v4Words,
+} from '../../support/packets.ts'
 
 /** Frames of every kind that the path knows, to be spoiled. */
 const seeds = (): Uint8Array[] => {
@@ -48,7 +54,7 @@ test('no frame, however spoiled, throws or leaks', () => {
     path.setNeigh(3, '10.0.3.9', SERVER_MAC)
     const { proto } = path.first.udpSock
     const sk = proto.open(AF_INET)
-    proto.bind(sk, 0, 0, V4, 0, 53)
+    proto.bind(sk, ...v4Words(0), 53)
     const frames = seeds()
     for (let n = 0; n < 4000; n++) {
       const frame = frames[below(frames.length)]!.slice()

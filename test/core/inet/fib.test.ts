@@ -5,6 +5,7 @@ import { createFlowi, FL_DADDR, FL_FAMILY } from '../../../core/base/flowi.ts'
 import { createFibReader } from '../../../core/inet/fib.ts'
 import { fibRoot } from '../../../core/inet/fib-tables.ts'
 import type { PrefixWords } from '../../../core/inet/fib-writer.ts'
+import { byFamily } from '../../../core/inet/af-ops.ts'
 import { createFibWriter, maskWords } from '../../../core/inet/fib-writer.ts'
 import {
   RT_TABLE_DEFAULT,
@@ -42,7 +43,7 @@ const makeFib = (fibNodes = 2048) => {
     const fl = createFlowi()
     fl[FL_FAMILY] = family
     fl.set(words, FL_DADDR)
-    return reader.fibLookup(fl)
+    return byFamily(reader.fibLookup4, reader.fibLookup6)(family)(fl)
   }
   return { ...writer, arena, reader, add, del, get, reclaim }
 }
@@ -285,7 +286,7 @@ describe('the map of tables', () => {
       const fl = createFlowi()
       fl[FL_FAMILY] = AF_INET
       fl.set(words, FL_DADDR)
-      return createFibReader(arena, net).fibLookup(fl)
+      return createFibReader(arena, net).fibLookup4(fl)
     }
     expect([get(INIT_NET), get(7)]).toEqual([5, 6])
     fib.remove(7, AF_INET, RT_TABLE_MAIN, words, 8)

@@ -204,6 +204,14 @@ describe('a packet made here', () => {
       dev: 'lan',
       src: '10.0.0.1',
     })
+    // else by the one that has the sender's address
+    for (const [src, dev] of [
+      ['10.0.0.1', 'lan'],
+      ['192.0.2.2', 'wan'],
+    ] as const) {
+      expect(output('255.255.255.255', { src })).toEqual({ type: RTN_BROADCAST, dev, src })
+      expect(output('224.0.0.251', { src })).toEqual({ type: RTN_MULTICAST, dev, src })
+    }
     expect(output('10.0.0.255')).toEqual({ type: RTN_BROADCAST, dev: 'lan', src: '10.0.0.1' })
     expect(output('224.0.0.251', { oif: 'wan' })).toEqual({
       type: RTN_MULTICAST,

@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'bun:test'
 import { Errno } from '../../../core/base/errno.ts'
-import { IPPROTO_TCP } from '../../../core/wire/ipproto.ts'
+import { NO_MTU } from '../../../core/inet/inet-constants.ts'
+import { IPPROTO_ICMP, IPPROTO_TCP } from '../../../core/wire/ipproto.ts'
 import { Mib } from '../../../core/shm/counters.ts'
 import { Sysctl } from '../../../core/shm/sysctl.ts'
 import { Drop } from '../../../core/skb/drop.ts'
@@ -11,7 +12,7 @@ import { icmpFrame, ip, ipPacket, udpDatagram, udpFrame } from '../../support/pa
 
 const fields = { saddr: '10.0.2.9', daddr: '10.0.2.1' }
 const ports = { sport: 4000, dport: 9 }
-type Heard = { type: number; code: number; errno: number; info: number }
+type Heard = { errno: number; isFatal: boolean; mtu: number }
 const router = () => {
   const heard: Heard[] = []
   const path = createRouter({
@@ -19,7 +20,7 @@ const router = () => {
       [
         IPPROTO_TCP,
         (skbs) => (skb) => skbs.free(skb),
-        (_skb, type, code, errno, info) => void heard.push({ type, code, errno, info }),
+        (_skb, errno, isFatal, mtu) => void heard.push({ errno, isFatal, mtu }),
       ],
     ],
   })
@@ -191,34 +192,43 @@ describe('icmp_send', () => {
 })
 
 describe('errors in', () => {
-  const errors: [number, number, number][] = [
-    [icmp.ICMP_DEST_UNREACH, icmp.ICMP_NET_UNREACH, Errno.ENETUNREACH],
-    [icmp.ICMP_DEST_UNREACH, icmp.ICMP_HOST_UNREACH, Errno.EHOSTUNREACH],
-    [icmp.ICMP_DEST_UNREACH, icmp.ICMP_PORT_UNREACH, Errno.ECONNREFUSED],
-    [icmp.ICMP_TIME_EXCEEDED, icmp.ICMP_EXC_TTL, Errno.EHOSTUNREACH],
-    [icmp.ICMP_PARAMETERPROB, 0, 71],
+  const errors: [number, number, number, boolean][] = [
+    [icmp.ICMP_DEST_UNREACH, icmp.ICMP_NET_UNREACH, Errno.ENETUNREACH, false],
+    [icmp.ICMP_DEST_UNREACH, icmp.ICMP_HOST_UNREACH, Errno.EHOSTUNREACH, false],
+    [icmp.ICMP_DEST_UNREACH, icmp.ICMP_PORT_UNREACH, Errno.ECONNREFUSED, true],
+    [icmp.ICMP_TIME_EXCEEDED, icmp.ICMP_EXC_TTL, Errno.EHOSTUNREACH, false],
+    [icmp.ICMP_PARAMETERPROB, 0, 71, true],
   ]
-  for (const [type, code, errno] of errors) {
+  for (const [type, code, errno, isFatal] of errors) {
     test(`gives type ${type} code ${code} to the transport it quotes`, () => {
       const path = router()
       path.receive(icmpFrame(toRouter, fields, type, code, 0, quoting()), 2)
-      expect(path.heard).toEqual([{ type, code, errno, info: 0 }])
+      expect(path.heard).toEqual([{ errno, isFatal, mtu: NO_MTU }])
       expect(path.isAllReturned()).toBe(true)
     })
   }
-  test('gives TCP the MTU, and remembers it itself for other protocols, not below 552', () => {
+  const needed = (mtu: number, protocol = IPPROTO_TCP): Uint8Array =>
+    icmpFrame(
+      toRouter,
+      fields,
+      icmp.ICMP_DEST_UNREACH,
+      icmp.ICMP_FRAG_NEEDED,
+      mtu,
+      quoting(protocol)
+    )
+  test('gives the transport the MTU, and believes none that no transport vouches for', () => {
     const path = router()
-    const needed = icmp.ICMP_FRAG_NEEDED
-    path.receive(icmpFrame(toRouter, fields, icmp.ICMP_DEST_UNREACH, needed, 1400, quoting()), 2)
-    expect(path.heard[0]!.info).toBe(1400)
+    path.receive(needed(1400), 2)
+    expect(path.heard).toEqual([{ errno: Errno.EMSGSIZE, isFatal: true, mtu: 1400 }])
+    path.receive(needed(1300, 47), 2)
     expect(path.host.mtus).toEqual([])
-    path.receive(icmpFrame(toRouter, fields, icmp.ICMP_DEST_UNREACH, needed, 1300, quoting(47)), 2)
-    path.receive(icmpFrame(toRouter, fields, icmp.ICMP_DEST_UNREACH, needed, 68, quoting(47)), 2)
-    expect(path.host.mtus.map(({ mtu }) => mtu)).toEqual([1300, 552])
-    const fl = path.flow('10.0.2.1', '10.0.2.9')
-    expect(path.first.pmtu.lookup(fl, 1500)).toBe(552)
-    path.advance(600_000)
-    expect(path.first.pmtu.lookup(fl, 1500)).toBe(1500)
+    expect(path.first.pmtu.pmtuSerial()).toBe(0)
+  })
+  test('believes what is said of the way of our own echoes', () => {
+    const path = router()
+    path.receive(needed(1300, IPPROTO_ICMP), 2)
+    expect(path.host.mtus).toEqual([{ addr: ip('10.0.2.9'), mtu: 1300 }])
+    expect(path.isAllReturned()).toBe(true)
   })
   const ignored: [string, Uint8Array][] = [
     [
@@ -231,6 +241,7 @@ describe('errors in', () => {
     ],
     ['what quotes no IP header', icmpFrame(toRouter, fields, 3, 1, 0, new Uint8Array(28))],
     ['reassembly timeouts', icmpFrame(toRouter, fields, 11, 1, 0, quoting())],
+    ['source quench', icmpFrame(toRouter, fields, 4, 0, 0, quoting())],
     ['redirects', icmpFrame(toRouter, fields, 5, 1, 0, quoting())],
   ]
   for (const [name, frame] of ignored) {

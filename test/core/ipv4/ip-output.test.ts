@@ -11,6 +11,7 @@ import {
   SK_DADDR,
   SK_DST,
   SK_DST_DEV,
+  SK_FAMILY,
   SK_MTU,
   SK_PROTOCOL,
   SK_SADDR,
@@ -18,6 +19,7 @@ import {
   SK_TTL,
 } from '../../../core/socket/sock.ts'
 import * as ipv4 from '../../../core/wire/ipv4.ts'
+import { NH_GATEWAY } from '../../../core/inet/nexthop-constants.ts'
 import { createRouter, SERVER_MAC, V4 } from '../../support/packet-path.ts'
 import { ip, macText } from '../../support/packets.ts'
 
@@ -35,6 +37,7 @@ const host = () => {
     const sk = path.first.slab.alloc()
     i32.set([0, 0, V4, ip(saddr)], sk + SK_SADDR)
     i32.set([0, 0, V4, ip(daddr)], sk + SK_DADDR)
+    i32[sk + SK_FAMILY] = AF_INET
     i32[sk + SK_PROTOCOL] = 6
     return sk
   }
@@ -63,17 +66,44 @@ describe('ip_queue_xmit', () => {
     expect(path.i32[sk + SK_MTU]).toBe(1500)
     expect(path.isAllReturned()).toBe(true)
   })
-  test('looks the route up again after a change, and keeps a smaller path MTU that it knows', () => {
+  test('looks the route up again after a change', () => {
     const path = host()
     const sk = path.sock('10.0.3.1', '192.0.2.1')
     path.first.output.ipQueueXmit(path.payload(), sk)
     expect(macText(path.sent[0]!.frame, 0)).toBe('02:00:00:00:03:fe')
-    path.i32[sk + SK_MTU] = 1200
-    path.addRoute('192.0.2.0/24', 3, { via: '10.0.3.9' })
+    path.addRoute('192.0.2.0/24', 3, { via: '10.0.3.9', mtu: 1400 })
     path.i32[G_GENERATION]!++
     path.first.output.ipQueueXmit(path.payload(), sk)
     expect(macText(path.sent[1]!.frame, 0)).toBe(SERVER_MAC)
+    expect(path.i32[sk + SK_MTU]).toBe(1400)
+    // and the MTU rises with it too
+    path.addRoute('192.0.2.0/25', 3, { via: '10.0.3.9' })
+    path.i32[G_GENERATION]!++
+    path.first.output.ipQueueXmit(path.payload(), sk)
+    expect(path.i32[sk + SK_MTU]).toBe(1500)
+  })
+  test('keeps to the path MTU that was learned, also by others, until it ends', () => {
+    const path = host()
+    const { output, pmtu } = path.first
+    const sk = path.sock('10.0.3.1', '10.0.3.9')
+    output.ipQueueXmit(path.payload(), sk)
+    pmtu.updatePmtu(path.i32, sk + SK_DADDR, 1200)
+    output.ipQueueXmit(path.payload(), sk)
     expect(path.i32[sk + SK_MTU]).toBe(1200)
+    expect(ipv4.dontFragment(path.sent[1]!.frame, 14)).toBe(true)
+    path.i32[G_GENERATION]!++
+    output.ipQueueXmit(path.payload(), sk)
+    expect(path.i32[sk + SK_MTU]).toBe(1200)
+    path.advance(600_000)
+    path.setNeigh(3, '10.0.3.9', SERVER_MAC)
+    output.ipQueueXmit(path.payload(), sk)
+    expect(path.i32[sk + SK_MTU]).toBe(1500)
+    // a way narrower than 552 is left to fragment (ip_mtu_locked)
+    pmtu.updatePmtu(path.i32, sk + SK_DADDR, 300)
+    output.ipQueueXmit(path.payload(), sk)
+    expect(path.i32[sk + SK_MTU]).toBe(552)
+    expect(ipv4.dontFragment(path.sent.at(-1)!.frame, 14)).toBe(false)
+    expect(path.isAllReturned()).toBe(true)
   })
   test('gives consecutive identifications, each worker its own', () => {
     const path = host()
@@ -95,7 +125,7 @@ describe('ip_queue_xmit', () => {
   test('refuses a segment with DF that is too big for the path', () => {
     const path = host()
     const sk = path.sock('10.0.3.1', '10.0.3.9')
-    path.i32[sk + SK_MTU] = 576
+    path.first.pmtu.updatePmtu(path.i32, sk + SK_DADDR, 576)
     expect(path.first.output.ipQueueXmit(path.payload(1000), sk)).toBe(-Errno.EMSGSIZE)
     expect(path.counter(Mib.IpFragFails)).toBe(1)
     expect(path.drops(Drop.PKT_TOO_BIG)).toBe(1)
@@ -108,6 +138,18 @@ describe('ip_queue_xmit', () => {
     path.first.output.sockConfirm(sk)
     const n = path.first.table.indexOf(path.neighRow(3, '10.0.3.254'))
     expect(path.i32[path.arena.layout.neighUse + n * 2 + NEIGH_USE_CONFIRMED]).toBe(path.time[0]!)
+  })
+  test('confirms nobody by a route that has changed: its row may be another next hop by now', () => {
+    const path = host()
+    const sk = path.sock('10.0.3.1', '192.0.2.1')
+    path.first.output.ipQueueXmit(path.payload(), sk)
+    path.i32.set([0, 0, V4, ip('10.0.3.9')], path.i32[sk + SK_DST]! + NH_GATEWAY)
+    path.i32[G_GENERATION]!++
+    path.first.output.sockConfirm(sk)
+    for (const addr of ['10.0.3.9', '10.0.3.254']) {
+      const n = path.first.table.indexOf(path.neighRow(3, addr))
+      expect(path.i32[path.arena.layout.neighUse + n * 2 + NEIGH_USE_CONFIRMED]).toBe(0)
+    }
   })
 })
 

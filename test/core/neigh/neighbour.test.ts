@@ -22,7 +22,8 @@ import { Softnet } from '../../../core/shm/counters.ts'
 import { Sysctl } from '../../../core/shm/sysctl.ts'
 import { Drop } from '../../../core/skb/drop.ts'
 import { MAX_HEADER } from '../../../core/skb/skb.ts'
-import { SK_DADDR, SK_PROTOCOL, SK_SADDR } from '../../../core/socket/sock.ts'
+import { AF_INET } from '../../../core/base/family.ts'
+import { SK_DADDR, SK_FAMILY, SK_PROTOCOL, SK_SADDR } from '../../../core/socket/sock.ts'
 import * as arp from '../../../core/wire/arp.ts'
 import * as ethernet from '../../../core/wire/ethernet.ts'
 import * as icmp from '../../../core/wire/icmp.ts'
@@ -135,13 +136,7 @@ describe('resolution', () => {
   test('tells the sender of a full table only after it has sent', () => {
     const heard: number[] = []
     const path = createRouter({
-      protocols: [
-        [
-          6,
-          (skbs) => (skb) => skbs.free(skb),
-          (_skb, _type, _code, errno) => void heard.push(errno),
-        ],
-      ],
+      protocols: [[6, (skbs) => (skb) => skbs.free(skb), (_skb, errno) => void heard.push(errno)]],
     })
     path.setSysctl(Sysctl.neigh_gc_thresh3, 4)
     for (let host = 20; host < 24; host++) path.setNeigh(3, `10.0.3.${host}`, SERVER_MAC)
@@ -150,6 +145,7 @@ describe('resolution', () => {
     const sk = slab.alloc()
     i32.set([0, 0, V4, ip('10.0.3.1')], sk + SK_SADDR)
     i32.set([0, 0, V4, ip('10.0.3.9')], sk + SK_DADDR)
+    i32[sk + SK_FAMILY] = AF_INET
     i32[sk + SK_PROTOCOL] = 6
     const skb = skbs.alloc(20, MAX_HEADER)
     skbs.put(skb, 20)

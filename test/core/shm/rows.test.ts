@@ -21,7 +21,9 @@ const wordsOf = (
   wide: Record<string, number> = {}
 ): [name: string, at: number, end: number][] =>
   Object.entries(names)
-    .filter((entry): entry is [string, number] => prefix.test(entry[0]))
+    .filter(
+      (entry): entry is [string, number] => prefix.test(entry[0]) && typeof entry[1] === 'number'
+    )
     .map(([name, at]) => [name, at, at + (wide[name] ?? 1)])
 
 const expectApart = (words: [string, number, number][], first: number, end: number): void => {

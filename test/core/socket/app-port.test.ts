@@ -2,7 +2,9 @@ import { AF_INET } from '../../../core/base/family.ts'
 import { expect, test } from 'bun:test'
 import { Errno } from '../../../core/base/errno.ts'
 import {
+  APP_SIDS,
   AppOp,
+  CLOSE_NOW,
   E_ADDR,
   E_ARG0,
   E_ARG1,
@@ -16,7 +18,12 @@ import {
   E_USER,
 } from '../../../core/socket/app-constants.ts'
 import { createAppRings } from '../../../core/socket/app-rings.ts'
-import { SO_REUSEADDR, SOL_SOCKET } from '../../../core/socket/proto.ts'
+import {
+  IPPROTO_TCP,
+  SO_REUSEADDR,
+  SOL_SOCKET,
+  TCP_CONGESTION,
+} from '../../../core/socket/proto.ts'
 import { SK_EVENT_READ, SOCK_DGRAM, SOCK_STREAM } from '../../../core/socket/sock.ts'
 import { createDrop } from '../../../core/skb/drop.ts'
 import { createSkbs, SKB_DATA, SKB_LEN } from '../../../core/skb/skb.ts'
@@ -47,7 +54,9 @@ const setUp = (config: Partial<ArenaConfig> = {}) => {
   const { consume } = createDrop(arena, skbs)
   const seen: Completion[] = []
   const lost: number[] = []
+  let look: (at: number) => void = () => {}
   const completion = (_worker: number, at: number): void => {
+    look(at)
     seen.push({
       op: i32[at + E_OP]!,
       sid: i32[at + E_SID]!,
@@ -74,7 +83,8 @@ const setUp = (config: Partial<ArenaConfig> = {}) => {
     rings.commit(0)
   }
   /** Lets both sides work, and tells what came of it. */
-  const run = (turns = 4): Completion[] => {
+  const run = (turns = 4, each: (at: number) => void = () => {}): Completion[] => {
+    look = each
     for (let k = 0; k < turns; k++) {
       rings.flush()
       worker.turn()
@@ -294,6 +304,79 @@ test('POLL tells once what happened', () => {
   )
   peer.write(new Uint8Array(1))
   expect(run().some(({ op }) => op === AppOp.POLL)).toBe(false)
+})
+
+test('the end of a socket answers what was asked of it and will not come', () => {
+  const { run, listen, ask } = setUp()
+  const { sid, child } = listen(80, 2)
+  run()
+  ask(AppOp.POLL, sid, { [E_LEN]: SK_EVENT_READ }, 3)
+  ask(AppOp.POLL, sid, { [E_LEN]: SK_EVENT_READ }, 4)
+  // a child that is given up leaves the others where they were
+  ask(AppOp.CLOSE, child[0]!, {}, 5)
+  ask(AppOp.CLOSE, sid, { [E_ARG0]: CLOSE_NOW }, 6)
+  expect(run().map(({ op, sid, user, result }) => [op, sid, user, result])).toEqual([
+    [AppOp.POLL, sid, 3, -Errno.ECANCELED],
+    [AppOp.ACCEPT, child[0]!, child[0]!, -Errno.ECANCELED],
+    [AppOp.CLOSE, child[0]!, 5, 0],
+    [AppOp.ACCEPT, child[1]!, child[1]!, -Errno.ECANCELED],
+    [AppOp.POLL, sid, 4, -Errno.ECANCELED],
+    [AppOp.CLOSE, sid, 6, 0],
+  ])
+})
+
+test('names that an application makes up are refused, and nothing else is touched', () => {
+  const { run, listen, open, ask, worker, skbOf, i32, consume } = setUp()
+  const { sid } = listen(80, 0)
+  const other = open(SOCK_DGRAM, 53)
+  run()
+  const answer = (op: number, on: number, words: Record<number, number>): number => {
+    ask(op, on, words, 1)
+    const seen = run()
+    expect(seen.length).toBe(1)
+    return seen[0]!.result
+  }
+  for (const name of [0, -1, APP_SIDS, 0x7fffffff]) {
+    expect(answer(AppOp.ACCEPT, sid, { [E_PORT]: name })).toBe(-Errno.EBADF)
+    expect(answer(AppOp.BIND, name, { [E_PORT]: 9 })).toBe(-Errno.EBADF)
+  }
+  // a sid that names a socket becomes no other one
+  expect(answer(AppOp.ACCEPT, sid, { [E_PORT]: other })).toBe(-Errno.EBUSY)
+  expect(answer(AppOp.ACCEPT, sid, { [E_PORT]: sid })).toBe(-Errno.EBUSY)
+  expect(answer(AppOp.ACCEPT, other, { [E_PORT]: 9 })).toBe(-Errno.EINVAL)
+  expect(answer(AppOp.SOCKET, sid, { [E_ARG0]: AF_INET, [E_ARG1]: SOCK_STREAM })).toBe(-Errno.EBUSY)
+  expect(answer(AppOp.POLL, sid, { [E_LEN]: 64 })).toBe(-Errno.EINVAL)
+  expect(answer(AppOp.CONNECT, other, { [E_PORT]: 65536 })).toBe(-Errno.EINVAL)
+  const skb = skbOf(new Uint8Array([3]))
+  expect(answer(AppOp.SENDTO, other, { [E_SKB]: skb, [E_PORT]: -1 })).toBe(-Errno.EINVAL)
+  // a length beyond the buffer, and what is no row
+  const long = skbOf(new Uint8Array(10))
+  i32[long + SKB_LEN] = 4096
+  const before = worker.skbs.available()
+  expect(answer(AppOp.SENDTO, other, { [E_SKB]: long, [E_PORT]: 9 })).toBe(-Errno.EFAULT)
+  expect(answer(AppOp.SENDTO, other, { [E_SKB]: long + 1, [E_PORT]: 9 })).toBe(-Errno.EFAULT)
+  expect(worker.skbs.available()).toEqual(before)
+  expect(worker.udp.sent).toEqual([])
+  expect(worker.slab.live()).toBe(2)
+  i32[long + SKB_LEN] = 10
+  consume(long)
+})
+
+test('an option that is a name travels where addresses do', () => {
+  const { run, open, ask, i32 } = setUp()
+  const sid = open(SOCK_STREAM, 80)
+  run()
+  const reno = { [E_ADDR]: 0x6f6e6572, [E_ADDR + 1]: 0 }
+  const option = { [E_ARG0]: IPPROTO_TCP, [E_ARG1]: TCP_CONGESTION }
+  ask(AppOp.SETSOCKOPT, sid, { ...option, ...reno })
+  ask(AppOp.GETSOCKOPT, sid, option, 7)
+  const names: number[] = []
+  const seen = run(4, (at) => names.push(i32[at + E_ADDR]!))
+  expect(seen.map(({ op, result }) => [op, result])).toEqual([
+    [AppOp.SETSOCKOPT, 0],
+    [AppOp.GETSOCKOPT, 16],
+  ])
+  expect(names.at(-1)).toBe(0x6f6e6572)
 })
 
 test('a sleeping application is rung once, an awake one not at all', () => {

@@ -1,6 +1,6 @@
 import { expect, test } from 'bun:test'
 import { createEvents } from '../../../core/socket/events.ts'
-import { SK_EVENT_READ, SK_EVENT_WRITE, sockSlab } from '../../../core/socket/sock.ts'
+import { SK_EVENT_HUP, SK_EVENT_READ, SK_EVENT_WRITE, sockSlab } from '../../../core/socket/sock.ts'
 import { fakeArena } from '../../support/fake-worker.ts'
 
 const setUp = () => {
@@ -41,6 +41,25 @@ test('a socket without a handler, or freed since, is not told', () => {
   events.sockEvents(sk, SK_EVENT_READ)
   events.runEvents()
   expect(calls).toBe(1)
+})
+
+test('what happened to a freed socket is not told to the next one on its row', () => {
+  const { slab, events } = setUp()
+  const seen: number[][] = []
+  const handler = events.registerHandler((...call) => seen.push(call))
+  const old = slab.alloc()
+  events.attach(old, handler, 1)
+  events.sockEvents(old, SK_EVENT_HUP)
+  events.detach(old)
+  slab.free(old)
+  const sk = slab.alloc()
+  expect(sk).toBe(old)
+  events.attach(sk, handler, 2)
+  events.sockEvents(sk, SK_EVENT_READ)
+  // once on the list, whoever put it there
+  expect(events.runEvents()).toBe(1)
+  expect(seen).toEqual([[sk, SK_EVENT_READ, 2]])
+  expect(events.eventsPending()).toBe(false)
 })
 
 test('what handlers cause is run at once, but a handler that never stops leaves the rest for the next run', () => {

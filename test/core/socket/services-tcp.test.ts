@@ -7,6 +7,7 @@ import { SHUT_WR } from '../../../core/socket/proto.ts'
 import { SOCK_STREAM } from '../../../core/socket/sock.ts'
 import { randomBytes } from '../../support/fake-proto.ts'
 import { createTcpHosts, type TcpHosts } from '../../support/tcp-hosts.ts'
+import { v4Words } from '../../support/packets.ts'
 
 const setUp = (seed: number, lossPerMille: number) => {
   const hosts = createTcpHosts({ seed, lossPerMille })
@@ -15,7 +16,7 @@ const setUp = (seed: number, lossPerMille: number) => {
 }
 const connect = ({ a, b, step }: TcpHosts, port: number): number => {
   const sk = a.sockets.socket(AF_INET, SOCK_STREAM, 0)
-  expect(a.sockets.connect(sk, 0, 0, 0xffff, b.addr, port)).toBe(-Errno.EINPROGRESS)
+  expect(a.sockets.connect(sk, ...v4Words(b.addr), port)).toBe(-Errno.EINPROGRESS)
   step()
   return sk
 }

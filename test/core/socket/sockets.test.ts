@@ -31,6 +31,7 @@ import {
   SOCK_STREAM,
 } from '../../../core/socket/sock.ts'
 import { createFakeWorker, fakeArena } from '../../support/fake-worker.ts'
+import { v4Words } from '../../support/packets.ts'
 
 const setUp = () => {
   const arena = fakeArena({ socks: 8 })
@@ -58,7 +59,7 @@ test('a call that the protocol lacks is not supported', () => {
   expect(sockets.listen(udp, 1)).toBe(-Errno.EOPNOTSUPP)
   expect(sockets.accept(udp)).toBe(-Errno.EOPNOTSUPP)
   expect(sockets.recvfrom(tcp, 0, 1)).toBe(-Errno.EOPNOTSUPP)
-  expect(sockets.bind(tcp, 0, 0, 0, 0, 70000)).toBe(-Errno.EINVAL)
+  expect(sockets.bind(tcp, ...v4Words(0), 70000)).toBe(-Errno.EINVAL)
   expect(sockets.shutdown(udp, 5)).toBe(-Errno.EINVAL)
 })
 
@@ -92,7 +93,7 @@ test('SO_ERROR is told once; SO_ACCEPTCONN of a listener', () => {
   expect(sockets.getsockopt(sk, SOL_SOCKET, SO_ERROR)).toBe(Errno.ECONNREFUSED)
   expect(sockets.getsockopt(sk, SOL_SOCKET, SO_ERROR)).toBe(0)
   expect(sockets.getsockopt(sk, SOL_SOCKET, SO_ACCEPTCONN)).toBe(0)
-  sockets.bind(sk, 0, 0, 0xffff, 0, 80)
+  sockets.bind(sk, ...v4Words(0), 80)
   sockets.listen(sk, 1)
   expect(sockets.getsockopt(sk, SOL_SOCKET, SO_ACCEPTCONN)).toBe(1)
   const udp = sockets.socket(AF_INET, SOCK_DGRAM, 0)

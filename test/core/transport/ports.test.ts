@@ -36,8 +36,23 @@ const setup = () => {
     }
     return sk
   }
-  return { ports, socket }
+  /** Makes a bound address an IPv4 one. */
+  const map = (sk: number): number => {
+    arena.i32[sk + SK_SADDR + 2] = 0xffff
+    return sk
+  }
+  return { ports, socket, map }
 }
+
+test('an IPv6 socket with an IPv4 address meets the IPv4 wildcard, and no IPv6 one that is v6only', () => {
+  const { ports, socket, map } = setup()
+  const mapped = map(socket(AF_INET6, 1))
+  ports.hold(mapped, 80)
+  expect(ports.conflicts(socket(AF_INET, 0), 80)).toBe(true)
+  expect(ports.conflicts(socket(AF_INET6, 0), 80)).toBe(true)
+  expect(ports.conflicts(socket(AF_INET6, 0, IPV6_V6ONLY), 80)).toBe(false)
+  expect(ports.conflicts(socket(AF_INET, 2), 80)).toBe(false)
+})
 
 describe('sharing a port', () => {
   type Side = [family: number, last: number, reuse?: number, state?: number, dev?: number]

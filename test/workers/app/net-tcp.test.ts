@@ -12,6 +12,7 @@ import type { AppSocket } from '../../../workers/app/socket.ts'
 import { once } from '../../support/fake-host.ts'
 import { randomBytes } from '../../support/fake-proto.ts'
 import { createTcpHosts, type TcpHosts, type TcpHostsOptions } from '../../support/tcp-hosts.ts'
+import { v4Words } from '../../support/packets.ts'
 
 let running: AppNet | undefined
 afterEach(() => running?.close())
@@ -56,7 +57,7 @@ const setUp = (options: TcpHostsOptions = {}) => {
 
 const connect = ({ a, b }: TcpHosts, port: number): number => {
   const sk = a.sockets.socket(AF_INET, SOCK_STREAM, 0)
-  a.sockets.connect(sk, 0, 0, 0xffff, b.addr, port)
+  a.sockets.connect(sk, ...v4Words(b.addr), port)
   return sk
 }
 /** Reads what there is: bytes, null at the end, or undefined when there is nothing yet. Throws an error's number. */
@@ -143,7 +144,7 @@ describe('a stream over TCP', () => {
   test('connects out and is reset', async () => {
     const h = setUp()
     const listener = h.a.sockets.socket(AF_INET, SOCK_STREAM, 0)
-    h.a.sockets.bind(listener, 0, 0, 0xffff, 0, 9000)
+    h.a.sockets.bind(listener, ...v4Words(0), 9000)
     h.a.sockets.listen(listener, 5)
     const socket = h.app.net.connect({ port: 9000, host: '10.0.0.1' })
     socket.write('hello')

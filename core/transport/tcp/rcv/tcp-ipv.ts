@@ -3,9 +3,7 @@
  * state asks for. tcpRcv goes into inet_protos[6] of both families; it owns the skb. Runs on the worker.
  * Linux: tcp_v4_rcv, tcp_v6_rcv, tcp_v4_err; RFC 9293 3.10.7, RFC 5927 (errors are believed only in sequence).
  */
-import { AF_INET } from '../../../base/family.ts'
 import { pseudoSumWords } from '../../../base/checksum.ts'
-import { Errno } from '../../../base/errno.ts'
 import {
   createFlowi,
   FL_DADDR,
@@ -34,6 +32,7 @@ import {
   type Skbs,
 } from '../../../skb/skb.ts'
 import {
+  SK_DADDR,
   SK_ERR_SOFT,
   SK_FAMILY,
   SK_MTU,
@@ -41,7 +40,6 @@ import {
   SK_STATE,
   TCP_CLOSE,
   TCP_ESTABLISHED,
-  TCP_LISTEN,
   TCP_NEW_SYN_RECV,
   TCP_SYN_RECV,
   TCP_SYN_SENT,
@@ -49,6 +47,9 @@ import {
 } from '../../../socket/sock.ts'
 import { TCP_ACK, TCP_FIN, TCP_RST, TCP_SYN } from '../../../wire/tcp.ts'
 import * as tcp from '../../../wire/tcp.ts'
+import type { AfOps } from '../../../inet/af-ops.ts'
+import { NO_MTU } from '../../../inet/inet-constants.ts'
+import type { SkDst } from '../../../inet/sk-dst.ts'
 import type { TcpHash } from '../sock/tcp-hash.ts'
 import type { TcpInput } from './tcp-input.ts'
 import type { TcpStates } from '../states/tcp-states.ts'
@@ -62,6 +63,7 @@ import {
   CB_FLAGS,
   CB_SEQ,
   TP_MIN_TTL,
+  TP_PMTU,
   TP_SEGS_IN,
   TP_SND_ISN,
   TP_SND_NXT,
@@ -69,13 +71,6 @@ import {
 } from '../sock/tcp-sock.ts'
 
 const IPPROTO_TCP = 6
-const MIN_PMTU_V4 = 552
-const MIN_PMTU_V6 = 1280
-
-/** What an ICMP error asks of TCP. */
-export const TCP_ERROR_MTU = 1
-/** Reported at once while connecting, remembered otherwise. */
-export const TCP_ERROR_UNREACHABLE = 2
 
 export type TcpIpvDeps = {
   arena: Arena
@@ -95,11 +90,15 @@ export type TcpIpvDeps = {
   loadAddrs: (skb: number, fl: Flowi) => void
   /** Gives the packet to a worker that owns its flow; false when there is none. */
   passOn: (skb: number, hash: number, isNew: boolean) => boolean
+  afOps: (family: number) => AfOps
+  skDst: SkDst
+  /** Believes what was said of the MTU of the path to an address. */
+  updatePmtu: (words: Int32Array, at: number, mtu: number) => void
 }
 
 export const createTcpIpv = (deps: TcpIpvDeps) => {
   const { bank, skbs, drop, hash, listen, life, mss, output, recovery, timewaitRcv } = deps
-  const { sendReset, loadAddrs, passOn } = deps
+  const { sendReset, loadAddrs, passOn, afOps, skDst, updatePmtu } = deps
   const { tcpRcvEstablished } = deps.input
   const { rcvStateProcess } = deps.states
   const { i32, u8, f64 } = deps.arena
@@ -116,18 +115,7 @@ export const createTcpIpv = (deps: TcpIpvDeps) => {
   /** Software verification, when the device has not done it. */
   const checksumOk = (skb: number): boolean => {
     if (i32[skb + SKB_IP_SUMMED] !== CHECKSUM_NONE) return true
-    const pseudo = pseudoSumWords(
-      fl[FL_SADDR],
-      fl[FL_SADDR + 1],
-      fl[FL_SADDR + 2],
-      fl[FL_SADDR + 3],
-      fl[FL_DADDR],
-      fl[FL_DADDR + 1],
-      fl[FL_DADDR + 2],
-      fl[FL_DADDR + 3],
-      IPPROTO_TCP,
-      i32[skb + SKB_LEN]
-    )
+    const pseudo = pseudoSumWords(fl, FL_SADDR, FL_DADDR, IPPROTO_TCP, i32[skb + SKB_LEN])
     return tcp.isChecksumOk(u8, i32[skb + SKB_DATA], i32[skb + SKB_LEN], pseudo)
   }
   /** Sequence numbers and flags into the control block (tcp_v4_fill_cb). */
@@ -142,10 +130,8 @@ export const createTcpIpv = (deps: TcpIpvDeps) => {
     i32[skb + CB_FLAGS] = flags
     i32[skb + SKB_NEXT] = 0
   }
-  const hopLimit = (sk: number, skb: number): number => {
-    const network = i32[skb + SKB_NETWORK]
-    return i32[sk + SK_FAMILY] === AF_INET ? u8[network + 8] : u8[network + 7]
-  }
+  const hopLimit = (sk: number, skb: number): number =>
+    u8[i32[skb + SKB_NETWORK] + afOps(i32[sk + SK_FAMILY]).hopLimitAt]
 
   const bad = (skb: number, mib: number, reason: Drop): void => {
     f64[bank + mib]++
@@ -245,12 +231,11 @@ export const createTcpIpv = (deps: TcpIpvDeps) => {
 
   /** The path takes less than was thought (RFC 1191, RFC 8201): smaller segments, and what was too big again. */
   const mtuReduced = (sk: number, mtu: number): void => {
-    const least = i32[sk + SK_FAMILY] === AF_INET ? MIN_PMTU_V4 : MIN_PMTU_V6
-    const next = Math.max(mtu, least)
-    if (next >= i32[sk + SK_MTU] || i32[sk + SK_STATE] === TCP_LISTEN) return
-    i32[sk + SK_MTU] = next
+    updatePmtu(i32, sk + SK_DADDR, mtu)
+    // a request has sent nothing that was too big
+    if (i32[sk + SK_STATE] === TCP_NEW_SYN_RECV || skDst.skDstCheck(sk) !== 0) return
+    if (i32[sk + SK_MTU] >= i32[sk + TP_PMTU]) return
     mss.syncMss(sk)
-    if (i32[sk + SK_STATE] === TCP_NEW_SYN_RECV) return
     recovery.simpleRetransmit(sk, mss.currentMss(sk))
     output.xmitRetransmitQueue(sk, false)
   }
@@ -262,9 +247,10 @@ export const createTcpIpv = (deps: TcpIpvDeps) => {
 
   /**
    * An ICMP error about a segment of ours. `quoted` names the connection as packets from the peer do (FL_SADDR,
-   * FL_SPORT the peer; FL_DADDR, FL_DPORT us); `seq` is the quoted segment's. `info` is the MTU or an errno.
+   * FL_SPORT the peer; FL_DADDR, FL_DPORT us); `seq` is the quoted segment's. `mtu` is what the path takes, or NO_MTU:
+   * then `errno` is reported at once while connecting, and remembered otherwise.
    */
-  const tcpError = (quoted: Flowi, kind: number, info: number, seq: number): void => {
+  const tcpError = (quoted: Flowi, errno: number, mtu: number, seq: number): void => {
     const sk = hash.lookupEstablished(quoted)
     if (sk === 0) {
       f64[bank + Mib.IcmpInErrors]++
@@ -274,7 +260,7 @@ export const createTcpIpv = (deps: TcpIpvDeps) => {
     if (state === TCP_TIME_WAIT || state === TCP_CLOSE) return
     if (state === TCP_NEW_SYN_RECV) {
       if (seq !== i32[sk + TP_SND_ISN]) f64[bank + Mib.TcpExtOutOfWindowIcmps]++
-      else if (kind === TCP_ERROR_MTU) mtuReduced(sk, info)
+      else if (mtu !== NO_MTU) mtuReduced(sk, mtu)
       else listen.dropRequest(sk)
       return
     }
@@ -283,8 +269,8 @@ export const createTcpIpv = (deps: TcpIpvDeps) => {
       f64[bank + Mib.TcpExtOutOfWindowIcmps]++
       return
     }
-    if (kind === TCP_ERROR_MTU) mtuReduced(sk, info)
-    else unreachable(sk, info !== 0 ? info : Errno.EHOSTUNREACH)
+    if (mtu !== NO_MTU) mtuReduced(sk, mtu)
+    else unreachable(sk, errno)
     life.flush()
   }
 

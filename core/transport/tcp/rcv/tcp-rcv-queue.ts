@@ -146,23 +146,31 @@ export const createTcpRcvQueue = (deps: TcpRcvQueueDeps) => {
     return small
   }
 
+  /** More than half of its buffer is empty. */
+  const isPoor = (skb: number): boolean => i32[skb + SKB_LEN] * 2 < mem.truesize(skb)
+  /**
+   * It goes into what the last buffer of the queue has left, so it takes no memory: when it wastes its own, or there is
+   * no more. `next` is rcv_nxt.
+   */
+  const fillsTail = (sk: number, skb: number, next: number): boolean => {
+    const tail = i32[sk + SK_RCVQ_TAIL]
+    if (tail === 0 || i32[tail + CB_END_SEQ] !== next) return false
+    if (!isPoor(skb) && fits(sk, skb)) return false
+    return i32[skb + SKB_LEN] - ((next - i32[skb + CB_SEQ]) | 0) <= tailroom(tail)
+  }
+
   /** Appends a segment that is next in order (its front may repeat what came before). */
   const queueRcv = (sk: number, skb: number): void => {
     const end = i32[skb + CB_END_SEQ]
     const next = i32[sk + TP_RCV_NXT]
     add64(i32, sk + TP_BYTES_RECEIVED, (end - next) | 0)
     i32[sk + TP_RCV_NXT] = end
-    const len = i32[skb + SKB_LEN]
     const tail = i32[sk + SK_RCVQ_TAIL]
-    const poor = len * 2 < mem.truesize(skb)
-    if (poor && tail !== 0) {
-      const from = (next - i32[skb + CB_SEQ]) | 0
-      if (len - from <= tailroom(tail) && i32[tail + CB_END_SEQ] === next) {
-        absorb(tail, skb, from)
-        return
-      }
+    if (fillsTail(sk, skb, next)) {
+      absorb(tail, skb, (next - i32[skb + CB_SEQ]) | 0)
+      return
     }
-    const kept = poor ? compact(skb) : skb
+    const kept = isPoor(skb) ? compact(skb) : skb
     i32[kept + SKB_NEXT] = 0
     if (tail === 0) i32[sk + SK_RCVQ_HEAD] = kept
     else i32[tail + SKB_NEXT] = kept
@@ -272,10 +280,21 @@ export const createTcpRcvQueue = (deps: TcpRcvQueueDeps) => {
     i32[sk + SK_RMEM] <= i32[sk + SK_RCVBUF] && mem.mayCharge(sk, skb)
   /** Whether there is room for one more skb, that is next in order; makes some first when not. */
   const mayHold = (sk: number, skb: number): boolean => {
-    if (fits(sk, skb)) return true
+    if (fits(sk, skb) || fillsTail(sk, skb, i32[sk + TP_RCV_NXT])) return true
     pruneQueue(sk)
     if (!fits(sk, skb)) pruneOfo(sk, skb)
-    return fits(sk, skb)
+    return fits(sk, skb) || isPromised(sk, skb)
+  }
+  /**
+   * The window of before was computed from half of the memory being payload. Segments just too long for two of them to
+   * share a buffer use less of it, two fifths, and the first buffer may be read almost to its end; what was offered is
+   * taken all the same (RFC 9293 3.8.6).
+   */
+  const isPromised = (sk: number, skb: number): boolean => {
+    const rcvbuf = i32[sk + SK_RCVBUF]
+    const head = i32[sk + SK_RCVQ_HEAD]
+    const held = i32[sk + SK_RMEM] - (head === 0 ? 0 : mem.truesize(head))
+    return held <= rcvbuf + (rcvbuf >> 2) && mem.mayCharge(sk, skb)
   }
   /** The buffer was guessed too small: it grows to what it holds, or else the window must fall. */
   const clampWindow = (sk: number): void => {

@@ -11,7 +11,7 @@ import { Sysctl } from '../../../shm/sysctl.ts'
 import { SKB_GSO_SIZE, SKB_LEN } from '../../../skb/skb.ts'
 import { SK_FLAGS, SK_RCVBUF, SK_RMEM } from '../../../socket/sock.ts'
 import { TCP_PSH } from '../../../wire/tcp.ts'
-import type { TcpMem } from '../sock/tcp-mem.ts'
+import { SMALL_PAYLOAD, type TcpMem, TRUESIZE_SMALL } from '../sock/tcp-mem.ts'
 import {
   ACK_PUSHED,
   ACK_PUSHED2,
@@ -49,6 +49,8 @@ import {
 const DEFAULT_RATIO = 128
 const MAX_RATIO = 240
 const MAX_WSCALE = 14
+/** Payload that a small buffer holds in any case, behind the largest headers. */
+const PACKED = SMALL_PAYLOAD - 64
 
 export type TcpWindow = ReturnType<typeof createTcpWindow>
 export type TcpWindowDeps = {
@@ -208,9 +210,18 @@ export const createTcpWindow = ({ i32, f64, bank, sysctl, time, mem }: TcpWindow
     const pending = i32[sk + TP_ACK_PENDING]
     i32[sk + TP_ACK_PENDING] = pending | ((pending & ACK_PUSHED) !== 0 ? ACK_PUSHED2 : ACK_PUSHED)
   }
+  /**
+   * Payload of the buffers that segments like this one fill: of small ones, as many whole segments as the queue copies
+   * together; a window computed from less waste than that could not be held.
+   */
+  const ratioOf = (skb: number): number => {
+    const len = i32[skb + SKB_LEN]
+    if (len > PACKED || i32[skb + SKB_GSO_SIZE] !== 0)
+      return Math.max(DEFAULT_RATIO, ((len << 8) / mem.truesize(skb)) | 0)
+    return (((PACKED - (PACKED % Math.max(len, 1))) << 8) / TRUESIZE_SMALL) | 0
+  }
   const adaptRatio = (sk: number, skb: number): void => {
-    const ratio = ((i32[skb + SKB_LEN] << 8) / mem.truesize(skb)) | 0
-    i32[sk + TP_SCALING_RATIO] = Math.min(MAX_RATIO, Math.max(DEFAULT_RATIO, ratio))
+    i32[sk + TP_SCALING_RATIO] = Math.min(MAX_RATIO, ratioOf(skb))
     if ((i32[sk + SK_FLAGS] & SOCK_RCVBUF_LOCK) === 0) {
       const most = 65535 << i32[sk + TP_RCV_WSCALE]
       i32[sk + TP_WINDOW_CLAMP] = Math.min(most, Math.max(i32[sk + TP_RCV_WND], fullSpace(sk)))

@@ -11,7 +11,14 @@ import { SKB_GSO_SEGS, SKB_TRANSPORT } from '../../../skb/skb.ts'
 import { TCP_SYN } from '../../../wire/tcp.ts'
 import * as tcp from '../../../wire/tcp.ts'
 import { OPT_SEEN, OPT_TSECR, SEEN_SACK, SEEN_TIMESTAMPS } from '../../../wire/tcp-options.ts'
-import { congestionOps } from './tcp-cong.ts'
+import {
+  RS_ACKED_SACKED,
+  RS_LOSSES,
+  RS_PRIOR_IN_FLIGHT,
+  RS_RTT_US,
+  RS_WORDS,
+  type TcpCong,
+} from './tcp-cong.ts'
 import type { TcpMss } from '../snd/tcp-mss.ts'
 import type { TcpOutput } from '../snd/tcp-output.ts'
 import { REXMIT_FORCE, REXMIT_NONE, type TcpRecovery } from './tcp-recovery.ts'
@@ -31,6 +38,7 @@ import {
   ICSK_TIME_PROBE0,
   ICSK_TIME_RETRANS,
   OPT_SACK,
+  packetsInFlight,
   TCP_CA_CWR,
   TCP_CA_LOSS,
   TCP_CA_OPEN,
@@ -39,6 +47,7 @@ import {
   TP_BYTES_ACKED,
   TP_CA_STATE,
   TP_DELIVERED,
+  TP_LOST,
   TP_LOST_OUT,
   TP_MAX_WINDOW,
   TP_OPTS,
@@ -85,13 +94,14 @@ export type TcpAckDeps = {
   output: TcpOutput
   sacktag: TcpSacktag
   recovery: TcpRecovery
+  cong: TcpCong
   sendChallengeAck: (sk: number) => void
   /** The way to the peer works (dst_confirm). */
   sockConfirm: (sk: number) => void
 }
 
 export const createTcpAck = (deps: TcpAckDeps) => {
-  const { bank, time, queue, mss, timers, output, sacktag, recovery } = deps
+  const { bank, time, queue, mss, timers, output, sacktag, recovery, cong } = deps
   const { sendChallengeAck, sockConfirm } = deps
   const { i32, u8, f64 } = deps.arena
   const { pcount } = queue
@@ -214,10 +224,30 @@ export const createTcpAck = (deps: TcpAckDeps) => {
   }
 
   /** The window grows with what was acknowledged, but not while it is being reduced. */
-  const congControl = (sk: number, ack: number): void => {
+  const congControl = (sk: number, ack: number, advanced: boolean): void => {
+    const ops = cong.ops(sk)
+    if (ops.congControl !== undefined) return ops.congControl(sk, ack, sample)
     const state = i32[sk + TP_CA_STATE]
-    if (state === TCP_CA_CWR || state === TCP_CA_RECOVERY || ackedNew === 0) return
-    congestionOps(i32, sk).congAvoid(i32, sk, ack, ackedNew)
+    if (state === TCP_CA_CWR || state === TCP_CA_RECOVERY || !advanced || ackedNew === 0) return
+    ops.congAvoid(sk, ack, ackedNew)
+  }
+  /** What this acknowledgement shows, for the algorithm. */
+  const sample = new Int32Array(RS_WORDS)
+  const beginSample = (sk: number): void => {
+    sample[RS_ACKED_SACKED] = i32[sk + TP_DELIVERED]
+    sample[RS_LOSSES] = i32[sk + TP_LOST]
+    sample[RS_PRIOR_IN_FLIGHT] = packetsInFlight(i32, sk)
+  }
+  const endSample = (sk: number): void => {
+    sample[RS_ACKED_SACKED] = (i32[sk + TP_DELIVERED] - sample[RS_ACKED_SACKED]) | 0
+    sample[RS_LOSSES] = (i32[sk + TP_LOST] - sample[RS_LOSSES]) | 0
+  }
+  /** The round trip of what was sent once alone (Karn), by the acknowledgement or by SACK. */
+  const noteAcked = (sk: number): void => {
+    const rttUs = retransAcked ? -1 : seqRttUs >= 0 ? seqRttUs : sacktagRtt
+    sample[RS_RTT_US] = rttUs
+    if (ackedPackets !== 0)
+      cong.ops(sk).pktsAcked?.(sk, ackedPackets, rttUs, sample[RS_PRIOR_IN_FLIGHT])
   }
 
   const oldAck = (sk: number, opts: Int32Array, ack: number, una: number): number => {
@@ -275,6 +305,7 @@ export const createTcpAck = (deps: TcpAckDeps) => {
     if (advanced) i32[sk + TP_RETRANSMITS] = 0
     let found = 0
     sacktagRtt = -1
+    beginSample(sk)
     if ((opts[OPT_SEEN] & SEEN_SACK) !== 0 && (i32[sk + TP_OPTS] & OPT_SACK) !== 0) {
       found = sacktag.sacktag(sk, opts, ack)
       sacktagRtt = sacktag.sackRtt()
@@ -285,6 +316,7 @@ export const createTcpAck = (deps: TcpAckDeps) => {
     }
     cleanRtxQueue(sk)
     updateRtt(sk, opts, advanced, (found & SACK_DSACK) !== 0)
+    noteAcked(sk)
     if (advanced) timerAfterAck(sk)
     if (advanced) confirmNeighbour(sk)
     // RFC 5681 section 2: a duplicate has no data, no new window, acknowledges nothing new
@@ -297,7 +329,8 @@ export const createTcpAck = (deps: TcpAckDeps) => {
     let rexmit = REXMIT_NONE as number
     if (!plain && (dupack || advanced || found !== 0))
       rexmit = alert(sk, opts, advanced, dupack, (found & SACK_NEW) !== 0)
-    if (advanced) congControl(sk, ack)
+    endSample(sk)
+    congControl(sk, ack, advanced)
     xmitRecovery(sk, rexmit)
     return ACK_OK
   }

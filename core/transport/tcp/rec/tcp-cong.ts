@@ -1,102 +1,145 @@
 /**
- * Congestion control: the table of algorithms, and what all share (slow start, additive increase). An algorithm
- * keeps its state in TP_CA_PRIV of the row. tcp-ack.ts and tcp-recovery.ts call it. Reno is the first of the
- * table. Linux: net/ipv4/tcp_cong.c, tcp_congestion_ops; RFC 5681, RFC 3465 (bytes acknowledged are counted).
+ * Congestion control: what an algorithm is, which there are, and which a connection has. An algorithm is one file and a
+ * line in CONGESTION_CONTROLS; it keeps its state in the TP_CA_PRIV words of the row. The sysctl
+ * net.ipv4.tcp_congestion_control chooses it for new sockets, TCP_CONGESTION for one. Called by tcp-ack.ts,
+ * tcp-recovery.ts and tcp-output.ts, on the worker. Linux: net/ipv4/tcp_cong.c, struct tcp_congestion_ops.
  */
+import { Errno } from '../../../base/errno.ts'
+import type { Time } from '../../../base/time.ts'
+import { Sysctl } from '../../../shm/sysctl.ts'
+import { SK_FLAGS, SK_STATE, TCP_CLOSE, TCP_LISTEN } from '../../../socket/sock.ts'
 import {
+  SOCK_CA_SETSOCKOPT,
   TCP_CA_OPEN,
   TCP_INFINITE_SSTHRESH,
   TCP_INIT_CWND,
+  TP_CA_INITIALIZED,
   TP_CA_OPS,
   TP_CA_PRIV,
   TP_CA_PRIV_WORDS,
   TP_CA_STATE,
-  TP_IS_CWND_LIMITED,
-  TP_MAX_PACKETS_OUT,
-  TP_PRIOR_CWND,
   TP_SND_CWND,
-  TP_SND_CWND_CNT,
   TP_SND_SSTHRESH,
 } from '../sock/tcp-sock.ts'
+import { reno } from './tcp-reno.ts'
 
+/** What happens to a connection, for cwndEvent (enum tcp_ca_event). */
+export const CA_EVENT_TX_START = 0
+export const CA_EVENT_CWND_RESTART = 1
+export const CA_EVENT_COMPLETE_CWR = 2
+export const CA_EVENT_LOSS = 3
+
+// Words of the sample that congControl gets of each acknowledgement (struct rate_sample, as far as it is known).
+/** Segments newly acknowledged or reported by SACK; thought lost since the last one; in flight before it. */
+export const RS_ACKED_SACKED = 0
+export const RS_LOSSES = 1
+export const RS_PRIOR_IN_FLIGHT = 2
+/** The round trip that it measures, us; -1 when it measures none. */
+export const RS_RTT_US = 3
+export const RS_WORDS = 8
+
+export type CongestionDeps = { i32: Int32Array; time: Time }
 export type CongestionOps = {
-  readonly name: string
+  /** A connection begins with it; its private words are zero. It ends, or takes another. */
+  readonly init?: (sk: number) => void
+  readonly release?: (sk: number) => void
   /** Slow start threshold after a loss. */
-  readonly ssthresh: (i32: Int32Array, sk: number) => number
-  /** New window after `acked` segments were acknowledged. */
-  readonly congAvoid: (i32: Int32Array, sk: number, ack: number, acked: number) => void
+  readonly ssthresh: (sk: number) => number
+  /** New window after `acked` segments were acknowledged up to `ack`, outside of recovery. */
+  readonly congAvoid: (sk: number, ack: number, acked: number) => void
+  /** In place of congAvoid: called for each acknowledgement in every state, sets window and pace. */
+  readonly congControl?: (sk: number, ack: number, sample: Int32Array) => void
+  /** Told of each change of TCP_CA_*, before it. */
+  readonly setState?: (sk: number, state: number) => void
+  readonly cwndEvent?: (sk: number, event: number) => void
+  /** `acked` segments left the queue; `rttUs` -1 when none was measured, `inFlight` segments before it. */
+  readonly pktsAcked?: (sk: number, acked: number, rttUs: number, inFlight: number) => void
   /** Window to return to when the loss was none. */
-  readonly undoCwnd: (i32: Int32Array, sk: number) => number
-  readonly init: (i32: Int32Array, sk: number) => void
-  /** Told of each change of TCP_CA_*. */
-  readonly setState: (i32: Int32Array, sk: number, state: number) => void
+  readonly undoCwnd: (sk: number) => number
+}
+export type CongestionControl = {
+  readonly name: string
+  readonly create: (deps: CongestionDeps) => CongestionOps
 }
 
-const CWND_MAX = 1 << 20
+/** By TP_CA_OPS and the sysctl's word; the first is every boot's default. */
+export const CONGESTION_CONTROLS: readonly CongestionControl[] = [reno]
+/** TCP_CA_NAME_MAX: a name with its zero, in four words. */
+export const CA_NAME_MAX = 16
 
-export const inSlowStart = (i32: Int32Array, sk: number): boolean =>
-  i32[sk + TP_SND_CWND] < i32[sk + TP_SND_SSTHRESH]
-
-/** True when the window, not the application, bounds what is sent; else it must not grow (RFC 7661). */
-export const isCwndLimited = (i32: Int32Array, sk: number): boolean =>
-  i32[sk + TP_IS_CWND_LIMITED] !== 0 ||
-  (inSlowStart(i32, sk) && i32[sk + TP_SND_CWND] < 2 * i32[sk + TP_MAX_PACKETS_OUT])
-
-/** A segment for each one acknowledged, up to the threshold; returns those left over. */
-export const slowStart = (i32: Int32Array, sk: number, acked: number): number => {
-  const cwnd = i32[sk + TP_SND_CWND]
-  const next = Math.min(cwnd + acked, i32[sk + TP_SND_SSTHRESH], CWND_MAX)
-  i32[sk + TP_SND_CWND] = next
-  return acked - (next - cwnd)
+export type TcpCong = ReturnType<typeof createTcpCong>
+export type TcpCongDeps = CongestionDeps & {
+  sysctl: number
+  controls: readonly CongestionControl[]
 }
 
-/** One segment for each `w` acknowledged. */
-export const congAvoidAi = (i32: Int32Array, sk: number, w: number, acked: number): void => {
-  let cwnd = i32[sk + TP_SND_CWND]
-  let count = i32[sk + TP_SND_CWND_CNT]
-  if (count >= w) {
-    count = 0
-    cwnd++
+export const createTcpCong = ({ i32, time, sysctl, controls }: TcpCongDeps) => {
+  const table = controls.map(({ create }) => create({ i32, time }))
+  const ops = (sk: number): CongestionOps => table[i32[sk + TP_CA_OPS]]
+  const cwndEvent = (sk: number, event: number): void => ops(sk).cwndEvent?.(sk, event)
+
+  /** A new socket gets what the sysctl says. */
+  const assign = (sk: number): void => {
+    const chosen = i32[sysctl + Sysctl.tcp_congestion_control]
+    i32[sk + TP_CA_OPS] = chosen < table.length ? chosen : 0
   }
-  count += acked
-  if (count >= w) {
-    const delta = (count / w) | 0
-    count -= delta * w
-    cwnd += delta
+  /** A child gets what its listener was told to use, else what a new socket gets. */
+  const inherit = (listener: number, child: number): void => {
+    if ((i32[listener + SK_FLAGS] & SOCK_CA_SETSOCKOPT) === 0) assign(child)
+    else i32[child + TP_CA_OPS] = i32[listener + TP_CA_OPS]
   }
-  i32[sk + TP_SND_CWND_CNT] = count
-  i32[sk + TP_SND_CWND] = Math.min(cwnd, CWND_MAX)
-}
+  const start = (sk: number): void => {
+    i32.fill(0, sk + TP_CA_PRIV, sk + TP_CA_PRIV + TP_CA_PRIV_WORDS)
+    i32[sk + TP_CA_INITIALIZED] = 1
+    ops(sk).init?.(sk)
+  }
+  /** A fresh connection's window. */
+  const init = (sk: number): void => {
+    i32[sk + TP_SND_CWND] = TCP_INIT_CWND
+    i32[sk + TP_SND_SSTHRESH] = TCP_INFINITE_SSTHRESH
+    i32[sk + TP_CA_STATE] = TCP_CA_OPEN
+    start(sk)
+  }
+  /** The connection is over: what the algorithm holds for it is given back. */
+  const release = (sk: number): void => {
+    if (i32[sk + TP_CA_INITIALIZED] === 0) return
+    i32[sk + TP_CA_INITIALIZED] = 0
+    ops(sk).release?.(sk)
+  }
 
-const reno: CongestionOps = {
-  name: 'reno',
-  ssthresh: (i32, sk) => Math.max(i32[sk + TP_SND_CWND] >> 1, 2),
-  congAvoid: (i32, sk, _ack, acked) => {
-    if (!isCwndLimited(i32, sk)) return
-    const left = inSlowStart(i32, sk) ? slowStart(i32, sk, acked) : acked
-    if (left > 0) congAvoidAi(i32, sk, i32[sk + TP_SND_CWND], left)
-  },
-  undoCwnd: (i32, sk) => Math.max(i32[sk + TP_SND_CWND], i32[sk + TP_PRIOR_CWND]),
-  init: () => {},
-  setState: () => {},
-}
+  const setCaState = (sk: number, state: number): void => {
+    ops(sk).setState?.(sk, state)
+    i32[sk + TP_CA_STATE] = state
+  }
 
-/** By TP_CA_OPS. */
-export const CONGESTION_OPS: readonly CongestionOps[] = [reno]
+  const charAt = (words: Int32Array, at: number, k: number): number =>
+    (words[at + (k >> 2)] >> ((k & 3) << 3)) & 255
+  const isName = (name: string, words: Int32Array, at: number): boolean => {
+    for (let k = 0; k < name.length; k++)
+      if (charAt(words, at, k) !== name.charCodeAt(k)) return false
+    return charAt(words, at, name.length) === 0
+  }
+  /** TCP_CONGESTION: the algorithm of the name at (words, at), also while the connection lasts. 0, or -errno. */
+  const setByName = (sk: number, words: Int32Array, at: number): number => {
+    const chosen = controls.findIndex(({ name }) => isName(name, words, at))
+    if (chosen < 0) return -Errno.ENOENT
+    if (((i32[sysctl + Sysctl.tcp_allowed_congestion_control] >> chosen) & 1) === 0)
+      return -Errno.EPERM
+    i32[sk + SK_FLAGS] |= SOCK_CA_SETSOCKOPT
+    if (chosen === i32[sk + TP_CA_OPS]) return 0
+    const isIdle = i32[sk + SK_STATE] === TCP_CLOSE || i32[sk + SK_STATE] === TCP_LISTEN
+    release(sk)
+    i32[sk + TP_CA_OPS] = chosen
+    if (!isIdle) start(sk)
+    return 0
+  }
+  const getName = (sk: number, words: Int32Array, at: number): number => {
+    const { name } = controls[i32[sk + TP_CA_OPS]]
+    for (let w = 0; w < CA_NAME_MAX >> 2; w++) words[at + w] = 0
+    for (let k = 0; k < name.length; k++)
+      words[at + (k >> 2)] |= name.charCodeAt(k) << ((k & 3) << 3)
+    return CA_NAME_MAX
+  }
 
-export const congestionOps = (i32: Int32Array, sk: number): CongestionOps =>
-  CONGESTION_OPS[i32[sk + TP_CA_OPS]]
-
-/** A fresh connection's window. */
-export const initCongestion = (i32: Int32Array, sk: number): void => {
-  i32[sk + TP_SND_CWND] = TCP_INIT_CWND
-  i32[sk + TP_SND_SSTHRESH] = TCP_INFINITE_SSTHRESH
-  i32[sk + TP_CA_STATE] = TCP_CA_OPEN
-  i32.fill(0, sk + TP_CA_PRIV, sk + TP_CA_PRIV + TP_CA_PRIV_WORDS)
-  congestionOps(i32, sk).init(i32, sk)
-}
-
-export const setCaState = (i32: Int32Array, sk: number, state: number): void => {
-  congestionOps(i32, sk).setState(i32, sk, state)
-  i32[sk + TP_CA_STATE] = state
+  return { ops, cwndEvent, assign, inherit, init, release, setCaState, setByName, getName }
 }

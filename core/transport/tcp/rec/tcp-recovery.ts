@@ -6,7 +6,7 @@
  */
 import { Mib } from '../../../shm/counters.ts'
 import { SKB_GSO_SIZE, SKB_LEN, SKB_NEXT } from '../../../skb/skb.ts'
-import { congestionOps, setCaState } from './tcp-cong.ts'
+import { CA_EVENT_COMPLETE_CWR, CA_EVENT_LOSS, type TcpCong } from './tcp-cong.ts'
 import type { TcpSacktag } from './tcp-sacktag.ts'
 import {
   CB_FLAGS,
@@ -62,9 +62,11 @@ export type TcpRecoveryDeps = {
   bank: number
   queue: TcpWriteQueue
   sacktag: TcpSacktag
+  cong: TcpCong
 }
 
-export const createTcpRecovery = ({ i32, f64, bank, queue, sacktag }: TcpRecoveryDeps) => {
+export const createTcpRecovery = ({ i32, f64, bank, queue, sacktag, cong }: TcpRecoveryDeps) => {
+  const { setCaState } = cong
   const { pcount, rtxHead } = queue
   /** The echoed timestamp of the acknowledgement being processed, 0 when it had none. */
   let tsecr = 0
@@ -102,7 +104,7 @@ export const createTcpRecovery = ({ i32, f64, bank, queue, sacktag }: TcpRecover
       i32[sk + TP_LOST_OUT] = 0
     }
     if (i32[sk + TP_PRIOR_SSTHRESH] !== 0) {
-      i32[sk + TP_SND_CWND] = congestionOps(i32, sk).undoCwnd(i32, sk)
+      i32[sk + TP_SND_CWND] = cong.ops(sk).undoCwnd(sk)
       if (i32[sk + TP_PRIOR_SSTHRESH] > i32[sk + TP_SND_SSTHRESH])
         i32[sk + TP_SND_SSTHRESH] = i32[sk + TP_PRIOR_SSTHRESH]
     }
@@ -121,7 +123,7 @@ export const createTcpRecovery = ({ i32, f64, bank, queue, sacktag }: TcpRecover
       if (!anyRetransDone(sk)) i32[sk + TP_RETRANS_STAMP] = 0
       return true
     }
-    setCaState(i32, sk, TCP_CA_OPEN)
+    setCaState(sk, TCP_CA_OPEN)
     return false
   }
   const tryUndoDsack = (sk: number): boolean => {
@@ -135,7 +137,7 @@ export const createTcpRecovery = ({ i32, f64, bank, queue, sacktag }: TcpRecover
     undoReduction(sk, true)
     f64[bank + Mib.TcpExtTCPLossUndo]++
     i32[sk + TP_RETRANSMITS] = 0
-    if (isSack(sk)) setCaState(i32, sk, TCP_CA_OPEN)
+    if (isSack(sk)) setCaState(sk, TCP_CA_OPEN)
     return true
   }
   const tryUndoPartial = (sk: number): boolean => {
@@ -155,7 +157,7 @@ export const createTcpRecovery = ({ i32, f64, bank, queue, sacktag }: TcpRecover
         ? TCP_CA_DISORDER
         : TCP_CA_OPEN
     if (i32[sk + TP_CA_STATE] === next) return
-    setCaState(i32, sk, next)
+    setCaState(sk, next)
     i32[sk + TP_HIGH_SEQ] = i32[sk + TP_SND_NXT]
   }
   const tryToOpen = (sk: number): void => {
@@ -170,6 +172,7 @@ export const createTcpRecovery = ({ i32, f64, bank, queue, sacktag }: TcpRecover
       (state === TCP_CA_CWR || i32[sk + TP_UNDO_MARKER] !== 0)
     )
       i32[sk + TP_SND_CWND] = ssthresh
+    cong.cwndEvent(sk, CA_EVENT_COMPLETE_CWR)
   }
   /** Local congestion or an ECN mark: one reduction a round trip. */
   const enterCwr = (sk: number): void => {
@@ -177,13 +180,13 @@ export const createTcpRecovery = ({ i32, f64, bank, queue, sacktag }: TcpRecover
     i32[sk + TP_PRIOR_SSTHRESH] = 0
     i32[sk + TP_UNDO_MARKER] = 0
     reduce(sk)
-    setCaState(i32, sk, TCP_CA_CWR)
+    setCaState(sk, TCP_CA_CWR)
   }
   const reduce = (sk: number): void => {
     i32[sk + TP_HIGH_SEQ] = i32[sk + TP_SND_NXT]
     i32[sk + TP_PRIOR_CWND] = i32[sk + TP_SND_CWND]
     i32[sk + TP_SND_CWND_CNT] = 0
-    i32[sk + TP_SND_SSTHRESH] = congestionOps(i32, sk).ssthresh(i32, sk)
+    i32[sk + TP_SND_SSTHRESH] = cong.ops(sk).ssthresh(sk)
     i32[sk + TP_SND_CWND] = i32[sk + TP_SND_SSTHRESH]
   }
   const enterRecovery = (sk: number): void => {
@@ -194,7 +197,7 @@ export const createTcpRecovery = ({ i32, f64, bank, queue, sacktag }: TcpRecover
       i32[sk + TP_PRIOR_SSTHRESH] = currentSsthresh(sk)
       reduce(sk)
     } else i32[sk + TP_HIGH_SEQ] = i32[sk + TP_SND_NXT]
-    setCaState(i32, sk, TCP_CA_RECOVERY)
+    setCaState(sk, TCP_CA_RECOVERY)
   }
 
   /** The timer fired: everything not SACKed is lost, and the window begins anew (RFC 5681 3.1). */
@@ -209,13 +212,14 @@ export const createTcpRecovery = ({ i32, f64, bank, queue, sacktag }: TcpRecover
     ) {
       i32[sk + TP_PRIOR_SSTHRESH] = currentSsthresh(sk)
       i32[sk + TP_PRIOR_CWND] = i32[sk + TP_SND_CWND]
-      i32[sk + TP_SND_SSTHRESH] = congestionOps(i32, sk).ssthresh(i32, sk)
+      i32[sk + TP_SND_SSTHRESH] = cong.ops(sk).ssthresh(sk)
+      cong.cwndEvent(sk, CA_EVENT_LOSS)
       initUndo(sk)
     }
     i32[sk + TP_SND_CWND] = packetsInFlight(i32, sk) + 1
     i32[sk + TP_SND_CWND_CNT] = 0
     i32[sk + TP_REORDERING] = Math.min(i32[sk + TP_REORDERING], TCP_FASTRETRANS_THRESH)
-    setCaState(i32, sk, TCP_CA_LOSS)
+    setCaState(sk, TCP_CA_LOSS)
     i32[sk + TP_HIGH_SEQ] = i32[sk + TP_SND_NXT]
   }
   const markAllLost = (sk: number): void => {
@@ -252,7 +256,7 @@ export const createTcpRecovery = ({ i32, f64, bank, queue, sacktag }: TcpRecover
     i32[sk + TP_SND_SSTHRESH] = currentSsthresh(sk)
     i32[sk + TP_PRIOR_SSTHRESH] = 0
     i32[sk + TP_UNDO_MARKER] = 0
-    setCaState(i32, sk, TCP_CA_LOSS)
+    setCaState(sk, TCP_CA_LOSS)
   }
 
   // Without SACK, duplicate ACKs stand for segments that arrived (RFC 6582: window inflation).
@@ -291,7 +295,7 @@ export const createTcpRecovery = ({ i32, f64, bank, queue, sacktag }: TcpRecover
       // more than high_seq, or a burst would follow
       if (i32[sk + TP_SND_UNA] !== i32[sk + TP_HIGH_SEQ]) {
         endReduction(sk)
-        setCaState(i32, sk, TCP_CA_OPEN)
+        setCaState(sk, TCP_CA_OPEN)
       }
     } else if (state === TCP_CA_RECOVERY) {
       if (!isSack(sk)) i32[sk + TP_SACKED_OUT] = 0

@@ -3,7 +3,6 @@
  * the moment; and how many of them go into a super-frame. Asked before each transmission.
  * Linux: tcp_sync_mss, tcp_current_mss, tcp_xmit_size_goal; RFC 9293 3.7.1, RFC 6691.
  */
-import { AF_INET } from '../../../base/family.ts'
 import { LARGE_BYTES } from '../../../shm/layout.ts'
 import { MAX_HEADER } from '../../../skb/skb.ts'
 import { SK_DST_DEV, SK_FAMILY, SK_MTU } from '../../../socket/sock.ts'
@@ -20,6 +19,8 @@ import {
   TP_SND_CWND,
   TP_USER_MSS,
 } from '../sock/tcp-sock.ts'
+import type { AfOps } from '../../../inet/af-ops.ts'
+import type { SkDst } from '../../../inet/sk-dst.ts'
 import type { TcpTransmit } from './tcp-transmit.ts'
 
 const TCP_HEADER = 20
@@ -28,13 +29,18 @@ const GSO_LEGACY_MAX = 65535
 
 export type TcpMss = ReturnType<typeof createTcpMss>
 /** `gsoMax(ifindex)`: largest super-frame of the device, 0 when it takes none itself. */
-export type TcpMssDeps = { i32: Int32Array; gsoMax: (ifindex: number) => number }
+export type TcpMssDeps = {
+  i32: Int32Array
+  gsoMax: (ifindex: number) => number
+  afOps: (family: number) => AfOps
+  skDst: SkDst
+}
 
-export const ipHeaderLen = (i32: Int32Array, sk: number): number =>
-  i32[sk + SK_FAMILY] === AF_INET ? 20 : 40
-
-export const createTcpMss = ({ i32, gsoMax }: TcpMssDeps, transmit: TcpTransmit) => {
+export const createTcpMss = (deps: TcpMssDeps, transmit: TcpTransmit) => {
+  const { i32, gsoMax, afOps } = deps
+  const { skDstCheck } = deps.skDst
   const { optionsLen } = transmit
+  const ipHeaderLen = (sk: number): number => afOps(i32[sk + SK_FAMILY]).headerLen
 
   /** Never more than half of what the peer has ever offered, so that a window always holds a segment. */
   const boundToHalfWindow = (sk: number, size: number): number => {
@@ -45,7 +51,7 @@ export const createTcpMss = ({ i32, gsoMax }: TcpMssDeps, transmit: TcpTransmit)
 
   /** The MSS that we announce for a path. */
   const advertisedMss = (sk: number): number => {
-    const mss = i32[sk + SK_MTU] - ipHeaderLen(i32, sk) - TCP_HEADER
+    const mss = i32[sk + SK_MTU] - ipHeaderLen(sk) - TCP_HEADER
     const user = i32[sk + TP_USER_MSS]
     return Math.max(TCP_MIN_SND_MSS, user !== 0 && user < mss ? user : Math.min(mss, 65495))
   }
@@ -54,7 +60,7 @@ export const createTcpMss = ({ i32, gsoMax }: TcpMssDeps, transmit: TcpTransmit)
   const syncMss = (sk: number): number => {
     const pmtu = i32[sk + SK_MTU]
     const clamp = i32[sk + TP_MSS_CLAMP]
-    let mss = pmtu - ipHeaderLen(i32, sk) - TCP_HEADER
+    let mss = pmtu - ipHeaderLen(sk) - TCP_HEADER
     if (clamp !== 0 && mss > clamp) mss = clamp
     if (mss < TCP_MIN_SND_MSS) mss = TCP_MIN_SND_MSS
     mss = boundToHalfWindow(sk, mss - (i32[sk + TP_HEADER_LEN] - TCP_HEADER))
@@ -64,8 +70,9 @@ export const createTcpMss = ({ i32, gsoMax }: TcpMssDeps, transmit: TcpTransmit)
     return mss
   }
 
-  /** Payload of the next full segment: SACK blocks take their share. */
+  /** Payload of the next full segment, on the way as it is now: SACK blocks take their share. */
   const currentMss = (sk: number): number => {
+    skDstCheck(sk)
     const mss = i32[sk + SK_MTU] === i32[sk + TP_PMTU] ? i32[sk + TP_MSS_CACHE] : syncMss(sk)
     return mss - (optionsLen(sk) - (i32[sk + TP_HEADER_LEN] - TCP_HEADER))
   }
@@ -78,7 +85,7 @@ export const createTcpMss = ({ i32, gsoMax }: TcpMssDeps, transmit: TcpTransmit)
     const device = i32[sk + TP_GSO_MAX]
     const most = device === 0 || device > GSO_LEGACY_MAX ? GSO_LEGACY_MAX : device
     const room = Math.min(
-      most - ipHeaderLen(i32, sk) - TCP_HEADER - 40,
+      most - ipHeaderLen(sk) - TCP_HEADER - 40,
       LARGE_BYTES - MAX_HEADER,
       boundToHalfWindow(sk, GSO_LEGACY_MAX),
       Math.max(2, i32[sk + TP_SND_CWND] >> 1) * mss

@@ -12,6 +12,7 @@ import { Sysctl } from '../../../shm/sysctl.ts'
 import { MAX_HEADER, SKB_GSO_SIZE, SKB_LEN, SKB_NEXT } from '../../../skb/skb.ts'
 import { SK_STATE, TCP_CLOSE } from '../../../socket/sock.ts'
 import { TCP_ACK, TCP_FIN, TCP_PSH, TCP_SYN } from '../../../wire/tcp.ts'
+import { CA_EVENT_CWND_RESTART, CA_EVENT_TX_START, type TcpCong } from '../rec/tcp-cong.ts'
 import type { TcpMss } from './tcp-mss.ts'
 import {
   add64,
@@ -29,6 +30,7 @@ import {
   ICSK_TIME_PROBE0,
   ICSK_TIME_RETRANS,
   packetsInFlight,
+  TCP_CA_DISORDER,
   TCP_CA_LOSS,
   TCP_CA_RECOVERY,
   TCP_INIT_CWND,
@@ -88,10 +90,11 @@ export type TcpOutputDeps = {
   mss: TcpMss
   timers: TcpTimers
   transmit: TcpTransmit
+  cong: TcpCong
 }
 
 export const createTcpOutput = (deps: TcpOutputDeps) => {
-  const { queue, timers, time, bank } = deps
+  const { queue, timers, time, bank, cong } = deps
   const { currentMss, sizeGoal } = deps.mss
   const { transmitClone, emptySegment, sendProbe } = deps.transmit
   const { pcount, setTsoSegs, fragment } = queue
@@ -123,7 +126,9 @@ export const createTcpOutput = (deps: TcpOutputDeps) => {
 
   /** Whether to wait for more window rather than send a part of a super-frame now. */
   const shouldDefer = (sk: number, skb: number, mss: number, quota: number): boolean => {
-    if (i32[sk + TP_CA_STATE] >= TCP_CA_RECOVERY) return false
+    // what a duplicate acknowledgement lets go keeps the acknowledgements coming (limited transmit, RFC 3042)
+    if (i32[sk + TP_CA_STATE] === TCP_CA_DISORDER || i32[sk + TP_CA_STATE] >= TCP_CA_RECOVERY)
+      return false
     if (i32[sk + TP_PACKETS_OUT] === 0) return false
     const window = (wndEnd(i32, sk) - i32[skb + CB_SEQ]) | 0
     const limit = Math.min(window, quota * mss)
@@ -180,6 +185,7 @@ export const createTcpOutput = (deps: TcpOutputDeps) => {
     let idle = (time[TIME_MS] - i32[sk + TP_LSNDTIME]) | 0
     const rto = i32[sk + TP_RTO]
     if (idle <= rto) return
+    cong.cwndEvent(sk, CA_EVENT_CWND_RESTART)
     const restart = Math.min(TCP_INIT_CWND, i32[sk + TP_SND_CWND])
     i32[sk + TP_SND_SSTHRESH] = Math.max(
       i32[sk + TP_SND_SSTHRESH],
@@ -256,7 +262,10 @@ export const createTcpOutput = (deps: TcpOutputDeps) => {
       front = split(sk, skb, limit, mss)
       if (front === 0) return false
     }
-    if (i32[sk + TP_PACKETS_OUT] === 0) cwndAfterIdle(sk)
+    if (i32[sk + TP_PACKETS_OUT] === 0) {
+      cwndAfterIdle(sk)
+      cong.cwndEvent(sk, CA_EVENT_TX_START)
+    }
     if (transmitClone(sk, front) < 0) return false
     if (i32[front + SKB_LEN] < mss) i32[sk + TP_SND_SML] = i32[front + CB_END_SEQ]
     eventNewDataSent(sk, front)

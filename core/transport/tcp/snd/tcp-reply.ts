@@ -21,7 +21,6 @@ import {
 } from '../../../base/flowi.ts'
 import type { Arena } from '../../../shm/arena.ts'
 import { Mib } from '../../../shm/counters.ts'
-import { Sysctl } from '../../../shm/sysctl.ts'
 import {
   CHECKSUM_PARTIAL,
   MAX_HEADER,
@@ -33,26 +32,25 @@ import {
 } from '../../../skb/skb.ts'
 import { CHECKSUM, MIN_HEADER, TCP_ACK, TCP_RST } from '../../../wire/tcp.ts'
 import * as tcp from '../../../wire/tcp.ts'
+import type { AfOps } from '../../../inet/af-ops.ts'
 import { CB_END_SEQ, CB_FLAGS } from '../sock/tcp-sock.ts'
 
 const IPPROTO_TCP = 6
 
 export type RouteOutput = (fl: Flowi) => number
-/** Sends without a socket, along a flow that routeOutput has filled; takes the skb over. */
-export type IpSend = (skb: number, fl: Flowi, proto: number, tos: number, ttl: number) => number
 
 export type TcpReplyDeps = {
   arena: Arena
   bank: number
   skbs: Skbs
   routeOutput: RouteOutput
-  ipSend: IpSend
+  afOps: (family: number) => AfOps
   loadAddrs: (skb: number, fl: Flowi) => void
 }
 
 export const createTcpReply = (deps: TcpReplyDeps) => {
-  const { bank, skbs, routeOutput, ipSend, loadAddrs } = deps
-  const { i32, u8, f64, layout } = deps.arena
+  const { bank, skbs, routeOutput, afOps, loadAddrs } = deps
+  const { i32, u8, f64 } = deps.arena
   const received = createFlowi()
   const fl = createFlowi()
 
@@ -99,21 +97,9 @@ export const createTcpReply = (deps: TcpReplyDeps) => {
     i32[rst + SKB_CSUM_OFFSET] = CHECKSUM
     f64[bank + Mib.TcpOutSegs]++
     f64[bank + Mib.TcpOutRsts]++
-    ipSend(rst, fl, IPPROTO_TCP, 0, i32[layout.sysctl + Sysctl.ip_default_ttl])
+    afOps(fl[FL_FAMILY]).send(rst, fl, IPPROTO_TCP, 0, 0)
   }
-  const pseudo = (): number =>
-    pseudoSumWords(
-      fl[FL_SADDR],
-      fl[FL_SADDR + 1],
-      fl[FL_SADDR + 2],
-      fl[FL_SADDR + 3],
-      fl[FL_DADDR],
-      fl[FL_DADDR + 1],
-      fl[FL_DADDR + 2],
-      fl[FL_DADDR + 3],
-      IPPROTO_TCP,
-      MIN_HEADER
-    )
+  const pseudo = (): number => pseudoSumWords(fl, FL_SADDR, FL_DADDR, IPPROTO_TCP, MIN_HEADER)
 
   return { sendReset }
 }

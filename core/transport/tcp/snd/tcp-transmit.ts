@@ -4,7 +4,6 @@
  * headers go into the headroom that the clone shares with the original, which nobody else may be using then.
  * Linux: __tcp_transmit_skb, tcp_send_ack, tcp_send_active_reset in net/ipv4/tcp_output.c.
  */
-import { AF_INET } from '../../../base/family.ts'
 import { putI32, putU16 } from '../../../base/bytes.ts'
 import { pseudoSumWords } from '../../../base/checksum.ts'
 import { Errno } from '../../../base/errno.ts'
@@ -15,8 +14,6 @@ import { Mib } from '../../../shm/counters.ts'
 import { Sysctl } from '../../../shm/sysctl.ts'
 import {
   CHECKSUM_PARTIAL,
-  GSO_TCPV4,
-  GSO_TCPV6,
   MAX_HEADER,
   SKB_CSUM_OFFSET,
   SKB_CSUM_START,
@@ -70,13 +67,13 @@ import {
   wndEnd,
 } from '../sock/tcp-sock.ts'
 import type { TcpTimers } from '../sock/tcp-timers.ts'
+import type { AfOps } from '../../../inet/af-ops.ts'
 import type { TcpWindow } from '../rcv/tcp-window.ts'
 
 const HEADER = 20
 const IPPROTO_TCP = 6
 
 /** Takes the skb (data at the TCP header) over in every case; 0 or -errno. */
-export type IpQueueXmit = (skb: number, sk: number) => number
 
 export type TcpTransmit = ReturnType<typeof createTcpTransmit>
 export type TcpTransmitDeps = {
@@ -86,11 +83,11 @@ export type TcpTransmitDeps = {
   skbs: Skbs
   timers: TcpTimers
   window: TcpWindow
-  ipQueueXmit: IpQueueXmit
+  afOps: (family: number) => AfOps
 }
 
 export const createTcpTransmit = (deps: TcpTransmitDeps) => {
-  const { skbs, timers, window, ipQueueXmit, time, bank } = deps
+  const { skbs, timers, window, afOps, time, bank } = deps
   const { i32, u8, f64, layout } = deps.arena
   const { sysctl } = layout
 
@@ -150,20 +147,7 @@ export const createTcpTransmit = (deps: TcpTransmitDeps) => {
 
   /** Leaves the pseudo header's sum in the checksum field: the device, or dev_queue_xmit, completes it. */
   const putPartialChecksum = (skb: number, at: number, sk: number): void => {
-    const s = sk + SK_SADDR
-    const d = sk + SK_DADDR
-    const sum = pseudoSumWords(
-      i32[s],
-      i32[s + 1],
-      i32[s + 2],
-      i32[s + 3],
-      i32[d],
-      i32[d + 1],
-      i32[d + 2],
-      i32[d + 3],
-      IPPROTO_TCP,
-      i32[skb + SKB_LEN]
-    )
+    const sum = pseudoSumWords(i32, sk + SK_SADDR, sk + SK_DADDR, IPPROTO_TCP, i32[skb + SKB_LEN])
     putU16(u8, at + CHECKSUM, sum)
     i32[skb + SKB_IP_SUMMED] = CHECKSUM_PARTIAL
     i32[skb + SKB_CSUM_START] = at
@@ -191,13 +175,13 @@ export const createTcpTransmit = (deps: TcpTransmitDeps) => {
     putPartialChecksum(skb, at, sk)
     i32[skb + SKB_MARK] = i32[sk + SK_MARK]
     const segs = i32[skb + SKB_GSO_SEGS] > 1 ? i32[skb + SKB_GSO_SEGS] : 1
-    if (i32[skb + SKB_GSO_SIZE] !== 0)
-      i32[skb + SKB_GSO_TYPE] = i32[sk + SK_FAMILY] === AF_INET ? GSO_TCPV4 : GSO_TCPV6
+    const ops = afOps(i32[sk + SK_FAMILY])
+    if (i32[skb + SKB_GSO_SIZE] !== 0) i32[skb + SKB_GSO_TYPE] = ops.tsoType
     if ((flags & TCP_ACK) !== 0) eventAckSent(sk, segs)
     if (payload !== 0) eventDataSent(sk, payload, segs)
     i32[sk + TP_SEGS_OUT] += segs
     f64[bank + Mib.TcpOutSegs] += segs
-    return ipQueueXmit(skb, sk)
+    return ops.queueXmit(skb, sk)
   }
 
   const eventAckSent = (sk: number, segs: number): void => {

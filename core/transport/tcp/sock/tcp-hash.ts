@@ -3,7 +3,6 @@
  * listeners by port. Chained through SK_HASH_NEXT of the rows; both families share them because addresses are
  * four words. Called for each segment (lookup) and each change of a connection. Linux: net/ipv4/inet_hashtables.c.
  */
-import { AF_INET6 } from '../../../base/family.ts'
 import {
   FL_DADDR,
   FL_DPORT,
@@ -28,7 +27,7 @@ import {
   TCP_LISTEN,
 } from '../../../socket/sock.ts'
 import type { OwnedFlows } from '../../owned-flows.ts'
-import { IPV6_V6ONLY, REUSE_PORT } from '../../ports.ts'
+import { REUSE_PORT, takesFamily } from '../../ports.ts'
 
 /** SK_HASH_PREV of a chain's first socket: not 0, so that a hashed socket is known by it. */
 const FIRST = -1
@@ -151,10 +150,7 @@ export const createTcpHash = (
     const family = i32[sk + SK_FAMILY] === fl[FL_FAMILY] ? 1 : 0
     const at = sk + SK_SADDR
     if ((i32[at] | i32[at + 1] | i32[at + 2] | i32[at + 3]) === 0) {
-      const covers =
-        family === 1 ||
-        (i32[sk + SK_FAMILY] === AF_INET6 && (i32[sk + SK_REUSE] & IPV6_V6ONLY) === 0)
-      return covers ? family + (dev !== 0 ? 2 : 0) : -1
+      return takesFamily(i32, sk, fl[FL_FAMILY]) ? family + (dev !== 0 ? 2 : 0) : -1
     }
     for (let w = 0; w < 4; w++) if (i32[at + w] !== fl[FL_DADDR + w]) return -1
     return 4 + family + (dev !== 0 ? 2 : 0)

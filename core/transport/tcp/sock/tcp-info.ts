@@ -14,7 +14,7 @@ import {
   TCP_TIME_WAIT,
 } from '../../../socket/sock.ts'
 import type { SockInfo, SockTimer, TcpInfo } from '../../../socket/sock-info.ts'
-import { CONGESTION_OPS } from '../rec/tcp-cong.ts'
+import { CONGESTION_CONTROLS } from '../rec/tcp-cong.ts'
 import {
   ICSK_TIME_PROBE0,
   ICSK_TIME_RETRANS,
@@ -110,7 +110,7 @@ const queues = (i32: Int32Array, sk: number) => {
 
 /** What children will begin with. */
 const listening = (i32: Int32Array, sk: number) => ({
-  cong: CONGESTION_OPS[i32[sk + TP_CA_OPS]].name,
+  cong: CONGESTION_CONTROLS[i32[sk + TP_CA_OPS]].name,
   cwnd: i32[sk + TP_SND_CWND],
 })
 
@@ -120,7 +120,7 @@ const options = (i32: Int32Array, sk: number) => {
     ts: (opts & OPT_TIMESTAMPS) !== 0,
     sack: (opts & OPT_SACK) !== 0,
     ecn: false,
-    cong: CONGESTION_OPS[i32[sk + TP_CA_OPS]].name,
+    cong: CONGESTION_CONTROLS[i32[sk + TP_CA_OPS]].name,
     ...((opts & OPT_WSCALE) !== 0 && {
       wscale: `${i32[sk + TP_SND_WSCALE]},${i32[sk + TP_RCV_WSCALE]}`,
     }),

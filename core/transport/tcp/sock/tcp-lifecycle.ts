@@ -31,6 +31,7 @@ import {
 } from '../../../socket/sock.ts'
 import { Errno } from '../../../base/errno.ts'
 import type { Ports } from '../../ports.ts'
+import type { TcpCong } from '../rec/tcp-cong.ts'
 import type { TcpHash } from './tcp-hash.ts'
 import {
   SOCK_BINDPORT_LOCK,
@@ -58,10 +59,11 @@ export type TcpLifecycleDeps = {
   /** Frees every skb that the socket holds. */
   purge: (sk: number) => void
   purgeWrite: (sk: number) => void
+  cong: Pick<TcpCong, 'release'>
 }
 
 export const createTcpLifecycle = (deps: TcpLifecycleDeps) => {
-  const { bank, slab, hash, ports, timers, sockEvents, purge, purgeWrite } = deps
+  const { bank, slab, hash, ports, timers, sockEvents, purge, purgeWrite, cong } = deps
   const { i32, f64, layout } = deps.arena
   const { sysctl } = layout
   // a gauge: a worker that starts over has no connections
@@ -122,6 +124,7 @@ export const createTcpLifecycle = (deps: TcpLifecycleDeps) => {
   const destroyNow = (sk: number): void => {
     if (!slab.isLive(sk)) return
     timers.clearAll(sk)
+    cong.release(sk)
     setState(sk, TCP_CLOSE)
     hash.unhash(sk)
     ports.release(sk)

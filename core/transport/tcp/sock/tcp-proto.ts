@@ -15,38 +15,28 @@ import {
 import type { Arena } from '../../../shm/arena.ts'
 import { SKB_NETWORK, SKB_TRANSPORT } from '../../../skb/skb.ts'
 import type { Proto } from '../../../socket/proto.ts'
-import * as icmp from '../../../wire/icmp.ts'
 import * as tcpWire from '../../../wire/tcp.ts'
 import type { Tcp } from '../tcp.ts'
-import { TCP_ERROR_MTU, TCP_ERROR_UNREACHABLE } from '../rcv/tcp-ipv.ts'
 
-export const createTcpProto = (tcp: Tcp): Proto => {
-  const words = new Int32Array(4)
-  const put = (a0: number, a1: number, a2: number, a3: number): Int32Array => {
-    words[0] = a0
-    words[1] = a1
-    words[2] = a2
-    words[3] = a3
-    return words
-  }
-  return {
-    open: tcp.open,
-    bind: (sk, a0, a1, a2, a3, port) => tcp.bind(sk, put(a0, a1, a2, a3), 0, port),
-    connect: (sk, a0, a1, a2, a3, port) => tcp.connect(sk, put(a0, a1, a2, a3), 0, port),
-    listen: tcp.listen,
-    accept: tcp.accept,
-    sendmsg: tcp.sendmsg,
-    sendBytes: tcp.sendBytes,
-    recvmsg: tcp.recvmsg,
-    recvBytes: tcp.recvBytes,
-    // SHUT_RD, SHUT_WR, SHUT_RDWR are one less than the bits (inet_shutdown)
-    shutdown: (sk, how) => tcp.shutdown(sk, how + 1),
-    close: tcp.close,
-    abort: tcp.abort,
-    setOption: tcp.setOption,
-    getOption: tcp.getOption,
-  }
-}
+export const createTcpProto = (tcp: Tcp): Proto => ({
+  open: tcp.open,
+  bind: tcp.bind,
+  connect: tcp.connect,
+  listen: tcp.listen,
+  accept: tcp.accept,
+  sendmsg: tcp.sendmsg,
+  sendBytes: tcp.sendBytes,
+  recvmsg: tcp.recvmsg,
+  recvBytes: tcp.recvBytes,
+  // SHUT_RD, SHUT_WR, SHUT_RDWR are one less than the bits (inet_shutdown)
+  shutdown: (sk, how) => tcp.shutdown(sk, how + 1),
+  close: tcp.close,
+  abort: tcp.abort,
+  setOption: tcp.setOption,
+  getOption: tcp.getOption,
+  setNameOption: tcp.setNameOption,
+  getNameOption: tcp.getNameOption,
+})
 
 export type TcpErrDeps = {
   arena: Arena
@@ -58,7 +48,7 @@ export type TcpErrDeps = {
 export const createTcpErr = ({ arena, tcp, loadAddrs }: TcpErrDeps) => {
   const { i32, u8 } = arena
   const fl = createFlowi()
-  return (skb: number, type: number, code: number, errno: number, info: number): void => {
+  return (skb: number, errno: number, _isFatal: boolean, mtu: number): void => {
     const at = i32[skb + SKB_TRANSPORT]
     if (at - i32[skb + SKB_NETWORK] < 20) return
     loadAddrs(skb, fl)
@@ -71,12 +61,6 @@ export const createTcpErr = ({ arena, tcp, loadAddrs }: TcpErrDeps) => {
     fl[FL_SPORT] = tcpWire.dstPort(u8, at)
     fl[FL_DPORT] = tcpWire.srcPort(u8, at)
     fl[FL_IIF] = 0
-    const isMtu = type === icmp.ICMP_DEST_UNREACH && code === icmp.ICMP_FRAG_NEEDED
-    tcp.tcpError(
-      fl,
-      isMtu ? TCP_ERROR_MTU : TCP_ERROR_UNREACHABLE,
-      isMtu ? info : errno,
-      tcpWire.seq(u8, at)
-    )
+    tcp.tcpError(fl, errno, mtu, tcpWire.seq(u8, at))
   }
 }

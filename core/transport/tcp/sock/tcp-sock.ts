@@ -176,6 +176,8 @@ export const TP_BYTES_SENT = TP + 130
 export const TP_BYTES_RETRANS = TP + 132
 export const TP_BYTES_ACKED = TP + 134
 export const TP_BYTES_RECEIVED = TP + 136
+/** 1 from the algorithm's init to its release. */
+export const TP_CA_INITIALIZED = TP + 143
 /** Congestion control's private words (icsk_ca_priv). */
 export const TP_CA_PRIV = TP + 144
 export const TP_CA_PRIV_WORDS = 32
@@ -198,6 +200,8 @@ export const SOCK_BINDPORT_LOCK = 64
 export const SOCK_NOSPACE = 128
 /** A FIN came in. */
 export const SOCK_DONE = 256
+/** TCP_CONGESTION was set. */
+export const SOCK_CA_SETSOCKOPT = 512
 
 // TP_ACK_PENDING.
 export const ACK_SCHED = 1

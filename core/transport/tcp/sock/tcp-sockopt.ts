@@ -49,6 +49,7 @@ import {
   TP_USER_TIMEOUT,
   TP_WINDOW_CLAMP,
 } from './tcp-sock.ts'
+import type { TcpCong } from '../rec/tcp-cong.ts'
 import type { TcpSndCheck } from '../snd/tcp-snd-check.ts'
 import type { TcpTimers } from './tcp-timers.ts'
 
@@ -85,6 +86,7 @@ export const TCP_SYNCNT = 7
 export const TCP_LINGER2 = 8
 export const TCP_WINDOW_CLAMP = 10
 export const TCP_QUICKACK = 12
+export const TCP_CONGESTION = 13
 export const TCP_USER_TIMEOUT = 18
 
 const SOCK_MIN_RCVBUF = 2304
@@ -98,6 +100,7 @@ export type TcpSockoptDeps = {
   timers: TcpTimers
   sndCheck: TcpSndCheck
   maxBuffer: number
+  cong: TcpCong
 }
 
 export const createTcpSockopt = ({
@@ -106,6 +109,7 @@ export const createTcpSockopt = ({
   timers,
   sndCheck,
   maxBuffer,
+  cong,
 }: TcpSockoptDeps) => {
   const { i32, layout } = arena
   const { sysctl } = layout
@@ -325,5 +329,26 @@ export const createTcpSockopt = ({
     return level === SOL_IP ? getIp(sk, name) : -Errno.ENOPROTOOPT
   }
 
-  return { setOption, getOption }
+  /** TCP_CONGESTION, the one option that is a name (of 16 octets at (words, at)). */
+  const setNameOption = (
+    sk: number,
+    level: number,
+    name: number,
+    words: Int32Array,
+    at: number
+  ): number =>
+    level === SOL_TCP && name === TCP_CONGESTION
+      ? cong.setByName(sk, words, at)
+      : -Errno.ENOPROTOOPT
+  /** How long the name is, or -errno. */
+  const getNameOption = (
+    sk: number,
+    level: number,
+    name: number,
+    words: Int32Array,
+    at: number
+  ): number =>
+    level === SOL_TCP && name === TCP_CONGESTION ? cong.getName(sk, words, at) : -Errno.ENOPROTOOPT
+
+  return { setOption, getOption, setNameOption, getNameOption }
 }

@@ -3,23 +3,17 @@
  * socket layer on the worker. Linux: tcp_v4_connect, __inet_hash_connect, inet_csk_get_port, tcp_connect;
  * RFC 6056 (port choice), RFC 6528 (sequence number).
  */
-import { AF_INET, AF_INET6 } from '../../../base/family.ts'
+import { clearAddr, copyAddr, familyOf, isAnyAddr } from '../../../base/family.ts'
 import { Errno } from '../../../base/errno.ts'
 import {
   createFlowi,
   FL_DADDR,
-  FL_DEV,
   FL_DPORT,
-  FL_DST,
   FL_FAMILY,
   FL_IIF,
-  FL_MARK,
-  FL_MTU,
-  FL_OIF,
   FL_PROTO,
   FL_SADDR,
   FL_SPORT,
-  FL_TOS,
   FL_TYPE,
   type Flowi,
   RTN_LOCAL,
@@ -29,42 +23,37 @@ import type { Time } from '../../../base/time.ts'
 import { TIME_MS, TIME_US } from '../../../base/time.ts'
 import type { Arena } from '../../../shm/arena.ts'
 import { Mib } from '../../../shm/counters.ts'
-import { G_GENERATION, SOCK_WORDS } from '../../../shm/layout.ts'
+import { SOCK_WORDS } from '../../../shm/layout.ts'
 import { Sysctl } from '../../../shm/sysctl.ts'
 import {
   SK_BIND_NEXT,
-  SK_BOUND_DEV,
   SK_CREATED,
   SK_DADDR,
   SK_DPORT,
-  SK_DST,
   SK_DST_DEV,
-  SK_DST_GENERATION,
   SK_ERR,
   SK_ERR_SOFT,
   SK_FAMILY,
   SK_FLAGS,
-  SK_MARK,
-  SK_MTU,
   SK_NUM,
   SK_PROTO,
   SK_SADDR,
   SK_SHUTDOWN,
   SK_STATE,
-  SK_TOS,
   TCP_CLOSE,
   TCP_LISTEN,
   TCP_SYN_SENT,
 } from '../../../socket/sock.ts'
 import { TCP_SYN } from '../../../wire/tcp.ts'
-import { isV4Mapped } from '../../../wire/ipv6.ts'
 import { MIN_HEADER } from '../../../wire/tcp.ts'
+import { bindAddr, isGroupType, speaks } from '../../bind-addr.ts'
 import type { Ports } from '../../ports.ts'
 import type { SecureSeq } from '../../secure-seq.ts'
 import type { TcpHash } from '../sock/tcp-hash.ts'
 import type { TcpLifecycle } from '../sock/tcp-lifecycle.ts'
+import type { TcpCong } from '../rec/tcp-cong.ts'
 import type { TcpMss } from '../snd/tcp-mss.ts'
-import type { RouteOutput } from '../snd/tcp-reply.ts'
+import type { SkDst } from '../../../inet/sk-dst.ts'
 import {
   CB_END_SEQ,
   ICSK_TIME_RETRANS,
@@ -153,10 +142,11 @@ export type TcpConnectDeps = {
   transmit: TcpTransmit
   queue: TcpWriteQueue
   purgeRcv: (sk: number) => void
+  cong: TcpCong
   /** Worker on which packets of the flow arrive (source is the peer). */
   steer: (fl: Flowi) => number
-  /** True when the address (four words) is one of ours, or a wildcard. */
-  isLocal: (family: number, words: Int32Array, at: number) => boolean
+  /** RTN_* of an address (inet/addr-type.ts). */
+  addrType: (words: Int32Array, at: number) => number
 }
 
 export type TcpConnect = ReturnType<typeof createTcpConnect>
@@ -166,33 +156,15 @@ export const createTcpRouting = (
   arena: Arena,
   time: Time,
   secure: SecureSeq,
-  routeOutput: RouteOutput
+  { skDstLookup, flow }: SkDst
 ) => {
   const { i32 } = arena
-  const fl = createFlowi()
-  /** Looks up the way to a socket's peer and keeps it in the row; 0 or -errno. */
+  /** Looks up the way to a socket's peer and keeps it, and our address on it, in the row; 0 or -errno. */
   const routeSocket = (sk: number): number => {
-    fl.fill(0)
-    fl[FL_FAMILY] = i32[sk + SK_FAMILY]
-    fl[FL_OIF] = i32[sk + SK_BOUND_DEV]
-    fl[FL_MARK] = i32[sk + SK_MARK]
-    fl[FL_TOS] = i32[sk + SK_TOS]
-    fl[FL_PROTO] = IPPROTO_TCP
-    for (let w = 0; w < 4; w++) {
-      fl[FL_SADDR + w] = i32[sk + SK_SADDR + w]
-      fl[FL_DADDR + w] = i32[sk + SK_DADDR + w]
-    }
-    fl[FL_SPORT] = i32[sk + SK_NUM]
-    fl[FL_DPORT] = i32[sk + SK_DPORT]
-    const generation = i32[G_GENERATION]
-    const err = routeOutput(fl)
+    const err = skDstLookup(sk)
     if (err < 0) return err
-    if (fl[FL_TYPE] !== RTN_UNICAST && fl[FL_TYPE] !== RTN_LOCAL) return -Errno.ENETUNREACH
-    i32[sk + SK_DST] = fl[FL_DST]
-    i32[sk + SK_DST_GENERATION] = generation
-    i32[sk + SK_MTU] = fl[FL_MTU]
-    i32[sk + SK_DST_DEV] = fl[FL_DEV]
-    for (let w = 0; w < 4; w++) i32[sk + SK_SADDR + w] = fl[FL_SADDR + w]
+    if (flow[FL_TYPE] !== RTN_UNICAST && flow[FL_TYPE] !== RTN_LOCAL) return -Errno.ENETUNREACH
+    copyAddr(i32, sk + SK_SADDR, flow, FL_SADDR)
     return 0
   }
   /** RFC 6528: a clock of 64 ns ticks (by microseconds here) behind a keyed hash of the connection. */
@@ -232,7 +204,7 @@ export const createTcpConnect = (
     transmit,
     queue,
   } = deps
-  const { steer, isLocal, purgeRcv } = deps
+  const { steer, addrType, purgeRcv, cong } = deps
   const { i32, f64, layout } = deps.arena
   const { sysctl } = layout
   const back = createFlowi()
@@ -248,21 +220,19 @@ export const createTcpConnect = (
   /** Gives a socket its local address and port (0: any); 0 or -errno. */
   const bind = (sk: number, words: Int32Array, at: number, port: number): number => {
     if (i32[sk + SK_STATE] !== TCP_CLOSE || i32[sk + SK_NUM] !== 0) return -Errno.EINVAL
-    const any =
-      (words[at] | words[at + 1] | words[at + 3]) === 0 &&
-      (words[at + 2] === 0 || words[at + 2] === 0xffff)
-    if (!any && !isLocal(i32[sk + SK_FAMILY], words, at)) return -Errno.EADDRNOTAVAIL
-    for (let w = 0; w < 4; w++) i32[sk + SK_SADDR + w] = any ? 0 : words[at + w]
+    const err = bindAddr(i32, addrType, sk, words, at)
+    if (err !== 0) return err
     const chosen =
       port !== 0
         ? port
         : ephemeral(random(), (p) => ports.first(p) === 0 || !ports.conflicts(sk, p))
     if (chosen === 0 || ports.conflicts(sk, chosen)) {
-      for (let w = 0; w < 4; w++) i32[sk + SK_SADDR + w] = 0
+      clearAddr(i32, sk + SK_SADDR)
       return -Errno.EADDRINUSE
     }
     ports.hold(sk, chosen)
-    i32[sk + SK_FLAGS] |= (any ? 0 : SOCK_BINDADDR_LOCK) | (port !== 0 ? SOCK_BINDPORT_LOCK : 0)
+    i32[sk + SK_FLAGS] |=
+      (isAnyAddr(words, at) ? 0 : SOCK_BINDADDR_LOCK) | (port !== 0 ? SOCK_BINDPORT_LOCK : 0)
     return 0
   }
 
@@ -319,11 +289,12 @@ export const createTcpConnect = (
     const state = i32[sk + SK_STATE]
     if (state === TCP_SYN_SENT) return -Errno.EALREADY
     if (state !== TCP_CLOSE) return -Errno.EISCONN
+    if (!speaks(i32, sk, words, at)) return -Errno.EAFNOSUPPORT
     const savedFamily = i32[sk + SK_FAMILY]
-    const mapped = isV4Mapped(words[at], words[at + 1], words[at + 2])
-    if (savedFamily === AF_INET && !mapped) return -Errno.EAFNOSUPPORT
-    i32[sk + SK_FAMILY] = mapped ? AF_INET : AF_INET6
-    for (let w = 0; w < 4; w++) i32[sk + SK_DADDR + w] = words[at + w]
+    i32[sk + SK_FAMILY] = familyOf(words, at)
+    // a stream does not come from a group that the socket was bound to (tcp_v4_connect)
+    if (isGroupType(addrType(i32, sk + SK_SADDR))) clearAddr(i32, sk + SK_SADDR)
+    copyAddr(i32, sk + SK_DADDR, words, at)
     i32[sk + SK_DPORT] = port
     let err = routing.routeSocket(sk)
     if (err === 0) err = chooseLocalPort(sk)
@@ -343,6 +314,7 @@ export const createTcpConnect = (
   const startAfresh = (sk: number): void => {
     purgeRcv(sk)
     queue.purge(sk)
+    cong.release(sk)
     for (let k = 0; k < USER_WORDS.length; k++) kept[k] = i32[sk + USER_WORDS[k]]
     i32.fill(0, sk + SK_PROTO, sk + SOCK_WORDS)
     for (let k = 0; k < USER_WORDS.length; k++) i32[sk + USER_WORDS[k]] = kept[k]

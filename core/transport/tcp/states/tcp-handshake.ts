@@ -30,7 +30,7 @@ import {
   SEEN_WSCALE,
 } from '../../../wire/tcp-options.ts'
 import type { TcpAck } from '../rec/tcp-ack.ts'
-import { initCongestion } from '../rec/tcp-cong.ts'
+import type { TcpCong } from '../rec/tcp-cong.ts'
 import type { TcpLifecycle } from '../sock/tcp-lifecycle.ts'
 import type { TcpMss } from '../snd/tcp-mss.ts'
 import type { TcpPaws } from '../rcv/tcp-paws.ts'
@@ -93,10 +93,11 @@ export type TcpHandshakeDeps = {
   sndCheck: TcpSndCheck
   /** Answers a segment with a RST; the skb stays the caller's. */
   sendReset: (skb: number) => void
+  cong: TcpCong
 }
 
 export const createTcpHandshake = (deps: TcpHandshakeDeps) => {
-  const { bank, time, drop, consume, mss, window, timers, transmit, life, sendReset } = deps
+  const { bank, time, drop, consume, mss, window, timers, transmit, life, sendReset, cong } = deps
   const { tcpAck } = deps.ack
   const { raise, setState } = life
   const { options: opts, storeTsRecent } = deps.paws
@@ -108,7 +109,7 @@ export const createTcpHandshake = (deps: TcpHandshakeDeps) => {
   const initTransfer = (sk: number): void => {
     mss.syncMss(sk)
     window.initBufferSpace(sk)
-    initCongestion(i32, sk)
+    cong.init(sk)
     i32[sk + TP_REORDERING] = TCP_FASTRETRANS_THRESH
     i32[sk + TP_PUSHED_SEQ] = i32[sk + TP_WRITE_SEQ]
     i32[sk + TP_LSNDTIME] = time[TIME_MS]

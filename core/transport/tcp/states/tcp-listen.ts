@@ -71,6 +71,7 @@ import type { TcpHash } from '../sock/tcp-hash.ts'
 import type { TcpPaws } from '../rcv/tcp-paws.ts'
 import type { TcpStates } from './tcp-states.ts'
 import type { TcpLifecycle } from '../sock/tcp-lifecycle.ts'
+import type { TcpCong } from '../rec/tcp-cong.ts'
 import type { TcpMss } from '../snd/tcp-mss.ts'
 import { rttEstimator, setRto, updateMinRtt } from '../rec/tcp-rtt.ts'
 import {
@@ -81,6 +82,7 @@ import {
   OPT_SACK,
   OPT_TIMESTAMPS,
   OPT_WSCALE,
+  SOCK_CA_SETSOCKOPT,
   SOCK_KEEPOPEN,
   SOCK_LINGER,
   SOCK_RCVBUF_LOCK,
@@ -90,7 +92,6 @@ import {
   TCP_RTO_MAX,
   TCP_TIMEOUT_INIT,
   TP_ADVMSS,
-  TP_CA_OPS,
   TP_COPIED_SEQ,
   TP_HEADER_LEN,
   TP_KEEPALIVE_INTVL,
@@ -156,9 +157,9 @@ const INHERITED = [
   TP_KEEPALIVE_PROBES,
   TP_USER_TIMEOUT,
   TP_MIN_TTL,
-  TP_CA_OPS,
 ]
-const INHERITED_FLAGS = SOCK_KEEPOPEN | SOCK_LINGER | SOCK_RCVBUF_LOCK | SOCK_SNDBUF_LOCK
+const INHERITED_FLAGS =
+  SOCK_KEEPOPEN | SOCK_LINGER | SOCK_RCVBUF_LOCK | SOCK_SNDBUF_LOCK | SOCK_CA_SETSOCKOPT
 
 export type TcpListen = ReturnType<typeof createTcpListen>
 export type TcpListenDeps = {
@@ -176,6 +177,7 @@ export type TcpListenDeps = {
   transmit: TcpTransmit
   paws: TcpPaws
   states: TcpStates
+  cong: TcpCong
   life: TcpLifecycle
   /** Fills the route words of a socket whose addresses are set; 0 or -errno. */
   routeSocket: (sk: number) => number
@@ -200,6 +202,7 @@ export const createTcpListen = (deps: TcpListenDeps) => {
     transmit,
     states,
     life,
+    cong,
   } = deps
   const { routeSocket, secureSeq, secureTsOffset, sendReset } = deps
   const { i32, u8, f64, layout } = deps.arena
@@ -245,6 +248,7 @@ export const createTcpListen = (deps: TcpListenDeps) => {
     for (const word of INHERITED) i32[child + word] = i32[listener + word]
     i32[child + SK_FLAGS] = i32[listener + SK_FLAGS] & INHERITED_FLAGS
     i32[child + SK_PARENT] = listener
+    cong.inherit(listener, child)
   }
   const setAddresses = (sk: number, fl: Flowi): void => {
     i32[sk + SK_FAMILY] = fl[FL_FAMILY]

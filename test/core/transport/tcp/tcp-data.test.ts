@@ -29,13 +29,15 @@ import {
   TCP_CA_LOSS,
   TCP_CA_OPEN,
   TCP_CA_RECOVERY,
+  receiveWindow,
   TP_CA_STATE,
   TP_QUICK,
   TP_RCV_NXT,
   TP_SND_CWND,
   TP_SND_ISN,
 } from '../../../../core/transport/tcp/sock/tcp-sock.ts'
-import { FAMILIES, NO_LEAKS } from '../../../support/tcp-host.ts'
+import { Sysctl } from '../../../../core/shm/sysctl.ts'
+import { FAMILIES, NO_LEAKS, seeded } from '../../../support/tcp-host.ts'
 import { createTcpPair, pattern, startTransfer } from '../../../support/tcp-pair.ts'
 import { createTcpScript } from '../../../support/tcp-script.ts'
 
@@ -247,6 +249,31 @@ describe.each(FAMILIES)('%s', (_name, family) => {
       inject('. 1:1(0) ack 10001 win 65535')
       finish(sk)
     })
+    test.each([
+      ['SACK', SACK],
+      ['NewReno', { mss: 1000 }],
+    ])('the first two duplicate ACKs each let a new segment go (RFC 3042), %s', (name, options) => {
+      const { inject, write, establish, sent, host, finish } = start()
+      const sk = establish(options)
+      write(sk, 40_000)
+      expect(sent().length).toBe(10)
+      const dup = (upTo: number): void =>
+        inject(
+          '. 1:1(0) ack 1 win 65535',
+          name === 'SACK' ? { sack: [[1001, upTo]] as [number, number][] } : {}
+        )
+      dup(2001)
+      expect(sent()).toEqual(['. 10001:11001(1000) ack 1'])
+      dup(3001)
+      expect(sent()).toEqual(['. 11001:12001(1000) ack 1'])
+      expect(host.i32[sk + TP_SND_CWND]).toBe(10)
+      // the third shows the loss
+      dup(4001)
+      expect(sent()).toEqual(['. 1:1001(1000) ack 1'])
+      inject('. 1:1(0) ack 12001 win 65535')
+      inject('R 1:1(0)')
+      finish(sk)
+    })
     test('SACK shows what is lost, and only that goes again', () => {
       const { host, inject, sent, sk, finish } = flight(SACK)
       inject('. 1:1(0) ack 1 win 65535', { sack: [[1001, 2001]] })
@@ -406,6 +433,40 @@ describe.each(FAMILIES)('%s', (_name, family) => {
       pair.run(200_000)
       expect(pair.leaks()).toEqual([NO_LEAKS, NO_LEAKS])
     })
+    const buffers = [2304, 4096, 8192, 20_000, 65_536, 200_000]
+    const lengths = [1, 64, 500, 900, 950, 1087, 1460]
+    test.each(buffers)(
+      'what a buffer of %d octets offered is taken, whatever its segments',
+      (size) => {
+        for (const length of [...lengths, 0]) {
+          const random = seeded(size + length)
+          const { host, establish, inject, take, read, finish } = start()
+          // the buffer counts from the first window on
+          host.i32[host.arena.layout.sysctl + Sysctl.tcp_rmem_default] = size
+          host.i32[host.arena.layout.sysctl + Sysctl.tcp_rmem_max] = size
+          const sk = establish({ mss: 1460 })
+          let seq = 1
+          for (let k = 0; k < 800; k++) {
+            const window = receiveWindow(host.i32, sk)
+            const wanted = length || 1 + ((random() >>> 0) % 3000)
+            const len = Math.min(wanted, window)
+            if (len === 0) {
+              // some of it is read, or all
+              read(sk, 1 + ((random() >>> 0) % size))
+              if (receiveWindow(host.i32, sk) === 0) read(sk)
+            } else {
+              inject(`P. ${seq}:${seq + len}(${len}) ack 1 win 65535`)
+              seq += len
+              expect(host.i32[sk + TP_RCV_NXT]).toBe((1000 + seq) | 0)
+            }
+          }
+          expect(seq).toBeGreaterThan(700)
+          expect(host.mib('TcpExtTCPRcvQDrop')).toBe(0)
+          take()
+          finish(sk)
+        }
+      }
+    )
     test('SO_RCVBUF bounds what an idle socket holds, however small the segments', () => {
       const { host, establish, inject, take, finish } = start()
       const sk = establish({ mss: 1000 })

@@ -13,6 +13,7 @@ import {
   SK_BOUND_DEV,
   SK_DROPS,
   SK_EVENT_ERROR,
+  SK_EVENT_HUP,
   SK_EVENT_READ,
   SK_NUM,
   SK_RCVBUF,
@@ -25,7 +26,15 @@ import { IPPROTO_UDP } from '../../../../core/wire/ipproto.ts'
 import * as ipv4 from '../../../../core/wire/ipv4.ts'
 import * as udp from '../../../../core/wire/udp.ts'
 import { CLIENT_MAC, createRouter, toRouter, V4 } from '../../../support/packet-path.ts'
-import { icmpFrame, ip, ipPacket, pseudo, udpDatagram, udpFrame } from '../../../support/packets.ts'
+import {
+  icmpFrame,
+  ip,
+  ipPacket,
+  pseudo,
+  udpDatagram,
+  udpFrame,
+  v4Words,
+} from '../../../support/packets.ts'
 
 const fields = { saddr: '10.0.2.9', daddr: '10.0.2.1' }
 const ports = { sport: 4000, dport: 53 }
@@ -39,7 +48,7 @@ const host = () => {
   path.setNeigh(2, '10.0.2.9', CLIENT_MAC)
   const { proto } = path.first.udpSock
   const { i32 } = path.arena
-  const at = (addr: string): [number, number, number, number] => [0, 0, V4, ip(addr)]
+  const at = (addr: string): [Int32Array, number] => v4Words(ip(addr))
   const bound = (
     addr: string,
     port: number,
@@ -191,10 +200,10 @@ describe('which socket', () => {
   test('an IPv6 wildcard hears IPv4 too, unless it is v6only', () => {
     const path = host()
     const six = path.proto.open(AF_INET6)
-    expect(path.proto.bind(six, 0, 0, 0, 0, 53)).toBe(0)
+    expect(path.proto.bind(six, new Int32Array(4), 0, 53)).toBe(0)
     const only = path.proto.open(AF_INET6)
     path.i32[only + SK_REUSE] = V6ONLY
-    expect(path.proto.bind(only, 0, 0, 0, 0, 54)).toBe(0)
+    expect(path.proto.bind(only, new Int32Array(4), 0, 54)).toBe(0)
     path.arrive('mapped')
     expect(path.recv(six)).toBe('mapped')
     path.arrive('no', {}, { dport: 54 })
@@ -252,10 +261,51 @@ describe('bind', () => {
     const other = path.proto.open(AF_INET)
     expect(path.proto.bind(other, ...path.at('10.0.2.1'), 53)).toBe(-Errno.EADDRINUSE)
     expect(path.proto.bind(other, ...path.at('10.0.2.77'), 54)).toBe(-Errno.EADDRNOTAVAIL)
-    expect(path.proto.bind(other, 0x20010db8, 0, 0, 1, 54)).toBe(-Errno.EAFNOSUPPORT)
+    expect(path.proto.bind(other, Int32Array.of(0x20010db8, 0, 0, 1), 0, 54)).toBe(
+      -Errno.EAFNOSUPPORT
+    )
     expect(path.proto.bind(sk, ...path.at('10.0.2.1'), 54)).toBe(-Errno.EINVAL)
     path.free(sk)
     expect(path.proto.bind(other, ...path.at('10.0.2.1'), 53)).toBe(0)
+  })
+  test('takes broadcast addresses and groups, and sends from the address of the device', () => {
+    const path = host()
+    for (const [addr, from] of [
+      ['255.255.255.255', '10.0.2.9'],
+      ['10.0.2.255', '10.0.2.9'],
+      ['224.0.0.9', '10.0.2.9'],
+    ] as const) {
+      const sk = path.bound(addr, 53)
+      path.sent.length = 0
+      expect(path.proto.sendto!(sk, 0, 1, ...path.at(from), 9)).toBe(1)
+      expect(ipv4.src(path.sent[0]!.frame, 14)).toBe(ip('10.0.2.1'))
+      // it goes on receiving by that address when it is connected
+      expect(path.proto.connect(sk, ...path.at('10.0.2.9'), 4000)).toBe(0)
+      expect(path.i32[sk + SK_SADDR + 3]).toBe(ip(addr))
+      expect(path.proto.sendBytes!(sk, text('x'), 0, 1)).toBe(1)
+      expect(ipv4.src(path.sent[1]!.frame, 14)).toBe(ip('10.0.2.1'))
+      path.free(sk)
+    }
+    for (const addr of ['240.0.0.1', '0.1.2.3'])
+      expect(path.proto.bind(path.proto.open(AF_INET), ...path.at(addr), 53)).toBe(
+        -Errno.EADDRNOTAVAIL
+      )
+    expect(path.isAllReturned()).toBe(true)
+  })
+  test('to an address sends limited broadcasts by the device that has it', () => {
+    const path = host()
+    for (const [addr, dev] of [
+      ['10.0.2.1', 2],
+      ['10.0.3.1', 3],
+    ] as const) {
+      const sk = path.bound(addr, 53)
+      path.proto.setOption!(sk, 1, 6, 1)
+      path.sent.length = 0
+      expect(path.proto.sendto!(sk, 0, 1, ...path.at('255.255.255.255'), 9)).toBe(1)
+      expect(path.sent[0]!.dev).toBe(dev)
+      expect(ipv4.src(path.sent[0]!.frame, 14)).toBe(ip(addr))
+      path.free(sk)
+    }
   })
   test('chooses a port of the range', () => {
     const path = host()
@@ -391,15 +441,25 @@ describe('ICMP errors', () => {
     path.receive(icmpFrame(toRouter, fields, 3, icmp.ICMP_PORT_UNREACH, 0, quote(54)), 2)
     expect([path.recv(connected), path.recv(loose)]).toEqual([-Errno.EAGAIN, -Errno.EAGAIN])
   })
-  test('after "fragmentation needed" sends smaller packets to that host', () => {
+  test('after "fragmentation needed" sends smaller packets to that host, never larger ones', () => {
     const path = host()
     const sk = path.bound('10.0.2.1', 53)
-    path.receive(icmpFrame(toRouter, fields, 3, icmp.ICMP_FRAG_NEEDED, 1000, quote(53)), 2)
-    path.first.udpSock.sendtoBytes(sk, new Uint8Array(1200), 0, 1200, ...path.at('10.0.2.9'), 4000)
-    expect(
-      path.sent.map(({ frame }) => ipv4.totalLength(frame, 14)).every((len) => len <= 1000)
-    ).toBe(true)
-    expect(path.sent).toHaveLength(2)
+    const longest = (): number => {
+      path.sent.length = 0
+      const bytes = new Uint8Array(1300)
+      path.first.udpSock.sendtoBytes(sk, bytes, 0, 1300, ...path.at('10.0.2.9'), 4000)
+      return Math.max(...path.sent.map(({ frame }) => ipv4.totalLength(frame, 14)))
+    }
+    const needed = (mtu: number, port: number): void =>
+      path.receive(icmpFrame(toRouter, fields, 3, icmp.ICMP_FRAG_NEEDED, mtu, quote(port)), 2)
+    // about a datagram that nobody here has sent: not believed
+    needed(600, 54)
+    expect(longest()).toBe(1328)
+    needed(600, 53)
+    expect(longest()).toBeLessThanOrEqual(600)
+    needed(1400, 53)
+    expect(longest()).toBeLessThanOrEqual(600)
+    expect(path.sent.length).toBe(3)
   })
 })
 
@@ -410,8 +470,22 @@ describe('shutdown', () => {
     expect(path.proto.shutdown!(sk, 2)).toBe(-Errno.ENOTCONN)
     path.proto.connect(sk, ...path.at('10.0.2.9'), 4000)
     expect(path.proto.shutdown!(sk, 2)).toBe(0)
-    expect(path.recv(sk)).toBe('')
     expect(path.proto.sendBytes!(sk, text('x'), 0, 1)).toBe(-Errno.EPIPE)
+  })
+  test('has no end to read, as no empty datagrams come; what arrives is still received', () => {
+    const path = host()
+    const sk = path.bound('10.0.2.1', 53)
+    // an unconnected socket is shut down too, though the answer is ENOTCONN, and who waits is woken
+    expect(path.proto.shutdown!(sk, 0)).toBe(-Errno.ENOTCONN)
+    expect(path.events).toEqual([{ sk, events: SK_EVENT_HUP }])
+    for (let n = 0; n < 3; n++) expect(path.recv(sk)).toBe(-Errno.EAGAIN)
+    path.arrive('late')
+    expect(path.recv(sk)).toBe('late')
+    expect(path.recv(sk)).toBe(-Errno.EAGAIN)
+    expect(path.proto.shutdown!(sk, 1)).toBe(-Errno.ENOTCONN)
+    expect(path.proto.sendto!(sk, 0, 1, ...path.at('10.0.2.9'), 9)).toBe(-Errno.EPIPE)
+    path.free(sk)
+    expect(path.isAllReturned()).toBe(true)
   })
   test('close frees what was not read', () => {
     const path = host()

@@ -24,10 +24,7 @@ import {
   TCP_SYN_SENT,
   TCP_TIME_WAIT,
 } from '../../../../../core/socket/sock.ts'
-import {
-  TCP_ERROR_MTU,
-  TCP_ERROR_UNREACHABLE,
-} from '../../../../../core/transport/tcp/rcv/tcp-ipv.ts'
+import { NO_MTU } from '../../../../../core/inet/inet-constants.ts'
 import { tcpInfo } from '../../../../../core/transport/tcp/sock/tcp-info.ts'
 import { SO_LINGER, SOL_SOCKET } from '../../../../../core/transport/tcp/sock/tcp-sockopt.ts'
 import { address, ANY, FAMILIES, NO_LEAKS } from '../../../../support/tcp-host.ts'
@@ -542,11 +539,11 @@ describe.each(FAMILIES)('%s', (_name, family) => {
       const script = start()
       const { host, establish, state, finish } = script
       const sk = establish()
-      host.tcp.tcpError(quote(script, sk), TCP_ERROR_UNREACHABLE, 113, host.i32[sk + 84]!)
+      host.tcp.tcpError(quote(script, sk), 113, NO_MTU, host.i32[sk + 84]!)
       expect(state(sk)).toBe(TCP_ESTABLISHED)
       const dialing = host.dial(address(family, 2), 4000)
       script.peer.port = 4000
-      host.tcp.tcpError(quote(script, dialing), TCP_ERROR_UNREACHABLE, 111, host.i32[dialing + 84]!)
+      host.tcp.tcpError(quote(script, dialing), 111, NO_MTU, host.i32[dialing + 84]!)
       expect(state(dialing)).toBe(TCP_CLOSE)
       finish(sk, dialing)
     })
@@ -557,10 +554,10 @@ describe.each(FAMILIES)('%s', (_name, family) => {
       write(sk, 2000)
       sent()
       const una = host.i32[sk + 84]!
-      host.tcp.tcpError(quote(script, sk), TCP_ERROR_MTU, 1300, una + 1_000_000)
+      host.tcp.tcpError(quote(script, sk), 90, 1300, una + 1_000_000)
       expect(host.mib('TcpExtOutOfWindowIcmps')).toBe(1)
       expect(sent()).toEqual([])
-      host.tcp.tcpError(quote(script, sk), TCP_ERROR_MTU, 1300, una)
+      host.tcp.tcpError(quote(script, sk), 90, 1300, una)
       const size = 1300 - (family === AF_INET ? 40 : 60)
       expect(sent()[0]).toBe(`. 1:${1 + size}(${size}) ack 1`)
       finish(sk)

@@ -1,0 +1,79 @@
+/**
+ * What the address families differ in, as far as routing, sockets and transports go: one table, asked by family. Its
+ * constants stand here; what sends is filled in by ipv4/af-inet.ts and ipv6/af-inet6.ts, joined by core/stack. Code
+ * above and beside IP takes `afOps(family)` and is the same for both. Any thread. Linux: struct
+ * inet_connection_sock_af_ops, struct inet6_protocol; RFC 791, 1191, 8200, 8201.
+ */
+import { AF_INET, AF_INET6 } from '../base/family.ts'
+import type { Flowi } from '../base/flowi.ts'
+import { GSO_TCPV4, GSO_TCPV6 } from '../skb/skb.ts'
+
+export type AfInfo = Readonly<{
+  family: number
+  /** Octets of the fixed header, and where in it the TTL or hop limit is. */
+  headerLen: number
+  hopLimitAt: number
+  /** What a network header can carry at most. */
+  maxPayload: number
+  /** Every link takes so much (RFC 791, 8200 section 5), every host so much. */
+  minMtu: number
+  defaultMtu: number
+  /**
+   * The least that an ICMP error makes of a path's MTU. A path said to be narrower is then either left to fragment what
+   * is that large (IPv4: mtu locked, no DF any more), or not believed.
+   */
+  minPmtu: number
+  locksMtu: boolean
+  /** GSO_* of a TCP super-frame. */
+  tsoType: number
+  /** A UDP checksum of zero is none (RFC 768), or an error (RFC 8200 section 8.1). */
+  needsUdpChecksum: boolean
+  /** Bits of an address, which are the last of its four words. */
+  addrBits: number
+}>
+
+export type AfOps = AfInfo &
+  Readonly<{
+    /** Hop limit of packets whose socket asks for none. */
+    hopLimit: () => number
+    /** Sends a connected sock's packet, data at the transport header: 0, or -errno; the packet is taken over. */
+    queueXmit: (skb: number, sk: number) => number
+    /** The same along a flow that was routed. */
+    send: (skb: number, fl: Flowi, proto: number, tos: number, hopLimit: number) => number
+    /** Tells the sender of a packet that nobody listens on its port. The packet stays the caller's. */
+    portUnreachable: (skb: number) => void
+  }>
+
+export const AF_INET_INFO: AfInfo = {
+  family: AF_INET,
+  headerLen: 20,
+  hopLimitAt: 8,
+  maxPayload: 65515,
+  minMtu: 68,
+  defaultMtu: 576,
+  minPmtu: 552,
+  locksMtu: true,
+  tsoType: GSO_TCPV4,
+  needsUdpChecksum: false,
+  addrBits: 32,
+}
+export const AF_INET6_INFO: AfInfo = {
+  family: AF_INET6,
+  headerLen: 40,
+  hopLimitAt: 7,
+  maxPayload: 65535,
+  minMtu: 1280,
+  defaultMtu: 1280,
+  minPmtu: 1280,
+  locksMtu: false,
+  tsoType: GSO_TCPV6,
+  needsUdpChecksum: true,
+  addrBits: 128,
+}
+
+/** The one place that chooses by family. */
+export const byFamily =
+  <T>(v4: T, v6: T) =>
+  (family: number): T =>
+    family === AF_INET ? v4 : v6
+export const afInfo = byFamily(AF_INET_INFO, AF_INET6_INFO)

@@ -1,0 +1,27 @@
+/**
+ * IPv4's row of the family table (inet/af-ops.ts). Made by core/stack, on each worker.
+ * Linux: ipv4_specific, inet_init().
+ */
+import { AF_INET_INFO, type AfOps } from '../inet/af-ops.ts'
+import type { Arena } from '../shm/arena.ts'
+import { Sysctl } from '../shm/sysctl.ts'
+import { ICMP_DEST_UNREACH, ICMP_PORT_UNREACH } from '../wire/icmp.ts'
+import type { IpOutput } from './ip-output.ts'
+
+export type AfInetDeps = {
+  arena: Arena
+  output: Pick<IpOutput, 'ipQueueXmit' | 'ipSend'>
+  icmpSend: (about: number, type: number, code: number, info: number) => void
+}
+
+export const createAfInet = ({ arena, output, icmpSend }: AfInetDeps): AfOps => {
+  const { i32, layout } = arena
+  const defaultTtl = layout.sysctl + Sysctl.ip_default_ttl
+  return {
+    ...AF_INET_INFO,
+    hopLimit: () => i32[defaultTtl],
+    queueXmit: output.ipQueueXmit,
+    send: output.ipSend,
+    portUnreachable: (skb) => icmpSend(skb, ICMP_DEST_UNREACH, ICMP_PORT_UNREACH, 0),
+  }
+}

@@ -1,0 +1,37 @@
+/**
+ * The address that bind(2) gives a socket, for all transports and both families: one of our own, a broadcast address or
+ * a group; with the last two the socket only receives by it, what it sends has the device's own address. Worker only.
+ * Linux: __inet_bind(), inet_addr_valid_or_nonlocal(), __inet6_bind().
+ */
+import { clearAddr, copyAddr, familyOf, isAnyAddr, isV4Mapped } from '../base/family.ts'
+import { Errno } from '../base/errno.ts'
+import { RTN_BROADCAST, RTN_LOCAL, RTN_MULTICAST } from '../base/flowi.ts'
+import { SK_SADDR } from '../socket/sock.ts'
+import { takesFamily } from './ports.ts'
+
+/** Can the socket speak to such an address? */
+export const speaks = (i32: Int32Array, sk: number, words: Int32Array, at: number): boolean =>
+  takesFamily(i32, sk, familyOf(words, at))
+
+export const isGroupType = (type: number): boolean =>
+  type === RTN_MULTICAST || type === RTN_BROADCAST
+
+/** Sets SK_SADDR: 0, or -errno and nothing has changed. `addrType` as in inet/addr-type.ts. */
+export const bindAddr = (
+  i32: Int32Array,
+  addrType: (words: Int32Array, at: number) => number,
+  sk: number,
+  words: Int32Array,
+  at: number
+): number => {
+  if (isAnyAddr(words, at)) {
+    clearAddr(i32, sk + SK_SADDR)
+    return 0
+  }
+  if (!speaks(i32, sk, words, at))
+    return isV4Mapped(words, at) ? -Errno.EINVAL : -Errno.EAFNOSUPPORT
+  const type = addrType(words, at)
+  if (type !== RTN_LOCAL && !isGroupType(type)) return -Errno.EADDRNOTAVAIL
+  copyAddr(i32, sk + SK_SADDR, words, at)
+  return 0
+}
