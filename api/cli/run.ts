@@ -7,7 +7,7 @@ import { ethtool } from './ethtool.ts'
 import { exec } from './exec.ts'
 import { ip } from './ip.ts'
 import { ss } from './ss.ts'
-import { dropwatch, flows, nstat, softnetStat, sysctl } from './stats.ts'
+import { dropwatch, flows, memory, nstat, softnetStat, sysctl } from './stats.ts'
 import { demo, up } from './up.ts'
 
 /** `usage`: the options of a command that leaves its --help to this file. */
@@ -36,6 +36,7 @@ export const COMMANDS: Readonly<Record<string, Entry>> = {
     '[ --raw | -j ]\n   --raw /proc/net/softnet_stat   -j JSON',
   ],
   dropwatch: [dropwatch, 'packets that died unused, by reason', '[ -j ]'],
+  memory: [memory, 'who holds packet memory, against his bound', '[ -j ]'],
   flows: [flows, 'which worker owns which flow', '[ -j ]'],
   bench: [bench, 'how fast it forwards, beside the kernel'],
 }

@@ -1,7 +1,8 @@
-/** `softnet nstat`, `sysctl`, `softnet-stat`, `dropwatch`, `flows`: what is counted, one look at a time. */
+/** `softnet nstat`, `sysctl`, `softnet-stat`, `dropwatch`, `memory`, `flows`: what is counted, one look at a time. */
 import type {
   DropItem,
   FlowItem,
+  MemoryItem,
   SysctlItem,
   WorkerItem,
 } from '../../core/control/text/messages.ts'
@@ -178,6 +179,45 @@ export const dropwatch: Command = async (args, cli) => {
     const rows = shown.map((drop) => [drop.count, drop.reason, ...drop.worker])
     printLines(cli, table(head, rows, ['reason']))
   }
+  return 0
+}
+
+const percent = (part: number, of: number): string => `${((part / of) * 100).toFixed(1)}%`
+
+export const memory: Command = async (args, cli) => {
+  const item = await getJson<MemoryItem>(cli, '/v1/memory')
+  if (cli.json || args.includes('-j')) {
+    printJson(cli, item)
+    return 0
+  }
+  const head = ['holder', 'bytes', 'bound', 'used', '2K', '68K', 'of']
+  const rows = item.holders.map((h) => [
+    h.holder,
+    h.bytes,
+    h.bound,
+    percent(h.bytes, h.bound),
+    `${h.small}/${h.small_bound}`,
+    `${h.large}/${h.large_bound}`,
+    h.within ?? '',
+  ])
+  printLines(cli, [
+    ...table(head, rows, ['holder', 'of']),
+    `backlog  ${item.backlog.packets} packets, at most ${item.backlog.bound} from thread to thread when memory is short`,
+    '',
+    ...table(
+      ['pool', 'role', 'rows free', '2K free', '68K free', '2K reserve', '68K reserve'],
+      item.pools.map((p) => [
+        p.thread,
+        p.role,
+        `${p.skbs_free}/${p.skbs}`,
+        `${p.small_free}/${p.small}`,
+        `${p.large_free}/${p.large}`,
+        p.small_reserve,
+        p.large_reserve,
+      ]),
+      ['role']
+    ),
+  ])
   return 0
 }
 

@@ -64,6 +64,8 @@ export const metricsText = async (control: Control, version: string): Promise<st
   const drops = [...control.dump({ type: 'DROPS' })].flat()
   const skbs = [...control.dump({ type: 'SKBS' })].flat()
   const reply = await control.request({ type: 'NSTAT_GET' })
+  const memory = await control.request({ type: 'MEMORY_GET' })
+  const holders = 'item' in memory ? memory.item.holders : []
   const counters = 'item' in reply ? reply.item : {}
   const workerSamples = (word: keyof WorkerItem): Sample[] =>
     workers.map((worker) => [{ worker: worker.cpu }, Number(worker[word])])
@@ -104,6 +106,18 @@ export const metricsText = async (control: Control, version: string): Promise<st
       'gauge',
       'Free skb rows.',
       skbs.map((skb) => [{ thread: skb.thread, role: skb.role }, skb.skbs_free])
+    ),
+    metric(
+      'softnet_memory_held_bytes',
+      'gauge',
+      'Packet memory that a holder has, truesize.',
+      holders.map(({ holder, bytes }) => [{ holder }, bytes])
+    ),
+    metric(
+      'softnet_memory_bound_bytes',
+      'gauge',
+      'Packet memory that a holder may have.',
+      holders.map(({ holder, bound }) => [{ holder }, bound])
     ),
     ...Object.entries(counters).map(([name, value]) =>
       name === 'TcpCurrEstab'

@@ -1,4 +1,4 @@
-/** /workers, /nstat, /drops, /flows, /skbs, /sysctl, /netns, /rules: what is measured, and the switches. */
+/** /workers, /nstat, /memory, /drops, /flows, /skbs, /sysctl, /netns, /rules: what is measured, and the switches. */
 import { Hono } from 'hono'
 import { z } from 'zod'
 import { check } from '../schemas/check.ts'
@@ -34,6 +34,18 @@ export const createStatsEndpoints = ({ control, netns }: AppDeps): Api => {
     const reply = await control.request({ type: 'NSTAT_GET' })
     return c.json({ kernel: 'item' in reply ? reply.item : {} })
   })
+
+  api.get(
+    '/memory',
+    doc('Who holds packet memory, against his bound; the pools and their reserve', {
+      tag,
+      like: 'cat /proc/net/sockstat',
+    }),
+    (c) => {
+      check(z.strictObject({}), c.req.query(), 400)
+      return sendItem(c, control, { type: 'MEMORY_GET' })
+    }
+  )
 
   api.get('/drops', doc('Packets that died unused, by reason', { tag, like: 'dropwatch' }), (c) => {
     const { words } = readListQuery(c, {})

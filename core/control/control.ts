@@ -22,6 +22,7 @@ import { createCalls } from './calls.ts'
 import { createEthtool } from './ethtool.ts'
 import type { LinkDriver } from './links.ts'
 import { createLinks } from './links.ts'
+import { createMemory } from './memory.ts'
 import { createNeigh } from './neigh.ts'
 import { createPublisher } from './publish.ts'
 import type { RibRoute } from './rib.ts'
@@ -181,6 +182,7 @@ export const createControl = (deps: ControlDeps) => {
   const sysctls = createSysctls(arena)
   const sockets = createSocketDump({ arena, calls, sockInfo })
   const stats = createStats({ arena, time, socketsOf: sockets.count })
+  const { memory } = createMemory({ arena, pools: stats.pools })
 
   const dumps: Dumps = {
     RTM_GETROUTE: routes.dump,
@@ -239,6 +241,7 @@ export const createControl = (deps: ControlDeps) => {
     SYSCTL_GET: sysctls.get,
     WORKER_GET: stats.workerGet,
     NSTAT_GET: stats.nstat,
+    MEMORY_GET: memory,
   }
   const changes: Changes = {
     RTM_NEWROUTE: routes.newRoute,

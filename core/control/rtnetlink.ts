@@ -242,6 +242,36 @@ export type SkbItem = {
   small_free: number
   large_free: number
 }
+/** What one holder has of packet memory and may have, all workers together; bytes are truesize, small and large are slots. */
+export type HolderItem = {
+  holder: string
+  bytes: number
+  bound: number
+  small: number
+  small_bound: number
+  large: number
+  large_bound: number
+  /** Bytes of each worker. */
+  worker: number[]
+  /** The holder whose bound this one shares. */
+  within?: string
+}
+export type PoolItem = SkbItem & {
+  skbs: number
+  small: number
+  large: number
+  /** What the holders together can never have. */
+  small_reserve: number
+  large_reserve: number
+}
+export type MemoryItem = {
+  held: number
+  bound: number
+  holders: HolderItem[]
+  /** Packets on their way from thread to thread, and how many of them one thread may have for another when memory is short. */
+  backlog: { packets: number; bound: number }
+  pools: PoolItem[]
+}
 
 // ---- steering (ethtool, sysfs)
 
@@ -273,6 +303,7 @@ type Measured = {
   SYSCTL_SET: { carries: { name: string; value: number | string }; item: SysctlItem }
   WORKER_GET: { carries: { worker: number }; item: WorkerItem }
   NSTAT_GET: { carries: object; item: Record<string, number> }
+  MEMORY_GET: { carries: object; item: MemoryItem }
 }
 type OfDevice = { ifindex: number }
 type Steering = {

@@ -190,21 +190,20 @@ export const createStats = ({ arena, time, socketsOf }: StatsDeps) => {
     }
   }
   /** Free rows and buffers of each thread: what was taken and not given back is missing here. */
-  const skbDump = (): Iterable<SkbItem[]> => {
+  const pools = (): SkbItem[] => {
     const { skbs, smallBuffers, largeBuffers } = layout.config
-    return chunks(
-      Array.from({ length: layout.threads }, (_, thread) => {
-        const item = {
-          thread,
-          role: roleOf(thread),
-          skbs_free: i32[layout.freeSkbs + thread * (32 + skbs)],
-          small_free: i32[layout.freeSmalls + thread * (32 + smallBuffers)],
-          large_free: i32[layout.freeLarges + thread * (32 + largeBuffers)],
-        }
-        addReturned(item)
-        return item
-      })
-    )
+    return Array.from({ length: layout.threads }, (_, thread) => {
+      const item = {
+        thread,
+        role: roleOf(thread),
+        skbs_free: i32[layout.freeSkbs + thread * (32 + skbs)],
+        small_free: i32[layout.freeSmalls + thread * (32 + smallBuffers)],
+        large_free: i32[layout.freeLarges + thread * (32 + largeBuffers)],
+      }
+      addReturned(item)
+      return item
+    })
   }
-  return { sample, nstat, workerGet, workerDump, dropDump, flowDump, skbDump }
+  const skbDump = (): Iterable<SkbItem[]> => chunks(pools())
+  return { sample, nstat, workerGet, workerDump, dropDump, flowDump, skbDump, pools }
 }

@@ -29,6 +29,7 @@ import {
 } from '../netdev/netdev.ts'
 import type { Arena } from '../shm/arena.ts'
 import { DEV_STATS, DEVICE_WORDS } from '../shm/layout.ts'
+import { Holder } from '../skb/budget.ts'
 import type { DropFn } from '../skb/drop.ts'
 import { Drop } from '../skb/drop.ts'
 import type { Skbs } from '../skb/skb.ts'
@@ -81,6 +82,7 @@ export const createDevQueueXmit = (deps: DevQueueXmitDeps) => {
   const { isTapped, deliverTaps } = deps.ptype
   const { i32, u8, f64, layout } = arena
   const { devices } = layout
+  const { budget } = skbs
   const stats = deviceStats(arena, skbs.thread, 0)
   const gso = createGso({ arena, skbs, drop, consume })
   // pfifo of each device on this worker: head and tail skb (chained by SKB_NEXT), length
@@ -178,9 +180,11 @@ export const createDevQueueXmit = (deps: DevQueueXmitDeps) => {
   const enqueue = (skb: number, dev: number): number => {
     const ifindex = i32[skb + SKB_DEV]
     const limit = i32[dev + DEV_TXQLEN] === 0 ? DEFAULT_TXQLEN : i32[dev + DEV_TXQLEN]
-    if (queueLen[ifindex] >= limit) return refuse(skb, Drop.QDISC_DROP, -Errno.ENOBUFS)
+    if (queueLen[ifindex] >= limit || !mayQueue(skb))
+      return refuse(skb, Drop.QDISC_DROP, -Errno.ENOBUFS)
     if (skbs.isShared(skb) && !skbs.expandHead(skb, 0))
       return refuse(skb, Drop.NOMEM, -Errno.ENOBUFS)
+    budget.hold(skb, Holder.qdisc)
     i32[skb + SKB_NEXT] = 0
     if (queueLen[ifindex] === 0) queueHead[ifindex] = skb
     else i32[queueTail[ifindex] + SKB_NEXT] = skb
@@ -189,6 +193,9 @@ export const createDevQueueXmit = (deps: DevQueueXmitDeps) => {
     queued++
     return 0
   }
+  /** Within what this worker may hold, together with the frames that wait for their time. */
+  const mayQueue = (skb: number): boolean =>
+    budget.hasRoom(Holder.qdisc, budget.slotsOf(skb) + budget.slotsHeld(Holder.netem))
   const drain = (ifindex: number): number => {
     const dev = devices + ifindex * DEVICE_WORDS
     let sent = 0
@@ -196,8 +203,11 @@ export const createDevQueueXmit = (deps: DevQueueXmitDeps) => {
       const skb = queueHead[ifindex]
       const next = i32[skb + SKB_NEXT]
       i32[skb + SKB_NEXT] = 0
+      // a driver may hand it to another thread at once
+      budget.release(skb)
       if ((i32[dev + DEV_FLAGS] & IFF_UP) === 0) refuse(skb, Drop.DEV_READY, 0)
       else if (!startXmit(skb, dev)) {
+        budget.hold(skb, Holder.qdisc)
         i32[skb + SKB_NEXT] = next
         return sent
       }

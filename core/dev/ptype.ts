@@ -7,6 +7,7 @@
 import { DevStat, deviceStats } from '../netdev/netdev.ts'
 import type { Arena } from '../shm/arena.ts'
 import { DEV_STATS } from '../shm/layout.ts'
+import { Holder } from '../skb/budget.ts'
 import type { DropFn } from '../skb/drop.ts'
 import { Drop } from '../skb/drop.ts'
 import type { Skbs } from '../skb/skb.ts'
@@ -73,17 +74,22 @@ export const createPtype = ({ arena, skbs, drop }: PtypeDeps) => {
   /** True when anyone taps: the one thing the path asks. */
   const isTapped = (): boolean => taps.length !== 0
 
-  /** Gives each tap a clone that starts at `mac`. A clone that cannot be had is a loss for the tap alone. */
+  /** Gives each tap a clone that starts at `mac`. A tap that holds all it may misses it. */
   const deliverTaps = (skb: number, mac: number, pktType: number): void => {
     const all = taps
     for (let k = 0; k < all.length; k++) {
-      const twin = skbs.clone(skb)
-      if (twin === 0) return
+      const twin = skbs.budget.mayHold(skb, Holder.tap) ? skbs.clone(skb) : 0
+      if (twin === 0) return missed(skb)
+      skbs.budget.hold(twin, Holder.tap)
       skbs.push(twin, i32[skb + SKB_DATA] - mac)
       i32[twin + SKB_MAC] = mac
       i32[twin + SKB_PKT_TYPE] = pktType
       all[k](twin)
     }
+  }
+
+  const missed = (skb: number): void => {
+    f64[stats + i32[skb + SKB_DEV] * DEV_STATS + DevStat.tap_missed]++
   }
 
   /** Hands a packet, data at its network header, to whoever wants its ethertype. */

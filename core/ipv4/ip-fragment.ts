@@ -1,6 +1,6 @@
 /**
  * IPv4 reassembly. Fragments of a datagram for this host wait, sorted, until it is whole; it is then copied into one
- * buffer behind the first fragment's headers. Bounded in datagrams and fragments, the oldest datagram gives way; 30
+ * buffer behind the first fragment's headers. Bounded in datagrams and memory, the oldest datagram gives way; 30
  * seconds, then time exceeded. Overlaps end a datagram (RFC 5722's reasoning). On the worker that the addresses hash
  * to. Linux: net/ipv4/ip_fragment.c, inet_fragment.c; RFC 791, 815, 3168 section 5.3.
  */
@@ -9,6 +9,7 @@ import { TIME_MS } from '../base/time.ts'
 import type { TimerWheel } from '../base/timer-wheel.ts'
 import type { Arena } from '../shm/arena.ts'
 import { counterBank, Mib } from '../shm/counters.ts'
+import { Holder } from '../skb/budget.ts'
 import type { DropFn } from '../skb/drop.ts'
 import { Drop } from '../skb/drop.ts'
 import type { Skbs } from '../skb/skb.ts'
@@ -83,12 +84,12 @@ const INET_ECN_CE = 3
 
 export const createIpDefrag = (deps: IpDefragDeps) => {
   const { arena, skbs, drop, consume, time, wheel, random, timer, icmpSend } = deps
-  const { i32, u8, f64, layout } = arena
+  const { i32, u8, f64 } = arena
   const count = counterBank(arena, skbs.thread)
   const q = new Int32Array((QUEUES + 1) * Q_WORDS)
   const buckets = new Int32Array(BUCKETS)
   const seed = random()
-  const most = layout.config.skbs >> 2
+  const { budget } = skbs
   let held = 0
   let free = 0
   let oldest = 0
@@ -187,7 +188,10 @@ export const createIpDefrag = (deps: IpDefragDeps) => {
     const idProto = (ipv4.id(u8, at) << 8) | ipv4.protocol(u8, at)
     const saddr = ipv4.src(u8, at)
     const daddr = ipv4.dst(u8, at)
-    while (held >= most && oldest !== 0) end(oldest, Drop.FRAG_REASM_TIMEOUT)
+    while (!budget.mayHold(skb, Holder.reasm)) {
+      if (oldest === 0) return refuse(skb, Drop.NOMEM)
+      end(oldest, Drop.FRAG_REASM_TIMEOUT)
+    }
     const known = find(saddr, daddr, idProto)
     return insert(known === 0 ? open(saddr, daddr, idProto) : known, skb, at)
   }
@@ -225,6 +229,7 @@ export const createIpDefrag = (deps: IpDefragDeps) => {
       else discard(queue, skb)
       return 0
     }
+    budget.hold(skb, Holder.reasm)
     if (stop > known) q[queue + Q_LEN] = stop
     if (!isMore) q[queue + Q_FLAGS] |= LAST_IN
     if (offset === 0) q[queue + Q_FLAGS] |= FIRST_IN

@@ -1,6 +1,6 @@
 /**
  * The neighbour layer's way out, on any worker. A packet whose next hop has a link-layer address gets its Ethernet
- * header and goes; one whose next hop is being resolved waits in this worker's own bounded queue until
+ * header and goes; one whose next hop is being resolved waits in this worker's own queue, within its budget, until
  * worker 0, which runs the state machine, says how it went (Ipi.NEIGH_UPDATE). IP output calls neighResolve.
  * Linux: net/core/neighbour.c neigh_output(), neigh_resolve_output(), __neigh_event_send().
  */
@@ -13,6 +13,7 @@ import { counterBank, Softnet } from '../shm/counters.ts'
 import type { IpiSystem } from '../shm/ipi.ts'
 import { Ipi } from '../shm/ipi.ts'
 import { Sysctl } from '../shm/sysctl.ts'
+import { Holder } from '../skb/budget.ts'
 import type { DropFn } from '../skb/drop.ts'
 import { Drop } from '../skb/drop.ts'
 import type { Skbs } from '../skb/skb.ts'
@@ -65,7 +66,10 @@ const P_NEXT = 8
 const P_ASKED = 9
 /** 1: given up, to be settled by the timer. */
 const P_FAILED = 10
-const P_WORDS = 11
+/** By age: the oldest gives way when there is no room. */
+const P_OLDER = 11
+const P_NEWER = 12
+const P_WORDS = 13
 /** Worker 0 is asked again when it has not answered: its ring was full, or it was restarted. */
 const ASK_AGAIN_MS = 1000
 
@@ -81,8 +85,10 @@ export const createNeighOutput = (deps: NeighOutputDeps) => {
   const told = new Int32Array(layout.config.neighbours).fill(-1)
   const pending = new Int32Array((PENDING + 1) * P_WORDS)
   const buckets = new Int32Array(BUCKETS)
-  const most = layout.config.skbs >> 2
+  const { budget } = skbs
   let freePending = 0
+  let oldest = 0
+  let newest = 0
   let waiting = 0
   let asking = false
   for (let p = PENDING; p > 0; p--) {
@@ -137,8 +143,8 @@ export const createNeighOutput = (deps: NeighOutputDeps) => {
     return p
   }
   const newPending = (dev: number, addr: number): number => {
+    if (freePending === 0) discard(oldest)
     const p = freePending
-    if (p === 0) return 0
     freePending = pending[p + P_NEXT]
     const bucket = bucketOf(dev, addr)
     pending[p + P_DEV] = dev
@@ -149,32 +155,60 @@ export const createNeighOutput = (deps: NeighOutputDeps) => {
     pending[p + P_FAILED] = 0
     pending[p + P_NEXT] = buckets[bucket]
     buckets[bucket] = p
+    pending[p + P_OLDER] = newest
+    pending[p + P_NEWER] = 0
+    if (newest === 0) oldest = p
+    else pending[newest + P_NEWER] = p
+    newest = p
     return p
   }
 
   /** Queues a packet whose next hop has no address yet and asks worker 0 to find it. */
   const wait = (skb: number, dev: number, addr: number): number => {
-    const old = findPending(dev, addr)
-    const p = old === 0 ? newPending(dev, addr) : old
     // a clone's bytes may change while it waits (its owner retransmits), so it gets its own
-    if (p === 0 || waiting >= most || (skbs.isShared(skb) && !skbs.expandHead(skb, MAX_HEADER))) {
-      f64[count + Softnet.neigh_unres_discards]++
-      drop(skb, Drop.NEIGH_QUEUEFULL)
-      if (p !== 0 && pending[p + P_HEAD] === 0) release(p)
+    const old = findPending(dev, addr)
+    if ((skbs.isShared(skb) && !skbs.expandHead(skb, MAX_HEADER)) || !makeRoom(skb, old)) {
+      discardOne(skb)
       return -Errno.ENOBUFS
     }
+    const p = old === 0 ? newPending(dev, addr) : old
     append(p, skb)
     if (old === 0) ask(p, skb)
     else if (((time[TIME_MS] - pending[p + P_ASKED]) | 0) >= ASK_AGAIN_MS) ask(p, skb)
     return 0
   }
+  const discardOne = (skb: number): void => {
+    f64[count + Softnet.neigh_unres_discards]++
+    drop(skb, Drop.NEIGH_QUEUEFULL)
+  }
+  /** The next hop that was asked for first has had its time: what waits for it gives way; of `own` only the first. */
+  const makeRoom = (skb: number, own: number): boolean => {
+    while (!budget.mayHold(skb, Holder.neigh)) {
+      if (oldest === 0 || (oldest === own && pending[own + P_HEAD] === 0)) return false
+      if (oldest === own) discardOne(shift(own))
+      else discard(oldest)
+    }
+    return true
+  }
+  const discard = (p: number): void => {
+    let skb = pending[p + P_HEAD]
+    pending[p + P_HEAD] = 0
+    release(p)
+    while (skb !== 0) {
+      const next = i32[skb + SKB_NEXT]
+      i32[skb + SKB_NEXT] = 0
+      waiting--
+      discardOne(skb)
+      skb = next
+    }
+  }
   const trueSize = (skb: number): number => i32[skb + SKB_END] - i32[skb + SKB_HEAD]
   const append = (p: number, skb: number): void => {
     const limit = i32[sysctl + Sysctl.neigh_unres_qlen_bytes]
     while (pending[p + P_HEAD] !== 0 && pending[p + P_BYTES] + trueSize(skb) > limit) {
-      f64[count + Softnet.neigh_unres_discards]++
-      drop(shift(p), Drop.NEIGH_QUEUEFULL)
+      discardOne(shift(p))
     }
+    budget.hold(skb, Holder.neigh)
     i32[skb + SKB_NEXT] = 0
     if (pending[p + P_HEAD] === 0) pending[p + P_HEAD] = skb
     else i32[pending[p + P_TAIL] + SKB_NEXT] = skb
@@ -227,6 +261,12 @@ export const createNeighOutput = (deps: NeighOutputDeps) => {
       while (pending[before + P_NEXT] !== p) before = pending[before + P_NEXT]
       pending[before + P_NEXT] = pending[p + P_NEXT]
     }
+    const older = pending[p + P_OLDER]
+    const newer = pending[p + P_NEWER]
+    if (older === 0) oldest = newer
+    else pending[older + P_NEWER] = newer
+    if (newer === 0) newest = older
+    else pending[newer + P_OLDER] = older
     pending[p + P_NEXT] = freePending
     freePending = p
   }
@@ -245,6 +285,7 @@ export const createNeighOutput = (deps: NeighOutputDeps) => {
       const next = i32[skb + SKB_NEXT]
       i32[skb + SKB_NEXT] = 0
       waiting--
+      budget.release(skb)
       if (isValid) {
         putKey(a0, a1, a2, a3)
         neighResolve(skb, dev, key)

@@ -115,6 +115,8 @@ export const DevStat = {
   tx_busy: 20,
   gso_packets: 21,
   rx_gso_packets: 22,
+  /** Frames that a tap missed because it held all that it may. */
+  tap_missed: 23,
 } as const
 
 export const NETDEV_TX_OK = 0

@@ -18,6 +18,7 @@ import {
 } from '../netdev/netdev.ts'
 import type { Arena } from '../shm/arena.ts'
 import { DEVICE_WORDS } from '../shm/layout.ts'
+import { Holder } from '../skb/budget.ts'
 import type { DropFn } from '../skb/drop.ts'
 import { Drop } from '../skb/drop.ts'
 import type { Skbs } from '../skb/skb.ts'
@@ -58,6 +59,7 @@ export const createNetem = (deps: NetemDeps) => {
   const { arena, skbs, drop, time, wheel, random, timer, transmit, checksumHelp } = deps
   const { i32, u8, layout } = arena
   const { devices } = layout
+  const { budget } = skbs
   // a binary heap of (due, order, skb); order keeps packets due together in sequence
   const heap = new Int32Array((CAPACITY + 1) * 3)
   const waiting = new Int32Array(layout.config.devices)
@@ -104,15 +106,19 @@ export const createNetem = (deps: NetemDeps) => {
     const delay = delayOf(dev)
     if (delay === 0 && waiting[i32[skb + SKB_DEV]] === 0) return transmit(skb)
     const limit = i32[dev + DEV_LIMIT] === 0 ? DEFAULT_LIMIT : i32[dev + DEV_LIMIT]
-    if (size === CAPACITY || waiting[i32[skb + SKB_DEV]] >= limit) {
+    if (size === CAPACITY || waiting[i32[skb + SKB_DEV]] >= limit || !mayQueue(skb)) {
       drop(skb, Drop.QDISC_DROP)
       return 0
     }
     waiting[i32[skb + SKB_DEV]]++
+    budget.hold(skb, Holder.netem)
     insert((time[TIME_US] + delay) | 0, skb)
     armTimer()
     return 0
   }
+  /** Within what this worker may hold, together with the frames that wait for a driver. */
+  const mayQueue = (skb: number): boolean =>
+    budget.hasRoom(Holder.netem, budget.slotsOf(skb) + budget.slotsHeld(Holder.qdisc))
   /** Microseconds; a packet chosen to be reordered overtakes those that wait. */
   const delayOf = (dev: number): number => {
     const delay = i32[dev + DEV_DELAY]
@@ -162,6 +168,7 @@ export const createNetem = (deps: NetemDeps) => {
     while (size !== 0 && ((heap[0] - time[TIME_US]) | 0) <= 0) {
       const skb = takeFirst()
       waiting[i32[skb + SKB_DEV]]--
+      budget.release(skb)
       transmit(skb)
       sent++
     }

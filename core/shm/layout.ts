@@ -24,7 +24,7 @@
  * | backlog, ipi, port and return ring (from, to) | tail side: thread from; head side: to | all (lengths) |
  * | skb row, buffer, its bufferRefs | the skb's owner: the thread that allocated it, then the one whose ring it went into |
  * | free stacks of t       | thread t                                 | all (gauges)                  |
- * | counters, devStats, flows, wheel, scratch of t | thread t (devStats: control clears a new device's) | all |
+ * | counters, devStats, flows, wheel, held, scratch of t | thread t (devStats: control clears a new device's) | all |
  * | sockSlab of w          | worker w                                 | all                           |
  * | app block a            | app a; control once it died              | workers (SLEEPING: by Atomics) |
  * | app pair (a, w)        | worker w                                 | app a                         |
@@ -204,6 +204,8 @@ export const DEV_STATS = 32
 export const SCRATCH_WORDS = 1024
 /** A bucket of the owned flows (transport/owned-flows.ts): a cache line. */
 export const OWNED_FLOW_BUCKET_WORDS = 16
+/** Gauges of what a thread holds of packet memory: small and large slots of each holder (skb/budget.ts). */
+export const HELD_WORDS = 32
 
 const pow2 = (name: string, n: number): number => {
   if (n < 1 || (n & (n - 1)) !== 0) throw new Error(`${name}: ${n} is not a power of two`)
@@ -268,6 +270,8 @@ const regionWords = (config: ArenaConfig) => {
     flows: workers * config.flows * FLOW_WORDS,
     /** Heads of each thread's timer wheel (base/timer-wheel.ts). */
     wheels: threads * WHEEL_WORDS,
+    /** [thread] what it holds of packet memory. */
+    held: threads * HELD_WORDS,
     /** A page of scratch for each thread: cross-family keys, headers being built. */
     scratch: threads * SCRATCH_WORDS,
 

@@ -67,6 +67,8 @@ export const createSlab = (
   }
   const isLive = (row: number): boolean => (i32[row] & 1) === 1
   const live = (): number => i32[base + LIVE]
+  /** Most rows that ever lived at a time: none beyond the first so many was ever used. */
+  const high = (): number => i32[base + HIGH]
   /** A number that this slab has not given out before. Its owner's to ask. */
   const serial = (): number => {
     i32[base + SERIAL] = (i32[base + SERIAL] + 1) | 0
@@ -76,5 +78,5 @@ export const createSlab = (
   const at = (k: number): number => first + k * rowWords
   const indexOf = (row: number): number => ((row - first) / rowWords) | 0
 
-  return { alloc, free, isLive, live, serial, at, indexOf, rows, first }
+  return { alloc, free, isLive, live, high, serial, at, indexOf, rows, first }
 }

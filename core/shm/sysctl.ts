@@ -63,6 +63,8 @@ export const Sysctl = {
   send_redirects: 54,
   tcp_congestion_control: 55,
   tcp_allowed_congestion_control: 56,
+  udp_rmem_min: 57,
+  tcp_max_orphans: 58,
 } as const
 
 /** Full name, index, default and bounds; what `softnet sysctl -a` lists. */
@@ -135,6 +137,8 @@ export const SYSCTLS: ReadonlyArray<
   ['net.ipv4.tcp_syncookies', Sysctl.tcp_syncookies, 1, 0, 2],
   ['net.ipv4.tcp_abort_on_overflow', Sysctl.tcp_abort_on_overflow, 0, 0, 1],
   ['net.ipv4.tcp_slow_start_after_idle', Sysctl.tcp_slow_start_after_idle, 1, 0, 1],
+  ['net.ipv4.udp_rmem_min', Sysctl.udp_rmem_min, 4096, 2304, 2147483647],
+  ['net.ipv4.tcp_max_orphans', Sysctl.tcp_max_orphans, 4096, 0, 65536],
   ['net.ipv4.tcp_moderate_rcvbuf', Sysctl.tcp_moderate_rcvbuf, 1, 0, 1],
 ]
 

@@ -23,6 +23,7 @@ import {
   ringTake,
   ringUnpublished,
 } from '../shm/ring.ts'
+import { createSkbBudget } from './budget.ts'
 
 // Words of a row: four cache lines. A new skb has zeroes up to SKB_CB; from there on a word says nothing before its user
 // has written it.
@@ -81,8 +82,8 @@ export const SKB_IIF = 28
 export const SKB_FLAGS = 29
 /** Where a packet that changes CPU goes on: STAGE_* below. */
 export const SKB_STAGE = 30
-/** Workers that have looked for a received packet's socket (bits). */
-export const SKB_TRIED = 31
+/** Who holds it, and how many slots that was charged as (budget.ts); 0 while it is on its way. */
+export const SKB_CHARGE = 31
 
 // Third line: what queues and filters know, and the control block.
 /** SO_PRIORITY, or what a filter says. */
@@ -94,6 +95,8 @@ export const SKB_CT = 34
 export const SKB_CT_INFO = 35
 /** When it came in, or is to leave: microseconds, low and high word; zero is unknown. */
 export const SKB_TSTAMP = 36
+/** Workers that have looked for a received packet's socket (bits). */
+export const SKB_TRIED = 38
 /** Control block: the words of the layer that holds the skb. */
 export const SKB_CB = 40
 export const SKB_CB_WORDS = 12
@@ -162,6 +165,13 @@ export const createSkbs = (arena: Arena, thread: number) => {
   const freeLarges = layout.freeLarges + thread * (32 + largeBuffers)
   const outbound = Int32Array.from({ length: threads }, (_, t) => returnRing(layout, t, thread))
   const inbound = Int32Array.from({ length: threads }, (_, t) => returnRing(layout, thread, t))
+
+  const budget = createSkbBudget(arena, thread, {
+    charge: SKB_CHARGE,
+    buf: SKB_BUF,
+    frags: SKB_FRAGS,
+    next: SKB_NEXT,
+  })
 
   const headOf = (buf: number): number =>
     buf < smalls ? smallBytes + buf * SMALL_BYTES : largeBytes + (buf - smalls) * LARGE_BYTES
@@ -233,6 +243,7 @@ export const createSkbs = (arena: Arena, thread: number) => {
     if (users < 0) throw new Error(`skb ${skb} freed twice`)
     i32[skb + SKB_USERS] = users
     if (users !== 0) return
+    if (i32[skb + SKB_CHARGE] !== 0) budget.release(skb)
     if (i32[skb + SKB_FRAGS] !== 0) freeFrags(skb)
     freeBuf(i32[skb + SKB_BUF])
     freeRow(skb)
@@ -322,6 +333,7 @@ export const createSkbs = (arena: Arena, thread: number) => {
     i32[twin + SKB_SK] = 0
     i32[twin + SKB_OWNER] = thread
     i32[twin + SKB_FRAGS] = 0
+    i32[twin + SKB_CHARGE] = 0
     i32[bufferRefs + i32[skb + SKB_BUF]]++
     if (i32[skb + SKB_FRAGS] !== 0 && !cloneFrags(skb, twin)) {
       free(twin)
@@ -387,6 +399,7 @@ export const createSkbs = (arena: Arena, thread: number) => {
     for (let w = SKB_PROTOCOL; w <= SKB_DST; w++) i32[twin + w] = i32[skb + w]
     for (let w = SKB_MAC; w <= SKB_VLAN; w++) i32[twin + w] = i32[skb + w]
     i32.copyWithin(twin + SKB_IIF, skb + SKB_IIF, skb + SKB_TIME_NEXT)
+    i32[twin + SKB_CHARGE] = 0
   }
 
   /** Tells a piece that was cut from a packet what the packet knows, its control block included (__copy_skb_header). */
@@ -486,6 +499,7 @@ export const createSkbs = (arena: Arena, thread: number) => {
       if (i32[skb + SKB_OWNER] !== thread || i32[skb + SKB_USERS] === 0) continue
       i32[skb + SKB_USERS] = 0
       i32[skb + SKB_FRAGS] = 0
+      i32[skb + SKB_CHARGE] = 0
       freeBuf(i32[skb + SKB_BUF])
       freeRow(skb)
       found++
@@ -502,6 +516,7 @@ export const createSkbs = (arena: Arena, thread: number) => {
 
   return {
     thread,
+    budget,
     alloc,
     free,
     reclaim,

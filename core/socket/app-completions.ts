@@ -4,8 +4,16 @@
  */
 import { appRing } from '../shm/arena.ts'
 import type { Arena } from '../shm/arena.ts'
-import { APP_BLOCK_WORDS, APP_PAIR_WORDS, APP_RECORD_WORDS, APP_RING_WORDS } from '../shm/layout.ts'
+import {
+  APP_BLOCK_WORDS,
+  APP_PAIR_WORDS,
+  APP_RECORD_WORDS,
+  APP_RING_RECORDS,
+  APP_RING_WORDS,
+} from '../shm/layout.ts'
 import { ringPublish, ringReserve, ringUnpublished, ringWritable } from '../shm/ring.ts'
+import { Holder, type SkbBudget } from '../skb/budget.ts'
+import { createRingCharge } from '../skb/ring-charge.ts'
 import {
   APP_SLEEPING,
   E_ADDR,
@@ -28,15 +36,30 @@ export type AppCompletionsDeps = {
   worker: number
   app: number
   wakeApp: (app: number) => void
+  budget: SkbBudget
 }
 export type AppCompletions = ReturnType<typeof createAppCompletions>
 
-export const createAppCompletions = ({ arena, worker, app, wakeApp }: AppCompletionsDeps) => {
+export const createAppCompletions = ({
+  arena,
+  worker,
+  app,
+  wakeApp,
+  budget,
+}: AppCompletionsDeps) => {
   const { i32, layout } = arena
   const block = layout.appBlocks + app * APP_BLOCK_WORDS
   const pair = layout.appPairs + (app * layout.config.workers + worker) * APP_PAIR_WORDS
   const stage = pair + PAIR_STAGE
   const ring = appRing(layout, app, worker) + APP_RING_WORDS
+  const inRing = createRingCharge(
+    i32,
+    ring,
+    Math.log2(APP_RING_RECORDS),
+    Math.log2(APP_RECORD_WORDS),
+    budget,
+    Holder.app
+  )
   /** Completions that found the ring full, a record after the other. */
   let overflow: number[] = []
   /** Of both incarnations; 0 while there is nobody to be answered. */
@@ -55,8 +78,11 @@ export const createAppCompletions = ({ arena, worker, app, wakeApp }: AppComplet
   const commit = (): void => {
     if (tag === 0) return
     posted = true
-    const at = overflow.length > 0 ? 0 : ringReserve(i32, ring, APP_RECORD_WORDS)
-    if (at !== 0) {
+    const isRoom = overflow.length === 0 && ringWritable(i32, ring, APP_RECORD_WORDS)
+    if (isRoom) {
+      const skb = i32[stage + E_SKB]
+      if (skb !== 0) inRing.charge(budget.slotsOf(skb))
+      const at = ringReserve(i32, ring, APP_RECORD_WORDS)
       i32.copyWithin(at, stage, stage + APP_RECORD_WORDS)
       return
     }
@@ -86,8 +112,11 @@ export const createAppCompletions = ({ arena, worker, app, wakeApp }: AppComplet
     commit()
   }
 
-  /** True when one more finds room at once. */
-  const hasRoom = (): boolean => overflow.length === 0 && ringWritable(i32, ring, APP_RECORD_WORDS)
+  /** True when one more finds room at once: in the ring, and in what applications may be on the way. */
+  const hasRoom = (): boolean =>
+    overflow.length === 0 &&
+    ringWritable(i32, ring, APP_RECORD_WORDS) &&
+    inRing.hasRoom(budget.oneOfEach)
   /** Asks the application to ring once it has taken completions or given skbs back. */
   const stall = (): void => {
     Atomics.store(i32, pair + PAIR_STALLED, 1)
@@ -95,6 +124,7 @@ export const createAppCompletions = ({ arena, worker, app, wakeApp }: AppComplet
   const isStalled = (): boolean => i32[pair + PAIR_STALLED] !== 0
   /** Posts what found no room before. */
   const retry = (): void => {
+    inRing.settle()
     i32[pair + PAIR_STALLED] = 0
     let taken = 0
     while (taken < overflow.length) {

@@ -47,7 +47,7 @@ export const createAppPort = (deps: AppPortDeps) => {
     channels[(user / APP_SIDS) | 0].event(user % APP_SIDS, events)
   const handler = sockets.registerHandler(onEvent)
   const completions = Array.from({ length: apps }, (_, app) =>
-    createAppCompletions({ arena, worker, app, wakeApp })
+    createAppCompletions({ arena, worker, app, wakeApp, budget: skbs.budget })
   )
   const channels = completions.map((each, app) =>
     createAppChannel({

@@ -8,6 +8,7 @@ import type { Arena } from '../shm/arena.ts'
 import { counterBank, Softnet } from '../shm/counters.ts'
 import { ringBacklog, ringPublish, ringPush, ringUnpublished } from '../shm/ring.ts'
 import { Sysctl } from '../shm/sysctl.ts'
+import { computeBudget } from '../skb/budget.ts'
 import type { DropFn } from '../skb/drop.ts'
 import { Drop } from '../skb/drop.ts'
 import type { Skbs } from '../skb/skb.ts'
@@ -31,14 +32,20 @@ export const createBacklog = ({ arena, skbs, drop, kick, flowLimited }: BacklogD
   const { workers } = layout.config
   const rings = Int32Array.from({ length: workers }, (_, w) => backlogRing(layout, w, thread))
   const count = counterBank(arena, thread)
+  const { backlog: share } = computeBudget(layout.config)
+  const freeSmalls = layout.freeSmalls + thread * (32 + layout.config.smallBuffers)
+  const low = layout.config.smallBuffers >> 2
+  /** A CPU that stands still must not keep what the others live on: above its share, only while there is plenty. */
+  const isShort = (): boolean => i32[freeSmalls] < low
   const maxBacklog = layout.sysctl + Sysctl.netdev_max_backlog
 
   /** Hands an skb to a CPU; over the limits it is dropped and counted against that CPU. */
   const enqueueToBacklog = (cpu: number, skb: number, hash: number): boolean => {
     const ring = rings[cpu]
     const limit = i32[maxBacklog]
-    const qlen = ringBacklog(i32, ring, limit >> 1)
-    if (qlen >= limit) return refuse(cpu, skb, Softnet.dropped_for, Drop.CPU_BACKLOG)
+    const qlen = ringBacklog(i32, ring, Math.min(limit >> 1, share))
+    if (qlen >= limit || (qlen >= share && isShort()))
+      return refuse(cpu, skb, Softnet.dropped_for, Drop.CPU_BACKLOG)
     if (flowLimited(cpu, hash, qlen))
       return refuse(cpu, skb, Softnet.flow_limit_for, Drop.CPU_BACKLOG)
     if (!skbs.unshare(skb)) return refuse(cpu, skb, Softnet.dropped_for, Drop.NOMEM)

@@ -296,7 +296,7 @@ describe('what changes CPU on its way is seen once', () => {
 })
 
 test('the first and the last of 32 workers keep their connections when all frames come to the other', async () => {
-  const config = { skbs: 256, smallBuffers: 256, largeBuffers: 8 }
+  const config = { skbs: 2048, smallBuffers: 1024, largeBuffers: 64 }
   const { sim, a, b } = await twoHosts({ a: { config }, b: { workers: 32, config } })
   const server = serveTcp(b, 80)
   const clients = Array.from({ length: 200 }, () => dialTcp(a, '10.0.1.2', 80))

@@ -116,6 +116,7 @@ export const createSimHost = async (
   const transmit = (skbs: Skbs, skb: number, ifindex: number): number => {
     if (isJammed) return NETDEV_TX_BUSY
     const plug = wires[ifindex]
+    if (plug?.wire.options.busy === true) return NETDEV_TX_BUSY
     if (plug !== undefined && passes(skb, plug.wire))
       plug.wire.send(plug.side, (end) => end.take(arena, skbs, skb))
     skbs.free(skb)

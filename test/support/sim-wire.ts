@@ -15,6 +15,8 @@ export type WireOptions = {
   reorderUs?: number
   /** Sees each frame in its own memory, and the name of the host that sends it; false takes it off the wire. */
   filter?: (frame: Uint8Array, from: string) => boolean
+  /** The drivers at both ends have no room. */
+  busy?: boolean
 }
 export type End = {
   /** A copy of the frame on its way to this end; what carries it is opaque to the wire. */

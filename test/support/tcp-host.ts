@@ -20,8 +20,9 @@ import { createTime, setTime } from '../../core/base/time.ts'
 import { createTimerWheel } from '../../core/base/timer-wheel.ts'
 import { arenaBytes, createArena } from '../../core/shm/arena.ts'
 import { Mib, sumCounter } from '../../core/shm/counters.ts'
-import { type ArenaConfig, SMALL_ARENA } from '../../core/shm/layout.ts'
+import { type ArenaConfig, HELD_WORDS, SMALL_ARENA } from '../../core/shm/layout.ts'
 import { setSysctlDefaults, Sysctl } from '../../core/shm/sysctl.ts'
+import { heldAt } from '../../core/skb/budget.ts'
 import { createDrop, DROP_COUNTERS, Drop } from '../../core/skb/drop.ts'
 import {
   CHECKSUM_NONE,
@@ -244,7 +245,7 @@ export const createTcpHost = (options: HostOptions) => {
         larges: atStart.larges - now.larges,
         socks: slab.live(),
         timers: wheel.count(),
-        rmem: tcp.memory(),
+        held: i32.slice(heldAt(arena, 0), heldAt(arena, 0) + HELD_WORDS).reduce((a, b) => a + b),
       }
     },
     /** A listening socket whose connections `onChild` gets. */
@@ -271,7 +272,7 @@ export const createTcpHost = (options: HostOptions) => {
   }
 }
 
-export const NO_LEAKS = { skbs: 0, smalls: 0, larges: 0, socks: 0, timers: 0, rmem: 0 }
+export const NO_LEAKS = { skbs: 0, smalls: 0, larges: 0, socks: 0, timers: 0, held: 0 }
 export const FAMILIES: [name: string, family: number][] = [
   ['IPv4', AF_INET],
   ['IPv6', AF_INET6],

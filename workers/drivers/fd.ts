@@ -97,12 +97,12 @@ export const createFdDriver = (arena: Arena, skbs: Skbs, drop: DropFn) => {
   const message = block(MSGHDR_SIZE)
   const control = block(CONTROL_SIZE)
   putAddress(message.view, MSG_IOV, iov.at)
-  putAddress(message.view, MSG_IOVLEN, 2)
   putAddress(message.view, MSG_CONTROL, control.at)
 
   // Armed buffers: what the next readv fills. One that was not used stays for the next call.
   let small = 0
   let large = 0
+  /** Makes both ready; without a large one small frames still come in. False without a small one. */
   const arm = (): boolean => {
     if (small === 0) {
       small = skbs.alloc(SMALL_ROOM, RX_HEADROOM)
@@ -111,8 +111,7 @@ export const createFdDriver = (arena: Arena, skbs: Skbs, drop: DropFn) => {
     }
     if (large === 0) {
       large = skbs.alloc(LARGE_ROOM, RX_HEADROOM)
-      if (large === 0) return false
-      setAddress(4, i32[large + SKB_DATA] + SMALL_ROOM)
+      if (large !== 0) setAddress(4, i32[large + SKB_DATA] + SMALL_ROOM)
     }
     return true
   }
@@ -159,7 +158,8 @@ export const createFdDriver = (arena: Arena, skbs: Skbs, drop: DropFn) => {
     return true
   }
 
-  const receive = (fd: number): number => {
+  const receive = (fd: number, parts: number): number => {
+    putAddress(message.view, MSG_IOVLEN, parts)
     message.view.setUint32(MSG_CONTROLLEN, CONTROL_SIZE, true)
     control.view.setUint32(AUX_STATUS, 0, true)
     return libc.recvmsg(fd, message.at, 0)
@@ -183,6 +183,12 @@ export const createFdDriver = (arena: Arena, skbs: Skbs, drop: DropFn) => {
   let pollError = 0
   const error = (): number => pollError
 
+  /** No buffer: the device's own queue has to drop now, and the thread to rest. */
+  const starve = (stats: number): void => {
+    f64[stats + DevStat.rx_missed_errors]++
+    pollError = Errno.ENOMEM
+  }
+
   /**
    * Reads up to `budget` frames of a device's queue, `isSocket` that of a packet socket; returns how many. error() says
    * why it were fewer.
@@ -198,13 +204,18 @@ export const createFdDriver = (arena: Arena, skbs: Skbs, drop: DropFn) => {
     pollError = 0
     for (let k = 0; k < budget; k++) {
       if (!arm()) {
-        f64[stats + DevStat.rx_missed_errors]++
-        pollError = Errno.ENOMEM
+        starve(stats)
         return k
       }
-      const n = isSocket ? receive(fd) : libc.readv(fd, iov.at, 2)
+      const parts = large === 0 ? 1 : 2
+      const n = isSocket ? receive(fd, parts) : libc.readv(fd, iov.at, parts)
       if (n < vnet.HEADER) {
         if (n < 0 && isFatal(errno())) pollError = errno()
+        return k
+      }
+      if (parts === 1 && n >= vnet.HEADER + SMALL_ROOM) {
+        // as full as this it was cut off
+        starve(stats)
         return k
       }
       const skb = take(n - vnet.HEADER)

@@ -32,7 +32,7 @@ export type Outcome<Item = unknown> = { error: 0; item: Item } | Refused
 /** Messages that numbers have too. */
 type Spoken = Exclude<
   MessageType & numbers.MessageType,
-  'SYSCTL_GET' | 'SYSCTL_SET' | 'WORKER_GET' | 'NSTAT_GET'
+  'SYSCTL_GET' | 'SYSCTL_SET' | 'WORKER_GET' | 'NSTAT_GET' | 'MEMORY_GET'
 >
 type Codec<T extends Spoken> = {
   read: (message: MessageOf<T>) => numbers.MessageOf<T> | Refused

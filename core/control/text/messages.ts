@@ -4,7 +4,14 @@
  * the numbers of rtnetlink.ts and back, on the control thread.
  */
 import type { Done } from '../answers.ts'
-import type { DropItem, LinkStats, SkbItem, SysctlItem, WorkerItem } from '../rtnetlink.ts'
+import type {
+  DropItem,
+  LinkStats,
+  MemoryItem,
+  SkbItem,
+  SysctlItem,
+  WorkerItem,
+} from '../rtnetlink.ts'
 import type { SockTimer, TcpInfo } from '../../socket/sock-info.ts'
 
 export { NLM_F_APPEND, NLM_F_CREATE, NLM_F_EXCL, NLM_F_REPLACE } from '../rtnetlink.ts'
@@ -383,6 +390,7 @@ export type Requests = {
   SYSCTL_SET: { carries: { name: string; value: number | string }; item: SysctlItem }
   WORKER_GET: { carries: { worker: number }; item: WorkerItem }
   NSTAT_GET: { carries: object; item: Record<string, number> }
+  MEMORY_GET: { carries: object; item: MemoryItem }
   CONFIG_GET: { carries: object; item: StackConfig }
   /** dry_run answers with the steps and does nothing. */
   CONFIG_SET: { carries: { config: StackConfig; dry_run?: boolean }; item: ConfigStep[] }
@@ -395,7 +403,7 @@ export type Message = { [T in MessageType]: MessageOf<T> }[MessageType]
 
 // ---- answers
 
-export type { Done, DropItem, LinkStats, SkbItem, SysctlItem, WorkerItem }
+export type { Done, DropItem, LinkStats, MemoryItem, SkbItem, SysctlItem, WorkerItem }
 /** A refusal in words. */
 export type Refused = {
   /** errno, positive. */

@@ -6,6 +6,7 @@
  */
 import { Errno } from '../../base/errno.ts'
 import type { Arena } from '../../shm/arena.ts'
+import { Holder } from '../../skb/budget.ts'
 import { LARGE_ROOM, RX_HEADROOM, SKB_DATA, SKB_LEN, SMALL_ROOM, type Skbs } from '../../skb/skb.ts'
 import { PEER_ADDR, PEER_PORT } from '../proto.ts'
 import type { Sockets } from '../sockets.ts'
@@ -31,6 +32,8 @@ const CHUNK = 65536
 
 export const createEcho = ({ arena, skbs, sockets, consume }: EchoDeps): Service[] => {
   const { i32, u8 } = arena
+  const { budget } = skbs
+  const mostSmall = budget.bounds[Holder.service * 2]
   /** A large skb through which the data of all connections passes. */
   let bounce = 0
   const haveBounce = (): boolean => {
@@ -62,11 +65,13 @@ export const createEcho = ({ arena, skbs, sockets, consume }: EchoDeps): Service
     if (skb !== 0) consume(skb)
     sockets.close(sk)
   }
-  /** Keeps the bytes at `from` that TCP did not take, in as small an skb as they fit. */
-  const keep = (sk: number, from: number, len: number): void => {
-    let skb = len <= SMALL_ROOM ? skbs.alloc(len, RX_HEADROOM) : 0
+  /** Keeps the bytes at `from` that TCP did not take, in as small an skb as they fit; false when it may not keep more. */
+  const keep = (sk: number, from: number, len: number): boolean => {
+    const isSmall = len <= SMALL_ROOM && budget.smallHeld(Holder.service) < mostSmall
+    let skb = isSmall ? skbs.alloc(len, RX_HEADROOM) : 0
     if (skb !== 0) u8.copyWithin(skbs.put(skb, len), from, from + len)
     else {
+      if (!mayKeepLarge()) return false
       // the bounce skb itself becomes the connection's
       skb = bounce
       bounce = 0
@@ -74,11 +79,16 @@ export const createEcho = ({ arena, skbs, sockets, consume }: EchoDeps): Service
       skbs.put(skb, skip + len)
       skbs.pull(skb, skip)
     }
+    budget.hold(skb, Holder.service)
     i32[sk + SK_USER] = skb
+    return true
   }
-  /** How much to take in: what the send buffer seems to have room for. */
+  const mayKeepLarge = (): boolean => budget.hasRoom(Holder.service, budget.oneLarge)
+  /** How much to take in: what the send buffer seems to have room for, and no more than what can be kept. */
   const chunk = (sk: number): number =>
-    Math.max(SMALL_ROOM, Math.min(CHUNK, i32[sk + SK_SNDBUF] - i32[sk + SK_WMEM]))
+    mayKeepLarge()
+      ? Math.max(SMALL_ROOM, Math.min(CHUNK, i32[sk + SK_SNDBUF] - i32[sk + SK_WMEM]))
+      : SMALL_ROOM
 
   const connection = (sk: number): void => {
     if (!flush(sk)) return
@@ -90,7 +100,8 @@ export const createEcho = ({ arena, skbs, sockets, consume }: EchoDeps): Service
       if (n <= 0) return finish(sk)
       const sent = Math.max(0, sockets.sendmsg(sk, at, n, 0))
       if (sent < n) {
-        keep(sk, at + sent, n - sent)
+        // too many peers send and do not read: this one is one too many
+        if (!keep(sk, at + sent, n - sent)) return sockets.abort(sk)
         // a second try tells an error from a full buffer
         if (!flush(sk)) return
       }

@@ -48,6 +48,7 @@ import { createTcpIpv } from './rcv/tcp-ipv.ts'
 import { createTcpLifecycle } from './sock/tcp-lifecycle.ts'
 import { createTcpListen } from './states/tcp-listen.ts'
 import { createTcpMem } from './sock/tcp-mem.ts'
+import { createTcpOom } from './sock/tcp-oom.ts'
 import { createTcpMss } from './snd/tcp-mss.ts'
 import { createTcpOutput } from './snd/tcp-output.ts'
 import { createTcpPaws } from './rcv/tcp-paws.ts'
@@ -175,7 +176,8 @@ const createReceiving = (base: Base, tables: Tables, sending: Sending, deps: Tcp
   }
   const life = createTcpLifecycle({ ...lower, sockEvents, purge, purgeWrite })
   const fin = (sk: number): void => states.fin(sk)
-  const rcvQueue = createTcpRcvQueue({ ...lower, raise: life.raise, fin })
+  const { trimRcv, trimSnd } = createTcpOom({ ...lower, life, purge })
+  const rcvQueue = createTcpRcvQueue({ ...lower, raise: life.raise, trim: trimRcv, fin })
   const paws = createTcpPaws(base)
   const parts = { ...lower, ack, life, rcvQueue, paws }
   const sndCheck = createTcpSndCheck(parts)
@@ -183,7 +185,7 @@ const createReceiving = (base: Base, tables: Tables, sending: Sending, deps: Tcp
   const handshake = createTcpHandshake({ ...parts, sndCheck })
   const input = createTcpInput({ ...parts, validate, sndCheck })
   const states = createTcpStates({ ...parts, validate, handshake, input, sndCheck })
-  return { recovery, life, rcvQueue, paws, sndCheck, input, states }
+  return { recovery, life, rcvQueue, trim: trimSnd, paws, sndCheck, input, states }
 }
 
 export const createTcp = (deps: TcpDeps) => {
@@ -296,7 +298,6 @@ export const createTcp = (deps: TcpDeps) => {
     readable: rcvQueue.readable,
     destroyAll,
     ports,
-    memory: mem.rcvCharged,
     orphans: life.orphanCount,
     timeWaits: life.timeWaitCount,
   }

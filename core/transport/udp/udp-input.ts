@@ -18,16 +18,16 @@ import {
 } from '../../base/flowi.ts'
 import type { Arena } from '../../shm/arena.ts'
 import { counterBank, Mib } from '../../shm/counters.ts'
+import { Sysctl } from '../../shm/sysctl.ts'
+import { Holder } from '../../skb/budget.ts'
 import type { DropFn } from '../../skb/drop.ts'
 import { Drop } from '../../skb/drop.ts'
 import type { Skbs } from '../../skb/skb.ts'
 import {
   CHECKSUM_NONE,
   SKB_DATA,
-  SKB_END,
   SKB_FRAGS,
   SKB_GSO_SIZE,
-  SKB_HEAD,
   SKB_IP_SUMMED,
   SKB_LEN,
   SKB_NETWORK,
@@ -78,8 +78,12 @@ export type UdpInput = ReturnType<typeof createUdpInput>
 export const createUdpInput = (deps: UdpInputDeps) => {
   const { arena, skbs, drop, table, loadAddrs, afOps, updatePmtu } = deps
   const { passOn, segment, sockEvents } = deps
-  const { i32, u8, f64 } = arena
+  const { i32, u8, f64, layout } = arena
+  const { budget } = skbs
   const count = counterBank(arena, skbs.thread)
+  const minimum = layout.sysctl + Sysctl.udp_rmem_min
+  const bound = budget.bounds[Holder.udp_rcv * 2]
+  const most = bound - (bound >> 2)
   const fl = createFlowi()
 
   /** A datagram, data at its UDP header. */
@@ -168,12 +172,17 @@ export const createUdpInput = (deps: UdpInputDeps) => {
 
   /** Queues the datagram on its socket, whose receive buffer pays for the memory that it holds. */
   const enqueue = (sk: number, skb: number): void => {
-    const size = i32[skb + SKB_END] - i32[skb + SKB_HEAD]
     if (i32[sk + SK_RMEM] > i32[sk + SK_RCVBUF]) {
       noMemory(sk)
       return drop(skb, Drop.SOCKET_RCVBUFF)
     }
-    i32[sk + SK_RMEM] += size
+    if (!mayQueue(sk, skb)) {
+      f64[count + Mib.UdpMemErrors]++
+      noMemory(sk)
+      return drop(skb, Drop.PROTO_MEM)
+    }
+    budget.hold(skb, Holder.udp_rcv)
+    i32[sk + SK_RMEM] += budget.truesize(skb)
     i32[skb + SKB_SK] = sk
     i32[skb + SKB_NEXT] = 0
     if (i32[sk + SK_RCVQ_LEN] === 0) i32[sk + SK_RCVQ_HEAD] = skb
@@ -182,6 +191,11 @@ export const createUdpInput = (deps: UdpInputDeps) => {
     i32[sk + SK_RCVQ_LEN]++
     sockEvents(sk, SK_EVENT_READ)
   }
+
+  /** The last quarter of what the worker may hold is for sockets that have less than udp_rmem_min. */
+  const mayQueue = (sk: number, skb: number): boolean =>
+    budget.mayHold(skb, Holder.udp_rcv) &&
+    (budget.smallHeld(Holder.udp_rcv) < most || i32[sk + SK_RMEM] < i32[minimum])
 
   /** ICMP spoke of a datagram sent from here; NETWORK and TRANSPORT are the quoted headers. */
   const udpErr = (skb: number, errno: number, isFatal: boolean, mtu: number): void => {

@@ -13,16 +13,7 @@ import { counterBank, Mib } from '../../shm/counters.ts'
 import type { Slab } from '../../shm/slab.ts'
 import { Sysctl } from '../../shm/sysctl.ts'
 import type { Skbs } from '../../skb/skb.ts'
-import {
-  SKB_DATA,
-  SKB_END,
-  SKB_HEAD,
-  SKB_LEN,
-  SKB_NETWORK,
-  SKB_NEXT,
-  SKB_SK,
-  SKB_TRANSPORT,
-} from '../../skb/skb.ts'
+import { SKB_DATA, SKB_LEN, SKB_NETWORK, SKB_NEXT, SKB_SK, SKB_TRANSPORT } from '../../skb/skb.ts'
 import type { Proto } from '../../socket/proto.ts'
 import {
   newCookie,
@@ -225,7 +216,8 @@ export const createUdpSock = (deps: UdpSockDeps) => {
     if (i32[sk + SK_RCVQ_LEN] === 0) return -Errno.EAGAIN
     i32[sk + SK_RCVQ_HEAD] = i32[skb + SKB_NEXT]
     i32[sk + SK_RCVQ_LEN]--
-    i32[sk + SK_RMEM] -= i32[skb + SKB_END] - i32[skb + SKB_HEAD]
+    skbs.budget.release(skb)
+    i32[sk + SK_RMEM] -= skbs.budget.truesize(skb)
     i32[skb + SKB_NEXT] = 0
     i32[skb + SKB_SK] = 0
     return skb

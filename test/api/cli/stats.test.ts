@@ -145,3 +145,19 @@ test.each([
   expect(answer.err).toStartWith(err)
   expect(answer.err.split('\n')).toHaveLength(2)
 })
+
+test('memory shows who holds what against his bound, and the pools', async () => {
+  const { cli } = createSoftnet()
+  const lines = (await cli('memory')).out.split('\n')
+  expect(lines[0]).toBe('holder   bytes    bound  used     2K   68K  of')
+  expect(lines.some((line) => /^tcp_ofo +0 +\d+ +0\.0% +0\/\d+ +0\/\d+ +tcp_rcv$/.test(line))).toBe(
+    true
+  )
+  expect(lines.some((line) => /^backlog {2}\d+ packets, at most \d+/.test(line))).toBe(true)
+  expect(lines.some((line) => /^ +0 +worker +\d+\/2048 +\d+\/2048 +\d+\/64/.test(line))).toBe(true)
+  const { holders } = JSON.parse((await cli('memory -j')).out)
+  expect(holders.find(({ holder }: { holder: string }) => holder === 'reasm')).toMatchObject({
+    bytes: 0,
+    small: 0,
+  })
+})

@@ -1,3 +1,5 @@
+import { computeBudget, Holder } from '../../../core/skb/budget.ts'
+import { SMALL_ARENA } from '../../../core/shm/layout.ts'
 import { describe, expect, test } from 'bun:test'
 import { Mib } from '../../../core/shm/counters.ts'
 import { Drop } from '../../../core/skb/drop.ts'
@@ -126,7 +128,7 @@ describe('reassembly', () => {
   test('is bounded: the oldest gives way', () => {
     const path = router()
     for (let id = 0; id < 600; id++) path.receive(piece(0, 80, id), 2)
-    expect(path.first.fragmentsHeld()).toBe(256)
+    expect(path.first.fragmentsHeld()).toBe(computeBudget(SMALL_ARENA).bounds[Holder.reasm * 2]!)
     path.advance(31_000)
     expect(path.isAllReturned()).toBe(true)
   })

@@ -9,7 +9,7 @@ import { createOwnedFlows } from '../../../core/transport/owned-flows.ts'
 import { makeControl } from '../../support/control-plane.ts'
 
 const LAST = MAX_WORKERS - 1
-const SMALL = { ...SMALL_ARENA, workers: MAX_WORKERS, skbs: 64, smallBuffers: 64, largeBuffers: 1 }
+const SMALL = { ...SMALL_ARENA, workers: MAX_WORKERS, skbs: 1024, smallBuffers: 512 }
 
 describe('a packet whose flow hashes to slots of every CPU', () => {
   const world = () => {

@@ -6,7 +6,7 @@ import { createSkbs, SKB_TRIED, STAGE_SOCKET } from '../../../core/skb/skb.ts'
 import { createOwnedFlows } from '../../../core/transport/owned-flows.ts'
 
 const setup = (workers: number, socks: number) => {
-  const arena = createArena({ ...SMALL_ARENA, workers, socks, skbs: 64, smallBuffers: 64 })
+  const arena = createArena({ ...SMALL_ARENA, workers, socks, skbs: 1024, smallBuffers: 512 })
   const { i32 } = arena
   const skbs = createSkbs(arena, 0)
   const sent: { from: number; to: number; skb: number; stage: number }[] = []

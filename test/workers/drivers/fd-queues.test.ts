@@ -3,7 +3,7 @@ import { DEV_IFINDEX, DevStat, deviceRow, sumDeviceStat } from '../../../core/ne
 import { createArena } from '../../../core/shm/arena.ts'
 import { SMALL_ARENA } from '../../../core/shm/layout.ts'
 import { createDrop } from '../../../core/skb/drop.ts'
-import { createSkbs, LARGE_ROOM } from '../../../core/skb/skb.ts'
+import { createSkbs } from '../../../core/skb/skb.ts'
 import * as vnet from '../../../core/wire/virtio-net-hdr.ts'
 import { createFdDriver } from '../../../workers/drivers/fd.ts'
 import { createFdQueues } from '../../../workers/drivers/fd-queues.ts'
@@ -107,8 +107,7 @@ describe('a descriptor with an error for good', () => {
 test('without memory the thread rests, and reads on when there is some', () => {
   const { skbs, queues, ours, send, turn, missed } = setup()
   const taken: number[] = []
-  for (let skb = skbs.alloc(LARGE_ROOM, 0); skb !== 0; skb = skbs.alloc(LARGE_ROOM, 0))
-    taken.push(skb)
+  for (let skb = skbs.alloc(1, 0); skb !== 0; skb = skbs.alloc(1, 0)) taken.push(skb)
   queues.open(ours, IFINDEX, false)
   send()
   let looks = 0

@@ -28,7 +28,7 @@ import {
 } from '../../../core/skb/skb.ts'
 import * as vnet from '../../../core/wire/virtio-net-hdr.ts'
 import { createFdDriver } from '../../../workers/drivers/fd.ts'
-import { addressOf, check, libc } from '../../../workers/os/libc.ts'
+import { addressOf, check, Errno, libc } from '../../../workers/os/libc.ts'
 import { socketPair } from '../../../workers/os/unix.ts'
 
 const IFINDEX = 2
@@ -174,17 +174,35 @@ describe('receiving', () => {
     close()
   })
 
-  test('without memory a frame waits in the device and the miss is counted', () => {
+  test('without a buffer a frame waits in the device, the miss is counted, and the thread is told to rest', () => {
+    const { skbs, driver, send, got, poll, close, stat } = receiver()
+    const taken: number[] = []
+    for (let skb = skbs.alloc(1, 0); skb !== 0; skb = skbs.alloc(1, 0)) taken.push(skb)
+    send(pattern(60))
+    expect(poll(4)).toBe(0)
+    expect(stat(DevStat.rx_missed_errors)).toBe(1)
+    expect(driver.error()).toBe(Errno.ENOMEM)
+    for (const skb of taken) skbs.free(skb)
+    expect(poll(4)).toBe(1)
+    expect(driver.error()).toBe(0)
+    expect(got).toEqual([pattern(60)])
+    close()
+  })
+  test('without a large buffer small frames come in, and one that needs it is missed', () => {
     const { skbs, send, got, poll, close, stat } = receiver()
     const taken: number[] = []
     for (let skb = skbs.alloc(LARGE_ROOM, 0); skb !== 0; skb = skbs.alloc(LARGE_ROOM, 0))
       taken.push(skb)
     send(pattern(60))
-    expect(poll(4)).toBe(0)
+    send(pattern(4000))
+    send(pattern(61))
+    for (let k = 0; k < 3; k++) poll(4)
+    expect(got).toEqual([pattern(60), pattern(61)])
     expect(stat(DevStat.rx_missed_errors)).toBe(1)
     for (const skb of taken) skbs.free(skb)
-    expect(poll(4)).toBe(1)
-    expect(got).toEqual([pattern(60)])
+    send(pattern(4000))
+    poll(4)
+    expect(got).toHaveLength(3)
     close()
   })
 })

@@ -53,6 +53,8 @@ import {
   TP_NUM_SACKS,
   TP_OFO_HEAD,
   TP_OFO_LEN,
+  TP_OFO_NEWER,
+  TP_OFO_OLDER,
   TP_OFO_TAIL,
   TP_PINGPONG,
   TP_QUICK,
@@ -76,12 +78,14 @@ export type TcpRcvQueueDeps = {
   mem: TcpMem
   window: TcpWindow
   raise: (sk: number, events: number) => void
+  /** Resets a socket that holds more than others, for one that has less than its minimum; false when there is none. */
+  trim: (sk: number) => boolean
   /** The peer's FIN has its turn. */
   fin: (sk: number) => void
 }
 
 export const createTcpRcvQueue = (deps: TcpRcvQueueDeps) => {
-  const { bank, time, skbs, drop, consume, mem, window, raise, fin } = deps
+  const { bank, time, skbs, drop, consume, mem, window, raise, trim, fin } = deps
   const { i32, f64, layout } = deps.arena
   const { sysctl } = layout
 
@@ -189,6 +193,25 @@ export const createTcpRcvQueue = (deps: TcpRcvQueueDeps) => {
     consume(skb)
   }
 
+  // The sockets that have segments out of order: the one whose hole is oldest gives way first.
+  let ofoOldest = 0
+  let ofoNewest = 0
+  const linkHolder = (sk: number): void => {
+    i32[sk + TP_OFO_OLDER] = ofoNewest
+    i32[sk + TP_OFO_NEWER] = 0
+    if (ofoNewest === 0) ofoOldest = sk
+    else i32[ofoNewest + TP_OFO_NEWER] = sk
+    ofoNewest = sk
+  }
+  const unlinkHolder = (sk: number): void => {
+    const older = i32[sk + TP_OFO_OLDER]
+    const newer = i32[sk + TP_OFO_NEWER]
+    if (older === 0) ofoOldest = newer
+    else i32[older + TP_OFO_NEWER] = newer
+    if (newer === 0) ofoNewest = older
+    else i32[newer + TP_OFO_OLDER] = older
+  }
+
   // The out-of-order queue, sorted, doubly linked.
   const removeOfo = (sk: number, skb: number): void => {
     const next = i32[skb + SKB_NEXT]
@@ -197,7 +220,7 @@ export const createTcpRcvQueue = (deps: TcpRcvQueueDeps) => {
     else i32[prev + SKB_NEXT] = next
     if (next === 0) i32[sk + TP_OFO_TAIL] = prev
     else i32[next + SKB_PREV] = prev
-    i32[sk + TP_OFO_LEN]--
+    if (--i32[sk + TP_OFO_LEN] === 0) unlinkHolder(sk)
     mem.unchargeRcv(sk, skb)
   }
   const insertOfo = (sk: number, skb: number, after: number): void => {
@@ -208,8 +231,8 @@ export const createTcpRcvQueue = (deps: TcpRcvQueueDeps) => {
     else i32[after + SKB_NEXT] = skb
     if (next === 0) i32[sk + TP_OFO_TAIL] = skb
     else i32[next + SKB_PREV] = skb
-    i32[sk + TP_OFO_LEN]++
-    mem.chargeRcv(sk, skb)
+    if (i32[sk + TP_OFO_LEN]++ === 0) linkHolder(sk)
+    mem.chargeOfo(sk, skb)
   }
   const purgeOfo = (sk: number): void => {
     for (let skb = i32[sk + TP_OFO_HEAD]; skb !== 0; skb = i32[sk + TP_OFO_HEAD]) {
@@ -230,8 +253,8 @@ export const createTcpRcvQueue = (deps: TcpRcvQueueDeps) => {
   }
   const queueOfo = (sk: number, arrived: number): void => {
     scheduleAck(sk)
-    if (!fits(sk, arrived)) pruneQueue(sk)
-    if (!fits(sk, arrived)) {
+    if (!fitsOfo(sk, arrived)) makeRoomOfo(sk, arrived)
+    if (!fitsOfo(sk, arrived)) {
       f64[bank + Mib.TcpExtTCPOFODrop]++
       i32[sk + SK_DROPS]++
       drop(arrived, Drop.TCP_OFO_DROP)
@@ -247,17 +270,35 @@ export const createTcpRcvQueue = (deps: TcpRcvQueueDeps) => {
       dropDuplicate(sk, skb)
       return
     }
-    insertOfo(sk, skb, after)
+    let at = skb
+    if (mayAbsorb(after, skb)) {
+      at = after
+      absorb(after, skb, (i32[after + CB_END_SEQ] - seq) | 0)
+    } else insertOfo(sk, skb, after)
     // those that the new one covers are of no more use
-    for (let next = i32[skb + SKB_NEXT]; next !== 0; next = i32[skb + SKB_NEXT]) {
+    for (let next = i32[at + SKB_NEXT]; next !== 0; next = i32[at + SKB_NEXT]) {
       if (((i32[next + CB_END_SEQ] - end) | 0) > 0) break
       removeOfo(sk, next)
       dropDuplicate(sk, next)
     }
     sackNewOfo(i32, sk, seq, end)
   }
+  /** Whether `skb` goes on where `before`, its neighbour in the queue, ends, and there is room behind it. */
+  const mayAbsorb = (before: number, skb: number): boolean => {
+    if (before === 0 || (i32[before + CB_FLAGS] & TCP_FIN) !== 0) return false
+    const overlap = (i32[before + CB_END_SEQ] - i32[skb + CB_SEQ]) | 0
+    return overlap >= 0 && i32[skb + SKB_LEN] - overlap <= tailroom(before)
+  }
   /** Moves what rcv_nxt has reached into the receive queue. */
   const drainOfo = (sk: number): void => {
+    moveOfo(sk)
+    // it gets on: the hole that is left is a new one
+    if (i32[sk + TP_OFO_LEN] !== 0 && sk !== ofoNewest) {
+      unlinkHolder(sk)
+      linkHolder(sk)
+    }
+  }
+  const moveOfo = (sk: number): void => {
     for (let skb = i32[sk + TP_OFO_HEAD]; skb !== 0; skb = i32[sk + TP_OFO_HEAD]) {
       const next = i32[sk + TP_RCV_NXT]
       if (((i32[skb + CB_SEQ] - next) | 0) > 0) return
@@ -278,23 +319,49 @@ export const createTcpRcvQueue = (deps: TcpRcvQueueDeps) => {
   // The buffer may be passed by one skb, or a large one would never fit.
   const fits = (sk: number, skb: number): boolean =>
     i32[sk + SK_RMEM] <= i32[sk + SK_RCVBUF] && mem.mayCharge(sk, skb)
+  const fitsOfo = (sk: number, skb: number): boolean =>
+    i32[sk + SK_RMEM] <= i32[sk + SK_RCVBUF] && mem.mayChargeOfo(sk, skb)
   /** Whether there is room for one more skb, that is next in order; makes some first when not. */
-  const mayHold = (sk: number, skb: number): boolean => {
-    if (fits(sk, skb) || fillsTail(sk, skb, i32[sk + TP_RCV_NXT])) return true
+  const mayHold = (sk: number, skb: number): boolean =>
+    fits(sk, skb) || fillsTail(sk, skb, i32[sk + TP_RCV_NXT]) || makeRoom(sk, skb)
+  /** Collapses, prunes what is out of order (its own, then the oldest of others), and trims the worst holder. */
+  const makeRoom = (sk: number, skb: number): boolean => {
     pruneQueue(sk)
     if (!fits(sk, skb)) pruneOfo(sk, skb)
-    return fits(sk, skb) || isPromised(sk, skb)
+    if (isWithinPromise(sk)) makeWorkerRoom(sk, skb)
+    if (isWithinPromise(sk) && mem.mayCharge(sk, skb)) return true
+    f64[bank + Mib.TcpExtRcvPruned]++
+    return false
+  }
+  const makeWorkerRoom = (sk: number, skb: number): void => {
+    while (!mem.mayCharge(sk, skb) && ofoOldest !== 0) pruneHolder(ofoOldest)
+    if (!mem.mayCharge(sk, skb) && mem.hasLessThanMinimum(sk)) trim(sk)
   }
   /**
    * The window of before was computed from half of the memory being payload. Segments just too long for two of them to
    * share a buffer use less of it, two fifths, and the first buffer may be read almost to its end; what was offered is
    * taken all the same (RFC 9293 3.8.6).
    */
-  const isPromised = (sk: number, skb: number): boolean => {
+  const isWithinPromise = (sk: number): boolean => {
     const rcvbuf = i32[sk + SK_RCVBUF]
     const head = i32[sk + SK_RCVQ_HEAD]
     const held = i32[sk + SK_RMEM] - (head === 0 ? 0 : mem.truesize(head))
-    return held <= rcvbuf + (rcvbuf >> 2) && mem.mayCharge(sk, skb)
+    return held <= rcvbuf + (rcvbuf >> 2)
+  }
+  /** As makeRoom, for a segment out of order: it is worth no more than those of sockets that wait for less long. */
+  const makeRoomOfo = (sk: number, skb: number): void => {
+    pruneQueue(sk)
+    if (i32[sk + SK_RMEM] > i32[sk + SK_RCVBUF]) return
+    while (!mem.mayChargeOfo(sk, skb) && ofoOldest !== 0 && ofoOldest !== sk) pruneHolder(ofoOldest)
+  }
+  /** A socket loses all that it has out of order: its peer sends it again. */
+  const pruneHolder = (sk: number): void => {
+    f64[bank + Mib.TcpExtOfoPruned]++
+    for (let last = i32[sk + TP_OFO_TAIL]; last !== 0; last = i32[sk + TP_OFO_TAIL]) {
+      removeOfo(sk, last)
+      drop(last, Drop.TCP_OFO_QUEUE_PRUNE)
+    }
+    i32[sk + TP_NUM_SACKS] = 0
   }
   /** The buffer was guessed too small: it grows to what it holds, or else the window must fall. */
   const clampWindow = (sk: number): void => {
@@ -316,10 +383,7 @@ export const createTcpRcvQueue = (deps: TcpRcvQueueDeps) => {
   }
   /** Throws the highest out-of-order segments away until there is room for `skb`, which fills the first hole. */
   const pruneOfo = (sk: number, skb: number): void => {
-    if (i32[sk + TP_OFO_TAIL] === 0) {
-      f64[bank + Mib.TcpExtRcvPruned]++
-      return
-    }
+    if (i32[sk + TP_OFO_TAIL] === 0) return
     f64[bank + Mib.TcpExtOfoPruned]++
     while (i32[sk + TP_OFO_TAIL] !== 0 && !fits(sk, skb)) {
       const last = i32[sk + TP_OFO_TAIL]
@@ -358,7 +422,7 @@ export const createTcpRcvQueue = (deps: TcpRcvQueueDeps) => {
   /** Moves a run of small buffers into a large one: returns the skb that now stands in the queue. */
   const rehouse = (sk: number, prev: number, skb: number): number => {
     const next = i32[skb + SKB_NEXT]
-    if (next === 0 || mem.isLarge(skb) || tailroom(skb) === 0 || !mem.plentyOfLarges()) return skb
+    if (next === 0 || mem.isLarge(skb) || tailroom(skb) === 0 || !mem.mayTakeLarge()) return skb
     const len = i32[skb + SKB_LEN]
     const big = skbs.alloc(LARGE_PAYLOAD, MAX_HEADER)
     if (big === 0) return skb

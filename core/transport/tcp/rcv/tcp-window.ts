@@ -8,10 +8,11 @@ import { TIME_US } from '../../../base/time.ts'
 import { log2 } from '../../../base/u32.ts'
 import { Mib } from '../../../shm/counters.ts'
 import { Sysctl } from '../../../shm/sysctl.ts'
+import { TRUESIZE_SMALL } from '../../../skb/budget.ts'
 import { SKB_GSO_SIZE, SKB_LEN } from '../../../skb/skb.ts'
 import { SK_FLAGS, SK_RCVBUF, SK_RMEM } from '../../../socket/sock.ts'
 import { TCP_PSH } from '../../../wire/tcp.ts'
-import { SMALL_PAYLOAD, type TcpMem, TRUESIZE_SMALL } from '../sock/tcp-mem.ts'
+import { SMALL_PAYLOAD, type TcpMem } from '../sock/tcp-mem.ts'
 import {
   ACK_PUSHED,
   ACK_PUSHED2,

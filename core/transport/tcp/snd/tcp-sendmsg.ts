@@ -32,9 +32,9 @@ import {
   TCP_NAGLE_PUSH,
   TP_MAX_WINDOW,
   TP_NONAGLE,
-  TP_PACKETS_OUT,
   TP_PUSHED_SEQ,
   TP_SEND_HEAD,
+  TP_WQ_HEAD,
   TP_WQ_TAIL,
   TP_WRITE_SEQ,
 } from '../sock/tcp-sock.ts'
@@ -55,10 +55,12 @@ export type TcpSendmsgDeps = {
   output: TcpOutput
   queue: TcpWriteQueue
   timers: TcpTimers
+  /** Resets a socket that holds more than others, for one that has less than its minimum; false when there is none. */
+  trim: (sk: number) => boolean
 }
 
 export const createTcpSendmsg = (deps: TcpSendmsgDeps) => {
-  const { skbs, mem, mss, output, queue, timers } = deps
+  const { skbs, mem, mss, output, queue, timers, trim } = deps
   const { i32, u8 } = deps.arena
 
   /** 0 when the socket may send, else what to return. */
@@ -95,9 +97,10 @@ export const createTcpSendmsg = (deps: TcpSendmsgDeps) => {
       if (wanted < goal && i32[tail + SKB_LEN] >= size) wanted = goal
     }
     if (i32[sk + SK_WMEM] >= i32[sk + SK_SNDBUF]) return 0
-    const skb = mem.allocSend(Math.min(wanted, goal))
+    const skb = newSkb(sk, Math.min(wanted, goal))
     if (skb === 0) {
-      if (i32[sk + TP_PACKETS_OUT] === 0) timers.resetExtraTimer(sk, MEMORY_WAIT)
+      // who has something queued hears of room when it is acknowledged
+      if (i32[sk + TP_WQ_HEAD] === 0) timers.resetExtraTimer(sk, MEMORY_WAIT)
       return 0
     }
     const seq = i32[sk + TP_WRITE_SEQ]
@@ -107,6 +110,11 @@ export const createTcpSendmsg = (deps: TcpSendmsgDeps) => {
     queue.setTsoSegs(skb, size)
     queue.append(sk, skb)
     return skb
+  }
+  const newSkb = (sk: number, size: number): number => {
+    let skb = mem.allocSend(sk, size)
+    if (skb < 0 && trim(sk)) skb = mem.allocSend(sk, size)
+    return skb < 0 ? 0 : skb
   }
   const markPush = (sk: number, skb: number): void => {
     i32[skb + CB_FLAGS] |= TCP_PSH

@@ -5,7 +5,6 @@
  * Linux: tcp_rtx_queue and sk_write_queue, tcp_fragment, tcp_trim_head.
  */
 import {
-  MAX_HEADER,
   SKB_GSO_SEGS,
   SKB_GSO_SIZE,
   SKB_LEN,
@@ -64,6 +63,7 @@ export const createTcpWriteQueue = (
     i32[sk + TP_WQ_TAIL] = skb
     if (i32[sk + TP_SEND_HEAD] === 0) i32[sk + TP_SEND_HEAD] = skb
     i32[sk + SK_WMEM] += mem.sendCharge(skb)
+    mem.holdSend(skb)
   }
   const insertBefore = (sk: number, skb: number, next: number): void => {
     const prev = i32[next + SKB_PREV]
@@ -110,7 +110,7 @@ export const createTcpWriteQueue = (
    * What is already sent keeps its marks on both parts.
    */
   const fragment = (sk: number, skb: number, len: number, mss: number): number => {
-    const front = skbs.alloc(len, MAX_HEADER)
+    const front = mem.allocSplit(len)
     if (front === 0) return 0
     const sent = isSent(sk, skb)
     const before = pcount(skb)
@@ -126,6 +126,7 @@ export const createTcpWriteQueue = (
     setTsoSegs(front, mss)
     setTsoSegs(skb, mss)
     insertBefore(sk, front, skb)
+    mem.holdSend(front)
     // the bytes are charged once; the new skb's overhead comes on top
     i32[sk + SK_WMEM] += mem.sendCharge(front) - len
     if (sent) countFewer(sk, flags, before - pcount(front) - pcount(skb))

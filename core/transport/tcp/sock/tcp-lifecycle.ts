@@ -153,7 +153,9 @@ export const createTcpLifecycle = (deps: TcpLifecycleDeps) => {
     i32[sk + TP_ORPHANED] = 0
   }
   const orphaned = (sk: number): boolean => i32[sk + TP_ORPHANED] !== 0
-  const tooManyOrphans = (): boolean => orphans > slab.rows >> 1
+  /** tcp_max_orphans is for all workers; never more than half of the rows. */
+  const tooManyOrphans = (): boolean =>
+    orphans > Math.min(i32[sysctl + Sysctl.tcp_max_orphans] / layout.config.workers, slab.rows >> 1)
 
   /** The connection is over (tcp_done): nothing more is sent or received; the row waits for its holder. */
   const done = (sk: number): void => {

@@ -1,19 +1,18 @@
 /**
- * Packet memory that TCP holds on one worker: what a queued skb is charged as, and the bounds that keep a few
- * sockets from emptying the thread's pool (Linux: tcp_mem, sk_mem_charge, tcp_under_memory_pressure). Senders leave
- * half of the large and a quarter of the small buffers alone, receive queues hold at most a quarter: the rest is for
- * packets on their way, or two hosts that hold all they have could wait for each other.
+ * Packet memory of TCP on one worker, within the budget (skb/budget.ts): what a queued skb is charged as, how far queues
+ * may grow, and the minimum that every socket gets when memory is short. Each of the two lines, for receiving and
+ * for sending, keeps its last quarter for sockets that hold less than tcp_rmem[0] or tcp_wmem[0]; whoever asks for his
+ * minimum when even that is gone has the worst holder trimmed for him (tcp-oom.ts). Called by everything that queues.
+ * Linux: tcp_mem, sk_mem_charge(), tcp_under_memory_pressure(), sk_forced_mem_schedule().
  */
 import type { Arena } from '../../../shm/arena.ts'
 import { LARGE_BYTES, SMALL_BYTES } from '../../../shm/layout.ts'
 import { Sysctl } from '../../../shm/sysctl.ts'
-import { MAX_HEADER, SKB_BUF, SKB_FRAGS, SKB_LEN, SKB_NEXT, type Skbs } from '../../../skb/skb.ts'
+import { Holder, largesOf, smallsOf, TRUESIZE_SMALL } from '../../../skb/budget.ts'
+import { MAX_HEADER, SKB_BUF, SKB_LEN, SKB_NEXT, type Skbs } from '../../../skb/skb.ts'
 import { SK_RMEM } from '../../../socket/sock.ts'
+import { TP_WQ_HEAD } from './tcp-sock.ts'
 
-/** Row beside the buffer. */
-const ROW_BYTES = 128
-export const TRUESIZE_SMALL = SMALL_BYTES + ROW_BYTES
-export const TRUESIZE_LARGE = LARGE_BYTES + ROW_BYTES
 /** Payload that a small or a large buffer of ours holds behind the headers' room. */
 export const SMALL_PAYLOAD = SMALL_BYTES - MAX_HEADER
 export const LARGE_PAYLOAD = LARGE_BYTES - MAX_HEADER
@@ -24,86 +23,125 @@ export type TcpMem = ReturnType<typeof createTcpMem>
 
 export const createTcpMem = (arena: Arena, skbs: Skbs) => {
   const { i32, layout } = arena
-  const { smalls, config } = layout
-  const freeRows = layout.freeSkbs + skbs.thread * (32 + config.skbs)
-  const freeSmalls = layout.freeSmalls + skbs.thread * (32 + config.smallBuffers)
-  const freeLarges = layout.freeLarges + skbs.thread * (32 + config.largeBuffers)
-  const poolBytes = config.smallBuffers * SMALL_BYTES + config.largeBuffers * LARGE_BYTES
-  // Received packets come from a nic thread's pool, which the workers share, or from this thread's, which its
-  // senders use too: three quarters of the one divided by the workers, or a quarter of the other.
-  const rcvShare = Math.min(0.75 / config.workers, 0.25)
-  const rcvLimit = (poolBytes * rcvShare) | 0
-  const rcvPressure = (rcvLimit * 3) >> 2
-  const largeLimit = Math.max(1, (config.largeBuffers * rcvShare) | 0)
-  const largePressure = (largeLimit * 3) >> 2
-  const rowReserve = config.skbs >> 2
-  const smallReserve = config.smallBuffers >> 2
-  const largeReserve = config.largeBuffers >> 1
+  const { smalls, config, sysctl } = layout
+  const { budget } = skbs
+  const { bounds, slotsOf, truesize, hold, release, smallHeld, largeHeld, hasLarges } = budget
+  const bound = (holder: Holder, large: 0 | 1): number => bounds[holder * 2 + large]
+  /** Three quarters: the last one is for minimums. */
+  const most = (n: number): number => n - (n >> 2)
+  const rcvSmall = bound(Holder.tcp_rcv, 0)
+  const rcvLarge = bound(Holder.tcp_rcv, 1)
+  const ofoSmall = bound(Holder.tcp_ofo, 0)
+  const ofoLarge = bound(Holder.tcp_ofo, 1)
+  const sndSmall = bound(Holder.tcp_snd, 0)
+  const sndLarge = bound(Holder.tcp_snd, 1)
+  // Above half of what minimums leave, a socket that has its minimum takes no more small buffers to send.
+  const sndPressure = most(sndSmall) >> 1
   /** Largest buffer one socket may grow to by itself. */
-  const sockLimit = poolBytes >> 3
-  let rcvCharged = 0
-  let rcvLarges = 0
+  const sockLimit = (config.smallBuffers * SMALL_BYTES + config.largeBuffers * LARGE_BYTES) >> 3
 
-  const oneTruesize = (skb: number): number =>
-    i32[skb + SKB_BUF] < smalls ? TRUESIZE_SMALL : TRUESIZE_LARGE
-  const truesize = (skb: number): number => {
-    let size = oneTruesize(skb)
-    for (let frag = i32[skb + SKB_FRAGS]; frag !== 0; frag = i32[frag + SKB_NEXT])
-      size += oneTruesize(frag)
-    return size
-  }
   const isLarge = (skb: number): boolean => i32[skb + SKB_BUF] >= smalls
 
-  const largesOf = (skb: number): number => {
-    let n = isLarge(skb) ? 1 : 0
-    for (let frag = i32[skb + SKB_FRAGS]; frag !== 0; frag = i32[frag + SKB_NEXT])
-      if (isLarge(frag)) n++
-    return n
-  }
-  const chargeRcv = (sk: number, skb: number): void => {
-    const bytes = truesize(skb)
-    i32[sk + SK_RMEM] += bytes
-    rcvCharged += bytes
-    rcvLarges += largesOf(skb)
-  }
-  const unchargeRcv = (sk: number, skb: number): void => {
-    const bytes = truesize(skb)
-    i32[sk + SK_RMEM] -= bytes
-    rcvCharged -= bytes
-    rcvLarges -= largesOf(skb)
-  }
-  const underPressure = (): boolean => rcvCharged > rcvPressure || rcvLarges > largePressure
-  /** False when the worker holds too much, of bytes or of large buffers, and the socket has its minimum. */
-  const mayCharge = (sk: number, skb: number): boolean =>
-    (rcvCharged + truesize(skb) <= rcvLimit && rcvLarges + largesOf(skb) <= largeLimit) ||
-    i32[sk + SK_RMEM] < i32[layout.sysctl + Sysctl.tcp_rmem_min]
-  const maxRcvbuf = (): number => Math.min(i32[layout.sysctl + Sysctl.tcp_rmem_max], sockLimit)
-  const maxSndbuf = (): number => Math.min(i32[layout.sysctl + Sysctl.tcp_wmem_max], sockLimit)
+  // Receiving.
 
-  const sendCharge = (skb: number): number => i32[skb + SKB_LEN] + SEND_OVERHEAD
-  const plentyOfLarges = (): boolean => i32[freeLarges] > largeReserve
-  /** An skb for `size` bytes of stream data, or for fewer when memory is short; 0 when it is shorter still. */
-  const allocSend = (size: number): number => {
-    if (i32[freeRows] <= rowReserve) skbs.reclaim()
-    if (i32[freeRows] <= rowReserve) return 0
-    if (size > SMALL_PAYLOAD && plentyOfLarges()) return skbs.alloc(LARGE_PAYLOAD, MAX_HEADER)
-    if (i32[freeSmalls] <= smallReserve) return 0
-    return skbs.alloc(SMALL_PAYLOAD, MAX_HEADER)
+  const charge = (sk: number, skb: number, holder: Holder): void => {
+    hold(skb, holder)
+    i32[sk + SK_RMEM] += truesize(skb)
   }
+  /** Into the receive queue, or the out-of-order queue. */
+  const chargeRcv = (sk: number, skb: number): void => charge(sk, skb, Holder.tcp_rcv)
+  const chargeOfo = (sk: number, skb: number): void => charge(sk, skb, Holder.tcp_ofo)
+  const unchargeRcv = (sk: number, skb: number): void => {
+    release(skb)
+    i32[sk + SK_RMEM] -= truesize(skb)
+  }
+  const smallsIn = (): number => smallHeld(Holder.tcp_rcv) + smallHeld(Holder.tcp_ofo)
+  const largesIn = (): number => largeHeld(Holder.tcp_rcv) + largeHeld(Holder.tcp_ofo)
+  const underPressure = (): boolean =>
+    smallsIn() > most(most(rcvSmall)) || largesIn() > most(most(rcvLarge))
+  /** False when the worker holds too much, of either kind; a socket below its minimum may have the rest too. */
+  const mayCharge = (sk: number, skb: number): boolean => {
+    const slots = slotsOf(skb)
+    const small = smallsIn() + smallsOf(slots)
+    const large = largesIn() + largesOf(slots)
+    if (!hasLarges(Holder.tcp_rcv, largesOf(slots))) return false
+    if (small <= most(rcvSmall) && large <= most(rcvLarge)) return true
+    return hasLessThanMinimum(sk) && small <= rcvSmall && large <= rcvLarge
+  }
+  const hasLessThanMinimum = (sk: number): boolean =>
+    i32[sk + SK_RMEM] < i32[sysctl + Sysctl.tcp_rmem_min]
+  /** As mayCharge, for a segment out of order. */
+  const mayChargeOfo = (sk: number, skb: number): boolean => {
+    const slots = slotsOf(skb)
+    return (
+      smallHeld(Holder.tcp_ofo) + smallsOf(slots) <= ofoSmall &&
+      largeHeld(Holder.tcp_ofo) + largesOf(slots) <= ofoLarge &&
+      mayCharge(sk, skb)
+    )
+  }
+  /** Whether a large buffer may be used for received text (to copy small ones into). */
+  const mayTakeLarge = (): boolean => largesIn() < most(rcvLarge) && hasLarges(Holder.tcp_rcv, 1)
+  const maxRcvbuf = (): number => Math.min(i32[sysctl + Sysctl.tcp_rmem_max], sockLimit)
+
+  // Sending.
+
+  const maxSndbuf = (): number => Math.min(i32[sysctl + Sysctl.tcp_wmem_max], sockLimit)
+  const sendCharge = (skb: number): number => i32[skb + SKB_LEN] + SEND_OVERHEAD
+  const holdSend = (skb: number): void => hold(skb, Holder.tcp_snd)
+  const plentyOfLarges = (): boolean =>
+    largeHeld(Holder.tcp_snd) < most(sndLarge) && hasLarges(Holder.tcp_snd, 1)
+  /** Fewer buffers than tcp_wmem[0] pays for. */
+  const mayHaveMinimum = (sk: number): boolean => {
+    let left = i32[sysctl + Sysctl.tcp_wmem_min]
+    for (let skb = i32[sk + TP_WQ_HEAD]; skb !== 0 && left > 0; skb = i32[skb + SKB_NEXT])
+      left -= TRUESIZE_SMALL
+    return left > 0
+  }
+  const small = (): number => skbs.alloc(SMALL_PAYLOAD, MAX_HEADER)
+  /**
+   * An skb for `size` bytes of stream data, or for fewer when memory is short; 0 when the socket has to wait. -1 when it
+   * has less than its minimum and the line is full: somebody is to be trimmed.
+   */
+  const allocSend = (sk: number, size: number): number => {
+    if (size > SMALL_PAYLOAD && plentyOfLarges()) {
+      const skb = skbs.alloc(LARGE_PAYLOAD, MAX_HEADER)
+      if (skb !== 0) return skb
+    }
+    const held = smallHeld(Holder.tcp_snd)
+    if (held < sndPressure) return small()
+    if (!mayHaveMinimum(sk)) return 0
+    return held < sndSmall ? small() : -1
+  }
+  /** An skb for `len` bytes that a queued one is split by; 0 when the line has no room for it. */
+  const allocSplit = (len: number): number => {
+    const fits =
+      len <= SMALL_PAYLOAD
+        ? smallHeld(Holder.tcp_snd) < sndSmall
+        : largeHeld(Holder.tcp_snd) < sndLarge && hasLarges(Holder.tcp_snd, 1)
+    return fits ? skbs.alloc(len, MAX_HEADER) : 0
+  }
+  /** The write queues hold all that they may: orphans give way (tcp_out_of_memory). */
+  const isSendFull = (): boolean => smallHeld(Holder.tcp_snd) >= most(sndSmall)
 
   return {
     truesize,
     isLarge,
     chargeRcv,
+    chargeOfo,
     unchargeRcv,
     underPressure,
     mayCharge,
+    mayChargeOfo,
+    hasLessThanMinimum,
+    mayTakeLarge,
     maxRcvbuf,
     maxSndbuf,
     sendCharge,
+    holdSend,
     plentyOfLarges,
     allocSend,
-    rcvCharged: () => rcvCharged,
+    allocSplit,
+    isSendFull,
     sockLimit,
   }
 }

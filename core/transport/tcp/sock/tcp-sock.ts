@@ -152,6 +152,14 @@ export const TP_REQ_NEXT = TP + 112
 export const TP_REQ_PREV = TP + 113
 /** 1 while it counts as an orphan. */
 export const TP_ORPHANED = TP + 138
+/** Chain of the sockets with segments out of order, by how long their first hole has been open. */
+export const TP_OFO_OLDER = TP + 139
+export const TP_OFO_NEWER = TP + 140
+/** Request socket: chain of all of the worker, by age. */
+export const TP_REQ_OLDER = TP + 141
+export const TP_REQ_NEWER = TP + 142
+/** Listener: its oldest request. */
+export const TP_REQ_TAIL = TP + 176
 /** Largest super-frame payload now. */
 export const TP_SIZE_GOAL = TP + 114
 /** The device the size goal was computed for, and its limit. */

@@ -70,6 +70,7 @@ import {
   TP_USER_TIMEOUT,
   TP_WQ_HEAD,
 } from './tcp-sock.ts'
+import type { TcpMem } from './tcp-mem.ts'
 import type { TcpTimerHandlers, TcpTimers } from './tcp-timers.ts'
 import type { TcpTransmit } from '../snd/tcp-transmit.ts'
 import type { TcpWriteQueue } from '../snd/tcp-write-queue.ts'
@@ -85,10 +86,11 @@ export type TcpTimerDeps = {
   recovery: TcpRecovery
   listen: TcpListen
   life: TcpLifecycle
+  mem: TcpMem
 }
 
 export const createTcpTimer = (deps: TcpTimerDeps): TcpTimerHandlers => {
-  const { bank, time, timers, transmit, output, queue, recovery, listen, life } = deps
+  const { bank, time, timers, transmit, output, queue, recovery, listen, life, mem } = deps
   const { i32, f64, layout } = deps.arena
   const { sysctl } = layout
 
@@ -115,9 +117,9 @@ export const createTcpTimer = (deps: TcpTimerDeps): TcpTimerHandlers => {
     const own = i32[sysctl + Sysctl.tcp_orphan_retries]
     return own === 0 && alive ? 8 : own
   }
-  /** Too many orphans: this one is not worth waiting for. True when it is gone. */
+  /** Too many orphans, or no memory for those that are none: this one is not worth waiting for. True when it is gone. */
   const outOfResources = (sk: number, doReset: boolean): boolean => {
-    if (!life.tooManyOrphans()) return false
+    if (!life.tooManyOrphans() && !mem.isSendFull()) return false
     if (doReset) transmit.sendActiveReset(sk)
     f64[bank + Mib.TcpExtTCPAbortOnMemory]++
     life.done(sk)

@@ -114,6 +114,9 @@ import {
   TP_REQ_LEN,
   TP_REQ_NEXT,
   TP_REQ_PREV,
+  TP_REQ_TAIL,
+  TP_REQ_NEWER,
+  TP_REQ_OLDER,
   TP_REQ_YOUNG,
   TP_RETRANSMITS,
   TP_RTO,
@@ -209,12 +212,37 @@ export const createTcpListen = (deps: TcpListenDeps) => {
   const { sysctl } = layout
   const { options: opts, parseOptions, pawsRejects, storeTsRecent } = deps.paws
 
-  // Requests of a listener, doubly chained.
+  /** Rows that requests may have, so that a flood leaves some for connections. */
+  const mostRequests = Math.max(1, slab.rows >> 2)
+  let requests = 0
+  let oldest = 0
+  let newest = 0
+  const linkAge = (req: number): void => {
+    i32[req + TP_REQ_OLDER] = newest
+    i32[req + TP_REQ_NEWER] = 0
+    if (newest === 0) oldest = req
+    else i32[newest + TP_REQ_NEWER] = req
+    newest = req
+    requests++
+  }
+  const unlinkAge = (req: number): void => {
+    const older = i32[req + TP_REQ_OLDER]
+    const newer = i32[req + TP_REQ_NEWER]
+    if (older === 0) oldest = newer
+    else i32[older + TP_REQ_NEWER] = newer
+    if (newer === 0) newest = older
+    else i32[newer + TP_REQ_OLDER] = older
+    requests--
+  }
+
+  // Requests of a listener, doubly chained, the newest first.
   const linkRequest = (listener: number, req: number): void => {
     const first = i32[listener + TP_REQ_HEAD]
     i32[req + TP_REQ_NEXT] = first
     i32[req + TP_REQ_PREV] = 0
     if (first !== 0) i32[first + TP_REQ_PREV] = req
+    else i32[listener + TP_REQ_TAIL] = req
+    linkAge(req)
     i32[listener + TP_REQ_HEAD] = req
     i32[listener + TP_REQ_LEN]++
     i32[listener + TP_REQ_YOUNG]++
@@ -225,7 +253,9 @@ export const createTcpListen = (deps: TcpListenDeps) => {
     const prev = i32[req + TP_REQ_PREV]
     if (prev === 0) i32[listener + TP_REQ_HEAD] = next
     else i32[prev + TP_REQ_NEXT] = next
-    if (next !== 0) i32[next + TP_REQ_PREV] = prev
+    if (next === 0) i32[listener + TP_REQ_TAIL] = prev
+    else i32[next + TP_REQ_PREV] = prev
+    unlinkAge(req)
     i32[listener + TP_REQ_LEN]--
     if (i32[req + TP_RETRANSMITS] === 0) i32[listener + TP_REQ_YOUNG]--
   }
@@ -302,16 +332,25 @@ export const createTcpListen = (deps: TcpListenDeps) => {
     if (skb !== 0) transmit.sendSegment(req, skb)
   }
 
+  /**
+   * The request that has waited longest, of a full listener or of all, gives way, as in BSD's SYN cache: whoever
+   * answers does so in a round trip, a flood's addresses never.
+   */
+  const evict = (req: number): void => {
+    f64[bank + Mib.TcpExtTCPReqQFullDrop]++
+    f64[bank + Mib.TcpExtListenDrops]++
+    dropRequest(req)
+  }
+
   /** A SYN for a listener; the skb is taken over. */
   const connRequest = (listener: number, skb: number, fl: Flowi): void => {
-    if (i32[listener + TP_REQ_LEN] >= Math.max(1, i32[listener + SK_MAX_ACK_BACKLOG])) {
-      overflow(skb, Mib.TcpExtTCPReqQFullDrop)
-      return
-    }
     if (acceptQueueFull(listener)) {
       overflow(skb, Mib.TcpExtListenOverflows)
       return
     }
+    if (i32[listener + TP_REQ_LEN] >= Math.max(1, i32[listener + SK_MAX_ACK_BACKLOG]))
+      evict(i32[listener + TP_REQ_TAIL])
+    else if (requests >= mostRequests) evict(oldest)
     const req = life.allocSock()
     if (req === 0) {
       overflow(skb, Mib.TcpExtTCPReqQFullDrop)

@@ -31,6 +31,7 @@ import {
   TCP_CA_RECOVERY,
   receiveWindow,
   TP_CA_STATE,
+  TP_OFO_LEN,
   TP_QUICK,
   TP_RCV_NXT,
   TP_SND_CWND,
@@ -184,6 +185,23 @@ describe.each(FAMILIES)('%s', (_name, family) => {
       expect(read(sk)).toBe(6000)
       finish(sk)
     })
+    test('small segments that follow each other out of order share a buffer', () => {
+      const { host, establish, inject, read, finish } = start()
+      const sk = establish(SACK)
+      for (let k = 0; k < 20; k++) {
+        const from = 101 + 20 * k
+        inject(`P. ${from}:${from + 20}(20) ack 1 win 65535`)
+      }
+      expect(host.i32[sk + TP_OFO_LEN]).toBe(1)
+      // behind a hole of its own
+      inject('P. 601:621(20) ack 1 win 65535')
+      expect(host.i32[sk + TP_OFO_LEN]).toBe(2)
+      inject('P. 1:101(100) ack 1 win 65535')
+      inject('P. 501:601(100) ack 1 win 65535')
+      expect(read(sk)).toBe(620)
+      expect(host.i32[sk + TP_OFO_LEN]).toBe(0)
+      finish(sk)
+    })
     test('a duplicate is reported (DSACK)', () => {
       const { establish, inject, sent, read, finish, host } = start()
       const sk = establish(SACK)
@@ -194,7 +212,7 @@ describe.each(FAMILIES)('%s', (_name, family) => {
       inject('P. 501:1501(1000) ack 1 win 65535')
       expect(sent()).toEqual(['. 1:1(0) ack 1501 <sack 501:1001>'])
       expect(read(sk)).toBe(1500)
-      expect(host.leaks().rmem).toBe(0)
+      expect(host.leaks().held).toBe(0)
       finish(sk)
     })
   })

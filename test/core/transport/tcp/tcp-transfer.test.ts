@@ -75,7 +75,8 @@ describe.each(FAMILIES)('%s', (_name, family) => {
     expect(took).toBeLessThan(10_000)
   })
   test('fills the path: 10 MB at 10 ms round trip come in large frames', () => {
-    const pair = createTcpPair({ family, segment: false })
+    const roomy = { config: { largeBuffers: 256, skbs: 4096 } }
+    const pair = createTcpPair({ family, segment: false, a: roomy, b: roomy })
     const took = exchange(pair, 10 << 20, 0, 60_000)
     expect(took).toBeLessThan(3000)
     expect(pair.sentPackets()).toBeLessThan(1500)

@@ -2,6 +2,7 @@ import { AF_INET, AF_INET6 } from '../../../../core/base/family.ts'
 import { describe, expect, test } from 'bun:test'
 import { Errno } from '../../../../core/base/errno.ts'
 import { Mib } from '../../../../core/shm/counters.ts'
+import { TRUESIZE_SMALL } from '../../../../core/skb/budget.ts'
 import { Drop } from '../../../../core/skb/drop.ts'
 import {
   CHECKSUM_UNNECESSARY,
@@ -106,7 +107,7 @@ describe('receiving', () => {
   test('drops what its receive buffer has no room for', () => {
     const path = host()
     const sk = path.bound('0.0.0.0', 53)
-    path.i32[sk + SK_RCVBUF] = 4096
+    path.i32[sk + SK_RCVBUF] = 2 * TRUESIZE_SMALL
     for (let n = 0; n < 5; n++) path.arrive(`${n}`)
     expect(path.i32[sk + SK_DROPS]).toBe(2)
     expect(path.drops(Drop.SOCKET_RCVBUFF)).toBe(2)

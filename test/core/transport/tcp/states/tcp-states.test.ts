@@ -218,13 +218,20 @@ describe.each(FAMILIES)('%s', (_name, family) => {
       expect(take().length).toBe(1)
       finish(first, listener)
     })
-    test('the request queue is bounded by the backlog', () => {
+    test('the request queue is bounded by the backlog: the oldest gives way', () => {
       const { host, inject, take, finish } = start()
-      const listener = host.serve(80, () => {}, 4)
+      const children: number[] = []
+      const listener = host.serve(80, (child) => children.push(child), 4)
       for (let port = 1; port <= 10; port++) inject('S 0:0(0) win 65535', { mss: 1460, port })
-      expect(take().length).toBe(4)
+      expect(take().length).toBe(10)
       expect(host.mib('TcpExtTCPReqQFullDrop')).toBe(6)
-      finish(listener)
+      expect(host.slab.live()).toBe(1 + 4)
+      // the newest still knows its own, the oldest is refused
+      inject('. 1:1(0) ack 1 win 65535', { port: 10 })
+      expect(host.mib('TcpPassiveOpens')).toBe(1)
+      inject('. 1:1(0) ack 1 win 65535', { port: 1 })
+      expect(host.mib('TcpPassiveOpens')).toBe(1)
+      finish(listener, ...children)
     })
     test('closing a listener resets the connections that nobody accepted', () => {
       const { host, inject, sent, finish } = start()

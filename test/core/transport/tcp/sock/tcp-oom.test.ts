@@ -1,0 +1,89 @@
+import { expect, test } from 'bun:test'
+import { createTime, setTime } from '../../../../../core/base/time.ts'
+import { createArena } from '../../../../../core/shm/arena.ts'
+import { counterBank, Mib } from '../../../../../core/shm/counters.ts'
+import { SMALL_ARENA } from '../../../../../core/shm/layout.ts'
+import { SK_PROTOCOL, SK_RMEM, SK_WMEM, sockSlab } from '../../../../../core/socket/sock.ts'
+import { createTcpOom, type TcpOomDeps } from '../../../../../core/transport/tcp/sock/tcp-oom.ts'
+import {
+  TP_BACKOFF,
+  TP_PACKETS_OUT,
+  TP_SEND_HEAD,
+} from '../../../../../core/transport/tcp/sock/tcp-sock.ts'
+
+const setup = () => {
+  const arena = createArena(SMALL_ARENA)
+  const { i32 } = arena
+  const slab = sockSlab(arena, 0, true)
+  const time = createTime()
+  let nowMs = 1
+  const reset: number[] = []
+  const bank = counterBank(arena, 0)
+  const deps = {
+    arena,
+    bank,
+    time,
+    slab,
+    transmit: { sendActiveReset: (sk: number) => void reset.push(sk) },
+    life: { fail: (sk: number) => slab.free(sk) },
+    purge: (sk: number) => {
+      i32[sk + SK_RMEM] = 0
+      i32[sk + SK_WMEM] = 0
+    },
+  } as unknown as TcpOomDeps
+  const oom = createTcpOom(deps)
+  const sock = (words: Record<number, number>): number => {
+    const sk = slab.alloc()
+    i32[sk + SK_PROTOCOL] = 6
+    for (const [word, value] of Object.entries(words)) i32[sk + Number(word)] = value
+    return sk
+  }
+  /** Time passes: one trim a millisecond. */
+  const later = (): void => setTime(time, ++nowMs * 1000)
+  later()
+  const aborts = (): number => arena.f64[bank + Mib.TcpExtTCPAbortOnMemory]!
+  return { oom, sock, later, reset, aborts }
+}
+
+test('of the senders those go first whose peers do not read or answer, and of them who holds most', () => {
+  const { oom, sock, later, reset, aborts } = setup()
+  const asker = sock({ [SK_WMEM]: 0 })
+  const busy = sock({ [SK_WMEM]: 900_000, [TP_PACKETS_OUT]: 3, [TP_SEND_HEAD]: 1 })
+  const slow = sock({ [SK_WMEM]: 30_000, [TP_SEND_HEAD]: 1 })
+  const silent = sock({ [SK_WMEM]: 20_000, [TP_PACKETS_OUT]: 1, [TP_BACKOFF]: 2 })
+  // nobody is worse than those who have their minimum and get on, or have lost a segment
+  sock({ [SK_WMEM]: 4000, [TP_PACKETS_OUT]: 1 })
+  sock({ [SK_WMEM]: 4000, [TP_PACKETS_OUT]: 1, [TP_BACKOFF]: 1 })
+  const gone = sock({ [SK_WMEM]: 4000, [TP_PACKETS_OUT]: 1, [TP_BACKOFF]: 2 })
+  sock({ [SK_RMEM]: 1_000_000 })
+  for (let n = 0; n < 4; n++) {
+    expect(oom.trimSnd(asker)).toBe(true)
+    later()
+  }
+  expect(reset).toEqual([slow, silent, busy, gone])
+  expect(oom.trimSnd(asker)).toBe(false)
+  expect(aborts()).toBe(4)
+})
+test('of the receivers who holds most, whatever it sends', () => {
+  const { oom, sock, later, reset } = setup()
+  const asker = sock({ [SK_RMEM]: 0 })
+  const less = sock({ [SK_RMEM]: 50_000, [SK_WMEM]: 500_000, [TP_SEND_HEAD]: 1 })
+  const most = sock({ [SK_RMEM]: 60_000 })
+  expect(oom.trimRcv(asker)).toBe(true)
+  later()
+  expect(oom.trimRcv(asker)).toBe(true)
+  later()
+  expect(oom.trimRcv(asker)).toBe(false)
+  expect(reset).toEqual([most, less])
+})
+test('not the one who asks, and not twice in a millisecond', () => {
+  const { oom, sock, later, reset } = setup()
+  const asker = sock({ [SK_WMEM]: 100_000, [TP_SEND_HEAD]: 1 })
+  expect(oom.trimSnd(asker)).toBe(false)
+  const others = [1, 2].map(() => sock({ [SK_WMEM]: 50_000, [TP_SEND_HEAD]: 1 }))
+  later()
+  expect([oom.trimSnd(asker), oom.trimSnd(asker)]).toEqual([true, false])
+  later()
+  expect(oom.trimSnd(asker)).toBe(true)
+  expect(reset.sort()).toEqual(others.sort())
+})
