@@ -218,6 +218,11 @@ export const createAppChannel = (deps: AppChannelDeps) => {
     if (spare === 0) spare = skbs.alloc(LARGE_ROOM, RX_HEADROOM)
     return spare !== 0
   }
+  /** At rest a channel holds nothing. */
+  const putBack = (): void => {
+    if (spare !== 0) consume(spare)
+    spare = 0
+  }
   const end = (sid: number, result: number): void => {
     flags[sid] |= ENDED
     post(AppOp.RECV, sid, 0, result)
@@ -225,7 +230,11 @@ export const createAppChannel = (deps: AppChannelDeps) => {
   const pumpRecv = (sid: number): void => {
     const sk = sockOf(sid)
     if (sk === 0 || (flags[sid] & (ENDED | CLOSE_PENDING | CONNECTING | LISTENER)) !== 0) return
-    if ((flags[sid] & STREAM) === 0) return pumpDatagrams(sid, sk)
+    if ((flags[sid] & STREAM) === 0) pumpDatagrams(sid, sk)
+    else pumpStream(sid, sk)
+    putBack()
+  }
+  const pumpStream = (sid: number, sk: number): void => {
     while (credits[sid] > 0) {
       if (!canTake()) return stall(sid)
       const n = sockets.recvmsg(sk, i32[spare + SKB_DATA], Math.min(credits[sid], CHUNK))

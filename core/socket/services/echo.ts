@@ -25,21 +25,17 @@ export type EchoDeps = {
   skbs: Skbs
   sockets: Sockets
   consume: (skb: number) => void
+  /** 64 KB of the arena through which the data of all connections passes. */
+  scratch: number
 }
 
 const { EAGAIN } = Errno
 const CHUNK = 65536
 
-export const createEcho = ({ arena, skbs, sockets, consume }: EchoDeps): Service[] => {
+export const createEcho = ({ arena, skbs, sockets, consume, scratch }: EchoDeps): Service[] => {
   const { i32, u8 } = arena
   const { budget } = skbs
   const mostSmall = budget.bounds[Holder.service * 2]
-  /** A large skb through which the data of all connections passes. */
-  let bounce = 0
-  const haveBounce = (): boolean => {
-    if (bounce === 0) bounce = skbs.alloc(LARGE_ROOM, RX_HEADROOM)
-    return bounce !== 0
-  }
 
   /** Sends what waits; true when nothing waits any more, false when it must wait or the connection is gone. */
   const flush = (sk: number): boolean => {
@@ -69,16 +65,9 @@ export const createEcho = ({ arena, skbs, sockets, consume }: EchoDeps): Service
   const keep = (sk: number, from: number, len: number): boolean => {
     const isSmall = len <= SMALL_ROOM && budget.smallHeld(Holder.service) < mostSmall
     let skb = isSmall ? skbs.alloc(len, RX_HEADROOM) : 0
-    if (skb !== 0) u8.copyWithin(skbs.put(skb, len), from, from + len)
-    else {
-      if (!mayKeepLarge()) return false
-      // the bounce skb itself becomes the connection's
-      skb = bounce
-      bounce = 0
-      const skip = from - i32[skb + SKB_DATA]
-      skbs.put(skb, skip + len)
-      skbs.pull(skb, skip)
-    }
+    if (skb === 0 && mayKeepLarge()) skb = skbs.alloc(LARGE_ROOM, RX_HEADROOM)
+    if (skb === 0) return false
+    u8.copyWithin(skbs.put(skb, len), from, from + len)
     budget.hold(skb, Holder.service)
     i32[sk + SK_USER] = skb
     return true
@@ -93,15 +82,13 @@ export const createEcho = ({ arena, skbs, sockets, consume }: EchoDeps): Service
   const connection = (sk: number): void => {
     if (!flush(sk)) return
     for (let moved = 0; moved < SERVICE_BUDGET; ) {
-      if (!haveBounce()) break
-      const at = i32[bounce + SKB_DATA]
-      const n = sockets.recvmsg(sk, at, chunk(sk))
+      const n = sockets.recvmsg(sk, scratch, chunk(sk))
       if (n === -EAGAIN) return
       if (n <= 0) return finish(sk)
-      const sent = Math.max(0, sockets.sendmsg(sk, at, n, 0))
+      const sent = Math.max(0, sockets.sendmsg(sk, scratch, n, 0))
       if (sent < n) {
         // too many peers send and do not read: this one is one too many
-        if (!keep(sk, at + sent, n - sent)) return sockets.abort(sk)
+        if (!keep(sk, scratch + sent, n - sent)) return sockets.abort(sk)
         // a second try tells an error from a full buffer
         if (!flush(sk)) return
       }
@@ -112,15 +99,13 @@ export const createEcho = ({ arena, skbs, sockets, consume }: EchoDeps): Service
 
   const datagrams = (sk: number): void => {
     for (let moved = 0; moved < SERVICE_BUDGET; moved += 1500) {
-      if (!haveBounce()) break
-      const at = i32[bounce + SKB_DATA]
-      const n = sockets.recvfrom(sk, at, CHUNK)
+      const n = sockets.recvfrom(sk, scratch, CHUNK)
       if (n === -EAGAIN) return
       if (n < 0) continue
       const peer = sockets.peerOf(sk)
       const port = peer[PEER_PORT]
       if (isLoopPort(port)) continue
-      sockets.sendto(sk, at, n, peer, PEER_ADDR, port)
+      sockets.sendto(sk, scratch, n, peer, PEER_ADDR, port)
     }
     sockets.sockEvents(sk, SK_EVENT_READ)
   }

@@ -21,13 +21,13 @@ export type ServicesDeps = {
 
 export const createServices = ({ arena, skbs, sockets, consume, random }: ServicesDeps) => {
   const { i32 } = arena
-  // one large buffer for good: what is thrown away lands in it, and small answers are built in front
+  // one large buffer for good: what is thrown away or sent back passes through it, and small answers are built in front
   const scratch = skbs.alloc(LARGE_ROOM, RX_HEADROOM)
   if (scratch === 0) throw new Error('no memory for the services')
   const page = i32[scratch + SKB_DATA]
   const sink = page + 1024
   const services: Record<keyof ServicesConfig, Service[]> = {
-    echo: createEcho({ arena, skbs, sockets, consume }),
+    echo: createEcho({ arena, skbs, sockets, consume, scratch: sink }),
     discard: createDiscard({ sockets, sink }),
     chargen: createChargen({ arena, sockets, sink, page, random }),
   }

@@ -248,6 +248,26 @@ test('nothing is received without credit, and what was is whole', () => {
   expect(run()).toMatchObject([{ op: AppOp.RECV, result: 0, skb: 0 }])
 })
 
+test('at rest a worker holds nothing for its applications', () => {
+  const { run, listen, open, worker, consume, skbs, rings, arena } = setUp()
+  const { freeSkbs, freeLarges } = arena.layout
+  const free = (): number[] => {
+    rings.flush()
+    skbs.flush()
+    worker.turn()
+    return [arena.i32[freeSkbs]!, arena.i32[freeLarges]!]
+  }
+  const before = free()
+  listen(80, 1)
+  open(SOCK_DGRAM, 53)
+  run()
+  const peer = worker.tcp.connect(80)
+  worker.udp.arrive(53, { data: new Uint8Array(9), addr: 0x0a000007, port: 999 })
+  peer.write(new Uint8Array(10), 0)
+  for (const { skb } of run()) if (skb !== 0) consume(skb)
+  expect(free()).toEqual(before)
+})
+
 test('a worker without memory goes on when the application gives some back', () => {
   const { run, listen, worker, consume, rings } = setUp({ largeBuffers: 4, smallBuffers: 64 })
   listen(80, 1)

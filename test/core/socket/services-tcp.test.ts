@@ -12,6 +12,7 @@ import { v4Words } from '../../support/packets.ts'
 const setUp = (seed: number, lossPerMille: number) => {
   const hosts = createTcpHosts({ seed, lossPerMille })
   expect(hosts.b.services.configure({ echo: true, discard: true, chargen: true })).toBe(true)
+  atRest.set(hosts, largesOf(hosts))
   return hosts
 }
 const connect = ({ a, b, step }: TcpHosts, port: number): number => {
@@ -23,7 +24,11 @@ const connect = ({ a, b, step }: TcpHosts, port: number): number => {
 /** Nothing is left of a connection but, for a while, its TIME_WAIT. */
 const settle = (hosts: TcpHosts, listeners: number): void => {
   hosts.until(() => hosts.b.slab.live() <= listeners && hosts.a.slab.live() === 0, 'the end')
+  expect(largesOf(hosts)).toBe(atRest.get(hosts)!)
 }
+/** Large buffers that the host of the services has free: at rest as many as before the first connection. */
+const largesOf = ({ b }: TcpHosts): number => b.arena.i32[b.arena.layout.freeLarges]!
+const atRest = new WeakMap<TcpHosts, number>()
 
 describe('echo', () => {
   test.each([
