@@ -31,7 +31,8 @@ type Files = {
   unread?: string
 }
 const RECORDING = 'recording'
-const UNREAD = 'has packets that are neither Ethernet nor IP: not received'
+const UNREAD =
+  'has packets that are neither Ethernet II nor IP (802.3, other links): nobody gets them'
 
 export const createPcapDriver = ({ arena, files, say }: PcapDriverDeps): LinkDriver => {
   const { i32 } = arena

@@ -3,7 +3,7 @@
  * take them or at their recorded times. The file is read a window at a time. Packets of link types that are not
  * Ethernet but carry IP get an Ethernet header to the device's own address. Closest counterpart: tcpreplay(1).
  */
-import { copyFrom, putU16, zero } from '../../core/base/bytes.ts'
+import { copyFrom, putU16, u16, zero } from '../../core/base/bytes.ts'
 import type { DeviceFailed } from '../../core/netdev/device-failed.ts'
 import { DEV_MAC, DevStat, deviceFds, deviceRow, deviceStats } from '../../core/netdev/netdev.ts'
 import type { Arena } from '../../core/shm/arena.ts'
@@ -13,7 +13,7 @@ import { Sysctl } from '../../core/shm/sysctl.ts'
 import type { Skbs } from '../../core/skb/skb.ts'
 import { LARGE_ROOM, RX_HEADROOM, SKB_DATA, SKB_DEV, SKB_LEN } from '../../core/skb/skb.ts'
 import type { CapturedPacket, CaptureReader } from '../../core/wire/captured-packet.ts'
-import { copyMac, ETH_ALEN, ETH_HLEN } from '../../core/wire/ethernet.ts'
+import { copyMac, ETH_ALEN, ETH_HLEN, ETH_P_802_3_MIN } from '../../core/wire/ethernet.ts'
 import type { LinkHeader } from '../../core/wire/linktype.ts'
 import { isReadableLinkType, readLinkHeader } from '../../core/wire/linktype.ts'
 import { LINKTYPE_ETHERNET, PCAPNG_CRC_ERROR } from '../../core/wire/pcap.ts'
@@ -113,10 +113,14 @@ export const createPcapReplay = (
       if (oddErrno !== 0 && deviceFailed(ifindex, oddErrno)) oddErrno = 0
       if (endErrno !== 0 && deviceFailed(ifindex, endErrno)) endErrno = 0
     }
-    /** A packet of no kind that a device like this could receive: counted each, told once. */
-    const isOdd = (): number => {
+    /** Tells once that the file has packets which nobody here receives. */
+    const tellOdd = (): void => {
       if (!isOddTold) oddErrno = Errno.EPROTONOSUPPORT
       isOddTold = true
+    }
+    /** A packet of no kind that a device like this could receive: counted. */
+    const isOdd = (): number => {
+      tellOdd()
       countError(DevStat.rx_frame_errors)
       return SKIPPED
     }
@@ -142,6 +146,8 @@ export const createPcapReplay = (
       return skb
     }
     const ethernetSkb = (at: number, len: number): number => {
+      // an 802.3 frame is received as from any wire, and nobody wants it
+      if (len >= ETH_HLEN && u16(reader!.bytes, at + 2 * ETH_ALEN) < ETH_P_802_3_MIN) tellOdd()
       if (len >= ETH_HLEN) return filledSkb(at, len, RX_HEADROOM)
       countError(DevStat.rx_length_errors)
       return SKIPPED

@@ -460,6 +460,20 @@ describe('replaying a capture', () => {
     expect(told).toEqual([Errno.EPROTONOSUPPORT, Errno.ENODATA])
   })
 
+  test('802.3 frames come in as from a wire, and are told of once', () => {
+    const lengths = [frame(60, 1), frame(60, 2)]
+    for (const each of lengths) {
+      each[12] = 0
+      each[13] = 46
+    }
+    const { got, poll, stat, told } = player(pcapOf(lengths))
+    expect(poll(64)).toBe(2)
+    poll(64)
+    expect(got).toEqual(lengths)
+    expect(stat(DevStat.rx_errors)).toBe(0)
+    expect(told).toEqual([Errno.EPROTONOSUPPORT, Errno.ENODATA])
+  })
+
   test('a file larger than the window is played whole, and no longer than it was when it was opened', () => {
     const many = Array.from({ length: 400 }, (_, k) => frame(1500, k))
     const { got, poll } = player(pcapOf(many))
