@@ -30,7 +30,7 @@ import {
 import type { Arena } from '../shm/arena.ts'
 import { DEV_STATS, DEVICE_WORDS } from '../shm/layout.ts'
 import { Holder } from '../skb/budget.ts'
-import type { DropFn } from '../skb/drop.ts'
+import type { ConsumeFn, DropFn } from '../skb/drop.ts'
 import { Drop } from '../skb/drop.ts'
 import type { Skbs } from '../skb/skb.ts'
 import {
@@ -61,7 +61,7 @@ export type DevQueueXmitDeps = {
   arena: Arena
   skbs: Skbs
   drop: DropFn
-  consume: (skb: number) => void
+  consume: ConsumeFn
   time: Time
   wheel: TimerWheel
   random: () => number

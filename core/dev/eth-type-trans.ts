@@ -36,6 +36,8 @@ export const etherProtocol = (type: number): number =>
 
 export type EthTypeTransDeps = { arena: Arena; skbs: Skbs; drop: DropFn }
 
+export type EthTypeTrans = ReturnType<typeof createEthTypeTrans>
+
 export const createEthTypeTrans = ({ arena, skbs, drop }: EthTypeTransDeps) => {
   const { i32, u8, f64, layout } = arena
   const { devices } = layout

@@ -6,7 +6,7 @@
 import * as bytes from '../base/bytes.ts'
 import * as csum from '../base/checksum.ts'
 import type { Arena } from '../shm/arena.ts'
-import type { DropFn } from '../skb/drop.ts'
+import type { ConsumeFn, DropFn } from '../skb/drop.ts'
 import { Drop } from '../skb/drop.ts'
 import type { Skbs } from '../skb/skb.ts'
 import {
@@ -34,7 +34,7 @@ import * as ipv6 from '../wire/ipv6.ts'
 import * as tcp from '../wire/tcp.ts'
 import * as udp from '../wire/udp.ts'
 
-export type GsoDeps = { arena: Arena; skbs: Skbs; drop: DropFn; consume: (skb: number) => void }
+export type GsoDeps = { arena: Arena; skbs: Skbs; drop: DropFn; consume: ConsumeFn }
 
 export type Gso = ReturnType<typeof createGso>
 

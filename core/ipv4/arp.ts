@@ -10,7 +10,7 @@ import { DEV_FLAGS, DEV_MAC, IFF_LOOPBACK, IFF_NOARP } from '../netdev/netdev.ts
 import type { Arena } from '../shm/arena.ts'
 import { counterBank, Softnet } from '../shm/counters.ts'
 import { DEVICE_WORDS } from '../shm/layout.ts'
-import type { DropFn } from '../skb/drop.ts'
+import type { ConsumeFn, DropFn } from '../skb/drop.ts'
 import { Drop } from '../skb/drop.ts'
 import type { Skbs } from '../skb/skb.ts'
 import {
@@ -44,7 +44,7 @@ export type ArpDeps = {
   arena: Arena
   skbs: Skbs
   drop: DropFn
-  consume: (skb: number) => void
+  consume: ConsumeFn
   time: Time
   table: NeighTable
   /** The state machine, on worker 0; null on other workers, which re-steer what they get. */

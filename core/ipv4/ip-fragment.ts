@@ -10,7 +10,7 @@ import type { TimerWheel } from '../base/timer-wheel.ts'
 import type { Arena } from '../shm/arena.ts'
 import { counterBank, Mib } from '../shm/counters.ts'
 import { Holder } from '../skb/budget.ts'
-import type { DropFn } from '../skb/drop.ts'
+import type { ConsumeFn, DropFn } from '../skb/drop.ts'
 import { Drop } from '../skb/drop.ts'
 import type { Skbs } from '../skb/skb.ts'
 import {
@@ -38,7 +38,7 @@ export type IpDefragDeps = {
   arena: Arena
   skbs: Skbs
   drop: DropFn
-  consume: (skb: number) => void
+  consume: ConsumeFn
   time: Time
   wheel: TimerWheel
   random: () => number

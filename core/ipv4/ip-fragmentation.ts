@@ -8,7 +8,7 @@ import * as csum from '../base/checksum.ts'
 import { Errno } from '../base/errno.ts'
 import type { Arena } from '../shm/arena.ts'
 import { counterBank, Mib } from '../shm/counters.ts'
-import type { DropFn } from '../skb/drop.ts'
+import type { ConsumeFn, DropFn } from '../skb/drop.ts'
 import { Drop } from '../skb/drop.ts'
 import type { Skbs } from '../skb/skb.ts'
 import {
@@ -30,7 +30,7 @@ export type IpFragmentationDeps = {
   arena: Arena
   skbs: Skbs
   drop: DropFn
-  consume: (skb: number) => void
+  consume: ConsumeFn
 }
 export type IpFragmentation = ReturnType<typeof createIpFragmentation>
 

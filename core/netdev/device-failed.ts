@@ -7,11 +7,11 @@ import type { IpiSystem } from '../shm/ipi.ts'
 import { Ipi, Notify } from '../shm/ipi.ts'
 import { DEV_GENERATION, deviceRow } from './netdev.ts'
 
-export type DeviceFailed = (ifindex: number, errno: number) => boolean
+export type DeviceFailed = ReturnType<typeof createDeviceFailed>
 
-export const createDeviceFailed = (arena: Arena, ipi: Pick<IpiSystem, 'send'>): DeviceFailed => {
+export const createDeviceFailed = (arena: Arena, ipi: Pick<IpiSystem, 'send'>) => {
   const { i32, layout } = arena
-  return (ifindex, errno) => {
+  return (ifindex: number, errno: number): boolean => {
     const generation = i32[deviceRow(arena, ifindex) + DEV_GENERATION]
     return ipi.send(layout.controlThread, Ipi.NOTIFY, Notify.DEVICE, 0, ifindex, generation, errno)
   }

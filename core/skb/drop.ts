@@ -93,14 +93,16 @@ export const DROP_COUNTERS = COUNTERS - DROP_REASONS
 if (REASONS.length >= DROP_REASONS)
   throw new Error(`drop: ${REASONS.length} reasons are more than the bank has room for`)
 
-export type DropFn = (skb: number, reason: Drop) => void
+type Dropper = ReturnType<typeof createDrop>
+export type DropFn = Dropper['drop']
+export type ConsumeFn = Dropper['consume']
 
 export const createDrop = (arena: Arena, skbs: Skbs) => {
   const { f64, layout } = arena
   const bank = layout.countersF64 + skbs.thread * COUNTERS + DROP_COUNTERS
   const { free } = skbs
   /** Frees a packet that dies unused and counts why. */
-  const drop: DropFn = (skb, reason) => {
+  const drop = (skb: number, reason: Drop): void => {
     f64[bank + reason]++
     free(skb)
   }

@@ -6,6 +6,7 @@
  */
 import { Errno } from '../base/errno.ts'
 import type { Arena } from '../shm/arena.ts'
+import type { ConsumeFn } from '../skb/drop.ts'
 import {
   LARGE_ROOM,
   RX_HEADROOM,
@@ -47,7 +48,7 @@ export type AppChannelDeps = {
   arena: Arena
   skbs: Skbs
   sockets: Sockets
-  consume: (skb: number) => void
+  consume: ConsumeFn
   completions: AppCompletions
   /** Index of app-port's handler, and the word that leads from a socket to this channel's sid. */
   handler: number

@@ -30,6 +30,7 @@ import {
   PAIR_STALLED,
 } from './app-constants.ts'
 import { SK_DADDR, SK_DPORT, SK_NUM, SK_SADDR } from './sock.ts'
+import type { ConsumeFn } from '../skb/drop.ts'
 
 export type AppCompletionsDeps = {
   arena: Arena
@@ -152,7 +153,7 @@ export const createAppCompletions = ({
     wake()
   }
   /** Nobody is to be answered any more: what waits is freed. */
-  const clear = (consume: (skb: number) => void): void => {
+  const clear = (consume: ConsumeFn): void => {
     tag = 0
     for (let k = E_SKB; k < overflow.length; k += APP_RECORD_WORDS)
       if (overflow[k] !== 0) consume(overflow[k])

@@ -13,6 +13,7 @@ import {
   ringRelease,
   ringTakeRecord,
 } from '../shm/ring.ts'
+import type { ConsumeFn } from '../skb/drop.ts'
 import type { Skbs } from '../skb/skb.ts'
 import { createAppChannel } from './app-channel.ts'
 import { createAppCompletions } from './app-completions.ts'
@@ -26,7 +27,7 @@ export type AppPortDeps = {
   worker: number
   skbs: Skbs
   sockets: Sockets
-  consume: (skb: number) => void
+  consume: ConsumeFn
   /** Rings the doorbell of application `app` (0..apps-1), which lives in an event loop. */
   wakeApp: (app: number) => void
 }

@@ -22,6 +22,7 @@ import {
   ringTakeRecord,
   ringUnpublished,
 } from '../shm/ring.ts'
+import type { ConsumeFn } from '../skb/drop.ts'
 import { OWNER_IN_RING, SKB_OWNER, type Skbs } from '../skb/skb.ts'
 import {
   APP_ALIVE,
@@ -44,7 +45,7 @@ export type AppRingsDeps = {
   /** Application number: its thread is layout.appThread + app. */
   app: number
   skbs: Skbs
-  consume: (skb: number) => void
+  consume: ConsumeFn
   /** Rings the doorbell of a sleeping worker. */
   wake: (thread: number) => void
   /** A completion: the record at `at`. An skb in it is the callee's from now on. */

@@ -6,6 +6,7 @@
 import { copyAddr } from '../base/family.ts'
 import { Errno } from '../base/errno.ts'
 import type { Arena } from '../shm/arena.ts'
+import type { ConsumeFn } from '../skb/drop.ts'
 import { SKB_DATA, SKB_LEN } from '../skb/skb.ts'
 import type { AppChannel } from './app-channel.ts'
 import type { AppCompletions } from './app-completions.ts'
@@ -33,7 +34,7 @@ export type AppSubmitDeps = {
   completions: AppCompletions
   /** Takes an skb over from the ring; false when there is none of that name. */
   takeSkb: (skb: number) => boolean
-  consume: (skb: number) => void
+  consume: ConsumeFn
 }
 
 const { EALREADY, EBADF, EFAULT, EINVAL } = Errno

@@ -30,6 +30,8 @@ export type FlowTableDeps = {
   keys: Int32Array
 }
 
+export type FlowTable = ReturnType<typeof createFlowTable>
+
 export const createFlowTable = ({ arena, worker, time, dissect, keys }: FlowTableDeps) => {
   const { i32, layout } = arena
   const { flows } = layout.config

@@ -6,6 +6,8 @@ import type { Arena } from '../shm/arena.ts'
 import { Sysctl } from '../shm/sysctl.ts'
 import { createFlowLimit, FLOW_LIMIT_BUCKETS, FLOW_LIMIT_HISTORY } from './flow-limit.ts'
 
+export type CpuFlowLimit = ReturnType<typeof createCpuFlowLimit>
+
 export const createCpuFlowLimit = ({ i32, layout }: Arena) => {
   const bitmap = layout.sysctl + Sysctl.flow_limit_cpu_bitmap
   const maxBacklog = layout.sysctl + Sysctl.netdev_max_backlog

@@ -55,18 +55,13 @@ export const DISSECT_TOO_DEEP = 4
 const MAX_VLAN_TAGS = 4
 const PORTS_LEN = 4
 
-export type FlowDissector = {
-  readonly keys: Int32Array
-  /** Dissects an Ethernet frame of len octets; fills keys, returns a DISSECT_* reason. */
-  readonly dissect: (at: number, len: number) => number
-  /** The same from the network header of a packet whose EtherType is known. */
-  readonly dissectNetwork: (proto: number, at: number, len: number) => number
-}
+export type FlowDissector = ReturnType<typeof createFlowDissector>
 
-export const createFlowDissector = (mem: Bytes): FlowDissector => {
+export const createFlowDissector = (mem: Bytes) => {
   const keys = new Int32Array(KEY_WORDS)
   const chain = new Int32Array(ext.EXT_WORDS)
 
+  /** Dissects an Ethernet frame of len octets; fills keys, returns a DISSECT_* reason. */
   const dissect = (at: number, len: number): number => {
     clear(at)
     if (len < ETH_HLEN) return DISSECT_TRUNCATED
@@ -83,6 +78,7 @@ export const createFlowDissector = (mem: Bytes): FlowDissector => {
     return network(proto, cursor, end)
   }
 
+  /** The same from the network header of a packet whose EtherType is known. */
   const dissectNetwork = (proto: number, at: number, len: number): number => {
     clear(at)
     return network(proto, at, at + len)

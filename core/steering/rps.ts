@@ -66,8 +66,9 @@ export type RpsDeps = {
   sockFlows: Int32Array
   /** rps_flow_cnt entries of two words, a power of two; empty turns RFS off for this device. */
   devFlows: Int32Array
-  /** Packets that have left a CPU's input queue since boot, as an int32 that wraps. */
+  /** Packets that have left a CPU's input queue since boot, as an int32 that wraps (steer.ts). */
   queueHead: (cpu: number) => number
+  /** Is there such a CPU? (steer.ts) */
   isOnline: (cpu: number) => boolean
 }
 

@@ -12,25 +12,8 @@ import { type Bytes, i32 } from '../base/bytes.ts'
 export const RSS_KEY_LEN = 40
 const MAX_INPUT = 36
 
-export type Toeplitz = {
-  readonly setKey: (key: Bytes) => void
-  /** ports is source << 16 | destination. */
-  readonly hash4: (source: number, destination: number, ports: number) => number
-  readonly hash6: (
-    s0: number,
-    s1: number,
-    s2: number,
-    s3: number,
-    d0: number,
-    d1: number,
-    d2: number,
-    d3: number,
-    ports: number
-  ) => number
-}
-
 /** key has RSS_KEY_LEN octets. */
-export const createToeplitz = (key: Bytes): Toeplitz => {
+export const createToeplitz = (key: Bytes) => {
   const table = new Int32Array(MAX_INPUT * 256)
 
   /** Rebuilds all tables (9,216 words); a cold path, on a change of key. */
@@ -55,6 +38,7 @@ export const createToeplitz = (key: Bytes): Toeplitz => {
     table[row + 512 + ((value >>> 8) & 255)] ^
     table[row + 768 + (value & 255)]
 
+  /** ports is source << 16 | destination. */
   const hash4 = (source: number, destination: number, ports: number): number =>
     word(0, source) ^ word(4 << 8, destination) ^ word(8 << 8, ports)
 

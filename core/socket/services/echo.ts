@@ -7,6 +7,7 @@
 import { Errno } from '../../base/errno.ts'
 import type { Arena } from '../../shm/arena.ts'
 import { Holder } from '../../skb/budget.ts'
+import type { ConsumeFn } from '../../skb/drop.ts'
 import { LARGE_ROOM, RX_HEADROOM, SKB_DATA, SKB_LEN, SMALL_ROOM, type Skbs } from '../../skb/skb.ts'
 import { PEER_ADDR, PEER_PORT } from '../proto.ts'
 import type { Sockets } from '../sockets.ts'
@@ -24,7 +25,7 @@ export type EchoDeps = {
   arena: Arena
   skbs: Skbs
   sockets: Sockets
-  consume: (skb: number) => void
+  consume: ConsumeFn
   /** 64 KB of the arena through which the data of all connections passes. */
   scratch: number
 }

@@ -3,6 +3,7 @@
  * the configuration's [services]. Worker only.
  */
 import type { Arena } from '../../shm/arena.ts'
+import type { ConsumeFn } from '../../skb/drop.ts'
 import { LARGE_ROOM, RX_HEADROOM, SKB_DATA, type Skbs } from '../../skb/skb.ts'
 import type { Sockets } from '../sockets.ts'
 import { createChargen } from './chargen.ts'
@@ -15,7 +16,7 @@ export type ServicesDeps = {
   arena: Arena
   skbs: Skbs
   sockets: Sockets
-  consume: (skb: number) => void
+  consume: ConsumeFn
   random: () => number
 }
 

@@ -12,6 +12,7 @@ import type { Arena } from '../../shm/arena.ts'
 import { counterBank, Mib } from '../../shm/counters.ts'
 import type { Slab } from '../../shm/slab.ts'
 import { Sysctl } from '../../shm/sysctl.ts'
+import type { ConsumeFn } from '../../skb/drop.ts'
 import type { Skbs } from '../../skb/skb.ts'
 import { SKB_DATA, SKB_LEN, SKB_NETWORK, SKB_NEXT, SKB_SK, SKB_TRANSPORT } from '../../skb/skb.ts'
 import type { Proto } from '../../socket/proto.ts'
@@ -56,7 +57,7 @@ import { UDP_BOUND_GROUP, UDP_BROADCAST, UP_MULTICAST_TTL } from './udp-output.t
 export type UdpSockDeps = {
   arena: Arena
   skbs: Skbs
-  consume: (skb: number) => void
+  consume: ConsumeFn
   slab: Slab
   time: Time
   random: () => number
