@@ -13,16 +13,15 @@ import type { DropFn } from '../skb/drop.ts'
 import { Drop } from '../skb/drop.ts'
 import type { Skbs } from '../skb/skb.ts'
 import { OWNER_IN_RING, SKB_OWNER } from '../skb/skb.ts'
+import type { IpiSystem } from '../shm/ipi.ts'
+import type { CpuFlowLimit } from '../steering/cpu-flow-limit.ts'
 
 export type BacklogDeps = {
   arena: Arena
   skbs: Skbs
   drop: DropFn
-  /** Wakes a CPU that sleeps (shm/ipi.ts). */
-  kick: (thread: number) => void
-  /** The flow limit of a CPU (steering/flow-limit.ts): true when the packet's flow owns too much of a long queue. */
-  flowLimited: (cpu: number, hash: number, qlen: number) => boolean
-}
+  flowLimited: CpuFlowLimit
+} & Pick<IpiSystem, 'kick'>
 
 export type Backlog = ReturnType<typeof createBacklog>
 

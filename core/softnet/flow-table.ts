@@ -6,6 +6,7 @@
 import type { Arena } from '../shm/arena.ts'
 import { FLOW_WORDS } from '../shm/layout.ts'
 import { SKB_DATA, SKB_DEV, SKB_HASH, SKB_LEN } from '../skb/skb.ts'
+import type { FlowDissector } from '../steering/flow-dissect.ts'
 
 export const FLOW_HASH = 0
 /** Low and high byte: IP protocol; ethertype in the upper half. */
@@ -24,11 +25,7 @@ export type FlowTableDeps = {
   worker: number
   /** Time, as time[TIME_MS]. */
   time: Int32Array
-  /** Dissects an Ethernet frame into `keys` (steering/flow-dissect.ts); only for a flow's first packet. */
-  dissect: (at: number, len: number) => number
-  /** Words of keys: n_proto, ip_proto, source, destination, ports. */
-  keys: Int32Array
-}
+} & Pick<FlowDissector, 'dissect' | 'keys'>
 
 export type FlowTable = ReturnType<typeof createFlowTable>
 

@@ -10,6 +10,7 @@ import { counterBank, Softnet } from '../shm/counters.ts'
 import { ringReadable, ringRelease, ringTake } from '../shm/ring.ts'
 import { Sysctl } from '../shm/sysctl.ts'
 import { SKB_OWNER } from '../skb/skb.ts'
+import type { Receive } from '../dev/receive.ts'
 
 /** Takes up to `weight` packets from a device queue and hands them up; returns how many. */
 export type NapiPoll = (weight: number) => number
@@ -17,12 +18,9 @@ export type NapiPoll = (weight: number) => number
 export type NetRxDeps = {
   arena: Arena
   worker: number
-  /** netif_receive_skb: what is done with each packet, and at the end of each source's turn (dev/receive.ts). */
-  receive: (skb: number) => void
-  flush: () => void
   /** Microseconds now, read after each round for the time limit. */
   nowUs: () => number
-}
+} & Pick<Receive, 'receive' | 'flush'>
 
 export type NetRx = ReturnType<typeof createNetRx>
 
