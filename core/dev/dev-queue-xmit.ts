@@ -54,7 +54,7 @@ import {
 } from '../skb/skb.ts'
 import { ETH_HLEN } from '../wire/ethernet.ts'
 import { createGso } from './gso.ts'
-import type { Netem } from '../sched/netem.ts'
+import type { Netem, NetemDeps } from '../sched/netem.ts'
 import type { Ptype } from './ptype.ts'
 
 export type DevQueueXmitDeps = {
@@ -65,9 +65,9 @@ export type DevQueueXmitDeps = {
   time: Time
   wheel: TimerWheel
   random: () => number
-  /** Makes the part that holds up the frames of impaired devices (sched/netem.ts). */
-  netemOf: (transmit: (skb: number) => number, checksumHelp: (skb: number) => boolean) => Netem
-  /** start_xmit by DEV_KIND. */
+  /** createNetem of sched/netem.ts, by core/stack/link.ts: what holds up the frames of impaired devices. */
+  netemOf: (transmit: NetemDeps['transmit'], checksumHelp: NetemDeps['checksumHelp']) => Netem
+  /** start_xmit by DEV_KIND (workers/drivers/drivers.ts). */
   drivers: readonly StartXmit[]
   ptype: Pick<Ptype, 'isTapped' | 'deliverTaps'>
 }
@@ -128,6 +128,7 @@ export const createDevQueueXmit = (deps: DevQueueXmitDeps) => {
     const len = i32[skb + SKB_LEN]
     const bank = stats + i32[skb + SKB_DEV] * DEV_STATS
     const isGso = i32[skb + SKB_GSO_SIZE] !== 0
+    // filled by workers/drivers/drivers.ts: loXmit and vethXmit (kinds/loopback.ts), kinds/port.ts; there fd.ts, pcap.ts
     if (drivers[i32[dev + DEV_KIND]](skb, dev) === NETDEV_TX_BUSY) {
       f64[bank + DevStat.tx_busy]++
       return false

@@ -84,6 +84,7 @@ export const createPtype = ({ arena, skbs, drop }: PtypeDeps) => {
       skbs.push(twin, i32[skb + SKB_DATA] - mac)
       i32[twin + SKB_MAC] = mac
       i32[twin + SKB_PKT_TYPE] = pktType
+      // filled by devAddPack with ETH_P_ALL: whoever captures, nothing of core
       all[k](twin)
     }
   }
@@ -95,6 +96,7 @@ export const createPtype = ({ arena, skbs, drop }: PtypeDeps) => {
   /** Hands a packet, data at its network header, to whoever wants its ethertype. */
   const deliver = (skb: number): void => {
     const list = handlers[slots[i32[skb + SKB_PROTOCOL]]]
+    // filled by core/stack/inet.ts: ipRcv (ipv4/ip-input.ts), arpRcv (ipv4/arp.ts)
     if (list.length === 1) list[0](skb)
     else deliverEach(skb, list)
   }
@@ -116,6 +118,7 @@ export const createPtype = ({ arena, skbs, drop }: PtypeDeps) => {
   const resume: PacketResume = (skb, stage) => {
     const go = resumes[slots[i32[skb + SKB_PROTOCOL]]]
     if (go === undefined) return unhandled(skb)
+    // filled by core/stack/inet.ts: ipResume (ipv4/ip-input.ts), arpRcv (ipv4/arp.ts)
     go(skb, stage)
   }
   return { devAddPack, isTapped, deliverTaps, deliver, resume }

@@ -21,20 +21,19 @@ import {
 } from '../skb/skb.ts'
 import { ETH_P_8021AD, ETH_P_8021Q } from '../wire/ethernet.ts'
 import * as vlan from '../wire/vlan.ts'
+import type { EthTypeTrans } from './eth-type-trans.ts'
 import { etherProtocol } from './eth-type-trans.ts'
 import type { Ptype } from './ptype.ts'
+import type { FlowTable } from '../softnet/flow-table.ts'
+import type { Backlog } from '../softnet/backlog.ts'
 
 export type ReceiveDeps = {
   arena: Arena
   skbs: Skbs
-  /** Reads the link header; false when the frame was dropped. */
-  ethTypeTrans: (skb: number) => boolean
   ptype: Ptype
-  /** Counts a frame to its flow (softnet/flow-table.ts). */
-  record: (skb: number) => void
-  /** Shows the other CPUs what a batch sent them, and wakes those that sleep. */
-  flushBacklogs: () => void
-}
+  flushBacklogs: Backlog['flush']
+} & Pick<EthTypeTrans, 'ethTypeTrans'> &
+  Pick<FlowTable, 'record'>
 
 export type Receive = ReturnType<typeof createReceive>
 

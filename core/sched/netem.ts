@@ -41,9 +41,9 @@ export type NetemDeps = {
   random: () => number
   /** First of TIMER_WORDS zero words of this thread. */
   timer: number
-  /** Sends on: what dev_queue_xmit does with a packet that is not held up. */
+  /** Sends on: what dev_queue_xmit does with a packet that is not held up (dev/dev-queue-xmit.ts). */
   transmit: (skb: number) => number
-  /** Completes a checksum that was left to the device; false without memory. */
+  /** Completes a checksum that was left to the device; false without memory (dev/dev-queue-xmit.ts). */
   checksumHelp: (skb: number) => boolean
 }
 

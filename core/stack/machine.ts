@@ -11,6 +11,7 @@ import { counterBank, Softnet } from '../shm/counters.ts'
 import { createIpi } from '../shm/ipi.ts'
 import { SCRATCH_WORDS } from '../shm/layout.ts'
 import { ringTail } from '../shm/ring.ts'
+import type { DropFn } from '../skb/drop.ts'
 import { createDrop, Drop } from '../skb/drop.ts'
 import {
   createSkbs,
@@ -85,7 +86,7 @@ type Core = {
   arena: Arena
   thread: number
   skbs: ReturnType<typeof createSkbs>
-  drop: (skb: number, reason: Drop) => void
+  drop: DropFn
   ipi: ReturnType<typeof createIpi>
 }
 

@@ -16,15 +16,14 @@ import {
   IFF_UP,
   NETDEV_TX_OK,
 } from '../../netdev/netdev.ts'
+import type { Machine } from '../../stack/machine.ts'
 
 export type LoopbackDeps = {
   arena: Arena
   skbs: Skbs
-  /** Puts a received frame on the backlog it hashes to. */
-  netifRx: (skb: number) => void
-  /** Frees a frame that the peer, being down, can't receive. */
+  /** workers/drivers/drivers.ts: frees a frame that the peer, being down, can't receive. */
   discard: (skb: number) => void
-}
+} & Pick<Machine, 'netifRx'>
 
 /** ndo_start_xmit of lo and of veth, for one thread. */
 export const createLoopbackXmit = ({ arena, skbs, netifRx, discard }: LoopbackDeps) => {

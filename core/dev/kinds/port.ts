@@ -8,6 +8,7 @@ import { PORT_SLOTS, PORTS } from '../../shm/layout.ts'
 import { ringBacklog, ringPublish, ringPush } from '../../shm/ring.ts'
 import { Holder } from '../../skb/budget.ts'
 import { createRingCharge, type RingCharge } from '../../skb/ring-charge.ts'
+import type { IpiSystem } from '../../shm/ipi.ts'
 import type { Skbs } from '../../skb/skb.ts'
 import { SKB_BUF, SKB_OWNER } from '../../skb/skb.ts'
 import { DEV_PRIV, NETDEV_TX_BUSY, NETDEV_TX_OK } from '../../netdev/netdev.ts'
@@ -28,7 +29,7 @@ export const portRxRing = (arena: Arena, port: number): number =>
  * ndo_start_xmit of ports, for one thread. What it may have on the way to peers (Holder.port) is shared out by the ports
  * that it sends to: small frames are as many as the ring is long, large ones are counted.
  */
-export const createPortXmit = (arena: Arena, skbs: Skbs, kick: (thread: number) => void) => {
+export const createPortXmit = (arena: Arena, skbs: Skbs, kick: IpiSystem['kick']) => {
   const { i32, layout } = arena
   const { smalls } = layout
   const { budget } = skbs
