@@ -33,6 +33,7 @@ export const createPublisher = ({ arena, kick, pause }: PublishDeps) => {
 
   /** What waits for readers, oldest first. */
   let limbo: { generation: number; reclaim: () => void }[] = []
+  /** Calls `reclaim` once no reader can hold what is going away. */
   const retire = (reclaim: () => void): void => {
     // what is being changed now is published with the next generation
     limbo.push({ generation: (revision() + 1) | 0, reclaim })

@@ -9,8 +9,7 @@ import type { Arena } from '../shm/arena.ts'
 import type { FibReader } from './fib.ts'
 import { NH_DEV, NH_FAMILY, NH_TYPE } from './nexthop-constants.ts'
 
-/** `words` at `at` are the address; of its four words only those are read. */
-export type AddrType = (words: Int32Array, at: number) => number
+export type AddrType = ReturnType<typeof createAddrType>
 
 export const createAddrType = ({ i32 }: Arena, fib: FibReader) => {
   const { local, main, lookup4, lookup6 } = fib
@@ -22,10 +21,12 @@ export const createAddrType = ({ i32 }: Arena, fib: FibReader) => {
     if (addr === -1) return RTN_BROADCAST
     return addr >>> 28 === 14 ? RTN_MULTICAST : typeOf(lookup4(local.v4, addr))
   }
-  const addrType: AddrType = (words, at) => {
+  /** RTN_* of the address at (words, at); of its four words only those are read. */
+  const addrType = (words: Int32Array, at: number): number => {
     if (isV4Mapped(words, at)) return type4(words[at + 3])
     return words[at] >>> 24 === 0xff ? RTN_MULTICAST : typeOf(lookup6(local.v6, words, at))
   }
+  /** Is an IPv4 address one of our own? */
   const isLocalAddress = (addr: number): boolean => type4(addr) === RTN_LOCAL
   /** Is an address of a device's own network, reached without a gateway? */
   const isOnLink = (addr: number, ifindex: number): boolean => {

@@ -36,13 +36,21 @@ export type AfOps = AfInfo &
   Readonly<{
     /** Hop limit of packets whose socket asks for none. */
     hopLimit: () => number
-    /** Sends a connected sock's packet, data at the transport header: 0, or -errno; the packet is taken over. */
+    /**
+     * Sends a connected sock's packet, data at the transport header: 0, or -errno; the packet is taken over.
+     * IPv4: ipQueueXmit (ipv4/ip-output.ts).
+     */
     queueXmit: (skb: number, sk: number) => number
-    /** The same along a flow that was routed. */
+    /** The same along a flow that was routed. IPv4: ipSend (ipv4/ip-output.ts). */
     send: (skb: number, fl: Flowi, proto: number, tos: number, hopLimit: number) => number
-    /** Tells the sender of a packet that nobody listens on its port. The packet stays the caller's. */
+    /**
+     * Tells the sender of a packet that nobody listens on its port. The packet stays the caller's.
+     * IPv4: icmpSend (ipv4/icmp.ts).
+     */
     portUnreachable: (skb: number) => void
   }>
+/** The table, asked by family; filled by core/stack/inet.ts: createAfInet (ipv4/), createAfInet6 (ipv6/). */
+export type AfOpsOf = (family: number) => AfOps
 
 export const AF_INET_INFO: AfInfo = {
   family: AF_INET,

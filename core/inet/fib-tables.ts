@@ -6,6 +6,7 @@
  * Linux: fib_new_table, fib_get_table.
  */
 import { AF_INET, AF_INET6 } from '../base/family.ts'
+import type { Publisher } from '../control/publish.ts'
 import type { Arena } from '../shm/arena.ts'
 import { FIB_ROOT_WORDS, FIB_TABLE_WORDS } from '../shm/layout.ts'
 import { RT_TABLE_DEFAULT, RT_TABLE_LOCAL, RT_TABLE_MAIN } from './nexthop-constants.ts'
@@ -41,7 +42,7 @@ export const fibRoot = (arena: Arena, net: number, family: number, id: number): 
 export type FibTables = ReturnType<typeof createFibTables>
 
 /** The map's writer, on control. `retire` calls back once no reader can hold what is going away. */
-export const createFibTables = (arena: Arena, retire: (reclaim: () => void) => void) => {
+export const createFibTables = (arena: Arena, retire: Publisher['retire']) => {
   const { i32, layout } = arena
   const free = Array.from({ length: layout.config.fibTables }, (_, k) => k).reverse()
 

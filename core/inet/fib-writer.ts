@@ -10,14 +10,11 @@ import type { Arena } from '../shm/arena.ts'
 import { FIB_NODE_WORDS, FIB_ROOT_WORDS, G_GENERATION } from '../shm/layout.ts'
 import { byFamily } from './af-ops.ts'
 import { createFibTables, fibRoot } from './fib-tables.ts'
+import type { Publisher } from '../control/publish.ts'
 
 export type FibWriterDeps = {
   arena: Arena
-  /** Calls `reclaim` once no reader can hold what is going away. */
-  retire: (reclaim: () => void) => void
-  /** Runs what has waited long enough. */
-  reclaim: () => void
-}
+} & Pick<Publisher, 'retire' | 'reclaim'>
 export type PrefixWords = readonly [number, number, number, number]
 export type FibWriter = ReturnType<typeof createFibWriter>
 

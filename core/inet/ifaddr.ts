@@ -7,7 +7,8 @@
 import { AF_INET, AF_INET6 } from '../base/family.ts'
 import { Errno } from '../base/errno.ts'
 import { RTN_BROADCAST, RTN_LOCAL, RTN_MULTICAST, RTN_UNICAST } from '../base/flowi.ts'
-import type { RibRoute, RouteMatch } from '../control/rib.ts'
+import type { Publisher } from '../control/publish.ts'
+import type { Rib, RibRoute } from '../control/rib.ts'
 import {
   ARPHRD_ETHER,
   DEV_FLAGS,
@@ -62,14 +63,10 @@ export type Ifaddr = {
 }
 export type IfaddrDeps = {
   arena: Arena
-  rib: {
-    add: (route: RibRoute, flags: number) => number
-    remove: (match: RouteMatch) => RibRoute | number
-    flush: (dead: (route: RibRoute) => boolean) => number
-  }
-  retire: (reclaim: () => void) => void
+  rib: Pick<Rib, 'add' | 'remove' | 'flush'>
+  /** control/control.ts: tells watchers. */
   onEvent: (event: 'new' | 'del', address: Ifaddr) => void
-}
+} & Pick<Publisher, 'retire'>
 export type Ifaddrs = ReturnType<typeof createIfaddrs>
 
 const map4 = (addr: number): Words => [0, 0, V4_PREFIX, addr]

@@ -14,12 +14,11 @@ import {
   NH_TYPE,
   RT_SCOPE_LINK,
 } from './nexthop-constants.ts'
+import type { Publisher } from '../control/publish.ts'
 
 export type NexthopDeps = {
   arena: Arena
-  retire: (reclaim: () => void) => void
-  reclaim: () => void
-}
+} & Pick<Publisher, 'retire' | 'reclaim'>
 export type Nexthops = ReturnType<typeof createNexthops>
 
 /** Row of the device for destinations that no route leads to (see nexthop-constants.ts). */

@@ -19,16 +19,15 @@ import type { Time } from '../base/time.ts'
 import { TIME_MS } from '../base/time.ts'
 import { hashAddr } from '../base/u32.ts'
 import { afInfo } from './af-ops.ts'
+import type { Route } from './route.ts'
 
 export type Pmtu = ReturnType<typeof createPmtu>
 export type PmtuDeps = {
   time: Time
   random: () => number
-  /** The lookup without what was learned (route.ts). */
-  routeOutput: (fl: Flowi) => number
-  /** Tells the other workers what was learned of the address. */
+  /** core/stack/inet.ts: tells the other workers what was learned of the address. */
   tellOthers: (words: Int32Array, at: number, mtu: number) => void
-}
+} & Pick<Route, 'routeOutput'>
 
 const ENTRIES = 1024
 // Words of an entry: four of the address, MTU (0 is free), jiffies when it ends, 1 when it is locked.

@@ -4,7 +4,6 @@
  * another route's by now. Both families; on the sock's worker. Linux: sk_dst_check(), sk_dst_set(), sk_setup_caps().
  */
 import { copyAddr } from '../base/family.ts'
-import type { Flowi } from '../base/flowi.ts'
 import {
   createFlowi,
   FL_DADDR,
@@ -44,15 +43,13 @@ import {
   SK_SADDR,
   SK_TOS,
 } from '../socket/sock.ts'
+import type { Pmtu } from './pmtu.ts'
 
 export type SkDst = ReturnType<typeof createSkDst>
 export type SkDstDeps = {
   arena: Arena
   time: Time
-  /** The lookup with path MTUs, and the number of those learned (pmtu.ts). */
-  routeOutput: (fl: Flowi) => number
-  pmtuSerial: () => number
-}
+} & Pick<Pmtu, 'routeOutput' | 'pmtuSerial'>
 
 export const createSkDst = ({ arena, time, routeOutput, pmtuSerial }: SkDstDeps) => {
   const { i32 } = arena
