@@ -7,12 +7,12 @@ import type { Arena } from '../shm/arena.ts'
 import { Sysctl } from '../shm/sysctl.ts'
 import { ICMP_DEST_UNREACH, ICMP_PORT_UNREACH } from '../wire/icmp.ts'
 import type { IpOutput } from './ip-output.ts'
+import type { Icmp } from './icmp.ts'
 
 export type AfInetDeps = {
   arena: Arena
   output: Pick<IpOutput, 'ipQueueXmit' | 'ipSend'>
-  icmpSend: (about: number, type: number, code: number, info: number) => void
-}
+} & Pick<Icmp, 'icmpSend'>
 
 export const createAfInet = ({ arena, output, icmpSend }: AfInetDeps): AfOps => {
   const { i32, layout } = arena

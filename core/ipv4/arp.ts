@@ -39,6 +39,10 @@ import {
 import type { NeighTable } from '../neigh/neigh-table.ts'
 import type { Neighbour } from '../neigh/neighbour.ts'
 import { NEIGH_UPDATE_F_OVERRIDE } from '../neigh/neigh-constants.ts'
+import type { Machine } from '../stack/machine.ts'
+import type { AddrType } from '../inet/addr-type.ts'
+import type { EtherOutput } from '../dev/ether-output.ts'
+import type { DevQueueXmit } from '../dev/dev-queue-xmit.ts'
 
 export type ArpDeps = {
   arena: Arena
@@ -49,16 +53,14 @@ export type ArpDeps = {
   table: NeighTable
   /** The state machine, on worker 0; null on other workers, which re-steer what they get. */
   neighbour: Neighbour | null
-  /** Hands a received packet to another worker, where it goes on at `stage`; takes it over. */
-  steerTo: (worker: number, skb: number, stage: number) => void
-  isLocalAddress: (addr: number) => boolean
-  /** Source address for asking about `target` by `dev` (inet_select_addr with RT_SCOPE_LINK); 0 is none. */
+  /** core/stack/inet.ts: select4 of inet/source.ts with RT_SCOPE_LINK; 0 is none. */
   selectSource: (dev: number, target: number) => number
-  ethHeader: (skb: number, dev: number, hi: number, lo: number, type: number) => boolean
-  devQueueXmit: (skb: number) => number
   /** First of four free words of this thread. */
   key: number
-}
+} & Pick<Machine, 'steerTo'> &
+  Pick<AddrType, 'isLocalAddress'> &
+  Pick<EtherOutput, 'ethHeader'> &
+  Pick<DevQueueXmit, 'devQueueXmit'>
 
 export type Arp = ReturnType<typeof createArp>
 

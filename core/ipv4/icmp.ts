@@ -7,7 +7,6 @@
 import { AF_INET, V4_MAPPED } from '../base/family.ts'
 import * as csum from '../base/checksum.ts'
 import { Errno } from '../base/errno.ts'
-import type { Flowi } from '../base/flowi.ts'
 import {
   createFlowi,
   FL_DADDR,
@@ -45,6 +44,10 @@ import { Sysctl } from '../shm/sysctl.ts'
 import { createIcmpRatelimit } from '../inet/icmp-ratelimit.ts'
 import type { InetProtos } from '../inet/inet-protos.ts'
 import { IPCB_TYPE, NO_MTU } from '../inet/inet-constants.ts'
+import type { Pmtu } from '../inet/pmtu.ts'
+import type { IpOutput } from './ip-output.ts'
+import type { AddrType } from '../inet/addr-type.ts'
+import type { IpOptions } from './ip-options.ts'
 
 export type IcmpDeps = {
   arena: Arena
@@ -53,23 +56,12 @@ export type IcmpDeps = {
   consume: ConsumeFn
   time: Time
   protos: InetProtos
-  routeOutput: (fl: Flowi) => number
-  ipSend: (
-    skb: number,
-    fl: Flowi,
-    proto: number,
-    tos: number,
-    ttl: number,
-    optionsLen: number
-  ) => number
-  /** Puts the options of a reply in front of its data (ip-options.ts): their length. */
-  echoOptions: (request: number, reply: number, addr: number) => number
-  isLocalAddress: (addr: number) => boolean
-  /** An echo reply (data at its ICMP header) for whoever asked here; takes it over. */
+  echoOptions: IpOptions['echo']
+  /** core/stack/inet.ts: an echo reply (data at its ICMP header) for whoever asked here; takes it over. */
   pingRcv: (skb: number) => void
-  /** Believes what was said of the MTU of the path to an address (inet/pmtu.ts). */
-  updatePmtu: (words: Int32Array, at: number, mtu: number) => void
-}
+} & Pick<Pmtu, 'routeOutput' | 'updatePmtu'> &
+  Pick<IpOutput, 'ipSend'> &
+  Pick<AddrType, 'isLocalAddress'>
 
 export type Icmp = ReturnType<typeof createIcmp>
 
@@ -220,6 +212,7 @@ export const createIcmp = (deps: IcmpDeps) => {
     const transport = at + ipv4.headerLen(u8, at)
     if (transport + 8 > i32[skb + SKB_TAIL]) return
     i32[skb + SKB_TRANSPORT] = transport
+    // filled by core/stack/transport.ts: createTcpErr (tcp/sock/tcp-proto.ts), udpErr (udp/udp-input.ts), icmpErr (here)
     errors[ipv4.protocol(u8, at)](skb, Errno.EHOSTUNREACH, false, NO_MTU)
   }
 
@@ -296,6 +289,7 @@ export const createIcmp = (deps: IcmpDeps) => {
   }
   /** What the error means, without ICMP's words. Source quench means nothing any more (RFC 6633). */
   const errorIn = (skb: number, type: number, code: number, mtu: number): void => {
+    // filled by core/stack/transport.ts, as in linkFailure
     const error = errors[ipv4.protocol(u8, i32[skb + SKB_NETWORK])]
     switch (type) {
       case icmp.ICMP_DEST_UNREACH:

@@ -31,27 +31,28 @@ import { NH_FAMILY, NH_GATEWAY } from '../inet/nexthop-constants.ts'
 import type { IpOptions } from './ip-options.ts'
 import type { NfHooks } from '../netfilter/hooks.ts'
 import { NF_INET_FORWARD, NF_PASSED } from '../netfilter/nf-constants.ts'
+import type { Gso } from '../dev/gso.ts'
+import type { IpOutput } from './ip-output.ts'
+import type { Icmp } from './icmp.ts'
+import type { IpRedirect } from './ip-redirect.ts'
 
 export type IpForwardDeps = {
   arena: Arena
   skbs: Skbs
   drop: DropFn
   nf: NfHooks
-  /** Bytes of the largest IP packet that a super-frame is cut into. */
-  networkSegLen: (skb: number) => number
-  ipOutput: (skb: number) => number
-  /** Looks the way of a packet up again; false: there is none, and the packet is gone. */
-  routeMeHarder: (skb: number) => boolean
-  icmpSend: (skb: number, type: number, code: number, info: number) => void
-  /** Tells the sender of a packet that its next hop is on its own link; the packet stays ours. */
-  sendRedirect: (skb: number, fl: Flowi) => void
   options: IpOptions
-  /** Source address for what goes to `near` by a device. */
+  /** core/stack/inet.ts: select4 of inet/source.ts with RT_SCOPE_UNIVERSE. */
   selectSource: (dev: number, near: number) => number
-}
+} & Pick<Gso, 'networkSegLen'> &
+  Pick<IpOutput, 'ipOutput' | 'routeMeHarder'> &
+  Pick<Icmp, 'icmpSend'> &
+  Pick<IpRedirect, 'sendRedirect'>
 
 /** Room that the widest link header takes. */
 const LL_RESERVED = 16
+
+export type IpForward = ReturnType<typeof createIpForward>
 
 export const createIpForward = (deps: IpForwardDeps) => {
   const { arena, skbs, drop, nf, networkSegLen, ipOutput, routeMeHarder, icmpSend } = deps

@@ -33,6 +33,7 @@ import * as ethernet from '../wire/ethernet.ts'
 import * as icmp from '../wire/icmp.ts'
 import * as ipv4 from '../wire/ipv4.ts'
 import { IPCB_FLAGS, IPCB_TYPE, IPSKB_REASSEMBLED } from '../inet/inet-constants.ts'
+import type { Icmp } from './icmp.ts'
 
 export type IpDefragDeps = {
   arena: Arena
@@ -44,8 +45,7 @@ export type IpDefragDeps = {
   random: () => number
   /** First of TIMER_WORDS zero words of this thread. */
   timer: number
-  icmpSend: (skb: number, type: number, code: number, info: number) => void
-}
+} & Pick<Icmp, 'icmpSend'>
 
 export type IpDefrag = ReturnType<typeof createIpDefrag>
 

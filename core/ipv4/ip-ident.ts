@@ -6,6 +6,8 @@
 
 const BUCKETS = 2048
 
+export type IpIdent = ReturnType<typeof createIpIdent>
+
 export const createIpIdent = (thread: number, workers: number, random: () => number) => {
   const counters = Int32Array.from({ length: BUCKETS }, () => random())
   const seed = random()

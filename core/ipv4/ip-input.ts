@@ -7,7 +7,6 @@
 import { AF_INET, V4_MAPPED } from '../base/family.ts'
 import { fold } from '../base/checksum.ts'
 import { Errno } from '../base/errno.ts'
-import type { Flowi } from '../base/flowi.ts'
 import {
   createFlowi,
   FL_DADDR,
@@ -52,6 +51,12 @@ import { IPCB_FLAGS, IPCB_TYPE } from '../inet/inet-constants.ts'
 import { OPTIONS_OK, OPTIONS_SOURCE_ROUTE, type IpOptions } from './ip-options.ts'
 import type { NfHooks } from '../netfilter/hooks.ts'
 import { NF_INET_LOCAL_IN, NF_INET_PRE_ROUTING, NF_PASSED } from '../netfilter/nf-constants.ts'
+import type { Route } from '../inet/route.ts'
+import type { AddrType } from '../inet/addr-type.ts'
+import type { IpForward } from './ip-forward.ts'
+import type { IpDefrag } from './ip-fragment.ts'
+import type { Machine } from '../stack/machine.ts'
+import type { Icmp } from './icmp.ts'
 
 export type IpInputDeps = {
   arena: Arena
@@ -60,20 +65,17 @@ export type IpInputDeps = {
   consume: ConsumeFn
   nf: NfHooks
   protos: InetProtos
-  routeInput: (fl: Flowi) => number
-  isLocalAddress: (addr: number) => boolean
-  ipForward: (skb: number, fl: Flowi) => void
-  /** Reassembly: the whole datagram, or 0 while pieces are missing. Takes the fragment over. */
-  ipDefrag: (skb: number) => number
-  /** Sends a reassembled datagram to the worker that owns its flow, to go on at `stage`; false when that is this one. */
-  steerAgain: (skb: number, stage: number) => boolean
-  icmpSend: (skb: number, type: number, code: number, info: number) => void
   options: IpOptions
-  /** Source address for what goes to `near` by a device; 0 is none. */
+  /** core/stack/inet.ts: select4 of inet/source.ts with RT_SCOPE_UNIVERSE; 0 is none. */
   selectSource: (dev: number, near: number) => number
-  /** Gives raw sockets their copies; true when there was one. */
+  /** core/stack/inet.ts: gives raw sockets their copies; true when there was one. */
   rawDeliver: (skb: number, protocol: number) => boolean
-}
+} & Pick<Route, 'routeInput'> &
+  Pick<AddrType, 'isLocalAddress'> &
+  Pick<IpForward, 'ipForward'> &
+  Pick<IpDefrag, 'ipDefrag'> &
+  Pick<Machine, 'steerAgain'> &
+  Pick<Icmp, 'icmpSend'>
 
 export type IpInput = ReturnType<typeof createIpInput>
 
@@ -190,6 +192,7 @@ export const createIpInput = (deps: IpInputDeps) => {
     const handler = handlers[protocol]
     if (handler) {
       f64[count + Mib.IpInDelivers]++
+      // filled by core/stack/transport.ts: tcpRcv (tcp/rcv/tcp-ipv.ts), udpRcv (udp/udp-input.ts), icmpRcv (icmp.ts)
       return handler(skb)
     }
     if (!raw) return noProtocol(skb)
@@ -205,6 +208,7 @@ export const createIpInput = (deps: IpInputDeps) => {
   /** A packet that came here from another CPU, which had done all but this with it. */
   const ipResume = (skb: number, stage: number): void => {
     if (stage === STAGE_DELIVER) return deliverWhole(skb)
+    // filled by core/stack/transport.ts: tcpResume (tcp/rcv/tcp-ipv.ts), udpResume (udp/udp-input.ts)
     resumes[u8[i32[skb + SKB_NETWORK] + 9]](skb)
   }
 

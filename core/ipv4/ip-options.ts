@@ -11,15 +11,15 @@ import type { Arena } from '../shm/arena.ts'
 import type { Skbs } from '../skb/skb.ts'
 import { RX_HEADROOM, SKB_NETWORK, SKB_TRANSPORT } from '../skb/skb.ts'
 import * as ipv4 from '../wire/ipv4.ts'
+import type { AddrType } from '../inet/addr-type.ts'
 
 export type IpOptionsDeps = {
   arena: Arena
   skbs: Skbs
   time: Time
-  isLocalAddress: (addr: number) => boolean
   /** First of ten free words of this thread: the options of a reply. */
   scratch: number
-}
+} & Pick<AddrType, 'isLocalAddress'>
 export type IpOptions = ReturnType<typeof createIpOptions>
 
 const IPOPT_END = 0

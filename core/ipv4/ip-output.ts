@@ -78,29 +78,32 @@ import { NH_DEV, NH_FAMILY, NH_GATEWAY, NH_TYPE } from '../inet/nexthop-constant
 import type { NfHooks } from '../netfilter/hooks.ts'
 import { NF_INET_LOCAL_OUT, NF_INET_POST_ROUTING, NF_PASSED } from '../netfilter/nf-constants.ts'
 import type { SkDst } from '../inet/sk-dst.ts'
+import type { Route } from '../inet/route.ts'
+import type { Pmtu } from '../inet/pmtu.ts'
+import type { IpIdent } from './ip-ident.ts'
+import type { NeighOutput } from '../neigh/neigh-output.ts'
+import type { EtherOutput } from '../dev/ether-output.ts'
+import type { DevQueueXmit } from '../dev/dev-queue-xmit.ts'
+import type { Machine } from '../stack/machine.ts'
+import type { Gso } from '../dev/gso.ts'
 
 export type IpOutputDeps = {
   arena: Arena
   skbs: Skbs
   drop: DropFn
   nf: NfHooks
-  routeInput: (fl: Flowi) => number
-  routeOutput: (fl: Flowi) => number
-  ipSelectIdent: (saddr: number, daddr: number, protocol: number, segments: number) => number
   skDst: SkDst
   fragmentation: IpFragmentation
-  /** Bytes of the largest IP packet that a super-frame is cut into, and the cutting itself. */
-  gso: { networkSegLen: (skb: number) => number; segment: (skb: number) => number }
-  neighResolve: (skb: number, dev: number, addr: number) => number
-  neighConfirm: (dev: number, addr: number) => void
-  ethHeader: (skb: number, dev: number, hi: number, lo: number, type: number) => boolean
-  ethHeaderSelf: (skb: number, dev: number, type: number) => boolean
-  devQueueXmit: (skb: number) => number
-  /** Receives a frame of our own again, through the backlog (dev_loopback_xmit). */
-  netifRx: (skb: number) => void
+  gso: Pick<Gso, 'networkSegLen' | 'segment'>
   /** First of four free words of this thread: a next hop's address. */
   key: number
-}
+} & Pick<Route, 'routeInput'> &
+  Pick<Pmtu, 'routeOutput'> &
+  Pick<IpIdent, 'ipSelectIdent'> &
+  Pick<NeighOutput, 'neighResolve' | 'neighConfirm'> &
+  Pick<EtherOutput, 'ethHeader' | 'ethHeaderSelf'> &
+  Pick<DevQueueXmit, 'devQueueXmit'> &
+  Pick<Machine, 'netifRx'>
 
 export type IpOutput = ReturnType<typeof createIpOutput>
 

@@ -12,14 +12,14 @@ import { NH_FAMILY, NH_GATEWAY } from '../inet/nexthop-constants.ts'
 import type { Arena } from '../shm/arena.ts'
 import { Sysctl } from '../shm/sysctl.ts'
 import * as icmp from '../wire/icmp.ts'
+import type { AddrType } from '../inet/addr-type.ts'
+import type { Icmp } from './icmp.ts'
 
 export type IpRedirectDeps = {
   arena: Arena
   time: Time
-  /** Is an address reached by a device without a gateway? */
-  isOnLink: (addr: number, ifindex: number) => boolean
-  icmpSend: (skb: number, type: number, code: number, info: number) => void
-}
+} & Pick<AddrType, 'isOnLink'> &
+  Pick<Icmp, 'icmpSend'>
 
 /** ip_rt_redirect_load, _number and _silence, as HZ 1000 makes them. */
 const LOAD_MS = 20
@@ -32,6 +32,8 @@ const ADDR = 0
 const SENT = 1
 const LAST = 2
 const PEER_WORDS = 3
+
+export type IpRedirect = ReturnType<typeof createIpRedirect>
 
 export const createIpRedirect = ({ arena, time, isOnLink, icmpSend }: IpRedirectDeps) => {
   const { i32, layout } = arena
