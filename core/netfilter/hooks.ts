@@ -37,7 +37,7 @@ export type NfHooksDeps = {
   arena: Arena
   skbs: Skbs
   drop: DropFn
-  /** Net that a device is in. */
+  /** core/stack/inet.ts: net that a device is in. */
   netOf: (ifindex: number) => number
 }
 export type NfHooks = ReturnType<typeof createNfHooks>
@@ -135,6 +135,7 @@ export const createNfHooks = ({ arena, skbs, drop, netOf }: NfHooksDeps) => {
       state.net = net
       state.inDev = inDev
       state.outDev = outDev
+      // filled with register(): nothing of core
       const verdict = list[k].fn(skb, state)
       const what = verdict & NF_VERDICT_MASK
       if (what === NF_ACCEPT) k++
@@ -228,6 +229,7 @@ export const createNfHooks = ({ arena, skbs, drop, netOf }: NfHooksDeps) => {
     if (what === NF_STOLEN) return
     if (what !== NF_ACCEPT && what !== NF_REPEAT) refuse(skb, verdict)
     else if (iterate(list, place, hook, net, skb, inDev, outDev) === NF_PASSED)
+      // filled with setOkFn by ipv4/ip-input.ts, ip-forward.ts and ip-output.ts, each for its own hooks
       okfns[hook](skb, isStale)
   }
   /** Drops what lies in queues: all, or what came by or leaves by a device that goes away. */
