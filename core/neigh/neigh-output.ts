@@ -31,6 +31,9 @@ import {
   NUD_VALID,
 } from './neigh-constants.ts'
 import type { NeighTable } from './neigh-table.ts'
+import type { EtherOutput } from '../dev/ether-output.ts'
+import type { DevQueueXmit } from '../dev/dev-queue-xmit.ts'
+import type { Icmp } from '../ipv4/icmp.ts'
 
 export type NeighOutputDeps = {
   arena: Arena
@@ -44,12 +47,10 @@ export type NeighOutputDeps = {
   timer: number
   /** First of four free words of this thread: an address given in numbers. */
   key: number
-  pushHh: (skb: number, hh: number, type: number) => boolean
-  popHeader: (skb: number) => void
-  devQueueXmit: (skb: number) => number
-  /** Tells the sender of a packet that its next hop does not answer; the packet stays ours. */
-  linkFailure: (skb: number) => void
-}
+  /** The one edge that leads back up (ICMP sends by neighbours): a Pick of it would be circular. */
+  linkFailure: Icmp['linkFailure']
+} & Pick<EtherOutput, 'pushHh' | 'popHeader'> &
+  Pick<DevQueueXmit, 'devQueueXmit'>
 
 export type NeighOutput = ReturnType<typeof createNeighOutput>
 
