@@ -46,11 +46,11 @@ export type AppRingsDeps = {
   app: number
   skbs: Skbs
   consume: ConsumeFn
-  /** Rings the doorbell of a sleeping worker. */
+  /** From outside of core: rings the doorbell of a sleeping worker. */
   wake: (thread: number) => void
-  /** A completion: the record at `at`. An skb in it is the callee's from now on. */
+  /** The application's: a completion, the record at `at`. An skb in it is the callee's from now on. */
   completion: (worker: number, at: number) => void
-  /** The worker was restarted: its sockets are gone, its sids free. */
+  /** The application's: the worker was restarted: its sockets are gone, its sids free. */
   workerLost: (worker: number) => void
 }
 export type AppRings = ReturnType<typeof createAppRings>

@@ -20,6 +20,8 @@ import {
   SKB_USERS,
 } from '../skb/skb.ts'
 
+export type TakeSkb = ReturnType<typeof createTakeSkb>
+
 export const createTakeSkb = ({ i32, layout }: Arena, worker: number) => {
   const { smalls, larges, smallBytes, largeBytes, bufferRefs, skbRows, threads } = layout
   const rowsEnd = skbRows + ((threads * layout.config.skbs) << SKB_SHIFT)

@@ -26,14 +26,14 @@ import {
 } from './app-constants.ts'
 import { IPPROTO_TCP, TCP_CONGESTION } from './proto.ts'
 import type { Sockets } from './sockets.ts'
+import type { TakeSkb } from './app-skb.ts'
 
 export type AppSubmitDeps = {
   arena: Arena
   sockets: Sockets
   channel: AppChannel
   completions: AppCompletions
-  /** Takes an skb over from the ring; false when there is none of that name. */
-  takeSkb: (skb: number) => boolean
+  takeSkb: TakeSkb
   consume: ConsumeFn
 }
 

@@ -40,6 +40,7 @@ export const createEvents = (arena: Arena, firstSock: number) => {
     i32[sk + SK_HANDLER] = 0
   }
 
+  /** Called by a protocol, on the worker, when something happened to a socket. */
   const sockEvents = (sk: number, events: number): void => {
     if (i32[sk + SK_HANDLER] === 0) return
     const index = indexOf(sk)
@@ -71,6 +72,7 @@ export const createEvents = (arena: Arena, firstSock: number) => {
     pendingBits[index] = 0
     // the row was freed, and perhaps taken again, since
     if (pendingGeneration[index] !== i32[sk + SK_GENERATION]) return
+    // filled with registerHandler: onEvent (app-port.ts) and those of services/
     handlers[i32[sk + SK_HANDLER]](sk, events, i32[sk + SK_USER])
   }
   /** True when events wait for the next run (asked before the worker sleeps). */

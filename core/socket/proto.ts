@@ -7,6 +7,7 @@
  * Linux: struct proto (net/sock.h), struct inet_protosw (net/protocol.h), asm-generic/socket.h.
  */
 
+/** TCP's is made by transport/tcp/sock/tcp-proto.ts, UDP's by transport/udp/udp-sock.ts. */
 export type Proto = {
   /** A new sock of the family, or 0 when the table is full. */
   open: (family: number) => number

@@ -36,13 +36,13 @@ import {
   SOCK_STREAM,
 } from './sock.ts'
 import { createSockopt } from './sockopt.ts'
+import type { Steer } from '../steering/steer.ts'
 
 export type SocketsDeps = {
   arena: Arena
   /** The worker's first sock row (sockSlab(...).first). */
   firstSock: number
-  /** Notes that an application on this worker reads the flow of this hash (rps_record_sock_flow). */
-  recordFlow?: (hash: number) => void
+  recordFlow?: Steer['recordFlow']
 }
 export type Sockets = ReturnType<typeof createSockets>
 
@@ -69,6 +69,7 @@ export const createSockets = ({ arena, firstSock, recordFlow = () => {} }: Socke
   /** inetsw: by type, the protocols and the one that protocol 0 means. */
   const inetsw: { type: number; protocol: number }[] = []
   const noPeer = new Int32Array(PEER_WORDS)
+  // filled by core/stack/transport.ts: TCP's calls (tcp/sock/tcp-proto.ts), UDP's (udp/udp-sock.ts)
   const protoOf = (sk: number): Proto => protos[i32[sk + SK_PROTOCOL]]
 
   /** Makes a protocol available to socket(); at boot. The first of a type is its default. */

@@ -47,7 +47,9 @@ import {
 
 export type SockoptDeps = {
   arena: Arena
+  /** sockets.ts: what the socket's protocol does, TCP's (tcp/sock/tcp-proto.ts) or UDP's (udp/udp-sock.ts). */
   protoOf: (sk: number) => Proto
+  /** sockets.ts: the error that waits on the socket. Typed by hand, as that file's type is made of this one's. */
   takeError: (sk: number) => number
 }
 
