@@ -11,15 +11,14 @@ import { mix32 } from '../base/u32.ts'
 import type { Arena } from '../shm/arena.ts'
 import { OWNED_FLOW_BUCKET_WORDS } from '../shm/layout.ts'
 import { SKB_TRIED, STAGE_SOCKET } from '../skb/skb.ts'
+import type { Machine } from '../stack/machine.ts'
 
 export type OwnedFlows = ReturnType<typeof createOwnedFlows>
 
 export type OwnedFlowsDeps = {
   arena: Arena
   worker: number
-  /** Hands a received packet to another worker, where it goes on at `stage`; takes it over. */
-  steerTo: (worker: number, skb: number, stage: number) => void
-}
+} & Pick<Machine, 'steerTo'>
 
 /** Entries of a bucket: eight hashes, then how many sockets have each. */
 const WAYS = OWNED_FLOW_BUCKET_WORDS / 2

@@ -12,7 +12,6 @@ import {
   FL_FAMILY,
   FL_SADDR,
   FL_SPORT,
-  type Flowi,
   RTN_BROADCAST,
   RTN_MULTICAST,
 } from '../../base/flowi.ts'
@@ -47,31 +46,30 @@ import {
   SK_RCVQ_TAIL,
   SK_RMEM,
   SK_STATE,
-  type SockEvents,
   TCP_ESTABLISHED,
 } from '../../socket/sock.ts'
 import { IPPROTO_UDP } from '../../wire/ipproto.ts'
 import * as udp from '../../wire/udp.ts'
-import type { AfOps } from '../../inet/af-ops.ts'
+import type { AfOpsOf } from '../../inet/af-ops.ts'
 import { IPCB_TYPE, NO_MTU } from '../../inet/inet-constants.ts'
 import { portHash, type UdpHash } from './udp-hash.ts'
+import type { IpOutput } from '../../ipv4/ip-output.ts'
+import type { Pmtu } from '../../inet/pmtu.ts'
+import type { OwnedFlows } from '../owned-flows.ts'
+import type { Gso } from '../../dev/gso.ts'
+import type { Events } from '../../socket/events.ts'
 
 export type UdpInputDeps = {
   arena: Arena
   skbs: Skbs
   drop: DropFn
   table: UdpHash
-  /** FL_FAMILY, FL_SADDR, FL_DADDR and FL_IIF of a packet. */
-  loadAddrs: (skb: number, fl: Flowi) => void
-  afOps: (family: number) => AfOps
-  /** Believes what was said of the MTU of the path to an address (inet/pmtu.ts). */
-  updatePmtu: (words: Int32Array, at: number, mtu: number) => void
-  /** Gives the packet to a worker that has a socket of its port; false when there is none. */
-  passOn: (skb: number, hash: number, isNew: boolean) => boolean
-  /** Cuts a super-frame, data at its network header, into datagrams (a chain by SKB_NEXT). */
-  segment: (skb: number) => number
-  sockEvents: SockEvents
-}
+  afOps: AfOpsOf
+} & Pick<IpOutput, 'loadAddrs'> &
+  Pick<Pmtu, 'updatePmtu'> &
+  Pick<OwnedFlows, 'passOn'> &
+  Pick<Gso, 'segment'> &
+  Pick<Events, 'sockEvents'>
 
 export type UdpInput = ReturnType<typeof createUdpInput>
 
@@ -144,6 +142,7 @@ export const createUdpInput = (deps: UdpInputDeps) => {
   const noPort = (skb: number): void => {
     if (passOn(skb, portHash(fl[FL_DPORT]), false)) return
     f64[count + Mib.UdpNoPorts]++
+    // filled by ipv4/af-inet.ts: icmpSend (ipv4/icmp.ts)
     afOps(fl[FL_FAMILY]).portUnreachable(skb)
     drop(skb, Drop.NO_SOCKET)
   }

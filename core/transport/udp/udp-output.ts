@@ -18,7 +18,6 @@ import {
   FL_SPORT,
   FL_TOS,
   FL_TYPE,
-  type Flowi,
   RTN_BROADCAST,
   RTN_MULTICAST,
 } from '../../base/flowi.ts'
@@ -43,16 +42,16 @@ import {
   SK_TOS,
   SK_TTL,
 } from '../../socket/sock.ts'
-import type { AfOps } from '../../inet/af-ops.ts'
+import type { AfOpsOf } from '../../inet/af-ops.ts'
 import { IPPROTO_UDP } from '../../wire/ipproto.ts'
 import * as udp from '../../wire/udp.ts'
+import type { Pmtu } from '../../inet/pmtu.ts'
 
 export type UdpOutputDeps = {
   arena: Arena
   skbs: Skbs
-  routeOutput: (fl: Flowi) => number
-  afOps: (family: number) => AfOps
-}
+  afOps: AfOpsOf
+} & Pick<Pmtu, 'routeOutput'>
 
 export type UdpOutput = ReturnType<typeof createUdpOutput>
 
@@ -132,6 +131,7 @@ export const createUdpOutput = ({ arena, skbs, routeOutput, afOps }: UdpOutputDe
     i32[skb + SKB_CSUM_START] = at
     i32[skb + SKB_CSUM_OFFSET] = udp.CHECKSUM
     i32[skb + SKB_TRANSPORT] = at
+    // filled by ipv4/af-inet.ts: ipSend (ipv4/ip-output.ts)
     const error = afOps(fl[FL_FAMILY]).send(skb, fl, IPPROTO_UDP, i32[sk + SK_TOS], ttlOf(sk))
     if (error === -Errno.ENOBUFS) return noMemory(len)
     if (error !== 0) return error

@@ -39,7 +39,6 @@ import {
   SK_STATE,
   SK_TYPE,
   SOCK_DGRAM,
-  type SockEvents,
   TCP_CLOSE,
   TCP_ESTABLISHED,
 } from '../../socket/sock.ts'
@@ -53,6 +52,8 @@ import type { Ports } from '../ports.ts'
 import { portHash, type UdpHash } from './udp-hash.ts'
 import type { UdpOutput } from './udp-output.ts'
 import { UDP_BOUND_GROUP, UDP_BROADCAST, UP_MULTICAST_TTL } from './udp-output.ts'
+import type { Events } from '../../socket/events.ts'
+import type { AddrType } from '../../inet/addr-type.ts'
 
 export type UdpSockDeps = {
   arena: Arena
@@ -64,13 +65,11 @@ export type UdpSockDeps = {
   ports: Ports
   table: UdpHash
   output: UdpOutput
-  sockEvents: SockEvents
   owned: Pick<OwnedFlows, 'add' | 'remove'>
-  /** RTN_* of an address (inet/addr-type.ts). */
-  addrType: (words: Int32Array, at: number) => number
-  /** Would packets from (remote, rport) to (local, port) come to this worker? Words of both lie in `flow`. */
+  /** core/stack/transport.ts: would packets from (remote, rport) to (local, port) come to this worker? Addresses lie in `flow`. */
   hashesHome: (flow: Int32Array, port: number, rport: number) => boolean
-}
+} & Pick<Events, 'sockEvents'> &
+  Pick<AddrType, 'addrType'>
 
 export type UdpSock = ReturnType<typeof createUdpSock>
 
