@@ -9,12 +9,11 @@ import type { Outcome } from './answers.ts'
 import { changed, chunks, refuse } from './answers.ts'
 import type { AddressFilter, MessageOf } from './rtnetlink.ts'
 import { NLM_F_EXCL, NLM_F_REPLACE } from './rtnetlink.ts'
+import type { Links } from './links.ts'
 
 export type AddressesDeps = {
   ifaddrs: Ifaddrs
-  /** Is there such a device? */
-  isDevice: (ifindex: number) => boolean
-}
+} & Pick<Links, 'isDevice'>
 
 export const createAddresses = ({ ifaddrs, isDevice }: AddressesDeps) => {
   const isUsable = ({ family, words }: Ifaddr): boolean =>

@@ -59,6 +59,8 @@ import type { LinkChange, LinkFilter, LinkInfo, MessageOf } from './rtnetlink.ts
 import { NLM_F_CREATE, NLM_F_EXCL } from './rtnetlink.ts'
 import type { createPatience } from './rtnl.ts'
 import { TIMED_OUT } from './rtnl.ts'
+import type { Publisher } from './publish.ts'
+import type { Ethtool } from './ethtool.ts'
 
 export const IF_OPER_LOWERLAYERDOWN = 3
 
@@ -97,20 +99,20 @@ export type DriverAnswer = DriverRefusal | { error: 0; data?: Record<string, unk
 
 export type LinksDeps = {
   arena: Arena
+  /** By kind, as `ip link add ... type KIND` (workers/drivers/). */
   drivers: Record<string, LinkDriver>
   addresses: Pick<Ifaddrs, 'deviceUp' | 'deviceDown' | 'deviceGone'>
   random: () => number
-  publish: () => Promise<number>
   within: ReturnType<typeof createPatience>
-  retire: (reclaim: () => void) => void
-  /** Sets a new device's RSS and RPS state up. */
-  initSteering: (ifindex: number, channels: number) => void
-  /** Tells workers and nics to forget what they know of a device's neighbours and what waits for them. */
+  /** control.ts: tells workers and nics to forget what they know of a device's neighbours and what waits for them. */
   announceDown: (ifindex: number) => void
-  /** Tells them that it has no carrier: what they learned of its neighbours is void (Linux: neigh_carrier_down). */
+  /** control.ts: tells them that it has no carrier, what they learned of its neighbours is void (neigh_carrier_down). */
   announceCarrierDown: (ifindex: number) => void
+  /** control.ts: tells watchers. */
   onEvent: (event: 'new' | 'del', ifindex: number) => void
-}
+  /** A Pick of it would be circular: ethtool is made of links. */
+  initSteering: Ethtool['initSteering']
+} & Pick<Publisher, 'publish' | 'retire'>
 type Known = {
   name: string
   kind: string
@@ -152,6 +154,7 @@ export const createLinks = (deps: LinksDeps) => {
     for (const [ifindex, link] of known) if (link.name === name && isThere(ifindex)) return ifindex
     return 0
   }
+  /** Is there such a device? */
   const isDevice = (ifindex: number): boolean => known.has(ifindex) && isThere(ifindex)
   const nameOf = (ifindex: number): string => known.get(ifindex)?.name ?? `if${ifindex}`
   const isTaken = (name: string): boolean => [...known.values()].some((link) => link.name === name)

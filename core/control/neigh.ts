@@ -36,6 +36,7 @@ import { changed, chunks, refuse, told } from './answers.ts'
 import type { Calls } from './calls.ts'
 import type { MessageOf, NeighFilter, NeighInfo, NeighKey } from './rtnetlink.ts'
 import { NLM_F_CREATE, NLM_F_EXCL } from './rtnetlink.ts'
+import type { Links } from './links.ts'
 
 /** Worker 0 runs the neighbour table. */
 const OWNER = 0
@@ -46,9 +47,7 @@ export type NeighDeps = {
   arena: Arena
   time: Time
   calls: Calls
-  /** Is there such a device? */
-  isDevice: (ifindex: number) => boolean
-}
+} & Pick<Links, 'isDevice'>
 
 export const createNeigh = ({ arena, time, calls, isDevice }: NeighDeps) => {
   const { i32, layout } = arena

@@ -6,14 +6,13 @@
  */
 import type { Arena } from '../shm/arena.ts'
 import { G_GENERATION, THREAD_ACK, THREAD_RUNNING, THREAD_WORDS } from '../shm/layout.ts'
+import type { IpiSystem } from '../shm/ipi.ts'
 
 export type PublishDeps = {
   arena: Arena
-  /** Wakes a thread that sleeps. */
-  kick: (thread: number) => void
   /** Resolves after a moment in which the threads have run. */
   pause: () => Promise<void>
-}
+} & Pick<IpiSystem, 'kick'>
 export type Publisher = ReturnType<typeof createPublisher>
 
 export const createPublisher = ({ arena, kick, pause }: PublishDeps) => {

@@ -44,6 +44,7 @@ import { changed, isRefused, refuse, told } from './answers.ts'
 import type { Rib, RibRoute } from './rib.ts'
 import { sameWords } from './rib.ts'
 import type { MessageOf, RouteAnswer, RouteFilter } from './rtnetlink.ts'
+import type { Links } from './links.ts'
 
 /** Metric of IPv6 routes that name none (IP6_RT_PRIO_USER). */
 const PRIO_USER = 1024
@@ -59,11 +60,7 @@ export type RoutesDeps = {
   arena: Arena
   rib: Rib
   route: Route
-  /** Is there such a device? */
-  isDevice: (ifindex: number) => boolean
-  /** Is there a peer at the device's other side? */
-  hasCarrier: (ifindex: number) => boolean
-}
+} & Pick<Links, 'isDevice' | 'hasCarrier'>
 
 export const createRoutes = ({ arena, rib, route: router, isDevice, hasCarrier }: RoutesDeps) => {
   const { i32 } = arena

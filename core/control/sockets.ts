@@ -44,9 +44,11 @@ const IPV6_V6ONLY = 4
 export type SocketsDeps = {
   arena: Arena
   calls: Calls
-  /** By IPPROTO_*. */
+  /** By IPPROTO_*: tcpInfo (transport/tcp/sock/tcp-info.ts), filled by workers/daemon.ts. */
   sockInfo: Record<number, (sk: number) => SockInfo>
 }
+
+export type SocketDump = ReturnType<typeof createSocketDump>
 
 export const createSocketDump = ({ arena, calls, sockInfo }: SocketsDeps) => {
   const { i32, layout } = arena

@@ -34,6 +34,7 @@ import type { Words } from '../wire/text.ts'
 import type { Outcome } from './answers.ts'
 import { chunks, refuse, told } from './answers.ts'
 import type { DropItem, Flow, MessageOf, SkbItem, WorkerItem } from './rtnetlink.ts'
+import type { SocketDump } from './sockets.ts'
 
 /** How long what is shown as a ratio is looked at. */
 const INTERVAL_MS = 1000
@@ -47,8 +48,7 @@ const SAMPLE = 4
 export type StatsDeps = {
   arena: Arena
   time: Time
-  /** Sockets that a worker has. */
-  socketsOf: (worker: number) => number
+  socketsOf: SocketDump['count']
 }
 
 export const createStats = ({ arena, time, socketsOf }: StatsDeps) => {
