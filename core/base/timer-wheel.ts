@@ -110,6 +110,7 @@ export const createTimerWheel = (i32: Int32Array, base: number, time: Time) => {
       unlink(timer)
       armed--
       fired++
+      // filled with register(), by whoever has timers
       fns[i32[timer + FN] - 1](timer)
     }
     return fired

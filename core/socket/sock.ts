@@ -139,9 +139,6 @@ export const SK_EVENT_HUP = 32
 /** All of them. */
 export const SK_EVENT_MASK = 63
 
-/** Called by a protocol, on the worker, when something happened to a socket. */
-export type SockEvents = (sk: number, events: number) => void
-
 /** Worker's slab of sockets. `fresh` for its owner at boot. */
 export const sockSlab = (arena: Arena, worker: number, fresh: boolean): Slab =>
   createSlab(

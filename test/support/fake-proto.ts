@@ -1,5 +1,6 @@
 // Protocols for tests of what sits on the socket layer: streams and datagrams whose other end is a plain object in
 // the test. They take and give random amounts, fill up, end and break as a real protocol may.
+import type { Events } from '../../core/socket/events.ts'
 import { AF_INET } from '../../core/base/family.ts'
 import { Errno } from '../../core/base/errno.ts'
 import type { Arena } from '../../core/shm/arena.ts'
@@ -25,14 +26,13 @@ import {
   SOCK_STREAM,
   TCP_ESTABLISHED,
   TCP_LISTEN,
-  type SockEvents,
 } from '../../core/socket/sock.ts'
 import { IPPROTO_TCP, IPPROTO_UDP, type Proto } from '../../core/socket/proto.ts'
 
 export type FakeDeps = {
   arena: Arena
   slab: Slab
-  sockEvents: SockEvents
+  sockEvents: Events['sockEvents']
   random: () => number
   rcvbuf?: number
   sndbuf?: number

@@ -13,7 +13,7 @@ import type { Arena } from '../../shm/arena.ts'
 import { COUNTERS } from '../../shm/layout.ts'
 import type { Slab } from '../../shm/slab.ts'
 import { Sysctl } from '../../shm/sysctl.ts'
-import type { DropFn } from '../../skb/drop.ts'
+import type { ConsumeFn, DropFn } from '../../skb/drop.ts'
 import type { Skbs } from '../../skb/skb.ts'
 import {
   newCookie,
@@ -27,11 +27,10 @@ import {
   SK_STATE,
   SK_TYPE,
   SOCK_STREAM,
-  type SockEvents,
   TCP_CLOSE,
   TCP_NEW_SYN_RECV,
 } from '../../socket/sock.ts'
-import type { AfOps } from '../../inet/af-ops.ts'
+import type { AfOpsOf } from '../../inet/af-ops.ts'
 import type { SkDst } from '../../inet/sk-dst.ts'
 import type { OwnedFlows } from '../owned-flows.ts'
 import { createPorts } from '../ports.ts'
@@ -49,13 +48,14 @@ import { createTcpLifecycle } from './sock/tcp-lifecycle.ts'
 import { createTcpListen } from './states/tcp-listen.ts'
 import { createTcpMem } from './sock/tcp-mem.ts'
 import { createTcpOom } from './sock/tcp-oom.ts'
+import type { TcpMssDeps } from './snd/tcp-mss.ts'
 import { createTcpMss } from './snd/tcp-mss.ts'
 import { createTcpOutput } from './snd/tcp-output.ts'
 import { createTcpPaws } from './rcv/tcp-paws.ts'
 import { createTcpRcvQueue } from './rcv/tcp-rcv-queue.ts'
 import { createTcpRecovery } from './rec/tcp-recovery.ts'
 import { createTcpRecvmsg } from './rcv/tcp-recvmsg.ts'
-import { createTcpReply, type RouteOutput } from './snd/tcp-reply.ts'
+import { createTcpReply } from './snd/tcp-reply.ts'
 import { createTcpSacktag } from './rec/tcp-sacktag.ts'
 import { createTcpSendmsg } from './snd/tcp-sendmsg.ts'
 import { createTcpSndCheck } from './snd/tcp-snd-check.ts'
@@ -75,6 +75,11 @@ import { createTcpTransmit } from './snd/tcp-transmit.ts'
 import { createTcpValidate } from './rcv/tcp-validate.ts'
 import { createTcpWindow } from './rcv/tcp-window.ts'
 import { createTcpWriteQueue } from './snd/tcp-write-queue.ts'
+import type { Pmtu } from '../../inet/pmtu.ts'
+import type { IpOutput } from '../../ipv4/ip-output.ts'
+import type { Steer } from '../../steering/steer.ts'
+import type { AddrType } from '../../inet/addr-type.ts'
+import type { Events } from '../../socket/events.ts'
 
 const IPPROTO_TCP = 6
 
@@ -83,7 +88,7 @@ export type TcpDeps = {
   worker: number
   skbs: Skbs
   drop: DropFn
-  consume: (skb: number) => void
+  consume: ConsumeFn
   wheel: TimerWheel
   time: Time
   /** Uniform int32. */
@@ -92,25 +97,17 @@ export type TcpDeps = {
   slab: Slab
   /** Two random words of the boot: the key of sequence numbers. */
   secret: Int32Array
-  routeOutput: RouteOutput
-  afOps: (family: number) => AfOps
+  afOps: AfOpsOf
   skDst: SkDst
-  /** Believes what was said of the MTU of the path to an address (inet/pmtu.ts). */
-  updatePmtu: (words: Int32Array, at: number, mtu: number) => void
-  loadAddrs: (skb: number, fl: Flowi) => void
-  /** Worker on which packets of the flow arrive (source is the peer). */
-  steer: (fl: Flowi) => number
-  /** RTN_* of an address (inet/addr-type.ts). */
-  addrType: (words: Int32Array, at: number) => number
-  /** Largest super-frame that the device takes, 0 when it takes none itself. */
-  gsoMax: (ifindex: number) => number
-  sockEvents: SockEvents
+  steer: Steer['steerFlow']
+  gsoMax: TcpMssDeps['gsoMax']
   /** The algorithms to choose from (rec/tcp-cong.ts). */
   congestion: readonly CongestionControl[]
   owned: OwnedFlows
-  /** The next hop of a connection answers (ip/ip-output.ts). */
-  sockConfirm: (sk: number) => void
-}
+} & Pick<Pmtu, 'routeOutput' | 'updatePmtu'> &
+  Pick<IpOutput, 'loadAddrs' | 'sockConfirm'> &
+  Pick<AddrType, 'addrType'> &
+  Pick<Events, 'sockEvents'>
 
 export type Tcp = ReturnType<typeof createTcp>
 

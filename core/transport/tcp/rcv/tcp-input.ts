@@ -5,6 +5,7 @@
  */
 import type { Arena } from '../../../shm/arena.ts'
 import { Mib } from '../../../shm/counters.ts'
+import type { ConsumeFn } from '../../../skb/drop.ts'
 import { Drop, type DropFn } from '../../../skb/drop.ts'
 import { SKB_LEN, SKB_TRANSPORT, type Skbs } from '../../../skb/skb.ts'
 import { SK_EVENT_READ } from '../../../socket/sock.ts'
@@ -39,6 +40,7 @@ import {
 import type { TcpTransmit } from '../snd/tcp-transmit.ts'
 import type { TcpValidate } from './tcp-validate.ts'
 import type { TcpWindow } from './tcp-window.ts'
+import type { TcpChallenge } from '../snd/tcp-challenge.ts'
 
 export type TcpInput = ReturnType<typeof createTcpInput>
 export type TcpInputDeps = {
@@ -46,7 +48,7 @@ export type TcpInputDeps = {
   bank: number
   skbs: Skbs
   drop: DropFn
-  consume: (skb: number) => void
+  consume: ConsumeFn
   window: TcpWindow
   transmit: TcpTransmit
   ack: TcpAck
@@ -55,8 +57,7 @@ export type TcpInputDeps = {
   paws: TcpPaws
   validate: TcpValidate
   sndCheck: TcpSndCheck
-  sendChallengeAck: (sk: number) => void
-}
+} & Pick<TcpChallenge, 'sendChallengeAck'>
 
 export const createTcpInput = (deps: TcpInputDeps) => {
   const { bank, skbs, drop, consume, window, transmit, rcvQueue, sendChallengeAck } = deps

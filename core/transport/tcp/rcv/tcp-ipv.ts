@@ -47,7 +47,7 @@ import {
 } from '../../../socket/sock.ts'
 import { TCP_ACK, TCP_FIN, TCP_RST, TCP_SYN } from '../../../wire/tcp.ts'
 import * as tcp from '../../../wire/tcp.ts'
-import type { AfOps } from '../../../inet/af-ops.ts'
+import type { AfOpsOf } from '../../../inet/af-ops.ts'
 import { NO_MTU } from '../../../inet/inet-constants.ts'
 import type { SkDst } from '../../../inet/sk-dst.ts'
 import type { TcpHash } from '../sock/tcp-hash.ts'
@@ -69,6 +69,11 @@ import {
   TP_SND_NXT,
   TP_SND_UNA,
 } from '../sock/tcp-sock.ts'
+import type { TcpTimewait } from '../states/tcp-timewait.ts'
+import type { TcpReply } from '../snd/tcp-reply.ts'
+import type { IpOutput } from '../../../ipv4/ip-output.ts'
+import type { OwnedFlows } from '../../owned-flows.ts'
+import type { Pmtu } from '../../../inet/pmtu.ts'
 
 const IPPROTO_TCP = 6
 
@@ -85,16 +90,13 @@ export type TcpIpvDeps = {
   mss: TcpMss
   output: TcpOutput
   recovery: TcpRecovery
-  timewaitRcv: (sk: number, skb: number) => boolean
-  sendReset: (skb: number) => void
-  loadAddrs: (skb: number, fl: Flowi) => void
-  /** Gives the packet to a worker that owns its flow; false when there is none. */
-  passOn: (skb: number, hash: number, isNew: boolean) => boolean
-  afOps: (family: number) => AfOps
+  afOps: AfOpsOf
   skDst: SkDst
-  /** Believes what was said of the MTU of the path to an address. */
-  updatePmtu: (words: Int32Array, at: number, mtu: number) => void
-}
+} & Pick<TcpTimewait, 'timewaitRcv'> &
+  Pick<TcpReply, 'sendReset'> &
+  Pick<IpOutput, 'loadAddrs'> &
+  Pick<OwnedFlows, 'passOn'> &
+  Pick<Pmtu, 'updatePmtu'>
 
 export const createTcpIpv = (deps: TcpIpvDeps) => {
   const { bank, skbs, drop, hash, listen, life, mss, output, recovery, timewaitRcv } = deps

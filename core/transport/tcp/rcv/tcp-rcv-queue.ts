@@ -8,6 +8,7 @@ import type { Time } from '../../../base/time.ts'
 import { TIME_MS } from '../../../base/time.ts'
 import type { Arena } from '../../../shm/arena.ts'
 import { Mib } from '../../../shm/counters.ts'
+import type { ConsumeFn } from '../../../skb/drop.ts'
 import { Drop, type DropFn } from '../../../skb/drop.ts'
 import {
   MAX_HEADER,
@@ -66,6 +67,9 @@ import {
   TP_WINDOW_CLAMP,
 } from '../sock/tcp-sock.ts'
 import type { TcpWindow } from './tcp-window.ts'
+import type { TcpLifecycle } from '../sock/tcp-lifecycle.ts'
+import type { TcpOom } from '../sock/tcp-oom.ts'
+import type { TcpStates } from '../states/tcp-states.ts'
 
 export type TcpRcvQueue = ReturnType<typeof createTcpRcvQueue>
 export type TcpRcvQueueDeps = {
@@ -74,15 +78,12 @@ export type TcpRcvQueueDeps = {
   time: Time
   skbs: Skbs
   drop: DropFn
-  consume: (skb: number) => void
+  consume: ConsumeFn
   mem: TcpMem
   window: TcpWindow
-  raise: (sk: number, events: number) => void
-  /** Resets a socket that holds more than others, for one that has less than its minimum; false when there is none. */
-  trim: (sk: number) => boolean
-  /** The peer's FIN has its turn. */
-  fin: (sk: number) => void
-}
+  trim: TcpOom['trimRcv']
+} & Pick<TcpLifecycle, 'raise'> &
+  Pick<TcpStates, 'fin'>
 
 export const createTcpRcvQueue = (deps: TcpRcvQueueDeps) => {
   const { bank, time, skbs, drop, consume, mem, window, raise, trim, fin } = deps

@@ -27,6 +27,7 @@ import {
   TP_SND_NXT,
 } from '../sock/tcp-sock.ts'
 import type { TcpTransmit } from '../snd/tcp-transmit.ts'
+import type { TcpChallenge } from '../snd/tcp-challenge.ts'
 
 export type TcpValidate = ReturnType<typeof createTcpValidate>
 export type TcpValidateDeps = {
@@ -37,8 +38,7 @@ export type TcpValidateDeps = {
   rcvQueue: TcpRcvQueue
   life: TcpLifecycle
   paws: TcpPaws
-  sendChallengeAck: (sk: number) => void
-}
+} & Pick<TcpChallenge, 'sendChallengeAck'>
 
 export const createTcpValidate = (deps: TcpValidateDeps) => {
   const { bank, drop, transmit, rcvQueue, life, sendChallengeAck } = deps

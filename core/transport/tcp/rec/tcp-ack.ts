@@ -72,6 +72,8 @@ import {
 import { SK_CONFIRMED } from '../../../socket/sock.ts'
 import type { TcpTimers } from '../sock/tcp-timers.ts'
 import type { TcpWriteQueue } from '../snd/tcp-write-queue.ts'
+import type { TcpChallenge } from '../snd/tcp-challenge.ts'
+import type { IpOutput } from '../../../ipv4/ip-output.ts'
 
 const CONFIRM_EVERY_MS = 1000
 
@@ -95,10 +97,8 @@ export type TcpAckDeps = {
   sacktag: TcpSacktag
   recovery: TcpRecovery
   cong: TcpCong
-  sendChallengeAck: (sk: number) => void
-  /** The way to the peer works (dst_confirm). */
-  sockConfirm: (sk: number) => void
-}
+} & Pick<TcpChallenge, 'sendChallengeAck'> &
+  Pick<IpOutput, 'sockConfirm'>
 
 export const createTcpAck = (deps: TcpAckDeps) => {
   const { bank, time, queue, mss, timers, output, sacktag, recovery, cong } = deps

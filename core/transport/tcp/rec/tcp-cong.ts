@@ -75,6 +75,7 @@ export type TcpCongDeps = CongestionDeps & {
 
 export const createTcpCong = ({ i32, time, sysctl, controls }: TcpCongDeps) => {
   const table = controls.map(({ create }) => create({ i32, time }))
+  // filled by CONGESTION_CONTROLS: tcp-reno.ts
   const ops = (sk: number): CongestionOps => table[i32[sk + TP_CA_OPS]]
   const cwndEvent = (sk: number, event: number): void => ops(sk).cwndEvent?.(sk, event)
 

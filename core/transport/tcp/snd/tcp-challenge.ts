@@ -13,12 +13,15 @@ import type { TcpTransmit } from './tcp-transmit.ts'
 
 export type TcpChallengeDeps = { arena: Arena; bank: number; time: Time; transmit: TcpTransmit }
 
+export type TcpChallenge = ReturnType<typeof createTcpChallenge>
+
 export const createTcpChallenge = ({ arena, bank, time, transmit }: TcpChallengeDeps) => {
   const { i32, f64, layout } = arena
   const { sysctl } = layout
   let challengeSecond = 0
   let challenges = 0
 
+  /** Answers what may be an attack with an ACK that tells the true peer where we are (RFC 5961); rate-limited. */
   const sendChallengeAck = (sk: number): void => {
     if (
       transmit.oowRateLimited(sk, TP_LAST_OOW_ACK, TP_OOW_ACKED, Mib.TcpExtTCPACKSkippedChallenge)

@@ -19,7 +19,7 @@ import {
   TP_SND_CWND,
   TP_USER_MSS,
 } from '../sock/tcp-sock.ts'
-import type { AfOps } from '../../../inet/af-ops.ts'
+import type { AfOpsOf } from '../../../inet/af-ops.ts'
 import type { SkDst } from '../../../inet/sk-dst.ts'
 import type { TcpTransmit } from './tcp-transmit.ts'
 
@@ -31,8 +31,9 @@ export type TcpMss = ReturnType<typeof createTcpMss>
 /** `gsoMax(ifindex)`: largest super-frame of the device, 0 when it takes none itself. */
 export type TcpMssDeps = {
   i32: Int32Array
+  /** core/stack/transport.ts: largest super-frame that the device takes, 0 when it takes none itself. */
   gsoMax: (ifindex: number) => number
-  afOps: (family: number) => AfOps
+  afOps: AfOpsOf
   skDst: SkDst
 }
 

@@ -17,7 +17,6 @@ import {
   FL_SADDR,
   FL_SPORT,
   FL_TOS,
-  type Flowi,
 } from '../../../base/flowi.ts'
 import type { Arena } from '../../../shm/arena.ts'
 import { Mib } from '../../../shm/counters.ts'
@@ -32,21 +31,22 @@ import {
 } from '../../../skb/skb.ts'
 import { CHECKSUM, MIN_HEADER, TCP_ACK, TCP_RST } from '../../../wire/tcp.ts'
 import * as tcp from '../../../wire/tcp.ts'
-import type { AfOps } from '../../../inet/af-ops.ts'
+import type { AfOpsOf } from '../../../inet/af-ops.ts'
 import { CB_END_SEQ, CB_FLAGS } from '../sock/tcp-sock.ts'
+import type { Pmtu } from '../../../inet/pmtu.ts'
+import type { IpOutput } from '../../../ipv4/ip-output.ts'
 
 const IPPROTO_TCP = 6
-
-export type RouteOutput = (fl: Flowi) => number
 
 export type TcpReplyDeps = {
   arena: Arena
   bank: number
   skbs: Skbs
-  routeOutput: RouteOutput
-  afOps: (family: number) => AfOps
-  loadAddrs: (skb: number, fl: Flowi) => void
-}
+  afOps: AfOpsOf
+} & Pick<Pmtu, 'routeOutput'> &
+  Pick<IpOutput, 'loadAddrs'>
+
+export type TcpReply = ReturnType<typeof createTcpReply>
 
 export const createTcpReply = (deps: TcpReplyDeps) => {
   const { bank, skbs, routeOutput, afOps, loadAddrs } = deps
@@ -97,6 +97,7 @@ export const createTcpReply = (deps: TcpReplyDeps) => {
     i32[rst + SKB_CSUM_OFFSET] = CHECKSUM
     f64[bank + Mib.TcpOutSegs]++
     f64[bank + Mib.TcpOutRsts]++
+    // filled by ipv4/af-inet.ts: ipSend (ipv4/ip-output.ts)
     afOps(fl[FL_FAMILY]).send(rst, fl, IPPROTO_TCP, 0, 0)
   }
   const pseudo = (): number => pseudoSumWords(fl, FL_SADDR, FL_DADDR, IPPROTO_TCP, MIN_HEADER)

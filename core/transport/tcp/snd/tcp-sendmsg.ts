@@ -40,6 +40,7 @@ import {
 } from '../sock/tcp-sock.ts'
 import type { TcpTimers } from '../sock/tcp-timers.ts'
 import type { TcpWriteQueue } from './tcp-write-queue.ts'
+import type { TcpOom } from '../sock/tcp-oom.ts'
 
 export const MSG_MORE = 0x8000
 /** A writer that waits for the worker's memory is woken after this long, ms. */
@@ -55,8 +56,7 @@ export type TcpSendmsgDeps = {
   output: TcpOutput
   queue: TcpWriteQueue
   timers: TcpTimers
-  /** Resets a socket that holds more than others, for one that has less than its minimum; false when there is none. */
-  trim: (sk: number) => boolean
+  trim: TcpOom['trimSnd']
 }
 
 export const createTcpSendmsg = (deps: TcpSendmsgDeps) => {

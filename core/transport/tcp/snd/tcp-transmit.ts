@@ -67,7 +67,7 @@ import {
   wndEnd,
 } from '../sock/tcp-sock.ts'
 import type { TcpTimers } from '../sock/tcp-timers.ts'
-import type { AfOps } from '../../../inet/af-ops.ts'
+import type { AfOpsOf } from '../../../inet/af-ops.ts'
 import type { TcpWindow } from '../rcv/tcp-window.ts'
 
 const HEADER = 20
@@ -83,7 +83,7 @@ export type TcpTransmitDeps = {
   skbs: Skbs
   timers: TcpTimers
   window: TcpWindow
-  afOps: (family: number) => AfOps
+  afOps: AfOpsOf
 }
 
 export const createTcpTransmit = (deps: TcpTransmitDeps) => {
@@ -181,6 +181,7 @@ export const createTcpTransmit = (deps: TcpTransmitDeps) => {
     if (payload !== 0) eventDataSent(sk, payload, segs)
     i32[sk + TP_SEGS_OUT] += segs
     f64[bank + Mib.TcpOutSegs] += segs
+    // filled by ipv4/af-inet.ts: ipQueueXmit (ipv4/ip-output.ts)
     return ops.queueXmit(skb, sk)
   }
 

@@ -4,6 +4,7 @@
  * acknowledgement frees. Splitting copies the front part out, so that the rest keeps its buffer and gains headroom.
  * Linux: tcp_rtx_queue and sk_write_queue, tcp_fragment, tcp_trim_head.
  */
+import type { ConsumeFn } from '../../../skb/drop.ts'
 import {
   SKB_GSO_SEGS,
   SKB_GSO_SIZE,
@@ -38,7 +39,7 @@ export const createTcpWriteQueue = (
   i32: Int32Array,
   skbs: Skbs,
   mem: TcpMem,
-  consume: (skb: number) => void
+  consume: ConsumeFn
 ) => {
   const pcount = (skb: number): number => i32[skb + SKB_GSO_SEGS]
   /** Segments of `mss` that the skb makes. */

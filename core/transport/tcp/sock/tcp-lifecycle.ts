@@ -21,7 +21,6 @@ import {
   SK_PARENT,
   SK_SHUTDOWN,
   SK_STATE,
-  type SockEvents,
   TCP_CLOSE,
   TCP_CLOSE_WAIT,
   TCP_ESTABLISHED,
@@ -43,6 +42,8 @@ import {
   TP_TW_SUBSTATE,
 } from './tcp-sock.ts'
 import type { TcpTimers } from './tcp-timers.ts'
+import type { Events } from '../../../socket/events.ts'
+import type { TcpWriteQueue } from '../snd/tcp-write-queue.ts'
 
 /** Beside the SK_EVENT_* in TP_EVENTS: the row is to be freed. */
 const EV_DESTROY = 1 << 30
@@ -55,12 +56,11 @@ export type TcpLifecycleDeps = {
   hash: TcpHash
   ports: Ports
   timers: TcpTimers
-  sockEvents: SockEvents
-  /** Frees every skb that the socket holds. */
+  /** tcp.ts: frees every skb that the socket holds. */
   purge: (sk: number) => void
-  purgeWrite: (sk: number) => void
+  purgeWrite: TcpWriteQueue['purge']
   cong: Pick<TcpCong, 'release'>
-}
+} & Pick<Events, 'sockEvents'>
 
 export const createTcpLifecycle = (deps: TcpLifecycleDeps) => {
   const { bank, slab, hash, ports, timers, sockEvents, purge, purgeWrite, cong } = deps

@@ -13,7 +13,7 @@ import type { Slab } from '../../../shm/slab.ts'
 import { TRUESIZE_SMALL } from '../../../skb/budget.ts'
 import { SK_PROTOCOL, SK_RMEM, SK_WMEM } from '../../../socket/sock.ts'
 import type { TcpTransmit } from '../snd/tcp-transmit.ts'
-import type { TcpLifecycle } from './tcp-lifecycle.ts'
+import type { TcpLifecycle, TcpLifecycleDeps } from './tcp-lifecycle.ts'
 import {
   TP_BACKOFF,
   TP_COPIED_SEQ,
@@ -32,8 +32,7 @@ export type TcpOomDeps = {
   slab: Slab
   transmit: TcpTransmit
   life: TcpLifecycle
-  /** Frees every skb that the socket holds. */
-  purge: (sk: number) => void
+  purge: TcpLifecycleDeps['purge']
 }
 
 const IPPROTO_TCP = 6

@@ -3,20 +3,13 @@
  * turns a quoted packet of ours into the connection it belonged to. On the worker.
  * Linux: net/ipv4/tcp_ipv4.c tcp_v4_err(), tcp_prot.
  */
-import {
-  createFlowi,
-  FL_DADDR,
-  FL_DPORT,
-  FL_IIF,
-  FL_SADDR,
-  FL_SPORT,
-  type Flowi,
-} from '../../../base/flowi.ts'
+import { createFlowi, FL_DADDR, FL_DPORT, FL_IIF, FL_SADDR, FL_SPORT } from '../../../base/flowi.ts'
 import type { Arena } from '../../../shm/arena.ts'
 import { SKB_NETWORK, SKB_TRANSPORT } from '../../../skb/skb.ts'
 import type { Proto } from '../../../socket/proto.ts'
 import * as tcpWire from '../../../wire/tcp.ts'
 import type { Tcp } from '../tcp.ts'
+import type { IpOutput } from '../../../ipv4/ip-output.ts'
 
 export const createTcpProto = (tcp: Tcp): Proto => ({
   open: tcp.open,
@@ -41,8 +34,7 @@ export const createTcpProto = (tcp: Tcp): Proto => ({
 export type TcpErrDeps = {
   arena: Arena
   tcp: Tcp
-  loadAddrs: (skb: number, fl: Flowi) => void
-}
+} & Pick<IpOutput, 'loadAddrs'>
 
 /** The handler of ICMP errors: NETWORK and TRANSPORT are the quoted headers', the skb stays the caller's. */
 export const createTcpErr = ({ arena, tcp, loadAddrs }: TcpErrDeps) => {

@@ -31,6 +31,7 @@ export type TcpTimerHandlers = {
 }
 
 export const createTcpTimers = (i32: Int32Array, time: Time, wheel: TimerWheel) => {
+  // filled by tcp.ts with bind(): createTcpTimer's (tcp-timer.ts)
   let handlers: TcpTimerHandlers
   const { arm, cancel, isArmed, expiresAt } = wheel
   const fnRetrans = wheel.register((timer) => fireRetrans(timer - SK_TIMER_RETRANS))

@@ -32,6 +32,7 @@ import type { TcpRcvQueue } from '../rcv/tcp-rcv-queue.ts'
 import { finTime, SOCK_LINGER, TCP_TIMEWAIT_LEN, TP_LINGER, TP_LINGER2 } from '../sock/tcp-sock.ts'
 import type { TcpTimers } from '../sock/tcp-timers.ts'
 import type { TcpTransmit } from '../snd/tcp-transmit.ts'
+import type { TcpWriteQueue } from '../snd/tcp-write-queue.ts'
 
 export type TcpCloseDeps = {
   arena: Arena
@@ -42,7 +43,7 @@ export type TcpCloseDeps = {
   transmit: TcpTransmit
   timers: TcpTimers
   rcvQueue: TcpRcvQueue
-  purgeWrite: (sk: number) => void
+  purgeWrite: TcpWriteQueue['purge']
 }
 
 export const createTcpClose = (deps: TcpCloseDeps) => {

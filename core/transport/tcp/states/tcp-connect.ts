@@ -15,7 +15,6 @@ import {
   FL_SADDR,
   FL_SPORT,
   FL_TYPE,
-  type Flowi,
   RTN_LOCAL,
   RTN_UNICAST,
 } from '../../../base/flowi.ts'
@@ -102,6 +101,9 @@ import type { TcpTimers } from '../sock/tcp-timers.ts'
 import type { TcpTransmit } from '../snd/tcp-transmit.ts'
 import type { TcpWindow } from '../rcv/tcp-window.ts'
 import type { TcpWriteQueue } from '../snd/tcp-write-queue.ts'
+import type { TcpRcvQueue } from '../rcv/tcp-rcv-queue.ts'
+import type { Steer } from '../../../steering/steer.ts'
+import type { AddrType } from '../../../inet/addr-type.ts'
 
 const IPPROTO_TCP = 6
 // What a keyed hash is for.
@@ -141,15 +143,14 @@ export type TcpConnectDeps = {
   window: TcpWindow
   transmit: TcpTransmit
   queue: TcpWriteQueue
-  purgeRcv: (sk: number) => void
+  purgeRcv: TcpRcvQueue['purge']
   cong: TcpCong
-  /** Worker on which packets of the flow arrive (source is the peer). */
-  steer: (fl: Flowi) => number
-  /** RTN_* of an address (inet/addr-type.ts). */
-  addrType: (words: Int32Array, at: number) => number
-}
+  steer: Steer['steerFlow']
+} & Pick<AddrType, 'addrType'>
 
 export type TcpConnect = ReturnType<typeof createTcpConnect>
+
+export type TcpRouting = ReturnType<typeof createTcpRouting>
 
 /** What the passive side needs of it too: routes and sequence numbers. */
 export const createTcpRouting = (
@@ -179,16 +180,14 @@ export const createTcpRouting = (
     ) +
       (time[TIME_US] << 4)) |
     0
+  /** Timestamp offset of the connection (RFC 7323 section 5.4). */
   const secureTsOffset = (sk: number): void => {
     i32[sk + TP_TS_OFFSET] = secure.flowHash(i32, sk + SK_SADDR, sk + SK_DADDR, 0, 0, HASH_TS)
   }
   return { routeSocket, secureSeq, secureTsOffset }
 }
 
-export const createTcpConnect = (
-  deps: TcpConnectDeps,
-  routing: ReturnType<typeof createTcpRouting>
-) => {
+export const createTcpConnect = (deps: TcpConnectDeps, routing: TcpRouting) => {
   const {
     bank,
     worker,

@@ -8,6 +8,7 @@ import type { Time } from '../../../base/time.ts'
 import { TIME_MS } from '../../../base/time.ts'
 import type { Arena } from '../../../shm/arena.ts'
 import { Mib } from '../../../shm/counters.ts'
+import type { ConsumeFn } from '../../../skb/drop.ts'
 import { Drop, type DropFn } from '../../../skb/drop.ts'
 import { SKB_TRANSPORT } from '../../../skb/skb.ts'
 import {
@@ -75,6 +76,7 @@ import {
 import type { TcpTimers } from '../sock/tcp-timers.ts'
 import type { TcpTransmit } from '../snd/tcp-transmit.ts'
 import type { TcpWindow } from '../rcv/tcp-window.ts'
+import type { TcpReply } from '../snd/tcp-reply.ts'
 
 export type TcpHandshake = ReturnType<typeof createTcpHandshake>
 export type TcpHandshakeDeps = {
@@ -82,7 +84,7 @@ export type TcpHandshakeDeps = {
   bank: number
   time: Time
   drop: DropFn
-  consume: (skb: number) => void
+  consume: ConsumeFn
   mss: TcpMss
   window: TcpWindow
   timers: TcpTimers
@@ -91,10 +93,8 @@ export type TcpHandshakeDeps = {
   life: TcpLifecycle
   paws: TcpPaws
   sndCheck: TcpSndCheck
-  /** Answers a segment with a RST; the skb stays the caller's. */
-  sendReset: (skb: number) => void
   cong: TcpCong
-}
+} & Pick<TcpReply, 'sendReset'>
 
 export const createTcpHandshake = (deps: TcpHandshakeDeps) => {
   const { bank, time, drop, consume, mss, window, timers, transmit, life, sendReset, cong } = deps

@@ -20,6 +20,7 @@ import type { Arena } from '../../../shm/arena.ts'
 import { Mib } from '../../../shm/counters.ts'
 import type { Slab } from '../../../shm/slab.ts'
 import { Sysctl } from '../../../shm/sysctl.ts'
+import type { ConsumeFn } from '../../../skb/drop.ts'
 import { Drop, type DropFn } from '../../../skb/drop.ts'
 import { SKB_HASH, SKB_TRANSPORT } from '../../../skb/skb.ts'
 import {
@@ -138,6 +139,8 @@ import {
 import type { TcpTimers } from '../sock/tcp-timers.ts'
 import type { TcpTransmit } from '../snd/tcp-transmit.ts'
 import type { TcpWindow } from '../rcv/tcp-window.ts'
+import type { TcpRouting } from './tcp-connect.ts'
+import type { TcpReply } from '../snd/tcp-reply.ts'
 
 /** What a child inherits from its listener. */
 const INHERITED = [
@@ -171,7 +174,7 @@ export type TcpListenDeps = {
   time: Time
   slab: Slab
   drop: DropFn
-  consume: (skb: number) => void
+  consume: ConsumeFn
   hash: TcpHash
   ports: Ports
   timers: TcpTimers
@@ -182,13 +185,8 @@ export type TcpListenDeps = {
   states: TcpStates
   cong: TcpCong
   life: TcpLifecycle
-  /** Fills the route words of a socket whose addresses are set; 0 or -errno. */
-  routeSocket: (sk: number) => number
-  /** Initial sequence number and timestamp offset. */
-  secureSeq: (sk: number) => number
-  secureTsOffset: (sk: number) => void
-  sendReset: (skb: number) => void
-}
+} & Pick<TcpRouting, 'routeSocket' | 'secureSeq' | 'secureTsOffset'> &
+  Pick<TcpReply, 'sendReset'>
 
 export const createTcpListen = (deps: TcpListenDeps) => {
   const {

@@ -6,6 +6,7 @@
  */
 import type { Arena } from '../../../shm/arena.ts'
 import { Mib } from '../../../shm/counters.ts'
+import type { ConsumeFn } from '../../../skb/drop.ts'
 import { Drop, type DropFn } from '../../../skb/drop.ts'
 import { SKB_TRANSPORT } from '../../../skb/skb.ts'
 import {
@@ -53,13 +54,15 @@ import {
 import type { TcpTimers } from '../sock/tcp-timers.ts'
 import type { TcpTransmit } from '../snd/tcp-transmit.ts'
 import type { TcpValidate } from '../rcv/tcp-validate.ts'
+import type { TcpReply } from '../snd/tcp-reply.ts'
+import type { TcpChallenge } from '../snd/tcp-challenge.ts'
 
 export type TcpStates = ReturnType<typeof createTcpStates>
 export type TcpStatesDeps = {
   arena: Arena
   bank: number
   drop: DropFn
-  consume: (skb: number) => void
+  consume: ConsumeFn
   timers: TcpTimers
   transmit: TcpTransmit
   ack: TcpAck
@@ -70,10 +73,8 @@ export type TcpStatesDeps = {
   handshake: TcpHandshake
   input: TcpInput
   sndCheck: TcpSndCheck
-  /** Answers a segment with a RST; the skb stays the caller's. */
-  sendReset: (skb: number) => void
-  sendChallengeAck: (sk: number) => void
-}
+} & Pick<TcpReply, 'sendReset'> &
+  Pick<TcpChallenge, 'sendChallengeAck'>
 
 export const createTcpStates = (deps: TcpStatesDeps) => {
   const { bank, drop, consume, timers, transmit, rcvQueue, life } = deps

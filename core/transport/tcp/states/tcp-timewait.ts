@@ -4,6 +4,7 @@
  * Linux: tcp_timewait_state_process; RFC 9293 3.10.7.4, RFC 6191, RFC 1337 (a RST is not ignored by default).
  */
 import { Mib } from '../../../shm/counters.ts'
+import type { ConsumeFn } from '../../../skb/drop.ts'
 import { Drop, type DropFn } from '../../../skb/drop.ts'
 import { TCP_FIN_WAIT2, TCP_TIME_WAIT } from '../../../socket/sock.ts'
 import { TCP_ACK, TCP_FIN, TCP_RST, TCP_SYN } from '../../../wire/tcp.ts'
@@ -26,19 +27,21 @@ import {
 } from '../sock/tcp-sock.ts'
 import type { TcpTimers } from '../sock/tcp-timers.ts'
 import type { TcpTransmit } from '../snd/tcp-transmit.ts'
+import type { TcpReply } from '../snd/tcp-reply.ts'
 
 export type TcpTimewaitDeps = {
   i32: Int32Array
   f64: Float64Array
   bank: number
   drop: DropFn
-  consume: (skb: number) => void
+  consume: ConsumeFn
   paws: TcpPaws
   life: TcpLifecycle
   timers: TcpTimers
   transmit: TcpTransmit
-  sendReset: (skb: number) => void
-}
+} & Pick<TcpReply, 'sendReset'>
+
+export type TcpTimewait = ReturnType<typeof createTcpTimewait>
 
 export const createTcpTimewait = (deps: TcpTimewaitDeps) => {
   const { i32, f64, bank, drop, consume, life, timers, transmit, sendReset } = deps
