@@ -4,7 +4,6 @@
  * Linux: net/ipv4/tcp.c, tcp_prot.
  */
 import { Errno } from '../../base/errno.ts'
-import type { Flowi } from '../../base/flowi.ts'
 import type { Time } from '../../base/time.ts'
 import { TIME_US } from '../../base/time.ts'
 import type { TimerWheel } from '../../base/timer-wheel.ts'
