@@ -192,6 +192,7 @@ export const createRoute = ({ arena, fib }: { arena: Arena; fib: FibReader }) =>
    * Where a received packet goes: FL_FAMILY, FL_SADDR, FL_DADDR and FL_IIF in; FL_TYPE LOCAL, BROADCAST,
    * MULTICAST (all for this host) or UNICAST (to forward), FL_DST, FL_DEV and FL_MTU out.
    */
+  // filled at the end of this file: routeInput4, routeInput6
   const routeInput = (fl: Flowi): number => familyOps(fl[FL_FAMILY]).routeInput(fl)
 
   /** First of a prefix's routes that leaves by oif, or 0. */
