@@ -19,13 +19,12 @@ import { SKB_BUF } from '../skb/skb.ts'
 import { E_SKB } from '../socket/app-constants.ts'
 import type { Outcome } from './answers.ts'
 import { told } from './answers.ts'
-import type { HolderItem, MemoryItem, SkbItem } from './rtnetlink.ts'
+import type { HolderItem, MemoryItem } from './rtnetlink.ts'
+import type { Stats } from './stats.ts'
 
 export type MemoryDeps = {
   arena: Arena
-  /** Free rows and buffers of each thread (stats.ts). */
-  pools: () => readonly SkbItem[]
-}
+} & Pick<Stats, 'pools'>
 
 type Slots = { small: number; large: number }
 

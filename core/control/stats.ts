@@ -51,6 +51,8 @@ export type StatsDeps = {
   socketsOf: SocketDump['count']
 }
 
+export type Stats = ReturnType<typeof createStats>
+
 export const createStats = ({ arena, time, socketsOf }: StatsDeps) => {
   const { i32, f64, layout } = arena
   const { workers, nics, flows } = layout.config
