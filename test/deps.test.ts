@@ -87,6 +87,30 @@ const deadEnds = (sources: Source[]): string[] => {
   )
 }
 
+/** `// filled by core/stack/inet.ts: ipRcv (ipv4/ip-input.ts)` and `/** core/stack/inet.ts: ... *\/` above a property. */
+const namedFills = (source: string): { file: string; names: string[] }[] => {
+  const tables = [...source.matchAll(/filled by ((?:core|workers)\/\S+\.ts)(?::([^\n]*))?/g)]
+  const glue = [...source.matchAll(/\/\*\* ((?:core|workers)\/\S+\.ts): [^*]*\*\/\s+(\w+)\??:/g)]
+  return [...tables, ...glue].map(([, file, said = '']) => ({
+    file: file!,
+    names: said.replace(/\([^)]*\)/g, '').match(/\b[a-z]+[A-Z]\w*/g) ?? [],
+  }))
+}
+
+/** What a file is said to fill in, and does not name. */
+const falseFills = async (path: string, source: string): Promise<string[]> => {
+  const wrong: string[] = []
+  for (const { file, names } of namedFills(source)) {
+    const target = Bun.file(`${root}/${file}`)
+    const text = (await target.exists()) ? await target.text() : null
+    if (text === null) wrong.push(`${path}: there is no ${file}`)
+    else
+      for (const name of names)
+        if (!new RegExp(`\\b${name}\\b`).test(text)) wrong.push(`${path}: ${file} has no ${name}`)
+  }
+  return wrong
+}
+
 const readCore = async (): Promise<Source[]> => {
   const sources: Source[] = []
   for await (const path of new Glob('core/**/*.ts').scan({ cwd: root }))
@@ -105,6 +129,21 @@ test('every exception is still needed', async () => {
   const returned = new Set(codes.flatMap(returnedNames))
   const needed = codes.flatMap(writtenOut).filter((at) => returned.has(at.split('.')[1]!))
   expect(Object.keys(ALLOWED).filter((at) => !needed.includes(at))).toEqual([])
+})
+
+test('what a comment says fills a table or is glue is there', async () => {
+  const sources = await readCore()
+  expect(sources.flatMap(({ source }) => namedFills(source)).length).toBeGreaterThan(10)
+  const wrong = await Promise.all(sources.map(({ path, source }) => falseFills(path, source)))
+  expect(wrong.flat()).toEqual([])
+})
+
+test('a comment that names a file or a function that is not there is seen', async () => {
+  const seen = (source: string) => falseFills('core/dev/ptype.ts', source)
+  expect(await seen('// filled by core/stack/none.ts: ipRcv')).toHaveLength(1)
+  expect(await seen('// filled by core/stack.ts: ipRcvOfNobody (ipv4/ip-input.ts)')).toHaveLength(1)
+  expect(await seen('  /** core/stack.ts: says no. */\n  sayNo: () => void')).toHaveLength(1)
+  expect(await seen('// filled by core/stack.ts: createStack (here)')).toEqual([])
 })
 
 describe('the rule sees', () => {

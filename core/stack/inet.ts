@@ -1,8 +1,8 @@
 /** The internet layer of a stack: routing, neighbours, IPv4 in, through and out, ICMP. */
+import type { Flowi } from '../base/flowi.ts'
 import { TIMER_WORDS } from '../base/timer-wheel.ts'
 import { createFibReader } from '../inet/fib.ts'
 import { createAddrType } from '../inet/addr-type.ts'
-import type { Icmp } from '../ipv4/icmp.ts'
 import { createIcmp } from '../ipv4/icmp.ts'
 import { createInetProtos } from '../inet/inet-protos.ts'
 import { createIpForward } from '../ipv4/ip-forward.ts'
@@ -20,7 +20,6 @@ import { createSkDst } from '../inet/sk-dst.ts'
 import { byFamily } from '../inet/af-ops.ts'
 import { createAfInet } from '../ipv4/af-inet.ts'
 import { createAfInet6 } from '../ipv6/af-inet6.ts'
-import type { Route } from '../inet/route.ts'
 import { createRoute } from '../inet/route.ts'
 import { createSourceSelection } from '../inet/source.ts'
 import { createArp } from '../ipv4/arp.ts'
@@ -64,7 +63,7 @@ const createNeighbours = (
   machine: Machine,
   { output, xmit }: Link,
   { isLocalAddress }: Local,
-  linkFailure: Icmp['linkFailure']
+  linkFailure: (skb: number) => void
 ) => {
   const { arena, thread, words } = machine
   const { devQueueXmit } = xmit
@@ -194,7 +193,7 @@ const createIp = ({ machine, link, local, route, neighOutput }: IpDeps) => {
 /** Path MTUs, which go to all CPUs: the flows to one destination are spread over them. */
 const createPathMtus = (
   { arena, thread, time, random, ipi }: Machine,
-  routeOutput: Route['routeOutput']
+  routeOutput: (fl: Flowi) => number
 ) => {
   const { workers } = arena.layout.config
   const pmtu = createPmtu({

@@ -8,7 +8,6 @@ import { createReceive } from '../dev/receive.ts'
 import type { DeviceFailed } from '../netdev/device-failed.ts'
 import { createDeviceFailed } from '../netdev/device-failed.ts'
 import type { StartXmit } from '../netdev/netdev.ts'
-import type { IpiSystem } from '../shm/ipi.ts'
 import type { DropFn } from '../skb/drop.ts'
 import type { Skbs } from '../skb/skb.ts'
 import { createFlowTable } from '../softnet/flow-table.ts'
@@ -19,9 +18,10 @@ import type { Machine } from './machine.ts'
 export type DriverEnv = {
   skbs: Skbs
   drop: DropFn
+  kick: (thread: number) => void
+  netifRx: (skb: number) => void
   deviceFailed: DeviceFailed
-} & Pick<IpiSystem, 'kick'> &
-  Pick<Machine, 'netifRx'>
+}
 /** start_xmit by DevKind. */
 export type Drivers = (env: DriverEnv) => readonly StartXmit[]
 

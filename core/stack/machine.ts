@@ -11,7 +11,6 @@ import { counterBank, Softnet } from '../shm/counters.ts'
 import { createIpi } from '../shm/ipi.ts'
 import { SCRATCH_WORDS } from '../shm/layout.ts'
 import { ringTail } from '../shm/ring.ts'
-import type { DropFn } from '../skb/drop.ts'
 import { createDrop, Drop } from '../skb/drop.ts'
 import {
   createSkbs,
@@ -86,7 +85,7 @@ type Core = {
   arena: Arena
   thread: number
   skbs: ReturnType<typeof createSkbs>
-  drop: DropFn
+  drop: (skb: number, reason: Drop) => void
   ipi: ReturnType<typeof createIpi>
 }
 
