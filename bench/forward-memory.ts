@@ -16,12 +16,12 @@ import {
   DEV_MAC,
   DEV_MTU,
   DEV_TXQLEN,
-  DevKind,
   deviceRow,
   IFF_UP,
   INIT_NET,
 } from '../core/netdev/netdev.ts'
-import { createPortXmit, PORT_PEER, portTxRing } from '../core/dev/kinds/port.ts'
+import { kindNumbers, SOFT_KINDS } from '../core/dev/kinds/kinds.ts'
+import { PORT_PEER, portTxRing } from '../core/dev/kinds/port.ts'
 import { createArena } from '../core/shm/arena.ts'
 import { counterBank, Mib } from '../core/shm/counters.ts'
 import { DEFAULT_ARENA, NEXTHOP_WORDS, RSS_WORDS, RPS_MAP_OFFSET } from '../core/shm/layout.ts'
@@ -59,7 +59,7 @@ const setup = () => {
     i32[row + DEV_FLAGS] = IFF_UP
     i32[row + DEV_MTU] = 1500
     i32[row + DEV_TXQLEN] = 1000
-    i32[row + DEV_KIND] = DevKind.port
+    i32[row + DEV_KIND] = kindNumbers(SOFT_KINDS).port
     i32[row + PORT_PEER] = peer
     ethernet.putMac(u8, (row + DEV_MAC) << 2, 0x0200, ifindex)
     const at = layout.rss + ifindex * RSS_WORDS
@@ -74,11 +74,6 @@ const setup = () => {
     secret: new Int32Array(2),
     wake: () => {},
     services: { echo: false, discard: false, chargen: false },
-    drivers: ({ skbs, kick }) => {
-      const table = Array(16).fill(() => 0)
-      table[DevKind.port] = createPortXmit(arena, skbs, kick)
-      return table
-    },
   })
   const key = layout.scratch + layout.nicThread * 1024
   for (let host = 0; host < 8; host++) {

@@ -5,19 +5,19 @@
  * their stack here.
  */
 import { setTime } from './base/time.ts'
+import { SOFT_KINDS } from './dev/kinds/kinds.ts'
+import type { PathKind } from './dev/kinds/link-kind.ts'
 import { Ipi } from './shm/ipi.ts'
 import type { ServicesConfig } from './socket/services/services.ts'
 import { createNetRx } from './softnet/net-rx.ts'
 import { createInet } from './stack/inet.ts'
-import { createLink, type Drivers } from './stack/link.ts'
+import { createLink } from './stack/link.ts'
 import { createMachine, type MachineDeps } from './stack/machine.ts'
 import { createTransport } from './stack/transport.ts'
 
-export type { DriverEnv } from './stack/link.ts'
-
 export type StackDeps = MachineDeps & {
-  /** start_xmit by DevKind. */
-  drivers: Drivers
+  /** Whose devices it sends on: the same list as its control's. */
+  kinds?: readonly PathKind[]
   /** Two random words of this boot: the key of sequence numbers. */
   secret: Int32Array
   services: ServicesConfig
@@ -29,10 +29,10 @@ export type Stack = ReturnType<typeof createStack>
 const TX_RETRY_MS = 1
 
 export const createStack = (deps: StackDeps) => {
-  const { nowUs, wake, secret, services } = deps
+  const { nowUs, wake, secret, services, kinds = SOFT_KINDS } = deps
   const machine = createMachine(deps)
   const { time, wheel, skbs, ipi, backlog, steer } = machine
-  const link = createLink(machine, deps.drivers)
+  const link = createLink(machine, kinds)
   const { xmit, ptype } = link
   const inet = createInet(machine, link)
   const transport = createTransport({ machine, link, inet, secret, services, wake })

@@ -19,10 +19,7 @@ import {
   THREAD_WORDS,
 } from '../core/shm/layout.ts'
 import { type AppThreadData, STOP } from './app/thread-data.ts'
-import { createPacketDriver } from './devices/packet.ts'
-import { createPcapDriver } from './devices/pcap.ts'
-import { createPortDriver } from './devices/port.ts'
-import { createTapDriver } from './devices/tap.ts'
+import { kindsOf } from './kinds.ts'
 import { addLans, addUserLink, hints, namespaceOptions } from './lab/demo.ts'
 import type { LabData } from './lab/lab-data.ts'
 import { monotonicUs } from './os/clock.ts'
@@ -95,12 +92,8 @@ export const startDaemon = async (options: DaemonOptions) => {
     sockInfo: { [IPPROTO_TCP]: (sk) => tcpInfo(arena, sk, Math.floor(monotonicUs() / 1000) | 0) },
     random,
     pause: () => new Promise((resolve) => setImmediate(resolve)),
-    drivers: {
-      tap: createTapDriver({ arena, queues, namespaces }),
-      packet: createPacketDriver({ arena, queues }),
-      pcap: createPcapDriver({ arena, files: options.files, say }),
-      port: createPortDriver({ arena, hasEnded: (thread) => ended.has(thread) }),
-    },
+    kinds: kindsOf({ queues, namespaces, files: options.files, say }),
+    hasEnded: (thread) => ended.has(thread),
   })
 
   // what the threads have to tell: neighbours that changed, answers

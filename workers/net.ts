@@ -16,8 +16,8 @@ import {
   THREAD_WORDS,
 } from '../core/shm/layout.ts'
 import { createStack } from '../core/stack.ts'
-import { createDrivers } from './drivers/drivers.ts'
 import { createQueueReader } from './drivers/queues.ts'
+import { KINDS } from './kinds.ts'
 import { setAffinity } from './os/affinity.ts'
 import { monotonicUs } from './os/clock.ts'
 import { createPollSet } from './os/poll.ts'
@@ -52,7 +52,7 @@ const start = (restarted: boolean) => {
     random,
     wake,
     nowUs: monotonicUs,
-    drivers: (env) => createDrivers(arena, env),
+    kinds: KINDS,
     restarted,
   })
   const queues = createQueueReader(arena, thread, { ...stack, polls })

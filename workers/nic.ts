@@ -9,7 +9,6 @@ import {
   DEV_IFINDEX,
   DEV_KIND,
   DEV_NAPI,
-  DevKind,
   deviceFds,
 } from '../core/netdev/netdev.ts'
 import type { Arena } from '../core/shm/arena.ts'
@@ -17,10 +16,11 @@ import { attachArena } from '../core/shm/arena.ts'
 import { THREAD_EVENTFD, THREAD_RUNNING, THREAD_WORDS } from '../core/shm/layout.ts'
 import type { NicEnv, NicInput } from '../core/stack/nic.ts'
 import { createNic } from '../core/stack/nic.ts'
-import { createFdDriver } from './drivers/fd.ts'
+import { createFdDriver, FD_IS_SOCKET } from './drivers/fd.ts'
 import { createFdQueues } from './drivers/fd-queues.ts'
 import type { PcapReplay } from './drivers/pcap-replay.ts'
 import { createPcapReplay } from './drivers/pcap-replay.ts'
+import { DevKind, KINDS } from './kinds.ts'
 import { monotonicUs } from './os/clock.ts'
 import type { PollSet } from './os/poll.ts'
 import { createPollSet } from './os/poll.ts'
@@ -53,12 +53,11 @@ const createInput = (arena: Arena, polls: PollSet, env: NicEnv): NicInput => {
     queues.clear()
     playing = []
     for (const row of devices) {
-      const kind = i32[row + DEV_KIND]
       const ifindex = i32[row + DEV_IFINDEX]
       const fd = i32[deviceFds(arena, ifindex)]
-      const isFd = kind === DevKind.tap || kind === DevKind.packet
-      if (isFd && i32[row + DEV_NAPI] === 0) queues.open(fd, ifindex, kind === DevKind.packet)
-      if (kind === DevKind.pcap && fd !== 0) findReplay(row, ifindex)
+      if (fd === 0) continue
+      if (i32[row + DEV_KIND] === DevKind.pcap) findReplay(row, ifindex)
+      else if (i32[row + DEV_NAPI] === 0) queues.open(fd, ifindex, i32[row + FD_IS_SOCKET] === 1)
     }
   }
   return {
@@ -86,6 +85,7 @@ const nic = createNic({
   arena,
   thread,
   wake: createWake(arena, id),
+  kinds: KINDS,
   input: (env) => createInput(arena, polls, env),
   sleep: createSleep(arena, thread),
   rest: createDoorbellWait(arena, thread),

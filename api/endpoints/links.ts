@@ -4,7 +4,7 @@ import type { LinkItem } from '../../core/control/text/messages.ts'
 import { NLM_F_CREATE, NLM_F_EXCL, NLM_F_REPLACE } from '../../core/control/text/messages.ts'
 import { linkJson } from '../iproute2/link.ts'
 import { ifname } from '../schemas/common.ts'
-import { linkBody, linkFilter, linkPatch, linkSpec } from '../schemas/link.ts'
+import { linkBody, linkFilter, linkPatch, linkSpec, withKinds } from '../schemas/link.ts'
 import { dumpOf, mustExist, readBody, readPath, sendChange, sendItem } from './change.ts'
 import type { Api, ApiEnv, AppDeps } from './deps.ts'
 import { doc } from './doc.ts'
@@ -14,6 +14,7 @@ const tag = 'links'
 
 export const createLinkEndpoints = ({ control }: AppDeps): Api => {
   const api: Api = new Hono<ApiEnv>()
+  const { kinds } = control
   const name = (param: string): string => readPath(ifname, param)
 
   api.get('/links', doc('Lists links', { tag, like: 'ip -s -d link', query: linkFilter }), (c) => {
@@ -25,7 +26,7 @@ export const createLinkEndpoints = ({ control }: AppDeps): Api => {
 
   api.post(
     '/links',
-    doc('Adds a link', { tag, like: 'ip link add', body: linkSpec, status: 201 }),
+    doc('Adds a link', { tag, like: 'ip link add', body: withKinds(linkSpec, kinds), status: 201 }),
     async (c) => {
       const link = await readBody(c, linkSpec)
       return sendChange(
@@ -48,7 +49,7 @@ export const createLinkEndpoints = ({ control }: AppDeps): Api => {
 
   api.put(
     '/links/:ifname',
-    doc('Creates or replaces a link', { tag, body: linkBody }),
+    doc('Creates or replaces a link', { tag, body: withKinds(linkBody, kinds) }),
     async (c) => {
       const link = { ifname: name(c.req.param('ifname')), ...(await readBody(c, linkBody)) }
       const flags = mustExist(c) ? NLM_F_REPLACE : NLM_F_CREATE | NLM_F_REPLACE

@@ -16,8 +16,11 @@ export const impairment = z
   })
   .meta({ description: "netem's words" })
 
+const kindName = z.string().min(1).max(32)
+const kindData = z.record(z.string(), z.unknown())
+
 const linkFields = {
-  kind: z.string().min(1).max(32).optional().meta({ description: 'info_kind: tap veth lo ...' }),
+  kind: kindName.optional(),
   // Each device has bounds of its own, and the control plane knows them.
   mtu: u32.optional(),
   address: lladdr.optional(),
@@ -29,11 +32,26 @@ const linkFields = {
   num_tx_queues: z.int().min(1).max(64).optional(),
   num_rx_queues: z.int().min(1).max(64).optional(),
   netem: impairment.optional(),
-  data: z.record(z.string(), z.unknown()).optional().meta({ description: 'info_data of the kind' }),
+  data: kindData.optional(),
 }
 
 export const linkSpec = z.strictObject({ ifname, ...linkFields })
 export const linkBody = z.strictObject(linkFields)
+
+/** A schema of links with the kinds that there are in its documentation: which a link may be, the control plane says. */
+export const withKinds = <S extends z.ZodObject>(
+  schema: S,
+  kinds: readonly { readonly name: string; readonly data: readonly string[] }[]
+) => {
+  const names = kinds.map(({ name }) => name)
+  const words = kinds
+    .filter(({ data }) => data.length > 0)
+    .map(({ name, data }) => `${name}: ${data.join(' ')}`)
+  return schema.extend({
+    kind: kindName.optional().meta({ description: `info_kind: ${names.join(' ')}` }),
+    data: kindData.optional().meta({ description: `info_data of the kind (${words.join('; ')})` }),
+  })
+}
 export const linkPatch = z.strictObject({ ...linkFields, newname: ifname.optional() })
 /** [[link]] of the TOML file: its name, and its addresses beside it. */
 export const linkConfig = z.strictObject({

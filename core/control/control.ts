@@ -5,6 +5,8 @@
  */
 import { Errno } from '../base/errno.ts'
 import { createTime, setTime } from '../base/time.ts'
+import { SOFT_KINDS } from '../dev/kinds/kinds.ts'
+import type { LinkKind } from '../dev/kinds/link-kind.ts'
 import { createFibReader } from '../inet/fib.ts'
 import { createFibWriter } from '../inet/fib-writer.ts'
 import { createIfaddrs } from '../inet/ifaddr.ts'
@@ -20,8 +22,7 @@ import type { Outcome, Refused, Reply } from './answers.ts'
 import { changed, isRefused, refuse, told } from './answers.ts'
 import { createCalls } from './calls.ts'
 import { createEthtool } from './ethtool.ts'
-import type { LinkDriver } from './links.ts'
-import { createLinks } from './links.ts'
+import { createLinks } from './links/links.ts'
 import { createMemory } from './memory.ts'
 import { createNeigh } from './neigh.ts'
 import { createPublisher } from './publish.ts'
@@ -55,8 +56,10 @@ export type ControlDeps = {
   wake: (thread: number) => void
   /** The control thread's end of the calls, where it has one already. */
   ipi?: IpiSystem
-  /** By kind, as `ip link add ... type KIND`; lo and veth need none. */
-  drivers?: Record<string, LinkDriver>
+  /** What `ip link add ... type KIND` can make: the same list as its stacks'. */
+  kinds?: readonly LinkKind[]
+  /** Has that thread come to its end? */
+  hasEnded?: (thread: number) => boolean
   /** By IPPROTO_*: what the protocol says of a socket (ss -i). */
   sockInfo?: Record<number, (sk: number) => SockInfo>
   random: () => number
@@ -97,7 +100,8 @@ export type Run = <M extends Message>(message: M) => Promise<Outcome<ItemOf<M>>>
 export type ControlPlane = ReturnType<typeof createControl>
 
 export const createControl = (deps: ControlDeps) => {
-  const { arena, nowUs, wake, random, pause, drivers = {}, sockInfo = {} } = deps
+  const { arena, nowUs, wake, random, pause, sockInfo = {} } = deps
+  const { kinds = SOFT_KINDS, hasEnded = () => false } = deps
   const { layout } = arena
   const ipi = deps.ipi ?? createIpi(arena, layout.controlThread, wake)
   const time = createTime()
@@ -151,7 +155,8 @@ export const createControl = (deps: ControlDeps) => {
   })
   const links = createLinks({
     arena,
-    drivers,
+    kinds,
+    hasEnded,
     addresses: ifaddrs,
     random,
     publish,
@@ -409,6 +414,7 @@ export const createControl = (deps: ControlDeps) => {
     subscribe,
     revision,
     appliedBy,
+    kinds,
     ifindexOf,
     nameOf,
     poll,

@@ -18,7 +18,7 @@ import { createRssControl } from '../steering/rss-control.ts'
 import { RSS_KEY_LEN } from '../steering/toeplitz.ts'
 import type { Outcome, Refused } from './answers.ts'
 import { changed, refuse, told } from './answers.ts'
-import type { Links } from './links.ts'
+import type { Links } from './links/links.ts'
 import type { Channels, Features, MessageOf, Rps, Rss } from './rtnetlink.ts'
 
 export type Ethtool = ReturnType<typeof createEthtool>

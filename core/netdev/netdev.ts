@@ -15,6 +15,7 @@ export const DEV_FLAGS = 1
 export const DEV_MTU = 2
 /** ARPHRD_* */
 export const DEV_TYPE = 3
+/** Number of its kind, by which start_xmit is chosen (dev/kinds/kinds.ts). */
 export const DEV_KIND = 4
 export const DEV_FEATURES = 5
 export const DEV_TX_QUEUES = 6
@@ -73,6 +74,8 @@ export const IF_OPER_UNKNOWN = 0
 /** The host's side of it is gone: nobody polls what is left. */
 export const IF_OPER_NOTPRESENT = 1
 export const IF_OPER_DOWN = 2
+/** Another device here that it needs is down. */
+export const IF_OPER_LOWERLAYERDOWN = 3
 export const IF_OPER_UP = 6
 
 // Features.
@@ -85,10 +88,6 @@ export const NETIF_F_USO = 16
 export const NETIF_F_VNET_HDR = 32
 /** start_xmit takes skbs with a frag list (writev); others get linear ones. */
 export const NETIF_F_FRAGLIST = 64
-
-/** Kinds: the driver's index. */
-export const DevKind = { lo: 1, tap: 2, packet: 3, veth: 4, port: 5, pcap: 6, pipe: 7 } as const
-export type DevKind = (typeof DevKind)[keyof typeof DevKind]
 
 /** Statistics of a device, per thread; names as rtnl_link_stats64. */
 export const DevStat = {

@@ -4,31 +4,18 @@ import { createDevQueueXmit } from '../dev/dev-queue-xmit.ts'
 import { createEthTypeTrans } from '../dev/eth-type-trans.ts'
 import { createEtherOutput } from '../dev/ether-output.ts'
 import { createPtype } from '../dev/ptype.ts'
+import { startXmits } from '../dev/kinds/kinds.ts'
+import type { PathKind } from '../dev/kinds/link-kind.ts'
 import { createReceive } from '../dev/receive.ts'
-import type { DeviceFailed } from '../netdev/device-failed.ts'
 import { createDeviceFailed } from '../netdev/device-failed.ts'
-import type { StartXmit } from '../netdev/netdev.ts'
-import type { DropFn } from '../skb/drop.ts'
-import type { Skbs } from '../skb/skb.ts'
 import { createFlowTable } from '../softnet/flow-table.ts'
 import { createNetem } from '../sched/netem.ts'
 import type { Machine } from './machine.ts'
 
-/** What a stack gives the drivers that are made for it. */
-export type DriverEnv = {
-  skbs: Skbs
-  drop: DropFn
-  kick: (thread: number) => void
-  netifRx: (skb: number) => void
-  deviceFailed: DeviceFailed
-}
-/** start_xmit by DevKind. */
-export type Drivers = (env: DriverEnv) => readonly StartXmit[]
-
 export type Link = ReturnType<typeof createLink>
 
-export const createLink = (machine: Machine, drivers: Drivers) => {
-  const { ipi, skbs, drop, netifRx, steer, backlog } = machine
+export const createLink = (machine: Machine, kinds: readonly PathKind[]) => {
+  const { ipi, steer, backlog } = machine
   const ptype = createPtype(machine)
   const output = createEtherOutput(machine)
   const timer = machine.words(TIMER_WORDS)
@@ -36,11 +23,9 @@ export const createLink = (machine: Machine, drivers: Drivers) => {
     ...machine,
     ptype,
     netemOf: (transmit, checksumHelp) => createNetem({ ...machine, timer, transmit, checksumHelp }),
-    drivers: drivers({
-      skbs,
-      drop,
+    drivers: startXmits(kinds, {
+      ...machine,
       kick: ipi.kick,
-      netifRx,
       deviceFailed: createDeviceFailed(machine.arena, ipi),
     }),
   })

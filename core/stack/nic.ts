@@ -1,10 +1,11 @@
 /**
  * The nic thread's part of a stack: frames of devices in, each flow to its CPU's backlog (receive and steer). It runs no
- * protocol code. What is read from descriptors and files, and the sleep on them, are the caller's (NicInput);
- * the rings of ports are read here. Run by workers/nic.ts on a thread of its own; tests and simulations turn it by
+ * protocol code. What is read from descriptors and files, and the sleep on them, are the caller's (NicInput); what is
+ * read from rings is the receive half of a link kind (dev/kinds/). Run by workers/nic.ts on a thread of its own; tests and simulations turn it by
  * hand. Linux: a driver's NAPI poll up to netif_receive_skb() and get_rps_cpu().
  */
-import { PORT_NUMBER, portRxRing } from '../dev/kinds/port.ts'
+import { kindNumbers, SOFT_KINDS } from '../dev/kinds/kinds.ts'
+import type { KindReceive, PathKind } from '../dev/kinds/link-kind.ts'
 import type { DeviceFailed } from '../netdev/device-failed.ts'
 import { createDeviceFailed } from '../netdev/device-failed.ts'
 import {
@@ -13,17 +14,14 @@ import {
   DEV_KIND,
   DEV_OPERSTATE,
   DEV_RPS_FLOW_CNT,
-  DevKind,
-  DevStat,
   deviceRow,
-  deviceStats,
   IF_OPER_NOTPRESENT,
   IFF_UP,
 } from '../netdev/netdev.ts'
 import type { Arena } from '../shm/arena.ts'
 import { backlogRing } from '../shm/arena.ts'
 import { createIpi, Ipi } from '../shm/ipi.ts'
-import { ringReadable, ringRelease, ringTail, ringTake } from '../shm/ring.ts'
+import { ringTail } from '../shm/ring.ts'
 import type { DropFn } from '../skb/drop.ts'
 import { createDrop } from '../skb/drop.ts'
 import type { Skbs } from '../skb/skb.ts'
@@ -56,6 +54,8 @@ export type NicDeps = {
   /** Rings the doorbell of a sleeping thread. */
   wake: (thread: number) => void
   input: (env: NicEnv) => NicInput
+  /** The list that the stacks and control have. */
+  kinds?: readonly PathKind[]
   /** Sleeps by `wait` unless `pending` says that work has come; says meanwhile that the thread sleeps. */
   sleep: (pending: () => boolean, wait: () => void) => void
   /** Leaves the CPU to the workers. */
@@ -63,8 +63,8 @@ export type NicDeps = {
 }
 
 export const createNic = (deps: NicDeps) => {
-  const { arena, thread, sleep, rest } = deps
-  const { i32, f64, layout } = arena
+  const { arena, thread, sleep, rest, kinds = SOFT_KINDS } = deps
+  const { i32, layout } = arena
   const skbs = createSkbs(arena, thread)
   const { drop } = createDrop(arena, skbs)
   const ipi = createIpi(arena, thread, deps.wake)
@@ -85,47 +85,33 @@ export const createNic = (deps: NicDeps) => {
   }
 
   // What there is to read, found anew when control publishes a change.
-  let ports: { ring: number; ifindex: number }[] = []
+  const numbers: Readonly<Record<string, number>> = kindNumbers(kinds)
+  const readers: { kind: number; reader: KindReceive }[] = kinds.flatMap(({ name, receive }) =>
+    receive ? [{ kind: numbers[name], reader: receive({ arena, skbs }) }] : []
+  )
   const isReadable = (row: number): boolean =>
     i32[row + DEV_IFINDEX] !== 0 &&
     (i32[row + DEV_FLAGS] & IFF_UP) !== 0 &&
     i32[row + DEV_OPERSTATE] !== IF_OPER_NOTPRESENT
   const findDevices = (): void => {
-    ports = []
-    const others: number[] = []
+    const rows: number[] = []
     for (let ifindex = 1; ifindex < layout.config.devices; ifindex++) {
       const row = deviceRow(arena, ifindex)
-      if (!isReadable(row)) continue
-      if (i32[row + DEV_KIND] === DevKind.port)
-        ports.push({ ring: portRxRing(arena, i32[row + PORT_NUMBER]), ifindex })
-      else others.push(row)
+      if (isReadable(row)) rows.push(row)
     }
-    input.refresh(others)
+    for (const { kind, reader } of readers)
+      reader.refresh(rows.filter((row) => i32[row + DEV_KIND] === kind))
+    input.refresh(rows.filter((row) => !readers.some(({ kind }) => kind === i32[row + DEV_KIND])))
   }
 
-  const pollPort = (ring: number, ifindex: number): number => {
-    const readable = ringReadable(i32, ring)
-    if (readable === 0) return 0
-    const n = readable < BATCH ? readable : BATCH
-    const stats = deviceStats(arena, thread, ifindex)
-    for (let k = 0; k < n; k++) {
-      const skb = ringTake(i32, ring)
-      i32[skb + SKB_DEV] = ifindex
-      f64[stats + DevStat.rx_packets]++
-      f64[stats + DevStat.rx_bytes] += i32[skb + SKB_LEN]
-      deliver(skb)
-    }
-    ringRelease(i32, ring)
-    return n
-  }
   const receive = (): number => {
     let work = input.receive(BATCH, deliver)
-    for (const port of ports) work += pollPort(port.ring, port.ifindex)
+    for (const { reader } of readers) work += reader.receive(BATCH, deliver)
     return work
   }
   const pending = (): boolean => {
     if (ipi.pending()) return true
-    for (const port of ports) if (ringReadable(i32, port.ring) !== 0) return true
+    for (const { reader } of readers) if (reader.pending()) return true
     return false
   }
   const wait = (): void => input.wait(input.nextDelay(LONGEST_SLEEP_MS))

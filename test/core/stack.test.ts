@@ -21,7 +21,6 @@ const make = () => {
     wake: () => {},
     services: { echo: false, discard: false, chargen: false },
     secret: Int32Array.of(1, 2),
-    drivers: () => [],
   })
   const timer = stack.words(TIMER_WORDS)
   const fired: number[] = []

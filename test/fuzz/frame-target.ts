@@ -5,15 +5,9 @@
 import { AF_INET } from '../../core/base/family.ts'
 import { Errno } from '../../core/base/errno.ts'
 import { createTextControl } from '../../core/control/text/control.ts'
-import { createLoopbackXmit } from '../../core/dev/kinds/loopback.ts'
-import {
-  DEV_FEATURES,
-  DEV_KIND,
-  DevKind,
-  DevStat,
-  deviceStats,
-  NETDEV_TX_OK,
-} from '../../core/netdev/netdev.ts'
+import { SOFT_KINDS } from '../../core/dev/kinds/kinds.ts'
+import type { LinkKind } from '../../core/dev/kinds/link-kind.ts'
+import { DevStat, deviceStats, NETDEV_TX_OK } from '../../core/netdev/netdev.ts'
 import { createArena } from '../../core/shm/arena.ts'
 import { counterBank, Mib } from '../../core/shm/counters.ts'
 import {
@@ -96,22 +90,27 @@ export const createTarget = async (seed: number, more: Partial<ArenaConfig> = {}
   const bank = counterBank(arena, 0)
   const drops = bank + DROP_COUNTERS
 
+  const pipe: LinkKind = {
+    name: 'pipe',
+    data: [],
+    linkOps: () => ({ newlink: () => ({ error: 0 }), dellink: () => {} }),
+    startXmit: (env) => (skb) => {
+      const echo = echoes[sent++ & 31]!
+      const at = i32[skb + SKB_DATA]!
+      const n = Math.min(i32[skb + SKB_LEN]!, 128)
+      for (let k = 0; k < n; k++) echo[k] = u8[at + k]!
+      env.skbs.free(skb)
+      return NETDEV_TX_OK
+    },
+  }
+  const kinds = [...SOFT_KINDS, pipe]
   const control = createTextControl({
     arena,
     random: seeded(seed + 1),
     nowUs: () => nowUs,
     wake: () => {},
     pause: async () => void turn(),
-    drivers: {
-      pipe: {
-        create: ({ row }) => {
-          i32[row + DEV_KIND] = DevKind.pipe
-          i32[row + DEV_FEATURES] = 0
-          return { error: 0 }
-        },
-        destroy: () => {},
-      },
-    },
+    kinds,
   })
   const stack = createStack({
     arena,
@@ -121,20 +120,7 @@ export const createTarget = async (seed: number, more: Partial<ArenaConfig> = {}
     secret: Int32Array.of(random(), random()),
     wake: () => {},
     services: { echo: true, discard: true, chargen: true },
-    drivers: (env) => {
-      const discard = (skb: number): void => env.drop(skb, Drop.DEV_READY)
-      const lo = createLoopbackXmit({ arena, ...env, discard })
-      const table = Array.from({ length: 16 }, () => lo.loXmit)
-      table[DevKind.pipe] = (skb) => {
-        const echo = echoes[sent++ & 31]!
-        const at = i32[skb + SKB_DATA]!
-        const n = Math.min(i32[skb + SKB_LEN]!, 128)
-        for (let k = 0; k < n; k++) echo[k] = u8[at + k]!
-        env.skbs.free(skb)
-        return NETDEV_TX_OK
-      }
-      return table
-    },
+    kinds,
   })
   const turn = (): number => {
     stack.refresh()

@@ -3,7 +3,8 @@
 
 import { isRefused } from '../../core/control/text/names.ts'
 import { createTextControl } from '../../core/control/text/control.ts'
-import type { LinkDriver } from '../../core/control/links.ts'
+import { SOFT_KINDS } from '../../core/dev/kinds/kinds.ts'
+import type { KindEnv, LinkKind, LinkOps } from '../../core/dev/kinds/link-kind.ts'
 import type {
   AddressSpec,
   Control,
@@ -22,7 +23,7 @@ import {
 } from '../../core/control/text/messages.ts'
 import { createFibReader } from '../../core/inet/fib.ts'
 import { createRoute } from '../../core/inet/route.ts'
-import { INIT_NET } from '../../core/netdev/netdev.ts'
+import { INIT_NET, NETDEV_TX_BUSY } from '../../core/netdev/netdev.ts'
 import type { Arena } from '../../core/shm/arena.ts'
 import { createArena } from '../../core/shm/arena.ts'
 import { createIpi } from '../../core/shm/ipi.ts'
@@ -77,9 +78,27 @@ export const routeLine = (r: RouteItem): string =>
     .filter(Boolean)
     .join(' ')
 
+/** A kind whose devices the test is; nothing is sent on them. */
+export const kindOf = (name: string, ops: LinkOps): LinkKind => ({
+  name,
+  data: [],
+  linkOps: () => ops,
+  startXmit: () => () => NETDEV_TX_BUSY,
+})
+
+/** What control gives its half of a kind, where nothing else is. */
+export const kindEnv = (arena: Arena): KindEnv => ({
+  arena,
+  hasEnded: () => false,
+  isUp: () => false,
+  checkName: () => undefined,
+  freeName: (stem) => `${stem}0`,
+  reserve: () => 0,
+})
+
 export const makeControl = (
   config: Partial<ArenaConfig> = {},
-  drivers: Record<string, LinkDriver> = {}
+  drivers: Record<string, LinkOps> = {}
 ) => {
   const arena: Arena = createArena({ ...SMALL_ARENA, workers: 2, ...config })
   const { i32, layout } = arena
@@ -108,7 +127,7 @@ export const makeControl = (
     arena,
     nowUs: () => clock.us,
     wake: () => {},
-    drivers,
+    kinds: [...SOFT_KINDS, ...Object.entries(drivers).map(([name, ops]) => kindOf(name, ops))],
     random,
     pause,
   })

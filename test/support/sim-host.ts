@@ -3,23 +3,17 @@
 
 import { createTextControl } from '../../core/control/text/control.ts'
 import type { StackConfig } from '../../core/control/text/messages.ts'
-import { createLoopbackXmit } from '../../core/dev/kinds/loopback.ts'
+import { fillSoftFeatures } from '../../core/dev/kinds/forward-skb.ts'
+import { SOFT_KINDS } from '../../core/dev/kinds/kinds.ts'
+import type { LinkKind } from '../../core/dev/kinds/link-kind.ts'
 import {
-  DEV_FEATURES,
   DEV_FLAGS,
-  DEV_GSO_MAX,
-  DEV_KIND,
-  DevKind,
   DevStat,
   deviceRow,
   deviceStats,
   IFF_UP,
   NETDEV_TX_BUSY,
   NETDEV_TX_OK,
-  NETIF_F_HW_CSUM,
-  NETIF_F_RXCSUM,
-  NETIF_F_TSO,
-  NETIF_F_TSO6,
 } from '../../core/netdev/netdev.ts'
 import { transferFrame } from '../../core/dev/transfer.ts'
 import { createArena } from '../../core/shm/arena.ts'
@@ -76,7 +70,6 @@ export const createSimHost = async (
   const config = { ...SMALL_ARENA, ...options.config, workers, nics: 1 }
   const arena = createArena(config)
   const { i32, f64, u8, layout } = arena
-  const offloads = NETIF_F_HW_CSUM | NETIF_F_RXCSUM | NETIF_F_TSO | NETIF_F_TSO6
   const wires: ({ wire: Wire; side: number } | undefined)[] = []
 
   // the receive thread: memory that frames arrive in, and the way to the workers; it never sleeps
@@ -176,23 +169,30 @@ export const createSimHost = async (
   }
   const restarts = (w: number): number =>
     i32[layout.threadBlocks + w * THREAD_WORDS + THREAD_RESTARTS]!
+  /** A wire of the test's. */
+  const pipe: LinkKind = {
+    name: 'pipe',
+    data: [],
+    linkOps: () => ({
+      newlink({ row }) {
+        if (options.offload) fillSoftFeatures(i32, row)
+        return { error: 0 }
+      },
+      dellink() {},
+    }),
+    startXmit:
+      ({ skbs }) =>
+      (skb, dev) =>
+        transmit(skbs, skb, i32[dev]!),
+  }
+  const kinds = [...SOFT_KINDS, pipe]
   const control = createTextControl({
     arena,
     random: hostRandom,
     nowUs,
     wake: () => {},
     pause: async () => void turn(),
-    drivers: {
-      pipe: {
-        create: ({ row }) => {
-          i32[row + DEV_KIND] = DevKind.pipe
-          i32[row + DEV_FEATURES] = options.offload ? offloads : 0
-          i32[row + DEV_GSO_MAX] = options.offload ? 65535 : 0
-          return { error: 0 }
-        },
-        destroy: () => {},
-      },
-    },
+    kinds,
   })
   const makeStack = (thread: number, restarted: boolean): Stack => {
     const stack = createStack({
@@ -204,14 +204,10 @@ export const createSimHost = async (
       random: burn(thread, seeded(random())),
       wake: burn(thread, () => {}),
       services: { echo: false, discard: false, chargen: false, ...options.services },
-      drivers: (env) => {
-        const discard = (skb: number): void => env.drop(skb, Drop.DEV_READY)
-        const lo = createLoopbackXmit({ arena, ...env, discard })
-        const table = Array.from({ length: 16 }, () => lo.loXmit)
-        table[DevKind.veth] = lo.vethXmit
-        table[DevKind.pipe] = (skb, dev) => transmit(env.skbs, skb, i32[dev]!)
-        return table.map((xmit) => burn(thread, xmit))
-      },
+      kinds: kinds.map(({ name, startXmit }) => ({
+        name,
+        startXmit: (env) => burn(thread, startXmit(env)),
+      })),
     })
     disturb(arena, stack.skbs, stack.nf)
     return stack

@@ -1,6 +1,6 @@
-/** A driver's refusal, out of what the operating system said. */
+/** A kind's refusal, out of what the operating system said. */
 import { Errno } from '../../core/base/errno.ts'
-import type { DriverRefusal } from '../../core/control/links.ts'
+import type { LinkRefusal } from '../../core/dev/kinds/link-kind.ts'
 import { OsError } from '../os/libc.ts'
 
 /** Ours, or Node's, which has them below zero. */
@@ -11,7 +11,7 @@ const errnoOf = (error: unknown): number | undefined => {
 }
 
 /** `fallback` is the errno of an error that has none. */
-export const refusal = (error: unknown, fallback: string, field: string): DriverRefusal => {
+export const refusal = (error: unknown, fallback: string, field: string): LinkRefusal => {
   const number = errnoOf(error) ?? (Errno as Record<string, number>)[fallback]
   const message = error instanceof Error ? error.message : String(error)
   return { error: number, message: `Error: ${message}`, field }

@@ -1,15 +1,13 @@
 /**
  * What a device that is a file descriptor with a vnet header (TAP, packet socket) puts into its row, and how it is
- * closed: every driver file beside this one opens its kind and ends here. Control thread.
+ * closed: tap.ts and packet.ts open theirs and end here. Control thread; drivers/fd.ts moves the frames.
  */
 import {
   DEV_FEATURES,
   DEV_GSO_MAX,
-  DEV_KIND,
   DEV_NAPI,
   DEV_RX_QUEUES,
   DEV_TX_QUEUES,
-  type DevKind,
   deviceFds,
   deviceRow,
   NETIF_F_HW_CSUM,
@@ -19,26 +17,33 @@ import {
   NETIF_F_USO,
   NETIF_F_VNET_HDR,
 } from '../../core/netdev/netdev.ts'
-import type { Carrier } from '../../core/control/links.ts'
+import type { Carrier } from '../../core/dev/kinds/link-kind.ts'
 import type { Arena } from '../../core/shm/arena.ts'
+import { FD_IS_SOCKET } from '../drivers/fd.ts'
 import { libc } from '../os/libc.ts'
 import { TunOffload } from '../os/tap.ts'
 
 const GSO_MAX_SIZE = 65535
 const OFFLOADS = NETIF_F_HW_CSUM | NETIF_F_RXCSUM | NETIF_F_TSO | NETIF_F_TSO6 | NETIF_F_VNET_HDR
 
-/** `isNapi`: worker i reads queue i. `offload` is the mask of TunOffload that the kernel has granted. */
+type FdOptions = {
+  /** Packet sockets, not queues of a TAP. */
+  isSocket: boolean
+  /** The mask of TunOffload that the kernel has granted. */
+  offload?: number
+  /** Worker i reads queue i. */
+  isNapi?: boolean
+}
+
 export const fillFdRow = (
   arena: Arena,
   ifindex: number,
-  kind: DevKind,
   fds: readonly number[],
-  offload: number,
-  isNapi = false
+  { isSocket, offload = 0, isNapi = false }: FdOptions
 ): void => {
   const { i32 } = arena
   const row = deviceRow(arena, ifindex)
-  i32[row + DEV_KIND] = kind
+  i32[row + FD_IS_SOCKET] = isSocket ? 1 : 0
   i32[row + DEV_FEATURES] = OFFLOADS | (offload & TunOffload.USO4 ? NETIF_F_USO : 0)
   i32[row + DEV_GSO_MAX] = GSO_MAX_SIZE
   i32[row + DEV_TX_QUEUES] = fds.length

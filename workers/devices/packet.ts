@@ -3,25 +3,19 @@
  * arrives there is received here, what is sent goes out there. For veths and real NICs, and where there is no TAP.
  * Control thread.
  */
-import type { LinkDriver } from '../../core/control/links.ts'
-import { DevKind } from '../../core/netdev/netdev.ts'
-import type { Arena } from '../../core/shm/arena.ts'
+import type { KindEnv, LinkOps } from '../../core/dev/kinds/link-kind.ts'
+import { createFdXmit } from '../drivers/fd.ts'
 import { openPacket, packetCarrier } from '../os/packet.ts'
 import { refusal } from './answers.ts'
 import { closeAll, createFdDevices, fillFdRow } from './fd-device.ts'
+import type { HostEnv, HostKind } from './host-kind.ts'
 
-export type PacketDriverDeps = {
-  arena: Arena
-  /** Workers that read a socket of each new device themselves, its frames shared out by flow; null: the nic thread. */
-  queues: number | null
-}
-
-export const createPacketDriver = ({ arena, queues }: PacketDriverDeps): LinkDriver => {
+/** Each of the workers that read reads a socket of its own; the kernel shares the frames out by flow. */
+const linkOps = ({ arena, queues }: KindEnv & HostEnv): LinkOps => {
   const devices = createFdDevices()
   const count = queues ?? 1
   return {
-    data: ['ifname'],
-    create({ ifindex, spec }) {
+    newlink({ ifindex, spec }) {
       const fds: number[] = []
       const ifname = String(spec.data?.['ifname'] ?? spec.ifname)
       // a fanout group is the process's own by its number
@@ -29,7 +23,7 @@ export const createPacketDriver = ({ arena, queues }: PacketDriverDeps): LinkDri
       try {
         for (let queue = 0; queue < count; queue++)
           fds.push(openPacket({ ifname, ...(count > 1 ? { fanout } : {}) }).fd)
-        fillFdRow(arena, ifindex, DevKind.packet, fds, 0, queues !== null)
+        fillFdRow(arena, ifindex, fds, { isSocket: true, isNapi: queues !== null })
         devices.add(ifindex, fds, packetCarrier)
         return { error: 0, data: { ifname } }
       } catch (error) {
@@ -37,10 +31,17 @@ export const createPacketDriver = ({ arena, queues }: PacketDriverDeps): LinkDri
         return refusal(error, 'EIO', 'data.ifname')
       }
     },
-    destroy(ifindex) {
+    dellink(ifindex) {
       closeAll(devices.remove(ifindex))
     },
     carrier: devices.carrier,
     failed: devices.failed,
   }
+}
+
+export const packet: HostKind<'packet'> = {
+  name: 'packet',
+  data: ['ifname'],
+  linkOps,
+  startXmit: createFdXmit,
 }

@@ -4,23 +4,22 @@
  * in the folder that the configuration names. The link has carrier while it records, or else while there is something left to replay. Control thread;
  * workers/drivers/pcap.ts and pcap-replay.ts move the frames.
  */
-import type { LinkDriver } from '../../core/control/links.ts'
-import { DEV_KIND, DevKind, deviceFds } from '../../core/netdev/netdev.ts'
-import type { Arena } from '../../core/shm/arena.ts'
+import type { KindEnv, LinkOps } from '../../core/dev/kinds/link-kind.ts'
+import { deviceFds } from '../../core/netdev/netdev.ts'
 import { openPcapRecord, openPcapReplay } from '../drivers/capture-file.ts'
-import { PCAP_FAST, PCAP_PACE, PCAP_RECORD, PCAP_REPLAY, PCAP_TIMED } from '../drivers/pcap.ts'
+import {
+  createPcapXmit,
+  PCAP_FAST,
+  PCAP_PACE,
+  PCAP_RECORD,
+  PCAP_REPLAY,
+  PCAP_TIMED,
+} from '../drivers/pcap.ts'
 import { type OpenFile, openBelow } from '../os/folder.ts'
 import { Errno, errnoText } from '../os/libc.ts'
 import { refusal } from './answers.ts'
 import { closeAll } from './fd-device.ts'
-
-export type PcapDriverDeps = {
-  arena: Arena
-  /** The folder in which files lie that a link names; null: none may be named. */
-  files: string | null
-  /** Says a line to whoever runs the daemon. */
-  say: (line: string) => void
-}
+import type { HostEnv, HostKind } from './host-kind.ts'
 
 /** What the threads have told of a device; a file that it does not have is undefined. */
 type Files = {
@@ -34,7 +33,7 @@ const RECORDING = 'recording'
 const UNREAD =
   'has packets that are neither Ethernet II nor IP (802.3, other links): nobody gets them'
 
-export const createPcapDriver = ({ arena, files, say }: PcapDriverDeps): LinkDriver => {
+const linkOps = ({ arena, files, say }: KindEnv & HostEnv): LinkOps => {
   const { i32 } = arena
   const opened = new Map<number, Files>()
   const below = openBelow(files)
@@ -49,8 +48,7 @@ export const createPcapDriver = ({ arena, files, say }: PcapDriverDeps): LinkDri
     return fd
   }
   return {
-    data: ['replay', 'record', 'paced'],
-    async create({ ifindex, row, spec }) {
+    async newlink({ ifindex, row, spec }) {
       const { replay, record, paced } = spec.data ?? {}
       const fds: number[] = []
       let field = 'data.replay'
@@ -58,7 +56,6 @@ export const createPcapDriver = ({ arena, files, say }: PcapDriverDeps): LinkDri
         const input = await open(replay, fds, openPcapReplay)
         field = 'data.record'
         const output = await open(record, fds, openPcapRecord)
-        i32[row + DEV_KIND] = DevKind.pcap
         i32[deviceFds(arena, ifindex) + PCAP_REPLAY] = input
         i32[deviceFds(arena, ifindex) + PCAP_RECORD] = output
         i32[row + PCAP_PACE] = paced === true ? PCAP_TIMED : PCAP_FAST
@@ -74,7 +71,7 @@ export const createPcapDriver = ({ arena, files, say }: PcapDriverDeps): LinkDri
         return refusal(error, 'EIO', field)
       }
     },
-    destroy(ifindex) {
+    dellink(ifindex) {
       closeAll(opened.get(ifindex)?.fds ?? [])
       opened.delete(ifindex)
     },
@@ -100,4 +97,11 @@ export const createPcapDriver = ({ arena, files, say }: PcapDriverDeps): LinkDri
       return { ...(replay && { replay }), ...(record && { record }), ...(unread && { unread }) }
     },
   }
+}
+
+export const pcap: HostKind<'pcap'> = {
+  name: 'pcap',
+  data: ['replay', 'record', 'paced'],
+  linkOps,
+  startXmit: createPcapXmit,
 }

@@ -2,25 +2,16 @@
  * `kind: tap`: a TAP device. One descriptor read by the nic thread, or, when the daemon steers by device queue, one for
  * each worker. `data.netns` names a namespace of the daemon's own whose interface is the other end. Control thread.
  */
-import type { LinkDriver } from '../../core/control/links.ts'
-import { DevKind } from '../../core/netdev/netdev.ts'
-import type { Arena } from '../../core/shm/arena.ts'
-import type { Namespace } from '../os/netns.ts'
+import type { KindEnv, LinkOps } from '../../core/dev/kinds/link-kind.ts'
+import { createFdXmit } from '../drivers/fd.ts'
 import { packetCarrier } from '../os/packet.ts'
 import type { Tap } from '../os/tap.ts'
 import { openTap, tapCarrier, TunOffload } from '../os/tap.ts'
 import { refusal } from './answers.ts'
 import { closeAll, createFdDevices, fillFdRow } from './fd-device.ts'
+import type { HostEnv, HostKind } from './host-kind.ts'
 
-export type TapDriverDeps = {
-  arena: Arena
-  /** Workers that read a queue of each new device themselves; null: the nic thread reads its only one. */
-  queues: number | null
-  /** Namespaces that the daemon holds, by name. */
-  namespaces: ReadonlyMap<string, Namespace>
-}
-
-export const createTapDriver = ({ arena, queues, namespaces }: TapDriverDeps): LinkDriver => {
+const linkOps = ({ arena, queues, namespaces }: KindEnv & HostEnv): LinkOps => {
   const devices = createFdDevices()
   /** Those whose descriptors are a namespace's, which closes them. */
   const adopted = new Set<number>()
@@ -45,22 +36,23 @@ export const createTapDriver = ({ arena, queues, namespaces }: TapDriverDeps): L
     const device = namespace?.device
     if (namespace === undefined || device === undefined)
       return refusal(`Cannot find network namespace "${name}"`, 'ENOENT', 'data.netns')
-    const kind = device.kind === 'tap' ? DevKind.tap : DevKind.packet
-    fillFdRow(arena, ifindex, kind, namespace.fds, device.kind === 'tap' ? TunOffload.USO4 : 0)
-    devices.add(ifindex, namespace.fds, device.kind === 'tap' ? tapCarrier : packetCarrier)
+    const isSocket = device.kind === 'packet'
+    const offload = isSocket ? 0 : TunOffload.USO4
+    fillFdRow(arena, ifindex, namespace.fds, { isSocket, offload })
+    devices.add(ifindex, namespace.fds, isSocket ? packetCarrier : tapCarrier)
     adopted.add(ifindex)
     return { error: 0 as const, data: { netns: name, type: device.kind, peer: device.ifname } }
   }
 
   return {
-    data: ['netns', 'type', 'multi_queue', 'vnet_hdr', 'peer'],
-    create({ ifindex, spec }) {
+    newlink({ ifindex, spec }) {
       const netns = spec.data?.['netns']
       if (typeof netns === 'string') return adopt(ifindex, netns)
       try {
         const taps = openQueues(spec.ifname)
         const fds = taps.map(({ fd }) => fd)
-        fillFdRow(arena, ifindex, DevKind.tap, fds, taps[0].offload, queues !== null)
+        const { offload } = taps[0]
+        fillFdRow(arena, ifindex, fds, { isSocket: false, offload, isNapi: queues !== null })
         devices.add(ifindex, fds, tapCarrier)
         return {
           error: 0,
@@ -70,11 +62,18 @@ export const createTapDriver = ({ arena, queues, namespaces }: TapDriverDeps): L
         return refusal(error, 'EIO', 'ifname')
       }
     },
-    destroy(ifindex) {
+    dellink(ifindex) {
       const fds = devices.remove(ifindex)
       if (!adopted.delete(ifindex)) closeAll(fds)
     },
     carrier: devices.carrier,
     failed: devices.failed,
   }
+}
+
+export const tap: HostKind<'tap'> = {
+  name: 'tap',
+  data: ['netns', 'type', 'multi_queue', 'vnet_hdr', 'peer'],
+  linkOps,
+  startXmit: createFdXmit,
 }

@@ -4,8 +4,11 @@
  * sends. Reads go straight into an skb: a small buffer first and, in the same readv, a large one behind it, so a
  * super-frame costs one call and a 2 KB copy, a small frame none. Linux: drivers/net/tun.c, net/packet/af_packet.c.
  */
+import type { XmitEnv } from '../../core/dev/kinds/link-kind.ts'
+import type { StartXmit } from '../../core/netdev/netdev.ts'
 import type { Arena } from '../../core/shm/arena.ts'
 import {
+  DEV_PRIV,
   DEV_TX_QUEUES,
   DevStat,
   deviceFds,
@@ -69,6 +72,9 @@ const isFatal = (code: number): boolean =>
 
 /** What is done with a received frame. */
 export type Deliver = (skb: number) => void
+
+/** Word of the device row: 1 when the descriptors are packet sockets, 0 when queues of a TAP. */
+export const FD_IS_SOCKET = DEV_PRIV
 
 export type FdDriver = ReturnType<typeof createFdDriver>
 
@@ -292,3 +298,7 @@ export const createFdDriver = (arena: Arena, skbs: Skbs, drop: DropFn) => {
   }
   return { poll, error, startXmit, release }
 }
+
+/** ndo_start_xmit of such devices, for one thread. */
+export const createFdXmit = ({ arena, skbs, drop }: XmitEnv): StartXmit =>
+  createFdDriver(arena, skbs, drop).startXmit

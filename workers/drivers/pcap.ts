@@ -17,13 +17,10 @@ import {
   IFF_RUNNING,
   NETDEV_TX_OK,
 } from '../../core/netdev/netdev.ts'
-import type { DeviceFailed } from '../../core/netdev/device-failed.ts'
+import type { XmitEnv } from '../../core/dev/kinds/link-kind.ts'
 import type { StartXmit } from '../../core/netdev/netdev.ts'
-import type { Arena } from '../../core/shm/arena.ts'
 import { DEVICE_FDS } from '../../core/shm/layout.ts'
-import type { DropFn } from '../../core/skb/drop.ts'
 import { Drop } from '../../core/skb/drop.ts'
-import type { Skbs } from '../../core/skb/skb.ts'
 import { SKB_DATA, SKB_FRAGS, SKB_HEAD, SKB_TAIL } from '../../core/skb/skb.ts'
 import { PCAP_RECORD_LEN } from '../../core/wire/pcap.ts'
 import { addressOf, block, Errno, errno, libc } from '../os/libc.ts'
@@ -42,12 +39,12 @@ export const PCAP_TIMED = 1
 const CLOCK_REALTIME = 0
 
 /** ndo_start_xmit of pcap devices, for one thread. */
-export const createPcapXmit = (
-  arena: Arena,
-  skbs: Skbs,
-  drop: DropFn,
-  deviceFailed: DeviceFailed
-): StartXmit => {
+export const createPcapXmit = ({
+  arena,
+  skbs,
+  drop,
+  deviceFailed,
+}: Pick<XmitEnv, 'arena' | 'skbs' | 'drop' | 'deviceFailed'>): StartXmit => {
   const { i32, u8, f64 } = arena
   const base = addressOf(u8)
   const fds = deviceFds(arena, 0)

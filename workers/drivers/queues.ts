@@ -8,11 +8,9 @@ import { createDeviceFailed } from '../../core/netdev/device-failed.ts'
 import {
   DEV_FLAGS,
   DEV_IFINDEX,
-  DEV_KIND,
   DEV_NAPI,
   DEV_OPERSTATE,
   DEV_RX_QUEUES,
-  DevKind,
   deviceFds,
   deviceRow,
   IF_OPER_NOTPRESENT,
@@ -24,7 +22,7 @@ import type { DropFn } from '../../core/skb/drop.ts'
 import type { Skbs } from '../../core/skb/skb.ts'
 import type { NapiPoll } from '../../core/softnet/net-rx.ts'
 import type { PollSet } from '../os/poll.ts'
-import { createFdDriver } from './fd.ts'
+import { createFdDriver, FD_IS_SOCKET } from './fd.ts'
 import { createFdQueues } from './fd-queues.ts'
 
 export type QueueDeps = {
@@ -63,11 +61,7 @@ export const createQueueReader = (arena: Arena, worker: number, deps: QueueDeps)
       if (i32[dev + DEV_IFINDEX] === 0 || (i32[dev + DEV_FLAGS] & IFF_UP) === 0) continue
       if (i32[dev + DEV_OPERSTATE] === IF_OPER_NOTPRESENT) continue
       if (i32[dev + DEV_NAPI] === 1 && worker < i32[dev + DEV_RX_QUEUES])
-        open(
-          i32[deviceFds(arena, ifindex) + worker],
-          ifindex,
-          i32[dev + DEV_KIND] === DevKind.packet
-        )
+        open(i32[deviceFds(arena, ifindex) + worker], ifindex, i32[dev + FD_IS_SOCKET] === 1)
     }
   }
   const close = (): void => {

@@ -4,22 +4,13 @@
  */
 import { createTextControl } from '../../core/control/text/control.ts'
 import type { Control } from '../../core/control/text/messages.ts'
-import {
-  NETDEV_TX_OK,
-  DEV_KIND,
-  DevKind,
-  DEV_FEATURES,
-  DEV_GSO_MAX,
-  NETIF_F_HW_CSUM,
-  NETIF_F_RXCSUM,
-  NETIF_F_TSO,
-  NETIF_F_TSO6,
-} from '../../core/netdev/netdev.ts'
-import { createLoopbackXmit } from '../../core/dev/kinds/loopback.ts'
+import { NETDEV_TX_OK } from '../../core/netdev/netdev.ts'
+import { fillSoftFeatures } from '../../core/dev/kinds/forward-skb.ts'
+import { SOFT_KINDS } from '../../core/dev/kinds/kinds.ts'
+import type { LinkKind } from '../../core/dev/kinds/link-kind.ts'
 import type { Arena } from '../../core/shm/arena.ts'
 import { createArena } from '../../core/shm/arena.ts'
 import { G_GENERATION, SMALL_ARENA, THREAD_ACK, THREAD_RUNNING } from '../../core/shm/layout.ts'
-import { Drop } from '../../core/skb/drop.ts'
 import type { Skbs } from '../../core/skb/skb.ts'
 import { SKB_DEV } from '../../core/skb/skb.ts'
 import { createStack } from '../../core/stack.ts'
@@ -64,6 +55,27 @@ export const createHost = async (
     else schedule()
   }
 
+  /** Its one wire: what is sent goes to the segment. */
+  const pipe: LinkKind = {
+    name: 'pipe',
+    data: [],
+    linkOps: () => ({
+      newlink({ row }) {
+        fillSoftFeatures(i32, row)
+        return { error: 0 }
+      },
+      dellink() {},
+    }),
+    startXmit:
+      ({ skbs }) =>
+      (skb) => {
+        segment.fromHost(self, skb)
+        skbs.free(skb)
+        return NETDEV_TX_OK
+      },
+  }
+  const kinds = [...SOFT_KINDS, pipe]
+
   const control = createTextControl({
     arena,
     random,
@@ -74,17 +86,7 @@ export const createHost = async (
       poll()
       return Bun.sleep(0)
     },
-    drivers: {
-      pipe: {
-        create: ({ row }) => {
-          i32[row + DEV_KIND] = DevKind.pipe
-          i32[row + DEV_FEATURES] = NETIF_F_HW_CSUM | NETIF_F_RXCSUM | NETIF_F_TSO | NETIF_F_TSO6
-          i32[row + DEV_GSO_MAX] = 65535
-          return { error: 0 }
-        },
-        destroy: () => {},
-      },
-    },
+    kinds,
   })
 
   const host = { name: spec.name, arena, ifindex: 0 }
@@ -96,21 +98,7 @@ export const createHost = async (
     secret: new Int32Array([random(), random()]),
     wake,
     services: { echo: true, discard: true, chargen: true },
-    drivers: ({ skbs, drop, netifRx }) => {
-      const { loXmit } = createLoopbackXmit({
-        arena,
-        skbs,
-        netifRx,
-        discard: (skb) => drop(skb, Drop.DEV_READY),
-      })
-      const table = Array.from({ length: 16 }, () => loXmit)
-      table[DevKind.pipe] = (skb) => {
-        segment.fromHost(self, skb)
-        skbs.free(skb)
-        return NETDEV_TX_OK
-      }
-      return table
-    },
+    kinds,
   })
   /** Frames from the segment, for the stack's next turn. */
   let inbox: number[] = []

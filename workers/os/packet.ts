@@ -4,7 +4,7 @@
 // A VLAN tag that the kernel stripped is not part of what read() returns: recvmsg() tells it beside
 // the frame (PACKET_AUXDATA). Linux counterpart: net/packet/af_packet.c; packet(7).
 
-import type { Carrier } from '../../core/control/links.ts'
+import type { Carrier } from '../../core/dev/kinds/link-kind.ts'
 import { block, check, libc } from './libc.ts'
 import { withRtnetlink } from './rtnetlink.ts'
 import { VNET_HDR_LEN } from './tap.ts'

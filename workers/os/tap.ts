@@ -4,7 +4,7 @@
 // in front, so that TSO, USO and checksum offload pass through.
 // Linux counterpart: drivers/net/tun.c; Documentation/networking/tuntap.rst.
 
-import type { Carrier } from '../../core/control/links.ts'
+import type { Carrier } from '../../core/dev/kinds/link-kind.ts'
 import { block, check, Errno, errno, libc, O_NONBLOCK, O_RDWR, OsError, openPath } from './libc.ts'
 import { POLL_ERRORS, pollNow, POLLOUT } from './poll.ts'
 import type { LinkChange } from './rtnetlink.ts'

@@ -3,6 +3,7 @@
  * one. A section that the wanted configuration does not have is left alone; one that it has is made so, and
  * what is not in it goes (what the kernel makes by itself apart). Control thread.
  */
+import type { LinkKind } from '../../dev/kinds/link-kind.ts'
 import { networkOf, parseAddr, parsePrefix } from '../../wire/text.ts'
 import { sysctlDefaults } from '../sysctls.ts'
 import type {
@@ -83,23 +84,38 @@ const routeKey = (route: RouteSpec): string => {
   return [is6, route.table ?? 'main', dst, route.tos ?? 0, metric].join(' ')
 }
 
-export const createConfig = (dump: Dump) => {
+export const createConfig = (dump: Dump, kinds: readonly LinkKind[]) => {
+  /** By kind: the word of `data` that names the second device of a pair. */
+  const pairWords = new Map(kinds.map(({ name, pair }) => [name, pair]))
+  /** What is always there. */
+  const always = new Set(kinds.flatMap(({ boot = [] }) => boot))
+  const pairOf = ({ kind, data }: Pick<ConfigLink, 'kind' | 'data'>): unknown => {
+    const word = pairWords.get(kind ?? '')
+    return word === undefined ? undefined : data?.[word]
+  }
+  const pairData = (kind: string, second: string | undefined): Pick<ConfigLink, 'data'> => {
+    const word = pairWords.get(kind)
+    return word === undefined || second === undefined ? {} : { data: { [word]: second } }
+  }
   /** A link's own addresses: what it gets by itself is not configuration. */
   const addressesOf = ({ addr_info }: AddressItem): string[] =>
     addr_info
       .filter(({ family, scope }) => family === 'inet' || scope !== 'link')
       .map(({ local, prefixlen }) => `${local}/${prefixlen}`)
-  const linkOf = (link: LinkItem, addresses: string[]): ConfigLink => ({
-    ifname: link.ifname,
-    kind: link.linkinfo?.info_kind ?? link.link_type,
-    mtu: link.mtu,
-    address: link.address,
-    up: link.flags.includes('UP'),
-    ...(link.link && { data: { peer: link.link } }),
-    ...(link.linkinfo?.info_data && { data: link.linkinfo.info_data }),
-    ...(link.netem && { netem: link.netem }),
-    ...(addresses.length > 0 && { addresses }),
-  })
+  const linkOf = (link: LinkItem, addresses: string[]): ConfigLink => {
+    const kind = link.linkinfo?.info_kind ?? link.link_type
+    return {
+      ifname: link.ifname,
+      kind,
+      mtu: link.mtu,
+      address: link.address,
+      up: link.flags.includes('UP'),
+      ...pairData(kind, link.link),
+      ...(link.linkinfo?.info_data && { data: link.linkinfo.info_data }),
+      ...(link.netem && { netem: link.netem }),
+      ...(addresses.length > 0 && { addresses }),
+    }
+  }
   const links = (): ConfigLink[] => {
     const byName = new Map(drain(dump({ type: 'RTM_GETADDR' })).map((item) => [item.ifname, item]))
     return drain(dump({ type: 'RTM_GETLINK' })).map((link) =>
@@ -126,7 +142,7 @@ export const createConfig = (dump: Dump) => {
       ({ dst, dev, lladdr }): NeighSpec => ({ dst, dev, ...(lladdr && { lladdr }) })
     )
     return {
-      link: links().filter(({ ifname }) => ifname !== 'lo'),
+      link: links().filter(({ ifname }) => !always.has(ifname)),
       route: routes(),
       neigh,
       sysctl: Object.fromEntries(set),
@@ -167,19 +183,17 @@ export const createConfig = (dump: Dump) => {
         ),
     }
   }
-  const peerOf = (link: ConfigLink): unknown => link.kind === 'veth' && link.data?.peer
 
   const linkSteps = (wanted: readonly ConfigLink[], running: readonly ConfigLink[]) => {
     const byName = new Map(running.map((link) => [link.ifname, link]))
-    const names = new Set<unknown>(wanted.flatMap((link) => [link.ifname, peerOf(link)]))
+    const names = new Set<unknown>(wanted.flatMap((link) => [link.ifname, pairOf(link)]))
     const gone: ConfigStep[] = []
     const come: ConfigStep[] = []
     const made = new Set<unknown>()
     const deleted = new Set<unknown>()
     for (const link of running) {
-      // lo is always there
-      if (link.ifname === 'lo' || names.has(link.ifname) || deleted.has(link.ifname)) continue
-      deleted.add(peerOf(link))
+      if (always.has(link.ifname) || names.has(link.ifname) || deleted.has(link.ifname)) continue
+      deleted.add(pairOf(link))
       gone.push(del({ type: 'RTM_DELLINK', ifname: link.ifname }))
     }
     for (const [index, { addresses, ...spec }] of wanted.entries()) {
@@ -189,7 +203,7 @@ export const createConfig = (dump: Dump) => {
       const { kind: _kind, data: _data, ...settings } = link
       if (now === undefined && !made.has(spec.ifname)) {
         come.push(add({ type: 'RTM_NEWLINK', flags: ADD, link }, at))
-        made.add(peerOf(spec))
+        made.add(pairOf(spec))
       } else if (now === undefined || !agrees(settings, now))
         come.push(change({ type: 'RTM_NEWLINK', flags: 0, link: differing(settings, now) }, at))
       const steps = addressSteps(

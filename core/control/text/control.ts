@@ -32,7 +32,9 @@ export const createTextControl = (deps: ControlDeps) => {
   const { revision, appliedBy } = plane
   const { read, written, why } = createCodecs(plane)
   const dump = createDumps(plane)
-  const config = createConfig(dump)
+  /** Those that a request can make. */
+  const kinds = plane.kinds.filter(({ boot }) => boot === undefined)
+  const config = createConfig(dump, plane.kinds)
   const subscribe = createNotes(plane)
 
   // ---- what holds the lock
@@ -130,6 +132,6 @@ export const createTextControl = (deps: ControlDeps) => {
     return replyOf(message, outcome, answers.isRefused(done) ? 0 : done.revision) as ReplyTo<M>
   }
 
-  const control: Control = { request, dump: dump as Control['dump'], subscribe, revision }
+  const control: Control = { request, dump: dump as Control['dump'], subscribe, revision, kinds }
   return { ...control, apply, poll: plane.poll, close: plane.close }
 }

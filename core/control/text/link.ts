@@ -6,6 +6,7 @@ import { Errno } from '../../base/errno.ts'
 import {
   ARPHRD_LOOPBACK,
   IF_OPER_DOWN,
+  IF_OPER_LOWERLAYERDOWN,
   IF_OPER_NOTPRESENT,
   IF_OPER_UP,
   IFF_ALLMULTI,
@@ -21,7 +22,6 @@ import {
 } from '../../netdev/netdev.ts'
 import type { Mac } from '../../wire/text.ts'
 import { formatMac, parseMac } from '../../wire/text.ts'
-import { IF_OPER_LOWERLAYERDOWN } from '../links.ts'
 import type { LinkChange, LinkInfo, Netem } from '../rtnetlink.ts'
 import type { Impairment, LinkItem, LinkSpec, Refused } from './messages.ts'
 import { refuseAs, wrong } from './names.ts'
@@ -144,7 +144,7 @@ export const writeLink = (link: LinkInfo, nameOf: (ifindex: number) => string): 
     num_tx_queues: link.txQueues,
     num_rx_queues: link.rxQueues,
     gso_max_size: link.gsoMax || GSO_MAX_SIZE,
-    ...(kind !== 'lo' && {
+    ...(!isLoopback && {
       linkinfo: {
         info_kind: kind,
         ...(data && { info_data: data }),

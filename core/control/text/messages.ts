@@ -473,4 +473,6 @@ export type Control = {
   subscribe(kinds: readonly WatchKind[], fn: (note: Notification) => void): () => void
   /** The last revision. */
   revision(): number
+  /** What `ip link add ... type NAME` can make, and the words of `data` that each takes. */
+  readonly kinds: readonly { readonly name: string; readonly data: readonly string[] }[]
 }

@@ -1,17 +1,34 @@
 /**
- * A port: a device whose other end is a program in another thread of this process (a simulated host, a peer
- * written in TypeScript). Frames cross as skbs of this arena over rings: one from each thread that may send to the
- * peer, one from the peer to the nic thread. The peer is a thread of the arena with a pool of its own.
+ * port: a device whose other end is a program in another thread of this process (a simulated host, a peer
+ * written in TypeScript); `data.peer` is that thread, which the daemon names for its simulated hosts. Frames cross as skbs
+ * of this arena over rings: one from each thread that may send to the peer, one from the peer to the nic thread. The peer
+ * is a thread of the arena with a pool of its own.
  */
+import { Errno } from '../../base/errno.ts'
+import {
+  DEV_IFINDEX,
+  DEV_PRIV,
+  DevStat,
+  deviceRow,
+  deviceStats,
+  NETDEV_TX_BUSY,
+  NETDEV_TX_OK,
+} from '../../netdev/netdev.ts'
 import type { Arena } from '../../shm/arena.ts'
 import { PORT_SLOTS, PORTS } from '../../shm/layout.ts'
-import { ringBacklog, ringPublish, ringPush } from '../../shm/ring.ts'
+import {
+  ringBacklog,
+  ringPublish,
+  ringPush,
+  ringReadable,
+  ringRelease,
+  ringTake,
+} from '../../shm/ring.ts'
 import { Holder } from '../../skb/budget.ts'
 import { createRingCharge, type RingCharge } from '../../skb/ring-charge.ts'
-import type { IpiSystem } from '../../shm/ipi.ts'
-import type { Skbs } from '../../skb/skb.ts'
-import { SKB_BUF, SKB_OWNER } from '../../skb/skb.ts'
-import { DEV_PRIV, NETDEV_TX_BUSY, NETDEV_TX_OK } from '../../netdev/netdev.ts'
+import { SKB_BUF, SKB_DEV, SKB_LEN, SKB_OWNER } from '../../skb/skb.ts'
+import { fillSoftFeatures } from './forward-skb.ts'
+import type { KindEnv, KindReceive, LinkKind, LinkOps, ReceiveEnv, XmitEnv } from './link-kind.ts'
 
 /** Words of the device row: the port's number and the peer's thread. */
 export const PORT_NUMBER = DEV_PRIV
@@ -25,11 +42,38 @@ export const portTxRing = (arena: Arena, port: number, thread: number): number =
 export const portRxRing = (arena: Arena, port: number): number =>
   portTxRing(arena, port, arena.layout.threads)
 
+const linkOps = ({ arena, hasEnded }: KindEnv): LinkOps => {
+  const { i32, layout } = arena
+  /** By ifindex. */
+  const ports = new Map<number, number>()
+  return {
+    newlink({ ifindex, row, spec }) {
+      const peer = Number(spec.data?.peer)
+      if (!(peer >= layout.appThread && peer < layout.controlThread)) {
+        const message = 'Error: a port needs the thread of its peer.'
+        return { error: Errno.EINVAL, message, field: 'data.peer' }
+      }
+      const used = new Set(ports.values())
+      const port = Array.from({ length: PORTS }, (_, n) => n).find((n) => !used.has(n))
+      if (port === undefined) return { error: Errno.ENOSPC }
+      fillSoftFeatures(i32, row)
+      i32[row + PORT_NUMBER] = port
+      i32[row + PORT_PEER] = peer
+      ports.set(ifindex, port)
+      return { error: 0, data: { port, peer } }
+    },
+    dellink(ifindex) {
+      ports.delete(ifindex)
+    },
+    carrier: (ifindex) => (hasEnded(i32[deviceRow(arena, ifindex) + PORT_PEER]) ? 'gone' : 'up'),
+  }
+}
+
 /**
- * ndo_start_xmit of ports, for one thread. What it may have on the way to peers (Holder.port) is shared out by the ports
+ * What it may have on the way to peers (Holder.port) is shared out by the ports
  * that it sends to: small frames are as many as the ring is long, large ones are counted.
  */
-export const createPortXmit = (arena: Arena, skbs: Skbs, kick: IpiSystem['kick']) => {
+const startXmit = ({ arena, skbs, kick }: XmitEnv) => {
   const { i32, layout } = arena
   const { smalls } = layout
   const { budget } = skbs
@@ -64,4 +108,49 @@ export const createPortXmit = (arena: Arena, skbs: Skbs, kick: IpiSystem['kick']
     kick(peer)
     return NETDEV_TX_OK
   }
+}
+
+const receive = ({ arena, skbs }: ReceiveEnv): KindReceive => {
+  const { i32, f64 } = arena
+  let ports: { ring: number; ifindex: number }[] = []
+  const poll = (ring: number, ifindex: number, budget: number, deliver: (skb: number) => void) => {
+    const readable = ringReadable(i32, ring)
+    if (readable === 0) return 0
+    const n = readable < budget ? readable : budget
+    const stats = deviceStats(arena, skbs.thread, ifindex)
+    for (let k = 0; k < n; k++) {
+      const skb = ringTake(i32, ring)
+      i32[skb + SKB_DEV] = ifindex
+      f64[stats + DevStat.rx_packets]++
+      f64[stats + DevStat.rx_bytes] += i32[skb + SKB_LEN]
+      deliver(skb)
+    }
+    ringRelease(i32, ring)
+    return n
+  }
+  return {
+    refresh(rows) {
+      ports = rows.map((row) => ({
+        ring: portRxRing(arena, i32[row + PORT_NUMBER]),
+        ifindex: i32[row + DEV_IFINDEX],
+      }))
+    },
+    receive(budget, deliver) {
+      let work = 0
+      for (const { ring, ifindex } of ports) work += poll(ring, ifindex, budget, deliver)
+      return work
+    },
+    pending() {
+      for (const { ring } of ports) if (ringReadable(i32, ring) !== 0) return true
+      return false
+    },
+  }
+}
+
+export const port: LinkKind<'port'> = {
+  name: 'port',
+  data: ['peer', 'port'],
+  linkOps,
+  startXmit,
+  receive,
 }

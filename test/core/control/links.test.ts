@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'bun:test'
 import { Errno } from '../../../core/base/errno.ts'
-import type { Carrier, LinkDriver } from '../../../core/control/links.ts'
+import type { Carrier, LinkOps } from '../../../core/dev/kinds/link-kind.ts'
 import type { LinkItem } from '../../../core/control/text/messages.ts'
 import {
   DEV_GENERATION,
@@ -17,15 +17,15 @@ import { FLAGS, itemOf, makeControl, refusal } from '../../support/control-plane
 /** A kind whose devices record what is done with them. */
 const recorder = () => {
   const log: string[] = []
-  const tap: LinkDriver = {
-    create: async ({ ifindex, spec }) => {
+  const tap: LinkOps = {
+    newlink: async ({ ifindex, spec }) => {
       log.push(`create ${ifindex} ${spec.ifname}`)
       if (spec.ifname === 'bad0')
         return { error: Errno.EBUSY, message: 'ioctl(TUNSETIFF): Device or resource busy' }
       return { error: 0, data: { fd: 7 } }
     },
-    destroy: async (ifindex) => void log.push(`destroy ${ifindex}`),
-    change: (ifindex) => void log.push(`change ${ifindex}`),
+    dellink: async (ifindex) => void log.push(`destroy ${ifindex}`),
+    changed: (ifindex) => void log.push(`change ${ifindex}`),
   }
   return { log, drivers: { tap } }
 }
@@ -169,18 +169,23 @@ describe('ip link set', () => {
   })
 })
 
-test('down, and another MAC, make the threads forget the neighbours of the device', async () => {
+test('down, and another MAC, make the threads forget neighbours; the other end loses its carrier', async () => {
   const { ip, workerIpi, turn } = makeControl()
   await ip.veth('eth0')
-  const flushed: number[] = []
-  workerIpi[0]!.on(Ipi.DEV_DOWN, (_from, ifindex) => flushed.push(ifindex))
+  const flushed: number[][] = []
+  workerIpi[0]!.on(Ipi.DEV_DOWN, (_from, ...device) => flushed.push(device.slice(0, 2)))
   const { ifindex } = itemOf(await ip.link('eth0', { address: '02:00:00:00:00:05' })) as {
     ifindex: number
   }
   await ip.link('eth0', { mtu: 1400 })
   await ip.link('eth0', { up: false })
   turn()
-  expect(flushed).toEqual([ifindex, ifindex])
+  const peer = ifindex + 1
+  expect(flushed).toEqual([
+    [ifindex, 0],
+    [peer, 1],
+    [ifindex, 0],
+  ])
 })
 
 describe('ip link del', () => {
@@ -262,9 +267,9 @@ describe('the other side of a device', () => {
   /** Devices whose other side the test holds. */
   const setup = async () => {
     const side = { carrier: 'up' as Carrier, failed: [] as number[] }
-    const tap: LinkDriver = {
-      create: () => ({ error: 0 }),
-      destroy: () => {},
+    const tap: LinkOps = {
+      newlink: () => ({ error: 0 }),
+      dellink: () => {},
       carrier: () => side.carrier,
       failed: (_ifindex, errno) => void side.failed.push(errno),
       xstats: () => ({ replay: 'playing' }),

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'bun:test'
 import { Errno } from '../../../core/base/errno.ts'
-import type { LinkDriver } from '../../../core/control/links.ts'
+import type { LinkOps } from '../../../core/dev/kinds/link-kind.ts'
 import type { Done, Message, Notification } from '../../../core/control/text/messages.ts'
 import { DEV_IFINDEX, deviceRow } from '../../../core/netdev/netdev.ts'
 import { Ipi } from '../../../core/shm/ipi.ts'
@@ -20,14 +20,14 @@ const gated = async () => {
   gate.resolve()
   const closed: number[] = []
   let lost = 0
-  const tap: LinkDriver = {
-    create: async () => {
+  const tap: LinkOps = {
+    newlink: async () => {
       await gate.promise
       return { error: 0 }
     },
-    change: async () => gate.promise,
+    changed: async () => gate.promise,
     carrier: (ifindex) => (ifindex === lost ? 'down' : 'up'),
-    destroy: async (ifindex) => {
+    dellink: async (ifindex) => {
       await gate.promise
       closed.push(ifindex)
     },
@@ -241,9 +241,9 @@ describe('changes run one at a time', () => {
   })
 
   test('a change that throws does not hold up the next one', async () => {
-    const broken: LinkDriver = {
-      create: () => Promise.reject(new Error('broken')),
-      destroy: () => {},
+    const broken: LinkOps = {
+      newlink: () => Promise.reject(new Error('broken')),
+      dellink: () => {},
     }
     const { control } = makeControl({}, { broken })
     const link = { ifname: 'b0', kind: 'broken' }

@@ -1,13 +1,7 @@
 import { describe, expect, test } from 'bun:test'
-import type { Carrier, LinkDriver } from '../../../core/control/links.ts'
-import { PORT_NUMBER, portRxRing } from '../../../core/dev/kinds/port.ts'
-import {
-  DEV_IFINDEX,
-  DEV_KIND,
-  DevKind,
-  DevStat,
-  sumDeviceStat,
-} from '../../../core/netdev/netdev.ts'
+import type { Carrier, LinkOps } from '../../../core/dev/kinds/link-kind.ts'
+import { portRxRing } from '../../../core/dev/kinds/port.ts'
+import { DEV_IFINDEX, DevStat, sumDeviceStat } from '../../../core/netdev/netdev.ts'
 import { backlogRing } from '../../../core/shm/arena.ts'
 import {
   ringPublish,
@@ -38,25 +32,18 @@ const frameOf = (flow: number): Uint8Array =>
 /** A nic over a tap and a port that are up; the test fills `waiting` with what the tap has to read. */
 const setup = async () => {
   const side = { carrier: 'up' as Carrier }
-  const tap: LinkDriver = {
-    create({ row }) {
-      arena.i32[row + DEV_KIND] = DevKind.tap
-      return { error: 0 }
-    },
-    destroy: () => {},
+  const tap: LinkOps = {
+    newlink: () => ({ error: 0 }),
+    dellink: () => {},
     carrier: () => side.carrier,
   }
-  const port: LinkDriver = {
-    create({ row }) {
-      arena.i32[row + DEV_KIND] = DevKind.port
-      arena.i32[row + PORT_NUMBER] = 0
-      return { error: 0 }
-    },
-    destroy: () => {},
-  }
-  const { arena, control, ip } = makeControl({ nics: 1 }, { tap, port })
-  for (const kind of ['tap', 'port']) {
-    const link = { ifname: `${kind}0`, kind, up: true }
+  const { arena, control, ip } = makeControl({ nics: 1, apps: 1 }, { tap })
+  const peer = arena.layout.appThread
+  for (const [kind, data] of [
+    ['tap', {}],
+    ['port', { peer }],
+  ] as const) {
+    const link = { ifname: `${kind}0`, kind, data, up: true }
     await control.request({ type: 'RTM_NEWLINK', flags: FLAGS.add, link })
   }
   const waiting: Uint8Array[] = []

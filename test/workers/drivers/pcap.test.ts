@@ -13,8 +13,6 @@ import {
   DEV_FLAGS,
   DEV_MAC,
   DEV_IFINDEX,
-  DEV_KIND,
-  DevKind,
   DevStat,
   deviceFds,
   deviceRow,
@@ -75,7 +73,6 @@ const setup = () => {
   i32[arena.layout.sysctl + Sysctl.netdev_max_backlog] = 1000
   const dev = deviceRow(arena, IFINDEX)
   i32[dev + DEV_IFINDEX] = IFINDEX
-  i32[dev + DEV_KIND] = DevKind.pcap
   const stat = (index: number) => sumDeviceStat(arena, IFINDEX, index)
   const fdWords = deviceFds(arena, IFINDEX)
   return { arena, i32, dev, fdWords, stat }
@@ -103,7 +100,12 @@ describe('sending on a pcap device', () => {
     const skbs = createSkbs(arena, 0)
     const { drop } = createDrop(arena, skbs)
     const told: [number, number][] = []
-    const xmit = createPcapXmit(arena, skbs, drop, (...news) => told.push(news) > 0)
+    const xmit = createPcapXmit({
+      arena,
+      skbs,
+      drop,
+      deviceFailed: (...news) => told.push(news) > 0,
+    })
     const path = `${folder}/out.pcap`
     const fd = openPcapRecord(path)
     fds.push(fd)

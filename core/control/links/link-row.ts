@@ -28,10 +28,10 @@ import {
   deviceName,
   deviceRow,
   sumDeviceStat,
-} from '../netdev/netdev.ts'
-import type { Arena } from '../shm/arena.ts'
-import type { Mac } from '../wire/text.ts'
-import type { LinkInfo, LinkStats, Netem } from './rtnetlink.ts'
+} from '../../netdev/netdev.ts'
+import type { Arena } from '../../shm/arena.ts'
+import type { Mac } from '../../wire/text.ts'
+import type { LinkInfo, LinkStats, Netem } from '../rtnetlink.ts'
 
 const NETEM: readonly (readonly [name: keyof Netem, word: number])[] = [
   ['loss', DEV_LOSS],

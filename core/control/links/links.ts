@@ -1,0 +1,89 @@
+/**
+ * RTM_*LINK: the messages of links, over the registry of devices and what makes (create.ts), changes (change.ts), follows
+ * (follow.ts) and ends (destroy.ts) them. What a kind of device is of its own is in its file (dev/kinds/, workers/devices/).
+ * Control thread. Linux: net/core/rtnetlink.c.
+ */
+import { Errno } from '../../base/errno.ts'
+import type { Outcome } from '../answers.ts'
+import { changed, chunks, refuse, told } from '../answers.ts'
+import type { LinkFilter, LinkInfo, MessageOf } from '../rtnetlink.ts'
+import { NLM_F_CREATE, NLM_F_EXCL } from '../rtnetlink.ts'
+import { TIMED_OUT } from '../rtnl.ts'
+import { type ChangeDeps, createChange } from './change.ts'
+import { type CreateDeps, createCreate } from './create.ts'
+import { createDestroy, type DestroyDeps } from './destroy.ts'
+import { createFollow, type FollowDeps } from './follow.ts'
+import { createRegistry, type RegistryDeps } from './registry.ts'
+
+type Parts = FollowDeps & ChangeDeps & CreateDeps & DestroyDeps
+export type LinksDeps = RegistryDeps & Omit<Parts, 'registry' | 'follow' | 'setUp' | 'checkWords'>
+export type Links = ReturnType<typeof createLinks>
+
+export const createLinks = (deps: LinksDeps) => {
+  const registry = createRegistry(deps)
+  const follow = createFollow({ ...deps, registry })
+  const { checkWords, check, apply } = createChange({ ...deps, ...follow, registry })
+  const { create, boot } = createCreate({ ...deps, registry, follow, checkWords })
+  const { destroy, close } = createDestroy({ ...deps, ...follow, registry })
+  const { of, item, list, isDevice, isTaken, isUp, ifindexOf, nameOf, kindOf } = registry
+  const { within } = deps
+
+  const noDevice = refuse(Errno.ENODEV, null, 'ifname')
+
+  const newLink = async ({
+    link: spec,
+    flags,
+  }: MessageOf<'RTM_NEWLINK'>): Promise<Outcome<LinkInfo>> => {
+    let ifindex = ifindexOf(spec.ifname)
+    if (ifindex === 0) {
+      if (isTaken(spec.ifname)) return refuse(Errno.EBUSY, null, 'ifname')
+      if ((flags & NLM_F_CREATE) === 0) return noDevice
+      const made = await create(spec)
+      if (typeof made !== 'number') return made
+      ifindex = made
+    } else if ((flags & NLM_F_EXCL) !== 0) return refuse(Errno.EEXIST, null, 'ifname')
+    else if (spec.kind !== undefined && spec.kind !== kindOf(ifindex))
+      return refuse(Errno.EEXIST, 'A link of another kind has this name', 'kind')
+    const why = check(spec, ifindex)
+    if (why !== undefined) return why
+    apply(ifindex, spec)
+    const answer = await within(of(ifindex).kind.ops.changed?.(ifindex))
+    return answer === TIMED_OUT ? refuse(Errno.ETIMEDOUT) : changed(item(ifindex))
+  }
+  const delLink = async ({ ifindex }: MessageOf<'RTM_DELLINK'>): Promise<Outcome<LinkInfo>> => {
+    if (!isDevice(ifindex)) return noDevice
+    if (of(ifindex).kind.boot !== undefined) return refuse(Errno.EOPNOTSUPP, null, 'ifname')
+    const last = item(ifindex)
+    await destroy(ifindex)
+    return changed(last)
+  }
+  const getLink = ({ ifindex }: MessageOf<'RTM_GETLINK'>): Outcome<LinkInfo> =>
+    isDevice(ifindex) ? told(item(ifindex)) : noDevice
+  function* items({ ifindex, kind, isUp: up }: LinkFilter): Generator<LinkInfo> {
+    for (const one of list()) {
+      if (ifindex !== undefined && one !== ifindex) continue
+      if (kind !== undefined && kindOf(one) !== kind) continue
+      if (up !== undefined && isUp(one) !== up) continue
+      yield item(one)
+    }
+  }
+  const dump = (filter: LinkFilter = {}): Iterable<LinkInfo[]> => chunks(items(filter), 64)
+
+  const { look, failed, hasCarrier } = follow
+  return {
+    boot,
+    close,
+    newLink,
+    delLink,
+    getLink,
+    dump,
+    ifindexOf,
+    nameOf,
+    kindOf,
+    isDevice,
+    item,
+    hasCarrier,
+    look,
+    failed,
+  }
+}

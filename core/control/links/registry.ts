@@ -1,0 +1,211 @@
+/**
+ * The registry of devices over their rows in shared memory: who there is, by ifindex and name, of which kind. A row
+ * appears whole: its ifindex is stored last; what goes away is hidden first and its row free when no thread can look at it
+ * any more. Control thread. Linux: net/core/dev.c (list_netdevice, __dev_get_by_name, dev_alloc_name).
+ */
+import { Errno } from '../../base/errno.ts'
+import { kindNumbers } from '../../dev/kinds/kinds.ts'
+import type { Carrier, KindEnv, LinkKind, LinkOps, LinkRefusal } from '../../dev/kinds/link-kind.ts'
+import {
+  ARPHRD_ETHER,
+  DEV_FLAGS,
+  DEV_GENERATION,
+  DEV_IFINDEX,
+  DEV_KIND,
+  DEV_MTU,
+  DEV_NET,
+  DEV_OPERSTATE,
+  DEV_RX_QUEUES,
+  DEV_TX_QUEUES,
+  DEV_TXQLEN,
+  DEV_TYPE,
+  deviceFds,
+  deviceRow,
+  deviceStats,
+  IF_OPER_DOWN,
+  IFF_BROADCAST,
+  IFF_MULTICAST,
+  IFF_UP,
+  INIT_NET,
+} from '../../netdev/netdev.ts'
+import type { Arena } from '../../shm/arena.ts'
+import { DEV_STATS, DEVICE_FDS, DEVICE_WORDS } from '../../shm/layout.ts'
+import type { Refused } from '../answers.ts'
+import { refuse } from '../answers.ts'
+import type { LinkInfo } from '../rtnetlink.ts'
+import { readLink, writeMac, writeName } from './link-row.ts'
+
+export type RegistryDeps = {
+  arena: Arena
+  /** What can be made; a device's number of its kind follows from the place in the list. */
+  kinds: readonly LinkKind[]
+  random: () => number
+  hasEnded: (thread: number) => boolean
+  retire: (reclaim: () => void) => void
+  /** Sets a new device's RSS and RPS state up. */
+  initSteering: (ifindex: number, channels: number) => void
+  onEvent: (event: 'new' | 'del', ifindex: number) => void
+}
+/** A kind and control's half of it. */
+export type Kind = LinkKind & { ops: LinkOps }
+export type Known = {
+  name: string
+  kind: Kind
+  data?: Record<string, unknown> | undefined
+  carrier: Carrier
+  /** The other device of its pair, or 0. */
+  second: number
+}
+export type Registry = ReturnType<typeof createRegistry>
+
+const NAME = /^[^\s/:]{1,15}$/
+
+export const isName = (name: string): boolean => NAME.test(name) && name !== '.' && name !== '..'
+export const badName = (field: string): Refused =>
+  refuse(Errno.EINVAL, 'Invalid device name', field)
+export const asRefused = (refusal: LinkRefusal): Refused => ({ extack: null, ...refusal })
+
+export const createRegistry = (deps: RegistryDeps) => {
+  const { arena, random, hasEnded, retire, initSteering, onEvent } = deps
+  const { i32, f64, layout } = arena
+  /** By ifindex: also of devices that are being made or are going away. */
+  const known = new Map<number, Known>()
+  /** Going away: not there any more for who asks, though a thread may still use them. */
+  const leaving = new Set<number>()
+
+  // ---- who there is
+
+  const isThere = (ifindex: number): boolean =>
+    i32[deviceRow(arena, ifindex) + DEV_IFINDEX] === ifindex && !leaving.has(ifindex)
+  const ifindexOf = (name: string): number => {
+    for (const [ifindex, link] of known) if (link.name === name && isThere(ifindex)) return ifindex
+    return 0
+  }
+  const isDevice = (ifindex: number): boolean => known.has(ifindex) && isThere(ifindex)
+  const list = (): number[] => [...known.keys()].filter(isThere).sort((a, b) => a - b)
+  const find = (ifindex: number): Known | undefined => known.get(ifindex)
+  const of = (ifindex: number): Known => known.get(ifindex)!
+  const nameOf = (ifindex: number): string => known.get(ifindex)?.name ?? `if${ifindex}`
+  const kindOf = (ifindex: number): string => known.get(ifindex)?.kind.name ?? ''
+  const isUp = (ifindex: number): boolean =>
+    (i32[deviceRow(arena, ifindex) + DEV_FLAGS] & IFF_UP) !== 0
+  const item = (ifindex: number): LinkInfo => {
+    const { kind, data } = of(ifindex)
+    return readLink(arena, ifindex, kind.name, data, kind.ops.xstats?.(ifindex))
+  }
+
+  // ---- names
+
+  const isTaken = (name: string): boolean => [...known.values()].some((link) => link.name === name)
+  /** What is wrong with a name that a device is to have. */
+  const checkName = (name: string, field: string): Refused | undefined => {
+    if (!isName(name)) return badName(field)
+    return isTaken(name) ? refuse(Errno.EEXIST, null, field) : undefined
+  }
+  const freeName = (stem: string): string => {
+    let k = 0
+    while (isTaken(`${stem}${k}`)) k++
+    return `${stem}${k}`
+  }
+
+  // ---- rows
+
+  const isFree = (ifindex: number): boolean => !known.has(ifindex) && !leaving.has(ifindex)
+  /** What every Ethernet device starts with. */
+  const initRow = (ifindex: number): void => {
+    const row = deviceRow(arena, ifindex)
+    const generation = (i32[row + DEV_GENERATION] + 1) | 0
+    i32.fill(0, row, row + DEVICE_WORDS)
+    i32.fill(0, deviceFds(arena, ifindex), deviceFds(arena, ifindex) + DEVICE_FDS)
+    i32[row + DEV_GENERATION] = generation
+    i32[row + DEV_FLAGS] = IFF_BROADCAST | IFF_MULTICAST
+    i32[row + DEV_NET] = INIT_NET
+    i32[row + DEV_MTU] = 1500
+    i32[row + DEV_TYPE] = ARPHRD_ETHER
+    i32[row + DEV_TX_QUEUES] = 1
+    i32[row + DEV_RX_QUEUES] = 1
+    i32[row + DEV_TXQLEN] = 1000
+    i32[row + DEV_OPERSTATE] = IF_OPER_DOWN
+    // locally administered, unicast
+    writeMac(arena, row, { hi: (random() & 0xfcff) | 0x0200, lo: random() })
+  }
+  /** A row for a new device, which nobody sees yet; 0 when there is none left. */
+  const reserve = (name: string, kind: Kind): number => {
+    let ifindex = 1
+    while (ifindex < layout.config.devices && !isFree(ifindex)) ifindex++
+    if (ifindex >= layout.config.devices) return 0
+    initRow(ifindex)
+    i32[deviceRow(arena, ifindex) + DEV_KIND] = numbers[kind.name]
+    writeName(arena, deviceRow(arena, ifindex), name)
+    known.set(ifindex, { name, kind, carrier: 'up', second: 0 })
+    return ifindex
+  }
+  const show = (ifindex: number): void => {
+    for (let t = 0; t < layout.threads; t++)
+      f64.fill(0, deviceStats(arena, t, ifindex), deviceStats(arena, t, ifindex) + DEV_STATS)
+    initSteering(ifindex, layout.config.workers)
+    Atomics.store(i32, deviceRow(arena, ifindex) + DEV_IFINDEX, ifindex)
+    onEvent('new', ifindex)
+  }
+  const rename = (ifindex: number, name: string): void => {
+    of(ifindex).name = name
+    writeName(arena, deviceRow(arena, ifindex), name)
+  }
+  /** Nobody who asks sees it any more. */
+  const leave = (ifindex: number): void => void leaving.add(ifindex)
+  /** No thread finds it any more. */
+  const hide = (ifindex: number): void => {
+    onEvent('del', ifindex)
+    Atomics.store(i32, deviceRow(arena, ifindex) + DEV_IFINDEX, 0)
+  }
+  /** A row that was never shown. */
+  const release = (ifindex: number): void => void known.delete(ifindex)
+  /** The name is free now, the row when no thread can look at it any more. */
+  const forget = (ifindex: number): void => {
+    known.delete(ifindex)
+    retire(() => {
+      leaving.delete(ifindex)
+    })
+  }
+
+  // ---- kinds
+
+  const numbers: Readonly<Record<string, number>> = kindNumbers(deps.kinds)
+  const envOf = (kind: () => Kind): KindEnv => ({
+    arena,
+    hasEnded,
+    isUp,
+    checkName,
+    freeName,
+    reserve: (name) => reserve(name, kind()),
+  })
+  const kinds = new Map(
+    deps.kinds.map((kind) => {
+      const made: Kind = { ...kind, ops: kind.linkOps(envOf(() => made)) }
+      return [kind.name, made]
+    })
+  )
+
+  return {
+    kinds,
+    isThere,
+    isDevice,
+    isTaken,
+    isUp,
+    ifindexOf,
+    nameOf,
+    kindOf,
+    find,
+    of,
+    item,
+    list,
+    checkName,
+    reserve,
+    show,
+    rename,
+    leave,
+    hide,
+    release,
+    forget,
+  }
+}

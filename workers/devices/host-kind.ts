@@ -1,0 +1,20 @@
+/**
+ * A link kind of the operating system: like core's soft ones (core/dev/kinds/link-kind.ts), but control's half is given what
+ * the daemon has besides the arena. workers/kinds.ts lists them.
+ */
+import type { KindEnv, LinkKind, LinkOps } from '../../core/dev/kinds/link-kind.ts'
+import type { Namespace } from '../os/netns.ts'
+
+export type HostEnv = {
+  /** Workers that read a queue of each new device themselves; null: the nic thread reads its only one. */
+  queues: number | null
+  /** Network namespaces that the daemon holds, by name. */
+  namespaces: ReadonlyMap<string, Namespace>
+  /** The folder in which files lie that a link names; null: none may be named. */
+  files: string | null
+  /** Says a line to whoever runs the daemon. */
+  say: (line: string) => void
+}
+export type HostKind<Name extends string = string> = Omit<LinkKind<Name>, 'linkOps'> & {
+  readonly linkOps: (env: KindEnv & HostEnv) => LinkOps
+}
