@@ -238,6 +238,7 @@ describe('changes', () => {
       'ip link add v0 type veth peer name v1',
       { type: 'RTM_NEWLINK', link: { ifname: 'v0', kind: 'veth', data: { peer: 'v1' } } },
     ],
+    ['ip link add d0 type dummy', { type: 'RTM_NEWLINK', link: { ifname: 'd0', kind: 'dummy' } }],
     ['ip link del veth0', { type: 'RTM_DELLINK', ifname: 'veth0' }],
     [
       'ip addr add 10.8.0.1/24 brd + dev veth0',
