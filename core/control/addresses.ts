@@ -9,7 +9,7 @@ import type { Outcome } from './answers.ts'
 import { changed, chunks, refuse } from './answers.ts'
 import type { AddressFilter, MessageOf } from './rtnetlink.ts'
 import { NLM_F_EXCL, NLM_F_REPLACE } from './rtnetlink.ts'
-import type { Links } from './links.ts'
+import type { Links } from './links/links.ts'
 
 export type AddressesDeps = {
   ifaddrs: Ifaddrs

@@ -44,7 +44,7 @@ import { changed, isRefused, refuse, told } from './answers.ts'
 import type { Rib, RibRoute } from './rib.ts'
 import { sameWords } from './rib.ts'
 import type { MessageOf, RouteAnswer, RouteFilter } from './rtnetlink.ts'
-import type { Links } from './links.ts'
+import type { Links } from './links/links.ts'
 
 /** Metric of IPv6 routes that name none (IP6_RT_PRIO_USER). */
 const PRIO_USER = 1024

@@ -67,7 +67,7 @@ export type DevQueueXmitDeps = {
   random: () => number
   /** createNetem of sched/netem.ts, by core/stack/link.ts: what holds up the frames of impaired devices. */
   netemOf: (transmit: NetemDeps['transmit'], checksumHelp: NetemDeps['checksumHelp']) => Netem
-  /** start_xmit by DEV_KIND (workers/drivers/drivers.ts). */
+  /** start_xmit by DEV_KIND (kinds/kinds.ts). */
   drivers: readonly StartXmit[]
   ptype: Pick<Ptype, 'isTapped' | 'deliverTaps'>
 }
@@ -128,7 +128,7 @@ export const createDevQueueXmit = (deps: DevQueueXmitDeps) => {
     const len = i32[skb + SKB_LEN]
     const bank = stats + i32[skb + SKB_DEV] * DEV_STATS
     const isGso = i32[skb + SKB_GSO_SIZE] !== 0
-    // filled by workers/drivers/drivers.ts: loXmit and vethXmit (kinds/loopback.ts), kinds/port.ts; there fd.ts, pcap.ts
+    // filled by core/dev/kinds/kinds.ts: startXmits (lo.ts, veth.ts ... beside it, workers/drivers/ fd.ts and pcap.ts)
     if (drivers[i32[dev + DEV_KIND]](skb, dev) === NETDEV_TX_BUSY) {
       f64[bank + DevStat.tx_busy]++
       return false

@@ -29,11 +29,11 @@ import { asRefused } from './registry.ts'
 export type ChangeDeps = {
   arena: Arena
   registry: Registry
-  setUp: Follow['setUp']
-  /** Tells workers and nics to forget what they know of a device's neighbours and what waits for them. */
+  /** control.ts: tells workers and nics to forget what they know of a device's neighbours and what waits for them. */
   announceDown: (ifindex: number) => void
+  /** control.ts: tells watchers. */
   onEvent: (event: 'new' | 'del', ifindex: number) => void
-}
+} & Pick<Follow, 'setUp'>
 export type Change = ReturnType<typeof createChange>
 
 const MIN_MTU = 68

@@ -19,10 +19,9 @@ import { asRefused, badName, isName } from './registry.ts'
 export type CreateDeps = {
   arena: Arena
   registry: Registry
-  checkWords: Change['checkWords']
   follow: Pick<Follow, 'begin' | 'setUp'>
   within: ReturnType<typeof createPatience>
-}
+} & Pick<Change, 'checkWords'>
 
 /** The first word in `data` that the kind does not know. */
 const checkData = ({ data = {} }: LinkChange, kind: LinkKind): Refused | undefined => {

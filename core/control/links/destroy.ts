@@ -3,19 +3,20 @@
  * can even look at it, the row is free. Control thread. Linux: unregister_netdevice_many() (net/core/dev.c).
  */
 import type { Ifaddrs } from '../../inet/ifaddr.ts'
+import type { Publisher } from '../publish.ts'
 import type { createPatience } from '../rtnl.ts'
 import { TIMED_OUT } from '../rtnl.ts'
+import type { ChangeDeps } from './change.ts'
 import type { Follow } from './follow.ts'
 import type { Registry } from './registry.ts'
 
 export type DestroyDeps = {
   registry: Registry
   addresses: Pick<Ifaddrs, 'deviceGone'>
-  publish: () => Promise<number>
   within: ReturnType<typeof createPatience>
-  setUp: Follow['setUp']
-  announceDown: (ifindex: number) => void
-}
+} & Pick<Publisher, 'publish'> &
+  Pick<Follow, 'setUp'> &
+  Pick<ChangeDeps, 'announceDown'>
 
 export const createDestroy = (deps: DestroyDeps) => {
   const { registry, addresses, publish, within, setUp, announceDown } = deps

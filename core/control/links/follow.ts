@@ -26,8 +26,9 @@ export type FollowDeps = {
   arena: Arena
   registry: Registry
   addresses: Pick<Ifaddrs, 'deviceUp' | 'deviceDown'>
-  /** Tells workers and nics that it has no carrier: what they learned of its neighbours is void (neigh_carrier_down). */
+  /** control.ts: tells workers and nics that it has no carrier: what they learned there is void (neigh_carrier_down). */
   announceCarrierDown: (ifindex: number) => void
+  /** control.ts: tells watchers. */
   onEvent: (event: 'new' | 'del', ifindex: number) => void
 }
 export type Follow = ReturnType<typeof createFollow>

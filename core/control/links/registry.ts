@@ -32,6 +32,8 @@ import type { Arena } from '../../shm/arena.ts'
 import { DEV_STATS, DEVICE_FDS, DEVICE_WORDS } from '../../shm/layout.ts'
 import type { Refused } from '../answers.ts'
 import { refuse } from '../answers.ts'
+import type { Ethtool } from '../ethtool.ts'
+import type { Publisher } from '../publish.ts'
 import type { LinkInfo } from '../rtnetlink.ts'
 import { readLink, writeMac, writeName } from './link-row.ts'
 
@@ -40,12 +42,13 @@ export type RegistryDeps = {
   /** What can be made; a device's number of its kind follows from the place in the list. */
   kinds: readonly LinkKind[]
   random: () => number
+  /** workers/daemon.ts: has that thread come to its end? */
   hasEnded: (thread: number) => boolean
-  retire: (reclaim: () => void) => void
-  /** Sets a new device's RSS and RPS state up. */
-  initSteering: (ifindex: number, channels: number) => void
+  /** A Pick of it would be circular: ethtool is made of links. */
+  initSteering: Ethtool['initSteering']
+  /** control.ts: tells watchers. */
   onEvent: (event: 'new' | 'del', ifindex: number) => void
-}
+} & Pick<Publisher, 'retire'>
 /** A kind and control's half of it. */
 export type Kind = LinkKind & { ops: LinkOps }
 export type Known = {
@@ -81,6 +84,7 @@ export const createRegistry = (deps: RegistryDeps) => {
     for (const [ifindex, link] of known) if (link.name === name && isThere(ifindex)) return ifindex
     return 0
   }
+  /** Is there such a device? */
   const isDevice = (ifindex: number): boolean => known.has(ifindex) && isThere(ifindex)
   const list = (): number[] => [...known.keys()].filter(isThere).sort((a, b) => a - b)
   const find = (ifindex: number): Known | undefined => known.get(ifindex)

@@ -7,6 +7,8 @@
 import type { LinkChange } from '../../control/rtnetlink.ts'
 import type { DeviceFailed } from '../../netdev/device-failed.ts'
 import type { StartXmit } from '../../netdev/netdev.ts'
+import type { Machine } from '../../stack/machine.ts'
+import type { IpiSystem } from '../../shm/ipi.ts'
 import type { Arena } from '../../shm/arena.ts'
 import type { DropFn } from '../../skb/drop.ts'
 import type { Skbs } from '../../skb/skb.ts'
@@ -94,11 +96,9 @@ export type XmitEnv = {
   arena: Arena
   skbs: Skbs
   drop: DropFn
-  kick: (thread: number) => void
-  /** Puts a received frame on the backlog it hashes to. */
-  netifRx: (skb: number) => void
   deviceFailed: DeviceFailed
-}
+} & Pick<Machine, 'netifRx'> &
+  Pick<IpiSystem, 'kick'>
 
 export type ReceiveEnv = { arena: Arena; skbs: Skbs }
 /** The devices of one kind as a nic thread reads them. */
