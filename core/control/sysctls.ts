@@ -4,119 +4,97 @@
  */
 import { Errno } from '../base/errno.ts'
 import type { Arena } from '../shm/arena.ts'
-import { NAME_SYSCTLS, Sysctl, SYSCTLS } from '../shm/sysctl.ts'
+import { SYSCTLS, type SysctlRow } from '../shm/sysctl.ts'
 import { CONGESTION_CONTROLS } from '../transport/tcp/rec/tcp-cong.ts'
 import type { Outcome } from './answers.ts'
 import { changed, chunks, refuse, told } from './answers.ts'
 import type { MessageOf, SysctlItem } from './rtnetlink.ts'
 
-/** Values that Linux shows as one line. */
-const VECTORS: Record<string, readonly string[]> = {
-  'net.ipv4.ip_local_port_range': [
-    'net.ipv4.ip_local_port_range_min',
-    'net.ipv4.ip_local_port_range_max',
-  ],
-  'net.ipv4.tcp_rmem': [
-    'net.ipv4.tcp_rmem_min',
-    'net.ipv4.tcp_rmem_default',
-    'net.ipv4.tcp_rmem_max',
-  ],
-  'net.ipv4.tcp_wmem': [
-    'net.ipv4.tcp_wmem_min',
-    'net.ipv4.tcp_wmem_default',
-    'net.ipv4.tcp_wmem_max',
-  ],
+/** What there is to choose from, by the sysctl that lists it; nobody sets these. */
+const LISTS: Readonly<Record<string, readonly string[]>> = {
+  'net.ipv4.tcp_available_congestion_control': CONGESTION_CONTROLS.map(({ name }) => name),
+}
+const ROWS = new Map(SYSCTLS.map((row) => [row.name, row]))
+const NAMES = [...ROWS.keys(), ...Object.keys(LISTS)].sort()
+
+/** A value as it is shown. */
+const shown = ({ names }: SysctlRow, values: readonly number[]): number | string => {
+  if (names?.many) return LISTS[names.of].filter((_, k) => (values[0] >> k) & 1).join(' ')
+  if (names) return LISTS[names.of][values[0]]
+  // none is negative, and a mask has 32 bits
+  return values.length === 1 ? values[0] >>> 0 : values.map((value) => value >>> 0).join('\t')
 }
 
-/** Values that are names: a word chooses one of `names`, or has a bit for each; without a word they are just listed. */
-type Named = { names: readonly string[]; word?: number; isMask?: true }
-const CONGESTION = CONGESTION_CONTROLS.map(({ name }) => name)
-const NAMED: Record<string, Named> = {
-  'net.ipv4.tcp_congestion_control': { names: CONGESTION, word: Sysctl.tcp_congestion_control },
-  'net.ipv4.tcp_available_congestion_control': { names: CONGESTION },
-  'net.ipv4.tcp_allowed_congestion_control': {
-    names: CONGESTION,
-    word: Sysctl.tcp_allowed_congestion_control,
-    isMask: true,
-  },
-}
-const textOf = ({ names, isMask }: Named, value: number): string =>
-  isMask ? names.filter((_, k) => (value >> k) & 1).join(' ') : names[value]
-
-/** What each value is that nobody has set, as it is shown; vectors by their parts. */
+/** What each value is that nobody has set, as it is shown. */
 export const sysctlDefaults = (): Map<string, number | string> =>
-  new Map<string, number | string>([
-    ...SYSCTLS.map(([name, , value]): [string, number] => [name, value]),
-    ...NAME_SYSCTLS.map(([name, , value]): [string, string] => [name, textOf(NAMED[name], value)]),
-  ])
+  new Map(
+    SYSCTLS.map((row) => [
+      row.name,
+      shown(
+        row,
+        row.words.map(([value]) => value)
+      ),
+    ])
+  )
+
+/** The words of a text, or the errno of what it is not: numbers within their bounds, in rising order. */
+const parseNumbers = ({ words, only }: SysctlRow, text: string): number[] | number => {
+  const numbers = text.split(/[\s,]+/).map(Number)
+  const isValid =
+    numbers.length === words.length &&
+    numbers.every((number, k) => {
+      const [, min, max] = words[k]
+      return (
+        Number.isInteger(number) &&
+        number >= min &&
+        number <= max &&
+        (k === 0 || number >= numbers[k - 1]) &&
+        (only !== 'powers of two' || (number & (number - 1)) === 0)
+      )
+    })
+  return isValid ? numbers : Errno.EINVAL
+}
+const parseNames = (
+  { of, many }: NonNullable<SysctlRow['names']>,
+  text: string
+): number[] | number => {
+  const numbers = text.split(/\s+/).map((word) => LISTS[of].indexOf(word))
+  if (numbers.includes(-1)) return Errno.ENOENT
+  if (many) return [numbers.reduce((mask, number) => mask | (1 << number), 0)]
+  return numbers.length === 1 ? numbers : Errno.EINVAL
+}
 
 export const createSysctls = ({ i32, layout }: Arena) => {
-  const scalars = new Map(SYSCTLS.map(([name, index, , min, max]) => [name, { index, min, max }]))
-  const inVector = new Set(Object.values(VECTORS).flat())
-  const names = [...scalars.keys()]
-    .filter((name) => !inVector.has(name))
-    .concat(Object.keys(VECTORS), Object.keys(NAMED))
-    .sort()
-  const wordOf = (name: string): number => layout.sysctl + scalars.get(name)!.index
-  const partsOf = (name: string): readonly string[] | undefined =>
-    VECTORS[name] ?? (scalars.has(name) ? [name] : undefined)
-
-  const namedItem = (name: string): SysctlItem => {
-    const { names: all, word } = NAMED[name]
-    const value =
-      word === undefined ? all.join(' ') : textOf(NAMED[name], i32[layout.sysctl + word])
-    return { name, value }
-  }
-  const item = (name: string): SysctlItem => {
-    if (Object.hasOwn(NAMED, name)) return namedItem(name)
-    // none is negative, and a mask has 32 bits
-    const values = partsOf(name)!.map((part) => i32[wordOf(part)] >>> 0)
-    return { name, value: values.length === 1 ? values[0] : values.join('\t') }
+  const item = (name: string): SysctlItem | undefined => {
+    if (Object.hasOwn(LISTS, name)) return { name, value: LISTS[name].join(' ') }
+    const row = ROWS.get(name)
+    return (
+      row && {
+        name,
+        value: shown(
+          row,
+          row.words.map((_, k) => i32[layout.sysctl + row.first + k])
+        ),
+      }
+    )
   }
   const unknown = refuse(Errno.ENOENT, null, 'name')
 
-  const isKnown = (name: string): boolean =>
-    partsOf(name) !== undefined || Object.hasOwn(NAMED, name)
-  const get = ({ name }: MessageOf<'SYSCTL_GET'>): Outcome<SysctlItem> =>
-    isKnown(name) ? told(item(name)) : unknown
-
-  const setNamed = (name: string, value: string): Outcome<SysctlItem> => {
-    const { names: all, word, isMask } = NAMED[name]
-    if (word === undefined) return refuse(Errno.EACCES, null, 'value')
-    const chosen = value.trim().split(/\s+/)
-    const numbers = chosen.map((one) => all.indexOf(one))
-    if (numbers.includes(-1)) return refuse(Errno.ENOENT, null, 'value')
-    if (!isMask && numbers.length !== 1) return refuse(Errno.EINVAL, null, 'value')
-    i32[layout.sysctl + word] = isMask
-      ? numbers.reduce((mask, number) => mask | (1 << number), 0)
-      : numbers[0]
-    return changed(item(name))
+  const get = ({ name }: MessageOf<'SYSCTL_GET'>): Outcome<SysctlItem> => {
+    const found = item(name)
+    return found === undefined ? unknown : told(found)
   }
-
   const set = ({ name, value }: MessageOf<'SYSCTL_SET'>): Outcome<SysctlItem> => {
-    if (Object.hasOwn(NAMED, name)) return setNamed(name, String(value))
-    const parts = partsOf(name)
-    if (parts === undefined) return unknown
-    const numbers = String(value)
-      .trim()
-      .split(/[\s,]+/)
-      .map(Number)
-    const isValid =
-      numbers.length === parts.length &&
-      numbers.every((number, k) => {
-        const { min, max } = scalars.get(parts[k])!
-        return (
-          Number.isInteger(number) &&
-          number >= min &&
-          number <= max &&
-          (k === 0 || number >= numbers[k - 1])
-        )
-      })
-    if (!isValid) return refuse(Errno.EINVAL, null, 'value')
-    for (const [k, part] of parts.entries()) i32[wordOf(part)] = numbers[k]
-    return changed(item(name))
+    if (Object.hasOwn(LISTS, name)) return refuse(Errno.EACCES, null, 'value')
+    const row = ROWS.get(name)
+    if (row === undefined) return unknown
+    const text = String(value).trim()
+    const parsed = row.names ? parseNames(row.names, text) : parseNumbers(row, text)
+    if (typeof parsed === 'number') return refuse(parsed, null, 'value')
+    i32.set(parsed, layout.sysctl + row.first)
+    return changed(item(name)!)
   }
   const dump = (filter: { prefix?: string } = {}): Iterable<SysctlItem[]> =>
-    chunks(names.filter((name) => name.startsWith(filter.prefix ?? '')).map(item))
+    chunks(NAMES.filter((name) => name.startsWith(filter.prefix ?? '')).map((name) => item(name)!))
   return { get, set, dump }
 }

@@ -8,15 +8,15 @@ import { hash32, log2 } from '../base/u32.ts'
 
 /** Packets remembered (Linux's FLOW_LIMIT_HISTORY). */
 export const FLOW_LIMIT_HISTORY = 128
-/** net.core.flow_limit_table_len's default. */
-export const FLOW_LIMIT_BUCKETS = 4096
 
 export type FlowLimitDeps = {
   /** Buckets of the last packets, FLOW_LIMIT_HISTORY long. */
   history: Uint16Array
-  /** Packets of the history in each bucket; a power of two long, at least two. */
+  /** Packets of the history in each bucket; a power of two long. */
   buckets: Uint16Array
 }
+
+export type FlowLimit = ReturnType<typeof createFlowLimit>
 
 export const createFlowLimit = ({ history, buckets }: FlowLimitDeps) => {
   const bits = log2(buckets.length)
@@ -27,7 +27,7 @@ export const createFlowLimit = ({ history, buckets }: FlowLimitDeps) => {
   /** True when the packet is to be dropped (CPU_BACKLOG, counted in flow_limit_count). */
   const isOverLimit = (hash: number, queueLen: number, maxBacklog: number): boolean => {
     if (queueLen < maxBacklog >> 1) return false
-    const bucket = hash32(hash, bits)
+    const bucket = bits === 0 ? 0 : hash32(hash, bits)
     const oldest = history[head]
     history[head] = bucket
     head = (head + 1) & mask

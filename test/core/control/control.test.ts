@@ -262,6 +262,17 @@ describe('sysctl', () => {
     expect(await control.request({ type: 'SYSCTL_GET', name: 'net.ipv4.tcp_rmem' })).toMatchObject({
       item: { value: '4096\t65536\t1048576' },
     })
+    // what was changed is part of the configuration, and a part of a vector has no name of its own
+    expect(itemOf(await control.request({ type: 'CONFIG_GET' })).sysctl).toEqual({
+      'net.ipv4.ip_forward': 0,
+      'net.ipv4.tcp_rmem': '4096\t65536\t1048576',
+    })
+    expect((await set('net.ipv4.tcp_rmem_min', 4096)).error).toBe(Errno.ENOENT)
+    const names = [...control.dump({ type: 'SYSCTL' })].flat().map(({ name }) => name)
+    expect(names.filter((name) => name.startsWith('net.ipv4.tcp_w'))).toEqual([
+      'net.ipv4.tcp_window_scaling',
+      'net.ipv4.tcp_wmem',
+    ])
   })
 
   test('refuses what is out of bounds, out of order or unknown', async () => {

@@ -73,6 +73,18 @@ test('flow_limit_cpu_bitmap reaches the last CPU, as a number without sign', asy
     item: { value: 2 ** 32 - 1 },
   })
   expect(heavy(0)).toBe(true)
+  // a limit that is switched on has tables of the length of then: with two buckets other flows are in that of 5
+  const table = 'net.core.flow_limit_table_len'
+  expect((await control.request({ type: 'SYSCTL_SET', name: table, value: 2 })).error).toBe(0)
+  expect((await control.request({ type: 'SYSCTL_SET', name: table, value: 3 })).error).toBe(
+    Errno.EINVAL
+  )
+  expect(limited(0, 7, 999)).toBe(false)
+  await control.request({ type: 'SYSCTL_SET', name, value: 0 })
+  expect(heavy(0)).toBe(false)
+  await control.request({ type: 'SYSCTL_SET', name, value: 1 })
+  expect([heavy(0), limited(0, 7, 999)]).toEqual([true, true])
+  await control.request({ type: 'SYSCTL_SET', name, value: 2 ** 32 - 1 })
   for (const value of [2 ** 32, -1])
     expect((await control.request({ type: 'SYSCTL_SET', name, value })).error).toBe(Errno.EINVAL)
 })

@@ -1,7 +1,7 @@
 import { expect, test } from 'bun:test'
 import * as fl from '../../../core/steering/flow-limit.ts'
 
-const setUp = (buckets = fl.FLOW_LIMIT_BUCKETS) =>
+const setUp = (buckets = 4096) =>
   fl.createFlowLimit({
     history: new Uint16Array(fl.FLOW_LIMIT_HISTORY),
     buckets: new Uint16Array(buckets),

@@ -159,7 +159,7 @@ export const createTcpRouting = (
   secure: SecureSeq,
   { skDstLookup, flow }: SkDst
 ) => {
-  const { i32 } = arena
+  const { i32, layout } = arena
   /** Looks up the way to a socket's peer and keeps it, and our address on it, in the row; 0 or -errno. */
   const routeSocket = (sk: number): number => {
     const err = skDstLookup(sk)
@@ -180,9 +180,12 @@ export const createTcpRouting = (
     ) +
       (time[TIME_US] << 4)) |
     0
-  /** Timestamp offset of the connection (RFC 7323 section 5.4). */
+  /** Timestamp offset of the connection (RFC 7323 section 5.4); none with tcp_timestamps = 2. */
   const secureTsOffset = (sk: number): void => {
-    i32[sk + TP_TS_OFFSET] = secure.flowHash(i32, sk + SK_SADDR, sk + SK_DADDR, 0, 0, HASH_TS)
+    i32[sk + TP_TS_OFFSET] =
+      i32[layout.sysctl + Sysctl.tcp_timestamps] === 1
+        ? secure.flowHash(i32, sk + SK_SADDR, sk + SK_DADDR, 0, 0, HASH_TS)
+        : 0
   }
   return { routeSocket, secureSeq, secureTsOffset }
 }

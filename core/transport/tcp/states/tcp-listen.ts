@@ -266,6 +266,12 @@ export const createTcpListen = (deps: TcpListenDeps) => {
 
   const acceptQueueFull = (listener: number): boolean =>
     i32[listener + SK_ACK_BACKLOG] > i32[listener + SK_MAX_ACK_BACKLOG]
+  /** The last quarter of tcp_max_syn_backlog is for peers that are known to be alive, and we know none. */
+  const requestQueueFull = (listener: number): boolean => {
+    const len = i32[listener + TP_REQ_LEN]
+    const most = i32[sysctl + Sysctl.tcp_max_syn_backlog]
+    return len >= Math.max(1, i32[listener + SK_MAX_ACK_BACKLOG]) || most - len < most >> 2
+  }
   const overflow = (skb: number, mib: number): void => {
     f64[bank + mib]++
     f64[bank + Mib.TcpExtListenDrops]++
@@ -346,8 +352,7 @@ export const createTcpListen = (deps: TcpListenDeps) => {
       overflow(skb, Mib.TcpExtListenOverflows)
       return
     }
-    if (i32[listener + TP_REQ_LEN] >= Math.max(1, i32[listener + SK_MAX_ACK_BACKLOG]))
-      evict(i32[listener + TP_REQ_TAIL])
+    if (requestQueueFull(listener)) evict(i32[listener + TP_REQ_TAIL])
     else if (requests >= mostRequests) evict(oldest)
     const req = life.allocSock()
     if (req === 0) {

@@ -233,6 +233,29 @@ describe.each(FAMILIES)('%s', (_name, family) => {
       expect(host.mib('TcpPassiveOpens')).toBe(1)
       finish(listener, ...children)
     })
+    test('and by tcp_max_syn_backlog, whose last quarter is for peers that are known', () => {
+      const { host, inject, take, finish } = start()
+      host.setSysctl('tcp_max_syn_backlog', 8)
+      const listener = host.serve(80, () => {}, 100)
+      for (let port = 1; port <= 10; port++) inject('S 0:0(0) win 65535', { mss: 1460, port })
+      expect(take().length).toBe(10)
+      expect(host.mib('TcpExtTCPReqQFullDrop')).toBe(3)
+      expect(host.slab.live()).toBe(1 + 7)
+      finish(listener)
+    })
+    test('timestamps begin at a random number, but for tcp_timestamps = 2', () => {
+      const { host, inject, take, finish } = start()
+      const listener = host.serve(80, () => {})
+      const stampOf = (port: number): number => {
+        inject('S 0:0(0) win 65535', { mss: 1460, ts: [1, 0], port })
+        return take().at(-1)!.tsval
+      }
+      const random = stampOf(1)
+      host.setSysctl('tcp_timestamps', 2)
+      expect(stampOf(2)).toBe(host.time[0]!)
+      expect(random).not.toBe(host.time[0]!)
+      finish(listener)
+    })
     test('closing a listener resets the connections that nobody accepted', () => {
       const { host, inject, sent, finish } = start()
       const listener = host.tcp.open(family)
