@@ -6,6 +6,7 @@ import type {
   SysctlItem,
   WorkerItem,
 } from '../../core/control/text/messages.ts'
+import { SOFTNET_STAT } from '../../core/shm/softnet-stat.ts'
 import { nstatJson, nstatText } from '../iproute2/nstat.ts'
 import type { Cli, Command } from './cli.ts'
 import {
@@ -126,6 +127,11 @@ export const sysctl: Command = async (args, cli) => {
   return 0
 }
 
+const statText = (value: number, as: 'decimal' | 'percent' | undefined): string => {
+  if (as === 'percent') return `${(value * 100).toFixed(1)}%`
+  return as === 'decimal' ? value.toFixed(1) : String(value)
+}
+
 export const softnetStat: Command = async (args, cli) => {
   if (args.includes('--raw')) {
     cli.out(await getText(cli, '/v1/proc/net/softnet_stat'))
@@ -136,32 +142,11 @@ export const softnetStat: Command = async (args, cli) => {
     printJson(cli, workers)
     return 0
   }
-  const head = [
-    'CPU',
-    'processed',
-    'dropped',
-    'time_squeeze',
-    'received_rps',
-    'flow_limit',
-    'backlog',
-    'vectors/call',
-    'busy',
-    'sockets',
-    'restarts',
-    'state',
-  ]
+  const columns = SOFTNET_STAT.filter((column) => 'title' in column)
+  const head = ['CPU', ...columns.map(({ title }) => title), 'state']
   const rows = workers.map((w) => [
     w.cpu,
-    w.processed,
-    w.dropped,
-    w.time_squeeze,
-    w.received_rps,
-    w.flow_limit_count,
-    w.backlog_len,
-    w.vectors_per_call.toFixed(1),
-    `${(w.busy_ratio * 100).toFixed(1)}%`,
-    w.sockets,
-    w.restarts,
+    ...columns.map((column) => statText(w[column.name], 'as' in column ? column.as : undefined)),
     !w.running ? 'stopped' : w.sleeping ? 'asleep' : 'running',
   ])
   printLines(cli, table(head, rows))

@@ -1,6 +1,6 @@
 /** Descriptions of operations for /openapi.json, short enough to stand above each endpoint. */
 import { describeRoute, resolver } from 'hono-openapi'
-import type { z } from 'zod'
+import { z } from 'zod'
 
 type Operation = {
   readonly tag: string
@@ -8,15 +8,27 @@ type Operation = {
   readonly body?: z.ZodType
   readonly query?: Readonly<Record<string, z.ZodType>>
   readonly status?: number
+  /** What an answer is, or each item of a list. */
+  readonly item?: z.ZodType
+  readonly items?: z.ZodType
 }
-
 const problemResponse = {
   description: 'Refused: RFC 9457 problem document with errno and the fields at fault',
   content: { 'application/problem+json': { schema: { type: 'object' as const } } },
 }
 
+const answerSchema = (item: z.ZodType | undefined, items: z.ZodType | undefined) => {
+  if (item !== undefined) return resolver(item)
+  return items === undefined
+    ? { type: 'object' as const }
+    : resolver(z.object({ items: z.array(items) }))
+}
+
 /** What an operation does, in a line, and what it takes. */
-export const doc = (summary: string, { tag, like, body, query, status = 200 }: Operation) =>
+export const doc = (
+  summary: string,
+  { tag, like, body, query, status = 200, item, items }: Operation
+) =>
   describeRoute({
     summary,
     tags: [tag],
@@ -42,7 +54,7 @@ export const doc = (summary: string, { tag, like, body, query, status = 200 }: O
     responses: {
       [status]: {
         description: 'OK',
-        content: { 'application/json': { schema: { type: 'object' } } },
+        content: { 'application/json': { schema: answerSchema(item, items) } },
       },
       default: problemResponse,
     },

@@ -1,5 +1,6 @@
 /** /metrics: everything that is counted, in Prometheus' text format 0.0.4. */
 import type { Control, LinkItem, WorkerItem } from '../../core/control/text/messages.ts'
+import { SOFTNET_STAT } from '../../core/shm/softnet-stat.ts'
 
 const escapeLabel = (text: string): string =>
   text.replace(/[\\"\n]/g, (char) => (char === '\n' ? '\\n' : `\\${char}`))
@@ -35,23 +36,6 @@ const snake = (name: string): string =>
     .replace(/([A-Z]+)([A-Z][a-z])/g, '$1_$2')
     .toLowerCase()
 
-const WORKER_COUNTERS = [
-  'processed',
-  'dropped',
-  'time_squeeze',
-  'received_rps',
-  'flow_limit_count',
-  'calls',
-  'vectors',
-  'steered',
-  'restarts',
-] as const satisfies readonly (keyof WorkerItem)[]
-const WORKER_GAUGES = [
-  'backlog_len',
-  'busy_ratio',
-  'sockets',
-] as const satisfies readonly (keyof WorkerItem)[]
-
 const linkSamples = (
   links: readonly LinkItem[],
   direction: 'rx' | 'tx',
@@ -67,23 +51,20 @@ export const metricsText = async (control: Control, version: string): Promise<st
   const memory = await control.request({ type: 'MEMORY_GET' })
   const holders = 'item' in memory ? memory.item.holders : []
   const counters = 'item' in reply ? reply.item : {}
-  const workerSamples = (word: keyof WorkerItem): Sample[] =>
-    workers.map((worker) => [{ worker: worker.cpu }, Number(worker[word])])
+  const workerMetric = (name: keyof WorkerItem, type: 'counter' | 'gauge' | 'flag', help: string) =>
+    metric(
+      `softnet_worker_${name}${type === 'counter' ? '_total' : ''}`,
+      type === 'counter' ? 'counter' : 'gauge',
+      help,
+      workers.map((worker) => [{ worker: worker.cpu }, Number(worker[name])])
+    )
   return [
     metric('softnet_build_info', 'gauge', 'Version.', [[{ version }, 1]]),
     metric('softnet_revision', 'gauge', 'Revision of the configuration.', [
       [{}, control.revision()],
     ]),
-    ...WORKER_COUNTERS.map((word) =>
-      metric(
-        `softnet_worker_${word}_total`,
-        'counter',
-        `softnet_stat ${word}.`,
-        workerSamples(word)
-      )
-    ),
-    ...WORKER_GAUGES.map((word) =>
-      metric(`softnet_worker_${word}`, 'gauge', `${word} of the worker.`, workerSamples(word))
+    ...SOFTNET_STAT.flatMap(({ name, type, help }) =>
+      type === 'label' ? [] : workerMetric(name, type, help)
     ),
     ...(['rx', 'tx'] as const).flatMap((direction) =>
       (['bytes', 'packets', 'errors', 'dropped'] as const).map((word) =>

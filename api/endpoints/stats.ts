@@ -1,6 +1,7 @@
 /** /workers, /nstat, /memory, /drops, /flows, /skbs, /sysctl, /netns, /rules: what is measured, and the switches. */
 import { Hono } from 'hono'
 import { z } from 'zod'
+import { SOFTNET_STAT } from '../../core/shm/softnet-stat.ts'
 import { check } from '../schemas/check.ts'
 import { queryNumber } from '../schemas/common.ts'
 import { sysctlBody } from '../schemas/steering.ts'
@@ -11,18 +12,31 @@ import { readListQuery, sendList } from './list.ts'
 
 const tag = 'measured'
 
+const worker = z.object(
+  Object.fromEntries(
+    SOFTNET_STAT.map(({ name, type, help }) => [
+      name,
+      (type === 'flag' ? z.boolean() : z.number()).describe(help),
+    ])
+  )
+)
+
 export const createStatsEndpoints = ({ control, netns }: AppDeps): Api => {
   const api: Api = new Hono<ApiEnv>()
 
   api.get(
     '/workers',
-    doc('The workers, and what each did', { tag, like: 'cat /proc/net/softnet_stat' }),
+    doc('The workers, and what each did', {
+      tag,
+      like: 'cat /proc/net/softnet_stat',
+      items: worker,
+    }),
     (c) => {
       const { words } = readListQuery(c, {})
       return sendList(c, control.dump({ type: 'WORKER' }), words, control.revision())
     }
   )
-  api.get('/workers/:worker', doc('One worker', { tag }), (c) =>
+  api.get('/workers/:worker', doc('One worker', { tag, item: worker }), (c) =>
     sendItem(c, control, {
       type: 'WORKER_GET',
       worker: readPath(queryNumber, c.req.param('worker')),

@@ -10,6 +10,7 @@ import type {
   SockItem,
   WorkerItem,
 } from '../../core/control/text/messages.ts'
+import { SOFTNET_STAT } from '../../core/shm/softnet-stat.ts'
 import type { SockTimer } from '../../core/socket/sock-info.ts'
 import { parseAddr, parsePrefix } from '../../core/wire/text.ts'
 
@@ -21,29 +22,13 @@ const HEX = (n: number, width: number): string => hex(n, width).toUpperCase()
 /** softnet_stat: fifteen columns a CPU; those between time_squeeze and received_rps have no meaning any more. */
 export const softnetStat = (workers: readonly WorkerItem[]): string =>
   workers
-    .map((w) =>
-      [
-        w.processed,
-        w.dropped,
-        w.time_squeeze,
-        0,
-        0,
-        0,
-        0,
-        0,
-        0,
-        w.received_rps,
-        w.flow_limit_count,
-        w.backlog_len,
-        w.cpu,
-        w.input_qlen,
-        w.process_qlen,
-      ]
-        // The kernel's are 32-bit counters.
-        .map((n) => hex(n % 2 ** 32, 8))
-        .join(' ')
-    )
-    .map((line) => `${line}\n`)
+    .map((worker) => {
+      const columns: number[] = Array(15).fill(0)
+      for (const column of SOFTNET_STAT)
+        if ('proc' in column) columns[column.proc] = worker[column.name]
+      // The kernel's are 32-bit counters.
+      return `${columns.map((n) => hex(n % 2 ** 32, 8)).join(' ')}\n`
+    })
     .join('')
 
 /** Counters of one group, without its name: Ip is neither Ip6 nor IpExt. */

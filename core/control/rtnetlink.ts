@@ -5,6 +5,7 @@
  * Linux: include/uapi/linux/{netlink,rtnetlink,if_link,if_addr,neighbour}.h.
  */
 import type { Ifaddr } from '../inet/ifaddr.ts'
+import type { WorkerStat } from '../shm/softnet-stat.ts'
 import type { SockInfo } from '../socket/sock-info.ts'
 import type { Mac, Words } from '../wire/text.ts'
 import type { RibRoute, RouteMatch } from './rib.ts'
@@ -212,28 +213,7 @@ export type Flow = {
 
 export type SysctlItem = { name: string; value: number | string }
 /** softnet_stat's columns, and ours. */
-export type WorkerItem = {
-  processed: number
-  dropped: number
-  time_squeeze: number
-  received_rps: number
-  flow_limit_count: number
-  backlog_len: number
-  cpu: number
-  input_qlen: number
-  process_qlen: number
-  calls: number
-  vectors: number
-  /** These two are of the last seconds, not since boot. */
-  vectors_per_call: number
-  busy_ratio: number
-  steered: number
-  sockets: number
-  restarts: number
-  sleeping: boolean
-  running: boolean
-  heartbeat: number
-}
+export type WorkerItem = WorkerStat
 export type DropItem = { reason: string; count: number; worker: number[] }
 export type SkbItem = {
   thread: number

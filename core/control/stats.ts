@@ -19,6 +19,7 @@ import {
   THREAD_WORDS,
 } from '../shm/layout.ts'
 import { ringLength, ringPeek } from '../shm/ring.ts'
+import { type Looked, SENDER_COUNTERS, SOFTNET_STAT, WORKER_COUNTERS } from '../shm/softnet-stat.ts'
 import { Drop, DROP_COUNTERS } from '../skb/drop.ts'
 import {
   FLOW_DEV,
@@ -100,33 +101,33 @@ export const createStats = ({ arena, time, socketsOf }: StatsDeps) => {
     }
   }
 
-  const worker = (w: number): WorkerItem => {
-    const count = (index: number): number => f64[counterBank(arena, w) + index]
-    const block = layout.threadBlocks + w * THREAD_WORDS
+  const backlogLen = (w: number): number => {
     let queued = 0
     for (let t = 0; t < layout.threads; t++) queued += ringLength(i32, backlogRing(layout, w, t))
+    return queued
+  }
+  /** What nobody counts. */
+  const looked = (w: number): Pick<WorkerItem, Looked> => {
+    const block = layout.threadBlocks + w * THREAD_WORDS
+    const queued = backlogLen(w)
     return {
-      processed: count(Softnet.processed),
-      // a full backlog is met by who enqueues
-      dropped: count(Softnet.dropped) + sumCounter(arena, Softnet.dropped_for + w),
-      time_squeeze: count(Softnet.time_squeeze),
-      received_rps: count(Softnet.received_rps),
-      flow_limit_count:
-        count(Softnet.flow_limit_count) + sumCounter(arena, Softnet.flow_limit_for + w),
       backlog_len: queued,
       cpu: w,
       input_qlen: queued,
       process_qlen: 0,
-      calls: count(Softnet.calls),
-      vectors: count(Softnet.vectors),
       ...ratios(w),
-      steered: count(Softnet.steered),
       sockets: socketsOf(w),
       restarts: i32[block + THREAD_RESTARTS],
       sleeping: i32[block + THREAD_SLEEPING] !== 0,
       running: i32[block + THREAD_RUNNING] === 1,
       heartbeat: i32[block + THREAD_HEARTBEAT],
     }
+  }
+  const worker = (w: number): WorkerItem => {
+    const values: Partial<Record<string, number | boolean>> = looked(w)
+    for (const name of WORKER_COUNTERS) values[name] = f64[counterBank(arena, w) + Softnet[name]]
+    for (const name of SENDER_COUNTERS) values[name] = sumCounter(arena, Softnet[name] + w)
+    return Object.fromEntries(SOFTNET_STAT.map(({ name }) => [name, values[name]])) as WorkerItem
   }
   const workerGet = ({ worker: w }: MessageOf<'WORKER_GET'>): Outcome<WorkerItem> =>
     Number.isInteger(w) && w >= 0 && w < workers

@@ -10,6 +10,7 @@
  */
 import type { Arena } from './arena.ts'
 import { COUNTERS, DROP_REASONS, MAX_WORKERS } from './layout.ts'
+import { SENDER_COUNTERS, WORKER_COUNTERS } from './softnet-stat.ts'
 
 const MIB_GROUPS = {
   Ip: [
@@ -224,37 +225,6 @@ const MIB_GROUPS = {
   ],
 } as const
 
-/** /proc/net/softnet_stat's columns, and ours beside them. */
-const SOFTNET = [
-  'processed',
-  'dropped',
-  'time_squeeze',
-  'received_rps',
-  'flow_limit_count',
-  // calls of net_rx_action that found packets, and packets they took: vectors per call
-  'calls',
-  'vectors',
-  // packets put on another worker's backlog
-  'steered',
-  // neighbour table: allocs, lookups, hits, resolution failures (as /proc/net/stat/arp_cache)
-  'neigh_allocs',
-  'neigh_res_failed',
-  'neigh_unres_discards',
-  'neigh_table_fulls',
-  'neigh_rcv_probes_mcast',
-  'neigh_rcv_probes_ucast',
-  // sockets lost because their worker was restarted
-  'sockets_lost',
-  'skbs_recovered',
-] as const
-
-/** One for each CPU n, at base + n. */
-const SOFTNET_PER_CPU = [
-  // packets for CPU n that this thread dropped because its backlog was full, or by its flow limit
-  'dropped_for',
-  'flow_limit_for',
-] as const
-
 type Groups = Readonly<Record<string, readonly string[]>>
 type NamesOf<G extends Groups> = { [P in keyof G & string]: `${P}${G[P][number]}` }[keyof G &
   string]
@@ -276,17 +246,18 @@ const joined = <G extends Groups>(groups: G): NamesOf<G>[] =>
 const MIB_NAMES = joined(MIB_GROUPS)
 const FIRST_MIB = 1
 const FIRST_SOFTNET = FIRST_MIB + MIB_NAMES.length
-const FIRST_PER_CPU = FIRST_SOFTNET + SOFTNET.length
-const END = FIRST_PER_CPU + SOFTNET_PER_CPU.length * MAX_WORKERS
+const FIRST_PER_CPU = FIRST_SOFTNET + WORKER_COUNTERS.length
+const END = FIRST_PER_CPU + SENDER_COUNTERS.length * MAX_WORKERS
 if (END > COUNTERS - DROP_REASONS)
   throw new Error(`counters: ${END} and the drop reasons are more than a bank of ${COUNTERS}`)
 
 /** SNMP and LINUX_MIB counters, by nstat's names, as indices into a bank. */
 export const Mib = numbered(MIB_NAMES, FIRST_MIB)
 
+/** What is counted of a worker (softnet-stat.ts); what its senders count of it is at `Softnet.name + cpu`. */
 export const Softnet = {
-  ...numbered(SOFTNET, FIRST_SOFTNET),
-  ...numbered(SOFTNET_PER_CPU, FIRST_PER_CPU, MAX_WORKERS),
+  ...numbered(WORKER_COUNTERS, FIRST_SOFTNET),
+  ...numbered(SENDER_COUNTERS, FIRST_PER_CPU, MAX_WORKERS),
 }
 
 /** First word of thread's bank in the f64 view. */

@@ -44,10 +44,10 @@ export const createBacklog = ({ arena, skbs, drop, kick, flowLimited }: BacklogD
     const limit = i32[maxBacklog]
     const qlen = ringBacklog(i32, ring, Math.min(limit >> 1, share))
     if (qlen >= limit || (qlen >= share && isShort()))
-      return refuse(cpu, skb, Softnet.dropped_for, Drop.CPU_BACKLOG)
+      return refuse(cpu, skb, Softnet.dropped, Drop.CPU_BACKLOG)
     if (flowLimited(cpu, hash, qlen))
-      return refuse(cpu, skb, Softnet.flow_limit_for, Drop.CPU_BACKLOG)
-    if (!skbs.unshare(skb)) return refuse(cpu, skb, Softnet.dropped_for, Drop.NOMEM)
+      return refuse(cpu, skb, Softnet.flow_limit_count, Drop.CPU_BACKLOG)
+    if (!skbs.unshare(skb)) return refuse(cpu, skb, Softnet.dropped, Drop.NOMEM)
     i32[skb + SKB_OWNER] = OWNER_IN_RING
     ringPush(i32, ring, skb)
     return true

@@ -352,6 +352,11 @@ describe('pages', () => {
     expect(Object.keys(put.requestBody.content['application/json'].schema.properties)).toContain(
       'gateway'
     )
+    const workers = body.paths['/v1/workers'].get.responses['200'].content['application/json']
+    expect(workers.schema.properties.items.items.properties.time_squeeze).toMatchObject({
+      type: 'number',
+      description: expect.stringContaining('packets left'),
+    })
     expect(body.paths['/v1/links/{ifname}/rss'].put.summary).toBe('Sets the RSS table or key')
     const link = body.paths['/v1/links'].post.requestBody.content['application/json'].schema
     expect(link.properties.kind.description).toBe('info_kind: veth dummy port')

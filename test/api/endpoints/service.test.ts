@@ -20,7 +20,14 @@ test('metrics are Prometheus text: each name once, every line well made', async 
   for (const line of lines.filter((line) => !line.startsWith('#'))) {
     expect(line).toMatch(/^[a-z_:][a-z0-9_:]*(\{([a-z_]+="[^"]*",?)*\})? -?[\d.e+]+$/)
   }
-  expect(text).toContain('softnet_worker_processed_total{worker="1"} 47522')
+  expect(text).toContain(
+    '# HELP softnet_worker_processed_total Packets that net_rx_action took.\n' +
+      '# TYPE softnet_worker_processed_total counter\n' +
+      'softnet_worker_processed_total{worker="0"} 47522\n' +
+      'softnet_worker_processed_total{worker="1"} 47522\n'
+  )
+  expect(text).toContain('# TYPE softnet_worker_backlog_len gauge\n')
+  expect(text).toContain('\nsoftnet_worker_neigh_res_failed_total{worker="0"} 0\n')
   expect(text).toContain('softnet_link_rx_bytes_total{device="veth0"} 90')
   expect(text).toContain('softnet_drops_total{reason="NO_SOCKET"} 4')
   expect(text).toContain('softnet_ip_in_receives_total 5')

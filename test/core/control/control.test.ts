@@ -346,7 +346,7 @@ test('nstat, softnet_stat and dropwatch are sums over the threads', async () => 
     arena.f64[counterBank(arena, worker) + Mib.IpInReceives] = 10 + worker
     arena.f64[counterBank(arena, worker) + DROP_COUNTERS + Drop.NO_SOCKET] = worker
   }
-  arena.f64[counterBank(arena, 0) + Softnet.dropped_for + 1] = 3
+  arena.f64[counterBank(arena, 0) + Softnet.dropped + 1] = 3
   expect(await control.request({ type: 'NSTAT_GET' })).toMatchObject({ item: { IpInReceives: 21 } })
   expect([...control.dump({ type: 'DROPS' })].flat()).toEqual([
     { reason: 'NO_SOCKET', count: 1, worker: [0, 1] },
