@@ -1,5 +1,6 @@
 /** /metrics: everything that is counted, in Prometheus' text format 0.0.4. */
 import type { Control, LinkItem, WorkerItem } from '../../core/control/text/messages.ts'
+import { DEV_STAT_ROWS } from '../../core/netdev/netdev.ts'
 import { SOFTNET_STAT } from '../../core/shm/softnet-stat.ts'
 
 const escapeLabel = (text: string): string =>
@@ -36,11 +37,16 @@ const snake = (name: string): string =>
     .replace(/([A-Z]+)([A-Z][a-z])/g, '$1_$2')
     .toLowerCase()
 
-const linkSamples = (
-  links: readonly LinkItem[],
-  direction: 'rx' | 'tx',
-  word: 'bytes' | 'packets' | 'errors' | 'dropped'
-): Sample[] => links.map((link) => [{ device: link.ifname }, link.stats64[direction][word]])
+const linkMetric = (links: readonly LinkItem[], half: 'rx' | 'tx', word: string): string =>
+  metric(
+    `softnet_link_${half}_${word}_total`,
+    'counter',
+    `stats64 ${half} ${word}.`,
+    links.map(({ ifname, stats64 }) => {
+      const counted: Readonly<Record<string, number>> = stats64[half]
+      return [{ device: ifname }, counted[word]!]
+    })
+  )
 
 export const metricsText = async (control: Control, version: string): Promise<string> => {
   const workers = [...control.dump({ type: 'WORKER' })].flat()
@@ -66,15 +72,8 @@ export const metricsText = async (control: Control, version: string): Promise<st
     ...SOFTNET_STAT.flatMap(({ name, type, help }) =>
       type === 'label' ? [] : workerMetric(name, type, help)
     ),
-    ...(['rx', 'tx'] as const).flatMap((direction) =>
-      (['bytes', 'packets', 'errors', 'dropped'] as const).map((word) =>
-        metric(
-          `softnet_link_${direction}_${word}_total`,
-          'counter',
-          `stats64 ${direction} ${word}.`,
-          linkSamples(links, direction, word)
-        )
-      )
+    ...DEV_STAT_ROWS.flatMap((row) =>
+      'stats64' in row ? linkMetric(links, row.stats64[0], row.stats64[1]) : []
     ),
     metric(
       'softnet_drops_total',

@@ -9,6 +9,26 @@ export type Show = { readonly stats?: boolean; readonly details?: boolean }
 /** The words that a link and an address item share. */
 type LinkHead = Omit<AddressItem, 'addr_info'> & Partial<Pick<LinkItem, 'link' | 'linkmode'>>
 
+/** The words of one -s. */
+const statsJson = ({ rx, tx }: LinkStats) => ({
+  rx: {
+    bytes: rx.bytes,
+    packets: rx.packets,
+    errors: rx.errors,
+    dropped: rx.dropped,
+    over_errors: rx.over_errors,
+    multicast: rx.multicast,
+  },
+  tx: {
+    bytes: tx.bytes,
+    packets: tx.packets,
+    errors: tx.errors,
+    dropped: tx.dropped,
+    carrier_errors: tx.carrier_errors,
+    collisions: tx.collisions,
+  },
+})
+
 export const linkJson = (
   link: LinkItem,
   { stats, details }: Show = {}
@@ -37,7 +57,7 @@ export const linkJson = (
         ...(link.netem && { netem: link.netem }),
       }
     : {}),
-  ...(stats ? { stats64: link.stats64 } : {}),
+  ...(stats ? { stats64: statsJson(link.stats64) } : {}),
 })
 
 /** "3: veth0@veth1: <UP> mtu 1500 qdisc ..." and the line with the link-layer address. */
@@ -89,7 +109,7 @@ const statsBlock = (
 
 /** What `ip -s` prints under a link. */
 export const statsText = ({ rx, tx }: LinkStats): string => {
-  const rxValues = [rx.bytes, rx.packets, rx.errors, rx.dropped, rx.over_errors, rx.multicast]
+  const rxValues = [rx.bytes, rx.packets, rx.errors, rx.dropped, rx.missed_errors, rx.multicast]
   const txValues = [tx.bytes, tx.packets, tx.errors, tx.dropped, tx.carrier_errors, tx.collisions]
   const widths = widen(widen(WIDTHS, rxValues), txValues)
   return [

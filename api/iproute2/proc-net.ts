@@ -5,11 +5,13 @@
  */
 import type {
   LinkItem,
+  LinkStats,
   NeighItem,
   RouteItem,
   SockItem,
   WorkerItem,
 } from '../../core/control/text/messages.ts'
+import { DEV_STAT_ROWS } from '../../core/netdev/netdev.ts'
 import { SOFTNET_STAT } from '../../core/shm/softnet-stat.ts'
 import type { SockTimer } from '../../core/socket/sock-info.ts'
 import { parseAddr, parsePrefix } from '../../core/wire/text.ts'
@@ -88,31 +90,28 @@ export const snmp6 = (counters: Counters): string =>
     .map(([name, value]) => `${name.padEnd(32)}\t${value}\n`)
     .join('')
 
+/** The columns of /proc/net/dev, how wide each half has them. What no statistic is added to is 0. */
+const DEV_COLUMNS = {
+  rx: { bytes: 7, packets: 7, errs: 4, drop: 4, fifo: 4, frame: 5, compressed: 10, multicast: 9 },
+  tx: { bytes: 8, packets: 7, errs: 4, drop: 4, fifo: 4, colls: 5, carrier: 7, compressed: 10 },
+}
+const devColumns = (stats64: LinkStats, half: 'rx' | 'tx'): string => {
+  const sums = new Map<string, number>()
+  const counted: Readonly<Record<string, number>> = stats64[half]
+  for (const row of DEV_STAT_ROWS) {
+    if (!('proc' in row) || row.stats64[0] !== half) continue
+    sums.set(row.proc, (sums.get(row.proc) ?? 0) + counted[row.stats64[1]]!)
+  }
+  return Object.entries(DEV_COLUMNS[half])
+    .map(([column, width]) => String(sums.get(column) ?? 0).padStart(width))
+    .join(' ')
+}
+
 export const dev = (links: readonly LinkItem[]): string => {
-  const lines = links.map(({ ifname, stats64: { rx, tx } }) => {
-    const pad = (n: number, width: number): string => String(n).padStart(width)
-    const received = [
-      pad(rx.bytes, 7),
-      pad(rx.packets, 7),
-      pad(rx.errors, 4),
-      pad(rx.dropped, 4),
-      pad(0, 4),
-      pad(0, 5),
-      pad(0, 10),
-      pad(rx.multicast, 9),
-    ]
-    const sent = [
-      pad(tx.bytes, 8),
-      pad(tx.packets, 7),
-      pad(tx.errors, 4),
-      pad(tx.dropped, 4),
-      pad(0, 4),
-      pad(tx.collisions, 5),
-      pad(tx.carrier_errors, 7),
-      pad(0, 10),
-    ]
-    return `${ifname.padStart(6)}: ${received.join(' ')} ${sent.join(' ')}\n`
-  })
+  const lines = links.map(
+    ({ ifname, stats64 }) =>
+      `${ifname.padStart(6)}: ${devColumns(stats64, 'rx')} ${devColumns(stats64, 'tx')}\n`
+  )
   return `Inter-|   Receive                                                |  Transmit\n face |bytes    packets errs drop fifo frame compressed multicast|bytes    packets errs drop fifo colls carrier compressed\n${lines.join('')}`
 }
 

@@ -5,6 +5,7 @@
  * Linux: include/uapi/linux/{netlink,rtnetlink,if_link,if_addr,neighbour}.h.
  */
 import type { Ifaddr } from '../inet/ifaddr.ts'
+import type { Stats64 } from '../netdev/netdev.ts'
 import type { WorkerStat } from '../shm/softnet-stat.ts'
 import type { SockInfo } from '../socket/sock-info.ts'
 import type { Mac, Words } from '../wire/text.ts'
@@ -81,23 +82,10 @@ export type LinkChange = {
   /** IFLA_INFO_DATA: what the kind's driver takes. */
   data?: Record<string, unknown>
 }
+/** What is counted of a device, and what ip prints all the same: a ring that overruns, a shared medium. */
 export type LinkStats = {
-  rx: {
-    bytes: number
-    packets: number
-    errors: number
-    dropped: number
-    over_errors: number
-    multicast: number
-  }
-  tx: {
-    bytes: number
-    packets: number
-    errors: number
-    dropped: number
-    carrier_errors: number
-    collisions: number
-  }
+  rx: Stats64<'rx'> & { over_errors: number }
+  tx: Stats64<'tx'> & { collisions: number }
 }
 export type LinkInfo = {
   ifindex: number

@@ -59,15 +59,18 @@ export const createEthTypeTrans = ({ arena, skbs, drop }: EthTypeTransDeps) => {
     i32[skb + SKB_PROTOCOL] = etherProtocol((u8[mac + 12] << 8) | u8[mac + 13])
     if (i32[skb + SKB_PKT_TYPE] !== PACKET_LOOPBACK)
       i32[skb + SKB_PKT_TYPE] =
-        (u8[mac] & 1) !== 0 ? group(mac) : unicast(mac, (dev + DEV_MAC) << 2)
+        (u8[mac] & 1) !== 0 ? group(skb, mac) : unicast(mac, (dev + DEV_MAC) << 2)
     return true
   }
   const unicast = (mac: number, own: number): number =>
     bytes.i32(u8, mac) === bytes.i32(u8, own) && bytes.u16(u8, mac + 4) === bytes.u16(u8, own + 4)
       ? PACKET_HOST
       : PACKET_OTHERHOST
-  const group = (mac: number): number =>
-    ethernet.isBroadcast(u8, mac) ? PACKET_BROADCAST : PACKET_MULTICAST
+  const group = (skb: number, mac: number): number => {
+    if (ethernet.isBroadcast(u8, mac)) return PACKET_BROADCAST
+    f64[stats + i32[skb + SKB_DEV] * DEV_STATS + DevStat.multicast]++
+    return PACKET_MULTICAST
+  }
 
   const refuse = (skb: number, reason: Drop, stat: number): boolean => {
     const bank = stats + i32[skb + SKB_DEV] * DEV_STATS

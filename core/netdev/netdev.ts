@@ -7,6 +7,7 @@
  * Linux: include/linux/netdevice.h.
  */
 import type { Arena } from '../shm/arena.ts'
+import { numbered } from '../shm/counters.ts'
 import { DEV_STATS, DEVICE_FDS, DEVICE_WORDS } from '../shm/layout.ts'
 
 /** ifindex, or 0 while the row is free. */
@@ -89,34 +90,45 @@ export const NETIF_F_VNET_HDR = 32
 /** start_xmit takes skbs with a frag list (writev); others get linear ones. */
 export const NETIF_F_FRAGLIST = 64
 
-/** Statistics of a device, per thread; names as rtnl_link_stats64. */
-export const DevStat = {
-  rx_packets: 0,
-  tx_packets: 1,
-  rx_bytes: 2,
-  tx_bytes: 3,
-  rx_errors: 4,
-  tx_errors: 5,
-  rx_dropped: 6,
-  tx_dropped: 7,
-  multicast: 8,
-  collisions: 9,
-  rx_length_errors: 10,
-  rx_over_errors: 11,
-  rx_crc_errors: 12,
-  rx_frame_errors: 13,
-  rx_fifo_errors: 14,
-  rx_missed_errors: 15,
-  tx_aborted_errors: 16,
-  tx_carrier_errors: 17,
-  tx_fifo_errors: 18,
-  rx_nohandler: 19,
-  tx_busy: 20,
-  gso_packets: 21,
-  rx_gso_packets: 22,
+/**
+ * Statistics of a device, per thread: rtnl_link_stats64's, and below them what `ethtool -S` alone shows. `stats64` says where
+ * `ip -s` has one, `proc` the column of /proc/net/dev that it is added to. To add one is to write its row, and to raise it.
+ */
+export const DEV_STAT_ROWS = [
+  { name: 'rx_packets', stats64: ['rx', 'packets'], proc: 'packets' },
+  { name: 'tx_packets', stats64: ['tx', 'packets'], proc: 'packets' },
+  { name: 'rx_bytes', stats64: ['rx', 'bytes'], proc: 'bytes' },
+  { name: 'tx_bytes', stats64: ['tx', 'bytes'], proc: 'bytes' },
+  { name: 'rx_errors', stats64: ['rx', 'errors'], proc: 'errs' },
+  { name: 'tx_errors', stats64: ['tx', 'errors'], proc: 'errs' },
+  { name: 'rx_dropped', stats64: ['rx', 'dropped'], proc: 'drop' },
+  { name: 'tx_dropped', stats64: ['tx', 'dropped'], proc: 'drop' },
+  { name: 'multicast', stats64: ['rx', 'multicast'], proc: 'multicast' },
+  { name: 'rx_length_errors', stats64: ['rx', 'length_errors'], proc: 'frame' },
+  { name: 'rx_crc_errors', stats64: ['rx', 'crc_errors'], proc: 'frame' },
+  { name: 'rx_frame_errors', stats64: ['rx', 'frame_errors'], proc: 'frame' },
+  { name: 'rx_missed_errors', stats64: ['rx', 'missed_errors'], proc: 'drop' },
+  { name: 'tx_carrier_errors', stats64: ['tx', 'carrier_errors'], proc: 'carrier' },
+  { name: 'rx_nohandler', stats64: ['rx', 'nohandler'] },
+  { name: 'tx_busy' },
+  { name: 'gso_packets' },
   /** Frames that a tap missed because it held all that it may. */
-  tap_missed: 23,
-} as const
+  { name: 'tap_missed' },
+] as const
+
+type DevStatRow = (typeof DEV_STAT_ROWS)[number]
+/** A direction's statistics as `ip -s` names them. */
+export type Stats64<Half extends 'rx' | 'tx'> = {
+  [Row in Extract<DevStatRow, { stats64: readonly [Half, string] }> as Row['stats64'][1]]: number
+}
+
+/** Where each lies behind deviceStats(). */
+export const DevStat = numbered(
+  DEV_STAT_ROWS.map(({ name }) => name),
+  0
+)
+if (DEV_STAT_ROWS.length > DEV_STATS)
+  throw new Error(`netdev: ${DEV_STAT_ROWS.length} statistics are more than there is room for`)
 
 export const NETDEV_TX_OK = 0
 /** The device has no room now: the packet still belongs to the caller. */

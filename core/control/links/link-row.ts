@@ -21,6 +21,7 @@ import {
   DEV_PROMISCUITY,
   DEV_REORDER,
   DEV_RX_QUEUES,
+  DEV_STAT_ROWS,
   DEV_TX_QUEUES,
   DEV_TXQLEN,
   DEV_TYPE,
@@ -73,25 +74,16 @@ const readNetem = ({ i32 }: Arena, row: number): Netem | null =>
     : (Object.fromEntries(NETEM.map(([name, word]) => [name, i32[row + word]])) as Netem)
 
 const statsOf = (arena: Arena, ifindex: number): LinkStats => {
-  const sum = (stat: number): number => sumDeviceStat(arena, ifindex, stat)
-  return {
-    rx: {
-      bytes: sum(DevStat.rx_bytes),
-      packets: sum(DevStat.rx_packets),
-      errors: sum(DevStat.rx_errors),
-      dropped: sum(DevStat.rx_dropped),
-      over_errors: sum(DevStat.rx_over_errors),
-      multicast: sum(DevStat.multicast),
-    },
-    tx: {
-      bytes: sum(DevStat.tx_bytes),
-      packets: sum(DevStat.tx_packets),
-      errors: sum(DevStat.tx_errors),
-      dropped: sum(DevStat.tx_dropped),
-      carrier_errors: sum(DevStat.tx_carrier_errors),
-      collisions: sum(DevStat.collisions),
-    },
+  const halves: Record<'rx' | 'tx', Record<string, number>> = {
+    rx: { over_errors: 0 },
+    tx: { collisions: 0 },
   }
+  for (const row of DEV_STAT_ROWS) {
+    if (!('stats64' in row)) continue
+    const [half, word] = row.stats64
+    halves[half][word] = sumDeviceStat(arena, ifindex, DevStat[row.name])
+  }
+  return halves as LinkStats
 }
 
 /** `kind` and `data` are the registry's: the row knows only the driver. */

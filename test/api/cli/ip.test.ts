@@ -2,6 +2,7 @@ import { describe, expect, test } from 'bun:test'
 import { routeText } from '../../../api/iproute2/route.ts'
 import type { RouteItem } from '../../../core/control/text/messages.ts'
 import { makeRoute } from '../support/items.ts'
+import { DevStat, deviceStats } from '../../../core/netdev/netdev.ts'
 import { createSoftnet } from '../support/softnet.ts'
 
 // Golden text: what ip from iproute2 6.1 prints for the same state, trailing blanks included.
@@ -120,6 +121,14 @@ const GOLDEN: [line: string, out: string][] = [
     '0:\tfrom all lookup local\n32766:\tfrom all lookup main\n32767:\tfrom all lookup default\n',
   ],
 ]
+
+test('ip -s has what a device missed for want of memory in its column', async () => {
+  const { arena, cli, ready } = createSoftnet()
+  await ready
+  arena.f64[deviceStats(arena, 0, 3) + DevStat.rx_missed_errors] = 7
+  const { out } = await cli('ip -s link show dev veth0')
+  expect(out).toContain('            90       1      0       0       7       0 \n')
+})
 
 test.each(GOLDEN)('softnet %s', async (line, out) => {
   const { cli } = createSoftnet({ netns: () => [{ name: 'user', pid: 1 }] })

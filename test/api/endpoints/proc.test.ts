@@ -1,4 +1,5 @@
 import { expect, test } from 'bun:test'
+import { DEV_STAT_ROWS, DevStat, deviceStats } from '../../../core/netdev/netdev.ts'
 import { createSoftnet } from '../support/softnet.ts'
 
 const read = async (file: string): Promise<string> =>
@@ -68,6 +69,17 @@ test('dev', async () => {
   )
   expect(lines[4]).toBe(
     ' veth0:      90       1    0    0    0     0          0         0      110       1    0    0    0     0       0          0'
+  )
+})
+
+test('dev adds the statistics that share a column, and has 0 where nothing is counted', async () => {
+  const { arena, request, ready } = createSoftnet()
+  await ready
+  const stats = deviceStats(arena, 0, 3)
+  for (const [k, { name }] of DEV_STAT_ROWS.entries()) arena.f64[stats + DevStat[name]] = 2 ** k
+  const lines = (await (await request('/v1/proc/net/dev')).text()).split('\n')
+  expect(lines[4]).toBe(
+    ' veth0:       4       1   16 4160    0  3584          0       256        8       2   32  128    0     0    8192          0'
   )
 })
 

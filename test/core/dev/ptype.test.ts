@@ -42,6 +42,8 @@ describe('eth_type_trans', () => {
       const skb = path.first.frameSkb(etherFrame({ dst, src }, 0x88cc, new Uint8Array(50)), 2)
       expect(path.ethTypeTrans(skb)).toBe(true)
       expect(i32[skb + SKB_PKT_TYPE]).toBe(type)
+      // a broadcast is no multicast here, as in rtnl_link_stats64
+      expect(path.stat(2, DevStat.multicast)).toBe(type === PACKET_MULTICAST ? 1 : 0)
       expect(i32[skb + SKB_PROTOCOL]).toBe(0x88cc)
       expect(i32[skb + SKB_LEN]).toBe(50)
       expect(i32[skb + SKB_DATA]).toBe(i32[skb + SKB_MAC]! + 14)

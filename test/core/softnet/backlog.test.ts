@@ -25,7 +25,7 @@ const setup = (maxBacklog: number) => {
     }
   }
   const dropped = (cpu: number): number =>
-    arena.f64[counterBank(arena, layout.nicThread) + Softnet.dropped_for + cpu]!
+    arena.f64[counterBank(arena, layout.nicThread) + Softnet.dropped + cpu]!
   return { skbs, fill, dropped, share: computeBudget(layout.config).backlog }
 }
 
