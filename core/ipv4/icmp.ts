@@ -110,6 +110,8 @@ const counted: [type: number, into: number, out: number][] = [
   [icmp.ICMP_PARAMETERPROB, Mib.IcmpInParmProbs, Mib.IcmpOutParmProbs],
   [icmp.ICMP_TIMESTAMP, Mib.IcmpInTimestamps, Mib.IcmpOutTimestamps],
   [icmp.ICMP_TIMESTAMPREPLY, Mib.IcmpInTimestampReps, Mib.IcmpOutTimestampReps],
+  [icmp.ICMP_ADDRESS, Mib.IcmpInAddrMasks, Mib.IcmpOutAddrMasks],
+  [icmp.ICMP_ADDRESSREPLY, Mib.IcmpInAddrMaskReps, Mib.IcmpOutAddrMaskReps],
 ]
 for (const [type, into, out] of counted) {
   IN_COUNTERS[type] = into

@@ -79,6 +79,14 @@ export type IpInputDeps = {
 
 export type IpInput = ReturnType<typeof createIpInput>
 
+/** By the two ECN bits of the header (RFC 3168 section 5). */
+const ECN_COUNTERS = Int32Array.of(
+  Mib.IpExtInNoECTPkts,
+  Mib.IpExtInECT1Pkts,
+  Mib.IpExtInECT0Pkts,
+  Mib.IpExtInCEPkts
+)
+
 export const createIpInput = (deps: IpInputDeps) => {
   const { arena, skbs, drop, consume, nf, protos, routeInput, isLocalAddress, ipForward } = deps
   const { ipDefrag, steerAgain, icmpSend, options, selectSource, rawDeliver } = deps
@@ -98,22 +106,21 @@ export const createIpInput = (deps: IpInputDeps) => {
     f64[count + Mib.IpInReceives]++
     f64[count + Mib.IpExtInOctets] += len
     if (len < ipv4.MIN_HEADER) return badHeader(skb, Drop.PKT_TOO_SMALL)
-    if (!skbs.mayPull(skb, ipv4.MIN_HEADER)) return drop(skb, Drop.NOMEM)
+    if (!skbs.mayPull(skb, ipv4.MIN_HEADER)) return discard(skb)
     const versionIhl = u8[i32[skb + SKB_DATA]]
     if (versionIhl < 0x45 || versionIhl > 0x4f) return badHeader(skb, Drop.IP_INHDR)
     const segments = i32[skb + SKB_GSO_SEGS]
-    f64[count + Mib.IpExtInNoECTPkts + (u8[i32[skb + SKB_DATA] + 1] & 3)] +=
-      segments > 1 ? segments : 1
+    f64[count + ECN_COUNTERS[u8[i32[skb + SKB_DATA] + 1] & 3]] += segments > 1 ? segments : 1
     const headerLen = (versionIhl & 15) << 2
     if (len < headerLen) return badHeader(skb, Drop.PKT_TOO_SMALL)
-    if (headerLen !== ipv4.MIN_HEADER && !skbs.mayPull(skb, headerLen)) return drop(skb, Drop.NOMEM)
+    if (headerLen !== ipv4.MIN_HEADER && !skbs.mayPull(skb, headerLen)) return discard(skb)
     const at = i32[skb + SKB_DATA]
     if (!headerSumOk(at, headerLen)) return badChecksum(skb)
     const total = (u8[at + 2] << 8) | u8[at + 3]
     if (len < total) return truncated(skb)
     if (total < headerLen) return badHeader(skb, Drop.IP_INHDR)
     // what is behind the packet is padding of the link's
-    if (len > total && !trimTo(skb, total)) return drop(skb, Drop.NOMEM)
+    if (len > total && !trimTo(skb, total)) return discard(skb)
     i32[skb + SKB_NETWORK] = i32[skb + SKB_DATA]
     i32[skb + SKB_TRANSPORT] = i32[skb + SKB_DATA] + headerLen
     i32[skb + IPCB_TYPE] = 0
@@ -212,6 +219,11 @@ export const createIpInput = (deps: IpInputDeps) => {
     resumes[u8[i32[skb + SKB_NETWORK] + 9]](skb)
   }
 
+  /** Nothing is wrong with the packet: there was no memory to work on it. */
+  const discard = (skb: number): void => {
+    f64[count + Mib.IpInDiscards]++
+    drop(skb, Drop.NOMEM)
+  }
   const badHeader = (skb: number, reason: Drop): void => {
     f64[count + Mib.IpInHdrErrors]++
     drop(skb, reason)
@@ -279,7 +291,7 @@ export const createIpInput = (deps: IpInputDeps) => {
     const own =
       type === RTN_LOCAL ? ipv4.dst(u8, at) : selectSource(i32[skb + SKB_DEV], ipv4.src(u8, at))
     if (options.record(skb, own)) return true
-    drop(skb, Drop.NOMEM)
+    discard(skb)
     return false
   }
 

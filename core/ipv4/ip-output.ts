@@ -222,7 +222,9 @@ export const createIpOutput = (deps: IpOutputDeps) => {
     const frag = fits && proto !== IPPROTO_ICMP ? ipv4.IP_DF : 0
     pushHeader(skb, proto, fl[FL_SADDR + 3], daddr, tos, ttl === 0 ? i32[defaultTtl] : ttl, frag)
     if (optionsLen !== 0) takeOptions(skb, optionsLen)
-    return ipLocalOut(skb)
+    const error = ipLocalOut(skb)
+    if (error < 0) f64[count + Mib.IpOutDiscards]++
+    return error
   }
   /** The header is longer by the options that lie behind it. */
   const takeOptions = (skb: number, optionsLen: number): void => {

@@ -97,7 +97,6 @@ const count = (arena: Arena, nowUs: number): void => {
     TcpActiveOpens: 1,
     TcpCurrEstab: 2,
     UdpInDatagrams: 9,
-    Ip6InReceives: 4,
     TcpExtTCPTimeouts: 3,
     IpExtInOctets: 1276,
   }

@@ -90,6 +90,15 @@ describe('echo', () => {
     expect(path.counter(Mib.IcmpInErrors)).toBe(1)
     expect(path.isAllReturned()).toBe(true)
   })
+  test('counts questions and answers about address masks, and takes them no further', () => {
+    const path = router()
+    for (const type of [icmp.ICMP_ADDRESS, icmp.ICMP_ADDRESSREPLY, icmp.ICMP_ADDRESSREPLY])
+      path.receive(icmpFrame(toRouter, fields, type, 0, 1), 2)
+    expect(path.sent).toEqual([])
+    expect(path.counter(Mib.IcmpInAddrMasks)).toBe(1)
+    expect(path.counter(Mib.IcmpInAddrMaskReps)).toBe(2)
+    expect(path.isAllReturned()).toBe(true)
+  })
   test('hands a reply to whoever asked', () => {
     const path = router()
     path.receive(icmpFrame(toRouter, fields, icmp.ICMP_ECHOREPLY, 0, 1), 2)

@@ -96,6 +96,23 @@ describe('ip_rcv', () => {
     expect(path.sent[0]!.frame).toHaveLength(42)
   })
 
+  test('discards, and counts as such, what there is no memory to work on', () => {
+    const path = router()
+    const { skbs, consume } = path.first
+    const skb = path.first.frameSkb(icmpFrame(toRouter, fields, icmp.ICMP_ECHO, 0, 1), 2)
+    const padding = skbs.alloc(10, 0)
+    skbs.put(padding, 10)
+    skbs.addFrag(skb, 0, padding)
+    const hoard: number[] = []
+    for (let more = skbs.alloc(1, 0); more !== 0; more = skbs.alloc(1, 0)) hoard.push(more)
+    path.first.receiveSkb(skb)
+    expect(path.counter(Mib.IpInDiscards)).toBe(1)
+    expect(path.counter(Mib.IpInHdrErrors)).toBe(0)
+    expect(path.drops(Drop.NOMEM)).toBe(1)
+    for (const more of hoard) consume(more)
+    expect(path.isAllReturned()).toBe(true)
+  })
+
   test('counts by ECN field', () => {
     const path = router()
     for (const tos of [0, 1, 2, 3, 3])

@@ -1,7 +1,8 @@
 import { AF_INET } from '../../../core/base/family.ts'
 import { describe, expect, test } from 'bun:test'
 import { Errno } from '../../../core/base/errno.ts'
-import { FL_DADDR, FL_FAMILY, FL_IIF, FL_SADDR } from '../../../core/base/flowi.ts'
+import { createFlowi, FL_DADDR, FL_FAMILY, FL_IIF, FL_SADDR } from '../../../core/base/flowi.ts'
+import { DEV_TXQLEN } from '../../../core/netdev/netdev.ts'
 import { NEIGH_USE_CONFIRMED } from '../../../core/neigh/neigh-constants.ts'
 import { Mib } from '../../../core/shm/counters.ts'
 import { G_GENERATION } from '../../../core/shm/layout.ts'
@@ -151,6 +152,23 @@ describe('ip_queue_xmit', () => {
       expect(path.i32[path.arena.layout.neighUse + n * 2 + NEIGH_USE_CONFIRMED]).toBe(0)
     }
   })
+})
+
+test('ip_send counts what the device had no room for', () => {
+  const path = host()
+  path.i32[path.deviceRow(3) + DEV_TXQLEN] = 1
+  path.host.busy = true
+  const fl = createFlowi()
+  fl[FL_FAMILY] = AF_INET
+  fl[FL_DADDR + 2] = V4
+  fl[FL_DADDR + 3] = ip('10.0.3.9')
+  expect(path.first.route.routeOutput(fl)).toBe(0)
+  const errors = [0, 1].map(() => path.first.output.ipSend(path.payload(), fl, 17, 0, 64))
+  expect(errors).toEqual([0, -Errno.ENOBUFS])
+  expect(path.counter(Mib.IpOutDiscards)).toBe(1)
+  path.host.busy = false
+  path.first.turn()
+  expect(path.isAllReturned()).toBe(true)
 })
 
 describe('loadAddrs', () => {

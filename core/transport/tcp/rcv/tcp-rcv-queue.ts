@@ -248,7 +248,7 @@ export const createTcpRcvQueue = (deps: TcpRcvQueueDeps) => {
   }
 
   const dropDuplicate = (sk: number, skb: number): void => {
-    dsackSet(i32, sysctl, sk, i32[skb + CB_SEQ], i32[skb + CB_END_SEQ])
+    f64[bank + dsackSet(i32, sysctl, sk, i32[skb + CB_SEQ], i32[skb + CB_END_SEQ])]++
     f64[bank + Mib.TcpExtTCPOFOMerge]++
     drop(skb, Drop.TCP_OFOMERGE)
   }
@@ -489,8 +489,8 @@ export const createTcpRcvQueue = (deps: TcpRcvQueueDeps) => {
       return
     }
     if (((end - next) | 0) <= 0) {
-      f64[bank + Mib.TcpExtTCPDSACKOldSent]++
-      dsackSet(i32, sysctl, sk, seq, end)
+      f64[bank + Mib.TcpExtDelayedACKLost]++
+      f64[bank + dsackSet(i32, sysctl, sk, seq, end)]++
       outOfWindow(sk, skb, Drop.TCP_OLD_DATA)
       return
     }
@@ -499,7 +499,7 @@ export const createTcpRcvQueue = (deps: TcpRcvQueueDeps) => {
       return
     }
     if (((seq - next) | 0) < 0) {
-      dsackSet(i32, sysctl, sk, seq, next)
+      f64[bank + dsackSet(i32, sysctl, sk, seq, next)]++
       if (receiveWindow(i32, sk) === 0) outOfWindow(sk, skb, Drop.TCP_ZEROWINDOW)
       else inOrder(sk, skb)
       return

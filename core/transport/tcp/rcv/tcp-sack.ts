@@ -3,6 +3,7 @@
  * section 4), and the duplicate to report (RFC 2883). Kept in the row; tcp-transmit.ts puts them on segments.
  * Linux: tcp_sack_new_ofo_skb, tcp_sack_remove, tcp_dsack_set.
  */
+import { Mib } from '../../../shm/counters.ts'
 import { Sysctl } from '../../../shm/sysctl.ts'
 import {
   OPT_SACK,
@@ -52,15 +53,22 @@ export const sackRemove = (i32: Int32Array, sk: number): void => {
     if (((next - get(i32, sk, b * 2 + 1)) | 0) >= 0) removeBlock(i32, sk, b)
 }
 
+/**
+ * Reports [seq, end) as a duplicate with the next acknowledgement. Returns the counter of what is reported: text that was
+ * read long ago, or text out of order; 0, that of nothing, when the peer or we have no SACK.
+ */
 export const dsackSet = (
   i32: Int32Array,
   sysctl: number,
   sk: number,
   seq: number,
   end: number
-): void => {
-  if ((i32[sk + TP_OPTS] & OPT_SACK) === 0 || i32[sysctl + Sysctl.tcp_dsack] === 0) return
+): number => {
+  if ((i32[sk + TP_OPTS] & OPT_SACK) === 0 || i32[sysctl + Sysctl.tcp_dsack] === 0) return 0
   i32[sk + TP_DSACK] = 1
   i32[sk + TP_DSACK_START] = seq
   i32[sk + TP_DSACK_END] = end
+  return ((seq - i32[sk + TP_RCV_NXT]) | 0) < 0
+    ? Mib.TcpExtTCPDSACKOldSent
+    : Mib.TcpExtTCPDSACKOfoSent
 }

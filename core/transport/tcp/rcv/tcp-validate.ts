@@ -53,7 +53,7 @@ export const createTcpValidate = (deps: TcpValidateDeps) => {
     if (seq !== end && ((seq - next) | 0) < 0) {
       f64[bank + Mib.TcpExtDelayedACKLost]++
       rcvQueue.enterQuickack(sk, TCP_MAX_QUICKACKS)
-      dsackSet(i32, sysctl, sk, seq, ((end - next) | 0) > 0 ? next : end)
+      f64[bank + dsackSet(i32, sysctl, sk, seq, ((end - next) | 0) > 0 ? next : end)]++
     }
     transmit.sendAck(sk)
   }

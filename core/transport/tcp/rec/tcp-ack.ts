@@ -260,7 +260,7 @@ export const createTcpAck = (deps: TcpAckDeps) => {
       const found = sacktag.sacktag(sk, opts, una)
       if (i32[sk + TP_PACKETS_OUT] !== 0) {
         ackedPackets = 0
-        xmitRecovery(sk, alert(sk, opts, false, false, (found & SACK_NEW) !== 0))
+        xmitRecovery(sk, alert(sk, opts, una, false, (found & SACK_NEW) !== 0))
       }
     }
     return ACK_OLD
@@ -269,12 +269,12 @@ export const createTcpAck = (deps: TcpAckDeps) => {
   const alert = (
     sk: number,
     opts: Int32Array,
-    advanced: boolean,
+    una: number,
     dupack: boolean,
     reported: boolean
   ): number => {
     const echo = (opts[OPT_SEEN] & SEEN_TIMESTAMPS) !== 0 ? opts[OPT_TSECR] : 0
-    return recovery.fastretransAlert(sk, advanced, dupack, reported, ackedPackets, echo)
+    return recovery.fastretransAlert(sk, una, dupack, reported, ackedPackets, echo)
   }
   const xmitRecovery = (sk: number, rexmit: number): void => {
     if (rexmit !== REXMIT_NONE) output.xmitRetransmitQueue(sk, rexmit === REXMIT_FORCE)
@@ -328,7 +328,7 @@ export const createTcpAck = (deps: TcpAckDeps) => {
     const plain = i32[sk + TP_CA_STATE] === TCP_CA_OPEN && advanced && found === 0 && !retransAcked
     let rexmit = REXMIT_NONE as number
     if (!plain && (dupack || advanced || found !== 0))
-      rexmit = alert(sk, opts, advanced, dupack, (found & SACK_NEW) !== 0)
+      rexmit = alert(sk, opts, una, dupack, (found & SACK_NEW) !== 0)
     endSample(sk)
     congControl(sk, ack, advanced)
     xmitRecovery(sk, rexmit)

@@ -24,6 +24,7 @@ import {
   TCP_CA_RECOVERY,
   TCP_FASTRETRANS_THRESH,
   TCP_INFINITE_SSTHRESH,
+  TCP_MAX_REORDERING,
   TP_CA_STATE,
   TP_HIGH_SEQ,
   TP_LOST_OUT,
@@ -68,6 +69,8 @@ export type TcpRecoveryDeps = {
 export const createTcpRecovery = ({ i32, f64, bank, queue, sacktag, cong }: TcpRecoveryDeps) => {
   const { setCaState } = cong
   const { pcount, rtxHead } = queue
+  /** snd_una before the acknowledgement being processed. */
+  let priorUna = 0
   /** The echoed timestamp of the acknowledgement being processed, 0 when it had none. */
   let tsecr = 0
 
@@ -142,6 +145,8 @@ export const createTcpRecovery = ({ i32, f64, bank, queue, sacktag, cong }: TcpR
   }
   const tryUndoPartial = (sk: number): boolean => {
     if (i32[sk + TP_UNDO_MARKER] === 0 || !packetDelayed(sk)) return false
+    // the hole was filled by the original, which was late
+    sacktag.noteReordering(sk, priorUna, sacktag.highestSack(sk), Mib.TcpExtTCPTSReorder)
     if (i32[sk + TP_RETRANS_OUT] !== 0) return true
     if (!anyRetransDone(sk)) i32[sk + TP_RETRANS_STAMP] = 0
     undoReduction(sk, true)
@@ -232,10 +237,16 @@ export const createTcpRecovery = ({ i32, f64, bank, queue, sacktag, cong }: TcpR
       if (reneged) i32[skb + CB_FLAGS] &= ~CBF_SACKED
       const flags = i32[skb + CB_FLAGS]
       if ((flags & CBF_SACKED) !== 0) continue
-      if ((flags & CBF_RETRANS) !== 0) i32[sk + TP_RETRANS_OUT] -= pcount(skb)
-      i32[skb + CB_FLAGS] &= ~CBF_RETRANS
+      if ((flags & CBF_RETRANS) !== 0) retransmitLost(sk, skb)
       sacktag.markLost(sk, skb)
     }
+  }
+  /** The retransmission is not on its way any more; of what was marked lost it is lost once more. */
+  const retransmitLost = (sk: number, skb: number): void => {
+    const n = pcount(skb)
+    i32[sk + TP_RETRANS_OUT] -= n
+    if ((i32[skb + CB_FLAGS] & CBF_LOST) !== 0) f64[bank + Mib.TcpExtTCPLostRetransmit] += n
+    i32[skb + CB_FLAGS] &= ~CBF_RETRANS
   }
 
   /** What is larger than `size` cannot have arrived: send it again, without a reduction (tcp_simple_retransmit). */
@@ -245,10 +256,7 @@ export const createTcpRecovery = ({ i32, f64, bank, queue, sacktag, cong }: TcpR
     for (let skb = i32[sk + TP_WQ_HEAD]; skb !== 0 && skb !== stop; skb = i32[skb + SKB_NEXT]) {
       const gso = i32[skb + SKB_GSO_SIZE]
       if ((gso !== 0 ? gso : i32[skb + SKB_LEN]) <= size) continue
-      if ((i32[skb + CB_FLAGS] & CBF_RETRANS) !== 0) {
-        i32[skb + CB_FLAGS] &= ~CBF_RETRANS
-        i32[sk + TP_RETRANS_OUT] -= pcount(skb)
-      }
+      if ((i32[skb + CB_FLAGS] & CBF_RETRANS) !== 0) retransmitLost(sk, skb)
       sacktag.markLost(sk, skb)
     }
     if (i32[sk + TP_LOST_OUT] === lostBefore || i32[sk + TP_CA_STATE] === TCP_CA_LOSS) return
@@ -261,14 +269,25 @@ export const createTcpRecovery = ({ i32, f64, bank, queue, sacktag, cong }: TcpR
 
   // Without SACK, duplicate ACKs stand for segments that arrived (RFC 6582: window inflation).
   const addRenoSack = (sk: number): void => {
-    const most = i32[sk + TP_PACKETS_OUT] - Math.max(1, i32[sk + TP_LOST_OUT])
-    if (i32[sk + TP_SACKED_OUT] < most) i32[sk + TP_SACKED_OUT]++
+    i32[sk + TP_SACKED_OUT]++
+    checkRenoReordering(sk, 0)
+  }
+  /**
+   * More duplicate ACKs than segments that could have caused them: the hole has filled meanwhile, so it was reordering;
+   * `acked` segments are no longer in flight.
+   */
+  const checkRenoReordering = (sk: number, acked: number): void => {
+    const packets = i32[sk + TP_PACKETS_OUT]
+    const most = packets - Math.min(packets, Math.max(1, i32[sk + TP_LOST_OUT]))
+    if (i32[sk + TP_SACKED_OUT] <= most) return
+    i32[sk + TP_SACKED_OUT] = most
+    i32[sk + TP_REORDERING] = Math.min(packets + acked, TCP_MAX_REORDERING)
+    f64[bank + Mib.TcpExtTCPRenoReorder]++
   }
   /** A partial ACK deflates by what it acknowledged, and leaves one for the hole it has filled. */
   const removeRenoSacks = (sk: number, acked: number): void => {
     if (acked > 0) i32[sk + TP_SACKED_OUT] = Math.max(0, i32[sk + TP_SACKED_OUT] - (acked - 1))
-    const most = i32[sk + TP_PACKETS_OUT] - Math.max(1, i32[sk + TP_LOST_OUT])
-    if (i32[sk + TP_SACKED_OUT] > most) i32[sk + TP_SACKED_OUT] = Math.max(0, most)
+    checkRenoReordering(sk, acked)
   }
 
   const processLoss = (sk: number, advanced: boolean, dupack: boolean): number => {
@@ -306,17 +325,19 @@ export const createTcpRecovery = ({ i32, f64, bank, queue, sacktag, cong }: TcpR
   }
 
   /**
-   * An acknowledgement that is not plain progress. `advanced`: snd_una moved; `dupack`: a duplicate;
+   * An acknowledgement that is not plain progress. `una`: snd_una before it; `dupack`: a duplicate;
    * `reported`: new SACK blocks; `acked`: segments; `echo`: the timestamp it echoes. Returns REXMIT_*.
    */
   const fastretransAlert = (
     sk: number,
-    advanced: boolean,
+    una: number,
     dupack: boolean,
     reported: boolean,
     acked: number,
     echo: number
   ): number => {
+    const advanced = una !== i32[sk + TP_SND_UNA]
+    priorUna = una
     tsecr = echo
     if (!isSack(sk) && advanced && i32[sk + TP_CA_STATE] === TCP_CA_RECOVERY)
       removeRenoSacks(sk, acked)

@@ -63,7 +63,8 @@ export const createTcpSacktag = ({ i32, u8, f64, bank, time, queue, mss }: TcpSa
   const blocks = new Int32Array(MAX_BLOCKS * 2)
   let flags = 0
   let rttUs = -1
-  let highest = 0
+  /** The first segment that was sent once and is reported now, behind one that was before. */
+  let late = 0
 
   /** The first block is a duplicate when it lies below the acknowledgement, or inside the second. */
   const isDsack = (opts: Int32Array, ack: number): boolean => {
@@ -120,7 +121,7 @@ export const createTcpSacktag = ({ i32, u8, f64, bank, time, queue, mss }: TcpSa
       }
     }
     if ((old & CBF_EVER_RETRANS) === 0) {
-      if (((i32[skb + CB_SEQ] - highest) | 0) < 0) noteReordering(sk, skb)
+      if (((i32[skb + CB_SEQ] - late) | 0) < 0) late = i32[skb + CB_SEQ]
       flags |= SACK_ORIG
       rttUs = (time[TIME_US] - i32[skb + CB_TIME]) | 0
     }
@@ -130,13 +131,16 @@ export const createTcpSacktag = ({ i32, u8, f64, bank, time, queue, mss }: TcpSa
     f64[bank + Mib.TcpExtTCPDelivered] += n
     flags |= SACK_NEW
   }
-  /** A hole that fills by itself was reordering, not loss: be as patient as that in future. */
-  const noteReordering = (sk: number, skb: number): void => {
-    const size = mss.currentMss(sk)
-    const distance = (((highest - i32[skb + CB_SEQ]) | 0) / size) | 0
-    if (distance <= i32[sk + TP_REORDERING]) return
-    i32[sk + TP_REORDERING] = Math.min(distance, TCP_MAX_REORDERING)
-    f64[bank + Mib.TcpExtTCPSACKReorder]++
+  /**
+   * A hole that fills by itself was reordering, not loss: be as patient as that in future. What begins at `low` came after
+   * `high`; `counter` says how that was seen.
+   */
+  const noteReordering = (sk: number, low: number, high: number, counter: number): void => {
+    const distance = (((high - low) | 0) / mss.currentMss(sk)) | 0
+    if (((high - low) | 0) <= 0) return
+    if (distance > i32[sk + TP_REORDERING])
+      i32[sk + TP_REORDERING] = Math.min(distance, TCP_MAX_REORDERING)
+    f64[bank + counter]++
   }
 
   /** End of the highest SACKed segment before this acknowledgement, or snd_una. */
@@ -176,7 +180,8 @@ export const createTcpSacktag = ({ i32, u8, f64, bank, time, queue, mss }: TcpSa
     if (dsack) takeDsack(sk, opts, ack)
     const n = gather(sk, opts, dsack ? 1 : 0)
     if (n === 0) return flags
-    highest = highestSack(sk)
+    const highest = highestSack(sk)
+    late = highest
     const stop = i32[sk + TP_SEND_HEAD]
     let b = 0
     let skb = i32[sk + TP_WQ_HEAD]
@@ -194,6 +199,7 @@ export const createTcpSacktag = ({ i32, u8, f64, bank, time, queue, mss }: TcpSa
         skb = i32[skb + SKB_NEXT]
       } else skb = tagPart(sk, skb, start, end)
     }
+    if (late !== highest) noteReordering(sk, late, highest, Mib.TcpExtTCPSACKReorder)
     return flags
   }
 
@@ -231,5 +237,13 @@ export const createTcpSacktag = ({ i32, u8, f64, bank, time, queue, mss }: TcpSa
   }
   const sackRtt = (): number => rttUs
 
-  return { sacktag, markLost, updateScoreboard, markHeadLost, sackRtt }
+  return {
+    sacktag,
+    markLost,
+    updateScoreboard,
+    markHeadLost,
+    noteReordering,
+    highestSack,
+    sackRtt,
+  }
 }

@@ -60,7 +60,7 @@ export const createTcpTimewait = (deps: TcpTimewaitDeps) => {
     const next = i32[sk + TP_RCV_NXT]
     const outside = ((end - next) | 0) < 0 || ((seq - next - receiveWindow(i32, sk)) | 0) > 0
     if (outside) {
-      acknowledge(sk, skb)
+      acknowledge(sk, skb, Mib.TcpExtTCPACKSkippedFinWait2)
     } else if ((flags & TCP_RST) !== 0) killed(sk, skb)
     else if ((flags & TCP_SYN) !== 0 && ((seq - next) | 0) < 0) {
       life.twEnd(sk, Mib.TcpExtTWKilled)
@@ -81,11 +81,9 @@ export const createTcpTimewait = (deps: TcpTimewaitDeps) => {
       transmit.sendAck(sk)
     }
   }
-  const acknowledge = (sk: number, skb: number): void => {
-    if (
-      !transmit.oowRateLimited(sk, TP_LAST_OOW_ACK, TP_OOW_ACKED, Mib.TcpExtTCPACKSkippedTimeWait)
-    )
-      transmit.sendAck(sk)
+  /** `skipped` counts what was not answered. */
+  const acknowledge = (sk: number, skb: number, skipped: number): void => {
+    if (!transmit.oowRateLimited(sk, TP_LAST_OOW_ACK, TP_OOW_ACKED, skipped)) transmit.sendAck(sk)
     consume(skb)
   }
 
@@ -102,7 +100,7 @@ export const createTcpTimewait = (deps: TcpTimewaitDeps) => {
       (opts[OPT_SEEN] & SEEN_TIMESTAMPS) !== 0 && (i32[sk + TP_OPTS] & OPT_TIMESTAMPS) !== 0
     const paws = stamped && pawsRejects(sk)
     if (i32[sk + TP_TW_SUBSTATE] === TCP_FIN_WAIT2) {
-      if (paws) acknowledge(sk, skb)
+      if (paws) acknowledge(sk, skb, Mib.TcpExtTCPACKSkippedFinWait2)
       else finWait2(sk, skb, flags)
       return true
     }
@@ -129,7 +127,7 @@ export const createTcpTimewait = (deps: TcpTimewaitDeps) => {
       return true
     }
     if (paws || (flags & TCP_ACK) !== 0) restart(sk)
-    acknowledge(sk, skb)
+    acknowledge(sk, skb, Mib.TcpExtTCPACKSkippedTimeWait)
     return true
   }
 

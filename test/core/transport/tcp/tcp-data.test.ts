@@ -34,6 +34,8 @@ import {
   TP_OFO_LEN,
   TP_QUICK,
   TP_RCV_NXT,
+  TP_REORDERING,
+  TP_SACKED_OUT,
   TP_SND_CWND,
   TP_SND_ISN,
 } from '../../../../core/transport/tcp/sock/tcp-sock.ts'
@@ -213,6 +215,20 @@ describe.each(FAMILIES)('%s', (_name, family) => {
       expect(sent()).toEqual(['. 1:1(0) ack 1501 <sack 501:1001>'])
       expect(read(sk)).toBe(1500)
       expect(host.leaks().held).toBe(0)
+      expect(host.mib('TcpExtTCPDSACKOldSent')).toBe(2)
+      expect(host.mib('TcpExtDelayedACKLost')).toBe(1)
+      // one that waits out of order
+      inject('P. 3001:4001(1000) ack 1 win 65535')
+      inject('P. 3001:4001(1000) ack 1 win 65535')
+      expect(sent().at(-1)).toBe('. 1:1(0) ack 1501 <sack 3001:4001 3001:4001>')
+      expect(host.mib('TcpExtTCPDSACKOfoSent')).toBe(1)
+      finish(sk)
+    })
+    test('a peer without SACK hears of no duplicate, and none is counted', () => {
+      const { establish, inject, finish, host } = start()
+      const sk = establish({ mss: 1000 })
+      for (let n = 0; n < 2; n++) inject('P. 1:1001(1000) ack 1 win 65535')
+      expect(host.mib('TcpExtTCPDSACKOldSent')).toBe(0)
       finish(sk)
     })
   })
@@ -351,6 +367,69 @@ describe.each(FAMILIES)('%s', (_name, family) => {
       expect(host.i32[sk + TP_CA_STATE]).toBe(TCP_CA_OPEN)
       expect(host.i32[sk + TP_SND_CWND]).toBeGreaterThanOrEqual(10)
       expect(host.mib('TcpExtTCPLossUndo')).toBe(1)
+      finish(sk)
+    })
+    test('a retransmission that is lost too is counted when the timer fires again', () => {
+      const { host, inject, pass, sk, finish } = flight({ mss: 1000 })
+      pass(201)
+      expect(host.mib('TcpExtTCPLostRetransmit')).toBe(0)
+      pass(420)
+      expect(host.mib('TcpExtTCPLostRetransmit')).toBe(1)
+      inject('. 1:1(0) ack 10001 win 65535')
+      finish(sk)
+    })
+    test('a hole that fills late was reordering, however short', () => {
+      const { host, inject, sk, finish } = flight(SACK)
+      inject('. 1:1(0) ack 1 win 65535', { sack: [[2001, 3001]] })
+      inject('. 1:1(0) ack 1 win 65535', { sack: [[1001, 3001]] })
+      expect(host.mib('TcpExtTCPSACKReorder')).toBe(1)
+      expect(host.i32[sk + TP_REORDERING]).toBe(3)
+      inject('. 1:1(0) ack 1 win 65535', {
+        sack: [
+          [1001, 3001],
+          [8001, 9001],
+        ],
+      })
+      inject('. 1:1(0) ack 1 win 65535', {
+        sack: [
+          [3001, 4001],
+          [1001, 3001],
+          [8001, 9001],
+        ],
+      })
+      expect(host.mib('TcpExtTCPSACKReorder')).toBe(2)
+      expect(host.i32[sk + TP_REORDERING]).toBe(6)
+      inject('. 1:1(0) ack 10001 win 65535')
+      finish(sk)
+    })
+    test('without SACK, more duplicate ACKs than segments can have caused show reordering', () => {
+      const { host, establish, write, inject, finish } = start()
+      const sk = establish({ mss: 1000 })
+      write(sk, 3000)
+      for (let n = 0; n < 2; n++) inject('. 1:1(0) ack 1 win 65535')
+      expect(host.mib('TcpExtTCPRenoReorder')).toBe(0)
+      inject('. 1:1(0) ack 1 win 65535')
+      expect(host.mib('TcpExtTCPRenoReorder')).toBe(1)
+      expect(host.i32[sk + TP_SACKED_OUT]).toBe(2)
+      expect(host.i32[sk + TP_CA_STATE]).toBe(TCP_CA_DISORDER)
+      inject('. 1:1(0) ack 3001 win 65535')
+      finish(sk)
+    })
+    test('a timestamp shows that the original filled the hole, not the retransmission', () => {
+      const script = start()
+      const { host, inject, take, write, pass, finish } = script
+      const sk = script.establish({ mss: 1012, sackOk: true, ts: [100, 0] })
+      write(sk, 10_000)
+      const original = take()[0]!.tsval
+      pass(20)
+      const sack: [number, number][] = [[1001, 5001]]
+      inject('. 1:1(0) ack 1 win 65535', { ts: [110, original], sack })
+      expect(host.i32[sk + TP_CA_STATE]).toBe(TCP_CA_RECOVERY)
+      pass(5)
+      inject('. 1:1(0) ack 5001 win 65535', { ts: [111, original] })
+      expect(host.mib('TcpExtTCPTSReorder')).toBe(1)
+      expect(host.i32[sk + TP_REORDERING]).toBe(5)
+      inject('. 1:1(0) ack 10001 win 65535', { ts: [112, original] })
       finish(sk)
     })
     test('an established connection gives up after tcp_retries2', () => {
