@@ -3,7 +3,7 @@
  * -s. Addresses and ports are numbers, as with -n. iproute2: misc/ss.c.
  */
 import type { SockItem } from '../../core/control/text/messages.ts'
-import type { TcpInfo } from '../../core/socket/sock-info.ts'
+import { TCP_INFO } from '../../core/socket/sock-info.ts'
 
 export type SsShow = {
   readonly netid: boolean
@@ -38,89 +38,39 @@ const timerText = (ms: number): string => {
 const skmemText = ({ skmem }: SockItem): string =>
   `skmem:(r${skmem.rmem_alloc},rb${skmem.rcv_buf},t0,tb${skmem.snd_buf},f0,w${skmem.wmem_alloc},o0,bl0,d${skmem.sock_drop})`
 
-/** ss -i's words in ss's order; [word] alone is printed when true, the others as word:value. */
-const FLAGS = ['ts', 'sack', 'ecn'] as const
-const BEFORE_RATES = [
-  'rto',
-  'backoff',
-  'rtt',
-  'ato',
-  'mss',
-  'pmtu',
-  'rcvmss',
-  'advmss',
-  'cwnd',
-  'ssthresh',
-  'bytes_sent',
-  'bytes_retrans',
-  'bytes_acked',
-  'bytes_received',
-  'segs_out',
-  'segs_in',
-  'data_segs_out',
-  'data_segs_in',
-] as const
-const TIMES = ['lastsnd', 'lastrcv', 'lastack'] as const
-const AFTER_RATES = [
-  'busy',
-  'rwnd_limited',
-  'sndbuf_limited',
-  'unacked',
-  'retrans',
-  'lost',
-  'sacked',
-  'dsack_dups',
-  'reordering',
-  'rcv_rtt',
-  'rcv_space',
-  'rcv_ssthresh',
-  'notsent',
-  'minrtt',
-  'snd_wnd',
-  'rcv_wnd',
-] as const
-const IN_MS: ReadonlySet<string> = new Set(['busy', 'rwnd_limited', 'sndbuf_limited'])
-
-const value = (sock: SockItem, word: keyof TcpInfo): string | null => {
-  const found = sock[word]
-  return found === undefined || found === false || found === '' ? null : String(found)
-}
-
-/** Zero says nothing, and ss does not print it, but for the times since the last segment. */
-const pair = (sock: SockItem, word: keyof TcpInfo, isZeroShown = false): string[] => {
-  const text = value(sock, word)
-  if (text === null || (!isZeroShown && (text === '0' || text === '0/0'))) return []
-  if (word === 'rtt') return [`rtt:${text}/${sock.rttvar ?? 0}`]
-  return [`${word}:${text}${IN_MS.has(word) ? 'ms' : ''}`]
-}
-
-const rate = (sock: SockItem, word: keyof TcpInfo): string[] => {
-  const text = value(sock, word)
-  return text === null || text === '0' ? [] : [`${word} ${text}bps`]
-}
-
-/** What a window per round trip makes, in bit/s: ss works it out itself. */
+/** What a window per round trip makes, in bit/s. */
 const sendRate = ({ cwnd, mss, rtt }: SockItem): string[] => {
   if (cwnd === undefined || mss === undefined || rtt === undefined || rtt <= 0) return []
   return [`send ${Math.round((mss * 8 * cwnd * 1000) / rtt)}bps`]
 }
+const congInfo = ({ cong, cong_info }: SockItem): string[] =>
+  cong_info === undefined
+    ? []
+    : [
+        `${cong}:(${Object.entries(cong_info)
+          .map((pair) => pair.join(':'))
+          .join(',')})`,
+      ]
 
-export const infoText = (sock: SockItem): string => {
-  const cong = value(sock, 'cong')
-  const words = [
-    ...FLAGS.filter((word) => value(sock, word) !== null),
-    ...(cong === null ? [] : [cong]),
-    ...pair(sock, 'wscale'),
-    ...BEFORE_RATES.flatMap((word) => pair(sock, word)),
-    ...sendRate(sock),
-    ...TIMES.flatMap((word) => pair(sock, word, true)),
-    ...rate(sock, 'pacing_rate'),
-    ...rate(sock, 'delivery_rate'),
-    ...pair(sock, 'delivered'),
-    ...AFTER_RATES.flatMap((word) => pair(sock, word)),
-  ]
-  return words.join(' ')
+/** A word as ss prints it, or nothing. */
+const infoWord = (sock: SockItem, word: keyof typeof TCP_INFO): string[] => {
+  if (word === 'send') return sendRate(sock)
+  if (word === 'cong_info') return congInfo(sock)
+  const value = sock[word]
+  if (value === undefined || value === false || value === '') return []
+  const how = TCP_INFO[word]
+  if (how === 'flag') return [word]
+  if (how === 'name') return [String(value)]
+  if (how !== 'always' && (value === 0 || value === '0/0')) return []
+  if (how === 'rate') return [`${word} ${value}bps`]
+  if (how === 'rtt') return [`${word}:${value}/${sock.rttvar ?? 0}`]
+  return [`${word}:${value}${how === 'ms' ? 'ms' : ''}`]
 }
+
+const infoText = (sock: SockItem): string =>
+  (Object.keys(TCP_INFO) as (keyof typeof TCP_INFO)[])
+    .flatMap((word) => infoWord(sock, word))
+    .join(' ')
 
 const endText = (sock: SockItem, show: SsShow): string => {
   let text = ''

@@ -59,6 +59,8 @@ export type CongestionOps = {
 }
 export type CongestionControl = {
   readonly name: string
+  /** What `ss -i` tells of a connection, read from its row on any thread (get_info). */
+  readonly info?: (i32: Int32Array, sk: number) => Readonly<Record<string, number>>
   readonly create: (deps: CongestionDeps) => CongestionOps
 }
 

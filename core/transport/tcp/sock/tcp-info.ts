@@ -14,7 +14,7 @@ import {
   TCP_TIME_WAIT,
 } from '../../../socket/sock.ts'
 import type { SockInfo, SockTimer, TcpInfo } from '../../../socket/sock-info.ts'
-import { CONGESTION_CONTROLS } from '../rec/tcp-cong.ts'
+import { CONGESTION_CONTROLS, type CongestionControl } from '../rec/tcp-cong.ts'
 import {
   ICSK_TIME_PROBE0,
   ICSK_TIME_RETRANS,
@@ -108,9 +108,15 @@ const queues = (i32: Int32Array, sk: number) => {
   }
 }
 
+type Controls = readonly CongestionControl[]
+const congestion = (i32: Int32Array, sk: number, controls: Controls) => {
+  const { name, info } = controls[i32[sk + TP_CA_OPS]]
+  return { cong: name, ...(info && { cong_info: info(i32, sk) }) }
+}
+
 /** What children will begin with. */
-const listening = (i32: Int32Array, sk: number) => ({
-  cong: CONGESTION_CONTROLS[i32[sk + TP_CA_OPS]].name,
+const listening = (i32: Int32Array, sk: number, controls: Controls) => ({
+  cong: controls[i32[sk + TP_CA_OPS]].name,
   cwnd: i32[sk + TP_SND_CWND],
 })
 
@@ -120,7 +126,6 @@ const options = (i32: Int32Array, sk: number) => {
     ts: (opts & OPT_TIMESTAMPS) !== 0,
     sack: (opts & OPT_SACK) !== 0,
     ecn: false,
-    cong: CONGESTION_CONTROLS[i32[sk + TP_CA_OPS]].name,
     ...((opts & OPT_WSCALE) !== 0 && {
       wscale: `${i32[sk + TP_SND_WSCALE]},${i32[sk + TP_RCV_WSCALE]}`,
     }),
@@ -187,7 +192,12 @@ const rates = (i32: Int32Array, sk: number) => {
 }
 
 /** `now` is the jiffy (TIME_MS) to reckon from. A request and TIME_WAIT have no more than their queues and timer. */
-export const tcpInfo = ({ i32 }: Arena, sk: number, now: number): SockInfo => {
+export const tcpInfo = (
+  { i32 }: Arena,
+  sk: number,
+  now: number,
+  controls: Controls = CONGESTION_CONTROLS
+): SockInfo => {
   const state = i32[sk + SK_STATE]
   const timer = timerOf(i32, sk, now)
   // FIN_WAIT2 without its application is a TIME_WAIT row too
@@ -197,10 +207,11 @@ export const tcpInfo = ({ i32 }: Arena, sk: number, now: number): SockInfo => {
     ...queues(i32, sk),
     ...(timer && { timer }),
   }
-  if (state === TCP_LISTEN) return { ...common, ...listening(i32, sk) }
+  if (state === TCP_LISTEN) return { ...common, ...listening(i32, sk, controls) }
   if (state === TCP_TIME_WAIT || state === TCP_NEW_SYN_RECV) return common
   const info: TcpInfo = {
     ...options(i32, sk),
+    ...congestion(i32, sk, controls),
     ...times(i32, sk, now),
     ...sizes(i32, sk),
     ...totals(i32, sk),

@@ -13,6 +13,7 @@ import {
   RS_PRIOR_IN_FLIGHT,
   RS_RTT_US,
 } from '../../../../../core/transport/tcp/rec/tcp-cong.ts'
+import { tcpInfo } from '../../../../../core/transport/tcp/sock/tcp-info.ts'
 import { SOL_TCP, TCP_CONGESTION } from '../../../../../core/transport/tcp/sock/tcp-sockopt.ts'
 import {
   TCP_CA_LOSS,
@@ -27,6 +28,7 @@ const createThree = () => {
   const told: unknown[] = []
   const three: CongestionControl = {
     name: 'three',
+    info: (i32, sk) => ({ own: i32[sk + TP_CA_PRIV]! }),
     create: ({ i32 }) => ({
       init: (sk) => {
         expect(i32[sk + TP_CA_PRIV]).toBe(0)
@@ -73,6 +75,10 @@ test('an algorithm has the window, its words of the row, and hears of everything
   const sk = establish({ mss: 1000 })
   expect(nameOf(sk)).toBe('three')
   expect(told.splice(0)).toEqual(['init'])
+  expect(tcpInfo(host.arena, sk, 0, controls)).toMatchObject({
+    cong: 'three',
+    cong_info: { own: 3 },
+  })
   write(sk, 10_000)
   expect(sent().length).toBe(3)
   expect(told.splice(0)).toEqual([['event', CA_EVENT_TX_START]])
