@@ -63,13 +63,13 @@ export const createIpForward = (deps: IpForwardDeps) => {
   /** Sends the packet on along the route in `fl` (SKB_DST says the same); takes it over. */
   const ipForward = (skb: number, fl: Flowi): void => {
     if (i32[skb + SKB_PKT_TYPE] !== PACKET_HOST) return drop(skb, Drop.OTHERHOST)
-    if (u8[i32[skb + SKB_NETWORK] + 8] <= 1) return tooManyHops(skb)
+    if (ipv4.ttl(u8, i32[skb + SKB_NETWORK]) <= 1) return tooManyHops(skb)
     const mtu = fl[FL_MTU]
     if (i32[skb + SKB_LEN] > mtu && isTooBig(skb, mtu)) return tooBig(skb, mtu)
     // taps hold clones of the bytes that are about to change (skb_cow)
     if (skbs.isShared(skb) || i32[skb + SKB_DATA] - i32[skb + SKB_HEAD] < LL_RESERVED)
       if (!skbs.expandHead(skb, MAX_HEADER)) return drop(skb, Drop.NOMEM)
-    decreaseTtl(i32[skb + SKB_NETWORK])
+    ipv4.decreaseTtl(u8, i32[skb + SKB_NETWORK])
     if (i32[skb + SKB_DEV] === fl[FL_DEV]) sendRedirect(skb, fl)
     i32[skb + IPCB_MTU] = mtu
     i32[skb + IPCB_FLAGS] |= IPSKB_FORWARDED
@@ -90,14 +90,6 @@ export const createIpForward = (deps: IpForwardDeps) => {
     const near =
       i32[row + NH_FAMILY] !== 0 ? i32[row + NH_GATEWAY + 3] : ipv4.dst(u8, i32[skb + SKB_NETWORK])
     return options.record(skb, selectSource(i32[skb + SKB_DEV], near))
-  }
-  /** RFC 1141: one less in the high octet of the TTL's word is 0x100 more in the checksum, end around. */
-  const decreaseTtl = (at: number): void => {
-    const sum = ((u8[at + 10] << 8) | u8[at + 11]) + 0x100
-    const folded = sum + (sum >= 0xffff ? 1 : 0)
-    u8[at + 10] = folded >> 8
-    u8[at + 11] = folded
-    u8[at + 8]--
   }
   /** A super-frame is as big as its segments; without DF, IP output cuts the packet. */
   const isTooBig = (skb: number, mtu: number): boolean => {

@@ -84,9 +84,6 @@ export type Neighbour = ReturnType<typeof createNeighbour>
 const WORKER = 0
 /** HZ / 100: no timer of an entry is shorter. */
 const LEAST_MS = 10
-/** Entries that are always kept, and above which unused ones go at once (gc_thresh1, gc_thresh2). */
-const GC_THRESH1 = 128
-const GC_THRESH2 = 512
 const FORCED_GC_AGE_MS = 5000
 /** How long the randomised reachable time holds (RFC 4861 section 6.3.4). */
 const REACHABLE_HOLDS_MS = 300_000
@@ -434,7 +431,9 @@ export const createNeighbour = (deps: NeighbourDeps) => {
   const isKept = (row: number): boolean => (stateOf(row) & NUD_PERMANENT) !== 0
   /** The table is full: unused and failed entries go, the oldest ones' age aside. */
   const forcedGc = (): void => {
-    let surplus = i32[neighbours + NEIGH_TABLE_COUNT] - Math.min(GC_THRESH2, rows >> 1)
+    let surplus =
+      i32[neighbours + NEIGH_TABLE_COUNT] -
+      Math.min(i32[sysctl + Sysctl.neigh_gc_thresh2], rows >> 1)
     for (let n = 1; n < i32[neighbours + NEIGH_TABLE_HIGH] && surplus > 0; n++) {
       const row = table.rowAt(n)
       if (i32[row + NEIGH_IFINDEX] === 0 || isKept(row)) continue
@@ -448,7 +447,7 @@ export const createNeighbour = (deps: NeighbourDeps) => {
   const periodicGc = (): void => {
     if (((now() - reachableSince) | 0) >= REACHABLE_HOLDS_MS) renewReachableTime()
     wheel.arm(timer, Math.max(baseReachable() >> 1, 1000), onGc)
-    if (i32[neighbours + NEIGH_TABLE_COUNT] < GC_THRESH1) return
+    if (i32[neighbours + NEIGH_TABLE_COUNT] < i32[sysctl + Sysctl.neigh_gc_thresh1]) return
     const staleMs = i32[sysctl + Sysctl.neigh_gc_stale_time] * 1000
     for (let n = 1; n < i32[neighbours + NEIGH_TABLE_HIGH]; n++) {
       const row = table.rowAt(n)

@@ -83,8 +83,12 @@ const TABLE = {
   neigh_mcast_solicit: number('net.ipv4.neigh.default.mcast_solicit', 3, 0, 100),
   neigh_ucast_solicit: number('net.ipv4.neigh.default.ucast_solicit', 3, 0, 100),
   neigh_unres_qlen_bytes: number('net.ipv4.neigh.default.unres_qlen_bytes', 212992),
-  /** Seconds that an entry lives that nobody uses. */
+  /** Seconds that a STALE entry lives that nobody uses, when there are more than neigh_gc_thresh1. */
   neigh_gc_stale_time: number('net.ipv4.neigh.default.gc_stale_time', 60, 1, 2147483),
+  /** So many are kept. */
+  neigh_gc_thresh1: number('net.ipv4.neigh.default.gc_thresh1', 128),
+  /** To so many the table is cut down when it is full. */
+  neigh_gc_thresh2: number('net.ipv4.neigh.default.gc_thresh2', 512),
   neigh_gc_thresh3: number('net.ipv4.neigh.default.gc_thresh3', 1024, 1, 4096),
 
   // ---- net.ipv4: TCP

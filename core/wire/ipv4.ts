@@ -96,11 +96,16 @@ export const setChecksum = (mem: Bytes, at: number): void => {
   putChecksum(mem, at, csum.checksum(mem, at, headerLen(mem, at)))
 }
 
-/** One hop less, and the checksum with it (RFC 1624): TTL is the high octet of its word. */
-export const decrementTtl = (mem: Bytes, at: number): void => {
-  const old = u16(mem, at + TTL)
-  putU16(mem, at + TTL, old - 0x100)
-  putChecksum(mem, at, csum.adjust16(checksum(mem, at), old, old - 0x100))
+/**
+ * One hop less, and the checksum with it (RFC 1141): what the high octet of a word loses, its complement gains, end
+ * around. ip_decrease_ttl.
+ */
+export const decreaseTtl = (mem: Bytes, at: number): void => {
+  const sum = ((mem[at + CHECKSUM] << 8) | mem[at + CHECKSUM + 1]) + 0x100
+  const folded = sum + (sum >= 0xffff ? 1 : 0)
+  mem[at + CHECKSUM] = folded >> 8
+  mem[at + CHECKSUM + 1] = folded
+  mem[at + TTL]--
 }
 
 /** Writes a 20-octet header without options; identification and checksum are the caller's. */

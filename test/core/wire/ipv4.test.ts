@@ -69,7 +69,7 @@ test('a decremented TTL leaves a checksum that verifies', () => {
       ipv4.setChecksum(mem, 0)
       const ttl = ipv4.ttl(mem, 0)
       const protocol = ipv4.protocol(mem, 0)
-      ipv4.decrementTtl(mem, 0)
+      ipv4.decreaseTtl(mem, 0)
       expect(ipv4.ttl(mem, 0)).toBe(ttl - 1)
       expect(ipv4.protocol(mem, 0)).toBe(protocol)
       expect(ipv4.isChecksumOk(mem, 0)).toBe(true)

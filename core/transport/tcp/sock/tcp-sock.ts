@@ -258,9 +258,10 @@ export const TCP_RTO_MIN = 200
 export const TCP_RTO_MAX = 120_000
 export const TCP_TIMEOUT_INIT = 1000
 export const TCP_TIMEOUT_FALLBACK = 3000
+/** A delayed acknowledgement waits this long at least, and at first; and at most. */
 export const TCP_DELACK_MIN = 40
+export const TCP_ATO_MIN = TCP_DELACK_MIN
 export const TCP_DELACK_MAX = 200
-export const TCP_ATO_MIN = 40
 export const TCP_TIMEWAIT_LEN = 60_000
 export const TCP_RESOURCE_PROBE_INTERVAL = 500
 /** RFC 7323 section 5.5: ts_recent older than this is void. */
