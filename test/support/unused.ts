@@ -1,4 +1,5 @@
-// What is there for nothing, found in the text of the tree: a counter that nothing raises, a drop reason that nothing gives, a switch that nothing reads. test/unused.test.ts holds the tree to it.
+// What is there for nothing, found in the text of the tree: a counter that nothing raises, a drop reason that nothing
+// gives, a switch that nothing reads. test/unused.test.ts holds the tree to it.
 
 import { codeOnly } from './architecture.ts'
 
