@@ -7,13 +7,17 @@
 import { setTime } from './base/time.ts'
 import { SOFT_KINDS } from './dev/kinds/kinds.ts'
 import type { PathKind } from './dev/kinds/link-kind.ts'
+import type { InetProtos } from './inet/inet-protos.ts'
 import { Ipi } from './shm/ipi.ts'
 import type { ServicesConfig } from './socket/services/services.ts'
 import { createNetRx } from './softnet/net-rx.ts'
 import { createInet } from './stack/inet.ts'
 import { createLink } from './stack/link.ts'
 import { createMachine, type MachineDeps } from './stack/machine.ts'
-import { createTransport } from './stack/transport.ts'
+import { createSocketLayer } from './stack/sockets.ts'
+import { createTcp } from './stack/tcp.ts'
+import { createUdp } from './stack/udp.ts'
+import { IPPROTO_ICMP } from './wire/ipproto.ts'
 
 export type StackDeps = MachineDeps & {
   /** Whose devices it sends on: the same list as its control's. */
@@ -21,6 +25,8 @@ export type StackDeps = MachineDeps & {
   /** Two random words of this boot: the key of sequence numbers. */
   secret: Int32Array
   services: ServicesConfig
+  /** Adds transports to those that every stack has, before the table of them is frozen. */
+  moreProtocols?: (protos: InetProtos) => void
 }
 
 export type Stack = ReturnType<typeof createStack>
@@ -29,17 +35,26 @@ export type Stack = ReturnType<typeof createStack>
 const TX_RETRY_MS = 1
 
 export const createStack = (deps: StackDeps) => {
-  const { nowUs, wake, secret, services, kinds = SOFT_KINDS } = deps
+  const { nowUs, wake, secret, kinds = SOFT_KINDS } = deps
   const machine = createMachine(deps)
-  const { time, wheel, skbs, ipi, backlog, steer } = machine
   const link = createLink(machine, kinds)
-  const { xmit, ptype } = link
   const inet = createInet(machine, link)
-  const transport = createTransport({ machine, link, inet, secret, services, wake })
-  const { sockets, appPort } = transport
-  const { nf } = inet
+  const layer = createSocketLayer(machine, wake)
+  const udp = createUdp(machine, link, inet, layer)
+  const tcp = createTcp(machine, inet, layer, secret)
+  inet.protos.inetAddProtocol(IPPROTO_ICMP, inet.icmp.icmpRcv, inet.icmp.icmpErr)
+  deps.moreProtocols?.(inet.protos)
   inet.protos.freeze()
+  layer.services.configure(deps.services)
   const netRx = createNetRx({ ...machine, ...link, nowUs })
+
+  const { time, wheel, skbs, ipi, backlog, steer } = machine
+  const { xmit } = link
+  const { nf } = inet
+  const { sockets, appPort } = layer
+  ipi.on(Ipi.SOCK_DESTROY, (from, sk, generation, _a2, _a3, _a4, _a5, request) => {
+    ipi.send(from, Ipi.REPLY, request, sockets.destroy(sk, generation))
+  })
   ipi.on(Ipi.DEBUG_THROW, () => {
     throw new Error('thrown on request')
   })
@@ -77,19 +92,7 @@ export const createStack = (deps: StackDeps) => {
     nf.publish()
   }
 
-  return {
-    ...machine,
-    ...transport,
-    tick,
-    poll,
-    pending,
-    nextDelay,
-    refresh,
-    receiveFrame: link.receiveFrame,
-    napiAdd: netRx.napiAdd,
-    ptype,
-    nf,
-    neighbour: inet.neighbour,
-    arp: inet.arp,
-  }
+  // the parts, and the loop over them
+  const parts = { ...machine, ...link, ...inet, ...layer, udp, tcp }
+  return { ...parts, napiAdd: netRx.napiAdd, tick, poll, pending, nextDelay, refresh }
 }

@@ -17,7 +17,7 @@ export type Link = ReturnType<typeof createLink>
 export const createLink = (machine: Machine, kinds: readonly PathKind[]) => {
   const { ipi, steer, backlog } = machine
   const ptype = createPtype(machine)
-  const output = createEtherOutput(machine)
+  const ether = createEtherOutput(machine)
   const timer = machine.words(TIMER_WORDS)
   const xmit = createDevQueueXmit({
     ...machine,
@@ -46,5 +46,5 @@ export const createLink = (machine: Machine, kinds: readonly PathKind[]) => {
     if (cpu === machine.thread || steer.hasPorts()) receive(skb)
     else machine.enqueueSteered(cpu, skb)
   }
-  return { ptype, output, xmit, receive, flush, receiveFrame }
+  return { ptype, ether, xmit, receive, flush, receiveFrame }
 }

@@ -13,22 +13,15 @@ import {
   DEV_IFINDEX,
   DEV_KIND,
   DEV_OPERSTATE,
-  DEV_RPS_FLOW_CNT,
   deviceRow,
   IF_OPER_NOTPRESENT,
   IFF_UP,
 } from '../netdev/netdev.ts'
-import type { Arena } from '../shm/arena.ts'
-import { backlogRing } from '../shm/arena.ts'
-import { createIpi, Ipi } from '../shm/ipi.ts'
-import { ringTail } from '../shm/ring.ts'
+import { Ipi } from '../shm/ipi.ts'
 import type { DropFn } from '../skb/drop.ts'
-import { createDrop } from '../skb/drop.ts'
 import type { Skbs } from '../skb/skb.ts'
-import { createSkbs, SKB_DATA, SKB_DEV, SKB_HASH, SKB_LEN } from '../skb/skb.ts'
-import { createBacklog } from '../softnet/backlog.ts'
-import { createCpuFlowLimit } from '../steering/cpu-flow-limit.ts'
-import { createSteer } from '../steering/steer.ts'
+import { createSteering } from './steering.ts'
+import { createThread, type ThreadDeps } from './thread.ts'
 
 /** Frames taken from one device in a turn. */
 const BATCH = 64
@@ -48,11 +41,7 @@ export type NicInput = {
   nextDelay(limitMs: number): number
 }
 export type NicEnv = { skbs: Skbs; drop: DropFn; deviceFailed: DeviceFailed }
-export type NicDeps = {
-  arena: Arena
-  thread: number
-  /** Rings the doorbell of a sleeping thread. */
-  wake: (thread: number) => void
+export type NicDeps = ThreadDeps & {
   input: (env: NicEnv) => NicInput
   /** The list that the stacks and control have. */
   kinds?: readonly PathKind[]
@@ -63,25 +52,16 @@ export type NicDeps = {
 }
 
 export const createNic = (deps: NicDeps) => {
-  const { arena, thread, sleep, rest, kinds = SOFT_KINDS } = deps
+  const { arena, sleep, rest, kinds = SOFT_KINDS } = deps
   const { i32, layout } = arena
-  const skbs = createSkbs(arena, thread)
-  const { drop } = createDrop(arena, skbs)
-  const ipi = createIpi(arena, thread, deps.wake)
-  const steer = createSteer(arena, thread, DEV_RPS_FLOW_CNT)
-  const flowLimited = createCpuFlowLimit(arena)
-  const backlog = createBacklog({ arena, skbs, drop, kick: ipi.kick, flowLimited })
+  const own = createThread(deps)
+  const { skbs, drop, ipi } = own
+  const { steer, backlog, netifRx } = createSteering(own)
   const input = deps.input({ skbs, drop, deviceFailed: createDeviceFailed(arena, ipi) })
 
   let congested = false
   const deliver = (skb: number): void => {
-    const dev = i32[skb + SKB_DEV]
-    const cpu = steer.steerFrame(dev, i32[skb + SKB_DATA], i32[skb + SKB_LEN])
-    const hash = steer.hash()
-    i32[skb + SKB_HASH] = hash
-    if (backlog.enqueueToBacklog(cpu, skb, hash))
-      steer.saveTail(dev, ringTail(i32, backlogRing(layout, cpu, thread)))
-    else congested = true
+    if (!netifRx(skb)) congested = true
   }
 
   // What there is to read, found anew when control publishes a change.

@@ -118,7 +118,7 @@ const createWorker = (arena: Arena, thread: number, host: HostState) => {
   const ipi = createIpi(arena, thread, () => {})
   /** Frames that this worker put on a backlog of its own. */
   const backlog: number[] = []
-  const netifRx = (skb: number): void => void backlog.push(skb)
+  const netifRx = (skb: number): boolean => backlog.push(skb) > 0
   const steered: { worker: number; skb: number }[] = []
 
   const capture = (skb: number, dev: number): number => {

@@ -1,0 +1,32 @@
+/**
+ * A stack's routes as transports use them: the lookup, the path MTUs learned of what lies behind it, and the route that a
+ * sock keeps. A path MTU goes to all CPUs, since the flows to one destination are spread over them.
+ */
+import type { Flowi } from '../base/flowi.ts'
+import { createPmtu } from '../inet/pmtu.ts'
+import { createSkDst } from '../inet/sk-dst.ts'
+import { Ipi } from '../shm/ipi.ts'
+import type { Machine } from './machine.ts'
+
+/** `lookup` is the route lookup without what was learned (inet/route.ts). */
+export const createDst = (machine: Machine, lookup: (fl: Flowi) => number) => {
+  const { arena, thread, time, random, ipi } = machine
+  const { workers } = arena.layout.config
+  const tellOthers = (a: Int32Array, at: number, mtu: number): void => {
+    for (let cpu = 0; cpu < workers; cpu++)
+      if (cpu !== thread)
+        ipi.send(cpu, Ipi.PMTU_UPDATE, 0, a[at], a[at + 1], a[at + 2], a[at + 3], mtu)
+  }
+  const pmtu = createPmtu({ time, random, routeOutput: lookup, tellOthers })
+  const { routeOutput, updatePmtu, pmtuSerial } = pmtu
+  const address = new Int32Array(4)
+  ipi.on(Ipi.PMTU_UPDATE, (_from, _a0, a1, a2, a3, a4, mtu) => {
+    address[0] = a1
+    address[1] = a2
+    address[2] = a3
+    address[3] = a4
+    pmtu.pmtuLearned(address, 0, mtu)
+  })
+  const skDst = createSkDst({ arena, time, routeOutput, pmtuSerial })
+  return { routeOutput, updatePmtu, pmtuSerial, skDst }
+}

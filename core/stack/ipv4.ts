@@ -1,0 +1,75 @@
+/** IPv4 of a stack: packets in, reassembled, through and out, the hooks on their way, and ICMP about them. */
+import { TIMER_WORDS } from '../base/timer-wheel.ts'
+import type { InetProtos } from '../inet/inet-protos.ts'
+import { RT_SCOPE_UNIVERSE } from '../inet/nexthop-constants.ts'
+import { createSourceSelection } from '../inet/source.ts'
+import { createAfInet } from '../ipv4/af-inet.ts'
+import { createIcmp } from '../ipv4/icmp.ts'
+import { createIpForward } from '../ipv4/ip-forward.ts'
+import { createIpDefrag } from '../ipv4/ip-fragment.ts'
+import { createIpFragmentation } from '../ipv4/ip-fragmentation.ts'
+import { createIpIdent } from '../ipv4/ip-ident.ts'
+import { createIpInput } from '../ipv4/ip-input.ts'
+import { createIpOptions } from '../ipv4/ip-options.ts'
+import { createIpOutput } from '../ipv4/ip-output.ts'
+import { createIpRedirect } from '../ipv4/ip-redirect.ts'
+import type { NfHooks } from '../netfilter/hooks.ts'
+import type { Routing } from './inet.ts'
+import type { Link } from './link.ts'
+import type { Machine } from './machine.ts'
+import type { Neigh } from './neigh.ts'
+
+/** What lies beside and below IPv4. */
+export type Ipv4Deps = {
+  machine: Machine
+  link: Link
+  neigh: Neigh
+  routing: Routing
+  protos: InetProtos
+  nf: NfHooks
+}
+
+export const createIpv4 = ({ machine, link, neigh, routing, protos, nf }: Ipv4Deps) => {
+  const { arena, thread, random, words, consume } = machine
+  const { gso, devQueueXmit } = link.xmit
+  const { select4 } = createSourceSelection(arena)
+  const selectSource = (dev: number, near: number): number => select4(dev, near, RT_SCOPE_UNIVERSE)
+  const common = { ...machine, ...routing, protos, nf, selectSource }
+  const options = createIpOptions({ ...common, scratch: words(10) })
+  const out = createIpOutput({
+    ...common,
+    ...neigh.neighOutput,
+    ...link.ether,
+    ...createIpIdent(thread, arena.layout.config.workers, random),
+    gso,
+    devQueueXmit,
+    fragmentation: createIpFragmentation(machine),
+    key: words(4),
+  })
+  const icmp = createIcmp({ ...common, ...out, pingRcv: consume, echoOptions: options.echo })
+  const { icmpSend } = icmp
+  const { ipForward } = createIpForward({
+    ...common,
+    ...out,
+    ...createIpRedirect({ ...common, icmpSend }),
+    icmpSend,
+    networkSegLen: gso.networkSegLen,
+    options,
+  })
+  const defrag = createIpDefrag({ ...common, icmpSend, timer: words(TIMER_WORDS) })
+  const input = createIpInput({
+    ...common,
+    ...defrag,
+    ipForward,
+    icmpSend,
+    options,
+    rawDeliver: () => false,
+  })
+  return {
+    ...out,
+    ...defrag,
+    ...input,
+    icmp,
+    afInet: createAfInet({ arena, output: out, icmpSend }),
+  }
+}

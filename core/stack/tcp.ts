@@ -1,0 +1,60 @@
+/**
+ * TCP of a stack: segments to sockets and back, by inet_protos from below and as a protocol of the socket layer above. Tests
+ * and benches of TCP alone make it here too, over an IP of their own.
+ */
+import { DEV_FEATURES, DEV_GSO_MAX, deviceRow, NETIF_F_TSO } from '../netdev/netdev.ts'
+import { SOCK_STREAM } from '../socket/sock.ts'
+import { CONGESTION_CONTROLS } from '../transport/tcp/rec/tcp-cong.ts'
+import { createTcpErr, createTcpProto } from '../transport/tcp/sock/tcp-proto.ts'
+import { createTcp as createTcpLayer, type TcpDeps } from '../transport/tcp/tcp.ts'
+import { IPPROTO_TCP } from '../wire/ipproto.ts'
+import type { Inet } from './inet.ts'
+import type { Machine } from './machine.ts'
+import type { SocketLayer } from './sockets.ts'
+
+/** What TCP uses of the internet layer. */
+export type TcpInet = Pick<
+  Inet,
+  'addrType' | 'loadAddrs' | 'routeOutput' | 'updatePmtu' | 'skDst' | 'afOps' | 'sockConfirm'
+> & { protos: Pick<Inet['protos'], 'inetAddProtocol'> }
+
+/** What TCP uses of the socket layer. */
+export type TcpSockets = Pick<SocketLayer, 'slab' | 'owned'> & {
+  sockets: Pick<SocketLayer['sockets'], 'sockEvents' | 'registerProto'>
+}
+
+/** `secret` are two random words of this boot, the key of sequence numbers; `over` is what a test sees to itself. */
+export const createTcp = (
+  machine: Machine,
+  inet: TcpInet,
+  layer: TcpSockets,
+  secret: Int32Array,
+  over: Partial<Pick<TcpDeps, 'steer' | 'gsoMax' | 'congestion'>> = {}
+) => {
+  const { slab, owned, sockets } = layer
+  const tcp = createTcpLayer({
+    ...machine,
+    ...inet,
+    slab,
+    owned,
+    secret,
+    sockEvents: sockets.sockEvents,
+    steer: machine.steer.steerFlow,
+    gsoMax: createGsoMax(machine),
+    congestion: CONGESTION_CONTROLS,
+    ...over,
+  })
+  const tcpErr = createTcpErr({ ...machine, ...inet, tcp })
+  inet.protos.inetAddProtocol(IPPROTO_TCP, tcp.tcpRcv, tcpErr, tcp.tcpResume)
+  sockets.registerProto(SOCK_STREAM, IPPROTO_TCP, createTcpProto(tcp))
+  return tcp
+}
+
+/** Largest super-frame that a device takes; 0 when it takes none itself. */
+const createGsoMax = ({ arena }: Machine) => {
+  const { i32 } = arena
+  return (ifindex: number): number => {
+    const dev = deviceRow(arena, ifindex)
+    return (i32[dev + DEV_FEATURES] & NETIF_F_TSO) === 0 ? 0 : i32[dev + DEV_GSO_MAX]
+  }
+}

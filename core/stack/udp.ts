@@ -1,0 +1,69 @@
+/** UDP of a stack: datagrams to sockets and back, by inet_protos from below and as a protocol of the socket layer above. */
+import type { Flowi } from '../base/flowi.ts'
+import {
+  createFlowi,
+  FL_DADDR,
+  FL_DEV,
+  FL_DPORT,
+  FL_IIF,
+  FL_PROTO,
+  FL_SADDR,
+  FL_SPORT,
+} from '../base/flowi.ts'
+import { SOCK_DGRAM } from '../socket/sock.ts'
+import { createPorts } from '../transport/ports.ts'
+import { createUdpHash } from '../transport/udp/udp-hash.ts'
+import { createUdpInput } from '../transport/udp/udp-input.ts'
+import { createUdpOutput } from '../transport/udp/udp-output.ts'
+import { createUdpSock } from '../transport/udp/udp-sock.ts'
+import { IPPROTO_UDP } from '../wire/ipproto.ts'
+import type { Inet } from './inet.ts'
+import type { Link } from './link.ts'
+import type { Machine } from './machine.ts'
+import type { SocketLayer } from './sockets.ts'
+
+export const createUdp = (machine: Machine, link: Link, inet: Inet, layer: SocketLayer) => {
+  const { arena, random } = machine
+  const { slab, sockets, owned } = layer
+  const { sockEvents } = sockets
+  const ports = createPorts(arena.i32)
+  const table = createUdpHash(arena.i32, ports, random())
+  const { udpRcv, udpResume, udpErr } = createUdpInput({
+    ...machine,
+    ...inet,
+    table,
+    segment: link.xmit.gso.segment,
+    sockEvents,
+    passOn: owned.passOn,
+  })
+  const udp = createUdpSock({
+    ...machine,
+    ...inet,
+    slab,
+    ports,
+    table,
+    output: createUdpOutput({ ...machine, ...inet }),
+    sockEvents,
+    owned,
+    hashesHome: createHashesHome(machine),
+  })
+  inet.protos.inetAddProtocol(IPPROTO_UDP, udpRcv, udpErr, udpResume)
+  sockets.registerProto(SOCK_DGRAM, IPPROTO_UDP, udp.proto)
+  return udp
+}
+
+/** Do packets of a flow back to us, from (FL_DADDR, rport) to (FL_SADDR, port), come to this CPU? */
+const createHashesHome = ({ thread, steer }: Machine) => {
+  const back = createFlowi()
+  return (flow: Flowi, port: number, rport: number): boolean => {
+    for (let w = 0; w < 4; w++) {
+      back[FL_SADDR + w] = flow[FL_DADDR + w]
+      back[FL_DADDR + w] = flow[FL_SADDR + w]
+    }
+    back[FL_IIF] = flow[FL_DEV]
+    back[FL_PROTO] = IPPROTO_UDP
+    back[FL_SPORT] = rport
+    back[FL_DPORT] = port
+    return steer.steerFlow(back) === thread
+  }
+}
