@@ -8,9 +8,6 @@ import { createTime, setTime } from '../base/time.ts'
 import { SOFT_KINDS } from '../dev/kinds/kinds.ts'
 import type { LinkKind } from '../dev/kinds/link-kind.ts'
 import { createFibReader } from '../inet/fib.ts'
-import { createFibWriter } from '../inet/fib-writer.ts'
-import { createIfaddrs } from '../inet/ifaddr.ts'
-import { createNexthops } from '../inet/nexthop.ts'
 import { createRoute } from '../inet/route.ts'
 import { INIT_NET } from '../netdev/netdev.ts'
 import type { Arena } from '../shm/arena.ts'
@@ -27,7 +24,6 @@ import { createMemory } from './memory.ts'
 import { createNeigh } from './neigh.ts'
 import { createPublisher } from './publish.ts'
 import type { RibRoute } from './rib.ts'
-import { createRib } from './rib.ts'
 import { createRoutes } from './routes.ts'
 import type {
   DumpItem,
@@ -46,6 +42,7 @@ import type { SockInfo } from '../socket/sock-info.ts'
 import { createSocketDump } from './sockets.ts'
 import { createStats } from './stats.ts'
 import { createSysctls } from './sysctls.ts'
+import { createTables } from './tables.ts'
 
 export type ControlDeps = {
   /** A fresh arena: control sets up all that is control's in it. */
@@ -133,25 +130,17 @@ export const createControl = (deps: ControlDeps) => {
 
   // ---- the parts
 
-  const fib = createFibWriter({ arena, retire, reclaim })
-  fib.addNet(INIT_NET)
-  const nexthops = createNexthops({ arena, retire, reclaim })
   /** What undoes the route changes of an atomic batch, while one runs. */
   let journal: { event: 'new' | 'del'; route: RibRoute }[] | null = null
-  const rib = createRib({
-    net: INIT_NET,
-    fib,
-    nexthops,
-    onEvent: (event, route) => {
+  const { rib, ifaddrs } = createTables({
+    arena,
+    retire,
+    reclaim,
+    onRoute: (event, route) => {
       journal?.push({ event, route })
       note('route', event, () => routes.seen(route))
     },
-  })
-  const ifaddrs = createIfaddrs({
-    arena,
-    rib,
-    retire,
-    onEvent: (event, at) => note('address', event, () => at),
+    onAddress: (event, at) => note('address', event, () => at),
   })
   const links = createLinks({
     arena,

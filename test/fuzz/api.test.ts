@@ -7,7 +7,7 @@ import type { Control, StackConfig } from '../../core/control/text/messages.ts'
 import { dumped } from '../support/control-plane.ts'
 import { openUdp } from '../support/sim-apps.ts'
 import { MAC, routed } from '../support/sim-topology.ts'
-import { seeded } from '../support/tcp-host.ts'
+import { seeded } from '../support/random.ts'
 
 const PATHS = [
   '/v1/links',

@@ -42,7 +42,7 @@ import { appRing } from '../../core/shm/arena.ts'
 import { ringReserve } from '../../core/shm/ring.ts'
 import { APP_RECORD_WORDS, SKB_WORDS } from '../../core/shm/layout.ts'
 import { twoHosts } from '../support/sim-topology.ts'
-import { seeded } from '../support/tcp-host.ts'
+import { seeded } from '../support/random.ts'
 import { v4Words } from '../support/packets.ts'
 
 const SIDS = 12

@@ -38,7 +38,7 @@ import { ETH_P_ARP } from '../../core/wire/ethernet.ts'
 import { IPPROTO_TCP, IPPROTO_UDP } from '../../core/wire/ipproto.ts'
 import { TCP_RST } from '../../core/wire/tcp.ts'
 import { ipText, tcpFrame, v4Words } from '../support/packets.ts'
-import { seeded } from '../support/tcp-host.ts'
+import { seeded } from '../support/random.ts'
 
 export const OWN_MAC = ['02:00:00:00:01:01', '02:00:00:00:02:01']
 export const APP_PORT = 80

@@ -2,7 +2,7 @@
 // stack with live sockets. Each frame must end in exactly one way that the counters tell, nothing may throw, and at the
 // end, sockets closed and timers run out, every buffer must be home. The same seed is the same run.
 
-import { seeded } from '../support/tcp-host.ts'
+import { seeded } from '../support/random.ts'
 import { createGenerator } from './frame-generator.ts'
 import { createHistory, minimise, shootAgain } from './frame-replay.ts'
 import { createTarget, FATES, type Target } from './frame-target.ts'

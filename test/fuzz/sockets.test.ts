@@ -16,7 +16,7 @@ import {
 } from '../../core/socket/sock.ts'
 import type { SimHost } from '../support/net-sim.ts'
 import { twoHosts } from '../support/sim-topology.ts'
-import { seeded } from '../support/tcp-host.ts'
+import { seeded } from '../support/random.ts'
 
 const KNOWN = new Set<number>([...Object.values(Errno), 64, 71, 112])
 const LEVELS = [0, 1, 6, 17, 41, 255]

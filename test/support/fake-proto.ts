@@ -331,20 +331,3 @@ export const createFakeUdp = ({ arena, slab, sockEvents }: FakeDeps) => {
   }
   return { proto, arrive, sent }
 }
-
-/** Numbers that look random and are the same each time. */
-export const seeded = (seed: number): (() => number) => {
-  let state = seed | 0
-  return () => {
-    state = (state + 0x6d2b79f5) | 0
-    let x = Math.imul(state ^ (state >>> 15), 1 | state)
-    x ^= x + Math.imul(x ^ (x >>> 7), 61 | x)
-    return x ^ (x >>> 14)
-  }
-}
-
-export const randomBytes = (random: () => number, length: number): Uint8Array => {
-  const bytes = new Uint8Array(length)
-  for (let k = 0; k < length; k++) bytes[k] = random()
-  return bytes
-}

@@ -1,5 +1,6 @@
 // A worker without packets: its socket layer over fake protocols, its services, its app port.
-import { createFakeTcp, createFakeUdp, seeded } from './fake-proto.ts'
+import { createFakeTcp, createFakeUdp } from './fake-proto.ts'
+import { seeded } from './random.ts'
 import { createArena, type Arena } from '../../core/shm/arena.ts'
 import { SMALL_ARENA, type ArenaConfig } from '../../core/shm/layout.ts'
 import { setSysctlDefaults } from '../../core/shm/sysctl.ts'

@@ -43,7 +43,7 @@ import { createStack, type Stack } from '../../core/stack.ts'
 import { createNic } from '../../core/stack/nic.ts'
 import { dumped } from './control-plane.ts'
 import { disturb } from './restless-buffers.ts'
-import { seeded } from './tcp-host.ts'
+import { seeded } from './random.ts'
 import type { End, Wire } from './sim-wire.ts'
 
 const ON_PURPOSE = 'thrown on request'

@@ -48,6 +48,7 @@ import * as ipv6 from '../../core/wire/ipv6.ts'
 import * as tcpWire from '../../core/wire/tcp.ts'
 import { pseudoSum } from '../../core/base/checksum.ts'
 import { createIpStub } from './ip-stub.ts'
+import { seeded } from './random.ts'
 
 /** An IP packet on the wire, and how many bytes a segment of it carries when it is a super-frame. */
 export type Packet = { bytes: Uint8Array; gsoSize: number }
@@ -73,17 +74,6 @@ export const address = (family: number, id: number): Int32Array =>
     ? Int32Array.of(0, 0, 0xffff, 0x0a000000 | id)
     : Int32Array.of(0xfd000000 | 0, 0, 0, id)
 export const ANY = new Int32Array(4)
-
-/** A small generator with a seed: the same run every time. */
-export const seeded = (seed: number): (() => number) => {
-  let state = seed | 0
-  return () => {
-    state = (state + 0x6d2b79f5) | 0
-    let t = Math.imul(state ^ (state >>> 15), 1 | state)
-    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t
-    return (t ^ (t >>> 14)) | 0
-  }
-}
 
 export type TcpHost = ReturnType<typeof createTcpHost>
 

@@ -1,7 +1,8 @@
 // Two hosts whose TCP is the real one, joined below IP: what one sends the other receives some milliseconds of virtual
 // time later, unless it is lost. Each has a worker with its socket layer, its services and its app port.
 import { AF_INET } from '../../core/base/family.ts'
-import { createFakeUdp, seeded } from './fake-proto.ts'
+import { createFakeUdp } from './fake-proto.ts'
+import { seeded } from './random.ts'
 import {
   FL_DADDR,
   FL_DEV,

@@ -13,10 +13,10 @@ import {
   type HostOptions,
   type Packet,
   sealChecksum,
-  seeded,
   type TcpHost,
   tcpAt,
 } from './tcp-host.ts'
+import { seeded } from './random.ts'
 
 export type WireOptions = {
   delayUs?: number

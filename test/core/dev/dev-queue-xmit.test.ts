@@ -21,14 +21,14 @@ import {
 import { ETH_P_ALL } from '../../../core/wire/ethernet.ts'
 import { IPPROTO_UDP } from '../../../core/wire/ipproto.ts'
 import * as udp from '../../../core/wire/udp.ts'
-import { createPacketPath } from '../../support/packet-path.ts'
+import { createPathHost } from '../../support/path-host.ts'
 import { pseudo, udpFrame } from '../../support/packets.ts'
 
 const link = { dst: '02:00:00:00:03:09', src: '02:00:00:00:00:03' }
 const fields = { saddr: '10.0.3.1', daddr: '10.0.3.9' }
 const frame = (n = 0): Uint8Array => udpFrame(link, fields, { sport: 1, dport: n })
 const host = (options = {}) => {
-  const path = createPacketPath()
+  const path = createPathHost()
   path.addDevice(3, options)
   const send = (bytes = frame()): number =>
     path.first.xmit.devQueueXmit(path.first.frameSkb(bytes, 3))
@@ -106,14 +106,14 @@ describe('dev_queue_xmit', () => {
   test('keeps frames in order while the device is busy, up to its queue length', () => {
     const path = host()
     path.arena.i32[path.deviceRow(3) + DEV_TXQLEN] = 5
-    path.host.busy = true
+    path.wire.isBusy = true
     for (let n = 0; n < 7; n++) expect(path.send(frame(n))).toBe(n < 5 ? 0 : -Errno.ENOBUFS)
     expect(path.first.xmit.backlogLen()).toBe(5)
     expect(path.drops(Drop.QDISC_DROP)).toBe(2)
     expect(path.stat(3, DevStat.tx_busy)).toBe(1)
     path.settle()
     expect(path.sent).toHaveLength(0)
-    path.host.busy = false
+    path.wire.isBusy = false
     // the queue is full until the loop has drained it
     path.send(frame(9))
     path.settle()
@@ -123,7 +123,7 @@ describe('dev_queue_xmit', () => {
   })
   test('drops what waits when the device goes down', () => {
     const path = host()
-    path.host.busy = true
+    path.wire.isBusy = true
     for (let n = 0; n < 3; n++) path.send()
     path.arena.i32[path.deviceRow(3) + DEV_FLAGS] = 0
     path.settle()
@@ -134,11 +134,11 @@ describe('dev_queue_xmit', () => {
   test('gives a waiting clone bytes of its own', () => {
     const path = host()
     const { skbs } = path.first
-    path.host.busy = true
+    path.wire.isBusy = true
     const original = path.first.frameSkb(frame(), 3)
     path.first.xmit.devQueueXmit(skbs.clone(original))
     path.arena.u8[path.arena.i32[original + SKB_DATA]!] = 0xee
-    path.host.busy = false
+    path.wire.isBusy = false
     path.settle()
     expect([...path.sent[0]!.frame]).toEqual([...frame()])
     skbs.free(original)

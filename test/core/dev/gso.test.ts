@@ -35,7 +35,7 @@ import * as ipv4 from '../../../core/wire/ipv4.ts'
 import * as ipv6 from '../../../core/wire/ipv6.ts'
 import * as tcp from '../../../core/wire/tcp.ts'
 import * as udp from '../../../core/wire/udp.ts'
-import { createPacketPath } from '../../support/packet-path.ts'
+import { createPathHost } from '../../support/path-host.ts'
 import { etherFrame, tcpFrame, tcpSegment, udpFrame } from '../../support/packets.ts'
 
 const link = { dst: '02:00:00:00:03:09', src: '02:00:00:00:00:03' }
@@ -45,7 +45,7 @@ const options = [1, 1, 8, 10, 0, 0, 0, 1, 0, 0, 0, 2]
 const all = tcp.TCP_ACK | tcp.TCP_PSH | tcp.TCP_FIN | tcp.TCP_CWR | tcp.TCP_ECE
 
 const host = (features = 0, gsoMax = 65536) => {
-  const path = createPacketPath()
+  const path = createPathHost()
   path.addDevice(3, { features, gsoMax })
   const { i32 } = path.arena
   const send = (
@@ -183,7 +183,7 @@ describe('software GSO of others', () => {
 })
 
 test('each segment knows what the super-frame knew, and nothing of the packets that had its row before', () => {
-  const path = createPacketPath()
+  const path = createPathHost()
   const { arena, first } = path
   const { skbs, drop, consume } = first
   const { i32 } = arena

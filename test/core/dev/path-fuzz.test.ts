@@ -2,13 +2,8 @@ import { AF_INET } from '../../../core/base/family.ts'
 import { expect, test } from 'bun:test'
 import { GSO_TCPV4, GSO_UDP_L4, SKB_GSO_SIZE, SKB_GSO_TYPE } from '../../../core/skb/skb.ts'
 import * as ipv4 from '../../../core/wire/ipv4.ts'
-import {
-  CLIENT_MAC,
-  createRouter,
-  seeded,
-  SERVER_MAC,
-  toRouter,
-} from '../../support/packet-path.ts'
+import { CLIENT_MAC, createRouter, SERVER_MAC, toRouter } from '../../support/path-host.ts'
+import { seeded } from '../../support/random.ts'
 import {
   arpFrame,
   icmpFrame,
@@ -52,7 +47,7 @@ test('no frame, however spoiled, throws or leaks', () => {
     const path = createRouter({ seed })
     path.setNeigh(2, '10.0.2.9', CLIENT_MAC)
     path.setNeigh(3, '10.0.3.9', SERVER_MAC)
-    const { proto } = path.first.udpSock
+    const { proto } = path.first.udp
     const sk = proto.open(AF_INET)
     proto.bind(sk, ...v4Words(0), 53)
     const frames = seeds()
@@ -69,7 +64,7 @@ test('no frame, however spoiled, throws or leaks', () => {
         path.arena.i32[skb + SKB_GSO_SIZE] = 1 + below(200)
         path.arena.i32[skb + SKB_GSO_TYPE] = below(2) === 0 ? GSO_TCPV4 : GSO_UDP_L4
       }
-      path.first.receiveSkb(skb)
+      path.first.receive(skb)
       if (below(64) === 0) path.advance(below(40))
     }
     proto.close(sk)

@@ -16,7 +16,7 @@ import {
 import { createEthTypeTrans } from '../../../core/dev/eth-type-trans.ts'
 import { createPtype } from '../../../core/dev/ptype.ts'
 import { ETH_P_ALL, ETH_P_IP } from '../../../core/wire/ethernet.ts'
-import { createRouter } from '../../support/packet-path.ts'
+import { createRouter } from '../../support/path-host.ts'
 import { etherFrame } from '../../support/packets.ts'
 
 const src = '02:00:00:00:02:09'

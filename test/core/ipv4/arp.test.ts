@@ -6,9 +6,10 @@ import {
   NUD_REACHABLE,
   NUD_STALE,
 } from '../../../core/neigh/neigh-constants.ts'
+import { Softnet } from '../../../core/shm/counters.ts'
 import { Drop } from '../../../core/skb/drop.ts'
 import * as arp from '../../../core/wire/arp.ts'
-import { createRouter, CLIENT_MAC, fromServer, toRouter } from '../../support/packet-path.ts'
+import { createRouter, CLIENT_MAC, fromServer, toRouter } from '../../support/path-host.ts'
 import { arpFrame, BROADCAST_MAC, ip, macText, udpFrame } from '../../support/packets.ts'
 
 const OWN = '02:00:00:00:00:02'
@@ -185,11 +186,11 @@ describe('arp_rcv', () => {
   test('gives frames that reach another worker to worker 0', () => {
     const path = createRouter({ config: { workers: 2 } })
     const second = path.workers[1]!
-    path.receive(request('10.0.2.9', '10.0.2.1'), 2, second)
-    expect(second.steered).toHaveLength(1)
-    expect(second.steered[0]!.worker).toBe(0)
+    second.receive(second.frameSkb(request('10.0.2.9', '10.0.2.1'), 2))
+    expect(path.counter(Softnet.steered)).toBe(1)
     expect(path.sent).toHaveLength(0)
-    second.consume(second.steered[0]!.skb)
+    path.settle()
+    expect(path.sent.map(({ worker }) => worker)).toEqual([0])
     expect(path.isAllReturned()).toBe(true)
   })
 })

@@ -1,34 +1,43 @@
 import { describe, expect, test } from 'bun:test'
 import { Errno } from '../../../core/base/errno.ts'
 import { NO_MTU } from '../../../core/inet/inet-constants.ts'
-import { IPPROTO_ICMP, IPPROTO_TCP } from '../../../core/wire/ipproto.ts'
+import { IPPROTO_ICMP } from '../../../core/wire/ipproto.ts'
 import { Mib } from '../../../core/shm/counters.ts'
+import { Ipi } from '../../../core/shm/ipi.ts'
 import { Sysctl } from '../../../core/shm/sysctl.ts'
 import { Drop } from '../../../core/skb/drop.ts'
 import * as icmp from '../../../core/wire/icmp.ts'
 import * as ipv4 from '../../../core/wire/ipv4.ts'
-import { createRouter, toRouter } from '../../support/packet-path.ts'
+import { createRouter, toRouter } from '../../support/path-host.ts'
 import { icmpFrame, ip, ipPacket, udpDatagram, udpFrame } from '../../support/packets.ts'
 
 const fields = { saddr: '10.0.2.9', daddr: '10.0.2.1' }
 const ports = { sport: 4000, dport: 9 }
+/** A transport of the test's own. */
+const OTHER_PROTOCOL = 253
 type Heard = { errno: number; isFatal: boolean; mtu: number }
+/** What is learned of path MTUs is told to the second worker. */
 const router = () => {
   const heard: Heard[] = []
+  const mtus: { addr: number; mtu: number }[] = []
   const path = createRouter({
-    protocols: [
-      [
-        IPPROTO_TCP,
-        (skbs) => (skb) => skbs.free(skb),
-        (_skb, errno, isFatal, mtu) => void heard.push({ errno, isFatal, mtu }),
-      ],
-    ],
+    config: { workers: 2 },
+    moreProtocols: (protos) =>
+      protos.inetAddProtocol(
+        OTHER_PROTOCOL,
+        (skb) => path.first.consume(skb),
+        (_skb, errno, isFatal, mtu) => void heard.push({ errno, isFatal, mtu })
+      ),
   })
   path.setNeigh(2, '10.0.2.9', toRouter.src)
-  return { ...path, heard }
+  path.workers[1]!.ipi.on(
+    Ipi.PMTU_UPDATE,
+    (_from, _a0, _a1, _a2, _a3, addr, mtu) => void mtus.push({ addr, mtu })
+  )
+  return { ...path, heard, mtus }
 }
-/** An error about a TCP segment that this host sent to 10.0.2.9. */
-const quoting = (protocol = IPPROTO_TCP, saddr = '10.0.2.1'): Uint8Array =>
+/** An error about a packet that this host sent to 10.0.2.9. */
+const quoting = (protocol = OTHER_PROTOCOL, saddr = '10.0.2.1'): Uint8Array =>
   ipPacket({ saddr, daddr: '10.0.2.9', protocol }, new Uint8Array(8))
 
 describe('echo', () => {
@@ -99,10 +108,12 @@ describe('echo', () => {
     expect(path.counter(Mib.IcmpInAddrMaskReps)).toBe(2)
     expect(path.isAllReturned()).toBe(true)
   })
-  test('hands a reply to whoever asked', () => {
+  test('takes a reply, which nobody here has asked for, and drops nothing', () => {
     const path = router()
     path.receive(icmpFrame(toRouter, fields, icmp.ICMP_ECHOREPLY, 0, 1), 2)
-    expect(path.host.pings).toBe(1)
+    expect(path.counter(Mib.IcmpInEchoReps)).toBe(1)
+    expect(Object.values(Drop).filter((reason) => path.drops(reason) !== 0)).toEqual([])
+    expect(path.sent).toHaveLength(0)
     expect(path.isAllReturned()).toBe(true)
   })
 })
@@ -216,7 +227,7 @@ describe('errors in', () => {
       expect(path.isAllReturned()).toBe(true)
     })
   }
-  const needed = (mtu: number, protocol = IPPROTO_TCP): Uint8Array =>
+  const needed = (mtu: number, protocol = OTHER_PROTOCOL): Uint8Array =>
     icmpFrame(
       toRouter,
       fields,
@@ -230,19 +241,19 @@ describe('errors in', () => {
     path.receive(needed(1400), 2)
     expect(path.heard).toEqual([{ errno: Errno.EMSGSIZE, isFatal: true, mtu: 1400 }])
     path.receive(needed(1300, 47), 2)
-    expect(path.host.mtus).toEqual([])
-    expect(path.first.pmtu.pmtuSerial()).toBe(0)
+    expect(path.mtus).toEqual([])
+    expect(path.first.pmtuSerial()).toBe(0)
   })
   test('believes what is said of the way of our own echoes', () => {
     const path = router()
     path.receive(needed(1300, IPPROTO_ICMP), 2)
-    expect(path.host.mtus).toEqual([{ addr: ip('10.0.2.9'), mtu: 1300 }])
+    expect(path.mtus).toEqual([{ addr: ip('10.0.2.9'), mtu: 1300 }])
     expect(path.isAllReturned()).toBe(true)
   })
   const ignored: [string, Uint8Array][] = [
     [
       'what quotes a packet that is not ours',
-      icmpFrame(toRouter, fields, 3, 1, 0, quoting(IPPROTO_TCP, '10.0.2.77')),
+      icmpFrame(toRouter, fields, 3, 1, 0, quoting(OTHER_PROTOCOL, '10.0.2.77')),
     ],
     [
       'what quotes less than eight octets',

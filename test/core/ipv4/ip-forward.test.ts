@@ -6,7 +6,7 @@ import { NETIF_F_HW_CSUM, NETIF_F_TSO } from '../../../core/netdev/netdev.ts'
 import * as ethernet from '../../../core/wire/ethernet.ts'
 import * as icmp from '../../../core/wire/icmp.ts'
 import * as ipv4 from '../../../core/wire/ipv4.ts'
-import { createRouter, SERVER_MAC, toRouter } from '../../support/packet-path.ts'
+import { createRouter, SERVER_MAC, toRouter } from '../../support/path-host.ts'
 import { ip, macText, tcpFrame, udpFrame } from '../../support/packets.ts'
 
 const ports = { sport: 4000, dport: 9 }
@@ -139,7 +139,7 @@ describe('ip_forward', () => {
       path.arena.i32[skb + SKB_GSO_SIZE] = 1460
       path.arena.i32[skb + SKB_GSO_TYPE] = GSO_TCPV4
       path.arena.i32[skb + SKB_GSO_SEGS] = 3
-      path.first.receiveSkb(skb)
+      path.first.receive(skb)
     }
     gso()
     expect(path.sent.map((s) => s.frame.length)).toEqual([1514, 1514, 1134])

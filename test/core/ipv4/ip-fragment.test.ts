@@ -2,17 +2,22 @@ import { computeBudget, Holder } from '../../../core/skb/budget.ts'
 import { SMALL_ARENA } from '../../../core/shm/layout.ts'
 import { describe, expect, test } from 'bun:test'
 import { Mib } from '../../../core/shm/counters.ts'
+import { RPS_MAP_OFFSET, RSS_WORDS } from '../../../core/shm/layout.ts'
 import { Drop } from '../../../core/skb/drop.ts'
-import { SKB_DATA, SKB_NETWORK } from '../../../core/skb/skb.ts'
+import { SKB_DATA, SKB_NETWORK, SKB_TAIL } from '../../../core/skb/skb.ts'
+import { RSS_INDIR_SIZE } from '../../../core/steering/rss.ts'
+import { createRssControl } from '../../../core/steering/rss-control.ts'
+import { NF_ACCEPT, NF_INET_LOCAL_IN } from '../../../core/netfilter/nf-constants.ts'
 import * as icmp from '../../../core/wire/icmp.ts'
 import { IPPROTO_ICMP } from '../../../core/wire/ipproto.ts'
 import * as ipv4 from '../../../core/wire/ipv4.ts'
-import { createRouter, seeded, toRouter } from '../../support/packet-path.ts'
+import { createRouter, type PathOptions, toRouter } from '../../support/path-host.ts'
+import { seeded } from '../../support/random.ts'
 import { icmpMessage, ipFrame } from '../../support/packets.ts'
 
 const fields = { saddr: '10.0.2.9', daddr: '10.0.2.1', protocol: IPPROTO_ICMP }
-const router = () => {
-  const path = createRouter()
+const router = (options: PathOptions = {}) => {
+  const path = createRouter(options)
   path.setNeigh(2, '10.0.2.9', toRouter.src)
   return path
 }
@@ -133,14 +138,26 @@ describe('reassembly', () => {
     expect(path.isAllReturned()).toBe(true)
   })
   test('gives the whole datagram to the worker that owns its flow', () => {
-    const path = router()
+    const path = router({ config: { workers: 2 } })
+    const { i32, u8, buffer, layout } = path.arena
+    const state = new Int32Array(buffer, (layout.rss + 2 * RSS_WORDS) << 2, RPS_MAP_OFFSET)
+    const rss = createRssControl(state)
+    rss.init(2, new Uint8Array(40))
+    rss.setIndirection(Array(RSS_INDIR_SIZE).fill(1))
     const frames: Uint8Array[] = []
-    path.host.steerAgain = (skb) => {
-      const { i32, u8 } = path.arena
-      frames.push(u8.slice(i32[skb + SKB_NETWORK]!, i32[skb + SKB_DATA]! + message.length + 20))
-      path.first.consume(skb)
-      return true
-    }
+    const { nf, skbs } = path.workers[1]!
+    nf.register({
+      hook: NF_INET_LOCAL_IN,
+      priority: -1,
+      fn: (skb) => {
+        const head = i32[skb + SKB_DATA]! - i32[skb + SKB_NETWORK]!
+        const flat = skbs.copy(skb, 0)
+        const at = i32[flat + SKB_DATA]! - head
+        frames.push(u8.slice(at, i32[flat + SKB_TAIL]))
+        skbs.free(flat)
+        return NF_ACCEPT
+      },
+    })
     for (const frame of pieces(1480)) path.receive(frame, 2)
     expect(frames).toHaveLength(1)
     expect(ipv4.isChecksumOk(frames[0]!, 0)).toBe(true)

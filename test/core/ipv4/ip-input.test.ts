@@ -5,7 +5,7 @@ import { Drop } from '../../../core/skb/drop.ts'
 import * as ethernet from '../../../core/wire/ethernet.ts'
 import * as icmp from '../../../core/wire/icmp.ts'
 import * as ipv4 from '../../../core/wire/ipv4.ts'
-import { createPacketPath, createRouter, toRouter } from '../../support/packet-path.ts'
+import { createPathHost, createRouter, toRouter } from '../../support/path-host.ts'
 import { etherFrame, icmpFrame, ipFrame, ipPacket, udpFrame } from '../../support/packets.ts'
 
 const fields = { saddr: '10.0.2.9', daddr: '10.0.2.1' }
@@ -136,7 +136,7 @@ describe('ip_rcv', () => {
   })
 
   test('as a router without a route says "network unreachable", and counts it', () => {
-    const path = createPacketPath()
+    const path = createPathHost()
     path.addDevice(2)
     path.addAddress(2, '10.0.2.1/24')
     path.setNeigh(2, '10.0.2.9', toRouter.src)

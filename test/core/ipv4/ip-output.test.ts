@@ -21,7 +21,8 @@ import {
 } from '../../../core/socket/sock.ts'
 import * as ipv4 from '../../../core/wire/ipv4.ts'
 import { NH_GATEWAY } from '../../../core/inet/nexthop-constants.ts'
-import { createRouter, SERVER_MAC, V4 } from '../../support/packet-path.ts'
+import { createRouter, SERVER_MAC } from '../../support/path-host.ts'
+import { V4 } from '../../support/path-tables.ts'
 import { ip, macText } from '../../support/packets.ts'
 
 const host = () => {
@@ -51,7 +52,7 @@ describe('ip_queue_xmit', () => {
     const sk = path.sock('10.0.3.1', '10.0.3.9')
     path.i32[sk + SK_TOS] = 0x10
     path.i32[sk + SK_TTL] = 7
-    expect(path.first.output.ipQueueXmit(path.payload(), sk)).toBe(0)
+    expect(path.first.ipQueueXmit(path.payload(), sk)).toBe(0)
     const { frame, dev } = path.sent[0]!
     expect(dev).toBe(3)
     expect(ipv4.check(frame, 14, frame.length - 14)).toBe(true)
@@ -70,38 +71,38 @@ describe('ip_queue_xmit', () => {
   test('looks the route up again after a change', () => {
     const path = host()
     const sk = path.sock('10.0.3.1', '192.0.2.1')
-    path.first.output.ipQueueXmit(path.payload(), sk)
+    path.first.ipQueueXmit(path.payload(), sk)
     expect(macText(path.sent[0]!.frame, 0)).toBe('02:00:00:00:03:fe')
     path.addRoute('192.0.2.0/24', 3, { via: '10.0.3.9', mtu: 1400 })
     path.i32[G_GENERATION]!++
-    path.first.output.ipQueueXmit(path.payload(), sk)
+    path.first.ipQueueXmit(path.payload(), sk)
     expect(macText(path.sent[1]!.frame, 0)).toBe(SERVER_MAC)
     expect(path.i32[sk + SK_MTU]).toBe(1400)
     // and the MTU rises with it too
     path.addRoute('192.0.2.0/25', 3, { via: '10.0.3.9' })
     path.i32[G_GENERATION]!++
-    path.first.output.ipQueueXmit(path.payload(), sk)
+    path.first.ipQueueXmit(path.payload(), sk)
     expect(path.i32[sk + SK_MTU]).toBe(1500)
   })
   test('keeps to the path MTU that was learned, also by others, until it ends', () => {
     const path = host()
-    const { output, pmtu } = path.first
+    const { ipQueueXmit, updatePmtu } = path.first
     const sk = path.sock('10.0.3.1', '10.0.3.9')
-    output.ipQueueXmit(path.payload(), sk)
-    pmtu.updatePmtu(path.i32, sk + SK_DADDR, 1200)
-    output.ipQueueXmit(path.payload(), sk)
+    ipQueueXmit(path.payload(), sk)
+    updatePmtu(path.i32, sk + SK_DADDR, 1200)
+    ipQueueXmit(path.payload(), sk)
     expect(path.i32[sk + SK_MTU]).toBe(1200)
     expect(ipv4.dontFragment(path.sent[1]!.frame, 14)).toBe(true)
     path.i32[G_GENERATION]!++
-    output.ipQueueXmit(path.payload(), sk)
+    ipQueueXmit(path.payload(), sk)
     expect(path.i32[sk + SK_MTU]).toBe(1200)
     path.advance(600_000)
     path.setNeigh(3, '10.0.3.9', SERVER_MAC)
-    output.ipQueueXmit(path.payload(), sk)
+    ipQueueXmit(path.payload(), sk)
     expect(path.i32[sk + SK_MTU]).toBe(1500)
     // a way narrower than 552 is left to fragment (ip_mtu_locked)
-    pmtu.updatePmtu(path.i32, sk + SK_DADDR, 300)
-    output.ipQueueXmit(path.payload(), sk)
+    updatePmtu(path.i32, sk + SK_DADDR, 300)
+    ipQueueXmit(path.payload(), sk)
     expect(path.i32[sk + SK_MTU]).toBe(552)
     expect(ipv4.dontFragment(path.sent.at(-1)!.frame, 14)).toBe(false)
     expect(path.isAllReturned()).toBe(true)
@@ -109,14 +110,14 @@ describe('ip_queue_xmit', () => {
   test('gives consecutive identifications, each worker its own', () => {
     const path = host()
     const sk = path.sock('10.0.3.1', '10.0.3.9')
-    for (let n = 0; n < 3; n++) path.first.output.ipQueueXmit(path.payload(), sk)
+    for (let n = 0; n < 3; n++) path.first.ipQueueXmit(path.payload(), sk)
     const ids = path.sent.map(({ frame }) => ipv4.id(frame, 14))
     expect([(ids[1]! - ids[0]!) & 0xffff, (ids[2]! - ids[1]!) & 0xffff]).toEqual([1, 1])
   })
   test('says why there is no way, and counts it', () => {
     const path = host()
     path.addRoute('192.0.2.0/24', 3, { type: 7 })
-    expect(path.first.output.ipQueueXmit(path.payload(), path.sock('10.0.3.1', '192.0.2.1'))).toBe(
+    expect(path.first.ipQueueXmit(path.payload(), path.sock('10.0.3.1', '192.0.2.1'))).toBe(
       -Errno.EHOSTUNREACH
     )
     expect(path.counter(Mib.IpOutNoRoutes)).toBe(1)
@@ -126,8 +127,8 @@ describe('ip_queue_xmit', () => {
   test('refuses a segment with DF that is too big for the path', () => {
     const path = host()
     const sk = path.sock('10.0.3.1', '10.0.3.9')
-    path.first.pmtu.updatePmtu(path.i32, sk + SK_DADDR, 576)
-    expect(path.first.output.ipQueueXmit(path.payload(1000), sk)).toBe(-Errno.EMSGSIZE)
+    path.first.updatePmtu(path.i32, sk + SK_DADDR, 576)
+    expect(path.first.ipQueueXmit(path.payload(1000), sk)).toBe(-Errno.EMSGSIZE)
     expect(path.counter(Mib.IpFragFails)).toBe(1)
     expect(path.drops(Drop.PKT_TOO_BIG)).toBe(1)
     expect(path.isAllReturned()).toBe(true)
@@ -135,20 +136,22 @@ describe('ip_queue_xmit', () => {
   test('carries the confirmation of a peer to its next hop', () => {
     const path = host()
     const sk = path.sock('10.0.3.1', '192.0.2.1')
-    path.first.output.ipQueueXmit(path.payload(), sk)
-    path.first.output.sockConfirm(sk)
-    const n = path.first.table.indexOf(path.neighRow(3, '10.0.3.254'))
-    expect(path.i32[path.arena.layout.neighUse + n * 2 + NEIGH_USE_CONFIRMED]).toBe(path.time[0]!)
+    path.first.ipQueueXmit(path.payload(), sk)
+    path.first.sockConfirm(sk)
+    const n = path.first.neighTable.indexOf(path.neighRow(3, '10.0.3.254'))
+    expect(path.i32[path.arena.layout.neighUse + n * 2 + NEIGH_USE_CONFIRMED]).toBe(
+      path.first.time[0]!
+    )
   })
   test('confirms nobody by a route that has changed: its row may be another next hop by now', () => {
     const path = host()
     const sk = path.sock('10.0.3.1', '192.0.2.1')
-    path.first.output.ipQueueXmit(path.payload(), sk)
+    path.first.ipQueueXmit(path.payload(), sk)
     path.i32.set([0, 0, V4, ip('10.0.3.9')], path.i32[sk + SK_DST]! + NH_GATEWAY)
     path.i32[G_GENERATION]!++
-    path.first.output.sockConfirm(sk)
+    path.first.sockConfirm(sk)
     for (const addr of ['10.0.3.9', '10.0.3.254']) {
-      const n = path.first.table.indexOf(path.neighRow(3, addr))
+      const n = path.first.neighTable.indexOf(path.neighRow(3, addr))
       expect(path.i32[path.arena.layout.neighUse + n * 2 + NEIGH_USE_CONFIRMED]).toBe(0)
     }
   })
@@ -180,7 +183,7 @@ describe('loadAddrs', () => {
     path.i32[skb + SKB_NETWORK] = at
     path.i32[skb + SKB_DEV] = 3
     ipv4.init(path.arena.u8, at, 17, ip('1.2.3.4'), ip('5.6.7.8'), 60, 64)
-    path.first.output.loadAddrs(skb, fl)
+    path.first.loadAddrs(skb, fl)
     expect(fl[FL_FAMILY]).toBe(AF_INET)
     expect(fl[FL_IIF]).toBe(3)
     expect([...fl.subarray(FL_SADDR, FL_DADDR + 4)]).toEqual([
@@ -195,7 +198,7 @@ describe('loadAddrs', () => {
     ])
     path.arena.u8[at] = 0x60
     for (let k = 0; k < 32; k++) path.arena.u8[at + 8 + k] = k
-    path.first.output.loadAddrs(skb, fl)
+    path.first.loadAddrs(skb, fl)
     expect(fl[FL_FAMILY]).toBe(10)
     expect(fl[FL_SADDR]).toBe(0x00010203)
     expect(fl[FL_DADDR + 3]).toBe(0x1c1d1e1f)

@@ -28,17 +28,14 @@ import * as arp from '../../../core/wire/arp.ts'
 import * as ethernet from '../../../core/wire/ethernet.ts'
 import * as icmp from '../../../core/wire/icmp.ts'
 import * as ipv4 from '../../../core/wire/ipv4.ts'
-import {
-  createRouter,
-  seeded,
-  SERVER_MAC,
-  toRouter,
-  V4,
-  type PacketPath,
-} from '../../support/packet-path.ts'
+import { createRouter, SERVER_MAC, toRouter, type PathHost } from '../../support/path-host.ts'
+import { V4 } from '../../support/path-tables.ts'
+import { seeded } from '../../support/random.ts'
 import { arpFrame, BROADCAST_MAC, ip, macText, udpFrame } from '../../support/packets.ts'
 
 const ports = { sport: 4000, dport: 9 }
+/** A transport of the test's own. */
+const OTHER_PROTOCOL = 253
 const fields = { saddr: '10.0.2.9', daddr: '10.0.3.9' }
 const router = (options = {}) => {
   const path = createRouter(options)
@@ -46,11 +43,11 @@ const router = (options = {}) => {
   return path
 }
 /** A packet to forward to 10.0.3.9. */
-const forward = (path: PacketPath, id = 1): void =>
+const forward = (path: PathHost, id = 1): void =>
   path.receive(udpFrame(toRouter, { ...fields, id }, ports), 2)
-const requests = (path: PacketPath): Uint8Array[] =>
+const requests = (path: PathHost): Uint8Array[] =>
   path.sent.map(({ frame }) => frame).filter((f) => ethernet.type(f, 0) === ethernet.ETH_P_ARP)
-const packets = (path: PacketPath): Uint8Array[] =>
+const packets = (path: PathHost): Uint8Array[] =>
   path.sent.map(({ frame }) => frame).filter((f) => ethernet.type(f, 0) === ethernet.ETH_P_IP)
 const answerFrame = (sha: string): Uint8Array =>
   arpFrame(
@@ -64,7 +61,7 @@ const answerFrame = (sha: string): Uint8Array =>
     }
   )
 /** 10.0.3.9 answers us. */
-const answer = (path: PacketPath, sha = SERVER_MAC): void => path.receive(answerFrame(sha), 3)
+const answer = (path: PathHost, sha = SERVER_MAC): void => path.receive(answerFrame(sha), 3)
 
 describe('resolution', () => {
   test('asks by broadcast, keeps the packet, sends it when the answer comes', () => {
@@ -136,20 +133,25 @@ describe('resolution', () => {
   test('tells the sender of a full table only after it has sent', () => {
     const heard: number[] = []
     const path = createRouter({
-      protocols: [[6, (skbs) => (skb) => skbs.free(skb), (_skb, errno) => void heard.push(errno)]],
+      moreProtocols: (protos) =>
+        protos.inetAddProtocol(
+          OTHER_PROTOCOL,
+          (skb) => path.first.consume(skb),
+          (_skb, errno) => void heard.push(errno)
+        ),
     })
     path.setSysctl(Sysctl.neigh_gc_thresh3, 4)
     for (let host = 20; host < 24; host++) path.setNeigh(3, `10.0.3.${host}`, SERVER_MAC)
-    const { skbs, output, slab } = path.first
+    const { skbs, ipQueueXmit, slab } = path.first
     const { i32 } = path.arena
     const sk = slab.alloc()
     i32.set([0, 0, V4, ip('10.0.3.1')], sk + SK_SADDR)
     i32.set([0, 0, V4, ip('10.0.3.9')], sk + SK_DADDR)
     i32[sk + SK_FAMILY] = AF_INET
-    i32[sk + SK_PROTOCOL] = 6
+    i32[sk + SK_PROTOCOL] = OTHER_PROTOCOL
     const skb = skbs.alloc(20, MAX_HEADER)
     skbs.put(skb, 20)
-    expect(output.ipQueueXmit(skb, sk)).toBe(0)
+    expect(ipQueueXmit(skb, sk)).toBe(0)
     expect(heard).toEqual([])
     path.advance(1)
     expect(heard).toEqual([Errno.EHOSTUNREACH])
@@ -173,7 +175,7 @@ describe('resolution', () => {
     const second = path.workers[1]!
     path.receive(udpFrame(toRouter, { ...fields, id: 1 }, ports), 2, second)
     // worker 0 has the answer and the entry is valid, but its call to the second worker has not been run
-    path.first.receiveSkb(path.first.frameSkb(answerFrame(SERVER_MAC), 3))
+    path.first.receive(path.first.frameSkb(answerFrame(SERVER_MAC), 3))
     expect(second.neighOutput.neighWaiting()).toBe(1)
     path.receive(udpFrame(toRouter, { ...fields, id: 2 }, ports), 2, second)
     expect(packets(path).map((f) => ipv4.id(f, 14))).toEqual([1, 2])
@@ -293,10 +295,10 @@ describe('the state machine', () => {
   })
   test('tells who watches of each change', () => {
     const path = reachable()
-    const states = path.host.notified.map(({ state }) => state)
+    const states = path.notified.map(({ state }) => state)
     expect(states.at(-1)).toBe(NUD_REACHABLE)
     path.delNeigh(3, '10.0.3.9')
-    expect(path.host.notified.at(-1)!.isGone).toBe(true)
+    expect(path.notified.at(-1)!.isGone).toBe(true)
   })
 })
 
@@ -362,7 +364,7 @@ describe('the table', () => {
     const key = path.first.words(4)
     for (let host = 0; host < 200; host++) {
       path.arena.i32.set([0, 0, V4, ip(`10.0.3.${host}`)], key)
-      expect(path.first.table.lookup(3, key) !== 0).toBe(live.has(host))
+      expect(path.first.neighTable.lookup(3, key) !== 0).toBe(live.has(host))
     }
   })
   test('collects failed entries and those long unused, above the least that is kept', () => {
@@ -426,7 +428,8 @@ describe('the table', () => {
     forward(path)
     path.setNeigh(3, '10.0.3.7', SERVER_MAC)
     path.setNeigh(3, '10.0.3.8', SERVER_MAC)
-    const { arena, time } = path
+    const { arena } = path
+    const { time } = path.first
     const torn = path.neighRow(3, '10.0.3.8')
     arena.i32[torn + NEIGH_SEQ]! |= 1
     const wheel = createTimerWheel(arena.i32, arena.layout.wheels, time)
@@ -438,7 +441,7 @@ describe('the table', () => {
       time,
       wheel,
       ipi,
-      table: path.first.table,
+      table: path.first.neighTable,
       random: seeded(3),
       timer: path.first.words(4),
       key: path.first.words(4),

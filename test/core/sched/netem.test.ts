@@ -19,7 +19,7 @@ import {
   SKB_IP_SUMMED,
 } from '../../../core/skb/skb.ts'
 import * as udp from '../../../core/wire/udp.ts'
-import { createPacketPath } from '../../support/packet-path.ts'
+import { createPathHost } from '../../support/path-host.ts'
 import { pseudo, udpFrame } from '../../support/packets.ts'
 
 const link = { dst: '02:00:00:00:03:09', src: '02:00:00:00:00:03' }
@@ -27,7 +27,7 @@ const fields = { saddr: '10.0.3.1', daddr: '10.0.3.9' }
 const frame = (n: number): Uint8Array => udpFrame(link, fields, { sport: 1, dport: n })
 /** A host whose device has these words of impairment. */
 const impaired = (words: [word: number, value: number][], seed = 1) => {
-  const path = createPacketPath({ seed })
+  const path = createPathHost({ seed })
   path.addDevice(3)
   for (const [word, value] of [...words, [DEV_IMPAIRED, 1] as const])
     path.arena.i32[path.deviceRow(3) + word] = value

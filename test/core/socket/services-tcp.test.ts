@@ -5,7 +5,7 @@ import { Errno } from '../../../core/base/errno.ts'
 import { chargenPattern, PATTERN_BYTES } from '../../../core/socket/services/chargen.ts'
 import { SHUT_WR } from '../../../core/socket/proto.ts'
 import { SOCK_STREAM } from '../../../core/socket/sock.ts'
-import { randomBytes } from '../../support/fake-proto.ts'
+import { randomBytes } from '../../support/random.ts'
 import { createTcpHosts, type TcpHosts } from '../../support/tcp-hosts.ts'
 import { v4Words } from '../../support/packets.ts'
 

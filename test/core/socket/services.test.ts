@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'bun:test'
 import { PATTERN_BYTES, chargenPattern } from '../../../core/socket/services/chargen.ts'
-import { randomBytes } from '../../support/fake-proto.ts'
+import { randomBytes } from '../../support/random.ts'
 import { createFakeWorker, fakeArena } from '../../support/fake-worker.ts'
 
 const ALL = { echo: true, discard: true, chargen: true }

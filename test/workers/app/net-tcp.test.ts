@@ -10,7 +10,7 @@ import { serveHttp } from '../../../workers/app/http.ts'
 import { type AppNet, createAppNet } from '../../../workers/app/net.ts'
 import type { AppSocket } from '../../../workers/app/socket.ts'
 import { once } from '../../support/fake-host.ts'
-import { randomBytes } from '../../support/fake-proto.ts'
+import { randomBytes } from '../../support/random.ts'
 import { createTcpHosts, type TcpHosts, type TcpHostsOptions } from '../../support/tcp-hosts.ts'
 import { v4Words } from '../../support/packets.ts'
 

@@ -7,7 +7,8 @@ import {
   type FakeHost,
   type FakeHostOptions,
 } from '../../support/fake-host.ts'
-import { randomBytes, seeded, type Peer } from '../../support/fake-proto.ts'
+import type { Peer } from '../../support/fake-proto.ts'
+import { randomBytes, seeded } from '../../support/random.ts'
 
 let host: FakeHost | undefined
 const setUp = (options: FakeHostOptions = {}): FakeHost => (host = createFakeHost(options))

@@ -4,7 +4,7 @@ import type { RibRoute } from '../../../../core/control/rib.ts'
 import { readRoute, writeRoute } from '../../../../core/control/text/route.ts'
 import { maskWords } from '../../../../core/inet/fib-writer.ts'
 import type { Words } from '../../../../core/wire/text.ts'
-import { seeded } from '../../../support/tcp-host.ts'
+import { seeded } from '../../../support/random.ts'
 
 const names = {
   ifindexOf: (name: string): number => Number(name.slice(3)),

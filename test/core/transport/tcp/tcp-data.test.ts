@@ -40,7 +40,8 @@ import {
   TP_SND_ISN,
 } from '../../../../core/transport/tcp/sock/tcp-sock.ts'
 import { Sysctl } from '../../../../core/shm/sysctl.ts'
-import { FAMILIES, NO_LEAKS, seeded } from '../../../support/tcp-host.ts'
+import { FAMILIES, NO_LEAKS } from '../../../support/tcp-host.ts'
+import { seeded } from '../../../support/random.ts'
 import { createTcpPair, pattern, startTransfer } from '../../../support/tcp-pair.ts'
 import { createTcpScript } from '../../../support/tcp-script.ts'
 

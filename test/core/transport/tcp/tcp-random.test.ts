@@ -11,7 +11,8 @@ import {
   SK_EVENT_WRITE,
 } from '../../../../core/socket/sock.ts'
 import { SOL_TCP, TCP_NODELAY } from '../../../../core/transport/tcp/sock/tcp-sockopt.ts'
-import { NO_LEAKS, seeded, type TcpHost } from '../../../support/tcp-host.ts'
+import { NO_LEAKS, type TcpHost } from '../../../support/tcp-host.ts'
+import { seeded } from '../../../support/random.ts'
 import { createTcpPair, startTransfer } from '../../../support/tcp-pair.ts'
 
 const SEEDS = Number(process.env['TCP_SEEDS'] ?? 150)

@@ -26,7 +26,8 @@ import * as icmp from '../../../../core/wire/icmp.ts'
 import { IPPROTO_UDP } from '../../../../core/wire/ipproto.ts'
 import * as ipv4 from '../../../../core/wire/ipv4.ts'
 import * as udp from '../../../../core/wire/udp.ts'
-import { CLIENT_MAC, createRouter, toRouter, V4 } from '../../../support/packet-path.ts'
+import { CLIENT_MAC, createRouter, toRouter } from '../../../support/path-host.ts'
+import { V4 } from '../../../support/path-tables.ts'
 import {
   icmpFrame,
   ip,
@@ -47,8 +48,11 @@ const text = (s: string): Uint8Array => new TextEncoder().encode(s)
 const host = () => {
   const path = createRouter()
   path.setNeigh(2, '10.0.2.9', CLIENT_MAC)
-  const { proto } = path.first.udpSock
+  const { proto } = path.first.udp
+  const { sockets } = path.first
   const { i32 } = path.arena
+  const events: { sk: number; events: number }[] = []
+  const handler = sockets.registerHandler((sk, bits) => void events.push({ sk, events: bits }))
   const at = (addr: string): [Int32Array, number] => v4Words(ip(addr))
   const bound = (
     addr: string,
@@ -56,6 +60,7 @@ const host = () => {
     options: { reuse?: number; family?: number; dev?: number } = {}
   ): number => {
     const sk = proto.open(options.family ?? AF_INET)
+    sockets.attach(sk, handler, 0)
     i32[sk + SK_REUSE] = options.reuse ?? 0
     i32[sk + SK_BOUND_DEV] = options.dev ?? 0
     const error = proto.bind(sk, ...at(addr), port)
@@ -74,7 +79,17 @@ const host = () => {
     p: Partial<typeof ports> = {}
   ): void =>
     path.receive(udpFrame(toRouter, { ...fields, ...f }, { ...ports, ...p }, text(data)), 2)
-  return { ...path, proto, i32, at, bound, recv, arrive, free: (sk: number) => proto.close(sk) }
+  return {
+    ...path,
+    events,
+    proto,
+    i32,
+    at,
+    bound,
+    recv,
+    arrive,
+    free: (sk: number) => proto.close(sk),
+  }
 }
 
 describe('receiving', () => {
@@ -153,7 +168,7 @@ describe('receiving', () => {
     udp.putChecksum(frame, 34, 0)
     path.receive(frame, 2)
     udp.putChecksum(frame, 34, 0x1234)
-    path.first.receiveSkb(path.first.frameSkb(frame, 2, CHECKSUM_UNNECESSARY))
+    path.first.receive(path.first.frameSkb(frame, 2, CHECKSUM_UNNECESSARY))
     expect(path.recv(sk)).toBe('x')
     expect(path.recv(sk)).toBe('x')
   })
@@ -167,7 +182,7 @@ describe('receiving', () => {
     )
     path.i32[skb + SKB_GSO_SIZE] = 3
     path.i32[skb + SKB_GSO_TYPE] = GSO_UDP_L4
-    path.first.receiveSkb(skb)
+    path.first.receive(skb)
     expect([path.recv(sk), path.recv(sk), path.recv(sk)]).toEqual(['abc', 'def', 'gh'])
     path.free(sk)
     expect(path.isAllReturned()).toBe(true)
@@ -324,9 +339,9 @@ describe('sending', () => {
   test('makes a datagram with a right checksum and DF', () => {
     const path = host()
     const sk = path.bound('0.0.0.0', 53)
-    expect(
-      path.first.udpSock.sendtoBytes(sk, text('hello'), 0, 5, ...path.at('10.0.2.9'), 4000)
-    ).toBe(5)
+    expect(path.first.udp.sendtoBytes(sk, text('hello'), 0, 5, ...path.at('10.0.2.9'), 4000)).toBe(
+      5
+    )
     const { frame } = path.sent[0]!
     expect(ipv4.src(frame, 14)).toBe(ip('10.0.2.1'))
     expect(ipv4.dontFragment(frame, 14)).toBe(true)
@@ -356,7 +371,7 @@ describe('sending', () => {
     const path = host()
     const sk = path.bound('0.0.0.0', 53)
     const send = (len: number): number =>
-      path.first.udpSock.sendtoBytes(sk, new Uint8Array(len), 0, len, ...path.at('10.0.2.9'), 9)
+      path.first.udp.sendtoBytes(sk, new Uint8Array(len), 0, len, ...path.at('10.0.2.9'), 9)
     expect(send(4000)).toBe(4000)
     expect(path.sent).toHaveLength(3)
     expect(
@@ -384,7 +399,7 @@ describe('sending', () => {
   test('sends to itself by loopback', () => {
     const path = host()
     const sk = path.bound('0.0.0.0', 53)
-    path.first.udpSock.sendtoBytes(sk, text('me'), 0, 2, ...path.at('10.0.2.1'), 53)
+    path.first.udp.sendtoBytes(sk, text('me'), 0, 2, ...path.at('10.0.2.1'), 53)
     path.settle()
     expect(path.recv(sk)).toBe('me')
     expect(path.sent).toHaveLength(0)
@@ -394,11 +409,11 @@ describe('sending', () => {
     const path = host()
     const sk = path.bound('0.0.0.0', 53)
     path.proto.setOption!(sk, 1, 6, 1)
-    path.first.udpSock.sendtoBytes(sk, text('all'), 0, 3, ...path.at('10.0.2.255'), 53)
+    path.first.udp.sendtoBytes(sk, text('all'), 0, 3, ...path.at('10.0.2.255'), 53)
     path.settle()
     expect(path.recv(sk)).toBe('all')
     path.i32[sk + SK_BOUND_DEV] = 2
-    path.first.udpSock.sendtoBytes(sk, text('grp'), 0, 3, ...path.at('224.0.0.9'), 53)
+    path.first.udp.sendtoBytes(sk, text('grp'), 0, 3, ...path.at('224.0.0.9'), 53)
     path.settle()
     expect(path.recv(sk)).toBe('grp')
     expect(path.sent).toHaveLength(2)
@@ -448,7 +463,7 @@ describe('ICMP errors', () => {
     const longest = (): number => {
       path.sent.length = 0
       const bytes = new Uint8Array(1300)
-      path.first.udpSock.sendtoBytes(sk, bytes, 0, 1300, ...path.at('10.0.2.9'), 4000)
+      path.first.udp.sendtoBytes(sk, bytes, 0, 1300, ...path.at('10.0.2.9'), 4000)
       return Math.max(...path.sent.map(({ frame }) => ipv4.totalLength(frame, 14)))
     }
     const needed = (mtu: number, port: number): void =>
@@ -478,6 +493,7 @@ describe('shutdown', () => {
     const sk = path.bound('10.0.2.1', 53)
     // an unconnected socket is shut down too, though the answer is ENOTCONN, and who waits is woken
     expect(path.proto.shutdown!(sk, 0)).toBe(-Errno.ENOTCONN)
+    path.settle()
     expect(path.events).toEqual([{ sk, events: SK_EVENT_HUP }])
     for (let n = 0; n < 3; n++) expect(path.recv(sk)).toBe(-Errno.EAGAIN)
     path.arrive('late')

@@ -1,0 +1,152 @@
+// The tables of a host under test (path-host.ts), written as control writes them but in one turn: devices, addresses,
+// routes, sysctls, and neighbours by the calls that control makes to CPU 0.
+
+import { AF_INET } from '../../core/base/family.ts'
+import { NLM_F_CREATE, NLM_F_REPLACE } from '../../core/control/rtnetlink.ts'
+import { createTables } from '../../core/control/tables.ts'
+import { kindNumbers, SOFT_KINDS } from '../../core/dev/kinds/kinds.ts'
+import {
+  RT_SCOPE_LINK,
+  RT_SCOPE_UNIVERSE,
+  RT_TABLE_MAIN,
+} from '../../core/inet/nexthop-constants.ts'
+import * as neigh from '../../core/neigh/neigh-constants.ts'
+import * as netdev from '../../core/netdev/netdev.ts'
+import type { Arena } from '../../core/shm/arena.ts'
+import { createIpi, Ipi, Notify } from '../../core/shm/ipi.ts'
+import { NEIGH_WORDS } from '../../core/shm/layout.ts'
+import { setSysctlDefaults } from '../../core/shm/sysctl.ts'
+import type { Words } from '../../core/wire/text.ts'
+import { ip, mac, macText } from './packets.ts'
+
+export const V4 = 0xffff
+/** DEV_KIND of its devices: lo, and what is sent is recorded. */
+const KIND = kindNumbers([...SOFT_KINDS, { name: 'pipe' }] as const)
+const LO_FLAGS = netdev.IFF_UP | netdev.IFF_LOOPBACK
+
+export type DeviceOptions = {
+  mac?: string
+  mtu?: number
+  flags?: number
+  features?: number
+  gsoMax?: number
+  kind?: number
+}
+type RouteOptions = { type?: number; via?: string; mtu?: number }
+
+export const words4 = (text: string): Words => [0, 0, V4, ip(text)]
+const prefix = (text: string): { words: Words; plen: number } => {
+  const [addr, plen] = text.split('/')
+  return { words: words4(addr!), plen: Number(plen) }
+}
+
+/** `settle` lets the workers run. */
+export const createPathTables = (arena: Arena, settle: () => void) => {
+  const { i32, u8, layout } = arena
+  setSysctlDefaults(arena)
+  const deviceRow = (dev: number): number => netdev.deviceRow(arena, dev)
+  const addDevice = (dev: number, options: DeviceOptions = {}): void => {
+    const row = deviceRow(dev)
+    i32[row + netdev.DEV_IFINDEX] = dev
+    i32[row + netdev.DEV_FLAGS] =
+      options.flags ?? netdev.IFF_UP | netdev.IFF_BROADCAST | netdev.IFF_MULTICAST
+    i32[row + netdev.DEV_MTU] = options.mtu ?? 1500
+    i32[row + netdev.DEV_KIND] = options.kind ?? KIND.pipe
+    i32[row + netdev.DEV_FEATURES] = options.features ?? 0
+    i32[row + netdev.DEV_GSO_MAX] = options.gsoMax ?? 65536
+    i32[row + netdev.DEV_TXQLEN] = 100
+    u8.set(mac(options.mac ?? `02:00:00:00:00:0${dev}`), (row + netdev.DEV_MAC) << 2)
+  }
+  addDevice(1, { kind: KIND.lo, flags: LO_FLAGS, mtu: 65536, mac: '00:00:00:00:00:00' })
+  const { rib, ifaddrs } = createTables({
+    arena,
+    retire: (reclaim) => reclaim(),
+    reclaim: () => {},
+    onRoute: () => {},
+    onAddress: () => {},
+  })
+  /** A route, in the place of the one that its prefix has. */
+  const addRoute = (
+    to: string,
+    dev: number,
+    { type = 1, via, mtu = 0 }: RouteOptions = {}
+  ): void => {
+    const gateway = via === undefined ? null : { family: AF_INET, words: words4(via) }
+    const scope = gateway === null ? RT_SCOPE_LINK : RT_SCOPE_UNIVERSE
+    const none = { tos: 0, metric: 0, protocol: 0, prefsrc: null, flags: 0, hoplimit: 0, advmss: 0 }
+    const place = { family: AF_INET, table: RT_TABLE_MAIN, ...prefix(to) }
+    const route = { ...none, ...place, type, scope, dev, gateway, mtu }
+    const error = rib.add(route, NLM_F_CREATE | NLM_F_REPLACE)
+    if (error !== 0) throw new Error(`route ${to}: ${error}`)
+  }
+  /** An address with the routes that it brings. */
+  const addAddress = (ifindex: number, cidr: string): void => {
+    const { words, plen: prefixlen } = prefix(cidr)
+    const none = { scope: RT_SCOPE_UNIVERSE, flags: 0, broadcast: 0 }
+    const error = ifaddrs.add({ ...none, ifindex, family: AF_INET, words, prefixlen })
+    if (error !== 0) throw new Error(`address ${cidr}: ${error}`)
+  }
+  const setSysctl = (index: number, value: number): void => {
+    i32[layout.sysctl + index] = value
+  }
+
+  // ---- neighbours, as control sees and sets them
+
+  const control = createIpi(arena, layout.controlThread, () => {})
+  const replies: number[] = []
+  control.on(Ipi.REPLY, (_from, _request, result) => void replies.push(result))
+  /** What watchers were told: the neighbour's state by then. */
+  const notified: { isGone: boolean; state: number }[] = []
+  control.on(Ipi.NOTIFY, (_from, kind, isGone, dev, _a0, _a1, _a2, addr) => {
+    if (kind !== Notify.NEIGH) return
+    const row = rowOf(dev, addr)
+    notified.push({ isGone: isGone === 1, state: row === 0 ? -1 : i32[row + neigh.NEIGH_STATE]! })
+  })
+  const rowOf = (dev: number, addr: number): number => {
+    for (let n = 1; n < layout.config.neighbours; n++) {
+      const row = layout.neighbours + n * NEIGH_WORDS
+      if (i32[row + neigh.NEIGH_IFINDEX] === dev && i32[row + neigh.NEIGH_ADDR + 3] === addr)
+        return row
+    }
+    return 0
+  }
+  const neighRow = (dev: number, addr: string): number => rowOf(dev, ip(addr))
+  const neighState = (dev: number, addr: string): number => {
+    const row = neighRow(dev, addr)
+    return row === 0 ? -1 : i32[row + neigh.NEIGH_STATE]!
+  }
+  const neighMac = (dev: number, addr: string): string =>
+    macText(u8, (neighRow(dev, addr) << 2) + neigh.NEIGH_LLADDR_BYTE)
+  const ask = (op: number, dev: number, addr: string, ...rest: number[]): number => {
+    control.send(0, op, dev, 0, 0, V4, ip(addr), ...rest)
+    settle()
+    return replies.pop()!
+  }
+  const setNeigh = (
+    dev: number,
+    addr: string,
+    lladdr: string | null,
+    state: number = neigh.NUD_PERMANENT
+  ): number => {
+    const m = lladdr === null ? null : mac(lladdr)
+    const hi = m === null ? -1 : (m[0]! << 8) | m[1]!
+    const low = m === null ? 0 : (m[2]! << 24) | (m[3]! << 16) | (m[4]! << 8) | m[5]!
+    return ask(Ipi.NEIGH_SET, dev, addr, state, 7, hi, low)
+  }
+  const delNeigh = (dev: number, addr: string): number => ask(Ipi.NEIGH_DEL, dev, addr, 0, 8)
+
+  return {
+    control,
+    notified,
+    addDevice,
+    addAddress,
+    addRoute,
+    deviceRow,
+    neighRow,
+    neighState,
+    neighMac,
+    setNeigh,
+    delNeigh,
+    setSysctl,
+  }
+}
