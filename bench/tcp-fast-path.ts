@@ -17,16 +17,13 @@ import {
   FL_TYPE,
   RTN_LOCAL,
 } from '../core/base/flowi.ts'
-import { createTime, setTime } from '../core/base/time.ts'
-import { createTimerWheel } from '../core/base/timer-wheel.ts'
+import { setTime } from '../core/base/time.ts'
 import { arenaBytes, createArena } from '../core/shm/arena.ts'
 import { Mib, sumCounter } from '../core/shm/counters.ts'
 import { SMALL_ARENA } from '../core/shm/layout.ts'
 import { setSysctlDefaults } from '../core/shm/sysctl.ts'
-import { createDrop } from '../core/skb/drop.ts'
 import {
   CHECKSUM_UNNECESSARY,
-  createSkbs,
   RX_HEADROOM,
   SKB_DATA,
   SKB_GSO_SEGS,
@@ -34,9 +31,9 @@ import {
   SKB_IP_SUMMED,
   SKB_NETWORK,
 } from '../core/skb/skb.ts'
-import { sockSlab } from '../core/socket/sock.ts'
-import { CONGESTION_CONTROLS } from '../core/transport/tcp/rec/tcp-cong.ts'
-import { createTcp } from '../core/transport/tcp/tcp.ts'
+import { createMachine } from '../core/stack/machine.ts'
+import { createSocketLayer } from '../core/stack/sockets.ts'
+import { createTcp } from '../core/stack/tcp.ts'
 import {
   TP_RCV_NXT,
   TP_SND_NXT,
@@ -52,57 +49,41 @@ const US = 0x0a000001
 
 const createBench = () => {
   const arena = createArena(SMALL_ARENA, new SharedArrayBuffer(arenaBytes(SMALL_ARENA)))
-  const { i32, u8, layout } = arena
+  const { i32, u8 } = arena
   setSysctlDefaults(arena)
-  const skbs = createSkbs(arena, 0)
-  const { drop, consume } = createDrop(arena, skbs)
-  const time = createTime()
   let nowUs = 1_000_000_000
-  setTime(time, nowUs)
-  const wheel = createTimerWheel(i32, layout.wheels, time)
+  const wake = (): void => {}
+  const random = (): number => 12345
+  const machine = createMachine({ arena, thread: 0, nowUs: () => nowUs, random, wake })
+  const { skbs, consume, time, wheel } = machine
   const opts = new Int32Array(OPT_WORDS)
   const seen = { seq: 0, ack: 0, tsval: 0, packets: 0 }
-  const tcp = createTcp({
-    arena,
-    sockConfirm: () => {},
-    worker: 0,
-    skbs,
-    drop,
-    consume,
-    wheel,
-    time,
-    random: () => 12345,
-    slab: sockSlab(arena, 0, true),
-    secret: Int32Array.of(1, 2),
-    ...createIpStub({
-      arena,
-      time,
-      routeOutput: (fl) => {
-        fl[FL_MTU] = 1500
-        fl[FL_DEV] = 1
-        fl[FL_DST] = 1
-        fl[FL_TYPE] = 1
-        fl[FL_SADDR + 2] = 0xffff
-        fl[FL_SADDR + 3] = US
-        return 0
-      },
-      queueXmit: (skb) => {
-        seen.packets++
-        const at = i32[skb + SKB_DATA]!
-        seen.seq = tcpWire.seq(u8, at)
-        seen.ack = tcpWire.ack(u8, at)
-        if (seen.packets < 10) {
-          parse(u8, at + 20, tcpWire.optionsLen(u8, at), opts)
-          seen.tsval = opts[OPT_TSVAL]!
-        }
-        consume(skb)
-        return 0
-      },
-      send: (skb) => {
-        consume(skb)
-        return 0
-      },
-    }),
+  const inet = createIpStub(machine, {
+    route: (fl) => {
+      fl[FL_MTU] = 1500
+      fl[FL_DEV] = 1
+      fl[FL_DST] = 1
+      fl[FL_TYPE] = 1
+      fl[FL_SADDR + 2] = 0xffff
+      fl[FL_SADDR + 3] = US
+      return 0
+    },
+    queueXmit: (skb) => {
+      seen.packets++
+      const at = i32[skb + SKB_DATA]!
+      seen.seq = tcpWire.seq(u8, at)
+      seen.ack = tcpWire.ack(u8, at)
+      if (seen.packets < 10) {
+        parse(u8, at + 20, tcpWire.optionsLen(u8, at), opts)
+        seen.tsval = opts[OPT_TSVAL]!
+      }
+      consume(skb)
+      return 0
+    },
+    send: (skb) => {
+      consume(skb)
+      return 0
+    },
     loadAddrs: (_skb, fl) => {
       fl[FL_FAMILY] = AF_INET
       fl[FL_IIF] = 1
@@ -111,13 +92,10 @@ const createBench = () => {
       fl[FL_DADDR + 2] = 0xffff
       fl[FL_DADDR + 3] = US
     },
-    steer: () => 0,
     addrType: () => RTN_LOCAL,
-    gsoMax: () => 65535,
-    congestion: CONGESTION_CONTROLS,
-    sockEvents: () => {},
-    owned: { add: () => {}, remove: () => {}, passOn: () => false },
   })
+  const layer = createSocketLayer(machine, wake)
+  const tcp = createTcp(machine, inet, layer, Int32Array.of(1, 2), { gsoMax: () => 65535 })
   const head = new Uint8Array(64)
   const inject = (
     seq: number,

@@ -8,16 +8,7 @@ import { AF_INET, AF_INET6 } from '../base/family.ts'
 import { Errno } from '../base/errno.ts'
 import type { Arena } from '../shm/arena.ts'
 import { createEvents } from './events.ts'
-import {
-  IPPROTO_TCP,
-  IPPROTO_UDP,
-  PEER_WORDS,
-  SHUT_RD,
-  SHUT_RDWR,
-  SHUT_WR,
-  type NameOption,
-  type Proto,
-} from './proto.ts'
+import { PEER_WORDS, SHUT_RD, SHUT_RDWR, SHUT_WR, type NameOption, type Proto } from './proto.ts'
 import {
   RCV_SHUTDOWN,
   SEND_SHUTDOWN,
@@ -32,7 +23,6 @@ import {
   SK_SADDR,
   SK_SHUTDOWN,
   SK_TYPE,
-  SOCK_DGRAM,
   SOCK_STREAM,
 } from './sock.ts'
 import { createSockopt } from './sockopt.ts'
@@ -232,10 +222,4 @@ export const createSockets = ({ arena, firstSock, recordFlow = () => {} }: Socke
     setsockoptName,
     getsockoptName,
   }
-}
-
-/** The two protocols every stack has, under the numbers that socket() knows them by. */
-export const registerInet = (sockets: Sockets, tcp: Proto, udp: Proto): void => {
-  sockets.registerProto(SOCK_STREAM, IPPROTO_TCP, tcp)
-  sockets.registerProto(SOCK_DGRAM, IPPROTO_UDP, udp)
 }

@@ -29,9 +29,9 @@ export const createFakeHost = ({
     rung++
     setImmediate(() => ring())
   }
-  const make = (w: number, fresh: boolean): FakeWorker =>
-    createFakeWorker(arena, { ...worker, worker: w, seed: seed * 31 + w, wakeApp, fresh })
-  const workers = Array.from({ length: count }, (_, w) => make(w, true))
+  const make = (w: number): FakeWorker =>
+    createFakeWorker(arena, { ...worker, worker: w, seed: seed * 31 + w, wakeApp })
+  const workers = Array.from({ length: count }, (_, w) => make(w))
   let scheduled = false
   let stopped = false
   const runWorkers = (): void => {
@@ -67,7 +67,7 @@ export const createFakeHost = ({
     rung: () => rung,
     /** A new worker comes in the place of one that threw. */
     restart: (w: number): FakeWorker => {
-      workers[w] = make(w, true)
+      workers[w] = make(w)
       kick()
       wakeApp()
       return workers[w]!

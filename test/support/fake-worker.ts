@@ -4,12 +4,10 @@ import { seeded } from './random.ts'
 import { createArena, type Arena } from '../../core/shm/arena.ts'
 import { SMALL_ARENA, type ArenaConfig } from '../../core/shm/layout.ts'
 import { setSysctlDefaults } from '../../core/shm/sysctl.ts'
-import { createDrop } from '../../core/skb/drop.ts'
-import { createSkbs } from '../../core/skb/skb.ts'
-import { createAppPort } from '../../core/socket/app-port.ts'
-import { sockSlab } from '../../core/socket/sock.ts'
-import { createSockets, registerInet } from '../../core/socket/sockets.ts'
-import { createServices } from '../../core/socket/services/services.ts'
+import { IPPROTO_TCP, IPPROTO_UDP } from '../../core/socket/proto.ts'
+import { SOCK_DGRAM, SOCK_STREAM } from '../../core/socket/sock.ts'
+import { createMachine } from '../../core/stack/machine.ts'
+import { createSocketLayer } from '../../core/stack/sockets.ts'
 
 export const fakeArena = (config: Partial<ArenaConfig> = {}): Arena => {
   const size = { ...SMALL_ARENA, ...config }
@@ -24,22 +22,20 @@ export type FakeWorkerOptions = {
   rcvbuf?: number
   sndbuf?: number
   wakeApp?: (app: number) => void
-  fresh?: boolean
 }
 
 export const createFakeWorker = (arena: Arena, options: FakeWorkerOptions = {}) => {
-  const { worker = 0, seed = 1, wakeApp = () => {}, fresh = true, rcvbuf, sndbuf } = options
+  const { worker = 0, seed = 1, wakeApp = () => {}, rcvbuf, sndbuf } = options
   const random = seeded(seed)
-  const skbs = createSkbs(arena, worker)
-  const { consume } = createDrop(arena, skbs)
-  const slab = sockSlab(arena, worker, fresh)
-  const sockets = createSockets({ arena, firstSock: slab.first })
+  const wake = (thread: number): void => wakeApp(thread - arena.layout.appThread)
+  const machine = createMachine({ arena, thread: worker, nowUs: () => 0, random, wake })
+  const { skbs, consume } = machine
+  const { slab, sockets, services, appPort: port } = createSocketLayer(machine, wake)
   const fakes = { arena, slab, sockEvents: sockets.sockEvents, random, rcvbuf, sndbuf }
   const tcp = createFakeTcp(fakes)
   const udp = createFakeUdp(fakes)
-  registerInet(sockets, tcp.proto, udp.proto)
-  const services = createServices({ arena, skbs, sockets, consume, random })
-  const port = createAppPort({ arena, worker, skbs, sockets, consume, wakeApp })
+  sockets.registerProto(SOCK_STREAM, IPPROTO_TCP, tcp.proto)
+  sockets.registerProto(SOCK_DGRAM, IPPROTO_UDP, udp.proto)
   /** One turn of the loop. */
   const turn = (): number => {
     skbs.reclaim()

@@ -1,8 +1,7 @@
-// What TCP needs of IP, over a route and a way out that a test makes itself: path MTUs, the routes that socks keep, and
-// the family table, whose rows have their family's numbers and the same way out.
+// What TCP needs of IP, over a route and a way out that a test makes itself: path MTUs and the routes that socks keep are
+// the stack's own, and the rows of the family table have their family's numbers and the same way out.
 
 import type { Flowi } from '../../core/base/flowi.ts'
-import type { Time } from '../../core/base/time.ts'
 import {
   AF_INET6_INFO,
   AF_INET_INFO,
@@ -10,23 +9,15 @@ import {
   type AfOps,
   byFamily,
 } from '../../core/inet/af-ops.ts'
-import { createPmtu } from '../../core/inet/pmtu.ts'
-import { createSkDst } from '../../core/inet/sk-dst.ts'
-import type { Arena } from '../../core/shm/arena.ts'
+import { createDst } from '../../core/stack/dst.ts'
+import type { Machine } from '../../core/stack/machine.ts'
+import type { TcpInet } from '../../core/stack/tcp.ts'
 
-type IpStubDeps = Pick<AfOps, 'queueXmit' | 'send'> & {
-  arena: Arena
-  time: Time
-  routeOutput: (fl: Flowi) => number
-}
+type IpStub = Pick<AfOps, 'queueXmit' | 'send'> &
+  Pick<TcpInet, 'addrType' | 'loadAddrs'> & { route: (fl: Flowi) => number }
 
-export const createIpStub = ({ arena, time, queueXmit, send, ...deps }: IpStubDeps) => {
-  const { routeOutput, updatePmtu, pmtuSerial } = createPmtu({
-    time,
-    random: () => 1,
-    routeOutput: deps.routeOutput,
-    tellOthers: () => {},
-  })
+export const createIpStub = (machine: Machine, stub: IpStub): TcpInet => {
+  const { queueXmit, send, addrType, loadAddrs, route } = stub
   const row = (info: AfInfo): AfOps => ({
     ...info,
     queueXmit,
@@ -35,9 +26,11 @@ export const createIpStub = ({ arena, time, queueXmit, send, ...deps }: IpStubDe
     portUnreachable: () => {},
   })
   return {
-    routeOutput,
-    updatePmtu,
-    skDst: createSkDst({ arena, time, routeOutput, pmtuSerial }),
+    ...createDst(machine, route),
     afOps: byFamily(row(AF_INET_INFO), row(AF_INET6_INFO)),
+    addrType,
+    loadAddrs,
+    sockConfirm: () => {},
+    protos: { inetAddProtocol: () => {} },
   }
 }

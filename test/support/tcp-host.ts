@@ -1,5 +1,6 @@
-// One TCP on a small arena without the layers below: IP is a few lines that build a header and hand the packet to
-// the test. Virtual time; nothing here sleeps. test/support/tcp-pair.ts joins two, tcp-script.ts plays the peer.
+// One TCP on a small arena, as core/stack makes it, without the layers below: IP is a few lines that build a header and
+// hand the packet to the test. Virtual time; nothing here sleeps. tcp-pair.ts joins two, tcp-script.ts plays the peer, and
+// tcp-hosts.ts runs applications over it.
 
 import { AF_INET, AF_INET6 } from '../../core/base/family.ts'
 import { copyFrom } from '../../core/base/bytes.ts'
@@ -16,18 +17,16 @@ import {
   RTN_LOCAL,
   RTN_UNICAST,
 } from '../../core/base/flowi.ts'
-import { createTime, setTime } from '../../core/base/time.ts'
-import { createTimerWheel } from '../../core/base/timer-wheel.ts'
+import { setTime } from '../../core/base/time.ts'
 import { arenaBytes, createArena } from '../../core/shm/arena.ts'
 import { Mib, sumCounter } from '../../core/shm/counters.ts'
 import { type ArenaConfig, HELD_WORDS, SMALL_ARENA } from '../../core/shm/layout.ts'
 import { setSysctlDefaults, Sysctl } from '../../core/shm/sysctl.ts'
 import { heldAt } from '../../core/skb/budget.ts'
-import { createDrop, DROP_COUNTERS, Drop } from '../../core/skb/drop.ts'
+import { DROP_COUNTERS, Drop } from '../../core/skb/drop.ts'
 import {
   CHECKSUM_NONE,
   CHECKSUM_UNNECESSARY,
-  createSkbs,
   RX_HEADROOM,
   SKB_DATA,
   SKB_GSO_SEGS,
@@ -36,13 +35,15 @@ import {
   SKB_LEN,
   SKB_NETWORK,
 } from '../../core/skb/skb.ts'
-import { SK_DADDR, SK_EVENT_ACCEPT, SK_SADDR, sockSlab } from '../../core/socket/sock.ts'
+import { SK_DADDR, SK_EVENT_ACCEPT, SK_SADDR } from '../../core/socket/sock.ts'
+import { createMachine } from '../../core/stack/machine.ts'
+import { createSocketLayer } from '../../core/stack/sockets.ts'
+import { createTcp } from '../../core/stack/tcp.ts'
 import { SO_REUSEADDR, SOL_SOCKET } from '../../core/transport/tcp/sock/tcp-sockopt.ts'
 import {
   CONGESTION_CONTROLS,
   type CongestionControl,
 } from '../../core/transport/tcp/rec/tcp-cong.ts'
-import { createTcp } from '../../core/transport/tcp/tcp.ts'
 import * as ipv4 from '../../core/wire/ipv4.ts'
 import * as ipv6 from '../../core/wire/ipv6.ts'
 import * as tcpWire from '../../core/wire/tcp.ts'
@@ -67,6 +68,8 @@ export type HostOptions = {
   startUs?: number
   sendError?: () => number
   congestion?: readonly CongestionControl[]
+  seed?: number
+  wake?: (thread: number) => void
 }
 
 export const address = (family: number, id: number): Int32Array =>
@@ -83,14 +86,19 @@ export const createTcpHost = (options: HostOptions) => {
   const arena = createArena(config, new ArrayBuffer(arenaBytes(config)))
   const { i32, u8, layout } = arena
   setSysctlDefaults(arena)
-  const skbs = createSkbs(arena, 0)
-  const { drop, consume } = createDrop(arena, skbs)
-  const time = createTime()
-  setTime(time, options.startUs ?? 1_000_000_000)
-  const wheel = createTimerWheel(i32, layout.wheels, time)
-  const slab = sockSlab(arena, 0, true)
-  const random = seeded(id * 7919 + 1)
+  const random = seeded(options.seed ?? id * 7919 + 1)
+  const startUs = options.startUs ?? 1_000_000_000
+  const wake = options.wake ?? (() => {})
+  const machine = createMachine({ arena, thread: 0, nowUs: () => startUs, random, wake })
+  const { skbs, drop, consume, time, wheel } = machine
+  const layer = createSocketLayer(machine, wake)
+  const { slab, sockets } = layer
   const handlers = new Map<number, (events: number) => void>()
+  /** Tells `handlers` at once, and who is attached at the end of the turn. */
+  const sockEvents = (sk: number, events: number): void => {
+    sockets.sockEvents(sk, events)
+    handlers.get(sk)?.(events)
+  }
   const headerLen = family === AF_INET ? 20 : 40
 
   const emit = (skb: number, saddr: (w: number) => number, daddr: (w: number) => number): void => {
@@ -109,56 +117,40 @@ export const createTcpHost = (options: HostOptions) => {
     send({ bytes, gsoSize })
   }
 
-  const tcp = createTcp({
-    arena,
-    sockConfirm: () => {},
-    worker: 0,
-    skbs,
-    drop,
-    consume,
-    wheel,
-    time,
-    random,
-    slab,
-    secret: Int32Array.of(random(), random()),
-    owned: { add: () => {}, remove: () => {}, passOn: () => false },
-    ...createIpStub({
-      arena,
-      time,
-      routeOutput: (fl) => {
-        if (fl[FL_DADDR + 3] === 0x0a0000fe) return -113
-        fl[FL_MTU] = mtu
-        fl[FL_DEV] = 1
-        fl[FL_DST] = 1
-        fl[FL_TYPE] = RTN_UNICAST
-        if ((fl[FL_SADDR]! | fl[FL_SADDR + 1]! | fl[FL_SADDR + 2]! | fl[FL_SADDR + 3]!) === 0)
-          address(fl[FL_FAMILY]!, id).forEach((word, w) => {
-            fl[FL_SADDR + w] = word
-          })
-        return 0
-      },
-      queueXmit: (skb, sk) => {
-        const err = options.sendError?.() ?? 0
-        if (err < 0) {
-          drop(skb, Drop.QDISC_DROP)
-          return err
-        }
-        emit(
-          skb,
-          (w) => i32[sk + SK_SADDR + w]!,
-          (w) => i32[sk + SK_DADDR + w]!
-        )
-        return 0
-      },
-      send: (skb, fl) => {
-        emit(
-          skb,
-          (w) => fl[FL_SADDR + w]!,
-          (w) => fl[FL_DADDR + w]!
-        )
-        return 0
-      },
-    }),
+  const inet = createIpStub(machine, {
+    route: (fl) => {
+      if (fl[FL_DADDR + 3] === 0x0a0000fe) return -113
+      fl[FL_MTU] = mtu
+      fl[FL_DEV] = 1
+      fl[FL_DST] = 1
+      fl[FL_TYPE] = RTN_UNICAST
+      if ((fl[FL_SADDR]! | fl[FL_SADDR + 1]! | fl[FL_SADDR + 2]! | fl[FL_SADDR + 3]!) === 0)
+        address(fl[FL_FAMILY]!, id).forEach((word, w) => {
+          fl[FL_SADDR + w] = word
+        })
+      return 0
+    },
+    queueXmit: (skb, sk) => {
+      const err = options.sendError?.() ?? 0
+      if (err < 0) {
+        drop(skb, Drop.QDISC_DROP)
+        return err
+      }
+      emit(
+        skb,
+        (w) => i32[sk + SK_SADDR + w]!,
+        (w) => i32[sk + SK_DADDR + w]!
+      )
+      return 0
+    },
+    send: (skb, fl) => {
+      emit(
+        skb,
+        (w) => fl[FL_SADDR + w]!,
+        (w) => fl[FL_DADDR + w]!
+      )
+      return 0
+    },
     loadAddrs: (skb, fl) => {
       const at = i32[skb + SKB_NETWORK]!
       fl[FL_FAMILY] = family
@@ -177,13 +169,13 @@ export const createTcpHost = (options: HostOptions) => {
         )
       }
     },
-    steer: options.steer ?? (() => 0),
     addrType: (words, at) =>
       address(family, id).every((word, w) => word === words[at + w]) ? RTN_LOCAL : RTN_UNICAST,
-    gsoMax: () => gsoMax,
-    congestion: options.congestion ?? CONGESTION_CONTROLS,
-    sockEvents: (sk, events) => handlers.get(sk)?.(events),
   })
+  const { steer = machine.steer.steerFlow, congestion = CONGESTION_CONTROLS } = options
+  const secret = Int32Array.of(random(), random())
+  const heard = { ...layer, sockets: { ...sockets, sockEvents } }
+  const tcp = createTcp(machine, inet, heard, secret, { steer, congestion, gsoMax: () => gsoMax })
 
   /** The packet comes in from the wire. */
   const receive = (packet: Packet): void => {
@@ -200,8 +192,9 @@ export const createTcpHost = (options: HostOptions) => {
     }
     tcp.tcpRcv(skb)
   }
+  const setClock = (us: number): void => setTime(time, us)
   const advance = (us: number): void => {
-    setTime(time, us)
+    setClock(us)
     wheel.advance()
   }
   const atStart = skbs.available()
@@ -209,13 +202,15 @@ export const createTcpHost = (options: HostOptions) => {
   return {
     arena,
     i32,
+    ...layer,
     tcp,
     skbs,
     time,
     wheel,
-    slab,
+    consume,
     handlers,
     receive,
+    setClock,
     advance,
     headerLen,
     family,
