@@ -4,10 +4,11 @@
  * over a port's ring to a peer that frees them. Each part's time is taken a batch at a time. The worker's part is what a
  * CPU pays a packet; the nic's part is paid by the nic thread.
  */
+import { AF_INET } from '../core/base/family.ts'
 import { RTN_LOCAL, RTN_UNICAST } from '../core/base/flowi.ts'
-import { createFibWriter } from '../core/inet/fib-writer.ts'
-import { createNexthops } from '../core/inet/nexthop.ts'
-import { NH_DEV, NH_TYPE, RT_TABLE_LOCAL, RT_TABLE_MAIN } from '../core/inet/nexthop-constants.ts'
+import { NLM_F_CREATE } from '../core/control/rtnetlink.ts'
+import { createTables } from '../core/control/tables.ts'
+import { RT_SCOPE_UNIVERSE, RT_TABLE_LOCAL, RT_TABLE_MAIN } from '../core/inet/nexthop-constants.ts'
 import { NUD_PERMANENT } from '../core/neigh/neigh-constants.ts'
 import {
   DEV_FLAGS,
@@ -18,13 +19,12 @@ import {
   DEV_TXQLEN,
   deviceRow,
   IFF_UP,
-  INIT_NET,
 } from '../core/netdev/netdev.ts'
 import { kindNumbers, SOFT_KINDS } from '../core/dev/kinds/kinds.ts'
 import { PORT_PEER, portTxRing } from '../core/dev/kinds/port.ts'
-import { createArena } from '../core/shm/arena.ts'
+import { type Arena, createArena } from '../core/shm/arena.ts'
 import { counterBank, Mib } from '../core/shm/counters.ts'
-import { DEFAULT_ARENA, NEXTHOP_WORDS, RSS_WORDS, RPS_MAP_OFFSET } from '../core/shm/layout.ts'
+import { DEFAULT_ARENA, RSS_WORDS, RPS_MAP_OFFSET } from '../core/shm/layout.ts'
 import { ringReadable, ringRelease, ringTake } from '../core/shm/ring.ts'
 import { setSysctlDefaults } from '../core/shm/sysctl.ts'
 import {
@@ -88,16 +88,21 @@ const setup = () => {
 }
 
 /** 10.1/16 behind device 1, 10.2/16 behind device 2, and some hundred prefixes around them. */
-const addRoutes = (arena: ReturnType<typeof createArena>): void => {
+const addRoutes = (arena: Arena): void => {
   const nothing = () => {}
-  const nexthops = createNexthops({ arena, retire: nothing, reclaim: nothing })
-  const fib = createFibWriter({ arena, retire: nothing, reclaim: nothing })
-  fib.addNet(INIT_NET)
-  const route = (table: number, addr: number, len: number, type: number, dev: number): void => {
-    const words = new Int32Array(NEXTHOP_WORDS)
-    words[NH_TYPE] = type
-    words[NH_DEV] = dev
-    fib.insert(INIT_NET, 2, table, [0, 0, 0xffff, addr], len, nexthops.intern(words))
+  const { rib } = createTables({
+    arena,
+    retire: nothing,
+    reclaim: nothing,
+    onRoute: nothing,
+    onAddress: nothing,
+  })
+  const none = { tos: 0, metric: 0, protocol: 0, scope: RT_SCOPE_UNIVERSE, flags: 0 }
+  const unset = { gateway: null, prefsrc: null, mtu: 0, hoplimit: 0, advmss: 0 }
+  const route = (table: number, addr: number, plen: number, type: number, dev: number): void => {
+    const place = { family: AF_INET, table, words: [0, 0, 0xffff, addr] as const, plen }
+    const error = rib.add({ ...none, ...unset, ...place, type, dev }, NLM_F_CREATE)
+    if (error !== 0) throw new Error(`a route was refused: ${error}`)
   }
   route(RT_TABLE_LOCAL, (10 << 24) | (1 << 16) | 1, 32, RTN_LOCAL, 1)
   route(RT_TABLE_LOCAL, (10 << 24) | (2 << 16) | 1, 32, RTN_LOCAL, 2)
