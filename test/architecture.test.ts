@@ -1,16 +1,34 @@
 // The rules of the house, held against the real tree, and each rule against a tree that breaks it.
 
 import { describe, expect, test } from 'bun:test'
+import { existsSync } from 'node:fs'
+import { join } from 'node:path'
 import { Glob } from 'bun'
 import { root } from '../bin/bootstrap.mjs'
-import { codeOnly, resolveImport, type SourceFile, violations } from './support/architecture.ts'
+import {
+  codeOnly,
+  LEAF_FACTORIES,
+  MAKERS,
+  resolveImport,
+  type SourceFile,
+  violations,
+} from './support/architecture.ts'
+
+/** What the rules are held against: everything but the unit tests, which make the part that they test. */
+const ROOMS = ['core', 'workers', 'api', 'bench', 'examples'].concat(
+  ['support', 'journeys', 'fuzz'].map((folder) => `test/${folder}`)
+)
 
 const readTree = async (): Promise<SourceFile[]> => {
   const files: SourceFile[] = []
   for (const loader of ['ts', 'tsx'] as const) {
     const transpiler = new Bun.Transpiler({ loader })
-    const glob = new Glob(`{core,workers,api,bench,examples}/**/*.${loader}`)
-    for await (const path of glob.scan({ cwd: root })) {
+    const glob = new Glob(`**/*.${loader}`)
+    const paths = ROOMS.flatMap((room) => {
+      const cwd = join(root, room)
+      return existsSync(cwd) ? [...glob.scanSync({ cwd })].map((path) => `${room}/${path}`) : []
+    })
+    for (const path of paths) {
       const source = await Bun.file(`${root}/${path}`).text()
       const imports = transpiler.scanImports(source).map((found) => found.path)
       files.push({ path, imports, source })
@@ -27,6 +45,11 @@ test('the tree keeps the rules', async () => {
   expect(files.length).toBeGreaterThan(0)
   const found = violations(files)
   expect(found.map(({ file, rule, detail }) => `${file}: ${rule}: ${detail}`)).toEqual([])
+})
+
+test('what the rule of one composition root leaves out is there', () => {
+  for (const path of [...Object.keys(LEAF_FACTORIES), ...Object.keys(MAKERS)])
+    expect([path, existsSync(join(root, path))]).toEqual([path, true])
 })
 
 test('type-only imports are not in the graph', () => {
@@ -103,6 +126,35 @@ describe('each rule fails on a tree that breaks it:', () => {
     expect(breaks(from, [to])).toContain(rule)
   })
 
+  const imports = (...lines: string[]): string[] => lines.map((line) => `import ${line}`)
+  const wiring = imports(
+    "{ createSkbs } from '../../core/skb/skb.ts'",
+    "{ type Drop, createPtype } from '../../core/dev/ptype.ts'",
+    "{\n  createIpInput,\n  type IpInputDeps,\n} from '../../core/ipv4/ip-input.ts'",
+    "* as route from '../../core/inet/route.ts'"
+  )
+  test.each([
+    'test/support/host.ts',
+    'test/journeys/host.ts',
+    'test/fuzz/host.ts',
+    'workers/app/host.ts',
+    'api/cli/host.ts',
+    'bench/support/host.ts',
+  ])('%s makes the parts of two layers', (path) => {
+    for (const first of wiring)
+      for (const second of wiring)
+        expect(breaks(path, [], `${first}\n${second}\n`)).toEqual(
+          first === second ? [] : ['one composition root']
+        )
+  })
+  test('control makes the parts of two layers', () => {
+    const two = imports(
+      "{ createNeighbour } from '../neigh/neighbour.ts'",
+      "{ createRoute } from '../inet/route.ts'"
+    ).join('\n')
+    expect(breaks('core/control/hosts.ts', [], two)).toEqual(['one composition root'])
+  })
+
   test('a core file outside the layers', () => {
     expect(breaks('core/utils/misc.ts', [])).toContain('core layers')
     expect(breaks('core/misc.ts', [])).toContain('core layers')
@@ -162,6 +214,31 @@ describe('the rules allow', () => {
     ['bench: everything', 'bench/path.ts', '../test/support/packets.ts'],
   ])('%s', (_, from, to) => {
     expect(breaks(from, [to])).toEqual([])
+  })
+
+  test.each([
+    ['a stack', "{ createStack } from '../../core/stack.ts'"],
+    ['a room of the stack', "{ createMachine } from '../../core/stack/machine.ts'"],
+    ['foundations', "{ createArena } from '../../core/shm/arena.ts'"],
+    ['types of a factory', "type { createPtype } from '../../core/dev/ptype.ts'"],
+    ['a type among values', "{ type createPtype, ETH } from '../../core/dev/ptype.ts'"],
+    ['constants', "* as neigh from '../../core/neigh/neigh-constants.ts'"],
+    ['headers', "* as netdev from '../../core/netdev/netdev.ts'"],
+    ['a leaf', "{ createRssControl } from '../../core/steering/rss-control.ts'"],
+  ])('beside the part of a layer: %s', (_, line) => {
+    const source = `import { createSkbs } from '../../core/skb/skb.ts'\nimport ${line}\n`
+    expect(breaks('test/support/host.ts', [], source)).toEqual([])
+  })
+  test('a stack of all parts, and a layer of its own', () => {
+    const parts = (...paths: string[]): string =>
+      paths.map((path, k) => `import { create${'AB'[k]} } from '${path}'`).join('\n')
+    const two = parts('../ipv4/ip-input.ts', '../neigh/neighbour.ts')
+    expect(breaks('core/stack/inet.ts', [], two)).toEqual([])
+    const own = parts('./rcv/tcp-input.ts', './snd/tcp-output.ts')
+    expect(breaks('core/transport/tcp/tcp.ts', [], own)).toEqual([])
+    expect(breaks('core/ipv4/icmp.ts', [], parts('../inet/pmtu.ts', '../inet/route.ts'))).toEqual(
+      []
+    )
   })
 
   test('impure names in comments, strings, and as members of what was passed in', () => {

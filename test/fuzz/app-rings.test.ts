@@ -4,9 +4,7 @@
 import { AF_INET, AF_INET6 } from '../../core/base/family.ts'
 import { expect, test } from 'bun:test'
 import { Errno } from '../../core/base/errno.ts'
-import { createDrop } from '../../core/skb/drop.ts'
 import {
-  createSkbs,
   MAX_HEADER,
   OWNER_IN_RING,
   SKB_BUF,
@@ -41,6 +39,7 @@ import { SK_GENERATION, SOCK_DGRAM, SOCK_STREAM } from '../../core/socket/sock.t
 import { appRing } from '../../core/shm/arena.ts'
 import { ringReserve } from '../../core/shm/ring.ts'
 import { APP_RECORD_WORDS, SKB_WORDS } from '../../core/shm/layout.ts'
+import { createThread } from '../../core/stack/thread.ts'
 import { twoHosts } from '../support/sim-topology.ts'
 import { seeded } from '../support/random.ts'
 import { v4Words } from '../support/packets.ts'
@@ -72,8 +71,7 @@ test.each([1, 2, 3, 4])(
     const number = (): number => (below(3) === 0 ? random() : from(NUMBERS))
     const sid = (): number => (below(16) === 0 ? number() : 1 + below(SIDS))
 
-    const skbs = createSkbs(arena, layout.appThread)
-    const { consume } = createDrop(arena, skbs)
+    const { skbs, consume } = createThread({ arena, thread: layout.appThread, wake: () => {} })
     const atStart = skbs.available()
     /** Submissions that are not answered yet, and the skbs that some of them spoilt. */
     const asked = new Set<number>()

@@ -183,6 +183,47 @@ const coreImport = (from: string, to: string): string | null => {
   return `${fromLayer} may not import ${toLayer}: take the function as a dependency, or fill a table`
 }
 
+/** Folders whose factories make parts that packets pass. */
+const PART_LAYERS = ['skb', ...PATH_LAYERS]
+
+/** Factories that anybody may use beside others: they put no layer on another. */
+export const LEAF_FACTORIES: Record<string, string> = {
+  'core/inet/fib.ts': 'reads a table that control writes, as `ip route get` does',
+  'core/steering/rss-control.ts': "writes a device's steering, as ethtool does",
+  'core/dev/kinds/port.ts': 'start_xmit of a kind of device, for the table of drivers',
+}
+/** Files that make several parts and are no second stack. */
+export const MAKERS: Record<string, string> = {
+  'core/control/tables.ts': 'puts together the tables that control writes and stacks read',
+  'bench/steering.ts': 'measures the steps of one layer, each by itself',
+}
+
+/** Files of other layers whose factories (createX) a file imports by name, or may reach by `* as`. */
+const partsMadeBy = ({ path, source }: SourceFile): string[] => {
+  const made = new Set<string>()
+  for (const [, clause, specifier] of source.matchAll(VALUE_IMPORT)) {
+    const to = resolveImport(path, specifier!)
+    const layer = layerOf(to)
+    const isOwn = topOf(path) === 'core' && [layerOf(path), SHARED[layerOf(path)]].includes(layer)
+    if (topOf(to) !== 'core' || !PART_LAYERS.includes(layer) || isOwn) continue
+    if (Object.hasOwn(HEADER_FILES, to) || isConstantsFile(to)) continue
+    if (Object.hasOwn(LEAF_FACTORIES, to)) continue
+    if (MAKES.test(clause!)) made.add(to)
+  }
+  return [...made]
+}
+const VALUE_IMPORT = /^import\s+(?!type\b)([^'"]*?)\s+from\s+'([^']+)'/gm
+/** `createX` that is not a type, or everything there is. */
+const MAKES = /(?<!\btype\s+)\bcreate[A-Z]\w*|^\*/
+
+/** Who makes the parts of two layers wires a stack: that is done in core/stack/ alone. */
+const checkParts = (file: SourceFile): Omit<Violation, 'file'>[] => {
+  if (isStack(file.path) || Object.hasOwn(MAKERS, file.path)) return []
+  const parts = partsMadeBy(file)
+  if (parts.length < 2) return []
+  return [{ rule: 'one composition root', detail: `makes ${parts.join(', ')}: take core/stack/'s` }]
+}
+
 const checkImport = (from: string, to: string): Omit<Violation, 'file'> | null => {
   const [fromTop, toTop] = [topOf(from), topOf(to)]
   const because = (rule: string, detail = `imports ${to}`) => ({ rule, detail })
@@ -241,5 +282,8 @@ export const violations = (files: SourceFile[]): Violation[] =>
     const fromImports = file.imports
       .map((specifier) => checkImport(file.path, resolveImport(file.path, specifier)))
       .filter((found) => found !== null)
-    return [...fromImports, ...checkSource(file)].map((found) => ({ ...found, file: file.path }))
+    return [...fromImports, ...checkSource(file), ...checkParts(file)].map((found) => ({
+      ...found,
+      file: file.path,
+    }))
   })

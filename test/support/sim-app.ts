@@ -2,8 +2,7 @@
 // It has no loop of its own: the test calls `turn`.
 
 import { AF_INET } from '../../core/base/family.ts'
-import { createDrop } from '../../core/skb/drop.ts'
-import { createSkbs, SKB_LEN } from '../../core/skb/skb.ts'
+import { SKB_LEN } from '../../core/skb/skb.ts'
 import {
   AppOp,
   CLOSE_ABORT,
@@ -20,6 +19,7 @@ import {
 import { createAppRings } from '../../core/socket/app-rings.ts'
 import { SO_REUSEPORT, SOL_SOCKET } from '../../core/socket/proto.ts'
 import { SOCK_STREAM } from '../../core/socket/sock.ts'
+import { createThread } from '../../core/stack/thread.ts'
 import type { SimHost } from './net-sim.ts'
 
 const CREDIT = 1 << 20
@@ -28,8 +28,7 @@ export type SimApp = ReturnType<typeof createSimApp>
 
 export const createSimApp = ({ arena }: SimHost, port: number) => {
   const { i32, layout } = arena
-  const skbs = createSkbs(arena, layout.appThread)
-  const { consume } = createDrop(arena, skbs)
+  const { skbs, consume } = createThread({ arena, thread: layout.appThread, wake: () => {} })
   const { workers } = layout.config
   const listeners = new Map<number, number>()
   const workerOf = new Map<number, number>()

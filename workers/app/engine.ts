@@ -5,9 +5,9 @@
  */
 import type { Arena } from '../../core/shm/arena.ts'
 import { SMALL_BYTES } from '../../core/shm/layout.ts'
-import { createDrop } from '../../core/skb/drop.ts'
-import { createSkbs, MAX_HEADER, SKB_DATA } from '../../core/skb/skb.ts'
+import { MAX_HEADER, SKB_DATA } from '../../core/skb/skb.ts'
 import { createAppRings } from '../../core/socket/app-rings.ts'
+import { createThread } from '../../core/stack/thread.ts'
 import {
   AppOp,
   E_ADDR,
@@ -49,8 +49,7 @@ const SMALL_SHARE = SMALL_SEND / 64
 
 export const createEngine = ({ arena, thread, wake, bell }: EngineDeps) => {
   const { i32, u8, layout } = arena
-  const skbs = createSkbs(arena, thread)
-  const { consume } = createDrop(arena, skbs)
+  const { skbs, consume } = createThread({ arena, thread, wake })
   const endpoints: (Endpoint | undefined)[] = []
   const workerOf: number[] = []
 

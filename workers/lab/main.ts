@@ -4,9 +4,8 @@
  */
 import { workerData } from 'node:worker_threads'
 import { attachArena } from '../../core/shm/arena.ts'
-import { createIpi } from '../../core/shm/ipi.ts'
 import { G_SHUTDOWN, THREAD_SLEEPING, THREAD_WORDS } from '../../core/shm/layout.ts'
-import { createSkbs } from '../../core/skb/skb.ts'
+import { createThread } from '../../core/stack/thread.ts'
 import { createBell } from '../app/doorbell.ts'
 import { serveHttp } from '../app/http.ts'
 import { announce } from '../thread-data.ts'
@@ -26,8 +25,7 @@ const { config, buffer, id, thread, lans, hostApp, traffic } = workerData as Lab
 const router = attachArena(config, buffer)
 const { i32, layout } = router
 const block = layout.threadBlocks + thread * THREAD_WORDS
-const skbs = createSkbs(router, thread)
-const { kick } = createIpi(router, thread, createWake(router, id))
+const { skbs, ipi } = createThread({ arena: router, thread, wake: createWake(router, id) })
 const segments: Segment[] = []
 const hosts: AppHost[] = []
 
@@ -72,7 +70,7 @@ const end = (): void => {
 }
 
 for (const lan of lans) {
-  const segment = createSegment({ router, skbs, port: lan.port, kick })
+  const segment = createSegment({ router, skbs, port: lan.port, kick: ipi.kick })
   segments.push(segment)
   for (const spec of lan.hosts) {
     const host = await createHost(spec, segment, schedule)
