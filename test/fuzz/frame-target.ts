@@ -4,19 +4,9 @@
 
 import { AF_INET } from '../../core/base/family.ts'
 import { Errno } from '../../core/base/errno.ts'
-import { createTextControl } from '../../core/control/text/control.ts'
-import { SOFT_KINDS } from '../../core/dev/kinds/kinds.ts'
-import type { LinkKind } from '../../core/dev/kinds/link-kind.ts'
-import { DevStat, deviceStats, NETDEV_TX_OK } from '../../core/netdev/netdev.ts'
-import { createArena } from '../../core/shm/arena.ts'
+import { DevStat, deviceStats } from '../../core/netdev/netdev.ts'
 import { counterBank, Mib } from '../../core/shm/counters.ts'
-import {
-  type ArenaConfig,
-  G_GENERATION,
-  SMALL_ARENA,
-  THREAD_ACK,
-  THREAD_RUNNING,
-} from '../../core/shm/layout.ts'
+import type { ArenaConfig } from '../../core/shm/layout.ts'
 import { DROP_COUNTERS, Drop } from '../../core/skb/drop.ts'
 import { RX_HEADROOM, SKB_DATA, SKB_DEV, SKB_GSO_SIZE, SKB_LEN } from '../../core/skb/skb.ts'
 import {
@@ -30,15 +20,14 @@ import {
   SK_SADDR,
   SOCK_DGRAM,
   SOCK_STREAM,
-  sockSlab,
 } from '../../core/socket/sock.ts'
-import { createStack } from '../../core/stack.ts'
 import { TP_RCV_NXT } from '../../core/transport/tcp/sock/tcp-sock.ts'
 import { ETH_P_ARP } from '../../core/wire/ethernet.ts'
 import { IPPROTO_TCP, IPPROTO_UDP } from '../../core/wire/ipproto.ts'
 import { TCP_RST } from '../../core/wire/tcp.ts'
 import { ipText, tcpFrame, v4Words } from '../support/packets.ts'
 import { seeded } from '../support/random.ts'
+import { createSimHost } from '../support/sim-host.ts'
 
 export const OWN_MAC = ['02:00:00:00:01:01', '02:00:00:00:02:01']
 export const APP_PORT = 80
@@ -80,57 +69,8 @@ const ROUTE_REASONS = [
 export type Target = Awaited<ReturnType<typeof createTarget>>
 
 export const createTarget = async (seed: number, more: Partial<ArenaConfig> = {}) => {
-  const arena = createArena({ ...SMALL_ARENA, ...more })
-  const { i32, u8, f64, layout } = arena
   const random = seeded(seed)
   let nowUs = START_US
-  let sent = 0
-  /** The last frames sent, each cut to 128 bytes: what ICMP errors quote. */
-  const echoes = Array.from({ length: 32 }, () => new Uint8Array(128))
-  const bank = counterBank(arena, 0)
-  const drops = bank + DROP_COUNTERS
-
-  const pipe: LinkKind = {
-    name: 'pipe',
-    data: [],
-    linkOps: () => ({ newlink: () => ({ error: 0 }), dellink: () => {} }),
-    startXmit: (env) => (skb) => {
-      const echo = echoes[sent++ & 31]!
-      const at = i32[skb + SKB_DATA]!
-      const n = Math.min(i32[skb + SKB_LEN]!, 128)
-      for (let k = 0; k < n; k++) echo[k] = u8[at + k]!
-      env.skbs.free(skb)
-      return NETDEV_TX_OK
-    },
-  }
-  const kinds = [...SOFT_KINDS, pipe]
-  const control = createTextControl({
-    arena,
-    random: seeded(seed + 1),
-    nowUs: () => nowUs,
-    wake: () => {},
-    pause: async () => void turn(),
-    kinds,
-  })
-  const stack = createStack({
-    arena,
-    thread: 0,
-    nowUs: () => nowUs,
-    random: seeded(seed + 2),
-    secret: Int32Array.of(random(), random()),
-    wake: () => {},
-    services: { echo: true, discard: true, chargen: true },
-    kinds,
-  })
-  const turn = (): number => {
-    stack.refresh()
-    i32[layout.threadBlocks + THREAD_ACK] = i32[G_GENERATION]!
-    return stack.poll()
-  }
-  i32[layout.threadBlocks + THREAD_RUNNING] = 1
-  const { skbs, sockets } = stack
-  const slab = sockSlab(arena, 0, false)
-
   const links = [1, 2].map((n) => ({
     ifname: `eth${n}`,
     kind: 'pipe',
@@ -139,9 +79,11 @@ export const createTarget = async (seed: number, more: Partial<ArenaConfig> = {}
     addresses: [`10.0.${n}.1/24`],
     up: true,
   }))
-  const reply = await control.request({
-    type: 'CONFIG_SET',
-    config: {
+  const world = { nowUs: () => nowUs, random: seeded(seed + 1) }
+  const host = await createSimHost(world, 'target', {
+    config: more,
+    services: { echo: true, discard: true, chargen: true },
+    setup: {
       link: [{ ifname: 'lo', up: true }, ...links],
       route: [
         { dst: '10.1.0.0/16', gateway: '10.0.1.2' },
@@ -160,12 +102,25 @@ export const createTarget = async (seed: number, more: Partial<ArenaConfig> = {}
       sysctl: { 'net.ipv4.ip_forward': 1 },
     },
   })
-  if (reply.error !== 0) throw new Error(JSON.stringify(reply))
+  const { arena, stack, turn, page } = host
+  const { i32, u8, f64 } = arena
+  const { skbs, sockets, slab } = stack
+  const bank = counterBank(arena, 0)
+  const drops = bank + DROP_COUNTERS
   const ifindex = [2, 3]
+  let sent = 0
+  /** The last frames sent, each cut to 128 bytes: what ICMP errors quote. */
+  const echoes = Array.from({ length: 32 }, () => new Uint8Array(128))
+  /** Takes what is sent off the wire. */
+  const filter = (frame: Uint8Array): boolean => {
+    echoes[sent++ & 31]!.set(frame.subarray(0, 128))
+    return false
+  }
+  for (const dev of ifindex)
+    host.wires[dev] = { wire: { options: { filter }, send: () => {} }, side: 0 }
 
   // ---- the application
 
-  const page = i32[skbs.alloc(65536, 0) + SKB_DATA]!
   let owned: { sk: number; generation: number }[] = []
   const own = (sk: number): void => {
     if (sk > 0) owned.push({ sk, generation: i32[sk + SK_GENERATION]! })
