@@ -207,7 +207,7 @@ describe('the rules allow', () => {
     ['control of every layer', 'core/control/apply.ts', '../inet/fib.ts'],
     ["control's words its numbers", 'core/control/text/route.ts', '../rtnetlink.ts'],
     ['the stack of every factory', 'core/stack.ts', './transport/udp/udp-input.ts'],
-    ['parts of the stack', 'core/stack/transport.ts', '../transport/udp/udp-input.ts'],
+    ['parts of the stack', 'core/stack/udp.ts', '../transport/udp/udp-input.ts'],
     ['workers: core and the system', 'workers/nic.ts', 'bun:ffi'],
     ['api: hono', 'api/app.ts', 'hono'],
     ['api: the public part of workers', 'api/cli/exec.ts', '../../workers/os/exec.ts'],
