@@ -17,7 +17,7 @@ import { createMachine, type MachineDeps } from './stack/machine.ts'
 import { createSocketLayer } from './stack/sockets.ts'
 import { createTcp } from './stack/tcp.ts'
 import { createUdp } from './stack/udp.ts'
-import { IPPROTO_ICMP } from './wire/ipproto.ts'
+import { IPPROTO_ICMP, IPPROTO_TCP, IPPROTO_UDP } from './wire/ipproto.ts'
 
 export type StackDeps = MachineDeps & {
   /** Whose devices it sends on: the same list as its control's. */
@@ -42,9 +42,12 @@ export const createStack = (deps: StackDeps) => {
   const layer = createSocketLayer(machine, wake)
   const udp = createUdp(machine, link, inet, layer)
   const tcp = createTcp(machine, inet, layer, secret)
-  inet.protos.inetAddProtocol(IPPROTO_ICMP, inet.icmp.icmpRcv, inet.icmp.icmpErr)
-  deps.moreProtocols?.(inet.protos)
-  inet.protos.freeze()
+  const { protos, icmp } = inet
+  protos.inetAddProtocol(IPPROTO_ICMP, icmp.icmpRcv, icmp.icmpErr)
+  protos.inetAddProtocol(IPPROTO_UDP, udp.udpRcv, udp.udpErr, udp.udpResume)
+  protos.inetAddProtocol(IPPROTO_TCP, tcp.tcpRcv, tcp.tcpErr, tcp.tcpResume)
+  deps.moreProtocols?.(protos)
+  protos.freeze()
   layer.services.configure(deps.services)
   const netRx = createNetRx({ ...machine, ...link, nowUs })
 

@@ -7,14 +7,11 @@ import { createIfaddrs, type IfaddrDeps } from '../inet/ifaddr.ts'
 import { createNexthops } from '../inet/nexthop.ts'
 import { INIT_NET } from '../netdev/netdev.ts'
 import type { Arena } from '../shm/arena.ts'
+import type { Publisher } from './publish.ts'
 import { createRib, type RibEvents } from './rib.ts'
 
-export type TablesDeps = {
+export type TablesDeps = Pick<Publisher, 'retire' | 'reclaim'> & {
   arena: Arena
-  /** Frees, by the function given, what readers may still hold, when none does. */
-  retire: (reclaim: () => void) => void
-  /** Frees what no reader can hold any more. */
-  reclaim: () => void
   onRoute: RibEvents
   onAddress: IfaddrDeps['onEvent']
 }

@@ -19,8 +19,8 @@ export type ResumeHandler = (skb: number) => void
 export type InetProtos = ReturnType<typeof createInetProtos>
 
 export const createInetProtos = () => {
-  // filled by core/stack/transport.ts: icmpRcv, icmpErr (ipv4/icmp.ts), tcpRcv, tcpResume (tcp/rcv/tcp-ipv.ts),
-  // createTcpErr (tcp/sock/tcp-proto.ts), udpRcv, udpErr, udpResume (udp/udp-input.ts)
+  // filled by core/stack.ts: icmpRcv, icmpErr (ipv4/icmp.ts), tcpRcv, tcpResume (tcp/rcv/tcp-ipv.ts),
+  // tcpErr (tcp/sock/tcp-proto.ts), udpRcv, udpErr, udpResume (udp/udp-input.ts)
   const handlers: (ProtoHandler | null)[] = new Array(256).fill(null)
   const errors: ErrorHandler[] = new Array(256).fill(() => {})
   const resumes: ResumeHandler[] = new Array(256).fill((skb: number) => {

@@ -25,7 +25,7 @@ export type Pmtu = ReturnType<typeof createPmtu>
 export type PmtuDeps = {
   time: Time
   random: () => number
-  /** core/stack/inet.ts: tells the other workers what was learned of the address. */
+  /** core/stack/dst.ts: tells the other workers what was learned of the address. */
   tellOthers: (words: Int32Array, at: number, mtu: number) => void
 } & Pick<Route, 'routeOutput'>
 

@@ -53,7 +53,7 @@ export type ArpDeps = {
   table: NeighTable
   /** The state machine, on worker 0; null on other workers, which re-steer what they get. */
   neighbour: Neighbour | null
-  /** core/stack/inet.ts: select4 of inet/source.ts with RT_SCOPE_LINK; 0 is none. */
+  /** core/stack/neigh.ts: select4 of inet/source.ts with RT_SCOPE_LINK; 0 is none. */
   selectSource: (dev: number, target: number) => number
   /** First of four free words of this thread. */
   key: number

@@ -57,7 +57,7 @@ export type IcmpDeps = {
   time: Time
   protos: InetProtos
   echoOptions: IpOptions['echo']
-  /** core/stack/inet.ts: an echo reply (data at its ICMP header) for whoever asked here; takes it over. */
+  /** core/stack/ipv4.ts: an echo reply (data at its ICMP header) for whoever asked here; takes it over. */
   pingRcv: (skb: number) => void
 } & Pick<Pmtu, 'routeOutput' | 'updatePmtu'> &
   Pick<IpOutput, 'ipSend'> &
@@ -214,7 +214,7 @@ export const createIcmp = (deps: IcmpDeps) => {
     const transport = at + ipv4.headerLen(u8, at)
     if (transport + 8 > i32[skb + SKB_TAIL]) return
     i32[skb + SKB_TRANSPORT] = transport
-    // filled by core/stack/transport.ts: createTcpErr (tcp/sock/tcp-proto.ts), udpErr (udp/udp-input.ts), icmpErr (here)
+    // filled by core/stack.ts: tcpErr (tcp/sock/tcp-proto.ts), udpErr (udp/udp-input.ts), icmpErr (here)
     errors[ipv4.protocol(u8, at)](skb, Errno.EHOSTUNREACH, false, NO_MTU)
   }
 
@@ -291,7 +291,7 @@ export const createIcmp = (deps: IcmpDeps) => {
   }
   /** What the error means, without ICMP's words. Source quench means nothing any more (RFC 6633). */
   const errorIn = (skb: number, type: number, code: number, mtu: number): void => {
-    // filled by core/stack/transport.ts, as in linkFailure
+    // filled by core/stack.ts, as in linkFailure
     const error = errors[ipv4.protocol(u8, i32[skb + SKB_NETWORK])]
     switch (type) {
       case icmp.ICMP_DEST_UNREACH:

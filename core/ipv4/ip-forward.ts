@@ -42,7 +42,7 @@ export type IpForwardDeps = {
   drop: DropFn
   nf: NfHooks
   options: IpOptions
-  /** core/stack/inet.ts: select4 of inet/source.ts with RT_SCOPE_UNIVERSE. */
+  /** core/stack/ipv4.ts: select4 of inet/source.ts with RT_SCOPE_UNIVERSE. */
   selectSource: (dev: number, near: number) => number
 } & Pick<Gso, 'networkSegLen'> &
   Pick<IpOutput, 'ipOutput' | 'routeMeHarder'> &

@@ -66,9 +66,9 @@ export type IpInputDeps = {
   nf: NfHooks
   protos: InetProtos
   options: IpOptions
-  /** core/stack/inet.ts: select4 of inet/source.ts with RT_SCOPE_UNIVERSE; 0 is none. */
+  /** core/stack/ipv4.ts: select4 of inet/source.ts with RT_SCOPE_UNIVERSE; 0 is none. */
   selectSource: (dev: number, near: number) => number
-  /** core/stack/inet.ts: gives raw sockets their copies; true when there was one. */
+  /** core/stack/ipv4.ts: gives raw sockets their copies; true when there was one. */
   rawDeliver: (skb: number, protocol: number) => boolean
 } & Pick<Route, 'routeInput'> &
   Pick<AddrType, 'isLocalAddress'> &
@@ -199,7 +199,7 @@ export const createIpInput = (deps: IpInputDeps) => {
     const handler = handlers[protocol]
     if (handler) {
       f64[count + Mib.IpInDelivers]++
-      // filled by core/stack/transport.ts: tcpRcv (tcp/rcv/tcp-ipv.ts), udpRcv (udp/udp-input.ts), icmpRcv (icmp.ts)
+      // filled by core/stack.ts: tcpRcv (tcp/rcv/tcp-ipv.ts), udpRcv (udp/udp-input.ts), icmpRcv (icmp.ts)
       return handler(skb)
     }
     if (!raw) return noProtocol(skb)
@@ -215,7 +215,7 @@ export const createIpInput = (deps: IpInputDeps) => {
   /** A packet that came here from another CPU, which had done all but this with it. */
   const ipResume = (skb: number, stage: number): void => {
     if (stage === STAGE_DELIVER) return deliverWhole(skb)
-    // filled by core/stack/transport.ts: tcpResume (tcp/rcv/tcp-ipv.ts), udpResume (udp/udp-input.ts)
+    // filled by core/stack.ts: tcpResume (tcp/rcv/tcp-ipv.ts), udpResume (udp/udp-input.ts)
     resumes[u8[i32[skb + SKB_NETWORK] + 9]](skb)
   }
 

@@ -75,7 +75,7 @@ export type NeighbourDeps = {
   timer: number
   /** First of four free words of this thread: an address given in numbers. */
   key: number
-  /** core/stack/inet.ts: tells watchers of a change (RTM_NEWNEIGH) or an end (RTM_DELNEIGH). */
+  /** core/stack/neigh.ts: tells watchers of a change (RTM_NEWNEIGH) or an end (RTM_DELNEIGH). */
   notify: (row: number, isGone: boolean) => void
 }
 
@@ -257,7 +257,7 @@ export const createNeighbour = (deps: NeighbourDeps) => {
   const probe = (row: number): void => {
     const sent = i32[row + NEIGH_PROBES]
     i32[row + NEIGH_PROBES] = sent + 1
-    // filled by core/stack/inet.ts: arpSolicit (ipv4/arp.ts)
+    // filled by core/stack/neigh.ts: arpSolicit (ipv4/arp.ts)
     opsOf(row)?.solicit(
       row,
       sent < i32[sysctl + Sysctl.neigh_ucast_solicit],

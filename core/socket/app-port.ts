@@ -28,7 +28,7 @@ export type AppPortDeps = {
   skbs: Skbs
   sockets: Sockets
   consume: ConsumeFn
-  /** core/stack/transport.ts: rings the doorbell of application `app` (0..apps-1), which lives in an event loop. */
+  /** core/stack/sockets.ts: rings the doorbell of application `app` (0..apps-1), which lives in an event loop. */
   wakeApp: (app: number) => void
 }
 export type AppPort = ReturnType<typeof createAppPort>

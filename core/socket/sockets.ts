@@ -59,7 +59,8 @@ export const createSockets = ({ arena, firstSock, recordFlow = () => {} }: Socke
   /** inetsw: by type, the protocols and the one that protocol 0 means. */
   const inetsw: { type: number; protocol: number }[] = []
   const noPeer = new Int32Array(PEER_WORDS)
-  // filled by core/stack/transport.ts: TCP's calls (tcp/sock/tcp-proto.ts), UDP's (udp/udp-sock.ts)
+  // filled by core/stack/tcp.ts: createTcpProto (tcp/sock/tcp-proto.ts)
+  // filled by core/stack/udp.ts: UDP's calls (udp/udp-sock.ts)
   const protoOf = (sk: number): Proto => protos[i32[sk + SK_PROTOCOL]]
 
   /** Makes a protocol available to socket(); at boot. The first of a type is its default. */

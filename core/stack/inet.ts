@@ -4,6 +4,7 @@ import { createAddrType } from '../inet/addr-type.ts'
 import { createFibReader } from '../inet/fib.ts'
 import { createInetProtos } from '../inet/inet-protos.ts'
 import { createRoute } from '../inet/route.ts'
+import { createAfInet } from '../ipv4/af-inet.ts'
 import { createAfInet6 } from '../ipv6/af-inet6.ts'
 import { DEV_NET, deviceRow, INIT_NET } from '../netdev/netdev.ts'
 import { createNfHooks } from '../netfilter/hooks.ts'
@@ -29,7 +30,9 @@ export const createInet = (machine: Machine, link: Link) => {
     linkFailure: (skb) => ipv4.icmp.linkFailure(skb),
   })
   const ipv4 = createIpv4({ machine, link, neigh, routing, protos, nf })
-  const afOps = byFamily(ipv4.afInet, createAfInet6(machine))
+  const { icmpSend } = ipv4.icmp
+  const afInet = createAfInet({ arena, output: ipv4, icmpSend })
+  const afOps = byFamily(afInet, createAfInet6(machine))
   const { arp, neighbour, neighOutput } = neigh
   ptype.devAddPack(ETH_P_IP, ipv4.ipRcv, ipv4.ipResume)
   ptype.devAddPack(ETH_P_ARP, arp.arpRcv, arp.arpRcv)

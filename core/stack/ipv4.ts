@@ -3,7 +3,6 @@ import { TIMER_WORDS } from '../base/timer-wheel.ts'
 import type { InetProtos } from '../inet/inet-protos.ts'
 import { RT_SCOPE_UNIVERSE } from '../inet/nexthop-constants.ts'
 import { createSourceSelection } from '../inet/source.ts'
-import { createAfInet } from '../ipv4/af-inet.ts'
 import { createIcmp } from '../ipv4/icmp.ts'
 import { createIpForward } from '../ipv4/ip-forward.ts'
 import { createIpDefrag } from '../ipv4/ip-fragment.ts'
@@ -65,11 +64,5 @@ export const createIpv4 = ({ machine, link, neigh, routing, protos, nf }: Ipv4De
     options,
     rawDeliver: () => false,
   })
-  return {
-    ...out,
-    ...defrag,
-    ...input,
-    icmp,
-    afInet: createAfInet({ arena, output: out, icmpSend }),
-  }
+  return { ...out, ...defrag, ...input, icmp }
 }

@@ -3,9 +3,11 @@
  * the state machine, which answers the others and control.
  */
 import { TIMER_WORDS } from '../base/timer-wheel.ts'
+import type { AddrType } from '../inet/addr-type.ts'
 import { createSourceSelection } from '../inet/source.ts'
 import { RT_SCOPE_LINK } from '../inet/nexthop-constants.ts'
 import { createArp } from '../ipv4/arp.ts'
+import type { Icmp } from '../ipv4/icmp.ts'
 import { NEIGH_ADDR, NEIGH_IFINDEX } from '../neigh/neigh-constants.ts'
 import { createNeighOutput } from '../neigh/neigh-output.ts'
 import { createNeighTable } from '../neigh/neigh-table.ts'
@@ -19,11 +21,7 @@ import type { Machine } from './machine.ts'
 const NEIGH_CPU = 0
 
 /** What the neighbours need of the layer above. */
-export type NeighDeps = {
-  isLocalAddress: (addr: number) => boolean
-  /** A packet's neighbour does not answer: says so, and takes the packet over (ipv4_link_failure). */
-  linkFailure: (skb: number) => void
-}
+export type NeighDeps = Pick<AddrType, 'isLocalAddress'> & Pick<Icmp, 'linkFailure'>
 
 export type Neigh = ReturnType<typeof createNeigh>
 
@@ -34,8 +32,7 @@ export const createNeigh = (machine: Machine, link: Link, deps: NeighDeps) => {
   const { devQueueXmit } = xmit
   const { select4 } = createSourceSelection(arena)
   const timer = () => ({ timer: words(TIMER_WORDS), key: words(4) })
-  const neighTable = createNeighTable(arena)
-  const table = neighTable
+  const table = createNeighTable(arena)
   const neighOutput = createNeighOutput({
     ...machine,
     ...ether,
@@ -58,7 +55,7 @@ export const createNeigh = (machine: Machine, link: Link, deps: NeighDeps) => {
     selectSource: (dev, target) => select4(dev, target, RT_SCOPE_LINK),
   })
   neighbour?.registerOps('v4', { ethertype: ETH_P_IP, solicit: arp.arpSolicit })
-  return { neighTable, neighOutput, neighbour, arp }
+  return { neighTable: table, neighOutput, neighbour, arp }
 }
 
 /** Tells control, and so its watchers, of a neighbour's change. */

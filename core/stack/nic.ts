@@ -1,8 +1,8 @@
 /**
- * The nic thread's part of a stack: frames of devices in, each flow to its CPU's backlog (receive and steer). It runs no
- * protocol code. What is read from descriptors and files, and the sleep on them, are the caller's (NicInput); what is
- * read from rings is the receive half of a link kind (dev/kinds/). Run by workers/nic.ts on a thread of its own; tests and simulations turn it by
- * hand. Linux: a driver's NAPI poll up to netif_receive_skb() and get_rps_cpu().
+ * The nic thread's part of a stack: frames of devices in, each flow to its CPU's backlog (receive and steer). It runs
+ * no protocol code. What is read from descriptors and files, and the sleep on them, are the caller's (NicInput); what
+ * is read from rings is the receive half of a link kind (dev/kinds/). Run by workers/nic.ts on a thread of its own;
+ * tests and simulations turn it by hand. Linux: a driver's NAPI poll up to netif_receive_skb() and get_rps_cpu().
  */
 import { kindNumbers, SOFT_KINDS } from '../dev/kinds/kinds.ts'
 import type { KindReceive, PathKind } from '../dev/kinds/link-kind.ts'

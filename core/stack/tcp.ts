@@ -1,6 +1,6 @@
 /**
- * TCP of a stack: segments to sockets and back, by inet_protos from below and as a protocol of the socket layer above. Tests
- * and benches of TCP alone make it here too, over an IP of their own.
+ * TCP of a stack: segments to sockets and back, a protocol of the socket layer. Tests and benches of TCP alone make it here
+ * too, over an IP of their own.
  */
 import { DEV_FEATURES, DEV_GSO_MAX, deviceRow, NETIF_F_TSO } from '../netdev/netdev.ts'
 import { SOCK_STREAM } from '../socket/sock.ts'
@@ -16,7 +16,7 @@ import type { SocketLayer } from './sockets.ts'
 export type TcpInet = Pick<
   Inet,
   'addrType' | 'loadAddrs' | 'routeOutput' | 'updatePmtu' | 'skDst' | 'afOps' | 'sockConfirm'
-> & { protos: Pick<Inet['protos'], 'inetAddProtocol'> }
+>
 
 /** What TCP uses of the socket layer. */
 export type TcpSockets = Pick<SocketLayer, 'slab' | 'owned'> & {
@@ -44,10 +44,8 @@ export const createTcp = (
     congestion: CONGESTION_CONTROLS,
     ...over,
   })
-  const tcpErr = createTcpErr({ ...machine, ...inet, tcp })
-  inet.protos.inetAddProtocol(IPPROTO_TCP, tcp.tcpRcv, tcpErr, tcp.tcpResume)
   sockets.registerProto(SOCK_STREAM, IPPROTO_TCP, createTcpProto(tcp))
-  return tcp
+  return { ...tcp, tcpErr: createTcpErr({ ...machine, ...inet, tcp }) }
 }
 
 /** Largest super-frame that a device takes; 0 when it takes none itself. */

@@ -1,4 +1,4 @@
-/** UDP of a stack: datagrams to sockets and back, by inet_protos from below and as a protocol of the socket layer above. */
+/** UDP of a stack: datagrams to sockets and back, a protocol of the socket layer. */
 import type { Flowi } from '../base/flowi.ts'
 import {
   createFlowi,
@@ -47,9 +47,8 @@ export const createUdp = (machine: Machine, link: Link, inet: Inet, layer: Socke
     owned,
     hashesHome: createHashesHome(machine),
   })
-  inet.protos.inetAddProtocol(IPPROTO_UDP, udpRcv, udpErr, udpResume)
   sockets.registerProto(SOCK_DGRAM, IPPROTO_UDP, udp.proto)
-  return udp
+  return { ...udp, udpRcv, udpResume, udpErr }
 }
 
 /** Do packets of a flow back to us, from (FL_DADDR, rport) to (FL_SADDR, port), come to this CPU? */

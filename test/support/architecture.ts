@@ -190,7 +190,6 @@ const PART_LAYERS = ['skb', ...PATH_LAYERS]
 export const LEAF_FACTORIES: Record<string, string> = {
   'core/inet/fib.ts': 'reads a table that control writes, as `ip route get` does',
   'core/steering/rss-control.ts': "writes a device's steering, as ethtool does",
-  'core/dev/kinds/port.ts': 'start_xmit of a kind of device, for the table of drivers',
 }
 /** Files that make several parts and are no second stack. */
 export const MAKERS: Record<string, string> = {

@@ -31,6 +31,5 @@ export const createIpStub = (machine: Machine, stub: IpStub): TcpInet => {
     addrType,
     loadAddrs,
     sockConfirm: () => {},
-    protos: { inetAddProtocol: () => {} },
   }
 }

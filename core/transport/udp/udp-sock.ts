@@ -66,7 +66,7 @@ export type UdpSockDeps = {
   table: UdpHash
   output: UdpOutput
   owned: Pick<OwnedFlows, 'add' | 'remove'>
-  /** core/stack/transport.ts: would packets from (remote, rport) to (local, port) of `flow` come to this worker? */
+  /** core/stack/udp.ts: would packets from (remote, rport) to (local, port) of `flow` come to this worker? */
   hashesHome: (flow: Int32Array, port: number, rport: number) => boolean
 } & Pick<Events, 'sockEvents'> &
   Pick<AddrType, 'addrType'>

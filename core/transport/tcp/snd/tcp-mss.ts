@@ -31,7 +31,7 @@ export type TcpMss = ReturnType<typeof createTcpMss>
 /** `gsoMax(ifindex)`: largest super-frame of the device, 0 when it takes none itself. */
 export type TcpMssDeps = {
   i32: Int32Array
-  /** core/stack/transport.ts: largest super-frame that the device takes, 0 when it takes none itself. */
+  /** core/stack/tcp.ts: largest super-frame that the device takes, 0 when it takes none itself. */
   gsoMax: (ifindex: number) => number
   afOps: AfOpsOf
   skDst: SkDst
