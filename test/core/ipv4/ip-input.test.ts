@@ -105,7 +105,7 @@ describe('ip_rcv', () => {
     skbs.addFrag(skb, 0, padding)
     const hoard: number[] = []
     for (let more = skbs.alloc(1, 0); more !== 0; more = skbs.alloc(1, 0)) hoard.push(more)
-    path.first.receiveSkb(skb)
+    path.first.receive(skb)
     expect(path.counter(Mib.IpInDiscards)).toBe(1)
     expect(path.counter(Mib.IpInHdrErrors)).toBe(0)
     expect(path.drops(Drop.NOMEM)).toBe(1)

@@ -160,17 +160,17 @@ describe('ip_queue_xmit', () => {
 test('ip_send counts what the device had no room for', () => {
   const path = host()
   path.i32[path.deviceRow(3) + DEV_TXQLEN] = 1
-  path.host.busy = true
+  path.wire.isBusy = true
   const fl = createFlowi()
   fl[FL_FAMILY] = AF_INET
   fl[FL_DADDR + 2] = V4
   fl[FL_DADDR + 3] = ip('10.0.3.9')
-  expect(path.first.route.routeOutput(fl)).toBe(0)
-  const errors = [0, 1].map(() => path.first.output.ipSend(path.payload(), fl, 17, 0, 64))
+  expect(path.first.routeOutput(fl)).toBe(0)
+  const errors = [0, 1].map(() => path.first.ipSend(path.payload(), fl, 17, 0, 64))
   expect(errors).toEqual([0, -Errno.ENOBUFS])
   expect(path.counter(Mib.IpOutDiscards)).toBe(1)
-  path.host.busy = false
-  path.first.turn()
+  path.wire.isBusy = false
+  path.settle()
   expect(path.isAllReturned()).toBe(true)
 })
 
