@@ -191,7 +191,8 @@ export const createSkbs = (arena: Arena, thread: number) => {
 
   const bind = (skb: number, buf: number, headroom: number): void => {
     const head = headOf(buf)
-    i32.fill(0, skb, skb + SKB_CB)
+    // not fill(): so few words cost less than its call (bench/forward-memory.ts, nic)
+    for (let w = skb + SKB_LEN, end = skb + SKB_CB; w < end; w++) i32[w] = 0
     i32[skb + SKB_HEAD] = head
     i32[skb + SKB_DATA] = head + headroom
     i32[skb + SKB_TAIL] = head + headroom

@@ -38,6 +38,14 @@ export const createBacklog = ({ arena, skbs, drop, kick, flowLimited }: BacklogD
   const isShort = (): boolean => i32[freeSmalls] < low
   const maxBacklog = layout.sysctl + Sysctl.netdev_max_backlog
 
+  /** A CPU has refused something since it was last asked. */
+  let isCongested = false
+  const takeCongestion = (): boolean => {
+    const was = isCongested
+    isCongested = false
+    return was
+  }
+
   /** Hands an skb to a CPU; over the limits it is dropped and counted against that CPU. */
   const enqueueToBacklog = (cpu: number, skb: number, hash: number): boolean => {
     const ring = rings[cpu]
@@ -53,6 +61,7 @@ export const createBacklog = ({ arena, skbs, drop, kick, flowLimited }: BacklogD
     return true
   }
   const refuse = (cpu: number, skb: number, counter: number, reason: Drop): boolean => {
+    isCongested = true
     f64[count + counter + cpu]++
     drop(skb, reason)
     return false
@@ -67,5 +76,5 @@ export const createBacklog = ({ arena, skbs, drop, kick, flowLimited }: BacklogD
       if (cpu !== thread) kick(cpu)
     }
   }
-  return { enqueueToBacklog, flush }
+  return { enqueueToBacklog, flush, takeCongestion }
 }

@@ -59,11 +59,6 @@ export const createNic = (deps: NicDeps) => {
   const { steer, backlog, netifRx } = createSteering(own)
   const input = deps.input({ skbs, drop, deviceFailed: createDeviceFailed(arena, ipi) })
 
-  let congested = false
-  const deliver = (skb: number): void => {
-    if (!netifRx(skb)) congested = true
-  }
-
   // What there is to read, found anew when control publishes a change.
   const numbers: Readonly<Record<string, number>> = kindNumbers(kinds)
   const readers: { kind: number; reader: KindReceive }[] = kinds.flatMap(({ name, receive }) =>
@@ -85,8 +80,8 @@ export const createNic = (deps: NicDeps) => {
   }
 
   const receive = (): number => {
-    let work = input.receive(BATCH, deliver)
-    for (const { reader } of readers) work += reader.receive(BATCH, deliver)
+    let work = input.receive(BATCH, netifRx)
+    for (const { reader } of readers) work += reader.receive(BATCH, netifRx)
     return work
   }
   const pending = (): boolean => {
@@ -105,7 +100,6 @@ export const createNic = (deps: NicDeps) => {
    * is full, the nic thread rests for a moment and the device's own queue drops instead.
    */
   const giveWay = (): void => {
-    congested = false
     rest(CONGESTED_REST_MS)
     input.wait(0)
   }
@@ -124,7 +118,7 @@ export const createNic = (deps: NicDeps) => {
     skbs.flush()
     skbs.reclaim()
     if (work === 0) sleep(pending, wait)
-    else if (congested) giveWay()
+    else if (backlog.takeCongestion()) giveWay()
     else input.wait(0)
   }
   return { refresh, turn, skbs, ipi }

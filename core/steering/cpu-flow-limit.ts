@@ -13,22 +13,25 @@ export const createCpuFlowLimit = ({ i32, layout }: Arena) => {
   const maxBacklog = layout.sysctl + Sysctl.netdev_max_backlog
   const tableLen = layout.sysctl + Sysctl.flow_limit_table_len
   const limits: (FlowLimit | null)[] = Array(layout.config.workers).fill(null)
-  /** The limit of a CPU whose bit was set: of the size that tables have now, and with nothing behind it. */
-  const switchOn = (cpu: number): FlowLimit => {
-    const limit = createFlowLimit({
+  /** The bitmap that the limits were made by. */
+  let seen = 0
+  /** One whose bit was set gets a limit of the size that tables have now, with nothing behind it. */
+  const takeOver = (bits: number): void => {
+    seen = bits
+    for (let cpu = 0; cpu < limits.length; cpu++)
+      limits[cpu] = (bits & (1 << cpu)) === 0 ? null : (limits[cpu] ?? create())
+  }
+  const create = (): FlowLimit =>
+    createFlowLimit({
       history: new Uint16Array(FLOW_LIMIT_HISTORY),
       buckets: new Uint16Array(i32[tableLen]),
     })
-    limits[cpu] = limit
-    return limit
-  }
   /** True when the packet's flow owns too much of CPU's long queue. */
   return (cpu: number, hash: number, qlen: number): boolean => {
+    const bits = i32[bitmap]
+    if (bits !== seen) takeOver(bits)
+    if (bits === 0) return false
     const limit = limits[cpu]
-    if ((i32[bitmap] & (1 << cpu)) === 0) {
-      if (limit !== null) limits[cpu] = null
-      return false
-    }
-    return (limit ?? switchOn(cpu)).isOverLimit(hash, qlen, i32[maxBacklog])
+    return limit !== null && limit.isOverLimit(hash, qlen, i32[maxBacklog])
   }
 }
