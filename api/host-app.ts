@@ -7,7 +7,7 @@ import { Hono } from 'hono'
 import { html } from 'hono/html'
 
 /** The connection a request came on, as the server's bindings. */
-export type HostConnection = {
+type HostConnection = {
   readonly localAddress: string
   readonly localPort: number
   readonly remoteAddress: string
@@ -16,7 +16,7 @@ export type HostConnection = {
   readonly worker: number
 }
 
-export type HostAppOptions = { readonly hostname: string }
+type HostAppOptions = { readonly hostname: string }
 type Env = { Bindings: Partial<HostConnection> }
 
 export const MAX_BYTES = 10_000_000_000

@@ -5,7 +5,7 @@
  */
 import { Errno } from '../core/base/errno.ts'
 
-export type ErrnoName = keyof typeof Errno
+type ErrnoName = keyof typeof Errno
 /** One thing that is wrong: where (a field's path, dotted), and what to do about it. */
 export type FieldError = { readonly field: string; readonly message: string }
 
@@ -118,8 +118,7 @@ export const isErrnoName = (name: string): name is ErrnoName => Object.hasOwn(Er
 export const strerror = (errno: ErrnoName): string => STRERROR[errno] ?? errno
 
 /** iproute2's phrase for a refusal that says nothing more. */
-export const rtnetlinkAnswers = (errno: ErrnoName): string =>
-  `RTNETLINK answers: ${strerror(errno)}`
+const rtnetlinkAnswers = (errno: ErrnoName): string => `RTNETLINK answers: ${strerror(errno)}`
 
 export class Problem extends Error {
   override readonly name = 'Problem'

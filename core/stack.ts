@@ -19,7 +19,7 @@ import { createTcp } from './stack/tcp.ts'
 import { createUdp } from './stack/udp.ts'
 import { IPPROTO_ICMP, IPPROTO_TCP, IPPROTO_UDP } from './wire/ipproto.ts'
 
-export type StackDeps = MachineDeps & {
+type StackDeps = MachineDeps & {
   /** Whose devices it sends on: the same list as its control's. */
   kinds?: readonly PathKind[]
   /** Two random words of this boot: the key of sequence numbers. */

@@ -13,7 +13,7 @@ export type Thread = {
 }
 
 /** Called with what a thread says of its errors. */
-export type OnError = (thread: number, error: string) => void
+type OnError = (thread: number, error: string) => void
 
 /** Starts one thread and waits until its loop runs. Rejects when it dies before. */
 export const startThread = async <Data extends ThreadData>(

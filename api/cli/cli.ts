@@ -43,7 +43,7 @@ const hint = ({ field, message }: FieldError, detail: string): string =>
   detail.includes(message) ? '' : ` (${field === '' ? '' : `${field}: `}${message})`
 
 /** A problem document as one line on a terminal. */
-export const problemLine = (problem: Partial<ProblemDocument>, status: number): string => {
+const problemLine = (problem: Partial<ProblemDocument>, status: number): string => {
   const detail = problem.detail ?? problem.title ?? `HTTP ${status}`
   const first = problem.errors?.[0]
   return (detail + (first === undefined ? '' : hint(first, detail))).replaceAll('\n', ' ')

@@ -11,7 +11,7 @@ export type Endpoint =
 
 export type Env = Readonly<Record<string, string | undefined>>
 
-export const DEFAULT_TCP = '127.0.0.1:7777'
+const DEFAULT_TCP = '127.0.0.1:7777'
 
 /** Where there is no runtime directory. /tmp is everybody's: who uses it makes sure of its owner. */
 export const privateFolder = (uid: number): string => `/tmp/softnet-${uid}`

@@ -13,7 +13,7 @@ import { demo, up } from './up.ts'
 /** `usage`: the options of a command that leaves its --help to this file. */
 type Entry = readonly [run: Command, does: string, usage?: string]
 
-export const COMMANDS: Readonly<Record<string, Entry>> = {
+const COMMANDS: Readonly<Record<string, Entry>> = {
   up: [up, 'run the daemon in the foreground'],
   demo: [demo, 'a router, hosts and traffic, with no privilege at all'],
   exec: [exec, 'run a program in a network whose only way out is the daemon'],

@@ -4,7 +4,7 @@ import { networkOf, parsePrefix } from '../../core/wire/text.ts'
 import { SOCK_STATES } from '../endpoints/sockets.ts'
 import { UsageError } from './cli.ts'
 
-export type SockTest = (sock: SockItem) => boolean
+type SockTest = (sock: SockItem) => boolean
 
 const ALIASES: Readonly<Record<string, readonly string[]>> = {
   established: ['ESTAB'],

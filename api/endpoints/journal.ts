@@ -14,8 +14,6 @@ export const WATCH_KINDS: readonly WatchKind[] = [
 ]
 const KEPT = 4096
 
-export type Journal = ReturnType<typeof createJournal>
-
 export const createJournal = (control: Control, kept = KEPT) => {
   const notes: Notification[] = []
   const listeners = new Set<(note: Notification) => void>()

@@ -10,7 +10,7 @@ import { check } from '../schemas/check.ts'
 import { queryFlag } from '../schemas/common.ts'
 import type { ApiEnv } from './deps.ts'
 
-export const MAX_LIMIT = 100_000
+const MAX_LIMIT = 100_000
 
 /** The words every list understands, besides its filter. */
 const listWords = {
@@ -28,7 +28,7 @@ const listWords = {
 }
 type ListWords = z.infer<z.ZodObject<typeof listWords>>
 
-export const listQuery = <S extends z.ZodRawShape>(filter: S) =>
+const listQuery = <S extends z.ZodRawShape>(filter: S) =>
   z.strictObject({ ...filter, ...listWords })
 
 /** Splits a checked query into the list's words and the filter of the dump. */

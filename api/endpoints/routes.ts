@@ -34,7 +34,7 @@ const tag = 'routes'
 const PATH = '/tables/:table/routes/:addr/:len'
 
 /** Flags of iproute2's verbs. */
-export const ROUTE_FLAGS = {
+const ROUTE_FLAGS = {
   add: NLM_F_CREATE | NLM_F_EXCL,
   replace: NLM_F_CREATE | NLM_F_REPLACE,
   change: NLM_F_REPLACE,

@@ -4,7 +4,7 @@
  */
 import type { AddressItem, LinkItem, LinkStats } from '../../core/control/text/messages.ts'
 
-export type Show = { readonly stats?: boolean; readonly details?: boolean }
+type Show = { readonly stats?: boolean; readonly details?: boolean }
 
 /** The words that a link and an address item share. */
 type LinkHead = Omit<AddressItem, 'addr_info'> & Partial<Pick<LinkItem, 'link' | 'linkmode'>>

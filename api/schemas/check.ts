@@ -47,7 +47,7 @@ const expand = (issue: Issue): Issue[] => {
 const depth = (issues: readonly Issue[]): number =>
   Math.max(...issues.map((issue) => issue.path.length + (issue.code === 'invalid_type' ? 0 : 1)))
 
-export const fieldErrors = (error: { issues: readonly Issue[] }): FieldError[] =>
+const fieldErrors = (error: { issues: readonly Issue[] }): FieldError[] =>
   error.issues.flatMap(expand).flatMap((issue) => {
     const at = fieldOf(issue.path)
     if (issue.code !== 'unrecognized_keys') return [{ field: at, message: messageOf(issue) }]

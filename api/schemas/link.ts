@@ -98,7 +98,7 @@ export const NUD_STATES = [
   'PERMANENT',
   'NONE',
 ] as const
-export const nudState = z.enum(NUD_STATES)
+const nudState = z.enum(NUD_STATES)
 
 const neighFields = {
   lladdr: lladdr.optional(),
@@ -108,7 +108,7 @@ const neighFields = {
 export const neighSpec = z.strictObject({ dev: ifname, dst: address, ...neighFields })
 export const neighBody = z.strictObject(neighFields)
 /** In a query: states separated by commas. */
-export const nudStates = z
+const nudStates = z
   .string()
   .transform((text) => text.toUpperCase().split(','))
   .pipe(z.array(nudState))

@@ -75,7 +75,7 @@ const toSpec = (route: { dst: string } & z.infer<z.ZodObject<typeof fields>>): R
   return spec
 }
 
-export const routeFields = z.strictObject({ dst: destination, ...fields })
+const routeFields = z.strictObject({ dst: destination, ...fields })
 export const routeSpec = routeFields.transform(toSpec)
 /** Body of PUT /tables/{table}/routes/{addr}/{len}: the path says the rest. */
 export const routeBody = z.strictObject(fields)

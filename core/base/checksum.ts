@@ -61,7 +61,7 @@ export const swapSum = (acc: number): number => {
   return ((sum & 0xff) << 8) | (sum >> 8)
 }
 
-export const sumWord = (word: number, acc: number): number => acc + (word >>> 16) + (word & 0xffff)
+const sumWord = (word: number, acc: number): number => acc + (word >>> 16) + (word & 0xffff)
 
 export const checksum = (mem: Bytes, at: number, len: number): number =>
   finish(sumBytes(mem, at, len, 0))

@@ -23,7 +23,7 @@ export const FL_MTU = 19
 /** Of an MTU that was learned: jiffies when it ends (0: never), and 1 when what is larger may be fragmented on its way. */
 export const FL_MTU_EXPIRES = 20
 export const FL_MTU_LOCKED = 21
-export const FLOWI_WORDS = 24
+const FLOWI_WORDS = 24
 
 export type Flowi = Int32Array
 export const createFlowi = (): Flowi => new Int32Array(FLOWI_WORDS)
@@ -33,5 +33,4 @@ export const RTN_LOCAL = 2
 export const RTN_BROADCAST = 3
 export const RTN_MULTICAST = 5
 export const RTN_BLACKHOLE = 6
-export const RTN_UNREACHABLE = 7
 export const RTN_PROHIBIT = 8

@@ -24,7 +24,7 @@ export const TIMER_WORDS = 4
 export const WHEEL_WORDS = LEVELS * SLOTS * 2
 
 export type TimerWheel = ReturnType<typeof createTimerWheel>
-export type TimerFn = (timer: number) => void
+type TimerFn = (timer: number) => void
 
 /** A wheel whose heads lie at `base` (not 0, which is no timer) of `i32`, for a thread whose time is `time`. */
 export const createTimerWheel = (i32: Int32Array, base: number, time: Time) => {

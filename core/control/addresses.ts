@@ -11,7 +11,7 @@ import type { AddressFilter, MessageOf } from './rtnetlink.ts'
 import { NLM_F_EXCL, NLM_F_REPLACE } from './rtnetlink.ts'
 import type { Links } from './links/links.ts'
 
-export type AddressesDeps = {
+type AddressesDeps = {
   ifaddrs: Ifaddrs
 } & Pick<Links, 'isDevice'>
 

@@ -12,7 +12,7 @@ import { THREAD_RESTARTS, THREAD_RUNNING, THREAD_WORDS } from '../shm/layout.ts'
 /** A turn of a busy worker's loop is some milliseconds; a machine that is busy may keep it waiting for more. */
 const PATIENCE_MS = 2000
 
-export type CallsDeps = {
+type CallsDeps = {
   arena: Arena
   ipi: IpiSystem
   /** Resolves after a moment in which the other threads have run. */
@@ -22,7 +22,7 @@ export type CallsDeps = {
 }
 
 /** Up to eleven words. */
-export type CallArgs = readonly [
+type CallArgs = readonly [
   a0?: number,
   a1?: number,
   a2?: number,

@@ -22,7 +22,7 @@ import { told } from './answers.ts'
 import type { HolderItem, MemoryItem } from './rtnetlink.ts'
 import type { Stats } from './stats.ts'
 
-export type MemoryDeps = {
+type MemoryDeps = {
   arena: Arena
 } & Pick<Stats, 'pools'>
 

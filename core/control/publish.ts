@@ -8,7 +8,7 @@ import type { Arena } from '../shm/arena.ts'
 import { G_GENERATION, THREAD_ACK, THREAD_RUNNING, THREAD_WORDS } from '../shm/layout.ts'
 import type { IpiSystem } from '../shm/ipi.ts'
 
-export type PublishDeps = {
+type PublishDeps = {
   arena: Arena
   /** Resolves after a moment in which the threads have run. */
   pause: () => Promise<void>

@@ -65,7 +65,7 @@ const sameGateway = (a: RibRoute['gateway'], b: RibRoute['gateway']): boolean =>
 const networkWords = (family: number, words: Words, plen: number): Words =>
   maskWords(words, family === AF_INET ? 96 + plen : plen) as Words
 
-export type RibDeps = {
+type RibDeps = {
   /** The network namespace whose routes these are. */
   net: number
   fib: FibWriter

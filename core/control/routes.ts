@@ -56,7 +56,7 @@ const isMulticastAddr = ({ family, words }: { family: number; words: Words }): b
   family === AF_INET ? words[3] >>> 28 >= 14 : words[0] >>> 24 === 0xff
 const isLinkLocal = (words: Words): boolean => words[0] >>> 22 === 0x3fa
 
-export type RoutesDeps = {
+type RoutesDeps = {
   arena: Arena
   rib: Rib
   route: Route

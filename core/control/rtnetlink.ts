@@ -224,7 +224,7 @@ export type HolderItem = {
   /** The holder whose bound this one shares. */
   within?: string
 }
-export type PoolItem = SkbItem & {
+type PoolItem = SkbItem & {
   skbs: number
   small: number
   large: number

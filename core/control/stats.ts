@@ -46,7 +46,7 @@ const CALLS = 2
 const VECTORS = 3
 const SAMPLE = 4
 
-export type StatsDeps = {
+type StatsDeps = {
   arena: Arena
   time: Time
   socketsOf: SocketDump['count']

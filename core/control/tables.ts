@@ -10,7 +10,7 @@ import type { Arena } from '../shm/arena.ts'
 import type { Publisher } from './publish.ts'
 import { createRib, type RibEvents } from './rib.ts'
 
-export type TablesDeps = Pick<Publisher, 'retire' | 'reclaim'> & {
+type TablesDeps = Pick<Publisher, 'retire' | 'reclaim'> & {
   arena: Arena
   onRoute: RibEvents
   onAddress: IfaddrDeps['onEvent']

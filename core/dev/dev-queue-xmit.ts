@@ -57,7 +57,7 @@ import { createGso } from './gso.ts'
 import type { Netem, NetemDeps } from '../sched/netem.ts'
 import type { Ptype } from './ptype.ts'
 
-export type DevQueueXmitDeps = {
+type DevQueueXmitDeps = {
   arena: Arena
   skbs: Skbs
   drop: DropFn

@@ -34,7 +34,7 @@ const ETH_P_802_2 = 0x0004
 export const etherProtocol = (type: number): number =>
   type >= ethernet.ETH_P_802_3_MIN ? type : ETH_P_802_2
 
-export type EthTypeTransDeps = { arena: Arena; skbs: Skbs; drop: DropFn }
+type EthTypeTransDeps = { arena: Arena; skbs: Skbs; drop: DropFn }
 
 export type EthTypeTrans = ReturnType<typeof createEthTypeTrans>
 

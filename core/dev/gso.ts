@@ -34,7 +34,7 @@ import * as ipv6 from '../wire/ipv6.ts'
 import * as tcp from '../wire/tcp.ts'
 import * as udp from '../wire/udp.ts'
 
-export type GsoDeps = { arena: Arena; skbs: Skbs; drop: DropFn; consume: ConsumeFn }
+type GsoDeps = { arena: Arena; skbs: Skbs; drop: DropFn; consume: ConsumeFn }
 
 export type Gso = ReturnType<typeof createGso>
 

@@ -15,11 +15,11 @@ import { SKB_DATA, SKB_DEV, SKB_MAC, SKB_PKT_TYPE, SKB_PROTOCOL } from '../skb/s
 import { ETH_P_ALL } from '../wire/ethernet.ts'
 
 /** Takes the packet over. What is a clone must not be written. */
-export type PacketHandler = (skb: number) => void
+type PacketHandler = (skb: number) => void
 /** Goes on, at `stage`, with a packet that the layer had sent to this CPU; takes it over. */
-export type PacketResume = (skb: number, stage: number) => void
+type PacketResume = (skb: number, stage: number) => void
 
-export type PtypeDeps = { arena: Arena; skbs: Skbs; drop: DropFn }
+type PtypeDeps = { arena: Arena; skbs: Skbs; drop: DropFn }
 
 export type Ptype = ReturnType<typeof createPtype>
 

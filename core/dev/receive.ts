@@ -27,7 +27,7 @@ import type { Ptype } from './ptype.ts'
 import type { FlowTable } from '../softnet/flow-table.ts'
 import type { Backlog } from '../softnet/backlog.ts'
 
-export type ReceiveDeps = {
+type ReceiveDeps = {
   arena: Arena
   skbs: Skbs
   ptype: Ptype

@@ -12,7 +12,7 @@ import { byFamily } from './af-ops.ts'
 import { createFibTables, fibRoot } from './fib-tables.ts'
 import type { Publisher } from '../control/publish.ts'
 
-export type FibWriterDeps = {
+type FibWriterDeps = {
   arena: Arena
 } & Pick<Publisher, 'retire' | 'reclaim'>
 export type PrefixWords = readonly [number, number, number, number]

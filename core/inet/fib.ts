@@ -17,7 +17,7 @@ import { RT_TABLE_DEFAULT, RT_TABLE_LOCAL, RT_TABLE_MAIN } from './nexthop-const
 
 export type FibReader = ReturnType<typeof createFibReader>
 /** Roots of one table's tries. */
-export type FibTable = { readonly v4: number; readonly v6: number }
+type FibTable = { readonly v4: number; readonly v6: number }
 
 /** A reader of one net's tables, which must be there (FibWriter.addNet). */
 export const createFibReader = (arena: Arena, net: number) => {

@@ -11,7 +11,7 @@ import { counterBank, Mib } from '../shm/counters.ts'
 import { Sysctl } from '../shm/sysctl.ts'
 import * as icmp from '../wire/icmp.ts'
 
-export type IcmpRatelimitDeps = { arena: Arena; thread: number; time: Time }
+type IcmpRatelimitDeps = { arena: Arena; thread: number; time: Time }
 
 const PEER_BITS = 10
 // Words of a peer: address, tokens (ms), jiffies of the last look.

@@ -5,16 +5,16 @@
  */
 
 /** Takes the packet over; data is the transport header, NETWORK the IP header. */
-export type ProtoHandler = (skb: number) => void
+type ProtoHandler = (skb: number) => void
 /**
  * Hears of an ICMP error: NETWORK is the quoted IP header and TRANSPORT the quoted transport header (at least eight
  * bytes of it). `errno` is what the socket is to be told, `isFatal` whether trying again is of no use, `mtu` what the path
  * takes, or NO_MTU when the error is about something else. The packet stays the caller's.
  */
-export type ErrorHandler = (skb: number, errno: number, isFatal: boolean, mtu: number) => void
+type ErrorHandler = (skb: number, errno: number, isFatal: boolean, mtu: number) => void
 
 /** Goes on with a packet that another CPU has sent here to look for its socket (STAGE_SOCKET); takes it over. */
-export type ResumeHandler = (skb: number) => void
+type ResumeHandler = (skb: number) => void
 
 export type InetProtos = ReturnType<typeof createInetProtos>
 

@@ -36,20 +36,16 @@ export const RTNH_F_LINKDOWN = 16
 
 // include/uapi/linux/rtnetlink.h
 export const RT_SCOPE_UNIVERSE = 0
-export const RT_SCOPE_SITE = 200
 export const RT_SCOPE_LINK = 253
 export const RT_SCOPE_HOST = 254
-export const RT_SCOPE_NOWHERE = 255
 
 export const RT_TABLE_DEFAULT = 253
 export const RT_TABLE_MAIN = 254
 export const RT_TABLE_LOCAL = 255
 
-export const RTPROT_REDIRECT = 1
 export const RTPROT_KERNEL = 2
 export const RTPROT_BOOT = 3
 export const RTPROT_STATIC = 4
-export const RTPROT_RA = 9
 
 /** lo is the first device, as in Linux: what is for this host goes through it. */
 export const LOOPBACK_IFINDEX = 1

@@ -16,7 +16,7 @@ import {
 } from './nexthop-constants.ts'
 import type { Publisher } from '../control/publish.ts'
 
-export type NexthopDeps = {
+type NexthopDeps = {
   arena: Arena
 } & Pick<Publisher, 'retire' | 'reclaim'>
 export type Nexthops = ReturnType<typeof createNexthops>

@@ -22,7 +22,7 @@ import { afInfo } from './af-ops.ts'
 import type { Route } from './route.ts'
 
 export type Pmtu = ReturnType<typeof createPmtu>
-export type PmtuDeps = {
+type PmtuDeps = {
   time: Time
   random: () => number
   /** core/stack/dst.ts: tells the other workers what was learned of the address. */

@@ -46,7 +46,7 @@ import {
 import type { Pmtu } from './pmtu.ts'
 
 export type SkDst = ReturnType<typeof createSkDst>
-export type SkDstDeps = {
+type SkDstDeps = {
   arena: Arena
   time: Time
 } & Pick<Pmtu, 'routeOutput' | 'pmtuSerial'>

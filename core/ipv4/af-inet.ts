@@ -9,7 +9,7 @@ import { ICMP_DEST_UNREACH, ICMP_PORT_UNREACH } from '../wire/icmp.ts'
 import type { IpOutput } from './ip-output.ts'
 import type { Icmp } from './icmp.ts'
 
-export type AfInetDeps = {
+type AfInetDeps = {
   arena: Arena
   output: Pick<IpOutput, 'ipQueueXmit' | 'ipSend'>
 } & Pick<Icmp, 'icmpSend'>

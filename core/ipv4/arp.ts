@@ -44,7 +44,7 @@ import type { AddrType } from '../inet/addr-type.ts'
 import type { EtherOutput } from '../dev/ether-output.ts'
 import type { DevQueueXmit } from '../dev/dev-queue-xmit.ts'
 
-export type ArpDeps = {
+type ArpDeps = {
   arena: Arena
   skbs: Skbs
   drop: DropFn
@@ -61,8 +61,6 @@ export type ArpDeps = {
   Pick<AddrType, 'isLocalAddress'> &
   Pick<EtherOutput, 'ethHeader'> &
   Pick<DevQueueXmit, 'devQueueXmit'>
-
-export type Arp = ReturnType<typeof createArp>
 
 /** An entry changed so lately is not changed again by what may be a second answer (locktime, 1 s). */
 const LOCKTIME_MS = 1000

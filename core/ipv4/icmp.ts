@@ -49,7 +49,7 @@ import type { IpOutput } from './ip-output.ts'
 import type { AddrType } from '../inet/addr-type.ts'
 import type { IpOptions } from './ip-options.ts'
 
-export type IcmpDeps = {
+type IcmpDeps = {
   arena: Arena
   skbs: Skbs
   drop: DropFn

@@ -36,7 +36,7 @@ import type { IpOutput } from './ip-output.ts'
 import type { Icmp } from './icmp.ts'
 import type { IpRedirect } from './ip-redirect.ts'
 
-export type IpForwardDeps = {
+type IpForwardDeps = {
   arena: Arena
   skbs: Skbs
   drop: DropFn

@@ -35,7 +35,7 @@ import * as ipv4 from '../wire/ipv4.ts'
 import { IPCB_FLAGS, IPCB_TYPE, IPSKB_REASSEMBLED } from '../inet/inet-constants.ts'
 import type { Icmp } from './icmp.ts'
 
-export type IpDefragDeps = {
+type IpDefragDeps = {
   arena: Arena
   skbs: Skbs
   drop: DropFn

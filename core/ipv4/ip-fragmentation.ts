@@ -26,7 +26,7 @@ import {
 } from '../skb/skb.ts'
 import * as ipv4 from '../wire/ipv4.ts'
 
-export type IpFragmentationDeps = {
+type IpFragmentationDeps = {
   arena: Arena
   skbs: Skbs
   drop: DropFn

@@ -58,7 +58,7 @@ import type { IpDefrag } from './ip-fragment.ts'
 import type { Machine } from '../stack/machine.ts'
 import type { Icmp } from './icmp.ts'
 
-export type IpInputDeps = {
+type IpInputDeps = {
   arena: Arena
   skbs: Skbs
   drop: DropFn
@@ -76,8 +76,6 @@ export type IpInputDeps = {
   Pick<IpDefrag, 'ipDefrag'> &
   Pick<Machine, 'steerAgain'> &
   Pick<Icmp, 'icmpSend'>
-
-export type IpInput = ReturnType<typeof createIpInput>
 
 /** By the two ECN bits of the header (RFC 3168 section 5). */
 const ECN_COUNTERS = Int32Array.of(

@@ -13,7 +13,7 @@ import { RX_HEADROOM, SKB_NETWORK, SKB_TRANSPORT } from '../skb/skb.ts'
 import * as ipv4 from '../wire/ipv4.ts'
 import type { AddrType } from '../inet/addr-type.ts'
 
-export type IpOptionsDeps = {
+type IpOptionsDeps = {
   arena: Arena
   skbs: Skbs
   time: Time

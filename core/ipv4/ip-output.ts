@@ -87,7 +87,7 @@ import type { DevQueueXmit } from '../dev/dev-queue-xmit.ts'
 import type { Machine } from '../stack/machine.ts'
 import type { Gso } from '../dev/gso.ts'
 
-export type IpOutputDeps = {
+type IpOutputDeps = {
   arena: Arena
   skbs: Skbs
   drop: DropFn

@@ -15,7 +15,7 @@ import * as icmp from '../wire/icmp.ts'
 import type { AddrType } from '../inet/addr-type.ts'
 import type { Icmp } from './icmp.ts'
 
-export type IpRedirectDeps = {
+type IpRedirectDeps = {
   arena: Arena
   time: Time
 } & Pick<AddrType, 'isOnLink'> &

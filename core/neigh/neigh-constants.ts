@@ -57,7 +57,6 @@ export const NUD_VALID =
 export const NUD_CONNECTED = NUD_PERMANENT | NUD_NOARP | NUD_REACHABLE
 
 export const NTF_ROUTER = 0x80
-export const NTF_EXT_LEARNED = 0x10
 
 // neigh_update flags (include/net/neighbour.h).
 export const NEIGH_UPDATE_F_OVERRIDE = 0x1

@@ -35,7 +35,7 @@ import type { EtherOutput } from '../dev/ether-output.ts'
 import type { DevQueueXmit } from '../dev/dev-queue-xmit.ts'
 import type { Icmp } from '../ipv4/icmp.ts'
 
-export type NeighOutputDeps = {
+type NeighOutputDeps = {
   arena: Arena
   skbs: Skbs
   drop: DropFn

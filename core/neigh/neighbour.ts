@@ -57,14 +57,14 @@ import {
 import type { NeighTable } from './neigh-table.ts'
 
 /** What a family does its own way (struct neigh_ops). */
-export type NeighOps = {
+type NeighOps = {
   /** Ethertype of what is sent to such a neighbour. */
   ethertype: number
   /** Asks for the neighbour of `row`; to its known address when `isUnicast`. `source` is the waiting packet's. */
   solicit: (row: number, isUnicast: boolean, source: number) => void
 }
 
-export type NeighbourDeps = {
+type NeighbourDeps = {
   arena: Arena
   time: Time
   wheel: TimerWheel

@@ -24,16 +24,16 @@ import {
 } from './nf-constants.ts'
 
 /** Where a packet is (nf_hook_state); one object a worker, good for the call. Devices are ifindexes, 0 for none. */
-export type NfHookState = { hook: number; net: number; inDev: number; outDev: number }
+type NfHookState = { hook: number; net: number; inDev: number; outDev: number }
 /** Answers a verdict. The packet's buffer may be another afterwards. */
 export type NfHookFn = (skb: number, state: NfHookState) => number
-export type NfHookOps = { hook: number; priority: number; fn: NfHookFn; net?: number }
+type NfHookOps = { hook: number; priority: number; fn: NfHookFn; net?: number }
 /** Where a packet goes on behind a hook; `isStale`: the tables have changed since it was routed. */
-export type NfOkFn = (skb: number, isStale: boolean) => void
+type NfOkFn = (skb: number, isStale: boolean) => void
 /** Keeps a queued packet's entry for `reinject`; false refuses it. */
-export type NfQueueHandler = (entry: number, queue: number, skb: number) => boolean
+type NfQueueHandler = (entry: number, queue: number, skb: number) => boolean
 
-export type NfHooksDeps = {
+type NfHooksDeps = {
   arena: Arena
   skbs: Skbs
   drop: DropFn

@@ -22,11 +22,6 @@ export const NF_PASSED = 1
 export const NF_VERDICT_MASK = 0xff
 export const NF_VERDICT_QBITS = 16
 
-export const NF_IP_PRI_CONNTRACK_DEFRAG = -400
-export const NF_IP_PRI_RAW = -300
 export const NF_IP_PRI_CONNTRACK = -200
-export const NF_IP_PRI_MANGLE = -150
-export const NF_IP_PRI_NAT_DST = -100
 export const NF_IP_PRI_FILTER = 0
 export const NF_IP_PRI_NAT_SRC = 100
-export const NF_IP_PRI_CONNTRACK_CONFIRM = 0x7fffffff

@@ -45,7 +45,7 @@ export const Notify = {
   DEVICE: 2,
 } as const
 
-export type IpiHandler = (
+type IpiHandler = (
   from: number,
   a0: number,
   a1: number,

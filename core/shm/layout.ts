@@ -126,7 +126,7 @@ export const SMALL_ARENA: ArenaConfig = {
 export const MAX_WORKERS = 32
 
 // Globals (words from GLOBALS).
-export const GLOBALS = 32
+const GLOBALS = 32
 /** Rises with each change that control publishes; workers answer by copying it to THREAD_ACK. */
 export const G_GENERATION = GLOBALS
 /** Set to make every thread leave its loop. */
@@ -153,7 +153,7 @@ export const THREAD_IDLE_US = 8
 export const THREAD_DOORBELL = 32
 
 // Buffers.
-export const SMALL_SHIFT = 11
+const SMALL_SHIFT = 11
 export const SMALL_BYTES = 1 << SMALL_SHIFT
 export const LARGE_BYTES = 68 * 1024
 /** Words of an skb row (four cache lines). */

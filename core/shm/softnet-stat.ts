@@ -162,8 +162,8 @@ export const SOFTNET_STAT = [
 type Columns = (typeof SOFTNET_STAT)[number]
 type Name<Which> = Extract<Columns, Which>['name']
 /** Those that the worker counts, those that whoever enqueues counts for it, and those that are looked at. */
-export type WorkerCounter = Name<{ by: 'worker' }>
-export type SenderCounter = Name<{ by: 'sender' }>
+type WorkerCounter = Name<{ by: 'worker' }>
+type SenderCounter = Name<{ by: 'sender' }>
 export type Looked = Exclude<Columns['name'], WorkerCounter | SenderCounter>
 
 /** A worker's columns by name. */

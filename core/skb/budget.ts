@@ -80,7 +80,7 @@ const sumOf = (kind: 'small' | 'large', isShared: boolean): number =>
 /** The lines leave an eighth; what rounding up for many workers takes of it must leave a sixteenth. */
 const LEAST_RESERVE = 16
 
-export type Budget = {
+type Budget = {
   /** [holder * 2] small, [holder * 2 + 1] large slots that one thread may hold. */
   readonly bounds: Int32Array
   /** Large slots that the shared lines of a worker, and the others, may have together: with many workers a line's share

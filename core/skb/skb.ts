@@ -105,7 +105,7 @@ export const SKB_INNER_MAC = 52
 export const SKB_INNER_NETWORK = 53
 export const SKB_INNER_TRANSPORT = 54
 /** Links of a queue sorted by send time, in which an skb may lie beside that of SKB_NEXT and SKB_PREV. */
-export const SKB_TIME_NEXT = 55
+const SKB_TIME_NEXT = 55
 export const SKB_TIME_PREV = 56
 
 // SKB_FLAGS.
@@ -128,7 +128,6 @@ export const CHECKSUM_NONE = 0
 export const CHECKSUM_UNNECESSARY = 1
 export const CHECKSUM_PARTIAL = 3
 
-export const GSO_NONE = 0
 export const GSO_TCPV4 = 1
 export const GSO_UDP_L4 = 5
 export const GSO_TCPV6 = 4

@@ -44,7 +44,7 @@ import {
 } from './sock.ts'
 import type { Sockets } from './sockets.ts'
 
-export type AppChannelDeps = {
+type AppChannelDeps = {
   arena: Arena
   skbs: Skbs
   sockets: Sockets

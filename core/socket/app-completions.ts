@@ -33,7 +33,7 @@ import { SK_DADDR, SK_DPORT, SK_NUM, SK_SADDR } from './sock.ts'
 import type { AppPortDeps } from './app-port.ts'
 import type { ConsumeFn } from '../skb/drop.ts'
 
-export type AppCompletionsDeps = {
+type AppCompletionsDeps = {
   arena: Arena
   worker: number
   app: number

@@ -31,7 +31,6 @@ export type AppPortDeps = {
   /** core/stack/sockets.ts: rings the doorbell of application `app` (0..apps-1), which lives in an event loop. */
   wakeApp: (app: number) => void
 }
-export type AppPort = ReturnType<typeof createAppPort>
 
 /** Both incarnations in one word, never 0. */
 export const appTag = (appEpoch: number, workerEpoch: number): number =>

@@ -40,7 +40,7 @@ import {
 } from './app-constants.ts'
 import { appTag } from './app-port.ts'
 
-export type AppRingsDeps = {
+type AppRingsDeps = {
   arena: Arena
   /** Application number: its thread is layout.appThread + app. */
   app: number
@@ -53,7 +53,6 @@ export type AppRingsDeps = {
   /** The application's: the worker was restarted: its sockets are gone, its sids free. */
   workerLost: (worker: number) => void
 }
-export type AppRings = ReturnType<typeof createAppRings>
 
 export const createAppRings = (deps: AppRingsDeps) => {
   const { arena, app, skbs, consume, wake, completion, workerLost } = deps

@@ -28,7 +28,7 @@ import { IPPROTO_TCP, TCP_CONGESTION } from './proto.ts'
 import type { Sockets } from './sockets.ts'
 import type { TakeSkb } from './app-skb.ts'
 
-export type AppSubmitDeps = {
+type AppSubmitDeps = {
   arena: Arena
   sockets: Sockets
   channel: AppChannel

@@ -8,7 +8,7 @@ import type { Arena } from '../shm/arena.ts'
 import { SOCK_WORDS } from '../shm/layout.ts'
 import { SK_GENERATION, SK_HANDLER, SK_USER } from './sock.ts'
 
-export type SockHandler = (sk: number, events: number, user: number) => void
+type SockHandler = (sk: number, events: number, user: number) => void
 export type Events = ReturnType<typeof createEvents>
 
 /** Rounds of one run: what the handlers themselves cause is seen at once, but not for ever. */

@@ -74,7 +74,6 @@ export const SK_PARENT = 48
 export const SK_ACCEPT_HEAD = 49
 export const SK_ACCEPT_TAIL = 50
 export const SK_ACCEPT_NEXT = 51
-export const SK_OPTIONS = 52
 /** Jiffy when the next hop was last told that the peer answers (sk_dst_confirm). */
 export const SK_CONFIRMED = 53
 /** Network namespace it is in. */

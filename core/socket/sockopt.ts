@@ -45,7 +45,7 @@ import {
   TCP_LISTEN,
 } from './sock.ts'
 
-export type SockoptDeps = {
+type SockoptDeps = {
   arena: Arena
   /** sockets.ts: what the socket's protocol does, TCP's (tcp/sock/tcp-proto.ts) or UDP's (udp/udp-sock.ts). */
   protoOf: (sk: number) => Proto

@@ -16,7 +16,7 @@ import { OWNER_IN_RING, SKB_OWNER } from '../skb/skb.ts'
 import type { IpiSystem } from '../shm/ipi.ts'
 import type { CpuFlowLimit } from '../steering/cpu-flow-limit.ts'
 
-export type BacklogDeps = {
+type BacklogDeps = {
   arena: Arena
   skbs: Skbs
   drop: DropFn

@@ -20,7 +20,7 @@ export const FLOW_PACKETS = 12
 /** Jiffy of the last packet. */
 export const FLOW_LAST = 13
 
-export type FlowTableDeps = {
+type FlowTableDeps = {
   arena: Arena
   worker: number
   /** Time, as time[TIME_MS]. */

@@ -15,14 +15,12 @@ import type { Receive } from '../dev/receive.ts'
 /** Takes up to `weight` packets from a device queue and hands them up; returns how many. */
 export type NapiPoll = (weight: number) => number
 
-export type NetRxDeps = {
+type NetRxDeps = {
   arena: Arena
   worker: number
   /** Microseconds now, read after each round for the time limit. */
   nowUs: () => number
 } & Pick<Receive, 'receive' | 'flush'>
-
-export type NetRx = ReturnType<typeof createNetRx>
 
 export const createNetRx = ({ arena, worker, receive, flush, nowUs }: NetRxDeps) => {
   const { i32, f64, layout } = arena

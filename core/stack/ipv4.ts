@@ -19,7 +19,7 @@ import type { Machine } from './machine.ts'
 import type { Neigh } from './neigh.ts'
 
 /** What lies beside and below IPv4. */
-export type Ipv4Deps = {
+type Ipv4Deps = {
   machine: Machine
   link: Link
   neigh: Neigh

@@ -41,7 +41,7 @@ export type NicInput = {
   nextDelay(limitMs: number): number
 }
 export type NicEnv = { skbs: Skbs; drop: DropFn; deviceFailed: DeviceFailed }
-export type NicDeps = ThreadDeps & {
+type NicDeps = ThreadDeps & {
   input: (env: NicEnv) => NicInput
   /** The list that the stacks and control have. */
   kinds?: readonly PathKind[]

@@ -19,7 +19,7 @@ export type TcpInet = Pick<
 >
 
 /** What TCP uses of the socket layer. */
-export type TcpSockets = Pick<SocketLayer, 'slab' | 'owned'> & {
+type TcpSockets = Pick<SocketLayer, 'slab' | 'owned'> & {
   sockets: Pick<SocketLayer['sockets'], 'sockEvents' | 'registerProto'>
 }
 

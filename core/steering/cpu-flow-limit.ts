@@ -31,7 +31,6 @@ export const createCpuFlowLimit = ({ i32, layout }: Arena) => {
     const bits = i32[bitmap]
     if (bits !== seen) takeOver(bits)
     if (bits === 0) return false
-    const limit = limits[cpu]
-    return limit !== null && limit.isOverLimit(hash, qlen, i32[maxBacklog])
+    return limits[cpu]?.isOverLimit(hash, qlen, i32[maxBacklog]) ?? false
   }
 }

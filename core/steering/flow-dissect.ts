@@ -33,7 +33,7 @@ export const KEY_NHOFF = 14
 export const KEY_THOFF = 15
 /** Identifier of an ICMP echo, 0 otherwise; no part of a hash, ping sockets are found by it. */
 export const KEY_ICMP_ID = 16
-export const KEY_WORDS = 17
+const KEY_WORDS = 17
 
 export const NO_VLAN = -1
 

@@ -9,7 +9,7 @@ import { hash32, log2 } from '../base/u32.ts'
 /** Packets remembered (Linux's FLOW_LIMIT_HISTORY). */
 export const FLOW_LIMIT_HISTORY = 128
 
-export type FlowLimitDeps = {
+type FlowLimitDeps = {
   /** Buckets of the last packets, FLOW_LIMIT_HISTORY long. */
   history: Uint16Array
   /** Packets of the history in each bucket; a power of two long. */

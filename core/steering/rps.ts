@@ -13,7 +13,7 @@ import { reciprocalScale } from '../base/u32.ts'
 /** rps_cpus of a device: a length, then that many CPU numbers. */
 const MAP_LEN = 0
 const MAP_CPUS = 1
-export const RPS_MAX_CPUS = 64
+const RPS_MAX_CPUS = 64
 export const RPS_MAP_WORDS = MAP_CPUS + RPS_MAX_CPUS
 
 /** rps_dev_flow: the CPU a flow goes to, and the tail of that CPU's queue at its last packet. */
@@ -60,7 +60,7 @@ export const recordSockFlow = (sockFlows: Int32Array, hash: number, cpu: number)
   if (sockFlows[slot] !== entry) sockFlows[slot] = entry
 }
 
-export type RpsDeps = {
+type RpsDeps = {
   map: Int32Array
   /** rps_sock_flow_entries, a power of two; empty turns RFS off. */
   sockFlows: Int32Array

@@ -15,7 +15,7 @@ import type { Machine } from '../stack/machine.ts'
 
 export type OwnedFlows = ReturnType<typeof createOwnedFlows>
 
-export type OwnedFlowsDeps = {
+type OwnedFlowsDeps = {
   arena: Arena
   worker: number
 } & Pick<Machine, 'steerTo'>

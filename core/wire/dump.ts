@@ -38,7 +38,7 @@ export const dumpFrame = (mem: Bytes, at: number, len: number): string => {
 }
 
 /** From the network header on, for places that hold no link header. */
-export const dumpNetwork = (mem: Bytes, type: number, at: number, end: number): string => {
+const dumpNetwork = (mem: Bytes, type: number, at: number, end: number): string => {
   if (type === ethernet.ETH_P_ARP) return dumpArp(mem, at, end)
   return type === ethernet.ETH_P_IP ? dumpIpv4(mem, at, end) : dumpIpv6(mem, at, end)
 }

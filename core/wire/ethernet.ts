@@ -13,8 +13,6 @@ const SRC = 6
 const TYPE = 12
 export const ETH_HLEN = 14
 export const ETH_ALEN = 6
-/** Shortest frame without its FCS; drivers of real wires pad to it. */
-export const ETH_ZLEN = 60
 
 /** Type values below this are IEEE 802.3 lengths. */
 export const ETH_P_802_3_MIN = 0x0600
@@ -23,7 +21,6 @@ export const ETH_P_ARP = 0x0806
 export const ETH_P_8021Q = 0x8100
 export const ETH_P_8021AD = 0x88a8
 export const ETH_P_IPV6 = 0x86dd
-export const ETH_P_LLDP = 0x88cc
 /** Not on the wire: a tap that wants every protocol. */
 export const ETH_P_ALL = 0x0003
 
@@ -71,5 +68,3 @@ export const isStationMac = (hi: number, lo: number): boolean =>
 /** RFC 1112 section 6.4: 01:00:5e and the low 23 bits of the group. */
 export const IPV4_MULTICAST_HI = 0x0100
 export const ipv4MulticastLo = (group: number): number => 0x5e000000 | (group & 0x7fffff)
-/** RFC 2464 section 7: 33:33 and the low 32 bits of the group. */
-export const IPV6_MULTICAST_HI = 0x3333

@@ -22,31 +22,12 @@ export const MIN_HEADER = 8
 export const ICMPV6_DEST_UNREACH = 1
 export const ICMPV6_PKT_TOOBIG = 2
 export const ICMPV6_TIME_EXCEED = 3
-export const ICMPV6_PARAMPROB = 4
 export const ICMPV6_ECHO_REQUEST = 128
 export const ICMPV6_ECHO_REPLY = 129
-export const ICMPV6_MGM_QUERY = 130
-export const ICMPV6_MGM_REPORT = 131
-export const ICMPV6_MGM_REDUCTION = 132
 export const NDISC_ROUTER_SOLICITATION = 133
 export const NDISC_ROUTER_ADVERTISEMENT = 134
 export const NDISC_NEIGHBOUR_SOLICITATION = 135
 export const NDISC_NEIGHBOUR_ADVERTISEMENT = 136
-export const NDISC_REDIRECT = 137
-export const ICMPV6_MLD2_REPORT = 143
-
-export const ICMPV6_NOROUTE = 0
-export const ICMPV6_ADM_PROHIBITED = 1
-export const ICMPV6_NOT_NEIGHBOUR = 2
-export const ICMPV6_ADDR_UNREACH = 3
-export const ICMPV6_PORT_UNREACH = 4
-export const ICMPV6_POLICY_FAIL = 5
-export const ICMPV6_REJECT_ROUTE = 6
-export const ICMPV6_EXC_HOPLIMIT = 0
-export const ICMPV6_EXC_FRAGTIME = 1
-export const ICMPV6_HDR_FIELD = 0
-export const ICMPV6_UNK_NEXTHDR = 1
-export const ICMPV6_UNK_OPTION = 2
 
 export const check = (_mem: Bytes, _at: number, room: number): boolean => room >= MIN_HEADER
 

@@ -29,7 +29,6 @@ export const MAX_TOTAL_LENGTH = 0xffff
 export const ADDRS = SRC
 export const ADDRS_LEN = 8
 
-export const IP_RF = 0x8000
 export const IP_DF = 0x4000
 export const IP_MF = 0x2000
 export const IP_OFFSET = 0x1fff
@@ -129,7 +128,6 @@ export const init = (
   setDst(mem, at, destination)
 }
 
-export const INADDR_ANY = 0
 export const INADDR_BROADCAST = -1
 export const isMulticastAddr = (addr: number): boolean => addr >>> 28 === 14
 export const isLoopbackAddr = (addr: number): boolean => addr >>> 24 === 127

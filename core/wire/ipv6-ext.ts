@@ -25,16 +25,16 @@ export const MAX_EXT_HEADERS = 8
 /** What walk() fills in. EXT_FRAGMENT and EXT_ROUTING are -1 when there is no such header. */
 export const EXT_PROTOCOL = 0
 export const EXT_TRANSPORT = 1
-export const EXT_NEXT_HEADER_FIELD = 2
+const EXT_NEXT_HEADER_FIELD = 2
 export const EXT_FRAGMENT = 3
-export const EXT_ROUTING = 4
+const EXT_ROUTING = 4
 export const EXT_WORDS = 5
 
 export const WALK_OK = 0
 export const WALK_TRUNCATED = 1
 export const WALK_TOO_MANY = 2
 
-export const FRAGMENT_HEADER = 8
+const FRAGMENT_HEADER = 8
 
 /**
  * Walks from the fixed header at `at` to `end`. On WALK_OK, out names the final protocol, where it

@@ -59,7 +59,7 @@ export const setPayloadLength = (mem: Bytes, at: number, value: number): void =>
 export const setNextHeader = (mem: Bytes, at: number, value: number): void => {
   mem[at + NEXT_HEADER] = value
 }
-export const setHopLimit = (mem: Bytes, at: number, value: number): void => {
+const setHopLimit = (mem: Bytes, at: number, value: number): void => {
   mem[at + HOP_LIMIT] = value
 }
 export const setSrc = (
@@ -80,14 +80,7 @@ export const setDst = (
 ): void => putAddr(mem, at + DST, w0, w1, w2, w3)
 
 /** An address anywhere in packet memory (neighbour discovery and routing headers carry some too). */
-export const putAddr = (
-  mem: Bytes,
-  at: number,
-  w0: number,
-  w1: number,
-  w2: number,
-  w3: number
-): void => {
+const putAddr = (mem: Bytes, at: number, w0: number, w1: number, w2: number, w3: number): void => {
   putI32(mem, at, w0)
   putI32(mem, at + 4, w1)
   putI32(mem, at + 8, w2)

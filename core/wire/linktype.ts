@@ -8,16 +8,16 @@ import { i32, i32le, u16 } from '../base/bytes.ts'
 import { ETH_P_802_3_MIN, ETH_P_IP, ETH_P_IPV6 } from './ethernet.ts'
 import { LINKTYPE_ETHERNET } from './pcap.ts'
 
-export const LINKTYPE_NULL = 0
-export const LINKTYPE_RAW = 101
+const LINKTYPE_NULL = 0
+const LINKTYPE_RAW = 101
 /** DLT_RAW as systems number it, which some programs write into files. */
 const DLT_RAW = 12
 const DLT_RAW_OPENBSD = 14
-export const LINKTYPE_LOOP = 108
-export const LINKTYPE_LINUX_SLL = 113
+const LINKTYPE_LOOP = 108
+const LINKTYPE_LINUX_SLL = 113
 const LINKTYPE_IPV4 = 228
 const LINKTYPE_IPV6 = 229
-export const LINKTYPE_LINUX_SLL2 = 276
+const LINKTYPE_LINUX_SLL2 = 276
 
 /** Those that people meet; others go by their number. */
 const NAMES: Record<number, string> = {

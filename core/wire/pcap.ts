@@ -66,7 +66,6 @@ export const INTERFACE_BLOCK_LEN = 36
 export const ENHANCED_PACKET_LEN = 44
 /** Direction bits of a packet's flags word. */
 export const PCAPNG_INBOUND = 1
-export const PCAPNG_OUTBOUND = 2
 /** Of a packet's errors, the upper half of its flags word. */
 export const PCAPNG_CRC_ERROR = 0x0100
 

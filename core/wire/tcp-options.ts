@@ -25,7 +25,7 @@ const TCPOLEN_SACK_BASE = 2
 const SACK_BLOCK = 8
 const FASTOPEN_BASE = 2
 /** RFC 7323 section 2.3. */
-export const TCP_MAX_WSCALE = 14
+const TCP_MAX_WSCALE = 14
 
 /** Octets the emitters take, padding included. */
 export const MSS_ALIGNED = 4

@@ -9,7 +9,7 @@ import { V4_MAPPED } from '../base/family.ts'
 import type { Bytes } from '../base/bytes.ts'
 import { isV4Mapped } from './ipv6.ts'
 
-export type Family = 4 | 6
+type Family = 4 | 6
 export type Words = readonly [number, number, number, number]
 export type Addr = { readonly family: Family; readonly words: Words }
 /** words keeps the host bits, as an interface address needs; networkOf clears them. */

@@ -21,11 +21,8 @@ export const VIRTIO_NET_HDR_F_NEEDS_CSUM = 1
 /** The device has verified the checksum. */
 export const VIRTIO_NET_HDR_F_DATA_VALID = 2
 
-export const VIRTIO_NET_HDR_GSO_NONE = 0
+const VIRTIO_NET_HDR_GSO_NONE = 0
 export const VIRTIO_NET_HDR_GSO_TCPV4 = 1
-/** UFO: one datagram to be cut into IP fragments. */
-export const VIRTIO_NET_HDR_GSO_UDP = 3
-export const VIRTIO_NET_HDR_GSO_TCPV6 = 4
 /** USO: one buffer to be cut into datagrams. */
 export const VIRTIO_NET_HDR_GSO_UDP_L4 = 5
 /** Set beside the type when the TCP flow has ECN. */

@@ -29,7 +29,6 @@ import {
 import type { Endpoint, Engine } from './engine.ts'
 import { netError } from './errors.ts'
 
-export type RemoteInfo = AddressInfo & { size: number }
 export type DatagramOptions = { type: 'udp4' | 'udp6'; reuseAddr?: boolean; reusePort?: boolean }
 type Sent = (error: Error | null, bytes: number) => void
 

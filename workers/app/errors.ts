@@ -1,7 +1,7 @@
 /** Errors as Node's net and dgram throw them: code, errno, syscall, and the address where there is one. */
 import { errnoName } from '../../core/base/errno.ts'
 
-export type NetError = Error & {
+type NetError = Error & {
   code: string
   errno: number
   syscall: string

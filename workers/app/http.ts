@@ -12,7 +12,7 @@ import type { AppServer } from './server.ts'
 import type { AppSocket } from './socket.ts'
 
 /** What the fetch function is told of the connection, as hono's env. */
-export type HttpConnection = {
+type HttpConnection = {
   readonly localAddress: string
   readonly localPort: number
   readonly remoteAddress: string
@@ -36,7 +36,7 @@ export type HttpOptions = {
   /** Told of errors that the fetch function threw. */
   onError?: (error: unknown) => void
 }
-export type HttpServer = { server: AppServer; close: () => Promise<void> }
+type HttpServer = { server: AppServer; close: () => Promise<void> }
 
 /** What goes on on a connection, for its time-outs. */
 type Connection = {

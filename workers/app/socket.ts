@@ -29,7 +29,7 @@ import type { Endpoint, Engine } from './engine.ts'
 import { netError } from './errors.ts'
 
 /** Bytes a socket may have on the way to its worker, and the worker on the way to it. */
-export const SEND_WINDOW = 256 * 1024
+const SEND_WINDOW = 256 * 1024
 export const RECV_WINDOW = 256 * 1024
 /** Credit goes back when so much was used, so that small messages do not cost a record each. */
 const GRANT_AT = RECV_WINDOW / 4

@@ -54,8 +54,6 @@ export const fillFdRow = (
   })
 }
 
-export type FdDevices = ReturnType<typeof createFdDevices>
-
 /** The devices of one kind that are open, each with a look at its other side through its first descriptor. */
 export const createFdDevices = () => {
   type Device = { fds: readonly number[]; look: (fd: number) => Carrier; isDead: boolean }

@@ -17,7 +17,7 @@ const STRIKES = 8
 /** Until control has room for the news. */
 const TELL_AGAIN_MS = 100
 
-export type FdQueue = {
+type FdQueue = {
   readonly fd: number
   readonly ifindex: number
   readonly isSocket: boolean

@@ -25,7 +25,7 @@ import type { PollSet } from '../os/poll.ts'
 import { createFdDriver, FD_IS_SOCKET } from './fd.ts'
 import { createFdQueues } from './fd-queues.ts'
 
-export type QueueDeps = {
+type QueueDeps = {
   polls: PollSet
   ipi: Pick<IpiSystem, 'send'>
   skbs: Skbs

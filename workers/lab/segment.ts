@@ -23,7 +23,7 @@ import type { Host } from './host.ts'
 /** Frames taken from one ring in a turn. */
 const BATCH = 64
 
-export type SegmentDeps = {
+type SegmentDeps = {
   router: Arena
   /** The lab's own packet memory in the router's arena. */
   skbs: Skbs

@@ -4,7 +4,7 @@
 import type { EthtoolFeature } from './ethtool.ts'
 import type { LinkChange, Route } from './rtnetlink.ts'
 
-export type DeviceKind = 'tap' | 'packet'
+type DeviceKind = 'tap' | 'packet'
 
 export type Setup = {
   op: 'setup'

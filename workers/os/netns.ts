@@ -150,7 +150,7 @@ export const createNamespace = async (options: NamespaceOptions): Promise<Namesp
   }
 }
 
-export type VethSide = { namespace: Namespace; ifname: string; address: string }
+type VethSide = { namespace: Namespace; ifname: string; address: string }
 
 /**
  * A veth pair between two namespaces, both ends up and addressed: a wire of the kernel's own, for

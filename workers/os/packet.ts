@@ -32,7 +32,7 @@ const PACKET_FANOUT_HASH = 0
 /** Room for some hundred super-frames while the reader is away. */
 const BUFFER_BYTES = 16 << 20
 
-export type PacketOptions = {
+type PacketOptions = {
   ifname: string
   /** Sockets of one interface with the same number share its frames out by flow hash. */
   fanout?: number

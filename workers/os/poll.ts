@@ -7,9 +7,9 @@ import { addressOf, block, check, libc, putAddress } from './libc.ts'
 
 export const POLLIN = 1
 export const POLLOUT = 4
-export const POLLERR = 8
+const POLLERR = 8
 export const POLLHUP = 16
-export const POLLNVAL = 32
+const POLLNVAL = 32
 /** What poll(2) says unasked: the descriptor has an error, or nothing behind it any more. */
 export const POLL_ERRORS = POLLERR | POLLHUP | POLLNVAL
 
@@ -20,8 +20,7 @@ const EVENTS = 2
 const REVENTS = 3
 
 /** A doorbell: its descriptor can be handed to other threads as a number. */
-export const createDoorbell = (): number =>
-  check(libc.eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK), 'eventfd')
+const createDoorbell = (): number => check(libc.eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK), 'eventfd')
 
 const only = block(8)
 /** What poll(2) says of one descriptor now. */

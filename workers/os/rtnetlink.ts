@@ -64,11 +64,11 @@ export type LinkChange = {
   netnsFd?: number
 }
 
-export type VethEnd = { name: string; mac?: string; mtu?: number; netnsFd?: number }
+type VethEnd = { name: string; mac?: string; mtu?: number; netnsFd?: number }
 
 export type Route = { to: string; via?: string; dev?: string }
 
-export type Rtnetlink = ReturnType<typeof openRtnetlink>
+type Rtnetlink = ReturnType<typeof openRtnetlink>
 
 const text = new TextEncoder()
 
@@ -121,7 +121,7 @@ const createMessage = () => {
   return { at, view, begin, attribute, attributeU32, attributeText, nested, header, finish }
 }
 
-export const openRtnetlink = () => {
+const openRtnetlink = () => {
   const fd = check(libc.socket(AF_NETLINK, SOCK_RAW_CLOEXEC, NETLINK_ROUTE), 'socket AF_NETLINK')
   const on = block(4)
   on.view.setInt32(0, 1, true)

@@ -44,7 +44,7 @@ let softnetSpawn: ReturnType<typeof load> | undefined
 type Argument = number | Block
 type Step = { name: string; args: Argument[]; flags: number; hint?: string | undefined }
 
-export type StepOptions = { must?: boolean; keep?: boolean; hint?: string }
+type StepOptions = { must?: boolean; keep?: boolean; hint?: string }
 
 export type SpawnPlan = ReturnType<typeof createSpawnPlan>
 
@@ -57,7 +57,7 @@ const stringVector = (texts: readonly string[]): { vector: Block; texts: Block[]
   return { vector, texts: blocks }
 }
 
-export const environmentOf = (env: Record<string, string | undefined>): string[] =>
+const environmentOf = (env: Record<string, string | undefined>): string[] =>
   Object.entries(env).flatMap(([name, value]) => (value === undefined ? [] : `${name}=${value}`))
 
 export const createSpawnPlan = () => {
@@ -142,7 +142,7 @@ export const createSpawnPlan = () => {
 const status = block(4)
 
 /** The exit status as a shell tells it, or undefined while the process runs. */
-export const exitStatus = (pid: number): number | undefined => {
+const exitStatus = (pid: number): number | undefined => {
   if (check(libc.waitpid(pid, status.at, WNOHANG), 'waitpid') === 0) return undefined
   const raw = status.view.getInt32(0, true)
   const signal = raw & 0x7f

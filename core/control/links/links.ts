@@ -16,7 +16,7 @@ import { createFollow, type FollowDeps } from './follow.ts'
 import { createRegistry, type RegistryDeps } from './registry.ts'
 
 type Parts = FollowDeps & ChangeDeps & CreateDeps & DestroyDeps
-export type LinksDeps = RegistryDeps & Omit<Parts, 'registry' | 'follow' | 'setUp' | 'checkWords'>
+type LinksDeps = RegistryDeps & Omit<Parts, 'registry' | 'follow' | 'setUp' | 'checkWords'>
 export type Links = ReturnType<typeof createLinks>
 
 export const createLinks = (deps: LinksDeps) => {

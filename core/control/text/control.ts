@@ -25,8 +25,6 @@ import type {
 import { isRefused, refuseAs } from './names.ts'
 import { createNotes } from './notes.ts'
 
-export type TextControl = ReturnType<typeof createTextControl>
-
 export const createTextControl = (deps: ControlDeps) => {
   const plane = createControl(deps)
   const { revision, appliedBy } = plane

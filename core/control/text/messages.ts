@@ -441,7 +441,6 @@ export type Dumps = {
 }
 export type DumpType = keyof Dumps
 export type DumpOf<T extends DumpType> = { type: T; filter?: Dumps[T]['filter'] }
-export type DumpRequest = { [T in DumpType]: DumpOf<T> }[DumpType]
 export type DumpItem<T extends DumpType> = Dumps[T]['item']
 
 // ---- notifications (ip monitor)

@@ -61,7 +61,7 @@ const ANY: Words = [0, 0, 0, 0]
 const ANY4: Words = [0, 0, 0xffff, 0]
 
 /** The prefix a route is for; 'default' is of the family that its other words say. */
-export const parseDst = (
+const parseDst = (
   dst: string,
   wanted: FamilyName | undefined,
   hint: Addr | null
@@ -233,7 +233,7 @@ const readName = (
   field: string
 ): number | Refused => parse(value) ?? wrong(value, why, field)
 
-export const readTable = (table: string | number): number | Refused =>
+const readTable = (table: string | number): number | Refused =>
   table === 'all'
     ? 0
     : (tableNames.parse(table, MAX_TABLE) ?? wrong(table, 'table id value is invalid', 'table'))

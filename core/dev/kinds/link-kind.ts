@@ -52,7 +52,7 @@ export type KindEnv = {
 }
 
 /** Where a device is made: its row has what every Ethernet device of 1500 bytes starts with. */
-export type NewLink = { ifindex: number; row: number; spec: LinkChange }
+type NewLink = { ifindex: number; row: number; spec: LinkChange }
 
 /** Control's half of a kind; its functions may take their time. */
 export type LinkOps = {

@@ -31,7 +31,7 @@ import { fillSoftFeatures } from './forward-skb.ts'
 import type { KindEnv, KindReceive, LinkKind, LinkOps, ReceiveEnv, XmitEnv } from './link-kind.ts'
 
 /** Words of the device row: the port's number and the peer's thread. */
-export const PORT_NUMBER = DEV_PRIV
+const PORT_NUMBER = DEV_PRIV
 export const PORT_PEER = DEV_PRIV + 1
 
 /** Ring of frames that `thread` sends to the port's peer. */

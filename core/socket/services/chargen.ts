@@ -18,7 +18,7 @@ import {
 } from './listen.ts'
 
 /** `sink`: 64 KB of the arena that nobody reads; `page`: 512 bytes of it to build a datagram in. */
-export type ChargenDeps = {
+type ChargenDeps = {
   arena: Arena
   sockets: Sockets
   sink: number

@@ -14,7 +14,7 @@ import {
 } from './listen.ts'
 
 /** `sink`: 64 KB of the arena that nobody reads. */
-export type DiscardDeps = { sockets: Sockets; sink: number }
+type DiscardDeps = { sockets: Sockets; sink: number }
 
 const { EAGAIN } = Errno
 const CHUNK = 65536

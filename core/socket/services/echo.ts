@@ -21,7 +21,7 @@ import {
   type Service,
 } from './listen.ts'
 
-export type EchoDeps = {
+type EchoDeps = {
   arena: Arena
   skbs: Skbs
   sockets: Sockets

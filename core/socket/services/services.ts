@@ -12,7 +12,7 @@ import { createEcho } from './echo.ts'
 import type { Service } from './listen.ts'
 
 export type ServicesConfig = { echo: boolean; discard: boolean; chargen: boolean }
-export type ServicesDeps = {
+type ServicesDeps = {
   arena: Arena
   skbs: Skbs
   sockets: Sockets

@@ -59,7 +59,7 @@ import type { OwnedFlows } from '../owned-flows.ts'
 import type { Gso } from '../../dev/gso.ts'
 import type { Events } from '../../socket/events.ts'
 
-export type UdpInputDeps = {
+type UdpInputDeps = {
   arena: Arena
   skbs: Skbs
   drop: DropFn
@@ -70,8 +70,6 @@ export type UdpInputDeps = {
   Pick<OwnedFlows, 'passOn'> &
   Pick<Gso, 'segment'> &
   Pick<Events, 'sockEvents'>
-
-export type UdpInput = ReturnType<typeof createUdpInput>
 
 export const createUdpInput = (deps: UdpInputDeps) => {
   const { arena, skbs, drop, table, loadAddrs, afOps, updatePmtu } = deps

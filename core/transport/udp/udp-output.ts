@@ -47,7 +47,7 @@ import { IPPROTO_UDP } from '../../wire/ipproto.ts'
 import * as udp from '../../wire/udp.ts'
 import type { Pmtu } from '../../inet/pmtu.ts'
 
-export type UdpOutputDeps = {
+type UdpOutputDeps = {
   arena: Arena
   skbs: Skbs
   afOps: AfOpsOf

@@ -55,7 +55,7 @@ import { UDP_BOUND_GROUP, UDP_BROADCAST, UP_MULTICAST_TTL } from './udp-output.t
 import type { Events } from '../../socket/events.ts'
 import type { AddrType } from '../../inet/addr-type.ts'
 
-export type UdpSockDeps = {
+type UdpSockDeps = {
   arena: Arena
   skbs: Skbs
   consume: ConsumeFn
@@ -70,8 +70,6 @@ export type UdpSockDeps = {
   hashesHome: (flow: Int32Array, port: number, rport: number) => boolean
 } & Pick<Events, 'sockEvents'> &
   Pick<AddrType, 'addrType'>
-
-export type UdpSock = ReturnType<typeof createUdpSock>
 
 const SOL_SOCKET = 1
 const SO_BROADCAST = 6

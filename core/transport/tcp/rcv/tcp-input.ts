@@ -43,7 +43,7 @@ import type { TcpWindow } from './tcp-window.ts'
 import type { TcpChallenge } from '../snd/tcp-challenge.ts'
 
 export type TcpInput = ReturnType<typeof createTcpInput>
-export type TcpInputDeps = {
+type TcpInputDeps = {
   arena: Arena
   bank: number
   skbs: Skbs

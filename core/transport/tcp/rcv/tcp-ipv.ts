@@ -77,7 +77,7 @@ import type { Pmtu } from '../../../inet/pmtu.ts'
 
 const IPPROTO_TCP = 6
 
-export type TcpIpvDeps = {
+type TcpIpvDeps = {
   arena: Arena
   bank: number
   skbs: Skbs

@@ -18,7 +18,7 @@ import {
 import { TCP_PAWS_24DAYS, TP_RCV_WUP, TP_TS_RECENT, TP_TS_RECENT_STAMP } from '../sock/tcp-sock.ts'
 
 export type TcpPaws = ReturnType<typeof createTcpPaws>
-export type TcpPawsDeps = { arena: Arena; time: Time }
+type TcpPawsDeps = { arena: Arena; time: Time }
 
 export const createTcpPaws = ({ arena, time }: TcpPawsDeps) => {
   const { i32, u8 } = arena

@@ -72,7 +72,7 @@ import type { TcpOom } from '../sock/tcp-oom.ts'
 import type { TcpStates } from '../states/tcp-states.ts'
 
 export type TcpRcvQueue = ReturnType<typeof createTcpRcvQueue>
-export type TcpRcvQueueDeps = {
+type TcpRcvQueueDeps = {
   arena: Arena
   bank: number
   time: Time

@@ -42,7 +42,7 @@ import type { TcpWindow } from './tcp-window.ts'
 const MSG_PEEK = 2
 const LOOP_MAX = 192
 
-export type TcpRecvmsgDeps = {
+type TcpRecvmsgDeps = {
   arena: Arena
   skbs: Skbs
   queue: TcpRcvQueue

@@ -30,7 +30,7 @@ import type { TcpTransmit } from '../snd/tcp-transmit.ts'
 import type { TcpChallenge } from '../snd/tcp-challenge.ts'
 
 export type TcpValidate = ReturnType<typeof createTcpValidate>
-export type TcpValidateDeps = {
+type TcpValidateDeps = {
   arena: Arena
   bank: number
   drop: DropFn

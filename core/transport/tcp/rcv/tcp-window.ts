@@ -54,7 +54,7 @@ const MAX_WSCALE = 14
 const PACKED = SMALL_PAYLOAD - 64
 
 export type TcpWindow = ReturnType<typeof createTcpWindow>
-export type TcpWindowDeps = {
+type TcpWindowDeps = {
   i32: Int32Array
   f64: Float64Array
   bank: number

@@ -80,13 +80,13 @@ const CONFIRM_EVERY_MS = 1000
 // What tcpAck returns.
 export const ACK_OK = 1
 /** Older than anything the peer could send: answered by a challenge, the segment is dropped. */
-export const ACK_TOO_OLD = -1
-export const ACK_UNSENT_DATA = -2
+const ACK_TOO_OLD = -1
+const ACK_UNSENT_DATA = -2
 /** Old but plausible: the segment's text may still be used. */
-export const ACK_OLD = 0
+const ACK_OLD = 0
 
 export type TcpAck = ReturnType<typeof createTcpAck>
-export type TcpAckDeps = {
+type TcpAckDeps = {
   arena: Arena
   bank: number
   time: Time

@@ -38,8 +38,8 @@ export const RS_PRIOR_IN_FLIGHT = 2
 export const RS_RTT_US = 3
 export const RS_WORDS = 8
 
-export type CongestionDeps = { i32: Int32Array; time: Time }
-export type CongestionOps = {
+type CongestionDeps = { i32: Int32Array; time: Time }
+type CongestionOps = {
   /** A connection begins with it; its private words are zero. It ends, or takes another. */
   readonly init?: (sk: number) => void
   readonly release?: (sk: number) => void
@@ -67,10 +67,10 @@ export type CongestionControl = {
 /** By TP_CA_OPS and the sysctl's word; the first is every boot's default. */
 export const CONGESTION_CONTROLS: readonly CongestionControl[] = [reno]
 /** TCP_CA_NAME_MAX: a name with its zero, in four words. */
-export const CA_NAME_MAX = 16
+const CA_NAME_MAX = 16
 
 export type TcpCong = ReturnType<typeof createTcpCong>
-export type TcpCongDeps = CongestionDeps & {
+type TcpCongDeps = CongestionDeps & {
   sysctl: number
   controls: readonly CongestionControl[]
 }

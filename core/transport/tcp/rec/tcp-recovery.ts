@@ -52,12 +52,12 @@ import type { TcpWriteQueue } from '../snd/tcp-write-queue.ts'
 
 /** What the alert tells the caller to do with the retransmission queue. */
 export const REXMIT_NONE = 0
-export const REXMIT_LOST = 1
+const REXMIT_LOST = 1
 /** At least one segment, whatever the window says. */
 export const REXMIT_FORCE = 2
 
 export type TcpRecovery = ReturnType<typeof createTcpRecovery>
-export type TcpRecoveryDeps = {
+type TcpRecoveryDeps = {
   i32: Int32Array
   f64: Float64Array
   bank: number

@@ -42,12 +42,12 @@ import type { TcpWriteQueue } from '../snd/tcp-write-queue.ts'
 export const SACK_NEW = 1
 export const SACK_DSACK = 2
 /** Something never retransmitted was reported. */
-export const SACK_ORIG = 4
+const SACK_ORIG = 4
 
 const MAX_BLOCKS = 4
 
 export type TcpSacktag = ReturnType<typeof createTcpSacktag>
-export type TcpSacktagDeps = {
+type TcpSacktagDeps = {
   i32: Int32Array
   u8: Bytes
   f64: Float64Array

@@ -11,7 +11,7 @@ import { Sysctl } from '../../../shm/sysctl.ts'
 import { TP_LAST_OOW_ACK, TP_OOW_ACKED } from '../sock/tcp-sock.ts'
 import type { TcpTransmit } from './tcp-transmit.ts'
 
-export type TcpChallengeDeps = { arena: Arena; bank: number; time: Time; transmit: TcpTransmit }
+type TcpChallengeDeps = { arena: Arena; bank: number; time: Time; transmit: TcpTransmit }
 
 export type TcpChallenge = ReturnType<typeof createTcpChallenge>
 

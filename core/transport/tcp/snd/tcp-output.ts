@@ -82,7 +82,7 @@ const TSO_WIN_DIVISOR = 3
 const CHRONO_TOTALS = TP_CHRONO_BUSY - CHRONO_BUSY
 
 export type TcpOutput = ReturnType<typeof createTcpOutput>
-export type TcpOutputDeps = {
+type TcpOutputDeps = {
   arena: Arena
   bank: number
   time: Time

@@ -38,7 +38,7 @@ import type { IpOutput } from '../../../ipv4/ip-output.ts'
 
 const IPPROTO_TCP = 6
 
-export type TcpReplyDeps = {
+type TcpReplyDeps = {
   arena: Arena
   bank: number
   skbs: Skbs

@@ -42,13 +42,13 @@ import type { TcpTimers } from '../sock/tcp-timers.ts'
 import type { TcpWriteQueue } from './tcp-write-queue.ts'
 import type { TcpOom } from '../sock/tcp-oom.ts'
 
-export const MSG_MORE = 0x8000
+const MSG_MORE = 0x8000
 /** A writer that waits for the worker's memory is woken after this long, ms. */
 const MEMORY_WAIT = 20
 /** Up to here a loop beats making a view for TypedArray.set. */
 const LOOP_MAX = 192
 
-export type TcpSendmsgDeps = {
+type TcpSendmsgDeps = {
   arena: Arena
   skbs: Skbs
   mem: TcpMem

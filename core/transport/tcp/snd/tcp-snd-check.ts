@@ -39,7 +39,7 @@ import type { TcpTransmit } from './tcp-transmit.ts'
 import type { TcpWindow } from '../rcv/tcp-window.ts'
 
 export type TcpSndCheck = ReturnType<typeof createTcpSndCheck>
-export type TcpSndCheckDeps = {
+type TcpSndCheckDeps = {
   arena: Arena
   time: Time
   mem: TcpMem

@@ -76,7 +76,7 @@ const IPPROTO_TCP = 6
 /** Takes the skb (data at the TCP header) over in every case; 0 or -errno. */
 
 export type TcpTransmit = ReturnType<typeof createTcpTransmit>
-export type TcpTransmitDeps = {
+type TcpTransmitDeps = {
   arena: Arena
   bank: number
   time: Time

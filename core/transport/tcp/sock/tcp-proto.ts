@@ -31,7 +31,7 @@ export const createTcpProto = (tcp: Tcp): Proto => ({
   getNameOption: tcp.getNameOption,
 })
 
-export type TcpErrDeps = {
+type TcpErrDeps = {
   arena: Arena
   tcp: Tcp
 } & Pick<IpOutput, 'loadAddrs'>

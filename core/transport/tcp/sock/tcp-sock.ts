@@ -251,13 +251,11 @@ export const CBF_SACKED = 0x100
 export const CBF_LOST = 0x200
 export const CBF_RETRANS = 0x400
 export const CBF_EVER_RETRANS = 0x800
-export const CBF_SCOREBOARD = CBF_SACKED | CBF_LOST | CBF_RETRANS
 
 // Milliseconds.
 export const TCP_RTO_MIN = 200
 export const TCP_RTO_MAX = 120_000
 export const TCP_TIMEOUT_INIT = 1000
-export const TCP_TIMEOUT_FALLBACK = 3000
 /** A delayed acknowledgement waits this long at least, and at first; and at most. */
 export const TCP_DELACK_MIN = 40
 export const TCP_ATO_MIN = TCP_DELACK_MIN
@@ -266,8 +264,6 @@ export const TCP_TIMEWAIT_LEN = 60_000
 export const TCP_RESOURCE_PROBE_INTERVAL = 500
 /** RFC 7323 section 5.5: ts_recent older than this is void. */
 export const TCP_PAWS_24DAYS = 24 * 24 * 3600
-export const TCP_PAWS_MSL = 60
-export const TCP_PAWS_WINDOW = 1
 
 export const TCP_INIT_CWND = 10
 export const TCP_MSS_DEFAULT = 536
@@ -277,8 +273,6 @@ export const TCP_MIN_SND_MSS = 48
 export const TCP_INFINITE_SSTHRESH = 0x7fffffff
 export const TCP_FASTRETRANS_THRESH = 3
 export const TCP_MAX_REORDERING = 300
-export const MAX_TCP_WINDOW = 32767
-export const TCP_RETR1 = 3
 export const TCP_NUM_SACKS_MAX = 4
 
 /** Adds n >= 0 to a 64-bit total kept in words at, at + 1. */

@@ -70,21 +70,21 @@ export const SO_REUSEPORT = 15
 export const SO_ACCEPTCONN = 30
 export const SO_MARK = 36
 export const SO_PROTOCOL = 38
-export const SO_BINDTOIFINDEX = 62
+const SO_BINDTOIFINDEX = 62
 // SOL_IP.
 export const IP_TOS = 1
 export const IP_TTL = 2
-export const IP_MINTTL = 21
+const IP_MINTTL = 21
 // SOL_TCP.
 export const TCP_NODELAY = 1
-export const TCP_MAXSEG = 2
+const TCP_MAXSEG = 2
 export const TCP_CORK = 3
 export const TCP_KEEPIDLE = 4
 export const TCP_KEEPINTVL = 5
 export const TCP_KEEPCNT = 6
-export const TCP_SYNCNT = 7
-export const TCP_LINGER2 = 8
-export const TCP_WINDOW_CLAMP = 10
+const TCP_SYNCNT = 7
+const TCP_LINGER2 = 8
+const TCP_WINDOW_CLAMP = 10
 export const TCP_QUICKACK = 12
 export const TCP_CONGESTION = 13
 export const TCP_USER_TIMEOUT = 18
@@ -94,7 +94,7 @@ const SOCK_MIN_SNDBUF = 4608
 const MAX_KEEP = 32767
 const MAX_KEEP_COUNT = 127
 
-export type TcpSockoptDeps = {
+type TcpSockoptDeps = {
   arena: Arena
   output: TcpOutput
   timers: TcpTimers

@@ -75,7 +75,7 @@ import type { TcpTimerHandlers, TcpTimers } from './tcp-timers.ts'
 import type { TcpTransmit } from '../snd/tcp-transmit.ts'
 import type { TcpWriteQueue } from '../snd/tcp-write-queue.ts'
 
-export type TcpTimerDeps = {
+type TcpTimerDeps = {
   arena: Arena
   bank: number
   time: Time

@@ -34,7 +34,7 @@ import type { TcpTimers } from '../sock/tcp-timers.ts'
 import type { TcpTransmit } from '../snd/tcp-transmit.ts'
 import type { TcpWriteQueue } from '../snd/tcp-write-queue.ts'
 
-export type TcpCloseDeps = {
+type TcpCloseDeps = {
   arena: Arena
   bank: number
   life: TcpLifecycle

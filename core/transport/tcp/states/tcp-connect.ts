@@ -128,7 +128,7 @@ const USER_WORDS = [
   TP_EVENTS,
 ]
 
-export type TcpConnectDeps = {
+type TcpConnectDeps = {
   arena: Arena
   bank: number
   worker: number
@@ -147,8 +147,6 @@ export type TcpConnectDeps = {
   cong: TcpCong
   steer: Steer['steerFlow']
 } & Pick<AddrType, 'addrType'>
-
-export type TcpConnect = ReturnType<typeof createTcpConnect>
 
 export type TcpRouting = ReturnType<typeof createTcpRouting>
 

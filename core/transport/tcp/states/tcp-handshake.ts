@@ -79,7 +79,7 @@ import type { TcpWindow } from '../rcv/tcp-window.ts'
 import type { TcpReply } from '../snd/tcp-reply.ts'
 
 export type TcpHandshake = ReturnType<typeof createTcpHandshake>
-export type TcpHandshakeDeps = {
+type TcpHandshakeDeps = {
   arena: Arena
   bank: number
   time: Time

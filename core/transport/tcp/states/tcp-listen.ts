@@ -168,7 +168,7 @@ const INHERITED_FLAGS =
   SOCK_KEEPOPEN | SOCK_LINGER | SOCK_RCVBUF_LOCK | SOCK_SNDBUF_LOCK | SOCK_CA_SETSOCKOPT
 
 export type TcpListen = ReturnType<typeof createTcpListen>
-export type TcpListenDeps = {
+type TcpListenDeps = {
   arena: Arena
   bank: number
   time: Time

@@ -58,7 +58,7 @@ import type { TcpReply } from '../snd/tcp-reply.ts'
 import type { TcpChallenge } from '../snd/tcp-challenge.ts'
 
 export type TcpStates = ReturnType<typeof createTcpStates>
-export type TcpStatesDeps = {
+type TcpStatesDeps = {
   arena: Arena
   bank: number
   drop: DropFn

@@ -29,7 +29,7 @@ import type { TcpTimers } from '../sock/tcp-timers.ts'
 import type { TcpTransmit } from '../snd/tcp-transmit.ts'
 import type { TcpReply } from '../snd/tcp-reply.ts'
 
-export type TcpTimewaitDeps = {
+type TcpTimewaitDeps = {
   i32: Int32Array
   f64: Float64Array
   bank: number
