@@ -6,6 +6,7 @@ import { join } from 'node:path'
 import { Glob } from 'bun'
 import { root } from '../bin/bootstrap.mjs'
 import {
+  circles,
   codeOnly,
   LEAF_FACTORIES,
   MAKERS,
@@ -50,6 +51,17 @@ test('the tree keeps the rules', async () => {
 test('what the rule of one composition root leaves out is there', () => {
   for (const path of [...Object.keys(LEAF_FACTORIES), ...Object.keys(MAKERS)])
     expect([path, existsSync(join(root, path))]).toEqual([path, true])
+})
+
+test('no file imports itself by way of others', async () => {
+  expect(circles(await readTree())).toEqual([])
+  const file = (path: string, ...imports: string[]): SourceFile => ({ path, imports, source: '' })
+  const tree = [
+    file('core/a.ts', './b.ts'),
+    file('core/b.ts', './c.ts'),
+    file('core/c.ts', './b.ts'),
+  ]
+  expect(circles(tree)).toEqual([['core/b.ts', 'core/c.ts']])
 })
 
 test('type-only imports are not in the graph', () => {

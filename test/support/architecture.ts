@@ -286,3 +286,20 @@ export const violations = (files: SourceFile[]): Violation[] =>
       file: file.path,
     }))
   })
+
+/** Circles of value imports: each as the files of one, in order. */
+export const circles = (files: readonly SourceFile[]): string[][] => {
+  const known = new Map(files.map((file) => [file.path, file]))
+  const found: string[][] = []
+  const done = new Set<string>()
+  const visit = (path: string, way: readonly string[]): void => {
+    const at = way.indexOf(path)
+    if (at >= 0) found.push(way.slice(at))
+    if (at >= 0 || done.has(path)) return
+    for (const specifier of known.get(path)?.imports ?? [])
+      visit(resolveImport(path, specifier), [...way, path])
+    done.add(path)
+  }
+  for (const { path } of files) visit(path, [])
+  return found
+}
