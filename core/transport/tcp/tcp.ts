@@ -150,7 +150,7 @@ const createSending = (base: Base, deps: TcpDeps) => {
   const transmit = createTcpTransmit({ ...base, timers, window, afOps })
   const queue = createTcpWriteQueue(i32, skbs, mem, consume)
   const mss = createTcpMss({ i32, gsoMax, afOps, skDst }, transmit)
-  const output = createTcpOutput({ ...base, queue, mss, timers, transmit })
+  const output = createTcpOutput({ ...base, mem, queue, mss, timers, transmit })
   const { sendChallengeAck } = createTcpChallenge({ ...base, transmit })
   const { sendReset } = createTcpReply({ ...base, routeOutput, afOps, loadAddrs })
   return { mem, timers, window, transmit, queue, mss, output, sendChallengeAck, sendReset }

@@ -73,6 +73,7 @@ import {
   TP_WRITE_SEQ,
   wndEnd,
 } from '../sock/tcp-sock.ts'
+import type { TcpMem } from '../sock/tcp-mem.ts'
 import type { TcpTimers } from '../sock/tcp-timers.ts'
 import type { TcpTransmit } from './tcp-transmit.ts'
 import type { TcpWriteQueue } from './tcp-write-queue.ts'
@@ -91,10 +92,11 @@ type TcpOutputDeps = {
   timers: TcpTimers
   transmit: TcpTransmit
   cong: TcpCong
+  mem: TcpMem
 }
 
 export const createTcpOutput = (deps: TcpOutputDeps) => {
-  const { queue, timers, time, bank, cong } = deps
+  const { queue, timers, time, bank, cong, mem } = deps
   const { currentMss, sizeGoal } = deps.mss
   const { transmitClone, emptySegment, sendProbe } = deps.transmit
   const { pcount, setTsoSegs, fragment } = queue
@@ -391,10 +393,15 @@ export const createTcpOutput = (deps: TcpOutputDeps) => {
   /** Queues the FIN behind the data and sends what may go. False when there is no memory for it. */
   const sendFin = (sk: number): boolean => {
     const tail = i32[sk + TP_WQ_TAIL]
-    if (tail !== 0 && tail === lastUnsent(sk)) {
+    const isUnsent = tail !== 0 && tail === lastUnsent(sk)
+    const mayQueue = mem.mayQueueFlag()
+    if (isUnsent || (tail !== 0 && !mayQueue)) {
       i32[tail + CB_FLAGS] |= TCP_FIN
       i32[tail + CB_END_SEQ] = (i32[tail + CB_END_SEQ] + 1) | 0
+      // without memory it goes with the last segment when that is sent again
+      if (!isUnsent) i32[sk + TP_SND_NXT] = (i32[sk + TP_SND_NXT] + 1) | 0
     } else {
+      if (!mayQueue) return false
       const skb = emptySegment(i32[sk + TP_WRITE_SEQ], TCP_ACK | TCP_FIN)
       if (skb === 0) return false
       i32[skb + CB_END_SEQ] = (i32[sk + TP_WRITE_SEQ] + 1) | 0

@@ -35,6 +35,8 @@ export const createTcpMem = (arena: Arena, skbs: Skbs) => {
   const ofoLarge = bound(Holder.tcp_ofo, 1)
   const sndSmall = bound(Holder.tcp_snd, 0)
   const sndLarge = bound(Holder.tcp_snd, 1)
+  /** What is left of the line to SYNs and FINs, which data must not keep from being sent. */
+  const sndData = sndSmall - (sndSmall >> 4)
   // Above half of what minimums leave, a socket that has its minimum takes no more small buffers to send.
   const sndPressure = most(sndSmall) >> 1
   /** Largest buffer one socket may grow to by itself. */
@@ -110,16 +112,18 @@ export const createTcpMem = (arena: Arena, skbs: Skbs) => {
     const held = smallHeld(Holder.tcp_snd)
     if (held < sndPressure) return small()
     if (!mayHaveMinimum(sk)) return 0
-    return held < sndSmall ? small() : -1
+    return held < sndData ? small() : -1
   }
   /** An skb for `len` bytes that a queued one is split by; 0 when the line has no room for it. */
   const allocSplit = (len: number): number => {
     const fits =
       len <= SMALL_PAYLOAD
-        ? smallHeld(Holder.tcp_snd) < sndSmall
+        ? smallHeld(Holder.tcp_snd) < sndData
         : largeHeld(Holder.tcp_snd) < sndLarge && hasLarges(Holder.tcp_snd, 1)
     return fits ? skbs.alloc(len, MAX_HEADER) : 0
   }
+  /** Whether a SYN or a FIN may be queued. */
+  const mayQueueFlag = (): boolean => smallHeld(Holder.tcp_snd) < sndSmall
   /** The write queues hold all that they may: orphans give way (tcp_out_of_memory). */
   const isSendFull = (): boolean => smallHeld(Holder.tcp_snd) >= most(sndSmall)
 
@@ -141,6 +145,7 @@ export const createTcpMem = (arena: Arena, skbs: Skbs) => {
     plentyOfLarges,
     allocSend,
     allocSplit,
+    mayQueueFlag,
     isSendFull,
     sockLimit,
   }

@@ -72,6 +72,7 @@ export const createTcpClose = (deps: TcpCloseDeps) => {
     if (output.sendFin(sk)) return
     // no memory even for a FIN: the peer must learn of the end some other way
     f64[bank + Mib.TcpExtTCPAbortOnMemory]++
+    transmit.sendActiveReset(sk)
     life.fail(sk, Errno.ENOBUFS)
   }
 

@@ -97,6 +97,7 @@ import {
   TP_TS_OFFSET,
   TP_WRITE_SEQ,
 } from '../sock/tcp-sock.ts'
+import type { TcpMem } from '../sock/tcp-mem.ts'
 import type { TcpTimers } from '../sock/tcp-timers.ts'
 import type { TcpTransmit } from '../snd/tcp-transmit.ts'
 import type { TcpWindow } from '../rcv/tcp-window.ts'
@@ -145,6 +146,7 @@ type TcpConnectDeps = {
   queue: TcpWriteQueue
   purgeRcv: TcpRcvQueue['purge']
   cong: TcpCong
+  mem: TcpMem
   steer: Steer['steerFlow']
 } & Pick<AddrType, 'addrType'>
 
@@ -354,7 +356,7 @@ export const createTcpConnect = (deps: TcpConnectDeps, routing: TcpRouting) => {
     i32[sk + TP_SND_CWND] = TCP_INIT_CWND
     i32[sk + TP_RTO] = TCP_TIMEOUT_INIT
     i32[sk + TP_RETRANS_STAMP] = time[TIME_MS] || -1
-    const syn = transmit.emptySegment(isn, TCP_SYN)
+    const syn = deps.mem.mayQueueFlag() ? transmit.emptySegment(isn, TCP_SYN) : 0
     if (syn === 0) return life.fail(sk, Errno.ENOBUFS)
     i32[syn + CB_END_SEQ] = (isn + 1) | 0
     queue.setTsoSegs(syn, 1)
