@@ -23,6 +23,7 @@ import {
   OPT_WSCALE,
   read64,
   TCP_INFINITE_SSTHRESH,
+  TCP_INIT_CWND,
   TP_ADVMSS,
   TP_ATO,
   TP_BACKOFF,
@@ -117,7 +118,7 @@ const congestion = (i32: Int32Array, sk: number, controls: Controls) => {
 /** What children will begin with. */
 const listening = (i32: Int32Array, sk: number, controls: Controls) => ({
   cong: controls[i32[sk + TP_CA_OPS]].name,
-  cwnd: i32[sk + TP_SND_CWND],
+  cwnd: TCP_INIT_CWND,
 })
 
 const options = (i32: Int32Array, sk: number) => {

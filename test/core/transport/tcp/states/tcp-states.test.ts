@@ -54,6 +54,8 @@ describe.each(FAMILIES)('%s', (_name, family) => {
       const listener = host.serve(80, (sk) => {
         child = sk
       })
+      // a listener says what its children begin with
+      expect(tcpInfo(host.arena, listener, 0)).toMatchObject({ state: 'LISTEN', cwnd: 10 })
       inject('S 0:0(0) win 64000', ALL)
       const synAck = take()[0]!
       expect(synAck.text).toBe('S. 0:0(0) ack 1 <mss,sackOK,TS,wscale>')
