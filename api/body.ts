@@ -5,10 +5,8 @@
  */
 import type { MiddlewareHandler } from 'hono'
 import { isRead } from './auth.ts'
-import type { ApiEnv } from './endpoints/deps.ts'
+import type { ApiEnv, BodyLimits } from './endpoints/deps.ts'
 import { Problem, unreadable } from './problem.ts'
-
-export type BodyLimits = { readonly maxBytes: number; readonly withinMs: number }
 
 export const BODY_LIMITS: BodyLimits = { maxBytes: 64 * 1024 * 1024, withinMs: 30_000 }
 

@@ -5,7 +5,7 @@ import { addrBrief, addrJson, addrOneline, addrText } from '../iproute2/addr.ts'
 import { statsText } from '../iproute2/link.ts'
 import type { Cli } from './cli.ts'
 import { getItems, printJson, printLines, Refused, segment, send, UsageError } from './cli.ts'
-import type { IpObject, IpOptions } from './ip.ts'
+import type { IpObject, IpOptions } from './ip-object.ts'
 import { requireDevice } from './ip-link.ts'
 import { garbage, matchWord, unknownCommand, type Words } from './words.ts'
 

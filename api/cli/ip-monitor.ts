@@ -11,7 +11,7 @@ import { linkText } from '../iproute2/link.ts'
 import { neighText } from '../iproute2/neigh.ts'
 import { routeText } from '../iproute2/route.ts'
 import { printJson, Refused, UsageError } from './cli.ts'
-import type { IpObject } from './ip.ts'
+import type { IpObject } from './ip-object.ts'
 import { matchWord } from './words.ts'
 
 const KINDS = ['link', 'address', 'route', 'neigh'] as const satisfies readonly WatchKind[]

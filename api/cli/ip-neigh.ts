@@ -14,7 +14,7 @@ import {
   send,
   UsageError,
 } from './cli.ts'
-import type { IpObject, IpOptions } from './ip.ts'
+import type { IpObject, IpOptions } from './ip-object.ts'
 import { garbage, matchWord, unknownCommand, type Words } from './words.ts'
 
 const HELP = `Usage: softnet ip neigh { add | replace | change } ADDR lladdr LLADDR dev DEV [ nud STATE ] [ router ] [ proxy ]

@@ -1,7 +1,7 @@
 /** `ip netns` and `ip rule`: what there is; neither is changed here. */
 import type { NetnsItem } from '../endpoints/deps.ts'
 import { getItems, printJson, printLines, UsageError } from './cli.ts'
-import type { IpObject } from './ip.ts'
+import type { IpObject } from './ip-object.ts'
 import { matchWord, unknownCommand } from './words.ts'
 
 const NETNS_HELP = 'Usage: softnet ip netns [ list ]\n'

@@ -1,26 +1,15 @@
 /** `softnet ip`: iproute2's options and objects. Each object is a file of its own. */
 import type { FamilyName } from '../../core/control/text/messages.ts'
-import type { Cli, Command } from './cli.ts'
+import type { Command } from './cli.ts'
 import { incomplete, UsageError } from './cli.ts'
 import { ipAddr } from './ip-addr.ts'
+import type { IpObject } from './ip-object.ts'
 import { ipLink } from './ip-link.ts'
 import { ipMonitor } from './ip-monitor.ts'
 import { ipNeigh } from './ip-neigh.ts'
 import { ipNetns, ipRule } from './ip-netns.ts'
 import { ipRoute } from './ip-route.ts'
-import { createWords, matchWord, type Words } from './words.ts'
-
-export type IpOptions = {
-  readonly json: boolean
-  readonly pretty: boolean
-  readonly stats: boolean
-  readonly details: boolean
-  readonly oneline: boolean
-  readonly brief: boolean
-  readonly family?: FamilyName
-}
-
-export type IpObject = (words: Words, options: IpOptions, cli: Cli) => Promise<number | undefined>
+import { createWords, matchWord } from './words.ts'
 
 /** In iproute2's order, which decides what an abbreviation means. */
 const OBJECTS: ReadonlyArray<readonly [name: string, run: IpObject]> = [

@@ -1,8 +1,9 @@
 /** What the endpoints need: the control plane, and the few things only the daemon knows. */
 import type { Env, Hono } from 'hono'
 import type { Control } from '../../core/control/text/messages.ts'
-import type { BodyLimits } from '../body.ts'
 import type { Scope } from '../schemas/config.ts'
+
+export type BodyLimits = { readonly maxBytes: number; readonly withinMs: number }
 
 /** A network namespace whose only way out is this daemon, and the process that holds it. */
 export type NetnsItem = {

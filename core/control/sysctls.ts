@@ -5,7 +5,7 @@
 import { Errno } from '../base/errno.ts'
 import type { Arena } from '../shm/arena.ts'
 import { SYSCTLS, type SysctlRow } from '../shm/sysctl.ts'
-import { CONGESTION_CONTROLS } from '../transport/tcp/rec/tcp-cong.ts'
+import { CONGESTION_CONTROLS } from '../transport/tcp/rec/tcp-cong-controls.ts'
 import type { Outcome } from './answers.ts'
 import { changed, chunks, refuse, told } from './answers.ts'
 import type { MessageOf, SysctlItem } from './rtnetlink.ts'

@@ -30,14 +30,14 @@ import {
   PAIR_STALLED,
 } from './app-constants.ts'
 import { SK_DADDR, SK_DPORT, SK_NUM, SK_SADDR } from './sock.ts'
-import type { AppPortDeps } from './app-port.ts'
 import type { ConsumeFn } from '../skb/drop.ts'
 
 type AppCompletionsDeps = {
   arena: Arena
   worker: number
   app: number
-  wakeApp: AppPortDeps['wakeApp']
+  /** core/stack/sockets.ts: rings an application that sleeps. */
+  wakeApp: (app: number) => void
   budget: SkbBudget
 }
 export type AppCompletions = ReturnType<typeof createAppCompletions>

@@ -22,7 +22,7 @@ import { createTakeSkb } from './app-skb.ts'
 import { createAppSubmit } from './app-submit.ts'
 import type { Sockets } from './sockets.ts'
 
-export type AppPortDeps = {
+type AppPortDeps = {
   arena: Arena
   worker: number
   skbs: Skbs

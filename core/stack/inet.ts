@@ -1,20 +1,17 @@
 /** The internet layer of a stack: routing, neighbours, hooks, and the address families over them. */
 import { byFamily } from '../inet/af-ops.ts'
-import { createAddrType } from '../inet/addr-type.ts'
-import { createFibReader } from '../inet/fib.ts'
 import { createInetProtos } from '../inet/inet-protos.ts'
-import { createRoute } from '../inet/route.ts'
 import { createAfInet } from '../ipv4/af-inet.ts'
 import { createAfInet6 } from '../ipv6/af-inet6.ts'
-import { DEV_NET, deviceRow, INIT_NET } from '../netdev/netdev.ts'
+import { DEV_NET, deviceRow } from '../netdev/netdev.ts'
 import { createNfHooks } from '../netfilter/hooks.ts'
 import { Ipi } from '../shm/ipi.ts'
 import { ETH_P_ARP, ETH_P_IP } from '../wire/ethernet.ts'
-import { createDst } from './dst.ts'
 import { createIpv4 } from './ipv4.ts'
 import type { Link } from './link.ts'
 import type { Machine } from './machine.ts'
 import { createNeigh } from './neigh.ts'
+import { createRouting } from './routing.ts'
 
 export type Inet = ReturnType<typeof createInet>
 
@@ -43,13 +40,4 @@ export const createInet = (machine: Machine, link: Link) => {
     neighbour?.neighIfdown(ifindex)
   })
   return { ...routing, ...neigh, ...ipv4, nf, protos, afOps }
-}
-
-export type Routing = ReturnType<typeof createRouting>
-
-/** What addresses are, and where packets to them go. */
-const createRouting = (machine: Machine) => {
-  const fib = createFibReader(machine.arena, INIT_NET)
-  const { routeInput, routeOutput } = createRoute({ arena: machine.arena, fib })
-  return { ...createAddrType(machine.arena, fib), routeInput, ...createDst(machine, routeOutput) }
 }

@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'bun:test'
-import { type BodyLimits, readBytes } from '../../api/body.ts'
+import { readBytes } from '../../api/body.ts'
+import type { BodyLimits } from '../../api/endpoints/deps.ts'
 import { Problem } from '../../api/problem.ts'
 import { createSoftnet } from './support/softnet.ts'
 

@@ -1,6 +1,6 @@
 /**
- * Congestion control: what an algorithm is, which there are, and which a connection has. An algorithm is one file and a
- * line in CONGESTION_CONTROLS; it keeps its state in the TP_CA_PRIV words of the row. The sysctl
+ * Congestion control: what an algorithm is, and which a connection has. An algorithm is one file and its name in
+ * tcp-cong-controls.ts; it keeps its state in the TP_CA_PRIV words of the row. The sysctl
  * net.ipv4.tcp_congestion_control chooses it for new sockets, TCP_CONGESTION for one. Called by tcp-ack.ts,
  * tcp-recovery.ts and tcp-output.ts, on the worker. Linux: net/ipv4/tcp_cong.c, struct tcp_congestion_ops.
  */
@@ -21,7 +21,6 @@ import {
   TP_SND_CWND,
   TP_SND_SSTHRESH,
 } from '../sock/tcp-sock.ts'
-import { reno } from './tcp-reno.ts'
 
 /** What happens to a connection, for cwndEvent (enum tcp_ca_event). */
 export const CA_EVENT_TX_START = 0
@@ -64,8 +63,6 @@ export type CongestionControl = {
   readonly create: (deps: CongestionDeps) => CongestionOps
 }
 
-/** By TP_CA_OPS and the sysctl's word; the first is every boot's default. */
-export const CONGESTION_CONTROLS: readonly CongestionControl[] = [reno]
 /** TCP_CA_NAME_MAX: a name with its zero, in four words. */
 const CA_NAME_MAX = 16
 
@@ -77,7 +74,7 @@ type TcpCongDeps = CongestionDeps & {
 
 export const createTcpCong = ({ i32, time, sysctl, controls }: TcpCongDeps) => {
   const table = controls.map(({ create }) => create({ i32, time }))
-  // filled by CONGESTION_CONTROLS: tcp-reno.ts
+  // filled by tcp-cong-controls.ts: tcp-reno.ts
   const ops = (sk: number): CongestionOps => table[i32[sk + TP_CA_OPS]]
   const cwndEvent = (sk: number, event: number): void => ops(sk).cwndEvent?.(sk, event)
 

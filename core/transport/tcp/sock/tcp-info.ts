@@ -14,7 +14,8 @@ import {
   TCP_TIME_WAIT,
 } from '../../../socket/sock.ts'
 import type { SockInfo, SockTimer, TcpInfo } from '../../../socket/sock-info.ts'
-import { CONGESTION_CONTROLS, type CongestionControl } from '../rec/tcp-cong.ts'
+import type { CongestionControl } from '../rec/tcp-cong.ts'
+import { CONGESTION_CONTROLS } from '../rec/tcp-cong-controls.ts'
 import {
   ICSK_TIME_PROBE0,
   ICSK_TIME_RETRANS,

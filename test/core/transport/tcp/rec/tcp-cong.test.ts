@@ -1,3 +1,4 @@
+import { CONGESTION_CONTROLS } from '../../../../../core/transport/tcp/rec/tcp-cong-controls.ts'
 import { expect, test } from 'bun:test'
 import { AF_INET } from '../../../../../core/base/family.ts'
 import { Errno } from '../../../../../core/base/errno.ts'
@@ -6,7 +7,6 @@ import {
   CA_EVENT_CWND_RESTART,
   CA_EVENT_LOSS,
   CA_EVENT_TX_START,
-  CONGESTION_CONTROLS,
   type CongestionControl,
   RS_ACKED_SACKED,
   RS_LOSSES,

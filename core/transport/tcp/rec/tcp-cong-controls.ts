@@ -1,0 +1,5 @@
+/** The congestion controls there are, by TP_CA_OPS and the sysctl's word; the first is every boot's default. */
+import type { CongestionControl } from './tcp-cong.ts'
+import { reno } from './tcp-reno.ts'
+
+export const CONGESTION_CONTROLS: readonly CongestionControl[] = [reno]
