@@ -8,7 +8,7 @@
 import { isMainThread, parentPort, Worker, workerData } from 'node:worker_threads'
 import { AF_INET } from '../core/base/family.ts'
 import { RTN_LOCAL, RTN_UNICAST } from '../core/base/flowi.ts'
-import { NLM_F_CREATE } from '../core/control/rtnetlink.ts'
+import { NLM_F_CREATE } from '../core/control/nlm-flags.ts'
 import { createTables } from '../core/control/tables.ts'
 import { RT_SCOPE_UNIVERSE, RT_TABLE_LOCAL, RT_TABLE_MAIN } from '../core/inet/nexthop-constants.ts'
 import { NUD_PERMANENT } from '../core/neigh/neigh-constants.ts'

@@ -1,7 +1,7 @@
 /** /addresses: links with their addresses, like `ip addr`; one address is (dev, local, prefixlen). */
 import type { Context } from 'hono'
 import { Hono } from 'hono'
-import { NLM_F_CREATE, NLM_F_EXCL, NLM_F_REPLACE } from '../../core/control/text/messages.ts'
+import { NLM_F_CREATE, NLM_F_EXCL, NLM_F_REPLACE } from '../../core/control/nlm-flags.ts'
 import { addrJson } from '../iproute2/addr.ts'
 import { noSuchDevice, refused } from '../problem.ts'
 import { address, ifname, queryNumber } from '../schemas/common.ts'

@@ -1,7 +1,7 @@
 /** /links: network devices, like `ip -s -d link`. PUT creates or replaces, POST creates, PATCH changes. */
 import { Hono } from 'hono'
 import type { LinkItem } from '../../core/control/text/messages.ts'
-import { NLM_F_CREATE, NLM_F_EXCL, NLM_F_REPLACE } from '../../core/control/text/messages.ts'
+import { NLM_F_CREATE, NLM_F_EXCL, NLM_F_REPLACE } from '../../core/control/nlm-flags.ts'
 import { linkJson } from '../iproute2/link.ts'
 import { ifname } from '../schemas/common.ts'
 import { linkBody, linkFilter, linkPatch, linkSpec, withKinds } from '../schemas/link.ts'

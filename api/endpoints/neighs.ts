@@ -2,7 +2,7 @@
 import type { Context } from 'hono'
 import { Hono } from 'hono'
 import type { NeighItem } from '../../core/control/text/messages.ts'
-import { NLM_F_CREATE, NLM_F_EXCL, NLM_F_REPLACE } from '../../core/control/text/messages.ts'
+import { NLM_F_CREATE, NLM_F_EXCL, NLM_F_REPLACE } from '../../core/control/nlm-flags.ts'
 import { neighJson } from '../iproute2/neigh.ts'
 import { unreadable } from '../problem.ts'
 import { address, ifname } from '../schemas/common.ts'

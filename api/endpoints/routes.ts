@@ -10,7 +10,7 @@ import {
   NLM_F_CREATE,
   NLM_F_EXCL,
   NLM_F_REPLACE,
-} from '../../core/control/text/messages.ts'
+} from '../../core/control/nlm-flags.ts'
 import { parsePrefix } from '../../core/wire/text.ts'
 import { lookupJson, routeJson } from '../iproute2/route.ts'
 import { refused } from '../problem.ts'

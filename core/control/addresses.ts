@@ -8,7 +8,7 @@ import type { Ifaddr, Ifaddrs } from '../inet/ifaddr.ts'
 import type { Outcome } from './answers.ts'
 import { changed, chunks, refuse } from './answers.ts'
 import type { AddressFilter, MessageOf } from './rtnetlink.ts'
-import { NLM_F_EXCL, NLM_F_REPLACE } from './rtnetlink.ts'
+import { NLM_F_EXCL, NLM_F_REPLACE } from './nlm-flags.ts'
 import type { Links } from './links/links.ts'
 
 type AddressesDeps = {

@@ -36,7 +36,7 @@ import type {
   Notification,
   WatchKind,
 } from './rtnetlink.ts'
-import { NLM_F_APPEND, NLM_F_CREATE } from './rtnetlink.ts'
+import { NLM_F_APPEND, NLM_F_CREATE } from './nlm-flags.ts'
 import { createPatience, createRtnl } from './rtnl.ts'
 import type { SockInfo } from '../socket/sock-info.ts'
 import { createSocketDump } from './sockets.ts'

@@ -21,8 +21,6 @@ import { changed, refuse, told } from './answers.ts'
 import type { Links } from './links/links.ts'
 import type { Channels, Features, MessageOf, Rps, Rss } from './rtnetlink.ts'
 
-export type Ethtool = ReturnType<typeof createEthtool>
-
 export const createEthtool = (deps: { arena: Arena; links: Links; random: () => number }) => {
   const { arena, links, random } = deps
   const { i32, layout } = arena

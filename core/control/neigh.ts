@@ -35,7 +35,7 @@ import type { Outcome } from './answers.ts'
 import { changed, chunks, refuse, told } from './answers.ts'
 import type { Calls } from './calls.ts'
 import type { MessageOf, NeighFilter, NeighInfo, NeighKey } from './rtnetlink.ts'
-import { NLM_F_CREATE, NLM_F_EXCL } from './rtnetlink.ts'
+import { NLM_F_CREATE, NLM_F_EXCL } from './nlm-flags.ts'
 import type { Links } from './links/links.ts'
 
 /** Worker 0 runs the neighbour table. */

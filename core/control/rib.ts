@@ -30,7 +30,7 @@ import {
 } from '../inet/nexthop-constants.ts'
 import { NEXTHOP_WORDS } from '../shm/layout.ts'
 import type { Words } from '../wire/text.ts'
-import { NLM_F_APPEND, NLM_F_CREATE, NLM_F_EXCL, NLM_F_REPLACE } from './rtnetlink.ts'
+import { NLM_F_APPEND, NLM_F_CREATE, NLM_F_EXCL, NLM_F_REPLACE } from './nlm-flags.ts'
 
 export type Prefix = { family: number; table: number; words: Words; plen: number }
 /** A route in numbers. `gateway` null: on link; `prefsrc` null: chosen. */

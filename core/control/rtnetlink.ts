@@ -11,13 +11,6 @@ import type { SockInfo } from '../socket/sock-info.ts'
 import type { Mac, Words } from '../wire/text.ts'
 import type { RibRoute, RouteMatch } from './rib.ts'
 
-// Flags of a change (NLM_F_*). `ip route add` is CREATE|EXCL, `replace` CREATE|REPLACE, `change` REPLACE,
-// `append` CREATE|APPEND, `prepend` CREATE.
-export const NLM_F_REPLACE = 0x100
-export const NLM_F_EXCL = 0x200
-export const NLM_F_CREATE = 0x400
-export const NLM_F_APPEND = 0x800
-
 // ---- routes
 
 export type RouteQuery = {

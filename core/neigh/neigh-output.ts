@@ -33,7 +33,6 @@ import {
 import type { NeighTable } from './neigh-table.ts'
 import type { EtherOutput } from '../dev/ether-output.ts'
 import type { DevQueueXmit } from '../dev/dev-queue-xmit.ts'
-import type { Icmp } from '../ipv4/icmp.ts'
 
 type NeighOutputDeps = {
   arena: Arena
@@ -47,8 +46,8 @@ type NeighOutputDeps = {
   timer: number
   /** First of four free words of this thread: an address given in numbers. */
   key: number
-  /** The one edge that leads back up (ICMP sends by neighbours): a Pick of it would be circular. */
-  linkFailure: Icmp['linkFailure']
+  /** core/ipv4/icmp.ts: linkFailure, the one edge that leads back up, since ICMP sends by neighbours. */
+  linkFailure: (skb: number) => void
 } & Pick<EtherOutput, 'pushHh' | 'popHeader'> &
   Pick<DevQueueXmit, 'devQueueXmit'>
 

@@ -3,7 +3,7 @@
 
 import { expect, test } from 'bun:test'
 import { Errno } from '../../core/base/errno.ts'
-import { NLM_F_CREATE, NLM_F_REPLACE } from '../../core/control/text/messages.ts'
+import { NLM_F_CREATE, NLM_F_REPLACE } from '../../core/control/nlm-flags.ts'
 import {
   NF_ACCEPT,
   NF_DROP,

@@ -20,7 +20,7 @@ import {
   NLM_F_CREATE,
   NLM_F_EXCL,
   NLM_F_REPLACE,
-} from '../../core/control/text/messages.ts'
+} from '../../core/control/nlm-flags.ts'
 import { createFibReader } from '../../core/inet/fib.ts'
 import { createRoute } from '../../core/inet/route.ts'
 import { INIT_NET, NETDEV_TX_BUSY } from '../../core/netdev/netdev.ts'

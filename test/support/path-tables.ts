@@ -2,7 +2,7 @@
 // routes, sysctls, and neighbours by the calls that control makes to CPU 0.
 
 import { AF_INET } from '../../core/base/family.ts'
-import { NLM_F_CREATE, NLM_F_REPLACE } from '../../core/control/rtnetlink.ts'
+import { NLM_F_CREATE, NLM_F_REPLACE } from '../../core/control/nlm-flags.ts'
 import { createTables } from '../../core/control/tables.ts'
 import { kindNumbers, SOFT_KINDS } from '../../core/dev/kinds/kinds.ts'
 import {

@@ -11,7 +11,7 @@
  * Control thread.
  */
 import type { Control, LinkSpec, Reply } from '../../core/control/text/messages.ts'
-import { NLM_F_CREATE, NLM_F_EXCL } from '../../core/control/text/messages.ts'
+import { NLM_F_CREATE, NLM_F_EXCL } from '../../core/control/nlm-flags.ts'
 import type { NamespaceOptions } from '../os/netns.ts'
 import type { LanSpec } from './lab-data.ts'
 

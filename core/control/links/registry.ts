@@ -32,7 +32,6 @@ import type { Arena } from '../../shm/arena.ts'
 import { DEV_STATS, DEVICE_FDS, DEVICE_WORDS } from '../../shm/layout.ts'
 import type { Refused } from '../answers.ts'
 import { refuse } from '../answers.ts'
-import type { Ethtool } from '../ethtool.ts'
 import type { Publisher } from '../publish.ts'
 import type { LinkInfo } from '../rtnetlink.ts'
 import { readLink, writeMac, writeName } from './link-row.ts'
@@ -44,8 +43,8 @@ export type RegistryDeps = {
   random: () => number
   /** workers/daemon.ts: has that thread come to its end? */
   hasEnded: (thread: number) => boolean
-  /** A Pick of it would be circular: ethtool is made of links. */
-  initSteering: Ethtool['initSteering']
+  /** core/control/ethtool.ts: initSteering, which is made of links itself. */
+  initSteering: (ifindex: number, channels: number) => void
   /** control.ts: tells watchers. */
   onEvent: (event: 'new' | 'del', ifindex: number) => void
 } & Pick<Publisher, 'retire'>

@@ -5,7 +5,7 @@
 import { Errno } from '../../base/errno.ts'
 import * as answers from '../answers.ts'
 import type * as numbers from '../rtnetlink.ts'
-import { NLM_F_CREATE } from '../rtnetlink.ts'
+import { NLM_F_CREATE } from '../nlm-flags.ts'
 import { readAddress, readAddressKey, writeAddress } from './addr.ts'
 import {
   readFeatures,

@@ -22,7 +22,7 @@ import type {
   RouteSpec,
   StackConfig,
 } from './messages.ts'
-import { NLM_F_CREATE, NLM_F_EXCL, NLM_F_REPLACE } from './messages.ts'
+import { NLM_F_CREATE, NLM_F_EXCL, NLM_F_REPLACE } from '../nlm-flags.ts'
 import { familyOf, isRefused } from './names.ts'
 import { formatDst } from './route.ts'
 

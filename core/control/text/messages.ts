@@ -14,8 +14,6 @@ import type {
 } from '../rtnetlink.ts'
 import type { SockTimer, TcpInfo } from '../../socket/sock-info.ts'
 
-export { NLM_F_APPEND, NLM_F_CREATE, NLM_F_EXCL, NLM_F_REPLACE } from '../rtnetlink.ts'
-
 export type FamilyName = 'inet' | 'inet6'
 export type RouteType =
   | 'unicast'

@@ -4,7 +4,7 @@ import {
   NLM_F_CREATE,
   NLM_F_EXCL,
   NLM_F_REPLACE,
-} from '../../../core/control/text/messages.ts'
+} from '../../../core/control/nlm-flags.ts'
 import { createSoftnet } from '../support/softnet.ts'
 
 test.each([

@@ -4,7 +4,7 @@ import { createApp } from '../../../api/app.ts'
 import { run } from '../../../api/cli/run.ts'
 import type { AppDeps } from '../../../api/endpoints/deps.ts'
 import type { Control, DumpOf, DumpType, Message } from '../../../core/control/text/messages.ts'
-import { NLM_F_CREATE, NLM_F_REPLACE } from '../../../core/control/text/messages.ts'
+import { NLM_F_CREATE, NLM_F_REPLACE } from '../../../core/control/nlm-flags.ts'
 import { itemOf } from '../../support/control-plane.ts'
 import { createRouter } from './router.ts'
 

@@ -5,7 +5,7 @@ import {
   NLM_F_CREATE,
   NLM_F_EXCL,
   NLM_F_REPLACE,
-} from '../../../core/control/text/messages.ts'
+} from '../../../core/control/nlm-flags.ts'
 import type { RibRoute } from '../../../core/control/rib.ts'
 import { createRib } from '../../../core/control/rib.ts'
 import { createFibReader } from '../../../core/inet/fib.ts'

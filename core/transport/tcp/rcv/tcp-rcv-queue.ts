@@ -69,7 +69,6 @@ import {
 import type { TcpWindow } from './tcp-window.ts'
 import type { TcpLifecycle } from '../sock/tcp-lifecycle.ts'
 import type { TcpOom } from '../sock/tcp-oom.ts'
-import type { TcpStates } from '../states/tcp-states.ts'
 
 export type TcpRcvQueue = ReturnType<typeof createTcpRcvQueue>
 type TcpRcvQueueDeps = {
@@ -82,8 +81,9 @@ type TcpRcvQueueDeps = {
   mem: TcpMem
   window: TcpWindow
   trim: TcpOom['trimRcv']
-} & Pick<TcpLifecycle, 'raise'> &
-  Pick<TcpStates, 'fin'>
+  /** core/transport/tcp/states/tcp-states.ts: fin, whose states take their text from here. */
+  fin: (sk: number) => void
+} & Pick<TcpLifecycle, 'raise'>
 
 export const createTcpRcvQueue = (deps: TcpRcvQueueDeps) => {
   const { bank, time, skbs, drop, consume, mem, window, raise, trim, fin } = deps
