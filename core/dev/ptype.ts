@@ -108,6 +108,7 @@ export const createPtype = ({ arena, skbs, drop }: PtypeDeps) => {
     }
     list[0](skb)
   }
+  /** Nobody wants its ethertype. */
   const unhandled = (skb: number): void => {
     const bank = stats + i32[skb + SKB_DEV] * DEV_STATS
     f64[bank + DevStat.rx_dropped]++
@@ -121,5 +122,5 @@ export const createPtype = ({ arena, skbs, drop }: PtypeDeps) => {
     // filled by core/stack/inet.ts: ipResume (ipv4/ip-input.ts), arpRcv (ipv4/arp.ts)
     go(skb, stage)
   }
-  return { devAddPack, isTapped, deliverTaps, deliver, resume }
+  return { devAddPack, isTapped, deliverTaps, deliver, resume, unhandled }
 }

@@ -42,7 +42,7 @@ const NO_TAG = -1
 
 export const createReceive = (deps: ReceiveDeps) => {
   const { arena, skbs, ethTypeTrans, ptype, record, flushBacklogs } = deps
-  const { isTapped, deliverTaps, deliver, resume } = ptype
+  const { isTapped, deliverTaps, deliver, resume, unhandled } = ptype
   const { i32, u8 } = arena
 
   /** One packet of a batch; takes it over. */
@@ -53,7 +53,8 @@ export const createReceive = (deps: ReceiveDeps) => {
     if (!ethTypeTrans(skb)) return
     i32[skb + SKB_IIF] = i32[skb + SKB_DEV]
     if (isTapped()) deliverTaps(skb, i32[skb + SKB_MAC], i32[skb + SKB_PKT_TYPE])
-    if (isTagged(skb)) untag(skb)
+    // taken off by the driver; one in the frame is an ethertype like others
+    if (i32[skb + SKB_VLAN] !== NO_TAG) untag(skb)
     deliver(skb)
   }
   const goOn = (skb: number, stage: number): void => {
@@ -61,13 +62,18 @@ export const createReceive = (deps: ReceiveDeps) => {
     resume(skb, stage)
   }
 
-  /** A tag is in the frame, or was taken off by the driver. */
-  const isTagged = (skb: number): boolean =>
-    i32[skb + SKB_VLAN] !== NO_TAG || isTagType(i32[skb + SKB_PROTOCOL])
+  /** A frame with a tag in it. One too short to be one is nobody's. */
+  const vlanRcv = (skb: number): void => {
+    if (!takeTag(skb)) return unhandled(skb)
+    untag(skb)
+    deliver(skb)
+  }
+  ptype.devAddPack(ETH_P_8021Q, vlanRcv)
+  ptype.devAddPack(ETH_P_8021AD, vlanRcv)
   const isTagType = (type: number): boolean => type === ETH_P_8021Q || type === ETH_P_8021AD
   /**
    * A tag of VLAN 0 is a priority alone, and the frame as if it had none. One of a VLAN that is not here is another
-   * host's. A tag too short to be one stays, and nobody takes its type.
+   * host's.
    */
   const untag = (skb: number): void => {
     while (i32[skb + SKB_VLAN] !== NO_TAG || takeTag(skb)) {
