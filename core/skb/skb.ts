@@ -190,8 +190,13 @@ export const createSkbs = (arena: Arena, thread: number) => {
 
   const bind = (skb: number, buf: number, headroom: number): void => {
     const head = headOf(buf)
-    // not fill(): so few words cost less than its call (bench/forward-memory.ts, nic)
-    for (let w = skb + SKB_LEN, end = skb + SKB_CB; w < end; w++) i32[w] = 0
+    // thirty-six words, four at a time: fill(), and one at a time, cost the nic a twentieth more (bench/forward-memory.ts)
+    for (let w = skb + SKB_LEN, end = skb + SKB_CB; w < end; w += 4) {
+      i32[w] = 0
+      i32[w + 1] = 0
+      i32[w + 2] = 0
+      i32[w + 3] = 0
+    }
     i32[skb + SKB_HEAD] = head
     i32[skb + SKB_DATA] = head + headroom
     i32[skb + SKB_TAIL] = head + headroom

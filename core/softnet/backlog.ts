@@ -50,7 +50,8 @@ export const createBacklog = ({ arena, skbs, drop, kick, flowLimited }: BacklogD
   const enqueueToBacklog = (cpu: number, skb: number, hash: number): boolean => {
     const ring = rings[cpu]
     const limit = i32[maxBacklog]
-    const qlen = ringBacklog(i32, ring, Math.min(limit >> 1, share))
+    const half = limit >> 1
+    const qlen = ringBacklog(i32, ring, half < share ? half : share)
     if (qlen >= limit || (qlen >= share && isShort()))
       return refuse(cpu, skb, Softnet.dropped, Drop.CPU_BACKLOG)
     if (flowLimited(cpu, hash, qlen))
