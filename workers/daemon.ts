@@ -5,7 +5,7 @@
 import { isRefused } from '../core/control/text/names.ts'
 import { createTextControl } from '../core/control/text/control.ts'
 import type { Control, Reply, StackConfig } from '../core/control/text/messages.ts'
-import { IPPROTO_TCP } from '../core/socket/proto.ts'
+import { IPPROTO_TCP } from '../core/wire/ipproto.ts'
 import { tcpInfo } from '../core/transport/tcp/sock/tcp-info.ts'
 import { createArena } from '../core/shm/arena.ts'
 import type { Arena } from '../core/shm/arena.ts'

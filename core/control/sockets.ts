@@ -32,14 +32,13 @@ import {
   sockSlab,
   TCP_LISTEN,
 } from '../socket/sock.ts'
+import { V6ONLY } from '../socket/socket-constants.ts'
 import type { SockInfo } from '../socket/sock-info.ts'
 import type { Words } from '../wire/text.ts'
 import type { Outcome } from './answers.ts'
 import { changed, chunks, refuse, told } from './answers.ts'
 import type { Calls } from './calls.ts'
 import type { MessageOf, Sock, SockEnd, SockFilter } from './rtnetlink.ts'
-
-const IPV6_V6ONLY = 4
 
 export type SocketsDeps = {
   arena: Arena
@@ -83,7 +82,7 @@ export const createSocketDump = ({ arena, calls, sockInfo }: SocketsDeps) => {
     cookie: cookieOf(sk),
     worker,
     hash: i32[sk + SK_RXHASH] >>> 0,
-    v6only: (i32[sk + SK_REUSE] & IPV6_V6ONLY) !== 0,
+    v6only: (i32[sk + SK_REUSE] & V6ONLY) !== 0,
     mark: i32[sk + SK_MARK],
     rmem: i32[sk + SK_RMEM],
     rcvbuf: i32[sk + SK_RCVBUF],

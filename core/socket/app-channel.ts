@@ -30,7 +30,8 @@ import {
   E_PORT,
   E_SKB,
 } from './app-constants.ts'
-import { PEER_ADDR, PEER_PORT, SHUT_RDWR, SHUT_WR } from './proto.ts'
+import { PEER_ADDR, PEER_PORT } from './proto.ts'
+import { SHUT_RDWR, SHUT_WR } from './socket-constants.ts'
 import {
   SK_EVENT_ACCEPT,
   SK_EVENT_CONNECT,

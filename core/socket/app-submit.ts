@@ -24,7 +24,8 @@ import {
   E_SKB,
   E_USER,
 } from './app-constants.ts'
-import { IPPROTO_TCP, TCP_CONGESTION } from './proto.ts'
+import { TCP_CONGESTION } from './socket-constants.ts'
+import { IPPROTO_TCP } from '../wire/ipproto.ts'
 import type { Sockets } from './sockets.ts'
 import type { TakeSkb } from './app-skb.ts'
 

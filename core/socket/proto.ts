@@ -1,10 +1,10 @@
 /**
- * The contract between the socket layer and the protocols under it, and the numbers of the BSD interface.
+ * The contract between the socket layer and the protocols under it.
  *
  * A protocol (TCP, UDP, ...) is a Proto: calls that take a sock row and answer with a count or -errno, as Linux's
  * struct proto does. A protocol that lacks a call leaves it out and the caller gets EOPNOTSUPP. Addresses are four
  * int32 words at (words, at) (IPv4 as v4-mapped), ports numbers in host order. Worker thread only.
- * Linux: struct proto (net/sock.h), struct inet_protosw (net/protocol.h), asm-generic/socket.h.
+ * Linux: struct proto (net/sock.h), struct inet_protosw (net/protocol.h).
  */
 
 /** TCP's is made by transport/tcp/sock/tcp-proto.ts, UDP's by transport/udp/udp-sock.ts. */
@@ -60,43 +60,3 @@ export type NameOption = (
 export const PEER_ADDR = 0
 export const PEER_PORT = 4
 export const PEER_WORDS = 8
-
-export const IPPROTO_IP = 0
-export const IPPROTO_ICMP = 1
-export const IPPROTO_TCP = 6
-export const IPPROTO_UDP = 17
-export const IPPROTO_IPV6 = 41
-export const IPPROTO_ICMPV6 = 58
-
-export const SHUT_RD = 0
-export const SHUT_WR = 1
-export const SHUT_RDWR = 2
-
-export const SOL_SOCKET = 1
-export const SO_REUSEADDR = 2
-export const SO_TYPE = 3
-export const SO_ERROR = 4
-export const SO_SNDBUF = 7
-export const SO_RCVBUF = 8
-export const SO_KEEPALIVE = 9
-export const SO_REUSEPORT = 15
-export const SO_BINDTODEVICE = 25
-export const SO_ACCEPTCONN = 30
-export const SO_MARK = 36
-export const SO_PROTOCOL = 38
-export const SO_DOMAIN = 39
-
-export const IP_TOS = 1
-export const IP_TTL = 2
-export const IPV6_UNICAST_HOPS = 16
-export const IPV6_V6ONLY = 26
-export const IPV6_TCLASS = 67
-
-export const TCP_NODELAY = 1
-/** A name option (TCP_CA_NAME_MAX octets). */
-export const TCP_CONGESTION = 13
-
-// Bits of SK_REUSE.
-export const REUSE_ADDR = 1
-export const REUSE_PORT = 2
-export const V6ONLY = 4

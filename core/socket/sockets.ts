@@ -8,7 +8,8 @@ import { AF_INET, AF_INET6 } from '../base/family.ts'
 import { Errno } from '../base/errno.ts'
 import type { Arena } from '../shm/arena.ts'
 import { createEvents } from './events.ts'
-import { PEER_WORDS, SHUT_RD, SHUT_RDWR, SHUT_WR, type NameOption, type Proto } from './proto.ts'
+import { PEER_WORDS, type NameOption, type Proto } from './proto.ts'
+import { SHUT_RD, SHUT_RDWR, SHUT_WR } from './socket-constants.ts'
 import {
   RCV_SHUTDOWN,
   SEND_SHUTDOWN,

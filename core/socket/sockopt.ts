@@ -18,6 +18,7 @@ import {
   REUSE_PORT,
   SO_ACCEPTCONN,
   SO_BINDTODEVICE,
+  SO_BINDTOIFINDEX,
   SO_DOMAIN,
   SO_ERROR,
   SO_MARK,
@@ -29,7 +30,7 @@ import {
   SO_TYPE,
   SOL_SOCKET,
   V6ONLY,
-} from './proto.ts'
+} from './socket-constants.ts'
 import {
   SK_BOUND_DEV,
   SK_FAMILY,
@@ -53,7 +54,7 @@ type SockoptDeps = {
   takeError: (sk: number) => number
 }
 
-const { EINVAL, ENOPROTOOPT } = Errno
+const { EINVAL, ENODEV, ENOPROTOOPT } = Errno
 /** SOCK_MIN_RCVBUF and SOCK_MIN_SNDBUF. */
 const MIN_RCVBUF = 2304
 const MIN_SNDBUF = 4608
@@ -70,6 +71,9 @@ export const createSockopt = ({ arena, protoOf, takeError }: SockoptDeps) => {
     i32[sk + word] = value
     return 0
   }
+  /** An ifindex that may be a device's, or 0 for any. */
+  const isDevice = (ifindex: number): boolean =>
+    ifindex >= 0 && ifindex < arena.layout.config.devices
   /** Linux doubles what is asked for, bounded by {r,w}mem_max, to pay for overhead. */
   const bufferSize = (value: number, min: number, max: number): number =>
     Math.max(min, Math.min(value, i32[sysctl + max]) * 2)
@@ -87,7 +91,8 @@ export const createSockopt = ({ arena, protoOf, takeError }: SockoptDeps) => {
       case SO_MARK:
         return setWord(sk, SK_MARK, value)
       case SO_BINDTODEVICE:
-        return setWord(sk, SK_BOUND_DEV, value)
+      case SO_BINDTOIFINDEX:
+        return isDevice(value) ? setWord(sk, SK_BOUND_DEV, value) : -ENODEV
     }
     return null
   }
@@ -102,7 +107,7 @@ export const createSockopt = ({ arena, protoOf, takeError }: SockoptDeps) => {
     }
     return null
   }
-  /** 0 or -errno. SO_BINDTODEVICE takes an ifindex. */
+  /** 0 or -errno. Both ways to bind to a device take an ifindex. */
   const setsockopt = (sk: number, level: number, name: number, value: number): number => {
     const answer = protoOf(sk).setOption?.(sk, level, name, value) ?? -ENOPROTOOPT
     if (answer !== -ENOPROTOOPT) return answer
@@ -124,6 +129,7 @@ export const createSockopt = ({ arena, protoOf, takeError }: SockoptDeps) => {
       case SO_MARK:
         return i32[sk + SK_MARK]
       case SO_BINDTODEVICE:
+      case SO_BINDTOIFINDEX:
         return i32[sk + SK_BOUND_DEV]
       case SO_ERROR:
         return takeError(sk)

@@ -4,6 +4,7 @@
  * port itself. Linux: inet_bind_bucket, inet_csk_bind_conflict, __inet_hash_connect; RFC 6056.
  */
 import { AF_INET6, familyOf, isAnyAddr, isSameAddr } from '../base/family.ts'
+import { REUSE_ADDR, REUSE_PORT, V6ONLY } from '../socket/socket-constants.ts'
 import {
   SK_BIND_NEXT,
   SK_BIND_PREV,
@@ -16,15 +17,10 @@ import {
   TCP_LISTEN,
 } from '../socket/sock.ts'
 
-/** SK_REUSE. */
-export const REUSE_ADDR = 1
-export const REUSE_PORT = 2
-export const IPV6_V6ONLY = 4
-
 /** Does a wildcard socket hear packets of the family? Of the other one IPv4 never, IPv6 unless it is v6only. */
 export const takesFamily = (i32: Int32Array, sk: number, family: number): boolean =>
   i32[sk + SK_FAMILY] === family ||
-  (i32[sk + SK_FAMILY] === AF_INET6 && (i32[sk + SK_REUSE] & IPV6_V6ONLY) === 0)
+  (i32[sk + SK_FAMILY] === AF_INET6 && (i32[sk + SK_REUSE] & V6ONLY) === 0)
 
 export type Ports = ReturnType<typeof createPorts>
 

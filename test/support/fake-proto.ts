@@ -27,7 +27,8 @@ import {
   TCP_ESTABLISHED,
   TCP_LISTEN,
 } from '../../core/socket/sock.ts'
-import { IPPROTO_TCP, IPPROTO_UDP, type Proto } from '../../core/socket/proto.ts'
+import type { Proto } from '../../core/socket/proto.ts'
+import { IPPROTO_TCP, IPPROTO_UDP } from '../../core/wire/ipproto.ts'
 
 export type FakeDeps = {
   arena: Arena

@@ -17,7 +17,7 @@ import {
   E_SKB,
 } from '../../core/socket/app-constants.ts'
 import { createAppRings } from '../../core/socket/app-rings.ts'
-import { SO_REUSEPORT, SOL_SOCKET } from '../../core/socket/proto.ts'
+import { SO_REUSEPORT, SOL_SOCKET } from '../../core/socket/socket-constants.ts'
 import { SOCK_STREAM } from '../../core/socket/sock.ts'
 import { createThread } from '../../core/stack/thread.ts'
 import type { SimHost } from './net-sim.ts'

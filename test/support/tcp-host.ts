@@ -40,7 +40,7 @@ import { SK_DADDR, SK_EVENT_ACCEPT, SK_SADDR } from '../../core/socket/sock.ts'
 import { createMachine } from '../../core/stack/machine.ts'
 import { createSocketLayer } from '../../core/stack/sockets.ts'
 import { createTcp } from '../../core/stack/tcp.ts'
-import { SO_REUSEADDR, SOL_SOCKET } from '../../core/transport/tcp/sock/tcp-sockopt.ts'
+import { SO_REUSEADDR, SOL_SOCKET } from '../../core/socket/socket-constants.ts'
 import type { CongestionControl } from '../../core/transport/tcp/rec/tcp-cong.ts'
 import * as ipv4 from '../../core/wire/ipv4.ts'
 import * as ipv6 from '../../core/wire/ipv6.ts'
@@ -234,7 +234,7 @@ export const createTcpHost = (options: HostOptions) => {
     /** A listening socket whose connections `onChild` gets. */
     serve: (port: number, onChild: (child: number) => void, backlog = 16): number => {
       const sk = tcp.open(family)
-      tcp.setOption(sk, SOL_SOCKET, SO_REUSEADDR, 1)
+      sockets.setsockopt(sk, SOL_SOCKET, SO_REUSEADDR, 1)
       const bound = tcp.bind(sk, ANY, 0, port)
       if (bound < 0) throw new Error(`bind: ${bound}`)
       const listening = tcp.listen(sk, backlog)

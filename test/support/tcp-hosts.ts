@@ -2,7 +2,7 @@
 // packets, under virtual time. Their UDP is a fake, since IP is one too (tcp-host.ts).
 import { AF_INET } from '../../core/base/family.ts'
 import type { ArenaConfig } from '../../core/shm/layout.ts'
-import { IPPROTO_UDP } from '../../core/socket/proto.ts'
+import { IPPROTO_UDP } from '../../core/wire/ipproto.ts'
 import { SOCK_DGRAM } from '../../core/socket/sock.ts'
 import { createFakeUdp } from './fake-proto.ts'
 import { seeded } from './random.ts'

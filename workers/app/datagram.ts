@@ -16,7 +16,7 @@ import {
   E_LPORT,
   E_PORT,
 } from '../../core/socket/app-constants.ts'
-import { SO_REUSEADDR, SO_REUSEPORT, SOL_SOCKET } from '../../core/socket/proto.ts'
+import { SO_REUSEADDR, SO_REUSEPORT, SOL_SOCKET } from '../../core/socket/socket-constants.ts'
 import { SOCK_DGRAM } from '../../core/socket/sock.ts'
 import {
   addressAt,

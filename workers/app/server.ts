@@ -13,7 +13,7 @@ import {
   SO_REUSEADDR,
   SO_REUSEPORT,
   SOL_SOCKET,
-} from '../../core/socket/proto.ts'
+} from '../../core/socket/socket-constants.ts'
 import { SOCK_STREAM } from '../../core/socket/sock.ts'
 import {
   ANY_V6,

@@ -17,12 +17,12 @@ import {
   E_PORT,
 } from '../../core/socket/app-constants.ts'
 import {
-  IPPROTO_TCP,
   SHUT_WR,
   SO_KEEPALIVE,
   SOL_SOCKET,
   TCP_NODELAY,
-} from '../../core/socket/proto.ts'
+} from '../../core/socket/socket-constants.ts'
+import { IPPROTO_TCP } from '../../core/wire/ipproto.ts'
 import { SOCK_STREAM } from '../../core/socket/sock.ts'
 import { addressAt, familyOf, wordsOf, type AddressInfo } from './address.ts'
 import type { Endpoint, Engine } from './engine.ts'

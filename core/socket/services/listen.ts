@@ -4,7 +4,13 @@
  * configuration changes.
  */
 import { AF_INET, AF_INET6 } from '../../base/family.ts'
-import { IPPROTO_IPV6, IPV6_V6ONLY, SO_REUSEADDR, SO_REUSEPORT, SOL_SOCKET } from '../proto.ts'
+import {
+  IPPROTO_IPV6,
+  IPV6_V6ONLY,
+  SO_REUSEADDR,
+  SO_REUSEPORT,
+  SOL_SOCKET,
+} from '../socket-constants.ts'
 import type { Sockets } from '../sockets.ts'
 import { SK_EVENT_READ, SK_EVENT_WRITE, SOCK_DGRAM, SOCK_STREAM } from '../sock.ts'
 

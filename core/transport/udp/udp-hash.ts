@@ -14,6 +14,7 @@ import {
   type Flowi,
 } from '../../base/flowi.ts'
 import { mix32, mixIn, reciprocalScale } from '../../base/u32.ts'
+import { REUSE_PORT } from '../../socket/socket-constants.ts'
 import {
   SK_BIND_NEXT,
   SK_BOUND_DEV,
@@ -27,7 +28,7 @@ import {
   SK_SADDR,
 } from '../../socket/sock.ts'
 import type { Ports } from '../ports.ts'
-import { REUSE_PORT, takesFamily } from '../ports.ts'
+import { takesFamily } from '../ports.ts'
 
 export type UdpHash = ReturnType<typeof createUdpHash>
 

@@ -16,6 +16,7 @@ import type { ConsumeFn } from '../../skb/drop.ts'
 import type { Skbs } from '../../skb/skb.ts'
 import { SKB_DATA, SKB_LEN, SKB_NETWORK, SKB_NEXT, SKB_SK, SKB_TRANSPORT } from '../../skb/skb.ts'
 import type { Proto } from '../../socket/proto.ts'
+import { IPPROTO_IP, SOL_SOCKET } from '../../socket/socket-constants.ts'
 import {
   newCookie,
   SEND_SHUTDOWN,
@@ -71,9 +72,7 @@ type UdpSockDeps = {
 } & Pick<Events, 'sockEvents'> &
   Pick<AddrType, 'addrType'>
 
-const SOL_SOCKET = 1
 const SO_BROADCAST = 6
-const IPPROTO_IP = 0
 const IP_MULTICAST_TTL = 33
 
 export const createUdpSock = (deps: UdpSockDeps) => {

@@ -18,12 +18,8 @@ import {
   E_USER,
 } from '../../../core/socket/app-constants.ts'
 import { createAppRings } from '../../../core/socket/app-rings.ts'
-import {
-  IPPROTO_TCP,
-  SO_REUSEADDR,
-  SOL_SOCKET,
-  TCP_CONGESTION,
-} from '../../../core/socket/proto.ts'
+import { SO_REUSEADDR, SOL_SOCKET, TCP_CONGESTION } from '../../../core/socket/socket-constants.ts'
+import { IPPROTO_TCP } from '../../../core/wire/ipproto.ts'
 import { SK_EVENT_READ, SOCK_DGRAM, SOCK_STREAM } from '../../../core/socket/sock.ts'
 import { createDrop } from '../../../core/skb/drop.ts'
 import { createSkbs, SKB_DATA, SKB_LEN } from '../../../core/skb/skb.ts'

@@ -4,14 +4,12 @@ import { Errno } from '../../../core/base/errno.ts'
 import {
   IP_TOS,
   IP_TTL,
-  IPPROTO_ICMP,
   IPPROTO_IP,
   IPPROTO_IPV6,
-  IPPROTO_TCP,
-  IPPROTO_UDP,
   IPV6_V6ONLY,
   SHUT_WR,
   SO_ACCEPTCONN,
+  SO_BINDTODEVICE,
   SO_DOMAIN,
   SO_ERROR,
   SO_PROTOCOL,
@@ -20,7 +18,8 @@ import {
   SO_REUSEPORT,
   SO_TYPE,
   SOL_SOCKET,
-} from '../../../core/socket/proto.ts'
+} from '../../../core/socket/socket-constants.ts'
+import { IPPROTO_ICMP, IPPROTO_TCP, IPPROTO_UDP } from '../../../core/wire/ipproto.ts'
 import {
   SEND_SHUTDOWN,
   SK_ERR,
@@ -82,6 +81,10 @@ test('options of the socket and of IP are words of the row', () => {
   expect(sockets.setsockopt(sk, IPPROTO_IP, IP_TTL, 3)).toBe(0)
   expect(sockets.getsockopt(sk, IPPROTO_IP, IP_TTL)).toBe(3)
   expect(sockets.setsockopt(sk, IPPROTO_IP, IP_TTL, 256)).toBe(-Errno.EINVAL)
+  for (const ifindex of [-1, arena.layout.config.devices, 0x7fffffff])
+    expect(sockets.setsockopt(sk, SOL_SOCKET, SO_BINDTODEVICE, ifindex)).toBe(-Errno.ENODEV)
+  expect(sockets.getsockopt(sk, SOL_SOCKET, SO_BINDTODEVICE)).toBe(0)
+  expect(sockets.setsockopt(sk, SOL_SOCKET, SO_BINDTODEVICE, 1)).toBe(0)
   expect(sockets.setsockopt(sk, IPPROTO_IP, IP_TOS, 0x10)).toBe(0)
   expect(sockets.getsockopt(sk, IPPROTO_IP, IP_TOS)).toBe(0x10)
 })

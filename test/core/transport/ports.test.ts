@@ -12,7 +12,8 @@ import {
   TCP_CLOSE,
   TCP_LISTEN,
 } from '../../../core/socket/sock.ts'
-import { createPorts, IPV6_V6ONLY, REUSE_ADDR, REUSE_PORT } from '../../../core/transport/ports.ts'
+import { REUSE_ADDR, REUSE_PORT, V6ONLY } from '../../../core/socket/socket-constants.ts'
+import { createPorts } from '../../../core/transport/ports.ts'
 
 const setup = () => {
   const arena = createArena(SMALL_ARENA, new ArrayBuffer(arenaBytes(SMALL_ARENA)))
@@ -50,7 +51,7 @@ test('an IPv6 socket with an IPv4 address meets the IPv4 wildcard, and no IPv6 o
   ports.hold(mapped, 80)
   expect(ports.conflicts(socket(AF_INET, 0), 80)).toBe(true)
   expect(ports.conflicts(socket(AF_INET6, 0), 80)).toBe(true)
-  expect(ports.conflicts(socket(AF_INET6, 0, IPV6_V6ONLY), 80)).toBe(false)
+  expect(ports.conflicts(socket(AF_INET6, 0, V6ONLY), 80)).toBe(false)
   expect(ports.conflicts(socket(AF_INET, 2), 80)).toBe(false)
 })
 
@@ -73,7 +74,7 @@ describe('sharing a port', () => {
     ['different devices', [AF_INET, 0, 0, TCP_CLOSE, 1], [AF_INET, 0, 0, TCP_CLOSE, 2], false],
     ['one device and none', [AF_INET, 0, 0, TCP_CLOSE, 1], [AF_INET, 0], true],
     ['the IPv6 wildcard covers IPv4', [AF_INET6, 0], [AF_INET, 1], true],
-    ['unless it is v6only', [AF_INET6, 0, IPV6_V6ONLY], [AF_INET, 0], false],
+    ['unless it is v6only', [AF_INET6, 0, V6ONLY], [AF_INET, 0], false],
     ['an IPv6 address and the IPv4 wildcard', [AF_INET6, 1], [AF_INET, 0], false],
   ]
   test.each(cases)('%s', (_name, first, second, conflict) => {

@@ -13,6 +13,7 @@ import {
   type Flowi,
 } from '../../../base/flowi.ts'
 import { mix32, mixIn, reciprocalScale } from '../../../base/u32.ts'
+import { REUSE_PORT } from '../../../socket/socket-constants.ts'
 import {
   SK_BOUND_DEV,
   SK_DADDR,
@@ -27,7 +28,7 @@ import {
   TCP_LISTEN,
 } from '../../../socket/sock.ts'
 import type { OwnedFlows } from '../../owned-flows.ts'
-import { REUSE_PORT, takesFamily } from '../../ports.ts'
+import { takesFamily } from '../../ports.ts'
 
 /** SK_HASH_PREV of a chain's first socket: not 0, so that a hashed socket is known by it. */
 const FIRST = -1

@@ -1,27 +1,36 @@
 /**
- * Socket options of TCP: the integers of setsockopt and getsockopt. Cold. Called by the socket layer on the worker.
+ * Socket options that mean more to TCP than a word of the sock row, or that it alone has; the others are
+ * socket/sockopt.ts's, which asks here first. Cold. Called by the socket layer on the worker.
  * Linux: sock_setsockopt, do_tcp_setsockopt; numbers of asm-generic/socket.h and linux/tcp.h.
  */
 import { Errno } from '../../../base/errno.ts'
 import type { Arena } from '../../../shm/arena.ts'
 import { Sysctl } from '../../../shm/sysctl.ts'
 import {
-  SK_BOUND_DEV,
-  SK_ERR,
+  IPPROTO_IP,
+  SO_KEEPALIVE,
+  SO_LINGER,
+  SO_RCVBUF,
+  SO_SNDBUF,
+  SOL_SOCKET,
+  TCP_CONGESTION,
+  TCP_CORK,
+  TCP_KEEPCNT,
+  TCP_KEEPIDLE,
+  TCP_KEEPINTVL,
+  TCP_NODELAY,
+  TCP_QUICKACK,
+  TCP_USER_TIMEOUT,
+} from '../../../socket/socket-constants.ts'
+import { IPPROTO_TCP } from '../../../wire/ipproto.ts'
+import {
   SK_FLAGS,
-  SK_MARK,
-  SK_PROTOCOL,
   SK_RCVBUF,
-  SK_REUSE,
   SK_SNDBUF,
   SK_STATE,
-  SK_TOS,
-  SK_TTL,
-  SK_TYPE,
   TCP_CLOSE,
   TCP_LISTEN,
 } from '../../../socket/sock.ts'
-import { REUSE_ADDR, REUSE_PORT } from '../../ports.ts'
 import type { TcpOutput } from '../snd/tcp-output.ts'
 import {
   ACK_NOW,
@@ -53,41 +62,12 @@ import type { TcpCong } from '../rec/tcp-cong.ts'
 import type { TcpSndCheck } from '../snd/tcp-snd-check.ts'
 import type { TcpTimers } from './tcp-timers.ts'
 
-// Levels.
-export const SOL_IP = 0
-export const SOL_SOCKET = 1
-export const SOL_TCP = 6
-// SOL_SOCKET.
-export const SO_REUSEADDR = 2
-export const SO_TYPE = 3
-export const SO_ERROR = 4
-export const SO_SNDBUF = 7
-export const SO_RCVBUF = 8
-export const SO_KEEPALIVE = 9
-/** The value is the seconds, or -1 for off. */
-export const SO_LINGER = 13
-export const SO_REUSEPORT = 15
-export const SO_ACCEPTCONN = 30
-export const SO_MARK = 36
-export const SO_PROTOCOL = 38
-const SO_BINDTOIFINDEX = 62
-// SOL_IP.
-export const IP_TOS = 1
-export const IP_TTL = 2
+// Numbers that nobody else names.
 const IP_MINTTL = 21
-// SOL_TCP.
-export const TCP_NODELAY = 1
 const TCP_MAXSEG = 2
-export const TCP_CORK = 3
-export const TCP_KEEPIDLE = 4
-export const TCP_KEEPINTVL = 5
-export const TCP_KEEPCNT = 6
 const TCP_SYNCNT = 7
 const TCP_LINGER2 = 8
 const TCP_WINDOW_CLAMP = 10
-export const TCP_QUICKACK = 12
-export const TCP_CONGESTION = 13
-export const TCP_USER_TIMEOUT = 18
 
 const SOCK_MIN_RCVBUF = 2304
 const SOCK_MIN_SNDBUF = 4608
@@ -145,10 +125,6 @@ export const createTcpSockopt = ({
 
   const setSocket = (sk: number, name: number, value: number): number => {
     switch (name) {
-      case SO_REUSEADDR:
-        return flag(sk, SK_REUSE, REUSE_ADDR, value !== 0)
-      case SO_REUSEPORT:
-        return flag(sk, SK_REUSE, REUSE_PORT, value !== 0)
       case SO_SNDBUF:
         return buffer(sk, SK_SNDBUF, SOCK_SNDBUF_LOCK, value, SOCK_MIN_SNDBUF)
       case SO_RCVBUF:
@@ -157,11 +133,6 @@ export const createTcpSockopt = ({
         return keepalive(sk, value !== 0)
       case SO_LINGER:
         return linger(sk, value)
-      case SO_MARK:
-        i32[sk + SK_MARK] = value
-        return 0
-      case SO_BINDTOIFINDEX:
-        return range(sk, SK_BOUND_DEV, value, 0, layout.config.devices - 1)
       default:
         return -Errno.ENOPROTOOPT
     }
@@ -222,60 +193,23 @@ export const createTcpSockopt = ({
       timers.resetKeepaliveTimer(sk, value * 1000)
     return 0
   }
-  const setIp = (sk: number, name: number, value: number): number => {
-    switch (name) {
-      case IP_TOS:
-        return range(sk, SK_TOS, value & 0xff, 0, 255)
-      case IP_TTL:
-        return value === -1 ? range(sk, SK_TTL, 0, 0, 0) : range(sk, SK_TTL, value, 1, 255)
-      case IP_MINTTL:
-        return range(sk, TP_MIN_TTL, value, 0, 255)
-      default:
-        return -Errno.ENOPROTOOPT
-    }
-  }
-
   /** setsockopt(2) with an int; 0 or -errno. */
   const setOption = (sk: number, level: number, name: number, value: number): number => {
     if (level === SOL_SOCKET) return setSocket(sk, name, value)
-    if (level === SOL_TCP) return setTcp(sk, name, value)
-    return level === SOL_IP ? setIp(sk, name, value) : -Errno.ENOPROTOOPT
+    if (level === IPPROTO_TCP) return setTcp(sk, name, value)
+    if (level !== IPPROTO_IP || name !== IP_MINTTL) return -Errno.ENOPROTOOPT
+    return range(sk, TP_MIN_TTL, value, 0, 255)
   }
 
-  const takeError = (sk: number): number => {
-    const err = i32[sk + SK_ERR]
-    i32[sk + SK_ERR] = 0
-    return err
-  }
   const orSysctl = (sk: number, word: number, index: number): number =>
     i32[sk + word] !== 0 ? i32[sk + word] : i32[sysctl + index]
   const getSocket = (sk: number, name: number): number => {
     const flags = i32[sk + SK_FLAGS]
     switch (name) {
-      case SO_REUSEADDR:
-        return (i32[sk + SK_REUSE] & REUSE_ADDR) !== 0 ? 1 : 0
-      case SO_REUSEPORT:
-        return (i32[sk + SK_REUSE] & REUSE_PORT) !== 0 ? 1 : 0
-      case SO_TYPE:
-        return i32[sk + SK_TYPE]
-      case SO_PROTOCOL:
-        return i32[sk + SK_PROTOCOL]
-      case SO_ERROR:
-        return takeError(sk)
-      case SO_SNDBUF:
-        return i32[sk + SK_SNDBUF]
-      case SO_RCVBUF:
-        return i32[sk + SK_RCVBUF]
       case SO_KEEPALIVE:
         return (flags & SOCK_KEEPOPEN) !== 0 ? 1 : 0
       case SO_LINGER:
         return (flags & SOCK_LINGER) !== 0 ? i32[sk + TP_LINGER] : -1
-      case SO_ACCEPTCONN:
-        return i32[sk + SK_STATE] === TCP_LISTEN ? 1 : 0
-      case SO_MARK:
-        return i32[sk + SK_MARK]
-      case SO_BINDTOIFINDEX:
-        return i32[sk + SK_BOUND_DEV]
       default:
         return -Errno.ENOPROTOOPT
     }
@@ -310,23 +244,12 @@ export const createTcpSockopt = ({
         return -Errno.ENOPROTOOPT
     }
   }
-  const getIp = (sk: number, name: number): number => {
-    switch (name) {
-      case IP_TOS:
-        return i32[sk + SK_TOS]
-      case IP_TTL:
-        return orSysctl(sk, SK_TTL, Sysctl.ip_default_ttl)
-      case IP_MINTTL:
-        return i32[sk + TP_MIN_TTL]
-      default:
-        return -Errno.ENOPROTOOPT
-    }
-  }
   /** getsockopt(2) of an int, or -errno. */
   const getOption = (sk: number, level: number, name: number): number => {
     if (level === SOL_SOCKET) return getSocket(sk, name)
-    if (level === SOL_TCP) return getTcp(sk, name)
-    return level === SOL_IP ? getIp(sk, name) : -Errno.ENOPROTOOPT
+    if (level === IPPROTO_TCP) return getTcp(sk, name)
+    if (level !== IPPROTO_IP || name !== IP_MINTTL) return -Errno.ENOPROTOOPT
+    return i32[sk + TP_MIN_TTL]
   }
 
   /** TCP_CONGESTION, the one option that is a name (of 16 octets at (words, at)). */
@@ -337,7 +260,7 @@ export const createTcpSockopt = ({
     words: Int32Array,
     at: number
   ): number =>
-    level === SOL_TCP && name === TCP_CONGESTION
+    level === IPPROTO_TCP && name === TCP_CONGESTION
       ? cong.setByName(sk, words, at)
       : -Errno.ENOPROTOOPT
   /** How long the name is, or -errno. */
@@ -348,7 +271,9 @@ export const createTcpSockopt = ({
     words: Int32Array,
     at: number
   ): number =>
-    level === SOL_TCP && name === TCP_CONGESTION ? cong.getName(sk, words, at) : -Errno.ENOPROTOOPT
+    level === IPPROTO_TCP && name === TCP_CONGESTION
+      ? cong.getName(sk, words, at)
+      : -Errno.ENOPROTOOPT
 
   return { setOption, getOption, setNameOption, getNameOption }
 }

@@ -12,9 +12,8 @@ import {
   IP_TTL,
   SO_KEEPALIVE,
   SO_RCVBUF,
-  SOL_IP,
+  IPPROTO_IP,
   SOL_SOCKET,
-  SOL_TCP,
   TCP_CORK,
   TCP_KEEPCNT,
   TCP_KEEPIDLE,
@@ -22,7 +21,8 @@ import {
   TCP_NODELAY,
   TCP_QUICKACK,
   TCP_USER_TIMEOUT,
-} from '../../../../core/transport/tcp/sock/tcp-sockopt.ts'
+} from '../../../../core/socket/socket-constants.ts'
+import { IPPROTO_TCP } from '../../../../core/wire/ipproto.ts'
 import {
   CB_END_SEQ,
   TCP_CA_DISORDER,
@@ -73,7 +73,7 @@ describe.each(FAMILIES)('%s', (_name, family) => {
     test('TCP_NODELAY sends each at once', () => {
       const { host, establish, write, sent, finish } = start()
       const sk = establish()
-      host.tcp.setOption(sk, SOL_TCP, TCP_NODELAY, 1)
+      host.sockets.setsockopt(sk, IPPROTO_TCP, TCP_NODELAY, 1)
       write(sk, 10)
       write(sk, 10)
       expect(sent()).toEqual(['P. 1:11(10) ack 1', 'P. 11:21(10) ack 1'])
@@ -82,17 +82,17 @@ describe.each(FAMILIES)('%s', (_name, family) => {
     test('TCP_CORK waits for a full segment, for 200 ms at most, or for the cork to come off', () => {
       const { host, establish, write, sent, pass, finish, inject } = start()
       const sk = establish({ mss: 1000 })
-      host.tcp.setOption(sk, SOL_TCP, TCP_CORK, 1)
+      host.sockets.setsockopt(sk, IPPROTO_TCP, TCP_CORK, 1)
       write(sk, 400)
       expect(sent()).toEqual([])
       write(sk, 700)
       expect(sent()).toEqual(['. 1:1001(1000) ack 1'])
       inject('. 1:1(0) ack 1001 win 65535')
       expect(sent()).toEqual([])
-      host.tcp.setOption(sk, SOL_TCP, TCP_CORK, 0)
+      host.sockets.setsockopt(sk, IPPROTO_TCP, TCP_CORK, 0)
       expect(sent()).toEqual(['P. 1001:1101(100) ack 1'])
       inject('. 1:1(0) ack 1101 win 65535')
-      host.tcp.setOption(sk, SOL_TCP, TCP_CORK, 1)
+      host.sockets.setsockopt(sk, IPPROTO_TCP, TCP_CORK, 1)
       write(sk, 5)
       pass(1100)
       expect(sent().length).toBeGreaterThan(0)
@@ -158,7 +158,7 @@ describe.each(FAMILIES)('%s', (_name, family) => {
     test('an answer carries the acknowledgement', () => {
       const { host, establish, inject, sent, read, write, finish } = start()
       const sk = establish()
-      host.tcp.setOption(sk, SOL_TCP, TCP_QUICKACK, 0)
+      host.sockets.setsockopt(sk, IPPROTO_TCP, TCP_QUICKACK, 0)
       host.i32[sk + TP_QUICK] = 0
       inject('P. 1:11(10) ack 1 win 65535')
       expect(sent()).toEqual([])
@@ -443,7 +443,7 @@ describe.each(FAMILIES)('%s', (_name, family) => {
     })
     test('TCP_USER_TIMEOUT gives up earlier', () => {
       const { host, sk, read, pass, finish } = flight({ mss: 1000 })
-      host.tcp.setOption(sk, SOL_TCP, TCP_USER_TIMEOUT, 1000)
+      host.sockets.setsockopt(sk, IPPROTO_TCP, TCP_USER_TIMEOUT, 1000)
       pass(5000)
       expect(host.i32[sk + SK_STATE]).toBe(TCP_CLOSE)
       expect(read(sk)).toBe(-110)
@@ -568,7 +568,7 @@ describe.each(FAMILIES)('%s', (_name, family) => {
     test('SO_RCVBUF bounds what an idle socket holds, however small the segments', () => {
       const { host, establish, inject, take, finish } = start()
       const sk = establish({ mss: 1000 })
-      host.tcp.setOption(sk, SOL_SOCKET, SO_RCVBUF, 20_000)
+      host.sockets.setsockopt(sk, SOL_SOCKET, SO_RCVBUF, 20_000)
       for (let offset = 1; offset < 20_000; offset += 10)
         inject(`P. ${offset}:${offset + 10}(10) ack 1 win 65535`)
       expect(host.i32[sk + SK_RMEM]!).toBeLessThan(60_000)
@@ -650,10 +650,10 @@ describe.each(FAMILIES)('%s', (_name, family) => {
     test('probes an idle connection, and ends it when nobody answers', () => {
       const { host, establish, take, pass, inject, read, finish } = start()
       const sk = establish()
-      host.tcp.setOption(sk, SOL_TCP, TCP_KEEPIDLE, 10)
-      host.tcp.setOption(sk, SOL_TCP, TCP_KEEPINTVL, 2)
-      host.tcp.setOption(sk, SOL_TCP, TCP_KEEPCNT, 3)
-      host.tcp.setOption(sk, SOL_SOCKET, SO_KEEPALIVE, 1)
+      host.sockets.setsockopt(sk, IPPROTO_TCP, TCP_KEEPIDLE, 10)
+      host.sockets.setsockopt(sk, IPPROTO_TCP, TCP_KEEPINTVL, 2)
+      host.sockets.setsockopt(sk, IPPROTO_TCP, TCP_KEEPCNT, 3)
+      host.sockets.setsockopt(sk, SOL_SOCKET, SO_KEEPALIVE, 1)
       pass(10_500)
       expect(take().map(({ text }) => text)).toEqual(['. 0:0(0) ack 1'])
       inject('. 1:1(0) ack 1 win 65535')
@@ -677,15 +677,15 @@ describe.each(FAMILIES)('%s', (_name, family) => {
   test('options are read back as they were set', () => {
     const { host, finish } = start()
     const sk = host.tcp.open(family)
-    expect(host.tcp.getOption(sk, SOL_TCP, TCP_NODELAY)).toBe(0)
-    host.tcp.setOption(sk, SOL_TCP, TCP_NODELAY, 1)
-    host.tcp.setOption(sk, SOL_IP, IP_TTL, 7)
-    host.tcp.setOption(sk, SOL_SOCKET, SO_RCVBUF, 10_000)
-    expect(host.tcp.getOption(sk, SOL_TCP, TCP_NODELAY)).toBe(1)
-    expect(host.tcp.getOption(sk, SOL_IP, IP_TTL)).toBe(7)
-    expect(host.tcp.getOption(sk, SOL_SOCKET, SO_RCVBUF)).toBe(20_000)
-    expect(host.tcp.setOption(sk, SOL_TCP, TCP_KEEPCNT, 0)).toBe(-22)
-    expect(host.tcp.setOption(sk, 99, 1, 1)).toBe(-92)
+    expect(host.sockets.getsockopt(sk, IPPROTO_TCP, TCP_NODELAY)).toBe(0)
+    host.sockets.setsockopt(sk, IPPROTO_TCP, TCP_NODELAY, 1)
+    host.sockets.setsockopt(sk, IPPROTO_IP, IP_TTL, 7)
+    host.sockets.setsockopt(sk, SOL_SOCKET, SO_RCVBUF, 10_000)
+    expect(host.sockets.getsockopt(sk, IPPROTO_TCP, TCP_NODELAY)).toBe(1)
+    expect(host.sockets.getsockopt(sk, IPPROTO_IP, IP_TTL)).toBe(7)
+    expect(host.sockets.getsockopt(sk, SOL_SOCKET, SO_RCVBUF)).toBe(20_000)
+    expect(host.sockets.setsockopt(sk, IPPROTO_TCP, TCP_KEEPCNT, 0)).toBe(-22)
+    expect(host.sockets.setsockopt(sk, 99, 1, 1)).toBe(-92)
     finish(sk)
   })
 })

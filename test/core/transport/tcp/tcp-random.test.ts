@@ -10,7 +10,8 @@ import {
   SK_EVENT_READ,
   SK_EVENT_WRITE,
 } from '../../../../core/socket/sock.ts'
-import { SOL_TCP, TCP_NODELAY } from '../../../../core/transport/tcp/sock/tcp-sockopt.ts'
+import { TCP_NODELAY } from '../../../../core/socket/socket-constants.ts'
+import { IPPROTO_TCP } from '../../../../core/wire/ipproto.ts'
 import { NO_LEAKS, type TcpHost } from '../../../support/tcp-host.ts'
 import { seeded } from '../../../support/random.ts'
 import { createTcpPair, startTransfer } from '../../../support/tcp-pair.ts'
@@ -86,7 +87,7 @@ const play = (seed: number): void => {
   const client = pair.a.dial(pair.b.address, 80)
   const streams: { up?: Transfer; down?: Transfer } = {}
   const handler = (host: TcpHost, sk: number, send: () => void, receive: () => void) => {
-    if (plan.nodelay) host.tcp.setOption(sk, SOL_TCP, TCP_NODELAY, 1)
+    if (plan.nodelay) host.sockets.setsockopt(sk, IPPROTO_TCP, TCP_NODELAY, 1)
     host.handlers.set(sk, (events) => {
       if ((events & SK_EVENT_ERROR) !== 0) failed = true
       if ((events & (SK_EVENT_WRITE | SK_EVENT_CONNECT)) !== 0) send()

@@ -14,7 +14,8 @@ import {
   RS_RTT_US,
 } from '../../../../../core/transport/tcp/rec/tcp-cong.ts'
 import { tcpInfo } from '../../../../../core/transport/tcp/sock/tcp-info.ts'
-import { SOL_TCP, TCP_CONGESTION } from '../../../../../core/transport/tcp/sock/tcp-sockopt.ts'
+import { TCP_CONGESTION } from '../../../../../core/socket/socket-constants.ts'
+import { IPPROTO_TCP } from '../../../../../core/wire/ipproto.ts'
 import {
   TCP_CA_LOSS,
   TP_CA_PRIV,
@@ -61,11 +62,11 @@ const start = (congestion: readonly CongestionControl[], byDefault = 0) => {
   host.i32[host.arena.layout.sysctl + Sysctl.tcp_congestion_control] = byDefault
   const nameOf = (sk: number): string => {
     const words = new Int32Array(4)
-    expect(host.tcp.getNameOption(sk, SOL_TCP, TCP_CONGESTION, words, 0)).toBe(16)
+    expect(host.tcp.getNameOption(sk, IPPROTO_TCP, TCP_CONGESTION, words, 0)).toBe(16)
     return new TextDecoder().decode(new Uint8Array(words.buffer)).replaceAll('\0', '')
   }
   const choose = (sk: number, name: string): number =>
-    host.tcp.setNameOption(sk, SOL_TCP, TCP_CONGESTION, nameWords(name), 0)
+    host.tcp.setNameOption(sk, IPPROTO_TCP, TCP_CONGESTION, nameWords(name), 0)
   return { ...script, nameOf, choose }
 }
 

@@ -24,7 +24,7 @@ import {
   TCP_ESTABLISHED,
   TCP_LISTEN,
 } from '../../../../../core/socket/sock.ts'
-import { IPV6_V6ONLY, REUSE_PORT } from '../../../../../core/transport/ports.ts'
+import { REUSE_PORT, V6ONLY } from '../../../../../core/socket/socket-constants.ts'
 import { createTcpHash } from '../../../../../core/transport/tcp/sock/tcp-hash.ts'
 import { address, FAMILIES } from '../../../../support/tcp-host.ts'
 
@@ -116,6 +116,6 @@ test('an IPv6 wildcard takes IPv4 unless it is v6only', () => {
   const { hash, listener, flow, i32 } = setup(AF_INET)
   const six = listener(0, { family: AF_INET6 })
   expect(hash.lookupListener(flow(1))).toBe(six)
-  i32[six + SK_REUSE] = IPV6_V6ONLY
+  i32[six + SK_REUSE] = V6ONLY
   expect(hash.lookupListener(flow(1))).toBe(0)
 })

@@ -26,7 +26,7 @@ import {
 } from '../../../../../core/socket/sock.ts'
 import { NO_MTU } from '../../../../../core/inet/inet-constants.ts'
 import { tcpInfo } from '../../../../../core/transport/tcp/sock/tcp-info.ts'
-import { SO_LINGER, SOL_SOCKET } from '../../../../../core/transport/tcp/sock/tcp-sockopt.ts'
+import { SO_LINGER, SOL_SOCKET } from '../../../../../core/socket/socket-constants.ts'
 import { address, ANY, FAMILIES, NO_LEAKS } from '../../../../support/tcp-host.ts'
 import { createTcpScript } from '../../../../support/tcp-script.ts'
 
@@ -120,7 +120,7 @@ describe.each(FAMILIES)('%s', (_name, family) => {
       const sk = host.dial(address(family, 2), 80)
       let error = 0
       host.handlers.set(sk, (events) => {
-        if ((events & SK_EVENT_ERROR) !== 0) error = host.tcp.getOption(sk, SOL_SOCKET, 4)
+        if ((events & SK_EVENT_ERROR) !== 0) error = host.sockets.getsockopt(sk, SOL_SOCKET, 4)
       })
       pass(200_000)
       expect(take().map(({ atMs }) => Math.round(atMs / 1000))).toEqual([0, 1, 3, 7, 15, 31, 63])
@@ -161,14 +161,14 @@ describe.each(FAMILIES)('%s', (_name, family) => {
       peer.toPort = portOf(sk)
       take()
       inject('R. 0:0(0) ack 1 win 0')
-      host.tcp.setOption(sk, 6, 1, 1)
+      host.sockets.setsockopt(sk, 6, 1, 1)
       expect(host.tcp.connect(sk, address(family, 2), 0, 81)).toBe(-115)
       peer.port = 81
       peer.toPort = portOf(sk)
       take()
       inject('S. 0:0(0) ack 1 win 65535', ALL)
       expect(state(sk)).toBe(TCP_ESTABLISHED)
-      expect(host.tcp.getOption(sk, 6, 1)).toBe(1)
+      expect(host.sockets.getsockopt(sk, 6, 1)).toBe(1)
       finish(sk)
     })
     test('a SYN-ACK that acknowledges something else is answered by a RST', () => {
@@ -296,7 +296,7 @@ describe.each(FAMILIES)('%s', (_name, family) => {
       const { host, finish } = start()
       const open = (reuse: boolean): [number, number] => {
         const sk = host.tcp.open(family)
-        if (reuse) host.tcp.setOption(sk, SOL_SOCKET, 15, 1)
+        if (reuse) host.sockets.setsockopt(sk, SOL_SOCKET, 15, 1)
         const err = host.tcp.bind(sk, ANY, 0, 80)
         return [sk, err === 0 ? host.tcp.listen(sk, 5) : err]
       }
@@ -424,7 +424,7 @@ describe.each(FAMILIES)('%s', (_name, family) => {
     test('SO_LINGER of zero resets', () => {
       const { host, establish, sent } = start()
       const sk = establish()
-      host.tcp.setOption(sk, SOL_SOCKET, SO_LINGER, 0)
+      host.sockets.setsockopt(sk, SOL_SOCKET, SO_LINGER, 0)
       host.tcp.close(sk)
       expect(sent()).toEqual(['R. 1:1(0) ack 1'])
       expect(host.leaks()).toEqual(NO_LEAKS)
@@ -563,7 +563,7 @@ describe.each(FAMILIES)('%s', (_name, family) => {
     test('minimum hop limit', () => {
       const { host, establish, inject, read, finish } = start()
       const sk = establish()
-      host.tcp.setOption(sk, 0, 21, 255)
+      host.sockets.setsockopt(sk, 0, 21, 255)
       inject('P. 1:11(10) ack 1 win 500', { ttl: 64 })
       expect(read(sk)).toBe(-11)
       expect(host.drops('TCP_MINTTL')).toBe(1)

@@ -1,0 +1,50 @@
+/**
+ * The numbers of the BSD socket interface: levels, options, ways to shut down, and the bits of SK_REUSE.
+ * Linux: asm-generic/socket.h, linux/in.h, linux/in6.h, linux/tcp.h.
+ */
+
+// Levels; IPPROTO_TCP (wire/ipproto.ts) is one too.
+export const IPPROTO_IP = 0
+export const IPPROTO_IPV6 = 41
+
+export const SHUT_RD = 0
+export const SHUT_WR = 1
+export const SHUT_RDWR = 2
+
+export const SOL_SOCKET = 1
+export const SO_REUSEADDR = 2
+export const SO_TYPE = 3
+export const SO_ERROR = 4
+export const SO_SNDBUF = 7
+export const SO_RCVBUF = 8
+export const SO_KEEPALIVE = 9
+/** The value is the seconds, or -1 for off. */
+export const SO_LINGER = 13
+export const SO_REUSEPORT = 15
+export const SO_BINDTODEVICE = 25
+export const SO_ACCEPTCONN = 30
+export const SO_MARK = 36
+export const SO_PROTOCOL = 38
+export const SO_DOMAIN = 39
+export const SO_BINDTOIFINDEX = 62
+
+export const IP_TOS = 1
+export const IP_TTL = 2
+export const IPV6_UNICAST_HOPS = 16
+export const IPV6_V6ONLY = 26
+export const IPV6_TCLASS = 67
+
+export const TCP_NODELAY = 1
+export const TCP_CORK = 3
+export const TCP_KEEPIDLE = 4
+export const TCP_KEEPINTVL = 5
+export const TCP_KEEPCNT = 6
+export const TCP_QUICKACK = 12
+/** A name option (TCP_CA_NAME_MAX octets). */
+export const TCP_CONGESTION = 13
+export const TCP_USER_TIMEOUT = 18
+
+// Bits of SK_REUSE.
+export const REUSE_ADDR = 1
+export const REUSE_PORT = 2
+export const V6ONLY = 4
