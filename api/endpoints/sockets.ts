@@ -2,6 +2,7 @@
 import type { Context } from 'hono'
 import { Hono } from 'hono'
 import { z } from 'zod'
+import { SK_STATE_NAMES } from '../../core/socket/sock.ts'
 import type { SockProtocol } from '../../core/control/text/messages.ts'
 import { familyName, queryNumber } from '../schemas/common.ts'
 import { dumpOf, sendChange, sendItem } from './change.ts'
@@ -11,19 +12,8 @@ import { readListQuery, sendList } from './list.ts'
 
 const tag = 'sockets'
 
-export const SOCK_STATES = [
-  'ESTAB',
-  'SYN-SENT',
-  'SYN-RECV',
-  'FIN-WAIT-1',
-  'FIN-WAIT-2',
-  'TIME-WAIT',
-  'UNCONN',
-  'CLOSE-WAIT',
-  'LAST-ACK',
-  'LISTEN',
-  'CLOSING',
-] as const
+/** UNKNOWN is no state, and both kinds of SYN-RECV are shown as one. */
+export const SOCK_STATES = [...new Set(SK_STATE_NAMES.slice(1))]
 
 const sockFilter = {
   family: familyName.optional(),
