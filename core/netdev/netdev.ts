@@ -89,6 +89,8 @@ export const NETIF_F_USO = 16
 export const NETIF_F_VNET_HDR = 32
 /** start_xmit takes skbs with a frag list (writev); others get linear ones. */
 export const NETIF_F_FRAGLIST = 64
+/** Received frames of a flow are put together (dev/gro.ts). */
+export const NETIF_F_GRO = 128
 
 /**
  * Statistics of a device, per thread: rtnl_link_stats64's, and below them what `ethtool -S` alone shows. `stats64` says where
@@ -112,6 +114,9 @@ export const DEV_STAT_ROWS = [
   { name: 'rx_nohandler', stats64: ['rx', 'nohandler'] },
   { name: 'tx_busy' },
   { name: 'gso_packets' },
+  /** Frames that receive offload put together, and what they became. */
+  { name: 'rx_gro_packets' },
+  { name: 'rx_gro_skbs' },
   /** Frames that a tap missed because it held all that it may. */
   { name: 'tap_missed' },
 ] as const

@@ -469,6 +469,24 @@ export const createSkbs = (arena: Arena, thread: number) => {
     // whoever sends it on still needs room for its own headers: never less than a received frame has
     const twin = copy(skb, headroom > RX_HEADROOM ? headroom : RX_HEADROOM)
     if (twin === 0) return false
+    takeBuffer(skb, twin)
+    return true
+  }
+  /** Makes room for `n` bytes behind a linear packet, in place as expandHead. False when out of memory. */
+  const expandTail = (skb: number, n: number): boolean => {
+    if (!isShared(skb) && i32[skb + SKB_END] - i32[skb + SKB_TAIL] >= n) return true
+    const len = i32[skb + SKB_LEN]
+    const headroom = i32[skb + SKB_DATA] - i32[skb + SKB_HEAD]
+    const twin = alloc(len + n, headroom)
+    if (twin === 0) return false
+    const from = i32[skb + SKB_HEAD]
+    u8.copyWithin(i32[twin + SKB_HEAD], from, from + headroom + len)
+    put(twin, len)
+    takeBuffer(skb, twin)
+    return true
+  }
+  /** Frees the bytes of `skb` and gives it those of its copy `twin`, whose row is freed. */
+  const takeBuffer = (skb: number, twin: number): void => {
     if (i32[skb + SKB_FRAGS] !== 0) freeFrags(skb)
     freeBuf(i32[skb + SKB_BUF])
     const delta = i32[twin + SKB_DATA] - i32[skb + SKB_DATA]
@@ -478,7 +496,6 @@ export const createSkbs = (arena: Arena, thread: number) => {
     // its buffer is skb's now: whoever counts live rows must not find this one
     i32[twin + SKB_USERS] = 0
     freeRow(twin)
-    return true
   }
 
   /**
@@ -540,6 +557,7 @@ export const createSkbs = (arena: Arena, thread: number) => {
     inherit,
     addFrag,
     expandHead,
+    expandTail,
     mayPull,
     unshare,
     recover,

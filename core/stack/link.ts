@@ -2,6 +2,7 @@
 import { TIMER_WORDS } from '../base/timer-wheel.ts'
 import { createDevQueueXmit } from '../dev/dev-queue-xmit.ts'
 import { createEthTypeTrans } from '../dev/eth-type-trans.ts'
+import { createGro } from '../dev/gro.ts'
 import { createEtherOutput } from '../dev/ether-output.ts'
 import { createPtype } from '../dev/ptype.ts'
 import { startXmits } from '../dev/kinds/kinds.ts'
@@ -29,7 +30,7 @@ export const createLink = (machine: Machine, kinds: readonly PathKind[]) => {
       deviceFailed: createDeviceFailed(machine.arena, ipi),
     }),
   })
-  const { receive, flush } = createReceive({
+  const { receive, flush: flushReceive } = createReceive({
     ...machine,
     ...createEthTypeTrans(machine),
     ...createFlowTable({ ...machine, dissect: steer.dissect, keys: steer.keys }),
@@ -37,14 +38,18 @@ export const createLink = (machine: Machine, kinds: readonly PathKind[]) => {
     flushBacklogs: backlog.flush,
   })
 
-  /**
-   * A frame from a device queue of this CPU's own, in a NAPI poll (net-rx.ts ends the batch). What has no ports is
-   * better off on the CPU it hashes to.
-   */
-  const receiveFrame = (skb: number): void => {
+  /** A frame from a device queue of this CPU's own. What has no ports is better off on the CPU it hashes to. */
+  const steerFrame = (skb: number): void => {
     const cpu = machine.steerSkb(skb)
     if (cpu === machine.thread || steer.hasPorts()) receive(skb)
     else machine.enqueueSteered(cpu, skb)
   }
-  return { ptype, ether, xmit, receive, flush, receiveFrame }
+  const gro = createGro({ ...machine, handOn: steerFrame })
+  /** The batch has ended. */
+  const flush = (): void => {
+    gro.flush()
+    flushReceive()
+  }
+  /** `receiveFrame` takes frames of a NAPI poll (net-rx.ts ends the batch). */
+  return { ptype, ether, xmit, receive, flush, receiveFrame: gro.receive }
 }

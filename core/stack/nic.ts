@@ -4,6 +4,7 @@
  * is read from rings is the receive half of a link kind (dev/kinds/). Run by workers/nic.ts on a thread of its own;
  * tests and simulations turn it by hand. Linux: a driver's NAPI poll up to netif_receive_skb() and get_rps_cpu().
  */
+import { createGro } from '../dev/gro.ts'
 import { kindNumbers, SOFT_KINDS } from '../dev/kinds/kinds.ts'
 import type { KindReceive, PathKind } from '../dev/kinds/link-kind.ts'
 import type { DeviceFailed } from '../netdev/device-failed.ts'
@@ -57,6 +58,7 @@ export const createNic = (deps: NicDeps) => {
   const own = createThread(deps)
   const { skbs, drop, ipi } = own
   const { steer, backlog, netifRx } = createSteering(own)
+  const gro = createGro({ ...own, handOn: netifRx })
   const input = deps.input({ skbs, drop, deviceFailed: createDeviceFailed(arena, ipi) })
 
   // What there is to read, found anew when control publishes a change.
@@ -80,8 +82,9 @@ export const createNic = (deps: NicDeps) => {
   }
 
   const receive = (): number => {
-    let work = input.receive(BATCH, netifRx)
-    for (const { reader } of readers) work += reader.receive(BATCH, netifRx)
+    let work = input.receive(BATCH, gro.receive)
+    for (const { reader } of readers) work += reader.receive(BATCH, gro.receive)
+    gro.flush()
     return work
   }
   const pending = (): boolean => {

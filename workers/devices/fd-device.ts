@@ -10,6 +10,7 @@ import {
   DEV_TX_QUEUES,
   deviceFds,
   deviceRow,
+  NETIF_F_GRO,
   NETIF_F_HW_CSUM,
   NETIF_F_RXCSUM,
   NETIF_F_TSO,
@@ -24,7 +25,8 @@ import { libc } from '../os/libc.ts'
 import { TunOffload } from '../os/tap.ts'
 
 const GSO_MAX_SIZE = 65535
-const OFFLOADS = NETIF_F_HW_CSUM | NETIF_F_RXCSUM | NETIF_F_TSO | NETIF_F_TSO6 | NETIF_F_VNET_HDR
+const OFFLOADS =
+  NETIF_F_HW_CSUM | NETIF_F_RXCSUM | NETIF_F_TSO | NETIF_F_TSO6 | NETIF_F_VNET_HDR | NETIF_F_GRO
 
 type FdOptions = {
   /** Packet sockets, not queues of a TAP. */

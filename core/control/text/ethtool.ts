@@ -3,6 +3,7 @@
  */
 import { Errno } from '../../base/errno.ts'
 import {
+  NETIF_F_GRO,
   NETIF_F_HW_CSUM,
   NETIF_F_RXCSUM,
   NETIF_F_TSO,
@@ -53,6 +54,7 @@ const FEATURES: readonly (readonly [name: string, bit: number])[] = [
   ['tx-checksumming', NETIF_F_HW_CSUM],
   ['tx-tcp-segmentation', NETIF_F_TSO],
   ['tx-tcp6-segmentation', NETIF_F_TSO6],
+  ['generic-receive-offload', NETIF_F_GRO],
   ['tx-udp-segmentation', NETIF_F_USO],
 ]
 

@@ -2,13 +2,14 @@
 // is cut; and a batch ends.
 
 import { describe, expect, test } from 'bun:test'
+import { DEV_FEATURES, deviceRow, NETIF_F_GRO } from '../../../core/netdev/netdev.ts'
 import { RX_HEADROOM, SKB_DEV } from '../../../core/skb/skb.ts'
 import * as arp from '../../../core/wire/arp.ts'
 import * as ethernet from '../../../core/wire/ethernet.ts'
 import * as icmp from '../../../core/wire/icmp.ts'
 import { IPPROTO_ICMP } from '../../../core/wire/ipproto.ts'
 import * as ipv4 from '../../../core/wire/ipv4.ts'
-import { TCP_SYN } from '../../../core/wire/tcp.ts'
+import * as tcp from '../../../core/wire/tcp.ts'
 import { createSim } from '../../support/net-sim.ts'
 import { LONG_MS } from '../../support/sim-topology.ts'
 import {
@@ -68,6 +69,23 @@ const network = async () => {
     arena.u8.set(bytes, skbs.put(skb, bytes.length))
     return skb
   }
+  /** A batch of frames comes in; how many packets were routed. */
+  const receiveBatch = (...frames: Uint8Array[]): number => {
+    const before = r.mib('IpForwDatagrams')
+    let batch = frames.map((frame) => piece(frame, RX_HEADROOM))
+    const remove = stack.napiAdd(() => {
+      const [all, n] = [batch, batch.length]
+      batch = []
+      for (const skb of all) {
+        arena.i32[skb + SKB_DEV] = r.ifindex('eth1')
+        stack.receiveFrame(skb)
+      }
+      return n
+    })
+    sim.run(1)
+    remove()
+    return r.mib('IpForwDatagrams') - before
+  }
   /** A frame comes in, cut where it is said; what is answered and sent on. */
   const receive = (frame: Uint8Array, ...cuts: number[]): string[] => {
     const ends = [...cuts, frame.length]
@@ -84,7 +102,7 @@ const network = async () => {
     sim.run(1)
     return stations.flatMap(({ received }) => received.map(shown))
   }
-  return { sim, r, receive }
+  return { sim, r, receive, receiveBatch, stations }
 }
 /** A frame without what differs between two answers to the same: the identifier, and so the header's sum. */
 const shown = (frame: Uint8Array): string => {
@@ -123,7 +141,7 @@ const FRAMES: [name: string, frame: Uint8Array][] = [
   ['a datagram to nobody', udpFrame(link, fields, { sport: 4000, dport: 4001 }, data)],
   [
     'a segment to nobody',
-    tcpFrame(link, fields, { sport: 4000, dport: 4001, seq: 7, flags: TCP_SYN }, data),
+    tcpFrame(link, fields, { sport: 4000, dport: 4001, seq: 7, flags: tcp.TCP_SYN }, data),
   ],
   ['a packet to forward', udpFrame(link, far, { sport: 1, dport: 2 }, data)],
   ['a packet with a TTL of 1', udpFrame(link, { ...far, ttl: 1 }, { sport: 1, dport: 2 }, data)],
@@ -168,6 +186,25 @@ describe('a frame in pieces', () => {
     expect(r.mib('IpReasmOKs')).toBe(49)
     expect(r.mib('IcmpInErrors')).toBe(0)
     sim.run(LONG_MS)
+    expect(sim.leaks()).toEqual({})
+  })
+})
+
+describe('a batch', () => {
+  /** The k-th segment of a transfer that is routed. */
+  const segment = (k: number): Uint8Array =>
+    tcpFrame(link, { ...far, id: k }, { sport: 1, dport: 2, seq: k * 100 }, new Uint8Array(100))
+  test('of one TCP flow is routed once and leaves as it came', async () => {
+    const { sim, r, receiveBatch, stations } = await network()
+    const { arena } = r
+    arena.i32[deviceRow(arena, r.ifindex('eth1')) + DEV_FEATURES]! |= NETIF_F_GRO
+    expect(receiveBatch(segment(0), segment(1), segment(2))).toBe(1)
+    const sent = stations[1]!.received.map((frame) => tcp.seq(frame, 34))
+    expect(sent).toEqual([0, 100, 200])
+    // the end of a batch keeps nothing for the next
+    expect(receiveBatch(segment(3))).toBe(1)
+    expect(stations[1]!.received).toHaveLength(4)
+    sim.run(1000)
     expect(sim.leaks()).toEqual({})
   })
 })

@@ -1,7 +1,14 @@
 import { describe, expect, test } from 'bun:test'
 import type { Carrier, LinkOps } from '../../../core/dev/kinds/link-kind.ts'
 import { portRxRing } from '../../../core/dev/kinds/port.ts'
-import { DEV_IFINDEX, DevStat, sumDeviceStat } from '../../../core/netdev/netdev.ts'
+import {
+  DEV_FEATURES,
+  DEV_IFINDEX,
+  deviceRow,
+  DevStat,
+  NETIF_F_GRO,
+  sumDeviceStat,
+} from '../../../core/netdev/netdev.ts'
 import { backlogRing } from '../../../core/shm/arena.ts'
 import {
   ringPublish,
@@ -11,11 +18,11 @@ import {
   ringTake,
 } from '../../../core/shm/ring.ts'
 import { Sysctl } from '../../../core/shm/sysctl.ts'
-import { RX_HEADROOM, SKB_DEV } from '../../../core/skb/skb.ts'
+import { RX_HEADROOM, SKB_DEV, SKB_GSO_SEGS } from '../../../core/skb/skb.ts'
 import type { NicEnv } from '../../../core/stack/nic.ts'
 import { createNic } from '../../../core/stack/nic.ts'
 import { FLAGS, makeControl } from '../../support/control-plane.ts'
-import { ipFrame } from '../../support/packets.ts'
+import { ipFrame, tcpFrame } from '../../support/packets.ts'
 
 const NIC = 2
 const TAP = 2
@@ -27,6 +34,15 @@ const frameOf = (flow: number): Uint8Array =>
     { dst: '02:00:00:00:00:01', src: '02:00:00:00:00:02' },
     { saddr: '10.0.0.2', daddr: '10.0.1.2' },
     Uint8Array.of(flow >> 8, flow, 0, 9, 0, 8, 0, 0)
+  )
+
+/** The k-th segment of a transfer. */
+const segmentOf = (k: number): Uint8Array =>
+  tcpFrame(
+    { dst: '02:00:00:00:00:01', src: '02:00:00:00:00:02' },
+    { saddr: '10.0.0.2', daddr: '10.0.1.2', id: k },
+    { sport: 1, dport: 2, seq: k * 100 },
+    new Uint8Array(100)
   )
 
 /** A nic over a tap and a port that are up; the test fills `waiting` with what the tap has to read. */
@@ -108,6 +124,19 @@ describe('a nic', () => {
     nic.turn()
     expect(backlogLens()).toEqual([once[0]! * 2, once[1]! * 2])
     expect(log).toEqual(['wait 0', 'wait 0'])
+  })
+
+  test('puts the frames of a TCP flow together before it steers them, one batch at a time', async () => {
+    const { arena, nic, waiting, ringOf, backlogLens } = await setup()
+    arena.i32[deviceRow(arena, TAP) + DEV_FEATURES]! |= NETIF_F_GRO
+    for (let k = 0; k < 3; k++) waiting.push(segmentOf(k))
+    nic.turn()
+    expect(backlogLens().toSorted()).toEqual([0, 1])
+    const ring = ringOf(backlogLens()[0] === 1 ? 0 : 1)
+    expect(arena.i32[ringTake(arena.i32, ring) + SKB_GSO_SEGS]).toBe(3)
+    waiting.push(segmentOf(3))
+    nic.turn()
+    expect(arena.i32[ringTake(arena.i32, ring) + SKB_GSO_SEGS]).toBe(0)
   })
 
   test('sleeps when there is nothing, no longer than its input has said', async () => {
