@@ -9,6 +9,8 @@ import {
   DEV_RPS_FLOW_CNT,
   DevStat,
   deviceRow,
+  NETIF_F_GRO,
+  NETIF_F_GRO_UDP_FWD,
   sumDeviceStat,
 } from '../netdev/netdev.ts'
 import type { Arena } from '../shm/arena.ts'
@@ -25,7 +27,7 @@ export const createEthtool = (deps: { arena: Arena; links: Links; random: () => 
   const { arena, links, random } = deps
   const { i32, layout } = arena
   const { workers } = layout.config
-  /** Features each device came with: what can be switched on again. */
+  /** Features that each device can have: those it came with, and what is off until somebody asks. */
   const hardware = new Map<number, number>()
 
   const view = (at: number, words: number): Int32Array =>
@@ -40,7 +42,9 @@ export const createEthtool = (deps: { arena: Arena; links: Links; random: () => 
     const key = Uint8Array.from({ length: RSS_KEY_LEN }, () => random() & 255)
     rssOf(ifindex).init(channels, key)
     setRpsCpus(rpsMapOf(ifindex), [])
-    hardware.set(ifindex, i32[deviceRow(arena, ifindex) + DEV_FEATURES])
+    const features = i32[deviceRow(arena, ifindex) + DEV_FEATURES]
+    const hasGro = (features & NETIF_F_GRO) !== 0
+    hardware.set(ifindex, features | (hasGro ? NETIF_F_GRO_UDP_FWD : 0))
   }
 
   const invalid = (field: string, errno: number = Errno.EINVAL): Refused =>

@@ -1,39 +1,45 @@
 /**
- * Receive offload (GRO): frames of a TCP flow that follow one another are put together into one super-frame, which then is
+ * Receive offload (GRO): frames of a flow that follow one another are put together into one super-frame, which then is
  * steered, routed and handed over once. It runs on the thread that reads the device, before steering, and keeps frames
  * only until the batch ends. What leaves again is cut into the very frames that came in (dev/gso.ts, or the device).
  * The bytes are copied into a large buffer: a copy of a segment costs a tenth of a system call for it.
  * Linux: net/core/gro.c napi_gro_receive(), dev_gro_receive(), skb_gro_receive(), napi_gro_complete().
  */
-import * as csum from '../base/checksum.ts'
-import { DEV_FEATURES, DevStat, deviceStats, NETIF_F_GRO } from '../netdev/netdev.ts'
+import {
+  DEV_FEATURES,
+  DevStat,
+  deviceStats,
+  NETIF_F_GRO,
+  NETIF_F_GRO_UDP_FWD,
+} from '../netdev/netdev.ts'
 import type { Arena } from '../shm/arena.ts'
 import { DEV_STATS, DEVICE_WORDS } from '../shm/layout.ts'
 import type { ConsumeFn } from '../skb/drop.ts'
 import type { Skbs } from '../skb/skb.ts'
 import {
   CHECKSUM_PARTIAL,
-  GSO_ECN,
-  GSO_TCPV4,
-  GSO_TCPV6,
-  SKB_CB,
-  SKB_CSUM_OFFSET,
-  SKB_CSUM_START,
   SKB_DATA,
   SKB_DEV,
   SKB_END,
   SKB_GSO_SEGS,
-  SKB_GSO_SIZE,
-  SKB_GSO_TYPE,
   SKB_IP_SUMMED,
   SKB_LEN,
   SKB_TAIL,
 } from '../skb/skb.ts'
 import { ETH_HLEN } from '../wire/ethernet.ts'
+import { IPPROTO_TCP } from '../wire/ipproto.ts'
 import * as ipv4 from '../wire/ipv4.ts'
-import * as ipv6 from '../wire/ipv6.ts'
-import * as tcp from '../wire/tcp.ts'
-import { createGroHeader, NOT_TCP, TCP_ODD } from './gro-header.ts'
+import { CB_COUNT, CB_PROTOCOL, CB_SIZE, CB_TRANSPORT } from './gro-constants.ts'
+import {
+  createGroNetwork,
+  LOOK_ODD,
+  LOOK_OTHER,
+  SEEN_PAYLOAD,
+  SEEN_PAYLOAD_LEN,
+  SEEN_TRANSPORT,
+} from './gro-network.ts'
+import { createGroTcp } from './gro-tcp.ts'
+import { createGroUdp } from './gro-udp.ts'
 
 type GroDeps = {
   arena: Arena
@@ -47,17 +53,15 @@ type GroDeps = {
 const MAX_HELD = 8
 /** A super-frame is one IP packet. */
 const MAX_FRAME = ETH_HLEN + ipv4.MAX_TOTAL_LENGTH
-
-// Control block of a frame that is held (NAPI_GRO_CB): where its next segment starts, how many it has, bytes of payload of
-// the first, and where the transport header is from the frame's start.
-const CB_NEXT_SEQ = SKB_CB
-const CB_COUNT = SKB_CB + 1
-const CB_SIZE = SKB_CB + 2
-const CB_TRANSPORT = SKB_CB + 3
+const TCP_FEATURES = NETIF_F_GRO
+const UDP_FEATURES = NETIF_F_GRO | NETIF_F_GRO_UDP_FWD
 
 export const createGro = ({ arena, skbs, consume, handOn }: GroDeps) => {
   const { i32, u8, f64, layout } = arena
-  const header = createGroHeader(arena)
+  const network = createGroNetwork(arena)
+  const { seen } = network
+  const groTcp = createGroTcp(arena, network)
+  const groUdp = createGroUdp(arena, network)
   const stats = deviceStats(arena, skbs.thread, 0)
   // what is held, the oldest first
   const held = new Int32Array(MAX_HELD)
@@ -65,39 +69,76 @@ export const createGro = ({ arena, skbs, consume, handOn }: GroDeps) => {
 
   /** A frame that was read from a device; takes it over. */
   const receive = (skb: number): void => {
-    const kind = header.look(skb)
-    if (kind === NOT_TCP || !isOn(skb)) return handOn(skb)
-    if (kind === TCP_ODD) {
-      // of a flow that may be among those: nothing overtakes
-      flush()
-      return handOn(skb)
-    }
+    const protocol = network.look(skb)
+    if (protocol === LOOK_ODD) return passAll(skb)
+    if (protocol === LOOK_OTHER || !isOn(skb, protocol)) return handOn(skb)
+    if (protocol === IPPROTO_TCP) groTcp.look(skb)
+    else groUdp.look(skb)
     const index = count === 0 ? -1 : find(skb)
-    if (index >= 0) {
-      if (append(held[index], skb)) {
-        if (isLast(held[index])) complete(index)
-        return consume(skb)
-      }
-      complete(index)
-    }
-    if (header.canStart(skb)) hold(skb)
-    else handOn(skb)
+    if (index < 0) return begin(skb, protocol)
+    if (append(held[index], skb, protocol)) return consumeInto(index, skb, protocol)
+    complete(index)
+    begin(skb, protocol)
   }
-  const isOn = (skb: number): boolean =>
-    (i32[layout.devices + i32[skb + SKB_DEV] * DEVICE_WORDS + DEV_FEATURES] & NETIF_F_GRO) !== 0
+  const isOn = (skb: number, protocol: number): boolean => {
+    const features = i32[layout.devices + i32[skb + SKB_DEV] * DEVICE_WORDS + DEV_FEATURES]
+    const needed = protocol === IPPROTO_TCP ? TCP_FEATURES : UDP_FEATURES
+    return (features & needed) === needed
+  }
+  /** A frame of a flow that may be among those that are held: it overtakes none. */
+  const passAll = (skb: number): void => {
+    flush()
+    handOn(skb)
+  }
   const find = (skb: number): number => {
-    for (let k = 0; k < count; k++) if (header.isFlowOf(skb, held[k])) return k
+    for (let k = 0; k < count; k++) if (network.isFlowOf(skb, held[k])) return k
     return -1
   }
 
-  const hold = (skb: number): void => {
-    if (count === MAX_HELD) complete(0)
-    i32[skb + CB_NEXT_SEQ] = header.nextSeq()
+  /** Keeps the frame that was looked at if others may follow. */
+  const begin = (skb: number, protocol: number): void => {
+    if (seen[SEEN_PAYLOAD_LEN] === 0) return handOn(skb)
+    const isTcp = protocol === IPPROTO_TCP
+    if (!(isTcp ? groTcp.canStart(skb) : groUdp.canStart(skb))) return handOn(skb)
     i32[skb + CB_COUNT] = 1
-    i32[skb + CB_SIZE] = header.payloadLen()
-    i32[skb + CB_TRANSPORT] = header.transportOffset()
+    i32[skb + CB_SIZE] = seen[SEEN_PAYLOAD_LEN]
+    i32[skb + CB_TRANSPORT] = seen[SEEN_TRANSPORT] - i32[skb + SKB_DATA]
+    i32[skb + CB_PROTOCOL] = protocol
+    if (isTcp) groTcp.start(skb)
+    if (count === MAX_HELD) complete(0)
     held[count++] = skb
   }
+
+  /** Puts the payload of the frame that was looked at behind that of `first`; false when it does not belong there. */
+  const append = (first: number, skb: number, protocol: number): boolean => {
+    const len = seen[SEEN_PAYLOAD_LEN]
+    if (len === 0 || len > i32[first + CB_SIZE] || i32[first + SKB_LEN] + len > MAX_FRAME)
+      return false
+    const isTcp = protocol === IPPROTO_TCP
+    const segments = i32[first + CB_COUNT]
+    if (
+      !(isTcp ? groTcp.continues(skb, first, segments) : groUdp.continues(skb, first, segments)) ||
+      !skbs.expandTail(first, roomFor(first, len))
+    )
+      return false
+    const from = seen[SEEN_PAYLOAD]
+    u8.copyWithin(skbs.put(first, len), from, from + len)
+    i32[first + CB_COUNT] = segments + 1
+    if (isTcp) groTcp.append(first)
+    return true
+  }
+  /** A second segment may be the second of many. */
+  const roomFor = (first: number, len: number): number =>
+    i32[first + SKB_END] - i32[first + SKB_TAIL] >= len ? len : MAX_FRAME - i32[first + SKB_LEN]
+  /** Frees the frame, whose payload is in what is held at `index`; nothing may follow one that is short. */
+  const consumeInto = (index: number, skb: number, protocol: number): void => {
+    const first = held[index]
+    const isShort = seen[SEEN_PAYLOAD_LEN] < i32[first + CB_SIZE]
+    if (isShort || (protocol === IPPROTO_TCP ? groTcp.isLast() : groUdp.isLast(first)))
+      complete(index)
+    consume(skb)
+  }
+
   /** Hands on what is held at `index`. */
   const complete = (index: number): void => {
     const skb = held[index]
@@ -110,52 +151,13 @@ export const createGro = ({ arena, skbs, consume, handOn }: GroDeps) => {
   const flush = (): void => {
     while (count !== 0) complete(0)
   }
-
-  /** Puts the text of the frame that was looked at behind that of `first`; false when it does not belong there. */
-  const append = (first: number, skb: number): boolean => {
-    const len = header.payloadLen()
-    if (len > i32[first + CB_SIZE] || i32[first + SKB_LEN] + len > MAX_FRAME) return false
-    if (!header.continues(skb, first, i32[first + CB_COUNT], i32[first + CB_NEXT_SEQ])) return false
-    if (!skbs.expandTail(first, roomFor(first, len))) return false
-    const from = header.payloadAt()
-    u8.copyWithin(skbs.put(first, len), from, from + len)
-    i32[first + CB_NEXT_SEQ] = header.nextSeq()
-    i32[first + CB_COUNT]++
-    const flags = header.flags() & (tcp.TCP_PSH | tcp.TCP_FIN)
-    if (flags !== 0) addFlags(first, flags)
-    return true
-  }
-  const addFlags = (first: number, flags: number): void => {
-    const transport = i32[first + SKB_DATA] + i32[first + CB_TRANSPORT]
-    tcp.setFlags(u8, transport, tcp.flags(u8, transport) | flags)
-  }
-  /** A second segment may be the second of many. */
-  const roomFor = (first: number, len: number): number =>
-    i32[first + SKB_END] - i32[first + SKB_TAIL] >= len ? len : MAX_FRAME - i32[first + SKB_LEN]
-  /** Nothing may follow the segment that was put behind `first`: it is short, or says that it is the last. */
-  const isLast = (first: number): boolean =>
-    header.payloadLen() < i32[first + CB_SIZE] ||
-    (header.flags() & (tcp.TCP_PSH | tcp.TCP_FIN)) !== 0
-
-  /** Makes a super-frame of what was put together: as from a device that segments (tcp_gro_complete). */
+  /** Makes a super-frame of what was put together: as from a device that segments. */
   const finish = (skb: number): void => {
-    const network = i32[skb + SKB_DATA] + ETH_HLEN
-    const transport = i32[skb + SKB_DATA] + i32[skb + CB_TRANSPORT]
-    const total = i32[skb + SKB_TAIL] - network
-    const isV4 = u8[network] === 0x45
-    if (isV4) {
-      ipv4.setTotalLength(u8, network, total)
-      ipv4.setChecksum(u8, network)
-    } else ipv6.setPayloadLength(u8, network, total - ipv6.HEADER)
-    const hasCwr = (tcp.flags(u8, transport) & tcp.TCP_CWR) !== 0
-    i32[skb + SKB_GSO_SIZE] = i32[skb + CB_SIZE]
-    i32[skb + SKB_GSO_TYPE] = (isV4 ? GSO_TCPV4 : GSO_TCPV6) | (hasCwr ? GSO_ECN : 0)
+    network.complete(skb)
+    if (i32[skb + CB_PROTOCOL] === IPPROTO_TCP) groTcp.complete(skb)
+    else groUdp.complete(skb)
     i32[skb + SKB_GSO_SEGS] = i32[skb + CB_COUNT]
-    const sum = csum.fold(header.pseudo(network, i32[skb + SKB_TAIL] - transport))
-    tcp.putChecksum(u8, transport, sum)
     i32[skb + SKB_IP_SUMMED] = CHECKSUM_PARTIAL
-    i32[skb + SKB_CSUM_START] = transport
-    i32[skb + SKB_CSUM_OFFSET] = tcp.CHECKSUM
     const bank = stats + i32[skb + SKB_DEV] * DEV_STATS
     f64[bank + DevStat.rx_gro_skbs]++
     f64[bank + DevStat.rx_gro_packets] += i32[skb + CB_COUNT]

@@ -91,6 +91,8 @@ export const NETIF_F_VNET_HDR = 32
 export const NETIF_F_FRAGLIST = 64
 /** Received frames of a flow are put together (dev/gro.ts). */
 export const NETIF_F_GRO = 128
+/** Datagrams too; off unless asked for. */
+export const NETIF_F_GRO_UDP_FWD = 256
 
 /**
  * Statistics of a device, per thread: rtnl_link_stats64's, and below them what `ethtool -S` alone shows. `stats64` says where

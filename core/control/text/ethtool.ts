@@ -4,6 +4,7 @@
 import { Errno } from '../../base/errno.ts'
 import {
   NETIF_F_GRO,
+  NETIF_F_GRO_UDP_FWD,
   NETIF_F_HW_CSUM,
   NETIF_F_RXCSUM,
   NETIF_F_TSO,
@@ -56,6 +57,7 @@ const FEATURES: readonly (readonly [name: string, bit: number])[] = [
   ['tx-tcp6-segmentation', NETIF_F_TSO6],
   ['generic-receive-offload', NETIF_F_GRO],
   ['tx-udp-segmentation', NETIF_F_USO],
+  ['rx-udp-gro-forwarding', NETIF_F_GRO_UDP_FWD],
 ]
 
 const invalid = (field: string): Refused =>

@@ -9,6 +9,7 @@ import {
   DevStat,
   deviceRow,
   NETIF_F_GRO,
+  NETIF_F_GRO_UDP_FWD,
   sumDeviceStat,
 } from '../../../core/netdev/netdev.ts'
 import { createArena } from '../../../core/shm/arena.ts'
@@ -20,6 +21,7 @@ import {
   CHECKSUM_UNNECESSARY,
   createSkbs,
   GSO_TCPV4,
+  GSO_UDP_L4,
   RX_HEADROOM,
   SKB_CSUM_OFFSET,
   SKB_CSUM_START,
@@ -35,12 +37,14 @@ import {
   SKB_PROTOCOL,
   SKB_TRANSPORT,
 } from '../../../core/skb/skb.ts'
+import { putU16 } from '../../../core/base/bytes.ts'
 import { finish, pseudoSum, sumBytes } from '../../../core/base/checksum.ts'
 import { ETH_P_IPV6 } from '../../../core/wire/ethernet.ts'
 import { IPPROTO_TCP } from '../../../core/wire/ipproto.ts'
 import * as ipv4 from '../../../core/wire/ipv4.ts'
 import * as ipv6 from '../../../core/wire/ipv6.ts'
 import * as tcp from '../../../core/wire/tcp.ts'
+import * as udp from '../../../core/wire/udp.ts'
 import {
   etherFrame,
   ipFrame,
@@ -114,7 +118,7 @@ const setup = (features = NETIF_F_GRO) => {
       const start = i32[seg + SKB_CSUM_START]!
       expect(i32[seg + SKB_IP_SUMMED]).toBe(CHECKSUM_PARTIAL)
       const sum = finish(sumBytes(u8, start, at + i32[seg + SKB_LEN]! - start, 0))
-      tcp.putChecksum(u8, start, sum)
+      putU16(u8, start + i32[seg + SKB_CSUM_OFFSET]!, sum)
       frames.push(bytesOf(seg))
       const next = i32[seg + SKB_NEXT]!
       skbs.free(seg)
@@ -225,6 +229,46 @@ describe('what is put together', () => {
     // and its checksum need not be looked at again
     expect(i32[only!.skb + SKB_IP_SUMMED]).toBe(CHECKSUM_UNNECESSARY)
     expect(close()).toBe(true)
+  })
+})
+
+describe('datagrams, where the device is told to', () => {
+  const both = NETIF_F_GRO | NETIF_F_GRO_UDP_FWD
+  const datagram = (k: number, len = 100, ip: Partial<IpFields> = {}, sport = 1): Uint8Array =>
+    udpFrame(link, { ...fields, id: 30 + k, ...ip }, { sport, dport: 2 }, text(len, k))
+
+  test('of one length become one', () => {
+    const { batch, close, cut, i32 } = setup(both)
+    const frames = [0, 1, 2].map((k) => datagram(k))
+    const [only, ...rest] = batch(...frames)
+    expect(rest).toEqual([])
+    expect(only).toMatchObject({ size: 100, segs: 3 })
+    expect(i32[only!.skb + SKB_GSO_TYPE]).toBe(GSO_UDP_L4)
+    expect(udp.length(only!.frame, 34)).toBe(8 + 300)
+    expect(cut(only!.skb)).toEqual(frames)
+    expect(close()).toBe(true)
+  })
+  test('a shorter one is the last, a longer one begins anew', () => {
+    const { batch, close } = setup(both)
+    const out = batch(datagram(0), datagram(1, 10), datagram(2), datagram(3), datagram(4, 101))
+    expect(out.map(({ segs }) => segs)).toEqual([2, 2, 0])
+    expect(close()).toBe(true)
+  })
+  test('sixty-four at most', () => {
+    const { batch, close } = setup(both)
+    const out = batch(...Array.from({ length: 70 }, (_, k) => datagram(k)))
+    expect(out.map(({ segs }) => segs)).toEqual([64, 6])
+    expect(close()).toBe(true)
+  })
+  test('not without a checksum, of another flow, of no payload, or out of count', () => {
+    const bare = datagram(1)
+    udp.putChecksum(bare, 34, 0)
+    for (const other of [bare, datagram(1, 100, {}, 9), datagram(1, 0), datagram(2)]) {
+      const { batch, close } = setup(both)
+      const out = batch(datagram(0), other)
+      expect(out.map(({ size }) => size)).toEqual([0, 0])
+      expect(close()).toBe(true)
+    }
   })
 })
 
