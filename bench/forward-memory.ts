@@ -151,7 +151,7 @@ const makeFrames = (): Uint8Array[] =>
 const createSource = (arena: Arena, skbs: Skbs) => {
   const { i32, u8 } = arena
   const templates = i32[skbs.alloc(FLOWS * STRIDE, 0) + SKB_DATA]!
-  makeFrames().forEach((frame, k) => u8.set(frame, templates + k * STRIDE))
+  for (const [k, frame] of makeFrames().entries()) u8.set(frame, templates + k * STRIDE)
   let next = 0
   return (): number => {
     const skb = skbs.alloc(FRAME, RX_HEADROOM)

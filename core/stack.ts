@@ -77,6 +77,7 @@ export const createStack = (deps: StackDeps) => {
     work += sockets.runEvents()
     appPort.flush()
     work += xmit.netTxAction()
+    work -= xmit.endBatch()
     backlog.flush()
     skbs.flush()
     skbs.reclaim()

@@ -24,6 +24,8 @@ import { addLans, addUserLink, hints, namespaceOptions } from './lab/demo.ts'
 import type { LabData } from './lab/lab-data.ts'
 import { monotonicUs } from './os/clock.ts'
 import { createLog } from './log.ts'
+import { probeRing } from './os/io-uring.ts'
+import { errnoName, errnoText } from './os/libc.ts'
 import type { Namespace } from './os/netns.ts'
 import { createNamespace } from './os/netns.ts'
 import { random } from './random.ts'
@@ -80,6 +82,11 @@ export const startDaemon = async (options: DaemonOptions) => {
   const threads: Thread[] = []
   const stopping = { now: false }
   const say = createLog()
+  const refused = probeRing()
+  if (refused !== 0)
+    say(
+      `io_uring: ${errnoText(refused)} (${errnoName(refused)}): frames are read and written one in a call`
+    )
   const ended = new Set<number>()
 
   const queues = options.steering === 'multiqueue' ? options.workers : null

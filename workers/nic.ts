@@ -16,7 +16,8 @@ import { attachArena } from '../core/shm/arena.ts'
 import { THREAD_EVENTFD, THREAD_RUNNING, THREAD_WORDS } from '../core/shm/layout.ts'
 import type { NicEnv, NicInput } from '../core/stack/nic.ts'
 import { createNic } from '../core/stack/nic.ts'
-import { createFdDriver, FD_IS_SOCKET } from './drivers/fd.ts'
+import { FD_IS_SOCKET, threadRing } from './drivers/fd.ts'
+import { createFdRx } from './drivers/fd-rx.ts'
 import { createFdQueues } from './drivers/fd-queues.ts'
 import type { PcapReplay } from './drivers/pcap-replay.ts'
 import { createPcapReplay } from './drivers/pcap-replay.ts'
@@ -34,7 +35,11 @@ const MAX_FDS = 256
 const createInput = (arena: Arena, polls: PollSet, env: NicEnv): NicInput => {
   const { i32 } = arena
   const { skbs, drop, deviceFailed } = env
-  const queues = createFdQueues(createFdDriver(arena, skbs, drop), polls, deviceFailed)
+  const queues = createFdQueues(
+    createFdRx(arena, skbs, drop, threadRing(arena)),
+    polls,
+    deviceFailed
+  )
   const openReplay = createPcapReplay(arena, skbs, monotonicUs, deviceFailed)
   // By ifindex: a replay goes on from where it was when devices change around it.
   const replays = new Map<number, { generation: number; replay: PcapReplay }>()

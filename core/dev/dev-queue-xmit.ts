@@ -69,6 +69,8 @@ type DevQueueXmitDeps = {
   netemOf: (transmit: NetemDeps['transmit'], checksumHelp: NetemDeps['checksumHelp']) => Netem
   /** start_xmit by DEV_KIND (kinds/kinds.ts). */
   drivers: readonly StartXmit[]
+  /** How drivers that gather frames end a batch. */
+  batchEnds: readonly (() => number)[]
   ptype: Pick<Ptype, 'isTapped' | 'deliverTaps'>
 }
 
@@ -78,7 +80,7 @@ export type DevQueueXmit = ReturnType<typeof createDevQueueXmit>
 const DEFAULT_TXQLEN = 1000
 
 export const createDevQueueXmit = (deps: DevQueueXmitDeps) => {
-  const { arena, skbs, drop, consume, drivers } = deps
+  const { arena, skbs, drop, consume, drivers, batchEnds } = deps
   const { isTapped, deliverTaps } = deps.ptype
   const { i32, u8, f64, layout } = arena
   const { devices } = layout
@@ -194,6 +196,33 @@ export const createDevQueueXmit = (deps: DevQueueXmitDeps) => {
     queued++
     return 0
   }
+  /** A driver had gathered the frame and its device has no room: it is the next to go, and has not gone yet. */
+  const requeue = (skb: number): void => {
+    const ifindex = i32[skb + SKB_DEV]
+    const bank = stats + ifindex * DEV_STATS
+    f64[bank + DevStat.tx_packets]--
+    f64[bank + DevStat.tx_bytes] -= i32[skb + SKB_LEN]
+    if (i32[skb + SKB_GSO_SIZE] !== 0) f64[bank + DevStat.gso_packets]--
+    f64[bank + DevStat.tx_busy]++
+    if (!mayQueue(skb) || (skbs.isShared(skb) && !skbs.expandHead(skb, 0))) {
+      refuse(skb, Drop.QDISC_DROP, 0)
+      return
+    }
+    budget.hold(skb, Holder.qdisc)
+    i32[skb + SKB_NEXT] = queueHead[ifindex]
+    if (queueLen[ifindex]++ === 0) {
+      i32[skb + SKB_NEXT] = 0
+      queueTail[ifindex] = skb
+    }
+    queueHead[ifindex] = skb
+    queued++
+  }
+  /** The turn's batch has ended: drivers send what they have gathered. Returns how many frames came back. */
+  const endBatch = (): number => {
+    let back = 0
+    for (let k = 0; k < batchEnds.length; k++) back += batchEnds[k]()
+    return back
+  }
   /** Within what this worker may hold, together with the frames that wait for their time. */
   const mayQueue = (skb: number): boolean =>
     budget.hasRoom(Holder.qdisc, budget.slotsOf(skb) + budget.slotsHeld(Holder.netem))
@@ -231,5 +260,5 @@ export const createDevQueueXmit = (deps: DevQueueXmitDeps) => {
   }
   /** Frames that wait for a driver: the loop does not sleep long while there are any. */
   const backlogLen = (): number => queued
-  return { devQueueXmit, netTxAction, backlogLen, gso }
+  return { devQueueXmit, netTxAction, requeue, endBatch, backlogLen, gso }
 }

@@ -20,6 +20,7 @@ export const createLink = (machine: Machine, kinds: readonly PathKind[]) => {
   const ptype = createPtype(machine)
   const ether = createEtherOutput(machine)
   const timer = machine.words(TIMER_WORDS)
+  const batchEnds: (() => number)[] = []
   const xmit = createDevQueueXmit({
     ...machine,
     ptype,
@@ -28,7 +29,10 @@ export const createLink = (machine: Machine, kinds: readonly PathKind[]) => {
       ...machine,
       kick: ipi.kick,
       deviceFailed: createDeviceFailed(machine.arena, ipi),
+      onBatchEnd: (end) => void batchEnds.push(end),
+      requeue: (skb) => xmit.requeue(skb),
     }),
+    batchEnds,
   })
   const { receive, flush: flushReceive } = createReceive({
     ...machine,

@@ -50,7 +50,8 @@ export const fillFdRow = (
   i32[row + DEV_GSO_MAX] = GSO_MAX_SIZE
   i32[row + DEV_TX_QUEUES] = fds.length
   i32[row + DEV_RX_QUEUES] = fds.length
-  i32[row + DEV_NAPI] = isNapi ? 1 : 0
+  // a CPU alone reads its devices itself: there is no other to hand flows to, and each hop would cost as much as the rest
+  i32[row + DEV_NAPI] = isNapi || arena.layout.config.workers === 1 ? 1 : 0
   fds.forEach((fd, queue) => {
     i32[deviceFds(arena, ifindex) + queue] = fd
   })

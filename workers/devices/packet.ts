@@ -4,7 +4,7 @@
  * Control thread.
  */
 import type { KindEnv, LinkOps } from '../../core/dev/kinds/link-kind.ts'
-import { createFdXmit } from '../drivers/fd.ts'
+import { createFdXmit } from '../drivers/fd-tx.ts'
 import { openPacket, packetCarrier } from '../os/packet.ts'
 import { refusal } from './answers.ts'
 import { closeAll, createFdDevices, fillFdRow } from './fd-device.ts'

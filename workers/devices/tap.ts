@@ -3,7 +3,7 @@
  * each worker. `data.netns` names a namespace of the daemon's own whose interface is the other end. Control thread.
  */
 import type { KindEnv, LinkOps } from '../../core/dev/kinds/link-kind.ts'
-import { createFdXmit } from '../drivers/fd.ts'
+import { createFdXmit } from '../drivers/fd-tx.ts'
 import { packetCarrier } from '../os/packet.ts'
 import type { Tap } from '../os/tap.ts'
 import { openTap, tapCarrier, TunOffload } from '../os/tap.ts'

@@ -8,7 +8,7 @@ import type { DeviceFailed } from '../../core/netdev/device-failed.ts'
 import type { PollSet } from '../os/poll.ts'
 import { POLL_ERRORS, POLLIN } from '../os/poll.ts'
 import { Errno } from '../os/libc.ts'
-import type { Deliver, FdDriver } from './fd.ts'
+import type { Deliver, FdRx } from './fd-rx.ts'
 
 /** A thread that found no memory looks again after this: packets come home meanwhile. */
 const STARVED_REST_MS = 1
@@ -32,7 +32,7 @@ type FdQueue = {
   isTold: boolean
 }
 
-export const createFdQueues = (driver: FdDriver, polls: PollSet, deviceFailed: DeviceFailed) => {
+export const createFdQueues = (driver: FdRx, polls: PollSet, deviceFailed: DeviceFailed) => {
   let queues: FdQueue[] = []
 
   /** `isSocket`: a packet socket, which tells VLAN tags beside the frame. */

@@ -20,7 +20,7 @@ import { LINKTYPE_ETHERNET, PCAPNG_CRC_ERROR } from '../../core/wire/pcap.ts'
 import { createCaptureReader } from '../../core/wire/pcap-reader.ts'
 import { Errno } from '../os/libc.ts'
 import { fileSource } from './capture-file.ts'
-import type { Deliver } from './fd.ts'
+import type { Deliver } from './fd-rx.ts'
 import { PCAP_PACE, PCAP_REPLAY, PCAP_TIMED } from './pcap.ts'
 
 /** Blocks a frame waits for memory. */

@@ -22,7 +22,8 @@ import type { DropFn } from '../../core/skb/drop.ts'
 import type { Skbs } from '../../core/skb/skb.ts'
 import type { NapiPoll } from '../../core/softnet/net-rx.ts'
 import type { PollSet } from '../os/poll.ts'
-import { createFdDriver, FD_IS_SOCKET } from './fd.ts'
+import { FD_IS_SOCKET, threadRing } from './fd.ts'
+import { createFdRx } from './fd-rx.ts'
 import { createFdQueues } from './fd-queues.ts'
 
 type QueueDeps = {
@@ -38,7 +39,7 @@ type QueueDeps = {
 export const createQueueReader = (arena: Arena, worker: number, deps: QueueDeps) => {
   const { i32, layout } = arena
   const { polls, ipi, skbs, drop, receiveFrame, napiAdd } = deps
-  const driver = createFdDriver(arena, skbs, drop)
+  const driver = createFdRx(arena, skbs, drop, threadRing(arena))
   // a forerunner's queues are looked for again
   polls.clear()
   const queues = createFdQueues(driver, polls, createDeviceFailed(arena, ipi))

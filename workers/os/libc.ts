@@ -16,6 +16,10 @@ const library = dlopen('libc.so.6', {
   readv: { args: ['i32', 'usize', 'i32'], returns: 'i32' },
   writev: { args: ['i32', 'usize', 'i32'], returns: 'i32' },
   poll: { args: ['usize', 'u32', 'i32'], returns: 'i32' },
+  syscall: {
+    args: ['i32', 'usize', 'usize', 'usize', 'usize', 'usize', 'usize'],
+    returns: 'i32',
+  },
   clock_gettime: { args: ['i32', 'usize'], returns: 'i32' },
   // Cold: files and descriptors.
   open: { args: ['usize', 'i32', 'u32'], returns: 'i32' },

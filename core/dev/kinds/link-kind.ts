@@ -97,6 +97,10 @@ export type XmitEnv = {
   skbs: Skbs
   drop: DropFn
   deviceFailed: DeviceFailed
+  /** Registers what a driver that gathers frames does when a batch ends; returns how many frames it gave back. */
+  onBatchEnd: (end: () => number) => void
+  /** Gives back a frame that was taken and has found no room: the last of several first. */
+  requeue: (skb: number) => void
 } & Pick<Machine, 'netifRx'> &
   Pick<IpiSystem, 'kick'>
 

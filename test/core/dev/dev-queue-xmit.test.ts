@@ -121,6 +121,23 @@ describe('dev_queue_xmit', () => {
     expect(path.sent.map(({ frame }) => udp.dstPort(frame, 34))).toEqual([0, 1, 2, 3, 4, 10])
     expect(path.isAllReturned()).toBe(true)
   })
+  test('what a driver had taken and gives back goes first, and is not counted as sent', () => {
+    const path = host()
+    const { xmit, frameSkb } = path.first
+    path.wire.isBusy = true
+    path.send(frame(9))
+    const [a, b] = [frameSkb(frame(1), 3), frameSkb(frame(2), 3)]
+    const before = path.stat(3, DevStat.tx_packets)
+    xmit.requeue(b!)
+    xmit.requeue(a!)
+    expect(path.stat(3, DevStat.tx_packets)).toBe(before - 2)
+    expect(xmit.backlogLen()).toBe(3)
+    path.wire.isBusy = false
+    path.settle()
+    expect(path.sent.map(({ frame }) => udp.dstPort(frame, 34))).toEqual([1, 2, 9])
+    expect(path.stat(3, DevStat.tx_packets)).toBe(before + 1)
+    expect(path.isAllReturned()).toBe(true)
+  })
   test('drops what waits when the device goes down', () => {
     const path = host()
     path.wire.isBusy = true

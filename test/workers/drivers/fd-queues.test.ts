@@ -5,7 +5,7 @@ import { SMALL_ARENA } from '../../../core/shm/layout.ts'
 import { createDrop } from '../../../core/skb/drop.ts'
 import { createSkbs } from '../../../core/skb/skb.ts'
 import * as vnet from '../../../core/wire/virtio-net-hdr.ts'
-import { createFdDriver } from '../../../workers/drivers/fd.ts'
+import { createFdRx } from '../../../workers/drivers/fd-rx.ts'
 import { createFdQueues } from '../../../workers/drivers/fd-queues.ts'
 import { addressOf, check, Errno, libc, O_NONBLOCK } from '../../../workers/os/libc.ts'
 import { createPollSet } from '../../../workers/os/poll.ts'
@@ -25,7 +25,7 @@ const setup = () => {
   const skbs = createSkbs(arena, 0)
   const { drop } = createDrop(arena, skbs)
   arena.i32[deviceRow(arena, IFINDEX) + DEV_IFINDEX] = IFINDEX
-  const driver = createFdDriver(arena, skbs, drop)
+  const driver = createFdRx(arena, skbs, drop, null)
   const polls = createPollSet(4)
   const control = { hears: true, told: [] as number[][] }
   const queues = createFdQueues(driver, polls, (ifindex, errno) => {
