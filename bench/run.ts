@@ -3,7 +3,8 @@
  *
  *   npm run bench [-- forward]               both, under two minutes
  *   npm run bench -- memory | tap            one of them
- *   options: --workers 1,2   --steering rps,multiqueue   --seconds N   --rate PACKETS/S   --json FILE
+ *   npm run bench -- scale                   in memory, by more and more workers
+ *   options: --workers 1,2   --steering rps,multiqueue   --seconds N   --rate PACKETS/S   --feed own,nic   --json FILE
  */
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { availableParallelism, cpus, release, tmpdir } from 'node:os'
@@ -11,6 +12,8 @@ import { parseArgs } from 'node:util'
 import { toolPath } from '../test/support/tools.ts'
 import { runInNewNamespace } from '../workers/os/exec.ts'
 import { run as runForwardMemory } from './forward-memory.ts'
+import type { Feed } from './scale/point.ts'
+import { runScale } from './scale/scale.ts'
 import type { Steering } from './support/networks.ts'
 import type { TapOptions } from './tap-forward.ts'
 import { runTapForward } from './tap-forward.ts'
@@ -25,6 +28,7 @@ const { values, positionals } = parseArgs({
     steering: { type: 'string', default: 'rps,multiqueue' },
     seconds: { type: 'string', default: '1.5' },
     rate: { type: 'string', default: '100000' },
+    feed: { type: 'string', default: 'own,nic' },
     json: { type: 'string' },
   },
 })
@@ -33,6 +37,7 @@ const PARTS: Record<string, string[]> = {
   forward: ['memory', 'tap'],
   memory: ['memory'],
   tap: ['tap'],
+  scale: ['scale'],
 }
 const names = positionals.length === 0 ? ['forward'] : positionals
 const unknown = names.find((name) => !Object.hasOwn(PARTS, name))
@@ -71,6 +76,12 @@ const main = async (): Promise<void> => {
     bun: Bun.version,
   }
   if (parts.includes('memory')) results['memory'] = await runForwardMemory()
+  if (parts.includes('scale'))
+    results['scale'] = await runScale({
+      workers: tapOptions.workers,
+      feeds: values.feed.split(',') as Feed[],
+      seconds: tapOptions.seconds,
+    })
   if (parts.includes('tap')) results['tap'] = await runTapInside()
   if (values.json !== undefined) writeFileSync(values.json, `${JSON.stringify(results, null, 2)}\n`)
 }

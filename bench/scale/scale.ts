@@ -1,0 +1,83 @@
+/**
+ * `softnet bench scale`: forwarding in memory by more and more workers, devices left out: point.ts measures each number
+ * of workers in a process of its own. Prints a table, and the Universal Scalability Law over the points that had a CPU for
+ * each thread.
+ */
+import { availableParallelism } from 'node:os'
+import type { Feed, Point } from './point.ts'
+import { fitUsl, type Usl } from './usl.ts'
+
+export type ScaleOptions = { workers: number[]; feeds: Feed[]; seconds: number }
+type Curve = { feed: Feed; points: Point[]; usl: Usl | null }
+
+const POINT = new URL('./point.ts', import.meta.url).pathname
+const POINT_WITHIN_MS = 40_000
+
+const measure = async (workers: number, feed: Feed, seconds: number): Promise<Point> => {
+  const argv = [process.execPath, POINT, ...[workers, feed, seconds].map(String)]
+  const child = Bun.spawn(argv, { stdout: 'pipe', stderr: 'inherit', timeout: POINT_WITHIN_MS })
+  const said = await new Response(child.stdout).text()
+  if ((await child.exited) !== 0) throw new Error(`${workers} workers could not be measured`)
+  return JSON.parse(said) as Point
+}
+
+const mean = (values: readonly number[]): number =>
+  values.reduce((sum, v) => sum + v, 0) / values.length
+const ns = (value: number | null): string => (value === null ? '-' : value.toFixed(0)).padStart(6)
+
+const line = (point: Point): string => {
+  const { workers, threads, rate, rateRange, workerNs } = point
+  const spread = (100 * (rateRange[1] - rateRange[0])) / rate
+  return [
+    `${workers}`.padStart(7),
+    `${threads}${point.oversubscribed ? '!' : ' '}`.padStart(8),
+    (rate / 1e6).toFixed(2).padStart(8),
+    `${spread.toFixed(0)}%`.padStart(7),
+    (mean(workerNs.map((value) => 1e3 / value)) * workers).toFixed(2).padStart(9),
+    ns(mean(workerNs)),
+    `${Math.min(...workerNs).toFixed(0)}-${Math.max(...workerNs).toFixed(0)}`.padStart(9),
+    ns(mean(point.workerSystemNs)),
+    ns(point.nicNs),
+    ns(point.peerNs),
+    point.imbalance.toFixed(2).padStart(9),
+    point.vectorsPerCall.toFixed(0).padStart(8),
+    `${point.steered}`.padStart(8),
+    `${point.dropped}`.padStart(8),
+  ].join(' ')
+}
+const HEAD = `workers  threads   Mpkt/s  spread  Mpkt/CPU ns/pkt     range system    nic   peer imbalance vec/call  steered  dropped`
+
+const TITLES: Record<Feed, string> = {
+  own: 'each worker fed by a peer of its own, as by a queue of a multiqueue device',
+  nic: 'one nic thread hashes to all workers',
+}
+
+const usl = ({ points, usl: fit }: Curve): string => {
+  const fitted = points.filter((point) => !point.oversubscribed).length
+  if (fit === null)
+    return `no fit: ${fitted} points had a CPU for each thread, and three is the least`
+  const peak = fit.peak === null ? 'no peak' : `peak at ${fit.peak.toFixed(1)} workers`
+  return `C(N) = L N / (1 + s (N-1) + k N (N-1)) over ${fitted} points: L ${(fit.lambda / 1e6).toFixed(2)} Mpkt/s, s ${fit.sigma.toFixed(4)}, k ${fit.kappa.toFixed(5)}, ${peak}`
+}
+
+const runCurve = async (feed: Feed, { workers, seconds }: ScaleOptions): Promise<Curve> => {
+  console.log(`\n${TITLES[feed]}\n${HEAD}`)
+  const points: Point[] = []
+  for (const count of workers) {
+    const point = await measure(count, feed, seconds)
+    points.push(point)
+    console.log(line(point))
+  }
+  const own = points.filter((point) => !point.oversubscribed)
+  const curve = { feed, points, usl: fitUsl(own.map(({ workers: n, rate }) => [n, rate])) }
+  console.log(usl(curve))
+  return curve
+}
+
+export const runScale = async (options: ScaleOptions): Promise<{ forward: Curve[] }> => {
+  const cpus = `${availableParallelism()} CPUs; ! more threads than that`
+  console.log(`forwarding in memory, 60-byte frames of 1,024 flows, ${cpus}`)
+  const forward: Curve[] = []
+  for (const feed of options.feeds) forward.push(await runCurve(feed, options))
+  return { forward }
+}
