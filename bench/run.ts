@@ -1,91 +1,141 @@
 /**
- * `npm run bench`: how fast softnet forwards, in memory and through TAPs beside the kernel. How to read it: README.md.
+ * `npm run bench`, which is `softnet bench`: what softnet costs and how fast it is, beside a reference in the same run. How
+ * to read it: README.md.
  *
- *   npm run bench [-- forward]               both, under two minutes
- *   npm run bench -- memory | tap            one of them
- *   npm run bench -- scale                   in memory, by more and more workers
- *   options: --workers 1,2   --steering rps,multiqueue   --seconds N   --rate PACKETS/S   --feed own,nic   --json FILE
+ *   softnet bench [PART...]        forward (in memory and through TAPs), tcp, fib, latency, scale; without one: all
+ *   softnet bench --report DIR     all, written down as DIR/performance.md with its plots
  */
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { availableParallelism, cpus, release, tmpdir } from 'node:os'
 import { parseArgs } from 'node:util'
 import { toolPath } from '../test/support/tools.ts'
 import { runInNewNamespace } from '../workers/os/exec.ts'
+import { runFib } from './fib.ts'
 import { run as runForwardMemory } from './forward-memory.ts'
 import type { Feed } from './scale/point.ts'
 import { runScale } from './scale/scale.ts'
 import type { Steering } from './support/networks.ts'
-import type { TapOptions } from './tap-forward.ts'
-import { runTapForward } from './tap-forward.ts'
+import { runTapForward } from './tap/forward.ts'
+import { runLatency } from './tap/latency.ts'
+import { runTcp } from './tap/tcp.ts'
 
-/** Where the part that needs namespaces writes its results: it is a process of its own. */
+/** Where the parts that need namespaces write their results: they are a process of its own. */
 const RESULTS = 'SOFTNET_BENCH_RESULTS'
 
-const { values, positionals } = parseArgs({
-  allowPositionals: true,
-  options: {
-    workers: { type: 'string', default: '1,2' },
-    steering: { type: 'string', default: 'rps,multiqueue' },
-    seconds: { type: 'string', default: '1.5' },
-    rate: { type: 'string', default: '100000' },
-    feed: { type: 'string', default: 'own,nic' },
-    json: { type: 'string' },
-  },
-})
+const USAGE = `Usage: softnet bench [ forward | memory | tap | tcp | fib | latency | scale ]... [ OPTIONS ]
+   --workers 1,2  --steering rps,multiqueue   shapes of softnet
+   --seconds N    --rounds N                  of each measurement, and how often
+   --rate N       packets a second of the paced load of "tap"
+   --feed own,nic                             how frames come to the workers of "scale"
+   --json FILE    the same figures for a program`
 
+const OPTIONS = {
+  workers: { type: 'string' },
+  steering: { type: 'string', default: 'rps,multiqueue' },
+  seconds: { type: 'string', default: '1' },
+  rounds: { type: 'string', default: '3' },
+  rate: { type: 'string', default: '100000' },
+  feed: { type: 'string', default: 'own,nic' },
+  json: { type: 'string' },
+  help: { type: 'boolean', short: 'h' },
+} as const
+
+const usage = (message: string): never => {
+  console.error(message)
+  process.exit(2)
+}
+const readArgs = () => {
+  try {
+    return parseArgs({ allowPositionals: true, options: OPTIONS })
+  } catch (error) {
+    return usage(`softnet bench: ${(error as Error).message}\n${USAGE}`)
+  }
+}
+const { values, positionals } = readArgs()
+
+/** Parts that run as root of fresh namespaces. */
+const INSIDE = ['tap', 'tcp', 'latency']
 const PARTS: Record<string, string[]> = {
   forward: ['memory', 'tap'],
   memory: ['memory'],
   tap: ['tap'],
+  tcp: ['tcp'],
+  fib: ['fib'],
+  latency: ['latency'],
   scale: ['scale'],
 }
-const names = positionals.length === 0 ? ['forward'] : positionals
+if (values.help) {
+  console.log(USAGE)
+  process.exit()
+}
+const names = positionals.length === 0 ? Object.keys(PARTS) : positionals
 const unknown = names.find((name) => !Object.hasOwn(PARTS, name))
-if (unknown !== undefined) {
-  const known = Object.keys(PARTS).join(' ')
-  console.error(`softnet bench: no part is called "${unknown}"; there are: ${known}`)
-  process.exit(2)
-}
-const parts = names.flatMap((name) => PARTS[name]!)
+if (unknown !== undefined)
+  usage(`softnet bench: no part is called "${unknown}"; there are: ${Object.keys(PARTS).join(' ')}`)
+const parts = new Set(names.flatMap((name) => PARTS[name]!))
 
-const tapOptions: TapOptions = {
-  workers: values.workers.split(',').map(Number),
-  steerings: values.steering.split(',') as Steering[],
-  seconds: Number(values.seconds),
-  rate: Number(values.rate),
+const positive = (name: 'seconds' | 'rounds' | 'rate'): number => {
+  const value = Number(values[name])
+  return value > 0 ? value : usage(`softnet bench: --${name} ${values[name]} is no such number`)
+}
+const oneOf = <Name extends string>(option: 'steering' | 'feed', known: readonly Name[]): Name[] =>
+  values[option].split(',').map((name) => {
+    if (known.includes(name as Name)) return name as Name
+    return usage(`softnet bench: --${option} ${name}: there are ${known.join(' and ')}`)
+  })
+const counts = (text: string): number[] =>
+  text.split(',').map((word) => {
+    const count = Number(word)
+    const isCount = Number.isInteger(count) && count >= 1 && count <= MOST_WORKERS
+    return isCount ? count : usage(`softnet bench: --workers ${word}: 1 to ${MOST_WORKERS}`)
+  })
+const MOST_WORKERS = 32
+
+const shapes = {
+  workers: counts(values.workers ?? '1'),
+  steerings: oneOf<Steering>('steering', ['rps', 'multiqueue']),
+  seconds: positive('seconds'),
+  rounds: positive('rounds'),
+  rate: positive('rate'),
+}
+const scaling = {
+  workers: counts(values.workers ?? '1,2,4'),
+  feeds: oneOf<Feed>('feed', ['own', 'nic']),
+  seconds: shapes.seconds,
 }
 
-/** Runs the TAP part as root of fresh namespaces; its results, or undefined when it failed. */
-const runTapInside = async (): Promise<unknown> => {
+/** Runs the parts that need namespaces as root of fresh ones; their results, or none when they failed. */
+const runInside = async (): Promise<Record<string, unknown>> => {
   const folder = mkdtempSync(`${tmpdir()}/softnet-bench-`)
   try {
-    const env = { ...process.env, PATH: toolPath(), [RESULTS]: `${folder}/tap.json` }
+    const env = { ...process.env, PATH: toolPath(), [RESULTS]: `${folder}/results.json` }
     const argv = [process.execPath, import.meta.path, ...process.argv.slice(2)]
     const status = await runInNewNamespace(argv, { env })
-    if (status === 0) return JSON.parse(readFileSync(`${folder}/tap.json`, 'utf8'))
+    if (status === 0) return JSON.parse(readFileSync(`${folder}/results.json`, 'utf8'))
     process.exitCode = status
-    return undefined
+    return {}
   } finally {
     rmSync(folder, { recursive: true })
   }
 }
+const inside = async (): Promise<Record<string, unknown>> => ({
+  ...(parts.has('tap') && { tap: await runTapForward(shapes) }),
+  ...(parts.has('tcp') && { tcp: await runTcp(shapes) }),
+  ...(parts.has('latency') && { latency: await runLatency(shapes) }),
+})
 
 const main = async (): Promise<void> => {
   const results: Record<string, unknown> = {
     machine: { cpu: cpus()[0]?.model, cpus: availableParallelism(), kernel: release() },
     bun: Bun.version,
+    ...(parts.has('memory') && { memory: await runForwardMemory() }),
+    ...(parts.has('fib') && { fib: runFib() }),
+    ...(parts.has('scale') && { scale: await runScale(scaling) }),
+    ...(INSIDE.some((part) => parts.has(part)) && (await runInside())),
   }
-  if (parts.includes('memory')) results['memory'] = await runForwardMemory()
-  if (parts.includes('scale'))
-    results['scale'] = await runScale({
-      workers: tapOptions.workers,
-      feeds: values.feed.split(',') as Feed[],
-      seconds: tapOptions.seconds,
-    })
-  if (parts.includes('tap')) results['tap'] = await runTapInside()
   if (values.json !== undefined) writeFileSync(values.json, `${JSON.stringify(results, null, 2)}\n`)
 }
 
-const inside = process.env[RESULTS]
-if (inside === undefined) await main()
-else writeFileSync(inside, JSON.stringify(await runTapForward(tapOptions)))
+const resultsFile = process.env[RESULTS]
+if (resultsFile === undefined) await main()
+else writeFileSync(resultsFile, JSON.stringify(await inside()))

@@ -1,8 +1,9 @@
 /**
- * Sends UDP in 60-byte Ethernet frames (64 on a wire with its FCS), one of each flow in turn, as fast as sendmmsg(2) on a
- * packet socket goes, or at a rate. Frames go straight to the device, so that the sender costs as little as it can.
- * A program of its own, run inside a namespace by bench/tap-forward.ts; prints one line of JSON:
- * bun udp-generator.ts IFNAME SOURCE DESTINATION GATEWAY PORT SECONDS RATE FLOWS, RATE 0 for no limit, GATEWAY - for none.
+ * Sends UDP in Ethernet frames of one size, one of each flow in turn, as fast as sendmmsg(2) on a packet socket goes, or at
+ * a rate. Frames go straight to the device, so that the sender costs as little as it can.
+ * A program of its own, run inside a namespace by bench/tap/forward.ts; prints one line of JSON:
+ * bun udp-generator.ts IFNAME SOURCE DESTINATION GATEWAY PORT SECONDS RATE FLOWS BYTES, RATE 0 for no limit, GATEWAY - for
+ * none.
  */
 import { AF_INET } from '../../core/base/family.ts'
 import { dlopen } from 'bun:ffi'
@@ -21,7 +22,6 @@ import { withRtnetlink } from '../../workers/os/rtnetlink.ts'
 
 export type Generated = { offered: number; seconds: number; cpuUs: number }
 
-const FRAME = 60
 const FIRST_SOURCE_PORT = 20_000
 /** At a rate, it sleeps between bursts: what it costs must not depend on what it waits for. */
 const PACE_MS = 1
@@ -64,19 +64,28 @@ const resolveMac = (gateway: string): string => {
   throw new Error(`${gateway} does not answer`)
 }
 
-type Path = { ifname: string; source: string; destination: string; mac: string; port: number }
+type Path = {
+  ifname: string
+  source: string
+  destination: string
+  mac: string
+  port: number
+  /** Of a frame. */
+  bytes: number
+}
 
 /** A frame of each flow, flows told apart by their source port. */
 const makeFrames = (path: Path, flows: number): Block => {
-  const frames = block(flows * FRAME)
+  const { bytes } = path
+  const frames = block(flows * bytes)
   const mem = frames.bytes
   const own = parseMac(withRtnetlink((rtnl) => rtnl.getLink(path.ifname)).mac)!
   const next = parseMac(path.mac)!
   const [source, destination] = [parseIpv4(path.source)!, parseIpv4(path.destination)!]
-  const ipLen = FRAME - ethernet.ETH_HLEN
+  const ipLen = bytes - ethernet.ETH_HLEN
   const udpLen = ipLen - ipv4.MIN_HEADER
   for (let flow = 0; flow < flows; flow++) {
-    const eth = flow * FRAME
+    const eth = flow * bytes
     const ip = eth + ethernet.ETH_HLEN
     const at = ip + ipv4.MIN_HEADER
     ethernet.setDst(mem, eth, next.hi, next.lo)
@@ -94,11 +103,12 @@ const makeFrames = (path: Path, flows: number): Block => {
 
 /** A message for each frame, for sendmmsg(2); `parts` must stay referenced. */
 const makeMessages = (frames: Block, flows: number) => {
+  const bytes = frames.bytes.length / flows
   const iovs = block(flows * IOVEC)
   const messages = block(flows * MMSGHDR)
   for (let flow = 0; flow < flows; flow++) {
-    putAddress(iovs.view, flow * IOVEC, frames.at + flow * FRAME)
-    putAddress(iovs.view, flow * IOVEC + 8, FRAME)
+    putAddress(iovs.view, flow * IOVEC, frames.at + flow * bytes)
+    putAddress(iovs.view, flow * IOVEC + 8, bytes)
     putAddress(messages.view, flow * MMSGHDR + MSGHDR_IOV, iovs.at + flow * IOVEC)
     putAddress(messages.view, flow * MMSGHDR + MSGHDR_IOVLEN, 1)
   }
@@ -154,10 +164,10 @@ const generate = (
 
 const main = (argv: string[]): void => {
   const [ifname = '', source = '', destination = '', gateway = '', ...numbers] = argv
-  const [port = 0, seconds = 0, rate = 0, flows = 0] = numbers.map(Number)
+  const [port = 0, seconds = 0, rate = 0, flows = 0, bytes = 0] = numbers.map(Number)
   const mac = gateway === '-' ? '02:00:00:00:00:01' : resolveMac(gateway)
   const messages = makeMessages(
-    makeFrames({ ifname, source, destination, mac, port }, flows),
+    makeFrames({ ifname, source, destination, mac, port, bytes }, flows),
     flows
   )
   const fd = openSender(ifname)
