@@ -1,25 +1,15 @@
 /**
- * One point of the scaling curve, in a process of its own: the daemon's own threads (workers/net.ts, workers/nic.ts) over
- * one arena, two ports instead of devices, and peers that make frames and take them back. Prints one line of JSON:
- * bun point.ts WORKERS FEED SECONDS
+ * One point of the scaling curve, in a process of its own: a router in memory (router.ts), and peers that make frames and take
+ * them back. Prints one line of JSON: bun point.ts WORKERS FEED SECONDS
  */
 import { readFileSync } from 'node:fs'
 import { availableParallelism } from 'node:os'
-import { createTextControl } from '../../core/control/text/control.ts'
-import { isRefused } from '../../core/control/text/names.ts'
 import { portRxRing, portTxRing } from '../../core/dev/kinds/port.ts'
-import { type Arena, backlogRing, createArena } from '../../core/shm/arena.ts'
+import { type Arena, backlogRing } from '../../core/shm/arena.ts'
 import { counterBank, Mib, Softnet, sumCounter } from '../../core/shm/counters.ts'
-import { createIpi } from '../../core/shm/ipi.ts'
-import { DEFAULT_ARENA, G_SHUTDOWN } from '../../core/shm/layout.ts'
-import { kindsOf } from '../../workers/kinds.ts'
 import { monotonicUs } from '../../workers/os/clock.ts'
-import { random } from '../../workers/random.ts'
-import type { ThreadData } from '../../workers/thread-data.ts'
-import { startThread, type Thread } from '../../workers/threads.ts'
-import { createWake } from '../../workers/wake.ts'
-import { HOSTS } from './flows.ts'
-import type { NumberedData, PeerData } from './thread-data.ts'
+import { startRouter } from './router.ts'
+import type { PeerOptions } from './thread-data.ts'
 
 /**
  * How frames come to the workers. nic: one generator, whose frames the nic thread hashes to all of them. own: each
@@ -53,12 +43,10 @@ export type Point = {
 
 const SAMPLES = 5
 /** Until the compiler is done: packets that each worker has forwarded, or this long. */
-const WARM_PACKETS = 1_500_000
-const WARM_MS = 8000
+const WARM_PACKETS = 2_500_000
+const WARM_MS = 12_000
 /** Frames under way to a worker: less than it may have in a port's ring. */
 const WINDOW = 640
-const ROUTES = 500
-const LOOK_MS = 5
 
 const [workers = 1, feed = 'own', seconds = 1.5] = ((argv) =>
   [Number(argv[0]), argv[1] as Feed, Number(argv[2])] as const)(process.argv.slice(2))
@@ -68,93 +56,23 @@ const peers = isOwn ? workers : 2
 const threadCount = workers + peers + (isOwn ? 0 : 1)
 const isOversubscribed = threadCount > availableParallelism()
 const pools = { skbs: 16384, smallBuffers: 16384, largeBuffers: 128, socks: 1024 }
-const config = { ...DEFAULT_ARENA, ...pools, workers, apps: peers }
-const arena = createArena(config)
-const { i32, layout } = arena
-const id = crypto.randomUUID()
-const wake = createWake(arena, id)
-const tids = new Int32Array(new SharedArrayBuffer(layout.threads * 4))
+const PEER = new URL('./peer.ts', import.meta.url).href
+const router = await startRouter(workers, peers, pools)
+const { arena, tids, ifindex } = router
+const { layout } = arena
 
-const dataFor = (thread: number): ThreadData => ({
-  config,
-  buffer: arena.buffer as SharedArrayBuffer,
-  id,
-  thread,
-  cpu: -1,
-  secret: Int32Array.of(1, 2),
-  services: { echo: false, discard: false, chargen: false },
-})
-const threads: Thread[] = []
-const start = async <Data extends NumberedData>(data: Data): Promise<void> => {
-  const entry = new URL('./numbered.ts', import.meta.url).href
-  const onError = (thread: number, error: string): void => {
-    console.error(`thread ${thread}: ${error}`)
-    process.exit(1)
-  }
-  threads.push(await startThread(entry, data, onError))
-}
-const programOf = (path: string): string => new URL(path, import.meta.url).href
-
-const createControl = () => {
-  const ipi = createIpi(arena, layout.controlThread, wake)
-  const pause = (): Promise<void> => new Promise((resolve) => setImmediate(resolve))
-  const host = { queues: null, namespaces: new Map(), files: null, say: console.error }
-  const hasEnded = (): boolean => false
-  const kinds = kindsOf(host)
-  return createTextControl({ arena, nowUs: monotonicUs, wake, ipi, random, pause, kinds, hasEnded })
-}
-
-type TextControl = ReturnType<typeof createControl>
-
-/** Two ports, 10.1/16 behind one and 10.2/16 behind the other, hosts that are known, and some hundred routes. */
-const configure = async (control: TextControl, peer: number): Promise<number> => {
-  const looking = setInterval(control.poll, LOOK_MS)
-  const port = { kind: 'port', data: { peer }, up: true }
-  const reply = await control.request({
-    type: 'CONFIG_SET',
-    config: {
-      link: [
-        { ...port, ifname: 'in', addresses: ['10.1.0.1/16'] },
-        { ...port, ifname: 'out', addresses: ['10.2.0.1/16'] },
-      ],
-      route: Array.from({ length: ROUTES }, (_, k) => ({
-        dst: `20.${k >> 8}.${k & 255}.0/24`,
-        gateway: '10.2.0.10',
-      })),
-      neigh: Array.from({ length: HOSTS }, (_, k) => ({
-        dev: 'out',
-        dst: `10.2.0.${10 + k}`,
-        lladdr: `02:02:00:00:00:${10 + k}`,
-      })),
-      sysctl: { 'net.ipv4.ip_forward': 1 },
-    },
-  })
-  if (isRefused(reply)) throw new Error(`the configuration was refused: ${reply.message}`)
-  const link = await control.request({ type: 'RTM_GETLINK', ifname: 'in' })
-  clearInterval(looking)
-  if (isRefused(link)) throw new Error(link.message)
-  return link.item.ifindex
-}
-
-const peerData = (peer: number, ifindex: number): PeerData => {
-  const thread = layout.appThread + peer
-  const common = {
-    ...dataFor(thread),
-    tids,
-    program: programOf('./peer.ts'),
-    ifindex,
-    spins: !isOversubscribed,
-  }
+/** Where a peer's frames go, and which it takes back. */
+const flowsOf = (peer: number): PeerOptions => {
+  const common = { ifindex, spins: !isOversubscribed }
   const out = (worker: number): number => portTxRing(arena, 1, worker)
-  const everybody = Array.from({ length: workers }, (_, w) => out(w))
   if (isOwn) {
-    const into = { ring: backlogRing(layout, peer, thread), kick: peer, onlyFor: peer }
+    const ring = backlogRing(layout, peer, layout.appThread + peer)
+    const into = { ring, kick: peer, onlyFor: peer }
     return { ...common, window: WINDOW, into, from: [out(peer)] }
   }
+  if (peer === 1) return { ...common, window: 0, into: null, from: each(workers, out) }
   const into = { ring: portRxRing(arena, 0), kick: layout.nicThread, onlyFor: null }
-  return peer === 0
-    ? { ...common, window: WINDOW * workers, into, from: [] }
-    : { ...common, window: 0, into: null, from: everybody }
+  return { ...common, window: WINDOW * workers, into, from: [] }
 }
 
 /** CPU time of each thread in nanoseconds, and the kernel's part, which is counted in ticks. */
@@ -231,19 +149,8 @@ const measure = async (): Promise<Point> => {
   }
 }
 
-const main = async (): Promise<void> => {
-  // it makes the tables that the others look into
-  const control = createControl()
-  for (let w = 0; w < workers; w++)
-    await start({ ...dataFor(w), tids, program: programOf('../../workers/net.ts') })
-  const nic = layout.nicThread
-  await start({ ...dataFor(nic), tids, program: programOf('../../workers/nic.ts') })
-  const ifindex = await configure(control, layout.appThread + peers - 1)
-  // the sink first
-  for (let peer = peers; peer-- > 0; ) await start(peerData(peer, ifindex))
-  console.log(JSON.stringify(await measure()))
-  Atomics.store(i32, G_SHUTDOWN, 1)
-  for (let thread = 0; thread < layout.controlThread; thread++) wake(thread)
-  process.exit()
-}
-await main()
+// the sink first
+for (let peer = peers; peer-- > 0; ) await router.startPeer(peer, PEER, flowsOf(peer))
+console.log(JSON.stringify(await measure()))
+await router.stop()
+process.exit()

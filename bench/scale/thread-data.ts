@@ -10,7 +10,8 @@ export type NumberedData = ThreadData & {
 }
 
 /** A thread that makes frames, or takes them back, or both. */
-export type PeerData = NumberedData & {
+export type PeerData = NumberedData & PeerOptions
+export type PeerOptions = {
   /** Where its frames go: the ring of a port, or a worker's backlog, past the nic thread; null for none. */
   into: { ring: number; kick: number; onlyFor: number | null } | null
   /** Rings of forwarded frames that it frees. */

@@ -1,0 +1,110 @@
+/**
+ * A router in memory: the daemon's own threads (workers/net.ts, workers/nic.ts) over one arena, with two ports instead of
+ * devices: 10.1/16 behind `in`, 10.2/16 with hosts that are known behind `out`. What is on the ports' other sides is the
+ * caller's: threads of the arena that it starts as peers. Main thread; the benches' and the tests'.
+ */
+import { createTextControl } from '../../core/control/text/control.ts'
+import type { Control } from '../../core/control/text/messages.ts'
+import { isRefused } from '../../core/control/text/names.ts'
+import { createArena } from '../../core/shm/arena.ts'
+import { createIpi } from '../../core/shm/ipi.ts'
+import { type ArenaConfig, DEFAULT_ARENA, G_SHUTDOWN } from '../../core/shm/layout.ts'
+import { kindsOf } from '../../workers/kinds.ts'
+import { monotonicUs } from '../../workers/os/clock.ts'
+import { random } from '../../workers/random.ts'
+import type { ThreadData } from '../../workers/thread-data.ts'
+import { startThread, type Thread } from '../../workers/threads.ts'
+import { createWake } from '../../workers/wake.ts'
+import { HOSTS } from './flows.ts'
+import type { NumberedData } from './thread-data.ts'
+
+const ROUTES = 500
+const LOOK_MS = 5
+const ENTRY = new URL('./numbered.ts', import.meta.url).href
+const STACK = new URL('../../workers/', import.meta.url)
+
+export type Router = Awaited<ReturnType<typeof startRouter>>
+
+export const startRouter = async (workers: number, peers: number, pools: Partial<ArenaConfig>) => {
+  const config = { ...DEFAULT_ARENA, ...pools, workers, apps: peers }
+  const arena = createArena(config)
+  const { layout } = arena
+  const id = crypto.randomUUID()
+  const wake = createWake(arena, id)
+  const tids = new Int32Array(new SharedArrayBuffer(layout.threads * 4))
+  const threads: Thread[] = []
+
+  // before the stacks: it makes the tables that they look into
+  const control = createTextControl({
+    arena,
+    nowUs: monotonicUs,
+    wake,
+    ipi: createIpi(arena, layout.controlThread, wake),
+    random,
+    pause: () => new Promise((resolve) => setImmediate(resolve)),
+    kinds: kindsOf({ queues: null, namespaces: new Map(), files: null, say: console.error }),
+    hasEnded: () => false,
+  })
+  const looking = setInterval(control.poll, LOOK_MS)
+
+  const dataFor = (thread: number): ThreadData => ({
+    config,
+    buffer: arena.buffer as SharedArrayBuffer,
+    id,
+    thread,
+    cpu: -1,
+    secret: Int32Array.of(1, 2),
+    services: { echo: false, discard: false, chargen: false },
+  })
+  const start = async <Data extends NumberedData>(data: Data): Promise<void> => {
+    const onError = (thread: number, error: string): void => {
+      throw new Error(`thread ${thread}: ${error}`)
+    }
+    threads.push(await startThread(ENTRY, data, onError))
+  }
+  /** Starts a peer; `program` is the address of its module. */
+  const startPeer = async <More>(peer: number, program: string, more: More): Promise<void> =>
+    start({ ...dataFor(layout.appThread + peer), tids, program, ...more })
+
+  const stop = async (): Promise<void> => {
+    clearInterval(looking)
+    Atomics.store(arena.i32, G_SHUTDOWN, 1)
+    for (let thread = 0; thread < layout.controlThread; thread++) wake(thread)
+    await Promise.all(threads.map((thread) => thread.stopped))
+  }
+
+  for (let w = 0; w < workers; w++)
+    await start({ ...dataFor(w), tids, program: new URL('net.ts', STACK).href })
+  for (let nic = layout.nicThread; nic < layout.appThread; nic++)
+    await start({ ...dataFor(nic), tids, program: new URL('nic.ts', STACK).href })
+  const ifindex = await configure(control, layout.appThread + peers - 1)
+  return { arena, control, tids, ifindex, startPeer, stop }
+}
+
+/** Both ports' peer is this thread. Returns the ifindex of `in`. */
+const configure = async (control: Control, peer: number): Promise<number> => {
+  const port = { kind: 'port', data: { peer }, up: true }
+  const reply = await control.request({
+    type: 'CONFIG_SET',
+    config: {
+      link: [
+        { ...port, ifname: 'in', addresses: ['10.1.0.1/16'] },
+        { ...port, ifname: 'out', addresses: ['10.2.0.1/16'] },
+      ],
+      route: Array.from({ length: ROUTES }, (_, k) => ({
+        dst: `20.${k >> 8}.${k & 255}.0/24`,
+        gateway: '10.2.0.10',
+      })),
+      neigh: Array.from({ length: HOSTS }, (_, k) => ({
+        dev: 'out',
+        dst: `10.2.0.${10 + k}`,
+        lladdr: `02:02:00:00:00:${10 + k}`,
+      })),
+      sysctl: { 'net.ipv4.ip_forward': 1 },
+    },
+  })
+  if (isRefused(reply)) throw new Error(`the configuration was refused: ${reply.message}`)
+  const link = await control.request({ type: 'RTM_GETLINK', ifname: 'in' })
+  if (isRefused(link)) throw new Error(link.message)
+  return link.item.ifindex
+}
