@@ -5,14 +5,15 @@ import * as ipv4 from '../../core/wire/ipv4.ts'
 import * as udp from '../../core/wire/udp.ts'
 
 export const FRAME = 60
+export const FLOWS = 1024
 export const HOSTS = 8
 /** 10.2.0.10 and the seven behind it. */
-export const FIRST_HOST = (10 << 24) | (2 << 16) | 10
+const FIRST_HOST = (10 << 24) | (2 << 16) | 10
 const FIRST_SOURCE = (10 << 24) | (1 << 16) | 256
 
 /** A frame of each flow, for a device whose link address is the six bytes `to`. */
-export const makeFrames = (flows: number, to: Uint8Array): Uint8Array[] =>
-  Array.from({ length: flows }, (_, k) => {
+export const makeFrames = (to: Uint8Array): Uint8Array[] =>
+  Array.from({ length: FLOWS }, (_, k) => {
     const frame = new Uint8Array(FRAME)
     frame.set(to)
     ethernet.putMac(frame, 6, 0x0201, k)

@@ -24,7 +24,6 @@ import { createDoorbellWait, createWake } from '../../workers/wake.ts'
 import { FRAME, makeFrames } from './flows.ts'
 import type { PeerData } from './thread-data.ts'
 
-const FLOWS = 1024
 const BATCH = 64
 /** While there is nothing to do. Workers have some hundred frames meanwhile. */
 const REST_MS = 0.02
@@ -42,7 +41,7 @@ const chooseFlows = (onlyFor: number | null) => {
   const mac = (deviceRow(arena, ifindex) + DEV_MAC) << 2
   const { steerSkb } = createSteering(own)
   const flows: { frame: Uint8Array; hash: number }[] = []
-  for (const frame of makeFrames(FLOWS, u8.slice(mac, mac + 6))) {
+  for (const frame of makeFrames(u8.slice(mac, mac + 6))) {
     const skb = makeSkb(frame)
     if (onlyFor === null || steerSkb(skb) === onlyFor)
       flows.push({ frame, hash: i32[skb + SKB_HASH]! })

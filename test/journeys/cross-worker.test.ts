@@ -175,6 +175,45 @@ describe.each([2, 4])('with %p workers a host', (workers) => {
   })
 })
 
+describe.each([1, 2, 3, 4, 8, 16])(
+  'with %p workers and a table that changes again and again',
+  (workers) => {
+    test('connections stay with their owner and in order, and nothing is left over', async () => {
+      const many = { workers, config: { skbs: 4096, smallBuffers: 4096, largeBuffers: 256 } }
+      const wire = { delayUs: 400 }
+      const { sim, a, b } = await twoHosts({ seed: workers, wire, a: many, b: many })
+      const server = serveTcp(b, 80)
+      const clients = Array.from({ length: 16 }, (_, k) => dialTcp(a, '10.0.1.2', 80, k % workers))
+      sim.run(MINUTES, () => server.ends.length === clients.length)
+      const ends = [...clients, ...server.ends]
+      const owners = ends.map((end) => end.worker)
+      for (const end of ends) end.start(100_000)
+      const isDone = (): boolean => ends.every((end) => end.received === 100_000)
+      for (let turn = 1; !isDone() && turn < 1000; turn++) {
+        sim.run(1, isDone)
+        const table = Array.from({ length: 128 }, (_, k) => (k * turn + turn) % workers)
+        for (const host of [a, b])
+          await host.must({
+            type: 'ETHTOOL_MSG_RSS_SET',
+            rss: { ifname: 'eth0', 'rss-indirection-table': table },
+          })
+      }
+      for (const end of ends) expect([end.received, end.wrong, end.error]).toEqual([100_000, 0, 0])
+      expect(ends.map((end) => end.worker)).toEqual(owners)
+      // frames came to workers that do not have the flow, and were passed on; none was answered with a reset
+      if (workers > 1)
+        expect(perWorker(b, Softnet.steered).reduce((x, y) => x + y)).toBeGreaterThan(0)
+      for (const host of [a, b]) expect(host.mib('TcpOutRsts')).toBe(0)
+      for (const end of clients) end.finish()
+      sim.run(MINUTES, () => server.ends.every((end) => end.eof))
+      for (const end of ends) end.close()
+      server.close()
+      sim.run(LONG_MS)
+      expect(sim.leaks()).toEqual({})
+    })
+  }
+)
+
 /** What a host's taps and its hooks on the way in see, all workers together. */
 const watch = (host: SimHost) => {
   const seen = { taps: 0, arps: 0, PRE_ROUTING: 0, LOCAL_IN: 0 }
