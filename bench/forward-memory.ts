@@ -50,13 +50,13 @@ import * as ipv4 from '../core/wire/ipv4.ts'
 import * as udp from '../core/wire/udp.ts'
 
 const FLOWS = 512
-const BATCH = 64
+export const BATCH = 64
 const FRAME = 60
 /** Bytes from one frame to the next where they lie ready. */
 const STRIDE = 64
 const KEY = Uint8Array.from({ length: 40 }, (_, k) => (k * 37 + 11) & 255)
 
-const makeArena = (): Arena => {
+export const makeArena = (): Arena => {
   const arena = createArena({ ...DEFAULT_ARENA, workers: 1, nics: 1, apps: 1 })
   const { i32, u8, layout } = arena
   setSysctlDefaults(arena)
@@ -238,7 +238,7 @@ const workerPart = (arena: Arena): Part => {
   return { before, measured: stack.poll, after, check }
 }
 
-const PARTS = { nic: nicPart, worker: workerPart }
+export const PARTS = { nic: nicPart, worker: workerPart }
 type Figures = { ns: number; coldNs: number }
 
 /** Nanoseconds a packet, warm, and of the first 64 k packets. */

@@ -12,6 +12,7 @@ import {
   CHECKSUM_UNNECESSARY,
   OWNER_IN_RING,
   RX_HEADROOM,
+  SKB_DATA,
   SKB_DEV,
   SKB_HASH,
   SKB_IP_SUMMED,
@@ -21,10 +22,12 @@ import { createSteering } from '../../core/stack/steering.ts'
 import { createThread } from '../../core/stack/thread.ts'
 import { announce } from '../../workers/thread-data.ts'
 import { createDoorbellWait, createWake } from '../../workers/wake.ts'
-import { FRAME, makeFrames } from './flows.ts'
-import type { PeerData } from './thread-data.ts'
+import { FLOWS, FRAME, makeFrames } from './flows.ts'
+import type { PeerData, PeerOptions } from './thread-data.ts'
 
 const BATCH = 64
+/** Bytes from one ready frame to the next. */
+const STRIDE = 64
 /** While there is nothing to do. Workers have some hundred frames meanwhile. */
 const REST_MS = 0.02
 
@@ -36,40 +39,46 @@ const { skbs, ipi } = own
 const rest = createDoorbellWait(arena, thread)
 const freeRows = layout.freeSkbs + thread * (32 + layout.config.skbs)
 
-/** The flows that the device's table sends to one worker, or all of them, with their hashes. */
-const chooseFlows = (onlyFor: number | null) => {
-  const mac = (deviceRow(arena, ifindex) + DEV_MAC) << 2
-  const { steerSkb } = createSteering(own)
-  const flows: { frame: Uint8Array; hash: number }[] = []
-  for (const frame of makeFrames(u8.slice(mac, mac + 6))) {
-    const skb = makeSkb(frame)
-    if (onlyFor === null || steerSkb(skb) === onlyFor)
-      flows.push({ frame, hash: i32[skb + SKB_HASH]! })
-    skbs.free(skb)
-  }
-  return flows
-}
-const makeSkb = (frame: Uint8Array): number => {
+const makeSkb = (): number => {
   const skb = skbs.alloc(FRAME, RX_HEADROOM)
-  u8.set(frame, skbs.put(skb, FRAME))
   i32[skb + SKB_DEV] = ifindex
   i32[skb + SKB_IP_SUMMED] = CHECKSUM_UNNECESSARY
   return skb
 }
 
-/** Sends a batch if the window has room for it. */
-const createGenerator = ({ ring, kick, onlyFor }: NonNullable<PeerData['into']>) => {
-  const flows = chooseFlows(onlyFor)
+/** The flows that the device's table sends to one worker, or all: where their frames lie ready, and their hashes. */
+const chooseFlows = (onlyFor: number | null) => {
+  const mac = (deviceRow(arena, ifindex) + DEV_MAC) << 2
+  const { steerSkb } = createSteering(own)
+  const templates = i32[skbs.alloc(FLOWS * STRIDE, 0) + SKB_DATA]!
+  const hashes: number[] = []
+  for (const frame of makeFrames(u8.slice(mac, mac + 6))) {
+    const skb = makeSkb()
+    u8.set(frame, skbs.put(skb, FRAME))
+    if (onlyFor === null || steerSkb(skb) === onlyFor) {
+      u8.set(frame, templates + hashes.length * STRIDE)
+      hashes.push(i32[skb + SKB_HASH]!)
+    }
+    skbs.free(skb)
+  }
+  return { templates, hashes: Int32Array.from(hashes) }
+}
+
+/** Sends a batch if the window has room for it. A copy within the arena stands for a device's read. */
+const createGenerator = ({ ring, kick, onlyFor }: NonNullable<PeerOptions['into']>) => {
+  const { templates, hashes } = chooseFlows(onlyFor)
+  const flows = hashes.length
   const most = i32[freeRows]! - window
   let next = 0
   return (): number => {
     if (i32[freeRows]! - BATCH < most) return 0
     for (let k = 0; k < BATCH; k++) {
-      const { frame, hash } = flows[next]!
-      next = next + 1 === flows.length ? 0 : next + 1
-      const skb = makeSkb(frame)
-      i32[skb + SKB_HASH] = hash
+      const skb = makeSkb()
+      const from = templates + next * STRIDE
+      u8.copyWithin(skbs.put(skb, FRAME), from, from + FRAME)
+      i32[skb + SKB_HASH] = hashes[next]!
       i32[skb + SKB_OWNER] = OWNER_IN_RING
+      next = next + 1 === flows ? 0 : next + 1
       ringPush(i32, ring, skb)
     }
     ringPublish(i32, ring)
