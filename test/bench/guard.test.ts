@@ -1,0 +1,20 @@
+// What a packet costs, against a loop of the same run: a quarter more than bench/guard.json says is a failure. Where it is
+// meant, `bun bench/guard.ts --renew` writes the file anew, and the commit says why.
+
+import { expect, test } from 'bun:test'
+import { BASELINE, type Costs, cost, TOLERANCE } from '../../bench/guard.ts'
+
+const baseline = (await Bun.file(BASELINE).json()) as Costs
+/** A process may be compiled or placed badly: only one that always costs more has become dearer. */
+const TRIES = 5
+
+test.each(['nic', 'worker'] as const)(
+  "the %s's part costs what it did",
+  (part) => {
+    const limit = baseline[part] * (1 + TOLERANCE)
+    let least = Number.POSITIVE_INFINITY
+    for (let k = 0; k < TRIES && least > limit; k++) least = Math.min(least, cost(part))
+    expect(least).toBeLessThanOrEqual(limit)
+  },
+  60_000
+)
