@@ -4,6 +4,7 @@
  *
  *   softnet bench [PART...]        forward (in memory and through TAPs), tcp, fib, latency, scale; without one: all
  *   softnet bench --report DIR     all, written down as DIR/performance.md with its plots
+ *   softnet bench --report DIR --from FILE...   without measuring again what stands in these results
  */
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { availableParallelism, cpus, release, tmpdir } from 'node:os'
@@ -12,6 +13,8 @@ import { toolPath } from '../test/support/tools.ts'
 import { runInNewNamespace } from '../workers/os/exec.ts'
 import { runFib } from './fib.ts'
 import { run as runForwardMemory } from './forward-memory.ts'
+import type { Machine, Results } from './report/report.ts'
+import { writeReport } from './report/report.ts'
 import type { Feed } from './scale/point.ts'
 import { runScale } from './scale/scale.ts'
 import type { Steering } from './support/networks.ts'
@@ -27,7 +30,9 @@ const USAGE = `Usage: softnet bench [ forward | memory | tap | tcp | fib | laten
    --seconds N    --rounds N                  of each measurement, and how often
    --rate N       packets a second of the paced load of "tap"
    --feed own,nic                             how frames come to the workers of "scale"
-   --json FILE    the same figures for a program`
+   --json FILE    the same figures for a program
+   --report DIR   DIR/performance.md, with plots
+   --from FILE    results of an earlier --json: what stands there is not measured again`
 
 const OPTIONS = {
   workers: { type: 'string' },
@@ -37,6 +42,8 @@ const OPTIONS = {
   rate: { type: 'string', default: '100000' },
   feed: { type: 'string', default: 'own,nic' },
   json: { type: 'string' },
+  report: { type: 'string' },
+  from: { type: 'string', multiple: true, default: [] as string[] },
   help: { type: 'boolean', short: 'h' },
 } as const
 
@@ -104,8 +111,16 @@ const scaling = {
   seconds: shapes.seconds,
 }
 
+const machine: Machine = {
+  cpu: cpus()[0]?.model ?? 'unknown',
+  cpus: availableParallelism(),
+  kernel: release(),
+  bun: Bun.version,
+  date: new Date().toISOString().slice(0, 10),
+}
+
 /** Runs the parts that need namespaces as root of fresh ones; their results, or none when they failed. */
-const runInside = async (): Promise<Record<string, unknown>> => {
+const runInside = async (): Promise<Partial<Results>> => {
   const folder = mkdtempSync(`${tmpdir()}/softnet-bench-`)
   try {
     const env = { ...process.env, PATH: toolPath(), [RESULTS]: `${folder}/results.json` }
@@ -118,22 +133,29 @@ const runInside = async (): Promise<Record<string, unknown>> => {
     rmSync(folder, { recursive: true })
   }
 }
-const inside = async (): Promise<Record<string, unknown>> => ({
+const inside = async (): Promise<Partial<Results>> => ({
   ...(parts.has('tap') && { tap: await runTapForward(shapes) }),
   ...(parts.has('tcp') && { tcp: await runTcp(shapes) }),
   ...(parts.has('latency') && { latency: await runLatency(shapes) }),
 })
+const measure = async (): Promise<Partial<Results>> => ({
+  ...(parts.has('memory') && { memory: await runForwardMemory() }),
+  ...(parts.has('fib') && { fib: runFib() }),
+  ...(parts.has('scale') && { scale: await runScale(scaling, machine) }),
+  ...(INSIDE.some((part) => parts.has(part)) && (await runInside())),
+})
+
+/** What earlier runs have found; it is not measured again. */
+const known: Partial<Results> = Object.assign(
+  {},
+  ...values.from.map((file) => JSON.parse(readFileSync(file, 'utf8')))
+)
+for (const part of Object.keys(known)) parts.delete(part)
 
 const main = async (): Promise<void> => {
-  const results: Record<string, unknown> = {
-    machine: { cpu: cpus()[0]?.model, cpus: availableParallelism(), kernel: release() },
-    bun: Bun.version,
-    ...(parts.has('memory') && { memory: await runForwardMemory() }),
-    ...(parts.has('fib') && { fib: runFib() }),
-    ...(parts.has('scale') && { scale: await runScale(scaling) }),
-    ...(INSIDE.some((part) => parts.has(part)) && (await runInside())),
-  }
+  const results: Results = { ...known, machine, ...(await measure()) }
   if (values.json !== undefined) writeFileSync(values.json, `${JSON.stringify(results, null, 2)}\n`)
+  if (values.report !== undefined) writeReport(values.report, results)
 }
 
 const resultsFile = process.env[RESULTS]

@@ -4,11 +4,12 @@
  * each thread.
  */
 import { availableParallelism } from 'node:os'
+import type { Machine } from '../report/report.ts'
 import type { Feed, Point } from './point.ts'
 import { fitUsl, type Usl } from './usl.ts'
 
 export type ScaleOptions = { workers: number[]; feeds: Feed[]; seconds: number }
-type Curve = { feed: Feed; points: Point[]; usl: Usl | null }
+export type Curve = { feed: Feed; points: Point[]; usl: Usl | null }
 
 const POINT = new URL('./point.ts', import.meta.url).pathname
 const POINT_WITHIN_MS = 40_000
@@ -74,10 +75,12 @@ const runCurve = async (feed: Feed, { workers, seconds }: ScaleOptions): Promise
   return curve
 }
 
-export const runScale = async (options: ScaleOptions): Promise<{ forward: Curve[] }> => {
+export type ScaleResult = { machine: Machine; forward: Curve[] }
+
+export const runScale = async (options: ScaleOptions, machine: Machine): Promise<ScaleResult> => {
   const cpus = `${availableParallelism()} CPUs; ! more threads than that`
   console.log(`forwarding in memory, 60-byte frames of 1,024 flows, ${cpus}`)
   const forward: Curve[] = []
   for (const feed of options.feeds) forward.push(await runCurve(feed, options))
-  return { forward }
+  return { machine, forward }
 }

@@ -10,6 +10,10 @@ export type Usl = {
   peak: number | null
 }
 
+/** What it says of N workers. */
+export const predict = ({ lambda, sigma, kappa }: Usl, n: number): number =>
+  (lambda * n) / (1 + sigma * (n - 1) + kappa * n * (n - 1))
+
 /** Solves a small system of linear equations by elimination; `rows` have their right side at the end. */
 const solve = (rows: number[][]): number[] => {
   const n = rows.length

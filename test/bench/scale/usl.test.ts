@@ -1,8 +1,8 @@
 import { expect, test } from 'bun:test'
-import { fitUsl } from '../../../bench/scale/usl.ts'
+import { fitUsl, predict } from '../../../bench/scale/usl.ts'
 
 const law = (lambda: number, sigma: number, kappa: number) => (n: number) =>
-  [n, (lambda * n) / (1 + sigma * (n - 1) + kappa * n * (n - 1))] as const
+  [n, predict({ lambda, sigma, kappa, peak: null }, n)] as const
 const COUNTS = [1, 2, 3, 4, 6, 8]
 
 test('finds the law that the points obey', () => {

@@ -1,0 +1,259 @@
+/** What was measured, as a page with plots: FOLDER/performance.md and its pictures. */
+import { mkdirSync, writeFileSync } from 'node:fs'
+import type { FibResult } from '../fib.ts'
+import type { ForwardMemory } from '../forward-memory.ts'
+import type { Curve, ScaleResult } from '../scale/scale.ts'
+import { predict } from '../scale/usl.ts'
+import type { ThreadCpu } from '../support/cpu.ts'
+import type { Ratio } from '../support/pairs.ts'
+import { showRatio } from '../support/pairs.ts'
+import type { ForwardResult } from '../tap/forward.ts'
+import type { LatencyResult } from '../tap/latency.ts'
+import type { TcpResult } from '../tap/tcp.ts'
+import { INTRODUCTION, TEXTS } from './texts.ts'
+import type { Bar } from './svg.ts'
+import { barPlot, linePlot } from './svg.ts'
+
+export type Machine = { cpu: string; cpus: number; kernel: string; bun: string; date: string }
+export type Results = {
+  machine: Machine
+  memory?: ForwardMemory
+  tap?: ForwardResult[]
+  tcp?: TcpResult[]
+  fib?: FibResult[]
+  latency?: LatencyResult[]
+  scale?: ScaleResult
+}
+
+const table = (head: readonly string[], rows: readonly (readonly string[])[]): string =>
+  [head, head.map(() => '---'), ...rows].map((cells) => `| ${cells.join(' | ')} |`).join('\n')
+const picture = (name: string): string => `![${name}](${name}.svg)`
+const whole = (value: number): string =>
+  Number.isNaN(value) || value === null ? '-' : Math.round(value).toLocaleString('en')
+const barOf = ({ median: value, least, greatest }: Ratio): Bar => ({ value, least, greatest })
+const threads = (all: readonly ThreadCpu[]): string =>
+  all
+    .map(({ name, userMs, systemMs }) => `${name} ${userMs.toFixed(0)}+${systemMs.toFixed(0)}`)
+    .join(', ')
+const machine = ({ cpu, cpus, kernel, bun, date }: Machine): string =>
+  `${cpu}, ${cpus} CPUs, Linux ${kernel}, Bun ${bun}, ${date}`
+const unique = <Value>(values: readonly Value[]): Value[] => [...new Set(values)]
+
+type Page = { text: string; pictures: Record<string, string> }
+
+const memory = (result: ForwardMemory): Page => ({
+  pictures: {},
+  text: table(
+    ['part', 'ns a packet'],
+    [
+      ['nic: frame, dissect, hash, enqueue', whole(result.nicNs)],
+      ['worker: backlog to driver ring', whole(result.workerNs)],
+      ['worker, first 64 k packets (cold)', whole(result.coldWorkerNs)],
+    ]
+  ),
+})
+
+const tap = (results: readonly ForwardResult[]): Page => {
+  const shapes = unique(results.map(({ shape }) => shape))
+  const loads = unique(results.map(({ load }) => load))
+  const find = (shape: string, load: string) =>
+    results.find((result) => result.shape === shape && result.load === load)
+  const groups = loads.map((load) => ({
+    label: load,
+    bars: shapes.map((shape) => {
+      const found = find(shape, load)
+      return found ? barOf(found.ratio) : null
+    }),
+  }))
+  const title = 'Forwarding: softnet over the better of the kernel’s ways'
+  const rows = results.map((result) => [
+    result.shape,
+    result.load,
+    result.unit === 'Gbit/s' ? `${result.rate.toFixed(2)} Gbit/s` : `${whole(result.rate)}/s`,
+    result.lossPercent.toFixed(1),
+    result.unit === 'Gbit/s' ? result.kernelRate.toFixed(2) : whole(result.kernelRate),
+    showRatio(result.ratio),
+    whole(result.cpuNs),
+    whole(result.kernelCpuNs),
+    result.vectorsPerCall.toFixed(0),
+    threads(result.threads),
+  ])
+  const head = ['shape', 'load', 'softnet', 'loss %', 'kernel', 'ratio (spread of the pairs)']
+  const more = ['ns/packet', 'kernel', 'vectors/call', 'CPU ms by thread, user+system']
+  return {
+    pictures: { forward: barPlot({ title, unit: 'ratio', series: shapes, groups, mark: 1 }) },
+    text: `${picture('forward')}\n\n${table([...head, ...more], rows)}`,
+  }
+}
+
+const tcp = (results: readonly TcpResult[]): Page => {
+  const stacks = unique(results.map(({ stack }) => stack))
+  const tests = unique(results.map(({ test }) => test))
+  const groups = tests.map((test) => ({
+    label: test,
+    bars: stacks.map((stack) => {
+      const found = results.find((result) => result.stack === stack && result.test === test)
+      return found ? barOf(found.ratio) : null
+    }),
+  }))
+  const title = 'TCP that ends in the stack, over the kernel’s'
+  const rows = results.map((result) => [
+    result.stack,
+    result.test,
+    `${result.rate.toFixed(2)} ${result.unit}`,
+    result.kernelRate.toFixed(2),
+    showRatio(result.ratio),
+    `${threads(result.cpu)} / ${result.per}`,
+  ])
+  const head = [
+    'stack',
+    'test',
+    'rate',
+    'kernel',
+    'ratio (spread of the pairs)',
+    'CPU ms by thread',
+  ]
+  return {
+    pictures: { tcp: barPlot({ title, unit: 'ratio', series: stacks, groups, mark: 1 }) },
+    text: `${picture('tcp')}\n\n${table(head, rows)}`,
+  }
+}
+
+const fib = (results: readonly FibResult[]): Page => {
+  const series = [
+    'lookup, one by one',
+    'read, one by one',
+    'lookup, in a batch',
+    'read, in a batch',
+  ]
+  const groups = results.map((result) => ({
+    label: `${result.routes.toLocaleString('en')} routes, ${(result.bytes / 2 ** 20).toFixed(1)} MiB`,
+    bars: [
+      { value: result.dependentNs },
+      { value: result.readDependentNs },
+      { value: result.independentNs },
+      { value: result.readIndependentNs },
+    ],
+  }))
+  const title = 'A route lookup, beside random reads of an array of the table’s size'
+  return { pictures: { fib: barPlot({ title, unit: 'ns', series, groups }) }, text: picture('fib') }
+}
+
+const latency = (results: readonly LatencyResult[]): Page => {
+  const pictures: Record<string, string> = {}
+  for (const way of unique(results.map((result) => result.way))) {
+    const own = results.filter((result) => result.way === way)
+    const stacks = unique(own.map(({ stack }) => stack))
+    const groups = unique(own.map(({ share }) => share)).map((share) => ({
+      label: `${share * 100} % of the limit`,
+      bars: stacks.map((stack) => {
+        const found = own.find((result) => result.share === share && result.stack === stack)
+        return found ? { value: found.us.p50, least: found.us.p50, greatest: found.us.p99 } : null
+      }),
+    }))
+    const title = `There and back, ${way}: median, and a line up to the 99th percentile`
+    pictures[`latency-${way}`] = barPlot({ title, unit: 'µs', series: stacks, groups })
+  }
+  const rows = results.map(({ way, stack, limit, share, us }) => [
+    way,
+    stack,
+    whole(limit),
+    `${share * 100} %`,
+    ...[us.p50, us.p90, us.p99, us.p999].map(whole),
+  ])
+  const head = ['way', 'stack', 'limit, packets/s', 'at', 'p50', 'p90', 'p99', 'p99.9 µs']
+  return {
+    pictures,
+    text: `${Object.keys(pictures).map(picture).join('\n\n')}\n\n${table(head, rows)}`,
+  }
+}
+
+const curveLines = ({ feed, points, usl }: Curve) => {
+  const most = points.at(-1)!.workers
+  const measured = points.map(({ workers, rate, oversubscribed }) => ({
+    x: workers,
+    y: rate / 1e6,
+    hollow: oversubscribed,
+  }))
+  const law = usl && {
+    name: `${feed}, fitted`,
+    dashed: true,
+    points: Array.from({ length: most }, (_, k) => ({ x: k + 1, y: predict(usl, k + 1) / 1e6 })),
+  }
+  return [{ name: feed, points: measured }, ...(law ? [law] : [])]
+}
+const scale = ({ forward, machine: on }: ScaleResult): Page => {
+  const xTitle = 'workers (hollow: more threads than CPUs)'
+  const rates = linePlot({
+    title: 'Forwarding in memory, by workers',
+    unit: 'M/s',
+    xTitle,
+    lines: forward.flatMap(curveLines),
+  })
+  const costs = linePlot({
+    title: 'CPU of a worker for each of its packets',
+    unit: 'ns',
+    xTitle,
+    lines: forward.map(({ feed, points }) => ({
+      name: feed,
+      points: points.map(({ workers, workerNs, oversubscribed }) => ({
+        x: workers,
+        y: workerNs.reduce((sum, value) => sum + value, 0) / workers,
+        hollow: oversubscribed,
+      })),
+    })),
+  })
+  const rows = forward.flatMap(({ feed, points }) =>
+    points.map((point) => [
+      feed,
+      `${point.workers}`,
+      `${point.threads}${point.oversubscribed ? ' (more than CPUs)' : ''}`,
+      (point.rate / 1e6).toFixed(2),
+      `${Math.min(...point.workerNs).toFixed(0)}-${Math.max(...point.workerNs).toFixed(0)}`,
+      point.nicNs === null ? '-' : whole(point.nicNs),
+      whole(point.peerNs),
+      point.imbalance.toFixed(2),
+      `${point.steered}`,
+      `${point.dropped}`,
+    ])
+  )
+  const head = ['feed', 'workers', 'threads', 'M packets/s', 'worker ns/packet', 'nic', 'peers']
+  const fits = forward.map(({ feed, usl }) =>
+    usl === null
+      ? `- ${feed}: no fit, too few points had a CPU for each thread.`
+      : `- ${feed}: L ${(usl.lambda / 1e6).toFixed(2)} M/s, s ${usl.sigma.toFixed(4)}, k ${usl.kappa.toFixed(5)}${usl.peak === null ? '' : `, peak at ${usl.peak.toFixed(0)} workers`}.`
+  )
+  return {
+    pictures: { scale: rates, 'scale-cost': costs },
+    text: [
+      `Measured on: ${machine(on)}.`,
+      picture('scale'),
+      picture('scale-cost'),
+      fits.join('\n'),
+      table([...head, 'imbalance', 'steered', 'dropped'], rows),
+    ].join('\n\n'),
+  }
+}
+
+const PAGES: { [Part in keyof typeof TEXTS]: (result: never) => Page } = {
+  memory,
+  tap,
+  tcp,
+  fib,
+  latency,
+  scale,
+}
+
+export const writeReport = (folder: string, results: Results): void => {
+  mkdirSync(folder, { recursive: true })
+  const sections = [INTRODUCTION.replace('MACHINE', machine(results.machine))]
+  for (const part of Object.keys(PAGES) as (keyof typeof PAGES)[]) {
+    const result = results[part]
+    if (result === undefined) continue
+    const { text, pictures } = PAGES[part](result as never)
+    for (const [name, svg] of Object.entries(pictures)) writeFileSync(`${folder}/${name}.svg`, svg)
+    const { title, method } = TEXTS[part]
+    sections.push(`## ${title}\n\n${method}\n\n${text}`)
+  }
+  writeFileSync(`${folder}/performance.md`, `${sections.join('\n\n')}\n`)
+}
