@@ -38,7 +38,7 @@ const COMMANDS: Readonly<Record<string, Entry>> = {
   dropwatch: [dropwatch, 'packets that died unused, by reason', '[ -j ]'],
   memory: [memory, 'who holds packet memory, against his bound', '[ -j ]'],
   flows: [flows, 'which worker owns which flow', '[ -j ]'],
-  bench: [bench, 'how fast it forwards, beside the kernel'],
+  bench: [bench, 'what it costs and how fast it is, beside the kernel'],
 }
 
 const help = (): string => {

@@ -10,7 +10,7 @@ import { showRatio } from '../support/pairs.ts'
 import type { ForwardResult } from '../tap/forward.ts'
 import type { LatencyResult } from '../tap/latency.ts'
 import type { TcpResult } from '../tap/tcp.ts'
-import { INTRODUCTION, TEXTS } from './texts.ts'
+import { INTRODUCTION, LEFT_OUT, TEXTS } from './texts.ts'
 import type { Bar } from './svg.ts'
 import { barPlot, linePlot } from './svg.ts'
 
@@ -31,10 +31,9 @@ const picture = (name: string): string => `![${name}](${name}.svg)`
 const whole = (value: number): string =>
   Number.isNaN(value) || value === null ? '-' : Math.round(value).toLocaleString('en')
 const barOf = ({ median: value, least, greatest }: Ratio): Bar => ({ value, least, greatest })
+const ms = (value: number): string => value.toFixed(value < 10 ? 1 : 0)
 const threads = (all: readonly ThreadCpu[]): string =>
-  all
-    .map(({ name, userMs, systemMs }) => `${name} ${userMs.toFixed(0)}+${systemMs.toFixed(0)}`)
-    .join(', ')
+  all.map(({ name, userMs, systemMs }) => `${name} ${ms(userMs)}+${ms(systemMs)}`).join(', ')
 const machine = ({ cpu, cpus, kernel, bun, date }: Machine): string =>
   `${cpu}, ${cpus} CPUs, Linux ${kernel}, Bun ${bun}, ${date}`
 const unique = <Value>(values: readonly Value[]): Value[] => [...new Set(values)]
@@ -255,5 +254,6 @@ export const writeReport = (folder: string, results: Results): void => {
     const { title, method } = TEXTS[part]
     sections.push(`## ${title}\n\n${method}\n\n${text}`)
   }
+  sections.push(LEFT_OUT)
   writeFileSync(`${folder}/performance.md`, `${sections.join('\n\n')}\n`)
 }

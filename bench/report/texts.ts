@@ -51,3 +51,20 @@ workers are, and its cost stands beside theirs. The Universal Scalability Law, C
 points that have a CPU for each thread; the others say only what a packet costs. Steered are packets that one worker had to give to another.`,
   },
 } as const
+
+export const LEFT_OUT = `## What did not help: a warm start
+
+A cold thread's first 1,000 packets take about 10 µs each, those up to 16,000 about 2, up to 64,000 about 0.7, and a warm worker's 0.115; all in
+all some 80 ms more than warm ones, once. To train the code before the devices open was tried, on the parts in memory (2 CPUs, Bun 1.4.5):
+
+| a worker's thread | 1st 1,000 | to 16,000 | to 64,000 | warm, ns a packet |
+| --- | --- | --- | --- | --- |
+| not trained | 6,300-16,700 | 1,100-4,100 | 580-1,020 | 113-118 |
+| 150 ms with another stack over another arena | 4,400-13,300 | 2,300-2,800 | 740-1,660 | **257-265** |
+| 400 ms of that | 6,500-10,400 | 1,700-2,300 | 820-1,100 | **261-270** |
+| 50 ms with the same stack, frames without a route | 7,600-12,600 | 1,800-3,800 | 770-950 | 117-121 |
+| 150 ms of that | 5,300-13,100 | 950-1,900 | 570-630 | 115-123 |
+
+Two stacks in one heap share their compiled code, which then knows neither's constants: every packet from then on costs more than twice as much, and
+cold ones no less. (A stack that starts over after an error in its thread is such a second one.) Trained on its own stack a thread keeps its
+speed, but frames that may leave no trace take another way than real ones: 150 ms of each thread at each start would save some 20 ms once. So it is left out.`
