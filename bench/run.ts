@@ -15,7 +15,7 @@ import { runFib } from './fib.ts'
 import { run as runForwardMemory } from './forward-memory.ts'
 import type { Machine, Results } from './report/report.ts'
 import { writeReport } from './report/report.ts'
-import type { Feed } from './scale/point.ts'
+import type { Feed } from './scale/shapes.ts'
 import { runScale } from './scale/scale.ts'
 import type { Steering } from './support/networks.ts'
 import { runTapForward } from './tap/forward.ts'
@@ -29,7 +29,8 @@ const USAGE = `Usage: softnet bench [ forward | memory | tap | tcp | fib | laten
    --workers 1,2  --steering rps,multiqueue   shapes of softnet
    --seconds N    --rounds N                  of each measurement, and how often
    --rate N       packets a second of the paced load of "tap"
-   --feed own,nic                             how frames come to the workers of "scale"
+   --in own,nic,tcp,connections               what the workers of "scale" do: forward what a peer of each sends or what the
+                                              nic thread hands out, discard streams, answer connections
    --json FILE    the same figures for a program
    --report DIR   DIR/performance.md, with plots
    --from FILE    results of an earlier --json: what stands there is not measured again`
@@ -40,7 +41,7 @@ const OPTIONS = {
   seconds: { type: 'string', default: '1' },
   rounds: { type: 'string', default: '3' },
   rate: { type: 'string', default: '100000' },
-  feed: { type: 'string', default: 'own,nic' },
+  in: { type: 'string', default: 'own,nic,tcp,connections' },
   json: { type: 'string' },
   report: { type: 'string' },
   from: { type: 'string', multiple: true, default: [] as string[] },
@@ -85,10 +86,10 @@ const positive = (name: 'seconds' | 'rounds' | 'rate'): number => {
   const value = Number(values[name])
   return value > 0 ? value : usage(`softnet bench: --${name} ${values[name]} is no such number`)
 }
-const oneOf = <Name extends string>(option: 'steering' | 'feed', known: readonly Name[]): Name[] =>
+const oneOf = <Name extends string>(option: 'steering' | 'in', known: readonly Name[]): Name[] =>
   values[option].split(',').map((name) => {
     if (known.includes(name as Name)) return name as Name
-    return usage(`softnet bench: --${option} ${name}: there are ${known.join(' and ')}`)
+    return usage(`softnet bench: --${option} ${name}: there are ${known.join(', ')}`)
   })
 const counts = (text: string): number[] =>
   text.split(',').map((word) => {
@@ -107,7 +108,7 @@ const shapes = {
 }
 const scaling = {
   workers: counts(values.workers ?? '1,2,4'),
-  feeds: oneOf<Feed>('feed', ['own', 'nic']),
+  feeds: oneOf<Feed>('in', ['own', 'nic', 'tcp', 'connections']),
   seconds: shapes.seconds,
 }
 

@@ -3,6 +3,7 @@ import { mkdirSync, writeFileSync } from 'node:fs'
 import type { FibResult } from '../fib.ts'
 import type { ForwardMemory } from '../forward-memory.ts'
 import type { Curve, ScaleResult } from '../scale/scale.ts'
+import { UNITS } from '../scale/scale.ts'
 import { predict } from '../scale/usl.ts'
 import type { ThreadCpu } from '../support/cpu.ts'
 import type { Ratio } from '../support/pairs.ts'
@@ -169,67 +170,82 @@ const latency = (results: readonly LatencyResult[]): Page => {
 
 const curveLines = ({ feed, points, usl }: Curve) => {
   const most = points.at(-1)!.workers
+  const { scale: by } = UNITS[feed]
   const measured = points.map(({ workers, rate, oversubscribed }) => ({
     x: workers,
-    y: rate / 1e6,
+    y: rate * by,
     hollow: oversubscribed,
   }))
   const law = usl && {
     name: `${feed}, fitted`,
     dashed: true,
-    points: Array.from({ length: most }, (_, k) => ({ x: k + 1, y: predict(usl, k + 1) / 1e6 })),
+    points: Array.from({ length: most }, (_, k) => ({ x: k + 1, y: predict(usl, k + 1) * by })),
   }
   return [{ name: feed, points: measured }, ...(law ? [law] : [])]
 }
-const scale = ({ forward, machine: on }: ScaleResult): Page => {
-  const xTitle = 'workers (hollow: more threads than CPUs)'
-  const rates = linePlot({
-    title: 'Forwarding in memory, by workers',
-    unit: 'M/s',
-    xTitle,
-    lines: forward.flatMap(curveLines),
+const X_TITLE = 'workers (hollow: more threads than CPUs)'
+/** Rates of curves that have one unit. */
+const ratePlot = (title: string, curves: readonly Curve[]): string =>
+  linePlot({
+    title,
+    unit: UNITS[curves[0]!.feed].rate,
+    xTitle: X_TITLE,
+    lines: curves.flatMap(curveLines),
   })
-  const costs = linePlot({
-    title: 'CPU of a worker for each of its packets',
-    unit: 'ns',
-    xTitle,
-    lines: forward.map(({ feed, points }) => ({
+const average = (values: readonly number[]): number =>
+  values.reduce((sum, value) => sum + value, 0) / values.length
+/** Costs over that of the first point. */
+const costPlot = (curves: readonly Curve[]): string =>
+  linePlot({
+    title: 'CPU that a worker takes for each, over that of the fewest workers',
+    unit: 'times',
+    xTitle: X_TITLE,
+    lines: curves.map(({ feed, points }) => ({
       name: feed,
       points: points.map(({ workers, workerNs, oversubscribed }) => ({
         x: workers,
-        y: workerNs.reduce((sum, value) => sum + value, 0) / workers,
+        y: average(workerNs) / average(points[0]!.workerNs),
         hollow: oversubscribed,
       })),
     })),
   })
-  const rows = forward.flatMap(({ feed, points }) =>
-    points.map((point) => [
-      feed,
-      `${point.workers}`,
-      `${point.threads}${point.oversubscribed ? ' (more than CPUs)' : ''}`,
-      (point.rate / 1e6).toFixed(2),
-      `${Math.min(...point.workerNs).toFixed(0)}-${Math.max(...point.workerNs).toFixed(0)}`,
-      point.nicNs === null ? '-' : whole(point.nicNs),
-      whole(point.peerNs),
-      point.imbalance.toFixed(2),
-      `${point.steered}`,
-      `${point.dropped}`,
-    ])
-  )
-  const head = ['feed', 'workers', 'threads', 'M packets/s', 'worker ns/packet', 'nic', 'peers']
-  const fits = forward.map(({ feed, usl }) =>
-    usl === null
-      ? `- ${feed}: no fit, too few points had a CPU for each thread.`
-      : `- ${feed}: L ${(usl.lambda / 1e6).toFixed(2)} M/s, s ${usl.sigma.toFixed(4)}, k ${usl.kappa.toFixed(5)}${usl.peak === null ? '' : `, peak at ${usl.peak.toFixed(0)} workers`}.`
-  )
+const fitted = ({ feed, usl }: Curve): string => {
+  if (usl === null) return `- ${feed}: no fit, too few points had a CPU for each thread.`
+  const { rate, scale: by } = UNITS[feed]
+  const peak = usl.peak === null ? '' : `, peak at ${usl.peak.toFixed(0)} workers`
+  return `- ${feed}: L ${(usl.lambda * by).toFixed(2)} ${rate}, s ${usl.sigma.toFixed(4)}, k ${usl.kappa.toFixed(5)}${peak}.`
+}
+const scaleRows = ({ feed, points }: Curve): string[][] =>
+  points.map((point) => [
+    feed,
+    `${point.workers}`,
+    `${point.threads}${point.oversubscribed ? ' (more than CPUs)' : ''}`,
+    `${(point.rate * UNITS[feed].scale).toFixed(2)} ${UNITS[feed].rate}`,
+    `${whole(Math.min(...point.workerNs))}-${whole(Math.max(...point.workerNs))} ${UNITS[feed].cost}`,
+    point.nicNs === null ? '-' : whole(point.nicNs),
+    whole(point.peerNs),
+    point.imbalance.toFixed(2),
+    `${point.steered}`,
+    `${point.dropped}`,
+  ])
+const scale = ({ curves, machine: on }: ScaleResult): Page => {
+  const plots: Record<string, string> = {}
+  const plot = (name: string, title: string, feeds: readonly string[]): void => {
+    const own = curves.filter(({ feed }) => feeds.includes(feed))
+    if (own.length > 0) plots[name] = ratePlot(title, own)
+  }
+  plot('scale-forward', 'Forwarding in memory, by workers', ['own', 'nic'])
+  plot('scale-tcp', 'TCP streams in memory, by workers', ['tcp'])
+  plot('scale-connections', 'Connections in memory, by workers', ['connections'])
+  plots['scale-cost'] = costPlot(curves)
+  const head = ['in', 'workers', 'threads', 'rate', 'worker', 'nic', 'peers', 'imbalance']
   return {
-    pictures: { scale: rates, 'scale-cost': costs },
+    pictures: plots,
     text: [
       `Measured on: ${machine(on)}.`,
-      picture('scale'),
-      picture('scale-cost'),
-      fits.join('\n'),
-      table([...head, 'imbalance', 'steered', 'dropped'], rows),
+      ...Object.keys(plots).map(picture),
+      curves.map(fitted).join('\n'),
+      table([...head, 'steered', 'dropped'], curves.flatMap(scaleRows)),
     ].join('\n\n'),
   }
 }

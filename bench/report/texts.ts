@@ -44,10 +44,11 @@ With few CPUs the sender, which never sleeps, takes one of them.`,
   },
   scale: {
     title: 'Scaling',
-    method: `Forwarding in memory by more and more workers: the daemon's own threads over one arena, with two ports instead of devices and peers that
-make frames and take them back on threads of their own. \`own\`: each worker's backlog is filled by a peer of its own with the flows that hash
-to it, as by a queue of a multiqueue device. \`nic\`: one generator, whose frames the nic thread hashes to all workers; it is the limit before the
-workers are, and its cost stands beside theirs. The Universal Scalability Law, C(N) = L N / (1 + s (N-1) + k N (N-1)), is fitted over the
+    method: `More and more workers in memory: the daemon's own threads over one arena, with ports instead of devices and peers on threads of their
+own on the other side. \`own\`: forwarding, each worker's backlog filled by a peer of its own with the flows that hash to it, as by a queue of a multiqueue
+device. \`nic\`: forwarding, one generator whose frames the nic thread hashes to all workers; it is the limit before the workers are, and its
+cost stands beside theirs. \`tcp\`: each worker discards eight streams of a host of its own, \`connections\`: it answers 32 connections at a time;
+the hosts are stacks too, and cost more than the workers do, so the CPU time says more than the rate. The Universal Scalability Law, C(N) = L N / (1 + s (N-1) + k N (N-1)), is fitted over the
 points that have a CPU for each thread; the others say only what a packet costs. Steered are packets that one worker had to give to another.`,
   },
 } as const

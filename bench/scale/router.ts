@@ -1,10 +1,10 @@
 /**
- * A router in memory: the daemon's own threads (workers/net.ts, workers/nic.ts) over one arena, with two ports instead of
- * devices: 10.1/16 behind `in`, 10.2/16 with hosts that are known behind `out`. What is on the ports' other sides is the
- * caller's: threads of the arena that it starts as peers. Main thread; the benches' and the tests'.
+ * A router in memory: the daemon's own threads (workers/net.ts, workers/nic.ts) over one arena, with ports instead of
+ * devices. What is on the ports' other sides is the caller's: threads of the arena that it starts as peers. Main thread; the
+ * benches' and the tests'.
  */
 import { createTextControl } from '../../core/control/text/control.ts'
-import type { Control } from '../../core/control/text/messages.ts'
+import type { Control, StackConfig } from '../../core/control/text/messages.ts'
 import { isRefused } from '../../core/control/text/names.ts'
 import { createArena } from '../../core/shm/arena.ts'
 import { createIpi } from '../../core/shm/ipi.ts'
@@ -25,7 +25,12 @@ const STACK = new URL('../../workers/', import.meta.url)
 
 export type Router = Awaited<ReturnType<typeof startRouter>>
 
-export const startRouter = async (workers: number, peers: number, pools: Partial<ArenaConfig>) => {
+export const startRouter = async (
+  workers: number,
+  peers: number,
+  pools: Partial<ArenaConfig>,
+  network: (peers: number[]) => StackConfig = forwarding
+) => {
   const config = { ...DEFAULT_ARENA, ...pools, workers, apps: peers }
   const arena = createArena(config)
   const { layout } = arena
@@ -54,7 +59,7 @@ export const startRouter = async (workers: number, peers: number, pools: Partial
     thread,
     cpu: -1,
     secret: Int32Array.of(1, 2),
-    services: { echo: false, discard: false, chargen: false },
+    services: { echo: true, discard: true, chargen: false },
   })
   const start = async <Data extends NumberedData>(data: Data): Promise<void> => {
     const onError = (thread: number, error: string): void => {
@@ -77,34 +82,40 @@ export const startRouter = async (workers: number, peers: number, pools: Partial
     await start({ ...dataFor(w), tids, program: new URL('net.ts', STACK).href })
   for (let nic = layout.nicThread; nic < layout.appThread; nic++)
     await start({ ...dataFor(nic), tids, program: new URL('nic.ts', STACK).href })
-  const ifindex = await configure(control, layout.appThread + peers - 1)
-  return { arena, control, tids, ifindex, startPeer, stop }
+  await configure(
+    control,
+    network(Array.from({ length: peers }, (_, peer) => layout.appThread + peer))
+  )
+  const linkOf = async (ifname: string) => {
+    const link = await control.request({ type: 'RTM_GETLINK', ifname })
+    if (isRefused(link)) throw new Error(link.message)
+    return link.item
+  }
+  return { arena, control, tids, linkOf, startPeer, stop }
 }
 
-/** Both ports' peer is this thread. Returns the ifindex of `in`. */
-const configure = async (control: Control, peer: number): Promise<number> => {
-  const port = { kind: 'port', data: { peer }, up: true }
-  const reply = await control.request({
-    type: 'CONFIG_SET',
-    config: {
-      link: [
-        { ...port, ifname: 'in', addresses: ['10.1.0.1/16'] },
-        { ...port, ifname: 'out', addresses: ['10.2.0.1/16'] },
-      ],
-      route: Array.from({ length: ROUTES }, (_, k) => ({
-        dst: `20.${k >> 8}.${k & 255}.0/24`,
-        gateway: '10.2.0.10',
-      })),
-      neigh: Array.from({ length: HOSTS }, (_, k) => ({
-        dev: 'out',
-        dst: `10.2.0.${10 + k}`,
-        lladdr: `02:02:00:00:00:${10 + k}`,
-      })),
-      sysctl: { 'net.ipv4.ip_forward': 1 },
-    },
-  })
+/** 10.1/16 behind `in`, 10.2/16 with hosts that are known behind `out`; the last peer is on both. */
+export const forwarding = (peers: number[]): StackConfig => {
+  const port = { kind: 'port', data: { peer: peers.at(-1)! }, up: true }
+  return {
+    link: [
+      { ...port, ifname: 'in', addresses: ['10.1.0.1/16'] },
+      { ...port, ifname: 'out', addresses: ['10.2.0.1/16'] },
+    ],
+    route: Array.from({ length: ROUTES }, (_, k) => ({
+      dst: `20.${k >> 8}.${k & 255}.0/24`,
+      gateway: '10.2.0.10',
+    })),
+    neigh: Array.from({ length: HOSTS }, (_, k) => ({
+      dev: 'out',
+      dst: `10.2.0.${10 + k}`,
+      lladdr: `02:02:00:00:00:${10 + k}`,
+    })),
+    sysctl: { 'net.ipv4.ip_forward': 1 },
+  }
+}
+
+const configure = async (control: Control, config: StackConfig): Promise<void> => {
+  const reply = await control.request({ type: 'CONFIG_SET', config })
   if (isRefused(reply)) throw new Error(`the configuration was refused: ${reply.message}`)
-  const link = await control.request({ type: 'RTM_GETLINK', ifname: 'in' })
-  if (isRefused(link)) throw new Error(link.message)
-  return link.item.ifindex
 }

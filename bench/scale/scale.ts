@@ -5,7 +5,8 @@
  */
 import { availableParallelism } from 'node:os'
 import type { Machine } from '../report/report.ts'
-import type { Feed, Point } from './point.ts'
+import type { Point } from './point.ts'
+import type { Feed } from './shapes.ts'
 import { fitUsl, type Usl } from './usl.ts'
 
 export type ScaleOptions = { workers: number[]; feeds: Feed[]; seconds: number }
@@ -26,17 +27,28 @@ const mean = (values: readonly number[]): number =>
   values.reduce((sum, v) => sum + v, 0) / values.length
 const ns = (value: number | null): string => (value === null ? '-' : value.toFixed(0)).padStart(6)
 
+/** What is counted, and how its rate and its cost are shown. */
+export const UNITS: Record<Feed, { rate: string; scale: number; cost: string }> = {
+  own: { rate: 'Mpkt/s', scale: 1e-6, cost: 'ns/pkt' },
+  nic: { rate: 'Mpkt/s', scale: 1e-6, cost: 'ns/pkt' },
+  tcp: { rate: 'Gbit/s', scale: 8e-6, cost: 'ns/KB' },
+  connections: { rate: 'k/s', scale: 1e-3, cost: 'ns/conn' },
+}
+
 const line = (point: Point): string => {
-  const { workers, threads, rate, rateRange, workerNs } = point
+  const { workers, threads, rate, rateRange, workerNs, feed } = point
+  const { scale } = UNITS[feed]
   const spread = (100 * (rateRange[1] - rateRange[0])) / rate
+  // what they would do, had each a CPU to itself
+  const alone = workerNs.reduce((sum, value) => sum + 1e9 / value, 0)
   return [
     `${workers}`.padStart(7),
     `${threads}${point.oversubscribed ? '!' : ' '}`.padStart(8),
-    (rate / 1e6).toFixed(2).padStart(8),
+    (rate * scale).toFixed(2).padStart(8),
     `${spread.toFixed(0)}%`.padStart(7),
-    (mean(workerNs.map((value) => 1e3 / value)) * workers).toFixed(2).padStart(9),
-    ns(mean(workerNs)),
-    `${Math.min(...workerNs).toFixed(0)}-${Math.max(...workerNs).toFixed(0)}`.padStart(9),
+    (alone * scale).toFixed(2).padStart(9),
+    ns(mean(workerNs)).padStart(7),
+    `${Math.min(...workerNs).toFixed(0)}-${Math.max(...workerNs).toFixed(0)}`.padStart(11),
     ns(mean(point.workerSystemNs)),
     ns(point.nicNs),
     ns(point.peerNs),
@@ -46,23 +58,27 @@ const line = (point: Point): string => {
     `${point.dropped}`.padStart(8),
   ].join(' ')
 }
-const HEAD = `workers  threads   Mpkt/s  spread  Mpkt/CPU ns/pkt     range system    nic   peer imbalance vec/call  steered  dropped`
+const head = ({ rate, cost }: (typeof UNITS)[Feed]): string =>
+  `workers  threads ${rate.padStart(8)}  spread    alone   ${cost.padStart(7)}       range system    nic   peer imbalance vec/call  steered  dropped`
 
 const TITLES: Record<Feed, string> = {
-  own: 'each worker fed by a peer of its own, as by a queue of a multiqueue device',
-  nic: 'one nic thread hashes to all workers',
+  own: 'forwarding: each worker fed by a peer of its own, as by a queue of a multiqueue device',
+  nic: 'forwarding: one nic thread hashes to all workers',
+  tcp: 'TCP: eight streams of a host of its own are discarded by each worker',
+  connections: 'TCP: connections of a host of its own are answered by each worker, 32 at a time',
 }
 
-const usl = ({ points, usl: fit }: Curve): string => {
+const usl = ({ feed, points, usl: fit }: Curve): string => {
+  const { rate, scale } = UNITS[feed]
   const fitted = points.filter((point) => !point.oversubscribed).length
   if (fit === null)
     return `no fit: ${fitted} points had a CPU for each thread, and three is the least`
   const peak = fit.peak === null ? 'no peak' : `peak at ${fit.peak.toFixed(1)} workers`
-  return `C(N) = L N / (1 + s (N-1) + k N (N-1)) over ${fitted} points: L ${(fit.lambda / 1e6).toFixed(2)} Mpkt/s, s ${fit.sigma.toFixed(4)}, k ${fit.kappa.toFixed(5)}, ${peak}`
+  return `C(N) = L N / (1 + s (N-1) + k N (N-1)) over ${fitted} points: L ${(fit.lambda * scale).toFixed(2)} ${rate}, s ${fit.sigma.toFixed(4)}, k ${fit.kappa.toFixed(5)}, ${peak}`
 }
 
 const runCurve = async (feed: Feed, { workers, seconds }: ScaleOptions): Promise<Curve> => {
-  console.log(`\n${TITLES[feed]}\n${HEAD}`)
+  console.log(`\n${TITLES[feed]}\n${head(UNITS[feed])}`)
   const points: Point[] = []
   for (const count of workers) {
     const point = await measure(count, feed, seconds)
@@ -75,12 +91,12 @@ const runCurve = async (feed: Feed, { workers, seconds }: ScaleOptions): Promise
   return curve
 }
 
-export type ScaleResult = { machine: Machine; forward: Curve[] }
+export type ScaleResult = { machine: Machine; curves: Curve[] }
 
 export const runScale = async (options: ScaleOptions, machine: Machine): Promise<ScaleResult> => {
   const cpus = `${availableParallelism()} CPUs; ! more threads than that`
-  console.log(`forwarding in memory, 60-byte frames of 1,024 flows, ${cpus}`)
-  const forward: Curve[] = []
-  for (const feed of options.feeds) forward.push(await runCurve(feed, options))
-  return { machine, forward }
+  console.log(`\nin memory, ${cpus}`)
+  const curves: Curve[] = []
+  for (const feed of options.feeds) curves.push(await runCurve(feed, options))
+  return { machine, curves }
 }

@@ -23,3 +23,22 @@ export type PeerOptions = {
   /** It has a CPU to itself, and does not leave it when there is nothing to do. */
   spins: boolean
 }
+
+/** A host with clients of one worker. */
+export type TcpPeerData = NumberedData & TcpPeerOptions
+export type TcpPeerOptions = {
+  load: 'tcp' | 'connections'
+  worker: number
+  /** The worker's backlog, and its port's ring. */
+  into: number
+  from: number
+  ifindex: number
+  address: string
+  mac: string
+  gateway: string
+  /** Of the gateway. */
+  lladdr: string
+  /** [worker] kilobytes sent, or connections that were answered. */
+  counts: Float64Array
+  spins: boolean
+}

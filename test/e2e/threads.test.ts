@@ -23,7 +23,7 @@ const start = async (workers: number) => {
   const made = await startRouter(workers, 1, POOLS)
   router = made
   const words = new Int32Array(new SharedArrayBuffer((Word.OWNERS + FLOWS) * 4))
-  const options: CountingOptions = { ifindex: made.ifindex, words }
+  const options: CountingOptions = { ifindex: (await made.linkOf('in')).ifindex, words }
   await made.startPeer(0, PEER, options)
   const { arena, control } = made
 
