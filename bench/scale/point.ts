@@ -4,8 +4,8 @@
  */
 import { readFileSync } from 'node:fs'
 import { availableParallelism } from 'node:os'
-import type { Arena } from '../../core/shm/arena.ts'
 import { counterBank, Softnet, sumCounter } from '../../core/shm/counters.ts'
+import { getAffinity, setAffinity } from '../../workers/os/affinity.ts'
 import { monotonicUs } from '../../workers/os/clock.ts'
 import { type Feed, SHAPES, startShape } from './shapes.ts'
 
@@ -48,6 +48,20 @@ const router = await startShape(feed, workers)
 const { arena, tids } = router
 const { layout } = arena
 
+/**
+ * A worker and its peer have neighbouring CPUs, or share one where there are not enough: how far apart their caches are must not
+ * differ from point to point.
+ */
+const pinPairs = (): void => {
+  const cpus = getAffinity()
+  const pin = (thread: number, cpu: number): void =>
+    setAffinity([cpus[cpu % cpus.length]!], tids[thread])
+  for (let w = 0; w < workers; w++) {
+    pin(w, isOversubscribed ? w : 2 * w)
+    pin(layout.appThread + w, isOversubscribed ? w : 2 * w + 1)
+  }
+}
+
 /** CPU time of each thread in nanoseconds, and the kernel's part, which is counted in ticks. */
 const cpuOf = (thread: number): { ns: number; systemNs: number } => {
   const folder = `/proc/self/task/${tids[thread]}`
@@ -61,17 +75,17 @@ const cpuOf = (thread: number): { ns: number; systemNs: number } => {
 
 const each = <Value>(count: number, value: (k: number) => Value): Value[] =>
   Array.from({ length: count }, (_, k) => value(k))
-const ofWorkers = ({ f64 }: Arena, counter: number): number[] =>
-  each(workers, (w) => f64[counterBank(arena, w) + counter]!)
+const ofWorkers = (counter: number): number[] =>
+  each(workers, (w) => arena.f64[counterBank(arena, w) + counter]!)
 const total = (values: readonly number[]): number => values.reduce((sum, v) => sum + v, 0)
 
 /** What is counted on the way, at one moment. */
 const look = () => ({
   atUs: monotonicUs(),
   done: each(workers, (w) => shape.done(router, w)),
-  calls: total(ofWorkers(arena, Softnet.calls)),
-  vectors: total(ofWorkers(arena, Softnet.vectors)),
-  steered: total(ofWorkers(arena, Softnet.steered)),
+  calls: total(ofWorkers(Softnet.calls)),
+  vectors: total(ofWorkers(Softnet.vectors)),
+  steered: total(ofWorkers(Softnet.steered)),
   dropped: total(each(workers, (w) => sumCounter(arena, Softnet.dropped + w))),
   cpu: each(layout.controlThread, cpuOf),
 })
@@ -122,6 +136,7 @@ const measure = async (): Promise<Point> => {
 }
 
 await shape.startPeers(router, workers, !isOversubscribed)
+if (!isNic) pinPairs()
 console.log(JSON.stringify(await measure()))
 await router.stop()
 process.exit()
