@@ -114,11 +114,12 @@ export const createTcpMem = (arena: Arena, skbs: Skbs) => {
     if (!mayHaveMinimum(sk)) return 0
     return held < sndData ? small() : -1
   }
+  const maySplitSmall = (): boolean => smallHeld(Holder.tcp_snd) < sndData
   /** An skb for `len` bytes that a queued one is split by; 0 when the line has no room for it. */
   const allocSplit = (len: number): number => {
     const fits =
       len <= SMALL_PAYLOAD
-        ? smallHeld(Holder.tcp_snd) < sndData
+        ? maySplitSmall()
         : largeHeld(Holder.tcp_snd) < sndLarge && hasLarges(Holder.tcp_snd, 1)
     return fits ? skbs.alloc(len, MAX_HEADER) : 0
   }
@@ -144,6 +145,7 @@ export const createTcpMem = (arena: Arena, skbs: Skbs) => {
     holdSend,
     plentyOfLarges,
     allocSend,
+    maySplitSmall,
     allocSplit,
     mayQueueFlag,
     isSendFull,

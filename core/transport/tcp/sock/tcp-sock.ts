@@ -160,6 +160,8 @@ export const TP_REQ_OLDER = TP + 141
 export const TP_REQ_NEWER = TP + 142
 /** Listener: its oldest request. */
 export const TP_REQ_TAIL = TP + 176
+/** When data was last sent, us (tcp_wstamp_ns). */
+export const TP_WSTAMP_US = TP + 177
 /** Largest super-frame payload now. */
 export const TP_SIZE_GOAL = TP + 114
 /** The device the size goal was computed for, and its limit. */
