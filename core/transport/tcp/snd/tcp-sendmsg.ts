@@ -19,6 +19,7 @@ import {
   TCP_SYN_RECV,
   TCP_SYN_SENT,
 } from '../../../socket/sock.ts'
+import { MSG_MORE } from '../../../socket/socket-constants.ts'
 import { TCP_ACK, TCP_PSH } from '../../../wire/tcp.ts'
 import type { TcpMem } from '../sock/tcp-mem.ts'
 import type { TcpMss } from './tcp-mss.ts'
@@ -42,7 +43,6 @@ import type { TcpTimers } from '../sock/tcp-timers.ts'
 import type { TcpWriteQueue } from './tcp-write-queue.ts'
 import type { TcpOom } from '../sock/tcp-oom.ts'
 
-const MSG_MORE = 0x8000
 /** A writer that waits for the worker's memory is woken after this long, ms. */
 const MEMORY_WAIT = 20
 /** Up to here a loop beats making a view for TypedArray.set. */
