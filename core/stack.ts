@@ -76,7 +76,9 @@ export const createStack = (deps: StackDeps) => {
     work += wheel.advance()
     work += sockets.runEvents()
     appPort.flush()
-    work += xmit.netTxAction()
+    const sent = xmit.netTxAction()
+    work += sent
+    tcp.releaseHeldUp(sent !== 0)
     backlog.flush()
     skbs.flush()
     skbs.reclaim()

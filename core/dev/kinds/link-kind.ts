@@ -97,7 +97,7 @@ export type XmitEnv = {
   skbs: Skbs
   drop: DropFn
   deviceFailed: DeviceFailed
-} & Pick<Machine, 'netifRx'> &
+} & Pick<Machine, 'steerSkb' | 'enqueueSteered' | 'backlog'> &
   Pick<IpiSystem, 'kick'>
 
 export type ReceiveEnv = { arena: Arena; skbs: Skbs }

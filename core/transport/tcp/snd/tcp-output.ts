@@ -10,7 +10,15 @@ import type { Arena } from '../../../shm/arena.ts'
 import { Mib } from '../../../shm/counters.ts'
 import { Sysctl } from '../../../shm/sysctl.ts'
 import { MAX_HEADER, SKB_GSO_SIZE, SKB_LEN, SKB_NEXT } from '../../../skb/skb.ts'
-import { SK_STATE, TCP_CLOSE } from '../../../socket/sock.ts'
+import {
+  SK_STATE,
+  TCP_CLOSE,
+  TCP_CLOSE_WAIT,
+  TCP_CLOSING,
+  TCP_ESTABLISHED,
+  TCP_FIN_WAIT1,
+  TCP_LAST_ACK,
+} from '../../../socket/sock.ts'
 import { TCP_ACK, TCP_FIN, TCP_PSH, TCP_SYN } from '../../../wire/tcp.ts'
 import { CA_EVENT_CWND_RESTART, CA_EVENT_TX_START, type TcpCong } from '../rec/tcp-cong.ts'
 import type { TcpMss } from './tcp-mss.ts'
@@ -79,6 +87,7 @@ import {
 import type { TcpMem } from '../sock/tcp-mem.ts'
 import type { TcpTimers } from '../sock/tcp-timers.ts'
 import type { TcpTransmit } from './tcp-transmit.ts'
+import type { TcpTsq } from './tcp-tsq.ts'
 import type { TcpWriteQueue } from './tcp-write-queue.ts'
 
 /** A super-frame may wait for more window while less than a third of that would go. */
@@ -90,6 +99,13 @@ const DEFER_NOT = 0
 const DEFER_APP = 1
 const DEFER_CWND = 2
 const DEFER_RWND = 3
+/** States in which there is something to send, as bits. */
+const SENDING =
+  (1 << TCP_ESTABLISHED) |
+  (1 << TCP_FIN_WAIT1) |
+  (1 << TCP_CLOSE_WAIT) |
+  (1 << TCP_LAST_ACK) |
+  (1 << TCP_CLOSING)
 const CHRONO_TOTALS = TP_CHRONO_BUSY - CHRONO_BUSY
 
 export type TcpOutput = ReturnType<typeof createTcpOutput>
@@ -103,10 +119,11 @@ type TcpOutputDeps = {
   transmit: TcpTransmit
   cong: TcpCong
   mem: TcpMem
+  tsq: TcpTsq
 }
 
 export const createTcpOutput = (deps: TcpOutputDeps) => {
-  const { queue, timers, time, bank, cong, mem } = deps
+  const { queue, timers, time, bank, cong, mem, tsq } = deps
   const { currentMss, sizeGoal } = deps.mss
   const { transmitClone, emptySegment, sendProbe } = deps.transmit
   const { pcount, setTsoSegs, fragment } = queue
@@ -294,7 +311,13 @@ export const createTcpOutput = (deps: TcpOutputDeps) => {
       cwndAfterIdle(sk)
       cong.cwndEvent(sk, CA_EVENT_TX_START)
     }
-    if (transmitClone(sk, front) < 0) return false
+    if (tsq.holdsUp(sk, front, 0)) return false
+    const err = transmitClone(sk, front)
+    if (err < 0) {
+      // a full queue below has pushed it back
+      if (err === -Errno.ENOBUFS) tsq.throttle(sk)
+      return false
+    }
     if (i32[front + SKB_LEN] < pcount(front) * mss) i32[sk + TP_SND_SML] = i32[front + CB_END_SEQ]
     eventNewDataSent(sk, front)
     return true
@@ -403,6 +426,7 @@ export const createTcpOutput = (deps: TcpOutputDeps) => {
         skb = i32[skb + SKB_NEXT]
         continue
       }
+      if (tsq.holdsUp(sk, skb, 1)) return
       const first = skb === i32[sk + TP_WQ_HEAD]
       if (retransmit(sk, skb, forced ? 1 : quota) < 0) return
       forced = false
@@ -414,6 +438,14 @@ export const createTcpOutput = (deps: TcpOutputDeps) => {
       ]++
       if (first && i32[sk + TP_PENDING] !== ICSK_TIME_PROBE0) rearmRto(sk)
     }
+  }
+
+  /** Those that were held up by what they have in queues below go on. Once a turn of the loop. */
+  const releaseHeldUp = (drained: boolean): void => tsq.release(drained, writeOn)
+  const writeOn = (sk: number): void => {
+    if (((1 << i32[sk + SK_STATE]) & SENDING) === 0) return
+    if (i32[sk + TP_LOST_OUT] > i32[sk + TP_RETRANS_OUT]) xmitRetransmitQueue(sk, false)
+    pushPendingFrames(sk)
   }
 
   /** Queues the FIN behind the data and sends what may go. False when there is no memory for it. */
@@ -499,6 +531,7 @@ export const createTcpOutput = (deps: TcpOutputDeps) => {
     checkProbeTimer,
     retransmit,
     xmitRetransmitQueue,
+    releaseHeldUp,
     sendFin,
     writeWakeup,
     sendProbe0,

@@ -212,6 +212,7 @@ export const createTcpTransmit = (deps: TcpTransmitDeps) => {
   const transmitClone = (sk: number, skb: number): number => {
     const twin = skbs.isShared(skb) ? skbs.copy(skb, MAX_HEADER) : skbs.clone(skb)
     if (twin === 0) return -Errno.ENOBUFS
+    skbs.setSender(twin, sk)
     i32[skb + CB_TIME] = i32[sk + TP_WSTAMP_US] = time[TIME_US]
     return sendSegment(sk, twin)
   }
