@@ -155,7 +155,7 @@ const createSending = (base: Base, deps: TcpDeps) => {
   const output = createTcpOutput({ ...base, mem, tsq, queue, mss, timers, transmit })
   const { sendChallengeAck } = createTcpChallenge({ ...base, transmit })
   const { sendReset } = createTcpReply({ ...base, routeOutput, afOps, loadAddrs })
-  return { mem, timers, window, transmit, queue, mss, output, sendChallengeAck, sendReset }
+  return { mem, timers, window, transmit, queue, mss, tsq, output, sendChallengeAck, sendReset }
 }
 type Sending = ReturnType<typeof createSending>
 

@@ -15,7 +15,7 @@ import {
 } from '../../../skb/skb.ts'
 import { SK_WMEM } from '../../../socket/sock.ts'
 import { TCP_FIN, TCP_PSH } from '../../../wire/tcp.ts'
-import { SMALL_PAYLOAD, type TcpMem } from '../sock/tcp-mem.ts'
+import { LARGE_PAYLOAD, SMALL_PAYLOAD, type TcpMem } from '../sock/tcp-mem.ts'
 import {
   CB_END_SEQ,
   CB_FLAGS,
@@ -65,6 +65,14 @@ export const createTcpWriteQueue = (
     if (i32[sk + TP_SEND_HEAD] === 0) i32[sk + TP_SEND_HEAD] = skb
     i32[sk + SK_WMEM] += mem.sendCharge(skb)
     mem.holdSend(skb)
+  }
+  /** Gives an unsent skb a large buffer; false when it has one, or there are few. */
+  const enlarge = (skb: number): boolean => {
+    if (mem.isLarge(skb) || !mem.plentyOfLarges()) return false
+    if (!skbs.expandTail(skb, LARGE_PAYLOAD - i32[skb + SKB_LEN])) return false
+    mem.releaseSend(skb)
+    mem.holdSend(skb)
+    return true
   }
   const insertAfter = (sk: number, skb: number, prev: number): void => {
     const next = i32[prev + SKB_NEXT]
@@ -196,6 +204,7 @@ export const createTcpWriteQueue = (
     pcount,
     setTsoSegs,
     append,
+    enlarge,
     remove,
     purge,
     rtxHead,

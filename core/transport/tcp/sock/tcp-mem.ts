@@ -90,6 +90,7 @@ export const createTcpMem = (arena: Arena, skbs: Skbs) => {
   const maxSndbuf = (): number => Math.min(i32[sysctl + Sysctl.tcp_wmem_max], sockLimit)
   const sendCharge = (skb: number): number => i32[skb + SKB_LEN] + SEND_OVERHEAD
   const holdSend = (skb: number): void => hold(skb, Holder.tcp_snd)
+  const releaseSend = (skb: number): void => release(skb)
   const plentyOfLarges = (): boolean =>
     largeHeld(Holder.tcp_snd) < most(sndLarge) && hasLarges(Holder.tcp_snd, 1)
   /** Fewer buffers than tcp_wmem[0] pays for. */
@@ -143,6 +144,7 @@ export const createTcpMem = (arena: Arena, skbs: Skbs) => {
     maxSndbuf,
     sendCharge,
     holdSend,
+    releaseSend,
     plentyOfLarges,
     allocSend,
     maySplitSmall,

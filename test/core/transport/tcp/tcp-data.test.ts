@@ -87,6 +87,19 @@ describe.each(FAMILIES)('%s', (_name, family) => {
       expect(sent()).toEqual(['P. 11:31(20) ack 1'])
       finish(sk)
     })
+    test.each([
+      [1, ['P. 1:11(10) ack 1', 'P. 11:41(30) ack 1']],
+      [0, ['P. 1:11(10) ack 1', 'P. 11:21(10) ack 1', 'P. 21:31(10) ack 1', 'P. 31:41(10) ack 1']],
+    ])('with tcp_autocorking %d, what one turn writes while data is under way', (on, segments) => {
+      const { host, establish, write, sent, finish } = start()
+      host.setSysctl('tcp_autocorking', on)
+      const sk = establish()
+      host.sockets.setsockopt(sk, IPPROTO_TCP, TCP_NODELAY, 1)
+      for (let k = 0; k < 4; k++) write(sk, 10)
+      expect(sent()).toEqual(segments)
+      expect(host.mib('TcpExtTCPAutoCorking')).toBe(on)
+      finish(sk)
+    })
     test('TCP_NODELAY sends each at once', () => {
       const { host, establish, write, sent, finish } = start()
       const sk = establish()

@@ -48,7 +48,7 @@ const lengths = (family: number, chunk: number): number[] => {
 describe.each(FAMILIES)('%s', (name, family) => {
   const mss = MSS[name as keyof typeof MSS]
   const goal = 65440 - (65440 % mss)
-  test.each([10_000, 63_270, 65_536, 131_072])(
+  test.each([700, 10_000, 63_270, 65_536, 131_072])(
     'writes of %d bytes leave in full super-frames',
     (chunk) => {
       const sizes = lengths(family, chunk)
