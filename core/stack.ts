@@ -77,6 +77,8 @@ export const createStack = (deps: StackDeps) => {
     work += sockets.runEvents()
     appPort.flush()
     work += xmit.netTxAction()
+    // below the sockets something may have gone
+    tcp.releaseHeldUp(work !== 0)
     work -= xmit.endBatch()
     backlog.flush()
     skbs.flush()

@@ -46,11 +46,13 @@ import {
   SKB_DATA,
   SKB_DEV,
   SKB_FRAGS,
+  SKB_GSO_SEGS,
   SKB_GSO_SIZE,
   SKB_GSO_TYPE,
   SKB_IP_SUMMED,
   SKB_LEN,
   SKB_NEXT,
+  SKB_SENDER,
 } from '../skb/skb.ts'
 import { ETH_HLEN } from '../wire/ethernet.ts'
 import { createGso } from './gso.ts'
@@ -92,24 +94,43 @@ export const createDevQueueXmit = (deps: DevQueueXmitDeps) => {
   const queueTail = new Int32Array(layout.config.devices)
   const queueLen = new Int32Array(layout.config.devices)
   let queued = 0
+  /** Room for so many frames lets in a super-frame of any number: it may be more than there ever is room for. */
+  const mostSegments = budget.bounds[Holder.qdisc * 2] >> 1
 
   /** Sends the frame (data at its link header) by SKB_DEV and takes it over: 0, or -errno. */
   const devQueueXmit = (skb: number): number => {
     const dev = devices + i32[skb + SKB_DEV] * DEVICE_WORDS
+    if (i32[skb + SKB_SENDER] !== 0 && isFull(skb, dev)) return pushBack(skb)
     if (i32[dev + DEV_IMPAIRED] !== 0) return impair(skb)
     return transmit(skb)
   }
   /** A bad link meets frames, not super-frames. */
   const impair = (skb: number): number =>
-    i32[skb + SKB_GSO_SIZE] === 0 ? netem.impair(skb) : eachSegment(skb, netem.impair)
+    i32[skb + SKB_GSO_SIZE] === 0 ? netem.impair(skb, false) : eachSegment(skb, netem.impair)
+  /** There is no room for a packet to wait in, and what it came from can wait: its sender still has the bytes. */
+  const isFull = (skb: number, dev: number): boolean => {
+    const isImpaired = i32[dev + DEV_IMPAIRED] !== 0
+    if (!isImpaired && queueLen[i32[skb + SKB_DEV]] === 0) return false
+    const segments = Math.max(1, i32[skb + SKB_GSO_SEGS])
+    const slots =
+      segments > 1 && (isImpaired || !takesGso(skb, dev))
+        ? Math.min(segments, mostSegments) * budget.oneSmall
+        : budget.slotsOf(skb)
+    if (isImpaired) return netem.isFull(skb, segments, slots)
+    return queueLen[i32[skb + SKB_DEV]] >= limitOf(dev) || !mayQueue(slots)
+  }
+  const pushBack = (skb: number): number => {
+    consume(skb)
+    return -Errno.ENOBUFS
+  }
 
   const transmit = (skb: number): number => {
     const dev = devices + i32[skb + SKB_DEV] * DEVICE_WORDS
     if ((i32[dev + DEV_FLAGS] & IFF_UP) === 0) return refuse(skb, Drop.DEV_READY, -Errno.ENETDOWN)
     if (i32[skb + SKB_GSO_SIZE] !== 0 && !takesGso(skb, dev)) return eachSegment(skb, transmitOne)
-    return transmitOne(skb)
+    return transmitOne(skb, false)
   }
-  const transmitOne = (skb: number): number => {
+  const transmitOne = (skb: number, joins: boolean): number => {
     const dev = devices + i32[skb + SKB_DEV] * DEVICE_WORDS
     const features = i32[dev + DEV_FEATURES]
     if (
@@ -122,8 +143,8 @@ export const createDevQueueXmit = (deps: DevQueueXmitDeps) => {
     if (isOpen && (features & NETIF_F_HW_CSUM) === 0 && !checksumHelp(skb))
       return refuse(skb, Drop.NOMEM, -Errno.ENOBUFS)
     if (isTapped()) deliverTaps(skb, i32[skb + SKB_DATA], PACKET_OUTGOING)
-    if (queueLen[i32[skb + SKB_DEV]] !== 0) return enqueue(skb, dev)
-    return startXmit(skb, dev) ? 0 : enqueue(skb, dev)
+    if (queueLen[i32[skb + SKB_DEV]] !== 0) return enqueue(skb, dev, joins)
+    return startXmit(skb, dev) ? 0 : enqueue(skb, dev, joins)
   }
   /** Offers the frame to the driver; false when it had no room. */
   const startXmit = (skb: number, dev: number): boolean => {
@@ -155,18 +176,23 @@ export const createDevQueueXmit = (deps: DevQueueXmitDeps) => {
       i32[skb + SKB_LEN] - ETH_HLEN <= i32[dev + DEV_GSO_MAX]
     )
   }
-  /** Cuts the super-frame and gives each frame to `send`. */
-  const eachSegment = (skb: number, send: (seg: number) => number): number => {
-    let result = 0
+  /**
+   * Cuts the super-frame and gives each frame to `send`. A queue's length counts it as one, as it would stand there whole:
+   * those behind one that was taken join it. It is sent when some of it is.
+   */
+  const eachSegment = (skb: number, send: (seg: number, joins: boolean) => number): number => {
     let seg = gso.segment(skb)
-    if (seg === 0) return -Errno.ENOBUFS
+    let error = -Errno.ENOBUFS
+    let joins = false
     while (seg !== 0) {
       const next = i32[seg + SKB_NEXT]
       i32[seg + SKB_NEXT] = 0
-      result = send(seg) || result
+      const result = send(seg, joins)
+      if (result === 0) joins = true
+      else error = result
       seg = next
     }
-    return result
+    return joins ? 0 : error
   }
   /** skb_checksum_help: the field already holds the pseudo header's sum. False without memory for bytes of its own. */
   const checksumHelp = (skb: number): boolean => {
@@ -180,13 +206,13 @@ export const createDevQueueXmit = (deps: DevQueueXmitDeps) => {
   }
 
   /** Waits for the driver. A clone's headers may change while it waits, so it gets bytes of its own. */
-  const enqueue = (skb: number, dev: number): number => {
+  const enqueue = (skb: number, dev: number, joins: boolean): number => {
     const ifindex = i32[skb + SKB_DEV]
-    const limit = i32[dev + DEV_TXQLEN] === 0 ? DEFAULT_TXQLEN : i32[dev + DEV_TXQLEN]
-    if (queueLen[ifindex] >= limit || !mayQueue(skb))
-      return refuse(skb, Drop.QDISC_DROP, -Errno.ENOBUFS)
+    if (!joins && queueLen[ifindex] >= limitOf(dev)) return refuseQueue(skb, joins)
     if (skbs.isShared(skb) && !skbs.expandHead(skb, 0))
       return refuse(skb, Drop.NOMEM, -Errno.ENOBUFS)
+    // the copy may be larger than what it was made of
+    if (!mayQueue(budget.slotsOf(skb))) return refuseQueue(skb, joins)
     budget.hold(skb, Holder.qdisc)
     i32[skb + SKB_NEXT] = 0
     if (queueLen[ifindex] === 0) queueHead[ifindex] = skb
@@ -196,6 +222,10 @@ export const createDevQueueXmit = (deps: DevQueueXmitDeps) => {
     queued++
     return 0
   }
+  const refuseQueue = (skb: number, joins: boolean): number =>
+    i32[skb + SKB_SENDER] !== 0 && !joins
+      ? pushBack(skb)
+      : refuse(skb, Drop.QDISC_DROP, -Errno.ENOBUFS)
   /** A driver had gathered the frame and its device has no room: it is the next to go, and has not gone yet. */
   const requeue = (skb: number): void => {
     const ifindex = i32[skb + SKB_DEV]
@@ -204,7 +234,7 @@ export const createDevQueueXmit = (deps: DevQueueXmitDeps) => {
     f64[bank + DevStat.tx_bytes] -= i32[skb + SKB_LEN]
     if (i32[skb + SKB_GSO_SIZE] !== 0) f64[bank + DevStat.gso_packets]--
     f64[bank + DevStat.tx_busy]++
-    if (!mayQueue(skb) || (skbs.isShared(skb) && !skbs.expandHead(skb, 0))) {
+    if ((skbs.isShared(skb) && !skbs.expandHead(skb, 0)) || !mayQueue(budget.slotsOf(skb))) {
       refuse(skb, Drop.QDISC_DROP, 0)
       return
     }
@@ -224,8 +254,10 @@ export const createDevQueueXmit = (deps: DevQueueXmitDeps) => {
     return back
   }
   /** Within what this worker may hold, together with the frames that wait for their time. */
-  const mayQueue = (skb: number): boolean =>
-    budget.hasRoom(Holder.qdisc, budget.slotsOf(skb) + budget.slotsHeld(Holder.netem))
+  const mayQueue = (slots: number): boolean =>
+    budget.hasRoom(Holder.qdisc, slots + budget.slotsHeld(Holder.netem))
+  const limitOf = (dev: number): number =>
+    i32[dev + DEV_TXQLEN] === 0 ? DEFAULT_TXQLEN : i32[dev + DEV_TXQLEN]
   const drain = (ifindex: number): number => {
     const dev = devices + ifindex * DEVICE_WORDS
     let sent = 0

@@ -25,6 +25,7 @@ import {
   SKB_NETWORK,
   SKB_NEXT,
   SKB_PROTOCOL,
+  SKB_SENDER,
   SKB_TRANSPORT,
 } from '../skb/skb.ts'
 import { ETH_P_IP } from '../wire/ethernet.ts'
@@ -79,6 +80,7 @@ export const createGso = ({ arena, skbs, drop, consume }: GsoDeps) => {
       else i32[last + SKB_NEXT] = seg
       last = seg
     }
+    if (i32[skb + SKB_SENDER] !== 0) skbs.moveSender(skb, last)
     consume(skb)
     return first
   }

@@ -4,6 +4,7 @@
  * `impair` for a device whose DEV_IMPAIRED is set; the loop's netTxAction and a timer call `release`.
  * Linux: net/sched/sch_netem.c.
  */
+import { Errno } from '../base/errno.ts'
 import type { Time } from '../base/time.ts'
 import { TIME_US } from '../base/time.ts'
 import type { TimerWheel } from '../base/timer-wheel.ts'
@@ -70,12 +71,12 @@ export const createNetem = (deps: NetemDeps) => {
   const happens = (partsPerMillion: number): boolean =>
     partsPerMillion !== 0 && below(MILLION) < partsPerMillion
 
-  /** Takes a packet over and loses, doubles, spoils, delays or sends it. */
-  const impair = (skb: number): number => {
+  /** Takes a packet over and loses, doubles, spoils, delays or sends it. One that `joins` another is of the same super-frame. */
+  const impair = (skb: number, joins: boolean): number => {
     const dev = devices + i32[skb + SKB_DEV] * DEVICE_WORDS
     if (happens(i32[dev + DEV_DUPLICATE])) {
       const twin = skbs.copy(skb, RX_HEADROOM)
-      if (twin !== 0) queue(twin, dev)
+      if (twin !== 0) queue(twin, dev, joins)
     }
     if (happens(i32[dev + DEV_LOSS])) {
       drop(skb, Drop.LINK_IMPAIRED)
@@ -90,7 +91,7 @@ export const createNetem = (deps: NetemDeps) => {
       drop(skb, Drop.NOMEM)
       return 0
     }
-    return queue(skb, dev)
+    return queue(skb, dev, joins)
   }
   /** Turns over one bit behind the link header's addresses, after the sum was made: the receiver is to notice. */
   const spoil = (skb: number): boolean => {
@@ -102,14 +103,16 @@ export const createNetem = (deps: NetemDeps) => {
     return true
   }
 
-  const queue = (skb: number, dev: number): number => {
+  const queue = (skb: number, dev: number, joins: boolean): number => {
     const delay = delayOf(dev)
     if (delay === 0 && waiting[i32[skb + SKB_DEV]] === 0) return transmit(skb)
-    const limit = i32[dev + DEV_LIMIT] === 0 ? DEFAULT_LIMIT : i32[dev + DEV_LIMIT]
-    if (size === CAPACITY || waiting[i32[skb + SKB_DEV]] >= limit || !mayQueue(skb)) {
+    const isLong = !joins && waiting[i32[skb + SKB_DEV]] >= limitOf(dev)
+    if (isLong || size === CAPACITY || !mayQueue(budget.slotsOf(skb))) {
       drop(skb, Drop.QDISC_DROP)
-      return 0
+      return -Errno.ENOBUFS
     }
+    // on a link of its own length nobody waits for it to have gone (skb_orphan_partial)
+    skbs.orphan(skb)
     waiting[i32[skb + SKB_DEV]]++
     budget.hold(skb, Holder.netem)
     insert((time[TIME_US] + delay) | 0, skb)
@@ -117,8 +120,16 @@ export const createNetem = (deps: NetemDeps) => {
     return 0
   }
   /** Within what this worker may hold, together with the frames that wait for a driver. */
-  const mayQueue = (skb: number): boolean =>
-    budget.hasRoom(Holder.netem, budget.slotsOf(skb) + budget.slotsHeld(Holder.qdisc))
+  const mayQueue = (slots: number): boolean =>
+    budget.hasRoom(Holder.netem, slots + budget.slotsHeld(Holder.qdisc))
+  const limitOf = (dev: number): number =>
+    i32[dev + DEV_LIMIT] === 0 ? DEFAULT_LIMIT : i32[dev + DEV_LIMIT]
+  /** Whether a packet of so many frames, which hold `slots`, would find no room. */
+  const isFull = (skb: number, frames: number, slots: number): boolean => {
+    const ifindex = i32[skb + SKB_DEV]
+    const limit = limitOf(devices + ifindex * DEVICE_WORDS)
+    return waiting[ifindex] >= limit || size + frames > CAPACITY || !mayQueue(slots)
+  }
   /** Microseconds; a packet chosen to be reordered overtakes those that wait. */
   const delayOf = (dev: number): number => {
     const delay = i32[dev + DEV_DELAY]
@@ -184,5 +195,5 @@ export const createNetem = (deps: NetemDeps) => {
     if (size !== 0) armTimer()
   })
 
-  return { impair, release, held: () => size }
+  return { impair, isFull, release, held: () => size }
 }

@@ -145,6 +145,7 @@ const MIB_GROUPS = {
     'TCPOFOMerge',
     'TCPChallengeACK',
     'TCPSYNChallenge',
+    'TCPAutoCorking',
     'TCPFromZeroWindowAdv',
     'TCPToZeroWindowAdv',
     'TCPWantZeroWindowAdv',

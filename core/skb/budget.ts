@@ -229,6 +229,7 @@ export const createSkbBudget = (arena: Arena, thread: number, row: RowWords) => 
     bounds,
     /** A small slot and a large one: what an skb yet to be made may take. */
     oneOfEach: ONE_SMALL + ONE_LARGE,
+    oneSmall: ONE_SMALL,
     oneLarge: ONE_LARGE,
     slotsOf,
     truesize,

@@ -23,6 +23,7 @@ import {
   ringTake,
   ringUnpublished,
 } from '../shm/ring.ts'
+import { SK_GENERATION, SK_WMEM_ALLOC } from '../socket/sock.ts'
 import { createSkbBudget } from './budget.ts'
 
 // Words of a row: four cache lines. A new skb has zeroes up to SKB_CB; from there on a word says nothing before its user
@@ -97,6 +98,8 @@ export const SKB_CT_INFO = 35
 export const SKB_TSTAMP = 36
 /** Workers that have looked for a received packet's socket (bits). */
 export const SKB_TRIED = 38
+/** Socket that is charged for it (SK_WMEM_ALLOC) while it is on its way out, or 0. */
+export const SKB_SENDER = 39
 /** Control block: the words of the layer that holds the skb. */
 export const SKB_CB = 40
 export const SKB_CB_WORDS = 12
@@ -107,6 +110,9 @@ export const SKB_INNER_TRANSPORT = 54
 /** Links of a queue sorted by send time, in which an skb may lie beside that of SKB_NEXT and SKB_PREV. */
 const SKB_TIME_NEXT = 55
 export const SKB_TIME_PREV = 56
+/** The sender's generation, and what it was charged. */
+const SKB_SENDER_GENERATION = 57
+const SKB_SENDER_CHARGE = 58
 
 // SKB_FLAGS.
 /** Stages write down what they decide about this packet. */
@@ -248,6 +254,7 @@ export const createSkbs = (arena: Arena, thread: number) => {
     if (users < 0) throw new Error(`skb ${skb} freed twice`)
     i32[skb + SKB_USERS] = users
     if (users !== 0) return
+    if (i32[skb + SKB_SENDER] !== 0) orphan(skb)
     if (i32[skb + SKB_CHARGE] !== 0) budget.release(skb)
     if (i32[skb + SKB_FRAGS] !== 0) freeFrags(skb)
     freeBuf(i32[skb + SKB_BUF])
@@ -260,6 +267,31 @@ export const createSkbs = (arena: Arena, thread: number) => {
       frag = next
     }
     i32[skb + SKB_FRAGS] = 0
+  }
+
+  /** Charges the socket for what it sends, until that is freed or leaves the thread (skb_set_owner_w). */
+  const setSender = (skb: number, sk: number): void => {
+    const charge = budget.truesize(skb)
+    i32[skb + SKB_SENDER] = sk
+    i32[skb + SKB_SENDER_GENERATION] = i32[sk + SK_GENERATION]
+    i32[skb + SKB_SENDER_CHARGE] = charge
+    i32[sk + SK_WMEM_ALLOC] += charge
+  }
+  /** The charge goes over to another skb: it is the last of those that this one was cut into. */
+  const moveSender = (skb: number, to: number): void => {
+    i32[to + SKB_SENDER] = i32[skb + SKB_SENDER]
+    i32[to + SKB_SENDER_GENERATION] = i32[skb + SKB_SENDER_GENERATION]
+    i32[to + SKB_SENDER_CHARGE] = i32[skb + SKB_SENDER_CHARGE]
+    i32[skb + SKB_SENDER] = 0
+  }
+  /** Nobody is charged for it any more: it is freed, or its way goes on elsewhere (skb_orphan). */
+  const orphan = (skb: number): void => {
+    const sk = i32[skb + SKB_SENDER]
+    if (sk === 0) return
+    i32[skb + SKB_SENDER] = 0
+    // the row may be another socket's by now
+    if (i32[sk + SK_GENERATION] === i32[skb + SKB_SENDER_GENERATION])
+      i32[sk + SK_WMEM_ALLOC] -= i32[skb + SKB_SENDER_CHARGE]
   }
 
   /** Takes home what other threads have freed. Once a batch. */
@@ -336,6 +368,7 @@ export const createSkbs = (arena: Arena, thread: number) => {
     i32[twin + SKB_NEXT] = 0
     i32[twin + SKB_PREV] = 0
     i32[twin + SKB_SK] = 0
+    i32[twin + SKB_SENDER] = 0
     i32[twin + SKB_OWNER] = thread
     i32[twin + SKB_FRAGS] = 0
     i32[twin + SKB_CHARGE] = 0
@@ -405,6 +438,7 @@ export const createSkbs = (arena: Arena, thread: number) => {
     for (let w = SKB_MAC; w <= SKB_VLAN; w++) i32[twin + w] = i32[skb + w]
     i32.copyWithin(twin + SKB_IIF, skb + SKB_IIF, skb + SKB_TIME_NEXT)
     i32[twin + SKB_CHARGE] = 0
+    i32[twin + SKB_SENDER] = 0
   }
 
   /** Tells a piece that was cut from a packet what the packet knows, its control block included (__copy_skb_header). */
@@ -413,6 +447,7 @@ export const createSkbs = (arena: Arena, thread: number) => {
     i32[piece + SKB_DST] = i32[skb + SKB_DST]
     i32[piece + SKB_PKT_TYPE] = i32[skb + SKB_PKT_TYPE]
     for (let w = SKB_IIF; w < SKB_CB + SKB_CB_WORDS; w++) i32[piece + w] = i32[skb + w]
+    i32[piece + SKB_SENDER] = 0
   }
 
   /** Copies `len` bytes from `offset` of the packet (frag list included) to arena offset `to`. */
@@ -549,6 +584,9 @@ export const createSkbs = (arena: Arena, thread: number) => {
     put,
     trim,
     get,
+    setSender,
+    moveSender,
+    orphan,
     isShared,
     clone,
     copy,

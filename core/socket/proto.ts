@@ -21,7 +21,7 @@ export type Proto = {
   sendmsg?: (sk: number, from: number, len: number, flags: number) => number
   sendBytes?: (sk: number, bytes: Uint8Array, from: number, len: number) => number
   /** Takes up to `len` bytes; 0 is the end of the stream, -EAGAIN nothing there yet. */
-  recvmsg?: (sk: number, to: number, len: number) => number
+  recvmsg?: (sk: number, to: number, len: number, flags?: number) => number
   recvBytes?: (sk: number, bytes: Uint8Array, at: number, len: number) => number
   /** One datagram out. */
   sendto?: (

@@ -76,6 +76,8 @@ export const SK_ACCEPT_TAIL = 50
 export const SK_ACCEPT_NEXT = 51
 /** Jiffy when the next hop was last told that the peer answers (sk_dst_confirm). */
 export const SK_CONFIRMED = 53
+/** Truesize of what it has sent and that still waits on this thread, for a driver say (sk_wmem_alloc). */
+export const SK_WMEM_ALLOC = 52
 /** Network namespace it is in. */
 export const SK_NET = 54
 /** Timers, four words each (base/timer-wheel.ts). */

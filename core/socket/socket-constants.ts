@@ -1,6 +1,6 @@
 /**
- * The numbers of the BSD socket interface: levels, options, ways to shut down, and the bits of SK_REUSE.
- * Linux: asm-generic/socket.h, linux/in.h, linux/in6.h, linux/tcp.h.
+ * The numbers of the BSD socket interface: levels, options, flags of calls, ways to shut down, and the bits of SK_REUSE.
+ * Linux: asm-generic/socket.h, linux/socket.h, linux/in.h, linux/in6.h, linux/tcp.h.
  */
 
 // Levels; IPPROTO_TCP (wire/ipproto.ts) is one too.
@@ -27,6 +27,12 @@ export const SO_MARK = 36
 export const SO_PROTOCOL = 38
 export const SO_DOMAIN = 39
 export const SO_BINDTOIFINDEX = 62
+
+// Flags of recvmsg and sendmsg.
+export const MSG_PEEK = 2
+/** A stream's bytes are taken and thrown away. */
+export const MSG_TRUNC = 0x20
+export const MSG_MORE = 0x8000
 
 export const IP_TOS = 1
 export const IP_TTL = 2

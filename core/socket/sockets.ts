@@ -110,10 +110,10 @@ export const createSockets = ({ arena, firstSock, recordFlow = () => {} }: Socke
     const proto = protoOf(sk)
     return proto.sendBytes === undefined ? -EOPNOTSUPP : proto.sendBytes(sk, bytes, from, len)
   }
-  const recvmsg = (sk: number, to: number, len: number): number => {
+  const recvmsg = (sk: number, to: number, len: number, flags = 0): number => {
     const proto = protoOf(sk)
     recordFlow(i32[sk + SK_RXHASH])
-    return proto.recvmsg === undefined ? -EOPNOTSUPP : proto.recvmsg(sk, to, len)
+    return proto.recvmsg === undefined ? -EOPNOTSUPP : proto.recvmsg(sk, to, len, flags)
   }
   const sendto = (
     sk: number,

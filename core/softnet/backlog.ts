@@ -61,6 +61,12 @@ export const createBacklog = ({ arena, skbs, drop, kick, flowLimited }: BacklogD
     ringPush(i32, ring, skb)
     return true
   }
+  /** Whether a CPU would take one more: asked by who can wait. */
+  const hasRoom = (cpu: number): boolean => {
+    const limit = i32[maxBacklog]
+    const qlen = ringBacklog(i32, rings[cpu], Math.min(limit >> 1, share))
+    return qlen < limit && (qlen < share || !isShort())
+  }
   const refuse = (cpu: number, skb: number, counter: number, reason: Drop): boolean => {
     isCongested = true
     f64[count + counter + cpu]++
@@ -77,5 +83,5 @@ export const createBacklog = ({ arena, skbs, drop, kick, flowLimited }: BacklogD
       if (cpu !== thread) kick(cpu)
     }
   }
-  return { enqueueToBacklog, flush, takeCongestion }
+  return { enqueueToBacklog, hasRoom, flush, takeCongestion }
 }

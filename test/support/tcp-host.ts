@@ -189,11 +189,15 @@ export const createTcpHost = (options: HostOptions) => {
       i32[skb + SKB_GSO_SEGS] = Math.ceil((bytes.length - headerLen - 20) / gsoSize)
     }
     tcp.tcpRcv(skb)
+    endTurn()
   }
+  /** What the loop does at the end of a turn: small writes leave. */
+  const endTurn = (): void => tcp.releaseHeldUp(true)
   const setClock = (us: number): void => setTime(time, us)
   const advance = (us: number): void => {
     setClock(us)
     wheel.advance()
+    endTurn()
   }
   const atStart = skbs.available()
 
@@ -208,6 +212,7 @@ export const createTcpHost = (options: HostOptions) => {
     consume,
     handlers,
     receive,
+    endTurn,
     setClock,
     advance,
     headerLen,

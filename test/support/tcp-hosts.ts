@@ -43,6 +43,7 @@ const createHost = (options: TcpHostOptions, send: (packet: Packet) => void) => 
     did += host.wheel.advance()
     did += sockets.runEvents()
     appPort.flush()
+    host.endTurn()
     skbs.flush()
     return did
   }

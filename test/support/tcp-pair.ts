@@ -141,6 +141,8 @@ export const createTcpPair = (options: PairOptions) => {
       ? Number.POSITIVE_INFINITY
       : (Math.floor(nowUs / 1000) + host.wheel.nextDelay(64)) * 1000
   const step = (limitUs: number): void => {
+    a.endTurn()
+    b.endTurn()
     const next = Math.min(
       heap.length > 0 ? heap[0]!.at : Number.POSITIVE_INFINITY,
       nextTimer(a),

@@ -164,7 +164,10 @@ export const createTcpScript = (family: number, extra: Partial<HostOptions> = {}
     host.receive({ bytes, gsoSize: 0 })
   }
   /** What was sent since the last call. */
-  const take = (): Seen[] => out.splice(0)
+  const take = (): Seen[] => {
+    host.endTurn()
+    return out.splice(0)
+  }
   const sent = (): string[] => take().map((seen) => seen.text)
   /** Turns the clock by `ms`, a millisecond at a time. */
   const pass = (ms: number): void => {

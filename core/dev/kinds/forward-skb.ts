@@ -8,6 +8,7 @@ import {
   DEV_GSO_MAX,
   DevStat,
   deviceStats,
+  NETDEV_TX_BUSY,
   NETDEV_TX_OK,
   NETIF_F_HW_CSUM,
   NETIF_F_RXCSUM,
@@ -26,9 +27,18 @@ export const fillSoftFeatures = (i32: Int32Array, row: number): void => {
   i32[row + DEV_GSO_MAX] = GSO_MAX_SIZE
 }
 
-export const createForwardSkb = ({ arena, skbs, drop, netifRx }: XmitEnv) => {
+export const createForwardSkb = (env: XmitEnv) => {
+  const { arena, skbs, drop, steerSkb, enqueueSteered, backlog } = env
   const { i32, f64 } = arena
   return (skb: number, ifindex: number): number => {
+    const from = i32[skb + SKB_DEV]
+    i32[skb + SKB_DEV] = ifindex
+    const cpu = steerSkb(skb)
+    // it waits for the CPU here rather than be lost there: who sends it is held up
+    if (!backlog.hasRoom(cpu)) {
+      i32[skb + SKB_DEV] = from
+      return NETDEV_TX_BUSY
+    }
     if (!skbs.unshare(skb)) {
       drop(skb, Drop.DEV_READY)
       return NETDEV_TX_OK
@@ -36,10 +46,10 @@ export const createForwardSkb = ({ arena, skbs, drop, netifRx }: XmitEnv) => {
     const stats = deviceStats(arena, skbs.thread, ifindex)
     f64[stats + DevStat.rx_packets]++
     f64[stats + DevStat.rx_bytes] += i32[skb + SKB_LEN]
-    i32[skb + SKB_DEV] = ifindex
     i32[skb + SKB_DST] = 0
     i32[skb + SKB_SK] = 0
-    netifRx(skb)
+    skbs.orphan(skb)
+    enqueueSteered(cpu, skb)
     return NETDEV_TX_OK
   }
 }

@@ -101,7 +101,7 @@ export type XmitEnv = {
   onBatchEnd: (end: () => number) => void
   /** Gives back a frame that was taken and has found no room: the last of several first. */
   requeue: (skb: number) => void
-} & Pick<Machine, 'netifRx'> &
+} & Pick<Machine, 'steerSkb' | 'enqueueSteered' | 'backlog'> &
   Pick<IpiSystem, 'kick'>
 
 export type ReceiveEnv = { arena: Arena; skbs: Skbs }

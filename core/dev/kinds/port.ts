@@ -102,6 +102,7 @@ const startXmit = ({ arena, skbs, kick }: XmitEnv) => {
     const port = i32[dev + PORT_NUMBER]
     const ring = portTxRing(arena, port, skbs.thread)
     if (!skbs.unshare(skb) || !hasRoom(skb, port, ring)) return NETDEV_TX_BUSY
+    skbs.orphan(skb)
     ringPush(i32, ring, skb)
     i32[skb + SKB_OWNER] = peer
     ringPublish(i32, ring)

@@ -7,6 +7,7 @@ import { Errno } from '../../base/errno.ts'
 import type { Arena } from '../../shm/arena.ts'
 import { PEER_ADDR, PEER_PORT } from '../proto.ts'
 import type { Sockets } from '../sockets.ts'
+import { MSG_TRUNC } from '../socket-constants.ts'
 import { SK_EVENT_READ, SK_EVENT_WRITE, SK_USER } from '../sock.ts'
 import {
   CHARGEN_PORT,
@@ -57,7 +58,7 @@ export const createChargen = ({ arena, sockets, sink, page, random }: ChargenDep
   /** Throws away what the peer says; false when it has said its last. */
   const drain = (sk: number): boolean => {
     for (let moved = 0; moved < SERVICE_BUDGET; ) {
-      const n = sockets.recvmsg(sk, sink, CHUNK)
+      const n = sockets.recvmsg(sk, sink, SERVICE_BUDGET, MSG_TRUNC)
       if (n === -EAGAIN) return true
       if (n <= 0) return false
       moved += n

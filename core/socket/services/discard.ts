@@ -5,6 +5,7 @@
 import { Errno } from '../../base/errno.ts'
 import type { Sockets } from '../sockets.ts'
 import { SK_EVENT_READ } from '../sock.ts'
+import { MSG_TRUNC } from '../socket-constants.ts'
 import {
   createTcpService,
   createUdpService,
@@ -22,7 +23,7 @@ const CHUNK = 65536
 export const createDiscard = ({ sockets, sink }: DiscardDeps): Service[] => {
   const connection = (sk: number): void => {
     for (let moved = 0; moved < SERVICE_BUDGET; ) {
-      const n = sockets.recvmsg(sk, sink, CHUNK)
+      const n = sockets.recvmsg(sk, sink, SERVICE_BUDGET, MSG_TRUNC)
       if (n === -EAGAIN) return
       if (n <= 0) return sockets.close(sk)
       moved += n

@@ -71,6 +71,7 @@ import { createTcpTimer } from './sock/tcp-timer.ts'
 import { createTcpTimers } from './sock/tcp-timers.ts'
 import { createTcpTimewait } from './states/tcp-timewait.ts'
 import { createTcpTransmit } from './snd/tcp-transmit.ts'
+import { createTcpTsq } from './snd/tcp-tsq.ts'
 import { createTcpValidate } from './rcv/tcp-validate.ts'
 import { createTcpWindow } from './rcv/tcp-window.ts'
 import { createTcpWriteQueue } from './snd/tcp-write-queue.ts'
@@ -143,17 +144,18 @@ type Tables = ReturnType<typeof createTables>
 /** Out: the write queue, what may go and when, segments. */
 const createSending = (base: Base, deps: TcpDeps) => {
   const { i32, skbs, time, consume } = base
-  const { wheel, afOps, skDst, gsoMax, routeOutput, loadAddrs } = deps
+  const { wheel, slab, afOps, skDst, gsoMax, routeOutput, loadAddrs } = deps
   const mem = createTcpMem(base.arena, skbs)
   const timers = createTcpTimers(i32, time, wheel)
   const window = createTcpWindow({ ...base, mem })
   const transmit = createTcpTransmit({ ...base, timers, window, afOps })
   const queue = createTcpWriteQueue(i32, skbs, mem, consume)
   const mss = createTcpMss({ i32, gsoMax, afOps, skDst }, transmit)
-  const output = createTcpOutput({ ...base, mem, queue, mss, timers, transmit })
+  const tsq = createTcpTsq({ ...base, slab, mem })
+  const output = createTcpOutput({ ...base, mem, tsq, queue, mss, timers, transmit })
   const { sendChallengeAck } = createTcpChallenge({ ...base, transmit })
   const { sendReset } = createTcpReply({ ...base, routeOutput, afOps, loadAddrs })
-  return { mem, timers, window, transmit, queue, mss, output, sendChallengeAck, sendReset }
+  return { mem, timers, window, transmit, queue, mss, tsq, output, sendChallengeAck, sendReset }
 }
 type Sending = ReturnType<typeof createSending>
 
@@ -293,6 +295,7 @@ export const createTcp = (deps: TcpDeps) => {
     writable,
     readable: rcvQueue.readable,
     destroyAll,
+    releaseHeldUp: parts.output.releaseHeldUp,
     ports,
     orphans: life.orphanCount,
     timeWaits: life.timeWaitCount,

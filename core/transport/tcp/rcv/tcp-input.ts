@@ -7,7 +7,7 @@ import type { Arena } from '../../../shm/arena.ts'
 import { Mib } from '../../../shm/counters.ts'
 import type { ConsumeFn } from '../../../skb/drop.ts'
 import { Drop, type DropFn } from '../../../skb/drop.ts'
-import { SKB_LEN, SKB_TRANSPORT, type Skbs } from '../../../skb/skb.ts'
+import { SKB_GSO_SEGS, SKB_LEN, SKB_TRANSPORT, type Skbs } from '../../../skb/skb.ts'
 import { SK_EVENT_READ } from '../../../socket/sock.ts'
 import { TCP_ACK, TCP_PSH, TCP_RST, TCP_SYN } from '../../../wire/tcp.ts'
 import * as tcp from '../../../wire/tcp.ts'
@@ -122,7 +122,7 @@ export const createTcpInput = (deps: TcpInputDeps) => {
       return
     }
     f64[bank + Mib.TcpExtTCPHPHits]++
-    i32[sk + TP_DATA_SEGS_IN]++
+    countData(sk, skb)
     // the window update and the acknowledgement before the text: the skb may be gone after it
     if (tcpAck(sk, skb, opts, seq, ack, len) < 0) {
       drop(skb, Drop.TCP_TOO_OLD_ACK)
@@ -135,6 +135,10 @@ export const createTcpInput = (deps: TcpInputDeps) => {
     raise(sk, SK_EVENT_READ)
     dataSndCheck(sk)
     ackSndCheck(sk)
+  }
+  /** Those that were put together count as what they were. */
+  const countData = (sk: number, skb: number): void => {
+    i32[sk + TP_DATA_SEGS_IN] += Math.max(1, i32[skb + SKB_GSO_SEGS])
   }
   const measureRcvRtt = (sk: number, skb: number): void => {
     if ((opts[OPT_SEEN] & SEEN_TIMESTAMPS) === 0 || opts[OPT_TSECR] === 0) return
@@ -177,7 +181,7 @@ export const createTcpInput = (deps: TcpInputDeps) => {
   const takeText = (sk: number, skb: number): void => {
     skbs.pull(skb, tcp.headerLen(u8, i32[skb + SKB_TRANSPORT]))
     if (i32[skb + SKB_LEN] !== 0) {
-      i32[sk + TP_DATA_SEGS_IN]++
+      countData(sk, skb)
       measureRcvRtt(sk, skb)
     }
     rcvQueue.dataQueue(sk, skb)

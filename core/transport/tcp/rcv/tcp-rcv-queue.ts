@@ -153,6 +153,9 @@ export const createTcpRcvQueue = (deps: TcpRcvQueueDeps) => {
 
   /** More than half of its buffer is empty. */
   const isPoor = (skb: number): boolean => i32[skb + SKB_LEN] * 2 < mem.truesize(skb)
+  /** Three quarters of the buffer hold what is promised if the rest is copied together: there is no need to as yet. */
+  const isSpacious = (sk: number, skb: number): boolean =>
+    mem.isLarge(skb) && i32[sk + SK_RMEM] <= i32[sk + SK_RCVBUF] >> 2 && !mem.underPressure()
   /**
    * It goes into what the last buffer of the queue has left, so it takes no memory: when it wastes its own, or there is
    * no more. `next` is rcv_nxt.
@@ -160,7 +163,7 @@ export const createTcpRcvQueue = (deps: TcpRcvQueueDeps) => {
   const fillsTail = (sk: number, skb: number, next: number): boolean => {
     const tail = i32[sk + SK_RCVQ_TAIL]
     if (tail === 0 || i32[tail + CB_END_SEQ] !== next) return false
-    if (!isPoor(skb) && fits(sk, skb)) return false
+    if ((!isPoor(skb) || isSpacious(sk, skb)) && fits(sk, skb)) return false
     return i32[skb + SKB_LEN] - ((next - i32[skb + CB_SEQ]) | 0) <= tailroom(tail)
   }
 

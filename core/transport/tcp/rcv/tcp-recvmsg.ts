@@ -17,6 +17,7 @@ import {
   TCP_LISTEN,
   TCP_SYN_SENT,
 } from '../../../socket/sock.ts'
+import { MSG_PEEK, MSG_TRUNC } from '../../../socket/socket-constants.ts'
 import { TCP_FIN } from '../../../wire/tcp.ts'
 import type { TcpRcvQueue } from './tcp-rcv-queue.ts'
 import {
@@ -39,7 +40,6 @@ import {
 import type { TcpTransmit } from '../snd/tcp-transmit.ts'
 import type { TcpWindow } from './tcp-window.ts'
 
-const MSG_PEEK = 2
 const LOOP_MAX = 192
 
 type TcpRecvmsgDeps = {
@@ -115,8 +115,8 @@ export const createTcpRecvmsg = (deps: TcpRecvmsgDeps) => {
     if (now) transmit.sendAck(sk)
   }
 
-  /** Takes up to `len` bytes in order. */
-  const takeSome = (sk: number, to: number, len: number): number => {
+  /** Takes up to `len` bytes in order; copies them unless `trunc`. */
+  const takeSome = (sk: number, to: number, len: number, trunc: boolean): number => {
     let copied = 0
     for (
       let skb = i32[sk + SK_RCVQ_HEAD];
@@ -126,7 +126,7 @@ export const createTcpRecvmsg = (deps: TcpRecvmsgDeps) => {
       const offset = (i32[sk + TP_COPIED_SEQ] - i32[skb + CB_SEQ]) | 0
       const n = Math.min(i32[skb + SKB_LEN] - offset, len - copied)
       if (n > 0) {
-        copyOut(skb, offset, to + copied, n)
+        if (!trunc) copyOut(skb, offset, to + copied, n)
         copied += n
         i32[sk + TP_COPIED_SEQ] = (i32[sk + TP_COPIED_SEQ] + n) | 0
       }
@@ -172,7 +172,7 @@ export const createTcpRecvmsg = (deps: TcpRecvmsgDeps) => {
   const receive = (sk: number, to: number, len: number, flags: number): number => {
     if (len === 0) return 0
     if ((flags & MSG_PEEK) !== 0) return peek(sk, to, len) || nothing(sk)
-    const copied = takeSome(sk, to, len)
+    const copied = takeSome(sk, to, len, (flags & MSG_TRUNC) !== 0)
     if (copied === 0) return nothing(sk)
     window.rcvSpaceAdjust(sk)
     cleanupRbuf(sk, copied)

@@ -169,12 +169,11 @@ export const createTcpWindow = ({ i32, f64, bank, sysctl, time, mem }: TcpWindow
     const room = Math.min(i32[sk + TP_WINDOW_CLAMP], space(sk)) - i32[sk + TP_RCV_SSTHRESH]
     if (room <= 0 || mem.underPressure()) return
     const len = i32[skb + SKB_LEN]
-    const dense = winFromSpace(sk, mem.truesize(skb)) <= len
-    const increment = dense
-      ? Math.max(2 * i32[sk + TP_ADVMSS], 2 * len)
-      : slowIncrement(sk, skb, len)
+    // what fills a large buffer badly shares it with its neighbours, so it is as good as dense
+    const dense = mem.isLarge(skb) || winFromSpace(sk, mem.truesize(skb)) <= len
+    const increment = dense ? 2 * i32[sk + TP_ADVMSS] : slowIncrement(sk, skb, len)
     if (increment === 0) return
-    i32[sk + TP_RCV_SSTHRESH] += Math.min(room, increment)
+    i32[sk + TP_RCV_SSTHRESH] += Math.min(room, Math.max(increment, 2 * len))
     if (i32[sk + TP_QUICK] === 0) i32[sk + TP_QUICK] = 1
   }
   /** Small packets in big buffers open it only as far as the buffer could hold their like. */

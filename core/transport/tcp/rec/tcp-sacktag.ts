@@ -161,7 +161,7 @@ export const createTcpSacktag = ({ i32, u8, f64, bank, time, queue, mss }: TcpSa
     if (before > 0) {
       const cut = before + ((size - (before % size)) % size)
       if (cut >= i32[skb + SKB_LEN]) return i32[skb + SKB_NEXT]
-      return peel(sk, skb, cut, size) === 0 ? i32[skb + SKB_NEXT] : skb
+      return i32[(peel(sk, skb, cut, size) || skb) + SKB_NEXT]
     }
     const covered = (end - seq) | 0
     const cut = covered - (covered % size)
@@ -169,7 +169,7 @@ export const createTcpSacktag = ({ i32, u8, f64, bank, time, queue, mss }: TcpSa
     const front = peel(sk, skb, cut, size)
     if (front === 0) return i32[skb + SKB_NEXT]
     if ((i32[front + CB_FLAGS] & CBF_SACKED) === 0) markSacked(sk, front)
-    return skb
+    return i32[front + SKB_NEXT]
   }
 
   /** Applies the blocks of an acknowledgement; returns SACK_* bits. */

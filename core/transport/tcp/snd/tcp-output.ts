@@ -10,7 +10,15 @@ import type { Arena } from '../../../shm/arena.ts'
 import { Mib } from '../../../shm/counters.ts'
 import { Sysctl } from '../../../shm/sysctl.ts'
 import { MAX_HEADER, SKB_GSO_SIZE, SKB_LEN, SKB_NEXT } from '../../../skb/skb.ts'
-import { SK_STATE, TCP_CLOSE } from '../../../socket/sock.ts'
+import {
+  SK_STATE,
+  TCP_CLOSE,
+  TCP_CLOSE_WAIT,
+  TCP_CLOSING,
+  TCP_ESTABLISHED,
+  TCP_FIN_WAIT1,
+  TCP_LAST_ACK,
+} from '../../../socket/sock.ts'
 import { TCP_ACK, TCP_FIN, TCP_PSH, TCP_SYN } from '../../../wire/tcp.ts'
 import { CA_EVENT_CWND_RESTART, CA_EVENT_TX_START, type TcpCong } from '../rec/tcp-cong.ts'
 import type { TcpMss } from './tcp-mss.ts'
@@ -19,6 +27,7 @@ import {
   CB_END_SEQ,
   CB_FLAGS,
   CB_SEQ,
+  CB_TIME,
   CBF_EVER_RETRANS,
   CBF_LOST,
   CBF_RETRANS,
@@ -66,20 +75,37 @@ import {
   TP_SND_SSTHRESH,
   TP_SND_UNA,
   TP_SND_WND,
+  TP_SRTT_US,
   TP_TOTAL_RETRANS,
   TP_UNDO_RETRANS,
   TP_WQ_HEAD,
   TP_WQ_TAIL,
   TP_WRITE_SEQ,
+  TP_WSTAMP_US,
   wndEnd,
 } from '../sock/tcp-sock.ts'
 import type { TcpMem } from '../sock/tcp-mem.ts'
 import type { TcpTimers } from '../sock/tcp-timers.ts'
 import type { TcpTransmit } from './tcp-transmit.ts'
+import type { TcpTsq } from './tcp-tsq.ts'
 import type { TcpWriteQueue } from './tcp-write-queue.ts'
 
-/** A super-frame may wait for more window while less than a third of it would go. */
+/** A super-frame may wait for more window while less than a third of that would go. */
 const TSO_WIN_DIVISOR = 3
+/** It waits no longer, us. */
+const DEFER_MAX_US = 1000
+// What shouldDefer says: it is not to wait, or what for.
+const DEFER_NOT = 0
+const DEFER_APP = 1
+const DEFER_CWND = 2
+const DEFER_RWND = 3
+/** States in which there is something to send, as bits. */
+const SENDING =
+  (1 << TCP_ESTABLISHED) |
+  (1 << TCP_FIN_WAIT1) |
+  (1 << TCP_CLOSE_WAIT) |
+  (1 << TCP_LAST_ACK) |
+  (1 << TCP_CLOSING)
 const CHRONO_TOTALS = TP_CHRONO_BUSY - CHRONO_BUSY
 
 export type TcpOutput = ReturnType<typeof createTcpOutput>
@@ -93,10 +119,11 @@ type TcpOutputDeps = {
   transmit: TcpTransmit
   cong: TcpCong
   mem: TcpMem
+  tsq: TcpTsq
 }
 
 export const createTcpOutput = (deps: TcpOutputDeps) => {
-  const { queue, timers, time, bank, cong, mem } = deps
+  const { queue, timers, time, bank, cong, mem, tsq } = deps
   const { currentMss, sizeGoal } = deps.mss
   const { transmitClone, emptySegment, sendProbe } = deps.transmit
   const { pcount, setTsoSegs, fragment } = queue
@@ -115,32 +142,50 @@ export const createTcpOutput = (deps: TcpOutputDeps) => {
 
   /** Nagle's algorithm with Minshall's change: one small segment of ours may be in flight. */
   const nagleAllows = (sk: number, skb: number, mss: number, nonagle: number): boolean => {
-    if ((nonagle & TCP_NAGLE_PUSH) !== 0) return true
     if ((i32[skb + CB_FLAGS] & TCP_FIN) !== 0) return true
-    if (i32[skb + SKB_LEN] >= mss) return true
+    return i32[skb + SKB_LEN] >= mss || allowsPart(sk, nonagle)
+  }
+  /** Whether a segment that is not full may go. */
+  const allowsPart = (sk: number, nonagle: number): boolean => {
+    if ((nonagle & TCP_NAGLE_PUSH) !== 0) return true
     if ((nonagle & TCP_NAGLE_CORK) !== 0) return false
     if ((nonagle & TCP_NAGLE_OFF) !== 0 || i32[sk + TP_PACKETS_OUT] === 0) return true
+    return !smallInFlight(sk)
+  }
+  const smallInFlight = (sk: number): boolean => {
     const sml = i32[sk + TP_SND_SML]
-    const smallInFlight =
-      ((sml - i32[sk + TP_SND_UNA]) | 0) > 0 && ((sml - i32[sk + TP_SND_NXT]) | 0) <= 0
-    return !smallInFlight
+    return ((sml - i32[sk + TP_SND_UNA]) | 0) > 0 && ((sml - i32[sk + TP_SND_NXT]) | 0) <= 0
   }
 
-  /** Whether to wait for more window rather than send a part of a super-frame now. */
-  const shouldDefer = (sk: number, skb: number, mss: number, quota: number): boolean => {
+  /**
+   * What to wait for rather than send a part of a super-frame now: an acknowledgement that is due soon lets the rest go
+   * with it (tcp_tso_should_defer).
+   */
+  const shouldDefer = (sk: number, skb: number, mss: number, quota: number): number => {
     // what a duplicate acknowledgement lets go keeps the acknowledgements coming (limited transmit, RFC 3042)
     if (i32[sk + TP_CA_STATE] === TCP_CA_DISORDER || i32[sk + TP_CA_STATE] >= TCP_CA_RECOVERY)
-      return false
-    if (i32[sk + TP_PACKETS_OUT] === 0) return false
-    const window = (wndEnd(i32, sk) - i32[skb + CB_SEQ]) | 0
-    const limit = Math.min(window, quota * mss)
-    if (limit >= sizeGoal(sk, mss)) return false
+      return DEFER_NOT
+    // whoever paused for longer has no acknowledgements to fill up with
+    if (((time[TIME_US] - i32[sk + TP_WSTAMP_US]) | 0) > DEFER_MAX_US) return DEFER_NOT
+    const sendWindow = (wndEnd(i32, sk) - i32[skb + CB_SEQ]) | 0
+    const congWindow = quota * mss
+    const limit = Math.min(sendWindow, congWindow)
+    if (limit >= sizeGoal(sk, mss)) return DEFER_NOT
     const len = i32[skb + SKB_LEN]
-    if (i32[skb + SKB_NEXT] !== 0 && limit >= len) return false
+    if (i32[skb + SKB_NEXT] !== 0 && limit >= len) return DEFER_NOT
     const chunk = Math.min(i32[sk + TP_SND_WND], i32[sk + TP_SND_CWND] * mss)
-    if (limit >= ((chunk / TSO_WIN_DIVISOR) | 0)) return false
-    // the last one: unless it fits, more may come to fill it anyway
-    return len > limit || (i32[skb + CB_FLAGS] & (TCP_FIN | TCP_PSH)) === 0
+    if (limit >= ((chunk / TSO_WIN_DIVISOR) | 0)) return DEFER_NOT
+    const head = queue.rtxHead(sk)
+    if (head === 0 || !isAckSoon(sk, head)) return DEFER_NOT
+    if (len >= limit) return congWindow < sendWindow ? DEFER_CWND : DEFER_RWND
+    // it will not get more data
+    return (i32[skb + CB_FLAGS] & TCP_FIN) !== 0 ? DEFER_NOT : DEFER_APP
+  }
+  /** The next acknowledgement is expected within half a round trip, and a millisecond. */
+  const isAckSoon = (sk: number, head: number): boolean => {
+    const srtt = i32[sk + TP_SRTT_US] >> 3
+    const away = (i32[head + CB_TIME] + srtt - time[TIME_US]) | 0
+    return away <= Math.min(srtt >> 1, DEFER_MAX_US)
   }
 
   /** How much of the skb may go: whole segments within quota and window, the rest only at the queue's end. */
@@ -158,12 +203,8 @@ export const createTcpOutput = (deps: TcpOutputDeps) => {
     const needed = Math.min(len, window)
     if (most <= needed) return most
     const partial = needed % mss
-    return partial !== 0 && !nagleAllowsPart(sk, partial, mss, nonagle) ? needed - partial : needed
+    return partial !== 0 && !allowsPart(sk, nonagle) ? needed - partial : needed
   }
-  const nagleAllowsPart = (sk: number, partial: number, mss: number, nonagle: number): boolean =>
-    partial >= mss ||
-    (nonagle & (TCP_NAGLE_PUSH | TCP_NAGLE_OFF)) !== 0 ||
-    i32[sk + TP_PACKETS_OUT] === 0
 
   const eventNewDataSent = (sk: number, skb: number): void => {
     const prior = i32[sk + TP_PACKETS_OUT]
@@ -214,7 +255,7 @@ export const createTcpOutput = (deps: TcpOutputDeps) => {
   }
 
   /**
-   * Sends what may be sent; at most one segment when `pushOne`. True when nothing is in flight though data waits:
+   * Sends what may be sent; of one skb when `pushOne`. True when nothing is in flight though data waits:
    * then only the probe timer will bring the connection on.
    */
   const writeXmit = (sk: number, mss: number, nonagle: number, pushOne: boolean): boolean => {
@@ -236,11 +277,13 @@ export const createTcpOutput = (deps: TcpOutputDeps) => {
       const nagle = i32[skb + SKB_NEXT] === 0 ? nonagle : TCP_NAGLE_PUSH
       if (pcount(skb) === 1) {
         if (!nagleAllows(sk, skb, mss, nagle)) break
-      } else if (!pushOne && shouldDefer(sk, skb, mss, quota)) {
-        cwndLimited = quota * mss < i32[skb + SKB_LEN]
-        break
+      } else if (!pushOne) {
+        const defer = shouldDefer(sk, skb, mss, quota)
+        cwndLimited = defer === DEFER_CWND
+        rwndLimited = defer === DEFER_RWND
+        if (defer !== DEFER_NOT) break
       }
-      if (!sendHead(sk, skb, mss, pushOne ? 1 : quota, nagle)) break
+      if (!sendHead(sk, skb, mss, quota, nagle)) break
       sent++
       if (pushOne) break
     }
@@ -268,17 +311,25 @@ export const createTcpOutput = (deps: TcpOutputDeps) => {
       cwndAfterIdle(sk)
       cong.cwndEvent(sk, CA_EVENT_TX_START)
     }
-    if (transmitClone(sk, front) < 0) return false
-    if (i32[front + SKB_LEN] < mss) i32[sk + TP_SND_SML] = i32[front + CB_END_SEQ]
+    if (tsq.holdsUp(sk, front, 0)) return false
+    const err = transmitClone(sk, front)
+    if (err < 0) {
+      // a full queue below has pushed it back
+      if (err === -Errno.ENOBUFS) tsq.throttle(sk)
+      return false
+    }
+    if (i32[front + SKB_LEN] < pcount(front) * mss) i32[sk + TP_SND_SML] = i32[front + CB_END_SEQ]
     eventNewDataSent(sk, front)
     return true
   }
 
   /** Splits `limit` bytes off an unsent skb, or one segment when large buffers are short; 0 when it must wait. */
   const split = (sk: number, skb: number, limit: number, mss: number): number => {
-    if (queue.maySplit(limit)) return fragment(sk, skb, limit, mss)
+    if (queue.maySplit(skb, limit)) return fragment(sk, skb, limit, mss)
     const size = Math.min(limit, mss)
-    return queue.maySplit(size) || i32[sk + TP_PACKETS_OUT] === 0 ? fragment(sk, skb, size, mss) : 0
+    return queue.maySplit(skb, size) || i32[sk + TP_PACKETS_OUT] === 0
+      ? fragment(sk, skb, size, mss)
+      : 0
   }
 
   /** Data waits, nothing flies, no timer runs: the window is closed, or something below failed. */
@@ -294,7 +345,7 @@ export const createTcpOutput = (deps: TcpOutputDeps) => {
   const pushPendingFrames = (sk: number): void => {
     if (i32[sk + TP_SEND_HEAD] !== 0) pushPending(sk, currentMss(sk), i32[sk + TP_NONAGLE])
   }
-  /** A writer pushes when half of the largest window is filled: the first segment goes whatever Nagle says. */
+  /** The first skb is full and more is being written: it goes whatever Nagle says. */
   const pushOne = (sk: number, mss: number): void => {
     writeXmit(sk, mss, TCP_NAGLE_PUSH, true)
   }
@@ -314,7 +365,7 @@ export const createTcpOutput = (deps: TcpOutputDeps) => {
     let front = skb
     if (
       i32[skb + SKB_LEN] > len &&
-      (queue.maySplit(Math.min(len, mss)) || room < i32[skb + SKB_LEN])
+      (queue.maySplit(skb, Math.min(len, mss)) || room < i32[skb + SKB_LEN])
     ) {
       front = queue.peel(sk, skb, len, mss)
       if (front === 0) return -Errno.ENOMEM
@@ -369,12 +420,13 @@ export const createTcpOutput = (deps: TcpOutputDeps) => {
     while (skb !== 0 && skb !== end && i32[sk + TP_LOST_OUT] > i32[sk + TP_RETRANS_OUT]) {
       const quota = i32[sk + TP_SND_CWND] - packetsInFlight(i32, sk)
       if (quota <= 0 && !forced) return
-      const next = i32[skb + SKB_NEXT]
       const flags = i32[skb + CB_FLAGS]
+      // what was sent again just now is passed by too; of one that was split the rest comes next
       if ((flags & (CBF_SACKED | CBF_RETRANS)) !== 0 || (flags & CBF_LOST) === 0) {
-        skb = next
+        skb = i32[skb + SKB_NEXT]
         continue
       }
+      if (tsq.holdsUp(sk, skb, 1)) return
       const first = skb === i32[sk + TP_WQ_HEAD]
       if (retransmit(sk, skb, forced ? 1 : quota) < 0) return
       forced = false
@@ -385,9 +437,15 @@ export const createTcpOutput = (deps: TcpOutputDeps) => {
             : Mib.TcpExtTCPFastRetrans)
       ]++
       if (first && i32[sk + TP_PENDING] !== ICSK_TIME_PROBE0) rearmRto(sk)
-      // a part may be left: it still carries the mark
-      skb = (i32[skb + CB_FLAGS] & CBF_RETRANS) !== 0 ? next : skb
     }
+  }
+
+  /** Those that were held up by what they have in queues below go on. Once a turn of the loop. */
+  const releaseHeldUp = (drained: boolean): void => tsq.release(drained, writeOn)
+  const writeOn = (sk: number): void => {
+    if (((1 << i32[sk + SK_STATE]) & SENDING) === 0) return
+    if (i32[sk + TP_LOST_OUT] > i32[sk + TP_RETRANS_OUT]) xmitRetransmitQueue(sk, false)
+    pushPendingFrames(sk)
   }
 
   /** Queues the FIN behind the data and sends what may go. False when there is no memory for it. */
@@ -473,6 +531,7 @@ export const createTcpOutput = (deps: TcpOutputDeps) => {
     checkProbeTimer,
     retransmit,
     xmitRetransmitQueue,
+    releaseHeldUp,
     sendFin,
     writeWakeup,
     sendProbe0,

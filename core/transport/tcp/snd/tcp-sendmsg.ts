@@ -19,10 +19,12 @@ import {
   TCP_SYN_RECV,
   TCP_SYN_SENT,
 } from '../../../socket/sock.ts'
+import { MSG_MORE } from '../../../socket/socket-constants.ts'
 import { TCP_ACK, TCP_PSH } from '../../../wire/tcp.ts'
 import type { TcpMem } from '../sock/tcp-mem.ts'
 import type { TcpMss } from './tcp-mss.ts'
 import type { TcpOutput } from './tcp-output.ts'
+import type { TcpTsq } from './tcp-tsq.ts'
 import {
   CB_END_SEQ,
   CB_FLAGS,
@@ -42,7 +44,6 @@ import type { TcpTimers } from '../sock/tcp-timers.ts'
 import type { TcpWriteQueue } from './tcp-write-queue.ts'
 import type { TcpOom } from '../sock/tcp-oom.ts'
 
-const MSG_MORE = 0x8000
 /** A writer that waits for the worker's memory is woken after this long, ms. */
 const MEMORY_WAIT = 20
 /** Up to here a loop beats making a view for TypedArray.set. */
@@ -54,13 +55,14 @@ type TcpSendmsgDeps = {
   mem: TcpMem
   mss: TcpMss
   output: TcpOutput
+  tsq: TcpTsq
   queue: TcpWriteQueue
   timers: TcpTimers
   trim: TcpOom['trimSnd']
 }
 
 export const createTcpSendmsg = (deps: TcpSendmsgDeps) => {
-  const { skbs, mem, mss, output, queue, timers, trim } = deps
+  const { skbs, mem, mss, output, tsq, queue, timers, trim } = deps
   const { i32, u8 } = deps.arena
 
   /** 0 when the socket may send, else what to return. */
@@ -93,8 +95,11 @@ export const createTcpSendmsg = (deps: TcpSendmsgDeps) => {
     if (i32[sk + TP_SEND_HEAD] !== 0) {
       const tail = i32[sk + TP_WQ_TAIL]
       if (roomIn(tail, size, goal) > 0) return tail
-      // a full one waits already: bulk, so the next may be large whatever this write brings
-      if (wanted < goal && i32[tail + SKB_LEN] >= size) wanted = goal
+      if (i32[tail + SKB_LEN] >= size) {
+        // a full one waits already: bulk, so it gets room for more, or the next is large whatever this write brings
+        if (i32[tail + SKB_LEN] < goal && queue.enlarge(tail)) return tail
+        wanted = goal
+      }
     }
     if (i32[sk + SK_WMEM] >= i32[sk + SK_SNDBUF]) return 0
     const skb = newSkb(sk, Math.min(wanted, goal))
@@ -146,7 +151,7 @@ export const createTcpSendmsg = (deps: TcpSendmsgDeps) => {
       i32[sk + TP_WRITE_SEQ] = (i32[sk + TP_WRITE_SEQ] + n) | 0
       i32[sk + SK_WMEM] += n
       copied += n
-      if (copied === len || roomIn(skb, size, goal) > 0) continue
+      if (copied === len || i32[skb + SKB_LEN] < goal) continue
       if (
         ((i32[sk + TP_WRITE_SEQ] - i32[sk + TP_PUSHED_SEQ] - (i32[sk + TP_MAX_WINDOW] >> 1)) | 0) >
         0
@@ -155,18 +160,27 @@ export const createTcpSendmsg = (deps: TcpSendmsgDeps) => {
         output.pushPending(sk, size, TCP_NAGLE_PUSH)
       } else if (skb === i32[sk + TP_SEND_HEAD]) output.pushOne(sk, size)
     }
-    return finish(sk, copied, len, size, flags)
+    return finish(sk, copied, len, size, goal, flags)
   }
-  const finish = (sk: number, copied: number, len: number, size: number, flags: number): number => {
+  const finish = (
+    sk: number,
+    copied: number,
+    len: number,
+    size: number,
+    goal: number,
+    flags: number
+  ): number => {
     if (copied < len) {
       i32[sk + SK_FLAGS] |= SOCK_NOSPACE
       output.markSndbufLimited(sk)
     }
     if (i32[sk + TP_SEND_HEAD] !== 0) {
       const more = (flags & MSG_MORE) !== 0
-      if (!more && copied > 0) markPush(sk, i32[sk + TP_WQ_TAIL])
+      const tail = i32[sk + TP_WQ_TAIL]
+      if (!more && copied > 0) markPush(sk, tail)
       const nonagle = i32[sk + TP_NONAGLE]
-      output.pushPending(sk, size, more ? nonagle | TCP_NAGLE_CORK : nonagle)
+      if (!tsq.corks(sk, tail, goal))
+        output.pushPending(sk, size, more ? nonagle | TCP_NAGLE_CORK : nonagle)
     }
     return copied === 0 && len !== 0 ? -Errno.EAGAIN : copied
   }

@@ -64,6 +64,7 @@ import {
   TP_SND_UNA,
   TP_TS_OFFSET,
   TP_TS_RECENT,
+  TP_WSTAMP_US,
   wndEnd,
 } from '../sock/tcp-sock.ts'
 import type { TcpTimers } from '../sock/tcp-timers.ts'
@@ -211,7 +212,8 @@ export const createTcpTransmit = (deps: TcpTransmitDeps) => {
   const transmitClone = (sk: number, skb: number): number => {
     const twin = skbs.isShared(skb) ? skbs.copy(skb, MAX_HEADER) : skbs.clone(skb)
     if (twin === 0) return -Errno.ENOBUFS
-    i32[skb + CB_TIME] = time[TIME_US]
+    skbs.setSender(twin, sk)
+    i32[skb + CB_TIME] = i32[sk + TP_WSTAMP_US] = time[TIME_US]
     return sendSegment(sk, twin)
   }
 

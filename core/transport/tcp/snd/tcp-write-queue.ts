@@ -1,7 +1,7 @@
 /**
  * The write queue of a connection: skbs of stream data in order, sent ones first, unsent from SEND_HEAD on, with
  * the segment counts that the scoreboard is made of. sendmsg appends, tcp_write_xmit moves SEND_HEAD, the
- * acknowledgement frees. Splitting copies the front part out, so that the rest keeps its buffer and gains headroom.
+ * acknowledgement frees. Splitting copies the shorter part out, so that the longer one keeps its buffer.
  * Linux: tcp_rtx_queue and sk_write_queue, tcp_fragment, tcp_trim_head.
  */
 import type { ConsumeFn } from '../../../skb/drop.ts'
@@ -15,7 +15,7 @@ import {
 } from '../../../skb/skb.ts'
 import { SK_WMEM } from '../../../socket/sock.ts'
 import { TCP_FIN, TCP_PSH } from '../../../wire/tcp.ts'
-import { SMALL_PAYLOAD, type TcpMem } from '../sock/tcp-mem.ts'
+import { LARGE_PAYLOAD, SMALL_PAYLOAD, type TcpMem } from '../sock/tcp-mem.ts'
 import {
   CB_END_SEQ,
   CB_FLAGS,
@@ -66,6 +66,22 @@ export const createTcpWriteQueue = (
     i32[sk + SK_WMEM] += mem.sendCharge(skb)
     mem.holdSend(skb)
   }
+  /** Gives an unsent skb a large buffer; false when it has one, or there are few. */
+  const enlarge = (skb: number): boolean => {
+    if (mem.isLarge(skb) || !mem.plentyOfLarges()) return false
+    if (!skbs.expandTail(skb, LARGE_PAYLOAD - i32[skb + SKB_LEN])) return false
+    mem.releaseSend(skb)
+    mem.holdSend(skb)
+    return true
+  }
+  const insertAfter = (sk: number, skb: number, prev: number): void => {
+    const next = i32[prev + SKB_NEXT]
+    i32[skb + SKB_PREV] = prev
+    i32[skb + SKB_NEXT] = next
+    i32[prev + SKB_NEXT] = skb
+    if (next === 0) i32[sk + TP_WQ_TAIL] = skb
+    else i32[next + SKB_PREV] = skb
+  }
   const insertBefore = (sk: number, skb: number, next: number): void => {
     const prev = i32[next + SKB_PREV]
     i32[skb + SKB_PREV] = prev
@@ -107,46 +123,71 @@ export const createTcpWriteQueue = (
   }
 
   /**
-   * Splits off the first `len` bytes into a new skb that is put in front; returns it, or 0 when memory is out.
-   * What is already sent keeps its marks on both parts.
+   * Splits the skb behind its first `len` bytes; returns the one that has those (the rest is next to it), or 0 when memory
+   * is out. What is already sent keeps its marks on both parts.
    */
   const fragment = (sk: number, skb: number, len: number, mss: number): number => {
-    const front = mem.allocSplit(len)
-    if (front === 0) return 0
+    const rest = i32[skb + SKB_LEN] - len
+    const twin = mem.allocSplit(splitSize(sk, skb, len))
+    if (twin === 0) return 0
     const sent = isSent(sk, skb)
     const before = pcount(skb)
-    skbs.copyBits(skb, 0, skbs.put(front, len), len)
     const flags = i32[skb + CB_FLAGS]
-    const seq = i32[skb + CB_SEQ]
-    i32[front + CB_SEQ] = seq
-    i32[front + CB_END_SEQ] = (seq + len) | 0
+    const front = len <= rest ? twin : skb
+    const back = len <= rest ? skb : twin
+    if (front === twin) moveFront(sk, skb, twin, len)
+    else moveRest(sk, skb, twin, len)
+    i32[twin + CB_TIME] = i32[skb + CB_TIME]
     i32[front + CB_FLAGS] = flags & ~(TCP_FIN | TCP_PSH)
-    i32[front + CB_TIME] = i32[skb + CB_TIME]
-    i32[skb + CB_SEQ] = (seq + len) | 0
-    skbs.pull(skb, len)
+    i32[back + CB_FLAGS] = flags
     setTsoSegs(front, mss)
-    setTsoSegs(skb, mss)
-    insertBefore(sk, front, skb)
-    mem.holdSend(front)
+    setTsoSegs(back, mss)
+    mem.holdSend(twin)
     // the bytes are charged once; the new skb's overhead comes on top
-    i32[sk + SK_WMEM] += mem.sendCharge(front) - len
-    if (sent) countFewer(sk, flags, before - pcount(front) - pcount(skb))
+    i32[sk + SK_WMEM] += mem.sendCharge(twin) - i32[twin + SKB_LEN]
+    if (sent) countFewer(sk, flags, before - pcount(front) - pcount(back))
     return front
+  }
+  /** How large the new buffer is: what the writer goes on filling is worth a large one. */
+  const splitSize = (sk: number, skb: number, len: number): number => {
+    const rest = i32[skb + SKB_LEN] - len
+    if (len <= rest) return len
+    return i32[skb + SKB_NEXT] === 0 && !isSent(sk, skb) && mem.plentyOfLarges() ? len : rest
+  }
+  const moveFront = (sk: number, skb: number, twin: number, len: number): void => {
+    const seq = i32[skb + CB_SEQ]
+    skbs.copyBits(skb, 0, skbs.put(twin, len), len)
+    skbs.pull(skb, len)
+    i32[twin + CB_SEQ] = seq
+    i32[twin + CB_END_SEQ] = (seq + len) | 0
+    i32[skb + CB_SEQ] = (seq + len) | 0
+    insertBefore(sk, twin, skb)
+  }
+  const moveRest = (sk: number, skb: number, twin: number, len: number): void => {
+    const rest = i32[skb + SKB_LEN] - len
+    const seq = i32[skb + CB_SEQ]
+    skbs.copyBits(skb, len, skbs.put(twin, rest), rest)
+    skbs.trim(skb, len)
+    i32[twin + CB_SEQ] = (seq + len) | 0
+    i32[twin + CB_END_SEQ] = i32[skb + CB_END_SEQ]
+    i32[skb + CB_END_SEQ] = (seq + len) | 0
+    insertAfter(sk, twin, skb)
   }
   const isSent = (sk: number, skb: number): boolean => {
     const head = i32[sk + TP_SEND_HEAD]
     return head === 0 || ((i32[skb + CB_SEQ] - i32[head + CB_SEQ]) | 0) < 0
   }
-  /** True when splitting off `len` bytes does not eat into the large buffers that others need. */
-  const maySplit = (len: number): boolean => len <= SMALL_PAYLOAD || mem.plentyOfLarges()
+  /** True when there is a buffer to split the skb behind `len` bytes, and no large one that others need. */
+  const maySplit = (skb: number, len: number): boolean =>
+    Math.min(len, i32[skb + SKB_LEN] - len) <= SMALL_PAYLOAD
+      ? mem.maySplitSmall()
+      : mem.plentyOfLarges()
   /** As fragment, but takes one segment only when `len` would need a large buffer and those are short. */
-  const peel = (sk: number, skb: number, len: number, mss: number): number =>
-    fragment(
-      sk,
-      skb,
-      len > SMALL_PAYLOAD && (len <= 4 * mss || !mem.plentyOfLarges()) ? mss : len,
-      mss
-    )
+  const peel = (sk: number, skb: number, len: number, mss: number): number => {
+    const shorter = Math.min(len, i32[skb + SKB_LEN] - len)
+    const isDear = shorter > SMALL_PAYLOAD && (len <= 4 * mss || !mem.plentyOfLarges())
+    return fragment(sk, skb, isDear ? mss : len, mss)
+  }
 
   /** Drops the first `len` bytes of a sent skb: they are acknowledged. Returns by how many segments it shrank. */
   const trimHead = (sk: number, skb: number, len: number, mss: number): number => {
@@ -163,6 +204,7 @@ export const createTcpWriteQueue = (
     pcount,
     setTsoSegs,
     append,
+    enlarge,
     remove,
     purge,
     rtxHead,

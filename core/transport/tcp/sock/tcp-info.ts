@@ -17,6 +17,7 @@ import type { SockInfo, SockTimer, TcpInfo } from '../../../socket/sock-info.ts'
 import type { CongestionControl } from '../rec/tcp-cong.ts'
 import { CONGESTION_CONTROLS } from '../rec/tcp-cong-controls.ts'
 import {
+  pacingRatio,
   ICSK_TIME_PROBE0,
   ICSK_TIME_RETRANS,
   OPT_SACK,
@@ -189,8 +190,7 @@ const rates = (i32: Int32Array, sk: number) => {
   const srtt = i32[sk + TP_SRTT_US] / 8
   const window = i32[sk + TP_SND_CWND] * i32[sk + TP_MSS_CACHE] * 8
   const send = srtt === 0 ? 0 : Math.round((window * 1e6) / srtt)
-  const opening = i32[sk + TP_SND_CWND] < i32[sk + TP_SND_SSTHRESH] / 2
-  return { pacing_rate: Math.round(send * (opening ? 2 : 1.2)), delivery_rate: 0 }
+  return { pacing_rate: Math.round(send * pacingRatio(i32, sk)), delivery_rate: 0 }
 }
 
 /** `now` is the jiffy (TIME_MS) to reckon from. A request and TIME_WAIT have no more than their queues and timer. */

@@ -90,6 +90,7 @@ export const createTcpMem = (arena: Arena, skbs: Skbs) => {
   const maxSndbuf = (): number => Math.min(i32[sysctl + Sysctl.tcp_wmem_max], sockLimit)
   const sendCharge = (skb: number): number => i32[skb + SKB_LEN] + SEND_OVERHEAD
   const holdSend = (skb: number): void => hold(skb, Holder.tcp_snd)
+  const releaseSend = (skb: number): void => release(skb)
   const plentyOfLarges = (): boolean =>
     largeHeld(Holder.tcp_snd) < most(sndLarge) && hasLarges(Holder.tcp_snd, 1)
   /** Fewer buffers than tcp_wmem[0] pays for. */
@@ -114,11 +115,12 @@ export const createTcpMem = (arena: Arena, skbs: Skbs) => {
     if (!mayHaveMinimum(sk)) return 0
     return held < sndData ? small() : -1
   }
+  const maySplitSmall = (): boolean => smallHeld(Holder.tcp_snd) < sndData
   /** An skb for `len` bytes that a queued one is split by; 0 when the line has no room for it. */
   const allocSplit = (len: number): number => {
     const fits =
       len <= SMALL_PAYLOAD
-        ? smallHeld(Holder.tcp_snd) < sndData
+        ? maySplitSmall()
         : largeHeld(Holder.tcp_snd) < sndLarge && hasLarges(Holder.tcp_snd, 1)
     return fits ? skbs.alloc(len, MAX_HEADER) : 0
   }
@@ -142,8 +144,10 @@ export const createTcpMem = (arena: Arena, skbs: Skbs) => {
     maxSndbuf,
     sendCharge,
     holdSend,
+    releaseSend,
     plentyOfLarges,
     allocSend,
+    maySplitSmall,
     allocSplit,
     mayQueueFlag,
     isSendFull,

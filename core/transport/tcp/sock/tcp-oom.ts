@@ -17,6 +17,7 @@ import type { TcpLifecycle, TcpLifecycleDeps } from './tcp-lifecycle.ts'
 import {
   TP_BACKOFF,
   TP_COPIED_SEQ,
+  TP_LRCVTIME,
   TP_PACKETS_OUT,
   TP_PROBES_OUT,
   TP_RCV_NXT,
@@ -42,6 +43,8 @@ const SAMPLE = 256
 const MINIMUM = 2 * TRUESIZE_SMALL
 /** Retransmissions or probes after which one who holds no more than his minimum may go too. */
 const PATIENCE = 2
+/** As long as nothing came that a receiver had room for, ms: nobody reads. */
+const UNREAD_MS = 1000
 /** Weight of each step in which one holder is worse than another, whatever they hold. */
 const STEP = 2 ** 30
 
@@ -59,13 +62,15 @@ export const createTcpOom = (deps: TcpOomDeps) => {
   /** Not for a lost segment only: it has been tried again and again. */
   const isLongStalled = (sk: number): boolean =>
     i32[sk + TP_BACKOFF] >= PATIENCE || i32[sk + TP_PROBES_OUT] >= PATIENCE
+  const isUnread = (sk: number): boolean =>
+    ((time[TIME_MS] - i32[sk + TP_LRCVTIME]) | 0) > UNREAD_MS
   /** How bad a holder it is of what `word` counts, SK_RMEM or SK_WMEM; 0 is none. */
   const badness = (sk: number, word: number): number => {
     if (!slab.isLive(sk) || i32[sk + SK_PROTOCOL] !== IPPROTO_TCP) return 0
     const bytes = i32[sk + word]
     const isStalled = word === SK_WMEM && isSendStalled(sk)
     if (bytes > MINIMUM) return bytes + (isStalled ? 2 * STEP : STEP)
-    return isStalled && isLongStalled(sk) ? bytes : 0
+    return (word === SK_RMEM ? isUnread(sk) : isStalled && isLongStalled(sk)) ? bytes : 0
   }
   const findWorst = (asker: number, word: number): number => {
     const rows = slab.high()

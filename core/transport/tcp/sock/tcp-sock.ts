@@ -160,6 +160,8 @@ export const TP_REQ_OLDER = TP + 141
 export const TP_REQ_NEWER = TP + 142
 /** Listener: its oldest request. */
 export const TP_REQ_TAIL = TP + 176
+/** When data was last sent, us (tcp_wstamp_ns). */
+export const TP_WSTAMP_US = TP + 177
 /** Largest super-frame payload now. */
 export const TP_SIZE_GOAL = TP + 114
 /** The device the size goal was computed for, and its limit. */
@@ -210,6 +212,8 @@ export const SOCK_NOSPACE = 128
 export const SOCK_DONE = 256
 /** TCP_CONGESTION was set. */
 export const SOCK_CA_SETSOCKOPT = 512
+/** It is held up until what it has sent has gone (tcp-tsq.ts). */
+export const SOCK_TSQ_THROTTLED = 1024
 
 // TP_ACK_PENDING.
 export const ACK_SCHED = 1
@@ -292,6 +296,14 @@ export const packetsInFlight = (i32: Int32Array, sk: number): number =>
   i32[sk + TP_PACKETS_OUT] -
   (i32[sk + TP_SACKED_OUT] + i32[sk + TP_LOST_OUT]) +
   i32[sk + TP_RETRANS_OUT]
+
+/** How many times faster than a window a round trip a sender may be: twice while that opens, else by a fifth. */
+export const pacingRatio = (i32: Int32Array, sk: number): number =>
+  i32[sk + TP_SND_CWND] < i32[sk + TP_SND_SSTHRESH] / 2 ? 2 : 1.2
+/** Bytes a second that it could send (sk_pacing_rate); no limit before the first round trip is known. */
+export const pacingRate = (i32: Int32Array, sk: number): number =>
+  (i32[sk + TP_SND_CWND] * i32[sk + TP_MSS_CACHE] * 8e6 * pacingRatio(i32, sk)) /
+  i32[sk + TP_SRTT_US]
 
 /** Right edge of the send window. */
 export const wndEnd = (i32: Int32Array, sk: number): number =>

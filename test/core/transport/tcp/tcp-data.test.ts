@@ -13,6 +13,7 @@ import {
   SO_KEEPALIVE,
   SO_RCVBUF,
   IPPROTO_IP,
+  MSG_TRUNC,
   SOL_SOCKET,
   TCP_CORK,
   TCP_KEEPCNT,
@@ -22,6 +23,7 @@ import {
   TCP_QUICKACK,
   TCP_USER_TIMEOUT,
 } from '../../../../core/socket/socket-constants.ts'
+import { Errno } from '../../../../core/base/errno.ts'
 import { IPPROTO_TCP } from '../../../../core/wire/ipproto.ts'
 import {
   CB_END_SEQ,
@@ -58,6 +60,21 @@ describe.each(FAMILIES)('%s', (_name, family) => {
   }
   const SACK = { mss: 1000, sackOk: true }
 
+  test('MSG_TRUNC takes bytes without writing them anywhere', () => {
+    const { host, establish, inject, finish } = start()
+    const sk = establish()
+    inject('P. 1:101(100) ack 1 win 65535')
+    inject('P. 101:201(100) ack 1 win 65535')
+    const into = new Uint8Array(300)
+    expect(host.tcp.recvBytes(sk, into, 0, 150, MSG_TRUNC)).toBe(150)
+    expect(into.every((octet) => octet === 0)).toBe(true)
+    expect(host.tcp.recvBytes(sk, into, 0, 300)).toBe(50)
+    for (let k = 0; k < 50; k++) expect(into[k]).toBe(pattern(150 + k))
+    expect(host.tcp.recvBytes(sk, into, 0, 300, MSG_TRUNC)).toBe(-Errno.EAGAIN)
+    expect(host.i32[sk + SK_RMEM]).toBe(0)
+    finish(sk)
+  })
+
   describe('small segments', () => {
     test('Nagle holds a second small segment until the first is acknowledged', () => {
       const { establish, inject, write, sent, finish } = start()
@@ -68,6 +85,19 @@ describe.each(FAMILIES)('%s', (_name, family) => {
       expect(sent()).toEqual(['P. 1:11(10) ack 1'])
       inject('. 1:1(0) ack 11 win 65535')
       expect(sent()).toEqual(['P. 11:31(20) ack 1'])
+      finish(sk)
+    })
+    test.each([
+      [1, ['P. 1:11(10) ack 1', 'P. 11:41(30) ack 1']],
+      [0, ['P. 1:11(10) ack 1', 'P. 11:21(10) ack 1', 'P. 21:31(10) ack 1', 'P. 31:41(10) ack 1']],
+    ])('with tcp_autocorking %d, what one turn writes while data is under way', (on, segments) => {
+      const { host, establish, write, sent, finish } = start()
+      host.setSysctl('tcp_autocorking', on)
+      const sk = establish()
+      host.sockets.setsockopt(sk, IPPROTO_TCP, TCP_NODELAY, 1)
+      for (let k = 0; k < 4; k++) write(sk, 10)
+      expect(sent()).toEqual(segments)
+      expect(host.mib('TcpExtTCPAutoCorking')).toBe(on)
       finish(sk)
     })
     test('TCP_NODELAY sends each at once', () => {

@@ -7,6 +7,7 @@ import { SK_PROTOCOL, SK_RMEM, SK_WMEM, sockSlab } from '../../../../../core/soc
 import { createTcpOom, type TcpOomDeps } from '../../../../../core/transport/tcp/sock/tcp-oom.ts'
 import {
   TP_BACKOFF,
+  TP_LRCVTIME,
   TP_PACKETS_OUT,
   TP_SEND_HEAD,
 } from '../../../../../core/transport/tcp/sock/tcp-sock.ts'
@@ -75,6 +76,20 @@ test('of the receivers who holds most, whatever it sends', () => {
   later()
   expect(oom.trimRcv(asker)).toBe(false)
   expect(reset).toEqual([most, less])
+})
+test('of the receivers that have no more than their minimum one that nobody has read for a second', () => {
+  const { oom, sock, later, reset } = setup()
+  const asker = sock({ [SK_RMEM]: 0 })
+  const old = sock({ [SK_RMEM]: 3000, [TP_LRCVTIME]: 0 })
+  for (let ms = 0; ms < 1000; ms++) later()
+  const fresh = sock({ [SK_RMEM]: 4000, [TP_LRCVTIME]: 900 })
+  expect(oom.trimRcv(asker)).toBe(true)
+  later()
+  expect(oom.trimRcv(asker)).toBe(false)
+  expect(reset).toEqual([old])
+  for (let ms = 0; ms < 1000; ms++) later()
+  expect(oom.trimRcv(asker)).toBe(true)
+  expect(reset).toEqual([old, fresh])
 })
 test('not the one who asks, and not twice in a millisecond', () => {
   const { oom, sock, later, reset } = setup()
