@@ -22,6 +22,7 @@ import {
   E_SKB,
   E_USER,
 } from '../../core/socket/app-constants.ts'
+import { noteWork } from './collect.ts'
 import type { Bell } from './doorbell.ts'
 
 /** An object that owns sids. `at` is the completion's record, `result` its LEN word. */
@@ -213,6 +214,7 @@ export const createEngine = ({ arena, thread, wake, bell }: EngineDeps) => {
     let came = 1
     try {
       came = rings.poll()
+      noteWork(came)
     } finally {
       // a listener that throws is the application's matter; the other sockets go on
       flushNow()
