@@ -17,7 +17,7 @@ import {
   E_LPORT,
   E_SKB,
 } from '../../core/socket/app-constants.ts'
-import { SHUT_WR } from '../../core/socket/socket-constants.ts'
+import { MSG_MORE, SHUT_WR } from '../../core/socket/socket-constants.ts'
 import { SOCK_STREAM } from '../../core/socket/sock.ts'
 import { addressAt, familyOf, type AddressInfo } from './address.ts'
 import type { Endpoint, Engine } from './engine.ts'
@@ -210,8 +210,11 @@ export class AppConnection implements Endpoint {
     this.queued += bytes.length
     this.#pump()
   }
-  /** Writes a head of characters below 256 and a body (UTF-8 when a string), in one skb where both fit. */
-  writeMessage(head: string, body: string | Uint8Array, bodyBytes: number): void {
+  /**
+   * Writes a head of characters below 256 and a body (UTF-8 when a string), in one skb where both fit; when it is the
+   * last one, and a close follows at once, the end goes out in the same segment.
+   */
+  writeMessage(head: string, body: string | Uint8Array, bodyBytes: number, isLast: boolean): void {
     if (!this.isOpen) return
     const length = head.length + bodyBytes
     const skb = this.queued === 0 ? this.#alloc(length) : 0
@@ -225,7 +228,7 @@ export class AppConnection implements Endpoint {
     bytes.write(head, to, head.length, 'latin1')
     if (typeof body !== 'string') bytes.set(body, to + head.length)
     else if (bodyBytes > 0) bytes.write(body, to + head.length, bodyBytes)
-    this.#send(skb, length)
+    this.#send(skb, length, isLast ? MSG_MORE : 0)
   }
   /** An skb with room for all of `length` bytes, or 0. */
   #alloc(length: number): number {
@@ -236,10 +239,10 @@ export class AppConnection implements Endpoint {
     consume(skb)
     return 0
   }
-  #send(skb: number, length: number): void {
+  #send(skb: number, length: number, flags = 0): void {
     this.#inFlight += length
     this.bytesWritten += length
-    this.#engine.askSend(this.#sid, skb)
+    this.#engine.askSend(this.#sid, skb, flags)
   }
   /** Fills skbs from what was written, as far as the window and the pool allow. */
   #pump(): void {

@@ -150,8 +150,10 @@ export const createEngine = ({ arena, thread, wake, bell }: EngineDeps) => {
     i32[at + E_LEN] = credit
     send(listener)
   }
-  const askSend = (sid: number, skb: number): void => {
-    i32[rings.begin(AppOp.SEND, sid, 0) + E_SKB] = skb
+  const askSend = (sid: number, skb: number, flags: number): void => {
+    const at = rings.begin(AppOp.SEND, sid, 0)
+    i32[at + E_SKB] = skb
+    i32[at + E_ARG0] = flags
     send(sid)
   }
   const askClose = (sid: number, how: number): void => {

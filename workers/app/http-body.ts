@@ -9,6 +9,8 @@ export type Flow = { pause: () => void; resume: () => void }
 
 const Part = { size: 0, extension: 1, data: 2, dataEnd: 3, trailer: 4, done: 5 } as const
 const [LF, CR] = [10, 13]
+/** What may follow the size of a chunk: ; SP HT CR. */
+const SIZE_ENDS = new Set([59, 32, 9, CR, LF])
 
 const hexOf = (c: number): number =>
   c >= 48 && c <= 57 ? c - 48 : (c | 32) >= 97 && (c | 32) <= 102 ? (c | 32) - 87 : -1
@@ -127,7 +129,7 @@ export class RequestBody {
       this.#left = this.#left * 16 + digit
       // more than any limit, and still exact
       if (++this.#digits > 12) this.#bad()
-    } else if (this.#digits === 0) this.#bad()
+    } else if (this.#digits === 0 || (this.#part === Part.size && !SIZE_ENDS.has(c))) this.#bad()
     else if (c === LF) this.#sizeEnd()
     else if (this.#cr || (c < 32 && c !== CR && c !== 9)) this.#bad()
     else {

@@ -38,7 +38,8 @@ const NOT_IMPLEMENTED = -501
 const VERSION_NOT_SUPPORTED = -505
 
 const [HT, LF, CR, SP, COLON, DEL] = [9, 10, 13, 32, 58, 127]
-const [ZERO, ONE, DOT] = [48, 49, 46]
+const [ZERO, ONE, NINE, DOT] = [48, 49, 57, 46]
+const DIGIT = -1
 
 /** RFC 9110 5.6.2. */
 const isTchar = Uint8Array.from({ length: 256 }, (_, c) =>
@@ -51,6 +52,7 @@ const isField = Uint8Array.from({ length: 256 }, (_, c) =>
 
 const codes = (text: string): Uint8Array => Uint8Array.from(text, (c) => c.charCodeAt(0))
 const VERSION = codes('HTTP/')
+const VERSION_REST = [DIGIT, DOT, DIGIT, CR, LF]
 const [HOST, CONNECTION, CONTENT_LENGTH, TRANSFER_ENCODING, EXPECT] = [
   codes('host'),
   codes('connection'),
@@ -117,13 +119,14 @@ const readVersion = (bytes: Buffer, at: number, to: number, head: RequestHead): 
     if (bytes[at + k] !== VERSION[k]) return BAD_REQUEST
   }
   const p = at + VERSION.length
-  if (p + 5 > to) return INCOMPLETE
-  const [major, minor] = [bytes[p] - ZERO, bytes[p + 2] - ZERO]
-  if (major < 0 || major > 9 || bytes[p + 1] !== DOT || minor < 0 || minor > 9) return BAD_REQUEST
-  if (bytes[p + 3] !== CR || bytes[p + 4] !== LF) return BAD_REQUEST
+  for (let k = 0; k < VERSION_REST.length; k++) {
+    if (p + k === to) return INCOMPLETE
+    const c = bytes[p + k]
+    if (VERSION_REST[k] === DIGIT ? c < ZERO || c > NINE : c !== VERSION_REST[k]) return BAD_REQUEST
+  }
   if (bytes[p] !== ONE) return VERSION_NOT_SUPPORTED
-  head.minor = Math.min(minor, 1)
-  return p + 5
+  head.minor = bytes[p + 2] === ZERO ? 0 : 1
+  return p + VERSION_REST.length
 }
 
 /** The header lines at `at` up to and with the empty one; where that ends. */

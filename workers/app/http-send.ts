@@ -72,11 +72,12 @@ const sendWhole = (
   const bytes = body === null ? 0 : typeof body === 'string' ? Buffer.byteLength(body) : body.length
   if (!answering.isHead) {
     const head = headOf(status, statusText, headers, bytes, answering)
-    connection.writeMessage(head, body ?? '', bytes)
+    connection.writeMessage(head, body ?? '', bytes, !answering.keepAlive)
     return
   }
   const length = promised(headers) ?? (body === null ? null : bytes)
-  connection.writeMessage(headOf(status, statusText, headers, length, answering), '', 0)
+  const head = headOf(status, statusText, headers, length, answering)
+  connection.writeMessage(head, '', 0, !answering.keepAlive)
 }
 
 /** Writes what needs nothing of the runtime; false when this is no such response. */

@@ -3,6 +3,7 @@
  * a super-frame of the moment, and pushed. Called by the socket layer on the worker; the source is arena memory
  * or, for sockets in the worker, a Uint8Array of its own. Linux: tcp_sendmsg_locked.
  */
+import { MSG_MORE } from '../../../socket/socket-constants.ts'
 import { Errno } from '../../../base/errno.ts'
 import type { Arena } from '../../../shm/arena.ts'
 import { SKB_END, SKB_LEN, SKB_TAIL, type Skbs } from '../../../skb/skb.ts'
@@ -42,7 +43,6 @@ import type { TcpTimers } from '../sock/tcp-timers.ts'
 import type { TcpWriteQueue } from './tcp-write-queue.ts'
 import type { TcpOom } from '../sock/tcp-oom.ts'
 
-const MSG_MORE = 0x8000
 /** A writer that waits for the worker's memory is woken after this long, ms. */
 const MEMORY_WAIT = 20
 /** Up to here a loop beats making a view for TypedArray.set. */
