@@ -100,15 +100,19 @@ export const readHead = (bytes: Buffer, from: number, to: number, head: RequestH
   const lines = readVersion(bytes, p, to, head)
   if (lines <= 0) return lines
   head.host = null
+  hostAt = 0
   head.contentLength = -1
   head.isChunked = false
   head.keepAlive = head.minor > 0
   head.expectsContinue = false
   const end = readLines(bytes, lines, to, head)
   if (end <= 0) return end
-  head.method = bytes.toString('latin1', methodAt, targetAt - 1)
-  head.target = bytes.toString('latin1', targetAt, targetEnd)
-  head.headers = bytes.toString('latin1', lines, end - 2)
+  // one text, of which the others are parts: a call costs more than its bytes
+  const text = bytes.toString('latin1', methodAt, end - 2)
+  head.method = text.slice(0, targetAt - 1 - methodAt)
+  head.target = text.slice(targetAt - methodAt, targetEnd - methodAt)
+  head.headers = text.slice(lines - methodAt)
+  if (hostAt !== 0) head.host = text.slice(hostAt - methodAt, hostEnd - methodAt)
   return checkFraming(head) ?? end
 }
 
@@ -148,7 +152,12 @@ const readLines = (bytes: Buffer, at: number, to: number, head: RequestHead): nu
     if (p === to || (bytes[p] === CR && p + 1 === to)) return INCOMPLETE
     if (bytes[p] !== CR || bytes[p + 1] !== LF) return BAD_REQUEST
     const framing = framingHeader(bytes, name, nameEnd - name)
-    if (framing !== null) {
+    if (framing === HOST) {
+      if (hostAt !== 0) return BAD_REQUEST
+      trim(bytes, value, p)
+      hostAt = trimmedFrom
+      hostEnd = trimmedTo
+    } else if (framing !== null) {
       const refused = noteFraming(framing, textOf(bytes, value, p), head)
       if (refused !== 0) return refused
     }
@@ -158,19 +167,26 @@ const readLines = (bytes: Buffer, at: number, to: number, head: RequestHead): nu
 
 /** A value without the white space around it. */
 const textOf = (bytes: Buffer, from: number, to: number): string => {
-  let [a, b] = [from, to]
+  trim(bytes, from, to)
+  return bytes.toString('latin1', trimmedFrom, trimmedTo)
+}
+let trimmedFrom = 0
+let trimmedTo = 0
+const trim = (bytes: Buffer, from: number, to: number): void => {
+  let a = from
+  let b = to
   while (a < b && (bytes[a] === SP || bytes[a] === HT)) a++
   while (b > a && (bytes[b - 1] === SP || bytes[b - 1] === HT)) b--
-  return bytes.toString('latin1', a, b)
+  trimmedFrom = a
+  trimmedTo = b
 }
+// Where the value of the Host header lies; 0 where there is none yet.
+let hostAt = 0
+let hostEnd = 0
 
 /** 0, or -status. */
 const noteFraming = (name: Uint8Array, value: string, head: RequestHead): number => {
   switch (name) {
-    case HOST:
-      if (head.host !== null) return BAD_REQUEST
-      head.host = value
-      return 0
     case CONTENT_LENGTH:
       if (head.contentLength >= 0 || !/^\d{1,15}$/.test(value)) return BAD_REQUEST
       head.contentLength = Number(value)

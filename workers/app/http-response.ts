@@ -47,7 +47,9 @@ export class HttpResponse {
 
   constructor(body?: BodyInit | null, init: ResponseInit = {}) {
     const { status = 200, statusText = '', headers } = init
-    const isText = typeof body === 'string'
+    // hono's html makes String objects
+    const text = typeof body === 'string' || body instanceof String ? String(body) : null
+    const isText = text !== null
     const list = isText || body == null ? plainHeaders(headers) : null
     const isPlain = status === 200 || (status > 200 && status < 600 && Number.isInteger(status))
     if (list === null || !isPlain || statusText !== '' || (isText && isBodiless(status))) {
@@ -55,7 +57,7 @@ export class HttpResponse {
       this.isWhole = !isStream(body)
       return
     }
-    this.#text = isText ? body : null
+    this.#text = text
     this.#status = status
     this.#list = isText && !list.includes('content-type') ? [...list, ...TEXT_TYPE] : list
   }

@@ -1,5 +1,7 @@
 // What stands for the runtime's Request and Response does as they do.
 import { expect, test } from 'bun:test'
+import { Hono } from 'hono'
+import { html } from 'hono/html'
 import { createHead } from '../../../workers/app/http-head.ts'
 import { HttpRequest } from '../../../workers/app/http-request.ts'
 import { HttpResponse } from '../../../workers/app/http-response.ts'
@@ -8,6 +10,7 @@ type Init = ConstructorParameters<typeof Response>
 const CASES: Init[] = [
   ['text'],
   [null],
+  [new String('an object') as string, { headers: { 'content-type': 'text/html' } }],
   [undefined, { status: 204 }],
   ['{}', { status: 404, headers: { 'Content-Type': 'application/json', 'X-A': 'b' } }],
   ['a', { statusText: 'Fine' }],
@@ -44,6 +47,23 @@ test.each<Init>([
   ['a', { headers: { a: 'b\r\nc: d' } }],
 ])('a response of %j, %j is refused', (body, init) => {
   expect(() => new HttpResponse(body, init)).toThrow()
+})
+
+test('what hono makes of a text is plain', async () => {
+  const { Response } = globalThis
+  Object.assign(globalThis, { Response: HttpResponse })
+  try {
+    const app = new Hono()
+    app.get('/html', (c) => c.html(html`<p>${'&'}</p>`))
+    app.get('/text', (c) => c.text('a'))
+    app.get('/json', (c) => c.json({ a: 1 }))
+    for (const path of ['/html', '/text', '/json']) {
+      const response = await app.fetch(new Request(`http://h${path}`))
+      expect(HttpResponse.isOne(response) && response.plain?.text).toBeTruthy()
+    }
+  } finally {
+    Object.assign(globalThis, { Response })
+  }
 })
 
 test('a response that was looked into is no longer plain: what was changed counts', () => {
