@@ -24,13 +24,15 @@ export const ringInit = (i32: Int32Array, ring: number, capacity: number): void 
   i32[ring + MASK] = capacity - 1
 }
 
-/** Free slots, as the producer sees them; looks at the consumer's index only when `wanted` do not fit. */
+/** Free slots, as the producer sees them. */
+const roomIn = (i32: Int32Array, ring: number): number =>
+  (i32[ring + MASK] + 1 - (i32[ring + NEXT_TAIL] - i32[ring + HEAD_SEEN])) | 0
+
+/** True when `wanted` slots are free; looks at the consumer's index only when they do not seem to be. */
 export const ringWritable = (i32: Int32Array, ring: number, wanted: number): boolean => {
-  const room = (): number =>
-    (i32[ring + MASK] + 1 - (i32[ring + NEXT_TAIL] - i32[ring + HEAD_SEEN])) | 0
-  if (room() >= wanted) return true
+  if (roomIn(i32, ring) >= wanted) return true
   i32[ring + HEAD_SEEN] = Atomics.load(i32, ring + HEAD)
-  return room() >= wanted
+  return roomIn(i32, ring) >= wanted
 }
 
 /** Appends a word that the consumer sees after the next publish; false when the ring is full. */

@@ -131,9 +131,10 @@ export const createAppChannel = (deps: AppChannelDeps) => {
   // Sending.
 
   /** Sends an skb, or puts it behind those that wait. */
-  const send = (sid: number, skb: number, user: number): void => {
+  const send = (sid: number, skb: number, user: number, more: number): void => {
     i32[skb + SKB_CB] = user
     i32[skb + SKB_CB + 1] = i32[skb + SKB_LEN]
+    i32[skb + SKB_CB + 2] = more
     i32[skb + SKB_NEXT] = 0
     if (sendHead[sid] === 0) sendHead[sid] = skb
     else i32[sendTail[sid] + SKB_NEXT] = skb
@@ -151,12 +152,13 @@ export const createAppChannel = (deps: AppChannelDeps) => {
   const failSends = (sid: number, err: number): void => {
     while (sendHead[sid] !== 0) sendDone(sid, err)
   }
+  const sendSkb = (sk: number, skb: number): number =>
+    sockets.sendmsg(sk, i32[skb + SKB_DATA], i32[skb + SKB_LEN], i32[skb + SKB_CB + 2])
   /** Gives TCP what it takes; then does what waited for the queue to be empty. */
   const pumpSend = (sid: number): void => {
     const sk = sockOf(sid)
     for (let skb = sendHead[sid]; skb !== 0; skb = sendHead[sid]) {
-      const n =
-        sk === 0 ? -ECONNRESET : sockets.sendmsg(sk, i32[skb + SKB_DATA], i32[skb + SKB_LEN], 0)
+      const n = sk === 0 ? -ECONNRESET : sendSkb(sk, skb)
       if (n === -EAGAIN) return
       if (n < 0) {
         failSends(sid, n)

@@ -35,7 +35,7 @@ export const AppOp = {
   /** PORT sid of the child, LEN its credit; completed when a connection is there. */
   ACCEPT: 4,
   CONNECT: 5,
-  /** SKB; completed with its bytes when the protocol has taken all of them. */
+  /** SKB, ARG0 flags (MSG_MORE); completed with its bytes when the protocol has taken all of them. */
   SEND: 6,
   /** Submission: LEN more bytes of credit. Completion, unasked: SKB with LEN bytes; 0 end of stream; -errno. */
   RECV: 7,

@@ -24,7 +24,7 @@ import {
   E_SKB,
   E_USER,
 } from './app-constants.ts'
-import { TCP_CONGESTION } from './socket-constants.ts'
+import { MSG_MORE, TCP_CONGESTION } from './socket-constants.ts'
 import { IPPROTO_TCP } from '../wire/ipproto.ts'
 import type { Sockets } from './sockets.ts'
 import type { TakeSkb } from './app-skb.ts'
@@ -63,7 +63,10 @@ export const createAppSubmit = (deps: AppSubmitDeps) => {
   const carry = (at: number, op: number, sid: number, sk: number, skb: number): void => {
     if (!takeSkb(skb)) return post(op, sid, word(at, E_USER), -EFAULT)
     const user = word(at, E_USER)
-    if (sk !== 0 && op === AppOp.SEND) return channel.send(sid, skb, user)
+    if (sk !== 0 && op === AppOp.SEND) {
+      const more = word(at, E_ARG0) & MSG_MORE
+      return channel.send(sid, skb, user, more)
+    }
     const result = sk === 0 ? -EBADF : op === AppOp.SENDTO ? sendto(at, sk, skb) : -EINVAL
     consume(skb)
     post(op, sid, user, result)

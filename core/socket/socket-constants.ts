@@ -40,6 +40,9 @@ export const IPV6_UNICAST_HOPS = 16
 export const IPV6_V6ONLY = 26
 export const IPV6_TCLASS = 67
 
+/** A flag of a send: what goes with it follows at once. */
+export const MSG_MORE = 0x8000
+
 export const TCP_NODELAY = 1
 export const TCP_CORK = 3
 export const TCP_KEEPIDLE = 4

@@ -194,6 +194,7 @@ export const createFakeTcp = (deps: FakeDeps) => {
     sendBytes: send,
     recvmsg: (sk, to, len) => recv(sk, u8, to, len),
     recvBytes: recv,
+    setOption: (_sk, level) => (level === IPPROTO_TCP ? 0 : -Errno.ENOPROTOOPT),
     setNameOption: (sk, _level, _name, words, at) => {
       congestion.set(sk, words.slice(at, at + 4))
       return 0

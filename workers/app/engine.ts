@@ -9,6 +9,7 @@ import { MAX_HEADER, SKB_DATA } from '../../core/skb/skb.ts'
 import { createAppRings } from '../../core/socket/app-rings.ts'
 import { createThread } from '../../core/stack/thread.ts'
 import {
+  APP_SIDS,
   AppOp,
   E_ADDR,
   E_ARG0,
@@ -21,6 +22,7 @@ import {
   E_SKB,
   E_USER,
 } from '../../core/socket/app-constants.ts'
+import { noteWork } from './collect.ts'
 import type { Bell } from './doorbell.ts'
 
 /** An object that owns sids. `at` is the completion's record, `result` its LEN word. */
@@ -52,12 +54,18 @@ export const createEngine = ({ arena, thread, wake, bell }: EngineDeps) => {
   const { skbs, consume } = createThread({ arena, thread, wake })
   const endpoints: (Endpoint | undefined)[] = []
   const workerOf: number[] = []
+  /** Closes on the way. */
+  const closing = new Uint8Array(APP_SIDS)
 
   const completion = (_worker: number, at: number): void => {
     const sid = i32[at + E_SID]
     const op = i32[at + E_OP]
     const endpoint = endpoints[sid]
-    if (op === AppOp.CLOSE) release(sid)
+    if (op === AppOp.CLOSE) {
+      // closed again before it was closed: the sid is free, and its endpoint hears of it, when both are answered
+      if (--closing[sid] > 0) return
+      release(sid)
+    }
     if (endpoint !== undefined) endpoint.completion(op, at, i32[at + E_LEN], sid)
     else if (i32[at + E_SKB] !== 0) consume(i32[at + E_SKB])
   }
@@ -88,6 +96,7 @@ export const createEngine = ({ arena, thread, wake, bell }: EngineDeps) => {
   const release = (sid: number): void => {
     endpoints[sid] = undefined
     workerOf[sid] = -1
+    closing[sid] = 0
     rings.freeSid(sid)
     for (const hungry of waiting.splice(0)) hungry()
   }
@@ -141,11 +150,14 @@ export const createEngine = ({ arena, thread, wake, bell }: EngineDeps) => {
     i32[at + E_LEN] = credit
     send(listener)
   }
-  const askSend = (sid: number, skb: number): void => {
-    i32[rings.begin(AppOp.SEND, sid, 0) + E_SKB] = skb
+  const askSend = (sid: number, skb: number, flags: number): void => {
+    const at = rings.begin(AppOp.SEND, sid, 0)
+    i32[at + E_SKB] = skb
+    i32[at + E_ARG0] = flags
     send(sid)
   }
   const askClose = (sid: number, how: number): void => {
+    closing[sid]++
     i32[rings.begin(AppOp.CLOSE, sid, 0) + E_ARG0] = how
     send(sid)
   }
@@ -164,15 +176,20 @@ export const createEngine = ({ arena, thread, wake, bell }: EngineDeps) => {
       : 0
   }
 
+  /** All of the arena, as the text functions want it. */
+  const bytes = Buffer.from(u8.buffer, u8.byteOffset, u8.length)
   /** The bytes of a received skb, copied to memory that is not shared; frees the skb. */
   const takeBytes = (at: number): Buffer => {
     const skb = i32[at + E_SKB]
     const length = i32[at + E_LEN]
-    const bytes = Buffer.allocUnsafeSlow(length)
-    const from = i32[skb + SKB_DATA]
-    bytes.set(u8.subarray(from, from + length))
+    const taken = copyBytes(i32[skb + SKB_DATA], length)
     consume(skb)
-    return bytes
+    return taken
+  }
+  const copyBytes = (from: number, length: number): Buffer => {
+    const copy = Buffer.allocUnsafeSlow(length)
+    copy.set(u8.subarray(from, from + length))
+    return copy
   }
 
   // The loop.
@@ -199,6 +216,7 @@ export const createEngine = ({ arena, thread, wake, bell }: EngineDeps) => {
     let came = 1
     try {
       came = rings.poll()
+      noteWork(came)
     } finally {
       // a listener that throws is the application's matter; the other sockets go on
       flushNow()
@@ -241,6 +259,8 @@ export const createEngine = ({ arena, thread, wake, bell }: EngineDeps) => {
     askSend,
     askClose,
     allocSend,
+    bytes,
+    copyBytes,
     takeBytes,
     close,
     workerOf: (sid: number): number => workerOf[sid],

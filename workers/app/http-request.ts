@@ -1,87 +1,98 @@
-/** node:http's request as a web Request whose body is read only as fast as the handler reads it. Application thread. */
-import type { IncomingMessage } from 'node:http'
+/**
+ * A request as the web's Request, made of what was read of it only when somebody asks: headers, signal, and all that few
+ * handlers use. Application thread only.
+ */
+import { delegate } from './http-delegate.ts'
+import type { RequestHead } from './http-head.ts'
 
-/** What became of a request's body, for the one who answers. */
-export type BodyState = { tooLarge: boolean }
+type Body = Uint8Array<ArrayBuffer> | ReadableStream<Uint8Array<ArrayBuffer>> | null
 
-/** What a method may not have in the web's Request, and what we do not do. */
-const NOT_DONE = new Set(['CONNECT', 'TRACE', 'TRACK'])
+const NativeRequest = globalThis.Request
 
-/** The Request, or the status to refuse it with. */
-export const requestOf = (
-  req: IncomingMessage,
-  maxBodyBytes: number,
-  signal: AbortSignal,
-  state: BodyState
-): Request | number => {
-  const method = req.method ?? 'GET'
-  if (NOT_DONE.has(method)) return 501
-  const url = urlOf(req)
-  if (url === null) return 400
-  const length = Number(req.headers['content-length'] ?? 0)
-  if (length > maxBodyBytes) return 413
-  const headers = new Headers()
-  const raw = req.rawHeaders
-  for (let k = 0; k < raw.length; k += 2) headers.append(raw[k], raw[k + 1])
-  if (method === 'GET' || method === 'HEAD') return new Request(url, { method, headers, signal })
-  const hasBody = length > 0 || req.headers['transfer-encoding'] !== undefined
-  const body = hasBody ? bodyOf(req, maxBodyBytes, state) : null
-  return new Request(url, { method, headers, signal, body, duplex: 'half' } as RequestInit)
+export class HttpRequest {
+  readonly method: string
+  readonly url: string
+  readonly #lines: string
+  readonly #body: Body
+  #headers: Headers | undefined
+  #aborter: AbortController | undefined
+  #native: Request | undefined
+  #isAborted = false
+
+  constructor(head: RequestHead, url: string, body: Body) {
+    this.method = head.method
+    this.url = url
+    this.#lines = head.headers
+    this.#body = body
+  }
+  get headers(): Headers {
+    return (this.#headers ??= this.#native?.headers ?? headersOf(this.#lines))
+  }
+  get signal(): AbortSignal {
+    this.#aborter ??= new AbortController()
+    if (this.#isAborted) this.#aborter.abort()
+    return this.#aborter.signal
+  }
+  get body(): ReadableStream<Uint8Array<ArrayBuffer>> | null {
+    return this.#body === null ? null : this.native.body
+  }
+  /** The runtime's own Request of the same. */
+  get native(): Request {
+    return (this.#native ??= new NativeRequest(this.url, {
+      method: this.method,
+      headers: this.headers,
+      signal: this.signal,
+      body: this.#body,
+      duplex: 'half',
+    } as RequestInit))
+  }
+  /** The peer has gone away, or waits no more. */
+  abort(): void {
+    this.#isAborted = true
+    this.#aborter?.abort()
+  }
 }
 
-/** RFC 9112 3.2: HTTP/1.1 without exactly one Host is a bad request; the target may be a whole URL. */
-const urlOf = (req: IncomingMessage): string | null => {
-  const { host } = req.headers
-  if (host === undefined && req.httpVersion !== '1.0') return null
-  const target = req.url ?? '/'
+delegate(HttpRequest, NativeRequest)
+
+const headersOf = (lines: string): Headers => {
+  const headers = new Headers()
+  for (let at = 0; at < lines.length; ) {
+    const colon = lines.indexOf(':', at)
+    const end = lines.indexOf('\r\n', colon)
+    // which takes the white space off
+    headers.append(lines.slice(at, colon), lines.slice(colon + 1, end))
+    at = end + 2
+  }
+  return headers
+}
+
+// The URL.
+
+/** What the URL parser leaves as it is: nothing to encode, no fragment, no dot segments. */
+const PLAIN_TARGET = /^\/[\w~!$&()*+,;=:@/?%.-]*$/
+const DOTS = /\/(?:\.|%2e)/i
+const authorities = new Map<string, string | null>()
+const MOST_AUTHORITIES = 64
+
+/** The Host header as a URL has it; null when it is none. */
+const authorityOf = (host: string): string | null => {
+  const known = authorities.get(host)
+  if (known !== undefined) return known
+  const isOne = !/[/?#@\\\s]/.test(host) && URL.canParse(`http://${host}/`)
+  const authority = isOne ? new URL(`http://${host}/`).host : null
+  if (authorities.size >= MOST_AUTHORITIES) authorities.clear()
+  authorities.set(host, authority)
+  return authority
+}
+
+/** RFC 9112 3.2: the target may be a whole URL. Null when it makes none. */
+export const urlOf = ({ target, host }: RequestHead): string | null => {
+  const authority = authorityOf(host || 'localhost')
+  if (authority === null) return null
+  if (PLAIN_TARGET.test(target) && !DOTS.test(target)) return `http://${authority}${target}`
   const text = /^https?:\/\//i.test(target)
     ? target
-    : `http://${host || 'localhost'}${target.startsWith('/') ? target : '/'}`
-  return URL.canParse(text) ? text : null
-}
-
-/** It is the socket that pauses: Bun's node:http would go on reading it for a request that does. */
-const bodyOf = (
-  req: IncomingMessage,
-  maxBytes: number,
-  state: BodyState
-): ReadableStream<Uint8Array> => {
-  const { socket } = req
-  let bytes = 0
-  let over = false
-  const finish = (act: () => void): void => {
-    if (over) return
-    over = true
-    socket.resume()
-    act()
-  }
-  return new ReadableStream<Uint8Array>(
-    {
-      start(controller) {
-        req.on('data', (chunk: Buffer) => {
-          if (over) return
-          bytes += chunk.length
-          if (bytes > maxBytes) {
-            state.tooLarge = true
-            finish(() => controller.error(new Error('the body is too large')))
-            return
-          }
-          controller.enqueue(chunk)
-          if ((controller.desiredSize ?? 0) <= 0) socket.pause()
-        })
-        const gone = (error?: Error): void =>
-          finish(() => controller.error(error ?? new Error('the peer went away')))
-        req.on('end', () => finish(() => controller.close()))
-        req.on('error', gone)
-        req.on('close', () => gone())
-      },
-      pull() {
-        socket.resume()
-      },
-      cancel() {
-        finish(() => {})
-      },
-    },
-    { highWaterMark: 0 }
-  )
+    : `http://${authority}${target.startsWith('/') ? target : '/'}`
+  return URL.canParse(text) ? new URL(text).href : null
 }

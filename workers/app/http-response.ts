@@ -1,72 +1,113 @@
-/** Sends a web Response with node:http; its body is pulled only as fast as the peer takes it. Application thread. */
-import type { IncomingMessage, ServerResponse } from 'node:http'
+/**
+ * A Response that is written without the runtime's: what most handlers make, a text with a few headers, is kept as it was
+ * given, and a native Response made of it only when somebody asks for more. A thread of applications has it in the place
+ * of the global one (`installWeb`), so that hono makes these. Application thread only.
+ */
+import { delegate } from './http-delegate.ts'
+import { HttpRequest } from './http-request.ts'
 
-export const sendResponse = async (
-  req: IncomingMessage,
-  res: ServerResponse,
-  response: Response
-): Promise<void> => {
-  const headers: string[] = []
-  response.headers.forEach((value, name) => {
-    headers.push(name, value)
-  })
-  const { body } = response
-  const head = (length?: number): void => {
-    if (length !== undefined) headers.push('content-length', String(length))
-    res.writeHead(response.status, response.statusText || undefined, headers)
+const NativeResponse = globalThis.Response
+const NativeRequest = globalThis.Request
+
+const NAME = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/
+/** Header values that need no trimming and no check. */
+const VALUE = /^(?:[!-~](?:[ -~]*[!-~])?)?$/
+const TEXT_TYPE = ['content-type', 'text/plain;charset=UTF-8']
+/** RFC 9110 6.4.1: what has no body. */
+export const isBodiless = (status: number): boolean =>
+  status === 204 || status === 304 || status === 205 || status < 200
+
+/** Names (in small letters) and values by turns; null for what the runtime is to judge. */
+const plainHeaders = (init: HeadersInit | undefined): string[] | null => {
+  const list: string[] = []
+  if (init === undefined) return list
+  if (init instanceof Headers || Symbol.iterator in init) return null
+  for (const name in init) {
+    const value = (init as Record<string, unknown>)[name]
+    if (typeof value !== 'string' || !NAME.test(name) || !VALUE.test(value)) return null
+    list.push(name.toLowerCase(), value)
   }
-  if (body === null || req.method === 'HEAD') {
-    head()
-    await body?.cancel()
-    res.end()
-    return
-  }
-  const reader = body.getReader()
-  const first = await reader.read()
-  const second = first.done ? Promise.resolve(first) : reader.read()
-  // a body that is one chunk, as most are, needs no chunked coding; a stream is not kept waiting for its next
-  const quick = response.headers.has('content-length')
-    ? null
-    : await Promise.race([second, nextTurn()])
-  if (quick?.done) {
-    head(first.value?.length ?? 0)
-    res.end(first.value)
-    return
-  }
-  head()
-  await pump(reader, first, second, res)
+  return list
 }
 
-type Chunk = Awaited<ReturnType<ReadableStreamDefaultReader<Uint8Array>['read']>>
+type PlainResponse = {
+  readonly status: number
+  readonly statusText: string
+  readonly headers: readonly string[]
+  readonly text: string | null
+}
 
-const nextTurn = (): Promise<null> => new Promise((resolve) => setImmediate(() => resolve(null)))
+export class HttpResponse {
+  readonly #text: string | null = null
+  readonly #list: string[] = []
+  readonly #status: number = 200
+  #native: Response | undefined
+  /** Its body is all there: a text, bytes, a file or a form, and no stream. */
+  readonly isWhole: boolean = true
 
-const pump = async (
-  reader: ReadableStreamDefaultReader<Uint8Array>,
-  first: Chunk,
-  second: Promise<Chunk>,
-  res: ServerResponse
-): Promise<void> => {
-  let drained = (): void => {}
-  const wake = (): void => drained()
-  res.on('drain', wake)
-  res.once('close', wake)
-  try {
-    let next: Promise<Chunk> | null = second
-    for (let chunk = first; !res.destroyed; chunk = await (next ?? reader.read()), next = null) {
-      if (chunk.done) {
-        res.end()
-        return
-      }
-      if (res.write(chunk.value) || res.destroyed) continue
-      await new Promise<void>((resolve) => {
-        drained = resolve
-      })
+  constructor(body?: BodyInit | null, init: ResponseInit = {}) {
+    const { status = 200, statusText = '', headers } = init
+    // hono's html makes String objects
+    const text = typeof body === 'string' || body instanceof String ? String(body) : null
+    const isText = text !== null
+    const list = isText || body == null ? plainHeaders(headers) : null
+    const isPlain = status === 200 || (status > 200 && status < 600 && Number.isInteger(status))
+    if (list === null || !isPlain || statusText !== '' || (isText && isBodiless(status))) {
+      this.#native = new NativeResponse(body, init)
+      this.isWhole = !isStream(body)
+      return
     }
-    await reader.cancel()
-  } catch (error) {
-    // what was promised cannot be kept: the peer must see that the body is not whole
-    res.destroy()
-    throw error
+    this.#text = text
+    this.#status = status
+    this.#list = isText && !list.includes('content-type') ? [...list, ...TEXT_TYPE] : list
   }
+  /** What is to be sent, when nobody has asked for a native one. */
+  get plain(): PlainResponse | null {
+    if (this.#native !== undefined) return null
+    return { status: this.#status, statusText: '', headers: this.#list, text: this.#text }
+  }
+  get native(): Response {
+    return (this.#native ??= new NativeResponse(this.#text, {
+      status: this.#status,
+      headers: pairs(this.#list),
+    }))
+  }
+  get status(): number {
+    return this.#native?.status ?? this.#status
+  }
+  get ok(): boolean {
+    return this.status >= 200 && this.status < 300
+  }
+  static isOne(value: unknown): value is HttpResponse {
+    return typeof value === 'object' && value !== null && #text in value
+  }
+  /** To whoever asks, a native one is a Response as well. */
+  static [Symbol.hasInstance](value: unknown): boolean {
+    return value instanceof NativeResponse
+  }
+}
+
+const pairs = (list: readonly string[]): [string, string][] =>
+  Array.from({ length: list.length / 2 }, (_, k) => [list[2 * k], list[2 * k + 1]])
+
+/** A body that comes by and by. */
+const isStream = (body: unknown): boolean =>
+  body instanceof ReadableStream ||
+  (typeof body === 'object' && body !== null && Symbol.asyncIterator in body)
+
+delegate(HttpResponse, NativeResponse)
+
+/** Makes the light ones this thread's Response, and lets its Request be made of a light one. */
+export const installWeb = (): void => {
+  for (const name of ['json', 'redirect', 'error'] as const)
+    Object.defineProperty(HttpResponse, name, { value: NativeResponse[name].bind(NativeResponse) })
+  class Request extends NativeRequest {
+    constructor(input: RequestInfo | URL | HttpRequest, init?: RequestInit) {
+      super(input instanceof HttpRequest ? input.native : input, init)
+    }
+    static override [Symbol.hasInstance](value: unknown): boolean {
+      return value instanceof NativeRequest
+    }
+  }
+  Object.assign(globalThis, { Request, Response: HttpResponse })
 }

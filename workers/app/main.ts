@@ -8,6 +8,7 @@ import { announce } from '../thread-data.ts'
 import { createWake } from '../wake.ts'
 import { createBell } from './doorbell.ts'
 import { type HttpOptions, serveHttp } from './http.ts'
+import { installWeb } from './http-response.ts'
 import { createAppNet } from './net.ts'
 import { type AppThreadData, STOP } from './thread-data.ts'
 
@@ -22,6 +23,7 @@ const app = createAppNet({
   wake: createWake(arena, id),
   bell: createBell(id, thread),
 })
+installWeb()
 const tell = (error: unknown): void =>
   announce({ error: error instanceof Error ? (error.stack ?? error.message) : String(error) })
 

@@ -4,6 +4,7 @@
  */
 import { AppDatagram, type DatagramOptions } from './datagram.ts'
 import { createEngine, type EngineDeps } from './engine.ts'
+import { AppListener, type ListenerOptions } from './listener.ts'
 import { AppServer, type ServerOptions } from './server.ts'
 import { AppSocket, type ConnectArgs, type ConnectOptions, type SocketOptions } from './socket.ts'
 
@@ -22,6 +23,11 @@ export const createAppNet = (deps: EngineDeps) => {
       if (listener !== undefined) server.on('connection', listener)
       return server
     },
+    /** A listener whose connections are not given Node's shape. */
+    createListener: (options: ListenerOptions = {}): AppListener =>
+      new AppListener(engine, options),
+    /** The memory that connections speak of. */
+    bytes: engine.bytes,
     /** connect({ port, host }, onConnect?) or connect(port, host?, onConnect?); the host is an address. */
     connect: (...args: ConnectArgs): AppSocket => {
       const options = typeof args[0] === 'number' ? {} : args[0]

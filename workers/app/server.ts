@@ -1,224 +1,27 @@
-/**
- * A listener of an application: shaped like Node's net.Server, over a listening socket on every worker (and of each
- * family when no address is given). Each listening socket has ACCEPTS submissions outstanding; connections beyond
- * them wait in its accept queue. A restarted worker gets its listeners anew. Application thread only.
- */
-import { AF_INET6 } from '../../core/base/family.ts'
-import { EventEmitter } from 'node:events'
-import { Errno } from '../../core/base/errno.ts'
-import { AppOp, CLOSE_NOW, E_LPORT } from '../../core/socket/app-constants.ts'
-import {
-  IPPROTO_IPV6,
-  IPV6_V6ONLY,
-  SO_REUSEADDR,
-  SO_REUSEPORT,
-  SOL_SOCKET,
-} from '../../core/socket/socket-constants.ts'
-import { SOCK_STREAM } from '../../core/socket/sock.ts'
-import {
-  ANY_V6,
-  type AddressInfo,
-  anyAddresses,
-  boundAddress,
-  familyOf,
-  wordsOf,
-} from './address.ts'
-import type { Endpoint, Engine } from './engine.ts'
-import { netError } from './errors.ts'
-import { AppSocket, RECV_WINDOW } from './socket.ts'
+/** A listener shaped like Node's net.Server: each connection is a socket of Node's shape. Application thread only. */
+import type { AppConnection } from './connection.ts'
+import type { Engine } from './engine.ts'
+import { AppListener, type ListenerOptions } from './listener.ts'
+import { AppSocket } from './socket.ts'
 
-export type ServerOptions = { allowHalfOpen?: boolean; noDelay?: boolean; keepAlive?: boolean }
-export type ListenOptions = { port?: number; host?: string; backlog?: number }
+export type ServerOptions = ListenerOptions & { allowHalfOpen?: boolean }
 
-const BACKLOG = 511
-const ACCEPTS = 32
-
-type Listener = { sid: number; worker: number; words: readonly number[] }
-
-export class AppServer extends EventEmitter implements Endpoint {
-  listening = false
-  maxConnections = Number.POSITIVE_INFINITY
+export class AppServer extends AppListener {
   readonly #engine: Engine
-  readonly #options: ServerOptions
-  readonly #connections = new Set<AppSocket>()
-  /** By sid, and the sids of children-to-be with the listener that waits for them. */
-  readonly #listeners = new Map<number, Listener>()
-  readonly #children = new Map<number, number>()
-  #port = 0
-  #host: string | undefined
-  #backlog = BACKLOG
-  #address: AddressInfo | null = null
-  #answers = 0
-  #closing = false
-  #closed = false
+  readonly #allowHalfOpen: boolean
 
-  constructor(engine: Engine, options: ServerOptions = {}) {
-    super()
+  constructor(engine: Engine, { allowHalfOpen = false, ...options }: ServerOptions = {}) {
+    super(engine, options)
     this.#engine = engine
-    this.#options = options
+    this.#allowHalfOpen = allowHalfOpen
   }
-
-  /** Listens on all workers; 'listening' or 'error' follows. */
-  listen(options: ListenOptions | number = {}, ...rest: unknown[]): this {
-    const {
-      port = 0,
-      host,
-      backlog = BACKLOG,
-    } = typeof options === 'number' ? { port: options, ...readRest(rest) } : options
-    const callback = rest.findLast((arg) => typeof arg === 'function') as (() => void) | undefined
-    if (callback !== undefined) this.once('listening', callback)
-    this.#port = port
-    this.#host = host
-    this.#backlog = backlog
-    this.#closing = false
-    this.#closed = false
-    const addresses = host === undefined ? anyAddresses() : [wordsOf(host)]
-    if (addresses[0] === null) {
-      queueMicrotask(() => this.#fail(-Errno.EADDRNOTAVAIL))
-      return this
-    }
-    // the first one chooses the port when none is given; the others follow when it is known
-    this.#open(0, addresses[0])
-    if (port !== 0) this.#openOthers()
-    return this
-  }
-  #addresses(): (readonly number[])[] {
-    return this.#host === undefined ? anyAddresses() : [wordsOf(this.#host)!]
-  }
-  #openOthers(): void {
-    this.#addresses().forEach((words, k) => {
-      for (let worker = k === 0 ? 1 : 0; worker < this.#engine.workers; worker++)
-        this.#open(worker, words)
-    })
-  }
-  #open(worker: number, words: readonly number[]): void {
-    const engine = this.#engine
-    const sid = engine.claim(worker, this)
-    if (sid === 0) {
-      queueMicrotask(() => this.#fail(-Errno.EMFILE))
-      return
-    }
-    this.#listeners.set(sid, { sid, worker, words })
-    this.#answers++
-    const family = familyOf(words)
-    engine.askSocket(sid, family, SOCK_STREAM, 0)
-    engine.askOption(sid, SOL_SOCKET, SO_REUSEADDR, 1)
-    engine.askOption(sid, SOL_SOCKET, SO_REUSEPORT, 1)
-    if (family === AF_INET6) engine.askOption(sid, IPPROTO_IPV6, IPV6_V6ONLY, 1)
-    engine.askWithAddress(AppOp.BIND, sid, words, this.#port)
-    engine.ask(AppOp.LISTEN, sid, this.#backlog)
-  }
-
-  completion(op: number, at: number, result: number, sid: number): void {
-    if (op === AppOp.ACCEPT) return this.#accepted(at, result, sid)
-    if (op === AppOp.CLOSE) return this.#listenerClosed(sid)
-    if (this.#closing) return
-    if (result < 0) this.#fail(result)
-    else if (op === AppOp.LISTEN) this.#listens(at, sid)
-  }
-  #listens(at: number, sid: number): void {
-    const { i32 } = this.#engine.arena
-    this.#answers--
-    if (this.#address === null) {
-      const words = this.#host === undefined ? ANY_V6 : this.#listeners.get(sid)!.words
-      this.#address = boundAddress(words, i32[at + E_LPORT])
-      if (this.#port === 0) {
-        this.#port = this.#address.port
-        this.#openOthers()
-      }
-    }
-    for (let k = 0; k < ACCEPTS; k++) this.#arm(sid)
-    if (this.#answers > 0 || this.listening) return
-    this.listening = true
-    this.emit('listening')
-  }
-  /** One more connection may come. */
-  #arm(listener: number): void {
-    const entry = this.#listeners.get(listener)
-    if (entry === undefined || this.#closing) return
-    const child = this.#engine.claim(entry.worker, this)
-    if (child === 0) {
-      this.#engine.onFreeSid(() => this.#arm(listener))
-      return
-    }
-    this.#children.set(child, listener)
-    this.#engine.askAccept(listener, child, RECV_WINDOW)
-  }
-  #accepted(at: number, result: number, child: number): void {
-    // -EBADF comes under the listener's sid; the listener's end is told elsewhere
-    if (result < 0) return
-    const listener = this.#children.get(child)!
-    this.#children.delete(child)
-    this.#arm(listener)
-    const { allowHalfOpen = false, noDelay, keepAlive } = this.#options
-    const worker = this.#engine.workerOf(child)
-    const socket = new AppSocket(this.#engine, { allowHalfOpen, worker })
-    socket.accepted(child, at)
-    if (this.#closing || this.#connections.size >= this.maxConnections) {
-      this.emit('drop', { remoteAddress: socket.remoteAddress, remotePort: socket.remotePort })
-      socket.resetAndDestroy()
-      return
-    }
-    if (noDelay) socket.setNoDelay(true)
-    if (keepAlive) socket.setKeepAlive(true)
-    this.#connections.add(socket)
-    socket.once('close', () => {
-      this.#connections.delete(socket)
-      this.#maybeClosed()
-    })
-    this.emit('connection', socket)
-  }
-  #fail(result: number): void {
-    if (this.#closing) return
-    this.close()
-    this.emit('error', netError(result, 'listen', this.#host ?? '::', this.#port))
-  }
-
-  /** The worker of a listener, or of a child-to-be, was restarted: listens there again. */
-  lost(sid: number, worker: number): void {
-    this.#children.delete(sid)
-    const listener = this.#listeners.get(sid)
-    if (listener === undefined) return
-    this.#listeners.delete(sid)
-    if (!this.#closing) this.#open(worker, listener.words)
-  }
-
-  /** Accepts no more; 'close' follows when the last connection has ended. */
-  close(callback?: (error?: Error) => void): this {
-    if (callback !== undefined) this.once('close', callback)
-    if (this.#closing) return this
-    this.#closing = true
-    this.listening = false
-    for (const sid of this.#listeners.keys()) this.#engine.askClose(sid, CLOSE_NOW)
-    queueMicrotask(() => this.#maybeClosed())
-    return this
-  }
-  #listenerClosed(sid: number): void {
-    if (!this.#listeners.delete(sid)) return
-    for (const [child, listener] of this.#children) {
-      if (listener !== sid) continue
-      this.#children.delete(child)
-      this.#engine.release(child)
-    }
-    this.#maybeClosed()
-  }
-  #maybeClosed(): void {
-    if (!this.#closing || this.#closed || this.#listeners.size > 0 || this.#connections.size > 0)
-      return
-    this.#closed = true
-    this.#address = null
-    this.emit('close')
-  }
-  address(): AddressInfo | null {
-    return this.#address
+  protected override take(connection: AppConnection): void {
+    const allowHalfOpen = this.#allowHalfOpen
+    this.emit('connection', new AppSocket(this.#engine, { allowHalfOpen }, connection))
   }
   getConnections(callback: (error: Error | null, count: number) => void): void {
-    const { size } = this.#connections
-    queueMicrotask(() => callback(null, size))
-  }
-  /** The connections there are (for a server's shutdown). */
-  connections(): Iterable<AppSocket> {
-    return this.#connections
+    const { live } = this
+    queueMicrotask(() => callback(null, live))
   }
   ref(): this {
     return this
@@ -226,11 +29,4 @@ export class AppServer extends EventEmitter implements Endpoint {
   unref(): this {
     return this
   }
-}
-
-/** Node's listen(port, host?, backlog?, callback?). */
-const readRest = (rest: unknown[]): { host?: string; backlog?: number } => {
-  const host = rest.find((arg) => typeof arg === 'string')
-  const backlog = rest.find((arg) => typeof arg === 'number')
-  return { ...(host !== undefined && { host }), ...(backlog !== undefined && { backlog }) }
 }

@@ -1,42 +1,17 @@
 /**
- * A stream socket of an application: shaped like Node's net.Socket, over one sid. Bytes go out in skbs of this thread's
- * pool, as many as SEND_WINDOW at a time, and come in as far as the credit goes that was granted; both are returned
- * only when the other side has used them, so write() answers false and a paused socket closes the peer's window.
+ * A stream socket of an application: shaped like Node's net.Socket, over a connection (connection.ts), whose bounds are
+ * its own: write() answers false when they are reached, and a paused socket closes the peer's window.
  */
 import { Duplex, type DuplexOptions } from 'node:stream'
 import { Errno } from '../../core/base/errno.ts'
-import { LARGE_BYTES } from '../../core/shm/layout.ts'
-import { MAX_HEADER, SKB_DATA, SKB_END } from '../../core/skb/skb.ts'
-import {
-  AppOp,
-  CLOSE_ABORT,
-  CLOSE_NOW,
-  E_ADDR,
-  E_ARG0,
-  E_LPORT,
-  E_PORT,
-} from '../../core/socket/app-constants.ts'
-import {
-  SHUT_WR,
-  SO_KEEPALIVE,
-  SOL_SOCKET,
-  TCP_NODELAY,
-} from '../../core/socket/socket-constants.ts'
+import { SO_KEEPALIVE, SOL_SOCKET, TCP_NODELAY } from '../../core/socket/socket-constants.ts'
 import { IPPROTO_TCP } from '../../core/wire/ipproto.ts'
-import { SOCK_STREAM } from '../../core/socket/sock.ts'
-import { addressAt, familyOf, wordsOf, type AddressInfo } from './address.ts'
-import type { Endpoint, Engine } from './engine.ts'
+import { wordsOf, type AddressInfo } from './address.ts'
+import { AppConnection, SEGMENT, type ConnectionUser } from './connection.ts'
+import type { Engine } from './engine.ts'
 import { netError } from './errors.ts'
 
-/** Bytes a socket may have on the way to its worker, and the worker on the way to it. */
-const SEND_WINDOW = 256 * 1024
-export const RECV_WINDOW = 256 * 1024
-/** Credit goes back when so much was used, so that small messages do not cost a record each. */
-const GRANT_AT = RECV_WINDOW / 4
-const SEGMENT = Math.min(65536, LARGE_BYTES - MAX_HEADER)
-
 type Callback = (error?: Error | null) => void
-type Write = { chunks: Buffer[]; index: number; offset: number; done: Callback }
 
 export type SocketOptions = DuplexOptions & { worker?: number }
 export type ConnectOptions = { port: number; host?: string }
@@ -60,41 +35,51 @@ const readConnect = (
 /** Spreads outgoing connections over the workers. */
 let nextWorker = 0
 
-export class AppSocket extends Duplex implements Endpoint {
+export class AppSocket extends Duplex implements ConnectionUser {
   connecting = false
-  bytesRead = 0
-  bytesWritten = 0
   timeout = 0
-  /** The worker that owns the connection. */
-  worker: number
   readonly #engine: Engine
-  #sid = 0
-  #inFlight = 0
-  #owed = 0
-  #write: Write | null = null
-  #local: AddressInfo | undefined
-  #remote: AddressInfo | undefined
+  readonly #connection: AppConnection
+  /** The address that connect() was given. */
+  #asked: AddressInfo | undefined
+  #written: Callback | null = null
   #timer: Timer | undefined
   #aborting = false
   #ending = false
   #finished: Callback | null = null
 
-  constructor(engine: Engine, options: SocketOptions = {}) {
+  /** `accepted`: a connection that a listener brought, which has no user yet. */
+  constructor(engine: Engine, options: SocketOptions = {}, accepted?: AppConnection) {
     super({ allowHalfOpen: false, highWaterMark: SEGMENT, ...options })
     this.#engine = engine
-    this.worker = options.worker ?? nextWorker++ % engine.workers
+    this.#connection =
+      accepted ?? new AppConnection(engine, options.worker ?? nextWorker++ % engine.workers)
+    this.#connection.user = this
   }
 
   // What it is, in Node's words.
 
+  /** The worker that owns the connection. */
+  get worker() {
+    return this.#connection.worker
+  }
+  get bytesRead() {
+    return this.#connection.bytesRead
+  }
+  get bytesWritten() {
+    return this.#connection.bytesWritten
+  }
   get localAddress() {
-    return this.#local?.address
+    return this.#connection.local?.address
   }
   get localPort() {
-    return this.#local?.port
+    return this.#connection.local?.port
   }
   get localFamily() {
-    return this.#local?.family
+    return this.#connection.local?.family
+  }
+  get #remote() {
+    return this.#connection.remote ?? this.#asked
   }
   get remoteAddress() {
     return this.#remote?.address
@@ -116,14 +101,10 @@ export class AppSocket extends Duplex implements Endpoint {
   }
   /** Bytes written that the worker's protocol has not taken yet. */
   get bufferSize() {
-    return this.writableLength + this.#inFlight
-  }
-  /** Bytes that it has taken. */
-  get bytesTaken() {
-    return this.bytesWritten - this.#inFlight
+    return this.writableLength + this.#connection.untaken - this.#connection.queued
   }
   address(): AddressInfo | Record<string, never> {
-    return this.#local ?? {}
+    return this.#connection.local ?? {}
   }
 
   setNoDelay(on = true): this {
@@ -133,8 +114,7 @@ export class AppSocket extends Duplex implements Endpoint {
     return this.#option(SOL_SOCKET, SO_KEEPALIVE, on)
   }
   #option(level: number, name: number, on: boolean): this {
-    if (this.#sid !== 0 && !this.destroyed)
-      this.#engine.askOption(this.#sid, level, name, on ? 1 : 0)
+    this.#connection.setOption(level, name, on ? 1 : 0)
     return this
   }
   setTimeout(ms: number, callback?: () => void): this {
@@ -179,168 +159,86 @@ export class AppSocket extends Duplex implements Endpoint {
     const { port, host = 'localhost', connected } = readConnect(args)
     if (connected !== undefined) this.once('connect', connected)
     const words = wordsOf(host)
-    const sid = words === null ? 0 : this.#engine.claim(this.worker, this)
-    if (words === null || sid === 0) {
+    if (words === null || !this.#connection.connect(words, port)) {
       const error = netError(words === null ? -Errno.EINVAL : -Errno.EMFILE, 'connect', host, port)
       if (words === null) error.code = 'ENOTFOUND'
       queueMicrotask(() => this.destroy(error))
       return this
     }
-    this.#sid = sid
     this.connecting = true
-    const family = familyOf(words)
-    this.#remote = { address: host, family: host.includes(':') ? 'IPv6' : 'IPv4', port }
-    this.#engine.askSocket(sid, family, SOCK_STREAM, RECV_WINDOW)
-    this.#engine.askWithAddress(AppOp.CONNECT, sid, words, port)
-    this.#pump()
+    this.#asked = { address: host, family: host.includes(':') ? 'IPv6' : 'IPv4', port }
     return this
   }
-  /** Takes over a connection that a listener accepted; `at` is the completion that brought it. */
-  accepted(sid: number, at: number): void {
-    this.#engine.assign(sid, this)
-    this.#sid = sid
-    this.#learnAddresses(at)
-  }
-  #learnAddresses(at: number): void {
-    const { i32 } = this.#engine.arena
-    this.#local = addressAt(i32, at + E_ARG0, i32[at + E_LPORT])
-    this.#remote = addressAt(i32, at + E_ADDR, i32[at + E_PORT])
-  }
 
-  // What the worker says.
+  // What the connection says.
 
-  completion(op: number, at: number, result: number): void {
-    if (op === AppOp.RECV) return this.#received(at, result)
-    if (op === AppOp.SEND) return this.#sent(result)
-    if (op === AppOp.CONNECT) this.#connected(at, result)
-    else if (op === AppOp.SHUTDOWN) this.#shut()
-    else if (op === AppOp.SOCKET && result < 0) this.destroy(netError(result, 'socket'))
-  }
-  lost(): void {
-    this.#sid = 0
-    this.destroy(netError(-Errno.ECONNRESET, 'read'))
-  }
-  #connected(at: number, result: number): void {
-    const { address, port } = this.#remote!
+  connected(result: number): void {
     this.connecting = false
     if (result < 0) {
+      const { address, port } = this.#asked!
       this.destroy(netError(result, 'connect', address, port))
       return
     }
-    this.#learnAddresses(at)
     this.#active()
     this.emit('connect')
     this.emit('ready')
   }
-  #received(at: number, result: number): void {
-    if (result <= 0) {
-      if (this.destroyed) return
-      if (result === 0) this.push(null)
-      else this.destroy(netError(result, 'read'))
-      return
-    }
-    const bytes = this.#engine.takeBytes(at)
-    if (this.destroyed) return
-    this.bytesRead += result
+  received(from: number, length: number): void {
     this.#active()
-    this.#owed += result
-    if (this.push(bytes)) this.#grant()
+    if (!this.push(this.#engine.copyBytes(from, length))) this.#connection.pause()
   }
-  /** Returns the credit of what was used. */
-  #grant(): void {
-    if (this.#owed < GRANT_AT || this.#sid === 0) return
-    this.#engine.ask(AppOp.RECV, this.#sid, this.#owed)
-    this.#owed = 0
+  ended(): void {
+    this.push(null)
+  }
+  failed(result: number, syscall: string): void {
+    this.destroy(netError(result, syscall))
   }
   override _read(): void {
-    this.#grant()
+    this.#connection.resume()
   }
 
   // What is written.
 
   override _write(chunk: Buffer, _encoding: BufferEncoding, done: Callback): void {
-    this.#begin([chunk], done)
+    this.#connection.write(chunk)
+    this.#await(done)
   }
   override _writev(writes: { chunk: Buffer }[], done: Callback): void {
-    this.#begin(
-      writes.map(({ chunk }) => chunk),
-      done
-    )
+    for (const { chunk } of writes) this.#connection.write(chunk)
+    this.#await(done)
   }
-  #begin(chunks: Buffer[], done: Callback): void {
-    this.#write = { chunks: chunks.filter(({ length }) => length > 0), index: 0, offset: 0, done }
-    this.#pump()
+  /** More is asked for when this is on its way. */
+  #await(done: Callback): void {
+    if (this.#connection.queued === 0) done()
+    else this.#written = done
   }
-  /** Fills skbs from what is being written, as far as the window and the pool allow. */
-  #pump(): void {
-    const write = this.#write
-    if (write === null || this.#sid === 0) return
-    while (write.index < write.chunks.length) {
-      const skb = this.#inFlight < SEND_WINDOW ? this.#fill(write) : 0
-      if (skb === 0) return this.#await()
-      this.#engine.askSend(this.#sid, skb)
-    }
-    this.#write = null
-    write.done()
-  }
-  /** An skb of the next bytes to write; 0 when there is no memory. */
-  #fill(write: Write): number {
-    const { skbs, arena } = this.#engine
-    let wanted = -write.offset
-    for (let k = write.index; k < write.chunks.length && wanted < SEGMENT; k++)
-      wanted += write.chunks[k].length
-    const skb = this.#engine.allocSend(Math.min(wanted, SEGMENT), this.#inFlight)
-    if (skb === 0) return 0
-    const length = Math.min(wanted, SEGMENT, arena.i32[skb + SKB_END] - arena.i32[skb + SKB_DATA])
-    let to = skbs.put(skb, length)
-    for (let left = length; left > 0; ) {
-      const chunk = write.chunks[write.index]
-      const n = Math.min(left, chunk.length - write.offset)
-      arena.u8.set(chunk.subarray(write.offset, write.offset + n), to)
-      to += n
-      left -= n
-      write.offset += n
-      if (write.offset < chunk.length) break
-      write.index++
-      write.offset = 0
-    }
-    this.#inFlight += length
-    this.bytesWritten += length
-    return skb
-  }
-  /** Nothing in flight will bring us back here when it was memory that lacked: then a timer does. */
-  #await(): void {
-    if (this.#inFlight === 0) setTimeout(() => this.#pump(), 1)
-  }
-  #sent(result: number): void {
-    if (result < 0) {
-      this.destroy(netError(result, 'write'))
-      return
-    }
-    this.#inFlight -= result
+  taken(): void {
     this.#active()
-    if (!this.destroyed) this.#pump()
+    if (this.#connection.queued > 0) return
+    const done = this.#written
+    this.#written = null
+    done?.()
   }
   override _final(done: Callback): void {
-    if (this.#sid === 0) {
+    if (!this.#connection.isOpen) {
       done()
       return
     }
     // 'finish' is when the protocol has all of it, so that destroy() then loses nothing
     this.#finished = done
-    this.#engine.ask(AppOp.SHUTDOWN, this.#sid, SHUT_WR)
+    this.#connection.shutdown()
   }
-  #shut(): void {
+  shut(): void {
     const done = this.#finished
     this.#finished = null
-    if (!this.destroyed) done?.()
+    done?.()
   }
   override _destroy(error: Error | null, done: Callback): void {
     clearTimeout(this.#timer)
     this.connecting = false
-    if (this.#sid !== 0) this.#engine.askClose(this.#sid, this.#aborting ? CLOSE_ABORT : CLOSE_NOW)
-    this.#sid = 0
-    this.#write = null
+    if (this.#aborting) this.#connection.abort()
+    else this.#connection.close()
+    this.#written = null
     done(error)
   }
   #active(): void {

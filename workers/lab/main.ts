@@ -8,6 +8,7 @@ import { G_SHUTDOWN, THREAD_SLEEPING, THREAD_WORDS } from '../../core/shm/layout
 import { createThread } from '../../core/stack/thread.ts'
 import { createBell } from '../app/doorbell.ts'
 import { serveHttp } from '../app/http.ts'
+import { installWeb } from '../app/http-response.ts'
 import { announce } from '../thread-data.ts'
 import { createWake } from '../wake.ts'
 import type { AppHost } from './host.ts'
@@ -78,6 +79,7 @@ for (const lan of lans) {
     hosts.push(host)
   }
 }
+installWeb()
 const { createHostApp } = await import(hostApp)
 for (const host of hosts) {
   const app = createHostApp({ hostname: host.name })

@@ -1,3 +1,4 @@
+import { heapStats } from 'bun:jsc'
 import { describe, expect, test } from 'bun:test'
 import {
   ringBacklog,
@@ -7,7 +8,9 @@ import {
   ringPush,
   ringReadable,
   ringRelease,
+  ringReserve,
   ringTake,
+  ringTakeRecord,
   ringWritable,
 } from '../../../core/shm/ring.ts'
 import { RING_HEADER } from '../../../core/shm/layout.ts'
@@ -53,5 +56,18 @@ describe('a ring', () => {
       expect(ringTake(i32, 0)).toBe(k)
       ringRelease(i32, 0)
     }
+  })
+
+  test('takes records without leaving anything to collect', () => {
+    const i32 = make(64)
+    const functions = (): number => heapStats().objectTypeCounts['Function']!
+    const before = functions()
+    for (let k = 0; k < 1000; k++) {
+      ringReserve(i32, 0, 16)
+      ringPublish(i32, 0)
+      ringTakeRecord(i32, 0, 16)
+      ringRelease(i32, 0)
+    }
+    expect(functions() - before).toBeLessThan(100)
   })
 })

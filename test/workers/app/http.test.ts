@@ -1,5 +1,6 @@
 import { afterEach, expect, test } from 'bun:test'
 import { createHostApp } from '../../../api/host-app.ts'
+import { HttpResponse } from '../../../workers/app/http-response.ts'
 import { serveHttp, type HttpOptions } from '../../../workers/app/http.ts'
 import { createFakeHost, once, until, type FakeHost } from '../../support/fake-host.ts'
 
@@ -319,4 +320,73 @@ test('an upload is counted, and stops while the handler does not read', async ()
     return sent === total
   }, 'the upload')
   await c.hears((t) => t.includes(`got ${total}`))
+})
+
+test('a light response is written as a native one is', async () => {
+  const { client } = await setUp({
+    fetch: (request) => {
+      const { pathname } = new URL(request.url)
+      const headers = { 'Content-Length': '1', 'X-Path': pathname, Connection: 'Keep-Alive' }
+      const status = pathname === '/none' ? 204 : 200
+      return new HttpResponse(status === 204 ? null : 'h\u00e9llo', {
+        status,
+        headers,
+      }) as unknown as Response
+    },
+  })
+  const c = client()
+  await c.say(GET('/a') + GET('/none') + GET('/b').replace('GET', 'HEAD') + GET('/c'))
+  const text = await c.hears((t) => t.includes('/c') && t.split('llo').length === 3)
+  const [a, none, b] = text.split(/(?=HTTP\/1.1 )/)
+  expect(a).toContain('content-length: 6\r\n')
+  expect(a).toEndWith(Buffer.from('\r\n\r\nh\u00e9llo').toString('latin1'))
+  expect(a!.match(/connection:/gi)).toHaveLength(1)
+  expect(none).toMatch(/^HTTP\/1.1 204 No Content\r\n/)
+  expect(none).not.toContain('content-length')
+  expect(b).toEndWith('\r\n\r\n')
+})
+
+test('a body that is not as long as it promised ends the connection', async () => {
+  const short = (): ReadableStream =>
+    new ReadableStream({
+      start: (controller) => {
+        controller.enqueue(Buffer.from('abc'))
+        controller.close()
+      },
+    })
+  const { client } = await setUp({
+    fetch: () => new Response(short(), { headers: { 'content-length': '10' } }),
+  })
+  const c = client()
+  await c.say(GET('/'))
+  expect(await c.closed()).toContain('abc')
+  expect(c.peer.wasAborted()).toBe(true)
+})
+
+test('a handler learns that its peer went away', async () => {
+  let signal: AbortSignal | undefined
+  const { client, h } = await setUp({
+    fetch: (request) => {
+      signal = request.signal
+      return new Promise(() => {})
+    },
+  })
+  const c = client()
+  await c.say(GET('/'))
+  await until(() => signal !== undefined)
+  c.peer.reset()
+  await until(() => {
+    h.kick()
+    return signal!.aborted
+  }, 'the abort')
+})
+
+test('bytes that come one by one, and requests that wait for their turn, are all answered', async () => {
+  const { client } = await setUp()
+  const c = client()
+  const request = `POST /reverse HTTP/1.1\r\nHost: h\r\nContent-Length: 3\r\n\r\nabc`
+  for (const character of GET('/slow') + request) await c.say(character)
+  await c.say(GET('/slow').repeat(200) + request)
+  const text = await c.hears((t) => t.split('cba').length === 3)
+  expect(text.split('slow').length).toBe(202)
 })

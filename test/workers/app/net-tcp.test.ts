@@ -6,6 +6,7 @@ import { createByteSource, createHostApp } from '../../../api/host-app.ts'
 import { Errno } from '../../../core/base/errno.ts'
 import { SHUT_WR } from '../../../core/socket/socket-constants.ts'
 import { SOCK_STREAM } from '../../../core/socket/sock.ts'
+import { HttpResponse } from '../../../workers/app/http-response.ts'
 import { serveHttp } from '../../../workers/app/http.ts'
 import { type AppNet, createAppNet } from '../../../workers/app/net.ts'
 import type { AppSocket } from '../../../workers/app/socket.ts'
@@ -249,3 +250,24 @@ test.each([
     expect(createHash('sha1').update(body).digest('hex')).toBe(wanted.digest('hex'))
   }
 )
+
+test('the last answer of a connection and its end leave in one segment', async () => {
+  const h = setUp()
+  const answer = () => new HttpResponse('hello') as unknown as Response
+  const http = serveHttp({ net: h.app.net, port: 80, fetch: answer })
+  await h.settled(once(http.server, 'listening'))
+  const sk = connect(h, 80)
+  const request = Buffer.from('GET / HTTP/1.1\r\nHost: b\r\nConnection: close\r\n\r\n')
+  let asked = false
+  let text = ''
+  await h.run(() => {
+    if (!asked) asked = h.a.sockets.sendBytes(sk, request, 0, request.length) > 0
+    for (let part = read(h, sk); part !== undefined; part = read(h, sk)) {
+      if (part === null) return true
+      text += Buffer.from(part).toString()
+    }
+    return false
+  }, 'the answer')
+  expect(text).toEndWith('\r\n\r\nhello')
+  expect(h.b.mib('TcpExtTCPOrigDataSent')).toBe(1)
+})

@@ -12,6 +12,8 @@ import {
   SK_EVENT_CONNECT,
   SK_EVENT_ERROR,
   SK_EVENT_HUP,
+  SK_RCVQ_HEAD,
+  SK_RMEM,
   SK_STATE,
   TCP_CLOSE,
   TCP_CLOSE_WAIT,
@@ -480,6 +482,21 @@ describe.each(FAMILIES)('%s', (_name, family) => {
       host.tcp.close(listener)
       pass(100_000)
       expect(host.leaks()).toEqual(NO_LEAKS)
+    })
+    test.each([
+      ['TIME_WAIT', 'F. 1:1(0) ack 2 win 65535', TCP_TIME_WAIT],
+      ['CLOSING', 'F. 1:1(0) ack 1 win 65535', TCP_CLOSING],
+    ] as const)('a closed socket in %s holds no memory: not even the FIN', (_what, text, then) => {
+      const { host, establish, inject, sent, state, finish } = start()
+      const sk = establish()
+      host.tcp.close(sk)
+      sent()
+      inject(text)
+      sent()
+      expect(state(sk)).toBe(then)
+      expect(host.i32[sk + SK_RMEM]).toBe(0)
+      expect(host.i32[sk + SK_RCVQ_HEAD]).toBe(0)
+      finish()
     })
     test('TIME_WAIT gives way when there is no row left', () => {
       const { host, establish, inject, finish } = start({ config: { socks: 4 } })

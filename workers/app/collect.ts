@@ -1,0 +1,40 @@
+/**
+ * Has the garbage of this thread collected while it works. The runtime's own collector waits until a heap has grown by as
+ * much as it holds, and counts the arena in, which every thread holds: so hundreds of megabytes of dead requests
+ * would stand. Called by the engine for what it has handed out. Application thread only.
+ */
+import { edenGC, fullGC } from 'bun:jsc'
+
+/** Work that is worth a look. */
+const LEAST_WORK = 256
+const INTERVAL_MS = 100
+/** What was alive at one of the quick collections only a full one finds dead. */
+const FULL_EVERY = 20
+
+let work = 0
+let rounds = 0
+let timer: Timer | undefined
+
+const collect = (): void => {
+  timer = undefined
+  if (work === 0) {
+    // at rest
+    rounds = 0
+    fullGC()
+    return
+  }
+  work = 0
+  if (++rounds % FULL_EVERY === 0) fullGC()
+  else edenGC()
+  schedule()
+}
+const schedule = (): void => {
+  timer = setTimeout(collect, INTERVAL_MS)
+  timer.unref()
+}
+
+/** So many completions have been handed to the application. */
+export const noteWork = (completions: number): void => {
+  work += completions
+  if (timer === undefined && work >= LEAST_WORK) schedule()
+}
