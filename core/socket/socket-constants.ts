@@ -32,6 +32,7 @@ export const SO_BINDTOIFINDEX = 62
 export const MSG_PEEK = 2
 /** A stream's bytes are taken and thrown away. */
 export const MSG_TRUNC = 0x20
+/** What goes with it follows at once. */
 export const MSG_MORE = 0x8000
 
 export const IP_TOS = 1
@@ -39,9 +40,6 @@ export const IP_TTL = 2
 export const IPV6_UNICAST_HOPS = 16
 export const IPV6_V6ONLY = 26
 export const IPV6_TCLASS = 67
-
-/** A flag of a send: what goes with it follows at once. */
-export const MSG_MORE = 0x8000
 
 export const TCP_NODELAY = 1
 export const TCP_CORK = 3

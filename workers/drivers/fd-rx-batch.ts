@@ -20,7 +20,7 @@ export type RxBatch = ReturnType<typeof createRxBatch>
 export const createRxBatch = (arena: Arena, skbs: Skbs, ring: Ring) => {
   const { i32, u8, layout } = arena
   const most = Math.max(1, Math.min(RING_ENTRIES, layout.config.largeBuffers >> SHARE_SHIFT))
-  /** Large skbs that are read into, and how many are armed. */
+  /** Large skbs that are read into, and how many there are: those without a frame are free again after the batch. */
   const slots = new Int32Array(RING_ENTRIES)
   let armed = 0
   /** Frames of the latest batch. */
@@ -69,7 +69,7 @@ export const createRxBatch = (arena: Arena, skbs: Skbs, ring: Ring) => {
     isLarge[fd & FD_MASK] = large
     learn(fd, got, n)
     for (let k = 0; k < got; k++) frames[k] = take(frames[k], lengths[k])
-    close(n)
+    disarm()
     return got
   }
   /** The skb of the frame in a slot: a small one is copied out if there is a buffer for it. */
@@ -85,19 +85,14 @@ export const createRxBatch = (arena: Arena, skbs: Skbs, ring: Ring) => {
     u8.copyWithin(skbs.put(small, len) - vnet.HEADER, from - vnet.HEADER, from + len)
     return small
   }
-  /** Fills the gaps that frames which went on have left in the first `n` slots. */
-  const close = (n: number): void => {
-    let to = 0
-    for (let k = 0; k < armed; k++) if (k >= n || slots[k] !== 0) slots[to++] = slots[k]
-    armed = to
+  /** Frees the buffers that no frame has taken along. */
+  const disarm = (): void => {
+    for (let k = 0; k < armed; k++) if (slots[k] !== 0) skbs.free(slots[k])
+    armed = 0
   }
   /** What a read of the latest batch failed with, other than an empty queue; 0 is nothing. */
   const failure = (): number => errno
   const frame = (k: number): number => frames[k]
-  const release = (): void => {
-    for (let k = 0; k < armed; k++) skbs.free(slots[k])
-    armed = 0
-  }
 
-  return { arm, learn, read, failure, frame, release }
+  return { arm, learn, read, failure, frame }
 }

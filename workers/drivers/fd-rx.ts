@@ -53,7 +53,7 @@ export const createFdRx = (arena: Arena, skbs: Skbs, drop: DropFn, ring: Ring | 
   putAddress(iov.view, 24, LARGE_ROOM - SMALL_ROOM)
   const auxdata = createAuxdata(arena, skbs, iov)
 
-  // Armed buffers: what the next readv fills. One that was not used stays for the next call.
+  // Armed buffers: what the next readv fills. One that was not used stays for the next of this poll.
   let small = 0
   let large = 0
   /** Makes both ready; without a large one small frames still come in. False without a small one. */
@@ -147,9 +147,22 @@ export const createFdRx = (arena: Arena, skbs: Skbs, drop: DropFn, ring: Ring | 
     deliver: Deliver,
     isSocket = false
   ): number => {
-    const stats = deviceStats(arena, skbs.thread, ifindex)
     pollError = 0
-    if (batch !== null && !isSocket) return pollBatches(batch, fd, ifindex, budget, deliver)
+    const n =
+      batch === null || isSocket
+        ? pollFrames(fd, ifindex, budget, deliver, isSocket)
+        : pollBatches(batch, fd, ifindex, budget, deliver)
+    release()
+    return n
+  }
+  const pollFrames = (
+    fd: number,
+    ifindex: number,
+    budget: number,
+    deliver: Deliver,
+    isSocket: boolean
+  ): number => {
+    const stats = deviceStats(arena, skbs.thread, ifindex)
     for (let k = 0; k < budget; k++) if (!readOne(fd, ifindex, stats, deliver, isSocket)) return k
     return budget
   }
@@ -192,13 +205,12 @@ export const createFdRx = (arena: Arena, skbs: Skbs, drop: DropFn, ring: Ring | 
     return n
   }
 
-  /** Gives the armed buffers back. */
+  /** Nothing stays armed between polls: what memory is missing then is held by who has a frame. */
   const release = (): void => {
     if (small !== 0) skbs.free(small)
     if (large !== 0) skbs.free(large)
     small = 0
     large = 0
-    batch?.release()
   }
-  return { poll, error, release }
+  return { poll, error }
 }

@@ -67,7 +67,6 @@ export const createQueueReader = (arena: Arena, worker: number, deps: QueueDeps)
   }
   const close = (): void => {
     for (const remove of removes) remove()
-    driver.release()
   }
   /** The eventfd that wakes the worker while it has queues; 0 when it has none. */
   const doorbell = (): number => (queues.count() === 0 ? 0 : polls.doorbell)

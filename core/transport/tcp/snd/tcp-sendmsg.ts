@@ -3,7 +3,6 @@
  * a super-frame of the moment, and pushed. Called by the socket layer on the worker; the source is arena memory
  * or, for sockets in the worker, a Uint8Array of its own. Linux: tcp_sendmsg_locked.
  */
-import { MSG_MORE } from '../../../socket/socket-constants.ts'
 import { Errno } from '../../../base/errno.ts'
 import type { Arena } from '../../../shm/arena.ts'
 import { SKB_END, SKB_LEN, SKB_TAIL, type Skbs } from '../../../skb/skb.ts'
