@@ -5,13 +5,13 @@
  */
 import { createTextControl } from '../../core/control/text/control.ts'
 import type { Control, StackConfig } from '../../core/control/text/messages.ts'
+import { seeded } from '../../test/support/random.ts'
 import { isRefused } from '../../core/control/text/names.ts'
 import { createArena } from '../../core/shm/arena.ts'
 import { createIpi } from '../../core/shm/ipi.ts'
 import { type ArenaConfig, DEFAULT_ARENA, G_SHUTDOWN } from '../../core/shm/layout.ts'
 import { kindsOf } from '../../workers/kinds.ts'
 import { monotonicUs } from '../../workers/os/clock.ts'
-import { random } from '../../workers/random.ts'
 import type { ThreadData } from '../../workers/thread-data.ts'
 import { startThread, type Thread } from '../../workers/threads.ts'
 import { createWake } from '../../workers/wake.ts'
@@ -45,7 +45,8 @@ export const startRouter = async (
     nowUs: monotonicUs,
     wake,
     ipi: createIpi(arena, layout.controlThread, wake),
-    random,
+    // a hash key that spreads these flows over all workers: some do not (Toeplitz is linear)
+    random: seeded(7),
     pause: () => new Promise((resolve) => setImmediate(resolve)),
     kinds: kindsOf({ queues: null, namespaces: new Map(), files: null, say: console.error }),
     hasEnded: () => false,
