@@ -228,7 +228,8 @@ const scaleRows = ({ feed, points }: Curve): string[][] =>
     `${point.steered}`,
     `${point.dropped}`,
   ])
-const scale = ({ curves, machine: on }: ScaleResult): Page => {
+const scale = ({ curves: all, machine: on }: ScaleResult): Page => {
+  const curves = all.filter(({ points }) => points.length > 0)
   const plots: Record<string, string> = {}
   const plot = (name: string, title: string, feeds: readonly string[]): void => {
     const own = curves.filter(({ feed }) => feeds.includes(feed))

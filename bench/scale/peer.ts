@@ -21,22 +21,21 @@ import {
 import { createSteering } from '../../core/stack/steering.ts'
 import { createThread } from '../../core/stack/thread.ts'
 import { announce } from '../../workers/thread-data.ts'
-import { createDoorbellWait, createWake } from '../../workers/wake.ts'
+import { createWake } from '../../workers/wake.ts'
 import { FLOWS, FRAME, makeFrames } from './flows.ts'
+import { createPause } from './pause.ts'
 import type { PeerData, PeerOptions } from './thread-data.ts'
 
 const BATCH = 64
 /** Bytes from one ready frame to the next. */
 const STRIDE = 64
-/** While there is nothing to do. Workers have some hundred frames meanwhile. */
-const REST_MS = 0.02
 
 const { config, buffer, id, thread, into, from, ifindex, window, spins } = workerData as PeerData
 const arena = attachArena(config, buffer)
 const { i32, u8, layout } = arena
 const own = createThread({ arena, thread, wake: createWake(arena, id) })
 const { skbs, ipi } = own
-const rest = createDoorbellWait(arena, thread)
+const pause = createPause(arena, thread, spins)
 const freeRows = layout.freeSkbs + thread * (32 + layout.config.skbs)
 
 const makeSkb = (): number => {
@@ -104,6 +103,6 @@ while (Atomics.load(i32, G_SHUTDOWN) === 0) {
   const work = sink() + generate()
   skbs.flush()
   skbs.reclaim()
-  if (work === 0 && !spins) rest(REST_MS)
+  if (work === 0) pause()
 }
 announce('stopped')

@@ -15,12 +15,15 @@ export type Curve = { feed: Feed; points: Point[]; usl: Usl | null }
 const POINT = new URL('./point.ts', import.meta.url).pathname
 const POINT_WITHIN_MS = 40_000
 
-const measure = async (workers: number, feed: Feed, seconds: number): Promise<Point> => {
+/** A point that fails is said, and the others go on. */
+const measure = async (workers: number, feed: Feed, seconds: number): Promise<Point | null> => {
   const argv = [process.execPath, POINT, ...[workers, feed, seconds].map(String)]
   const child = Bun.spawn(argv, { stdout: 'pipe', stderr: 'inherit', timeout: POINT_WITHIN_MS })
   const said = await new Response(child.stdout).text()
-  if ((await child.exited) !== 0) throw new Error(`${workers} workers could not be measured`)
-  return JSON.parse(said) as Point
+  if ((await child.exited) === 0) return JSON.parse(said) as Point
+  console.error(`${workers} workers could not be measured`)
+  process.exitCode = 1
+  return null
 }
 
 const mean = (values: readonly number[]): number =>
@@ -82,6 +85,7 @@ const runCurve = async (feed: Feed, { workers, seconds }: ScaleOptions): Promise
   const points: Point[] = []
   for (const count of workers) {
     const point = await measure(count, feed, seconds)
+    if (point === null) continue
     points.push(point)
     console.log(line(point))
   }

@@ -37,12 +37,12 @@ import { parseIpv4 } from '../../core/wire/text.ts'
 import { monotonicUs } from '../../workers/os/clock.ts'
 import { random } from '../../workers/random.ts'
 import { announce } from '../../workers/thread-data.ts'
-import { createDoorbellWait, createWake } from '../../workers/wake.ts'
+import { createWake } from '../../workers/wake.ts'
+import { createPause } from './pause.ts'
 import type { TcpPeerData } from './thread-data.ts'
 
 /** Frames that it lets lie in the worker's backlog. */
 const WINDOW = 512
-const REST_MS = 0.02
 const STREAMS = 8
 const CLIENTS = 32
 const CHUNK = 65536
@@ -54,7 +54,7 @@ const { config, buffer, id, thread, worker, into, from, ifindex, load, counts, s
 const router = attachArena(config, buffer)
 const own = createThread({ arena: router, thread, wake: createWake(router, id) })
 const { steerSkb } = createSteering(own)
-const rest = createDoorbellWait(router, thread)
+const pause = createPause(router, thread, spins)
 
 const arena = createArena({ ...SMALL_ARENA, skbs: 8192, smallBuffers: 4096, largeBuffers: 512 })
 const { i32, layout } = arena
@@ -187,5 +187,5 @@ await configure()
 if (load === 'tcp') streams()
 else connections()
 announce('ready')
-while (Atomics.load(router.i32, G_SHUTDOWN) === 0) if (turn() === 0 && !spins) rest(REST_MS)
+while (Atomics.load(router.i32, G_SHUTDOWN) === 0) if (turn() === 0) pause()
 announce('stopped')
