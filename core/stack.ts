@@ -76,10 +76,15 @@ export const createStack = (deps: StackDeps) => {
     work += wheel.advance()
     work += sockets.runEvents()
     appPort.flush()
-    work += xmit.netTxAction()
-    // below the sockets something may have gone
-    tcp.releaseHeldUp(work !== 0)
+    const sent = xmit.netTxAction()
+    work += sent
+    const heldUp = tcp.releaseHeldUp(sent !== 0)
     work -= xmit.endBatch()
+    // what the drivers have sent by now makes room for more
+    if (heldUp !== 0) {
+      tcp.releaseHeldUp(true)
+      work -= xmit.endBatch()
+    }
     backlog.flush()
     skbs.flush()
     skbs.reclaim()

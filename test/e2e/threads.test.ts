@@ -92,5 +92,6 @@ describe.each([1, 2, 3, 4, 8, 16])('%p workers', (workers) => {
     expect(total(stack)).toBe(14 * FRAMES)
     expect(Math.min(...stack.forwarded())).toBeGreaterThan(0)
     expect(stack.dropped()).toBe(0)
-  })
+    // sixteen threads and a loaded machine: each run has its own bound
+  }, 60_000)
 })

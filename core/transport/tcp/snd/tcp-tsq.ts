@@ -74,10 +74,10 @@ export const createTcpTsq = ({ arena, bank, time, slab, mem }: TcpTsqDeps) => {
     isCorked = true
     return true
   }
-  /** Lets those go on that were held up, when something was `drained`, else once a millisecond; they may be held up again. */
-  const release = (drained: boolean, push: (sk: number) => void): void => {
+  /** Lets those go on that were held up, when something was `drained`, else once a millisecond; returns how many still are. */
+  const release = (drained: boolean, push: (sk: number) => void): number => {
     const n = count
-    if (n === 0 || (!drained && !isCorked && time[TIME_MS] === lastMs)) return
+    if (n === 0 || (!drained && !isCorked && time[TIME_MS] === lastMs)) return count
     lastMs = time[TIME_MS]
     count = 0
     isCorked = false
@@ -87,6 +87,7 @@ export const createTcpTsq = ({ arena, bank, time, slab, mem }: TcpTsqDeps) => {
       i32[sk + SK_FLAGS] &= ~SOCK_TSQ_THROTTLED
       push(sk)
     }
+    return count
   }
   return { holdsUp, throttle, corks, release }
 }
