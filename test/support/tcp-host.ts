@@ -192,7 +192,9 @@ export const createTcpHost = (options: HostOptions) => {
     endTurn()
   }
   /** What the loop does at the end of a turn: small writes leave. */
-  const endTurn = (): void => tcp.releaseHeldUp(true)
+  const endTurn = (): void => {
+    tcp.releaseHeldUp(true)
+  }
   const setClock = (us: number): void => setTime(time, us)
   const advance = (us: number): void => {
     setClock(us)
