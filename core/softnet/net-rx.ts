@@ -9,6 +9,7 @@ import type { Arena } from '../shm/arena.ts'
 import { counterBank, Softnet } from '../shm/counters.ts'
 import { ringReadable, ringRelease, ringTake } from '../shm/ring.ts'
 import { Sysctl } from '../shm/sysctl.ts'
+import { createPrefetch } from '../skb/prefetch.ts'
 import { SKB_OWNER } from '../skb/skb.ts'
 import type { Receive } from '../dev/receive.ts'
 
@@ -29,6 +30,7 @@ export const createNetRx = ({ arena, worker, receive, flush, nowUs }: NetRxDeps)
     backlogRing(layout, worker, t)
   )
   const count = counterBank(arena, worker)
+  const prefetch = createPrefetch(arena)
   const polls: NapiPoll[] = []
   // what a forerunner had taken when it died is gone: its producers may use the slots
   for (const ring of rings) ringRelease(i32, ring)
@@ -38,6 +40,7 @@ export const createNetRx = ({ arena, worker, receive, flush, nowUs }: NetRxDeps)
     const readable = ringReadable(i32, ring)
     if (readable === 0) return 0
     const n = readable < weight ? readable : weight
+    prefetch(ring, n)
     for (let k = 0; k < n; k++) {
       const skb = ringTake(i32, ring)
       // ours from here on: were it so before, a restart would free what still lies in the ring
