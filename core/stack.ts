@@ -17,7 +17,7 @@ import { createMachine, type MachineDeps } from './stack/machine.ts'
 import { createSocketLayer } from './stack/sockets.ts'
 import { createTcp } from './stack/tcp.ts'
 import { createUdp } from './stack/udp.ts'
-import { IPPROTO_ICMP, IPPROTO_TCP, IPPROTO_UDP } from './wire/ipproto.ts'
+import { IPPROTO_ICMP, IPPROTO_ICMPV6, IPPROTO_TCP, IPPROTO_UDP } from './wire/ipproto.ts'
 
 type StackDeps = MachineDeps & {
   /** Whose devices it sends on: the same list as its control's. */
@@ -42,18 +42,22 @@ export const createStack = (deps: StackDeps) => {
   const layer = createSocketLayer(machine, wake)
   const udp = createUdp(machine, link, inet, layer)
   const tcp = createTcp(machine, inet, layer, secret)
-  const { protos, icmp } = inet
+  const { protos, protos6, icmp, ipv6 } = inet
   protos.inetAddProtocol(IPPROTO_ICMP, icmp.icmpRcv, icmp.icmpErr)
-  protos.inetAddProtocol(IPPROTO_UDP, udp.udpRcv, udp.udpErr, udp.udpResume)
-  protos.inetAddProtocol(IPPROTO_TCP, tcp.tcpRcv, tcp.tcpErr, tcp.tcpResume)
+  protos6.inetAddProtocol(IPPROTO_ICMPV6, ipv6.icmpv6.icmpv6Rcv)
+  for (const family of [protos, protos6]) {
+    family.inetAddProtocol(IPPROTO_UDP, udp.udpRcv, udp.udpErr, udp.udpResume)
+    family.inetAddProtocol(IPPROTO_TCP, tcp.tcpRcv, tcp.tcpErr, tcp.tcpResume)
+  }
   deps.moreProtocols?.(protos)
   protos.freeze()
+  protos6.freeze()
   layer.services.configure(deps.services)
   const netRx = createNetRx({ ...machine, ...link, nowUs })
 
   const { time, wheel, skbs, ipi, backlog, steer } = machine
   const { xmit } = link
-  const { nf } = inet
+  const { nf, nf6 } = inet
   const { sockets, appPort } = layer
   ipi.on(Ipi.SOCK_DESTROY, (from, sk, generation, _a2, _a3, _a4, _a5, request) => {
     ipi.send(from, Ipi.REPLY, request, sockets.destroy(sk, generation))
@@ -101,6 +105,7 @@ export const createStack = (deps: StackDeps) => {
   const refresh = (): void => {
     steer.refresh()
     nf.publish()
+    nf6.publish()
   }
 
   // the parts, and the loop over them

@@ -10,12 +10,17 @@ export const IPCB_MTU = SKB_CB + 1
 /** IPSKB_* */
 export const IPCB_FLAGS = SKB_CB + 2
 
+/** IPv6: from the network header to the octet that says which header lies at SKB_TRANSPORT. */
+export const IPCB_NHOFF = SKB_CB + 4
+
 /** Came in on another device. */
 export const IPSKB_FORWARDED = 1
 /** Put together from fragments. */
 export const IPSKB_REASSEMBLED = 2
 /** The copy of our own multicast or broadcast that is heard here: it leaves by no device. */
 export const IPSKB_MCLOOP = 4
+/** Is not to be heard here, though it goes to a group that may be ours too (IPV6_MULTICAST_LOOP is off). */
+export const IPSKB_NOLOOP = 8
 
 /** An ICMP error that is not about the path's MTU (inet-protos.ts). */
 export const NO_MTU = -1

@@ -104,7 +104,8 @@ export const createArp = (deps: ArpDeps) => {
   }
 
   /** Asks who has the entry's address; from the waiting packet's source when that is ours (arp_announce 0). */
-  const arpSolicit = (row: number, isUnicast: boolean, wantedBy: number): void => {
+  const arpSolicit = (row: number, isUnicast: boolean, words: Int32Array, from: number): void => {
+    const wantedBy = words[from + 3]
     const dev = i32[row + NEIGH_IFINDEX]
     const target = i32[row + NEIGH_ADDR + 3]
     const sip = wantedBy !== 0 && isLocalAddress(wantedBy) ? wantedBy : selectSource(dev, target)

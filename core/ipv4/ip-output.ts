@@ -3,7 +3,7 @@
  * else), and takes it and what is forwarded to the neighbour layer, cut to the way's MTU. On the worker that sends.
  * The packet is taken over in every case. Linux: net/ipv4/ip_output.c; RFC 791 section 3.2, 1122 section 3.2.1.
  */
-import { AF_INET, AF_INET6, V4_MAPPED } from '../base/family.ts'
+import { V4_MAPPED } from '../base/family.ts'
 import { fold } from '../base/checksum.ts'
 import { Errno } from '../base/errno.ts'
 import type { Flowi } from '../base/flowi.ts'
@@ -12,7 +12,6 @@ import {
   FL_DADDR,
   FL_DEV,
   FL_DST,
-  FL_FAMILY,
   FL_IIF,
   FL_MARK,
   FL_MTU,
@@ -80,6 +79,7 @@ import { NF_INET_LOCAL_OUT, NF_INET_POST_ROUTING, NF_PASSED } from '../netfilter
 import type { SkDst } from '../inet/sk-dst.ts'
 import type { Route } from '../inet/route.ts'
 import type { Pmtu } from '../inet/pmtu.ts'
+import type { PacketAddrs } from '../inet/packet-addrs.ts'
 import type { IpIdent } from './ip-ident.ts'
 import type { NeighOutput } from '../neigh/neigh-output.ts'
 import type { EtherOutput } from '../dev/ether-output.ts'
@@ -98,6 +98,7 @@ type IpOutputDeps = {
   /** First of four free words of this thread: a next hop's address. */
   key: number
 } & Pick<Route, 'routeInput'> &
+  Pick<PacketAddrs, 'loadAddrs'> &
   Pick<Pmtu, 'routeOutput'> &
   Pick<IpIdent, 'ipSelectIdent'> &
   Pick<NeighOutput, 'neighResolve' | 'neighConfirm'> &
@@ -109,7 +110,7 @@ export type IpOutput = ReturnType<typeof createIpOutput>
 
 export const createIpOutput = (deps: IpOutputDeps) => {
   const { arena, skbs, drop, nf, ipSelectIdent, fragmentation, gso, key } = deps
-  const { routeInput, routeOutput } = deps
+  const { routeInput, routeOutput, loadAddrs } = deps
   const { neighResolve, neighConfirm, ethHeader, ethHeaderSelf, devQueueXmit, netifRx } = deps
   const { skDstCheck, skDstValid } = deps.skDst
   const { i32, u8, f64, layout } = arena
@@ -335,30 +336,6 @@ export const createIpOutput = (deps: IpOutputDeps) => {
   }
 
   /**
-   * The flow of a received packet, its addresses as they came: FL_FAMILY, FL_SADDR, FL_DADDR, FL_IIF and FL_MARK.
-   * Whoever answers swaps source and destination.
-   */
-  const loadAddrs = (skb: number, fl: Flowi): void => {
-    const at = i32[skb + SKB_NETWORK]
-    fl[FL_IIF] = i32[skb + SKB_DEV]
-    fl[FL_MARK] = i32[skb + SKB_MARK]
-    if (u8[at] >> 4 === 4) {
-      fl[FL_FAMILY] = AF_INET
-      fl[FL_SADDR] = fl[FL_SADDR + 1] = fl[FL_DADDR] = fl[FL_DADDR + 1] = 0
-      fl[FL_SADDR + 2] = fl[FL_DADDR + 2] = V4_MAPPED
-      fl[FL_SADDR + 3] = ipv4.src(u8, at)
-      fl[FL_DADDR + 3] = ipv4.dst(u8, at)
-      return
-    }
-    fl[FL_FAMILY] = AF_INET6
-    for (let w = 0; w < 8; w++) {
-      const from = at + 8 + 4 * w
-      fl[FL_SADDR + w] =
-        (u8[from] << 24) | (u8[from + 1] << 16) | (u8[from + 2] << 8) | u8[from + 3]
-    }
-  }
-
-  /**
    * The tables have changed while the packet was kept: its way is looked up again, as a received packet's or as one of
    * our own (ip_route_me_harder). False: there is none, and the packet is gone. In Linux a queued packet holds its dst.
    */
@@ -397,5 +374,5 @@ export const createIpOutput = (deps: IpOutputDeps) => {
     neighConfirm(i32[row + NH_DEV], i32[row + NH_FAMILY] !== 0 ? row + NH_GATEWAY : sk + SK_DADDR)
   }
 
-  return { ipQueueXmit, ipSend, ipOutput, routeMeHarder, loadAddrs, sockConfirm }
+  return { ipQueueXmit, ipSend, ipOutput, routeMeHarder, sockConfirm }
 }

@@ -1,25 +1,27 @@
 /**
- * IPv6's row of the family table (inet/af-ops.ts): there is no IPv6 input or output yet, so it holds the family's
- * numbers, and says EAFNOSUPPORT of everything that would have to be sent. Made by core/stack, on each worker.
- * Linux: ipv6_specific.
+ * IPv6's row of the family table (inet/af-ops.ts). Made by core/stack, on each worker.
+ * Linux: ipv6_specific, inet6_init().
  */
-import { Errno } from '../base/errno.ts'
 import { AF_INET6_INFO, type AfOps } from '../inet/af-ops.ts'
-import { Drop, type DropFn } from '../skb/drop.ts'
+import type { Arena } from '../shm/arena.ts'
+import { Sysctl } from '../shm/sysctl.ts'
+import { ICMPV6_DEST_UNREACH, ICMPV6_PORT_UNREACH } from '../wire/icmpv6.ts'
+import type { Icmpv6 } from './icmpv6.ts'
+import type { Ip6Output } from './ip6-output.ts'
 
-/** IPV6_DEFAULT_HOPLIMIT. */
-const HOP_LIMIT = 64
+type AfInet6Deps = {
+  arena: Arena
+  output: Pick<Ip6Output, 'ip6Xmit' | 'ip6Send'>
+} & Pick<Icmpv6, 'icmpv6Send'>
 
-export const createAfInet6 = ({ drop }: { drop: DropFn }): AfOps => {
-  const refuse = (skb: number): number => {
-    drop(skb, Drop.IP_OUTNOROUTES)
-    return -Errno.EAFNOSUPPORT
-  }
+export const createAfInet6 = ({ arena, output, icmpv6Send }: AfInet6Deps): AfOps => {
+  const { i32, layout } = arena
+  const hopLimit = layout.sysctl + Sysctl.ip6_hop_limit
   return {
     ...AF_INET6_INFO,
-    hopLimit: () => HOP_LIMIT,
-    queueXmit: refuse,
-    send: refuse,
-    portUnreachable: () => {},
+    hopLimit: () => i32[hopLimit],
+    queueXmit: output.ip6Xmit,
+    send: output.ip6Send,
+    portUnreachable: (skb) => icmpv6Send(skb, ICMPV6_DEST_UNREACH, ICMPV6_PORT_UNREACH, 0),
   }
 }

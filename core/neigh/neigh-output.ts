@@ -5,6 +5,7 @@
  * Linux: net/core/neighbour.c neigh_output(), neigh_resolve_output(), __neigh_event_send().
  */
 import { Errno } from '../base/errno.ts'
+import { V4_MAPPED } from '../base/family.ts'
 import type { Time } from '../base/time.ts'
 import { TIME_MS } from '../base/time.ts'
 import type { TimerWheel } from '../base/timer-wheel.ts'
@@ -18,8 +19,9 @@ import type { DropFn } from '../skb/drop.ts'
 import { Drop } from '../skb/drop.ts'
 import type { Skbs } from '../skb/skb.ts'
 import { MAX_HEADER, SKB_END, SKB_HEAD, SKB_NETWORK, SKB_NEXT, SKB_PROTOCOL } from '../skb/skb.ts'
-import { ETH_P_IP } from '../wire/ethernet.ts'
+import { ETH_P_IPV6 } from '../wire/ethernet.ts'
 import * as ipv4 from '../wire/ipv4.ts'
+import * as ipv6 from '../wire/ipv6.ts'
 import {
   NEIGH_HH,
   NEIGH_SEQ,
@@ -228,7 +230,8 @@ export const createNeighOutput = (deps: NeighOutputDeps) => {
   const ask = (p: number, skb: number): void => {
     pending[p + P_ASKED] = time[TIME_MS]
     if (!wheel.isArmed(timer)) wheel.arm(timer, ASK_AGAIN_MS, onTimer)
-    const source = i32[skb + SKB_PROTOCOL] === ETH_P_IP ? ipv4.src(u8, i32[skb + SKB_NETWORK]) : 0
+    const at = i32[skb + SKB_NETWORK]
+    const isIpv6 = i32[skb + SKB_PROTOCOL] === ETH_P_IPV6
     asking = true
     ipi.send(
       0,
@@ -238,7 +241,10 @@ export const createNeighOutput = (deps: NeighOutputDeps) => {
       pending[p + P_ADDR + 1],
       pending[p + P_ADDR + 2],
       pending[p + P_ADDR + 3],
-      source
+      isIpv6 ? ipv6.src0(u8, at) : 0,
+      isIpv6 ? ipv6.src1(u8, at) : 0,
+      isIpv6 ? ipv6.src2(u8, at) : V4_MAPPED,
+      isIpv6 ? ipv6.src3(u8, at) : ipv4.src(u8, at)
     )
     asking = false
   }

@@ -5,7 +5,7 @@
  * then makes its free list, its index and its timers from them. How a neighbour is asked is the family's (arp.ts).
  * Linux: net/core/neighbour.c; RFC 4861 section 7.3.
  */
-import { V4_MAPPED } from '../base/family.ts'
+import { clearAddr, V4_MAPPED } from '../base/family.ts'
 import { Errno } from '../base/errno.ts'
 import type { Time } from '../base/time.ts'
 import { TIME_MS } from '../base/time.ts'
@@ -60,8 +60,11 @@ import type { NeighTable } from './neigh-table.ts'
 type NeighOps = {
   /** Ethertype of what is sent to such a neighbour. */
   ethertype: number
-  /** Asks for the neighbour of `row`; to its known address when `isUnicast`. `source` is the waiting packet's. */
-  solicit: (row: number, isUnicast: boolean, source: number) => void
+  /**
+   * Asks for the neighbour of `row`; to its known address when `isUnicast`. The waiting packet's source is at
+   * words[at], zero when none waits.
+   */
+  solicit: (row: number, isUnicast: boolean, words: Int32Array, at: number) => void
 }
 
 type NeighbourDeps = {
@@ -99,8 +102,8 @@ export const createNeighbour = (deps: NeighbourDeps) => {
   const ops: { v4: NeighOps | null; v6: NeighOps | null } = { v4: null, v6: null }
   const free = new Int32Array(rows)
   let freeCount = 0
-  // source of the packet that waits for an entry, and when the entry was made
-  const source = new Int32Array(rows)
+  // source of the packet that waits for an entry (four words), and when the entry was made
+  const source = new Int32Array(rows * 4)
   const created = new Int32Array(rows)
   let reachableBase = 0
   let reachableTime = 0
@@ -190,7 +193,7 @@ export const createNeighbour = (deps: NeighbourDeps) => {
     endWrite(row)
     i32[row + NEIGH_UPDATED] = i32[row + NEIGH_USED] = now()
     i32[row + NEIGH_CONFIRMED] = (now() - 2 * baseReachable()) | 0
-    source[n] = 0
+    clearAddr(source, n * 4)
     created[n] = now()
     enterIndex(row)
     i32[neighbours + NEIGH_TABLE_COUNT]++
@@ -257,11 +260,12 @@ export const createNeighbour = (deps: NeighbourDeps) => {
   const probe = (row: number): void => {
     const sent = i32[row + NEIGH_PROBES]
     i32[row + NEIGH_PROBES] = sent + 1
-    // filled by core/stack/neigh.ts: arpSolicit (ipv4/arp.ts)
+    // filled by core/stack/neigh.ts: arpSolicit (ipv4/arp.ts), and core/stack/ipv6.ts
     opsOf(row)?.solicit(
       row,
       sent < i32[sysctl + Sysctl.neigh_ucast_solicit],
-      source[table.indexOf(row)]
+      source,
+      table.indexOf(row) * 4
     )
   }
   const fail = (row: number): void => {
@@ -310,8 +314,11 @@ export const createNeighbour = (deps: NeighbourDeps) => {
     return retransMs()
   }
 
-  /** An entry is wanted (__neigh_event_send): a new or failed one is asked for, a STALE one gets its DELAY. */
-  const event = (row: number, from: number): void => {
+  /**
+   * An entry is wanted (__neigh_event_send): a new or failed one is asked for, a STALE one gets its DELAY. The words are
+   * those of the waiting packet's source.
+   */
+  const event = (row: number, s0: number, s1: number, s2: number, s3: number): void => {
     const state = stateOf(row)
     if ((state & (NUD_CONNECTED | NUD_DELAY | NUD_PROBE | NUD_INCOMPLETE)) !== 0) return
     i32[row + NEIGH_USED] = now()
@@ -321,11 +328,18 @@ export const createNeighbour = (deps: NeighbourDeps) => {
       return
     }
     if (i32[sysctl + Sysctl.neigh_mcast_solicit] === 0) return fail(row)
-    source[table.indexOf(row)] = from
+    setSource(table.indexOf(row) * 4, s0, s1, s2, s3)
     i32[row + NEIGH_PROBES] = i32[sysctl + Sysctl.neigh_ucast_solicit]
     enterState(row, NUD_INCOMPLETE)
     wheel.arm(row + NEIGH_TIMER, retransMs(), onTimer)
     probe(row)
+  }
+
+  const setSource = (at: number, s0: number, s1: number, s2: number, s3: number): void => {
+    source[at] = s0
+    source[at + 1] = s1
+    source[at + 2] = s2
+    source[at + 3] = s3
   }
 
   /**
@@ -381,7 +395,7 @@ export const createNeighbour = (deps: NeighbourDeps) => {
     i32[key + 2] = a2
     i32[key + 3] = a3
   }
-  ipi.on(Ipi.NEIGH_RESOLVE, (from, dev, a0, a1, a2, a3, wantedBy) => {
+  ipi.on(Ipi.NEIGH_RESOLVE, (from, dev, a0, a1, a2, a3, s0, s1, s2, s3) => {
     putKey(a0, a1, a2, a3)
     const known = table.lookup(dev, key)
     const row = known !== 0 ? known : create(dev, key)
@@ -389,12 +403,12 @@ export const createNeighbour = (deps: NeighbourDeps) => {
       ipi.send(from, Ipi.NEIGH_UPDATE, 0, dev, a0, a1, a2, a3, 0)
       return
     }
-    event(row, wantedBy)
+    event(row, s0, s1, s2, s3)
     // the entry had become valid while the question was on its way
     if ((stateOf(row) & NUD_VALID) !== 0) tellWorker(from, row, true)
   })
   ipi.on(Ipi.NEIGH_USED, (_from, row) => {
-    if (i32[row + NEIGH_IFINDEX] !== 0) event(row, 0)
+    if (i32[row + NEIGH_IFINDEX] !== 0) event(row, 0, 0, 0, 0)
   })
   ipi.on(Ipi.NEIGH_SET, (from, dev, a0, a1, a2, a3, stateAndFlags, request, macHi, macLo) => {
     putKey(a0, a1, a2, a3)

@@ -149,6 +149,7 @@ const TABLE = {
 
   // ---- net.ipv6
   ip6_forwarding: onOff('net.ipv6.conf.all.forwarding', 1),
+  ip6_hop_limit: number('net.ipv6.conf.all.hop_limit', 64, 1, 255),
 } as const satisfies Record<string, Row>
 
 type Table = typeof TABLE

@@ -66,6 +66,7 @@ const REASONS = [
   'LINK_IMPAIRED',
   'WORKER_RESTART',
   'TCP_MINTTL',
+  'IPV6_BAD_EXTHDR',
 ] as const
 
 /** A reason's number: only those of `Drop` are. */

@@ -6,8 +6,10 @@ import { createAfInet6 } from '../ipv6/af-inet6.ts'
 import { DEV_NET, deviceRow } from '../netdev/netdev.ts'
 import { createNfHooks } from '../netfilter/hooks.ts'
 import { Ipi } from '../shm/ipi.ts'
-import { ETH_P_ARP, ETH_P_IP } from '../wire/ethernet.ts'
+import { SKB_PROTOCOL } from '../skb/skb.ts'
+import { ETH_P_ARP, ETH_P_IP, ETH_P_IPV6 } from '../wire/ethernet.ts'
 import { createIpv4 } from './ipv4.ts'
+import { createIpv6 } from './ipv6.ts'
 import type { Link } from './link.ts'
 import type { Machine } from './machine.ts'
 import { createNeigh } from './neigh.ts'
@@ -20,24 +22,32 @@ export const createInet = (machine: Machine, link: Link) => {
   const { ptype } = link
   const netOf = (ifindex: number): number => arena.i32[deviceRow(arena, ifindex) + DEV_NET]
   const nf = createNfHooks({ ...machine, netOf })
+  const nf6 = createNfHooks({ ...machine, netOf })
   const protos = createInetProtos()
+  const protos6 = createInetProtos()
   const routing = createRouting(machine)
-  const neigh = createNeigh(machine, link, {
-    isLocalAddress: routing.isLocalAddress,
-    linkFailure: (skb) => ipv4.icmp.linkFailure(skb),
-  })
-  const ipv4 = createIpv4({ machine, link, neigh, routing, protos, nf })
-  const { icmpSend } = ipv4.icmp
-  const afInet = createAfInet({ arena, output: ipv4, icmpSend })
-  const afOps = byFamily(afInet, createAfInet6(machine))
+  const linkFailure = (skb: number): void =>
+    arena.i32[skb + SKB_PROTOCOL] === ETH_P_IPV6
+      ? ipv6.linkFailure(skb)
+      : ipv4.icmp.linkFailure(skb)
+  const { isLocalAddress } = routing
+  const neigh = createNeigh(machine, link, { isLocalAddress, linkFailure })
+  const below = { machine, link, neigh, routing }
+  const ipv4 = createIpv4({ ...below, protos, nf })
+  const ipv6 = createIpv6({ ...below, protos: protos6, nf: nf6 })
+  const afInet = createAfInet({ arena, output: ipv4, icmpSend: ipv4.icmp.icmpSend })
+  const afInet6 = createAfInet6({ arena, output: ipv6, icmpv6Send: ipv6.icmpv6.icmpv6Send })
+  const afOps = byFamily(afInet, afInet6)
   const { arp, neighbour, neighOutput } = neigh
   ptype.devAddPack(ETH_P_IP, ipv4.ipRcv, ipv4.ipResume)
+  ptype.devAddPack(ETH_P_IPV6, ipv6.ip6Rcv, ipv6.ip6Resume)
   ptype.devAddPack(ETH_P_ARP, arp.arpRcv, arp.arpRcv)
   ipi.on(Ipi.DEV_DOWN, (_from, ifindex, isCarrierOnly) => {
     neighOutput.flushDevice(ifindex)
     if (isCarrierOnly !== 0) return neighbour?.neighCarrierDown(ifindex)
     nf.dropQueued(ifindex)
+    nf6.dropQueued(ifindex)
     neighbour?.neighIfdown(ifindex)
   })
-  return { ...routing, ...neigh, ...ipv4, nf, protos, afOps }
+  return { ...routing, ...neigh, ...ipv4, ipv6, nf, nf6, protos, protos6, afOps }
 }

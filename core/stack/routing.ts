@@ -1,6 +1,7 @@
 /** What addresses are, and where packets to them go: the tables that the families of a stack ask. */
 import { createAddrType } from '../inet/addr-type.ts'
 import { createFibReader } from '../inet/fib.ts'
+import { createPacketAddrs } from '../inet/packet-addrs.ts'
 import { createRoute } from '../inet/route.ts'
 import { INIT_NET } from '../netdev/netdev.ts'
 import { createDst } from './dst.ts'
@@ -9,7 +10,13 @@ import type { Machine } from './machine.ts'
 export type Routing = ReturnType<typeof createRouting>
 
 export const createRouting = (machine: Machine) => {
-  const fib = createFibReader(machine.arena, INIT_NET)
-  const { routeInput, routeOutput } = createRoute({ arena: machine.arena, fib })
-  return { ...createAddrType(machine.arena, fib), routeInput, ...createDst(machine, routeOutput) }
+  const { arena } = machine
+  const fib = createFibReader(arena, INIT_NET)
+  const { routeInput, routeOutput } = createRoute({ arena, fib })
+  return {
+    ...createAddrType(arena, fib),
+    ...createPacketAddrs(arena),
+    routeInput,
+    ...createDst(machine, routeOutput),
+  }
 }

@@ -22,12 +22,26 @@ export const MIN_HEADER = 8
 export const ICMPV6_DEST_UNREACH = 1
 export const ICMPV6_PKT_TOOBIG = 2
 export const ICMPV6_TIME_EXCEED = 3
+export const ICMPV6_PARAMPROB = 4
 export const ICMPV6_ECHO_REQUEST = 128
 export const ICMPV6_ECHO_REPLY = 129
 export const NDISC_ROUTER_SOLICITATION = 133
 export const NDISC_ROUTER_ADVERTISEMENT = 134
 export const NDISC_NEIGHBOUR_SOLICITATION = 135
 export const NDISC_NEIGHBOUR_ADVERTISEMENT = 136
+
+// Codes of destination unreachable,
+export const ICMPV6_NOROUTE = 0
+export const ICMPV6_ADM_PROHIBITED = 1
+export const ICMPV6_NOT_NEIGHBOUR = 2
+export const ICMPV6_ADDR_UNREACH = 3
+export const ICMPV6_PORT_UNREACH = 4
+// of time exceeded,
+export const ICMPV6_EXC_HOPLIMIT = 0
+// and of parameter problem.
+export const ICMPV6_HDR_FIELD = 0
+export const ICMPV6_UNK_NEXTHDR = 1
+export const ICMPV6_UNK_OPTION = 2
 
 export const check = (_mem: Bytes, _at: number, room: number): boolean => room >= MIN_HEADER
 

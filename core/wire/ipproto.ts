@@ -11,5 +11,7 @@ export const IPPROTO_ROUTING = 43
 export const IPPROTO_FRAGMENT = 44
 export const IPPROTO_AH = 51
 export const IPPROTO_ICMPV6 = 58
+/** Nothing follows (RFC 8200 section 4.7). */
+export const IPPROTO_NONE = 59
 export const IPPROTO_DSTOPTS = 60
 export const IPPROTO_MH = 135

@@ -36,6 +36,18 @@ export const WALK_TOO_MANY = 2
 
 const FRAGMENT_HEADER = 8
 
+/** The least that an options or routing header takes, and what one at `at` takes. */
+export const EXTHDR_MIN = 8
+export const extHeaderLen = (mem: Bytes, at: number): number => (mem[at + 1] + 1) << 3
+/** Routing header: nodes that are still to be visited. */
+export const segmentsLeft = (mem: Bytes, at: number): number => mem[at + 3]
+
+/** Types of options. */
+export const IPV6_TLV_PAD1 = 0
+export const IPV6_TLV_PADN = 1
+export const IPV6_TLV_ROUTERALERT = 5
+export const IPV6_TLV_JUMBO = 0xc2
+
 /**
  * Walks from the fixed header at `at` to `end`. On WALK_OK, out names the final protocol, where it
  * starts and the field that named it (for a parameter problem's pointer). The walk stops behind
@@ -89,7 +101,7 @@ export const isExtension = (next: number): boolean =>
 const extLength = (mem: Bytes, at: number, header: number): number => {
   if (header === IPPROTO_FRAGMENT) return FRAGMENT_HEADER
   if (header === IPPROTO_AH) return (mem[at + 1] + 2) << 2
-  return (mem[at + 1] + 1) << 3
+  return extHeaderLen(mem, at)
 }
 
 export const fragmentNextHeader = (mem: Bytes, at: number): number => mem[at]

@@ -20,6 +20,7 @@ const SRC = 8
 const DST = 24
 export const HEADER = 40
 export const MIN_MTU = 1280
+export const MAX_PAYLOAD = 65535
 /** Where the field that names the first extension header or the transport lies. */
 export const NEXT_HEADER_FIELD = NEXT_HEADER
 /** Source and destination side by side, for pseudoSum. */
@@ -87,6 +88,38 @@ const putAddr = (mem: Bytes, at: number, w0: number, w1: number, w2: number, w3:
   putI32(mem, at + 12, w3)
 }
 
+/** Writes all but the addresses; the first word's class and label are one number. */
+export const initWords = (
+  mem: Bytes,
+  at: number,
+  classAndLabel: number,
+  next: number,
+  payload: number,
+  hops: number
+): void => {
+  mem[at] = 0x60 | (classAndLabel >>> 24)
+  mem[at + 1] = classAndLabel >>> 16
+  mem[at + 2] = classAndLabel >>> 8
+  mem[at + 3] = classAndLabel
+  mem[at + PAYLOAD_LENGTH] = payload >> 8
+  mem[at + PAYLOAD_LENGTH + 1] = payload
+  mem[at + NEXT_HEADER] = next
+  mem[at + HOP_LIMIT] = hops
+}
+/** Both addresses, from four words each. */
+export const setAddrs = (
+  mem: Bytes,
+  at: number,
+  words: Int32Array,
+  saddr: number,
+  daddr: number
+): void => {
+  for (let w = 0; w < 4; w++) {
+    putI32(mem, at + SRC + 4 * w, words[saddr + w])
+    putI32(mem, at + DST + 4 * w, words[daddr + w])
+  }
+}
+
 /** There is no checksum to mend: RFC 8200 dropped it from the header. */
 export const decrementHopLimit = (mem: Bytes, at: number): void => {
   mem[at + HOP_LIMIT] = mem[at + HOP_LIMIT] - 1
@@ -100,6 +133,7 @@ export const init = (mem: Bytes, at: number, next: number, payload: number, hops
   setHopLimit(mem, at, hops)
 }
 
+export const isMulticastDst = (mem: Bytes, at: number): boolean => mem[at + DST] === 0xff
 export const isMulticastAddr = (w0: number): boolean => w0 >>> 24 === 0xff
 /** RFC 4291 section 2.7: 1 interface, 2 link, 5 site, 14 global. */
 export const multicastScope = (w0: number): number => (w0 >>> 16) & 15

@@ -2,8 +2,8 @@
 // sent. Its tables are written as control writes them, in one turn and without a control plane. Frames go in with
 // `receive`, time goes on with `advance`, and what the host sent lies in `sent`.
 
-import { AF_INET } from '../../core/base/family.ts'
-import { createFlowi, type Flowi } from '../../core/base/flowi.ts'
+import { familyOf } from '../../core/base/family.ts'
+import { createFlowi, FL_DADDR, FL_FAMILY, FL_SADDR, type Flowi } from '../../core/base/flowi.ts'
 import { SOFT_KINDS } from '../../core/dev/kinds/kinds.ts'
 import type { InetProtos } from '../../core/inet/inet-protos.ts'
 import { NETDEV_TX_BUSY, NETDEV_TX_OK, sumDeviceStat } from '../../core/netdev/netdev.ts'
@@ -21,7 +21,7 @@ import {
   SKB_LEN,
 } from '../../core/skb/skb.ts'
 import { createStack } from '../../core/stack.ts'
-import { createPathTables, words4 } from './path-tables.ts'
+import { createPathTables, words } from './path-tables.ts'
 import { seeded } from './random.ts'
 import { disturb } from './restless-buffers.ts'
 
@@ -79,6 +79,7 @@ export const createPathHost = ({ config = {}, seed = 1, moreProtocols }: PathOpt
       moreProtocols,
     })
     disturb(arena, stack.skbs, stack.nf)
+    disturb(arena, stack.skbs, stack.nf6)
     /** Puts a frame into an skb as a driver would. */
     const frameSkb = (frame: Uint8Array, dev: number, ipSummed = CHECKSUM_NONE): number => {
       const skb = stack.skbs.alloc(frame.length, RX_HEADROOM)
@@ -137,9 +138,9 @@ export const createPathHost = ({ config = {}, seed = 1, moreProtocols }: PathOpt
   }
   const flow = (saddr: string, daddr: string): Flowi => {
     const fl = createFlowi()
-    fl.set([AF_INET], 0)
-    fl.set(words4(saddr), 6)
-    fl.set(words4(daddr), 10)
+    fl.set(words(saddr), FL_SADDR)
+    fl.set(words(daddr), FL_DADDR)
+    fl[FL_FAMILY] = familyOf(fl, FL_DADDR)
     return fl
   }
   return {
@@ -177,3 +178,20 @@ export const CLIENT_MAC = '02:00:00:00:02:09'
 export const SERVER_MAC = '02:00:00:00:03:09'
 export const toRouter = { dst: '02:00:00:00:00:02', src: CLIENT_MAC }
 export const fromServer = { dst: '02:00:00:00:00:03', src: SERVER_MAC }
+
+/**
+ * The same of IPv6: 2001:db8:2::1/64 and fe80::1 on 2, 2001:db8:3::1/64 and fe80::1 on 3, and a default route by
+ * 2001:db8:3::254.
+ */
+export const createRouter6 = (options: PathOptions = {}): PathHost => {
+  const path = createPathHost(options)
+  path.addDevice(2)
+  path.addDevice(3)
+  path.addAddress(1, '::1/128')
+  path.addAddress(2, '2001:db8:2::1/64')
+  path.addAddress(3, '2001:db8:3::1/64')
+  path.addAddress(2, 'fe80::1/64')
+  path.addAddress(3, 'fe80::1/64')
+  path.addRoute('::/0', 3, { via: '2001:db8:3::254' })
+  return path
+}

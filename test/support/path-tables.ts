@@ -1,7 +1,7 @@
 // The tables of a host under test (path-host.ts), written as control writes them but in one turn: devices, addresses,
 // routes, sysctls, and neighbours by the calls that control makes to CPU 0.
 
-import { AF_INET } from '../../core/base/family.ts'
+import { AF_INET6, familyOf } from '../../core/base/family.ts'
 import { NLM_F_CREATE, NLM_F_REPLACE } from '../../core/control/nlm-flags.ts'
 import { createTables } from '../../core/control/tables.ts'
 import { kindNumbers, SOFT_KINDS } from '../../core/dev/kinds/kinds.ts'
@@ -10,14 +10,15 @@ import {
   RT_SCOPE_UNIVERSE,
   RT_TABLE_MAIN,
 } from '../../core/inet/nexthop-constants.ts'
+import { scopeOf6 } from '../../core/inet/source.ts'
 import * as neigh from '../../core/neigh/neigh-constants.ts'
 import * as netdev from '../../core/netdev/netdev.ts'
 import type { Arena } from '../../core/shm/arena.ts'
 import { createIpi, Ipi, Notify } from '../../core/shm/ipi.ts'
 import { NEIGH_WORDS } from '../../core/shm/layout.ts'
 import { setSysctlDefaults } from '../../core/shm/sysctl.ts'
-import type { Words } from '../../core/wire/text.ts'
-import { ip, mac, macText } from './packets.ts'
+import { networkOf, parseAddr, parsePrefix, type Words } from '../../core/wire/text.ts'
+import { mac, macText } from './packets.ts'
 
 export const V4 = 0xffff
 /** DEV_KIND of its devices: lo, and what is sent is recorded. */
@@ -34,11 +35,9 @@ export type DeviceOptions = {
 }
 type RouteOptions = { type?: number; via?: string; mtu?: number }
 
-export const words4 = (text: string): Words => [0, 0, V4, ip(text)]
-const prefix = (text: string): { words: Words; plen: number } => {
-  const [addr, plen] = text.split('/')
-  return { words: words4(addr!), plen: Number(plen) }
-}
+/** An address of either family. */
+export const words = (text: string): Words => parseAddr(text)!.words
+const familyOfWords = (address: Words): number => familyOf(Int32Array.from(address), 0)
 
 /** `settle` lets the workers run. */
 export const createPathTables = (arena: Arena, settle: () => void) => {
@@ -71,19 +70,23 @@ export const createPathTables = (arena: Arena, settle: () => void) => {
     dev: number,
     { type = 1, via, mtu = 0 }: RouteOptions = {}
   ): void => {
-    const gateway = via === undefined ? null : { family: AF_INET, words: words4(via) }
+    const gateway =
+      via === undefined ? null : { family: familyOfWords(words(via)), words: words(via) }
     const scope = gateway === null ? RT_SCOPE_LINK : RT_SCOPE_UNIVERSE
     const none = { tos: 0, metric: 0, protocol: 0, prefsrc: null, flags: 0, hoplimit: 0, advmss: 0 }
-    const place = { family: AF_INET, table: RT_TABLE_MAIN, ...prefix(to) }
+    const { words: network, prefixlen: plen } = networkOf(parsePrefix(to)!)
+    const place = { family: familyOfWords(network), table: RT_TABLE_MAIN, words: network, plen }
     const route = { ...none, ...place, type, scope, dev, gateway, mtu }
     const error = rib.add(route, NLM_F_CREATE | NLM_F_REPLACE)
     if (error !== 0) throw new Error(`route ${to}: ${error}`)
   }
   /** An address with the routes that it brings. */
   const addAddress = (ifindex: number, cidr: string): void => {
-    const { words, plen: prefixlen } = prefix(cidr)
-    const none = { scope: RT_SCOPE_UNIVERSE, flags: 0, broadcast: 0 }
-    const error = ifaddrs.add({ ...none, ifindex, family: AF_INET, words, prefixlen })
+    const { words: address, prefixlen } = parsePrefix(cidr)!
+    const family = familyOfWords(address)
+    const scope = family === AF_INET6 ? scopeOf6(...address) : RT_SCOPE_UNIVERSE
+    const none = { scope, flags: 0, broadcast: 0 }
+    const error = ifaddrs.add({ ...none, ifindex, family, words: address, prefixlen })
     if (error !== 0) throw new Error(`address ${cidr}: ${error}`)
   }
   const setSysctl = (index: number, value: number): void => {
@@ -97,20 +100,21 @@ export const createPathTables = (arena: Arena, settle: () => void) => {
   control.on(Ipi.REPLY, (_from, _request, result) => void replies.push(result))
   /** What watchers were told: the neighbour's state by then. */
   const notified: { isGone: boolean; state: number }[] = []
-  control.on(Ipi.NOTIFY, (_from, kind, isGone, dev, _a0, _a1, _a2, addr) => {
+  control.on(Ipi.NOTIFY, (_from, kind, isGone, dev, ...address) => {
     if (kind !== Notify.NEIGH) return
-    const row = rowOf(dev, addr)
+    const row = rowOf(dev, address)
     notified.push({ isGone: isGone === 1, state: row === 0 ? -1 : i32[row + neigh.NEIGH_STATE]! })
   })
-  const rowOf = (dev: number, addr: number): number => {
+  const rowOf = (dev: number, address: readonly number[]): number => {
+    const isAddress = (row: number): boolean =>
+      [0, 1, 2, 3].every((w) => i32[row + neigh.NEIGH_ADDR + w] === address[w])
     for (let n = 1; n < layout.config.neighbours; n++) {
       const row = layout.neighbours + n * NEIGH_WORDS
-      if (i32[row + neigh.NEIGH_IFINDEX] === dev && i32[row + neigh.NEIGH_ADDR + 3] === addr)
-        return row
+      if (i32[row + neigh.NEIGH_IFINDEX] === dev && isAddress(row)) return row
     }
     return 0
   }
-  const neighRow = (dev: number, addr: string): number => rowOf(dev, ip(addr))
+  const neighRow = (dev: number, addr: string): number => rowOf(dev, words(addr))
   const neighState = (dev: number, addr: string): number => {
     const row = neighRow(dev, addr)
     return row === 0 ? -1 : i32[row + neigh.NEIGH_STATE]!
@@ -118,7 +122,7 @@ export const createPathTables = (arena: Arena, settle: () => void) => {
   const neighMac = (dev: number, addr: string): string =>
     macText(u8, (neighRow(dev, addr) << 2) + neigh.NEIGH_LLADDR_BYTE)
   const ask = (op: number, dev: number, addr: string, ...rest: number[]): number => {
-    control.send(0, op, dev, 0, 0, V4, ip(addr), ...rest)
+    control.send(0, op, dev, ...words(addr), ...rest)
     settle()
     return replies.pop()!
   }

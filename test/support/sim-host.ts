@@ -210,6 +210,7 @@ export const createSimHost = async (
       })),
     })
     disturb(arena, stack.skbs, stack.nf)
+    disturb(arena, stack.skbs, stack.nf6)
     return stack
   }
   for (let thread = 0; thread < workers; thread++) {

@@ -77,6 +77,7 @@ import { createTcpWindow } from './rcv/tcp-window.ts'
 import { createTcpWriteQueue } from './snd/tcp-write-queue.ts'
 import type { Pmtu } from '../../inet/pmtu.ts'
 import type { IpOutput } from '../../ipv4/ip-output.ts'
+import type { PacketAddrs } from '../../inet/packet-addrs.ts'
 import type { Steer } from '../../steering/steer.ts'
 import type { AddrType } from '../../inet/addr-type.ts'
 import type { Events } from '../../socket/events.ts'
@@ -105,7 +106,8 @@ export type TcpDeps = {
   congestion: readonly CongestionControl[]
   owned: OwnedFlows
 } & Pick<Pmtu, 'routeOutput' | 'updatePmtu'> &
-  Pick<IpOutput, 'loadAddrs' | 'sockConfirm'> &
+  Pick<PacketAddrs, 'loadAddrs'> &
+  Pick<IpOutput, 'sockConfirm'> &
   Pick<AddrType, 'addrType'> &
   Pick<Events, 'sockEvents'>
 

@@ -53,7 +53,7 @@ import * as udp from '../../wire/udp.ts'
 import type { AfOpsOf } from '../../inet/af-ops.ts'
 import { IPCB_TYPE, NO_MTU } from '../../inet/inet-constants.ts'
 import { portHash, type UdpHash } from './udp-hash.ts'
-import type { IpOutput } from '../../ipv4/ip-output.ts'
+import type { PacketAddrs } from '../../inet/packet-addrs.ts'
 import type { Pmtu } from '../../inet/pmtu.ts'
 import type { OwnedFlows } from '../owned-flows.ts'
 import type { Gso } from '../../dev/gso.ts'
@@ -65,7 +65,7 @@ type UdpInputDeps = {
   drop: DropFn
   table: UdpHash
   afOps: AfOpsOf
-} & Pick<IpOutput, 'loadAddrs'> &
+} & Pick<PacketAddrs, 'loadAddrs'> &
   Pick<Pmtu, 'updatePmtu'> &
   Pick<OwnedFlows, 'passOn'> &
   Pick<Gso, 'segment'> &

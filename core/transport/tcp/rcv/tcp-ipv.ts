@@ -71,7 +71,7 @@ import {
 } from '../sock/tcp-sock.ts'
 import type { TcpTimewait } from '../states/tcp-timewait.ts'
 import type { TcpReply } from '../snd/tcp-reply.ts'
-import type { IpOutput } from '../../../ipv4/ip-output.ts'
+import type { PacketAddrs } from '../../../inet/packet-addrs.ts'
 import type { OwnedFlows } from '../../owned-flows.ts'
 import type { Pmtu } from '../../../inet/pmtu.ts'
 
@@ -94,7 +94,7 @@ type TcpIpvDeps = {
   skDst: SkDst
 } & Pick<TcpTimewait, 'timewaitRcv'> &
   Pick<TcpReply, 'sendReset'> &
-  Pick<IpOutput, 'loadAddrs'> &
+  Pick<PacketAddrs, 'loadAddrs'> &
   Pick<OwnedFlows, 'passOn'> &
   Pick<Pmtu, 'updatePmtu'>
 

@@ -34,7 +34,7 @@ import * as tcp from '../../../wire/tcp.ts'
 import type { AfOpsOf } from '../../../inet/af-ops.ts'
 import { CB_END_SEQ, CB_FLAGS } from '../sock/tcp-sock.ts'
 import type { Pmtu } from '../../../inet/pmtu.ts'
-import type { IpOutput } from '../../../ipv4/ip-output.ts'
+import type { PacketAddrs } from '../../../inet/packet-addrs.ts'
 
 const IPPROTO_TCP = 6
 
@@ -44,7 +44,7 @@ type TcpReplyDeps = {
   skbs: Skbs
   afOps: AfOpsOf
 } & Pick<Pmtu, 'routeOutput'> &
-  Pick<IpOutput, 'loadAddrs'>
+  Pick<PacketAddrs, 'loadAddrs'>
 
 export type TcpReply = ReturnType<typeof createTcpReply>
 

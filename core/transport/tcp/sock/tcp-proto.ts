@@ -9,7 +9,7 @@ import { SKB_NETWORK, SKB_TRANSPORT } from '../../../skb/skb.ts'
 import type { Proto } from '../../../socket/proto.ts'
 import * as tcpWire from '../../../wire/tcp.ts'
 import type { Tcp } from '../tcp.ts'
-import type { IpOutput } from '../../../ipv4/ip-output.ts'
+import type { PacketAddrs } from '../../../inet/packet-addrs.ts'
 
 export const createTcpProto = (tcp: Tcp): Proto => ({
   open: tcp.open,
@@ -34,7 +34,7 @@ export const createTcpProto = (tcp: Tcp): Proto => ({
 type TcpErrDeps = {
   arena: Arena
   tcp: Tcp
-} & Pick<IpOutput, 'loadAddrs'>
+} & Pick<PacketAddrs, 'loadAddrs'>
 
 /** The handler of ICMP errors: NETWORK and TRANSPORT are the quoted headers', the skb stays the caller's. */
 export const createTcpErr = ({ arena, tcp, loadAddrs }: TcpErrDeps) => {

@@ -1,0 +1,40 @@
+/**
+ * The addresses of a packet of either family as a flow has them: four words each, IPv4 as v4-mapped. Asked by IP input and
+ * by every transport, about what came in and about what an ICMP error quotes. Any thread.
+ * Linux: ip_hdr(), ipv6_hdr().
+ */
+import { AF_INET, AF_INET6, V4_MAPPED } from '../base/family.ts'
+import { type Flowi, FL_DADDR, FL_FAMILY, FL_IIF, FL_MARK, FL_SADDR } from '../base/flowi.ts'
+import type { Arena } from '../shm/arena.ts'
+import { SKB_DEV, SKB_MARK, SKB_NETWORK } from '../skb/skb.ts'
+import * as ipv4 from '../wire/ipv4.ts'
+import * as ipv6 from '../wire/ipv6.ts'
+
+export type PacketAddrs = ReturnType<typeof createPacketAddrs>
+
+export const createPacketAddrs = ({ i32, u8 }: Arena) => {
+  /**
+   * The flow of a received packet, its addresses as they came: FL_FAMILY, FL_SADDR, FL_DADDR, FL_IIF and FL_MARK.
+   * Whoever answers swaps source and destination.
+   */
+  const loadAddrs = (skb: number, fl: Flowi): void => {
+    const at = i32[skb + SKB_NETWORK]
+    fl[FL_IIF] = i32[skb + SKB_DEV]
+    fl[FL_MARK] = i32[skb + SKB_MARK]
+    if (u8[at] >> 4 !== 4) return loadIpv6(at, fl)
+    fl[FL_FAMILY] = AF_INET
+    fl[FL_SADDR] = fl[FL_SADDR + 1] = fl[FL_DADDR] = fl[FL_DADDR + 1] = 0
+    fl[FL_SADDR + 2] = fl[FL_DADDR + 2] = V4_MAPPED
+    fl[FL_SADDR + 3] = ipv4.src(u8, at)
+    fl[FL_DADDR + 3] = ipv4.dst(u8, at)
+  }
+  const loadIpv6 = (at: number, fl: Flowi): void => {
+    fl[FL_FAMILY] = AF_INET6
+    for (let w = 0; w < 8; w++) {
+      const from = at + ipv6.ADDRS + 4 * w
+      fl[FL_SADDR + w] =
+        (u8[from] << 24) | (u8[from + 1] << 16) | (u8[from + 2] << 8) | u8[from + 3]
+    }
+  }
+  return { loadAddrs }
+}

@@ -1,0 +1,166 @@
+/**
+ * IPv6 extension headers of a received packet: hop-by-hop options on every node of its way, destination options and the
+ * routing header where it is for. What is not known is skipped, dropped or answered as its two highest bits say. Called
+ * by IP input; on a worker. Linux: net/ipv6/exthdrs.c; RFC 8200 section 4, 2675, 2711, 5095.
+ */
+import * as bytes from '../base/bytes.ts'
+import type { Arena } from '../shm/arena.ts'
+import { counterBank, Mib } from '../shm/counters.ts'
+import type { DropFn } from '../skb/drop.ts'
+import { Drop } from '../skb/drop.ts'
+import type { Skbs } from '../skb/skb.ts'
+import {
+  PACKET_HOST,
+  SKB_DATA,
+  SKB_LEN,
+  SKB_NETWORK,
+  SKB_PKT_TYPE,
+  SKB_TRANSPORT,
+} from '../skb/skb.ts'
+import { IPCB_NHOFF } from '../inet/inet-constants.ts'
+import * as icmpv6 from '../wire/icmpv6.ts'
+import * as ipv6 from '../wire/ipv6.ts'
+import {
+  EXTHDR_MIN,
+  extHeaderLen,
+  IPV6_TLV_JUMBO,
+  IPV6_TLV_PAD1,
+  IPV6_TLV_PADN,
+  IPV6_TLV_ROUTERALERT,
+  segmentsLeft,
+} from '../wire/ipv6-ext.ts'
+import type { Icmpv6 } from './icmpv6.ts'
+
+type ExthdrsDeps = {
+  arena: Arena
+  skbs: Skbs
+  drop: DropFn
+} & Pick<Icmpv6, 'icmpv6Send'>
+
+export type Exthdrs = ReturnType<typeof createExthdrs>
+
+/** Options of a header (max_hbh_opts_number, max_dst_opts_number), and octets of padding one after the other. */
+const MAX_OPTIONS = 8
+const MAX_PADDING = 7
+/** The highest two bits of an option's type: what to do with one that is not known. */
+const ACTION_SKIP = 0
+const ACTION_DISCARD = 1
+const ACTION_TELL = 2
+
+export const createExthdrs = ({ arena, skbs, drop, icmpv6Send }: ExthdrsDeps) => {
+  const { i32, u8, f64 } = arena
+  const count = counterBank(arena, skbs.thread)
+
+  /** Makes the header at SKB_TRANSPORT readable: its length, or 0 when the packet is shorter. */
+  const pullHeader = (skb: number): number => {
+    const before = i32[skb + SKB_TRANSPORT] - i32[skb + SKB_DATA]
+    if (!skbs.mayPull(skb, before + EXTHDR_MIN)) return 0
+    const len = extHeaderLen(u8, i32[skb + SKB_TRANSPORT])
+    return skbs.mayPull(skb, before + len) ? len : 0
+  }
+  /** The next header is the one behind this one. */
+  const step = (skb: number, len: number): boolean => {
+    i32[skb + IPCB_NHOFF] = i32[skb + SKB_TRANSPORT] - i32[skb + SKB_NETWORK]
+    i32[skb + SKB_TRANSPORT] += len
+    return true
+  }
+  const bad = (skb: number): boolean => {
+    f64[count + Mib.Ip6InHdrErrors]++
+    drop(skb, Drop.IPV6_BAD_EXTHDR)
+    return false
+  }
+  /** Drops the packet and tells its sender which octet, at the arena offset `at`, was not understood. */
+  const paramProblem = (skb: number, code: number, at: number): boolean => {
+    icmpv6Send(skb, icmpv6.ICMPV6_PARAMPROB, code, at - i32[skb + SKB_NETWORK])
+    return bad(skb)
+  }
+
+  // ---- options
+
+  /** Hop-by-hop options, at SKB_TRANSPORT; false when the packet is gone. */
+  const hopopts = (skb: number): boolean => options(skb, true)
+  const destopt = (skb: number): boolean => options(skb, false)
+
+  const options = (skb: number, isHopByHop: boolean): boolean => {
+    const len = pullHeader(skb)
+    if (len === 0) return bad(skb)
+    return parseTlv(skb, len, isHopByHop) && step(skb, len)
+  }
+  const parseTlv = (skb: number, len: number, isHopByHop: boolean): boolean => {
+    const end = i32[skb + SKB_TRANSPORT] + len
+    let padding = 0
+    let options = 0
+    for (let at = i32[skb + SKB_TRANSPORT] + 2; at < end; ) {
+      const optionLen = tlvLen(at, end)
+      if (optionLen === 0) return bad(skb)
+      if (u8[at] <= IPV6_TLV_PADN) {
+        padding += optionLen
+        if (padding > MAX_PADDING || !isPadding(at, optionLen)) return bad(skb)
+      } else {
+        padding = 0
+        if (++options > MAX_OPTIONS) return bad(skb)
+        if (!option(skb, at, optionLen, isHopByHop)) return false
+      }
+      at += optionLen
+    }
+    return true
+  }
+  /** Octets of an option, its type and length included; 0 when it does not fit. */
+  const tlvLen = (at: number, end: number): number => {
+    if (u8[at] === IPV6_TLV_PAD1) return 1
+    if (at + 2 > end) return 0
+    const len = u8[at + 1] + 2
+    return at + len > end ? 0 : len
+  }
+  /** Padding that says something is a covert channel (RFC 4942 section 2.1.9.5). */
+  const isPadding = (at: number, len: number): boolean => {
+    for (let k = 2; k < len; k++) if (u8[at + k] !== 0) return false
+    return true
+  }
+  /** One option; false when the packet is gone. */
+  const option = (skb: number, at: number, len: number, isHopByHop: boolean): boolean => {
+    if (isHopByHop && u8[at] === IPV6_TLV_ROUTERALERT) return len === 4 || bad(skb)
+    if (isHopByHop && u8[at] === IPV6_TLV_JUMBO) return jumbo(skb, at, len)
+    const action = u8[at] >> 6
+    if (action === ACTION_SKIP) return true
+    const isGroup = ipv6.isMulticastDst(u8, i32[skb + SKB_NETWORK])
+    if (action === ACTION_DISCARD || (action !== ACTION_TELL && isGroup)) return bad(skb)
+    return paramProblem(skb, icmpv6.ICMPV6_UNK_OPTION, at)
+  }
+  /** RFC 2675 section 3. No buffer here is large enough for a true one. */
+  const jumbo = (skb: number, at: number, len: number): boolean => {
+    const network = i32[skb + SKB_NETWORK]
+    if (len !== 6 || ((at - network) & 3) !== 2) return bad(skb)
+    const payload = bytes.i32(u8, at + 2) >>> 0
+    if (payload <= ipv6.MAX_PAYLOAD) return paramProblem(skb, icmpv6.ICMPV6_HDR_FIELD, at + 2)
+    if (ipv6.payloadLength(u8, network) !== 0) return paramProblem(skb, icmpv6.ICMPV6_HDR_FIELD, at)
+    if (payload > i32[skb + SKB_LEN] - ipv6.HEADER) {
+      f64[count + Mib.Ip6InTruncatedPkts]++
+      drop(skb, Drop.PKT_TOO_SMALL)
+      return false
+    }
+    skbs.trim(skb, payload + ipv6.HEADER)
+    return true
+  }
+
+  // ---- routing header
+
+  /** No type of it is followed here; one whose way is over is passed by (RFC 8200 section 4.4). */
+  const routing = (skb: number): boolean => {
+    const len = pullHeader(skb)
+    if (len === 0) return bad(skb)
+    const at = i32[skb + SKB_TRANSPORT]
+    if (
+      i32[skb + SKB_PKT_TYPE] !== PACKET_HOST ||
+      ipv6.isMulticastDst(u8, i32[skb + SKB_NETWORK])
+    ) {
+      f64[count + Mib.Ip6InAddrErrors]++
+      drop(skb, Drop.IPV6_BAD_EXTHDR)
+      return false
+    }
+    if (segmentsLeft(u8, at) === 0) return step(skb, len)
+    return paramProblem(skb, icmpv6.ICMPV6_HDR_FIELD, at + 2)
+  }
+
+  return { hopopts, destopt, routing }
+}

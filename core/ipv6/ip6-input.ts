@@ -1,0 +1,250 @@
+/**
+ * IPv6 input: ip6_rcv checks the header in Linux's order, the route lookup says whether the packet is ours, and
+ * ip6_input goes from extension header to extension header until a transport takes it. Called by ptype for
+ * ETH_P_IPV6; calls ip6_forward, the extension headers and IPv6's inet_protos. On a worker.
+ * Linux: net/ipv6/ip6_input.c, route.c ip6_pkt_drop(); RFC 8200 sections 3 and 4, 4291 section 2.5.3 and 2.7.
+ */
+import { Errno } from '../base/errno.ts'
+import {
+  createFlowi,
+  FL_DST,
+  FL_PROTO,
+  FL_TOS,
+  FL_TYPE,
+  RTN_MULTICAST,
+  RTN_UNICAST,
+} from '../base/flowi.ts'
+import { DEV_FLAGS, IFF_LOOPBACK } from '../netdev/netdev.ts'
+import type { Arena } from '../shm/arena.ts'
+import { counterBank, Mib } from '../shm/counters.ts'
+import { DEVICE_WORDS } from '../shm/layout.ts'
+import { Sysctl } from '../shm/sysctl.ts'
+import type { ConsumeFn, DropFn } from '../skb/drop.ts'
+import { Drop } from '../skb/drop.ts'
+import type { Skbs } from '../skb/skb.ts'
+import {
+  PACKET_LOOPBACK,
+  PACKET_OTHERHOST,
+  SKB_DATA,
+  SKB_DEV,
+  SKB_DST,
+  SKB_FRAGS,
+  SKB_GSO_SEGS,
+  SKB_LEN,
+  SKB_NETWORK,
+  SKB_PKT_TYPE,
+  SKB_TAIL,
+  SKB_TRANSPORT,
+  STAGE_DELIVER,
+} from '../skb/skb.ts'
+import type { InetProtos } from '../inet/inet-protos.ts'
+import { IPCB_FLAGS, IPCB_NHOFF, IPCB_TYPE } from '../inet/inet-constants.ts'
+import type { PacketAddrs } from '../inet/packet-addrs.ts'
+import type { Route } from '../inet/route.ts'
+import type { NfHooks } from '../netfilter/hooks.ts'
+import { NF_INET_LOCAL_IN, NF_INET_PRE_ROUTING, NF_PASSED } from '../netfilter/nf-constants.ts'
+import * as icmpv6 from '../wire/icmpv6.ts'
+import { IPPROTO_DSTOPTS, IPPROTO_HOPOPTS, IPPROTO_NONE, IPPROTO_ROUTING } from '../wire/ipproto.ts'
+import * as ipv6 from '../wire/ipv6.ts'
+import { EXT_PROTOCOL, EXT_WORDS, walk } from '../wire/ipv6-ext.ts'
+import type { Exthdrs } from './exthdrs.ts'
+import type { Icmpv6 } from './icmpv6.ts'
+import type { Ip6Forward } from './ip6-forward.ts'
+
+type Ip6InputDeps = {
+  arena: Arena
+  skbs: Skbs
+  drop: DropFn
+  consume: ConsumeFn
+  nf: NfHooks
+  protos: InetProtos
+  exthdrs: Exthdrs
+  /** core/stack/ipv6.ts: gives raw sockets their copies; true when there was one. */
+  rawDeliver: (skb: number, protocol: number) => boolean
+} & Pick<Route, 'routeInput'> &
+  Pick<PacketAddrs, 'loadAddrs'> &
+  Pick<Ip6Forward, 'ip6Forward'> &
+  Pick<Icmpv6, 'icmpv6Send'>
+
+/** By the two ECN bits of the traffic class (RFC 3168 section 5). */
+const ECN_COUNTERS = Int32Array.of(
+  Mib.Ip6InNoECTPkts,
+  Mib.Ip6InECT1Pkts,
+  Mib.Ip6InECT0Pkts,
+  Mib.Ip6InCEPkts
+)
+/** Pointer of a parameter problem: the payload length. */
+const PAYLOAD_LENGTH = 4
+
+export const createIp6Input = (deps: Ip6InputDeps) => {
+  const { arena, skbs, drop, consume, nf, protos, routeInput, loadAddrs, ip6Forward } = deps
+  const { exthdrs, icmpv6Send, rawDeliver } = deps
+  const { i32, u8, f64, layout } = arena
+  const { devices } = layout
+  const count = counterBank(arena, skbs.thread)
+  const forwarding = layout.sysctl + Sysctl.ip6_forwarding
+  const { handlers, resumes } = protos
+  const fl = createFlowi()
+  const chain = new Int32Array(EXT_WORDS)
+
+  /** A packet from the link layer, data at its IPv6 header. */
+  const ip6Rcv = (skb: number): void => {
+    const len = i32[skb + SKB_LEN]
+    if (i32[skb + SKB_PKT_TYPE] === PACKET_OTHERHOST) return drop(skb, Drop.OTHERHOST)
+    f64[count + Mib.Ip6InReceives]++
+    f64[count + Mib.Ip6InOctets] += len
+    if (len < ipv6.HEADER) return badHeader(skb, Drop.PKT_TOO_SMALL)
+    if (!skbs.mayPull(skb, ipv6.HEADER)) return discard(skb)
+    const at = i32[skb + SKB_DATA]
+    if (u8[at] >> 4 !== 6) return badHeader(skb, Drop.UNHANDLED_PROTO)
+    const segments = i32[skb + SKB_GSO_SEGS]
+    f64[count + ECN_COUNTERS[(u8[at + 1] >> 4) & 3]] += segments > 1 ? segments : 1
+    if (!areAddrsOk(skb, at)) return badHeader(skb, Drop.IP_INHDR)
+    const next = u8[at + ipv6.NEXT_HEADER_FIELD]
+    const payload = (u8[at + 4] << 8) | u8[at + 5]
+    if (payload !== 0 || next !== IPPROTO_HOPOPTS) {
+      const total = ipv6.HEADER + payload
+      if (len < total) return truncated(skb)
+      // what is behind the packet is padding of the link's
+      if (len > total && !trimTo(skb, total)) return discard(skb)
+    }
+    const network = i32[skb + SKB_DATA]
+    i32[skb + SKB_NETWORK] = network
+    i32[skb + SKB_TRANSPORT] = network + ipv6.HEADER
+    i32[skb + IPCB_TYPE] = 0
+    i32[skb + IPCB_FLAGS] = 0
+    i32[skb + IPCB_NHOFF] = ipv6.NEXT_HEADER_FIELD
+    if (next === IPPROTO_HOPOPTS && !hopByHop(skb, payload)) return
+    if (nf.run(NF_INET_PRE_ROUTING, skb, i32[skb + SKB_DEV], 0) === NF_PASSED) ip6RcvFinish(skb)
+  }
+  /** What no packet on a link has in its addresses. */
+  const areAddrsOk = (skb: number, at: number): boolean => {
+    if (u8[at + 8] === 0xff) return false
+    if (u8[at + 24] === 0xff) return isGroupOk(skb, u8[at + 25] & 15)
+    if (u8[at + 8] !== 0 && u8[at + 24] !== 0) return true
+    return (!isLoopback(at + 8) && !isLoopback(at + 24)) || isLoopbackDev(skb)
+  }
+  /** Scope 0 is reserved, scope 1 stays on its interface (RFC 4291 section 2.7, erratum 3480). */
+  const isGroupOk = (skb: number, scope: number): boolean =>
+    scope > 1 ||
+    (scope === 1 && (isLoopbackDev(skb) || i32[skb + SKB_PKT_TYPE] === PACKET_LOOPBACK))
+  const isLoopback = (at: number): boolean => {
+    for (let k = 0; k < 15; k++) if (u8[at + k] !== 0) return false
+    return u8[at + 15] === 1
+  }
+  const isLoopbackDev = (skb: number): boolean =>
+    (i32[devices + i32[skb + SKB_DEV] * DEVICE_WORDS + DEV_FLAGS] & IFF_LOOPBACK) !== 0
+  const trimTo = (skb: number, total: number): boolean => {
+    if (i32[skb + SKB_FRAGS] !== 0 && !skbs.expandHead(skb, 0)) return false
+    skbs.trim(skb, total)
+    return true
+  }
+  /** A payload length of 0 promises the jumbo option (RFC 2675 section 3). */
+  const hopByHop = (skb: number, payload: number): boolean => {
+    if (!exthdrs.hopopts(skb)) return false
+    if (payload !== 0 || i32[skb + SKB_LEN] > ipv6.HEADER + ipv6.MAX_PAYLOAD) return true
+    icmpv6Send(skb, icmpv6.ICMPV6_PARAMPROB, icmpv6.ICMPV6_HDR_FIELD, PAYLOAD_LENGTH)
+    badHeader(skb, Drop.IP_INHDR)
+    return false
+  }
+
+  /** Behind PRE_ROUTING. */
+  const ip6RcvFinish = (skb: number): void => {
+    if (i32[skb + SKB_PKT_TYPE] === PACKET_LOOPBACK) return ip6McInput(skb)
+    const at = i32[skb + SKB_NETWORK]
+    loadAddrs(skb, fl)
+    fl[FL_TOS] = ipv6.trafficClass(u8, at)
+    fl[FL_PROTO] = u8[at + i32[skb + IPCB_NHOFF]]
+    const error = routeInput(fl)
+    if (error !== 0) return ip6Error(skb, error)
+    const type = fl[FL_TYPE]
+    i32[skb + SKB_DST] = fl[FL_DST]
+    i32[skb + IPCB_TYPE] = type
+    if (type === RTN_UNICAST) return ip6Forward(skb, fl)
+    if (type === RTN_MULTICAST) return ip6McInput(skb)
+    ip6Input(skb)
+  }
+  const ip6McInput = (skb: number): void => {
+    i32[skb + IPCB_TYPE] = RTN_MULTICAST
+    f64[count + Mib.Ip6InMcastPkts]++
+    f64[count + Mib.Ip6InMcastOctets] += i32[skb + SKB_LEN]
+    ip6Input(skb)
+  }
+  const ip6Input = (skb: number): void => {
+    if (nf.run(NF_INET_LOCAL_IN, skb, i32[skb + SKB_DEV], 0) === NF_PASSED) deliver(skb)
+  }
+
+  /** Behind LOCAL_IN: from header to header (ip6_protocol_deliver_rcu). */
+  const deliver = (skb: number): void => {
+    for (;;) {
+      const next = u8[i32[skb + SKB_NETWORK] + i32[skb + IPCB_NHOFF]]
+      skbs.pull(skb, i32[skb + SKB_TRANSPORT] - i32[skb + SKB_DATA])
+      if (next === IPPROTO_DSTOPTS) {
+        if (!exthdrs.destopt(skb)) return
+      } else if (next === IPPROTO_ROUTING) {
+        if (!exthdrs.routing(skb)) return
+      } else return toTransport(skb, next)
+    }
+  }
+  const toTransport = (skb: number, protocol: number): void => {
+    const raw = rawDeliver(skb, protocol)
+    const handler = handlers[protocol]
+    if (handler) {
+      f64[count + Mib.Ip6InDelivers]++
+      // filled by core/stack.ts: tcpRcv (tcp/rcv/tcp-ipv.ts), udpRcv (udp/udp-input.ts), icmpv6Rcv (icmpv6.ts)
+      return handler(skb)
+    }
+    if (!raw && protocol !== IPPROTO_NONE) return unknownNextHeader(skb)
+    f64[count + Mib.Ip6InDelivers]++
+    consume(skb)
+  }
+  /** Hop-by-hop options stand behind the IPv6 header or are unknown too (RFC 8200 section 4). */
+  const unknownNextHeader = (skb: number): void => {
+    f64[count + Mib.Ip6InUnknownProtos]++
+    const pointer = i32[skb + IPCB_NHOFF]
+    icmpv6Send(skb, icmpv6.ICMPV6_PARAMPROB, icmpv6.ICMPV6_UNK_NEXTHDR, pointer)
+    drop(skb, Drop.IP_NOPROTO)
+  }
+
+  /** A packet that came here from another CPU, which had done all but this with it. */
+  const ip6Resume = (skb: number, stage: number): void => {
+    if (stage === STAGE_DELIVER) return deliver(skb)
+    // the control block is the transport's by now
+    walk(u8, i32[skb + SKB_NETWORK], i32[skb + SKB_TAIL], chain)
+    // filled by core/stack.ts: tcpResume (tcp/rcv/tcp-ipv.ts), udpResume (udp/udp-input.ts)
+    resumes[chain[EXT_PROTOCOL]](skb)
+  }
+
+  /** Nothing is wrong with the packet: there was no memory to work on it. */
+  const discard = (skb: number): void => {
+    f64[count + Mib.Ip6InDiscards]++
+    drop(skb, Drop.NOMEM)
+  }
+  const badHeader = (skb: number, reason: Drop): void => {
+    f64[count + Mib.Ip6InHdrErrors]++
+    drop(skb, reason)
+  }
+  const truncated = (skb: number): void => {
+    f64[count + Mib.Ip6InTruncatedPkts]++
+    drop(skb, Drop.PKT_TOO_SMALL)
+  }
+
+  /** No way for the packet (ip6_pkt_drop). A host that does not forward is silent about what is another's. */
+  const ip6Error = (skb: number, error: number): void => {
+    if (error === -Errno.ENETUNREACH) return noRoute(skb, icmpv6.ICMPV6_NOROUTE)
+    if (error === -Errno.EACCES) return noRoute(skb, icmpv6.ICMPV6_ADM_PROHIBITED)
+    if (error === -Errno.EHOSTUNREACH && i32[forwarding] !== 0)
+      return noRoute(skb, icmpv6.ICMPV6_NOROUTE)
+    f64[count + Mib.Ip6InAddrErrors]++
+    drop(skb, Drop.IP_INADDRERRORS)
+  }
+  const noRoute = (skb: number, code: number): void => {
+    f64[count + Mib.Ip6InNoRoutes]++
+    icmpv6Send(skb, icmpv6.ICMPV6_DEST_UNREACH, code, 0)
+    drop(skb, Drop.IP_INNOROUTES)
+  }
+
+  nf.setOkFn(NF_INET_PRE_ROUTING, ip6RcvFinish)
+  nf.setOkFn(NF_INET_LOCAL_IN, deliver)
+  return { ip6Rcv, ip6Resume }
+}

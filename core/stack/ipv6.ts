@@ -1,0 +1,56 @@
+/** IPv6 of a stack: packets in, through and out, the hooks on their way, and ICMPv6 about them. */
+import { createExthdrs } from '../ipv6/exthdrs.ts'
+import { createIcmpv6 } from '../ipv6/icmpv6.ts'
+import { createIp6Forward } from '../ipv6/ip6-forward.ts'
+import { createIp6Input } from '../ipv6/ip6-input.ts'
+import { createIp6LinkFailure } from '../ipv6/ip6-link-failure.ts'
+import { createIp6Output } from '../ipv6/ip6-output.ts'
+import type { InetProtos } from '../inet/inet-protos.ts'
+import type { NfHooks } from '../netfilter/hooks.ts'
+import { ETH_P_IPV6 } from '../wire/ethernet.ts'
+import type { Link } from './link.ts'
+import type { Machine } from './machine.ts'
+import type { Neigh } from './neigh.ts'
+import type { Routing } from './routing.ts'
+
+/** What lies beside and below IPv6; its protocols and hooks are its own. */
+type Ipv6Deps = {
+  machine: Machine
+  link: Link
+  neigh: Neigh
+  routing: Routing
+  protos: InetProtos
+  nf: NfHooks
+}
+
+export const createIpv6 = ({ machine, link, neigh, routing, protos, nf }: Ipv6Deps) => {
+  const { gso, devQueueXmit } = link.xmit
+  const common = { ...machine, ...routing, protos, nf }
+  const out = createIp6Output({
+    ...common,
+    ...neigh.neighOutput,
+    ...link.ether,
+    gso,
+    devQueueXmit,
+    key: machine.words(4),
+  })
+  const icmpv6 = createIcmpv6({ ...common, ...out })
+  const { icmpv6Send } = icmpv6
+  const { ip6Forward } = createIp6Forward({
+    ...common,
+    ...out,
+    icmpv6Send,
+    networkSegLen: gso.networkSegLen,
+  })
+  const exthdrs = createExthdrs({ ...common, icmpv6Send })
+  const input = createIp6Input({
+    ...common,
+    exthdrs,
+    ip6Forward,
+    icmpv6Send,
+    rawDeliver: () => false,
+  })
+  const { linkFailure } = createIp6LinkFailure({ ...common, icmpv6Send })
+  neigh.neighbour?.registerOps('v6', { ethertype: ETH_P_IPV6, solicit: () => {} })
+  return { ...out, ...input, icmpv6, linkFailure }
+}
