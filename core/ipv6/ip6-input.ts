@@ -18,7 +18,7 @@ import { DEV_FLAGS, IFF_LOOPBACK } from '../netdev/netdev.ts'
 import type { Arena } from '../shm/arena.ts'
 import { counterBank, Mib } from '../shm/counters.ts'
 import { DEVICE_WORDS } from '../shm/layout.ts'
-import { Sysctl } from '../shm/sysctl.ts'
+import { CONF_ALL, Conf6, confRow } from '../shm/devconf.ts'
 import type { ConsumeFn, DropFn } from '../skb/drop.ts'
 import { Drop } from '../skb/drop.ts'
 import type { Skbs } from '../skb/skb.ts'
@@ -82,7 +82,7 @@ export const createIp6Input = (deps: Ip6InputDeps) => {
   const { i32, u8, f64, layout } = arena
   const { devices } = layout
   const count = counterBank(arena, skbs.thread)
-  const forwarding = layout.sysctl + Sysctl.ip6_forwarding
+  const forwarding = confRow(arena, CONF_ALL) + Conf6.forwarding
   const { handlers, resumes } = protos
   const fl = createFlowi()
   const chain = new Int32Array(EXT_WORDS)

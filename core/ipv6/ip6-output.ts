@@ -28,7 +28,7 @@ import { DEV_FLAGS, IFF_LOOPBACK, IFF_NOARP } from '../netdev/netdev.ts'
 import type { Arena } from '../shm/arena.ts'
 import { counterBank, Mib } from '../shm/counters.ts'
 import { DEVICE_WORDS } from '../shm/layout.ts'
-import { Sysctl } from '../shm/sysctl.ts'
+import { CONF_ALL, Conf6, confRow } from '../shm/devconf.ts'
 import type { DropFn } from '../skb/drop.ts'
 import { Drop } from '../skb/drop.ts'
 import type { Skbs } from '../skb/skb.ts'
@@ -110,7 +110,7 @@ export const createIp6Output = (deps: Ip6OutputDeps) => {
   const { skDstCheck } = deps.skDst
   const { i32, u8, f64, layout } = arena
   const { devices } = layout
-  const defaultHops = layout.sysctl + Sysctl.ip6_hop_limit
+  const defaultHops = confRow(arena, CONF_ALL) + Conf6.hop_limit
   const count = counterBank(arena, skbs.thread)
   const seed = random()
   const flow = createFlowi()
