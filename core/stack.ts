@@ -39,7 +39,7 @@ export const createStack = (deps: StackDeps) => {
   const machine = createMachine(deps)
   const link = createLink(machine, kinds)
   const inet = createInet(machine, link)
-  const layer = createSocketLayer(machine, wake)
+  const layer = createSocketLayer(machine, inet, wake)
   const udp = createUdp(machine, link, inet, layer)
   const tcp = createTcp(machine, inet, layer, secret)
   const { protos, icmp } = inet
@@ -53,7 +53,7 @@ export const createStack = (deps: StackDeps) => {
 
   const { time, wheel, skbs, ipi, backlog, steer } = machine
   const { xmit } = link
-  const { nf } = inet
+  const { nf, mcRefresh, mcPoll } = inet
   const { sockets, appPort } = layer
   ipi.on(Ipi.SOCK_DESTROY, (from, sk, generation, _a2, _a3, _a4, _a5, request) => {
     ipi.send(from, Ipi.REPLY, request, sockets.destroy(sk, generation))
@@ -71,6 +71,7 @@ export const createStack = (deps: StackDeps) => {
   const poll = (): number => {
     tick()
     let work = ipi.run()
+    mcPoll()
     work += netRx.netRxAction()
     work += appPort.poll()
     work += wheel.advance()
@@ -101,6 +102,7 @@ export const createStack = (deps: StackDeps) => {
   const refresh = (): void => {
     steer.refresh()
     nf.publish()
+    mcRefresh()
   }
 
   // the parts, and the loop over them

@@ -147,7 +147,14 @@ const TABLE = {
   /** Bytes of its receive buffer that a socket may hold when memory is short. */
   udp_rmem_min: number('net.ipv4.udp_rmem_min', 4096, 2304),
 
+  // ---- net.ipv4: multicast
+  /** Groups that a socket may join. */
+  igmp_max_memberships: number('net.ipv4.igmp_max_memberships', 20),
+  /** Sources that one membership may list. */
+  igmp_max_msf: number('net.ipv4.igmp_max_msf', 10),
+
   // ---- net.ipv6
+  mld_max_msf: number('net.ipv6.mld_max_msf', 64),
   ip6_forwarding: onOff('net.ipv6.conf.all.forwarding', 1),
 } as const satisfies Record<string, Row>
 

@@ -10,6 +10,7 @@ import { ETH_P_ARP, ETH_P_IP } from '../wire/ethernet.ts'
 import { createIpv4 } from './ipv4.ts'
 import type { Link } from './link.ts'
 import type { Machine } from './machine.ts'
+import { createMulticast } from './multicast.ts'
 import { createNeigh } from './neigh.ts'
 import { createRouting } from './routing.ts'
 
@@ -31,6 +32,7 @@ export const createInet = (machine: Machine, link: Link) => {
   const afInet = createAfInet({ arena, output: ipv4, icmpSend })
   const afOps = byFamily(afInet, createAfInet6(machine))
   const { arp, neighbour, neighOutput } = neigh
+  const multicast = createMulticast(machine)
   ptype.devAddPack(ETH_P_IP, ipv4.ipRcv, ipv4.ipResume)
   ptype.devAddPack(ETH_P_ARP, arp.arpRcv, arp.arpRcv)
   ipi.on(Ipi.DEV_DOWN, (_from, ifindex, isCarrierOnly) => {
@@ -39,5 +41,5 @@ export const createInet = (machine: Machine, link: Link) => {
     nf.dropQueued(ifindex)
     neighbour?.neighIfdown(ifindex)
   })
-  return { ...routing, ...neigh, ...ipv4, nf, protos, afOps }
+  return { ...routing, ...neigh, ...ipv4, ...multicast, nf, protos, afOps }
 }
