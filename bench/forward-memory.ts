@@ -105,6 +105,7 @@ const addRoutes = (arena: Arena): void => {
   const nothing = () => {}
   const { rib } = createTables({
     arena,
+    ipi: { send: () => true, kick: () => {} },
     retire: nothing,
     reclaim: nothing,
     onRoute: nothing,

@@ -39,7 +39,7 @@ export const createStack = (deps: StackDeps) => {
   const machine = createMachine(deps)
   const link = createLink(machine, kinds)
   const inet = createInet(machine, link)
-  const layer = createSocketLayer(machine, wake)
+  const layer = createSocketLayer(machine, inet, wake)
   const udp = createUdp(machine, link, inet, layer)
   const tcp = createTcp(machine, inet, layer, secret)
   const { protos, protos6, icmp, ipv6 } = inet
@@ -57,7 +57,7 @@ export const createStack = (deps: StackDeps) => {
 
   const { time, wheel, skbs, ipi, backlog, steer } = machine
   const { xmit } = link
-  const { nf, nf6 } = inet
+  const { nf, nf6, mcRefresh, mcPoll } = inet
   const { sockets, appPort } = layer
   ipi.on(Ipi.SOCK_DESTROY, (from, sk, generation, _a2, _a3, _a4, _a5, request) => {
     ipi.send(from, Ipi.REPLY, request, sockets.destroy(sk, generation))
@@ -75,6 +75,7 @@ export const createStack = (deps: StackDeps) => {
   const poll = (): number => {
     tick()
     let work = ipi.run()
+    mcPoll()
     work += netRx.netRxAction()
     work += appPort.poll()
     work += wheel.advance()
@@ -106,6 +107,7 @@ export const createStack = (deps: StackDeps) => {
     steer.refresh()
     nf.publish()
     nf6.publish()
+    mcRefresh()
   }
 
   // the parts, and the loop over them

@@ -137,6 +137,7 @@ export const createControl = (deps: ControlDeps) => {
     arena,
     retire,
     reclaim,
+    ipi,
     onRoute: (event, route) => {
       journal?.push({ event, route })
       note('route', event, () => routes.seen(route))

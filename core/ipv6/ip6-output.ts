@@ -14,6 +14,7 @@ import {
   FL_IIF,
   FL_MARK,
   FL_MTU,
+  FL_NO_LOOP,
   FL_OIF,
   FL_PROTO,
   FL_SADDR,
@@ -70,7 +71,8 @@ import {
   IPCB_TYPE,
   IPSKB_FORWARDED,
   IPSKB_MCLOOP,
-  IPSKB_NOLOOP,
+  IPSKB_NO_LOOP,
+  NO_HOPS,
 } from '../inet/inet-constants.ts'
 import { NH_FAMILY, NH_GATEWAY, NH_TYPE } from '../inet/nexthop-constants.ts'
 import type { PacketAddrs } from '../inet/packet-addrs.ts'
@@ -181,7 +183,7 @@ export const createIp6Output = (deps: Ip6OutputDeps) => {
 
   /**
    * Sends a packet, data at the transport header, along the route in `fl` (routeOutput has answered): 0, or -errno.
-   * `flags` are IPSKB_*.
+   * `flags` are IPSKB_*; a hop limit of 0 is the default's, and NO_HOPS none.
    */
   const ip6Send = (
     skb: number,
@@ -205,9 +207,9 @@ export const createIp6Output = (deps: Ip6OutputDeps) => {
       FL_SADDR,
       FL_DADDR,
       (trafficClass << 20) | label,
-      hops === 0 ? i32[defaultHops] : hops
+      hops === 0 ? i32[defaultHops] : hops === NO_HOPS ? 0 : hops
     )
-    const error = ip6LocalOut(skb, flags)
+    const error = ip6LocalOut(skb, fl[FL_NO_LOOP] === 0 ? flags : flags | IPSKB_NO_LOOP)
     if (error < 0) f64[count + Mib.Ip6OutDiscards]++
     return error
   }
@@ -251,7 +253,7 @@ export const createIp6Output = (deps: Ip6OutputDeps) => {
   const loopGroup = (skb: number): boolean => {
     const dev = i32[skb + SKB_DEV]
     if ((flagsOf(dev) & IFF_LOOPBACK) !== 0) return true
-    if ((i32[skb + IPCB_FLAGS] & (IPSKB_FORWARDED | IPSKB_NOLOOP)) === 0) loopCopy(skb, dev)
+    if ((i32[skb + IPCB_FLAGS] & (IPSKB_FORWARDED | IPSKB_NO_LOOP)) === 0) loopCopy(skb, dev)
     const at = i32[skb + SKB_NETWORK]
     if (ipv6.hopLimit(u8, at) === 0) {
       f64[count + Mib.Ip6OutDiscards]++

@@ -145,6 +145,15 @@ const TABLE = {
   // ---- net.ipv4: UDP
   /** Bytes of its receive buffer that a socket may hold when memory is short. */
   udp_rmem_min: number('net.ipv4.udp_rmem_min', 4096, 2304),
+
+  // ---- net.ipv4: multicast
+  /** Groups that a socket may join. */
+  igmp_max_memberships: number('net.ipv4.igmp_max_memberships', 20),
+  /** Sources that one membership may list. */
+  igmp_max_msf: number('net.ipv4.igmp_max_msf', 10),
+
+  // ---- net.ipv6
+  mld_max_msf: number('net.ipv6.mld_max_msf', 64),
 } as const satisfies Record<string, Row>
 
 type Table = typeof TABLE

@@ -25,6 +25,7 @@ import {
 } from '../shm/ring.ts'
 import { SK_GENERATION, SK_WMEM_ALLOC } from '../socket/sock.ts'
 import { createSkbBudget } from './budget.ts'
+import { createPrefetch } from './prefetch.ts'
 
 // Words of a row: four cache lines. A new skb has zeroes up to SKB_CB; from there on a word says nothing before its user
 // has written it.
@@ -178,6 +179,7 @@ export const createSkbs = (arena: Arena, thread: number) => {
     next: SKB_NEXT,
   })
 
+  const prefetch = createPrefetch(arena)
   const headOf = (buf: number): number =>
     buf < smalls ? smallBytes + buf * SMALL_BYTES : largeBytes + (buf - smalls) * LARGE_BYTES
 
@@ -598,6 +600,7 @@ export const createSkbs = (arena: Arena, thread: number) => {
     expandTail,
     mayPull,
     unshare,
+    prefetch,
     recover,
     available,
   }

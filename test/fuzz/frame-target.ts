@@ -53,6 +53,7 @@ export const FATES = [
   'forwarded',
   'fragment kept or refused',
   'delivered',
+  "to nobody's group",
 ] as const
 export const ARP_FATE = 2
 
@@ -217,6 +218,7 @@ export const createTarget = async (seed: number, more: Partial<ArenaConfig> = {}
     into[9] = f64[bank + Mib.IpForwDatagrams]!
     into[10] = f64[bank + Mib.IpReasmReqds]! - f64[bank + Mib.IpReasmOKs]!
     into[11] = f64[bank + Mib.IpInDelivers]! + f64[bank + Mib.IpInUnknownProtos]!
+    into[12] = f64[drops + Drop.NOT_SPECIFIED]!
   }
   let failed = ''
   const settleFate = (): void => {
@@ -233,6 +235,8 @@ export const createTarget = async (seed: number, more: Partial<ArenaConfig> = {}
     if (now[9]! > before[9]! || now[11]! > before[11]!) now[8] = before[8]!
     // a source route is refused without a word in IpInHdrErrors; ICMP finds bad headers in what it quotes
     if (!options || now[4]! > before[4]! || now[11]! > before[11]!) now[7] = before[7]!
+    // what was delivered, and is of no use where it was, has no better reason either
+    if (!isIp || now[11]! > before[11]!) now[12] = before[12]!
     let count = 0
     for (let k = 0; k < FATES.length; k++) {
       const gained = now[k]! - before[k]!

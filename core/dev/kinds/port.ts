@@ -25,7 +25,6 @@ import {
   ringTake,
 } from '../../shm/ring.ts'
 import { Holder } from '../../skb/budget.ts'
-import { createPrefetch } from '../../skb/prefetch.ts'
 import { createRingCharge, type RingCharge } from '../../skb/ring-charge.ts'
 import { SKB_BUF, SKB_DEV, SKB_LEN, SKB_OWNER } from '../../skb/skb.ts'
 import { fillSoftFeatures } from './forward-skb.ts'
@@ -114,13 +113,12 @@ const startXmit = ({ arena, skbs, kick }: XmitEnv) => {
 
 const receive = ({ arena, skbs }: ReceiveEnv): KindReceive => {
   const { i32, f64 } = arena
-  const prefetch = createPrefetch(arena)
   let ports: { ring: number; ifindex: number }[] = []
   const poll = (ring: number, ifindex: number, budget: number, deliver: (skb: number) => void) => {
     const readable = ringReadable(i32, ring)
     if (readable === 0) return 0
     const n = readable < budget ? readable : budget
-    prefetch(ring, n)
+    skbs.prefetch(ring, n)
     const stats = deviceStats(arena, skbs.thread, ifindex)
     for (let k = 0; k < n; k++) {
       const skb = ringTake(i32, ring)
