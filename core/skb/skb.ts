@@ -16,6 +16,7 @@ import { returnRing } from '../shm/arena.ts'
 import type { Arena } from '../shm/arena.ts'
 import { LARGE_BYTES, SKB_SHIFT, SKB_WORDS, SMALL_BYTES } from '../shm/layout.ts'
 import {
+  ringAhead,
   ringPublish,
   ringPush,
   ringReadable,
@@ -25,7 +26,6 @@ import {
 } from '../shm/ring.ts'
 import { SK_GENERATION, SK_WMEM_ALLOC } from '../socket/sock.ts'
 import { createSkbBudget } from './budget.ts'
-import { createPrefetch } from './prefetch.ts'
 
 // Words of a row: four cache lines. A new skb has zeroes up to SKB_CB; from there on a word says nothing before its user
 // has written it.
@@ -179,7 +179,6 @@ export const createSkbs = (arena: Arena, thread: number) => {
     next: SKB_NEXT,
   })
 
-  const prefetch = createPrefetch(arena)
   const headOf = (buf: number): number =>
     buf < smalls ? smallBytes + buf * SMALL_BYTES : largeBytes + (buf - smalls) * LARGE_BYTES
 
@@ -565,6 +564,23 @@ export const createSkbs = (arena: Arena, thread: number) => {
     }
     flush()
     return found
+  }
+
+  /** Written so that the engine does not leave the loads out. */
+  let fetched = 0
+  /**
+   * Asks for the next `n` skbs of a ring, which are there, before the stack comes to them (prefetch()). Their rows and headers lie
+   * in the cache of the CPU that wrote them: asked for one after another, each is waited for; all at once, they come in little
+   * more than the time of one. With a CPU for each thread a forwarded packet takes a third less (bench scale --in own).
+   */
+  const prefetch = (ring: number, n: number): void => {
+    let sum = 0
+    for (let k = 0; k < n; k++) {
+      const skb = ringAhead(i32, ring, k)
+      sum += i32[skb + SKB_DATA] + i32[skb + SKB_USERS] + i32[skb + SKB_SENDER]
+    }
+    for (let k = 0; k < n; k++) sum += u8[i32[ringAhead(i32, ring, k) + SKB_DATA]]
+    fetched = (fetched + sum) | 0
   }
 
   /** Free rows, small and large buffers at home, including what lies in the return rings. */
