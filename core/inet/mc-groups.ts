@@ -42,6 +42,7 @@ import {
   NOTHING,
   sourcesOf,
 } from './mc-filter.ts'
+import type { McHost } from './mc-host.ts'
 import { readMembers } from './mc-read.ts'
 import { createMcTable } from './mc-table.ts'
 
@@ -52,13 +53,7 @@ type Group = {
   filter: McFilter
   users: number
 }
-type McGroupsDeps = {
-  arena: Arena
-  /** What the device receives of a group was `before` and is `group.filter`; of one that is gone, NOTHING. */
-  onChange: (group: Group, before: McFilter) => void
-  /** The device has come up, or is down or gone: what is told of its groups begins or ends. */
-  onDevice: (ifindex: number, isUp: boolean) => void
-}
+type McGroupsDeps = { arena: Arena } & Pick<McHost, 'onChange' | 'onDevice'>
 
 const ALL_HOSTS: readonly Words[] = [
   [0, 0, V4_MAPPED, 0xe0000001 | 0],
@@ -180,7 +175,7 @@ export const createMcGroups = ({ arena, onChange, onDevice }: McGroupsDeps) => {
     })
     if (filters.length === 0) groups.delete(key)
     else groups.set(key, group!)
-    if (!isSameFilter(before, filter)) onChange(group!, before)
+    if (!isSameFilter(before, filter)) onChange(ifindex, words, before, filter)
   }
   const makeOne = (ifindex: number, words: Words): void => {
     const wanted: McFilter[] = isStanding(ifindex, words) ? [EVERYTHING] : []

@@ -32,7 +32,7 @@ export const createInet = (machine: Machine, link: Link) => {
   const afInet = createAfInet({ arena, output: ipv4, icmpSend })
   const afOps = byFamily(afInet, createAfInet6(machine))
   const { arp, neighbour, neighOutput } = neigh
-  const multicast = createMulticast(machine)
+  const multicast = createMulticast({ machine, routing, ipv4 })
   ptype.devAddPack(ETH_P_IP, ipv4.ipRcv, ipv4.ipResume)
   ptype.devAddPack(ETH_P_ARP, arp.arpRcv, arp.arpRcv)
   ipi.on(Ipi.DEV_DOWN, (_from, ifindex, isCarrierOnly) => {
