@@ -12,7 +12,15 @@ import type { Arena } from '../shm/arena.ts'
 import { Sysctl } from '../shm/sysctl.ts'
 import type { Words } from '../wire/text.ts'
 import { byFamily } from './af-ops.ts'
-import { MCAST_EXCLUDE } from './mc-constants.ts'
+import {
+  MC_REPORT_LAST,
+  MC_REPORT_TIMER,
+  MCAST_EXCLUDE,
+  MCG_REPORT,
+  MCG_REPORT_AT,
+  MCG_VERSION,
+} from './mc-constants.ts'
+import { createMcTable } from './mc-table.ts'
 import {
   addrKey,
   both,
@@ -116,6 +124,8 @@ export const createMcHost = (deps: McHostDeps) => {
   const { arena, family, time, wheel, timer, random, wire, groupsOf } = deps
   const { i32, layout } = arena
   const own = FAMILY(family)
+  const { find } = createMcTable(arena)
+  const key = new Int32Array(4)
   const links = new Map<number, HostLink>()
   const sysctl = (at: number): number => i32[layout.sysctl + at]
   const now = (): number => time[TIME_MS]
@@ -376,6 +386,16 @@ export const createMcHost = (deps: McHostDeps) => {
     for (const link of links.values()) runLink(link)
     arm()
   }
+  /** Shows in the group's row what is about to be said of it. */
+  const show = (link: HostLink, { words, reportAt, isReporter }: HostGroup): void => {
+    key.set(words)
+    const row = find(link.ifindex, key, 0)
+    if (row === 0) return
+    i32[row + MCG_VERSION] = versionOf(link)
+    i32[row + MCG_REPORT] =
+      (reportAt === null ? 0 : MC_REPORT_TIMER) | (isReporter ? MC_REPORT_LAST : 0)
+    i32[row + MCG_REPORT_AT] = reportAt ?? 0
+  }
   const fn = wheel.register(run)
   const arm = (): void => {
     let next: number | null = null
@@ -385,23 +405,14 @@ export const createMcHost = (deps: McHostDeps) => {
     for (const link of links.values()) {
       take(link.changeAt)
       take(link.generalAt)
-      for (const { reportAt } of link.groups.values()) take(reportAt)
+      for (const group of link.groups.values()) {
+        take(group.reportAt)
+        show(link, group)
+      }
     }
     if (next === null) wheel.cancel(timer)
     else wheel.arm(timer, Math.max(1, (next - now()) | 0), fn)
   }
 
-  /** What /proc/net/igmp shows of a device: the version, and of each group when it is reported and by whom. */
-  const seen = (
-    ifindex: number,
-    words: Words
-  ): { version: number; group: HostGroup | undefined } => {
-    const link = links.get(ifindex)
-    return {
-      version: link === undefined ? 3 : versionOf(link),
-      group: link?.groups.get(addrKey(words)),
-    }
-  }
-
-  return { onChange, onDevice, heardQuery, heardReport, seen }
+  return { onChange, onDevice, heardQuery, heardReport }
 }

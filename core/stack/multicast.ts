@@ -33,7 +33,6 @@ export const createMulticast = ({ machine, routing, ipv4 }: MulticastDeps) => {
     groupsOf: (ifindex) =>
       groups.list(ifindex).filter((group) => familyOf(Int32Array.from(group.words), 0) === AF_INET),
   })
-  igmp.listen({ host })
   const groups = createMcGroups({
     arena,
     onChange: (ifindex, group, before, after) => {
@@ -42,6 +41,7 @@ export const createMulticast = ({ machine, routing, ipv4 }: MulticastDeps) => {
     },
     onDevice: host.onDevice,
   })
+  igmp.listen({ host })
   ipi.on(Ipi.MC_CHANGED, (_from, ifindex, a, b, c, d) => groups.changed(ifindex, a, b, c, d))
   return { members, igmp, mcRefresh: groups.refresh, mcPoll: groups.poll }
 }

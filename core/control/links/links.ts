@@ -81,6 +81,7 @@ export const createLinks = (deps: LinksDeps) => {
     nameOf,
     kindOf,
     isDevice,
+    list,
     item,
     hasCarrier,
     look,
