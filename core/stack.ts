@@ -17,7 +17,13 @@ import { createMachine, type MachineDeps } from './stack/machine.ts'
 import { createSocketLayer } from './stack/sockets.ts'
 import { createTcp } from './stack/tcp.ts'
 import { createUdp } from './stack/udp.ts'
-import { IPPROTO_ICMP, IPPROTO_ICMPV6, IPPROTO_TCP, IPPROTO_UDP } from './wire/ipproto.ts'
+import {
+  IPPROTO_ICMP,
+  IPPROTO_ICMPV6,
+  IPPROTO_IGMP,
+  IPPROTO_TCP,
+  IPPROTO_UDP,
+} from './wire/ipproto.ts'
 
 type StackDeps = MachineDeps & {
   /** Whose devices it sends on: the same list as its control's. */
@@ -42,8 +48,9 @@ export const createStack = (deps: StackDeps) => {
   const layer = createSocketLayer(machine, inet, wake)
   const udp = createUdp(machine, link, inet, layer)
   const tcp = createTcp(machine, inet, layer, secret)
-  const { protos, protos6, icmp, ipv6 } = inet
+  const { protos, protos6, icmp, igmp, ipv6 } = inet
   protos.inetAddProtocol(IPPROTO_ICMP, icmp.icmpRcv, icmp.icmpErr)
+  protos.inetAddProtocol(IPPROTO_IGMP, igmp.igmpRcv, undefined, igmp.igmpRcv)
   protos6.inetAddProtocol(IPPROTO_ICMPV6, ipv6.icmpv6.icmpv6Rcv)
   for (const family of [protos, protos6]) {
     family.inetAddProtocol(IPPROTO_UDP, udp.udpRcv, udp.udpErr, udp.udpResume)

@@ -7,7 +7,7 @@ import { createFibWriter } from '../inet/fib-writer.ts'
 import { createIfaddrs, type IfaddrDeps } from '../inet/ifaddr.ts'
 import { createMcMembers } from '../inet/mc-members.ts'
 import { createNexthops } from '../inet/nexthop.ts'
-import { INIT_NET } from '../netdev/netdev.ts'
+import { DEV_FLAGS, deviceRow, IFF_LOOPBACK, IFF_NOARP, INIT_NET } from '../netdev/netdev.ts'
 import type { Arena } from '../shm/arena.ts'
 import type { IpiSystem } from '../shm/ipi.ts'
 import type { Words } from '../wire/text.ts'
@@ -34,9 +34,13 @@ export const createTables = (deps: TablesDeps) => {
   const nexthops = createNexthops({ arena, retire, reclaim })
   const rib = createRib({ net: INIT_NET, fib, nexthops, onEvent: onRoute })
   const { mcJoin, mcLeave } = createMcMembers({ arena, thread: arena.layout.controlThread, ipi })
+  /** Nobody asks for addresses on a device without neighbours (addrconf_join_solict). */
+  const hasNeighbours = (ifindex: number): boolean =>
+    (arena.i32[deviceRow(arena, ifindex) + DEV_FLAGS] & (IFF_LOOPBACK | IFF_NOARP)) === 0
   const onEvent: IfaddrDeps['onEvent'] = (event, at) => {
     const group = solicitedNode(at.family)(at.words)
-    if (group !== null) (event === 'new' ? mcJoin : mcLeave)(at.ifindex, group)
+    if (group !== null && event === 'del') mcLeave(at.ifindex, group)
+    else if (group !== null && hasNeighbours(at.ifindex)) mcJoin(at.ifindex, group)
     onAddress(event, at)
   }
   const ifaddrs = createIfaddrs({ arena, rib, retire, onEvent })

@@ -47,7 +47,18 @@ export const MCG_USERS = 8
 /** Next of its bucket. */
 export const MCG_NEXT = 9
 /** Rises with every group: the order in which they were made. */
-export const MCG_SERIAL = 13
+export const MCG_SERIAL = 10
+/** What the host's side of the protocol is about to say of it: the version it speaks, MC_REPORT_* bits, jiffies when. */
+export const MCG_VERSION = 11
+export const MCG_REPORT = 12
+export const MCG_REPORT_AT = 13
+
+/** A report is due; the last one was ours. */
+export const MC_REPORT_TIMER = 1
+export const MC_REPORT_LAST = 2
+
+/** As many tries has a reader of what is being written. */
+export const MC_TRIES = 64
 
 // Words before the groups' rows.
 /** Odd while the table is being written. */

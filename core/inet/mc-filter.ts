@@ -5,7 +5,7 @@
 import type { Words } from '../wire/text.ts'
 import { MCAST_EXCLUDE, MCAST_INCLUDE } from './mc-constants.ts'
 
-type Sources = ReadonlyMap<string, Words>
+export type Sources = ReadonlyMap<string, Words>
 /** From these sources alone (MCAST_INCLUDE), or from all but these. */
 export type McFilter = { readonly mode: number; readonly sources: Sources }
 
@@ -18,7 +18,7 @@ export const sourcesOf = (list: Iterable<Words>): Sources =>
 
 const keep = (from: Sources, isKept: (key: string) => boolean): Sources =>
   new Map([...from].filter(([key]) => isKept(key)))
-const minus = (a: Sources, b: Sources): Sources => keep(a, (key) => !b.has(key))
+export const minus = (a: Sources, b: Sources): Sources => keep(a, (key) => !b.has(key))
 export const both = (a: Sources, b: Sources): Sources => keep(a, (key) => b.has(key))
 export const union = (a: Sources, b: Sources): Sources => new Map([...a, ...b])
 

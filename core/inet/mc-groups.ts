@@ -42,6 +42,7 @@ import {
   NOTHING,
   sourcesOf,
 } from './mc-filter.ts'
+import type { McHost } from './mc-host.ts'
 import { readMembers } from './mc-read.ts'
 import { createMcTable } from './mc-table.ts'
 
@@ -52,19 +53,14 @@ type Group = {
   filter: McFilter
   users: number
 }
-type McGroupsDeps = {
-  arena: Arena
-  /** What the device receives of a group was `before` and is `group.filter`; of one that is gone, NOTHING. */
-  onChange: (group: Group, before: McFilter) => void
-  /** The device has come up, or is down or gone: what is told of its groups begins or ends. */
-  onDevice: (ifindex: number, isUp: boolean) => void
-}
+type McGroupsDeps = { arena: Arena } & Pick<McHost, 'onChange' | 'onDevice'>
 
-const ALL_HOSTS: readonly Words[] = [
-  [0, 0, V4_MAPPED, 0xe0000001 | 0],
-  [0xff020000 | 0, 0, 0, 1],
+/** In the order in which Linux joins them: IPv6's with the device, IPv4's when it comes up. */
+const ALL_NODES: readonly Words[] = [
   [0xff010000 | 0, 0, 0, 1],
+  [0xff020000 | 0, 0, 0, 1],
 ]
+const ALL_HOSTS: Words = [0, 0, V4_MAPPED, 0xe0000001 | 0]
 const ALL_ROUTERS: readonly Words[] = [
   [0xff020000 | 0, 0, 0, 2],
   [0xff010000 | 0, 0, 0, 2],
@@ -145,15 +141,16 @@ export const createMcGroups = ({ arena, onChange, onDevice }: McGroupsDeps) => {
   // ---- what a device has
 
   const keyOf = (ifindex: number, words: Words): string => `${ifindex} ${addrKey(words)}`
-  const has = (ifindex: number, flag: number): boolean => {
-    const row = deviceRow(arena, ifindex)
-    return i32[row + DEV_IFINDEX] === ifindex && (i32[row + DEV_FLAGS] & flag) !== 0
-  }
+  const isThere = (ifindex: number): boolean =>
+    i32[deviceRow(arena, ifindex) + DEV_IFINDEX] === ifindex
+  const has = (ifindex: number, flag: number): boolean =>
+    (i32[deviceRow(arena, ifindex) + DEV_FLAGS] & flag) !== 0
   /** What a device has without anybody asking: it changes with the device and with forwarding. */
   const standing = (ifindex: number): readonly Words[] => {
-    if (!has(ifindex, IFF_UP)) return []
-    if (has(ifindex, IFF_LOOPBACK) || i32[forwarding6] === 0) return ALL_HOSTS
-    return [...ALL_HOSTS, ...ALL_ROUTERS]
+    if (!isThere(ifindex)) return []
+    if (!has(ifindex, IFF_UP)) return ALL_NODES
+    const isRouter = !has(ifindex, IFF_LOOPBACK) && i32[forwarding6] !== 0
+    return [...ALL_NODES, ALL_HOSTS, ...(isRouter ? ALL_ROUTERS : [])]
   }
   const isStanding = (ifindex: number, words: Words): boolean => {
     const key = addrKey(words)
@@ -181,7 +178,7 @@ export const createMcGroups = ({ arena, onChange, onDevice }: McGroupsDeps) => {
     })
     if (filters.length === 0) groups.delete(key)
     else groups.set(key, group!)
-    if (!isSameFilter(before, filter)) onChange(group!, before)
+    if (!isSameFilter(before, filter)) onChange(ifindex, words, before, filter)
   }
   const makeOne = (ifindex: number, words: Words): void => {
     const wanted: McFilter[] = isStanding(ifindex, words) ? [EVERYTHING] : []
@@ -240,18 +237,15 @@ export const createMcGroups = ({ arena, onChange, onDevice }: McGroupsDeps) => {
     makeAll()
   }
   const isUpState = (state: number): boolean => (state & 2) !== 0
-  const isUp = (ifindex: number): boolean => isUpState(seen[ifindex])
   /** Once a turn: has a thread been unable to tell what it changed? */
   const poll = (): void => {
     if (i32[mcTable + MCT_RESYNC] === 0) return
     Atomics.store(i32, mcTable + MCT_RESYNC, 0)
     makeAll()
   }
-  const find = (ifindex: number, words: Words): Group | undefined =>
-    groups.get(keyOf(ifindex, words))
   const list = (ifindex: number): Group[] =>
     [...groups.values()].filter((group) => group.ifindex === ifindex)
 
   makeAll()
-  return { changed, refresh, poll, find, list, isUp }
+  return { changed, refresh, poll, list }
 }

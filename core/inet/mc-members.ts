@@ -161,8 +161,9 @@ export const createMcMembers = ({ arena, thread, ipi }: McMembersDeps) => {
     const source = sources.alloc()
     if (source === 0) return false
     copyAddr(i32, source + MCS_ADDR, words, at)
-    i32[source + MCS_NEXT] = i32[row + MCM_SOURCES]
-    i32[row + MCM_SOURCES] = source
+    let last = i32[row + MCM_SOURCES]
+    while (last !== 0 && i32[last + MCS_NEXT] !== 0) last = i32[last + MCS_NEXT]
+    i32[last === 0 ? row + MCM_SOURCES : last + MCS_NEXT] = source
     i32[row + MCM_COUNT]++
     return true
   }
@@ -287,8 +288,7 @@ export const createMcMembers = ({ arena, thread, ipi }: McMembersDeps) => {
     if (sources.rows - sources.live() + i32[row + MCM_COUNT] < count) return -ENOBUFS
     beginWrite(row)
     freeSources(row)
-    // the last first, so that they lie in their order
-    for (let k = count - 1; k >= 0; k--)
+    for (let k = 0; k < count; k++)
       if (sourceOf(row, from, fromAt + k * 4) === 0) addSource(row, from, fromAt + k * 4)
     i32[row + MCM_MODE] = mode
     i32[row + MCM_HAS_LIST] = count > 0 ? 1 : 0

@@ -6,6 +6,7 @@ import { DEV_GENERATION, DEV_IFINDEX, deviceRow } from '../netdev/netdev.ts'
 import type { Arena } from '../shm/arena.ts'
 import type { Words } from '../wire/text.ts'
 import {
+  MC_TRIES,
   MCM_COUNT,
   MCM_DEVICE,
   MCM_GROUP,
@@ -29,7 +30,6 @@ type Member = {
   sk: number
 }
 
-const TRIES = 100
 const GENERATION = 0
 
 const wordsAt = (i32: Int32Array, at: number): Words => [
@@ -74,7 +74,7 @@ const readRow = (
   isSource: (at: number) => boolean
 ): Member | null => {
   const { i32 } = arena
-  for (let tries = TRIES; tries > 0; tries--) {
+  for (let tries = MC_TRIES; tries > 0; tries--) {
     const seq = Atomics.load(i32, row + MCM_SEQ)
     const generation = Atomics.load(i32, row + GENERATION)
     if ((generation & 1) === 0) return null

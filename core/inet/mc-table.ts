@@ -8,6 +8,7 @@ import { mix32, mixIn } from '../base/u32.ts'
 import type { Arena } from '../shm/arena.ts'
 import { MC_GROUP_WORDS, MC_TABLE_HEAD } from '../shm/layout.ts'
 import {
+  MC_TRIES,
   MCAST_EXCLUDE,
   MCG_COUNT,
   MCG_GROUP,
@@ -19,9 +20,6 @@ import {
   MCS_NEXT,
   MCT_SEQ,
 } from './mc-constants.ts'
-
-/** A table that is written all the while is believed after so many tries. */
-const TRIES = 64
 
 export const createMcTable = ({ i32, layout }: Arena) => {
   const { mcTable, mcRows, mcBuckets } = layout
@@ -75,7 +73,7 @@ export const createMcTable = ({ i32, layout }: Arena) => {
     source: Int32Array,
     sourceAt: number
   ): boolean => {
-    for (let tries = TRIES; tries > 0; tries--) {
+    for (let tries = MC_TRIES; tries > 0; tries--) {
       const before = Atomics.load(i32, seq)
       const answer = look(ifindex, group, at, source, sourceAt)
       if ((before & 1) === 0 && Atomics.load(i32, seq) === before) return answer
