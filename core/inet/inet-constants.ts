@@ -21,6 +21,8 @@ export const IPSKB_REASSEMBLED = 2
 export const IPSKB_MCLOOP = 4
 /** Is not to be heard here, though it goes to a group that may be ours too (IPV6_MULTICAST_LOOP is off). */
 export const IPSKB_NOLOOP = 8
+/** IPv6: is not to be cut even by its source. */
+export const IPSKB_DONTFRAG = 16
 
 /** An ICMP error that is not about the path's MTU (inet-protos.ts). */
 export const NO_MTU = -1
