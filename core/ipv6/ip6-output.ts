@@ -84,7 +84,6 @@ import type { NfHooks } from '../netfilter/hooks.ts'
 import { NF_INET_LOCAL_OUT, NF_INET_POST_ROUTING, NF_PASSED } from '../netfilter/nf-constants.ts'
 import type { Machine } from '../stack/machine.ts'
 import { ETH_P_IPV6, IPV6_MULTICAST_HI } from '../wire/ethernet.ts'
-import * as icmpv6 from '../wire/icmpv6.ts'
 import * as ipv6 from '../wire/ipv6.ts'
 import type { Ip6Fragmentation } from './ip6-fragmentation.ts'
 
@@ -96,8 +95,8 @@ type Ip6OutputDeps = {
   nf: NfHooks
   skDst: SkDst
   gso: Pick<Gso, 'networkSegLen' | 'segment'>
-  /** core/ipv6/icmpv6.ts: icmpv6Send, which sends by what is made here. */
-  icmpv6Send: (about: number, type: number, code: number, info: number) => void
+  /** core/stack/ipv6.ts: tells the sender of a packet that is sent on; by icmpv6Send, which sends by what is made here. */
+  packetTooBig: (skb: number, mtu: number) => void
   /** First of four free words of this thread: a next hop's address. */
   key: number
 } & Pick<Route, 'routeInput'> &
@@ -114,7 +113,7 @@ export type Ip6Output = ReturnType<typeof createIp6Output>
 export const createIp6Output = (deps: Ip6OutputDeps) => {
   const { arena, skbs, drop, random, nf, gso, key, loadAddrs, routeInput, routeOutput } = deps
   const { neighResolve, ethHeader, ethHeaderSelf, devQueueXmit, netifRx } = deps
-  const { ip6Fragment, icmpv6Send } = deps
+  const { ip6Fragment, packetTooBig } = deps
   const { skDstCheck } = deps.skDst
   const { i32, u8, f64, layout } = arena
   const { devices } = layout
@@ -255,8 +254,7 @@ export const createIp6Output = (deps: Ip6OutputDeps) => {
   /** What is too big after all: a hook has changed its way, or the path takes less than TCP knows. */
   const tooBig = (skb: number, mtu: number): number => {
     f64[count + Mib.Ip6FragFails]++
-    if ((i32[skb + IPCB_FLAGS] & IPSKB_FORWARDED) !== 0)
-      icmpv6Send(skb, icmpv6.ICMPV6_PKT_TOOBIG, 0, mtu)
+    if ((i32[skb + IPCB_FLAGS] & IPSKB_FORWARDED) !== 0) packetTooBig(skb, mtu)
     return tooLong(skb)
   }
   /** A super-frame whose segments are too big for the way: cut, then each fragmented. */

@@ -216,6 +216,17 @@ const MIB_GROUPS = {
     'InCEPkts',
     'OutTransmits',
   ],
+  Udp6: [
+    'InDatagrams',
+    'NoPorts',
+    'InErrors',
+    'OutDatagrams',
+    'RcvbufErrors',
+    'SndbufErrors',
+    'InCsumErrors',
+    'IgnoredMulti',
+    'MemErrors',
+  ],
 } as const
 
 type Groups = Readonly<Record<string, readonly string[]>>

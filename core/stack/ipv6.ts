@@ -11,6 +11,7 @@ import type { InetFrag } from '../inet/inet-fragment.ts'
 import type { InetProtos } from '../inet/inet-protos.ts'
 import type { NfHooks } from '../netfilter/hooks.ts'
 import { ETH_P_IPV6 } from '../wire/ethernet.ts'
+import { ICMPV6_PKT_TOOBIG } from '../wire/icmpv6.ts'
 import type { Link } from './link.ts'
 import type { Machine } from './machine.ts'
 import type { Neigh } from './neigh.ts'
@@ -35,7 +36,7 @@ export const createIpv6 = ({ machine, link, neigh, routing, frags, protos, nf }:
     ...neigh.neighOutput,
     ...link.ether,
     ...createIp6Fragmentation(machine),
-    icmpv6Send: (about, type, code, info) => icmpv6Send(about, type, code, info),
+    packetTooBig: (skb, mtu) => icmpv6Send(skb, ICMPV6_PKT_TOOBIG, 0, mtu),
     gso,
     devQueueXmit,
     key: machine.words(4),
