@@ -1,12 +1,12 @@
 /**
- * What forwarding costs without a device: 60-byte UDP frames go into an skb, are dissected and steered, over the backlog
+ * What forwarding costs without a device, IPv4 and IPv6: the smallest UDP frames go into an skb, are dissected and steered, over the backlog
  * ring (the nic's part), then through net_rx_action, ip_rcv, FIB, ip_forward, neighbour, dev_queue_xmit, and over a
  * port's ring to a peer that frees them (the worker's part). Each part is measured in a thread of its own, as it runs in
  * the daemon, with stand-ins for the others: a heap with two stacks shares their compiled code, which then knows neither's
  * constants. Time is taken a batch at a time.
  */
 import { isMainThread, parentPort, Worker, workerData } from 'node:worker_threads'
-import { AF_INET } from '../core/base/family.ts'
+import { AF_INET, AF_INET6 } from '../core/base/family.ts'
 import { RTN_LOCAL, RTN_UNICAST } from '../core/base/flowi.ts'
 import { NLM_F_CREATE } from '../core/control/nlm-flags.ts'
 import { createTables } from '../core/control/tables.ts'
@@ -47,11 +47,12 @@ import type { NicEnv, NicInput } from '../core/stack/nic.ts'
 import { createNic } from '../core/stack/nic.ts'
 import * as ethernet from '../core/wire/ethernet.ts'
 import * as ipv4 from '../core/wire/ipv4.ts'
+import * as ipv6 from '../core/wire/ipv6.ts'
+import type { Words } from '../core/wire/text.ts'
 import * as udp from '../core/wire/udp.ts'
 
 const FLOWS = 512
 export const BATCH = 64
-const FRAME = 60
 /** Bytes from one frame to the next where they lie ready. */
 const STRIDE = 64
 const KEY = Uint8Array.from({ length: 40 }, (_, k) => (k * 37 + 11) & 255)
@@ -75,10 +76,56 @@ export const makeArena = (): Arena => {
   return arena
 }
 
+/** What the families differ in: octets of a frame, addresses by network and number, and the IP header. */
+type Family = {
+  family: number
+  name: string
+  frameLen: number
+  headerLen: number
+  ethertype: number
+  forwarded: number
+  address: (network: number, host: number) => Words
+  /** Length of the prefix of a network of addresses, and of one address. */
+  plen: number
+  bits: number
+  fillHeader: (frame: Uint8Array, source: Words, destination: Words) => void
+}
+const V4: Family = {
+  family: AF_INET,
+  name: 'IPv4',
+  frameLen: 60,
+  headerLen: ipv4.MIN_HEADER,
+  ethertype: ethernet.ETH_P_IP,
+  forwarded: Mib.IpForwDatagrams,
+  address: (network, host) => [0, 0, 0xffff, (10 << 24) | (network << 16) | host],
+  plen: 16,
+  bits: 32,
+  fillHeader: (frame, source, destination) => {
+    ipv4.init(frame, 14, 17, source[3], destination[3], frame.length - 14, 64)
+    ipv4.setChecksum(frame, 14)
+  },
+}
+const V6: Family = {
+  family: AF_INET6,
+  name: 'IPv6',
+  frameLen: 62,
+  headerLen: ipv6.HEADER,
+  ethertype: ethernet.ETH_P_IPV6,
+  forwarded: Mib.Ip6OutForwDatagrams,
+  address: (network, host) => [0x20010db8, network << 16, 0, host],
+  plen: 48,
+  bits: 128,
+  fillHeader: (frame, source, destination) => {
+    ipv6.init(frame, 14, 17, frame.length - 14 - ipv6.HEADER, 64)
+    ipv6.setSrc(frame, 14, ...source)
+    ipv6.setDst(frame, 14, ...destination)
+  },
+}
+
 /** The stack of CPU 0, which knows the eight hosts. */
-const makeStack = (arena: Arena): Stack => {
+const makeStack = (arena: Arena, ip: Family): Stack => {
   const { i32, layout } = arena
-  addRoutes(arena)
+  addRoutes(arena, ip)
   const stack = createStack({
     arena,
     thread: 0,
@@ -90,18 +137,15 @@ const makeStack = (arena: Arena): Stack => {
   })
   const key = layout.scratch + layout.nicThread * 1024
   for (let host = 0; host < 8; host++) {
-    i32[key] = 0
-    i32[key + 1] = 0
-    i32[key + 2] = 0xffff
-    i32[key + 3] = (10 << 24) | (2 << 16) | (10 + host)
+    i32.set(ip.address(2, 10 + host), key)
     const row = stack.neighbour!.create(2, key)
     stack.neighbour!.update(row, 0x0202, host, NUD_PERMANENT, 0x80000001 | 0)
   }
   return stack
 }
 
-/** 10.1/16 behind device 1, 10.2/16 behind device 2, and some hundred prefixes around them. */
-const addRoutes = (arena: Arena): void => {
+/** A network behind device 1, another behind device 2, and some hundred prefixes around them. */
+const addRoutes = (arena: Arena, ip: Family): void => {
   const nothing = () => {}
   const { rib } = createTables({
     arena,
@@ -113,51 +157,45 @@ const addRoutes = (arena: Arena): void => {
   })
   const none = { tos: 0, metric: 0, protocol: 0, scope: RT_SCOPE_UNIVERSE, flags: 0 }
   const unset = { gateway: null, prefsrc: null, mtu: 0, hoplimit: 0, advmss: 0 }
-  const route = (table: number, addr: number, plen: number, type: number, dev: number): void => {
-    const place = { family: AF_INET, table, words: [0, 0, 0xffff, addr] as const, plen }
+  const route = (table: number, words: Words, plen: number, type: number, dev: number): void => {
+    const place = { family: ip.family, table, words, plen }
     const error = rib.add({ ...none, ...unset, ...place, type, dev }, NLM_F_CREATE)
     if (error !== 0) throw new Error(`a route was refused: ${error}`)
   }
-  route(RT_TABLE_LOCAL, (10 << 24) | (1 << 16) | 1, 32, RTN_LOCAL, 1)
-  route(RT_TABLE_LOCAL, (10 << 24) | (2 << 16) | 1, 32, RTN_LOCAL, 2)
-  route(RT_TABLE_MAIN, (10 << 24) | (1 << 16), 16, RTN_UNICAST, 1)
-  route(RT_TABLE_MAIN, (10 << 24) | (2 << 16), 16, RTN_UNICAST, 2)
-  for (let k = 0; k < 500; k++) route(RT_TABLE_MAIN, (20 << 24) | (k << 12), 24, RTN_UNICAST, 2)
+  for (const dev of [1, 2]) {
+    route(RT_TABLE_LOCAL, ip.address(dev, 1), ip.bits, RTN_LOCAL, dev)
+    route(RT_TABLE_MAIN, ip.address(dev, 0), ip.plen, RTN_UNICAST, dev)
+  }
+  for (let k = 0; k < 500; k++)
+    route(RT_TABLE_MAIN, ip.address(1000 + k, 0), ip.plen + 8, RTN_UNICAST, 2)
 }
 
-/** Frames of FLOWS flows from 10.1.x.y to eight hosts of 10.2/16. */
-const makeFrames = (): Uint8Array[] =>
+/** Frames of FLOWS flows from one network to eight hosts of the other. */
+const makeFrames = (ip: Family): Uint8Array[] =>
   Array.from({ length: FLOWS }, (_, k) => {
-    const frame = new Uint8Array(FRAME)
+    const frame = new Uint8Array(ip.frameLen)
+    const at = 14 + ip.headerLen
     ethernet.putMac(frame, 0, 0x0200, 1)
     ethernet.putMac(frame, 6, 0x0201, k)
-    ethernet.setType(frame, 0, ethernet.ETH_P_IP)
-    ipv4.init(
-      frame,
-      14,
-      17,
-      (10 << 24) | (1 << 16) | (256 + k),
-      (10 << 24) | (2 << 16) | (10 + (k & 7)),
-      FRAME - 14,
-      64
-    )
-    ipv4.setChecksum(frame, 14)
-    udp.setSrcPort(frame, 34, 1024 + k)
-    udp.setDstPort(frame, 34, 9)
-    udp.setLength(frame, 34, FRAME - 34)
+    ethernet.setType(frame, 0, ip.ethertype)
+    ip.fillHeader(frame, ip.address(1, 256 + k), ip.address(2, 10 + (k & 7)))
+    udp.setSrcPort(frame, at, 1024 + k)
+    udp.setDstPort(frame, at, 9)
+    udp.setLength(frame, at, ip.frameLen - at)
     return frame
   })
 
 /** Makes the next frame as if read from device 1: a copy within the arena stands for the read. */
-const createSource = (arena: Arena, skbs: Skbs) => {
+const createSource = (arena: Arena, skbs: Skbs, ip: Family) => {
   const { i32, u8 } = arena
+  const { frameLen } = ip
   const templates = i32[skbs.alloc(FLOWS * STRIDE, 0) + SKB_DATA]!
-  for (const [k, frame] of makeFrames().entries()) u8.set(frame, templates + k * STRIDE)
+  for (const [k, frame] of makeFrames(ip).entries()) u8.set(frame, templates + k * STRIDE)
   let next = 0
   return (): number => {
-    const skb = skbs.alloc(FRAME, RX_HEADROOM)
+    const skb = skbs.alloc(frameLen, RX_HEADROOM)
     const from = templates + next * STRIDE
-    u8.copyWithin(skbs.put(skb, FRAME), from, from + FRAME)
+    u8.copyWithin(skbs.put(skb, frameLen), from, from + frameLen)
     next = (next + 1) & (FLOWS - 1)
     i32[skb + SKB_DEV] = 1
     i32[skb + SKB_IP_SUMMED] = CHECKSUM_UNNECESSARY
@@ -178,68 +216,77 @@ const createSink =
 /** What is measured, and what else has to be done each turn; `after` returns how many packets came out. */
 type Part = { before: () => void; measured: () => void; after: () => number; check: () => void }
 
-const nicPart = (arena: Arena): Part => {
-  /** A device that always has a batch of frames. */
-  const input = ({ skbs }: NicEnv): NicInput => {
-    const source = createSource(arena, skbs)
-    return {
-      refresh: () => {},
-      receive(_budget, deliver) {
-        for (let k = 0; k < BATCH; k++) deliver(source())
-        return BATCH
-      },
-      wait: () => {},
-      nextDelay: (limitMs) => limitMs,
+const nicPart =
+  (ip: Family) =>
+  (arena: Arena): Part => {
+    /** A device that always has a batch of frames. */
+    const input = ({ skbs }: NicEnv): NicInput => {
+      const source = createSource(arena, skbs, ip)
+      return {
+        refresh: () => {},
+        receive(_budget, deliver) {
+          for (let k = 0; k < BATCH; k++) deliver(source())
+          return BATCH
+        },
+        wait: () => {},
+        nextDelay: (limitMs) => limitMs,
+      }
     }
+    const { nicThread } = arena.layout
+    const nothing = (): void => {}
+    const nic = createNic({
+      arena,
+      thread: nicThread,
+      wake: nothing,
+      input,
+      sleep: nothing,
+      rest: nothing,
+    })
+    nic.refresh()
+    const ring = backlogRing(arena.layout, 0, nicThread)
+    const after = createSink(arena, ring, createSkbs(arena, 0))
+    return { before: nothing, measured: nic.turn, after, check: nothing }
   }
-  const { nicThread } = arena.layout
-  const nothing = (): void => {}
-  const nic = createNic({
-    arena,
-    thread: nicThread,
-    wake: nothing,
-    input,
-    sleep: nothing,
-    rest: nothing,
-  })
-  nic.refresh()
-  const ring = backlogRing(arena.layout, 0, nicThread)
-  const after = createSink(arena, ring, createSkbs(arena, 0))
-  return { before: nothing, measured: nic.turn, after, check: nothing }
-}
 
-const workerPart = (arena: Arena): Part => {
-  const { i32, f64, layout } = arena
-  const stack = makeStack(arena)
-  const skbs = createSkbs(arena, layout.nicThread)
-  const source = createSource(arena, skbs)
-  const ring = backlogRing(layout, 0, layout.nicThread)
-  /** A nic thread that need not think: all flows are CPU 0's. */
-  const before = (): void => {
-    for (let k = 0; k < BATCH; k++) {
-      const skb = source()
-      i32[skb + SKB_HASH] = k + 1
-      i32[skb + SKB_OWNER] = OWNER_IN_RING
-      ringPush(i32, ring, skb)
+const workerPart =
+  (ip: Family) =>
+  (arena: Arena): Part => {
+    const { i32, f64, layout } = arena
+    const stack = makeStack(arena, ip)
+    const skbs = createSkbs(arena, layout.nicThread)
+    const source = createSource(arena, skbs, ip)
+    const ring = backlogRing(layout, 0, layout.nicThread)
+    /** A nic thread that need not think: all flows are CPU 0's. */
+    const before = (): void => {
+      for (let k = 0; k < BATCH; k++) {
+        const skb = source()
+        i32[skb + SKB_HASH] = k + 1
+        i32[skb + SKB_OWNER] = OWNER_IN_RING
+        ringPush(i32, ring, skb)
+      }
+      ringPublish(i32, ring)
+      skbs.reclaim()
     }
-    ringPublish(i32, ring)
-    skbs.reclaim()
+    let received = 0
+    const sink = createSink(arena, portTxRing(arena, 0, 0), createSkbs(arena, layout.appThread))
+    const after = (): number => {
+      const n = sink()
+      received += n
+      return n
+    }
+    const check = (): void => {
+      if (f64[counterBank(arena, 0) + ip.forwarded] !== received)
+        throw new Error('packets were not forwarded')
+    }
+    return { before, measured: stack.poll, after, check }
   }
-  let received = 0
-  const sink = createSink(arena, portTxRing(arena, 0, 0), createSkbs(arena, layout.appThread))
-  const after = (): number => {
-    const n = sink()
-    received += n
-    return n
-  }
-  const check = (): void => {
-    if (f64[counterBank(arena, 0) + Mib.IpForwDatagrams] !== received)
-      throw new Error('packets were not forwarded')
-  }
-  return { before, measured: stack.poll, after, check }
-}
 
-export const PARTS = { nic: nicPart, worker: workerPart }
+export const PARTS = {
+  nic: nicPart(V4),
+  worker: workerPart(V4),
+  nic6: nicPart(V6),
+  worker6: workerPart(V6),
+}
 type Figures = { ns: number; coldNs: number }
 
 /** Nanoseconds a packet, warm, and of the first 64 k packets. */
@@ -276,19 +323,34 @@ export type ForwardMemory = {
   nicNs: number
   packets: number
   coldWorkerNs: number
+  /** The same of IPv6. */
+  worker6Ns: number
+  nic6Ns: number
 }
 
 /** Prints and returns nanoseconds of CPU a packet. */
 export const run = async (packets = 2_000_000 - (2_000_000 % BATCH)): Promise<ForwardMemory> => {
-  const nic = await inThread('nic', packets)
-  const worker = await inThread('worker', packets)
   const show = (name: string, ns: number): void =>
-    console.log(`  ${name.padEnd(34)} ${ns.toFixed(0).padStart(6)} ns/packet`)
-  console.log(`forwarding in memory, ${FRAME}-byte frames, ${FLOWS} flows, batches of ${BATCH}`)
-  show('worker: backlog to driver ring', worker.ns)
-  show('nic: frame, dissect, hash, enqueue', nic.ns)
-  show('worker, first 64 k packets (cold)', worker.coldNs)
-  return { workerNs: worker.ns, nicNs: nic.ns, packets, coldWorkerNs: worker.coldNs }
+    console.log(`  ${name.padEnd(40)} ${ns.toFixed(0).padStart(6)} ns/packet`)
+  console.log(`forwarding in memory, smallest frames, ${FLOWS} flows, batches of ${BATCH}`)
+  const both = async ({ name }: Family, nicName: keyof typeof PARTS, part: keyof typeof PARTS) => {
+    const nic = await inThread(nicName, packets)
+    const worker = await inThread(part, packets)
+    show(`${name} worker: backlog to driver ring`, worker.ns)
+    show(`${name} nic: frame, dissect, hash, enqueue`, nic.ns)
+    show(`${name} worker, first 64 k packets (cold)`, worker.coldNs)
+    return { nic, worker }
+  }
+  const v4 = await both(V4, 'nic', 'worker')
+  const v6 = await both(V6, 'nic6', 'worker6')
+  return {
+    workerNs: v4.worker.ns,
+    nicNs: v4.nic.ns,
+    packets,
+    coldWorkerNs: v4.worker.coldNs,
+    worker6Ns: v6.worker.ns,
+    nic6Ns: v6.nic.ns,
+  }
 }
 
 if (!isMainThread) {

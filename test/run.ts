@@ -17,7 +17,7 @@ const TEST_TIMEOUT_MS = 60_000
 const WHOLE_RUN_TIMEOUT_MS = 20 * 60_000
 const SLOW_FOLDERS = ['e2e', 'fuzz', 'sim']
 /** Tests of packets on their way through a stack. */
-const PACKET_PATH = ['dev', 'neigh', 'ipv4', 'netfilter', 'transport/udp']
+const PACKET_PATH = ['dev', 'neigh', 'ipv4', 'ipv6', 'netfilter', 'transport/udp']
   .map((folder) => `test/core/${folder}`)
   .concat('test/journeys', '--path-ignore-patterns=test/journeys/restart*')
 

@@ -49,6 +49,8 @@ const memory = (result: ForwardMemory): Page => ({
       ['nic: frame, dissect, hash, enqueue', whole(result.nicNs)],
       ['worker: backlog to driver ring', whole(result.workerNs)],
       ['worker, first 64 k packets (cold)', whole(result.coldWorkerNs)],
+      ['nic, IPv6', whole(result.nic6Ns)],
+      ['worker, IPv6', whole(result.worker6Ns)],
     ]
   ),
 })

@@ -9,6 +9,10 @@
 /** For display and JSON only: an unsigned value above 2^31 lives in a double. */
 export const toUnsigned = (value: number): number => value >>> 0
 
+/** A word of the arena that holds four octets in network order, as the number they are (the machine is little-endian). */
+export const swap32 = (word: number): number =>
+  (word << 24) | ((word & 0xff00) << 8) | ((word >>> 8) & 0xff00) | (word >>> 24)
+
 /** Serial-number order of RFC 9293 section 3.4: a comes before b on the 2^32 circle. */
 export const seqBefore = (a: number, b: number): boolean => ((a - b) | 0) < 0
 

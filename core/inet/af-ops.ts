@@ -6,7 +6,32 @@
  */
 import { AF_INET, AF_INET6 } from '../base/family.ts'
 import type { Flowi } from '../base/flowi.ts'
+import { Mib } from '../shm/counters.ts'
 import { GSO_TCPV4, GSO_TCPV6 } from '../skb/skb.ts'
+
+/** Counters of UDP: each family has its own, as indices of the bank. */
+const UDP_MIB = {
+  inDatagrams: Mib.UdpInDatagrams,
+  noPorts: Mib.UdpNoPorts,
+  inErrors: Mib.UdpInErrors,
+  outDatagrams: Mib.UdpOutDatagrams,
+  rcvbufErrors: Mib.UdpRcvbufErrors,
+  sndbufErrors: Mib.UdpSndbufErrors,
+  inCsumErrors: Mib.UdpInCsumErrors,
+  ignoredMulti: Mib.UdpIgnoredMulti,
+  memErrors: Mib.UdpMemErrors,
+}
+const UDP6_MIB: typeof UDP_MIB = {
+  inDatagrams: Mib.Udp6InDatagrams,
+  noPorts: Mib.Udp6NoPorts,
+  inErrors: Mib.Udp6InErrors,
+  outDatagrams: Mib.Udp6OutDatagrams,
+  rcvbufErrors: Mib.Udp6RcvbufErrors,
+  sndbufErrors: Mib.Udp6SndbufErrors,
+  inCsumErrors: Mib.Udp6InCsumErrors,
+  ignoredMulti: Mib.Udp6IgnoredMulti,
+  memErrors: Mib.Udp6MemErrors,
+}
 
 export type AfInfo = Readonly<{
   family: number
@@ -28,6 +53,7 @@ export type AfInfo = Readonly<{
   tsoType: number
   /** A UDP checksum of zero is none (RFC 768), or an error (RFC 8200 section 8.1). */
   needsUdpChecksum: boolean
+  udpMib: Readonly<typeof UDP_MIB>
   /** Bits of an address, which are the last of its four words. */
   addrBits: number
 }>
@@ -63,6 +89,7 @@ export const AF_INET_INFO: AfInfo = {
   locksMtu: true,
   tsoType: GSO_TCPV4,
   needsUdpChecksum: false,
+  udpMib: UDP_MIB,
   addrBits: 32,
 }
 export const AF_INET6_INFO: AfInfo = {
@@ -76,6 +103,7 @@ export const AF_INET6_INFO: AfInfo = {
   locksMtu: false,
   tsoType: GSO_TCPV6,
   needsUdpChecksum: true,
+  udpMib: UDP6_MIB,
   addrBits: 128,
 }
 

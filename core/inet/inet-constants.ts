@@ -21,6 +21,8 @@ export const IPSKB_REASSEMBLED = 2
 export const IPSKB_MCLOOP = 4
 /** A multicast of our own that is not to be heard here. */
 export const IPSKB_NO_LOOP = 8
+/** IPv6: is not to be cut even by its source. */
+export const IPSKB_DONTFRAG = 16
 
 /** A hop limit of zero: for a group, on this host alone. Zero itself is the default's. */
 export const NO_HOPS = -1

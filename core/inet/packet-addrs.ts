@@ -3,8 +3,10 @@
  * by every transport, about what came in and about what an ICMP error quotes. Any thread.
  * Linux: ip_hdr(), ipv6_hdr().
  */
+import * as bytes from '../base/bytes.ts'
 import { AF_INET, AF_INET6, V4_MAPPED } from '../base/family.ts'
 import { type Flowi, FL_DADDR, FL_FAMILY, FL_IIF, FL_MARK, FL_SADDR } from '../base/flowi.ts'
+import { swap32 } from '../base/u32.ts'
 import type { Arena } from '../shm/arena.ts'
 import { SKB_DEV, SKB_MARK, SKB_NETWORK } from '../skb/skb.ts'
 import * as ipv4 from '../wire/ipv4.ts'
@@ -28,13 +30,12 @@ export const createPacketAddrs = ({ i32, u8 }: Arena) => {
     fl[FL_SADDR + 3] = ipv4.src(u8, at)
     fl[FL_DADDR + 3] = ipv4.dst(u8, at)
   }
+  /** Whole words where the header is aligned (NET_IP_ALIGN), as nearly all are. */
   const loadIpv6 = (at: number, fl: Flowi): void => {
     fl[FL_FAMILY] = AF_INET6
-    for (let w = 0; w < 8; w++) {
-      const from = at + ipv6.ADDRS + 4 * w
-      fl[FL_SADDR + w] =
-        (u8[from] << 24) | (u8[from + 1] << 16) | (u8[from + 2] << 8) | u8[from + 3]
-    }
+    const word = (at + ipv6.ADDRS) >> 2
+    if ((at & 3) === 0) for (let w = 0; w < 8; w++) fl[FL_SADDR + w] = swap32(i32[word + w])
+    else for (let w = 0; w < 8; w++) fl[FL_SADDR + w] = bytes.i32(u8, at + ipv6.ADDRS + 4 * w)
   }
   return { loadAddrs }
 }

@@ -43,13 +43,21 @@ import type { PacketAddrs } from '../inet/packet-addrs.ts'
 import type { Route } from '../inet/route.ts'
 import type { NfHooks } from '../netfilter/hooks.ts'
 import { NF_INET_LOCAL_IN, NF_INET_PRE_ROUTING, NF_PASSED } from '../netfilter/nf-constants.ts'
+import type { Machine } from '../stack/machine.ts'
 import * as icmpv6 from '../wire/icmpv6.ts'
-import { IPPROTO_DSTOPTS, IPPROTO_HOPOPTS, IPPROTO_NONE, IPPROTO_ROUTING } from '../wire/ipproto.ts'
+import {
+  IPPROTO_DSTOPTS,
+  IPPROTO_FRAGMENT,
+  IPPROTO_HOPOPTS,
+  IPPROTO_NONE,
+  IPPROTO_ROUTING,
+} from '../wire/ipproto.ts'
 import * as ipv6 from '../wire/ipv6.ts'
 import { EXT_PROTOCOL, EXT_WORDS, walk } from '../wire/ipv6-ext.ts'
 import type { Exthdrs } from './exthdrs.ts'
 import type { Icmpv6 } from './icmpv6.ts'
 import type { Ip6Forward } from './ip6-forward.ts'
+import type { Ip6Reassembly } from './ip6-reassembly.ts'
 
 type Ip6InputDeps = {
   arena: Arena
@@ -64,6 +72,8 @@ type Ip6InputDeps = {
 } & Pick<Route, 'routeInput'> &
   Pick<PacketAddrs, 'loadAddrs'> &
   Pick<Ip6Forward, 'ip6Forward'> &
+  Pick<Ip6Reassembly, 'fragRcv'> &
+  Pick<Machine, 'steerAgain'> &
   Pick<Icmpv6, 'icmpv6Send'>
 
 /** By the two ECN bits of the traffic class (RFC 3168 section 5). */
@@ -78,7 +88,7 @@ const PAYLOAD_LENGTH = 4
 
 export const createIp6Input = (deps: Ip6InputDeps) => {
   const { arena, skbs, drop, consume, nf, protos, routeInput, loadAddrs, ip6Forward } = deps
-  const { exthdrs, icmpv6Send, rawDeliver } = deps
+  const { exthdrs, fragRcv, steerAgain, icmpv6Send, rawDeliver } = deps
   const { i32, u8, f64, layout } = arena
   const { devices } = layout
   const count = counterBank(arena, skbs.thread)
@@ -183,8 +193,17 @@ export const createIp6Input = (deps: Ip6InputDeps) => {
         if (!exthdrs.destopt(skb)) return
       } else if (next === IPPROTO_ROUTING) {
         if (!exthdrs.routing(skb)) return
+      } else if (next === IPPROTO_FRAGMENT) {
+        if (!deliverFragment(skb)) return
       } else return toTransport(skb, next)
     }
+  }
+  /** True when the packet is whole and goes on itself; what was put together has a way of its own. */
+  const deliverFragment = (skb: number): boolean => {
+    const whole = fragRcv(skb)
+    if (whole === skb) return true
+    if (whole !== 0 && !steerAgain(whole, STAGE_DELIVER)) deliver(whole)
+    return false
   }
   const toTransport = (skb: number, protocol: number): void => {
     const raw = rawDeliver(skb, protocol)

@@ -1,7 +1,7 @@
 /**
  * IPv6 output: puts the IPv6 header on what a transport sends (ip6Xmit for TCP, by its sock row; ip6Send for all else),
- * and takes it and what is forwarded to the neighbour layer. On the worker that sends. The packet is taken over in
- * every case. Linux: net/ipv6/ip6_output.c; RFC 8200 section 3, 6437.
+ * and takes it and what is forwarded to the neighbour layer, what is made here cut to the way's MTU. On the worker that
+ * sends. The packet is taken over in every case. Linux: net/ipv6/ip6_output.c; RFC 8200 section 3, 6437.
  */
 import { Errno } from '../base/errno.ts'
 import type { Flowi } from '../base/flowi.ts'
@@ -44,6 +44,7 @@ import {
   SKB_LEN,
   SKB_MARK,
   SKB_NETWORK,
+  SKB_NEXT,
   SKB_PKT_TYPE,
   SKB_PROTOCOL,
   SKB_TRANSPORT,
@@ -69,6 +70,7 @@ import {
   IPCB_MTU,
   IPCB_NHOFF,
   IPCB_TYPE,
+  IPSKB_DONTFRAG,
   IPSKB_FORWARDED,
   IPSKB_MCLOOP,
   IPSKB_NO_LOOP,
@@ -85,6 +87,7 @@ import { NF_INET_LOCAL_OUT, NF_INET_POST_ROUTING, NF_PASSED } from '../netfilter
 import type { Machine } from '../stack/machine.ts'
 import { ETH_P_IPV6, IPV6_MULTICAST_HI } from '../wire/ethernet.ts'
 import * as ipv6 from '../wire/ipv6.ts'
+import type { Ip6Fragmentation } from './ip6-fragmentation.ts'
 
 type Ip6OutputDeps = {
   arena: Arena
@@ -93,12 +96,15 @@ type Ip6OutputDeps = {
   random: () => number
   nf: NfHooks
   skDst: SkDst
-  gso: Pick<Gso, 'networkSegLen'>
+  gso: Pick<Gso, 'networkSegLen' | 'segment'>
+  /** core/stack/ipv6.ts: tells the sender of a packet that is sent on; by icmpv6Send, which sends by what is made here. */
+  packetTooBig: (skb: number, mtu: number) => void
   /** First of four free words of this thread: a next hop's address. */
   key: number
 } & Pick<Route, 'routeInput'> &
   Pick<PacketAddrs, 'loadAddrs'> &
   Pick<Pmtu, 'routeOutput'> &
+  Pick<Ip6Fragmentation, 'ip6Fragment'> &
   Pick<NeighOutput, 'neighResolve'> &
   Pick<EtherOutput, 'ethHeader' | 'ethHeaderSelf'> &
   Pick<DevQueueXmit, 'devQueueXmit'> &
@@ -109,6 +115,7 @@ export type Ip6Output = ReturnType<typeof createIp6Output>
 export const createIp6Output = (deps: Ip6OutputDeps) => {
   const { arena, skbs, drop, random, nf, gso, key, loadAddrs, routeInput, routeOutput } = deps
   const { neighResolve, ethHeader, ethHeaderSelf, devQueueXmit, netifRx } = deps
+  const { ip6Fragment, packetTooBig } = deps
   const { skDstCheck } = deps.skDst
   const { i32, u8, f64, layout } = arena
   const { devices } = layout
@@ -178,7 +185,7 @@ export const createIp6Output = (deps: Ip6OutputDeps) => {
       (i32[sk + SK_TOS] << 20) | label,
       hops === 0 ? i32[defaultHops] : hops
     )
-    return ip6LocalOut(skb, 0)
+    return ip6LocalOut(skb, IPSKB_DONTFRAG)
   }
 
   /**
@@ -242,8 +249,27 @@ export const createIp6Output = (deps: Ip6OutputDeps) => {
     const mtu = i32[skb + IPCB_MTU]
     if (i32[skb + SKB_LEN] <= mtu) return finishOutput(skb)
     if (i32[skb + SKB_GSO_SIZE] !== 0 && gso.networkSegLen(skb) <= mtu) return finishOutput(skb)
+    if ((i32[skb + IPCB_FLAGS] & (IPSKB_FORWARDED | IPSKB_DONTFRAG)) !== 0) return tooBig(skb, mtu)
+    if (i32[skb + SKB_GSO_SIZE] !== 0) return outputSegments(skb, mtu)
+    return ip6Fragment(skb, mtu, finishOutput)
+  }
+  /** What is too big after all: a hook has changed its way, or the path takes less than TCP knows. */
+  const tooBig = (skb: number, mtu: number): number => {
     f64[count + Mib.Ip6FragFails]++
+    if ((i32[skb + IPCB_FLAGS] & IPSKB_FORWARDED) !== 0) packetTooBig(skb, mtu)
     return tooLong(skb)
+  }
+  /** A super-frame whose segments are too big for the way: cut, then each fragmented. */
+  const outputSegments = (skb: number, mtu: number): number => {
+    let result = 0
+    let seg = gso.segment(skb)
+    while (seg !== 0) {
+      const next = i32[seg + SKB_NEXT]
+      i32[seg + SKB_NEXT] = 0
+      result = ip6Fragment(seg, mtu, finishOutput) || result
+      seg = next
+    }
+    return result
   }
 
   /**

@@ -1,5 +1,7 @@
 /** The internet layer of a stack: routing, neighbours, hooks, and the address families over them. */
+import { TIMER_WORDS } from '../base/timer-wheel.ts'
 import { byFamily } from '../inet/af-ops.ts'
+import { createInetFrag } from '../inet/inet-fragment.ts'
 import { createInetProtos } from '../inet/inet-protos.ts'
 import { createAfInet } from '../ipv4/af-inet.ts'
 import { createAfInet6 } from '../ipv6/af-inet6.ts'
@@ -33,7 +35,8 @@ export const createInet = (machine: Machine, link: Link) => {
       : ipv4.icmp.linkFailure(skb)
   const { isLocalAddress } = routing
   const neigh = createNeigh(machine, link, { isLocalAddress, linkFailure })
-  const below = { machine, link, neigh, routing }
+  const frags = createInetFrag({ ...machine, timer: machine.words(TIMER_WORDS) })
+  const below = { machine, link, neigh, routing, frags }
   const ipv4 = createIpv4({ ...below, protos, nf })
   const ipv6 = createIpv6({ ...below, protos: protos6, nf: nf6 })
   const afInet = createAfInet({ arena, output: ipv4, icmpSend: ipv4.icmp.icmpSend })
@@ -51,5 +54,7 @@ export const createInet = (machine: Machine, link: Link) => {
     nf6.dropQueued(ifindex)
     neighbour?.neighIfdown(ifindex)
   })
-  return { ...routing, ...neigh, ...ipv4, ...multicast, ipv6, nf, nf6, protos, protos6, afOps }
+  const { fragmentsHeld } = frags
+  const families = { ...ipv4, ipv6, nf, nf6, protos, protos6, afOps, fragmentsHeld }
+  return { ...routing, ...neigh, ...multicast, ...families }
 }

@@ -1,5 +1,5 @@
 /** IPv4 of a stack: packets in, reassembled, through and out, the hooks on their way, and ICMP about them. */
-import { TIMER_WORDS } from '../base/timer-wheel.ts'
+import type { InetFrag } from '../inet/inet-fragment.ts'
 import type { InetProtos } from '../inet/inet-protos.ts'
 import { RT_SCOPE_UNIVERSE } from '../inet/nexthop-constants.ts'
 import { createSourceSelection } from '../inet/source.ts'
@@ -24,11 +24,12 @@ type Ipv4Deps = {
   link: Link
   neigh: Neigh
   routing: Routing
+  frags: InetFrag
   protos: InetProtos
   nf: NfHooks
 }
 
-export const createIpv4 = ({ machine, link, neigh, routing, protos, nf }: Ipv4Deps) => {
+export const createIpv4 = ({ machine, link, neigh, routing, frags, protos, nf }: Ipv4Deps) => {
   const { arena, thread, random, words, consume } = machine
   const { gso, devQueueXmit } = link.xmit
   const { select4 } = createSourceSelection(arena)
@@ -55,7 +56,7 @@ export const createIpv4 = ({ machine, link, neigh, routing, protos, nf }: Ipv4De
     networkSegLen: gso.networkSegLen,
     options,
   })
-  const defrag = createIpDefrag({ ...common, icmpSend, timer: words(TIMER_WORDS) })
+  const defrag = createIpDefrag({ ...common, frags, icmpSend })
   const input = createIpInput({
     ...common,
     ...defrag,

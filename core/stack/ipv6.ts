@@ -5,9 +5,13 @@ import { createIp6Forward } from '../ipv6/ip6-forward.ts'
 import { createIp6Input } from '../ipv6/ip6-input.ts'
 import { createIp6LinkFailure } from '../ipv6/ip6-link-failure.ts'
 import { createIp6Output } from '../ipv6/ip6-output.ts'
+import { createIp6Fragmentation } from '../ipv6/ip6-fragmentation.ts'
+import { createIp6Reassembly } from '../ipv6/ip6-reassembly.ts'
+import type { InetFrag } from '../inet/inet-fragment.ts'
 import type { InetProtos } from '../inet/inet-protos.ts'
 import type { NfHooks } from '../netfilter/hooks.ts'
 import { ETH_P_IPV6 } from '../wire/ethernet.ts'
+import { ICMPV6_PKT_TOOBIG } from '../wire/icmpv6.ts'
 import type { Link } from './link.ts'
 import type { Machine } from './machine.ts'
 import type { Neigh } from './neigh.ts'
@@ -19,17 +23,20 @@ type Ipv6Deps = {
   link: Link
   neigh: Neigh
   routing: Routing
+  frags: InetFrag
   protos: InetProtos
   nf: NfHooks
 }
 
-export const createIpv6 = ({ machine, link, neigh, routing, protos, nf }: Ipv6Deps) => {
+export const createIpv6 = ({ machine, link, neigh, routing, frags, protos, nf }: Ipv6Deps) => {
   const { gso, devQueueXmit } = link.xmit
   const common = { ...machine, ...routing, protos, nf }
   const out = createIp6Output({
     ...common,
     ...neigh.neighOutput,
     ...link.ether,
+    ...createIp6Fragmentation(machine),
+    packetTooBig: (skb, mtu) => icmpv6Send(skb, ICMPV6_PKT_TOOBIG, 0, mtu),
     gso,
     devQueueXmit,
     key: machine.words(4),
@@ -45,6 +52,7 @@ export const createIpv6 = ({ machine, link, neigh, routing, protos, nf }: Ipv6De
   const exthdrs = createExthdrs({ ...common, icmpv6Send })
   const input = createIp6Input({
     ...common,
+    ...createIp6Reassembly({ ...common, frags, icmpv6Send }),
     exthdrs,
     ip6Forward,
     icmpv6Send,

@@ -7,6 +7,7 @@
  * by the packet it quotes, turned round: we sent that packet, so the flow's owner is where its
  * replies hash to. Nothing outside [at, at + len) is ever read.
  */
+import { swap32 } from '../base/u32.ts'
 import { V4_MAPPED } from '../base/family.ts'
 import { type Bytes, i32, u16 } from '../base/bytes.ts'
 import { ETH_HLEN, ETH_P_8021AD, ETH_P_8021Q, ETH_P_IP, ETH_P_IPV6 } from '../wire/ethernet.ts'
@@ -58,6 +59,7 @@ const PORTS_LEN = 4
 export type FlowDissector = ReturnType<typeof createFlowDissector>
 
 export const createFlowDissector = (mem: Bytes) => {
+  const words = new Int32Array(mem.buffer, mem.byteOffset, mem.byteLength >> 2)
   const keys = new Int32Array(KEY_WORDS)
   const chain = new Int32Array(ext.EXT_WORDS)
 
@@ -249,14 +251,17 @@ export const createFlowDissector = (mem: Bytes) => {
   }
 
   const setAddrs6 = (source: number, destination: number): void => {
-    keys[KEY_SRC] = i32(mem, source)
-    keys[KEY_SRC + 1] = i32(mem, source + 4)
-    keys[KEY_SRC + 2] = i32(mem, source + 8)
-    keys[KEY_SRC + 3] = i32(mem, source + 12)
-    keys[KEY_DST] = i32(mem, destination)
-    keys[KEY_DST + 1] = i32(mem, destination + 4)
-    keys[KEY_DST + 2] = i32(mem, destination + 8)
-    keys[KEY_DST + 3] = i32(mem, destination + 12)
+    // a frame's network header is aligned (NET_IP_ALIGN)
+    if (((source | destination) & 3) === 0)
+      for (let w = 0; w < 4; w++) {
+        keys[KEY_SRC + w] = swap32(words[(source >> 2) + w])
+        keys[KEY_DST + w] = swap32(words[(destination >> 2) + w])
+      }
+    else
+      for (let w = 0; w < 4; w++) {
+        keys[KEY_SRC + w] = i32(mem, source + 4 * w)
+        keys[KEY_DST + w] = i32(mem, destination + 4 * w)
+      }
   }
 
   return { keys, dissect, dissectNetwork }

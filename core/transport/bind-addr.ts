@@ -9,9 +9,11 @@ import { RTN_BROADCAST, RTN_LOCAL, RTN_MULTICAST } from '../base/flowi.ts'
 import { SK_SADDR } from '../socket/sock.ts'
 import { takesFamily } from './ports.ts'
 
-/** Can the socket speak to such an address? */
-export const speaks = (i32: Int32Array, sk: number, words: Int32Array, at: number): boolean =>
-  takesFamily(i32, sk, familyOf(words, at))
+/** Can the socket speak to such an address? 0, or -errno: a v6only one knows no network of IPv4's, IPv4 no such address. */
+export const peerError = (i32: Int32Array, sk: number, words: Int32Array, at: number): number => {
+  if (takesFamily(i32, sk, familyOf(words, at))) return 0
+  return isV4Mapped(words, at) ? -Errno.ENETUNREACH : -Errno.EAFNOSUPPORT
+}
 
 export const isGroupType = (type: number): boolean =>
   type === RTN_MULTICAST || type === RTN_BROADCAST
@@ -28,7 +30,7 @@ export const bindAddr = (
     clearAddr(i32, sk + SK_SADDR)
     return 0
   }
-  if (!speaks(i32, sk, words, at))
+  if (!takesFamily(i32, sk, familyOf(words, at)))
     return isV4Mapped(words, at) ? -Errno.EINVAL : -Errno.EAFNOSUPPORT
   const type = addrType(words, at)
   if (type !== RTN_LOCAL && !isGroupType(type)) return -Errno.EADDRNOTAVAIL

@@ -38,10 +38,13 @@ export const ICMPV6_ADDR_UNREACH = 3
 export const ICMPV6_PORT_UNREACH = 4
 // of time exceeded,
 export const ICMPV6_EXC_HOPLIMIT = 0
+export const ICMPV6_EXC_FRAGTIME = 1
 // and of parameter problem.
 export const ICMPV6_HDR_FIELD = 0
 export const ICMPV6_UNK_NEXTHDR = 1
 export const ICMPV6_UNK_OPTION = 2
+/** RFC 7112: the first fragment has not all headers. */
+export const ICMPV6_HDR_INCOMP = 3
 
 export const check = (_mem: Bytes, _at: number, room: number): boolean => room >= MIN_HEADER
 

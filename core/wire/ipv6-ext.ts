@@ -34,7 +34,7 @@ export const WALK_OK = 0
 export const WALK_TRUNCATED = 1
 export const WALK_TOO_MANY = 2
 
-const FRAGMENT_HEADER = 8
+export const FRAGMENT_HEADER = 8
 
 /** The least that an options or routing header takes, and what one at `at` takes. */
 export const EXTHDR_MIN = 8
@@ -87,6 +87,34 @@ export const walk = (mem: Bytes, at: number, end: number, out: Int32Array): numb
   out[EXT_FRAGMENT] = fragmentAt
   out[EXT_ROUTING] = routingAt
   return status
+}
+
+/** What firstFragmentable() fills in: octets of the headers that stay in every fragment, and where the last says what follows. */
+export const UNFRAG_LEN = 0
+export const UNFRAG_FIELD = 1
+export const UNFRAG_WORDS = 2
+
+/**
+ * The headers that every node on a packet's way reads: hop-by-hop options, a routing header and the destination options in
+ * front of it (RFC 8200 section 4.5). Both results are from the IPv6 header on. Linux: ip6_find_1stfragopt.
+ */
+export const firstFragmentable = (mem: Bytes, at: number, end: number, out: Int32Array): void => {
+  let field = at + NEXT_HEADER_FIELD
+  let cursor = at + HEADER
+  out[UNFRAG_LEN] = HEADER
+  out[UNFRAG_FIELD] = NEXT_HEADER_FIELD
+  for (;;) {
+    const next = mem[field]
+    const isOptions = next === IPPROTO_HOPOPTS || next === IPPROTO_DSTOPTS
+    if (!isOptions && next !== IPPROTO_ROUTING) return
+    if (cursor + EXTHDR_MIN > end || cursor + extHeaderLen(mem, cursor) > end) return
+    field = cursor
+    cursor += extHeaderLen(mem, cursor)
+    // destination options are of every node's reading only when a routing header follows
+    if (next === IPPROTO_DSTOPTS) continue
+    out[UNFRAG_LEN] = cursor - at
+    out[UNFRAG_FIELD] = field - at
+  }
 }
 
 /** ESP and "no next header" end the walk: nothing behind them can be read. */

@@ -55,6 +55,10 @@ export const setTrafficClassFlow = (
   trafficClassValue: number,
   flowLabelValue: number
 ): void => putI32(mem, at, 0x60000000 | (trafficClassValue << 20) | (flowLabelValue & 0xfffff))
+/** Congestion experienced (RFC 3168): both bits of the traffic class that are ECN's. */
+export const setCongested = (mem: Bytes, at: number): void => {
+  mem[at + 1] |= 0x30
+}
 export const setPayloadLength = (mem: Bytes, at: number, value: number): void =>
   putU16(mem, at + PAYLOAD_LENGTH, value)
 export const setNextHeader = (mem: Bytes, at: number, value: number): void => {

@@ -1,7 +1,7 @@
 // Programs for the hosts of a simulation (net-sim.ts): sockets of one worker, driven by events. A transfer carries a
 // pattern, so that a byte that is wrong, missing or twice there is seen.
 
-import { AF_INET } from '../../core/base/family.ts'
+import { AF_INET, familyOf } from '../../core/base/family.ts'
 import {
   SK_EVENT_ACCEPT,
   SK_EVENT_CONNECT,
@@ -11,27 +11,36 @@ import {
 } from '../../core/socket/sock.ts'
 import { PEER_ADDR, PEER_PORT } from '../../core/socket/proto.ts'
 import type { SimHost } from './net-sim.ts'
-import { ip, v4Words } from './packets.ts'
+import { formatWords } from '../../core/wire/text.ts'
+import { words } from './path-tables.ts'
 import { pattern } from './tcp-pair.ts'
 
 const CHUNK = 65536
 const EAGAIN = 11
 
+const peerWords = (peer: Int32Array): [number, number, number, number] => {
+  const [a, b, c, d] = peer.subarray(PEER_ADDR, PEER_ADDR + 4)
+  return [a!, b!, c!, d!]
+}
 const must = (what: string, result: number): number => {
   if (result < 0) throw new Error(`${what}: errno ${-result}`)
   return result
 }
 
-export type Datagram = { bytes: Uint8Array; from: number; port: number }
+/** An address of either family as it travels in the stack: (words, at). */
+const address = (text: string): [words: Int32Array, at: number] => [Int32Array.from(words(text)), 0]
+const ANY: [words: Int32Array, at: number] = [new Int32Array(4), 0]
+
+export type Datagram = { bytes: Uint8Array; from: string; port: number }
 export type UdpEnd = ReturnType<typeof openUdp>
 
 /** A UDP socket that keeps what it hears; port 0 is bound when it first sends. */
-export const openUdp = (host: SimHost, port = 0, worker = 0) => {
+export const openUdp = (host: SimHost, port = 0, worker = 0, family = AF_INET) => {
   const stack = host.stacks[worker]!
   const { sockets } = stack
   const { u8 } = host.arena
-  const sk = must('socket', sockets.socket(AF_INET, SOCK_DGRAM, 0))
-  if (port !== 0) must('bind', sockets.bind(sk, ...v4Words(0), port))
+  const sk = must('socket', sockets.socket(family, SOCK_DGRAM, 0))
+  if (port !== 0) must('bind', sockets.bind(sk, ...ANY, port))
   const heard: Datagram[] = []
   const errors: number[] = []
   const receive = (): void => {
@@ -45,7 +54,7 @@ export const openUdp = (host: SimHost, port = 0, worker = 0) => {
       const peer = sockets.peerOf(sk)
       heard.push({
         bytes: u8.slice(host.page, host.page + n),
-        from: peer[PEER_ADDR + 3]!,
+        from: formatWords(...peerWords(peer)),
         port: peer[PEER_PORT]!,
       })
     }
@@ -55,13 +64,12 @@ export const openUdp = (host: SimHost, port = 0, worker = 0) => {
     sk,
     heard,
     errors,
-    connect: (to: string, toPort: number): number =>
-      sockets.connect(sk, ...v4Words(ip(to)), toPort),
+    connect: (to: string, toPort: number): number => sockets.connect(sk, ...address(to), toPort),
     /** Sends to an address, or to the connected peer: the count, or -errno. */
     send: (bytes: Uint8Array, to?: string, toPort = 0): number => {
       u8.set(bytes, host.page)
       if (to === undefined) return sockets.sendmsg(sk, host.page, bytes.length, 0)
-      return sockets.sendto(sk, host.page, bytes.length, ...v4Words(ip(to)), toPort)
+      return sockets.sendto(sk, host.page, bytes.length, ...address(to), toPort)
     },
     close: (): void => sockets.close(sk),
   }
@@ -145,12 +153,12 @@ const tcpEnd = (host: SimHost, worker: number, sk: number) => {
 export type TcpServer = { sk: number; ends: TcpEnd[]; close: () => void }
 
 /** Listens on every worker of the host (an SO_REUSEPORT group); `ends` are the connections it got. */
-export const serveTcp = (host: SimHost, port: number): TcpServer => {
+export const serveTcp = (host: SimHost, port: number, family = AF_INET): TcpServer => {
   const ends: TcpEnd[] = []
   const listeners = host.stacks.map(({ sockets }, worker) => {
-    const sk = must('socket', sockets.socket(AF_INET, SOCK_STREAM, 0))
+    const sk = must('socket', sockets.socket(family, SOCK_STREAM, 0))
     must('SO_REUSEPORT', sockets.setsockopt(sk, 1, 15, 1))
-    must('bind', sockets.bind(sk, ...v4Words(0), port))
+    must('bind', sockets.bind(sk, ...ANY, port))
     must('listen', sockets.listen(sk, 16))
     const handler = sockets.registerHandler((_sk, events) => {
       if ((events & SK_EVENT_ACCEPT) === 0) return
@@ -174,11 +182,17 @@ export const serveTcp = (host: SimHost, port: number): TcpServer => {
 }
 
 /** A connection on its way. */
-export const dialTcp = (host: SimHost, to: string, port: number, worker = 0): TcpEnd => {
+export const dialTcp = (
+  host: SimHost,
+  to: string,
+  port: number,
+  worker = 0,
+  family = familyOf(...address(to))
+): TcpEnd => {
   const { sockets } = host.stacks[worker]!
-  const sk = must('socket', sockets.socket(AF_INET, SOCK_STREAM, 0))
+  const sk = must('socket', sockets.socket(family, SOCK_STREAM, 0))
   const end = tcpEnd(host, worker, sk)
-  const result = sockets.connect(sk, ...v4Words(ip(to)), port)
+  const result = sockets.connect(sk, ...address(to), port)
   if (result !== 0 && result !== -115) {
     end.error = -result
   }

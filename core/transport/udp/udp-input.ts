@@ -50,7 +50,7 @@ import {
 } from '../../socket/sock.ts'
 import { IPPROTO_UDP } from '../../wire/ipproto.ts'
 import * as udp from '../../wire/udp.ts'
-import type { AfOpsOf } from '../../inet/af-ops.ts'
+import type { AfInfo, AfOpsOf } from '../../inet/af-ops.ts'
 import { IPCB_TYPE, NO_MTU } from '../../inet/inet-constants.ts'
 import { portHash, type UdpHash } from './udp-hash.ts'
 import type { PacketAddrs } from '../../inet/packet-addrs.ts'
@@ -87,9 +87,9 @@ export const createUdpInput = (deps: UdpInputDeps) => {
     if (i32[skb + SKB_GSO_SIZE] !== 0) return receiveSegments(skb)
     if (i32[skb + SKB_FRAGS] !== 0 && !skbs.expandHead(skb, 0)) return drop(skb, Drop.NOMEM)
     const at = i32[skb + SKB_DATA]
+    loadAddrs(skb, fl)
     if (!udp.check(u8, at, i32[skb + SKB_LEN])) return bad(skb, Drop.PKT_TOO_SMALL)
     skbs.trim(skb, udp.length(u8, at))
-    loadAddrs(skb, fl)
     fl[FL_SPORT] = udp.srcPort(u8, at)
     fl[FL_DPORT] = udp.dstPort(u8, at)
     if (i32[skb + SKB_IP_SUMMED] === CHECKSUM_NONE && !isChecksumOk(at)) return badChecksum(skb)
@@ -131,18 +131,20 @@ export const createUdpInput = (deps: UdpInputDeps) => {
       seg = next
     }
   }
+  /** Counters of the family of the datagram in `fl`. */
+  const mib = (): AfInfo['udpMib'] => afOps(fl[FL_FAMILY]).udpMib
   const bad = (skb: number, reason: Drop): void => {
-    f64[count + Mib.UdpInErrors]++
+    f64[count + mib().inErrors]++
     drop(skb, reason)
   }
   const badChecksum = (skb: number): void => {
-    f64[count + Mib.UdpInCsumErrors]++
+    f64[count + mib().inCsumErrors]++
     bad(skb, Drop.UDP_CSUM)
   }
   const noPort = (skb: number): void => {
     if (passOn(skb, portHash(fl[FL_DPORT]), false)) return
-    f64[count + Mib.UdpNoPorts]++
-    // filled by ipv4/af-inet.ts: icmpSend (ipv4/icmp.ts)
+    f64[count + mib().noPorts]++
+    // filled by ipv4/af-inet.ts: icmpSend (ipv4/icmp.ts), and ipv6/af-inet6.ts: icmpv6Send (ipv6/icmpv6.ts)
     afOps(fl[FL_FAMILY]).portUnreachable(skb)
     drop(skb, Drop.NO_SOCKET)
   }
@@ -155,7 +157,7 @@ export const createUdpInput = (deps: UdpInputDeps) => {
     let sk = table.firstGroup(fl)
     if (sk === 0) {
       if (passOn(skb, portHash(fl[FL_DPORT]), false)) return
-      f64[count + Mib.UdpIgnoredMulti]++
+      f64[count + mib().ignoredMulti]++
       return drop(skb, Drop.NO_SOCKET)
     }
     for (;;) {
@@ -169,8 +171,8 @@ export const createUdpInput = (deps: UdpInputDeps) => {
   }
   const noMemory = (sk: number): void => {
     i32[sk + SK_DROPS]++
-    f64[count + Mib.UdpRcvbufErrors]++
-    f64[count + Mib.UdpInErrors]++
+    f64[count + mib().rcvbufErrors]++
+    f64[count + mib().inErrors]++
   }
 
   /** Queues the datagram on its socket, whose receive buffer pays for the memory that it holds. */
@@ -180,7 +182,7 @@ export const createUdpInput = (deps: UdpInputDeps) => {
       return drop(skb, Drop.SOCKET_RCVBUFF)
     }
     if (!mayQueue(sk, skb)) {
-      f64[count + Mib.UdpMemErrors]++
+      f64[count + mib().memErrors]++
       noMemory(sk)
       return drop(skb, Drop.PROTO_MEM)
     }

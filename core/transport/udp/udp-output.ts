@@ -30,7 +30,7 @@ import {
   RTN_MULTICAST,
 } from '../../base/flowi.ts'
 import type { Arena } from '../../shm/arena.ts'
-import { counterBank, Mib } from '../../shm/counters.ts'
+import { counterBank } from '../../shm/counters.ts'
 import type { Skbs } from '../../skb/skb.ts'
 import {
   CHECKSUM_PARTIAL,
@@ -135,7 +135,7 @@ export const createUdpOutput = ({ arena, skbs, routeOutput, afOps, mc }: UdpOutp
   }
   /** As Linux without IP_RECVERR: a datagram lost for want of memory is counted, not reported. */
   const noMemory = (len: number): number => {
-    f64[count + Mib.UdpSndbufErrors]++
+    f64[count + afOps(fl[FL_FAMILY]).udpMib.sndbufErrors]++
     return len
   }
 
@@ -150,11 +150,11 @@ export const createUdpOutput = ({ arena, skbs, routeOutput, afOps, mc }: UdpOutp
     i32[skb + SKB_CSUM_START] = at
     i32[skb + SKB_CSUM_OFFSET] = udp.CHECKSUM
     i32[skb + SKB_TRANSPORT] = at
-    // filled by ipv4/af-inet.ts: ipSend (ipv4/ip-output.ts)
+    // filled by ipv4/af-inet.ts: ipSend (ipv4/ip-output.ts), and ipv6/af-inet6.ts: ip6Send (ipv6/ip6-output.ts)
     const error = afOps(fl[FL_FAMILY]).send(skb, fl, IPPROTO_UDP, i32[sk + SK_TOS], ttlOf(sk))
     if (error === -Errno.ENOBUFS) return noMemory(len)
     if (error !== 0) return error
-    f64[count + Mib.UdpOutDatagrams]++
+    f64[count + afOps(fl[FL_FAMILY]).udpMib.outDatagrams]++
     return len
   }
   /** A multicast stays on its link unless its sender asked for more (RFC 1112 section 6.1). */

@@ -3,13 +3,13 @@
  * socket lives on one worker; so does its port, and a port is chosen so that answers hash home to it.
  * Linux: net/ipv4/udp.c udp_prot, af_inet.c inet_bind(), datagram.c ip4_datagram_connect().
  */
-import { clearAddr, copyAddr, V4_MAPPED } from '../../base/family.ts'
+import { clearAddr, copyAddr, familyOf, V4_MAPPED } from '../../base/family.ts'
 import { Errno } from '../../base/errno.ts'
 import { FL_DADDR, FL_SADDR } from '../../base/flowi.ts'
 import type { Time } from '../../base/time.ts'
 import { TIME_US } from '../../base/time.ts'
 import type { Arena } from '../../shm/arena.ts'
-import { counterBank, Mib } from '../../shm/counters.ts'
+import { counterBank } from '../../shm/counters.ts'
 import type { Slab } from '../../shm/slab.ts'
 import { Sysctl } from '../../shm/sysctl.ts'
 import type { ConsumeFn } from '../../skb/drop.ts'
@@ -47,7 +47,8 @@ import { IPPROTO_UDP } from '../../wire/ipproto.ts'
 import * as ipv4 from '../../wire/ipv4.ts'
 import * as ipv6 from '../../wire/ipv6.ts'
 import * as udp from '../../wire/udp.ts'
-import { bindAddr, isGroupType, speaks } from '../bind-addr.ts'
+import type { AfOpsOf } from '../../inet/af-ops.ts'
+import { bindAddr, isGroupType, peerError } from '../bind-addr.ts'
 import type { OwnedFlows } from '../owned-flows.ts'
 import type { Ports } from '../ports.ts'
 import { portHash, type UdpHash } from './udp-hash.ts'
@@ -66,6 +67,7 @@ type UdpSockDeps = {
   ports: Ports
   table: UdpHash
   output: UdpOutput
+  afOps: AfOpsOf
   owned: Pick<OwnedFlows, 'add' | 'remove'>
   /** core/stack/udp.ts: would packets from (remote, rport) to (local, port) of `flow` come to this worker? */
   hashesHome: (flow: Int32Array, port: number, rport: number) => boolean
@@ -76,7 +78,7 @@ const SO_BROADCAST = 6
 
 export const createUdpSock = (deps: UdpSockDeps) => {
   const { arena, skbs, consume, slab, time, random, ports, table, output, sockEvents, owned } = deps
-  const { addrType, hashesHome } = deps
+  const { addrType, hashesHome, afOps } = deps
   const { i32, u8, f64, layout } = arena
   const { sysctl } = layout
   const count = counterBank(arena, skbs.thread)
@@ -134,8 +136,7 @@ export const createUdpSock = (deps: UdpSockDeps) => {
   }
 
   const connect = (sk: number, words: Int32Array, at: number, port: number): number => {
-    if (!speaks(i32, sk, words, at)) return -Errno.EAFNOSUPPORT
-    const error = output.route(sk, words, at, port)
+    const error = peerError(i32, sk, words, at) || output.route(sk, words, at, port)
     if (error !== 0) return error
     if (i32[sk + SK_NUM] === 0) {
       const failed = autobind(sk, port)
@@ -162,8 +163,7 @@ export const createUdpSock = (deps: UdpSockDeps) => {
     if (i32[sk + SK_ERR] !== 0) return takeError(sk)
     if ((i32[sk + SK_SHUTDOWN] & SEND_SHUTDOWN) !== 0) return -Errno.EPIPE
     if (port === 0) return -Errno.EINVAL
-    if (!speaks(i32, sk, words, at)) return -Errno.EAFNOSUPPORT
-    const error = output.route(sk, words, at, port)
+    const error = peerError(i32, sk, words, at) || output.route(sk, words, at, port)
     if (error !== 0 || i32[sk + SK_NUM] !== 0) return error
     const failed = autobind(sk, port)
     // the flow was made before there was a port
@@ -227,6 +227,7 @@ export const createUdpSock = (deps: UdpSockDeps) => {
     peer[3] = is4 ? ipv4.src(u8, at) : ipv6.src3(u8, at)
     peer[4] = udp.srcPort(u8, i32[skb + SKB_TRANSPORT])
   }
+  const inDatagrams = (): number => afOps(familyOf(peer, 0)).udpMib.inDatagrams
   /** Takes one datagram, cut to `len`, into the arena. Its sender lies in `peer` then. */
   const recvfrom = (sk: number, to: number, len: number): number => {
     const skb = take(sk)
@@ -235,7 +236,7 @@ export const createUdpSock = (deps: UdpSockDeps) => {
     const n = Math.min(len, i32[skb + SKB_LEN] - udp.MIN_HEADER)
     const from = i32[skb + SKB_DATA] + udp.MIN_HEADER
     u8.copyWithin(to, from, from + n)
-    f64[count + Mib.UdpInDatagrams]++
+    f64[count + inDatagrams()]++
     consume(skb)
     return n
   }
@@ -246,7 +247,7 @@ export const createUdpSock = (deps: UdpSockDeps) => {
     const n = Math.min(len, i32[skb + SKB_LEN] - udp.MIN_HEADER)
     const from = i32[skb + SKB_DATA] + udp.MIN_HEADER
     for (let k = 0; k < n; k++) bytes[at + k] = u8[from + k]
-    f64[count + Mib.UdpInDatagrams]++
+    f64[count + inDatagrams()]++
     consume(skb)
     return n
   }

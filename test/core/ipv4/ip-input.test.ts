@@ -221,13 +221,6 @@ describe('ip_rcv', () => {
     expect(path.sent).toHaveLength(0)
   })
 
-  test('drops an IPv6 packet with a reason while there is no IPv6', () => {
-    const path = router()
-    path.receive(etherFrame(toRouter, ethernet.ETH_P_IPV6, new Uint8Array(40)), 2)
-    expect(path.drops(Drop.UNHANDLED_PROTO)).toBe(1)
-    expect(path.isAllReturned()).toBe(true)
-  })
-
   test('drops what goes to a group that nobody here has joined', () => {
     const path = router()
     const group = { ...toRouter, dst: '01:00:5e:00:00:05' }

@@ -45,7 +45,7 @@ import {
 } from '../../../socket/sock.ts'
 import { TCP_SYN } from '../../../wire/tcp.ts'
 import { MIN_HEADER } from '../../../wire/tcp.ts'
-import { bindAddr, isGroupType, speaks } from '../../bind-addr.ts'
+import { bindAddr, isGroupType, peerError } from '../../bind-addr.ts'
 import type { Ports } from '../../ports.ts'
 import type { SecureSeq } from '../../secure-seq.ts'
 import type { TcpHash } from '../sock/tcp-hash.ts'
@@ -291,7 +291,8 @@ export const createTcpConnect = (deps: TcpConnectDeps, routing: TcpRouting) => {
     const state = i32[sk + SK_STATE]
     if (state === TCP_SYN_SENT) return -Errno.EALREADY
     if (state !== TCP_CLOSE) return -Errno.EISCONN
-    if (!speaks(i32, sk, words, at)) return -Errno.EAFNOSUPPORT
+    const refused = peerError(i32, sk, words, at)
+    if (refused !== 0) return refused
     const savedFamily = i32[sk + SK_FAMILY]
     i32[sk + SK_FAMILY] = familyOf(words, at)
     // a stream does not come from a group that the socket was bound to (tcp_v4_connect)

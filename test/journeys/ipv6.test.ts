@@ -1,0 +1,147 @@
+// What IPv6 carries between whole stacks: datagrams and streams through a router, in one piece and in many.
+
+import { describe, expect, test } from 'bun:test'
+import { AF_INET, AF_INET6 } from '../../core/base/family.ts'
+import { Errno } from '../../core/base/errno.ts'
+import { dialTcp, openUdp, serveTcp } from '../support/sim-apps.ts'
+import { LONG_MS } from '../support/sim-topology.ts'
+import { A6, B6, routed6 } from '../support/sim-topology6.ts'
+
+const bytes = (length: number, salt = 0): Uint8Array =>
+  new Uint8Array(length).map((_, k) => (Math.imul(k + salt, 2654435761) >>> 11) & 255)
+
+describe.each([false, true])('with offloads %p', (offload) => {
+  const more = { offload }
+  test('echo answers through a router', async () => {
+    const { sim, a, b, r } = await routed6({ b: { services: { echo: true }, ...more }, a: more })
+    const socket = openUdp(a, 0, 0, AF_INET6)
+    for (let k = 0; k < 50; k++) {
+      expect(socket.send(bytes(k * 29, k), B6, 7)).toBe(k * 29)
+      sim.run(1000, () => socket.heard.length === k + 1)
+      expect(socket.heard[k]).toEqual({ bytes: bytes(k * 29, k), from: B6, port: 7 })
+    }
+    expect(r.mib('Ip6OutForwDatagrams')).toBe(100)
+    expect(b.mib('Udp6InDatagrams')).toBe(50)
+    expect(a.mib('Udp6OutDatagrams')).toBe(50)
+    expect([a.mib('UdpOutDatagrams'), b.mib('UdpInDatagrams')]).toEqual([0, 0])
+    socket.close()
+    sim.run(LONG_MS)
+    expect(sim.leaks()).toEqual({})
+  })
+
+  test.each([60_000, 65_527])(
+    'a datagram of %i bytes is cut, crosses out of order and is put together',
+    async (length) => {
+      const { sim, a, b } = await routed6({ seed: 3, a: more, b: more, wire: { reorder: 0.5 } })
+      const socket = openUdp(a, 0, 0, AF_INET6)
+      const server = openUdp(b, 5000, 0, AF_INET6)
+      expect(socket.send(bytes(length), B6, 5000)).toBe(length)
+      expect(sim.run(5000, () => server.heard.length === 1)).toBe(true)
+      expect(Bun.hash(server.heard[0]!.bytes)).toBe(Bun.hash(bytes(length)))
+      expect(a.mib('Ip6FragOKs')).toBe(1)
+      expect(a.mib('Ip6FragCreates')).toBe(Math.ceil((length + 8) / 1448))
+      expect(b.mib('Ip6ReasmOKs')).toBe(1)
+      expect(socket.send(bytes(65_528), B6, 5000)).toBe(-Errno.EMSGSIZE)
+      socket.close()
+      server.close()
+      sim.run(LONG_MS)
+      expect(sim.leaks()).toEqual({})
+    }
+  )
+
+  test('a stream crosses a bad router both ways', async () => {
+    const wire = { loss: 0.02, reorder: 0.1, duplicate: 0.02 }
+    const { sim, a, b } = await routed6({ seed: 7, a: more, b: more, wire })
+    const server = serveTcp(b, 80, AF_INET6)
+    const client = dialTcp(a, B6, 80)
+    client.start(300_000)
+    sim.run(600_000, () => server.ends.length === 1)
+    const end = server.ends[0]!
+    end.start(300_000)
+    const done = (): boolean => end.received === 300_000 && client.received === 300_000
+    expect(sim.run(600_000, done)).toBe(true)
+    expect([client.wrong, end.wrong, client.error, end.error]).toEqual([0, 0, 0, 0])
+    client.finish()
+    end.finish()
+    sim.run(10_000)
+    for (const each of [client, end, server]) each.close()
+    sim.run(LONG_MS)
+    expect(sim.leaks()).toEqual({})
+  })
+})
+
+describe('a socket of both families', () => {
+  test('hears IPv4 as mapped addresses, and answers the same way', async () => {
+    const { sim, a, b } = await routed6()
+    const server = openUdp(b, 5000, 0, AF_INET6)
+    const four = openUdp(a)
+    const six = openUdp(a, 0, 0, AF_INET6)
+    four.send(bytes(10), '10.0.2.2', 5000)
+    six.send(bytes(11), B6, 5000)
+    six.send(bytes(12), '::ffff:10.0.2.2', 5000)
+    expect(sim.run(5000, () => server.heard.length === 3)).toBe(true)
+    const heard = server.heard.map(({ bytes, from }) => `${bytes.length} ${from}`).sort()
+    expect(heard).toEqual(['10 10.0.1.1', `11 ${A6}`, '12 10.0.1.1'])
+    expect([b.mib('UdpInDatagrams'), b.mib('Udp6InDatagrams')]).toEqual([2, 1])
+    expect(server.send(bytes(1), '10.0.1.1', server.heard[0]!.port)).toBe(1)
+    expect(sim.run(5000, () => four.heard.length + six.heard.length === 1)).toBe(true)
+    for (const each of [server, four, six]) each.close()
+    sim.run(LONG_MS)
+    expect(sim.leaks()).toEqual({})
+  })
+
+  test('accepts streams of both', async () => {
+    const { sim, a, b } = await routed6()
+    const server = serveTcp(b, 80, AF_INET6)
+    const clients = ['10.0.2.2', B6, '::ffff:10.0.2.2'].map((to, k) =>
+      dialTcp(a, to, 80, 0, k === 0 ? AF_INET : AF_INET6)
+    )
+    for (const client of clients) client.start(1000)
+    const all = (): boolean => server.ends.filter((end) => end.received === 1000).length === 3
+    expect(sim.run(5000, all)).toBe(true)
+    for (const each of [...clients, ...server.ends, server]) each.close()
+    sim.run(LONG_MS)
+    expect(sim.leaks()).toEqual({})
+  })
+
+  test('V6ONLY leaves IPv4 to another, and speaks none itself', async () => {
+    const { sim, a, b } = await routed6()
+    const { sockets } = b.stack
+    const only = openUdp(b, 0, 0, AF_INET6)
+    expect(sockets.setsockopt(only.sk, 41, 26, 1)).toBe(0)
+    expect(sockets.bind(only.sk, new Int32Array(4), 0, 5000)).toBe(0)
+    const four = openUdp(b, 5000)
+    expect(only.send(bytes(1), '10.0.1.1', 5000)).toBe(-Errno.ENETUNREACH)
+    const client = openUdp(a, 0, 0, AF_INET6)
+    client.send(bytes(3), '10.0.2.2', 5000)
+    client.send(bytes(4), B6, 5000)
+    expect(sim.run(5000, () => only.heard.length + four.heard.length === 2)).toBe(true)
+    expect([four.heard[0]!.bytes.length, only.heard[0]!.bytes.length]).toEqual([3, 4])
+    for (const each of [only, four, client]) each.close()
+    sim.run(LONG_MS)
+    expect(sim.leaks()).toEqual({})
+  })
+})
+
+test('one flow has one label, and another has another (RFC 6437)', async () => {
+  const labels = new Map<number, Set<number>>()
+  const { sim, a, b, left } = await routed6({ b: { services: { echo: true } } })
+  left.filter = (frame, from) => {
+    const port = (frame[54]! << 8) | frame[55]!
+    const label = ((frame[15]! & 15) << 16) | (frame[16]! << 8) | frame[17]!
+    if (from === 'a') labels.set(port, (labels.get(port) ?? new Set()).add(label))
+    return true
+  }
+  const sockets = [1, 2, 3].map(() => openUdp(a, 0, 0, AF_INET6))
+  for (let k = 0; k < 4; k++) for (const socket of sockets) socket.send(bytes(20), B6, 7)
+  const client = dialTcp(a, B6, 7)
+  client.start(20_000)
+  expect(sim.run(5000, () => client.received === 20_000)).toBe(true)
+  expect(labels.size).toBe(4)
+  expect([...labels.values()].map(({ size }) => size)).toEqual([1, 1, 1, 1])
+  const all = new Set([...labels.values()].flatMap((each) => [...each]))
+  expect(all.size).toBe(4)
+  expect(all.has(0)).toBe(false)
+  for (const each of [...sockets, client]) each.close()
+  expect(b.mib('Udp6InDatagrams')).toBe(12)
+})

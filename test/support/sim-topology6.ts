@@ -1,0 +1,72 @@
+// The networks of sim-topology.ts over IPv6: addresses are 2001:db8:N::1 for the first, ::2 for the second host of network
+// N, ::ff for the router. Neighbours are written down.
+
+import { createSim, type HostOptions, type WireOptions } from './net-sim.ts'
+import { MAC } from './sim-topology.ts'
+
+type Options = {
+  seed?: number
+  wire?: WireOptions
+  a?: Partial<HostOptions>
+  b?: Partial<HostOptions>
+}
+type RoutedOptions = Options & { router?: Partial<HostOptions>; mtu?: number }
+
+const lo = { ifname: 'lo', up: true }
+const eth = (ifname: string, address: string, cidrs: readonly string[], mtu = 1500) => ({
+  ifname,
+  kind: 'pipe',
+  address,
+  mtu,
+  addresses: [...cidrs],
+  up: true,
+})
+const neigh = (dev: string, dst: string, lladdr: string) => ({ dev, dst, lladdr })
+
+export const A6 = '2001:db8:1::1'
+export const B6 = '2001:db8:2::2'
+export const R6 = { left: '2001:db8:1::ff', right: '2001:db8:2::ff' }
+
+/**
+ * a 2001:db8:1::1, 10.0.1.1 - router - 2001:db8:2::2, 10.0.2.2 b; `mtu` is that of the router's second link and of b's.
+ */
+export const routed6 = async (options: RoutedOptions = {}) => {
+  const { seed = 1, wire = {}, a, b, router, mtu = 1500 } = options
+  const sim = createSim(seed)
+  const hostA = await sim.host('a', {
+    setup: {
+      link: [lo, eth('eth0', MAC.a, [`${A6}/64`, '10.0.1.1/24'])],
+      route: [
+        { dst: '::/0', gateway: R6.left },
+        { dst: 'default', gateway: '10.0.1.254' },
+      ],
+      neigh: [neigh('eth0', R6.left, MAC.r1)],
+    },
+    ...a,
+  })
+  const hostB = await sim.host('b', {
+    setup: {
+      link: [lo, eth('eth0', MAC.b, [`${B6}/64`, '10.0.2.2/24'], mtu)],
+      route: [
+        { dst: '::/0', gateway: R6.right },
+        { dst: 'default', gateway: '10.0.2.254' },
+      ],
+      neigh: [neigh('eth0', R6.right, MAC.r2)],
+    },
+    ...b,
+  })
+  const r = await sim.host('r', {
+    setup: {
+      link: [
+        lo,
+        eth('eth1', MAC.r1, [`${R6.left}/64`, '10.0.1.254/24']),
+        eth('eth2', MAC.r2, [`${R6.right}/64`, '10.0.2.254/24'], mtu),
+      ],
+      neigh: [neigh('eth1', A6, MAC.a), neigh('eth2', B6, MAC.b)],
+    },
+    ...router,
+  })
+  const left = sim.wire([hostA, 'eth0'], [r, 'eth1'], { ...wire })
+  const right = sim.wire([r, 'eth2'], [hostB, 'eth0'], { ...wire })
+  return { sim, a: hostA, b: hostB, r, left, right }
+}
