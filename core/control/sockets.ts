@@ -55,7 +55,7 @@ export const createSocketDump = ({ arena, calls, sockInfo }: SocketsDeps) => {
     sockSlab(arena, worker, false)
   )
 
-  const cookieOf = (sk: number): number => (i32[sk + SK_COOKIE] || sk) >>> 0
+  const cookieOf = (sk: number): number => i32[sk + SK_COOKIE] >>> 0
   const wordsAt = (at: number): Words => [i32[at], i32[at + 1], i32[at + 2], i32[at + 3]]
   const endOf = (sk: number, at: number, port: number): SockEnd => ({
     words: wordsAt(sk + at),

@@ -129,6 +129,15 @@ const TABLE = {
   tcp_invalid_ratelimit: number('net.ipv4.tcp_invalid_ratelimit', 500, 0, 3600000),
   /** Bytes of packet memory that what one socket has sent may hold below TCP. */
   tcp_limit_output_bytes: number('net.ipv4.tcp_limit_output_bytes', 4194304),
+  /** RACK, bits: 1 is on as it always is here, 2 keeps its reordering window, 4 has no rule of three. */
+  tcp_recovery: number('net.ipv4.tcp_recovery', 1, 0, 7),
+  /** 3 and 4: a lost tail is probed for. */
+  tcp_early_retrans: number('net.ipv4.tcp_early_retrans', 3, 0, 4),
+  /** A timeout is first thought to be spurious (F-RTO). */
+  tcp_frto: number('net.ipv4.tcp_frto', 2, 0, 2),
+  /** Segments out of order that are no loss without SACK, at first and at most. */
+  tcp_reordering: number('net.ipv4.tcp_reordering', 3, 1, 127),
+  tcp_max_reordering: number('net.ipv4.tcp_max_reordering', 300, 1, 65535),
   tcp_autocorking: onOff('net.ipv4.tcp_autocorking', 1),
   tcp_slow_start_after_idle: onOff('net.ipv4.tcp_slow_start_after_idle', 1),
   tcp_moderate_rcvbuf: onOff('net.ipv4.tcp_moderate_rcvbuf', 1),

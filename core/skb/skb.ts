@@ -109,7 +109,7 @@ export const SKB_INNER_MAC = 52
 export const SKB_INNER_NETWORK = 53
 export const SKB_INNER_TRANSPORT = 54
 /** Links of a queue sorted by send time, in which an skb may lie beside that of SKB_NEXT and SKB_PREV. */
-const SKB_TIME_NEXT = 55
+export const SKB_TIME_NEXT = 55
 export const SKB_TIME_PREV = 56
 /** The sender's generation, and what it was charged. */
 const SKB_SENDER_GENERATION = 57

@@ -15,8 +15,6 @@ import { Sysctl } from '../../shm/sysctl.ts'
 import type { ConsumeFn, DropFn } from '../../skb/drop.ts'
 import type { Skbs } from '../../skb/skb.ts'
 import {
-  newCookie,
-  SK_COOKIE,
   SK_CREATED,
   SK_FAMILY,
   SK_NUM,
@@ -52,6 +50,7 @@ import { createTcpMss } from './snd/tcp-mss.ts'
 import { createTcpOutput } from './snd/tcp-output.ts'
 import { createTcpPaws } from './rcv/tcp-paws.ts'
 import { createTcpRcvQueue } from './rcv/tcp-rcv-queue.ts'
+import { createTcpRate } from './rec/tcp-rate.ts'
 import { createTcpRecovery } from './rec/tcp-recovery.ts'
 import { createTcpRecvmsg } from './rcv/tcp-recvmsg.ts'
 import { createTcpReply } from './snd/tcp-reply.ts'
@@ -59,13 +58,7 @@ import { createTcpSacktag } from './rec/tcp-sacktag.ts'
 import { createTcpSendmsg } from './snd/tcp-sendmsg.ts'
 import { createTcpSndCheck } from './snd/tcp-snd-check.ts'
 import { createTcpSockopt } from './sock/tcp-sockopt.ts'
-import {
-  TCP_FASTRETRANS_THRESH,
-  TCP_TIMEOUT_INIT,
-  TP_REORDERING,
-  TP_RTO,
-  TP_SCALING_RATIO,
-} from './sock/tcp-sock.ts'
+import { TCP_TIMEOUT_INIT, TP_REORDERING, TP_RTO, TP_SCALING_RATIO } from './sock/tcp-sock.ts'
 import { createTcpStates } from './states/tcp-states.ts'
 import { createTcpTimer } from './sock/tcp-timer.ts'
 import { createTcpTimers } from './sock/tcp-timers.ts'
@@ -75,6 +68,7 @@ import { createTcpTsq } from './snd/tcp-tsq.ts'
 import { createTcpValidate } from './rcv/tcp-validate.ts'
 import { createTcpWindow } from './rcv/tcp-window.ts'
 import { createTcpWriteQueue } from './snd/tcp-write-queue.ts'
+import { createTcpXmitTimer } from './snd/tcp-xmit-timer.ts'
 import type { Pmtu } from '../../inet/pmtu.ts'
 import type { IpOutput } from '../../ipv4/ip-output.ts'
 import type { PacketAddrs } from '../../inet/packet-addrs.ts'
@@ -154,10 +148,13 @@ const createSending = (base: Base, deps: TcpDeps) => {
   const queue = createTcpWriteQueue(i32, skbs, mem, consume)
   const mss = createTcpMss({ i32, gsoMax, afOps, skDst }, transmit)
   const tsq = createTcpTsq({ ...base, slab, mem })
-  const output = createTcpOutput({ ...base, mem, tsq, queue, mss, timers, transmit })
+  const rate = createTcpRate(i32, time)
+  const xmitTimer = createTcpXmitTimer({ ...base, queue, timers })
+  const sending = { mem, tsq, queue, mss, timers, transmit, rate, xmitTimer }
+  const output = createTcpOutput({ ...base, ...sending })
   const { sendChallengeAck } = createTcpChallenge({ ...base, transmit })
   const { sendReset } = createTcpReply({ ...base, routeOutput, afOps, loadAddrs })
-  return { mem, timers, window, transmit, queue, mss, tsq, output, sendChallengeAck, sendReset }
+  return { ...sending, window, output, sendChallengeAck, sendReset }
 }
 type Sending = ReturnType<typeof createSending>
 
@@ -236,11 +233,10 @@ export const createTcp = (deps: TcpDeps) => {
     i32[sk + SK_PROTOCOL] = IPPROTO_TCP
     i32[sk + SK_STATE] = TCP_CLOSE
     i32[sk + SK_CREATED] = time[TIME_US]
-    i32[sk + SK_COOKIE] = newCookie(arena, worker, slab)
     i32[sk + SK_RCVBUF] = i32[sysctl + Sysctl.tcp_rmem_default]
     i32[sk + SK_SNDBUF] = i32[sysctl + Sysctl.tcp_wmem_default]
     i32[sk + TP_RTO] = TCP_TIMEOUT_INIT
-    i32[sk + TP_REORDERING] = TCP_FASTRETRANS_THRESH
+    i32[sk + TP_REORDERING] = i32[sysctl + Sysctl.tcp_reordering]
     i32[sk + TP_SCALING_RATIO] = 128
     base.cong.assign(sk)
     return sk
@@ -251,11 +247,6 @@ export const createTcp = (deps: TcpDeps) => {
       if (err < 0) return err
     }
     return listening.listen(sk, backlog)
-  }
-  const accept = (sk: number): number => {
-    const child = listening.accept(sk)
-    if (child !== 0) i32[child + SK_COOKIE] = newCookie(arena, worker, slab)
-    return child
   }
   /** 0 is never returned while the handshake is under way: -EINPROGRESS is. */
   const connect = (sk: number, words: Int32Array, at: number, port: number): number => {
@@ -281,7 +272,7 @@ export const createTcp = (deps: TcpDeps) => {
     open,
     bind: connecting.bind,
     listen,
-    accept,
+    accept: listening.accept,
     connect,
     sendmsg,
     sendBytes,

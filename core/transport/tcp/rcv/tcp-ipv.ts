@@ -239,7 +239,7 @@ export const createTcpIpv = (deps: TcpIpvDeps) => {
     if (i32[sk + SK_MTU] >= i32[sk + TP_PMTU]) return
     mss.syncMss(sk)
     recovery.simpleRetransmit(sk, mss.currentMss(sk))
-    output.xmitRetransmitQueue(sk, false)
+    output.xmitRetransmitQueue(sk)
   }
   const unreachable = (sk: number, errno: number): void => {
     const state = i32[sk + SK_STATE]

@@ -11,17 +11,21 @@ import { SKB_GSO_SEGS, SKB_TRANSPORT } from '../../../skb/skb.ts'
 import { TCP_SYN } from '../../../wire/tcp.ts'
 import * as tcp from '../../../wire/tcp.ts'
 import { OPT_SEEN, OPT_TSECR, SEEN_SACK, SEEN_TIMESTAMPS } from '../../../wire/tcp-options.ts'
-import {
-  RS_ACKED_SACKED,
-  RS_LOSSES,
-  RS_PRIOR_IN_FLIGHT,
-  RS_RTT_US,
-  RS_WORDS,
-  type TcpCong,
-} from './tcp-cong.ts'
+import { Sysctl } from '../../../shm/sysctl.ts'
+import type { TcpCong } from './tcp-cong.ts'
+import { createRackAdvance } from './tcp-rack-advance.ts'
+import { RS_PRIOR_DELIVERED, RS_PRIOR_IN_FLIGHT, RS_RTT_US, type TcpRate } from './tcp-rate.ts'
 import type { TcpMss } from '../snd/tcp-mss.ts'
 import type { TcpOutput } from '../snd/tcp-output.ts'
-import { REXMIT_FORCE, REXMIT_NONE, type TcpRecovery } from './tcp-recovery.ts'
+import type { TcpXmitTimer } from '../snd/tcp-xmit-timer.ts'
+import {
+  ACK_ADVANCED,
+  ACK_NOT_DUP,
+  ACK_ORIG,
+  REXMIT_NEW,
+  REXMIT_NONE,
+  type TcpRecovery,
+} from './tcp-recovery.ts'
 import { rttEstimator, setRto, updateMinRtt } from './tcp-rtt.ts'
 import { SACK_DSACK, SACK_NEW, type TcpSacktag } from './tcp-sacktag.ts'
 import {
@@ -36,17 +40,17 @@ import {
   CBF_SACKED,
   CHRONO_NONE,
   ICSK_TIME_PROBE0,
-  ICSK_TIME_RETRANS,
+  inCwndReduction,
   OPT_SACK,
   packetsInFlight,
-  TCP_CA_CWR,
   TCP_CA_LOSS,
   TCP_CA_OPEN,
-  TCP_CA_RECOVERY,
+  TCP_NAGLE_OFF,
   TP_BACKOFF,
   TP_BYTES_ACKED,
   TP_CA_STATE,
   TP_DELIVERED,
+  TP_HIGH_SEQ,
   TP_LOST,
   TP_LOST_OUT,
   TP_MAX_WINDOW,
@@ -56,8 +60,8 @@ import {
   TP_PROBES_OUT,
   TP_RCV_TSTAMP,
   TP_RETRANS_OUT,
+  TP_REORDERING,
   TP_RETRANSMITS,
-  TP_RTO,
   TP_SACKED_OUT,
   TP_SEND_HEAD,
   TP_SND_NXT,
@@ -65,6 +69,7 @@ import {
   TP_SND_WL1,
   TP_SND_WND,
   TP_SND_WSCALE,
+  TP_TLP_HIGH_SEQ,
   TP_TS_OFFSET,
   TP_WQ_HEAD,
   wndEnd,
@@ -94,23 +99,30 @@ type TcpAckDeps = {
   mss: TcpMss
   timers: TcpTimers
   output: TcpOutput
+  xmitTimer: TcpXmitTimer
   sacktag: TcpSacktag
   recovery: TcpRecovery
+  rate: TcpRate
   cong: TcpCong
 } & Pick<TcpChallenge, 'sendChallengeAck'> &
   Pick<IpOutput, 'sockConfirm'>
 
 export const createTcpAck = (deps: TcpAckDeps) => {
-  const { bank, time, queue, mss, timers, output, sacktag, recovery, cong } = deps
+  const { bank, time, queue, mss, timers, output, sacktag, recovery, rate, cong } = deps
   const { sendChallengeAck, sockConfirm } = deps
-  const { i32, u8, f64 } = deps.arena
+  const { i32, u8, f64, layout } = deps.arena
+  const { sysctl } = layout
   const { pcount } = queue
+  const { sample } = rate
+  const rackAdvance = createRackAdvance(i32, time)
   // Results of cleanRtxQueue.
   let ackedPackets = 0
-  /** Of them, those that no SACK block had reported before. */
-  let ackedNew = 0
   let retransAcked = false
   let seqRttUs = -1
+  /** ACK_ORIG, when something sent once was acknowledged. */
+  let origAcked = 0
+  /** The first of those that were sent once, and that no block had reported. */
+  let reord = 0
 
   const mayUpdateWindow = (sk: number, ack: number, seq: number, wnd: number): boolean =>
     ((ack - i32[sk + TP_SND_UNA]) | 0) > 0 ||
@@ -138,48 +150,64 @@ export const createTcpAck = (deps: TcpAckDeps) => {
     return may
   }
 
-  /** Counts n acknowledged segments of an skb with these marks. */
-  const ackSegments = (sk: number, skb: number, n: number): void => {
+  /** It was sent again, and the peer echoes a time before that: what arrived is the first (RFC 3522). */
+  const isSpurious = (sk: number, skb: number, flags: number): boolean =>
+    tsecr !== 0 &&
+    (flags & CBF_EVER_RETRANS) !== 0 &&
+    ((tsecr - i32[sk + TP_TS_OFFSET] - ((i32[skb + CB_TIME] / 1000) | 0)) | 0) < 0
+  /** Counts n acknowledged segments of an skb with these marks; whole: nothing of it is left. */
+  const ackSegments = (sk: number, skb: number, n: number, end: number): void => {
     const flags = i32[skb + CB_FLAGS]
     if ((flags & CBF_RETRANS) !== 0) i32[sk + TP_RETRANS_OUT] -= n
     if ((flags & CBF_EVER_RETRANS) !== 0) retransAcked = true
-    else if ((flags & CBF_SACKED) === 0 && seqRttUs < 0)
-      seqRttUs = (time[TIME_US] - i32[skb + CB_TIME]) | 0
+    else if ((flags & CBF_SACKED) === 0) {
+      if (seqRttUs < 0) seqRttUs = (time[TIME_US] - i32[skb + CB_TIME]) | 0
+      if (((i32[skb + CB_SEQ] - reord) | 0) < 0) reord = i32[skb + CB_SEQ]
+      if (((end - i32[sk + TP_HIGH_SEQ]) | 0) <= 0) origAcked = ACK_ORIG
+    }
     if ((flags & CBF_SACKED) !== 0) i32[sk + TP_SACKED_OUT] -= n
-    else if ((i32[sk + TP_OPTS] & OPT_SACK) !== 0) {
+    else if (isSack(sk)) {
       i32[sk + TP_DELIVERED] += n
       f64[bank + Mib.TcpExtTCPDelivered] += n
+      if (!isSpurious(sk, skb, flags)) rackAdvance(sk, skb, flags)
     }
+    if ((flags & CBF_SACKED) === 0) rate.rateArrived(sk, skb)
     if ((flags & CBF_LOST) !== 0) i32[sk + TP_LOST_OUT] -= n
     i32[sk + TP_PACKETS_OUT] -= n
     ackedPackets += n
-    if ((flags & CBF_SACKED) === 0) ackedNew += n
   }
+  const isSack = (sk: number): boolean => (i32[sk + TP_OPTS] & OPT_SACK) !== 0
 
   /** Frees what snd_una has passed. */
-  const cleanRtxQueue = (sk: number): void => {
+  const cleanRtxQueue = (sk: number, fack: number): void => {
     ackedPackets = 0
-    ackedNew = 0
     retransAcked = false
     seqRttUs = -1
+    origAcked = 0
+    reord = i32[sk + TP_SND_UNA]
     const una = i32[sk + TP_SND_UNA]
     for (;;) {
       const skb = i32[sk + TP_WQ_HEAD]
-      if (skb === 0 || skb === i32[sk + TP_SEND_HEAD]) return
+      if (skb === 0 || skb === i32[sk + TP_SEND_HEAD]) break
       if (((i32[skb + CB_END_SEQ] - una) | 0) > 0) {
         ackPart(sk, skb, una)
-        return
+        break
       }
-      ackSegments(sk, skb, pcount(skb))
+      ackSegments(sk, skb, pcount(skb), i32[skb + CB_END_SEQ])
       queue.remove(sk, skb)
     }
+    if (ackedPackets === 0) return
+    if (!isSack(sk)) recovery.removeRenoSacks(sk, ackedPackets)
+    // a hole filled that nobody had sent again: it was not loss
+    else if (((reord - fack) | 0) < 0)
+      sacktag.noteReordering(sk, reord, fack, Mib.TcpExtTCPSACKReorder)
   }
   /** A super-frame acknowledged in part loses its front. */
   const ackPart = (sk: number, skb: number, una: number): void => {
     const acked = (una - i32[skb + CB_SEQ]) | 0
     if (acked <= 0 || i32[skb + SKB_GSO_SEGS] <= 1) return
     const n = queue.trimHead(sk, skb, acked, mss.currentMss(sk))
-    if (n > 0) ackSegments(sk, skb, n)
+    if (n > 0) ackSegments(sk, skb, n, una)
   }
 
   /** One sample for the estimator: of what was never retransmitted (Karn), else by timestamp (RFC 7323 4). */
@@ -223,24 +251,16 @@ export const createTcpAck = (deps: TcpAckDeps) => {
     } else timers.resetXmitTimer(sk, ICSK_TIME_PROBE0, output.probe0When(sk))
   }
 
-  /** The window grows with what was acknowledged, but not while it is being reduced. */
-  const congControl = (sk: number, ack: number, advanced: boolean): void => {
+  /** The window grows with what was delivered, or is on its way down (tcp_cong_control). */
+  const congControl = (sk: number, ack: number, flags: number, delivered: number, lost: number) => {
     const ops = cong.ops(sk)
     if (ops.congControl !== undefined) return ops.congControl(sk, ack, sample)
-    const state = i32[sk + TP_CA_STATE]
-    if (state === TCP_CA_CWR || state === TCP_CA_RECOVERY || !advanced || ackedNew === 0) return
-    ops.congAvoid(sk, ack, ackedNew)
-  }
-  /** What this acknowledgement shows, for the algorithm. */
-  const sample = new Int32Array(RS_WORDS)
-  const beginSample = (sk: number): void => {
-    sample[RS_ACKED_SACKED] = i32[sk + TP_DELIVERED]
-    sample[RS_LOSSES] = i32[sk + TP_LOST]
-    sample[RS_PRIOR_IN_FLIGHT] = packetsInFlight(i32, sk)
-  }
-  const endSample = (sk: number): void => {
-    sample[RS_ACKED_SACKED] = (i32[sk + TP_DELIVERED] - sample[RS_ACKED_SACKED]) | 0
-    sample[RS_LOSSES] = (i32[sk + TP_LOST] - sample[RS_LOSSES]) | 0
+    if (inCwndReduction(i32, sk))
+      return recovery.cwndReduction(sk, delivered, lost, (flags & ACK_ADVANCED) !== 0)
+    // where reordering is usual, reports alone are progress
+    const isPatient = i32[sk + TP_REORDERING] > i32[sysctl + Sysctl.tcp_reordering]
+    if (ackedPackets !== 0 || (isPatient && (flags & SACK_NEW) !== 0))
+      ops.congAvoid(sk, ack, delivered)
   }
   /** The round trip of what was sent once alone (Karn), by the acknowledgement or by SACK. */
   const noteAcked = (sk: number): void => {
@@ -256,28 +276,35 @@ export const createTcpAck = (deps: TcpAckDeps) => {
       sendChallengeAck(sk)
       return ACK_TOO_OLD
     }
-    if ((opts[OPT_SEEN] & SEEN_SACK) !== 0 && (i32[sk + TP_OPTS] & OPT_SACK) !== 0) {
+    if ((opts[OPT_SEEN] & SEEN_SACK) !== 0 && isSack(sk)) {
+      begin(sk, opts)
       const found = sacktag.sacktag(sk, opts, una)
-      if (i32[sk + TP_PACKETS_OUT] !== 0) {
-        ackedPackets = 0
-        xmitRecovery(sk, alert(sk, opts, una, false, (found & SACK_NEW) !== 0))
-      }
+      if (i32[sk + TP_PACKETS_OUT] !== 0)
+        xmitRecovery(sk, recovery.fastretransAlert(sk, una, found | ACK_NOT_DUP, tsecr))
     }
     return ACK_OLD
   }
 
-  const alert = (
-    sk: number,
-    opts: Int32Array,
-    una: number,
-    dupack: boolean,
-    reported: boolean
-  ): number => {
-    const echo = (opts[OPT_SEEN] & SEEN_TIMESTAMPS) !== 0 ? opts[OPT_TSECR] : 0
-    return recovery.fastretransAlert(sk, una, dupack, reported, ackedPackets, echo)
+  // What the acknowledgement being processed says, and what was counted before it.
+  let tsecr = 0
+  let delivered = 0
+  let lost = 0
+  const begin = (sk: number, opts: Int32Array): void => {
+    tsecr = (opts[OPT_SEEN] & SEEN_TIMESTAMPS) !== 0 ? opts[OPT_TSECR] : 0
+    delivered = i32[sk + TP_DELIVERED]
+    lost = i32[sk + TP_LOST]
+    rate.rateBegin()
+    sample[RS_PRIOR_IN_FLIGHT] = packetsInFlight(i32, sk)
   }
+  /** Sends what the alert has said (tcp_xmit_recovery). */
   const xmitRecovery = (sk: number, rexmit: number): void => {
-    if (rexmit !== REXMIT_NONE) output.xmitRetransmitQueue(sk, rexmit === REXMIT_FORCE)
+    if (rexmit === REXMIT_NONE) return
+    if (rexmit === REXMIT_NEW) {
+      output.pushPending(sk, mss.currentMss(sk), TCP_NAGLE_OFF)
+      if (((i32[sk + TP_SND_NXT] - i32[sk + TP_HIGH_SEQ]) | 0) > 0) return
+      recovery.giveUpFrto(sk)
+    }
+    output.xmitRetransmitQueue(sk)
   }
 
   /**
@@ -297,42 +324,55 @@ export const createTcpAck = (deps: TcpAckDeps) => {
     if (((ack - i32[sk + TP_SND_NXT]) | 0) > 0) return ACK_UNSENT_DATA
     const advanced = ack !== una
     const priorPackets = i32[sk + TP_PACKETS_OUT]
-    const oldWindow = i32[sk + TP_SND_WND]
     lossAtAck = i32[sk + TP_CA_STATE] === TCP_CA_LOSS
-    updateWindow(sk, skb, ack, seq)
+    const newWindow = updateWindow(sk, skb, ack, seq)
     i32[sk + TP_RCV_TSTAMP] = time[TIME_MS]
     i32[sk + TP_PROBES_OUT] = 0
     if (advanced) i32[sk + TP_RETRANSMITS] = 0
-    let found = 0
+    let flags = advanced ? ACK_ADVANCED | ACK_NOT_DUP : newWindow || dataLen !== 0 ? ACK_NOT_DUP : 0
     sacktagRtt = -1
-    beginSample(sk)
-    if ((opts[OPT_SEEN] & SEEN_SACK) !== 0 && (i32[sk + TP_OPTS] & OPT_SACK) !== 0) {
-      found = sacktag.sacktag(sk, opts, ack)
+    begin(sk, opts)
+    const fack = sacktag.highestSack(sk)
+    if ((opts[OPT_SEEN] & SEEN_SACK) !== 0 && isSack(sk)) {
+      flags |= sacktag.sacktag(sk, opts, ack)
       sacktagRtt = sacktag.sackRtt()
     }
     if (priorPackets === 0) {
       ackProbe(sk)
       return ACK_OK
     }
-    cleanRtxQueue(sk)
-    updateRtt(sk, opts, advanced, (found & SACK_DSACK) !== 0)
+    cleanRtxQueue(sk, fack)
+    flags |= origAcked
+    updateRtt(sk, opts, advanced, (flags & SACK_DSACK) !== 0)
     noteAcked(sk)
-    if (advanced) timerAfterAck(sk)
+    recovery.updateReoWnd(sk, sample[RS_PRIOR_DELIVERED])
+    if (i32[sk + TP_TLP_HIGH_SEQ] !== 0) recovery.processTlpAck(sk, ack, flags)
     if (advanced) confirmNeighbour(sk)
-    // RFC 5681 section 2: a duplicate has no data, no new window, acknowledges nothing new
-    const dupack =
-      !advanced &&
-      dataLen === 0 &&
-      (i32[sk + TP_SND_WND] === oldWindow || (found & SACK_NEW) !== 0) &&
-      (found & SACK_DSACK) === 0
-    const plain = i32[sk + TP_CA_STATE] === TCP_CA_OPEN && advanced && found === 0 && !retransAcked
-    let rexmit = REXMIT_NONE as number
-    if (!plain && (dupack || advanced || found !== 0))
-      rexmit = alert(sk, opts, una, dupack, (found & SACK_NEW) !== 0)
-    endSample(sk)
-    congControl(sk, ack, advanced)
+    if (i32[sk + TP_PACKETS_OUT] === 0 && i32[sk + TP_SEND_HEAD] === 0)
+      output.chrono(sk, CHRONO_NONE)
+    const mayReset = mayResetTimer(sk)
+    const isDubious =
+      (flags & ACK_NOT_DUP) === 0 ||
+      (flags & (SACK_NEW | SACK_DSACK)) !== 0 ||
+      i32[sk + TP_CA_STATE] !== TCP_CA_OPEN
+    const rexmit = isDubious ? recovery.fastretransAlert(sk, una, flags, tsecr) : REXMIT_NONE
+    // unless the alert has set the reordering timer
+    if (mayReset && !(isDubious && recovery.isReoArmed())) deps.xmitTimer.setXmitTimer(sk)
+    delivered = (i32[sk + TP_DELIVERED] - delivered) | 0
+    lost = (i32[sk + TP_LOST] - lost) | 0
+    rate.rateGen(sk, delivered, lost)
+    congControl(sk, ack, flags, delivered, lost)
     xmitRecovery(sk, rexmit)
     return ACK_OK
+  }
+  /**
+   * What was acknowledged, or reported though sent later than the head of the queue was, shows that the path is there: the
+   * timer begins anew.
+   */
+  const mayResetTimer = (sk: number): boolean => {
+    if (ackedPackets !== 0) return true
+    const head = queue.rtxHead(sk)
+    return head !== 0 && sacktagRtt >= 0 && sacktagRtt > ((time[TIME_US] - i32[head + CB_TIME]) | 0)
   }
   /** New data was acknowledged, so the next hop works; telling it so once a second is enough. */
   const confirmNeighbour = (sk: number): void => {
@@ -341,12 +381,5 @@ export const createTcpAck = (deps: TcpAckDeps) => {
     i32[sk + SK_CONFIRMED] = now
     sockConfirm(sk)
   }
-  const timerAfterAck = (sk: number): void => {
-    if (i32[sk + TP_PACKETS_OUT] === 0) {
-      timers.clearXmitTimer(sk)
-      if (i32[sk + TP_SEND_HEAD] === 0) output.chrono(sk, CHRONO_NONE)
-    } else timers.resetXmitTimer(sk, ICSK_TIME_RETRANS, i32[sk + TP_RTO])
-  }
-
   return { tcpAck }
 }

@@ -28,15 +28,6 @@ export const CA_EVENT_CWND_RESTART = 1
 export const CA_EVENT_COMPLETE_CWR = 2
 export const CA_EVENT_LOSS = 3
 
-// Words of the sample that congControl gets of each acknowledgement (struct rate_sample, as far as it is known).
-/** Segments newly acknowledged or reported by SACK; thought lost since the last one; in flight before it. */
-export const RS_ACKED_SACKED = 0
-export const RS_LOSSES = 1
-export const RS_PRIOR_IN_FLIGHT = 2
-/** The round trip that it measures, us; -1 when it measures none. */
-export const RS_RTT_US = 3
-export const RS_WORDS = 8
-
 type CongestionDeps = { i32: Int32Array; time: Time }
 type CongestionOps = {
   /** A connection begins with it; its private words are zero. It ends, or takes another. */
@@ -46,7 +37,7 @@ type CongestionOps = {
   readonly ssthresh: (sk: number) => number
   /** New window after `acked` segments were acknowledged up to `ack`, outside of recovery. */
   readonly congAvoid: (sk: number, ack: number, acked: number) => void
-  /** In place of congAvoid: called for each acknowledgement in every state, sets window and pace. */
+  /** In place of congAvoid: called for each acknowledgement in every state, sets window and pace. `sample`: RS_* of tcp-rate.ts. */
   readonly congControl?: (sk: number, ack: number, sample: Int32Array) => void
   /** Told of each change of TCP_CA_*, before it. */
   readonly setState?: (sk: number, state: number) => void

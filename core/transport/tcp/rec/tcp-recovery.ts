@@ -1,19 +1,23 @@
 /**
  * Loss recovery: the states Open, Disorder, CWR, Recovery and Loss of a connection, what an acknowledgement does
- * to them, the step into Loss when the timer fires, and undoing a reduction that was not needed (Eifel, DSACK).
- * NewReno (RFC 6582) without SACK, RFC 6675 with it. Called by tcp-ack.ts and tcp-timer.ts.
- * Linux: tcp_fastretrans_alert, tcp_enter_loss, tcp_try_undo_*.
+ * to them, the step into Loss when the timer fires, and undoing a reduction that was not needed (Eifel, DSACK, F-RTO).
+ * What is lost RACK says (tcp-rack.ts), or without SACK NewReno (RFC 6582). Called by tcp-ack.ts and tcp-timer.ts.
+ * Linux: tcp_fastretrans_alert, tcp_enter_loss, tcp_process_loss, tcp_try_undo_*; RFC 5682, 3522.
  */
 import { Mib } from '../../../shm/counters.ts'
+import { Sysctl } from '../../../shm/sysctl.ts'
 import { SKB_GSO_SIZE, SKB_LEN, SKB_NEXT } from '../../../skb/skb.ts'
-import { CA_EVENT_COMPLETE_CWR, CA_EVENT_LOSS, type TcpCong } from './tcp-cong.ts'
-import type { TcpSacktag } from './tcp-sacktag.ts'
+import { CA_EVENT_LOSS, type TcpCong } from './tcp-cong.ts'
+import { createTcpPrr } from './tcp-prr.ts'
+import { createTcpRack } from './tcp-rack.ts'
+import { SACK_DSACK, SACK_DSACK_TLP, SACK_NEW, SACK_ORIG, type TcpSacktag } from './tcp-sacktag.ts'
+import type { Time } from '../../../base/time.ts'
 import {
   CB_FLAGS,
   CBF_EVER_RETRANS,
   CBF_LOST,
-  CBF_RETRANS,
   CBF_SACKED,
+  inCwndReduction,
   OPT_SACK,
   OPT_TIMESTAMPS,
   packetsInFlight,
@@ -22,16 +26,18 @@ import {
   TCP_CA_LOSS,
   TCP_CA_OPEN,
   TCP_CA_RECOVERY,
-  TCP_FASTRETRANS_THRESH,
-  TCP_INFINITE_SSTHRESH,
-  TCP_MAX_REORDERING,
   TP_CA_STATE,
+  TP_DELIVERED,
+  TP_FRTO,
   TP_HIGH_SEQ,
   TP_LOST_OUT,
   TP_OPTS,
   TP_PACKETS_OUT,
   TP_PRIOR_CWND,
   TP_PRIOR_SSTHRESH,
+  TP_RACK_ADVANCED,
+  TP_RACK_REO_PERSIST,
+  TP_REORD_SEEN,
   TP_REORDERING,
   TP_RETRANS_OUT,
   TP_RETRANS_STAMP,
@@ -43,42 +49,63 @@ import {
   TP_SND_NXT,
   TP_SND_SSTHRESH,
   TP_SND_UNA,
+  TP_TLP_HIGH_SEQ,
+  TP_TLP_RETRANS,
   TP_TS_OFFSET,
   TP_UNDO_MARKER,
   TP_UNDO_RETRANS,
   TP_WQ_HEAD,
+  wndEnd,
 } from '../sock/tcp-sock.ts'
+import type { TcpTimers } from '../sock/tcp-timers.ts'
 import type { TcpWriteQueue } from '../snd/tcp-write-queue.ts'
 
-/** What the alert tells the caller to do with the retransmission queue. */
+/** What the alert tells the caller to send. */
 export const REXMIT_NONE = 0
+/** What is lost, as the window lets it. */
 const REXMIT_LOST = 1
-/** At least one segment, whatever the window says. */
-export const REXMIT_FORCE = 2
+/** New data first: it will show whether the timeout was spurious. */
+export const REXMIT_NEW = 2
+
+// What the acknowledgement was, bits: SACK_* of tcp-sacktag.ts, and these.
+/** It moved snd_una. */
+export const ACK_ADVANCED = 256
+/** It acknowledged, or carried, or changed the window: it is no duplicate. */
+export const ACK_NOT_DUP = 512
+/** It acknowledged something sent once and before recovery began. */
+export const ACK_ORIG = SACK_ORIG
 
 export type TcpRecovery = ReturnType<typeof createTcpRecovery>
 type TcpRecoveryDeps = {
   i32: Int32Array
   f64: Float64Array
   bank: number
+  sysctl: number
+  time: Time
   queue: TcpWriteQueue
+  timers: TcpTimers
   sacktag: TcpSacktag
   cong: TcpCong
 }
 
-export const createTcpRecovery = ({ i32, f64, bank, queue, sacktag, cong }: TcpRecoveryDeps) => {
+export const createTcpRecovery = (deps: TcpRecoveryDeps) => {
+  const { i32, f64, bank, sysctl, queue, sacktag, cong } = deps
+  const rack = createTcpRack({ ...deps, markLost: sacktag.markLost })
+  const { initCwndReduction, cwndReduction, endCwndReduction } = createTcpPrr(i32, cong)
   const { setCaState } = cong
-  const { pcount, rtxHead } = queue
+  const { rtxHead } = queue
   /** snd_una before the acknowledgement being processed. */
   let priorUna = 0
   /** The echoed timestamp of the acknowledgement being processed, 0 when it had none. */
   let tsecr = 0
+  /** The alert has set the reordering timer. */
+  let reoArmed = false
+  const isReoArmed = (): boolean => reoArmed
 
   const isSack = (sk: number): boolean => (i32[sk + TP_OPTS] & OPT_SACK) !== 0
   const currentSsthresh = (sk: number): number => {
     const cwnd = i32[sk + TP_SND_CWND]
-    if (i32[sk + TP_CA_STATE] === TCP_CA_CWR || i32[sk + TP_CA_STATE] === TCP_CA_RECOVERY)
-      return i32[sk + TP_SND_SSTHRESH]
+    if (inCwndReduction(i32, sk)) return i32[sk + TP_SND_SSTHRESH]
     return Math.max(i32[sk + TP_SND_SSTHRESH], (cwnd >> 1) + (cwnd >> 2))
   }
   const anyRetransDone = (sk: number): boolean => {
@@ -112,6 +139,8 @@ export const createTcpRecovery = ({ i32, f64, bank, queue, sacktag, cong }: TcpR
         i32[sk + TP_SND_SSTHRESH] = i32[sk + TP_PRIOR_SSTHRESH]
     }
     i32[sk + TP_UNDO_MARKER] = 0
+    // what was thought lost is looked at once more
+    i32[sk + TP_RACK_ADVANCED] = 1
   }
 
   /** Everything up to high_seq is acknowledged. True when the state must still be held (RFC 6582 section 5). */
@@ -120,7 +149,7 @@ export const createTcpRecovery = ({ i32, f64, bank, queue, sacktag, cong }: TcpR
       const loss = i32[sk + TP_CA_STATE] === TCP_CA_LOSS
       undoReduction(sk, false)
       f64[bank + (loss ? Mib.TcpExtTCPLossUndo : Mib.TcpExtTCPFullUndo)]++
-    }
+    } else if (i32[sk + TP_RACK_REO_PERSIST] !== 0) i32[sk + TP_RACK_REO_PERSIST]--
     if (!isSack(sk) && i32[sk + TP_SND_UNA] === i32[sk + TP_HIGH_SEQ]) {
       // without SACK a duplicate ACK of old retransmissions could start a second reduction
       if (!anyRetransDone(sk)) i32[sk + TP_RETRANS_STAMP] = 0
@@ -135,12 +164,14 @@ export const createTcpRecovery = ({ i32, f64, bank, queue, sacktag, cong }: TcpR
     f64[bank + Mib.TcpExtTCPDSACKUndo]++
     return true
   }
-  const tryUndoLoss = (sk: number): boolean => {
-    if (!mayUndo(sk)) return false
+  /** `spurious`: F-RTO knows that nothing was lost. */
+  const tryUndoLoss = (sk: number, spurious: boolean): boolean => {
+    if (!spurious && !mayUndo(sk)) return false
     undoReduction(sk, true)
     f64[bank + Mib.TcpExtTCPLossUndo]++
+    if (spurious) f64[bank + Mib.TcpExtTCPSpuriousRTOs]++
     i32[sk + TP_RETRANSMITS] = 0
-    if (isSack(sk)) setCaState(sk, TCP_CA_OPEN)
+    if (spurious || isSack(sk)) setCaState(sk, TCP_CA_OPEN)
     return true
   }
   const tryUndoPartial = (sk: number): boolean => {
@@ -169,46 +200,30 @@ export const createTcpRecovery = ({ i32, f64, bank, queue, sacktag, cong }: TcpR
     if (!anyRetransDone(sk)) i32[sk + TP_RETRANS_STAMP] = 0
     if (i32[sk + TP_CA_STATE] !== TCP_CA_CWR) keepOpen(sk)
   }
-  const endReduction = (sk: number): void => {
-    const ssthresh = i32[sk + TP_SND_SSTHRESH]
-    const state = i32[sk + TP_CA_STATE]
-    if (
-      ssthresh < TCP_INFINITE_SSTHRESH &&
-      (state === TCP_CA_CWR || i32[sk + TP_UNDO_MARKER] !== 0)
-    )
-      i32[sk + TP_SND_CWND] = ssthresh
-    cong.cwndEvent(sk, CA_EVENT_COMPLETE_CWR)
-  }
-  /** Local congestion or an ECN mark: one reduction a round trip. */
+  /** Local congestion, a lost tail or an ECN mark: one reduction a round trip. */
   const enterCwr = (sk: number): void => {
-    if (i32[sk + TP_CA_STATE] >= TCP_CA_CWR) return
     i32[sk + TP_PRIOR_SSTHRESH] = 0
+    if (i32[sk + TP_CA_STATE] >= TCP_CA_CWR) return
     i32[sk + TP_UNDO_MARKER] = 0
-    reduce(sk)
+    initCwndReduction(sk)
     setCaState(sk, TCP_CA_CWR)
-  }
-  const reduce = (sk: number): void => {
-    i32[sk + TP_HIGH_SEQ] = i32[sk + TP_SND_NXT]
-    i32[sk + TP_PRIOR_CWND] = i32[sk + TP_SND_CWND]
-    i32[sk + TP_SND_CWND_CNT] = 0
-    i32[sk + TP_SND_SSTHRESH] = cong.ops(sk).ssthresh(sk)
-    i32[sk + TP_SND_CWND] = i32[sk + TP_SND_SSTHRESH]
   }
   const enterRecovery = (sk: number): void => {
     f64[bank + (isSack(sk) ? Mib.TcpExtTCPSackRecovery : Mib.TcpExtTCPRenoRecovery)]++
     i32[sk + TP_PRIOR_SSTHRESH] = 0
     initUndo(sk)
-    if (i32[sk + TP_CA_STATE] < TCP_CA_CWR) {
+    if (!inCwndReduction(i32, sk)) {
       i32[sk + TP_PRIOR_SSTHRESH] = currentSsthresh(sk)
-      reduce(sk)
-    } else i32[sk + TP_HIGH_SEQ] = i32[sk + TP_SND_NXT]
+      initCwndReduction(sk)
+    }
     setCaState(sk, TCP_CA_RECOVERY)
   }
 
-  /** The timer fired: everything not SACKed is lost, and the window begins anew (RFC 5681 3.1). */
+  /** The timer fired: what is not heard of is lost, and the window begins anew (RFC 5681 3.1). */
   const enterLoss = (sk: number): void => {
     const state = i32[sk + TP_CA_STATE]
-    markAllLost(sk)
+    const isNew = state < TCP_CA_RECOVERY
+    markTimedOut(sk)
     const before = ((i32[sk + TP_HIGH_SEQ] - i32[sk + TP_SND_UNA]) | 0) <= 0
     if (
       state <= TCP_CA_DISORDER ||
@@ -223,11 +238,18 @@ export const createTcpRecovery = ({ i32, f64, bank, queue, sacktag, cong }: TcpR
     }
     i32[sk + TP_SND_CWND] = packetsInFlight(i32, sk) + 1
     i32[sk + TP_SND_CWND_CNT] = 0
-    i32[sk + TP_REORDERING] = Math.min(i32[sk + TP_REORDERING], TCP_FASTRETRANS_THRESH)
+    // so many reports, and a timeout all the same: there was less reordering than thought
+    const reordering = i32[sysctl + Sysctl.tcp_reordering]
+    if (state <= TCP_CA_DISORDER && i32[sk + TP_SACKED_OUT] >= reordering)
+      i32[sk + TP_REORDERING] = Math.min(i32[sk + TP_REORDERING], reordering)
     setCaState(sk, TCP_CA_LOSS)
     i32[sk + TP_HIGH_SEQ] = i32[sk + TP_SND_NXT]
+    i32[sk + TP_TLP_HIGH_SEQ] = 0
+    const mayBeSpurious = isNew || i32[sk + TP_RETRANSMITS] !== 0
+    i32[sk + TP_FRTO] = i32[sysctl + Sysctl.tcp_frto] !== 0 && mayBeSpurious ? 1 : 0
   }
-  const markAllLost = (sk: number): void => {
+  /** All but what was sent a moment ago (tcp_timeout_mark_lost). */
+  const markTimedOut = (sk: number): void => {
     const head = rtxHead(sk)
     const reneged = head !== 0 && (i32[head + CB_FLAGS] & CBF_SACKED) !== 0
     if (reneged) f64[bank + Mib.TcpExtTCPSACKReneging]++
@@ -235,18 +257,9 @@ export const createTcpRecovery = ({ i32, f64, bank, queue, sacktag, cong }: TcpR
     const stop = i32[sk + TP_SEND_HEAD]
     for (let skb = i32[sk + TP_WQ_HEAD]; skb !== 0 && skb !== stop; skb = i32[skb + SKB_NEXT]) {
       if (reneged) i32[skb + CB_FLAGS] &= ~CBF_SACKED
-      const flags = i32[skb + CB_FLAGS]
-      if ((flags & CBF_SACKED) !== 0) continue
-      if ((flags & CBF_RETRANS) !== 0) retransmitLost(sk, skb)
+      else if (skb !== head && isSack(sk) && rack.skbTimeout(sk, skb, 0) > 0) continue
       sacktag.markLost(sk, skb)
     }
-  }
-  /** The retransmission is not on its way any more; of what was marked lost it is lost once more. */
-  const retransmitLost = (sk: number, skb: number): void => {
-    const n = pcount(skb)
-    i32[sk + TP_RETRANS_OUT] -= n
-    if ((i32[skb + CB_FLAGS] & CBF_LOST) !== 0) f64[bank + Mib.TcpExtTCPLostRetransmit] += n
-    i32[skb + CB_FLAGS] &= ~CBF_RETRANS
   }
 
   /** What is larger than `size` cannot have arrived: send it again, without a reduction (tcp_simple_retransmit). */
@@ -256,7 +269,6 @@ export const createTcpRecovery = ({ i32, f64, bank, queue, sacktag, cong }: TcpR
     for (let skb = i32[sk + TP_WQ_HEAD]; skb !== 0 && skb !== stop; skb = i32[skb + SKB_NEXT]) {
       const gso = i32[skb + SKB_GSO_SIZE]
       if ((gso !== 0 ? gso : i32[skb + SKB_LEN]) <= size) continue
-      if ((i32[skb + CB_FLAGS] & CBF_RETRANS) !== 0) retransmitLost(sk, skb)
       sacktag.markLost(sk, skb)
     }
     if (i32[sk + TP_LOST_OUT] === lostBefore || i32[sk + TP_CA_STATE] === TCP_CA_LOSS) return
@@ -269,8 +281,15 @@ export const createTcpRecovery = ({ i32, f64, bank, queue, sacktag, cong }: TcpR
 
   // Without SACK, duplicate ACKs stand for segments that arrived (RFC 6582: window inflation).
   const addRenoSack = (sk: number): void => {
+    const before = i32[sk + TP_SACKED_OUT]
     i32[sk + TP_SACKED_OUT]++
     checkRenoReordering(sk, 0)
+    countDelivered(sk, i32[sk + TP_SACKED_OUT] - before)
+  }
+  const countDelivered = (sk: number, n: number): void => {
+    if (n <= 0) return
+    i32[sk + TP_DELIVERED] += n
+    f64[bank + Mib.TcpExtTCPDelivered] += n
   }
   /**
    * More duplicate ACKs than segments that could have caused them: the hole has filled meanwhile, so it was reordering;
@@ -281,30 +300,72 @@ export const createTcpRecovery = ({ i32, f64, bank, queue, sacktag, cong }: TcpR
     const most = packets - Math.min(packets, Math.max(1, i32[sk + TP_LOST_OUT]))
     if (i32[sk + TP_SACKED_OUT] <= most) return
     i32[sk + TP_SACKED_OUT] = most
-    i32[sk + TP_REORDERING] = Math.min(packets + acked, TCP_MAX_REORDERING)
+    i32[sk + TP_REORDERING] = Math.min(packets + acked, i32[sysctl + Sysctl.tcp_max_reordering])
+    i32[sk + TP_REORD_SEEN]++
     f64[bank + Mib.TcpExtTCPRenoReorder]++
   }
-  /** A partial ACK deflates by what it acknowledged, and leaves one for the hole it has filled. */
+  /**
+   * Without SACK, `acked` segments are acknowledged: the duplicates that stood for them are, but one, which the hole was
+   * (tcp_remove_reno_sacks).
+   */
   const removeRenoSacks = (sk: number, acked: number): void => {
-    if (acked > 0) i32[sk + TP_SACKED_OUT] = Math.max(0, i32[sk + TP_SACKED_OUT] - (acked - 1))
+    const sacked = i32[sk + TP_SACKED_OUT]
+    if (acked > 0) {
+      countDelivered(sk, Math.max(acked - sacked, 1))
+      i32[sk + TP_SACKED_OUT] = Math.max(0, sacked - (acked - 1))
+    }
     checkRenoReordering(sk, acked)
   }
 
-  const processLoss = (sk: number, advanced: boolean, dupack: boolean): number => {
-    if (advanced && tryUndoLoss(sk)) return REXMIT_LOST
-    if (((i32[sk + TP_SND_UNA] - i32[sk + TP_HIGH_SEQ]) | 0) >= 0) {
+  /** Marks what is lost; true when a retransmission was (tcp_identify_packet_loss). */
+  const identifyLoss = (sk: number, advanced: boolean): boolean => {
+    if (rtxHead(sk) === 0) return false
+    const state = i32[sk + TP_CA_STATE]
+    if (!isSack(sk)) {
+      const isShown = state < TCP_CA_RECOVERY && i32[sk + TP_SACKED_OUT] >= i32[sk + TP_REORDERING]
+      if (isShown || (state === TCP_CA_RECOVERY && advanced)) sacktag.markHeadLost(sk)
+      return false
+    }
+    const before = i32[sk + TP_RETRANS_OUT]
+    if (rack.rackMarkLost(sk)) reoArmed = true
+    return before > i32[sk + TP_RETRANS_OUT]
+  }
+
+  /** In Loss: F-RTO (RFC 5682 section 3.1, with SACK), undo, or go on sending what is lost. */
+  const processLoss = (sk: number, flags: number, dupack: boolean): number => {
+    const advanced = (flags & ACK_ADVANCED) !== 0
+    if (advanced && tryUndoLoss(sk, false)) return REXMIT_LOST
+    const isRecovered = ((i32[sk + TP_SND_UNA] - i32[sk + TP_HIGH_SEQ]) | 0) >= 0
+    const hasSentNew = ((i32[sk + TP_SND_NXT] - i32[sk + TP_HIGH_SEQ]) | 0) > 0
+    if (i32[sk + TP_FRTO] !== 0) {
+      // step 3.b: what was never sent again has arrived, so not all was lost
+      if ((flags & SACK_ORIG) !== 0 && tryUndoLoss(sk, true)) return REXMIT_LOST
+      if (hasSentNew) {
+        // step 3.a: the new data was reported, and the old was not
+        if ((flags & SACK_NEW) !== 0 || dupack) i32[sk + TP_FRTO] = 0
+      } else if (advanced && !isRecovered) {
+        // step 2.b
+        i32[sk + TP_HIGH_SEQ] = i32[sk + TP_SND_NXT]
+        const mayProbe =
+          i32[sk + TP_SEND_HEAD] !== 0 && ((wndEnd(i32, sk) - i32[sk + TP_SND_NXT]) | 0) > 0
+        if (mayProbe) return REXMIT_NEW
+        i32[sk + TP_FRTO] = 0
+      }
+    }
+    if (isRecovered) {
       tryUndoRecovery(sk)
       return REXMIT_LOST
     }
     if (!isSack(sk)) {
-      if (((i32[sk + TP_SND_NXT] - i32[sk + TP_HIGH_SEQ]) | 0) > 0 && dupack) addRenoSack(sk)
+      if (hasSentNew && dupack) addRenoSack(sk)
       else if (advanced) i32[sk + TP_SACKED_OUT] = 0
     }
     return REXMIT_LOST
   }
-
-  const timeToRecover = (sk: number): boolean =>
-    i32[sk + TP_LOST_OUT] !== 0 || i32[sk + TP_SACKED_OUT] + 1 > i32[sk + TP_REORDERING]
+  /** New data was to show whether the timeout was spurious, and there is none after all. */
+  const giveUpFrto = (sk: number): void => {
+    i32[sk + TP_FRTO] = 0
+  }
 
   /** CWR and Recovery end when what was in flight at their start is acknowledged. True: nothing more to do. */
   const leave = (sk: number): boolean => {
@@ -313,40 +374,33 @@ export const createTcpRecovery = ({ i32, f64, bank, queue, sacktag, cong }: TcpR
     if (state === TCP_CA_CWR) {
       // more than high_seq, or a burst would follow
       if (i32[sk + TP_SND_UNA] !== i32[sk + TP_HIGH_SEQ]) {
-        endReduction(sk)
+        endCwndReduction(sk)
         setCaState(sk, TCP_CA_OPEN)
       }
     } else if (state === TCP_CA_RECOVERY) {
       if (!isSack(sk)) i32[sk + TP_SACKED_OUT] = 0
       if (tryUndoRecovery(sk)) return true
-      endReduction(sk)
+      endCwndReduction(sk)
     }
     return false
   }
 
   /**
-   * An acknowledgement that is not plain progress. `una`: snd_una before it; `dupack`: a duplicate;
-   * `reported`: new SACK blocks; `acked`: segments; `echo`: the timestamp it echoes. Returns REXMIT_*.
+   * An acknowledgement that is not plain progress. `una`: snd_una before it; `flags`: SACK_*, ACK_*; `echo`: the timestamp
+   * it echoes. Returns REXMIT_*.
    */
-  const fastretransAlert = (
-    sk: number,
-    una: number,
-    dupack: boolean,
-    reported: boolean,
-    acked: number,
-    echo: number
-  ): number => {
-    const advanced = una !== i32[sk + TP_SND_UNA]
+  const fastretransAlert = (sk: number, una: number, flags: number, echo: number): number => {
+    const advanced = (flags & ACK_ADVANCED) !== 0
+    const dupack = (flags & (ACK_ADVANCED | ACK_NOT_DUP | SACK_DSACK)) === 0
     priorUna = una
     tsecr = echo
-    if (!isSack(sk) && advanced && i32[sk + TP_CA_STATE] === TCP_CA_RECOVERY)
-      removeRenoSacks(sk, acked)
+    reoArmed = false
     if (i32[sk + TP_PACKETS_OUT] === 0) i32[sk + TP_SACKED_OUT] = 0
     const head = rtxHead(sk)
     if (advanced && head !== 0 && (i32[head + CB_FLAGS] & CBF_SACKED) !== 0) {
       // RFC 2018 section 8: the receiver has thrown away what it had reported
       enterLoss(sk)
-      return REXMIT_FORCE
+      return REXMIT_LOST
     }
     if (i32[sk + TP_CA_STATE] === TCP_CA_OPEN) i32[sk + TP_RETRANS_STAMP] = 0
     else if (leave(sk)) return REXMIT_NONE
@@ -354,11 +408,9 @@ export const createTcpRecovery = ({ i32, f64, bank, queue, sacktag, cong }: TcpR
       case TCP_CA_RECOVERY:
         return inRecovery(sk, advanced, dupack)
       case TCP_CA_LOSS: {
-        const rexmit = processLoss(sk, advanced, dupack)
-        if (i32[sk + TP_CA_STATE] !== TCP_CA_OPEN) {
-          if (isSack(sk) && reported) sacktag.updateScoreboard(sk, false)
-          return rexmit
-        }
+        const rexmit = processLoss(sk, flags, dupack)
+        const isAgain = identifyLoss(sk, advanced)
+        if (i32[sk + TP_CA_STATE] !== TCP_CA_OPEN && !isAgain) return rexmit
         return outOfOrder(sk, advanced, dupack)
       }
       default:
@@ -368,18 +420,14 @@ export const createTcpRecovery = ({ i32, f64, bank, queue, sacktag, cong }: TcpR
   const inRecovery = (sk: number, advanced: boolean, dupack: boolean): number => {
     if (!advanced) {
       if (!isSack(sk) && dupack) addRenoSack(sk)
-    } else if (tryUndoPartial(sk)) return REXMIT_LOST
-    if (tryUndoDsack(sk)) {
-      tryToOpen(sk)
-      return REXMIT_LOST
+    } else if (tryUndoPartial(sk)) return REXMIT_NONE
+    if (tryUndoDsack(sk)) tryToOpen(sk)
+    identifyLoss(sk, advanced)
+    if (i32[sk + TP_CA_STATE] !== TCP_CA_RECOVERY) {
+      if (i32[sk + TP_LOST_OUT] === 0) return REXMIT_NONE
+      enterRecovery(sk)
     }
-    if (isSack(sk)) {
-      sacktag.updateScoreboard(sk, advanced)
-      return REXMIT_LOST
-    }
-    // NewReno: a partial ACK shows the next hole
-    if (advanced) sacktag.markHeadLost(sk)
-    return advanced ? REXMIT_FORCE : REXMIT_LOST
+    return REXMIT_LOST
   }
   const outOfOrder = (sk: number, advanced: boolean, dupack: boolean): number => {
     if (!isSack(sk)) {
@@ -387,15 +435,56 @@ export const createTcpRecovery = ({ i32, f64, bank, queue, sacktag, cong }: TcpR
       if (dupack) addRenoSack(sk)
     }
     if (i32[sk + TP_CA_STATE] <= TCP_CA_DISORDER) tryUndoDsack(sk)
-    if (!timeToRecover(sk)) {
+    identifyLoss(sk, advanced)
+    if (i32[sk + TP_LOST_OUT] === 0) {
       tryToOpen(sk)
       return REXMIT_NONE
     }
     enterRecovery(sk)
-    if (isSack(sk)) sacktag.updateScoreboard(sk, true)
-    else sacktag.markHeadLost(sk)
-    return REXMIT_FORCE
+    return REXMIT_LOST
   }
 
-  return { fastretransAlert, enterLoss, enterCwr, simpleRetransmit }
+  /** The reordering timer: what it waited for has not come. True when there is something to send again. */
+  const reoTimeout = (sk: number): boolean => {
+    const before = packetsInFlight(i32, sk)
+    rack.detectLoss(sk)
+    if (packetsInFlight(i32, sk) === before) return false
+    if (i32[sk + TP_CA_STATE] !== TCP_CA_RECOVERY) {
+      enterRecovery(sk)
+      if (cong.ops(sk).congControl === undefined) cwndReduction(sk, 1, 0, false)
+    }
+    return true
+  }
+
+  /** Was the tail lost for which the probe was sent, or was that in vain (RFC 8985 section 7.4.2)? */
+  const processTlpAck = (sk: number, ack: number, flags: number): void => {
+    const high = i32[sk + TP_TLP_HIGH_SEQ]
+    if (((ack - high) | 0) < 0) return
+    if (i32[sk + TP_TLP_RETRANS] === 0 || (flags & SACK_DSACK_TLP) !== 0) {
+      // new data was acknowledged; or both the segment and its copy have come
+      i32[sk + TP_TLP_HIGH_SEQ] = 0
+    } else if (((ack - high) | 0) > 0) {
+      // without a report of a duplicate: the probe has mended a loss
+      initCwndReduction(sk)
+      setCaState(sk, TCP_CA_CWR)
+      endCwndReduction(sk)
+      keepOpen(sk)
+      f64[bank + Mib.TcpExtTCPLossProbeRecovery]++
+    } else if ((flags & (ACK_ADVANCED | ACK_NOT_DUP | SACK_NEW)) === 0)
+      i32[sk + TP_TLP_HIGH_SEQ] = 0
+  }
+
+  return {
+    fastretransAlert,
+    enterLoss,
+    enterCwr,
+    simpleRetransmit,
+    removeRenoSacks,
+    isReoArmed,
+    reoTimeout,
+    processTlpAck,
+    giveUpFrto,
+    cwndReduction,
+    updateReoWnd: rack.updateReoWnd,
+  }
 }

@@ -1,13 +1,14 @@
 /**
- * The scoreboard: which segments of the write queue the peer has reported by SACK (RFC 2018), which of them are
- * thought lost (RFC 6675), and duplicates reported (RFC 2883). The marks are bits of the skbs; the counts are in
- * the row. Called by tcp-ack.ts for each acknowledgement with blocks, on the worker.
- * Linux: tcp_sacktag_write_queue, tcp_mark_head_lost.
+ * The scoreboard: which segments of the write queue the peer has reported by SACK (RFC 2018), which are thought lost, and
+ * duplicates reported (RFC 2883). The marks are bits of the skbs; the counts are in the row. Called by tcp-ack.ts for
+ * each acknowledgement with blocks, and by who finds losses (tcp-rack.ts, tcp-recovery.ts), on the worker.
+ * Linux: tcp_sacktag_write_queue, tcp_mark_skb_lost, tcp_newreno_mark_lost.
  */
 import type { Bytes } from '../../../base/bytes.ts'
 import type { Time } from '../../../base/time.ts'
 import { TIME_US } from '../../../base/time.ts'
 import { Mib } from '../../../shm/counters.ts'
+import { Sysctl } from '../../../shm/sysctl.ts'
 import { SKB_LEN, SKB_NEXT } from '../../../skb/skb.ts'
 import { OPT_SACK_AT, OPT_SACK_COUNT, sackEnd, sackStart } from '../../../wire/tcp-options.ts'
 import type { TcpMss } from '../snd/tcp-mss.ts'
@@ -20,29 +21,38 @@ import {
   CBF_LOST,
   CBF_RETRANS,
   CBF_SACKED,
-  TCP_MAX_REORDERING,
   TP_DELIVERED,
   TP_DSACK_DUPS,
+  TP_FACK,
+  TP_HIGH_SEQ,
   TP_LOST,
   TP_LOST_OUT,
   TP_MAX_WINDOW,
+  TP_RACK_DSACK_SEEN,
+  TP_REORD_SEEN,
   TP_REORDERING,
   TP_RETRANS_OUT,
   TP_SACKED_OUT,
   TP_SEND_HEAD,
   TP_SND_NXT,
   TP_SND_UNA,
+  TP_TLP_HIGH_SEQ,
+  TP_TLP_RETRANS,
   TP_UNDO_MARKER,
   TP_UNDO_RETRANS,
   TP_WQ_HEAD,
 } from '../sock/tcp-sock.ts'
 import type { TcpWriteQueue } from '../snd/tcp-write-queue.ts'
+import { createRackAdvance } from './tcp-rack-advance.ts'
+import type { TcpRate } from './tcp-rate.ts'
 
 // What sacktag returns, bits.
 export const SACK_NEW = 1
 export const SACK_DSACK = 2
-/** Something never retransmitted was reported. */
-const SACK_ORIG = 4
+/** Something that was sent once, and before recovery began, was reported. */
+export const SACK_ORIG = 4
+/** The duplicate is the tail loss probe. */
+export const SACK_DSACK_TLP = 8
 
 const MAX_BLOCKS = 4
 
@@ -53,12 +63,16 @@ type TcpSacktagDeps = {
   f64: Float64Array
   bank: number
   time: Time
+  sysctl: number
   queue: TcpWriteQueue
   mss: TcpMss
+  rate: TcpRate
 }
 
-export const createTcpSacktag = ({ i32, u8, f64, bank, time, queue, mss }: TcpSacktagDeps) => {
-  const { pcount, peel } = queue
+export const createTcpSacktag = (deps: TcpSacktagDeps) => {
+  const { i32, u8, f64, bank, time, sysctl, queue, mss, rate } = deps
+  const { pcount, peel, leaveOrder } = queue
+  const rackAdvance = createRackAdvance(i32, time)
   // blocks in order of sequence: start, end
   const blocks = new Int32Array(MAX_BLOCKS * 2)
   let flags = 0
@@ -79,6 +93,8 @@ export const createTcpSacktag = ({ i32, u8, f64, bank, time, queue, mss }: TcpSa
     const at = opts[OPT_SACK_AT]
     const end = sackEnd(u8, at, 0)
     flags |= SACK_DSACK
+    i32[sk + TP_RACK_DSACK_SEEN] = 1
+    if (i32[sk + TP_TLP_RETRANS] !== 0 && end === i32[sk + TP_TLP_HIGH_SEQ]) flags |= SACK_DSACK_TLP
     f64[bank + (((end - ack) | 0) <= 0 ? Mib.TcpExtTCPDSACKRecv : Mib.TcpExtTCPDSACKOfoRecv)]++
     i32[sk + TP_DSACK_DUPS]++
     const segs = Math.max(1, Math.ceil(((end - sackStart(u8, at, 0)) | 0) / mss.currentMss(sk)))
@@ -109,9 +125,15 @@ export const createTcpSacktag = ({ i32, u8, f64, bank, time, queue, mss }: TcpSa
   }
 
   const markSacked = (sk: number, skb: number): void => {
+    leaveOrder(sk, skb)
     const old = i32[skb + CB_FLAGS]
     const n = pcount(skb)
     let next = old | CBF_SACKED
+    rackAdvance(sk, skb, old)
+    rate.rateArrived(sk, skb)
+    const end = i32[skb + CB_END_SEQ]
+    if (i32[sk + TP_SACKED_OUT] === 0 || ((end - i32[sk + TP_FACK]) | 0) > 0)
+      i32[sk + TP_FACK] = end
     if ((old & CBF_LOST) !== 0) {
       i32[sk + TP_LOST_OUT] -= n
       next &= ~CBF_LOST
@@ -122,7 +144,7 @@ export const createTcpSacktag = ({ i32, u8, f64, bank, time, queue, mss }: TcpSa
     }
     if ((old & CBF_EVER_RETRANS) === 0) {
       if (((i32[skb + CB_SEQ] - late) | 0) < 0) late = i32[skb + CB_SEQ]
-      flags |= SACK_ORIG
+      if (((end - i32[sk + TP_HIGH_SEQ]) | 0) <= 0) flags |= SACK_ORIG
       rttUs = (time[TIME_US] - i32[skb + CB_TIME]) | 0
     }
     i32[skb + CB_FLAGS] = next
@@ -136,22 +158,21 @@ export const createTcpSacktag = ({ i32, u8, f64, bank, time, queue, mss }: TcpSa
    * `high`; `counter` says how that was seen.
    */
   const noteReordering = (sk: number, low: number, high: number, counter: number): void => {
-    const distance = (((high - low) | 0) / mss.currentMss(sk)) | 0
-    if (((high - low) | 0) <= 0) return
-    if (distance > i32[sk + TP_REORDERING])
-      i32[sk + TP_REORDERING] = Math.min(distance, TCP_MAX_REORDERING)
+    const distance = (high - low) | 0
+    if (distance <= 0) return
+    const size = mss.currentMss(sk)
+    if (distance > i32[sk + TP_REORDERING] * size)
+      i32[sk + TP_REORDERING] = Math.min(
+        Math.ceil(distance / size),
+        i32[sysctl + Sysctl.tcp_max_reordering]
+      )
+    i32[sk + TP_REORD_SEEN]++
     f64[bank + counter]++
   }
 
-  /** End of the highest SACKed segment before this acknowledgement, or snd_una. */
-  const highestSack = (sk: number): number => {
-    let high = i32[sk + TP_SND_UNA]
-    if (i32[sk + TP_SACKED_OUT] === 0) return high
-    const end = i32[sk + TP_SEND_HEAD]
-    for (let skb = i32[sk + TP_WQ_HEAD]; skb !== 0 && skb !== end; skb = i32[skb + SKB_NEXT])
-      if ((i32[skb + CB_FLAGS] & CBF_SACKED) !== 0) high = i32[skb + CB_END_SEQ]
-    return high
-  }
+  /** End of the highest segment reported so far, or snd_una. */
+  const highestSack = (sk: number): number =>
+    i32[sk + TP_SACKED_OUT] === 0 ? i32[sk + TP_SND_UNA] : i32[sk + TP_FACK]
 
   /** Marks the part of `skb` that the block covers, splitting at segment boundaries; returns where to go on. */
   const tagPart = (sk: number, skb: number, start: number, end: number): number => {
@@ -203,31 +224,22 @@ export const createTcpSacktag = ({ i32, u8, f64, bank, time, queue, mss }: TcpSa
     return flags
   }
 
+  /** Not on its way any more, or not again (tcp_mark_skb_lost). */
   const markLost = (sk: number, skb: number): void => {
-    if ((i32[skb + CB_FLAGS] & (CBF_LOST | CBF_SACKED)) !== 0) return
-    i32[skb + CB_FLAGS] |= CBF_LOST
-    i32[sk + TP_LOST_OUT] += pcount(skb)
-    i32[sk + TP_LOST] += pcount(skb)
+    const flags = i32[skb + CB_FLAGS]
+    if ((flags & CBF_SACKED) !== 0) return
+    const n = pcount(skb)
+    if ((flags & CBF_LOST) === 0) {
+      i32[skb + CB_FLAGS] |= CBF_LOST
+      i32[sk + TP_LOST_OUT] += n
+    } else if ((flags & CBF_RETRANS) !== 0) {
+      i32[skb + CB_FLAGS] &= ~CBF_RETRANS
+      i32[sk + TP_RETRANS_OUT] -= n
+      f64[bank + Mib.TcpExtTCPLostRetransmit] += n
+    } else return
+    i32[sk + TP_LOST] += n
   }
-  /** RFC 6675: what has more than `reordering` SACKed segments above it is lost; the head at least if `force`. */
-  const updateScoreboard = (sk: number, force: boolean): void => {
-    const above = i32[sk + TP_SACKED_OUT] - i32[sk + TP_REORDERING]
-    const stop = i32[sk + TP_SEND_HEAD]
-    let counted = 0
-    let skb = i32[sk + TP_WQ_HEAD]
-    if (above < 0) {
-      if (force && skb !== 0 && skb !== stop) markHeadLost(sk)
-      return
-    }
-    while (skb !== 0 && skb !== stop) {
-      if ((i32[skb + CB_FLAGS] & CBF_SACKED) !== 0) {
-        counted += pcount(skb)
-        if (counted > above) return
-      } else markLost(sk, skb)
-      skb = i32[skb + SKB_NEXT]
-    }
-  }
-  /** The first segment in flight is lost (NewReno, and RFC 6675's start). */
+  /** The first segment in flight is lost (NewReno). */
   const markHeadLost = (sk: number): void => {
     const head = queue.rtxHead(sk)
     if (head === 0 || (i32[head + CB_FLAGS] & (CBF_LOST | CBF_SACKED)) !== 0) return
@@ -240,7 +252,6 @@ export const createTcpSacktag = ({ i32, u8, f64, bank, time, queue, mss }: TcpSa
   return {
     sacktag,
     markLost,
-    updateScoreboard,
     markHeadLost,
     noteReordering,
     highestSack,

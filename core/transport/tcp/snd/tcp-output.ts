@@ -9,7 +9,7 @@ import { TIME_MS, TIME_US } from '../../../base/time.ts'
 import type { Arena } from '../../../shm/arena.ts'
 import { Mib } from '../../../shm/counters.ts'
 import { Sysctl } from '../../../shm/sysctl.ts'
-import { MAX_HEADER, SKB_GSO_SIZE, SKB_LEN, SKB_NEXT } from '../../../skb/skb.ts'
+import { MAX_HEADER, SKB_GSO_SIZE, SKB_LEN, SKB_NEXT, SKB_PREV } from '../../../skb/skb.ts'
 import {
   SK_STATE,
   TCP_CLOSE,
@@ -36,8 +36,10 @@ import {
   CHRONO_NONE,
   CHRONO_RWND,
   CHRONO_SNDBUF,
+  ICSK_TIME_LOSS_PROBE,
   ICSK_TIME_PROBE0,
-  ICSK_TIME_RETRANS,
+  ICSK_TIME_REO_TIMEOUT,
+  inCwndReduction,
   packetsInFlight,
   TCP_CA_DISORDER,
   TCP_CA_LOSS,
@@ -64,6 +66,7 @@ import {
   TP_PACKETS_OUT,
   TP_PENDING,
   TP_PROBES_OUT,
+  TP_PRR_OUT,
   TP_RETRANS_OUT,
   TP_RETRANS_STAMP,
   TP_RTO,
@@ -76,6 +79,8 @@ import {
   TP_SND_UNA,
   TP_SND_WND,
   TP_SRTT_US,
+  TP_TLP_HIGH_SEQ,
+  TP_TLP_RETRANS,
   TP_TOTAL_RETRANS,
   TP_UNDO_RETRANS,
   TP_WQ_HEAD,
@@ -88,6 +93,8 @@ import type { TcpMem } from '../sock/tcp-mem.ts'
 import type { TcpTimers } from '../sock/tcp-timers.ts'
 import type { TcpTransmit } from './tcp-transmit.ts'
 import type { TcpTsq } from './tcp-tsq.ts'
+import type { TcpRate } from '../rec/tcp-rate.ts'
+import type { TcpXmitTimer } from './tcp-xmit-timer.ts'
 import type { TcpWriteQueue } from './tcp-write-queue.ts'
 
 /** A super-frame may wait for more window while less than a third of that would go. */
@@ -120,10 +127,18 @@ type TcpOutputDeps = {
   cong: TcpCong
   mem: TcpMem
   tsq: TcpTsq
+  rate: TcpRate
+  xmitTimer: TcpXmitTimer
 }
 
+/** What writeXmit sends: all that may go, one skb, or one as the probe of a lost tail. */
+const PUSH_ALL = 0
+const PUSH_ONE = 1
+const PUSH_PROBE = 2
+
 export const createTcpOutput = (deps: TcpOutputDeps) => {
-  const { queue, timers, time, bank, cong, mem, tsq } = deps
+  const { queue, timers, time, bank, cong, mem, tsq, rate } = deps
+  const { rearmRto, scheduleLossProbe } = deps.xmitTimer
   const { currentMss, sizeGoal } = deps.mss
   const { transmitClone, emptySegment, sendProbe } = deps.transmit
   const { pcount, setTsoSegs, fragment } = queue
@@ -209,16 +224,18 @@ export const createTcpOutput = (deps: TcpOutputDeps) => {
   const eventNewDataSent = (sk: number, skb: number): void => {
     const prior = i32[sk + TP_PACKETS_OUT]
     i32[sk + TP_SEND_HEAD] = i32[skb + SKB_NEXT]
+    queue.sentLast(sk, skb)
     i32[sk + TP_SND_NXT] = i32[skb + CB_END_SEQ]
     i32[sk + TP_PACKETS_OUT] = prior + pcount(skb)
     f64[bank + Mib.TcpExtTCPOrigDataSent] += pcount(skb)
-    if (prior === 0 || i32[sk + TP_PENDING] === ICSK_TIME_PROBE0 || i32[sk + TP_PENDING] === 0)
+    const pending = i32[sk + TP_PENDING]
+    if (
+      prior === 0 ||
+      pending === ICSK_TIME_PROBE0 ||
+      pending === ICSK_TIME_LOSS_PROBE ||
+      pending === 0
+    )
       rearmRto(sk)
-  }
-  /** The timer runs from the oldest segment in flight. */
-  const rearmRto = (sk: number): void => {
-    if (i32[sk + TP_PACKETS_OUT] === 0) timers.clearXmitTimer(sk)
-    else timers.resetXmitTimer(sk, ICSK_TIME_RETRANS, i32[sk + TP_RTO])
   }
 
   /** RFC 9293 3.8.6.1: after an idle time the window of old says nothing (RFC 5681 4.1). */
@@ -255,19 +272,22 @@ export const createTcpOutput = (deps: TcpOutputDeps) => {
   }
 
   /**
-   * Sends what may be sent; of one skb when `pushOne`. True when nothing is in flight though data waits:
+   * Sends what may be sent, or what `push` (PUSH_*) says. True when nothing is in flight though data waits:
    * then only the probe timer will bring the connection on.
    */
-  const writeXmit = (sk: number, mss: number, nonagle: number, pushOne: boolean): boolean => {
+  const writeXmit = (sk: number, mss: number, nonagle: number, push: number): boolean => {
+    const before = i32[sk + TP_PACKETS_OUT]
     let sent = 0
     let cwndLimited = false
     let rwndLimited = false
     for (let skb = i32[sk + TP_SEND_HEAD]; skb !== 0; skb = i32[sk + TP_SEND_HEAD]) {
       setTsoSegs(skb, mss)
-      const quota = i32[sk + TP_SND_CWND] - packetsInFlight(i32, sk)
+      let quota = i32[sk + TP_SND_CWND] - packetsInFlight(i32, sk)
       if (quota <= 0) {
         cwndLimited = true
-        break
+        // a probe of the tail goes all the same
+        if (push !== PUSH_PROBE) break
+        quota = 1
       }
       const first = Math.min(i32[skb + SKB_LEN], mss)
       if (((i32[skb + CB_SEQ] + first - wndEnd(i32, sk)) | 0) > 0) {
@@ -277,7 +297,7 @@ export const createTcpOutput = (deps: TcpOutputDeps) => {
       const nagle = i32[skb + SKB_NEXT] === 0 ? nonagle : TCP_NAGLE_PUSH
       if (pcount(skb) === 1) {
         if (!nagleAllows(sk, skb, mss, nagle)) break
-      } else if (!pushOne) {
+      } else if (push === PUSH_ALL) {
         const defer = shouldDefer(sk, skb, mss, quota)
         cwndLimited = defer === DEFER_CWND
         rwndLimited = defer === DEFER_RWND
@@ -285,10 +305,12 @@ export const createTcpOutput = (deps: TcpOutputDeps) => {
       }
       if (!sendHead(sk, skb, mss, quota, nagle)) break
       sent++
-      if (pushOne) break
+      if (push !== PUSH_ALL) break
     }
     chrono(sk, rwndLimited ? CHRONO_RWND : i32[sk + TP_WQ_HEAD] !== 0 ? CHRONO_BUSY : CHRONO_NONE)
     if (sent === 0) return i32[sk + TP_PACKETS_OUT] === 0 && i32[sk + TP_SEND_HEAD] !== 0
+    if (inCwndReduction(i32, sk)) i32[sk + TP_PRR_OUT] += i32[sk + TP_PACKETS_OUT] - before
+    if (push !== PUSH_PROBE) scheduleLossProbe(sk, false)
     validateCwnd(sk, cwndLimited || packetsInFlight(i32, sk) >= i32[sk + TP_SND_CWND])
     return false
   }
@@ -312,6 +334,7 @@ export const createTcpOutput = (deps: TcpOutputDeps) => {
       cong.cwndEvent(sk, CA_EVENT_TX_START)
     }
     if (tsq.holdsUp(sk, front, 0)) return false
+    rate.rateSent(sk, front)
     const err = transmitClone(sk, front)
     if (err < 0) {
       // a full queue below has pushed it back
@@ -339,7 +362,7 @@ export const createTcpOutput = (deps: TcpOutputDeps) => {
   }
   const pushPending = (sk: number, mss: number, nonagle: number): void => {
     if (i32[sk + SK_STATE] === TCP_CLOSE) return
-    if (writeXmit(sk, mss, nonagle, false)) checkProbeTimer(sk)
+    if (writeXmit(sk, mss, nonagle, PUSH_ALL)) checkProbeTimer(sk)
   }
   /** After an acknowledgement, an option change or a write: sends what can go now. */
   const pushPendingFrames = (sk: number): void => {
@@ -347,7 +370,7 @@ export const createTcpOutput = (deps: TcpOutputDeps) => {
   }
   /** The first skb is full and more is being written: it goes whatever Nagle says. */
   const pushOne = (sk: number, mss: number): void => {
-    writeXmit(sk, mss, TCP_NAGLE_PUSH, true)
+    writeXmit(sk, mss, TCP_NAGLE_PUSH, PUSH_ONE)
   }
 
   /** Sends `segs` segments of a sent skb again; 0 or -errno. */
@@ -395,6 +418,7 @@ export const createTcpOutput = (deps: TcpOutputDeps) => {
   }
   const resend = (sk: number, skb: number): number => {
     const segs = pcount(skb)
+    rate.rateSent(sk, skb)
     const err = transmitClone(sk, skb)
     i32[sk + TP_TOTAL_RETRANS] += segs
     add64(i32, sk + TP_BYTES_RETRANS, i32[skb + SKB_LEN])
@@ -404,6 +428,7 @@ export const createTcpOutput = (deps: TcpOutputDeps) => {
       f64[bank + Mib.TcpExtTCPRetransFail]++
       return err
     }
+    queue.sentLast(sk, skb)
     if ((i32[skb + CB_FLAGS] & CBF_RETRANS) === 0) i32[sk + TP_RETRANS_OUT] += segs
     i32[skb + CB_FLAGS] |= CBF_RETRANS | CBF_EVER_RETRANS
     if (i32[sk + TP_RETRANS_STAMP] === 0) i32[sk + TP_RETRANS_STAMP] = time[TIME_MS] || -1
@@ -412,14 +437,13 @@ export const createTcpOutput = (deps: TcpOutputDeps) => {
     return 0
   }
 
-  /** In recovery: sends again what is marked lost, as the window allows; at least one when `force`. */
-  const xmitRetransmitQueue = (sk: number, force: boolean): void => {
-    let forced = force
+  /** Sends again what is marked lost, as the window allows. */
+  const xmitRetransmitQueue = (sk: number): void => {
     const end = i32[sk + TP_SEND_HEAD]
     let skb = i32[sk + TP_WQ_HEAD]
     while (skb !== 0 && skb !== end && i32[sk + TP_LOST_OUT] > i32[sk + TP_RETRANS_OUT]) {
       const quota = i32[sk + TP_SND_CWND] - packetsInFlight(i32, sk)
-      if (quota <= 0 && !forced) return
+      if (quota <= 0) return
       const flags = i32[skb + CB_FLAGS]
       // what was sent again just now is passed by too; of one that was split the rest comes next
       if ((flags & (CBF_SACKED | CBF_RETRANS)) !== 0 || (flags & CBF_LOST) === 0) {
@@ -428,23 +452,57 @@ export const createTcpOutput = (deps: TcpOutputDeps) => {
       }
       if (tsq.holdsUp(sk, skb, 1)) return
       const first = skb === i32[sk + TP_WQ_HEAD]
-      if (retransmit(sk, skb, forced ? 1 : quota) < 0) return
-      forced = false
-      f64[
-        bank +
-          (i32[sk + TP_CA_STATE] === TCP_CA_LOSS
-            ? Mib.TcpExtTCPSlowStartRetrans
-            : Mib.TcpExtTCPFastRetrans)
-      ]++
-      if (first && i32[sk + TP_PENDING] !== ICSK_TIME_PROBE0) rearmRto(sk)
+      const before = i32[sk + TP_RETRANS_OUT]
+      if (retransmit(sk, skb, quota) < 0) return
+      const isLoss = i32[sk + TP_CA_STATE] === TCP_CA_LOSS
+      f64[bank + (isLoss ? Mib.TcpExtTCPSlowStartRetrans : Mib.TcpExtTCPFastRetrans)]++
+      if (inCwndReduction(i32, sk)) i32[sk + TP_PRR_OUT] += i32[sk + TP_RETRANS_OUT] - before
+      const pending = i32[sk + TP_PENDING]
+      if (first && pending !== ICSK_TIME_PROBE0 && pending !== ICSK_TIME_REO_TIMEOUT) rearmRto(sk)
     }
+  }
+
+  /**
+   * The probe timer: the end of a flight was not heard of. New data is the best probe, else the last segment once more; one
+   * probe at a time (RFC 8985 section 7.3, tcp_send_loss_probe).
+   */
+  const sendLossProbe = (sk: number): void => {
+    if (i32[sk + TP_TLP_HIGH_SEQ] === 0 && probe(sk)) {
+      i32[sk + TP_TLP_HIGH_SEQ] = i32[sk + TP_SND_NXT]
+      f64[bank + Mib.TcpExtTCPLossProbes]++
+      // the retransmission timer runs from now
+      i32[sk + TP_PENDING] = 0
+    }
+    rearmRto(sk)
+  }
+  const probe = (sk: number): boolean => {
+    i32[sk + TP_TLP_RETRANS] = 0
+    const mss = currentMss(sk)
+    const before = i32[sk + TP_PACKETS_OUT]
+    if (i32[sk + TP_SEND_HEAD] !== 0) {
+      writeXmit(sk, mss, TCP_NAGLE_OFF, PUSH_PROBE)
+      if (i32[sk + TP_PACKETS_OUT] > before) return true
+    }
+    let skb =
+      i32[sk + TP_SEND_HEAD] === 0 ? i32[sk + TP_WQ_TAIL] : i32[i32[sk + TP_SEND_HEAD] + SKB_PREV]
+    if (skb === 0) return false
+    const segs = pcount(skb)
+    if (segs > 1 && i32[skb + SKB_LEN] > (segs - 1) * mss) {
+      if (!queue.maySplit(skb, (segs - 1) * mss)) return false
+      const front = fragment(sk, skb, (segs - 1) * mss, mss)
+      if (front === 0) return false
+      skb = i32[front + SKB_NEXT]
+    }
+    if (retransmit(sk, skb, 1) < 0) return false
+    i32[sk + TP_TLP_RETRANS] = 1
+    return true
   }
 
   /** Those that were held up by what they have in queues below go on; how many still are. As turns of the loop end. */
   const releaseHeldUp = (drained: boolean): number => tsq.release(drained, writeOn)
   const writeOn = (sk: number): void => {
     if (((1 << i32[sk + SK_STATE]) & SENDING) === 0) return
-    if (i32[sk + TP_LOST_OUT] > i32[sk + TP_RETRANS_OUT]) xmitRetransmitQueue(sk, false)
+    if (i32[sk + TP_LOST_OUT] > i32[sk + TP_RETRANS_OUT]) xmitRetransmitQueue(sk)
     pushPendingFrames(sk)
   }
 
@@ -527,8 +585,8 @@ export const createTcpOutput = (deps: TcpOutputDeps) => {
     pushPending,
     pushPendingFrames,
     pushOne,
-    rearmRto,
     checkProbeTimer,
+    sendLossProbe,
     retransmit,
     xmitRetransmitQueue,
     releaseHeldUp,

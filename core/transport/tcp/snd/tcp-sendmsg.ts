@@ -41,6 +41,7 @@ import {
   TP_WRITE_SEQ,
 } from '../sock/tcp-sock.ts'
 import type { TcpTimers } from '../sock/tcp-timers.ts'
+import type { TcpRate } from '../rec/tcp-rate.ts'
 import type { TcpWriteQueue } from './tcp-write-queue.ts'
 import type { TcpOom } from '../sock/tcp-oom.ts'
 
@@ -57,12 +58,13 @@ type TcpSendmsgDeps = {
   output: TcpOutput
   tsq: TcpTsq
   queue: TcpWriteQueue
+  rate: TcpRate
   timers: TcpTimers
   trim: TcpOom['trimSnd']
 }
 
 export const createTcpSendmsg = (deps: TcpSendmsgDeps) => {
-  const { skbs, mem, mss, output, tsq, queue, timers, trim } = deps
+  const { skbs, mem, mss, output, tsq, queue, rate, timers, trim } = deps
   const { i32, u8 } = deps.arena
 
   /** 0 when the socket may send, else what to return. */
@@ -137,6 +139,7 @@ export const createTcpSendmsg = (deps: TcpSendmsgDeps) => {
   const sendSome = (sk: number, from: number, len: number, flags: number): number => {
     const refused = refusal(sk)
     if (refused !== 0) return refused
+    rate.rateCheckAppLimited(sk)
     const size = mss.currentMss(sk)
     const goal = mss.sizeGoal(sk, size)
     let copied = 0

@@ -16,11 +16,14 @@ import {
 import { SK_WMEM } from '../../../socket/sock.ts'
 import { TCP_FIN, TCP_PSH } from '../../../wire/tcp.ts'
 import { LARGE_PAYLOAD, SMALL_PAYLOAD, type TcpMem } from '../sock/tcp-mem.ts'
+import { createTcpSentOrder } from './tcp-sent-order.ts'
 import {
   CB_END_SEQ,
   CB_FLAGS,
   CB_SEQ,
   CB_TIME,
+  CB_TX_APP_LIMITED,
+  CBF_IN_ORDER,
   CBF_LOST,
   CBF_RETRANS,
   CBF_SACKED,
@@ -41,6 +44,7 @@ export const createTcpWriteQueue = (
   mem: TcpMem,
   consume: ConsumeFn
 ) => {
+  const { leaveOrder, sentLast, splitOrder } = createTcpSentOrder(i32)
   const pcount = (skb: number): number => i32[skb + SKB_GSO_SEGS]
   /** Segments of `mss` that the skb makes. */
   const setTsoSegs = (skb: number, mss: number): void => {
@@ -93,6 +97,7 @@ export const createTcpWriteQueue = (
   }
   /** Takes the skb out and frees it. */
   const remove = (sk: number, skb: number): void => {
+    leaveOrder(sk, skb)
     const next = i32[skb + SKB_NEXT]
     const prev = i32[skb + SKB_PREV]
     if (prev === 0) i32[sk + TP_WQ_HEAD] = next
@@ -137,9 +142,10 @@ export const createTcpWriteQueue = (
     const back = len <= rest ? skb : twin
     if (front === twin) moveFront(sk, skb, twin, len)
     else moveRest(sk, skb, twin, len)
-    i32[twin + CB_TIME] = i32[skb + CB_TIME]
+    for (let w = CB_TIME; w <= CB_TX_APP_LIMITED; w++) i32[twin + w] = i32[skb + w]
     i32[front + CB_FLAGS] = flags & ~(TCP_FIN | TCP_PSH)
     i32[back + CB_FLAGS] = flags
+    if ((flags & CBF_IN_ORDER) !== 0) splitOrder(sk, skb, twin, twin === front)
     setTsoSegs(front, mss)
     setTsoSegs(back, mss)
     mem.holdSend(twin)
@@ -206,6 +212,8 @@ export const createTcpWriteQueue = (
     append,
     enlarge,
     remove,
+    leaveOrder,
+    sentLast,
     purge,
     rtxHead,
     fragment,

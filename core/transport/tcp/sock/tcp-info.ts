@@ -19,7 +19,6 @@ import { CONGESTION_CONTROLS } from '../rec/tcp-cong-controls.ts'
 import {
   pacingRatio,
   ICSK_TIME_PROBE0,
-  ICSK_TIME_RETRANS,
   OPT_SACK,
   OPT_TIMESTAMPS,
   OPT_WSCALE,
@@ -59,6 +58,8 @@ import {
   TP_RCV_TSTAMP,
   TP_RCV_WND,
   TP_RCV_WSCALE,
+  TP_RATE_DELIVERED,
+  TP_RATE_INTERVAL_US,
   TP_RCVQ_SPACE,
   TP_REORDERING,
   TP_RETRANS_OUT,
@@ -87,9 +88,10 @@ const ms = (us: number): number => us / 1000
 
 const timerOf = (i32: Int32Array, sk: number, now: number): SockTimer | undefined => {
   const pending = i32[sk + TP_PENDING]
-  if (pending === ICSK_TIME_RETRANS || pending === ICSK_TIME_PROBE0) {
-    const type = pending === ICSK_TIME_RETRANS ? 'on' : 'persist'
-    const retries = i32[sk + (pending === ICSK_TIME_RETRANS ? TP_RETRANSMITS : TP_PROBES_OUT)]
+  if (pending !== 0) {
+    const isPersist = pending === ICSK_TIME_PROBE0
+    const type = isPersist ? 'persist' : 'on'
+    const retries = i32[sk + (isPersist ? TP_PROBES_OUT : TP_RETRANSMITS)]
     return { type, expires_ms: Math.max(0, (i32[sk + TP_TIMEOUT] - now) | 0), retrans: retries }
   }
   const keepalive = sk + SK_TIMER_KEEPALIVE
@@ -185,12 +187,17 @@ const totals = (i32: Int32Array, sk: number) => ({
   reordering: i32[sk + TP_REORDERING],
 })
 
-/** What the sender could reach: a window each round trip, half as much again while it opens (Linux's pacing). */
+/** What the sender could reach, a window each round trip and somewhat more (Linux's pacing); and what it last reached. */
 const rates = (i32: Int32Array, sk: number) => {
   const srtt = i32[sk + TP_SRTT_US] / 8
   const window = i32[sk + TP_SND_CWND] * i32[sk + TP_MSS_CACHE] * 8
   const send = srtt === 0 ? 0 : Math.round((window * 1e6) / srtt)
-  return { pacing_rate: Math.round(send * pacingRatio(i32, sk)), delivery_rate: 0 }
+  const interval = i32[sk + TP_RATE_INTERVAL_US]
+  const delivered = i32[sk + TP_RATE_DELIVERED] * i32[sk + TP_MSS_CACHE] * 8
+  return {
+    pacing_rate: Math.round(send * pacingRatio(i32, sk)),
+    delivery_rate: interval === 0 ? 0 : Math.round((delivered * 1e6) / interval),
+  }
 }
 
 /** `now` is the jiffy (TIME_MS) to reckon from. A request and TIME_WAIT have no more than their queues and timer. */

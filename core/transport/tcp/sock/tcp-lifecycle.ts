@@ -5,12 +5,15 @@
  * inet_timewait_sock.c.
  */
 import type { Arena } from '../../../shm/arena.ts'
+import type { Skbs } from '../../../skb/skb.ts'
 import { Mib } from '../../../shm/counters.ts'
 import type { Slab } from '../../../shm/slab.ts'
 import { Sysctl } from '../../../shm/sysctl.ts'
 import {
+  newCookie,
   RCV_SHUTDOWN,
   SEND_SHUTDOWN,
+  SK_COOKIE,
   SK_ERR,
   SK_EVENT_ERROR,
   SK_EVENT_HUP,
@@ -59,6 +62,7 @@ export type TcpLifecycleDeps = {
   /** tcp.ts: frees every skb that the socket holds. */
   purge: (sk: number) => void
   purgeWrite: TcpWriteQueue['purge']
+  skbs: Pick<Skbs, 'thread'>
   cong: Pick<TcpCong, 'release'>
 } & Pick<Events, 'sockEvents'>
 
@@ -231,10 +235,13 @@ export const createTcpLifecycle = (deps: TcpLifecycleDeps) => {
     done(sk)
   }
 
-  /** A row for a new socket; TIME_WAIT gives way when there is none. 0 when the worker is full. */
+  /** A row for a new socket or request, with its cookie; TIME_WAIT gives way when there is none. 0 when the worker is full. */
   const allocSock = (): number => {
-    const sk = slab.alloc()
-    if (sk !== 0) return sk
+    const sk = slab.alloc() || reuseTimeWait()
+    if (sk !== 0) i32[sk + SK_COOKIE] = newCookie(deps.arena, deps.skbs.thread, slab)
+    return sk
+  }
+  const reuseTimeWait = (): number => {
     for (let old = twOldest; old !== 0; old = i32[old + TP_TW_NEXT]) {
       if (!isDead(old)) continue
       twUnlink(old)

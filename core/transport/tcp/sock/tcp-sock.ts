@@ -162,6 +162,41 @@ export const TP_REQ_NEWER = TP + 142
 export const TP_REQ_TAIL = TP + 176
 /** When data was last sent, us (tcp_wstamp_ns). */
 export const TP_WSTAMP_US = TP + 177
+/** Sent skbs that are neither reported nor thought lost, by the time they were last sent (tcp-sent-order.ts). */
+export const TP_SENT_HEAD = TP + 178
+export const TP_SENT_TAIL = TP + 179
+/** RACK: when what was sent last of all that has arrived was sent (us), its end, and its round trip. */
+export const TP_RACK_MSTAMP_US = TP + 180
+export const TP_RACK_END_SEQ = TP + 181
+export const TP_RACK_RTT_US = TP + 182
+/** That has moved since losses were last looked for. */
+export const TP_RACK_ADVANCED = TP + 183
+/** Reordering window in quarters of the least round trip (0 is one), and recoveries that it stays at that. */
+export const TP_RACK_REO_STEPS = TP + 184
+export const TP_RACK_REO_PERSIST = TP + 185
+/** A duplicate was reported in this round; segments delivered when the window was last widened. */
+export const TP_RACK_DSACK_SEEN = TP + 186
+export const TP_RACK_LAST_DELIVERED = TP + 187
+/** Times that reordering was seen. */
+export const TP_REORD_SEEN = TP + 188
+/** Tail loss probe: snd_nxt when it was sent, 0 is none; it was a retransmission. */
+export const TP_TLP_HIGH_SEQ = TP + 189
+export const TP_TLP_RETRANS = TP + 190
+/** Proportional rate reduction: segments delivered and sent since it began. */
+export const TP_PRR_DELIVERED = TP + 191
+export const TP_PRR_OUT = TP + 192
+/** A timeout may have been spurious (F-RTO). */
+export const TP_FRTO = TP + 193
+/** End of the highest segment that was reported, while any is. */
+export const TP_FACK = TP + 194
+/** Delivery rate: when TP_DELIVERED last rose, and when the flight that is measured began (us). */
+export const TP_DELIVERED_US = TP + 195
+export const TP_FIRST_TX_US = TP + 196
+/** Until so many are delivered the application, not the path, is what is measured; 0 is not. */
+export const TP_APP_LIMITED = TP + 197
+/** The last sample: segments in an interval (us). */
+export const TP_RATE_DELIVERED = TP + 198
+export const TP_RATE_INTERVAL_US = TP + 199
 /** Largest super-frame payload now. */
 export const TP_SIZE_GOAL = TP + 114
 /** The device the size goal was computed for, and its limit. */
@@ -225,6 +260,8 @@ export const ACK_NOW = 16
 // TP_PENDING.
 export const ICSK_TIME_RETRANS = 1
 export const ICSK_TIME_PROBE0 = 3
+export const ICSK_TIME_LOSS_PROBE = 5
+export const ICSK_TIME_REO_TIMEOUT = 6
 
 // TP_NONAGLE.
 export const TCP_NAGLE_OFF = 1
@@ -255,10 +292,19 @@ export const CBF_SACKED = 0x100
 export const CBF_LOST = 0x200
 export const CBF_RETRANS = 0x400
 export const CBF_EVER_RETRANS = 0x800
+/** It is in the order of sending. */
+export const CBF_IN_ORDER = 0x1000
+/** When it was last sent: what had been delivered by then, when that last rose, when the flight began (us). */
+export const CB_TX_DELIVERED = SKB_CB + 4
+export const CB_TX_DELIVERED_US = SKB_CB + 5
+export const CB_TX_FIRST_US = SKB_CB + 6
+export const CB_TX_APP_LIMITED = SKB_CB + 7
 
 // Milliseconds.
 export const TCP_RTO_MIN = 200
 export const TCP_RTO_MAX = 120_000
+/** No timer that waits for the network waits for less. */
+export const TCP_TIMEOUT_MIN = 2
 export const TCP_TIMEOUT_INIT = 1000
 /** A delayed acknowledgement waits this long at least, and at first; and at most. */
 export const TCP_DELACK_MIN = 40
@@ -275,8 +321,6 @@ export const TCP_MIN_MSS = 88
 export const TCP_MAX_QUICKACKS = 16
 export const TCP_MIN_SND_MSS = 48
 export const TCP_INFINITE_SSTHRESH = 0x7fffffff
-export const TCP_FASTRETRANS_THRESH = 3
-export const TCP_MAX_REORDERING = 300
 export const TCP_NUM_SACKS_MAX = 4
 
 /** Adds n >= 0 to a 64-bit total kept in words at, at + 1. */
@@ -304,6 +348,10 @@ export const pacingRatio = (i32: Int32Array, sk: number): number =>
 export const pacingRate = (i32: Int32Array, sk: number): number =>
   (i32[sk + TP_SND_CWND] * i32[sk + TP_MSS_CACHE] * 8e6 * pacingRatio(i32, sk)) /
   i32[sk + TP_SRTT_US]
+
+/** The window is being reduced, a segment or none for each one delivered (tcp-prr.ts). */
+export const inCwndReduction = (i32: Int32Array, sk: number): boolean =>
+  i32[sk + TP_CA_STATE] === TCP_CA_CWR || i32[sk + TP_CA_STATE] === TCP_CA_RECOVERY
 
 /** Right edge of the send window. */
 export const wndEnd = (i32: Int32Array, sk: number): number =>

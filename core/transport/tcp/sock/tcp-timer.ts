@@ -26,12 +26,15 @@ import {
 import type { TcpLifecycle } from './tcp-lifecycle.ts'
 import type { TcpListen } from '../states/tcp-listen.ts'
 import type { TcpOutput } from '../snd/tcp-output.ts'
+import type { TcpXmitTimer } from '../snd/tcp-xmit-timer.ts'
 import type { TcpRecovery } from '../rec/tcp-recovery.ts'
 import {
   ACK_SCHED,
   ACK_TIMER,
   finTime,
+  ICSK_TIME_LOSS_PROBE,
   ICSK_TIME_PROBE0,
+  ICSK_TIME_REO_TIMEOUT,
   ICSK_TIME_RETRANS,
   keepaliveTime,
   OPT_SACK,
@@ -82,6 +85,7 @@ type TcpTimerDeps = {
   timers: TcpTimers
   transmit: TcpTransmit
   output: TcpOutput
+  xmitTimer: TcpXmitTimer
   queue: TcpWriteQueue
   recovery: TcpRecovery
   listen: TcpListen
@@ -90,7 +94,8 @@ type TcpTimerDeps = {
 }
 
 export const createTcpTimer = (deps: TcpTimerDeps): TcpTimerHandlers => {
-  const { bank, time, timers, transmit, output, queue, recovery, listen, life, mem } = deps
+  const { bank, time, timers, transmit, output, xmitTimer, queue, recovery, listen, life, mem } =
+    deps
   const { i32, f64, layout } = deps.arena
   const { sysctl } = layout
 
@@ -232,6 +237,17 @@ export const createTcpTimer = (deps: TcpTimerDeps): TcpTimerHandlers => {
     else output.sendProbe0(sk)
   }
 
+  /** The event stands until what follows is known: the timer goes on from it. */
+  const lossProbeTimer = (sk: number): void => {
+    i32[sk + TP_PENDING] = ICSK_TIME_LOSS_PROBE
+    output.sendLossProbe(sk)
+  }
+  const reoTimer = (sk: number): void => {
+    i32[sk + TP_PENDING] = ICSK_TIME_REO_TIMEOUT
+    if (recovery.reoTimeout(sk)) output.xmitRetransmitQueue(sk)
+    if (i32[sk + TP_PENDING] !== ICSK_TIME_RETRANS) xmitTimer.rearmRto(sk)
+  }
+
   const retransmit = (sk: number): void => {
     const event = i32[sk + TP_PENDING]
     if (i32[sk + SK_STATE] === TCP_NEW_SYN_RECV) listen.requestTimer(sk)
@@ -239,6 +255,8 @@ export const createTcpTimer = (deps: TcpTimerDeps): TcpTimerHandlers => {
       i32[sk + TP_PENDING] = 0
       if (event === ICSK_TIME_RETRANS) retransmitTimer(sk)
       else if (event === ICSK_TIME_PROBE0) probeTimer(sk)
+      else if (event === ICSK_TIME_LOSS_PROBE) lossProbeTimer(sk)
+      else if (event === ICSK_TIME_REO_TIMEOUT) reoTimer(sk)
     }
     life.flush()
   }

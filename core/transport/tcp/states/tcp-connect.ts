@@ -63,7 +63,6 @@ import {
   SOCK_BINDPORT_LOCK,
   SOCK_DONE,
   SOCK_NOSPACE,
-  TCP_FASTRETRANS_THRESH,
   TP_CA_OPS,
   TP_EVENTS,
   TP_KEEPALIVE_INTVL,
@@ -325,7 +324,7 @@ export const createTcpConnect = (deps: TcpConnectDeps, routing: TcpRouting) => {
     i32[sk + SK_ERR_SOFT] = 0
     i32[sk + SK_SHUTDOWN] = 0
     i32[sk + SK_FLAGS] &= ~(SOCK_DONE | SOCK_NOSPACE)
-    i32[sk + TP_REORDERING] = TCP_FASTRETRANS_THRESH
+    i32[sk + TP_REORDERING] = i32[sysctl + Sysctl.tcp_reordering]
   }
   const kept = new Int32Array(USER_WORDS.length)
   const undoConnect = (sk: number, family: number): void => {

@@ -7,6 +7,7 @@
 import type { Time } from '../../../base/time.ts'
 import { TIME_MS } from '../../../base/time.ts'
 import type { Arena } from '../../../shm/arena.ts'
+import { Sysctl } from '../../../shm/sysctl.ts'
 import { Mib } from '../../../shm/counters.ts'
 import type { ConsumeFn } from '../../../skb/drop.ts'
 import { Drop, type DropFn } from '../../../skb/drop.ts'
@@ -45,7 +46,6 @@ import {
   OPT_WSCALE,
   SOCK_KEEPOPEN,
   SOCK_SNDBUF_LOCK,
-  TCP_FASTRETRANS_THRESH,
   TCP_MAX_QUICKACKS,
   TCP_MSS_DEFAULT,
   TP_ADVMSS,
@@ -110,7 +110,7 @@ export const createTcpHandshake = (deps: TcpHandshakeDeps) => {
     mss.syncMss(sk)
     window.initBufferSpace(sk)
     cong.init(sk)
-    i32[sk + TP_REORDERING] = TCP_FASTRETRANS_THRESH
+    i32[sk + TP_REORDERING] = i32[sysctl + Sysctl.tcp_reordering]
     i32[sk + TP_PUSHED_SEQ] = i32[sk + TP_WRITE_SEQ]
     i32[sk + TP_LSNDTIME] = time[TIME_MS]
     if ((i32[sk + SK_FLAGS] & SOCK_SNDBUF_LOCK) === 0) expandSndbuf(sk)

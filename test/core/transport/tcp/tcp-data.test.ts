@@ -1,3 +1,5 @@
+import { CONGESTION_CONTROLS } from '../../../../core/transport/tcp/rec/tcp-cong-controls.ts'
+import { reno } from '../../../../core/transport/tcp/rec/tcp-reno.ts'
 import { describe, expect, test } from 'bun:test'
 import {
   SK_EVENT_READ,
@@ -32,13 +34,16 @@ import {
   TCP_CA_OPEN,
   TCP_CA_RECOVERY,
   receiveWindow,
+  TP_CA_OPS,
   TP_CA_STATE,
   TP_OFO_LEN,
   TP_QUICK,
   TP_RCV_NXT,
   TP_REORDERING,
   TP_SACKED_OUT,
+  TP_MIN_RTT_US,
   TP_SND_CWND,
+  TP_SRTT_US,
   TP_SND_ISN,
 } from '../../../../core/transport/tcp/sock/tcp-sock.ts'
 import { Sysctl } from '../../../../core/shm/sysctl.ts'
@@ -290,14 +295,21 @@ describe.each(FAMILIES)('%s', (_name, family) => {
   })
 
   describe('losing', () => {
+    /** The path of a connection that is just there is one of 40 ms, and a loss halves its window. */
+    const measured = (script: ReturnType<typeof start>, sk: number): number => {
+      script.host.i32[sk + TP_CA_OPS] = CONGESTION_CONTROLS.indexOf(reno)
+      script.host.i32[sk + TP_MIN_RTT_US] = 40_000
+      script.host.i32[sk + TP_SRTT_US] = 40_000 << 3
+      return sk
+    }
     const flight = (options: object) => {
       const script = start()
-      const sk = script.establish(options)
+      const sk = measured(script, script.establish(options))
       script.write(sk, 10_000)
       expect(script.sent().length).toBe(10)
       return { ...script, sk }
     }
-    test('three duplicate ACKs bring a fast retransmission (NewReno), and a partial ACK the next', () => {
+    test('three duplicate ACKs bring a fast retransmission (NewReno), and a partial ACK the next as the window lets it', () => {
       const { host, inject, sent, sk, finish } = flight({ mss: 1000 })
       inject('. 1:1(0) ack 1 win 65535')
       inject('. 1:1(0) ack 1 win 65535')
@@ -307,6 +319,9 @@ describe.each(FAMILIES)('%s', (_name, family) => {
       expect(host.i32[sk + TP_CA_STATE]).toBe(TCP_CA_RECOVERY)
       expect(host.mib('TcpExtTCPRenoRecovery')).toBe(1)
       expect(host.mib('TcpExtTCPFastRetrans')).toBe(1)
+      // half of the window is on its way still
+      inject('. 1:1(0) ack 4001 win 65535')
+      expect(sent()).toEqual([])
       inject('. 1:1(0) ack 4001 win 65535')
       expect(sent()).toEqual(['. 4001:5001(1000) ack 1'])
       inject('. 1:1(0) ack 10001 win 65535')
@@ -318,10 +333,12 @@ describe.each(FAMILIES)('%s', (_name, family) => {
       ['SACK', SACK],
       ['NewReno', { mss: 1000 }],
     ])('the first two duplicate ACKs each let a new segment go (RFC 3042), %s', (name, options) => {
-      const { inject, write, establish, sent, host, finish } = start()
-      const sk = establish(options)
+      const script = start()
+      const { inject, write, establish, sent, host, pass, finish } = script
+      const sk = measured(script, establish(options))
       write(sk, 40_000)
       expect(sent().length).toBe(10)
+      pass(40)
       const dup = (upTo: number): void =>
         inject(
           '. 1:1(0) ack 1 win 65535',
@@ -340,7 +357,8 @@ describe.each(FAMILIES)('%s', (_name, family) => {
       finish(sk)
     })
     test('SACK shows what is lost, and only that goes again', () => {
-      const { host, inject, sent, sk, finish } = flight(SACK)
+      const { host, inject, sent, pass, sk, finish } = flight(SACK)
+      pass(40)
       inject('. 1:1(0) ack 1 win 65535', { sack: [[1001, 2001]] })
       inject('. 1:1(0) ack 1 win 65535', {
         sack: [
@@ -410,7 +428,8 @@ describe.each(FAMILIES)('%s', (_name, family) => {
       finish(sk)
     })
     test('a hole that fills late was reordering, however short', () => {
-      const { host, inject, sk, finish } = flight(SACK)
+      const { host, inject, pass, sk, finish } = flight(SACK)
+      pass(40)
       inject('. 1:1(0) ack 1 win 65535', { sack: [[2001, 3001]] })
       inject('. 1:1(0) ack 1 win 65535', { sack: [[1001, 3001]] })
       expect(host.mib('TcpExtTCPSACKReorder')).toBe(1)
@@ -449,10 +468,10 @@ describe.each(FAMILIES)('%s', (_name, family) => {
     test('a timestamp shows that the original filled the hole, not the retransmission', () => {
       const script = start()
       const { host, inject, take, write, pass, finish } = script
-      const sk = script.establish({ mss: 1012, sackOk: true, ts: [100, 0] })
+      const sk = measured(script, script.establish({ mss: 1012, sackOk: true, ts: [100, 0] }))
       write(sk, 10_000)
       const original = take()[0]!.tsval
-      pass(20)
+      pass(40)
       const sack: [number, number][] = [[1001, 5001]]
       inject('. 1:1(0) ack 1 win 65535', { ts: [110, original], sack })
       expect(host.i32[sk + TP_CA_STATE]).toBe(TCP_CA_RECOVERY)

@@ -72,7 +72,7 @@ describe.each(FAMILIES)('%s', (_name, family) => {
         cwnd: 10,
         mss: mss - 12,
         snd_wnd: 64_000,
-        cong: 'reno',
+        cong: 'cubic',
       })
       finish(child, listener)
     })
