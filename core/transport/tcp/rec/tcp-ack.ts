@@ -50,6 +50,7 @@ import {
   TP_BYTES_ACKED,
   TP_CA_STATE,
   TP_DELIVERED,
+  TP_FACK,
   TP_HIGH_SEQ,
   TP_LOST,
   TP_LOST_OUT,
@@ -332,7 +333,7 @@ export const createTcpAck = (deps: TcpAckDeps) => {
     let flags = advanced ? ACK_ADVANCED | ACK_NOT_DUP : newWindow || dataLen !== 0 ? ACK_NOT_DUP : 0
     sacktagRtt = -1
     begin(sk, opts)
-    const fack = sacktag.highestSack(sk)
+    const fack = i32[sk + TP_SACKED_OUT] === 0 ? una : i32[sk + TP_FACK]
     if ((opts[OPT_SEEN] & SEEN_SACK) !== 0 && isSack(sk)) {
       flags |= sacktag.sacktag(sk, opts, ack)
       sacktagRtt = sacktag.sackRtt()

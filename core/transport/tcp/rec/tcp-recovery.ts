@@ -188,10 +188,7 @@ export const createTcpRecovery = (deps: TcpRecoveryDeps) => {
 
   const keepOpen = (sk: number): void => {
     const left = i32[sk + TP_SACKED_OUT] + i32[sk + TP_LOST_OUT]
-    const next =
-      left !== 0 || anyRetransDone(sk) || i32[sk + TP_UNDO_MARKER] !== 0
-        ? TCP_CA_DISORDER
-        : TCP_CA_OPEN
+    const next = left !== 0 || anyRetransDone(sk) ? TCP_CA_DISORDER : TCP_CA_OPEN
     if (i32[sk + TP_CA_STATE] === next) return
     setCaState(sk, next)
     i32[sk + TP_HIGH_SEQ] = i32[sk + TP_SND_NXT]
