@@ -22,32 +22,29 @@ import { CA_EVENT_TX_START, type CongestionControl } from './tcp-cong.ts'
 /** Segments to acknowledge until the window grows by one. */
 const CNT = TP_CA_PRIV
 const LAST_MAX_CWND = TP_CA_PRIV + 1
-const LAST_CWND = TP_CA_PRIV + 2
-const LAST_TIME = TP_CA_PRIV + 3
+const LAST_TIME = TP_CA_PRIV + 2
 /** Where the function is flat, and how long after the epoch's start. */
-const ORIGIN = TP_CA_PRIV + 4
-const K_MS = TP_CA_PRIV + 5
-const DELAY_MIN_US = TP_CA_PRIV + 6
+const ORIGIN = TP_CA_PRIV + 3
+const K_MS = TP_CA_PRIV + 4
+const DELAY_MIN_US = TP_CA_PRIV + 5
 /** When growth began after the last loss; 0 is not yet. */
-const EPOCH_START = TP_CA_PRIV + 7
-/** Acknowledged since, and the window that Reno would have. */
-const ACK_CNT = TP_CA_PRIV + 8
-const RENO_CWND = TP_CA_PRIV + 9
+const EPOCH_START = TP_CA_PRIV + 6
+/** The window that Reno would have (W_est), in 1024ths of a segment, and where it was before the loss. */
+const RENO_CWND = TP_CA_PRIV + 7
+const PRIOR_CWND = TP_CA_PRIV + 8
 /** HyStart's round: its end, start, last acknowledgement of the train, least round trip of the first samples. */
-const ROUND_END = TP_CA_PRIV + 10
-const ROUND_START_US = TP_CA_PRIV + 11
-const LAST_ACK_US = TP_CA_PRIV + 12
-const CURR_RTT_US = TP_CA_PRIV + 13
-const SAMPLES = TP_CA_PRIV + 14
-const FOUND = TP_CA_PRIV + 15
+const ROUND_END = TP_CA_PRIV + 9
+const ROUND_START_US = TP_CA_PRIV + 10
+const LAST_ACK_US = TP_CA_PRIV + 11
+const CURR_RTT_US = TP_CA_PRIV + 12
+const SAMPLES = TP_CA_PRIV + 13
+const FOUND = TP_CA_PRIV + 14
 
 /** Multiplicative decrease (RFC 9438 section 4.6: 0.7), and the scale C in segments a cubic second. */
 const BETA = 717 / 1024
 const C = 0.4
-/** Reno's growth with this decrease: 3 (1 - beta) / (1 + beta) segments a round trip (section 4.3). */
+/** Reno's growth with this decrease, until it is where it was: 3 (1 - beta) / (1 + beta) segments a round trip (section 4.3). */
 const RENO_ALPHA = (3 * (1 - BETA)) / (1 + BETA)
-/** The window is looked at so often at most. */
-const UPDATE_MS = 31
 /** Nothing is known of a loss: a twentieth a round trip. */
 const FIRST_CNT = 20
 /** What stands where growth is none. */
@@ -80,10 +77,9 @@ export const cubic: CongestionControl = {
       i32[sk + SAMPLES] = 0
     }
 
-    const beginEpoch = (sk: number, cwnd: number, now: number, acked: number): void => {
+    const beginEpoch = (sk: number, cwnd: number, now: number): void => {
       i32[sk + EPOCH_START] = now
-      i32[sk + ACK_CNT] = acked
-      i32[sk + RENO_CWND] = cwnd
+      i32[sk + RENO_CWND] = cwnd << 10
       const max = i32[sk + LAST_MAX_CWND]
       i32[sk + K_MS] = max <= cwnd ? 0 : Math.cbrt((max - cwnd) / C) * 1000
       i32[sk + ORIGIN] = Math.max(max, cwnd)
@@ -94,31 +90,23 @@ export const cubic: CongestionControl = {
       const seconds = (ms - i32[sk + K_MS]) / 1000
       return i32[sk + ORIGIN] + C * seconds * seconds * seconds
     }
-    const update = (sk: number, acked: number): void => {
-      const cwnd = i32[sk + TP_SND_CWND]
+    /** How slowly the window grows by the function; it says nothing new within a millisecond. */
+    const update = (sk: number, cwnd: number): void => {
       const now = nowMs()
-      i32[sk + ACK_CNT] += acked
-      const isSame = i32[sk + LAST_CWND] === cwnd
-      if (isSame && ((now - i32[sk + LAST_TIME]) | 0) <= UPDATE_MS) return
-      // the function needs no second look within a millisecond, Reno's window does
-      if (i32[sk + EPOCH_START] === 0 || now !== i32[sk + LAST_TIME]) {
-        i32[sk + LAST_CWND] = cwnd
-        i32[sk + LAST_TIME] = now
-        if (i32[sk + EPOCH_START] === 0) beginEpoch(sk, cwnd, now, acked)
-        const ahead = target(sk, now) - cwnd
-        i32[sk + CNT] = ahead >= 1 ? cwnd / ahead : NO_GROWTH * cwnd
-        if (i32[sk + LAST_MAX_CWND] === 0 && i32[sk + CNT] > FIRST_CNT) i32[sk + CNT] = FIRST_CNT
-      }
-      friendliness(sk, cwnd)
-      i32[sk + CNT] = Math.max(i32[sk + CNT], 2)
+      if (i32[sk + EPOCH_START] !== 0 && now === i32[sk + LAST_TIME]) return
+      i32[sk + LAST_TIME] = now
+      if (i32[sk + EPOCH_START] === 0) beginEpoch(sk, cwnd, now)
+      const ahead = target(sk, now) - cwnd
+      const cnt = ahead >= 1 ? (cwnd / ahead) | 0 : NO_GROWTH * cwnd
+      const most = i32[sk + LAST_MAX_CWND] === 0 ? FIRST_CNT : cnt
+      i32[sk + CNT] = Math.max(2, Math.min(cnt, most))
     }
-    const friendliness = (sk: number, cwnd: number): void => {
-      const each = Math.max(1, (cwnd / RENO_ALPHA) | 0)
-      const steps = (i32[sk + ACK_CNT] / each) | 0
-      i32[sk + ACK_CNT] -= steps * each
-      i32[sk + RENO_CWND] += steps
-      const behind = i32[sk + RENO_CWND] - cwnd
-      if (behind > 0) i32[sk + CNT] = Math.min(i32[sk + CNT], (cwnd / behind) | 0)
+    /** Reno's window grows with each acknowledgement, and ours is no less (section 4.3). */
+    const friendliness = (sk: number, cwnd: number, acked: number): void => {
+      const alpha = i32[sk + RENO_CWND] >> 10 < i32[sk + PRIOR_CWND] ? RENO_ALPHA : 1
+      i32[sk + RENO_CWND] += (alpha * acked * 1024) / cwnd
+      const reno = i32[sk + RENO_CWND] >> 10
+      if (reno > cwnd) i32[sk + TP_SND_CWND] = reno
     }
 
     const hystart = (sk: number, delayUs: number): void => {
@@ -150,6 +138,7 @@ export const cubic: CongestionControl = {
       ssthresh(sk) {
         const cwnd = i32[sk + TP_SND_CWND]
         i32[sk + EPOCH_START] = 0
+        i32[sk + PRIOR_CWND] = cwnd
         // fast convergence (section 4.7): who had more before leaves room for those who come
         const gives = cwnd < i32[sk + LAST_MAX_CWND]
         i32[sk + LAST_MAX_CWND] = gives ? (cwnd * (1 + BETA)) / 2 : cwnd
@@ -159,8 +148,10 @@ export const cubic: CongestionControl = {
         if (!isCwndLimited(i32, sk)) return
         const left = inSlowStart(i32, sk) ? slowStart(i32, sk, acked) : acked
         if (left <= 0) return
-        update(sk, left)
+        const cwnd = i32[sk + TP_SND_CWND]
+        update(sk, cwnd)
         congAvoidAi(i32, sk, i32[sk + CNT], left)
+        friendliness(sk, i32[sk + TP_SND_CWND], left)
       },
       setState(sk, state) {
         if (state !== TCP_CA_LOSS) return
