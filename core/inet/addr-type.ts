@@ -3,15 +3,17 @@
  * ours or the limited one, RTN_MULTICAST a group, else RTN_UNICAST, somebody else's. Asked by bind and connect, on any
  * thread. Linux: inet_addr_type(), ipv6_chk_addr() with ipv6_addr_type().
  */
-import { isV4Mapped } from '../base/family.ts'
+import { AF_INET, isV4Mapped } from '../base/family.ts'
 import { RTN_BROADCAST, RTN_LOCAL, RTN_MULTICAST, RTN_UNICAST } from '../base/flowi.ts'
 import type { Arena } from '../shm/arena.ts'
+import { IFADDR_WORDS } from '../shm/layout.ts'
 import type { FibReader } from './fib.ts'
+import { IFA_ADDR, IFA_FAMILY, IFA_IFINDEX, IFA_PREFIXLEN, IFA_TOP } from './ifaddr-constants.ts'
 import { NH_DEV, NH_FAMILY, NH_TYPE } from './nexthop-constants.ts'
 
 export type AddrType = ReturnType<typeof createAddrType>
 
-export const createAddrType = ({ i32 }: Arena, fib: FibReader) => {
+export const createAddrType = ({ i32, layout }: Arena, fib: FibReader) => {
   const { local, main, lookup4, lookup6 } = fib
   const typeOf = (row: number): number => {
     const type = row === 0 ? RTN_UNICAST : i32[row + NH_TYPE]
@@ -33,5 +35,20 @@ export const createAddrType = ({ i32 }: Arena, fib: FibReader) => {
     const row = lookup4(main.v4, addr)
     return row !== 0 && i32[row + NH_DEV] === ifindex && i32[row + NH_FAMILY] === 0
   }
-  return { addrType, isLocalAddress, isOnLink }
+  /** RTN_* of an IPv4 address wherever it stands (inet_addr_type): nobody's is everybody's. */
+  const inetAddrType = (addr: number): number => (addr === 0 ? RTN_BROADCAST : type4(addr))
+  /** Are both addresses in one network of the device (inet_addr_onlink)? `b` 0 is no address. */
+  const isAddrOnLink = (ifindex: number, a: number, b: number): boolean => {
+    const rows = layout.ifaddrs
+    const end = rows + i32[rows + IFA_TOP] * IFADDR_WORDS
+    for (let row = rows + IFADDR_WORDS; row < end; row += IFADDR_WORDS) {
+      if (i32[row + IFA_IFINDEX] !== ifindex || i32[row + IFA_FAMILY] !== AF_INET) continue
+      const plen = i32[row + IFA_PREFIXLEN]
+      const mask = plen === 0 ? 0 : -1 << (32 - plen)
+      const differs = (addr: number): boolean => ((addr ^ i32[row + IFA_ADDR + 3]) & mask) !== 0
+      if (!differs(a) && (b === 0 || !differs(b))) return true
+    }
+    return false
+  }
+  return { addrType, isLocalAddress, inetAddrType, isOnLink, isAddrOnLink }
 }

@@ -8,7 +8,7 @@
 type ProtoHandler = (skb: number) => void
 /**
  * Hears of an ICMP error: NETWORK is the quoted IP header and TRANSPORT the quoted transport header (at least eight
- * bytes of it). `errno` is what the socket is to be told, `isFatal` whether trying again is of no use, `mtu` what the path
+ * bytes of it). `errno` is what the socket is to be told (0: nothing), `isFatal` whether trying again is of no use, `mtu` what the path
  * takes, or NO_MTU when the error is about something else. The packet stays the caller's.
  */
 type ErrorHandler = (skb: number, errno: number, isFatal: boolean, mtu: number) => void

@@ -132,7 +132,7 @@ export const createRoute = ({ arena, fib }: { arena: Arena; fib: FibReader }) =>
     let row = lookup4(main.v4, saddr)
     if (row === 0) row = lookup4(byDefault.v4, saddr)
     if (row === 0) return -Errno.EXDEV
-    if (i32[row + NH_TYPE] !== RTN_UNICAST) return -Errno.EINVAL
+    if (i32[row + NH_TYPE] !== RTN_UNICAST) return -Errno.EXDEV
     if (filter === 2) return 0
     for (; row !== 0; row = i32[row + NH_NEXT]) if (i32[row + NH_DEV] === iif) return 0
     return -Errno.EXDEV
@@ -203,14 +203,18 @@ export const createRoute = ({ arena, fib }: { arena: Arena; fib: FibReader }) =>
     forwarding: number,
     validateSource: (fl: Flowi) => number
   ): number => {
-    if (row === 0) return -Errno.ENETUNREACH
+    const forwards = i32[forwarding] !== 0
+    if (row === 0) return forwards ? -Errno.ENETUNREACH : -Errno.EHOSTUNREACH
     const type = i32[row + NH_TYPE]
     if (type === RTN_UNICAST) {
-      if (i32[forwarding] === 0) return -Errno.EHOSTUNREACH
+      if (!forwards) return -Errno.EHOSTUNREACH
       const error = validateSource(fl)
       return error !== 0 ? error : found(fl, row, RTN_UNICAST, i32[row + NH_DEV])
     }
-    if (type > RTN_BROADCAST) return refusal(type)
+    if (type > RTN_BROADCAST) {
+      fl[FL_TYPE] = type
+      return forwards ? refusal(type) : -Errno.EHOSTUNREACH
+    }
     const error = isZero(fl, FL_SADDR) ? 0 : validateSource(fl)
     if (error !== 0) return error
     return found(fl, row, type, type === RTN_LOCAL ? LOOPBACK_IFINDEX : fl[FL_IIF])

@@ -25,6 +25,8 @@ const IPV4 = {
   rp_filter: number(0, 2),
   /** Either. */
   send_redirects: onOff(1),
+  /** Either: hosts of several networks share the link. */
+  shared_media: onOff(1),
 } as const satisfies Record<string, Setting>
 
 const IPV6 = {

@@ -13,6 +13,8 @@ export const hostMac = (link: number, host: number): string =>
 export const KNOWN = Array.from({ length: 50 }, (_, k) => 2 + k)
 
 export const OWN = ['10.1.0.1', '10.2.0.1', '10.2.7.1', '10.3.0.1', '192.168.3.1'] as const
+/** Broadcast addresses of its networks. */
+export const BROADCASTS = ['10.1.255.255', '10.2.255.255', '10.3.0.255', '192.168.3.15'] as const
 export const ownOf = (link: number): string => `10.${link}.0.1`
 export const hostOf = (link: number, host: number): string => `10.${link}.0.${host}`
 

@@ -259,7 +259,7 @@ export const createTcpIpv = (deps: TcpIpvDeps) => {
       return
     }
     const state = i32[sk + SK_STATE]
-    if (state === TCP_TIME_WAIT || state === TCP_CLOSE) return
+    if (state === TCP_TIME_WAIT || state === TCP_CLOSE || errno === 0) return
     if (state === TCP_NEW_SYN_RECV) {
       if (seq !== i32[sk + TP_SND_ISN]) f64[bank + Mib.TcpExtOutOfWindowIcmps]++
       else if (mtu !== NO_MTU) mtuReduced(sk, mtu)
