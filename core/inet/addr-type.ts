@@ -8,8 +8,15 @@ import { RTN_BROADCAST, RTN_LOCAL, RTN_MULTICAST, RTN_UNICAST } from '../base/fl
 import type { Arena } from '../shm/arena.ts'
 import { IFADDR_WORDS } from '../shm/layout.ts'
 import type { FibReader } from './fib.ts'
-import { IFA_ADDR, IFA_FAMILY, IFA_IFINDEX, IFA_PREFIXLEN, IFA_TOP } from './ifaddr-constants.ts'
-import { NH_DEV, NH_FAMILY, NH_TYPE } from './nexthop-constants.ts'
+import {
+  IFA_ADDR,
+  IFA_FAMILY,
+  IFA_IFINDEX,
+  IFA_PREFIXLEN,
+  IFA_SCOPE,
+  IFA_TOP,
+} from './ifaddr-constants.ts'
+import { NH_DEV, NH_FAMILY, NH_TYPE, RT_SCOPE_HOST } from './nexthop-constants.ts'
 
 export type AddrType = ReturnType<typeof createAddrType>
 
@@ -37,18 +44,36 @@ export const createAddrType = ({ i32, layout }: Arena, fib: FibReader) => {
   }
   /** RTN_* of an IPv4 address wherever it stands (inet_addr_type): nobody's is everybody's. */
   const inetAddrType = (addr: number): number => (addr === 0 ? RTN_BROADCAST : type4(addr))
-  /** Are both addresses in one network of the device (inet_addr_onlink)? `b` 0 is no address. */
-  const isAddrOnLink = (ifindex: number, a: number, b: number): boolean => {
+  /** Calls `visit` with each IPv4 address row of the device (0: of all), until it answers true. */
+  const someAddr = (ifindex: number, visit: (row: number) => boolean): boolean => {
     const rows = layout.ifaddrs
     const end = rows + i32[rows + IFA_TOP] * IFADDR_WORDS
     for (let row = rows + IFADDR_WORDS; row < end; row += IFADDR_WORDS) {
-      if (i32[row + IFA_IFINDEX] !== ifindex || i32[row + IFA_FAMILY] !== AF_INET) continue
-      const plen = i32[row + IFA_PREFIXLEN]
-      const mask = plen === 0 ? 0 : -1 << (32 - plen)
-      const differs = (addr: number): boolean => ((addr ^ i32[row + IFA_ADDR + 3]) & mask) !== 0
-      if (!differs(a) && (b === 0 || !differs(b))) return true
+      const dev = i32[row + IFA_IFINDEX]
+      if (dev === 0 || i32[row + IFA_FAMILY] !== AF_INET || (ifindex !== 0 && dev !== ifindex))
+        continue
+      if (visit(row)) return true
     }
     return false
   }
-  return { addrType, isLocalAddress, inetAddrType, isOnLink, isAddrOnLink }
+  const isInNetworkOf = (row: number, addr: number): boolean => {
+    const plen = i32[row + IFA_PREFIXLEN]
+    return plen === 0 || (addr ^ i32[row + IFA_ADDR + 3]) >>> (32 - plen) === 0
+  }
+  /** Are both addresses in one network of the device (inet_addr_onlink)? `b` 0 is no address. */
+  const isAddrOnLink = (ifindex: number, a: number, b: number): boolean =>
+    someAddr(ifindex, (row) => isInNetworkOf(row, a) && (b === 0 || isInNetworkOf(row, b)))
+  /** Is it an address of this device? */
+  const isOwnOf = (ifindex: number, addr: number): boolean =>
+    someAddr(ifindex, (row) => i32[row + IFA_ADDR + 3] === addr)
+  /** Is it our own, on whatever device, and known beyond this host? */
+  const isOwnBeyondHost = (addr: number): boolean =>
+    someAddr(0, (row) => i32[row + IFA_ADDR + 3] === addr && i32[row + IFA_SCOPE] < RT_SCOPE_HOST)
+  const forEachOwnOf = (ifindex: number, visit: (addr: number) => void): void =>
+    void someAddr(ifindex, (row) => {
+      visit(i32[row + IFA_ADDR + 3])
+      return false
+    })
+  const byAddress = { isAddrOnLink, isOwnOf, isOwnBeyondHost, forEachOwnOf }
+  return { addrType, isLocalAddress, inetAddrType, isOnLink, ...byAddress }
 }

@@ -14,7 +14,9 @@ import {
   FL_DADDR,
   FL_DEV,
   FL_DST,
+  FL_F_FORWARD,
   FL_FAMILY,
+  FL_FLAGS,
   FL_IIF,
   FL_MTU,
   FL_OIF,
@@ -94,6 +96,10 @@ export const createRoute = ({ arena, fib }: { arena: Arena; fib: FibReader }) =>
     i32[devices + ifindex * DEVICE_WORDS + DEV_IFINDEX] === ifindex &&
     (flagsOf(ifindex) & IFF_UP) !== 0
   const isZero = isAnyAddr
+  const either = (ifindex: number, setting: number): boolean =>
+    (i32[confAll + setting] | i32[confRow(arena, ifindex) + setting]) !== 0
+  const both = (ifindex: number, setting: number): boolean =>
+    (i32[confAll + setting] & i32[confRow(arena, ifindex) + setting]) !== 0
 
   /** Fills the result: `row` leads out by `dev`. */
   const found = (fl: Flowi, row: number, type: number, dev: number): number => {
@@ -119,7 +125,9 @@ export const createRoute = ({ arena, fib }: { arena: Arena; fib: FibReader }) =>
   const validateSource4 = (fl: Flowi): number => {
     const iif = fl[FL_IIF]
     if ((flagsOf(iif) & IFF_LOOPBACK) !== 0) return 0
-    if (lookup4(local.v4, fl[FL_SADDR + 3]) !== 0) return -Errno.EINVAL
+    const own = lookup4(local.v4, fl[FL_SADDR + 3])
+    if (own !== 0 && !(i32[own + NH_TYPE] === RTN_LOCAL && either(iif, Conf4.accept_local)))
+      return -Errno.EINVAL
     const filter = Math.max(
       i32[confAll + Conf4.rp_filter],
       i32[confRow(arena, iif) + Conf4.rp_filter]
@@ -152,7 +160,8 @@ export const createRoute = ({ arena, fib }: { arena: Arena; fib: FibReader }) =>
     }
     if (isMulticast4(daddr)) return groupInput4(fl, saddr, daddr, looped)
     if (isZeronet4(saddr) || isZeronet4(daddr)) return -Errno.EINVAL
-    if (!looped && (isLoopback4(saddr) || isLoopback4(daddr))) return -Errno.EINVAL
+    if (!looped && (isLoopback4(saddr) || isLoopback4(daddr)))
+      if (!either(iif, Conf4.route_localnet)) return -Errno.EINVAL
     return deliverOrForward(
       fl,
       fibLookup4(fl),
@@ -217,6 +226,10 @@ export const createRoute = ({ arena, fib }: { arena: Arena; fib: FibReader }) =>
     }
     const error = isZero(fl, FL_SADDR) ? 0 : validateSource(fl)
     if (error !== 0) return error
+    if (type === RTN_BROADCAST && both(fl[FL_IIF], Conf4.bc_forwarding)) {
+      fl[FL_FLAGS] = FL_F_FORWARD
+      return found(fl, row, type, i32[row + NH_DEV])
+    }
     return found(fl, row, type, type === RTN_LOCAL ? LOOPBACK_IFINDEX : fl[FL_IIF])
   }
 

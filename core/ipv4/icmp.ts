@@ -243,13 +243,15 @@ export const createIcmp = (deps: IcmpDeps) => {
   const icmpRcv = (skb: number): void => {
     f64[count + Mib.IcmpInMsgs]++
     const len = i32[skb + SKB_LEN]
-    if (len < icmp.MIN_HEADER) return bad(skb, Drop.PKT_TOO_SMALL)
     if (!skbs.mayPull(skb, len)) return drop(skb, Drop.NOMEM)
     const at = i32[skb + SKB_DATA]
     if (i32[skb + SKB_IP_SUMMED] === CHECKSUM_NONE && !icmp.isChecksumOk(u8, at, len))
       return badChecksum(skb)
+    if (len < icmp.MIN_HEADER) return bad(skb, Drop.PKT_TOO_SMALL)
     const type = icmp.type(u8, at)
     if (IN_COUNTERS[type] !== 0) f64[count + IN_COUNTERS[type]]++
+    // who asks about our interfaces gets no answer (icmp_echo_enable_probe 0, RFC 8335 section 4)
+    if (type === icmp.ICMP_EXT_ECHO || type === icmp.ICMP_EXT_ECHOREPLY) return consume(skb)
     if (type > LAST_TYPE) return bad(skb, Drop.UNHANDLED_PROTO)
     const route = i32[skb + IPCB_TYPE]
     const isGroup = route === RTN_BROADCAST || route === RTN_MULTICAST

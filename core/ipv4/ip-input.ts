@@ -12,6 +12,7 @@ import {
   FL_DADDR,
   FL_DST,
   FL_FAMILY,
+  FL_FLAGS,
   FL_IIF,
   FL_MARK,
   FL_PROTO,
@@ -22,13 +23,15 @@ import {
   RTN_MULTICAST,
   RTN_UNICAST,
 } from '../base/flowi.ts'
+import { DevStat, deviceStats } from '../netdev/netdev.ts'
 import type { Arena } from '../shm/arena.ts'
 import { counterBank, Mib } from '../shm/counters.ts'
-import { Conf4, confRow } from '../shm/devconf.ts'
+import { CONF_ALL, Conf4, confRow } from '../shm/devconf.ts'
 import type { ConsumeFn, DropFn } from '../skb/drop.ts'
 import { Drop } from '../skb/drop.ts'
 import type { Skbs } from '../skb/skb.ts'
 import {
+  PACKET_HOST,
   PACKET_LOOPBACK,
   PACKET_OTHERHOST,
   SKB_DATA,
@@ -93,6 +96,7 @@ export const createIpInput = (deps: IpInputDeps) => {
   const { ipDefrag, steerAgain, icmpSend, options, peers, rawDeliver } = deps
   const { i32, u8, f64 } = arena
   const count = counterBank(arena, skbs.thread)
+  const confAll = confRow(arena, CONF_ALL)
   const { handlers, resumes } = protos
   const fl = createFlowi()
   fl[FL_FAMILY] = AF_INET
@@ -154,6 +158,7 @@ export const createIpInput = (deps: IpInputDeps) => {
     fl[FL_SADDR + 3] = ipv4.src(u8, at)
     fl[FL_DADDR + 3] = ipv4.dst(u8, at)
     fl[FL_TYPE] = 0
+    fl[FL_FLAGS] = 0
     const error = routeInput(fl)
     if (error === 0) i32[skb + IPCB_TYPE] = fl[FL_TYPE]
     else if (isMartian(error)) return martian(skb, error)
@@ -164,12 +169,23 @@ export const createIpInput = (deps: IpInputDeps) => {
     i32[skb + SKB_DST] = fl[FL_DST]
     if (type === RTN_UNICAST) return ipForward(skb, fl)
     if (type === RTN_MULTICAST || type === RTN_BROADCAST) countGroup(skb, type)
+    else if (isMisaddressed(skb)) return drop(skb, Drop.UNICAST_IN_L2_MULTICAST)
+    if (fl[FL_FLAGS] !== 0) return ipForward(skb, fl)
     ipLocalDeliver(skb)
   }
+  /** For one host, and yet sent to many by its link address. */
+  const isMisaddressed = (skb: number): boolean =>
+    i32[skb + SKB_PKT_TYPE] !== PACKET_HOST &&
+    either(i32[skb + SKB_DEV], Conf4.drop_unicast_in_l2_multicast)
+  const either = (dev: number, setting: number): boolean =>
+    (i32[confAll + setting] | i32[confRow(arena, dev) + setting]) !== 0
   /** Refused for what it is, before its options were read; a route that refuses it has a type. */
   const isMartian = (error: number): boolean =>
     error === -Errno.EXDEV || (error === -Errno.EINVAL && fl[FL_TYPE] === 0)
   const martian = (skb: number, error: number): void => {
+    const dev = i32[skb + SKB_DEV]
+    if (either(dev, Conf4.log_martians))
+      f64[deviceStats(arena, skbs.thread, dev) + DevStat.rx_martians]++
     if (error !== -Errno.EXDEV) return drop(skb, martianReason(i32[skb + SKB_NETWORK]))
     f64[count + Mib.TcpExtIPReversePathFilter]++
     drop(skb, Drop.IP_RPFILTER)

@@ -34,6 +34,8 @@ export const ICMP_TIMESTAMP = 13
 export const ICMP_TIMESTAMPREPLY = 14
 export const ICMP_ADDRESS = 17
 export const ICMP_ADDRESSREPLY = 18
+export const ICMP_EXT_ECHO = 42
+export const ICMP_EXT_ECHOREPLY = 43
 
 export const ICMP_NET_UNREACH = 0
 export const ICMP_HOST_UNREACH = 1

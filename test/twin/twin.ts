@@ -152,10 +152,14 @@ const smallerCases = function* (family: Family, steps: Case): Generator<Case> {
   }
 }
 
-const MOST_TRIES = 300
 /** Tries on one pair of routers: what they keep of hosts changes how they answer them. */
 const TRIES_OF_PAIR = 3
-const shrink = async (family: Family, steps: Case, kind: string): Promise<Case> => {
+const shrink = async (
+  family: Family,
+  steps: Case,
+  kind: string,
+  mostTries: number
+): Promise<Case> => {
   let tries = 0
   let pair = await openPair(family)
   const isSame = async (smaller: Case): Promise<boolean> => {
@@ -167,7 +171,7 @@ const shrink = async (family: Family, steps: Case, kind: string): Promise<Case> 
   }
   const smallerOnce = async (): Promise<Case | null> => {
     for (const smaller of smallerCases(family, steps)) {
-      if (tries > MOST_TRIES) return null
+      if (tries >= mostTries) return null
       if (await isSame(smaller)) return smaller
     }
     return null
@@ -205,18 +209,24 @@ export const playFresh = async (family: Family, steps: Case): Promise<Difference
   }
 }
 
+type TwinOptions = {
+  /** How often a smaller case is tried; 0 leaves them as they are found. */
+  shrinkTries: number
+  /** Ends when so many kinds of difference are found. */
+  most?: number
+  progress?: (done: number, findings: number) => void
+}
 /** Plays cases seed, seed + 1, ...; each kind of difference is found once, as small as it gets, and counted after. */
 export const runTwin = async (
   family: Family,
   seed: number,
   cases: number,
-  shrinks: boolean,
-  progress: (done: number, findings: number) => void = () => {}
+  { shrinkTries, most = Number.POSITIVE_INFINITY, progress = () => {} }: TwinOptions
 ): Promise<Finding[]> => {
   const findings = new Map<string, Finding>()
   let pair = await openPair(family)
   try {
-    for (let done = 0; done < cases; done++) {
+    for (let done = 0; done < cases && new Set(findings.values()).size < most; done++) {
       if (done % BATCH === 0 && done > 0) {
         closePair(pair)
         pair = await openPair(family)
@@ -232,7 +242,7 @@ export const runTwin = async (
       }
       const again = kindOf(await playFresh(family, steps))
       if (again === '') continue
-      const smallest = shrinks ? await shrink(family, steps, again) : steps
+      const smallest = await shrink(family, steps, again, shrinkTries)
       const differences = await playFresh(family, smallest)
       if (differences.length === 0) continue
       const finding = { seed: seed + done, kind: again, steps: smallest, differences, times: 1 }

@@ -261,8 +261,6 @@ describe('errors in', () => {
     ],
     ['what quotes no IP header', icmpFrame(toRouter, fields, 3, 1, 0, new Uint8Array(28))],
     ['reassembly timeouts', icmpFrame(toRouter, fields, 11, 1, 0, quoting())],
-    ['source quench', icmpFrame(toRouter, fields, 4, 0, 0, quoting())],
-    ['redirects', icmpFrame(toRouter, fields, 5, 1, 0, quoting())],
   ]
   for (const [name, frame] of ignored) {
     test(`ignores ${name}`, () => {
@@ -272,6 +270,15 @@ describe('errors in', () => {
       expect(path.isAllReturned()).toBe(true)
     })
   }
+  test.each([
+    ['source quench', 4],
+    ['redirects', 5],
+  ])('%s say nothing to a socket, which is looked for', (_, type) => {
+    const path = router()
+    path.receive(icmpFrame(toRouter, fields, type, 1, 0, quoting()), 2)
+    expect(path.heard).toEqual([{ errno: 0, isFatal: false, mtu: -1 }])
+    expect(path.isAllReturned()).toBe(true)
+  })
   test('quotes of UDP reach UDP', () => {
     const path = router()
     const datagram = udpDatagram(

@@ -53,7 +53,7 @@ export const KNOWN_IPV4: readonly Known[] = [
     isIt: (steps, { kernel, softnet }) =>
       hasOptions(steps) &&
       [...kernel, ...softnet].every((line) =>
-        /ICMP, unreachable, code 1|^IpExt\w+Octets/.test(line)
+        /ICMP, unreachable, code 1|^(Ip|Icmp|IpExt)(Out|InOctets)/.test(line)
       ),
   },
   {

@@ -25,6 +25,7 @@ const BEFORE = [
 ]
 /** Nothing is answered later than at once, or not at all because there was so much of it. */
 const SYSCTLS = [
+  ...LINKS.map((link) => `net.ipv4.neigh.eth${link}.proxy_delay=0`),
   'net.ipv4.ip_forward=1',
   'net.ipv4.icmp_ratelimit=0',
   'net.ipv4.icmp_msgs_per_sec=1000000',
