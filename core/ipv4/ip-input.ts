@@ -164,12 +164,13 @@ export const createIpInput = (deps: IpInputDeps) => {
     else if (isMartian(error)) return martian(skb, error)
     const hasOptions = i32[skb + SKB_TRANSPORT] - at !== ipv4.MIN_HEADER
     if (hasOptions && !rcvOptions(skb)) return
-    if (error !== 0) return ipError(skb, error)
     const type = fl[FL_TYPE]
+    const isGroup = type === RTN_MULTICAST || type === RTN_BROADCAST
+    if (!isGroup && isMisaddressed(skb)) return drop(skb, Drop.UNICAST_IN_L2_MULTICAST)
+    if (error !== 0) return ipError(skb, error)
     i32[skb + SKB_DST] = fl[FL_DST]
     if (type === RTN_UNICAST) return ipForward(skb, fl)
-    if (type === RTN_MULTICAST || type === RTN_BROADCAST) countGroup(skb, type)
-    else if (isMisaddressed(skb)) return drop(skb, Drop.UNICAST_IN_L2_MULTICAST)
+    if (isGroup) countGroup(skb, type)
     if (fl[FL_FLAGS] !== 0) return ipForward(skb, fl)
     ipLocalDeliver(skb)
   }

@@ -116,6 +116,7 @@ export const createKernelSide = async (setUp: SetUp): Promise<Side> => {
   const taps = setUp.links.map(({ mac, mtu }, k) =>
     openTap({ name: linkName(k + 1), vnetHdr: false, link: { mac, mtu, up: true } })
   )
+  for (const line of setUp.kernelLines) await run(line)
   const hostname = '0.0.0.0'
   const listener = Bun.listen({ hostname, port: setUp.port, socket: { data: () => {} } })
   const socket = await Bun.udpSocket({ hostname, port: setUp.port })
@@ -152,7 +153,7 @@ export const createKernelSide = async (setUp: SetUp): Promise<Side> => {
     },
     forget: async () => {
       // `neigh flush` would end with the ip that runs it where an entry goes by itself meanwhile
-      for (const entry of (await ip.run('neigh show')).split('\n'))
+      for (const entry of (await ip.run('neigh show')).split('\n').sort())
         if (entry !== '' && !/ (PERMANENT|NOARP)/.test(entry))
           await ip.run(`neigh del ${entry.split(' ').slice(0, 3).join(' ')}`)
     },

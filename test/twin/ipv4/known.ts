@@ -1,5 +1,6 @@
 // Differences from the kernel that stay, each with its reason.
 
+import * as arp from '../../../core/wire/arp.ts'
 import * as ipv4 from '../../../core/wire/ipv4.ts'
 import { ip } from '../../support/packets.ts'
 import type { Case } from '../case.ts'
@@ -11,8 +12,10 @@ const packets = (steps: Case): Uint8Array[] =>
   steps.flatMap((step) =>
     step.do === 'frame' && step.frame.length >= 34 ? [step.frame.subarray(14)] : []
   )
+const sourceOf = (packet: Uint8Array): number =>
+  packet[0]! >> 4 === 4 ? ipv4.src(packet, 0) : arp.senderIp(packet, 0)
 const hasSource = (steps: Case, isIt: (addr: number) => boolean): boolean =>
-  packets(steps).some((packet) => isIt(ipv4.src(packet, 0)))
+  packets(steps).some((packet) => isIt(sourceOf(packet)))
 const hasOption = (steps: Case, ...kinds: number[]): boolean =>
   packets(steps).some((packet) => {
     const options = packet.subarray(ipv4.MIN_HEADER, ipv4.headerLen(packet, 0))
@@ -55,6 +58,21 @@ export const KNOWN_IPV4: readonly Known[] = [
       [...kernel, ...softnet].every((line) =>
         /ICMP, unreachable, code 1|^(Ip|Icmp|IpExt)(Out|InOctets)/.test(line)
       ),
+  },
+  {
+    reason:
+      'A datagram has DF when its fragments had: to come with the reassembly of both families',
+    isIt: (steps) =>
+      packets(steps).some((packet) => ipv4.isFragment(packet, 0)) &&
+      packets(steps).some((packet) => ipv4.isFragment(packet, 0) && ipv4.dontFragment(packet, 0)),
+  },
+  {
+    reason:
+      'A SYN-ACK whose neighbour does not answer: the kernel tells itself of other packets, but not of that',
+    isIt: (steps, { where, kernel }) =>
+      where === 'counters' &&
+      packets(steps).some((packet) => packet[9] === 6) &&
+      !kernel.some((line) => line.startsWith('Icmp')),
   },
   {
     reason: 'Connections do not answer with the options of their SYN',

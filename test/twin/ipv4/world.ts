@@ -25,7 +25,6 @@ const BEFORE = [
 ]
 /** Nothing is answered later than at once, or not at all because there was so much of it. */
 const SYSCTLS = [
-  ...LINKS.map((link) => `net.ipv4.neigh.eth${link}.proxy_delay=0`),
   'net.ipv4.ip_forward=1',
   'net.ipv4.icmp_ratelimit=0',
   'net.ipv4.icmp_msgs_per_sec=1000000',
@@ -54,6 +53,8 @@ const NEIGHBOURS = LINKS.flatMap((link) =>
       `ip neigh add ${hostOf(link, host)} lladdr ${hostMac(link, host)} dev eth${link} nud permanent`
   )
 )
+/** softnet does not wait before it answers for others. */
+const NO_DELAY = LINKS.map((link) => `sysctl net.ipv4.neigh.eth${link}.proxy_delay=0`)
 export const IPV4_WORLD: SetUp = {
   links: [
     { mac: ownMac(1), mtu: 1500 },
@@ -62,5 +63,6 @@ export const IPV4_WORLD: SetUp = {
   ],
   before: BEFORE,
   lines: [...SYSCTLS.map((line) => `sysctl ${line}`), ...ADDRESSES, ...ROUTES, ...NEIGHBOURS],
+  kernelLines: NO_DELAY,
   port: DISCARD_PORT,
 }
