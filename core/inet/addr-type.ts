@@ -16,7 +16,14 @@ import {
   IFA_SCOPE,
   IFA_TOP,
 } from './ifaddr-constants.ts'
-import { NH_DEV, NH_FAMILY, NH_TYPE, RT_SCOPE_HOST } from './nexthop-constants.ts'
+import {
+  NH_DEV,
+  NH_FAMILY,
+  NH_GATEWAY,
+  NH_NEXT,
+  NH_TYPE,
+  RT_SCOPE_HOST,
+} from './nexthop-constants.ts'
 
 export type AddrType = ReturnType<typeof createAddrType>
 
@@ -74,6 +81,17 @@ export const createAddrType = ({ i32, layout }: Arena, fib: FibReader) => {
       visit(i32[row + IFA_ADDR + 3])
       return false
     })
+  /** Is it the gateway of a default route by this device (ip_fib_check_default)? */
+  const isDefaultGateway = (ifindex: number, addr: number): boolean => {
+    for (let row = lookup4(main.v4, 0); row !== 0; row = i32[row + NH_NEXT])
+      if (
+        i32[row + NH_DEV] === ifindex &&
+        i32[row + NH_FAMILY] !== 0 &&
+        i32[row + NH_GATEWAY + 3] === addr
+      )
+        return true
+    return false
+  }
   const byAddress = { isAddrOnLink, isOwnOf, isOwnBeyondHost, forEachOwnOf }
-  return { addrType, isLocalAddress, inetAddrType, isOnLink, ...byAddress }
+  return { addrType, isLocalAddress, inetAddrType, isOnLink, isDefaultGateway, ...byAddress }
 }

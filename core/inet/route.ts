@@ -77,7 +77,8 @@ type RouteFamily = {
   chooseGroupSource: (fl: Flowi, dev: number) => boolean
   /** Where a packet to a group leaves because of its source, or 0. */
   groupDevice: (fl: Flowi) => number
-  isLoopbackSource: (fl: Flowi) => boolean
+  /** Its source never leaves by that device. */
+  isLoopbackSource: (fl: Flowi, dev: number) => boolean
   loopback: Int32Array
 }
 
@@ -343,7 +344,7 @@ export const createRoute = ({ arena, fib }: { arena: Arena; fib: FibReader }) =>
     const dev = i32[row + NH_DEV]
     if (!chooseSource(fl, row, dev)) return -Errno.EADDRNOTAVAIL
     // a loopback address never goes out (RFC 1122 3.2.1.3 g)
-    if (ops.isLoopbackSource(fl) && (flagsOf(dev) & IFF_LOOPBACK) === 0) return -Errno.EINVAL
+    if (ops.isLoopbackSource(fl, dev) && (flagsOf(dev) & IFF_LOOPBACK) === 0) return -Errno.EINVAL
     return found(fl, row, type, dev)
   }
   /** What a destination is by itself: RTN_UNICAST, RTN_MULTICAST or RTN_BROADCAST. */
@@ -361,7 +362,8 @@ export const createRoute = ({ arena, fib }: { arena: Arena; fib: FibReader }) =>
       chooseSource: chooseSource4,
       chooseGroupSource: chooseGroupSource4,
       groupDevice: groupDevice4,
-      isLoopbackSource: (fl) => isLoopback4(fl[FL_SADDR + 3]),
+      isLoopbackSource: (fl, dev) =>
+        isLoopback4(fl[FL_SADDR + 3]) && !either(dev, Conf4.route_localnet),
       loopback: Int32Array.of(0, 0, V4_PREFIX, INADDR_LOOPBACK),
     },
     {

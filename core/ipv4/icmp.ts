@@ -32,6 +32,7 @@ import {
   MAX_HEADER,
   PACKET_HOST,
   SKB_DATA,
+  SKB_DEV,
   SKB_DST,
   SKB_IIF,
   SKB_IP_SUMMED,
@@ -50,6 +51,7 @@ import type { InetPeers } from '../inet/inet-peer.ts'
 import type { InetProtos } from '../inet/inet-protos.ts'
 import { IPCB_TYPE, NO_MTU } from '../inet/inet-constants.ts'
 import type { Pmtu } from '../inet/pmtu.ts'
+import type { IpDoRedirect } from './ip-do-redirect.ts'
 import type { IpOutput } from './ip-output.ts'
 import type { AddrType } from '../inet/addr-type.ts'
 import { type IpOptions, OPTIONS_NO_ECHO } from './ip-options.ts'
@@ -69,6 +71,7 @@ type IcmpDeps = {
   pingRcv: (skb: number) => void
 } & Pick<Pmtu, 'routeOutput' | 'updatePmtu'> &
   Pick<IpOutput, 'ipSend'> &
+  Pick<IpDoRedirect, 'ipDoRedirect'> &
   Pick<AddrType, 'isLocalAddress' | 'inetAddrType'>
 
 export type Icmp = ReturnType<typeof createIcmp>
@@ -78,6 +81,7 @@ const MOST = 576
 /** Highest type, and code of destination unreachable, that Linux knows (NR_ICMP_TYPES, NR_ICMP_UNREACH). */
 const LAST_TYPE = 18
 const LAST_UNREACH = 15
+const LAST_REDIRECT = 3
 /** The time does not count from midnight UT (RFC 792). */
 const NONSTANDARD_TIME = 0x80000000 | 0
 /** Precedence "internetwork control" of errors (RFC 1812 section 4.3.2.5). */
@@ -131,8 +135,16 @@ for (const [type, into, out] of counted) {
 
 export const createIcmp = (deps: IcmpDeps) => {
   const { arena, skbs, drop, consume, time, protos, routeOutput, ipSend } = deps
-  const { isLocalAddress, inetAddrType, pingRcv, updatePmtu, options, peers, selectLinkSource } =
-    deps
+  const {
+    isLocalAddress,
+    inetAddrType,
+    pingRcv,
+    updatePmtu,
+    options,
+    peers,
+    ipDoRedirect,
+    selectLinkSource,
+  } = deps
   const { i32, u8, f64, layout } = arena
   const { devices, sysctl } = layout
   const count = counterBank(arena, skbs.thread)
@@ -362,7 +374,8 @@ export const createIcmp = (deps: IcmpDeps) => {
     const at = i32[skb + SKB_DATA] + icmp.MIN_HEADER
     const end = i32[skb + SKB_DATA] + i32[skb + SKB_LEN]
     if (at + ipv4.MIN_HEADER > end) return bad(skb, Drop.PKT_TOO_SMALL)
-    socketDeliver(skb, at, end, icmp.ICMP_REDIRECT, 0)
+    const code = icmp.code(u8, i32[skb + SKB_DATA])
+    socketDeliver(skb, at, end, icmp.ICMP_REDIRECT, code)
   }
   /** Gives the error about the packet quoted at `at` to the transport that sent it (icmp_socket_deliver). */
   const socketDeliver = (
@@ -377,9 +390,12 @@ export const createIcmp = (deps: IcmpDeps) => {
     if (at + headerLen + 8 > end) return bad(skb, Drop.PKT_TOO_SMALL)
     // forged, or about what a NAT in between made of ours: none of our sockets sent it
     if (!isLocalAddress(ipv4.src(u8, at))) return nobodys(skb, ipv4.protocol(u8, at))
+    const from = ipv4.src(u8, i32[skb + SKB_NETWORK])
     i32[skb + SKB_NETWORK] = at
     i32[skb + SKB_TRANSPORT] = at + headerLen
-    errorIn(skb, type, code, icmp.nextHopMtu(u8, message))
+    const isSender = errorIn(skb, type, code, icmp.nextHopMtu(u8, message))
+    if (isSender && type === icmp.ICMP_REDIRECT && (code & 7) <= LAST_REDIRECT)
+      ipDoRedirect(i32[skb + SKB_DEV], from, icmp.gateway(u8, message), at)
     consume(skb)
   }
   /** Some routers speak of what was sent to all of a network (RFC 1122 section 3.2.2). */
@@ -389,8 +405,8 @@ export const createIcmp = (deps: IcmpDeps) => {
   /** Transports that look for a socket, and have none, count that. */
   const nobodys = (skb: number, protocol: number): void =>
     protocol === IPPROTO_TCP || protocol === IPPROTO_UDP ? bad(skb, Drop.NO_SOCKET) : consume(skb)
-  /** What the error means, without ICMP's words. Source quench means nothing any more (RFC 6633). */
-  const errorIn = (skb: number, type: number, code: number, mtu: number): void => {
+  /** What the error means, without ICMP's words; true when somebody here sent what it is about. Source quench means nothing any more (RFC 6633). */
+  const errorIn = (skb: number, type: number, code: number, mtu: number): boolean => {
     // filled by core/stack.ts, as in linkFailure
     const error = errors[ipv4.protocol(u8, i32[skb + SKB_NETWORK])]
     switch (type) {
@@ -407,13 +423,15 @@ export const createIcmp = (deps: IcmpDeps) => {
         return error(skb, EPROTO, true, NO_MTU)
     }
     // what says nothing to a socket still has to find it
-    error(skb, 0, false, NO_MTU)
+    return error(skb, 0, false, NO_MTU)
   }
-  /** inet_protos' handler of errors about our own ICMP: the way of an echo was too narrow (icmp_err). */
-  const icmpErr = (skb: number, _errno: number, _isFatal: boolean, mtu: number): void => {
-    if (mtu === NO_MTU) return
+  /** inet_protos' handler of errors about our own ICMP, which are echo replies: the way of one was too narrow (icmp_err). */
+  const icmpErr = (skb: number, _errno: number, _isFatal: boolean, mtu: number): boolean => {
+    if (icmp.type(u8, i32[skb + SKB_TRANSPORT]) !== icmp.ICMP_ECHOREPLY) return false
+    if (mtu === NO_MTU) return true
     putFlow(0, ipv4.dst(u8, i32[skb + SKB_NETWORK]), 0)
     updatePmtu(fl, FL_DADDR, mtu)
+    return true
   }
 
   return { icmpSend, icmpRcv, icmpErr, linkFailure }

@@ -27,6 +27,10 @@ const IPV4 = {
   send_redirects: onOff(1),
   /** Either: hosts of several networks share the link. */
   shared_media: onOff(1),
+  /** A host: either, a router: both; whether redirects are honoured. `all` is turned with forwarding. */
+  accept_redirects: onOff(1, 0),
+  /** Either: only to gateways that we have, where hosts of one network are alone on the link. */
+  secure_redirects: onOff(1),
   /** Either: our own addresses may come in as sources. */
   accept_local: onOff(0),
   /** Either: 127/8 is not kept to this host. */

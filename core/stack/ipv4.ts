@@ -5,6 +5,7 @@ import type { InetProtos } from '../inet/inet-protos.ts'
 import { RT_SCOPE_LINK, RT_SCOPE_UNIVERSE } from '../inet/nexthop-constants.ts'
 import { createSourceSelection } from '../inet/source.ts'
 import { createIcmp } from '../ipv4/icmp.ts'
+import { createIpDoRedirect } from '../ipv4/ip-do-redirect.ts'
 import { createIpForward } from '../ipv4/ip-forward.ts'
 import { createIpDefrag } from '../ipv4/ip-fragment.ts'
 import { createIpFragmentation } from '../ipv4/ip-fragmentation.ts'
@@ -50,7 +51,8 @@ export const createIpv4 = ({ machine, link, neigh, routing, frags, protos, nf }:
     fragmentation: createIpFragmentation(machine),
     key: words(4),
   })
-  const icmp = createIcmp({ ...common, ...out, pingRcv: consume, options })
+  const { ipDoRedirect } = createIpDoRedirect({ ...common, ...neigh.neighOutput })
+  const icmp = createIcmp({ ...common, ...out, pingRcv: consume, options, ipDoRedirect })
   const { icmpSend } = icmp
   const { ipForward } = createIpForward({
     ...common,

@@ -9,6 +9,7 @@ import { LINKS } from './world.ts'
 /** Switches, the values that are tried, and what they are when nobody sets them. */
 const SYSCTLS: readonly [name: string, values: readonly number[], otherwise: number][] = [
   ['ip_forward', [0], 1],
+  ['ip_forward', [0], 1],
   ['ip_default_ttl', [1, 77, 255], 64],
   ['icmp_echo_ignore_all', [1], 0],
   ['icmp_echo_ignore_broadcasts', [0], 1],
@@ -20,6 +21,8 @@ const SETTINGS: readonly [name: string, values: readonly number[], otherwise: nu
   ['rp_filter', [1, 1, 2], 0],
   ['forwarding', [0], 1],
   ['send_redirects', [0], 1],
+  ['accept_redirects', [0], 1],
+  ['secure_redirects', [0], 1],
   ['shared_media', [0], 1],
   ['accept_local', [1], 0],
   ['route_localnet', [1], 0],
@@ -43,11 +46,14 @@ const setting = ({ from, oneIn }: Draw): ChangeStep[] => {
   const [name, values, otherwise] = from(SETTINGS)
   const set = (row: string): ChangeStep => {
     const words = `sysctl net.ipv4.conf.${row}.${name}`
-    const undo = [`${words}=${otherwise}`]
+    // a router's `all` does not listen to redirects
+    const before = row === 'all' && name === 'accept_redirects' ? 0 : otherwise
+    const undo = [`${words}=${before}`]
     // what is set in all may be set in each device with it
     if (row === 'all')
       for (const link of LINKS) undo.push(`sysctl net.ipv4.conf.eth${link}.${name}=${otherwise}`)
-    return { do: 'run', line: `${words}=${from(values)}`, undo }
+    const value = before === 0 && values[0] === 0 ? 1 : from(values)
+    return { do: 'run', line: `${words}=${value}`, undo }
   }
   const device = `eth${from(LINKS)}`
   if (oneIn(3)) return [set('all'), set(device)]

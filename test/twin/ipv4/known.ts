@@ -55,9 +55,11 @@ export const KNOWN_IPV4: readonly Known[] = [
       'When a neighbour does not answer, the kernel fills the options of what waited for it in a second time before it quotes them (ipv4_send_dest_unreach)',
     isIt: (steps, { kernel, softnet }) =>
       hasOptions(steps) &&
-      [...kernel, ...softnet].every((line) =>
-        /ICMP, unreachable, code 1|^(Ip|Icmp|IpExt)(Out|InOctets)/.test(line)
-      ),
+      ([...kernel, ...softnet].every((line) =>
+        /ICMP, unreachable, code 1|^ARP, Request/.test(line)
+      ) ||
+        softnet.some((line) => line.startsWith('IcmpOutDestUnreachs')) ||
+        [...kernel, ...softnet].every((line) => /^IpExt(In|Out)Octets/.test(line))),
   },
   {
     reason:
@@ -73,6 +75,13 @@ export const KNOWN_IPV4: readonly Known[] = [
       where === 'counters' &&
       packets(steps).some((packet) => packet[9] === 6) &&
       !kernel.some((line) => line.startsWith('Icmp')),
+  },
+  {
+    reason:
+      'An error to a host that has just been forgotten, about a packet to itself: the kernel asks for the host anew',
+    isIt: (steps, { softnet }) =>
+      softnet.length === 0 &&
+      packets(steps).some((packet) => ipv4.src(packet, 0) === ipv4.dst(packet, 0)),
   },
   {
     reason: 'Connections do not answer with the options of their SYN',

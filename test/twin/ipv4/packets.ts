@@ -10,6 +10,7 @@ import {
   BROADCAST_MAC,
   etherFrame,
   icmpMessage,
+  ip,
   type IpFields,
   ipPacket,
   ipText,
@@ -219,7 +220,7 @@ export const createPackets = (draw: Draw) => {
     return {
       saddr,
       daddr,
-      protocol: from([1, 1, 1, 1, 17, 17, 17, 6, 6, 6, from([41, 47, 50, 99, 255])]),
+      protocol: from([1, 1, 1, 1, 17, 17, 17, 6, 6, 6, from([41, 47, 50, 99, 254])]),
       ttl: from([64, 64, 64, 64, 255, 2, 1, 0]),
       tos: oneIn(3) ? below(256) : 0,
       id: below(65536),
@@ -290,11 +291,26 @@ export const createPackets = (draw: Draw) => {
     if (oneIn(10)) frame[ETH + below(8)] = from([0, 1, 4, 6, 8, 255])
     return [oneIn(12) ? frame.subarray(0, ETH + below(29)) : frame]
   }
+  /** An echo, a redirect about its reply by the router that it went by, and another echo: is it listened to? */
+  const redirected = (link: number): Uint8Array[] => {
+    const fields = { saddr: remote(link), daddr: ownOf(link), protocol: IPPROTO_ICMP }
+    const links = { dst: ownMac(link), src: hostMac(link, 2) }
+    const echo = (seq: number): Uint8Array =>
+      etherFrame(links, ethernet.ETH_P_IP, ipPacket(fields, icmpMessage(8, 0, seq, octets(20))))
+    const reply = { saddr: fields.daddr, daddr: fields.saddr, protocol: IPPROTO_ICMP }
+    const inner = ipPacket(reply, icmpMessage(oneIn(8) ? 8 : 0, 0, 1, octets(20)))
+    const gateway = oneIn(3) ? target(link) : known(link)
+    const from = oneIn(4) ? source(link) : hostOf(link, 2)
+    const message = icmpMessage(5, oneIn(8) ? below(8) : 1, ip(gateway), inner)
+    const redirect = ipPacket({ ...reply, saddr: from, daddr: ownOf(link) }, message)
+    return [echo(1), etherFrame(links, ethernet.ETH_P_IP, redirect), echo(2)]
+  }
   /** What comes in on a link: a frame, or several that belong together. */
   const some = (link: number): Uint8Array[] => {
-    const kind = below(10)
-    if (kind < 7) return whole(link)
-    return kind < 8 ? pieces(link) : arp(link)
+    const kind = below(20)
+    if (kind < 13) return whole(link)
+    if (kind < 16) return pieces(link)
+    return kind < 19 ? arp(link) : redirected(link)
   }
   return { some, source, target, known, stranger, remote, oddAddress }
 }
