@@ -25,7 +25,12 @@ export const FL_MTU_EXPIRES = 20
 export const FL_MTU_LOCKED = 21
 /** Of a packet made here: 1 when its sender's host does not hear it, should it go to a group (IP_MULTICAST_LOOP off). */
 export const FL_NO_LOOP = 22
+/** FL_F_* */
+export const FL_FLAGS = 23
 const FLOWI_WORDS = 24
+
+/** A received broadcast that is sent on (bc_forwarding); its way is FL_DEV. */
+export const FL_F_FORWARD = 1
 
 export type Flowi = Int32Array
 export const createFlowi = (): Flowi => new Int32Array(FLOWI_WORDS)

@@ -159,6 +159,7 @@ export const createControl = (deps: ControlDeps) => {
       for (let thread = 0; thread < layout.appThread; thread++)
         ipi.send(thread, Ipi.DEV_DOWN, ifindex)
     },
+    announceUp: (ifindex) => void ipi.send(0, Ipi.DEV_UP, ifindex),
     announceCarrierDown: (ifindex) => {
       for (let thread = 0; thread < layout.appThread; thread++)
         ipi.send(thread, Ipi.DEV_DOWN, ifindex, 1)

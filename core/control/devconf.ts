@@ -74,8 +74,10 @@ export const createDevConf = ({ arena, links }: DevConfDeps) => {
   }
   const get = ({ row, word }: ConfItem): number => i32[confRow(arena, row) + word]
 
-  const everywhere = (word: number, value: number): void => {
+  /** A router does not listen to others' redirects (inet_forward_change). */
+  const forwardEverywhere = (family: ConfFamily, word: number, value: number): void => {
     for (let row = 0; row <= confDefault(arena); row++) i32[confRow(arena, row) + word] = value
+    if (family === 'ipv4') i32[confRow(arena, CONF_ALL) + Conf4.accept_redirects] = 1 - value
   }
   /** Devices on which nobody has set it follow `default`. */
   const copyDefault = (family: ConfFamily, word: number, value: number): void => {
@@ -86,7 +88,7 @@ export const createDevConf = ({ arena, links }: DevConfDeps) => {
     const isForwarding = word === Conf4.forwarding || word === Conf6.forwarding
     i32[confRow(arena, row) + word] = value
     if (isForwarding) {
-      if (row === CONF_ALL) everywhere(word, value)
+      if (row === CONF_ALL) forwardEverywhere(family, word, value)
       return
     }
     if (row === confDefault(arena)) copyDefault(family, word, value)

@@ -3,15 +3,31 @@
  * ours or the limited one, RTN_MULTICAST a group, else RTN_UNICAST, somebody else's. Asked by bind and connect, on any
  * thread. Linux: inet_addr_type(), ipv6_chk_addr() with ipv6_addr_type().
  */
-import { isV4Mapped } from '../base/family.ts'
+import { AF_INET, isV4Mapped } from '../base/family.ts'
 import { RTN_BROADCAST, RTN_LOCAL, RTN_MULTICAST, RTN_UNICAST } from '../base/flowi.ts'
 import type { Arena } from '../shm/arena.ts'
+import { IFADDR_WORDS } from '../shm/layout.ts'
 import type { FibReader } from './fib.ts'
-import { NH_DEV, NH_FAMILY, NH_TYPE } from './nexthop-constants.ts'
+import {
+  IFA_ADDR,
+  IFA_FAMILY,
+  IFA_IFINDEX,
+  IFA_PREFIXLEN,
+  IFA_SCOPE,
+  IFA_TOP,
+} from './ifaddr-constants.ts'
+import {
+  NH_DEV,
+  NH_FAMILY,
+  NH_GATEWAY,
+  NH_NEXT,
+  NH_TYPE,
+  RT_SCOPE_HOST,
+} from './nexthop-constants.ts'
 
 export type AddrType = ReturnType<typeof createAddrType>
 
-export const createAddrType = ({ i32 }: Arena, fib: FibReader) => {
+export const createAddrType = ({ i32, layout }: Arena, fib: FibReader) => {
   const { local, main, lookup4, lookup6 } = fib
   const typeOf = (row: number): number => {
     const type = row === 0 ? RTN_UNICAST : i32[row + NH_TYPE]
@@ -33,5 +49,49 @@ export const createAddrType = ({ i32 }: Arena, fib: FibReader) => {
     const row = lookup4(main.v4, addr)
     return row !== 0 && i32[row + NH_DEV] === ifindex && i32[row + NH_FAMILY] === 0
   }
-  return { addrType, isLocalAddress, isOnLink }
+  /** RTN_* of an IPv4 address wherever it stands (inet_addr_type): nobody's is everybody's. */
+  const inetAddrType = (addr: number): number => (addr === 0 ? RTN_BROADCAST : type4(addr))
+  /** Calls `visit` with each IPv4 address row of the device (0: of all), until it answers true. */
+  const someAddr = (ifindex: number, visit: (row: number) => boolean): boolean => {
+    const rows = layout.ifaddrs
+    const end = rows + i32[rows + IFA_TOP] * IFADDR_WORDS
+    for (let row = rows + IFADDR_WORDS; row < end; row += IFADDR_WORDS) {
+      const dev = i32[row + IFA_IFINDEX]
+      if (dev === 0 || i32[row + IFA_FAMILY] !== AF_INET || (ifindex !== 0 && dev !== ifindex))
+        continue
+      if (visit(row)) return true
+    }
+    return false
+  }
+  const isInNetworkOf = (row: number, addr: number): boolean => {
+    const plen = i32[row + IFA_PREFIXLEN]
+    return plen === 0 || (addr ^ i32[row + IFA_ADDR + 3]) >>> (32 - plen) === 0
+  }
+  /** Are both addresses in one network of the device (inet_addr_onlink)? `b` 0 is no address. */
+  const isAddrOnLink = (ifindex: number, a: number, b: number): boolean =>
+    someAddr(ifindex, (row) => isInNetworkOf(row, a) && (b === 0 || isInNetworkOf(row, b)))
+  /** Is it an address of this device? */
+  const isOwnOf = (ifindex: number, addr: number): boolean =>
+    someAddr(ifindex, (row) => i32[row + IFA_ADDR + 3] === addr)
+  /** Is it our own, on whatever device, and known beyond this host? */
+  const isOwnBeyondHost = (addr: number): boolean =>
+    someAddr(0, (row) => i32[row + IFA_ADDR + 3] === addr && i32[row + IFA_SCOPE] < RT_SCOPE_HOST)
+  const forEachOwnOf = (ifindex: number, visit: (addr: number) => void): void =>
+    void someAddr(ifindex, (row) => {
+      visit(i32[row + IFA_ADDR + 3])
+      return false
+    })
+  /** Is it the gateway of a default route by this device (ip_fib_check_default)? */
+  const isDefaultGateway = (ifindex: number, addr: number): boolean => {
+    for (let row = lookup4(main.v4, 0); row !== 0; row = i32[row + NH_NEXT])
+      if (
+        i32[row + NH_DEV] === ifindex &&
+        i32[row + NH_FAMILY] !== 0 &&
+        i32[row + NH_GATEWAY + 3] === addr
+      )
+        return true
+    return false
+  }
+  const byAddress = { isAddrOnLink, isOwnOf, isOwnBeyondHost, forEachOwnOf }
+  return { addrType, isLocalAddress, inetAddrType, isOnLink, isDefaultGateway, ...byAddress }
 }

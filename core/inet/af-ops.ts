@@ -70,6 +70,11 @@ export type AfOps = AfInfo &
     /** The same along a flow that was routed, with a hop limit (0: the default's; NO_HOPS). IPv4: ipSend (ipv4/ip-output.ts). */
     send: (skb: number, fl: Flowi, proto: number, tos: number, hopLimit: number) => number
     /**
+     * Sends what answers a received packet without a socket, along the way back in `fl`: with its TOS, and what its
+     * options had recorded. IPv4: ipSendReply (ipv4/ip-output.ts; ip_send_unicast_reply).
+     */
+    reply: (skb: number, fl: Flowi, proto: number, request: number) => number
+    /**
      * Tells the sender of a packet that nobody listens on its port. The packet stays the caller's.
      * IPv4: icmpSend (ipv4/icmp.ts).
      */

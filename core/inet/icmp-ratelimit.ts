@@ -1,34 +1,34 @@
 /**
- * How many ICMP errors a worker sends: a token bucket for all of them (icmp_msgs_per_sec, icmp_msgs_burst; each worker
- * has its share of the rate) and one for each destination (icmp_ratelimit). "Fragmentation needed" and replies
- * are never held back. Linux: net/ipv4/icmp.c icmp_global_allow(), inetpeer.c inet_peer_xrlim_allow().
+ * How many ICMP messages of the limited types (icmp_ratemask) a worker sends: a token bucket for all of them
+ * (icmp_msgs_per_sec, icmp_msgs_burst; each worker has its share of the rate) and one for each destination (icmp_ratelimit,
+ * inet-peer.ts). "Fragmentation needed" is never held back, nor what stays on this host.
+ * Linux: net/ipv4/icmp.c icmpv4_mask_allow(), icmp_global_allow(), icmpv4_xrlim_allow().
  */
 import type { Time } from '../base/time.ts'
 import { TIME_MS } from '../base/time.ts'
-import { hash32 } from '../base/u32.ts'
 import type { Arena } from '../shm/arena.ts'
 import { counterBank, Mib } from '../shm/counters.ts'
 import { Sysctl } from '../shm/sysctl.ts'
 import * as icmp from '../wire/icmp.ts'
+import type { InetPeers } from './inet-peer.ts'
 
-type IcmpRatelimitDeps = { arena: Arena; thread: number; time: Time }
+type IcmpRatelimitDeps = {
+  arena: Arena
+  thread: number
+  time: Time
+  peers: Pick<InetPeers, 'xrlimAllow'>
+}
 
-const PEER_BITS = 10
-// Words of a peer: address, tokens (ms), jiffies of the last look.
-const PEER_WORDS = 3
-/** Errors that a destination may get at once (XRLIM_BURST_FACTOR). */
-const PEER_BURST = 6
-/** icmp_ratemask: destination unreachable, source quench, time exceeded, parameter problem. */
-const RATE_MASK = 0x1818
+/** Highest type that Linux knows (NR_ICMP_TYPES). */
+const LAST_TYPE = 18
 /** The bucket is filled in steps of 20 ms, as Linux fills it. */
 const STEP_MS = 20
 
-export const createIcmpRatelimit = ({ arena, thread, time }: IcmpRatelimitDeps) => {
+export const createIcmpRatelimit = ({ arena, thread, time, peers }: IcmpRatelimitDeps) => {
   const { i32, f64, layout } = arena
   const { sysctl } = layout
   const { workers } = layout.config
   const count = counterBank(arena, thread)
-  const peers = new Int32Array((1 << PEER_BITS) * PEER_WORDS)
   let credit = i32[sysctl + Sysctl.icmp_msgs_burst]
   let stamp = time[TIME_MS]
 
@@ -46,26 +46,15 @@ export const createIcmpRatelimit = ({ arena, thread, time }: IcmpRatelimitDeps) 
     credit--
     return true
   }
-  /** A peer whose place another had taken starts with a full bucket. */
-  const peerAllows = (addr: number): boolean => {
-    const timeout = i32[sysctl + Sysctl.icmp_ratelimit]
-    if (timeout === 0) return true
-    const p = hash32(addr, PEER_BITS) * PEER_WORDS
-    const full = PEER_BURST * timeout
-    const isKnown = peers[p] === addr && peers[p + 2] !== 0
-    const since = (time[TIME_MS] - peers[p + 2]) | 0
-    const tokens = isKnown ? Math.min(full, peers[p + 1] + since) : full
-    peers[p] = addr
-    peers[p + 2] = time[TIME_MS] === 0 ? 1 : time[TIME_MS]
-    peers[p + 1] = tokens >= timeout ? tokens - timeout : tokens
-    return tokens >= timeout
-  }
+  const isLimited = (type: number, code: number): boolean =>
+    type <= LAST_TYPE &&
+    !(type === icmp.ICMP_DEST_UNREACH && code === icmp.ICMP_FRAG_NEEDED) &&
+    ((i32[sysctl + Sysctl.icmp_ratemask] >>> type) & 1) !== 0
 
-  /** True when an error of this kind may go to `addr` now. */
-  const icmpAllows = (type: number, code: number, addr: number): boolean => {
-    if (type > 31 || ((RATE_MASK >>> type) & 1) === 0) return true
-    if (type === icmp.ICMP_DEST_UNREACH && code === icmp.ICMP_FRAG_NEEDED) return true
-    if (!peerAllows(addr)) {
+  /** True when a message of this kind may go to the address now. */
+  const icmpAllows = (type: number, code: number, words: Int32Array, at: number): boolean => {
+    if (!isLimited(type, code)) return true
+    if (!peers.xrlimAllow(words, at, i32[sysctl + Sysctl.icmp_ratelimit])) {
       f64[count + Mib.IcmpOutRateLimitHost]++
       return false
     }

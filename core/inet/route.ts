@@ -14,7 +14,9 @@ import {
   FL_DADDR,
   FL_DEV,
   FL_DST,
+  FL_F_FORWARD,
   FL_FAMILY,
+  FL_FLAGS,
   FL_IIF,
   FL_MTU,
   FL_OIF,
@@ -75,7 +77,8 @@ type RouteFamily = {
   chooseGroupSource: (fl: Flowi, dev: number) => boolean
   /** Where a packet to a group leaves because of its source, or 0. */
   groupDevice: (fl: Flowi) => number
-  isLoopbackSource: (fl: Flowi) => boolean
+  /** Its source never leaves by that device. */
+  isLoopbackSource: (fl: Flowi, dev: number) => boolean
   loopback: Int32Array
 }
 
@@ -94,6 +97,10 @@ export const createRoute = ({ arena, fib }: { arena: Arena; fib: FibReader }) =>
     i32[devices + ifindex * DEVICE_WORDS + DEV_IFINDEX] === ifindex &&
     (flagsOf(ifindex) & IFF_UP) !== 0
   const isZero = isAnyAddr
+  const either = (ifindex: number, setting: number): boolean =>
+    (i32[confAll + setting] | i32[confRow(arena, ifindex) + setting]) !== 0
+  const both = (ifindex: number, setting: number): boolean =>
+    (i32[confAll + setting] & i32[confRow(arena, ifindex) + setting]) !== 0
 
   /** Fills the result: `row` leads out by `dev`. */
   const found = (fl: Flowi, row: number, type: number, dev: number): number => {
@@ -119,7 +126,9 @@ export const createRoute = ({ arena, fib }: { arena: Arena; fib: FibReader }) =>
   const validateSource4 = (fl: Flowi): number => {
     const iif = fl[FL_IIF]
     if ((flagsOf(iif) & IFF_LOOPBACK) !== 0) return 0
-    if (lookup4(local.v4, fl[FL_SADDR + 3]) !== 0) return -Errno.EINVAL
+    const own = lookup4(local.v4, fl[FL_SADDR + 3])
+    if (own !== 0 && !(i32[own + NH_TYPE] === RTN_LOCAL && either(iif, Conf4.accept_local)))
+      return -Errno.EINVAL
     const filter = Math.max(
       i32[confAll + Conf4.rp_filter],
       i32[confRow(arena, iif) + Conf4.rp_filter]
@@ -132,7 +141,7 @@ export const createRoute = ({ arena, fib }: { arena: Arena; fib: FibReader }) =>
     let row = lookup4(main.v4, saddr)
     if (row === 0) row = lookup4(byDefault.v4, saddr)
     if (row === 0) return -Errno.EXDEV
-    if (i32[row + NH_TYPE] !== RTN_UNICAST) return -Errno.EINVAL
+    if (i32[row + NH_TYPE] !== RTN_UNICAST) return -Errno.EXDEV
     if (filter === 2) return 0
     for (; row !== 0; row = i32[row + NH_NEXT]) if (i32[row + NH_DEV] === iif) return 0
     return -Errno.EXDEV
@@ -152,7 +161,8 @@ export const createRoute = ({ arena, fib }: { arena: Arena; fib: FibReader }) =>
     }
     if (isMulticast4(daddr)) return groupInput4(fl, saddr, daddr, looped)
     if (isZeronet4(saddr) || isZeronet4(daddr)) return -Errno.EINVAL
-    if (!looped && (isLoopback4(saddr) || isLoopback4(daddr))) return -Errno.EINVAL
+    if (!looped && (isLoopback4(saddr) || isLoopback4(daddr)))
+      if (!either(iif, Conf4.route_localnet)) return -Errno.EINVAL
     return deliverOrForward(
       fl,
       fibLookup4(fl),
@@ -203,16 +213,24 @@ export const createRoute = ({ arena, fib }: { arena: Arena; fib: FibReader }) =>
     forwarding: number,
     validateSource: (fl: Flowi) => number
   ): number => {
-    if (row === 0) return -Errno.ENETUNREACH
+    const forwards = i32[forwarding] !== 0
+    if (row === 0) return forwards ? -Errno.ENETUNREACH : -Errno.EHOSTUNREACH
     const type = i32[row + NH_TYPE]
     if (type === RTN_UNICAST) {
-      if (i32[forwarding] === 0) return -Errno.EHOSTUNREACH
+      if (!forwards) return -Errno.EHOSTUNREACH
       const error = validateSource(fl)
       return error !== 0 ? error : found(fl, row, RTN_UNICAST, i32[row + NH_DEV])
     }
-    if (type > RTN_BROADCAST) return refusal(type)
+    if (type > RTN_BROADCAST) {
+      fl[FL_TYPE] = type
+      return forwards ? refusal(type) : -Errno.EHOSTUNREACH
+    }
     const error = isZero(fl, FL_SADDR) ? 0 : validateSource(fl)
     if (error !== 0) return error
+    if (type === RTN_BROADCAST && both(fl[FL_IIF], Conf4.bc_forwarding)) {
+      fl[FL_FLAGS] = FL_F_FORWARD
+      return found(fl, row, type, i32[row + NH_DEV])
+    }
     return found(fl, row, type, type === RTN_LOCAL ? LOOPBACK_IFINDEX : fl[FL_IIF])
   }
 
@@ -326,7 +344,7 @@ export const createRoute = ({ arena, fib }: { arena: Arena; fib: FibReader }) =>
     const dev = i32[row + NH_DEV]
     if (!chooseSource(fl, row, dev)) return -Errno.EADDRNOTAVAIL
     // a loopback address never goes out (RFC 1122 3.2.1.3 g)
-    if (ops.isLoopbackSource(fl) && (flagsOf(dev) & IFF_LOOPBACK) === 0) return -Errno.EINVAL
+    if (ops.isLoopbackSource(fl, dev) && (flagsOf(dev) & IFF_LOOPBACK) === 0) return -Errno.EINVAL
     return found(fl, row, type, dev)
   }
   /** What a destination is by itself: RTN_UNICAST, RTN_MULTICAST or RTN_BROADCAST. */
@@ -344,7 +362,8 @@ export const createRoute = ({ arena, fib }: { arena: Arena; fib: FibReader }) =>
       chooseSource: chooseSource4,
       chooseGroupSource: chooseGroupSource4,
       groupDevice: groupDevice4,
-      isLoopbackSource: (fl) => isLoopback4(fl[FL_SADDR + 3]),
+      isLoopbackSource: (fl, dev) =>
+        isLoopback4(fl[FL_SADDR + 3]) && !either(dev, Conf4.route_localnet),
       loopback: Int32Array.of(0, 0, V4_PREFIX, INADDR_LOOPBACK),
     },
     {

@@ -11,7 +11,7 @@ import type { Icmp } from './icmp.ts'
 
 type AfInetDeps = {
   arena: Arena
-  output: Pick<IpOutput, 'ipQueueXmit' | 'ipSend'>
+  output: Pick<IpOutput, 'ipQueueXmit' | 'ipSend' | 'ipSendReply'>
 } & Pick<Icmp, 'icmpSend'>
 
 export const createAfInet = ({ arena, output, icmpSend }: AfInetDeps): AfOps => {
@@ -22,6 +22,7 @@ export const createAfInet = ({ arena, output, icmpSend }: AfInetDeps): AfOps => 
     hopLimit: () => i32[defaultTtl],
     queueXmit: output.ipQueueXmit,
     send: output.ipSend,
+    reply: output.ipSendReply,
     portUnreachable: (skb) => icmpSend(skb, ICMP_DEST_UNREACH, ICMP_PORT_UNREACH, 0),
   }
 }

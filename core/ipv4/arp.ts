@@ -1,14 +1,28 @@
 /**
  * ARP: IPv4's way to ask for a neighbour and to answer. arp_rcv takes every ARP frame, on worker 0 (other workers send
  * theirs there); arp_solicit is what the neighbour machine calls. Learns only what Linux learns: from a request
- * for one of our addresses, and about entries that are already there. RFC 826, 5227; Linux: net/ipv4/arp.c.
+ * that is answered, and about entries that are already there. RFC 826, 5227; Linux: net/ipv4/arp.c.
  */
-import { V4_MAPPED } from '../base/family.ts'
+import { AF_INET, V4_MAPPED } from '../base/family.ts'
+import {
+  createFlowi,
+  FL_DADDR,
+  FL_DEV,
+  FL_FAMILY,
+  FL_IIF,
+  FL_MARK,
+  FL_OIF,
+  FL_SADDR,
+  FL_TYPE,
+  RTN_LOCAL,
+  RTN_UNICAST,
+} from '../base/flowi.ts'
 import type { Time } from '../base/time.ts'
 import { TIME_MS } from '../base/time.ts'
 import { DEV_FLAGS, DEV_MAC, IFF_LOOPBACK, IFF_NOARP } from '../netdev/netdev.ts'
 import type { Arena } from '../shm/arena.ts'
 import { counterBank, Softnet } from '../shm/counters.ts'
+import { CONF_ALL, Conf4, confRow } from '../shm/devconf.ts'
 import { DEVICE_WORDS } from '../shm/layout.ts'
 import type { ConsumeFn, DropFn } from '../skb/drop.ts'
 import { Drop } from '../skb/drop.ts'
@@ -20,6 +34,7 @@ import {
   SKB_DATA,
   SKB_DEV,
   SKB_LEN,
+  SKB_MARK,
   SKB_NETWORK,
   SKB_PKT_TYPE,
   SKB_PROTOCOL,
@@ -41,6 +56,7 @@ import type { Neighbour } from '../neigh/neighbour.ts'
 import { NEIGH_UPDATE_F_OVERRIDE } from '../neigh/neigh-constants.ts'
 import type { Machine } from '../stack/machine.ts'
 import type { AddrType } from '../inet/addr-type.ts'
+import type { Route } from '../inet/route.ts'
 import type { EtherOutput } from '../dev/ether-output.ts'
 import type { DevQueueXmit } from '../dev/dev-queue-xmit.ts'
 
@@ -58,7 +74,16 @@ type ArpDeps = {
   /** First of four free words of this thread. */
   key: number
 } & Pick<Machine, 'steerTo'> &
-  Pick<AddrType, 'isLocalAddress'> &
+  Pick<
+    AddrType,
+    | 'isLocalAddress'
+    | 'inetAddrType'
+    | 'isAddrOnLink'
+    | 'isOwnOf'
+    | 'isOwnBeyondHost'
+    | 'forEachOwnOf'
+  > &
+  Pick<Route, 'routeInput' | 'routeOutput'> &
   Pick<EtherOutput, 'ethHeader'> &
   Pick<DevQueueXmit, 'devQueueXmit'>
 
@@ -67,10 +92,16 @@ const LOCKTIME_MS = 1000
 
 export const createArp = (deps: ArpDeps) => {
   const { arena, skbs, drop, consume, time, table, neighbour, steerTo } = deps
-  const { isLocalAddress, selectSource, ethHeader, devQueueXmit, key } = deps
+  const { isLocalAddress, inetAddrType, isAddrOnLink, isOwnOf, isOwnBeyondHost, forEachOwnOf } =
+    deps
+  const { routeInput, routeOutput, selectSource, ethHeader, devQueueXmit, key } = deps
   const { i32, u8, f64, layout } = arena
   const { devices } = layout
   const count = counterBank(arena, skbs.thread)
+  const all = confRow(arena, CONF_ALL)
+  const fl = createFlowi()
+  fl[FL_FAMILY] = AF_INET
+  fl[FL_SADDR + 2] = fl[FL_DADDR + 2] = V4_MAPPED
   i32[key] = 0
   i32[key + 1] = 0
   i32[key + 2] = V4_MAPPED
@@ -103,20 +134,33 @@ export const createArp = (deps: ArpDeps) => {
     devQueueXmit(skb)
   }
 
-  /** Asks who has the entry's address; from the waiting packet's source when that is ours (arp_announce 0). */
+  const either = (dev: number, setting: number): boolean =>
+    (i32[all + setting] | i32[confRow(arena, dev) + setting]) !== 0
+  const most = (dev: number, setting: number): number =>
+    Math.max(i32[all + setting], i32[confRow(arena, dev) + setting])
+
+  /** Asks who has the entry's address, for a packet from the address at (words, from), which is zero for none. */
   const arpSolicit = (row: number, isUnicast: boolean, words: Int32Array, from: number): void => {
     const wantedBy = words[from + 3]
     const dev = i32[row + NEIGH_IFINDEX]
     const target = i32[row + NEIGH_ADDR + 3]
-    const sip = wantedBy !== 0 && isLocalAddress(wantedBy) ? wantedBy : selectSource(dev, target)
     const lladdr = (row << 2) + NEIGH_LLADDR_BYTE
     const hi = isUnicast ? ethernet.macHi(u8, lladdr) : 0xffff
     const lo = isUnicast ? ethernet.macLo(u8, lladdr) : -1
-    arpSend(arp.ARPOP_REQUEST, dev, sip, target, hi, lo, 0, 0)
+    arpSend(arp.ARPOP_REQUEST, dev, announced(dev, target, wantedBy), target, hi, lo, 0, 0)
   }
-  /** Says to all that an address is ours (an announcement, RFC 5227 section 3). */
-  const arpAnnounce = (dev: number, addr: number): void =>
-    arpSend(arp.ARPOP_REQUEST, dev, addr, addr, 0xffff, -1, 0, 0)
+  /** Who asks: arp_announce 0, the packet's source when it is ours; 1, when the target knows it; 2, the best for the target. */
+  const announced = (dev: number, target: number, wantedBy: number): number => {
+    const how = most(dev, Conf4.arp_announce)
+    if (wantedBy !== 0 && how < 2 && isLocalAddress(wantedBy))
+      if (how === 0 || isAddrOnLink(dev, target, wantedBy)) return wantedBy
+    return selectSource(dev, target)
+  }
+  /** Says to all that the device's addresses are its own (arp_notify; an announcement, RFC 5227 section 3). */
+  const arpNotify = (dev: number): void => {
+    if (most(dev, Conf4.arp_notify) === 0) return
+    forEachOwnOf(dev, (addr) => arpSend(arp.ARPOP_REQUEST, dev, addr, addr, 0xffff, -1, 0, 0))
+  }
 
   /** A received ARP frame, data at the ARP header. */
   const arpRcv = (skb: number): void => {
@@ -137,37 +181,117 @@ export const createArp = (deps: ArpDeps) => {
     const hi = arp.senderMacHi(u8, at)
     const lo = arp.senderMacLo(u8, at)
     if (op !== arp.ARPOP_REQUEST && op !== arp.ARPOP_REPLY) return drop(skb, Drop.ARP_INVALID)
-    if (ipv4.isMulticastAddr(tip) || ipv4.isLoopbackAddr(tip)) return drop(skb, Drop.ARP_INVALID)
-    const isForUs = op === arp.ARPOP_REQUEST && isLocalAddress(tip)
-    if (isForUs)
-      f64[count + (isToUs(skb) ? Softnet.neigh_rcv_probes_ucast : Softnet.neigh_rcv_probes_mcast)]++
-    // a probe: someone wants the address and asks whether it is free (RFC 5227 section 2.1.1)
-    if (sip === 0) {
-      if (isForUs) arpSend(arp.ARPOP_REPLY, dev, tip, sip, hi, lo, hi, lo)
-      return consume(skb)
+    const isLoopback = ipv4.isLoopbackAddr(tip) && !either(dev, Conf4.route_localnet)
+    if (ipv4.isMulticastAddr(tip) || isLoopback) return drop(skb, Drop.ARP_INVALID)
+    if (sip === tip && either(dev, Conf4.drop_gratuitous_arp)) return drop(skb, Drop.ARP_INVALID)
+    if (op === arp.ARPOP_REQUEST) {
+      if (isLocalAddress(tip)) countProbe(skb)
+      if (arpRequest(skb, dev, machine, sip, tip, hi, lo)) return consume(skb)
     }
-    // who claims our own address, or none that a host can have, is not learned from
-    if (!isSourceOk(sip)) return drop(skb, Drop.ARP_INVALID)
-    if (isForUs) {
-      if (learnFromRequest(machine, dev, sip, hi, lo))
-        arpSend(arp.ARPOP_REPLY, dev, tip, sip, hi, lo, hi, lo)
-      return consume(skb)
-    }
-    i32[key + 3] = sip
-    const row = table.lookup(dev, key)
-    if (row !== 0) updateKnown(machine, row, op, isToUs(skb), isGratuitous(at, op), hi, lo)
+    // a probe: someone asks whether the address is free (RFC 5227 section 2.1.1)
+    if (sip === 0) return consume(skb)
+    if (isConflict(dev, sip, hi, lo)) f64[count + Softnet.arp_conflicts]++
+    const isGarp = isGratuitous(at, op)
+    const row = lookup(machine, dev, op, sip, isGarp)
+    if (row === 0) return consume(skb)
+    updateKnown(machine, row, op, isToUs(skb), isGarp, hi, lo)
     consume(skb)
   }
-  /** A reply that nobody asked for names its sender twice in full (arp_is_garp). */
+  const countProbe = (skb: number): void => {
+    f64[count + (isToUs(skb) ? Softnet.neigh_rcv_probes_ucast : Softnet.neigh_rcv_probes_mcast)]++
+  }
+  /** Another station says that an address of this device is its own (RFC 5227 section 2.4). */
+  const isConflict = (dev: number, sip: number, hi: number, lo: number): boolean => {
+    const own = (devices + dev * DEVICE_WORDS + DEV_MAC) << 2
+    const isOurs = ethernet.macHi(u8, own) === hi && ethernet.macLo(u8, own) === lo
+    return !isOurs && isOwnOf(dev, sip)
+  }
+
+  /** Answers a request that is for us, or for whom we stand in; false when it is neither. */
+  const arpRequest = (
+    skb: number,
+    dev: number,
+    machine: Neighbour,
+    sip: number,
+    tip: number,
+    hi: number,
+    lo: number
+  ): boolean => {
+    if (sip === 0) {
+      const isOurs = isLocalAddress(tip) && !isIgnored(dev, sip, tip)
+      if (isOurs) arpSend(arp.ARPOP_REPLY, dev, tip, sip, hi, lo, hi, lo)
+      return true
+    }
+    // whoever could not send from there is not answered either
+    fl[FL_IIF] = dev
+    fl[FL_SADDR + 3] = sip
+    fl[FL_DADDR + 3] = tip
+    fl[FL_MARK] = i32[skb + SKB_MARK]
+    if (routeInput(fl) !== 0) return false
+    const type = fl[FL_TYPE]
+    if (type === RTN_LOCAL) {
+      if (isIgnored(dev, sip, tip) || isFiltered(dev, sip, tip)) return true
+    } else if (type !== RTN_UNICAST || !standsIn(dev, sip, tip)) return false
+    if (learnFromRequest(machine, dev, sip, hi, lo))
+      arpSend(arp.ARPOP_REPLY, dev, tip, sip, hi, lo, hi, lo)
+    return true
+  }
+  /**
+   * arp_ignore: 1, addresses of other devices are not ours here; 2, nor is one in another network than who asks; 3, nor
+   * are those that this host keeps to itself; 8, none is.
+   */
+  const isIgnored = (dev: number, sip: number, tip: number): boolean => {
+    switch (most(dev, Conf4.arp_ignore)) {
+      case 1:
+        return !isOwnOf(dev, tip)
+      case 2:
+        return !isOwnOf(dev, tip) || !isAddrOnLink(dev, tip, sip)
+      case 3:
+        return !isOwnBeyondHost(tip)
+      case 8:
+        return true
+    }
+    return false
+  }
+  /** arp_filter: what is sent to who asks would leave by another device. */
+  const isFiltered = (dev: number, sip: number, tip: number): boolean => {
+    if (!either(dev, Conf4.arp_filter)) return false
+    fl[FL_IIF] = fl[FL_OIF] = 0
+    fl[FL_SADDR + 3] = tip
+    fl[FL_DADDR + 3] = sip
+    return routeOutput(fl) !== 0 || fl[FL_DEV] !== dev
+  }
+  /** proxy_arp: the target is reached by another device; proxy_arp_pvlan: by this one, whose hosts hear us alone (RFC 3069). */
+  const standsIn = (dev: number, sip: number, tip: number): boolean =>
+    fl[FL_DEV] !== dev
+      ? either(dev, Conf4.proxy_arp)
+      : sip !== tip && either(dev, Conf4.proxy_arp_pvlan)
+
+  /** A gratuitous reply names its sender twice in full (arp_is_garp), and nobody says that he is us. */
   const isGratuitous = (at: number, op: number): boolean =>
     arp.isGratuitous(u8, at) &&
+    inetAddrType(arp.senderIp(u8, at)) === RTN_UNICAST &&
     (op !== arp.ARPOP_REPLY || ethernet.sameMac(u8, at + arp.SENDER_MAC, u8, at + arp.TARGET_MAC))
   const isToUs = (skb: number): boolean => i32[skb + SKB_PKT_TYPE] === PACKET_HOST
-  const isSourceOk = (sip: number): boolean =>
-    !ipv4.isMulticastAddr(sip) &&
-    !ipv4.isLoopbackAddr(sip) &&
-    sip !== ipv4.INADDR_BROADCAST &&
-    !isLocalAddress(sip)
+
+  /** The sender's entry; where arp_accept says so one is made for who was not asked: 1 all, 2 those of our networks. */
+  const lookup = (
+    machine: Neighbour,
+    dev: number,
+    op: number,
+    sip: number,
+    isGarp: boolean
+  ): number => {
+    i32[key + 3] = sip
+    const row = table.lookup(dev, key)
+    if (row !== 0 || !accepts(dev, sip)) return row
+    const isNews = isGarp || (op === arp.ARPOP_REPLY && inetAddrType(sip) === RTN_UNICAST)
+    return isNews ? machine.create(dev, key) : 0
+  }
+  const accepts = (dev: number, sip: number): boolean => {
+    const how = most(dev, Conf4.arp_accept)
+    return how === 1 || (how === 2 && isAddrOnLink(dev, sip, 0))
+  }
 
   /** Whoever asks for us will want our answer, and soon packets: an entry is made (neigh_event_ns). */
   const learnFromRequest = (
@@ -200,5 +324,5 @@ export const createArp = (deps: ArpDeps) => {
     machine.update(row, hi, lo, state, override)
   }
 
-  return { arpRcv, arpSolicit, arpSend, arpAnnounce }
+  return { arpRcv, arpSolicit, arpNotify }
 }

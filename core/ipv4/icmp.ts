@@ -1,5 +1,5 @@
 /**
- * ICMP for IPv4: answers echo requests, sends errors about packets that the other layers refuse (icmpSend), and gives
+ * ICMP for IPv4: answers echo and time-stamp requests, sends errors about packets that the other layers refuse (icmpSend), and gives
  * received errors to the transport of the packet they quote. Registered for IPPROTO_ICMP; on a worker. What an
  * error never follows: another error, a broadcast or multicast, a fragment but the first.
  * Linux: net/ipv4/icmp.c; RFC 792, 1122 section 3.2.2, 1812 section 4.3, 1191.
@@ -10,6 +10,7 @@ import { Errno } from '../base/errno.ts'
 import {
   createFlowi,
   FL_DADDR,
+  FL_DEV,
   FL_FAMILY,
   FL_MTU,
   FL_PROTO,
@@ -19,6 +20,8 @@ import {
   RTN_MULTICAST,
 } from '../base/flowi.ts'
 import type { Time } from '../base/time.ts'
+import { TIME_MS } from '../base/time.ts'
+import { DEV_FLAGS, IFF_LOOPBACK } from '../netdev/netdev.ts'
 import type { Arena } from '../shm/arena.ts'
 import { counterBank, Mib } from '../shm/counters.ts'
 import type { ConsumeFn, DropFn } from '../skb/drop.ts'
@@ -29,25 +32,29 @@ import {
   MAX_HEADER,
   PACKET_HOST,
   SKB_DATA,
+  SKB_DEV,
   SKB_DST,
+  SKB_IIF,
   SKB_IP_SUMMED,
   SKB_LEN,
   SKB_NETWORK,
   SKB_PKT_TYPE,
-  SKB_TAIL,
   SKB_TRANSPORT,
 } from '../skb/skb.ts'
 import * as icmp from '../wire/icmp.ts'
-import { IPPROTO_ICMP } from '../wire/ipproto.ts'
+import { IPPROTO_ICMP, IPPROTO_TCP, IPPROTO_UDP } from '../wire/ipproto.ts'
 import * as ipv4 from '../wire/ipv4.ts'
+import { DEVICE_WORDS } from '../shm/layout.ts'
 import { Sysctl } from '../shm/sysctl.ts'
 import { createIcmpRatelimit } from '../inet/icmp-ratelimit.ts'
+import type { InetPeers } from '../inet/inet-peer.ts'
 import type { InetProtos } from '../inet/inet-protos.ts'
 import { IPCB_TYPE, NO_MTU } from '../inet/inet-constants.ts'
 import type { Pmtu } from '../inet/pmtu.ts'
+import type { IpDoRedirect } from './ip-do-redirect.ts'
 import type { IpOutput } from './ip-output.ts'
 import type { AddrType } from '../inet/addr-type.ts'
-import type { IpOptions } from './ip-options.ts'
+import { type IpOptions, OPTIONS_NO_ECHO } from './ip-options.ts'
 
 type IcmpDeps = {
   arena: Arena
@@ -56,19 +63,27 @@ type IcmpDeps = {
   consume: ConsumeFn
   time: Time
   protos: InetProtos
-  echoOptions: IpOptions['echo']
+  options: Pick<IpOptions, 'echo' | 'build' | 'specDst'>
+  peers: Pick<InetPeers, 'xrlimAllow'>
+  /** core/stack/ipv4.ts: select4 of inet/source.ts with RT_SCOPE_LINK; 0 is none. */
+  selectLinkSource: (dev: number, near: number) => number
   /** core/stack/ipv4.ts: an echo reply (data at its ICMP header) for whoever asked here; takes it over. */
   pingRcv: (skb: number) => void
 } & Pick<Pmtu, 'routeOutput' | 'updatePmtu'> &
   Pick<IpOutput, 'ipSend'> &
-  Pick<AddrType, 'isLocalAddress'>
+  Pick<IpDoRedirect, 'ipDoRedirect'> &
+  Pick<AddrType, 'isLocalAddress' | 'inetAddrType'>
 
 export type Icmp = ReturnType<typeof createIcmp>
 
 /** An error is at most this long, as an IP packet (RFC 1812 section 4.3.2.3). */
 const MOST = 576
-/** Highest type that Linux knows (NR_ICMP_TYPES). */
+/** Highest type, and code of destination unreachable, that Linux knows (NR_ICMP_TYPES, NR_ICMP_UNREACH). */
 const LAST_TYPE = 18
+const LAST_UNREACH = 15
+const LAST_REDIRECT = 3
+/** The time does not count from midnight UT (RFC 792). */
+const NONSTANDARD_TIME = 0x80000000 | 0
 /** Precedence "internetwork control" of errors (RFC 1812 section 4.3.2.5). */
 const TOS_PREC_INTERNETCONTROL = 0xc0
 const TOS_MASK = 0x1e
@@ -120,12 +135,21 @@ for (const [type, into, out] of counted) {
 
 export const createIcmp = (deps: IcmpDeps) => {
   const { arena, skbs, drop, consume, time, protos, routeOutput, ipSend } = deps
-  const { isLocalAddress, pingRcv, updatePmtu, echoOptions } = deps
+  const {
+    isLocalAddress,
+    inetAddrType,
+    pingRcv,
+    updatePmtu,
+    options,
+    peers,
+    ipDoRedirect,
+    selectLinkSource,
+  } = deps
   const { i32, u8, f64, layout } = arena
-  const { sysctl } = layout
+  const { devices, sysctl } = layout
   const count = counterBank(arena, skbs.thread)
   const errors = protos.errors
-  const { icmpAllows } = createIcmpRatelimit({ arena, thread: skbs.thread, time })
+  const { icmpAllows } = createIcmpRatelimit({ arena, thread: skbs.thread, time, peers })
   const fl = createFlowi()
 
   const putFlow = (saddr: number, daddr: number, tos: number): void => {
@@ -137,11 +161,17 @@ export const createIcmp = (deps: IcmpDeps) => {
     fl[FL_TOS] = tos
     fl[FL_PROTO] = IPPROTO_ICMP
   }
-  const send = (skb: number, type: number, tos: number, optionsLen: number): void => {
+  /** Sends a finished message to where `fl` was routed, in front of it the `n` octets of options of the last echo(). */
+  const send = (skb: number, type: number, tos: number, n: number): void => {
     f64[count + Mib.IcmpOutMsgs]++
     if (OUT_COUNTERS[type] !== 0) f64[count + OUT_COUNTERS[type]]++
-    ipSend(skb, fl, IPPROTO_ICMP, tos, 0, optionsLen)
+    if (n > 0) options.build(skb, n, fl[FL_SADDR + 3])
+    ipSend(skb, fl, IPPROTO_ICMP, tos, 0, n)
   }
+  /** True when a message to where `fl` was routed is not one too many; nothing is counted that stays here. */
+  const mayGo = (type: number, code: number): boolean =>
+    (i32[devices + fl[FL_DEV] * DEVICE_WORDS + DEV_FLAGS] & IFF_LOOPBACK) !== 0 ||
+    icmpAllows(type, code, fl, FL_DADDR)
 
   // ---- errors out
 
@@ -152,13 +182,12 @@ export const createIcmp = (deps: IcmpDeps) => {
   const icmpSend = (about: number, type: number, code: number, info: number): void => {
     const at = i32[about + SKB_NETWORK]
     if (!mayAnswer(about, at)) return
-    const daddr = ipv4.dst(u8, at)
-    const saddr = ipv4.src(u8, at)
-    if (!icmpAllows(type, code, saddr)) return
     const tos = (ipv4.tos(u8, at) & TOS_MASK) | TOS_PREC_INTERNETCONTROL
-    putFlow(isLocalAddress(daddr) ? daddr : 0, saddr, tos)
-    if (routeOutput(fl) !== 0) return
-    const skb = quote(about, at, Math.min(MOST, fl[FL_MTU]) - ipv4.MIN_HEADER - icmp.MIN_HEADER)
+    const n = options.echo(about)
+    if (n === OPTIONS_NO_ECHO) return
+    putFlow(errorSource(about, at), ipv4.src(u8, at), tos & TOS_MASK)
+    if (routeOutput(fl) !== 0 || !mayGo(type, code)) return
+    const skb = quote(about, at, Math.min(MOST, fl[FL_MTU]) - ipv4.MIN_HEADER - n - icmp.MIN_HEADER)
     if (skb === 0) {
       f64[count + Mib.IcmpOutErrors]++
       return
@@ -168,7 +197,16 @@ export const createIcmp = (deps: IcmpDeps) => {
     icmp.setCode(u8, message, code)
     icmp.setRest(u8, message, info)
     icmp.setChecksum(u8, message, i32[skb + SKB_LEN])
-    send(skb, type, tos, 0)
+    send(skb, type, tos, n)
+  }
+  /** Our own address that the packet was for; of the device it came in on, when asked for; or 0: as the route has it. */
+  const errorSource = (about: number, at: number): number => {
+    const daddr = ipv4.dst(u8, at)
+    if (isLocalAddress(daddr)) return daddr
+    const iif = i32[about + SKB_IIF]
+    return iif !== 0 && i32[sysctl + Sysctl.icmp_errors_use_inbound_ifaddr] !== 0
+      ? selectLinkSource(iif, ipv4.src(u8, at))
+      : 0
   }
 
   /** RFC 1812 section 4.3.2.7. */
@@ -193,7 +231,7 @@ export const createIcmp = (deps: IcmpDeps) => {
     // what was pulled off lies before data, the rest behind it (perhaps in frags)
     const pulled = Math.max(i32[about + SKB_DATA] - at, 0)
     const len = Math.min(pulled + i32[about + SKB_LEN], Math.max(room, 28))
-    const skb = skbs.alloc(icmp.MIN_HEADER + len, MAX_HEADER)
+    const skb = skbs.alloc(icmp.MIN_HEADER + len, MAX_HEADER + ipv4.MAX_OPTIONS)
     if (skb === 0) return 0
     const to = skbs.put(skb, icmp.MIN_HEADER + len) + icmp.MIN_HEADER
     const head = Math.min(pulled, len)
@@ -203,19 +241,12 @@ export const createIcmp = (deps: IcmpDeps) => {
   }
 
   /**
-   * The next hop of a packet does not answer (dst_link_failure): the host it came from is told by ICMP, our own
-   * transport at once. The packet, data at its IP header, stays the caller's.
+   * The next hop of a packet does not answer (dst_link_failure): the host it came from is told, which may be this one. The
+   * packet, data at its IP header, stays the caller's.
    */
   const linkFailure = (skb: number): void => {
     const at = i32[skb + SKB_NETWORK]
-    if (u8[at] >> 4 !== 4) return
-    if (!isLocalAddress(ipv4.src(u8, at)))
-      return icmpSend(skb, icmp.ICMP_DEST_UNREACH, icmp.ICMP_HOST_UNREACH, 0)
-    const transport = at + ipv4.headerLen(u8, at)
-    if (transport + 8 > i32[skb + SKB_TAIL]) return
-    i32[skb + SKB_TRANSPORT] = transport
-    // filled by core/stack.ts: tcpErr (tcp/sock/tcp-proto.ts), udpErr (udp/udp-input.ts), icmpErr (here)
-    errors[ipv4.protocol(u8, at)](skb, Errno.EHOSTUNREACH, false, NO_MTU)
+    if (u8[at] >> 4 === 4) icmpSend(skb, icmp.ICMP_DEST_UNREACH, icmp.ICMP_HOST_UNREACH, 0)
   }
 
   // ---- in
@@ -224,22 +255,41 @@ export const createIcmp = (deps: IcmpDeps) => {
   const icmpRcv = (skb: number): void => {
     f64[count + Mib.IcmpInMsgs]++
     const len = i32[skb + SKB_LEN]
-    if (len < icmp.MIN_HEADER) return bad(skb, Drop.PKT_TOO_SMALL)
     if (!skbs.mayPull(skb, len)) return drop(skb, Drop.NOMEM)
     const at = i32[skb + SKB_DATA]
     if (i32[skb + SKB_IP_SUMMED] === CHECKSUM_NONE && !icmp.isChecksumOk(u8, at, len))
       return badChecksum(skb)
+    if (len < icmp.MIN_HEADER) return bad(skb, Drop.PKT_TOO_SMALL)
     const type = icmp.type(u8, at)
     if (IN_COUNTERS[type] !== 0) f64[count + IN_COUNTERS[type]]++
+    // who asks about our interfaces gets no answer (icmp_echo_enable_probe 0, RFC 8335 section 4)
+    if (type === icmp.ICMP_EXT_ECHO || type === icmp.ICMP_EXT_ECHOREPLY) return consume(skb)
     if (type > LAST_TYPE) return bad(skb, Drop.UNHANDLED_PROTO)
-    // what was sent to many is not answered, or all would answer at once (icmp_echo_ignore_broadcasts)
     const route = i32[skb + IPCB_TYPE]
-    if (route === RTN_BROADCAST || route === RTN_MULTICAST) return bad(skb, Drop.INVALID_PROTO)
-    if (type === icmp.ICMP_ECHO) return icmpEcho(skb)
-    if (type === icmp.ICMP_ECHOREPLY) return pingRcv(skb)
-    if (icmp.isError(type) && type !== icmp.ICMP_REDIRECT) return icmpUnreach(skb, type)
+    const isGroup = route === RTN_BROADCAST || route === RTN_MULTICAST
+    if (isGroup && !mayComeToMany(type)) return bad(skb, Drop.INVALID_PROTO)
+    switch (type) {
+      case icmp.ICMP_ECHO:
+        return icmpEcho(skb)
+      case icmp.ICMP_ECHOREPLY:
+        return pingRcv(skb)
+      case icmp.ICMP_TIMESTAMP:
+        return icmpTimestamp(skb)
+      case icmp.ICMP_DEST_UNREACH:
+      case icmp.ICMP_SOURCE_QUENCH:
+      case icmp.ICMP_TIME_EXCEEDED:
+      case icmp.ICMP_PARAMETERPROB:
+        return icmpUnreach(skb, type)
+      case icmp.ICMP_REDIRECT:
+        return icmpRedirect(skb)
+    }
     consume(skb)
   }
+  /** What was sent to many is not answered, or all would answer at once; and nobody tells many of an error. */
+  const mayComeToMany = (type: number): boolean =>
+    type === icmp.ICMP_ECHO || type === icmp.ICMP_TIMESTAMP
+      ? i32[sysctl + Sysctl.icmp_echo_ignore_broadcasts] === 0
+      : type === icmp.ICMP_ADDRESS || type === icmp.ICMP_ADDRESSREPLY
   const bad = (skb: number, reason: Drop): void => {
     f64[count + Mib.IcmpInErrors]++
     drop(skb, reason)
@@ -249,25 +299,60 @@ export const createIcmp = (deps: IcmpDeps) => {
     bad(skb, Drop.ICMP_CSUM)
   }
 
+  /** Routes the answer to a request and reads its options; their length, or OPTIONS_NO_ECHO when none is to go. */
+  const routeReply = (skb: number): number => {
+    const ip = i32[skb + SKB_NETWORK]
+    const n = options.echo(skb)
+    if (n === OPTIONS_NO_ECHO) return n
+    putFlow(
+      options.specDst(skb, i32[skb + IPCB_TYPE]),
+      ipv4.src(u8, ip),
+      ipv4.tos(u8, ip) & TOS_MASK
+    )
+    return routeOutput(fl) === 0 ? n : OPTIONS_NO_ECHO
+  }
+
   /** The request becomes its own reply. */
   const icmpEcho = (skb: number): void => {
     if (i32[sysctl + Sysctl.icmp_echo_ignore_all] !== 0) return consume(skb)
-    const ip = i32[skb + SKB_NETWORK]
-    const tos = ipv4.tos(u8, ip)
-    putFlow(ipv4.dst(u8, ip), ipv4.src(u8, ip), tos & TOS_MASK)
-    if (routeOutput(fl) !== 0) return consume(skb)
+    const tos = ipv4.tos(u8, i32[skb + SKB_NETWORK])
+    const n = routeReply(skb)
+    if (n === OPTIONS_NO_ECHO || !mayGo(icmp.ICMP_ECHOREPLY, 0)) return consume(skb)
     if (!skbs.expandHead(skb, MAX_HEADER - 64)) return drop(skb, Drop.NOMEM)
     const at = i32[skb + SKB_DATA]
     i32[skb + SKB_DST] = 0
     i32[skb + SKB_IP_SUMMED] = CHECKSUM_NONE
+    // it is ours now, however it came
+    i32[skb + SKB_PKT_TYPE] = PACKET_HOST
     icmp.setType(u8, at, icmp.ICMP_ECHOREPLY)
     icmp.putChecksum(
       u8,
       at,
       csum.adjust16(icmp.checksum(u8, at), icmp.ICMP_ECHO << 8, icmp.ICMP_ECHOREPLY << 8)
     )
-    const hasOptions = ipv4.headerLen(u8, i32[skb + SKB_NETWORK]) !== ipv4.MIN_HEADER
-    send(skb, icmp.ICMP_ECHOREPLY, tos, hasOptions ? echoOptions(skb, skb, fl[FL_SADDR + 3]) : 0)
+    send(skb, icmp.ICMP_ECHOREPLY, tos, n)
+  }
+  /** What time it is here (RFC 792); what lies behind the sender's own time is not read. */
+  const icmpTimestamp = (skb: number): void => {
+    if (i32[skb + SKB_LEN] < icmp.MIN_HEADER + 4) return bad(skb, Drop.PKT_TOO_SMALL)
+    const tos = ipv4.tos(u8, i32[skb + SKB_NETWORK])
+    const n = routeReply(skb)
+    if (n !== OPTIONS_NO_ECHO && mayGo(icmp.ICMP_TIMESTAMPREPLY, 0)) sendTimes(skb, tos, n)
+    consume(skb)
+  }
+  const sendTimes = (request: number, tos: number, n: number): void => {
+    const skb = skbs.alloc(icmp.TIMESTAMP_LEN, MAX_HEADER + ipv4.MAX_OPTIONS)
+    if (skb === 0) {
+      f64[count + Mib.IcmpOutErrors]++
+      return
+    }
+    const at = skbs.put(skb, icmp.TIMESTAMP_LEN)
+    u8.copyWithin(at, i32[request + SKB_DATA], i32[request + SKB_DATA] + icmp.MIN_HEADER + 4)
+    icmp.setType(u8, at, icmp.ICMP_TIMESTAMPREPLY)
+    icmp.setCode(u8, at, 0)
+    icmp.setTimes(u8, at, time[TIME_MS] | NONSTANDARD_TIME)
+    icmp.setChecksum(u8, at, icmp.TIMESTAMP_LEN)
+    send(skb, icmp.ICMP_TIMESTAMPREPLY, tos, n)
   }
 
   /** An error about something sent from here: its transport hears of it. */
@@ -278,19 +363,50 @@ export const createIcmp = (deps: IcmpDeps) => {
     const end = message + i32[skb + SKB_LEN]
     if (at + ipv4.MIN_HEADER > end) return bad(skb, Drop.PKT_TOO_SMALL)
     const headerLen = ipv4.headerLen(u8, at)
-    if (ipv4.version(u8, at) !== 4 || headerLen < ipv4.MIN_HEADER) return bad(skb, Drop.IP_INHDR)
-    if (at + headerLen + 8 > end) return bad(skb, Drop.PKT_TOO_SMALL)
+    if (headerLen < ipv4.MIN_HEADER) return bad(skb, Drop.IP_INHDR)
     if (type === icmp.ICMP_TIME_EXCEEDED && code === icmp.ICMP_EXC_FRAGTIME) return consume(skb)
-    if (type === icmp.ICMP_DEST_UNREACH && code > 15) return consume(skb)
+    if (type === icmp.ICMP_DEST_UNREACH && code > LAST_UNREACH) return consume(skb)
+    if (isBogus(at)) return consume(skb)
+    socketDeliver(skb, at, end, type, code)
+  }
+  /** Another way to where our packet went: its transport is asked for the socket, as with errors. */
+  const icmpRedirect = (skb: number): void => {
+    const at = i32[skb + SKB_DATA] + icmp.MIN_HEADER
+    const end = i32[skb + SKB_DATA] + i32[skb + SKB_LEN]
+    if (at + ipv4.MIN_HEADER > end) return bad(skb, Drop.PKT_TOO_SMALL)
+    const code = icmp.code(u8, i32[skb + SKB_DATA])
+    socketDeliver(skb, at, end, icmp.ICMP_REDIRECT, code)
+  }
+  /** Gives the error about the packet quoted at `at` to the transport that sent it (icmp_socket_deliver). */
+  const socketDeliver = (
+    skb: number,
+    at: number,
+    end: number,
+    type: number,
+    code: number
+  ): void => {
+    const message = i32[skb + SKB_DATA]
+    const headerLen = ipv4.headerLen(u8, at)
+    if (at + headerLen + 8 > end) return bad(skb, Drop.PKT_TOO_SMALL)
     // forged, or about what a NAT in between made of ours: none of our sockets sent it
-    if (!isLocalAddress(ipv4.src(u8, at))) return consume(skb)
+    if (!isLocalAddress(ipv4.src(u8, at))) return nobodys(skb, ipv4.protocol(u8, at))
+    const from = ipv4.src(u8, i32[skb + SKB_NETWORK])
     i32[skb + SKB_NETWORK] = at
     i32[skb + SKB_TRANSPORT] = at + headerLen
-    errorIn(skb, type, code, icmp.nextHopMtu(u8, message))
+    const isSender = errorIn(skb, type, code, icmp.nextHopMtu(u8, message))
+    if (isSender && type === icmp.ICMP_REDIRECT && (code & 7) <= LAST_REDIRECT)
+      ipDoRedirect(i32[skb + SKB_DEV], from, icmp.gateway(u8, message), at)
     consume(skb)
   }
-  /** What the error means, without ICMP's words. Source quench means nothing any more (RFC 6633). */
-  const errorIn = (skb: number, type: number, code: number, mtu: number): void => {
+  /** Some routers speak of what was sent to all of a network (RFC 1122 section 3.2.2). */
+  const isBogus = (at: number): boolean =>
+    i32[sysctl + Sysctl.icmp_ignore_bogus_error_responses] === 0 &&
+    inetAddrType(ipv4.dst(u8, at)) === RTN_BROADCAST
+  /** Transports that look for a socket, and have none, count that. */
+  const nobodys = (skb: number, protocol: number): void =>
+    protocol === IPPROTO_TCP || protocol === IPPROTO_UDP ? bad(skb, Drop.NO_SOCKET) : consume(skb)
+  /** What the error means, without ICMP's words; true when somebody here sent what it is about. Source quench means nothing any more (RFC 6633). */
+  const errorIn = (skb: number, type: number, code: number, mtu: number): boolean => {
     // filled by core/stack.ts, as in linkFailure
     const error = errors[ipv4.protocol(u8, i32[skb + SKB_NETWORK])]
     switch (type) {
@@ -306,12 +422,16 @@ export const createIcmp = (deps: IcmpDeps) => {
       case icmp.ICMP_PARAMETERPROB:
         return error(skb, EPROTO, true, NO_MTU)
     }
+    // what says nothing to a socket still has to find it
+    return error(skb, 0, false, NO_MTU)
   }
-  /** inet_protos' handler of errors about our own ICMP: the way of an echo was too narrow (icmp_err). */
-  const icmpErr = (skb: number, _errno: number, _isFatal: boolean, mtu: number): void => {
-    if (mtu === NO_MTU) return
+  /** inet_protos' handler of errors about our own ICMP, which are echo replies: the way of one was too narrow (icmp_err). */
+  const icmpErr = (skb: number, _errno: number, _isFatal: boolean, mtu: number): boolean => {
+    if (icmp.type(u8, i32[skb + SKB_TRANSPORT]) !== icmp.ICMP_ECHOREPLY) return false
+    if (mtu === NO_MTU) return true
     putFlow(0, ipv4.dst(u8, i32[skb + SKB_NETWORK]), 0)
     updatePmtu(fl, FL_DADDR, mtu)
+    return true
   }
 
   return { icmpSend, icmpRcv, icmpErr, linkFailure }

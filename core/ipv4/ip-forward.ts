@@ -27,7 +27,7 @@ import {
 import * as icmp from '../wire/icmp.ts'
 import * as ipv4 from '../wire/ipv4.ts'
 import { IPCB_FLAGS, IPCB_MTU, IPSKB_FORWARDED } from '../inet/inet-constants.ts'
-import { NH_FAMILY, NH_GATEWAY } from '../inet/nexthop-constants.ts'
+import { NH_FAMILY, NH_GATEWAY, NH_PREFSRC } from '../inet/nexthop-constants.ts'
 import type { IpOptions } from './ip-options.ts'
 import type { NfHooks } from '../netfilter/hooks.ts'
 import { NF_INET_FORWARD, NF_PASSED } from '../netfilter/nf-constants.ts'
@@ -64,6 +64,7 @@ export const createIpForward = (deps: IpForwardDeps) => {
   const ipForward = (skb: number, fl: Flowi): void => {
     if (i32[skb + SKB_PKT_TYPE] !== PACKET_HOST) return drop(skb, Drop.OTHERHOST)
     if (ipv4.ttl(u8, i32[skb + SKB_NETWORK]) <= 1) return tooManyHops(skb)
+    f64[count + Mib.IpForwDatagrams]++
     const mtu = fl[FL_MTU]
     if (i32[skb + SKB_LEN] > mtu && isTooBig(skb, mtu)) return tooBig(skb, mtu)
     // taps hold clones of the bytes that are about to change (skb_cow)
@@ -79,17 +80,15 @@ export const createIpForward = (deps: IpForwardDeps) => {
   }
   /** Behind FORWARD. */
   const forwardFinish = (skb: number): void => {
-    f64[count + Mib.IpForwDatagrams]++
-    if (i32[skb + SKB_TRANSPORT] - i32[skb + SKB_NETWORK] !== ipv4.MIN_HEADER && !recordRouter(skb))
-      return drop(skb, Drop.NOMEM)
+    if (i32[skb + SKB_TRANSPORT] - i32[skb + SKB_NETWORK] !== ipv4.MIN_HEADER) recordRouter(skb)
     ipOutput(skb)
   }
-  /** Options record the address of the device that the packet leaves by (ip_forward_options). */
-  const recordRouter = (skb: number): boolean => {
+  /** Options record the address that what is made here would leave from, by that route (ip_rt_get_source). */
+  const recordRouter = (skb: number): void => {
     const row = i32[skb + SKB_DST]
-    const near =
-      i32[row + NH_FAMILY] !== 0 ? i32[row + NH_GATEWAY + 3] : ipv4.dst(u8, i32[skb + SKB_NETWORK])
-    return options.record(skb, selectSource(i32[skb + SKB_DEV], near))
+    const prefsrc = i32[row + NH_PREFSRC + 3]
+    const near = i32[row + NH_FAMILY] !== 0 ? i32[row + NH_GATEWAY + 3] : 0
+    options.forward(skb, prefsrc !== 0 ? prefsrc : selectSource(i32[skb + SKB_DEV], near))
   }
   /** A super-frame is as big as its segments; without DF, IP output cuts the packet. */
   const isTooBig = (skb: number, mtu: number): boolean => {

@@ -9,7 +9,7 @@ import { counterBank, Mib } from '../shm/counters.ts'
 import type { DropFn } from '../skb/drop.ts'
 import { Drop } from '../skb/drop.ts'
 import type { Skbs } from '../skb/skb.ts'
-import { RX_HEADROOM, SKB_FRAGS, SKB_LEN, SKB_NETWORK } from '../skb/skb.ts'
+import { RX_HEADROOM, SKB_FRAGS, SKB_IPOPT, SKB_LEN, SKB_NETWORK } from '../skb/skb.ts'
 import {
   FRAG_DADDR,
   FRAG_ELSE,
@@ -83,7 +83,9 @@ export const createIpDefrag = ({ arena, skbs, drop, frags, icmpSend }: IpDefragD
   }
 
   const assemble = (queue: number): number => {
-    const headerLen = ipv4.headerLen(u8, i32[frags.firstOf(queue) + SKB_NETWORK])
+    const first = frags.firstOf(queue)
+    const headerLen = ipv4.headerLen(u8, i32[first + SKB_NETWORK])
+    const options = i32[first + SKB_IPOPT]
     const total = headerLen + frags.lengthOf(queue)
     const isCongested = frags.isCongested(queue)
     if (total > ipv4.MAX_TOTAL_LENGTH) {
@@ -93,6 +95,7 @@ export const createIpDefrag = ({ arena, skbs, drop, frags, icmpSend }: IpDefragD
     const whole = frags.assemble(queue, headerLen)
     if (whole === 0) return 0
     const at = i32[whole + SKB_NETWORK]
+    i32[whole + SKB_IPOPT] = options
     if (isCongested) ipv4.setTos(u8, at, ipv4.tos(u8, at) | INET_ECN_CE)
     ipv4.setTotalLength(u8, at, total)
     ipv4.setFragment(u8, at, 0, 0)

@@ -12,6 +12,7 @@ import {
   FL_DADDR,
   FL_DST,
   FL_FAMILY,
+  FL_FLAGS,
   FL_IIF,
   FL_MARK,
   FL_PROTO,
@@ -19,17 +20,18 @@ import {
   FL_TOS,
   FL_TYPE,
   RTN_BROADCAST,
-  RTN_LOCAL,
   RTN_MULTICAST,
   RTN_UNICAST,
 } from '../base/flowi.ts'
+import { DevStat, deviceStats } from '../netdev/netdev.ts'
 import type { Arena } from '../shm/arena.ts'
 import { counterBank, Mib } from '../shm/counters.ts'
-import { Conf4, confRow } from '../shm/devconf.ts'
+import { CONF_ALL, Conf4, confRow } from '../shm/devconf.ts'
 import type { ConsumeFn, DropFn } from '../skb/drop.ts'
 import { Drop } from '../skb/drop.ts'
 import type { Skbs } from '../skb/skb.ts'
 import {
+  PACKET_HOST,
   PACKET_LOOPBACK,
   PACKET_OTHERHOST,
   SKB_DATA,
@@ -46,6 +48,7 @@ import {
 } from '../skb/skb.ts'
 import * as icmp from '../wire/icmp.ts'
 import * as ipv4 from '../wire/ipv4.ts'
+import type { InetPeers } from '../inet/inet-peer.ts'
 import type { InetProtos } from '../inet/inet-protos.ts'
 import { IPCB_FLAGS, IPCB_TYPE } from '../inet/inet-constants.ts'
 import { OPTIONS_OK, OPTIONS_SOURCE_ROUTE, type IpOptions } from './ip-options.ts'
@@ -66,8 +69,7 @@ type IpInputDeps = {
   nf: NfHooks
   protos: InetProtos
   options: IpOptions
-  /** core/stack/ipv4.ts: select4 of inet/source.ts with RT_SCOPE_UNIVERSE; 0 is none. */
-  selectSource: (dev: number, near: number) => number
+  peers: Pick<InetPeers, 'find' | 'spend'>
   /** core/stack/ipv4.ts: gives raw sockets their copies; true when there was one. */
   rawDeliver: (skb: number, protocol: number) => boolean
 } & Pick<Route, 'routeInput'> &
@@ -85,11 +87,16 @@ const ECN_COUNTERS = Int32Array.of(
   Mib.IpExtInCEPkts
 )
 
+/** As HZ 1000 makes them. */
+const ERROR_COST_MS = 1000
+const ERROR_BURST_MS = 5000
+
 export const createIpInput = (deps: IpInputDeps) => {
   const { arena, skbs, drop, consume, nf, protos, routeInput, isLocalAddress, ipForward } = deps
-  const { ipDefrag, steerAgain, icmpSend, options, selectSource, rawDeliver } = deps
+  const { ipDefrag, steerAgain, icmpSend, options, peers, rawDeliver } = deps
   const { i32, u8, f64 } = arena
   const count = counterBank(arena, skbs.thread)
+  const confAll = confRow(arena, CONF_ALL)
   const { handlers, resumes } = protos
   const fl = createFlowi()
   fl[FL_FAMILY] = AF_INET
@@ -150,18 +157,39 @@ export const createIpInput = (deps: IpInputDeps) => {
     fl[FL_PROTO] = u8[at + 9]
     fl[FL_SADDR + 3] = ipv4.src(u8, at)
     fl[FL_DADDR + 3] = ipv4.dst(u8, at)
+    fl[FL_TYPE] = 0
+    fl[FL_FLAGS] = 0
     const error = routeInput(fl)
-    if (error !== 0) return ipError(skb, error)
+    if (error === 0) i32[skb + IPCB_TYPE] = fl[FL_TYPE]
+    else if (isMartian(error)) return martian(skb, error)
     const hasOptions = i32[skb + SKB_TRANSPORT] - at !== ipv4.MIN_HEADER
-    if (hasOptions && !optionsOk(skb)) return
+    if (hasOptions && !rcvOptions(skb)) return
     const type = fl[FL_TYPE]
+    const isGroup = type === RTN_MULTICAST || type === RTN_BROADCAST
+    if (!isGroup && isMisaddressed(skb)) return drop(skb, Drop.UNICAST_IN_L2_MULTICAST)
+    if (error !== 0) return ipError(skb, error)
     i32[skb + SKB_DST] = fl[FL_DST]
-    i32[skb + IPCB_TYPE] = type
     if (type === RTN_UNICAST) return ipForward(skb, fl)
-    if (hasOptions && !recordHost(skb, type)) return
-    if (type !== RTN_MULTICAST && type !== RTN_BROADCAST) return ipLocalDeliver(skb)
-    countGroup(skb, type)
+    if (isGroup) countGroup(skb, type)
+    if (fl[FL_FLAGS] !== 0) return ipForward(skb, fl)
     ipLocalDeliver(skb)
+  }
+  /** For one host, and yet sent to many by its link address. */
+  const isMisaddressed = (skb: number): boolean =>
+    i32[skb + SKB_PKT_TYPE] !== PACKET_HOST &&
+    either(i32[skb + SKB_DEV], Conf4.drop_unicast_in_l2_multicast)
+  const either = (dev: number, setting: number): boolean =>
+    (i32[confAll + setting] | i32[confRow(arena, dev) + setting]) !== 0
+  /** Refused for what it is, before its options were read; a route that refuses it has a type. */
+  const isMartian = (error: number): boolean =>
+    error === -Errno.EXDEV || (error === -Errno.EINVAL && fl[FL_TYPE] === 0)
+  const martian = (skb: number, error: number): void => {
+    const dev = i32[skb + SKB_DEV]
+    if (either(dev, Conf4.log_martians))
+      f64[deviceStats(arena, skbs.thread, dev) + DevStat.rx_martians]++
+    if (error !== -Errno.EXDEV) return drop(skb, martianReason(i32[skb + SKB_NETWORK]))
+    f64[count + Mib.TcpExtIPReversePathFilter]++
+    drop(skb, Drop.IP_RPFILTER)
   }
   const countGroup = (skb: number, type: number): void => {
     const isMulticast = type === RTN_MULTICAST
@@ -237,25 +265,23 @@ export const createIpInput = (deps: IpInputDeps) => {
   /** No way for the packet (ip_error): a router says so to the sender, a host is silent. */
   const ipError = (skb: number, error: number): void => {
     const forwards = i32[confRow(arena, i32[skb + SKB_DEV]) + Conf4.forwarding] !== 0
-    if (error === -Errno.EXDEV) {
-      f64[count + Mib.TcpExtIPReversePathFilter]++
-      return drop(skb, Drop.IP_RPFILTER)
-    }
     if (error === -Errno.ENETUNREACH) {
       f64[count + Mib.IpExtInNoRoutes]++
-      if (forwards) icmpSend(skb, icmp.ICMP_DEST_UNREACH, icmp.ICMP_NET_UNREACH, 0)
+      if (forwards) tellSender(skb, icmp.ICMP_NET_UNREACH)
       return drop(skb, Drop.IP_INNOROUTES)
     }
     if (error === -Errno.EHOSTUNREACH) {
-      if (forwards) icmpSend(skb, icmp.ICMP_DEST_UNREACH, icmp.ICMP_HOST_UNREACH, 0)
+      if (forwards) tellSender(skb, icmp.ICMP_HOST_UNREACH)
       else f64[count + Mib.IpInAddrErrors]++
       return drop(skb, Drop.IP_INADDRERRORS)
     }
-    if (error === -Errno.EACCES) {
-      icmpSend(skb, icmp.ICMP_DEST_UNREACH, icmp.ICMP_PKT_FILTERED, 0)
-      return drop(skb, Drop.IP_INNOROUTES)
-    }
-    drop(skb, martianReason(i32[skb + SKB_NETWORK]))
+    if (error === -Errno.EACCES) tellSender(skb, icmp.ICMP_PKT_FILTERED)
+    drop(skb, Drop.IP_INNOROUTES)
+  }
+  /** Each host is told five times at once, and once a second (ip_rt_error_burst, ip_rt_error_cost). */
+  const tellSender = (skb: number, code: number): void => {
+    if (peers.spend(peers.find(fl, FL_SADDR), ERROR_COST_MS, ERROR_BURST_MS))
+      icmpSend(skb, icmp.ICMP_DEST_UNREACH, code, 0)
   }
   const martianReason = (at: number): Drop => {
     const source = ipv4.src(u8, at)
@@ -273,24 +299,19 @@ export const createIpInput = (deps: IpInputDeps) => {
     return ipv4.isMulticastAddr(destination) ? Drop.NOT_SPECIFIED : Drop.IP_INNOROUTES
   }
 
-  /** False when the packet was dropped: its options make no sense, or ask for source routing. */
-  const optionsOk = (skb: number): boolean => {
-    const wrong = options.check(skb)
+  /** Reads the options and fills them in (ip_rcv_options); false when the packet was dropped for them. */
+  const rcvOptions = (skb: number): boolean => {
+    if (!options.own(skb)) {
+      discard(skb)
+      return false
+    }
+    const wrong = options.compile(skb, fl[FL_TYPE])
     if (wrong === OPTIONS_OK) return true
     if (wrong === OPTIONS_SOURCE_ROUTE) drop(skb, Drop.IP_INHDR)
     else {
       icmpSend(skb, icmp.ICMP_PARAMETERPROB, 0, wrong << 24)
       badHeader(skb, Drop.IP_INHDR)
     }
-    return false
-  }
-  /** This host is on the way of a packet that came to it (fib_compute_spec_dst says which of its addresses). */
-  const recordHost = (skb: number, type: number): boolean => {
-    const at = i32[skb + SKB_NETWORK]
-    const own =
-      type === RTN_LOCAL ? ipv4.dst(u8, at) : selectSource(i32[skb + SKB_DEV], ipv4.src(u8, at))
-    if (options.record(skb, own)) return true
-    discard(skb)
     return false
   }
 

@@ -67,6 +67,7 @@ import { ETH_P_IP, IPV4_MULTICAST_HI, ipv4MulticastLo } from '../wire/ethernet.t
 import { IPPROTO_ICMP } from '../wire/ipproto.ts'
 import * as ipv4 from '../wire/ipv4.ts'
 import type { IpFragmentation } from './ip-fragmentation.ts'
+import { type IpOptions, OPTIONS_NO_ECHO } from './ip-options.ts'
 import {
   IPCB_FLAGS,
   IPCB_MTU,
@@ -99,6 +100,7 @@ type IpOutputDeps = {
   skDst: SkDst
   fragmentation: IpFragmentation
   gso: Pick<Gso, 'networkSegLen' | 'segment'>
+  options: Pick<IpOptions, 'echo' | 'build'>
   /** First of four free words of this thread: a next hop's address. */
   key: number
 } & Pick<Route, 'routeInput'> &
@@ -110,10 +112,13 @@ type IpOutputDeps = {
   Pick<DevQueueXmit, 'devQueueXmit'> &
   Pick<Machine, 'netifRx'>
 
+/** The two bits of TOS that are ECN's (RFC 3168). */
+const ECN_MASK = 3
+
 export type IpOutput = ReturnType<typeof createIpOutput>
 
 export const createIpOutput = (deps: IpOutputDeps) => {
-  const { arena, skbs, drop, nf, ipSelectIdent, fragmentation, gso, key } = deps
+  const { arena, skbs, drop, nf, ipSelectIdent, fragmentation, gso, options, key } = deps
   const { routeInput, routeOutput, loadAddrs } = deps
   const { neighResolve, neighConfirm, ethHeader, ethHeaderSelf, devQueueXmit, netifRx } = deps
   const { skDstCheck, skDstValid } = deps.skDst
@@ -138,13 +143,12 @@ export const createIpOutput = (deps: IpOutputDeps) => {
     daddr: number,
     tos: number,
     ttl: number,
-    frag: number
+    frag: number,
+    id: number
   ): void => {
     i32[skb + SKB_TRANSPORT] = i32[skb + SKB_DATA]
     const at = skbs.push(skb, ipv4.MIN_HEADER)
     const total = i32[skb + SKB_GSO_SIZE] === 0 ? i32[skb + SKB_LEN] : i32[skb + SKB_LEN] & 0xffff
-    const segments = i32[skb + SKB_GSO_SEGS]
-    const id = ipSelectIdent(saddr, daddr, proto, segments > 1 ? segments : 1)
     i32[skb + SKB_NETWORK] = at
     i32[skb + SKB_PROTOCOL] = ETH_P_IP
     const sum = fold(
@@ -180,6 +184,11 @@ export const createIpOutput = (deps: IpOutputDeps) => {
     u8[at + 19] = daddr
   }
 
+  const selectId = (skb: number, saddr: number, daddr: number, proto: number): number => {
+    const segments = i32[skb + SKB_GSO_SEGS]
+    return ipSelectIdent(saddr, daddr, proto, segments > 1 ? segments : 1)
+  }
+
   /** Sends a connected sock's packet, data at the transport header: 0, or -errno. */
   const ipQueueXmit = (skb: number, sk: number): number => {
     const error = skDstCheck(sk)
@@ -192,14 +201,18 @@ export const createIpOutput = (deps: IpOutputDeps) => {
     i32[skb + IPCB_TYPE] = i32[row + NH_TYPE]
     i32[skb + IPCB_MTU] = i32[sk + SK_MTU]
     i32[skb + IPCB_FLAGS] = 0
+    const proto = i32[sk + SK_PROTOCOL]
+    const saddr = i32[sk + SK_SADDR + 3]
+    const daddr = i32[sk + SK_DADDR + 3]
     pushHeader(
       skb,
-      i32[sk + SK_PROTOCOL],
-      i32[sk + SK_SADDR + 3],
-      i32[sk + SK_DADDR + 3],
+      proto,
+      saddr,
+      daddr,
       i32[sk + SK_TOS],
       ttl === 0 ? i32[defaultTtl] : ttl,
-      i32[sk + SK_MTU_LOCKED] === 0 ? ipv4.IP_DF : 0
+      i32[sk + SK_MTU_LOCKED] === 0 ? ipv4.IP_DF : 0,
+      selectId(skb, saddr, daddr, proto)
     )
     return ipLocalOut(skb)
   }
@@ -207,7 +220,8 @@ export const createIpOutput = (deps: IpOutputDeps) => {
   /**
    * Sends a packet, data at the transport header, along the route in `fl` (routeOutput has answered): 0, or
    * -errno. DF is set on what fits the path (path MTU discovery); what does not is fragmented here. ICMP goes
-   * without DF, as Linux's ICMP sockets send it. `optionsLen` bytes in front of the transport header are IP's options.
+   * without DF, as Linux's ICMP sockets send it; only what may be fragmented needs an identification (RFC 6864 section
+   * 4.1). `optionsLen` bytes in front of the transport header are IP's options.
    */
   const ipSend = (
     skb: number,
@@ -217,6 +231,7 @@ export const createIpOutput = (deps: IpOutputDeps) => {
     ttl: number,
     optionsLen = 0
   ): number => {
+    const saddr = fl[FL_SADDR + 3]
     const daddr = fl[FL_DADDR + 3]
     const mtu = fl[FL_MTU]
     if (i32[skb + SKB_LEN] + ipv4.MIN_HEADER > ipv4.MAX_TOTAL_LENGTH) return tooLong(skb)
@@ -229,11 +244,22 @@ export const createIpOutput = (deps: IpOutputDeps) => {
     const fits = i32[skb + SKB_LEN] + ipv4.MIN_HEADER <= mtu && fl[FL_MTU_LOCKED] === 0
     const frag = fits && proto !== IPPROTO_ICMP ? ipv4.IP_DF : 0
     const hops = ttl === 0 ? i32[defaultTtl] : ttl === NO_HOPS ? 0 : ttl
-    pushHeader(skb, proto, fl[FL_SADDR + 3], daddr, tos, hops, frag)
+    const id = frag === 0 || i32[skb + SKB_GSO_SIZE] !== 0 ? selectId(skb, saddr, daddr, proto) : 0
+    pushHeader(skb, proto, saddr, daddr, tos, hops, frag, id)
     if (optionsLen !== 0) takeOptions(skb, optionsLen)
     const error = ipLocalOut(skb)
     if (error < 0) f64[count + Mib.IpOutDiscards]++
     return error
+  }
+  /** ipSend of what answers a received packet without a socket (ip_send_unicast_reply). */
+  const ipSendReply = (skb: number, fl: Flowi, proto: number, request: number): number => {
+    const n = options.echo(request)
+    if (n === OPTIONS_NO_ECHO) {
+      drop(skb, Drop.NOT_SPECIFIED)
+      return -Errno.EINVAL
+    }
+    if (n > 0) options.build(skb, n, fl[FL_SADDR + 3])
+    return ipSend(skb, fl, proto, ipv4.tos(u8, i32[request + SKB_NETWORK]) & ~ECN_MASK, 0, n)
   }
   /** The header is longer by the options that lie behind it. */
   const takeOptions = (skb: number, optionsLen: number): void => {
@@ -391,5 +417,5 @@ export const createIpOutput = (deps: IpOutputDeps) => {
     neighConfirm(i32[row + NH_DEV], i32[row + NH_FAMILY] !== 0 ? row + NH_GATEWAY : sk + SK_DADDR)
   }
 
-  return { ipQueueXmit, ipSend, ipOutput, routeMeHarder, sockConfirm }
+  return { ipQueueXmit, ipSend, ipSendReply, ipOutput, routeMeHarder, sockConfirm }
 }

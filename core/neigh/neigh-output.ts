@@ -323,6 +323,28 @@ export const createNeighOutput = (deps: NeighOutputDeps) => {
     pending[p + P_FAILED] = 1
     wheel.arm(timer, 1, onTimer)
   })
+  /** Has the address at (words, at) a neighbour on the device? One that nobody has met is asked for. */
+  const neighIsValid = (dev: number, words: Int32Array, at: number): boolean => {
+    putKey(words[at], words[at + 1], words[at + 2], words[at + 3])
+    const row = table.lookup(dev, key)
+    if (row !== 0 && (i32[row + NEIGH_STATE] & NUD_VALID) !== 0) return true
+    asking = true
+    ipi.send(
+      0,
+      Ipi.NEIGH_RESOLVE,
+      dev,
+      words[at],
+      words[at + 1],
+      words[at + 2],
+      words[at + 3],
+      0,
+      0,
+      0,
+      0
+    )
+    asking = false
+    return false
+  }
   /** Drops what waits for next hops behind a device that goes away. */
   const flushDevice = (dev: number): void => {
     for (let p = P_WORDS; p <= PENDING * P_WORDS; p += P_WORDS)
@@ -341,5 +363,5 @@ export const createNeighOutput = (deps: NeighOutputDeps) => {
   /** Packets that wait here for a next hop. */
   const neighWaiting = (): number => waiting
 
-  return { neighResolve, neighConfirm, flushDevice, neighWaiting }
+  return { neighIsValid, neighResolve, neighConfirm, flushDevice, neighWaiting }
 }

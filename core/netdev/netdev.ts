@@ -121,6 +121,8 @@ export const DEV_STAT_ROWS = [
   { name: 'rx_gro_skbs' },
   /** Frames that a tap missed because it held all that it may. */
   { name: 'tap_missed' },
+  /** Packets whose addresses cannot be, while log_martians is on. */
+  { name: 'rx_martians' },
 ] as const
 
 type DevStatRow = (typeof DEV_STAT_ROWS)[number]

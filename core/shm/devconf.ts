@@ -25,6 +25,39 @@ const IPV4 = {
   rp_filter: number(0, 2),
   /** Either. */
   send_redirects: onOff(1),
+  /** Either: hosts of several networks share the link. */
+  shared_media: onOff(1),
+  /** A host: either, a router: both; whether redirects are honoured. `all` is turned with forwarding. */
+  accept_redirects: onOff(1, 0),
+  /** Either: only to gateways that we have, where hosts of one network are alone on the link. */
+  secure_redirects: onOff(1),
+  /** Either: our own addresses may come in as sources. */
+  accept_local: onOff(0),
+  /** Either: 127/8 is not kept to this host. */
+  route_localnet: onOff(0),
+  /** Either: martians are counted (martians_logged of `ethtool -S`). */
+  log_martians: onOff(0),
+  /** Both: what is for all of another of our networks is sent on there (RFC 2644 has it off). */
+  bc_forwarding: onOff(0),
+  /** Either: what came to a group's link address is not for one host (RFC 1122 section 3.3.6). */
+  drop_unicast_in_l2_multicast: onOff(0),
+  /** Either, as proxy_arp_pvlan: we answer for hosts that we reach by another device, or by the same. */
+  proxy_arp: onOff(0),
+  proxy_arp_pvlan: onOff(0),
+  /** Either: only the device answers by which the answer's way leads. */
+  arp_filter: onOff(0),
+  /** The greater: which source asks (0 any, 1 one that the target knows, 2 the best). */
+  arp_announce: number(0, 2),
+  /** The greater: for which of our addresses requests are answered (ipv4/arp.ts). */
+  arp_ignore: number(0, 8),
+  /** The greater: entries are made for who was not asked, 1 for all, 2 for those of our networks. */
+  arp_accept: number(0, 2),
+  /** The greater: neighbours are told when the device comes up or has another link address. */
+  arp_notify: onOff(0),
+  /** Both: neighbours are forgotten with the carrier. */
+  arp_evict_nocarrier: onOff(1),
+  /** Either. */
+  drop_gratuitous_arp: onOff(0),
 } as const satisfies Record<string, Setting>
 
 const IPV6 = {

@@ -33,6 +33,8 @@ export const Ipi = {
   DEV_DOWN: 10,
   /** worker: the path MTU to address a1..a4 is a5 (an ICMP error reached another worker). */
   PMTU_UPDATE: 11,
+  /** worker 0: ifindex a0 is up, or has another link address: its neighbours are told where that is asked for. */
+  DEV_UP: 13,
   /** control, from any: a notification for watchers. a0 Notify.*, a1 1 when it is gone, a2.. as the kind says. */
   NOTIFY: 12,
   /** worker 0: a membership of group a1..a4 on ifindex a0 has come, changed or gone (inet/mc-members.ts). */

@@ -17,6 +17,7 @@
  * | devices, deviceFds, devConf | control                             | all                           |
  * | ifaddrs, nexthops      | control, published by generation         | all                           |
  * | fibTables, Roots, Nodes | control, published by generation        | all                           |
+ * | redirects of w         | worker w                                 | worker w                      |
  * | sockFlows              | the worker that owns the flow            | threads that steer            |
  * | ownedFlows of w        | worker w                                 | workers                       |
  * | neighbours, neighIndex | worker 0, entry by entry (seqlock)       | all                           |
@@ -197,6 +198,8 @@ export const SOCK_FLOWS = 32768
 export const DEV_FLOWS = 4096
 export const IFADDR_WORDS = 16
 export const NEXTHOP_WORDS = 32
+/** Next hops that a worker learns from redirects (inet/redirects.ts); a power of two. */
+export const REDIRECTS = 64
 export const FIB_NODE_WORDS = 256
 /** Direct first stride of a trie: 16 bits. */
 export const FIB_ROOT_WORDS = 65536
@@ -265,6 +268,8 @@ const regionWords = (config: ArenaConfig) => {
     ownedFlows: workers * ownedFlowWords(config),
     ifaddrs: config.ifaddrs * IFADDR_WORDS,
     nexthops: config.nexthops * NEXTHOP_WORDS,
+    /** [worker] copies of nexthop rows with gateways learned from redirects. */
+    redirects: workers * REDIRECTS * NEXTHOP_WORDS,
     /** The map of routing tables, and the root of each. */
     fibTables: config.fibTables * FIB_TABLE_WORDS,
     fibRoots: config.fibTables * FIB_ROOT_WORDS,

@@ -143,6 +143,12 @@ export const SOFTNET_STAT = [
     help: 'Neighbour entries that found the table full.',
   },
   {
+    name: 'arp_conflicts',
+    type: 'counter',
+    by: 'worker',
+    help: 'ARP frames of other stations that have an address of ours.',
+  },
+  {
     name: 'neigh_rcv_probes_mcast',
     type: 'counter',
     by: 'worker',

@@ -69,6 +69,13 @@ const TABLE = {
     max: [60999, 1024, 65535],
   }),
   icmp_echo_ignore_all: onOff('net.ipv4.icmp_echo_ignore_all', 0),
+  icmp_echo_ignore_broadcasts: onOff('net.ipv4.icmp_echo_ignore_broadcasts', 1),
+  /** The source of an ICMP error is an address of the device that the packet came in on. */
+  icmp_errors_use_inbound_ifaddr: onOff('net.ipv4.icmp_errors_use_inbound_ifaddr', 0),
+  /** Errors about packets that we are said to have sent to a broadcast address are believed as others are. */
+  icmp_ignore_bogus_error_responses: onOff('net.ipv4.icmp_ignore_bogus_error_responses', 1),
+  /** Bit n: messages of type n are limited; at first unreachable, source quench, time exceeded, parameter problem. */
+  icmp_ratemask: number('net.ipv4.icmp_ratemask', 0x1818),
   /** Milliseconds between two errors to one host. */
   icmp_ratelimit: number('net.ipv4.icmp_ratelimit', 1000),
   icmp_msgs_per_sec: number('net.ipv4.icmp_msgs_per_sec', 10000),

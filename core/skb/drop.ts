@@ -67,6 +67,7 @@ const REASONS = [
   'WORKER_RESTART',
   'TCP_MINTTL',
   'IPV6_BAD_EXTHDR',
+  'UNICAST_IN_L2_MULTICAST',
 ] as const
 
 /** A reason's number: only those of `Drop` are. */

@@ -114,6 +114,8 @@ export const SKB_TIME_PREV = 56
 /** The sender's generation, and what it was charged. */
 const SKB_SENDER_GENERATION = 57
 const SKB_SENDER_CHARGE = 58
+/** What was done for the options of a received IPv4 packet that has some (ipv4/ip-options.ts). */
+export const SKB_IPOPT = 59
 
 // SKB_FLAGS.
 /** Stages write down what they decide about this packet. */

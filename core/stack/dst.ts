@@ -1,9 +1,10 @@
 /**
- * A stack's routes as transports use them: the lookup, the path MTUs learned of what lies behind it, and the route that a
- * sock keeps. A path MTU goes to all CPUs, since the flows to one destination are spread over them.
+ * A stack's routes as transports use them: the lookup, the path MTUs and next hops learned of what lies behind
+ * it, and the route that a sock keeps. A path MTU goes to all CPUs, since the flows to one destination are spread over them.
  */
 import type { Flowi } from '../base/flowi.ts'
 import { createPmtu } from '../inet/pmtu.ts'
+import { createRedirects } from '../inet/redirects.ts'
 import { createSkDst } from '../inet/sk-dst.ts'
 import { Ipi } from '../shm/ipi.ts'
 import type { Machine } from './machine.ts'
@@ -18,7 +19,10 @@ export const createDst = (machine: Machine, lookup: (fl: Flowi) => number) => {
         ipi.send(cpu, Ipi.PMTU_UPDATE, 0, a[at], a[at + 1], a[at + 2], a[at + 3], mtu)
   }
   const pmtu = createPmtu({ time, random, routeOutput: lookup, tellOthers })
-  const { routeOutput, updatePmtu, pmtuSerial } = pmtu
+  const { updatePmtu } = pmtu
+  const redirects = createRedirects({ ...machine, routeOutput: pmtu.routeOutput })
+  const { routeOutput, learnRedirect } = redirects
+  const pmtuSerial = (): number => pmtu.pmtuSerial() + redirects.redirectSerial()
   const address = new Int32Array(4)
   ipi.on(Ipi.PMTU_UPDATE, (_from, _a0, a1, a2, a3, a4, mtu) => {
     address[0] = a1
@@ -28,5 +32,5 @@ export const createDst = (machine: Machine, lookup: (fl: Flowi) => number) => {
     pmtu.pmtuLearned(address, 0, mtu)
   })
   const skDst = createSkDst({ arena, time, routeOutput, pmtuSerial })
-  return { routeOutput, updatePmtu, pmtuSerial, skDst }
+  return { routeOutput, updatePmtu, learnRedirect, pmtuSerial, skDst }
 }

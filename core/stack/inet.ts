@@ -7,6 +7,7 @@ import { createAfInet } from '../ipv4/af-inet.ts'
 import { createAfInet6 } from '../ipv6/af-inet6.ts'
 import { DEV_NET, deviceRow } from '../netdev/netdev.ts'
 import { createNfHooks } from '../netfilter/hooks.ts'
+import { CONF_ALL, Conf4, confRow } from '../shm/devconf.ts'
 import { Ipi } from '../shm/ipi.ts'
 import { SKB_PROTOCOL } from '../skb/skb.ts'
 import { ETH_P_ARP, ETH_P_IP, ETH_P_IPV6 } from '../wire/ethernet.ts'
@@ -24,6 +25,11 @@ export const createInet = (machine: Machine, link: Link) => {
   const { arena, ipi } = machine
   const { ptype } = link
   const netOf = (ifindex: number): number => arena.i32[deviceRow(arena, ifindex) + DEV_NET]
+  /** With the carrier (arp_evict_nocarrier, of all and of the device). */
+  const evictsNeighbours = (ifindex: number): boolean =>
+    [CONF_ALL, ifindex].every(
+      (row) => arena.i32[confRow(arena, row) + Conf4.arp_evict_nocarrier] !== 0
+    )
   const nf = createNfHooks({ ...machine, netOf })
   const nf6 = createNfHooks({ ...machine, netOf })
   const protos = createInetProtos()
@@ -33,8 +39,7 @@ export const createInet = (machine: Machine, link: Link) => {
     arena.i32[skb + SKB_PROTOCOL] === ETH_P_IPV6
       ? ipv6.linkFailure(skb)
       : ipv4.icmp.linkFailure(skb)
-  const { isLocalAddress } = routing
-  const neigh = createNeigh(machine, link, { isLocalAddress, linkFailure })
+  const neigh = createNeigh(machine, link, { routing, linkFailure })
   const frags = createInetFrag({ ...machine, timer: machine.words(TIMER_WORDS) })
   const below = { machine, link, neigh, routing, frags }
   const ipv4 = createIpv4({ ...below, protos, nf })
@@ -47,7 +52,9 @@ export const createInet = (machine: Machine, link: Link) => {
   ptype.devAddPack(ETH_P_IP, ipv4.ipRcv, ipv4.ipResume)
   ptype.devAddPack(ETH_P_IPV6, ipv6.ip6Rcv, ipv6.ip6Resume)
   ptype.devAddPack(ETH_P_ARP, arp.arpRcv, arp.arpRcv)
+  ipi.on(Ipi.DEV_UP, (_from, ifindex) => arp.arpNotify(ifindex))
   ipi.on(Ipi.DEV_DOWN, (_from, ifindex, isCarrierOnly) => {
+    if (isCarrierOnly !== 0 && !evictsNeighbours(ifindex)) return
     neighOutput.flushDevice(ifindex)
     if (isCarrierOnly !== 0) return neighbour?.neighCarrierDown(ifindex)
     nf.dropQueued(ifindex)

@@ -1,9 +1,11 @@
 /** IPv4 of a stack: packets in, reassembled, through and out, the hooks on their way, and ICMP about them. */
 import type { InetFrag } from '../inet/inet-fragment.ts'
+import { createInetPeers } from '../inet/inet-peer.ts'
 import type { InetProtos } from '../inet/inet-protos.ts'
-import { RT_SCOPE_UNIVERSE } from '../inet/nexthop-constants.ts'
+import { RT_SCOPE_LINK, RT_SCOPE_UNIVERSE } from '../inet/nexthop-constants.ts'
 import { createSourceSelection } from '../inet/source.ts'
 import { createIcmp } from '../ipv4/icmp.ts'
+import { createIpDoRedirect } from '../ipv4/ip-do-redirect.ts'
 import { createIpForward } from '../ipv4/ip-forward.ts'
 import { createIpDefrag } from '../ipv4/ip-fragment.ts'
 import { createIpFragmentation } from '../ipv4/ip-fragmentation.ts'
@@ -34,7 +36,9 @@ export const createIpv4 = ({ machine, link, neigh, routing, frags, protos, nf }:
   const { gso, devQueueXmit } = link.xmit
   const { select4 } = createSourceSelection(arena)
   const selectSource = (dev: number, near: number): number => select4(dev, near, RT_SCOPE_UNIVERSE)
-  const common = { ...machine, ...routing, protos, nf, selectSource }
+  const selectLinkSource = (dev: number, near: number): number => select4(dev, near, RT_SCOPE_LINK)
+  const peers = createInetPeers(machine)
+  const common = { ...machine, ...routing, protos, nf, selectSource, selectLinkSource, peers }
   const options = createIpOptions({ ...common, scratch: words(10) })
   const out = createIpOutput({
     ...common,
@@ -42,11 +46,13 @@ export const createIpv4 = ({ machine, link, neigh, routing, frags, protos, nf }:
     ...link.ether,
     ...createIpIdent(thread, arena.layout.config.workers, random),
     gso,
+    options,
     devQueueXmit,
     fragmentation: createIpFragmentation(machine),
     key: words(4),
   })
-  const icmp = createIcmp({ ...common, ...out, pingRcv: consume, echoOptions: options.echo })
+  const { ipDoRedirect } = createIpDoRedirect({ ...common, ...neigh.neighOutput })
+  const icmp = createIcmp({ ...common, ...out, pingRcv: consume, options, ipDoRedirect })
   const { icmpSend } = icmp
   const { ipForward } = createIpForward({
     ...common,

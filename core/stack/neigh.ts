@@ -3,7 +3,6 @@
  * the state machine, which answers the others and control.
  */
 import { TIMER_WORDS } from '../base/timer-wheel.ts'
-import type { AddrType } from '../inet/addr-type.ts'
 import { createSourceSelection } from '../inet/source.ts'
 import { RT_SCOPE_LINK } from '../inet/nexthop-constants.ts'
 import { createArp } from '../ipv4/arp.ts'
@@ -16,18 +15,19 @@ import { Ipi, Notify } from '../shm/ipi.ts'
 import { ETH_P_IP } from '../wire/ethernet.ts'
 import type { Link } from './link.ts'
 import type { Machine } from './machine.ts'
+import type { Routing } from './routing.ts'
 
 /** Worker that runs the neighbour state machine. */
 const NEIGH_CPU = 0
 
 /** What the neighbours need of the layer above. */
-export type NeighDeps = Pick<AddrType, 'isLocalAddress'> & Pick<Icmp, 'linkFailure'>
+export type NeighDeps = { routing: Routing } & Pick<Icmp, 'linkFailure'>
 
 export type Neigh = ReturnType<typeof createNeigh>
 
 export const createNeigh = (machine: Machine, link: Link, deps: NeighDeps) => {
   const { arena, thread, words } = machine
-  const { isLocalAddress, linkFailure } = deps
+  const { routing, linkFailure } = deps
   const { ether, xmit } = link
   const { devQueueXmit } = xmit
   const { select4 } = createSourceSelection(arena)
@@ -46,9 +46,9 @@ export const createNeigh = (machine: Machine, link: Link, deps: NeighDeps) => {
     thread === NEIGH_CPU ? createNeighbour({ ...machine, ...timer(), table, notify }) : null
   const arp = createArp({
     ...machine,
+    ...routing,
     table,
     neighbour,
-    isLocalAddress,
     ethHeader: ether.ethHeader,
     devQueueXmit,
     key: words(4),

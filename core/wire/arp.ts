@@ -22,15 +22,16 @@ const TARGET_IP = 24
 export const MIN_HEADER = 28
 
 export const ARPHRD_ETHER = 1
+const ARPHRD_IEEE802 = 6
 /** Hardware length 6 and protocol length 4, read as one word. */
 const ETHER_IPV4_LENGTHS = 0x0604
 export const ARPOP_REQUEST = 1
 export const ARPOP_REPLY = 2
 
-/** Only Ethernet with IPv4 is understood; anything else is dropped, as arp_rcv does. */
+/** Only Ethernet, by either number (RFC 1042), with IPv4 is understood; anything else is dropped, as arp_rcv does. */
 export const check = (mem: Bytes, at: number, room: number): boolean =>
   room >= MIN_HEADER &&
-  u16(mem, at + HARDWARE) === ARPHRD_ETHER &&
+  (u16(mem, at + HARDWARE) === ARPHRD_ETHER || u16(mem, at + HARDWARE) === ARPHRD_IEEE802) &&
   u16(mem, at + PROTOCOL) === ETH_P_IP &&
   u16(mem, at + LENGTHS) === ETHER_IPV4_LENGTHS
 

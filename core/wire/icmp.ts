@@ -4,7 +4,7 @@
  *
  *  |0 type         |1 code         |2           checksum            |
  *  |4 echo: identifier             |6 echo: sequence; error: MTU    |
- *  |8 echo: data; error: the header and first octets of the packet that caused it
+ *  |8 echo: data; error: the header and first octets of the packet that caused it; timestamp: three times
  *
  * All functions assume check() passed for (mem, at). Linux counterpart: include/uapi/linux/icmp.h.
  */
@@ -18,7 +18,10 @@ const ID = 4
 const SEQ = 6
 const REST = 4
 const MTU = 6
+const RECEIVED = 12
+const SENT = 16
 export const MIN_HEADER = 8
+export const TIMESTAMP_LEN = 20
 
 export const ICMP_ECHOREPLY = 0
 export const ICMP_DEST_UNREACH = 3
@@ -31,6 +34,8 @@ export const ICMP_TIMESTAMP = 13
 export const ICMP_TIMESTAMPREPLY = 14
 export const ICMP_ADDRESS = 17
 export const ICMP_ADDRESSREPLY = 18
+export const ICMP_EXT_ECHO = 42
+export const ICMP_EXT_ECHOREPLY = 43
 
 export const ICMP_NET_UNREACH = 0
 export const ICMP_HOST_UNREACH = 1
@@ -68,13 +73,28 @@ export const setRest = (mem: Bytes, at: number, value: number): void =>
 export const setNextHopMtu = (mem: Bytes, at: number, value: number): void =>
   putI32(mem, at + REST, value & 0xffff)
 
+/** A timestamp's: when it came in and when it left. */
+export const setTimes = (mem: Bytes, at: number, time: number): void => {
+  putI32(mem, at + RECEIVED, time)
+  putI32(mem, at + SENT, time)
+}
+
+/** Linux counts those that nobody uses with them. */
+const ERRORS =
+  (1 << 1) |
+  (1 << 2) |
+  (1 << ICMP_DEST_UNREACH) |
+  (1 << ICMP_SOURCE_QUENCH) |
+  (1 << ICMP_REDIRECT) |
+  (1 << 6) |
+  (1 << 7) |
+  (1 << 9) |
+  (1 << 10) |
+  (1 << ICMP_TIME_EXCEEDED) |
+  (1 << ICMP_PARAMETERPROB)
 /** These quote the packet that caused them and must never be answered by another error. */
 export const isError = (icmpType: number): boolean =>
-  icmpType === ICMP_DEST_UNREACH ||
-  icmpType === ICMP_SOURCE_QUENCH ||
-  icmpType === ICMP_REDIRECT ||
-  icmpType === ICMP_TIME_EXCEEDED ||
-  icmpType === ICMP_PARAMETERPROB
+  icmpType < 32 && ((ERRORS >> icmpType) & 1) !== 0
 
 export const isChecksumOk = (mem: Bytes, at: number, len: number): boolean =>
   csum.isChecksumOk(mem, at, len, 0)

@@ -24,6 +24,7 @@ const SRC = 12
 const DST = 16
 export const MIN_HEADER = 20
 export const MAX_HEADER = 60
+export const MAX_OPTIONS = MAX_HEADER - MIN_HEADER
 export const MAX_TOTAL_LENGTH = 0xffff
 /** Source and destination side by side, for pseudoSum. */
 export const ADDRS = SRC

@@ -2,12 +2,14 @@
 // gives; and IPv4 options and redirects, which only show frame by frame.
 
 import { describe, expect, test } from 'bun:test'
+import { NLM_F_CREATE } from '../../core/control/nlm-flags.ts'
 import { RX_HEADROOM, SKB_DEV, SKB_VLAN } from '../../core/skb/skb.ts'
 import * as arp from '../../core/wire/arp.ts'
 import * as ethernet from '../../core/wire/ethernet.ts'
 import * as icmp from '../../core/wire/icmp.ts'
 import { IPPROTO_ICMP } from '../../core/wire/ipproto.ts'
 import * as ipv4 from '../../core/wire/ipv4.ts'
+import * as tcp from '../../core/wire/tcp.ts'
 import * as vlan from '../../core/wire/vlan.ts'
 import { createSim } from '../support/net-sim.ts'
 import {
@@ -20,6 +22,7 @@ import {
   ipPacket,
   ipText,
   macText,
+  tcpFrame,
   udpFrame,
 } from '../support/packets.ts'
 
@@ -233,17 +236,73 @@ describe('IPv4 options', () => {
   const optionsOf = (frame: Uint8Array): number[] => [
     ...frame.subarray(34, 14 + ipv4.headerLen(frame, 14)),
   ]
-  const parameterProblem = (frame: Uint8Array): number | undefined =>
-    icmp.type(frame, 34) === icmp.ICMP_PARAMETERPROB ? icmp.rest(frame, 34) >>> 24 : undefined
+  const parameterProblem = (frame: Uint8Array): number | undefined => {
+    const at = 14 + ipv4.headerLen(frame, 14)
+    return icmp.type(frame, at) === icmp.ICMP_PARAMETERPROB
+      ? icmp.rest(frame, at) >>> 24
+      : undefined
+  }
 
   test.each([
     ['a full record route', [7, 7, 8, 1, 2, 3, 4, 0]],
     ['a stream identifier', [136, 4, 0, 7]],
-    ['padding and the end', [1, 1, 0, 9]],
+    ['padding and the end', [1, 1, 0, 0]],
+    ['a timestamp of an unknown kind', [68, 8, 5, 2, 0, 0, 0, 0]],
+    ['a full timestamp for hosts that its sender named', [68, 12, 13, 3, 1, 2, 3, 4, 5, 6, 7, 8]],
+    ['a router alert', [148, 4, 0, 0]],
   ])('%s goes through as it is', async (_, options) => {
     const { send, far } = await network()
     send(through(options))
     expect(optionsOf(far.received[0]!)).toEqual(options)
+    expect(ipv4.isChecksumOk(far.received[0]!, 14)).toBe(true)
+  })
+  test('an error about a packet carries what its options had recorded, with our address', async () => {
+    const { send } = await network()
+    const fields = {
+      saddr: '10.1.0.77',
+      daddr: '10.2.0.77',
+      ttl: 1,
+      options: [7, 11, 4, ...new Array(9).fill(0)],
+    }
+    const [error] = send(udpFrame({ dst: ROUTER, src: HOST }, fields, { sport: 1, dport: 2 }))
+    expect(optionsOf(error!)).toEqual([7, 11, 12, 10, 1, 0, 254, 10, 1, 0, 254, 0])
+    expect(icmp.type(error!, 46)).toBe(icmp.ICMP_TIME_EXCEEDED)
+    expect(icmp.isChecksumOk(error!, 46, error!.length - 46)).toBe(true)
+    // what is quoted shows that it was here
+    expect([...error!.subarray(74, 82)]).toEqual([7, 11, 8, 10, 1, 0, 254, 0])
+    expect(ipv4.isChecksumOk(error!, 54)).toBe(true)
+  })
+  test('a reset carries them too, and the TOS of what it answers, but for ECN', async () => {
+    const { send } = await network()
+    const options = [7, 7, 4, 0, 0, 0, 0, 0]
+    const fields = { saddr: '10.1.0.77', daddr: '10.1.0.254', tos: 0x2a, options }
+    const [reset] = send(tcpFrame({ dst: ROUTER, src: HOST }, fields, { sport: 1, dport: 2 }))
+    expect(optionsOf(reset!)).toEqual([7, 7, 8, 10, 1, 0, 254, 0])
+    expect(reset![14 + 28 + 13]).toBe(tcp.TCP_RST)
+    expect(ipv4.tos(reset!, 14)).toBe(0x28)
+    // it is whole for good: it needs no identification (RFC 6864)
+    expect([ipv4.dontFragment(reset!, 14), ipv4.id(reset!, 14)]).toEqual([true, 0])
+    expect(ipv4.isChecksumOk(reset!, 14)).toBe(true)
+  })
+  test('options are judged before a route that refuses the packet, and after a martian is', async () => {
+    const { send, r } = await network()
+    await r.must({
+      type: 'RTM_NEWROUTE',
+      flags: NLM_F_CREATE,
+      route: { dst: '10.8.0.0/16', type: 'blackhole' },
+    })
+    const bad = { saddr: '10.1.0.77', daddr: '10.8.0.1', options: [7, 2, 1, 1] }
+    const toRouter = { dst: ROUTER, src: HOST }
+    const [error] = send(udpFrame(toRouter, bad, { sport: 1, dport: 2 }))
+    expect(parameterProblem(error!)).toBe(21)
+    expect(
+      send(udpFrame(toRouter, { ...bad, saddr: '127.0.0.1' }, { sport: 1, dport: 2 }))
+    ).toEqual([])
+  })
+  test('what lies behind the end is cleared', async () => {
+    const { send, far } = await network()
+    send(through([1, 1, 0, 9]))
+    expect(optionsOf(far.received[0]!)).toEqual([1, 1, 0, 0])
     expect(ipv4.isChecksumOk(far.received[0]!, 14)).toBe(true)
   })
   test('a timestamp gets ours, not from midnight; with our address where it asks', async () => {
@@ -257,7 +316,7 @@ describe('IPv4 options', () => {
     expect(Math.abs((stamp & 0x7fffffff) - now)).toBeLessThan(100)
     expect(only.slice(8)).toEqual([0, 0, 0, 0])
     send(through([68, 12, 5, 1, 0, 0, 0, 0, 0, 0, 0, 0]))
-    expect(optionsOf(far.received[0]!).slice(0, 8)).toEqual([68, 12, 13, 1, 10, 2, 0, 254])
+    expect(optionsOf(far.received[0]!).slice(0, 8)).toEqual([68, 12, 13, 1, 10, 1, 0, 254])
   })
   test('a timestamp asked of another host is left alone; one without room counts us', async () => {
     const { send, far } = await network()
@@ -279,7 +338,12 @@ describe('IPv4 options', () => {
     ['a timestamp too short', [68, 3, 5, 1], 21],
     ['a timestamp whose pointer is too small', [68, 8, 4, 0, 0, 0, 0, 0], 22],
     ['a timestamp without room for address and time', [68, 8, 5, 1, 0, 0, 0, 0], 22],
-    ['a timestamp of an unknown kind', [68, 8, 5, 2, 0, 0, 0, 0], 23],
+    ['a second record route', [7, 3, 4, 7, 3, 4, 0, 0], 23],
+    ['a second timestamp', [68, 4, 5, 0, 68, 4, 5, 0], 24],
+    ['a router alert too short', [148, 3, 0, 0], 21],
+    ['a source route too short', [131, 2, 0, 0], 21],
+    ['a source route whose pointer is too small', [137, 7, 3, 1, 2, 3, 4, 0], 22],
+    ['a second source route', [131, 3, 4, 137, 3, 4, 0, 0], 23],
     ['a timestamp that nobody can count on', [68, 8, 9, 0xf0, 0, 0, 0, 0], 23],
   ])('%s is a parameter problem that says where', async (_, options, where) => {
     const { sim, send, far, r } = await network()
@@ -325,6 +389,38 @@ describe('IPv4 options', () => {
     expect(near.received.length).toBe(2)
     expect(optionsOf(near.received[0]!)).toEqual([7, 7, 8, 10, 1, 0, 254, 0])
     expect(near.received.every((frame) => ipv4.isChecksumOk(frame, 14))).toBe(true)
+  })
+})
+
+describe('a time-stamp request', () => {
+  const ask = (data: Uint8Array, daddr = '10.1.0.254'): Uint8Array =>
+    icmpFrame(
+      { dst: ROUTER, src: HOST },
+      { saddr: '10.1.0.77', daddr },
+      icmp.ICMP_TIMESTAMP,
+      0,
+      0x12345678,
+      data
+    )
+  test('is answered with our time, not from midnight', async () => {
+    const { send, sim, r } = await network()
+    const now = (sim.nowMs() & 0x7fffffff) >>> 0
+    const [answer] = send(ask(Uint8Array.of(0, 0, 0, 9, 1, 1, 1, 1, 1, 1, 1, 1)))
+    const view = new DataView(answer!.buffer, answer!.byteOffset)
+    expect(icmp.type(answer!, 34)).toBe(icmp.ICMP_TIMESTAMPREPLY)
+    expect(icmp.isChecksumOk(answer!, 34, 20)).toBe(true)
+    expect([view.getUint32(38), view.getUint32(42)]).toEqual([0x12345678, 9])
+    expect(view.getUint32(46) >>> 31).toBe(1)
+    expect((view.getUint32(46) & 0x7fffffff) - now).toBeLessThan(100)
+    expect(view.getUint32(50)).toBe(view.getUint32(46))
+    expect(r.mib('IcmpOutTimestampReps')).toBe(1)
+  })
+  test('without a time is an error, and one to all is not answered', async () => {
+    const { send, r } = await network()
+    expect(send(ask(new Uint8Array(3)))).toEqual([])
+    expect(r.mib('IcmpInErrors')).toBe(1)
+    expect(send(ask(new Uint8Array(12), '10.1.0.255'))).toEqual([])
+    expect(r.mib('IcmpInErrors')).toBe(2)
   })
 })
 

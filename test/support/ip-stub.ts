@@ -22,6 +22,7 @@ export const createIpStub = (machine: Machine, stub: IpStub): TcpInet => {
     ...info,
     queueXmit,
     send,
+    reply: (skb, fl, proto) => send(skb, fl, proto, 0, 0),
     hopLimit: () => 64,
     portUnreachable: () => {},
   })

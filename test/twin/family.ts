@@ -6,13 +6,8 @@ import { generateIpv4 } from './ipv4/generate.ts'
 import { KNOWN_IPV4 } from './ipv4/known.ts'
 import { fixSum } from './ipv4/packets.ts'
 import { IPV4_WORLD } from './ipv4/world.ts'
+import type { Known } from './known.ts'
 import type { SetUp } from './side.ts'
-
-/** A difference that stays: what it looks like, and why. */
-export type Known = {
-  reason: string
-  isIt: (found: { kernel: string[]; softnet: string[]; counter?: string }) => boolean
-}
 
 export type Family = {
   name: string
@@ -20,7 +15,7 @@ export type Family = {
   /** The same seed is the same case. */
   generate: (seed: number) => Case
   /** A frame that came out, without what may differ. */
-  canonical: (frame: Uint8Array, drawn: Drawn) => Canonical
+  canonical: (frame: Uint8Array, drawn: Drawn | null) => Canonical
   /** Makes a frame's checksums right that has been made smaller. */
   repair: (frame: Uint8Array) => void
   known: readonly Known[]

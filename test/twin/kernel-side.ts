@@ -3,7 +3,7 @@
 // only what goes over lo waits for a soft interrupt, and a frame that follows it over lo says when that was.
 
 import { readFileSync, writeFileSync } from 'node:fs'
-import { addressOf, block, check, libc } from '../../workers/os/libc.ts'
+import { addressOf, block, check, libc, O_RDONLY, openPath } from '../../workers/os/libc.ts'
 import { POLLIN } from '../../workers/os/poll.ts'
 import { openTap } from '../../workers/os/tap.ts'
 import { linkName } from './case.ts'
@@ -44,8 +44,9 @@ const createMarker = () => {
  * One `ip` that runs lines as they come. What a line says ends where the answer to a last one begins; some commands end
  * the program when they are refused, and another goes on.
  */
-const createIp = () => {
+const createIp = (enter: () => void) => {
   const start = () => {
+    enter()
     const child = Bun.spawn(['sh', '-c', 'exec ip -force -batch - 2>&1'], {
       stdin: 'pipe',
       stdout: 'pipe',
@@ -98,8 +99,14 @@ const setSysctl = (setting: string): string => {
 export const createKernelSide = async (setUp: SetUp): Promise<Side> => {
   // what the kernel keeps of hosts (struct inet_peer) lasts as long as the namespace
   check(libc.unshare(CLONE_NEWNET), 'unshare')
-  const ip = createIp()
+  const namespace = openPath('/proc/thread-self/ns/net', O_RDONLY)
+  /** Whoever has opened another router since has left this thread in that one's namespace. */
+  const enter = (): void => {
+    check(libc.setns(namespace, CLONE_NEWNET), 'setns')
+  }
+  const ip = createIp(enter)
   const run = async (line: string): Promise<string> => {
+    enter()
     const [program, rest = ''] = line.split(/ (.*)/, 2)
     if (program === 'sysctl') return setSysctl(rest)
     if (program === 'ip') return ip.run(rest)
@@ -109,6 +116,7 @@ export const createKernelSide = async (setUp: SetUp): Promise<Side> => {
   const taps = setUp.links.map(({ mac, mtu }, k) =>
     openTap({ name: linkName(k + 1), vnetHdr: false, link: { mac, mtu, up: true } })
   )
+  for (const line of setUp.kernelLines) await run(line)
   const hostname = '0.0.0.0'
   const listener = Bun.listen({ hostname, port: setUp.port, socket: { data: () => {} } })
   const socket = await Bun.udpSocket({ hostname, port: setUp.port })
@@ -137,14 +145,15 @@ export const createKernelSide = async (setUp: SetUp): Promise<Side> => {
     },
     drain,
     counters: () => {
+      enter()
       const found = new Map<string, number>()
-      readCounters(found, '/proc/self/net/snmp')
-      readCounters(found, '/proc/self/net/netstat')
+      readCounters(found, '/proc/thread-self/net/snmp')
+      readCounters(found, '/proc/thread-self/net/netstat')
       return found
     },
     forget: async () => {
       // `neigh flush` would end with the ip that runs it where an entry goes by itself meanwhile
-      for (const entry of (await ip.run('neigh show')).split('\n'))
+      for (const entry of (await ip.run('neigh show')).split('\n').sort())
         if (entry !== '' && !/ (PERMANENT|NOARP)/.test(entry))
           await ip.run(`neigh del ${entry.split(' ').slice(0, 3).join(' ')}`)
     },
@@ -153,6 +162,7 @@ export const createKernelSide = async (setUp: SetUp): Promise<Side> => {
       listener.stop(true)
       socket.close()
       marker.close()
+      libc.close(namespace)
       ip.close()
     },
   }

@@ -14,6 +14,8 @@ const option = (name: string, otherwise: string): string => {
   return at < 0 ? otherwise : args[at + 1]!
 }
 
+const SHRINK_TRIES = 300
+
 const main = async (): Promise<number> => {
   const family = FAMILIES[option('--family', 'ipv4')]
   if (family === undefined) throw new Error(`families: ${Object.keys(FAMILIES).join(', ')}`)
@@ -31,9 +33,11 @@ const main = async (): Promise<number> => {
   const cases = Number(option('--cases', '50000'))
   const start = performance.now()
   const seconds = (): string => ((performance.now() - start) / 1000).toFixed(1)
-  const findings = await runTwin(family, seed, cases, !args.includes('--quick'), (done, found) => {
+  const shrinkTries = args.includes('--quick') ? 0 : SHRINK_TRIES
+  const progress = (done: number, found: number): void => {
     if (done % 5000 === 0) console.log(`${done} cases, ${found} differences, ${seconds()} s`)
-  })
+  }
+  const findings = await runTwin(family, seed, cases, { shrinkTries, progress })
   for (const finding of findings.sort((a, b) => b.times - a.times))
     console.log(formatFinding(family, finding))
   console.log(`${cases} cases of seed ${seed}: ${findings.length} differences, ${seconds()} s`)

@@ -7,6 +7,8 @@ export type SetUp = {
   /** Set before there are links. */
   before: readonly string[]
   lines: readonly string[]
+  /** What only the kernel has to be told. */
+  kernelLines: readonly string[]
   /** Where something listens, in TCP and UDP, and says nothing (the discard service's, as softnet has that). */
   port: number
 }
@@ -21,7 +23,7 @@ export type Side = {
   drain: () => Uint8Array[][]
   /** Counters by nstat's names. */
   counters: () => Map<string, number>
-  /** Forgets neighbours that nobody has configured. */
+  /** Forgets neighbours that nobody has configured, in the order of their addresses as text. */
   forget: () => Promise<void>
   close: () => void
 }

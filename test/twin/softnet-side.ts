@@ -84,7 +84,10 @@ export const createSoftnetSide = async (setUp: SetUp): Promise<Side> => {
         Object.keys(Mib).map((name): [string, number] => [name, host.mib(name as keyof typeof Mib)])
       ),
     forget: async () => {
-      for (const { dev, dst, state } of dumped(host.control, { type: 'RTM_GETNEIGH' }))
+      const known = dumped(host.control, { type: 'RTM_GETNEIGH' })
+      // in the order of the lines that the kernel's ip prints
+      known.sort((a, b) => (`${a.dst} ` < `${b.dst} ` ? -1 : 1))
+      for (const { dev, dst, state } of known)
         if (!state.includes('PERMANENT') && !state.includes('NOARP'))
           await host.request({ type: 'RTM_DELNEIGH', neigh: { dev, dst } })
       settle()

@@ -3,18 +3,13 @@
 
 import { dumpFrame } from '../../core/wire/dump.ts'
 import { type Case, encodeCase, linkName, type Step } from './case.ts'
-import type { Family, Known } from './family.ts'
+import type { Family } from './family.ts'
 import { createKernelSide } from './kernel-side.ts'
+import { type Difference, withoutKnown } from './known.ts'
 import type { Side } from './side.ts'
 import { createSoftnetSide } from './softnet-side.ts'
 
 type Pair = readonly [kernel: Side, softnet: Side]
-/** Where the two differ: lines of what only one of them did. */
-export type Difference = {
-  where: string
-  kernel: string[]
-  softnet: string[]
-}
 type Played = { out: string[][]; said: string[]; counters: Map<string, number> }
 
 const openPair = async (family: Family): Promise<Pair> => {
@@ -47,7 +42,7 @@ const play = async (family: Family, side: Side, steps: Case): Promise<Played> =>
   const collect = (isSorted: boolean): void => {
     for (const [k, frames] of side.drain().entries()) {
       const lines = frames.map((frame) => {
-        const { bytes, notes } = family.canonical(frame, drawn)
+        const { bytes, notes } = family.canonical(frame, isSorted ? null : drawn)
         return describe(bytes, notes)
       })
       out[k]!.push(...(isSorted ? lines.sort() : lines))
@@ -84,16 +79,13 @@ const without = (lines: readonly string[], others: readonly string[]): string[] 
     return at < 0
   })
 }
-const isKnown = (known: readonly Known[], difference: Difference): boolean =>
-  known.some(({ isIt }) => isIt(difference))
-
 const compareLines = (where: string, kernel: string[], softnet: string[]): Difference | null => {
   if (kernel.join('\n') === softnet.join('\n')) return null
   const [more, less] = [without(kernel, softnet), without(softnet, kernel)]
   if (more.length + less.length > 0) return { where, kernel: more, softnet: less }
   return { where: `${where}, order`, kernel, softnet }
 }
-const compare = (family: Family, kernel: Played, softnet: Played): Difference[] => {
+const compare = (family: Family, steps: Case, kernel: Played, softnet: Played): Difference[] => {
   const found: (Difference | null)[] = [
     compareLines('requests', kernel.said, softnet.said),
     ...kernel.out.map((lines, k) => compareLines(linkName(k + 1), lines, softnet.out[k]!)),
@@ -101,12 +93,14 @@ const compare = (family: Family, kernel: Played, softnet: Played): Difference[] 
   const show = (played: Played): string[] =>
     [...played.counters].map(([name, value]) => `${name} ${value}`).sort()
   found.push(compareLines('counters', show(kernel), show(softnet)))
-  return found.filter((one) => one !== null && !isKnown(family.known, one)) as Difference[]
+  return found
+    .map((one) => one && withoutKnown(family.known, steps, one))
+    .filter((one) => one !== null)
 }
 
 const playBoth = async (family: Family, pair: Pair, steps: Case): Promise<Difference[]> => {
   const [kernel, softnet] = [await play(family, pair[0], steps), await play(family, pair[1], steps)]
-  return compare(family, kernel, softnet)
+  return compare(family, steps, kernel, softnet)
 }
 
 /** What kind of difference it is: its words without the numbers. Counters matter where nothing else differs. */
@@ -158,10 +152,14 @@ const smallerCases = function* (family: Family, steps: Case): Generator<Case> {
   }
 }
 
-const MOST_TRIES = 300
 /** Tries on one pair of routers: what they keep of hosts changes how they answer them. */
 const TRIES_OF_PAIR = 3
-const shrink = async (family: Family, steps: Case, kind: string): Promise<Case> => {
+const shrink = async (
+  family: Family,
+  steps: Case,
+  kind: string,
+  mostTries: number
+): Promise<Case> => {
   let tries = 0
   let pair = await openPair(family)
   const isSame = async (smaller: Case): Promise<boolean> => {
@@ -173,7 +171,7 @@ const shrink = async (family: Family, steps: Case, kind: string): Promise<Case> 
   }
   const smallerOnce = async (): Promise<Case | null> => {
     for (const smaller of smallerCases(family, steps)) {
-      if (tries > MOST_TRIES) return null
+      if (tries >= mostTries) return null
       if (await isSame(smaller)) return smaller
     }
     return null
@@ -211,18 +209,24 @@ export const playFresh = async (family: Family, steps: Case): Promise<Difference
   }
 }
 
+type TwinOptions = {
+  /** How often a smaller case is tried; 0 leaves them as they are found. */
+  shrinkTries: number
+  /** Ends when so many kinds of difference are found. */
+  most?: number
+  progress?: (done: number, findings: number) => void
+}
 /** Plays cases seed, seed + 1, ...; each kind of difference is found once, as small as it gets, and counted after. */
 export const runTwin = async (
   family: Family,
   seed: number,
   cases: number,
-  shrinks: boolean,
-  progress: (done: number, findings: number) => void = () => {}
+  { shrinkTries, most = Number.POSITIVE_INFINITY, progress = () => {} }: TwinOptions
 ): Promise<Finding[]> => {
   const findings = new Map<string, Finding>()
   let pair = await openPair(family)
   try {
-    for (let done = 0; done < cases; done++) {
+    for (let done = 0; done < cases && new Set(findings.values()).size < most; done++) {
       if (done % BATCH === 0 && done > 0) {
         closePair(pair)
         pair = await openPair(family)
@@ -238,8 +242,9 @@ export const runTwin = async (
       }
       const again = kindOf(await playFresh(family, steps))
       if (again === '') continue
-      const smallest = shrinks ? await shrink(family, steps, again) : steps
+      const smallest = await shrink(family, steps, again, shrinkTries)
       const differences = await playFresh(family, smallest)
+      if (differences.length === 0) continue
       const finding = { seed: seed + done, kind: again, steps: smallest, differences, times: 1 }
       findings.set(kind, finding)
       const smallestKind = kindOf(differences)

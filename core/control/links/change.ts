@@ -31,6 +31,8 @@ export type ChangeDeps = {
   registry: Registry
   /** control.ts: tells workers and nics to forget what they know of a device's neighbours and what waits for them. */
   announceDown: (ifindex: number) => void
+  /** control.ts: worker 0 tells the neighbours, where that is asked for. */
+  announceUp: (ifindex: number) => void
   /** control.ts: tells watchers. */
   onEvent: (event: 'new' | 'del', ifindex: number) => void
 } & Pick<Follow, 'setUp'>
@@ -41,7 +43,14 @@ const MAX_MTU = 65535
 
 const isUsableMac = ({ hi, lo }: Mac): boolean => (hi & 0x0100) === 0 && (hi | lo) !== 0
 
-export const createChange = ({ arena, registry, setUp, announceDown, onEvent }: ChangeDeps) => {
+export const createChange = ({
+  arena,
+  registry,
+  setUp,
+  announceDown,
+  announceUp,
+  onEvent,
+}: ChangeDeps) => {
   const { i32 } = arena
   const { isUp, of } = registry
 
@@ -84,6 +93,7 @@ export const createChange = ({ arena, registry, setUp, announceDown, onEvent }: 
     if (spec.change & IFF_UP) setUp(ifindex, (spec.flags & IFF_UP) !== 0)
     // headers made for the old address are wrong now (Linux: neigh_ifdown, neigh_changeaddr)
     if (wasUp && (!isUp(ifindex) || spec.mac !== undefined)) announceDown(ifindex)
+    if (isUp(ifindex) && (!wasUp || spec.mac !== undefined)) announceUp(ifindex)
     onEvent('new', ifindex)
   }
   return { checkWords, check, apply }

@@ -42,6 +42,11 @@ const FOLLOWS: Readonly<Record<string, string>> = {
   'net.ipv6.conf.default.forwarding': 'net.ipv6.conf.all.forwarding',
 }
 
+/** The opposite of it. */
+const ROUTER_LISTENS = 'net.ipv4.conf.all.accept_redirects'
+/** Switches that turn others come before them. */
+const TURNS_OTHERS = /forward(ing)?$/
+
 /** What is asked for here is always there. */
 const drain = <T>(chunks: Iterable<T[]> | Refused): T[] => {
   if (isRefused(chunks)) throw new Error(chunks.message)
@@ -146,6 +151,7 @@ export const createConfig = (dump: Dump, kinds: readonly LinkKind[]) => {
     const [defaults, now] = [sysctlDefaults(), sysctls()]
     const otherwise = (name: string): number | string | undefined =>
       now[FOLLOWS[name] ?? ''] ??
+      (name === ROUTER_LISTENS ? 1 - Number(now['net.ipv4.ip_forward']) : undefined) ??
       defaults.get(name) ??
       now[name.replace(DEVICE_SETTING, '$1.default.$3')]
     const set = Object.entries(now).filter(([name, value]) => otherwise(name) !== value)
@@ -268,6 +274,7 @@ export const createConfig = (dump: Dump, kinds: readonly LinkKind[]) => {
     const now = sysctls()
     const set = Object.entries(wanted.sysctl ?? {})
       .filter(([name, value]) => String(now[name]) !== String(value))
+      .sort(([a], [b]) => Number(TURNS_OTHERS.test(b)) - Number(TURNS_OTHERS.test(a)))
       .map(([name, value]) => change({ type: 'SYSCTL_SET', name, value }, `sysctl["${name}"]`))
     const isOfDevice = ({ message }: ConfigStep): boolean =>
       message.type === 'SYSCTL_SET' && DEVICE_SETTING.test(message.name)

@@ -203,7 +203,7 @@ export const createUdpInput = (deps: UdpInputDeps) => {
     (budget.smallHeld(Holder.udp_rcv) < most || i32[sk + SK_RMEM] < i32[minimum])
 
   /** ICMP spoke of a datagram sent from here; NETWORK and TRANSPORT are the quoted headers. */
-  const udpErr = (skb: number, errno: number, isFatal: boolean, mtu: number): void => {
+  const udpErr = (skb: number, errno: number, isFatal: boolean, mtu: number): boolean => {
     const at = i32[skb + SKB_TRANSPORT]
     loadAddrs(skb, fl)
     turnAround()
@@ -212,13 +212,14 @@ export const createUdpInput = (deps: UdpInputDeps) => {
     const sk = table.lookup(fl)
     if (sk === 0) {
       f64[count + Mib.IcmpInErrors]++
-      return
+      return false
     }
     if (mtu !== NO_MTU) updatePmtu(fl, FL_SADDR, mtu)
     // an unconnected socket could not tell which of its peers it was
-    if (!isFatal || i32[sk + SK_STATE] !== TCP_ESTABLISHED) return
+    if (!isFatal || i32[sk + SK_STATE] !== TCP_ESTABLISHED) return true
     i32[sk + SK_ERR] = errno
     sockEvents(sk, SK_EVENT_ERROR)
+    return true
   }
   /** The quoted packet is ours: its source is our end. */
   const turnAround = (): void => {

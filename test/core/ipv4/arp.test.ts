@@ -6,11 +6,22 @@ import {
   NUD_REACHABLE,
   NUD_STALE,
 } from '../../../core/neigh/neigh-constants.ts'
+import { CONF_ALL, Conf4 } from '../../../core/shm/devconf.ts'
 import { Softnet } from '../../../core/shm/counters.ts'
 import { Drop } from '../../../core/skb/drop.ts'
 import * as arp from '../../../core/wire/arp.ts'
+import * as icmp from '../../../core/wire/icmp.ts'
 import { createRouter, CLIENT_MAC, fromServer, toRouter } from '../../support/path-host.ts'
-import { arpFrame, BROADCAST_MAC, ip, macText, udpFrame } from '../../support/packets.ts'
+import {
+  arpFrame,
+  BROADCAST_MAC,
+  icmpMessage,
+  ip,
+  ipFrame,
+  ipText,
+  macText,
+  udpFrame,
+} from '../../support/packets.ts'
 
 const OWN = '02:00:00:00:00:02'
 const everyone = { dst: BROADCAST_MAC, src: CLIENT_MAC }
@@ -130,8 +141,100 @@ describe('arp_rcv', () => {
     path.receive(request('10.0.2.1', '10.0.2.1', '02:00:00:00:66:66'), 2)
     path.receive(request('10.0.3.1', '10.0.2.1', '02:00:00:00:66:66'), 2)
     expect(path.neighRow(2, '10.0.2.1')).toBe(0)
-    expect(path.drops(Drop.ARP_INVALID)).toBe(2)
+    expect(path.sent).toHaveLength(0)
+    // that of another device is a martian here, but no conflict on this link
+    expect(path.counter(Softnet.arp_conflicts)).toBe(1)
+    path.receive(request('10.0.2.1', '10.0.2.1', OWN), 2)
+    expect(path.counter(Softnet.arp_conflicts)).toBe(1)
     expect(path.isAllReturned()).toBe(true)
+  })
+  test('does not answer who could not send from there, nor learn from it (rp_filter)', () => {
+    const path = createRouter()
+    path.setConf(2, Conf4.rp_filter, 1)
+    path.receive(request('10.0.3.9', '10.0.2.1'), 2)
+    expect(path.sent).toHaveLength(0)
+    expect(path.neighRow(2, '10.0.3.9')).toBe(0)
+    path.receive(request('10.0.2.9', '10.0.2.1'), 2)
+    expect(path.sent).toHaveLength(1)
+  })
+  test('arp_ignore says for which of our addresses requests are answered', () => {
+    const answered = (how: number, sip: string, tip: string): boolean => {
+      const path = createRouter()
+      path.addAddress(2, '10.0.9.1/24')
+      path.setConf(2, Conf4.arp_ignore, how)
+      path.receive(request(sip, tip), 2)
+      return path.sent.length === 1
+    }
+    const own = ['10.0.2.1', '10.0.9.1', '10.0.3.1']
+    const who = (how: number) => own.map((tip) => answered(how, '10.0.2.9', tip))
+    expect(who(0)).toEqual([true, true, true])
+    expect(who(1)).toEqual([true, true, false])
+    expect(who(2)).toEqual([true, false, false])
+    expect(who(3)).toEqual([true, true, true])
+    expect(who(8)).toEqual([false, false, false])
+    // a probe comes from nowhere
+    expect(answered(1, '0.0.0.0', '10.0.3.1')).toBe(false)
+  })
+  test('arp_filter answers only where the way back leads', () => {
+    const path = createRouter()
+    path.setConf(CONF_ALL, Conf4.arp_filter, 1)
+    path.receive(request('10.0.2.9', '10.0.3.1'), 2)
+    expect(path.sent).toHaveLength(1)
+    path.receive(request('10.0.3.9', '10.0.3.1'), 2)
+    expect(path.sent).toHaveLength(1)
+  })
+  test('proxy_arp answers for hosts behind another device, and learns who asked', () => {
+    const path = createRouter()
+    path.receive(request('10.0.2.9', '192.0.2.7'), 2)
+    expect(path.sent).toHaveLength(0)
+    path.setConf(2, Conf4.proxy_arp, 1)
+    path.receive(request('10.0.2.9', '192.0.2.7'), 2)
+    expect(path.sent.map(({ frame }) => ipText(arp.senderIp(frame, 14)))).toEqual(['192.0.2.7'])
+    expect(macText(path.sent[0]!.frame, 14 + arp.SENDER_MAC)).toBe(OWN)
+    expect(path.neighState(2, '10.0.2.9')).toBe(NUD_STALE)
+    // not for a host of the link itself, nor where nothing is forwarded
+    path.receive(request('10.0.2.9', '10.0.2.8'), 2)
+    path.setConf(2, Conf4.forwarding, 0)
+    path.receive(request('10.0.2.9', '192.0.2.7'), 2)
+    expect(path.sent).toHaveLength(1)
+    expect(path.isAllReturned()).toBe(true)
+  })
+  test('proxy_arp_pvlan answers for hosts of the link itself, but not for who asks', () => {
+    const path = createRouter()
+    path.setConf(2, Conf4.proxy_arp_pvlan, 1)
+    path.receive(request('10.0.2.9', '10.0.2.8'), 2)
+    path.receive(request('10.0.2.9', '10.0.2.9'), 2)
+    path.receive(request('10.0.2.9', '192.0.2.7'), 2)
+    expect(path.sent.map(({ frame }) => ipText(arp.senderIp(frame, 14)))).toEqual(['10.0.2.8'])
+  })
+  test('arp_accept makes entries for who was not asked', () => {
+    const learned = (how: number, sip: string): boolean => {
+      const path = createRouter()
+      path.setConf(2, Conf4.arp_accept, how)
+      path.receive(request(sip, sip), 2)
+      return path.neighRow(2, sip) !== 0
+    }
+    expect([0, 1, 2].map((how) => learned(how, '10.0.2.9'))).toEqual([false, true, true])
+    expect([0, 1, 2].map((how) => learned(how, '192.0.2.9'))).toEqual([false, true, false])
+  })
+  test('drop_gratuitous_arp leaves entries as they are', () => {
+    const path = createRouter()
+    path.receive(request('10.0.2.9', '10.0.2.1'), 2)
+    path.setConf(2, Conf4.drop_gratuitous_arp, 1)
+    path.receive(request('10.0.2.9', '10.0.2.9', '02:00:00:00:02:77'), 2)
+    expect(path.neighMac(2, '10.0.2.9')).toBe(CLIENT_MAC)
+  })
+  test('arp_announce says who asks: the source, one that the target knows, or the best', () => {
+    const asks = (how: number): string => {
+      const path = createRouter()
+      path.setConf(2, Conf4.arp_announce, how)
+      // our answer comes from the address that was asked, by the device that leads back
+      const ping = icmpMessage(icmp.ICMP_ECHO, 0, 1, new Uint8Array(8))
+      const fields = { saddr: '10.0.2.7', daddr: '10.0.3.1', protocol: 1 }
+      path.receive(ipFrame(toRouter, fields, ping), 2)
+      return ipText(arp.senderIp(path.sent[0]!.frame, 14))
+    }
+    expect([0, 1, 2].map(asks)).toEqual(['10.0.3.1', '10.0.2.1', '10.0.2.1'])
   })
   test('does not let a request change a permanent entry', () => {
     const path = createRouter()
@@ -141,7 +244,7 @@ describe('arp_rcv', () => {
     expect(path.neighState(2, '10.0.2.9')).toBe(NUD_PERMANENT)
   })
   const spoil: [string, (frame: Uint8Array) => void][] = [
-    ['another hardware', (f) => (f[15] = 6)],
+    ['another hardware', (f) => (f[15] = 7)],
     ['another protocol', (f) => (f[16] = 9)],
     ['other lengths', (f) => (f[18] = 8)],
     ['an unknown operation', (f) => (f[21] = 9)],
@@ -172,16 +275,27 @@ describe('arp_rcv', () => {
     const path = createRouter()
     path.addDevice(2, { flags: IFF_UP | IFF_NOARP })
     path.receive(request('10.0.2.9', '10.0.2.1'), 2)
-    path.first.arp.arpAnnounce(2, ip('10.0.2.1'))
+    path.setConf(2, Conf4.arp_notify, 1)
+    path.first.arp.arpNotify(2)
     expect(path.sent).toHaveLength(0)
     expect(path.isAllReturned()).toBe(true)
   })
-  test('announces an address to all', () => {
+  test('announces the addresses of a device to all, where arp_notify asks for it', () => {
     const path = createRouter()
-    path.first.arp.arpAnnounce(2, ip('10.0.2.1'))
-    const { frame } = path.sent[0]!
-    expect(macText(frame, 0)).toBe(BROADCAST_MAC)
-    expect(arp.isGratuitous(frame, 14)).toBe(true)
+    path.addAddress(2, '10.0.9.1/24')
+    path.first.arp.arpNotify(2)
+    expect(path.sent).toHaveLength(0)
+    path.setConf(CONF_ALL, Conf4.arp_notify, 1)
+    path.first.arp.arpNotify(2)
+    expect(path.sent.map(({ dev, frame }) => [dev, macText(frame, 0)])).toEqual([
+      [2, BROADCAST_MAC],
+      [2, BROADCAST_MAC],
+    ])
+    expect(path.sent.map(({ frame }) => ipText(arp.senderIp(frame, 14)))).toEqual([
+      '10.0.2.1',
+      '10.0.9.1',
+    ])
+    expect(path.sent.every(({ frame }) => arp.isGratuitous(frame, 14))).toBe(true)
   })
   test('gives frames that reach another worker to worker 0', () => {
     const path = createRouter({ config: { workers: 2 } })

@@ -1,15 +1,19 @@
 import { describe, expect, test } from 'bun:test'
 import { Errno } from '../../../core/base/errno.ts'
+import { FL_DST } from '../../../core/base/flowi.ts'
 import { NO_MTU } from '../../../core/inet/inet-constants.ts'
-import { IPPROTO_ICMP } from '../../../core/wire/ipproto.ts'
+import { NH_GATEWAY } from '../../../core/inet/nexthop-constants.ts'
+import { IPPROTO_ICMP, IPPROTO_UDP } from '../../../core/wire/ipproto.ts'
 import { Mib } from '../../../core/shm/counters.ts'
+import { CONF_ALL, Conf4 } from '../../../core/shm/devconf.ts'
 import { Ipi } from '../../../core/shm/ipi.ts'
 import { Sysctl } from '../../../core/shm/sysctl.ts'
 import { Drop } from '../../../core/skb/drop.ts'
+import * as arp from '../../../core/wire/arp.ts'
 import * as icmp from '../../../core/wire/icmp.ts'
 import * as ipv4 from '../../../core/wire/ipv4.ts'
 import { createRouter, toRouter } from '../../support/path-host.ts'
-import { icmpFrame, ip, ipPacket, udpDatagram, udpFrame } from '../../support/packets.ts'
+import { icmpFrame, ip, ipPacket, ipText, udpDatagram, udpFrame } from '../../support/packets.ts'
 
 const fields = { saddr: '10.0.2.9', daddr: '10.0.2.1' }
 const ports = { sport: 4000, dport: 9 }
@@ -26,7 +30,7 @@ const router = () => {
       protos.inetAddProtocol(
         OTHER_PROTOCOL,
         (skb) => path.first.consume(skb),
-        (_skb, errno, isFatal, mtu) => void heard.push({ errno, isFatal, mtu })
+        (_skb, errno, isFatal, mtu) => heard.push({ errno, isFatal, mtu }) > 0
       ),
   })
   path.setNeigh(2, '10.0.2.9', toRouter.src)
@@ -37,8 +41,8 @@ const router = () => {
   return { ...path, heard, mtus }
 }
 /** An error about a packet that this host sent to 10.0.2.9. */
-const quoting = (protocol = OTHER_PROTOCOL, saddr = '10.0.2.1'): Uint8Array =>
-  ipPacket({ saddr, daddr: '10.0.2.9', protocol }, new Uint8Array(8))
+const quoting = (protocol = OTHER_PROTOCOL, saddr = '10.0.2.1', daddr = '10.0.2.9'): Uint8Array =>
+  ipPacket({ saddr, daddr, protocol }, new Uint8Array(8))
 
 describe('echo', () => {
   test('answers with the same identifier, sequence and data', () => {
@@ -261,8 +265,6 @@ describe('errors in', () => {
     ],
     ['what quotes no IP header', icmpFrame(toRouter, fields, 3, 1, 0, new Uint8Array(28))],
     ['reassembly timeouts', icmpFrame(toRouter, fields, 11, 1, 0, quoting())],
-    ['source quench', icmpFrame(toRouter, fields, 4, 0, 0, quoting())],
-    ['redirects', icmpFrame(toRouter, fields, 5, 1, 0, quoting())],
   ]
   for (const [name, frame] of ignored) {
     test(`ignores ${name}`, () => {
@@ -272,6 +274,116 @@ describe('errors in', () => {
       expect(path.isAllReturned()).toBe(true)
     })
   }
+  describe('a redirect', () => {
+    /** A host on one network with two routers, .254 its default route and .253; it has sent something to 192.0.2.7. */
+    const host = () => {
+      const path = router()
+      for (const dev of [2, 3]) path.setConf(dev, Conf4.forwarding, 0)
+      path.addRoute('0.0.0.0/0', 2, { via: '10.0.2.254' })
+      for (const last of ['253', '254'])
+        path.setNeigh(2, `10.0.2.${last}`, `02:00:00:00:02:${last.slice(1)}`)
+      return path
+    }
+    const redirect = (to: string, from = '10.0.2.254', code = 1): Uint8Array =>
+      icmpFrame(
+        toRouter,
+        { saddr: from, daddr: '10.0.2.1' },
+        icmp.ICMP_REDIRECT,
+        code,
+        ip(to),
+        quoting(OTHER_PROTOCOL, '10.0.2.1', '192.0.2.7')
+      )
+    const gatewayOf = (path: ReturnType<typeof host>, daddr = '192.0.2.7'): string => {
+      const fl = path.flow('0.0.0.0', daddr)
+      expect(path.first.routeOutput(fl)).toBe(0)
+      return ipText(path.arena.i32[fl[FL_DST]! + NH_GATEWAY + 3]!)
+    }
+    test('is honoured by a host, for its destination alone, for five minutes', () => {
+      const path = host()
+      const serial = path.first.pmtuSerial()
+      path.receive(redirect('10.0.2.253'), 2)
+      expect(gatewayOf(path)).toBe('10.0.2.253')
+      expect(gatewayOf(path, '192.0.2.8')).toBe('10.0.2.254')
+      // connections look their way up again
+      expect(path.first.pmtuSerial()).not.toBe(serial)
+      path.advance(299_000)
+      expect(gatewayOf(path)).toBe('10.0.2.253')
+      path.advance(2000)
+      expect(gatewayOf(path)).toBe('10.0.2.254')
+      expect(path.isAllReturned()).toBe(true)
+    })
+    test('may be followed by another, of the new router', () => {
+      const path = host()
+      path.setNeigh(2, '10.0.2.252', '02:00:00:00:02:52')
+      path.receive(redirect('10.0.2.253'), 2)
+      path.receive(redirect('10.0.2.252'), 2)
+      expect(gatewayOf(path)).toBe('10.0.2.253')
+      path.receive(redirect('10.0.2.252', '10.0.2.253'), 2)
+      expect(gatewayOf(path)).toBe('10.0.2.252')
+    })
+    test('ends with the route that it is about', () => {
+      const path = host()
+      path.receive(redirect('10.0.2.253'), 2)
+      path.addRoute('0.0.0.0/0', 2, { via: '10.0.2.250' })
+      expect(gatewayOf(path)).toBe('10.0.2.250')
+    })
+    test('to a router that nobody has met has it asked for first', () => {
+      const path = host()
+      path.receive(redirect('10.0.2.251'), 2)
+      expect(gatewayOf(path)).toBe('10.0.2.254')
+      expect(path.sent.map(({ frame }) => ipText(arp.targetIp(frame, 14)))).toEqual(['10.0.2.251'])
+      path.setNeigh(2, '10.0.2.251', '02:00:00:00:02:51')
+      path.receive(redirect('10.0.2.251'), 2)
+      expect(gatewayOf(path)).toBe('10.0.2.251')
+    })
+    test.each([
+      ['from another than the router in use', redirect('10.0.2.253', '10.0.2.9'), {}],
+      ['to a broadcast address', redirect('10.0.2.255'), {}],
+      ['to a group', redirect('224.0.0.1'), {}],
+      ['to nobody', redirect('0.0.0.0'), {}],
+      ['to the router itself', redirect('10.0.2.254'), {}],
+      ['to ourselves', redirect('10.0.2.1'), {}],
+      ['of an unknown kind', redirect('10.0.2.253', '10.0.2.254', 5), {}],
+      ['where none is accepted', redirect('10.0.2.253'), { accept_redirects: 0 }],
+      ['by a router', redirect('10.0.2.253'), { forwarding: 1 }],
+      ['to no default router of one network', redirect('10.0.2.253'), { shared_media: 0 }],
+    ])('%s is not honoured', (_, frame, settings) => {
+      const path = host()
+      for (const row of [CONF_ALL, 2])
+        for (const [name, value] of Object.entries(settings))
+          if (row !== CONF_ALL || name !== 'accept_redirects')
+            path.setConf(row, Conf4[name as keyof typeof Conf4], value)
+      path.receive(frame, 2)
+      expect(gatewayOf(path)).toBe('10.0.2.254')
+      expect(path.isAllReturned()).toBe(true)
+    })
+    test('on a link of one network goes to a router that is not in any route only without secure_redirects', () => {
+      const path = host()
+      for (const row of [CONF_ALL, 2])
+        for (const setting of [Conf4.shared_media, Conf4.secure_redirects])
+          path.setConf(row, setting, 0)
+      path.setNeigh(2, '10.0.2.253', '02:00:00:00:02:53')
+      path.receive(redirect('10.0.2.253'), 2)
+      expect(gatewayOf(path)).toBe('10.0.2.253')
+    })
+    test('about what nobody here has sent is not honoured', () => {
+      const path = host()
+      const quoted = quoting(IPPROTO_UDP, '10.0.2.1', '192.0.2.7')
+      const fields = { saddr: '10.0.2.254', daddr: '10.0.2.1' }
+      path.receive(icmpFrame(toRouter, fields, icmp.ICMP_REDIRECT, 1, ip('10.0.2.253'), quoted), 2)
+      expect(gatewayOf(path)).toBe('10.0.2.254')
+      expect(path.counter(Mib.IcmpInErrors)).toBe(1)
+    })
+  })
+  test.each([
+    ['source quench', 4],
+    ['redirects', 5],
+  ])('%s say nothing to a socket, which is looked for', (_, type) => {
+    const path = router()
+    path.receive(icmpFrame(toRouter, fields, type, 1, 0, quoting()), 2)
+    expect(path.heard).toEqual([{ errno: 0, isFatal: false, mtu: -1 }])
+    expect(path.isAllReturned()).toBe(true)
+  })
   test('quotes of UDP reach UDP', () => {
     const path = router()
     const datagram = udpDatagram(

@@ -13,8 +13,6 @@ import { OWN } from './world.ts'
 const ETH = ethernet.ETH_HLEN
 const OWN_ADDRS = new Set(OWN.map(ip))
 const ICMP_TIMESTAMPREPLY = 14
-/** Of times that cases come with (packets.ts). */
-const OTHERS_TIME = 0x7f
 
 export type Canonical = { bytes: Uint8Array; notes: string[] }
 /** Numbers that the router has drawn, in the order in which they are seen. */
@@ -26,17 +24,18 @@ const isSumOk = (bytes: Uint8Array, at: number, len: number, pseudo: number): bo
 const pseudo = (f: Uint8Array, at: number, protocol: number, len: number): number =>
   csum.pseudoSum(f, at + ipv4.ADDRS, ipv4.ADDRS_LEN, protocol, len)
 
-/** Leaves out the times that the router writes into time stamps. */
+/**
+ * Leaves out the times that the router writes into time stamps: words that are neither others' times nor addresses. The
+ * kernel's day has less than 0x06000000 milliseconds; softnet's clock says by its first bit that it is another.
+ */
+const isTime = (octet: number): boolean => octet < 6 || octet >> 1 === 0x40
 const withoutTimes = (f: Uint8Array, at: number, end: number): void => {
   for (let p = at + ipv4.MIN_HEADER; p < end && f[p] !== 0; ) {
     const len = f[p] === 1 ? 1 : f[p + 1]!
     if (len === 0 || p + len > end) return
-    if (f[p] === 68 && len >= 4) {
-      const flags = f[p + 3]! & 15
-      const width = flags === 1 || flags === 3 ? 8 : 4
-      for (let slot = p + 4 + width - 4; slot + 4 <= p + len; slot += width)
-        if (f[slot] !== OTHERS_TIME) f.fill(0xee, slot, slot + 4)
-    }
+    if (f[p] === 68)
+      for (let word = p + 4; word + 4 <= p + len; word += 4)
+        if (isTime(f[word]!)) f.fill(0xee, word, word + 4)
     p += len
   }
 }
@@ -56,7 +55,7 @@ const withoutTransport = (f: Uint8Array, at: number, end: number, notes: string[
     const inner = body + 8
     const isError = [3, 4, 5, 11, 12].includes(f[body]!)
     if (isError && inner + ipv4.MIN_HEADER <= end && f[inner]! >> 4 === 4)
-      withoutHeader(f, inner, Math.min(end, inner + ipv4.headerLen(f, inner)), notes)
+      withoutHeader(f, inner, Math.min(end, inner + ipv4.headerLen(f, inner)), [])
   }
   if (protocol === IPPROTO_UDP && len >= 8 && (f[body + 6]! | f[body + 7]!) !== 0)
     check(6, pseudo(f, at, protocol, len))
@@ -65,6 +64,8 @@ const withoutTransport = (f: Uint8Array, at: number, end: number, notes: string[
     check(16, pseudo(f, at, protocol, len))
     if (isSynAck && OWN_ADDRS.has(ipv4.src(f, at))) {
       tcp.setSeq(f, body, 0)
+      // what is never cut to pieces may have any (RFC 6864)
+      ipv4.setId(f, at, 0)
       withoutClock(f, body + 20, body + tcp.headerLen(f, body))
     }
   }
@@ -74,26 +75,27 @@ const withoutClock = (f: Uint8Array, from: number, end: number): void => {
   for (let p = from; p < end && f[p] !== 0; p += f[p] === 1 ? 1 : f[p + 1]! || 1)
     if (f[p] === 8) f.fill(0, p + 2, p + 6)
 }
+/** The kernel fills options in before it quotes a packet, and leaves its old checksum: of what is quoted nobody looks at it. */
 const withoutHeader = (f: Uint8Array, at: number, end: number, notes: string[]): void => {
-  if (end - at >= ipv4.MIN_HEADER && isSumOk(f, at, end - at, 0)) ipv4.putChecksum(f, at, 0)
-  else notes.push('bad header checksum')
+  if (!isSumOk(f, at, end - at, 0)) notes.push('bad header checksum')
+  ipv4.putChecksum(f, at, 0)
   withoutTimes(f, at, end)
 }
 
-/** `drawn` is the router's own, for a whole case. */
-export const canonicalIpv4 = (frame: Uint8Array, drawn: Drawn): Canonical => {
+/** `drawn` is the router's own, for a whole case; null where frames have no order. */
+export const canonicalIpv4 = (frame: Uint8Array, drawn: Drawn | null): Canonical => {
   const bytes = frame.slice()
   const notes: string[] = []
   const room = bytes.length - ETH
   if (bytes.length < ETH || ethernet.type(bytes, 0) !== ethernet.ETH_P_IP) return { bytes, notes }
   if (!ipv4.check(bytes, ETH, room)) return { bytes, notes: ['not IP'] }
   const end = ETH + ipv4.totalLength(bytes, ETH)
-  withoutTransport(bytes, ETH, end, notes)
   withoutHeader(bytes, ETH, ETH + ipv4.headerLen(bytes, ETH), notes)
+  withoutTransport(bytes, ETH, end, notes)
   if (OWN_ADDRS.has(ipv4.src(bytes, ETH)) && !ipv4.dontFragment(bytes, ETH)) {
     const id = ipv4.id(bytes, ETH)
-    if (!drawn.has(id)) drawn.set(id, drawn.size + 1)
-    ipv4.setId(bytes, ETH, drawn.get(id)!)
+    if (drawn?.has(id) === false) drawn.set(id, drawn.size + 1)
+    ipv4.setId(bytes, ETH, drawn?.get(id) ?? 0)
   }
   return { bytes, notes }
 }

@@ -8,16 +8,58 @@ import { LINKS } from './world.ts'
 
 /** Switches, the values that are tried, and what they are when nobody sets them. */
 const SYSCTLS: readonly [name: string, values: readonly number[], otherwise: number][] = [
-  ['net.ipv4.ip_forward', [0], 1],
-  ['net.ipv4.ip_default_ttl', [1, 77, 255], 64],
-  ['net.ipv4.icmp_echo_ignore_all', [1], 0],
+  ['ip_forward', [0], 1],
+  ['ip_forward', [0], 1],
+  ['ip_default_ttl', [1, 77, 255], 64],
+  ['icmp_echo_ignore_all', [1], 0],
+  ['icmp_echo_ignore_broadcasts', [0], 1],
+  ['icmp_errors_use_inbound_ifaddr', [1], 0],
+  ['icmp_ignore_bogus_error_responses', [0], 1],
 ]
-const sysctl = ({ from }: Draw): ChangeStep => {
+/** Those of devices. */
+const SETTINGS: readonly [name: string, values: readonly number[], otherwise: number][] = [
+  ['rp_filter', [1, 1, 2], 0],
+  ['forwarding', [0], 1],
+  ['send_redirects', [0], 1],
+  ['accept_redirects', [0], 1],
+  ['secure_redirects', [0], 1],
+  ['shared_media', [0], 1],
+  ['accept_local', [1], 0],
+  ['route_localnet', [1], 0],
+  ['bc_forwarding', [1], 0],
+  ['drop_unicast_in_l2_multicast', [1], 0],
+  ['proxy_arp', [1], 0],
+  ['proxy_arp_pvlan', [1], 0],
+  ['arp_filter', [1], 0],
+  ['arp_announce', [1, 2], 0],
+  ['arp_ignore', [1, 2, 3, 8], 0],
+  ['arp_accept', [1, 2], 0],
+  ['drop_gratuitous_arp', [1], 0],
+]
+const sysctl = ({ from }: Draw): ChangeStep[] => {
   const [name, values, otherwise] = from(SYSCTLS)
-  const line = `sysctl ${name}=${from(values)}`
-  return { do: 'run', line, undo: [`sysctl ${name}=${otherwise}`] }
+  const line = `sysctl net.ipv4.${name}=${from(values)}`
+  return [{ do: 'run', line, undo: [`sysctl net.ipv4.${name}=${otherwise}`] }]
 }
-const route = ({ from, below }: Draw): ChangeStep => {
+/** On one device, on all, or both. */
+const setting = ({ from, oneIn }: Draw): ChangeStep[] => {
+  const [name, values, otherwise] = from(SETTINGS)
+  const set = (row: string): ChangeStep => {
+    const words = `sysctl net.ipv4.conf.${row}.${name}`
+    // a router's `all` does not listen to redirects
+    const before = row === 'all' && name === 'accept_redirects' ? 0 : otherwise
+    const undo = [`${words}=${before}`]
+    // what is set in all may be set in each device with it
+    if (row === 'all')
+      for (const link of LINKS) undo.push(`sysctl net.ipv4.conf.eth${link}.${name}=${otherwise}`)
+    const value = before === 0 && values[0] === 0 ? 1 : from(values)
+    return { do: 'run', line: `${words}=${value}`, undo }
+  }
+  const device = `eth${from(LINKS)}`
+  if (oneIn(3)) return [set('all'), set(device)]
+  return [set(oneIn(3) ? 'all' : device)]
+}
+const route = ({ from, below }: Draw): ChangeStep[] => {
   const prefix = from(['10.120.0.0/16', `10.101.${below(256)}.0/24`, '10.3.0.64/26'])
   const [words, type] = from([
     ['via 10.1.0.2', ''],
@@ -29,41 +71,42 @@ const route = ({ from, below }: Draw): ChangeStep => {
     ['', 'prohibit '],
     ['', 'blackhole '],
   ] as const)
-  return {
-    do: 'run',
-    line: `ip route add ${type}${prefix} ${words}`.trim(),
-    undo: [`ip route del ${type}${prefix}`],
-  }
+  const line = `ip route add ${type}${prefix} ${words}`.trim()
+  return [{ do: 'run', line, undo: [`ip route del ${type}${prefix}`] }]
 }
-const neighbour = ({ from, below }: Draw): ChangeStep => {
+const neighbour = ({ from, below }: Draw): ChangeStep[] => {
   const link = from(LINKS)
   const dst = `10.${link}.0.${60 + below(190)}`
-  return {
-    do: 'run',
-    line: `ip neigh add ${dst} lladdr 02:00:00:02:0${link}:${(10 + below(80)).toString()} dev eth${link} nud ${from(['permanent', 'reachable', 'stale'])}`,
-    undo: [`ip neigh del ${dst} dev eth${link}`],
-  }
+  const lladdr = `02:00:00:02:0${link}:${10 + below(80)}`
+  const nud = from(['permanent', 'reachable', 'stale'])
+  const line = `ip neigh add ${dst} lladdr ${lladdr} dev eth${link} nud ${nud}`
+  return [{ do: 'run', line, undo: [`ip neigh del ${dst} dev eth${link}`] }]
 }
-const mtu = ({ from }: Draw): ChangeStep => {
+const mtu = ({ from }: Draw): ChangeStep[] => {
   const link = from(LINKS)
-  return {
-    do: 'run',
-    line: `ip link set eth${link} mtu ${from([600, 1000, 1400])}`,
-    undo: [`ip link set eth${link} mtu ${link === 2 ? 900 : 1500}`],
-  }
+  const line = `ip link set eth${link} mtu ${from([600, 1000, 1400])}`
+  return [{ do: 'run', line, undo: [`ip link set eth${link} mtu ${link === 2 ? 900 : 1500}`] }]
 }
-const CHANGES = [sysctl, sysctl, sysctl, route, route, neighbour, mtu]
+const CHANGES: ((draw: Draw) => ChangeStep[])[] = [
+  sysctl,
+  setting,
+  setting,
+  setting,
+  route,
+  neighbour,
+  mtu,
+]
 
 export const generateIpv4 = (seed: number): Case => {
   const draw = createDraw(seeded(seed))
   const { below, oneIn, from } = draw
   const packets = createPackets(draw)
   const steps: Step[] = []
-  if (oneIn(3)) for (let n = 1 + below(2); n > 0; n--) steps.push(from(CHANGES)(draw))
+  if (oneIn(3)) for (let n = 1 + below(2); n > 0; n--) steps.push(...from(CHANGES)(draw))
   for (let n = 1 + below(3); n > 0; n--) {
     const link = from(LINKS)
     for (const frame of packets.some(link)) steps.push({ do: 'frame', link, frame })
-    if (oneIn(12)) steps.push(from(CHANGES)(draw))
+    if (oneIn(12)) steps.push(...from(CHANGES)(draw))
   }
   return steps
 }

@@ -1,5 +1,91 @@
 // Differences from the kernel that stay, each with its reason.
 
-import type { Known } from '../family.ts'
+import * as arp from '../../../core/wire/arp.ts'
+import * as ipv4 from '../../../core/wire/ipv4.ts'
+import { ip } from '../../support/packets.ts'
+import type { Case } from '../case.ts'
+import type { Known } from '../known.ts'
+import { BROADCASTS } from './world.ts'
 
-export const KNOWN_IPV4: readonly Known[] = []
+const BROADCAST_ADDRS = new Set(BROADCASTS.map(ip))
+const packets = (steps: Case): Uint8Array[] =>
+  steps.flatMap((step) =>
+    step.do === 'frame' && step.frame.length >= 34 ? [step.frame.subarray(14)] : []
+  )
+const sourceOf = (packet: Uint8Array): number =>
+  packet[0]! >> 4 === 4 ? ipv4.src(packet, 0) : arp.senderIp(packet, 0)
+const hasSource = (steps: Case, isIt: (addr: number) => boolean): boolean =>
+  packets(steps).some((packet) => isIt(sourceOf(packet)))
+const hasOption = (steps: Case, ...kinds: number[]): boolean =>
+  packets(steps).some((packet) => {
+    const options = packet.subarray(ipv4.MIN_HEADER, ipv4.headerLen(packet, 0))
+    return kinds.some((kind) => options.includes(kind))
+  })
+const hasOptions = (steps: Case): boolean =>
+  packets(steps).some((packet) => ipv4.headerLen(packet, 0) > ipv4.MIN_HEADER)
+
+export const KNOWN_IPV4: readonly Known[] = [
+  {
+    reason:
+      'A source that is the broadcast address of a network of ours, or of loopback, is a martian (RFC 1122 3.2.1.3, 1812 5.3.7); the kernel looks for that only where rp_filter or redirects make it look at the route',
+    isIt: (steps) =>
+      hasSource(steps, (addr) => BROADCAST_ADDRS.has(addr) || ipv4.isLoopbackAddr(addr)),
+  },
+  {
+    reason:
+      'Source routes are refused, and no error is sent along one: the kernel sends a parameter problem back by the route that its packet asked for (RFC 7126 has both dropped)',
+    isIt: (steps) => hasOption(steps, 131, 137),
+  },
+  {
+    reason: 'Multicast is delivered without asking who has joined: to come with IGMP',
+    isIt: (steps, { where }) =>
+      where === 'counters' &&
+      packets(steps).some((packet) => ipv4.isMulticastAddr(ipv4.dst(packet, 0))),
+  },
+  {
+    reason: 'The kernel counts time-stamp replies as echo replies',
+    line: /^counters \w+: IcmpOut(Echo|Timestamp)Reps /,
+  },
+  {
+    reason: 'The kernel counts overlaps of fragments beside IpReasmFails',
+    line: /^counters kernel: IpExtReasmOverlaps /,
+  },
+  {
+    reason:
+      'When a neighbour does not answer, the kernel fills the options of what waited for it in a second time before it quotes them (ipv4_send_dest_unreach)',
+    isIt: (steps, { kernel, softnet }) =>
+      hasOptions(steps) &&
+      ([...kernel, ...softnet].every((line) =>
+        /ICMP, unreachable, code 1|^ARP, Request/.test(line)
+      ) ||
+        softnet.some((line) => line.startsWith('IcmpOutDestUnreachs')) ||
+        [...kernel, ...softnet].every((line) => /^IpExt(In|Out)Octets/.test(line))),
+  },
+  {
+    reason:
+      'A datagram has DF when its fragments had: to come with the reassembly of both families',
+    isIt: (steps) =>
+      packets(steps).some((packet) => ipv4.isFragment(packet, 0)) &&
+      packets(steps).some((packet) => ipv4.isFragment(packet, 0) && ipv4.dontFragment(packet, 0)),
+  },
+  {
+    reason:
+      'A SYN-ACK whose neighbour does not answer: the kernel tells itself of other packets, but not of that',
+    isIt: (steps, { where, kernel }) =>
+      where === 'counters' &&
+      packets(steps).some((packet) => packet[9] === 6) &&
+      !kernel.some((line) => line.startsWith('Icmp')),
+  },
+  {
+    reason:
+      'An error to a host that has just been forgotten, about a packet to itself: the kernel asks for the host anew',
+    isIt: (steps, { softnet }) =>
+      softnet.length === 0 &&
+      packets(steps).some((packet) => ipv4.src(packet, 0) === ipv4.dst(packet, 0)),
+  },
+  {
+    reason: 'Connections do not answer with the options of their SYN',
+    isIt: (steps, { kernel, softnet }) =>
+      hasOptions(steps) && [...kernel, ...softnet].every((line) => line.includes('Flags [S.]')),
+  },
+]

@@ -10,6 +10,7 @@ import {
   BROADCAST_MAC,
   etherFrame,
   icmpMessage,
+  ip,
   type IpFields,
   ipPacket,
   ipText,
@@ -17,10 +18,20 @@ import {
   udpDatagram,
 } from '../../support/packets.ts'
 import { randomBytes } from '../../support/random.ts'
-import { DISCARD_PORT, hostMac, hostOf, KNOWN, LINKS, OWN, ownMac, ownOf } from './world.ts'
+import {
+  BROADCASTS,
+  DISCARD_PORT,
+  hostMac,
+  hostOf,
+  KNOWN,
+  LINKS,
+  OWN,
+  ownMac,
+  ownOf,
+} from './world.ts'
 
 const ETH = ethernet.ETH_HLEN
-const FLAGS_OF_TCP = [0x02, 0x10, 0x04, 0x14, 0x12, 0x11, 0x18, 0x00, 0x3f, 0xc2]
+const FLAGS_OF_TCP = [0x02, 0x10, 0x04, 0x14, 0x12, 0x11, 0x18, 0x00, 0x3f]
 const OTHER_MAC = '02:99:99:99:99:99'
 
 export type Draw = ReturnType<typeof createDraw>
@@ -53,23 +64,24 @@ export const createPackets = (draw: Draw) => {
       `127.0.0.${1 + below(3)}`,
       '255.255.255.255',
       '224.0.0.1',
-      `224.0.0.${below(256)}`,
-      anywhere('239.1'),
       anywhere('240.0'),
       anywhere('169.254'),
       anywhere('172.16'),
       anywhere('10.110'),
       anywhere('10.111'),
       anywhere('10.112'),
-      '10.1.255.255',
-      '10.2.255.255',
-      '10.3.0.255',
-      '192.168.3.15',
+      ...BROADCASTS,
       '10.1.0.0',
       '10.3.0.0',
       '192.168.3.0',
       ipText(random()),
     ])
+  /** Some are of no use here: see known.ts. */
+  const oddSource = (): string => {
+    const addr = oddAddress()
+    const isKnown = (BROADCASTS as readonly string[]).includes(addr) || addr.startsWith('127.')
+    return isKnown && !oneIn(8) ? oddSource() : addr
+  }
   const source = (link: number): string => {
     const kind = below(20)
     if (kind < 9) return known(link)
@@ -77,7 +89,7 @@ export const createPackets = (draw: Draw) => {
     if (kind < 15) return remote(link)
     if (kind < 16) return remote(from(LINKS))
     if (kind < 17) return from(OWN)
-    return kind < 18 ? known(from(LINKS)) : oddAddress()
+    return kind < 18 ? known(from(LINKS)) : oddSource()
   }
   const target = (link: number): string => {
     const kind = below(20)
@@ -158,7 +170,7 @@ export const createPackets = (draw: Draw) => {
     const flags = from([0, 0, 1, 1, 3, 3, 2, 15])
     const width = flags === 0 ? 1 : 2
     const room = 1 + below(flags === 0 ? 9 : 4)
-    const ptr = oneIn(5) ? below(48) : 5 + 4 * width * below(room + 1)
+    const ptr = oneIn(5) ? from([0, 4, 5, 9, 13, 41, 60]) : 5 + 4 * width * below(room + 1)
     const words = Array.from({ length: room * width }, (_, k) => {
       if (width === 2 && k % 2 === 0) return oneIn(2) ? octetsOf(from(OWN)) : octetsOf(addr)
       return [0x7f, below(256), below(256), below(256)]
@@ -181,7 +193,7 @@ export const createPackets = (draw: Draw) => {
       case 2:
         return sourceRoute()
       case 3:
-        return [from([130, 134, 133, 25, 82, 94]), 4 + below(8), ...slots(2)]
+        return [from([130, 133, 25, 82, 94]), 4 + below(8), ...slots(2)]
       case 4:
         return oneIn(3) ? [0, ...slots(2)] : [1, 1]
       case 5:
@@ -208,7 +220,7 @@ export const createPackets = (draw: Draw) => {
     return {
       saddr,
       daddr,
-      protocol: from([1, 1, 1, 1, 17, 17, 17, 6, 6, 6, from([2, 41, 47, 50, 99, 255])]),
+      protocol: from([1, 1, 1, 1, 17, 17, 17, 6, 6, 6, from([41, 47, 50, 99, 254])]),
       ttl: from([64, 64, 64, 64, 255, 2, 1, 0]),
       tos: oneIn(3) ? below(256) : 0,
       id: below(65536),
@@ -279,11 +291,26 @@ export const createPackets = (draw: Draw) => {
     if (oneIn(10)) frame[ETH + below(8)] = from([0, 1, 4, 6, 8, 255])
     return [oneIn(12) ? frame.subarray(0, ETH + below(29)) : frame]
   }
+  /** An echo, a redirect about its reply by the router that it went by, and another echo: is it listened to? */
+  const redirected = (link: number): Uint8Array[] => {
+    const fields = { saddr: remote(link), daddr: ownOf(link), protocol: IPPROTO_ICMP }
+    const links = { dst: ownMac(link), src: hostMac(link, 2) }
+    const echo = (seq: number): Uint8Array =>
+      etherFrame(links, ethernet.ETH_P_IP, ipPacket(fields, icmpMessage(8, 0, seq, octets(20))))
+    const reply = { saddr: fields.daddr, daddr: fields.saddr, protocol: IPPROTO_ICMP }
+    const inner = ipPacket(reply, icmpMessage(oneIn(8) ? 8 : 0, 0, 1, octets(20)))
+    const gateway = oneIn(3) ? target(link) : known(link)
+    const from = oneIn(4) ? source(link) : hostOf(link, 2)
+    const message = icmpMessage(5, oneIn(8) ? below(8) : 1, ip(gateway), inner)
+    const redirect = ipPacket({ ...reply, saddr: from, daddr: ownOf(link) }, message)
+    return [echo(1), etherFrame(links, ethernet.ETH_P_IP, redirect), echo(2)]
+  }
   /** What comes in on a link: a frame, or several that belong together. */
   const some = (link: number): Uint8Array[] => {
-    const kind = below(10)
-    if (kind < 7) return whole(link)
-    return kind < 8 ? pieces(link) : arp(link)
+    const kind = below(20)
+    if (kind < 13) return whole(link)
+    if (kind < 16) return pieces(link)
+    return kind < 19 ? arp(link) : redirected(link)
   }
   return { some, source, target, known, stranger, remote, oddAddress }
 }

@@ -13,6 +13,8 @@ export const hostMac = (link: number, host: number): string =>
 export const KNOWN = Array.from({ length: 50 }, (_, k) => 2 + k)
 
 export const OWN = ['10.1.0.1', '10.2.0.1', '10.2.7.1', '10.3.0.1', '192.168.3.1'] as const
+/** Broadcast addresses of its networks. */
+export const BROADCASTS = ['10.1.255.255', '10.2.255.255', '10.3.0.255', '192.168.3.15'] as const
 export const ownOf = (link: number): string => `10.${link}.0.1`
 export const hostOf = (link: number, host: number): string => `10.${link}.0.${host}`
 
@@ -51,6 +53,8 @@ const NEIGHBOURS = LINKS.flatMap((link) =>
       `ip neigh add ${hostOf(link, host)} lladdr ${hostMac(link, host)} dev eth${link} nud permanent`
   )
 )
+/** softnet does not wait before it answers for others. */
+const NO_DELAY = LINKS.map((link) => `sysctl net.ipv4.neigh.eth${link}.proxy_delay=0`)
 export const IPV4_WORLD: SetUp = {
   links: [
     { mac: ownMac(1), mtu: 1500 },
@@ -59,5 +63,6 @@ export const IPV4_WORLD: SetUp = {
   ],
   before: BEFORE,
   lines: [...SYSCTLS.map((line) => `sysctl ${line}`), ...ADDRESSES, ...ROUTES, ...NEIGHBOURS],
+  kernelLines: NO_DELAY,
   port: DISCARD_PORT,
 }

@@ -252,28 +252,30 @@ export const createTcpIpv = (deps: TcpIpvDeps) => {
    * FL_SPORT the peer; FL_DADDR, FL_DPORT us); `seq` is the quoted segment's. `mtu` is what the path takes, or NO_MTU:
    * then `errno` is reported at once while connecting, and remembered otherwise.
    */
-  const tcpError = (quoted: Flowi, errno: number, mtu: number, seq: number): void => {
+  const tcpError = (quoted: Flowi, errno: number, mtu: number, seq: number): boolean => {
     const sk = hash.lookupEstablished(quoted)
     if (sk === 0) {
       f64[bank + Mib.IcmpInErrors]++
-      return
+      return false
     }
     const state = i32[sk + SK_STATE]
-    if (state === TCP_TIME_WAIT || state === TCP_CLOSE) return
+    if (state === TCP_TIME_WAIT || state === TCP_CLOSE) return false
     if (state === TCP_NEW_SYN_RECV) {
       if (seq !== i32[sk + TP_SND_ISN]) f64[bank + Mib.TcpExtOutOfWindowIcmps]++
       else if (mtu !== NO_MTU) mtuReduced(sk, mtu)
-      else listen.dropRequest(sk)
-      return
+      else if (errno !== 0) listen.dropRequest(sk)
+      return true
     }
     const una = i32[sk + TP_SND_UNA]
     if (((seq - una) | 0) < 0 || ((seq - i32[sk + TP_SND_NXT]) | 0) > 0) {
       f64[bank + Mib.TcpExtOutOfWindowIcmps]++
-      return
+      return false
     }
+    if (errno === 0) return true
     if (mtu !== NO_MTU) mtuReduced(sk, mtu)
     else unreachable(sk, errno)
     life.flush()
+    return true
   }
 
   return { tcpRcv, tcpResume, tcpError }

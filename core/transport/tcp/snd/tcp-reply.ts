@@ -37,6 +37,8 @@ import type { Pmtu } from '../../../inet/pmtu.ts'
 import type { PacketAddrs } from '../../../inet/packet-addrs.ts'
 
 const IPPROTO_TCP = 6
+/** Room for the options of an IPv4 header. */
+const MAX_OPTIONS = 40
 
 type TcpReplyDeps = {
   arena: Arena
@@ -79,7 +81,7 @@ export const createTcpReply = (deps: TcpReplyDeps) => {
     if ((i32[skb + CB_FLAGS] & TCP_RST) !== 0) return
     reverse(skb)
     if (routeOutput(fl) < 0) return
-    const rst = skbs.alloc(0, MAX_HEADER)
+    const rst = skbs.alloc(MIN_HEADER, MAX_HEADER + MAX_OPTIONS)
     if (rst === 0) return
     const at = skbs.put(rst, MIN_HEADER)
     i32[rst + SKB_TRANSPORT] = at
@@ -97,8 +99,8 @@ export const createTcpReply = (deps: TcpReplyDeps) => {
     i32[rst + SKB_CSUM_OFFSET] = CHECKSUM
     f64[bank + Mib.TcpOutSegs]++
     f64[bank + Mib.TcpOutRsts]++
-    // filled by ipv4/af-inet.ts: ipSend (ipv4/ip-output.ts)
-    afOps(fl[FL_FAMILY]).send(rst, fl, IPPROTO_TCP, 0, 0)
+    // filled by ipv4/af-inet.ts: ipSendReply (ipv4/ip-output.ts)
+    afOps(fl[FL_FAMILY]).reply(rst, fl, IPPROTO_TCP, skb)
   }
   const pseudo = (): number => pseudoSumWords(fl, FL_SADDR, FL_DADDR, IPPROTO_TCP, MIN_HEADER)
 

@@ -40,9 +40,9 @@ type TcpErrDeps = {
 export const createTcpErr = ({ arena, tcp, loadAddrs }: TcpErrDeps) => {
   const { i32, u8 } = arena
   const fl = createFlowi()
-  return (skb: number, errno: number, _isFatal: boolean, mtu: number): void => {
+  return (skb: number, errno: number, _isFatal: boolean, mtu: number): boolean => {
     const at = i32[skb + SKB_TRANSPORT]
-    if (at - i32[skb + SKB_NETWORK] < 20) return
+    if (at - i32[skb + SKB_NETWORK] < 20) return false
     loadAddrs(skb, fl)
     // we sent the quoted packet; the connection's table knows packets of the peer
     for (let w = 0; w < 4; w++) {
@@ -53,6 +53,6 @@ export const createTcpErr = ({ arena, tcp, loadAddrs }: TcpErrDeps) => {
     fl[FL_SPORT] = tcpWire.dstPort(u8, at)
     fl[FL_DPORT] = tcpWire.srcPort(u8, at)
     fl[FL_IIF] = 0
-    tcp.tcpError(fl, errno, mtu, tcpWire.seq(u8, at))
+    return tcp.tcpError(fl, errno, mtu, tcpWire.seq(u8, at))
   }
 }
