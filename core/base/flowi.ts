@@ -25,6 +25,8 @@ export const FL_MTU_EXPIRES = 20
 export const FL_MTU_LOCKED = 21
 /** Of a packet made here: 1 when its sender's host does not hear it, should it go to a group (IP_MULTICAST_LOOP off). */
 export const FL_NO_LOOP = 22
+/** Of a received packet to a group: 1 when the device has joined it, 0 when it may only pass through. */
+export const FL_OURS = 23
 const FLOWI_WORDS = 24
 
 export type Flowi = Int32Array
