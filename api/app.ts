@@ -12,6 +12,7 @@ import { createConfigEndpoints } from './endpoints/config.ts'
 import type { Api, ApiEnv, AppDeps } from './endpoints/deps.ts'
 import { createLinkEndpoints } from './endpoints/links.ts'
 import { createMaddrEndpoints } from './endpoints/maddrs.ts'
+import { createMrouteEndpoints } from './endpoints/mroutes.ts'
 import { createNeighEndpoints } from './endpoints/neighs.ts'
 import { createProcEndpoints } from './endpoints/proc.ts'
 import { createRouteEndpoints } from './endpoints/routes.ts'
@@ -49,6 +50,7 @@ export const createApp = (deps: AppDeps): Api => {
     createRouteEndpoints,
     createNeighEndpoints,
     createMaddrEndpoints,
+    createMrouteEndpoints,
     createSocketEndpoints,
     createSteeringEndpoints,
     createStatsEndpoints,

@@ -7,6 +7,7 @@ import type { IpObject } from './ip-object.ts'
 import { ipLink } from './ip-link.ts'
 import { ipMaddr } from './ip-maddr.ts'
 import { ipMonitor } from './ip-monitor.ts'
+import { ipMroute } from './ip-mroute.ts'
 import { ipNeigh } from './ip-neigh.ts'
 import { ipNetns, ipRule } from './ip-netns.ts'
 import { ipRoute } from './ip-route.ts'
@@ -24,6 +25,7 @@ const OBJECTS: ReadonlyArray<readonly [name: string, run: IpObject]> = [
   ['ntable', notHere('ntable')],
   ['link', ipLink],
   ['monitor', ipMonitor],
+  ['mroute', ipMroute],
   ['netns', ipNetns],
   ['nexthop', notHere('nexthop')],
 ]
@@ -35,7 +37,7 @@ function notHere(object: string): IpObject {
 }
 
 const HELP = `Usage: softnet ip [ OPTIONS ] OBJECT { COMMAND | help }
-where  OBJECT := { address | link | maddress | monitor | neighbour | netns | route | rule }
+where  OBJECT := { address | link | maddress | monitor | mroute | neighbour | netns | route | rule }
        OPTIONS := { -j[son] | -p[retty] | -s[tatistics] | -d[etails] | -o[neline] | -br[ief] | -4 | -6 |
                     -f[amily] { inet | inet6 } }
 `

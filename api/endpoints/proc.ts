@@ -1,6 +1,12 @@
 /** /proc/net/*: the files that existing tools parse, byte for byte as the kernel writes them. */
 import { Hono } from 'hono'
-import type { Control, DumpItem, DumpOf, DumpType } from '../../core/control/text/messages.ts'
+import type {
+  Control,
+  DumpItem,
+  DumpOf,
+  DumpType,
+  FamilyName,
+} from '../../core/control/text/messages.ts'
 import * as multicast from '../iproute2/proc-multicast.ts'
 import * as proc from '../iproute2/proc-net.ts'
 import { refused } from '../problem.ts'
@@ -19,6 +25,11 @@ const sysctl = async (control: Control, name: string, otherwise: number): Promis
   const reply = await control.request({ type: 'SYSCTL_GET', name })
   return 'item' in reply ? Number(reply.item.value) : otherwise
 }
+
+const vifs = (control: Control, family: FamilyName) =>
+  all(control, { type: 'MVIF', filter: { family } })
+const mroutes = (control: Control, family: FamilyName) =>
+  all(control, { type: 'RTM_GETMROUTE', filter: { family } })
 
 type File = (control: Control) => string | Promise<string>
 
@@ -41,6 +52,11 @@ const FILES: Readonly<Record<string, File>> = {
   dev_mcast: (control) => multicast.devMcast(all(control, { type: 'RTM_GETMULTICAST' })),
   mcfilter: (control) => multicast.mcfilter(all(control, { type: 'RTM_GETMULTICAST' })),
   mcfilter6: (control) => multicast.mcfilter6(all(control, { type: 'RTM_GETMULTICAST' })),
+  ip_mr_vif: (control) => multicast.ipMrVif(vifs(control, 'inet')),
+  ip_mr_cache: (control) => multicast.ipMrCache(mroutes(control, 'inet'), vifs(control, 'inet')),
+  ip6_mr_vif: (control) => multicast.ip6MrVif(vifs(control, 'inet6')),
+  ip6_mr_cache: (control) =>
+    multicast.ip6MrCache(mroutes(control, 'inet6'), vifs(control, 'inet6')),
   tcp: (control) =>
     proc.tcp(all(control, { type: 'SOCK_DIAG', filter: { protocol: ['tcp'], family: 'inet' } })),
   tcp6: (control) =>

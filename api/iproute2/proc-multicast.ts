@@ -1,8 +1,15 @@
 /**
  * The files of /proc/net that tell of multicast, byte for byte as the kernel's seq_files print them: net/core/net-procfs.c
- * (dev_mcast), net/ipv4/igmp.c (igmp, mcfilter), net/ipv6/mcast.c (igmp6, mcfilter6).
+ * (dev_mcast), net/ipv4/igmp.c (igmp, mcfilter), net/ipv6/mcast.c (igmp6, mcfilter6), net/ipv4/ipmr.c (ip_mr_vif,
+ * ip_mr_cache), net/ipv6/ip6mr.c (ip6_mr_vif, ip6_mr_cache).
  */
-import type { FamilyName, MaddrAddress, MaddrItem } from '../../core/control/text/messages.ts'
+import type {
+  FamilyName,
+  MaddrAddress,
+  MaddrItem,
+  MrouteItem,
+  MvifItem,
+} from '../../core/control/text/messages.ts'
 import { parseAddr } from '../../core/wire/text.ts'
 
 /** Link layer entry is there; the group is none to report. */
@@ -108,3 +115,52 @@ export const mcfilter = (maddrs: readonly MaddrItem[]): string =>
   `Idx Device        MCA        SRC    INC    EXC\n${filterLines(maddrs, 'inet', (text) => `0x${hex(v4(text))}`)}`
 export const mcfilter6 = (maddrs: readonly MaddrItem[]): string =>
   `Idx Device                Multicast Address                   Source Address    INC    EXC\n${filterLines(maddrs, 'inet6', v6)}`
+
+/** VIFF_USE_IFINDEX. */
+const VIF_FLAGS = 8
+const right = (n: number, width: number): string => String(n).padStart(width)
+const vifColumns = (vif: MvifItem, k: number): string =>
+  [
+    right(k, 2),
+    vif.ifname.padEnd(10),
+    right(vif.bytes_in, 8),
+    right(vif.packets_in, 7),
+    '',
+    right(vif.bytes_out, 8),
+    right(vif.packets_out, 7),
+    hex(VIF_FLAGS, 5),
+  ].join(' ')
+export const ipMrVif = (vifs: readonly MvifItem[]): string =>
+  [
+    'Interface      BytesIn  PktsIn  BytesOut PktsOut Flags Local    Remote',
+    ...vifs.map((vif, k) => `${vifColumns(vif, k)} ${hex(vif.ifindex)} 00000000`),
+  ]
+    .map((line) => `${line}\n`)
+    .join('')
+export const ip6MrVif = (vifs: readonly MvifItem[]): string =>
+  ['Interface      BytesIn  PktsIn  BytesOut PktsOut Flags', ...vifs.map(vifColumns)]
+    .map((line) => `${line}\n`)
+    .join('')
+
+const cacheColumns = (route: MrouteItem, vifs: readonly MvifItem[]): string => {
+  const vifOf = (name: string): number => vifs.findIndex(({ ifname }) => ifname === name)
+  const counts = [route.packets, route.bytes, route.wrong_if].map((n) => right(n, 8))
+  const oifs = route.multipath.map(
+    ({ oif, ttl = 1 }) => ` ${right(vifOf(oif), 2)}:${String(ttl).padEnd(3)}`
+  )
+  return `${String(vifOf(route.iif)).padEnd(3)} ${counts.join(' ')}${oifs.join('')}\n`
+}
+export const ipMrCache = (routes: readonly MrouteItem[], vifs: readonly MvifItem[]): string => {
+  const address = (text: string): string => hex(swapped(v4(text))).toUpperCase()
+  const lines = routes.map(
+    (route) => `${address(route.dst)} ${address(route.src)} ${cacheColumns(route, vifs)}`
+  )
+  return `Group    Origin   Iif     Pkts    Bytes    Wrong Oifs\n${lines.join('')}`
+}
+export const ip6MrCache = (routes: readonly MrouteItem[], vifs: readonly MvifItem[]): string => {
+  const address = (text: string): string => v6(text).match(/..../g)!.join(':')
+  const lines = routes.map(
+    (route) => `${address(route.dst)} ${address(route.src)} ${cacheColumns(route, vifs)}`
+  )
+  return `Group                            Origin                           Iif      Pkts  Bytes     Wrong  Oifs\n${lines.join('')}`
+}

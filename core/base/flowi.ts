@@ -27,7 +27,9 @@ export const FL_MTU_LOCKED = 21
 export const FL_NO_LOOP = 22
 /** FL_F_* */
 export const FL_FLAGS = 23
-const FLOWI_WORDS = 24
+/** Of a received packet to a group: 1 when the device has joined it, 0 when it may only pass through. */
+export const FL_OURS = 24
+const FLOWI_WORDS = 25
 
 /** A received broadcast that is sent on (bc_forwarding); its way is FL_DEV. */
 export const FL_F_FORWARD = 1

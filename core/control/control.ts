@@ -23,6 +23,7 @@ import { createEthtool } from './ethtool.ts'
 import { createLinks } from './links/links.ts'
 import { createMaddrs } from './maddrs.ts'
 import { createMemory } from './memory.ts'
+import { createMroutes } from './mroutes.ts'
 import { createNeigh } from './neigh.ts'
 import { createPublisher } from './publish.ts'
 import type { RibRoute } from './rib.ts'
@@ -84,7 +85,8 @@ type ReadType =
   | 'ETHTOOL_GRXFH'
   | 'ETHTOOL_GDRVINFO'
 type ChangeType =
-  | `RTM_${'NEW' | 'DEL'}${'ROUTE' | 'ADDR' | 'MULTICAST'}`
+  | `RTM_${'NEW' | 'DEL'}${'ROUTE' | 'ADDR' | 'MULTICAST' | 'MROUTE'}`
+  | 'MVIF_SET'
   | 'ROUTE_BATCH'
   | `ETHTOOL_MSG_${'RSS' | 'CHANNELS' | 'FEATURES' | 'RINGS'}_SET`
   | 'ETHTOOL_SRXFH'
@@ -165,7 +167,10 @@ export const createControl = (deps: ControlDeps) => {
         ipi.send(thread, Ipi.DEV_DOWN, ifindex, 1)
     },
     onEvent: (event, ifindex) => {
-      if (event === 'del') maddrs.deviceGone(ifindex)
+      if (event === 'del') {
+        maddrs.deviceGone(ifindex)
+        mroutes.deviceGone(ifindex)
+      }
       note('link', event, () => links.item(ifindex))
     },
   })
@@ -182,6 +187,7 @@ export const createControl = (deps: ControlDeps) => {
   const neigh = createNeigh({ arena, time, calls, isDevice: links.isDevice })
   const maddrs = createMaddrs({ arena, time, isDevice: links.isDevice, list: links.list })
   const sysctls = createSysctls({ arena, devConf: createDevConf({ arena, links }) })
+  const mroutes = createMroutes({ arena, time, isDevice: links.isDevice, list: links.list })
   const sockets = createSocketDump({ arena, calls, sockInfo })
   const stats = createStats({ arena, time, socketsOf: sockets.count })
   const { memory } = createMemory({ arena, pools: stats.pools })
@@ -192,6 +198,8 @@ export const createControl = (deps: ControlDeps) => {
     RTM_GETADDR: addresses.dump,
     RTM_GETNEIGH: neigh.dump,
     RTM_GETMULTICAST: maddrs.dump,
+    RTM_GETMROUTE: mroutes.dump,
+    MVIF: mroutes.dumpVifs,
     SOCK_DIAG: sockets.dump,
     SYSCTL: sysctls.dump,
     WORKER: stats.workerDump,
@@ -253,6 +261,9 @@ export const createControl = (deps: ControlDeps) => {
     RTM_DELADDR: addresses.delAddr,
     RTM_NEWMULTICAST: maddrs.newMaddr,
     RTM_DELMULTICAST: maddrs.delMaddr,
+    RTM_NEWMROUTE: mroutes.newMroute,
+    RTM_DELMROUTE: mroutes.delMroute,
+    MVIF_SET: mroutes.setVif,
     ROUTE_BATCH: routeBatch,
     ETHTOOL_MSG_RSS_SET: ethtool.rssSet,
     ETHTOOL_MSG_CHANNELS_SET: ethtool.channelsSet,

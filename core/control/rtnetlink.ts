@@ -5,6 +5,7 @@
  * Linux: include/uapi/linux/{netlink,rtnetlink,if_link,if_addr,neighbour}.h.
  */
 import type { Ifaddr } from '../inet/ifaddr.ts'
+import type { MfcRoute } from '../inet/mfc-table.ts'
 import type { Stats64 } from '../netdev/netdev.ts'
 import type { WorkerStat } from '../shm/softnet-stat.ts'
 import type { SockInfo } from '../socket/sock-info.ts'
@@ -162,6 +163,30 @@ export type MaddrInfo = {
   groups: MaddrGroup[]
 }
 export type MaddrFilter = { ifindex?: number }
+
+// ---- multicast routes
+
+export type Mroute = MfcRoute & {
+  family: number
+  /** Set by somebody, or found. */
+  isSet: boolean
+  packets: number
+  bytes: number
+  wrongIf: number
+  ageMs: number
+}
+export type MrouteFilter = { family?: number }
+/** A device through which multicast passes; `role` is MC_ROLE_*. */
+export type Mvif = {
+  ifindex: number
+  family: number
+  role: number
+  bytesIn: number
+  packetsIn: number
+  bytesOut: number
+  packetsOut: number
+}
+export type MvifFilter = { family?: number }
 
 // ---- sockets
 
@@ -332,6 +357,9 @@ type Requests = Measured &
     NEIGH_FLUSH: { carries: { filter: NeighFilter }; item: { flushed: number } }
     RTM_NEWMULTICAST: { carries: OfDevice & { mac: Mac }; item: MaddrInfo }
     RTM_DELMULTICAST: { carries: OfDevice & { mac: Mac }; item: MaddrInfo }
+    RTM_NEWMROUTE: { carries: { route: MfcRoute }; item: Mroute }
+    RTM_DELMROUTE: { carries: Pick<MfcRoute, 'source' | 'group'>; item: Mroute }
+    MVIF_SET: { carries: OfDevice & { family: number; role: number }; item: Mvif }
   }
 export type MessageType = keyof Requests
 export type MessageOf<T extends MessageType> = { type: T } & Requests[T]['carries']
@@ -352,6 +380,8 @@ type Dumps = {
   RTM_GETADDR: { filter: AddressFilter; item: Ifaddr }
   RTM_GETNEIGH: { filter: NeighFilter; item: NeighInfo }
   RTM_GETMULTICAST: { filter: MaddrFilter; item: MaddrInfo }
+  RTM_GETMROUTE: { filter: MrouteFilter; item: Mroute }
+  MVIF: { filter: MvifFilter; item: Mvif }
 }
 export type DumpType = keyof Dumps
 export type DumpOf<T extends DumpType> = { type: T; filter?: Dumps[T]['filter'] }

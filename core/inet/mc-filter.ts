@@ -16,6 +16,8 @@ export const addrKey = (words: Words): string => words.join(' ')
 export const sourcesOf = (list: Iterable<Words>): Sources =>
   new Map(Array.from(list, (words) => [addrKey(words), words]))
 
+export const uniqueAddrs = (list: readonly Words[]): Words[] => [...sourcesOf(list).values()]
+
 const keep = (from: Sources, isKept: (key: string) => boolean): Sources =>
   new Map([...from].filter(([key]) => isKept(key)))
 export const minus = (a: Sources, b: Sources): Sources => keep(a, (key) => !b.has(key))

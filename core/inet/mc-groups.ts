@@ -9,6 +9,8 @@ import {
   DEV_FLAGS,
   DEV_GENERATION,
   DEV_IFINDEX,
+  DEV_MC_ROLE4,
+  DEV_MC_ROLE6,
   deviceRow,
   IFF_LOOPBACK,
   IFF_UP,
@@ -41,8 +43,11 @@ import {
   mergeFilters,
   NOTHING,
   sourcesOf,
+  uniqueAddrs,
 } from './mc-filter.ts'
 import type { McHost } from './mc-host.ts'
+import type { McProxy } from './mc-proxy.ts'
+import { MC_ROLE_DOWNSTREAM } from './mfc-constants.ts'
 import { readMembers } from './mc-read.ts'
 import { createMcTable } from './mc-table.ts'
 
@@ -53,7 +58,12 @@ type Group = {
   filter: McFilter
   users: number
 }
-type McGroupsDeps = { arena: Arena } & Pick<McHost, 'onChange' | 'onDevice'>
+type McGroupsDeps = {
+  arena: Arena
+  /** core/stack/multicast.ts: by family, what other links want of a group on an upstream device (mc-proxy.ts). */
+  proxied: McProxy['proxied']
+  proxiedGroups: McProxy['proxiedGroups']
+} & Pick<McHost, 'onChange' | 'onDevice'>
 
 /** In the order in which Linux joins them: IPv6's with the device, IPv4's when it comes up. */
 const ALL_NODES: readonly Words[] = [
@@ -66,9 +76,16 @@ const ALL_ROUTERS: readonly Words[] = [
   [0xff010000 | 0, 0, 0, 2],
   [0xff050000 | 0, 0, 0, 2],
 ]
+/** Where reports go, of a device that asks for them. */
+const QUERIER4: readonly Words[] = [
+  [0, 0, V4_MAPPED, 0xe0000002 | 0],
+  [0, 0, V4_MAPPED, 0xe0000016 | 0],
+]
+const QUERIER6: readonly Words[] = [[0xff020000 | 0, 0, 0, 0x16]]
 const EVERYTHING: McFilter = { mode: MCAST_EXCLUDE, sources: new Map() }
 
-export const createMcGroups = ({ arena, onChange, onDevice }: McGroupsDeps) => {
+export const createMcGroups = (deps: McGroupsDeps) => {
+  const { arena, onChange, onDevice, proxied, proxiedGroups } = deps
   const { i32, layout } = arena
   const { mcTable, mcRows, mcBuckets } = layout
   const forwarding6 = confRow(arena, CONF_ALL) + Conf6.forwarding
@@ -145,12 +162,20 @@ export const createMcGroups = ({ arena, onChange, onDevice }: McGroupsDeps) => {
     i32[deviceRow(arena, ifindex) + DEV_IFINDEX] === ifindex
   const has = (ifindex: number, flag: number): boolean =>
     (i32[deviceRow(arena, ifindex) + DEV_FLAGS] & flag) !== 0
+  const isQuerier = (ifindex: number, word: number): boolean =>
+    i32[deviceRow(arena, ifindex) + word] === MC_ROLE_DOWNSTREAM
   /** What a device has without anybody asking: it changes with the device and with forwarding. */
   const standing = (ifindex: number): readonly Words[] => {
     if (!isThere(ifindex)) return []
     if (!has(ifindex, IFF_UP)) return ALL_NODES
     const isRouter = !has(ifindex, IFF_LOOPBACK) && i32[forwarding6] !== 0
-    return [...ALL_NODES, ALL_HOSTS, ...(isRouter ? ALL_ROUTERS : [])]
+    return [
+      ...ALL_NODES,
+      ALL_HOSTS,
+      ...(isRouter ? ALL_ROUTERS : []),
+      ...(isQuerier(ifindex, DEV_MC_ROLE4) ? QUERIER4 : []),
+      ...(isQuerier(ifindex, DEV_MC_ROLE6) ? QUERIER6 : []),
+    ]
   }
   const isStanding = (ifindex: number, words: Words): boolean => {
     const key = addrKey(words)
@@ -184,6 +209,7 @@ export const createMcGroups = ({ arena, onChange, onDevice }: McGroupsDeps) => {
     const wanted: McFilter[] = isStanding(ifindex, words) ? [EVERYTHING] : []
     for (const { mode, sources } of readMembers(arena, { ifindex, words }))
       wanted.push({ mode, sources: sourcesOf(sources) })
+    wanted.push(...proxied(ifindex, words))
     make(ifindex, words, wanted)
   }
   /** Makes all groups of a device anew, or of all. */
@@ -198,6 +224,9 @@ export const createMcGroups = ({ arena, onChange, onDevice }: McGroupsDeps) => {
     }
     for (let ifindex = 1; ifindex < devices; ifindex++)
       for (const words of standing(ifindex)) want(ifindex, words, [EVERYTHING])
+    for (let ifindex = 1; ifindex < devices; ifindex++)
+      for (const words of uniqueAddrs(proxiedGroups(ifindex)))
+        want(ifindex, words, proxied(ifindex, words))
     for (const { ifindex, words, mode, sources } of readMembers(arena))
       want(ifindex, words, [{ mode, sources: sourcesOf(sources) }])
     for (const { ifindex, words } of [...groups.values()]) want(ifindex, words, [])
@@ -210,14 +239,15 @@ export const createMcGroups = ({ arena, onChange, onDevice }: McGroupsDeps) => {
   const changed = (ifindex: number, a: number, b: number, c: number, d: number): void => {
     if (isSane(ifindex)) makeOne(ifindex, [a, b, c, d])
   }
-  /** Devices as they were seen last: 0 not there, -1 down, else 1 + their generation. */
+  /** Devices as they were seen last: generation, roles, up, there. */
   const seen = new Int32Array(devices)
   let forwarding = 0
   const stateOf = (ifindex: number): number => {
     const row = deviceRow(arena, ifindex)
     if (i32[row + DEV_IFINDEX] !== ifindex) return 0
     const isUp = (i32[row + DEV_FLAGS] & IFF_UP) !== 0
-    return ((i32[row + DEV_GENERATION] & 0xffffff) << 2) | (isUp ? 3 : 1)
+    const roles = (i32[row + DEV_MC_ROLE4] << 2) | i32[row + DEV_MC_ROLE6]
+    return ((i32[row + DEV_GENERATION] & 0xffff) << 8) | (roles << 2) | (isUp ? 3 : 1)
   }
   /** Looks at what control may have changed: devices, and whether this is a router. */
   const refresh = (): void => {
@@ -227,9 +257,10 @@ export const createMcGroups = ({ arena, onChange, onDevice }: McGroupsDeps) => {
       if (now === was) continue
       seen[ifindex] = now
       // another device has the number: of the first one nothing is left to say
-      if (isUpState(was)) onDevice(ifindex, false)
+      const isSame = was >> 8 === now >> 8 && isUpState(was) === isUpState(now)
+      if (isUpState(was) && !isSame) onDevice(ifindex, false)
       makeAll(ifindex)
-      if (isUpState(now)) onDevice(ifindex, true)
+      if (isUpState(now) && !isSame) onDevice(ifindex, true)
     }
     const forwards = i32[forwarding6]
     if (forwards === forwarding) return

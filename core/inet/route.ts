@@ -20,6 +20,7 @@ import {
   FL_IIF,
   FL_MTU,
   FL_OIF,
+  FL_OURS,
   FL_PROTO,
   FL_SADDR,
   FL_TYPE,
@@ -30,7 +31,14 @@ import {
   RTN_PROHIBIT,
   RTN_UNICAST,
 } from '../base/flowi.ts'
-import { DEV_FLAGS, DEV_IFINDEX, DEV_MTU, IFF_LOOPBACK, IFF_UP } from '../netdev/netdev.ts'
+import {
+  DEV_FLAGS,
+  DEV_IFINDEX,
+  DEV_MC_ROLE4,
+  DEV_MTU,
+  IFF_LOOPBACK,
+  IFF_UP,
+} from '../netdev/netdev.ts'
 import type { Arena } from '../shm/arena.ts'
 import { CONF_ALL, Conf4, Conf6, confRow } from '../shm/devconf.ts'
 import { DEVICE_WORDS } from '../shm/layout.ts'
@@ -38,6 +46,7 @@ import { IPPROTO_IGMP } from '../wire/ipproto.ts'
 import { byFamily } from './af-ops.ts'
 import type { FibReader } from './fib.ts'
 import { createMcTable } from './mc-table.ts'
+import { MC_ROLE_NONE } from './mfc-constants.ts'
 import { onlinkRow } from './nexthop.ts'
 import {
   LOOPBACK_IFINDEX,
@@ -96,6 +105,9 @@ export const createRoute = ({ arena, fib }: { arena: Arena; fib: FibReader }) =>
     ifindex < layout.config.devices &&
     i32[devices + ifindex * DEVICE_WORDS + DEV_IFINDEX] === ifindex &&
     (flagsOf(ifindex) & IFF_UP) !== 0
+  /** Does multicast pass through the device? */
+  const mayPass = (ifindex: number, role: number): boolean =>
+    i32[devices + ifindex * DEVICE_WORDS + role] !== MC_ROLE_NONE
   const isZero = isAnyAddr
   const either = (ifindex: number, setting: number): boolean =>
     (i32[confAll + setting] | i32[confRow(arena, ifindex) + setting]) !== 0
@@ -171,12 +183,17 @@ export const createRoute = ({ arena, fib }: { arena: Arena; fib: FibReader }) =>
     )
   }
 
-  /** Only a group that the device has joined is for us, and only from senders that can be (ip_route_input_mc). */
+  /**
+   * Only a group that the device has joined is for us, others at most pass through; and only from senders that can be
+   * (ip_route_input_mc).
+   */
   const groupInput4 = (fl: Flowi, saddr: number, daddr: number, looped: boolean): number => {
     const iif = fl[FL_IIF]
     const isIgmp = fl[FL_PROTO] === IPPROTO_IGMP
     const ours = isIgmp ? hasMc(iif, fl, FL_DADDR) : checkMc(iif, fl, FL_DADDR, fl, FL_SADDR)
-    if (!ours) return -Errno.EINVAL
+    fl[FL_OURS] = ours ? 1 : 0
+    const passes = mayPass(iif, DEV_MC_ROLE4) && !isLocalMulticast4(daddr)
+    if (!ours && !passes) return -Errno.EINVAL
     if (isLoopback4(saddr) && !looped) return -Errno.EINVAL
     if (isZeronet4(saddr)) {
       if (!isLocalMulticast4(daddr) && !isIgmp) return -Errno.EINVAL

@@ -18,7 +18,15 @@ import {
 } from '../base/flowi.ts'
 import { MC_CPU } from '../inet/mc-constants.ts'
 import type { McHost } from '../inet/mc-host.ts'
-import { type McQuery, type McRecord, type McWire, packRecords } from '../inet/mc-records.ts'
+import type { McQuerier } from '../inet/mc-querier.ts'
+import {
+  CHANGE_TO_INCLUDE,
+  type McQuery,
+  type McRecord,
+  type McWire,
+  MODE_IS_EXCLUDE,
+  packRecords,
+} from '../inet/mc-records.ts'
 import type { Pmtu } from '../inet/pmtu.ts'
 import type { Arena } from '../shm/arena.ts'
 import type { ConsumeFn, DropFn } from '../skb/drop.ts'
@@ -53,6 +61,7 @@ type IgmpDeps = {
 /** Who hears what came in; on CPU 0. */
 type IgmpEars = {
   host: Pick<McHost, 'heardQuery' | 'heardReport'>
+  querier: Pick<McQuerier, 'heardQuery' | 'heardRecords'>
 }
 
 const ALL_HOSTS = 0xe0000001 | 0
@@ -178,24 +187,46 @@ export const createIgmp = (deps: IgmpDeps) => {
   /** False for what makes no sense. */
   const take = (ifindex: number, at: number, len: number, network: number): boolean => {
     switch (igmp.type(u8, at)) {
-      case igmp.IGMP_QUERY: {
-        const query = readQuery(at, len)
-        if (query === null) return false
-        ears?.host.heardQuery(ifindex, query)
-        return true
-      }
+      case igmp.IGMP_QUERY:
+        return takeQuery(ifindex, mapped(ipv4.src(u8, network)), readQuery(at, len))
       case igmp.IGMPV1_REPORT:
+        return takeOld(ifindex, 1, at, network)
       case igmp.IGMPV2_REPORT:
-        // what was sent to one router alone, others have not heard
-        if (ipv4.isMulticastAddr(ipv4.dst(u8, network)))
-          ears?.host.heardReport(ifindex, mapped(igmp.group(u8, at)))
-        return ipv4.isMulticastAddr(igmp.group(u8, at))
+        return takeOld(ifindex, 2, at, network)
       case igmp.IGMP_LEAVE:
-        return ipv4.isMulticastAddr(igmp.group(u8, at))
+        return takeRecords(ifindex, 2, [record(CHANGE_TO_INCLUDE, igmp.group(u8, at))])
       case igmp.IGMPV3_REPORT:
-        return readRecords(at, len) !== null
+        return takeRecords(ifindex, 3, readRecords(at, len))
     }
     return true
+  }
+  const record = (type: number, group: number): McRecord => ({
+    type,
+    group: mapped(group),
+    sources: [],
+  })
+  const takeQuery = (ifindex: number, from: Words, query: McQuery | null): boolean => {
+    if (query === null) return false
+    ears?.host.heardQuery(ifindex, query)
+    ears?.querier.heardQuery(ifindex, from, query)
+    return true
+  }
+  const takeRecords = (
+    ifindex: number,
+    version: number,
+    records: readonly McRecord[] | null
+  ): boolean => {
+    if (records === null || !records.every(({ group }) => ipv4.isMulticastAddr(group[3])))
+      return false
+    const passing = records.filter(({ group }) => !ipv4.isLocalMulticastAddr(group[3]))
+    ears?.querier.heardRecords(ifindex, version, passing)
+    return true
+  }
+  const takeOld = (ifindex: number, version: number, at: number, network: number): boolean => {
+    const group = igmp.group(u8, at)
+    // what was sent to one router alone, others have not heard
+    if (ipv4.isMulticastAddr(ipv4.dst(u8, network))) ears?.host.heardReport(ifindex, mapped(group))
+    return takeRecords(ifindex, version, [record(MODE_IS_EXCLUDE, group)])
   }
   const addrsAt = (at: number, count: number): Words[] =>
     Array.from({ length: count }, (_, k) => mapped(bytesI32(u8, at + k * igmp.ADDR_LEN)))

@@ -108,5 +108,5 @@ export const createIpForward = (deps: IpForwardDeps) => {
   nf.setOkFn(NF_INET_FORWARD, (skb, isStale) => {
     if (!isStale || routeMeHarder(skb)) forwardFinish(skb)
   })
-  return { ipForward }
+  return { ipForward, forwardFinish }
 }

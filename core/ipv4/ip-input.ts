@@ -15,6 +15,7 @@ import {
   FL_FLAGS,
   FL_IIF,
   FL_MARK,
+  FL_OURS,
   FL_PROTO,
   FL_SADDR,
   FL_TOS,
@@ -56,7 +57,10 @@ import type { NfHooks } from '../netfilter/hooks.ts'
 import { NF_INET_LOCAL_IN, NF_INET_PRE_ROUTING, NF_PASSED } from '../netfilter/nf-constants.ts'
 import type { Route } from '../inet/route.ts'
 import type { AddrType } from '../inet/addr-type.ts'
+import { createMcTable } from '../inet/mc-table.ts'
+import { IPPROTO_IGMP } from '../wire/ipproto.ts'
 import type { IpForward } from './ip-forward.ts'
+import type { IpMr } from './ip-mr.ts'
 import type { IpDefrag } from './ip-fragment.ts'
 import type { Machine } from '../stack/machine.ts'
 import type { Icmp } from './icmp.ts'
@@ -70,6 +74,7 @@ type IpInputDeps = {
   protos: InetProtos
   options: IpOptions
   peers: Pick<InetPeers, 'find' | 'spend'>
+  mr: Pick<IpMr, 'mayPass' | 'forward' | 'forwardCopy'>
   /** core/stack/ipv4.ts: gives raw sockets their copies; true when there was one. */
   rawDeliver: (skb: number, protocol: number) => boolean
 } & Pick<Route, 'routeInput'> &
@@ -93,7 +98,8 @@ const ERROR_BURST_MS = 5000
 
 export const createIpInput = (deps: IpInputDeps) => {
   const { arena, skbs, drop, consume, nf, protos, routeInput, isLocalAddress, ipForward } = deps
-  const { ipDefrag, steerAgain, icmpSend, options, peers, rawDeliver } = deps
+  const { ipDefrag, steerAgain, icmpSend, options, peers, rawDeliver, mr } = deps
+  const { checkMc } = createMcTable(arena)
   const { i32, u8, f64 } = arena
   const count = counterBank(arena, skbs.thread)
   const confAll = confRow(arena, CONF_ALL)
@@ -172,6 +178,17 @@ export const createIpInput = (deps: IpInputDeps) => {
     if (type === RTN_UNICAST) return ipForward(skb, fl)
     if (isGroup) countGroup(skb, type)
     if (fl[FL_FLAGS] !== 0) return ipForward(skb, fl)
+    if (type === RTN_MULTICAST && mr.mayPass(i32[skb + SKB_DEV]))
+      return ipMrInput(skb, fl[FL_OURS] !== 0)
+    ipLocalDeliver(skb)
+  }
+  /** To a group, on a device where multicast passes. Routers hear of memberships by IGMP to any group. */
+  const ipMrInput = (skb: number, isOurs: boolean): void => {
+    const at = i32[skb + SKB_NETWORK]
+    if (u8[at + 9] === IPPROTO_IGMP) return ipLocalDeliver(skb)
+    const passes = !ipv4.isLocalMulticastAddr(ipv4.dst(u8, at))
+    if (!isOurs) return mr.forward(skb)
+    if (passes) mr.forwardCopy(skb)
     ipLocalDeliver(skb)
   }
   /** For one host, and yet sent to many by its link address. */
@@ -202,7 +219,11 @@ export const createIpInput = (deps: IpInputDeps) => {
     const type = ipv4.isMulticastAddr(ipv4.dst(u8, at)) ? RTN_MULTICAST : RTN_BROADCAST
     i32[skb + IPCB_TYPE] = type
     countGroup(skb, type)
-    ipLocalDeliver(skb)
+    const dev = i32[skb + SKB_DEV]
+    if (type !== RTN_MULTICAST || !mr.mayPass(dev)) return ipLocalDeliver(skb)
+    fl[FL_DADDR + 3] = ipv4.dst(u8, at)
+    fl[FL_SADDR + 3] = ipv4.src(u8, at)
+    ipMrInput(skb, checkMc(dev, fl, FL_DADDR, fl, FL_SADDR))
   }
 
   const ipLocalDeliver = (skb: number): void => {

@@ -26,7 +26,7 @@ import {
   RTN_MULTICAST,
   RTN_UNICAST,
 } from '../base/flowi.ts'
-import { DEV_FLAGS, IFF_LOOPBACK, IFF_NOARP } from '../netdev/netdev.ts'
+import { DEV_FLAGS, DEV_MC_ROLE4, IFF_LOOPBACK, IFF_NOARP } from '../netdev/netdev.ts'
 import type { Arena } from '../shm/arena.ts'
 import { counterBank, Mib } from '../shm/counters.ts'
 import { DEVICE_WORDS } from '../shm/layout.ts'
@@ -79,6 +79,7 @@ import {
 } from '../inet/inet-constants.ts'
 import { NH_DEV, NH_FAMILY, NH_GATEWAY, NH_TYPE } from '../inet/nexthop-constants.ts'
 import { createMcTable } from '../inet/mc-table.ts'
+import { MC_ROLE_NONE } from '../inet/mfc-constants.ts'
 import type { NfHooks } from '../netfilter/hooks.ts'
 import { NF_INET_LOCAL_OUT, NF_INET_POST_ROUTING, NF_PASSED } from '../netfilter/nf-constants.ts'
 import type { SkDst } from '../inet/sk-dst.ts'
@@ -339,7 +340,9 @@ export const createIpOutput = (deps: IpOutputDeps) => {
     flow[FL_SADDR + 2] = flow[FL_DADDR + 2] = V4_MAPPED
     flow[FL_SADDR + 3] = ipv4.src(u8, at)
     flow[FL_DADDR + 3] = ipv4.dst(u8, at)
-    return checkMc(dev, flow, FL_DADDR, flow, FL_SADDR)
+    if (checkMc(dev, flow, FL_DADDR, flow, FL_SADDR)) return true
+    // ... and what passes on from here: the copy goes to ip_mr_input
+    return i32[devices + dev * DEVICE_WORDS + DEV_MC_ROLE4] !== MC_ROLE_NONE
   }
 
   /** The copy behind POST_ROUTING: received again, but not routed: its source, our own address, would be a martian. */

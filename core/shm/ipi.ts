@@ -39,6 +39,10 @@ export const Ipi = {
   NOTIFY: 12,
   /** worker 0: a membership of group a1..a4 on ifindex a0 has come, changed or gone (inet/mc-members.ts). */
   MC_CHANGED: 20,
+  /** worker 0: a packet from a1..a4 to group a5..a8 came in by ifindex a0, and has no route. */
+  MFC_MISS: 21,
+  /** workers: multicast routes have been found. */
+  MFC_FOUND: 22,
 } as const
 
 /** Kinds of Ipi.NOTIFY. */

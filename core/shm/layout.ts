@@ -23,6 +23,8 @@
  * | neighbours, neighIndex | worker 0, entry by entry (seqlock)       | all                           |
  * | neighUse               | worker w writes column w                 | worker 0, control             |
  * | mcMembers, mcSources of t | thread t (workers, control)           | worker 0, control             |
+ * | mfc                    | set: control; found: worker 0 (a seqlock each) | all                     |
+ * | mfcStats, vifStats of w | worker w (cleared by who makes the route) | all                        |
  * | mcTable, mcGroupSources | worker 0 (seqlock; MCT_RESYNC: any, by Atomics; MCT_CONTROL: control) | all |
  * | backlog, ipi, port and return ring (from, to) | tail side: thread from; head side: to | all (lengths) |
  * | skb row, buffer, its bufferRefs | the skb's owner: the thread that allocated it, then the one whose ring it went into |
@@ -53,6 +55,7 @@
  * | routing table          | FT_*             | core/inet/fib-tables.ts                                 |
  * | address                | IFA_*            | core/inet/ifaddr-constants.ts                           |
  * | membership, group, source | MCM_*, MCG_*, MCS_* | core/inet/mc-constants.ts                          |
+ * | multicast route        | MFC_*            | core/inet/mfc-constants.ts                              |
  * | recent flow            | FLOW_*           | core/softnet/flow-table.ts                              |
  * | RSS state              | KEY, INDIR, ...  | core/steering/rss.ts                                    |
  * | app block, app pair, record of an app ring | APP_*, PAIR_*, E_* | core/socket/app-constants.ts      |
@@ -91,6 +94,8 @@ export type ArenaConfig = {
   flows: number
   /** Multicast memberships of each worker's sockets, and of control. */
   members: number
+  /** Multicast routes that are set, and as many that are found. */
+  mroutes: number
 }
 
 export const DEFAULT_ARENA: ArenaConfig = {
@@ -110,6 +115,7 @@ export const DEFAULT_ARENA: ArenaConfig = {
   neighbours: 4096,
   flows: 1024,
   members: 512,
+  mroutes: 256,
 }
 
 /** A stack on one thread, for simulated hosts and tests. */
@@ -130,6 +136,7 @@ export const SMALL_ARENA: ArenaConfig = {
   neighbours: 128,
   flows: 64,
   members: 64,
+  mroutes: 32,
 }
 
 /** Masks of workers are one word. */
@@ -213,7 +220,10 @@ export const MC_GROUP_WORDS = 16
 export const MC_TABLE_HEAD = 32
 export const MC_SOURCES = 4
 /** Groups that a device has without being asked. */
-const MC_STANDING = 6
+const MC_STANDING = 8
+export const MFC_WORDS = 64
+export const MFC_STATS = 4
+export const VIF_STATS = 4
 export const SOCK_WORDS = 512
 export const FLOW_WORDS = 16
 /** Port devices (a peer in another thread), and the slots of each of their rings. */
@@ -248,6 +258,8 @@ const ownedFlowWords = (config: ArenaConfig): number =>
 /** Groups that there can be: one for each membership of anybody, and those that every device has. */
 const mcRows = ({ workers, members, devices }: ArenaConfig): number =>
   (workers + 1) * members + devices * MC_STANDING
+const mfcWords = ({ mroutes }: ArenaConfig): number =>
+  MC_TABLE_HEAD + mroutes * MFC_WORDS + roundUpPowerOfTwo(mroutes)
 const mcBuckets = (config: ArenaConfig): number => roundUpPowerOfTwo(mcRows(config))
 
 /** Words of each region, in the order in which they lie. */
@@ -286,6 +298,12 @@ const regionWords = (config: ArenaConfig) => {
     /** The devices' groups: a header, the rows, and the buckets that they are chained in; their sources. */
     mcTable: MC_TABLE_HEAD + mcRows(config) * MC_GROUP_WORDS + mcBuckets(config),
     mcGroupSources: slabWords(mcRows(config) * MC_SOURCES, MC_SOURCE_WORDS),
+
+    /** [set by control, found by worker 0] multicast routes: a header, the rows, and the buckets that they are chained in. */
+    mfc: 2 * mfcWords(config),
+    /** [worker][set, found][route], and [worker][device], float64 words. */
+    mfcStats: workers * 2 * config.mroutes * MFC_STATS * 2,
+    vifStats: workers * devices * VIF_STATS * 2,
 
     /** [worker][thread] rings of skbs: the backlogs. */
     backlogRings: workers * threads * (RING_HEADER + config.backlog),
@@ -403,7 +421,7 @@ export const computeLayout = (wanted: ArenaConfig) => {
     at[region] = next
     next += aligned(words[region])
   }
-  const { counters, devStats, smalls, larges, ...regions } = at
+  const { counters, devStats, mfcStats, vifStats, smalls, larges, ...regions } = at
   return {
     config,
     threads,
@@ -423,11 +441,14 @@ export const computeLayout = (wanted: ArenaConfig) => {
     mcMemberWords: slabWords(config.members, MC_MEMBER_WORDS),
     mcSourceWords: slabWords(config.members * MC_SOURCES, MC_SOURCE_WORDS),
     mcRows: mcRows(config),
+    mfcWords: mfcWords(config),
     mcBuckets: mcBuckets(config),
 
     /** f64 regions, as indices into the Float64Array view. */
     countersF64: counters >> 1,
     devStatsF64: devStats >> 1,
+    mfcStatsF64: mfcStats >> 1,
+    vifStatsF64: vifStats >> 1,
     /** Buffers of each class; and where the first lies, as byte offsets. */
     smalls: threads * config.smallBuffers,
     larges: threads * config.largeBuffers,

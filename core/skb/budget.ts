@@ -39,6 +39,8 @@ export const Holder = {
   service: 11,
   /** Frames in the rings to the peers of ports. */
   port: 12,
+  /** Multicast that waits for a route, within the bound of neigh. */
+  mroute: 13,
 } as const
 export type Holder = (typeof Holder)[keyof typeof Holder]
 
@@ -71,6 +73,7 @@ const LINES: readonly Line[] = [
 const WITHIN: readonly { holder: Holder; line: Holder; eighths: number }[] = [
   { holder: Holder.tcp_ofo, line: Holder.tcp_rcv, eighths: 5 },
   { holder: Holder.netem, line: Holder.qdisc, eighths: 8 },
+  { holder: Holder.mroute, line: Holder.neigh, eighths: 4 },
 ]
 const lineHas = (line: Holder, holder: number): boolean =>
   WITHIN.some((each) => each.line === line && each.holder === holder)

@@ -59,6 +59,7 @@ export const createInet = (machine: Machine, link: Link) => {
     if (isCarrierOnly !== 0) return neighbour?.neighCarrierDown(ifindex)
     nf.dropQueued(ifindex)
     nf6.dropQueued(ifindex)
+    ipv4.mr.dropDevice(ifindex)
     neighbour?.neighIfdown(ifindex)
   })
   const { fragmentsHeld } = frags

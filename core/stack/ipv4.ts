@@ -1,5 +1,6 @@
 /** IPv4 of a stack: packets in, reassembled, through and out, the hooks on their way, and ICMP about them. */
 import type { InetFrag } from '../inet/inet-fragment.ts'
+import { TIMER_WORDS } from '../base/timer-wheel.ts'
 import { createInetPeers } from '../inet/inet-peer.ts'
 import type { InetProtos } from '../inet/inet-protos.ts'
 import { RT_SCOPE_LINK, RT_SCOPE_UNIVERSE } from '../inet/nexthop-constants.ts'
@@ -10,6 +11,7 @@ import { createIpForward } from '../ipv4/ip-forward.ts'
 import { createIpDefrag } from '../ipv4/ip-fragment.ts'
 import { createIpFragmentation } from '../ipv4/ip-fragmentation.ts'
 import { createIpIdent } from '../ipv4/ip-ident.ts'
+import { createIpMr } from '../ipv4/ip-mr.ts'
 import { createIpInput } from '../ipv4/ip-input.ts'
 import { createIpOptions } from '../ipv4/ip-options.ts'
 import { createIpOutput } from '../ipv4/ip-output.ts'
@@ -54,7 +56,7 @@ export const createIpv4 = ({ machine, link, neigh, routing, frags, protos, nf }:
   const { ipDoRedirect } = createIpDoRedirect({ ...common, ...neigh.neighOutput })
   const icmp = createIcmp({ ...common, ...out, pingRcv: consume, options, ipDoRedirect })
   const { icmpSend } = icmp
-  const { ipForward } = createIpForward({
+  const { ipForward, forwardFinish } = createIpForward({
     ...common,
     ...out,
     ...createIpRedirect({ ...common, icmpSend }),
@@ -63,13 +65,21 @@ export const createIpv4 = ({ machine, link, neigh, routing, frags, protos, nf }:
     options,
   })
   const defrag = createIpDefrag({ ...common, frags, icmpSend })
+  const mr = createIpMr({
+    ...common,
+    forwardFinish,
+    networkSegLen: gso.networkSegLen,
+    send: machine.ipi.send,
+    timer: words(TIMER_WORDS),
+  })
   const input = createIpInput({
     ...common,
     ...defrag,
+    mr,
     ipForward,
     icmpSend,
     options,
     rawDeliver: () => false,
   })
-  return { ...out, ...defrag, ...input, icmp }
+  return { ...out, ...defrag, ...input, icmp, mr }
 }

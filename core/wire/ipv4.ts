@@ -131,6 +131,8 @@ export const init = (
 
 export const INADDR_BROADCAST = -1
 export const isMulticastAddr = (addr: number): boolean => addr >>> 28 === 14
+/** 224.0.0.0/24: never leaves its link. */
+export const isLocalMulticastAddr = (addr: number): boolean => addr >>> 8 === 0xe00000
 export const isLoopbackAddr = (addr: number): boolean => addr >>> 24 === 127
 /** Nobody: of 0/8 only 0.0.0.0, as in Linux since 5.3. */
 export const isZeroNetAddr = (addr: number): boolean => addr === 0

@@ -21,6 +21,7 @@ import {
 } from './ethtool.ts'
 import { readLink, writeLink } from './link.ts'
 import { readMaddr, writeMaddr } from './maddr.ts'
+import { readMroute, readMrouteKey, readMvif, writeMroute, writeMvif } from './mroute.ts'
 import type { Message, MessageOf, MessageType, Refused, Requests } from './messages.ts'
 import type { DeviceNames } from './names.ts'
 import { explain, isRefused, noSuchDevice, refuseAs, strerror } from './names.ts'
@@ -212,6 +213,19 @@ export const createCodecs = (names: DeviceNames) => {
       read: ({ type, maddr }) => as(readMaddr(maddr, names), (maddr) => ({ type, ...maddr })),
       write: (item) => writeMaddr(item, names),
       device: ({ maddr }) => maddr.dev,
+    },
+    RTM_NEWMROUTE: {
+      read: ({ type, mroute }) => as(readMroute(mroute, names), (route) => ({ type, route })),
+      write: (item) => writeMroute(item, names),
+    },
+    RTM_DELMROUTE: {
+      read: ({ type, mroute }) => as(readMrouteKey(mroute), (pair) => ({ type, ...pair })),
+      write: (item) => writeMroute(item, names),
+    },
+    MVIF_SET: {
+      read: ({ type, mvif }) => as(readMvif(mvif, names), (mvif) => ({ type, ...mvif })),
+      write: (item) => writeMvif(item, names),
+      device: ({ mvif }) => mvif.ifname,
     },
     NEIGH_FLUSH: {
       read: ({ type, filter }) =>

@@ -7,6 +7,7 @@ import { readAddressFilter, writeAddresses } from './addr.ts'
 import { readIfname } from './codecs.ts'
 import { writeLink } from './link.ts'
 import { writeMaddr } from './maddr.ts'
+import { writeMroute, writeMvif } from './mroute.ts'
 import type { AddressItem, DumpItem, DumpOf, DumpType, LinkItem, Refused } from './messages.ts'
 import { explain, familyNumber, isRefused } from './names.ts'
 import { readNeighFilter, writeNeigh } from './neigh.ts'
@@ -90,6 +91,16 @@ export const createDumps = (plane: Plane) => {
       const wanted = family === undefined ? undefined : familyNumber(family)
       const maddrs = plainDump(plane, { type: 'RTM_GETMULTICAST', filter: ifindex })
       return mapChunks(maddrs, (one) => writeMaddr(one, plane, wanted))
+    },
+    RTM_GETMROUTE: ({ family }) => {
+      const filter = family === undefined ? {} : { family: familyNumber(family) }
+      return mapChunks(plainDump(plane, { type: 'RTM_GETMROUTE', filter }), (one) =>
+        writeMroute(one, plane)
+      )
+    },
+    MVIF: ({ family }) => {
+      const filter = family === undefined ? {} : { family: familyNumber(family) }
+      return mapChunks(plainDump(plane, { type: 'MVIF', filter }), (one) => writeMvif(one, plane))
     },
     RTM_GETRULE: ({ family }) => [family === 'inet6' ? RULES.slice(0, 2) : RULES],
     SOCK_DIAG: (filter) => {

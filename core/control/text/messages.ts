@@ -265,6 +265,46 @@ export type MaddrItem = {
 }
 export type MaddrFilter = { dev?: string; family?: FamilyName }
 
+// ---- multicast routes (ip mroute)
+
+export type MrouteSpec = {
+  /** Any when not given. */
+  src?: string
+  dst: string
+  iif: string
+  /** Where it goes on, with packets of more hops left than `ttl`. */
+  oifs?: { dev: string; ttl?: number }[]
+}
+/** As `ip -j mroute show` prints it, and the statistics always. */
+export type MrouteItem = {
+  src: string
+  dst: string
+  family: FamilyName
+  iif: string
+  multipath: { oif: string; ttl?: number }[]
+  state: 'resolved' | 'unresolved'
+  /** Set, or found. */
+  protocol: 'static' | 'mrouted'
+  packets: number
+  bytes: number
+  wrong_if: number
+  age_ms: number
+}
+export type MrouteFilter = { family?: FamilyName }
+/** What a device is to multicast that passes through: what was set, who is asked what they want, where the rest is. */
+export type MvifRole = 'none' | 'static' | 'downstream' | 'upstream'
+export type MvifSpec = { ifname: string; family?: FamilyName; role: MvifRole }
+export type MvifItem = {
+  ifname: string
+  ifindex: number
+  family: FamilyName
+  role: MvifRole
+  bytes_in: number
+  packets_in: number
+  bytes_out: number
+  packets_out: number
+}
+
 // ---- sockets (ss)
 
 export type SockProtocol = 'tcp' | 'udp' | 'raw' | 'packet'
@@ -389,6 +429,9 @@ export type Requests = {
   NEIGH_FLUSH: { carries: { filter: NeighFilter }; item: { flushed: number } }
   RTM_NEWMULTICAST: { carries: { maddr: MaddrSpec }; item: MaddrItem }
   RTM_DELMULTICAST: { carries: { maddr: MaddrSpec }; item: MaddrItem }
+  RTM_NEWMROUTE: { carries: { mroute: MrouteSpec }; item: MrouteItem }
+  RTM_DELMROUTE: { carries: { mroute: Pick<MrouteSpec, 'src' | 'dst'> }; item: MrouteItem }
+  MVIF_SET: { carries: { mvif: MvifSpec }; item: MvifItem }
   /** Refused with EOPNOTSUPP. */
   RTM_NEWRULE: { carries: { rule: Record<string, unknown> }; item: null }
   RTM_DELRULE: { carries: { rule: Record<string, unknown> }; item: null }
@@ -457,6 +500,8 @@ export type Dumps = {
   }
   RTM_GETNEIGH: { filter: NeighFilter; item: NeighItem }
   RTM_GETMULTICAST: { filter: MaddrFilter; item: MaddrItem }
+  RTM_GETMROUTE: { filter: MrouteFilter; item: MrouteItem }
+  MVIF: { filter: MrouteFilter; item: MvifItem }
   RTM_GETRULE: {
     filter: { family?: FamilyName }
     item: { priority: number; src: string; table: string }

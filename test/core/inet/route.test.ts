@@ -62,7 +62,13 @@ const network = async () => {
       ...(via && { via: formatWords(...words(arena.i32, row + NH_GATEWAY)) }),
     }
   }
-  createMcGroups({ arena, onChange: () => {}, onDevice: () => {} })
+  createMcGroups({
+    arena,
+    onChange: () => {},
+    onDevice: () => {},
+    proxied: () => [],
+    proxiedGroups: () => [],
+  })
   const input = (src: string, dst: string, iif: string) => {
     fill(src, dst)
     fl[FL_IIF] = index[iif]!
