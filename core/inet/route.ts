@@ -73,6 +73,8 @@ type RouteFamily = {
   /** Where a packet to a group leaves because of its source, or 0. */
   groupDevice: (fl: Flowi) => number
   isLoopbackSource: (fl: Flowi) => boolean
+  /** What leaves by a device that no route leads by: as if on link, or (0) not at all. */
+  unroutedRow: (oif: number) => number
   loopback: Int32Array
 }
 
@@ -200,12 +202,12 @@ export const createRoute = ({ arena, fib }: { arena: Arena; fib: FibReader }) =>
     while (row !== 0 && i32[row + NH_DEV] !== oif) row = i32[row + NH_NEXT]
     return row
   }
-  /** With a device asked for: a route by it, else the default route by it, else as if on link. */
+  /** With a device asked for: a route by it, else the default route by it, else what the family makes of that. */
   const boundRow = (fl: Flowi, row: number, oif: number): number => {
     const family = fl[FL_FAMILY]
     let by = viaDevice(row, oif)
     if (by === 0) by = viaDevice(lookup(family, main, ANY, 0), oif)
-    return by !== 0 ? by : onlinkRow(arena, oif)
+    return by !== 0 ? by : familyOps(family).unroutedRow(oif)
   }
   /** Fills FL_SADDR when the sender left it open; false when no address will do. */
   const chooseSource = (fl: Flowi, row: number, dev: number): boolean => {
@@ -291,7 +293,7 @@ export const createRoute = ({ arena, fib }: { arena: Arena; fib: FibReader }) =>
     if (type === RTN_LOCAL) return toLocal(fl, row)
     if (oif !== 0 && type <= RTN_BROADCAST) {
       row = boundRow(fl, row, oif)
-      type = i32[row + NH_TYPE]
+      type = row === 0 ? RTN_UNICAST : i32[row + NH_TYPE]
     }
     if (row === 0) return -Errno.ENETUNREACH
     if (type > RTN_BROADCAST) return refusal(type)
@@ -317,6 +319,7 @@ export const createRoute = ({ arena, fib }: { arena: Arena; fib: FibReader }) =>
       chooseGroupSource: chooseGroupSource4,
       groupDevice: groupDevice4,
       isLoopbackSource: (fl) => isLoopback4(fl[FL_SADDR + 3]),
+      unroutedRow: (oif) => onlinkRow(arena, oif),
       loopback: Int32Array.of(0, 0, V4_PREFIX, INADDR_LOOPBACK),
     },
     {
@@ -327,6 +330,7 @@ export const createRoute = ({ arena, fib }: { arena: Arena; fib: FibReader }) =>
       chooseGroupSource: select6,
       groupDevice: () => 0,
       isLoopbackSource: () => false,
+      unroutedRow: () => 0,
       loopback: Int32Array.of(0, 0, 0, 1),
     }
   )
