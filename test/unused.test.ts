@@ -6,6 +6,7 @@ import { Glob } from 'bun'
 import { root } from '../bin/bootstrap.mjs'
 import { DevStat } from '../core/netdev/netdev.ts'
 import { Mib, Softnet } from '../core/shm/counters.ts'
+import { Conf4, Conf6 } from '../core/shm/devconf.ts'
 import { Ipi } from '../core/shm/ipi.ts'
 import { Sysctl } from '../core/shm/sysctl.ts'
 import { Drop } from '../core/skb/drop.ts'
@@ -40,6 +41,8 @@ test.each([
   ['statistic of a device', 'DevStat', DevStat],
   ['drop reason', 'Drop', Drop],
   ['switch', 'Sysctl', Sysctl],
+  ['setting of devices', 'Conf4', Conf4],
+  ['setting of devices (IPv6)', 'Conf6', Conf6],
   ['call between threads', 'Ipi', Ipi],
 ] as const)('every %s is used where packets go', (_what, name, members) => {
   expect(unusedMembers(name, Object.keys(members), path)).toEqual([])

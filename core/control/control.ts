@@ -18,6 +18,7 @@ import { createAddresses } from './addresses.ts'
 import type { Outcome, Refused, Reply } from './answers.ts'
 import { changed, isRefused, refuse, told } from './answers.ts'
 import { createCalls } from './calls.ts'
+import { createDevConf } from './devconf.ts'
 import { createEthtool } from './ethtool.ts'
 import { createLinks } from './links/links.ts'
 import { createMemory } from './memory.ts'
@@ -173,7 +174,7 @@ export const createControl = (deps: ControlDeps) => {
     hasCarrier: links.hasCarrier,
   })
   const neigh = createNeigh({ arena, time, calls, isDevice: links.isDevice })
-  const sysctls = createSysctls(arena)
+  const sysctls = createSysctls({ arena, devConf: createDevConf({ arena, links }) })
   const sockets = createSocketDump({ arena, calls, sockInfo })
   const stats = createStats({ arena, time, socketsOf: sockets.count })
   const { memory } = createMemory({ arena, pools: stats.pools })

@@ -1,6 +1,7 @@
 /**
  * sysctl: reads and writes the values of core/shm/sysctl.ts by their Linux names, those of several numbers
- * (tcp_rmem, ip_local_port_range) as one, those that are names (tcp_congestion_control) as text. Control thread.
+ * (tcp_rmem, ip_local_port_range) as one, those that are names (tcp_congestion_control) as text; devices' settings
+ * (net.ipv4.conf.*) are in devconf.ts. Control thread.
  */
 import { Errno } from '../base/errno.ts'
 import type { Arena } from '../shm/arena.ts'
@@ -8,6 +9,7 @@ import { SYSCTLS, type SysctlRow } from '../shm/sysctl.ts'
 import { CONGESTION_CONTROLS } from '../transport/tcp/rec/tcp-cong-controls.ts'
 import type { Outcome } from './answers.ts'
 import { changed, chunks, refuse, told } from './answers.ts'
+import { type ConfItem, confDefaults, type createDevConf } from './devconf.ts'
 import type { MessageOf, SysctlItem } from './rtnetlink.ts'
 
 /** What there is to choose from, by the sysctl that lists it; nobody sets these. */
@@ -15,7 +17,7 @@ const LISTS: Readonly<Record<string, readonly string[]>> = {
   'net.ipv4.tcp_available_congestion_control': CONGESTION_CONTROLS.map(({ name }) => name),
 }
 const ROWS = new Map(SYSCTLS.map((row) => [row.name, row]))
-const NAMES = [...ROWS.keys(), ...Object.keys(LISTS)].sort()
+const NAMES = [...ROWS.keys(), ...Object.keys(LISTS)]
 
 /** A value as it is shown. */
 const shown = ({ names }: SysctlRow, values: readonly number[]): number | string => {
@@ -25,17 +27,18 @@ const shown = ({ names }: SysctlRow, values: readonly number[]): number | string
   return values.length === 1 ? values[0] >>> 0 : values.map((value) => value >>> 0).join('\t')
 }
 
-/** What each value is that nobody has set, as it is shown. */
+/** What each value is that nobody has set, as it is shown; of devices' settings those of `all` and `default`. */
 export const sysctlDefaults = (): Map<string, number | string> =>
-  new Map(
-    SYSCTLS.map((row) => [
+  new Map([
+    ...SYSCTLS.map((row): [string, number | string] => [
       row.name,
       shown(
         row,
         row.words.map(([value]) => value)
       ),
-    ])
-  )
+    ]),
+    ...confDefaults(),
+  ])
 
 /** The words of a text, or the errno of what it is not: numbers within their bounds, in rising order. */
 const parseNumbers = ({ words, only }: SysctlRow, text: string): number[] | number => {
@@ -64,8 +67,13 @@ const parseNames = (
   return numbers.length === 1 ? numbers : Errno.EINVAL
 }
 
-export const createSysctls = ({ i32, layout }: Arena) => {
+type SysctlsDeps = { arena: Arena; devConf: ReturnType<typeof createDevConf> }
+
+export const createSysctls = ({ arena, devConf }: SysctlsDeps) => {
+  const { i32, layout } = arena
   const item = (name: string): SysctlItem | undefined => {
+    const conf = devConf.find(name)
+    if (conf !== undefined) return { name, value: devConf.get(conf) }
     if (Object.hasOwn(LISTS, name)) return { name, value: LISTS[name].join(' ') }
     const row = ROWS.get(name)
     return (
@@ -86,6 +94,8 @@ export const createSysctls = ({ i32, layout }: Arena) => {
   }
   const set = ({ name, value }: MessageOf<'SYSCTL_SET'>): Outcome<SysctlItem> => {
     if (Object.hasOwn(LISTS, name)) return refuse(Errno.EACCES, null, 'value')
+    const conf = devConf.find(name)
+    if (conf !== undefined) return setConf(conf, Number(String(value).trim()))
     const row = ROWS.get(name)
     if (row === undefined) return unknown
     const text = String(value).trim()
@@ -94,7 +104,17 @@ export const createSysctls = ({ i32, layout }: Arena) => {
     i32.set(parsed, layout.sysctl + row.first)
     return changed(item(name)!)
   }
-  const dump = (filter: { prefix?: string } = {}): Iterable<SysctlItem[]> =>
-    chunks(NAMES.filter((name) => name.startsWith(filter.prefix ?? '')).map((name) => item(name)!))
+  const setConf = (conf: ConfItem, value: number): Outcome<SysctlItem> => {
+    if (!Number.isInteger(value) || value < conf.min || value > conf.max)
+      return refuse(Errno.EINVAL, null, 'value')
+    devConf.set(conf, value)
+    return changed({ name: conf.name, value })
+  }
+  const dump = (filter: { prefix?: string } = {}): Iterable<SysctlItem[]> => {
+    const names = [...NAMES, ...devConf.names()].sort()
+    return chunks(
+      names.filter((name) => name.startsWith(filter.prefix ?? '')).map((name) => item(name)!)
+    )
+  }
   return { get, set, dump }
 }

@@ -29,8 +29,8 @@ import {
 } from '../base/flowi.ts'
 import { DEV_FLAGS, DEV_IFINDEX, DEV_MTU, IFF_LOOPBACK, IFF_UP } from '../netdev/netdev.ts'
 import type { Arena } from '../shm/arena.ts'
+import { CONF_ALL, Conf4, Conf6, confRow } from '../shm/devconf.ts'
 import { DEVICE_WORDS } from '../shm/layout.ts'
-import { Sysctl } from '../shm/sysctl.ts'
 import { byFamily } from './af-ops.ts'
 import type { FibReader } from './fib.ts'
 import { onlinkRow } from './nexthop.ts'
@@ -73,6 +73,7 @@ type RouteFamily = {
   /** Where a packet to a group leaves because of its source, or 0. */
   groupDevice: (fl: Flowi) => number
   isLoopbackSource: (fl: Flowi) => boolean
+  deviceMtu: (dev: number) => number
   /** What leaves by a device that no route leads by: as if on link, or (0) not at all. */
   unroutedRow: (oif: number) => number
   loopback: Int32Array
@@ -80,7 +81,8 @@ type RouteFamily = {
 
 export const createRoute = ({ arena, fib }: { arena: Arena; fib: FibReader }) => {
   const { i32, layout } = arena
-  const { devices, sysctl } = layout
+  const { devices } = layout
+  const confAll = confRow(arena, CONF_ALL)
   const { local, main, byDefault, lookup, lookup4, fibLookup4, fibLookup6 } = fib
   const { select4, select6 } = createSourceSelection(arena)
 
@@ -98,9 +100,15 @@ export const createRoute = ({ arena, fib }: { arena: Arena; fib: FibReader }) =>
     fl[FL_TYPE] = type
     fl[FL_DEV] = dev
     const mtu = i32[row + NH_MTU]
-    fl[FL_MTU] =
-      mtu !== 0 && type === RTN_UNICAST ? mtu : i32[devices + dev * DEVICE_WORDS + DEV_MTU]
+    fl[FL_MTU] = mtu !== 0 && type === RTN_UNICAST ? mtu : familyOps(fl[FL_FAMILY]).deviceMtu(dev)
     return 0
+  }
+  const mtuOf = (dev: number): number => i32[devices + dev * DEVICE_WORDS + DEV_MTU]
+  /** What a router has said of the link, or whoever set it, is not more than the device's own (RFC 4861 section 6.3.4). */
+  const mtuOf6 = (dev: number): number => {
+    const own = mtuOf(dev)
+    const set = i32[confRow(arena, dev) + Conf6.mtu]
+    return set !== 0 && set < own ? set : own
   }
   /** errno of a route that leads nowhere. */
   const refusal = (type: number): number =>
@@ -117,7 +125,10 @@ export const createRoute = ({ arena, fib }: { arena: Arena; fib: FibReader }) =>
     const iif = fl[FL_IIF]
     if ((flagsOf(iif) & IFF_LOOPBACK) !== 0) return 0
     if (lookup4(local.v4, fl[FL_SADDR + 3]) !== 0) return -Errno.EINVAL
-    const filter = i32[sysctl + Sysctl.rp_filter]
+    const filter = Math.max(
+      i32[confAll + Conf4.rp_filter],
+      i32[confRow(arena, iif) + Conf4.rp_filter]
+    )
     return filter === 0 ? 0 : reversePath(fl, iif, filter)
   }
   /** RFC 3704: is there a way back to the sender (2), and by the device it came from (1)? */
@@ -151,7 +162,12 @@ export const createRoute = ({ arena, fib }: { arena: Arena; fib: FibReader }) =>
     }
     if (isZeronet4(saddr) || isZeronet4(daddr)) return -Errno.EINVAL
     if (!looped && (isLoopback4(saddr) || isLoopback4(daddr))) return -Errno.EINVAL
-    return deliverOrForward(fl, fibLookup4(fl), Sysctl.ip_forward, validateSource4)
+    return deliverOrForward(
+      fl,
+      fibLookup4(fl),
+      confRow(arena, iif) + Conf4.forwarding,
+      validateSource4
+    )
   }
 
   const routeInput6 = (fl: Flowi): number => {
@@ -164,7 +180,9 @@ export const createRoute = ({ arena, fib }: { arena: Arena; fib: FibReader }) =>
     if (!looped && (isLoopback6(fl, FL_SADDR) || isLoopback6(fl, FL_DADDR))) return -Errno.EINVAL
     // what is not ours of a link's own addresses stays on that link (RFC 4291 2.5.6)
     if (isLinkLocal6(w0) && lookup(fl[FL_FAMILY], local, fl, FL_DADDR) === 0) return -Errno.EINVAL
-    return deliverOrForward(fl, fibLookup6(fl), Sysctl.ip6_forwarding, anySource)
+    const all = confAll + Conf6.forwarding
+    const forwarding = i32[all] !== 0 ? all : confRow(arena, iif) + Conf6.force_forwarding
+    return deliverOrForward(fl, fibLookup6(fl), forwarding, anySource)
   }
   const isLoopback6 = (fl: Flowi, at: number): boolean =>
     fl[at] === 0 && fl[at + 1] === 0 && fl[at + 2] === 0 && fl[at + 3] === 1
@@ -180,7 +198,7 @@ export const createRoute = ({ arena, fib }: { arena: Arena; fib: FibReader }) =>
     if (row === 0) return -Errno.ENETUNREACH
     const type = i32[row + NH_TYPE]
     if (type === RTN_UNICAST) {
-      if (i32[sysctl + forwarding] === 0) return -Errno.EHOSTUNREACH
+      if (i32[forwarding] === 0) return -Errno.EHOSTUNREACH
       const error = validateSource(fl)
       return error !== 0 ? error : found(fl, row, RTN_UNICAST, i32[row + NH_DEV])
     }
@@ -319,6 +337,7 @@ export const createRoute = ({ arena, fib }: { arena: Arena; fib: FibReader }) =>
       chooseGroupSource: chooseGroupSource4,
       groupDevice: groupDevice4,
       isLoopbackSource: (fl) => isLoopback4(fl[FL_SADDR + 3]),
+      deviceMtu: mtuOf,
       unroutedRow: (oif) => onlinkRow(arena, oif),
       loopback: Int32Array.of(0, 0, V4_PREFIX, INADDR_LOOPBACK),
     },
@@ -330,6 +349,7 @@ export const createRoute = ({ arena, fib }: { arena: Arena; fib: FibReader }) =>
       chooseGroupSource: select6,
       groupDevice: () => 0,
       isLoopbackSource: () => false,
+      deviceMtu: mtuOf6,
       unroutedRow: () => 0,
       loopback: Int32Array.of(0, 0, 0, 1),
     }

@@ -7,6 +7,7 @@ import { AF_INET, AF_INET6, V4_MAPPED } from '../base/family.ts'
 import type { Flowi } from '../base/flowi.ts'
 import { FL_DADDR, FL_SADDR } from '../base/flowi.ts'
 import type { Arena } from '../shm/arena.ts'
+import { CONF_ALL, Conf6, confRow } from '../shm/devconf.ts'
 import { IFADDR_WORDS } from '../shm/layout.ts'
 import {
   IFA_ADDR,
@@ -148,16 +149,20 @@ export const createSourceSelection = (arena: Arena) => {
   const compareLabels = (a: number, b: number, label: number): number =>
     prefer(labelOf(i32, a + IFA_ADDR) === label, labelOf(i32, b + IFA_ADDR) === label)
 
+  const usesOwnAlone = (ifindex: number): boolean =>
+    i32[confRow(arena, ifindex) + Conf6.use_oif_addrs_only] !== 0 ||
+    i32[confRow(arena, CONF_ALL) + Conf6.use_oif_addrs_only] !== 0
+
   /** Fills FL_SADDR for FL_DADDR leaving by ifindex; false when there is no address to use. */
   const select6 = (fl: Flowi, ifindex: number): boolean => {
     const scope = scopeOf6(fl[FL_DADDR], fl[FL_DADDR + 1], fl[FL_DADDR + 2], fl[FL_DADDR + 3])
-    const onLink = scope >= RT_SCOPE_LINK || isMulticast6(fl[FL_DADDR])
+    const onLink = scope >= RT_SCOPE_LINK || isMulticast6(fl[FL_DADDR]) || usesOwnAlone(ifindex)
     const end = rows + i32[rows + IFA_TOP] * IFADDR_WORDS
     let best = 0
     for (let row = rows + IFADDR_WORDS; row < end; row += IFADDR_WORDS) {
       const dev = i32[row + IFA_IFINDEX]
       if (dev === 0 || i32[row + IFA_FAMILY] !== AF_INET6 || has(row, IFA_F_TENTATIVE)) continue
-      // for what stays on its link another link's address is of no use
+      // of no use is another link's address for what stays on its link
       if (onLink && dev !== ifindex) continue
       if (best === 0 || compare6(row, best, fl, ifindex, scope) > 0) best = row
     }

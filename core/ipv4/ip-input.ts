@@ -25,7 +25,7 @@ import {
 } from '../base/flowi.ts'
 import type { Arena } from '../shm/arena.ts'
 import { counterBank, Mib } from '../shm/counters.ts'
-import { Sysctl } from '../shm/sysctl.ts'
+import { Conf4, confRow } from '../shm/devconf.ts'
 import type { ConsumeFn, DropFn } from '../skb/drop.ts'
 import { Drop } from '../skb/drop.ts'
 import type { Skbs } from '../skb/skb.ts'
@@ -88,9 +88,8 @@ const ECN_COUNTERS = Int32Array.of(
 export const createIpInput = (deps: IpInputDeps) => {
   const { arena, skbs, drop, consume, nf, protos, routeInput, isLocalAddress, ipForward } = deps
   const { ipDefrag, steerAgain, icmpSend, options, selectSource, rawDeliver } = deps
-  const { i32, u8, f64, layout } = arena
+  const { i32, u8, f64 } = arena
   const count = counterBank(arena, skbs.thread)
-  const ipForwardOn = layout.sysctl + Sysctl.ip_forward
   const { handlers, resumes } = protos
   const fl = createFlowi()
   fl[FL_FAMILY] = AF_INET
@@ -237,7 +236,7 @@ export const createIpInput = (deps: IpInputDeps) => {
 
   /** No way for the packet (ip_error): a router says so to the sender, a host is silent. */
   const ipError = (skb: number, error: number): void => {
-    const forwards = i32[ipForwardOn] !== 0
+    const forwards = i32[confRow(arena, i32[skb + SKB_DEV]) + Conf4.forwarding] !== 0
     if (error === -Errno.EXDEV) {
       f64[count + Mib.TcpExtIPReversePathFilter]++
       return drop(skb, Drop.IP_RPFILTER)

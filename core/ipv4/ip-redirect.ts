@@ -10,7 +10,7 @@ import { TIME_MS } from '../base/time.ts'
 import { hash32 } from '../base/u32.ts'
 import { NH_FAMILY, NH_GATEWAY } from '../inet/nexthop-constants.ts'
 import type { Arena } from '../shm/arena.ts'
-import { Sysctl } from '../shm/sysctl.ts'
+import { CONF_ALL, Conf4, confRow } from '../shm/devconf.ts'
 import * as icmp from '../wire/icmp.ts'
 import type { AddrType } from '../inet/addr-type.ts'
 import type { Icmp } from './icmp.ts'
@@ -36,8 +36,8 @@ const PEER_WORDS = 3
 export type IpRedirect = ReturnType<typeof createIpRedirect>
 
 export const createIpRedirect = ({ arena, time, isOnLink, icmpSend }: IpRedirectDeps) => {
-  const { i32, layout } = arena
-  const sendRedirects = layout.sysctl + Sysctl.send_redirects
+  const { i32 } = arena
+  const all = confRow(arena, CONF_ALL)
   const peers = new Int32Array((1 << PEER_BITS) * PEER_WORDS)
 
   /** True when the peer may be told once more. */
@@ -61,7 +61,9 @@ export const createIpRedirect = ({ arena, time, isOnLink, icmpSend }: IpRedirect
   /** The packet, routed by `fl`, leaves by the device it came in on; it stays the caller's. */
   const sendRedirect = (skb: number, fl: Flowi): void => {
     const saddr = fl[FL_SADDR + 3]
-    if (i32[sendRedirects] === 0 || !isOnLink(saddr, fl[FL_IIF]) || !allows(saddr)) return
+    const conf = confRow(arena, fl[FL_IIF])
+    if ((i32[all + Conf4.send_redirects] | i32[conf + Conf4.send_redirects]) === 0) return
+    if (!isOnLink(saddr, fl[FL_IIF]) || !allows(saddr)) return
     const row = fl[FL_DST]
     const gateway = i32[row + NH_FAMILY] !== 0 ? i32[row + NH_GATEWAY + 3] : fl[FL_DADDR + 3]
     icmpSend(skb, icmp.ICMP_REDIRECT, icmp.ICMP_REDIR_HOST, gateway)

@@ -4,7 +4,7 @@
  */
 import { AF_INET6_INFO, type AfOps } from '../inet/af-ops.ts'
 import type { Arena } from '../shm/arena.ts'
-import { Sysctl } from '../shm/sysctl.ts'
+import { CONF_ALL, Conf6, confRow } from '../shm/devconf.ts'
 import { ICMPV6_DEST_UNREACH, ICMPV6_PORT_UNREACH } from '../wire/icmpv6.ts'
 import type { Icmpv6 } from './icmpv6.ts'
 import type { Ip6Output } from './ip6-output.ts'
@@ -15,11 +15,10 @@ type AfInet6Deps = {
 } & Pick<Icmpv6, 'icmpv6Send'>
 
 export const createAfInet6 = ({ arena, output, icmpv6Send }: AfInet6Deps): AfOps => {
-  const { i32, layout } = arena
-  const hopLimit = layout.sysctl + Sysctl.ip6_hop_limit
+  const hopLimit = confRow(arena, CONF_ALL) + Conf6.hop_limit
   return {
     ...AF_INET6_INFO,
-    hopLimit: () => i32[hopLimit],
+    hopLimit: () => arena.i32[hopLimit],
     queueXmit: output.ip6Xmit,
     send: output.ip6Send,
     portUnreachable: (skb) => icmpv6Send(skb, ICMPV6_DEST_UNREACH, ICMPV6_PORT_UNREACH, 0),

@@ -17,13 +17,15 @@ import {
 import { DEV_FLAGS, IFF_LOOPBACK } from '../netdev/netdev.ts'
 import type { Arena } from '../shm/arena.ts'
 import { counterBank, Mib } from '../shm/counters.ts'
+import { CONF_ALL, Conf6, confRow } from '../shm/devconf.ts'
 import { DEVICE_WORDS } from '../shm/layout.ts'
-import { Sysctl } from '../shm/sysctl.ts'
 import type { ConsumeFn, DropFn } from '../skb/drop.ts'
 import { Drop } from '../skb/drop.ts'
 import type { Skbs } from '../skb/skb.ts'
 import {
+  PACKET_BROADCAST,
   PACKET_LOOPBACK,
+  PACKET_MULTICAST,
   PACKET_OTHERHOST,
   SKB_DATA,
   SKB_DEV,
@@ -92,7 +94,7 @@ export const createIp6Input = (deps: Ip6InputDeps) => {
   const { i32, u8, f64, layout } = arena
   const { devices } = layout
   const count = counterBank(arena, skbs.thread)
-  const forwarding = layout.sysctl + Sysctl.ip6_forwarding
+  const forwarding = confRow(arena, CONF_ALL) + Conf6.forwarding
   const { handlers, resumes } = protos
   const fl = createFlowi()
   const chain = new Int32Array(EXT_WORDS)
@@ -103,20 +105,24 @@ export const createIp6Input = (deps: Ip6InputDeps) => {
     if (i32[skb + SKB_PKT_TYPE] === PACKET_OTHERHOST) return drop(skb, Drop.OTHERHOST)
     f64[count + Mib.Ip6InReceives]++
     f64[count + Mib.Ip6InOctets] += len
+    const conf = confRow(arena, i32[skb + SKB_DEV])
+    if (i32[conf + Conf6.disable_ipv6] !== 0) return discard(skb, Drop.IPV6DISABLED)
     if (len < ipv6.HEADER) return badHeader(skb, Drop.PKT_TOO_SMALL)
-    if (!skbs.mayPull(skb, ipv6.HEADER)) return discard(skb)
+    if (!skbs.mayPull(skb, ipv6.HEADER)) return discard(skb, Drop.NOMEM)
     const at = i32[skb + SKB_DATA]
     if (u8[at] >> 4 !== 6) return badHeader(skb, Drop.UNHANDLED_PROTO)
     const segments = i32[skb + SKB_GSO_SEGS]
     f64[count + ECN_COUNTERS[(u8[at + 1] >> 4) & 3]] += segments > 1 ? segments : 1
     if (!areAddrsOk(skb, at)) return badHeader(skb, Drop.IP_INHDR)
+    if (i32[conf + Conf6.drop_unicast_in_l2_multicast] !== 0 && isUnicastInMulticast(skb, at))
+      return badHeader(skb, Drop.UNICAST_IN_L2_MULTICAST)
     const next = u8[at + ipv6.NEXT_HEADER_FIELD]
     const payload = (u8[at + 4] << 8) | u8[at + 5]
     if (payload !== 0 || next !== IPPROTO_HOPOPTS) {
       const total = ipv6.HEADER + payload
       if (len < total) return truncated(skb)
       // what is behind the packet is padding of the link's
-      if (len > total && !trimTo(skb, total)) return discard(skb)
+      if (len > total && !trimTo(skb, total)) return discard(skb, Drop.NOMEM)
     }
     const network = i32[skb + SKB_DATA]
     i32[skb + SKB_NETWORK] = network
@@ -138,6 +144,10 @@ export const createIp6Input = (deps: Ip6InputDeps) => {
   const isGroupOk = (skb: number, scope: number): boolean =>
     scope > 1 ||
     (scope === 1 && (isLoopbackDev(skb) || i32[skb + SKB_PKT_TYPE] === PACKET_LOOPBACK))
+  const isUnicastInMulticast = (skb: number, at: number): boolean => {
+    const type = i32[skb + SKB_PKT_TYPE]
+    return u8[at + 24] !== 0xff && (type === PACKET_BROADCAST || type === PACKET_MULTICAST)
+  }
   const isLoopback = (at: number): boolean => {
     for (let k = 0; k < 15; k++) if (u8[at + k] !== 0) return false
     return u8[at + 15] === 1
@@ -234,10 +244,10 @@ export const createIp6Input = (deps: Ip6InputDeps) => {
     resumes[chain[EXT_PROTOCOL]](skb)
   }
 
-  /** Nothing is wrong with the packet: there was no memory to work on it. */
-  const discard = (skb: number): void => {
+  /** Nothing is wrong with the packet. */
+  const discard = (skb: number, reason: Drop): void => {
     f64[count + Mib.Ip6InDiscards]++
-    drop(skb, Drop.NOMEM)
+    drop(skb, reason)
   }
   const badHeader = (skb: number, reason: Drop): void => {
     f64[count + Mib.Ip6InHdrErrors]++

@@ -27,8 +27,8 @@ import { mix32, mixIn } from '../base/u32.ts'
 import { DEV_FLAGS, IFF_LOOPBACK, IFF_NOARP } from '../netdev/netdev.ts'
 import type { Arena } from '../shm/arena.ts'
 import { counterBank, Mib } from '../shm/counters.ts'
+import { Conf6, confRow } from '../shm/devconf.ts'
 import { DEVICE_WORDS } from '../shm/layout.ts'
-import { Sysctl } from '../shm/sysctl.ts'
 import type { DropFn } from '../skb/drop.ts'
 import { Drop } from '../skb/drop.ts'
 import type { Skbs } from '../skb/skb.ts'
@@ -74,7 +74,7 @@ import {
   IPSKB_MCLOOP,
   IPSKB_NOLOOP,
 } from '../inet/inet-constants.ts'
-import { NH_FAMILY, NH_GATEWAY, NH_TYPE } from '../inet/nexthop-constants.ts'
+import { NH_FAMILY, NH_GATEWAY, NH_HOPLIMIT, NH_TYPE } from '../inet/nexthop-constants.ts'
 import type { PacketAddrs } from '../inet/packet-addrs.ts'
 import type { Pmtu } from '../inet/pmtu.ts'
 import type { Route } from '../inet/route.ts'
@@ -117,7 +117,6 @@ export const createIp6Output = (deps: Ip6OutputDeps) => {
   const { skDstCheck } = deps.skDst
   const { i32, u8, f64, layout } = arena
   const { devices } = layout
-  const defaultHops = layout.sysctl + Sysctl.ip6_hop_limit
   const count = counterBank(arena, skbs.thread)
   const seed = random()
   const flow = createFlowi()
@@ -158,6 +157,12 @@ export const createIp6Output = (deps: Ip6OutputDeps) => {
     ipv6.setAddrs(u8, at, words, saddr, daddr)
   }
 
+  /** The route's, or the device's (ip6_dst_hoplimit). */
+  const hopsOf = (skb: number): number => {
+    const hops = i32[i32[skb + SKB_DST] + NH_HOPLIMIT]
+    return hops !== 0 ? hops : i32[confRow(arena, i32[skb + SKB_DEV]) + Conf6.hop_limit]
+  }
+
   /** Sends a connected sock's packet, data at the transport header: 0, or -errno. */
   const ip6Xmit = (skb: number, sk: number): number => {
     const error = skDstCheck(sk)
@@ -181,7 +186,7 @@ export const createIp6Output = (deps: Ip6OutputDeps) => {
       saddr,
       daddr,
       (i32[sk + SK_TOS] << 20) | label,
-      hops === 0 ? i32[defaultHops] : hops
+      hops === 0 ? hopsOf(skb) : hops
     )
     return ip6LocalOut(skb, IPSKB_DONTFRAG)
   }
@@ -212,7 +217,7 @@ export const createIp6Output = (deps: Ip6OutputDeps) => {
       FL_SADDR,
       FL_DADDR,
       (trafficClass << 20) | label,
-      hops === 0 ? i32[defaultHops] : hops
+      hops === 0 ? hopsOf(skb) : hops
     )
     const error = ip6LocalOut(skb, flags)
     if (error < 0) f64[count + Mib.Ip6OutDiscards]++
@@ -238,9 +243,15 @@ export const createIp6Output = (deps: Ip6OutputDeps) => {
 
   /** Everything that leaves passes here, data at the IPv6 header, SKB_DEV and the control block set. */
   const ip6Output = (skb: number): number => {
+    if (i32[confRow(arena, i32[skb + SKB_DEV]) + Conf6.disable_ipv6] !== 0) return disabled(skb)
     if (i32[skb + IPCB_TYPE] === RTN_MULTICAST && !loopGroup(skb)) return 0
     const verdict = nf.run(NF_INET_POST_ROUTING, skb, i32[skb + SKB_IIF], i32[skb + SKB_DEV])
     return verdict === NF_PASSED ? outputFinish(skb) : verdict
+  }
+  const disabled = (skb: number): number => {
+    f64[count + Mib.Ip6OutDiscards]++
+    drop(skb, Drop.IPV6DISABLED)
+    return 0
   }
   /** Behind POST_ROUTING. */
   const outputFinish = (skb: number): number => {

@@ -14,7 +14,7 @@
  * | globals                | control                                  | all                           |
  * | thread block t         | thread t (DOORBELL: any, by Atomics)     | all                           |
  * | sysctl, rss            | control                                  | all                           |
- * | devices, deviceFds     | control                                  | all                           |
+ * | devices, deviceFds, devConf | control                             | all                           |
  * | ifaddrs, nexthops      | control, published by generation         | all                           |
  * | fibTables, Roots, Nodes | control, published by generation        | all                           |
  * | sockFlows              | the worker that owns the flow            | threads that steer            |
@@ -41,6 +41,7 @@
  * | its control block      | IPCB_*           | core/inet/inet-constants.ts, while IP holds it          |
  * |                        | CB_*             | core/transport/tcp/sock/tcp-sock.ts, while TCP does     |
  * | device                 | DEV_*            | core/netdev/netdev.ts; DEV_PRIV on: its driver          |
+ * | a device's settings    | Conf4, Conf6     | core/shm/devconf.ts                                     |
  * | socket                 | SK_*             | core/socket/sock.ts                                     |
  * | TCP socket             | TP_*             | core/transport/tcp/sock/tcp-sock.ts, from SK_PROTO on   |
  * | UDP socket             | UP_*             | core/transport/udp/udp-output.ts, from SK_PROTO on      |
@@ -176,6 +177,8 @@ export const APP_BLOCK_WORDS = 32
 export const APP_PAIR_WORDS = 32
 export const SYSCTL_WORDS = 256
 export const DEVICE_WORDS = 128
+/** A device's settings (devconf.ts): half of them IPv4's, half IPv6's. */
+export const DEV_CONF_WORDS = 128
 /** Descriptors of a device: one a queue, as many queues as there can be workers. */
 export const DEVICE_FDS = MAX_WORKERS
 /** Steering state of a device: RSS (steering/rss.ts), then the RPS map (steering/rps.ts). */
@@ -233,6 +236,8 @@ const regionWords = (config: ArenaConfig) => {
     devices: devices * DEVICE_WORDS,
     /** [device][queue] file descriptors (netdev.ts, deviceFds). */
     deviceFds: devices * DEVICE_FDS,
+    /** [device] its settings; the first row is `all`, the one behind the last `default`. */
+    devConf: (devices + 1) * DEV_CONF_WORDS,
     rss: devices * RSS_WORDS,
     sockFlows: SOCK_FLOWS,
     /** [worker] its sockets' flows by hash: finds the owner of a flow that was steered elsewhere. */

@@ -2,9 +2,11 @@
  * The sysctls: one row each, with the name, default and bounds that Linux has (Documentation/networking/ip-sysctl.rst,
  * admin-guide/sysctl/net.rst). Values are words in shared memory, written by control and read by any thread as
  * `i32[sysctl + Sysctl.ip_forward]`; where a word lies follows from the order of the rows. To add a sysctl is to write its
- * row, and to read it. Control and the configuration file take them from here (core/control/sysctls.ts).
+ * row, and to read it. Control and the configuration file take them from here (core/control/sysctls.ts). Settings of
+ * devices (net.ipv4.conf.*) are in devconf.ts.
  */
 import type { Arena } from './arena.ts'
+import { setConfDefaults } from './devconf.ts'
 import { SYSCTL_WORDS } from './layout.ts'
 
 type Bounded = readonly [value: number, min: number, max: number]
@@ -61,14 +63,11 @@ const TABLE = {
   wmem_default: number('net.core.wmem_default', 212992, 4608),
 
   // ---- net.ipv4: IP and ICMP
-  ip_forward: onOff('net.ipv4.ip_forward', 1),
   ip_default_ttl: number('net.ipv4.ip_default_ttl', 64, 1, 255),
   ip_local_port_range: vector('net.ipv4.ip_local_port_range', {
     min: [32768, 1024, 65535],
     max: [60999, 1024, 65535],
   }),
-  rp_filter: number('net.ipv4.conf.all.rp_filter', 0, 0, 2),
-  send_redirects: onOff('net.ipv4.conf.all.send_redirects', 1),
   icmp_echo_ignore_all: onOff('net.ipv4.icmp_echo_ignore_all', 0),
   /** Milliseconds between two errors to one host. */
   icmp_ratelimit: number('net.ipv4.icmp_ratelimit', 1000),
@@ -146,10 +145,6 @@ const TABLE = {
   // ---- net.ipv4: UDP
   /** Bytes of its receive buffer that a socket may hold when memory is short. */
   udp_rmem_min: number('net.ipv4.udp_rmem_min', 4096, 2304),
-
-  // ---- net.ipv6
-  ip6_forwarding: onOff('net.ipv6.conf.all.forwarding', 1),
-  ip6_hop_limit: number('net.ipv6.conf.all.hop_limit', 64, 1, 255),
 } as const satisfies Record<string, Row>
 
 type Table = typeof TABLE
@@ -183,8 +178,9 @@ export const Sysctl = Object.fromEntries(
   )
 ) as Readonly<Record<SysctlName, number>>
 
-/** Writes every default; control, once. */
+/** Writes every default, those of devices' settings too; control, once. */
 export const setSysctlDefaults = (arena: Arena): void => {
+  setConfDefaults(arena)
   for (const { first, words } of SYSCTLS)
     for (const [k, [value]] of words.entries()) arena.i32[arena.layout.sysctl + first + k] = value
 }

@@ -67,6 +67,8 @@ const REASONS = [
   'WORKER_RESTART',
   'TCP_MINTTL',
   'IPV6_BAD_EXTHDR',
+  'IPV6DISABLED',
+  'UNICAST_IN_L2_MULTICAST',
 ] as const
 
 /** A reason's number: only those of `Drop` are. */

@@ -15,6 +15,7 @@ import * as neigh from '../../core/neigh/neigh-constants.ts'
 import * as netdev from '../../core/netdev/netdev.ts'
 import type { Arena } from '../../core/shm/arena.ts'
 import { createIpi, Ipi, Notify } from '../../core/shm/ipi.ts'
+import { confRow } from '../../core/shm/devconf.ts'
 import { NEIGH_WORDS } from '../../core/shm/layout.ts'
 import { setSysctlDefaults } from '../../core/shm/sysctl.ts'
 import { networkOf, parseAddr, parsePrefix, type Words } from '../../core/wire/text.ts'
@@ -93,6 +94,11 @@ export const createPathTables = (arena: Arena, settle: () => void) => {
     i32[layout.sysctl + index] = value
   }
 
+  /** A device's setting, or that of CONF_ALL. */
+  const setConf = (dev: number, word: number, value: number): void => {
+    i32[confRow(arena, dev) + word] = value
+  }
+
   // ---- neighbours, as control sees and sets them
 
   const control = createIpi(arena, layout.controlThread, () => {})
@@ -152,5 +158,6 @@ export const createPathTables = (arena: Arena, settle: () => void) => {
     setNeigh,
     delNeigh,
     setSysctl,
+    setConf,
   }
 }

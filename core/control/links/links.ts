@@ -77,6 +77,7 @@ export const createLinks = (deps: LinksDeps) => {
     delLink,
     getLink,
     dump,
+    list,
     ifindexOf,
     nameOf,
     kindOf,

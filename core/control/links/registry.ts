@@ -29,6 +29,7 @@ import {
   INIT_NET,
 } from '../../netdev/netdev.ts'
 import type { Arena } from '../../shm/arena.ts'
+import { initConf } from '../../shm/devconf.ts'
 import { DEV_STATS, DEVICE_FDS, DEVICE_WORDS } from '../../shm/layout.ts'
 import type { Refused } from '../answers.ts'
 import { refuse } from '../answers.ts'
@@ -120,6 +121,7 @@ export const createRegistry = (deps: RegistryDeps) => {
     const generation = (i32[row + DEV_GENERATION] + 1) | 0
     i32.fill(0, row, row + DEVICE_WORDS)
     i32.fill(0, deviceFds(arena, ifindex), deviceFds(arena, ifindex) + DEVICE_FDS)
+    initConf(arena, ifindex)
     i32[row + DEV_GENERATION] = generation
     i32[row + DEV_FLAGS] = IFF_BROADCAST | IFF_MULTICAST
     i32[row + DEV_NET] = INIT_NET

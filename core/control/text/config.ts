@@ -33,6 +33,15 @@ const ADD = NLM_F_CREATE | NLM_F_EXCL
 const PUT = NLM_F_CREATE | NLM_F_REPLACE
 const DEFAULT_METRIC: Record<string, number> = { inet: 0, inet6: 1024 }
 
+/** The name of a device's own setting: the row of `default` has what it is when nobody sets it. */
+const DEVICE_SETTING = /^(net\.ipv[46]\.conf)\.(?!(?:all|default)\.)(.+)\.(\w+)$/
+/** These are what another makes of them. */
+const FOLLOWS: Readonly<Record<string, string>> = {
+  'net.ipv4.conf.all.forwarding': 'net.ipv4.ip_forward',
+  'net.ipv4.conf.default.forwarding': 'net.ipv4.ip_forward',
+  'net.ipv6.conf.default.forwarding': 'net.ipv6.conf.all.forwarding',
+}
+
 /** What is asked for here is always there. */
 const drain = <T>(chunks: Iterable<T[]> | Refused): T[] => {
   if (isRefused(chunks)) throw new Error(chunks.message)
@@ -134,10 +143,12 @@ export const createConfig = (dump: Dump, kinds: readonly LinkKind[]) => {
 
   /** The running state; of sysctl what is not the default. */
   const get = (): StackConfig => {
-    const defaults = sysctlDefaults()
-    const set = Object.entries(sysctls()).filter(
-      ([name, value]) => defaults.has(name) && defaults.get(name) !== value
-    )
+    const [defaults, now] = [sysctlDefaults(), sysctls()]
+    const otherwise = (name: string): number | string | undefined =>
+      now[FOLLOWS[name] ?? ''] ??
+      defaults.get(name) ??
+      now[name.replace(DEVICE_SETTING, '$1.default.$3')]
+    const set = Object.entries(now).filter(([name, value]) => otherwise(name) !== value)
     const neigh = neighs().map(
       ({ dst, dev, lladdr }): NeighSpec => ({ dst, dev, ...(lladdr && { lladdr }) })
     )
@@ -255,15 +266,18 @@ export const createConfig = (dump: Dump, kinds: readonly LinkKind[]) => {
     const route = wanted.route ? routeSteps(wanted.route) : none
     const neigh = wanted.neigh ? neighSteps(wanted.neigh) : none
     const now = sysctls()
-    const sysctl = Object.entries(wanted.sysctl ?? {})
+    const set = Object.entries(wanted.sysctl ?? {})
       .filter(([name, value]) => String(now[name]) !== String(value))
       .map(([name, value]) => change({ type: 'SYSCTL_SET', name, value }, `sysctl["${name}"]`))
+    const isOfDevice = ({ message }: ConfigStep): boolean =>
+      message.type === 'SYSCTL_SET' && DEVICE_SETTING.test(message.name)
     return [
       ...neigh.gone,
       ...route.gone,
       ...link.gone,
-      ...sysctl,
+      ...set.filter((step) => !isOfDevice(step)),
       ...link.come,
+      ...set.filter(isOfDevice),
       ...route.come,
       ...neigh.come,
     ]

@@ -17,7 +17,6 @@ import {
   RTN_UNICAST,
 } from '../../../core/base/flowi.ts'
 import { NH_FAMILY, NH_GATEWAY } from '../../../core/inet/nexthop-constants.ts'
-import { Sysctl } from '../../../core/shm/sysctl.ts'
 import type { Words } from '../../../core/wire/text.ts'
 import { formatWords, parseAddr } from '../../../core/wire/text.ts'
 import { dumped, makeControl } from '../../support/control-plane.ts'
@@ -75,7 +74,8 @@ const network = async () => {
       ? found
       : { ...found, src: formatWords(...words(fl, FL_SADDR)) }
   }
-  const sysctl = (name: number, value: number) => (arena.i32[arena.layout.sysctl + name] = value)
+  const sysctl = (name: string, value: number) =>
+    made.control.request({ type: 'SYSCTL_SET', name: `net.ipv4.${name}`, value })
   return { ...made, input, output, fl, sysctl }
 }
 
@@ -126,7 +126,7 @@ describe('a received packet', () => {
 
   test('to forward is refused while forwarding is off, to us it is not', async () => {
     const { input, sysctl } = await network()
-    sysctl(Sysctl.ip_forward, 0)
+    await sysctl('ip_forward', 0)
     expect(input('10.0.0.5', '8.8.8.8', 'lan')).toBe(-Errno.EHOSTUNREACH)
     expect(input('10.0.0.5', '10.0.0.1', 'lan')).toMatchObject({ type: RTN_LOCAL })
     expect(input('fd00::5', '2001:4860::8', 'lan')).toMatchObject({ dev: 'wan' })
@@ -146,11 +146,11 @@ describe('a received packet', () => {
 
   test('must come from where its answer would go, when rp_filter is strict', async () => {
     const { input, sysctl, ip } = await network()
-    sysctl(Sysctl.rp_filter, 1)
+    await sysctl('conf.all.rp_filter', 1)
     expect(input('10.0.0.5', '8.8.8.8', 'lan')).toMatchObject({ dev: 'wan' })
     expect(input('10.0.0.5', '10.0.0.9', 'wan')).toBe(-Errno.EXDEV)
     expect(input('8.8.8.8', '10.0.0.1', 'lan')).toBe(-Errno.EXDEV)
-    sysctl(Sysctl.rp_filter, 2)
+    await sysctl('conf.lan.rp_filter', 2)
     expect(input('8.8.8.8', '10.0.0.1', 'lan')).toMatchObject({ type: RTN_LOCAL })
     await ip.route('del', 'default')
     expect(input('8.8.8.8', '10.0.0.1', 'lan')).toBe(-Errno.EXDEV)

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'bun:test'
 import { Mib } from '../../../core/shm/counters.ts'
-import { Sysctl } from '../../../core/shm/sysctl.ts'
+import { Conf4 } from '../../../core/shm/devconf.ts'
 import { Drop } from '../../../core/skb/drop.ts'
 import * as ethernet from '../../../core/wire/ethernet.ts'
 import * as icmp from '../../../core/wire/icmp.ts'
@@ -166,7 +166,7 @@ describe('ip_rcv', () => {
 
   test('as a host is silent about packets that are not for it', () => {
     const path = router()
-    path.setSysctl(Sysctl.ip_forward, 0)
+    path.setConf(2, Conf4.forwarding, 0)
     path.receive(udpFrame(toRouter, { ...fields, daddr: '10.0.3.9' }, ports), 2)
     expect(path.sent).toHaveLength(0)
     expect(path.counter(Mib.IpInAddrErrors)).toBe(1)
@@ -193,7 +193,7 @@ describe('ip_rcv', () => {
 
   test('drops by reverse path filter and counts it', () => {
     const path = router()
-    path.setSysctl(Sysctl.rp_filter, 1)
+    path.setConf(2, Conf4.rp_filter, 1)
     path.receive(udpFrame(toRouter, { saddr: '10.0.3.7', daddr: '10.0.2.1' }, ports), 2)
     expect(path.drops(Drop.IP_RPFILTER)).toBe(1)
     expect(path.counter(Mib.TcpExtIPReversePathFilter)).toBe(1)

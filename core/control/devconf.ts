@@ -1,0 +1,98 @@
+/**
+ * Settings of devices by their sysctl names, net.ipv4.conf.{all,default,DEV}.SETTING and IPv6's: which word a name is, and
+ * what else changes when it is set. Control thread. Linux: net/ipv4/devinet.c (devinet_conf_proc, devinet_copy_dflt_conf,
+ * inet_forward_change), net/ipv6/addrconf.c.
+ */
+import type { Arena } from '../shm/arena.ts'
+import {
+  CONF_ALL,
+  Conf4,
+  Conf6,
+  confDefault,
+  type ConfFamily,
+  confRow,
+  confWord,
+  isConfSet,
+  noteConfSet,
+  SETTINGS,
+} from '../shm/devconf.ts'
+import type { Links } from './links/links.ts'
+
+type DevConfDeps = { arena: Arena; links: Pick<Links, 'list' | 'nameOf' | 'ifindexOf'> }
+
+/** A setting of one row: that of a device, of `all` or of `default`. */
+export type ConfItem = {
+  name: string
+  family: ConfFamily
+  row: number
+  word: number
+  min: number
+  max: number
+}
+
+const NAME = /^net\.(ipv4|ipv6)\.conf\.(.+)\.(\w+)$/
+/** Set for `all`, they are set everywhere. */
+const OF_ALL = [Conf4.forwarding, Conf6.forwarding, Conf6.force_forwarding, Conf6.disable_ipv6]
+/** Another name for a setting. */
+const ALIASES: Readonly<Record<string, string>> = {
+  'net.ipv4.ip_forward': 'net.ipv4.conf.all.forwarding',
+}
+
+/** What `all` and `default` are when nobody has set them. */
+export const confDefaults = (): [name: string, value: number][] => {
+  const found = new Map<string, number>()
+  for (const [family, settings] of Object.entries(SETTINGS))
+    for (const [name, { all, otherwise }] of Object.entries(settings)) {
+      found.set(`net.${family}.conf.all.${name}`, all)
+      found.set(`net.${family}.conf.default.${name}`, otherwise)
+    }
+  for (const [alias, name] of Object.entries(ALIASES)) found.set(alias, found.get(name)!)
+  return [...found]
+}
+
+export const createDevConf = ({ arena, links }: DevConfDeps) => {
+  const { i32 } = arena
+  const rowOf = (device: string): number => {
+    if (device === 'all') return CONF_ALL
+    if (device === 'default') return confDefault(arena)
+    return links.ifindexOf(device) || -1
+  }
+  const find = (name: string): ConfItem | undefined => {
+    const [, family, device, setting] = NAME.exec(ALIASES[name] ?? name) ?? []
+    if (family === undefined) return undefined
+    const [row, word] = [rowOf(device), confWord(family as ConfFamily, setting)]
+    if (row < 0 || word < 0) return undefined
+    const { min, max } = SETTINGS[family as ConfFamily][setting]
+    return { name, family: family as ConfFamily, row, word, min, max }
+  }
+  const names = (): string[] => {
+    const devices = ['all', 'default', ...links.list().map(links.nameOf)]
+    const all = (['ipv4', 'ipv6'] as const).flatMap((family) =>
+      devices.flatMap((device) =>
+        Object.keys(SETTINGS[family]).map((name) => `net.${family}.conf.${device}.${name}`)
+      )
+    )
+    return [...all, ...Object.keys(ALIASES)]
+  }
+  const get = ({ row, word }: ConfItem): number => i32[confRow(arena, row) + word]
+
+  const everywhere = (word: number, value: number): void => {
+    for (let row = 0; row <= confDefault(arena); row++) i32[confRow(arena, row) + word] = value
+  }
+  /** Devices on which nobody has set it follow `default`. */
+  const copyDefault = (family: ConfFamily, word: number, value: number): void => {
+    for (const ifindex of links.list())
+      if (!isConfSet(arena, ifindex, family, word)) i32[confRow(arena, ifindex) + word] = value
+  }
+  const set = ({ family, row, word }: ConfItem, value: number): void => {
+    i32[confRow(arena, row) + word] = value
+    if (OF_ALL.includes(word)) {
+      if (row === CONF_ALL) everywhere(word, value)
+      return
+    }
+    // devices follow the default of IPv4 alone (devinet_copy_dflt_conf)
+    if (row === confDefault(arena) && family === 'ipv4') copyDefault(family, word, value)
+    else if (row !== CONF_ALL && row !== confDefault(arena)) noteConfSet(arena, row, family, word)
+  }
+  return { names, find, get, set }
+}

@@ -1,0 +1,103 @@
+/**
+ * Settings of devices: net.ipv4.conf.* and net.ipv6.conf.*, a row for each device, one for `all` and one for `default`, from
+ * which new devices take theirs. Words in shared memory, written by control; any thread reads
+ * `i32[confRow(arena, dev) + Conf4.rp_filter]` and joins it with the row of `all` as Linux does for that setting. To add one is
+ * to write its row here, and to read it. Linux: struct ipv4_devconf, struct ipv6_devconf, include/linux/inetdevice.h.
+ */
+import type { Arena } from './arena.ts'
+import { numbered } from './counters.ts'
+import { DEV_CONF_WORDS } from './layout.ts'
+
+/** A setting: what it is at first in `all` and in `default`, and its bounds. */
+type Setting = { all: number; otherwise: number; min: number; max: number }
+const number = (otherwise: number, max: number, all = otherwise): Setting => ({
+  all,
+  otherwise,
+  min: 0,
+  max,
+})
+const onOff = (otherwise: 0 | 1, all: 0 | 1 = otherwise): Setting => number(otherwise, 1, all)
+
+/** In the comments how a device's is joined with that of `all`; without one the device's alone counts. */
+const IPV4 = {
+  forwarding: onOff(1),
+  /** The greater: 0 is off, 1 strict, 2 loose (RFC 3704). */
+  rp_filter: number(0, 2),
+  /** Either. */
+  send_redirects: onOff(1),
+} as const satisfies Record<string, Setting>
+
+const IPV6 = {
+  /** Of `all`: whether packets are sent on. */
+  forwarding: onOff(1),
+  /** Sends packets on though `all` does not. */
+  force_forwarding: onOff(0),
+  hop_limit: { all: 64, otherwise: 64, min: 1, max: 255 },
+  /** The largest packet sent by the device; 0 is the device's own. */
+  mtu: number(0, 65536),
+  disable_ipv6: onOff(0),
+  /** Either: what leaves by a device has an address of it. */
+  use_oif_addrs_only: onOff(0),
+  /** What was sent to many by a link's address, but to one by its IP, is dropped (RFC 7042 has no use for it). */
+  drop_unicast_in_l2_multicast: onOff(0),
+} as const satisfies Record<string, Setting>
+
+type Settings = Readonly<Record<string, Setting>>
+export type ConfFamily = 'ipv4' | 'ipv6'
+export const SETTINGS: Readonly<Record<ConfFamily, Settings>> = { ipv4: IPV4, ipv6: IPV6 }
+
+// A row is a half for each family: the settings, and behind them a bit for each that somebody has set on this device.
+const HALF = DEV_CONF_WORDS / 2
+const FIRST: Readonly<Record<ConfFamily, number>> = { ipv4: 0, ipv6: HALF }
+const SET_BITS = HALF - 2
+const names = <S extends Settings>(settings: S): (keyof S & string)[] => Object.keys(settings)
+
+/** Where a setting lies in a row. */
+export const Conf4 = numbered(names(IPV4), FIRST.ipv4)
+export const Conf6 = numbered(names(IPV6), FIRST.ipv6)
+for (const settings of Object.values(SETTINGS))
+  if (names(settings).length > SET_BITS)
+    throw new Error(`devconf: more settings than there is room for (${SET_BITS})`)
+
+/** The row of `all` is that of no device, the row of `default` that behind the last. */
+export const CONF_ALL = 0
+export const confDefault = (arena: Arena): number => arena.layout.config.devices
+export const confRow = (arena: Arena, ifindex: number): number =>
+  arena.layout.devConf + ifindex * DEV_CONF_WORDS
+
+/** The word of a setting, or -1. */
+export const confWord = (family: ConfFamily, name: string): number =>
+  Object.hasOwn(SETTINGS[family], name) ? FIRST[family] + names(SETTINGS[family]).indexOf(name) : -1
+
+/** Has somebody set it on this device? Then a change of `default` passes the device by. */
+export const isConfSet = (arena: Arena, ifindex: number, family: ConfFamily, word: number) => {
+  const k = word - FIRST[family]
+  const bits = arena.i32[confRow(arena, ifindex) + FIRST[family] + SET_BITS + (k >> 5)]
+  return ((bits >> (k & 31)) & 1) !== 0
+}
+export const noteConfSet = (
+  arena: Arena,
+  ifindex: number,
+  family: ConfFamily,
+  word: number
+): void => {
+  const k = word - FIRST[family]
+  arena.i32[confRow(arena, ifindex) + FIRST[family] + SET_BITS + (k >> 5)] |= 1 << (k & 31)
+}
+
+/** Writes what everything is at first; control, once. */
+export const setConfDefaults = (arena: Arena): void => {
+  const { i32 } = arena
+  for (const family of ['ipv4', 'ipv6'] as const)
+    for (const [name, { all, otherwise }] of Object.entries(SETTINGS[family])) {
+      const word = confWord(family, name)
+      i32[confRow(arena, CONF_ALL) + word] = all
+      for (let row = 1; row <= confDefault(arena); row++)
+        i32[confRow(arena, row) + word] = otherwise
+    }
+}
+/** What a new device begins with; control. */
+export const initConf = (arena: Arena, ifindex: number): void => {
+  const from = confRow(arena, confDefault(arena))
+  arena.i32.copyWithin(confRow(arena, ifindex), from, from + DEV_CONF_WORDS)
+}

@@ -1,0 +1,89 @@
+// net.ipv4.conf.{all,default,DEV}: what is set where, what follows what, and what a configuration keeps of it.
+
+import { expect, test } from 'bun:test'
+import type { SysctlItem } from '../../../core/control/rtnetlink.ts'
+import { dumped, itemOf, makeControl, refusal } from '../../support/control-plane.ts'
+
+const network = async () => {
+  const made = makeControl()
+  const { control, ip } = made
+  for (const dev of ['lan', 'wan']) await ip.veth(dev)
+  const set = (name: string, value: number) =>
+    control.request({ type: 'SYSCTL_SET', name: `net.ipv4.${name}`, value })
+  const get = async (name: string) =>
+    itemOf<SysctlItem>(await control.request({ type: 'SYSCTL_GET', name: `net.ipv4.${name}` }))
+      .value
+  return { ...made, set, get }
+}
+
+test('default is what devices have on which nobody set it, and what new ones begin with', async () => {
+  const { set, get, ip } = await network()
+  await set('conf.lan.rp_filter', 1)
+  await set('conf.default.rp_filter', 2)
+  expect(await get('conf.lan.rp_filter')).toBe(1)
+  expect(await get('conf.wan.rp_filter')).toBe(2)
+  expect(await get('conf.all.rp_filter')).toBe(0)
+  await ip.veth('dmz')
+  expect(await get('conf.dmz.rp_filter')).toBe(2)
+})
+
+test('ip_forward is conf.all.forwarding, and sets it everywhere; on one device it can be set again', async () => {
+  const { set, get } = await network()
+  await set('ip_forward', 0)
+  for (const row of ['all', 'default', 'lan', 'wan', 'lo'])
+    expect([row, await get(`conf.${row}.forwarding`)]).toEqual([row, 0])
+  await set('conf.lan.forwarding', 1)
+  expect(await get('ip_forward')).toBe(0)
+  await set('conf.all.forwarding', 1)
+  expect(await get('ip_forward')).toBe(1)
+})
+
+test('a device that comes in the place of another begins anew', async () => {
+  const { set, get, control, ip } = await network()
+  await set('conf.lan.rp_filter', 1)
+  await control.request({ type: 'RTM_DELLINK', ifname: 'lan' })
+  await ip.veth('lan')
+  expect(await get('conf.lan.rp_filter')).toBe(0)
+  await set('conf.default.rp_filter', 2)
+  expect(await get('conf.lan.rp_filter')).toBe(2)
+})
+
+test('what is no setting, no device, or out of bounds is refused', async () => {
+  const { set, get } = await network()
+  expect(refusal(await set('conf.lan.rp_filter', 3))).toContain('Invalid argument')
+  expect(refusal(await set('conf.nowhere.rp_filter', 1))).toContain('No such file or directory')
+  expect(refusal(await set('conf.lan.toString', 1))).toContain('No such file or directory')
+  expect(await get('conf.lan.rp_filter')).toBe(0)
+})
+
+test('they are listed, and the configuration has what is not the default, a device by its name', async () => {
+  const { set, control } = await network()
+  const listed = dumped(control, { type: 'SYSCTL' }).map(({ name }) => name)
+  for (const row of ['all', 'default', 'lan', 'lanp', 'lo'])
+    expect(listed).toContain(`net.ipv4.conf.${row}.rp_filter`)
+  await set('conf.lan.rp_filter', 1)
+  await set('conf.default.send_redirects', 0)
+  const config = await control.request({ type: 'CONFIG_GET' })
+  const { sysctl } = itemOf(config) as { sysctl: Record<string, number> }
+  expect(sysctl).toEqual({
+    'net.ipv4.conf.default.send_redirects': 0,
+    'net.ipv4.conf.lan.rp_filter': 1,
+  })
+})
+
+test("a configuration sets a device's own settings after it has made the device", async () => {
+  const { control } = makeControl()
+  const reply = await control.request({
+    type: 'CONFIG_SET',
+    config: {
+      link: [{ ifname: 'lan', kind: 'veth', data: { peer: 'lanp' } }],
+      sysctl: { 'net.ipv4.conf.lan.rp_filter': 1, 'net.ipv4.conf.default.rp_filter': 2 },
+    },
+  })
+  expect(reply.error).toBe(0)
+  const values = Object.fromEntries(
+    dumped(control, { type: 'SYSCTL' }).map(({ name, value }) => [name, value])
+  )
+  expect(values['net.ipv4.conf.lan.rp_filter']).toBe(1)
+  expect(values['net.ipv4.conf.lanp.rp_filter']).toBe(2)
+})

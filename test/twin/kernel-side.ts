@@ -1,0 +1,159 @@
+// The kernel's half of the twin test: TAPs in a network namespace of their own, configured by one `ip` that
+// reads lines. What is written to a TAP without NAPI is received within the call, so its answers can be read right after;
+// only what goes over lo waits for a soft interrupt, and a frame that follows it over lo says when that was.
+
+import { readFileSync, writeFileSync } from 'node:fs'
+import { addressOf, block, check, libc } from '../../workers/os/libc.ts'
+import { POLLIN } from '../../workers/os/poll.ts'
+import { openTap } from '../../workers/os/tap.ts'
+import { linkName } from './case.ts'
+import type { SetUp, Side } from './side.ts'
+
+const AF_PACKET = 17
+const SOCK_RAW = 3
+const CLONE_NEWNET = 0x40000000
+const NONBLOCK_CLOEXEC = 0x80800
+const LO = 1
+/** A local experimental ethertype. */
+const MARKER_TYPE = 0x88b5
+const MOST_FRAME = 66000
+const REST_MS = 2000
+
+/** Frames that go round over lo behind what is on its way there. */
+const createMarker = () => {
+  const fd = check(libc.socket(AF_PACKET, SOCK_RAW | NONBLOCK_CLOEXEC, 0), 'socket AF_PACKET')
+  const address = block(20)
+  address.view.setUint16(0, AF_PACKET, true)
+  address.view.setUint16(2, MARKER_TYPE)
+  address.view.setInt32(4, LO, true)
+  check(libc.bind(fd, address.at, 20), 'bind lo')
+  const frame = block(64)
+  frame.view.setUint16(12, MARKER_TYPE)
+  const poll = block(8)
+  poll.view.setInt32(0, fd, true)
+  poll.view.setInt16(4, POLLIN, true)
+  const goRound = (): void => {
+    check(libc.send(fd, frame.at, 60, 0), 'send over lo')
+    if (libc.poll(poll.at, 1, REST_MS) !== 1) throw new Error('the kernel does not come to rest')
+    check(libc.recv(fd, frame.at, 64, 0), 'receive from lo')
+  }
+  return { goRound, close: () => libc.close(fd) }
+}
+
+/**
+ * One `ip` that runs lines as they come. What a line says ends where the answer to a last one begins; some commands end
+ * the program when they are refused, and another goes on.
+ */
+const createIp = () => {
+  const start = () => {
+    const child = Bun.spawn(['sh', '-c', 'exec ip -force -batch - 2>&1'], {
+      stdin: 'pipe',
+      stdout: 'pipe',
+    })
+    return { child, reader: child.stdout.getReader() }
+  }
+  let { child, reader } = start()
+  const decoder = new TextDecoder()
+  const END = /^1: lo: [^\n]*\n[^\n]*\n/m
+  const run = async (line: string): Promise<string> => {
+    child.stdin.write(`${line}\nlink show dev lo\n`)
+    await child.stdin.flush()
+    let said = ''
+    while (!END.test(said)) {
+      const { value, done } = await reader.read()
+      if (done) {
+        ;({ child, reader } = start())
+        break
+      }
+      said += decoder.decode(value, { stream: true })
+    }
+    return said
+      .replace(END, '')
+      .replace(/Command failed -:\d+\n/, '')
+      .trim()
+  }
+  return { run, close: () => child.kill() }
+}
+
+/** The columns of /proc/net/snmp and netstat, run together as nstat does. */
+const readCounters = (into: Map<string, number>, path: string): void => {
+  const lines = readFileSync(path, 'latin1').trim().split('\n')
+  for (let k = 0; k + 1 < lines.length; k += 2) {
+    const [group = '', ...names] = lines[k]!.split(' ')
+    const values = lines[k + 1]!.split(' ').slice(1)
+    for (const [n, name] of names.entries()) into.set(group.slice(0, -1) + name, Number(values[n]))
+  }
+}
+
+const setSysctl = (setting: string): string => {
+  const [name = '', value = ''] = setting.split('=')
+  try {
+    writeFileSync(`/proc/sys/${name.replaceAll('.', '/')}`, value)
+    return ''
+  } catch (error) {
+    return (error as Error).message
+  }
+}
+
+export const createKernelSide = async (setUp: SetUp): Promise<Side> => {
+  // what the kernel keeps of hosts (struct inet_peer) lasts as long as the namespace
+  check(libc.unshare(CLONE_NEWNET), 'unshare')
+  const ip = createIp()
+  const run = async (line: string): Promise<string> => {
+    const [program, rest = ''] = line.split(/ (.*)/, 2)
+    if (program === 'sysctl') return setSysctl(rest)
+    if (program === 'ip') return ip.run(rest)
+    throw new Error(`${program}?`)
+  }
+  for (const line of ['ip link set lo up', ...setUp.before]) await run(line)
+  const taps = setUp.links.map(({ mac, mtu }, k) =>
+    openTap({ name: linkName(k + 1), vnetHdr: false, link: { mac, mtu, up: true } })
+  )
+  const hostname = '0.0.0.0'
+  const listener = Bun.listen({ hostname, port: setUp.port, socket: { data: () => {} } })
+  const socket = await Bun.udpSocket({ hostname, port: setUp.port })
+  const marker = createMarker()
+  const frame = new Uint8Array(new ArrayBuffer(MOST_FRAME))
+  const at = addressOf(frame)
+
+  const readAll = (fd: number): Uint8Array[] => {
+    const frames: Uint8Array[] = []
+    for (;;) {
+      const n = libc.read(fd, at, MOST_FRAME)
+      if (n <= 0) return frames
+      frames.push(frame.slice(0, n))
+    }
+  }
+  const drain = (): Uint8Array[][] => {
+    marker.goRound()
+    return taps.map(({ fd }) => readAll(fd))
+  }
+  return {
+    name: 'kernel',
+    run,
+    inject: (link, bytes) => {
+      frame.set(bytes)
+      libc.write(taps[link - 1]!.fd, at, bytes.length)
+    },
+    drain,
+    counters: () => {
+      const found = new Map<string, number>()
+      readCounters(found, '/proc/self/net/snmp')
+      readCounters(found, '/proc/self/net/netstat')
+      return found
+    },
+    forget: async () => {
+      // `neigh flush` would end with the ip that runs it where an entry goes by itself meanwhile
+      for (const entry of (await ip.run('neigh show')).split('\n'))
+        if (entry !== '' && !/ (PERMANENT|NOARP)/.test(entry))
+          await ip.run(`neigh del ${entry.split(' ').slice(0, 3).join(' ')}`)
+    },
+    close: () => {
+      for (const { fd } of taps) libc.close(fd)
+      listener.stop(true)
+      socket.close()
+      marker.close()
+      ip.close()
+    },
+  }
+}

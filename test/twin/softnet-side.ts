@@ -1,0 +1,94 @@
+// softnet's half of the twin test: a simulated host, configured through the command line's own words, whose wires end
+// here. Its time goes on as the kernel's does.
+
+import { createApp } from '../../api/app.ts'
+import { run as runCommand } from '../../api/cli/run.ts'
+import { Mib } from '../../core/shm/counters.ts'
+import { seeded } from '../support/random.ts'
+import { createSimHost } from '../support/sim-host.ts'
+import { dumped } from '../support/control-plane.ts'
+import { linkName } from './case.ts'
+import type { SetUp, Side } from './side.ts'
+
+const START_US = 1_000_000_000
+
+export const createSoftnetSide = async (setUp: SetUp): Promise<Side> => {
+  const start = performance.now()
+  const nowUs = (): number => START_US + Math.floor((performance.now() - start) * 1000)
+  const world = { nowUs, random: seeded(1) }
+  const host = await createSimHost(world, 'twin', {
+    config: { ifaddrs: 64, neighbours: 1024 },
+    services: { discard: true },
+    setup: {
+      link: [
+        { ifname: 'lo', up: true },
+        ...setUp.links.map(({ mac, mtu }, k) => ({
+          ifname: linkName(k + 1),
+          kind: 'pipe',
+          address: mac,
+          mtu,
+          up: true,
+        })),
+      ],
+    },
+  })
+  const ends = setUp.links.map((_, k) => host.end(host.ifindex(linkName(k + 1))))
+  let out: Uint8Array[][] = ends.map(() => [])
+  for (const k of ends.keys()) {
+    const filter = (frame: Uint8Array): boolean => {
+      out[k]!.push(frame.slice())
+      return false
+    }
+    host.wires[host.ifindex(linkName(k + 1))] = {
+      wire: { options: { filter }, send: () => {} },
+      side: 0,
+    }
+  }
+  const app = createApp({ control: { ...host.control, request: host.request }, version: 'twin' })
+  const settle = (): void => {
+    while (host.turn() > 0);
+    host.control.poll()
+  }
+  const run = async (line: string): Promise<string> => {
+    let said = ''
+    const write = (text: string): void => {
+      said += text
+    }
+    await runCommand(line.split(' '), {
+      fetch: async (path, init = {}) => app.request(path, init, { listener: 'unix' }),
+      endpoint: '',
+      env: {},
+      out: write,
+      err: write,
+      json: false,
+    })
+    settle()
+    return line.startsWith('sysctl') ? said.replace(/^\S+ = .*\n$/, '').trim() : said.trim()
+  }
+  return {
+    name: 'softnet',
+    run,
+    inject: (link, bytes) => {
+      const end = ends[link - 1]!
+      end.arrive(end.takeBytes(bytes))
+      settle()
+    },
+    drain: () => {
+      settle()
+      const sent = out
+      out = ends.map(() => [])
+      return sent
+    },
+    counters: () =>
+      new Map(
+        Object.keys(Mib).map((name): [string, number] => [name, host.mib(name as keyof typeof Mib)])
+      ),
+    forget: async () => {
+      for (const { dev, dst, state } of dumped(host.control, { type: 'RTM_GETNEIGH' }))
+        if (!state.includes('PERMANENT') && !state.includes('NOARP'))
+          await host.request({ type: 'RTM_DELNEIGH', neigh: { dev, dst } })
+      settle()
+    },
+    close: () => {},
+  }
+}

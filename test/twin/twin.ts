@@ -1,0 +1,270 @@
+// The twin test: a case is played on the kernel and on softnet, and what comes out of every link is compared. A difference is
+// played again on fresh routers; when it recurs it is made as small as it gets.
+
+import { dumpFrame } from '../../core/wire/dump.ts'
+import { type Case, encodeCase, linkName, type Step } from './case.ts'
+import type { Family, Known } from './family.ts'
+import { createKernelSide } from './kernel-side.ts'
+import type { Side } from './side.ts'
+import { createSoftnetSide } from './softnet-side.ts'
+
+type Pair = readonly [kernel: Side, softnet: Side]
+/** Where the two differ: lines of what only one of them did. */
+export type Difference = {
+  where: string
+  kernel: string[]
+  softnet: string[]
+}
+type Played = { out: string[][]; said: string[]; counters: Map<string, number> }
+
+const openPair = async (family: Family): Promise<Pair> => {
+  const kernel = await createKernelSide(family.setUp)
+  const softnet = await createSoftnetSide(family.setUp)
+  for (const side of [kernel, softnet])
+    for (const line of family.setUp.lines) {
+      const said = await side.run(line)
+      if (said !== '') throw new Error(`${side.name}: ${line}: ${said}`)
+    }
+  return [kernel, softnet]
+}
+const closePair = (pair: Pair): void => {
+  for (const side of pair) side.close()
+}
+
+/** A frame in words, with all its octets behind them. */
+const describe = (frame: Uint8Array, notes: string[]): string => {
+  const words = [dumpFrame(frame, 0, frame.length), ...notes.map((note) => `(${note})`)]
+  return `${words.join(' ')} ${Buffer.from(frame).toString('hex')}`
+}
+
+/** Plays the steps, then forgets what was learned and takes the changes back. What comes out then has no order. */
+const play = async (family: Family, side: Side, steps: Case): Promise<Played> => {
+  const before = side.counters()
+  const said: string[] = []
+  const undo: string[] = []
+  const out: string[][] = family.setUp.links.map(() => [])
+  const drawn = new Map<number, number>()
+  const collect = (isSorted: boolean): void => {
+    for (const [k, frames] of side.drain().entries()) {
+      const lines = frames.map((frame) => {
+        const { bytes, notes } = family.canonical(frame, drawn)
+        return describe(bytes, notes)
+      })
+      out[k]!.push(...(isSorted ? lines.sort() : lines))
+    }
+  }
+  for (const step of steps) {
+    if (step.do === 'frame') side.inject(step.link, step.frame)
+    else {
+      collect(false)
+      // what is refused is refused by both, each in its words
+      said.push((await side.run(step.line)) === '' ? 'done' : 'refused')
+      undo.unshift(...step.undo)
+    }
+  }
+  collect(false)
+  await side.forget()
+  collect(true)
+  for (const line of undo) await side.run(line)
+  side.drain()
+  const counters = new Map<string, number>()
+  for (const [name, value] of side.counters()) {
+    const more = value - (before.get(name) ?? 0)
+    if (more !== 0 && family.counters.test(name)) counters.set(name, more)
+  }
+  return { out, said, counters }
+}
+
+/** Lines that one list has and the other has not, each as often as it is missing. */
+const without = (lines: readonly string[], others: readonly string[]): string[] => {
+  const left = [...others]
+  return lines.filter((line) => {
+    const at = left.indexOf(line)
+    if (at >= 0) left.splice(at, 1)
+    return at < 0
+  })
+}
+const isKnown = (known: readonly Known[], difference: Difference): boolean =>
+  known.some(({ isIt }) => isIt(difference))
+
+const compareLines = (where: string, kernel: string[], softnet: string[]): Difference | null => {
+  if (kernel.join('\n') === softnet.join('\n')) return null
+  const [more, less] = [without(kernel, softnet), without(softnet, kernel)]
+  if (more.length + less.length > 0) return { where, kernel: more, softnet: less }
+  return { where: `${where}, order`, kernel, softnet }
+}
+const compare = (family: Family, kernel: Played, softnet: Played): Difference[] => {
+  const found: (Difference | null)[] = [
+    compareLines('requests', kernel.said, softnet.said),
+    ...kernel.out.map((lines, k) => compareLines(linkName(k + 1), lines, softnet.out[k]!)),
+  ]
+  const show = (played: Played): string[] =>
+    [...played.counters].map(([name, value]) => `${name} ${value}`).sort()
+  found.push(compareLines('counters', show(kernel), show(softnet)))
+  return found.filter((one) => one !== null && !isKnown(family.known, one)) as Difference[]
+}
+
+const playBoth = async (family: Family, pair: Pair, steps: Case): Promise<Difference[]> => {
+  const [kernel, softnet] = [await play(family, pair[0], steps), await play(family, pair[1], steps)]
+  return compare(family, kernel, softnet)
+}
+
+/** What kind of difference it is: its words without the numbers. Counters matter where nothing else differs. */
+const kindOf = (all: readonly Difference[]): string => {
+  const visible = all.filter(({ where }) => where !== 'counters')
+  return (visible.length > 0 ? visible : all)
+    .map(({ where, kernel, softnet }) => {
+      const words = (lines: string[]): string =>
+        where === 'counters'
+          ? lines.join(', ')
+          : lines
+              .map((line) => line.replace(/ \S+$/, '').replace(/[0-9a-f.:]*\d[0-9a-f.:]*/g, '#'))
+              .join(' | ')
+      return `${where.replace(/\d/, '')}: kernel [${words(kernel)}] softnet [${words(softnet)}]`
+    })
+    .join('; ')
+}
+
+// ---- smaller
+
+/** Each way to make a step smaller by one thing. */
+const smallerFrames = function* (family: Family, frame: Uint8Array): Generator<Uint8Array> {
+  for (const cut of [frame.length >> 1, frame.length >> 2, 16, 4, 1])
+    if (cut > 0 && frame.length - cut >= 14) {
+      const shorter = frame.slice(0, -cut)
+      if (shorter.length > 18) {
+        new DataView(shorter.buffer).setUint16(16, shorter.length - 14)
+        family.repair(shorter)
+      }
+      yield shorter
+    }
+  for (let at = 14; at < Math.min(frame.length, 120); at++) {
+    if (frame[at] === 0) continue
+    const plain = frame.slice()
+    plain[at] = 0
+    family.repair(plain)
+    yield plain
+  }
+}
+const smallerCases = function* (family: Family, steps: Case): Generator<Case> {
+  for (let k = 0; k < steps.length; k++) yield steps.filter((_, other) => other !== k)
+  for (let k = steps.length - 1; k >= 0; k--) {
+    const step = steps[k]!
+    if (step.do !== 'frame') continue
+    for (const frame of smallerFrames(family, step.frame)) {
+      const smaller: Step = { ...step, frame }
+      yield steps.map((other, n) => (n === k ? smaller : other))
+    }
+  }
+}
+
+const MOST_TRIES = 300
+/** Tries on one pair of routers: what they keep of hosts changes how they answer them. */
+const TRIES_OF_PAIR = 3
+const shrink = async (family: Family, steps: Case, kind: string): Promise<Case> => {
+  let tries = 0
+  let pair = await openPair(family)
+  const isSame = async (smaller: Case): Promise<boolean> => {
+    if (tries++ % TRIES_OF_PAIR === 0) {
+      closePair(pair)
+      pair = await openPair(family)
+    }
+    return kindOf(await playBoth(family, pair, smaller)) === kind
+  }
+  const smallerOnce = async (): Promise<Case | null> => {
+    for (const smaller of smallerCases(family, steps)) {
+      if (tries > MOST_TRIES) return null
+      if (await isSame(smaller)) return smaller
+    }
+    return null
+  }
+  try {
+    for (;;) {
+      const found = await smallerOnce()
+      if (found === null) return steps
+      steps = found
+    }
+  } finally {
+    closePair(pair)
+  }
+}
+
+// ---- runs
+
+export type Finding = {
+  seed: number
+  kind: string
+  steps: Case
+  differences: Difference[]
+  times: number
+}
+/** Cases between two fresh pairs of routers. */
+const BATCH = 500
+
+/** On fresh routers; the pair is closed again. */
+export const playFresh = async (family: Family, steps: Case): Promise<Difference[]> => {
+  const pair = await openPair(family)
+  try {
+    return await playBoth(family, pair, steps)
+  } finally {
+    closePair(pair)
+  }
+}
+
+/** Plays cases seed, seed + 1, ...; each kind of difference is found once, as small as it gets, and counted after. */
+export const runTwin = async (
+  family: Family,
+  seed: number,
+  cases: number,
+  shrinks: boolean,
+  progress: (done: number, findings: number) => void = () => {}
+): Promise<Finding[]> => {
+  const findings = new Map<string, Finding>()
+  let pair = await openPair(family)
+  try {
+    for (let done = 0; done < cases; done++) {
+      if (done % BATCH === 0 && done > 0) {
+        closePair(pair)
+        pair = await openPair(family)
+        progress(done, findings.size)
+      }
+      const steps = family.generate(seed + done)
+      const kind = kindOf(await playBoth(family, pair, steps))
+      if (kind === '') continue
+      const known = findings.get(kind)
+      if (known) {
+        known.times++
+        continue
+      }
+      const again = kindOf(await playFresh(family, steps))
+      if (again === '') continue
+      const smallest = shrinks ? await shrink(family, steps, again) : steps
+      const differences = await playFresh(family, smallest)
+      const finding = { seed: seed + done, kind: again, steps: smallest, differences, times: 1 }
+      findings.set(kind, finding)
+      const smallestKind = kindOf(differences)
+      if (smallestKind !== '') findings.set(smallestKind, finding)
+    }
+  } finally {
+    closePair(pair)
+  }
+  return [...new Set(findings.values())]
+}
+
+export const formatFinding = (
+  family: Family,
+  { seed, steps, differences, times }: Finding
+): string =>
+  [
+    `case ${seed}, ${times} times:`,
+    ...steps.map((step) =>
+      step.do === 'run'
+        ? `  ${step.line}`
+        : `  > ${linkName(step.link)} ${dumpFrame(step.frame, 0, step.frame.length)}`
+    ),
+    ...differences.flatMap(({ where, kernel, softnet }) => [
+      ...kernel.map((line) => `  ${where} kernel:  ${line}`),
+      ...softnet.map((line) => `  ${where} softnet: ${line}`),
+    ]),
+    `  again: bun test/twin/run.ts --family ${family.name} --play '${encodeCase(steps)}'`,
+  ].join('\n')
