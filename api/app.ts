@@ -11,6 +11,7 @@ import { createAddressEndpoints } from './endpoints/addresses.ts'
 import { createConfigEndpoints } from './endpoints/config.ts'
 import type { Api, ApiEnv, AppDeps } from './endpoints/deps.ts'
 import { createLinkEndpoints } from './endpoints/links.ts'
+import { createMaddrEndpoints } from './endpoints/maddrs.ts'
 import { createNeighEndpoints } from './endpoints/neighs.ts'
 import { createProcEndpoints } from './endpoints/proc.ts'
 import { createRouteEndpoints } from './endpoints/routes.ts'
@@ -47,6 +48,7 @@ export const createApp = (deps: AppDeps): Api => {
     createAddressEndpoints,
     createRouteEndpoints,
     createNeighEndpoints,
+    createMaddrEndpoints,
     createSocketEndpoints,
     createSteeringEndpoints,
     createStatsEndpoints,

@@ -40,6 +40,7 @@ const makeTable = (routes: number) => {
   const nothing = (): void => {}
   const { rib } = createTables({
     arena,
+    ipi: { send: () => true, kick: () => {} },
     retire: nothing,
     reclaim: nothing,
     onRoute: nothing,

@@ -149,6 +149,7 @@ const addRoutes = (arena: Arena, ip: Family): void => {
   const nothing = () => {}
   const { rib } = createTables({
     arena,
+    ipi: { send: () => true, kick: () => {} },
     retire: nothing,
     reclaim: nothing,
     onRoute: nothing,

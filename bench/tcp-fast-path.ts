@@ -32,7 +32,7 @@ import {
   SKB_NETWORK,
 } from '../core/skb/skb.ts'
 import { createMachine } from '../core/stack/machine.ts'
-import { createSocketLayer } from '../core/stack/sockets.ts'
+import { createSocketLayer, noRoutes } from '../core/stack/sockets.ts'
 import { createTcp } from '../core/stack/tcp.ts'
 import {
   TP_RCV_NXT,
@@ -94,7 +94,7 @@ const createBench = () => {
     },
     addrType: () => RTN_LOCAL,
   })
-  const layer = createSocketLayer(machine, wake)
+  const layer = createSocketLayer(machine, noRoutes(machine), wake)
   const tcp = createTcp(machine, inet, layer, Int32Array.of(1, 2), { gsoMax: () => 65535 })
   const head = new Uint8Array(64)
   const inject = (

@@ -17,7 +17,13 @@ import { createMachine, type MachineDeps } from './stack/machine.ts'
 import { createSocketLayer } from './stack/sockets.ts'
 import { createTcp } from './stack/tcp.ts'
 import { createUdp } from './stack/udp.ts'
-import { IPPROTO_ICMP, IPPROTO_ICMPV6, IPPROTO_TCP, IPPROTO_UDP } from './wire/ipproto.ts'
+import {
+  IPPROTO_ICMP,
+  IPPROTO_ICMPV6,
+  IPPROTO_IGMP,
+  IPPROTO_TCP,
+  IPPROTO_UDP,
+} from './wire/ipproto.ts'
 
 type StackDeps = MachineDeps & {
   /** Whose devices it sends on: the same list as its control's. */
@@ -39,11 +45,12 @@ export const createStack = (deps: StackDeps) => {
   const machine = createMachine(deps)
   const link = createLink(machine, kinds)
   const inet = createInet(machine, link)
-  const layer = createSocketLayer(machine, wake)
+  const layer = createSocketLayer(machine, inet, wake)
   const udp = createUdp(machine, link, inet, layer)
   const tcp = createTcp(machine, inet, layer, secret)
-  const { protos, protos6, icmp, ipv6 } = inet
+  const { protos, protos6, icmp, igmp, ipv6 } = inet
   protos.inetAddProtocol(IPPROTO_ICMP, icmp.icmpRcv, icmp.icmpErr)
+  protos.inetAddProtocol(IPPROTO_IGMP, igmp.igmpRcv, undefined, igmp.igmpRcv)
   protos6.inetAddProtocol(IPPROTO_ICMPV6, ipv6.icmpv6.icmpv6Rcv)
   for (const family of [protos, protos6]) {
     family.inetAddProtocol(IPPROTO_UDP, udp.udpRcv, udp.udpErr, udp.udpResume)
@@ -57,7 +64,7 @@ export const createStack = (deps: StackDeps) => {
 
   const { time, wheel, skbs, ipi, backlog, steer } = machine
   const { xmit } = link
-  const { nf, nf6 } = inet
+  const { nf, nf6, mcRefresh, mcPoll } = inet
   const { sockets, appPort } = layer
   ipi.on(Ipi.SOCK_DESTROY, (from, sk, generation, _a2, _a3, _a4, _a5, request) => {
     ipi.send(from, Ipi.REPLY, request, sockets.destroy(sk, generation))
@@ -75,6 +82,7 @@ export const createStack = (deps: StackDeps) => {
   const poll = (): number => {
     tick()
     let work = ipi.run()
+    mcPoll()
     work += netRx.netRxAction()
     work += appPort.poll()
     work += wheel.advance()
@@ -106,6 +114,7 @@ export const createStack = (deps: StackDeps) => {
     steer.refresh()
     nf.publish()
     nf6.publish()
+    mcRefresh()
   }
 
   // the parts, and the loop over them

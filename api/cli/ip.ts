@@ -5,6 +5,7 @@ import { incomplete, UsageError } from './cli.ts'
 import { ipAddr } from './ip-addr.ts'
 import type { IpObject } from './ip-object.ts'
 import { ipLink } from './ip-link.ts'
+import { ipMaddr } from './ip-maddr.ts'
 import { ipMonitor } from './ip-monitor.ts'
 import { ipNeigh } from './ip-neigh.ts'
 import { ipNetns, ipRule } from './ip-netns.ts'
@@ -15,7 +16,7 @@ import { createWords, matchWord } from './words.ts'
 const OBJECTS: ReadonlyArray<readonly [name: string, run: IpObject]> = [
   ['address', ipAddr],
   ['addrlabel', notHere('addrlabel')],
-  ['maddress', notHere('maddress')],
+  ['maddress', ipMaddr],
   ['route', ipRoute],
   ['rule', ipRule],
   ['neighbor', ipNeigh],
@@ -34,7 +35,7 @@ function notHere(object: string): IpObject {
 }
 
 const HELP = `Usage: softnet ip [ OPTIONS ] OBJECT { COMMAND | help }
-where  OBJECT := { address | link | monitor | neighbour | netns | route | rule }
+where  OBJECT := { address | link | maddress | monitor | neighbour | netns | route | rule }
        OPTIONS := { -j[son] | -p[retty] | -s[tatistics] | -d[etails] | -o[neline] | -br[ief] | -4 | -6 |
                     -f[amily] { inet | inet6 } }
 `

@@ -1,6 +1,7 @@
 /** /proc/net/*: the files that existing tools parse, byte for byte as the kernel writes them. */
 import { Hono } from 'hono'
 import type { Control, DumpItem, DumpOf, DumpType } from '../../core/control/text/messages.ts'
+import * as multicast from '../iproute2/proc-multicast.ts'
 import * as proc from '../iproute2/proc-net.ts'
 import { refused } from '../problem.ts'
 import type { Api, ApiEnv, AppDeps } from './deps.ts'
@@ -35,6 +36,11 @@ const FILES: Readonly<Record<string, File>> = {
   route: (control) =>
     proc.route(all(control, { type: 'RTM_GETROUTE', filter: { family: 'inet', table: 'main' } })),
   arp: (control) => proc.arp(all(control, { type: 'RTM_GETNEIGH', filter: { family: 'inet' } })),
+  igmp: (control) => multicast.igmp(all(control, { type: 'RTM_GETMULTICAST' })),
+  igmp6: (control) => multicast.igmp6(all(control, { type: 'RTM_GETMULTICAST' })),
+  dev_mcast: (control) => multicast.devMcast(all(control, { type: 'RTM_GETMULTICAST' })),
+  mcfilter: (control) => multicast.mcfilter(all(control, { type: 'RTM_GETMULTICAST' })),
+  mcfilter6: (control) => multicast.mcfilter6(all(control, { type: 'RTM_GETMULTICAST' })),
   tcp: (control) =>
     proc.tcp(all(control, { type: 'SOCK_DIAG', filter: { protocol: ['tcp'], family: 'inet' } })),
   tcp6: (control) =>

@@ -112,6 +112,8 @@ const nudStates = z
   .string()
   .transform((text) => text.toUpperCase().split(','))
   .pipe(z.array(nudState))
+export const maddrSpec = z.strictObject({ dev: ifname, link: lladdr })
+export const maddrFilter = { dev: ifname.optional(), family: familyName.optional() }
 export const neighFilter = {
   family: familyName.optional(),
   dev: ifname.optional(),

@@ -22,6 +22,7 @@ export const Errno = {
   ENOSPC: 28,
   EPIPE: 32,
   ERANGE: 34,
+  EPROTO: 71,
   ENOTSOCK: 88,
   EDESTADDRREQ: 89,
   EMSGSIZE: 90,

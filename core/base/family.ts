@@ -14,6 +14,9 @@ export const isV4Mapped = (words: Int32Array, at: number): boolean =>
 export const isAnyAddr = (words: Int32Array, at: number): boolean =>
   (words[at] | words[at + 1] | words[at + 3]) === 0 &&
   (words[at + 2] === 0 || words[at + 2] === V4_MAPPED)
+/** It is a multicast group's. */
+export const isGroupAddr = (words: Int32Array, at: number): boolean =>
+  isV4Mapped(words, at) ? words[at + 3] >>> 28 === 14 : words[at] >>> 24 === 0xff
 /** Its family. */
 export const familyOf = (words: Int32Array, at: number): number =>
   isV4Mapped(words, at) ? AF_INET : AF_INET6

@@ -23,6 +23,8 @@ export const FL_MTU = 19
 /** Of an MTU that was learned: jiffies when it ends (0: never), and 1 when what is larger may be fragmented on its way. */
 export const FL_MTU_EXPIRES = 20
 export const FL_MTU_LOCKED = 21
+/** Of a packet made here: 1 when its sender's host does not hear it, should it go to a group (IP_MULTICAST_LOOP off). */
+export const FL_NO_LOOP = 22
 const FLOWI_WORDS = 24
 
 export type Flowi = Int32Array

@@ -21,6 +21,7 @@ import { createCalls } from './calls.ts'
 import { createDevConf } from './devconf.ts'
 import { createEthtool } from './ethtool.ts'
 import { createLinks } from './links/links.ts'
+import { createMaddrs } from './maddrs.ts'
 import { createMemory } from './memory.ts'
 import { createNeigh } from './neigh.ts'
 import { createPublisher } from './publish.ts'
@@ -83,7 +84,7 @@ type ReadType =
   | 'ETHTOOL_GRXFH'
   | 'ETHTOOL_GDRVINFO'
 type ChangeType =
-  | `RTM_${'NEW' | 'DEL'}${'ROUTE' | 'ADDR'}`
+  | `RTM_${'NEW' | 'DEL'}${'ROUTE' | 'ADDR' | 'MULTICAST'}`
   | 'ROUTE_BATCH'
   | `ETHTOOL_MSG_${'RSS' | 'CHANNELS' | 'FEATURES' | 'RINGS'}_SET`
   | 'ETHTOOL_SRXFH'
@@ -137,6 +138,7 @@ export const createControl = (deps: ControlDeps) => {
     arena,
     retire,
     reclaim,
+    ipi,
     onRoute: (event, route) => {
       journal?.push({ event, route })
       note('route', event, () => routes.seen(route))
@@ -161,7 +163,10 @@ export const createControl = (deps: ControlDeps) => {
       for (let thread = 0; thread < layout.appThread; thread++)
         ipi.send(thread, Ipi.DEV_DOWN, ifindex, 1)
     },
-    onEvent: (event, ifindex) => note('link', event, () => links.item(ifindex)),
+    onEvent: (event, ifindex) => {
+      if (event === 'del') maddrs.deviceGone(ifindex)
+      note('link', event, () => links.item(ifindex))
+    },
   })
   const calls = createCalls({ arena, ipi, pause, nowUs })
   const ethtool = createEthtool({ arena, links, random })
@@ -175,6 +180,7 @@ export const createControl = (deps: ControlDeps) => {
   })
   const neigh = createNeigh({ arena, time, calls, isDevice: links.isDevice })
   const sysctls = createSysctls({ arena, devConf: createDevConf({ arena, links }) })
+  const maddrs = createMaddrs({ arena, time, isDevice: links.isDevice, list: links.list })
   const sockets = createSocketDump({ arena, calls, sockInfo })
   const stats = createStats({ arena, time, socketsOf: sockets.count })
   const { memory } = createMemory({ arena, pools: stats.pools })
@@ -184,6 +190,7 @@ export const createControl = (deps: ControlDeps) => {
     RTM_GETLINK: links.dump,
     RTM_GETADDR: addresses.dump,
     RTM_GETNEIGH: neigh.dump,
+    RTM_GETMULTICAST: maddrs.dump,
     SOCK_DIAG: sockets.dump,
     SYSCTL: sysctls.dump,
     WORKER: stats.workerDump,
@@ -243,6 +250,8 @@ export const createControl = (deps: ControlDeps) => {
     RTM_DELROUTE: routes.delRoute,
     RTM_NEWADDR: addresses.newAddr,
     RTM_DELADDR: addresses.delAddr,
+    RTM_NEWMULTICAST: maddrs.newMaddr,
+    RTM_DELMULTICAST: maddrs.delMaddr,
     ROUTE_BATCH: routeBatch,
     ETHTOOL_MSG_RSS_SET: ethtool.rssSet,
     ETHTOOL_MSG_CHANNELS_SET: ethtool.channelsSet,

@@ -142,6 +142,27 @@ export type NeighFilter = {
   states?: number
 }
 
+// ---- multicast addresses
+
+export type MaddrLink = { mac: Mac; users: number; isStatic: boolean }
+export type MaddrGroup = {
+  words: Words
+  users: number
+  /** Members that include a source, and that exclude it. */
+  sources: { words: Words; included: number; excluded: number }[]
+  /** What is about to be said of it: the version, MC_REPORT_*, milliseconds. */
+  version: number
+  report: number
+  dueMs: number
+}
+export type MaddrInfo = {
+  ifindex: number
+  links: MaddrLink[]
+  /** The latest first. */
+  groups: MaddrGroup[]
+}
+export type MaddrFilter = { ifindex?: number }
+
 // ---- sockets
 
 export type SockEnd = { words: Words; port: number }
@@ -309,6 +330,8 @@ type Requests = Measured &
     RTM_DELNEIGH: { carries: { neigh: NeighKey }; item: null }
     RTM_GETNEIGH: { carries: { neigh: NeighKey }; item: NeighInfo }
     NEIGH_FLUSH: { carries: { filter: NeighFilter }; item: { flushed: number } }
+    RTM_NEWMULTICAST: { carries: OfDevice & { mac: Mac }; item: MaddrInfo }
+    RTM_DELMULTICAST: { carries: OfDevice & { mac: Mac }; item: MaddrInfo }
   }
 export type MessageType = keyof Requests
 export type MessageOf<T extends MessageType> = { type: T } & Requests[T]['carries']
@@ -328,6 +351,7 @@ type Dumps = {
   RTM_GETLINK: { filter: LinkFilter; item: LinkInfo }
   RTM_GETADDR: { filter: AddressFilter; item: Ifaddr }
   RTM_GETNEIGH: { filter: NeighFilter; item: NeighInfo }
+  RTM_GETMULTICAST: { filter: MaddrFilter; item: MaddrInfo }
 }
 export type DumpType = keyof Dumps
 export type DumpOf<T extends DumpType> = { type: T; filter?: Dumps[T]['filter'] }

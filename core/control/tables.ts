@@ -2,25 +2,47 @@
  * The tables that control writes and stacks read: routes with their next hops, and interface addresses with the routes
  * they bring. Control thread; who fills tables without a control plane (tests, benches) makes them here too.
  */
+import { byFamily } from '../inet/af-ops.ts'
 import { createFibWriter } from '../inet/fib-writer.ts'
 import { createIfaddrs, type IfaddrDeps } from '../inet/ifaddr.ts'
+import { createMcMembers } from '../inet/mc-members.ts'
 import { createNexthops } from '../inet/nexthop.ts'
-import { INIT_NET } from '../netdev/netdev.ts'
+import { DEV_FLAGS, deviceRow, IFF_LOOPBACK, IFF_NOARP, INIT_NET } from '../netdev/netdev.ts'
 import type { Arena } from '../shm/arena.ts'
+import type { IpiSystem } from '../shm/ipi.ts'
+import type { Words } from '../wire/text.ts'
 import type { Publisher } from './publish.ts'
 import { createRib, type RibEvents } from './rib.ts'
+
+/** The group by which neighbours ask for an address (RFC 4291 section 2.7.1); IPv4 has none. */
+const solicitedNode = byFamily<(words: Words) => Int32Array | null>(
+  () => null,
+  (words) => Int32Array.of(0xff020000, 0, 1, 0xff000000 | (words[3] & 0xffffff))
+)
 
 type TablesDeps = Pick<Publisher, 'retire' | 'reclaim'> & {
   arena: Arena
   onRoute: RibEvents
   onAddress: IfaddrDeps['onEvent']
+  ipi: Pick<IpiSystem, 'send' | 'kick'>
 }
 
-export const createTables = ({ arena, retire, reclaim, onRoute, onAddress }: TablesDeps) => {
+export const createTables = (deps: TablesDeps) => {
+  const { arena, retire, reclaim, onRoute, onAddress, ipi } = deps
   const fib = createFibWriter({ arena, retire, reclaim })
   fib.addNet(INIT_NET)
   const nexthops = createNexthops({ arena, retire, reclaim })
   const rib = createRib({ net: INIT_NET, fib, nexthops, onEvent: onRoute })
-  const ifaddrs = createIfaddrs({ arena, rib, retire, onEvent: onAddress })
-  return { rib, ifaddrs }
+  const { mcJoin, mcLeave } = createMcMembers({ arena, thread: arena.layout.controlThread, ipi })
+  /** Nobody asks for addresses on a device without neighbours (addrconf_join_solict). */
+  const hasNeighbours = (ifindex: number): boolean =>
+    (arena.i32[deviceRow(arena, ifindex) + DEV_FLAGS] & (IFF_LOOPBACK | IFF_NOARP)) === 0
+  const onEvent: IfaddrDeps['onEvent'] = (event, at) => {
+    const group = solicitedNode(at.family)(at.words)
+    if (group !== null && event === 'del') mcLeave(at.ifindex, group)
+    else if (group !== null && hasNeighbours(at.ifindex)) mcJoin(at.ifindex, group)
+    onAddress(event, at)
+  }
+  const ifaddrs = createIfaddrs({ arena, rib, retire, onEvent })
+  return { rib, ifaddrs, mcJoin, mcLeave }
 }

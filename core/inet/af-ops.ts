@@ -67,7 +67,7 @@ export type AfOps = AfInfo &
      * IPv4: ipQueueXmit (ipv4/ip-output.ts).
      */
     queueXmit: (skb: number, sk: number) => number
-    /** The same along a flow that was routed. IPv4: ipSend (ipv4/ip-output.ts). */
+    /** The same along a flow that was routed, with a hop limit (0: the default's; NO_HOPS). IPv4: ipSend (ipv4/ip-output.ts). */
     send: (skb: number, fl: Flowi, proto: number, tos: number, hopLimit: number) => number
     /**
      * Tells the sender of a packet that nobody listens on its port. The packet stays the caller's.

@@ -19,10 +19,13 @@ export const IPSKB_FORWARDED = 1
 export const IPSKB_REASSEMBLED = 2
 /** The copy of our own multicast or broadcast that is heard here: it leaves by no device. */
 export const IPSKB_MCLOOP = 4
-/** Is not to be heard here, though it goes to a group that may be ours too (IPV6_MULTICAST_LOOP is off). */
-export const IPSKB_NOLOOP = 8
+/** A multicast of our own that is not to be heard here. */
+export const IPSKB_NO_LOOP = 8
 /** IPv6: is not to be cut even by its source. */
 export const IPSKB_DONTFRAG = 16
+
+/** A hop limit of zero: for a group, on this host alone. Zero itself is the default's. */
+export const NO_HOPS = -1
 
 /** An ICMP error that is not about the path's MTU (inet-protos.ts). */
 export const NO_MTU = -1

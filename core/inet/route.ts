@@ -18,6 +18,7 @@ import {
   FL_IIF,
   FL_MTU,
   FL_OIF,
+  FL_PROTO,
   FL_SADDR,
   FL_TYPE,
   RTN_BLACKHOLE,
@@ -31,8 +32,10 @@ import { DEV_FLAGS, DEV_IFINDEX, DEV_MTU, IFF_LOOPBACK, IFF_UP } from '../netdev
 import type { Arena } from '../shm/arena.ts'
 import { CONF_ALL, Conf4, Conf6, confRow } from '../shm/devconf.ts'
 import { DEVICE_WORDS } from '../shm/layout.ts'
+import { IPPROTO_IGMP } from '../wire/ipproto.ts'
 import { byFamily } from './af-ops.ts'
 import type { FibReader } from './fib.ts'
+import { createMcTable } from './mc-table.ts'
 import { onlinkRow } from './nexthop.ts'
 import {
   LOOPBACK_IFINDEX,
@@ -85,6 +88,7 @@ export const createRoute = ({ arena, fib }: { arena: Arena; fib: FibReader }) =>
   const confAll = confRow(arena, CONF_ALL)
   const { local, main, byDefault, lookup, lookup4, fibLookup4, fibLookup6 } = fib
   const { select4, select6 } = createSourceSelection(arena)
+  const { checkMc, hasMc } = createMcTable(arena)
 
   const flagsOf = (ifindex: number): number => i32[devices + ifindex * DEVICE_WORDS + DEV_FLAGS]
   const isUp = (ifindex: number): boolean =>
@@ -155,11 +159,7 @@ export const createRoute = ({ arena, fib }: { arena: Arena; fib: FibReader }) =>
       if (error !== 0) return error
       return found(fl, onlinkRow(arena, iif), RTN_BROADCAST, iif)
     }
-    if (isMulticast4(daddr)) {
-      if (isZeronet4(saddr) && !isLocalMulticast4(daddr)) return -Errno.EINVAL
-      if (isLoopback4(saddr) && !looped) return -Errno.EINVAL
-      return found(fl, onlinkRow(arena, iif), RTN_MULTICAST, iif)
-    }
+    if (isMulticast4(daddr)) return groupInput4(fl, saddr, daddr, looped)
     if (isZeronet4(saddr) || isZeronet4(daddr)) return -Errno.EINVAL
     if (!looped && (isLoopback4(saddr) || isLoopback4(daddr))) return -Errno.EINVAL
     return deliverOrForward(
@@ -168,6 +168,22 @@ export const createRoute = ({ arena, fib }: { arena: Arena; fib: FibReader }) =>
       confRow(arena, iif) + Conf4.forwarding,
       validateSource4
     )
+  }
+
+  /** Only a group that the device has joined is for us, and only from senders that can be (ip_route_input_mc). */
+  const groupInput4 = (fl: Flowi, saddr: number, daddr: number, looped: boolean): number => {
+    const iif = fl[FL_IIF]
+    const isIgmp = fl[FL_PROTO] === IPPROTO_IGMP
+    const ours = isIgmp ? hasMc(iif, fl, FL_DADDR) : checkMc(iif, fl, FL_DADDR, fl, FL_SADDR)
+    if (!ours) return -Errno.EINVAL
+    if (isLoopback4(saddr) && !looped) return -Errno.EINVAL
+    if (isZeronet4(saddr)) {
+      if (!isLocalMulticast4(daddr) && !isIgmp) return -Errno.EINVAL
+    } else {
+      const error = validateSource4(fl)
+      if (error !== 0) return error
+    }
+    return found(fl, onlinkRow(arena, iif), RTN_MULTICAST, iif)
   }
 
   const routeInput6 = (fl: Flowi): number => {

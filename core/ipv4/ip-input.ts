@@ -268,7 +268,9 @@ export const createIpInput = (deps: IpInputDeps) => {
       return Drop.IP_INVALID_SOURCE
     if (ipv4.isZeroNetAddr(destination)) return Drop.IP_INVALID_DEST
     if (ipv4.isLoopbackAddr(source) || ipv4.isLoopbackAddr(destination)) return Drop.IP_LOCALNET
-    return isLocalAddress(source) ? Drop.IP_LOCAL_SOURCE : Drop.IP_INNOROUTES
+    if (isLocalAddress(source)) return Drop.IP_LOCAL_SOURCE
+    // a group that nobody here has joined: the kernel has no word for it
+    return ipv4.isMulticastAddr(destination) ? Drop.NOT_SPECIFIED : Drop.IP_INNOROUTES
   }
 
   /** False when the packet was dropped: its options make no sense, or ask for source routing. */

@@ -16,6 +16,7 @@ import {
   FL_MARK,
   FL_MTU,
   FL_MTU_LOCKED,
+  FL_NO_LOOP,
   FL_OIF,
   FL_PROTO,
   FL_SADDR,
@@ -72,8 +73,11 @@ import {
   IPCB_TYPE,
   IPSKB_FORWARDED,
   IPSKB_MCLOOP,
+  IPSKB_NO_LOOP,
+  NO_HOPS,
 } from '../inet/inet-constants.ts'
 import { NH_DEV, NH_FAMILY, NH_GATEWAY, NH_TYPE } from '../inet/nexthop-constants.ts'
+import { createMcTable } from '../inet/mc-table.ts'
 import type { NfHooks } from '../netfilter/hooks.ts'
 import { NF_INET_LOCAL_OUT, NF_INET_POST_ROUTING, NF_PASSED } from '../netfilter/nf-constants.ts'
 import type { SkDst } from '../inet/sk-dst.ts'
@@ -118,6 +122,7 @@ export const createIpOutput = (deps: IpOutputDeps) => {
   const defaultTtl = layout.sysctl + Sysctl.ip_default_ttl
   const count = counterBank(arena, skbs.thread)
   const flow = createFlowi()
+  const { checkMc } = createMcTable(arena)
   i32[key] = 0
   i32[key + 1] = 0
   i32[key + 2] = V4_MAPPED
@@ -186,6 +191,7 @@ export const createIpOutput = (deps: IpOutputDeps) => {
     i32[skb + SKB_MARK] = i32[sk + SK_MARK]
     i32[skb + IPCB_TYPE] = i32[row + NH_TYPE]
     i32[skb + IPCB_MTU] = i32[sk + SK_MTU]
+    i32[skb + IPCB_FLAGS] = 0
     pushHeader(
       skb,
       i32[sk + SK_PROTOCOL],
@@ -219,9 +225,11 @@ export const createIpOutput = (deps: IpOutputDeps) => {
     i32[skb + SKB_MARK] = fl[FL_MARK]
     i32[skb + IPCB_TYPE] = fl[FL_TYPE]
     i32[skb + IPCB_MTU] = mtu
+    i32[skb + IPCB_FLAGS] = fl[FL_NO_LOOP] === 0 ? 0 : IPSKB_NO_LOOP
     const fits = i32[skb + SKB_LEN] + ipv4.MIN_HEADER <= mtu && fl[FL_MTU_LOCKED] === 0
     const frag = fits && proto !== IPPROTO_ICMP ? ipv4.IP_DF : 0
-    pushHeader(skb, proto, fl[FL_SADDR + 3], daddr, tos, ttl === 0 ? i32[defaultTtl] : ttl, frag)
+    const hops = ttl === 0 ? i32[defaultTtl] : ttl === NO_HOPS ? 0 : ttl
+    pushHeader(skb, proto, fl[FL_SADDR + 3], daddr, tos, hops, frag)
     if (optionsLen !== 0) takeOptions(skb, optionsLen)
     const error = ipLocalOut(skb)
     if (error < 0) f64[count + Mib.IpOutDiscards]++
@@ -246,7 +254,6 @@ export const createIpOutput = (deps: IpOutputDeps) => {
 
   const ipLocalOut = (skb: number): number => {
     f64[count + Mib.IpOutRequests]++
-    i32[skb + IPCB_FLAGS] = 0
     i32[skb + SKB_IIF] = 0
     const verdict = nf.run(NF_INET_LOCAL_OUT, skb, 0, i32[skb + SKB_DEV])
     return verdict === NF_PASSED ? ipOutput(skb) : verdict
@@ -281,13 +288,13 @@ export const createIpOutput = (deps: IpOutputDeps) => {
   }
 
   /**
-   * Our own broadcasts and multicasts are heard here too (ip_mc_output). False when the packet was not to leave
-   * at all: a TTL of 0 keeps a multicast on this host.
+   * Our own broadcasts, and multicasts to groups of the device, are heard here too (ip_mc_output). False when the packet
+   * was not to leave at all: a TTL of 0 keeps a multicast on this host.
    */
   const loopGroup = (skb: number): boolean => {
     const dev = i32[skb + SKB_DEV]
     if ((i32[devices + dev * DEVICE_WORDS + DEV_FLAGS] & IFF_LOOPBACK) !== 0) return true
-    if ((i32[skb + IPCB_FLAGS] & IPSKB_FORWARDED) === 0) {
+    if ((i32[skb + IPCB_FLAGS] & (IPSKB_FORWARDED | IPSKB_NO_LOOP)) === 0 && isHeard(skb, dev)) {
       const twin = skbs.copy(skb, RX_HEADROOM)
       if (twin !== 0) {
         i32[twin + IPCB_FLAGS] |= IPSKB_MCLOOP
@@ -297,6 +304,16 @@ export const createIpOutput = (deps: IpOutputDeps) => {
     if (ipv4.ttl(u8, i32[skb + SKB_NETWORK]) !== 0) return true
     drop(skb, Drop.TTL_EXCEEDED)
     return false
+  }
+
+  const isHeard = (skb: number, dev: number): boolean => {
+    if (i32[skb + IPCB_TYPE] === RTN_BROADCAST) return true
+    const at = i32[skb + SKB_NETWORK]
+    flow[FL_SADDR] = flow[FL_SADDR + 1] = flow[FL_DADDR] = flow[FL_DADDR + 1] = 0
+    flow[FL_SADDR + 2] = flow[FL_DADDR + 2] = V4_MAPPED
+    flow[FL_SADDR + 3] = ipv4.src(u8, at)
+    flow[FL_DADDR + 3] = ipv4.dst(u8, at)
+    return checkMc(dev, flow, FL_DADDR, flow, FL_SADDR)
   }
 
   /** The copy behind POST_ROUTING: received again, but not routed: its source, our own address, would be a martian. */

@@ -7,8 +7,10 @@
 import { Errno } from '../base/errno.ts'
 import {
   createFlowi,
+  FL_DADDR,
   FL_DST,
   FL_PROTO,
+  FL_SADDR,
   FL_TOS,
   FL_TYPE,
   RTN_MULTICAST,
@@ -41,6 +43,7 @@ import {
 } from '../skb/skb.ts'
 import type { InetProtos } from '../inet/inet-protos.ts'
 import { IPCB_FLAGS, IPCB_NHOFF, IPCB_TYPE } from '../inet/inet-constants.ts'
+import { createMcTable } from '../inet/mc-table.ts'
 import type { PacketAddrs } from '../inet/packet-addrs.ts'
 import type { Route } from '../inet/route.ts'
 import type { NfHooks } from '../netfilter/hooks.ts'
@@ -51,6 +54,7 @@ import {
   IPPROTO_DSTOPTS,
   IPPROTO_FRAGMENT,
   IPPROTO_HOPOPTS,
+  IPPROTO_ICMPV6,
   IPPROTO_NONE,
   IPPROTO_ROUTING,
 } from '../wire/ipproto.ts'
@@ -91,6 +95,7 @@ const PAYLOAD_LENGTH = 4
 export const createIp6Input = (deps: Ip6InputDeps) => {
   const { arena, skbs, drop, consume, nf, protos, routeInput, loadAddrs, ip6Forward } = deps
   const { exthdrs, fragRcv, steerAgain, icmpv6Send, rawDeliver } = deps
+  const { checkMc, hasMc } = createMcTable(arena)
   const { i32, u8, f64, layout } = arena
   const { devices } = layout
   const count = counterBank(arena, skbs.thread)
@@ -184,11 +189,14 @@ export const createIp6Input = (deps: Ip6InputDeps) => {
     if (type === RTN_MULTICAST) return ip6McInput(skb)
     ip6Input(skb)
   }
+  /** Only a group that the device has joined is for us. */
   const ip6McInput = (skb: number): void => {
     i32[skb + IPCB_TYPE] = RTN_MULTICAST
     f64[count + Mib.Ip6InMcastPkts]++
     f64[count + Mib.Ip6InMcastOctets] += i32[skb + SKB_LEN]
-    ip6Input(skb)
+    loadAddrs(skb, fl)
+    if (hasMc(i32[skb + SKB_DEV], fl, FL_DADDR)) ip6Input(skb)
+    else drop(skb, Drop.NOT_SPECIFIED)
   }
   const ip6Input = (skb: number): void => {
     if (nf.run(NF_INET_LOCAL_IN, skb, i32[skb + SKB_DEV], 0) === NF_PASSED) deliver(skb)
@@ -216,6 +224,8 @@ export const createIp6Input = (deps: Ip6InputDeps) => {
     return false
   }
   const toTransport = (skb: number, protocol: number): void => {
+    if (i32[skb + IPCB_TYPE] === RTN_MULTICAST && !takesSource(skb, protocol))
+      return discard(skb, Drop.IP_INADDRERRORS)
     const raw = rawDeliver(skb, protocol)
     const handler = handlers[protocol]
     if (handler) {
@@ -226,6 +236,12 @@ export const createIp6Input = (deps: Ip6InputDeps) => {
     if (!raw && protocol !== IPPROTO_NONE) return unknownNextHeader(skb)
     f64[count + Mib.Ip6InDelivers]++
     consume(skb)
+  }
+  /** A group may be joined from some senders alone; who speaks of groups (MLD) is heard whoever it is. */
+  const takesSource = (skb: number, protocol: number): boolean => {
+    if (protocol === IPPROTO_ICMPV6) return true
+    loadAddrs(skb, fl)
+    return checkMc(i32[skb + SKB_DEV], fl, FL_DADDR, fl, FL_SADDR)
   }
   /** Hop-by-hop options stand behind the IPv6 header or are unknown too (RFC 8200 section 4). */
   const unknownNextHeader = (skb: number): void => {

@@ -14,6 +14,7 @@ import {
   FL_IIF,
   FL_MARK,
   FL_MTU,
+  FL_NO_LOOP,
   FL_OIF,
   FL_PROTO,
   FL_SADDR,
@@ -72,8 +73,10 @@ import {
   IPSKB_DONTFRAG,
   IPSKB_FORWARDED,
   IPSKB_MCLOOP,
-  IPSKB_NOLOOP,
+  IPSKB_NO_LOOP,
+  NO_HOPS,
 } from '../inet/inet-constants.ts'
+import { createMcTable } from '../inet/mc-table.ts'
 import { NH_FAMILY, NH_GATEWAY, NH_HOPLIMIT, NH_TYPE } from '../inet/nexthop-constants.ts'
 import type { PacketAddrs } from '../inet/packet-addrs.ts'
 import type { Pmtu } from '../inet/pmtu.ts'
@@ -115,6 +118,7 @@ export const createIp6Output = (deps: Ip6OutputDeps) => {
   const { neighResolve, ethHeader, ethHeaderSelf, devQueueXmit, netifRx } = deps
   const { ip6Fragment, packetTooBig } = deps
   const { skDstCheck } = deps.skDst
+  const { checkMc } = createMcTable(arena)
   const { i32, u8, f64, layout } = arena
   const { devices } = layout
   const count = counterBank(arena, skbs.thread)
@@ -193,15 +197,13 @@ export const createIp6Output = (deps: Ip6OutputDeps) => {
 
   /**
    * Sends a packet, data at the transport header, along the route in `fl` (routeOutput has answered): 0, or -errno.
-   * `flags` are IPSKB_*.
    */
   const ip6Send = (
     skb: number,
     fl: Flowi,
     proto: number,
     trafficClass: number,
-    hops: number,
-    flags = 0
+    hops: number
   ): number => {
     if (i32[skb + SKB_LEN] > ipv6.MAX_PAYLOAD) return tooLong(skb)
     i32[skb + SKB_DST] = fl[FL_DST]
@@ -217,9 +219,9 @@ export const createIp6Output = (deps: Ip6OutputDeps) => {
       FL_SADDR,
       FL_DADDR,
       (trafficClass << 20) | label,
-      hops === 0 ? hopsOf(skb) : hops
+      hops === 0 ? hopsOf(skb) : hops === NO_HOPS ? 0 : hops
     )
-    const error = ip6LocalOut(skb, flags)
+    const error = ip6LocalOut(skb, fl[FL_NO_LOOP] === 0 ? 0 : IPSKB_NO_LOOP)
     if (error < 0) f64[count + Mib.Ip6OutDiscards]++
     return error
   }
@@ -282,13 +284,14 @@ export const createIp6Output = (deps: Ip6OutputDeps) => {
   }
 
   /**
-   * What we send to a group is heard here too. False when the packet was not to leave at all: a hop limit of 0, or a
+   * What we send to a group of the device is heard here too. False when the packet was not to leave at all: a hop limit of 0, or a
    * group of the interface alone, keeps it on this host.
    */
   const loopGroup = (skb: number): boolean => {
     const dev = i32[skb + SKB_DEV]
     if ((flagsOf(dev) & IFF_LOOPBACK) !== 0) return true
-    if ((i32[skb + IPCB_FLAGS] & (IPSKB_FORWARDED | IPSKB_NOLOOP)) === 0) loopCopy(skb, dev)
+    if ((i32[skb + IPCB_FLAGS] & (IPSKB_FORWARDED | IPSKB_NO_LOOP)) === 0 && isHeard(skb, dev))
+      loopCopy(skb, dev)
     const at = i32[skb + SKB_NETWORK]
     if (ipv6.hopLimit(u8, at) === 0) {
       f64[count + Mib.Ip6OutDiscards]++
@@ -298,6 +301,10 @@ export const createIp6Output = (deps: Ip6OutputDeps) => {
     if (ipv6.multicastScope(ipv6.dst0(u8, at)) > 1) return true
     drop(skb, Drop.IP_INVALID_DEST)
     return false
+  }
+  const isHeard = (skb: number, dev: number): boolean => {
+    loadAddrs(skb, flow)
+    return checkMc(dev, flow, FL_DADDR, flow, FL_SADDR)
   }
   const loopCopy = (skb: number, dev: number): void => {
     const twin = skbs.copy(skb, RX_HEADROOM)

@@ -35,6 +35,8 @@ export const Ipi = {
   PMTU_UPDATE: 11,
   /** control, from any: a notification for watchers. a0 Notify.*, a1 1 when it is gone, a2.. as the kind says. */
   NOTIFY: 12,
+  /** worker 0: a membership of group a1..a4 on ifindex a0 has come, changed or gone (inet/mc-members.ts). */
+  MC_CHANGED: 20,
 } as const
 
 /** Kinds of Ipi.NOTIFY. */

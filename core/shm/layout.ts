@@ -21,6 +21,8 @@
  * | ownedFlows of w        | worker w                                 | workers                       |
  * | neighbours, neighIndex | worker 0, entry by entry (seqlock)       | all                           |
  * | neighUse               | worker w writes column w                 | worker 0, control             |
+ * | mcMembers, mcSources of t | thread t (workers, control)           | worker 0, control             |
+ * | mcTable, mcGroupSources | worker 0 (seqlock; MCT_RESYNC: any, by Atomics; MCT_CONTROL: control) | all |
  * | backlog, ipi, port and return ring (from, to) | tail side: thread from; head side: to | all (lengths) |
  * | skb row, buffer, its bufferRefs | the skb's owner: the thread that allocated it, then the one whose ring it went into |
  * | free stacks of t       | thread t                                 | all (gauges)                  |
@@ -49,6 +51,7 @@
  * | nexthop                | NH_*             | core/inet/nexthop-constants.ts                          |
  * | routing table          | FT_*             | core/inet/fib-tables.ts                                 |
  * | address                | IFA_*            | core/inet/ifaddr-constants.ts                           |
+ * | membership, group, source | MCM_*, MCG_*, MCS_* | core/inet/mc-constants.ts                          |
  * | recent flow            | FLOW_*           | core/softnet/flow-table.ts                              |
  * | RSS state              | KEY, INDIR, ...  | core/steering/rss.ts                                    |
  * | app block, app pair, record of an app ring | APP_*, PAIR_*, E_* | core/socket/app-constants.ts      |
@@ -57,6 +60,7 @@
 
 import { WHEEL_WORDS } from '../base/timer-wheel.ts'
 import { roundUpPowerOfTwo } from '../base/u32.ts'
+import { slabWords } from './slab.ts'
 
 export type ArenaConfig = {
   /** Workers ("CPUs"), 1..MAX_WORKERS. Thread ids 0..workers-1. */
@@ -84,6 +88,8 @@ export type ArenaConfig = {
   neighbours: number
   /** Rows of each worker's table of recent flows; a power of two. */
   flows: number
+  /** Multicast memberships of each worker's sockets, and of control. */
+  members: number
 }
 
 export const DEFAULT_ARENA: ArenaConfig = {
@@ -102,6 +108,7 @@ export const DEFAULT_ARENA: ArenaConfig = {
   fibNodes: 4096,
   neighbours: 4096,
   flows: 1024,
+  members: 512,
 }
 
 /** A stack on one thread, for simulated hosts and tests. */
@@ -121,6 +128,7 @@ export const SMALL_ARENA: ArenaConfig = {
   fibNodes: 512,
   neighbours: 128,
   flows: 64,
+  members: 64,
 }
 
 /** Masks of workers are one word. */
@@ -195,6 +203,14 @@ export const FIB_ROOT_WORDS = 65536
 /** Row of the map of tables (inet/fib-tables.ts). */
 export const FIB_TABLE_WORDS = 4
 export const NEIGH_WORDS = 32
+/** Rows of multicast (inet/mc-constants.ts), the words in front of the table of groups, and sources for each membership. */
+export const MC_MEMBER_WORDS = 16
+export const MC_SOURCE_WORDS = 8
+export const MC_GROUP_WORDS = 16
+export const MC_TABLE_HEAD = 32
+export const MC_SOURCES = 4
+/** Groups that a device has without being asked. */
+const MC_STANDING = 6
 export const SOCK_WORDS = 512
 export const FLOW_WORDS = 16
 /** Port devices (a peer in another thread), and the slots of each of their rings. */
@@ -226,6 +242,11 @@ const ownedFlowBuckets = ({ socks }: ArenaConfig): number => roundUpPowerOfTwo(s
 const ownedFlowWords = (config: ArenaConfig): number =>
   (ownedFlowBuckets(config) + 1) * OWNED_FLOW_BUCKET_WORDS
 
+/** Groups that there can be: one for each membership of anybody, and those that every device has. */
+const mcRows = ({ workers, members, devices }: ArenaConfig): number =>
+  (workers + 1) * members + devices * MC_STANDING
+const mcBuckets = (config: ArenaConfig): number => roundUpPowerOfTwo(mcRows(config))
+
 /** Words of each region, in the order in which they lie. */
 const regionWords = (config: ArenaConfig) => {
   const { workers, apps, devices, neighbours, skbs, smallBuffers, largeBuffers, socks } = config
@@ -253,6 +274,13 @@ const regionWords = (config: ArenaConfig) => {
     neighIndex: neighbours * 4,
     /** [worker][neighbour] last use, [worker][neighbour] last confirmation (jiffies). */
     neighUse: workers * neighbours * 2,
+
+    /** [worker, then control] memberships, and their sources. */
+    mcMembers: (workers + 1) * slabWords(config.members, MC_MEMBER_WORDS),
+    mcSources: (workers + 1) * slabWords(config.members * MC_SOURCES, MC_SOURCE_WORDS),
+    /** The devices' groups: a header, the rows, and the buckets that they are chained in; their sources. */
+    mcTable: MC_TABLE_HEAD + mcRows(config) * MC_GROUP_WORDS + mcBuckets(config),
+    mcGroupSources: slabWords(mcRows(config) * MC_SOURCES, MC_SOURCE_WORDS),
 
     /** [worker][thread] rings of skbs: the backlogs. */
     backlogRings: workers * threads * (RING_HEADER + config.backlog),
@@ -387,6 +415,10 @@ export const computeLayout = (wanted: ArenaConfig) => {
     ownedFlowBuckets: ownedFlowBuckets(config),
     ownedFlowWords: ownedFlowWords(config),
     sockSlabWords: 32 + config.socks + config.socks * SOCK_WORDS,
+    mcMemberWords: slabWords(config.members, MC_MEMBER_WORDS),
+    mcSourceWords: slabWords(config.members * MC_SOURCES, MC_SOURCE_WORDS),
+    mcRows: mcRows(config),
+    mcBuckets: mcBuckets(config),
 
     /** f64 regions, as indices into the Float64Array view. */
     countersF64: counters >> 1,

@@ -54,6 +54,11 @@ export const AppOp = {
   GETPEERNAME: 15,
   /** LEN SK_EVENT_* bits waited for; completed with those that happened, once. */
   POLL: 16,
+  /** ADDR the group, PORT the ifindex or 0, ARG0 the option that joins or leaves it, four words from ARG1 on the source,
+   *  LEN an IPv4 address of the device or 0. */
+  MEMBERSHIP: 17,
+  /** As SETSOCKOPT, of multicast. */
+  MULTICAST: 18,
 } as const
 
 /** How to close: once all is sent; with a reset; at once, without what the protocol has not taken yet. */

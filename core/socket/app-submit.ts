@@ -3,7 +3,7 @@
  * socket layer. Called by app-port.ts for each record of the submission ring. Worker only. The words are another
  * thread's: names are range-checked here, an skb by app-skb.ts, the rest by who uses it.
  */
-import { copyAddr } from '../base/family.ts'
+import { copyAddr, isV4Mapped } from '../base/family.ts'
 import { Errno } from '../base/errno.ts'
 import type { Arena } from '../shm/arena.ts'
 import type { ConsumeFn } from '../skb/drop.ts'
@@ -24,7 +24,7 @@ import {
   E_SKB,
   E_USER,
 } from './app-constants.ts'
-import { MSG_MORE, TCP_CONGESTION } from './socket-constants.ts'
+import { IPPROTO_IP, IPPROTO_IPV6, MSG_MORE, TCP_CONGESTION } from './socket-constants.ts'
 import { IPPROTO_TCP } from '../wire/ipproto.ts'
 import type { Sockets } from './sockets.ts'
 import type { TakeSkb } from './app-skb.ts'
@@ -108,6 +108,10 @@ export const createAppSubmit = (deps: AppSubmitDeps) => {
         return post(op, sid, user, setOption(at, sk))
       case AppOp.GETSOCKOPT:
         return getOption(at, sid, sk)
+      case AppOp.MEMBERSHIP:
+        return post(op, sid, user, membership(at, sk))
+      case AppOp.MULTICAST:
+        return post(op, sid, user, setOption(at, sk))
       case AppOp.GETSOCKNAME:
       case AppOp.GETPEERNAME:
         return postWithAddresses(op, sid, user, 0, sk)
@@ -120,6 +124,14 @@ export const createAppSubmit = (deps: AppSubmitDeps) => {
     const child = word(at, E_PORT)
     if (!isSid(child)) return post(AppOp.ACCEPT, sid, user, -EBADF)
     channel.accept(sid, child, user, word(at, E_LEN))
+  }
+  const source = new Int32Array(4)
+  const membership = (at: number, sk: number): number => {
+    const group = addressOf(at)
+    copyAddr(source, 0, i32, at + E_ARG1)
+    const level = isV4Mapped(group, 0) ? IPPROTO_IP : IPPROTO_IPV6
+    const [ifindex, name, address] = [word(at, E_PORT), word(at, E_ARG0), word(at, E_LEN)]
+    return sockets.membership(sk, level, name, group, 0, ifindex, address, source, 0)
   }
   /** TCP_CONGESTION's value is a name, where else an address is. */
   const isName = (at: number): boolean =>

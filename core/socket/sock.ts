@@ -89,6 +89,15 @@ export const SK_TIMER_EXTRA = 68
 export const SK_PMTU_SERIAL = 72
 export const SK_MTU_EXPIRES = 73
 export const SK_MTU_LOCKED = 74
+/** First of its multicast memberships (inet/mc-members.ts); what it sends to groups with: socket/mc-sockopt.ts. */
+export const SK_MC_LIST = 75
+/** Hop limits, one more each; 0 is 1. IPv6's in the upper half. */
+export const SK_MC_TTL = 76
+/** MC_* bits. */
+export const SK_MC_FLAGS = 77
+/** Devices, or 0; IPv6's in the upper half. The IPv4 source, or 0. */
+export const SK_MC_IF = 78
+export const SK_MC_ADDR = 79
 export const SK_PROTO = 80
 
 export const SOCK_STREAM = 1

@@ -37,7 +37,30 @@ export const MSG_MORE = 0x8000
 
 export const IP_TOS = 1
 export const IP_TTL = 2
+export const IP_MULTICAST_IF = 32
+export const IP_MULTICAST_TTL = 33
+export const IP_MULTICAST_LOOP = 34
+export const IP_ADD_MEMBERSHIP = 35
+export const IP_DROP_MEMBERSHIP = 36
+export const IP_UNBLOCK_SOURCE = 37
+export const IP_BLOCK_SOURCE = 38
+export const IP_ADD_SOURCE_MEMBERSHIP = 39
+export const IP_DROP_SOURCE_MEMBERSHIP = 40
+/** Of both families (RFC 3678 section 5). */
+export const MCAST_JOIN_GROUP = 42
+export const MCAST_BLOCK_SOURCE = 43
+export const MCAST_UNBLOCK_SOURCE = 44
+export const MCAST_LEAVE_GROUP = 45
+export const MCAST_JOIN_SOURCE_GROUP = 46
+export const MCAST_LEAVE_SOURCE_GROUP = 47
+export const IP_MULTICAST_ALL = 49
 export const IPV6_UNICAST_HOPS = 16
+export const IPV6_MULTICAST_IF = 17
+export const IPV6_MULTICAST_HOPS = 18
+export const IPV6_MULTICAST_LOOP = 19
+export const IPV6_JOIN_GROUP = 20
+export const IPV6_LEAVE_GROUP = 21
+export const IPV6_MULTICAST_ALL = 29
 export const IPV6_V6ONLY = 26
 export const IPV6_TCLASS = 67
 
@@ -55,3 +78,8 @@ export const TCP_USER_TIMEOUT = 18
 export const REUSE_ADDR = 1
 export const REUSE_PORT = 2
 export const V6ONLY = 4
+
+// Bits of SK_MC_FLAGS: set by turning an option off; IPv6's are those shifted by MC_IPV6.
+export const MC_NO_LOOP = 1
+export const MC_NO_ALL = 2
+export const MC_IPV6 = 2

@@ -8,6 +8,7 @@ import { AF_INET, AF_INET6 } from '../base/family.ts'
 import { Errno } from '../base/errno.ts'
 import type { Arena } from '../shm/arena.ts'
 import { createEvents } from './events.ts'
+import type { McSockopt } from './mc-sockopt.ts'
 import { PEER_WORDS, type NameOption, type Proto } from './proto.ts'
 import { SHUT_RD, SHUT_RDWR, SHUT_WR } from './socket-constants.ts'
 import {
@@ -34,6 +35,7 @@ export type SocketsDeps = {
   /** The worker's first sock row (sockSlab(...).first). */
   firstSock: number
   recordFlow?: Steer['recordFlow']
+  mc: McSockopt
 }
 export type Sockets = ReturnType<typeof createSockets>
 
@@ -52,7 +54,7 @@ const {
 
 const isPort = (port: number): boolean => port >= 0 && port <= 65535
 
-export const createSockets = ({ arena, firstSock, recordFlow = () => {} }: SocketsDeps) => {
+export const createSockets = ({ arena, firstSock, recordFlow = () => {}, mc }: SocketsDeps) => {
   const { i32 } = arena
   const events = createEvents(arena, firstSock)
   /** By IPPROTO: what SK_PROTOCOL says is what is called. */
@@ -147,6 +149,7 @@ export const createSockets = ({ arena, firstSock, recordFlow = () => {} }: Socke
   /** Lets go of the socket: nobody hears of it, the protocol ends it in order. */
   const close = (sk: number): void => {
     events.detach(sk)
+    mc.dropSocket(sk)
     protoOf(sk).close(sk)
   }
   /** Lets go of the socket at once: breaks it, then closes what the protocol has left of it. */
@@ -154,6 +157,7 @@ export const createSockets = ({ arena, firstSock, recordFlow = () => {} }: Socke
     const proto = protoOf(sk)
     const generation = i32[sk + SK_GENERATION]
     events.detach(sk)
+    mc.dropSocket(sk)
     proto.abort?.(sk)
     if (isSame(sk, generation)) proto.close(sk)
   }
@@ -195,7 +199,7 @@ export const createSockets = ({ arena, firstSock, recordFlow = () => {} }: Socke
     protoOf(sk).setNameOption?.(sk, level, name, words, at) ?? -ENOPROTOOPT
   const getsockoptName: NameOption = (sk, level, name, words, at) =>
     protoOf(sk).getNameOption?.(sk, level, name, words, at) ?? -ENOPROTOOPT
-  const { setsockopt, getsockopt } = createSockopt({ arena, protoOf, takeError })
+  const { setsockopt, getsockopt } = createSockopt({ arena, protoOf, takeError, mc })
 
   return {
     ...events,
@@ -223,5 +227,9 @@ export const createSockets = ({ arena, firstSock, recordFlow = () => {} }: Socke
     getsockopt,
     setsockoptName,
     getsockoptName,
+    membership: mc.membership,
+    setFilter: mc.setFilter,
+    getFilter: mc.getFilter,
+    setMulticastDevice: mc.setDevice4,
   }
 }

@@ -5,6 +5,7 @@
 import { Errno } from '../base/errno.ts'
 import type { Arena } from '../shm/arena.ts'
 import { Sysctl } from '../shm/sysctl.ts'
+import type { McSockopt } from './mc-sockopt.ts'
 import type { Proto } from './proto.ts'
 import {
   IP_TOS,
@@ -50,6 +51,7 @@ type SockoptDeps = {
   arena: Arena
   /** sockets.ts: what the socket's protocol does, TCP's (tcp/sock/tcp-proto.ts) or UDP's (udp/udp-sock.ts). */
   protoOf: (sk: number) => Proto
+  mc: Pick<McSockopt, 'setMcOption' | 'getMcOption'>
   /** sockets.ts: the error that waits on the socket. Typed by hand, as that file's type is made of this one's. */
   takeError: (sk: number) => number
 }
@@ -59,7 +61,7 @@ const { EINVAL, ENODEV, ENOPROTOOPT } = Errno
 const MIN_RCVBUF = 2304
 const MIN_SNDBUF = 4608
 
-export const createSockopt = ({ arena, protoOf, takeError }: SockoptDeps) => {
+export const createSockopt = ({ arena, protoOf, takeError, mc }: SockoptDeps) => {
   const { i32 } = arena
   const { sysctl } = arena.layout
 
@@ -113,7 +115,7 @@ export const createSockopt = ({ arena, protoOf, takeError }: SockoptDeps) => {
     if (answer !== -ENOPROTOOPT) return answer
     if (level === SOL_SOCKET) return setSocket(sk, name, value) ?? -ENOPROTOOPT
     if (level !== IPPROTO_IP && level !== IPPROTO_IPV6) return -ENOPROTOOPT
-    return setIp(sk, level, name, value) ?? -ENOPROTOOPT
+    return setIp(sk, level, name, value) ?? mc.setMcOption(sk, level, name, value)
   }
 
   const getSocket = (sk: number, name: number): number | null => {
@@ -159,7 +161,7 @@ export const createSockopt = ({ arena, protoOf, takeError }: SockoptDeps) => {
     if (answer !== -ENOPROTOOPT) return answer
     if (level === SOL_SOCKET) return getSocket(sk, name) ?? -ENOPROTOOPT
     if (level !== IPPROTO_IP && level !== IPPROTO_IPV6) return -ENOPROTOOPT
-    return getIp(sk, level, name) ?? -ENOPROTOOPT
+    return getIp(sk, level, name) ?? mc.getMcOption(sk, level, name)
   }
   return { setsockopt, getsockopt }
 }

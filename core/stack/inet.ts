@@ -14,6 +14,7 @@ import { createIpv4 } from './ipv4.ts'
 import { createIpv6 } from './ipv6.ts'
 import type { Link } from './link.ts'
 import type { Machine } from './machine.ts'
+import { createMulticast } from './multicast.ts'
 import { createNeigh } from './neigh.ts'
 import { createRouting } from './routing.ts'
 
@@ -42,6 +43,7 @@ export const createInet = (machine: Machine, link: Link) => {
   const afInet6 = createAfInet6({ arena, output: ipv6, icmpv6Send: ipv6.icmpv6.icmpv6Send })
   const afOps = byFamily(afInet, afInet6)
   const { arp, neighbour, neighOutput } = neigh
+  const multicast = createMulticast({ machine, routing, ipv4 })
   ptype.devAddPack(ETH_P_IP, ipv4.ipRcv, ipv4.ipResume)
   ptype.devAddPack(ETH_P_IPV6, ipv6.ip6Rcv, ipv6.ip6Resume)
   ptype.devAddPack(ETH_P_ARP, arp.arpRcv, arp.arpRcv)
@@ -52,6 +54,6 @@ export const createInet = (machine: Machine, link: Link) => {
     nf6.dropQueued(ifindex)
     neighbour?.neighIfdown(ifindex)
   })
-  const { fragmentsHeld } = frags
-  return { ...routing, ...neigh, ...ipv4, ipv6, nf, nf6, protos, protos6, afOps, fragmentsHeld }
+  const layers = { ...routing, ...neigh, ...ipv4, ipv6, ...multicast }
+  return { ...layers, nf, nf6, protos, protos6, afOps, fragmentsHeld: frags.fragmentsHeld }
 }

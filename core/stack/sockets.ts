@@ -7,18 +7,36 @@ import { createServices } from '../socket/services/services.ts'
 import { sockSlab } from '../socket/sock.ts'
 import { createSockets } from '../socket/sockets.ts'
 import { createOwnedFlows } from '../transport/owned-flows.ts'
+import { Errno } from '../base/errno.ts'
+import { createMcMembers } from '../inet/mc-members.ts'
+import { createMcSockopt } from '../socket/mc-sockopt.ts'
+import type { Inet } from './inet.ts'
 import type { Machine } from './machine.ts'
+
+/** What sockets ask of the layer below: which groups they are in, and by which device a group is reached. */
+type Routes = Pick<Inet, 'members' | 'routeOutput'>
+/** Of sockets without that layer: those of a transport alone, in tests and benches. */
+export const noRoutes = (machine: Machine): Routes => ({
+  members: createMcMembers(machine),
+  routeOutput: () => -Errno.ENETUNREACH,
+})
 
 export type SocketLayer = ReturnType<typeof createSocketLayer>
 
 /** `wake` rings the doorbell of a sleeping thread. */
-export const createSocketLayer = (machine: Machine, wake: (thread: number) => void) => {
+export const createSocketLayer = (
+  machine: Machine,
+  { members, routeOutput }: Routes,
+  wake: (thread: number) => void
+) => {
   const { arena, thread, steer } = machine
   const slab = sockSlab(arena, thread, true)
-  const sockets = createSockets({ arena, firstSock: slab.first, recordFlow: steer.recordFlow })
+  const mc = createMcSockopt({ arena, members, routeOutput })
+  const { recordFlow } = steer
+  const sockets = createSockets({ arena, firstSock: slab.first, recordFlow, mc })
   const owned = createOwnedFlows(machine)
   const services = createServices({ ...machine, sockets })
   const wakeApp = (app: number): void => wake(arena.layout.appThread + app)
   const appPort = createAppPort({ ...machine, sockets, wakeApp })
-  return { slab, sockets, owned, services, appPort }
+  return { slab, sockets, mc, owned, services, appPort }
 }

@@ -24,10 +24,10 @@ import type { SocketLayer } from './sockets.ts'
 
 export const createUdp = (machine: Machine, link: Link, inet: Inet, layer: SocketLayer) => {
   const { arena, random } = machine
-  const { slab, sockets, owned } = layer
+  const { slab, sockets, owned, mc } = layer
   const { sockEvents } = sockets
   const ports = createPorts(arena.i32)
-  const table = createUdpHash(arena.i32, ports, random())
+  const table = createUdpHash(arena.i32, ports, random(), mc.allows)
   const { udpRcv, udpResume, udpErr } = createUdpInput({
     ...machine,
     ...inet,
@@ -42,7 +42,7 @@ export const createUdp = (machine: Machine, link: Link, inet: Inet, layer: Socke
     slab,
     ports,
     table,
-    output: createUdpOutput({ ...machine, ...inet }),
+    output: createUdpOutput({ ...machine, ...inet, mc }),
     sockEvents,
     owned,
     hashesHome: createHashesHome(machine),

@@ -23,7 +23,7 @@ import {
 } from '../../core/socket/sock.ts'
 import { TP_RCV_NXT } from '../../core/transport/tcp/sock/tcp-sock.ts'
 import { ETH_P_ARP } from '../../core/wire/ethernet.ts'
-import { IPPROTO_TCP, IPPROTO_UDP } from '../../core/wire/ipproto.ts'
+import { IPPROTO_IGMP, IPPROTO_TCP, IPPROTO_UDP } from '../../core/wire/ipproto.ts'
 import { TCP_RST } from '../../core/wire/tcp.ts'
 import { ipText, tcpFrame, v4Words } from '../support/packets.ts'
 import { seeded } from '../support/random.ts'
@@ -53,6 +53,7 @@ export const FATES = [
   'forwarded',
   'fragment kept or refused',
   'delivered',
+  "to nobody's group",
 ] as const
 export const ARP_FATE = 2
 
@@ -217,6 +218,7 @@ export const createTarget = async (seed: number, more: Partial<ArenaConfig> = {}
     into[9] = f64[bank + Mib.IpForwDatagrams]!
     into[10] = f64[bank + Mib.IpReasmReqds]! - f64[bank + Mib.IpReasmOKs]!
     into[11] = f64[bank + Mib.IpInDelivers]! + f64[bank + Mib.IpInUnknownProtos]!
+    into[12] = f64[drops + Drop.NOT_SPECIFIED]!
   }
   let failed = ''
   const settleFate = (): void => {
@@ -233,6 +235,8 @@ export const createTarget = async (seed: number, more: Partial<ArenaConfig> = {}
     if (now[9]! > before[9]! || now[11]! > before[11]!) now[8] = before[8]!
     // a source route is refused without a word in IpInHdrErrors; ICMP finds bad headers in what it quotes
     if (!options || now[4]! > before[4]! || now[11]! > before[11]!) now[7] = before[7]!
+    // what was delivered, and is of no use where it was, has no better reason either
+    if (!isIp || now[11]! > before[11]!) now[12] = before[12]!
     let count = 0
     for (let k = 0; k < FATES.length; k++) {
       const gained = now[k]! - before[k]!
@@ -251,6 +255,7 @@ export const createTarget = async (seed: number, more: Partial<ArenaConfig> = {}
   let inbox = 0
   let receives = 0
   let injected = 0
+  let igmpDelivered = 0
   stack.napiAdd(() => {
     if (inbox === 0) return 0
     const skb = inbox
@@ -259,6 +264,9 @@ export const createTarget = async (seed: number, more: Partial<ArenaConfig> = {}
     const len = i32[skb + SKB_LEN]!
     isArp = len >= 14 && ((u8[at + 12]! << 8) | u8[at + 13]!) === ETH_P_ARP
     options = len > 34 && (u8[at + 14]! & 15) > 5
+    // IGMP has no counters
+    const isIgmp = len >= 34 && u8[at + 12] === 8 && u8[at + 23] === IPPROTO_IGMP
+    const delivers = f64[bank + Mib.IpInDelivers]!
     receives = f64[bank + Mib.IpInReceives]!
     injected++
     const isSuper = i32[skb + SKB_GSO_SIZE] !== 0
@@ -266,6 +274,7 @@ export const createTarget = async (seed: number, more: Partial<ArenaConfig> = {}
     read(before)
     stack.receiveFrame(skb)
     read(now)
+    if (isIgmp && !isSuper) igmpDelivered += f64[bank + Mib.IpInDelivers]! - delivers
     settleFate()
     if (isSuper) udpExtra -= mib('IpInDelivers') - mib('IcmpInMsgs') - mib('TcpInSegs') - udp()
     return 1
@@ -344,9 +353,9 @@ export const createTarget = async (seed: number, more: Partial<ArenaConfig> = {}
       fates.reduce((sum, n) => sum + n, 0)
     )
     equal(
-      'IpInDelivers = IcmpInMsgs + TcpInSegs + UDP',
+      'IpInDelivers = IcmpInMsgs + IGMP + TcpInSegs + UDP',
       mib('IpInDelivers'),
-      mib('IcmpInMsgs') + mib('TcpInSegs') + udp() - udpExtra
+      mib('IcmpInMsgs') + igmpDelivered + mib('TcpInSegs') + udp() - udpExtra
     )
     equal('IP_CSUM drops = IpExtInCsumErrors', f64[drops + Drop.IP_CSUM]!, mib('IpExtInCsumErrors'))
     equal(

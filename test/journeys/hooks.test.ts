@@ -19,6 +19,7 @@ import { SKB_LEN } from '../../core/skb/skb.ts'
 import * as icmp from '../../core/wire/icmp.ts'
 import { IPPROTO_ICMP } from '../../core/wire/ipproto.ts'
 import * as ipv4 from '../../core/wire/ipv4.ts'
+import { joinOn } from '../support/groups.ts'
 import { createSim, type SimHost } from '../support/net-sim.ts'
 import { icmpMessage, ipPacket, udpDatagram } from '../support/packets.ts'
 import { openUdp } from '../support/sim-apps.ts'
@@ -166,6 +167,9 @@ test('our own multicast passes POST_ROUTING twice: as it leaves, and as it is he
   const { sim, r } = await network()
   const seen = record(r)
   const socket = openUdp(r, 4000)
+  expect(joinOn(r.stack, socket.sk, '224.0.0.99', { dev: r.ifindex('eth2') })).toBe(0)
+  sim.run(1000)
+  seen()
   socket.send(new Uint8Array(12), '224.0.0.99', 4001)
   sim.run(50)
   expect(seen().map((line) => line.split(' ').slice(0, 3).join(' '))).toEqual([

@@ -7,7 +7,7 @@ import { setSysctlDefaults } from '../../core/shm/sysctl.ts'
 import { IPPROTO_TCP, IPPROTO_UDP } from '../../core/wire/ipproto.ts'
 import { SOCK_DGRAM, SOCK_STREAM } from '../../core/socket/sock.ts'
 import { createMachine } from '../../core/stack/machine.ts'
-import { createSocketLayer } from '../../core/stack/sockets.ts'
+import { createSocketLayer, noRoutes } from '../../core/stack/sockets.ts'
 
 export const fakeArena = (config: Partial<ArenaConfig> = {}): Arena => {
   const size = { ...SMALL_ARENA, ...config }
@@ -30,7 +30,12 @@ export const createFakeWorker = (arena: Arena, options: FakeWorkerOptions = {}) 
   const wake = (thread: number): void => wakeApp(thread - arena.layout.appThread)
   const machine = createMachine({ arena, thread: worker, nowUs: () => 0, random, wake })
   const { skbs, consume } = machine
-  const { slab, sockets, services, appPort: port } = createSocketLayer(machine, wake)
+  const {
+    slab,
+    sockets,
+    services,
+    appPort: port,
+  } = createSocketLayer(machine, noRoutes(machine), wake)
   const fakes = { arena, slab, sockEvents: sockets.sockEvents, random, rcvbuf, sndbuf }
   const tcp = createFakeTcp(fakes)
   const udp = createFakeUdp(fakes)

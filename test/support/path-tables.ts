@@ -58,8 +58,10 @@ export const createPathTables = (arena: Arena, settle: () => void) => {
     u8.set(mac(options.mac ?? `02:00:00:00:00:0${dev}`), (row + netdev.DEV_MAC) << 2)
   }
   addDevice(1, { kind: KIND.lo, flags: LO_FLAGS, mtu: 65536, mac: '00:00:00:00:00:00' })
-  const { rib, ifaddrs } = createTables({
+  const control = createIpi(arena, layout.controlThread, () => {})
+  const { rib, ifaddrs, mcJoin, mcLeave } = createTables({
     arena,
+    ipi: control,
     retire: (reclaim) => reclaim(),
     reclaim: () => {},
     onRoute: () => {},
@@ -101,7 +103,6 @@ export const createPathTables = (arena: Arena, settle: () => void) => {
 
   // ---- neighbours, as control sees and sets them
 
-  const control = createIpi(arena, layout.controlThread, () => {})
   const replies: number[] = []
   control.on(Ipi.REPLY, (_from, _request, result) => void replies.push(result))
   /** What watchers were told: the neighbour's state by then. */
@@ -159,5 +160,7 @@ export const createPathTables = (arena: Arena, settle: () => void) => {
     delNeigh,
     setSysctl,
     setConf,
+    mcJoin,
+    mcLeave,
   }
 }

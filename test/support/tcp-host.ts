@@ -38,7 +38,7 @@ import {
 } from '../../core/skb/skb.ts'
 import { SK_DADDR, SK_EVENT_ACCEPT, SK_SADDR } from '../../core/socket/sock.ts'
 import { createMachine } from '../../core/stack/machine.ts'
-import { createSocketLayer } from '../../core/stack/sockets.ts'
+import { createSocketLayer, noRoutes } from '../../core/stack/sockets.ts'
 import { createTcp } from '../../core/stack/tcp.ts'
 import { SO_REUSEADDR, SOL_SOCKET } from '../../core/socket/socket-constants.ts'
 import type { CongestionControl } from '../../core/transport/tcp/rec/tcp-cong.ts'
@@ -89,7 +89,7 @@ export const createTcpHost = (options: HostOptions) => {
   const wake = options.wake ?? (() => {})
   const machine = createMachine({ arena, thread: 0, nowUs: () => startUs, random, wake })
   const { skbs, drop, consume, time, wheel } = machine
-  const layer = createSocketLayer(machine, wake)
+  const layer = createSocketLayer(machine, noRoutes(machine), wake)
   const { slab, sockets } = layer
   const handlers = new Map<number, (events: number) => void>()
   /** Tells `handlers` at once, and who is attached at the end of the turn. */

@@ -28,6 +28,7 @@ import {
 } from './address.ts'
 import type { Endpoint, Engine } from './engine.ts'
 import { netError } from './errors.ts'
+import { AppMulticast } from './multicast.ts'
 
 export type DatagramOptions = { type: 'udp4' | 'udp6'; reuseAddr?: boolean; reusePort?: boolean }
 type Sent = (error: Error | null, bytes: number) => void
@@ -41,6 +42,7 @@ export class AppDatagram extends EventEmitter implements Endpoint {
   readonly #engine: Engine
   readonly #options: DatagramOptions
   readonly #sids: number[] = []
+  readonly #multicast: AppMulticast
   /** Used credit by worker. */
   readonly #owed: number[] = []
   /** Callbacks of what is being sent, in order, by worker. */
@@ -57,6 +59,8 @@ export class AppDatagram extends EventEmitter implements Endpoint {
     super()
     this.#engine = engine
     this.#options = options
+    const fail = (error: Error): void => void this.emit('error', error)
+    this.#multicast = new AppMulticast(engine, options.type === 'udp4', this.#sids, fail)
   }
 
   bind(port: number | { port?: number; address?: string } = 0, ...rest: unknown[]): this {
@@ -94,12 +98,15 @@ export class AppDatagram extends EventEmitter implements Endpoint {
     if (this.#options.reuseAddr) engine.askOption(sid, SOL_SOCKET, SO_REUSEADDR, 1)
     if (this.#options.reusePort) engine.askOption(sid, SOL_SOCKET, SO_REUSEPORT, 1)
     engine.askWithAddress(AppOp.BIND, sid, this.#words!, this.#port)
+    this.#multicast.opened(worker)
   }
 
   completion(op: number, at: number, result: number, sid: number): void {
     if (op === AppOp.RECVFROM) return this.#received(at, result, sid)
     if (this.#state === 'closed') return
     if (op === AppOp.SENDTO) return this.#wasSent(result, sid)
+    if (op === AppOp.MEMBERSHIP || op === AppOp.MULTICAST)
+      return this.#multicast.answered(this.#engine.workerOf(sid), result)
     if (result < 0) this.#fail(result)
     else if (op === AppOp.BIND) this.#bound(at)
   }
@@ -177,6 +184,35 @@ export class AppDatagram extends EventEmitter implements Endpoint {
     const error = netError(result, 'send')
     if (callback !== undefined) queueMicrotask(() => callback(error, 0))
     else queueMicrotask(() => this.emit('error', error))
+  }
+  #joins(): AppMulticast {
+    if (this.#state === 'closed') throw netError(-Errno.EBADF, 'setsockopt')
+    if (this.#state === 'new') this.bind()
+    return this.#multicast
+  }
+  /** The device is named by an address of it, or by a zone as in '::%2'. */
+  addMembership(group: string, device?: string): void {
+    this.#joins().membership('addMembership', group, device)
+  }
+  dropMembership(group: string, device?: string): void {
+    this.#joins().membership('dropMembership', group, device)
+  }
+  addSourceSpecificMembership(source: string, group: string, device?: string): void {
+    this.#joins().membership('addSourceSpecificMembership', group, device, source)
+  }
+  dropSourceSpecificMembership(source: string, group: string, device?: string): void {
+    this.#joins().membership('dropSourceSpecificMembership', group, device, source)
+  }
+  setMulticastTTL(ttl: number): number {
+    this.#joins().setTtl(ttl)
+    return ttl
+  }
+  setMulticastLoopback(isOn: boolean): boolean {
+    this.#joins().setLoopback(isOn)
+    return isOn
+  }
+  setMulticastInterface(device: string): void {
+    this.#joins().setInterface(device)
   }
   #fail(result: number): void {
     if (this.#state === 'closed') return

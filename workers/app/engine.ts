@@ -144,6 +144,31 @@ export const createEngine = ({ arena, thread, wake, bell }: EngineDeps) => {
     i32[at + E_ARG2] = value
     send(sid)
   }
+  const askMulticastOption = (sid: number, level: number, name: number, value: number): void => {
+    const at = rings.begin(AppOp.MULTICAST, sid, 0)
+    i32[at + E_ARG0] = level
+    i32[at + E_ARG1] = name
+    i32[at + E_ARG2] = value
+    send(sid)
+  }
+  const askMembership = (
+    sid: number,
+    name: number,
+    group: readonly number[],
+    ifindex: number,
+    address: number,
+    source: readonly number[]
+  ): void => {
+    const at = rings.begin(AppOp.MEMBERSHIP, sid, 0)
+    for (let w = 0; w < 4; w++) {
+      i32[at + E_ADDR + w] = group[w]
+      i32[at + E_ARG1 + w] = source[w]
+    }
+    i32[at + E_PORT] = ifindex
+    i32[at + E_ARG0] = name
+    i32[at + E_LEN] = address
+    send(sid)
+  }
   const askAccept = (listener: number, child: number, credit: number): void => {
     const at = rings.begin(AppOp.ACCEPT, listener, child)
     i32[at + E_PORT] = child
@@ -255,6 +280,8 @@ export const createEngine = ({ arena, thread, wake, bell }: EngineDeps) => {
     askWithAddress,
     askSocket,
     askOption,
+    askMulticastOption,
+    askMembership,
     askAccept,
     askSend,
     askClose,

@@ -20,6 +20,7 @@ import {
   writeRss,
 } from './ethtool.ts'
 import { readLink, writeLink } from './link.ts'
+import { readMaddr, writeMaddr } from './maddr.ts'
 import type { Message, MessageOf, MessageType, Refused, Requests } from './messages.ts'
 import type { DeviceNames } from './names.ts'
 import { explain, isRefused, noSuchDevice, refuseAs, strerror } from './names.ts'
@@ -202,6 +203,16 @@ export const createCodecs = (names: DeviceNames) => {
         as(ofDevice(message), (of) => as(readRps(message), (rps) => ({ ...of, ...rps }))),
       write: (rps, { ifname }) => writeRps(rps, ifname),
     },
+    RTM_NEWMULTICAST: {
+      read: ({ type, maddr }) => as(readMaddr(maddr, names), (maddr) => ({ type, ...maddr })),
+      write: (item) => writeMaddr(item, names),
+      device: ({ maddr }) => maddr.dev,
+    },
+    RTM_DELMULTICAST: {
+      read: ({ type, maddr }) => as(readMaddr(maddr, names), (maddr) => ({ type, ...maddr })),
+      write: (item) => writeMaddr(item, names),
+      device: ({ maddr }) => maddr.dev,
+    },
     NEIGH_FLUSH: {
       read: ({ type, filter }) =>
         as(readNeighFilter(filter, names), (filter) => ({ type, filter })),
@@ -222,6 +233,7 @@ export const createCodecs = (names: DeviceNames) => {
       const field = `features.${Object.keys(message.features)[index]}`
       return explain({ ...rest, field }, { lead: 'netlink error' })
     }
+    if (type.endsWith('MULTICAST')) return explain(refused, { lead: 'ioctl' })
     if (type.startsWith('ETHTOOL_') || type.startsWith('RPS_'))
       return explain(refused, { lead: 'netlink error' })
     return explain(refused, { device: codecOf(message)?.device?.(message as never) })

@@ -6,8 +6,9 @@ import type * as numbers from '../rtnetlink.ts'
 import { readAddressFilter, writeAddresses } from './addr.ts'
 import { readIfname } from './codecs.ts'
 import { writeLink } from './link.ts'
+import { writeMaddr } from './maddr.ts'
 import type { AddressItem, DumpItem, DumpOf, DumpType, LinkItem, Refused } from './messages.ts'
-import { explain, isRefused } from './names.ts'
+import { explain, familyNumber, isRefused } from './names.ts'
 import { readNeighFilter, writeNeigh } from './neigh.ts'
 import { readRouteFilter, writeRoute } from './route.ts'
 import { readSockFilter, writeFlow, writeSock } from './sock.ts'
@@ -82,6 +83,13 @@ export const createDumps = (plane: Plane) => {
       if (isRefused(wanted)) return wanted
       const neighs = plainDump(plane, { type: 'RTM_GETNEIGH', filter: wanted })
       return mapChunks(neighs, (neigh) => writeNeigh(neigh, plane))
+    },
+    RTM_GETMULTICAST: ({ dev, family }) => {
+      const ifindex = dev === undefined ? {} : readIfname(dev, plane)
+      if (isRefused(ifindex)) return ifindex
+      const wanted = family === undefined ? undefined : familyNumber(family)
+      const maddrs = plainDump(plane, { type: 'RTM_GETMULTICAST', filter: ifindex })
+      return mapChunks(maddrs, (one) => writeMaddr(one, plane, wanted))
     },
     RTM_GETRULE: ({ family }) => [family === 'inet6' ? RULES.slice(0, 2) : RULES],
     SOCK_DIAG: (filter) => {

@@ -237,6 +237,34 @@ export type NeighItem = {
 }
 export type NeighFilter = { family?: FamilyName; dev?: string; state?: NudState[]; dst?: string }
 
+// ---- multicast addresses (ip maddress)
+
+export type MaddrSpec = {
+  dev: string
+  /** A link-layer address. */
+  link: string
+}
+export type MaddrAddress = {
+  family: FamilyName
+  address: string
+  users: number
+  /** Version of IGMP that is spoken of it on the link; MLD's is one less. */
+  version: number
+  /** Milliseconds until it is reported. */
+  report_ms?: number
+  /** The last report of it was ours. */
+  reporter?: boolean
+  /** How many members include a source, and how many exclude it. */
+  sources?: { address: string; included: number; excluded: number }[]
+}
+export type MaddrItem = {
+  ifindex: number
+  ifname: string
+  links: { link: string; users: number; static: boolean }[]
+  groups: MaddrAddress[]
+}
+export type MaddrFilter = { dev?: string; family?: FamilyName }
+
 // ---- sockets (ss)
 
 export type SockProtocol = 'tcp' | 'udp' | 'raw' | 'packet'
@@ -359,6 +387,8 @@ export type Requests = {
   RTM_DELNEIGH: { carries: { neigh: Pick<NeighSpec, 'dev' | 'dst'> }; item: null }
   RTM_GETNEIGH: { carries: { neigh: Pick<NeighSpec, 'dev' | 'dst'> }; item: NeighItem }
   NEIGH_FLUSH: { carries: { filter: NeighFilter }; item: { flushed: number } }
+  RTM_NEWMULTICAST: { carries: { maddr: MaddrSpec }; item: MaddrItem }
+  RTM_DELMULTICAST: { carries: { maddr: MaddrSpec }; item: MaddrItem }
   /** Refused with EOPNOTSUPP. */
   RTM_NEWRULE: { carries: { rule: Record<string, unknown> }; item: null }
   RTM_DELRULE: { carries: { rule: Record<string, unknown> }; item: null }
@@ -426,6 +456,7 @@ export type Dumps = {
     item: AddressItem
   }
   RTM_GETNEIGH: { filter: NeighFilter; item: NeighItem }
+  RTM_GETMULTICAST: { filter: MaddrFilter; item: MaddrItem }
   RTM_GETRULE: {
     filter: { family?: FamilyName }
     item: { priority: number; src: string; table: string }

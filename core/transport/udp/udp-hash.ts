@@ -27,6 +27,8 @@ import {
   SK_REUSE,
   SK_SADDR,
 } from '../../socket/sock.ts'
+import { isGroupAddr } from '../../base/family.ts'
+import type { McSockopt } from '../../socket/mc-sockopt.ts'
 import type { Ports } from '../ports.ts'
 import { takesFamily } from '../ports.ts'
 
@@ -38,7 +40,12 @@ export const portHash = (port: number): number => mix32(port | 0x110000)
 /** SK_HASH_PREV of a chain's first socket: not 0, so that a hashed socket is known by it. */
 const FIRST = -1
 
-export const createUdpHash = (i32: Int32Array, ports: Ports, seed: number) => {
+export const createUdpHash = (
+  i32: Int32Array,
+  ports: Ports,
+  seed: number,
+  allowsMc: McSockopt['allows']
+) => {
   const connected = new Int32Array(BUCKETS)
   let connections = 0
 
@@ -155,7 +162,8 @@ export const createUdpHash = (i32: Int32Array, ports: Ports, seed: number) => {
     if (!isOnDevice(sk, fl) || !takesFamily(i32, sk, fl[FL_FAMILY])) return false
     if (i32[sk + SK_DPORT] !== 0)
       if (i32[sk + SK_DPORT] !== fl[FL_SPORT] || !isSame(sk, SK_DADDR, fl, FL_SADDR)) return false
-    return isZero(sk, SK_SADDR) || isSame(sk, SK_SADDR, fl, FL_DADDR)
+    if (!isZero(sk, SK_SADDR) && !isSame(sk, SK_SADDR, fl, FL_DADDR)) return false
+    return !isGroupAddr(fl, FL_DADDR) || allowsMc(sk, fl[FL_IIF], fl, FL_DADDR, fl, FL_SADDR)
   }
   const firstGroup = (fl: Flowi): number => nextGroup(ports.first(fl[FL_DPORT]), fl)
 

@@ -93,10 +93,11 @@ export const createUdpInput = (deps: UdpInputDeps) => {
     fl[FL_SPORT] = udp.srcPort(u8, at)
     fl[FL_DPORT] = udp.dstPort(u8, at)
     if (i32[skb + SKB_IP_SUMMED] === CHECKSUM_NONE && !isChecksumOk(at)) return badChecksum(skb)
-    const type = i32[skb + IPCB_TYPE]
-    if (type === RTN_BROADCAST || type === RTN_MULTICAST) return deliverGroup(skb)
+    if (isToMany(skb)) return deliverGroup(skb)
     toSocket(skb)
   }
+  const isToMany = (skb: number): boolean =>
+    i32[skb + IPCB_TYPE] === RTN_BROADCAST || i32[skb + IPCB_TYPE] === RTN_MULTICAST
   const toSocket = (skb: number): void => {
     const sk = table.lookup(fl)
     if (sk === 0) return noPort(skb)
@@ -108,7 +109,8 @@ export const createUdpInput = (deps: UdpInputDeps) => {
     loadAddrs(skb, fl)
     fl[FL_SPORT] = udp.srcPort(u8, at)
     fl[FL_DPORT] = udp.dstPort(u8, at)
-    toSocket(skb)
+    if (isToMany(skb)) deliverGroup(skb)
+    else toSocket(skb)
   }
   /** Zero is "none" over IPv4 (RFC 768) and refused over IPv6. */
   const isChecksumOk = (at: number): boolean => {
@@ -147,10 +149,14 @@ export const createUdpInput = (deps: UdpInputDeps) => {
     drop(skb, Drop.NO_SOCKET)
   }
 
-  /** Each socket that hears it gets a clone, the last the packet itself. */
+  /**
+   * Each socket that hears it gets a clone, the last the packet itself. Who listens on all workers, as applications do,
+   * gets it once, here; a port that is another worker's alone is looked for there.
+   */
   const deliverGroup = (skb: number): void => {
     let sk = table.firstGroup(fl)
     if (sk === 0) {
+      if (passOn(skb, portHash(fl[FL_DPORT]), false)) return
       f64[count + mib().ignoredMulti]++
       return drop(skb, Drop.NO_SOCKET)
     }

@@ -3,7 +3,14 @@
  * is left to the device (CHECKSUM_PARTIAL). Called by udp-sock; on the socket's worker.
  * Linux: net/ipv4/udp.c udp_sendmsg(), udp_send_skb(); RFC 768.
  */
-import { copyAddr, familyOf } from '../../base/family.ts'
+import {
+  AF_INET,
+  copyAddr,
+  familyOf,
+  isAnyAddr,
+  isGroupAddr,
+  V4_MAPPED,
+} from '../../base/family.ts'
 import { fold, pseudoSumWords } from '../../base/checksum.ts'
 import { Errno } from '../../base/errno.ts'
 import {
@@ -12,6 +19,7 @@ import {
   FL_DPORT,
   FL_FAMILY,
   FL_MARK,
+  FL_NO_LOOP,
   FL_OIF,
   FL_PROTO,
   FL_SADDR,
@@ -36,21 +44,24 @@ import {
   SK_BOUND_DEV,
   SK_FLAGS,
   SK_MARK,
+  SK_MC_ADDR,
   SK_NUM,
-  SK_PROTO,
   SK_SADDR,
   SK_TOS,
   SK_TTL,
 } from '../../socket/sock.ts'
+import { NO_HOPS } from '../../inet/inet-constants.ts'
 import type { AfOpsOf } from '../../inet/af-ops.ts'
 import { IPPROTO_UDP } from '../../wire/ipproto.ts'
 import * as udp from '../../wire/udp.ts'
 import type { Pmtu } from '../../inet/pmtu.ts'
+import type { McSockopt } from '../../socket/mc-sockopt.ts'
 
 type UdpOutputDeps = {
   arena: Arena
   skbs: Skbs
   afOps: AfOpsOf
+  mc: Pick<McSockopt, 'hopsOf' | 'isLooped' | 'deviceOf'>
 } & Pick<Pmtu, 'routeOutput'>
 
 export type UdpOutput = ReturnType<typeof createUdpOutput>
@@ -59,10 +70,8 @@ export type UdpOutput = ReturnType<typeof createUdpOutput>
 export const UDP_BROADCAST = 1
 /** SK_FLAGS: bound to a group's or a broadcast address. */
 export const UDP_BOUND_GROUP = 2
-/** IP_MULTICAST_TTL; 0 is the default, 1. */
-export const UP_MULTICAST_TTL = SK_PROTO
 
-export const createUdpOutput = ({ arena, skbs, routeOutput, afOps }: UdpOutputDeps) => {
+export const createUdpOutput = ({ arena, skbs, routeOutput, afOps, mc }: UdpOutputDeps) => {
   const { i32, u8, f64 } = arena
   const count = counterBank(arena, skbs.thread)
   const fl = createFlowi()
@@ -78,8 +87,18 @@ export const createUdpOutput = ({ arena, skbs, routeOutput, afOps }: UdpOutputDe
     // what is received by a group's address is not sent from it
     if ((i32[sk + SK_FLAGS] & UDP_BOUND_GROUP) === 0) copyAddr(fl, FL_SADDR, i32, sk + SK_SADDR)
     copyAddr(fl, FL_DADDR, words, at)
+    if (isGroupAddr(words, at)) aimAtGroup(sk)
     fl[FL_SPORT] = i32[sk + SK_NUM]
     fl[FL_DPORT] = port
+  }
+  /** To a group the socket may have a device, a source and no wish to hear itself. */
+  const aimAtGroup = (sk: number): void => {
+    const is6 = fl[FL_FAMILY] !== AF_INET
+    if (fl[FL_OIF] === 0) fl[FL_OIF] = mc.deviceOf(sk, is6)
+    fl[FL_NO_LOOP] = mc.isLooped(sk, is6) ? 0 : 1
+    if (is6 || !isAnyAddr(fl, FL_SADDR) || i32[sk + SK_MC_ADDR] === 0) return
+    fl[FL_SADDR + 2] = V4_MAPPED
+    fl[FL_SADDR + 3] = i32[sk + SK_MC_ADDR]
   }
   /** Routes the flow from a socket to an address; the result lies in `flow`. 0, or -errno. */
   const route = (sk: number, words: Int32Array, at: number, port: number): number => {
@@ -141,8 +160,7 @@ export const createUdpOutput = ({ arena, skbs, routeOutput, afOps }: UdpOutputDe
   /** A multicast stays on its link unless its sender asked for more (RFC 1112 section 6.1). */
   const ttlOf = (sk: number): number => {
     if (fl[FL_TYPE] !== RTN_MULTICAST) return i32[sk + SK_TTL]
-    const ttl = i32[sk + UP_MULTICAST_TTL]
-    return ttl === 0 ? 1 : ttl
+    return mc.hopsOf(sk, fl[FL_FAMILY] !== AF_INET) || NO_HOPS
   }
 
   return { route, sendArena, sendArray, flow: fl }

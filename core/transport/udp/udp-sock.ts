@@ -16,7 +16,7 @@ import type { ConsumeFn } from '../../skb/drop.ts'
 import type { Skbs } from '../../skb/skb.ts'
 import { SKB_DATA, SKB_LEN, SKB_NETWORK, SKB_NEXT, SKB_SK, SKB_TRANSPORT } from '../../skb/skb.ts'
 import type { Proto } from '../../socket/proto.ts'
-import { IPPROTO_IP, SOL_SOCKET } from '../../socket/socket-constants.ts'
+import { SOL_SOCKET } from '../../socket/socket-constants.ts'
 import {
   newCookie,
   SEND_SHUTDOWN,
@@ -53,7 +53,7 @@ import type { OwnedFlows } from '../owned-flows.ts'
 import type { Ports } from '../ports.ts'
 import { portHash, type UdpHash } from './udp-hash.ts'
 import type { UdpOutput } from './udp-output.ts'
-import { UDP_BOUND_GROUP, UDP_BROADCAST, UP_MULTICAST_TTL } from './udp-output.ts'
+import { UDP_BOUND_GROUP, UDP_BROADCAST } from './udp-output.ts'
 import type { Events } from '../../socket/events.ts'
 import type { AddrType } from '../../inet/addr-type.ts'
 
@@ -75,7 +75,6 @@ type UdpSockDeps = {
   Pick<AddrType, 'addrType'>
 
 const SO_BROADCAST = 6
-const IP_MULTICAST_TTL = 33
 
 export const createUdpSock = (deps: UdpSockDeps) => {
   const { arena, skbs, consume, slab, time, random, ports, table, output, sockEvents, owned } = deps
@@ -280,15 +279,11 @@ export const createUdpSock = (deps: UdpSockDeps) => {
       else i32[sk + SK_FLAGS] &= ~UDP_BROADCAST
       return 0
     }
-    if (level !== IPPROTO_IP || name !== IP_MULTICAST_TTL) return -Errno.ENOPROTOOPT
-    if (value < -1 || value > 255) return -Errno.EINVAL
-    i32[sk + UP_MULTICAST_TTL] = value < 0 ? 1 : value
-    return 0
+    return -Errno.ENOPROTOOPT
   }
   const getOption = (sk: number, level: number, name: number): number => {
     if (level === SOL_SOCKET && name === SO_BROADCAST) return i32[sk + SK_FLAGS] & UDP_BROADCAST
-    if (level !== IPPROTO_IP || name !== IP_MULTICAST_TTL) return -Errno.ENOPROTOOPT
-    return i32[sk + UP_MULTICAST_TTL] === 0 ? 1 : i32[sk + UP_MULTICAST_TTL]
+    return -Errno.ENOPROTOOPT
   }
 
   const proto: Proto = {

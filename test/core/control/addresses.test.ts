@@ -1,5 +1,7 @@
 import { describe, expect, test } from 'bun:test'
 import { Errno } from '../../../core/base/errno.ts'
+import { readMembers } from '../../../core/inet/mc-read.ts'
+import { formatWords } from '../../../core/wire/text.ts'
 import { dumped, itemOf, makeControl, refusal } from '../../support/control-plane.ts'
 
 const host = async () => {
@@ -169,4 +171,20 @@ test.each([
 test('ip addr del of what is not there: Address not found', async () => {
   const { ip } = await host()
   expect(refusal(await ip.addrDel('10.0.0.1/24', 'eth0'))).toBe('Error: ipv4: Address not found.')
+})
+
+test('an IPv6 address brings its solicited-node group, once for all that share it', async () => {
+  const { arena, ip } = makeControl()
+  await ip.veth('eth0')
+  const groups = (): string[] =>
+    [...readMembers(arena)].map(({ words }) => formatWords(...words)).sort()
+  const before = groups()
+  await ip.addr('fd00::12:3456/64', 'eth0')
+  await ip.addr('fd01::12:3456/64', 'eth0')
+  await ip.addr('10.0.0.1/24', 'eth0')
+  expect(groups()).toEqual([...before, 'ff02::1:ff12:3456'].sort())
+  await ip.addrDel('fd00::12:3456/64', 'eth0')
+  expect(groups()).toHaveLength(before.length + 1)
+  await ip.addrDel('fd01::12:3456/64', 'eth0')
+  expect(groups()).toEqual(before)
 })

@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'bun:test'
+import { createMcGroups } from '../../../core/inet/mc-groups.ts'
 import { Errno } from '../../../core/base/errno.ts'
 import {
   createFlowi,
@@ -61,6 +62,7 @@ const network = async () => {
       ...(via && { via: formatWords(...words(arena.i32, row + NH_GATEWAY)) }),
     }
   }
+  createMcGroups({ arena, onChange: () => {}, onDevice: () => {} })
   const input = (src: string, dst: string, iif: string) => {
     fill(src, dst)
     fl[FL_IIF] = index[iif]!
@@ -86,7 +88,8 @@ describe('a received packet', () => {
     ['10.0.0.5', '10.0.0.255', 'lan', RTN_BROADCAST, 'lan'],
     ['10.0.0.5', '255.255.255.255', 'lan', RTN_BROADCAST, 'lan'],
     ['0.0.0.0', '255.255.255.255', 'lan', RTN_BROADCAST, 'lan'],
-    ['10.0.0.5', '224.0.0.251', 'lan', RTN_MULTICAST, 'lan'],
+    ['10.0.0.5', '224.0.0.1', 'lan', RTN_MULTICAST, 'lan'],
+    ['0.0.0.0', '224.0.0.1', 'lan', RTN_MULTICAST, 'lan'],
     ['127.0.0.1', '127.0.0.1', 'lo', RTN_LOCAL, 'lo'],
     ['fd00::5', 'fd00::1', 'lan', RTN_LOCAL, 'lo'],
     ['fe80::5', 'ff02::1', 'lan', RTN_MULTICAST, 'lan'],
@@ -115,6 +118,9 @@ describe('a received packet', () => {
     ['nobody as destination', '10.0.0.5', '0.0.0.0', 'lan'],
     ['our own address as source', '192.0.2.2', '10.0.0.1', 'lan'],
     ["a subnet's broadcast address as source", '10.0.0.255', '10.0.0.1', 'lan'],
+    ["our own address as a group's source", '10.0.0.1', '224.0.0.1', 'lan'],
+    ['a loopback source towards a group', '127.0.0.1', '224.0.0.1', 'lan'],
+    ['a group that nobody has joined', '10.0.0.5', '224.0.0.251', 'lan'],
     ['no source towards a unicast address', '0.0.0.0', '10.0.0.1', 'lan'],
     ['an IPv6 multicast source', 'ff02::1', 'fd00::1', 'lan'],
     ['an IPv6 loopback destination', 'fd00::5', '::1', 'lan'],

@@ -221,13 +221,23 @@ describe('ip_rcv', () => {
     expect(path.sent).toHaveLength(0)
   })
 
+  test('drops what goes to a group that nobody here has joined', () => {
+    const path = router()
+    const group = { ...toRouter, dst: '01:00:5e:00:00:05' }
+    path.receive(udpFrame(group, { ...fields, daddr: '224.0.0.5' }, ports), 2)
+    expect(path.drops(Drop.NOT_SPECIFIED)).toBe(1)
+    expect(path.counter(Mib.IpExtInMcastPkts)).toBe(0)
+    expect(path.counter(Mib.IpInDelivers)).toBe(0)
+    expect(path.isAllReturned()).toBe(true)
+  })
+
   test('counts broadcasts and multicasts apart', () => {
     const path = router()
     const all = { ...toRouter, dst: 'ff:ff:ff:ff:ff:ff' }
     path.receive(udpFrame(all, { ...fields, daddr: '255.255.255.255' }, ports), 2)
     path.receive(udpFrame(all, { ...fields, daddr: '10.0.2.255' }, ports), 2)
     path.receive(
-      udpFrame({ ...toRouter, dst: '01:00:5e:00:00:05' }, { ...fields, daddr: '224.0.0.5' }, ports),
+      udpFrame({ ...toRouter, dst: '01:00:5e:00:00:01' }, { ...fields, daddr: '224.0.0.1' }, ports),
       2
     )
     expect(path.counter(Mib.IpExtInBcastPkts)).toBe(2)

@@ -62,7 +62,7 @@ describe.each(WORKERS)('an arena of %d workers', (workers) => {
 /** Where each region begins, as word indices. */
 const placed = (layout: ReturnType<typeof computeLayout>) => {
   const { config: _, threads, controlThread, nicThread, appThread, ...rest } = layout
-  const { smalls, larges, totalBytes, returnSlots, ...places } = rest
+  const { smalls, larges, totalBytes, returnSlots, mcRows, mcBuckets, ...places } = rest
   const regions = Object.entries(places)
     .filter(([name]) => !name.endsWith('Words'))
     .map(([name, at]): [string, number] => [

@@ -1,4 +1,7 @@
 import { afterEach, describe, expect, test } from 'bun:test'
+import { readMembers } from '../../../core/inet/mc-read.ts'
+import { DEV_IFINDEX, deviceRow } from '../../../core/netdev/netdev.ts'
+import { formatWords } from '../../../core/wire/text.ts'
 import type { AppSocket } from '../../../workers/app/socket.ts'
 import {
   createFakeHost,
@@ -341,6 +344,43 @@ describe('datagrams', () => {
     ).toEqual(['re: a 1000', 're: b 1001'])
     socket.close()
     await until(() => h.app.inUse() === 0)
+  })
+
+  test('of groups are joined by its sockets of all workers, also by one that is made again', async () => {
+    const h = setUp()
+    h.arena.i32[deviceRow(h.arena, 2) + DEV_IFINDEX] = 2
+    const joined = (): string[] =>
+      [...readMembers(h.arena)]
+        .map(({ thread, words, sources }) =>
+          [thread, formatWords(...words), ...sources.map((one) => formatWords(...one))].join(' ')
+        )
+        .sort()
+    const socket = h.app.dgram.createSocket('udp4')
+    socket.addMembership('239.1.2.3', '::%2')
+    socket.addSourceSpecificMembership('10.0.0.9', '232.1.1.1', '::%2')
+    socket.setMulticastTTL(4)
+    const all = [0, 1].flatMap((w) => [`${w} 232.1.1.1 10.0.0.9`, `${w} 239.1.2.3`])
+    await until(() => joined().length === 4)
+    expect(joined()).toEqual(all)
+    h.restart(1)
+    h.kick()
+    await until(() => joined().length === 4 && h.workers[1]!.slab.live() === 1)
+    expect(joined()).toEqual(all)
+    socket.dropSourceSpecificMembership('10.0.0.9', '232.1.1.1', '::%2')
+    await until(() => joined().length === 2)
+    const errors: NodeJS.ErrnoException[] = []
+    socket.on('error', (error) => errors.push(error))
+    socket.addMembership('10.0.0.1', '::%2')
+    socket.addMembership('239.1.2.4', '::%3')
+    await until(() => errors.length >= 2)
+    expect(errors.map(({ code, syscall }) => `${syscall} ${code}`)).toEqual([
+      'addMembership EINVAL',
+      'addMembership ENODEV',
+    ])
+    expect(() => socket.addMembership('ff02::9')).toThrow('EINVAL')
+    socket.close()
+    await until(() => h.app.inUse() === 0)
+    expect(joined()).toEqual([])
   })
 
   test('wait in the worker when the application is slow, and none is lost', async () => {

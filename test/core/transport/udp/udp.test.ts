@@ -26,6 +26,7 @@ import * as icmp from '../../../../core/wire/icmp.ts'
 import { IPPROTO_UDP } from '../../../../core/wire/ipproto.ts'
 import * as ipv4 from '../../../../core/wire/ipv4.ts'
 import * as udp from '../../../../core/wire/udp.ts'
+import { joinOn } from '../../../support/groups.ts'
 import { CLIENT_MAC, createRouter, toRouter } from '../../../support/path-host.ts'
 import { V4 } from '../../../support/path-tables.ts'
 import {
@@ -255,6 +256,7 @@ describe('which socket', () => {
     for (const sk of socks) expect(path.recv(sk)).toBe('all')
     expect(path.recv(deaf)).toBe(-Errno.EAGAIN)
     const group = path.bound('224.1.2.3', 54)
+    expect(joinOn(path.first, group, '224.1.2.3', { dev: 2 })).toBe(0)
     path.receive(
       udpFrame(
         { ...toRouter, dst: '01:00:5e:01:02:03' },
@@ -265,7 +267,7 @@ describe('which socket', () => {
       2
     )
     expect(path.recv(group)).toBe('m')
-    for (const sk of [...socks, deaf, group]) path.free(sk)
+    for (const sk of [...socks, deaf, group]) path.first.sockets.close(sk)
     expect(path.isAllReturned()).toBe(true)
   })
 })
@@ -412,6 +414,7 @@ describe('sending', () => {
     path.first.udp.sendtoBytes(sk, text('all'), 0, 3, ...path.at('10.0.2.255'), 53)
     path.settle()
     expect(path.recv(sk)).toBe('all')
+    expect(joinOn(path.first, sk, '224.0.0.9', { dev: 2 })).toBe(0)
     path.i32[sk + SK_BOUND_DEV] = 2
     path.first.udp.sendtoBytes(sk, text('grp'), 0, 3, ...path.at('224.0.0.9'), 53)
     path.settle()
@@ -420,7 +423,7 @@ describe('sending', () => {
     const { frame } = path.sent[1]!
     expect([...frame.subarray(0, 6)]).toEqual([1, 0, 0x5e, 0, 0, 9])
     expect(ipv4.ttl(frame, 14)).toBe(1)
-    path.free(sk)
+    path.first.sockets.close(sk)
     expect(path.isAllReturned()).toBe(true)
   })
 })
