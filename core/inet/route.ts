@@ -195,10 +195,15 @@ export const createRoute = ({ arena, fib }: { arena: Arena; fib: FibReader }) =>
     if (isZero(fl, FL_DADDR)) return -Errno.EINVAL
     if (!looped && (isLoopback6(fl, FL_SADDR) || isLoopback6(fl, FL_DADDR))) return -Errno.EINVAL
     // what is not ours of a link's own addresses stays on that link (RFC 4291 2.5.6)
-    if (isLinkLocal6(w0) && lookup(fl[FL_FAMILY], local, fl, FL_DADDR) === 0) return -Errno.EINVAL
+    if (isLinkLocal6(w0) && !isOwnOn(fl, iif, looped)) return -Errno.EINVAL
     const all = confAll + Conf6.forwarding
     const forwarding = i32[all] !== 0 ? all : confRow(arena, iif) + Conf6.force_forwarding
     return deliverOrForward(fl, fibLookup6(fl), forwarding, anySource)
+  }
+  /** Our address on another link is another's on this one (RFC 4007 section 9). */
+  const isOwnOn = (fl: Flowi, iif: number, looped: boolean): boolean => {
+    const row = lookup(fl[FL_FAMILY], local, fl, FL_DADDR)
+    return row !== 0 && (looped || viaDevice(row, iif) !== 0)
   }
   const isLoopback6 = (fl: Flowi, at: number): boolean =>
     fl[at] === 0 && fl[at + 1] === 0 && fl[at + 2] === 0 && fl[at + 3] === 1

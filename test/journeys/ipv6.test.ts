@@ -5,7 +5,7 @@ import { AF_INET, AF_INET6 } from '../../core/base/family.ts'
 import { Errno } from '../../core/base/errno.ts'
 import { dialTcp, openUdp, serveTcp } from '../support/sim-apps.ts'
 import { LONG_MS } from '../support/sim-topology.ts'
-import { A6, B6, routed6 } from '../support/sim-topology6.ts'
+import { A6, B6, LINK, routed6 } from '../support/sim-topology6.ts'
 
 const bytes = (length: number, salt = 0): Uint8Array =>
   new Uint8Array(length).map((_, k) => (Math.imul(k + salt, 2654435761) >>> 11) & 255)
@@ -120,6 +120,64 @@ describe('a socket of both families', () => {
     for (const each of [only, four, client]) each.close()
     sim.run(LONG_MS)
     expect(sim.leaks()).toEqual({})
+  })
+})
+
+describe('addresses of a link', () => {
+  const services = { services: { echo: true } }
+  test('are spoken to on the link that the zone names, and answered there', async () => {
+    const { sim, a, b, r } = await routed6({ a: services, b: services, router: services })
+    const socket = openUdp(r, 0, 0, AF_INET6)
+    const [eth1, eth2] = [r.ifindex('eth1'), r.ifindex('eth2')]
+    socket.send(bytes(10), LINK.a, 7, eth1)
+    socket.send(bytes(20), LINK.b, 7, eth2)
+    expect(sim.run(2000, () => socket.heard.length === 2)).toBe(true)
+    const heard = socket.heard.map(({ bytes, from, zone }) => [bytes.length, from, zone])
+    expect(heard).toContainEqual([10, LINK.a, eth1])
+    expect(heard).toContainEqual([20, LINK.b, eth2])
+    // the other way round: the echo service knows by which link to answer
+    const far = openUdp(b, 0, 0, AF_INET6)
+    far.send(bytes(30), LINK.r2, 7, b.ifindex('eth0'))
+    expect(sim.run(2000, () => far.heard.length === 1)).toBe(true)
+    // there is no such address on that link
+    far.send(bytes(30), LINK.r1, 7, b.ifindex('eth0'))
+    sim.run(2000)
+    expect(far.heard).toHaveLength(1)
+    for (const each of [socket, far]) each.close()
+    expect(a.mib('Udp6InDatagrams')).toBe(1)
+  })
+
+  test('streams too', async () => {
+    const { sim, a, b, r } = await routed6({ a: services, b: services })
+    for (const [host, to, ifname] of [
+      [r, LINK.a, 'eth1'],
+      [r, LINK.b, 'eth2'],
+    ] as const) {
+      const client = dialTcp(host, to, 7, 0, AF_INET6, host.ifindex(ifname))
+      client.start(5000)
+      expect(sim.run(5000, () => client.received === 5000)).toBe(true)
+      client.close()
+    }
+    sim.run(LONG_MS)
+    expect(sim.leaks()).toEqual({})
+    expect([a.mib('TcpPassiveOpens'), b.mib('TcpPassiveOpens')]).toEqual([1, 1])
+  })
+
+  test('need a zone, which is the socket’s own', async () => {
+    const { a } = await routed6()
+    const eth0 = a.ifindex('eth0')
+    const { sockets } = a.stack
+    const words: [Int32Array, number] = [Int32Array.of(0xfe800000, 0, 0xff, 0xfe00000a), 0]
+    for (const type of [1, 2]) {
+      const sk = sockets.socket(AF_INET6, type, 0)
+      expect(sockets.bind(sk, ...words, 99)).toBe(-Errno.EINVAL)
+      expect(sockets.connect(sk, ...words, 99)).toBe(-Errno.EINVAL)
+      expect(sockets.bind(sk, ...words, 99, eth0)).toBe(0)
+      expect(sockets.getsockopt(sk, 1, 62)).toBe(eth0)
+      expect(sockets.connect(sk, ...words, 98, eth0 + 1)).toBe(-Errno.EINVAL)
+      expect(sockets.getsockopt(sk, 1, 62)).toBe(eth0)
+      sockets.close(sk)
+    }
   })
 })
 

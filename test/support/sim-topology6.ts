@@ -25,6 +25,13 @@ const neigh = (dev: string, dst: string, lladdr: string) => ({ dev, dst, lladdr 
 
 export const A6 = '2001:db8:1::1'
 export const B6 = '2001:db8:2::2'
+/** Addresses of the links, as they come of the MACs. */
+export const LINK = {
+  a: 'fe80::ff:fe00:a',
+  b: 'fe80::ff:fe00:b',
+  r1: 'fe80::ff:fe00:11',
+  r2: 'fe80::ff:fe00:12',
+}
 export const R6 = { left: '2001:db8:1::ff', right: '2001:db8:2::ff' }
 
 /**
@@ -40,7 +47,7 @@ export const routed6 = async (options: RoutedOptions = {}) => {
         { dst: '::/0', gateway: R6.left },
         { dst: 'default', gateway: '10.0.1.254' },
       ],
-      neigh: [neigh('eth0', R6.left, MAC.r1)],
+      neigh: [neigh('eth0', R6.left, MAC.r1), neigh('eth0', LINK.r1, MAC.r1)],
     },
     ...a,
   })
@@ -51,7 +58,7 @@ export const routed6 = async (options: RoutedOptions = {}) => {
         { dst: '::/0', gateway: R6.right },
         { dst: 'default', gateway: '10.0.2.254' },
       ],
-      neigh: [neigh('eth0', R6.right, MAC.r2)],
+      neigh: [neigh('eth0', R6.right, MAC.r2), neigh('eth0', LINK.r2, MAC.r2)],
     },
     ...b,
   })
@@ -62,7 +69,12 @@ export const routed6 = async (options: RoutedOptions = {}) => {
         eth('eth1', MAC.r1, [`${R6.left}/64`, '10.0.1.254/24']),
         eth('eth2', MAC.r2, [`${R6.right}/64`, '10.0.2.254/24'], mtu),
       ],
-      neigh: [neigh('eth1', A6, MAC.a), neigh('eth2', B6, MAC.b)],
+      neigh: [
+        neigh('eth1', A6, MAC.a),
+        neigh('eth1', LINK.a, MAC.a),
+        neigh('eth2', B6, MAC.b),
+        neigh('eth2', LINK.b, MAC.b),
+      ],
     },
     ...router,
   })
