@@ -1,12 +1,13 @@
 /**
  * The guard of the cost per packet: what the nic's and the worker's part in memory take (forward-memory.ts), as multiples of
  * a step of a loop whose cost is known, in the same process and at the same time, so that another machine, or a busy one, says
- * nearly the same. test/bench/guard.test.ts compares it with guard.json. A part by itself, in a process of its own:
+ * nearly the same: a kind of CPU has a line of its own in guard.json, with which test/bench/guard.test.ts compares it. A part by
+ * itself, in a process of its own:
  *
  *   bun bench/guard.ts worker|nic|worker6|nic6
- *   bun bench/guard.ts --renew         writes guard.json anew, after a change that is meant to cost what it costs
+ *   bun bench/guard.ts --renew         writes this CPU's line anew, after a change that is meant to cost what it costs
  */
-import { writeFileSync } from 'node:fs'
+import { readFileSync, writeFileSync } from 'node:fs'
 import { BATCH, makeArena, PARTS } from './forward-memory.ts'
 import { median } from './support/pairs.ts'
 
@@ -14,7 +15,9 @@ export type Part = keyof typeof PARTS
 /** Of IPv4; IPv6 is held against it. */
 export type Costs = Record<'nic' | 'worker', number>
 
-export const BASELINE = `${import.meta.dir}/guard.json`
+const BASELINE = `${import.meta.dir}/guard.json`
+/** By CPU: its vendor, family and model. */
+type Baselines = Record<string, Costs>
 /** A part may cost so much more than the baseline. */
 export const TOLERANCE = 0.25
 /** And IPv6 so much more than IPv4, whose addresses are a quarter as long. */
@@ -83,12 +86,28 @@ export const cost = (part: Part): number => {
   return Number(`${stdout}`)
 }
 
+const readBaselines = (): Baselines => JSON.parse(readFileSync(BASELINE, 'utf8'))
+const cpuKind = (): string => {
+  const info = readFileSync('/proc/cpuinfo', 'utf8')
+  const wordOf = (name: string): string =>
+    new RegExp(`^${name}\\s*: (.*)$`, 'm').exec(info)?.[1] ?? ''
+  return ['vendor_id', 'cpu family', 'model'].map(wordOf).join(' ')
+}
+/** What the parts may cost here, but for the tolerance. A CPU that nobody has measured may be as slow as the slowest. */
+export const baselineHere = (): Costs => {
+  const baselines = readBaselines()
+  const all = Object.values(baselines)
+  const most = (part: keyof Costs): number => Math.max(...all.map((costs) => costs[part]))
+  return baselines[cpuKind()] ?? { nic: most('nic'), worker: most('worker') }
+}
+
 const renew = (): void => {
   const middle = (part: Part): number =>
     Number(median(Array.from({ length: RENEWALS }, () => cost(part))).toFixed(2))
   const costs: Costs = { nic: middle('nic'), worker: middle('worker') }
-  writeFileSync(BASELINE, `${JSON.stringify(costs, null, 2)}\n`)
-  console.log(`${BASELINE}: ${JSON.stringify(costs)}`)
+  const baselines = { ...readBaselines(), [cpuKind()]: costs }
+  writeFileSync(BASELINE, `${JSON.stringify(baselines, null, 2)}\n`)
+  console.log(`${cpuKind()}: ${JSON.stringify(costs)}`)
 }
 
 if (import.meta.main) {

@@ -191,6 +191,7 @@ export const createRoute = ({ arena, fib }: { arena: Arena; fib: FibReader }) =>
     const iif = fl[FL_IIF]
     const looped = (flagsOf(iif) & IFF_LOOPBACK) !== 0
     if (isMulticast6(fl[FL_SADDR])) return -Errno.EINVAL
+    // whether the group is ours is asked behind this, where it is counted first (ip6_mc_input)
     if (isMulticast6(w0)) return found(fl, onlinkRow(arena, iif), RTN_MULTICAST, iif)
     if (isZero(fl, FL_DADDR)) return -Errno.EINVAL
     if (!looped && (isLoopback6(fl, FL_SADDR) || isLoopback6(fl, FL_DADDR))) return -Errno.EINVAL

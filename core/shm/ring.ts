@@ -76,6 +76,10 @@ export const ringTake = (i32: Int32Array, ring: number): number => {
   return i32[ring + SLOTS + (head & i32[ring + MASK])]
 }
 
+/** The k-th word from the next on, which stays; only as far as ringReadable said. */
+export const ringAhead = (i32: Int32Array, ring: number, k: number): number =>
+  i32[ring + SLOTS + ((i32[ring + NEXT_HEAD] + k) & i32[ring + MASK])]
+
 /** Gives the slots of all words taken so far back to the producer. */
 export const ringRelease = (i32: Int32Array, ring: number): void => {
   Atomics.store(i32, ring + HEAD, i32[ring + NEXT_HEAD])

@@ -9,6 +9,7 @@ import type { Arena } from '../shm/arena.ts'
 import { counterBank, Softnet } from '../shm/counters.ts'
 import { ringReadable, ringRelease, ringTake } from '../shm/ring.ts'
 import { Sysctl } from '../shm/sysctl.ts'
+import type { Skbs } from '../skb/skb.ts'
 import { SKB_OWNER } from '../skb/skb.ts'
 import type { Receive } from '../dev/receive.ts'
 
@@ -17,12 +18,13 @@ export type NapiPoll = (weight: number) => number
 
 type NetRxDeps = {
   arena: Arena
+  skbs: Pick<Skbs, 'prefetch'>
   worker: number
   /** Microseconds now, read after each round for the time limit. */
   nowUs: () => number
 } & Pick<Receive, 'receive' | 'flush'>
 
-export const createNetRx = ({ arena, worker, receive, flush, nowUs }: NetRxDeps) => {
+export const createNetRx = ({ arena, skbs, worker, receive, flush, nowUs }: NetRxDeps) => {
   const { i32, f64, layout } = arena
   const { sysctl } = layout
   const rings = Int32Array.from({ length: layout.threads }, (_, t) =>
@@ -38,6 +40,7 @@ export const createNetRx = ({ arena, worker, receive, flush, nowUs }: NetRxDeps)
     const readable = ringReadable(i32, ring)
     if (readable === 0) return 0
     const n = readable < weight ? readable : weight
+    skbs.prefetch(ring, n)
     for (let k = 0; k < n; k++) {
       const skb = ringTake(i32, ring)
       // ours from here on: were it so before, a restart would free what still lies in the ring

@@ -218,7 +218,7 @@ describeE2e(import.meta.path, 'devices of the host', () => {
         (n) => n >= 2
       )
       expect(answered.sort()).toEqual([7, 8])
-      expect(await daemon.dropped('UNHANDLED_PROTO')).toBeGreaterThanOrEqual(2)
+      expect(await daemon.dropped('OTHERHOST')).toBeGreaterThanOrEqual(2)
       libc.close(peer.fd)
       await daemon.must('DELETE', '/v1/links/vc0')
       withRtnetlink((rtnl) => rtnl.deleteLink('vc0'))

@@ -54,6 +54,7 @@ export const FATES = [
   'fragment kept or refused',
   'delivered',
   "to nobody's group",
+  'received as IPv6',
 ] as const
 export const ARP_FATE = 2
 
@@ -219,6 +220,7 @@ export const createTarget = async (seed: number, more: Partial<ArenaConfig> = {}
     into[10] = f64[bank + Mib.IpReasmReqds]! - f64[bank + Mib.IpReasmOKs]!
     into[11] = f64[bank + Mib.IpInDelivers]! + f64[bank + Mib.IpInUnknownProtos]!
     into[12] = f64[drops + Drop.NOT_SPECIFIED]!
+    into[13] = f64[bank + Mib.Ip6InReceives]!
   }
   let failed = ''
   const settleFate = (): void => {
@@ -237,6 +239,8 @@ export const createTarget = async (seed: number, more: Partial<ArenaConfig> = {}
     if (!options || now[4]! > before[4]! || now[11]! > before[11]!) now[7] = before[7]!
     // what was delivered, and is of no use where it was, has no better reason either
     if (!isIp || now[11]! > before[11]!) now[12] = before[12]!
+    // the other counters tell IPv4's
+    if (now[13]! > before[13]!) for (let k = 0; k < 13; k++) now[k] = before[k]!
     let count = 0
     for (let k = 0; k < FATES.length; k++) {
       const gained = now[k]! - before[k]!

@@ -118,6 +118,7 @@ const receive = ({ arena, skbs }: ReceiveEnv): KindReceive => {
     const readable = ringReadable(i32, ring)
     if (readable === 0) return 0
     const n = readable < budget ? readable : budget
+    skbs.prefetch(ring, n)
     const stats = deviceStats(arena, skbs.thread, ifindex)
     for (let k = 0; k < n; k++) {
       const skb = ringTake(i32, ring)

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'bun:test'
 import { Mib } from '../../../core/shm/counters.ts'
-import { Conf6 } from '../../../core/shm/devconf.ts'
+import { CONF_ALL, Conf6 } from '../../../core/shm/devconf.ts'
 import { Drop } from '../../../core/skb/drop.ts'
 import { TCP_SYN } from '../../../core/wire/tcp.ts'
 import * as ethernet from '../../../core/wire/ethernet.ts'
@@ -234,7 +234,7 @@ describe('no way for a packet', () => {
 
   test('a host that does not forward is silent', () => {
     const path = router()
-    path.setConf(0, Conf6.forwarding, 0)
+    path.setConf(CONF_ALL, Conf6.forwarding, 0)
     path.receive(from(fields.saddr, '2001:db8:3::9'), 2)
     expect(path.sent).toHaveLength(0)
     expect(path.counter(Mib.Ip6InAddrErrors)).toBe(1)

@@ -1,6 +1,7 @@
 import { heapStats } from 'bun:jsc'
 import { describe, expect, test } from 'bun:test'
 import {
+  ringAhead,
   ringBacklog,
   ringInit,
   ringLength,
@@ -30,6 +31,15 @@ describe('a ring', () => {
     ringPublish(i32, 0)
     expect(ringReadable(i32, 0)).toBe(2)
     expect([ringTake(i32, 0), ringTake(i32, 0)]).toEqual([5, 6])
+  })
+
+  test('shows what comes next without taking it', () => {
+    const i32 = make(4)
+    for (const word of [5, 6, 7]) ringPush(i32, 0, word)
+    ringPublish(i32, 0)
+    ringTake(i32, 0)
+    expect([ringAhead(i32, 0, 0), ringAhead(i32, 0, 1)]).toEqual([6, 7])
+    expect([ringTake(i32, 0), ringTake(i32, 0)]).toEqual([6, 7])
   })
 
   test('is full at its capacity and takes more after a release', () => {
