@@ -169,6 +169,10 @@ const TABLE = {
   ),
 
   // ---- net.ipv6
+  icmp6_echo_ignore_all: onOff('net.ipv6.icmp.echo_ignore_all', 0),
+  icmp6_echo_ignore_multicast: onOff('net.ipv6.icmp.echo_ignore_multicast', 0),
+  /** Milliseconds between two errors to one host. */
+  icmp6_ratelimit: number('net.ipv6.icmp.ratelimit', 1000),
   mld_max_msf: number('net.ipv6.mld_max_msf', 64),
   mld_qrv: number('net.ipv6.mld_qrv', 2, 1, 7),
   force_mld_version: number('net.ipv6.conf.all.force_mld_version', 0, 0, 2),

@@ -203,3 +203,113 @@ test('one flow has one label, and another has another (RFC 6437)', async () => {
   for (const each of [...sockets, client]) each.close()
   expect(b.mib('Udp6InDatagrams')).toBe(12)
 })
+
+describe('path MTU discovery (RFC 8201)', () => {
+  const services = { services: { echo: true } }
+  test('a stream shrinks to what the path takes, and all of it arrives', async () => {
+    const { sim, a, b, r } = await routed6({ mtu: 1280 })
+    const server = serveTcp(b, 80, AF_INET6)
+    const client = dialTcp(a, B6, 80)
+    sim.run(2000, () => server.ends.length === 1)
+    client.start(100_000)
+    expect(sim.run(60_000, () => server.ends[0]!.received === 100_000)).toBe(true)
+    expect(server.ends[0]!.wrong).toBe(0)
+    // b had told a what its own link takes: nothing was too big
+    expect(r.mib('Icmp6OutPktTooBigs')).toBe(0)
+    for (const each of [client, ...server.ends, server]) each.close()
+    sim.run(LONG_MS)
+    expect(sim.leaks()).toEqual({})
+  })
+
+  test('also where the narrow link is one that neither end knows', async () => {
+    const { sim, a, b, r } = await routed6({ narrow: 1300 })
+    const server = serveTcp(b, 80, AF_INET6)
+    const client = dialTcp(a, B6, 80)
+    client.start(100_000)
+    sim.run(60_000, () => server.ends[0]?.received === 100_000)
+    expect(server.ends[0]!.received).toBe(100_000)
+    expect(r.mib('Icmp6OutPktTooBigs')).toBeGreaterThan(0)
+    expect(a.mib('Icmp6InPktTooBigs')).toBe(r.mib('Icmp6OutPktTooBigs'))
+    expect(a.mib('TcpRetransSegs')).toBeGreaterThan(0)
+    for (const each of [client, ...server.ends, server]) each.close()
+    sim.run(LONG_MS)
+    expect(sim.leaks()).toEqual({})
+  })
+
+  test.each([false, true])(
+    'datagrams are cut at the source from then on (offloads %p)',
+    async (offload) => {
+      const { sim, a, r } = await routed6({
+        narrow: 1280,
+        a: { offload },
+        b: { offload, ...services },
+        router: { offload },
+      })
+      const socket = openUdp(a, 0, 0, AF_INET6)
+      socket.send(bytes(1400), B6, 7)
+      sim.run(1000)
+      expect(socket.heard).toHaveLength(0)
+      expect(a.mib('Icmp6InPktTooBigs')).toBe(1)
+      for (const length of [1400, 30_000]) {
+        socket.heard.length = 0
+        socket.send(bytes(length), B6, 7)
+        expect(sim.run(2000, () => socket.heard.length === 1)).toBe(true)
+        expect(Bun.hash(socket.heard[0]!.bytes)).toBe(Bun.hash(bytes(length)))
+      }
+      expect(r.mib('Icmp6OutPktTooBigs')).toBeLessThan(4)
+      // ten minutes later the path is tried again
+      sim.run(610_000)
+      socket.send(bytes(1400), B6, 7)
+      sim.run(1000)
+      expect(a.mib('Icmp6InPktTooBigs')).toBe(2)
+      socket.close()
+      sim.run(LONG_MS)
+      expect(sim.leaks()).toEqual({})
+    }
+  )
+})
+
+test('a closed port refuses a connected socket, and a stream', async () => {
+  const { sim, a, b } = await routed6()
+  const socket = openUdp(a, 0, 0, AF_INET6)
+  expect(socket.connect(B6, 4000)).toBe(0)
+  socket.send(bytes(10))
+  sim.run(1000, () => socket.errors.length > 0)
+  expect(socket.errors).toEqual([Errno.ECONNREFUSED])
+  expect(b.mib('Udp6NoPorts')).toBe(1)
+  const client = dialTcp(a, B6, 4000)
+  sim.run(1000, () => client.error !== 0)
+  expect(client.error).toBe(Errno.ECONNREFUSED)
+  client.close()
+  socket.close()
+  sim.run(LONG_MS)
+  expect(sim.leaks()).toEqual({})
+})
+
+test('a router without a route tells a stream that connects at once', async () => {
+  const { sim, a, r } = await routed6()
+  const client = dialTcp(a, '2001:db8:99::1', 80)
+  expect(sim.run(5000, () => client.error !== 0)).toBe(true)
+  expect(client.error).toBe(Errno.ENETUNREACH)
+  expect(r.mib('Ip6InNoRoutes')).toBeGreaterThan(0)
+  client.close()
+  sim.run(LONG_MS)
+  expect(sim.leaks()).toEqual({})
+})
+
+test('fragments whose datagram never ends are given up after a minute, with a word to the sender', async () => {
+  let seen = 0
+  const { sim, a, b, left } = await routed6()
+  const socket = openUdp(a, 0, 0, AF_INET6)
+  left.filter = (frame) => !(frame.length > 1000 && seen++ === 2)
+  socket.send(bytes(9000), B6, 5000)
+  sim.run(59_000)
+  expect(b.mib('Ip6ReasmFails')).toBe(0)
+  sim.run(2000)
+  expect(b.mib('Ip6ReasmTimeout')).toBe(1)
+  expect(b.mib('Icmp6OutTimeExcds')).toBe(1)
+  expect(a.mib('Icmp6InTimeExcds')).toBe(1)
+  socket.close()
+  sim.run(LONG_MS)
+  expect(sim.leaks()).toEqual({})
+})

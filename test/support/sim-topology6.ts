@@ -10,7 +10,7 @@ type Options = {
   a?: Partial<HostOptions>
   b?: Partial<HostOptions>
 }
-type RoutedOptions = Options & { router?: Partial<HostOptions>; mtu?: number }
+type RoutedOptions = Options & { router?: Partial<HostOptions>; mtu?: number; narrow?: number }
 
 const lo = { ifname: 'lo', up: true }
 const eth = (ifname: string, address: string, cidrs: readonly string[], mtu = 1500) => ({
@@ -35,10 +35,11 @@ export const LINK = {
 export const R6 = { left: '2001:db8:1::ff', right: '2001:db8:2::ff' }
 
 /**
- * a 2001:db8:1::1, 10.0.1.1 - router - 2001:db8:2::2, 10.0.2.2 b; `mtu` is that of the router's second link and of b's.
+ * a 2001:db8:1::1, 10.0.1.1 - router - 2001:db8:2::2, 10.0.2.2 b; `mtu` is that of the router's second link and of b's,
+ * `narrow` the router's alone.
  */
 export const routed6 = async (options: RoutedOptions = {}) => {
-  const { seed = 1, wire = {}, a, b, router, mtu = 1500 } = options
+  const { seed = 1, wire = {}, a, b, router, mtu = 1500, narrow = mtu } = options
   const sim = createSim(seed)
   const hostA = await sim.host('a', {
     setup: {
@@ -67,7 +68,7 @@ export const routed6 = async (options: RoutedOptions = {}) => {
       link: [
         lo,
         eth('eth1', MAC.r1, [`${R6.left}/64`, '10.0.1.254/24']),
-        eth('eth2', MAC.r2, [`${R6.right}/64`, '10.0.2.254/24'], mtu),
+        eth('eth2', MAC.r2, [`${R6.right}/64`, '10.0.2.254/24'], narrow),
       ],
       neigh: [
         neigh('eth1', A6, MAC.a),
