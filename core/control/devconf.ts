@@ -16,9 +16,13 @@ import {
   noteConfSet,
   SETTINGS,
 } from '../shm/devconf.ts'
+import type { Ifaddrs } from '../inet/ifaddr.ts'
 import type { Links } from './links/links.ts'
 
-type DevConfDeps = { arena: Arena; links: Pick<Links, 'list' | 'nameOf' | 'ifindexOf'> }
+type DevConfDeps = {
+  arena: Arena
+  links: Pick<Links, 'list' | 'nameOf' | 'ifindexOf'>
+} & Pick<Ifaddrs, 'forwardingChanged'>
 
 /** A setting of one row: that of a device, of `all` or of `default`. */
 export type ConfItem = {
@@ -50,7 +54,7 @@ export const confDefaults = (): [name: string, value: number][] => {
   return [...found]
 }
 
-export const createDevConf = ({ arena, links }: DevConfDeps) => {
+export const createDevConf = ({ arena, links, forwardingChanged }: DevConfDeps) => {
   const { i32 } = arena
   const rowOf = (device: string): number => {
     if (device === 'all') return CONF_ALL
@@ -88,6 +92,7 @@ export const createDevConf = ({ arena, links }: DevConfDeps) => {
     i32[confRow(arena, row) + word] = value
     if (OF_ALL.includes(word)) {
       if (row === CONF_ALL) everywhere(word, value)
+      if (word === Conf6.forwarding) forwardingChanged()
       return
     }
     // devices follow the default of IPv4 alone (devinet_copy_dflt_conf)

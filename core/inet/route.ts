@@ -21,6 +21,7 @@ import {
   FL_PROTO,
   FL_SADDR,
   FL_TYPE,
+  RTN_ANYCAST,
   RTN_BLACKHOLE,
   RTN_BROADCAST,
   RTN_LOCAL,
@@ -224,6 +225,7 @@ export const createRoute = ({ arena, fib }: { arena: Arena; fib: FibReader }) =>
       const error = validateSource(fl)
       return error !== 0 ? error : found(fl, row, RTN_UNICAST, i32[row + NH_DEV])
     }
+    if (type === RTN_ANYCAST) return found(fl, row, type, LOOPBACK_IFINDEX)
     if (type > RTN_BROADCAST) return refusal(type)
     const error = isZero(fl, FL_SADDR) ? 0 : validateSource(fl)
     if (error !== 0) return error
@@ -232,7 +234,7 @@ export const createRoute = ({ arena, fib }: { arena: Arena; fib: FibReader }) =>
 
   /**
    * Where a received packet goes: FL_FAMILY, FL_SADDR, FL_DADDR and FL_IIF in; FL_TYPE LOCAL, BROADCAST,
-   * MULTICAST (all for this host) or UNICAST (to forward), FL_DST, FL_DEV and FL_MTU out.
+   * ANYCAST, MULTICAST (all for this host) or UNICAST (to forward), FL_DST, FL_DEV and FL_MTU out.
    */
   // filled at the end of this file: routeInput4, routeInput6
   const routeInput = (fl: Flowi): number => familyOps(fl[FL_FAMILY]).routeInput(fl)
@@ -282,6 +284,11 @@ export const createRoute = ({ arena, fib }: { arena: Arena; fib: FibReader }) =>
     }
     return found(fl, row, RTN_LOCAL, LOOPBACK_IFINDEX)
   }
+  /** An address that routers share: the packet stays here, from an address of our own. */
+  const toAnycast = (fl: Flowi, row: number): number =>
+    chooseSource(fl, row, i32[row + NH_DEV])
+      ? found(fl, row, RTN_LOCAL, LOOPBACK_IFINDEX)
+      : -Errno.EADDRNOTAVAIL
   /** To nobody is to oneself (connect to INADDR_ANY). */
   const aimAtSelf = (fl: Flowi): void => {
     if (isZero(fl, FL_SADDR)) copyAddr(fl, FL_DADDR, familyOps(fl[FL_FAMILY]).loopback, 0)
@@ -331,6 +338,7 @@ export const createRoute = ({ arena, fib }: { arena: Arena; fib: FibReader }) =>
     let row = ops.fibLookup(fl)
     let type = row === 0 ? RTN_UNICAST : i32[row + NH_TYPE]
     if (type === RTN_LOCAL) return toLocal(fl, row)
+    if (type === RTN_ANYCAST) return toAnycast(fl, row)
     if (oif !== 0 && type <= RTN_BROADCAST) {
       row = boundRow(fl, row, oif)
       type = row === 0 ? RTN_UNICAST : i32[row + NH_TYPE]

@@ -3,6 +3,7 @@
 import { describe, expect, test } from 'bun:test'
 import { AF_INET, AF_INET6 } from '../../core/base/family.ts'
 import { Errno } from '../../core/base/errno.ts'
+import { dumped } from '../support/control-plane.ts'
 import { dialTcp, openUdp, serveTcp } from '../support/sim-apps.ts'
 import { LONG_MS } from '../support/sim-topology.ts'
 import { A6, B6, LINK, routed6 } from '../support/sim-topology6.ts'
@@ -312,4 +313,22 @@ test('fragments whose datagram never ends are given up after a minute, with a wo
   socket.close()
   sim.run(LONG_MS)
   expect(sim.leaks()).toEqual({})
+})
+
+test('anycast addresses come and go with forwarding', async () => {
+  const { r } = await routed6()
+  const anycasts = (): string[] =>
+    dumped(r.control, { type: 'RTM_GETROUTE', filter: { family: 'inet6', table: 'local' } })
+      .filter(({ type }) => type === 'anycast')
+      .map(({ dst, dev }) => `${dst} ${dev}`)
+  const all = ['2001:db8:1:: eth1', '2001:db8:2:: eth2', 'fe80:: eth1', 'fe80:: eth2']
+  expect(anycasts().sort()).toEqual(all)
+  const set = (dev: string, value: number) =>
+    r.must({ type: 'SYSCTL_SET', name: `net.ipv6.conf.${dev}.forwarding`, value })
+  await set('eth1', 0)
+  expect(anycasts().sort()).toEqual(['2001:db8:2:: eth2', 'fe80:: eth2'])
+  await set('all', 0)
+  expect(anycasts()).toEqual([])
+  await set('all', 1)
+  expect(anycasts().sort()).toEqual(all)
 })

@@ -1,8 +1,9 @@
 import { describe, expect, test } from 'bun:test'
 import { Errno } from '../../../core/base/errno.ts'
-import { FL_MTU } from '../../../core/base/flowi.ts'
+import { FL_MTU, FL_SADDR, FL_TYPE } from '../../../core/base/flowi.ts'
 import { NO_MTU } from '../../../core/inet/inet-constants.ts'
 import { Mib } from '../../../core/shm/counters.ts'
+import { Conf6 } from '../../../core/shm/devconf.ts'
 import { Sysctl } from '../../../core/shm/sysctl.ts'
 import { Drop } from '../../../core/skb/drop.ts'
 import * as icmpv6 from '../../../core/wire/icmpv6.ts'
@@ -18,6 +19,7 @@ import {
   pseudo6,
   readIcmpv6,
   readIp6,
+  tcp6Frame,
   udp6Frame,
 } from '../../support/packets6.ts'
 
@@ -235,4 +237,40 @@ test('a datagram of ours that is too big for its path is cut to what it takes', 
   path.receive(icmpv6Frame(toRouter, fields, icmpv6.ICMPV6_PKT_TOOBIG, 0, 1280, quoted), 2)
   path.receive(echo({}, toRouter, new Uint8Array(1400)), 2)
   expect(path.sent.map(({ frame }) => frame.length - 14)).toEqual([1280, 1448 + 16 - 1280 + 40])
+})
+
+describe('the anycast address of a network (RFC 4291 section 2.6.1)', () => {
+  const toNet = { daddr: '2001:db8:2::' }
+  test('is every router’s, who answers from an address of its own', () => {
+    const path = router()
+    path.receive(echo(toNet), 2)
+    expect(readIp6(path.sent[0]!.frame).saddr).toBe('2001:db8:2::1')
+    path.receive(udp6Frame(toRouter, { ...fields, ...toNet }, ports), 2)
+    expect(readIp6(path.sent[1]!.frame).saddr).toBe('2001:db8:2::1')
+    expect(readIcmpv6(path.sent[1]!.frame).code).toBe(icmpv6.ICMPV6_PORT_UNREACH)
+    expect(path.isAllReturned()).toBe(true)
+  })
+  test('opens no stream', () => {
+    const path = router()
+    path.receive(tcp6Frame(toRouter, { ...fields, ...toNet }, { ...ports, flags: 2 }), 2)
+    expect(path.sent).toHaveLength(0)
+    expect(path.isAllReturned()).toBe(true)
+  })
+  test('is here too for whoever sends from here', () => {
+    const fl = router().flow('::', '2001:db8:2::')
+    const path = router()
+    expect(path.first.routeOutput(fl)).toBe(0)
+    expect([...fl.subarray(FL_SADDR, FL_SADDR + 4)]).toEqual([0x20010db8, 0x20000, 0, 1])
+  })
+  test('of a host, or of a link between two routers, there is none', () => {
+    const path = router()
+    path.addAddress(3, '2001:db8:7::1/127')
+    path.setConf(3, Conf6.forwarding, 0)
+    path.addAddress(3, '2001:db8:8::1/64')
+    for (const net of ['2001:db8:7::', '2001:db8:8::']) {
+      const fl = path.flow('::', net)
+      expect(path.first.routeOutput(fl)).toBe(0)
+      expect(fl[FL_TYPE]).toBe(1)
+    }
+  })
 })
