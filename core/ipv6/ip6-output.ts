@@ -30,6 +30,7 @@ import type { Arena } from '../shm/arena.ts'
 import { counterBank, Mib } from '../shm/counters.ts'
 import { Conf6, confRow } from '../shm/devconf.ts'
 import { DEVICE_WORDS } from '../shm/layout.ts'
+import { Sysctl } from '../shm/sysctl.ts'
 import type { DropFn } from '../skb/drop.ts'
 import { Drop } from '../skb/drop.ts'
 import type { Skbs } from '../skb/skb.ts'
@@ -121,6 +122,7 @@ export const createIp6Output = (deps: Ip6OutputDeps) => {
   const { checkMc } = createMcTable(arena)
   const { i32, u8, f64, layout } = arena
   const { devices } = layout
+  const autoLabels = layout.sysctl + Sysctl.auto_flowlabels
   const count = counterBank(arena, skbs.thread)
   const seed = random()
   const flow = createFlowi()
@@ -133,6 +135,7 @@ export const createIp6Output = (deps: Ip6OutputDeps) => {
     ports: number,
     proto: number
   ): number => {
+    if (i32[autoLabels] === 0) return 0
     let h = mixIn(seed ^ proto, ports)
     h = mixIn(mixIn(h, words[saddr + 3]), words[daddr + 3])
     h = mixIn(mixIn(h, words[saddr + 2]), words[daddr + 2])

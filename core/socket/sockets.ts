@@ -7,11 +7,11 @@
 import { AF_INET, AF_INET6, needsZone } from '../base/family.ts'
 import { Errno } from '../base/errno.ts'
 import type { Arena } from '../shm/arena.ts'
+import { Sysctl } from '../shm/sysctl.ts'
 import { createEvents } from './events.ts'
 import type { McSockopt } from './mc-sockopt.ts'
-import { PEER_WORDS } from './socket-constants.ts'
 import type { NameOption, Proto } from './proto.ts'
-import { SHUT_RD, SHUT_RDWR, SHUT_WR } from './socket-constants.ts'
+import { PEER_WORDS, SHUT_RD, SHUT_RDWR, SHUT_WR, V6ONLY } from './socket-constants.ts'
 import {
   RCV_SHUTDOWN,
   SEND_SHUTDOWN,
@@ -23,6 +23,7 @@ import {
   SK_GENERATION,
   SK_NUM,
   SK_PROTOCOL,
+  SK_REUSE,
   SK_RXHASH,
   SK_SADDR,
   SK_SHUTDOWN,
@@ -58,7 +59,8 @@ const {
 const isPort = (port: number): boolean => port >= 0 && port <= 65535
 
 export const createSockets = ({ arena, firstSock, recordFlow = () => {}, mc }: SocketsDeps) => {
-  const { i32 } = arena
+  const { i32, layout } = arena
+  const bindV6Only = layout.sysctl + Sysctl.bindv6only
   const events = createEvents(arena, firstSock)
   /** By IPPROTO: what SK_PROTOCOL says is what is called. */
   const protos: Proto[] = []
@@ -84,7 +86,9 @@ export const createSockets = ({ arena, firstSock, recordFlow = () => {}, mc }: S
       supported = true
       if (protocol !== 0 && protocol !== entry.protocol) continue
       const sk = protos[entry.protocol].open(family)
-      return sk > 0 ? sk : -ENFILE
+      if (sk <= 0) return -ENFILE
+      if (family === AF_INET6 && i32[bindV6Only] !== 0) i32[sk + SK_REUSE] |= V6ONLY
+      return sk
     }
     return supported ? -EPROTONOSUPPORT : -ESOCKTNOSUPPORT
   }

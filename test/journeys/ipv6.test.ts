@@ -332,3 +332,27 @@ test('anycast addresses come and go with forwarding', async () => {
   await set('all', 1)
   expect(anycasts().sort()).toEqual(all)
 })
+
+test('auto_flowlabels, bindv6only and ip6frag_time', async () => {
+  const { sim, a, b, left } = await routed6()
+  const set = (host: typeof a, name: string, value: number) =>
+    host.must({ type: 'SYSCTL_SET', name: `net.ipv6.${name}`, value })
+  await set(a, 'auto_flowlabels', 0)
+  await set(a, 'bindv6only', 1)
+  await set(b, 'ip6frag_time', 3)
+  const words: number[] = []
+  let seen = 0
+  left.filter = (frame) => {
+    words.push(new DataView(frame.buffer, frame.byteOffset).getInt32(14))
+    return seen++ !== 1
+  }
+  const socket = openUdp(a, 0, 0, AF_INET6)
+  socket.send(bytes(2000), B6, 5000)
+  expect(socket.send(bytes(1), '10.0.2.2', 5000)).toBe(-Errno.ENETUNREACH)
+  sim.run(2900)
+  expect(b.mib('Ip6ReasmTimeout')).toBe(0)
+  sim.run(200)
+  expect(b.mib('Ip6ReasmTimeout')).toBe(1)
+  expect(words.slice(0, 2)).toEqual([0x60000000, 0x60000000])
+  socket.close()
+})
