@@ -9,6 +9,7 @@ import type {
 } from '../../core/control/text/messages.ts'
 import * as multicast from '../iproute2/proc-multicast.ts'
 import * as proc from '../iproute2/proc-net.ts'
+import * as proc6 from '../iproute2/proc-net6.ts'
 import { refused } from '../problem.ts'
 import type { Api, ApiEnv, AppDeps } from './deps.ts'
 import { doc } from './doc.ts'
@@ -41,7 +42,7 @@ const FILES: Readonly<Record<string, File>> = {
       await sysctl(control, 'net.ipv4.ip_forward', 1),
       await sysctl(control, 'net.ipv4.ip_default_ttl', 64)
     ),
-  snmp6: async (control) => proc.snmp6(await counters(control)),
+  snmp6: async (control) => proc6.snmp6(await counters(control)),
   netstat: async (control) => proc.netstat(await counters(control)),
   dev: (control) => proc.dev(all(control, { type: 'RTM_GETLINK' })),
   route: (control) =>
@@ -63,6 +64,13 @@ const FILES: Readonly<Record<string, File>> = {
     proc.tcp6(all(control, { type: 'SOCK_DIAG', filter: { protocol: ['tcp'], family: 'inet6' } })),
   udp: (control) =>
     proc.udp(all(control, { type: 'SOCK_DIAG', filter: { protocol: ['udp'], family: 'inet' } })),
+  udp6: (control) =>
+    proc.udp6(all(control, { type: 'SOCK_DIAG', filter: { protocol: ['udp'], family: 'inet6' } })),
+  if_inet6: (control) => proc6.ifInet6(all(control, { type: 'RTM_GETADDR' })),
+  ipv6_route: (control) =>
+    proc6.ipv6Route(
+      all(control, { type: 'RTM_GETROUTE', filter: { family: 'inet6', table: 'all' } })
+    ),
 }
 
 export const createProcEndpoints = ({ control }: AppDeps): Api => {

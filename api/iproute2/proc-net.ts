@@ -1,7 +1,7 @@
 /**
  * The files of /proc/net, byte for byte as the kernel's seq_files print them: column widths, padding and number bases
- * are those of net/core/net-procfs.c, net/ipv4/{proc,fib_trie,arp,tcp_ipv4,udp}.c, net/ipv6/{proc,tcp_ipv6}.c. Made from
- * the control plane's items.
+ * are those of net/core/net-procfs.c, net/ipv4/{proc,fib_trie,arp,tcp_ipv4,udp}.c, net/ipv6/{tcp_ipv6,udp}.c. Made from
+ * the control plane's items; what is IPv6's alone is in proc-net6.ts.
  */
 import type {
   LinkItem,
@@ -83,12 +83,6 @@ export const snmp = (counters: Counters, forwarding: number, defaultTtl: number)
 
 export const netstat = (counters: Counters): string =>
   twoLines('TcpExt', group(counters, 'TcpExt')) + twoLines('IpExt', group(counters, 'IpExt'))
-
-export const snmp6 = (counters: Counters): string =>
-  Object.entries(counters)
-    .filter(([name]) => /^(Ip|Icmp|Udp|UdpLite)6/.test(name))
-    .map(([name, value]) => `${name.padEnd(32)}\t${value}\n`)
-    .join('')
 
 /** The columns of /proc/net/dev, how wide each half has them. What no statistic is added to is 0. */
 const DEV_COLUMNS = {
@@ -250,15 +244,19 @@ export const tcp6 = (socks: readonly SockItem[]): string => {
   return `${[head, ...lines].join('\n')}\n`
 }
 
+const udpLine = (s: SockItem, end: typeof end4): string =>
+  `${String(s.local.port % 65536).padStart(5)}: ${sockColumns(s, end)} ${s.skmem.sock_drop}`
+
 export const udp = (socks: readonly SockItem[]): string => {
-  const lines = socks
-    .filter((s) => s.family === 'inet')
-    .map((s) =>
-      `${String(s.local.port % 65536).padStart(5)}: ${sockColumns(s, end4)} ${s.skmem.sock_drop}`.padEnd(
-        127
-      )
-    )
+  const lines = socks.filter((s) => s.family === 'inet').map((s) => udpLine(s, end4).padEnd(127))
   const head =
     '   sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode ref pointer drops'
   return `${[head.padEnd(127), ...lines].join('\n')}\n`
+}
+
+export const udp6 = (socks: readonly SockItem[]): string => {
+  const lines = socks.filter((s) => s.family === 'inet6').map((s) => udpLine(s, end6))
+  const head =
+    '  sl  local_address                         remote_address                        st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode ref pointer drops'
+  return `${[head, ...lines].join('\n')}\n`
 }

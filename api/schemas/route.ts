@@ -19,6 +19,7 @@ export const ROUTE_TYPES = [
   'unicast',
   'local',
   'broadcast',
+  'anycast',
   'multicast',
   'blackhole',
   'unreachable',

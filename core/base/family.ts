@@ -10,6 +10,11 @@ export const V4_MAPPED = 0xffff
 /** The address at (words, at) is an IPv4 one. */
 export const isV4Mapped = (words: Int32Array, at: number): boolean =>
   (words[at] | words[at + 1]) === 0 && words[at + 2] === V4_MAPPED
+/** An address that is one on its link alone, so that it takes the link's device to say whose (RFC 4007): fe80::/10, ff01::, ff02::. */
+export const needsZone = (words: Int32Array, at: number): boolean => {
+  const first = words[at]
+  return first >>> 22 === 0x3fa || (first >>> 24 === 0xff && ((first >>> 16) & 15) <= 2)
+}
 /** It is the wildcard of either family. */
 export const isAnyAddr = (words: Int32Array, at: number): boolean =>
   (words[at] | words[at + 1] | words[at + 3]) === 0 &&

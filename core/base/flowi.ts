@@ -40,6 +40,7 @@ export const createFlowi = (): Flowi => new Int32Array(FLOWI_WORDS)
 export const RTN_UNICAST = 1
 export const RTN_LOCAL = 2
 export const RTN_BROADCAST = 3
+export const RTN_ANYCAST = 4
 export const RTN_MULTICAST = 5
 export const RTN_BLACKHOLE = 6
 export const RTN_PROHIBIT = 8

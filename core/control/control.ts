@@ -185,8 +185,8 @@ export const createControl = (deps: ControlDeps) => {
     hasCarrier: links.hasCarrier,
   })
   const neigh = createNeigh({ arena, time, calls, isDevice: links.isDevice })
+  const sysctls = createSysctls({ arena, devConf: createDevConf({ arena, links, ...ifaddrs }) })
   const maddrs = createMaddrs({ arena, time, isDevice: links.isDevice, list: links.list })
-  const sysctls = createSysctls({ arena, devConf: createDevConf({ arena, links }) })
   const mroutes = createMroutes({ arena, time, isDevice: links.isDevice, list: links.list })
   const sockets = createSocketDump({ arena, calls, sockInfo })
   const stats = createStats({ arena, time, socketsOf: sockets.count })

@@ -16,9 +16,13 @@ import {
   noteConfSet,
   SETTINGS,
 } from '../shm/devconf.ts'
+import type { Ifaddrs } from '../inet/ifaddr.ts'
 import type { Links } from './links/links.ts'
 
-type DevConfDeps = { arena: Arena; links: Pick<Links, 'list' | 'nameOf' | 'ifindexOf'> }
+type DevConfDeps = {
+  arena: Arena
+  links: Pick<Links, 'list' | 'nameOf' | 'ifindexOf'>
+} & Pick<Ifaddrs, 'forwardingChanged'>
 
 /** A setting of one row: that of a device, of `all` or of `default`. */
 export type ConfItem = {
@@ -31,6 +35,8 @@ export type ConfItem = {
 }
 
 const NAME = /^net\.(ipv4|ipv6)\.conf\.(.+)\.(\w+)$/
+/** Set for `all`, they are set everywhere. */
+const OF_ALL = [Conf4.forwarding, Conf6.forwarding, Conf6.force_forwarding, Conf6.disable_ipv6]
 /** Another name for a setting. */
 const ALIASES: Readonly<Record<string, string>> = {
   'net.ipv4.ip_forward': 'net.ipv4.conf.all.forwarding',
@@ -48,7 +54,7 @@ export const confDefaults = (): [name: string, value: number][] => {
   return [...found]
 }
 
-export const createDevConf = ({ arena, links }: DevConfDeps) => {
+export const createDevConf = ({ arena, links, forwardingChanged }: DevConfDeps) => {
   const { i32 } = arena
   const rowOf = (device: string): number => {
     if (device === 'all') return CONF_ALL
@@ -74,10 +80,8 @@ export const createDevConf = ({ arena, links }: DevConfDeps) => {
   }
   const get = ({ row, word }: ConfItem): number => i32[confRow(arena, row) + word]
 
-  /** A router does not listen to others' redirects (inet_forward_change). */
-  const forwardEverywhere = (family: ConfFamily, word: number, value: number): void => {
+  const everywhere = (word: number, value: number): void => {
     for (let row = 0; row <= confDefault(arena); row++) i32[confRow(arena, row) + word] = value
-    if (family === 'ipv4') i32[confRow(arena, CONF_ALL) + Conf4.accept_redirects] = 1 - value
   }
   /** Devices on which nobody has set it follow `default`. */
   const copyDefault = (family: ConfFamily, word: number, value: number): void => {
@@ -85,14 +89,18 @@ export const createDevConf = ({ arena, links }: DevConfDeps) => {
       if (!isConfSet(arena, ifindex, family, word)) i32[confRow(arena, ifindex) + word] = value
   }
   const set = ({ family, row, word }: ConfItem, value: number): void => {
-    const isForwarding = word === Conf4.forwarding || word === Conf6.forwarding
     i32[confRow(arena, row) + word] = value
-    if (isForwarding) {
-      if (row === CONF_ALL) forwardEverywhere(family, word, value)
+    if (OF_ALL.includes(word)) {
+      if (row === CONF_ALL) everywhere(word, value)
+      if (word === Conf6.forwarding) forwardingChanged()
+      // a router does not listen to others' redirects (inet_forward_change)
+      if (row === CONF_ALL && word === Conf4.forwarding)
+        i32[confRow(arena, CONF_ALL) + Conf4.accept_redirects] = 1 - value
       return
     }
-    if (row === confDefault(arena)) copyDefault(family, word, value)
-    else if (row !== CONF_ALL) noteConfSet(arena, row, family, word)
+    // devices follow the default of IPv4 alone (devinet_copy_dflt_conf)
+    if (row === confDefault(arena) && family === 'ipv4') copyDefault(family, word, value)
+    else if (row !== CONF_ALL && row !== confDefault(arena)) noteConfSet(arena, row, family, word)
   }
   return { names, find, get, set }
 }

@@ -54,6 +54,8 @@ export type AfInfo = Readonly<{
   /** A UDP checksum of zero is none (RFC 768), or an error (RFC 8200 section 8.1). */
   needsUdpChecksum: boolean
   udpMib: Readonly<typeof UDP_MIB>
+  /** Counter of ICMP errors that nobody is told. */
+  icmpInErrors: number
   /** Bits of an address, which are the last of its four words. */
   addrBits: number
 }>
@@ -95,6 +97,7 @@ export const AF_INET_INFO: AfInfo = {
   tsoType: GSO_TCPV4,
   needsUdpChecksum: false,
   udpMib: UDP_MIB,
+  icmpInErrors: Mib.IcmpInErrors,
   addrBits: 32,
 }
 export const AF_INET6_INFO: AfInfo = {
@@ -109,6 +112,7 @@ export const AF_INET6_INFO: AfInfo = {
   tsoType: GSO_TCPV6,
   needsUdpChecksum: true,
   udpMib: UDP6_MIB,
+  icmpInErrors: Mib.Icmp6InErrors,
   addrBits: 128,
 }
 

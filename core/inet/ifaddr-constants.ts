@@ -22,6 +22,8 @@ export const IFA_BROADCAST = 9
 export const IFA_SERIAL = 10
 
 export const IFA_F_SECONDARY = 0x01
+/** The same bit, of IPv6: of a kind that changes, so that nobody can follow its host (RFC 8981). */
+export const IFA_F_TEMPORARY = IFA_F_SECONDARY
 export const IFA_F_DEPRECATED = 0x20
 export const IFA_F_TENTATIVE = 0x40
 export const IFA_F_PERMANENT = 0x80

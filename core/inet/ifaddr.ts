@@ -6,7 +6,7 @@
  */
 import { AF_INET, AF_INET6 } from '../base/family.ts'
 import { Errno } from '../base/errno.ts'
-import { RTN_BROADCAST, RTN_LOCAL, RTN_MULTICAST, RTN_UNICAST } from '../base/flowi.ts'
+import { RTN_ANYCAST, RTN_BROADCAST, RTN_LOCAL, RTN_MULTICAST, RTN_UNICAST } from '../base/flowi.ts'
 import type { Publisher } from '../control/publish.ts'
 import type { Rib, RibRoute } from '../control/rib.ts'
 import {
@@ -19,6 +19,7 @@ import {
   IFF_UP,
 } from '../netdev/netdev.ts'
 import type { Arena } from '../shm/arena.ts'
+import { Conf6, confRow } from '../shm/devconf.ts'
 import { IFADDR_WORDS } from '../shm/layout.ts'
 import type { Words } from '../wire/text.ts'
 import {
@@ -156,11 +157,21 @@ export const createIfaddrs = ({ arena, rib, retire, onEvent }: IfaddrDeps) => {
   }
   const routes6 = (at: Ifaddr): RibRoute[] => {
     const made = [route(at, RTN_LOCAL, at.words, 128, { scope: RT_SCOPE_UNIVERSE })]
+    if (hasAnycast(at))
+      made.push(
+        route(at, RTN_ANYCAST, network6(at.words, at.prefixlen), 128, { scope: RT_SCOPE_UNIVERSE })
+      )
     if (at.prefixlen === 128 || (at.flags & IFA_F_NOPREFIXROUTE) !== 0) return made
     const over = { scope: RT_SCOPE_UNIVERSE, metric: PRIO_ADDRCONF }
     made.push(route(at, RTN_UNICAST, network6(at.words, at.prefixlen), at.prefixlen, over))
     return made
   }
+  /** A router answers for all routers of its networks (RFC 4291 section 2.6.1), but on links between two (RFC 6164). */
+  const hasAnycast = (at: Ifaddr): boolean =>
+    i32[confRow(arena, at.ifindex) + Conf6.forwarding] !== 0 &&
+    at.prefixlen < 127 &&
+    !has(at.ifindex, IFF_LOOPBACK) &&
+    network6(at.words, at.prefixlen).some((word) => word !== 0)
   const multicast6 = (ifindex: number): RibRoute => {
     const at: Ifaddr = {
       ifindex,
@@ -316,6 +327,16 @@ export const createIfaddrs = ({ arena, rib, retire, onEvent }: IfaddrDeps) => {
     addRoutes([multicast6(ifindex)])
     own(ifindex, AF_INET6, linkLocal(ifindex), 64, RT_SCOPE_LINK)
   }
+  /** Devices forward IPv6 now, or no longer: a router has addresses that a host has not. */
+  const forwardingChanged = (): void => {
+    for (const at of list()) {
+      if (at.family !== AF_INET6) continue
+      addRoutes(routesOf(at))
+      if (hasAnycast(at)) continue
+      const { ifindex } = at
+      rib.flush((one) => one.type === RTN_ANYCAST && one.dev === ifindex)
+    }
+  }
   /**
    * The device is down (IFF_UP is clear): routes through it go, but for those to its IPv4 addresses, which
    * stay; its IPv6 addresses go.
@@ -338,5 +359,5 @@ export const createIfaddrs = ({ arena, rib, retire, onEvent }: IfaddrDeps) => {
     rib.flush((one) => one.dev === ifindex)
   }
 
-  return { add, remove, find, list, deviceUp, deviceDown, deviceGone }
+  return { add, remove, find, list, deviceUp, deviceDown, deviceGone, forwardingChanged }
 }

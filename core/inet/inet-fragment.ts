@@ -47,7 +47,8 @@ type InetFragDeps = {
 
 /** What a family does its own way; counters are indices of the bank. */
 type FragFamily = Readonly<{
-  timeoutMs: number
+  /** Word of the seconds that a datagram's fragments wait. */
+  timeout: number
   fails: number
   timeouts: number
   /** Tells the sender that a datagram whose first fragment this is was given up. */
@@ -144,8 +145,7 @@ export const createInetFrag = (deps: InetFragDeps) => {
     if (newest !== 0) q[newest + Q_NEWER] = queue
     else oldest = queue
     newest = queue
-    const { timeoutMs } = families[family]
-    q[queue + Q_EXPIRES] = (time[TIME_MS] + timeoutMs) | 0
+    q[queue + Q_EXPIRES] = (time[TIME_MS] + i32[families[family].timeout] * 1000) | 0
     armBy(q[queue + Q_EXPIRES])
     return queue
   }

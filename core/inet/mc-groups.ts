@@ -18,7 +18,7 @@ import {
 import type { Arena } from '../shm/arena.ts'
 import { MC_GROUP_WORDS, MC_SOURCE_WORDS, MC_SOURCES } from '../shm/layout.ts'
 import { createSlab } from '../shm/slab.ts'
-import { CONF_ALL, Conf6, confRow } from '../shm/devconf.ts'
+import { Conf6, confRow } from '../shm/devconf.ts'
 import type { Words } from '../wire/text.ts'
 import {
   MCAST_EXCLUDE,
@@ -88,7 +88,6 @@ export const createMcGroups = (deps: McGroupsDeps) => {
   const { arena, onChange, onDevice, proxied, proxiedGroups } = deps
   const { i32, layout } = arena
   const { mcTable, mcRows, mcBuckets } = layout
-  const forwarding6 = confRow(arena, CONF_ALL) + Conf6.forwarding
   const table = createMcTable(arena)
   const { devices } = layout.config
   const groups = new Map<string, Group>()
@@ -164,11 +163,12 @@ export const createMcGroups = (deps: McGroupsDeps) => {
     (i32[deviceRow(arena, ifindex) + DEV_FLAGS] & flag) !== 0
   const isQuerier = (ifindex: number, word: number): boolean =>
     i32[deviceRow(arena, ifindex) + word] === MC_ROLE_DOWNSTREAM
+  const forwards = (ifindex: number): number => i32[confRow(arena, ifindex) + Conf6.forwarding]
   /** What a device has without anybody asking: it changes with the device and with forwarding. */
   const standing = (ifindex: number): readonly Words[] => {
     if (!isThere(ifindex)) return []
     if (!has(ifindex, IFF_UP)) return ALL_NODES
-    const isRouter = !has(ifindex, IFF_LOOPBACK) && i32[forwarding6] !== 0
+    const isRouter = !has(ifindex, IFF_LOOPBACK) && forwards(ifindex) !== 0
     return [
       ...ALL_NODES,
       ALL_HOSTS,
@@ -241,7 +241,7 @@ export const createMcGroups = (deps: McGroupsDeps) => {
   }
   /** Devices as they were seen last: generation, roles, up, there. */
   const seen = new Int32Array(devices)
-  let forwarding = 0
+  const forwarding = new Int32Array(devices)
   const stateOf = (ifindex: number): number => {
     const row = deviceRow(arena, ifindex)
     if (i32[row + DEV_IFINDEX] !== ifindex) return 0
@@ -254,7 +254,9 @@ export const createMcGroups = (deps: McGroupsDeps) => {
     for (let ifindex = 1; ifindex < devices; ifindex++) {
       const now = stateOf(ifindex)
       const was = seen[ifindex]
-      if (now === was) continue
+      const isRouting = forwards(ifindex)
+      if (now === was && isRouting === forwarding[ifindex]) continue
+      forwarding[ifindex] = isRouting
       seen[ifindex] = now
       // another device has the number: of the first one nothing is left to say
       const isSame = was >> 8 === now >> 8 && isUpState(was) === isUpState(now)
@@ -262,10 +264,6 @@ export const createMcGroups = (deps: McGroupsDeps) => {
       makeAll(ifindex)
       if (isUpState(now) && !isSame) onDevice(ifindex, true)
     }
-    const forwards = i32[forwarding6]
-    if (forwards === forwarding) return
-    forwarding = forwards
-    makeAll()
   }
   const isUpState = (state: number): boolean => (state & 2) !== 0
   /** Once a turn: has a thread been unable to tell what it changed? */

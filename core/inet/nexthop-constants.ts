@@ -36,6 +36,7 @@ export const RTNH_F_LINKDOWN = 16
 
 // include/uapi/linux/rtnetlink.h
 export const RT_SCOPE_UNIVERSE = 0
+export const RT_SCOPE_SITE = 200
 export const RT_SCOPE_LINK = 253
 export const RT_SCOPE_HOST = 254
 

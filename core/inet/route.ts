@@ -24,6 +24,7 @@ import {
   FL_PROTO,
   FL_SADDR,
   FL_TYPE,
+  RTN_ANYCAST,
   RTN_BLACKHOLE,
   RTN_BROADCAST,
   RTN_LOCAL,
@@ -88,6 +89,9 @@ type RouteFamily = {
   groupDevice: (fl: Flowi) => number
   /** Its source never leaves by that device. */
   isLoopbackSource: (fl: Flowi, dev: number) => boolean
+  deviceMtu: (dev: number) => number
+  /** What leaves by a device that no route leads by: as if on link, or (0) not at all. */
+  unroutedRow: (oif: number) => number
   loopback: Int32Array
 }
 
@@ -120,9 +124,15 @@ export const createRoute = ({ arena, fib }: { arena: Arena; fib: FibReader }) =>
     fl[FL_TYPE] = type
     fl[FL_DEV] = dev
     const mtu = i32[row + NH_MTU]
-    fl[FL_MTU] =
-      mtu !== 0 && type === RTN_UNICAST ? mtu : i32[devices + dev * DEVICE_WORDS + DEV_MTU]
+    fl[FL_MTU] = mtu !== 0 && type === RTN_UNICAST ? mtu : familyOps(fl[FL_FAMILY]).deviceMtu(dev)
     return 0
+  }
+  const mtuOf = (dev: number): number => i32[devices + dev * DEVICE_WORDS + DEV_MTU]
+  /** What a router has said of the link, or whoever set it, is not more than the device's own (RFC 4861 section 6.3.4). */
+  const mtuOf6 = (dev: number): number => {
+    const own = mtuOf(dev)
+    const set = i32[confRow(arena, dev) + Conf6.mtu]
+    return set !== 0 && set < own ? set : own
   }
   /** errno of a route that leads nowhere. */
   const refusal = (type: number): number =>
@@ -209,15 +219,20 @@ export const createRoute = ({ arena, fib }: { arena: Arena; fib: FibReader }) =>
     const iif = fl[FL_IIF]
     const looped = (flagsOf(iif) & IFF_LOOPBACK) !== 0
     if (isMulticast6(fl[FL_SADDR])) return -Errno.EINVAL
-    if (isMulticast6(w0)) {
-      if (!checkMc(iif, fl, FL_DADDR, fl, FL_SADDR)) return -Errno.EINVAL
-      return found(fl, onlinkRow(arena, iif), RTN_MULTICAST, iif)
-    }
+    // whether the group is ours is asked behind this, where it is counted first (ip6_mc_input)
+    if (isMulticast6(w0)) return found(fl, onlinkRow(arena, iif), RTN_MULTICAST, iif)
     if (isZero(fl, FL_DADDR)) return -Errno.EINVAL
     if (!looped && (isLoopback6(fl, FL_SADDR) || isLoopback6(fl, FL_DADDR))) return -Errno.EINVAL
     // what is not ours of a link's own addresses stays on that link (RFC 4291 2.5.6)
-    if (isLinkLocal6(w0) && lookup(fl[FL_FAMILY], local, fl, FL_DADDR) === 0) return -Errno.EINVAL
-    return deliverOrForward(fl, fibLookup6(fl), confAll + Conf6.forwarding, anySource)
+    if (isLinkLocal6(w0) && !isOwnOn(fl, iif, looped)) return -Errno.EINVAL
+    const all = confAll + Conf6.forwarding
+    const forwarding = i32[all] !== 0 ? all : confRow(arena, iif) + Conf6.force_forwarding
+    return deliverOrForward(fl, fibLookup6(fl), forwarding, anySource)
+  }
+  /** Our address on another link is another's on this one (RFC 4007 section 9). */
+  const isOwnOn = (fl: Flowi, iif: number, looped: boolean): boolean => {
+    const row = lookup(fl[FL_FAMILY], local, fl, FL_DADDR)
+    return row !== 0 && (looped || viaDevice(row, iif) !== 0)
   }
   const isLoopback6 = (fl: Flowi, at: number): boolean =>
     fl[at] === 0 && fl[at + 1] === 0 && fl[at + 2] === 0 && fl[at + 3] === 1
@@ -238,6 +253,7 @@ export const createRoute = ({ arena, fib }: { arena: Arena; fib: FibReader }) =>
       const error = validateSource(fl)
       return error !== 0 ? error : found(fl, row, RTN_UNICAST, i32[row + NH_DEV])
     }
+    if (type === RTN_ANYCAST) return found(fl, row, type, LOOPBACK_IFINDEX)
     if (type > RTN_BROADCAST) {
       fl[FL_TYPE] = type
       return forwards ? refusal(type) : -Errno.EHOSTUNREACH
@@ -253,7 +269,7 @@ export const createRoute = ({ arena, fib }: { arena: Arena; fib: FibReader }) =>
 
   /**
    * Where a received packet goes: FL_FAMILY, FL_SADDR, FL_DADDR and FL_IIF in; FL_TYPE LOCAL, BROADCAST,
-   * MULTICAST (all for this host) or UNICAST (to forward), FL_DST, FL_DEV and FL_MTU out.
+   * ANYCAST, MULTICAST (all for this host) or UNICAST (to forward), FL_DST, FL_DEV and FL_MTU out.
    */
   // filled at the end of this file: routeInput4, routeInput6
   const routeInput = (fl: Flowi): number => familyOps(fl[FL_FAMILY]).routeInput(fl)
@@ -263,12 +279,12 @@ export const createRoute = ({ arena, fib }: { arena: Arena; fib: FibReader }) =>
     while (row !== 0 && i32[row + NH_DEV] !== oif) row = i32[row + NH_NEXT]
     return row
   }
-  /** With a device asked for: a route by it, else the default route by it, else as if on link. */
+  /** With a device asked for: a route by it, else the default route by it, else what the family makes of that. */
   const boundRow = (fl: Flowi, row: number, oif: number): number => {
     const family = fl[FL_FAMILY]
     let by = viaDevice(row, oif)
     if (by === 0) by = viaDevice(lookup(family, main, ANY, 0), oif)
-    return by !== 0 ? by : onlinkRow(arena, oif)
+    return by !== 0 ? by : familyOps(family).unroutedRow(oif)
   }
   /** Fills FL_SADDR when the sender left it open; false when no address will do. */
   const chooseSource = (fl: Flowi, row: number, dev: number): boolean => {
@@ -303,6 +319,11 @@ export const createRoute = ({ arena, fib }: { arena: Arena; fib: FibReader }) =>
     }
     return found(fl, row, RTN_LOCAL, LOOPBACK_IFINDEX)
   }
+  /** An address that routers share: the packet stays here, from an address of our own. */
+  const toAnycast = (fl: Flowi, row: number): number =>
+    chooseSource(fl, row, i32[row + NH_DEV])
+      ? found(fl, row, RTN_LOCAL, LOOPBACK_IFINDEX)
+      : -Errno.EADDRNOTAVAIL
   /** To nobody is to oneself (connect to INADDR_ANY). */
   const aimAtSelf = (fl: Flowi): void => {
     if (isZero(fl, FL_SADDR)) copyAddr(fl, FL_DADDR, familyOps(fl[FL_FAMILY]).loopback, 0)
@@ -352,9 +373,10 @@ export const createRoute = ({ arena, fib }: { arena: Arena; fib: FibReader }) =>
     let row = ops.fibLookup(fl)
     let type = row === 0 ? RTN_UNICAST : i32[row + NH_TYPE]
     if (type === RTN_LOCAL) return toLocal(fl, row)
+    if (type === RTN_ANYCAST) return toAnycast(fl, row)
     if (oif !== 0 && type <= RTN_BROADCAST) {
       row = boundRow(fl, row, oif)
-      type = i32[row + NH_TYPE]
+      type = row === 0 ? RTN_UNICAST : i32[row + NH_TYPE]
     }
     if (row === 0) return -Errno.ENETUNREACH
     if (type > RTN_BROADCAST) return refusal(type)
@@ -381,6 +403,8 @@ export const createRoute = ({ arena, fib }: { arena: Arena; fib: FibReader }) =>
       groupDevice: groupDevice4,
       isLoopbackSource: (fl, dev) =>
         isLoopback4(fl[FL_SADDR + 3]) && !either(dev, Conf4.route_localnet),
+      deviceMtu: mtuOf,
+      unroutedRow: (oif) => onlinkRow(arena, oif),
       loopback: Int32Array.of(0, 0, V4_PREFIX, INADDR_LOOPBACK),
     },
     {
@@ -391,6 +415,8 @@ export const createRoute = ({ arena, fib }: { arena: Arena; fib: FibReader }) =>
       chooseGroupSource: select6,
       groupDevice: () => 0,
       isLoopbackSource: () => false,
+      deviceMtu: mtuOf6,
+      unroutedRow: () => 0,
       loopback: Int32Array.of(0, 0, 0, 1),
     }
   )

@@ -1,11 +1,11 @@
 /**
- * IPv4 reassembly: what a fragment is, and the header of the whole; the waiting is inet/inet-fragment.ts. 30 seconds, then
- * time exceeded. Called by IP input for packets for this host. On the worker that the addresses hash to.
+ * IPv4 reassembly: what a fragment is, and the header of the whole; the waiting is inet/inet-fragment.ts. Called by IP input for packets for this host. On the worker that the addresses hash to.
  * Linux: net/ipv4/ip_fragment.c; RFC 791, 3168 section 5.3.
  */
 import { V4_MAPPED } from '../base/family.ts'
 import type { Arena } from '../shm/arena.ts'
 import { counterBank, Mib } from '../shm/counters.ts'
+import { Sysctl } from '../shm/sysctl.ts'
 import type { DropFn } from '../skb/drop.ts'
 import { Drop } from '../skb/drop.ts'
 import type { Skbs } from '../skb/skb.ts'
@@ -31,17 +31,15 @@ type IpDefragDeps = {
 
 export type IpDefrag = ReturnType<typeof createIpDefrag>
 
-/** ipfrag_time. */
-const TIMEOUT_MS = 30_000
 const INET_ECN_CE = 3
 
 export const createIpDefrag = ({ arena, skbs, drop, frags, icmpSend }: IpDefragDeps) => {
-  const { i32, u8, f64 } = arena
+  const { i32, u8, f64, layout } = arena
   const count = counterBank(arena, skbs.thread)
   const key = new Int32Array(FRAG_KEY_WORDS)
   key[FRAG_SADDR + 2] = key[FRAG_DADDR + 2] = V4_MAPPED
   const family = frags.addFamily({
-    timeoutMs: TIMEOUT_MS,
+    timeout: layout.sysctl + Sysctl.ipfrag_time,
     fails: Mib.IpReasmFails,
     timeouts: Mib.IpReasmTimeout,
     timeExceeded: (first) => icmpSend(first, icmp.ICMP_TIME_EXCEEDED, icmp.ICMP_EXC_FRAGTIME, 0),

@@ -24,7 +24,7 @@ export const createAfInet6 = ({ arena, output, icmpv6Send }: AfInet6Deps): AfOps
   const hopLimit = confRow(arena, CONF_ALL) + Conf6.hop_limit
   return {
     ...AF_INET6_INFO,
-    hopLimit: () => i32[hopLimit],
+    hopLimit: () => arena.i32[hopLimit],
     queueXmit: output.ip6Xmit,
     send: output.ip6Send,
     reply: (skb, fl, proto, request) =>

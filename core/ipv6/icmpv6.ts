@@ -1,29 +1,62 @@
 /**
- * ICMPv6: answers echo requests and sends errors about packets that the other layers refuse (icmpv6Send). Registered in
- * IPv6's inet_protos; on a worker. Linux: net/ipv6/icmp.c; RFC 4443.
+ * ICMPv6: answers echo requests, sends errors about packets that the other layers refuse (icmpv6Send), and gives received
+ * errors to the transport of the packet they quote. Registered in IPv6's inet_protos; on a worker. What an error never
+ * follows: another error or a redirect, and what went to many, but for the two that its sender must hear of.
+ * Linux: net/ipv6/icmp.c; RFC 4443.
  */
 import * as csum from '../base/checksum.ts'
-import { createFlowi, FL_DADDR, FL_MTU, FL_PROTO, FL_SADDR, RTN_LOCAL } from '../base/flowi.ts'
-import { clearAddr, copyAddr } from '../base/family.ts'
+import { Errno } from '../base/errno.ts'
+import { clearAddr, copyAddr, isAnyAddr, isGroupAddr, needsZone } from '../base/family.ts'
+import {
+  createFlowi,
+  FL_DADDR,
+  FL_FAMILY,
+  FL_IIF,
+  FL_MARK,
+  FL_MTU,
+  FL_OIF,
+  FL_PROTO,
+  FL_SADDR,
+  FL_TOS,
+  RTN_LOCAL,
+} from '../base/flowi.ts'
 import type { AddrType } from '../inet/addr-type.ts'
+import { NO_MTU } from '../inet/inet-constants.ts'
+import type { InetProtos } from '../inet/inet-protos.ts'
 import type { PacketAddrs } from '../inet/packet-addrs.ts'
 import type { Pmtu } from '../inet/pmtu.ts'
 import type { Arena } from '../shm/arena.ts'
+import { counterBank, Mib } from '../shm/counters.ts'
+import { Sysctl } from '../shm/sysctl.ts'
 import type { ConsumeFn, DropFn } from '../skb/drop.ts'
 import { Drop } from '../skb/drop.ts'
 import type { Skbs } from '../skb/skb.ts'
 import {
   CHECKSUM_NONE,
   MAX_HEADER,
+  PACKET_HOST,
   SKB_DATA,
   SKB_DST,
   SKB_IP_SUMMED,
   SKB_LEN,
   SKB_NETWORK,
+  SKB_PKT_TYPE,
+  SKB_TAIL,
+  SKB_TRANSPORT,
 } from '../skb/skb.ts'
 import * as icmpv6 from '../wire/icmpv6.ts'
 import { IPPROTO_ICMPV6 } from '../wire/ipproto.ts'
 import * as ipv6 from '../wire/ipv6.ts'
+import {
+  EXT_FRAGMENT,
+  EXT_PROTOCOL,
+  EXT_TRANSPORT,
+  EXT_WORDS,
+  fragmentOffset,
+  walk,
+  WALK_OK,
+} from '../wire/ipv6-ext.ts'
+import type { Icmpv6Ratelimit } from './icmpv6-ratelimit.ts'
 import type { Ip6Output } from './ip6-output.ts'
 
 type Icmpv6Deps = {
@@ -31,69 +64,235 @@ type Icmpv6Deps = {
   skbs: Skbs
   drop: DropFn
   consume: ConsumeFn
+  protos: InetProtos
+  /** core/stack/ipv6.ts: an echo reply (data at its ICMPv6 header) for whoever asked here; takes it over. */
+  pingRcv: (skb: number) => void
 } & Pick<AddrType, 'addrType'> &
+  Pick<Icmpv6Ratelimit, 'icmpv6Allows'> &
   Pick<PacketAddrs, 'loadAddrs'> &
-  Pick<Pmtu, 'routeOutput'> &
+  Pick<Pmtu, 'routeOutput' | 'updatePmtu'> &
   Pick<Ip6Output, 'ip6Send'>
 
 export type Icmpv6 = ReturnType<typeof createIcmpv6>
 
+const EPROTO = 71
+/** Octets of a quoted transport header that its error handler reads. */
+const QUOTED = 8
+/** errno of destination unreachable, by code, and the codes after which asking again is of no use (icmpv6_err_convert). */
+const UNREACH_ERRNO = [
+  Errno.ENETUNREACH,
+  Errno.EACCES,
+  Errno.EHOSTUNREACH,
+  Errno.EHOSTUNREACH,
+  Errno.ECONNREFUSED,
+  Errno.EACCES,
+  Errno.EACCES,
+] as const
+const FATAL_CODES = 0b111_0010
+/** Larger than any path. */
+const HUGE_MTU = 0x7fffffff
+
+/** Counters by type; 0 is none. */
+const IN_COUNTERS = new Int32Array(256)
+const OUT_COUNTERS = new Int32Array(256)
+const counted: [type: number, into: number, out: number][] = [
+  [icmpv6.ICMPV6_DEST_UNREACH, Mib.Icmp6InDestUnreachs, Mib.Icmp6OutDestUnreachs],
+  [icmpv6.ICMPV6_PKT_TOOBIG, Mib.Icmp6InPktTooBigs, Mib.Icmp6OutPktTooBigs],
+  [icmpv6.ICMPV6_TIME_EXCEED, Mib.Icmp6InTimeExcds, Mib.Icmp6OutTimeExcds],
+  [icmpv6.ICMPV6_PARAMPROB, Mib.Icmp6InParmProblems, Mib.Icmp6OutParmProblems],
+  [icmpv6.ICMPV6_ECHO_REQUEST, Mib.Icmp6InEchos, Mib.Icmp6OutEchos],
+  [icmpv6.ICMPV6_ECHO_REPLY, Mib.Icmp6InEchoReplies, Mib.Icmp6OutEchoReplies],
+]
+for (const [type, into, out] of counted) {
+  IN_COUNTERS[type] = into
+  OUT_COUNTERS[type] = out
+}
+
 export const createIcmpv6 = (deps: Icmpv6Deps) => {
-  const { arena, skbs, drop, consume, addrType, loadAddrs, routeOutput, ip6Send } = deps
-  const { i32, u8 } = arena
+  const { arena, skbs, drop, consume, protos, addrType, icmpv6Allows, loadAddrs } = deps
+  const { routeOutput, updatePmtu, ip6Send, pingRcv } = deps
+  const { i32, u8, f64, layout } = arena
+  const { sysctl } = layout
+  const count = counterBank(arena, skbs.thread)
+  const { errors } = protos
   const received = createFlowi()
   const fl = createFlowi()
+  const chain = new Int32Array(EXT_WORDS)
 
-  /** The way back of a packet: 0, or -errno. */
-  const reverse = (skb: number): number => {
-    loadAddrs(skb, received)
+  /** The way back to who sent the packet in `received`, from the address it was sent to when that is ours: 0, or -errno. */
+  const routeBack = (trafficClass: number): number => {
     fl.fill(0)
-    fl[0] = received[0]
+    fl[FL_FAMILY] = received[FL_FAMILY]
+    fl[FL_MARK] = received[FL_MARK]
     copyAddr(fl, FL_DADDR, received, FL_SADDR)
     copyAddr(fl, FL_SADDR, received, FL_DADDR)
     if (addrType(fl, FL_SADDR) !== RTN_LOCAL) clearAddr(fl, FL_SADDR)
+    if (needsZone(fl, FL_DADDR)) fl[FL_OIF] = received[FL_IIF]
+    fl[FL_TOS] = trafficClass
     fl[FL_PROTO] = IPPROTO_ICMPV6
     return routeOutput(fl)
   }
-  const send = (skb: number): void => {
+  /** Sends a message, data at its ICMPv6 header, along the flow. */
+  const send = (skb: number, trafficClass: number): void => {
+    const at = i32[skb + SKB_DATA]
     const len = i32[skb + SKB_LEN]
+    const out = OUT_COUNTERS[icmpv6.type(u8, at)]
+    f64[count + Mib.Icmp6OutMsgs]++
+    if (out !== 0) f64[count + out]++
     const pseudo = csum.pseudoSumWords(fl, FL_SADDR, FL_DADDR, IPPROTO_ICMPV6, len)
-    icmpv6.setChecksum(u8, i32[skb + SKB_DATA], len, pseudo)
-    ip6Send(skb, fl, IPPROTO_ICMPV6, 0, 0)
+    icmpv6.setChecksum(u8, at, len, pseudo)
+    ip6Send(skb, fl, IPPROTO_ICMPV6, trafficClass, 0)
   }
 
-  /** Sends an error about a packet, whose NETWORK is its IPv6 header; the packet stays the caller's. */
+  // ---- errors out
+
+  /**
+   * Sends an error about a packet, whose NETWORK is its IPv6 header; the packet stays the caller's. `info` is the message's
+   * second word: the MTU, or the pointer.
+   */
   const icmpv6Send = (about: number, type: number, code: number, info: number): void => {
+    loadAddrs(about, received)
+    if (!mayAnswer(about, isForSender(type, code))) return
+    if (!icmpv6Allows(type, received, FL_SADDR) || routeBack(0) !== 0) return
     const at = i32[about + SKB_NETWORK]
-    if (ipv6.isMulticastDst(u8, at) || reverse(about) !== 0) return
-    const pulled = Math.max(i32[about + SKB_DATA] - at, 0)
-    const room = Math.min(ipv6.MIN_MTU, fl[FL_MTU]) - ipv6.HEADER - icmpv6.MIN_HEADER
-    const len = Math.min(pulled + i32[about + SKB_LEN], room)
-    const skb = skbs.alloc(icmpv6.MIN_HEADER + len, MAX_HEADER)
-    if (skb === 0) return
-    const message = skbs.put(skb, icmpv6.MIN_HEADER + len)
-    const to = message + icmpv6.MIN_HEADER
-    const head = Math.min(pulled, len)
-    u8.copyWithin(to, at, at + head)
-    skbs.copyBits(about, 0, to + head, len - head)
+    const skb = quote(about, at, Math.min(ipv6.MIN_MTU, fl[FL_MTU]) - ipv6.HEADER)
+    if (skb === 0) {
+      f64[count + Mib.Icmp6OutErrors]++
+      return
+    }
+    const message = i32[skb + SKB_DATA]
     icmpv6.setType(u8, message, type)
     icmpv6.setCode(u8, message, code)
     icmpv6.setRest(u8, message, info)
-    send(skb)
+    send(skb, 0)
   }
+  /** The two that follow a packet to a group as well: path MTU discovery, and options that ask for it (e.3). */
+  const isForSender = (type: number, code: number): boolean =>
+    type === icmpv6.ICMPV6_PKT_TOOBIG ||
+    (type === icmpv6.ICMPV6_PARAMPROB && code === icmpv6.ICMPV6_UNK_OPTION)
+  /** RFC 4443 section 2.4 e. */
+  const mayAnswer = (about: number, toGroups: boolean): boolean => {
+    if (isAnyAddr(received, FL_SADDR) || isGroupAddr(received, FL_SADDR)) return false
+    const isToMany = i32[about + SKB_PKT_TYPE] !== PACKET_HOST || isGroupAddr(received, FL_DADDR)
+    if (isToMany && !toGroups) return false
+    return !isAboutError(about)
+  }
+  const isAboutError = (about: number): boolean => {
+    const at = i32[about + SKB_NETWORK]
+    const status = walk(u8, at, i32[about + SKB_TAIL], chain)
+    if (status !== WALK_OK || chain[EXT_PROTOCOL] !== IPPROTO_ICMPV6) return false
+    // what stands in a later fragment says nothing of the message
+    if (chain[EXT_FRAGMENT] >= 0 && fragmentOffset(u8, chain[EXT_FRAGMENT]) !== 0) return false
+    const inner = chain[EXT_TRANSPORT]
+    const data = i32[about + SKB_DATA]
+    const type = inner < data ? u8[inner] : skbs.byteAt(about, inner - data)
+    return type >= 0 && (icmpv6.isError(type) || type === icmpv6.NDISC_REDIRECT)
+  }
+  /** A new skb with room for an ICMPv6 header and as much of the packet behind it as fits `room`; 0: no memory. */
+  const quote = (about: number, at: number, room: number): number => {
+    // what was pulled off lies before data, the rest behind it (perhaps in frags)
+    const pulled = Math.max(i32[about + SKB_DATA] - at, 0)
+    const len = Math.min(pulled + i32[about + SKB_LEN], room - icmpv6.MIN_HEADER)
+    const skb = skbs.alloc(icmpv6.MIN_HEADER + len, MAX_HEADER)
+    if (skb === 0) return 0
+    const to = skbs.put(skb, icmpv6.MIN_HEADER + len) + icmpv6.MIN_HEADER
+    const head = Math.min(pulled, len)
+    u8.copyWithin(to, at, at + head)
+    skbs.copyBits(about, 0, to + head, len - head)
+    return skb
+  }
+
+  // ---- in
 
   /** inet_protos' handler: data is the ICMPv6 header. */
   const icmpv6Rcv = (skb: number): void => {
+    f64[count + Mib.Icmp6InMsgs]++
     const len = i32[skb + SKB_LEN]
-    if (len < icmpv6.MIN_HEADER || !skbs.mayPull(skb, len)) return drop(skb, Drop.PKT_TOO_SMALL)
+    if (len < icmpv6.MIN_HEADER) return bad(skb, Drop.PKT_TOO_SMALL)
+    if (!skbs.mayPull(skb, len)) return drop(skb, Drop.NOMEM)
+    loadAddrs(skb, received)
     const at = i32[skb + SKB_DATA]
-    if (icmpv6.type(u8, at) !== icmpv6.ICMPV6_ECHO_REQUEST || reverse(skb) !== 0)
+    if (i32[skb + SKB_IP_SUMMED] === CHECKSUM_NONE && !isChecksumOk(at, len))
+      return badChecksum(skb)
+    const type = icmpv6.type(u8, at)
+    if (IN_COUNTERS[type] !== 0) f64[count + IN_COUNTERS[type]]++
+    if (type === icmpv6.ICMPV6_ECHO_REQUEST) return icmpv6Echo(skb)
+    if (type === icmpv6.ICMPV6_ECHO_REPLY) return pingRcv(skb)
+    if (icmpv6.isError(type)) return icmpv6Notify(skb, type)
+    consume(skb)
+  }
+  const isChecksumOk = (at: number, len: number): boolean => {
+    const pseudo = csum.pseudoSumWords(received, FL_SADDR, FL_DADDR, IPPROTO_ICMPV6, len)
+    return icmpv6.isChecksumOk(u8, at, len, pseudo)
+  }
+  const bad = (skb: number, reason: Drop): void => {
+    f64[count + Mib.Icmp6InErrors]++
+    drop(skb, reason)
+  }
+  const badChecksum = (skb: number): void => {
+    f64[count + Mib.Icmp6InCsumErrors]++
+    bad(skb, Drop.ICMP_CSUM)
+  }
+
+  /** The request becomes its own reply; one to a group is answered from an address of ours. */
+  const icmpv6Echo = (skb: number): void => {
+    const isToGroup = isGroupAddr(received, FL_DADDR)
+    const ignored = isToGroup ? Sysctl.icmp6_echo_ignore_multicast : Sysctl.icmp6_echo_ignore_all
+    if (i32[sysctl + ignored] !== 0 || i32[sysctl + Sysctl.icmp6_echo_ignore_all] !== 0)
       return consume(skb)
+    const trafficClass = ipv6.trafficClass(u8, i32[skb + SKB_NETWORK])
+    if (isAnyAddr(received, FL_SADDR) || routeBack(trafficClass) !== 0) return consume(skb)
     if (!skbs.expandHead(skb, MAX_HEADER - 64)) return drop(skb, Drop.NOMEM)
-    icmpv6.setType(u8, i32[skb + SKB_DATA], icmpv6.ICMPV6_ECHO_REPLY)
     i32[skb + SKB_DST] = 0
     i32[skb + SKB_IP_SUMMED] = CHECKSUM_NONE
-    send(skb)
+    icmpv6.setType(u8, i32[skb + SKB_DATA], icmpv6.ICMPV6_ECHO_REPLY)
+    send(skb, trafficClass)
   }
-  return { icmpv6Send, icmpv6Rcv }
+
+  /** An error about something sent from here: its transport hears of it. */
+  const icmpv6Notify = (skb: number, type: number): void => {
+    const message = i32[skb + SKB_DATA]
+    const at = message + icmpv6.MIN_HEADER
+    const end = message + i32[skb + SKB_LEN]
+    if (at + ipv6.HEADER > end) return bad(skb, Drop.PKT_TOO_SMALL)
+    if (ipv6.version(u8, at) !== 6) return bad(skb, Drop.IP_INHDR)
+    if (walk(u8, at, end, chain) !== WALK_OK || chain[EXT_TRANSPORT] + QUOTED > end)
+      return bad(skb, Drop.PKT_TOO_SMALL)
+    i32[skb + SKB_NETWORK] = at
+    i32[skb + SKB_TRANSPORT] = chain[EXT_TRANSPORT]
+    loadAddrs(skb, received)
+    // forged, or about what a NAT in between made of ours: none of our sockets sent it
+    if (addrType(received, FL_SADDR) !== RTN_LOCAL) return consume(skb)
+    errorIn(skb, type, icmpv6.code(u8, message), icmpv6.mtu(u8, message))
+    consume(skb)
+  }
+  /** What the error means, without ICMPv6's words; true when somebody here sent what it is about. */
+  const errorIn = (skb: number, type: number, code: number, mtu: number): boolean => {
+    // filled by core/stack.ts: tcpErr (tcp/sock/tcp-proto.ts), udpErr (udp/udp-input.ts), icmpv6Err (here)
+    const error = errors[chain[EXT_PROTOCOL]]
+    switch (type) {
+      case icmpv6.ICMPV6_DEST_UNREACH: {
+        const isKnown = code < UNREACH_ERRNO.length
+        const isFatal = !isKnown || ((FATAL_CODES >> code) & 1) !== 0
+        return error(skb, isKnown ? UNREACH_ERRNO[code] : EPROTO, isFatal, NO_MTU)
+      }
+      case icmpv6.ICMPV6_PKT_TOOBIG:
+        return error(skb, Errno.EMSGSIZE, false, mtu < 0 ? HUGE_MTU : mtu)
+      case icmpv6.ICMPV6_TIME_EXCEED:
+        return error(skb, Errno.EHOSTUNREACH, false, NO_MTU)
+      case icmpv6.ICMPV6_PARAMPROB:
+        return error(skb, EPROTO, true, NO_MTU)
+    }
+    // an error of a type that is not known goes to who sent the packet (section 2.4 a)
+    return error(skb, EPROTO, false, NO_MTU)
+  }
+  /** inet_protos' handler of errors about our own ICMPv6: the way of an echo was too narrow (icmpv6_err). */
+  const icmpv6Err = (skb: number, _errno: number, _isFatal: boolean, mtu: number): boolean => {
+    if (mtu === NO_MTU) return true
+    loadAddrs(skb, received)
+    updatePmtu(received, FL_DADDR, mtu)
+    return true
+  }
+
+  return { icmpv6Send, icmpv6Rcv, icmpv6Err }
 }

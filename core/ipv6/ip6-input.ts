@@ -7,8 +7,10 @@
 import { Errno } from '../base/errno.ts'
 import {
   createFlowi,
+  FL_DADDR,
   FL_DST,
   FL_PROTO,
+  FL_SADDR,
   FL_TOS,
   FL_TYPE,
   RTN_MULTICAST,
@@ -17,13 +19,15 @@ import {
 import { DEV_FLAGS, IFF_LOOPBACK } from '../netdev/netdev.ts'
 import type { Arena } from '../shm/arena.ts'
 import { counterBank, Mib } from '../shm/counters.ts'
-import { DEVICE_WORDS } from '../shm/layout.ts'
 import { CONF_ALL, Conf6, confRow } from '../shm/devconf.ts'
+import { DEVICE_WORDS } from '../shm/layout.ts'
 import type { ConsumeFn, DropFn } from '../skb/drop.ts'
 import { Drop } from '../skb/drop.ts'
 import type { Skbs } from '../skb/skb.ts'
 import {
+  PACKET_BROADCAST,
   PACKET_LOOPBACK,
+  PACKET_MULTICAST,
   PACKET_OTHERHOST,
   SKB_DATA,
   SKB_DEV,
@@ -39,6 +43,7 @@ import {
 } from '../skb/skb.ts'
 import type { InetProtos } from '../inet/inet-protos.ts'
 import { IPCB_FLAGS, IPCB_NHOFF, IPCB_TYPE } from '../inet/inet-constants.ts'
+import { createMcTable } from '../inet/mc-table.ts'
 import type { PacketAddrs } from '../inet/packet-addrs.ts'
 import type { Route } from '../inet/route.ts'
 import type { NfHooks } from '../netfilter/hooks.ts'
@@ -49,6 +54,7 @@ import {
   IPPROTO_DSTOPTS,
   IPPROTO_FRAGMENT,
   IPPROTO_HOPOPTS,
+  IPPROTO_ICMPV6,
   IPPROTO_NONE,
   IPPROTO_ROUTING,
 } from '../wire/ipproto.ts'
@@ -89,6 +95,7 @@ const PAYLOAD_LENGTH = 4
 export const createIp6Input = (deps: Ip6InputDeps) => {
   const { arena, skbs, drop, consume, nf, protos, routeInput, loadAddrs, ip6Forward } = deps
   const { exthdrs, fragRcv, steerAgain, icmpv6Send, rawDeliver } = deps
+  const { checkMc, hasMc } = createMcTable(arena)
   const { i32, u8, f64, layout } = arena
   const { devices } = layout
   const count = counterBank(arena, skbs.thread)
@@ -103,20 +110,24 @@ export const createIp6Input = (deps: Ip6InputDeps) => {
     if (i32[skb + SKB_PKT_TYPE] === PACKET_OTHERHOST) return drop(skb, Drop.OTHERHOST)
     f64[count + Mib.Ip6InReceives]++
     f64[count + Mib.Ip6InOctets] += len
+    const conf = confRow(arena, i32[skb + SKB_DEV])
+    if (i32[conf + Conf6.disable_ipv6] !== 0) return discard(skb, Drop.IPV6DISABLED)
     if (len < ipv6.HEADER) return badHeader(skb, Drop.PKT_TOO_SMALL)
-    if (!skbs.mayPull(skb, ipv6.HEADER)) return discard(skb)
+    if (!skbs.mayPull(skb, ipv6.HEADER)) return discard(skb, Drop.NOMEM)
     const at = i32[skb + SKB_DATA]
     if (u8[at] >> 4 !== 6) return badHeader(skb, Drop.UNHANDLED_PROTO)
     const segments = i32[skb + SKB_GSO_SEGS]
     f64[count + ECN_COUNTERS[(u8[at + 1] >> 4) & 3]] += segments > 1 ? segments : 1
     if (!areAddrsOk(skb, at)) return badHeader(skb, Drop.IP_INHDR)
+    if (i32[conf + Conf6.drop_unicast_in_l2_multicast] !== 0 && isUnicastInMulticast(skb, at))
+      return badHeader(skb, Drop.UNICAST_IN_L2_MULTICAST)
     const next = u8[at + ipv6.NEXT_HEADER_FIELD]
     const payload = (u8[at + 4] << 8) | u8[at + 5]
     if (payload !== 0 || next !== IPPROTO_HOPOPTS) {
       const total = ipv6.HEADER + payload
       if (len < total) return truncated(skb)
       // what is behind the packet is padding of the link's
-      if (len > total && !trimTo(skb, total)) return discard(skb)
+      if (len > total && !trimTo(skb, total)) return discard(skb, Drop.NOMEM)
     }
     const network = i32[skb + SKB_DATA]
     i32[skb + SKB_NETWORK] = network
@@ -138,6 +149,10 @@ export const createIp6Input = (deps: Ip6InputDeps) => {
   const isGroupOk = (skb: number, scope: number): boolean =>
     scope > 1 ||
     (scope === 1 && (isLoopbackDev(skb) || i32[skb + SKB_PKT_TYPE] === PACKET_LOOPBACK))
+  const isUnicastInMulticast = (skb: number, at: number): boolean => {
+    const type = i32[skb + SKB_PKT_TYPE]
+    return u8[at + 24] !== 0xff && (type === PACKET_BROADCAST || type === PACKET_MULTICAST)
+  }
   const isLoopback = (at: number): boolean => {
     for (let k = 0; k < 15; k++) if (u8[at + k] !== 0) return false
     return u8[at + 15] === 1
@@ -174,11 +189,14 @@ export const createIp6Input = (deps: Ip6InputDeps) => {
     if (type === RTN_MULTICAST) return ip6McInput(skb)
     ip6Input(skb)
   }
+  /** Only a group that the device has joined is for us. */
   const ip6McInput = (skb: number): void => {
     i32[skb + IPCB_TYPE] = RTN_MULTICAST
     f64[count + Mib.Ip6InMcastPkts]++
     f64[count + Mib.Ip6InMcastOctets] += i32[skb + SKB_LEN]
-    ip6Input(skb)
+    loadAddrs(skb, fl)
+    if (hasMc(i32[skb + SKB_DEV], fl, FL_DADDR)) ip6Input(skb)
+    else drop(skb, Drop.NOT_SPECIFIED)
   }
   const ip6Input = (skb: number): void => {
     if (nf.run(NF_INET_LOCAL_IN, skb, i32[skb + SKB_DEV], 0) === NF_PASSED) deliver(skb)
@@ -206,6 +224,8 @@ export const createIp6Input = (deps: Ip6InputDeps) => {
     return false
   }
   const toTransport = (skb: number, protocol: number): void => {
+    if (i32[skb + IPCB_TYPE] === RTN_MULTICAST && !takesSource(skb, protocol))
+      return discard(skb, Drop.IP_INADDRERRORS)
     const raw = rawDeliver(skb, protocol)
     const handler = handlers[protocol]
     if (handler) {
@@ -216,6 +236,12 @@ export const createIp6Input = (deps: Ip6InputDeps) => {
     if (!raw && protocol !== IPPROTO_NONE) return unknownNextHeader(skb)
     f64[count + Mib.Ip6InDelivers]++
     consume(skb)
+  }
+  /** A group may be joined from some senders alone; who speaks of groups (MLD) is heard whoever it is. */
+  const takesSource = (skb: number, protocol: number): boolean => {
+    if (protocol === IPPROTO_ICMPV6) return true
+    loadAddrs(skb, fl)
+    return checkMc(i32[skb + SKB_DEV], fl, FL_DADDR, fl, FL_SADDR)
   }
   /** Hop-by-hop options stand behind the IPv6 header or are unknown too (RFC 8200 section 4). */
   const unknownNextHeader = (skb: number): void => {
@@ -234,10 +260,10 @@ export const createIp6Input = (deps: Ip6InputDeps) => {
     resumes[chain[EXT_PROTOCOL]](skb)
   }
 
-  /** Nothing is wrong with the packet: there was no memory to work on it. */
-  const discard = (skb: number): void => {
+  /** Nothing is wrong with the packet. */
+  const discard = (skb: number, reason: Drop): void => {
     f64[count + Mib.Ip6InDiscards]++
-    drop(skb, Drop.NOMEM)
+    drop(skb, reason)
   }
   const badHeader = (skb: number, reason: Drop): void => {
     f64[count + Mib.Ip6InHdrErrors]++

@@ -28,8 +28,9 @@ import { mix32, mixIn } from '../base/u32.ts'
 import { DEV_FLAGS, IFF_LOOPBACK, IFF_NOARP } from '../netdev/netdev.ts'
 import type { Arena } from '../shm/arena.ts'
 import { counterBank, Mib } from '../shm/counters.ts'
+import { Conf6, confRow } from '../shm/devconf.ts'
 import { DEVICE_WORDS } from '../shm/layout.ts'
-import { CONF_ALL, Conf6, confRow } from '../shm/devconf.ts'
+import { Sysctl } from '../shm/sysctl.ts'
 import type { DropFn } from '../skb/drop.ts'
 import { Drop } from '../skb/drop.ts'
 import type { Skbs } from '../skb/skb.ts'
@@ -76,7 +77,8 @@ import {
   IPSKB_NO_LOOP,
   NO_HOPS,
 } from '../inet/inet-constants.ts'
-import { NH_FAMILY, NH_GATEWAY, NH_TYPE } from '../inet/nexthop-constants.ts'
+import { createMcTable } from '../inet/mc-table.ts'
+import { NH_FAMILY, NH_GATEWAY, NH_HOPLIMIT, NH_TYPE } from '../inet/nexthop-constants.ts'
 import type { PacketAddrs } from '../inet/packet-addrs.ts'
 import type { Pmtu } from '../inet/pmtu.ts'
 import type { Route } from '../inet/route.ts'
@@ -117,9 +119,10 @@ export const createIp6Output = (deps: Ip6OutputDeps) => {
   const { neighResolve, ethHeader, ethHeaderSelf, devQueueXmit, netifRx } = deps
   const { ip6Fragment, packetTooBig } = deps
   const { skDstCheck } = deps.skDst
+  const { checkMc } = createMcTable(arena)
   const { i32, u8, f64, layout } = arena
   const { devices } = layout
-  const defaultHops = confRow(arena, CONF_ALL) + Conf6.hop_limit
+  const autoLabels = layout.sysctl + Sysctl.auto_flowlabels
   const count = counterBank(arena, skbs.thread)
   const seed = random()
   const flow = createFlowi()
@@ -132,6 +135,7 @@ export const createIp6Output = (deps: Ip6OutputDeps) => {
     ports: number,
     proto: number
   ): number => {
+    if (i32[autoLabels] === 0) return 0
     let h = mixIn(seed ^ proto, ports)
     h = mixIn(mixIn(h, words[saddr + 3]), words[daddr + 3])
     h = mixIn(mixIn(h, words[saddr + 2]), words[daddr + 2])
@@ -160,6 +164,12 @@ export const createIp6Output = (deps: Ip6OutputDeps) => {
     ipv6.setAddrs(u8, at, words, saddr, daddr)
   }
 
+  /** The route's, or the device's (ip6_dst_hoplimit). */
+  const hopsOf = (skb: number): number => {
+    const hops = i32[i32[skb + SKB_DST] + NH_HOPLIMIT]
+    return hops !== 0 ? hops : i32[confRow(arena, i32[skb + SKB_DEV]) + Conf6.hop_limit]
+  }
+
   /** Sends a connected sock's packet, data at the transport header: 0, or -errno. */
   const ip6Xmit = (skb: number, sk: number): number => {
     const error = skDstCheck(sk)
@@ -183,22 +193,20 @@ export const createIp6Output = (deps: Ip6OutputDeps) => {
       saddr,
       daddr,
       (i32[sk + SK_TOS] << 20) | label,
-      hops === 0 ? i32[defaultHops] : hops
+      hops === 0 ? hopsOf(skb) : hops
     )
     return ip6LocalOut(skb, IPSKB_DONTFRAG)
   }
 
   /**
    * Sends a packet, data at the transport header, along the route in `fl` (routeOutput has answered): 0, or -errno.
-   * `flags` are IPSKB_*; a hop limit of 0 is the default's, and NO_HOPS none.
    */
   const ip6Send = (
     skb: number,
     fl: Flowi,
     proto: number,
     trafficClass: number,
-    hops: number,
-    flags = 0
+    hops: number
   ): number => {
     if (i32[skb + SKB_LEN] > ipv6.MAX_PAYLOAD) return tooLong(skb)
     i32[skb + SKB_DST] = fl[FL_DST]
@@ -214,9 +222,9 @@ export const createIp6Output = (deps: Ip6OutputDeps) => {
       FL_SADDR,
       FL_DADDR,
       (trafficClass << 20) | label,
-      hops === 0 ? i32[defaultHops] : hops === NO_HOPS ? 0 : hops
+      hops === 0 ? hopsOf(skb) : hops === NO_HOPS ? 0 : hops
     )
-    const error = ip6LocalOut(skb, fl[FL_NO_LOOP] === 0 ? flags : flags | IPSKB_NO_LOOP)
+    const error = ip6LocalOut(skb, fl[FL_NO_LOOP] === 0 ? 0 : IPSKB_NO_LOOP)
     if (error < 0) f64[count + Mib.Ip6OutDiscards]++
     return error
   }
@@ -240,9 +248,15 @@ export const createIp6Output = (deps: Ip6OutputDeps) => {
 
   /** Everything that leaves passes here, data at the IPv6 header, SKB_DEV and the control block set. */
   const ip6Output = (skb: number): number => {
+    if (i32[confRow(arena, i32[skb + SKB_DEV]) + Conf6.disable_ipv6] !== 0) return disabled(skb)
     if (i32[skb + IPCB_TYPE] === RTN_MULTICAST && !loopGroup(skb)) return 0
     const verdict = nf.run(NF_INET_POST_ROUTING, skb, i32[skb + SKB_IIF], i32[skb + SKB_DEV])
     return verdict === NF_PASSED ? outputFinish(skb) : verdict
+  }
+  const disabled = (skb: number): number => {
+    f64[count + Mib.Ip6OutDiscards]++
+    drop(skb, Drop.IPV6DISABLED)
+    return 0
   }
   /** Behind POST_ROUTING. */
   const outputFinish = (skb: number): number => {
@@ -273,13 +287,14 @@ export const createIp6Output = (deps: Ip6OutputDeps) => {
   }
 
   /**
-   * What we send to a group is heard here too. False when the packet was not to leave at all: a hop limit of 0, or a
+   * What we send to a group of the device is heard here too. False when the packet was not to leave at all: a hop limit of 0, or a
    * group of the interface alone, keeps it on this host.
    */
   const loopGroup = (skb: number): boolean => {
     const dev = i32[skb + SKB_DEV]
     if ((flagsOf(dev) & IFF_LOOPBACK) !== 0) return true
-    if ((i32[skb + IPCB_FLAGS] & (IPSKB_FORWARDED | IPSKB_NO_LOOP)) === 0) loopCopy(skb, dev)
+    if ((i32[skb + IPCB_FLAGS] & (IPSKB_FORWARDED | IPSKB_NO_LOOP)) === 0 && isHeard(skb, dev))
+      loopCopy(skb, dev)
     const at = i32[skb + SKB_NETWORK]
     if (ipv6.hopLimit(u8, at) === 0) {
       f64[count + Mib.Ip6OutDiscards]++
@@ -289,6 +304,10 @@ export const createIp6Output = (deps: Ip6OutputDeps) => {
     if (ipv6.multicastScope(ipv6.dst0(u8, at)) > 1) return true
     drop(skb, Drop.IP_INVALID_DEST)
     return false
+  }
+  const isHeard = (skb: number, dev: number): boolean => {
+    loadAddrs(skb, flow)
+    return checkMc(dev, flow, FL_DADDR, flow, FL_SADDR)
   }
   const loopCopy = (skb: number, dev: number): void => {
     const twin = skbs.copy(skb, RX_HEADROOM)

@@ -1,10 +1,10 @@
 /**
- * IPv6 reassembly: what a fragment is, and the headers of the whole; the waiting is inet/inet-fragment.ts. 60 seconds,
- * then time exceeded. Called by IP input for the fragment header of a packet for this host. On the worker that the
+ * IPv6 reassembly: what a fragment is, and the headers of the whole; the waiting is inet/inet-fragment.ts. Called by IP input for the fragment header of a packet for this host. On the worker that the
  * addresses hash to. Linux: net/ipv6/reassembly.c; RFC 8200 section 4.5, 5722, 6946, 7112.
  */
 import type { Arena } from '../shm/arena.ts'
 import { counterBank, Mib } from '../shm/counters.ts'
+import { Sysctl } from '../shm/sysctl.ts'
 import type { DropFn } from '../skb/drop.ts'
 import { Drop } from '../skb/drop.ts'
 import type { Skbs } from '../skb/skb.ts'
@@ -44,19 +44,17 @@ type Ip6ReassemblyDeps = {
 
 export type Ip6Reassembly = ReturnType<typeof createIp6Reassembly>
 
-/** ip6frag_time. */
-const TIMEOUT_MS = 60_000
 /** Pointer of a parameter problem: the payload length. */
 const PAYLOAD_LENGTH = 4
 
 export const createIp6Reassembly = (deps: Ip6ReassemblyDeps) => {
   const { arena, skbs, drop, frags, icmpv6Send } = deps
-  const { i32, u8, f64 } = arena
+  const { i32, u8, f64, layout } = arena
   const count = counterBank(arena, skbs.thread)
   const key = new Int32Array(FRAG_KEY_WORDS)
   const chain = new Int32Array(ext.EXT_WORDS)
   const family = frags.addFamily({
-    timeoutMs: TIMEOUT_MS,
+    timeout: layout.sysctl + Sysctl.ip6frag_time,
     fails: Mib.Ip6ReasmFails,
     timeouts: Mib.Ip6ReasmTimeout,
     timeExceeded: (first) =>

@@ -63,8 +63,16 @@ const IPV4 = {
 const IPV6 = {
   /** Of `all`: whether packets are sent on. */
   forwarding: onOff(1),
-  /** Of `all`: hops of packets whose socket asks for none. */
+  /** Sends packets on though `all` does not. */
+  force_forwarding: onOff(0),
   hop_limit: { all: 64, otherwise: 64, min: 1, max: 255 },
+  /** The largest packet sent by the device; 0 is the device's own. */
+  mtu: number(0, 65536),
+  disable_ipv6: onOff(0),
+  /** Either: what leaves by a device has an address of it. */
+  use_oif_addrs_only: onOff(0),
+  /** What was sent to many by a link's address, but to one by its IP, is dropped (RFC 7042 has no use for it). */
+  drop_unicast_in_l2_multicast: onOff(0),
 } as const satisfies Record<string, Setting>
 
 type Settings = Readonly<Record<string, Setting>>

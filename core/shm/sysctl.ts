@@ -158,6 +158,9 @@ const TABLE = {
     AVAILABLE_CONGESTION_CONTROL
   ),
 
+  /** Seconds that the fragments of a datagram wait for each other. */
+  ipfrag_time: number('net.ipv4.ipfrag_time', 30, 0, 3600),
+
   // ---- net.ipv4: UDP
   /** Bytes of its receive buffer that a socket may hold when memory is short. */
   udp_rmem_min: number('net.ipv4.udp_rmem_min', 4096, 2304),
@@ -185,6 +188,16 @@ const TABLE = {
   ),
 
   // ---- net.ipv6
+  /** Sockets are v6only from the start. */
+  bindv6only: onOff('net.ipv6.bindv6only', 0),
+  /** 0: packets have no flow label; 1 to 3: they have. */
+  auto_flowlabels: number('net.ipv6.auto_flowlabels', 1, 0, 3),
+  /** Seconds that the fragments of a datagram wait for each other. */
+  ip6frag_time: number('net.ipv6.ip6frag_time', 60, 0, 3600),
+  icmp6_echo_ignore_all: onOff('net.ipv6.icmp.echo_ignore_all', 0),
+  icmp6_echo_ignore_multicast: onOff('net.ipv6.icmp.echo_ignore_multicast', 0),
+  /** Milliseconds between two errors to one host. */
+  icmp6_ratelimit: number('net.ipv6.icmp.ratelimit', 1000),
   mld_max_msf: number('net.ipv6.mld_max_msf', 64),
   mld_qrv: number('net.ipv6.mld_qrv', 2, 1, 7),
   force_mld_version: number('net.ipv6.conf.all.force_mld_version', 0, 0, 2),

@@ -27,10 +27,11 @@ import {
   CLOSE_DRAIN,
   DATAGRAM_CREDIT,
   E_ADDR,
+  E_ARG0,
   E_PORT,
   E_SKB,
 } from './app-constants.ts'
-import { PEER_ADDR, PEER_PORT } from './proto.ts'
+import { PEER_ADDR, PEER_PORT, PEER_ZONE } from './socket-constants.ts'
 import { SHUT_RDWR, SHUT_WR } from './socket-constants.ts'
 import {
   SK_EVENT_ACCEPT,
@@ -265,6 +266,7 @@ export const createAppChannel = (deps: AppChannelDeps) => {
       const peer = sockets.peerOf(sk)
       for (let w = 0; w < 4; w++) i32[stage + E_ADDR + w] = peer[PEER_ADDR + w]
       i32[stage + E_PORT] = peer[PEER_PORT]
+      i32[stage + E_ARG0] = peer[PEER_ZONE]
       handOver(take(n))
     }
   }

@@ -16,7 +16,7 @@ export const E_TAG = 3
 /** Four words: where to bind, connect or send; the peer, or what was asked for. */
 export const E_ADDR = 4
 export const E_PORT = 8
-/** Arguments; in completions of BIND, CONNECT and ACCEPT the own address (four words) and port. */
+/** Arguments: the device of an address of a link in BIND, CONNECT, SENDTO and RECVFROM; in completions of BIND, CONNECT and ACCEPT the own address (four words) and port. */
 export const E_ARG0 = 9
 export const E_ARG1 = 10
 export const E_ARG2 = 11

@@ -53,12 +53,22 @@ export const createAppSubmit = (deps: AppSubmitDeps) => {
     copyAddr(address, 0, i32, at + E_ADDR)
     return address
   }
+  /** No device has a number that is not a row's: routes say so. */
+  const zoneOf = (at: number): number => word(at, E_ARG0)
   const bind = (at: number, sk: number): number =>
-    sockets.bind(sk, addressOf(at), 0, word(at, E_PORT))
+    sockets.bind(sk, addressOf(at), 0, word(at, E_PORT), zoneOf(at))
   const connect = (at: number, sk: number): number =>
-    sockets.connect(sk, addressOf(at), 0, word(at, E_PORT))
+    sockets.connect(sk, addressOf(at), 0, word(at, E_PORT), zoneOf(at))
   const sendto = (at: number, sk: number, skb: number): number =>
-    sockets.sendto(sk, word(skb, SKB_DATA), word(skb, SKB_LEN), addressOf(at), 0, word(at, E_PORT))
+    sockets.sendto(
+      sk,
+      word(skb, SKB_DATA),
+      word(skb, SKB_LEN),
+      addressOf(at),
+      0,
+      word(at, E_PORT),
+      zoneOf(at)
+    )
   /** A record that carries an skb. */
   const carry = (at: number, op: number, sid: number, sk: number, skb: number): void => {
     if (!takeSkb(skb)) return post(op, sid, word(at, E_USER), -EFAULT)

@@ -55,8 +55,3 @@ export type NameOption = (
   words: Int32Array,
   at: number
 ) => number
-
-/** Words of Proto.peer. */
-export const PEER_ADDR = 0
-export const PEER_PORT = 4
-export const PEER_WORDS = 8

@@ -83,3 +83,10 @@ export const V6ONLY = 4
 export const MC_NO_LOOP = 1
 export const MC_NO_ALL = 2
 export const MC_IPV6 = 2
+
+/** Words of Proto.peer. */
+export const PEER_ADDR = 0
+export const PEER_PORT = 4
+/** Device of the link, of an address that needs it said (needsZone); else 0. */
+export const PEER_ZONE = 5
+export const PEER_WORDS = 8

@@ -4,16 +4,18 @@
  * so kernel_sendmsg and sendmsg are one function here. Worker only.
  * Linux: net/socket.c, net/ipv4/af_inet.c (inet_create, inetsw), net/core/sock.c.
  */
-import { AF_INET, AF_INET6 } from '../base/family.ts'
+import { AF_INET, AF_INET6, needsZone } from '../base/family.ts'
 import { Errno } from '../base/errno.ts'
 import type { Arena } from '../shm/arena.ts'
+import { Sysctl } from '../shm/sysctl.ts'
 import { createEvents } from './events.ts'
 import type { McSockopt } from './mc-sockopt.ts'
-import { PEER_WORDS, type NameOption, type Proto } from './proto.ts'
-import { SHUT_RD, SHUT_RDWR, SHUT_WR } from './socket-constants.ts'
+import type { NameOption, Proto } from './proto.ts'
+import { PEER_WORDS, SHUT_RD, SHUT_RDWR, SHUT_WR, V6ONLY } from './socket-constants.ts'
 import {
   RCV_SHUTDOWN,
   SEND_SHUTDOWN,
+  SK_BOUND_DEV,
   SK_DADDR,
   SK_DPORT,
   SK_ERR,
@@ -21,6 +23,7 @@ import {
   SK_GENERATION,
   SK_NUM,
   SK_PROTOCOL,
+  SK_REUSE,
   SK_RXHASH,
   SK_SADDR,
   SK_SHUTDOWN,
@@ -43,6 +46,7 @@ const {
   ECONNABORTED,
   EAFNOSUPPORT,
   EAGAIN,
+  EINPROGRESS,
   EINVAL,
   ENFILE,
   ENOPROTOOPT,
@@ -55,7 +59,8 @@ const {
 const isPort = (port: number): boolean => port >= 0 && port <= 65535
 
 export const createSockets = ({ arena, firstSock, recordFlow = () => {}, mc }: SocketsDeps) => {
-  const { i32 } = arena
+  const { i32, layout } = arena
+  const bindV6Only = layout.sysctl + Sysctl.bindv6only
   const events = createEvents(arena, firstSock)
   /** By IPPROTO: what SK_PROTOCOL says is what is called. */
   const protos: Proto[] = []
@@ -81,16 +86,38 @@ export const createSockets = ({ arena, firstSock, recordFlow = () => {}, mc }: S
       supported = true
       if (protocol !== 0 && protocol !== entry.protocol) continue
       const sk = protos[entry.protocol].open(family)
-      return sk > 0 ? sk : -ENFILE
+      if (sk <= 0) return -ENFILE
+      if (family === AF_INET6 && i32[bindV6Only] !== 0) i32[sk + SK_REUSE] |= V6ONLY
+      return sk
     }
     return supported ? -EPROTONOSUPPORT : -ESOCKTNOSUPPORT
   }
 
-  const bind = (sk: number, words: Int32Array, at: number, port: number): number =>
-    isPort(port) ? protoOf(sk).bind(sk, words, at, port) : -EINVAL
-
-  const connect = (sk: number, words: Int32Array, at: number, port: number): number =>
-    isPort(port) ? protoOf(sk).connect(sk, words, at, port) : -EINVAL
+  /**
+   * An address of a link is bound or connected to by a socket of that link: the device that `zone` names (sin6_scope_id)
+   * becomes the socket's. 0, or -errno.
+   */
+  const enterZone = (sk: number, words: Int32Array, at: number, zone: number): number => {
+    if (!needsZone(words, at)) return 0
+    const bound = i32[sk + SK_BOUND_DEV]
+    if (zone !== 0 && bound !== 0 && zone !== bound) return -EINVAL
+    if (zone !== 0) i32[sk + SK_BOUND_DEV] = zone
+    return (zone | bound) === 0 ? -EINVAL : 0
+  }
+  const bind = (sk: number, words: Int32Array, at: number, port: number, zone = 0): number => {
+    if (!isPort(port)) return -EINVAL
+    const bound = i32[sk + SK_BOUND_DEV]
+    const error = enterZone(sk, words, at, zone) || protoOf(sk).bind(sk, words, at, port)
+    if (error !== 0) i32[sk + SK_BOUND_DEV] = bound
+    return error
+  }
+  const connect = (sk: number, words: Int32Array, at: number, port: number, zone = 0): number => {
+    if (!isPort(port)) return -EINVAL
+    const bound = i32[sk + SK_BOUND_DEV]
+    const error = enterZone(sk, words, at, zone) || protoOf(sk).connect(sk, words, at, port)
+    if (error !== 0 && error !== -EINPROGRESS) i32[sk + SK_BOUND_DEV] = bound
+    return error
+  }
 
   const listen = (sk: number, backlog: number): number => {
     const proto = protoOf(sk)
@@ -123,12 +150,19 @@ export const createSockets = ({ arena, firstSock, recordFlow = () => {}, mc }: S
     len: number,
     words: Int32Array,
     at: number,
-    port: number
+    port: number,
+    zone = 0
   ): number => {
     const proto = protoOf(sk)
     if (proto.sendto === undefined) return -EOPNOTSUPP
     if (!isPort(port)) return -EINVAL
-    return proto.sendto(sk, from, len, words, at, port)
+    if (zone === 0 || !needsZone(words, at)) return proto.sendto(sk, from, len, words, at, port)
+    // for this datagram alone
+    const bound = i32[sk + SK_BOUND_DEV]
+    i32[sk + SK_BOUND_DEV] = zone
+    const result = proto.sendto(sk, from, len, words, at, port)
+    i32[sk + SK_BOUND_DEV] = bound
+    return result
   }
   /** One datagram; `peerOf(sk)` then tells its sender. */
   const recvfrom = (sk: number, to: number, len: number): number => {

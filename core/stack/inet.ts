@@ -62,7 +62,6 @@ export const createInet = (machine: Machine, link: Link) => {
     ipv4.mr.dropDevice(ifindex)
     neighbour?.neighIfdown(ifindex)
   })
-  const { fragmentsHeld } = frags
-  const families = { ...ipv4, ipv6, nf, nf6, protos, protos6, afOps, fragmentsHeld }
-  return { ...routing, ...neigh, ...multicast, ...families }
+  const layers = { ...routing, ...neigh, ...ipv4, ipv6, ...multicast }
+  return { ...layers, nf, nf6, protos, protos6, afOps, fragmentsHeld: frags.fragmentsHeld }
 }

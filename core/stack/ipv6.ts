@@ -1,14 +1,15 @@
 /** IPv6 of a stack: packets in, through and out, the hooks on their way, and ICMPv6 about them. */
+import type { InetFrag } from '../inet/inet-fragment.ts'
+import type { InetProtos } from '../inet/inet-protos.ts'
 import { createExthdrs } from '../ipv6/exthdrs.ts'
+import { createIcmpv6Ratelimit } from '../ipv6/icmpv6-ratelimit.ts'
 import { createIcmpv6 } from '../ipv6/icmpv6.ts'
 import { createIp6Forward } from '../ipv6/ip6-forward.ts'
+import { createIp6Fragmentation } from '../ipv6/ip6-fragmentation.ts'
 import { createIp6Input } from '../ipv6/ip6-input.ts'
 import { createIp6LinkFailure } from '../ipv6/ip6-link-failure.ts'
 import { createIp6Output } from '../ipv6/ip6-output.ts'
-import { createIp6Fragmentation } from '../ipv6/ip6-fragmentation.ts'
 import { createIp6Reassembly } from '../ipv6/ip6-reassembly.ts'
-import type { InetFrag } from '../inet/inet-fragment.ts'
-import type { InetProtos } from '../inet/inet-protos.ts'
 import type { NfHooks } from '../netfilter/hooks.ts'
 import { ETH_P_IPV6 } from '../wire/ethernet.ts'
 import { ICMPV6_PKT_TOOBIG } from '../wire/icmpv6.ts'
@@ -29,6 +30,7 @@ type Ipv6Deps = {
 }
 
 export const createIpv6 = ({ machine, link, neigh, routing, frags, protos, nf }: Ipv6Deps) => {
+  const { consume } = machine
   const { gso, devQueueXmit } = link.xmit
   const common = { ...machine, ...routing, protos, nf }
   const out = createIp6Output({
@@ -41,7 +43,12 @@ export const createIpv6 = ({ machine, link, neigh, routing, frags, protos, nf }:
     devQueueXmit,
     key: machine.words(4),
   })
-  const icmpv6 = createIcmpv6({ ...common, ...out })
+  const icmpv6 = createIcmpv6({
+    ...common,
+    ...createIcmpv6Ratelimit(machine),
+    ...out,
+    pingRcv: consume,
+  })
   const { icmpv6Send } = icmpv6
   const { ip6Forward } = createIp6Forward({
     ...common,

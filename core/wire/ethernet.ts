@@ -68,5 +68,5 @@ export const isStationMac = (hi: number, lo: number): boolean =>
 /** RFC 1112 section 6.4: 01:00:5e and the low 23 bits of the group. */
 export const IPV4_MULTICAST_HI = 0x0100
 export const ipv4MulticastLo = (group: number): number => 0x5e000000 | (group & 0x7fffff)
-/** RFC 2464 section 7: 33:33 and the group's last four octets. */
+/** RFC 2464 section 7: 33:33 and the low 32 bits. */
 export const IPV6_MULTICAST_HI = 0x3333

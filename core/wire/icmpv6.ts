@@ -29,6 +29,7 @@ export const NDISC_ROUTER_SOLICITATION = 133
 export const NDISC_ROUTER_ADVERTISEMENT = 134
 export const NDISC_NEIGHBOUR_SOLICITATION = 135
 export const NDISC_NEIGHBOUR_ADVERTISEMENT = 136
+export const NDISC_REDIRECT = 137
 
 // Codes of destination unreachable,
 export const ICMPV6_NOROUTE = 0

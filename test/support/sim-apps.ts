@@ -9,7 +9,7 @@ import {
   SOCK_DGRAM,
   SOCK_STREAM,
 } from '../../core/socket/sock.ts'
-import { PEER_ADDR, PEER_PORT } from '../../core/socket/proto.ts'
+import { PEER_ADDR, PEER_PORT, PEER_ZONE } from '../../core/socket/socket-constants.ts'
 import type { SimHost } from './net-sim.ts'
 import { formatWords } from '../../core/wire/text.ts'
 import { words } from './path-tables.ts'
@@ -31,7 +31,8 @@ const must = (what: string, result: number): number => {
 const address = (text: string): [words: Int32Array, at: number] => [Int32Array.from(words(text)), 0]
 const ANY: [words: Int32Array, at: number] = [new Int32Array(4), 0]
 
-export type Datagram = { bytes: Uint8Array; from: string; port: number }
+/** `zone` is the device of the sender's link, where its address is one of that link. */
+export type Datagram = { bytes: Uint8Array; from: string; port: number; zone?: number }
 export type UdpEnd = ReturnType<typeof openUdp>
 
 /** A UDP socket that keeps what it hears; port 0 is bound when it first sends. */
@@ -56,6 +57,7 @@ export const openUdp = (host: SimHost, port = 0, worker = 0, family = AF_INET) =
         bytes: u8.slice(host.page, host.page + n),
         from: formatWords(...peerWords(peer)),
         port: peer[PEER_PORT]!,
+        ...(peer[PEER_ZONE] !== 0 && { zone: peer[PEER_ZONE] }),
       })
     }
   }
@@ -66,10 +68,10 @@ export const openUdp = (host: SimHost, port = 0, worker = 0, family = AF_INET) =
     errors,
     connect: (to: string, toPort: number): number => sockets.connect(sk, ...address(to), toPort),
     /** Sends to an address, or to the connected peer: the count, or -errno. */
-    send: (bytes: Uint8Array, to?: string, toPort = 0): number => {
+    send: (bytes: Uint8Array, to?: string, toPort = 0, zone = 0): number => {
       u8.set(bytes, host.page)
       if (to === undefined) return sockets.sendmsg(sk, host.page, bytes.length, 0)
-      return sockets.sendto(sk, host.page, bytes.length, ...address(to), toPort)
+      return sockets.sendto(sk, host.page, bytes.length, ...address(to), toPort, zone)
     },
     close: (): void => sockets.close(sk),
   }
@@ -187,12 +189,13 @@ export const dialTcp = (
   to: string,
   port: number,
   worker = 0,
-  family = familyOf(...address(to))
+  family = familyOf(...address(to)),
+  zone = 0
 ): TcpEnd => {
   const { sockets } = host.stacks[worker]!
   const sk = must('socket', sockets.socket(family, SOCK_STREAM, 0))
   const end = tcpEnd(host, worker, sk)
-  const result = sockets.connect(sk, ...address(to), port)
+  const result = sockets.connect(sk, ...address(to), port, zone)
   if (result !== 0 && result !== -115) {
     end.error = -result
   }

@@ -10,7 +10,7 @@ type Options = {
   a?: Partial<HostOptions>
   b?: Partial<HostOptions>
 }
-type RoutedOptions = Options & { router?: Partial<HostOptions>; mtu?: number }
+type RoutedOptions = Options & { router?: Partial<HostOptions>; mtu?: number; narrow?: number }
 
 const lo = { ifname: 'lo', up: true }
 const eth = (ifname: string, address: string, cidrs: readonly string[], mtu = 1500) => ({
@@ -25,13 +25,21 @@ const neigh = (dev: string, dst: string, lladdr: string) => ({ dev, dst, lladdr 
 
 export const A6 = '2001:db8:1::1'
 export const B6 = '2001:db8:2::2'
+/** Addresses of the links, as they come of the MACs. */
+export const LINK = {
+  a: 'fe80::ff:fe00:a',
+  b: 'fe80::ff:fe00:b',
+  r1: 'fe80::ff:fe00:11',
+  r2: 'fe80::ff:fe00:12',
+}
 export const R6 = { left: '2001:db8:1::ff', right: '2001:db8:2::ff' }
 
 /**
- * a 2001:db8:1::1, 10.0.1.1 - router - 2001:db8:2::2, 10.0.2.2 b; `mtu` is that of the router's second link and of b's.
+ * a 2001:db8:1::1, 10.0.1.1 - router - 2001:db8:2::2, 10.0.2.2 b; `mtu` is that of the router's second link and of b's,
+ * `narrow` the router's alone.
  */
 export const routed6 = async (options: RoutedOptions = {}) => {
-  const { seed = 1, wire = {}, a, b, router, mtu = 1500 } = options
+  const { seed = 1, wire = {}, a, b, router, mtu = 1500, narrow = mtu } = options
   const sim = createSim(seed)
   const hostA = await sim.host('a', {
     setup: {
@@ -40,7 +48,7 @@ export const routed6 = async (options: RoutedOptions = {}) => {
         { dst: '::/0', gateway: R6.left },
         { dst: 'default', gateway: '10.0.1.254' },
       ],
-      neigh: [neigh('eth0', R6.left, MAC.r1)],
+      neigh: [neigh('eth0', R6.left, MAC.r1), neigh('eth0', LINK.r1, MAC.r1)],
     },
     ...a,
   })
@@ -51,7 +59,7 @@ export const routed6 = async (options: RoutedOptions = {}) => {
         { dst: '::/0', gateway: R6.right },
         { dst: 'default', gateway: '10.0.2.254' },
       ],
-      neigh: [neigh('eth0', R6.right, MAC.r2)],
+      neigh: [neigh('eth0', R6.right, MAC.r2), neigh('eth0', LINK.r2, MAC.r2)],
     },
     ...b,
   })
@@ -60,9 +68,14 @@ export const routed6 = async (options: RoutedOptions = {}) => {
       link: [
         lo,
         eth('eth1', MAC.r1, [`${R6.left}/64`, '10.0.1.254/24']),
-        eth('eth2', MAC.r2, [`${R6.right}/64`, '10.0.2.254/24'], mtu),
+        eth('eth2', MAC.r2, [`${R6.right}/64`, '10.0.2.254/24'], narrow),
       ],
-      neigh: [neigh('eth1', A6, MAC.a), neigh('eth2', B6, MAC.b)],
+      neigh: [
+        neigh('eth1', A6, MAC.a),
+        neigh('eth1', LINK.a, MAC.a),
+        neigh('eth2', B6, MAC.b),
+        neigh('eth2', LINK.b, MAC.b),
+      ],
     },
     ...router,
   })

@@ -12,6 +12,7 @@ const PACKAGE_OF = {
   ping: 'iputils-ping',
   socat: 'socat',
   tcpdump: 'tcpdump',
+  tracepath: 'iputils-tracepath',
   traceroute: 'traceroute',
 } as const
 

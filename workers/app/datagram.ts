@@ -6,6 +6,7 @@
 import { AF_INET, AF_INET6 } from '../../core/base/family.ts'
 import { EventEmitter } from 'node:events'
 import { Errno } from '../../core/base/errno.ts'
+import { deviceName } from '../../core/netdev/netdev.ts'
 import { LARGE_BYTES } from '../../core/shm/layout.ts'
 import { MAX_HEADER } from '../../core/skb/skb.ts'
 import {
@@ -13,6 +14,7 @@ import {
   CLOSE_DRAIN,
   DATAGRAM_CREDIT,
   E_ADDR,
+  E_ARG0,
   E_LPORT,
   E_PORT,
 } from '../../core/socket/app-constants.ts'
@@ -70,7 +72,9 @@ export class AppDatagram extends EventEmitter implements Endpoint {
     if (this.#state !== 'new') throw netError(-Errno.EINVAL, 'bind')
     this.#state = 'binding'
     this.#words =
-      options.address === undefined ? this.#any() : (wordsOf(options.address) ?? undefined)
+      options.address === undefined
+        ? this.#any()
+        : (wordsOf(options.address, this.#engine.arena) ?? undefined)
     this.#port = options.port ?? 0
     if (this.#words === undefined) {
       queueMicrotask(() => this.#fail(-Errno.EADDRNOTAVAIL))
@@ -127,7 +131,10 @@ export class AppDatagram extends EventEmitter implements Endpoint {
   }
   #received(at: number, result: number, sid: number): void {
     const { i32 } = this.#engine.arena
-    const rinfo = { ...addressAt(i32, at + E_ADDR, i32[at + E_PORT]), size: result }
+    const from = addressAt(i32, at + E_ADDR, i32[at + E_PORT])
+    const zone = i32[at + E_ARG0]
+    if (zone !== 0) from.address += `%${deviceName(this.#engine.arena, zone)}`
+    const rinfo = { ...from, size: result }
     const bytes = result < 0 ? null : this.#engine.takeBytes(at)
     if (this.#state === 'closed') return
     this.#grant(sid, Math.max(result, DATAGRAM_CREDIT))
@@ -150,7 +157,7 @@ export class AppDatagram extends EventEmitter implements Endpoint {
     const whole = Buffer.from(message)
     const [offset, length] = numbers.length >= 3 ? [numbers[0], numbers[1]] : [0, whole.length]
     const port = numbers.length >= 3 ? numbers[2] : numbers[0]
-    const words = wordsOf(host)
+    const words = wordsOf(host, this.#engine.arena)
     if (
       words === null ||
       familyOf(words) !== (this.#options.type === 'udp4' ? AF_INET : AF_INET6)

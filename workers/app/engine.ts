@@ -117,6 +117,7 @@ export const createEngine = ({ arena, thread, wake, bell }: EngineDeps) => {
     i32[rings.begin(op, sid, 0) + E_LEN] = len
     send(sid)
   }
+  /** Behind the four words there may be the device of the address's link. */
   const askWithAddress = (
     op: number,
     sid: number,
@@ -127,6 +128,7 @@ export const createEngine = ({ arena, thread, wake, bell }: EngineDeps) => {
     const at = rings.begin(op, sid, 0)
     for (let w = 0; w < 4; w++) i32[at + E_ADDR + w] = words[w]
     i32[at + E_PORT] = port
+    i32[at + E_ARG0] = words[4] ?? 0
     i32[at + E_SKB] = skb
     send(sid)
   }

@@ -82,7 +82,7 @@ export class AppListener extends EventEmitter implements Endpoint {
     this.#backlog = backlog
     this.#closing = false
     this.#closed = false
-    const addresses = host === undefined ? anyAddresses() : [wordsOf(host)]
+    const addresses = host === undefined ? anyAddresses() : [wordsOf(host, this.#engine.arena)]
     if (addresses[0] === null) {
       queueMicrotask(() => this.#fail(-Errno.EADDRNOTAVAIL))
       return this
@@ -93,7 +93,7 @@ export class AppListener extends EventEmitter implements Endpoint {
     return this
   }
   #addresses(): (readonly number[])[] {
-    return this.#host === undefined ? anyAddresses() : [wordsOf(this.#host)!]
+    return this.#host === undefined ? anyAddresses() : [wordsOf(this.#host, this.#engine.arena)!]
   }
   #openOthers(): void {
     this.#addresses().forEach((words, k) => {

@@ -21,6 +21,7 @@ import {
   MCAST_JOIN_SOURCE_GROUP,
   MCAST_LEAVE_SOURCE_GROUP,
 } from '../../core/socket/socket-constants.ts'
+import type { Arena } from '../../core/shm/arena.ts'
 import { familyOf, wordsOf } from './address.ts'
 import type { Engine } from './engine.ts'
 import { netError } from './errors.ts'
@@ -32,13 +33,11 @@ type Device = { ifindex: number; address: number }
 
 const NONE = [0, 0, 0, 0] as const
 
-const deviceOf = (text: string | undefined): Device | null => {
+const deviceOf = (text: string | undefined, arena: Arena): Device | null => {
   if (text === undefined || text === '') return { ifindex: 0, address: 0 }
-  const zone = text.indexOf('%')
-  const ifindex = zone < 0 ? 0 : Number(text.slice(zone + 1))
-  const words = wordsOf(zone < 0 ? text : text.slice(0, zone))
-  if (words === null || !Number.isInteger(ifindex)) return null
-  return { ifindex, address: words[2] === V4_MAPPED ? words[3]! : 0 }
+  const words = wordsOf(text, arena)
+  if (words === null) return null
+  return { ifindex: words[4] ?? 0, address: words[2] === V4_MAPPED ? words[3]! : 0 }
 }
 
 export class AppMulticast {
@@ -86,9 +85,9 @@ export class AppMulticast {
   }
 
   membership(syscall: string, group: string, device: string | undefined, source?: string): void {
-    const words = wordsOf(group)
-    const from = source === undefined ? NONE : wordsOf(source)
-    const at = deviceOf(device)
+    const words = wordsOf(group, this.#engine.arena)
+    const from = source === undefined ? NONE : wordsOf(source, this.#engine.arena)
+    const at = deviceOf(device, this.#engine.arena)
     if (words === null || from === null || at === null || this.#isOther(words))
       throw netError(-Errno.EINVAL, syscall)
     const isJoin = syscall.startsWith('add')
@@ -123,7 +122,7 @@ export class AppMulticast {
     this.#option('setMulticastLoopback', IP_MULTICAST_LOOP, IPV6_MULTICAST_LOOP, isOn ? 1 : 0)
   }
   setInterface(device: string): void {
-    const at = deviceOf(device)
+    const at = deviceOf(device, this.#engine.arena)
     if (at === null) throw netError(-Errno.EINVAL, 'setMulticastInterface')
     const value = this.#isIpv4 ? at.address : at.ifindex
     this.#option('setMulticastInterface', IP_MULTICAST_IF, IPV6_MULTICAST_IF, value)

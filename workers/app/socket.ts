@@ -158,7 +158,7 @@ export class AppSocket extends Duplex implements ConnectionUser {
   connect(...args: ConnectArgs): this {
     const { port, host = 'localhost', connected } = readConnect(args)
     if (connected !== undefined) this.once('connect', connected)
-    const words = wordsOf(host)
+    const words = wordsOf(host, this.#engine.arena)
     if (words === null || !this.#connection.connect(words, port)) {
       const error = netError(words === null ? -Errno.EINVAL : -Errno.EMFILE, 'connect', host, port)
       if (words === null) error.code = 'ENOTFOUND'

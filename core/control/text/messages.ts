@@ -19,6 +19,7 @@ export type RouteType =
   | 'unicast'
   | 'local'
   | 'broadcast'
+  | 'anycast'
   | 'multicast'
   | 'blackhole'
   | 'unreachable'

@@ -50,6 +50,7 @@ const TYPES: Names = [
   [1, 'unicast'],
   [2, 'local'],
   [3, 'broadcast'],
+  [4, 'anycast'],
   [5, 'multicast'],
   [6, 'blackhole'],
   [7, 'unreachable'],

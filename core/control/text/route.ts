@@ -4,7 +4,13 @@
  */
 import { AF_INET, AF_INET6 } from '../../base/family.ts'
 import { Errno } from '../../base/errno.ts'
-import { RTN_BROADCAST, RTN_LOCAL, RTN_MULTICAST, RTN_UNICAST } from '../../base/flowi.ts'
+import {
+  RTN_ANYCAST,
+  RTN_BROADCAST,
+  RTN_LOCAL,
+  RTN_MULTICAST,
+  RTN_UNICAST,
+} from '../../base/flowi.ts'
 import {
   RT_SCOPE_HOST,
   RT_SCOPE_LINK,
@@ -117,7 +123,7 @@ export const readMatch = (given: RouteSpec, names: DeviceNames): RouteMatch | Re
     return wrong(spec.gateway, 'the address family of the gateway', 'gateway')
   const type = spec.type === undefined ? undefined : typeNames.parse(spec.type)
   if (type === null) return wrong(spec.type, 'a route type', 'type')
-  const inLocal = type === RTN_LOCAL || type === RTN_BROADCAST
+  const inLocal = type === RTN_LOCAL || type === RTN_BROADCAST || type === RTN_ANYCAST
   const table =
     spec.table === undefined
       ? inLocal
@@ -150,7 +156,7 @@ export const readMatch = (given: RouteSpec, names: DeviceNames): RouteMatch | Re
 const defaultScope = (family: number, type: number, hasGateway: boolean): number => {
   if (family !== AF_INET) return RT_SCOPE_UNIVERSE
   if (type === RTN_LOCAL) return RT_SCOPE_HOST
-  if (type === RTN_BROADCAST || type === RTN_MULTICAST) return RT_SCOPE_LINK
+  if ([RTN_BROADCAST, RTN_ANYCAST, RTN_MULTICAST].includes(type)) return RT_SCOPE_LINK
   return type === RTN_UNICAST && !hasGateway ? RT_SCOPE_LINK : RT_SCOPE_UNIVERSE
 }
 

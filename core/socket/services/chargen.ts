@@ -5,7 +5,7 @@
  */
 import { Errno } from '../../base/errno.ts'
 import type { Arena } from '../../shm/arena.ts'
-import { PEER_ADDR, PEER_PORT } from '../proto.ts'
+import { PEER_ADDR, PEER_PORT, PEER_ZONE } from '../socket-constants.ts'
 import type { Sockets } from '../sockets.ts'
 import { MSG_TRUNC } from '../socket-constants.ts'
 import { SK_EVENT_READ, SK_EVENT_WRITE, SK_USER } from '../sock.ts'
@@ -91,7 +91,7 @@ export const createChargen = ({ arena, sockets, sink, page, random }: ChargenDep
       const len = (random() >>> 1) % (DATAGRAM_MAX + 1)
       for (let k = 0; k < len; k++) u8[page + k] = pattern[line * LINE + k]
       line = (line + 1) % PRINTING
-      sockets.sendto(sk, page, len, peer, PEER_ADDR, port)
+      sockets.sendto(sk, page, len, peer, PEER_ADDR, port, peer[PEER_ZONE])
     }
     sockets.sockEvents(sk, SK_EVENT_READ)
   }

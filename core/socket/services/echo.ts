@@ -9,7 +9,7 @@ import type { Arena } from '../../shm/arena.ts'
 import { Holder } from '../../skb/budget.ts'
 import type { ConsumeFn } from '../../skb/drop.ts'
 import { LARGE_ROOM, RX_HEADROOM, SKB_DATA, SKB_LEN, SMALL_ROOM, type Skbs } from '../../skb/skb.ts'
-import { PEER_ADDR, PEER_PORT } from '../proto.ts'
+import { PEER_ADDR, PEER_PORT, PEER_ZONE } from '../socket-constants.ts'
 import type { Sockets } from '../sockets.ts'
 import { SK_EVENT_READ, SK_SNDBUF, SK_USER, SK_WMEM } from '../sock.ts'
 import {
@@ -106,7 +106,7 @@ export const createEcho = ({ arena, skbs, sockets, consume, scratch }: EchoDeps)
       const peer = sockets.peerOf(sk)
       const port = peer[PEER_PORT]
       if (isLoopPort(port)) continue
-      sockets.sendto(sk, scratch, n, peer, PEER_ADDR, port)
+      sockets.sendto(sk, scratch, n, peer, PEER_ADDR, port, peer[PEER_ZONE])
     }
     sockets.sockEvents(sk, SK_EVENT_READ)
   }

@@ -16,7 +16,7 @@ import {
   RTN_MULTICAST,
 } from '../../base/flowi.ts'
 import type { Arena } from '../../shm/arena.ts'
-import { counterBank, Mib } from '../../shm/counters.ts'
+import { counterBank } from '../../shm/counters.ts'
 import { Sysctl } from '../../shm/sysctl.ts'
 import { Holder } from '../../skb/budget.ts'
 import type { DropFn } from '../../skb/drop.ts'
@@ -211,7 +211,7 @@ export const createUdpInput = (deps: UdpInputDeps) => {
     fl[FL_DPORT] = udp.srcPort(u8, at)
     const sk = table.lookup(fl)
     if (sk === 0) {
-      f64[count + Mib.IcmpInErrors]++
+      f64[count + afOps(fl[FL_FAMILY]).icmpInErrors]++
       return false
     }
     if (mtu !== NO_MTU) updatePmtu(fl, FL_SADDR, mtu)

@@ -3,7 +3,7 @@
  * socket lives on one worker; so does its port, and a port is chosen so that answers hash home to it.
  * Linux: net/ipv4/udp.c udp_prot, af_inet.c inet_bind(), datagram.c ip4_datagram_connect().
  */
-import { clearAddr, copyAddr, familyOf, V4_MAPPED } from '../../base/family.ts'
+import { clearAddr, copyAddr, familyOf, needsZone, V4_MAPPED } from '../../base/family.ts'
 import { Errno } from '../../base/errno.ts'
 import { FL_DADDR, FL_SADDR } from '../../base/flowi.ts'
 import type { Time } from '../../base/time.ts'
@@ -14,7 +14,16 @@ import type { Slab } from '../../shm/slab.ts'
 import { Sysctl } from '../../shm/sysctl.ts'
 import type { ConsumeFn } from '../../skb/drop.ts'
 import type { Skbs } from '../../skb/skb.ts'
-import { SKB_DATA, SKB_LEN, SKB_NETWORK, SKB_NEXT, SKB_SK, SKB_TRANSPORT } from '../../skb/skb.ts'
+import {
+  SKB_DATA,
+  SKB_DEV,
+  SKB_LEN,
+  SKB_NETWORK,
+  SKB_NEXT,
+  SKB_SK,
+  SKB_TRANSPORT,
+} from '../../skb/skb.ts'
+import { PEER_PORT, PEER_WORDS, PEER_ZONE } from '../../socket/socket-constants.ts'
 import type { Proto } from '../../socket/proto.ts'
 import { SOL_SOCKET } from '../../socket/socket-constants.ts'
 import {
@@ -82,7 +91,7 @@ export const createUdpSock = (deps: UdpSockDeps) => {
   const { i32, u8, f64, layout } = arena
   const { sysctl } = layout
   const count = counterBank(arena, skbs.thread)
-  const peer = new Int32Array(8)
+  const peer = new Int32Array(PEER_WORDS)
 
   const holdPort = (sk: number, port: number): void => {
     ports.hold(sk, port)
@@ -225,7 +234,8 @@ export const createUdpSock = (deps: UdpSockDeps) => {
     peer[1] = is4 ? 0 : ipv6.src1(u8, at)
     peer[2] = is4 ? V4_MAPPED : ipv6.src2(u8, at)
     peer[3] = is4 ? ipv4.src(u8, at) : ipv6.src3(u8, at)
-    peer[4] = udp.srcPort(u8, i32[skb + SKB_TRANSPORT])
+    peer[PEER_PORT] = udp.srcPort(u8, i32[skb + SKB_TRANSPORT])
+    peer[PEER_ZONE] = needsZone(peer, 0) ? i32[skb + SKB_DEV] : 0
   }
   const inDatagrams = (): number => afOps(familyOf(peer, 0)).udpMib.inDatagrams
   /** Takes one datagram, cut to `len`, into the arena. Its sender lies in `peer` then. */

@@ -109,3 +109,35 @@ test('tcp and udp', async () => {
   )
   expect(udp[0]!.length).toBe(127)
 })
+
+test('snmp6 has the kernel’s lines in the kernel’s order', async () => {
+  const text = await read('snmp6')
+  const lines = text.trimEnd().split('\n')
+  expect(lines[0]).toBe(`Ip6InReceives${' '.repeat(19)}\t0`)
+  const names = lines.map((line) => line.split(/\s+/)[0]!)
+  expect(names[33]).toBe('Icmp6InMsgs')
+  expect(names).toHaveLength(33 + 6 + 30 + 9 + 8)
+  expect(new Set(names).size).toBe(names.length)
+})
+
+test('tcp6, udp6, if_inet6 and ipv6_route', async () => {
+  const softnet = createSoftnet()
+  await softnet.ready
+  const file = async (name: string): Promise<string> =>
+    (await softnet.request(`/v1/proc/net/${name}`)).text()
+  expect(await file('udp6')).toMatch(/^ {2}sl {2}local_address {25}remote_address/)
+  await softnet.request('/v1/addresses', {
+    method: 'POST',
+    headers: { 'content-type': 'application/json' },
+    body: JSON.stringify({ dev: 'veth0', local: '2001:db8::5', prefixlen: 64 }),
+  })
+  expect(await file('if_inet6')).toContain(
+    '20010db8000000000000000000000005 03 40 00 80    veth0\n'
+  )
+  expect(await file('ipv6_route')).toContain(
+    '20010db8000000000000000000000000 40 00000000000000000000000000000000 00 00000000000000000000000000000000 00000100 00000001 00000000 00000001    veth0\n'
+  )
+  expect(await file('ipv6_route')).toContain(
+    '20010db8000000000000000000000005 80 00000000000000000000000000000000 00 00000000000000000000000000000000 00000000 00000001 00000000 80200001    veth0\n'
+  )
+})

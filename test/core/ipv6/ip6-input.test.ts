@@ -196,6 +196,17 @@ describe('delivery', () => {
   })
 })
 
+test('drops what goes to a group that nobody here has joined', () => {
+  const path = router()
+  const link = { ...toRouter, dst: '33:33:00:00:00:77' }
+  const frame = udp6Frame(link, { ...fields, daddr: 'ff02::77' }, ports)
+  path.receive(frame, 2)
+  expect(path.counter(Mib.Ip6InMcastPkts)).toBe(1)
+  expect(path.drops(Drop.NOT_SPECIFIED)).toBe(1)
+  expect(path.counter(Mib.Ip6InDelivers)).toBe(0)
+  expect(path.isAllReturned()).toBe(true)
+})
+
 describe('no way for a packet', () => {
   const codeOf = (type: number): number[] => {
     const path = router()

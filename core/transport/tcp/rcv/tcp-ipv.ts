@@ -8,6 +8,7 @@ import {
   createFlowi,
   FL_DADDR,
   FL_DPORT,
+  FL_FAMILY,
   FL_SADDR,
   FL_SPORT,
   type Flowi,
@@ -255,7 +256,7 @@ export const createTcpIpv = (deps: TcpIpvDeps) => {
   const tcpError = (quoted: Flowi, errno: number, mtu: number, seq: number): boolean => {
     const sk = hash.lookupEstablished(quoted)
     if (sk === 0) {
-      f64[bank + Mib.IcmpInErrors]++
+      f64[bank + afOps(quoted[FL_FAMILY]).icmpInErrors]++
       return false
     }
     const state = i32[sk + SK_STATE]
