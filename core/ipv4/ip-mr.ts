@@ -187,6 +187,7 @@ export const createIpMr = (deps: IpMrDeps) => {
     i32[skb + IPCB_MTU] = mtu
     i32[skb + IPCB_FLAGS] |= IPSKB_FORWARDED
     i32[skb + SKB_DEV] = dev
+    f64[count + Mib.IpForwDatagrams]++
     if (nf.run(NF_INET_FORWARD, skb, i32[skb + SKB_IIF], dev) === NF_PASSED) forwardFinish(skb)
   }
   const isTooBig = (skb: number, mtu: number): boolean => {

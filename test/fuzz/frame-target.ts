@@ -238,7 +238,7 @@ export const createTarget = async (seed: number, more: Partial<ArenaConfig> = {}
     // a source route is refused without a word in IpInHdrErrors; ICMP finds bad headers in what it quotes
     if (!options || now[4]! > before[4]! || now[11]! > before[11]!) now[7] = before[7]!
     // what was delivered, and is of no use where it was, has no better reason either
-    if (!isIp || now[11]! > before[11]!) now[12] = before[12]!
+    if (!isIp || now[10]! > before[10]! || now[11]! > before[11]!) now[12] = before[12]!
     // the other counters tell IPv4's
     if (now[13]! > before[13]!) for (let k = 0; k < 13; k++) now[k] = before[k]!
     let count = 0

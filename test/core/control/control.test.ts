@@ -233,21 +233,26 @@ describe('sysctl', () => {
   test('shows and sets congestion control by name', async () => {
     const { control, arena } = makeControl()
     const name = (what: string): string => `net.ipv4.tcp_${what}congestion_control`
-    for (const what of ['', 'available_', 'allowed_'])
+    for (const [what, value] of [
+      ['', 'cubic'],
+      ['available_', 'cubic reno'],
+      ['allowed_', 'cubic reno'],
+    ] as const)
       expect(itemOf(await control.request({ type: 'SYSCTL_GET', name: name(what) }))).toEqual({
         name: name(what),
-        value: 'reno',
+        value,
       })
     const set = async (what: string, value: string): Promise<number> =>
       (await control.request({ type: 'SYSCTL_SET', name: name(what), value })).error
     expect(await set('', 'reno')).toBe(0)
+    expect(await set('', 'cubic')).toBe(0)
     expect(await set('', 'bbr')).toBe(Errno.ENOENT)
     expect(await set('', 'reno reno')).toBe(Errno.EINVAL)
     expect(await set('available_', 'reno')).toBe(Errno.EACCES)
     // what nobody has changed is not part of the configuration
     expect(itemOf(await control.request({ type: 'CONFIG_GET' })).sysctl).toEqual({})
     expect(await set('allowed_', 'reno')).toBe(0)
-    expect(arena.i32[arena.layout.sysctl + Sysctl.tcp_allowed_congestion_control]).toBe(1)
+    expect(arena.i32[arena.layout.sysctl + Sysctl.tcp_allowed_congestion_control]).toBe(2)
   })
   test('reads and writes by Linux names, several numbers as one', async () => {
     const { control } = makeControl()
