@@ -136,6 +136,8 @@ const TABLE = {
   tcp_invalid_ratelimit: number('net.ipv4.tcp_invalid_ratelimit', 500, 0, 3600000),
   /** Bytes of packet memory that what one socket has sent may hold below TCP. */
   tcp_limit_output_bytes: number('net.ipv4.tcp_limit_output_bytes', 4194304),
+  /** Connections that come in have the TOS of their SYN. */
+  tcp_reflect_tos: onOff('net.ipv4.tcp_reflect_tos', 0),
   tcp_autocorking: onOff('net.ipv4.tcp_autocorking', 1),
   tcp_slow_start_after_idle: onOff('net.ipv4.tcp_slow_start_after_idle', 1),
   tcp_moderate_rcvbuf: onOff('net.ipv4.tcp_moderate_rcvbuf', 1),
