@@ -332,6 +332,9 @@ describe('errors in', () => {
     expect(path.counter(Mib.IcmpInErrors)).toBe(0)
     path.receive(icmpFrame(toRouter, fields, 44, 0, 0), 2)
     expect(path.counter(Mib.IcmpInErrors)).toBe(1)
+    // nobody answers many
+    path.receive(icmpFrame(toRouter, { ...fields, daddr: '10.0.2.255' }, 43, 0, 0), 2)
+    expect(path.counter(Mib.IcmpInErrors)).toBe(2)
   })
   const ignored: [string, Uint8Array][] = [
     [
