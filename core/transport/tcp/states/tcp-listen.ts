@@ -67,7 +67,7 @@ import {
   SEEN_TIMESTAMPS,
   SEEN_WSCALE,
 } from '../../../wire/tcp-options.ts'
-import { afInfo } from '../../../inet/af-ops.ts'
+import type { AfOpsOf } from '../../../inet/af-ops.ts'
 import type { Ports } from '../../ports.ts'
 import type { TcpHash } from '../sock/tcp-hash.ts'
 import type { TcpPaws } from '../rcv/tcp-paws.ts'
@@ -186,6 +186,7 @@ type TcpListenDeps = {
   states: TcpStates
   cong: TcpCong
   life: TcpLifecycle
+  afOps: AfOpsOf
 } & Pick<TcpRouting, 'routeSocket' | 'secureSeq' | 'secureTsOffset'> &
   Pick<TcpReply, 'sendReset'>
 
@@ -320,7 +321,7 @@ export const createTcpListen = (deps: TcpListenDeps) => {
   }
   /** All but ECN, which is this connection's own. */
   const reflectTos = (req: number, skb: number): void => {
-    const tos = afInfo(i32[req + SK_FAMILY]).tosOf(u8, i32[skb + SKB_NETWORK])
+    const tos = deps.afOps(i32[req + SK_FAMILY]).tosOf(u8, i32[skb + SKB_NETWORK])
     i32[req + SK_TOS] = (tos & ~ECN_MASK) | (i32[req + SK_TOS] & ECN_MASK)
   }
   const setSequences = (req: number, skb: number): void => {
