@@ -8,6 +8,8 @@ import { AF_INET, AF_INET6 } from '../base/family.ts'
 import type { Flowi } from '../base/flowi.ts'
 import { Mib } from '../shm/counters.ts'
 import { GSO_TCPV4, GSO_TCPV6 } from '../skb/skb.ts'
+import * as ipv4 from '../wire/ipv4.ts'
+import * as ipv6 from '../wire/ipv6.ts'
 
 /** Counters of UDP: each family has its own, as indices of the bank. */
 const UDP_MIB = {
@@ -38,6 +40,8 @@ export type AfInfo = Readonly<{
   /** Octets of the fixed header, and where in it the TTL or hop limit is. */
   headerLen: number
   hopLimitAt: number
+  /** TOS or traffic class of the header at (mem, at). */
+  tosOf: (mem: Uint8Array, at: number) => number
   /** What a network header can carry at most. */
   maxPayload: number
   /** Every link takes so much (RFC 791, 8200 section 5), every host so much. */
@@ -89,6 +93,7 @@ export const AF_INET_INFO: AfInfo = {
   family: AF_INET,
   headerLen: 20,
   hopLimitAt: 8,
+  tosOf: ipv4.tos,
   maxPayload: 65515,
   minMtu: 68,
   defaultMtu: 576,
@@ -104,6 +109,7 @@ export const AF_INET6_INFO: AfInfo = {
   family: AF_INET6,
   headerLen: 40,
   hopLimitAt: 7,
+  tosOf: ipv6.trafficClass,
   maxPayload: 65535,
   minMtu: 1280,
   defaultMtu: 1280,

@@ -263,8 +263,8 @@ export const createIcmp = (deps: IcmpDeps) => {
     const type = icmp.type(u8, at)
     if (IN_COUNTERS[type] !== 0) f64[count + IN_COUNTERS[type]]++
     // who asks about our interfaces gets no answer (icmp_echo_enable_probe 0, RFC 8335 section 4)
-    if (type === icmp.ICMP_EXT_ECHO || type === icmp.ICMP_EXT_ECHOREPLY) return consume(skb)
-    if (type > LAST_TYPE) return bad(skb, Drop.UNHANDLED_PROTO)
+    if (type === icmp.ICMP_EXT_ECHO) return consume(skb)
+    if (type > LAST_TYPE && type !== icmp.ICMP_EXT_ECHOREPLY) return bad(skb, Drop.UNHANDLED_PROTO)
     const route = i32[skb + IPCB_TYPE]
     const isGroup = route === RTN_BROADCAST || route === RTN_MULTICAST
     if (isGroup && !mayComeToMany(type)) return bad(skb, Drop.INVALID_PROTO)

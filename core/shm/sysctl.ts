@@ -145,6 +145,8 @@ const TABLE = {
   /** Segments out of order that are no loss without SACK, at first and at most. */
   tcp_reordering: number('net.ipv4.tcp_reordering', 3, 1, 127),
   tcp_max_reordering: number('net.ipv4.tcp_max_reordering', 300, 1, 65535),
+  /** Connections that come in have the TOS of their SYN. */
+  tcp_reflect_tos: onOff('net.ipv4.tcp_reflect_tos', 0),
   tcp_autocorking: onOff('net.ipv4.tcp_autocorking', 1),
   tcp_slow_start_after_idle: onOff('net.ipv4.tcp_slow_start_after_idle', 1),
   tcp_moderate_rcvbuf: onOff('net.ipv4.tcp_moderate_rcvbuf', 1),

@@ -392,6 +392,23 @@ describe('IPv4 options', () => {
   })
 })
 
+test('a device that comes up, or has another link address, tells its neighbours where arp_notify says so', async () => {
+  const { sim, near, r } = await network()
+  const setLink = async (set: object): Promise<string[]> => {
+    near.received.length = 0
+    await r.must({ type: 'RTM_NEWLINK', flags: 0, link: { ifname: 'eth1', ...set } })
+    sim.run(10)
+    return near.received
+      .filter((frame) => ethernet.type(frame, 0) === ethernet.ETH_P_ARP)
+      .map((frame) => `${macText(frame, 14 + arp.SENDER_MAC)} ${ipText(arp.senderIp(frame, 14))}`)
+  }
+  expect(await setLink({ address: '02:00:00:00:01:02' })).toEqual([])
+  await r.must({ type: 'SYSCTL_SET', name: 'net.ipv4.conf.eth1.arp_notify', value: 1 })
+  expect(await setLink({ address: '02:00:00:00:01:03' })).toEqual(['02:00:00:00:01:03 10.1.0.254'])
+  expect(await setLink({ up: false })).toEqual([])
+  expect(await setLink({ up: true })).toEqual(['02:00:00:00:01:03 10.1.0.254'])
+})
+
 describe('a time-stamp request', () => {
   const ask = (data: Uint8Array, daddr = '10.1.0.254'): Uint8Array =>
     icmpFrame(

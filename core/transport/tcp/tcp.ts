@@ -197,7 +197,7 @@ export const createTcp = (deps: TcpDeps) => {
   const purgeRcv = rcvQueue.purge
 
   const routing = createTcpRouting(arena, time, tables.secure, deps.skDst)
-  const listening = createTcpListen({ ...parts, ...routing })
+  const listening = createTcpListen({ ...parts, ...routing, afOps: deps.afOps })
   const { timewaitRcv } = createTcpTimewait(parts)
   const { passOn } = deps.owned
   const { afOps, skDst, updatePmtu } = deps

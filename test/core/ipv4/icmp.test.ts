@@ -183,6 +183,34 @@ describe('icmp_send', () => {
     expect(path.counter(Mib.UdpNoPorts)).toBe(1)
     expect(path.sent).toHaveLength(0)
   })
+  test('limits the types that icmp_ratemask has, and none where icmp_ratelimit is 0', () => {
+    const count = (setting: number, value: number): number => {
+      const path = router()
+      path.setSysctl(setting, value)
+      for (let k = 0; k < 10; k++) path.receive(udpFrame(toRouter, fields, ports), 2)
+      return path.sent.length
+    }
+    expect(count(Sysctl.icmp_ratemask, 0)).toBe(10)
+    expect(count(Sysctl.icmp_ratelimit, 0)).toBe(10)
+  })
+  test('limits echo replies too where icmp_ratemask says so', () => {
+    const path = router()
+    path.setSysctl(Sysctl.icmp_ratemask, 1 << icmp.ICMP_ECHOREPLY)
+    for (let k = 0; k < 10; k++) path.receive(icmpFrame(toRouter, fields, icmp.ICMP_ECHO, 0, k), 2)
+    expect(path.sent).toHaveLength(6)
+    expect(path.isAllReturned()).toBe(true)
+  })
+  test('comes from an address of the device the packet came in on, where that is asked for', () => {
+    const source = (value: number): string => {
+      const path = router()
+      path.addRoute('10.0.2.9/32', 3, { via: '10.0.3.9' })
+      path.setNeigh(3, '10.0.3.9', toRouter.src)
+      path.setSysctl(Sysctl.icmp_errors_use_inbound_ifaddr, value)
+      path.receive(udpFrame(toRouter, { ...fields, daddr: '192.0.2.1', ttl: 1 }, ports), 2)
+      return ipText(ipv4.src(path.sent[0]!.frame, 14))
+    }
+    expect([0, 1].map(source)).toEqual(['10.0.3.1', '10.0.2.1'])
+  })
   test('sends one host six errors at once, then one a second', () => {
     const path = router()
     for (let k = 0; k < 10; k++) path.receive(udpFrame(toRouter, fields, ports), 2)
@@ -212,6 +240,34 @@ describe('icmp_send', () => {
     )
     for (let k = 0; k < 60; k++) path.receive(big, 2)
     expect(path.sent).toHaveLength(60)
+  })
+})
+
+describe('what was sent to all', () => {
+  const ask = (type: number) =>
+    icmpFrame(toRouter, { ...fields, daddr: '10.0.2.255' }, type, 0, 1, new Uint8Array(12))
+  test('is answered only with icmp_echo_ignore_broadcasts 0, from our own address', () => {
+    const path = router()
+    for (const type of [icmp.ICMP_ECHO, icmp.ICMP_TIMESTAMP]) path.receive(ask(type), 2)
+    expect(path.sent).toHaveLength(0)
+    expect(path.counter(Mib.IcmpInErrors)).toBe(2)
+    path.setSysctl(Sysctl.icmp_echo_ignore_broadcasts, 0)
+    for (const type of [icmp.ICMP_ECHO, icmp.ICMP_TIMESTAMP]) path.receive(ask(type), 2)
+    expect(
+      path.sent.map(({ frame }) => [ipText(ipv4.src(frame, 14)), icmp.type(frame, 34)])
+    ).toEqual([
+      ['10.0.2.1', icmp.ICMP_ECHOREPLY],
+      ['10.0.2.1', icmp.ICMP_TIMESTAMPREPLY],
+    ])
+    expect(path.isAllReturned()).toBe(true)
+  })
+  test('is no error that is believed; address masks are read by nobody', () => {
+    const path = router()
+    path.receive(ask(icmp.ICMP_DEST_UNREACH), 2)
+    expect(path.counter(Mib.IcmpInErrors)).toBe(1)
+    path.receive(ask(icmp.ICMP_ADDRESS), 2)
+    expect(path.counter(Mib.IcmpInErrors)).toBe(1)
+    expect(path.sent).toHaveLength(0)
   })
 })
 
@@ -253,6 +309,32 @@ describe('errors in', () => {
     path.receive(needed(1300, IPPROTO_ICMP), 2)
     expect(path.mtus).toEqual([{ addr: ip('10.0.2.9'), mtu: 1300 }])
     expect(path.isAllReturned()).toBe(true)
+  })
+  test('about what we are said to have sent to a broadcast address is believed unless told not to', () => {
+    const path = router()
+    const frame = icmpFrame(
+      toRouter,
+      fields,
+      3,
+      1,
+      0,
+      quoting(OTHER_PROTOCOL, '10.0.2.1', '10.0.2.255')
+    )
+    path.receive(frame, 2)
+    path.setSysctl(Sysctl.icmp_ignore_bogus_error_responses, 0)
+    path.receive(frame, 2)
+    expect(path.heard).toHaveLength(1)
+  })
+  test('extended echo (RFC 8335) is not answered, and no error', () => {
+    const path = router()
+    for (const type of [42, 43]) path.receive(icmpFrame(toRouter, fields, type, 0, 0), 2)
+    expect(path.sent).toHaveLength(0)
+    expect(path.counter(Mib.IcmpInErrors)).toBe(0)
+    path.receive(icmpFrame(toRouter, fields, 44, 0, 0), 2)
+    expect(path.counter(Mib.IcmpInErrors)).toBe(1)
+    // nobody answers many
+    path.receive(icmpFrame(toRouter, { ...fields, daddr: '10.0.2.255' }, 43, 0, 0), 2)
+    expect(path.counter(Mib.IcmpInErrors)).toBe(2)
   })
   const ignored: [string, Uint8Array][] = [
     [

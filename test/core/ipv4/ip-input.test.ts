@@ -1,15 +1,27 @@
 import { describe, expect, test } from 'bun:test'
+import { DevStat } from '../../../core/netdev/netdev.ts'
 import { Mib } from '../../../core/shm/counters.ts'
-import { Conf4 } from '../../../core/shm/devconf.ts'
+import { CONF_ALL, Conf4 } from '../../../core/shm/devconf.ts'
+import { Sysctl } from '../../../core/shm/sysctl.ts'
 import { Drop } from '../../../core/skb/drop.ts'
 import * as ethernet from '../../../core/wire/ethernet.ts'
 import * as icmp from '../../../core/wire/icmp.ts'
 import * as ipv4 from '../../../core/wire/ipv4.ts'
 import { createPathHost, createRouter, toRouter } from '../../support/path-host.ts'
-import { etherFrame, icmpFrame, ipFrame, ipPacket, udpFrame } from '../../support/packets.ts'
+import {
+  BROADCAST_MAC,
+  etherFrame,
+  icmpFrame,
+  ipFrame,
+  ipPacket,
+  ipText,
+  macText,
+  udpFrame,
+} from '../../support/packets.ts'
 
 const fields = { saddr: '10.0.2.9', daddr: '10.0.2.1' }
 const ports = { sport: 4000, dport: 9 }
+const RTN_UNREACHABLE = 7
 const router = () => {
   const path = createRouter()
   path.setNeigh(2, '10.0.2.9', toRouter.src)
@@ -197,6 +209,87 @@ describe('ip_rcv', () => {
     path.receive(udpFrame(toRouter, { saddr: '10.0.3.7', daddr: '10.0.2.1' }, ports), 2)
     expect(path.drops(Drop.IP_RPFILTER)).toBe(1)
     expect(path.counter(Mib.TcpExtIPReversePathFilter)).toBe(1)
+  })
+
+  test('counts martians on their device, where log_martians asks for it', () => {
+    const path = router()
+    const martian = udpFrame(toRouter, { saddr: '127.0.0.1', daddr: '10.0.2.1' }, ports)
+    path.receive(martian, 2)
+    expect(path.stat(2, DevStat.rx_martians)).toBe(0)
+    path.setConf(CONF_ALL, Conf4.log_martians, 1)
+    path.receive(martian, 2)
+    expect([2, 3].map((dev) => path.stat(dev, DevStat.rx_martians))).toEqual([1, 0])
+  })
+  test('takes our own address as a source only where accept_local says so', () => {
+    const path = router()
+    const frame = udpFrame(toRouter, { saddr: '10.0.3.1', daddr: '10.0.2.1' }, ports)
+    path.setConf(2, Conf4.accept_local, 1)
+    path.receive(frame, 2)
+    expect(path.drops(Drop.IP_LOCAL_SOURCE)).toBe(0)
+    expect(path.counter(Mib.IpInDelivers)).toBeGreaterThan(0)
+    // a broadcast address is nobody's source
+    path.receive(udpFrame(toRouter, { saddr: '10.0.3.255', daddr: '10.0.2.1' }, ports), 2)
+    expect(path.drops(Drop.IP_INNOROUTES)).toBe(1)
+    expect(path.isAllReturned()).toBe(true)
+  })
+  test('lets loopback addresses in and out only where route_localnet says so', () => {
+    const path = router()
+    const ping = icmpFrame(toRouter, { ...fields, daddr: '127.0.0.1' }, icmp.ICMP_ECHO, 0, 1)
+    path.receive(ping, 2)
+    expect(path.drops(Drop.IP_LOCALNET)).toBe(1)
+    path.setConf(2, Conf4.route_localnet, 1)
+    path.receive(ping, 2)
+    expect(path.sent.map(({ frame }) => ipText(ipv4.src(frame, 14)))).toEqual(['127.0.0.1'])
+    expect(path.isAllReturned()).toBe(true)
+  })
+  describe('a packet for one host that was sent to all of its link', () => {
+    const toAll = { ...toRouter, dst: BROADCAST_MAC }
+    test.each([
+      ['for us', '10.0.2.1'],
+      ['for another host', '10.0.3.9'],
+      ['that has no way', '192.0.2.1'],
+    ])('%s is dropped where drop_unicast_in_l2_multicast says so', (_, daddr) => {
+      const path = router()
+      path.addRoute('192.0.2.0/24', 3, { type: RTN_UNREACHABLE })
+      path.setConf(2, Conf4.drop_unicast_in_l2_multicast, 1)
+      path.receive(udpFrame(toAll, { ...fields, daddr }, ports), 2)
+      expect(path.drops(Drop.UNICAST_IN_L2_MULTICAST)).toBe(1)
+      expect(path.sent).toEqual([])
+      expect(path.isAllReturned()).toBe(true)
+    })
+    test('is delivered else, and a broadcast always', () => {
+      const path = router()
+      path.receive(udpFrame(toAll, fields, ports), 2)
+      path.setConf(2, Conf4.drop_unicast_in_l2_multicast, 1)
+      path.receive(udpFrame(toAll, { ...fields, daddr: '10.0.2.255' }, ports), 2)
+      expect(path.counter(Mib.UdpNoPorts) + path.counter(Mib.UdpIgnoredMulti)).toBe(2)
+    })
+  })
+  test('sends on what is for all of another network only with bc_forwarding, of all and the device', () => {
+    const path = router()
+    const frame = udpFrame(toRouter, { ...fields, daddr: '10.0.3.255' }, ports)
+    path.setConf(2, Conf4.bc_forwarding, 1)
+    path.receive(frame, 2)
+    expect(path.counter(Mib.UdpIgnoredMulti)).toBe(1)
+    path.setConf(CONF_ALL, Conf4.bc_forwarding, 1)
+    path.receive(frame, 2)
+    expect(path.sent.map(({ dev, frame: sent }) => [dev, macText(sent, 0), sent[22]])).toEqual([
+      [3, BROADCAST_MAC, 63],
+    ])
+    expect(path.counter(Mib.IpForwDatagrams)).toBe(1)
+    expect(path.counter(Mib.UdpIgnoredMulti)).toBe(1)
+    expect(path.isAllReturned()).toBe(true)
+  })
+  test('tells one host five times at once that there is no way, and once a second', () => {
+    const path = router()
+    path.setSysctl(Sysctl.icmp_ratelimit, 0)
+    path.addRoute('192.0.2.0/24', 3, { type: RTN_UNREACHABLE })
+    const frame = udpFrame(toRouter, { ...fields, daddr: '192.0.2.1' }, ports)
+    for (let k = 0; k < 9; k++) path.receive(frame, 2)
+    expect(path.sent).toHaveLength(5)
+    path.advance(1000)
+    for (let k = 0; k < 9; k++) path.receive(frame, 2)
+    expect(path.sent).toHaveLength(6)
   })
 
   test('skips options but refuses one that runs over the header, with its place', () => {

@@ -12,6 +12,7 @@ import { OWN } from './world.ts'
 
 const ETH = ethernet.ETH_HLEN
 const OWN_ADDRS = new Set(OWN.map(ip))
+const isOwn = (addr: number): boolean => OWN_ADDRS.has(addr) || ipv4.isLoopbackAddr(addr)
 const ICMP_TIMESTAMPREPLY = 14
 
 export type Canonical = { bytes: Uint8Array; notes: string[] }
@@ -62,7 +63,7 @@ const withoutTransport = (f: Uint8Array, at: number, end: number, notes: string[
   if (protocol === IPPROTO_TCP && len >= 20) {
     const isSynAck = (f[body + 13]! & 0x12) === 0x12
     check(16, pseudo(f, at, protocol, len))
-    if (isSynAck && OWN_ADDRS.has(ipv4.src(f, at))) {
+    if (isSynAck && isOwn(ipv4.src(f, at))) {
       tcp.setSeq(f, body, 0)
       // what is never cut to pieces may have any (RFC 6864)
       ipv4.setId(f, at, 0)
@@ -92,7 +93,7 @@ export const canonicalIpv4 = (frame: Uint8Array, drawn: Drawn | null): Canonical
   const end = ETH + ipv4.totalLength(bytes, ETH)
   withoutHeader(bytes, ETH, ETH + ipv4.headerLen(bytes, ETH), notes)
   withoutTransport(bytes, ETH, end, notes)
-  if (OWN_ADDRS.has(ipv4.src(bytes, ETH)) && !ipv4.dontFragment(bytes, ETH)) {
+  if (isOwn(ipv4.src(bytes, ETH)) && !ipv4.dontFragment(bytes, ETH)) {
     const id = ipv4.id(bytes, ETH)
     if (drawn?.has(id) === false) drawn.set(id, drawn.size + 1)
     ipv4.setId(bytes, ETH, drawn?.get(id) ?? 0)

@@ -4,7 +4,7 @@
 import { seeded } from '../../support/random.ts'
 import type { Case, ChangeStep, Step } from '../case.ts'
 import { createDraw, createPackets, type Draw } from './packets.ts'
-import { LINKS } from './world.ts'
+import { afterDown, LINKS } from './world.ts'
 
 /** Switches, the values that are tried, and what they are when nobody sets them. */
 const SYSCTLS: readonly [name: string, values: readonly number[], otherwise: number][] = [
@@ -12,6 +12,9 @@ const SYSCTLS: readonly [name: string, values: readonly number[], otherwise: num
   ['ip_forward', [0], 1],
   ['ip_default_ttl', [1, 77, 255], 64],
   ['icmp_echo_ignore_all', [1], 0],
+  ['tcp_reflect_tos', [1], 0],
+  ['icmp_ratelimit', [1000], 0],
+  ['icmp_ratemask', [0, 0x1819, 0xffff], 0x1818],
   ['icmp_echo_ignore_broadcasts', [0], 1],
   ['icmp_errors_use_inbound_ifaddr', [1], 0],
   ['icmp_ignore_bogus_error_responses', [0], 1],
@@ -87,6 +90,19 @@ const mtu = ({ from }: Draw): ChangeStep[] => {
   const line = `ip link set eth${link} mtu ${from([600, 1000, 1400])}`
   return [{ do: 'run', line, undo: [`ip link set eth${link} mtu ${link === 2 ? 900 : 1500}`] }]
 }
+const address = ({ from, below }: Draw): ChangeStep[] => {
+  const words = `${from(['10.7.0.1', `10.101.${below(256)}.1`, '10.3.0.77'])}/${from([8, 24, 30, 31, 32])} dev eth${from(LINKS)}`
+  return [{ do: 'run', line: `ip addr add ${words}`, undo: [`ip addr del ${words}`] }]
+}
+const down = ({ from, oneIn }: Draw): ChangeStep[] => {
+  const link = from(LINKS)
+  const up = `ip link set eth${link} up`
+  const undo = [up, ...afterDown(link)]
+  const steps: ChangeStep[] = [{ do: 'run', line: `ip link set eth${link} down`, undo }]
+  if (oneIn(2)) steps.push({ do: 'run', line: up, undo: [] })
+  return steps
+}
+const RARE = 8
 const CHANGES: ((draw: Draw) => ChangeStep[])[] = [
   sysctl,
   setting,
@@ -95,18 +111,22 @@ const CHANGES: ((draw: Draw) => ChangeStep[])[] = [
   route,
   neighbour,
   mtu,
+  address,
 ]
+
+const change = (draw: Draw): ChangeStep[] =>
+  draw.oneIn(RARE) ? down(draw) : draw.from(CHANGES)(draw)
 
 export const generateIpv4 = (seed: number): Case => {
   const draw = createDraw(seeded(seed))
   const { below, oneIn, from } = draw
   const packets = createPackets(draw)
   const steps: Step[] = []
-  if (oneIn(3)) for (let n = 1 + below(2); n > 0; n--) steps.push(...from(CHANGES)(draw))
+  if (oneIn(3)) for (let n = 1 + below(2); n > 0; n--) steps.push(...change(draw))
   for (let n = 1 + below(3); n > 0; n--) {
     const link = from(LINKS)
     for (const frame of packets.some(link)) steps.push({ do: 'frame', link, frame })
-    if (oneIn(12)) steps.push(...from(CHANGES)(draw))
+    if (oneIn(12)) steps.push(...change(draw))
   }
   return steps
 }

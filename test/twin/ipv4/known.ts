@@ -21,6 +21,8 @@ const hasOption = (steps: Case, ...kinds: number[]): boolean =>
     const options = packet.subarray(ipv4.MIN_HEADER, ipv4.headerLen(packet, 0))
     return kinds.some((kind) => options.includes(kind))
   })
+const hasChange = (steps: Case, words: RegExp): boolean =>
+  steps.some((step) => step.do === 'run' && words.test(step.line))
 const hasOptions = (steps: Case): boolean =>
   packets(steps).some((packet) => ipv4.headerLen(packet, 0) > ipv4.MIN_HEADER)
 
@@ -41,6 +43,20 @@ export const KNOWN_IPV4: readonly Known[] = [
     isIt: (steps, { where }) =>
       where === 'counters' &&
       packets(steps).some((packet) => ipv4.isMulticastAddr(ipv4.dst(packet, 0))),
+  },
+  {
+    reason:
+      'The kernel sends a redirect about a broadcast that it sends on by the same link (RFC 1122 3.2.2 forbids errors about those)',
+    isIt: (steps, { kernel }) =>
+      hasChange(steps, /bc_forwarding/) &&
+      kernel.some((line) => /ICMP, type 5|^IcmpOutRedirects/.test(line)),
+  },
+  {
+    reason:
+      'Of what waits for a neighbour behind a link that goes down the sender is told; the kernel is silent',
+    isIt: (steps, { softnet }) =>
+      hasChange(steps, /link set eth\d down/) &&
+      softnet.some((line) => /unreachable, code 1|^IcmpOutDestUnreachs/.test(line)),
   },
   {
     reason: 'The kernel counts time-stamp replies as echo replies',

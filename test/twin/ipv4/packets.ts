@@ -305,10 +305,16 @@ export const createPackets = (draw: Draw) => {
     const redirect = ipPacket({ ...reply, saddr: from, daddr: ownOf(link) }, message)
     return [echo(1), etherFrame(links, ethernet.ETH_P_IP, redirect), echo(2)]
   }
+  /** The same packet again and again: how often is it answered? */
+  const many = (link: number): Uint8Array[] => {
+    const [frame] = whole(link)
+    return Array.from({ length: 4 + below(12) }, () => frame!)
+  }
   /** What comes in on a link: a frame, or several that belong together. */
   const some = (link: number): Uint8Array[] => {
     const kind = below(20)
-    if (kind < 13) return whole(link)
+    if (kind < 12) return whole(link)
+    if (kind < 13) return many(link)
     if (kind < 16) return pieces(link)
     return kind < 19 ? arp(link) : redirected(link)
   }

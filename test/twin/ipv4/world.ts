@@ -30,14 +30,14 @@ const SYSCTLS = [
   'net.ipv4.icmp_msgs_per_sec=1000000',
   'net.ipv4.icmp_msgs_burst=1000000',
 ]
-export const ADDRESSES = [
+const ADDRESSES = [
   'ip addr add 10.1.0.1/16 brd + dev eth1',
   'ip addr add 10.2.0.1/16 brd + dev eth2',
   'ip addr add 10.2.7.1/16 brd + dev eth2',
   'ip addr add 10.3.0.1/24 brd + dev eth3',
   'ip addr add 192.168.3.1/28 brd + dev eth3',
 ]
-export const ROUTES = [
+const ROUTES = [
   'ip route add 10.101.0.0/16 via 10.1.0.2',
   'ip route add 10.102.0.0/16 via 10.2.0.2',
   'ip route add 10.103.0.0/16 via 10.3.0.2',
@@ -47,12 +47,17 @@ export const ROUTES = [
   'ip route add unreachable 10.111.0.0/16',
   'ip route add prohibit 10.112.0.0/16',
 ]
-const NEIGHBOURS = LINKS.flatMap((link) =>
+const neighbours = (link: number): string[] =>
   KNOWN.map(
     (host) =>
       `ip neigh add ${hostOf(link, host)} lladdr ${hostMac(link, host)} dev eth${link} nud permanent`
   )
-)
+const NEIGHBOURS = LINKS.flatMap(neighbours)
+/** What goes with a link that goes down, besides its addresses. */
+export const afterDown = (link: number): string[] => [
+  ...ROUTES.filter((line) => line.includes(` via 10.${link}.`)),
+  ...neighbours(link),
+]
 /** softnet does not wait before it answers for others. */
 const NO_DELAY = LINKS.map((link) => `sysctl net.ipv4.neigh.eth${link}.proxy_delay=0`)
 export const IPV4_WORLD: SetUp = {

@@ -22,7 +22,7 @@ import type { Slab } from '../../../shm/slab.ts'
 import { Sysctl } from '../../../shm/sysctl.ts'
 import type { ConsumeFn } from '../../../skb/drop.ts'
 import { Drop, type DropFn } from '../../../skb/drop.ts'
-import { SKB_HASH, SKB_TRANSPORT } from '../../../skb/skb.ts'
+import { SKB_HASH, SKB_NETWORK, SKB_TRANSPORT } from '../../../skb/skb.ts'
 import {
   SK_ACCEPT_HEAD,
   SK_ACCEPT_NEXT,
@@ -67,6 +67,7 @@ import {
   SEEN_TIMESTAMPS,
   SEEN_WSCALE,
 } from '../../../wire/tcp-options.ts'
+import type { AfOpsOf } from '../../../inet/af-ops.ts'
 import type { Ports } from '../../ports.ts'
 import type { TcpHash } from '../sock/tcp-hash.ts'
 import type { TcpPaws } from '../rcv/tcp-paws.ts'
@@ -185,8 +186,12 @@ type TcpListenDeps = {
   states: TcpStates
   cong: TcpCong
   life: TcpLifecycle
+  afOps: AfOpsOf
 } & Pick<TcpRouting, 'routeSocket' | 'secureSeq' | 'secureTsOffset'> &
   Pick<TcpReply, 'sendReset'>
+
+/** The two bits of TOS that are ECN's (RFC 3168). */
+const ECN_MASK = 3
 
 export const createTcpListen = (deps: TcpListenDeps) => {
   const {
@@ -314,6 +319,11 @@ export const createTcpListen = (deps: TcpListenDeps) => {
     i32[req + TP_MSS_CLAMP] =
       (seen & SEEN_MSS) !== 0 && opts[OPT_MSS] !== 0 ? opts[OPT_MSS] : TCP_MSS_DEFAULT
   }
+  /** All but ECN, which is this connection's own. */
+  const reflectTos = (req: number, skb: number): void => {
+    const tos = deps.afOps(i32[req + SK_FAMILY]).tosOf(u8, i32[skb + SKB_NETWORK])
+    i32[req + SK_TOS] = (tos & ~ECN_MASK) | (i32[req + SK_TOS] & ECN_MASK)
+  }
   const setSequences = (req: number, skb: number): void => {
     const seq = i32[skb + CB_SEQ]
     const isn = secureSeq(req)
@@ -371,6 +381,7 @@ export const createTcpListen = (deps: TcpListenDeps) => {
       return
     }
     takeOptions(req)
+    if (i32[sysctl + Sysctl.tcp_reflect_tos] !== 0) reflectTos(req, skb)
     setSequences(req, skb)
     i32[req + TP_ADVMSS] = mss.advertisedMss(req)
     window.selectInitialWindow(req, i32[req + TP_ADVMSS], (i32[req + TP_OPTS] & OPT_WSCALE) !== 0)
