@@ -289,8 +289,9 @@ export const createTcpOutput = (deps: TcpOutputDeps) => {
         if (push !== PUSH_PROBE) break
         quota = 1
       }
-      const first = Math.min(i32[skb + SKB_LEN], mss)
-      if (((i32[skb + CB_SEQ] + first - wndEnd(i32, sk)) | 0) > 0) {
+      // a FIN takes room like an octet
+      const end = i32[skb + SKB_LEN] > mss ? i32[skb + CB_SEQ] + mss : i32[skb + CB_END_SEQ]
+      if (((end - wndEnd(i32, sk)) | 0) > 0) {
         rwndLimited = true
         break
       }

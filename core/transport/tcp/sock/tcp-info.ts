@@ -107,6 +107,7 @@ const timerOf = (i32: Int32Array, sk: number, now: number): SockTimer | undefine
 const queues = (i32: Int32Array, sk: number) => {
   if (i32[sk + SK_STATE] === TCP_LISTEN)
     return { recv_q: i32[sk + SK_ACK_BACKLOG], send_q: i32[sk + SK_MAX_ACK_BACKLOG] }
+  if (i32[sk + SK_STATE] === TCP_TIME_WAIT) return { recv_q: 0, send_q: 0 }
   return {
     recv_q: Math.max(0, (i32[sk + TP_RCV_NXT] - i32[sk + TP_COPIED_SEQ]) | 0),
     send_q: (i32[sk + TP_WRITE_SEQ] - i32[sk + TP_SND_UNA]) | 0,

@@ -84,7 +84,8 @@ export const createTcpClose = (deps: TcpCloseDeps) => {
       life.flush()
       return 0
     }
-    if (state === TCP_CLOSE || state === TCP_LISTEN) return -Errno.ENOTCONN
+    if (state === TCP_CLOSE || state === TCP_LISTEN || state === TCP_TIME_WAIT)
+      return -Errno.ENOTCONN
     i32[sk + SK_SHUTDOWN] |= how
     if ((how & SEND_SHUTDOWN) !== 0) {
       if (state === TCP_SYN_SENT) disconnect(sk)

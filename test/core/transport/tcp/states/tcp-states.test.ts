@@ -338,6 +338,32 @@ describe.each(FAMILIES)('%s', (_name, family) => {
   })
 
   describe('closing', () => {
+    test('a FIN waits for room in a closed window, as an octet would', () => {
+      const { inject, establish, sent, pass, write, host, finish } = start()
+      const sk = establish({ mss: 1000 })
+      write(sk, 1000)
+      sent()
+      inject('. 1:1(0) ack 1001 win 0')
+      host.tcp.shutdown(sk, SEND_SHUTDOWN)
+      expect(sent()).toEqual([])
+      // the probe of the window asks for room
+      pass(250)
+      expect(sent()).toEqual(['. 1000:1000(0) ack 1'])
+      inject('. 1:1(0) ack 1001 win 1000')
+      expect(sent()).toEqual(['F. 1001:1001(0) ack 1'])
+      inject('R 1:1(0)')
+      finish(sk)
+    })
+    test('in TIME_WAIT nothing is left to shut down, nor to read', () => {
+      const { inject, establish, host, finish } = start()
+      const sk = establish()
+      host.tcp.shutdown(sk, SEND_SHUTDOWN)
+      inject('F. 1:1(0) ack 2 win 65535')
+      expect(host.i32[sk + SK_STATE]).toBe(TCP_TIME_WAIT)
+      expect(host.tcp.shutdown(sk, SEND_SHUTDOWN)).toBe(-107)
+      expect(tcpInfo(host.arena, sk, 0)).toMatchObject({ recv_q: 0, send_q: 0 })
+      finish(sk)
+    })
     test('we close first: FIN, FIN_WAIT1, FIN_WAIT2, TIME_WAIT for a minute', () => {
       const { host, establish, inject, sent, pass, state } = start()
       const sk = establish()
@@ -536,6 +562,20 @@ describe.each(FAMILIES)('%s', (_name, family) => {
       expect(state(sk)).toBe(TCP_CLOSE)
       expect(read(sk)).toBe(-104)
       expect(host.mib('TcpEstabResets')).toBe(1)
+      finish(sk)
+    })
+    test('old text is answered each time, what is empty not more often than the limit says', () => {
+      const { inject, establish, sent, host, finish } = start()
+      const sk = establish()
+      inject('P. 1:101(100) ack 1 win 65535')
+      host.tcp.recvBytes(sk, new Uint8Array(200), 0, 200)
+      sent()
+      for (let n = 0; n < 3; n++) inject('P. 1:101(100) ack 1 win 65535')
+      expect(sent().length).toBe(3)
+      expect(host.mib('TcpExtTCPACKSkippedSeq')).toBe(0)
+      for (let n = 0; n < 3; n++) inject('. 0:0(0) ack 1 win 65535')
+      expect(sent().length).toBe(1)
+      expect(host.mib('TcpExtTCPACKSkippedSeq')).toBe(2)
       finish(sk)
     })
     test('a SYN in an established connection is challenged', () => {
