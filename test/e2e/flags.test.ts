@@ -239,7 +239,7 @@ describe('every flag of the command line, against live traffic', () => {
 
   test('the details of a live connection are all there', async () => {
     const { out } = await cli('ss -tinmoe state established')
-    for (const word of ['skmem:(r', 'rto:', 'rtt:', 'cwnd:', 'worker:', 'bytes_sent:', 'reno'])
+    for (const word of ['skmem:(r', 'rto:', 'rtt:', 'cwnd:', 'worker:', 'bytes_sent:', 'cubic'])
       expect(out).toContain(word)
     const [text, text6] = await Promise.all(
       ['tcp', 'tcp6'].map(async (file) => await daemon.must<string>('GET', `/v1/proc/net/${file}`))
