@@ -182,11 +182,14 @@ describe('a packet without a route', () => {
     for (let k = 0; k < 6; k++) r.data()
     expect(r.drops(Drop.NOT_SPECIFIED)).toBe(2)
     for (let k = 0; k < 12; k++) r.data({ source: `10.0.2.${k + 20}` })
-    expect(r.drops(Drop.NOT_SPECIFIED)).toBe(2 + 3)
+    const kinds = createMfcReader(r.arena).list(1).length
+    // what is held in pieces takes more of the bound of all (test/support/restless-buffers.ts)
+    if (process.env.SOFTNET_TEST_BUFFERS === undefined) expect(kinds).toBe(10)
+    expect(r.drops(Drop.NOT_SPECIFIED)).toBe(2 + 13 - kinds)
     r.set(SOURCE, 2, [[3, 1]])
     expect(r.out()).toEqual(Array(4).fill('3 ttl 7'))
     r.advance(12_000)
-    expect(r.drops(Drop.NOT_SPECIFIED)).toBe(2 + 3 + 9)
+    expect(r.drops(Drop.NOT_SPECIFIED)).toBe(2 + 12)
     expect(r.isAllReturned()).toBe(true)
   })
   test('is shown as unresolved meanwhile', () => {
