@@ -39,12 +39,6 @@ export const KNOWN_IPV4: readonly Known[] = [
     isIt: (steps) => hasOption(steps, 131, 137),
   },
   {
-    reason: 'Multicast is delivered without asking who has joined: to come with IGMP',
-    isIt: (steps, { where }) =>
-      where === 'counters' &&
-      packets(steps).some((packet) => ipv4.isMulticastAddr(ipv4.dst(packet, 0))),
-  },
-  {
     reason:
       'The kernel sends a redirect about a broadcast that it sends on by the same link (RFC 1122 3.2.2 forbids errors about those)',
     isIt: (steps, { kernel }) =>
@@ -54,13 +48,22 @@ export const KNOWN_IPV4: readonly Known[] = [
   {
     reason:
       'Of what waits for a neighbour behind a link that goes down the sender is told; the kernel is silent',
-    isIt: (steps, { softnet }) =>
+    isIt: (steps, { kernel, softnet }) =>
       hasChange(steps, /link set eth\d down/) &&
-      softnet.some((line) => /unreachable, code 1|^IcmpOutDestUnreachs/.test(line)),
+      (softnet.some((line) => /unreachable, code 1|^IcmpOutDestUnreachs/.test(line)) ||
+        // one error more changes the identification of those that follow
+        [...kernel, ...softnet].every((line) => line.includes('ICMP, '))),
   },
   {
     reason: 'The kernel counts time-stamp replies as echo replies',
     line: /^counters \w+: IcmpOut(Echo|Timestamp)Reps /,
+  },
+  {
+    reason: 'The kernel counts an error about a packet of its own of protocol 255 as a wrong one',
+    isIt: (steps, { where, softnet }) =>
+      where === 'counters' &&
+      packets(steps).some((packet) => packet[9] === 255) &&
+      softnet.every((line) => line.startsWith('IcmpInErrors')),
   },
   {
     reason: 'The kernel counts overlaps of fragments beside IpReasmFails',
@@ -79,7 +82,7 @@ export const KNOWN_IPV4: readonly Known[] = [
   },
   {
     reason:
-      'A datagram has DF when its fragments had: to come with the reassembly of both families',
+      'A whole datagram has no DF: nobody sends it on. The kernel gives it DF when its largest fragments had',
     isIt: (steps) =>
       packets(steps).some((packet) => ipv4.isFragment(packet, 0)) &&
       packets(steps).some((packet) => ipv4.isFragment(packet, 0) && ipv4.dontFragment(packet, 0)),
