@@ -40,10 +40,9 @@ export const KNOWN_IPV4: readonly Known[] = [
   },
   {
     reason:
-      'The kernel sends a redirect about a broadcast that it sends on by the same link (RFC 1122 3.2.2 forbids errors about those)',
+      'The kernel sends errors and redirects about a broadcast that it sends on (RFC 1122 3.2.2 forbids errors about those)',
     isIt: (steps, { kernel }) =>
-      hasChange(steps, /bc_forwarding/) &&
-      kernel.some((line) => /ICMP, type 5|^IcmpOutRedirects/.test(line)),
+      hasChange(steps, /bc_forwarding/) && kernel.some((line) => /ICMP, type|^IcmpOut/.test(line)),
   },
   {
     reason:
@@ -52,7 +51,7 @@ export const KNOWN_IPV4: readonly Known[] = [
       hasChange(steps, /link set eth\d down/) &&
       (softnet.some((line) => /unreachable, code 1|^IcmpOutDestUnreachs/.test(line)) ||
         // one error more changes the identification of those that follow
-        [...kernel, ...softnet].every((line) => line.includes('ICMP, '))),
+        [...kernel, ...softnet].every((line) => /ICMP, |^ARP, Request/.test(line))),
   },
   {
     reason: 'The kernel counts time-stamp replies as echo replies',
@@ -66,6 +65,10 @@ export const KNOWN_IPV4: readonly Known[] = [
       softnet.every((line) => line.startsWith('IcmpInErrors')),
   },
   {
+    reason: 'The kernel has PIM',
+    isIt: (steps) => packets(steps).some((packet) => packet[9] === 103),
+  },
+  {
     reason: 'The kernel counts overlaps of fragments beside IpReasmFails',
     line: /^counters kernel: IpExtReasmOverlaps /,
   },
@@ -77,7 +80,7 @@ export const KNOWN_IPV4: readonly Known[] = [
       ([...kernel, ...softnet].every((line) =>
         /ICMP, unreachable, code 1|^ARP, Request/.test(line)
       ) ||
-        softnet.some((line) => line.startsWith('IcmpOutDestUnreachs')) ||
+        softnet.some((line) => /^Icmp(In|Out)DestUnreachs/.test(line)) ||
         [...kernel, ...softnet].every((line) => /^IpExt(In|Out)Octets/.test(line))),
   },
   {
