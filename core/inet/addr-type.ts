@@ -44,11 +44,6 @@ export const createAddrType = ({ i32, layout }: Arena, fib: FibReader) => {
   }
   /** Is an IPv4 address one of our own? */
   const isLocalAddress = (addr: number): boolean => type4(addr) === RTN_LOCAL
-  /** Is an address of a device's own network, reached without a gateway? */
-  const isOnLink = (addr: number, ifindex: number): boolean => {
-    const row = lookup4(main.v4, addr)
-    return row !== 0 && i32[row + NH_DEV] === ifindex && i32[row + NH_FAMILY] === 0
-  }
   /** RTN_* of an IPv4 address wherever it stands (inet_addr_type): nobody's is everybody's. */
   const inetAddrType = (addr: number): number => (addr === 0 ? RTN_BROADCAST : type4(addr))
   /** Calls `visit` with each IPv4 address row of the device (0: of all), until it answers true. */
@@ -70,6 +65,15 @@ export const createAddrType = ({ i32, layout }: Arena, fib: FibReader) => {
   /** Are both addresses in one network of the device (inet_addr_onlink)? `b` 0 is no address. */
   const isAddrOnLink = (ifindex: number, a: number, b: number): boolean =>
     someAddr(ifindex, (row) => isInNetworkOf(row, a) && (b === 0 || isInNetworkOf(row, b)))
+  /**
+   * Does who sends from there need no gateway to be reached by the device? Its best route says so, or where that leads
+   * elsewhere the device's networks.
+   */
+  const isOnLink = (addr: number, ifindex: number): boolean => {
+    const row = lookup4(main.v4, addr)
+    if (row !== 0 && i32[row + NH_DEV] === ifindex) return i32[row + NH_FAMILY] === 0
+    return row !== 0 && isAddrOnLink(ifindex, addr, 0)
+  }
   /** Is it an address of this device? */
   const isOwnOf = (ifindex: number, addr: number): boolean =>
     someAddr(ifindex, (row) => i32[row + IFA_ADDR + 3] === addr)

@@ -269,13 +269,23 @@ export const createInetFrag = (deps: InetFragDeps) => {
     }
     const after = before === 0 ? q[queue + Q_HEAD] : i32[before + SKB_NEXT]
     if (before !== 0 && i32[before + CB_OFFSET] + i32[before + SKB_LEN] > offset)
-      return i32[before + CB_OFFSET] + i32[before + SKB_LEN] >= stop ? DUPLICATE : OVERLAP
+      return isThere(before, stop) ? DUPLICATE : OVERLAP
     if (after !== 0 && stop > i32[after + CB_OFFSET]) return OVERLAP
     i32[skb + SKB_NEXT] = after
     if (before === 0) q[queue + Q_HEAD] = skb
     else i32[before + SKB_NEXT] = skb
     if (after === 0) q[queue + Q_TAIL] = skb
     return 0
+  }
+
+  /** Is everything there up to `stop`, from this fragment on and without a gap? */
+  const isThere = (skb: number, stop: number): boolean => {
+    let end = i32[skb + CB_OFFSET]
+    for (let other = skb; other !== 0 && i32[other + CB_OFFSET] === end && end < stop; ) {
+      end += i32[other + SKB_LEN]
+      other = i32[other + SKB_NEXT]
+    }
+    return end >= stop
   }
 
   const firstOf = (queue: number): number => q[queue + Q_HEAD]

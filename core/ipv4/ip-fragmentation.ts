@@ -91,8 +91,9 @@ export const createIpFragmentation = ({ arena, skbs, drop, consume }: IpFragment
     skbs.inherit(skb, piece)
     i32[piece + SKB_NETWORK] = to
     i32[piece + SKB_TRANSPORT] = to + headerLen
-    if (from !== 0) dropOptions(to, headerLen)
     const old = ipv4.fragment(u8, to)
+    // those of a later fragment have been chosen already
+    if (from !== 0 && (old & ipv4.IP_OFFSET) === 0) dropOptions(to, headerLen)
     const isLast = headerLen + from + n === i32[skb + SKB_LEN]
     const more = isLast ? old & ipv4.IP_MF : ipv4.IP_MF
     ipv4.setFragment(u8, to, more, ((old & ipv4.IP_OFFSET) << 3) + from)

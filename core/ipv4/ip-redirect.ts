@@ -58,7 +58,7 @@ export const createIpRedirect = (deps: IpRedirectDeps) => {
     if ((i32[all + Conf4.send_redirects] | i32[conf + Conf4.send_redirects]) === 0) return
     const row = fl[FL_DST]
     const gateway = i32[row + NH_FAMILY] !== 0 ? i32[row + NH_GATEWAY + 3] : 0
-    if (!isOnLink(saddr, iif) && !isAddrOnLink(iif, saddr, 0)) return
+    if (!isOnLink(saddr, iif)) return
     // on shared media hosts of other networks are on the link too
     if ((i32[all + Conf4.shared_media] | i32[conf + Conf4.shared_media]) === 0)
       if (!isAddrOnLink(iif, saddr, gateway)) return

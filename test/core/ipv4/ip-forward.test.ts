@@ -7,7 +7,7 @@ import * as ethernet from '../../../core/wire/ethernet.ts'
 import * as icmp from '../../../core/wire/icmp.ts'
 import * as ipv4 from '../../../core/wire/ipv4.ts'
 import { createRouter, SERVER_MAC, toRouter } from '../../support/path-host.ts'
-import { ip, macText, tcpFrame, udpFrame } from '../../support/packets.ts'
+import { ip, macText, tcpFrame, ipFrame, udpFrame } from '../../support/packets.ts'
 
 const ports = { sport: 4000, dport: 9 }
 const fields = { saddr: '10.0.2.9', daddr: '10.0.3.9' }
@@ -123,6 +123,18 @@ describe('ip_forward', () => {
     const [a, b] = path.sent.map(({ frame }) => frame)
     expect([...a!.subarray(34, 46)]).toEqual([7, 7, 8, 10, 0, 3, 1, 0x82, 4, 1, 2, 0])
     expect([...b!.subarray(34, 46)]).toEqual([1, 1, 1, 1, 1, 1, 1, 0x82, 4, 1, 2, 0])
+    expect(path.isAllReturned()).toBe(true)
+  })
+
+  test('cuts a later fragment once more with its options as they are: they have been chosen', () => {
+    const path = router()
+    path.addRoute('10.9.0.0/16', 3, { via: '10.0.3.9', mtu: 1300 })
+    const options = [7, 7, 4, 0, 0, 0, 0, 0]
+    const piece = { ...fields, daddr: '10.9.0.1', offset: 1400, options, protocol: 17 }
+    path.receive(ipFrame(toRouter, piece, new Uint8Array(1400)), 2)
+    const recorded = [7, 7, 8, 10, 0, 3, 1, 0]
+    expect(path.sent.map(({ frame }) => [...frame.subarray(34, 42)])).toEqual([recorded, recorded])
+    expect(path.sent.map(({ frame }) => ipv4.fragmentOffset(frame, 14))).toEqual([1400, 2672])
     expect(path.isAllReturned()).toBe(true)
   })
 

@@ -75,6 +75,24 @@ describe('reassembly', () => {
       expect(path.isAllReturned()).toBe(true)
     }
   })
+  test('takes for a duplicate what is there already, in however many pieces', () => {
+    const path = router()
+    const [first, second, last] = pieces(1480)
+    path.receive(first!, 2)
+    path.receive(second!, 2)
+    path.receive(piece(80, 2000), 2)
+    expect(path.drops(Drop.DUP_FRAG)).toBe(1)
+    expect(path.counter(Mib.IpReasmFails)).toBe(0)
+    path.receive(last!, 2)
+    expect(answered(path.sent)).toEqual([...data])
+    // across a gap it is no duplicate
+    const gap = router()
+    gap.receive(first!, 2)
+    gap.receive(last!, 2)
+    gap.receive(piece(80, 3000), 2)
+    expect(gap.counter(Mib.IpReasmFails)).toBe(1)
+    for (const each of [path, gap]) expect(each.isAllReturned()).toBe(true)
+  })
   test('drops the datagram whose fragments overlap', () => {
     const path = router()
     path.receive(piece(0, 1480), 2)

@@ -39,28 +39,34 @@ export const KNOWN_IPV4: readonly Known[] = [
     isIt: (steps) => hasOption(steps, 131, 137),
   },
   {
-    reason: 'Multicast is delivered without asking who has joined: to come with IGMP',
-    isIt: (steps, { where }) =>
-      where === 'counters' &&
-      packets(steps).some((packet) => ipv4.isMulticastAddr(ipv4.dst(packet, 0))),
-  },
-  {
     reason:
-      'The kernel sends a redirect about a broadcast that it sends on by the same link (RFC 1122 3.2.2 forbids errors about those)',
+      'The kernel sends errors and redirects about a broadcast that it sends on (RFC 1122 3.2.2 forbids errors about those)',
     isIt: (steps, { kernel }) =>
-      hasChange(steps, /bc_forwarding/) &&
-      kernel.some((line) => /ICMP, type 5|^IcmpOutRedirects/.test(line)),
+      hasChange(steps, /bc_forwarding/) && kernel.some((line) => /ICMP, type|^IcmpOut/.test(line)),
   },
   {
     reason:
       'Of what waits for a neighbour behind a link that goes down the sender is told; the kernel is silent',
-    isIt: (steps, { softnet }) =>
+    isIt: (steps, { kernel, softnet }) =>
       hasChange(steps, /link set eth\d down/) &&
-      softnet.some((line) => /unreachable, code 1|^IcmpOutDestUnreachs/.test(line)),
+      (softnet.some((line) => /unreachable, code 1|^IcmpOutDestUnreachs/.test(line)) ||
+        // one error more changes the identification of those that follow
+        [...kernel, ...softnet].every((line) => /ICMP, |^ARP, Request/.test(line))),
   },
   {
     reason: 'The kernel counts time-stamp replies as echo replies',
     line: /^counters \w+: IcmpOut(Echo|Timestamp)Reps /,
+  },
+  {
+    reason: 'The kernel counts an error about a packet of its own of protocol 255 as a wrong one',
+    isIt: (steps, { where, softnet }) =>
+      where === 'counters' &&
+      packets(steps).some((packet) => packet[9] === 255) &&
+      softnet.every((line) => line.startsWith('IcmpInErrors')),
+  },
+  {
+    reason: 'The kernel has PIM',
+    isIt: (steps) => packets(steps).some((packet) => packet[9] === 103),
   },
   {
     reason: 'The kernel counts overlaps of fragments beside IpReasmFails',
@@ -74,12 +80,12 @@ export const KNOWN_IPV4: readonly Known[] = [
       ([...kernel, ...softnet].every((line) =>
         /ICMP, unreachable, code 1|^ARP, Request/.test(line)
       ) ||
-        softnet.some((line) => line.startsWith('IcmpOutDestUnreachs')) ||
+        softnet.some((line) => /^Icmp(In|Out)DestUnreachs/.test(line)) ||
         [...kernel, ...softnet].every((line) => /^IpExt(In|Out)Octets/.test(line))),
   },
   {
     reason:
-      'A datagram has DF when its fragments had: to come with the reassembly of both families',
+      'A whole datagram has no DF: nobody sends it on. The kernel gives it DF when its largest fragments had',
     isIt: (steps) =>
       packets(steps).some((packet) => ipv4.isFragment(packet, 0)) &&
       packets(steps).some((packet) => ipv4.isFragment(packet, 0) && ipv4.dontFragment(packet, 0)),

@@ -64,6 +64,8 @@ export const createPackets = (draw: Draw) => {
       `127.0.0.${1 + below(3)}`,
       '255.255.255.255',
       '224.0.0.1',
+      `224.0.0.${below(256)}`,
+      anywhere('239.1'),
       anywhere('240.0'),
       anywhere('169.254'),
       anywhere('172.16'),
@@ -291,19 +293,27 @@ export const createPackets = (draw: Draw) => {
     if (oneIn(10)) frame[ETH + below(8)] = from([0, 1, 4, 6, 8, 255])
     return [oneIn(12) ? frame.subarray(0, ETH + below(29)) : frame]
   }
-  /** An echo, a redirect about its reply by the router that it went by, and another echo: is it listened to? */
-  const redirected = (link: number): Uint8Array[] => {
+  /**
+   * Echoes of a far host, and between them what a router says of the way of their replies: another next hop, or that it is
+   * narrower. Is it listened to?
+   */
+  const corrected = (link: number): Uint8Array[] => {
     const fields = { saddr: remote(link), daddr: ownOf(link), protocol: IPPROTO_ICMP }
-    const links = { dst: ownMac(link), src: hostMac(link, 2) }
-    const echo = (seq: number): Uint8Array =>
-      etherFrame(links, ethernet.ETH_P_IP, ipPacket(fields, icmpMessage(8, 0, seq, octets(20))))
     const reply = { saddr: fields.daddr, daddr: fields.saddr, protocol: IPPROTO_ICMP }
-    const inner = ipPacket(reply, icmpMessage(oneIn(8) ? 8 : 0, 0, 1, octets(20)))
-    const gateway = oneIn(3) ? target(link) : known(link)
-    const from = oneIn(4) ? source(link) : hostOf(link, 2)
-    const message = icmpMessage(5, oneIn(8) ? below(8) : 1, ip(gateway), inner)
-    const redirect = ipPacket({ ...reply, saddr: from, daddr: ownOf(link) }, message)
-    return [echo(1), etherFrame(links, ethernet.ETH_P_IP, redirect), echo(2)]
+    const links = { dst: ownMac(link), src: hostMac(link, 2) }
+    const frame = (packet: Uint8Array): Uint8Array => etherFrame(links, ethernet.ETH_P_IP, packet)
+    const length = from([20, 500, 840])
+    const echo = (): Uint8Array => frame(ipPacket(fields, icmpMessage(8, 0, 1, octets(length))))
+    const news = (): Uint8Array => {
+      const inner = ipPacket(reply, icmpMessage(oneIn(8) ? 8 : 0, 0, 1, octets(20)))
+      const gateway = oneIn(3) ? target(link) : known(link)
+      const message = oneIn(2)
+        ? icmpMessage(5, oneIn(8) ? below(8) : 1, ip(gateway), inner)
+        : icmpMessage(3, 4, from([0, 68, 296, 551, 552, 600, 800, 899, 900, 1500]), inner)
+      const router = oneIn(4) ? source(link) : hostOf(link, 2)
+      return frame(ipPacket({ ...reply, saddr: router, daddr: ownOf(link) }, message))
+    }
+    return [echo(), news(), echo(), ...(oneIn(2) ? [news(), echo()] : [])]
   }
   /** The same packet again and again: how often is it answered? */
   const many = (link: number): Uint8Array[] => {
@@ -316,7 +326,7 @@ export const createPackets = (draw: Draw) => {
     if (kind < 12) return whole(link)
     if (kind < 13) return many(link)
     if (kind < 16) return pieces(link)
-    return kind < 19 ? arp(link) : redirected(link)
+    return kind < 19 ? arp(link) : corrected(link)
   }
   return { some, source, target, known, stranger, remote, oddAddress }
 }
