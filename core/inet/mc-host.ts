@@ -213,7 +213,7 @@ export const createMcHost = (deps: McHostDeps) => {
     group.filter = after
     if (versionOf(link) === 3) noteChange(link, group, before)
     else noteOldChange(link, group, before)
-    arm()
+    soon()
   }
   /** A device has come up, or is down or gone: what is told of its groups begins or ends. */
   const onDevice = (ifindex: number, isUp: boolean): void => {
@@ -233,7 +233,7 @@ export const createMcHost = (deps: McHostDeps) => {
       })
       for (const { words, filter } of groupsOf(ifindex)) onChange(ifindex, words, NOTHING, filter)
     }
-    arm()
+    soon()
   }
 
   // ---- what others say
@@ -263,7 +263,7 @@ export const createMcHost = (deps: McHostDeps) => {
       adopt(link, query)
       answer(link, query)
     }
-    arm()
+    soon()
   }
   const answerOld = (link: HostLink, version: number, query: McQuery): void => {
     const { group: asked, maxRespMs } = query
@@ -302,7 +302,7 @@ export const createMcHost = (deps: McHostDeps) => {
     group.reportAt = null
     group.unsolicited = 0
     group.isReporter = false
-    arm()
+    soon()
   }
 
   // ---- what is said
@@ -396,6 +396,10 @@ export const createMcHost = (deps: McHostDeps) => {
     i32[row + MCG_REPORT_AT] = reportAt ?? 0
   }
   const fn = wheel.register(run)
+  /** Something has changed: however much does in one moment, it is looked at once. */
+  const soon = (): void => {
+    if (!wheel.isArmed(timer) || ((wheel.expiresAt(timer) - now()) | 0) > 1) wheel.arm(timer, 1, fn)
+  }
   const arm = (): void => {
     let next: number | null = null
     const take = (at: number | null): void => {
