@@ -57,7 +57,9 @@ import {
   WALK_OK,
 } from '../wire/ipv6-ext.ts'
 import type { Icmpv6Ratelimit } from './icmpv6-ratelimit.ts'
+import { isMld } from '../wire/mld.ts'
 import type { Ip6Output } from './ip6-output.ts'
+import type { Mld } from './mld.ts'
 
 type Icmpv6Deps = {
   arena: Arena
@@ -67,7 +69,8 @@ type Icmpv6Deps = {
   protos: InetProtos
   /** core/stack/ipv6.ts: an echo reply (data at its ICMPv6 header) for whoever asked here; takes it over. */
   pingRcv: (skb: number) => void
-} & Pick<AddrType, 'addrType'> &
+} & Pick<Mld, 'mldRcv'> &
+  Pick<AddrType, 'addrType'> &
   Pick<Icmpv6Ratelimit, 'icmpv6Allows'> &
   Pick<PacketAddrs, 'loadAddrs'> &
   Pick<Pmtu, 'routeOutput' | 'updatePmtu'> &
@@ -110,7 +113,7 @@ for (const [type, into, out] of counted) {
 
 export const createIcmpv6 = (deps: Icmpv6Deps) => {
   const { arena, skbs, drop, consume, protos, addrType, icmpv6Allows, loadAddrs } = deps
-  const { routeOutput, updatePmtu, ip6Send, pingRcv } = deps
+  const { routeOutput, updatePmtu, ip6Send, pingRcv, mldRcv } = deps
   const { i32, u8, f64, layout } = arena
   const { sysctl } = layout
   const count = counterBank(arena, skbs.thread)
@@ -216,6 +219,7 @@ export const createIcmpv6 = (deps: Icmpv6Deps) => {
       return badChecksum(skb)
     const type = icmpv6.type(u8, at)
     if (IN_COUNTERS[type] !== 0) f64[count + IN_COUNTERS[type]]++
+    if (isMld(type)) return mldRcv(skb)
     if (type === icmpv6.ICMPV6_ECHO_REQUEST) return icmpv6Echo(skb)
     if (type === icmpv6.ICMPV6_ECHO_REPLY) return pingRcv(skb)
     if (icmpv6.isError(type)) return icmpv6Notify(skb, type)
