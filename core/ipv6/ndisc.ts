@@ -114,8 +114,6 @@ const isSolicitedNode = (words: Int32Array, at: number): boolean =>
   words[at + 2] === 1 &&
   words[at + 3] >>> 24 === 0xff
 
-export type Ndisc = ReturnType<typeof createNdisc>
-
 export const createNdisc = (deps: NdiscDeps) => {
   const { arena, skbs, drop, consume, table, neighbour, steerTo, key } = deps
   const { icmpv6Transmit, isAnycastOn, loadAddrs } = deps
