@@ -57,7 +57,7 @@ import {
 } from '../netdev/netdev.ts'
 import type { Arena } from '../shm/arena.ts'
 import { counterBank, Softnet } from '../shm/counters.ts'
-import { Conf6, confRow } from '../shm/devconf.ts'
+import { CONF_ALL, Conf6, confRow } from '../shm/devconf.ts'
 import { IFADDR_WORDS } from '../shm/layout.ts'
 import type { ConsumeFn, DropFn } from '../skb/drop.ts'
 import { Drop } from '../skb/drop.ts'
@@ -202,6 +202,22 @@ export const createNdisc = (deps: NdiscDeps) => {
     ndSend(dev, icmpv6.NDISC_NEIGHBOUR_ADVERTISEMENT, all, target, option)
   }
 
+  const notifies = (dev: number): boolean =>
+    [CONF_ALL, dev].some((row) => i32[confRow(arena, row) + Conf6.ndisc_notify] !== 0)
+  /** Says to all that the device's addresses are its own (ndisc_notify; ndisc_send_unsol_na, section 7.2.6). */
+  const ndNotify = (dev: number): void => {
+    if (!notifies(dev) || !hasNeighbours(dev)) return
+    const end = layout.ifaddrs + i32[layout.ifaddrs + IFA_TOP] * IFADDR_WORDS
+    for (let row = layout.ifaddrs + IFADDR_WORDS; row < end; row += IFADDR_WORDS) {
+      if (i32[row + IFA_IFINDEX] !== dev || i32[row + IFA_FAMILY] !== AF_INET6) continue
+      if (isTentative(row)) continue
+      toLink(dev)
+      copyAddr(fl, FL_DADDR, ALL_NODES, 0)
+      copyAddr(target, 0, i32, row + IFA_ADDR)
+      sendAdvertisement(dev, ndisc.NA_OVERRIDE, true, true)
+    }
+  }
+
   // ---- in
 
   /** From icmpv6Rcv, the checksum right: data is the ICMPv6 header, and the message whole behind it. */
@@ -308,5 +324,5 @@ export const createNdisc = (deps: NdiscDeps) => {
     machine.update(row, hi, lo, state, how | override | router)
   }
 
-  return { ndiscRcv, ndSolicit }
+  return { ndiscRcv, ndSolicit, ndNotify }
 }

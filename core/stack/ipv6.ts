@@ -52,7 +52,7 @@ export const createIpv6 = ({ machine, link, neigh, routing, frags, protos, nf }:
     ndiscRcv: (skb) => ndiscRcv(skb),
   })
   const { icmpv6Send, icmpv6Transmit } = icmpv6
-  const { ndiscRcv, ndSolicit } = createNdisc({
+  const { ndiscRcv, ndSolicit, ndNotify } = createNdisc({
     ...common,
     icmpv6Transmit,
     table: neigh.neighTable,
@@ -76,5 +76,5 @@ export const createIpv6 = ({ machine, link, neigh, routing, frags, protos, nf }:
   })
   const { linkFailure } = createIp6LinkFailure({ ...common, icmpv6Send })
   neigh.neighbour?.registerOps('v6', { ethertype: ETH_P_IPV6, solicit: ndSolicit })
-  return { ...out, ...input, icmpv6, ndiscRcv, linkFailure }
+  return { ...out, ...input, icmpv6, ndiscRcv, ndNotify, linkFailure }
 }

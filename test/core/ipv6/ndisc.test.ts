@@ -10,6 +10,7 @@ import {
 } from '../../../core/neigh/neigh-constants.ts'
 import { Mib, Softnet } from '../../../core/shm/counters.ts'
 import { Conf6 } from '../../../core/shm/devconf.ts'
+import { Ipi } from '../../../core/shm/ipi.ts'
 import { Drop } from '../../../core/skb/drop.ts'
 import { NA_OVERRIDE, NA_ROUTER, NA_SOLICITED } from '../../../core/wire/ndisc.ts'
 import {
@@ -248,6 +249,24 @@ describe('a neighbour is asked for', () => {
     path.receive(say({ options: [] }), 2)
     expect(path.neighState(2, HOST)).toBe(NUD_REACHABLE)
   })
+})
+
+test('a device that comes up says which addresses are its own, where ndisc_notify asks for it', () => {
+  const path = createRouter6()
+  const up = () => {
+    path.control.send(0, Ipi.DEV_UP, 2)
+    path.settle()
+  }
+  up()
+  expect(path.sent).toHaveLength(0)
+  path.setConf(2, Conf6.ndisc_notify, 1)
+  up()
+  const said = { daddr: 'ff02::1', flags: NA_ROUTER | NA_OVERRIDE, option: [TLLA, OWN_MAC] }
+  expect(sentNd(path)).toMatchObject([
+    { ...said, saddr: OWN, target: OWN },
+    { ...said, saddr: 'fe80::1', target: 'fe80::1' },
+  ])
+  expect(path.isAllReturned()).toBe(true)
 })
 
 describe('an advertisement', () => {
