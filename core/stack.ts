@@ -51,12 +51,8 @@ export const createStack = (deps: StackDeps) => {
   const { protos, protos6, icmp, igmp, ipv6 } = inet
   protos.inetAddProtocol(IPPROTO_ICMP, icmp.icmpRcv, icmp.icmpErr)
   protos.inetAddProtocol(IPPROTO_IGMP, igmp.igmpRcv, undefined, igmp.igmpRcv)
-  protos6.inetAddProtocol(
-    IPPROTO_ICMPV6,
-    ipv6.icmpv6.icmpv6Rcv,
-    ipv6.icmpv6.icmpv6Err,
-    ipv6.ndiscRcv
-  )
+  const { icmpv6Rcv, icmpv6Err, icmpv6Resume } = ipv6.icmpv6
+  protos6.inetAddProtocol(IPPROTO_ICMPV6, icmpv6Rcv, icmpv6Err, icmpv6Resume)
   for (const family of [protos, protos6]) {
     family.inetAddProtocol(IPPROTO_UDP, udp.udpRcv, udp.udpErr, udp.udpResume)
     family.inetAddProtocol(IPPROTO_TCP, tcp.tcpRcv, tcp.tcpErr, tcp.tcpResume)

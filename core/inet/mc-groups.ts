@@ -11,7 +11,11 @@ import {
   DEV_IFINDEX,
   DEV_MC_ROLE4,
   DEV_MC_ROLE6,
+  DEV_OPERSTATE,
   deviceRow,
+  IF_OPER_DOWN,
+  IF_OPER_LOWERLAYERDOWN,
+  IF_OPER_NOTPRESENT,
   IFF_LOOPBACK,
   IFF_UP,
 } from '../netdev/netdev.ts'
@@ -82,6 +86,8 @@ const QUERIER4: readonly Words[] = [
   [0, 0, V4_MAPPED, 0xe0000016 | 0],
 ]
 const QUERIER6: readonly Words[] = [[0xff020000 | 0, 0, 0, 0x16]]
+/** Nobody hears what is said then; it is said when that is over. */
+const MUTE = new Set([IF_OPER_NOTPRESENT, IF_OPER_DOWN, IF_OPER_LOWERLAYERDOWN])
 const EVERYTHING: McFilter = { mode: MCAST_EXCLUDE, sources: new Map() }
 
 export const createMcGroups = (deps: McGroupsDeps) => {
@@ -239,15 +245,17 @@ export const createMcGroups = (deps: McGroupsDeps) => {
   const changed = (ifindex: number, a: number, b: number, c: number, d: number): void => {
     if (isSane(ifindex)) makeOne(ifindex, [a, b, c, d])
   }
-  /** Devices as they were seen last: generation, roles, up, there. */
+  /** Devices as they were seen last: generation, roles, up, with a carrier to speak by, there. */
   const seen = new Int32Array(devices)
   const forwarding = new Int32Array(devices)
   const stateOf = (ifindex: number): number => {
     const row = deviceRow(arena, ifindex)
     if (i32[row + DEV_IFINDEX] !== ifindex) return 0
     const isUp = (i32[row + DEV_FLAGS] & IFF_UP) !== 0
+    const speaks = isUp && !MUTE.has(i32[row + DEV_OPERSTATE])
     const roles = (i32[row + DEV_MC_ROLE4] << 2) | i32[row + DEV_MC_ROLE6]
-    return ((i32[row + DEV_GENERATION] & 0xffff) << 8) | (roles << 2) | (isUp ? 3 : 1)
+    const bits = (isUp ? 4 : 0) | (speaks ? 2 : 0) | 1
+    return ((i32[row + DEV_GENERATION] & 0xffff) << 8) | (roles << 3) | bits
   }
   /** Looks at what control may have changed: devices, and whether this is a router. */
   const refresh = (): void => {
@@ -259,13 +267,13 @@ export const createMcGroups = (deps: McGroupsDeps) => {
       forwarding[ifindex] = isRouting
       seen[ifindex] = now
       // another device has the number: of the first one nothing is left to say
-      const isSame = was >> 8 === now >> 8 && isUpState(was) === isUpState(now)
-      if (isUpState(was) && !isSame) onDevice(ifindex, false)
+      const isSame = was >> 8 === now >> 8 && isSpeaking(was) === isSpeaking(now)
+      if (isSpeaking(was) && !isSame) onDevice(ifindex, false)
       makeAll(ifindex)
-      if (isUpState(now) && !isSame) onDevice(ifindex, true)
+      if (isSpeaking(now) && !isSame) onDevice(ifindex, true)
     }
   }
-  const isUpState = (state: number): boolean => (state & 2) !== 0
+  const isSpeaking = (state: number): boolean => (state & 2) !== 0
   /** Once a turn: has a thread been unable to tell what it changed? */
   const poll = (): void => {
     if (i32[mcTable + MCT_RESYNC] === 0) return

@@ -9,6 +9,7 @@ import { TIME_MS } from '../base/time.ts'
 import type { TimerWheel } from '../base/timer-wheel.ts'
 import { DEV_FLAGS, deviceRow, IFF_LOOPBACK } from '../netdev/netdev.ts'
 import type { Arena } from '../shm/arena.ts'
+import { CONF_ALL, Conf4, Conf6, confRow } from '../shm/devconf.ts'
 import { Sysctl } from '../shm/sysctl.ts'
 import type { Words } from '../wire/text.ts'
 import { byFamily } from './af-ops.ts'
@@ -98,13 +99,10 @@ const FAMILY = byFamily(
   {
     isReported: (words: Words, linkLocals: boolean): boolean =>
       words[3] !== (0xe0000001 | 0) && (linkLocals || !isLinkLocal4(words)),
-    force: Sysctl.force_igmp_version,
+    force: Conf4.force_igmp_version,
     qrv: Sysctl.igmp_qrv,
     linkLocals: Sysctl.igmp_link_local_mcast_reports,
-    intervals: [
-      Sysctl.igmpv2_unsolicited_report_interval,
-      Sysctl.igmpv3_unsolicited_report_interval,
-    ],
+    intervals: [Conf4.igmpv2_unsolicited_report_interval, Conf4.igmpv3_unsolicited_report_interval],
     /** The value of `force` for a version. */
     oldest: 1,
   },
@@ -112,10 +110,10 @@ const FAMILY = byFamily(
     isReported: (words: Words): boolean =>
       ((words[0] >>> 16) & 15) > 1 &&
       !(words[0] === (0xff020000 | 0) && words[1] === 0 && words[2] === 0 && words[3] === 1),
-    force: Sysctl.force_mld_version,
+    force: Conf6.force_mld_version,
     qrv: Sysctl.mld_qrv,
     linkLocals: Sysctl.igmp_link_local_mcast_reports,
-    intervals: [Sysctl.mldv1_unsolicited_report_interval, Sysctl.mldv2_unsolicited_report_interval],
+    intervals: [Conf6.mldv1_unsolicited_report_interval, Conf6.mldv2_unsolicited_report_interval],
     oldest: 2,
   }
 )
@@ -127,6 +125,7 @@ export const createMcHost = (deps: McHostDeps) => {
   const { find } = createMcTable(arena)
   const key = new Int32Array(4)
   const links = new Map<number, HostLink>()
+  const conf = (ifindex: number, word: number): number => i32[confRow(arena, ifindex) + word]
   const sysctl = (at: number): number => i32[layout.sysctl + at]
   const now = (): number => time[TIME_MS]
   const isBefore = (a: number, b: number): boolean => ((a - b) | 0) < 0
@@ -140,13 +139,13 @@ export const createMcHost = (deps: McHostDeps) => {
   // ---- the version that is spoken
 
   const versionOf = (link: HostLink): number => {
-    const forced = sysctl(own.force)
+    const forced = conf(link.ifindex, own.force) || conf(CONF_ALL, own.force)
     if (forced !== 0) return forced - 1 + own.oldest
     if (link.v1Until !== null && isBefore(now(), link.v1Until)) return 1
     return link.v2Until !== null && isBefore(now(), link.v2Until) ? 2 : 3
   }
   const unsolicitedMs = (link: HostLink): number =>
-    sysctl(own.intervals[versionOf(link) === 3 ? 1 : 0])
+    conf(link.ifindex, own.intervals[versionOf(link) === 3 ? 1 : 0])
   /** An older querier is there: what it would not understand is not said any more. */
   const forgetChanges = (link: HostLink): void => {
     link.changeAt = null
@@ -214,7 +213,7 @@ export const createMcHost = (deps: McHostDeps) => {
     group.filter = after
     if (versionOf(link) === 3) noteChange(link, group, before)
     else noteOldChange(link, group, before)
-    arm()
+    soon()
   }
   /** A device has come up, or is down or gone: what is told of its groups begins or ends. */
   const onDevice = (ifindex: number, isUp: boolean): void => {
@@ -234,7 +233,7 @@ export const createMcHost = (deps: McHostDeps) => {
       })
       for (const { words, filter } of groupsOf(ifindex)) onChange(ifindex, words, NOTHING, filter)
     }
-    arm()
+    soon()
   }
 
   // ---- what others say
@@ -264,7 +263,7 @@ export const createMcHost = (deps: McHostDeps) => {
       adopt(link, query)
       answer(link, query)
     }
-    arm()
+    soon()
   }
   const answerOld = (link: HostLink, version: number, query: McQuery): void => {
     const { group: asked, maxRespMs } = query
@@ -303,7 +302,7 @@ export const createMcHost = (deps: McHostDeps) => {
     group.reportAt = null
     group.unsolicited = 0
     group.isReporter = false
-    arm()
+    soon()
   }
 
   // ---- what is said
@@ -397,6 +396,10 @@ export const createMcHost = (deps: McHostDeps) => {
     i32[row + MCG_REPORT_AT] = reportAt ?? 0
   }
   const fn = wheel.register(run)
+  /** Something has changed: however much does in one moment, it is looked at once. */
+  const soon = (): void => {
+    if (!wheel.isArmed(timer) || ((wheel.expiresAt(timer) - now()) | 0) > 1) wheel.arm(timer, 1, fn)
+  }
   const arm = (): void => {
     let next: number | null = null
     const take = (at: number | null): void => {

@@ -9,7 +9,7 @@ import { TIME_MS } from '../base/time.ts'
 import type { TimerWheel } from '../base/timer-wheel.ts'
 import type { Words } from '../wire/text.ts'
 import { MCAST_EXCLUDE, MCAST_INCLUDE } from './mc-constants.ts'
-import { addrKey, type McFilter, type Sources } from './mc-filter.ts'
+import { addrKey, isSameFilter, type McFilter, NOTHING, type Sources } from './mc-filter.ts'
 import {
   ALLOW_NEW_SOURCES,
   BLOCK_OLD_SOURCES,
@@ -280,9 +280,11 @@ export const createMcQuerier = (deps: McQuerierDeps) => {
         return block(link, group, listed)
     }
   }
-  const settle = (link: RouterLink, group: RouterGroup): void => {
+  /** Who wants nothing any more is forgotten, and of a change it is told. */
+  const settle = (link: RouterLink, group: RouterGroup, before: McFilter): void => {
+    const after = wantedOn(link.ifindex, group.words) ?? NOTHING
     if (isEmpty(group) && group.askAt === null) link.groups.delete(addrKey(group.words))
-    onWanted(link.ifindex, group.words)
+    if (!isSameFilter(before, after)) onWanted(link.ifindex, group.words)
   }
   /** Records of a report, `version` of its sender's protocol. */
   const heardRecords = (ifindex: number, version: number, records: readonly McRecord[]): void => {
@@ -297,10 +299,11 @@ export const createMcQuerier = (deps: McQuerierDeps) => {
         if (version === 1) group.v1Until = until
         else group.v2Until = until
       }
+      const before = wantedOn(ifindex, group.words) ?? NOTHING
       take(link, group, record)
-      settle(link, group)
+      settle(link, group, before)
     }
-    arm()
+    soon()
   }
 
   // ---- other routers
@@ -319,7 +322,7 @@ export const createMcQuerier = (deps: McQuerierDeps) => {
     link.otherUntil = after(link.qrv * link.qiMs + RESPONSE_MS / 2)
     const group = asked.group === null ? undefined : link.groups.get(addrKey(asked.group))
     if (group !== undefined && !asked.isSuppressed) shorten(link, group, asked.sources)
-    arm()
+    soon()
   }
   const shorten = (link: RouterLink, group: RouterGroup, sources: readonly Words[]): void => {
     const least = after(lastMemberMs(link))
@@ -351,30 +354,35 @@ export const createMcQuerier = (deps: McQuerierDeps) => {
         otherUntil: null,
         sources: 0,
       })
-    arm()
+    soon()
   }
   const askAll = (link: RouterLink): void => {
     if (link.startups > 0) link.startups--
     link.queryAt = after(link.startups > 0 ? link.qiMs / 4 : link.qiMs)
     if (isQuerier(link)) query(link, {})
   }
+  const hasExpired = ({ mode, until, sources }: RouterGroup): boolean => {
+    if (mode === MCAST_EXCLUDE && isOver(until)) return true
+    for (const source of sources.values())
+      if (source.until !== null && isOver(source.until)) return true
+    return false
+  }
   /** Sources and groups whose time is over: section 6.5. */
   const expire = (link: RouterLink, group: RouterGroup): void => {
-    let hasChanged = false
+    if (!hasExpired(group)) return
+    const before = wantedOn(link.ifindex, group.words) ?? NOTHING
     for (const [key, source] of [...group.sources]) {
       if (source.until === null || !isOver(source.until)) continue
-      hasChanged = true
       if (group.mode === MCAST_EXCLUDE) source.until = null
       else forget(link, group, key)
     }
     if (group.mode === MCAST_EXCLUDE && isOver(group.until)) {
-      hasChanged = true
       group.mode = MCAST_INCLUDE
       group.groupLeft = 0
       for (const key of keysOf(group, (_, source) => !isWantedSource(source)))
         forget(link, group, key)
     }
-    if (hasChanged) settle(link, group)
+    settle(link, group, before)
   }
   const run = (): void => {
     for (const link of links.values()) {
@@ -388,6 +396,10 @@ export const createMcQuerier = (deps: McQuerierDeps) => {
     arm()
   }
   const fn = wheel.register(run)
+  /** Something has changed: however much does in one moment, it is looked at once. */
+  const soon = (): void => {
+    if (!wheel.isArmed(timer) || ((wheel.expiresAt(timer) - now()) | 0) > 1) wheel.arm(timer, 1, fn)
+  }
   const arm = (): void => {
     let next = NEVER
     const takeAt = (at: number | null): void => {

@@ -60,7 +60,7 @@ import type { AddrType } from '../inet/addr-type.ts'
 import { createMcTable } from '../inet/mc-table.ts'
 import { IPPROTO_IGMP } from '../wire/ipproto.ts'
 import type { IpForward } from './ip-forward.ts'
-import type { IpMr } from './ip-mr.ts'
+import type { MrForward } from '../inet/mr-forward.ts'
 import type { IpDefrag } from './ip-fragment.ts'
 import type { Machine } from '../stack/machine.ts'
 import type { Icmp } from './icmp.ts'
@@ -74,7 +74,7 @@ type IpInputDeps = {
   protos: InetProtos
   options: IpOptions
   peers: Pick<InetPeers, 'find' | 'spend'>
-  mr: Pick<IpMr, 'mayPass' | 'forward' | 'forwardCopy'>
+  mr: Pick<MrForward, 'mayPass' | 'forward' | 'forwardCopy'>
   /** core/stack/ipv4.ts: gives raw sockets their copies; true when there was one. */
   rawDeliver: (skb: number, protocol: number) => boolean
 } & Pick<Route, 'routeInput'> &

@@ -58,7 +58,9 @@ import {
   WALK_OK,
 } from '../wire/ipv6-ext.ts'
 import type { Icmpv6Ratelimit } from './icmpv6-ratelimit.ts'
+import { isMld } from '../wire/mld.ts'
 import type { Ip6Output } from './ip6-output.ts'
+import type { Mld } from './mld.ts'
 
 type Icmpv6Deps = {
   arena: Arena
@@ -70,7 +72,8 @@ type Icmpv6Deps = {
   pingRcv: (skb: number) => void
   /** core/stack/ipv6.ts: ndiscRcv of ndisc.ts, which sends by what is made here. */
   ndiscRcv: (skb: number) => void
-} & Pick<AddrType, 'addrType'> &
+} & Pick<Mld, 'mldRcv'> &
+  Pick<AddrType, 'addrType'> &
   Pick<Icmpv6Ratelimit, 'icmpv6Allows'> &
   Pick<PacketAddrs, 'loadAddrs'> &
   Pick<Pmtu, 'routeOutput' | 'updatePmtu'> &
@@ -122,7 +125,7 @@ for (const [type, into, out] of counted) {
 
 export const createIcmpv6 = (deps: Icmpv6Deps) => {
   const { arena, skbs, drop, consume, protos, addrType, icmpv6Allows, loadAddrs } = deps
-  const { routeOutput, updatePmtu, ip6Send, pingRcv, ndiscRcv } = deps
+  const { routeOutput, updatePmtu, ip6Send, pingRcv, ndiscRcv, mldRcv } = deps
   const { i32, u8, f64, layout } = arena
   const { sysctl } = layout
   const count = counterBank(arena, skbs.thread)
@@ -229,12 +232,16 @@ export const createIcmpv6 = (deps: Icmpv6Deps) => {
       return badChecksum(skb)
     const type = icmpv6.type(u8, at)
     if (IN_COUNTERS[type] !== 0) f64[count + IN_COUNTERS[type]]++
+    if (isMld(type)) return mldRcv(skb)
     if (type === icmpv6.ICMPV6_ECHO_REQUEST) return icmpv6Echo(skb)
     if (type === icmpv6.ICMPV6_ECHO_REPLY) return pingRcv(skb)
     if (icmpv6.isError(type)) return icmpv6Notify(skb, type)
     if (isNdisc(type)) return ndiscRcv(skb)
     consume(skb)
   }
+  /** A message that another CPU has received and checked, for what only this one knows. */
+  const icmpv6Resume = (skb: number): void =>
+    isMld(icmpv6.type(u8, i32[skb + SKB_DATA])) ? mldRcv(skb) : ndiscRcv(skb)
   const isNdisc = (type: number): boolean =>
     type >= icmpv6.NDISC_ROUTER_SOLICITATION && type <= icmpv6.NDISC_REDIRECT
   const isChecksumOk = (at: number, len: number): boolean => {
@@ -310,5 +317,5 @@ export const createIcmpv6 = (deps: Icmpv6Deps) => {
     return true
   }
 
-  return { icmpv6Send, icmpv6Transmit, icmpv6Rcv, icmpv6Err }
+  return { icmpv6Send, icmpv6Transmit, icmpv6Rcv, icmpv6Err, icmpv6Resume }
 }

@@ -116,5 +116,5 @@ export const createIp6Forward = (deps: Ip6ForwardDeps) => {
   nf.setOkFn(NF_INET_FORWARD, (skb, isStale) => {
     if (!isStale || routeMeHarder(skb)) forwardFinish(skb)
   })
-  return { ip6Forward }
+  return { ip6Forward, forwardFinish }
 }

@@ -63,6 +63,8 @@ import { EXT_PROTOCOL, EXT_WORDS, walk } from '../wire/ipv6-ext.ts'
 import type { Exthdrs } from './exthdrs.ts'
 import type { Icmpv6 } from './icmpv6.ts'
 import type { Ip6Forward } from './ip6-forward.ts'
+import type { MrForward } from '../inet/mr-forward.ts'
+import { isMld } from '../wire/mld.ts'
 import type { Ip6Reassembly } from './ip6-reassembly.ts'
 
 type Ip6InputDeps = {
@@ -73,6 +75,7 @@ type Ip6InputDeps = {
   nf: NfHooks
   protos: InetProtos
   exthdrs: Exthdrs
+  mr: Pick<MrForward, 'mayPass' | 'forward' | 'forwardCopy'>
   /** core/stack/ipv6.ts: gives raw sockets their copies; true when there was one. */
   rawDeliver: (skb: number, protocol: number) => boolean
 } & Pick<Route, 'routeInput'> &
@@ -89,12 +92,13 @@ const ECN_COUNTERS = Int32Array.of(
   Mib.Ip6InECT0Pkts,
   Mib.Ip6InCEPkts
 )
+const LINK_LOCAL_SCOPE = 2
 /** Pointer of a parameter problem: the payload length. */
 const PAYLOAD_LENGTH = 4
 
 export const createIp6Input = (deps: Ip6InputDeps) => {
   const { arena, skbs, drop, consume, nf, protos, routeInput, loadAddrs, ip6Forward } = deps
-  const { exthdrs, fragRcv, steerAgain, icmpv6Send, rawDeliver } = deps
+  const { exthdrs, fragRcv, steerAgain, icmpv6Send, rawDeliver, mr } = deps
   const { checkMc, hasMc } = createMcTable(arena)
   const { i32, u8, f64, layout } = arena
   const { devices } = layout
@@ -189,14 +193,37 @@ export const createIp6Input = (deps: Ip6InputDeps) => {
     if (type === RTN_MULTICAST) return ip6McInput(skb)
     ip6Input(skb)
   }
-  /** Only a group that the device has joined is for us. */
+  /** Only a group that the device has joined is for us; others may pass through. */
   const ip6McInput = (skb: number): void => {
+    const dev = i32[skb + SKB_DEV]
     i32[skb + IPCB_TYPE] = RTN_MULTICAST
     f64[count + Mib.Ip6InMcastPkts]++
     f64[count + Mib.Ip6InMcastOctets] += i32[skb + SKB_LEN]
     loadAddrs(skb, fl)
-    if (hasMc(i32[skb + SKB_DEV], fl, FL_DADDR)) ip6Input(skb)
+    const isOurs = hasMc(dev, fl, FL_DADDR)
+    if (mr.mayPass(dev)) ip6MrInput(skb, isOurs)
+    else if (isOurs) ip6Input(skb)
     else drop(skb, Drop.NOT_SPECIFIED)
+  }
+  /** On a device where multicast passes. Routers hear of memberships by MLD to any group. */
+  const ip6MrInput = (skb: number, isOurs: boolean): void => {
+    if (isMldMessage(skb)) return ip6Input(skb)
+    const passes = mayLeaveLink(i32[skb + SKB_NETWORK])
+    if (isOurs) {
+      if (passes) mr.forwardCopy(skb)
+      ip6Input(skb)
+    } else if (passes) mr.forward(skb)
+    else drop(skb, Drop.NOT_SPECIFIED)
+  }
+  /** What is of one link, by its group or by its source, stays there (RFC 4291 section 2.5.6 and 2.7). */
+  const mayLeaveLink = (at: number): boolean =>
+    ipv6.multicastScope(ipv6.dst0(u8, at)) > LINK_LOCAL_SCOPE &&
+    !ipv6.isLinkLocalAddr(ipv6.src0(u8, at))
+  /** With the router alert in front, as all of them have. */
+  const isMldMessage = (skb: number): boolean => {
+    const at = i32[skb + SKB_NETWORK]
+    if (u8[at + ipv6.NEXT_HEADER_FIELD] !== IPPROTO_HOPOPTS) return false
+    return u8[at + i32[skb + IPCB_NHOFF]] === IPPROTO_ICMPV6 && isMld(u8[i32[skb + SKB_TRANSPORT]])
   }
   const ip6Input = (skb: number): void => {
     if (nf.run(NF_INET_LOCAL_IN, skb, i32[skb + SKB_DEV], 0) === NF_PASSED) deliver(skb)

@@ -25,7 +25,7 @@ import {
   RTN_UNICAST,
 } from '../base/flowi.ts'
 import { mix32, mixIn } from '../base/u32.ts'
-import { DEV_FLAGS, IFF_LOOPBACK, IFF_NOARP } from '../netdev/netdev.ts'
+import { DEV_FLAGS, DEV_MC_ROLE6, IFF_LOOPBACK, IFF_NOARP } from '../netdev/netdev.ts'
 import type { Arena } from '../shm/arena.ts'
 import { counterBank, Mib } from '../shm/counters.ts'
 import { Conf6, confRow } from '../shm/devconf.ts'
@@ -79,6 +79,7 @@ import {
 } from '../inet/inet-constants.ts'
 import { createMcTable } from '../inet/mc-table.ts'
 import { NH_FAMILY, NH_GATEWAY, NH_HOPLIMIT, NH_TYPE } from '../inet/nexthop-constants.ts'
+import { MC_ROLE_NONE } from '../inet/mfc-constants.ts'
 import type { PacketAddrs } from '../inet/packet-addrs.ts'
 import type { Pmtu } from '../inet/pmtu.ts'
 import type { Route } from '../inet/route.ts'
@@ -305,9 +306,11 @@ export const createIp6Output = (deps: Ip6OutputDeps) => {
     drop(skb, Drop.IP_INVALID_DEST)
     return false
   }
+  /** By who has joined the group; or it passes on from here, and the copy goes to ip6_mr_input. */
   const isHeard = (skb: number, dev: number): boolean => {
     loadAddrs(skb, flow)
-    return checkMc(dev, flow, FL_DADDR, flow, FL_SADDR)
+    if (checkMc(dev, flow, FL_DADDR, flow, FL_SADDR)) return true
+    return i32[devices + dev * DEVICE_WORDS + DEV_MC_ROLE6] !== MC_ROLE_NONE
   }
   const loopCopy = (skb: number, dev: number): void => {
     const twin = skbs.copy(skb, RX_HEADROOM)

@@ -18,6 +18,8 @@ const number = (otherwise: number, max: number, all = otherwise): Setting => ({
 })
 const onOff = (otherwise: 0 | 1, all: 0 | 1 = otherwise): Setting => number(otherwise, 1, all)
 
+const MAX = 2147483647
+
 /** In the comments how a device's is joined with that of `all`; without one the device's alone counts. */
 const IPV4 = {
   forwarding: onOff(1),
@@ -58,6 +60,11 @@ const IPV4 = {
   arp_evict_nocarrier: onOff(1),
   /** Either. */
   drop_gratuitous_arp: onOff(0),
+  /** Either's; 0 is as old as the oldest querier. */
+  force_igmp_version: number(0, 3),
+  /** Milliseconds between two tellings of a change. */
+  igmpv2_unsolicited_report_interval: { all: 10000, otherwise: 10000, min: 1, max: MAX },
+  igmpv3_unsolicited_report_interval: { all: 1000, otherwise: 1000, min: 1, max: MAX },
 } as const satisfies Record<string, Setting>
 
 const IPV6 = {
@@ -75,6 +82,10 @@ const IPV6 = {
   ndisc_notify: onOff(0),
   /** What was sent to many by a link's address, but to one by its IP, is dropped (RFC 7042 has no use for it). */
   drop_unicast_in_l2_multicast: onOff(0),
+  /** Either's, as force_igmp_version. */
+  force_mld_version: number(0, 2),
+  mldv1_unsolicited_report_interval: { all: 10000, otherwise: 10000, min: 1, max: MAX },
+  mldv2_unsolicited_report_interval: { all: 1000, otherwise: 1000, min: 1, max: MAX },
 } as const satisfies Record<string, Setting>
 
 type Settings = Readonly<Record<string, Setting>>

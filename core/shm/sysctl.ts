@@ -175,19 +175,6 @@ const TABLE = {
   /** How often a change is told, where no querier says so. */
   igmp_qrv: number('net.ipv4.igmp_qrv', 2, 1, 7),
   igmp_link_local_mcast_reports: onOff('net.ipv4.igmp_link_local_mcast_reports', 1),
-  /** 0: as old as the oldest querier. */
-  force_igmp_version: number('net.ipv4.conf.all.force_igmp_version', 0, 0, 3),
-  /** Milliseconds between two tellings of a change. */
-  igmpv2_unsolicited_report_interval: number(
-    'net.ipv4.conf.all.igmpv2_unsolicited_report_interval',
-    10000,
-    1
-  ),
-  igmpv3_unsolicited_report_interval: number(
-    'net.ipv4.conf.all.igmpv3_unsolicited_report_interval',
-    1000,
-    1
-  ),
 
   // ---- net.ipv6
   /** Sockets are v6only from the start. */
@@ -202,17 +189,6 @@ const TABLE = {
   icmp6_ratelimit: number('net.ipv6.icmp.ratelimit', 1000),
   mld_max_msf: number('net.ipv6.mld_max_msf', 64),
   mld_qrv: number('net.ipv6.mld_qrv', 2, 1, 7),
-  force_mld_version: number('net.ipv6.conf.all.force_mld_version', 0, 0, 2),
-  mldv1_unsolicited_report_interval: number(
-    'net.ipv6.conf.all.mldv1_unsolicited_report_interval',
-    10000,
-    1
-  ),
-  mldv2_unsolicited_report_interval: number(
-    'net.ipv6.conf.all.mldv2_unsolicited_report_interval',
-    1000,
-    1
-  ),
 } as const satisfies Record<string, Row>
 
 type Table = typeof TABLE

@@ -48,7 +48,7 @@ export const createInet = (machine: Machine, link: Link) => {
   const afInet6 = createAfInet6({ arena, output: ipv6, icmpv6Send: ipv6.icmpv6.icmpv6Send })
   const afOps = byFamily(afInet, afInet6)
   const { arp, neighbour, neighOutput } = neigh
-  const multicast = createMulticast({ machine, routing, ipv4 })
+  const multicast = createMulticast({ machine, routing, ipv4, ipv6 })
   ptype.devAddPack(ETH_P_IP, ipv4.ipRcv, ipv4.ipResume)
   ptype.devAddPack(ETH_P_IPV6, ipv6.ip6Rcv, ipv6.ip6Resume)
   ptype.devAddPack(ETH_P_ARP, arp.arpRcv, arp.arpRcv)
@@ -63,6 +63,7 @@ export const createInet = (machine: Machine, link: Link) => {
     nf.dropQueued(ifindex)
     nf6.dropQueued(ifindex)
     ipv4.mr.dropDevice(ifindex)
+    ipv6.mr.dropDevice(ifindex)
     neighbour?.neighIfdown(ifindex)
   })
   const layers = { ...routing, ...neigh, ...ipv4, ipv6, ...multicast }

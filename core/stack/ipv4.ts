@@ -1,5 +1,6 @@
 /** IPv4 of a stack: packets in, reassembled, through and out, the hooks on their way, and ICMP about them. */
 import type { InetFrag } from '../inet/inet-fragment.ts'
+import { AF_INET } from '../base/family.ts'
 import { TIMER_WORDS } from '../base/timer-wheel.ts'
 import { createInetPeers } from '../inet/inet-peer.ts'
 import type { InetProtos } from '../inet/inet-protos.ts'
@@ -11,7 +12,7 @@ import { createIpForward } from '../ipv4/ip-forward.ts'
 import { createIpDefrag } from '../ipv4/ip-fragment.ts'
 import { createIpFragmentation } from '../ipv4/ip-fragmentation.ts'
 import { createIpIdent } from '../ipv4/ip-ident.ts'
-import { createIpMr } from '../ipv4/ip-mr.ts'
+import { createMrForward } from '../inet/mr-forward.ts'
 import { createIpInput } from '../ipv4/ip-input.ts'
 import { createIpOptions } from '../ipv4/ip-options.ts'
 import { createIpOutput } from '../ipv4/ip-output.ts'
@@ -65,8 +66,9 @@ export const createIpv4 = ({ machine, link, neigh, routing, frags, protos, nf }:
     options,
   })
   const defrag = createIpDefrag({ ...common, frags, icmpSend })
-  const mr = createIpMr({
+  const mr = createMrForward({
     ...common,
+    family: AF_INET,
     forwardFinish,
     networkSegLen: gso.networkSegLen,
     send: machine.ipi.send,

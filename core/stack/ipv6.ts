@@ -1,6 +1,9 @@
 /** IPv6 of a stack: packets in, through and out, the hooks on their way, and ICMPv6 about them. */
 import type { InetFrag } from '../inet/inet-fragment.ts'
 import type { InetProtos } from '../inet/inet-protos.ts'
+import { AF_INET6 } from '../base/family.ts'
+import { TIMER_WORDS } from '../base/timer-wheel.ts'
+import { createMrForward } from '../inet/mr-forward.ts'
 import { createExthdrs } from '../ipv6/exthdrs.ts'
 import { createIcmpv6Ratelimit } from '../ipv6/icmpv6-ratelimit.ts'
 import { createIcmpv6 } from '../ipv6/icmpv6.ts'
@@ -9,6 +12,7 @@ import { createIp6Fragmentation } from '../ipv6/ip6-fragmentation.ts'
 import { createIp6Input } from '../ipv6/ip6-input.ts'
 import { createIp6LinkFailure } from '../ipv6/ip6-link-failure.ts'
 import { createIp6Output } from '../ipv6/ip6-output.ts'
+import { createMld } from '../ipv6/mld.ts'
 import { createIp6Reassembly } from '../ipv6/ip6-reassembly.ts'
 import { createNdisc } from '../ipv6/ndisc.ts'
 import type { NfHooks } from '../netfilter/hooks.ts'
@@ -44,11 +48,13 @@ export const createIpv6 = ({ machine, link, neigh, routing, frags, protos, nf }:
     devQueueXmit,
     key: machine.words(4),
   })
+  const mld = createMld({ ...common, ...out })
   const icmpv6 = createIcmpv6({
     ...common,
     ...createIcmpv6Ratelimit(machine),
     ...out,
     pingRcv: consume,
+    mldRcv: mld.mldRcv,
     ndiscRcv: (skb) => ndiscRcv(skb),
   })
   const { icmpv6Send, icmpv6Transmit } = icmpv6
@@ -59,22 +65,31 @@ export const createIpv6 = ({ machine, link, neigh, routing, frags, protos, nf }:
     neighbour: neigh.neighbour,
     key: machine.words(4),
   })
-  const { ip6Forward } = createIp6Forward({
+  const { ip6Forward, forwardFinish } = createIp6Forward({
     ...common,
     ...out,
     icmpv6Send,
     networkSegLen: gso.networkSegLen,
+  })
+  const mr = createMrForward({
+    ...common,
+    family: AF_INET6,
+    forwardFinish,
+    networkSegLen: gso.networkSegLen,
+    send: machine.ipi.send,
+    timer: machine.words(TIMER_WORDS),
   })
   const exthdrs = createExthdrs({ ...common, icmpv6Send })
   const input = createIp6Input({
     ...common,
     ...createIp6Reassembly({ ...common, frags, icmpv6Send }),
     exthdrs,
+    mr,
     ip6Forward,
     icmpv6Send,
     rawDeliver: () => false,
   })
   const { linkFailure } = createIp6LinkFailure({ ...common, icmpv6Send })
   neigh.neighbour?.registerOps('v6', { ethertype: ETH_P_IPV6, solicit: ndSolicit })
-  return { ...out, ...input, icmpv6, ndiscRcv, ndNotify, linkFailure }
+  return { ...out, ...input, icmpv6, mld, mr, ndNotify, linkFailure }
 }

@@ -11,6 +11,7 @@ import { IPPROTO_ICMP } from '../../core/wire/ipproto.ts'
 import * as ipv4 from '../../core/wire/ipv4.ts'
 import * as tcp from '../../core/wire/tcp.ts'
 import * as vlan from '../../core/wire/vlan.ts'
+import { GREETINGS_MS } from '../support/sim-topology.ts'
 import { createSim } from '../support/net-sim.ts'
 import {
   arpFrame,
@@ -61,6 +62,9 @@ const network = async () => {
   const far = sim.station()
   sim.wire(near, [r, 'eth1'])
   sim.wire(far, [r, 'eth2'])
+  sim.run(GREETINGS_MS)
+  near.received.length = 0
+  far.received.length = 0
   const send = (frame: Uint8Array): Uint8Array[] => {
     near.received.length = 0
     far.received.length = 0

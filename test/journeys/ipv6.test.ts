@@ -5,7 +5,7 @@ import { AF_INET, AF_INET6 } from '../../core/base/family.ts'
 import { Errno } from '../../core/base/errno.ts'
 import { dumped } from '../support/control-plane.ts'
 import { dialTcp, openUdp, serveTcp } from '../support/sim-apps.ts'
-import { LONG_MS } from '../support/sim-topology.ts'
+import { GREETINGS_MS, LONG_MS } from '../support/sim-topology.ts'
 import { A6, B6, LINK, routed6 } from '../support/sim-topology6.ts'
 
 const bytes = (length: number, salt = 0): Uint8Array =>
@@ -188,6 +188,7 @@ describe('addresses of a link', () => {
 test('one flow has one label, and another has another (RFC 6437)', async () => {
   const labels = new Map<number, Set<number>>()
   const { sim, a, b, left } = await routed6({ b: { services: { echo: true } } })
+  sim.run(GREETINGS_MS)
   left.filter = (frame, from) => {
     const port = (frame[54]! << 8) | frame[55]!
     const label = ((frame[15]! & 15) << 16) | (frame[16]! << 8) | frame[17]!

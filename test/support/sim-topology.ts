@@ -32,6 +32,9 @@ const eth = (ifname: string, address: string, cidr: string, mtu = 1500) => ({
 })
 
 /** a 10.0.1.1 and b 10.0.1.2 on one wire. */
+/** Until hosts have said twice which groups they are in. */
+export const GREETINGS_MS = 3000
+
 export const twoHosts = async ({ seed = 1, wire = {}, a, b }: Options = {}) => {
   const sim = createSim(seed)
   const hostA = await sim.host('a', {
@@ -42,7 +45,9 @@ export const twoHosts = async ({ seed = 1, wire = {}, a, b }: Options = {}) => {
     setup: { link: [lo, eth('eth0', MAC.b, '10.0.1.2/24')] },
     ...b,
   })
-  const options = sim.wire([hostA, 'eth0'], [hostB, 'eth0'], { ...wire })
+  const options = sim.wire([hostA, 'eth0'], [hostB, 'eth0'])
+  sim.run(GREETINGS_MS)
+  Object.assign(options, wire)
   return { sim, a: hostA, b: hostB, wire: options }
 }
 

@@ -10,6 +10,7 @@ import * as icmp from '../../../core/wire/icmp.ts'
 import { IPPROTO_ICMP } from '../../../core/wire/ipproto.ts'
 import * as ipv4 from '../../../core/wire/ipv4.ts'
 import * as tcp from '../../../core/wire/tcp.ts'
+import { GREETINGS_MS } from '../../support/sim-topology.ts'
 import { createSim } from '../../support/net-sim.ts'
 import { LONG_MS } from '../../support/sim-topology.ts'
 import {
@@ -55,6 +56,8 @@ const network = async () => {
     sim.wire(station, [r, `eth${n}`])
     return station
   })
+  sim.run(GREETINGS_MS)
+  for (const station of stations) station.received.length = 0
   const { stack, arena } = r
   const { skbs } = stack
   const inbox: number[] = []

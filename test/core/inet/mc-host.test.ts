@@ -3,6 +3,7 @@
 import { describe, expect, test } from 'bun:test'
 import { AF_INET } from '../../../core/base/family.ts'
 import { DEV_FLAGS, IFF_UP } from '../../../core/netdev/netdev.ts'
+import { Conf4, confRow } from '../../../core/shm/devconf.ts'
 import { Sysctl } from '../../../core/shm/sysctl.ts'
 import { Drop } from '../../../core/skb/drop.ts'
 import { SOCK_DGRAM } from '../../../core/socket/sock.ts'
@@ -57,6 +58,8 @@ const host = (options: PathOptions = {}) => {
 describe('what has changed is told, as often as the robustness says', () => {
   test('joining and leaving', () => {
     const h = host()
+    // what its own groups are is said by then
+    h.said(5000)
     const timers = h.first.wheel.count()
     const sk = h.open()
     h.ask(sk, 'IP_ADD_MEMBERSHIP')
@@ -273,7 +276,7 @@ describe('with an older querier', () => {
   })
   test('force_igmp_version does without having heard one', () => {
     const h = host()
-    h.setSysctl(Sysctl.force_igmp_version, 2)
+    h.arena.i32[confRow(h.arena, DEV) + Conf4.force_igmp_version] = 2
     const sk = h.open()
     h.ask(sk, 'IP_ADD_MEMBERSHIP')
     expect(h.said(5)).toEqual([`v2 ${GROUP}`])

@@ -1,3 +1,4 @@
+import { GREETINGS_MS } from '../../support/sim-topology.ts'
 import { describe, expect, test } from 'bun:test'
 import { Errno } from '../../../core/base/errno.ts'
 import { FL_MTU, FL_SADDR, FL_TYPE } from '../../../core/base/flowi.ts'
@@ -130,6 +131,8 @@ describe('an error is sent', () => {
   })
   test('six at once to a host, then one a second; "packet too big" always', () => {
     const path = router()
+    path.advance(GREETINGS_MS)
+    path.sent.length = 0
     path.addDevice(3, { mtu: 1280 })
     const closed = udp6Frame(toRouter, fields, ports)
     for (let k = 0; k < 10; k++) path.receive(closed, 2)

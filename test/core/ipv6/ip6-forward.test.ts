@@ -1,3 +1,4 @@
+import { GREETINGS_MS } from '../../support/sim-topology.ts'
 import { describe, expect, test } from 'bun:test'
 import { Mib } from '../../../core/shm/counters.ts'
 import { Drop } from '../../../core/skb/drop.ts'
@@ -98,6 +99,8 @@ describe('a source of the link', () => {
 
 test('a next hop that does not answer: address unreachable', () => {
   const path = router()
+  path.advance(GREETINGS_MS)
+  path.sent.length = 0
   path.receive(frame({ daddr: '2001:db8:3::77' }), 2)
   path.advance(10_000)
   expect(path.neighState(3, '2001:db8:3::77')).toBe(NUD_FAILED)

@@ -1,3 +1,4 @@
+import { GREETINGS_MS } from '../../support/sim-topology.ts'
 import { describe, expect, test } from 'bun:test'
 import { Mib } from '../../../core/shm/counters.ts'
 import { SMALL_ARENA } from '../../../core/shm/layout.ts'
@@ -179,6 +180,8 @@ describe('what ends a datagram', () => {
   })
   test('60 seconds, with a word to the sender of a first fragment', () => {
     const path = router()
+    path.advance(GREETINGS_MS)
+    path.sent.length = 0
     path.receive(piece(0, 1448), 2)
     path.receive(piece(1448, 1448, { id: 78 }), 2)
     path.advance(59_999)
