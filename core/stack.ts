@@ -51,8 +51,8 @@ export const createStack = (deps: StackDeps) => {
   const { protos, protos6, icmp, igmp, ipv6 } = inet
   protos.inetAddProtocol(IPPROTO_ICMP, icmp.icmpRcv, icmp.icmpErr)
   protos.inetAddProtocol(IPPROTO_IGMP, igmp.igmpRcv, undefined, igmp.igmpRcv)
-  const { icmpv6, mld } = ipv6
-  protos6.inetAddProtocol(IPPROTO_ICMPV6, icmpv6.icmpv6Rcv, icmpv6.icmpv6Err, mld.mldRcv)
+  const { icmpv6Rcv, icmpv6Err, icmpv6Resume } = ipv6.icmpv6
+  protos6.inetAddProtocol(IPPROTO_ICMPV6, icmpv6Rcv, icmpv6Err, icmpv6Resume)
   for (const family of [protos, protos6]) {
     family.inetAddProtocol(IPPROTO_UDP, udp.udpRcv, udp.udpErr, udp.udpResume)
     family.inetAddProtocol(IPPROTO_TCP, tcp.tcpRcv, tcp.tcpErr, tcp.tcpResume)

@@ -4,7 +4,7 @@
  * thread. Linux: inet_addr_type(), ipv6_chk_addr() with ipv6_addr_type().
  */
 import { AF_INET, isV4Mapped } from '../base/family.ts'
-import { RTN_BROADCAST, RTN_LOCAL, RTN_MULTICAST, RTN_UNICAST } from '../base/flowi.ts'
+import { RTN_ANYCAST, RTN_BROADCAST, RTN_LOCAL, RTN_MULTICAST, RTN_UNICAST } from '../base/flowi.ts'
 import type { Arena } from '../shm/arena.ts'
 import { IFADDR_WORDS } from '../shm/layout.ts'
 import type { FibReader } from './fib.ts'
@@ -41,6 +41,12 @@ export const createAddrType = ({ i32, layout }: Arena, fib: FibReader) => {
   const addrType = (words: Int32Array, at: number): number => {
     if (isV4Mapped(words, at)) return type4(words[at + 3])
     return words[at] >>> 24 === 0xff ? RTN_MULTICAST : typeOf(lookup6(local.v6, words, at))
+  }
+  /** Is an IPv6 address one that routers of this device's link share (ipv6_chk_acast_addr)? */
+  const isAnycastOn = (ifindex: number, words: Int32Array, at: number): boolean => {
+    for (let row = lookup6(local.v6, words, at); row !== 0; row = i32[row + NH_NEXT])
+      if (i32[row + NH_TYPE] === RTN_ANYCAST && i32[row + NH_DEV] === ifindex) return true
+    return false
   }
   /** Is an IPv4 address one of our own? */
   const isLocalAddress = (addr: number): boolean => type4(addr) === RTN_LOCAL
@@ -97,5 +103,13 @@ export const createAddrType = ({ i32, layout }: Arena, fib: FibReader) => {
     return false
   }
   const byAddress = { isAddrOnLink, isOwnOf, isOwnBeyondHost, forEachOwnOf }
-  return { addrType, isLocalAddress, inetAddrType, isOnLink, isDefaultGateway, ...byAddress }
+  return {
+    addrType,
+    isAnycastOn,
+    isLocalAddress,
+    inetAddrType,
+    isOnLink,
+    isDefaultGateway,
+    ...byAddress,
+  }
 }

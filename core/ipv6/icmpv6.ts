@@ -7,6 +7,7 @@
 import * as csum from '../base/checksum.ts'
 import { Errno } from '../base/errno.ts'
 import { clearAddr, copyAddr, isAnyAddr, isGroupAddr, needsZone } from '../base/family.ts'
+import type { Flowi } from '../base/flowi.ts'
 import {
   createFlowi,
   FL_DADDR,
@@ -69,6 +70,8 @@ type Icmpv6Deps = {
   protos: InetProtos
   /** core/stack/ipv6.ts: an echo reply (data at its ICMPv6 header) for whoever asked here; takes it over. */
   pingRcv: (skb: number) => void
+  /** core/stack/ipv6.ts: ndiscRcv of ndisc.ts, which sends by what is made here. */
+  ndiscRcv: (skb: number) => void
 } & Pick<Mld, 'mldRcv'> &
   Pick<AddrType, 'addrType'> &
   Pick<Icmpv6Ratelimit, 'icmpv6Allows'> &
@@ -105,6 +108,15 @@ const counted: [type: number, into: number, out: number][] = [
   [icmpv6.ICMPV6_PARAMPROB, Mib.Icmp6InParmProblems, Mib.Icmp6OutParmProblems],
   [icmpv6.ICMPV6_ECHO_REQUEST, Mib.Icmp6InEchos, Mib.Icmp6OutEchos],
   [icmpv6.ICMPV6_ECHO_REPLY, Mib.Icmp6InEchoReplies, Mib.Icmp6OutEchoReplies],
+  [icmpv6.NDISC_ROUTER_SOLICITATION, Mib.Icmp6InRouterSolicits, 0],
+  [icmpv6.NDISC_ROUTER_ADVERTISEMENT, Mib.Icmp6InRouterAdvertisements, 0],
+  [icmpv6.NDISC_NEIGHBOUR_SOLICITATION, Mib.Icmp6InNeighborSolicits, Mib.Icmp6OutNeighborSolicits],
+  [
+    icmpv6.NDISC_NEIGHBOUR_ADVERTISEMENT,
+    Mib.Icmp6InNeighborAdvertisements,
+    Mib.Icmp6OutNeighborAdvertisements,
+  ],
+  [icmpv6.NDISC_REDIRECT, Mib.Icmp6InRedirects, 0],
 ]
 for (const [type, into, out] of counted) {
   IN_COUNTERS[type] = into
@@ -113,7 +125,7 @@ for (const [type, into, out] of counted) {
 
 export const createIcmpv6 = (deps: Icmpv6Deps) => {
   const { arena, skbs, drop, consume, protos, addrType, icmpv6Allows, loadAddrs } = deps
-  const { routeOutput, updatePmtu, ip6Send, pingRcv, mldRcv } = deps
+  const { routeOutput, updatePmtu, ip6Send, pingRcv, ndiscRcv, mldRcv } = deps
   const { i32, u8, f64, layout } = arena
   const { sysctl } = layout
   const count = counterBank(arena, skbs.thread)
@@ -135,16 +147,17 @@ export const createIcmpv6 = (deps: Icmpv6Deps) => {
     fl[FL_PROTO] = IPPROTO_ICMPV6
     return routeOutput(fl)
   }
-  /** Sends a message, data at its ICMPv6 header, along the flow. */
-  const send = (skb: number, trafficClass: number): void => {
+  const send = (skb: number, trafficClass: number): void => icmpv6Transmit(skb, fl, trafficClass, 0)
+  /** Sends a message, data at its ICMPv6 header, along the route in `flow`. */
+  const icmpv6Transmit = (skb: number, flow: Flowi, trafficClass: number, hops: number): void => {
     const at = i32[skb + SKB_DATA]
     const len = i32[skb + SKB_LEN]
     const out = OUT_COUNTERS[icmpv6.type(u8, at)]
     f64[count + Mib.Icmp6OutMsgs]++
     if (out !== 0) f64[count + out]++
-    const pseudo = csum.pseudoSumWords(fl, FL_SADDR, FL_DADDR, IPPROTO_ICMPV6, len)
+    const pseudo = csum.pseudoSumWords(flow, FL_SADDR, FL_DADDR, IPPROTO_ICMPV6, len)
     icmpv6.setChecksum(u8, at, len, pseudo)
-    ip6Send(skb, fl, IPPROTO_ICMPV6, trafficClass, 0)
+    ip6Send(skb, flow, IPPROTO_ICMPV6, trafficClass, hops)
   }
 
   // ---- errors out
@@ -223,8 +236,14 @@ export const createIcmpv6 = (deps: Icmpv6Deps) => {
     if (type === icmpv6.ICMPV6_ECHO_REQUEST) return icmpv6Echo(skb)
     if (type === icmpv6.ICMPV6_ECHO_REPLY) return pingRcv(skb)
     if (icmpv6.isError(type)) return icmpv6Notify(skb, type)
+    if (isNdisc(type)) return ndiscRcv(skb)
     consume(skb)
   }
+  /** A message that another CPU has received and checked, for what only this one knows. */
+  const icmpv6Resume = (skb: number): void =>
+    isMld(icmpv6.type(u8, i32[skb + SKB_DATA])) ? mldRcv(skb) : ndiscRcv(skb)
+  const isNdisc = (type: number): boolean =>
+    type >= icmpv6.NDISC_ROUTER_SOLICITATION && type <= icmpv6.NDISC_REDIRECT
   const isChecksumOk = (at: number, len: number): boolean => {
     const pseudo = csum.pseudoSumWords(received, FL_SADDR, FL_DADDR, IPPROTO_ICMPV6, len)
     return icmpv6.isChecksumOk(u8, at, len, pseudo)
@@ -298,5 +317,5 @@ export const createIcmpv6 = (deps: Icmpv6Deps) => {
     return true
   }
 
-  return { icmpv6Send, icmpv6Rcv, icmpv6Err }
+  return { icmpv6Send, icmpv6Transmit, icmpv6Rcv, icmpv6Err, icmpv6Resume }
 }

@@ -61,4 +61,7 @@ export const NTF_ROUTER = 0x80
 // neigh_update flags (include/net/neighbour.h).
 export const NEIGH_UPDATE_F_OVERRIDE = 0x1
 export const NEIGH_UPDATE_F_WEAK_OVERRIDE = 0x2
+/** The word says whether the neighbour is a router; and that it is one. */
+export const NEIGH_UPDATE_F_OVERRIDE_ISROUTER = 0x4
+export const NEIGH_UPDATE_F_ISROUTER = 0x40000000
 export const NEIGH_UPDATE_F_ADMIN = 0x80000000 | 0

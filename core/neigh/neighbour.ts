@@ -34,13 +34,16 @@ import {
   NEIGH_TABLE_SEED,
   NEIGH_TIMER,
   NEIGH_UPDATE_F_ADMIN,
+  NEIGH_UPDATE_F_ISROUTER,
   NEIGH_UPDATE_F_OVERRIDE,
+  NEIGH_UPDATE_F_OVERRIDE_ISROUTER,
   NEIGH_UPDATE_F_WEAK_OVERRIDE,
   NEIGH_UPDATED,
   NEIGH_USE_CONFIRMED,
   NEIGH_USE_USED,
   NEIGH_USE_WORDS,
   NEIGH_USED,
+  NTF_ROUTER,
   NUD_CONNECTED,
   NUD_DELAY,
   NUD_FAILED,
@@ -363,9 +366,11 @@ export const createNeighbour = (deps: NeighbourDeps) => {
     if ((wanted & NUD_CONNECTED) !== 0) i32[row + NEIGH_CONFIRMED] = now()
     let state = wanted
     let changes = !isSame
+    let saysRouter = (flags & NEIGH_UPDATE_F_OVERRIDE_ISROUTER) !== 0
     if (wasValid && !isSame && (flags & NEIGH_UPDATE_F_OVERRIDE) === 0) {
       if ((flags & NEIGH_UPDATE_F_WEAK_OVERRIDE) === 0 || (old & NUD_CONNECTED) === 0) return 0
       changes = false
+      saysRouter = false
       state = NUD_STALE
     } else if (wasValid && isSame && wanted === NUD_STALE && !isAdmin) state = old
     if (changes) setLladdr(row, hi, lo)
@@ -374,8 +379,15 @@ export const createNeighbour = (deps: NeighbourDeps) => {
     if (changes) i32[row + NEIGH_UPDATED] = now()
     if (state !== old) enterUpdated(row, state)
     if (!wasValid) tellWorkers(row, true)
-    if (changes || state !== old) notify(row, false)
+    const turns = saysRouter && setRouter(row, (flags & NEIGH_UPDATE_F_ISROUTER) !== 0)
+    if (changes || turns || state !== old) notify(row, false)
     return 0
+  }
+  /** True when that is news (RFC 4861 section 7.2.5). */
+  const setRouter = (row: number, isRouter: boolean): boolean => {
+    const before = i32[row + NEIGH_FLAGS]
+    i32[row + NEIGH_FLAGS] = isRouter ? before | NTF_ROUTER : before & ~NTF_ROUTER
+    return i32[row + NEIGH_FLAGS] !== before
   }
   const enterUpdated = (row: number, state: number): void => {
     wheel.cancel(row + NEIGH_TIMER)

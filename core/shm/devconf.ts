@@ -78,6 +78,8 @@ const IPV6 = {
   disable_ipv6: onOff(0),
   /** Either: what leaves by a device has an address of it. */
   use_oif_addrs_only: onOff(0),
+  /** Either: neighbours are told when the device comes up or has another link address. */
+  ndisc_notify: onOff(0),
   /** What was sent to many by a link's address, but to one by its IP, is dropped (RFC 7042 has no use for it). */
   drop_unicast_in_l2_multicast: onOff(0),
   /** Either's, as force_igmp_version. */

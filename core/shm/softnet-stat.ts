@@ -149,6 +149,12 @@ export const SOFTNET_STAT = [
     help: 'ARP frames of other stations that have an address of ours.',
   },
   {
+    name: 'ndisc_conflicts',
+    type: 'counter',
+    by: 'worker',
+    help: 'Neighbour advertisements of other stations for an address of ours.',
+  },
+  {
     name: 'neigh_rcv_probes_mcast',
     type: 'counter',
     by: 'worker',

@@ -69,6 +69,10 @@ const REASONS = [
   'IPV6_BAD_EXTHDR',
   'IPV6DISABLED',
   'UNICAST_IN_L2_MULTICAST',
+  'IPV6_NDISC_FRAG',
+  'IPV6_NDISC_HOP_LIMIT',
+  'IPV6_NDISC_BAD_CODE',
+  'IPV6_NDISC_BAD_OPTIONS',
 ] as const
 
 /** A reason's number: only those of `Drop` are. */

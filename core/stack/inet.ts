@@ -52,7 +52,10 @@ export const createInet = (machine: Machine, link: Link) => {
   ptype.devAddPack(ETH_P_IP, ipv4.ipRcv, ipv4.ipResume)
   ptype.devAddPack(ETH_P_IPV6, ipv6.ip6Rcv, ipv6.ip6Resume)
   ptype.devAddPack(ETH_P_ARP, arp.arpRcv, arp.arpRcv)
-  ipi.on(Ipi.DEV_UP, (_from, ifindex) => arp.arpNotify(ifindex))
+  ipi.on(Ipi.DEV_UP, (_from, ifindex) => {
+    arp.arpNotify(ifindex)
+    ipv6.ndNotify(ifindex)
+  })
   ipi.on(Ipi.DEV_DOWN, (_from, ifindex, isCarrierOnly) => {
     if (isCarrierOnly !== 0 && !evictsNeighbours(ifindex)) return
     neighOutput.flushDevice(ifindex)

@@ -14,6 +14,7 @@ import { createIp6LinkFailure } from '../ipv6/ip6-link-failure.ts'
 import { createIp6Output } from '../ipv6/ip6-output.ts'
 import { createMld } from '../ipv6/mld.ts'
 import { createIp6Reassembly } from '../ipv6/ip6-reassembly.ts'
+import { createNdisc } from '../ipv6/ndisc.ts'
 import type { NfHooks } from '../netfilter/hooks.ts'
 import { ETH_P_IPV6 } from '../wire/ethernet.ts'
 import { ICMPV6_PKT_TOOBIG } from '../wire/icmpv6.ts'
@@ -54,8 +55,16 @@ export const createIpv6 = ({ machine, link, neigh, routing, frags, protos, nf }:
     ...out,
     pingRcv: consume,
     mldRcv: mld.mldRcv,
+    ndiscRcv: (skb) => ndiscRcv(skb),
   })
-  const { icmpv6Send } = icmpv6
+  const { icmpv6Send, icmpv6Transmit } = icmpv6
+  const { ndiscRcv, ndSolicit, ndNotify } = createNdisc({
+    ...common,
+    icmpv6Transmit,
+    table: neigh.neighTable,
+    neighbour: neigh.neighbour,
+    key: machine.words(4),
+  })
   const { ip6Forward, forwardFinish } = createIp6Forward({
     ...common,
     ...out,
@@ -81,6 +90,6 @@ export const createIpv6 = ({ machine, link, neigh, routing, frags, protos, nf }:
     rawDeliver: () => false,
   })
   const { linkFailure } = createIp6LinkFailure({ ...common, icmpv6Send })
-  neigh.neighbour?.registerOps('v6', { ethertype: ETH_P_IPV6, solicit: () => {} })
-  return { ...out, ...input, icmpv6, mld, mr, linkFailure }
+  neigh.neighbour?.registerOps('v6', { ethertype: ETH_P_IPV6, solicit: ndSolicit })
+  return { ...out, ...input, icmpv6, mld, mr, ndNotify, linkFailure }
 }

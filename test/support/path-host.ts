@@ -193,5 +193,7 @@ export const createRouter6 = (options: PathOptions = {}): PathHost => {
   path.addAddress(2, 'fe80::1/64')
   path.addAddress(3, 'fe80::1/64')
   path.addRoute('::/0', 3, { via: '2001:db8:3::254' })
+  // the groups by which its addresses are asked for
+  path.settle()
   return path
 }

@@ -1,5 +1,5 @@
 // The networks of sim-topology.ts over IPv6: addresses are 2001:db8:N::1 for the first, ::2 for the second host of network
-// N, ::ff for the router. Neighbours are written down.
+// N, ::ff for the router. Neighbours find each other.
 
 import { createSim, type HostOptions, type WireOptions } from './net-sim.ts'
 import { MAC } from './sim-topology.ts'
@@ -21,7 +21,6 @@ const eth = (ifname: string, address: string, cidrs: readonly string[], mtu = 15
   addresses: [...cidrs],
   up: true,
 })
-const neigh = (dev: string, dst: string, lladdr: string) => ({ dev, dst, lladdr })
 
 export const A6 = '2001:db8:1::1'
 export const B6 = '2001:db8:2::2'
@@ -48,7 +47,6 @@ export const routed6 = async (options: RoutedOptions = {}) => {
         { dst: '::/0', gateway: R6.left },
         { dst: 'default', gateway: '10.0.1.254' },
       ],
-      neigh: [neigh('eth0', R6.left, MAC.r1), neigh('eth0', LINK.r1, MAC.r1)],
     },
     ...a,
   })
@@ -59,7 +57,6 @@ export const routed6 = async (options: RoutedOptions = {}) => {
         { dst: '::/0', gateway: R6.right },
         { dst: 'default', gateway: '10.0.2.254' },
       ],
-      neigh: [neigh('eth0', R6.right, MAC.r2), neigh('eth0', LINK.r2, MAC.r2)],
     },
     ...b,
   })
@@ -69,12 +66,6 @@ export const routed6 = async (options: RoutedOptions = {}) => {
         lo,
         eth('eth1', MAC.r1, [`${R6.left}/64`, '10.0.1.254/24']),
         eth('eth2', MAC.r2, [`${R6.right}/64`, '10.0.2.254/24'], narrow),
-      ],
-      neigh: [
-        neigh('eth1', A6, MAC.a),
-        neigh('eth1', LINK.a, MAC.a),
-        neigh('eth2', B6, MAC.b),
-        neigh('eth2', LINK.b, MAC.b),
       ],
     },
     ...router,

@@ -1,8 +1,8 @@
-// The topology over IPv6: network N is 2001:db8:N::/64, softnet ::ff in it, a and b ::1. Neighbours are written down on
-// both sides.
+// The topology over IPv6: network N is 2001:db8:N::/64, softnet ::ff in it, a and b ::1. The kernel and softnet
+// find one another by neighbour discovery.
 
 import type { Namespace } from '../../../workers/os/netns.ts'
-import { runIn, toolIn } from './commands.ts'
+import { toolIn } from './commands.ts'
 import type { Daemon, DaemonOptions } from './daemon.ts'
 import { createTopology, type Topology } from './topology.ts'
 
@@ -11,9 +11,6 @@ export const B6 = '2001:db8:2::1'
 /** softnet's addresses, as a and b know them. */
 export const ROUTER_A6 = '2001:db8:1::ff'
 export const ROUTER_B6 = '2001:db8:2::ff'
-
-const macOf = async (namespace: Namespace): Promise<string> =>
-  (await runIn(namespace, ['cat', '/sys/class/net/eth0/address'])).out.trim()
 
 const must = async (daemon: Daemon, ...args: string[]): Promise<void> => {
   const { status, err } = await daemon.cli(...args)
@@ -24,16 +21,11 @@ const must = async (daemon: Daemon, ...args: string[]): Promise<void> => {
 const setUp = async (daemon: Daemon, namespace: Namespace, net: number): Promise<void> => {
   const [link, own, router] = [`lan${net - 1}`, `2001:db8:${net}::1`, `2001:db8:${net}::ff`]
   await must(daemon, 'ip', 'addr', 'add', `${router}/64`, 'dev', link)
-  const { address } = await daemon.must<{ address: string }>('GET', `/v1/links/${link}`)
   await namespace.ask({ op: 'sysctl', name: 'net.ipv6.conf.eth0.accept_dad', value: '0' })
   await namespace.ask({ op: 'sysctl', name: 'net.ipv6.conf.eth0.disable_ipv6', value: '0' })
   const ip = (...args: string[]) => toolIn(namespace, 'ip', ['-6', ...args])
   await ip('addr', 'add', `${own}/64`, 'dev', 'eth0', 'nodad')
-  const permanent = ['nud', 'permanent', 'dev']
-  await ip('neigh', 'replace', router, 'lladdr', address, ...permanent, 'eth0')
   await ip('route', 'add', 'default', 'via', router)
-  const lladdr = await macOf(namespace)
-  await must(daemon, 'ip', 'neigh', 'replace', own, 'lladdr', lladdr, ...permanent, link)
 }
 
 export const createTopology6 = async (options: DaemonOptions = {}): Promise<Topology> => {

@@ -1,0 +1,328 @@
+/**
+ * Neighbour discovery: IPv6's way to ask for a neighbour and to answer. ndiscRcv takes solicitations and advertisements from
+ * ICMPv6, on worker 0 (other workers send theirs there); ndSolicit is what the neighbour machine calls.
+ * RFC 4861 section 7, 6980; Linux: net/ipv6/ndisc.c.
+ */
+import { AF_INET6, copyAddr, isAnyAddr, isGroupAddr, isSameAddr } from '../base/family.ts'
+import {
+  createFlowi,
+  FL_DADDR,
+  FL_DEV,
+  FL_DST,
+  FL_FAMILY,
+  FL_MTU,
+  FL_NO_LOOP,
+  FL_PROTO,
+  FL_SADDR,
+  FL_TYPE,
+  RTN_MULTICAST,
+  RTN_UNICAST,
+} from '../base/flowi.ts'
+import type { AddrType } from '../inet/addr-type.ts'
+import {
+  IFA_F_TENTATIVE,
+  IFA_FLAGS,
+  IFA_IFINDEX,
+  IFA_ADDR,
+  IFA_FAMILY,
+  IFA_SCOPE,
+  IFA_TOP,
+} from '../inet/ifaddr-constants.ts'
+import { IPCB_FLAGS, IPSKB_REASSEMBLED } from '../inet/inet-constants.ts'
+import { onlinkRow } from '../inet/nexthop.ts'
+import { RT_SCOPE_LINK } from '../inet/nexthop-constants.ts'
+import type { PacketAddrs } from '../inet/packet-addrs.ts'
+import { createSourceSelection } from '../inet/source.ts'
+import {
+  NEIGH_ADDR,
+  NEIGH_IFINDEX,
+  NEIGH_STATE,
+  NEIGH_UPDATE_F_ISROUTER,
+  NEIGH_UPDATE_F_OVERRIDE,
+  NEIGH_UPDATE_F_OVERRIDE_ISROUTER,
+  NEIGH_UPDATE_F_WEAK_OVERRIDE,
+  NUD_FAILED,
+  NUD_REACHABLE,
+  NUD_STALE,
+} from '../neigh/neigh-constants.ts'
+import type { NeighTable } from '../neigh/neigh-table.ts'
+import type { Neighbour } from '../neigh/neighbour.ts'
+import {
+  DEV_FLAGS,
+  DEV_MAC,
+  DEV_MTU,
+  deviceRow,
+  IFF_LOOPBACK,
+  IFF_NOARP,
+} from '../netdev/netdev.ts'
+import type { Arena } from '../shm/arena.ts'
+import { counterBank, Softnet } from '../shm/counters.ts'
+import { CONF_ALL, Conf6, confRow } from '../shm/devconf.ts'
+import { IFADDR_WORDS } from '../shm/layout.ts'
+import type { ConsumeFn, DropFn } from '../skb/drop.ts'
+import { Drop } from '../skb/drop.ts'
+import type { Skbs } from '../skb/skb.ts'
+import {
+  MAX_HEADER,
+  PACKET_LOOPBACK,
+  SKB_DATA,
+  SKB_DEV,
+  SKB_LEN,
+  SKB_NETWORK,
+  SKB_PKT_TYPE,
+  STAGE_SOCKET,
+} from '../skb/skb.ts'
+import type { Machine } from '../stack/machine.ts'
+import * as ethernet from '../wire/ethernet.ts'
+import * as icmpv6 from '../wire/icmpv6.ts'
+import { IPPROTO_ICMPV6 } from '../wire/ipproto.ts'
+import * as ipv6 from '../wire/ipv6.ts'
+import * as ndisc from '../wire/ndisc.ts'
+import * as options from '../wire/ndisc-options.ts'
+import type { Icmpv6 } from './icmpv6.ts'
+
+type NdiscDeps = {
+  arena: Arena
+  skbs: Skbs
+  drop: DropFn
+  consume: ConsumeFn
+  table: NeighTable
+  /** The state machine, on worker 0; null on other workers, which re-steer what they get. */
+  neighbour: Neighbour | null
+  /** First of four free words of this thread. */
+  key: number
+} & Pick<Icmpv6, 'icmpv6Transmit'> &
+  Pick<AddrType, 'isAnycastOn'> &
+  Pick<PacketAddrs, 'loadAddrs'> &
+  Pick<Machine, 'steerTo'>
+
+/** No router and no host beyond the link can have sent what has this left of its hops. */
+const ALL_HOPS = 255
+const ALL_NODES = Int32Array.of(0xff020000, 0, 0, 1)
+const NO_FLAGS = 0
+
+/** The group by which an address's owner is asked (RFC 4291 section 2.7.1). */
+const toSolicitedNode = (to: Int32Array, toAt: number, words: Int32Array, at: number): void => {
+  to[toAt] = 0xff020000 | 0
+  to[toAt + 1] = 0
+  to[toAt + 2] = 1
+  to[toAt + 3] = 0xff000000 | (words[at + 3] & 0xffffff)
+}
+const isSolicitedNode = (words: Int32Array, at: number): boolean =>
+  words[at] === (0xff020000 | 0) &&
+  words[at + 1] === 0 &&
+  words[at + 2] === 1 &&
+  words[at + 3] >>> 24 === 0xff
+
+export const createNdisc = (deps: NdiscDeps) => {
+  const { arena, skbs, drop, consume, table, neighbour, steerTo, key } = deps
+  const { icmpv6Transmit, isAnycastOn, loadAddrs } = deps
+  const { i32, u8, f64, layout } = arena
+  const { select6 } = createSourceSelection(arena)
+  const count = counterBank(arena, skbs.thread)
+  const received = createFlowi()
+  const fl = createFlowi()
+  const target = new Int32Array(4)
+  const asked = new Int32Array(4)
+
+  const flagsOf = (dev: number): number => i32[deviceRow(arena, dev) + DEV_FLAGS]
+  const hasNeighbours = (dev: number): boolean => (flagsOf(dev) & (IFF_LOOPBACK | IFF_NOARP)) === 0
+  const isRouter = (dev: number): boolean => i32[confRow(arena, dev) + Conf6.forwarding] !== 0
+
+  /** Row of an address of the device, or 0 (ipv6_get_ifaddr). */
+  const ownAddr = (dev: number, words: Int32Array, at: number): number => {
+    const end = layout.ifaddrs + i32[layout.ifaddrs + IFA_TOP] * IFADDR_WORDS
+    for (let row = layout.ifaddrs + IFADDR_WORDS; row < end; row += IFADDR_WORDS)
+      if (i32[row + IFA_IFINDEX] === dev && isSameAddr(i32, row + IFA_ADDR, words, at)) return row
+    return 0
+  }
+  const isTentative = (row: number): boolean => (i32[row + IFA_FLAGS] & IFA_F_TENTATIVE) !== 0
+
+  // ---- out
+
+  /** Begins a message by a device: to FL_DADDR, which follows. */
+  const toLink = (dev: number): void => {
+    fl.fill(0)
+    fl[FL_FAMILY] = AF_INET6
+    fl[FL_PROTO] = IPPROTO_ICMPV6
+    fl[FL_NO_LOOP] = 1
+    fl[FL_DST] = onlinkRow(arena, dev)
+    fl[FL_DEV] = dev
+    fl[FL_MTU] = i32[deviceRow(arena, dev) + DEV_MTU]
+  }
+  /** Sends a solicitation or an advertisement about `about`; `option` is that of the device's own address, 0 for none. */
+  const ndSend = (dev: number, type: number, flags: number, about: Int32Array, option: number) => {
+    fl[FL_TYPE] = isGroupAddr(fl, FL_DADDR) ? RTN_MULTICAST : RTN_UNICAST
+    const len = ndisc.ND_MSG_LEN + (option === 0 ? 0 : options.LL_ADDR_LEN)
+    const skb = skbs.alloc(len, MAX_HEADER)
+    if (skb === 0) return
+    const at = skbs.put(skb, len)
+    icmpv6.setType(u8, at, type)
+    icmpv6.setCode(u8, at, 0)
+    ndisc.setFlags(u8, at, flags)
+    ndisc.setTarget(u8, at, about, 0)
+    if (option !== 0) {
+      const own = (deviceRow(arena, dev) + DEV_MAC) << 2
+      const [hi, lo] = [ethernet.macHi(u8, own), ethernet.macLo(u8, own)]
+      options.putLlAddr(u8, at + ndisc.ND_MSG_LEN, option, hi, lo)
+    }
+    icmpv6Transmit(skb, fl, 0, ALL_HOPS)
+  }
+
+  /** Asks for the entry's neighbour, for a packet from the address at (words, from), which is zero for none (ndisc_solicit). */
+  const ndSolicit = (row: number, isUnicast: boolean, words: Int32Array, from: number): void => {
+    const dev = i32[row + NEIGH_IFINDEX]
+    toLink(dev)
+    copyAddr(asked, 0, i32, row + NEIGH_ADDR)
+    if (isUnicast) copyAddr(fl, FL_DADDR, asked, 0)
+    else toSolicitedNode(fl, FL_DADDR, asked, 0)
+    const own = isAnyAddr(words, from) ? 0 : ownAddr(dev, words, from)
+    if (own !== 0 && !isTentative(own)) copyAddr(fl, FL_SADDR, words, from)
+    else if (!linkLocalSource(dev)) return
+    const option = options.ND_OPT_SOURCE_LL_ADDR
+    ndSend(dev, icmpv6.NDISC_NEIGHBOUR_SOLICITATION, NO_FLAGS, asked, option)
+  }
+  /** An address of the link that is sure to be ours (ipv6_get_lladdr). */
+  const linkLocalSource = (dev: number): boolean => {
+    const end = layout.ifaddrs + i32[layout.ifaddrs + IFA_TOP] * IFADDR_WORDS
+    for (let row = layout.ifaddrs + IFADDR_WORDS; row < end; row += IFADDR_WORDS) {
+      if (i32[row + IFA_IFINDEX] !== dev || i32[row + IFA_FAMILY] !== AF_INET6) continue
+      if (i32[row + IFA_SCOPE] !== RT_SCOPE_LINK || isTentative(row)) continue
+      copyAddr(fl, FL_SADDR, i32, row + IFA_ADDR)
+      return true
+    }
+    return false
+  }
+  /** Says that an address is here (ndisc_send_na), to FL_DADDR; from the address itself unless it is shared. */
+  const sendAdvertisement = (dev: number, flags: number, isOwn: boolean, withAddr: boolean) => {
+    if (isOwn) copyAddr(fl, FL_SADDR, target, 0)
+    else if (!select6(fl, dev)) return
+    const option = withAddr ? options.ND_OPT_TARGET_LL_ADDR : 0
+    const all = flags | (isRouter(dev) ? ndisc.NA_ROUTER : 0)
+    ndSend(dev, icmpv6.NDISC_NEIGHBOUR_ADVERTISEMENT, all, target, option)
+  }
+
+  const notifies = (dev: number): boolean =>
+    [CONF_ALL, dev].some((row) => i32[confRow(arena, row) + Conf6.ndisc_notify] !== 0)
+  /** Says to all that the device's addresses are its own (ndisc_notify; ndisc_send_unsol_na, section 7.2.6). */
+  const ndNotify = (dev: number): void => {
+    if (!notifies(dev) || !hasNeighbours(dev)) return
+    const end = layout.ifaddrs + i32[layout.ifaddrs + IFA_TOP] * IFADDR_WORDS
+    for (let row = layout.ifaddrs + IFADDR_WORDS; row < end; row += IFADDR_WORDS) {
+      if (i32[row + IFA_IFINDEX] !== dev || i32[row + IFA_FAMILY] !== AF_INET6) continue
+      if (isTentative(row)) continue
+      toLink(dev)
+      copyAddr(fl, FL_DADDR, ALL_NODES, 0)
+      copyAddr(target, 0, i32, row + IFA_ADDR)
+      sendAdvertisement(dev, ndisc.NA_OVERRIDE, true, true)
+    }
+  }
+
+  // ---- in
+
+  /** From icmpv6Rcv, the checksum right: data is the ICMPv6 header, and the message whole behind it. */
+  const ndiscRcv = (skb: number): void => {
+    const at = i32[skb + SKB_DATA]
+    // RFC 6980: what was in pieces cannot be looked into on its way
+    if ((i32[skb + IPCB_FLAGS] & IPSKB_REASSEMBLED) !== 0) return drop(skb, Drop.IPV6_NDISC_FRAG)
+    if (ipv6.hopLimit(u8, i32[skb + SKB_NETWORK]) !== ALL_HOPS)
+      return drop(skb, Drop.IPV6_NDISC_HOP_LIMIT)
+    if (icmpv6.code(u8, at) !== 0) return drop(skb, Drop.IPV6_NDISC_BAD_CODE)
+    if (neighbour === null) return steerTo(0, skb, STAGE_SOCKET)
+    loadAddrs(skb, received)
+    const type = icmpv6.type(u8, at)
+    if (type === icmpv6.NDISC_NEIGHBOUR_SOLICITATION) return neighbourMessage(skb, recvNs)
+    if (type === icmpv6.NDISC_NEIGHBOUR_ADVERTISEMENT) return neighbourMessage(skb, recvNa)
+    consume(skb)
+  }
+  type Handler = (skb: number, at: number, end: number, dev: number, machine: Neighbour) => void
+  /** What solicitations and advertisements have in common (sections 7.1.1 and 7.1.2). */
+  const neighbourMessage = (skb: number, handler: Handler): void => {
+    const at = i32[skb + SKB_DATA]
+    const end = at + i32[skb + SKB_LEN]
+    if (!ndisc.check(u8, at, end - at)) return drop(skb, Drop.PKT_TOO_SMALL)
+    if (!options.check(u8, at + ndisc.ND_MSG_LEN, end))
+      return drop(skb, Drop.IPV6_NDISC_BAD_OPTIONS)
+    ndisc.target(u8, at, target, 0)
+    if (isGroupAddr(target, 0)) return drop(skb, Drop.NOT_SPECIFIED)
+    handler(skb, at, end, i32[skb + SKB_DEV], neighbour!)
+  }
+  const optionOf = (at: number, end: number, type: number): number =>
+    options.find(u8, at + ndisc.ND_MSG_LEN, end, type)
+
+  /** A solicitation (ndisc_recv_ns). */
+  const recvNs = (skb: number, at: number, end: number, dev: number, machine: Neighbour): void => {
+    const isProbe = isAnyAddr(received, FL_SADDR)
+    const isToGroup = isGroupAddr(received, FL_DADDR)
+    const option = optionOf(at, end, options.ND_OPT_SOURCE_LL_ADDR)
+    if (isProbe && (!isSolicitedNode(received, FL_DADDR) || option >= 0))
+      return drop(skb, Drop.NOT_SPECIFIED)
+    if (option >= 0 && !options.isLlAddr(u8, option)) return drop(skb, Drop.NOT_SPECIFIED)
+    const own = ownAddr(dev, target, 0)
+    if ((own !== 0 && isTentative(own)) || (own === 0 && !isAnycastOn(dev, target, 0)))
+      return consume(skb)
+    if (isProbe) {
+      answerProbe(dev, own !== 0)
+      return consume(skb)
+    }
+    f64[count + (isToGroup ? Softnet.neigh_rcv_probes_mcast : Softnet.neigh_rcv_probes_ucast)]++
+    if (!hasNeighbours(dev)) return consume(skb)
+    if (learnAsker(machine, dev, option, !isToGroup)) answer(dev, own !== 0, isToGroup)
+    consume(skb)
+  }
+  /** Somebody tries whether the address is free: all hear that it is not (section 7.2.4). */
+  const answerProbe = (dev: number, isOwn: boolean): void => {
+    toLink(dev)
+    copyAddr(fl, FL_DADDR, ALL_NODES, 0)
+    sendAdvertisement(dev, isOwn ? ndisc.NA_OVERRIDE : 0, isOwn, true)
+  }
+  /** Who asked by its group may not know us at all; what is shared overrides nothing (section 7.2.7). */
+  const answer = (dev: number, isOwn: boolean, isToGroup: boolean): void => {
+    toLink(dev)
+    copyAddr(fl, FL_DADDR, received, FL_SADDR)
+    const override = isOwn && isToGroup ? ndisc.NA_OVERRIDE : 0
+    sendAdvertisement(dev, ndisc.NA_SOLICITED | override, isOwn, isToGroup)
+  }
+  /** Section 7.2.3: the asker's entry; one that gives no link-layer address is looked for only where we can answer it. */
+  const learnAsker = (machine: Neighbour, dev: number, option: number, creates: boolean) => {
+    copyAddr(i32, key, received, FL_SADDR)
+    let row = table.lookup(dev, key)
+    if (row === 0 && (creates || option >= 0)) row = machine.create(dev, key)
+    if (row === 0) return false
+    const hi = option < 0 ? -1 : options.llAddrHi(u8, option)
+    const lo = option < 0 ? 0 : options.llAddrLo(u8, option)
+    const how = NEIGH_UPDATE_F_WEAK_OVERRIDE | NEIGH_UPDATE_F_OVERRIDE
+    machine.update(row, hi, lo, NUD_STALE, how)
+    return true
+  }
+
+  /** An advertisement (ndisc_recv_na). */
+  const recvNa = (skb: number, at: number, end: number, dev: number, machine: Neighbour): void => {
+    const flags = ndisc.flags(u8, at)
+    const isSolicited = (flags & ndisc.NA_SOLICITED) !== 0
+    if (isSolicited && isGroupAddr(received, FL_DADDR)) return drop(skb, Drop.NOT_SPECIFIED)
+    const option = optionOf(at, end, options.ND_OPT_TARGET_LL_ADDR)
+    if (option >= 0 && !options.isLlAddr(u8, option)) return drop(skb, Drop.NOT_SPECIFIED)
+    if (ownAddr(dev, target, 0) !== 0) {
+      if (i32[skb + SKB_PKT_TYPE] !== PACKET_LOOPBACK) f64[count + Softnet.ndisc_conflicts]++
+      return consume(skb)
+    }
+    copyAddr(i32, key, target, 0)
+    const row = table.lookup(dev, key)
+    // what has failed is asked for anew, not believed
+    if (row !== 0 && i32[row + NEIGH_STATE] !== NUD_FAILED) heard(machine, row, flags, option)
+    consume(skb)
+  }
+  /** Section 7.2.5. */
+  const heard = (machine: Neighbour, row: number, flags: number, option: number): void => {
+    const hi = option < 0 ? -1 : options.llAddrHi(u8, option)
+    const lo = option < 0 ? 0 : options.llAddrLo(u8, option)
+    const state = (flags & ndisc.NA_SOLICITED) !== 0 ? NUD_REACHABLE : NUD_STALE
+    const override = (flags & ndisc.NA_OVERRIDE) !== 0 ? NEIGH_UPDATE_F_OVERRIDE : 0
+    const router = (flags & ndisc.NA_ROUTER) !== 0 ? NEIGH_UPDATE_F_ISROUTER : 0
+    const how = NEIGH_UPDATE_F_WEAK_OVERRIDE | NEIGH_UPDATE_F_OVERRIDE_ISROUTER
+    machine.update(row, hi, lo, state, how | override | router)
+  }
+
+  return { ndiscRcv, ndSolicit, ndNotify }
+}
