@@ -1,4 +1,7 @@
-/** The socket calls of scripts, over the socket layer of the stack under test. Blocking is made here: a call that would wait is tried again. */
+/**
+ * The socket calls of scripts, over the socket layer of the stack under test. Blocking is made here: a call that would wait is
+ * tried again when the stack tells its socket of an event, as a sleeping thread is woken.
+ */
 import { Errno, errnoName } from '../core/base/errno.ts'
 import * as names from '../core/socket/socket-constants.ts'
 import * as sock from '../core/socket/sock.ts'
@@ -110,6 +113,10 @@ export const createCalls = (host: Host, events: CallEvents) => {
   const { sockets, tcp } = stack
   const files = new Map<number, File>()
   let lastSk = 0
+  let isWoken = false
+  const handler = sockets.registerHandler(() => {
+    isWoken = true
+  })
 
   const fileOf = (value: Value | undefined): File => {
     const file = files.get(toNumber(value))
@@ -119,6 +126,7 @@ export const createCalls = (host: Host, events: CallEvents) => {
   const open = (fd: number, sk: number): void => {
     files.set(fd, { sk, flags: NUMBERS.O_RDWR! })
     lastSk = sk
+    sockets.attach(sk, handler, 0)
   }
   const isBlocking = (file: File, flags = 0): boolean =>
     (file.flags & O_NONBLOCK) === 0 && (flags & MSG_DONTWAIT) === 0
@@ -335,7 +343,13 @@ export const createCalls = (host: Host, events: CallEvents) => {
     const open = [...files.values()]
     return open.some(({ sk }) => sk === lastSk) ? lastSk : (open.at(-1)?.sk ?? 0)
   }
-  return { prepare, lastSocket }
+  /** Whether a socket was told of something since the last call. */
+  const takeWoken = (): boolean => {
+    const was = isWoken
+    isWoken = false
+    return was
+  }
+  return { prepare, lastSocket, takeWoken }
 }
 
 const wordOf = (value: Value | undefined): string => (value?.is === 'name' ? value.value : '')

@@ -52,7 +52,8 @@ export const play = (
     checkTime(`line ${call.event.line}: the end of the call`, call.event, call.ends, host.now())
   }
   const pump = (): void => {
-    if (blocked !== null) {
+    // poll has a time of its own
+    if (blocked !== null && (calls.takeWoken() || blocked.event.call.name === 'poll')) {
       const result = blocked.attempt()
       host.settle()
       if (result !== null) {
