@@ -6,13 +6,16 @@ import { AF_INET, AF_INET6 } from '../core/base/family.ts'
 import { parseAddr } from '../core/wire/text.ts'
 import { etherFrame } from '../test/support/packets.ts'
 import { createPathHost } from '../test/support/path-host.ts'
+import { Unsupported } from './script.ts'
 
 /** `mapped`: sockets of IPv6 with addresses of IPv4. */
 export type Mode = 'ipv4' | 'ipv6' | 'mapped'
 
+/** IPv6 has as much more MTU as its header is longer, so that a segment holds the same and scripts serve both. */
 const NETS = {
   ipv4: {
     plen: 16,
+    mtu: 1500,
     local: '192.168.0.1',
     gateway: '192.168.255.254',
     remote: '192.0.2.1',
@@ -20,6 +23,7 @@ const NETS = {
   },
   ipv6: {
     plen: 48,
+    mtu: 1520,
     local: 'fd3d:fa7b:d17d::1',
     gateway: 'fd3d:fa7b:d17d:8888::1',
     remote: '2001:db8::1',
@@ -41,8 +45,10 @@ export const createHost = (mode: Mode, options: ReadonlyMap<string, string>) => 
   const net = NETS[wire]
   const local = options.get('local_ip') ?? net.local
   const remote = options.get('remote_ip') ?? net.remote
+  for (const address of [local, remote])
+    if (address.includes(':') !== (wire === 'ipv6')) throw new Unsupported(`the address ${address}`)
   const path = createPathHost({ config: CONFIG })
-  path.addDevice(DEV, { mac: HOST_MAC, mtu: Number(options.get('mtu') ?? 1500) })
+  path.addDevice(DEV, { mac: HOST_MAC, mtu: Number(options.get('mtu') ?? net.mtu) })
   path.addAddress(DEV, `${local}/${net.plen}`)
   path.addRoute(net.all, DEV, { via: net.gateway })
   path.setNeigh(DEV, net.gateway, GATEWAY_MAC)

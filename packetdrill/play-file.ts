@@ -22,7 +22,7 @@ export type Verdict = {
 const PREDEFINED: Record<Mode, Record<string, string>> = {
   ipv4: { MSS: '1460', CODE: 'host_unreachable', TFO_COOKIE: '3021b9d889017eeb' },
   mapped: { MSS: '1460', CODE: 'host_unreachable', TFO_COOKIE: '3021b9d889017eeb' },
-  ipv6: { MSS: '1440', CODE: 'address_unreachable', TFO_COOKIE: 'c1d1e9742a47a9bc' },
+  ipv6: { MSS: '1460', CODE: 'address_unreachable', TFO_COOKIE: 'c1d1e9742a47a9bc' },
 }
 
 export const playText = (text: string, folder: string, settings: Settings): Verdict => {

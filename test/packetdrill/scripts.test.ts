@@ -17,8 +17,11 @@ test.each(scripts)('%s', (name) => {
   const { result, reason, trace } = play(read(name))
   expect([...(result === 'passed' ? [] : trace), reason]).toEqual([''])
 })
-test.each(scripts)('%s over mapped addresses', (name) => {
-  expect(play(read(name), { mode: 'mapped' })).toMatchObject({ result: 'passed' })
+const others = scripts.flatMap((name) =>
+  (['ipv6', 'mapped'] as const).map((mode) => [name, mode] as const)
+)
+test.each(others)('%s over %s', (name, mode) => {
+  expect(play(read(name), { mode })).toMatchObject({ result: 'passed', reason: '' })
 })
 
 /** The script with one number of what it expects raised, for each of those numbers. */

@@ -48,6 +48,7 @@ import {
   TP_ADVMSS,
   TP_COPIED_SEQ,
   TP_HEADER_LEN,
+  TP_LRCVTIME,
   TP_LSNDTIME,
   TP_MAX_WINDOW,
   TP_MSS_CLAMP,
@@ -110,6 +111,7 @@ export const createTcpHandshake = (deps: TcpHandshakeDeps) => {
     i32[sk + TP_REORDERING] = i32[sysctl + Sysctl.tcp_reordering]
     i32[sk + TP_PUSHED_SEQ] = i32[sk + TP_WRITE_SEQ]
     i32[sk + TP_LSNDTIME] = time[TIME_MS]
+    i32[sk + TP_LRCVTIME] = time[TIME_MS]
     if ((i32[sk + SK_FLAGS] & SOCK_SNDBUF_LOCK) === 0) expandSndbuf(sk)
     if ((i32[sk + SK_FLAGS] & SOCK_KEEPOPEN) !== 0)
       timers.resetKeepaliveTimer(sk, keepaliveTime(i32, sysctl, sk))
