@@ -1,11 +1,11 @@
 /** One command line, from its words to its exit status: 0 done, 1 refused, 2 usage. main.ts gives it the process. */
-import { bench } from './bench.ts'
 import type { Cli, Command } from './cli.ts'
 import { Refused, UsageError } from './cli.ts'
 import { isGone } from './connect.ts'
 import { ethtool } from './ethtool.ts'
 import { exec } from './exec.ts'
 import { ip } from './ip.ts'
+import { bench, packetdrill } from './programs.ts'
 import { ss } from './ss.ts'
 import { dropwatch, flows, memory, nstat, softnetStat, sysctl } from './stats.ts'
 import { demo, up } from './up.ts'
@@ -39,6 +39,7 @@ const COMMANDS: Readonly<Record<string, Entry>> = {
   memory: [memory, 'who holds packet memory, against his bound', '[ -j ]'],
   flows: [flows, 'which worker owns which flow', '[ -j ]'],
   bench: [bench, 'what it costs and how fast it is, beside the kernel'],
+  packetdrill: [packetdrill, 'plays scripts of packetdrill against a stack in this process'],
 }
 
 const help = (): string => {

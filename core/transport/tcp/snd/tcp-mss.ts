@@ -6,6 +6,7 @@
 import { LARGE_BYTES } from '../../../shm/layout.ts'
 import { MAX_HEADER } from '../../../skb/skb.ts'
 import { SK_DST_DEV, SK_FAMILY, SK_MTU } from '../../../socket/sock.ts'
+import { OPT_MSS, OPT_SEEN, SEEN_MSS } from '../../../wire/tcp-options.ts'
 import {
   TCP_MIN_SND_MSS,
   TCP_MSS_DEFAULT,
@@ -35,6 +36,14 @@ export type TcpMssDeps = {
   gsoMax: (ifindex: number) => number
   afOps: AfOpsOf
   skDst: SkDst
+}
+
+/** Most that a segment to the peer holds: what its SYN (parsed into `opts`) says, or TCP_MAXSEG where that is less. */
+export const peerMss = (i32: Int32Array, sk: number, opts: Int32Array): number => {
+  const offered = opts[OPT_MSS]
+  if ((opts[OPT_SEEN] & SEEN_MSS) === 0 || offered === 0) return TCP_MSS_DEFAULT
+  const user = i32[sk + TP_USER_MSS]
+  return user !== 0 && user < offered ? user : offered
 }
 
 export const createTcpMss = (deps: TcpMssDeps, transmit: TcpTransmit) => {

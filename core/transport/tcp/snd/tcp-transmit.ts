@@ -27,7 +27,7 @@ import {
   type Skbs,
 } from '../../../skb/skb.ts'
 import { SK_DADDR, SK_DPORT, SK_FAMILY, SK_MARK, SK_NUM, SK_SADDR } from '../../../socket/sock.ts'
-import { CHECKSUM, TCP_ACK, TCP_RST, TCP_SYN } from '../../../wire/tcp.ts'
+import { CHECKSUM, TCP_ACK, TCP_PSH, TCP_RST, TCP_SYN } from '../../../wire/tcp.ts'
 import * as options from '../../../wire/tcp-options.ts'
 import {
   ACK_SCHED,
@@ -158,7 +158,9 @@ export const createTcpTransmit = (deps: TcpTransmitDeps) => {
   /** Pushes the header of the segment that the control block describes, and hands it to IP. */
   const sendSegment = (sk: number, skb: number): number => {
     const payload = i32[skb + SKB_LEN]
-    const flags = i32[skb + CB_FLAGS] & 0xff
+    const segs = i32[skb + SKB_GSO_SEGS] > 1 ? i32[skb + SKB_GSO_SEGS] : 1
+    // a super-frame ends a burst: nothing is gained by waiting for what follows it
+    const flags = (i32[skb + CB_FLAGS] & 0xff) | (segs > 1 ? TCP_PSH : 0)
     const syn = (flags & TCP_SYN) !== 0
     const blocks = syn || (flags & TCP_RST) !== 0 ? 0 : sackBlocks(sk)
     const headerLen = HEADER + (syn ? synOptionsLen(sk) : optionsLen(sk))
@@ -175,7 +177,6 @@ export const createTcpTransmit = (deps: TcpTransmitDeps) => {
     else putOptions(sk, at + HEADER, blocks)
     putPartialChecksum(skb, at, sk)
     i32[skb + SKB_MARK] = i32[sk + SK_MARK]
-    const segs = i32[skb + SKB_GSO_SEGS] > 1 ? i32[skb + SKB_GSO_SEGS] : 1
     const ops = afOps(i32[sk + SK_FAMILY])
     if (i32[skb + SKB_GSO_SIZE] !== 0) i32[skb + SKB_GSO_TYPE] = ops.tsoType
     if ((flags & TCP_ACK) !== 0) eventAckSent(sk, segs)

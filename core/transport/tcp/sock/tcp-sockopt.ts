@@ -137,11 +137,10 @@ export const createTcpSockopt = ({
         return -Errno.ENOPROTOOPT
     }
   }
-  /** Turning Nagle or the cork off sends what they held back. */
+  /** Turning Nagle or the cork off sends what they held back; Nagle, what the cork holds back as well, once. */
   const nagle = (sk: number, bit: number, on: boolean): number => {
     flag(sk, TP_NONAGLE, bit, on)
     if (on !== (bit === TCP_NAGLE_OFF)) return 0
-    if (bit === TCP_NAGLE_OFF && (i32[sk + TP_NONAGLE] & TCP_NAGLE_CORK) !== 0) return 0
     const old = i32[sk + TP_NONAGLE]
     i32[sk + TP_NONAGLE] = old | TCP_NAGLE_PUSH
     output.pushPendingFrames(sk)

@@ -22,11 +22,9 @@ import {
 import { TCP_ACK, TCP_RST, TCP_SYN } from '../../../wire/tcp.ts'
 import * as tcp from '../../../wire/tcp.ts'
 import {
-  OPT_MSS,
   OPT_SEEN,
   OPT_TSECR,
   OPT_WSCALE as PARSED_WSCALE,
-  SEEN_MSS,
   SEEN_SACK_PERM,
   SEEN_TIMESTAMPS,
   SEEN_WSCALE,
@@ -34,7 +32,7 @@ import {
 import type { TcpAck } from '../rec/tcp-ack.ts'
 import type { TcpCong } from '../rec/tcp-cong.ts'
 import type { TcpLifecycle } from '../sock/tcp-lifecycle.ts'
-import type { TcpMss } from '../snd/tcp-mss.ts'
+import { peerMss, type TcpMss } from '../snd/tcp-mss.ts'
 import type { TcpPaws } from '../rcv/tcp-paws.ts'
 import type { TcpSndCheck } from '../snd/tcp-snd-check.ts'
 import {
@@ -47,10 +45,10 @@ import {
   SOCK_KEEPOPEN,
   SOCK_SNDBUF_LOCK,
   TCP_MAX_QUICKACKS,
-  TCP_MSS_DEFAULT,
   TP_ADVMSS,
   TP_COPIED_SEQ,
   TP_HEADER_LEN,
+  TP_LRCVTIME,
   TP_LSNDTIME,
   TP_MAX_WINDOW,
   TP_MSS_CLAMP,
@@ -113,6 +111,7 @@ export const createTcpHandshake = (deps: TcpHandshakeDeps) => {
     i32[sk + TP_REORDERING] = i32[sysctl + Sysctl.tcp_reordering]
     i32[sk + TP_PUSHED_SEQ] = i32[sk + TP_WRITE_SEQ]
     i32[sk + TP_LSNDTIME] = time[TIME_MS]
+    i32[sk + TP_LRCVTIME] = time[TIME_MS]
     if ((i32[sk + SK_FLAGS] & SOCK_SNDBUF_LOCK) === 0) expandSndbuf(sk)
     if ((i32[sk + SK_FLAGS] & SOCK_KEEPOPEN) !== 0)
       timers.resetKeepaliveTimer(sk, keepaliveTime(i32, sysctl, sk))
@@ -175,8 +174,7 @@ export const createTcpHandshake = (deps: TcpHandshakeDeps) => {
     i32[sk + TP_SND_WL1] = seq
     i32[sk + TP_SND_WND] = tcp.window(u8, i32[skb + SKB_TRANSPORT])
     i32[sk + TP_MAX_WINDOW] = i32[sk + TP_SND_WND]
-    i32[sk + TP_MSS_CLAMP] =
-      (seen & SEEN_MSS) !== 0 && opts[OPT_MSS] !== 0 ? opts[OPT_MSS] : TCP_MSS_DEFAULT
+    i32[sk + TP_MSS_CLAMP] = peerMss(i32, sk, opts)
     if ((seen & SEEN_SACK_PERM) === 0) i32[sk + TP_OPTS] &= ~OPT_SACK
     if ((seen & SEEN_WSCALE) !== 0 && (i32[sk + TP_OPTS] & OPT_WSCALE) !== 0)
       i32[sk + TP_SND_WSCALE] = opts[PARSED_WSCALE]

@@ -58,11 +58,9 @@ import {
 import { TCP_ACK, TCP_RST, TCP_SYN } from '../../../wire/tcp.ts'
 import * as tcp from '../../../wire/tcp.ts'
 import {
-  OPT_MSS,
   OPT_SEEN,
   OPT_TSVAL,
   OPT_WSCALE as PARSED_WSCALE,
-  SEEN_MSS,
   SEEN_SACK_PERM,
   SEEN_TIMESTAMPS,
   SEEN_WSCALE,
@@ -74,7 +72,7 @@ import type { TcpPaws } from '../rcv/tcp-paws.ts'
 import type { TcpStates } from './tcp-states.ts'
 import type { TcpLifecycle } from '../sock/tcp-lifecycle.ts'
 import type { TcpCong } from '../rec/tcp-cong.ts'
-import type { TcpMss } from '../snd/tcp-mss.ts'
+import { peerMss, type TcpMss } from '../snd/tcp-mss.ts'
 import { rttEstimator, setRto, updateMinRtt } from '../rec/tcp-rtt.ts'
 import {
   CB_END_SEQ,
@@ -90,7 +88,6 @@ import {
   SOCK_RCVBUF_LOCK,
   SOCK_SNDBUF_LOCK,
   TCP_INIT_CWND,
-  TCP_MSS_DEFAULT,
   TCP_RTO_MAX,
   TCP_TIMEOUT_INIT,
   TP_ADVMSS,
@@ -316,8 +313,7 @@ export const createTcpListen = (deps: TcpListenDeps) => {
     }
     i32[req + TP_OPTS] = taken
     i32[req + TP_HEADER_LEN] = tcp.MIN_HEADER + ((taken & OPT_TIMESTAMPS) !== 0 ? 12 : 0)
-    i32[req + TP_MSS_CLAMP] =
-      (seen & SEEN_MSS) !== 0 && opts[OPT_MSS] !== 0 ? opts[OPT_MSS] : TCP_MSS_DEFAULT
+    i32[req + TP_MSS_CLAMP] = peerMss(i32, req, opts)
   }
   /** All but ECN, which is this connection's own. */
   const reflectTos = (req: number, skb: number): void => {

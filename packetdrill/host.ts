@@ -1,0 +1,92 @@
+/**
+ * The host that scripts are played against: a whole stack under virtual time (test/support/path-host.ts) with one Ethernet,
+ * behind which everybody is. Times are microseconds since its start.
+ */
+import { AF_INET, AF_INET6 } from '../core/base/family.ts'
+import { parseAddr } from '../core/wire/text.ts'
+import { etherFrame } from '../test/support/packets.ts'
+import { createPathHost } from '../test/support/path-host.ts'
+import { Unsupported } from './script.ts'
+
+/** `mapped`: sockets of IPv6 with addresses of IPv4. */
+export type Mode = 'ipv4' | 'ipv6' | 'mapped'
+
+/** IPv6 has as much more MTU as its header is longer, so that a segment holds the same and scripts serve both. */
+const NETS = {
+  ipv4: {
+    plen: 16,
+    mtu: 1500,
+    local: '192.168.0.1',
+    gateway: '192.168.255.254',
+    remote: '192.0.2.1',
+    all: '0.0.0.0/0',
+  },
+  ipv6: {
+    plen: 48,
+    mtu: 1520,
+    local: 'fd3d:fa7b:d17d::1',
+    gateway: 'fd3d:fa7b:d17d:8888::1',
+    remote: '2001:db8::1',
+    all: '::/0',
+  },
+}
+const DEV = 2
+const GATEWAY_MAC = '02:00:00:00:00:99'
+const HOST_MAC = '02:00:00:00:00:02'
+const ETHER = 14
+const ETHERTYPE = { ipv4: 0x0800, ipv6: 0x86dd }
+/** Room enough that tcp_rmem and tcp_wmem of scripts are the bound, not the pools. */
+const CONFIG = { skbs: 16384, smallBuffers: 16384, largeBuffers: 2048 }
+
+export type Host = ReturnType<typeof createHost>
+
+export const createHost = (mode: Mode, options: ReadonlyMap<string, string>) => {
+  const wire = mode === 'ipv6' ? 'ipv6' : 'ipv4'
+  const net = NETS[wire]
+  const local = options.get('local_ip') ?? net.local
+  const remote = options.get('remote_ip') ?? net.remote
+  for (const address of [local, remote])
+    if (address.includes(':') !== (wire === 'ipv6')) throw new Unsupported(`the address ${address}`)
+  const path = createPathHost({ config: CONFIG })
+  path.addDevice(DEV, { mac: HOST_MAC, mtu: Number(options.get('mtu') ?? net.mtu) })
+  path.addAddress(DEV, `${local}/${net.plen}`)
+  path.addRoute(net.all, DEV, { via: net.gateway })
+  path.setNeigh(DEV, net.gateway, GATEWAY_MAC)
+  path.sent.length = 0
+  let now = 0
+
+  /** Turns the clock to `end`, or to when something may be due before. */
+  const step = (end: number): void => {
+    const due = (Math.floor(now / 1000) + Math.max(1, path.first.nextDelay(1000))) * 1000
+    const next = Math.max(now, Math.min(end, due))
+    path.advanceUs(next - now)
+    now = next
+  }
+  const receive = (packet: Uint8Array): void =>
+    path.receive(etherFrame({ dst: HOST_MAC, src: GATEWAY_MAC }, ETHERTYPE[wire], packet), DEV)
+  /** The IP packets that were sent since the last call. */
+  const takeSent = (): Uint8Array[] =>
+    path.sent
+      .splice(0)
+      .filter(
+        ({ dev, frame }) => dev === DEV && ((frame[12]! << 8) | frame[13]!) === ETHERTYPE[wire]
+      )
+      .map(({ frame }) => frame.subarray(ETHER))
+
+  return {
+    path,
+    stack: path.first,
+    i32: path.arena.i32,
+    family: wire === 'ipv4' ? AF_INET : AF_INET6,
+    socketFamily: mode === 'ipv4' ? AF_INET : AF_INET6,
+    local: Int32Array.from(parseAddr(local)!.words),
+    remote: Int32Array.from(parseAddr(remote)!.words),
+    localText: local,
+    gateway: net.gateway,
+    now: () => now,
+    step,
+    settle: path.settle,
+    receive,
+    takeSent,
+  }
+}
