@@ -15,6 +15,7 @@ import { createMaddrEndpoints } from './endpoints/maddrs.ts'
 import { createNeighEndpoints } from './endpoints/neighs.ts'
 import { createProcEndpoints } from './endpoints/proc.ts'
 import { createRouteEndpoints } from './endpoints/routes.ts'
+import { createRuleEndpoints } from './endpoints/rules.ts'
 import { createDebugEndpoints, createServiceEndpoints } from './endpoints/service.ts'
 import { createSocketEndpoints } from './endpoints/sockets.ts'
 import { createStatsEndpoints } from './endpoints/stats.ts'
@@ -47,6 +48,7 @@ export const createApp = (deps: AppDeps): Api => {
     createLinkEndpoints,
     createAddressEndpoints,
     createRouteEndpoints,
+    createRuleEndpoints,
     createNeighEndpoints,
     createMaddrEndpoints,
     createSocketEndpoints,

@@ -23,6 +23,7 @@ export const ROUTE_TYPES = [
   'blackhole',
   'unreachable',
   'prohibit',
+  'throw',
 ] as const
 
 const via = z.union([address, z.strictObject({ family: familyName, host: address })])

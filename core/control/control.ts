@@ -27,6 +27,7 @@ import { createNeigh } from './neigh.ts'
 import { createPublisher } from './publish.ts'
 import type { RibRoute } from './rib.ts'
 import { createRoutes } from './routes.ts'
+import { createRules } from './rules.ts'
 import type {
   DumpItem,
   DumpOf,
@@ -84,7 +85,7 @@ type ReadType =
   | 'ETHTOOL_GRXFH'
   | 'ETHTOOL_GDRVINFO'
 type ChangeType =
-  | `RTM_${'NEW' | 'DEL'}${'ROUTE' | 'ADDR' | 'MULTICAST'}`
+  | `RTM_${'NEW' | 'DEL'}${'ROUTE' | 'RULE' | 'ADDR' | 'MULTICAST'}`
   | 'ROUTE_BATCH'
   | `ETHTOOL_MSG_${'RSS' | 'CHANNELS' | 'FEATURES' | 'RINGS'}_SET`
   | 'ETHTOOL_SRXFH'
@@ -134,11 +135,12 @@ export const createControl = (deps: ControlDeps) => {
 
   /** What undoes the route changes of an atomic batch, while one runs. */
   let journal: { event: 'new' | 'del'; route: RibRoute }[] | null = null
-  const { rib, ifaddrs } = createTables({
+  const { rib, fibRules, ifaddrs } = createTables({
     arena,
     retire,
     reclaim,
     ipi,
+    ifindexOf: (name) => links.ifindexOf(name),
     onRoute: (event, route) => {
       journal?.push({ event, route })
       note('route', event, () => routes.seen(route))
@@ -165,6 +167,7 @@ export const createControl = (deps: ControlDeps) => {
     },
     onEvent: (event, ifindex) => {
       if (event === 'del') maddrs.deviceGone(ifindex)
+      fibRules.devicesChanged()
       note('link', event, () => links.item(ifindex))
     },
   })
@@ -178,6 +181,12 @@ export const createControl = (deps: ControlDeps) => {
     isDevice: links.isDevice,
     hasCarrier: links.hasCarrier,
   })
+  const rules = createRules({
+    net: INIT_NET,
+    fibRules,
+    tableIds: rib.tableIds,
+    onEvent: (event, rule) => note('rule', event, () => rule),
+  })
   const neigh = createNeigh({ arena, time, calls, isDevice: links.isDevice })
   const maddrs = createMaddrs({ arena, time, isDevice: links.isDevice, list: links.list })
   const sysctls = createSysctls({ arena, devConf: createDevConf({ arena, links }) })
@@ -187,6 +196,7 @@ export const createControl = (deps: ControlDeps) => {
 
   const dumps: Dumps = {
     RTM_GETROUTE: routes.dump,
+    RTM_GETRULE: rules.dump,
     RTM_GETLINK: links.dump,
     RTM_GETADDR: addresses.dump,
     RTM_GETNEIGH: neigh.dump,
@@ -248,6 +258,8 @@ export const createControl = (deps: ControlDeps) => {
   const changes: Changes = {
     RTM_NEWROUTE: routes.newRoute,
     RTM_DELROUTE: routes.delRoute,
+    RTM_NEWRULE: rules.newRule,
+    RTM_DELRULE: rules.delRule,
     RTM_NEWADDR: addresses.newAddr,
     RTM_DELADDR: addresses.delAddr,
     RTM_NEWMULTICAST: maddrs.newMaddr,

@@ -19,6 +19,7 @@ import {
   NH_METRIC,
   NH_MTU,
   NH_NEXT,
+  NH_PLEN,
   NH_PREFSRC,
   NH_PROTOCOL,
   NH_SCOPE,
@@ -102,6 +103,7 @@ export const createRib = ({ net, fib, nexthops, onEvent }: RibDeps) => {
     content[NH_HOPLIMIT] = route.hoplimit
     content[NH_ADVMSS] = route.advmss
     content[NH_NEXT] = next
+    content[NH_PLEN] = route.plen
     return nexthops.intern(content)
   }
   /** The row of the first route, which leads to those of the others; 0 when rows ran out. */

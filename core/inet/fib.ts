@@ -9,11 +9,14 @@
  */
 import { AF_INET, AF_INET6 } from '../base/family.ts'
 import type { Flowi } from '../base/flowi.ts'
-import { FL_DADDR } from '../base/flowi.ts'
+import { FL_DADDR, RTN_THROW } from '../base/flowi.ts'
 import type { Arena } from '../shm/arena.ts'
+import { Errno } from '../base/errno.ts'
 import { byFamily } from './af-ops.ts'
 import { fibRoot } from './fib-tables.ts'
-import { RT_TABLE_DEFAULT, RT_TABLE_LOCAL, RT_TABLE_MAIN } from './nexthop-constants.ts'
+import { FR_HEAD_FIRST } from './fib-rule-constants.ts'
+import { createFibRuleWalk, ruleHead } from './fib-rules.ts'
+import { NH_TYPE, RT_TABLE_DEFAULT, RT_TABLE_LOCAL, RT_TABLE_MAIN } from './nexthop-constants.ts'
 
 export type FibReader = ReturnType<typeof createFibReader>
 /** Roots of one table's tries. */
@@ -33,7 +36,7 @@ export const createFibReader = (arena: Arena, net: number) => {
   const byDefault = table(RT_TABLE_DEFAULT)
   const { v4: local4, v6: local6 } = local
   const { v4: main4, v6: main6 } = main
-  const { v4: default4, v6: default6 } = byDefault
+  const default4 = byDefault.v4
 
   const lookup4 = (root: number, addr: number): number => {
     let word = i32[root + (addr >>> 16)]
@@ -62,21 +65,43 @@ export const createFibReader = (arena: Arena, net: number) => {
     ({ v6 }, words, at) => lookup6(v6, words, at)
   )
 
-  /** Nexthop row for FL_DADDR of a family by the default rules, or 0. Linux: fib_lookup, fib6_lookup. */
+  const first4 = ruleHead(arena, net, AF_INET) + FR_HEAD_FIRST
+  const first6 = ruleHead(arena, net, AF_INET6) + FR_HEAD_FIRST
+  const walk4 = createFibRuleWalk({
+    arena,
+    rowFor: (root, fl) => lookup4(root, fl[FL_DADDR + 3]),
+    needsSource: false,
+  })
+  const walk6 = createFibRuleWalk({
+    arena,
+    rowFor: (root, fl) => lookup6(root, fl, FL_DADDR),
+    needsSource: true,
+  })
+  const isAnswer = (row: number): boolean => row !== 0 && i32[row + NH_TYPE] !== RTN_THROW
+
+  /**
+   * Nexthop row for FL_DADDR by the rules; or -errno: -ENETUNREACH when no rule leads to a route, or what the rule that
+   * refuses says. Linux: fib_lookup, fib6_lookup.
+   */
   const fibLookup4 = (fl: Flowi): number => {
+    const first = i32[first4]
+    if (first !== 0) return walk4(first, fl)
     const addr = fl[FL_DADDR + 3]
     let row = lookup4(local4, addr)
-    if (row !== 0) return row
+    if (isAnswer(row)) return row
     row = lookup4(main4, addr)
-    if (row !== 0) return row
-    return lookup4(default4, addr)
+    if (isAnswer(row)) return row
+    row = lookup4(default4, addr)
+    return isAnswer(row) ? row : -Errno.ENETUNREACH
   }
+  /** IPv6 begins without a rule for the table default. */
   const fibLookup6 = (fl: Flowi): number => {
+    const first = i32[first6]
+    if (first !== 0) return walk6(first, fl)
     let row = lookup6(local6, fl, FL_DADDR)
-    if (row !== 0) return row
+    if (isAnswer(row)) return row
     row = lookup6(main6, fl, FL_DADDR)
-    if (row !== 0) return row
-    return lookup6(default6, fl, FL_DADDR)
+    return isAnswer(row) ? row : -Errno.ENETUNREACH
   }
 
   return { local, main, byDefault, lookup4, lookup6, lookup, fibLookup4, fibLookup6 }

@@ -28,6 +28,8 @@ export const NH_HOPLIMIT = 18
 export const NH_ADVMSS = 19
 /** Row of the same prefix's next route (larger metric, or another device), or 0. */
 export const NH_NEXT = 20
+/** Length of the prefixes that lead here. */
+export const NH_PLEN = 21
 // 24..31 are kept for multipath.
 
 export const RTNH_F_ONLINK = 4

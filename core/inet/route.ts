@@ -11,8 +11,10 @@ import { copyAddr, isAnyAddr, isV4Mapped } from '../base/family.ts'
 import { Errno } from '../base/errno.ts'
 import type { Flowi } from '../base/flowi.ts'
 import {
+  createFlowi,
   FL_DADDR,
   FL_DEV,
+  FL_DPORT,
   FL_DST,
   FL_FAMILY,
   FL_IIF,
@@ -20,6 +22,8 @@ import {
   FL_OIF,
   FL_PROTO,
   FL_SADDR,
+  FL_SPORT,
+  FL_TOS,
   FL_TYPE,
   RTN_BLACKHOLE,
   RTN_BROADCAST,
@@ -83,9 +87,10 @@ export const createRoute = ({ arena, fib }: { arena: Arena; fib: FibReader }) =>
   const { i32, layout } = arena
   const { devices } = layout
   const confAll = confRow(arena, CONF_ALL)
-  const { local, main, byDefault, lookup, lookup4, fibLookup4, fibLookup6 } = fib
+  const { local, main, lookup, lookup4, fibLookup4, fibLookup6 } = fib
   const { select4, select6 } = createSourceSelection(arena)
   const { checkMc, hasMc } = createMcTable(arena)
+  const back = createFlowi()
 
   const flagsOf = (ifindex: number): number => i32[devices + ifindex * DEVICE_WORDS + DEV_FLAGS]
   const isUp = (ifindex: number): boolean =>
@@ -128,14 +133,23 @@ export const createRoute = ({ arena, fib }: { arena: Arena; fib: FibReader }) =>
   }
   /** RFC 3704: is there a way back to the sender (2), and by the device it came from (1)? */
   const reversePath = (fl: Flowi, iif: number, filter: number): number => {
-    const saddr = fl[FL_SADDR + 3]
-    let row = lookup4(main.v4, saddr)
-    if (row === 0) row = lookup4(byDefault.v4, saddr)
-    if (row === 0) return -Errno.EXDEV
+    turnAround(fl, back)
+    let row = fibLookup4(back)
+    if (row < 0) return -Errno.EXDEV
     if (i32[row + NH_TYPE] !== RTN_UNICAST) return -Errno.EINVAL
     if (filter === 2) return 0
     for (; row !== 0; row = i32[row + NH_NEXT]) if (i32[row + NH_DEV] === iif) return 0
     return -Errno.EXDEV
+  }
+
+  /** The flow of an answer: from us to the sender. */
+  const turnAround = (fl: Flowi, back: Flowi): void => {
+    copyAddr(back, FL_DADDR, fl, FL_SADDR)
+    copyAddr(back, FL_SADDR, fl, FL_DADDR)
+    back[FL_TOS] = fl[FL_TOS]
+    back[FL_PROTO] = fl[FL_PROTO]
+    back[FL_SPORT] = fl[FL_DPORT]
+    back[FL_DPORT] = fl[FL_SPORT]
   }
 
   const routeInput4 = (fl: Flowi): number => {
@@ -203,7 +217,7 @@ export const createRoute = ({ arena, fib }: { arena: Arena; fib: FibReader }) =>
     forwarding: number,
     validateSource: (fl: Flowi) => number
   ): number => {
-    if (row === 0) return -Errno.ENETUNREACH
+    if (row < 0) return row
     const type = i32[row + NH_TYPE]
     if (type === RTN_UNICAST) {
       if (i32[forwarding] === 0) return -Errno.EHOSTUNREACH
@@ -225,8 +239,8 @@ export const createRoute = ({ arena, fib }: { arena: Arena; fib: FibReader }) =>
 
   /** First of a prefix's routes that leaves by oif, or 0. */
   const viaDevice = (row: number, oif: number): number => {
-    while (row !== 0 && i32[row + NH_DEV] !== oif) row = i32[row + NH_NEXT]
-    return row
+    while (row > 0 && i32[row + NH_DEV] !== oif) row = i32[row + NH_NEXT]
+    return row < 0 ? 0 : row
   }
   /** With a device asked for: a route by it, else the default route by it, else as if on link. */
   const boundRow = (fl: Flowi, row: number, oif: number): number => {
@@ -283,7 +297,7 @@ export const createRoute = ({ arena, fib }: { arena: Arena; fib: FibReader }) =>
     let dev = oif !== 0 ? oif : ops.groupDevice(fl)
     if (dev === 0) {
       const row = ops.fibLookup(fl)
-      if (row === 0) return -Errno.ENETUNREACH
+      if (row < 0) return row
       if (i32[row + NH_TYPE] > RTN_MULTICAST) return refusal(i32[row + NH_TYPE])
       dev = i32[row + NH_DEV]
     }
@@ -315,13 +329,13 @@ export const createRoute = ({ arena, fib }: { arena: Arena; fib: FibReader }) =>
     if (kind === RTN_MULTICAST || kind === RTN_BROADCAST) return toMany(fl, oif, kind)
 
     let row = ops.fibLookup(fl)
-    let type = row === 0 ? RTN_UNICAST : i32[row + NH_TYPE]
+    let type = row < 0 ? RTN_UNICAST : i32[row + NH_TYPE]
     if (type === RTN_LOCAL) return toLocal(fl, row)
     if (oif !== 0 && type <= RTN_BROADCAST) {
       row = boundRow(fl, row, oif)
       type = i32[row + NH_TYPE]
     }
-    if (row === 0) return -Errno.ENETUNREACH
+    if (row < 0) return row
     if (type > RTN_BROADCAST) return refusal(type)
     const dev = i32[row + NH_DEV]
     if (!chooseSource(fl, row, dev)) return -Errno.EADDRNOTAVAIL

@@ -51,6 +51,7 @@ import { IPCB_FLAGS, IPCB_TYPE } from '../inet/inet-constants.ts'
 import { OPTIONS_OK, OPTIONS_SOURCE_ROUTE, type IpOptions } from './ip-options.ts'
 import type { NfHooks } from '../netfilter/hooks.ts'
 import { NF_INET_LOCAL_IN, NF_INET_PRE_ROUTING, NF_PASSED } from '../netfilter/nf-constants.ts'
+import type { FlowKeys } from '../inet/flow-keys.ts'
 import type { Route } from '../inet/route.ts'
 import type { AddrType } from '../inet/addr-type.ts'
 import type { IpForward } from './ip-forward.ts'
@@ -71,6 +72,7 @@ type IpInputDeps = {
   /** core/stack/ipv4.ts: gives raw sockets their copies; true when there was one. */
   rawDeliver: (skb: number, protocol: number) => boolean
 } & Pick<Route, 'routeInput'> &
+  Pick<FlowKeys, 'flowPorts'> &
   Pick<AddrType, 'isLocalAddress'> &
   Pick<IpForward, 'ipForward'> &
   Pick<IpDefrag, 'ipDefrag'> &
@@ -86,7 +88,18 @@ const ECN_COUNTERS = Int32Array.of(
 )
 
 export const createIpInput = (deps: IpInputDeps) => {
-  const { arena, skbs, drop, consume, nf, protos, routeInput, isLocalAddress, ipForward } = deps
+  const {
+    arena,
+    skbs,
+    drop,
+    consume,
+    nf,
+    protos,
+    routeInput,
+    flowPorts,
+    isLocalAddress,
+    ipForward,
+  } = deps
   const { ipDefrag, steerAgain, icmpSend, options, selectSource, rawDeliver } = deps
   const { i32, u8, f64 } = arena
   const count = counterBank(arena, skbs.thread)
@@ -150,6 +163,7 @@ export const createIpInput = (deps: IpInputDeps) => {
     fl[FL_PROTO] = u8[at + 9]
     fl[FL_SADDR + 3] = ipv4.src(u8, at)
     fl[FL_DADDR + 3] = ipv4.dst(u8, at)
+    flowPorts(skb, fl)
     const error = routeInput(fl)
     if (error !== 0) return ipError(skb, error)
     const hasOptions = i32[skb + SKB_TRANSPORT] - at !== ipv4.MIN_HEADER

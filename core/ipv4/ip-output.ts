@@ -81,6 +81,7 @@ import { createMcTable } from '../inet/mc-table.ts'
 import type { NfHooks } from '../netfilter/hooks.ts'
 import { NF_INET_LOCAL_OUT, NF_INET_POST_ROUTING, NF_PASSED } from '../netfilter/nf-constants.ts'
 import type { SkDst } from '../inet/sk-dst.ts'
+import type { FlowKeys } from '../inet/flow-keys.ts'
 import type { Route } from '../inet/route.ts'
 import type { Pmtu } from '../inet/pmtu.ts'
 import type { PacketAddrs } from '../inet/packet-addrs.ts'
@@ -102,6 +103,7 @@ type IpOutputDeps = {
   /** First of four free words of this thread: a next hop's address. */
   key: number
 } & Pick<Route, 'routeInput'> &
+  Pick<FlowKeys, 'flowPorts'> &
   Pick<PacketAddrs, 'loadAddrs'> &
   Pick<Pmtu, 'routeOutput'> &
   Pick<IpIdent, 'ipSelectIdent'> &
@@ -114,7 +116,7 @@ export type IpOutput = ReturnType<typeof createIpOutput>
 
 export const createIpOutput = (deps: IpOutputDeps) => {
   const { arena, skbs, drop, nf, ipSelectIdent, fragmentation, gso, key } = deps
-  const { routeInput, routeOutput, loadAddrs } = deps
+  const { routeInput, flowPorts, routeOutput, loadAddrs } = deps
   const { neighResolve, neighConfirm, ethHeader, ethHeaderSelf, devQueueXmit, netifRx } = deps
   const { skDstCheck, skDstValid } = deps.skDst
   const { i32, u8, f64, layout } = arena
@@ -363,6 +365,7 @@ export const createIpOutput = (deps: IpOutputDeps) => {
     flow[FL_OIF] = 0
     flow[FL_TOS] = ipv4.tos(u8, at)
     flow[FL_PROTO] = ipv4.protocol(u8, at)
+    flowPorts(skb, flow)
     const isForwarded = (i32[skb + IPCB_FLAGS] & IPSKB_FORWARDED) !== 0
     const error = isForwarded ? routeInput(flow) : routeOutput(flow)
     if (error !== 0 || (isForwarded && flow[FL_TYPE] !== RTN_UNICAST)) {

@@ -79,6 +79,7 @@ import {
 import { NH_FAMILY, NH_GATEWAY, NH_TYPE } from '../inet/nexthop-constants.ts'
 import type { PacketAddrs } from '../inet/packet-addrs.ts'
 import type { Pmtu } from '../inet/pmtu.ts'
+import type { FlowKeys } from '../inet/flow-keys.ts'
 import type { Route } from '../inet/route.ts'
 import type { SkDst } from '../inet/sk-dst.ts'
 import type { NeighOutput } from '../neigh/neigh-output.ts'
@@ -102,6 +103,7 @@ type Ip6OutputDeps = {
   /** First of four free words of this thread: a next hop's address. */
   key: number
 } & Pick<Route, 'routeInput'> &
+  Pick<FlowKeys, 'flowPorts'> &
   Pick<PacketAddrs, 'loadAddrs'> &
   Pick<Pmtu, 'routeOutput'> &
   Pick<Ip6Fragmentation, 'ip6Fragment'> &
@@ -113,7 +115,8 @@ type Ip6OutputDeps = {
 export type Ip6Output = ReturnType<typeof createIp6Output>
 
 export const createIp6Output = (deps: Ip6OutputDeps) => {
-  const { arena, skbs, drop, random, nf, gso, key, loadAddrs, routeInput, routeOutput } = deps
+  const { arena, skbs, drop, random, nf, gso, key, loadAddrs, routeInput, flowPorts, routeOutput } =
+    deps
   const { neighResolve, ethHeader, ethHeaderSelf, devQueueXmit, netifRx } = deps
   const { ip6Fragment, packetTooBig } = deps
   const { skDstCheck } = deps.skDst
@@ -345,6 +348,7 @@ export const createIp6Output = (deps: Ip6OutputDeps) => {
     flow[FL_OIF] = ipv6.isLinkLocalAddr(ipv6.dst0(u8, at)) ? i32[skb + SKB_DEV] : 0
     flow[FL_TOS] = ipv6.trafficClass(u8, at)
     flow[FL_PROTO] = u8[at + i32[skb + IPCB_NHOFF]]
+    flowPorts(skb, flow)
     const isForwarded = (i32[skb + IPCB_FLAGS] & IPSKB_FORWARDED) !== 0
     const error = isForwarded ? routeInput(flow) : routeOutput(flow)
     if (error !== 0 || (isForwarded && flow[FL_TYPE] !== RTN_UNICAST)) {
