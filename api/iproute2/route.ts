@@ -52,16 +52,25 @@ export const routeJson = (item: RouteItem, show: RouteShow = {}): Record<string,
     ...(route.prefsrc === undefined ? {} : { prefsrc: route.prefsrc }),
     ...(route.metric ? { metric: route.metric } : {}),
     flags: route.flags,
-    ...(route.metrics?.length ? { metrics: route.metrics } : {}),
+    ...(route.metrics?.length ? { metrics: metricsJson(route.metrics) } : {}),
     ...(route.nexthops?.length ? { nexthops: route.nexthops } : {}),
     ...(route.pref === undefined ? {} : { pref: route.pref }),
   }
 }
 
+/** Milliseconds, as ip prints them: from a second on in seconds. */
+const timeText = (ms: number): string => (ms >= 1000 ? `${ms / 1000}s` : `${ms}ms`)
+const TIMES: readonly string[] = ['rtt', 'rttvar', 'rto_min']
 const metricWords = (metrics: readonly RouteMetrics[] | undefined): string[] =>
-  (metrics ?? []).flatMap((metric) =>
-    Object.entries(metric).map(([key, value]) => `${key} ${value}`)
+  (metrics ?? []).flatMap(({ lock = [], ...values }) =>
+    Object.entries(values).map(([name, value]) => {
+      const isLocked = lock.some((one) => one === name)
+      return `${name} ${isLocked ? 'lock ' : ''}${TIMES.includes(name) ? timeText(value) : value}`
+    })
   )
+/** `ip -j` leaves the locks out. */
+const metricsJson = (metrics: readonly RouteMetrics[]): RouteMetrics[] =>
+  metrics.map(({ lock: _, ...values }) => values)
 
 const nexthopText = (hop: NexthopSpec): string => {
   const words = ['\tnexthop']
@@ -95,10 +104,11 @@ export const routeText = (item: RouteItem, show: RouteShow = {}): string => {
 
 /** `ip -j route get`. */
 export const lookupJson = (found: RouteLookup): Record<string, unknown> => {
-  const { type, table, ...rest } = found
+  const { type, table, metrics, ...rest } = found
   return {
     ...(type === undefined || type === 'unicast' ? {} : { type }),
     ...rest,
+    ...(metrics && { metrics: metricsJson(metrics) }),
     ...(table === 'main' || table === 'local' ? {} : { table }),
   }
 }

@@ -26,7 +26,6 @@ import {
   LOOPBACK_IFINDEX,
   NH_FAMILY,
   NH_GATEWAY,
-  NH_MTU,
   NH_TABLE,
   RT_SCOPE_LINK,
   RT_TABLE_DEFAULT,
@@ -35,6 +34,8 @@ import {
   RTNH_F_LINKDOWN,
   RTNH_F_ONLINK,
 } from '../inet/nexthop-constants.ts'
+import type { Metrics } from '../shm/dst-metrics.ts'
+import { NH_METRICS, RTAX_MAX, RTAX_MTU, dstMetric } from '../shm/dst-metrics.ts'
 import type { Route } from '../inet/route.ts'
 import { DEV_FLAGS, deviceRow, IFF_UP } from '../netdev/netdev.ts'
 import type { Arena } from '../shm/arena.ts'
@@ -189,6 +190,13 @@ export const createRoutes = ({ arena, rib, route: router, isDevice, hasCarrier }
     view[at + 2],
     view[at + 3],
   ]
+  /** With the MTU that the lookup found. */
+  const metricsOf = (row: number): Metrics | null => {
+    if (i32[row + NH_METRICS] === 0) return null
+    const metrics = Array.from({ length: RTAX_MAX + 1 }, (_, k) => dstMetric(i32, row, k))
+    if (metrics[RTAX_MTU] !== 0) metrics[RTAX_MTU] = fl[FL_MTU]
+    return metrics
+  }
   /** ip route get */
   const getRoute = ({ query }: MessageOf<'RTM_GETROUTE'>): Outcome<RouteAnswer> => {
     const { family, dst, src, iif, oif, tos, mark } = query
@@ -212,7 +220,7 @@ export const createRoutes = ({ arena, rib, route: router, isDevice, hasCarrier }
       dev: fl[FL_DEV],
       table: i32[row + NH_TABLE] || RT_TABLE_MAIN,
       prefsrc: wordsAt(fl, FL_SADDR),
-      mtu: i32[row + NH_MTU] === 0 ? 0 : fl[FL_MTU],
+      metrics: type === RTN_UNICAST ? metricsOf(row) : null,
     })
   }
 

@@ -5,6 +5,7 @@
  * Linux: include/uapi/linux/{netlink,rtnetlink,if_link,if_addr,neighbour}.h.
  */
 import type { FibRule } from '../inet/fib-rule.ts'
+import type { Metrics } from '../shm/dst-metrics.ts'
 import type { Ifaddr } from '../inet/ifaddr.ts'
 import type { Stats64 } from '../netdev/netdev.ts'
 import type { WorkerStat } from '../shm/softnet-stat.ts'
@@ -32,8 +33,7 @@ export type RouteAnswer = {
   dev: number
   table: number
   prefsrc: Words
-  /** 0: the route sets none. */
-  mtu: number
+  metrics: Metrics | null
 }
 export type RouteFilter = {
   /** 0 is every family, and every table. */

@@ -24,8 +24,7 @@ export const NH_FLAGS = 14
 export const NH_TABLE = 15
 export const NH_PROTOCOL = 16
 export const NH_METRIC = 17
-export const NH_HOPLIMIT = 18
-export const NH_ADVMSS = 19
+// 18 is NH_METRICS (shm/dst-metrics.ts).
 /** Row of the same prefix's next route (larger metric, or another device), or 0. */
 export const NH_NEXT = 20
 /** Length of the prefixes that lead here. */

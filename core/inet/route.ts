@@ -19,6 +19,7 @@ import {
   FL_FAMILY,
   FL_IIF,
   FL_MTU,
+  FL_MTU_LOCKED,
   FL_OIF,
   FL_PROTO,
   FL_SADDR,
@@ -38,6 +39,7 @@ import { CONF_ALL, Conf4, Conf6, confRow } from '../shm/devconf.ts'
 import { DEVICE_WORDS } from '../shm/layout.ts'
 import { IPPROTO_IGMP } from '../wire/ipproto.ts'
 import { byFamily } from './af-ops.ts'
+import { RTAX_MTU, dstMetricLocked } from '../shm/dst-metrics.ts'
 import type { FibReader } from './fib.ts'
 import { createMcTable } from './mc-table.ts'
 import { onlinkRow } from './nexthop.ts'
@@ -106,8 +108,13 @@ export const createRoute = ({ arena, fib }: { arena: Arena; fib: FibReader }) =>
     fl[FL_TYPE] = type
     fl[FL_DEV] = dev
     const mtu = i32[row + NH_MTU]
-    fl[FL_MTU] =
-      mtu !== 0 && type === RTN_UNICAST ? mtu : i32[devices + dev * DEVICE_WORDS + DEV_MTU]
+    if (mtu !== 0 && type === RTN_UNICAST) {
+      fl[FL_MTU] = mtu
+      fl[FL_MTU_LOCKED] = dstMetricLocked(i32, row, RTAX_MTU) ? 1 : 0
+    } else {
+      fl[FL_MTU] = i32[devices + dev * DEVICE_WORDS + DEV_MTU]
+      fl[FL_MTU_LOCKED] = 0
+    }
     return 0
   }
   /** errno of a route that leads nowhere. */

@@ -81,6 +81,7 @@ import { createMcTable } from '../inet/mc-table.ts'
 import type { NfHooks } from '../netfilter/hooks.ts'
 import { NF_INET_LOCAL_OUT, NF_INET_POST_ROUTING, NF_PASSED } from '../netfilter/nf-constants.ts'
 import type { SkDst } from '../inet/sk-dst.ts'
+import { RTAX_HOPLIMIT, dstMetric } from '../shm/dst-metrics.ts'
 import type { FlowKeys } from '../inet/flow-keys.ts'
 import type { Route } from '../inet/route.ts'
 import type { Pmtu } from '../inet/pmtu.ts'
@@ -182,6 +183,9 @@ export const createIpOutput = (deps: IpOutputDeps) => {
     u8[at + 19] = daddr
   }
 
+  /** What a route says, or the default (ip4_dst_hoplimit). */
+  const hopsTo = (row: number): number => dstMetric(i32, row, RTAX_HOPLIMIT) || i32[defaultTtl]
+
   /** Sends a connected sock's packet, data at the transport header: 0, or -errno. */
   const ipQueueXmit = (skb: number, sk: number): number => {
     const error = skDstCheck(sk)
@@ -200,7 +204,7 @@ export const createIpOutput = (deps: IpOutputDeps) => {
       i32[sk + SK_SADDR + 3],
       i32[sk + SK_DADDR + 3],
       i32[sk + SK_TOS],
-      ttl === 0 ? i32[defaultTtl] : ttl,
+      ttl === 0 ? hopsTo(row) : ttl,
       i32[sk + SK_MTU_LOCKED] === 0 ? ipv4.IP_DF : 0
     )
     return ipLocalOut(skb)
@@ -230,7 +234,7 @@ export const createIpOutput = (deps: IpOutputDeps) => {
     i32[skb + IPCB_FLAGS] = fl[FL_NO_LOOP] === 0 ? 0 : IPSKB_NO_LOOP
     const fits = i32[skb + SKB_LEN] + ipv4.MIN_HEADER <= mtu && fl[FL_MTU_LOCKED] === 0
     const frag = fits && proto !== IPPROTO_ICMP ? ipv4.IP_DF : 0
-    const hops = ttl === 0 ? i32[defaultTtl] : ttl === NO_HOPS ? 0 : ttl
+    const hops = ttl === 0 ? hopsTo(fl[FL_DST]) : ttl === NO_HOPS ? 0 : ttl
     pushHeader(skb, proto, fl[FL_SADDR + 3], daddr, tos, hops, frag)
     if (optionsLen !== 0) takeOptions(skb, optionsLen)
     const error = ipLocalOut(skb)

@@ -79,6 +79,7 @@ import {
 import { NH_FAMILY, NH_GATEWAY, NH_TYPE } from '../inet/nexthop-constants.ts'
 import type { PacketAddrs } from '../inet/packet-addrs.ts'
 import type { Pmtu } from '../inet/pmtu.ts'
+import { RTAX_HOPLIMIT, dstMetric } from '../shm/dst-metrics.ts'
 import type { FlowKeys } from '../inet/flow-keys.ts'
 import type { Route } from '../inet/route.ts'
 import type { SkDst } from '../inet/sk-dst.ts'
@@ -186,10 +187,13 @@ export const createIp6Output = (deps: Ip6OutputDeps) => {
       saddr,
       daddr,
       (i32[sk + SK_TOS] << 20) | label,
-      hops === 0 ? i32[defaultHops] : hops
+      hops === 0 ? hopsTo(i32[sk + SK_DST]) : hops
     )
     return ip6LocalOut(skb, IPSKB_DONTFRAG)
   }
+
+  /** What a route says, or the default (ip6_dst_hoplimit). */
+  const hopsTo = (row: number): number => dstMetric(i32, row, RTAX_HOPLIMIT) || i32[defaultHops]
 
   /**
    * Sends a packet, data at the transport header, along the route in `fl` (routeOutput has answered): 0, or -errno.
@@ -217,7 +221,7 @@ export const createIp6Output = (deps: Ip6OutputDeps) => {
       FL_SADDR,
       FL_DADDR,
       (trafficClass << 20) | label,
-      hops === 0 ? i32[defaultHops] : hops === NO_HOPS ? 0 : hops
+      hops === 0 ? hopsTo(fl[FL_DST]) : hops === NO_HOPS ? 0 : hops
     )
     const error = ip6LocalOut(skb, fl[FL_NO_LOOP] === 0 ? flags : flags | IPSKB_NO_LOOP)
     if (error < 0) f64[count + Mib.Ip6OutDiscards]++

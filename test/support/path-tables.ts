@@ -77,11 +77,12 @@ export const createPathTables = (arena: Arena, settle: () => void) => {
   ): void => {
     const gateway =
       via === undefined ? null : { family: familyOfWords(words(via)), words: words(via) }
+    const metrics = mtu === 0 ? null : [0, 0, mtu]
     const scope = gateway === null ? RT_SCOPE_LINK : RT_SCOPE_UNIVERSE
-    const none = { tos: 0, metric: 0, protocol: 0, prefsrc: null, flags: 0, hoplimit: 0, advmss: 0 }
+    const none = { tos: 0, metric: 0, protocol: 0, prefsrc: null, flags: 0 }
     const { words: network, prefixlen: plen } = networkOf(parsePrefix(to)!)
     const place = { family: familyOfWords(network), table: RT_TABLE_MAIN, words: network, plen }
-    const route = { ...none, ...place, type, scope, dev, gateway, mtu }
+    const route = { ...none, ...place, type, scope, dev, gateway, metrics }
     const error = rib.add(route, NLM_F_CREATE | NLM_F_REPLACE)
     if (error !== 0) throw new Error(`route ${to}: ${error}`)
   }

@@ -61,7 +61,21 @@ export type RouteSpec = {
   pref?: string
   nexthops?: NexthopSpec[]
 }
-export type RouteMetrics = { mtu?: number; advmss?: number; hoplimit?: number }
+/** In the order in which ip prints them; times in milliseconds. */
+export type MetricName =
+  | 'mtu'
+  | 'window'
+  | 'rtt'
+  | 'rttvar'
+  | 'ssthresh'
+  | 'advmss'
+  | 'hoplimit'
+  | 'initcwnd'
+  | 'rto_min'
+  | 'initrwnd'
+  | 'quickack'
+/** `lock` names those that are to stay. */
+export type RouteMetrics = { [M in MetricName]?: number } & { lock?: MetricName[] }
 export type NexthopSpec = { gateway?: string; dev?: string; weight?: number; flags?: string[] }
 /** As `ip -j route` prints it, with every word always there that ip prints with -d. */
 export type RouteItem = {

@@ -33,10 +33,10 @@ import type {
   RouteFilter,
   RouteItem,
   RouteLookup,
-  RouteMetrics,
   RouteSpec,
   RouteType,
 } from './messages.ts'
+import { readMetrics, writeMetrics } from './metrics.ts'
 import type { DeviceNames } from './names.ts'
 import {
   addrOf,
@@ -158,10 +158,8 @@ const defaultScope = (family: number, type: number, hasGateway: boolean): number
 export const readRoute = (spec: RouteSpec, names: DeviceNames): RibRoute | Refused => {
   const match = readMatch(spec, names)
   if (isRefused(match)) return match
-  const metrics: RouteMetrics = Object.assign({}, ...(spec.metrics ?? []))
-  const { mtu = 0, hoplimit = 0, advmss = 0 } = metrics
-  for (const [name, value] of Object.entries({ mtu, hoplimit, advmss }))
-    if (!isNumber(value, 65535)) return wrong(value, `a number for ${name}`, `metrics.${name}`)
+  const metrics = readMetrics(spec.metrics)
+  if (isRefused(metrics)) return metrics
   const isOnlink = (spec.flags ?? spec.nexthops?.[0]?.flags ?? []).includes('onlink')
   const type = match.type ?? RTN_UNICAST
   const gateway = match.gateway ?? null
@@ -179,9 +177,7 @@ export const readRoute = (spec: RouteSpec, names: DeviceNames): RibRoute | Refus
     gateway,
     prefsrc: match.prefsrc ?? null,
     flags: isOnlink ? RTNH_F_ONLINK : 0,
-    mtu,
-    hoplimit,
-    advmss,
+    metrics,
   }
 }
 
@@ -199,12 +195,8 @@ const flagsOf = (flags: number): string[] => [
 ]
 
 export const writeRoute = (route: RibRoute, names: DeviceNames): RouteItem => {
-  const { family, gateway, prefsrc, metric, tos, mtu, hoplimit, advmss } = route
-  const metrics: RouteMetrics = {
-    ...(mtu && { mtu }),
-    ...(advmss && { advmss }),
-    ...(hoplimit && { hoplimit }),
-  }
+  const { family, gateway, prefsrc, metric, tos } = route
+  const metrics = writeMetrics(route.metrics)
   return {
     type: typeNames.format(route.type) as RouteType,
     dst: formatDst(family, route.words, route.plen),
@@ -217,7 +209,7 @@ export const writeRoute = (route: RibRoute, names: DeviceNames): RouteItem => {
     ...((metric !== 0 || family !== AF_INET) && { metric }),
     ...(tos !== 0 && { tos }),
     flags: flagsOf(route.flags),
-    ...(Object.keys(metrics).length > 0 && { metrics: [metrics] }),
+    ...(metrics && { metrics: [metrics] }),
     ...(family !== AF_INET && { pref: 'medium' }),
     family: familyName(family),
   }
@@ -318,7 +310,8 @@ export const writeAnswer = (
   query: MessageOf<'RTM_GETROUTE'>,
   names: DeviceNames
 ): RouteLookup => {
-  const { family, type, gateway, dev, table, prefsrc, mtu } = answer
+  const { family, type, gateway, dev, table, prefsrc } = answer
+  const shown = writeMetrics(answer.metrics)
   return {
     ...(type !== RTN_UNICAST && { type: typeNames.format(type) as RouteType }),
     dst: formatAddr(parseAddr(query.dst)!),
@@ -329,7 +322,7 @@ export const writeAnswer = (
     table: tableNames.format(table),
     ...(query.iif === undefined && { prefsrc: formatAddr(addrOf(family, prefsrc)) }),
     flags: [],
-    ...(mtu !== 0 && { metrics: [{ mtu }] }),
+    ...(shown && { metrics: [shown] }),
     uid: 0,
     cache: CACHE[type] ?? [],
   }
