@@ -112,7 +112,8 @@ const paramsOf = (rule: RuleSpec): Record<string, string | number | undefined> =
 const change = async (verb: 'add' | 'delete', words: Words, options: IpOptions, cli: Cli) => {
   if (words.isEmpty() && verb === 'delete')
     throw new UsageError('"ip rule del" requires arguments.')
-  const rule = readRule(words, options.family)
+  // iproute2 does not look at the addresses for a rule's family
+  const rule = readRule(words, options.family ?? 'inet')
   if (verb === 'add') await send(cli, 'POST', '/v1/rules', rule)
   else await send(cli, 'DELETE', '/v1/rules', undefined, { params: paramsOf(rule) })
   return 0

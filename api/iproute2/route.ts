@@ -109,7 +109,7 @@ export const lookupJson = (found: RouteLookup): Record<string, unknown> => {
     ...(type === undefined || type === 'unicast' ? {} : { type }),
     ...rest,
     ...(metrics && { metrics: metricsJson(metrics) }),
-    ...(table === 'main' || table === 'local' ? {} : { table }),
+    ...(table === 'main' ? {} : { table }),
   }
 }
 
@@ -122,9 +122,10 @@ export const lookupText = (found: RouteLookup): string => {
   if (found.gateway !== undefined) words.push(`via ${found.gateway}`)
   if (found.via !== undefined) words.push(`via ${found.via.family} ${found.via.host}`)
   words.push(`dev ${found.dev}`)
-  if (found.table !== 'main' && found.table !== 'local') words.push(`table ${found.table}`)
+  if (found.table !== 'main') words.push(`table ${found.table}`)
   if (found.prefsrc !== undefined) words.push(`src ${found.prefsrc}`)
   words.push(...found.flags)
+  if (found.mark !== undefined) words.push(`mark 0x${found.mark.toString(16)}`)
   if (found.dst.includes(':')) return `${words.join(' ')} ${metricWords(found.metrics).join(' ')}`
   words.push(`uid ${found.uid}`)
   const cache = found.cache.length === 0 ? '' : `<${found.cache.join(',')}> `

@@ -36,8 +36,11 @@ import {
 } from '../inet/nexthop-constants.ts'
 import type { Metrics } from '../shm/dst-metrics.ts'
 import { NH_METRICS, RTAX_MAX, RTAX_MTU, dstMetric } from '../shm/dst-metrics.ts'
+import { byFamily } from '../inet/af-ops.ts'
+import { FR_HEAD_FIRST } from '../inet/fib-rule-constants.ts'
+import { ruleHead } from '../inet/fib-rules.ts'
 import type { Route } from '../inet/route.ts'
-import { DEV_FLAGS, deviceRow, IFF_UP } from '../netdev/netdev.ts'
+import { DEV_FLAGS, deviceRow, IFF_UP, INIT_NET } from '../netdev/netdev.ts'
 import type { Arena } from '../shm/arena.ts'
 import type { Words } from '../wire/text.ts'
 import type { Outcome, Refused } from './answers.ts'
@@ -190,6 +193,15 @@ export const createRoutes = ({ arena, rib, route: router, isDevice, hasCarrier }
     view[at + 2],
     view[at + 3],
   ]
+  /** While the rules are the usual ones, Linux has the tables local and main in one trie. */
+  const isMerged = byFamily(
+    () => i32[ruleHead(arena, INIT_NET, AF_INET) + FR_HEAD_FIRST] === 0,
+    () => true
+  )
+  const tableOf = (row: number, family: number): number => {
+    const table = i32[row + NH_TABLE]
+    return table === 0 || (table === RT_TABLE_LOCAL && isMerged(family)()) ? RT_TABLE_MAIN : table
+  }
   /** With the MTU that the lookup found. */
   const metricsOf = (row: number): Metrics | null => {
     if (i32[row + NH_METRICS] === 0) return null
@@ -218,7 +230,7 @@ export const createRoutes = ({ arena, rib, route: router, isDevice, hasCarrier }
       type,
       gateway: via === 0 ? null : { family: via, words: wordsAt(i32, row + NH_GATEWAY) },
       dev: fl[FL_DEV],
-      table: i32[row + NH_TABLE] || RT_TABLE_MAIN,
+      table: tableOf(row, family),
       prefsrc: wordsAt(fl, FL_SADDR),
       metrics: type === RTN_UNICAST ? metricsOf(row) : null,
     })

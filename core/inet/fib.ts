@@ -9,14 +9,21 @@
  */
 import { AF_INET, AF_INET6 } from '../base/family.ts'
 import type { Flowi } from '../base/flowi.ts'
-import { FL_DADDR, RTN_THROW } from '../base/flowi.ts'
+import { FL_DADDR, FL_OIF, RTN_BROADCAST, RTN_THROW } from '../base/flowi.ts'
 import type { Arena } from '../shm/arena.ts'
 import { Errno } from '../base/errno.ts'
 import { byFamily } from './af-ops.ts'
 import { fibRoot } from './fib-tables.ts'
 import { FR_HEAD_FIRST } from './fib-rule-constants.ts'
 import { createFibRuleWalk, ruleHead } from './fib-rules.ts'
-import { NH_TYPE, RT_TABLE_DEFAULT, RT_TABLE_LOCAL, RT_TABLE_MAIN } from './nexthop-constants.ts'
+import {
+  NH_DEV,
+  NH_NEXT,
+  NH_TYPE,
+  RT_TABLE_DEFAULT,
+  RT_TABLE_LOCAL,
+  RT_TABLE_MAIN,
+} from './nexthop-constants.ts'
 
 export type FibReader = ReturnType<typeof createFibReader>
 /** Roots of one table's tries. */
@@ -77,6 +84,24 @@ export const createFibReader = (arena: Arena, net: number) => {
     rowFor: (root, fl) => lookup6(root, fl, FL_DADDR),
     needsSource: true,
   })
+  /** First of a prefix's routes that leaves by the device, or 0. */
+  const viaDevice = (row: number, oif: number): number => {
+    let by = row
+    while (by !== 0 && i32[by + NH_DEV] !== oif) by = i32[by + NH_NEXT]
+    return by
+  }
+  /** What a table has by a device: of the routes that it finds, else of its default ones; or what it refuses. */
+  const boundRow = (row: number, byDefault: number, oif: number): number =>
+    row !== 0 && i32[row + NH_TYPE] > RTN_BROADCAST
+      ? row
+      : viaDevice(row, oif) || viaDevice(byDefault, oif)
+  const bound4 = (root: number, fl: Flowi): number =>
+    boundRow(lookup4(root, fl[FL_DADDR + 3]), lookup4(root, 0), fl[FL_OIF])
+  const bound6 = (root: number, fl: Flowi): number =>
+    boundRow(lookup6(root, fl, FL_DADDR), lookup6(root, ANY, 0), fl[FL_OIF])
+  const walkBound4 = createFibRuleWalk({ arena, rowFor: bound4, needsSource: false })
+  const walkBound6 = createFibRuleWalk({ arena, rowFor: bound6, needsSource: true })
+
   const isAnswer = (row: number): boolean => row !== 0 && i32[row + NH_TYPE] !== RTN_THROW
 
   /**
@@ -104,5 +129,37 @@ export const createFibReader = (arena: Arena, net: number) => {
     return isAnswer(row) ? row : -Errno.ENETUNREACH
   }
 
-  return { local, main, byDefault, lookup4, lookup6, lookup, fibLookup4, fibLookup6 }
+  /** As fibLookup, of the routes by the device FL_OIF alone. */
+  const ordered = [local, main, byDefault]
+  const fibLookupBound4 = (fl: Flowi): number => {
+    const first = i32[first4]
+    if (first !== 0) return walkBound4(first, fl)
+    for (const { v4 } of ordered) {
+      const row = bound4(v4, fl)
+      if (isAnswer(row)) return row
+    }
+    return -Errno.ENETUNREACH
+  }
+  const fibLookupBound6 = (fl: Flowi): number => {
+    const first = i32[first6]
+    if (first !== 0) return walkBound6(first, fl)
+    const row = bound6(main6, fl)
+    return isAnswer(row) ? row : -Errno.ENETUNREACH
+  }
+
+  return {
+    local,
+    main,
+    byDefault,
+    lookup4,
+    lookup6,
+    lookup,
+    fibLookup4,
+    fibLookup6,
+    fibLookupBound4,
+    fibLookupBound6,
+  }
 }
+
+/** The address 0, for lookups of the default route. */
+const ANY = new Int32Array(4)

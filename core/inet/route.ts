@@ -75,6 +75,7 @@ export type Route = ReturnType<typeof createRoute>
 type RouteFamily = {
   routeInput: (fl: Flowi) => number
   fibLookup: (fl: Flowi) => number
+  fibLookupBound: (fl: Flowi) => number
   kindOf: (fl: Flowi) => number
   /** Fill FL_SADDR, for what goes by `dev` along `row`, or to a group; false when no address will do. */
   chooseSource: (fl: Flowi, row: number, dev: number) => boolean
@@ -82,6 +83,8 @@ type RouteFamily = {
   /** Where a packet to a group leaves because of its source, or 0. */
   groupDevice: (fl: Flowi) => number
   isLoopbackSource: (fl: Flowi) => boolean
+  /** With a device asked for, even an address of ours counts only there, and what a route refuses is taken to be on its link. */
+  bindsAll: boolean
   loopback: Int32Array
 }
 
@@ -89,7 +92,7 @@ export const createRoute = ({ arena, fib }: { arena: Arena; fib: FibReader }) =>
   const { i32, layout } = arena
   const { devices } = layout
   const confAll = confRow(arena, CONF_ALL)
-  const { local, main, lookup, lookup4, fibLookup4, fibLookup6 } = fib
+  const { local, lookup, lookup4, fibLookup4, fibLookup6 } = fib
   const { select4, select6 } = createSourceSelection(arena)
   const { checkMc, hasMc } = createMcTable(arena)
   const back = createFlowi()
@@ -244,17 +247,10 @@ export const createRoute = ({ arena, fib }: { arena: Arena; fib: FibReader }) =>
   // filled at the end of this file: routeInput4, routeInput6
   const routeInput = (fl: Flowi): number => familyOps(fl[FL_FAMILY]).routeInput(fl)
 
-  /** First of a prefix's routes that leaves by oif, or 0. */
-  const viaDevice = (row: number, oif: number): number => {
-    while (row > 0 && i32[row + NH_DEV] !== oif) row = i32[row + NH_NEXT]
-    return row < 0 ? 0 : row
-  }
-  /** With a device asked for: a route by it, else the default route by it, else as if on link. */
-  const boundRow = (fl: Flowi, row: number, oif: number): number => {
-    const family = fl[FL_FAMILY]
-    let by = viaDevice(row, oif)
-    if (by === 0) by = viaDevice(lookup(family, main, ANY, 0), oif)
-    return by !== 0 ? by : onlinkRow(arena, oif)
+  /** With a device asked for: a route by it, else as if on link. */
+  const boundRow = (fl: Flowi, ops: RouteFamily): number => {
+    const row = ops.fibLookupBound(fl)
+    return row < 0 || i32[row + NH_TYPE] > RTN_BROADCAST ? onlinkRow(arena, fl[FL_OIF]) : row
   }
   /** Fills FL_SADDR when the sender left it open; false when no address will do. */
   const chooseSource = (fl: Flowi, row: number, dev: number): boolean => {
@@ -335,11 +331,11 @@ export const createRoute = ({ arena, fib }: { arena: Arena; fib: FibReader }) =>
     const kind = ops.kindOf(fl)
     if (kind === RTN_MULTICAST || kind === RTN_BROADCAST) return toMany(fl, oif, kind)
 
-    let row = ops.fibLookup(fl)
+    let row = oif !== 0 && ops.bindsAll ? boundRow(fl, ops) : ops.fibLookup(fl)
     let type = row < 0 ? RTN_UNICAST : i32[row + NH_TYPE]
     if (type === RTN_LOCAL) return toLocal(fl, row)
-    if (oif !== 0 && type <= RTN_BROADCAST) {
-      row = boundRow(fl, row, oif)
+    if (oif !== 0 && type <= RTN_BROADCAST && !ops.bindsAll) {
+      row = boundRow(fl, ops)
       type = i32[row + NH_TYPE]
     }
     if (row < 0) return row
@@ -361,27 +357,28 @@ export const createRoute = ({ arena, fib }: { arena: Arena; fib: FibReader }) =>
     {
       routeInput: routeInput4,
       fibLookup: fibLookup4,
+      fibLookupBound: fib.fibLookupBound4,
       kindOf: kindOf4,
       chooseSource: chooseSource4,
       chooseGroupSource: chooseGroupSource4,
       groupDevice: groupDevice4,
       isLoopbackSource: (fl) => isLoopback4(fl[FL_SADDR + 3]),
+      bindsAll: true,
       loopback: Int32Array.of(0, 0, V4_PREFIX, INADDR_LOOPBACK),
     },
     {
       routeInput: routeInput6,
       fibLookup: fibLookup6,
+      fibLookupBound: fib.fibLookupBound6,
       kindOf: (fl) => (isMulticast6(fl[FL_DADDR]) ? RTN_MULTICAST : RTN_UNICAST),
       chooseSource: (fl, _row, dev) => select6(fl, dev),
       chooseGroupSource: select6,
       groupDevice: () => 0,
       isLoopbackSource: () => false,
+      bindsAll: false,
       loopback: Int32Array.of(0, 0, 0, 1),
     }
   )
 
   return { routeInput, routeOutput }
 }
-
-/** The address 0 of both families, for lookups of the default route. */
-const ANY = new Int32Array(4)

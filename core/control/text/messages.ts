@@ -107,6 +107,7 @@ export type RouteLookup = {
   table: string
   prefsrc?: string
   flags: string[]
+  mark?: number
   metrics?: RouteMetrics[]
   uid: number
   cache: string[]

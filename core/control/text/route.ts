@@ -291,7 +291,7 @@ export const readQuery = (
 
 const CACHE: Record<number, string[]> = {
   [RTN_LOCAL]: ['local'],
-  [RTN_BROADCAST]: ['brd'],
+  [RTN_BROADCAST]: ['local', 'brd'],
   [RTN_MULTICAST]: ['mc'],
 }
 const writeGateway = (
@@ -312,6 +312,10 @@ export const writeAnswer = (
 ): RouteLookup => {
   const { family, type, gateway, dev, table, prefsrc } = answer
   const shown = writeMetrics(answer.metrics)
+  const source = formatAddr(addrOf(family, prefsrc))
+  const asked = query.src === undefined ? undefined : formatAddr(parseAddr(query.src)!)
+  // IPv6 tells it all the same
+  const isChosen = query.iif === undefined && (asked !== source || family !== AF_INET)
   return {
     ...(type !== RTN_UNICAST && { type: typeNames.format(type) as RouteType }),
     dst: formatAddr(parseAddr(query.dst)!),
@@ -320,8 +324,9 @@ export const writeAnswer = (
     dev: names.nameOf(dev),
     ...(query.iif !== undefined && { iif: query.iif }),
     table: tableNames.format(table),
-    ...(query.iif === undefined && { prefsrc: formatAddr(addrOf(family, prefsrc)) }),
+    ...(isChosen && { prefsrc: source }),
     flags: [],
+    ...(query.mark && { mark: query.mark }),
     ...(shown && { metrics: [shown] }),
     uid: 0,
     cache: CACHE[type] ?? [],
