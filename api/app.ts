@@ -16,6 +16,7 @@ import { createMrouteEndpoints } from './endpoints/mroutes.ts'
 import { createNeighEndpoints } from './endpoints/neighs.ts'
 import { createProcEndpoints } from './endpoints/proc.ts'
 import { createRouteEndpoints } from './endpoints/routes.ts'
+import { createRuleEndpoints } from './endpoints/rules.ts'
 import { createDebugEndpoints, createServiceEndpoints } from './endpoints/service.ts'
 import { createSocketEndpoints } from './endpoints/sockets.ts'
 import { createStatsEndpoints } from './endpoints/stats.ts'
@@ -48,6 +49,7 @@ export const createApp = (deps: AppDeps): Api => {
     createLinkEndpoints,
     createAddressEndpoints,
     createRouteEndpoints,
+    createRuleEndpoints,
     createNeighEndpoints,
     createMaddrEndpoints,
     createMrouteEndpoints,

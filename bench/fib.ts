@@ -47,7 +47,7 @@ const makeTable = (routes: number) => {
     onAddress: nothing,
   })
   const none = { tos: 0, metric: 0, protocol: 0, scope: RT_SCOPE_UNIVERSE, flags: 0 }
-  const unset = { prefsrc: null, mtu: 0, hoplimit: 0, advmss: 0, gateway: null }
+  const unset = { prefsrc: null, metrics: null, gateway: null }
   const heads = new Int32Array(routes)
   const sixteens = new Set<number>()
   for (let k = 0; k < routes; k++) {

@@ -156,7 +156,7 @@ const addRoutes = (arena: Arena, ip: Family): void => {
     onAddress: nothing,
   })
   const none = { tos: 0, metric: 0, protocol: 0, scope: RT_SCOPE_UNIVERSE, flags: 0 }
-  const unset = { gateway: null, prefsrc: null, mtu: 0, hoplimit: 0, advmss: 0 }
+  const unset = { gateway: null, prefsrc: null, metrics: null }
   const route = (table: number, words: Words, plen: number, type: number, dev: number): void => {
     const place = { family: ip.family, table, words, plen }
     const error = rib.add({ ...none, ...unset, ...place, type, dev }, NLM_F_CREATE)

@@ -4,22 +4,26 @@ import type {
   LinkItem,
   NeighItem,
   RouteItem,
+  RuleItem,
   WatchKind,
 } from '../../core/control/text/messages.ts'
 import { addrText } from '../iproute2/addr.ts'
 import { linkText } from '../iproute2/link.ts'
 import { neighText } from '../iproute2/neigh.ts'
 import { routeText } from '../iproute2/route.ts'
+import { ruleText } from '../iproute2/rule.ts'
 import { printJson, Refused, UsageError } from './cli.ts'
 import type { IpObject } from './ip-object.ts'
 import { matchWord } from './words.ts'
 
-const KINDS = ['link', 'address', 'route', 'neigh'] as const satisfies readonly WatchKind[]
+const KINDS = ['link', 'address', 'route', 'rule', 'neigh'] as const satisfies readonly WatchKind[]
 
 const textOf = (kind: string, item: unknown): string => {
   switch (kind) {
     case 'route':
       return routeText(item as RouteItem)
+    case 'rule':
+      return ruleText(item as RuleItem)
     case 'neigh':
       return neighText(item as NeighItem)
     case 'link':
@@ -53,7 +57,7 @@ async function* readEvents(
   }
 }
 
-const HELP = 'Usage: softnet ip monitor [ all | link | address | route | neigh ]...\n'
+const HELP = 'Usage: softnet ip monitor [ all | link | address | route | rule | neigh ]...\n'
 
 export const ipMonitor: IpObject = async (words, options, cli) => {
   if (words.take('help')) {

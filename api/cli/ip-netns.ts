@@ -1,11 +1,10 @@
-/** `ip netns` and `ip rule`: what there is; neither is changed here. */
+/** `ip netns`: what there is; it is not changed here. */
 import type { NetnsItem } from '../endpoints/deps.ts'
-import { getItems, printJson, printLines, UsageError } from './cli.ts'
+import { getItems, printJson, printLines } from './cli.ts'
 import type { IpObject } from './ip-object.ts'
 import { matchWord, unknownCommand } from './words.ts'
 
 const NETNS_HELP = 'Usage: softnet ip netns [ list ]\n'
-const RULE_HELP = 'Usage: softnet ip rule [ list ]\n'
 
 const isList = (word: string | undefined): boolean =>
   word === undefined || matchWord(word, ['list', 'show', 'lst']) !== undefined
@@ -23,26 +22,6 @@ export const ipNetns: IpObject = async (words, options, cli) => {
     printLines(
       cli,
       items.map((item) => item.name)
-    )
-  return 0
-}
-
-export const ipRule: IpObject = async (words, options, cli) => {
-  if (words.take('help')) {
-    cli.out(RULE_HELP)
-    return 0
-  }
-  const word = words.peek()
-  if (word !== undefined && matchWord(word, ['add', 'delete'])) {
-    throw new UsageError('Error: softnet has no policy rules to change.')
-  }
-  if (!isList(word)) throw unknownCommand(word!, 'rule')
-  const rules = await getItems<{ priority: number; src: string; table: string }>(cli, '/v1/rules')
-  if (options.json) printJson(cli, rules, options.pretty)
-  else
-    printLines(
-      cli,
-      rules.map((rule) => `${rule.priority}:\tfrom ${rule.src} lookup ${rule.table}`)
     )
   return 0
 }

@@ -1,9 +1,11 @@
 /** `ip route`: show, add, append, replace, change, delete, get, flush. iproute2: ip/iproute.c. */
 import type {
   FamilyName,
+  MetricName,
   NexthopSpec,
   RouteItem,
   RouteLookup,
+  RouteMetrics,
   RouteSpec,
   RouteType,
 } from '../../core/control/text/messages.ts'
@@ -11,7 +13,7 @@ import type { Prefix } from '../../core/wire/text.ts'
 import { parsePrefix } from '../../core/wire/text.ts'
 import { lookupJson, lookupText, type RouteShow, routeJson, routeText } from '../iproute2/route.ts'
 import { contains, inKernelOrder, prefixOf } from '../iproute2/route-order.ts'
-import { ROUTE_TYPES } from '../schemas/route.ts'
+import { METRICS, ROUTE_TYPES } from '../schemas/route.ts'
 import type { Cli } from './cli.ts'
 import {
   getItems,
@@ -31,7 +33,8 @@ const HELP = `Usage: softnet ip route { show | flush } [ SELECTOR ]
        softnet ip route get ADDRESS [ from ADDRESS ] [ iif DEV ] [ oif DEV ] [ tos TOS ] [ mark MARK ]
        softnet ip route { add | append | replace | change | delete } [ TYPE ] PREFIX [ via [ FAMILY ] ADDRESS ] [ dev DEV ]
                         [ table TABLE ] [ proto PROTO ] [ scope SCOPE ] [ src ADDRESS ] [ metric N ] [ tos TOS ]
-                        [ mtu N ] [ advmss N ] [ hoplimit N ] [ onlink ] [ nexthop via ADDRESS dev DEV weight N ]...
+                        [ METRIC [ lock ] N ]... [ onlink ] [ nexthop via ADDRESS dev DEV weight N ]...
+METRIC := { mtu | advmss | window | rtt | rttvar | ssthresh | hoplimit | initcwnd | initrwnd | rto_min | quickack }
 SELECTOR := [ [ root | match | exact ] PREFIX ] [ table TABLE | all ] [ dev DEV ] [ via ADDRESS ] [ proto PROTO ]
             [ scope SCOPE ] [ type TYPE ]
 `
@@ -72,12 +75,25 @@ const readNexthop = (words: Words): NexthopSpec => {
   return hop
 }
 
-const METRICS = ['mtu', 'advmss', 'hoplimit'] as const
+/** Raw numbers are the kernel's own: eighths and quarters of a millisecond. */
+const RAW_UNITS: Readonly<Record<string, number>> = { rtt: 8, rttvar: 4, rto_min: 1 }
+const readTime = (word: string, raw: number, name: string): number => {
+  const [, digits, unit] = /^(\d+(?:\.\d+)?)(s|sec|secs|ms|msec|msecs)?$/.exec(word) ?? []
+  if (digits === undefined)
+    throw new UsageError(`Error: argument "${word}" is wrong: "${name}" value is invalid`)
+  if (unit === undefined) return Math.floor(Number(digits) / raw)
+  return Math.ceil(Number(digits) * (unit.startsWith('s') ? 1000 : 1))
+}
+const readMetric = (words: Words, name: MetricName, metrics: RouteMetrics): void => {
+  if (words.take('lock')) metrics.lock = [...(metrics.lock ?? []), name]
+  const raw = RAW_UNITS[name]
+  metrics[name] = raw === undefined ? words.number(name) : readTime(words.next(), raw, name)
+}
 
 const readRoute = (words: Words, family: FamilyName | undefined): RouteSpec => {
   let dst: string | undefined
   const route: Omit<RouteSpec, 'dst'> = {}
-  const metrics: Record<string, number> = {}
+  const metrics: RouteMetrics = {}
   if (words.isEmpty()) throw incomplete()
   while (!words.isEmpty()) {
     const word = words.next()
@@ -94,7 +110,7 @@ const readRoute = (words: Words, family: FamilyName | undefined): RouteSpec => {
     else if (word === 'onlink') route.flags = ['onlink']
     else if (word === 'pref') route.pref = words.next()
     else if (word === 'nexthop') route.nexthops = [...(route.nexthops ?? []), readNexthop(words)]
-    else if (metric !== undefined) metrics[metric] = words.number(metric)
+    else if (metric !== undefined) readMetric(words, metric, metrics)
     else if (word === 'type') route.type = readType(words.next())
     else if (dst === undefined && isRouteType(word) && !words.isEmpty()) route.type = word
     else if (word === 'to' && dst === undefined) dst = readDst(words.next())

@@ -9,8 +9,9 @@ import { ipMaddr } from './ip-maddr.ts'
 import { ipMonitor } from './ip-monitor.ts'
 import { ipMroute } from './ip-mroute.ts'
 import { ipNeigh } from './ip-neigh.ts'
-import { ipNetns, ipRule } from './ip-netns.ts'
+import { ipNetns } from './ip-netns.ts'
 import { ipRoute } from './ip-route.ts'
+import { ipRule } from './ip-rule.ts'
 import { createWords, matchWord } from './words.ts'
 
 /** In iproute2's order, which decides what an abbreviation means. */

@@ -1,4 +1,4 @@
-/** /workers, /nstat, /memory, /drops, /flows, /skbs, /sysctl, /netns, /rules: what is measured, and the switches. */
+/** /workers, /nstat, /memory, /drops, /flows, /skbs, /sysctl, /netns: what is measured, and the switches. */
 import { Hono } from 'hono'
 import { z } from 'zod'
 import { SOFTNET_STAT } from '../../core/shm/softnet-stat.ts'
@@ -74,11 +74,6 @@ export const createStatsEndpoints = ({ control, netns }: AppDeps): Api => {
   api.get('/skbs', doc('Free packet buffers of each thread', { tag }), (c) => {
     const { words } = readListQuery(c, {})
     return sendList(c, control.dump({ type: 'SKBS' }), words, control.revision())
-  })
-
-  api.get('/rules', doc('Policy rules', { tag, like: 'ip rule' }), (c) => {
-    const { words } = readListQuery(c, {})
-    return sendList(c, control.dump({ type: 'RTM_GETRULE' }), words, control.revision())
   })
 
   api.get('/sysctl', doc('Lists sysctls', { tag, like: 'sysctl -a' }), (c) => {

@@ -52,16 +52,25 @@ export const routeJson = (item: RouteItem, show: RouteShow = {}): Record<string,
     ...(route.prefsrc === undefined ? {} : { prefsrc: route.prefsrc }),
     ...(route.metric ? { metric: route.metric } : {}),
     flags: route.flags,
-    ...(route.metrics?.length ? { metrics: route.metrics } : {}),
+    ...(route.metrics?.length ? { metrics: metricsJson(route.metrics) } : {}),
     ...(route.nexthops?.length ? { nexthops: route.nexthops } : {}),
     ...(route.pref === undefined ? {} : { pref: route.pref }),
   }
 }
 
+/** Milliseconds, as ip prints them: from a second on in seconds. */
+const timeText = (ms: number): string => (ms >= 1000 ? `${ms / 1000}s` : `${ms}ms`)
+const TIMES: readonly string[] = ['rtt', 'rttvar', 'rto_min']
 const metricWords = (metrics: readonly RouteMetrics[] | undefined): string[] =>
-  (metrics ?? []).flatMap((metric) =>
-    Object.entries(metric).map(([key, value]) => `${key} ${value}`)
+  (metrics ?? []).flatMap(({ lock = [], ...values }) =>
+    Object.entries(values).map(([name, value]) => {
+      const isLocked = lock.some((one) => one === name)
+      return `${name} ${isLocked ? 'lock ' : ''}${TIMES.includes(name) ? timeText(value) : value}`
+    })
   )
+/** `ip -j` leaves the locks out. */
+const metricsJson = (metrics: readonly RouteMetrics[]): RouteMetrics[] =>
+  metrics.map(({ lock: _, ...values }) => values)
 
 const nexthopText = (hop: NexthopSpec): string => {
   const words = ['\tnexthop']
@@ -95,11 +104,12 @@ export const routeText = (item: RouteItem, show: RouteShow = {}): string => {
 
 /** `ip -j route get`. */
 export const lookupJson = (found: RouteLookup): Record<string, unknown> => {
-  const { type, table, ...rest } = found
+  const { type, table, metrics, ...rest } = found
   return {
     ...(type === undefined || type === 'unicast' ? {} : { type }),
     ...rest,
-    ...(table === 'main' || table === 'local' ? {} : { table }),
+    ...(metrics && { metrics: metricsJson(metrics) }),
+    ...(table === 'main' ? {} : { table }),
   }
 }
 
@@ -112,9 +122,10 @@ export const lookupText = (found: RouteLookup): string => {
   if (found.gateway !== undefined) words.push(`via ${found.gateway}`)
   if (found.via !== undefined) words.push(`via ${found.via.family} ${found.via.host}`)
   words.push(`dev ${found.dev}`)
-  if (found.table !== 'main' && found.table !== 'local') words.push(`table ${found.table}`)
+  if (found.table !== 'main') words.push(`table ${found.table}`)
   if (found.prefsrc !== undefined) words.push(`src ${found.prefsrc}`)
   words.push(...found.flags)
+  if (found.mark !== undefined) words.push(`mark 0x${found.mark.toString(16)}`)
   if (found.dst.includes(':')) return `${words.join(' ')} ${metricWords(found.metrics).join(' ')}`
   words.push(`uid ${found.uid}`)
   const cache = found.cache.length === 0 ? '' : `<${found.cache.join(',')}> `

@@ -6,6 +6,7 @@ import { z } from 'zod'
 import type { StackConfig } from '../../core/control/text/messages.ts'
 import { linkConfig, neighSpec } from './link.ts'
 import { routeSpec } from './route.ts'
+import { ruleSpec } from './rule.ts'
 import { sysctlValue } from './steering.ts'
 
 const link = linkConfig
@@ -23,6 +24,7 @@ const link = linkConfig
 const stackFields = {
   link: z.array(link).optional(),
   route: z.array(routeSpec).optional(),
+  rule: z.array(ruleSpec).optional(),
   neigh: z.array(neighSpec).optional(),
   sysctl: z.record(z.string(), sysctlValue).optional(),
 }
@@ -63,9 +65,10 @@ export const config = z.strictObject({
 export type Config = z.infer<typeof config>
 
 /** The part of a file that is the stack's state, as the control plane takes it. */
-export const stackPart = ({ link, route, neigh, sysctl }: Config): StackConfig => ({
+export const stackPart = ({ link, route, rule, neigh, sysctl }: Config): StackConfig => ({
   ...(link && { link }),
   ...(route && { route }),
+  ...(rule && { rule }),
   ...(neigh && { neigh }),
   ...(sysctl && { sysctl }),
 })

@@ -3,7 +3,7 @@
  * is the gateway then.
  */
 import { z } from 'zod'
-import type { RouteSpec } from '../../core/control/text/messages.ts'
+import type { MetricName, RouteSpec } from '../../core/control/text/messages.ts'
 import {
   address,
   destination,
@@ -24,13 +24,29 @@ export const ROUTE_TYPES = [
   'blackhole',
   'unreachable',
   'prohibit',
+  'throw',
 ] as const
 
 const via = z.union([address, z.strictObject({ family: familyName, host: address })])
+export const METRICS = [
+  'mtu',
+  'window',
+  'rtt',
+  'rttvar',
+  'ssthresh',
+  'advmss',
+  'hoplimit',
+  'initcwnd',
+  'rto_min',
+  'initrwnd',
+  'quickack',
+] as const satisfies readonly MetricName[]
 const metrics = z.strictObject({
-  mtu: u32.optional(),
-  advmss: u32.optional(),
-  hoplimit: z.int().min(0).max(255).optional(),
+  ...(Object.fromEntries(METRICS.map((name) => [name, u32.optional()])) as Record<
+    MetricName,
+    z.ZodOptional<typeof u32>
+  >),
+  lock: z.array(z.enum(METRICS)).optional().meta({ description: 'metrics that are to stay' }),
 })
 const nexthop = z.strictObject({
   gateway: address.optional(),

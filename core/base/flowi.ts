@@ -16,7 +16,7 @@ export const FL_DPORT = 15
 // Results.
 /** Nexthop row. */
 export const FL_DST = 16
-/** RTN_*: unicast 1, local 2, broadcast 3, multicast 5, blackhole 6, unreachable 7, prohibit 8. */
+/** RTN_*: unicast 1, local 2, broadcast 3, multicast 5, blackhole 6, unreachable 7, prohibit 8, throw 9. */
 export const FL_TYPE = 17
 export const FL_DEV = 18
 export const FL_MTU = 19
@@ -44,3 +44,5 @@ export const RTN_ANYCAST = 4
 export const RTN_MULTICAST = 5
 export const RTN_BLACKHOLE = 6
 export const RTN_PROHIBIT = 8
+/** Its table has no answer: the next rule is asked. */
+export const RTN_THROW = 9

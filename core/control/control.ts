@@ -28,6 +28,7 @@ import { createNeigh } from './neigh.ts'
 import { createPublisher } from './publish.ts'
 import type { RibRoute } from './rib.ts'
 import { createRoutes } from './routes.ts'
+import { createRules } from './rules.ts'
 import type {
   DumpItem,
   DumpOf,
@@ -85,7 +86,7 @@ type ReadType =
   | 'ETHTOOL_GRXFH'
   | 'ETHTOOL_GDRVINFO'
 type ChangeType =
-  | `RTM_${'NEW' | 'DEL'}${'ROUTE' | 'ADDR' | 'MULTICAST' | 'MROUTE'}`
+  | `RTM_${'NEW' | 'DEL'}${'ROUTE' | 'RULE' | 'ADDR' | 'MULTICAST' | 'MROUTE'}`
   | 'MVIF_SET'
   | 'ROUTE_BATCH'
   | `ETHTOOL_MSG_${'RSS' | 'CHANNELS' | 'FEATURES' | 'RINGS'}_SET`
@@ -136,11 +137,12 @@ export const createControl = (deps: ControlDeps) => {
 
   /** What undoes the route changes of an atomic batch, while one runs. */
   let journal: { event: 'new' | 'del'; route: RibRoute }[] | null = null
-  const { rib, ifaddrs } = createTables({
+  const { rib, fibRules, ifaddrs } = createTables({
     arena,
     retire,
     reclaim,
     ipi,
+    ifindexOf: (name) => links.ifindexOf(name),
     onRoute: (event, route) => {
       journal?.push({ event, route })
       note('route', event, () => routes.seen(route))
@@ -171,6 +173,7 @@ export const createControl = (deps: ControlDeps) => {
         maddrs.deviceGone(ifindex)
         mroutes.deviceGone(ifindex)
       }
+      fibRules.devicesChanged()
       note('link', event, () => links.item(ifindex))
     },
   })
@@ -184,6 +187,12 @@ export const createControl = (deps: ControlDeps) => {
     isDevice: links.isDevice,
     hasCarrier: links.hasCarrier,
   })
+  const rules = createRules({
+    net: INIT_NET,
+    fibRules,
+    tableIds: rib.tableIds,
+    onEvent: (event, rule) => note('rule', event, () => rule),
+  })
   const neigh = createNeigh({ arena, time, calls, isDevice: links.isDevice })
   const sysctls = createSysctls({ arena, devConf: createDevConf({ arena, links, ...ifaddrs }) })
   const maddrs = createMaddrs({ arena, time, isDevice: links.isDevice, list: links.list })
@@ -194,6 +203,7 @@ export const createControl = (deps: ControlDeps) => {
 
   const dumps: Dumps = {
     RTM_GETROUTE: routes.dump,
+    RTM_GETRULE: rules.dump,
     RTM_GETLINK: links.dump,
     RTM_GETADDR: addresses.dump,
     RTM_GETNEIGH: neigh.dump,
@@ -257,6 +267,8 @@ export const createControl = (deps: ControlDeps) => {
   const changes: Changes = {
     RTM_NEWROUTE: routes.newRoute,
     RTM_DELROUTE: routes.delRoute,
+    RTM_NEWRULE: rules.newRule,
+    RTM_DELRULE: rules.delRule,
     RTM_NEWADDR: addresses.newAddr,
     RTM_DELADDR: addresses.delAddr,
     RTM_NEWMULTICAST: maddrs.newMaddr,

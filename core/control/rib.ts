@@ -6,19 +6,20 @@
  */
 import { AF_INET } from '../base/family.ts'
 import { Errno } from '../base/errno.ts'
+import type { Metrics } from '../shm/dst-metrics.ts'
+import { NH_METRICS, RTAX_MTU, metricsContent } from '../shm/dst-metrics.ts'
 import type { FibWriter } from '../inet/fib-writer.ts'
 import { maskWords } from '../inet/fib-writer.ts'
 import type { Nexthops } from '../inet/nexthop.ts'
 import {
-  NH_ADVMSS,
   NH_DEV,
   NH_FAMILY,
   NH_FLAGS,
   NH_GATEWAY,
-  NH_HOPLIMIT,
   NH_METRIC,
   NH_MTU,
   NH_NEXT,
+  NH_PLEN,
   NH_PREFSRC,
   NH_PROTOCOL,
   NH_SCOPE,
@@ -44,9 +45,8 @@ export type RibRoute = Prefix & {
   gateway: { family: number; words: Words } | null
   prefsrc: Words | null
   flags: number
-  mtu: number
-  hoplimit: number
-  advmss: number
+  /** By RTAX_*; null: none. */
+  metrics: Metrics | null
 }
 /** What a deletion names; what is left out matches anything. */
 export type RouteMatch = Prefix & Partial<Omit<RibRoute, keyof Prefix>>
@@ -62,6 +62,8 @@ export const sameWords = (a: Words | null, b: Words | null): boolean =>
   a === b || (a !== null && b !== null && a.every((word, k) => word === b[k]))
 const sameGateway = (a: RibRoute['gateway'], b: RibRoute['gateway']): boolean =>
   a === b || (a !== null && b !== null && sameWords(a.words, b.words))
+const sameMetrics = (a: Metrics | null, b: Metrics | null): boolean =>
+  a === b || (a !== null && b !== null && a.join() === b.join())
 const networkWords = (family: number, words: Words, plen: number): Words =>
   maskWords(words, family === AF_INET ? 96 + plen : plen) as Words
 
@@ -86,23 +88,34 @@ export const createRib = ({ net, fib, nexthops, onEvent }: RibDeps) => {
   const entryOf = ({ family, table, words, plen }: Prefix): Entry | undefined =>
     tableOf(family, table).byLength[plen]?.get(words.join())
 
+  /** Held once more; 0 when there are none, or no room for them. */
+  const metricsRow = ({ metrics }: RibRoute): number => {
+    if (metrics === null) return 0
+    metricsContent(content, metrics)
+    return nexthops.intern(content)
+  }
   const rowOf = (route: RibRoute, next: number): number => {
+    const metrics = metricsRow(route)
+    if (route.metrics !== null && metrics === 0) return 0
     content.fill(0)
+    content[NH_METRICS] = metrics
     content[NH_TYPE] = route.type
     content[NH_DEV] = route.dev
     content[NH_FAMILY] = route.gateway?.family ?? 0
     if (route.gateway) content.set(route.gateway.words, NH_GATEWAY)
     if (route.prefsrc) content.set(route.prefsrc, NH_PREFSRC)
     content[NH_SCOPE] = route.scope
-    content[NH_MTU] = route.mtu
+    content[NH_MTU] = route.metrics?.[RTAX_MTU] ?? 0
     content[NH_FLAGS] = route.flags
     content[NH_TABLE] = route.table
     content[NH_PROTOCOL] = route.protocol
     content[NH_METRIC] = route.metric
-    content[NH_HOPLIMIT] = route.hoplimit
-    content[NH_ADVMSS] = route.advmss
     content[NH_NEXT] = next
-    return nexthops.intern(content)
+    content[NH_PLEN] = route.plen
+    const row = nexthops.intern(content)
+    // its row holds it now, or nobody does
+    if (metrics !== 0) nexthops.release(metrics)
+    return row
   }
   /** The row of the first route, which leads to those of the others; 0 when rows ran out. */
   const chainOf = (routes: readonly RibRoute[]): number => {
@@ -172,7 +185,7 @@ export const createRib = ({ net, fib, nexthops, onEvent }: RibDeps) => {
     if (inPlace.length === 0 && (flags & NLM_F_CREATE) === 0) return -Errno.ENOENT
     if ((flags & NLM_F_REPLACE) !== 0 && inPlace.length > 0) {
       const [first] = inPlace
-      if (isDuplicate(first!, route) && first!.mtu === route.mtu) {
+      if (isDuplicate(first!, route) && sameMetrics(first!.metrics, route.metrics)) {
         // the same again: nothing to do but to tell
         return change(
           route,

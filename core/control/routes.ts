@@ -26,7 +26,6 @@ import {
   LOOPBACK_IFINDEX,
   NH_FAMILY,
   NH_GATEWAY,
-  NH_MTU,
   NH_TABLE,
   RT_SCOPE_LINK,
   RT_TABLE_DEFAULT,
@@ -35,8 +34,13 @@ import {
   RTNH_F_LINKDOWN,
   RTNH_F_ONLINK,
 } from '../inet/nexthop-constants.ts'
+import type { Metrics } from '../shm/dst-metrics.ts'
+import { NH_METRICS, RTAX_MAX, RTAX_MTU, dstMetric } from '../shm/dst-metrics.ts'
+import { byFamily } from '../inet/af-ops.ts'
+import { FR_HEAD_FIRST } from '../inet/fib-rule-constants.ts'
+import { ruleHead } from '../inet/fib-rules.ts'
 import type { Route } from '../inet/route.ts'
-import { DEV_FLAGS, deviceRow, IFF_UP } from '../netdev/netdev.ts'
+import { DEV_FLAGS, deviceRow, IFF_UP, INIT_NET } from '../netdev/netdev.ts'
 import type { Arena } from '../shm/arena.ts'
 import type { Words } from '../wire/text.ts'
 import type { Outcome, Refused } from './answers.ts'
@@ -189,6 +193,22 @@ export const createRoutes = ({ arena, rib, route: router, isDevice, hasCarrier }
     view[at + 2],
     view[at + 3],
   ]
+  /** While the rules are the usual ones, Linux has the tables local and main in one trie. */
+  const isMerged = byFamily(
+    () => i32[ruleHead(arena, INIT_NET, AF_INET) + FR_HEAD_FIRST] === 0,
+    () => true
+  )
+  const tableOf = (row: number, family: number): number => {
+    const table = i32[row + NH_TABLE]
+    return table === 0 || (table === RT_TABLE_LOCAL && isMerged(family)()) ? RT_TABLE_MAIN : table
+  }
+  /** With the MTU that the lookup found. */
+  const metricsOf = (row: number): Metrics | null => {
+    if (i32[row + NH_METRICS] === 0) return null
+    const metrics = Array.from({ length: RTAX_MAX + 1 }, (_, k) => dstMetric(i32, row, k))
+    if (metrics[RTAX_MTU] !== 0) metrics[RTAX_MTU] = fl[FL_MTU]
+    return metrics
+  }
   /** ip route get */
   const getRoute = ({ query }: MessageOf<'RTM_GETROUTE'>): Outcome<RouteAnswer> => {
     const { family, dst, src, iif, oif, tos, mark } = query
@@ -210,9 +230,9 @@ export const createRoutes = ({ arena, rib, route: router, isDevice, hasCarrier }
       type,
       gateway: via === 0 ? null : { family: via, words: wordsAt(i32, row + NH_GATEWAY) },
       dev: fl[FL_DEV],
-      table: i32[row + NH_TABLE] || RT_TABLE_MAIN,
+      table: tableOf(row, family),
       prefsrc: wordsAt(fl, FL_SADDR),
-      mtu: i32[row + NH_MTU] === 0 ? 0 : fl[FL_MTU],
+      metrics: type === RTN_UNICAST ? metricsOf(row) : null,
     })
   }
 

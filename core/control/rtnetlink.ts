@@ -4,6 +4,8 @@
  * device, of a kind, of a sysctl). text/ turns them into what people write and read.
  * Linux: include/uapi/linux/{netlink,rtnetlink,if_link,if_addr,neighbour}.h.
  */
+import type { FibRule } from '../inet/fib-rule.ts'
+import type { Metrics } from '../shm/dst-metrics.ts'
 import type { Ifaddr } from '../inet/ifaddr.ts'
 import type { MfcRoute } from '../inet/mfc-table.ts'
 import type { Stats64 } from '../netdev/netdev.ts'
@@ -32,8 +34,7 @@ export type RouteAnswer = {
   dev: number
   table: number
   prefsrc: Words
-  /** 0: the route sets none. */
-  mtu: number
+  metrics: Metrics | null
 }
 export type RouteFilter = {
   /** 0 is every family, and every table. */
@@ -45,6 +46,15 @@ export type RouteFilter = {
   type?: number
   protocol?: number
   scope?: number
+}
+
+// ---- rules
+
+/** A rule as it is asked for. */
+export type NewRule = Omit<FibRule, 'priority'> & { priority?: number }
+export type RuleFilter = {
+  /** 0 is every family. */
+  family: number
 }
 
 // ---- links
@@ -345,6 +355,10 @@ type Requests = Measured &
     RTM_GETROUTE: { carries: { query: RouteQuery }; item: RouteAnswer }
     /** All or none. */
     ROUTE_BATCH: { carries: { messages: readonly RouteMessage[] }; item: RibRoute[] }
+    /** Without a priority it gets one; without EXCL it may be there already. */
+    RTM_NEWRULE: { carries: { flags: number; rule: NewRule }; item: FibRule }
+    /** The first rule that says all of `match`. */
+    RTM_DELRULE: { carries: { family: number; match: Partial<FibRule> }; item: FibRule }
     /** Without CREATE it changes a link that is there (ip link set). */
     RTM_NEWLINK: { carries: { flags: number; link: LinkChange }; item: LinkInfo }
     RTM_DELLINK: { carries: { ifindex: number }; item: LinkInfo }
@@ -376,6 +390,7 @@ type Dumps = {
   SOCK_DIAG: { filter: SockFilter; item: Sock }
   FLOWS: { filter: { worker?: number }; item: Flow }
   RTM_GETROUTE: { filter: RouteFilter; item: RibRoute }
+  RTM_GETRULE: { filter: RuleFilter; item: FibRule }
   RTM_GETLINK: { filter: LinkFilter; item: LinkInfo }
   RTM_GETADDR: { filter: AddressFilter; item: Ifaddr }
   RTM_GETNEIGH: { filter: NeighFilter; item: NeighInfo }
@@ -389,7 +404,7 @@ export type DumpItem<T extends DumpType> = Dumps[T]['item']
 
 // ---- notifications
 
-type Watched = { route: RibRoute; link: LinkInfo; address: Ifaddr; neigh: NeighInfo }
+type Watched = { route: RibRoute; rule: FibRule; link: LinkInfo; address: Ifaddr; neigh: NeighInfo }
 export type WatchKind = keyof Watched
 export type Notification = {
   [K in WatchKind]: { kind: K; event: 'new' | 'del'; item: Watched[K]; revision: number }

@@ -3,6 +3,7 @@
  * they bring. Control thread; who fills tables without a control plane (tests, benches) makes them here too.
  */
 import { byFamily } from '../inet/af-ops.ts'
+import { createFibRulesWriter } from '../inet/fib-rules-writer.ts'
 import { createFibWriter } from '../inet/fib-writer.ts'
 import { createIfaddrs, type IfaddrDeps } from '../inet/ifaddr.ts'
 import { createMcMembers } from '../inet/mc-members.ts'
@@ -11,6 +12,7 @@ import { DEV_FLAGS, deviceRow, IFF_LOOPBACK, IFF_NOARP, INIT_NET } from '../netd
 import type { Arena } from '../shm/arena.ts'
 import type { IpiSystem } from '../shm/ipi.ts'
 import type { Words } from '../wire/text.ts'
+import type { Links } from './links/links.ts'
 import type { Publisher } from './publish.ts'
 import { createRib, type RibEvents } from './rib.ts'
 
@@ -20,17 +22,21 @@ const solicitedNode = byFamily<(words: Words) => Int32Array | null>(
   (words) => Int32Array.of(0xff020000, 0, 1, 0xff000000 | (words[3] & 0xffffff))
 )
 
-type TablesDeps = Pick<Publisher, 'retire' | 'reclaim'> & {
-  arena: Arena
-  onRoute: RibEvents
-  onAddress: IfaddrDeps['onEvent']
-  ipi: Pick<IpiSystem, 'send' | 'kick'>
-}
+/** Who makes no rules needs no names of devices. */
+type TablesDeps = Pick<Publisher, 'retire' | 'reclaim'> &
+  Partial<Pick<Links, 'ifindexOf'>> & {
+    arena: Arena
+    onRoute: RibEvents
+    onAddress: IfaddrDeps['onEvent']
+    ipi: Pick<IpiSystem, 'send' | 'kick'>
+  }
 
 export const createTables = (deps: TablesDeps) => {
-  const { arena, retire, reclaim, onRoute, onAddress, ipi } = deps
-  const fib = createFibWriter({ arena, retire, reclaim })
+  const { arena, retire, reclaim, onRoute, onAddress, ipi, ifindexOf = () => 0 } = deps
+  const fibRules = createFibRulesWriter({ arena, retire, reclaim, ifindexOf })
+  const fib = createFibWriter({ arena, retire, reclaim, onTable: fibRules.tableMoved })
   fib.addNet(INIT_NET)
+  fibRules.addNet(INIT_NET)
   const nexthops = createNexthops({ arena, retire, reclaim })
   const rib = createRib({ net: INIT_NET, fib, nexthops, onEvent: onRoute })
   const { mcJoin, mcLeave } = createMcMembers({ arena, thread: arena.layout.controlThread, ipi })
@@ -44,5 +50,5 @@ export const createTables = (deps: TablesDeps) => {
     onAddress(event, at)
   }
   const ifaddrs = createIfaddrs({ arena, rib, retire, onEvent })
-  return { rib, ifaddrs, mcJoin, mcLeave }
+  return { rib, fibRules, ifaddrs, mcJoin, mcLeave }
 }

@@ -19,6 +19,9 @@ const FT_FAMILY = 2
 
 const STANDING = [RT_TABLE_LOCAL, RT_TABLE_MAIN, RT_TABLE_DEFAULT]
 
+/** A table has come, or goes: its root is 0. */
+export type OnTable = (net: number, family: number, id: number, root: number) => void
+
 /** Number of a table's row, or -1. */
 const find = ({ i32, layout }: Arena, net: number, family: number, id: number): number => {
   for (let n = 0; n < layout.config.fibTables; n++) {
@@ -40,7 +43,11 @@ export const fibRoot = (arena: Arena, net: number, family: number, id: number): 
 }
 
 /** The map's writer, on control. `retire` calls back once no reader can hold what is going away. */
-export const createFibTables = (arena: Arena, retire: Publisher['retire']) => {
+export const createFibTables = (
+  arena: Arena,
+  retire: Publisher['retire'],
+  onTable: OnTable = () => {}
+) => {
   const { i32, layout } = arena
   const free = Array.from({ length: layout.config.fibTables }, (_, k) => k).reverse()
 
@@ -54,7 +61,9 @@ export const createFibTables = (arena: Arena, retire: Publisher['retire']) => {
     i32[row + FT_NET] = net
     i32[row + FT_FAMILY] = family
     Atomics.store(i32, row + FT_ID, id)
-    return layout.fibRoots + n * FIB_ROOT_WORDS
+    const root = layout.fibRoots + n * FIB_ROOT_WORDS
+    onTable(net, family, id, root)
+    return root
   }
   /** Takes an emptied table out of the map, unless it is one that a net always has. */
   const release = (net: number, family: number, id: number): void => {
@@ -62,6 +71,7 @@ export const createFibTables = (arena: Arena, retire: Publisher['retire']) => {
     const n = find(arena, net, family, id)
     if (n < 0) return
     Atomics.store(i32, layout.fibTables + n * FIB_TABLE_WORDS + FT_ID, 0)
+    onTable(net, family, id, 0)
     retire(() => free.push(n))
   }
   /** Makes the tables that a net always has. */

@@ -9,11 +9,13 @@ import { Errno } from '../base/errno.ts'
 import type { Arena } from '../shm/arena.ts'
 import { FIB_NODE_WORDS, FIB_ROOT_WORDS, G_GENERATION } from '../shm/layout.ts'
 import { byFamily } from './af-ops.ts'
-import { createFibTables, fibRoot } from './fib-tables.ts'
+import { type OnTable, createFibTables, fibRoot } from './fib-tables.ts'
 import type { Publisher } from '../control/publish.ts'
 
 type FibWriterDeps = {
   arena: Arena
+  /** A table has come, or goes. */
+  onTable?: OnTable | undefined
 } & Pick<Publisher, 'retire' | 'reclaim'>
 export type PrefixWords = readonly [number, number, number, number]
 export type FibWriter = ReturnType<typeof createFibWriter>
@@ -51,7 +53,7 @@ const prefixOps = byFamily<Prefixes>(
   }
 )
 
-export const createFibWriter = ({ arena, retire, reclaim }: FibWriterDeps) => {
+export const createFibWriter = ({ arena, retire, reclaim, onTable }: FibWriterDeps) => {
   const { i32, layout } = arena
   const { fibRoots, fibNodes: nodes } = layout
   const count = layout.config.fibNodes
@@ -61,7 +63,7 @@ export const createFibWriter = ({ arena, retire, reclaim }: FibWriterDeps) => {
   const users = new Int32Array(count)
   const free = Int32Array.from({ length: count }, (_, k) => count - 1 - k)
   let freeNodes = count
-  const map = createFibTables(arena, retire)
+  const map = createFibTables(arena, retire, onTable)
   /** By root. */
   const tables = new Map<number, Table>()
   // slots of the nodes on the way to a prefix, top first; a walk fills them

@@ -9,11 +9,21 @@
  */
 import { AF_INET, AF_INET6 } from '../base/family.ts'
 import type { Flowi } from '../base/flowi.ts'
-import { FL_DADDR } from '../base/flowi.ts'
+import { FL_DADDR, FL_OIF, RTN_BROADCAST, RTN_THROW } from '../base/flowi.ts'
 import type { Arena } from '../shm/arena.ts'
+import { Errno } from '../base/errno.ts'
 import { byFamily } from './af-ops.ts'
 import { fibRoot } from './fib-tables.ts'
-import { RT_TABLE_DEFAULT, RT_TABLE_LOCAL, RT_TABLE_MAIN } from './nexthop-constants.ts'
+import { FR_HEAD_FIRST } from './fib-rule-constants.ts'
+import { createFibRuleWalk, ruleHead } from './fib-rules.ts'
+import {
+  NH_DEV,
+  NH_NEXT,
+  NH_TYPE,
+  RT_TABLE_DEFAULT,
+  RT_TABLE_LOCAL,
+  RT_TABLE_MAIN,
+} from './nexthop-constants.ts'
 
 export type FibReader = ReturnType<typeof createFibReader>
 /** Roots of one table's tries. */
@@ -33,7 +43,7 @@ export const createFibReader = (arena: Arena, net: number) => {
   const byDefault = table(RT_TABLE_DEFAULT)
   const { v4: local4, v6: local6 } = local
   const { v4: main4, v6: main6 } = main
-  const { v4: default4, v6: default6 } = byDefault
+  const default4 = byDefault.v4
 
   const lookup4 = (root: number, addr: number): number => {
     let word = i32[root + (addr >>> 16)]
@@ -62,22 +72,94 @@ export const createFibReader = (arena: Arena, net: number) => {
     ({ v6 }, words, at) => lookup6(v6, words, at)
   )
 
-  /** Nexthop row for FL_DADDR of a family by the default rules, or 0. Linux: fib_lookup, fib6_lookup. */
+  const first4 = ruleHead(arena, net, AF_INET) + FR_HEAD_FIRST
+  const first6 = ruleHead(arena, net, AF_INET6) + FR_HEAD_FIRST
+  const walk4 = createFibRuleWalk({
+    arena,
+    rowFor: (root, fl) => lookup4(root, fl[FL_DADDR + 3]),
+    needsSource: false,
+  })
+  const walk6 = createFibRuleWalk({
+    arena,
+    rowFor: (root, fl) => lookup6(root, fl, FL_DADDR),
+    needsSource: true,
+  })
+  /** First of a prefix's routes that leaves by the device, or 0. */
+  const viaDevice = (row: number, oif: number): number => {
+    let by = row
+    while (by !== 0 && i32[by + NH_DEV] !== oif) by = i32[by + NH_NEXT]
+    return by
+  }
+  /** What a table has by a device: of the routes that it finds, else of its default ones; or what it refuses. */
+  const boundRow = (row: number, byDefault: number, oif: number): number =>
+    row !== 0 && i32[row + NH_TYPE] > RTN_BROADCAST
+      ? row
+      : viaDevice(row, oif) || viaDevice(byDefault, oif)
+  const bound4 = (root: number, fl: Flowi): number =>
+    boundRow(lookup4(root, fl[FL_DADDR + 3]), lookup4(root, 0), fl[FL_OIF])
+  const bound6 = (root: number, fl: Flowi): number =>
+    boundRow(lookup6(root, fl, FL_DADDR), lookup6(root, ANY, 0), fl[FL_OIF])
+  const walkBound4 = createFibRuleWalk({ arena, rowFor: bound4, needsSource: false })
+  const walkBound6 = createFibRuleWalk({ arena, rowFor: bound6, needsSource: true })
+
+  const isAnswer = (row: number): boolean => row !== 0 && i32[row + NH_TYPE] !== RTN_THROW
+
+  /**
+   * Nexthop row for FL_DADDR by the rules; or -errno: -ENETUNREACH when no rule leads to a route, or what the rule that
+   * refuses says. Linux: fib_lookup, fib6_lookup.
+   */
   const fibLookup4 = (fl: Flowi): number => {
+    const first = i32[first4]
+    if (first !== 0) return walk4(first, fl)
     const addr = fl[FL_DADDR + 3]
     let row = lookup4(local4, addr)
-    if (row !== 0) return row
+    if (isAnswer(row)) return row
     row = lookup4(main4, addr)
-    if (row !== 0) return row
-    return lookup4(default4, addr)
+    if (isAnswer(row)) return row
+    row = lookup4(default4, addr)
+    return isAnswer(row) ? row : -Errno.ENETUNREACH
   }
+  /** IPv6 begins without a rule for the table default. */
   const fibLookup6 = (fl: Flowi): number => {
+    const first = i32[first6]
+    if (first !== 0) return walk6(first, fl)
     let row = lookup6(local6, fl, FL_DADDR)
-    if (row !== 0) return row
+    if (isAnswer(row)) return row
     row = lookup6(main6, fl, FL_DADDR)
-    if (row !== 0) return row
-    return lookup6(default6, fl, FL_DADDR)
+    return isAnswer(row) ? row : -Errno.ENETUNREACH
   }
 
-  return { local, main, byDefault, lookup4, lookup6, lookup, fibLookup4, fibLookup6 }
+  /** As fibLookup, of the routes by the device FL_OIF alone. */
+  const ordered = [local, main, byDefault]
+  const fibLookupBound4 = (fl: Flowi): number => {
+    const first = i32[first4]
+    if (first !== 0) return walkBound4(first, fl)
+    for (const { v4 } of ordered) {
+      const row = bound4(v4, fl)
+      if (isAnswer(row)) return row
+    }
+    return -Errno.ENETUNREACH
+  }
+  const fibLookupBound6 = (fl: Flowi): number => {
+    const first = i32[first6]
+    if (first !== 0) return walkBound6(first, fl)
+    const row = bound6(main6, fl)
+    return isAnswer(row) ? row : -Errno.ENETUNREACH
+  }
+
+  return {
+    local,
+    main,
+    byDefault,
+    lookup4,
+    lookup6,
+    lookup,
+    fibLookup4,
+    fibLookup6,
+    fibLookupBound4,
+    fibLookupBound6,
+  }
 }
+
+/** The address 0, for lookups of the default route. */
+const ANY = new Int32Array(4)

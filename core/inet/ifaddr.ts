@@ -124,9 +124,7 @@ export const createIfaddrs = ({ arena, rib, retire, onEvent }: IfaddrDeps) => {
     gateway: null,
     prefsrc: null,
     flags: 0,
-    mtu: 0,
-    hoplimit: 0,
-    advmss: 0,
+    metrics: null,
     ...over,
   })
   /** The routes an IPv4 address stands for while its device is up; the first holds also while it is down. */

@@ -24,10 +24,11 @@ export const NH_FLAGS = 14
 export const NH_TABLE = 15
 export const NH_PROTOCOL = 16
 export const NH_METRIC = 17
-export const NH_HOPLIMIT = 18
-export const NH_ADVMSS = 19
+// 18 is NH_METRICS (shm/dst-metrics.ts).
 /** Row of the same prefix's next route (larger metric, or another device), or 0. */
 export const NH_NEXT = 20
+/** Length of the prefixes that lead here. */
+export const NH_PLEN = 21
 // 24..31 are kept for multipath.
 
 export const RTNH_F_ONLINK = 4

@@ -1,8 +1,9 @@
 /**
  * The writer of nexthop rows, on the control thread (Linux: fib_create_info, fib_release_info). Rows never
  * change once they are named: two routes that say the same share one, and one that says something else gets
- * another. Alternatives of a prefix are a chain by NH_NEXT, so chains are shared as well.
+ * another. Alternatives of a prefix are a chain by NH_NEXT, so chains are shared as well; metrics are rows of their own.
  */
+import { NH_METRICS } from '../shm/dst-metrics.ts'
 import { RTN_UNICAST } from '../base/flowi.ts'
 import type { Arena } from '../shm/arena.ts'
 import { NEXTHOP_WORDS } from '../shm/layout.ts'
@@ -20,6 +21,9 @@ type NexthopDeps = {
   arena: Arena
 } & Pick<Publisher, 'retire' | 'reclaim'>
 export type Nexthops = ReturnType<typeof createNexthops>
+
+/** Words that name other rows. */
+const NAMED = [NH_NEXT, NH_METRICS]
 
 /** Row of the device for destinations that no route leads to (see nexthop-constants.ts). */
 export const onlinkRow = (arena: Arena, ifindex: number): number =>
@@ -48,8 +52,8 @@ export const createNexthops = ({ arena, retire, reclaim }: NexthopDeps) => {
   }
 
   /**
-   * A row that says `words` (word 0 aside), held once more; 0 when there is none left. It holds the row that
-   * its NH_NEXT names.
+   * A row that says `words` (word 0 aside), held once more; 0 when there is none left. It holds the rows that
+   * its NH_NEXT and NH_METRICS name.
    */
   const intern = (words: Int32Array): number => {
     const content = words.subarray(1).join()
@@ -66,7 +70,7 @@ export const createNexthops = ({ arena, retire, reclaim }: NexthopDeps) => {
     i32[row + NH_GENERATION] = generation
     byContent.set(content, row)
     users.set(row, 1)
-    hold(words[NH_NEXT])
+    for (const name of NAMED) hold(words[name])
     return row
   }
 
@@ -77,12 +81,12 @@ export const createNexthops = ({ arena, retire, reclaim }: NexthopDeps) => {
     if (left > 0) return
     users.delete(row)
     byContent.delete(contentOf(row))
-    const next = i32[row + NH_NEXT]
+    const named = NAMED.map((name) => i32[row + name])
     retire(() => {
       i32[row + NH_GENERATION] = (i32[row + NH_GENERATION] + 1) | 0
       free.push(row)
     })
-    if (next !== 0) release(next)
+    for (const other of named) if (other !== 0) release(other)
   }
 
   const available = (): number => free.length

@@ -62,13 +62,12 @@ export const createPmtu = ({ time, random, routeOutput, tellOthers }: PmtuDeps) 
     const error = routeOutput(fl)
     if (error !== 0) return error
     fl[FL_MTU_EXPIRES] = 0
-    fl[FL_MTU_LOCKED] = 0
     if (used !== 0) apply(fl)
     return 0
   }
   const apply = (fl: Flowi): void => {
     const e = find(fl, FL_DADDR)
-    if (e < 0 || table[e + MTU] >= fl[FL_MTU]) return
+    if (e < 0 || table[e + MTU] >= fl[FL_MTU] || fl[FL_MTU_LOCKED] !== 0) return
     fl[FL_MTU] = table[e + MTU]
     // 0 is never
     fl[FL_MTU_EXPIRES] = table[e + EXPIRES] || 1
@@ -103,6 +102,8 @@ export const createPmtu = ({ time, random, routeOutput, tellOthers }: PmtuDeps) 
     flow[FL_FAMILY] = familyOf(words, at)
     copyAddr(flow, FL_DADDR, words, at)
     if (routeOutputPmtu(flow) !== 0) return
+    // what a route has locked is not learned
+    if (flow[FL_MTU_LOCKED] !== 0) return
     if (learn(words, at, mtu, flow[FL_MTU])) tellOthers(words, at, mtu)
   }
   /** Another worker has learned it. */

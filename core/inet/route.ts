@@ -11,18 +11,23 @@ import { copyAddr, isAnyAddr, isV4Mapped } from '../base/family.ts'
 import { Errno } from '../base/errno.ts'
 import type { Flowi } from '../base/flowi.ts'
 import {
+  createFlowi,
   FL_DADDR,
   FL_DEV,
+  FL_DPORT,
   FL_DST,
   FL_F_FORWARD,
   FL_FAMILY,
   FL_FLAGS,
   FL_IIF,
   FL_MTU,
+  FL_MTU_LOCKED,
   FL_OIF,
   FL_OURS,
   FL_PROTO,
   FL_SADDR,
+  FL_SPORT,
+  FL_TOS,
   FL_TYPE,
   RTN_ANYCAST,
   RTN_BLACKHOLE,
@@ -45,6 +50,7 @@ import { CONF_ALL, Conf4, Conf6, confRow } from '../shm/devconf.ts'
 import { DEVICE_WORDS } from '../shm/layout.ts'
 import { IPPROTO_IGMP } from '../wire/ipproto.ts'
 import { byFamily } from './af-ops.ts'
+import { RTAX_MTU, dstMetricLocked } from '../shm/dst-metrics.ts'
 import type { FibReader } from './fib.ts'
 import { createMcTable } from './mc-table.ts'
 import { MC_ROLE_NONE } from './mfc-constants.ts'
@@ -81,6 +87,7 @@ export type Route = ReturnType<typeof createRoute>
 type RouteFamily = {
   routeInput: (fl: Flowi) => number
   fibLookup: (fl: Flowi) => number
+  fibLookupBound: (fl: Flowi) => number
   kindOf: (fl: Flowi) => number
   /** Fill FL_SADDR, for what goes by `dev` along `row`, or to a group; false when no address will do. */
   chooseSource: (fl: Flowi, row: number, dev: number) => boolean
@@ -90,8 +97,10 @@ type RouteFamily = {
   /** Its source never leaves by that device. */
   isLoopbackSource: (fl: Flowi, dev: number) => boolean
   deviceMtu: (dev: number) => number
-  /** What leaves by a device that no route leads by: as if on link, or (0) not at all. */
+  /** What leaves by a device that no route leads by: as if on link, or (-errno) not at all. */
   unroutedRow: (oif: number) => number
+  /** With a device asked for, even an address of ours counts only there, and what a route refuses is taken to be on its link. */
+  bindsAll: boolean
   loopback: Int32Array
 }
 
@@ -99,9 +108,10 @@ export const createRoute = ({ arena, fib }: { arena: Arena; fib: FibReader }) =>
   const { i32, layout } = arena
   const { devices } = layout
   const confAll = confRow(arena, CONF_ALL)
-  const { local, main, byDefault, lookup, lookup4, fibLookup4, fibLookup6 } = fib
+  const { local, lookup, lookup4, fibLookup4, fibLookup6 } = fib
   const { select4, select6 } = createSourceSelection(arena)
   const { checkMc, hasMc } = createMcTable(arena)
+  const back = createFlowi()
 
   const flagsOf = (ifindex: number): number => i32[devices + ifindex * DEVICE_WORDS + DEV_FLAGS]
   const isUp = (ifindex: number): boolean =>
@@ -124,7 +134,13 @@ export const createRoute = ({ arena, fib }: { arena: Arena; fib: FibReader }) =>
     fl[FL_TYPE] = type
     fl[FL_DEV] = dev
     const mtu = i32[row + NH_MTU]
-    fl[FL_MTU] = mtu !== 0 && type === RTN_UNICAST ? mtu : familyOps(fl[FL_FAMILY]).deviceMtu(dev)
+    if (mtu !== 0 && type === RTN_UNICAST) {
+      fl[FL_MTU] = mtu
+      fl[FL_MTU_LOCKED] = dstMetricLocked(i32, row, RTAX_MTU) ? 1 : 0
+    } else {
+      fl[FL_MTU] = familyOps(fl[FL_FAMILY]).deviceMtu(dev)
+      fl[FL_MTU_LOCKED] = 0
+    }
     return 0
   }
   const mtuOf = (dev: number): number => i32[devices + dev * DEVICE_WORDS + DEV_MTU]
@@ -159,14 +175,23 @@ export const createRoute = ({ arena, fib }: { arena: Arena; fib: FibReader }) =>
   }
   /** RFC 3704: is there a way back to the sender (2), and by the device it came from (1)? */
   const reversePath = (fl: Flowi, iif: number, filter: number): number => {
-    const saddr = fl[FL_SADDR + 3]
-    let row = lookup4(main.v4, saddr)
-    if (row === 0) row = lookup4(byDefault.v4, saddr)
-    if (row === 0) return -Errno.EXDEV
+    turnAround(fl, back)
+    let row = fibLookup4(back)
+    if (row < 0) return -Errno.EXDEV
     if (i32[row + NH_TYPE] !== RTN_UNICAST) return -Errno.EXDEV
     if (filter === 2) return 0
     for (; row !== 0; row = i32[row + NH_NEXT]) if (i32[row + NH_DEV] === iif) return 0
     return -Errno.EXDEV
+  }
+
+  /** The flow of an answer: from us to the sender. */
+  const turnAround = (fl: Flowi, back: Flowi): void => {
+    copyAddr(back, FL_DADDR, fl, FL_SADDR)
+    copyAddr(back, FL_SADDR, fl, FL_DADDR)
+    back[FL_TOS] = fl[FL_TOS]
+    back[FL_PROTO] = fl[FL_PROTO]
+    back[FL_SPORT] = fl[FL_DPORT]
+    back[FL_DPORT] = fl[FL_SPORT]
   }
 
   const routeInput4 = (fl: Flowi): number => {
@@ -246,7 +271,7 @@ export const createRoute = ({ arena, fib }: { arena: Arena; fib: FibReader }) =>
     validateSource: (fl: Flowi) => number
   ): number => {
     const forwards = i32[forwarding] !== 0
-    if (row === 0) return forwards ? -Errno.ENETUNREACH : -Errno.EHOSTUNREACH
+    if (row < 0) return forwards ? row : -Errno.EHOSTUNREACH
     const type = i32[row + NH_TYPE]
     if (type === RTN_UNICAST) {
       if (!forwards) return -Errno.EHOSTUNREACH
@@ -279,12 +304,10 @@ export const createRoute = ({ arena, fib }: { arena: Arena; fib: FibReader }) =>
     while (row !== 0 && i32[row + NH_DEV] !== oif) row = i32[row + NH_NEXT]
     return row
   }
-  /** With a device asked for: a route by it, else the default route by it, else what the family makes of that. */
-  const boundRow = (fl: Flowi, row: number, oif: number): number => {
-    const family = fl[FL_FAMILY]
-    let by = viaDevice(row, oif)
-    if (by === 0) by = viaDevice(lookup(family, main, ANY, 0), oif)
-    return by !== 0 ? by : familyOps(family).unroutedRow(oif)
+  /** With a device asked for: a route by it, else what the family makes of that. */
+  const boundRow = (fl: Flowi, ops: RouteFamily): number => {
+    const row = ops.fibLookupBound(fl)
+    return row < 0 || i32[row + NH_TYPE] > RTN_BROADCAST ? ops.unroutedRow(fl[FL_OIF]) : row
   }
   /** Fills FL_SADDR when the sender left it open; false when no address will do. */
   const chooseSource = (fl: Flowi, row: number, dev: number): boolean => {
@@ -339,7 +362,7 @@ export const createRoute = ({ arena, fib }: { arena: Arena; fib: FibReader }) =>
     let dev = oif !== 0 ? oif : ops.groupDevice(fl)
     if (dev === 0) {
       const row = ops.fibLookup(fl)
-      if (row === 0) return -Errno.ENETUNREACH
+      if (row < 0) return row
       if (i32[row + NH_TYPE] > RTN_MULTICAST) return refusal(i32[row + NH_TYPE])
       dev = i32[row + NH_DEV]
     }
@@ -370,15 +393,15 @@ export const createRoute = ({ arena, fib }: { arena: Arena; fib: FibReader }) =>
     const kind = ops.kindOf(fl)
     if (kind === RTN_MULTICAST || kind === RTN_BROADCAST) return toMany(fl, oif, kind)
 
-    let row = ops.fibLookup(fl)
-    let type = row === 0 ? RTN_UNICAST : i32[row + NH_TYPE]
+    let row = oif !== 0 && ops.bindsAll ? boundRow(fl, ops) : ops.fibLookup(fl)
+    let type = row < 0 ? RTN_UNICAST : i32[row + NH_TYPE]
     if (type === RTN_LOCAL) return toLocal(fl, row)
     if (type === RTN_ANYCAST) return toAnycast(fl, row)
-    if (oif !== 0 && type <= RTN_BROADCAST) {
-      row = boundRow(fl, row, oif)
-      type = row === 0 ? RTN_UNICAST : i32[row + NH_TYPE]
+    if (oif !== 0 && type <= RTN_BROADCAST && !ops.bindsAll) {
+      row = boundRow(fl, ops)
+      type = row < 0 ? RTN_UNICAST : i32[row + NH_TYPE]
     }
-    if (row === 0) return -Errno.ENETUNREACH
+    if (row < 0) return row
     if (type > RTN_BROADCAST) return refusal(type)
     const dev = i32[row + NH_DEV]
     if (!chooseSource(fl, row, dev)) return -Errno.EADDRNOTAVAIL
@@ -397,6 +420,7 @@ export const createRoute = ({ arena, fib }: { arena: Arena; fib: FibReader }) =>
     {
       routeInput: routeInput4,
       fibLookup: fibLookup4,
+      fibLookupBound: fib.fibLookupBound4,
       kindOf: kindOf4,
       chooseSource: chooseSource4,
       chooseGroupSource: chooseGroupSource4,
@@ -405,24 +429,24 @@ export const createRoute = ({ arena, fib }: { arena: Arena; fib: FibReader }) =>
         isLoopback4(fl[FL_SADDR + 3]) && !either(dev, Conf4.route_localnet),
       deviceMtu: mtuOf,
       unroutedRow: (oif) => onlinkRow(arena, oif),
+      bindsAll: true,
       loopback: Int32Array.of(0, 0, V4_PREFIX, INADDR_LOOPBACK),
     },
     {
       routeInput: routeInput6,
       fibLookup: fibLookup6,
+      fibLookupBound: fib.fibLookupBound6,
       kindOf: (fl) => (isMulticast6(fl[FL_DADDR]) ? RTN_MULTICAST : RTN_UNICAST),
       chooseSource: (fl, _row, dev) => select6(fl, dev),
       chooseGroupSource: select6,
       groupDevice: () => 0,
       isLoopbackSource: () => false,
       deviceMtu: mtuOf6,
-      unroutedRow: () => 0,
+      unroutedRow: () => -Errno.ENETUNREACH,
+      bindsAll: false,
       loopback: Int32Array.of(0, 0, 0, 1),
     }
   )
 
   return { routeInput, routeOutput }
 }
-
-/** The address 0 of both families, for lookups of the default route. */
-const ANY = new Int32Array(4)

@@ -55,6 +55,7 @@ import { IPCB_FLAGS, IPCB_TYPE } from '../inet/inet-constants.ts'
 import { OPTIONS_OK, OPTIONS_SOURCE_ROUTE, type IpOptions } from './ip-options.ts'
 import type { NfHooks } from '../netfilter/hooks.ts'
 import { NF_INET_LOCAL_IN, NF_INET_PRE_ROUTING, NF_PASSED } from '../netfilter/nf-constants.ts'
+import type { FlowKeys } from '../inet/flow-keys.ts'
 import type { Route } from '../inet/route.ts'
 import type { AddrType } from '../inet/addr-type.ts'
 import { createMcTable } from '../inet/mc-table.ts'
@@ -78,6 +79,7 @@ type IpInputDeps = {
   /** core/stack/ipv4.ts: gives raw sockets their copies; true when there was one. */
   rawDeliver: (skb: number, protocol: number) => boolean
 } & Pick<Route, 'routeInput'> &
+  Pick<FlowKeys, 'flowPorts'> &
   Pick<AddrType, 'isLocalAddress'> &
   Pick<IpForward, 'ipForward'> &
   Pick<IpDefrag, 'ipDefrag'> &
@@ -98,7 +100,7 @@ const ERROR_BURST_MS = 5000
 
 export const createIpInput = (deps: IpInputDeps) => {
   const { arena, skbs, drop, consume, nf, protos, routeInput, isLocalAddress, ipForward } = deps
-  const { ipDefrag, steerAgain, icmpSend, options, peers, rawDeliver, mr } = deps
+  const { flowPorts, ipDefrag, steerAgain, icmpSend, options, peers, rawDeliver, mr } = deps
   const { checkMc } = createMcTable(arena)
   const { i32, u8, f64 } = arena
   const count = counterBank(arena, skbs.thread)
@@ -165,6 +167,7 @@ export const createIpInput = (deps: IpInputDeps) => {
     fl[FL_DADDR + 3] = ipv4.dst(u8, at)
     fl[FL_TYPE] = 0
     fl[FL_FLAGS] = 0
+    flowPorts(skb, fl)
     const error = routeInput(fl)
     if (error === 0) i32[skb + IPCB_TYPE] = fl[FL_TYPE]
     else if (isMartian(error)) return martian(skb, error)

@@ -83,6 +83,8 @@ import { MC_ROLE_NONE } from '../inet/mfc-constants.ts'
 import type { NfHooks } from '../netfilter/hooks.ts'
 import { NF_INET_LOCAL_OUT, NF_INET_POST_ROUTING, NF_PASSED } from '../netfilter/nf-constants.ts'
 import type { SkDst } from '../inet/sk-dst.ts'
+import { RTAX_HOPLIMIT, dstMetric } from '../shm/dst-metrics.ts'
+import type { FlowKeys } from '../inet/flow-keys.ts'
 import type { Route } from '../inet/route.ts'
 import type { Pmtu } from '../inet/pmtu.ts'
 import type { PacketAddrs } from '../inet/packet-addrs.ts'
@@ -105,6 +107,7 @@ type IpOutputDeps = {
   /** First of four free words of this thread: a next hop's address. */
   key: number
 } & Pick<Route, 'routeInput'> &
+  Pick<FlowKeys, 'flowPorts'> &
   Pick<PacketAddrs, 'loadAddrs'> &
   Pick<Pmtu, 'routeOutput'> &
   Pick<IpIdent, 'ipSelectIdent'> &
@@ -120,7 +123,7 @@ export type IpOutput = ReturnType<typeof createIpOutput>
 
 export const createIpOutput = (deps: IpOutputDeps) => {
   const { arena, skbs, drop, nf, ipSelectIdent, fragmentation, gso, options, key } = deps
-  const { routeInput, routeOutput, loadAddrs } = deps
+  const { routeInput, flowPorts, routeOutput, loadAddrs } = deps
   const { neighResolve, neighConfirm, ethHeader, ethHeaderSelf, devQueueXmit, netifRx } = deps
   const { skDstCheck, skDstValid } = deps.skDst
   const { i32, u8, f64, layout } = arena
@@ -189,6 +192,8 @@ export const createIpOutput = (deps: IpOutputDeps) => {
     const segments = i32[skb + SKB_GSO_SEGS]
     return ipSelectIdent(saddr, daddr, proto, segments > 1 ? segments : 1)
   }
+  /** What a route says, or the default (ip4_dst_hoplimit). */
+  const hopsTo = (row: number): number => dstMetric(i32, row, RTAX_HOPLIMIT) || i32[defaultTtl]
 
   /** Sends a connected sock's packet, data at the transport header: 0, or -errno. */
   const ipQueueXmit = (skb: number, sk: number): number => {
@@ -211,7 +216,7 @@ export const createIpOutput = (deps: IpOutputDeps) => {
       saddr,
       daddr,
       i32[sk + SK_TOS],
-      ttl === 0 ? i32[defaultTtl] : ttl,
+      ttl === 0 ? hopsTo(row) : ttl,
       i32[sk + SK_MTU_LOCKED] === 0 ? ipv4.IP_DF : 0,
       selectId(skb, saddr, daddr, proto)
     )
@@ -244,7 +249,7 @@ export const createIpOutput = (deps: IpOutputDeps) => {
     i32[skb + IPCB_FLAGS] = fl[FL_NO_LOOP] === 0 ? 0 : IPSKB_NO_LOOP
     const fits = i32[skb + SKB_LEN] + ipv4.MIN_HEADER <= mtu && fl[FL_MTU_LOCKED] === 0
     const frag = fits && proto !== IPPROTO_ICMP ? ipv4.IP_DF : 0
-    const hops = ttl === 0 ? i32[defaultTtl] : ttl === NO_HOPS ? 0 : ttl
+    const hops = ttl === 0 ? hopsTo(fl[FL_DST]) : ttl === NO_HOPS ? 0 : ttl
     const id = frag === 0 || i32[skb + SKB_GSO_SIZE] !== 0 ? selectId(skb, saddr, daddr, proto) : 0
     pushHeader(skb, proto, saddr, daddr, tos, hops, frag, id)
     if (optionsLen !== 0) takeOptions(skb, optionsLen)
@@ -392,6 +397,7 @@ export const createIpOutput = (deps: IpOutputDeps) => {
     flow[FL_OIF] = 0
     flow[FL_TOS] = ipv4.tos(u8, at)
     flow[FL_PROTO] = ipv4.protocol(u8, at)
+    flowPorts(skb, flow)
     const isForwarded = (i32[skb + IPCB_FLAGS] & IPSKB_FORWARDED) !== 0
     const error = isForwarded ? routeInput(flow) : routeOutput(flow)
     if (error !== 0 || (isForwarded && flow[FL_TYPE] !== RTN_UNICAST)) {

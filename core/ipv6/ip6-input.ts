@@ -45,6 +45,7 @@ import type { InetProtos } from '../inet/inet-protos.ts'
 import { IPCB_FLAGS, IPCB_NHOFF, IPCB_TYPE } from '../inet/inet-constants.ts'
 import { createMcTable } from '../inet/mc-table.ts'
 import type { PacketAddrs } from '../inet/packet-addrs.ts'
+import type { FlowKeys } from '../inet/flow-keys.ts'
 import type { Route } from '../inet/route.ts'
 import type { NfHooks } from '../netfilter/hooks.ts'
 import { NF_INET_LOCAL_IN, NF_INET_PRE_ROUTING, NF_PASSED } from '../netfilter/nf-constants.ts'
@@ -79,6 +80,7 @@ type Ip6InputDeps = {
   /** core/stack/ipv6.ts: gives raw sockets their copies; true when there was one. */
   rawDeliver: (skb: number, protocol: number) => boolean
 } & Pick<Route, 'routeInput'> &
+  Pick<FlowKeys, 'flowPorts'> &
   Pick<PacketAddrs, 'loadAddrs'> &
   Pick<Ip6Forward, 'ip6Forward'> &
   Pick<Ip6Reassembly, 'fragRcv'> &
@@ -98,7 +100,7 @@ const PAYLOAD_LENGTH = 4
 
 export const createIp6Input = (deps: Ip6InputDeps) => {
   const { arena, skbs, drop, consume, nf, protos, routeInput, loadAddrs, ip6Forward } = deps
-  const { exthdrs, fragRcv, steerAgain, icmpv6Send, rawDeliver, mr } = deps
+  const { flowPorts, exthdrs, fragRcv, steerAgain, icmpv6Send, rawDeliver, mr } = deps
   const { checkMc, hasMc } = createMcTable(arena)
   const { i32, u8, f64, layout } = arena
   const { devices } = layout
@@ -184,6 +186,7 @@ export const createIp6Input = (deps: Ip6InputDeps) => {
     loadAddrs(skb, fl)
     fl[FL_TOS] = ipv6.trafficClass(u8, at)
     fl[FL_PROTO] = u8[at + i32[skb + IPCB_NHOFF]]
+    flowPorts(skb, fl)
     const error = routeInput(fl)
     if (error !== 0) return ip6Error(skb, error)
     const type = fl[FL_TYPE]

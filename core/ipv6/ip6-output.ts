@@ -78,10 +78,12 @@ import {
   NO_HOPS,
 } from '../inet/inet-constants.ts'
 import { createMcTable } from '../inet/mc-table.ts'
-import { NH_FAMILY, NH_GATEWAY, NH_HOPLIMIT, NH_TYPE } from '../inet/nexthop-constants.ts'
+import { NH_FAMILY, NH_GATEWAY, NH_TYPE } from '../inet/nexthop-constants.ts'
 import { MC_ROLE_NONE } from '../inet/mfc-constants.ts'
 import type { PacketAddrs } from '../inet/packet-addrs.ts'
 import type { Pmtu } from '../inet/pmtu.ts'
+import { RTAX_HOPLIMIT, dstMetric } from '../shm/dst-metrics.ts'
+import type { FlowKeys } from '../inet/flow-keys.ts'
 import type { Route } from '../inet/route.ts'
 import type { SkDst } from '../inet/sk-dst.ts'
 import type { NeighOutput } from '../neigh/neigh-output.ts'
@@ -105,6 +107,7 @@ type Ip6OutputDeps = {
   /** First of four free words of this thread: a next hop's address. */
   key: number
 } & Pick<Route, 'routeInput'> &
+  Pick<FlowKeys, 'flowPorts'> &
   Pick<PacketAddrs, 'loadAddrs'> &
   Pick<Pmtu, 'routeOutput'> &
   Pick<Ip6Fragmentation, 'ip6Fragment'> &
@@ -116,7 +119,8 @@ type Ip6OutputDeps = {
 export type Ip6Output = ReturnType<typeof createIp6Output>
 
 export const createIp6Output = (deps: Ip6OutputDeps) => {
-  const { arena, skbs, drop, random, nf, gso, key, loadAddrs, routeInput, routeOutput } = deps
+  const { arena, skbs, drop, random, nf, gso, key, loadAddrs, routeInput, flowPorts, routeOutput } =
+    deps
   const { neighResolve, ethHeader, ethHeaderSelf, devQueueXmit, netifRx } = deps
   const { ip6Fragment, packetTooBig } = deps
   const { skDstCheck } = deps.skDst
@@ -167,7 +171,7 @@ export const createIp6Output = (deps: Ip6OutputDeps) => {
 
   /** The route's, or the device's (ip6_dst_hoplimit). */
   const hopsOf = (skb: number): number => {
-    const hops = i32[i32[skb + SKB_DST] + NH_HOPLIMIT]
+    const hops = dstMetric(i32, i32[skb + SKB_DST], RTAX_HOPLIMIT)
     return hops !== 0 ? hops : i32[confRow(arena, i32[skb + SKB_DEV]) + Conf6.hop_limit]
   }
 
@@ -367,6 +371,7 @@ export const createIp6Output = (deps: Ip6OutputDeps) => {
     flow[FL_OIF] = ipv6.isLinkLocalAddr(ipv6.dst0(u8, at)) ? i32[skb + SKB_DEV] : 0
     flow[FL_TOS] = ipv6.trafficClass(u8, at)
     flow[FL_PROTO] = u8[at + i32[skb + IPCB_NHOFF]]
+    flowPorts(skb, flow)
     const isForwarded = (i32[skb + IPCB_FLAGS] & IPSKB_FORWARDED) !== 0
     const error = isForwarded ? routeInput(flow) : routeOutput(flow)
     if (error !== 0 || (isForwarded && flow[FL_TYPE] !== RTN_UNICAST)) {

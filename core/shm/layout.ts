@@ -16,7 +16,7 @@
  * | sysctl, rss            | control                                  | all                           |
  * | devices, deviceFds, devConf | control                             | all                           |
  * | ifaddrs, nexthops      | control, published by generation         | all                           |
- * | fibTables, Roots, Nodes | control, published by generation        | all                           |
+ * | fibTables, Roots, Nodes, Rules | control, published by generation | all                           |
  * | redirects of w         | worker w                                 | worker w                      |
  * | sockFlows              | the worker that owns the flow            | threads that steer            |
  * | ownedFlows of w        | worker w                                 | workers                       |
@@ -53,6 +53,7 @@
  * | neighbour              | NEIGH_*          | core/neigh/neigh-constants.ts                           |
  * | nexthop                | NH_*             | core/inet/nexthop-constants.ts                          |
  * | routing table          | FT_*             | core/inet/fib-tables.ts                                 |
+ * | policy rule            | FR_*             | core/inet/fib-rule-constants.ts                         |
  * | address                | IFA_*            | core/inet/ifaddr-constants.ts                           |
  * | membership, group, source | MCM_*, MCG_*, MCS_* | core/inet/mc-constants.ts                          |
  * | multicast route        | MFC_*            | core/inet/mfc-constants.ts                              |
@@ -89,6 +90,8 @@ export type ArenaConfig = {
   fibTables: number
   /** Nodes (256 words) of the forwarding tries. */
   fibNodes: number
+  /** Policy rules, those that every net begins with among them; one row is the head of them all. */
+  fibRules: number
   neighbours: number
   /** Rows of each worker's table of recent flows; a power of two. */
   flows: number
@@ -112,6 +115,7 @@ export const DEFAULT_ARENA: ArenaConfig = {
   nexthops: 4096,
   fibTables: 32,
   fibNodes: 4096,
+  fibRules: 512,
   neighbours: 4096,
   flows: 1024,
   members: 512,
@@ -133,6 +137,7 @@ export const SMALL_ARENA: ArenaConfig = {
   nexthops: 256,
   fibTables: 8,
   fibNodes: 512,
+  fibRules: 64,
   neighbours: 128,
   flows: 64,
   members: 64,
@@ -212,6 +217,7 @@ export const FIB_NODE_WORDS = 256
 export const FIB_ROOT_WORDS = 65536
 /** Row of the map of tables (inet/fib-tables.ts). */
 export const FIB_TABLE_WORDS = 4
+export const FIB_RULE_WORDS = 32
 export const NEIGH_WORDS = 32
 /** Rows of multicast (inet/mc-constants.ts), the words in front of the table of groups, and sources for each membership. */
 export const MC_MEMBER_WORDS = 16
@@ -286,6 +292,7 @@ const regionWords = (config: ArenaConfig) => {
     fibTables: config.fibTables * FIB_TABLE_WORDS,
     fibRoots: config.fibTables * FIB_ROOT_WORDS,
     fibNodes: config.fibNodes * FIB_NODE_WORDS,
+    fibRules: config.fibRules * FIB_RULE_WORDS,
     neighbours: neighbours * NEIGH_WORDS,
     /** Open-addressed index over neighbours: four slots a row. */
     neighIndex: neighbours * 4,

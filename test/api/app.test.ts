@@ -104,7 +104,7 @@ describe('errors', () => {
     [
       { dst: '10.0.0.0/8', type: 'magic' },
       'type',
-      'Error: "type": expected one of unicast, local, broadcast, anycast, multicast, blackhole, unreachable, prohibit',
+      'Error: "type": expected one of unicast, local, broadcast, anycast, multicast, blackhole, unreachable, prohibit, throw',
     ],
   ])('the body %j is 422 and names %s', async (sent, field, detail) => {
     const { send, asked } = createSoftnet()

@@ -47,7 +47,7 @@ export const FLAGS = {
 /** "10.0.0.0/8 via 10.1.0.1 dev eth0 metric 5" as a RouteSpec. */
 const parseRouteWords = (text: string): RouteSpec => {
   const words = text.split(/\s+/)
-  const types = ['local', 'broadcast', 'blackhole', 'unreachable', 'prohibit', 'unicast']
+  const types = ['local', 'broadcast', 'throw', 'blackhole', 'unreachable', 'prohibit', 'unicast']
   const spec: Record<string, unknown> = {}
   if (types.includes(words[0]!)) spec.type = words.shift()
   spec.dst = words.shift()

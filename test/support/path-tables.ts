@@ -11,6 +11,8 @@ import {
   RT_TABLE_MAIN,
 } from '../../core/inet/nexthop-constants.ts'
 import { scopeOf6 } from '../../core/inet/source.ts'
+import { FR_ACT_PROHIBIT } from '../../core/inet/fib-rule-constants.ts'
+import type { FibRule } from '../../core/inet/fib-rule.ts'
 import * as neigh from '../../core/neigh/neigh-constants.ts'
 import * as netdev from '../../core/netdev/netdev.ts'
 import type { Arena } from '../../core/shm/arena.ts'
@@ -59,7 +61,7 @@ export const createPathTables = (arena: Arena, settle: () => void) => {
   }
   addDevice(1, { kind: KIND.lo, flags: LO_FLAGS, mtu: 65536, mac: '00:00:00:00:00:00' })
   const control = createIpi(arena, layout.controlThread, () => {})
-  const { rib, ifaddrs, mcJoin, mcLeave } = createTables({
+  const { rib, fibRules, ifaddrs, mcJoin, mcLeave } = createTables({
     arena,
     ipi: control,
     retire: (reclaim) => reclaim(),
@@ -75,13 +77,22 @@ export const createPathTables = (arena: Arena, settle: () => void) => {
   ): void => {
     const gateway =
       via === undefined ? null : { family: familyOfWords(words(via)), words: words(via) }
+    const metrics = mtu === 0 ? null : [0, 0, mtu]
     const scope = gateway === null ? RT_SCOPE_LINK : RT_SCOPE_UNIVERSE
-    const none = { tos: 0, metric: 0, protocol: 0, prefsrc: null, flags: 0, hoplimit: 0, advmss: 0 }
+    const none = { tos: 0, metric: 0, protocol: 0, prefsrc: null, flags: 0 }
     const { words: network, prefixlen: plen } = networkOf(parsePrefix(to)!)
     const place = { family: familyOfWords(network), table: RT_TABLE_MAIN, words: network, plen }
-    const route = { ...none, ...place, type, scope, dev, gateway, mtu }
+    const route = { ...none, ...place, type, scope, dev, gateway, metrics }
     const error = rib.add(route, NLM_F_CREATE | NLM_F_REPLACE)
     if (error !== 0) throw new Error(`route ${to}: ${error}`)
+  }
+  /** A rule before the usual ones: it refuses what it is for (prohibit). */
+  const prohibit = (family: number, of: Partial<FibRule>): void => {
+    const any = { isInverted: false, src: null, dst: null, iif: '', oif: '', mark: 0, markMask: 0 }
+    const none = { tos: 0, proto: 0, sport: null, dport: null, table: 0, target: 0, protocol: 0 }
+    const refusal = { family, priority: 0, action: FR_ACT_PROHIBIT, suppressPlen: -1 }
+    const error = fibRules.insert(netdev.INIT_NET, { ...any, ...none, ...refusal, ...of })
+    if (error !== 0) throw new Error(`rule: ${error}`)
   }
   /** An address with the routes that it brings. */
   const addAddress = (ifindex: number, cidr: string): void => {
@@ -152,6 +163,7 @@ export const createPathTables = (arena: Arena, settle: () => void) => {
     addDevice,
     addAddress,
     addRoute,
+    prohibit,
     deviceRow,
     neighRow,
     neighState,

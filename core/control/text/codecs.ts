@@ -28,6 +28,7 @@ import { explain, isRefused, noSuchDevice, refuseAs, strerror } from './names.ts
 import { readNeigh, readNeighFilter, readNeighKey, writeNeigh } from './neigh.ts'
 import { readCookie, writeSock } from './sock.ts'
 import { readMatch, readQuery, readRoute, writeAnswer, writeRoute } from './route.ts'
+import { readRule, readRuleMatch, writeRule } from './rule.ts'
 
 /** A message's outcome in words. */
 export type Outcome<Item = unknown> = { error: 0; item: Item } | Refused
@@ -86,6 +87,14 @@ export const createCodecs = (names: DeviceNames) => {
       read: (message) =>
         as(readQuery(message, names), (query) => ({ type: 'RTM_GETROUTE' as const, query })),
       write: (answer, message) => writeAnswer(answer, message, names),
+    },
+    RTM_NEWRULE: {
+      read: ({ type, flags, rule }) => as(readRule(rule), (rule) => ({ type, flags, rule })),
+      write: (rule) => writeRule(rule, names.ifindexOf),
+    },
+    RTM_DELRULE: {
+      read: ({ type, rule }) => as(readRuleMatch(rule), (match) => ({ type, ...match })),
+      write: (rule) => writeRule(rule, names.ifindexOf),
     },
     RTM_NEWLINK: {
       read: ({ type, flags, link }) =>

@@ -20,11 +20,14 @@ import type {
   Refused,
   RouteItem,
   RouteSpec,
+  RuleItem,
+  RuleSpec,
   StackConfig,
 } from './messages.ts'
 import { NLM_F_CREATE, NLM_F_EXCL, NLM_F_REPLACE } from '../nlm-flags.ts'
 import { familyOf, isRefused } from './names.ts'
 import { formatDst } from './route.ts'
+import { readRule } from './rule.ts'
 
 type Dump = <T extends DumpType>(request: DumpOf<T>) => Iterable<DumpItem<T>[]> | Refused
 type ConfigLink = NonNullable<StackConfig['link']>[number]
@@ -98,6 +101,13 @@ const routeKey = (route: RouteSpec): string => {
   return [is6, route.table ?? 'main', dst, route.tos ?? 0, metric].join(' ')
 }
 
+/** Does the wanted rule say what the running one is? Both ways of writing a network are one. */
+const isRule = (wanted: RuleSpec, running: RuleItem): boolean => {
+  const [a, b] = [readRule(wanted), readRule(running)]
+  if (isRefused(a) || isRefused(b)) return false
+  return JSON.stringify({ ...a, priority: a.priority ?? b.priority }) === JSON.stringify(b)
+}
+
 export const createConfig = (dump: Dump, kinds: readonly LinkKind[]) => {
   /** By kind: the word of `data` that names the second device of a pair. */
   const pairWords = new Map(kinds.map(({ name, pair }) => [name, pair]))
@@ -146,6 +156,10 @@ export const createConfig = (dump: Dump, kinds: readonly LinkKind[]) => {
   const sysctls = (): Record<string, number | string> =>
     Object.fromEntries(drain(dump({ type: 'SYSCTL' })).map(({ name, value }) => [name, value]))
 
+  /** Those of a net's beginning are no configuration. */
+  const rules = (): RuleItem[] =>
+    drain(dump({ type: 'RTM_GETRULE' })).filter(({ protocol }) => protocol !== 'kernel')
+
   /** The running state; of sysctl what is not the default. */
   const get = (): StackConfig => {
     const [defaults, now] = [sysctlDefaults(), sysctls()]
@@ -161,6 +175,7 @@ export const createConfig = (dump: Dump, kinds: readonly LinkKind[]) => {
     return {
       link: links().filter(({ ifname }) => !always.has(ifname)),
       route: routes(),
+      rule: rules().map(({ iif_detached: _i, oif_detached: _o, ...rule }) => rule),
       neigh,
       sysctl: Object.fromEntries(set),
     }
@@ -250,6 +265,20 @@ export const createConfig = (dump: Dump, kinds: readonly LinkKind[]) => {
     return { gone, come }
   }
 
+  const ruleSteps = (wanted: readonly RuleSpec[]) => {
+    const running = rules()
+    const isWanted = (rule: RuleItem): boolean => wanted.some((one) => isRule(one, rule))
+    const gone = running
+      .filter((rule) => !isWanted(rule))
+      .map(({ iif_detached: _i, oif_detached: _o, ...rule }) => del({ type: 'RTM_DELRULE', rule }))
+    const come = wanted.flatMap((rule, index) =>
+      running.some((one) => isRule(rule, one))
+        ? []
+        : [add({ type: 'RTM_NEWRULE', flags: ADD, rule }, `rule[${index}]`)]
+    )
+    return { gone, come }
+  }
+
   const neighSteps = (wanted: readonly NeighSpec[]) => {
     const running = new Map(neighs().map((neigh) => [neighKey(neigh), neigh]))
     const keys = new Set(wanted.map(neighKey))
@@ -271,6 +300,7 @@ export const createConfig = (dump: Dump, kinds: readonly LinkKind[]) => {
     const link = wanted.link ? linkSteps(wanted.link, links()) : none
     const route = wanted.route ? routeSteps(wanted.route) : none
     const neigh = wanted.neigh ? neighSteps(wanted.neigh) : none
+    const rule = wanted.rule ? ruleSteps(wanted.rule) : none
     const now = sysctls()
     const set = Object.entries(wanted.sysctl ?? {})
       .filter(([name, value]) => String(now[name]) !== String(value))
@@ -280,12 +310,14 @@ export const createConfig = (dump: Dump, kinds: readonly LinkKind[]) => {
       message.type === 'SYSCTL_SET' && DEVICE_SETTING.test(message.name)
     return [
       ...neigh.gone,
+      ...rule.gone,
       ...route.gone,
       ...link.gone,
       ...set.filter((step) => !isOfDevice(step)),
       ...link.come,
       ...set.filter(isOfDevice),
       ...route.come,
+      ...rule.come,
       ...neigh.come,
     ]
   }

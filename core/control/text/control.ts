@@ -46,9 +46,6 @@ export const createTextControl = (deps: ControlDeps) => {
         return setConfig(run, message)
       case 'BATCH':
         return batch(run, message)
-      case 'RTM_NEWRULE':
-      case 'RTM_DELRULE':
-        return refuseAs(Errno.EOPNOTSUPP, 'Error: Policy rules are not supported.')
     }
     const given = read(message)
     return isRefused(given) ? given : written(message, await run(given))

@@ -12,15 +12,10 @@ import type { AddressItem, DumpItem, DumpOf, DumpType, LinkItem, Refused } from 
 import { explain, familyNumber, isRefused } from './names.ts'
 import { readNeighFilter, writeNeigh } from './neigh.ts'
 import { readRouteFilter, writeRoute } from './route.ts'
+import { writeRule } from './rule.ts'
 import { readSockFilter, writeFlow, writeSock } from './sock.ts'
 
 type Plane = Pick<ControlPlane, 'dump' | 'ifindexOf' | 'nameOf'>
-
-const RULES = [
-  { priority: 0, src: 'all', table: 'local' },
-  { priority: 32766, src: 'all', table: 'main' },
-  { priority: 32767, src: 'all', table: 'default' },
-]
 
 /** A dump that is never refused. */
 export const plainDump = <T extends numbers.DumpType>(
@@ -102,7 +97,11 @@ export const createDumps = (plane: Plane) => {
       const filter = family === undefined ? {} : { family: familyNumber(family) }
       return mapChunks(plainDump(plane, { type: 'MVIF', filter }), (one) => writeMvif(one, plane))
     },
-    RTM_GETRULE: ({ family }) => [family === 'inet6' ? RULES.slice(0, 2) : RULES],
+    RTM_GETRULE: ({ family }) => {
+      const wanted = family === undefined ? 0 : familyNumber(family)
+      const rules = plainDump(plane, { type: 'RTM_GETRULE', filter: { family: wanted } })
+      return mapChunks(rules, (rule) => writeRule(rule, plane.ifindexOf))
+    },
     SOCK_DIAG: (filter) => {
       const wanted = readSockFilter(filter)
       if (isRefused(wanted)) return wanted

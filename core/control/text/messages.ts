@@ -24,6 +24,7 @@ export type RouteType =
   | 'blackhole'
   | 'unreachable'
   | 'prohibit'
+  | 'throw'
 export type NudState =
   | 'INCOMPLETE'
   | 'REACHABLE'
@@ -61,7 +62,21 @@ export type RouteSpec = {
   pref?: string
   nexthops?: NexthopSpec[]
 }
-export type RouteMetrics = { mtu?: number; advmss?: number; hoplimit?: number }
+/** In the order in which ip prints them; times in milliseconds. */
+export type MetricName =
+  | 'mtu'
+  | 'window'
+  | 'rtt'
+  | 'rttvar'
+  | 'ssthresh'
+  | 'advmss'
+  | 'hoplimit'
+  | 'initcwnd'
+  | 'rto_min'
+  | 'initrwnd'
+  | 'quickack'
+/** `lock` names those that are to stay. */
+export type RouteMetrics = { [M in MetricName]?: number } & { lock?: MetricName[] }
 export type NexthopSpec = { gateway?: string; dev?: string; weight?: number; flags?: string[] }
 /** As `ip -j route` prints it, with every word always there that ip prints with -d. */
 export type RouteItem = {
@@ -93,6 +108,7 @@ export type RouteLookup = {
   table: string
   prefsrc?: string
   flags: string[]
+  mark?: number
   metrics?: RouteMetrics[]
   uid: number
   cache: string[]
@@ -108,6 +124,50 @@ export type RouteFilter = {
   protocol?: string | number
   scope?: string | number
 }
+
+// ---- rules (ip rule)
+
+/** What names and describes a rule, with the fields of `ip -j rule`; an address may be a prefix as well. */
+export type RuleSpec = {
+  /** Needed only where no address tells it. */
+  family?: FamilyName
+  /** Just before the rules that are there, when not given. */
+  priority?: number
+  not?: null | boolean
+  src?: string
+  srclen?: number
+  dst?: string
+  dstlen?: number
+  tos?: string | number
+  fwmark?: string | number
+  fwmask?: string | number
+  iif?: string
+  oif?: string
+  ipproto?: string | number
+  sport?: number
+  sport_start?: number
+  sport_end?: number
+  dport?: number
+  dport_start?: number
+  dport_end?: number
+  /** main when no action, goto or nop is given either. */
+  table?: string | number
+  suppress_prefixlen?: number
+  goto?: number
+  nop?: null | boolean
+  action?: string
+  protocol?: string | number
+}
+/** As `ip -j rule` prints it, and its family. */
+export type RuleItem = RuleSpec & {
+  priority: number
+  src: string
+  iif_detached?: null
+  oif_detached?: null
+  protocol: string
+  family: FamilyName
+}
+export type RuleFilter = { family?: FamilyName }
 
 // ---- links (ip link)
 
@@ -394,6 +454,7 @@ export type FlowItem = { worker: number } & { [word: string]: unknown }
 export type StackConfig = {
   link?: (LinkSpec & { addresses?: string[] })[]
   route?: RouteSpec[]
+  rule?: RuleSpec[]
   neigh?: NeighSpec[]
   sysctl?: Record<string, number | string>
 }
@@ -433,9 +494,9 @@ export type Requests = {
   RTM_NEWMROUTE: { carries: { mroute: MrouteSpec }; item: MrouteItem }
   RTM_DELMROUTE: { carries: { mroute: Pick<MrouteSpec, 'src' | 'dst'> }; item: MrouteItem }
   MVIF_SET: { carries: { mvif: MvifSpec }; item: MvifItem }
-  /** Refused with EOPNOTSUPP. */
-  RTM_NEWRULE: { carries: { rule: Record<string, unknown> }; item: null }
-  RTM_DELRULE: { carries: { rule: Record<string, unknown> }; item: null }
+  RTM_NEWRULE: { carries: { flags: number; rule: RuleSpec }; item: RuleItem }
+  /** The first rule that says all that is said here. */
+  RTM_DELRULE: { carries: { rule: RuleSpec }; item: RuleItem }
   SOCK_GET: { carries: { cookie: string }; item: SockItem }
   SOCK_DESTROY: { carries: { cookie: string }; item: null }
   ETHTOOL_MSG_RSS_GET: { carries: { ifname: string }; item: RssItem }
@@ -503,10 +564,7 @@ export type Dumps = {
   RTM_GETMULTICAST: { filter: MaddrFilter; item: MaddrItem }
   RTM_GETMROUTE: { filter: MrouteFilter; item: MrouteItem }
   MVIF: { filter: MrouteFilter; item: MvifItem }
-  RTM_GETRULE: {
-    filter: { family?: FamilyName }
-    item: { priority: number; src: string; table: string }
-  }
+  RTM_GETRULE: { filter: RuleFilter; item: RuleItem }
   SOCK_DIAG: { filter: SockFilter; item: SockItem }
   SYSCTL: { filter: { prefix?: string }; item: SysctlItem }
   WORKER: { filter: object; item: WorkerItem }
@@ -522,6 +580,7 @@ export type DumpItem<T extends DumpType> = Dumps[T]['item']
 
 type Watched = {
   route: RouteItem
+  rule: RuleItem
   link: LinkItem
   address: AddressItem
   neigh: NeighItem

@@ -55,6 +55,27 @@ const TYPES: Names = [
   [6, 'blackhole'],
   [7, 'unreachable'],
   [8, 'prohibit'],
+  [9, 'throw'],
+]
+
+/** /etc/protocols */
+const IP_PROTOCOLS: Names = [
+  [1, 'icmp'],
+  [2, 'igmp'],
+  [4, 'ipencap'],
+  [6, 'tcp'],
+  [17, 'udp'],
+  [33, 'dccp'],
+  [41, 'ipv6'],
+  [47, 'gre'],
+  [50, 'esp'],
+  [51, 'ah'],
+  [58, 'ipv6-icmp'],
+  [89, 'ospf'],
+  [103, 'pim'],
+  [112, 'vrrp'],
+  [132, 'sctp'],
+  [136, 'udplite'],
 ]
 
 const namer = (names: Names) => {
@@ -77,6 +98,7 @@ export const tableNames = namer(TABLES)
 export const protocolNames = namer(PROTOCOLS)
 export const scopeNames = namer([...SCOPES, [0, 'universe']].toReversed() as Names)
 export const typeNames = namer(TYPES)
+export const ipProtocolNames = namer(IP_PROTOCOLS)
 
 const PHRASES: Record<number, string> = {
   [Errno.EPERM]: 'Operation not permitted',

@@ -10,8 +10,9 @@ import { writeLink } from './link.ts'
 import type { LinkItem, Notification, WatchKind } from './messages.ts'
 import { writeNeigh } from './neigh.ts'
 import { writeRoute } from './route.ts'
+import { writeRule } from './rule.ts'
 
-const KINDS: readonly WatchKind[] = ['route', 'link', 'address', 'neigh']
+const KINDS: readonly WatchKind[] = ['route', 'rule', 'link', 'address', 'neigh']
 
 export const createNotes = (
   plane: Pick<ControlPlane, 'subscribe' | 'dump' | 'ifindexOf' | 'nameOf'>
@@ -35,6 +36,8 @@ export const createNotes = (
     switch (note.kind) {
       case 'route':
         return { ...note, item: writeRoute(note.item, namesThen) }
+      case 'rule':
+        return { ...note, item: writeRule(note.item, namesThen.ifindexOf) }
       case 'link':
         return { ...note, item: writeLink(note.item, nameThen) }
       case 'address':

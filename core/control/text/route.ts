@@ -39,10 +39,10 @@ import type {
   RouteFilter,
   RouteItem,
   RouteLookup,
-  RouteMetrics,
   RouteSpec,
   RouteType,
 } from './messages.ts'
+import { readMetrics, writeMetrics } from './metrics.ts'
 import type { DeviceNames } from './names.ts'
 import {
   addrOf,
@@ -164,10 +164,8 @@ const defaultScope = (family: number, type: number, hasGateway: boolean): number
 export const readRoute = (spec: RouteSpec, names: DeviceNames): RibRoute | Refused => {
   const match = readMatch(spec, names)
   if (isRefused(match)) return match
-  const metrics: RouteMetrics = Object.assign({}, ...(spec.metrics ?? []))
-  const { mtu = 0, hoplimit = 0, advmss = 0 } = metrics
-  for (const [name, value] of Object.entries({ mtu, hoplimit, advmss }))
-    if (!isNumber(value, 65535)) return wrong(value, `a number for ${name}`, `metrics.${name}`)
+  const metrics = readMetrics(spec.metrics)
+  if (isRefused(metrics)) return metrics
   const isOnlink = (spec.flags ?? spec.nexthops?.[0]?.flags ?? []).includes('onlink')
   const type = match.type ?? RTN_UNICAST
   const gateway = match.gateway ?? null
@@ -185,9 +183,7 @@ export const readRoute = (spec: RouteSpec, names: DeviceNames): RibRoute | Refus
     gateway,
     prefsrc: match.prefsrc ?? null,
     flags: isOnlink ? RTNH_F_ONLINK : 0,
-    mtu,
-    hoplimit,
-    advmss,
+    metrics,
   }
 }
 
@@ -205,12 +201,8 @@ const flagsOf = (flags: number): string[] => [
 ]
 
 export const writeRoute = (route: RibRoute, names: DeviceNames): RouteItem => {
-  const { family, gateway, prefsrc, metric, tos, mtu, hoplimit, advmss } = route
-  const metrics: RouteMetrics = {
-    ...(mtu && { mtu }),
-    ...(advmss && { advmss }),
-    ...(hoplimit && { hoplimit }),
-  }
+  const { family, gateway, prefsrc, metric, tos } = route
+  const metrics = writeMetrics(route.metrics)
   return {
     type: typeNames.format(route.type) as RouteType,
     dst: formatDst(family, route.words, route.plen),
@@ -223,7 +215,7 @@ export const writeRoute = (route: RibRoute, names: DeviceNames): RouteItem => {
     ...((metric !== 0 || family !== AF_INET) && { metric }),
     ...(tos !== 0 && { tos }),
     flags: flagsOf(route.flags),
-    ...(Object.keys(metrics).length > 0 && { metrics: [metrics] }),
+    ...(metrics && { metrics: [metrics] }),
     ...(family !== AF_INET && { pref: 'medium' }),
     family: familyName(family),
   }
@@ -305,7 +297,7 @@ export const readQuery = (
 
 const CACHE: Record<number, string[]> = {
   [RTN_LOCAL]: ['local'],
-  [RTN_BROADCAST]: ['brd'],
+  [RTN_BROADCAST]: ['local', 'brd'],
   [RTN_MULTICAST]: ['mc'],
 }
 const writeGateway = (
@@ -324,7 +316,12 @@ export const writeAnswer = (
   query: MessageOf<'RTM_GETROUTE'>,
   names: DeviceNames
 ): RouteLookup => {
-  const { family, type, gateway, dev, table, prefsrc, mtu } = answer
+  const { family, type, gateway, dev, table, prefsrc } = answer
+  const shown = writeMetrics(answer.metrics)
+  const source = formatAddr(addrOf(family, prefsrc))
+  const asked = query.src === undefined ? undefined : formatAddr(parseAddr(query.src)!)
+  // IPv6 tells it all the same
+  const isChosen = query.iif === undefined && (asked !== source || family !== AF_INET)
   return {
     ...(type !== RTN_UNICAST && { type: typeNames.format(type) as RouteType }),
     dst: formatAddr(parseAddr(query.dst)!),
@@ -333,9 +330,10 @@ export const writeAnswer = (
     dev: names.nameOf(dev),
     ...(query.iif !== undefined && { iif: query.iif }),
     table: tableNames.format(table),
-    ...(query.iif === undefined && { prefsrc: formatAddr(addrOf(family, prefsrc)) }),
+    ...(isChosen && { prefsrc: source }),
     flags: [],
-    ...(mtu !== 0 && { metrics: [{ mtu }] }),
+    ...(query.mark && { mark: query.mark }),
+    ...(shown && { metrics: [shown] }),
     uid: 0,
     cache: CACHE[type] ?? [],
   }

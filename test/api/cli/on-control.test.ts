@@ -1,36 +1,7 @@
 // The command line over the API over the real control plane: what is typed, what is stored, what is printed.
 
 import { expect, test } from 'bun:test'
-import { createApp } from '../../../api/app.ts'
-import { run } from '../../../api/cli/run.ts'
-import { makeControl } from '../../support/control-plane.ts'
-
-const createSession = () => {
-  const { control } = makeControl()
-  const { request: ask } = createApp({ control, version: '0.1.0' })
-  const request = async (path: string, init: RequestInit = {}): Promise<Response> =>
-    ask(path, init, { listener: 'unix' })
-  const cli = async (line: string): Promise<string> => {
-    let said = ''
-    const write = (text: string): void => {
-      said += text
-    }
-    const status = await run(line.split(' '), {
-      fetch: request,
-      endpoint: '',
-      env: {},
-      out: write,
-      err: write,
-      json: false,
-    })
-    return status === 0 ? said : `${status}: ${said}`
-  }
-  const all = async (lines: string): Promise<void> => {
-    for (const line of lines.trim().split('\n'))
-      expect([line, await cli(line.trim())]).toEqual([line, ''])
-  }
-  return { request, cli, all }
-}
+import { createSession } from '../support/session.ts'
 
 const SETUP = `
 ip link set lo up
@@ -178,4 +149,46 @@ test.each([
   const response = await request(path)
   const body = (await response.json()) as { errors?: { field: string }[] }
   expect([response.status, body.errors?.[0]?.field]).toEqual([status, field])
+})
+
+test("a route's metrics are printed as iproute2 prints them", async () => {
+  const { cli, all } = createSession()
+  await all(`
+ip link add v0 type veth peer name v1
+ip link set v0 up
+ip link set v1 up
+ip addr add 10.0.0.1/24 dev v0
+ip route add 10.1.0.0/16 via 10.0.0.2 mtu lock 1400 advmss 1000 window 5000 rtt 100ms rttvar 50 ssthresh 10 hoplimit 9 initcwnd 20 initrwnd 30 rto_min 5s quickack 1
+ip route add 10.2.0.0/16 via 10.0.0.2 rto_min 0.5s
+ip route add 10.8.0.0/16 via 10.0.0.2 mtu 70000
+ip route add 10.9.0.0/16 via 10.0.0.2 advmss 70000 rtt 10`)
+  expect(await cli('ip route')).toBe(
+    '10.0.0.0/24 dev v0 proto kernel scope link src 10.0.0.1 \n' +
+      '10.1.0.0/16 via 10.0.0.2 dev v0 mtu lock 1400 window 5000 rtt 100ms rttvar 12ms ssthresh 10 advmss 1000 hoplimit 9 initcwnd 20 rto_min lock 5s initrwnd 30 quickack 1 \n' +
+      '10.2.0.0/16 via 10.0.0.2 dev v0 rto_min lock 500ms \n' +
+      '10.8.0.0/16 via 10.0.0.2 dev v0 mtu 65520 \n' +
+      '10.9.0.0/16 via 10.0.0.2 dev v0 rtt 1ms advmss 65495 \n'
+  )
+  expect(JSON.parse(await cli('ip -j route show 10.1.0.0/16'))[0].metrics).toEqual([
+    {
+      mtu: 1400,
+      window: 5000,
+      rtt: 100,
+      rttvar: 12,
+      ssthresh: 10,
+      advmss: 1000,
+      hoplimit: 9,
+      initcwnd: 20,
+      rto_min: 5000,
+      initrwnd: 30,
+      quickack: 1,
+    },
+  ])
+  expect(await cli('ip route get 10.1.0.1')).toContain('mtu lock 1400 window 5000')
+  for (const [words, why] of [
+    ['quickack 2', 'Error: argument "2" is wrong: "quickack" value should be 0 or 1'],
+    ['hoplimit 300', 'Error: argument "300" is wrong: "hoplimit" value is invalid'],
+    ['rtt 300us', 'Error: argument "300us" is wrong: "rtt" value is invalid'],
+  ])
+    expect(await cli(`ip route add 10.5.0.0/16 via 10.0.0.2 ${words}`)).toContain(why!)
 })

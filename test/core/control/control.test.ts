@@ -599,16 +599,6 @@ test('ratios of a worker are of the last seconds', async () => {
   expect(await ratios()).toEqual([0, 0])
 })
 
-test('rules are refused, the default ones are listed', async () => {
-  const { control } = makeControl()
-  expect((await control.request({ type: 'RTM_NEWRULE', rule: {} })).error).toBe(Errno.EOPNOTSUPP)
-  expect([...control.dump({ type: 'RTM_GETRULE' })].flat().map(({ table }) => table)).toEqual([
-    'local',
-    'main',
-    'default',
-  ])
-})
-
 test('messages can be applied at once, without waiting, where one thread does all', () => {
   const { control, ip } = makeControl()
   const before = control.revision()

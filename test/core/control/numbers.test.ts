@@ -40,9 +40,7 @@ const route = {
   gateway: null,
   prefsrc: null,
   flags: 0,
-  mtu: 1400,
-  hoplimit: 0,
-  advmss: 0,
+  metrics: [0, 0, 1400],
 }
 const address = {
   ifindex: 2,

@@ -32,9 +32,7 @@ const route = (words: Words, plen: number, metric: number, dev: number): RibRout
   gateway: null,
   prefsrc: null,
   flags: 0,
-  mtu: 0,
-  hoplimit: 0,
-  advmss: 0,
+  metrics: null,
 })
 
 test.each<number>([1, 2, 3])(

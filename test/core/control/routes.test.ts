@@ -220,7 +220,8 @@ describe('ip route get', () => {
       type: 'local',
       dst: '10.0.0.1',
       dev: 'lo',
-      table: 'local',
+      // as Linux has it while the rules are the usual ones
+      table: 'main',
       prefsrc: '10.0.0.1',
       cache: ['local'],
     })

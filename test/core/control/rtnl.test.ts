@@ -147,7 +147,7 @@ const FAST: Record<string, Message> = {
     ifname: 'tap0',
     features: { 'tx-checksumming': false },
   },
-  'rule add': { type: 'RTM_NEWRULE', rule: {} },
+  'rule add': { type: 'RTM_NEWRULE', flags: FLAGS.add, rule: { fwmark: 1, table: 100 } },
 }
 const pairs = Object.keys(SLOW).flatMap((slow) =>
   [...Object.keys(SLOW), ...Object.keys(FAST)].map((other) => [slow, other] as const)

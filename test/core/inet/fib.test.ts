@@ -43,7 +43,8 @@ const makeFib = (fibNodes = 2048) => {
     const fl = createFlowi()
     fl[FL_FAMILY] = family
     fl.set(words, FL_DADDR)
-    return byFamily(reader.fibLookup4, reader.fibLookup6)(family)(fl)
+    // of none: 0
+    return Math.max(byFamily(reader.fibLookup4, reader.fibLookup6)(family)(fl), 0)
   }
   return { ...writer, arena, reader, add, del, get, reclaim }
 }
@@ -58,7 +59,7 @@ const seeded = (seed: number) => (): number => {
 describe.each([
   ['IPv4', '10.1.2.3', ['10.0.0.0/8', '10.1.0.0/16', '10.1.2.0/24', '10.1.2.3'], '0.0.0.0/0'],
   ['IPv6', 'fd00:1:2::3', ['fd00::/8', 'fd00:1::/32', 'fd00:1:2::/64', 'fd00:1:2::3'], '::/0'],
-])('%s', (_, address, nested, all) => {
+])('%s', (family, address, nested, all) => {
   test('the longest prefix wins, whatever the order of arrival', () => {
     for (const order of [nested, nested.toReversed()]) {
       const { add, get } = makeFib()
@@ -106,7 +107,8 @@ describe.each([
   test('tables are asked in the order local, main, default', () => {
     const { add, del, get } = makeFib()
     add(nested[0]!, 1, RT_TABLE_DEFAULT)
-    expect(get(address)).toBe(1)
+    // IPv6 has no rule for it
+    expect(get(address)).toBe(family === 'IPv4' ? 1 : 0)
     add(nested[0]!, 2, RT_TABLE_MAIN)
     expect(get(address)).toBe(2)
     add(nested[0]!, 3, RT_TABLE_LOCAL)
@@ -286,7 +288,7 @@ describe('the map of tables', () => {
       const fl = createFlowi()
       fl[FL_FAMILY] = AF_INET
       fl.set(words, FL_DADDR)
-      return createFibReader(arena, net).fibLookup4(fl)
+      return Math.max(createFibReader(arena, net).fibLookup4(fl), 0)
     }
     expect([get(INIT_NET), get(7)]).toEqual([5, 6])
     fib.remove(7, AF_INET, RT_TABLE_MAIN, words, 8)

@@ -1,10 +1,12 @@
 import { describe, expect, test } from 'bun:test'
+import { AF_INET } from '../../../core/base/family.ts'
 import { Mib } from '../../../core/shm/counters.ts'
 import { Drop } from '../../../core/skb/drop.ts'
 import { GSO_TCPV4, SKB_GSO_SIZE, SKB_GSO_TYPE, SKB_GSO_SEGS } from '../../../core/skb/skb.ts'
 import { NETIF_F_HW_CSUM, NETIF_F_TSO } from '../../../core/netdev/netdev.ts'
 import * as ethernet from '../../../core/wire/ethernet.ts'
 import * as icmp from '../../../core/wire/icmp.ts'
+import { IPPROTO_UDP } from '../../../core/wire/ipproto.ts'
 import * as ipv4 from '../../../core/wire/ipv4.ts'
 import { createRouter, SERVER_MAC, toRouter } from '../../support/path-host.ts'
 import { ip, macText, tcpFrame, ipFrame, udpFrame } from '../../support/packets.ts'
@@ -34,6 +36,19 @@ describe('ip_forward', () => {
     expect(path.counter(Mib.IpForwDatagrams)).toBe(1)
     expect(path.counter(Mib.IpOutTransmits)).toBe(1)
     expect(path.counter(Mib.IpInReceives)).toBe(1)
+    expect(path.isAllReturned()).toBe(true)
+  })
+
+  test('a rule by ports is for the packets that have them, and for no fragment', () => {
+    const path = router()
+    path.prohibit(AF_INET, { proto: IPPROTO_UDP, sport: [4000, 4001], dport: [9, 9] })
+    path.receive(udpFrame(toRouter, fields, ports), 2)
+    expect(path.drops(Drop.IP_INNOROUTES)).toBe(1)
+    path.receive(udpFrame(toRouter, fields, { sport: 4002, dport: 9 }), 2)
+    path.receive(udpFrame(toRouter, fields, { sport: 4001, dport: 10 }), 2)
+    path.receive(udpFrame(toRouter, { ...fields, flags: ipv4.IP_MF }, ports), 2)
+    expect(path.sent.map(({ dev }) => dev)).toEqual([2, 3, 3, 3])
+    expect(icmp.code(path.sent[0]!.frame, 34)).toBe(icmp.ICMP_PKT_FILTERED)
     expect(path.isAllReturned()).toBe(true)
   })
 

@@ -3,6 +3,8 @@
  * what it is computed from. Called for each acknowledgement sent and each segment received. RFC 9293 3.8.6.2
  * (silly window avoidance). Linux: __tcp_select_window, tcp_grow_window, tcp_rcv_space_adjust.
  */
+import { RTAX_INITRWND, RTAX_WINDOW } from '../../../shm/dst-metrics.ts'
+import { tcpMetric } from '../sock/tcp-metrics.ts'
 import type { Time } from '../../../base/time.ts'
 import { TIME_US } from '../../../base/time.ts'
 import { log2 } from '../../../base/u32.ts'
@@ -75,7 +77,8 @@ export const createTcpWindow = ({ i32, f64, bank, sysctl, time, mem }: TcpWindow
   /** First window and its scale, before the SYN or SYN-ACK goes out. */
   const selectInitialWindow = (sk: number, mss: number, scaling: boolean): void => {
     i32[sk + TP_SCALING_RATIO] = DEFAULT_RATIO
-    if (i32[sk + TP_WINDOW_CLAMP] === 0) i32[sk + TP_WINDOW_CLAMP] = 65535 << MAX_WSCALE
+    if (i32[sk + TP_WINDOW_CLAMP] === 0)
+      i32[sk + TP_WINDOW_CLAMP] = tcpMetric(i32, sk, RTAX_WINDOW) || 65535 << MAX_WSCALE
     const clamp = i32[sk + TP_WINDOW_CLAMP]
     let room = Math.min(fullSpace(sk), clamp)
     if (room > mss) room -= room % mss
@@ -86,6 +89,8 @@ export const createTcpWindow = ({ i32, f64, bank, sysctl, time, mem }: TcpWindow
     }
     let wnd = Math.min(room, 65535)
     if (wnd > mss) wnd -= wnd % mss
+    const segments = tcpMetric(i32, sk, RTAX_INITRWND)
+    if (segments !== 0) wnd = Math.min(wnd, segments * mss)
     i32[sk + TP_RCV_WND] = wnd
     i32[sk + TP_RCV_SSTHRESH] = wnd
     i32[sk + TP_WINDOW_CLAMP] = Math.min(clamp, 65535 << i32[sk + TP_RCV_WSCALE])

@@ -4,6 +4,7 @@
  * net.ipv4.tcp_congestion_control chooses it for new sockets, TCP_CONGESTION for one. Called by tcp-ack.ts,
  * tcp-recovery.ts and tcp-output.ts, on the worker. Linux: net/ipv4/tcp_cong.c, struct tcp_congestion_ops.
  */
+import { initCwnd, initSsthresh } from '../sock/tcp-metrics.ts'
 import { Errno } from '../../../base/errno.ts'
 import type { Time } from '../../../base/time.ts'
 import { Sysctl } from '../../../shm/sysctl.ts'
@@ -11,8 +12,6 @@ import { SK_FLAGS, SK_STATE, TCP_CLOSE, TCP_LISTEN } from '../../../socket/sock.
 import {
   SOCK_CA_SETSOCKOPT,
   TCP_CA_OPEN,
-  TCP_INFINITE_SSTHRESH,
-  TCP_INIT_CWND,
   TP_CA_INITIALIZED,
   TP_CA_OPS,
   TP_CA_PRIV,
@@ -86,8 +85,8 @@ export const createTcpCong = ({ i32, time, sysctl, controls }: TcpCongDeps) => {
   }
   /** A fresh connection's window. */
   const init = (sk: number): void => {
-    i32[sk + TP_SND_CWND] = TCP_INIT_CWND
-    i32[sk + TP_SND_SSTHRESH] = TCP_INFINITE_SSTHRESH
+    i32[sk + TP_SND_CWND] = initCwnd(i32, sk)
+    i32[sk + TP_SND_SSTHRESH] = initSsthresh(i32, sk)
     i32[sk + TP_CA_STATE] = TCP_CA_OPEN
     start(sk)
   }

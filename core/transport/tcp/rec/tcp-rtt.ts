@@ -3,9 +3,9 @@
  * deviation's part, the deviation's maximum of each round, a damped fall). Called by tcp-ack.ts for each
  * sample. Linux: tcp_rtt_estimator, tcp_set_rto in net/ipv4/tcp_input.c.
  */
+import { rtoMin } from '../sock/tcp-metrics.ts'
 import {
   TCP_RTO_MAX,
-  TCP_RTO_MIN,
   TP_MDEV_MAX_US,
   TP_MDEV_US,
   TP_MIN_RTT_US,
@@ -17,14 +17,14 @@ import {
   TP_SRTT_US,
 } from '../sock/tcp-sock.ts'
 
-const RTO_MIN_US = TCP_RTO_MIN * 1000
+const rtoMinUs = (i32: Int32Array, sk: number): number => rtoMin(i32, sk) * 1000
 
 /** First sample: SRTT = R, RTTVAR = R/2 (here scaled by 8 and 4), which makes an RTO of 3 R. */
 const firstSample = (i32: Int32Array, sk: number, us: number): void => {
   const sample = us > 1 ? us : 1
   i32[sk + TP_SRTT_US] = sample << 3
   i32[sk + TP_MDEV_US] = sample << 1
-  i32[sk + TP_RTTVAR_US] = Math.max(sample << 1, RTO_MIN_US)
+  i32[sk + TP_RTTVAR_US] = Math.max(sample << 1, rtoMinUs(i32, sk))
   i32[sk + TP_MDEV_MAX_US] = i32[sk + TP_RTTVAR_US]
   i32[sk + TP_RTT_SEQ] = i32[sk + TP_SND_NXT]
 }
@@ -60,7 +60,7 @@ const endOfRound = (i32: Int32Array, sk: number): void => {
   const rttvar = i32[sk + TP_RTTVAR_US]
   if (max < rttvar) i32[sk + TP_RTTVAR_US] = rttvar - ((rttvar - max) >> 2)
   i32[sk + TP_RTT_SEQ] = i32[sk + TP_SND_NXT]
-  i32[sk + TP_MDEV_MAX_US] = RTO_MIN_US
+  i32[sk + TP_MDEV_MAX_US] = rtoMinUs(i32, sk)
 }
 
 /** RTO = SRTT + 4 RTTVAR, in milliseconds, within bounds. */

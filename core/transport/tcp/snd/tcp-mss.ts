@@ -3,6 +3,8 @@
  * the moment; and how many of them go into a super-frame. Asked before each transmission.
  * Linux: tcp_sync_mss, tcp_current_mss, tcp_xmit_size_goal; RFC 9293 3.7.1, RFC 6691.
  */
+import { RTAX_ADVMSS } from '../../../shm/dst-metrics.ts'
+import { tcpMetric } from '../sock/tcp-metrics.ts'
 import { LARGE_BYTES } from '../../../shm/layout.ts'
 import { MAX_HEADER } from '../../../skb/skb.ts'
 import { SK_DST_DEV, SK_FAMILY, SK_MTU } from '../../../socket/sock.ts'
@@ -61,7 +63,8 @@ export const createTcpMss = (deps: TcpMssDeps, transmit: TcpTransmit) => {
 
   /** The MSS that we announce for a path. */
   const advertisedMss = (sk: number): number => {
-    const mss = i32[sk + SK_MTU] - ipHeaderLen(sk) - TCP_HEADER
+    const path = i32[sk + SK_MTU] - ipHeaderLen(sk) - TCP_HEADER
+    const mss = Math.min(path, tcpMetric(i32, sk, RTAX_ADVMSS) || path)
     const user = i32[sk + TP_USER_MSS]
     return Math.max(TCP_MIN_SND_MSS, user !== 0 && user < mss ? user : Math.min(mss, 65495))
   }

@@ -3,6 +3,7 @@
  * super-frames; retransmission; the FIN; the probe of a closed window. Called by sendmsg, by each acknowledgement
  * and by timers. Linux: tcp_write_xmit, tcp_retransmit_skb, tcp_send_fin, tcp_write_wakeup; RFC 9293 3.8.
  */
+import { initCwnd } from '../sock/tcp-metrics.ts'
 import { Errno } from '../../../base/errno.ts'
 import type { Time } from '../../../base/time.ts'
 import { TIME_MS, TIME_US } from '../../../base/time.ts'
@@ -246,7 +247,7 @@ export const createTcpOutput = (deps: TcpOutputDeps) => {
     const rto = i32[sk + TP_RTO]
     if (idle <= rto) return
     cong.cwndEvent(sk, CA_EVENT_CWND_RESTART)
-    const restart = Math.min(TCP_INIT_CWND, i32[sk + TP_SND_CWND])
+    const restart = Math.min(initCwnd(i32, sk), i32[sk + TP_SND_CWND])
     i32[sk + TP_SND_SSTHRESH] = Math.max(
       i32[sk + TP_SND_SSTHRESH],
       (i32[sk + TP_SND_CWND] >> 1) + (i32[sk + TP_SND_CWND] >> 2)

@@ -3,6 +3,8 @@
  * later; and what it makes of the send buffer, whose writer may wait. Called last for each segment, on the worker.
  * Linux: tcp_data_snd_check, tcp_ack_snd_check, tcp_send_delayed_ack, tcp_check_space; RFC 9293 3.8.6.3, RFC 1122.
  */
+import { RTAX_QUICKACK } from '../../../shm/dst-metrics.ts'
+import { tcpMetric } from '../sock/tcp-metrics.ts'
 import type { Time } from '../../../base/time.ts'
 import { TIME_MS } from '../../../base/time.ts'
 import type { Arena } from '../../../shm/arena.ts'
@@ -84,6 +86,7 @@ export const createTcpSndCheck = (deps: TcpSndCheckDeps) => {
     if (
       (unacked > i32[sk + TP_RCV_MSS] && window.wantedWindow(sk) >= i32[sk + TP_RCV_WND]) ||
       (i32[sk + TP_QUICK] !== 0 && i32[sk + TP_PINGPONG] === 0) ||
+      tcpMetric(i32, sk, RTAX_QUICKACK) !== 0 ||
       (pending & ACK_NOW) !== 0 ||
       i32[sk + TP_OFO_HEAD] !== 0
     )

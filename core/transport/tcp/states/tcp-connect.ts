@@ -3,6 +3,7 @@
  * socket layer on the worker. Linux: tcp_v4_connect, __inet_hash_connect, inet_csk_get_port, tcp_connect;
  * RFC 6056 (port choice), RFC 6528 (sequence number).
  */
+import { initCwnd } from '../sock/tcp-metrics.ts'
 import { clearAddr, copyAddr, familyOf, isAnyAddr } from '../../../base/family.ts'
 import { Errno } from '../../../base/errno.ts'
 import {
@@ -77,7 +78,6 @@ import {
   TP_USER_MSS,
   TP_USER_TIMEOUT,
   TP_WINDOW_CLAMP,
-  TCP_INIT_CWND,
   TCP_TIMEOUT_INIT,
   TP_ADVMSS,
   TP_HEADER_LEN,
@@ -353,7 +353,7 @@ export const createTcpConnect = (deps: TcpConnectDeps, routing: TcpRouting) => {
     i32[sk + TP_SND_NXT] = (isn + 1) | 0
     i32[sk + TP_WRITE_SEQ] = (isn + 1) | 0
     i32[sk + TP_SND_WND] = 0
-    i32[sk + TP_SND_CWND] = TCP_INIT_CWND
+    i32[sk + TP_SND_CWND] = initCwnd(i32, sk)
     i32[sk + TP_RTO] = TCP_TIMEOUT_INIT
     i32[sk + TP_RETRANS_STAMP] = time[TIME_MS] || -1
     const syn = deps.mem.mayQueueFlag() ? transmit.emptySegment(isn, TCP_SYN) : 0

@@ -4,6 +4,7 @@
  * tcp-states.ts with the options parsed, on the worker.
  * Linux: tcp_rcv_synsent_state_process, tcp_init_transfer; RFC 7323 2.2 and 3.2.
  */
+import { initRto } from '../sock/tcp-metrics.ts'
 import type { Time } from '../../../base/time.ts'
 import { TIME_MS } from '../../../base/time.ts'
 import type { Arena } from '../../../shm/arena.ts'
@@ -107,6 +108,7 @@ export const createTcpHandshake = (deps: TcpHandshakeDeps) => {
   const initTransfer = (sk: number): void => {
     mss.syncMss(sk)
     window.initBufferSpace(sk)
+    initRto(i32, sk)
     cong.init(sk)
     i32[sk + TP_REORDERING] = i32[sysctl + Sysctl.tcp_reordering]
     i32[sk + TP_PUSHED_SEQ] = i32[sk + TP_WRITE_SEQ]

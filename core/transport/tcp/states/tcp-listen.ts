@@ -4,6 +4,7 @@
  * Called by tcp-ipv.ts and the socket layer. Linux: tcp_conn_request, tcp_check_req, inet_csk_accept,
  * reqsk_timer_handler.
  */
+import { initCwnd } from '../sock/tcp-metrics.ts'
 import { Errno } from '../../../base/errno.ts'
 import {
   FL_DADDR,
@@ -87,7 +88,6 @@ import {
   SOCK_LINGER,
   SOCK_RCVBUF_LOCK,
   SOCK_SNDBUF_LOCK,
-  TCP_INIT_CWND,
   TCP_RTO_MAX,
   TCP_TIMEOUT_INIT,
   TP_ADVMSS,
@@ -381,7 +381,7 @@ export const createTcpListen = (deps: TcpListenDeps) => {
     setSequences(req, skb)
     i32[req + TP_ADVMSS] = mss.advertisedMss(req)
     window.selectInitialWindow(req, i32[req + TP_ADVMSS], (i32[req + TP_OPTS] & OPT_WSCALE) !== 0)
-    i32[req + TP_SND_CWND] = TCP_INIT_CWND
+    i32[req + TP_SND_CWND] = initCwnd(i32, req)
     i32[req + TP_RTO] = TCP_TIMEOUT_INIT
     i32[req + SK_STATE] = TCP_NEW_SYN_RECV
     hash.hash(req)

@@ -36,9 +36,7 @@ test('a route that is printed and read again is the same numbers', () => {
       gateway,
       prefsrc: pick(null, wordsOf(family)),
       flags: gateway === null ? 0 : pick(0, 4),
-      mtu: pick(0, 1400),
-      hoplimit: pick(0, 64),
-      advmss: pick(0, 1360),
+      metrics: pick(null, [0, 4, 1400, 0, 80, 40, 0, 0, 1360, 0, 64, 9, 0, 0, 0, 1]),
     }
     const item = writeRoute(route, names)
     expect([item, readRoute(item, names)]).toEqual([item, route])

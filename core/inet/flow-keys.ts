@@ -1,0 +1,36 @@
+/**
+ * What a lookup needs to know of a received packet beyond its header: its ports, where a rule compares them. Called by IP
+ * input of both families before routeInput, on any thread; dissects only when somebody asks.
+ * Linux: fib4_rules_early_flow_dissect, fib6_rules_early_flow_dissect.
+ */
+import { AF_INET, AF_INET6 } from '../base/family.ts'
+import type { Flowi } from '../base/flowi.ts'
+import { FL_DPORT, FL_FAMILY, FL_SPORT } from '../base/flowi.ts'
+import type { Arena } from '../shm/arena.ts'
+import { byFamily } from './af-ops.ts'
+import { FR_HEAD_PORTS } from './fib-rule-constants.ts'
+import { ruleHead } from './fib-rules.ts'
+
+export type FlowKeys = ReturnType<typeof createFlowKeys>
+type FlowKeysDeps = {
+  arena: Arena
+  net: number
+  /** Source port in the upper half, destination port in the lower; 0 of what has none. By core/stack/routing.ts. */
+  dissectPorts: (skb: number) => number
+}
+
+export const createFlowKeys = ({ arena, net, dissectPorts }: FlowKeysDeps) => {
+  const { i32 } = arena
+  const comparing = byFamily(
+    ruleHead(arena, net, AF_INET) + FR_HEAD_PORTS,
+    ruleHead(arena, net, AF_INET6) + FR_HEAD_PORTS
+  )
+  /** Fills FL_SPORT and FL_DPORT of a received packet where rules of its family compare ports. */
+  const flowPorts = (skb: number, fl: Flowi): void => {
+    if (i32[comparing(fl[FL_FAMILY])] === 0) return
+    const ports = dissectPorts(skb)
+    fl[FL_SPORT] = ports >>> 16
+    fl[FL_DPORT] = ports & 0xffff
+  }
+  return { flowPorts }
+}

@@ -1,0 +1,46 @@
+/**
+ * What a route's metrics make of a connection: its first windows, its thresholds, the floor of its timeout. On the sock's
+ * worker; the route is the one that the sock keeps. Linux: tcp_init_cwnd, tcp_init_metrics (net/ipv4/tcp_metrics.c),
+ * tcp_rto_min; RFC 6928 for the window that is the default.
+ */
+import {
+  RTAX_INITCWND,
+  RTAX_RTO_MIN,
+  RTAX_RTT,
+  RTAX_SSTHRESH,
+  dstMetric,
+  dstMetricLocked,
+} from '../../../shm/dst-metrics.ts'
+import { SK_DST } from '../../../socket/sock.ts'
+import {
+  TCP_INFINITE_SSTHRESH,
+  TCP_INIT_CWND,
+  TCP_RTO_MAX,
+  TCP_RTO_MIN,
+  TP_RTO,
+  TP_SRTT_US,
+} from './tcp-sock.ts'
+
+/** RTAX_* of the way to the sock's peer. */
+export const tcpMetric = (i32: Int32Array, sk: number, metric: number): number =>
+  dstMetric(i32, i32[sk + SK_DST], metric)
+
+export const initCwnd = (i32: Int32Array, sk: number): number =>
+  tcpMetric(i32, sk, RTAX_INITCWND) || TCP_INIT_CWND
+
+/** Milliseconds. */
+export const rtoMin = (i32: Int32Array, sk: number): number =>
+  dstMetricLocked(i32, i32[sk + SK_DST], RTAX_RTO_MIN)
+    ? tcpMetric(i32, sk, RTAX_RTO_MIN)
+    : TCP_RTO_MIN
+
+export const initSsthresh = (i32: Int32Array, sk: number): number =>
+  tcpMetric(i32, sk, RTAX_SSTHRESH) || TCP_INFINITE_SSTHRESH
+
+/** A connection begins: a path known to be slow is not taken for lost at once. RTAX_RTT is in eighths of a millisecond. */
+export const initRto = (i32: Int32Array, sk: number): void => {
+  const rtt = tcpMetric(i32, sk, RTAX_RTT)
+  if (i32[sk + TP_SRTT_US] === 0 || rtt * 1000 <= i32[sk + TP_SRTT_US]) return
+  const ms = rtt >> 3
+  i32[sk + TP_RTO] = Math.min(TCP_RTO_MAX, ms + Math.max(2 * ms, rtoMin(i32, sk)))
+}
