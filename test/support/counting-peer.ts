@@ -59,8 +59,15 @@ const send = (count: number): void => {
   ringPublish(i32, into)
   ipi.kick(layout.nicThread)
 }
-const hear = (skb: number, worker: number): void => {
+/** What the router says of its own (that it is in groups) is none of it. */
+const isOurs = (at: number): boolean => u8[at + 12] === 8 && u8[at + 13] === 0 && u8[at + 23] === 17
+/** One frame; 1 when it counts. */
+const hear = (skb: number, worker: number): number => {
   const at = i32[skb + SKB_DATA]!
+  if (!isOurs(at)) {
+    skbs.free(skb)
+    return 0
+  }
   const flow = readWord(u8, at + FLOW_AT)
   const number = readWord(u8, at + NUMBER_AT)
   if (number !== seen[flow]! + 1 || number > sent[flow]!) words[Word.DISORDERED]!++
@@ -69,14 +76,14 @@ const hear = (skb: number, worker: number): void => {
   if (words[owner] === 0) words[owner] = worker + 1
   else if (words[owner] !== worker + 1) words[Word.STRAYED]!++
   skbs.free(skb)
+  return 1
 }
 const take = (): number => {
   let taken = 0
   for (const [worker, ring] of from.entries()) {
     const n = ringReadable(i32, ring)
-    for (let k = 0; k < n; k++) hear(ringTake(i32, ring), worker)
+    for (let k = 0; k < n; k++) taken += hear(ringTake(i32, ring), worker)
     if (n !== 0) ringRelease(i32, ring)
-    taken += n
   }
   skbs.flush()
   return taken
