@@ -25,6 +25,8 @@ describeE2e(import.meta.path, 'routes over HTTP', () => {
     net = await createTopology()
     for (const address of [`${FAR}/32`, `${OTHER}/32`])
       await net.b.ask({ op: 'address', name: 'lo', address })
+    // each of the pings below is to be told of, however fast they follow one another
+    await net.daemon.must('PUT', '/v1/sysctl/net.ipv4.icmp_ratelimit', { value: 0 })
     await toolIn(net.a, 'ping', ['-c', '2', '-i', '0.05', B])
     before = await freeBuffers(net.daemon)
   })

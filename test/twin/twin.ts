@@ -15,6 +15,7 @@ type Played = { out: string[][]; said: string[]; counters: Map<string, number> }
 const openPair = async (family: Family): Promise<Pair> => {
   const kernel = await createKernelSide(family.setUp)
   const softnet = await createSoftnetSide(family.setUp)
+  for (const line of family.setUp.before) await softnet.run(line)
   for (const side of [kernel, softnet])
     for (const line of family.setUp.lines) {
       const said = await side.run(line)
