@@ -171,7 +171,8 @@ export const createIpInput = (deps: IpInputDeps) => {
     const error = routeInput(fl)
     if (error === 0) i32[skb + IPCB_TYPE] = fl[FL_TYPE]
     else if (isMartian(error)) return martian(skb, error)
-    const hasOptions = i32[skb + SKB_TRANSPORT] - at !== ipv4.MIN_HEADER
+    const headerLen = i32[skb + SKB_TRANSPORT] - i32[skb + SKB_NETWORK]
+    const hasOptions = headerLen !== ipv4.MIN_HEADER
     if (hasOptions && !rcvOptions(skb)) return
     const type = fl[FL_TYPE]
     const isGroup = type === RTN_MULTICAST || type === RTN_BROADCAST

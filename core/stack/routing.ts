@@ -39,7 +39,7 @@ export const createRouting = (machine: Machine) => {
     ...createAddrType(arena, fib),
     ...createPacketAddrs(arena),
     routeInput,
-    ...createFlowKeys({ arena, net: INIT_NET, dissectPorts: createPortDissector(arena) }),
+    ...createFlowKeys({ ...machine, net: INIT_NET, dissectPorts: createPortDissector(arena) }),
     ...createDst(machine, routeOutput),
   }
 }
