@@ -38,7 +38,7 @@ export const createTables = (deps: TablesDeps) => {
   fib.addNet(INIT_NET)
   fibRules.addNet(INIT_NET)
   const nexthops = createNexthops({ arena, retire, reclaim })
-  const rib = createRib({ net: INIT_NET, fib, nexthops, onEvent: onRoute })
+  const rib = createRib({ arena, net: INIT_NET, fib, nexthops, onEvent: onRoute })
   const { mcJoin, mcLeave } = createMcMembers({ arena, thread: arena.layout.controlThread, ipi })
   /** Nobody asks for addresses on a device without neighbours (addrconf_join_solict). */
   const hasNeighbours = (ifindex: number): boolean =>
