@@ -50,5 +50,5 @@ export const createTables = (deps: TablesDeps) => {
     onAddress(event, at)
   }
   const ifaddrs = createIfaddrs({ arena, rib, retire, onEvent })
-  return { rib, fibRules, ifaddrs, mcJoin, mcLeave }
+  return { rib, fib, nexthops, fibRules, ifaddrs, mcJoin, mcLeave }
 }

@@ -189,7 +189,21 @@ export const createFibPrefixes = (keyWords: 1 | 4, capacity: number, tables: num
     cursors.delete(cursor)
   }
   const room = (): number => capacity - count
-  const bytes = (): number => (used * size + buckets) * 4
 
-  return { find, add, remove, rowOf, setRow, wordsOf, has, sizeOf, open, next, close, room, bytes }
+  return {
+    find,
+    add,
+    remove,
+    rowOf,
+    setRow,
+    wordsOf,
+    has,
+    sizeOf,
+    open,
+    next,
+    close,
+    room,
+    count: (): number => count,
+    bytes: (): number => (used * size + buckets) * 4,
+  }
 }

@@ -7,6 +7,7 @@
  * or not at all. Tables come with their first prefix and go with their last (fib-tables.ts).
  * Linux: fib_table_insert, fib_table_delete.
  */
+import { AF_INET, AF_INET6 } from '../base/family.ts'
 import { Errno } from '../base/errno.ts'
 import type { Arena } from '../shm/arena.ts'
 import { FIB_NODE_WORDS, FIB_ROOT_WORDS, FIB_SHORT_WORDS, G_GENERATION } from '../shm/layout.ts'
@@ -525,6 +526,22 @@ export const createFibWriter = ({ arena, retire, reclaim, onTable }: FibWriterDe
     }
   }
 
+  /** What tries and prefixes take. */
+  const usage = () => {
+    const ofFamily = (one: number) => {
+      const { count, bytes } = prefixesOf(one)
+      return { prefixes: count(), bytes: bytes() }
+    }
+    return {
+      pages: pages - pool.available(),
+      maxPages: pages,
+      tables: fibTables - map.available(),
+      maxTables: fibTables,
+      inet: ofFamily(AF_INET),
+      inet6: ofFamily(AF_INET6),
+    }
+  }
+
   return {
     insert,
     remove,
@@ -535,6 +552,7 @@ export const createFibWriter = ({ arena, retire, reclaim, onTable }: FibWriterDe
     walk,
     /** Pages that are free now. */
     available: pool.available,
+    usage,
     addNet: map.addNet,
     tablesLeft: map.available,
   }
