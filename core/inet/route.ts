@@ -108,7 +108,7 @@ export const createRoute = ({ arena, fib }: { arena: Arena; fib: FibReader }) =>
   const { i32, layout } = arena
   const { devices } = layout
   const confAll = confRow(arena, CONF_ALL)
-  const { local, lookup, lookup4, fibLookup4, fibLookup6 } = fib
+  const { local, main, lookup, lookup4, lookup6, fibLookup4, fibLookup6 } = fib
   const { select4, select6 } = createSourceSelection(arena)
   const { checkMc, hasMc } = createMcTable(arena)
   const back = createFlowi()
@@ -246,18 +246,20 @@ export const createRoute = ({ arena, fib }: { arena: Arena; fib: FibReader }) =>
     if (isMulticast6(fl[FL_SADDR])) return -Errno.EINVAL
     // whether the group is ours is asked behind this, where it is counted first (ip6_mc_input)
     if (isMulticast6(w0)) return found(fl, onlinkRow(arena, iif), RTN_MULTICAST, iif)
-    if (isZero(fl, FL_DADDR)) return -Errno.EINVAL
+    if (isZero(fl, FL_DADDR)) return -Errno.ENETUNREACH
     if (!looped && (isLoopback6(fl, FL_SADDR) || isLoopback6(fl, FL_DADDR))) return -Errno.EINVAL
-    // what is not ours of a link's own addresses stays on that link (RFC 4291 2.5.6)
-    if (isLinkLocal6(w0) && !isOwnOn(fl, iif, looped)) return -Errno.EINVAL
     const all = confAll + Conf6.forwarding
     const forwarding = i32[all] !== 0 ? all : confRow(arena, iif) + Conf6.force_forwarding
-    return deliverOrForward(fl, fibLookup6(fl), forwarding, anySource)
+    const row = isLinkLocal6(w0) && !looped ? linkRow(fl, iif) : fibLookup6(fl)
+    return deliverOrForward(fl, row, forwarding, anySource)
   }
-  /** Our address on another link is another's on this one (RFC 4007 section 9). */
-  const isOwnOn = (fl: Flowi, iif: number, looped: boolean): boolean => {
-    const row = lookup(fl[FL_FAMILY], local, fl, FL_DADDR)
-    return row !== 0 && (looped || viaDevice(row, iif) !== 0)
+  /**
+   * An address of a link is ours or another's by what that link has (RFC 4007 section 9), and is sent on to no other (RFC
+   * 4291 section 2.5.6).
+   */
+  const linkRow = (fl: Flowi, iif: number): number => {
+    const own = viaDevice(lookup6(local.v6, fl, FL_DADDR), iif)
+    return own || viaDevice(lookup6(main.v6, fl, FL_DADDR), iif) || -Errno.ENETUNREACH
   }
   const isLoopback6 = (fl: Flowi, at: number): boolean =>
     fl[at] === 0 && fl[at + 1] === 0 && fl[at + 2] === 0 && fl[at + 3] === 1

@@ -19,6 +19,7 @@ import {
   FL_PROTO,
   FL_SADDR,
   FL_TOS,
+  RTN_ANYCAST,
   RTN_LOCAL,
 } from '../base/flowi.ts'
 import type { AddrType } from '../inet/addr-type.ts'
@@ -26,6 +27,7 @@ import { NO_MTU } from '../inet/inet-constants.ts'
 import type { InetProtos } from '../inet/inet-protos.ts'
 import type { PacketAddrs } from '../inet/packet-addrs.ts'
 import type { Pmtu } from '../inet/pmtu.ts'
+import { createSourceSelection } from '../inet/source.ts'
 import type { Arena } from '../shm/arena.ts'
 import { counterBank, Mib } from '../shm/counters.ts'
 import { Sysctl } from '../shm/sysctl.ts'
@@ -38,6 +40,7 @@ import {
   PACKET_HOST,
   SKB_DATA,
   SKB_DST,
+  SKB_IIF,
   SKB_IP_SUMMED,
   SKB_LEN,
   SKB_NETWORK,
@@ -73,7 +76,7 @@ type Icmpv6Deps = {
   /** core/stack/ipv6.ts: ndiscRcv of ndisc.ts, which sends by what is made here. */
   ndiscRcv: (skb: number) => void
 } & Pick<Mld, 'mldRcv'> &
-  Pick<AddrType, 'addrType'> &
+  Pick<AddrType, 'addrType' | 'addrTypeOn'> &
   Pick<Icmpv6Ratelimit, 'icmpv6Allows'> &
   Pick<PacketAddrs, 'loadAddrs'> &
   Pick<Pmtu, 'routeOutput' | 'updatePmtu'> &
@@ -124,8 +127,10 @@ for (const [type, into, out] of counted) {
 }
 
 export const createIcmpv6 = (deps: Icmpv6Deps) => {
-  const { arena, skbs, drop, consume, protos, addrType, icmpv6Allows, loadAddrs } = deps
-  const { routeOutput, updatePmtu, ip6Send, pingRcv, ndiscRcv, mldRcv } = deps
+  const { arena, skbs, drop, consume, protos, addrType, addrTypeOn } = deps
+  const { icmpv6Allows, loadAddrs, routeOutput, updatePmtu, ip6Send, pingRcv, ndiscRcv, mldRcv } =
+    deps
+  const { select6 } = createSourceSelection(arena)
   const { i32, u8, f64, layout } = arena
   const { sysctl } = layout
   const count = counterBank(arena, skbs.thread)
@@ -134,18 +139,20 @@ export const createIcmpv6 = (deps: Icmpv6Deps) => {
   const fl = createFlowi()
   const chain = new Int32Array(EXT_WORDS)
 
-  /** The way back to who sent the packet in `received`, from the address it was sent to when that is ours: 0, or -errno. */
-  const routeBack = (trafficClass: number): number => {
+  /**
+   * The way back to who sent the packet in `received`, which came in by `iif` (0: it was made here): 0, or -errno. From the
+   * address it was sent to when that is ours.
+   */
+  const aimBack = (iif: number, trafficClass: number): void => {
     fl.fill(0)
     fl[FL_FAMILY] = received[FL_FAMILY]
     fl[FL_MARK] = received[FL_MARK]
     copyAddr(fl, FL_DADDR, received, FL_SADDR)
     copyAddr(fl, FL_SADDR, received, FL_DADDR)
-    if (addrType(fl, FL_SADDR) !== RTN_LOCAL) clearAddr(fl, FL_SADDR)
-    if (needsZone(fl, FL_DADDR)) fl[FL_OIF] = received[FL_IIF]
+    if (addrTypeOn(fl, FL_SADDR, iif) !== RTN_LOCAL) clearAddr(fl, FL_SADDR)
+    if (needsZone(fl, FL_DADDR)) fl[FL_OIF] = iif
     fl[FL_TOS] = trafficClass
     fl[FL_PROTO] = IPPROTO_ICMPV6
-    return routeOutput(fl)
   }
   const send = (skb: number, trafficClass: number): void => icmpv6Transmit(skb, fl, trafficClass, 0)
   /** Sends a message, data at its ICMPv6 header, along the route in `flow`. */
@@ -169,7 +176,14 @@ export const createIcmpv6 = (deps: Icmpv6Deps) => {
   const icmpv6Send = (about: number, type: number, code: number, info: number): void => {
     loadAddrs(about, received)
     if (!mayAnswer(about, isForSender(type, code))) return
-    if (!icmpv6Allows(type, received, FL_SADDR) || routeBack(0) !== 0) return
+    if (!icmpv6Allows(type, received, FL_SADDR)) return
+    const iif = i32[about + SKB_IIF]
+    aimBack(iif, 0)
+    // what says something about a packet is said by where it came in, which names the router to its sender
+    if (isAnyAddr(fl, FL_SADDR) && iif !== 0) select6(fl, iif)
+    if (routeOutput(fl) !== 0) return
+    if (addrTypeOn(received, FL_DADDR, iif) === RTN_ANYCAST)
+      copyAddr(fl, FL_SADDR, received, FL_DADDR)
     const at = i32[about + SKB_NETWORK]
     const skb = quote(about, at, Math.min(ipv6.MIN_MTU, fl[FL_MTU]) - ipv6.HEADER)
     if (skb === 0) {
@@ -264,7 +278,9 @@ export const createIcmpv6 = (deps: Icmpv6Deps) => {
     if (i32[sysctl + ignored] !== 0 || i32[sysctl + Sysctl.icmp6_echo_ignore_all] !== 0)
       return consume(skb)
     const trafficClass = ipv6.trafficClass(u8, i32[skb + SKB_NETWORK])
-    if (isAnyAddr(received, FL_SADDR) || routeBack(trafficClass) !== 0) return consume(skb)
+    if (isAnyAddr(received, FL_SADDR)) return consume(skb)
+    aimBack(received[FL_IIF], trafficClass)
+    if (routeOutput(fl) !== 0) return consume(skb)
     if (!skbs.expandHead(skb, MAX_HEADER - 64)) return drop(skb, Drop.NOMEM)
     i32[skb + SKB_DST] = 0
     i32[skb + SKB_IP_SUMMED] = CHECKSUM_NONE

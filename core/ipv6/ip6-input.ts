@@ -5,6 +5,7 @@
  * Linux: net/ipv6/ip6_input.c, route.c ip6_pkt_drop(); RFC 8200 sections 3 and 4, 4291 section 2.5.3 and 2.7.
  */
 import { Errno } from '../base/errno.ts'
+import { isAnyAddr } from '../base/family.ts'
 import {
   createFlowi,
   FL_DADDR,
@@ -147,9 +148,10 @@ export const createIp6Input = (deps: Ip6InputDeps) => {
   /** What no packet on a link has in its addresses. */
   const areAddrsOk = (skb: number, at: number): boolean => {
     if (u8[at + 8] === 0xff) return false
-    if (u8[at + 24] === 0xff) return isGroupOk(skb, u8[at + 25] & 15)
-    if (u8[at + 8] !== 0 && u8[at + 24] !== 0) return true
-    return (!isLoopback(at + 8) && !isLoopback(at + 24)) || isLoopbackDev(skb)
+    const isSelf =
+      (u8[at + 8] === 0 && isLoopback(at + 8)) || (u8[at + 24] === 0 && isLoopback(at + 24))
+    if (isSelf && !isLoopbackDev(skb)) return false
+    return u8[at + 24] !== 0xff || isGroupOk(skb, u8[at + 25] & 15)
   }
   /** Scope 0 is reserved, scope 1 stays on its interface (RFC 4291 section 2.7, erratum 3480). */
   const isGroupOk = (skb: number, scope: number): boolean =>
@@ -310,11 +312,13 @@ export const createIp6Input = (deps: Ip6InputDeps) => {
     if (error === -Errno.EACCES) return noRoute(skb, icmpv6.ICMPV6_ADM_PROHIBITED)
     if (error === -Errno.EHOSTUNREACH && i32[forwarding] !== 0)
       return noRoute(skb, icmpv6.ICMPV6_NOROUTE)
+    // a black hole is one for the counters too
+    if (error !== -Errno.EHOSTUNREACH) return drop(skb, Drop.IP_INNOROUTES)
     f64[count + Mib.Ip6InAddrErrors]++
     drop(skb, Drop.IP_INADDRERRORS)
   }
   const noRoute = (skb: number, code: number): void => {
-    f64[count + Mib.Ip6InNoRoutes]++
+    f64[count + (isAnyAddr(fl, FL_DADDR) ? Mib.Ip6InAddrErrors : Mib.Ip6InNoRoutes)]++
     icmpv6Send(skb, icmpv6.ICMPV6_DEST_UNREACH, code, 0)
     drop(skb, Drop.IP_INNOROUTES)
   }

@@ -244,12 +244,12 @@ test('a datagram of ours that is too big for its path is cut to what it takes', 
 
 describe('the anycast address of a network (RFC 4291 section 2.6.1)', () => {
   const toNet = { daddr: '2001:db8:2::' }
-  test('is every router’s, who answers from an address of its own', () => {
+  test('is every router’s, who answers from an address of its own, and says errors from it', () => {
     const path = router()
     path.receive(echo(toNet), 2)
     expect(readIp6(path.sent[0]!.frame).saddr).toBe('2001:db8:2::1')
     path.receive(udp6Frame(toRouter, { ...fields, ...toNet }, ports), 2)
-    expect(readIp6(path.sent[1]!.frame).saddr).toBe('2001:db8:2::1')
+    expect(readIp6(path.sent[1]!.frame).saddr).toBe('2001:db8:2::')
     expect(readIcmpv6(path.sent[1]!.frame).code).toBe(icmpv6.ICMPV6_PORT_UNREACH)
     expect(path.isAllReturned()).toBe(true)
   })
