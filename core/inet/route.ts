@@ -210,12 +210,8 @@ export const createRoute = ({ arena, fib }: { arena: Arena; fib: FibReader }) =>
     if (isZeronet4(saddr) || isZeronet4(daddr)) return -Errno.EINVAL
     if (!looped && (isLoopback4(saddr) || isLoopback4(daddr)))
       if (!either(iif, Conf4.route_localnet)) return -Errno.EINVAL
-    return deliverOrForward(
-      fl,
-      fibLookup4(fl),
-      confRow(arena, iif) + Conf4.forwarding,
-      validateSource4
-    )
+    const forwards = i32[confRow(arena, iif) + Conf4.forwarding] !== 0
+    return deliverOrForward(fl, fibLookup4(fl), forwards, !forwards, validateSource4)
   }
 
   /**
@@ -251,7 +247,7 @@ export const createRoute = ({ arena, fib }: { arena: Arena; fib: FibReader }) =>
     const all = confAll + Conf6.forwarding
     const forwarding = i32[all] !== 0 ? all : confRow(arena, iif) + Conf6.force_forwarding
     const row = isLinkLocal6(w0) && !looped ? linkRow(fl, iif) : fibLookup6(fl)
-    return deliverOrForward(fl, row, forwarding, anySource)
+    return deliverOrForward(fl, row, i32[forwarding] !== 0, false, anySource)
   }
   /**
    * An address of a link is ours or another's by what that link has (RFC 4007 section 9), and is sent on to no other (RFC
@@ -266,14 +262,15 @@ export const createRoute = ({ arena, fib }: { arena: Arena; fib: FibReader }) =>
 
   const anySource = (): number => 0
 
+  /** Who does not forward says of IPv4 not even where nothing leads (ip_route_input_slow; ip6_route_input asks later). */
   const deliverOrForward = (
     fl: Flowi,
     row: number,
-    forwarding: number,
+    forwards: boolean,
+    hidesErrors: boolean,
     validateSource: (fl: Flowi) => number
   ): number => {
-    const forwards = i32[forwarding] !== 0
-    if (row < 0) return forwards ? row : -Errno.EHOSTUNREACH
+    if (row < 0) return hidesErrors ? -Errno.EHOSTUNREACH : row
     const type = i32[row + NH_TYPE]
     if (type === RTN_UNICAST) {
       if (!forwards) return -Errno.EHOSTUNREACH
@@ -283,7 +280,7 @@ export const createRoute = ({ arena, fib }: { arena: Arena; fib: FibReader }) =>
     if (type === RTN_ANYCAST) return found(fl, row, type, LOOPBACK_IFINDEX)
     if (type > RTN_BROADCAST) {
       fl[FL_TYPE] = type
-      return forwards ? refusal(type) : -Errno.EHOSTUNREACH
+      return hidesErrors ? -Errno.EHOSTUNREACH : refusal(type)
     }
     const error = isZero(fl, FL_SADDR) ? 0 : validateSource(fl)
     if (error !== 0) return error

@@ -49,7 +49,7 @@ import {
   SKB_TRANSPORT,
 } from '../skb/skb.ts'
 import * as icmpv6 from '../wire/icmpv6.ts'
-import { IPPROTO_ICMPV6 } from '../wire/ipproto.ts'
+import { IPPROTO_FRAGMENT, IPPROTO_ICMPV6 } from '../wire/ipproto.ts'
 import * as ipv6 from '../wire/ipv6.ts'
 import {
   EXT_FRAGMENT,
@@ -59,6 +59,7 @@ import {
   fragmentOffset,
   walk,
   WALK_OK,
+  WALK_TRUNCATED,
 } from '../wire/ipv6-ext.ts'
 import type { Icmpv6Ratelimit } from './icmpv6-ratelimit.ts'
 import { isMld } from '../wire/mld.ts'
@@ -179,6 +180,8 @@ export const createIcmpv6 = (deps: Icmpv6Deps) => {
     if (!icmpv6Allows(type, received, FL_SADDR)) return
     const iif = i32[about + SKB_IIF]
     aimBack(iif, 0)
+    // who was only addressed on the link, or by a group, does not say that the address is its own
+    if (i32[about + SKB_PKT_TYPE] !== PACKET_HOST) clearAddr(fl, FL_SADDR)
     // what says something about a packet is said by where it came in, which names the router to its sender
     if (isAnyAddr(fl, FL_SADDR) && iif !== 0) select6(fl, iif)
     if (routeOutput(fl) !== 0) return
@@ -209,11 +212,15 @@ export const createIcmpv6 = (deps: Icmpv6Deps) => {
   }
   const isAboutError = (about: number): boolean => {
     const at = i32[about + SKB_NETWORK]
-    const status = walk(u8, at, i32[about + SKB_TAIL], chain)
+    const end = i32[about + SKB_TAIL]
+    const status = walk(u8, at, end, chain)
+    const inner = chain[EXT_TRANSPORT]
+    // options that break off may have an error behind them
+    if (status === WALK_TRUNCATED && chain[EXT_PROTOCOL] !== IPPROTO_FRAGMENT)
+      return inner + 2 <= end && u8[inner] === IPPROTO_ICMPV6
     if (status !== WALK_OK || chain[EXT_PROTOCOL] !== IPPROTO_ICMPV6) return false
     // what stands in a later fragment says nothing of the message
     if (chain[EXT_FRAGMENT] >= 0 && fragmentOffset(u8, chain[EXT_FRAGMENT]) !== 0) return false
-    const inner = chain[EXT_TRANSPORT]
     const data = i32[about + SKB_DATA]
     const type = inner < data ? u8[inner] : skbs.byteAt(about, inner - data)
     return type >= 0 && (icmpv6.isError(type) || type === icmpv6.NDISC_REDIRECT)
@@ -280,6 +287,8 @@ export const createIcmpv6 = (deps: Icmpv6Deps) => {
     const trafficClass = ipv6.trafficClass(u8, i32[skb + SKB_NETWORK])
     if (isAnyAddr(received, FL_SADDR)) return consume(skb)
     aimBack(received[FL_IIF], trafficClass)
+    // which of our addresses answers depends on the link
+    if (isAnyAddr(fl, FL_SADDR)) fl[FL_OIF] = received[FL_IIF]
     if (routeOutput(fl) !== 0) return consume(skb)
     if (!skbs.expandHead(skb, MAX_HEADER - 64)) return drop(skb, Drop.NOMEM)
     i32[skb + SKB_DST] = 0

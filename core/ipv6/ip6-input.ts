@@ -20,7 +20,7 @@ import {
 import { DEV_FLAGS, IFF_LOOPBACK } from '../netdev/netdev.ts'
 import type { Arena } from '../shm/arena.ts'
 import { counterBank, Mib } from '../shm/counters.ts'
-import { CONF_ALL, Conf6, confRow } from '../shm/devconf.ts'
+import { Conf6, confRow } from '../shm/devconf.ts'
 import { DEVICE_WORDS } from '../shm/layout.ts'
 import type { ConsumeFn, DropFn } from '../skb/drop.ts'
 import { Drop } from '../skb/drop.ts'
@@ -106,7 +106,6 @@ export const createIp6Input = (deps: Ip6InputDeps) => {
   const { i32, u8, f64, layout } = arena
   const { devices } = layout
   const count = counterBank(arena, skbs.thread)
-  const forwarding = confRow(arena, CONF_ALL) + Conf6.forwarding
   const { handlers, resumes } = protos
   const fl = createFlowi()
   const chain = new Int32Array(EXT_WORDS)
@@ -189,6 +188,7 @@ export const createIp6Input = (deps: Ip6InputDeps) => {
     fl[FL_TOS] = ipv6.trafficClass(u8, at)
     fl[FL_PROTO] = u8[at + i32[skb + IPCB_NHOFF]]
     flowPorts(skb, fl)
+    fl[FL_TYPE] = 0
     const error = routeInput(fl)
     if (error !== 0) return ip6Error(skb, error)
     const type = fl[FL_TYPE]
@@ -310,7 +310,8 @@ export const createIp6Input = (deps: Ip6InputDeps) => {
   const ip6Error = (skb: number, error: number): void => {
     if (error === -Errno.ENETUNREACH) return noRoute(skb, icmpv6.ICMPV6_NOROUTE)
     if (error === -Errno.EACCES) return noRoute(skb, icmpv6.ICMPV6_ADM_PROHIBITED)
-    if (error === -Errno.EHOSTUNREACH && i32[forwarding] !== 0)
+    // a route that says so; else nobody forwards here
+    if (error === -Errno.EHOSTUNREACH && fl[FL_TYPE] !== 0)
       return noRoute(skb, icmpv6.ICMPV6_NOROUTE)
     // a black hole is one for the counters too
     if (error !== -Errno.EHOSTUNREACH) return drop(skb, Drop.IP_INNOROUTES)
