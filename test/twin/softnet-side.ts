@@ -36,7 +36,7 @@ export const createSoftnetSide = async (setUp: SetUp): Promise<Side> => {
   let out: Uint8Array[][] = ends.map(() => [])
   for (const k of ends.keys()) {
     const filter = (frame: Uint8Array): boolean => {
-      out[k]!.push(frame.slice())
+      if (setUp.ignores?.(frame) !== true) out[k]!.push(frame.slice())
       return false
     }
     host.wires[host.ifindex(linkName(k + 1))] = {
