@@ -40,6 +40,8 @@ export const createAddresses = ({ ifaddrs, isDevice }: AddressesDeps) => {
       family === AF_INET ? 'ipv4: Address already assigned' : 'ipv6: address already assigned'
     if (error === -Errno.EEXIST) return refuse(Errno.EEXIST, taken, 'local')
     if (error === -Errno.EINVAL) return refuse(Errno.EINVAL, 'ipv4: Invalid scope value', 'scope')
+    if (error === -Errno.EACCES)
+      return refuse(Errno.EACCES, 'ipv6: IPv6 is disabled on this device', 'dev')
     if (error !== 0) return refuse(-error)
     return changed(ifaddrs.find(ifindex, words, prefixlen)!)
   }

@@ -328,7 +328,8 @@ export const createIfaddrs = (deps: IfaddrDeps) => {
   const mayBeOptimistic = (ifindex: number): boolean =>
     either6(ifindex, Conf6.optimistic_dad) && conf6(ifindex, Conf6.forwarding) === 0
 
-  /** Adds an address. 0, -EEXIST, -EINVAL (another scope in the same subnet), -ENOBUFS, -ENOSPC. */
+  const isOff6 = (ifindex: number): boolean => conf6(ifindex, Conf6.disable_ipv6) !== 0
+  /** Adds an address. 0, -EEXIST, -EINVAL (another scope in the same subnet), -EACCES (no IPv6 there), -ENOBUFS, -ENOSPC. */
   const add = (spec: NewIfaddr): number => {
     const { validLft = FOREVER, preferredLft = FOREVER, ...rest } = spec
     const at: Held = { ...rest, index: 0, validUntil: 0, preferredUntil: 0 }
@@ -343,6 +344,7 @@ export const createIfaddrs = (deps: IfaddrDeps) => {
       if (other.scope !== at.scope) return -Errno.EINVAL
       at.flags |= IFA_F_SECONDARY
     }
+    if (at.family === AF_INET6 && isOff6(at.ifindex)) return -Errno.EACCES
     if (free.length === 0) return -Errno.ENOBUFS
     const error = addRoutes(routesOf(at))
     if (error !== 0) return error
@@ -465,6 +467,15 @@ export const createIfaddrs = (deps: IfaddrDeps) => {
     setFlags(at, (at.flags & ~IFA_F_OPTIMISTIC) | IFA_F_DADFAILED)
     removeRoutes(before, at)
     onEvent('changed', seen(at))
+    // who answers to the address of our own MAC is our double (RFC 4862 section 5.4.5)
+    const isOfMac = linkLocal(at.ifindex).every((word, k) => word === at.words[k])
+    if (
+      !isOfMac ||
+      Math.max(conf6(at.ifindex, Conf6.accept_dad), conf6(CONF_ALL, Conf6.accept_dad)) < 2
+    )
+      return
+    i32[confRow(arena, at.ifindex) + Conf6.disable_ipv6] = 1
+    switched6(at.ifindex)
   }
 
   /** fe80:: and the modified EUI-64 of the MAC (RFC 4291 appendix A). */
@@ -505,10 +516,16 @@ export const createIfaddrs = (deps: IfaddrDeps) => {
   }
   /** It is up and has a carrier: it speaks IPv6, by an address of the link (addrconf_dev_config). */
   const deviceReady = (ifindex: number): void => {
-    if (i32[deviceRow(arena, ifindex) + DEV_TYPE] !== ARPHRD_ETHER) return
+    if (i32[deviceRow(arena, ifindex) + DEV_TYPE] !== ARPHRD_ETHER || isOff6(ifindex)) return
     addRoutes([multicast6(ifindex)])
     if (conf6(ifindex, Conf6.addr_gen_mode) !== ADDR_GEN_EUI64) return
     own(ifindex, AF_INET6, linkLocal(ifindex), 64, RT_SCOPE_LINK)
+  }
+  /** IPv6 is off on the device now, or on again (addrconf_disable_change). */
+  const switched6 = (ifindex: number): void => {
+    if (!isOff6(ifindex)) return has(ifindex, IFF_UP) ? deviceUp(ifindex) : undefined
+    for (const at of list()) if (at.ifindex === ifindex && at.family === AF_INET6) drop(at)
+    rib.flush((one) => one.dev === ifindex && one.family === AF_INET6)
   }
   /** Devices forward IPv6 now, or no longer: a router has addresses that a host has not. */
   const forwardingChanged = (): void => {
@@ -556,5 +573,6 @@ export const createIfaddrs = (deps: IfaddrDeps) => {
     deviceDown,
     deviceGone,
     forwardingChanged,
+    switched6,
   }
 }

@@ -82,7 +82,7 @@ const IPV6 = {
   ndisc_notify: onOff(0),
   /** What was sent to many by a link's address, but to one by its IP, is dropped (RFC 7042 has no use for it). */
   drop_unicast_in_l2_multicast: onOff(0),
-  /** Either: an address is tried before it is ours (RFC 4862 section 5.4); 2 ends IPv6 where the link's own is taken. */
+  /** Either: an address is tried before it is ours (RFC 4862 section 5.4); 2: IPv6 ends where the MAC's is taken. */
   accept_dad: number(1, 2, 0),
   /** How often it is asked for. */
   dad_transmits: number(1, MAX),

@@ -148,3 +148,33 @@ describe('lifetimes', () => {
     expect(find(a, OWN)).toBeUndefined()
   })
 })
+
+describe('disable_ipv6', () => {
+  test('takes the device’s addresses and routes away, and refuses new ones, until it is off again', async () => {
+    const { sim, a, add } = await pair()
+    await add(a, OWN)
+    sim.run(3000)
+    const set = (value: number): Promise<void> =>
+      a.must({ type: 'SYSCTL_SET', name: 'net.ipv6.conf.eth0.disable_ipv6', value })
+    await set(1)
+    expect(addrs(a)).toEqual([])
+    expect([...routes(a), ...routes(a, 'local')]).toEqual([])
+    const address = { dev: 'eth0', local: OWN, prefixlen: 64 }
+    expect(await a.request({ type: 'RTM_NEWADDR', flags: 0x600, address })).toMatchObject({
+      error: 13,
+      message: 'Error: ipv6: IPv6 is disabled on this device.',
+    })
+    await set(0)
+    sim.run(3000)
+    expect(addrs(a)).toMatchObject([{ local: LINK_A, scope: 'link' }])
+    expect(routes(a, 'local')).toContain(`local ${LINK_A}`)
+  })
+  test('comes by itself where accept_dad is 2 and another answers to the address of our MAC', async () => {
+    const { sim, a } = await pair(MAC.a)
+    await a.must({ type: 'SYSCTL_SET', name: 'net.ipv6.conf.eth0.accept_dad', value: 2 })
+    sim.run(3000)
+    const off = await a.request({ type: 'SYSCTL_GET', name: 'net.ipv6.conf.eth0.disable_ipv6' })
+    expect(off).toMatchObject({ item: { value: 1 } })
+    expect(addrs(a)).toEqual([])
+  })
+})
