@@ -65,7 +65,7 @@ export const createStack = (deps: StackDeps) => {
 
   const { time, wheel, skbs, ipi, backlog, steer } = machine
   const { xmit } = link
-  const { nf, nf6, mcRefresh, mcPoll } = inet
+  const { nf, nf6, mcPoll } = inet
   const { sockets, appPort } = layer
   ipi.on(Ipi.SOCK_DESTROY, (from, sk, generation, _a2, _a3, _a4, _a5, request) => {
     ipi.send(from, Ipi.REPLY, request, sockets.destroy(sk, generation))
@@ -115,7 +115,7 @@ export const createStack = (deps: StackDeps) => {
     steer.refresh()
     nf.publish()
     nf6.publish()
-    mcRefresh()
+    inet.refresh()
   }
 
   // the parts, and the loop over them

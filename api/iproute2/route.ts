@@ -15,7 +15,7 @@ export type RouteShow = {
   readonly omit?: ReadonlySet<'dev' | 'via' | 'table' | 'protocol' | 'scope' | 'type'>
 }
 
-type Shown = RouteItem & { nexthops?: NexthopSpec[]; expires?: number }
+type Shown = RouteItem & { nexthops?: NexthopSpec[] }
 
 const NOTHING: ReadonlySet<never> = new Set()
 
@@ -52,6 +52,7 @@ export const routeJson = (item: RouteItem, show: RouteShow = {}): Record<string,
     ...(route.prefsrc === undefined ? {} : { prefsrc: route.prefsrc }),
     ...(route.metric ? { metric: route.metric } : {}),
     flags: route.flags,
+    ...(route.expires === undefined ? {} : { expires: route.expires }),
     ...(route.metrics?.length ? { metrics: metricsJson(route.metrics) } : {}),
     ...(route.nexthops?.length ? { nexthops: route.nexthops } : {}),
     ...(route.pref === undefined ? {} : { pref: route.pref }),
@@ -95,7 +96,9 @@ export const routeText = (item: RouteItem, show: RouteShow = {}): string => {
   if (is.scope) words.push(`scope ${route.scope}`)
   if (route.prefsrc !== undefined) words.push(`src ${route.prefsrc}`)
   if (route.metric) words.push(`metric ${route.metric}`)
-  words.push(...route.flags, ...metricWords(route.metrics))
+  words.push(...route.flags)
+  if (route.expires !== undefined) words.push(`expires ${route.expires}sec`)
+  words.push(...metricWords(route.metrics))
   const hops = route.nexthops ?? []
   // ip ends the line with a blank, but for IPv6's pref, which is its last word.
   const pref = route.pref === undefined ? '' : `pref ${route.pref}`

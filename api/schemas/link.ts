@@ -66,11 +66,15 @@ export const linkFilter = {
   kind: z.string().optional(),
 }
 
+/** Seconds; the greatest is for ever. */
+const lifetime = z.int().min(0).max(4294967295)
 const addressFields = {
   broadcast: address.optional(),
   scope: nameOrNumber.optional(),
   label: z.string().min(1).max(15).optional(),
   flags: z.array(z.string()).optional(),
+  valid_life_time: lifetime.optional(),
+  preferred_life_time: lifetime.optional(),
 }
 const prefixlen = z.int().min(0).max(128)
 export const addressSpec = z.strictObject({

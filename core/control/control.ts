@@ -12,7 +12,7 @@ import { createRoute } from '../inet/route.ts'
 import { INIT_NET } from '../netdev/netdev.ts'
 import type { Arena } from '../shm/arena.ts'
 import type { IpiSystem } from '../shm/ipi.ts'
-import { createIpi, Ipi, Notify } from '../shm/ipi.ts'
+import { Addrconf, createIpi, Ipi, Notify } from '../shm/ipi.ts'
 import { setSysctlDefaults } from '../shm/sysctl.ts'
 import { createAddresses } from './addresses.ts'
 import type { Outcome, Refused, Reply } from './answers.ts'
@@ -27,6 +27,7 @@ import { createMroutes } from './mroutes.ts'
 import { createNeigh } from './neigh.ts'
 import { createPublisher } from './publish.ts'
 import type { RibRoute } from './rib.ts'
+import type { SeenRoute } from './route-expiry.ts'
 import { createRoutes } from './routes.ts'
 import { createRules } from './rules.ts'
 import type {
@@ -99,6 +100,9 @@ type Dumps = {
 /** Runs a message as a part of the change that holds the lock. */
 export type Run = <M extends Message>(message: M) => Promise<Outcome<ItemOf<M>>>
 
+/** Findings of CPU 0 that wait for a change that is under way; it tells what is lost again. */
+const MAX_FOUND = 1024
+
 export type ControlPlane = ReturnType<typeof createControl>
 
 export const createControl = (deps: ControlDeps) => {
@@ -120,6 +124,8 @@ export const createControl = (deps: ControlDeps) => {
   let notes: Omit<Notification, 'revision'>[] = []
   /** Has the change that runs written anything? */
   let isDirty = false
+  /** Have routes or addresses been written, by whatever? */
+  let hasWritten = false
   /** Changes that are not answered yet. */
   let underWay = 0
   const rtnl = createRtnl()
@@ -137,17 +143,22 @@ export const createControl = (deps: ControlDeps) => {
 
   /** What undoes the route changes of an atomic batch, while one runs. */
   let journal: { event: 'new' | 'del'; route: RibRoute }[] | null = null
-  const { rib, fibRules, ifaddrs } = createTables({
+  const { rib, fibRules, routeExpiry, ifaddrs } = createTables({
     arena,
     retire,
     reclaim,
     ipi,
     ifindexOf: (name) => links.ifindexOf(name),
+    nowMs: () => nowUs() / 1000,
     onRoute: (event, route) => {
+      hasWritten = true
       journal?.push({ event, route })
       note('route', event, () => routes.seen(route))
     },
-    onAddress: (event, at) => note('address', event, () => at),
+    onAddress: (event, at) => {
+      hasWritten = true
+      note('address', event, () => at)
+    },
   })
   const links = createLinks({
     arena,
@@ -186,6 +197,7 @@ export const createControl = (deps: ControlDeps) => {
     route: createRoute({ arena, fib: createFibReader(arena, INIT_NET) }),
     isDevice: links.isDevice,
     hasCarrier: links.hasCarrier,
+    expiresOf: routeExpiry.expiresOf,
   })
   const rules = createRules({
     net: INIT_NET,
@@ -223,10 +235,10 @@ export const createControl = (deps: ControlDeps) => {
   }
 
   /** Changes of routes, all or none. It runs in one turn, so no reader sees half of it. */
-  const routeBatch = ({ messages }: MessageOf<'ROUTE_BATCH'>): Outcome<RibRoute[]> => {
+  const routeBatch = ({ messages }: MessageOf<'ROUTE_BATCH'>): Outcome<SeenRoute[]> => {
     const undo: NonNullable<typeof journal> = []
     const before = notes.length
-    const items: RibRoute[] = []
+    const items: SeenRoute[] = []
     journal = undo
     for (const [index, message] of messages.entries()) {
       const outcome =
@@ -402,18 +414,34 @@ export const createControl = (deps: ControlDeps) => {
     if (underWay === 0) tellNow()
     else answered = answered.then(tellNow)
   })
-  let isLooking = false
-  /** What the devices' other sides have done is a change like any other, though nobody waits for it. */
-  const followDevices = (): void => {
+  /** What CPU 0 has found out about addresses, and is not written yet. */
+  const found: (() => void)[] = []
+  ipi.on(Ipi.ADDRCONF, (_from, what, row, serial) => {
+    if (found.length >= MAX_FOUND) return
+    if (what === Addrconf.DAD_COMPLETED) found.push(() => ifaddrs.dadCompleted(row, serial))
+    if (what === Addrconf.DAD_FAILED) found.push(() => ifaddrs.dadFailed(row, serial))
+  })
+  /** What changes though nobody asks for it: the devices' other sides, what CPU 0 has found out, what has had its time. */
+  const changeByItself = (): void => {
+    hasWritten = false
+    const hasLooked = links.look()
+    for (const write of found.splice(0)) write()
+    ifaddrs.expire()
+    routeExpiry.expire()
+    isDirty = hasLooked || hasWritten
+  }
+  let isWaiting = false
+  /** Such a change is one like any other, though nobody waits for it. */
+  const follow = (): void => {
     if (underWay === 0) {
-      isDirty = links.look()
+      changeByItself()
       const { made, mine } = finish()
       if (made !== null) tell(mine, made)
-    } else if (!isLooking) {
-      isLooking = true
+    } else if (!isWaiting) {
+      isWaiting = true
       void transaction(async () => {
-        isLooking = false
-        isDirty = links.look()
+        isWaiting = false
+        changeByItself()
         return told(null)
       })
     }
@@ -421,7 +449,7 @@ export const createControl = (deps: ControlDeps) => {
   /** Takes in what other threads have sent and frees what they let go; the control thread's loop, now and then. */
   const poll = (): void => {
     ipi.run()
-    followDevices()
+    follow()
     reclaim()
     setTime(time, nowUs())
     stats.sample()

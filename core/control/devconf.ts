@@ -22,7 +22,7 @@ import type { Links } from './links/links.ts'
 type DevConfDeps = {
   arena: Arena
   links: Pick<Links, 'list' | 'nameOf' | 'ifindexOf'>
-} & Pick<Ifaddrs, 'forwardingChanged'>
+} & Pick<Ifaddrs, 'forwardingChanged' | 'switched6'>
 
 /** A setting of one row: that of a device, of `all` or of `default`. */
 export type ConfItem = {
@@ -54,7 +54,7 @@ export const confDefaults = (): [name: string, value: number][] => {
   return [...found]
 }
 
-export const createDevConf = ({ arena, links, forwardingChanged }: DevConfDeps) => {
+export const createDevConf = ({ arena, links, forwardingChanged, switched6 }: DevConfDeps) => {
   const { i32 } = arena
   const rowOf = (device: string): number => {
     if (device === 'all') return CONF_ALL
@@ -89,10 +89,13 @@ export const createDevConf = ({ arena, links, forwardingChanged }: DevConfDeps) 
       if (!isConfSet(arena, ifindex, family, word)) i32[confRow(arena, ifindex) + word] = value
   }
   const set = ({ family, row, word }: ConfItem, value: number): void => {
+    const isOff = (ifindex: number): number => i32[confRow(arena, ifindex) + Conf6.disable_ipv6]
+    const before = new Map(links.list().map((ifindex) => [ifindex, isOff(ifindex)]))
     i32[confRow(arena, row) + word] = value
     if (OF_ALL.includes(word)) {
       if (row === CONF_ALL) everywhere(word, value)
       if (word === Conf6.forwarding) forwardingChanged()
+      for (const [ifindex, was] of before) if (isOff(ifindex) !== was) switched6(ifindex)
       // a router does not listen to others' redirects (inet_forward_change)
       if (row === CONF_ALL && word === Conf4.forwarding)
         i32[confRow(arena, CONF_ALL) + Conf4.accept_redirects] = 1 - value

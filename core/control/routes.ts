@@ -47,6 +47,7 @@ import type { Outcome, Refused } from './answers.ts'
 import { changed, isRefused, refuse, told } from './answers.ts'
 import type { Rib, RibRoute } from './rib.ts'
 import { sameWords } from './rib.ts'
+import type { RouteExpiry, SeenRoute } from './route-expiry.ts'
 import type { MessageOf, RouteAnswer, RouteFilter } from './rtnetlink.ts'
 import type { Links } from './links/links.ts'
 
@@ -64,9 +65,11 @@ type RoutesDeps = {
   arena: Arena
   rib: Rib
   route: Route
-} & Pick<Links, 'isDevice' | 'hasCarrier'>
+} & Pick<Links, 'isDevice' | 'hasCarrier'> &
+  Pick<RouteExpiry, 'expiresOf'>
 
-export const createRoutes = ({ arena, rib, route: router, isDevice, hasCarrier }: RoutesDeps) => {
+export const createRoutes = (deps: RoutesDeps) => {
+  const { arena, rib, route: router, isDevice, hasCarrier, expiresOf } = deps
   const { i32 } = arena
   const isUp = (dev: number): boolean => (i32[deviceRow(arena, dev) + DEV_FLAGS] & IFF_UP) !== 0
   const isOwn = (family: number, words: Words): boolean =>
@@ -167,12 +170,15 @@ export const createRoutes = ({ arena, rib, route: router, isDevice, hasCarrier }
   }
 
   /** As it is shown. Routes to our own addresses never go down with a link (fib_sync_down_dev, fib6_ifdown). */
-  const seen = (route: RibRoute): RibRoute =>
-    route.dev === 0 || route.type === RTN_LOCAL || hasCarrier(route.dev)
-      ? route
-      : { ...route, flags: route.flags | RTNH_F_LINKDOWN }
+  const seen = (route: RibRoute): SeenRoute => {
+    const expires = expiresOf(route)
+    const shown = expires === undefined ? route : { ...route, expires }
+    return route.dev === 0 || route.type === RTN_LOCAL || hasCarrier(route.dev)
+      ? shown
+      : { ...shown, flags: route.flags | RTNH_F_LINKDOWN }
+  }
 
-  const newRoute = ({ route: wanted, flags }: MessageOf<'RTM_NEWROUTE'>): Outcome<RibRoute> => {
+  const newRoute = ({ route: wanted, flags }: MessageOf<'RTM_NEWROUTE'>): Outcome<SeenRoute> => {
     const metric = wanted.metric || (wanted.family === AF_INET ? 0 : PRIO_USER)
     const route = check({ ...wanted, metric, flags: wanted.flags & RTNH_F_ONLINK })
     if (isRefused(route)) return route
@@ -181,7 +187,7 @@ export const createRoutes = ({ arena, rib, route: router, isDevice, hasCarrier }
     return error === 0 ? changed(seen(route)) : refuse(-error, null, 'dst')
   }
 
-  const delRoute = ({ route }: MessageOf<'RTM_DELROUTE'>): Outcome<RibRoute> => {
+  const delRoute = ({ route }: MessageOf<'RTM_DELROUTE'>): Outcome<SeenRoute> => {
     const gone = rib.remove(route)
     return typeof gone === 'number' ? refuse(-gone, null, 'dst') : changed(seen(gone))
   }
@@ -244,7 +250,7 @@ export const createRoutes = ({ arena, rib, route: router, isDevice, hasCarrier }
       (protocol === undefined || route.protocol === protocol) &&
       (scope === undefined || route.scope === scope) &&
       (dev === undefined || route.dev === dev)
-  function* chunksOf(filter: RouteFilter): Generator<RibRoute[]> {
+  function* chunksOf(filter: RouteFilter): Generator<SeenRoute[]> {
     const wanted = isWanted(filter)
     for (const family of familiesOf(filter))
       for (const table of filter.table === 0 ? rib.tableIds(family) : [filter.table])
@@ -256,7 +262,7 @@ export const createRoutes = ({ arena, rib, route: router, isDevice, hasCarrier }
   const familiesOf = ({ family }: RouteFilter): number[] =>
     family === 0 ? [AF_INET, AF_INET6] : [family]
   /** Routes of the wanted table or of every one, IPv4 before IPv6; a table that nobody has put a route in is none. */
-  const dump = (filter: RouteFilter = { family: 0, table: 0 }): Iterable<RibRoute[]> | Refused => {
+  const dump = (filter: RouteFilter = { family: 0, table: 0 }): Iterable<SeenRoute[]> | Refused => {
     const { family, table } = filter
     const isThere =
       ALWAYS_THERE.includes(table) ||

@@ -13,6 +13,7 @@ import type { WorkerStat } from '../shm/softnet-stat.ts'
 import type { SockInfo } from '../socket/sock-info.ts'
 import type { Mac, Words } from '../wire/text.ts'
 import type { RibRoute, RouteMatch } from './rib.ts'
+import type { SeenRoute } from './route-expiry.ts'
 
 // ---- routes
 
@@ -350,11 +351,11 @@ type Requests = Measured &
   Steering & {
     SOCK_GET: { carries: { cookie: number }; item: Sock }
     SOCK_DESTROY: { carries: { cookie: number }; item: null }
-    RTM_NEWROUTE: { carries: { flags: number; route: RibRoute }; item: RibRoute }
-    RTM_DELROUTE: { carries: { route: RouteMatch }; item: RibRoute }
+    RTM_NEWROUTE: { carries: { flags: number; route: RibRoute }; item: SeenRoute }
+    RTM_DELROUTE: { carries: { route: RouteMatch }; item: SeenRoute }
     RTM_GETROUTE: { carries: { query: RouteQuery }; item: RouteAnswer }
     /** All or none. */
-    ROUTE_BATCH: { carries: { messages: readonly RouteMessage[] }; item: RibRoute[] }
+    ROUTE_BATCH: { carries: { messages: readonly RouteMessage[] }; item: SeenRoute[] }
     /** Without a priority it gets one; without EXCL it may be there already. */
     RTM_NEWRULE: { carries: { flags: number; rule: NewRule }; item: FibRule }
     /** The first rule that says all of `match`. */
@@ -389,7 +390,7 @@ type Dumps = {
   SKBS: { filter: object; item: SkbItem }
   SOCK_DIAG: { filter: SockFilter; item: Sock }
   FLOWS: { filter: { worker?: number }; item: Flow }
-  RTM_GETROUTE: { filter: RouteFilter; item: RibRoute }
+  RTM_GETROUTE: { filter: RouteFilter; item: SeenRoute }
   RTM_GETRULE: { filter: RuleFilter; item: FibRule }
   RTM_GETLINK: { filter: LinkFilter; item: LinkInfo }
   RTM_GETADDR: { filter: AddressFilter; item: Ifaddr }
@@ -404,7 +405,13 @@ export type DumpItem<T extends DumpType> = Dumps[T]['item']
 
 // ---- notifications
 
-type Watched = { route: RibRoute; rule: FibRule; link: LinkInfo; address: Ifaddr; neigh: NeighInfo }
+type Watched = {
+  route: SeenRoute
+  rule: FibRule
+  link: LinkInfo
+  address: Ifaddr
+  neigh: NeighInfo
+}
 export type WatchKind = keyof Watched
 export type Notification = {
   [K in WatchKind]: { kind: K; event: 'new' | 'del'; item: Watched[K]; revision: number }

@@ -20,6 +20,7 @@ import {
 } from '../base/flowi.ts'
 import type { AddrType } from '../inet/addr-type.ts'
 import {
+  IFA_F_OPTIMISTIC,
   IFA_F_TENTATIVE,
   IFA_FLAGS,
   IFA_IFINDEX,
@@ -89,12 +90,19 @@ type NdiscDeps = {
   table: NeighTable
   /** The state machine, on worker 0; null on other workers, which re-steer what they get. */
   neighbour: Neighbour | null
+  /** core/stack/ipv6.ts: of an address that is being tried (dad.ts, on worker 0): it is somebody's; this question is our own. */
+  trying: {
+    gone: (row: number) => void
+    hasAsked: (row: number, nonceHi: number, nonceLo: number) => boolean
+  } | null
   /** First of four free words of this thread. */
   key: number
 } & Pick<Icmpv6, 'icmpv6Transmit'> &
   Pick<AddrType, 'isAnycastOn'> &
   Pick<PacketAddrs, 'loadAddrs'> &
   Pick<Machine, 'steerTo'>
+
+export type Ndisc = ReturnType<typeof createNdisc>
 
 /** No router and no host beyond the link can have sent what has this left of its hops. */
 const ALL_HOPS = 255
@@ -115,7 +123,7 @@ const isSolicitedNode = (words: Int32Array, at: number): boolean =>
   words[at + 3] >>> 24 === 0xff
 
 export const createNdisc = (deps: NdiscDeps) => {
-  const { arena, skbs, drop, consume, table, neighbour, steerTo, key } = deps
+  const { arena, skbs, drop, consume, table, neighbour, trying, steerTo, key } = deps
   const { icmpv6Transmit, isAnycastOn, loadAddrs } = deps
   const { i32, u8, f64, layout } = arena
   const { select6 } = createSourceSelection(arena)
@@ -137,6 +145,7 @@ export const createNdisc = (deps: NdiscDeps) => {
     return 0
   }
   const isTentative = (row: number): boolean => (i32[row + IFA_FLAGS] & IFA_F_TENTATIVE) !== 0
+  const isOptimistic = (row: number): boolean => (i32[row + IFA_FLAGS] & IFA_F_OPTIMISTIC) !== 0
 
   // ---- out
 
@@ -166,6 +175,24 @@ export const createNdisc = (deps: NdiscDeps) => {
       const [hi, lo] = [ethernet.macHi(u8, own), ethernet.macLo(u8, own)]
       options.putLlAddr(u8, at + ndisc.ND_MSG_LEN, option, hi, lo)
     }
+    icmpv6Transmit(skb, fl, 0, ALL_HOPS)
+  }
+  /** Asks whether the address in a row is anybody's, as nobody; with a nonce unless it is zero (RFC 4862 section 5.4.2, 7527). */
+  const ndProbe = (row: number, nonceHi: number, nonceLo: number): void => {
+    toLink(i32[row + IFA_IFINDEX])
+    copyAddr(asked, 0, i32, row + IFA_ADDR)
+    toSolicitedNode(fl, FL_DADDR, asked, 0)
+    fl[FL_TYPE] = RTN_MULTICAST
+    const hasNonce = (nonceHi | nonceLo) !== 0
+    const len = ndisc.ND_MSG_LEN + (hasNonce ? options.LL_ADDR_LEN : 0)
+    const skb = skbs.alloc(len, MAX_HEADER)
+    if (skb === 0) return
+    const at = skbs.put(skb, len)
+    icmpv6.setType(u8, at, icmpv6.NDISC_NEIGHBOUR_SOLICITATION)
+    icmpv6.setCode(u8, at, 0)
+    ndisc.setFlags(u8, at, NO_FLAGS)
+    ndisc.setTarget(u8, at, asked, 0)
+    if (hasNonce) options.putNonce(u8, at + ndisc.ND_MSG_LEN, nonceHi, nonceLo)
     icmpv6Transmit(skb, fl, 0, ALL_HOPS)
   }
 
@@ -259,8 +286,12 @@ export const createNdisc = (deps: NdiscDeps) => {
       return drop(skb, Drop.NOT_SPECIFIED)
     if (option >= 0 && !options.isLlAddr(u8, option)) return drop(skb, Drop.NOT_SPECIFIED)
     const own = ownAddr(dev, target, 0)
-    if ((own !== 0 && isTentative(own)) || (own === 0 && !isAnycastOn(dev, target, 0)))
-      return consume(skb)
+    if (own === 0 && !isAnycastOn(dev, target, 0)) return consume(skb)
+    if (own !== 0 && isTentative(own)) {
+      if (isProbe) heardProbe(own, optionOf(at, end, options.ND_OPT_NONCE))
+      // it is in use already, though not for sure
+      if (isProbe || !isOptimistic(own)) return consume(skb)
+    }
     if (isProbe) {
       answerProbe(dev, own !== 0)
       return consume(skb)
@@ -269,6 +300,13 @@ export const createNdisc = (deps: NdiscDeps) => {
     if (!hasNeighbours(dev)) return consume(skb)
     if (learnAsker(machine, dev, option, !isToGroup)) answer(dev, own !== 0, isToGroup)
     consume(skb)
+  }
+  /** Somebody tries the address that we are trying, and neither shall have it (RFC 4862 section 5.4.3). */
+  const heardProbe = (own: number, option: number): void => {
+    const isMarked = option >= 0 && options.isNonce(u8, option)
+    if (isMarked && trying!.hasAsked(own, options.nonceHi(u8, option), options.nonceLo(u8, option)))
+      return
+    trying!.gone(own)
   }
   /** Somebody tries whether the address is free: all hear that it is not (section 7.2.4). */
   const answerProbe = (dev: number, isOwn: boolean): void => {
@@ -280,9 +318,11 @@ export const createNdisc = (deps: NdiscDeps) => {
   const answer = (dev: number, isOwn: boolean, isToGroup: boolean): void => {
     toLink(dev)
     copyAddr(fl, FL_DADDR, received, FL_SADDR)
-    const override = isOwn && isToGroup ? ndisc.NA_OVERRIDE : 0
+    const override = isOwn && isToGroup && !isOptimisticTarget(dev) ? ndisc.NA_OVERRIDE : 0
     sendAdvertisement(dev, ndisc.NA_SOLICITED | override, isOwn, isToGroup)
   }
+  /** What is not sure to be ours overrides nothing (RFC 4429 section 3.3). */
+  const isOptimisticTarget = (dev: number): boolean => isOptimistic(ownAddr(dev, target, 0))
   /** Section 7.2.3: the asker's entry; one that gives no link-layer address is looked for only where we can answer it. */
   const learnAsker = (machine: Neighbour, dev: number, option: number, creates: boolean) => {
     copyAddr(i32, key, received, FL_SADDR)
@@ -303,8 +343,12 @@ export const createNdisc = (deps: NdiscDeps) => {
     if (isSolicited && isGroupAddr(received, FL_DADDR)) return drop(skb, Drop.NOT_SPECIFIED)
     const option = optionOf(at, end, options.ND_OPT_TARGET_LL_ADDR)
     if (option >= 0 && !options.isLlAddr(u8, option)) return drop(skb, Drop.NOT_SPECIFIED)
-    if (ownAddr(dev, target, 0) !== 0) {
-      if (i32[skb + SKB_PKT_TYPE] !== PACKET_LOOPBACK) f64[count + Softnet.ndisc_conflicts]++
+    const own = ownAddr(dev, target, 0)
+    if (own !== 0) {
+      if (i32[skb + SKB_PKT_TYPE] !== PACKET_LOOPBACK) {
+        f64[count + Softnet.ndisc_conflicts]++
+        if (isTentative(own)) trying!.gone(own)
+      }
       return consume(skb)
     }
     copyAddr(i32, key, target, 0)
@@ -324,5 +368,5 @@ export const createNdisc = (deps: NdiscDeps) => {
     machine.update(row, hi, lo, state, how | override | router)
   }
 
-  return { ndiscRcv, ndSolicit, ndNotify }
+  return { ndiscRcv, ndSolicit, ndProbe, ndNotify }
 }

@@ -82,6 +82,19 @@ const IPV6 = {
   ndisc_notify: onOff(0),
   /** What was sent to many by a link's address, but to one by its IP, is dropped (RFC 7042 has no use for it). */
   drop_unicast_in_l2_multicast: onOff(0),
+  /** Either: an address is tried before it is ours (RFC 4862 section 5.4); 2: IPv6 ends where the MAC's is taken. */
+  accept_dad: number(1, 2, 0),
+  /** How often it is asked for. */
+  dad_transmits: number(1, MAX),
+  /** Either: by a number of our own, which tells our question from another's (RFC 7527). */
+  enhanced_dad: onOff(1),
+  /** Either, on a host: addresses are used while they are tried (RFC 4429), and preferred as others are. */
+  optimistic_dad: onOff(0),
+  use_optimistic: onOff(0),
+  /** How the address of the link is made: 0 of the MAC (RFC 4291 appendix A), 1 not at all. */
+  addr_gen_mode: number(0, 1),
+  /** Seconds, at most, until the first word on a link. */
+  router_solicitation_delay: number(1, MAX),
   /** Either's, as force_igmp_version. */
   force_mld_version: number(0, 2),
   mldv1_unsolicited_report_interval: { all: 10000, otherwise: 10000, min: 1, max: MAX },

@@ -43,6 +43,15 @@ export const Ipi = {
   MFC_MISS: 21,
   /** workers: multicast routes have been found. */
   MFC_FOUND: 22,
+  /** control, from worker 0: something about addresses was found out. a0 Addrconf.*, a1.. as that says. */
+  ADDRCONF: 23,
+} as const
+
+/** Kinds of Ipi.ADDRCONF. */
+export const Addrconf = {
+  /** Nobody else has the address in row a1, whose serial is a2; or somebody has. */
+  DAD_COMPLETED: 1,
+  DAD_FAILED: 2,
 } as const
 
 /** Kinds of Ipi.NOTIFY. */

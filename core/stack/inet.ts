@@ -66,6 +66,10 @@ export const createInet = (machine: Machine, link: Link) => {
     ipv6.mr.dropDevice(ifindex)
     neighbour?.neighIfdown(ifindex)
   })
+  const refresh = (): void => {
+    multicast.mcRefresh()
+    ipv6.refresh()
+  }
   const layers = { ...routing, ...neigh, ...ipv4, ipv6, ...multicast }
-  return { ...layers, nf, nf6, protos, protos6, afOps, fragmentsHeld: frags.fragmentsHeld }
+  return { ...layers, refresh, nf, nf6, protos, protos6, afOps, fragmentsHeld: frags.fragmentsHeld }
 }

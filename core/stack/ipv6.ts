@@ -4,6 +4,7 @@ import type { InetProtos } from '../inet/inet-protos.ts'
 import { AF_INET6 } from '../base/family.ts'
 import { TIMER_WORDS } from '../base/timer-wheel.ts'
 import { createMrForward } from '../inet/mr-forward.ts'
+import { createDad } from '../ipv6/dad.ts'
 import { createExthdrs } from '../ipv6/exthdrs.ts'
 import { createIcmpv6Ratelimit } from '../ipv6/icmpv6-ratelimit.ts'
 import { createIcmpv6 } from '../ipv6/icmpv6.ts'
@@ -58,11 +59,21 @@ export const createIpv6 = ({ machine, link, neigh, routing, frags, protos, nf }:
     ndiscRcv: (skb) => ndiscRcv(skb),
   })
   const { icmpv6Send, icmpv6Transmit } = icmpv6
-  const { ndiscRcv, ndSolicit, ndNotify } = createNdisc({
+  const dad =
+    neigh.neighbour === null
+      ? null
+      : createDad({
+          ...machine,
+          timer: machine.words(TIMER_WORDS),
+          ndProbe: (row, nonceHi, nonceLo) => ndProbe(row, nonceHi, nonceLo),
+          onOurs: mld.sourceFound,
+        })
+  const { ndiscRcv, ndSolicit, ndProbe, ndNotify } = createNdisc({
     ...common,
     icmpv6Transmit,
     table: neigh.neighTable,
     neighbour: neigh.neighbour,
+    trying: dad && { gone: dad.dadFailure, hasAsked: dad.isOwnProbe },
     key: machine.words(4),
   })
   const { ip6Forward, forwardFinish } = createIp6Forward({
@@ -91,5 +102,7 @@ export const createIpv6 = ({ machine, link, neigh, routing, frags, protos, nf }:
   })
   const { linkFailure } = createIp6LinkFailure({ ...common, icmpv6Send })
   neigh.neighbour?.registerOps('v6', { ethertype: ETH_P_IPV6, solicit: ndSolicit })
-  return { ...out, ...input, icmpv6, mld, mr, ndNotify, linkFailure }
+  /** Takes over what control has changed. */
+  const refresh = (): void => dad?.refresh()
+  return { ...out, ...input, icmpv6, mld, mr, ndNotify, linkFailure, refresh }
 }

@@ -56,7 +56,7 @@ describeE2e(import.meta.path, 'neighbours of IPv6', () => {
 
   test('the kernel finds an address of softnet taken (DAD)', async () => {
     const copy = '2001:db8:1::aa'
-    await softnet('ip', 'addr', 'add', `${copy}/64`, 'dev', 'lan0')
+    await softnet('ip', 'addr', 'add', `${copy}/64`, 'dev', 'lan0', 'nodad')
     await net.a.ask({ op: 'sysctl', name: 'net.ipv6.conf.eth0.accept_dad', value: '1' })
     await toolIn(net.a, 'ip', ['-6', 'addr', 'add', `${copy}/64`, 'dev', 'eth0'])
     const shown = (): Promise<string> =>
@@ -65,6 +65,21 @@ describeE2e(import.meta.path, 'neighbours of IPv6', () => {
     let now = await shown()
     while (!now.includes('dadfailed') && Date.now() < until) now = await shown()
     expect(now).toContain('dadfailed')
+    await expectNothingLeaked(net.daemon, before)
+  })
+
+  test('softnet finds an address of the kernel taken, and one that nobody has its own', async () => {
+    const [theirs, ours] = ['2001:db8:1::bb', '2001:db8:1::cc']
+    await toolIn(net.a, 'ip', ['-6', 'addr', 'add', `${theirs}/64`, 'dev', 'eth0', 'nodad'])
+    for (const address of [theirs, ours])
+      await softnet('ip', 'addr', 'add', `${address}/64`, 'dev', 'lan0')
+    const shown = (to: string): Promise<string> =>
+      softnet('ip', 'addr', 'show', 'dev', 'lan0', 'to', to)
+    expect(await shown(ours)).toContain('scope global tentative')
+    const until = Date.now() + 10_000
+    while ((await shown(ours)).includes('tentative') && Date.now() < until);
+    expect(await shown(ours)).not.toContain('tentative')
+    expect(await shown(theirs)).toContain('scope global dadfailed tentative')
     await expectNothingLeaked(net.daemon, before)
   })
 })

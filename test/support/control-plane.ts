@@ -26,6 +26,7 @@ import { createRoute } from '../../core/inet/route.ts'
 import { INIT_NET, NETDEV_TX_BUSY } from '../../core/netdev/netdev.ts'
 import type { Arena } from '../../core/shm/arena.ts'
 import { createArena } from '../../core/shm/arena.ts'
+import { Conf6, confDefault, confRow } from '../../core/shm/devconf.ts'
 import { createIpi } from '../../core/shm/ipi.ts'
 import type { ArenaConfig } from '../../core/shm/layout.ts'
 import {
@@ -98,7 +99,8 @@ export const kindEnv = (arena: Arena): KindEnv => ({
 
 export const makeControl = (
   config: Partial<ArenaConfig> = {},
-  drivers: Record<string, LinkOps> = {}
+  drivers: Record<string, LinkOps> = {},
+  acceptDad = 0
 ) => {
   const arena: Arena = createArena({ ...SMALL_ARENA, workers: 2, ...config })
   const { i32, layout } = arena
@@ -131,6 +133,9 @@ export const makeControl = (
     random,
     pause,
   })
+  // no worker here tries addresses (dad.ts): they are ours at once, where a test does not ask for more
+  for (let row = 1; row <= confDefault(arena); row++)
+    i32[confRow(arena, row) + Conf6.accept_dad] = acceptDad
   const router = createRoute({ arena, fib: createFibReader(arena, INIT_NET) })
 
   const routes = (filter: { table?: string; family?: 'inet' | 'inet6' } = {}): string[] =>

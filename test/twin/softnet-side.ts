@@ -30,6 +30,11 @@ export const createSoftnetSide = async (setUp: SetUp): Promise<Side> => {
           up: true,
         })),
       ],
+      // addresses are those that are configured, at once
+      sysctl: {
+        'net.ipv6.conf.default.accept_dad': 0,
+        'net.ipv6.conf.default.addr_gen_mode': 1,
+      },
     },
   })
   const ends = setUp.links.map((_, k) => host.end(host.ifindex(linkName(k + 1))))

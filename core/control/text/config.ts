@@ -121,10 +121,10 @@ export const createConfig = (dump: Dump, kinds: readonly LinkKind[]) => {
     const word = pairWords.get(kind)
     return word === undefined || second === undefined ? {} : { data: { [word]: second } }
   }
-  /** A link's own addresses: what it gets by itself is not configuration. */
+  /** A link's own addresses: what it gets by itself, or has for a time, is not configuration. */
   const addressesOf = ({ addr_info }: AddressItem): string[] =>
     addr_info
-      .filter(({ family, scope }) => family === 'inet' || scope !== 'link')
+      .filter(({ family, scope, dynamic }) => !dynamic && (family === 'inet' || scope !== 'link'))
       .map(({ local, prefixlen }) => `${local}/${prefixlen}`)
   const linkOf = (link: LinkItem, addresses: string[]): ConfigLink => {
     const kind = link.linkinfo?.info_kind ?? link.link_type

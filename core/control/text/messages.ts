@@ -92,6 +92,8 @@ export type RouteItem = {
   metric?: number
   tos?: number
   flags: string[]
+  /** Seconds until it ends by itself. */
+  expires?: number
   metrics?: RouteMetrics[]
   pref?: string
   family: FamilyName
@@ -239,6 +241,9 @@ export type AddressSpec = {
   label?: string
   /** 'noprefixroute', 'nodad', 'home' ... */
   flags?: string[]
+  /** Seconds; 4294967295 is for ever. */
+  valid_life_time?: number
+  preferred_life_time?: number
 }
 export type AddressInfo = {
   family: FamilyName
@@ -248,8 +253,16 @@ export type AddressInfo = {
   scope: string
   /** ip -j prints flags as fields that are true. */
   secondary?: boolean
+  temporary?: boolean
+  nodad?: boolean
+  optimistic?: boolean
+  dadfailed?: boolean
+  home?: boolean
+  deprecated?: boolean
+  tentative?: boolean
+  dynamic?: boolean
+  mngtmpaddr?: boolean
   noprefixroute?: boolean
-  permanent?: boolean
   label?: string
   valid_life_time: number
   preferred_life_time: number

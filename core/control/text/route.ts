@@ -31,6 +31,7 @@ import {
   parsePrefix,
 } from '../../wire/text.ts'
 import type { RibRoute, RouteMatch } from '../rib.ts'
+import type { SeenRoute } from '../route-expiry.ts'
 import type * as numbers from '../rtnetlink.ts'
 import type {
   FamilyName,
@@ -200,7 +201,7 @@ const flagsOf = (flags: number): string[] => [
   ...(flags & RTNH_F_LINKDOWN ? ['linkdown'] : []),
 ]
 
-export const writeRoute = (route: RibRoute, names: DeviceNames): RouteItem => {
+export const writeRoute = (route: SeenRoute, names: DeviceNames): RouteItem => {
   const { family, gateway, prefsrc, metric, tos } = route
   const metrics = writeMetrics(route.metrics)
   return {
@@ -215,6 +216,7 @@ export const writeRoute = (route: RibRoute, names: DeviceNames): RouteItem => {
     ...((metric !== 0 || family !== AF_INET) && { metric }),
     ...(tos !== 0 && { tos }),
     flags: flagsOf(route.flags),
+    ...(route.expires !== undefined && { expires: route.expires }),
     ...(metrics && { metrics: [metrics] }),
     ...(family !== AF_INET && { pref: 'medium' }),
     family: familyName(family),

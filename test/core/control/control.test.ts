@@ -231,7 +231,7 @@ describe('ss', () => {
 
 describe('sysctl', () => {
   test('shows and sets congestion control by name', async () => {
-    const { control, arena } = makeControl()
+    const { control, arena } = makeControl({}, {}, 1)
     const name = (what: string): string => `net.ipv4.tcp_${what}congestion_control`
     for (const [what, value] of [
       ['', 'cubic'],
@@ -255,7 +255,7 @@ describe('sysctl', () => {
     expect(arena.i32[arena.layout.sysctl + Sysctl.tcp_allowed_congestion_control]).toBe(2)
   })
   test('reads and writes by Linux names, several numbers as one', async () => {
-    const { control } = makeControl()
+    const { control } = makeControl({}, {}, 1)
     const set = (name: string, value: number | string) =>
       control.request({ type: 'SYSCTL_SET', name, value })
     expect(await set('net.ipv4.ip_forward', 0)).toMatchObject({
