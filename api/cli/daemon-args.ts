@@ -11,6 +11,8 @@ import { readText } from './files.ts'
 
 export type DaemonArgs = {
   configFile?: string
+  /** Folder in which changes are kept. */
+  state?: string
   workers?: number
   steering?: 'rps' | 'multiqueue'
   api: string[]
@@ -24,12 +26,13 @@ export type DaemonArgs = {
   help: boolean
 }
 
-export const DAEMON_HELP = `Usage: softnet up [ -c FILE ] [ --workers N ] [ --steering rps|multiqueue ] [ --api ADDR ]...
+export const DAEMON_HELP = `Usage: softnet up [ -c FILE ] [ --state DIR ] [ --workers N ] [ --steering rps|multiqueue ] [ --api ADDR ]...
                   [ --tap NAME[=ADDR/LEN] ]... [ --pid-file FILE ] [ --ready-fd N ] [ --duration SECONDS ]
                   [ --pin ] [ --debug ] [ --schema ]
        softnet demo [ --workers N ] [ --api ADDR ]... [ --duration SECONDS ]
    ADDR := unix:PATH | HOST:PORT, by default $SOFTNET_API, [api] listen of FILE, or the default socket and 127.0.0.1:7777;
    over loopback anybody may look, a change needs the socket or the token in the file beside it
+   --state DIR keeps every change before it is answered, and begins with what is there; FILE is where it begins at first
    --schema prints the JSON Schema of FILE, --debug adds endpoints that break things on purpose
 `
 
@@ -86,6 +89,9 @@ export const parseDaemonArgs = (argv: readonly string[]): DaemonArgs => {
       case '-c':
       case '--config':
         args.configFile = value()
+        break
+      case '--state':
+        args.state = value()
         break
       case '--workers':
         args.workers = readInteger(option, value(), 1, 32)

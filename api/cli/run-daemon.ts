@@ -119,6 +119,7 @@ const runOn = async (
       demo,
       pin: args.pin || config.pin === true,
       debug: args.debug,
+      state: args.state ?? null,
       files: filesFolder(config, args.configFile),
       hostApp: HOST_APP,
     })

@@ -466,6 +466,7 @@ export const createControl = (deps: ControlDeps) => {
     dump,
     subscribe,
     capture: captures.open,
+    steeringSet: ethtool.steeringSet,
     revision,
     appliedBy,
     kinds,

@@ -17,6 +17,7 @@ import { createDumps } from './dumps.ts'
 import type {
   ConfigStep,
   Control,
+  KeepState,
   Message,
   MessageOf,
   Refused,
@@ -26,6 +27,14 @@ import type {
 import { isRefused, refuseAs } from './names.ts'
 import { createNotes } from './notes.ts'
 
+export type TextControl = ReturnType<typeof createTextControl>
+
+/** Makes no state that is to be there again: what is about sockets, or learned. */
+const isState = (message: Message): boolean =>
+  message.type !== 'SOCK_DESTROY' &&
+  message.type !== 'NEIGH_FLUSH' &&
+  !(message.type === 'RTM_NEWNEIGH' && (message.neigh.state ?? 'PERMANENT') !== 'PERMANENT')
+
 export const createTextControl = (deps: ControlDeps) => {
   const plane = createControl(deps)
   const { revision, appliedBy } = plane
@@ -33,9 +42,34 @@ export const createTextControl = (deps: ControlDeps) => {
   const dump = createDumps(plane)
   /** Those that a request can make. */
   const kinds = plane.kinds.filter(({ boot }) => boot === undefined)
-  const config = createConfig(dump, plane.kinds)
+  const config = createConfig(dump, plane.kinds, plane)
   const subscribe = createNotes(plane)
   const capture = createTextCapture(plane)
+
+  // ---- what is kept
+
+  let keep: KeepState | null = null
+  /** From now on every change is kept; with `isWhole`, what is there now is all that there is to keep. */
+  const keepIn = (where: KeepState, isWhole: boolean): void => {
+    if (isWhole) where.replace(config.get())
+    keep = where
+  }
+  /** Done by the change that holds the lock. */
+  let made: Message[] = []
+  /** Null, or why what was done is not kept. */
+  const keepMade = (): Refused | null => {
+    const messages = made.filter(isState)
+    made = []
+    if (keep === null || messages.length === 0) return null
+    try {
+      keep.append(messages)
+      if (keep.isLong()) keep.replace(config.get())
+      return null
+    } catch (error) {
+      const why = (error as Error).message
+      return refuseAs(Errno.EIO, `Error: the change is in force, but could not be kept: ${why}`)
+    }
+  }
 
   // ---- what holds the lock
 
@@ -50,7 +84,10 @@ export const createTextControl = (deps: ControlDeps) => {
         return batch(run, message)
     }
     const given = read(message)
-    return isRefused(given) ? given : written(message, await run(given))
+    if (isRefused(given)) return given
+    const outcome = written(message, await run(given))
+    if (!isRefused(outcome)) made.push(message)
+    return outcome
   }
 
   const batch = async (run: Run, { messages, atomic }: MessageOf<'BATCH'>): Promise<Outcome> => {
@@ -73,6 +110,7 @@ export const createTextControl = (deps: ControlDeps) => {
     }
     const outcome = await run({ type: 'ROUTE_BATCH', messages: changes })
     if (answers.isRefused(outcome)) return why(messages[outcome.index ?? 0], outcome)
+    made.push(...messages)
     const items = outcome.item.map((item, k) => written(messages[k], told(item)))
     return { error: 0, item: items }
   }
@@ -116,7 +154,10 @@ export const createTextControl = (deps: ControlDeps) => {
     if (message.type === 'CONFIG_GET')
       return replyOf(message, { error: 0, item: config.get() }, revision()) as ReplyTo<M>
     if (plane.isRead(message)) return apply(message)
-    const done = await plane.transaction(async (run) => told(await perform(run, message)))
+    const done = await plane.transaction(async (run) => {
+      const outcome = await perform(run, message)
+      return told(keepMade() ?? outcome)
+    })
     if (answers.isRefused(done)) return why(message, done) as ReplyTo<M>
     return replyOf(message, done.item, done.revision) as ReplyTo<M>
   }
@@ -125,7 +166,8 @@ export const createTextControl = (deps: ControlDeps) => {
     const given = read(message)
     if (isRefused(given)) return given as ReplyTo<M>
     const done = plane.apply(given)
-    const outcome = written(message, done)
+    if (!plane.isRead(message) && !answers.isRefused(done)) made.push(message)
+    const outcome = keepMade() ?? written(message, done)
     return replyOf(message, outcome, answers.isRefused(done) ? 0 : done.revision) as ReplyTo<M>
   }
 
@@ -137,5 +179,5 @@ export const createTextControl = (deps: ControlDeps) => {
     revision,
     kinds,
   }
-  return { ...control, apply, poll: plane.poll, close: plane.close }
+  return { ...control, apply, keepIn, poll: plane.poll, close: plane.close }
 }
