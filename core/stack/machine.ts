@@ -34,7 +34,7 @@ export const createMachine = (deps: MachineDeps) => {
   if (restarted) recover(own)
   const steering = createSteering(own)
   const passing = createPassing(own, steering)
-  return { ...own, worker: thread, random, words, time, wheel, ...steering, ...passing }
+  return { ...own, worker: thread, nowUs, random, words, time, wheel, ...steering, ...passing }
 }
 
 /** Words of this thread's own, zero: timers, keys. A forerunner's timers may lie there, linked. */
