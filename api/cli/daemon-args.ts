@@ -147,7 +147,8 @@ export const readConfig = (file: string, isRunning = false): Config => {
   if (!existsSync(file)) throw new Refused(`softnet: ${file}: No such file or directory`)
   let value: unknown
   try {
-    value = Bun.TOML.parse(readText(file, isRunning))
+    const text = readText(file, isRunning)
+    value = file.endsWith('.json') ? JSON.parse(text) : Bun.TOML.parse(text)
   } catch (error) {
     if (error instanceof Refused) throw error
     throw new Refused(`softnet: ${file}: ${(error as Error).message}`)

@@ -194,7 +194,7 @@ export const createConfig = (
   /** What a route's device does at the moment is not configuration. */
   const routes = (): RouteItem[] =>
     drain(dump({ type: 'RTM_GETROUTE', filter: { table: 'all' } }))
-      .filter(({ protocol }) => protocol !== 'kernel')
+      .filter(({ protocol }) => protocol !== 'kernel' && protocol !== 'ra')
       .map((route) => ({ ...route, flags: route.flags.filter((flag) => flag !== 'linkdown') }))
   const neighs = (): NeighItem[] =>
     drain(dump({ type: 'RTM_GETNEIGH', filter: { state: ['PERMANENT'] } }))

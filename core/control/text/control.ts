@@ -18,12 +18,15 @@ import type {
   ConfigStep,
   Control,
   KeepState,
+  LinkItem,
   Message,
   MessageOf,
   Refused,
   Reply,
   ReplyTo,
+  StackConfig,
 } from './messages.ts'
+import { NLM_F_CREATE } from '../nlm-flags.ts'
 import { isRefused, refuseAs } from './names.ts'
 import { createNotes } from './notes.ts'
 
@@ -35,6 +38,13 @@ const isState = (message: Message): boolean =>
   message.type !== 'NEIGH_FLUSH' &&
   !(message.type === 'RTM_NEWNEIGH' && (message.neigh.state ?? 'PERMANENT') !== 'PERMANENT')
 
+/** A link that is made again has the address that was drawn for it. */
+const asMade = (message: Message, item: unknown): Message => {
+  if (message.type !== 'RTM_NEWLINK' || (message.flags & NLM_F_CREATE) === 0) return message
+  const { address } = item as LinkItem
+  return { ...message, link: { address, ...message.link } }
+}
+
 export const createTextControl = (deps: ControlDeps) => {
   const plane = createControl(deps)
   const { revision, appliedBy } = plane
@@ -45,6 +55,9 @@ export const createTextControl = (deps: ControlDeps) => {
   const config = createConfig(dump, plane.kinds, plane)
   const subscribe = createNotes(plane)
   const capture = createTextCapture(plane)
+
+  const configOf = ({ whole }: MessageOf<'CONFIG_GET'>): StackConfig =>
+    whole === true ? config.whole() : config.get()
 
   // ---- what is kept
 
@@ -77,7 +90,7 @@ export const createTextControl = (deps: ControlDeps) => {
   const perform = async (run: Run, message: Message): Promise<Outcome> => {
     switch (message.type) {
       case 'CONFIG_GET':
-        return { error: 0, item: config.get() }
+        return { error: 0, item: configOf(message) }
       case 'CONFIG_SET':
         return setConfig(run, message)
       case 'BATCH':
@@ -86,7 +99,7 @@ export const createTextControl = (deps: ControlDeps) => {
     const given = read(message)
     if (isRefused(given)) return given
     const outcome = written(message, await run(given))
-    if (!isRefused(outcome)) made.push(message)
+    if (!isRefused(outcome)) made.push(asMade(message, outcome.item))
     return outcome
   }
 
@@ -152,7 +165,7 @@ export const createTextControl = (deps: ControlDeps) => {
   }
   const request = async <M extends Message>(message: M): Promise<ReplyTo<M>> => {
     if (message.type === 'CONFIG_GET')
-      return replyOf(message, { error: 0, item: config.get() }, revision()) as ReplyTo<M>
+      return replyOf(message, { error: 0, item: configOf(message) }, revision()) as ReplyTo<M>
     if (plane.isRead(message)) return apply(message)
     const done = await plane.transaction(async (run) => {
       const outcome = await perform(run, message)

@@ -557,7 +557,8 @@ export type Requests = {
   WORKER_GET: { carries: { worker: number }; item: WorkerItem }
   NSTAT_GET: { carries: object; item: Record<string, number> }
   MEMORY_GET: { carries: object; item: MemoryItem }
-  CONFIG_GET: { carries: object; item: StackConfig }
+  /** `whole`: what is the default too, which a configuration need not say. */
+  CONFIG_GET: { carries: { whole?: boolean }; item: StackConfig }
   /** dry_run answers with the steps and does nothing. */
   CONFIG_SET: { carries: { config: StackConfig; dry_run?: boolean }; item: ConfigStep[] }
   /** Changes of routes, addresses and links in one revision; `atomic` undoes all when one is refused. */
