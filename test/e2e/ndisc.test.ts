@@ -82,4 +82,19 @@ describeE2e(import.meta.path, 'neighbours of IPv6', () => {
     expect(await shown(theirs)).toContain('scope global dadfailed tentative')
     await expectNothingLeaked(net.daemon, before)
   })
+
+  test('the kernel believes softnet, which tells it of a nearer router', async () => {
+    const [far, nearer] = ['2001:db8:77::1', 'fe80::77']
+    await softnet('ip', 'route', 'add', '2001:db8:77::/48', 'via', nearer, 'dev', 'lan0')
+    await net.a.ask({ op: 'sysctl', name: 'net.ipv6.conf.eth0.accept_redirects', value: '1' })
+    await runIn(net.a, [requireTool('ping'), '-6', '-c', '1', '-W', '1', far])
+    expect(await net.daemon.nstat('Icmp6OutRedirects')).toBe(1)
+    expect(await toolIn(net.a, 'ip', ['-6', 'route', 'get', far])).toContain(`via ${nearer} `)
+    expect(await toolIn(net.a, 'ip', ['-6', 'route', 'get', '2001:db8:77::2'])).toContain(
+      `via ${ROUTER_A6} `
+    )
+    await softnet('ip', 'route', 'del', '2001:db8:77::/48')
+    await softnet('ip', '-6', 'neigh', 'flush', 'dev', 'lan0')
+    await expectNothingLeaked(net.daemon, before)
+  })
 })
