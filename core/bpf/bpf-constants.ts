@@ -62,6 +62,3 @@ export const SKF_AD_RXHASH = 32
 export const SKF_AD_CPU = 36
 export const SKF_AD_VLAN_TAG = 44
 export const SKF_AD_VLAN_TAG_PRESENT = 48
-
-/** The first word of an instruction. */
-export const insn = (code: number, jt = 0, jf = 0): number => code | (jt << 16) | (jf << 24)

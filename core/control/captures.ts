@@ -11,8 +11,6 @@ import {
   CAP_WAYS,
   CAPTURE_DROPPED,
   CAPTURE_SLOTS,
-  captureRing,
-  captureRow,
   CR_CAPLEN,
   CR_DEV,
   CR_FRAME,
@@ -26,10 +24,11 @@ import {
   RING_TAIL,
 } from '../dev/capture-constants.ts'
 import type { Arena } from '../shm/arena.ts'
+import { captureRing, captureRow } from '../shm/arena.ts'
 import { G_CAPTURE_DROPS, G_CAPTURES, MAX_CAPTURES } from '../shm/layout.ts'
 import type { Publisher } from './publish.ts'
 
-/** A frame that somebody captures; read at once, it is overwritten then. */
+/** A frame that somebody captures; to be read at once. */
 export type CapturedFrame = {
   /** Thread that saw it: a worker's number, or a nic thread's. */
   cpu: number
@@ -44,7 +43,7 @@ export type CapturedFrame = {
   len: number
   bytes: Uint8Array
 }
-export type CaptureWanted = {
+type CaptureWanted = {
   /** 0: all of them. */
   ifindex: number
   /** CAPTURE_* bits. */
@@ -52,13 +51,6 @@ export type CaptureWanted = {
   snapLen: number
   /** Checked (bpf/bpf-check.ts). */
   program: Int32Array
-}
-export type Capturing = {
-  /** Gives everybody what has come. */
-  poll: () => void
-  /** Frames that found no room since it began. */
-  lost: () => number
-  close: () => void
 }
 
 type CapturesDeps = { arena: Arena; nowUs: () => number } & Pick<Publisher, 'retire' | 'raise'>
@@ -92,20 +84,41 @@ export const createCaptures = ({ arena, nowUs, retire, raise }: CapturesDeps) =>
     for (let k = 0; k < MAX_CAPTURES; k++)
       if ((i32[record + CR_WANTED] & (1 << k)) !== 0) takers[k]?.(frame)
   }
+  /** The oldest record of a thread's ring, 0 when there is none. */
+  const first = (thread: number): number => {
+    const ring = captureRing(layout, thread)
+    const tail = Atomics.load(i32, ring + RING_TAIL)
+    for (;;) {
+      const head = i32[ring + RING_HEAD]
+      if (head === tail) return 0
+      const record = ring + CAPTURE_SLOTS + (head & mask)
+      if (i32[record + CR_WORDS] !== 0) return record
+      // the ring's end, which was too short for the next one
+      Atomics.store(i32, ring + RING_HEAD, (head + mask + 1 - (head & mask)) | 0)
+    }
+  }
+  const release = (thread: number, record: number): void => {
+    const head = captureRing(layout, thread) + RING_HEAD
+    Atomics.store(i32, head, (i32[head] + i32[record + CR_WORDS]) | 0)
+  }
+  /** Gives everybody what has come, in the order of time; what comes meanwhile waits, so it ends. */
   const poll = (): void => {
     const now = nowUs()
-    for (let thread = 0; thread < threads; thread++) {
-      const ring = captureRing(arena, thread)
-      const tail = Atomics.load(i32, ring + RING_TAIL)
-      let head = i32[ring + RING_HEAD]
-      while (head !== tail) {
-        const at = head & mask
-        const record = ring + CAPTURE_SLOTS + at
-        const words = i32[record + CR_WORDS]
-        if (words !== 0) tell(thread, record, now)
-        head = (head + (words === 0 ? mask + 1 - at : words)) | 0
-        Atomics.store(i32, ring + RING_HEAD, head)
+    for (;;) {
+      let oldest = -1
+      let record = 0
+      for (let thread = 0; thread < threads; thread++) {
+        const one = first(thread)
+        const isOlder =
+          one !== 0 &&
+          (record === 0 || ((i32[one + CR_TIME_US] - i32[record + CR_TIME_US]) | 0) < 0)
+        if (!isOlder) continue
+        oldest = thread
+        record = one
       }
+      if (record === 0 || ((i32[record + CR_TIME_US] - (now | 0)) | 0) > 0) return
+      tell(oldest, record, now)
+      release(oldest, record)
     }
   }
   const lostOf = (capture: number): number => {
@@ -120,15 +133,12 @@ export const createCaptures = ({ arena, nowUs, retire, raise }: CapturesDeps) =>
   }
 
   /** Begins a capture: -errno, or how to go on with it. */
-  const open = (
-    wanted: CaptureWanted,
-    take: (frame: CapturedFrame) => void
-  ): Capturing | number => {
+  const open = (wanted: CaptureWanted, take: (frame: CapturedFrame) => void) => {
     const capture = takers.findIndex((taker, k) => taker === null && !resting.has(k))
     if (capture < 0) return -Errno.ENOBUFS
     // what others wait for is theirs
     poll()
-    const row = captureRow(arena, capture)
+    const row = captureRow(layout, capture)
     i32[row + CAP_DEV] = wanted.ifindex
     i32[row + CAP_WAYS] = wanted.ways
     i32[row + CAP_SNAPLEN] = wanted.snapLen
@@ -150,7 +160,7 @@ export const createCaptures = ({ arena, nowUs, retire, raise }: CapturesDeps) =>
       })
       raise()
     }
-    return { poll, lost: () => lostOf(capture) - before, close }
+    return { startUs: nowUs(), poll, lost: () => lostOf(capture) - before, close }
   }
   return { open }
 }

@@ -18,6 +18,7 @@ import { createAddresses } from './addresses.ts'
 import type { Outcome, Refused, Reply } from './answers.ts'
 import { changed, isRefused, refuse, told } from './answers.ts'
 import { createCalls } from './calls.ts'
+import { createCaptures } from './captures.ts'
 import { createDevConf } from './devconf.ts'
 import { createEthtool } from './ethtool.ts'
 import { createLinks } from './links/links.ts'
@@ -210,6 +211,7 @@ export const createControl = (deps: ControlDeps) => {
   const maddrs = createMaddrs({ arena, time, isDevice: links.isDevice, list: links.list })
   const mroutes = createMroutes({ arena, time, isDevice: links.isDevice, list: links.list })
   const sockets = createSocketDump({ arena, calls, sockInfo })
+  const captures = createCaptures({ arena, nowUs, retire, raise })
   const stats = createStats({ arena, time, socketsOf: sockets.count })
   const { memory } = createMemory({ arena, pools: stats.pools })
 
@@ -463,6 +465,7 @@ export const createControl = (deps: ControlDeps) => {
     isRead,
     dump,
     subscribe,
+    capture: captures.open,
     revision,
     appliedBy,
     kinds,

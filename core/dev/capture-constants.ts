@@ -2,8 +2,7 @@
  * A capture's row: what control wants of the frames, and the program that says which. And a captured frame on its way to
  * control: a record in the ring of the thread that saw it, led by a few words.
  */
-import type { Arena } from '../shm/arena.ts'
-import { CAPTURE_WORDS, RING_HEADER } from '../shm/layout.ts'
+import { RING_HEADER } from '../shm/layout.ts'
 
 /** ifindex, or 0 for every device. */
 export const CAP_DEV = 0
@@ -41,8 +40,5 @@ export const CR_FRAME = 8
 export const RING_TAIL = 0
 export const RING_HEAD = 32
 
-export const captureRow = ({ layout }: Arena, capture: number): number =>
-  layout.captures + capture * CAPTURE_WORDS
-export const captureRing = ({ layout }: Arena, thread: number): number =>
-  layout.captureRings + thread * layout.captureRingWords
+/** Where the records begin. */
 export const CAPTURE_SLOTS = RING_HEADER

@@ -9,6 +9,7 @@ import { TIME_US } from '../base/time.ts'
 import { putU16, zero } from '../base/bytes.ts'
 import type { Bpf } from '../bpf/bpf.ts'
 import type { Arena } from '../shm/arena.ts'
+import { captureRing, captureRow } from '../shm/arena.ts'
 import { G_CAPTURE_DROPS, G_CAPTURES, MAX_CAPTURES } from '../shm/layout.ts'
 import type { Drop } from '../skb/drop.ts'
 import type { Skbs } from '../skb/skb.ts'
@@ -36,8 +37,6 @@ import {
   CAPTURE_IN,
   CAPTURE_OUT,
   CAPTURE_SLOTS,
-  captureRing,
-  captureRow,
   CR_CAPLEN,
   CR_DEV,
   CR_FRAME,
@@ -59,7 +58,7 @@ const NO_TAG = -1
 
 export const createCapture = ({ arena, skbs, time, runFilter }: CaptureDeps) => {
   const { i32, u8, layout } = arena
-  const ring = captureRing(arena, skbs.thread)
+  const ring = captureRing(layout, skbs.thread)
   const lost = layout.captureLost + skbs.thread * MAX_CAPTURES
   const mask = layout.config.captureRing - 1
   // What the latest look has found.
@@ -83,7 +82,7 @@ export const createCapture = ({ arena, skbs, time, runFilter }: CaptureDeps) => 
     snapLen = 0
     for (let k = 0; k < MAX_CAPTURES; k++) {
       if ((captures & (1 << k)) === 0) continue
-      const row = captureRow(arena, k)
+      const row = captureRow(layout, k)
       if ((i32[row + CAP_WAYS] & way) === 0) continue
       if (i32[row + CAP_DEV] !== 0 && i32[row + CAP_DEV] !== i32[skb + SKB_DEV]) continue
       const takes = runFilter(row + CAP_PROGRAM, skb, from, end, len, type) >>> 0

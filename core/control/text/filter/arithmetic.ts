@@ -84,7 +84,7 @@ const constant = (value: number): Value => ({
 const isTransport = (name: string): boolean => Object.hasOwn(IP_PROTOCOLS, name) && name !== 'icmp6'
 /** Names that an octet can be taken of. */
 const HEADERS = ['ether', 'link', 'ip', 'ip6', 'arp', 'rarp', 'icmp6']
-export const hasOctets = (name: string): boolean => HEADERS.includes(name) || isTransport(name)
+const hasOctets = (name: string): boolean => HEADERS.includes(name) || isTransport(name)
 
 export const createArithmetic = (words: Words, link: () => number) => {
   let depth = 0

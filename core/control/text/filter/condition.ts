@@ -13,7 +13,6 @@ import {
   BPF_RET,
   BPF_X,
   INSN_WORDS,
-  insn,
 } from '../../../bpf/bpf-constants.ts'
 import { FilterError } from './lex.ts'
 
@@ -44,6 +43,9 @@ export const equals = (load: Insn, value: number, mask = -1): Condition =>
 
 /** What a filter that takes a packet says of its length: all of it. */
 export const WHOLE = 262144
+
+/** The first word of an instruction. */
+const insn = (code: number, jt = 0, jf = 0): number => code | (jt << 16) | (jf << 24)
 
 /** A place in the program that is not known yet. */
 type Label = { at: number }

@@ -10,7 +10,7 @@ import { BPF_JGE, BPF_JGT, BPF_LD, BPF_LEN } from '../../../bpf/bpf-constants.ts
 import { createArithmetic } from './arithmetic.ts'
 import { and, type Condition, not, or, programOf, test } from './condition.ts'
 import { FilterError } from './lex.ts'
-import { IP_PROTOCOLS, SERVICES } from './names.ts'
+import { IP_PROTOCOLS, MORE_PROTOCOLS, SERVICES } from './names.ts'
 import {
   anyProto,
   type Direction,
@@ -103,7 +103,7 @@ const parse = (text: string): Condition => {
   }
   const protocol = (word: string): number => {
     const name = word.replace(/^\\/, '')
-    return IP_PROTOCOLS[name] ?? numberOf(name)
+    return IP_PROTOCOLS[name] ?? MORE_PROTOCOLS[name] ?? numberOf(name)
   }
 
   // ---- primitives

@@ -1,7 +1,5 @@
 /** Words of a filter expression (pcap-filter(7)): names, numbers, addresses, operators. */
 
-export type Token = { text: string; at: number }
-
 /** A filter that can't be read: what is wrong, and where. */
 export class FilterError extends Error {}
 
@@ -10,8 +8,8 @@ const WORD = /[A-Za-z0-9_\\][A-Za-z0-9_.\\-]*/y
 const COLONS = /(?:[0-9A-Fa-f]{0,4}:){2,}[0-9A-Fa-f:.]*(?:\/\d+)?/y
 const OPERATOR = /<<|>>|<=|>=|==|!=|&&|\|\||[-+*/%&|^<>=!()[\]:]/y
 
-export const tokens = (text: string): Token[] => {
-  const found: Token[] = []
+export const tokens = (text: string): string[] => {
+  const found: string[] = []
   let at = 0
   while (at < text.length) {
     if (/\s/.test(text[at]!)) {
@@ -25,7 +23,7 @@ export const tokens = (text: string): Token[] => {
       })
       .find((one) => one !== undefined)
     if (match === undefined) throw new FilterError(`illegal token: ${text[at]}`)
-    found.push({ text: match, at })
+    found.push(match)
     at += match.length
   }
   return found

@@ -1,20 +1,21 @@
 /** Names that stand for numbers in filter expressions: protocols, services, and what lies in TCP's and ICMP's headers. */
 
+/** Protocols that are words of the language. */
 export const IP_PROTOCOLS: Readonly<Record<string, number>> = {
   icmp: 1,
   igmp: 2,
   tcp: 6,
   igrp: 9,
   udp: 17,
-  gre: 47,
   esp: 50,
   ah: 51,
   icmp6: 58,
-  ospf: 89,
   pim: 103,
   vrrp: 112,
   sctp: 132,
 }
+/** As in /etc/protocols: only behind `proto`. */
+export const MORE_PROTOCOLS: Readonly<Record<string, number>> = { gre: 47, ospf: 89 }
 /** As in /etc/services. */
 export const SERVICES: Readonly<Record<string, number>> = {
   echo: 7,

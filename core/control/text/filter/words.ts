@@ -4,7 +4,7 @@ import { FilterError, tokens } from './lex.ts'
 export type Words = ReturnType<typeof createWords>
 
 export const createWords = (text: string) => {
-  const all = tokens(text).map((token) => token.text)
+  const all = tokens(text)
   let at = 0
   /** The word ahead; '' at the end. */
   const peek = (ahead = 0): string => all[at + ahead] ?? ''
