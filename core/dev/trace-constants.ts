@@ -36,9 +36,6 @@ export const TRACE_HOLD = 6
 export const TRACE_XMIT = 7
 /** It dies: drop reason. */
 export const TRACE_DROP = 8
-/** A dry run's end: what would take it is left alone. Cookie, protocol. */
-export const TRACE_SOCKET = 9
-
 // SKB_FLAGS of a traced packet, beside SKB_F_TRACE: its number, and the captures (bits) that follow it.
 export const TRACE_ANSWER_BIT = 4
 export const TRACE_ID_SHIFT = 4

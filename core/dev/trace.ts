@@ -6,7 +6,7 @@
  * to at once (an answer, an ICMP error, a solicitation) is marked with its number. One instance a thread.
  */
 import type { Bpf } from '../bpf/bpf.ts'
-import type { Arena } from '../shm/arena.ts'
+import { type Arena, captureRow } from '../shm/arena.ts'
 import { G_TRACES, MAX_CAPTURES } from '../shm/layout.ts'
 import type { Skbs } from '../skb/skb.ts'
 import {
@@ -26,7 +26,6 @@ import {
   CAP_LEFT,
   CAP_PROGRAM,
   CAPTURE_TRACE,
-  captureRow,
   CR_CAPLEN,
   CR_FRAME,
 } from './capture-constants.ts'
@@ -108,7 +107,7 @@ export const createTrace = (deps: TraceDeps) => {
     let wanted = 0
     for (let k = 0; k < MAX_CAPTURES; k++) {
       if ((captures & (1 << k)) === 0) continue
-      const row = captureRow(arena, k)
+      const row = captureRow(layout, k)
       if (i32[row + CAP_LEFT] <= 0) continue
       if (i32[row + CAP_DEV] !== 0 && i32[row + CAP_DEV] !== i32[skb + SKB_DEV]) continue
       if (runFilter(row + CAP_PROGRAM, skb, mac, i32[skb + SKB_TAIL], len, type) === 0) continue
@@ -168,11 +167,15 @@ export const createTrace = (deps: TraceDeps) => {
     if (isTraced(skb)) note(skb, TRACE_DROP, reason)
   }
   const traceHold = (skb: number, holder: number): void => note(skb, TRACE_HOLD, holder)
+  /** All that is made from here on follows from that packet: for a dry run, which has no other. */
+  const traceAs = (id: number, captures: number): void => {
+    current = (id << TRACE_ID_SHIFT) | (captures << TRACE_WANTED_SHIFT)
+  }
   /** A packet made here, on its way out: true when it is marked. */
   const traceMade = (skb: number): boolean => {
     if (!isTraced(skb) && current !== 0) adopt(skb)
     return isTraced(skb)
   }
 
-  return { isTraced, mark, begin, end, traceFrame, traceResume, traceFlush, traceDrop, traceHold, traceMade }
+  return { isTraced, mark, begin, end, traceFrame, traceResume, traceFlush, traceDrop, traceHold, traceMade, traceAs }
 }

@@ -25,6 +25,7 @@ import type {
 } from './messages.ts'
 import { isRefused, refuseAs } from './names.ts'
 import { createNotes } from './notes.ts'
+import { createTextTrace } from './trace.ts'
 
 export const createTextControl = (deps: ControlDeps) => {
   const plane = createControl(deps)
@@ -36,6 +37,7 @@ export const createTextControl = (deps: ControlDeps) => {
   const config = createConfig(dump, plane.kinds)
   const subscribe = createNotes(plane)
   const capture = createTextCapture(plane)
+  const traces = createTextTrace(plane, deps.nowUs)
 
   // ---- what holds the lock
 
@@ -134,6 +136,7 @@ export const createTextControl = (deps: ControlDeps) => {
     dump: dump as Control['dump'],
     subscribe,
     capture,
+    ...traces,
     revision,
     kinds,
   }
