@@ -57,7 +57,10 @@ type CaptureWanted = {
   packets?: number
 }
 
-type CapturesDeps = { arena: Arena; nowUs: () => number } & Pick<Publisher, 'retire' | 'raise' | 'publish'>
+type CapturesDeps = { arena: Arena; nowUs: () => number } & Pick<
+  Publisher,
+  'retire' | 'raise' | 'publish'
+>
 
 export const createCaptures = ({ arena, nowUs, retire, raise, publish }: CapturesDeps) => {
   const { i32, u8, layout } = arena

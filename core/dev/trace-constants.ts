@@ -15,7 +15,7 @@ export const TR_ARG = 4
 export const TR_ARGS = 20
 export const TR_WORDS = TR_ARG + TR_ARGS
 /** Octets of a packet that a stage shows. */
-export const TRACE_SNAPLEN = 128
+export const TRACE_SNAPLEN = 192
 
 /** It came in: flow hash, PACKET_*, segments, octets, VLAN TCI or -1. Octets: the frame. */
 export const TRACE_RX = 1
@@ -25,7 +25,7 @@ export const TRACE_RESUME = 2
 export const TRACE_HOOK = 3
 /**
  * The route it has: type, device, MTU, length of the prefix, table, metric, family of the gateway, then the destination and
- * the gateway, four words each.
+ * the gateway, four words each, and the hook where it is seen.
  */
 export const TRACE_ROUTE = 4
 /** Its next hop: device, state (-1: nobody knows it), MAC address (high, low), then the address, four words. */

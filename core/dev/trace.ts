@@ -5,6 +5,7 @@
  * which loses what finds no room and counts it. While nobody traces, none of this is called. What a marked packet leads
  * to at once (an answer, an ICMP error, a solicitation) is marked with its number. One instance a thread.
  */
+import { putU16, zero } from '../base/bytes.ts'
 import type { Bpf } from '../bpf/bpf.ts'
 import { type Arena, captureRow } from '../shm/arena.ts'
 import { G_TRACES, MAX_CAPTURES } from '../shm/layout.ts'
@@ -17,10 +18,13 @@ import {
   SKB_FLAGS,
   SKB_GSO_SEGS,
   SKB_HASH,
+  SKB_HEAD,
   SKB_LEN,
+  SKB_PROTOCOL,
   SKB_TAIL,
   SKB_VLAN,
 } from '../skb/skb.ts'
+import { ETH_ALEN, ETH_HLEN } from '../wire/ethernet.ts'
 import {
   CAP_DEV,
   CAP_LEFT,
@@ -56,23 +60,22 @@ export type Trace = ReturnType<typeof createTrace>
 
 export const createTrace = (deps: TraceDeps) => {
   const { arena, skbs, runFilter, reserveFor, publish, copy } = deps
-  const { i32, layout } = arena
+  const { i32, u8, layout } = arena
   /** Marks of the packet that this thread is at, 0 while that is not traced. */
   let current = 0
   let numbered = 0
 
   const isTraced = (skb: number): boolean => (i32[skb + SKB_FLAGS] & SKB_F_TRACE) !== 0
-  const marksOf = (skb: number): number =>
-    isTraced(skb) ? i32[skb + SKB_FLAGS] & TRACE_FLAGS : 0
+  const marksOf = (skb: number): number => (isTraced(skb) ? i32[skb + SKB_FLAGS] & TRACE_FLAGS : 0)
   /** Each thread has numbers of its own. */
   const nextId = (): number => (++numbered * layout.threads + skbs.thread) & TRACE_ID_MASK
   const mark = (skb: number, id: number, captures: number): void => {
-    i32[skb + SKB_FLAGS] |=
-      SKB_F_TRACE | (id << TRACE_ID_SHIFT) | (captures << TRACE_WANTED_SHIFT)
+    i32[skb + SKB_FLAGS] |= SKB_F_TRACE | (id << TRACE_ID_SHIFT) | (captures << TRACE_WANTED_SHIFT)
   }
-  /** The packet follows from the one that this thread is at. */
-  const adopt = (skb: number): void => {
-    i32[skb + SKB_FLAGS] |= current | SKB_F_TRACE | TRACE_ANSWER_BIT
+  /** The packet follows from the one that this thread is at; of none, it may be one that a trace asks for. */
+  const adopt = (skb: number, mac: number): void => {
+    if (current === 0) choose(skb, mac, PACKET_OUTGOING)
+    else i32[skb + SKB_FLAGS] |= current | SKB_F_TRACE | TRACE_ANSWER_BIT
   }
 
   /**
@@ -134,7 +137,7 @@ export const createTrace = (deps: TraceDeps) => {
     end(at, skb, kept)
   }
   const traceXmit = (skb: number, mac: number): void => {
-    if (!isTraced(skb) && current !== 0) adopt(skb)
+    if (!isTraced(skb)) adopt(skb, mac)
     if (!isTraced(skb)) return
     const octets = i32[skb + SKB_LEN]
     const kept = octets < TRACE_SNAPLEN ? octets : TRACE_SNAPLEN
@@ -171,11 +174,35 @@ export const createTrace = (deps: TraceDeps) => {
   const traceAs = (id: number, captures: number): void => {
     current = (id << TRACE_ID_SHIFT) | (captures << TRACE_WANTED_SHIFT)
   }
-  /** A packet made here, on its way out: true when it is marked. */
+  /**
+   * A packet made here, on its way out: true when it is marked. What was received and goes out as an answer is one. Filters
+   * look at frames: it gets a link header, in the octets where its own will be written.
+   */
   const traceMade = (skb: number): boolean => {
-    if (!isTraced(skb) && current !== 0) adopt(skb)
+    const mac = i32[skb + SKB_DATA] - ETH_HLEN
+    if (isTraced(skb)) i32[skb + SKB_FLAGS] |= TRACE_ANSWER_BIT
+    else if (mac >= i32[skb + SKB_HEAD]) {
+      if (current === 0) writeLinkHeader(mac, i32[skb + SKB_PROTOCOL])
+      adopt(skb, mac)
+    }
     return isTraced(skb)
   }
+  const writeLinkHeader = (mac: number, type: number): void => {
+    zero(u8, mac, 2 * ETH_ALEN)
+    putU16(u8, mac + 2 * ETH_ALEN, type)
+  }
 
-  return { isTraced, mark, begin, end, traceFrame, traceResume, traceFlush, traceDrop, traceHold, traceMade, traceAs }
+  return {
+    isTraced,
+    mark,
+    begin,
+    end,
+    traceFrame,
+    traceResume,
+    traceFlush,
+    traceDrop,
+    traceHold,
+    traceMade,
+    traceAs,
+  }
 }

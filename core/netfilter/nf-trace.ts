@@ -7,7 +7,7 @@ import { AF_INET, AF_INET6 } from '../base/family.ts'
 import { createFlowi, FL_DADDR, RTN_UNICAST } from '../base/flowi.ts'
 import type { Trace } from '../dev/trace.ts'
 import { TRACE_HOOK, TRACE_NEIGH, TRACE_ROUTE } from '../dev/trace-constants.ts'
-import { IPCB_MTU } from '../inet/inet-constants.ts'
+import { IPCB_MTU, IPCB_TYPE } from '../inet/inet-constants.ts'
 import {
   NH_DEV,
   NH_FAMILY,
@@ -15,7 +15,6 @@ import {
   NH_METRIC,
   NH_PLEN,
   NH_TABLE,
-  NH_TYPE,
 } from '../inet/nexthop-constants.ts'
 import type { PacketAddrs } from '../inet/packet-addrs.ts'
 import { NEIGH_LLADDR_BYTE, NEIGH_STATE } from '../neigh/neigh-constants.ts'
@@ -69,17 +68,18 @@ export const createNfTrace = (deps: NfTraceDeps) => {
     i32[at + 3] = outDev
     end(at, skb, 0)
   }
-  const noteRoute = (skb: number, row: number): void => {
+  const noteRoute = (skb: number, row: number, hook: number): void => {
     const at = begin(skb, TRACE_ROUTE, 0)
     if (at < 0) return
     loadAddrs(skb, flow)
-    i32[at] = i32[row + NH_TYPE]
+    i32[at] = i32[skb + IPCB_TYPE]
     i32[at + 1] = i32[row + NH_DEV]
     i32[at + 2] = i32[skb + IPCB_MTU]
     i32[at + 3] = i32[row + NH_PLEN]
     i32[at + 4] = i32[row + NH_TABLE]
     i32[at + 5] = i32[row + NH_METRIC]
     i32[at + 6] = i32[row + NH_FAMILY]
+    i32[at + 15] = hook
     for (let w = 0; w < 4; w++) {
       i32[at + 7 + w] = flow[FL_DADDR + w]
       i32[at + 11 + w] = i32[row + NH_GATEWAY + w]
@@ -91,7 +91,8 @@ export const createNfTrace = (deps: NfTraceDeps) => {
     if (at < 0) return
     loadAddrs(skb, flow)
     const isNear = i32[row + NH_FAMILY] === 0
-    for (let w = 0; w < 4; w++) i32[at + 4 + w] = isNear ? flow[FL_DADDR + w] : i32[row + NH_GATEWAY + w]
+    for (let w = 0; w < 4; w++)
+      i32[at + 4 + w] = isNear ? flow[FL_DADDR + w] : i32[row + NH_GATEWAY + w]
     const neigh = neighTable.lookup(dev, at + 4)
     i32[at] = dev
     i32[at + 1] = neigh === 0 ? UNKNOWN : i32[neigh + NEIGH_STATE]
@@ -115,10 +116,11 @@ export const createNfTrace = (deps: NfTraceDeps) => {
   ): void => {
     const row = i32[skb + SKB_DST]
     if (hook !== NF_INET_PRE_ROUTING && hook !== NF_INET_POST_ROUTING && row !== 0)
-      noteRoute(skb, row)
+      noteRoute(skb, row, hook)
     noteHook(skb, hook, family, inDev, outDev)
     if (hook !== NF_INET_POST_ROUTING || row === 0) return
-    if (i32[row + NH_TYPE] === RTN_UNICAST && hasNeighbours(outDev)) noteNeigh(skb, row, outDev)
+    const isToOne = i32[skb + IPCB_TYPE] === RTN_UNICAST
+    if (isToOne && hasNeighbours(outDev)) noteNeigh(skb, row, outDev)
   }
   const watch = (hooks: Pick<NfHooks, 'register'>, family: number): (() => void)[] =>
     Array.from({ length: NF_INET_NUMHOOKS }, (_, hook) =>

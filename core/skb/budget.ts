@@ -160,7 +160,14 @@ const ONE_SMALL = 1 << HOLDER_BITS
 const ONE_LARGE = 1 << (HOLDER_BITS + SMALL_BITS)
 
 /** Words that the budget needs to know of a row; skb.ts passes its own, being above. */
-type RowWords = { charge: number; buf: number; frags: number; next: number; flags: number; traced: number }
+type RowWords = {
+  charge: number
+  buf: number
+  frags: number
+  next: number
+  flags: number
+  traced: number
+}
 
 export const createSkbBudget = (arena: Arena, thread: number, row: RowWords) => {
   const { i32, layout } = arena

@@ -97,7 +97,8 @@ export const createDryRun = ({ arena, kinds, nowUs }: DryRunDeps): DryRun => {
     stack.loadAddrs(skb, flow)
     const wordsAt = (w: number) => [flow[w], flow[w + 1], flow[w + 2], flow[w + 3]] as const
     const transport = i32[skb + SKB_TRANSPORT]
-    const portAt = (offset: number): number => (u8[transport + offset] << 8) | u8[transport + offset + 1]
+    const portAt = (offset: number): number =>
+      (u8[transport + offset] << 8) | u8[transport + offset + 1]
     return {
       protocol: isV4 ? ipv4.protocol(u8, at) : ipv6.nextHeader(u8, at),
       saddr: wordsAt(FL_SADDR),
@@ -108,7 +109,12 @@ export const createDryRun = ({ arena, kinds, nowUs }: DryRunDeps): DryRun => {
     }
   }
   /** A stack of the copy: what its sockets would take ends where they would be looked for. */
-  const makeStack = (dry: Arena, thread: number, now: number, isTaken: (ends: PacketEnds) => boolean) => {
+  const makeStack = (
+    dry: Arena,
+    thread: number,
+    now: number,
+    isTaken: (ends: PacketEnds) => boolean
+  ) => {
     const stack = createStack({
       arena: dry,
       thread,
@@ -126,7 +132,8 @@ export const createDryRun = ({ arena, kinds, nowUs }: DryRunDeps): DryRun => {
       stack.consume(skb)
       return NF_STOLEN
     }
-    for (const nf of [stack.nf, stack.nf6]) nf.register({ hook: NF_INET_LOCAL_IN, priority: LAST, fn })
+    for (const nf of [stack.nf, stack.nf6])
+      nf.register({ hook: NF_INET_LOCAL_IN, priority: LAST, fn })
     return stack
   }
 
@@ -136,7 +143,13 @@ export const createDryRun = ({ arena, kinds, nowUs }: DryRunDeps): DryRun => {
     const dry = copyTables(arena)
     const publisher = { retire: () => {}, raise: () => 0, publish: () => Promise.resolve(0) }
     const captures = createCaptures({ arena: dry, nowUs: () => now, ...publisher })
-    const wanted = { ifindex: 0, ways: CAPTURE_TRACE, snapLen: 0, program: new Int32Array(1), packets: 0 }
+    const wanted = {
+      ifindex: 0,
+      ways: CAPTURE_TRACE,
+      snapLen: 0,
+      program: new Int32Array(1),
+      packets: 0,
+    }
     const tracing = captures.open(wanted, take)
     if (typeof tracing === 'number') return false
     const stacks = Array.from({ length: dry.layout.config.workers }, (_, thread) =>

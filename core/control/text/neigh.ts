@@ -32,7 +32,9 @@ const STATES: Record<NudState, number> = {
   NONE: NUD_NONE,
 }
 /** By NUD_*. */
-export const NUD_NAMES = new Map(Object.entries(STATES).map(([name, state]) => [state, name as NudState]))
+export const NUD_NAMES = new Map(
+  Object.entries(STATES).map(([name, state]) => [state, name as NudState])
+)
 
 export const readNeighKey = (
   { dev, dst }: Pick<NeighSpec, 'dev' | 'dst'>,

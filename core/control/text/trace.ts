@@ -5,7 +5,6 @@
 import { Errno } from '../../base/errno.ts'
 import { AF_INET, AF_INET6 } from '../../base/family.ts'
 import { i32le } from '../../base/bytes.ts'
-import { bpfCheck } from '../../bpf/bpf-check.ts'
 import { CAPTURE_TRACE } from '../../dev/capture-constants.ts'
 import {
   TR_ANSWER,
@@ -31,26 +30,26 @@ import * as ipv4 from '../../wire/ipv4.ts'
 import * as ipv6 from '../../wire/ipv6.ts'
 import { formatMac, formatWords, mapIpv4, networkOf, type Words } from '../../wire/text.ts'
 import type { CapturedFrame } from '../captures.ts'
-import { isRefused } from '../answers.ts'
+import * as answers from '../answers.ts'
 import type { ControlPlane } from '../control.ts'
 import type { PacketEnds } from '../sockets.ts'
-import { compileFilter } from './filter/filter.ts'
+import { begun, readFrames } from './capture.ts'
 import { madePacket } from './made-packet.ts'
-import type {
-  Capturing,
-  DrySpec,
-  Refused,
-  TracedPacket,
-  TraceSpec,
-} from './messages.ts'
-import { ipProtocolNames, noSuchDevice, refuseAs, tableNames, typeNames } from './names.ts'
+import type { Capturing, DrySpec, Refused, TracedPacket, TraceSpec } from './messages.ts'
+import {
+  ipProtocolNames,
+  isRefused,
+  noSuchDevice,
+  refuseAs,
+  tableNames,
+  typeNames,
+} from './names.ts'
 import { NUD_NAMES } from './neigh.ts'
 import { dropPlace, dropRemedy } from './trace-reasons.ts'
 
 /** A packet has come to its end when nothing has been noted of it for so long; longer while somebody keeps it. */
 const QUIET_US = 100_000
 const KEPT_US = 4_000_000
-const ANY = 'any'
 
 const nameIn = (numbers: Readonly<Record<string, number>>): ((number: number) => string) => {
   const names = new Map(Object.entries(numbers).map(([name, number]) => [number, name]))
@@ -92,6 +91,12 @@ const noteOf = (frame: CapturedFrame): Note => {
     words: (k) => [arg(k), arg(k + 1), arg(k + 2), arg(k + 3)],
     octets: frame.bytes.subarray(TR_WORDS * 4),
   }
+}
+/** In words, as long as the frame is: only its headers are there. */
+const dumped = (octets: Uint8Array, len: number): string => {
+  const whole = new Uint8Array(len)
+  whole.set(octets)
+  return dumpFrame(whole, 0, len)
 }
 const textOf = (words: Words): string => formatWords(...words)
 
@@ -141,7 +146,7 @@ export const createTextTrace = (plane: Plane, nowUs: () => number) => {
     const type = PKT_TYPES[arg(1)] ?? String(arg(1))
     open.ends = endsOf(octets, frame.ifindex)
     open.isV6 = octets.length >= 14 && ethernet.type(octets, 0) === ethernet.ETH_P_IPV6
-    const what = dumpFrame(octets, 0, octets.length)
+    const what = dumped(octets, arg(3))
     if (open.packet.frame === '') {
       open.packet.dev = dev
       open.packet.frame = what
@@ -199,11 +204,11 @@ export const createTextTrace = (plane: Plane, nowUs: () => number) => {
   /** The one rule that leads to a table, when there is one. */
   const ruleOf = (family: number, table: number): number | undefined => {
     const rules = plane.dump({ type: 'RTM_GETRULE', filter: { family } })
-    if (isRefused(rules)) return undefined
+    if (answers.isRefused(rules)) return undefined
     const leading = [...rules].flat().filter((rule) => rule.table === table)
     return leading.length === 1 ? leading[0].priority : undefined
   }
-  const routed = (open: Open, { arg, words }: Note): Told => {
+  const routed = (_open: Open, { arg, words }: Note): Told => {
     const dst = words(7)
     const isV6 = textOf(dst).includes(':')
     const prefix = networkOf({ family: isV6 ? 6 : 4, words: dst, prefixlen: arg(3) })
@@ -222,7 +227,7 @@ export const createTextTrace = (plane: Plane, nowUs: () => number) => {
       `dev ${dev}`,
       table && `table ${table}`,
       arg(5) !== 0 && `metric ${arg(5)}`,
-      arg(2) > 0 && open.last !== 'prerouting' && `mtu ${arg(2)}`,
+      HOOKS[arg(15)] !== 'input' && `mtu ${arg(2)}`,
     ]
     return {
       stage: 'route',
@@ -254,7 +259,11 @@ export const createTextTrace = (plane: Plane, nowUs: () => number) => {
   }
   const sent = (open: Open, { frame, arg, octets }: Note): Told => {
     const dev = devName(frame.ifindex)
-    const what = dumpFrame(octets, 0, octets.length)
+    const what = dumped(octets, arg(1))
+    if (open.packet.frame === '') {
+      open.packet.dev = dev
+      open.packet.frame = what
+    }
     open.isKept = false
     open.packet.verdict = `sent by ${dev}`
     const segments = Math.max(1, arg(0))
@@ -326,25 +335,20 @@ export const createTextTrace = (plane: Plane, nowUs: () => number) => {
   const isOver = ({ lastUs, isKept }: Open): boolean =>
     nowUs() - lastUs > (isKept ? KEPT_US : QUIET_US)
 
-  const trace = (
-    { dev = ANY, filter = '', packets }: TraceSpec,
-    take: (packet: TracedPacket) => void
-  ): Capturing | Refused => {
-    const ifindex = dev === ANY ? 0 : ifindexOf(dev)
-    if (ifindex === 0 && dev !== ANY) return noSuchDevice(dev)
-    const program = compileFilter(filter)
-    if (typeof program === 'string') return refuseAs(Errno.EINVAL, `Error: ${program}`, 'filter')
-    if (!bpfCheck(program)) return refuseAs(Errno.EINVAL, 'Error: invalid filter.', 'filter')
+  const trace = (spec: TraceSpec, take: (packet: TracedPacket) => void): Capturing | Refused => {
+    const frames = readFrames(spec, ifindexOf)
+    if (isRefused(frames)) return frames
     const open = new Map<number, Open>()
-    const wanted = { ifindex, ways: CAPTURE_TRACE, snapLen: 0, program, packets }
-    const capturing = plane.capture(wanted, (frame) => {
-      const id = i32le(frame.bytes, TR_ID * 4)
-      const packet = open.get(id) ?? newOpen(frame.timeUs)
-      open.set(id, packet)
-      add(packet, frame)
-    })
-    if (typeof capturing === 'number')
-      return refuseAs(-capturing, 'Error: too many captures already.')
+    const wanted = { ...frames, ways: CAPTURE_TRACE, snapLen: 0, packets: spec.packets }
+    const capturing = begun(
+      plane.capture(wanted, (frame) => {
+        const id = i32le(frame.bytes, TR_ID * 4)
+        const packet = open.get(id) ?? newOpen(frame.timeUs)
+        open.set(id, packet)
+        add(packet, frame)
+      })
+    )
+    if (isRefused(capturing)) return capturing
     const poll = (): void => {
       capturing.poll()
       for (const [id, packet] of open) {
@@ -357,12 +361,11 @@ export const createTextTrace = (plane: Plane, nowUs: () => number) => {
   }
 
   const traceDry = ({ dev, packet }: DrySpec): TracedPacket | Refused => {
-    if (plane.dryRun === undefined)
-      return refuseAs(Errno.EOPNOTSUPP, 'Error: no dry run here.')
+    if (plane.dryRun === undefined) return refuseAs(Errno.EOPNOTSUPP, 'Error: no dry run here.')
     const ifindex = ifindexOf(dev)
     if (ifindex === 0) return noSuchDevice(dev)
     const link = plane.apply({ type: 'RTM_GETLINK', ifindex })
-    if (isRefused(link)) return noSuchDevice(dev)
+    if (answers.isRefused(link)) return noSuchDevice(dev)
     const frame = madePacket(packet, link.item.mac)
     if ('mistake' in frame) return refuseAs(Errno.EINVAL, `Error: ${frame.mistake}.`, 'packet')
     const open = newOpen(nowUs())
