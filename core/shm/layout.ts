@@ -211,7 +211,7 @@ export const APP_PAIR_WORDS = 32
 export const SYSCTL_WORDS = 256
 export const DEVICE_WORDS = 128
 /** A device's settings (devconf.ts): half of them IPv4's, half IPv6's. */
-export const DEV_CONF_WORDS = 128
+export const DEV_CONF_WORDS = 256
 /** Descriptors of a device: one a queue, as many queues as there can be workers. */
 export const DEVICE_FDS = MAX_WORKERS
 /** Steering state of a device: RSS (steering/rss.ts), then the RPS map (steering/rps.ts). */

@@ -30,7 +30,16 @@ export const createMachine = (deps: MachineDeps) => {
   if (restarted) recover(own)
   const steering = createSteering(own)
   const passing = createPassing(own, steering)
-  return { ...own, worker: thread, random, words, wheel, ...steering, ...passing }
+  return {
+    ...own,
+    worker: thread,
+    nowUs: deps.nowUs,
+    random,
+    words,
+    wheel,
+    ...steering,
+    ...passing,
+  }
 }
 
 /** Words of this thread's own, zero: timers, keys. A forerunner's timers may lie there, linked. */
