@@ -66,7 +66,7 @@ export type ControlDeps = {
   hasEnded?: (thread: number) => boolean
   /** By IPPROTO_*: what the protocol says of a socket (ss -i). */
   sockInfo?: Record<number, (sk: number) => SockInfo>
-  /** core/stack/dry-run.ts: the way of a made-up packet; absent where nobody asks for it. */
+  /** The way of a made-up packet (createDryRun); absent where nobody asks for it. */
   dryRun?: DryRun
   random: () => number
   /** Resolves after a moment in which the other threads have run. */

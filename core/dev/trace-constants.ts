@@ -12,8 +12,8 @@ export const TR_STAGE = 1
 export const TR_ANSWER = 2
 /** Words of the stage, as listed with TRACE_*. */
 export const TR_ARG = 4
-export const TR_ARGS = 20
-export const TR_WORDS = TR_ARG + TR_ARGS
+/** All of them: octets of a packet follow. */
+export const TR_WORDS = TR_ARG + 20
 /** Octets of a packet that a stage shows. */
 export const TRACE_SNAPLEN = 192
 

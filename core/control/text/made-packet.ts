@@ -14,7 +14,7 @@ import { type Addr, type Mac, parseAddr, parseMac } from '../../wire/text.ts'
 import * as udp from '../../wire/udp.ts'
 
 /** What is wrong with the words. */
-export type Mistake = { mistake: string }
+type Mistake = { mistake: string }
 type End = { addr: Addr; port: number }
 type Words = {
   src: End

@@ -28,10 +28,18 @@ import * as ethernet from '../../wire/ethernet.ts'
 import { IPPROTO_TCP, IPPROTO_UDP } from '../../wire/ipproto.ts'
 import * as ipv4 from '../../wire/ipv4.ts'
 import * as ipv6 from '../../wire/ipv6.ts'
-import { formatMac, formatWords, mapIpv4, networkOf, type Words } from '../../wire/text.ts'
+import {
+  formatIpv4,
+  formatMac,
+  formatWords,
+  mapIpv4,
+  networkOf,
+  type Words,
+} from '../../wire/text.ts'
 import type { CapturedFrame } from '../captures.ts'
 import * as answers from '../answers.ts'
 import type { ControlPlane } from '../control.ts'
+import type { Sock } from '../rtnetlink.ts'
 import type { PacketEnds } from '../sockets.ts'
 import { begun, readFrames } from './capture.ts'
 import { madePacket } from './made-packet.ts'
@@ -57,6 +65,8 @@ const nameIn = (numbers: Readonly<Record<string, number>>): ((number: number) =>
 }
 const reasonName = nameIn(Drop)
 const holderName = nameIn(Holder)
+/** Those from whom a packet goes on by itself. */
+const PASSING = ['reasm', 'neigh', 'qdisc', 'netem', 'mroute']
 /** nft's words for the hooks, by number. */
 const HOOKS = ['prerouting', 'input', 'forward', 'output', 'postrouting'] as const
 /** PACKET_*, as ip says it of a frame's destination. */
@@ -98,6 +108,9 @@ const dumped = (octets: Uint8Array, len: number): string => {
   whole.set(octets)
   return dumpFrame(whole, 0, len)
 }
+/** As ss has it. */
+const endText = ({ family, local: { words, port } }: Sock): string =>
+  family === AF_INET ? `${formatIpv4(words[3])}:${port}` : `[${textOf(words)}]:${port}`
 const textOf = (words: Words): string => formatWords(...words)
 
 /** What a frame says of its flow; null for what is no IP packet, or has no ports that can be read. */
@@ -180,7 +193,7 @@ export const createTextTrace = (plane: Plane, nowUs: () => number) => {
       return { protocol, text: `for this host: ${none}` }
     }
     const { state } = sock.info
-    const text = `for this host: ${protocol} socket ${state} ${textOf(sock.local.words)}:${sock.local.port}, cookie ${sock.cookie}, worker ${sock.worker}`
+    const text = `for this host: ${protocol} socket ${state} ${endText(sock)}, cookie ${sock.cookie}, worker ${sock.worker}`
     return { protocol, socket: { state, cookie: sock.cookie, worker: sock.worker }, text }
   }
   const atHook = (open: Open, { arg }: Note): Told => {
@@ -253,7 +266,7 @@ export const createTextTrace = (plane: Plane, nowUs: () => number) => {
   }
   const kept = (open: Open, { arg }: Note): Told => {
     const holder = holderName(arg(0))
-    open.isKept = true
+    open.isKept = PASSING.includes(holder)
     open.packet.verdict = `kept by ${holder}`
     return { stage: 'hold', holder, text: `waits: ${holder}` }
   }
