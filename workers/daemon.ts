@@ -24,8 +24,9 @@ import {
   THREAD_RUNNING,
   THREAD_WORDS,
 } from '../core/shm/layout.ts'
+import { createDryRun } from '../core/stack/dry-run.ts'
 import { type AppThreadData, STOP } from './app/thread-data.ts'
-import { kindsOf } from './kinds.ts'
+import { KINDS, kindsOf } from './kinds.ts'
 import { addLans, addUserLink, hints, namespaceOptions } from './lab/demo.ts'
 import type { LabData } from './lab/lab-data.ts'
 import { monotonicUs } from './os/clock.ts'
@@ -111,6 +112,7 @@ export const startDaemon = async (options: DaemonOptions) => {
     pause: () => new Promise((resolve) => setImmediate(resolve)),
     kinds: kindsOf({ queues, namespaces, files: options.files, say }),
     hasEnded: (thread) => ended.has(thread),
+    dryRun: createDryRun({ arena, kinds: KINDS, nowUs: monotonicUs }),
   })
 
   // what the threads have to tell: neighbours that changed, answers

@@ -10,6 +10,7 @@ import { bench, packetdrill } from './programs.ts'
 import { ss } from './ss.ts'
 import { dropwatch, flows, memory, nstat, softnetStat, sysctl } from './stats.ts'
 import { tcpdump } from './tcpdump.ts'
+import { trace } from './trace.ts'
 import { demo, up } from './up.ts'
 
 /** `usage`: the options of a command that leaves its --help to this file. */
@@ -42,6 +43,7 @@ const COMMANDS: Readonly<Record<string, Entry>> = {
   flows: [flows, 'which worker owns which flow', '[ -j ]'],
   config: [config, 'the running state as a file, and a file as the state'],
   tcpdump: [tcpdump, 'frames as they go by, in words or as pcapng'],
+  trace: [trace, 'the way of the next packets, or of a made-up one, stage by stage'],
   bench: [bench, 'what it costs and how fast it is, beside the kernel'],
   packetdrill: [packetdrill, 'plays scripts of packetdrill against a stack in this process'],
 }

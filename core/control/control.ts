@@ -15,6 +15,7 @@ import type { IpiSystem } from '../shm/ipi.ts'
 import { Addrconf, createIpi, Ipi, Notify } from '../shm/ipi.ts'
 import { setSysctlDefaults } from '../shm/sysctl.ts'
 import { createAddresses } from './addresses.ts'
+import type { DryRun } from '../stack/dry-run.ts'
 import type { Outcome, Refused, Reply } from './answers.ts'
 import { changed, isRefused, refuse, told } from './answers.ts'
 import { createCalls } from './calls.ts'
@@ -65,6 +66,8 @@ export type ControlDeps = {
   hasEnded?: (thread: number) => boolean
   /** By IPPROTO_*: what the protocol says of a socket (ss -i). */
   sockInfo?: Record<number, (sk: number) => SockInfo>
+  /** The way of a made-up packet (createDryRun); absent where nobody asks for it. */
+  dryRun?: DryRun
   random: () => number
   /** Resolves after a moment in which the other threads have run. */
   pause: () => Promise<void>
@@ -221,7 +224,7 @@ export const createControl = (deps: ControlDeps) => {
   const maddrs = createMaddrs({ arena, time, isDevice: links.isDevice, list: links.list })
   const mroutes = createMroutes({ arena, time, isDevice: links.isDevice, list: links.list })
   const sockets = createSocketDump({ arena, calls, sockInfo })
-  const captures = createCaptures({ arena, nowUs, retire, raise })
+  const captures = createCaptures({ arena, nowUs, retire, raise, publish })
   const stats = createStats({ arena, time, socketsOf: sockets.count })
   const { memory } = createMemory({ arena, pools: stats.pools })
 
@@ -492,6 +495,8 @@ export const createControl = (deps: ControlDeps) => {
     subscribe,
     capture: captures.open,
     steeringSet: ethtool.steeringSet,
+    dryRun: deps.dryRun,
+    takerOf: sockets.takerOf,
     revision,
     appliedBy,
     kinds,

@@ -163,6 +163,8 @@ export const G_SHUTDOWN = GLOBALS + 1
 /** Captures that are open (bits), and those of them that want what dies too. */
 export const G_CAPTURES = GLOBALS + 2
 export const G_CAPTURE_DROPS = GLOBALS + 3
+/** Those of them that are traces. */
+export const G_TRACES = GLOBALS + 4
 
 // Thread block: 64 words (four cache lines) a thread.
 export const THREAD_WORDS = 64

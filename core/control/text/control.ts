@@ -29,6 +29,7 @@ import type {
 import { NLM_F_CREATE } from '../nlm-flags.ts'
 import { isRefused, refuseAs } from './names.ts'
 import { createNotes } from './notes.ts'
+import { createTextTrace } from './trace.ts'
 
 export type TextControl = ReturnType<typeof createTextControl>
 
@@ -55,6 +56,7 @@ export const createTextControl = (deps: ControlDeps) => {
   const config = createConfig(dump, plane.kinds, plane)
   const subscribe = createNotes(plane)
   const capture = createTextCapture(plane)
+  const traces = createTextTrace(plane, deps.nowUs)
 
   const configOf = ({ whole }: MessageOf<'CONFIG_GET'>): StackConfig =>
     whole === true ? config.whole() : config.get()
@@ -189,6 +191,7 @@ export const createTextControl = (deps: ControlDeps) => {
     dump: dump as Control['dump'],
     subscribe,
     capture,
+    ...traces,
     revision,
     kinds,
   }

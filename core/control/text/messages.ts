@@ -661,6 +661,43 @@ export type Capturing = {
   close: () => void
 }
 
+// ---- traces
+
+export type TraceSpec = {
+  /** A device that the packets come in by; every one when it is left out, or "any". */
+  dev?: string
+  /** An expression as tcpdump takes it. */
+  filter?: string
+  /** How many packets are followed. */
+  packets: number
+}
+export type DrySpec = {
+  /** Device that it comes in by. */
+  dev: string
+  /** In words ("tcp 10.1.0.1:5000 > 10.2.0.1:80"), or a frame in hex. */
+  packet: string
+}
+/** What a stage decided; which of the words are there depends on the stage. */
+export type TraceStage = {
+  stage: string
+  /** Microseconds since the packet was first seen; a thread reads its clock once a turn. */
+  at_us: number
+  cpu: number
+  /** It is of a packet that this one led to: an answer, an ICMP error, a question for a neighbour. */
+  answer?: true
+  /** In one line. */
+  text: string
+  [word: string]: unknown
+}
+export type TracedPacket = {
+  dev: string
+  /** As tcpdump words it. */
+  frame: string
+  stages: TraceStage[]
+  /** What became of it. */
+  verdict: string
+}
+
 // ---- the control plane, as its clients see it
 
 export type Control = {
@@ -675,6 +712,10 @@ export type Control = {
   subscribe(kinds: readonly WatchKind[], fn: (note: Notification) => void): () => void
   /** Shows `take` the frames that somebody asks for, whenever poll() of what is answered is called. */
   capture(spec: CaptureSpec, take: (frame: CaptureItem) => void): Capturing | Refused
+  /** Shows `take` the packets that somebody asks for, when their ways have come to an end. */
+  trace(spec: TraceSpec, take: (packet: TracedPacket) => void): Capturing | Refused
+  /** The way of a made-up packet: the real code, on a copy; nothing is sent, counted or changed. */
+  traceDry(spec: DrySpec): TracedPacket | Refused
   /** The last revision. */
   revision(): number
   /** What `ip link add ... type NAME` can make, and the words of `data` that each takes. */

@@ -1,0 +1,393 @@
+/**
+ * Traces in words: what each stage has noted of a packet (dev/trace.ts), as JSON and as a line. A live trace follows the next
+ * packets that a filter takes; a dry one gives a made-up packet to a copy of the stack (stack/dry-run.ts).
+ */
+import { Errno } from '../../base/errno.ts'
+import { AF_INET, AF_INET6 } from '../../base/family.ts'
+import { i32le } from '../../base/bytes.ts'
+import { CAPTURE_TRACE } from '../../dev/capture-constants.ts'
+import {
+  TR_ANSWER,
+  TR_ARG,
+  TR_ID,
+  TR_STAGE,
+  TR_WORDS,
+  TRACE_DROP,
+  TRACE_HOLD,
+  TRACE_HOOK,
+  TRACE_NEIGH,
+  TRACE_RESUME,
+  TRACE_ROUTE,
+  TRACE_RX,
+  TRACE_XMIT,
+} from '../../dev/trace-constants.ts'
+import { Holder } from '../../skb/budget.ts'
+import { Drop } from '../../skb/drop.ts'
+import { dumpFrame } from '../../wire/dump.ts'
+import * as ethernet from '../../wire/ethernet.ts'
+import { IPPROTO_TCP, IPPROTO_UDP } from '../../wire/ipproto.ts'
+import * as ipv4 from '../../wire/ipv4.ts'
+import * as ipv6 from '../../wire/ipv6.ts'
+import {
+  formatIpv4,
+  formatMac,
+  formatWords,
+  mapIpv4,
+  networkOf,
+  type Words,
+} from '../../wire/text.ts'
+import type { CapturedFrame } from '../captures.ts'
+import * as answers from '../answers.ts'
+import type { ControlPlane } from '../control.ts'
+import type { Sock } from '../rtnetlink.ts'
+import type { PacketEnds } from '../sockets.ts'
+import { begun, readFrames } from './capture.ts'
+import { madePacket } from './made-packet.ts'
+import type { Capturing, DrySpec, Refused, TracedPacket, TraceSpec } from './messages.ts'
+import {
+  ipProtocolNames,
+  isRefused,
+  noSuchDevice,
+  refuseAs,
+  tableNames,
+  typeNames,
+} from './names.ts'
+import { NUD_NAMES } from './neigh.ts'
+import { dropPlace, dropRemedy } from './trace-reasons.ts'
+
+/** A packet has come to its end when nothing has been noted of it for so long; longer while somebody keeps it. */
+const QUIET_US = 100_000
+const KEPT_US = 4_000_000
+
+const nameIn = (numbers: Readonly<Record<string, number>>): ((number: number) => string) => {
+  const names = new Map(Object.entries(numbers).map(([name, number]) => [number, name]))
+  return (number) => names.get(number) ?? String(number)
+}
+const reasonName = nameIn(Drop)
+const holderName = nameIn(Holder)
+/** Those from whom a packet goes on by itself. */
+const PASSING = ['reasm', 'neigh', 'qdisc', 'netem', 'mroute']
+/** nft's words for the hooks, by number. */
+const HOOKS = ['prerouting', 'input', 'forward', 'output', 'postrouting'] as const
+/** PACKET_*, as ip says it of a frame's destination. */
+const PKT_TYPES = ['host', 'broadcast', 'multicast', 'otherhost', 'outgoing', 'loopback'] as const
+/** STAGE_* */
+const RESUMED = ['frame', 'received', 'deliver', 'socket'] as const
+
+/** A packet whose way goes on. */
+type Open = {
+  startUs: number
+  lastUs: number
+  ends: PacketEnds | null
+  isV6: boolean
+  last: string
+  isKept: boolean
+  packet: TracedPacket
+}
+/** The words of a record. */
+type Note = {
+  frame: CapturedFrame
+  arg: (k: number) => number
+  words: (k: number) => Words
+  octets: Uint8Array
+}
+type Told = { stage: string; text: string; [word: string]: unknown }
+
+const noteOf = (frame: CapturedFrame): Note => {
+  const arg = (k: number): number => i32le(frame.bytes, (TR_ARG + k) * 4)
+  return {
+    frame,
+    arg,
+    words: (k) => [arg(k), arg(k + 1), arg(k + 2), arg(k + 3)],
+    octets: frame.bytes.subarray(TR_WORDS * 4),
+  }
+}
+/** In words, as long as the frame is: only its headers are there. */
+const dumped = (octets: Uint8Array, len: number): string => {
+  const whole = new Uint8Array(len)
+  whole.set(octets)
+  return dumpFrame(whole, 0, len)
+}
+/** As ss has it. */
+const endText = ({ family, local: { words, port } }: Sock): string =>
+  family === AF_INET ? `${formatIpv4(words[3])}:${port}` : `[${textOf(words)}]:${port}`
+const textOf = (words: Words): string => formatWords(...words)
+
+/** What a frame says of its flow; null for what is no IP packet, or has no ports that can be read. */
+const endsOf = (mem: Uint8Array, dev: number): PacketEnds | null => {
+  const at = ethernet.ETH_HLEN
+  if (mem.length < at + ipv4.MIN_HEADER) return null
+  const type = ethernet.type(mem, 0)
+  const portsAt = (from: number) => ({
+    sport: mem.length < from + 4 ? 0 : (mem[from] << 8) | mem[from + 1],
+    dport: mem.length < from + 4 ? 0 : (mem[from + 2] << 8) | mem[from + 3],
+  })
+  if (type === ethernet.ETH_P_IP)
+    return {
+      protocol: ipv4.protocol(mem, at),
+      saddr: mapIpv4(ipv4.src(mem, at)),
+      daddr: mapIpv4(ipv4.dst(mem, at)),
+      ...portsAt(at + ipv4.headerLen(mem, at)),
+      dev,
+    }
+  if (type !== ethernet.ETH_P_IPV6 || mem.length < at + ipv6.HEADER) return null
+  return {
+    protocol: ipv6.nextHeader(mem, at),
+    saddr: [ipv6.src0(mem, at), ipv6.src1(mem, at), ipv6.src2(mem, at), ipv6.src3(mem, at)],
+    daddr: [ipv6.dst0(mem, at), ipv6.dst1(mem, at), ipv6.dst2(mem, at), ipv6.dst3(mem, at)],
+    ...portsAt(at + ipv6.HEADER),
+    dev,
+  }
+}
+
+type Plane = Pick<
+  ControlPlane,
+  'capture' | 'dryRun' | 'takerOf' | 'ifindexOf' | 'nameOf' | 'dump' | 'apply'
+>
+
+export const createTextTrace = (plane: Plane, nowUs: () => number) => {
+  const { nameOf, ifindexOf } = plane
+  const devName = (ifindex: number): string => (ifindex === 0 ? '-' : nameOf(ifindex))
+  const hasPorts = (protocol: number): boolean =>
+    protocol === IPPROTO_TCP || protocol === IPPROTO_UDP
+
+  // ---- the stages, by TRACE_*
+
+  const received = (open: Open, { frame, arg, octets }: Note): Told => {
+    const dev = devName(frame.ifindex)
+    const hash = `0x${(arg(0) >>> 0).toString(16).padStart(8, '0')}`
+    const type = PKT_TYPES[arg(1)] ?? String(arg(1))
+    open.ends = endsOf(octets, frame.ifindex)
+    open.isV6 = octets.length >= 14 && ethernet.type(octets, 0) === ethernet.ETH_P_IPV6
+    const what = dumped(octets, arg(3))
+    if (open.packet.frame === '') {
+      open.packet.dev = dev
+      open.packet.frame = what
+    }
+    open.packet.verdict = `received on ${dev}`
+    const segments = Math.max(1, arg(2))
+    const steered = arg(0) === 0 ? 'no flow' : `hash ${hash}`
+    return {
+      stage: 'receive',
+      dev,
+      hash,
+      pkt_type: type,
+      length: arg(3),
+      segments,
+      ...(arg(4) >= 0 && { vlan: arg(4) & 0xfff }),
+      text: `${dev}: ${steered} -> cpu ${frame.cpu}; ${type}, ${arg(3)} octets${segments > 1 ? `, ${segments} segments` : ''}`,
+    }
+  }
+  const resumed = (_open: Open, { frame, arg }: Note): Told => {
+    const at = RESUMED[arg(0)] ?? String(arg(0))
+    return { stage: 'resume', resumes: at, text: `goes on at cpu ${frame.cpu}, at ${at}` }
+  }
+  /** Who takes what is for this host: the socket, or the protocol. */
+  const taker = (open: Open) => {
+    const { ends } = open
+    if (ends === null) return { text: 'for this host' }
+    const protocol = ipProtocolNames.format(ends.protocol)
+    const sock = hasPorts(ends.protocol) ? plane.takerOf(ends) : undefined
+    if (sock === undefined) {
+      const none = hasPorts(ends.protocol) ? `${protocol}: no socket` : protocol
+      return { protocol, text: `for this host: ${none}` }
+    }
+    const { state } = sock.info
+    const text = `for this host: ${protocol} socket ${state} ${endText(sock)}, cookie ${sock.cookie}, worker ${sock.worker}`
+    return { protocol, socket: { state, cookie: sock.cookie, worker: sock.worker }, text }
+  }
+  const atHook = (open: Open, { arg }: Note): Told => {
+    const hook = HOOKS[arg(0)] ?? String(arg(0))
+    const [from, to] = [devName(arg(2)), devName(arg(3))]
+    const family = arg(1) === AF_INET6 ? 'ip6' : 'ip'
+    const said = { stage: hook, family, iif: from, oif: to }
+    if (hook === 'input') {
+      const found = taker(open)
+      open.packet.verdict = found.text.replace('for this host', 'delivered')
+      return { ...said, ...found }
+    }
+    const texts: Record<string, string> = {
+      prerouting: `${family}_rcv: the header is right`,
+      forward: `${family}_forward: ${from} -> ${to}, one hop less`,
+      output: `${family}_local_out: made here, leaves by ${to}`,
+      postrouting: `${family}_output: leaves by ${to}`,
+    }
+    return { ...said, text: texts[hook] ?? hook }
+  }
+  /** The one rule that leads to a table, when there is one. */
+  const ruleOf = (family: number, table: number): number | undefined => {
+    const rules = plane.dump({ type: 'RTM_GETRULE', filter: { family } })
+    if (answers.isRefused(rules)) return undefined
+    const leading = [...rules].flat().filter((rule) => rule.table === table)
+    return leading.length === 1 ? leading[0].priority : undefined
+  }
+  const routed = (_open: Open, { arg, words }: Note): Told => {
+    const dst = words(7)
+    const isV6 = textOf(dst).includes(':')
+    const prefix = networkOf({ family: isV6 ? 6 : 4, words: dst, prefixlen: arg(3) })
+    const to = arg(3) === 0 ? 'default' : `${textOf(prefix.words)}/${arg(3)}`
+    const type = typeNames.format(arg(0))
+    // a row that no table has: of the device, for what is on its link or to a group
+    const table = arg(4) === 0 ? undefined : tableNames.format(arg(4))
+    const rule = table === undefined ? undefined : ruleOf(isV6 ? AF_INET6 : AF_INET, arg(4))
+    const gateway = arg(6) === 0 ? undefined : textOf(words(11))
+    const dev = devName(arg(1))
+    const text = [
+      rule !== undefined && `rule ${rule}:`,
+      type,
+      table === undefined ? textOf(dst) : to,
+      gateway && `via ${gateway}`,
+      `dev ${dev}`,
+      table && `table ${table}`,
+      arg(5) !== 0 && `metric ${arg(5)}`,
+      HOOKS[arg(15)] !== 'input' && `mtu ${arg(2)}`,
+    ]
+    return {
+      stage: 'route',
+      type,
+      dst: to,
+      gateway,
+      dev,
+      table,
+      rule,
+      metric: arg(5),
+      text: text.filter(Boolean).join(' '),
+    }
+  }
+  const neighbour = (_open: Open, { arg, words }: Note): Told => {
+    const [dst, dev] = [textOf(words(4)), devName(arg(0))]
+    const state = arg(1) === -1 ? null : (NUD_NAMES.get(arg(1)) ?? 'NONE')
+    const lladdr = state === null || state === 'INCOMPLETE' ? undefined : formatMac(arg(2), arg(3))
+    const text =
+      state === null
+        ? `${dst} dev ${dev}: nobody knows it yet`
+        : [dst, `dev ${dev}`, lladdr && `lladdr ${lladdr}`, state].filter(Boolean).join(' ')
+    return { stage: 'neigh', dst, dev, lladdr, state: state === null ? [] : [state], text }
+  }
+  const kept = (open: Open, { arg }: Note): Told => {
+    const holder = holderName(arg(0))
+    open.isKept = PASSING.includes(holder)
+    open.packet.verdict = `kept by ${holder}`
+    return { stage: 'hold', holder, text: `waits: ${holder}` }
+  }
+  const sent = (open: Open, { frame, arg, octets }: Note): Told => {
+    const dev = devName(frame.ifindex)
+    const what = dumped(octets, arg(1))
+    if (open.packet.frame === '') {
+      open.packet.dev = dev
+      open.packet.frame = what
+    }
+    open.isKept = false
+    open.packet.verdict = `sent by ${dev}`
+    const segments = Math.max(1, arg(0))
+    return {
+      stage: 'transmit',
+      dev,
+      length: arg(1),
+      segments,
+      frame: what,
+      text: `${dev}: ${what}${segments > 1 ? ` (${segments} segments, one super-frame)` : ''}`,
+    }
+  }
+  const dropped = (open: Open, { arg }: Note): Told => {
+    const reason = reasonName(arg(0))
+    const place = dropPlace(reason, open.last, open.isV6)
+    const remedy = dropRemedy(reason)
+    open.isKept = false
+    open.packet.verdict = `dropped: ${reason}`
+    return {
+      stage: 'drop',
+      reason,
+      place,
+      would_pass: remedy,
+      text: `${reason} in ${place}${remedy === undefined ? '' : `; it takes ${remedy}`}`,
+    }
+  }
+  const STAGES: Readonly<Record<number, (open: Open, note: Note) => Told>> = {
+    [TRACE_RX]: received,
+    [TRACE_RESUME]: resumed,
+    [TRACE_HOOK]: atHook,
+    [TRACE_ROUTE]: routed,
+    [TRACE_NEIGH]: neighbour,
+    [TRACE_HOLD]: kept,
+    [TRACE_XMIT]: sent,
+    [TRACE_DROP]: dropped,
+  }
+
+  // ---- packets
+
+  const newOpen = (startUs: number): Open => ({
+    startUs,
+    lastUs: startUs,
+    ends: null,
+    isV6: false,
+    last: '',
+    isKept: false,
+    packet: { dev: '-', frame: '', stages: [], verdict: '' },
+  })
+  const add = (open: Open, frame: CapturedFrame): void => {
+    const isAnswer = i32le(frame.bytes, TR_ANSWER * 4) === 1
+    // what an answer goes through is its own: it says nothing of the packet's end
+    const before = { ...open, packet: { ...open.packet } }
+    const { stage, text, ...fields } = STAGES[i32le(frame.bytes, TR_STAGE * 4)](open, noteOf(frame))
+    if (isAnswer) {
+      open.ends = before.ends
+      open.isKept = before.isKept
+      open.packet.verdict = before.packet.verdict
+    } else open.last = stage
+    open.lastUs = frame.timeUs
+    open.packet.stages.push({
+      stage,
+      at_us: frame.timeUs - open.startUs,
+      cpu: frame.cpu,
+      ...(isAnswer && { answer: true }),
+      ...fields,
+      text,
+    })
+  }
+  const isOver = ({ lastUs, isKept }: Open): boolean =>
+    nowUs() - lastUs > (isKept ? KEPT_US : QUIET_US)
+
+  const trace = (spec: TraceSpec, take: (packet: TracedPacket) => void): Capturing | Refused => {
+    const frames = readFrames(spec, ifindexOf)
+    if (isRefused(frames)) return frames
+    const open = new Map<number, Open>()
+    const wanted = { ...frames, ways: CAPTURE_TRACE, snapLen: 0, packets: spec.packets }
+    const capturing = begun(
+      plane.capture(wanted, (frame) => {
+        const id = i32le(frame.bytes, TR_ID * 4)
+        const packet = open.get(id) ?? newOpen(frame.timeUs)
+        open.set(id, packet)
+        add(packet, frame)
+      })
+    )
+    if (isRefused(capturing)) return capturing
+    const poll = (): void => {
+      capturing.poll()
+      for (const [id, packet] of open) {
+        if (!isOver(packet)) continue
+        open.delete(id)
+        take(packet.packet)
+      }
+    }
+    return { ...capturing, poll }
+  }
+
+  const traceDry = ({ dev, packet }: DrySpec): TracedPacket | Refused => {
+    if (plane.dryRun === undefined) return refuseAs(Errno.EOPNOTSUPP, 'Error: no dry run here.')
+    const ifindex = ifindexOf(dev)
+    if (ifindex === 0) return noSuchDevice(dev)
+    const link = plane.apply({ type: 'RTM_GETLINK', ifindex })
+    if (answers.isRefused(link)) return noSuchDevice(dev)
+    const frame = madePacket(packet, link.item.mac)
+    if ('mistake' in frame) return refuseAs(Errno.EINVAL, `Error: ${frame.mistake}.`, 'packet')
+    const open = newOpen(nowUs())
+    const isTaken = (ends: PacketEnds): boolean => plane.takerOf(ends) !== undefined
+    if (!plane.dryRun(frame, ifindex, isTaken, (note) => add(open, note)))
+      return refuseAs(Errno.EMSGSIZE, 'Error: the frame is too long.', 'packet')
+    open.packet.dev = dev
+    open.packet.frame = dumpFrame(frame, 0, frame.length)
+    return open.packet
+  }
+  return { trace, traceDry }
+}
