@@ -496,6 +496,7 @@ export const createControl = (deps: ControlDeps) => {
     capture: captures.open,
     dryRun: deps.dryRun,
     takerOf: sockets.takerOf,
+    steeringSet: ethtool.steeringSet,
     revision,
     appliedBy,
     kinds,

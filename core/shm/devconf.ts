@@ -117,6 +117,8 @@ const IPV6 = {
   accept_ra_rt_info_max_plen: number(0, 128),
   /** Also from an address of our own. */
   accept_ra_from_local: onOff(0),
+  /** Redirects are believed, by a host. */
+  accept_redirects: onOff(1),
   /** Addresses are made of what routers say of prefixes, while there are fewer than max_addresses (0: any number). */
   autoconf: onOff(1),
   max_addresses: number(16, MAX),

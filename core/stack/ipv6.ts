@@ -3,6 +3,7 @@ import type { InetFrag } from '../inet/inet-fragment.ts'
 import type { InetProtos } from '../inet/inet-protos.ts'
 import { AF_INET6 } from '../base/family.ts'
 import { TIMER_WORDS } from '../base/timer-wheel.ts'
+import { createInetPeers } from '../inet/inet-peer.ts'
 import { createMrForward } from '../inet/mr-forward.ts'
 import { createDad } from '../ipv6/dad.ts'
 import { createExthdrs } from '../ipv6/exthdrs.ts'
@@ -16,11 +17,13 @@ import { createIp6Output } from '../ipv6/ip6-output.ts'
 import { createMld } from '../ipv6/mld.ts'
 import { createIp6Reassembly } from '../ipv6/ip6-reassembly.ts'
 import { createNdSend } from '../ipv6/nd-send.ts'
+import { createNdiscRedirect } from '../ipv6/ndisc-redirect.ts'
 import { createNdisc } from '../ipv6/ndisc.ts'
 import { createRaInput } from '../ipv6/ra-input.ts'
 import { createRaOutput } from '../ipv6/ra-output.ts'
 import { createRs } from '../ipv6/rs.ts'
 import type { NfHooks } from '../netfilter/hooks.ts'
+import { Ipi } from '../shm/ipi.ts'
 import { ETH_P_IPV6 } from '../wire/ethernet.ts'
 import { ICMPV6_PKT_TOOBIG } from '../wire/icmpv6.ts'
 import type { Link } from './link.ts'
@@ -91,10 +94,24 @@ export const createIpv6 = ({ machine, link, neigh, routing, frags, protos, nf }:
     key: machine.words(4),
     onRouter: (ifindex) => rs?.routerHeard(ifindex),
   })
+  const ndiscRedirect = createNdiscRedirect({
+    ...common,
+    key: machine.words(4),
+    peers: createInetPeers(machine),
+    table,
+    ndSend,
+  })
+  const [dest, gateway] = [new Int32Array(4), new Int32Array(4)]
+  machine.ipi.on(Ipi.REDIRECT, (_from, dev, a, b, c, d, e, f, g, h) => {
+    dest.set([a, b, c, d])
+    gateway.set([e, f, g, h])
+    ndiscRedirect.redirected(dev, dest, gateway)
+  })
   const { ndiscRcv, ndSolicit, ndProbe, ndNotify } = createNdisc({
     ...common,
     ...raInput,
     ...raOutput,
+    ...ndiscRedirect,
     ndSend,
     table,
     neighbour: neigh.neighbour,
@@ -104,6 +121,7 @@ export const createIpv6 = ({ machine, link, neigh, routing, frags, protos, nf }:
   const { ip6Forward, forwardFinish } = createIp6Forward({
     ...common,
     ...out,
+    ...ndiscRedirect,
     icmpv6Send,
     networkSegLen: gso.networkSegLen,
   })

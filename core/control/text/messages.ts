@@ -464,12 +464,32 @@ export type RpsItem = { ifname: string; rps_cpus: string; rps_flow_cnt: number }
 export type FlowItem = { worker: number } & { [word: string]: unknown }
 // ---- declarative configuration (contract.md section 2)
 
+/** An address beside its link, in full where it is not as addresses come. */
+export type ConfigAddress = string | Omit<AddressSpec, 'dev'>
+/** What ethtool and sysfs set of a link, and its part in multicast. */
+export type ConfigSteering = {
+  rss?: Omit<RssSpec, 'ifname'>
+  channels?: { combined: number }
+  features?: Record<string, boolean>
+  'rx-flow-hash'?: Record<string, string[]>
+  rps?: { rps_cpus?: string; rps_flow_cnt?: number }
+  mvif?: Partial<Record<FamilyName, MvifRole>>
+}
 export type StackConfig = {
-  link?: (LinkSpec & { addresses?: string[] })[]
+  link?: (LinkSpec & ConfigSteering & { addresses?: ConfigAddress[] })[]
   route?: RouteSpec[]
   rule?: RuleSpec[]
   neigh?: NeighSpec[]
+  maddr?: MaddrSpec[]
+  mroute?: MrouteSpec[]
   sysctl?: Record<string, number | string>
+}
+/** Where changes are kept before they are answered; a throw refuses the answer, not the change. */
+export type KeepState = {
+  append: (messages: readonly Message[]) => void
+  /** Is it time for the whole in place of so many changes? */
+  isLong: () => boolean
+  replace: (config: StackConfig) => void
 }
 /** One step from the running state to the wanted one, as a message that would be sent. */
 export type ConfigStep = {
@@ -537,7 +557,8 @@ export type Requests = {
   WORKER_GET: { carries: { worker: number }; item: WorkerItem }
   NSTAT_GET: { carries: object; item: Record<string, number> }
   MEMORY_GET: { carries: object; item: MemoryItem }
-  CONFIG_GET: { carries: object; item: StackConfig }
+  /** `whole`: what is the default too, which a configuration need not say. */
+  CONFIG_GET: { carries: { whole?: boolean }; item: StackConfig }
   /** dry_run answers with the steps and does nothing. */
   CONFIG_SET: { carries: { config: StackConfig; dry_run?: boolean }; item: ConfigStep[] }
   /** Changes of routes, addresses and links in one revision; `atomic` undoes all when one is refused. */
