@@ -113,7 +113,7 @@ export const createCaptures = ({ arena, nowUs, retire, raise, publish }: Capture
   }
   /** Gives everybody what has come, in the order of time; what comes meanwhile waits, so it ends. */
   const poll = (): void => {
-    const now = nowUs()
+    const now = Math.floor(nowUs())
     for (;;) {
       let oldest = -1
       let record = 0
@@ -183,7 +183,7 @@ export const createCaptures = ({ arena, nowUs, retire, raise, publish }: Capture
       })
       raise()
     }
-    return { startUs: nowUs(), poll, lost: () => lostOf(capture) - before, close }
+    return { startUs: Math.floor(nowUs()), poll, lost: () => lostOf(capture) - before, close }
   }
   return { open }
 }

@@ -323,6 +323,8 @@ export const createTextTrace = (plane: Plane, nowUs: () => number) => {
       open.packet.verdict = before.packet.verdict
     } else open.last = stage
     open.lastUs = frame.timeUs
+    // a dry run begins with its packet, whenever it was asked for
+    if (open.packet.stages.length === 0) open.startUs = frame.timeUs
     open.packet.stages.push({
       stage,
       at_us: frame.timeUs - open.startUs,
