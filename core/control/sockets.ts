@@ -40,6 +40,7 @@ import type { Words } from '../wire/text.ts'
 import type { Outcome } from './answers.ts'
 import { changed, chunks, refuse, told } from './answers.ts'
 import type { Calls } from './calls.ts'
+import type { PacketEnds } from './packet-ends.ts'
 import type { MessageOf, Sock, SockEnd, SockFilter } from './rtnetlink.ts'
 
 export type SocketsDeps = {
@@ -47,17 +48,6 @@ export type SocketsDeps = {
   calls: Calls
   /** By IPPROTO_*: tcpInfo (transport/tcp/sock/tcp-info.ts), filled by workers/daemon.ts. */
   sockInfo: Record<number, (sk: number) => SockInfo>
-}
-
-/** Where a packet comes from and goes to. */
-export type PacketEnds = {
-  protocol: number
-  saddr: Words
-  daddr: Words
-  sport: number
-  dport: number
-  /** Device it came in on. */
-  dev: number
 }
 
 export type SocketDump = ReturnType<typeof createSocketDump>

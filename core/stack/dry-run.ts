@@ -9,11 +9,9 @@ import type { CapturedFrame } from '../control/captures.ts'
 import { createCaptures } from '../control/captures.ts'
 import { CAPTURE_TRACE } from '../dev/capture-constants.ts'
 import type { PathKind } from '../dev/kinds/link-kind.ts'
-import { createFlowi, FL_DADDR, FL_SADDR } from '../base/flowi.ts'
 import { NETDEV_TX_OK } from '../netdev/netdev.ts'
 import { NF_ACCEPT, NF_INET_LOCAL_IN, NF_STOLEN } from '../netfilter/nf-constants.ts'
-import type { Arena } from '../shm/arena.ts'
-import { createArena } from '../shm/arena.ts'
+import { type Arena, backlogRing, createArena, ipiRing } from '../shm/arena.ts'
 import { G_CAPTURE_DROPS, G_CAPTURES, G_SHUTDOWN, G_TRACES } from '../shm/layout.ts'
 import {
   LARGE_ROOM,
@@ -21,14 +19,12 @@ import {
   SKB_DEV,
   SKB_NETWORK,
   SKB_PROTOCOL,
-  SKB_TRANSPORT,
+  SKB_TAIL,
 } from '../skb/skb.ts'
+import { ringReadable } from '../shm/ring.ts'
+import { createFlowDissector } from '../steering/flow-dissect.ts'
 import { createStack, type Stack } from '../stack.ts'
-import type { PacketEnds } from '../control/sockets.ts'
-import { ETH_P_IP } from '../wire/ethernet.ts'
-import { IPPROTO_TCP, IPPROTO_UDP } from '../wire/ipproto.ts'
-import * as ipv4 from '../wire/ipv4.ts'
-import * as ipv6 from '../wire/ipv6.ts'
+import { type PacketEnds, packetEnds } from '../control/packet-ends.ts'
 
 type DryRunDeps = {
   arena: Arena
@@ -60,11 +56,13 @@ const ID = 1
 /** Secrets are for peers: here is none. */
 const random = (): number => 1
 
-/** Everything in front of the rings: globals and tables. Captures and the end of the daemon are the others' business. */
-const copyTables = (arena: Arena): Arena => {
-  const { config, backlogRings } = arena.layout
-  const dry = createArena(config, new SharedArrayBuffer(arena.buffer.byteLength))
-  dry.i32.set(arena.i32.subarray(0, backlogRings))
+/**
+ * Everything in front of the rings: globals and tables. Captures and the end of the daemon are the others' business. What the
+ * run before has left behind them is what a stack that starts again finds: rings and free stacks are made anew.
+ */
+const copyTables = ({ i32, layout }: Arena, buffer: ArrayBufferLike): Arena => {
+  const dry = createArena(layout.config, buffer)
+  dry.i32.set(i32.subarray(0, layout.backlogRings))
   for (const word of [G_CAPTURES, G_CAPTURE_DROPS, G_TRACES, G_SHUTDOWN]) dry.i32[word] = 0
   return dry
 }
@@ -73,6 +71,15 @@ const copyTables = (arena: Arena): Arena => {
 const copyGroups = ({ i32, layout }: Arena, dry: Arena): void => {
   const { mcMembers, mfcStatsF64 } = layout
   dry.i32.set(i32.subarray(mcMembers, mfcStatsF64 << 1), mcMembers)
+}
+
+/** Has another CPU sent this one a packet, or called it? */
+const hasWork = ({ i32, layout }: Arena, thread: number): boolean => {
+  for (let from = 0; from < layout.config.workers; from++) {
+    if (ringReadable(i32, backlogRing(layout, thread, from)) !== 0) return true
+    if (ringReadable(i32, ipiRing(layout, thread, from)) !== 0) return true
+  }
+  return false
 }
 
 const gone: PathKind['startXmit'] =
@@ -88,26 +95,9 @@ export const createDryRun = ({ arena, kinds, nowUs }: DryRunDeps): DryRun => {
     startXmit: INSIDE.includes(name) ? startXmit : gone,
   }))
 
-  /** The ports of a packet to this host, which is whole; 0 for protocols without. */
-  const endsOf = (stack: Stack, skb: number): PacketEnds => {
-    const { i32, u8 } = stack.arena
-    const at = i32[skb + SKB_NETWORK]
-    const isV4 = i32[skb + SKB_PROTOCOL] === ETH_P_IP
-    const flow = createFlowi()
-    stack.loadAddrs(skb, flow)
-    const wordsAt = (w: number) => [flow[w], flow[w + 1], flow[w + 2], flow[w + 3]] as const
-    const transport = i32[skb + SKB_TRANSPORT]
-    const portAt = (offset: number): number =>
-      (u8[transport + offset] << 8) | u8[transport + offset + 1]
-    return {
-      protocol: isV4 ? ipv4.protocol(u8, at) : ipv6.nextHeader(u8, at),
-      saddr: wordsAt(FL_SADDR),
-      daddr: wordsAt(FL_DADDR),
-      sport: portAt(0),
-      dport: portAt(2),
-      dev: i32[skb + SKB_DEV],
-    }
-  }
+  /** Made with the first run, for all: only what they touch of it is memory. */
+  let buffer: ArrayBufferLike | null = null
+
   /** A stack of the copy: what its sockets would take ends where they would be looked for. */
   const makeStack = (
     dry: Arena,
@@ -125,10 +115,13 @@ export const createDryRun = ({ arena, kinds, nowUs }: DryRunDeps): DryRun => {
       secret: Int32Array.of(random(), random()),
       services: NO_SERVICES,
     })
+    const { i32, u8 } = dry
+    const dissector = createFlowDissector(u8)
     const fn = (skb: number): number => {
-      const ends = endsOf(stack, skb)
-      const hasPorts = ends.protocol === IPPROTO_TCP || ends.protocol === IPPROTO_UDP
-      if (!hasPorts || !isTaken(ends)) return NF_ACCEPT
+      const at = i32[skb + SKB_NETWORK]
+      dissector.dissectNetwork(i32[skb + SKB_PROTOCOL], at, i32[skb + SKB_TAIL] - at)
+      const ends = packetEnds(dissector, i32[skb + SKB_DEV])
+      if (ends === null || !isTaken(ends)) return NF_ACCEPT
       stack.consume(skb)
       return NF_STOLEN
     }
@@ -140,7 +133,8 @@ export const createDryRun = ({ arena, kinds, nowUs }: DryRunDeps): DryRun => {
   return (frame, ifindex, isTaken, take) => {
     if (frame.length > LARGE_ROOM) return false
     const now = nowUs()
-    const dry = copyTables(arena)
+    buffer ??= new SharedArrayBuffer(arena.buffer.byteLength)
+    const dry = copyTables(arena, buffer)
     const publisher = { retire: () => {}, raise: () => 0, publish: () => Promise.resolve(0) }
     const captures = createCaptures({ arena: dry, nowUs: () => now, ...publisher })
     const wanted = {
@@ -152,16 +146,19 @@ export const createDryRun = ({ arena, kinds, nowUs }: DryRunDeps): DryRun => {
     }
     const tracing = captures.open(wanted, take)
     if (typeof tracing === 'number') return false
-    const stacks = Array.from({ length: dry.layout.config.workers }, (_, thread) =>
-      makeStack(dry, thread, now, isTaken)
-    )
-    for (const { refresh } of stacks) refresh()
-    // what stacks do when they start is not the packet's doing
-    for (const { poll } of stacks) poll()
-    copyGroups(arena, dry)
+    const stacks: Stack[] = []
+    const start = (thread: number): Stack => {
+      const stack = makeStack(dry, thread, now, isTaken)
+      stacks.push(stack)
+      stack.refresh()
+      copyGroups(arena, dry)
+      return stack
+    }
+    // worker 0 steers; what it does when it starts is not the packet's doing
+    const first = start(0)
+    first.poll()
     tracing.poll()
 
-    const [first] = stacks
     const skb = first.skbs.alloc(frame.length, RX_HEADROOM)
     dry.u8.set(frame, first.skbs.put(skb, frame.length))
     dry.i32[skb + SKB_DEV] = ifindex
@@ -170,6 +167,8 @@ export const createDryRun = ({ arena, kinds, nowUs }: DryRunDeps): DryRun => {
     first.backlog.flush()
     for (let left = TURNS, isBusy = true; isBusy && left > 0; left--) {
       isBusy = false
+      for (let thread = 0; thread < dry.layout.config.workers; thread++)
+        if (!stacks.some((stack) => stack.thread === thread) && hasWork(dry, thread)) start(thread)
       for (const { trace, poll } of stacks) {
         trace.traceAs(ID, CAPTURE)
         if (poll() !== 0) isBusy = true

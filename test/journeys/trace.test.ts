@@ -114,6 +114,25 @@ const KINDS: readonly (readonly [packet: string, verdict: string])[] = [
   ['tcp 10.1.0.77:4000 > 10.1.0.254:80 flags R', 'dropped: NO_SOCKET'],
   ['udp 10.1.0.77:4000 > 10.1.0.254:99', 'dropped: NO_SOCKET'],
   ['udp 10.1.0.77:4000 > 255.255.255.255:99', 'dropped: NO_SOCKET'],
+  ['udp 10.1.0.77:4000 > 10.1.0.255:99', 'dropped: NO_SOCKET'],
+  ['udp 10.1.0.77:4000 > 224.0.0.1:99', 'dropped: NO_SOCKET'],
+  ['udp 10.1.0.77:4000 > 224.1.2.3:99', 'dropped: NOT_SPECIFIED'],
+  ['udp 0.0.0.0:68 > 255.255.255.255:67', 'dropped: NO_SOCKET'],
+  ['icmp 10.1.0.77 > 10.1.0.255', 'dropped: INVALID_PROTO'],
+  ['tcp 10.1.0.77:4000 > 255.255.255.255:80', 'dropped: NOT_SPECIFIED'],
+  ['udp 10.1.0.77:4000 > 127.0.0.1:9', 'dropped: IP_LOCALNET'],
+  ['udp 240.0.0.1:4000 > 10.2.0.77:9', 'sent by eth2'],
+  ['icmp 10.1.0.77 > 10.2.0.77 ttl 1', 'dropped: TTL_EXCEEDED'],
+  ['icmp 10.1.0.77 > 10.2.0.77 len 3000', 'sent by eth2'],
+  [`icmp 10.1.0.77 > 10.1.0.254 to ff:ff:ff:ff:ff:ff`, 'delivered: icmp'],
+  ['udp 10.1.0.77:4000 > 10.2.0.77:9 to ff:ff:ff:ff:ff:ff', 'dropped: OTHERHOST'],
+  ['udp [fe80::77]:1 > [fd00:2::77]:9', 'dropped: IP_INADDRERRORS'],
+  ['udp [::]:1 > [fd00:1::1]:99', 'dropped: NO_SOCKET'],
+  ['udp [ff02::1]:1 > [fd00:1::1]:99', 'dropped: IP_INHDR'],
+  ['udp [fd00:1::77]:1 > [ff02::1]:99', 'dropped: NO_SOCKET'],
+  ['udp [::1]:1 > [fd00:1::1]:99', 'dropped: IP_INHDR'],
+  ['icmp fd00:1::77 > ff02::1', 'delivered: ipv6-icmp'],
+  ['icmp fd00:1::77 > ff05::99', 'dropped: NOT_SPECIFIED'],
   ['icmp fd00:1::77 > fd00:2::77', 'sent by eth2'],
   ['udp [fd00:1::77]:4000 > [fd00:2::77]:9', 'sent by eth2'],
   ['udp [fd00:1::77]:4000 > [fd00:2::77]:9 ttl 1', 'dropped: TTL_EXCEEDED'],
@@ -128,7 +147,9 @@ describe('a dry run', () => {
   test('says at each stage what was decided', async () => {
     const { dry } = await network()
     expect(lines(dry('tcp 10.1.0.77:4000 > 10.9.3.4:80'))).toEqual([
-      expect.stringMatching(/^receive: eth1: hash 0x[0-9a-f]{8} -> cpu 0; host, 54 octets$/),
+      expect.stringMatching(
+        /^receive: eth1: hash 0x[0-9a-f]{8}, rss\[\d+] = queue 0 -> cpu 0; host, 54 octets$/
+      ),
       'prerouting: ip_rcv: the header is right',
       'route: rule 32766: unicast 10.9.0.0/16 via 10.2.0.77 dev eth2 table main metric 7 mtu 1400',
       'forward: ip_forward: eth1 -> eth2, one hop less',
@@ -187,10 +208,18 @@ describe('a dry run', () => {
     for (let port = 1; port <= 32; port++) {
       const { stages } = dry(`udp 10.1.0.77:${port} > 10.2.0.77:9`)
       expect(new Set(stages.map(({ cpu }) => cpu)).size).toBe(1)
+      expect(stages[0]).toMatchObject({ rss: { queue: stages[0]!.cpu } })
       cpus.add(stages[0]!.cpu)
     }
     expect([...cpus].sort()).toEqual([0, 1, 2, 3])
     expect(r.leaks()).toEqual([])
+  })
+  test('is the same however many there were before', async () => {
+    const { dry } = await network()
+    const packet = 'udp 10.1.0.77:1 > 10.2.0.5:9'
+    const before = dry(packet)
+    for (let k = 0; k < 100; k++) dry(`udp 10.1.0.77:${k} > 10.2.0.${k + 1}:9`)
+    expect(lines(dry(packet))).toEqual(lines(before))
   })
   test('sends, counts and changes nothing', async () => {
     const { r, sim, dry } = await network({ workers: 2 })

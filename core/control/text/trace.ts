@@ -23,24 +23,16 @@ import {
 } from '../../dev/trace-constants.ts'
 import { Holder } from '../../skb/budget.ts'
 import { Drop } from '../../skb/drop.ts'
+import { createFlowDissector, DISSECT_OK } from '../../steering/flow-dissect.ts'
 import { dumpFrame } from '../../wire/dump.ts'
 import * as ethernet from '../../wire/ethernet.ts'
 import { IPPROTO_TCP, IPPROTO_UDP } from '../../wire/ipproto.ts'
-import * as ipv4 from '../../wire/ipv4.ts'
-import * as ipv6 from '../../wire/ipv6.ts'
-import {
-  formatIpv4,
-  formatMac,
-  formatWords,
-  mapIpv4,
-  networkOf,
-  type Words,
-} from '../../wire/text.ts'
+import { formatIpv4, formatMac, formatWords, networkOf, type Words } from '../../wire/text.ts'
 import type { CapturedFrame } from '../captures.ts'
 import * as answers from '../answers.ts'
 import type { ControlPlane } from '../control.ts'
 import type { Sock } from '../rtnetlink.ts'
-import type { PacketEnds } from '../sockets.ts'
+import { type PacketEnds, packetEnds } from '../packet-ends.ts'
 import { begun, readFrames } from './capture.ts'
 import { madePacket } from './made-packet.ts'
 import type { Capturing, DrySpec, Refused, TracedPacket, TraceSpec } from './messages.ts'
@@ -102,42 +94,22 @@ const noteOf = (frame: CapturedFrame): Note => {
     octets: frame.bytes.subarray(TR_WORDS * 4),
   }
 }
-/** In words, as long as the frame is: only its headers are there. */
-const dumped = (octets: Uint8Array, len: number): string => {
-  const whole = new Uint8Array(len)
-  whole.set(octets)
-  return dumpFrame(whole, 0, len)
-}
 /** As ss has it. */
 const endText = ({ family, local: { words, port } }: Sock): string =>
   family === AF_INET ? `${formatIpv4(words[3])}:${port}` : `[${textOf(words)}]:${port}`
 const textOf = (words: Words): string => formatWords(...words)
 
-/** What a frame says of its flow; null for what is no IP packet, or has no ports that can be read. */
-const endsOf = (mem: Uint8Array, dev: number): PacketEnds | null => {
-  const at = ethernet.ETH_HLEN
-  if (mem.length < at + ipv4.MIN_HEADER) return null
-  const type = ethernet.type(mem, 0)
-  const portsAt = (from: number) => ({
-    sport: mem.length < from + 4 ? 0 : (mem[from] << 8) | mem[from + 1],
-    dport: mem.length < from + 4 ? 0 : (mem[from + 2] << 8) | mem[from + 3],
-  })
-  if (type === ethernet.ETH_P_IP)
-    return {
-      protocol: ipv4.protocol(mem, at),
-      saddr: mapIpv4(ipv4.src(mem, at)),
-      daddr: mapIpv4(ipv4.dst(mem, at)),
-      ...portsAt(at + ipv4.headerLen(mem, at)),
-      dev,
-    }
-  if (type !== ethernet.ETH_P_IPV6 || mem.length < at + ipv6.HEADER) return null
-  return {
-    protocol: ipv6.nextHeader(mem, at),
-    saddr: [ipv6.src0(mem, at), ipv6.src1(mem, at), ipv6.src2(mem, at), ipv6.src3(mem, at)],
-    daddr: [ipv6.dst0(mem, at), ipv6.dst1(mem, at), ipv6.dst2(mem, at), ipv6.dst3(mem, at)],
-    ...portsAt(at + ipv6.HEADER),
-    dev,
-  }
+/** The frame as long as it is: only its headers are there, the rest are zeroes. */
+const wholeFrame = (octets: Uint8Array, len: number): Uint8Array => {
+  const whole = new Uint8Array(len)
+  whole.set(octets)
+  return whole
+}
+const dumped = (frame: Uint8Array): string => dumpFrame(frame, 0, frame.length)
+/** Null for what is no IP packet. */
+const endsOf = (frame: Uint8Array, dev: number): PacketEnds | null => {
+  const dissector = createFlowDissector(frame)
+  return dissector.dissect(0, frame.length) === DISSECT_OK ? packetEnds(dissector, dev) : null
 }
 
 type Plane = Pick<
@@ -151,31 +123,46 @@ export const createTextTrace = (plane: Plane, nowUs: () => number) => {
   const hasPorts = (protocol: number): boolean =>
     protocol === IPPROTO_TCP || protocol === IPPROTO_UDP
 
+  const takerOf = (ends: PacketEnds): Sock | undefined =>
+    hasPorts(ends.protocol) ? plane.takerOf(ends) : undefined
+  /** Where a hash leads by the device's table; RPS and RFS may overrule it. */
+  const rssOf = (ifindex: number, hash: number) => {
+    const rss = plane.apply({ type: 'ETHTOOL_MSG_RSS_GET', ifindex })
+    if (answers.isRefused(rss) || hash === 0) return undefined
+    const { indirection } = rss.item
+    const entry = hash & (indirection.length - 1)
+    return { entry, queue: indirection[entry] }
+  }
+
   // ---- the stages, by TRACE_*
 
   const received = (open: Open, { frame, arg, octets }: Note): Told => {
     const dev = devName(frame.ifindex)
     const hash = `0x${(arg(0) >>> 0).toString(16).padStart(8, '0')}`
     const type = PKT_TYPES[arg(1)] ?? String(arg(1))
-    open.ends = endsOf(octets, frame.ifindex)
+    const whole = wholeFrame(octets, arg(3))
+    open.ends = endsOf(whole, frame.ifindex)
     open.isV6 = octets.length >= 14 && ethernet.type(octets, 0) === ethernet.ETH_P_IPV6
-    const what = dumped(octets, arg(3))
+    const what = dumped(whole)
     if (open.packet.frame === '') {
       open.packet.dev = dev
       open.packet.frame = what
     }
     open.packet.verdict = `received on ${dev}`
     const segments = Math.max(1, arg(2))
+    const rss = rssOf(frame.ifindex, arg(0))
     const steered = arg(0) === 0 ? 'no flow' : `hash ${hash}`
+    const by = rss === undefined ? '' : `, rss[${rss.entry}] = queue ${rss.queue}`
     return {
       stage: 'receive',
       dev,
       hash,
+      rss,
       pkt_type: type,
       length: arg(3),
       segments,
       ...(arg(4) >= 0 && { vlan: arg(4) & 0xfff }),
-      text: `${dev}: ${steered} -> cpu ${frame.cpu}; ${type}, ${arg(3)} octets${segments > 1 ? `, ${segments} segments` : ''}`,
+      text: `${dev}: ${steered}${by} -> cpu ${frame.cpu}; ${type}, ${arg(3)} octets${segments > 1 ? `, ${segments} segments` : ''}`,
     }
   }
   const resumed = (_open: Open, { frame, arg }: Note): Told => {
@@ -187,7 +174,7 @@ export const createTextTrace = (plane: Plane, nowUs: () => number) => {
     const { ends } = open
     if (ends === null) return { text: 'for this host' }
     const protocol = ipProtocolNames.format(ends.protocol)
-    const sock = hasPorts(ends.protocol) ? plane.takerOf(ends) : undefined
+    const sock = takerOf(ends)
     if (sock === undefined) {
       const none = hasPorts(ends.protocol) ? `${protocol}: no socket` : protocol
       return { protocol, text: `for this host: ${none}` }
@@ -272,7 +259,7 @@ export const createTextTrace = (plane: Plane, nowUs: () => number) => {
   }
   const sent = (open: Open, { frame, arg, octets }: Note): Told => {
     const dev = devName(frame.ifindex)
-    const what = dumped(octets, arg(1))
+    const what = dumped(wholeFrame(octets, arg(1)))
     if (open.packet.frame === '') {
       open.packet.dev = dev
       open.packet.frame = what
@@ -384,11 +371,11 @@ export const createTextTrace = (plane: Plane, nowUs: () => number) => {
     const frame = madePacket(packet, link.item.mac)
     if ('mistake' in frame) return refuseAs(Errno.EINVAL, `Error: ${frame.mistake}.`, 'packet')
     const open = newOpen(nowUs())
-    const isTaken = (ends: PacketEnds): boolean => plane.takerOf(ends) !== undefined
+    const isTaken = (ends: PacketEnds): boolean => takerOf(ends) !== undefined
     if (!plane.dryRun(frame, ifindex, isTaken, (note) => add(open, note)))
       return refuseAs(Errno.EMSGSIZE, 'Error: the frame is too long.', 'packet')
     open.packet.dev = dev
-    open.packet.frame = dumpFrame(frame, 0, frame.length)
+    open.packet.frame = dumped(frame)
     return open.packet
   }
   return { trace, traceDry }
