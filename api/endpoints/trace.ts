@@ -79,11 +79,9 @@ export const createTraceEndpoints = ({ control }: AppDeps): Api => {
   ): ReadableStream<Uint8Array> => {
     const encoder = new TextEncoder()
     let waiting = ''
-    let taken = 0
     let missed = 0
     // begun before the answer is: what is wrong with it is an answer of its own
     const tracing = control.trace({ ...spec, packets: limit }, (packet) => {
-      taken++
       if (waiting.length > MAX_WAITING) missed += packet.stages.length
       else waiting += format.packet(packet)
     })
@@ -97,7 +95,7 @@ export const createTraceEndpoints = ({ control }: AppDeps): Api => {
           tracing.poll()
           if (controller.desiredSize! <= 0) return
           quietMs += POLL_MS
-          const isOver = taken >= limit
+          const isOver = tracing.isOver()
           if (quietMs >= NEWS_MS || isOver) waiting += format.lost(tracing.lost() + missed)
           if (waiting !== '') {
             controller.enqueue(encoder.encode(waiting))

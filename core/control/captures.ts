@@ -67,6 +67,8 @@ export const createCaptures = ({ arena, nowUs, retire, raise, publish }: Capture
   const mask = layout.config.captureRing - 1
   const threads = layout.appThread
   const takers: (((frame: CapturedFrame) => void) | null)[] = new Array(MAX_CAPTURES).fill(null)
+  /** Traces that ask for packets already. */
+  const hasStarted: boolean[] = new Array(MAX_CAPTURES).fill(false)
   /** Rows whose program a thread may still be in. */
   const resting = new Set<number>()
   const frame: CapturedFrame = {
@@ -144,12 +146,12 @@ export const createCaptures = ({ arena, nowUs, retire, raise, publish }: Capture
 
   /** Packets are marked from when every worker's hooks tell of them. */
   const startTrace = (capture: number, packets: number): void => {
-    const left = captureRow(layout, capture) + CAP_LEFT
     const taker = takers[capture]
-    Atomics.store(i32, left, 0)
     setBit(G_TRACES, capture, true)
     void publish().then(() => {
-      if (takers[capture] === taker) Atomics.store(i32, left, packets)
+      if (takers[capture] !== taker) return
+      Atomics.store(i32, captureRow(layout, capture) + CAP_LEFT, packets)
+      hasStarted[capture] = true
     })
   }
 
@@ -166,6 +168,8 @@ export const createCaptures = ({ arena, nowUs, retire, raise, publish }: Capture
     i32.set(wanted.program, row + CAP_PROGRAM)
     const before = lostOf(capture)
     takers[capture] = take
+    i32[row + CAP_LEFT] = 0
+    hasStarted[capture] = false
     setBit(G_CAPTURES, capture, (wanted.ways & ~CAPTURE_DROPPED) !== 0)
     setBit(G_CAPTURE_DROPS, capture, (wanted.ways & CAPTURE_DROPPED) !== 0)
     if ((wanted.ways & CAPTURE_TRACE) !== 0) startTrace(capture, wanted.packets ?? 0)
@@ -183,7 +187,10 @@ export const createCaptures = ({ arena, nowUs, retire, raise, publish }: Capture
       })
       raise()
     }
-    return { startUs: Math.floor(nowUs()), poll, lost: () => lostOf(capture) - before, close }
+    const lost = (): number => lostOf(capture) - before
+    /** Of a trace: have all the packets that it asks for been found? */
+    const isUsedUp = (): boolean => hasStarted[capture] && Atomics.load(i32, row + CAP_LEFT) <= 0
+    return { startUs: Math.floor(nowUs()), poll, lost, isUsedUp, close }
   }
   return { open }
 }

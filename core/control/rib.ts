@@ -1,15 +1,17 @@
 /**
  * The routing information base: every route there is, with the alternatives that do not win, in every table.
  * The best of each prefix goes into its table's trie, its alternatives chained
- * behind it. Refusals are the kernel's. Control thread only. Linux: fib_table_insert/delete (fib_trie.c),
+ * behind it. Nothing is kept of a route but its prefix (inet/fib-prefixes.ts) and the row that it shares with all that say
+ * the same (inet/nexthop.ts): a RibRoute is made of these when somebody asks. Refusals are the kernel's. Control thread only. Linux: fib_table_insert/delete (fib_trie.c),
  * fib_add_rt2node (ip6_fib.c), fib_sync_down_dev.
  */
-import { AF_INET } from '../base/family.ts'
+import { AF_INET, AF_INET6 } from '../base/family.ts'
 import { Errno } from '../base/errno.ts'
 import type { Metrics } from '../shm/dst-metrics.ts'
-import { NH_METRICS, RTAX_MTU, metricsContent } from '../shm/dst-metrics.ts'
+import { NH_METRICS, RTAX_MTU, metricsContent, metricsOf } from '../shm/dst-metrics.ts'
+import { afInfo } from '../inet/af-ops.ts'
 import type { FibWriter } from '../inet/fib-writer.ts'
-import { maskWords } from '../inet/fib-writer.ts'
+import { networkWords } from '../inet/fib-writer.ts'
 import type { Nexthops } from '../inet/nexthop.ts'
 import {
   NH_DEV,
@@ -29,6 +31,7 @@ import {
   RT_TABLE_LOCAL,
   RT_TABLE_MAIN,
 } from '../inet/nexthop-constants.ts'
+import type { Arena } from '../shm/arena.ts'
 import { NEXTHOP_WORDS } from '../shm/layout.ts'
 import type { Words } from '../wire/text.ts'
 import { NLM_F_APPEND, NLM_F_CREATE, NLM_F_EXCL, NLM_F_REPLACE } from './nlm-flags.ts'
@@ -50,9 +53,8 @@ export type RibRoute = Prefix & {
 }
 /** What a deletion names; what is left out matches anything. */
 export type RouteMatch = Prefix & Partial<Omit<RibRoute, keyof Prefix>>
-/** A prefix's routes, best first, and the row the trie has for it. */
-type Entry = { routes: RibRoute[]; row: number }
-type Table = { byLength: Map<string, Entry>[]; size: number }
+/** All of a route but its address: what its row says, and the length of its prefix. */
+type RouteOfRow = Omit<RibRoute, 'words'>
 export type RibEvents = (event: 'new' | 'del', route: RibRoute) => void
 export type Rib = ReturnType<typeof createRib>
 
@@ -64,10 +66,9 @@ const sameGateway = (a: RibRoute['gateway'], b: RibRoute['gateway']): boolean =>
   a === b || (a !== null && b !== null && sameWords(a.words, b.words))
 const sameMetrics = (a: Metrics | null, b: Metrics | null): boolean =>
   a === b || (a !== null && b !== null && a.join() === b.join())
-const networkWords = (family: number, words: Words, plen: number): Words =>
-  maskWords(words, family === AF_INET ? 96 + plen : plen) as Words
 
 type RibDeps = {
+  arena: Arena
   /** The network namespace whose routes these are. */
   net: number
   fib: FibWriter
@@ -75,18 +76,42 @@ type RibDeps = {
   onEvent: RibEvents
 }
 
-export const createRib = ({ net, fib, nexthops, onEvent }: RibDeps) => {
-  const tables = new Map<string, Table>()
+export const createRib = ({ arena, net, fib, nexthops, onEvent }: RibDeps) => {
+  const { i32 } = arena
   const content = new Int32Array(NEXTHOP_WORDS)
 
-  const tableOf = (family: number, table: number): Table => {
-    const key = `${family}/${table}`
-    let found = tables.get(key)
-    if (found === undefined) tables.set(key, (found = { byLength: [], size: 0 }))
-    return found
+  const wordsAt = (at: number): Words => [i32[at], i32[at + 1], i32[at + 2], i32[at + 3]]
+  const isSet = (at: number): boolean => (i32[at] | i32[at + 1] | i32[at + 2] | i32[at + 3]) !== 0
+  /** The route that a row stands for at a prefix. */
+  const routeOf = ({ family, table, words, plen }: Prefix, row: number): RibRoute => ({
+    family,
+    table,
+    words,
+    plen,
+    tos: 0,
+    metric: i32[row + NH_METRIC],
+    type: i32[row + NH_TYPE],
+    protocol: i32[row + NH_PROTOCOL],
+    scope: i32[row + NH_SCOPE],
+    dev: i32[row + NH_DEV],
+    gateway:
+      i32[row + NH_FAMILY] === 0
+        ? null
+        : { family: i32[row + NH_FAMILY], words: wordsAt(row + NH_GATEWAY) },
+    prefsrc: isSet(row + NH_PREFSRC) ? wordsAt(row + NH_PREFSRC) : null,
+    flags: i32[row + NH_FLAGS],
+    metrics: metricsOf(i32, row),
+  })
+  /** A prefix's routes, best first: `row` is the first's. */
+  const routesFrom = (prefix: Prefix, row: number): RibRoute[] => {
+    const routes: RibRoute[] = []
+    for (let at = row; at !== 0; at = i32[at + NH_NEXT]) routes.push(routeOf(prefix, at))
+    return routes
   }
-  const entryOf = ({ family, table, words, plen }: Prefix): Entry | undefined =>
-    tableOf(family, table).byLength[plen]?.get(words.join())
+  /** Row of a prefix's first route, or 0. */
+  const rowAt = ({ family, table, words, plen }: Prefix): number =>
+    fib.rowOf(net, family, table, words, plen)
+  const routesAt = (prefix: Prefix): RibRoute[] => routesFrom(prefix, rowAt(prefix))
 
   /** Held once more; 0 when there are none, or no room for them. */
   const metricsRow = ({ metrics }: RibRoute): number => {
@@ -130,26 +155,19 @@ export const createRib = ({ net, fib, nexthops, onEvent }: RibDeps) => {
   }
 
   /** Makes `routes` all that the prefix has. 0, or -errno and nothing has changed. */
-  const commit = (prefix: Prefix, routes: RibRoute[]): number => {
-    const { family, table: id, words, plen } = prefix
-    const table = tableOf(family, id)
-    const entries = (table.byLength[plen] ??= new Map())
-    const key = words.join()
-    const old = entries.get(key)
-    let row = 0
+  const commit = (prefix: Prefix, routes: readonly RibRoute[]): number => {
+    const { family, table, words, plen } = prefix
+    const old = rowAt(prefix)
     if (routes.length > 0) {
-      row = chainOf(routes)
+      const row = chainOf(routes)
       if (row === 0) return -Errno.ENOBUFS
-      const error = row === old?.row ? 0 : fib.insert(net, family, id, words, plen, row)
+      const error = row === old ? 0 : fib.insert(net, family, table, words, plen, row)
       if (error !== 0) {
         nexthops.release(row)
         return error
       }
-    } else if (old !== undefined) fib.remove(net, family, id, words, plen)
-    if (old !== undefined) nexthops.release(old.row)
-    table.size += routes.length - (old?.routes.length ?? 0)
-    if (routes.length === 0) entries.delete(key)
-    else entries.set(key, { routes, row })
+    } else if (old !== 0) fib.remove(net, family, table, words, plen)
+    if (old !== 0) nexthops.release(old)
     return 0
   }
 
@@ -179,7 +197,7 @@ export const createRib = ({ net, fib, nexthops, onEvent }: RibDeps) => {
 
   /** 0, or -EEXIST, -ENOENT, -ENOBUFS, -ENOSPC. */
   const add = (route: RibRoute, flags: number): number => {
-    const old = entryOf(route)?.routes ?? []
+    const old = routesAt(route)
     const inPlace = old.filter((other) => samePlace(other, route))
     if (inPlace.length > 0 && (flags & NLM_F_EXCL) !== 0) return -Errno.EEXIST
     if (inPlace.length === 0 && (flags & NLM_F_CREATE) === 0) return -Errno.ENOENT
@@ -220,34 +238,46 @@ export const createRib = ({ net, fib, nexthops, onEvent }: RibDeps) => {
     (match.dev === undefined || match.dev === route.dev) &&
     (match.gateway === undefined || sameGateway(match.gateway, route.gateway)) &&
     (match.prefsrc === undefined || sameWords(match.prefsrc, route.prefsrc))
-  const find = (match: RouteMatch): RibRoute | undefined =>
-    entryOf(match)?.routes.find((route) => matches(route, match))
 
   /** Deletes the first route that matches, and answers with it; -ESRCH when there is none. */
   const remove = (match: RouteMatch): RibRoute | number => {
-    const route = find(match)
+    const routes = routesAt(match)
+    const route = routes.find((one) => matches(one, match))
     if (route === undefined) return -Errno.ESRCH
-    const routes = entryOf(route)!.routes.filter((other) => other !== route)
-    const error = change(route, routes, [route], [])
+    const left = routes.filter((other) => other !== route)
+    const error = change(route, left, [route], [])
     return error === 0 ? route : error
   }
 
-  /** Deletes all routes of which `dead` says so; how many. Linux: fib_flush. */
-  const flush = (dead: (route: RibRoute) => boolean): number => {
+  /** Deletes all routes of which `dead` says so, whatever their address; how many. Linux: fib_flush. */
+  const flush = (dead: (route: RouteOfRow) => boolean): number => {
     let flushed = 0
-    for (const { byLength } of tables.values())
-      for (const entries of byLength)
-        for (const { routes } of entries?.values() ?? []) {
+    for (const family of [AF_INET, AF_INET6]) {
+      // asked once for all that share a row
+      const rows = new Map<number, boolean>()
+      const isDead = (prefix: Prefix, row: number): boolean => {
+        let known = rows.get(row)
+        if (known === undefined) rows.set(row, (known = dead(routeOf(prefix, row))))
+        return known
+      }
+      for (const table of fib.tableIds(net, family)) {
+        for (const { words, plen, row } of fib.walk(net, family, table)) {
+          const prefix = { family, table, words, plen }
+          let any = false
+          for (let at = row; at !== 0; at = i32[at + NH_NEXT]) if (isDead(prefix, at)) any = true
+          if (!any) continue
+          const routes = routesFrom(prefix, row)
           const gone = routes.filter(dead)
-          if (gone.length === 0) continue
           change(
-            gone[0],
+            prefix,
             routes.filter((route) => !gone.includes(route)),
             gone,
             []
           )
           flushed += gone.length
         }
+      }
+    }
     return flushed
   }
 
@@ -260,14 +290,16 @@ export const createRib = ({ net, fib, nexthops, onEvent }: RibDeps) => {
     words: Words,
     isUsable: (route: RibRoute) => boolean
   ): RibRoute | undefined => {
-    for (const id of LOOKUP_ORDER) {
-      const { byLength } = tableOf(family, id)
-      for (let plen = byLength.length - 1; plen >= 0; plen--) {
-        const entries = byLength[plen]
-        if (entries === undefined || entries.size === 0) continue
-        const routes = entries.get(networkWords(family, words, plen).join())?.routes
-        const usable = routes?.find(isUsable)
-        if (usable !== undefined) return usable
+    for (const table of LOOKUP_ORDER) {
+      let row = fib.coveringRow(net, family, table, words, afInfo(family).addrBits)
+      while (row !== 0) {
+        const plen = i32[row + NH_PLEN]
+        const prefix = { family, table, words: networkWords(family)(words, plen), plen }
+        for (let at = row; at !== 0; at = i32[at + NH_NEXT]) {
+          const route = routeOf(prefix, at)
+          if (isUsable(route)) return route
+        }
+        row = plen === 0 ? 0 : fib.coveringRow(net, family, table, words, plen - 1)
       }
     }
     return undefined
@@ -276,22 +308,17 @@ export const createRib = ({ net, fib, nexthops, onEvent }: RibDeps) => {
   /** Routes of a family and table, in chunks: the shortest prefix first, then by length and arrival. */
   function* dump(family: number, table: number, size = 256): Generator<RibRoute[]> {
     let chunk: RibRoute[] = []
-    for (const entries of tableOf(family, table).byLength)
-      for (const { routes } of entries?.values() ?? []) {
-        chunk.push(...routes)
-        if (chunk.length < size) continue
-        yield chunk
-        chunk = []
-      }
+    for (const { words, plen, row } of fib.walk(net, family, table)) {
+      const prefix = { family, table, words, plen }
+      for (let at = row; at !== 0; at = i32[at + NH_NEXT]) chunk.push(routeOf(prefix, at))
+      if (chunk.length < size) continue
+      yield chunk
+      chunk = []
+    }
     if (chunk.length > 0) yield chunk
   }
-  const count = (family: number, table: number): number => tableOf(family, table).size
   /** Ids of a family's tables that have routes. */
-  const tableIds = (family: number): number[] =>
-    [...tables]
-      .filter(([key, { size }]) => key.startsWith(`${family}/`) && size > 0)
-      .map(([key]) => Number(key.split('/')[1]))
-      .sort((a, b) => a - b)
+  const tableIds = (family: number): number[] => fib.tableIds(net, family)
 
-  return { add, remove, find, flush, resolve, dump, count, tableIds }
+  return { add, remove, flush, resolve, dump, tableIds }
 }

@@ -52,6 +52,7 @@ export const createTables = (deps: TablesDeps) => {
   fibRules.addNet(INIT_NET)
   const nexthops = createNexthops({ arena, retire, reclaim })
   const rib = createRib({
+    arena,
     net: INIT_NET,
     fib,
     nexthops,
@@ -76,5 +77,5 @@ export const createTables = (deps: TablesDeps) => {
   }
   const ifaddrs = createIfaddrs({ arena, rib, retire, onEvent, nowMs, ...routeExpiry })
   const addrconf = createAddrconf({ arena, rib, ifaddrs, ...routeExpiry, nowMs })
-  return { rib, fibRules, routeExpiry, ifaddrs, addrconf, mcJoin, mcLeave }
+  return { rib, fib, nexthops, fibRules, routeExpiry, ifaddrs, addrconf, mcJoin, mcLeave }
 }

@@ -77,6 +77,20 @@ describeE2e(import.meta.path, 'traces', () => {
       /cpu \d > transmit +lan0: IP 10\.0\.1\.254 > 10\.0\.1\.1: ICMP, time exceeded/
     )
   })
+  test('of all there is, under a flood, loses no packet', async () => {
+    const tracing = net.daemon.cli('-j', 'trace', '-n', '20000', 'icmp')
+    let isOver = false
+    void tracing.finally(() => {
+      isOver = true
+    })
+    while (!isOver) {
+      const { out } = await runIn(net.a, ['ping', '-q', '-f', '-c', '5000', B])
+      expect(out).toContain(' 0% packet loss')
+    }
+    const { status, out } = await tracing
+    expect(status).toBe(0)
+    expect(out.split('\n').length).toBeGreaterThan(100)
+  }, 60_000)
   test('a dry run moves no counter', async () => {
     const counters = ['IpInReceives', 'IpForwDatagrams', 'IpOutRequests', 'IcmpOutTimeExcds']
     const read = () => Promise.all(counters.map((name) => net.daemon.nstat(name)))

@@ -3,7 +3,7 @@
 
 import { describe, expect, test } from 'bun:test'
 import { madePacket } from '../../core/control/text/made-packet.ts'
-import type { Capturing, TracedPacket, TraceSpec } from '../../core/control/text/messages.ts'
+import type { TracedPacket, TraceSpec, Tracing } from '../../core/control/text/messages.ts'
 import { deviceRow } from '../../core/netdev/netdev.ts'
 import { G_CAPTURES, G_TRACES } from '../../core/shm/layout.ts'
 import { createSim } from '../support/net-sim.ts'
@@ -64,7 +64,7 @@ const network = async ({ workers = 1, captureRing = 1 << 15 } = {}) => {
     const seen: TracedPacket[] = []
     const tracing = r.control.trace({ packets: 100, ...spec }, (packet) => {
       seen.push(packet)
-    }) as Capturing
+    }) as Tracing
     await r.must({ type: 'SYSCTL_SET', name: 'net.ipv4.ip_forward', value: 1 })
     await r.must({ type: 'SYSCTL_SET', name: 'net.ipv4.ip_forward', value: 1 })
     /** The packets that have come to their end. */
@@ -328,23 +328,29 @@ describe('a live trace', () => {
   })
   test('is of so many packets, of one device, of what its filter takes', async () => {
     const { send, trace } = await network()
-    const { look, close } = await trace({ dev: 'eth1', filter: 'icmp', packets: 2 })
+    const { look, isOver, close } = await trace({ dev: 'eth1', filter: 'icmp', packets: 2 })
     for (let k = 0; k < 4; k++) {
+      expect(isOver()).toBe(false)
       send('udp 10.1.0.77:1 > 10.2.0.77:9')
       send('icmp 10.1.0.77 > 10.2.0.77')
     }
     expect(look().map(({ frame }) => frame.includes('ICMP'))).toEqual([true, true])
+    look()
+    expect(isOver()).toBe(true)
     close()
   })
   test('loses stages that find no room, and counts them; no packet is lost', async () => {
     const { r, send, trace } = await network({ captureRing: 1 << 11 })
     const before = r.mib('IpForwDatagrams')
-    const { look, lost, close } = await trace()
+    const { look, lost, isOver, close } = await trace({ packets: 40 })
     for (let k = 0; k < 40; k++) send('udp 10.1.0.77:1 > 10.2.0.77:9')
     const stages = look().reduce((sum, packet) => sum + packet.stages.length, 0)
     expect(stages).toBeGreaterThan(10)
     expect(stages + lost()).toBe(40 * 7)
     expect(r.mib('IpForwDatagrams') - before).toBe(40)
+    // packets that nothing is known of have come to their ends too
+    look()
+    expect(isOver()).toBe(true)
     close()
   })
   test('ends with its reader: nothing is marked or noted any more, and nothing is left', async () => {

@@ -30,10 +30,8 @@ export const readFrames = (
   if (!bpfCheck(program)) return refuseAs(Errno.EINVAL, 'Error: invalid filter.', 'filter')
   return { ifindex, program }
 }
-export const begun = (capturing: Capturing | number): Capturing | Refused =>
-  typeof capturing === 'number'
-    ? refuseAs(-capturing, 'Error: too many captures already.')
-    : capturing
+export const notBegun = (error: number): Refused =>
+  refuseAs(-error, 'Error: too many captures already.')
 
 export const createTextCapture = ({
   capture,
@@ -55,6 +53,7 @@ export const createTextCapture = ({
     if (isRefused(frames)) return frames
     const ways = WAYS[direction] | (spec.drops === true ? CAPTURE_DROPPED : 0)
     const wanted = { ...frames, ways, snapLen: snaplen }
-    return begun(capture(wanted, (frame) => take(item(frame))))
+    const capturing = capture(wanted, (frame) => take(item(frame)))
+    return typeof capturing === 'number' ? notBegun(capturing) : capturing
   }
 }

@@ -660,7 +660,7 @@ export type Capturing = {
   startUs: number
   /** Shows what has come, oldest first. */
   poll: () => void
-  /** Frames that found no room since it began. */
+  /** Frames, or stages of a trace, that found no room since it began. */
   lost: () => number
   close: () => void
 }
@@ -674,6 +674,10 @@ export type TraceSpec = {
   filter?: string
   /** How many packets are followed. */
   packets: number
+}
+export type Tracing = Capturing & {
+  /** All the packets that it asks for have come to their ends, those included of which no stage found room. */
+  isOver: () => boolean
 }
 export type DrySpec = {
   /** Device that it comes in by. */
@@ -717,7 +721,7 @@ export type Control = {
   /** Shows `take` the frames that somebody asks for, whenever poll() of what is answered is called. */
   capture(spec: CaptureSpec, take: (frame: CaptureItem) => void): Capturing | Refused
   /** Shows `take` the packets that somebody asks for, when their ways have come to an end. */
-  trace(spec: TraceSpec, take: (packet: TracedPacket) => void): Capturing | Refused
+  trace(spec: TraceSpec, take: (packet: TracedPacket) => void): Tracing | Refused
   /** The way of a made-up packet: the real code, on a copy; nothing is sent, counted or changed. */
   traceDry(spec: DrySpec): TracedPacket | Refused
   /** The last revision. */

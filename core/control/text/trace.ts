@@ -33,9 +33,9 @@ import * as answers from '../answers.ts'
 import type { ControlPlane } from '../control.ts'
 import type { Sock } from '../rtnetlink.ts'
 import { type PacketEnds, packetEnds } from '../packet-ends.ts'
-import { begun, readFrames } from './capture.ts'
+import { notBegun, readFrames } from './capture.ts'
 import { madePacket } from './made-packet.ts'
-import type { Capturing, DrySpec, Refused, TracedPacket, TraceSpec } from './messages.ts'
+import type { DrySpec, Refused, TracedPacket, TraceSpec, Tracing } from './messages.ts'
 import {
   ipProtocolNames,
   isRefused,
@@ -57,6 +57,8 @@ const nameIn = (numbers: Readonly<Record<string, number>>): ((number: number) =>
 }
 const reasonName = nameIn(Drop)
 const holderName = nameIn(Holder)
+/** Packets whose ways are followed at a time. */
+const MAX_OPEN = 1024
 /** Those from whom a packet goes on by itself. */
 const PASSING = ['reasm', 'neigh', 'qdisc', 'netem', 'mroute']
 /** nft's words for the hooks, by number. */
@@ -125,11 +127,25 @@ export const createTextTrace = (plane: Plane, nowUs: () => number) => {
 
   const takerOf = (ends: PacketEnds): Sock | undefined =>
     hasPorts(ends.protocol) ? plane.takerOf(ends) : undefined
+  /** What was looked up for this look at the rings: it is the same for most packets. */
+  const tables = new Map<number, number[]>()
+  const rules = new Map<string, number | undefined>()
+  const forget = (): void => {
+    tables.clear()
+    rules.clear()
+  }
+  const tableOf = (ifindex: number): number[] => {
+    const known = tables.get(ifindex)
+    if (known !== undefined) return known
+    const rss = plane.apply({ type: 'ETHTOOL_MSG_RSS_GET', ifindex })
+    const table = answers.isRefused(rss) ? [] : rss.item.indirection
+    tables.set(ifindex, table)
+    return table
+  }
   /** Where a hash leads by the device's table; RPS and RFS may overrule it. */
   const rssOf = (ifindex: number, hash: number) => {
-    const rss = plane.apply({ type: 'ETHTOOL_MSG_RSS_GET', ifindex })
-    if (answers.isRefused(rss) || hash === 0) return undefined
-    const { indirection } = rss.item
+    const indirection = tableOf(ifindex)
+    if (indirection.length === 0 || hash === 0) return undefined
     const entry = hash & (indirection.length - 1)
     return { entry, queue: indirection[entry] }
   }
@@ -203,9 +219,14 @@ export const createTextTrace = (plane: Plane, nowUs: () => number) => {
   }
   /** The one rule that leads to a table, when there is one. */
   const ruleOf = (family: number, table: number): number | undefined => {
-    const rules = plane.dump({ type: 'RTM_GETRULE', filter: { family } })
-    if (answers.isRefused(rules)) return undefined
-    const leading = [...rules].flat().filter((rule) => rule.table === table)
+    const key = `${family} ${table}`
+    if (!rules.has(key)) rules.set(key, findRule(family, table))
+    return rules.get(key)
+  }
+  const findRule = (family: number, table: number): number | undefined => {
+    const dumped = plane.dump({ type: 'RTM_GETRULE', filter: { family } })
+    if (answers.isRefused(dumped)) return undefined
+    const leading = [...dumped].flat().filter((rule) => rule.table === table)
     return leading.length === 1 ? leading[0].priority : undefined
   }
   const routed = (_open: Open, { arg, words }: Note): Told => {
@@ -337,29 +358,43 @@ export const createTextTrace = (plane: Plane, nowUs: () => number) => {
   const isOver = ({ lastUs, isKept }: Open): boolean =>
     nowUs() - lastUs > (isKept ? KEPT_US : QUIET_US)
 
-  const trace = (spec: TraceSpec, take: (packet: TracedPacket) => void): Capturing | Refused => {
+  const trace = (spec: TraceSpec, take: (packet: TracedPacket) => void): Tracing | Refused => {
     const frames = readFrames(spec, ifindexOf)
     if (isRefused(frames)) return frames
     const open = new Map<number, Open>()
+    /** Stages of packets beyond those that may be open. */
+    let missed = 0
+    let usedUpUs = 0
     const wanted = { ...frames, ways: CAPTURE_TRACE, snapLen: 0, packets: spec.packets }
-    const capturing = begun(
-      plane.capture(wanted, (frame) => {
-        const id = i32le(frame.bytes, TR_ID * 4)
-        const packet = open.get(id) ?? newOpen(frame.timeUs)
+    const capturing = plane.capture(wanted, (frame) => {
+      const id = i32le(frame.bytes, TR_ID * 4)
+      const packet = open.get(id) ?? newOpen(frame.timeUs)
+      if (packet.packet.stages.length === 0) {
+        if (open.size >= MAX_OPEN) {
+          missed++
+          return
+        }
         open.set(id, packet)
-        add(packet, frame)
-      })
-    )
-    if (isRefused(capturing)) return capturing
+      }
+      add(packet, frame)
+    })
+    if (typeof capturing === 'number') return notBegun(capturing)
     const poll = (): void => {
+      forget()
       capturing.poll()
       for (const [id, packet] of open) {
         if (!isOver(packet)) continue
         open.delete(id)
         take(packet.packet)
       }
+      if (usedUpUs === 0 && capturing.isUsedUp()) usedUpUs = nowUs()
     }
-    return { ...capturing, poll }
+    return {
+      ...capturing,
+      poll,
+      lost: () => capturing.lost() + missed,
+      isOver: () => usedUpUs !== 0 && nowUs() - usedUpUs > QUIET_US && open.size === 0,
+    }
   }
 
   const traceDry = ({ dev, packet }: DrySpec): TracedPacket | Refused => {
@@ -370,6 +405,7 @@ export const createTextTrace = (plane: Plane, nowUs: () => number) => {
     if (answers.isRefused(link)) return noSuchDevice(dev)
     const frame = madePacket(packet, link.item.mac)
     if ('mistake' in frame) return refuseAs(Errno.EINVAL, `Error: ${frame.mistake}.`, 'packet')
+    forget()
     const open = newOpen(nowUs())
     const isTaken = (ends: PacketEnds): boolean => takerOf(ends) !== undefined
     if (!plane.dryRun(frame, ifindex, isTaken, (note) => add(open, note)))

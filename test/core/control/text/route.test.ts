@@ -25,7 +25,7 @@ test('a route that is printed and read again is the same numbers', () => {
     const route: RibRoute = {
       family,
       table: pick(254, 255, 253, 100, 0xffffffff),
-      words: maskWords(wordsOf(family), bits) as Words,
+      words: maskWords(wordsOf(family), bits),
       plen,
       tos: 0,
       metric: pick(0, 1, 1024, 0x7fffffff),
