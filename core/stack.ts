@@ -118,7 +118,14 @@ export const createStack = (deps: StackDeps) => {
     inet.refresh()
   }
 
+  /** The thread comes to its end: what others are to hear of that is said. */
+  const cease = (): void => {
+    tick()
+    ipv6.ceaseAll()
+    poll()
+  }
+
   // the parts, and the loop over them
   const parts = { ...machine, ...link, ...inet, ...layer, udp, tcp }
-  return { ...parts, napiAdd: netRx.napiAdd, tick, poll, pending, nextDelay, refresh }
+  return { ...parts, napiAdd: netRx.napiAdd, tick, poll, pending, nextDelay, refresh, cease }
 }

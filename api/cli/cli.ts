@@ -82,6 +82,19 @@ export const getText = async (cli: Cli, path: string): Promise<string> => {
   return response.ok ? response.text() : refuse(response)
 }
 
+/** An answer that goes on for as long as the daemon has something to say. */
+export const getStream = async (
+  cli: Cli,
+  path: string,
+  params: Params = {},
+  accept = '*/*'
+): Promise<ReadableStream<Uint8Array>> => {
+  const response = await cli.fetch(path + query(params), { headers: { Accept: accept } })
+  if (!response.ok) return refuse(response)
+  if (response.body === null) throw new Refused('softnet: the daemon sends nothing')
+  return response.body
+}
+
 export const getItems = async <T>(cli: Cli, path: string, params: Params = {}): Promise<T[]> =>
   (await getJson<{ items: T[] }>(cli, path, params)).items
 

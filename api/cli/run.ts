@@ -8,6 +8,7 @@ import { ip } from './ip.ts'
 import { bench, packetdrill } from './programs.ts'
 import { ss } from './ss.ts'
 import { dropwatch, flows, memory, nstat, softnetStat, sysctl } from './stats.ts'
+import { tcpdump } from './tcpdump.ts'
 import { demo, up } from './up.ts'
 
 /** `usage`: the options of a command that leaves its --help to this file. */
@@ -38,6 +39,7 @@ const COMMANDS: Readonly<Record<string, Entry>> = {
   dropwatch: [dropwatch, 'packets that died unused, by reason', '[ -j ]'],
   memory: [memory, 'who holds packet memory, against his bound', '[ -j ]'],
   flows: [flows, 'which worker owns which flow', '[ -j ]'],
+  tcpdump: [tcpdump, 'frames as they go by, in words or as pcapng'],
   bench: [bench, 'what it costs and how fast it is, beside the kernel'],
   packetdrill: [packetdrill, 'plays scripts of packetdrill against a stack in this process'],
 }

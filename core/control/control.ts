@@ -18,6 +18,7 @@ import { createAddresses } from './addresses.ts'
 import type { Outcome, Refused, Reply } from './answers.ts'
 import { changed, isRefused, refuse, told } from './answers.ts'
 import { createCalls } from './calls.ts'
+import { createCaptures } from './captures.ts'
 import { createDevConf } from './devconf.ts'
 import { createEthtool } from './ethtool.ts'
 import { createLinks } from './links/links.ts'
@@ -111,6 +112,7 @@ export const createControl = (deps: ControlDeps) => {
   const { layout } = arena
   const ipi = deps.ipi ?? createIpi(arena, layout.controlThread, wake)
   const time = createTime()
+  const nowMs = (): number => nowUs() / 1000
   setSysctlDefaults(arena)
   const { publish, raise, settle, retire, reclaim, revision, appliedBy } = createPublisher({
     arena,
@@ -143,13 +145,13 @@ export const createControl = (deps: ControlDeps) => {
 
   /** What undoes the route changes of an atomic batch, while one runs. */
   let journal: { event: 'new' | 'del'; route: RibRoute }[] | null = null
-  const { rib, fibRules, routeExpiry, ifaddrs } = createTables({
+  const { rib, fibRules, routeExpiry, ifaddrs, addrconf } = createTables({
     arena,
     retire,
     reclaim,
     ipi,
     ifindexOf: (name) => links.ifindexOf(name),
-    nowMs: () => nowUs() / 1000,
+    nowMs,
     onRoute: (event, route) => {
       hasWritten = true
       journal?.push({ event, route })
@@ -197,7 +199,7 @@ export const createControl = (deps: ControlDeps) => {
     route: createRoute({ arena, fib: createFibReader(arena, INIT_NET) }),
     isDevice: links.isDevice,
     hasCarrier: links.hasCarrier,
-    expiresOf: routeExpiry.expiresOf,
+    more: routeExpiry.more,
   })
   const rules = createRules({
     net: INIT_NET,
@@ -206,10 +208,20 @@ export const createControl = (deps: ControlDeps) => {
     onEvent: (event, rule) => note('rule', event, () => rule),
   })
   const neigh = createNeigh({ arena, time, calls, isDevice: links.isDevice })
-  const sysctls = createSysctls({ arena, devConf: createDevConf({ arena, links, ...ifaddrs }) })
+  const devConf = createDevConf({
+    arena,
+    links,
+    switched6: ifaddrs.switched6,
+    forwardingChanged: () => {
+      ifaddrs.forwardingChanged()
+      addrconf.forwardingChanged()
+    },
+  })
+  const sysctls = createSysctls({ arena, devConf })
   const maddrs = createMaddrs({ arena, time, isDevice: links.isDevice, list: links.list })
   const mroutes = createMroutes({ arena, time, isDevice: links.isDevice, list: links.list })
   const sockets = createSocketDump({ arena, calls, sockInfo })
+  const captures = createCaptures({ arena, nowUs, retire, raise })
   const stats = createStats({ arena, time, socketsOf: sockets.count })
   const { memory } = createMemory({ arena, pools: stats.pools })
 
@@ -414,12 +426,27 @@ export const createControl = (deps: ControlDeps) => {
     if (underWay === 0) tellNow()
     else answered = answered.then(tellNow)
   })
-  /** What CPU 0 has found out about addresses, and is not written yet. */
+  /** What CPU 0 has found out about addresses and routers, and is not written yet. */
   const found: (() => void)[] = []
-  ipi.on(Ipi.ADDRCONF, (_from, what, row, serial) => {
-    if (found.length >= MAX_FOUND) return
-    if (what === Addrconf.DAD_COMPLETED) found.push(() => ifaddrs.dadCompleted(row, serial))
-    if (what === Addrconf.DAD_FAILED) found.push(() => ifaddrs.dadFailed(row, serial))
+  const findings: Readonly<Record<number, (...words: number[]) => void>> = {
+    [Addrconf.DAD_COMPLETED]: ifaddrs.dadCompleted,
+    [Addrconf.DAD_FAILED]: ifaddrs.dadFailed,
+    [Addrconf.RA_ROUTER]: (dev, a, b, c, d, seconds, pref, hops, mtu) =>
+      addrconf.router(dev, [a, b, c, d], seconds, pref, hops, mtu),
+    [Addrconf.RA_PREFIX]: (dev, a, b, c, d, how, valid, preferred) =>
+      addrconf.prefix(dev, [a, b, c, d], how & 0xff, how >> 8, valid >>> 0, preferred >>> 0),
+    [Addrconf.RA_ROUTE]: (how, a, b, c, d, p, q, r, s, seconds) =>
+      addrconf.route(
+        how & 0xffff,
+        [a, b, c, d],
+        [p, q, r, s],
+        (how >> 16) & 0xff,
+        seconds >>> 0,
+        how >> 24
+      ),
+  }
+  ipi.on(Ipi.ADDRCONF, (_from, what, ...words) => {
+    if (found.length < MAX_FOUND) found.push(() => findings[what]?.(...words))
   })
   /** What changes though nobody asks for it: the devices' other sides, what CPU 0 has found out, what has had its time. */
   const changeByItself = (): void => {
@@ -463,6 +490,7 @@ export const createControl = (deps: ControlDeps) => {
     isRead,
     dump,
     subscribe,
+    capture: captures.open,
     revision,
     appliedBy,
     kinds,

@@ -12,10 +12,10 @@ type RouteExpiryDeps = {
 }
 export type RouteExpiry = ReturnType<typeof createRouteExpiry>
 
-/** A route as it is shown: with the seconds that are left of it. */
-export type SeenRoute = RibRoute & { expires?: number }
+/** A route as it is shown: with the seconds that are left of it, and what its router is worth (-1 low, 0 medium, 1 high). */
+export type SeenRoute = RibRoute & { expires?: number; pref?: number }
 
-type Entry = { route: RibRoute; until: number }
+type Entry = { route: RibRoute; until: number; pref: number }
 
 const keyOf = ({ family, table, words, plen, metric, dev, gateway, type }: RibRoute): string =>
   [family, table, ...words, plen, metric, dev, ...(gateway?.words ?? []), type].join()
@@ -25,23 +25,25 @@ export const createRouteExpiry = ({ remove, nowMs }: RouteExpiryDeps) => {
   let nextEnd = Infinity
 
   /** The route ends then, which may be never. */
-  const setUntil = (route: RibRoute, until: number): void => {
-    if (until === Infinity) {
+  const setUntil = (route: RibRoute, until: number, pref = 0): void => {
+    if (until === Infinity && pref === 0) {
       entries.delete(keyOf(route))
       return
     }
-    entries.set(keyOf(route), { route, until })
+    entries.set(keyOf(route), { route, until, pref })
     nextEnd = Math.min(nextEnd, until)
   }
   /** A route is gone. */
   const forget = (route: RibRoute): void => {
     if (entries.size > 0) entries.delete(keyOf(route))
   }
-  /** Seconds until it ends; undefined when it stays. */
-  const expiresOf = (route: RibRoute): number | undefined => {
-    if (entries.size === 0) return undefined
-    const until = entries.get(keyOf(route))?.until
-    return until === undefined ? undefined : Math.max(0, Math.ceil((until - nowMs()) / 1000))
+  /** What is to be shown of a route besides. */
+  const more = (route: RibRoute): Pick<SeenRoute, 'expires' | 'pref'> => {
+    const entry = entries.size === 0 ? undefined : entries.get(keyOf(route))
+    if (entry === undefined) return {}
+    const { until, pref } = entry
+    if (until === Infinity) return { pref }
+    return { pref, expires: Math.max(0, Math.ceil((until - nowMs()) / 1000)) }
   }
   const expire = (): void => {
     const now = nowMs()
@@ -54,5 +56,5 @@ export const createRouteExpiry = ({ remove, nowMs }: RouteExpiryDeps) => {
       } else nextEnd = Math.min(nextEnd, until)
     }
   }
-  return { setUntil, forget, expiresOf, expire }
+  return { setUntil, forget, more, expire }
 }

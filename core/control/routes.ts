@@ -66,10 +66,10 @@ type RoutesDeps = {
   rib: Rib
   route: Route
 } & Pick<Links, 'isDevice' | 'hasCarrier'> &
-  Pick<RouteExpiry, 'expiresOf'>
+  Pick<RouteExpiry, 'more'>
 
 export const createRoutes = (deps: RoutesDeps) => {
-  const { arena, rib, route: router, isDevice, hasCarrier, expiresOf } = deps
+  const { arena, rib, route: router, isDevice, hasCarrier, more } = deps
   const { i32 } = arena
   const isUp = (dev: number): boolean => (i32[deviceRow(arena, dev) + DEV_FLAGS] & IFF_UP) !== 0
   const isOwn = (family: number, words: Words): boolean =>
@@ -171,8 +171,7 @@ export const createRoutes = (deps: RoutesDeps) => {
 
   /** As it is shown. Routes to our own addresses never go down with a link (fib_sync_down_dev, fib6_ifdown). */
   const seen = (route: RibRoute): SeenRoute => {
-    const expires = expiresOf(route)
-    const shown = expires === undefined ? route : { ...route, expires }
+    const shown = { ...route, ...more(route) }
     return route.dev === 0 || route.type === RTN_LOCAL || hasCarrier(route.dev)
       ? shown
       : { ...shown, flags: route.flags | RTNH_F_LINKDOWN }

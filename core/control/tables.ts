@@ -1,6 +1,6 @@
 /**
- * The tables that control writes and stacks read: routes with their next hops, and interface addresses with the routes
- * they bring. Control thread; who fills tables without a control plane (tests, benches) makes them here too.
+ * The tables that control writes and stacks read: routes with their next hops, interface addresses with the routes
+ * they bring, and what routers advertise of both. Control thread; who fills tables without a control plane (tests, benches) makes them here too.
  */
 import { byFamily } from '../inet/af-ops.ts'
 import { createFibRulesWriter } from '../inet/fib-rules-writer.ts'
@@ -8,6 +8,7 @@ import { createFibWriter } from '../inet/fib-writer.ts'
 import { createIfaddrs, type Ifaddr, type IfaddrDeps } from '../inet/ifaddr.ts'
 import { createMcMembers } from '../inet/mc-members.ts'
 import { createNexthops } from '../inet/nexthop.ts'
+import { createAddrconf } from '../ipv6/addrconf.ts'
 import { DEV_FLAGS, deviceRow, IFF_LOOPBACK, IFF_NOARP, INIT_NET } from '../netdev/netdev.ts'
 import type { Arena } from '../shm/arena.ts'
 import type { IpiSystem } from '../shm/ipi.ts'
@@ -56,7 +57,9 @@ export const createTables = (deps: TablesDeps) => {
     nexthops,
     onEvent: (event, route) => {
       onRoute(event, route)
-      if (event === 'del') routeExpiry.forget(route)
+      if (event === 'new') return
+      routeExpiry.forget(route)
+      addrconf.routeGone(route)
     },
   })
   const routeExpiry = createRouteExpiry({ remove: rib.remove, nowMs })
@@ -72,5 +75,6 @@ export const createTables = (deps: TablesDeps) => {
     onAddress(event === 'del' ? 'del' : 'new', at)
   }
   const ifaddrs = createIfaddrs({ arena, rib, retire, onEvent, nowMs, ...routeExpiry })
-  return { rib, fibRules, routeExpiry, ifaddrs, mcJoin, mcLeave }
+  const addrconf = createAddrconf({ arena, rib, ifaddrs, ...routeExpiry, nowMs })
+  return { rib, fibRules, routeExpiry, ifaddrs, addrconf, mcJoin, mcLeave }
 }

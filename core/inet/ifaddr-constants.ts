@@ -22,6 +22,9 @@ export const IFA_FLAGS = 8
 export const IFA_BROADCAST = 9
 /** Rises with each address: the order they were added in. */
 export const IFA_SERIAL = 10
+/** When its lifetimes end, in seconds of the threads' clock, or -1 for never. */
+export const IFA_VALID_UNTIL = 11
+export const IFA_PREFERRED_UNTIL = 12
 
 export const IFA_F_SECONDARY = 0x01
 /** The same bit, of IPv6: of a kind that changes, so that nobody can follow its host (RFC 8981). */

@@ -24,6 +24,7 @@ import {
 import type { Arena } from '../shm/arena.ts'
 import { CONF_ALL, Conf6, confRow } from '../shm/devconf.ts'
 import { IFADDR_WORDS } from '../shm/layout.ts'
+import { macHi, macLo } from '../wire/ethernet.ts'
 import type { Words } from '../wire/text.ts'
 import {
   FOREVER,
@@ -43,10 +44,12 @@ import {
   IFA_FAMILY,
   IFA_FLAGS,
   IFA_IFINDEX,
+  IFA_PREFERRED_UNTIL,
   IFA_PREFIXLEN,
   IFA_SCOPE,
   IFA_SERIAL,
   IFA_TOP,
+  IFA_VALID_UNTIL,
 } from './ifaddr-constants.ts'
 import {
   RT_SCOPE_HOST,
@@ -63,6 +66,8 @@ const V4_PREFIX = 0xffff
 const CREATE_APPEND = 0xc00
 /** Metric of IPv6 routes that the kernel makes (IP6_RT_PRIO_ADDRCONF). */
 const PRIO_ADDRCONF = 256
+/** Two hours: nobody who forges a router's word can end an address sooner (RFC 4862 section 5.5.3 e). */
+const LEAST_VALID = 7200
 /** addr_gen_mode: by the MAC (RFC 4291 appendix A); 1 is none. */
 const ADDR_GEN_EUI64 = 0
 
@@ -80,10 +85,13 @@ export type Ifaddr = {
   preferredLft: number
 }
 /** An address as it is asked for; without lifetimes it stays. */
-type NewIfaddr = Omit<Ifaddr, Lft> & Partial<Pick<Ifaddr, Lft>>
+type NewIfaddr = Omit<Ifaddr, Lft> & Partial<Pick<Ifaddr, Lft>> & Origin
+/** Made of what a router says of its prefix: it says too whether that is on the link. */
+type Origin = { isAuto?: boolean }
 type Lft = 'validLft' | 'preferredLft'
 /** As it is kept: when its lifetimes end, in milliseconds of control's clock, and its row. */
-type Held = Omit<Ifaddr, Lft> & { validUntil: number; preferredUntil: number; index: number }
+type Held = Omit<Ifaddr, Lft> &
+  Origin & { validUntil: number; preferredUntil: number; index: number }
 export type IfaddrDeps = {
   arena: Arena
   rib: Pick<Rib, 'add' | 'remove' | 'flush'>
@@ -126,7 +134,7 @@ export const createIfaddrs = (deps: IfaddrDeps) => {
   const secondsTo = (end: number): number =>
     end === Infinity ? FOREVER : Math.max(0, Math.ceil((end - nowMs()) / 1000))
   /** As it is at this moment. */
-  const seen = ({ validUntil, preferredUntil, index: _, ...at }: Held): Ifaddr => ({
+  const seen = ({ validUntil, preferredUntil, index: _, isAuto: __, ...at }: Held): Ifaddr => ({
     ...at,
     validLft: secondsTo(validUntil),
     preferredLft: secondsTo(preferredUntil),
@@ -197,7 +205,10 @@ export const createIfaddrs = (deps: IfaddrDeps) => {
       metric: PRIO_ADDRCONF,
     })
   const hasPrefix6 = (at: Held): boolean =>
-    at.family === AF_INET6 && at.prefixlen !== 128 && (at.flags & IFA_F_NOPREFIXROUTE) === 0
+    at.family === AF_INET6 &&
+    at.isAuto !== true &&
+    at.prefixlen !== 128 &&
+    (at.flags & IFA_F_NOPREFIXROUTE) === 0
   const routes6 = (at: Held): RibRoute[] => {
     const made: RibRoute[] = []
     const isOurs = (at.flags & (IFA_F_TENTATIVE | IFA_F_OPTIMISTIC)) !== IFA_F_TENTATIVE
@@ -306,7 +317,11 @@ export const createIfaddrs = (deps: IfaddrDeps) => {
     at.validUntil = until(validLft)
     at.preferredUntil = until(preferredLft)
     nextEnd = Math.min(nextEnd, at.validUntil, at.preferredUntil)
+    const row = layout.ifaddrs + at.index * IFADDR_WORDS
+    i32[row + IFA_VALID_UNTIL] = wordOf(at.validUntil)
+    i32[row + IFA_PREFERRED_UNTIL] = wordOf(at.preferredUntil)
   }
+  const wordOf = (end: number): number => (end === Infinity ? -1 : Math.ceil(end / 1000) | 0)
   /** The flags that follow from lifetimes. */
   const agingFlags = (validLft: number, preferredLft: number): number =>
     (validLft >= FOREVER ? IFA_F_PERMANENT : 0) | (preferredLft === 0 ? IFA_F_DEPRECATED : 0)
@@ -376,6 +391,32 @@ export const createIfaddrs = (deps: IfaddrDeps) => {
     setPrefixEnd(at)
     onEvent('changed', seen(at))
   }
+
+  /** Sets lifetimes of an address that routers have made, when they speak of its prefix again (RFC 4862 section 5.5.3 e). */
+  const renewAuto = (
+    ifindex: number,
+    words: Words,
+    validLft: number,
+    preferredLft: number
+  ): void => {
+    const at = list().find((one) => one.ifindex === ifindex && sameAddr(one, words))
+    if (at?.isAuto !== true) return
+    const least = Math.min(secondsTo(at.validUntil), LEAST_VALID)
+    setFlags(at, at.flags & ~IFA_F_DEPRECATED)
+    setLifetimes(at, Math.max(validLft, least), preferredLft)
+    if ((at.flags & IFA_F_TENTATIVE) === 0) onEvent('changed', seen(at))
+  }
+  const countOf = (ifindex: number): number =>
+    list().filter((at) => at.ifindex === ifindex && at.family === AF_INET6).length
+  /** Has the device an address of its own in this network? */
+  const hasNetwork = (ifindex: number, words: Words, plen: number): boolean =>
+    list().some(
+      (at) =>
+        hasPrefix6(at) &&
+        at.ifindex === ifindex &&
+        at.prefixlen === plen &&
+        network6(at.words, plen).join() === words.join()
+    )
 
   /** Takes away the routes of `made` that no address of the device needs any more. */
   const removeRoutes = (made: readonly RibRoute[], { family, ifindex }: Held): void => {
@@ -478,24 +519,14 @@ export const createIfaddrs = (deps: IfaddrDeps) => {
     switched6(at.ifindex)
   }
 
-  /** fe80:: and the modified EUI-64 of the MAC (RFC 4291 appendix A). */
-  const linkLocal = (ifindex: number): Words => {
+  /** The lower half of addresses that come of the MAC (RFC 4291 appendix A). */
+  const interfaceId = (ifindex: number): readonly [number, number] => {
     const m = (deviceRow(arena, ifindex) + DEV_MAC) << 2
-    const [a, b, c, d, e, f] = u8.slice(m, m + 6) as unknown as [
-      number,
-      number,
-      number,
-      number,
-      number,
-      number,
-    ]
-    return [
-      0xfe800000 | 0,
-      0,
-      ((a ^ 2) << 24) | (b << 16) | (c << 8) | 0xff,
-      0xfe000000 | (d << 16) | (e << 8) | f,
-    ]
+    const hi = macHi(u8, m)
+    const lo = macLo(u8, m)
+    return [((hi ^ 0x200) << 16) | ((lo >>> 16) & 0xff00) | 0xff, 0xfe000000 | (lo & 0xffffff)]
   }
+  const linkLocal = (ifindex: number): Words => [0xfe800000 | 0, 0, ...interfaceId(ifindex)]
   const own = (
     ifindex: number,
     family: number,
@@ -574,5 +605,9 @@ export const createIfaddrs = (deps: IfaddrDeps) => {
     deviceGone,
     forwardingChanged,
     switched6,
+    renewAuto,
+    countOf,
+    hasNetwork,
+    interfaceId,
   }
 }

@@ -112,15 +112,19 @@ const counted: [type: number, into: number, out: number][] = [
   [icmpv6.ICMPV6_PARAMPROB, Mib.Icmp6InParmProblems, Mib.Icmp6OutParmProblems],
   [icmpv6.ICMPV6_ECHO_REQUEST, Mib.Icmp6InEchos, Mib.Icmp6OutEchos],
   [icmpv6.ICMPV6_ECHO_REPLY, Mib.Icmp6InEchoReplies, Mib.Icmp6OutEchoReplies],
-  [icmpv6.NDISC_ROUTER_SOLICITATION, Mib.Icmp6InRouterSolicits, 0],
-  [icmpv6.NDISC_ROUTER_ADVERTISEMENT, Mib.Icmp6InRouterAdvertisements, 0],
+  [icmpv6.NDISC_ROUTER_SOLICITATION, Mib.Icmp6InRouterSolicits, Mib.Icmp6OutRouterSolicits],
+  [
+    icmpv6.NDISC_ROUTER_ADVERTISEMENT,
+    Mib.Icmp6InRouterAdvertisements,
+    Mib.Icmp6OutRouterAdvertisements,
+  ],
   [icmpv6.NDISC_NEIGHBOUR_SOLICITATION, Mib.Icmp6InNeighborSolicits, Mib.Icmp6OutNeighborSolicits],
   [
     icmpv6.NDISC_NEIGHBOUR_ADVERTISEMENT,
     Mib.Icmp6InNeighborAdvertisements,
     Mib.Icmp6OutNeighborAdvertisements,
   ],
-  [icmpv6.NDISC_REDIRECT, Mib.Icmp6InRedirects, 0],
+  [icmpv6.NDISC_REDIRECT, Mib.Icmp6InRedirects, Mib.Icmp6OutRedirects],
 ]
 for (const [type, into, out] of counted) {
   IN_COUNTERS[type] = into

@@ -15,7 +15,11 @@ import { createIp6LinkFailure } from '../ipv6/ip6-link-failure.ts'
 import { createIp6Output } from '../ipv6/ip6-output.ts'
 import { createMld } from '../ipv6/mld.ts'
 import { createIp6Reassembly } from '../ipv6/ip6-reassembly.ts'
+import { createNdSend } from '../ipv6/nd-send.ts'
 import { createNdisc } from '../ipv6/ndisc.ts'
+import { createRaInput } from '../ipv6/ra-input.ts'
+import { createRaOutput } from '../ipv6/ra-output.ts'
+import { createRs } from '../ipv6/rs.ts'
 import type { NfHooks } from '../netfilter/hooks.ts'
 import { ETH_P_IPV6 } from '../wire/ethernet.ts'
 import { ICMPV6_PKT_TOOBIG } from '../wire/icmpv6.ts'
@@ -68,10 +72,31 @@ export const createIpv6 = ({ machine, link, neigh, routing, frags, protos, nf }:
           ndProbe: (row, nonceHi, nonceLo) => ndProbe(row, nonceHi, nonceLo),
           onOurs: mld.sourceFound,
         })
+  const ndSend = createNdSend({ ...machine, icmpv6Transmit })
+  const rs =
+    neigh.neighbour === null
+      ? null
+      : createRs({ ...machine, timer: machine.words(TIMER_WORDS), ndSend })
+  const table = neigh.neighTable
+  const raOutput = createRaOutput({
+    ...common,
+    timer: machine.words(TIMER_WORDS),
+    key: machine.words(4),
+    table,
+    ndSend,
+  })
+  const raInput = createRaInput({
+    ...common,
+    table,
+    key: machine.words(4),
+    onRouter: (ifindex) => rs?.routerHeard(ifindex),
+  })
   const { ndiscRcv, ndSolicit, ndProbe, ndNotify } = createNdisc({
     ...common,
-    icmpv6Transmit,
-    table: neigh.neighTable,
+    ...raInput,
+    ...raOutput,
+    ndSend,
+    table,
     neighbour: neigh.neighbour,
     trying: dad && { gone: dad.dadFailure, hasAsked: dad.isOwnProbe },
     key: machine.words(4),
@@ -103,6 +128,20 @@ export const createIpv6 = ({ machine, link, neigh, routing, frags, protos, nf }:
   const { linkFailure } = createIp6LinkFailure({ ...common, icmpv6Send })
   neigh.neighbour?.registerOps('v6', { ethertype: ETH_P_IPV6, solicit: ndSolicit })
   /** Takes over what control has changed. */
-  const refresh = (): void => dad?.refresh()
-  return { ...out, ...input, icmpv6, mld, mr, ndNotify, linkFailure, refresh }
+  const refresh = (): void => {
+    dad?.refresh()
+    rs?.refresh()
+    if (neigh.neighbour !== null) raOutput.refresh()
+  }
+  return {
+    ...out,
+    ...input,
+    icmpv6,
+    mld,
+    mr,
+    ndNotify,
+    linkFailure,
+    refresh,
+    ceaseAll: raOutput.ceaseAll,
+  }
 }

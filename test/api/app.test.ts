@@ -228,7 +228,10 @@ describe('who may', () => {
         path,
         403,
       ])
-      expect([path, (await request(path, { headers: bearer('all') })).status]).toEqual([path, 404])
+      const allowed = await request(path, { headers: bearer('all') })
+      const isThere = path.endsWith('apture') && !path.includes('netns')
+      expect([path, allowed.status]).toEqual([path, isThere ? 200 : 404])
+      await allowed.body?.cancel()
     }
     expect(asked).toEqual([])
     const headers = bearer('writer')

@@ -78,6 +78,7 @@ export const createSimHost = async (
     arena,
     thread: layout.nicThread,
     wake: () => {},
+    nowUs,
     input: () => ({
       refresh: () => {},
       receive(_budget, deliver) {

@@ -11,6 +11,8 @@ const PACKAGE_OF = {
   ip: 'iproute2',
   iperf3: 'iperf3',
   ping: 'iputils-ping',
+  radvd: 'radvd',
+  rdisc6: 'ndisc6',
   socat: 'socat',
   tcpdump: 'tcpdump',
   tracepath: 'iputils-tracepath',

@@ -11,6 +11,7 @@ import { createControl } from '../control.ts'
 import type * as numbers from '../rtnetlink.ts'
 import type { Outcome } from './codecs.ts'
 import { createCodecs } from './codecs.ts'
+import { createTextCapture } from './capture.ts'
 import { createConfig } from './config.ts'
 import { createDumps } from './dumps.ts'
 import type {
@@ -34,6 +35,7 @@ export const createTextControl = (deps: ControlDeps) => {
   const kinds = plane.kinds.filter(({ boot }) => boot === undefined)
   const config = createConfig(dump, plane.kinds)
   const subscribe = createNotes(plane)
+  const capture = createTextCapture(plane)
 
   // ---- what holds the lock
 
@@ -127,6 +129,13 @@ export const createTextControl = (deps: ControlDeps) => {
     return replyOf(message, outcome, answers.isRefused(done) ? 0 : done.revision) as ReplyTo<M>
   }
 
-  const control: Control = { request, dump: dump as Control['dump'], subscribe, revision, kinds }
+  const control: Control = {
+    request,
+    dump: dump as Control['dump'],
+    subscribe,
+    capture,
+    revision,
+    kinds,
+  }
   return { ...control, apply, poll: plane.poll, close: plane.close }
 }

@@ -605,6 +605,41 @@ export type Notification = {
   [K in WatchKind]: { kind: K; event: 'new' | 'del'; item: Watched[K]; revision: number }
 }[WatchKind]
 
+// ---- captures
+
+export type CaptureSpec = {
+  /** A device; every one when it is left out, or "any". */
+  dev?: string
+  /** An expression as tcpdump takes it. */
+  filter?: string
+  /** Octets that are kept of a frame. */
+  snaplen?: number
+  direction?: 'in' | 'out' | 'inout'
+  /** What dies unused is shown too, with its reason. */
+  drops?: boolean
+}
+export type CaptureItem = {
+  /** Microseconds of the clock that `Capturing.startUs` is of. */
+  timeUs: number
+  dev: string
+  cpu: number
+  direction: 'in' | 'out'
+  /** Why it died; null for what did not. */
+  drop: string | null
+  /** Octets of the frame. */
+  length: number
+  /** Those that were kept; to be read before `take` returns. */
+  bytes: Uint8Array
+}
+export type Capturing = {
+  startUs: number
+  /** Shows what has come, oldest first. */
+  poll: () => void
+  /** Frames that found no room since it began. */
+  lost: () => number
+  close: () => void
+}
+
 // ---- the control plane, as its clients see it
 
 export type Control = {
@@ -617,6 +652,8 @@ export type Control = {
   dump<T extends DumpType>(request: DumpOf<T>): Iterable<DumpItem<T>[]> | Refused
   /** Calls `fn` with each change of these kinds, in the order of their revisions; returns what ends it. */
   subscribe(kinds: readonly WatchKind[], fn: (note: Notification) => void): () => void
+  /** Shows `take` the frames that somebody asks for, whenever poll() of what is answered is called. */
+  capture(spec: CaptureSpec, take: (frame: CaptureItem) => void): Capturing | Refused
   /** The last revision. */
   revision(): number
   /** What `ip link add ... type NAME` can make, and the words of `data` that each takes. */

@@ -201,6 +201,8 @@ const flagsOf = (flags: number): string[] => [
   ...(flags & RTNH_F_LINKDOWN ? ['linkdown'] : []),
 ]
 
+/** What a router is worth, from -1 on (RFC 4191). */
+const PREFS = ['low', 'medium', 'high'] as const
 export const writeRoute = (route: SeenRoute, names: DeviceNames): RouteItem => {
   const { family, gateway, prefsrc, metric, tos } = route
   const metrics = writeMetrics(route.metrics)
@@ -218,7 +220,7 @@ export const writeRoute = (route: SeenRoute, names: DeviceNames): RouteItem => {
     flags: flagsOf(route.flags),
     ...(route.expires !== undefined && { expires: route.expires }),
     ...(metrics && { metrics: [metrics] }),
-    ...(family !== AF_INET && { pref: 'medium' }),
+    ...(family !== AF_INET && { pref: PREFS[(route.pref ?? 0) + 1] }),
     family: familyName(family),
   }
 }

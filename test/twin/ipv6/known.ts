@@ -1,6 +1,8 @@
 // Differences from the kernel that stay, each with its reason.
 
 import { dumpFrame } from '../../../core/wire/dump.ts'
+import { IPPROTO_HOPOPTS } from '../../../core/wire/ipproto.ts'
+import * as ipv6 from '../../../core/wire/ipv6.ts'
 import type { Case } from '../case.ts'
 import type { Difference, Known } from '../known.ts'
 
@@ -18,6 +20,10 @@ const differsByRouteMtu = ({ kernel, softnet }: Difference): boolean => {
   }
   return kernel.map(plain).join() === softnet.map(plain).join()
 }
+const isEmptyJumbo = (packet: Uint8Array): boolean =>
+  packet.length >= ipv6.HEADER &&
+  ipv6.payloadLength(packet, 0) === 0 &&
+  packet[ipv6.NEXT_HEADER_FIELD] === IPPROTO_HOPOPTS
 /** Behind the headers of Ethernet and IPv6. */
 const MTU_TOLD = 14 + 40 + 4
 const HOPS_OF_QUOTED = 14 + 40 + 8 + 7
@@ -54,5 +60,14 @@ export const KNOWN_IPV6: readonly Known[] = [
       where === 'counters' &&
       hasFrame(steps, /^IP6 ::ffff:/) &&
       [...kernel, ...softnet].every((line) => /^Ip6InHdrErrors /.test(line)),
+  },
+  {
+    reason:
+      'RFC 2675 section 3: a length of 0 with hop-by-hop options is a jumbogram, which says its length there or is malformed. Linux sends it on as it is.',
+    isIt: (steps, { where, kernel, softnet }) =>
+      steps.some((step) => step.do === 'frame' && isEmptyJumbo(step.frame.subarray(14))) &&
+      (where === 'counters'
+        ? kernel.length === 0 && softnet.every((line) => /^Ip6InHdrErrors /.test(line))
+        : softnet.length === 0 && kernel.every((line) => line.startsWith('IP6 '))),
   },
 ]
