@@ -8,6 +8,7 @@ import { openAPIRouteHandler } from 'hono-openapi'
 import { authenticate } from './auth.ts'
 import { BODY_LIMITS, readBodies } from './body.ts'
 import { createAddressEndpoints } from './endpoints/addresses.ts'
+import { createCaptureEndpoints } from './endpoints/capture.ts'
 import { createConfigEndpoints } from './endpoints/config.ts'
 import type { Api, ApiEnv, AppDeps } from './endpoints/deps.ts'
 import { createLinkEndpoints } from './endpoints/links.ts'
@@ -21,6 +22,7 @@ import { createDebugEndpoints, createServiceEndpoints } from './endpoints/servic
 import { createSocketEndpoints } from './endpoints/sockets.ts'
 import { createStatsEndpoints } from './endpoints/stats.ts'
 import { createSteeringEndpoints } from './endpoints/steering.ts'
+import { createTraceEndpoints } from './endpoints/trace.ts'
 import { createWatchEndpoints } from './endpoints/watch.ts'
 import { answerUnknown } from './methods.ts'
 import { createPages } from './page/pages.ts'
@@ -59,6 +61,8 @@ export const createApp = (deps: AppDeps): Api => {
     createConfigEndpoints,
     createProcEndpoints,
     createWatchEndpoints,
+    createCaptureEndpoints,
+    createTraceEndpoints,
   ]
   for (const create of parts) app.route('/v1', create(deps))
   if (deps.debug && deps.throwInWorker) app.route('/v1', createDebugEndpoints(deps.throwInWorker))

@@ -238,6 +238,7 @@ const nicPart =
       arena,
       thread: nicThread,
       wake: nothing,
+      nowUs: () => 0,
       input,
       sleep: nothing,
       rest: nothing,

@@ -65,7 +65,7 @@ export const createStack = (deps: StackDeps) => {
 
   const { time, wheel, skbs, ipi, backlog, steer } = machine
   const { xmit } = link
-  const { nf, nf6, mcRefresh, mcPoll } = inet
+  const { mcPoll } = inet
   const { sockets, appPort } = layer
   ipi.on(Ipi.SOCK_DESTROY, (from, sk, generation, _a2, _a3, _a4, _a5, request) => {
     ipi.send(from, Ipi.REPLY, request, sockets.destroy(sk, generation))
@@ -113,12 +113,17 @@ export const createStack = (deps: StackDeps) => {
   /** Takes over what control has changed; between turns, at the quiescent point. */
   const refresh = (): void => {
     steer.refresh()
-    nf.publish()
-    nf6.publish()
-    mcRefresh()
+    inet.refresh()
+  }
+
+  /** The thread comes to its end: what others are to hear of that is said. */
+  const cease = (): void => {
+    tick()
+    ipv6.ceaseAll()
+    poll()
   }
 
   // the parts, and the loop over them
   const parts = { ...machine, ...link, ...inet, ...layer, udp, tcp }
-  return { ...parts, napiAdd: netRx.napiAdd, tick, poll, pending, nextDelay, refresh }
+  return { ...parts, napiAdd: netRx.napiAdd, tick, poll, pending, nextDelay, refresh, cease }
 }

@@ -87,7 +87,11 @@ const start = (restarted: boolean) => {
       f64[(block + THREAD_IDLE_US) >> 1] += mark - before
     }
   }
-  return { loop, close: queues.close }
+  const close = (): void => {
+    stack.cease()
+    queues.close()
+  }
+  return { loop, close }
 }
 
 const textOf = (error: unknown): string =>

@@ -22,8 +22,8 @@ import { createFdQueues } from './drivers/fd-queues.ts'
 import type { PcapReplay } from './drivers/pcap-replay.ts'
 import { createPcapReplay } from './drivers/pcap-replay.ts'
 import { DevKind, KINDS } from './kinds.ts'
-import { monotonicUs } from './os/clock.ts'
 import type { PollSet } from './os/poll.ts'
+import { monotonicUs } from './os/clock.ts'
 import { createPollSet } from './os/poll.ts'
 import { createQuiescent } from './quiescent.ts'
 import type { ThreadData } from './thread-data.ts'
@@ -90,6 +90,7 @@ const nic = createNic({
   arena,
   thread,
   wake: createWake(arena, id),
+  nowUs: monotonicUs,
   kinds: KINDS,
   input: (env) => createInput(arena, polls, env),
   sleep: createSleep(arena, thread),

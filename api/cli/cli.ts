@@ -82,6 +82,30 @@ export const getText = async (cli: Cli, path: string): Promise<string> => {
   return response.ok ? response.text() : refuse(response)
 }
 
+/** An answer that goes on for as long as the daemon has something to say. */
+export const getStream = async (
+  cli: Cli,
+  path: string,
+  params: Params = {},
+  accept = '*/*'
+): Promise<ReadableStream<Uint8Array>> => {
+  const response = await cli.fetch(path + query(params), { headers: { Accept: accept } })
+  if (!response.ok) return refuse(response)
+  if (response.body === null) throw new Refused('softnet: the daemon sends nothing')
+  return response.body
+}
+
+/** The lines of JSON of an answer that goes on, as they come. */
+export async function* getLines<T>(cli: Cli, path: string, params: Params): AsyncGenerator<T> {
+  const decoder = new TextDecoder()
+  let rest = ''
+  for await (const chunk of await getStream(cli, path, params, 'application/x-ndjson')) {
+    const lines = (rest + decoder.decode(chunk, { stream: true })).split('\n')
+    rest = lines.pop()!
+    for (const line of lines) yield JSON.parse(line) as T
+  }
+}
+
 export const getItems = async <T>(cli: Cli, path: string, params: Params = {}): Promise<T[]> =>
   (await getJson<{ items: T[] }>(cli, path, params)).items
 
@@ -103,6 +127,16 @@ export const send = async <T>(
     ...(body === undefined ? {} : { body: JSON.stringify(body) }),
   })
   return response.ok ? ((await response.json()) as Change<T>) : refuse(response)
+}
+
+/** A question that needs a body: it changes nothing. */
+export const ask = async <T>(cli: Cli, path: string, body: unknown): Promise<T> => {
+  const response = await cli.fetch(path, {
+    method: 'POST',
+    headers: { 'Content-Type': 'application/json' },
+    body: JSON.stringify(body),
+  })
+  return response.ok ? ((await response.json()) as T) : refuse(response)
 }
 
 /** A segment of a path. */

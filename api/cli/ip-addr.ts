@@ -10,6 +10,7 @@ import { requireDevice } from './ip-link.ts'
 import { garbage, matchWord, unknownCommand, type Words } from './words.ts'
 
 const HELP = `Usage: softnet ip address { add | replace | change } IFADDR dev DEV [ broadcast ADDR ] [ scope SCOPE ] [ label LABEL ]
+               [ home | nodad | optimistic | mngtmpaddr | noprefixroute ]... [ valid_lft LFT ] [ preferred_lft LFT ]
        softnet ip address delete IFADDR dev DEV
        softnet ip address [ show [ dev DEV ] [ up ] [ scope SCOPE ] [ to PREFIX ] ]
        softnet ip address flush dev DEV [ scope SCOPE ]
@@ -101,6 +102,16 @@ const broadcastOf = (word: string, local: string, prefixlen: number): string | u
   return [24, 16, 8, 0].map((shift) => (all >>> shift) & 255).join('.')
 }
 
+/** Words that stand for themselves. */
+const FLAGS = ['home', 'nodad', 'optimistic', 'mngtmpaddr', 'noprefixroute']
+const FOREVER = 4294967295
+const readLifetime = (text: string, word: string): number => {
+  if (text === 'forever') return FOREVER
+  if (!/^\d+$/.test(text) || Number(text) > FOREVER)
+    throw new UsageError(`Error: argument "${text}" is wrong: ${word} value`)
+  return Number(text)
+}
+
 const change = async (
   verb: 'add' | 'replace' | 'change' | 'delete',
   words: Words,
@@ -109,7 +120,13 @@ const change = async (
   let prefix: string | undefined
   let dev: string | undefined
   let brd: string | undefined
-  const more: { scope?: string; label?: string; flags?: string[] } = {}
+  const more: {
+    scope?: string
+    label?: string
+    flags?: string[]
+    valid_life_time?: number
+    preferred_life_time?: number
+  } = {}
   while (!words.isEmpty()) {
     const word = words.next()
     if (word === 'dev') dev = words.next()
@@ -117,14 +134,19 @@ const change = async (
     else if (matchWord(word, ['broadcast', 'brd']) && word.length > 1) brd = words.next()
     else if (word === 'scope') more.scope = words.next()
     else if (word === 'label') more.label = words.next()
-    else if (['noprefixroute', 'nodad', 'home'].includes(word))
-      more.flags = [...(more.flags ?? []), word]
+    else if (word === 'valid_lft') more.valid_life_time = readLifetime(words.next(), word)
+    else if (word === 'preferred_lft') more.preferred_life_time = readLifetime(words.next(), word)
+    else if (FLAGS.includes(word)) more.flags = [...(more.flags ?? []), word]
     else if (prefix === undefined) prefix = word
     else throw garbage(word, 'local')
   }
   const device = requireDevice(dev)
   if (prefix === undefined)
     throw new UsageError('Not enough information: "local" argument is required.')
+  const { valid_life_time: valid = FOREVER, preferred_life_time: preferred } = more
+  if (valid === 0) throw new UsageError('valid_lft is zero')
+  if (preferred !== undefined && preferred > valid)
+    throw new UsageError('preferred_lft is greater than valid_lft')
   const { local, prefixlen } = readPrefix(prefix)
   const path = `/v1/links/${segment(device)}/addresses/${segment(local)}/${prefixlen}`
   if (verb === 'delete') {

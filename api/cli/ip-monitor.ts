@@ -12,7 +12,7 @@ import { linkText } from '../iproute2/link.ts'
 import { neighText } from '../iproute2/neigh.ts'
 import { routeText } from '../iproute2/route.ts'
 import { ruleText } from '../iproute2/rule.ts'
-import { printJson, Refused, UsageError } from './cli.ts'
+import { getStream, printJson, Refused, UsageError } from './cli.ts'
 import type { IpObject } from './ip-object.ts'
 import { matchWord } from './words.ts'
 
@@ -73,10 +73,8 @@ export const ipMonitor: IpObject = async (words, options, cli) => {
     kinds.push(...(kind === undefined ? KINDS : [kind]))
   }
   const wanted = kinds.length === 0 ? KINDS : kinds
-  const response = await cli.fetch(`/v1/watch?kinds=${wanted.join(',')}`)
-  if (!response.ok || response.body === null)
-    throw new Refused(`softnet: watch was refused (HTTP ${response.status})`)
-  for await (const { event, data } of readEvents(response.body)) {
+  const events = await getStream(cli, '/v1/watch', { kinds: wanted.join(',') })
+  for await (const { event, data } of readEvents(events)) {
     if (event === undefined || data === undefined) continue
     const note = JSON.parse(data) as { event?: string; item?: unknown }
     if (options.json) printJson(cli, { kind: event, ...note })

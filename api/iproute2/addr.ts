@@ -10,14 +10,15 @@ const lifetime = (seconds: number): string => (seconds >= FOREVER ? 'forever' : 
 const FLAG_WORDS = [
   'secondary',
   'temporary',
-  'tentative',
-  'deprecated',
-  'home',
   'nodad',
+  'optimistic',
+  'dadfailed',
+  'home',
+  'deprecated',
+  'tentative',
+  'dynamic',
   'mngtmpaddr',
   'noprefixroute',
-  'autojoin',
-  'dynamic',
 ] as const
 
 const infoHead = (info: AddressInfo): string => {

@@ -24,15 +24,24 @@ export const createAddresses = ({ ifaddrs, isDevice }: AddressesDeps) => {
   const newAddr = ({ address, flags }: MessageOf<'RTM_NEWADDR'>): Outcome<Ifaddr> => {
     const { ifindex, words, prefixlen, family } = address
     if (!isDevice(ifindex)) return refuse(Errno.ENODEV, null, 'dev')
+    const { validLft, preferredLft } = address
+    if (validLft === 0 || preferredLft > validLft) {
+      const version = family === AF_INET ? 'ipv4' : 'ipv6'
+      return refuse(Errno.EINVAL, `${version}: address lifetime invalid`, 'valid_life_time')
+    }
     if (!isUsable(address)) return refuse(Errno.EADDRNOTAVAIL, null, 'local')
     const known = ifaddrs.find(ifindex, words, prefixlen)
-    if (known !== undefined && (flags & NLM_F_REPLACE) !== 0 && (flags & NLM_F_EXCL) === 0)
-      return changed(known)
+    if (known !== undefined && (flags & NLM_F_REPLACE) !== 0 && (flags & NLM_F_EXCL) === 0) {
+      ifaddrs.modify(address)
+      return changed(ifaddrs.find(ifindex, words, prefixlen)!)
+    }
     const error = ifaddrs.add(address)
     const taken =
       family === AF_INET ? 'ipv4: Address already assigned' : 'ipv6: address already assigned'
     if (error === -Errno.EEXIST) return refuse(Errno.EEXIST, taken, 'local')
     if (error === -Errno.EINVAL) return refuse(Errno.EINVAL, 'ipv4: Invalid scope value', 'scope')
+    if (error === -Errno.EACCES)
+      return refuse(Errno.EACCES, 'ipv6: IPv6 is disabled on this device', 'dev')
     if (error !== 0) return refuse(-error)
     return changed(ifaddrs.find(ifindex, words, prefixlen)!)
   }

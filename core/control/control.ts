@@ -12,12 +12,14 @@ import { createRoute } from '../inet/route.ts'
 import { INIT_NET } from '../netdev/netdev.ts'
 import type { Arena } from '../shm/arena.ts'
 import type { IpiSystem } from '../shm/ipi.ts'
-import { createIpi, Ipi, Notify } from '../shm/ipi.ts'
+import { Addrconf, createIpi, Ipi, Notify } from '../shm/ipi.ts'
 import { setSysctlDefaults } from '../shm/sysctl.ts'
 import { createAddresses } from './addresses.ts'
+import type { DryRun } from '../stack/dry-run.ts'
 import type { Outcome, Refused, Reply } from './answers.ts'
 import { changed, isRefused, refuse, told } from './answers.ts'
 import { createCalls } from './calls.ts'
+import { createCaptures } from './captures.ts'
 import { createDevConf } from './devconf.ts'
 import { createEthtool } from './ethtool.ts'
 import { createLinks } from './links/links.ts'
@@ -27,6 +29,7 @@ import { createMroutes } from './mroutes.ts'
 import { createNeigh } from './neigh.ts'
 import { createPublisher } from './publish.ts'
 import type { RibRoute } from './rib.ts'
+import type { SeenRoute } from './route-expiry.ts'
 import { createRoutes } from './routes.ts'
 import { createRules } from './rules.ts'
 import type {
@@ -64,6 +67,8 @@ export type ControlDeps = {
   hasEnded?: (thread: number) => boolean
   /** By IPPROTO_*: what the protocol says of a socket (ss -i). */
   sockInfo?: Record<number, (sk: number) => SockInfo>
+  /** The way of a made-up packet (createDryRun); absent where nobody asks for it. */
+  dryRun?: DryRun
   random: () => number
   /** Resolves after a moment in which the other threads have run. */
   pause: () => Promise<void>
@@ -100,6 +105,9 @@ type Dumps = {
 /** Runs a message as a part of the change that holds the lock. */
 export type Run = <M extends Message>(message: M) => Promise<Outcome<ItemOf<M>>>
 
+/** Findings of CPU 0 that wait for a change that is under way; it tells what is lost again. */
+const MAX_FOUND = 1024
+
 export type ControlPlane = ReturnType<typeof createControl>
 
 export const createControl = (deps: ControlDeps) => {
@@ -108,6 +116,7 @@ export const createControl = (deps: ControlDeps) => {
   const { layout } = arena
   const ipi = deps.ipi ?? createIpi(arena, layout.controlThread, wake)
   const time = createTime()
+  const nowMs = (): number => nowUs() / 1000
   setSysctlDefaults(arena)
   const { publish, raise, settle, retire, reclaim, revision, appliedBy } = createPublisher({
     arena,
@@ -121,6 +130,8 @@ export const createControl = (deps: ControlDeps) => {
   let notes: Omit<Notification, 'revision'>[] = []
   /** Has the change that runs written anything? */
   let isDirty = false
+  /** Have routes or addresses been written, by whatever? */
+  let hasWritten = false
   /** Changes that are not answered yet. */
   let underWay = 0
   const rtnl = createRtnl()
@@ -138,17 +149,22 @@ export const createControl = (deps: ControlDeps) => {
 
   /** What undoes the route changes of an atomic batch, while one runs. */
   let journal: { event: 'new' | 'del'; route: RibRoute }[] | null = null
-  const { rib, fibRules, ifaddrs } = createTables({
+  const { rib, fibRules, routeExpiry, ifaddrs, addrconf } = createTables({
     arena,
     retire,
     reclaim,
     ipi,
     ifindexOf: (name) => links.ifindexOf(name),
+    nowMs,
     onRoute: (event, route) => {
+      hasWritten = true
       journal?.push({ event, route })
       note('route', event, () => routes.seen(route))
     },
-    onAddress: (event, at) => note('address', event, () => at),
+    onAddress: (event, at) => {
+      hasWritten = true
+      note('address', event, () => at)
+    },
   })
   const links = createLinks({
     arena,
@@ -187,6 +203,7 @@ export const createControl = (deps: ControlDeps) => {
     route: createRoute({ arena, fib: createFibReader(arena, INIT_NET) }),
     isDevice: links.isDevice,
     hasCarrier: links.hasCarrier,
+    more: routeExpiry.more,
   })
   const rules = createRules({
     net: INIT_NET,
@@ -195,10 +212,20 @@ export const createControl = (deps: ControlDeps) => {
     onEvent: (event, rule) => note('rule', event, () => rule),
   })
   const neigh = createNeigh({ arena, time, calls, isDevice: links.isDevice })
-  const sysctls = createSysctls({ arena, devConf: createDevConf({ arena, links, ...ifaddrs }) })
+  const devConf = createDevConf({
+    arena,
+    links,
+    switched6: ifaddrs.switched6,
+    forwardingChanged: () => {
+      ifaddrs.forwardingChanged()
+      addrconf.forwardingChanged()
+    },
+  })
+  const sysctls = createSysctls({ arena, devConf })
   const maddrs = createMaddrs({ arena, time, isDevice: links.isDevice, list: links.list })
   const mroutes = createMroutes({ arena, time, isDevice: links.isDevice, list: links.list })
   const sockets = createSocketDump({ arena, calls, sockInfo })
+  const captures = createCaptures({ arena, nowUs, retire, raise, publish })
   const stats = createStats({ arena, time, socketsOf: sockets.count })
   const { memory } = createMemory({ arena, pools: stats.pools })
 
@@ -223,7 +250,7 @@ export const createControl = (deps: ControlDeps) => {
     return dumps[request.type](request.filter)
   }
 
-  const changeRoute = (message: RouteMessage): Outcome<RibRoute> =>
+  const changeRoute = (message: RouteMessage): Outcome<SeenRoute> =>
     message.type === 'RTM_NEWROUTE' ? routes.newRoute(message) : routes.delRoute(message)
   /** Changes of routes, all or none. It runs in one turn, so nobody who asks sees half of it. */
   const atomicRoutes = (messages: readonly RouteMessage[]): Refused | null => {
@@ -413,18 +440,49 @@ export const createControl = (deps: ControlDeps) => {
     if (underWay === 0) tellNow()
     else answered = answered.then(tellNow)
   })
-  let isLooking = false
-  /** What the devices' other sides have done is a change like any other, though nobody waits for it. */
-  const followDevices = (): void => {
+  /** What CPU 0 has found out about addresses and routers, and is not written yet. */
+  const found: (() => void)[] = []
+  const findings: Readonly<Record<number, (...words: number[]) => void>> = {
+    [Addrconf.DAD_COMPLETED]: ifaddrs.dadCompleted,
+    [Addrconf.DAD_FAILED]: ifaddrs.dadFailed,
+    [Addrconf.RA_ROUTER]: (dev, a, b, c, d, seconds, pref, hops, mtu) =>
+      addrconf.router(dev, [a, b, c, d], seconds, pref, hops, mtu),
+    [Addrconf.RA_PREFIX]: (dev, a, b, c, d, how, valid, preferred) =>
+      addrconf.prefix(dev, [a, b, c, d], how & 0xff, how >> 8, valid >>> 0, preferred >>> 0),
+    [Addrconf.RA_ROUTE]: (how, a, b, c, d, p, q, r, s, seconds) =>
+      addrconf.route(
+        how & 0xffff,
+        [a, b, c, d],
+        [p, q, r, s],
+        (how >> 16) & 0xff,
+        seconds >>> 0,
+        how >> 24
+      ),
+  }
+  ipi.on(Ipi.ADDRCONF, (_from, what, ...words) => {
+    if (found.length < MAX_FOUND) found.push(() => findings[what]?.(...words))
+  })
+  /** What changes though nobody asks for it: the devices' other sides, what CPU 0 has found out, what has had its time. */
+  const changeByItself = (): void => {
+    hasWritten = false
+    const hasLooked = links.look()
+    for (const write of found.splice(0)) write()
+    ifaddrs.expire()
+    routeExpiry.expire()
+    isDirty = hasLooked || hasWritten
+  }
+  let isWaiting = false
+  /** Such a change is one like any other, though nobody waits for it. */
+  const follow = (): void => {
     if (underWay === 0) {
-      isDirty = links.look()
+      changeByItself()
       const { made, mine } = finish()
       if (made !== null) tell(mine, made)
-    } else if (!isLooking) {
-      isLooking = true
+    } else if (!isWaiting) {
+      isWaiting = true
       void transaction(async () => {
-        isLooking = false
-        isDirty = links.look()
+        isWaiting = false
+        changeByItself()
         return told(null)
       })
     }
@@ -432,7 +490,7 @@ export const createControl = (deps: ControlDeps) => {
   /** Takes in what other threads have sent and frees what they let go; the control thread's loop, now and then. */
   const poll = (): void => {
     ipi.run()
-    followDevices()
+    follow()
     reclaim()
     setTime(time, nowUs())
     stats.sample()
@@ -446,6 +504,10 @@ export const createControl = (deps: ControlDeps) => {
     isRead,
     dump,
     subscribe,
+    capture: captures.open,
+    steeringSet: ethtool.steeringSet,
+    dryRun: deps.dryRun,
+    takerOf: sockets.takerOf,
     revision,
     appliedBy,
     kinds,

@@ -15,14 +15,16 @@ import {
   isConfSet,
   noteConfSet,
   SETTINGS,
+  type Setting,
 } from '../shm/devconf.ts'
+import { formatWords, type Words } from '../wire/text.ts'
 import type { Ifaddrs } from '../inet/ifaddr.ts'
 import type { Links } from './links/links.ts'
 
 type DevConfDeps = {
   arena: Arena
   links: Pick<Links, 'list' | 'nameOf' | 'ifindexOf'>
-} & Pick<Ifaddrs, 'forwardingChanged'>
+} & Pick<Ifaddrs, 'forwardingChanged' | 'switched6'>
 
 /** A setting of one row: that of a device, of `all` or of `default`. */
 export type ConfItem = {
@@ -32,6 +34,8 @@ export type ConfItem = {
   word: number
   min: number
   max: number
+  /** Four words of an IPv6 address. */
+  isAddress: boolean
 }
 
 const NAME = /^net\.(ipv4|ipv6)\.conf\.(.+)\.(\w+)$/
@@ -43,18 +47,18 @@ const ALIASES: Readonly<Record<string, string>> = {
 }
 
 /** What `all` and `default` are when nobody has set them. */
-export const confDefaults = (): [name: string, value: number][] => {
-  const found = new Map<string, number>()
+export const confDefaults = (): [name: string, value: number | string][] => {
+  const found = new Map<string, number | string>()
   for (const [family, settings] of Object.entries(SETTINGS))
-    for (const [name, { all, otherwise }] of Object.entries(settings)) {
-      found.set(`net.${family}.conf.all.${name}`, all)
-      found.set(`net.${family}.conf.default.${name}`, otherwise)
+    for (const [name, { all, otherwise, isAddress }] of Object.entries<Setting>(settings)) {
+      found.set(`net.${family}.conf.all.${name}`, isAddress ? '::' : all)
+      found.set(`net.${family}.conf.default.${name}`, isAddress ? '::' : otherwise)
     }
   for (const [alias, name] of Object.entries(ALIASES)) found.set(alias, found.get(name)!)
   return [...found]
 }
 
-export const createDevConf = ({ arena, links, forwardingChanged }: DevConfDeps) => {
+export const createDevConf = ({ arena, links, forwardingChanged, switched6 }: DevConfDeps) => {
   const { i32 } = arena
   const rowOf = (device: string): number => {
     if (device === 'all') return CONF_ALL
@@ -66,8 +70,8 @@ export const createDevConf = ({ arena, links, forwardingChanged }: DevConfDeps) 
     if (family === undefined) return undefined
     const [row, word] = [rowOf(device), confWord(family as ConfFamily, setting)]
     if (row < 0 || word < 0) return undefined
-    const { min, max } = SETTINGS[family as ConfFamily][setting]
-    return { name, family: family as ConfFamily, row, word, min, max }
+    const { min, max, isAddress = false } = SETTINGS[family as ConfFamily][setting]
+    return { name, family: family as ConfFamily, row, word, min, max, isAddress }
   }
   const names = (): string[] => {
     const devices = ['all', 'default', ...links.list().map(links.nameOf)]
@@ -78,7 +82,14 @@ export const createDevConf = ({ arena, links, forwardingChanged }: DevConfDeps) 
     )
     return [...all, ...Object.keys(ALIASES)]
   }
-  const get = ({ row, word }: ConfItem): number => i32[confRow(arena, row) + word]
+  const get = ({ row, word, isAddress }: ConfItem): number | string => {
+    const at = confRow(arena, row) + word
+    return isAddress ? formatWords(i32[at], i32[at + 1], i32[at + 2], i32[at + 3]) : i32[at]
+  }
+  const setAddress = ({ family, row, word }: ConfItem, words: Words): void => {
+    i32.set(words, confRow(arena, row) + word)
+    if (row !== CONF_ALL && row !== confDefault(arena)) noteConfSet(arena, row, family, word)
+  }
 
   const everywhere = (word: number, value: number): void => {
     for (let row = 0; row <= confDefault(arena); row++) i32[confRow(arena, row) + word] = value
@@ -89,10 +100,13 @@ export const createDevConf = ({ arena, links, forwardingChanged }: DevConfDeps) 
       if (!isConfSet(arena, ifindex, family, word)) i32[confRow(arena, ifindex) + word] = value
   }
   const set = ({ family, row, word }: ConfItem, value: number): void => {
+    const isOff = (ifindex: number): number => i32[confRow(arena, ifindex) + Conf6.disable_ipv6]
+    const before = new Map(links.list().map((ifindex) => [ifindex, isOff(ifindex)]))
     i32[confRow(arena, row) + word] = value
     if (OF_ALL.includes(word)) {
       if (row === CONF_ALL) everywhere(word, value)
       if (word === Conf6.forwarding) forwardingChanged()
+      for (const [ifindex, was] of before) if (isOff(ifindex) !== was) switched6(ifindex)
       // a router does not listen to others' redirects (inet_forward_change)
       if (row === CONF_ALL && word === Conf4.forwarding)
         i32[confRow(arena, CONF_ALL) + Conf4.accept_redirects] = 1 - value
@@ -102,5 +116,5 @@ export const createDevConf = ({ arena, links, forwardingChanged }: DevConfDeps) 
     if (row === confDefault(arena) && family === 'ipv4') copyDefault(family, word, value)
     else if (row !== CONF_ALL && row !== confDefault(arena)) noteConfSet(arena, row, family, word)
   }
-  return { names, find, get, set }
+  return { names, find, get, set, setAddress }
 }

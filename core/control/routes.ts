@@ -26,6 +26,8 @@ import {
   LOOPBACK_IFINDEX,
   NH_FAMILY,
   NH_GATEWAY,
+  NH_METRIC,
+  NH_PROTOCOL,
   NH_TABLE,
   RT_SCOPE_LINK,
   RT_TABLE_DEFAULT,
@@ -47,6 +49,7 @@ import type { Outcome, Refused } from './answers.ts'
 import { changed, isRefused, refuse, told } from './answers.ts'
 import type { Rib, RibRoute } from './rib.ts'
 import { sameWords } from './rib.ts'
+import type { RouteExpiry, SeenRoute } from './route-expiry.ts'
 import type { MessageOf, RouteAnswer, RouteFilter } from './rtnetlink.ts'
 import type { Links } from './links/links.ts'
 
@@ -64,9 +67,11 @@ type RoutesDeps = {
   arena: Arena
   rib: Rib
   route: Route
-} & Pick<Links, 'isDevice' | 'hasCarrier'>
+} & Pick<Links, 'isDevice' | 'hasCarrier'> &
+  Pick<RouteExpiry, 'more'>
 
-export const createRoutes = ({ arena, rib, route: router, isDevice, hasCarrier }: RoutesDeps) => {
+export const createRoutes = (deps: RoutesDeps) => {
+  const { arena, rib, route: router, isDevice, hasCarrier, more } = deps
   const { i32 } = arena
   const isUp = (dev: number): boolean => (i32[deviceRow(arena, dev) + DEV_FLAGS] & IFF_UP) !== 0
   const isOwn = (family: number, words: Words): boolean =>
@@ -167,12 +172,14 @@ export const createRoutes = ({ arena, rib, route: router, isDevice, hasCarrier }
   }
 
   /** As it is shown. Routes to our own addresses never go down with a link (fib_sync_down_dev, fib6_ifdown). */
-  const seen = (route: RibRoute): RibRoute =>
-    route.dev === 0 || route.type === RTN_LOCAL || hasCarrier(route.dev)
-      ? route
-      : { ...route, flags: route.flags | RTNH_F_LINKDOWN }
+  const seen = (route: RibRoute): SeenRoute => {
+    const shown = { ...route, ...more(route) }
+    return route.dev === 0 || route.type === RTN_LOCAL || hasCarrier(route.dev)
+      ? shown
+      : { ...shown, flags: route.flags | RTNH_F_LINKDOWN }
+  }
 
-  const newRoute = ({ route: wanted, flags }: MessageOf<'RTM_NEWROUTE'>): Outcome<RibRoute> => {
+  const newRoute = ({ route: wanted, flags }: MessageOf<'RTM_NEWROUTE'>): Outcome<SeenRoute> => {
     const metric = wanted.metric || (wanted.family === AF_INET ? 0 : PRIO_USER)
     const route = check({ ...wanted, metric, flags: wanted.flags & RTNH_F_ONLINK })
     if (isRefused(route)) return route
@@ -181,7 +188,7 @@ export const createRoutes = ({ arena, rib, route: router, isDevice, hasCarrier }
     return error === 0 ? changed(seen(route)) : refuse(-error, null, 'dst')
   }
 
-  const delRoute = ({ route }: MessageOf<'RTM_DELROUTE'>): Outcome<RibRoute> => {
+  const delRoute = ({ route }: MessageOf<'RTM_DELROUTE'>): Outcome<SeenRoute> => {
     const gone = rib.remove(route)
     return typeof gone === 'number' ? refuse(-gone, null, 'dst') : changed(seen(gone))
   }
@@ -196,7 +203,7 @@ export const createRoutes = ({ arena, rib, route: router, isDevice, hasCarrier }
   /** While the rules are the usual ones, Linux has the tables local and main in one trie. */
   const isMerged = byFamily(
     () => i32[ruleHead(arena, INIT_NET, AF_INET) + FR_HEAD_FIRST] === 0,
-    () => true
+    () => false
   )
   const tableOf = (row: number, family: number): number => {
     const table = i32[row + NH_TABLE]
@@ -231,6 +238,8 @@ export const createRoutes = ({ arena, rib, route: router, isDevice, hasCarrier }
       gateway: via === 0 ? null : { family: via, words: wordsAt(i32, row + NH_GATEWAY) },
       dev: fl[FL_DEV],
       table: tableOf(row, family),
+      protocol: i32[row + NH_PROTOCOL],
+      metric: i32[row + NH_METRIC],
       prefsrc: wordsAt(fl, FL_SADDR),
       metrics: type === RTN_UNICAST ? metricsOf(row) : null,
     })
@@ -244,7 +253,7 @@ export const createRoutes = ({ arena, rib, route: router, isDevice, hasCarrier }
       (protocol === undefined || route.protocol === protocol) &&
       (scope === undefined || route.scope === scope) &&
       (dev === undefined || route.dev === dev)
-  function* chunksOf(filter: RouteFilter): Generator<RibRoute[]> {
+  function* chunksOf(filter: RouteFilter): Generator<SeenRoute[]> {
     const wanted = isWanted(filter)
     for (const family of familiesOf(filter))
       for (const table of filter.table === 0 ? rib.tableIds(family) : [filter.table])
@@ -256,7 +265,7 @@ export const createRoutes = ({ arena, rib, route: router, isDevice, hasCarrier }
   const familiesOf = ({ family }: RouteFilter): number[] =>
     family === 0 ? [AF_INET, AF_INET6] : [family]
   /** Routes of the wanted table or of every one, IPv4 before IPv6; a table that nobody has put a route in is none. */
-  const dump = (filter: RouteFilter = { family: 0, table: 0 }): Iterable<RibRoute[]> | Refused => {
+  const dump = (filter: RouteFilter = { family: 0, table: 0 }): Iterable<SeenRoute[]> | Refused => {
     const { family, table } = filter
     const isThere =
       ALWAYS_THERE.includes(table) ||

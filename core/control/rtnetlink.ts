@@ -14,6 +14,7 @@ import type { SockInfo } from '../socket/sock-info.ts'
 import type { Mac, Words } from '../wire/text.ts'
 import type { Refused } from './answers.ts'
 import type { RibRoute, RouteMatch } from './rib.ts'
+import type { SeenRoute } from './route-expiry.ts'
 
 // ---- routes
 
@@ -34,6 +35,9 @@ export type RouteAnswer = {
   gateway: { family: number; words: Words } | null
   dev: number
   table: number
+  /** Of the route, not of the answer: what IPv6 tells. */
+  protocol: number
+  metric: number
   prefsrc: Words
   metrics: Metrics | null
 }
@@ -303,6 +307,20 @@ export type RssChange = {
   key?: Uint8Array
 }
 export type Rss = { indirection: number[]; key: Uint8Array }
+/** What of a device's steering is not as it came. */
+export type SteeringSet = {
+  combined?: number
+  /** The table as it comes; else as it is. */
+  isDefault?: boolean
+  indirection?: number[]
+  key?: Uint8Array
+  /** Fields of the flow types that have others. */
+  hash: { flow: number; fields: number }[]
+  /** NETIF_F_* bits: changed, and of them those that are on. */
+  changed: number
+  active: number
+  rps: Rps
+}
 export type Channels = { combinedMax: number; combined: number }
 /** NETIF_F_* bits: those that are on, and those that the device can do. */
 export type Features = { active: number; can: number }
@@ -351,8 +369,8 @@ type Requests = Measured &
   Steering & {
     SOCK_GET: { carries: { cookie: number }; item: Sock }
     SOCK_DESTROY: { carries: { cookie: number }; item: null }
-    RTM_NEWROUTE: { carries: { flags: number; route: RibRoute }; item: RibRoute }
-    RTM_DELROUTE: { carries: { route: RouteMatch }; item: RibRoute }
+    RTM_NEWROUTE: { carries: { flags: number; route: RibRoute }; item: SeenRoute }
+    RTM_DELROUTE: { carries: { route: RouteMatch }; item: SeenRoute }
     RTM_GETROUTE: { carries: { query: RouteQuery }; item: RouteAnswer }
     /** What became of each: null is done. `atomic`: all or none, and then the first refusal is the answer. */
     ROUTE_BATCH: {
@@ -393,7 +411,7 @@ type Dumps = {
   SKBS: { filter: object; item: SkbItem }
   SOCK_DIAG: { filter: SockFilter; item: Sock }
   FLOWS: { filter: { worker?: number }; item: Flow }
-  RTM_GETROUTE: { filter: RouteFilter; item: RibRoute }
+  RTM_GETROUTE: { filter: RouteFilter; item: SeenRoute }
   RTM_GETRULE: { filter: RuleFilter; item: FibRule }
   RTM_GETLINK: { filter: LinkFilter; item: LinkInfo }
   RTM_GETADDR: { filter: AddressFilter; item: Ifaddr }
@@ -408,7 +426,13 @@ export type DumpItem<T extends DumpType> = Dumps[T]['item']
 
 // ---- notifications
 
-type Watched = { route: RibRoute; rule: FibRule; link: LinkInfo; address: Ifaddr; neigh: NeighInfo }
+type Watched = {
+  route: SeenRoute
+  rule: FibRule
+  link: LinkInfo
+  address: Ifaddr
+  neigh: NeighInfo
+}
 export type WatchKind = keyof Watched
 export type Notification = {
   [K in WatchKind]: { kind: K; event: 'new' | 'del'; item: Watched[K]; revision: number }

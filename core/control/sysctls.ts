@@ -6,6 +6,7 @@
 import { Errno } from '../base/errno.ts'
 import type { Arena } from '../shm/arena.ts'
 import { SYSCTLS, type SysctlRow } from '../shm/sysctl.ts'
+import { parseAddr } from '../wire/text.ts'
 import { CONGESTION_CONTROLS } from '../transport/tcp/rec/tcp-cong-controls.ts'
 import type { Outcome } from './answers.ts'
 import { changed, chunks, refuse, told } from './answers.ts'
@@ -67,6 +68,9 @@ const parseNames = (
   return numbers.length === 1 ? numbers : Errno.EINVAL
 }
 
+/** What may be more is unsigned. */
+const MAX_INT = 2147483647
+
 type SysctlsDeps = { arena: Arena; devConf: ReturnType<typeof createDevConf> }
 
 export const createSysctls = ({ arena, devConf }: SysctlsDeps) => {
@@ -81,7 +85,10 @@ export const createSysctls = ({ arena, devConf }: SysctlsDeps) => {
         name,
         value: shown(
           row,
-          row.words.map((_, k) => i32[layout.sysctl + row.first + k])
+          row.words.map(([, , max], k) => {
+            const word = i32[layout.sysctl + row.first + k]
+            return max > MAX_INT ? word >>> 0 : word
+          })
         ),
       }
     )
@@ -95,6 +102,7 @@ export const createSysctls = ({ arena, devConf }: SysctlsDeps) => {
   const set = ({ name, value }: MessageOf<'SYSCTL_SET'>): Outcome<SysctlItem> => {
     if (Object.hasOwn(LISTS, name)) return refuse(Errno.EACCES, null, 'value')
     const conf = devConf.find(name)
+    if (conf?.isAddress) return setAddress(conf, String(value).trim())
     if (conf !== undefined) return setConf(conf, Number(String(value).trim()))
     const row = ROWS.get(name)
     if (row === undefined) return unknown
@@ -109,6 +117,12 @@ export const createSysctls = ({ arena, devConf }: SysctlsDeps) => {
       return refuse(Errno.EINVAL, null, 'value')
     devConf.set(conf, value)
     return changed({ name: conf.name, value })
+  }
+  const setAddress = (conf: ConfItem, text: string): Outcome<SysctlItem> => {
+    const addr = parseAddr(text)
+    if (addr?.family !== 6) return refuse(Errno.EINVAL, null, 'value')
+    devConf.setAddress(conf, addr.words)
+    return changed(item(conf.name)!)
   }
   const dump = (filter: { prefix?: string } = {}): Iterable<SysctlItem[]> => {
     const names = [...NAMES, ...devConf.names()].sort()

@@ -1,13 +1,14 @@
 /**
- * The tables that control writes and stacks read: routes with their next hops, and interface addresses with the routes
- * they bring. Control thread; who fills tables without a control plane (tests, benches) makes them here too.
+ * The tables that control writes and stacks read: routes with their next hops, interface addresses with the routes
+ * they bring, and what routers advertise of both. Control thread; who fills tables without a control plane (tests, benches) makes them here too.
  */
 import { byFamily } from '../inet/af-ops.ts'
 import { createFibRulesWriter } from '../inet/fib-rules-writer.ts'
 import { createFibWriter } from '../inet/fib-writer.ts'
-import { createIfaddrs, type IfaddrDeps } from '../inet/ifaddr.ts'
+import { createIfaddrs, type Ifaddr, type IfaddrDeps } from '../inet/ifaddr.ts'
 import { createMcMembers } from '../inet/mc-members.ts'
 import { createNexthops } from '../inet/nexthop.ts'
+import { createAddrconf } from '../ipv6/addrconf.ts'
 import { DEV_FLAGS, deviceRow, IFF_LOOPBACK, IFF_NOARP, INIT_NET } from '../netdev/netdev.ts'
 import type { Arena } from '../shm/arena.ts'
 import type { IpiSystem } from '../shm/ipi.ts'
@@ -15,6 +16,7 @@ import type { Words } from '../wire/text.ts'
 import type { Links } from './links/links.ts'
 import type { Publisher } from './publish.ts'
 import { createRib, type RibEvents } from './rib.ts'
+import { createRouteExpiry } from './route-expiry.ts'
 
 /** The group by which neighbours ask for an address (RFC 4291 section 2.7.1); IPv4 has none. */
 const solicitedNode = byFamily<(words: Words) => Int32Array | null>(
@@ -27,18 +29,41 @@ type TablesDeps = Pick<Publisher, 'retire' | 'reclaim'> &
   Partial<Pick<Links, 'ifindexOf'>> & {
     arena: Arena
     onRoute: RibEvents
-    onAddress: IfaddrDeps['onEvent']
+    onAddress: (event: 'new' | 'del', at: Ifaddr) => void
+    /** Who has addresses that end has a clock. */
+    nowMs?: () => number
     ipi: Pick<IpiSystem, 'send' | 'kick'>
   }
 
 export const createTables = (deps: TablesDeps) => {
-  const { arena, retire, reclaim, onRoute, onAddress, ipi, ifindexOf = () => 0 } = deps
+  const {
+    arena,
+    retire,
+    reclaim,
+    onRoute,
+    onAddress,
+    ipi,
+    ifindexOf = () => 0,
+    nowMs = () => 0,
+  } = deps
   const fibRules = createFibRulesWriter({ arena, retire, reclaim, ifindexOf })
   const fib = createFibWriter({ arena, retire, reclaim, onTable: fibRules.tableMoved })
   fib.addNet(INIT_NET)
   fibRules.addNet(INIT_NET)
   const nexthops = createNexthops({ arena, retire, reclaim })
-  const rib = createRib({ arena, net: INIT_NET, fib, nexthops, onEvent: onRoute })
+  const rib = createRib({
+    arena,
+    net: INIT_NET,
+    fib,
+    nexthops,
+    onEvent: (event, route) => {
+      onRoute(event, route)
+      if (event === 'new') return
+      routeExpiry.forget(route)
+      addrconf.routeGone(route)
+    },
+  })
+  const routeExpiry = createRouteExpiry({ remove: rib.remove, nowMs })
   const { mcJoin, mcLeave } = createMcMembers({ arena, thread: arena.layout.controlThread, ipi })
   /** Nobody asks for addresses on a device without neighbours (addrconf_join_solict). */
   const hasNeighbours = (ifindex: number): boolean =>
@@ -46,9 +71,11 @@ export const createTables = (deps: TablesDeps) => {
   const onEvent: IfaddrDeps['onEvent'] = (event, at) => {
     const group = solicitedNode(at.family)(at.words)
     if (group !== null && event === 'del') mcLeave(at.ifindex, group)
-    else if (group !== null && hasNeighbours(at.ifindex)) mcJoin(at.ifindex, group)
-    onAddress(event, at)
+    else if (group !== null && event === 'new' && hasNeighbours(at.ifindex))
+      mcJoin(at.ifindex, group)
+    onAddress(event === 'del' ? 'del' : 'new', at)
   }
-  const ifaddrs = createIfaddrs({ arena, rib, retire, onEvent })
-  return { rib, fib, nexthops, fibRules, ifaddrs, mcJoin, mcLeave }
+  const ifaddrs = createIfaddrs({ arena, rib, retire, onEvent, nowMs, ...routeExpiry })
+  const addrconf = createAddrconf({ arena, rib, ifaddrs, ...routeExpiry, nowMs })
+  return { rib, fib, nexthops, fibRules, routeExpiry, ifaddrs, addrconf, mcJoin, mcLeave }
 }

@@ -1,9 +1,10 @@
 /**
  * ptype: who gets a received packet. Layers register for an ethertype at boot, and that is how the link layer reaches
- * up; packet sockets and captures come and go, for one ethertype or for all (ETH_P_ALL: taps, which see every frame in and
+ * up; packet sockets come and go, for one ethertype or for all (ETH_P_ALL: taps, which see every frame in and
  * out, with its link header). All but the last that want a packet get a clone. On a worker.
  * Linux: net/core/dev.c dev_add_pack(), ptype_base, ptype_all, deliver_skb(), dev_queue_xmit_nit().
  */
+import type { Capture } from './capture.ts'
 import { DevStat, deviceStats } from '../netdev/netdev.ts'
 import type { Arena } from '../shm/arena.ts'
 import { DEV_STATS } from '../shm/layout.ts'
@@ -11,7 +12,15 @@ import { Holder } from '../skb/budget.ts'
 import type { DropFn } from '../skb/drop.ts'
 import { Drop } from '../skb/drop.ts'
 import type { Skbs } from '../skb/skb.ts'
-import { SKB_DATA, SKB_DEV, SKB_MAC, SKB_PKT_TYPE, SKB_PROTOCOL } from '../skb/skb.ts'
+import {
+  SKB_DATA,
+  SKB_DEV,
+  SKB_F_TRACE,
+  SKB_FLAGS,
+  SKB_MAC,
+  SKB_PKT_TYPE,
+  SKB_PROTOCOL,
+} from '../skb/skb.ts'
 import { ETH_P_ALL } from '../wire/ethernet.ts'
 
 /** Takes the packet over. What is a clone must not be written. */
@@ -19,7 +28,10 @@ type PacketHandler = (skb: number) => void
 /** Goes on, at `stage`, with a packet that the layer had sent to this CPU; takes it over. */
 type PacketResume = (skb: number, stage: number) => void
 
-type PtypeDeps = { arena: Arena; skbs: Skbs; drop: DropFn }
+type PtypeDeps = { arena: Arena; skbs: Skbs; drop: DropFn } & Pick<
+  Capture,
+  'isCapturing' | 'capture'
+>
 
 export type Ptype = ReturnType<typeof createPtype>
 
@@ -27,7 +39,7 @@ export type Ptype = ReturnType<typeof createPtype>
 type Handlers = readonly PacketHandler[]
 const NOBODY: Handlers = []
 
-export const createPtype = ({ arena, skbs, drop }: PtypeDeps) => {
+export const createPtype = ({ arena, skbs, drop, isCapturing, capture }: PtypeDeps) => {
   const { i32, f64 } = arena
   const stats = deviceStats(arena, skbs.thread, 0)
   // by ethertype: where its handlers are in `handlers`; 0 is nobody
@@ -71,20 +83,23 @@ export const createPtype = ({ arena, skbs, drop }: PtypeDeps) => {
     }
   }
 
-  /** True when anyone taps: the one thing the path asks. */
-  const isTapped = (): boolean => taps.length !== 0
+  /** True when anyone taps or captures: the one thing the path asks. */
+  const isTapped = (): boolean => isCapturing() || taps.length !== 0
 
-  /** Gives each tap a clone that starts at `mac`. A tap that holds all it may misses it. */
+  /** Shows the frame to who captures, and gives each tap a clone that starts at `mac`. A tap that holds all it may misses it. */
   const deliverTaps = (skb: number, mac: number, pktType: number): void => {
+    if (isCapturing()) capture(skb, mac, pktType)
     const all = taps
     for (let k = 0; k < all.length; k++) {
       const twin = skbs.budget.mayHold(skb, Holder.tap) ? skbs.clone(skb) : 0
       if (twin === 0) return missed(skb)
+      // what becomes of the tap's is not the packet's way
+      i32[twin + SKB_FLAGS] &= ~SKB_F_TRACE
       skbs.budget.hold(twin, Holder.tap)
       skbs.push(twin, i32[skb + SKB_DATA] - mac)
       i32[twin + SKB_MAC] = mac
       i32[twin + SKB_PKT_TYPE] = pktType
-      // filled by devAddPack with ETH_P_ALL: whoever captures, nothing of core
+      // filled by devAddPack with ETH_P_ALL: nothing of core
       all[k](twin)
     }
   }

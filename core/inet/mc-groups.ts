@@ -11,13 +11,10 @@ import {
   DEV_IFINDEX,
   DEV_MC_ROLE4,
   DEV_MC_ROLE6,
-  DEV_OPERSTATE,
   deviceRow,
-  IF_OPER_DOWN,
-  IF_OPER_LOWERLAYERDOWN,
-  IF_OPER_NOTPRESENT,
   IFF_LOOPBACK,
   IFF_UP,
+  speaks,
 } from '../netdev/netdev.ts'
 import type { Arena } from '../shm/arena.ts'
 import { MC_GROUP_WORDS, MC_SOURCE_WORDS, MC_SOURCES } from '../shm/layout.ts'
@@ -86,8 +83,6 @@ const QUERIER4: readonly Words[] = [
   [0, 0, V4_MAPPED, 0xe0000016 | 0],
 ]
 const QUERIER6: readonly Words[] = [[0xff020000 | 0, 0, 0, 0x16]]
-/** Nobody hears what is said then; it is said when that is over. */
-const MUTE = new Set([IF_OPER_NOTPRESENT, IF_OPER_DOWN, IF_OPER_LOWERLAYERDOWN])
 const EVERYTHING: McFilter = { mode: MCAST_EXCLUDE, sources: new Map() }
 
 export const createMcGroups = (deps: McGroupsDeps) => {
@@ -252,9 +247,8 @@ export const createMcGroups = (deps: McGroupsDeps) => {
     const row = deviceRow(arena, ifindex)
     if (i32[row + DEV_IFINDEX] !== ifindex) return 0
     const isUp = (i32[row + DEV_FLAGS] & IFF_UP) !== 0
-    const speaks = isUp && !MUTE.has(i32[row + DEV_OPERSTATE])
     const roles = (i32[row + DEV_MC_ROLE4] << 2) | i32[row + DEV_MC_ROLE6]
-    const bits = (isUp ? 4 : 0) | (speaks ? 2 : 0) | 1
+    const bits = (isUp ? 4 : 0) | (speaks(arena, ifindex) ? 2 : 0) | 1
     return ((i32[row + DEV_GENERATION] & 0xffff) << 8) | (roles << 3) | bits
   }
   /** Looks at what control may have changed: devices, and whether this is a router. */

@@ -236,6 +236,18 @@ export const createMcHost = (deps: McHostDeps) => {
     soon()
   }
 
+  /** All groups of the device are told as if they were new: who told of them before was nobody. */
+  const sayAgain = (ifindex: number): void => {
+    const link = links.get(ifindex)
+    if (link === undefined) return
+    for (const group of link.groups.values()) {
+      if (isSameFilter(group.filter, NOTHING)) continue
+      if (versionOf(link) === 3) noteChange(link, group, NOTHING)
+      else noteOldChange(link, group, NOTHING)
+    }
+    soon()
+  }
+
   // ---- what others say
 
   /** The querier's own values, where it tells them (RFC 3376 section 4.1.6 and 4.1.7). */
@@ -417,5 +429,5 @@ export const createMcHost = (deps: McHostDeps) => {
     else wheel.arm(timer, Math.max(1, (next - now()) | 0), fn)
   }
 
-  return { onChange, onDevice, heardQuery, heardReport }
+  return { onChange, onDevice, sayAgain, heardQuery, heardReport }
 }

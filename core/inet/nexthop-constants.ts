@@ -48,6 +48,7 @@ export const RT_TABLE_LOCAL = 255
 export const RTPROT_KERNEL = 2
 export const RTPROT_BOOT = 3
 export const RTPROT_STATIC = 4
+export const RTPROT_RA = 9
 
 /** lo is the first device, as in Linux: what is for this host goes through it. */
 export const LOOPBACK_IFINDEX = 1

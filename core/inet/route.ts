@@ -108,7 +108,7 @@ export const createRoute = ({ arena, fib }: { arena: Arena; fib: FibReader }) =>
   const { i32, layout } = arena
   const { devices } = layout
   const confAll = confRow(arena, CONF_ALL)
-  const { local, lookup, lookup4, fibLookup4, fibLookup6 } = fib
+  const { local, main, lookup, lookup4, lookup6, fibLookup4, fibLookup6 } = fib
   const { select4, select6 } = createSourceSelection(arena)
   const { checkMc, hasMc } = createMcTable(arena)
   const back = createFlowi()
@@ -210,12 +210,8 @@ export const createRoute = ({ arena, fib }: { arena: Arena; fib: FibReader }) =>
     if (isZeronet4(saddr) || isZeronet4(daddr)) return -Errno.EINVAL
     if (!looped && (isLoopback4(saddr) || isLoopback4(daddr)))
       if (!either(iif, Conf4.route_localnet)) return -Errno.EINVAL
-    return deliverOrForward(
-      fl,
-      fibLookup4(fl),
-      confRow(arena, iif) + Conf4.forwarding,
-      validateSource4
-    )
+    const forwards = i32[confRow(arena, iif) + Conf4.forwarding] !== 0
+    return deliverOrForward(fl, fibLookup4(fl), forwards, !forwards, validateSource4)
   }
 
   /**
@@ -246,32 +242,35 @@ export const createRoute = ({ arena, fib }: { arena: Arena; fib: FibReader }) =>
     if (isMulticast6(fl[FL_SADDR])) return -Errno.EINVAL
     // whether the group is ours is asked behind this, where it is counted first (ip6_mc_input)
     if (isMulticast6(w0)) return found(fl, onlinkRow(arena, iif), RTN_MULTICAST, iif)
-    if (isZero(fl, FL_DADDR)) return -Errno.EINVAL
+    if (isZero(fl, FL_DADDR)) return -Errno.ENETUNREACH
     if (!looped && (isLoopback6(fl, FL_SADDR) || isLoopback6(fl, FL_DADDR))) return -Errno.EINVAL
-    // what is not ours of a link's own addresses stays on that link (RFC 4291 2.5.6)
-    if (isLinkLocal6(w0) && !isOwnOn(fl, iif, looped)) return -Errno.EINVAL
     const all = confAll + Conf6.forwarding
     const forwarding = i32[all] !== 0 ? all : confRow(arena, iif) + Conf6.force_forwarding
-    return deliverOrForward(fl, fibLookup6(fl), forwarding, anySource)
+    const row = isLinkLocal6(w0) && !looped ? linkRow(fl, iif) : fibLookup6(fl)
+    return deliverOrForward(fl, row, i32[forwarding] !== 0, false, anySource)
   }
-  /** Our address on another link is another's on this one (RFC 4007 section 9). */
-  const isOwnOn = (fl: Flowi, iif: number, looped: boolean): boolean => {
-    const row = lookup(fl[FL_FAMILY], local, fl, FL_DADDR)
-    return row !== 0 && (looped || viaDevice(row, iif) !== 0)
+  /**
+   * An address of a link is ours or another's by what that link has (RFC 4007 section 9), and is sent on to no other (RFC
+   * 4291 section 2.5.6).
+   */
+  const linkRow = (fl: Flowi, iif: number): number => {
+    const own = viaDevice(lookup6(local.v6, fl, FL_DADDR), iif)
+    return own || viaDevice(lookup6(main.v6, fl, FL_DADDR), iif) || -Errno.ENETUNREACH
   }
   const isLoopback6 = (fl: Flowi, at: number): boolean =>
     fl[at] === 0 && fl[at + 1] === 0 && fl[at + 2] === 0 && fl[at + 3] === 1
 
   const anySource = (): number => 0
 
+  /** Who does not forward says of IPv4 not even where nothing leads (ip_route_input_slow; ip6_route_input asks later). */
   const deliverOrForward = (
     fl: Flowi,
     row: number,
-    forwarding: number,
+    forwards: boolean,
+    hidesErrors: boolean,
     validateSource: (fl: Flowi) => number
   ): number => {
-    const forwards = i32[forwarding] !== 0
-    if (row < 0) return forwards ? row : -Errno.EHOSTUNREACH
+    if (row < 0) return hidesErrors ? -Errno.EHOSTUNREACH : row
     const type = i32[row + NH_TYPE]
     if (type === RTN_UNICAST) {
       if (!forwards) return -Errno.EHOSTUNREACH
@@ -281,7 +280,7 @@ export const createRoute = ({ arena, fib }: { arena: Arena; fib: FibReader }) =>
     if (type === RTN_ANYCAST) return found(fl, row, type, LOOPBACK_IFINDEX)
     if (type > RTN_BROADCAST) {
       fl[FL_TYPE] = type
-      return forwards ? refusal(type) : -Errno.EHOSTUNREACH
+      return hidesErrors ? -Errno.EHOSTUNREACH : refusal(type)
     }
     const error = isZero(fl, FL_SADDR) ? 0 : validateSource(fl)
     if (error !== 0) return error

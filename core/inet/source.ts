@@ -12,6 +12,7 @@ import { IFADDR_WORDS } from '../shm/layout.ts'
 import {
   IFA_ADDR,
   IFA_F_DEPRECATED,
+  IFA_F_OPTIMISTIC,
   IFA_F_SECONDARY,
   IFA_F_TEMPORARY,
   IFA_F_TENTATIVE,
@@ -117,7 +118,7 @@ export const createSourceSelection = (arena: Arena) => {
       // 2: the smallest scope that is large enough, else the largest
       scopeWorth(a, scope) - scopeWorth(b, scope) ||
       // 3: not a deprecated one
-      prefer(isPreferred(a), isPreferred(b)) ||
+      prefer(isPreferred(a) && isSure(a), isPreferred(b) && isSure(b)) ||
       // 5: of the outgoing interface
       prefer(i32[a + IFA_IFINDEX] === ifindex, i32[b + IFA_IFINDEX] === ifindex) ||
       // 6: the label of the destination
@@ -141,6 +142,14 @@ export const createSourceSelection = (arena: Arena) => {
     !has(row, IFA_F_DEPRECATED) ||
     (isLow(i32, row + IFA_ADDR) &&
       labelOfLow(i32[row + IFA_ADDR + 2], i32[row + IFA_ADDR + 3]) !== 1)
+  /** Nobody knows whether it is ours, or somebody else has it. */
+  const isUntried = (row: number): boolean =>
+    has(row, IFA_F_TENTATIVE) && !has(row, IFA_F_OPTIMISTIC)
+  /** What is not tried yet is used only where nothing else is to be had (RFC 4429 section 3.3), or is as good as others. */
+  const isSure = (row: number): boolean =>
+    !has(row, IFA_F_OPTIMISTIC) ||
+    i32[confRow(arena, i32[row + IFA_IFINDEX]) + Conf6.use_optimistic] !== 0 ||
+    i32[confRow(arena, CONF_ALL) + Conf6.use_optimistic] !== 0
   /** A larger number is a smaller scope (RT_SCOPE_*). */
   const scopeWorth = (row: number, scope: number): number => {
     const own = i32[row + IFA_SCOPE]
@@ -161,7 +170,7 @@ export const createSourceSelection = (arena: Arena) => {
     let best = 0
     for (let row = rows + IFADDR_WORDS; row < end; row += IFADDR_WORDS) {
       const dev = i32[row + IFA_IFINDEX]
-      if (dev === 0 || i32[row + IFA_FAMILY] !== AF_INET6 || has(row, IFA_F_TENTATIVE)) continue
+      if (dev === 0 || i32[row + IFA_FAMILY] !== AF_INET6 || isUntried(row)) continue
       // of no use is another link's address for what stays on its link
       if (onLink && dev !== ifindex) continue
       if (best === 0 || compare6(row, best, fl, ifindex, scope) > 0) best = row

@@ -123,10 +123,12 @@ export const createExthdrs = ({ arena, skbs, drop, icmpv6Send }: ExthdrsDeps) =>
     if (isHopByHop && u8[at] === IPV6_TLV_JUMBO) return jumbo(skb, at, len)
     const action = u8[at] >> 6
     if (action === ACTION_SKIP) return true
-    const isGroup = ipv6.isMulticastDst(u8, i32[skb + SKB_NETWORK])
-    if (action === ACTION_DISCARD || (action !== ACTION_TELL && isGroup)) return bad(skb)
+    if (action === ACTION_DISCARD || (action !== ACTION_TELL && isToMany(skb))) return bad(skb)
     return paramProblem(skb, icmpv6.ICMPV6_UNK_OPTION, at)
   }
+  /** To many hosts by its IP address, or by the link's. */
+  const isToMany = (skb: number): boolean =>
+    i32[skb + SKB_PKT_TYPE] !== PACKET_HOST || ipv6.isMulticastDst(u8, i32[skb + SKB_NETWORK])
   /** RFC 2675 section 3. No buffer here is large enough for a true one. */
   const jumbo = (skb: number, at: number, len: number): boolean => {
     const network = i32[skb + SKB_NETWORK]
@@ -150,10 +152,7 @@ export const createExthdrs = ({ arena, skbs, drop, icmpv6Send }: ExthdrsDeps) =>
     const len = pullHeader(skb)
     if (len === 0) return bad(skb)
     const at = i32[skb + SKB_TRANSPORT]
-    if (
-      i32[skb + SKB_PKT_TYPE] !== PACKET_HOST ||
-      ipv6.isMulticastDst(u8, i32[skb + SKB_NETWORK])
-    ) {
+    if (isToMany(skb)) {
       f64[count + Mib.Ip6InAddrErrors]++
       drop(skb, Drop.IPV6_BAD_EXTHDR)
       return false

@@ -19,6 +19,7 @@ import {
   FL_PROTO,
   FL_SADDR,
   FL_TOS,
+  RTN_ANYCAST,
   RTN_LOCAL,
 } from '../base/flowi.ts'
 import type { AddrType } from '../inet/addr-type.ts'
@@ -26,6 +27,7 @@ import { NO_MTU } from '../inet/inet-constants.ts'
 import type { InetProtos } from '../inet/inet-protos.ts'
 import type { PacketAddrs } from '../inet/packet-addrs.ts'
 import type { Pmtu } from '../inet/pmtu.ts'
+import { createSourceSelection } from '../inet/source.ts'
 import type { Arena } from '../shm/arena.ts'
 import { counterBank, Mib } from '../shm/counters.ts'
 import { Sysctl } from '../shm/sysctl.ts'
@@ -38,6 +40,7 @@ import {
   PACKET_HOST,
   SKB_DATA,
   SKB_DST,
+  SKB_IIF,
   SKB_IP_SUMMED,
   SKB_LEN,
   SKB_NETWORK,
@@ -46,7 +49,7 @@ import {
   SKB_TRANSPORT,
 } from '../skb/skb.ts'
 import * as icmpv6 from '../wire/icmpv6.ts'
-import { IPPROTO_ICMPV6 } from '../wire/ipproto.ts'
+import { IPPROTO_FRAGMENT, IPPROTO_ICMPV6 } from '../wire/ipproto.ts'
 import * as ipv6 from '../wire/ipv6.ts'
 import {
   EXT_FRAGMENT,
@@ -56,6 +59,7 @@ import {
   fragmentOffset,
   walk,
   WALK_OK,
+  WALK_TRUNCATED,
 } from '../wire/ipv6-ext.ts'
 import type { Icmpv6Ratelimit } from './icmpv6-ratelimit.ts'
 import { isMld } from '../wire/mld.ts'
@@ -73,7 +77,7 @@ type Icmpv6Deps = {
   /** core/stack/ipv6.ts: ndiscRcv of ndisc.ts, which sends by what is made here. */
   ndiscRcv: (skb: number) => void
 } & Pick<Mld, 'mldRcv'> &
-  Pick<AddrType, 'addrType'> &
+  Pick<AddrType, 'addrType' | 'addrTypeOn'> &
   Pick<Icmpv6Ratelimit, 'icmpv6Allows'> &
   Pick<PacketAddrs, 'loadAddrs'> &
   Pick<Pmtu, 'routeOutput' | 'updatePmtu'> &
@@ -108,15 +112,19 @@ const counted: [type: number, into: number, out: number][] = [
   [icmpv6.ICMPV6_PARAMPROB, Mib.Icmp6InParmProblems, Mib.Icmp6OutParmProblems],
   [icmpv6.ICMPV6_ECHO_REQUEST, Mib.Icmp6InEchos, Mib.Icmp6OutEchos],
   [icmpv6.ICMPV6_ECHO_REPLY, Mib.Icmp6InEchoReplies, Mib.Icmp6OutEchoReplies],
-  [icmpv6.NDISC_ROUTER_SOLICITATION, Mib.Icmp6InRouterSolicits, 0],
-  [icmpv6.NDISC_ROUTER_ADVERTISEMENT, Mib.Icmp6InRouterAdvertisements, 0],
+  [icmpv6.NDISC_ROUTER_SOLICITATION, Mib.Icmp6InRouterSolicits, Mib.Icmp6OutRouterSolicits],
+  [
+    icmpv6.NDISC_ROUTER_ADVERTISEMENT,
+    Mib.Icmp6InRouterAdvertisements,
+    Mib.Icmp6OutRouterAdvertisements,
+  ],
   [icmpv6.NDISC_NEIGHBOUR_SOLICITATION, Mib.Icmp6InNeighborSolicits, Mib.Icmp6OutNeighborSolicits],
   [
     icmpv6.NDISC_NEIGHBOUR_ADVERTISEMENT,
     Mib.Icmp6InNeighborAdvertisements,
     Mib.Icmp6OutNeighborAdvertisements,
   ],
-  [icmpv6.NDISC_REDIRECT, Mib.Icmp6InRedirects, 0],
+  [icmpv6.NDISC_REDIRECT, Mib.Icmp6InRedirects, Mib.Icmp6OutRedirects],
 ]
 for (const [type, into, out] of counted) {
   IN_COUNTERS[type] = into
@@ -124,8 +132,10 @@ for (const [type, into, out] of counted) {
 }
 
 export const createIcmpv6 = (deps: Icmpv6Deps) => {
-  const { arena, skbs, drop, consume, protos, addrType, icmpv6Allows, loadAddrs } = deps
-  const { routeOutput, updatePmtu, ip6Send, pingRcv, ndiscRcv, mldRcv } = deps
+  const { arena, skbs, drop, consume, protos, addrType, addrTypeOn } = deps
+  const { icmpv6Allows, loadAddrs, routeOutput, updatePmtu, ip6Send, pingRcv, ndiscRcv, mldRcv } =
+    deps
+  const { select6 } = createSourceSelection(arena)
   const { i32, u8, f64, layout } = arena
   const { sysctl } = layout
   const count = counterBank(arena, skbs.thread)
@@ -134,18 +144,20 @@ export const createIcmpv6 = (deps: Icmpv6Deps) => {
   const fl = createFlowi()
   const chain = new Int32Array(EXT_WORDS)
 
-  /** The way back to who sent the packet in `received`, from the address it was sent to when that is ours: 0, or -errno. */
-  const routeBack = (trafficClass: number): number => {
+  /**
+   * The way back to who sent the packet in `received`, which came in by `iif` (0: it was made here): 0, or -errno. From the
+   * address it was sent to when that is ours.
+   */
+  const aimBack = (iif: number, trafficClass: number): void => {
     fl.fill(0)
     fl[FL_FAMILY] = received[FL_FAMILY]
     fl[FL_MARK] = received[FL_MARK]
     copyAddr(fl, FL_DADDR, received, FL_SADDR)
     copyAddr(fl, FL_SADDR, received, FL_DADDR)
-    if (addrType(fl, FL_SADDR) !== RTN_LOCAL) clearAddr(fl, FL_SADDR)
-    if (needsZone(fl, FL_DADDR)) fl[FL_OIF] = received[FL_IIF]
+    if (addrTypeOn(fl, FL_SADDR, iif) !== RTN_LOCAL) clearAddr(fl, FL_SADDR)
+    if (needsZone(fl, FL_DADDR)) fl[FL_OIF] = iif
     fl[FL_TOS] = trafficClass
     fl[FL_PROTO] = IPPROTO_ICMPV6
-    return routeOutput(fl)
   }
   const send = (skb: number, trafficClass: number): void => icmpv6Transmit(skb, fl, trafficClass, 0)
   /** Sends a message, data at its ICMPv6 header, along the route in `flow`. */
@@ -169,7 +181,16 @@ export const createIcmpv6 = (deps: Icmpv6Deps) => {
   const icmpv6Send = (about: number, type: number, code: number, info: number): void => {
     loadAddrs(about, received)
     if (!mayAnswer(about, isForSender(type, code))) return
-    if (!icmpv6Allows(type, received, FL_SADDR) || routeBack(0) !== 0) return
+    if (!icmpv6Allows(type, received, FL_SADDR)) return
+    const iif = i32[about + SKB_IIF]
+    aimBack(iif, 0)
+    // who was only addressed on the link, or by a group, does not say that the address is its own
+    if (i32[about + SKB_PKT_TYPE] !== PACKET_HOST) clearAddr(fl, FL_SADDR)
+    // what says something about a packet is said by where it came in, which names the router to its sender
+    if (isAnyAddr(fl, FL_SADDR) && iif !== 0) select6(fl, iif)
+    if (routeOutput(fl) !== 0) return
+    if (addrTypeOn(received, FL_DADDR, iif) === RTN_ANYCAST)
+      copyAddr(fl, FL_SADDR, received, FL_DADDR)
     const at = i32[about + SKB_NETWORK]
     const skb = quote(about, at, Math.min(ipv6.MIN_MTU, fl[FL_MTU]) - ipv6.HEADER)
     if (skb === 0) {
@@ -195,11 +216,15 @@ export const createIcmpv6 = (deps: Icmpv6Deps) => {
   }
   const isAboutError = (about: number): boolean => {
     const at = i32[about + SKB_NETWORK]
-    const status = walk(u8, at, i32[about + SKB_TAIL], chain)
+    const end = i32[about + SKB_TAIL]
+    const status = walk(u8, at, end, chain)
+    const inner = chain[EXT_TRANSPORT]
+    // options that break off may have an error behind them
+    if (status === WALK_TRUNCATED && chain[EXT_PROTOCOL] !== IPPROTO_FRAGMENT)
+      return inner + 2 <= end && u8[inner] === IPPROTO_ICMPV6
     if (status !== WALK_OK || chain[EXT_PROTOCOL] !== IPPROTO_ICMPV6) return false
     // what stands in a later fragment says nothing of the message
     if (chain[EXT_FRAGMENT] >= 0 && fragmentOffset(u8, chain[EXT_FRAGMENT]) !== 0) return false
-    const inner = chain[EXT_TRANSPORT]
     const data = i32[about + SKB_DATA]
     const type = inner < data ? u8[inner] : skbs.byteAt(about, inner - data)
     return type >= 0 && (icmpv6.isError(type) || type === icmpv6.NDISC_REDIRECT)
@@ -264,7 +289,11 @@ export const createIcmpv6 = (deps: Icmpv6Deps) => {
     if (i32[sysctl + ignored] !== 0 || i32[sysctl + Sysctl.icmp6_echo_ignore_all] !== 0)
       return consume(skb)
     const trafficClass = ipv6.trafficClass(u8, i32[skb + SKB_NETWORK])
-    if (isAnyAddr(received, FL_SADDR) || routeBack(trafficClass) !== 0) return consume(skb)
+    if (isAnyAddr(received, FL_SADDR)) return consume(skb)
+    aimBack(received[FL_IIF], trafficClass)
+    // which of our addresses answers depends on the link
+    if (isAnyAddr(fl, FL_SADDR)) fl[FL_OIF] = received[FL_IIF]
+    if (routeOutput(fl) !== 0) return consume(skb)
     if (!skbs.expandHead(skb, MAX_HEADER - 64)) return drop(skb, Drop.NOMEM)
     i32[skb + SKB_DST] = 0
     i32[skb + SKB_IP_SUMMED] = CHECKSUM_NONE

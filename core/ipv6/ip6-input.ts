@@ -5,6 +5,7 @@
  * Linux: net/ipv6/ip6_input.c, route.c ip6_pkt_drop(); RFC 8200 sections 3 and 4, 4291 section 2.5.3 and 2.7.
  */
 import { Errno } from '../base/errno.ts'
+import { isAnyAddr } from '../base/family.ts'
 import {
   createFlowi,
   FL_DADDR,
@@ -19,7 +20,7 @@ import {
 import { DEV_FLAGS, IFF_LOOPBACK } from '../netdev/netdev.ts'
 import type { Arena } from '../shm/arena.ts'
 import { counterBank, Mib } from '../shm/counters.ts'
-import { CONF_ALL, Conf6, confRow } from '../shm/devconf.ts'
+import { Conf6, confRow } from '../shm/devconf.ts'
 import { DEVICE_WORDS } from '../shm/layout.ts'
 import type { ConsumeFn, DropFn } from '../skb/drop.ts'
 import { Drop } from '../skb/drop.ts'
@@ -105,7 +106,6 @@ export const createIp6Input = (deps: Ip6InputDeps) => {
   const { i32, u8, f64, layout } = arena
   const { devices } = layout
   const count = counterBank(arena, skbs.thread)
-  const forwarding = confRow(arena, CONF_ALL) + Conf6.forwarding
   const { handlers, resumes } = protos
   const fl = createFlowi()
   const chain = new Int32Array(EXT_WORDS)
@@ -147,9 +147,10 @@ export const createIp6Input = (deps: Ip6InputDeps) => {
   /** What no packet on a link has in its addresses. */
   const areAddrsOk = (skb: number, at: number): boolean => {
     if (u8[at + 8] === 0xff) return false
-    if (u8[at + 24] === 0xff) return isGroupOk(skb, u8[at + 25] & 15)
-    if (u8[at + 8] !== 0 && u8[at + 24] !== 0) return true
-    return (!isLoopback(at + 8) && !isLoopback(at + 24)) || isLoopbackDev(skb)
+    const isSelf =
+      (u8[at + 8] === 0 && isLoopback(at + 8)) || (u8[at + 24] === 0 && isLoopback(at + 24))
+    if (isSelf && !isLoopbackDev(skb)) return false
+    return u8[at + 24] !== 0xff || isGroupOk(skb, u8[at + 25] & 15)
   }
   /** Scope 0 is reserved, scope 1 stays on its interface (RFC 4291 section 2.7, erratum 3480). */
   const isGroupOk = (skb: number, scope: number): boolean =>
@@ -187,6 +188,7 @@ export const createIp6Input = (deps: Ip6InputDeps) => {
     fl[FL_TOS] = ipv6.trafficClass(u8, at)
     fl[FL_PROTO] = u8[at + i32[skb + IPCB_NHOFF]]
     flowPorts(skb, fl)
+    fl[FL_TYPE] = 0
     const error = routeInput(fl)
     if (error !== 0) return ip6Error(skb, error)
     const type = fl[FL_TYPE]
@@ -308,13 +310,16 @@ export const createIp6Input = (deps: Ip6InputDeps) => {
   const ip6Error = (skb: number, error: number): void => {
     if (error === -Errno.ENETUNREACH) return noRoute(skb, icmpv6.ICMPV6_NOROUTE)
     if (error === -Errno.EACCES) return noRoute(skb, icmpv6.ICMPV6_ADM_PROHIBITED)
-    if (error === -Errno.EHOSTUNREACH && i32[forwarding] !== 0)
+    // a route that says so; else nobody forwards here
+    if (error === -Errno.EHOSTUNREACH && fl[FL_TYPE] !== 0)
       return noRoute(skb, icmpv6.ICMPV6_NOROUTE)
+    // a black hole is one for the counters too
+    if (error !== -Errno.EHOSTUNREACH) return drop(skb, Drop.IP_INNOROUTES)
     f64[count + Mib.Ip6InAddrErrors]++
     drop(skb, Drop.IP_INADDRERRORS)
   }
   const noRoute = (skb: number, code: number): void => {
-    f64[count + Mib.Ip6InNoRoutes]++
+    f64[count + (isAnyAddr(fl, FL_DADDR) ? Mib.Ip6InAddrErrors : Mib.Ip6InNoRoutes)]++
     icmpv6Send(skb, icmpv6.ICMPV6_DEST_UNREACH, code, 0)
     drop(skb, Drop.IP_INNOROUTES)
   }

@@ -17,7 +17,7 @@ import {
   SKB_TAIL,
   SKB_TRANSPORT,
 } from '../skb/skb.ts'
-import { IPCB_NHOFF } from '../inet/inet-constants.ts'
+import { IPCB_FLAGS, IPCB_NHOFF, IPSKB_REASSEMBLED } from '../inet/inet-constants.ts'
 import {
   FRAG_DADDR,
   FRAG_ELSE,
@@ -67,6 +67,13 @@ export const createIp6Reassembly = (deps: Ip6ReassemblyDeps) => {
    * and SKB_TRANSPORT behind the fragment header.
    */
   const fragRcv = (skb: number): number => {
+    // a fragment header in what was put together
+    if ((i32[skb + IPCB_FLAGS] & IPSKB_REASSEMBLED) !== 0)
+      return problem(
+        skb,
+        icmpv6.ICMPV6_HDR_FIELD,
+        i32[skb + SKB_TRANSPORT] - i32[skb + SKB_NETWORK]
+      )
     f64[count + Mib.Ip6ReasmReqds]++
     if (i32[skb + SKB_FRAGS] !== 0 && !skbs.expandHead(skb, RX_HEADROOM)) return refuse(skb)
     const at = i32[skb + SKB_TRANSPORT]
@@ -81,6 +88,7 @@ export const createIp6Reassembly = (deps: Ip6ReassemblyDeps) => {
   /** An atomic fragment stands apart from any others of its identification (RFC 6946). */
   const passBy = (skb: number, at: number): number => {
     f64[count + Mib.Ip6ReasmOKs]++
+    i32[skb + IPCB_FLAGS] |= IPSKB_REASSEMBLED
     i32[skb + IPCB_NHOFF] = at - i32[skb + SKB_NETWORK]
     i32[skb + SKB_TRANSPORT] = at + ext.FRAGMENT_HEADER
     return skb

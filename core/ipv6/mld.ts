@@ -19,7 +19,7 @@ import {
   FL_TYPE,
   RTN_MULTICAST,
 } from '../base/flowi.ts'
-import { IFA_FAMILY, IFA_IFINDEX, IFA_TOP } from '../inet/ifaddr-constants.ts'
+import { IFA_FAMILY, IFA_IFINDEX, IFA_SCOPE, IFA_TOP } from '../inet/ifaddr-constants.ts'
 import { MC_CPU } from '../inet/mc-constants.ts'
 import type { McHost } from '../inet/mc-host.ts'
 import type { McQuerier } from '../inet/mc-querier.ts'
@@ -32,6 +32,7 @@ import {
   packRecords,
 } from '../inet/mc-records.ts'
 import { onlinkRow } from '../inet/nexthop.ts'
+import { RT_SCOPE_LINK } from '../inet/nexthop-constants.ts'
 import type { PacketAddrs } from '../inet/packet-addrs.ts'
 import { createSourceSelection } from '../inet/source.ts'
 import { DEV_MTU, deviceRow } from '../netdev/netdev.ts'
@@ -71,7 +72,7 @@ export type Mld = ReturnType<typeof createMld>
 
 /** Who hears what came in; on CPU 0. */
 type MldEars = {
-  host: Pick<McHost, 'heardQuery' | 'heardReport'>
+  host: Pick<McHost, 'heardQuery' | 'heardReport' | 'sayAgain'>
   querier: Pick<McQuerier, 'heardQuery' | 'heardRecords'>
 }
 
@@ -99,6 +100,10 @@ export const createMld = (deps: MldDeps) => {
 
   // ---- out
 
+  /** The address in the row is ours: what was said from nobody is said again by that of the link (ipv6_mc_dad_complete). */
+  const sourceFound = (ifindex: number, row: number): void => {
+    if (i32[row + IFA_SCOPE] === RT_SCOPE_LINK) ears?.host.sayAgain(ifindex)
+  }
   /** Does the device speak IPv6? Then it has an address, if only one that is yet to be tried. */
   const speaksIpv6 = (ifindex: number): boolean => {
     for (let n = 1; n < i32[layout.ifaddrs + IFA_TOP]; n++) {
@@ -293,5 +298,5 @@ export const createMld = (deps: MldDeps) => {
     return records
   }
 
-  return { mldRcv, listen, wire: { sendReport, sendOldReport, sendLeave, sendQuery } }
+  return { mldRcv, listen, sourceFound, wire: { sendReport, sendOldReport, sendLeave, sendQuery } }
 }

@@ -3,34 +3,18 @@
  * ICMPv6, on worker 0 (other workers send theirs there); ndSolicit is what the neighbour machine calls.
  * RFC 4861 section 7, 6980; Linux: net/ipv6/ndisc.c.
  */
-import { AF_INET6, copyAddr, isAnyAddr, isGroupAddr, isSameAddr } from '../base/family.ts'
-import {
-  createFlowi,
-  FL_DADDR,
-  FL_DEV,
-  FL_DST,
-  FL_FAMILY,
-  FL_MTU,
-  FL_NO_LOOP,
-  FL_PROTO,
-  FL_SADDR,
-  FL_TYPE,
-  RTN_MULTICAST,
-  RTN_UNICAST,
-} from '../base/flowi.ts'
+import { AF_INET6, copyAddr, isAnyAddr, isGroupAddr } from '../base/family.ts'
+import { createFlowi, FL_DADDR, FL_SADDR } from '../base/flowi.ts'
 import type { AddrType } from '../inet/addr-type.ts'
 import {
-  IFA_F_TENTATIVE,
+  IFA_F_OPTIMISTIC,
   IFA_FLAGS,
   IFA_IFINDEX,
   IFA_ADDR,
   IFA_FAMILY,
-  IFA_SCOPE,
   IFA_TOP,
 } from '../inet/ifaddr-constants.ts'
 import { IPCB_FLAGS, IPSKB_REASSEMBLED } from '../inet/inet-constants.ts'
-import { onlinkRow } from '../inet/nexthop.ts'
-import { RT_SCOPE_LINK } from '../inet/nexthop-constants.ts'
 import type { PacketAddrs } from '../inet/packet-addrs.ts'
 import { createSourceSelection } from '../inet/source.ts'
 import {
@@ -47,14 +31,7 @@ import {
 } from '../neigh/neigh-constants.ts'
 import type { NeighTable } from '../neigh/neigh-table.ts'
 import type { Neighbour } from '../neigh/neighbour.ts'
-import {
-  DEV_FLAGS,
-  DEV_MAC,
-  DEV_MTU,
-  deviceRow,
-  IFF_LOOPBACK,
-  IFF_NOARP,
-} from '../netdev/netdev.ts'
+import { DEV_FLAGS, deviceRow, IFF_LOOPBACK, IFF_NOARP } from '../netdev/netdev.ts'
 import type { Arena } from '../shm/arena.ts'
 import { counterBank, Softnet } from '../shm/counters.ts'
 import { CONF_ALL, Conf6, confRow } from '../shm/devconf.ts'
@@ -63,7 +40,6 @@ import type { ConsumeFn, DropFn } from '../skb/drop.ts'
 import { Drop } from '../skb/drop.ts'
 import type { Skbs } from '../skb/skb.ts'
 import {
-  MAX_HEADER,
   PACKET_LOOPBACK,
   SKB_DATA,
   SKB_DEV,
@@ -73,13 +49,14 @@ import {
   STAGE_SOCKET,
 } from '../skb/skb.ts'
 import type { Machine } from '../stack/machine.ts'
-import * as ethernet from '../wire/ethernet.ts'
 import * as icmpv6 from '../wire/icmpv6.ts'
-import { IPPROTO_ICMPV6 } from '../wire/ipproto.ts'
 import * as ipv6 from '../wire/ipv6.ts'
 import * as ndisc from '../wire/ndisc.ts'
 import * as options from '../wire/ndisc-options.ts'
-import type { Icmpv6 } from './icmpv6.ts'
+import { ALL_HOPS, type NdSend } from './nd-send.ts'
+import type { NdiscRedirect } from './ndisc-redirect.ts'
+import type { RaInput } from './ra-input.ts'
+import type { RaOutput } from './ra-output.ts'
 
 type NdiscDeps = {
   arena: Arena
@@ -89,15 +66,23 @@ type NdiscDeps = {
   table: NeighTable
   /** The state machine, on worker 0; null on other workers, which re-steer what they get. */
   neighbour: Neighbour | null
+  /** core/stack/ipv6.ts: of an address that is being tried (dad.ts, on worker 0): it is somebody's; this question is our own. */
+  trying: {
+    gone: (row: number) => void
+    hasAsked: (row: number, nonceHi: number, nonceLo: number) => boolean
+  } | null
+  ndSend: NdSend
   /** First of four free words of this thread. */
   key: number
-} & Pick<Icmpv6, 'icmpv6Transmit'> &
+} & Pick<RaInput, 'raRcv'> &
+  Pick<RaOutput, 'rsRcv'> &
+  Pick<NdiscRedirect, 'redirectRcv'> &
   Pick<AddrType, 'isAnycastOn'> &
   Pick<PacketAddrs, 'loadAddrs'> &
   Pick<Machine, 'steerTo'>
 
-/** No router and no host beyond the link can have sent what has this left of its hops. */
-const ALL_HOPS = 255
+export type Ndisc = ReturnType<typeof createNdisc>
+
 const ALL_NODES = Int32Array.of(0xff020000, 0, 0, 1)
 const NO_FLAGS = 0
 
@@ -115,13 +100,13 @@ const isSolicitedNode = (words: Int32Array, at: number): boolean =>
   words[at + 3] >>> 24 === 0xff
 
 export const createNdisc = (deps: NdiscDeps) => {
-  const { arena, skbs, drop, consume, table, neighbour, steerTo, key } = deps
-  const { icmpv6Transmit, isAnycastOn, loadAddrs } = deps
+  const { arena, skbs, drop, consume, table, neighbour, trying, steerTo, key } = deps
+  const { isAnycastOn, loadAddrs, raRcv, rsRcv, redirectRcv } = deps
   const { i32, u8, f64, layout } = arena
   const { select6 } = createSourceSelection(arena)
   const count = counterBank(arena, skbs.thread)
   const received = createFlowi()
-  const fl = createFlowi()
+  const { fl, ownAddr, isTentative, toLink, fromLinkLocal, begin, putOwnAddr, send } = deps.ndSend
   const target = new Int32Array(4)
   const asked = new Int32Array(4)
 
@@ -129,44 +114,33 @@ export const createNdisc = (deps: NdiscDeps) => {
   const hasNeighbours = (dev: number): boolean => (flagsOf(dev) & (IFF_LOOPBACK | IFF_NOARP)) === 0
   const isRouter = (dev: number): boolean => i32[confRow(arena, dev) + Conf6.forwarding] !== 0
 
-  /** Row of an address of the device, or 0 (ipv6_get_ifaddr). */
-  const ownAddr = (dev: number, words: Int32Array, at: number): number => {
-    const end = layout.ifaddrs + i32[layout.ifaddrs + IFA_TOP] * IFADDR_WORDS
-    for (let row = layout.ifaddrs + IFADDR_WORDS; row < end; row += IFADDR_WORDS)
-      if (i32[row + IFA_IFINDEX] === dev && isSameAddr(i32, row + IFA_ADDR, words, at)) return row
-    return 0
-  }
-  const isTentative = (row: number): boolean => (i32[row + IFA_FLAGS] & IFA_F_TENTATIVE) !== 0
+  const isOptimistic = (row: number): boolean => (i32[row + IFA_FLAGS] & IFA_F_OPTIMISTIC) !== 0
 
   // ---- out
 
-  /** Begins a message by a device: to FL_DADDR, which follows. */
-  const toLink = (dev: number): void => {
-    fl.fill(0)
-    fl[FL_FAMILY] = AF_INET6
-    fl[FL_PROTO] = IPPROTO_ICMPV6
-    fl[FL_NO_LOOP] = 1
-    fl[FL_DST] = onlinkRow(arena, dev)
-    fl[FL_DEV] = dev
-    fl[FL_MTU] = i32[deviceRow(arena, dev) + DEV_MTU]
-  }
   /** Sends a solicitation or an advertisement about `about`; `option` is that of the device's own address, 0 for none. */
   const ndSend = (dev: number, type: number, flags: number, about: Int32Array, option: number) => {
-    fl[FL_TYPE] = isGroupAddr(fl, FL_DADDR) ? RTN_MULTICAST : RTN_UNICAST
-    const len = ndisc.ND_MSG_LEN + (option === 0 ? 0 : options.LL_ADDR_LEN)
-    const skb = skbs.alloc(len, MAX_HEADER)
+    const skb = begin(type, ndisc.ND_MSG_LEN + (option === 0 ? 0 : options.LL_ADDR_LEN))
     if (skb === 0) return
-    const at = skbs.put(skb, len)
-    icmpv6.setType(u8, at, type)
-    icmpv6.setCode(u8, at, 0)
+    const at = i32[skb + SKB_DATA]
     ndisc.setFlags(u8, at, flags)
     ndisc.setTarget(u8, at, about, 0)
-    if (option !== 0) {
-      const own = (deviceRow(arena, dev) + DEV_MAC) << 2
-      const [hi, lo] = [ethernet.macHi(u8, own), ethernet.macLo(u8, own)]
-      options.putLlAddr(u8, at + ndisc.ND_MSG_LEN, option, hi, lo)
-    }
-    icmpv6Transmit(skb, fl, 0, ALL_HOPS)
+    if (option !== 0) putOwnAddr(at + ndisc.ND_MSG_LEN, dev, option)
+    send(skb)
+  }
+  /** Asks whether the address in a row is anybody's, as nobody; with a nonce unless it is zero (RFC 4862 section 5.4.2, 7527). */
+  const ndProbe = (row: number, nonceHi: number, nonceLo: number): void => {
+    toLink(i32[row + IFA_IFINDEX])
+    copyAddr(asked, 0, i32, row + IFA_ADDR)
+    toSolicitedNode(fl, FL_DADDR, asked, 0)
+    const hasNonce = (nonceHi | nonceLo) !== 0
+    const len = ndisc.ND_MSG_LEN + (hasNonce ? options.LL_ADDR_LEN : 0)
+    const skb = begin(icmpv6.NDISC_NEIGHBOUR_SOLICITATION, len)
+    if (skb === 0) return
+    const at = i32[skb + SKB_DATA]
+    ndisc.setTarget(u8, at, asked, 0)
+    if (hasNonce) options.putNonce(u8, at + ndisc.ND_MSG_LEN, nonceHi, nonceLo)
+    send(skb)
   }
 
   /** Asks for the entry's neighbour, for a packet from the address at (words, from), which is zero for none (ndisc_solicit). */
@@ -178,20 +152,9 @@ export const createNdisc = (deps: NdiscDeps) => {
     else toSolicitedNode(fl, FL_DADDR, asked, 0)
     const own = isAnyAddr(words, from) ? 0 : ownAddr(dev, words, from)
     if (own !== 0 && !isTentative(own)) copyAddr(fl, FL_SADDR, words, from)
-    else if (!linkLocalSource(dev)) return
+    else if (!fromLinkLocal(dev)) return
     const option = options.ND_OPT_SOURCE_LL_ADDR
     ndSend(dev, icmpv6.NDISC_NEIGHBOUR_SOLICITATION, NO_FLAGS, asked, option)
-  }
-  /** An address of the link that is sure to be ours (ipv6_get_lladdr). */
-  const linkLocalSource = (dev: number): boolean => {
-    const end = layout.ifaddrs + i32[layout.ifaddrs + IFA_TOP] * IFADDR_WORDS
-    for (let row = layout.ifaddrs + IFADDR_WORDS; row < end; row += IFADDR_WORDS) {
-      if (i32[row + IFA_IFINDEX] !== dev || i32[row + IFA_FAMILY] !== AF_INET6) continue
-      if (i32[row + IFA_SCOPE] !== RT_SCOPE_LINK || isTentative(row)) continue
-      copyAddr(fl, FL_SADDR, i32, row + IFA_ADDR)
-      return true
-    }
-    return false
   }
   /** Says that an address is here (ndisc_send_na), to FL_DADDR; from the address itself unless it is shared. */
   const sendAdvertisement = (dev: number, flags: number, isOwn: boolean, withAddr: boolean) => {
@@ -229,11 +192,12 @@ export const createNdisc = (deps: NdiscDeps) => {
       return drop(skb, Drop.IPV6_NDISC_HOP_LIMIT)
     if (icmpv6.code(u8, at) !== 0) return drop(skb, Drop.IPV6_NDISC_BAD_CODE)
     if (neighbour === null) return steerTo(0, skb, STAGE_SOCKET)
-    loadAddrs(skb, received)
     const type = icmpv6.type(u8, at)
-    if (type === icmpv6.NDISC_NEIGHBOUR_SOLICITATION) return neighbourMessage(skb, recvNs)
-    if (type === icmpv6.NDISC_NEIGHBOUR_ADVERTISEMENT) return neighbourMessage(skb, recvNa)
-    consume(skb)
+    if (type === icmpv6.NDISC_ROUTER_SOLICITATION) return rsRcv(skb, neighbour)
+    if (type === icmpv6.NDISC_ROUTER_ADVERTISEMENT) return raRcv(skb, neighbour)
+    if (type === icmpv6.NDISC_REDIRECT) return redirectRcv(skb, neighbour)
+    loadAddrs(skb, received)
+    neighbourMessage(skb, type === icmpv6.NDISC_NEIGHBOUR_SOLICITATION ? recvNs : recvNa)
   }
   type Handler = (skb: number, at: number, end: number, dev: number, machine: Neighbour) => void
   /** What solicitations and advertisements have in common (sections 7.1.1 and 7.1.2). */
@@ -259,8 +223,12 @@ export const createNdisc = (deps: NdiscDeps) => {
       return drop(skb, Drop.NOT_SPECIFIED)
     if (option >= 0 && !options.isLlAddr(u8, option)) return drop(skb, Drop.NOT_SPECIFIED)
     const own = ownAddr(dev, target, 0)
-    if ((own !== 0 && isTentative(own)) || (own === 0 && !isAnycastOn(dev, target, 0)))
-      return consume(skb)
+    if (own === 0 && !isAnycastOn(dev, target, 0)) return consume(skb)
+    if (own !== 0 && isTentative(own)) {
+      if (isProbe) heardProbe(own, optionOf(at, end, options.ND_OPT_NONCE))
+      // it is in use already, though not for sure
+      if (isProbe || !isOptimistic(own)) return consume(skb)
+    }
     if (isProbe) {
       answerProbe(dev, own !== 0)
       return consume(skb)
@@ -269,6 +237,13 @@ export const createNdisc = (deps: NdiscDeps) => {
     if (!hasNeighbours(dev)) return consume(skb)
     if (learnAsker(machine, dev, option, !isToGroup)) answer(dev, own !== 0, isToGroup)
     consume(skb)
+  }
+  /** Somebody tries the address that we are trying, and neither shall have it (RFC 4862 section 5.4.3). */
+  const heardProbe = (own: number, option: number): void => {
+    const isMarked = option >= 0 && options.isNonce(u8, option)
+    if (isMarked && trying!.hasAsked(own, options.nonceHi(u8, option), options.nonceLo(u8, option)))
+      return
+    trying!.gone(own)
   }
   /** Somebody tries whether the address is free: all hear that it is not (section 7.2.4). */
   const answerProbe = (dev: number, isOwn: boolean): void => {
@@ -280,9 +255,11 @@ export const createNdisc = (deps: NdiscDeps) => {
   const answer = (dev: number, isOwn: boolean, isToGroup: boolean): void => {
     toLink(dev)
     copyAddr(fl, FL_DADDR, received, FL_SADDR)
-    const override = isOwn && isToGroup ? ndisc.NA_OVERRIDE : 0
+    const override = isOwn && isToGroup && !isOptimisticTarget(dev) ? ndisc.NA_OVERRIDE : 0
     sendAdvertisement(dev, ndisc.NA_SOLICITED | override, isOwn, isToGroup)
   }
+  /** What is not sure to be ours overrides nothing (RFC 4429 section 3.3). */
+  const isOptimisticTarget = (dev: number): boolean => isOptimistic(ownAddr(dev, target, 0))
   /** Section 7.2.3: the asker's entry; one that gives no link-layer address is looked for only where we can answer it. */
   const learnAsker = (machine: Neighbour, dev: number, option: number, creates: boolean) => {
     copyAddr(i32, key, received, FL_SADDR)
@@ -303,8 +280,12 @@ export const createNdisc = (deps: NdiscDeps) => {
     if (isSolicited && isGroupAddr(received, FL_DADDR)) return drop(skb, Drop.NOT_SPECIFIED)
     const option = optionOf(at, end, options.ND_OPT_TARGET_LL_ADDR)
     if (option >= 0 && !options.isLlAddr(u8, option)) return drop(skb, Drop.NOT_SPECIFIED)
-    if (ownAddr(dev, target, 0) !== 0) {
-      if (i32[skb + SKB_PKT_TYPE] !== PACKET_LOOPBACK) f64[count + Softnet.ndisc_conflicts]++
+    const own = ownAddr(dev, target, 0)
+    if (own !== 0) {
+      if (i32[skb + SKB_PKT_TYPE] !== PACKET_LOOPBACK) {
+        f64[count + Softnet.ndisc_conflicts]++
+        if (isTentative(own)) trying!.gone(own)
+      }
       return consume(skb)
     }
     copyAddr(i32, key, target, 0)
@@ -324,5 +305,5 @@ export const createNdisc = (deps: NdiscDeps) => {
     machine.update(row, hi, lo, state, how | override | router)
   }
 
-  return { ndiscRcv, ndSolicit, ndNotify }
+  return { ndiscRcv, ndSolicit, ndProbe, ndNotify }
 }

@@ -153,6 +153,19 @@ export type StartXmit = (skb: number, dev: number) => number
 export const deviceRow = (arena: Arena, ifindex: number): number =>
   arena.layout.devices + ifindex * DEVICE_WORDS
 
+/** What is said there nobody hears. */
+const MUTE: readonly number[] = [IF_OPER_NOTPRESENT, IF_OPER_DOWN, IF_OPER_LOWERLAYERDOWN]
+/** Is it there and up, with a carrier to speak by? */
+export const speaks = (arena: Arena, ifindex: number): boolean => {
+  const row = deviceRow(arena, ifindex)
+  const isUp = (arena.i32[row + DEV_FLAGS] & IFF_UP) !== 0
+  return (
+    arena.i32[row + DEV_IFINDEX] === ifindex &&
+    isUp &&
+    !MUTE.includes(arena.i32[row + DEV_OPERSTATE])
+  )
+}
+
 /** First word of a device's descriptors: that of queue q is `deviceFds(arena, ifindex) + q`. */
 export const deviceFds = (arena: Arena, ifindex: number): number =>
   arena.layout.deviceFds + ifindex * DEVICE_FDS

@@ -10,6 +10,7 @@ import {
   APP_RECORD_WORDS,
   APP_RING_RECORDS,
   APP_RING_WORDS,
+  CAPTURE_WORDS,
   computeLayout,
   IPI_SLOT_WORDS,
   IPI_SLOTS,
@@ -98,3 +99,9 @@ export const returnRing = (layout: Layout, home: number, from: number): number =
 /** Submission ring of application `app` (0..apps-1) to `worker`; its completion ring follows it. */
 export const appRing = (layout: Layout, app: number, worker: number): number =>
   layout.appRings + (app * layout.config.workers + worker) * 2 * APP_RING_WORDS
+
+/** Row of a capture; and the ring by which a thread hands frames to who captures. */
+export const captureRow = (layout: Layout, capture: number): number =>
+  layout.captures + capture * CAPTURE_WORDS
+export const captureRing = (layout: Layout, thread: number): number =>
+  layout.captureRings + thread * layout.captureRingWords

@@ -243,8 +243,11 @@ const MIB_GROUPS = {
     'OutParmProblems',
     'OutEchos',
     'OutEchoReplies',
+    'OutRouterSolicits',
+    'OutRouterAdvertisements',
     'OutNeighborSolicits',
     'OutNeighborAdvertisements',
+    'OutRedirects',
   ],
   Udp6: [
     'InDatagrams',

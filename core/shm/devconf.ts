@@ -5,11 +5,10 @@
  * to write its row here, and to read it. Linux: struct ipv4_devconf, struct ipv6_devconf, include/linux/inetdevice.h.
  */
 import type { Arena } from './arena.ts'
-import { numbered } from './counters.ts'
 import { DEV_CONF_WORDS } from './layout.ts'
 
 /** A setting: what it is at first in `all` and in `default`, and its bounds. */
-type Setting = { all: number; otherwise: number; min: number; max: number }
+export type Setting = { all: number; otherwise: number; min: number; max: number; isAddress?: true }
 const number = (otherwise: number, max: number, all = otherwise): Setting => ({
   all,
   otherwise,
@@ -17,6 +16,9 @@ const number = (otherwise: number, max: number, all = otherwise): Setting => ({
   max,
 })
 const onOff = (otherwise: 0 | 1, all: 0 | 1 = otherwise): Setting => number(otherwise, 1, all)
+
+/** An IPv6 address: four words from there on, `::` at first. */
+const address = (): Setting => ({ all: 0, otherwise: 0, min: 0, max: 0, isAddress: true })
 
 const MAX = 2147483647
 
@@ -82,6 +84,67 @@ const IPV6 = {
   ndisc_notify: onOff(0),
   /** What was sent to many by a link's address, but to one by its IP, is dropped (RFC 7042 has no use for it). */
   drop_unicast_in_l2_multicast: onOff(0),
+  /** Either: an address is tried before it is ours (RFC 4862 section 5.4); 2: IPv6 ends where the MAC's is taken. */
+  accept_dad: number(1, 2, 0),
+  /** How often it is asked for. */
+  dad_transmits: number(1, MAX),
+  /** Either: by a number of our own, which tells our question from another's (RFC 7527). */
+  enhanced_dad: onOff(1),
+  /** Either, on a host: addresses are used while they are tried (RFC 4429), and preferred as others are. */
+  optimistic_dad: onOff(0),
+  use_optimistic: onOff(0),
+  /** How the address of the link is made: 0 of the MAC (RFC 4291 appendix A), 1 not at all. */
+  addr_gen_mode: number(0, 1),
+  /** Seconds, at most, until the first word on a link. */
+  router_solicitation_delay: number(1, MAX),
+  /** How often routers are asked for (-1: until one answers), and seconds from the first to the second time, and at most. */
+  router_solicitations: { all: -1, otherwise: -1, min: -1, max: MAX },
+  router_solicitation_interval: number(4, MAX),
+  router_solicitation_max_interval: number(3600, MAX),
+  /** Routers are believed: 1 by a host, 2 by a router too. */
+  accept_ra: number(1, 2),
+  /** Of them: that they are default routers, by which metric, how much they are worth (RFC 4191), for at least so many seconds. */
+  accept_ra_defrtr: onOff(1),
+  ra_defrtr_metric: { all: 1024, otherwise: 1024, min: 1, max: MAX },
+  accept_ra_rtr_pref: onOff(1),
+  accept_ra_min_lft: number(0, MAX),
+  /** What they say of the hops of packets, unless it is less, of prefixes, and of the link's MTU. */
+  accept_ra_min_hop_limit: number(1, MAX),
+  accept_ra_pinfo: onOff(1),
+  accept_ra_mtu: onOff(1),
+  /** Routes to prefixes of these lengths (RFC 4191). */
+  accept_ra_rt_info_min_plen: number(0, 128),
+  accept_ra_rt_info_max_plen: number(0, 128),
+  /** Also from an address of our own. */
+  accept_ra_from_local: onOff(0),
+  /** Redirects are believed, by a host. */
+  accept_redirects: onOff(1),
+  /** Addresses are made of what routers say of prefixes, while there are fewer than max_addresses (0: any number). */
+  autoconf: onOff(1),
+  max_addresses: number(16, MAX),
+  /**
+   * Of a router, what it advertises (RFC 4861 section 6.2.1 has these names in capitals): whether it does, and seconds from
+   * one advertisement to the next, at most and at least (0: a third of that).
+   */
+  adv_send_advertisements: onOff(0),
+  max_rtr_adv_interval: { all: 600, otherwise: 600, min: 4, max: 1800 },
+  min_rtr_adv_interval: number(0, 1350),
+  adv_managed_flag: onOff(0),
+  adv_other_config_flag: onOff(0),
+  /** What is 0 is not said. */
+  adv_link_mtu: number(0, 65535),
+  adv_reachable_time: number(0, 3600000),
+  adv_retrans_timer: number(0, MAX),
+  adv_cur_hop_limit: number(64, 255),
+  /** Seconds; -1: three times the interval; 0: no default router. And what it is worth (RFC 4191). */
+  adv_default_lifetime: { all: -1, otherwise: -1, min: -1, max: 9000 },
+  adv_default_preference: { all: 0, otherwise: 0, min: -1, max: 1 },
+  /** Of the prefixes of its addresses: seconds, as long as the address itself has them, and whether hosts make addresses of them. */
+  adv_valid_lifetime: number(2592000, MAX),
+  adv_preferred_lifetime: number(604800, MAX),
+  adv_autonomous_flag: onOff(1),
+  /** A DNS server (RFC 8106), unless it is `::`. */
+  adv_rdnss: address(),
   /** Either's, as force_igmp_version. */
   force_mld_version: number(0, 2),
   mldv1_unsolicited_report_interval: { all: 10000, otherwise: 10000, min: 1, max: MAX },
@@ -95,15 +158,29 @@ export const SETTINGS: Readonly<Record<ConfFamily, Settings>> = { ipv4: IPV4, ip
 // A row is a half for each family: the settings, and behind them a bit for each that somebody has set on this device.
 const HALF = DEV_CONF_WORDS / 2
 const FIRST: Readonly<Record<ConfFamily, number>> = { ipv4: 0, ipv6: HALF }
-const SET_BITS = HALF - 2
-const names = <S extends Settings>(settings: S): (keyof S & string)[] => Object.keys(settings)
-
-/** Where a setting lies in a row. */
-export const Conf4 = numbered(names(IPV4), FIRST.ipv4)
-export const Conf6 = numbered(names(IPV6), FIRST.ipv6)
-for (const settings of Object.values(SETTINGS))
-  if (names(settings).length > SET_BITS)
+const SET_BITS = HALF - HALF / 32
+const sizeOf = ({ isAddress }: Setting): number => (isAddress ? 4 : 1)
+/** Where each setting lies in a row, from `first` on. */
+const placed = <S extends Settings>(
+  settings: S,
+  first: number
+): Record<keyof S & string, number> => {
+  let next = first
+  const at: Record<string, number> = {}
+  for (const [name, setting] of Object.entries(settings)) {
+    at[name] = next
+    next += sizeOf(setting)
+  }
+  if (next - first > SET_BITS)
     throw new Error(`devconf: more settings than there is room for (${SET_BITS})`)
+  return at as Record<keyof S & string, number>
+}
+export const Conf4 = placed(IPV4, FIRST.ipv4)
+export const Conf6 = placed(IPV6, FIRST.ipv6)
+const PLACES: Readonly<Record<ConfFamily, Readonly<Record<string, number>>>> = {
+  ipv4: Conf4,
+  ipv6: Conf6,
+}
 
 /** The row of `all` is that of no device, the row of `default` that behind the last. */
 export const CONF_ALL = 0
@@ -113,7 +190,7 @@ export const confRow = (arena: Arena, ifindex: number): number =>
 
 /** The word of a setting, or -1. */
 export const confWord = (family: ConfFamily, name: string): number =>
-  Object.hasOwn(SETTINGS[family], name) ? FIRST[family] + names(SETTINGS[family]).indexOf(name) : -1
+  Object.hasOwn(PLACES[family], name) ? PLACES[family][name] : -1
 
 /** Has somebody set it on this device? Then a change of `default` passes the device by. */
 export const isConfSet = (arena: Arena, ifindex: number, family: ConfFamily, word: number) => {

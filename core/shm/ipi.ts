@@ -43,6 +43,23 @@ export const Ipi = {
   MFC_MISS: 21,
   /** workers: multicast routes have been found. */
   MFC_FOUND: 22,
+  /** control, from worker 0: something about addresses was found out. a0 Addrconf.*, a1.. as that says. */
+  ADDRCONF: 23,
+  /** worker: a router of ifindex a0 says that a1..a4 is reached by a5..a8 (worker 0 believes it). */
+  REDIRECT: 24,
+} as const
+
+/** Kinds of Ipi.ADDRCONF. */
+export const Addrconf = {
+  /** Nobody else has the address in row a1, whose serial is a2; or somebody has. */
+  DAD_COMPLETED: 1,
+  DAD_FAILED: 2,
+  /** A router of ifindex a1 is at a2..a5 for a6 seconds, worth a7 (RFC 4191); a8 hops and MTU a9 hold there (0: it does not say). */
+  RA_ROUTER: 3,
+  /** On ifindex a1 is the prefix a2..a5, of a6 & 0xff bits and with PIO_* flags a6 >> 8, for a7 seconds, preferred for a8. */
+  RA_PREFIX: 4,
+  /** On ifindex a1 & 0xffff router a2..a5 leads to a6..a9 of (a1 >> 16) & 0xff bits for a10 seconds, worth a1 >> 24. */
+  RA_ROUTE: 5,
 } as const
 
 /** Kinds of Ipi.NOTIFY. */

@@ -31,6 +31,8 @@
  * | free stacks of t       | thread t                                 | all (gauges)                  |
  * | counters, devStats, flows, wheel, held, scratch of t | thread t (devStats: control clears a new device's) | all |
  * | sockSlab of w          | worker w                                 | all                           |
+ * | captures               | control, before G_CAPTURES names one     | threads that handle packets   |
+ * | capture ring and captureLost of t | tail side, lost: thread t; head side: control | the other     |
  * | app block a            | app a; control once it died              | workers (SLEEPING: by Atomics) |
  * | app pair (a, w)        | worker w                                 | app a                         |
  * | app rings (a, w)       | submissions: app a; completions: worker w | the other                    |
@@ -58,6 +60,7 @@
  * | membership, group, source | MCM_*, MCG_*, MCS_* | core/inet/mc-constants.ts                          |
  * | multicast route        | MFC_*            | core/inet/mfc-constants.ts                              |
  * | recent flow            | FLOW_*           | core/softnet/flow-table.ts                              |
+ * | capture                | CAP_*, CR_*      | core/dev/capture-constants.ts                           |
  * | RSS state              | KEY, INDIR, ...  | core/steering/rss.ts                                    |
  * | app block, app pair, record of an app ring | APP_*, PAIR_*, E_* | core/socket/app-constants.ts      |
  * | thread block           | THREAD_*         | here                                                    |
@@ -99,6 +102,8 @@ export type ArenaConfig = {
   members: number
   /** Multicast routes that are set, and as many that are found. */
   mroutes: number
+  /** Words of the ring by which each thread hands captured frames to control; a power of two. */
+  captureRing: number
 }
 
 export const DEFAULT_ARENA: ArenaConfig = {
@@ -120,6 +125,7 @@ export const DEFAULT_ARENA: ArenaConfig = {
   flows: 1024,
   members: 512,
   mroutes: 256,
+  captureRing: 1 << 18,
 }
 
 /** A stack on one thread, for simulated hosts and tests. */
@@ -142,6 +148,7 @@ export const SMALL_ARENA: ArenaConfig = {
   flows: 64,
   members: 64,
   mroutes: 32,
+  captureRing: 1 << 15,
 }
 
 /** Masks of workers are one word. */
@@ -153,6 +160,11 @@ const GLOBALS = 32
 export const G_GENERATION = GLOBALS
 /** Set to make every thread leave its loop. */
 export const G_SHUTDOWN = GLOBALS + 1
+/** Captures that are open (bits), and those of them that want what dies too. */
+export const G_CAPTURES = GLOBALS + 2
+export const G_CAPTURE_DROPS = GLOBALS + 3
+/** Those of them that are traces. */
+export const G_TRACES = GLOBALS + 4
 
 // Thread block: 64 words (four cache lines) a thread.
 export const THREAD_WORDS = 64
@@ -199,7 +211,7 @@ export const APP_PAIR_WORDS = 32
 export const SYSCTL_WORDS = 256
 export const DEVICE_WORDS = 128
 /** A device's settings (devconf.ts): half of them IPv4's, half IPv6's. */
-export const DEV_CONF_WORDS = 128
+export const DEV_CONF_WORDS = 256
 /** Descriptors of a device: one a queue, as many queues as there can be workers. */
 export const DEVICE_FDS = MAX_WORKERS
 /** Steering state of a device: RSS (steering/rss.ts), then the RPS map (steering/rps.ts). */
@@ -242,6 +254,9 @@ export const COUNTERS = 1024
 export const DROP_REASONS = 256
 export const DEV_STATS = 32
 export const SCRATCH_WORDS = 1024
+/** Captures at once; a row of one, its program included (dev/capture-constants.ts). */
+export const MAX_CAPTURES = 8
+export const CAPTURE_WORDS = 2080
 /** A bucket of the owned flows (transport/owned-flows.ts): a cache line. */
 export const OWNED_FLOW_BUCKET_WORDS = 16
 /** Gauges of what a thread holds of packet memory: small and large slots of each holder (skb/budget.ts). */
@@ -322,6 +337,11 @@ const regionWords = (config: ArenaConfig) => {
     portRings: PORTS * (threads + 1) * (RING_HEADER + PORT_SLOTS),
     /** [home][from] rings on which freed skbs and buffers go home; big enough never to be full. */
     returnRings: threads * threads * (RING_HEADER + returnSlots(config)),
+
+    captures: MAX_CAPTURES * CAPTURE_WORDS,
+    /** [thread that handles packets] frames on their way to who captures them, and [thread][capture] those that found no room. */
+    captureRings: (workers + config.nics) * (RING_HEADER + config.captureRing),
+    captureLost: (workers + config.nics) * MAX_CAPTURES,
 
     appBlocks: apps * APP_BLOCK_WORDS,
     /** [app][worker] what a worker tells an application about itself. */
@@ -414,6 +434,7 @@ const check = (config: ArenaConfig): void => {
   pow2('largeBuffers', config.largeBuffers)
   pow2('backlog', config.backlog)
   pow2('flows', config.flows)
+  pow2('captureRing', config.captureRing)
 }
 
 export type Layout = ReturnType<typeof computeLayout>
@@ -442,6 +463,7 @@ export const computeLayout = (wanted: ArenaConfig) => {
     backlogRingWords: RING_HEADER + config.backlog,
     ipiRingWords: RING_HEADER + IPI_SLOTS * IPI_SLOT_WORDS,
     portRingWords: RING_HEADER + PORT_SLOTS,
+    captureRingWords: RING_HEADER + config.captureRing,
     returnSlots: returnSlots(config),
     returnRingWords: RING_HEADER + returnSlots(config),
     ownedFlowBuckets: ownedFlowBuckets(config),

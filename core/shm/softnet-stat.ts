@@ -155,6 +155,12 @@ export const SOFTNET_STAT = [
     help: 'Neighbour advertisements of other stations for an address of ours.',
   },
   {
+    name: 'ra_limited',
+    type: 'counter',
+    by: 'worker',
+    help: 'What routers advertised that was not believed, since there was too much of it.',
+  },
+  {
     name: 'neigh_rcv_probes_mcast',
     type: 'counter',
     by: 'worker',

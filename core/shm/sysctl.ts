@@ -20,6 +20,7 @@ type Row<Parts extends string = string> = {
 }
 
 const MAX = 2147483647
+const MAX_UNSIGNED = 4294967295
 /** A number. */
 const number = (name: string, value: number, min = 0, max = MAX): Row<''> => ({
   name,
@@ -139,6 +140,8 @@ const TABLE = {
   /** RACK, bits: 1 is on as it always is here, 2 keeps its reordering window, 4 has no rule of three. */
   tcp_recovery: number('net.ipv4.tcp_recovery', 1, 0, 7),
   /** 3 and 4: a lost tail is probed for. */
+  tcp_notsent_lowat: number('net.ipv4.tcp_notsent_lowat', MAX_UNSIGNED, 0, MAX_UNSIGNED),
+  tcp_tso_win_divisor: number('net.ipv4.tcp_tso_win_divisor', 3, 0),
   tcp_early_retrans: number('net.ipv4.tcp_early_retrans', 3, 0, 4),
   /** A timeout is first thought to be spurious (F-RTO). */
   tcp_frto: number('net.ipv4.tcp_frto', 2, 0, 2),

@@ -4,7 +4,7 @@
  */
 import type { Arena } from '../shm/arena.ts'
 import { numbered } from '../shm/counters.ts'
-import { COUNTERS, DROP_REASONS } from '../shm/layout.ts'
+import { COUNTERS, DROP_REASONS, G_CAPTURE_DROPS, G_TRACES } from '../shm/layout.ts'
 import type { Skbs } from './skb.ts'
 
 /** The words are the kernel's, `SKB_DROP_REASON_` taken off; a reason's number is its place. */
@@ -90,13 +90,21 @@ type Dropper = ReturnType<typeof createDrop>
 export type DropFn = Dropper['drop']
 export type ConsumeFn = Dropper['consume']
 
-export const createDrop = (arena: Arena, skbs: Skbs) => {
-  const { f64, layout } = arena
+const unseen = (): void => {}
+
+/** `watch` sees what dies before it is freed: captureDrop (dev/capture.ts) and traceDrop (dev/trace.ts), on threads that handle packets. */
+export const createDrop = (
+  arena: Arena,
+  skbs: Skbs,
+  watch: (skb: number, reason: Drop) => void = unseen
+) => {
+  const { i32, f64, layout } = arena
   const bank = layout.countersF64 + skbs.thread * COUNTERS + DROP_COUNTERS
   const { free } = skbs
   /** Frees a packet that dies unused and counts why. */
   const drop = (skb: number, reason: Drop): void => {
     f64[bank + reason]++
+    if ((i32[G_CAPTURE_DROPS] | i32[G_TRACES]) !== 0) watch(skb, reason)
     free(skb)
   }
   /** Counts a frame that died before it became an skb (a device had no buffer for it). */

@@ -3,7 +3,9 @@ import type { InetFrag } from '../inet/inet-fragment.ts'
 import type { InetProtos } from '../inet/inet-protos.ts'
 import { AF_INET6 } from '../base/family.ts'
 import { TIMER_WORDS } from '../base/timer-wheel.ts'
+import { createInetPeers } from '../inet/inet-peer.ts'
 import { createMrForward } from '../inet/mr-forward.ts'
+import { createDad } from '../ipv6/dad.ts'
 import { createExthdrs } from '../ipv6/exthdrs.ts'
 import { createIcmpv6Ratelimit } from '../ipv6/icmpv6-ratelimit.ts'
 import { createIcmpv6 } from '../ipv6/icmpv6.ts'
@@ -14,8 +16,14 @@ import { createIp6LinkFailure } from '../ipv6/ip6-link-failure.ts'
 import { createIp6Output } from '../ipv6/ip6-output.ts'
 import { createMld } from '../ipv6/mld.ts'
 import { createIp6Reassembly } from '../ipv6/ip6-reassembly.ts'
+import { createNdSend } from '../ipv6/nd-send.ts'
+import { createNdiscRedirect } from '../ipv6/ndisc-redirect.ts'
 import { createNdisc } from '../ipv6/ndisc.ts'
+import { createRaInput } from '../ipv6/ra-input.ts'
+import { createRaOutput } from '../ipv6/ra-output.ts'
+import { createRs } from '../ipv6/rs.ts'
 import type { NfHooks } from '../netfilter/hooks.ts'
+import { Ipi } from '../shm/ipi.ts'
 import { ETH_P_IPV6 } from '../wire/ethernet.ts'
 import { ICMPV6_PKT_TOOBIG } from '../wire/icmpv6.ts'
 import type { Link } from './link.ts'
@@ -58,16 +66,62 @@ export const createIpv6 = ({ machine, link, neigh, routing, frags, protos, nf }:
     ndiscRcv: (skb) => ndiscRcv(skb),
   })
   const { icmpv6Send, icmpv6Transmit } = icmpv6
-  const { ndiscRcv, ndSolicit, ndNotify } = createNdisc({
+  const dad =
+    neigh.neighbour === null
+      ? null
+      : createDad({
+          ...machine,
+          timer: machine.words(TIMER_WORDS),
+          ndProbe: (row, nonceHi, nonceLo) => ndProbe(row, nonceHi, nonceLo),
+          onOurs: mld.sourceFound,
+        })
+  const ndSend = createNdSend({ ...machine, icmpv6Transmit })
+  const rs =
+    neigh.neighbour === null
+      ? null
+      : createRs({ ...machine, timer: machine.words(TIMER_WORDS), ndSend })
+  const table = neigh.neighTable
+  const raOutput = createRaOutput({
     ...common,
-    icmpv6Transmit,
-    table: neigh.neighTable,
+    timer: machine.words(TIMER_WORDS),
+    key: machine.words(4),
+    table,
+    ndSend,
+  })
+  const raInput = createRaInput({
+    ...common,
+    table,
+    key: machine.words(4),
+    onRouter: (ifindex) => rs?.routerHeard(ifindex),
+  })
+  const ndiscRedirect = createNdiscRedirect({
+    ...common,
+    key: machine.words(4),
+    peers: createInetPeers(machine),
+    table,
+    ndSend,
+  })
+  const [dest, gateway] = [new Int32Array(4), new Int32Array(4)]
+  machine.ipi.on(Ipi.REDIRECT, (_from, dev, a, b, c, d, e, f, g, h) => {
+    dest.set([a, b, c, d])
+    gateway.set([e, f, g, h])
+    ndiscRedirect.redirected(dev, dest, gateway)
+  })
+  const { ndiscRcv, ndSolicit, ndProbe, ndNotify } = createNdisc({
+    ...common,
+    ...raInput,
+    ...raOutput,
+    ...ndiscRedirect,
+    ndSend,
+    table,
     neighbour: neigh.neighbour,
+    trying: dad && { gone: dad.dadFailure, hasAsked: dad.isOwnProbe },
     key: machine.words(4),
   })
   const { ip6Forward, forwardFinish } = createIp6Forward({
     ...common,
     ...out,
+    ...ndiscRedirect,
     icmpv6Send,
     networkSegLen: gso.networkSegLen,
   })
@@ -91,5 +145,21 @@ export const createIpv6 = ({ machine, link, neigh, routing, frags, protos, nf }:
   })
   const { linkFailure } = createIp6LinkFailure({ ...common, icmpv6Send })
   neigh.neighbour?.registerOps('v6', { ethertype: ETH_P_IPV6, solicit: ndSolicit })
-  return { ...out, ...input, icmpv6, mld, mr, ndNotify, linkFailure }
+  /** Takes over what control has changed. */
+  const refresh = (): void => {
+    dad?.refresh()
+    rs?.refresh()
+    if (neigh.neighbour !== null) raOutput.refresh()
+  }
+  return {
+    ...out,
+    ...input,
+    icmpv6,
+    mld,
+    mr,
+    ndNotify,
+    linkFailure,
+    refresh,
+    ceaseAll: raOutput.ceaseAll,
+  }
 }

@@ -2,7 +2,6 @@
  * What every layer of a stack is given: the thread's memory, time, timers and calls, and the backlogs of all CPUs as
  * this one fills them. Made first, passed down whole. Linux: what is per-CPU.
  */
-import { createTime, setTime } from '../base/time.ts'
 import { createTimerWheel, WHEEL_WORDS } from '../base/timer-wheel.ts'
 import type { Arena } from '../shm/arena.ts'
 import { counterBank, Softnet } from '../shm/counters.ts'
@@ -11,12 +10,10 @@ import { Drop } from '../skb/drop.ts'
 import { SKB_DEV, SKB_HASH, SKB_NETWORK, SKB_PROTOCOL, SKB_STAGE, SKB_TAIL } from '../skb/skb.ts'
 import { sockSlab } from '../socket/sock.ts'
 import { createSteering, type Steering } from './steering.ts'
-import { createThread, type Thread, type ThreadDeps } from './thread.ts'
+import { createPacketThread, type PacketThread, type PacketThreadDeps } from './thread.ts'
 
 /** `thread` is the worker's number: this stack's CPU. */
-export type MachineDeps = ThreadDeps & {
-  /** Monotonic microseconds. */
-  nowUs: () => number
+export type MachineDeps = PacketThreadDeps & {
   random: () => number
   /** An earlier stack of this thread has died: what it left is freed first. */
   restarted?: boolean
@@ -25,16 +22,24 @@ export type MachineDeps = ThreadDeps & {
 export type Machine = ReturnType<typeof createMachine>
 
 export const createMachine = (deps: MachineDeps) => {
-  const { arena, thread, nowUs, random, restarted } = deps
+  const { arena, thread, random, restarted } = deps
   const words = createWords(arena, thread)
-  const time = createTime()
-  setTime(time, nowUs())
+  const own = createPacketThread(deps)
+  const { time } = own
   const wheel = createTimerWheel(arena.i32, arena.layout.wheels + thread * WHEEL_WORDS, time)
-  const own = createThread(deps)
   if (restarted) recover(own)
   const steering = createSteering(own)
   const passing = createPassing(own, steering)
-  return { ...own, worker: thread, random, words, time, wheel, ...steering, ...passing }
+  return {
+    ...own,
+    worker: thread,
+    nowUs: deps.nowUs,
+    random,
+    words,
+    wheel,
+    ...steering,
+    ...passing,
+  }
 }
 
 /** Words of this thread's own, zero: timers, keys. A forerunner's timers may lie there, linked. */
@@ -51,7 +56,7 @@ const createWords = ({ i32, layout }: Arena, thread: number) => {
 }
 
 /** Packets that go on at another CPU than the one that received them. */
-const createPassing = ({ arena, thread }: Thread, { steer, backlog }: Steering) => {
+const createPassing = ({ arena, thread }: PacketThread, { steer, backlog }: Steering) => {
   const { i32, f64 } = arena
   const count = counterBank(arena, thread)
 
@@ -75,7 +80,7 @@ const createPassing = ({ arena, thread }: Thread, { steer, backlog }: Steering) 
 }
 
 /** Frees what a stack that died on this thread held, and says how much that was. */
-const recover = ({ arena, thread, skbs, countDrop }: Thread) => {
+const recover = ({ arena, thread, skbs, countDrop }: PacketThread) => {
   const count = counterBank(arena, thread)
   const lost = skbs.recover()
   for (let k = 0; k < lost; k++) countDrop(Drop.WORKER_RESTART)

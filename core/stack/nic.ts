@@ -4,6 +4,7 @@
  * is read from rings is the receive half of a link kind (dev/kinds/). Run by workers/nic.ts on a thread of its own;
  * tests and simulations turn it by hand. Linux: a driver's NAPI poll up to netif_receive_skb() and get_rps_cpu().
  */
+import { setTime } from '../base/time.ts'
 import { createGro } from '../dev/gro.ts'
 import { kindNumbers, SOFT_KINDS } from '../dev/kinds/kinds.ts'
 import type { KindReceive, PathKind } from '../dev/kinds/link-kind.ts'
@@ -22,7 +23,7 @@ import { Ipi } from '../shm/ipi.ts'
 import type { DropFn } from '../skb/drop.ts'
 import type { Skbs } from '../skb/skb.ts'
 import { createSteering } from './steering.ts'
-import { createThread, type ThreadDeps } from './thread.ts'
+import { createPacketThread, type PacketThreadDeps } from './thread.ts'
 
 /** Frames taken from one device in a turn. */
 const BATCH = 64
@@ -42,7 +43,7 @@ export type NicInput = {
   nextDelay(limitMs: number): number
 }
 export type NicEnv = { skbs: Skbs; drop: DropFn; deviceFailed: DeviceFailed }
-type NicDeps = ThreadDeps & {
+type NicDeps = PacketThreadDeps & {
   input: (env: NicEnv) => NicInput
   /** The list that the stacks and control have. */
   kinds?: readonly PathKind[]
@@ -53,10 +54,10 @@ type NicDeps = ThreadDeps & {
 }
 
 export const createNic = (deps: NicDeps) => {
-  const { arena, sleep, rest, kinds = SOFT_KINDS } = deps
+  const { arena, sleep, rest, nowUs, kinds = SOFT_KINDS } = deps
   const { i32, layout } = arena
-  const own = createThread(deps)
-  const { skbs, drop, ipi } = own
+  const own = createPacketThread(deps)
+  const { skbs, drop, ipi, time, isCapturing } = own
   const { steer, backlog, netifRx } = createSteering(own)
   const gro = createGro({ ...own, handOn: netifRx })
   const input = deps.input({ skbs, drop, deviceFailed: createDeviceFailed(arena, ipi) })
@@ -116,6 +117,7 @@ export const createNic = (deps: NicDeps) => {
   const turn = (): void => {
     ipi.run()
     steer.refresh()
+    if (isCapturing()) setTime(time, nowUs())
     const work = receive()
     backlog.flush()
     skbs.flush()

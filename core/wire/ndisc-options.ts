@@ -10,6 +10,8 @@ import { macHi, macLo, putMac } from './ethernet.ts'
 
 export const ND_OPT_SOURCE_LL_ADDR = 1
 export const ND_OPT_TARGET_LL_ADDR = 2
+/** RFC 3971 section 5.3.2, as RFC 7527 uses it: six octets that only who asked knows. */
+export const ND_OPT_NONCE = 14
 
 const TYPE = 0
 const LENGTH = 1
@@ -35,8 +37,14 @@ export const find = (mem: Bytes, at: number, end: number, type: number): number 
 export const isLlAddr = (mem: Bytes, at: number): boolean => mem[at + LENGTH] * UNIT === LL_ADDR_LEN
 export const llAddrHi = (mem: Bytes, at: number): number => macHi(mem, at + VALUE)
 export const llAddrLo = (mem: Bytes, at: number): number => macLo(mem, at + VALUE)
+/** A nonce of six octets is read and written as a link-layer address is. */
+export const isNonce = isLlAddr
+export const nonceHi = llAddrHi
+export const nonceLo = llAddrLo
 export const putLlAddr = (mem: Bytes, at: number, type: number, hi: number, lo: number): void => {
   mem[at + TYPE] = type
   mem[at + LENGTH] = LL_ADDR_LEN / UNIT
   putMac(mem, at + VALUE, hi, lo)
 }
+export const putNonce = (mem: Bytes, at: number, hi: number, lo: number): void =>
+  putLlAddr(mem, at, ND_OPT_NONCE, hi, lo)

@@ -58,14 +58,16 @@ export const IF_TSRESOL = 9
 export const IF_FCSLEN = 13
 export const IF_TSOFFSET = 14
 export const EPB_FLAGS = 2
+const OPT_COMMENT = 1
 const NANOSECONDS = 9
 export const SECTION_HEADER_LEN = 28
 /** Beside its name, padded to words. */
 export const INTERFACE_BLOCK_LEN = 36
-/** Beside the frame, padded to words. */
+/** Beside the frame, padded to words; a comment takes four octets more and its own. */
 export const ENHANCED_PACKET_LEN = 44
 /** Direction bits of a packet's flags word. */
 export const PCAPNG_INBOUND = 1
+export const PCAPNG_OUTBOUND = 2
 /** Of a packet's errors, the upper half of its flags word. */
 export const PCAPNG_CRC_ERROR = 0x0100
 
@@ -98,6 +100,9 @@ export const putInterface = (out: Bytes, at: number, name: Bytes, snapLen: numbe
   return closeBlock(out, at, cursor + 4)
 }
 
+const NO_COMMENT: Bytes = new Uint8Array(0)
+
+/** capLen octets of mem at memAt are kept of a frame that had len; the comment is UTF-8. */
 export const putEnhancedPacket = (
   out: Bytes,
   at: number,
@@ -108,7 +113,8 @@ export const putEnhancedPacket = (
   mem: Bytes,
   memAt: number,
   capLen: number,
-  len: number
+  len: number,
+  comment: Bytes = NO_COMMENT
 ): number => {
   // seconds * 1e9 + nanos as two 32-bit halves, by way of products that stay below 2^53
   const low = (seconds % 0x10000) * 1e9 + nanos
@@ -125,8 +131,15 @@ export const putEnhancedPacket = (
   putU16le(out, options, EPB_FLAGS)
   putU16le(out, options + 2, 4)
   putI32le(out, options + 4, direction)
-  putI32le(out, options + 8, 0)
-  return closeBlock(out, at, options + 12)
+  let cursor = options + 8
+  if (comment.length > 0) {
+    putU16le(out, cursor, OPT_COMMENT)
+    putU16le(out, cursor + 2, comment.length)
+    copyFrom(out, cursor + 4, comment, 0, comment.length)
+    cursor = pad(out, cursor + 4, comment.length)
+  }
+  putI32le(out, cursor, 0)
+  return closeBlock(out, at, cursor + 4)
 }
 
 const pad = (out: Bytes, at: number, len: number): number => {

@@ -101,7 +101,8 @@ export const createTarget = async (seed: number, more: Partial<ArenaConfig> = {}
           lladdr: peerMac(n, host),
         }))
       ),
-      sysctl: { 'net.ipv4.ip_forward': 1 },
+      // nobody here takes in what comes of trying an address
+      sysctl: { 'net.ipv4.ip_forward': 1, 'net.ipv6.conf.default.accept_dad': 0 },
     },
   })
   const { arena, stack, turn, page } = host

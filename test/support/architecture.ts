@@ -17,6 +17,7 @@ const FOUNDATIONS = ['base', 'wire', 'shm', 'skb']
 
 /** In the packet's order. None imports another: down by dependency, up by table. */
 const PATH_LAYERS = [
+  'bpf',
   'netdev',
   'steering',
   'softnet',

@@ -64,3 +64,82 @@ export const readNd = (frame: Uint8Array) => {
 }
 export const NS = icmpv6.NDISC_NEIGHBOUR_SOLICITATION
 export const NA = icmpv6.NDISC_NEIGHBOUR_ADVERTISEMENT
+
+// ---- routers
+
+const octets32 = (value: number): number[] => [24, 16, 8, 0].map((shift) => (value >>> shift) & 255)
+/** An option of a router's that says a prefix; `flags` 0xc0 has its addresses on the link, and hosts make some. */
+export const prefixOption = (
+  prefix: string,
+  { plen = 64, flags = 0xc0, valid = 3600, preferred = 1800 } = {}
+): number[] => [
+  ...[3, 4, plen, flags, ...octets32(valid), ...octets32(preferred), 0, 0, 0, 0],
+  ...addrOctets(prefix),
+]
+export const mtuOption = (mtu: number): number[] => [5, 1, 0, 0, ...octets32(mtu)]
+/** pref as RFC 4191 has its bits: 1 high, 0 medium, 3 low. */
+export const routeOption = (
+  prefix: string,
+  plen: number,
+  pref: number,
+  seconds: number
+): number[] => [...[24, 3, plen, pref << 3, ...octets32(seconds)], ...addrOctets(prefix)]
+export type RaFields = Partial<Ip6Fields> & {
+  src?: string
+  saddr?: string
+  code?: number
+  hopLimit?: number
+  pref?: number
+  /** Seconds. */
+  lifetime?: number
+  options?: readonly number[]
+  /** The message is cut to so many octets. */
+  cut?: number
+}
+export const ROUTER_MAC = '02:00:00:00:09:01'
+export const ROUTER = 'fe80::ff:fe00:901'
+/** A router's advertisement to all. */
+export const raFrame = (fields: RaFields = {}): Uint8Array => {
+  const { src = ROUTER_MAC, saddr = ROUTER, code = 0, hops = 255, cut } = fields
+  const { hopLimit = 64, pref = 0, lifetime = 1800, options = llOption(SLLA, src) } = fields
+  const word = (hopLimit << 24) | (pref << 19) | lifetime
+  const data = Uint8Array.from([...octets32(0), ...octets32(0), ...options])
+  const link = { src, dst: '33:33:00:00:00:01' }
+  const about = { ...fields, saddr, daddr: fields.daddr ?? 'ff02::1', hops }
+  return icmpv6Frame(link, about, RA, code, word, cut === undefined ? data : data.subarray(0, cut))
+}
+export const RS = icmpv6.NDISC_ROUTER_SOLICITATION
+export const RA = icmpv6.NDISC_ROUTER_ADVERTISEMENT
+
+/** What an advertisement says, option by option in words. */
+export const readRa = (frame: Uint8Array) => {
+  const { saddr, daddr, hops, payload } = readIp6(frame)
+  const view = new DataView(payload.buffer, payload.byteOffset, payload.length)
+  const addrAt = (at: number): string => {
+    const [a, b, c, d] = [0, 4, 8, 12].map((word) => view.getInt32(at + word))
+    return formatIpv6(a!, b!, c!, d!)
+  }
+  const said: string[] = []
+  for (let at = 16; at < payload.length; at += payload[at + 1]! * 8) {
+    const seconds = view.getUint32(at + 4)
+    const words: Record<number, () => string> = {
+      1: () => `source ${macText(payload, at + 2)}`,
+      3: () =>
+        `prefix ${addrAt(at + 16)}/${payload[at + 2]} flags ${payload[at + 3]} valid ${seconds} preferred ${view.getUint32(at + 8)}`,
+      5: () => `mtu ${seconds}`,
+      25: () => `rdnss ${addrAt(at + 8)} for ${seconds}`,
+    }
+    said.push(words[payload[at]!]?.() ?? `option ${payload[at]}`)
+  }
+  return {
+    saddr,
+    daddr,
+    hops,
+    hopLimit: payload[4]!,
+    flags: payload[5]!,
+    lifetime: view.getUint16(6),
+    reachable: view.getUint32(8),
+    retrans: view.getUint32(12),
+    said,
+  }
+}

@@ -99,12 +99,7 @@ export const udp6Frame = (
 ): Uint8Array =>
   ip6Frame(link, { ...fields, protocol: IPPROTO_UDP }, udpDatagram6(fields, ports, data))
 
-export const tcp6Frame = (
-  link: Link,
-  fields: Ip6Fields,
-  t: TcpFields,
-  data: Uint8Array = new Uint8Array(0)
-): Uint8Array => {
+export const tcpSegment6 = (fields: Ip6Fields, t: TcpFields, data: Uint8Array): Uint8Array => {
   const headerLen = tcp.MIN_HEADER + (t.options?.length ?? 0)
   const segment = new Uint8Array(headerLen + data.length)
   tcp.setSrcPort(segment, 0, t.sport)
@@ -117,8 +112,14 @@ export const tcp6Frame = (
   segment.set(data, headerLen)
   const sum = pseudo6(fields.saddr, fields.daddr, IPPROTO_TCP, segment.length)
   tcp.setChecksum(segment, 0, segment.length, sum)
-  return ip6Frame(link, { ...fields, protocol: IPPROTO_TCP }, segment)
+  return segment
 }
+export const tcp6Frame = (
+  link: Link,
+  fields: Ip6Fields,
+  t: TcpFields,
+  data: Uint8Array = new Uint8Array(0)
+): Uint8Array => ip6Frame(link, { ...fields, protocol: IPPROTO_TCP }, tcpSegment6(fields, t, data))
 
 /** An ICMPv6 message; `rest` is its second word. */
 export const icmpv6Message = (

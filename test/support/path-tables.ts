@@ -5,6 +5,7 @@ import { AF_INET6, familyOf } from '../../core/base/family.ts'
 import { NLM_F_CREATE, NLM_F_REPLACE } from '../../core/control/nlm-flags.ts'
 import { createTables } from '../../core/control/tables.ts'
 import { kindNumbers, SOFT_KINDS } from '../../core/dev/kinds/kinds.ts'
+import { IFA_F_NODAD } from '../../core/inet/ifaddr-constants.ts'
 import {
   RT_SCOPE_LINK,
   RT_SCOPE_UNIVERSE,
@@ -94,12 +95,12 @@ export const createPathTables = (arena: Arena, settle: () => void) => {
     const error = fibRules.insert(netdev.INIT_NET, { ...any, ...none, ...refusal, ...of })
     if (error !== 0) throw new Error(`rule: ${error}`)
   }
-  /** An address with the routes that it brings. */
-  const addAddress = (ifindex: number, cidr: string): void => {
+  /** An address with the routes that it brings; of IPv6 one that is not tried before. */
+  const addAddress = (ifindex: number, cidr: string, flags = IFA_F_NODAD): void => {
     const { words: address, prefixlen } = parsePrefix(cidr)!
     const family = familyOfWords(address)
     const scope = family === AF_INET6 ? scopeOf6(...address) : RT_SCOPE_UNIVERSE
-    const none = { scope, flags: 0, broadcast: 0 }
+    const none = { scope, flags, broadcast: 0 }
     const error = ifaddrs.add({ ...none, ifindex, family, words: address, prefixlen })
     if (error !== 0) throw new Error(`address ${cidr}: ${error}`)
   }

@@ -2,7 +2,7 @@
 // N, ::ff for the router. Neighbours find each other.
 
 import { createSim, type HostOptions, type WireOptions } from './net-sim.ts'
-import { MAC } from './sim-topology.ts'
+import { GREETINGS_MS, MAC } from './sim-topology.ts'
 
 type Options = {
   seed?: number
@@ -70,7 +70,11 @@ export const routed6 = async (options: RoutedOptions = {}) => {
     },
     ...router,
   })
-  const left = sim.wire([hostA, 'eth0'], [r, 'eth1'], { ...wire })
-  const right = sim.wire([r, 'eth2'], [hostB, 'eth0'], { ...wire })
+  const left = sim.wire([hostA, 'eth0'], [r, 'eth1'])
+  const right = sim.wire([r, 'eth2'], [hostB, 'eth0'])
+  // addresses are tried on a good wire
+  sim.run(GREETINGS_MS)
+  Object.assign(left, wire)
+  Object.assign(right, wire)
   return { sim, a: hostA, b: hostB, r, left, right }
 }

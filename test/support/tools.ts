@@ -5,11 +5,14 @@ import { delimiter } from 'node:path'
 
 const PACKAGE_OF = {
   arping: 'iputils-arping',
+  chromium: 'chromium',
   curl: 'curl',
   ethtool: 'ethtool',
   ip: 'iproute2',
   iperf3: 'iperf3',
   ping: 'iputils-ping',
+  radvd: 'radvd',
+  rdisc6: 'ndisc6',
   socat: 'socat',
   tcpdump: 'tcpdump',
   tracepath: 'iputils-tracepath',

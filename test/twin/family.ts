@@ -7,6 +7,11 @@ import { KNOWN_IPV4 } from './ipv4/known.ts'
 import { fixSum } from './ipv4/packets.ts'
 import { IPV4_WORLD } from './ipv4/world.ts'
 import type { Known } from './known.ts'
+import { canonicalIpv6 } from './ipv6/canonical.ts'
+import { generateIpv6 } from './ipv6/generate.ts'
+import { KNOWN_IPV6 } from './ipv6/known.ts'
+import { fixLength } from './ipv6/packets.ts'
+import { IPV6_WORLD } from './ipv6/world.ts'
 import type { SetUp } from './side.ts'
 
 export type Family = {
@@ -24,6 +29,17 @@ export type Family = {
 }
 
 export const FAMILIES: Record<string, Family> = {
+  ipv6: {
+    name: 'ipv6',
+    setUp: IPV6_WORLD,
+    generate: generateIpv6,
+    canonical: canonicalIpv6,
+    repair: (frame) => fixLength(frame.subarray(14)),
+    known: KNOWN_IPV6,
+    // discovery, which is left out of the frames, counts in the others
+    counters:
+      /^Ip6(In(HdrErrors|TooBigErrors|NoRoutes|AddrErrors|UnknownProtos|TruncatedPkts)|Reasm|Frag)/,
+  },
   ipv4: {
     name: 'ipv4',
     setUp: IPV4_WORLD,

@@ -117,7 +117,7 @@ export const createKernelSide = async (setUp: SetUp): Promise<Side> => {
     openTap({ name: linkName(k + 1), vnetHdr: false, link: { mac, mtu, up: true } })
   )
   for (const line of setUp.kernelLines) await run(line)
-  const hostname = '0.0.0.0'
+  const { hostname = '0.0.0.0', ignores = () => false } = setUp
   const listener = Bun.listen({ hostname, port: setUp.port, socket: { data: () => {} } })
   const socket = await Bun.udpSocket({ hostname, port: setUp.port })
   const marker = createMarker()
@@ -134,7 +134,7 @@ export const createKernelSide = async (setUp: SetUp): Promise<Side> => {
   }
   const drain = (): Uint8Array[][] => {
     marker.goRound()
-    return taps.map(({ fd }) => readAll(fd))
+    return taps.map(({ fd }) => readAll(fd).filter((sent) => !ignores(sent)))
   }
   return {
     name: 'kernel',
@@ -149,6 +149,10 @@ export const createKernelSide = async (setUp: SetUp): Promise<Side> => {
       const found = new Map<string, number>()
       readCounters(found, '/proc/thread-self/net/snmp')
       readCounters(found, '/proc/thread-self/net/netstat')
+      for (const line of readFileSync('/proc/thread-self/net/snmp6', 'latin1').trim().split('\n')) {
+        const [name = '', value] = line.split(/\s+/)
+        found.set(name, Number(value))
+      }
       return found
     },
     forget: async () => {

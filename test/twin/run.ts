@@ -1,4 +1,4 @@
-// The twin test, long: npm run twin -- [--cases N] [--seed S] [--family ipv4] [--quick: differences as they are
+// The twin test, long: npm run twin -- [--cases N] [--seed S] [--family ipv4|ipv6] [--quick: differences as they are
 // found, no smaller], or --play 'STEPS' for one case that a run
 // has printed. Runs itself again as root of fresh namespaces, so nothing of the machine is touched.
 

@@ -11,6 +11,10 @@ export type SetUp = {
   kernelLines: readonly string[]
   /** Where something listens, in TCP and UDP, and says nothing (the discard service's, as softnet has that). */
   port: number
+  /** What it listens at; the wildcard of IPv4 when it is not said. */
+  hostname?: string
+  /** Frames that are not compared. */
+  ignores?: (frame: Uint8Array) => boolean
 }
 
 export type Side = {

@@ -30,13 +30,18 @@ export const createSoftnetSide = async (setUp: SetUp): Promise<Side> => {
           up: true,
         })),
       ],
+      // addresses are those that are configured, at once
+      sysctl: {
+        'net.ipv6.conf.default.accept_dad': 0,
+        'net.ipv6.conf.default.addr_gen_mode': 1,
+      },
     },
   })
   const ends = setUp.links.map((_, k) => host.end(host.ifindex(linkName(k + 1))))
   let out: Uint8Array[][] = ends.map(() => [])
   for (const k of ends.keys()) {
     const filter = (frame: Uint8Array): boolean => {
-      out[k]!.push(frame.slice())
+      if (setUp.ignores?.(frame) !== true) out[k]!.push(frame.slice())
       return false
     }
     host.wires[host.ifindex(linkName(k + 1))] = {

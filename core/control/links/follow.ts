@@ -25,7 +25,7 @@ import type { Registry } from './registry.ts'
 export type FollowDeps = {
   arena: Arena
   registry: Registry
-  addresses: Pick<Ifaddrs, 'deviceUp' | 'deviceDown'>
+  addresses: Pick<Ifaddrs, 'deviceUp' | 'deviceReady' | 'deviceDown'>
   /** control.ts: tells workers and nics that it has no carrier: what they learned there is void (neigh_carrier_down). */
   announceCarrierDown: (ifindex: number) => void
   /** control.ts: tells watchers. */
@@ -74,6 +74,7 @@ export const createFollow = (deps: FollowDeps) => {
   const lookAt = (ifindex: number): boolean => {
     if (!askCarrier(ifindex)) return false
     setOperstate(ifindex)
+    if (hasCarrier(ifindex) && isUp(ifindex)) addresses.deviceReady(ifindex)
     if (!hasCarrier(ifindex) && isUp(ifindex)) announceCarrierDown(ifindex)
     onEvent('new', ifindex)
     return true

@@ -3,9 +3,17 @@
  */
 import { AF_INET } from '../../base/family.ts'
 import {
+  FOREVER,
+  IFA_F_DADFAILED,
+  IFA_F_DEPRECATED,
+  IFA_F_HOMEADDRESS,
+  IFA_F_MANAGETEMPADDR,
+  IFA_F_NODAD,
   IFA_F_NOPREFIXROUTE,
+  IFA_F_OPTIMISTIC,
   IFA_F_PERMANENT,
   IFA_F_SECONDARY,
+  IFA_F_TENTATIVE,
 } from '../../inet/ifaddr-constants.ts'
 import type { Ifaddr } from '../../inet/ifaddr.ts'
 import { RT_SCOPE_HOST, RT_SCOPE_UNIVERSE } from '../../inet/nexthop-constants.ts'
@@ -42,7 +50,30 @@ import {
   isRefused,
 } from './names.ts'
 
-const FOREVER = 4294967295
+/** What may be asked of an address; most is IPv6's, and nothing to IPv4. */
+const ASKED: Readonly<Record<string, number>> = {
+  nodad: IFA_F_NODAD,
+  optimistic: IFA_F_OPTIMISTIC,
+  home: IFA_F_HOMEADDRESS,
+  mngtmpaddr: IFA_F_MANAGETEMPADDR,
+  noprefixroute: IFA_F_NOPREFIXROUTE,
+}
+/** Flags that are told as fields which are true, in ip's order. */
+const TOLD = {
+  nodad: IFA_F_NODAD,
+  optimistic: IFA_F_OPTIMISTIC,
+  dadfailed: IFA_F_DADFAILED,
+  home: IFA_F_HOMEADDRESS,
+  deprecated: IFA_F_DEPRECATED,
+  tentative: IFA_F_TENTATIVE,
+} as const
+const TOLD_LAST = { mngtmpaddr: IFA_F_MANAGETEMPADDR, noprefixroute: IFA_F_NOPREFIXROUTE } as const
+const toldOf = (flags: number, words: Readonly<Record<string, number>>): Record<string, true> =>
+  Object.fromEntries(
+    Object.entries(words)
+      .filter(([, flag]) => (flags & flag) !== 0)
+      .map(([word]) => [word, true])
+  )
 
 export const readAddressKey = (
   { dev, local, prefixlen }: Pick<AddressSpec, 'dev' | 'local' | 'prefixlen'>,
@@ -75,8 +106,17 @@ export const readAddress = (spec: AddressSpec, names: DeviceNames): Ifaddr | Ref
   if (scope === null) return wrong(spec.scope, 'invalid scope value.', 'scope')
   const broadcast = spec.broadcast === undefined ? 0 : readBroadcast(spec.broadcast, key)
   if (broadcast === null) return badAddress(spec.broadcast ?? '', 'broadcast')
-  const isNoPrefix = spec.flags?.includes('noprefixroute') ?? false
-  return { ...key, scope, broadcast, flags: isNoPrefix ? IFA_F_NOPREFIXROUTE : 0 }
+  let flags = 0
+  for (const word of spec.flags ?? []) {
+    const flag = Object.hasOwn(ASKED, word) ? ASKED[word] : undefined
+    if (flag === undefined)
+      return wrong(word, 'is not a flag that an address may be given', 'flags')
+    flags |= flag
+  }
+  if (key.family === AF_INET) flags &= IFA_F_NOPREFIXROUTE
+  const { valid_life_time: validLft = FOREVER, preferred_life_time = FOREVER } = spec
+  const preferredLft = Math.min(preferred_life_time, FOREVER)
+  return { ...key, scope, broadcast, flags, validLft: Math.min(validLft, FOREVER), preferredLft }
 }
 
 export const readAddressFilter = (
@@ -109,13 +149,14 @@ export const writeAddress = (at: Ifaddr, label: string): AddressInfo => ({
   prefixlen: at.prefixlen,
   ...(at.broadcast !== 0 && { broadcast: formatIpv4(at.broadcast) }),
   scope: scopeNames.format(at.scope),
-  ...((at.flags & IFA_F_SECONDARY) !== 0 && { secondary: true }),
-  ...((at.flags & IFA_F_NOPREFIXROUTE) !== 0 && { noprefixroute: true }),
-  ...(at.family === AF_INET
-    ? { label }
-    : (at.flags & IFA_F_PERMANENT) !== 0 && { permanent: true }),
-  valid_life_time: FOREVER,
-  preferred_life_time: FOREVER,
+  ...((at.flags & IFA_F_SECONDARY) !== 0 &&
+    (at.family === AF_INET ? { secondary: true } : { temporary: true })),
+  ...toldOf(at.flags, TOLD),
+  ...((at.flags & IFA_F_PERMANENT) === 0 && { dynamic: true }),
+  ...toldOf(at.flags, TOLD_LAST),
+  ...(at.family === AF_INET && { label }),
+  valid_life_time: at.validLft,
+  preferred_life_time: at.preferredLft,
 })
 
 /** A link with these of its addresses. */

@@ -31,6 +31,7 @@ import {
   parsePrefix,
 } from '../../wire/text.ts'
 import type { RibRoute, RouteMatch } from '../rib.ts'
+import type { SeenRoute } from '../route-expiry.ts'
 import type * as numbers from '../rtnetlink.ts'
 import type {
   FamilyName,
@@ -198,7 +199,9 @@ const flagsOf = (flags: number): string[] => [
   ...(flags & RTNH_F_LINKDOWN ? ['linkdown'] : []),
 ]
 
-export const writeRoute = (route: RibRoute, names: DeviceNames): RouteItem => {
+/** What a router is worth, from -1 on (RFC 4191). */
+const PREFS = ['low', 'medium', 'high'] as const
+export const writeRoute = (route: SeenRoute, names: DeviceNames): RouteItem => {
   const { family, gateway, prefsrc, metric, tos } = route
   const metrics = writeMetrics(route.metrics)
   return {
@@ -213,8 +216,9 @@ export const writeRoute = (route: RibRoute, names: DeviceNames): RouteItem => {
     ...((metric !== 0 || family !== AF_INET) && { metric }),
     ...(tos !== 0 && { tos }),
     flags: flagsOf(route.flags),
+    ...(route.expires !== undefined && { expires: route.expires }),
     ...(metrics && { metrics: [metrics] }),
-    ...(family !== AF_INET && { pref: 'medium' }),
+    ...(family !== AF_INET && { pref: PREFS[(route.pref ?? 0) + 1] }),
     family: familyName(family),
   }
 }
@@ -323,14 +327,18 @@ export const writeAnswer = (
   return {
     ...(type !== RTN_UNICAST && { type: typeNames.format(type) as RouteType }),
     dst: formatAddr(parseAddr(query.dst)!),
-    ...(query.src !== undefined && { from: query.src }),
+    ...(family === AF_INET
+      ? query.src !== undefined && { from: query.src }
+      : { from: query.src ?? '::' }),
     ...writeGateway(gateway, family),
     dev: names.nameOf(dev),
     ...(query.iif !== undefined && { iif: query.iif }),
     table: tableNames.format(table),
+    ...(family !== AF_INET && { protocol: protocolNames.format(answer.protocol) }),
     ...(isChosen && { prefsrc: source }),
+    ...(family !== AF_INET && { metric: answer.metric, pref: 'medium' }),
     flags: [],
-    ...(query.mark && { mark: query.mark }),
+    ...(family === AF_INET && query.mark && { mark: query.mark }),
     ...(shown && { metrics: [shown] }),
     uid: 0,
     cache: CACHE[type] ?? [],

@@ -165,7 +165,9 @@ const createReceiving = (base: Base, tables: Tables, sending: Sending, deps: Tcp
   const purgeWrite = sending.queue.purge
   const sacktag = createTcpSacktag(lower)
   const recovery = createTcpRecovery({ ...lower, sacktag })
-  const ack = createTcpAck({ ...lower, sacktag, recovery, sockConfirm })
+  const paws = createTcpPaws(base)
+  const { replaceTsRecent } = paws
+  const ack = createTcpAck({ ...lower, sacktag, recovery, sockConfirm, replaceTsRecent })
   // the life of a socket ends its queue, whose FIN ends the life: each is called only after both are made
   const purge = (sk: number): void => {
     rcvQueue.purge(sk)
@@ -175,7 +177,6 @@ const createReceiving = (base: Base, tables: Tables, sending: Sending, deps: Tcp
   const fin = (sk: number): void => states.fin(sk)
   const { trimRcv, trimSnd } = createTcpOom({ ...lower, life, purge })
   const rcvQueue = createTcpRcvQueue({ ...lower, raise: life.raise, trim: trimRcv, fin })
-  const paws = createTcpPaws(base)
   const parts = { ...lower, ack, life, rcvQueue, paws }
   const sndCheck = createTcpSndCheck(parts)
   const validate = createTcpValidate(parts)

@@ -282,6 +282,27 @@ describe('changes', () => {
     expect(asked[0]).toMatchObject(message)
   })
 
+  test('addresses have flags and lifetimes in the words of ip', async () => {
+    const { cli } = createSoftnet()
+    const add = 'ip -6 addr add 2001:db8::5/64 dev veth0'
+    for (const [words, err] of [
+      ['valid_lft 0', 'valid_lft is zero'],
+      ['valid_lft 10 preferred_lft 20', 'preferred_lft is greater than valid_lft'],
+      ['valid_lft soon', 'Error: argument "soon" is wrong: valid_lft value'],
+    ])
+      expect(await cli(`${add} ${words}`)).toMatchObject({ out: '', err: `${err}\n` })
+    const { status } = await cli(`${add} valid_lft 60 preferred_lft 0 nodad home mngtmpaddr`)
+    expect(status).toBe(0)
+    const shown = await cli('ip -6 addr show dev veth0 to 2001:db8::5')
+    expect(shown.out.split('\n').slice(1)).toEqual([
+      '    inet6 2001:db8::5/64 scope global nodad home deprecated dynamic mngtmpaddr ',
+      '       valid_lft 60sec preferred_lft 0sec',
+      '',
+    ])
+    expect((await cli('ip -6 route show 2001:db8::/64')).out).toBe(
+      '2001:db8::/64 dev veth0 proto kernel metric 256 expires 60sec pref medium\n'
+    )
+  })
   test('flush takes what was selected and nothing else', async () => {
     const { cli, items } = createSoftnet()
     const routes = async () =>

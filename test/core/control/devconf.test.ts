@@ -5,7 +5,7 @@ import type { SysctlItem } from '../../../core/control/rtnetlink.ts'
 import { dumped, itemOf, makeControl, refusal } from '../../support/control-plane.ts'
 
 const network = async () => {
-  const made = makeControl()
+  const made = makeControl({}, {}, 1)
   const { control, ip } = made
   for (const dev of ['lan', 'wan']) await ip.veth(dev)
   const set = (name: string, value: number) =>

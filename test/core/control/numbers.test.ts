@@ -6,7 +6,7 @@ import { isRefused } from '../../../core/control/answers.ts'
 import { createControl } from '../../../core/control/control.ts'
 import type { Message, Notification } from '../../../core/control/rtnetlink.ts'
 import { NLM_F_CREATE, NLM_F_EXCL } from '../../../core/control/nlm-flags.ts'
-import { IFA_F_PERMANENT } from '../../../core/inet/ifaddr-constants.ts'
+import { FOREVER, IFA_F_PERMANENT } from '../../../core/inet/ifaddr-constants.ts'
 import { IFF_UP } from '../../../core/netdev/netdev.ts'
 import { RTAX_MAX, RTAX_MTU } from '../../../core/shm/dst-metrics.ts'
 import { createArena } from '../../../core/shm/arena.ts'
@@ -52,6 +52,8 @@ const address = {
   scope: 0,
   flags: 0,
   broadcast: 0,
+  validLft: FOREVER,
+  preferredLft: FOREVER,
 }
 
 test('a link, an address and a route are made, told of, listed and undone in numbers', async () => {

@@ -23,9 +23,9 @@ const src = '02:00:00:00:02:09'
 const parts = () => {
   const path = createRouter()
   const { arena } = path
-  const { skbs, drop } = path.first
+  const { skbs, drop, isCapturing, capture } = path.first
   const { ethTypeTrans } = createEthTypeTrans({ arena, skbs, drop })
-  return { ...path, ethTypeTrans, ptype: createPtype({ arena, skbs, drop }) }
+  return { ...path, ethTypeTrans, ptype: createPtype({ arena, skbs, drop, isCapturing, capture }) }
 }
 
 describe('eth_type_trans', () => {

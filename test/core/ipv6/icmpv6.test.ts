@@ -116,6 +116,28 @@ describe('an error is sent', () => {
     path.receive(unknown(0xde, group, groupLink), 2)
     expect(path.sent.map(({ frame }) => readIcmpv6(frame).code)).toEqual([icmpv6.ICMPV6_UNK_OPTION])
   })
+  test('from an address of the link, where the link addressed the packet to many', () => {
+    const path = router()
+    path.addAddress(2, '2001:db8:2::5/64')
+    path.receive(unknown(0xbe), 2)
+    path.receive(unknown(0xbe, {}, groupLink), 2)
+    const sources = path.sent.map(({ frame }) => readIp6(frame).saddr)
+    expect(sources).toEqual(['2001:db8:2::1', '2001:db8:2::5'])
+  })
+  test('never about options that break off in front of what may be an error', () => {
+    const path = router()
+    const cutOff = (next: number): Uint8Array =>
+      ip6Frame(
+        toRouter,
+        { ...fields, daddr: '2001:db8:3::9', hops: 1, protocol: IPPROTO_DSTOPTS },
+        Uint8Array.of(next, 9)
+      )
+    path.receive(cutOff(IPPROTO_ICMPV6), 2)
+    expect(path.sent).toHaveLength(0)
+    path.receive(cutOff(17), 2)
+    expect(readIcmpv6(path.sent[0]!.frame).type).toBe(icmpv6.ICMPV6_TIME_EXCEED)
+    expect(path.isAllReturned()).toBe(true)
+  })
   test('never about another error, a redirect, or to nobody', () => {
     const path = router()
     const quoted = ip6Packet({ saddr: fields.saddr, daddr: '2001:db8:3::9' }, new Uint8Array(20))
@@ -244,13 +266,20 @@ test('a datagram of ours that is too big for its path is cut to what it takes', 
 
 describe('the anycast address of a network (RFC 4291 section 2.6.1)', () => {
   const toNet = { daddr: '2001:db8:2::' }
-  test('is every router’s, who answers from an address of its own', () => {
+  test('is every router’s, who answers from an address of its own, and says errors from it', () => {
     const path = router()
     path.receive(echo(toNet), 2)
     expect(readIp6(path.sent[0]!.frame).saddr).toBe('2001:db8:2::1')
     path.receive(udp6Frame(toRouter, { ...fields, ...toNet }, ports), 2)
-    expect(readIp6(path.sent[1]!.frame).saddr).toBe('2001:db8:2::1')
+    expect(readIp6(path.sent[1]!.frame).saddr).toBe('2001:db8:2::')
     expect(readIcmpv6(path.sent[1]!.frame).code).toBe(icmpv6.ICMPV6_PORT_UNREACH)
+    expect(path.isAllReturned()).toBe(true)
+  })
+  test('does not answer by another link than the one it was asked on', () => {
+    const path = router()
+    path.addRoute('2001:db8:9::/64', 3, { via: '2001:db8:3::9' })
+    path.receive(echo({ ...toNet, saddr: '2001:db8:9::9' }), 2)
+    expect(path.sent).toHaveLength(0)
     expect(path.isAllReturned()).toBe(true)
   })
   test('opens no stream', () => {

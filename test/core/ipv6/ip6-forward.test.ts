@@ -88,11 +88,18 @@ describe('a source of the link', () => {
     expect(path.sent).toHaveLength(0)
     expect(path.counter(Mib.Ip6InAddrErrors)).toBe(1)
   })
-  test('nor is anything sent on to an address of a link', () => {
+  test('what goes to an address of a link stays on it', () => {
     const path = router()
+    path.setNeigh(2, 'fe80::77', SERVER_MAC)
     path.receive(frame({ daddr: 'fe80::77' }), 2)
-    expect(path.sent).toHaveLength(0)
-    expect(path.counter(Mib.Ip6InAddrErrors)).toBe(1)
+    const sentOn = (to: string): number[] =>
+      path.sent.filter(({ frame }) => readIp6(frame).daddr === to).map(({ dev }) => dev)
+    expect(sentOn('fe80::77')).toEqual([2])
+    // ours on the other link is another's on this one
+    path.addAddress(3, 'fe80::5/64')
+    path.setNeigh(2, 'fe80::5', SERVER_MAC)
+    path.receive(frame({ daddr: 'fe80::5' }), 2)
+    expect(sentOn('fe80::5')).toEqual([2])
     expect(path.isAllReturned()).toBe(true)
   })
 })

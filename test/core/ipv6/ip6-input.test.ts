@@ -232,9 +232,13 @@ describe('no way for a packet', () => {
     expect(path.drops(Drop.IP_INNOROUTES)).toBe(1)
   })
 
-  test('a host that does not forward is silent', () => {
+  test('a host that does not forward is silent where it could, and says where nothing leads', () => {
     const path = router()
     path.setConf(CONF_ALL, Conf6.forwarding, 0)
+    path.addRoute('2001:db8:98::/48', 1, { type: 7 })
+    path.receive(from(fields.saddr, '2001:db8:98::1'), 2)
+    expect(readIcmpv6(path.sent.pop()!.frame).code).toBe(icmpv6.ICMPV6_NOROUTE)
+    expect(path.counter(Mib.Ip6InNoRoutes)).toBe(1)
     path.receive(from(fields.saddr, '2001:db8:3::9'), 2)
     expect(path.sent).toHaveLength(0)
     expect(path.counter(Mib.Ip6InAddrErrors)).toBe(1)

@@ -17,7 +17,7 @@ const QUERIER = 'fe80::1'
 const OWN = 'fe80::ff:fee0:be0d'
 const SOLICITED = 'ff02::1:ffe0:be0d'
 
-const host = async (workers = 1) => {
+const host = async (workers = 1, dad = 0) => {
   const sim = createSim()
   const h = await sim.host('h', {
     workers,
@@ -26,7 +26,7 @@ const host = async (workers = 1) => {
         { ifname: 'lo', up: true },
         { ifname: 'd0', kind: 'pipe', address: '02:00:00:e0:be:0d', up: true },
       ],
-      sysctl: { 'net.ipv6.conf.all.forwarding': 0 },
+      sysctl: { 'net.ipv6.conf.all.forwarding': 0, 'net.ipv6.conf.default.accept_dad': dad },
     },
   })
   const station = sim.station()
@@ -41,7 +41,7 @@ const host = async (workers = 1) => {
     sim.run(ms)
     return station.received.splice(0).flatMap((frame) => {
       const message = describeMld(frame)
-      if (message !== null) expect(message.from).toBe(OWN)
+      if (message !== null && dad === 0) expect(message.from).toBe(OWN)
       return message === null ? [] : [message.words]
     })
   }
@@ -61,6 +61,16 @@ test('a host says which groups it is in: those of its addresses, and what is joi
   said(5000)
   sockets.close(sk)
   expect(said(5)).toEqual([`BLOCK ${GROUP} fd00::1 fd00::2`])
+})
+
+test('while its address is being tried nobody says so; then it is said again by the address', async () => {
+  const { sim, station } = await host(1, 1)
+  sim.run(10_000)
+  const told = station.received.flatMap((frame) => describeMld(frame) ?? [])
+  const [nobody, own] = ['::', OWN].map((from) => told.filter((one) => one.from === from))
+  expect(nobody!.map(({ words }) => words)).toEqual(Array(2).fill(`TO_EX ${SOLICITED}`))
+  expect(own!.map(({ words }) => words)).toEqual(Array(2).fill(`TO_EX ${SOLICITED}`))
+  expect(told.slice(0, 2)).toEqual(nobody!)
 })
 
 describe('queries', () => {

@@ -70,6 +70,7 @@ const setup = async () => {
     arena,
     thread: NIC,
     wake: () => {},
+    nowUs: () => 0,
     input: (given) => {
       env = given
       return {

@@ -78,6 +78,7 @@ import {
 import { SK_CONFIRMED } from '../../../socket/sock.ts'
 import type { TcpTimers } from '../sock/tcp-timers.ts'
 import type { TcpWriteQueue } from '../snd/tcp-write-queue.ts'
+import type { TcpPaws } from '../rcv/tcp-paws.ts'
 import type { TcpChallenge } from '../snd/tcp-challenge.ts'
 import type { IpOutput } from '../../../ipv4/ip-output.ts'
 
@@ -106,11 +107,12 @@ type TcpAckDeps = {
   rate: TcpRate
   cong: TcpCong
 } & Pick<TcpChallenge, 'sendChallengeAck'> &
+  Pick<TcpPaws, 'replaceTsRecent'> &
   Pick<IpOutput, 'sockConfirm'>
 
 export const createTcpAck = (deps: TcpAckDeps) => {
   const { bank, time, queue, mss, timers, output, sacktag, recovery, rate, cong } = deps
-  const { sendChallengeAck, sockConfirm } = deps
+  const { sendChallengeAck, sockConfirm, replaceTsRecent } = deps
   const { i32, u8, f64, layout } = deps.arena
   const { sysctl } = layout
   const { pcount } = queue
@@ -323,6 +325,8 @@ export const createTcpAck = (deps: TcpAckDeps) => {
     const una = i32[sk + TP_SND_UNA]
     if (((ack - una) | 0) < 0) return oldAck(sk, opts, ack, una)
     if (((ack - i32[sk + TP_SND_NXT]) | 0) > 0) return ACK_UNSENT_DATA
+    // what is sent from here on echoes it
+    replaceTsRecent(sk, seq)
     const advanced = ack !== una
     const priorPackets = i32[sk + TP_PACKETS_OUT]
     lossAtAck = i32[sk + TP_CA_STATE] === TCP_CA_LOSS

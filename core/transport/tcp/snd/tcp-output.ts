@@ -98,8 +98,8 @@ import type { TcpRate } from '../rec/tcp-rate.ts'
 import type { TcpXmitTimer } from './tcp-xmit-timer.ts'
 import type { TcpWriteQueue } from './tcp-write-queue.ts'
 
-/** A super-frame may wait for more window while less than a third of that would go. */
-const TSO_WIN_DIVISOR = 3
+/** Segments that a window may have to spare (tcp_max_tso_deferred_mss). */
+const MAX_DEFER = 3
 /** It waits no longer, us. */
 const DEFER_MAX_US = 1000
 // What shouldDefer says: it is not to wait, or what for.
@@ -190,7 +190,9 @@ export const createTcpOutput = (deps: TcpOutputDeps) => {
     const len = i32[skb + SKB_LEN]
     if (i32[skb + SKB_NEXT] !== 0 && limit >= len) return DEFER_NOT
     const chunk = Math.min(i32[sk + TP_SND_WND], i32[sk + TP_SND_CWND] * mss)
-    if (limit >= ((chunk / TSO_WIN_DIVISOR) | 0)) return DEFER_NOT
+    const divisor = i32[sysctl + Sysctl.tcp_tso_win_divisor]
+    // without a divisor, as Reno has it: what two segments cannot fill, waits
+    if (divisor !== 0 ? limit >= ((chunk / divisor) | 0) : limit > MAX_DEFER * mss) return DEFER_NOT
     const head = queue.rtxHead(sk)
     if (head === 0 || !isAckSoon(sk, head)) return DEFER_NOT
     if (len >= limit) return congWindow < sendWindow ? DEFER_CWND : DEFER_RWND

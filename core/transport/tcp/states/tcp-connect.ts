@@ -73,6 +73,7 @@ import {
   TP_LINGER2,
   TP_MIN_TTL,
   TP_NONAGLE,
+  TP_NOTSENT_LOWAT,
   TP_REORDERING,
   TP_SYN_RETRIES,
   TP_USER_MSS,
@@ -126,6 +127,7 @@ const USER_WORDS = [
   TP_MIN_TTL,
   TP_CA_OPS,
   TP_EVENTS,
+  TP_NOTSENT_LOWAT,
 ]
 
 type TcpConnectDeps = {

@@ -1,0 +1,265 @@
+// A host that listens to routers, made by hand: what it makes itself of what they advertise, and of what nobody should believe.
+
+import { describe, expect, test } from 'bun:test'
+import type { RouteItem } from '../../core/control/text/messages.ts'
+import { Softnet, sumCounter } from '../../core/shm/counters.ts'
+import { routeText } from '../../api/iproute2/route.ts'
+import { dumped } from '../support/control-plane.ts'
+import {
+  llOption,
+  mtuOption,
+  prefixOption,
+  type RaFields,
+  raFrame,
+  ROUTER,
+  ROUTER_MAC,
+  routeOption,
+  RS,
+  SLLA,
+} from '../support/ndisc.ts'
+import { createSim } from '../support/net-sim.ts'
+import { readIcmpv6, readIp6 } from '../support/packets6.ts'
+import { MAC } from '../support/sim-topology.ts'
+
+const PREFIX = '2001:db8::'
+const MADE = '2001:db8::ff:fe00:a'
+const sll = llOption(SLLA, ROUTER_MAC)
+
+const host = async (sysctl: Record<string, number> = {}) => {
+  const sim = createSim(1)
+  const h = await sim.host('h', {
+    setup: {
+      link: [
+        { ifname: 'lo', up: true },
+        { ifname: 'eth0', kind: 'pipe', address: MAC.a, up: true },
+      ],
+      sysctl: { 'net.ipv6.conf.all.forwarding': 0, ...sysctl },
+    },
+  })
+  const station = sim.station()
+  sim.wire(station, [h, 'eth0'])
+  const set = (name: string, value: number): Promise<void> =>
+    h.must({ type: 'SYSCTL_SET', name: `net.ipv6.conf.eth0.${name}`, value })
+  const get = async (name: string): Promise<unknown> => {
+    const reply = await h.request({ type: 'SYSCTL_GET', name: `net.ipv6.conf.eth0.${name}` })
+    return (reply as { item: { value: unknown } }).item.value
+  }
+  const addresses = () =>
+    dumped(h.control, { type: 'RTM_GETADDR', filter: { dev: 'eth0' } })[0]!.addr_info
+  const made = () => addresses().find(({ local }) => local === MADE)
+  const routeItems = (): RouteItem[] =>
+    dumped(h.control, { type: 'RTM_GETROUTE', filter: { family: 'inet6' } })
+  /** What the host has learned. */
+  const routes = (): string[] =>
+    routeItems()
+      .filter(({ dst, protocol }) => protocol === 'ra' || dst.startsWith(PREFIX))
+      .map((route) => routeText(route))
+  const hear = (fields: RaFields = {}): void => {
+    station.send(raFrame({ options: [...sll, ...prefixOption(PREFIX)], ...fields }))
+    sim.run(10)
+  }
+  const asked = (): number =>
+    station.received.filter((frame) => readIp6(frame).next === 58 && readIcmpv6(frame).type === RS)
+      .length
+  const limited = (): number => sumCounter(h.arena, Softnet.ra_limited)
+  sim.run(3000)
+  return { sim, h, station, set, get, addresses, made, routes, hear, asked, limited }
+}
+
+describe('a host', () => {
+  test('asks for routers from its address once it has one, ever more rarely until one answers', async () => {
+    const { sim, station, asked, hear, h } = await host()
+    const [first] = station.received.filter(
+      (frame) => readIp6(frame).next === 58 && readIcmpv6(frame).type === RS
+    )
+    expect(readIp6(first!)).toMatchObject({ saddr: 'fe80::ff:fe00:a', daddr: 'ff02::2', hops: 255 })
+    expect(h.mib('Icmp6OutRouterSolicits')).toBe(1)
+    sim.run(20_000)
+    const soFar = asked()
+    expect(soFar).toBeGreaterThan(2)
+    expect(soFar).toBeLessThan(5)
+    hear()
+    sim.run(7_200_000)
+    expect(asked()).toBe(soFar)
+    expect(sim.leaks()).toEqual({})
+  })
+  test('makes itself an address of a prefix, with its network and a default route that end', async () => {
+    const { sim, made, routes, hear, h } = await host()
+    hear()
+    expect(made()).toMatchObject({
+      tentative: true,
+      dynamic: true,
+      mngtmpaddr: true,
+      valid_life_time: 3600,
+      preferred_life_time: 1800,
+    })
+    expect(routes()).toEqual([
+      `default via ${ROUTER} dev eth0 proto ra metric 1024 expires 1800sec hoplimit 64 pref medium`,
+      '2001:db8::/64 dev eth0 proto kernel metric 256 expires 3600sec pref medium',
+    ])
+    const neigh = dumped(h.control, { type: 'RTM_GETNEIGH' })
+    expect(neigh).toMatchObject([{ dst: ROUTER, lladdr: ROUTER_MAC, router: true }])
+    sim.run(2000)
+    expect(made()).not.toHaveProperty('tentative')
+    expect(h.mib('Icmp6InRouterAdvertisements')).toBe(1)
+    sim.run(1800_000)
+    expect(made()).toMatchObject({ deprecated: true })
+    expect(routes()).toHaveLength(1)
+    sim.run(1800_000)
+    expect([made(), routes()]).toEqual([undefined, []])
+    expect(sim.leaks()).toEqual({})
+  })
+  test('believes no word of an early end: two hours are left of what has more (RFC 4862 5.5.3 e)', async () => {
+    const { sim, made, hear } = await host()
+    const say = (valid: number, preferred: number): void =>
+      hear({ options: [...sll, ...prefixOption(PREFIX, { valid, preferred })] })
+    say(86_400, 86_400)
+    say(60, 30)
+    expect(made()).toMatchObject({ valid_life_time: 7200, preferred_life_time: 30 })
+    say(90_000, 100)
+    expect(made()).toMatchObject({ valid_life_time: 90_000, preferred_life_time: 100 })
+    say(0, 0)
+    expect(made()).toMatchObject({ valid_life_time: 7200, deprecated: true })
+    sim.run(7_199_000)
+    expect(made()).toBeDefined()
+    say(1, 1)
+    expect(made()!.valid_life_time).toBeLessThan(5)
+  })
+  test.each([
+    ['no autoconf', { 'net.ipv6.conf.default.autoconf': 0 }, [false, 2]],
+    ['no accept_ra_pinfo', { 'net.ipv6.conf.default.accept_ra_pinfo': 0 }, [false, 1]],
+    ['no accept_ra_defrtr', { 'net.ipv6.conf.default.accept_ra_defrtr': 0 }, [true, 1]],
+    ['no accept_ra', { 'net.ipv6.conf.default.accept_ra': 0 }, [false, 0]],
+    ['a router', { 'net.ipv6.conf.all.forwarding': 1 }, [false, 0]],
+    [
+      'a router with accept_ra 2',
+      { 'net.ipv6.conf.all.forwarding': 1, 'net.ipv6.conf.default.accept_ra': 2 },
+      [true, 2],
+    ],
+    ['too short a lifetime', { 'net.ipv6.conf.default.accept_ra_min_lft': 1801 }, [true, 1]],
+  ])('with %s does as it is told', async (_, sysctl, [hasAddress, count]) => {
+    const { made, routes, hear } = await host(sysctl as unknown as Record<string, number>)
+    hear()
+    expect([made() !== undefined, routes().length]).toEqual([
+      hasAddress as boolean,
+      count as number,
+    ])
+  })
+  test.each([
+    ['not on the link', { flags: 0x40 }, [true, false]],
+    ['of no addresses', { flags: 0x80 }, [false, true]],
+    ['preferred for longer than it is valid', { valid: 10, preferred: 11 }, [false, false]],
+    ['of another length than 64', { plen: 63 }, [false, true]],
+  ])('a prefix %s', async (_, prefix, [hasAddress, hasNetwork]) => {
+    const { made, routes, hear } = await host()
+    hear({ options: prefixOption(PREFIX, prefix) })
+    const found = [made() !== undefined, routes().some((line) => line.startsWith(PREFIX))]
+    expect(found).toEqual([hasAddress!, hasNetwork!])
+  })
+  test('takes hops and MTU from routers, within bounds', async () => {
+    const { hear, get, routes } = await host()
+    hear({ hopLimit: 33, options: [...sll, ...mtuOption(1400)] })
+    expect([await get('hop_limit'), await get('mtu')]).toEqual([33, 1400])
+    expect(routes()[0]).toContain('hoplimit 33')
+    for (const mtu of [1279, 1501]) hear({ hopLimit: 0, options: mtuOption(mtu) })
+    expect([await get('hop_limit'), await get('mtu')]).toEqual([33, 1400])
+  })
+  test('leaves a router that says so, or that has had its time', async () => {
+    const { sim, hear, routes } = await host()
+    hear({ lifetime: 30, options: sll })
+    hear({ lifetime: 600, saddr: 'fe80::2', options: [] })
+    expect(routes()).toHaveLength(2)
+    hear({ lifetime: 0, saddr: 'fe80::2', options: [] })
+    expect(routes()).toHaveLength(1)
+    sim.run(31_000)
+    expect(routes()).toEqual([])
+  })
+  test('prefers the router that is worth more (RFC 4191), and hears when that changes', async () => {
+    const { hear, routes, h } = await host()
+    const first = async (): Promise<string | undefined> => {
+      const reply = await h.request({ type: 'RTM_GETROUTE', dst: '2001:db8:99::1' })
+      return (reply as { item: { gateway?: string } }).item.gateway
+    }
+    hear({ pref: 0, options: [] })
+    hear({ pref: 3, saddr: 'fe80::3', options: [] })
+    expect(await first()).toBe(ROUTER)
+    hear({ pref: 1, saddr: 'fe80::2', options: [] })
+    expect(await first()).toBe('fe80::2')
+    expect(routes().map((line) => line.split('pref ')[1])).toEqual(['high', 'medium', 'low'])
+    hear({ pref: 1, saddr: 'fe80::3', options: [] })
+    hear({ pref: 3, saddr: 'fe80::2', options: [] })
+    expect(await first()).toBe('fe80::3')
+  })
+  test('takes routes of the lengths that it wants', async () => {
+    const { hear, routes, set } = await host()
+    const options = [
+      ...routeOption('2001:db8:7::', 48, 1, 300),
+      ...routeOption('2001:db8:8::', 64, 0, 300),
+    ]
+    hear({ lifetime: 0, options })
+    expect(routes()).toEqual([])
+    await set('accept_ra_rt_info_max_plen', 48)
+    hear({ lifetime: 0, options })
+    expect(routes()).toEqual([
+      `2001:db8:7::/48 via ${ROUTER} dev eth0 proto ra metric 1024 expires 300sec pref high`,
+    ])
+    hear({ lifetime: 0, options: routeOption('2001:db8:7::', 48, 1, 0) })
+    expect(routes()).toEqual([])
+  })
+  test('that becomes a router has no default router any more', async () => {
+    const { hear, routes, set } = await host()
+    hear()
+    await set('forwarding', 1)
+    expect(routes()).toEqual([
+      '2001:db8::/64 dev eth0 proto kernel metric 256 expires 3600sec pref medium',
+    ])
+  })
+  test('forgets with its device', async () => {
+    const { hear, routes, made, h, sim } = await host()
+    hear()
+    for (const up of [false, true])
+      await h.must({ type: 'RTM_NEWLINK', flags: 0, link: { ifname: 'eth0', up } })
+    expect([routes(), made()]).toEqual([[], undefined])
+    sim.run(3000)
+    hear()
+    expect(routes()).toHaveLength(2)
+  })
+})
+
+describe('a forged advertisement is counted and changes nothing:', () => {
+  test.each<[string, RaFields, Parameters<Awaited<ReturnType<typeof host>>['h']['drops']>[0]]>([
+    ['fewer hops than all', { hops: 254 }, 'IPV6_NDISC_HOP_LIMIT'],
+    ['an address that is not of the link', { saddr: '2001:db8::99' }, 'NOT_SPECIFIED'],
+    ['a code', { code: 1 }, 'IPV6_NDISC_BAD_CODE'],
+    ['no room for its words', { cut: 4 }, 'PKT_TOO_SMALL'],
+    ['an option of no length', { options: [1, 0, 0, 0, 0, 0, 0, 0] }, 'IPV6_NDISC_BAD_OPTIONS'],
+    [
+      'an option cut short',
+      { options: prefixOption(PREFIX).slice(0, 24) },
+      'IPV6_NDISC_BAD_OPTIONS',
+    ],
+  ])('%s', async (_, fields, reason) => {
+    const { hear, made, routes, h, sim } = await host()
+    hear(fields)
+    expect([made(), routes(), h.drops(reason)]).toEqual([undefined, [], 1])
+    sim.run(20_000)
+    expect(sim.leaks()).toEqual({})
+  })
+  test('a flood of routers and prefixes fills only so much', async () => {
+    const { station, sim, addresses, routes, limited } = await host()
+    for (let k = 0; k < 2000; k++) {
+      const prefixes = [0, 1, 2].flatMap((n) =>
+        prefixOption(`2001:db8:${(3 * k + n).toString(16)}::`)
+      )
+      station.send(raFrame({ saddr: `fe80::${k.toString(16)}`, options: prefixes }))
+      if (k % 50 === 0) sim.run(10)
+    }
+    sim.run(100)
+    expect(addresses().length).toBeLessThanOrEqual(16)
+    expect(routes().length).toBeLessThanOrEqual(64)
+    expect(limited()).toBeGreaterThan(1000)
+    sim.run(4_000_000)
+    expect([routes(), addresses()]).toMatchObject([[], [{ scope: 'link' }]])
+    expect(sim.leaks()).toEqual({})
+  })
+})

@@ -1,0 +1,73 @@
+// Differences from the kernel that stay, each with its reason.
+
+import { dumpFrame } from '../../../core/wire/dump.ts'
+import { IPPROTO_HOPOPTS } from '../../../core/wire/ipproto.ts'
+import * as ipv6 from '../../../core/wire/ipv6.ts'
+import type { Case } from '../case.ts'
+import type { Difference, Known } from '../known.ts'
+
+const hasFrame = (steps: Case, like: RegExp): boolean =>
+  steps.some(
+    (step) => step.do === 'frame' && like.test(dumpFrame(step.frame, 0, step.frame.length))
+  )
+/** Both said the same, but for the MTU and the hop limit of the packet that an error quotes. */
+const differsByRouteMtu = ({ kernel, softnet }: Difference): boolean => {
+  const plain = (line: string): string => {
+    const frame = Buffer.from(line.split(' ').at(-1)!, 'hex')
+    frame.fill(0, MTU_TOLD, MTU_TOLD + 4)
+    frame[HOPS_OF_QUOTED] = 0
+    return frame.toString('hex')
+  }
+  return kernel.map(plain).join() === softnet.map(plain).join()
+}
+const isEmptyJumbo = (packet: Uint8Array): boolean =>
+  packet.length >= ipv6.HEADER &&
+  ipv6.payloadLength(packet, 0) === 0 &&
+  packet[ipv6.NEXT_HEADER_FIELD] === IPPROTO_HOPOPTS
+/** Behind the headers of Ethernet and IPv6. */
+const MTU_TOLD = 14 + 40 + 4
+const HOPS_OF_QUOTED = 14 + 40 + 8 + 7
+
+export const KNOWN_IPV6: readonly Known[] = [
+  {
+    reason:
+      'RFC 4291 section 2.5.2: what comes from :: is never sent on. Linux does, back onto the link that it came by.',
+    isIt: (steps, { kernel, softnet }) =>
+      hasFrame(steps, /^IP6 ::(\.\d+)? >/) &&
+      kernel.every((line) =>
+        /^(IP6 ::(\.\d+)? >|Ip6FragFails|Ip6InTooBigErrors|Ip6InAddrErrors)/.test(line)
+      ) &&
+      softnet.every((line) => /^Ip6InAddrErrors /.test(line)),
+  },
+  {
+    reason:
+      "Linux looks at a route's own MTU behind the device's and behind the hop limit's fall: it tells the device's first, then quotes a packet that is not the one that was sent, and InTooBigErrors does not count it.",
+    isIt: (_, difference) =>
+      difference.where === 'counters'
+        ? difference.kernel.length === 0 &&
+          difference.softnet.every((line) => /^Ip6InTooBigErrors /.test(line))
+        : difference.kernel.every((line) => /too big, mtu/.test(line)) &&
+          differsByRouteMtu(difference),
+  },
+  {
+    reason:
+      'An anycast address answers TCP with nothing, as it stands for several routers. Linux does so too, but where something listens it refuses a stray ACK.',
+    line: /^eth\d kernel: IP6 (fd00:3::|2001:db8:\d::|2001:db8:2:0:7::)\.9 > \S+: Flags \[R\]/,
+  },
+  {
+    reason: 'The kernel counts a SYN from an IPv4-mapped address as an error of its header.',
+    isIt: (steps, { where, kernel, softnet }) =>
+      where === 'counters' &&
+      hasFrame(steps, /^IP6 ::ffff:/) &&
+      [...kernel, ...softnet].every((line) => /^Ip6InHdrErrors /.test(line)),
+  },
+  {
+    reason:
+      'RFC 2675 section 3: a length of 0 with hop-by-hop options is a jumbogram, which says its length there or is malformed. Linux sends it on as it is.',
+    isIt: (steps, { where, kernel, softnet }) =>
+      steps.some((step) => step.do === 'frame' && isEmptyJumbo(step.frame.subarray(14))) &&
+      (where === 'counters'
+        ? kernel.length === 0 && softnet.every((line) => /^Ip6InHdrErrors /.test(line))
+        : softnet.length === 0 && kernel.every((line) => line.startsWith('IP6 '))),
+  },
+]
