@@ -149,7 +149,7 @@ export const createControl = (deps: ControlDeps) => {
 
   /** What undoes the route changes of an atomic batch, while one runs. */
   let journal: { event: 'new' | 'del'; route: RibRoute }[] | null = null
-  const { rib, fibRules, routeExpiry, ifaddrs, addrconf } = createTables({
+  const { rib, fib, nexthops, fibRules, routeExpiry, ifaddrs, addrconf } = createTables({
     arena,
     retire,
     reclaim,
@@ -227,7 +227,7 @@ export const createControl = (deps: ControlDeps) => {
   const sockets = createSocketDump({ arena, calls, sockInfo })
   const captures = createCaptures({ arena, nowUs, retire, raise, publish })
   const stats = createStats({ arena, time, socketsOf: sockets.count })
-  const { memory } = createMemory({ arena, pools: stats.pools })
+  const { memory } = createMemory({ arena, fib, nexthops, pools: stats.pools })
 
   const dumps: Dumps = {
     RTM_GETROUTE: routes.dump,

@@ -286,6 +286,19 @@ type PoolItem = SkbItem & {
   small_reserve: number
   large_reserve: number
 }
+/** What the routes of one family have of control's memory, in bytes, for each prefix. */
+type PrefixMemory = { prefixes: number; bytes: number }
+/** What routes take: their tries and rows in shared memory, and how much of it they may have; rows are those of next hops. */
+type FibMemory = {
+  bytes: number
+  bound: number
+  tables: number
+  tables_bound: number
+  nexthops: number
+  nexthops_bound: number
+  inet: PrefixMemory
+  inet6: PrefixMemory
+}
 export type MemoryItem = {
   held: number
   bound: number
@@ -293,6 +306,7 @@ export type MemoryItem = {
   /** Packets on their way from thread to thread, and how many of them one thread may have for another when memory is short. */
   backlog: { packets: number; bound: number }
   pools: PoolItem[]
+  fib: FibMemory
 }
 
 // ---- steering (ethtool, sysfs)
