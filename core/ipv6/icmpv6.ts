@@ -45,7 +45,6 @@ import {
   SKB_LEN,
   SKB_NETWORK,
   SKB_PKT_TYPE,
-  SKB_TAIL,
   SKB_TRANSPORT,
 } from '../skb/skb.ts'
 import * as icmpv6 from '../wire/icmpv6.ts'
