@@ -75,7 +75,9 @@ import type { TcpLifecycle } from '../sock/tcp-lifecycle.ts'
 import type { TcpCong } from '../rec/tcp-cong.ts'
 import { peerMss, type TcpMss } from '../snd/tcp-mss.ts'
 import { rttEstimator, setRto, updateMinRtt } from '../rec/tcp-rtt.ts'
+import { ECN_MASK, ecnAsked, ecnSynAckFlags } from '../rec/tcp-ecn.ts'
 import {
+  ECN_OK,
   CB_END_SEQ,
   CB_FLAGS,
   CB_SEQ,
@@ -91,6 +93,7 @@ import {
   TCP_RTO_MAX,
   TCP_TIMEOUT_INIT,
   TP_ADVMSS,
+  TP_ECN,
   TP_COPIED_SEQ,
   TP_HEADER_LEN,
   TP_KEEPALIVE_INTVL,
@@ -188,9 +191,6 @@ type TcpListenDeps = {
   afOps: AfOpsOf
 } & Pick<TcpRouting, 'routeSocket' | 'secureSeq' | 'secureTsOffset'> &
   Pick<TcpReply, 'sendReset'>
-
-/** The two bits of TOS that are ECN's (RFC 3168). */
-const ECN_MASK = 3
 
 export const createTcpListen = (deps: TcpListenDeps) => {
   const {
@@ -317,6 +317,12 @@ export const createTcpListen = (deps: TcpListenDeps) => {
     i32[req + TP_HEADER_LEN] = tcp.MIN_HEADER + ((taken & OPT_TIMESTAMPS) !== 0 ? 12 : 0)
     i32[req + TP_MSS_CLAMP] = peerMss(i32, req, opts)
   }
+  /** A SYN asks for ECN, and the sysctl lets us agree (RFC 3168 section 6.1.1). */
+  const takeEcn = (req: number, skb: number): void => {
+    const tos = deps.afOps(i32[req + SK_FAMILY]).tosOf(u8, i32[skb + SKB_NETWORK])
+    const agrees = i32[sysctl + Sysctl.tcp_ecn] !== 0 && ecnAsked(i32[skb + CB_FLAGS], tos)
+    i32[req + TP_ECN] = agrees ? ECN_OK : 0
+  }
   /** All but ECN, which is this connection's own. */
   const reflectTos = (req: number, skb: number): void => {
     const tos = deps.afOps(i32[req + SK_FAMILY]).tosOf(u8, i32[skb + SKB_NETWORK])
@@ -340,7 +346,8 @@ export const createTcpListen = (deps: TcpListenDeps) => {
   }
 
   const sendSynAck = (req: number): void => {
-    const skb = transmit.emptySegment(i32[req + TP_SND_ISN], TCP_SYN | TCP_ACK)
+    const flags = TCP_SYN | TCP_ACK | ecnSynAckFlags(i32, req)
+    const skb = transmit.emptySegment(i32[req + TP_SND_ISN], flags)
     if (skb !== 0) transmit.sendSegment(req, skb)
   }
 
@@ -379,6 +386,7 @@ export const createTcpListen = (deps: TcpListenDeps) => {
       return
     }
     takeOptions(req)
+    takeEcn(req, skb)
     if (i32[sysctl + Sysctl.tcp_reflect_tos] !== 0) reflectTos(req, skb)
     setSequences(req, skb)
     i32[req + TP_ADVMSS] = mss.advertisedMss(req)
