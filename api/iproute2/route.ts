@@ -107,12 +107,16 @@ export const routeText = (item: RouteItem, show: RouteShow = {}): string => {
 
 /** `ip -j route get`. */
 export const lookupJson = (found: RouteLookup): Record<string, unknown> => {
-  const { type, table, metrics, ...rest } = found
+  const { type, table, metrics, protocol, uid, cache, ...rest } = found
+  const isV6 = found.dst.includes(':')
   return {
     ...(type === undefined || type === 'unicast' ? {} : { type }),
     ...rest,
     ...(metrics && { metrics: metricsJson(metrics) }),
     ...(table === 'main' ? {} : { table }),
+    ...(protocol === undefined || protocol === 'boot' ? {} : { protocol }),
+    // the words of a cache that IPv6 has not
+    ...(isV6 ? {} : { uid, cache }),
   }
 }
 
@@ -126,10 +130,16 @@ export const lookupText = (found: RouteLookup): string => {
   if (found.via !== undefined) words.push(`via ${found.via.family} ${found.via.host}`)
   words.push(`dev ${found.dev}`)
   if (found.table !== 'main') words.push(`table ${found.table}`)
+  if (found.protocol !== undefined && found.protocol !== 'boot')
+    words.push(`proto ${found.protocol}`)
   if (found.prefsrc !== undefined) words.push(`src ${found.prefsrc}`)
+  if (found.metric !== undefined) words.push(`metric ${found.metric}`)
   words.push(...found.flags)
   if (found.mark !== undefined) words.push(`mark 0x${found.mark.toString(16)}`)
-  if (found.dst.includes(':')) return `${words.join(' ')} ${metricWords(found.metrics).join(' ')}`
+  if (found.dst.includes(':')) {
+    words.push(...metricWords(found.metrics))
+    return `${words.join(' ')} pref ${found.pref}`
+  }
   words.push(`uid ${found.uid}`)
   const cache = found.cache.length === 0 ? '' : `<${found.cache.join(',')}> `
   const iif = found.iif === undefined ? '' : `iif ${found.iif} `

@@ -26,6 +26,8 @@ import {
   LOOPBACK_IFINDEX,
   NH_FAMILY,
   NH_GATEWAY,
+  NH_METRIC,
+  NH_PROTOCOL,
   NH_TABLE,
   RT_SCOPE_LINK,
   RT_TABLE_DEFAULT,
@@ -201,7 +203,7 @@ export const createRoutes = (deps: RoutesDeps) => {
   /** While the rules are the usual ones, Linux has the tables local and main in one trie. */
   const isMerged = byFamily(
     () => i32[ruleHead(arena, INIT_NET, AF_INET) + FR_HEAD_FIRST] === 0,
-    () => true
+    () => false
   )
   const tableOf = (row: number, family: number): number => {
     const table = i32[row + NH_TABLE]
@@ -236,6 +238,8 @@ export const createRoutes = (deps: RoutesDeps) => {
       gateway: via === 0 ? null : { family: via, words: wordsAt(i32, row + NH_GATEWAY) },
       dev: fl[FL_DEV],
       table: tableOf(row, family),
+      protocol: i32[row + NH_PROTOCOL],
+      metric: i32[row + NH_METRIC],
       prefsrc: wordsAt(fl, FL_SADDR),
       metrics: type === RTN_UNICAST ? metricsOf(row) : null,
     })

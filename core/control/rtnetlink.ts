@@ -34,6 +34,9 @@ export type RouteAnswer = {
   gateway: { family: number; words: Words } | null
   dev: number
   table: number
+  /** Of the route, not of the answer: what IPv6 tells. */
+  protocol: number
+  metric: number
   prefsrc: Words
   metrics: Metrics | null
 }

@@ -108,8 +108,12 @@ export type RouteLookup = {
   dev: string
   iif?: string
   table: string
+  /** IPv6 tells of the route as well. */
+  protocol?: string
   prefsrc?: string
+  metric?: number
   flags: string[]
+  pref?: string
   mark?: number
   metrics?: RouteMetrics[]
   uid: number

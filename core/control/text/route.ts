@@ -329,14 +329,18 @@ export const writeAnswer = (
   return {
     ...(type !== RTN_UNICAST && { type: typeNames.format(type) as RouteType }),
     dst: formatAddr(parseAddr(query.dst)!),
-    ...(query.src !== undefined && { from: query.src }),
+    ...(family === AF_INET
+      ? query.src !== undefined && { from: query.src }
+      : { from: query.src ?? '::' }),
     ...writeGateway(gateway, family),
     dev: names.nameOf(dev),
     ...(query.iif !== undefined && { iif: query.iif }),
     table: tableNames.format(table),
+    ...(family !== AF_INET && { protocol: protocolNames.format(answer.protocol) }),
     ...(isChosen && { prefsrc: source }),
+    ...(family !== AF_INET && { metric: answer.metric, pref: 'medium' }),
     flags: [],
-    ...(query.mark && { mark: query.mark }),
+    ...(family === AF_INET && query.mark && { mark: query.mark }),
     ...(shown && { metrics: [shown] }),
     uid: 0,
     cache: CACHE[type] ?? [],
