@@ -16,7 +16,7 @@ import {
 
 /** The two bits of TOS that are ECN's (section 5). */
 export const ECN_MASK = 3
-export const ECN_ECT_0 = 2
+const ECN_ECT_0 = 2
 export const ECN_CE = 3
 
 const BOTH = TCP_ECE | TCP_CWR
@@ -36,7 +36,7 @@ export const ecnSynAckFlags = (i32: Int32Array, sk: number): number =>
 /** Does the peer's SYN ask for it? One that is ECN-capable itself is not RFC 3168's (section 6.1.1). */
 export const ecnAsked = (flags: number, tos: number): boolean =>
   (flags & BOTH) === BOTH && (tos & ECN_MASK) === 0
-/** A SYN that crossed ours, or a SYN-ACK (`flags`), agrees only with the right bits. */
+/** A SYN that crossed ours, or a SYN-ACK, agrees only with the right bits (`wanted`: ECN_OF_*). */
 export const ecnRcvSyn = (i32: Int32Array, sk: number, flags: number, wanted: number): void => {
   if ((flags & BOTH) !== wanted) i32[sk + TP_ECN] = 0
 }
