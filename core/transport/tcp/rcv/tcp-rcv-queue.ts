@@ -36,11 +36,14 @@ import {
 import { TCP_CWR, TCP_FIN } from '../../../wire/tcp.ts'
 import { LARGE_PAYLOAD, SMALL_PAYLOAD, type TcpMem } from '../sock/tcp-mem.ts'
 import type { AfOpsOf } from '../../../inet/af-ops.ts'
+import type { TcpCong } from '../rec/tcp-cong.ts'
+import type { TcpTransmit } from '../snd/tcp-transmit.ts'
 import { ECN_CE, ECN_MASK } from '../rec/tcp-ecn.ts'
 import { dsackSet, sackNewOfo, sackRemove } from './tcp-sack.ts'
 import {
   ACK_NOW,
   ACK_SCHED,
+  ACK_TIMER,
   add64,
   CB_END_SEQ,
   CB_FLAGS,
@@ -94,6 +97,8 @@ type TcpRcvQueueDeps = {
   /** core/transport/tcp/states/tcp-states.ts: fin, whose states take their text from here. */
   fin: (sk: number) => void
   afOps: AfOpsOf
+  transmit: Pick<TcpTransmit, 'sendAck'>
+  cong: Pick<TcpCong, 'needsEcn'>
 } & Pick<TcpLifecycle, 'raise'>
 
 export const createTcpRcvQueue = (deps: TcpRcvQueueDeps) => {
@@ -122,6 +127,7 @@ export const createTcpRcvQueue = (deps: TcpRcvQueueDeps) => {
   const checkMark = (sk: number, skb: number): void => {
     const ecn = i32[sk + TP_ECN]
     const mark = deps.afOps(i32[sk + SK_FAMILY]).tosOf(u8, i32[skb + SKB_NETWORK]) & ECN_MASK
+    if (deps.cong.needsEcn(sk) && mark !== 0) return echoEach(sk, mark === ECN_CE)
     if (mark === 0) {
       // of a capable sender: it is sent again
       if ((ecn & ECN_SEEN) !== 0) enterQuickack(sk, ECN_QUICKACKS)
@@ -130,9 +136,21 @@ export const createTcpRcvQueue = (deps: TcpRcvQueueDeps) => {
     i32[sk + TP_ECN] = ecn | (mark === ECN_CE ? ECN_SEEN | ECN_DEMAND_CWR : ECN_SEEN)
     if (mark === ECN_CE && (ecn & ECN_DEMAND_CWR) === 0) enterQuickack(sk, ECN_QUICKACKS)
   }
+  /**
+   * What is acknowledged together was marked alike: the acknowledgement that waits goes before the first that is not like
+   * those before it, and that one is answered at once (RFC 8257 section 3.2; dctcp_ece_ack_update).
+   */
+  const echoEach = (sk: number, isMarked: boolean): void => {
+    const ecn = i32[sk + TP_ECN]
+    i32[sk + TP_ECN] = ecn | ECN_SEEN
+    if (((ecn & ECN_DEMAND_CWR) !== 0) === isMarked) return
+    if ((i32[sk + TP_ACK_PENDING] & ACK_TIMER) !== 0) deps.transmit.sendAck(sk)
+    i32[sk + TP_ECN] ^= ECN_DEMAND_CWR
+    i32[sk + TP_ACK_PENDING] |= ACK_SCHED | ACK_NOW
+  }
   /** The peer has reduced its window; it may be one segment, so it hears at once (tcp_ecn_accept_cwr). */
   const acceptCwr = (sk: number): void => {
-    i32[sk + TP_ECN] &= ~ECN_DEMAND_CWR
+    if (!deps.cong.needsEcn(sk)) i32[sk + TP_ECN] &= ~ECN_DEMAND_CWR
     i32[sk + TP_ACK_PENDING] |= ACK_NOW
   }
   /** Learns from the arrival of data: the peer's segment size, its rhythm, the room it deserves. */

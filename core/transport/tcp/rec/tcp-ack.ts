@@ -281,8 +281,9 @@ export const createTcpAck = (deps: TcpAckDeps) => {
   const echoesMark = (sk: number, skb: number): boolean =>
     (i32[skb + CB_FLAGS] & (TCP_ECE | TCP_SYN)) === TCP_ECE && (i32[sk + TP_ECN] & ECN_OK) !== 0
   const countMarked = (sk: number): void => {
-    i32[sk + TP_DELIVERED_CE] += delivered
-    f64[bank + Mib.TcpExtTCPDeliveredCE] += delivered
+    const marked = (i32[sk + TP_DELIVERED] - delivered) | 0
+    i32[sk + TP_DELIVERED_CE] += marked
+    f64[bank + Mib.TcpExtTCPDeliveredCE] += marked
   }
 
   const oldAck = (sk: number, opts: Int32Array, ack: number, una: number): number => {
@@ -361,8 +362,10 @@ export const createTcpAck = (deps: TcpAckDeps) => {
     }
     cleanRtxQueue(sk, fack)
     flags |= origAcked
+    if ((flags & ACK_ECE) !== 0) countMarked(sk)
     updateRtt(sk, opts, advanced, (flags & SACK_DSACK) !== 0)
     noteAcked(sk)
+    cong.ops(sk).ackEvent?.(sk)
     recovery.updateReoWnd(sk, sample[RS_PRIOR_DELIVERED])
     if (i32[sk + TP_TLP_HIGH_SEQ] !== 0) recovery.processTlpAck(sk, ack, flags)
     if (advanced) confirmNeighbour(sk)
@@ -378,7 +381,6 @@ export const createTcpAck = (deps: TcpAckDeps) => {
     if (mayReset && !(isDubious && recovery.isReoArmed())) deps.xmitTimer.setXmitTimer(sk)
     delivered = (i32[sk + TP_DELIVERED] - delivered) | 0
     lost = (i32[sk + TP_LOST] - lost) | 0
-    if ((flags & ACK_ECE) !== 0) countMarked(sk)
     rate.rateGen(sk, delivered, lost)
     congControl(sk, ack, flags, delivered, lost)
     xmitRecovery(sk, rexmit)

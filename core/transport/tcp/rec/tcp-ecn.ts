@@ -24,21 +24,29 @@ const BOTH = TCP_ECE | TCP_CWR
 /** The values of tcp_ecn: it is asked for, and answered; or never asked for. */
 const TCP_ECN_ASK = 1
 
-/** Flags of our SYN (section 6.1.1); `mode` is tcp_ecn. What a connection before this one has left is gone. */
-export const ecnSendSyn = (i32: Int32Array, sk: number, mode: number): number => {
-  setEct(i32, sk, 0)
-  i32[sk + TP_ECN] = mode === TCP_ECN_ASK ? ECN_OK : 0
-  return mode === TCP_ECN_ASK ? TCP_SYN | BOTH : TCP_SYN
+/**
+ * Flags of our SYN (section 6.1.1); `mode` is tcp_ecn, `needed`: the congestion control lives on marks. What a connection
+ * before this one has left is gone.
+ */
+export const ecnSendSyn = (i32: Int32Array, sk: number, mode: number, needed: boolean): number => {
+  const asks = mode === TCP_ECN_ASK || needed
+  setEct(i32, sk, needed ? ECN_ECT_0 : 0)
+  i32[sk + TP_ECN] = asks ? ECN_OK : 0
+  return asks ? TCP_SYN | BOTH : TCP_SYN
 }
 /** Flags of our SYN-ACK besides SYN and ACK. */
 export const ecnSynAckFlags = (i32: Int32Array, sk: number): number =>
   (i32[sk + TP_ECN] & ECN_OK) !== 0 ? TCP_ECE : 0
-/** Does the peer's SYN ask for it? One that is ECN-capable itself is not RFC 3168's (section 6.1.1). */
-export const ecnAsked = (flags: number, tos: number): boolean =>
-  (flags & BOTH) === BOTH && (tos & ECN_MASK) === 0
+/** The peer's SYN asks for it. */
+export const ecnAsked = (flags: number): boolean => (flags & BOTH) === BOTH
+/** We agree: what we send before the connection is one is capable when the congestion control needs it. */
+export const ecnAgree = (i32: Int32Array, sk: number, needed: boolean): void => {
+  i32[sk + TP_ECN] = ECN_OK
+  if (needed) setEct(i32, sk, ECN_ECT_0)
+}
 /** A SYN that crossed ours, or a SYN-ACK, agrees only with the right bits (`wanted`: ECN_OF_*). */
 export const ecnRcvSyn = (i32: Int32Array, sk: number, flags: number, wanted: number): void => {
-  if ((flags & BOTH) !== wanted) i32[sk + TP_ECN] = 0
+  if ((flags & BOTH) !== wanted) ecnEnd(i32, sk)
 }
 export const ECN_OF_SYN = BOTH
 export const ECN_OF_SYNACK = TCP_ECE
@@ -48,13 +56,20 @@ const setEct = (i32: Int32Array, sk: number, ect: number): void => {
 }
 /**
  * Marks a segment that is not a SYN: ECT on text that is sent for the first time, never on acknowledgements, probes and
- * retransmissions (sections 6.1.4 to 6.1.6). The flags that it carries besides its own.
+ * retransmissions (sections 6.1.4 to 6.1.6), unless the congestion control needs it on all (`always`: RFC 8257 3.1). The
+ * flags that it carries besides its own.
  */
-export const ecnSend = (i32: Int32Array, sk: number, skb: number, payload: number): number => {
+export const ecnSend = (
+  i32: Int32Array,
+  sk: number,
+  skb: number,
+  payload: number,
+  always: boolean
+): number => {
   const ecn = i32[sk + TP_ECN]
   let flags = (ecn & ECN_DEMAND_CWR) !== 0 ? TCP_ECE : 0
   const isNew = payload !== 0 && ((i32[skb + CB_SEQ] - i32[sk + TP_SND_NXT]) | 0) >= 0
-  setEct(i32, sk, isNew ? ECN_ECT_0 : 0)
+  setEct(i32, sk, isNew || always ? ECN_ECT_0 : 0)
   // section 6.1.2: on the first new text after the window was reduced
   if (isNew && (ecn & ECN_QUEUE_CWR) !== 0) {
     i32[sk + TP_ECN] = ecn & ~ECN_QUEUE_CWR
@@ -70,7 +85,7 @@ export const ecnQueueCwr = (i32: Int32Array, sk: number): void => {
 export const ecnWithdrawCwr = (i32: Int32Array, sk: number): void => {
   i32[sk + TP_ECN] &= ~ECN_QUEUE_CWR
 }
-/** The connection speaks of nothing any more (TIME_WAIT). */
+/** The connection has none, or speaks of nothing any more (TIME_WAIT). */
 export const ecnEnd = (i32: Int32Array, sk: number): void => {
   i32[sk + TP_ECN] = 0
   setEct(i32, sk, 0)

@@ -30,6 +30,7 @@ import {
 import { SK_DADDR, SK_DPORT, SK_FAMILY, SK_MARK, SK_NUM, SK_SADDR } from '../../../socket/sock.ts'
 import { CHECKSUM, TCP_ACK, TCP_CWR, TCP_PSH, TCP_RST, TCP_SYN } from '../../../wire/tcp.ts'
 import * as options from '../../../wire/tcp-options.ts'
+import type { TcpCong } from '../rec/tcp-cong.ts'
 import { ecnSend } from '../rec/tcp-ecn.ts'
 import {
   ACK_SCHED,
@@ -88,10 +89,11 @@ type TcpTransmitDeps = {
   timers: TcpTimers
   window: TcpWindow
   afOps: AfOpsOf
+  cong: TcpCong
 }
 
 export const createTcpTransmit = (deps: TcpTransmitDeps) => {
-  const { skbs, timers, window, afOps, time, bank } = deps
+  const { skbs, timers, window, afOps, time, bank, cong } = deps
   const { i32, u8, f64, layout } = deps.arena
   const { sysctl } = layout
 
@@ -165,7 +167,7 @@ export const createTcpTransmit = (deps: TcpTransmitDeps) => {
     // a super-frame ends a burst: nothing is gained by waiting for what follows it
     let flags = (i32[skb + CB_FLAGS] & 0xff) | (segs > 1 ? TCP_PSH : 0)
     const syn = (flags & TCP_SYN) !== 0
-    if (i32[sk + TP_ECN] !== 0 && !syn) flags |= ecnSend(i32, sk, skb, payload)
+    if (i32[sk + TP_ECN] !== 0 && !syn) flags |= ecnSend(i32, sk, skb, payload, cong.needsEcn(sk))
     const blocks = syn || (flags & TCP_RST) !== 0 ? 0 : sackBlocks(sk)
     const headerLen = HEADER + (syn ? synOptionsLen(sk) : optionsLen(sk))
     const at = skbs.push(skb, headerLen)

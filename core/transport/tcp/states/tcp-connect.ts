@@ -358,7 +358,7 @@ export const createTcpConnect = (deps: TcpConnectDeps, routing: TcpRouting) => {
     i32[sk + TP_SND_CWND] = initCwnd(i32, sk)
     i32[sk + TP_RTO] = TCP_TIMEOUT_INIT
     i32[sk + TP_RETRANS_STAMP] = time[TIME_MS] || -1
-    const flags = ecnSendSyn(i32, sk, i32[sysctl + Sysctl.tcp_ecn])
+    const flags = ecnSendSyn(i32, sk, i32[sysctl + Sysctl.tcp_ecn], cong.needsEcn(sk))
     const syn = deps.mem.mayQueueFlag() ? transmit.emptySegment(isn, flags) : 0
     if (syn === 0) return life.fail(sk, Errno.ENOBUFS)
     i32[syn + CB_END_SEQ] = (isn + 1) | 0

@@ -75,9 +75,8 @@ import type { TcpLifecycle } from '../sock/tcp-lifecycle.ts'
 import type { TcpCong } from '../rec/tcp-cong.ts'
 import { peerMss, type TcpMss } from '../snd/tcp-mss.ts'
 import { rttEstimator, setRto, updateMinRtt } from '../rec/tcp-rtt.ts'
-import { ECN_MASK, ecnAsked, ecnSynAckFlags } from '../rec/tcp-ecn.ts'
+import { ECN_MASK, ecnAgree, ecnAsked, ecnSynAckFlags } from '../rec/tcp-ecn.ts'
 import {
-  ECN_OK,
   CB_END_SEQ,
   CB_FLAGS,
   CB_SEQ,
@@ -93,7 +92,6 @@ import {
   TCP_RTO_MAX,
   TCP_TIMEOUT_INIT,
   TP_ADVMSS,
-  TP_ECN,
   TP_COPIED_SEQ,
   TP_HEADER_LEN,
   TP_KEEPALIVE_INTVL,
@@ -317,11 +315,16 @@ export const createTcpListen = (deps: TcpListenDeps) => {
     i32[req + TP_HEADER_LEN] = tcp.MIN_HEADER + ((taken & OPT_TIMESTAMPS) !== 0 ? 12 : 0)
     i32[req + TP_MSS_CLAMP] = peerMss(i32, req, opts)
   }
-  /** A SYN asks for ECN, and the sysctl lets us agree (RFC 3168 section 6.1.1). */
+  /**
+   * A SYN asks for ECN, and the sysctl lets us agree. One that is ECN-capable itself is not RFC 3168's (section 6.1.1),
+   * but one of DCTCP.
+   */
   const takeEcn = (req: number, skb: number): void => {
+    if (!ecnAsked(i32[skb + CB_FLAGS])) return
     const tos = deps.afOps(i32[req + SK_FAMILY]).tosOf(u8, i32[skb + SKB_NETWORK])
-    const agrees = i32[sysctl + Sysctl.tcp_ecn] !== 0 && ecnAsked(i32[skb + CB_FLAGS], tos)
-    i32[req + TP_ECN] = agrees ? ECN_OK : 0
+    const needed = cong.needsEcn(req)
+    if (needed || (i32[sysctl + Sysctl.tcp_ecn] !== 0 && (tos & ECN_MASK) === 0))
+      ecnAgree(i32, req, needed)
   }
   /** All but ECN, which is this connection's own. */
   const reflectTos = (req: number, skb: number): void => {
