@@ -281,15 +281,16 @@ export const createRib = ({ arena, net, fib, nexthops, onEvent }: RibDeps) => {
   }
 
   /**
-   * Longest match of the usable routes in the tables local, main, default: how a gateway is checked (Linux:
+   * Longest match of the usable routes in the tables, local, main and default when none are named: how a gateway is checked (Linux:
    * fib_check_nh, ip6_route_check_nh).
    */
   const resolve = (
     family: number,
     words: Words,
-    isUsable: (route: RibRoute) => boolean
+    isUsable: (route: RibRoute) => boolean,
+    tables = LOOKUP_ORDER
   ): RibRoute | undefined => {
-    for (const table of LOOKUP_ORDER) {
+    for (const table of tables) {
       let row = fib.longestRow(net, family, table, words)
       while (row !== 0) {
         const plen = i32[row + NH_PLEN]

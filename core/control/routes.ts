@@ -75,8 +75,7 @@ export const createRoutes = (deps: RoutesDeps) => {
   const { i32 } = arena
   const isUp = (dev: number): boolean => (i32[deviceRow(arena, dev) + DEV_FLAGS] & IFF_UP) !== 0
   const isOwn = (family: number, words: Words): boolean =>
-    rib.resolve(family, words, (r) => r.table === RT_TABLE_LOCAL && r.type === RTN_LOCAL) !==
-    undefined
+    rib.resolve(family, words, (r) => r.type === RTN_LOCAL, [RT_TABLE_LOCAL]) !== undefined
 
   const badGateway = (errno: number, words = 'Nexthop has invalid gateway'): Refused =>
     refuse(errno, words, 'gateway')
@@ -88,7 +87,7 @@ export const createRoutes = (deps: RoutesDeps) => {
     if (route.flags & RTNH_F_ONLINK) {
       if (route.dev === 0) return refuse(Errno.ENODEV, 'Nexthop device required for onlink', 'dev')
       if (!isUp(route.dev)) return refuse(Errno.ENETDOWN, 'Nexthop device is not up', 'dev')
-      const known = rib.resolve(AF_INET, gateway, (r) => r.table === RT_TABLE_LOCAL)
+      const known = rib.resolve(AF_INET, gateway, () => true, [RT_TABLE_LOCAL])
       return known || isMulticastAddr({ family: AF_INET, words: gateway })
         ? badGateway(Errno.EINVAL)
         : route
