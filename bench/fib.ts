@@ -173,7 +173,9 @@ const TABLES: readonly (readonly [family: string, routes: number])[] = [
 
 export const runFib = (tables = TABLES): FibResult[] => {
   console.log('\nLookups of random addresses, and random reads of an array of that size; ns')
-  console.log('         routes      MiB  lookup, one by one  in a batch   read, one by one  in a batch')
+  console.log(
+    '         routes      MiB  lookup, one by one  in a batch   read, one by one  in a batch'
+  )
   return tables.map(([family, routes]) => {
     const result = measureApart(family, routes)
     console.log(

@@ -112,8 +112,7 @@ export const fullTable6 = (count: number, seed = 6): TablePrefix[] => {
   // allocations are given out one after the other, with room between them
   const allocations = Array.from(
     { length: Math.min(ALLOCATIONS6, count) },
-    () =>
-      (REGISTRIES6[random.below(REGISTRIES6.length)]! << 16) | (skewed(random, 8192) << 3)
+    () => (REGISTRIES6[random.below(REGISTRIES6.length)]! << 16) | (skewed(random, 8192) << 3)
   )
   const seen = new Set<string>()
   const prefixes: TablePrefix[] = []
@@ -127,7 +126,7 @@ export const fullTable6 = (count: number, seed = 6): TablePrefix[] => {
     if (seen.has(key)) {
       // a small block is soon full: another one is given out
       allocations[random.below(allocations.length)] =
-        (REGISTRIES6[random.below(REGISTRIES6.length)]! << 16) | random.bits() >>> 16
+        (REGISTRIES6[random.below(REGISTRIES6.length)]! << 16) | (random.bits() >>> 16)
       continue
     }
     seen.add(key)

@@ -178,6 +178,29 @@ describe('a dry run', () => {
     ])
     expect(answer.at(-1)?.text).toContain('10.1.0.254 > 10.1.0.77: ICMP, time exceeded')
   })
+  test.each([
+    ['10.200.0.1', 'no route to 10.200.0.1', 'one, made with `ip route add`'],
+    ['10.66.0.1', 'a blackhole route to 10.66.0.1', 'another route'],
+    ['10.67.0.1', 'a prohibit route to 10.67.0.1', 'another route'],
+    ['10.68.0.1', 'an unreachable route to 10.68.0.1', 'another route'],
+  ])('says why no route leads to %s', async (dst, why, takes) => {
+    const { dry } = await network()
+    const { stages } = dry(`udp 10.1.0.77:1 > ${dst}:9`)
+    expect(stages.at(-1)).toMatchObject({ stage: 'drop', why, would_pass: takes })
+  })
+  test('says that a device does not forward, and which socket is missing', async () => {
+    const { r, dry } = await network()
+    await r.must({ type: 'SYSCTL_SET', name: 'net.ipv4.ip_forward', value: 0 })
+    expect(dry('udp 10.1.0.77:1 > 10.2.0.77:9').stages.at(-1)).toMatchObject({
+      reason: 'IP_INADDRERRORS',
+      why: 'eth1 does not forward',
+      would_pass: 'forwarding 1 on eth1',
+    })
+    expect(dry('tcp 10.1.0.77:1 > 10.1.0.254:80').stages.at(-1)).toMatchObject({
+      reason: 'NO_SOCKET',
+      would_pass: 'a socket on tcp port 80 of 10.1.0.254',
+    })
+  })
   test.each(KINDS)('%s: %s', async (packet, verdict) => {
     const { dry } = await network()
     expect(dry(packet).verdict).toBe(verdict)

@@ -84,4 +84,5 @@ const REMEDIES: Readonly<Record<string, string>> = {
   LINK_IMPAIRED: 'luck, or less loss on the link (`tc qdisc`)',
 }
 
-export const dropRemedy = (reason: string): string | undefined => REMEDIES[reason]
+/** '' where nobody knows better than the reason's name. */
+export const dropRemedy = (reason: string): string => REMEDIES[reason] ?? ''

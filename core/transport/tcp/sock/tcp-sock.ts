@@ -227,7 +227,7 @@ export const TP_CA_INITIALIZED = TP + 143
 export const TP_CA_PRIV = TP + 144
 export const TP_CA_PRIV_WORDS = 32
 /** TCP_NOTSENT_LOWAT, octets (uint32); 0 is the sysctl's. */
-export const TP_NOTSENT_LOWAT = TP + 176
+export const TP_NOTSENT_LOWAT = TP + 200
 
 // TP_OPTS (TCPI_OPT_* of include/uapi/linux/tcp.h).
 export const OPT_TIMESTAMPS = 1
