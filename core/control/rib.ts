@@ -9,7 +9,6 @@ import { AF_INET, AF_INET6 } from '../base/family.ts'
 import { Errno } from '../base/errno.ts'
 import type { Metrics } from '../shm/dst-metrics.ts'
 import { NH_METRICS, RTAX_MTU, metricsContent, metricsOf } from '../shm/dst-metrics.ts'
-import { afInfo } from '../inet/af-ops.ts'
 import type { FibWriter } from '../inet/fib-writer.ts'
 import { networkWords } from '../inet/fib-writer.ts'
 import type { Nexthops } from '../inet/nexthop.ts'
@@ -291,7 +290,7 @@ export const createRib = ({ arena, net, fib, nexthops, onEvent }: RibDeps) => {
     isUsable: (route: RibRoute) => boolean
   ): RibRoute | undefined => {
     for (const table of LOOKUP_ORDER) {
-      let row = fib.coveringRow(net, family, table, words, afInfo(family).addrBits)
+      let row = fib.longestRow(net, family, table, words)
       while (row !== 0) {
         const plen = i32[row + NH_PLEN]
         const prefix = { family, table, words: networkWords(family)(words, plen), plen }
