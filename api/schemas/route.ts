@@ -51,7 +51,7 @@ const metrics = z.strictObject({
 })
 const nexthop = z.strictObject({
   gateway: address.optional(),
-  via: address.optional(),
+  via: via.optional(),
   dev: ifname.optional(),
   weight: z.int().min(1).max(256).optional(),
   flags: z.array(z.string()).optional(),
@@ -87,7 +87,9 @@ const toSpec = (route: { dst: string } & z.infer<z.ZodObject<typeof fields>>): R
   if (mtu !== undefined) spec.metrics = [{ ...spec.metrics?.[0], mtu }]
   if (nexthops !== undefined) {
     spec.nexthops = nexthops.map(({ via, ...hop }) =>
-      via === undefined ? hop : { ...hop, gateway: via }
+      via === undefined
+        ? hop
+        : { ...hop, ...(typeof via === 'string' ? { gateway: via } : { via }) }
     )
   }
   return spec

@@ -28,7 +28,7 @@ import { createMemory } from './memory.ts'
 import { createMroutes } from './mroutes.ts'
 import { createNeigh } from './neigh.ts'
 import { createPublisher } from './publish.ts'
-import type { RibRoute } from './rib.ts'
+import type { RibRoute } from './rib-route.ts'
 import type { SeenRoute } from './route-expiry.ts'
 import { createRoutes } from './routes.ts'
 import { createRules } from './rules.ts'
@@ -156,6 +156,7 @@ export const createControl = (deps: ControlDeps) => {
     ipi,
     ifindexOf: (name) => links.ifindexOf(name),
     nowMs,
+    random,
     onRoute: (event, route) => {
       hasWritten = true
       journal?.push({ event, route })
@@ -191,6 +192,7 @@ export const createControl = (deps: ControlDeps) => {
         mroutes.deviceGone(ifindex)
       }
       fibRules.devicesChanged()
+      rib.devicesChanged()
       note('link', event, () => links.item(ifindex))
     },
   })
@@ -216,6 +218,7 @@ export const createControl = (deps: ControlDeps) => {
     arena,
     links,
     switched6: ifaddrs.switched6,
+    linkdownIgnored: rib.devicesChanged,
     forwardingChanged: () => {
       ifaddrs.forwardingChanged()
       addrconf.forwardingChanged()

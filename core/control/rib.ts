@@ -9,6 +9,7 @@ import { AF_INET, AF_INET6 } from '../base/family.ts'
 import { Errno } from '../base/errno.ts'
 import type { Metrics } from '../shm/dst-metrics.ts'
 import { NH_METRICS, RTAX_MTU, metricsContent, metricsOf } from '../shm/dst-metrics.ts'
+import { isThere, isUp } from '../inet/multipath.ts'
 import type { FibWriter } from '../inet/fib-writer.ts'
 import { networkWords } from '../inet/fib-writer.ts'
 import type { Nexthops } from '../inet/nexthop.ts'
@@ -17,6 +18,7 @@ import {
   NH_FAMILY,
   NH_FLAGS,
   NH_GATEWAY,
+  NH_HOPS_LEFT,
   NH_METRIC,
   NH_MTU,
   NH_NEXT,
@@ -26,32 +28,28 @@ import {
   NH_SCOPE,
   NH_TABLE,
   NH_TYPE,
+  NH_UPPER_BOUND,
+  NH_WEIGHT,
   RT_TABLE_DEFAULT,
   RT_TABLE_LOCAL,
   RT_TABLE_MAIN,
 } from '../inet/nexthop-constants.ts'
 import type { Arena } from '../shm/arena.ts'
-import { NEXTHOP_WORDS } from '../shm/layout.ts'
+import { G_MULTIPATH_SEED, NEXTHOP_WORDS } from '../shm/layout.ts'
 import type { Words } from '../wire/text.ts'
 import { NLM_F_APPEND, NLM_F_CREATE, NLM_F_EXCL, NLM_F_REPLACE } from './nlm-flags.ts'
+import type { Hop, Prefix, RibRoute, RouteMatch, Way } from './rib-route.ts'
+import {
+  hopsOf,
+  isJoined,
+  sameGateway,
+  sameHop,
+  sameHops,
+  sameWords,
+  waysOf,
+  withHops,
+} from './rib-route.ts'
 
-export type Prefix = { family: number; table: number; words: Words; plen: number }
-/** A route in numbers. `gateway` null: on link; `prefsrc` null: chosen. */
-export type RibRoute = Prefix & {
-  tos: number
-  metric: number
-  type: number
-  protocol: number
-  scope: number
-  dev: number
-  gateway: { family: number; words: Words } | null
-  prefsrc: Words | null
-  flags: number
-  /** By RTAX_*; null: none. */
-  metrics: Metrics | null
-}
-/** What a deletion names; what is left out matches anything. */
-export type RouteMatch = Prefix & Partial<Omit<RibRoute, keyof Prefix>>
 /** All of a route but its address: what its row says, and the length of its prefix. */
 type RouteOfRow = Omit<RibRoute, 'words'>
 export type RibEvents = (event: 'new' | 'del', route: RibRoute) => void
@@ -59,10 +57,6 @@ export type Rib = ReturnType<typeof createRib>
 
 const LOOKUP_ORDER = [RT_TABLE_LOCAL, RT_TABLE_MAIN, RT_TABLE_DEFAULT]
 
-export const sameWords = (a: Words | null, b: Words | null): boolean =>
-  a === b || (a !== null && b !== null && a.every((word, k) => word === b[k]))
-const sameGateway = (a: RibRoute['gateway'], b: RibRoute['gateway']): boolean =>
-  a === b || (a !== null && b !== null && sameWords(a.words, b.words))
 const sameMetrics = (a: Metrics | null, b: Metrics | null): boolean =>
   a === b || (a !== null && b !== null && a.join() === b.join())
 
@@ -72,17 +66,47 @@ type RibDeps = {
   net: number
   fib: FibWriter
   nexthops: Nexthops
+  random: () => number
   onEvent: RibEvents
 }
 
-export const createRib = ({ arena, net, fib, nexthops, onEvent }: RibDeps) => {
+export const createRib = (deps: RibDeps) => {
+  const { arena, net, fib, nexthops, random, onEvent } = deps
   const { i32 } = arena
+  /** The prefixes that have a route with several next hops. */
+  const multipath = new Map<string, Prefix>()
   const content = new Int32Array(NEXTHOP_WORDS)
 
   const wordsAt = (at: number): Words => [i32[at], i32[at + 1], i32[at + 2], i32[at + 3]]
   const isSet = (at: number): boolean => (i32[at] | i32[at + 1] | i32[at + 2] | i32[at + 3]) !== 0
+  const gatewayAt = (row: number): RibRoute['gateway'] =>
+    i32[row + NH_FAMILY] === 0
+      ? null
+      : { family: i32[row + NH_FAMILY], words: wordsAt(row + NH_GATEWAY) }
+  const hopAt = (row: number): Hop => ({
+    dev: i32[row + NH_DEV],
+    gateway: gatewayAt(row),
+    flags: i32[row + NH_FLAGS],
+    weight: i32[row + NH_WEIGHT],
+  })
+  const hopsAt = (first: number): Hop[] => {
+    const hops = [hopAt(first)]
+    for (let row = first; i32[row + NH_HOPS_LEFT] !== 0; ) {
+      row = i32[row + NH_NEXT]
+      hops.push(hopAt(row))
+    }
+    return hops
+  }
+  /** The row of the next route behind the one that begins with `first`, or 0. */
+  const nextRoute = (first: number): number => {
+    let row = first
+    while (i32[row + NH_HOPS_LEFT] !== 0) row = i32[row + NH_NEXT]
+    return i32[row + NH_NEXT]
+  }
   /** The route that a row stands for at a prefix. */
-  const routeOf = ({ family, table, words, plen }: Prefix, row: number): RibRoute => ({
+  const routeOf = (prefix: Prefix, row: number): RibRoute =>
+    i32[row + NH_HOPS_LEFT] === 0 ? wayOf(prefix, row) : withHops(wayOf(prefix, row), hopsAt(row))
+  const wayOf = ({ family, table, words, plen }: Prefix, row: number): RibRoute => ({
     family,
     table,
     words,
@@ -93,10 +117,7 @@ export const createRib = ({ arena, net, fib, nexthops, onEvent }: RibDeps) => {
     protocol: i32[row + NH_PROTOCOL],
     scope: i32[row + NH_SCOPE],
     dev: i32[row + NH_DEV],
-    gateway:
-      i32[row + NH_FAMILY] === 0
-        ? null
-        : { family: i32[row + NH_FAMILY], words: wordsAt(row + NH_GATEWAY) },
+    gateway: gatewayAt(row),
     prefsrc: isSet(row + NH_PREFSRC) ? wordsAt(row + NH_PREFSRC) : null,
     flags: i32[row + NH_FLAGS],
     metrics: metricsOf(i32, row),
@@ -104,7 +125,7 @@ export const createRib = ({ arena, net, fib, nexthops, onEvent }: RibDeps) => {
   /** A prefix's routes, best first: `row` is the first's. */
   const routesFrom = (prefix: Prefix, row: number): RibRoute[] => {
     const routes: RibRoute[] = []
-    for (let at = row; at !== 0; at = i32[at + NH_NEXT]) routes.push(routeOf(prefix, at))
+    for (let at = row; at !== 0; at = nextRoute(at)) routes.push(routeOf(prefix, at))
     return routes
   }
   /** Row of a prefix's first route, or 0. */
@@ -118,7 +139,7 @@ export const createRib = ({ arena, net, fib, nexthops, onEvent }: RibDeps) => {
     metricsContent(content, metrics)
     return nexthops.intern(content)
   }
-  const rowOf = (route: RibRoute, next: number): number => {
+  const rowOf = (route: Way, next: number): number => {
     const metrics = metricsRow(route)
     if (route.metrics !== null && metrics === 0) return 0
     content.fill(0)
@@ -136,6 +157,9 @@ export const createRib = ({ arena, net, fib, nexthops, onEvent }: RibDeps) => {
     content[NH_METRIC] = route.metric
     content[NH_NEXT] = next
     content[NH_PLEN] = route.plen
+    content[NH_HOPS_LEFT] = route.left ?? 0
+    content[NH_WEIGHT] = route.weight ?? 0
+    content[NH_UPPER_BOUND] = route.bound ?? 0
     const row = nexthops.intern(content)
     // its row holds it now, or nobody does
     if (metrics !== 0) nexthops.release(metrics)
@@ -144,9 +168,9 @@ export const createRib = ({ arena, net, fib, nexthops, onEvent }: RibDeps) => {
   /** The row of the first route, which leads to those of the others; 0 when rows ran out. */
   const chainOf = (routes: readonly RibRoute[]): number => {
     let row = 0
-    for (const route of routes.toReversed()) {
+    for (const way of routes.flatMap((route) => waysOf(arena, route)).toReversed()) {
       const next = row
-      row = rowOf(route, next)
+      row = rowOf(way, next)
       if (next !== 0) nexthops.release(next)
       if (row === 0) return 0
     }
@@ -167,7 +191,17 @@ export const createRib = ({ arena, net, fib, nexthops, onEvent }: RibDeps) => {
       }
     } else if (old !== 0) fib.remove(net, family, table, words, plen)
     if (old !== 0) nexthops.release(old)
+    noteMultipath(prefix, routes)
     return 0
+  }
+  const noteMultipath = (prefix: Prefix, routes: readonly RibRoute[]): void => {
+    const isOne = routes.some(({ hops }) => hops !== undefined)
+    if (!isOne && multipath.size === 0) return
+    const { family, table, words, plen } = prefix
+    const key = [family, table, ...words, plen].join()
+    if (!isOne) multipath.delete(key)
+    else multipath.set(key, { family, table, words, plen })
+    if (isOne && i32[G_MULTIPATH_SEED] === 0) i32[G_MULTIPATH_SEED] = random()
   }
 
   /** As commit, with the events of what changed. */
@@ -191,6 +225,7 @@ export const createRib = ({ arena, net, fib, nexthops, onEvent }: RibDeps) => {
     a.type === b.type &&
     a.dev === b.dev &&
     sameGateway(a.gateway, b.gateway) &&
+    sameHops(a.hops, b.hops) &&
     (a.family !== AF_INET ||
       (a.scope === b.scope && a.protocol === b.protocol && sameWords(a.prefsrc, b.prefsrc)))
 
@@ -220,6 +255,8 @@ export const createRib = ({ arena, net, fib, nexthops, onEvent }: RibDeps) => {
       )
     }
     if (old.some((other) => isDuplicate(other, route))) return -Errno.EEXIST
+    const sibling = old.find((other) => isJoined(other, route))
+    if (sibling !== undefined) return join(sibling, route, old)
     const isAppended = (flags & NLM_F_APPEND) !== 0 || route.family !== AF_INET
     const before = (other: RibRoute): boolean =>
       other.metric < route.metric || (isAppended && other.metric === route.metric)
@@ -228,14 +265,41 @@ export const createRib = ({ arena, net, fib, nexthops, onEvent }: RibDeps) => {
     return change(route, routes, [], [route])
   }
 
+  /** Another route of IPv6 of the same metric brings its next hops (fib6_add_rt2node). */
+  const join = (one: RibRoute, more: RibRoute, old: readonly RibRoute[]): number => {
+    const hops = [...hopsOf(one)]
+    for (const hop of hopsOf(more)) {
+      if (hops.some((other) => sameHop(other, hop))) return -Errno.EEXIST
+      hops.push(hop)
+    }
+    const joined = withHops(one, hops)
+    return change(
+      one,
+      old.map((other) => (other === one ? joined : other)),
+      [one],
+      [joined]
+    )
+  }
+
+  /** Of several next hops IPv4 looks at the first alone (fib_nh_match); IPv6 at each, and takes that one out. */
+  const hopMatches = (hop: Hop, { dev, gateway }: RouteMatch): boolean =>
+    (!dev || dev === hop.dev) && (!gateway || sameGateway(gateway, hop.gateway))
+  const wayMatches = ({ family, dev, gateway, hops }: RibRoute, match: RouteMatch): boolean => {
+    if (match.hops !== undefined) return sameHops(match.hops, hops)
+    if (hops !== undefined)
+      return (family === AF_INET ? hops.slice(0, 1) : hops).some((hop) => hopMatches(hop, match))
+    return (
+      (match.dev === undefined || match.dev === dev) &&
+      (match.gateway === undefined || sameGateway(match.gateway, gateway))
+    )
+  }
   const matches = (route: RibRoute, match: RouteMatch): boolean =>
     (match.tos ?? 0) === route.tos &&
     (match.metric === undefined || match.metric === 0 || match.metric === route.metric) &&
     (match.type === undefined || match.type === route.type) &&
     (match.protocol === undefined || match.protocol === route.protocol) &&
     (match.scope === undefined || match.scope === route.scope) &&
-    (match.dev === undefined || match.dev === route.dev) &&
-    (match.gateway === undefined || sameGateway(match.gateway, route.gateway)) &&
+    wayMatches(route, match) &&
     (match.prefsrc === undefined || sameWords(match.prefsrc, route.prefsrc))
 
   /** Deletes the first route that matches, and answers with it; -ESRCH when there is none. */
@@ -243,9 +307,49 @@ export const createRib = ({ arena, net, fib, nexthops, onEvent }: RibDeps) => {
     const routes = routesAt(match)
     const route = routes.find((one) => matches(one, match))
     if (route === undefined) return -Errno.ESRCH
+    if (route.family !== AF_INET && route.hops && (match.dev || match.gateway))
+      return removeHop(route, match, routes)
     const left = routes.filter((other) => other !== route)
     const error = change(route, left, [route], [])
     return error === 0 ? route : error
+  }
+
+  const removeHop = (
+    route: RibRoute,
+    match: RouteMatch,
+    routes: readonly RibRoute[]
+  ): RibRoute | number => {
+    const hops = hopsOf(route)
+    const gone = hops.find((hop) => hopMatches(hop, match))!
+    const rest = withHops(
+      route,
+      hops.filter((hop) => hop !== gone)
+    )
+    const left = routes.map((other) => (other === route ? rest : other))
+    const error = change(route, left, [route], [rest])
+    return error === 0 ? withHops(route, [gone]) : error
+  }
+
+  /**
+   * Devices have come, gone, or changed: next hops on them die and come back. A route goes with the last of its devices
+   * that is up, or with the first that is there no more. Linux: fib_sync_down_dev, fib_sync_up, fib6_ifdown, fib6_ifup.
+   */
+  const devicesChanged = (): void => {
+    for (const prefix of [...multipath.values()]) {
+      const routes = routesAt(prefix)
+      const gone = routes.filter(
+        ({ hops }) =>
+          hops !== undefined &&
+          (!hops.some(({ dev }) => isUp(arena, dev)) ||
+            !hops.every(({ dev }) => isThere(arena, dev)))
+      )
+      change(
+        prefix,
+        routes.filter((route) => !gone.includes(route)),
+        gone,
+        []
+      )
+    }
   }
 
   /** Deletes all routes of which `dead` says so, whatever their address; how many. Linux: fib_flush. */
@@ -263,7 +367,7 @@ export const createRib = ({ arena, net, fib, nexthops, onEvent }: RibDeps) => {
         for (const { words, plen, row } of fib.walk(net, family, table)) {
           const prefix = { family, table, words, plen }
           let any = false
-          for (let at = row; at !== 0; at = i32[at + NH_NEXT]) if (isDead(prefix, at)) any = true
+          for (let at = row; at !== 0; at = nextRoute(at)) if (isDead(prefix, at)) any = true
           if (!any) continue
           const routes = routesFrom(prefix, row)
           const gone = routes.filter(dead)
@@ -287,7 +391,7 @@ export const createRib = ({ arena, net, fib, nexthops, onEvent }: RibDeps) => {
   const resolve = (
     family: number,
     words: Words,
-    isUsable: (route: RibRoute) => boolean,
+    isWanted: (route: RibRoute) => boolean,
     tables = LOOKUP_ORDER
   ): RibRoute | undefined => {
     for (const table of tables) {
@@ -295,9 +399,9 @@ export const createRib = ({ arena, net, fib, nexthops, onEvent }: RibDeps) => {
       while (row !== 0) {
         const plen = i32[row + NH_PLEN]
         const prefix = { family, table, words: networkWords(family)(words, plen), plen }
-        for (let at = row; at !== 0; at = i32[at + NH_NEXT]) {
+        for (let at = row; at !== 0; at = nextRoute(at)) {
           const route = routeOf(prefix, at)
-          if (isUsable(route)) return route
+          if (route.hops === undefined && isWanted(route)) return route
         }
         row = plen === 0 ? 0 : fib.coveringRow(net, family, table, words, plen - 1)
       }
@@ -310,7 +414,7 @@ export const createRib = ({ arena, net, fib, nexthops, onEvent }: RibDeps) => {
     let chunk: RibRoute[] = []
     for (const { words, plen, row } of fib.walk(net, family, table)) {
       const prefix = { family, table, words, plen }
-      for (let at = row; at !== 0; at = i32[at + NH_NEXT]) chunk.push(routeOf(prefix, at))
+      for (let at = row; at !== 0; at = nextRoute(at)) chunk.push(routeOf(prefix, at))
       if (chunk.length < size) continue
       yield chunk
       chunk = []
@@ -320,5 +424,5 @@ export const createRib = ({ arena, net, fib, nexthops, onEvent }: RibDeps) => {
   /** Ids of a family's tables that have routes. */
   const tableIds = (family: number): number[] => fib.tableIds(net, family)
 
-  return { add, remove, flush, resolve, dump, tableIds }
+  return { add, remove, devicesChanged, flush, resolve, dump, tableIds }
 }

@@ -13,7 +13,7 @@ import type { WorkerStat } from '../shm/softnet-stat.ts'
 import type { SockInfo } from '../socket/sock-info.ts'
 import type { Mac, Words } from '../wire/text.ts'
 import type { Refused } from './answers.ts'
-import type { RibRoute, RouteMatch } from './rib.ts'
+import type { RibRoute, RouteMatch } from './rib-route.ts'
 import type { SeenRoute } from './route-expiry.ts'
 
 // ---- routes

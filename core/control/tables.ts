@@ -32,6 +32,7 @@ type TablesDeps = Pick<Publisher, 'retire' | 'reclaim'> &
     onAddress: (event: 'new' | 'del', at: Ifaddr) => void
     /** Who has addresses that end has a clock. */
     nowMs?: () => number
+    random?: () => number
     ipi: Pick<IpiSystem, 'send' | 'kick'>
   }
 
@@ -45,6 +46,7 @@ export const createTables = (deps: TablesDeps) => {
     ipi,
     ifindexOf = () => 0,
     nowMs = () => 0,
+    random = () => 1,
   } = deps
   const fibRules = createFibRulesWriter({ arena, retire, reclaim, ifindexOf })
   const fib = createFibWriter({ arena, retire, reclaim, onTable: fibRules.tableMoved })
@@ -56,6 +58,7 @@ export const createTables = (deps: TablesDeps) => {
     net: INIT_NET,
     fib,
     nexthops,
+    random,
     onEvent: (event, route) => {
       onRoute(event, route)
       if (event === 'new') return

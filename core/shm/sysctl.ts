@@ -69,6 +69,8 @@ const TABLE = {
     min: [32768, 1024, 65535],
     max: [60999, 1024, 65535],
   }),
+  /** 0: which of several next hops a flow goes by is by its addresses; 1: by its ports as well. */
+  fib_multipath_hash_policy: number('net.ipv4.fib_multipath_hash_policy', 0, 0, 1),
   icmp_echo_ignore_all: onOff('net.ipv4.icmp_echo_ignore_all', 0),
   icmp_echo_ignore_broadcasts: onOff('net.ipv4.icmp_echo_ignore_broadcasts', 1),
   /** The source of an ICMP error is an address of the device that the packet came in on. */
@@ -187,6 +189,8 @@ const TABLE = {
   bindv6only: onOff('net.ipv6.bindv6only', 0),
   /** 0: packets have no flow label; 1 to 3: they have. */
   auto_flowlabels: number('net.ipv6.auto_flowlabels', 1, 0, 3),
+  /** As IPv4's. */
+  fib_multipath_hash_policy6: number('net.ipv6.fib_multipath_hash_policy', 0, 0, 1),
   /** Seconds that the fragments of a datagram wait for each other. */
   ip6frag_time: number('net.ipv6.ip6frag_time', 60, 0, 3600),
   icmp6_echo_ignore_all: onOff('net.ipv6.icmp.echo_ignore_all', 0),

@@ -2,9 +2,8 @@
 // what is wrong is refused in the same words.
 
 import { beforeAll, expect, test } from 'bun:test'
-import { createSession } from '../api/support/session.ts'
 import { seeded } from '../support/random.ts'
-import { requireTool } from '../support/tools.ts'
+import { createBeside, type Said } from './support/beside.ts'
 import { describeE2e } from './support/inside.ts'
 
 const DEVICES = ['va', 'vb', 'vc']
@@ -89,38 +88,11 @@ rule add bogus`
   .trim()
   .split('\n')
 
-/** What softnet adds to a refusal: the field, and what to do. */
-const HINT = / \([\w.]+: .*\)$/m
-
-type Said = { isDone: boolean; text: string }
-
 describeE2e(import.meta.path, 'routing beside the kernel', () => {
-  const softnet = createSession({ fibTables: 32 })
-  const kernel = (line: string): Said => {
-    const { exitCode, stdout, stderr } = Bun.spawnSync([requireTool('ip'), ...line.split(' ')], {
-      env: { ...process.env, LC_ALL: 'C' },
-    })
-    return { isDone: exitCode === 0, text: `${stdout}${stderr}`.trim() }
-  }
-  const ours = async (line: string): Promise<Said> => {
-    const said = await softnet.cli(`ip ${line}`)
-    const refusal = /^[12]: /.exec(said)
-    return {
-      isDone: refusal === null,
-      text: said
-        .slice(refusal?.[0].length ?? 0)
-        .replace(HINT, '')
-        .trim(),
-    }
-  }
-  const both = async (line: string) => ({ line, kernel: kernel(line), ours: await ours(line) })
+  const { kernel, both, firstRefused } = createBeside()
 
   beforeAll(async () => {
-    for (const line of ['link set lo up', ...LINKS, ...LINES]) {
-      const said = await both(line)
-      expect([line, said.kernel]).toEqual([line, { isDone: true, text: '' }])
-      expect([line, said.ours]).toEqual([line, { isDone: true, text: '' }])
-    }
+    expect(await firstRefused(['link set lo up', ...LINKS, ...LINES])).toBeUndefined()
     kernel('-4 neigh flush all')
   })
 

@@ -120,7 +120,8 @@ const sameAddress = (text: string): string => {
 const neighKey = ({ dev, dst }: NeighSpec | NeighItem): string => `${dev} ${sameAddress(dst)}`
 const routeKey = (route: RouteSpec): string => {
   const prefix = parsePrefix(route.dst)
-  const hint = parseAddr(route.gateway ?? route.via?.host ?? '') ?? parseAddr(route.prefsrc ?? '')
+  const first = route.gateway ?? route.via?.host ?? route.nexthops?.[0]?.gateway
+  const hint = parseAddr(first ?? '') ?? parseAddr(route.prefsrc ?? '')
   const is6 = prefix
     ? prefix.family === 6
     : (route.family ?? (hint?.family === 6 ? 'inet6' : 'inet')) === 'inet6'
@@ -191,11 +192,19 @@ export const createConfig = (
       linkOf(link, addressesOf(byName.get(link.ifname)!), mvifs, all)
     )
   }
+  const lasting = (flags: readonly string[]): string[] =>
+    flags.filter((flag) => flag !== 'linkdown' && flag !== 'dead')
   /** What a route's device does at the moment is not configuration. */
   const routes = (): RouteItem[] =>
     drain(dump({ type: 'RTM_GETROUTE', filter: { table: 'all' } }))
       .filter(({ protocol }) => protocol !== 'kernel' && protocol !== 'ra')
-      .map((route) => ({ ...route, flags: route.flags.filter((flag) => flag !== 'linkdown') }))
+      .map(({ nexthops, ...route }) => ({
+        ...route,
+        flags: lasting(route.flags),
+        ...(nexthops && {
+          nexthops: nexthops.map((hop) => ({ ...hop, flags: lasting(hop.flags ?? []) })),
+        }),
+      }))
   const neighs = (): NeighItem[] =>
     drain(dump({ type: 'RTM_GETNEIGH', filter: { state: ['PERMANENT'] } }))
   const sysctls = (): Record<string, number | string> =>

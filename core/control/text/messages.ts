@@ -77,7 +77,14 @@ export type MetricName =
   | 'quickack'
 /** `lock` names those that are to stay. */
 export type RouteMetrics = { [M in MetricName]?: number } & { lock?: MetricName[] }
-export type NexthopSpec = { gateway?: string; dev?: string; weight?: number; flags?: string[] }
+export type NexthopSpec = {
+  gateway?: string
+  via?: { family: FamilyName; host: string }
+  dev?: string
+  /** 1 to 256. */
+  weight?: number
+  flags?: string[]
+}
 /** As `ip -j route` prints it, with every word always there that ip prints with -d. */
 export type RouteItem = {
   type: RouteType
@@ -96,6 +103,8 @@ export type RouteItem = {
   expires?: number
   metrics?: RouteMetrics[]
   pref?: string
+  /** More than one. */
+  nexthops?: NexthopSpec[]
   family: FamilyName
 }
 /** As `ip -j route get` prints it. */

@@ -105,7 +105,7 @@ describe('ip route add', () => {
     [
       '2001:db8::/32 via fd00::1',
       Errno.EHOSTUNREACH,
-      'Error: Nexthop has invalid gateway.',
+      'RTNETLINK answers: No route to host',
       'gateway',
     ],
   ])('%s is refused', async (words, errno, message, field) => {
