@@ -41,6 +41,7 @@ import type {
   MessageOf,
   MessageType,
   Notification,
+  RouteMessage,
   WatchKind,
 } from './rtnetlink.ts'
 import { NLM_F_APPEND, NLM_F_CREATE } from './nlm-flags.ts'
@@ -252,28 +253,38 @@ export const createControl = (deps: ControlDeps) => {
     return dumps[request.type](request.filter)
   }
 
-  /** Changes of routes, all or none. It runs in one turn, so no reader sees half of it. */
-  const routeBatch = ({ messages }: MessageOf<'ROUTE_BATCH'>): Outcome<SeenRoute[]> => {
+  const changeRoute = (message: RouteMessage): Outcome<SeenRoute> =>
+    message.type === 'RTM_NEWROUTE' ? routes.newRoute(message) : routes.delRoute(message)
+  /** Changes of routes, all or none. It runs in one turn, so nobody who asks sees half of it. */
+  const atomicRoutes = (messages: readonly RouteMessage[]): Refused | null => {
     const undo: NonNullable<typeof journal> = []
     const before = notes.length
-    const items: SeenRoute[] = []
     journal = undo
     for (const [index, message] of messages.entries()) {
-      const outcome =
-        message.type === 'RTM_NEWROUTE' ? routes.newRoute(message) : routes.delRoute(message)
-      if (isRefused(outcome)) {
-        journal = null
-        for (const { event, route } of undo.toReversed()) {
-          if (event === 'new') rib.remove(route)
-          else rib.add(route, NLM_F_CREATE | NLM_F_APPEND)
-        }
-        notes.length = before
-        return { ...outcome, index }
+      const outcome = changeRoute(message)
+      if (!isRefused(outcome)) continue
+      journal = null
+      for (const { event, route } of undo.toReversed()) {
+        if (event === 'new') rib.remove(route)
+        else rib.add(route, NLM_F_CREATE | NLM_F_APPEND)
       }
-      items.push(outcome.item)
+      notes.length = before
+      return { ...outcome, index }
     }
     journal = null
-    return changed(items)
+    return null
+  }
+  const routeBatch = ({
+    messages,
+    atomic,
+  }: MessageOf<'ROUTE_BATCH'>): Outcome<(Refused | null)[]> => {
+    if (atomic) return atomicRoutes(messages) ?? changed([])
+    return changed(
+      messages.map((message) => {
+        const outcome = changeRoute(message)
+        return isRefused(outcome) ? outcome : null
+      })
+    )
   }
 
   const reads: Reads = {

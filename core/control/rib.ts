@@ -9,7 +9,6 @@ import { AF_INET, AF_INET6 } from '../base/family.ts'
 import { Errno } from '../base/errno.ts'
 import type { Metrics } from '../shm/dst-metrics.ts'
 import { NH_METRICS, RTAX_MTU, metricsContent, metricsOf } from '../shm/dst-metrics.ts'
-import { afInfo } from '../inet/af-ops.ts'
 import { isThere, isUp } from '../inet/multipath.ts'
 import type { FibWriter } from '../inet/fib-writer.ts'
 import { networkWords } from '../inet/fib-writer.ts'
@@ -169,12 +168,13 @@ export const createRib = (deps: RibDeps) => {
   /** The row of the first route, which leads to those of the others; 0 when rows ran out. */
   const chainOf = (routes: readonly RibRoute[]): number => {
     let row = 0
-    for (const way of routes.flatMap((route) => waysOf(arena, route)).toReversed()) {
-      const next = row
-      row = rowOf(way, next)
-      if (next !== 0) nexthops.release(next)
-      if (row === 0) return 0
-    }
+    for (const route of routes.toReversed())
+      for (const way of waysOf(arena, route).toReversed()) {
+        const next = row
+        row = rowOf(way, next)
+        if (next !== 0) nexthops.release(next)
+        if (row === 0) return 0
+      }
     return row
   }
 
@@ -395,7 +395,7 @@ export const createRib = (deps: RibDeps) => {
     isWanted: (route: RibRoute) => boolean
   ): RibRoute | undefined => {
     for (const table of LOOKUP_ORDER) {
-      let row = fib.coveringRow(net, family, table, words, afInfo(family).addrBits)
+      let row = fib.longestRow(net, family, table, words)
       while (row !== 0) {
         const plen = i32[row + NH_PLEN]
         const prefix = { family, table, words: networkWords(family)(words, plen), plen }

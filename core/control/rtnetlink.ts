@@ -12,6 +12,7 @@ import type { Stats64 } from '../netdev/netdev.ts'
 import type { WorkerStat } from '../shm/softnet-stat.ts'
 import type { SockInfo } from '../socket/sock-info.ts'
 import type { Mac, Words } from '../wire/text.ts'
+import type { Refused } from './answers.ts'
 import type { RibRoute, RouteMatch } from './rib-route.ts'
 import type { SeenRoute } from './route-expiry.ts'
 
@@ -371,8 +372,11 @@ type Requests = Measured &
     RTM_NEWROUTE: { carries: { flags: number; route: RibRoute }; item: SeenRoute }
     RTM_DELROUTE: { carries: { route: RouteMatch }; item: SeenRoute }
     RTM_GETROUTE: { carries: { query: RouteQuery }; item: RouteAnswer }
-    /** All or none. */
-    ROUTE_BATCH: { carries: { messages: readonly RouteMessage[] }; item: SeenRoute[] }
+    /** What became of each: null is done. `atomic`: all or none, and then the first refusal is the answer. */
+    ROUTE_BATCH: {
+      carries: { messages: readonly RouteMessage[]; atomic: boolean }
+      item: (Refused | null)[]
+    }
     /** Without a priority it gets one; without EXCL it may be there already. */
     RTM_NEWRULE: { carries: { flags: number; rule: NewRule }; item: FibRule }
     /** The first rule that says all of `match`. */

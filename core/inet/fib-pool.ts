@@ -5,7 +5,7 @@
  */
 import type { Publisher } from '../control/publish.ts'
 import type { Arena } from '../shm/arena.ts'
-import { FIB_NODE_WORDS, G_GENERATION } from '../shm/layout.ts'
+import { FIB_NODE_WORDS, G_FIB_PAGES, G_GENERATION } from '../shm/layout.ts'
 import {
   FIB_BUCKET,
   FIB_LARGE_BUCKET,
@@ -41,6 +41,7 @@ export const createFibPool = (arena: Arena, retire: Publisher['retire']) => {
 
   const takePage = (kind: number): number => {
     const page = emptied.pop() ?? fresh++
+    i32[G_FIB_PAGES] = fresh
     freePages--
     kinds[page] = kind
     return page

@@ -21,6 +21,7 @@ import {
   FIB_LARGE_BUCKET,
   FIB_SHORT_BITS,
 } from './fib-constants.ts'
+import { createFibLookup } from './fib.ts'
 import { createFibPool } from './fib-pool.ts'
 import { createFibPrefixes } from './fib-prefixes.ts'
 import { type OnTable, createFibTables, fibRoot } from './fib-tables.ts'
@@ -491,7 +492,21 @@ export const createFibWriter = ({ arena, retire, reclaim, onTable }: FibWriterDe
     const entry = prefixes.find((root - fibRoots) / FIB_ROOT_WORDS, address, bits)
     return entry === 0 ? 0 : prefixes.rowOf(entry)
   }
-  /** Row of the longest prefix that covers the address and has at most `bits` bits, or 0. */
+  const { lookup4, lookup6 } = createFibLookup(arena)
+  const address6 = new Int32Array(4)
+  const lookup = byFamily<(root: number, address: Words) => number>(
+    (root, address) => lookup4(root, address[3]),
+    (root, address) => {
+      address6.set(address)
+      return lookup6(root, address6, 0)
+    }
+  )
+  /** Row of the longest prefix that covers the address, or 0. */
+  const longestRow = (net: number, of: number, id: number, address: Words): number => {
+    const root = fibRoot(arena, net, of, id)
+    return root === 0 ? 0 : lookup(of)(root, address)
+  }
+  /** As longestRow, of prefixes that have at most `bits` bits. */
   const coveringRow = (
     net: number,
     of: number,
@@ -546,6 +561,7 @@ export const createFibWriter = ({ arena, retire, reclaim, onTable }: FibWriterDe
     insert,
     remove,
     rowOf,
+    longestRow,
     coveringRow,
     size,
     tableIds,

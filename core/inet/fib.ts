@@ -39,22 +39,9 @@ export type FibReader = ReturnType<typeof createFibReader>
 /** Roots of one table's tries. */
 type FibTable = { readonly v4: number; readonly v6: number }
 
-/** A reader of one net's tables, which must be there (FibWriter.addNet). */
-export const createFibReader = (arena: Arena, net: number) => {
-  const { i32, layout } = arena
+/** Lookups in the trie of a root: the row of the longest prefix that covers an address, or 0. */
+export const createFibLookup = ({ i32, layout }: Arena) => {
   const pool = layout.fibNodes
-  const table = (id: number): FibTable => {
-    const roots = { v4: fibRoot(arena, net, AF_INET, id), v6: fibRoot(arena, net, AF_INET6, id) }
-    if (roots.v4 === 0 || roots.v6 === 0) throw new Error(`fib: net ${net} has no table ${id}`)
-    return roots
-  }
-  const local = table(RT_TABLE_LOCAL)
-  const main = table(RT_TABLE_MAIN)
-  const byDefault = table(RT_TABLE_DEFAULT)
-  const { v4: local4, v6: local6 } = local
-  const { v4: main4, v6: main6 } = main
-  const default4 = byDefault.v4
-
   /** What a bucket has for the next bits of an address: a row, 0, or the block of the bits behind them. */
   const inBucket = (block: number, key: number): number => {
     const end = block + FB_FIRST + (i32[block + FB_COUNT] << 1)
@@ -97,6 +84,25 @@ export const createFibReader = (arena: Arena, net: number) => {
     }
     return word !== 0 ? word : i32[root + (words[at] >>> 24)]
   }
+  return { lookup4, lookup6 }
+}
+
+/** A reader of one net's tables, which must be there (FibWriter.addNet). */
+export const createFibReader = (arena: Arena, net: number) => {
+  const { i32 } = arena
+  const table = (id: number): FibTable => {
+    const roots = { v4: fibRoot(arena, net, AF_INET, id), v6: fibRoot(arena, net, AF_INET6, id) }
+    if (roots.v4 === 0 || roots.v6 === 0) throw new Error(`fib: net ${net} has no table ${id}`)
+    return roots
+  }
+  const local = table(RT_TABLE_LOCAL)
+  const main = table(RT_TABLE_MAIN)
+  const byDefault = table(RT_TABLE_DEFAULT)
+  const { v4: local4, v6: local6 } = local
+  const { v4: main4, v6: main6 } = main
+  const default4 = byDefault.v4
+
+  const { lookup4, lookup6 } = createFibLookup(arena)
 
   /** Nexthop row of the longest prefix in one table that covers the address words[at..at+3], or 0. */
   const lookup = (family: number, table: FibTable, words: Int32Array, at: number): number =>

@@ -165,8 +165,10 @@ export const G_CAPTURES = GLOBALS + 2
 export const G_CAPTURE_DROPS = GLOBALS + 3
 /** Those of them that are traces. */
 export const G_TRACES = GLOBALS + 4
+/** Pages of the forwarding tries that were ever used: the first ones. */
+export const G_FIB_PAGES = GLOBALS + 5
 /** Of the hash that chooses among next hops; control, with the first route that has several. */
-export const G_MULTIPATH_SEED = GLOBALS + 5
+export const G_MULTIPATH_SEED = GLOBALS + 6
 
 // Thread block: 64 words (four cache lines) a thread.
 export const THREAD_WORDS = 64

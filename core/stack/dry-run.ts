@@ -11,8 +11,17 @@ import { CAPTURE_TRACE } from '../dev/capture-constants.ts'
 import type { PathKind } from '../dev/kinds/link-kind.ts'
 import { NETDEV_TX_OK } from '../netdev/netdev.ts'
 import { NF_ACCEPT, NF_INET_LOCAL_IN, NF_STOLEN } from '../netfilter/nf-constants.ts'
-import { type Arena, backlogRing, createArena, ipiRing } from '../shm/arena.ts'
-import { G_CAPTURE_DROPS, G_CAPTURES, G_SHUTDOWN, G_TRACES } from '../shm/layout.ts'
+import { type Arena, arenaBytes, backlogRing, createArena, ipiRing } from '../shm/arena.ts'
+import {
+  type ArenaConfig,
+  FIB_NODE_WORDS,
+  G_CAPTURE_DROPS,
+  G_CAPTURES,
+  G_FIB_PAGES,
+  G_SHUTDOWN,
+  G_TRACES,
+  SMALL_ARENA,
+} from '../shm/layout.ts'
 import {
   LARGE_ROOM,
   RX_HEADROOM,
@@ -56,13 +65,34 @@ const ID = 1
 /** Secrets are for peers: here is none. */
 const random = (): number => 1
 
+/** Packet memory for a packet and what it leads to. The tables lie in front of what depends on it, so they lie the same. */
+const poolsOf = (config: ArenaConfig): ArenaConfig => ({
+  ...config,
+  skbs: SMALL_ARENA.skbs,
+  smallBuffers: SMALL_ARENA.smallBuffers,
+  largeBuffers: SMALL_ARENA.largeBuffers,
+  captureRing: SMALL_ARENA.captureRing,
+})
+/** Words of a page of memory. */
+const PAGE = 1024
+/** Copies pages that differ: most of the tables are room for more, and stay without memory in the copy too. */
+const copyChanged = (from: Int32Array, to: Int32Array, start: number, end: number): void => {
+  for (let page = start; page < end; page += PAGE) {
+    const next = Math.min(page + PAGE, end)
+    let at = page
+    while (at < next && from[at] === to[at]) at++
+    if (at < next) to.set(from.subarray(page, next), page)
+  }
+}
 /**
  * Everything in front of the rings: globals and tables. Captures and the end of the daemon are the others' business. What the
  * run before has left behind them is what a stack that starts again finds: rings and free stacks are made anew.
  */
 const copyTables = ({ i32, layout }: Arena, buffer: ArrayBufferLike): Arena => {
-  const dry = createArena(layout.config, buffer)
-  dry.i32.set(i32.subarray(0, layout.backlogRings))
+  const dry = createArena(poolsOf(layout.config), buffer)
+  const { config, fibNodes } = layout
+  copyChanged(i32, dry.i32, 0, fibNodes + i32[G_FIB_PAGES] * FIB_NODE_WORDS)
+  copyChanged(i32, dry.i32, fibNodes + config.fibNodes * FIB_NODE_WORDS, layout.backlogRings)
   for (const word of [G_CAPTURES, G_CAPTURE_DROPS, G_TRACES, G_SHUTDOWN]) dry.i32[word] = 0
   return dry
 }
@@ -70,7 +100,7 @@ const copyTables = ({ i32, layout }: Arena, buffer: ArrayBufferLike): Arena => {
 /** What sockets have joined, and the multicast routes that were found, go where a stack starts: they are taken from before. */
 const copyGroups = ({ i32, layout }: Arena, dry: Arena): void => {
   const { mcMembers, mfcStatsF64 } = layout
-  dry.i32.set(i32.subarray(mcMembers, mfcStatsF64 << 1), mcMembers)
+  copyChanged(i32, dry.i32, mcMembers, mfcStatsF64 << 1)
 }
 
 /** Has another CPU sent this one a packet, or called it? */
@@ -133,7 +163,7 @@ export const createDryRun = ({ arena, kinds, nowUs }: DryRunDeps): DryRun => {
   return (frame, ifindex, isTaken, take) => {
     if (frame.length > LARGE_ROOM) return false
     const now = nowUs()
-    buffer ??= new SharedArrayBuffer(arena.buffer.byteLength)
+    buffer ??= new SharedArrayBuffer(arenaBytes(poolsOf(arena.layout.config)))
     const dry = copyTables(arena, buffer)
     const publisher = { retire: () => {}, raise: () => 0, publish: () => Promise.resolve(0) }
     const captures = createCaptures({ arena: dry, nowUs: () => now, ...publisher })

@@ -46,6 +46,12 @@ const asMade = (message: Message, item: unknown): Message => {
   return { ...message, link: { address, ...message.link } }
 }
 
+type RouteChange = MessageOf<'RTM_NEWROUTE'> | MessageOf<'RTM_DELROUTE'>
+const isRouteChange = (message: Message): message is RouteChange =>
+  message.type === 'RTM_NEWROUTE' || message.type === 'RTM_DELROUTE'
+/** What a batch answers of a route that was changed: its item is not read out. */
+const DONE: Outcome = { error: 0, item: null }
+
 export const createTextControl = (deps: ControlDeps) => {
   const plane = createControl(deps)
   const { revision, appliedBy } = plane
@@ -107,14 +113,36 @@ export const createTextControl = (deps: ControlDeps) => {
 
   const batch = async (run: Run, { messages, atomic }: MessageOf<'BATCH'>): Promise<Outcome> => {
     if (atomic) return atomicBatch(run, messages)
+    if (messages.every(isRouteChange)) return routeBatch(run, messages)
     const outcomes: Outcome[] = []
     for (const message of messages) outcomes.push(await perform(run, message))
+    return { error: 0, item: outcomes }
+  }
+  /** Changes of routes alone are one message, however many they are: a full table is a million of them. */
+  const routeBatch = async (run: Run, messages: readonly RouteChange[]): Promise<Outcome> => {
+    const outcomes: Outcome[] = []
+    const changes: numbers.RouteMessage[] = []
+    const places: number[] = []
+    for (const [k, message] of messages.entries()) {
+      const given = read(message)
+      outcomes.push(isRefused(given) ? given : DONE)
+      if (isRefused(given)) continue
+      changes.push(given as numbers.RouteMessage)
+      places.push(k)
+    }
+    const all = await run({ type: 'ROUTE_BATCH', messages: changes, atomic: false })
+    if (answers.isRefused(all)) return why(messages[0], all)
+    for (const [k, refused] of all.item.entries()) {
+      const message = messages[places[k]]
+      if (refused === null) made.push(message)
+      else outcomes[places[k]] = why(message, refused)
+    }
     return { error: 0, item: outcomes }
   }
   const atomicBatch = async (run: Run, messages: readonly Message[]): Promise<Outcome> => {
     const changes: numbers.RouteMessage[] = []
     for (const [index, message] of messages.entries()) {
-      if (message.type !== 'RTM_NEWROUTE' && message.type !== 'RTM_DELROUTE')
+      if (!isRouteChange(message))
         return {
           ...refuseAs(Errno.EOPNOTSUPP, 'Error: Only changes of routes can be atomic.'),
           index,
@@ -123,11 +151,10 @@ export const createTextControl = (deps: ControlDeps) => {
       if (isRefused(given)) return { ...given, index }
       changes.push(given as numbers.RouteMessage)
     }
-    const outcome = await run({ type: 'ROUTE_BATCH', messages: changes })
-    if (answers.isRefused(outcome)) return why(messages[outcome.index ?? 0], outcome)
-    made.push(...messages)
-    const items = outcome.item.map((item, k) => written(messages[k], told(item)))
-    return { error: 0, item: items }
+    const all = await run({ type: 'ROUTE_BATCH', messages: changes, atomic: true })
+    if (answers.isRefused(all)) return why(messages[all.index ?? 0], all)
+    for (const message of messages) made.push(message)
+    return { error: 0, item: messages.map(() => DONE) }
   }
 
   /** A configuration that is refused half-way is taken back to where it began. */
@@ -159,11 +186,16 @@ export const createTextControl = (deps: ControlDeps) => {
   /** What a batch holds is answered with the revision of all of it. */
   const replyOf = (message: Message, outcome: Outcome, at: number): Reply => {
     if (isRefused(outcome)) return outcome
-    const item =
-      message.type === 'BATCH'
-        ? (outcome.item as Outcome[]).map((inner, k) => replyOf(message.messages[k], inner, at))
-        : outcome.item
-    return { error: 0, item, revision: at, applied_by: appliedBy(at) }
+    const applied_by = appliedBy(at)
+    const done = ({ item }: { item: unknown }): Reply => ({
+      error: 0,
+      item,
+      revision: at,
+      applied_by,
+    })
+    if (message.type !== 'BATCH') return done(outcome)
+    const inner = outcome.item as Outcome[]
+    return done({ item: inner.map((one) => (isRefused(one) ? one : done(one))) })
   }
   const request = async <M extends Message>(message: M): Promise<ReplyTo<M>> => {
     if (message.type === 'CONFIG_GET')

@@ -574,7 +574,10 @@ export type Requests = {
   CONFIG_GET: { carries: { whole?: boolean }; item: StackConfig }
   /** dry_run answers with the steps and does nothing. */
   CONFIG_SET: { carries: { config: StackConfig; dry_run?: boolean }; item: ConfigStep[] }
-  /** Changes of routes, addresses and links in one revision; `atomic` undoes all when one is refused. */
+  /**
+   * Changes of routes, addresses and links in one revision; `atomic`, which is for routes, undoes all when one is refused.
+   * Of routes it answers only whether they were changed.
+   */
   BATCH: { carries: { messages: Message[]; atomic?: boolean }; item: Reply[] }
 }
 export type MessageType = keyof Requests

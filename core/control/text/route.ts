@@ -179,19 +179,17 @@ export const readMatch = (given: RouteSpec, names: DeviceNames): RouteMatch | Re
   if (dev === 0) return noSuchDevice(spec.dev!)
   const hops = readHops(spec, dst.family, names)
   if (isRefused(hops)) return hops
-  return {
-    ...dst,
-    ...(hops && { hops }),
-    table,
-    ...(type !== undefined && { type }),
-    ...(protocol !== undefined && { protocol }),
-    ...(scope !== undefined && dst.family === AF_INET && { scope }),
-    ...(spec.metric !== undefined && { metric: spec.metric }),
-    ...(spec.tos !== undefined && { tos: spec.tos }),
-    ...(dev !== undefined && { dev }),
-    ...(gateway !== null && { gateway: { family: familyOf(gateway), words: gateway.words } }),
-    ...(src !== null && { prefsrc: src.words }),
-  }
+  const match: RouteMatch = { family: dst.family, words: dst.words, plen: dst.plen, table }
+  if (type !== undefined) match.type = type
+  if (protocol !== undefined) match.protocol = protocol
+  if (scope !== undefined && dst.family === AF_INET) match.scope = scope
+  if (spec.metric !== undefined) match.metric = spec.metric
+  if (spec.tos !== undefined) match.tos = spec.tos
+  if (dev !== undefined) match.dev = dev
+  if (gateway !== null) match.gateway = { family: familyOf(gateway), words: gateway.words }
+  if (src !== null) match.prefsrc = src.words
+  if (hops !== undefined) match.hops = hops
+  return match
 }
 
 const defaultScope = (family: number, type: number, hasGateway: boolean): number => {
