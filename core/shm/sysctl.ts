@@ -123,6 +123,9 @@ const TABLE = {
   tcp_timestamps: number('net.ipv4.tcp_timestamps', 1, 0, 2),
   tcp_sack: onOff('net.ipv4.tcp_sack', 1),
   tcp_dsack: onOff('net.ipv4.tcp_dsack', 1),
+  /** ECN: 1 asks for it and agrees, 2 only agrees (RFC 3168); a SYN that is not answered is sent again without. */
+  tcp_ecn: number('net.ipv4.tcp_ecn', 2, 0, 2),
+  tcp_ecn_fallback: onOff('net.ipv4.tcp_ecn_fallback', 1),
   /** Requests of a listener; the last quarter is for peers that are known, and none is. */
   tcp_max_syn_backlog: number('net.ipv4.tcp_max_syn_backlog', 4096, 1, 65535),
   tcp_abort_on_overflow: onOff('net.ipv4.tcp_abort_on_overflow', 0),

@@ -20,7 +20,7 @@ import {
   TCP_FIN_WAIT1,
   TCP_LAST_ACK,
 } from '../../../socket/sock.ts'
-import { TCP_ACK, TCP_FIN, TCP_PSH, TCP_SYN } from '../../../wire/tcp.ts'
+import { TCP_ACK, TCP_CWR, TCP_ECE, TCP_FIN, TCP_PSH, TCP_SYN } from '../../../wire/tcp.ts'
 import { CA_EVENT_CWND_RESTART, CA_EVENT_TX_START, type TcpCong } from '../rec/tcp-cong.ts'
 import type { TcpMss } from './tcp-mss.ts'
 import {
@@ -422,6 +422,9 @@ export const createTcpOutput = (deps: TcpOutputDeps) => {
   }
   const resend = (sk: number, skb: number): number => {
     const segs = pcount(skb)
+    // RFC 3168 section 6.1.1.1: what drops a SYN that asks for ECN lets one through that does not
+    if ((i32[skb + CB_FLAGS] & TCP_SYN) !== 0 && i32[sysctl + Sysctl.tcp_ecn_fallback] !== 0)
+      i32[skb + CB_FLAGS] &= ~(TCP_ECE | TCP_CWR)
     rate.rateSent(sk, skb)
     const err = transmitClone(sk, skb)
     i32[sk + TP_TOTAL_RETRANS] += segs

@@ -228,11 +228,23 @@ export const TP_CA_PRIV = TP + 144
 export const TP_CA_PRIV_WORDS = 32
 /** TCP_NOTSENT_LOWAT, octets (uint32); 0 is the sysctl's. */
 export const TP_NOTSENT_LOWAT = TP + 200
+/** ECN_* below; segments delivered under an acknowledgement with ECE. */
+export const TP_ECN = TP + 201
+export const TP_DELIVERED_CE = TP + 202
 
 // TP_OPTS (TCPI_OPT_* of include/uapi/linux/tcp.h).
 export const OPT_TIMESTAMPS = 1
 export const OPT_SACK = 2
 export const OPT_WSCALE = 4
+
+// TP_ECN (Linux: ecn_flags).
+export const ECN_OK = 1
+/** Our next new text carries CWR. */
+export const ECN_QUEUE_CWR = 2
+/** Acknowledgements carry ECE until the peer's CWR. */
+export const ECN_DEMAND_CWR = 4
+/** The peer sends ECN-capable text. */
+export const ECN_SEEN = 8
 
 // SK_FLAGS.
 /** No application holds it: it is freed when its connection ends. */
