@@ -159,6 +159,25 @@ describe('a dry run', () => {
       'sent by eth2',
     ])
   })
+  test('has what each stage decided as words of JSON too', async () => {
+    const { dry } = await network()
+    const { stages } = dry('tcp 10.1.0.77:4000 > 10.9.3.4:80')
+    const of = (name: string) => stages.find(({ stage }) => stage === name)
+    expect(of('receive')).toMatchObject({ dev: 'eth1', pkt_type: 'host', length: 54, segments: 1 })
+    expect(of('route')).toMatchObject({
+      type: 'unicast',
+      dst: '10.9.0.0/16',
+      gateway: '10.2.0.77',
+      dev: 'eth2',
+      table: 'main',
+      rule: 32766,
+      metric: 7,
+      mtu: 1400,
+    })
+    expect(of('forward')).toMatchObject({ family: 'ip', iif: 'eth1', oif: 'eth2' })
+    expect(of('neigh')).toMatchObject({ dst: '10.2.0.77', lladdr: FAR, state: ['PERMANENT'] })
+    expect(of('transmit')).toMatchObject({ dev: 'eth2', length: 54, segments: 1 })
+  })
   test('says of a drop where it is, what would let it pass, and what the sender is told', async () => {
     const { dry } = await network()
     const { stages } = dry('udp 10.1.0.77:4000 > 10.2.0.77:9 ttl 1')

@@ -180,6 +180,7 @@ export const readMatch = (given: RouteSpec, names: DeviceNames): RouteMatch | Re
   const hops = readHops(spec, dst.family, names)
   if (isRefused(hops)) return hops
   const match: RouteMatch = { family: dst.family, words: dst.words, plen: dst.plen, table }
+  if (hops !== undefined) match.hops = hops
   if (type !== undefined) match.type = type
   if (protocol !== undefined) match.protocol = protocol
   if (scope !== undefined && dst.family === AF_INET) match.scope = scope

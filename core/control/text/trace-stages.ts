@@ -225,6 +225,8 @@ export const createTraceStages = (
     const rule = table === undefined ? undefined : ruleOf(isV6 ? AF_INET6 : AF_INET, arg(4))
     const gateway = arg(6) === 0 ? undefined : textOf(words(11))
     const dev = devName(arg(1))
+    // what is for this host leaves by no device
+    const mtu = HOOKS[arg(15)] === 'input' ? undefined : arg(2)
     const text = [
       rule !== undefined && `rule ${rule}:`,
       type,
@@ -233,7 +235,7 @@ export const createTraceStages = (
       `dev ${dev}`,
       table && `table ${table}`,
       arg(5) !== 0 && `metric ${arg(5)}`,
-      HOOKS[arg(15)] !== 'input' && `mtu ${arg(2)}`,
+      mtu !== undefined && `mtu ${mtu}`,
     ]
     return {
       stage: 'route',
@@ -244,6 +246,7 @@ export const createTraceStages = (
       table,
       rule,
       metric: arg(5),
+      mtu,
       text: text.filter(Boolean).join(' '),
     }
   }
