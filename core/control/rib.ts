@@ -168,12 +168,13 @@ export const createRib = (deps: RibDeps) => {
   /** The row of the first route, which leads to those of the others; 0 when rows ran out. */
   const chainOf = (routes: readonly RibRoute[]): number => {
     let row = 0
-    for (const way of routes.flatMap((route) => waysOf(arena, route)).toReversed()) {
-      const next = row
-      row = rowOf(way, next)
-      if (next !== 0) nexthops.release(next)
-      if (row === 0) return 0
-    }
+    for (const route of routes.toReversed())
+      for (const way of waysOf(arena, route).toReversed()) {
+        const next = row
+        row = rowOf(way, next)
+        if (next !== 0) nexthops.release(next)
+        if (row === 0) return 0
+      }
     return row
   }
 

@@ -189,6 +189,7 @@ export const readMatch = (given: RouteSpec, names: DeviceNames): RouteMatch | Re
   if (dev !== undefined) match.dev = dev
   if (gateway !== null) match.gateway = { family: familyOf(gateway), words: gateway.words }
   if (src !== null) match.prefsrc = src.words
+  if (hops !== undefined) match.hops = hops
   return match
 }
 

@@ -15,7 +15,13 @@ import {
   FL_SPORT,
 } from '../../../core/base/flowi.ts'
 import { upperBounds } from '../../../core/inet/multipath.ts'
+import { Sysctl } from '../../../core/shm/sysctl.ts'
+import { IPPROTO_FRAGMENT, IPPROTO_UDP } from '../../../core/wire/ipproto.ts'
+import * as ipv4 from '../../../core/wire/ipv4.ts'
 import { parseAddr } from '../../../core/wire/text.ts'
+import { ipFrame, udpDatagram } from '../../support/packets.ts'
+import { fragmentHeader, ip6Frame, udpDatagram6 } from '../../support/packets6.ts'
+import { createRouter, createRouter6, toRouter } from '../../support/path-host.ts'
 import { makeControl } from '../../support/control-plane.ts'
 import { seeded } from '../../support/random.ts'
 
@@ -186,4 +192,71 @@ test('bounds divide all hashes; a hop without weight gets none', () => {
   expect(upperBounds([1])).toEqual([2 ** 31 - 1])
   expect(upperBounds([1, 1])).toEqual([2 ** 30 - 1, 2 ** 31 - 1])
   expect(upperBounds([1, 0, 3])).toEqual([2 ** 29 - 1, -1, 2 ** 31 - 1])
+})
+
+describe('datagrams in fragments', () => {
+  const data = Uint8Array.from({ length: 2400 }, (_, k) => k)
+  const PIECE = 1200
+  type Piece = { offset: number; bytes: Uint8Array; more: boolean }
+  const cut = (datagram: Uint8Array): Piece[] =>
+    Array.from({ length: Math.ceil(datagram.length / PIECE) }, (_, k) => {
+      const offset = k * PIECE
+      const bytes = datagram.subarray(offset, offset + PIECE)
+      return { offset, bytes, more: offset + PIECE < datagram.length }
+    })
+  /** The frames of datagram `k`, whose destination and port are its own. */
+  const frames4 = (k: number): Uint8Array[] => {
+    const fields = { saddr: '10.0.2.9', daddr: `10.9.0.${k}`, protocol: IPPROTO_UDP, id: k }
+    const ports = { sport: 1000 + k, dport: 53 }
+    return cut(udpDatagram(fields, ports, data)).map(({ offset, bytes, more }) =>
+      ipFrame(toRouter, { ...fields, offset, flags: more ? ipv4.IP_MF : 0 }, bytes)
+    )
+  }
+  const frames6 = (k: number): Uint8Array[] => {
+    const daddr = `2001:db8:9::${k.toString(16)}`
+    const fields = { saddr: '2001:db8:2::9', daddr, protocol: IPPROTO_UDP }
+    const ports = { sport: 1000 + k, dport: 53 }
+    return cut(udpDatagram6(fields, ports, data)).map(({ offset, bytes, more }) => {
+      const header: [number, number[]] = [IPPROTO_FRAGMENT, fragmentHeader(offset, more, k)]
+      return ip6Frame(toRouter, { ...fields, ext: [header] }, bytes)
+    })
+  }
+  test.each([
+    ['IPv4', createRouter, '10.0.4.1/24', ['10.0.3.9', '10.0.4.9'], '10.9.0.0/16', frames4],
+    [
+      'IPv6',
+      createRouter6,
+      '2001:db8:4::1/64',
+      ['2001:db8:3::9', '2001:db8:4::9'],
+      '2001:db8:9::/48',
+      frames6,
+    ],
+  ] as const)(
+    'go one way each, though ports tell flows apart (%s)',
+    (_, create, own, [three, four], net, framesOf) => {
+      const path = create()
+      path.addDevice(4)
+      path.addAddress(4, own)
+      path.setNeigh(3, three, '02:00:00:00:03:09')
+      path.setNeigh(4, four, '02:00:00:00:04:09')
+      path.setSysctl(Sysctl.fib_multipath_hash_policy, 1)
+      path.setSysctl(Sysctl.fib_multipath_hash_policy6, 1)
+      const hops = [
+        { dev: 3, via: three },
+        { dev: 4, via: four },
+      ]
+      path.addRoute(net, 0, { hops })
+      const ways = new Set<number>()
+      for (let k = 1; k <= 64; k++) {
+        path.sent.length = 0
+        const frames = framesOf(k)
+        for (const frame of frames) path.receive(frame, 2)
+        expect(path.sent).toHaveLength(frames.length)
+        expect(new Set(path.sent.map(({ dev }) => dev)).size).toBe(1)
+        ways.add(path.sent[0]!.dev)
+      }
+      expect([...ways].sort()).toEqual([3, 4])
+      expect(path.isAllReturned()).toBe(true)
+    }
+  )
 })
