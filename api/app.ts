@@ -15,6 +15,7 @@ import { createLinkEndpoints } from './endpoints/links.ts'
 import { createMaddrEndpoints } from './endpoints/maddrs.ts'
 import { createMrouteEndpoints } from './endpoints/mroutes.ts'
 import { createNeighEndpoints } from './endpoints/neighs.ts'
+import { createNexthopEndpoints } from './endpoints/nexthops.ts'
 import { createProcEndpoints } from './endpoints/proc.ts'
 import { createRouteEndpoints } from './endpoints/routes.ts'
 import { createRuleEndpoints } from './endpoints/rules.ts'
@@ -52,6 +53,7 @@ export const createApp = (deps: AppDeps): Api => {
     createAddressEndpoints,
     createRouteEndpoints,
     createRuleEndpoints,
+    createNexthopEndpoints,
     createNeighEndpoints,
     createMaddrEndpoints,
     createMrouteEndpoints,

@@ -27,6 +27,7 @@ import { createMaddrs } from './maddrs.ts'
 import { createMemory } from './memory.ts'
 import { createMroutes } from './mroutes.ts'
 import { createNeigh } from './neigh.ts'
+import { createNexthopObjects } from './nexthops.ts'
 import { createPublisher } from './publish.ts'
 import type { RibRoute } from './rib-route.ts'
 import type { SeenRoute } from './route-expiry.ts'
@@ -92,7 +93,7 @@ type ReadType =
   | 'ETHTOOL_GRXFH'
   | 'ETHTOOL_GDRVINFO'
 type ChangeType =
-  | `RTM_${'NEW' | 'DEL'}${'ROUTE' | 'RULE' | 'ADDR' | 'MULTICAST' | 'MROUTE'}`
+  | `RTM_${'NEW' | 'DEL'}${'ROUTE' | 'RULE' | 'NEXTHOP' | 'ADDR' | 'MULTICAST' | 'MROUTE'}`
   | 'MVIF_SET'
   | 'ROUTE_BATCH'
   | `ETHTOOL_MSG_${'RSS' | 'CHANNELS' | 'FEATURES' | 'RINGS'}_SET`
@@ -149,7 +150,7 @@ export const createControl = (deps: ControlDeps) => {
 
   /** What undoes the route changes of an atomic batch, while one runs. */
   let journal: { event: 'new' | 'del'; route: RibRoute }[] | null = null
-  const { rib, fib, nexthops, fibRules, routeExpiry, ifaddrs, addrconf } = createTables({
+  const { rib, fib, nexthops, objects, fibRules, routeExpiry, ifaddrs, addrconf } = createTables({
     arena,
     retire,
     reclaim,
@@ -192,6 +193,7 @@ export const createControl = (deps: ControlDeps) => {
         mroutes.deviceGone(ifindex)
       }
       fibRules.devicesChanged()
+      nexthopObjects.devicesChanged()
       rib.devicesChanged()
       note('link', event, () => links.item(ifindex))
     },
@@ -202,10 +204,24 @@ export const createControl = (deps: ControlDeps) => {
   const routes = createRoutes({
     arena,
     rib,
+    objects,
     route: createRoute({ arena, fib: createFibReader(arena, INIT_NET) }),
     isDevice: links.isDevice,
     hasCarrier: links.hasCarrier,
     more: routeExpiry.more,
+  })
+  const nexthopObjects = createNexthopObjects({
+    arena,
+    objects,
+    rib,
+    check: routes.check,
+    isDevice: links.isDevice,
+    hasCarrier: links.hasCarrier,
+    onEvent: (event, one) => {
+      hasWritten = true
+      note('nexthop', event, () => one)
+    },
+    isWatched: () => isWatched('route'),
   })
   const rules = createRules({
     net: INIT_NET,
@@ -235,6 +251,7 @@ export const createControl = (deps: ControlDeps) => {
   const dumps: Dumps = {
     RTM_GETROUTE: routes.dump,
     RTM_GETRULE: rules.dump,
+    RTM_GETNEXTHOP: nexthopObjects.dump,
     RTM_GETLINK: links.dump,
     RTM_GETADDR: addresses.dump,
     RTM_GETNEIGH: neigh.dump,
@@ -289,6 +306,7 @@ export const createControl = (deps: ControlDeps) => {
 
   const reads: Reads = {
     RTM_GETROUTE: routes.getRoute,
+    RTM_GETNEXTHOP: nexthopObjects.getNexthop,
     RTM_GETLINK: links.getLink,
     RTM_GETNEIGH: neigh.getNeigh,
     SOCK_GET: sockets.get,
@@ -310,6 +328,8 @@ export const createControl = (deps: ControlDeps) => {
     RTM_DELROUTE: routes.delRoute,
     RTM_NEWRULE: rules.newRule,
     RTM_DELRULE: rules.delRule,
+    RTM_NEWNEXTHOP: nexthopObjects.newNexthop,
+    RTM_DELNEXTHOP: nexthopObjects.delNexthop,
     RTM_NEWADDR: addresses.newAddr,
     RTM_DELADDR: addresses.delAddr,
     RTM_NEWMULTICAST: maddrs.newMaddr,

@@ -1,0 +1,58 @@
+/**
+ * The nexthop objects that there are, and what routes by them go by: the next hops of one, or of a group's members. Control
+ * thread. nexthops.ts writes it, rib.ts reads it. Linux: struct nexthop, struct nh_group (include/net/nexthop.h).
+ */
+import type { Hop } from './rib-route.ts'
+
+export type NexthopMember = { id: number; weight: number }
+/** In numbers. What is one has a device, or drops all; a group has members. */
+export type NexthopObject = {
+  id: number
+  /** AF_*; 0 of a group. */
+  family: number
+  protocol: number
+  /** lo of a blackhole. */
+  dev: number
+  gateway: Hop['gateway']
+  /** RTNH_F_ONLINK, or 0. */
+  flags: number
+  isBlackhole: boolean
+  members: readonly NexthopMember[] | null
+}
+/** The next hop of a nexthop object, and which it is of; weight 0 of one that is in no group. */
+export type ObjectHop = Hop & { id: number }
+
+export type NexthopStore = ReturnType<typeof createNexthopStore>
+
+export const createNexthopStore = () => {
+  const objects = new Map<number, NexthopObject>()
+
+  /** In order of their ids. */
+  const list = (): NexthopObject[] => [...objects.values()].sort((a, b) => a.id - b.id)
+  const isMember = (group: NexthopObject, id: number): boolean =>
+    group.members?.some((member) => member.id === id) ?? false
+  const groupsOf = (id: number): NexthopObject[] => list().filter((group) => isMember(group, id))
+  /** What a group, or what is one, consists of. */
+  const partsOf = (one: NexthopObject): NexthopObject[] =>
+    one.members?.map(({ id }) => objects.get(id)!) ?? [one]
+
+  const hopOf = (id: number, weight: number): ObjectHop => {
+    const { dev, gateway, flags } = objects.get(id)!
+    return { id, dev, gateway, flags, weight }
+  }
+  /** What routes by an object that is there go by. */
+  const hopsOf = (id: number): readonly ObjectHop[] =>
+    objects.get(id)!.members?.map((member) => hopOf(member.id, member.weight)) ?? [hopOf(id, 0)]
+  const isBlackhole = (id: number): boolean =>
+    partsOf(objects.get(id)!).some((part) => part.isBlackhole)
+  return {
+    get: (id: number): NexthopObject | undefined => objects.get(id),
+    set: (one: NexthopObject): void => void objects.set(one.id, one),
+    delete: (id: number): void => void objects.delete(id),
+    list,
+    groupsOf,
+    partsOf,
+    hopsOf,
+    isBlackhole,
+  }
+}
