@@ -20,6 +20,9 @@ const differsByRouteMtu = ({ kernel, softnet }: Difference): boolean => {
   }
   return kernel.map(plain).join() === softnet.map(plain).join()
 }
+/** Of lines of one counter. */
+const total = (lines: readonly string[]): number =>
+  lines.reduce((sum, line) => sum + Number(line.split(' ')[1]), 0)
 const isEmptyJumbo = (packet: Uint8Array): boolean =>
   packet.length >= ipv6.HEADER &&
   ipv6.payloadLength(packet, 0) === 0 &&
@@ -44,8 +47,9 @@ export const KNOWN_IPV6: readonly Known[] = [
       "Linux looks at a route's own MTU behind the device's and behind the hop limit's fall: it tells the device's first, then quotes a packet that is not the one that was sent, and InTooBigErrors does not count it.",
     isIt: (_, difference) =>
       difference.where === 'counters'
-        ? difference.kernel.length === 0 &&
-          difference.softnet.every((line) => /^Ip6InTooBigErrors /.test(line))
+        ? [...difference.kernel, ...difference.softnet].every((line) =>
+            /^Ip6InTooBigErrors /.test(line)
+          ) && total(difference.kernel) < total(difference.softnet)
         : difference.kernel.every((line) => /too big, mtu/.test(line)) &&
           differsByRouteMtu(difference),
   },
