@@ -83,7 +83,10 @@ export const createNeighEndpoints = ({ control }: AppDeps): Api => {
     }
   )
   api.delete(PATH, doc('Deletes a neighbour', { tag, like: 'ip neigh del' }), (c) =>
-    sendChange(c, control, { type: 'RTM_DELNEIGH', neigh: identity(c) })
+    sendChange(c, control, {
+      type: 'RTM_DELNEIGH',
+      neigh: { ...identity(c), proxy: c.req.query('proxy') === '1' },
+    })
   )
   return api
 }

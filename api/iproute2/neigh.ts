@@ -22,7 +22,7 @@ export const neighJson = (
         probes: neigh.probes ?? 0,
       }
     : {}),
-  state: neigh.state,
+  ...(neigh.proxy ? {} : { state: neigh.state }),
   ...(neigh.protocol === undefined ? {} : { protocol: neigh.protocol }),
 })
 

@@ -1,6 +1,15 @@
 /** Links, their addresses and neighbours, as requests and the TOML file say them. */
 import { z } from 'zod'
-import { address, familyName, ifname, lladdr, nameOrNumber, prefix, u32 } from './common.ts'
+import {
+  address,
+  familyName,
+  ifname,
+  lladdr,
+  nameOrNumber,
+  prefix,
+  queryFlag,
+  u32,
+} from './common.ts'
 
 const percent = z.number().min(0).max(100)
 
@@ -123,6 +132,7 @@ export const neighFilter = {
   dev: ifname.optional(),
   state: nudStates.optional(),
   dst: address.optional(),
+  proxy: queryFlag.optional(),
 }
 export const neighFlush = z.strictObject({
   family: familyName.optional(),

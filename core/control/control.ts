@@ -26,6 +26,7 @@ import { createMaddrs } from './maddrs.ts'
 import { createMemory } from './memory.ts'
 import { createMroutes } from './mroutes.ts'
 import { createNeigh } from './neigh.ts'
+import { createPneighs } from './pneighs.ts'
 import { createPublisher } from './publish.ts'
 import type { RibRoute } from './rib.ts'
 import type { SeenRoute } from './route-expiry.ts'
@@ -145,7 +146,7 @@ export const createControl = (deps: ControlDeps) => {
 
   /** What undoes the route changes of an atomic batch, while one runs. */
   let journal: { event: 'new' | 'del'; route: RibRoute }[] | null = null
-  const { rib, fibRules, routeExpiry, ifaddrs, addrconf } = createTables({
+  const { rib, fibRules, routeExpiry, ifaddrs, addrconf, answerFor } = createTables({
     arena,
     retire,
     reclaim,
@@ -184,6 +185,7 @@ export const createControl = (deps: ControlDeps) => {
     onEvent: (event, ifindex) => {
       if (event === 'del') {
         maddrs.deviceGone(ifindex)
+        pneighs.deviceGone(ifindex)
         mroutes.deviceGone(ifindex)
       }
       fibRules.devicesChanged()
@@ -207,7 +209,8 @@ export const createControl = (deps: ControlDeps) => {
     tableIds: rib.tableIds,
     onEvent: (event, rule) => note('rule', event, () => rule),
   })
-  const neigh = createNeigh({ arena, time, calls, isDevice: links.isDevice })
+  const pneighs = createPneighs({ arena, answerFor })
+  const neigh = createNeigh({ arena, time, calls, isDevice: links.isDevice, pneighs })
   const devConf = createDevConf({
     arena,
     links,

@@ -147,6 +147,8 @@ export type NeighInfo = NeighChange & {
   probes: number
 }
 export type NeighFilter = {
+  /** Those that we answer for, and no others. */
+  isProxy?: boolean
   family?: number
   ifindex?: number
   words?: Words
@@ -367,7 +369,7 @@ type Requests = Measured &
     RTM_NEWADDR: { carries: { flags: number; address: Ifaddr }; item: Ifaddr }
     RTM_DELADDR: { carries: { address: AddressKey }; item: Ifaddr }
     RTM_NEWNEIGH: { carries: { flags: number; neigh: NeighChange }; item: NeighInfo }
-    RTM_DELNEIGH: { carries: { neigh: NeighKey }; item: null }
+    RTM_DELNEIGH: { carries: { neigh: NeighKey & { isProxy?: boolean } }; item: null }
     RTM_GETNEIGH: { carries: { neigh: NeighKey }; item: NeighInfo }
     NEIGH_FLUSH: { carries: { filter: NeighFilter }; item: { flushed: number } }
     RTM_NEWMULTICAST: { carries: OfDevice & { mac: Mac }; item: MaddrInfo }

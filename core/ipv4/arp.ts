@@ -51,6 +51,7 @@ import {
   NUD_REACHABLE,
   NUD_STALE,
 } from '../neigh/neigh-constants.ts'
+import type { Pneigh } from '../neigh/pneigh.ts'
 import type { NeighTable } from '../neigh/neigh-table.ts'
 import type { Neighbour } from '../neigh/neighbour.ts'
 import { NEIGH_UPDATE_F_OVERRIDE } from '../neigh/neigh-constants.ts'
@@ -84,6 +85,7 @@ type ArpDeps = {
     | 'forEachOwnOf'
   > &
   Pick<Route, 'routeInput' | 'routeOutput'> &
+  Pick<Pneigh, 'pneighLookup'> &
   Pick<EtherOutput, 'ethHeader'> &
   Pick<DevQueueXmit, 'devQueueXmit'>
 
@@ -94,7 +96,7 @@ export const createArp = (deps: ArpDeps) => {
   const { arena, skbs, drop, consume, time, table, neighbour, steerTo } = deps
   const { isLocalAddress, inetAddrType, isAddrOnLink, isOwnOf, isOwnBeyondHost, forEachOwnOf } =
     deps
-  const { routeInput, routeOutput, selectSource, ethHeader, devQueueXmit, key } = deps
+  const { pneighLookup, routeInput, routeOutput, selectSource, ethHeader, devQueueXmit, key } = deps
   const { i32, u8, f64, layout } = arena
   const { devices } = layout
   const count = counterBank(arena, skbs.thread)
@@ -261,10 +263,10 @@ export const createArp = (deps: ArpDeps) => {
     fl[FL_DADDR + 3] = sip
     return routeOutput(fl) !== 0 || fl[FL_DEV] !== dev
   }
-  /** proxy_arp: the target is reached by another device; proxy_arp_pvlan: by this one, whose hosts hear us alone (RFC 3069). */
+  /** proxy_arp, or `ip neigh add proxy`: the target is reached by another device; proxy_arp_pvlan: by this one, whose hosts hear us alone (RFC 3069). */
   const standsIn = (dev: number, sip: number, tip: number): boolean =>
     fl[FL_DEV] !== dev
-      ? either(dev, Conf4.proxy_arp)
+      ? either(dev, Conf4.proxy_arp) || pneighLookup(dev, fl, FL_DADDR) !== 0
       : sip !== tip && either(dev, Conf4.proxy_arp_pvlan)
 
   /** A gratuitous reply names its sender twice in full (arp_is_garp), and nobody says that he is us. */

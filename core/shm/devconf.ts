@@ -82,6 +82,8 @@ const IPV6 = {
   use_oif_addrs_only: onOff(0),
   /** Either: neighbours are told when the device comes up or has another link address. */
   ndisc_notify: onOff(0),
+  /** Either, of a router: it answers for the addresses that `ip neigh add proxy` names. */
+  proxy_ndp: onOff(0),
   /** What was sent to many by a link's address, but to one by its IP, is dropped (RFC 7042 has no use for it). */
   drop_unicast_in_l2_multicast: onOff(0),
   /** Either: an address is tried before it is ours (RFC 4862 section 5.4); 2: IPv6 ends where the MAC's is taken. */

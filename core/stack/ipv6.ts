@@ -112,6 +112,7 @@ export const createIpv6 = ({ machine, link, neigh, routing, frags, protos, nf }:
     ...raInput,
     ...raOutput,
     ...ndiscRedirect,
+    ...neigh.pneigh,
     ndSend,
     table,
     neighbour: neigh.neighbour,
@@ -122,6 +123,8 @@ export const createIpv6 = ({ machine, link, neigh, routing, frags, protos, nf }:
     ...common,
     ...out,
     ...ndiscRedirect,
+    ...neigh.pneigh,
+    takeHere: (skb) => input.ip6Input(skb),
     icmpv6Send,
     networkSegLen: gso.networkSegLen,
   })

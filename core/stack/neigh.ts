@@ -9,6 +9,7 @@ import { createArp } from '../ipv4/arp.ts'
 import type { Icmp } from '../ipv4/icmp.ts'
 import { NEIGH_ADDR, NEIGH_IFINDEX } from '../neigh/neigh-constants.ts'
 import { createNeighOutput } from '../neigh/neigh-output.ts'
+import { createPneigh } from '../neigh/pneigh.ts'
 import { createNeighTable } from '../neigh/neigh-table.ts'
 import { createNeighbour } from '../neigh/neighbour.ts'
 import { Ipi, Notify } from '../shm/ipi.ts'
@@ -33,6 +34,7 @@ export const createNeigh = (machine: Machine, link: Link, deps: NeighDeps) => {
   const { select4 } = createSourceSelection(arena)
   const timer = () => ({ timer: words(TIMER_WORDS), key: words(4) })
   const table = createNeighTable(arena)
+  const pneigh = createPneigh(arena)
   const neighOutput = createNeighOutput({
     ...machine,
     ...ether,
@@ -47,6 +49,7 @@ export const createNeigh = (machine: Machine, link: Link, deps: NeighDeps) => {
   const arp = createArp({
     ...machine,
     ...routing,
+    ...pneigh,
     table,
     neighbour,
     ethHeader: ether.ethHeader,
@@ -55,7 +58,7 @@ export const createNeigh = (machine: Machine, link: Link, deps: NeighDeps) => {
     selectSource: (dev, target) => select4(dev, target, RT_SCOPE_LINK),
   })
   neighbour?.registerOps('v4', { ethertype: ETH_P_IP, solicit: arp.arpSolicit })
-  return { neighTable: table, neighOutput, neighbour, arp }
+  return { neighTable: table, neighOutput, neighbour, pneigh, arp }
 }
 
 /** Tells control, and so its watchers, of a neighbour's change. */

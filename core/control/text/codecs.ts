@@ -138,7 +138,8 @@ export const createCodecs = (names: DeviceNames) => {
       device: ({ neigh }) => neigh.dev,
     },
     RTM_DELNEIGH: {
-      read: ({ type, neigh }) => as(readNeighKey(neigh, names), (neigh) => ({ type, neigh })),
+      read: ({ type, neigh: { proxy, ...neigh } }) =>
+        as(readNeighKey(neigh, names), (key) => ({ type, neigh: { ...key, isProxy: proxy } })),
       write: (item) => item,
       device: ({ neigh }) => neigh.dev,
     },

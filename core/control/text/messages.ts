@@ -309,7 +309,14 @@ export type NeighItem = {
   refcnt?: number
   protocol?: string
 }
-export type NeighFilter = { family?: FamilyName; dev?: string; state?: NudState[]; dst?: string }
+export type NeighFilter = {
+  family?: FamilyName
+  dev?: string
+  state?: NudState[]
+  dst?: string
+  /** Those that we answer for on behalf of others, and no neighbours. */
+  proxy?: boolean
+}
 
 // ---- multicast addresses (ip maddress)
 
@@ -499,7 +506,10 @@ export type Requests = {
     item: AddressInfo
   }
   RTM_NEWNEIGH: { carries: { flags: number; neigh: NeighSpec }; item: NeighItem }
-  RTM_DELNEIGH: { carries: { neigh: Pick<NeighSpec, 'dev' | 'dst'> }; item: null }
+  RTM_DELNEIGH: {
+    carries: { neigh: Pick<NeighSpec, 'dev' | 'dst'> & { proxy?: boolean } }
+    item: null
+  }
   RTM_GETNEIGH: { carries: { neigh: Pick<NeighSpec, 'dev' | 'dst'> }; item: NeighItem }
   NEIGH_FLUSH: { carries: { filter: NeighFilter }; item: { flushed: number } }
   RTM_NEWMULTICAST: { carries: { maddr: MaddrSpec }; item: MaddrItem }

@@ -3,6 +3,7 @@
  */
 import { Errno } from '../../base/errno.ts'
 import {
+  NTF_PROXY,
   NTF_ROUTER,
   NUD_DELAY,
   NUD_FAILED,
@@ -52,14 +53,16 @@ export const readNeigh = (neigh: NeighSpec, names: DeviceNames): numbers.NeighCh
   const state = STATES[(neigh.state ?? 'PERMANENT').toUpperCase() as NudState]
   if (state === undefined)
     return refuseAs(Errno.EINVAL, 'Error: argument is wrong: nud state is bad', 'state')
-  return { ...key, lladdr, state, flags: neigh.flags?.includes('router') ? NTF_ROUTER : 0 }
+  const has = (flag: string): boolean => neigh.flags?.includes(flag) ?? false
+  const flags = (has('router') ? NTF_ROUTER : 0) | (has('proxy') ? NTF_PROXY : 0)
+  return { ...key, lladdr, state, flags }
 }
 
 export const readNeighFilter = (
-  { family, dev, dst, state }: NeighFilter,
+  { family, dev, dst, state, proxy }: NeighFilter,
   names: DeviceNames
 ): numbers.NeighFilter | Refused => {
-  const read: numbers.NeighFilter = {}
+  const read: numbers.NeighFilter = { ...(proxy && { isProxy: true }) }
   if (family !== undefined) read.family = familyNumber(family)
   if (dev !== undefined) {
     read.ifindex = names.ifindexOf(dev)
@@ -81,10 +84,11 @@ export const writeNeigh = (neigh: numbers.NeighInfo, names: DeviceNames): NeighI
     dev: names.nameOf(ifindex),
     ...(lladdr && { lladdr: formatMac(lladdr.hi, lladdr.lo) }),
     ...((flags & NTF_ROUTER) !== 0 && { router: true }),
+    ...((flags & NTF_PROXY) !== 0 && { proxy: true }),
     used,
     confirmed,
     updated,
     probes,
-    state: [NAMES.get(state) ?? 'NONE'],
+    state: (flags & NTF_PROXY) !== 0 ? [] : [NAMES.get(state) ?? 'NONE'],
   }
 }
