@@ -20,6 +20,8 @@ const OPEN: Readonly<Record<ListenerKind, Scope | null>> = {
 
 /** They say nothing of the daemon's state: a load balancer's question, and the pages, which then ask with a token. */
 const PUBLIC_PATHS: readonly string[] = ['/healthz', '/', '/docs']
+const PAGE_FILES = /^\/page\/[a-z.]+$/
+const saysNothing = (path: string): boolean => PUBLIC_PATHS.includes(path) || PAGE_FILES.test(path)
 const READS: readonly string[] = ['GET', 'HEAD', 'OPTIONS']
 export const isRead = (method: string): boolean => READS.includes(method)
 
@@ -97,7 +99,7 @@ export const authenticate = ({
     const { listener = 'network' } = c.env ?? {}
     if (listener !== 'unix') refuseForeignPages(c.req.raw.headers, listener === 'loopback')
     const needed = scopeNeeded(c.req.method, c.req.path)
-    const isPublic = needed === 'read' && PUBLIC_PATHS.includes(c.req.path)
+    const isPublic = needed === 'read' && saysNothing(c.req.path)
     if (!isPublic && !covers(OPEN[listener], needed)) {
       const scope = scopeOf(c.req.header('Authorization'))
       if (scope === null) throw unauthorized(listener, needed, howToChange)

@@ -1,34 +1,38 @@
 /**
- * The pages for people: `/`, the status page, and `/docs`, the list of what the API can do. Both are static files that
- * fetch what they show from the API beside them; nothing comes from elsewhere, and the headers say so.
+ * The pages for people: `/`, the dashboard, and `/docs`, the list of what the API can do. They are files of ui/ that fetch
+ * what they show from the API beside them; nothing comes from elsewhere, and the headers say so.
  */
 import { readFileSync } from 'node:fs'
 import { Hono } from 'hono'
 import type { Api, ApiEnv } from '../endpoints/deps.ts'
+import { bundle } from './bundle.ts'
 
-const read = (name: string): string => readFileSync(new URL(name, import.meta.url), 'utf8')
+/** Only the page's own scripts and styles, whatever a name or a message may hold. */
+const POLICY = [
+  "default-src 'none'",
+  "connect-src 'self'",
+  "script-src 'self'",
+  "style-src 'self'",
+  'img-src data:',
+  "base-uri 'none'",
+  "form-action 'none'",
+  "frame-ancestors 'none'",
+].join('; ')
 
-const sha256 = (text: string): string =>
-  new Bun.CryptoHasher('sha256').update(text).digest('base64')
-
-/** Only the page's own script runs, whatever a name or a message may hold. */
-const policyOf = (page: string): string => {
-  const scripts = [...page.matchAll(/<script>([\s\S]*?)<\/script>/g)].map((found) => found[1]!)
-  const allowed = scripts.map((script) => `'sha256-${sha256(script)}'`).join(' ')
-  return `default-src 'none'; connect-src 'self'; style-src 'unsafe-inline'; script-src ${allowed}; img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'`
-}
+const PAGES = { '/': 'index.html', '/docs': 'docs.html' } as const
 
 export const createPages = (): Api => {
   const api: Api = new Hono<ApiEnv>()
-  for (const [path, file] of [
-    ['/', './status.html'],
-    ['/docs', './docs.html'],
-  ] as const) {
-    const page = read(file).replace('/*token.js*/', () => read('./token.js'))
-    const policy = policyOf(page)
+  for (const [path, file] of Object.entries(PAGES)) {
+    const page = readFileSync(new URL(`./ui/${file}`, import.meta.url), 'utf8')
     api.get(path, (c) =>
-      c.html(page, 200, { 'Content-Security-Policy': policy, 'Cache-Control': 'no-cache' })
+      c.html(page, 200, { 'Content-Security-Policy': POLICY, 'Cache-Control': 'no-cache' })
     )
   }
+  api.get('/page/:file', async (c) => {
+    const asset = (await bundle()).get(c.req.param('file'))
+    if (asset === undefined) return c.notFound()
+    return c.body(asset.body, 200, { 'Content-Type': asset.type, 'Cache-Control': 'no-cache' })
+  })
   return api
 }

@@ -8,7 +8,7 @@ import { createMrForward } from '../inet/mr-forward.ts'
 import { createDad } from '../ipv6/dad.ts'
 import { createExthdrs } from '../ipv6/exthdrs.ts'
 import { createIcmpv6Ratelimit } from '../ipv6/icmpv6-ratelimit.ts'
-import { createIcmpv6 } from '../ipv6/icmpv6.ts'
+import { createIcmpv6, HEADERS_WORDS } from '../ipv6/icmpv6.ts'
 import { createIp6Forward } from '../ipv6/ip6-forward.ts'
 import { createIp6Fragmentation } from '../ipv6/ip6-fragmentation.ts'
 import { createIp6Input } from '../ipv6/ip6-input.ts'
@@ -61,6 +61,7 @@ export const createIpv6 = ({ machine, link, neigh, routing, frags, protos, nf }:
     ...common,
     ...createIcmpv6Ratelimit(machine),
     ...out,
+    headers: machine.words(HEADERS_WORDS),
     pingRcv: consume,
     mldRcv: mld.mldRcv,
     ndiscRcv: (skb) => ndiscRcv(skb),

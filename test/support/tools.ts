@@ -5,6 +5,7 @@ import { delimiter } from 'node:path'
 
 const PACKAGE_OF = {
   arping: 'iputils-arping',
+  chromium: 'chromium',
   curl: 'curl',
   ethtool: 'ethtool',
   ip: 'iproute2',

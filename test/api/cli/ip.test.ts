@@ -1,8 +1,9 @@
 import { describe, expect, test } from 'bun:test'
 import { routeText } from '../../../api/iproute2/route.ts'
-import type { RouteItem } from '../../../core/control/text/messages.ts'
+import type { RouteItem, StackConfig } from '../../../core/control/text/messages.ts'
 import { makeRoute } from '../support/items.ts'
 import { DevStat, deviceStats } from '../../../core/netdev/netdev.ts'
+import { itemOf } from '../../support/control-plane.ts'
 import { createSoftnet } from '../support/softnet.ts'
 
 // Golden text: what ip from iproute2 6.1 prints for the same state, trailing blanks included.
@@ -212,7 +213,7 @@ describe('changes', () => {
     const { status, err } = await cli(
       'ip route add 10.40.0.0/16 nexthop via 10.1.0.1 weight 1 nexthop via 10.1.0.2 dev veth0 weight 2'
     )
-    expect([status, err]).toEqual([1, 'Error: Multipath routes are not supported.\n'])
+    expect([status, err]).toEqual([0, ''])
     expect(asked[0]).toMatchObject({
       route: {
         dst: '10.40.0.0/16',
@@ -282,6 +283,24 @@ describe('changes', () => {
     expect(asked[0]).toMatchObject(message)
   })
 
+  test('ip neigh add proxy: shown apart from neighbours, kept in the configuration, gone with del', async () => {
+    const { cli, control } = createSoftnet()
+    const add = 'ip -6 neigh add proxy 2001:db8::7 dev veth0'
+    const before = (await cli('ip neigh')).out
+    for (let twice = 0; twice < 2; twice++)
+      expect(await cli(add)).toEqual({ status: 0, out: '', err: '' })
+    expect((await cli('ip neigh')).out).toBe(before)
+    expect((await cli('ip neigh show proxy')).out).toBe('2001:db8::7 dev veth0 proxy \n')
+    expect(JSON.parse((await cli('ip -j neigh show proxy')).out)).toEqual([
+      { dst: '2001:db8::7', dev: 'veth0', proxy: null },
+    ])
+    const { neigh } = itemOf(await control.request({ type: 'CONFIG_GET' })) as StackConfig
+    expect(neigh).toContainEqual({ dst: '2001:db8::7', dev: 'veth0', flags: ['proxy'] })
+    const del = 'ip -6 neigh del proxy 2001:db8::7 dev veth0'
+    expect(await cli(del)).toEqual({ status: 0, out: '', err: '' })
+    expect((await cli('ip neigh show proxy')).out).toBe('')
+    expect(await cli(del)).toMatchObject({ err: 'RTNETLINK answers: No such file or directory\n' })
+  })
   test('addresses have flags and lifetimes in the words of ip', async () => {
     const { cli } = createSoftnet()
     const add = 'ip -6 addr add 2001:db8::5/64 dev veth0'

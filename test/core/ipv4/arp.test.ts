@@ -199,6 +199,14 @@ describe('arp_rcv', () => {
     expect(path.sent).toHaveLength(1)
     expect(path.isAllReturned()).toBe(true)
   })
+  test('ip neigh add proxy answers for that host alone, behind another device', () => {
+    const path = createRouter()
+    for (const host of ['192.0.2.7', '10.0.2.8']) path.addProxy(2, host)
+    for (const host of ['192.0.2.6', '10.0.2.8', '192.0.2.7'])
+      path.receive(request('10.0.2.9', host), 2)
+    expect(path.sent.map(({ frame }) => ipText(arp.senderIp(frame, 14)))).toEqual(['192.0.2.7'])
+    expect(path.isAllReturned()).toBe(true)
+  })
   test('proxy_arp_pvlan answers for hosts of the link itself, but not for who asks', () => {
     const path = createRouter()
     path.setConf(2, Conf4.proxy_arp_pvlan, 1)
