@@ -19,8 +19,8 @@ import { garbage, matchWord, unknownCommand, type Words } from './words.ts'
 
 const HELP = `Usage: softnet ip neigh { add | replace | change } ADDR lladdr LLADDR dev DEV [ nud STATE ] [ router ] [ proxy ]
        softnet ip neigh delete [ proxy ] ADDR dev DEV
-       softnet ip neigh get ADDR dev DEV
-       softnet ip neigh { show [ proxy ] | flush } [ to ADDR ] [ dev DEV ] [ nud STATE ]
+       softnet ip neigh get [ proxy ] ADDR dev DEV
+       softnet ip neigh { show | flush } [ proxy ] [ to ADDR ] [ dev DEV ] [ nud STATE ]
 `
 
 /** What `ip neigh flush` leaves alone unless it is told the state. */
@@ -102,10 +102,10 @@ const change = async (
   if (parseAddr(dst) === null)
     throw new UsageError(`Error: any valid address is expected rather than "${dst}".`)
   const path = `/v1/links/${segment(dev)}/neighs/${segment(dst)}`
-  const isProxy = neigh.flags?.includes('proxy') ?? false
-  if (verb === 'delete') await send(cli, 'DELETE', isProxy ? `${path}?proxy=1` : path)
+  const either = neigh.flags?.includes('proxy') ? `${path}?proxy=1` : path
+  if (verb === 'delete') await send(cli, 'DELETE', either)
   else if (verb === 'get') {
-    const found = await getJson<NeighItem>(cli, path)
+    const found = await getJson<NeighItem>(cli, either)
     const how: NeighShow = { stats: options.stats }
     if (options.json) printJson(cli, [neighJson(found, how)], options.pretty)
     else printLines(cli, [neighText(found, how)])
@@ -116,11 +116,12 @@ const change = async (
 
 const flush = async (words: Words, options: IpOptions, cli: Cli): Promise<number> => {
   if (words.isEmpty()) throw new UsageError('Flush requires arguments.')
-  const { dev, dst, state } = readSelection(words)
+  const { dev, dst, state, isProxy } = readSelection(words)
   await send(cli, 'POST', '/v1/neighs:flush', {
     ...(dev && { dev }),
     ...(dst && { dst }),
     ...(options.family && { family: options.family }),
+    ...(isProxy && { proxy: true }),
     state: state ?? NUD_STATES.filter((name) => !KEPT_BY_FLUSH.includes(name)),
   })
   return 0

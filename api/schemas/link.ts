@@ -134,6 +134,7 @@ export const neighFlush = z.strictObject({
   dev: ifname.optional(),
   state: z.array(nudState).optional(),
   dst: address.optional(),
+  proxy: z.boolean().optional(),
 })
 
 /** What ethtool, sysfs and multicast routing set of a link, beside it. */

@@ -172,7 +172,13 @@ export const createControl = (deps: ControlDeps) => {
     arena,
     kinds,
     hasEnded,
-    addresses: ifaddrs,
+    addresses: {
+      ...ifaddrs,
+      deviceDown: (ifindex) => {
+        pneighs.deviceDown(ifindex)
+        ifaddrs.deviceDown(ifindex)
+      },
+    },
     random,
     publish,
     within: createPatience(nowUs, pause),
@@ -190,7 +196,7 @@ export const createControl = (deps: ControlDeps) => {
     onEvent: (event, ifindex) => {
       if (event === 'del') {
         maddrs.deviceGone(ifindex)
-        pneighs.deviceGone(ifindex)
+        pneighs.deviceDown(ifindex)
         mroutes.deviceGone(ifindex)
       }
       fibRules.devicesChanged()

@@ -191,19 +191,21 @@ export const createNeigh = ({ arena, time, calls, isDevice, pneighs }: NeighDeps
   const delNeigh = async ({ neigh }: MessageOf<'RTM_DELNEIGH'>): Promise<Outcome<null>> => {
     const { ifindex, words, isProxy } = neigh
     if (!isDevice(ifindex)) return refuse(Errno.ENODEV, null, 'dev')
-    if (isProxy)
-      return pneighs.remove(neigh) === 0 ? changed(null) : refuse(Errno.ENOENT, null, 'dst')
+    if (isProxy) return pneighs.remove(neigh) ? changed(null) : refuse(Errno.ENOENT, null, 'dst')
     const result = await calls.call(OWNER, Ipi.NEIGH_DEL, [ifindex, ...words])
     return result < 0 ? refuse(-result, null, 'dst') : changed(null)
   }
   const getNeigh = ({ neigh }: MessageOf<'RTM_GETNEIGH'>): Outcome<NeighInfo> => {
-    const found = find(neigh)
-    return found === undefined ? refuse(Errno.ENOENT, null, 'dst') : told(found)
+    const found = neigh.isProxy ? proxies(neigh)[0] : find(neigh)
+    const extack = neigh.isProxy ? 'Proxy neighbour entry not found' : 'Neighbour entry not found'
+    return found === undefined ? refuse(Errno.ENOENT, extack, 'dst') : told(found)
   }
-  /** `ip neigh flush`: what is permanent stays unless its state is asked for. */
+  /** `ip neigh flush`: what is permanent stays unless its state is asked for; so does what we answer for, unless that is. */
   const flush = async ({
     filter,
   }: MessageOf<'NEIGH_FLUSH'>): Promise<Outcome<{ flushed: number }>> => {
+    if (filter.isProxy)
+      return changed({ flushed: proxies(filter).filter((one) => pneighs.remove(one)).length })
     const doomed: { ifindex: number; words: Words }[] = []
     for (const _ of matching(filter)) {
       const isKept = (copy[NEIGH_STATE] & (NUD_PERMANENT | NUD_NOARP)) !== 0

@@ -42,21 +42,22 @@ export const createPneighs = ({ arena, answerFor }: PneighsDeps) => {
     answerFor(ifindex, words, true)
     return 0
   }
-  /** 0, or -ENOENT. */
-  const remove = (key: NeighKey): number => {
+  /** False when there is none. */
+  const remove = (key: NeighKey): boolean => {
     const known = held.get(keyOf(key))
-    if (known === undefined) return -Errno.ENOENT
+    if (known === undefined) return false
     held.delete(keyOf(key))
     Atomics.store(i32, known.row + PN_IFINDEX, 0)
     free.push((known.row - pneighs) / PNEIGH_WORDS)
     if (held.size === 0) i32[pneighs + PN_TOP] = 1
     answerFor(known.ifindex, known.words, false)
-    return 0
+    return true
   }
   const list = (): Proxied[] =>
     [...held.values()].map(({ ifindex, words, flags }) => ({ ifindex, words, flags }))
-  const deviceGone = (ifindex: number): void => {
+  /** It is gone, or has been taken down. */
+  const deviceDown = (ifindex: number): void => {
     for (const one of list()) if (one.ifindex === ifindex) remove(one)
   }
-  return { set, remove, list, deviceGone }
+  return { set, remove, list, deviceDown }
 }

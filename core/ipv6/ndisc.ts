@@ -31,10 +31,11 @@ import {
   NUD_STALE,
 } from '../neigh/neigh-constants.ts'
 import type { Pneigh } from '../neigh/pneigh.ts'
+import type { ProxyQueue } from '../neigh/proxy-queue.ts'
 import { PN_FLAGS } from '../neigh/pneigh-constants.ts'
 import type { NeighTable } from '../neigh/neigh-table.ts'
 import type { Neighbour } from '../neigh/neighbour.ts'
-import { DEV_FLAGS, deviceRow, IFF_LOOPBACK, IFF_NOARP } from '../netdev/netdev.ts'
+import { DEV_FLAGS, DEV_MAC, deviceRow, IFF_LOOPBACK, IFF_NOARP } from '../netdev/netdev.ts'
 import type { Arena } from '../shm/arena.ts'
 import { counterBank, Softnet } from '../shm/counters.ts'
 import { CONF_ALL, Conf6, confRow } from '../shm/devconf.ts'
@@ -43,6 +44,7 @@ import type { ConsumeFn, DropFn } from '../skb/drop.ts'
 import { Drop } from '../skb/drop.ts'
 import type { Skbs } from '../skb/skb.ts'
 import {
+  PACKET_HOST,
   PACKET_LOOPBACK,
   SKB_DATA,
   SKB_DEV,
@@ -52,6 +54,7 @@ import {
   STAGE_SOCKET,
 } from '../skb/skb.ts'
 import type { Machine } from '../stack/machine.ts'
+import * as ethernet from '../wire/ethernet.ts'
 import * as icmpv6 from '../wire/icmpv6.ts'
 import * as ipv6 from '../wire/ipv6.ts'
 import * as ndisc from '../wire/ndisc.ts'
@@ -82,6 +85,7 @@ type NdiscDeps = {
   Pick<NdiscRedirect, 'redirectRcv'> &
   Pick<AddrType, 'isAnycastOn'> &
   Pick<Pneigh, 'pneighLookup'> &
+  Pick<ProxyQueue, 'mustWait' | 'enqueue'> &
   Pick<PacketAddrs, 'loadAddrs'> &
   Pick<Machine, 'steerTo'>
 
@@ -105,7 +109,8 @@ const isSolicitedNode = (words: Int32Array, at: number): boolean =>
 
 export const createNdisc = (deps: NdiscDeps) => {
   const { arena, skbs, drop, consume, table, neighbour, trying, steerTo, key } = deps
-  const { isAnycastOn, pneighLookup, loadAddrs, raRcv, rsRcv, redirectRcv } = deps
+  const { isAnycastOn, pneighLookup, mustWait, enqueue, loadAddrs, raRcv, rsRcv, redirectRcv } =
+    deps
   const { i32, u8, f64, layout } = arena
   const { select6 } = createSourceSelection(arena)
   const count = counterBank(arena, skbs.thread)
@@ -232,6 +237,7 @@ export const createNdisc = (deps: NdiscDeps) => {
     const own = ownAddr(dev, target, 0)
     const proxied = own === 0 ? proxiedOn(dev) : 0
     if (own === 0 && proxied === 0 && !isAnycastOn(dev, target, 0)) return consume(skb)
+    if (own === 0 && isToGroup && isForMany(skb) && mustWait(skb)) return enqueue(skb)
     advertisesRouter = proxied === 0 ? isRouter(dev) : (i32[proxied + PN_FLAGS] & NTF_ROUTER) !== 0
     if (own !== 0 && isTentative(own)) {
       if (isProbe) heardProbe(own, optionOf(at, end, options.ND_OPT_NONCE))
@@ -247,6 +253,7 @@ export const createNdisc = (deps: NdiscDeps) => {
     if (learnAsker(machine, dev, option, !isToGroup)) answer(dev, own !== 0, isToGroup)
     consume(skb)
   }
+  const isForMany = (skb: number): boolean => i32[skb + SKB_PKT_TYPE] !== PACKET_HOST
   /** Row of the target where a router answers for it (pndisc_is_router), or 0. */
   const proxiedOn = (dev: number): number => {
     const isOn = [CONF_ALL, dev].some((row) => i32[confRow(arena, row) + Conf6.proxy_ndp] !== 0)
@@ -302,11 +309,20 @@ export const createNdisc = (deps: NdiscDeps) => {
       }
       return consume(skb)
     }
+    // our own answer for another, which comes back
+    if (option >= 0 && isOwnMac(dev, option) && proxiedOn(dev) !== 0) return consume(skb)
     copyAddr(i32, key, target, 0)
     const row = table.lookup(dev, key)
     // what has failed is asked for anew, not believed
     if (row !== 0 && i32[row + NEIGH_STATE] !== NUD_FAILED) heard(machine, row, flags, option)
     consume(skb)
+  }
+  const isOwnMac = (dev: number, option: number): boolean => {
+    const own = (deviceRow(arena, dev) + DEV_MAC) << 2
+    return (
+      options.llAddrHi(u8, option) === ethernet.macHi(u8, own) &&
+      options.llAddrLo(u8, option) === ethernet.macLo(u8, own)
+    )
   }
   /** Section 7.2.5. */
   const heard = (machine: Neighbour, row: number, flags: number, option: number): void => {

@@ -22,7 +22,9 @@ import { createNdisc } from '../ipv6/ndisc.ts'
 import { createRaInput } from '../ipv6/ra-input.ts'
 import { createRaOutput } from '../ipv6/ra-output.ts'
 import { createRs } from '../ipv6/rs.ts'
+import { createProxyQueue } from '../neigh/proxy-queue.ts'
 import type { NfHooks } from '../netfilter/hooks.ts'
+import { Conf6 } from '../shm/devconf.ts'
 import { Ipi } from '../shm/ipi.ts'
 import { ETH_P_IPV6 } from '../wire/ethernet.ts'
 import { ICMPV6_PKT_TOOBIG } from '../wire/icmpv6.ts'
@@ -108,12 +110,19 @@ export const createIpv6 = ({ machine, link, neigh, routing, frags, protos, nf }:
     gateway.set([e, f, g, h])
     ndiscRedirect.redirected(dev, dest, gateway)
   })
+  const proxyQueue = createProxyQueue({
+    ...common,
+    timer: machine.words(TIMER_WORDS),
+    conf: Conf6,
+    receive: (skb) => ndiscRcv(skb),
+  })
   const { ndiscRcv, ndSolicit, ndProbe, ndNotify } = createNdisc({
     ...common,
     ...raInput,
     ...raOutput,
     ...ndiscRedirect,
     ...neigh.pneigh,
+    ...proxyQueue,
     ndSend,
     table,
     neighbour: neigh.neighbour,
@@ -162,6 +171,7 @@ export const createIpv6 = ({ machine, link, neigh, routing, frags, protos, nf }:
     mld,
     mr,
     ndNotify,
+    proxyQueue,
     linkFailure,
     refresh,
     ceaseAll: raOutput.ceaseAll,

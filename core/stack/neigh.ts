@@ -10,8 +10,10 @@ import type { Icmp } from '../ipv4/icmp.ts'
 import { NEIGH_ADDR, NEIGH_IFINDEX } from '../neigh/neigh-constants.ts'
 import { createNeighOutput } from '../neigh/neigh-output.ts'
 import { createPneigh } from '../neigh/pneigh.ts'
+import { createProxyQueue } from '../neigh/proxy-queue.ts'
 import { createNeighTable } from '../neigh/neigh-table.ts'
 import { createNeighbour } from '../neigh/neighbour.ts'
+import { Conf4 } from '../shm/devconf.ts'
 import { Ipi, Notify } from '../shm/ipi.ts'
 import { ETH_P_IP } from '../wire/ethernet.ts'
 import type { Link } from './link.ts'
@@ -46,10 +48,17 @@ export const createNeigh = (machine: Machine, link: Link, deps: NeighDeps) => {
   const notify = createNotify(machine)
   const neighbour =
     thread === NEIGH_CPU ? createNeighbour({ ...machine, ...timer(), table, notify }) : null
+  const proxyQueue = createProxyQueue({
+    ...machine,
+    timer: words(TIMER_WORDS),
+    conf: Conf4,
+    receive: (skb) => arp.arpRcv(skb),
+  })
   const arp = createArp({
     ...machine,
     ...routing,
     ...pneigh,
+    ...proxyQueue,
     table,
     neighbour,
     ethHeader: ether.ethHeader,
@@ -58,7 +67,7 @@ export const createNeigh = (machine: Machine, link: Link, deps: NeighDeps) => {
     selectSource: (dev, target) => select4(dev, target, RT_SCOPE_LINK),
   })
   neighbour?.registerOps('v4', { ethertype: ETH_P_IP, solicit: arp.arpSolicit })
-  return { neighTable: table, neighOutput, neighbour, pneigh, arp }
+  return { neighTable: table, neighOutput, neighbour, pneigh, proxyQueue, arp }
 }
 
 /** Tells control, and so its watchers, of a neighbour's change. */

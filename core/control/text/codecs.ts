@@ -138,8 +138,7 @@ export const createCodecs = (names: DeviceNames) => {
       device: ({ neigh }) => neigh.dev,
     },
     RTM_DELNEIGH: {
-      read: ({ type, neigh: { proxy, ...neigh } }) =>
-        as(readNeighKey(neigh, names), (key) => ({ type, neigh: { ...key, isProxy: proxy } })),
+      read: ({ type, neigh }) => as(readNeighKey(neigh, names), (neigh) => ({ type, neigh })),
       write: (item) => item,
       device: ({ neigh }) => neigh.dev,
     },

@@ -62,7 +62,7 @@ const addressOf = (ifname: string, info: AddressInfo): ConfigAddress => {
 }
 
 /** The name of a device's own setting: the row of `default` has what it is when nobody sets it. */
-const DEVICE_SETTING = /^(net\.ipv[46]\.conf)\.(?!(?:all|default)\.)(.+)\.(\w+)$/
+const DEVICE_SETTING = /^(net\.ipv[46]\.(?:conf|neigh))\.(?!(?:all|default)\.)(.+)\.(\w+)$/
 /** These are what another makes of them. */
 const FOLLOWS: Readonly<Record<string, string>> = {
   'net.ipv4.conf.all.forwarding': 'net.ipv4.ip_forward',
@@ -122,6 +122,10 @@ const neighKey = (neigh: NeighSpec | NeighItem): string =>
   `${neigh.dev} ${sameAddress(neigh.dst)} ${isProxy(neigh)}`
 const isProxy = (neigh: NeighSpec | NeighItem): boolean =>
   'flags' in neigh ? (neigh.flags?.includes('proxy') ?? false) : 'proxy' in neigh
+const flagsOf = ({ proxy, router }: Pick<NeighItem, 'proxy' | 'router'>): string[] => [
+  ...(proxy ? ['proxy'] : []),
+  ...(router ? ['router'] : []),
+]
 const routeKey = (route: RouteSpec): string => {
   const prefix = parsePrefix(route.dst)
   const first = route.gateway ?? route.via?.host ?? route.nexthops?.[0]?.gateway
@@ -244,11 +248,11 @@ export const createConfig = (
       now[name.replace(DEVICE_SETTING, '$1.default.$3')]
     const set = Object.entries(now).filter(([name, value]) => otherwise(name) !== value)
     const neigh = neighs().map(
-      ({ dst, dev, lladdr, proxy }): NeighSpec => ({
+      ({ dst, dev, lladdr, ...neigh }): NeighSpec => ({
         dst,
         dev,
         ...(lladdr && { lladdr }),
-        ...(proxy && { flags: ['proxy'] }),
+        ...(flagsOf(neigh).length > 0 && { flags: flagsOf(neigh) }),
       })
     )
     const [maddr, mroute] = [maddrs(), mroutes()]
@@ -376,7 +380,10 @@ export const createConfig = (
       .map(([, { dev, dst, proxy }]) => del({ type: 'RTM_DELNEIGH', neigh: { dev, dst, proxy } }))
     const come = wanted.flatMap((neigh, index) => {
       const now = running.get(neighKey(neigh))
-      const isSo = now !== undefined && (neigh.lladdr ?? now.lladdr) === now.lladdr
+      const isSo =
+        now !== undefined &&
+        (neigh.lladdr ?? now.lladdr) === now.lladdr &&
+        (neigh.flags?.includes('router') ?? false) === (now.router ?? false)
       const at = `neigh[${index}]`
       return isSo ? [] : [add({ type: 'RTM_NEWNEIGH', flags: PUT, neigh }, at)]
     })

@@ -17,7 +17,7 @@ import {
 } from '../../neigh/neigh-constants.ts'
 import { formatMac, formatWords, parseAddr, parseMac } from '../../wire/text.ts'
 import type * as numbers from '../rtnetlink.ts'
-import type { NeighFilter, NeighItem, NeighSpec, NudState, Refused } from './messages.ts'
+import type { NeighFilter, NeighItem, NeighName, NeighSpec, NudState, Refused } from './messages.ts'
 import type { DeviceNames } from './names.ts'
 import { badPrefix, familyNumber, noSuchDevice, refuseAs, isRefused } from './names.ts'
 
@@ -38,13 +38,13 @@ export const NUD_NAMES = new Map(
 )
 
 export const readNeighKey = (
-  { dev, dst }: Pick<NeighSpec, 'dev' | 'dst'>,
+  { dev, dst, proxy }: NeighName,
   names: DeviceNames
-): numbers.NeighKey | Refused => {
+): numbers.EitherNeighKey | Refused => {
   const ifindex = names.ifindexOf(dev)
   if (ifindex === 0) return noSuchDevice(dev)
   const addr = parseAddr(dst)
-  return addr === null ? badPrefix(dst, 'dst') : { ifindex, words: addr.words }
+  return addr === null ? badPrefix(dst, 'dst') : { ifindex, words: addr.words, isProxy: proxy }
 }
 
 export const readNeigh = (neigh: NeighSpec, names: DeviceNames): numbers.NeighChange | Refused => {

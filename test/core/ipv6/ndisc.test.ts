@@ -11,6 +11,7 @@ import {
 import { Mib, Softnet } from '../../../core/shm/counters.ts'
 import { Conf6 } from '../../../core/shm/devconf.ts'
 import { Ipi } from '../../../core/shm/ipi.ts'
+import { Holder } from '../../../core/skb/budget.ts'
 import { Drop } from '../../../core/skb/drop.ts'
 import { IPPROTO_HOPOPTS } from '../../../core/wire/ipproto.ts'
 import { NA_OVERRIDE, NA_ROUTER, NA_SOLICITED } from '../../../core/wire/ndisc.ts'
@@ -123,6 +124,9 @@ describe('a solicitation', () => {
     path.mcJoin(2, Int32Array.of(0xff020000, 0, 1, 0xff000000))
     path.settle()
     path.receive(ask({ target: '2001:db8:2::', ...solicitedNode('2001:db8:2::') }), 2)
+    // the others have a chance to be first (section 7.2.7)
+    expect(sentNd(path)).toEqual([])
+    path.advance(800)
     expect(sentNd(path)[0]).toMatchObject({ saddr: OWN, flags: NA_ROUTER | NA_SOLICITED })
   })
   test('by its group, without a link address, from one we do not know: nobody to answer', () => {
@@ -343,6 +347,7 @@ describe('for a neighbour that it stands in for (ip neigh add proxy)', () => {
   const router = (flags = 0) => {
     const path = createRouter6()
     path.setConf(2, Conf6.proxy_ndp, 1)
+    path.setConf(2, Conf6.proxy_delay, 0)
     path.addProxy(2, AWAY, flags)
     path.addRoute(`${AWAY}/128`, 3, { via: 'fe80::5' })
     path.settle()
@@ -363,6 +368,27 @@ describe('for a neighbour that it stands in for (ip neigh add proxy)', () => {
       expect(sentNd(path)[0]!.option).toEqual([TLLA, OWN_MAC])
       expect(path.isAllReturned()).toBe(true)
     }
+  })
+  test('it waits before it does, unless it is asked alone (proxy_delay, section 7.2.8)', () => {
+    const path = router()
+    path.setConf(2, Conf6.proxy_delay, 80)
+    path.receive(ask({ target: AWAY, daddr: AWAY, dst: OWN_MAC }), 2)
+    expect(sentNd(path)).toMatchObject([{ type: NA, target: AWAY }])
+    path.receive(ask(about), 2)
+    expect(sentNd(path)).toHaveLength(1)
+    expect(path.first.skbs.budget.smallHeld(Holder.proxy)).toBe(1)
+    path.advance(800)
+    expect(sentNd(path)).toMatchObject([{ type: NA }, { type: NA, target: AWAY, daddr: HOST }])
+    expect(path.isAllReturned()).toBe(true)
+  })
+  test('its own answer that comes back teaches it nothing', () => {
+    const path = router()
+    path.setNeigh(2, AWAY, CLIENT_MAC, NUD_STALE)
+    const back = { target: AWAY, saddr: 'fe80::1', daddr: 'ff02::1', flags: NA_OVERRIDE }
+    path.receive(say({ ...back, options: llOption(TLLA, OWN_MAC) }), 2)
+    expect(path.neighMac(2, AWAY)).toBe(CLIENT_MAC)
+    path.receive(say({ ...back, options: llOption(TLLA, OTHER_MAC) }), 2)
+    expect(path.neighMac(2, AWAY)).toBe(OTHER_MAC)
   })
   test('it says so to who tries the address', () => {
     const path = router()
