@@ -29,8 +29,8 @@ export type DaemonOptions = {
   readonly state: string | null
   /** Absolute path of the folder in which links record and replay; null: none. */
   readonly files: string | null
-  /** Path of the module that exports createHostApp: threads load it themselves. */
-  readonly hostApp: string
+  /** Path of the module that exports createHostApp: threads load it themselves; null: no web servers. */
+  readonly hostApp: string | null
 }
 
 export type Daemon = {

@@ -11,8 +11,7 @@ import { serveHttp } from '../app/http.ts'
 import { installWeb } from '../app/http-response.ts'
 import { announce } from '../thread-data.ts'
 import { createWake } from '../wake.ts'
-import type { AppHost } from './host.ts'
-import { createHost } from './host.ts'
+import { createLabHost, type LabHost } from './host.ts'
 import type { LabData } from './lab-data.ts'
 import type { Segment } from './segment.ts'
 import { createSegment } from './segment.ts'
@@ -28,7 +27,7 @@ const { i32, layout } = router
 const block = layout.threadBlocks + thread * THREAD_WORDS
 const { skbs, ipi } = createThread({ arena: router, thread, wake: createWake(router, id) })
 const segments: Segment[] = []
-const hosts: AppHost[] = []
+const hosts: LabHost[] = []
 
 let scheduled = false
 let idle = 0
@@ -74,7 +73,7 @@ for (const lan of lans) {
   const segment = createSegment({ router, skbs, port: lan.port, kick: ipi.kick })
   segments.push(segment)
   for (const spec of lan.hosts) {
-    const host = await createHost(spec, segment, schedule)
+    const host = await createLabHost(spec, segment, schedule)
     segment.addHost(host)
     hosts.push(host)
   }
