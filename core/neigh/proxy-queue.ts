@@ -3,10 +3,11 @@
  * not answer together (RFC 4861 sections 7.2.7 and 7.2.8); then they are received anew. CPU 0; one for each family, by one timer.
  * Linux: pneigh_enqueue(), neigh_proxy_process(), pneigh_queue_purge() (net/core/neighbour.c).
  */
+import { AF_INET6 } from '../base/family.ts'
 import type { Time } from '../base/time.ts'
 import { TIME_MS } from '../base/time.ts'
 import type { TimerWheel } from '../base/timer-wheel.ts'
-import { type Conf4, type Conf6, confRow } from '../shm/devconf.ts'
+import { Conf4, Conf6, confRow } from '../shm/devconf.ts'
 import type { Arena } from '../shm/arena.ts'
 import { Holder } from '../skb/budget.ts'
 import type { DropFn } from '../skb/drop.ts'
@@ -23,10 +24,9 @@ type ProxyQueueDeps = {
   /** First of TIMER_WORDS zero words of this thread. */
   timer: number
   random: () => number
-  /** Where the family's settings lie. */
-  conf: Pick<typeof Conf4 | typeof Conf6, 'proxy_delay' | 'proxy_qlen'>
-  /** arpRcv of ipv4/arp.ts, or ndiscRcv of ipv6/ndisc.ts. */
-  receive: (skb: number) => void
+  family: number
+  /** core/stack/neigh.ts: arpRcv (ipv4/arp.ts), and core/stack/ipv6.ts: ndiscRcv. */
+  redo: (skb: number) => void
 }
 
 export type ProxyQueue = ReturnType<typeof createProxyQueue>
@@ -37,27 +37,30 @@ const ROOM = 512
 const UNIT_MS = 10
 
 export const createProxyQueue = (deps: ProxyQueueDeps) => {
-  const { arena, skbs, drop, time, wheel, timer, random, conf, receive } = deps
+  const { arena, skbs, drop, time, wheel, timer, random, family, redo } = deps
   const { i32 } = arena
   const { budget } = skbs
+  const isV6 = family === AF_INET6
+  const delayWord = isV6 ? Conf6.proxy_delay : Conf4.proxy_delay
+  const qlenWord = isV6 ? Conf6.proxy_qlen : Conf4.proxy_qlen
   const waiting = new Int32Array(ROOM)
   const dueMs = new Int32Array(ROOM)
   const due = new Int32Array(ROOM)
   let length = 0
-  let isReceiving = false
+  let isRedone = false
 
-  const delayOf = (dev: number): number => i32[confRow(arena, dev) + conf.proxy_delay]
+  const delayOf = (dev: number): number => i32[confRow(arena, dev) + delayWord]
   const heldBy = (dev: number): number => {
     let held = 0
     for (let k = 0; k < length; k++) if (i32[waiting[k] + SKB_DEV] === dev) held++
     return held
   }
   /** Whether the question is to wait: it has not yet, and its device wants it. */
-  const mustWait = (skb: number): boolean => !isReceiving && delayOf(i32[skb + SKB_DEV]) !== 0
+  const mustWait = (skb: number): boolean => !isRedone && delayOf(i32[skb + SKB_DEV]) !== 0
 
   const enqueue = (skb: number): void => {
     const dev = i32[skb + SKB_DEV]
-    const isFull = length === ROOM || heldBy(dev) > i32[confRow(arena, dev) + conf.proxy_qlen]
+    const isFull = length === ROOM || heldBy(dev) > i32[confRow(arena, dev) + qlenWord]
     if (isFull || !budget.mayHold(skb, Holder.proxy)) return drop(skb, Drop.NEIGH_QUEUEFULL)
     budget.hold(skb, Holder.proxy)
     waiting[length] = skb
@@ -85,9 +88,9 @@ export const createProxyQueue = (deps: ProxyQueueDeps) => {
     for (let k = 0; k < length; )
       if (((dueMs[k] - time[TIME_MS]) | 0) <= 0) due[count++] = take(k)
       else k++
-    isReceiving = true
-    for (let k = 0; k < count; k++) receive(due[k])
-    isReceiving = false
+    isRedone = true
+    for (let k = 0; k < count; k++) redo(due[k])
+    isRedone = false
     arm()
   })
   /** Nobody is answered by a device that is down. */

@@ -24,7 +24,6 @@ import { createRaOutput } from '../ipv6/ra-output.ts'
 import { createRs } from '../ipv6/rs.ts'
 import { createProxyQueue } from '../neigh/proxy-queue.ts'
 import type { NfHooks } from '../netfilter/hooks.ts'
-import { Conf6 } from '../shm/devconf.ts'
 import { Ipi } from '../shm/ipi.ts'
 import { ETH_P_IPV6 } from '../wire/ethernet.ts'
 import { ICMPV6_PKT_TOOBIG } from '../wire/icmpv6.ts'
@@ -113,8 +112,8 @@ export const createIpv6 = ({ machine, link, neigh, routing, frags, protos, nf }:
   const proxyQueue = createProxyQueue({
     ...common,
     timer: machine.words(TIMER_WORDS),
-    conf: Conf6,
-    receive: (skb) => ndiscRcv(skb),
+    family: AF_INET6,
+    redo: (skb) => ndiscRcv(skb),
   })
   const { ndiscRcv, ndSolicit, ndProbe, ndNotify } = createNdisc({
     ...common,

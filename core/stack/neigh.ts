@@ -2,6 +2,7 @@
  * The neighbours of a stack: the table that all CPUs read, what waits for a neighbour on this one, and ARP. CPU 0 also runs
  * the state machine, which answers the others and control.
  */
+import { AF_INET } from '../base/family.ts'
 import { TIMER_WORDS } from '../base/timer-wheel.ts'
 import { createSourceSelection } from '../inet/source.ts'
 import { RT_SCOPE_LINK } from '../inet/nexthop-constants.ts'
@@ -13,7 +14,6 @@ import { createPneigh } from '../neigh/pneigh.ts'
 import { createProxyQueue } from '../neigh/proxy-queue.ts'
 import { createNeighTable } from '../neigh/neigh-table.ts'
 import { createNeighbour } from '../neigh/neighbour.ts'
-import { Conf4 } from '../shm/devconf.ts'
 import { Ipi, Notify } from '../shm/ipi.ts'
 import { ETH_P_IP } from '../wire/ethernet.ts'
 import type { Link } from './link.ts'
@@ -51,8 +51,8 @@ export const createNeigh = (machine: Machine, link: Link, deps: NeighDeps) => {
   const proxyQueue = createProxyQueue({
     ...machine,
     timer: words(TIMER_WORDS),
-    conf: Conf4,
-    receive: (skb) => arp.arpRcv(skb),
+    family: AF_INET,
+    redo: (skb) => arp.arpRcv(skb),
   })
   const arp = createArp({
     ...machine,
