@@ -13,6 +13,7 @@ import { queryFlag, queryNumber } from '../schemas/common.ts'
 import { refusal } from './change.ts'
 import type { Api, ApiEnv, AppDeps } from './deps.ts'
 import { doc } from './doc.ts'
+import { NDJSON } from './list.ts'
 import { createPcapng } from './pcapng.ts'
 
 /** How often frames are fetched: a ring has room for what comes meanwhile. */
@@ -32,7 +33,7 @@ const query = {
   drops: queryFlag.optional(),
 }
 
-const captureItem = z.object({
+const captureItem = z.strictObject({
   dev: z.string().optional(),
   filter: z.string().optional(),
   snaplen: z.int().optional(),
@@ -41,6 +42,21 @@ const captureItem = z.object({
   captured: z.int(),
   lost: z.int(),
 })
+
+const captures = z.strictObject({ items: z.array(captureItem) })
+/** A line: a frame, or how many were lost until now. */
+const line = z.union([
+  z.strictObject({
+    time: z.number(),
+    dev: z.string(),
+    cpu: z.int(),
+    direction: z.enum(['in', 'out']),
+    drop: z.string().nullable(),
+    length: z.int(),
+    frame: z.string(),
+  }),
+  z.strictObject({ lost: z.int() }),
+])
 
 /** What is written of the frames: `news` stands for a moment without any. */
 type Writer = {
@@ -159,7 +175,7 @@ export const createCaptureEndpoints = ({ control }: AppDeps): Api => {
     )
   }
 
-  api.get('/captures', doc('Captures that are open', { tag: 'capture', items: captureItem }), (c) =>
+  api.get('/captures', doc('Captures that are open', { tag: 'capture', answer: captures }), (c) =>
     c.json({ items: [...open].map((item) => item()) })
   )
   api.get(
@@ -168,6 +184,7 @@ export const createCaptureEndpoints = ({ control }: AppDeps): Api => {
       tag: 'capture',
       like: 'tcpdump -i DEV -s SNAPLEN -c LIMIT -Q DIRECTION -w - FILTER',
       query,
+      media: { 'application/x-pcapng': z.string(), [NDJSON]: line },
     }),
     (c) => {
       const { limit = Number.POSITIVE_INFINITY, ...spec } = check(

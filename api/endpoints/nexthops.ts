@@ -3,6 +3,7 @@ import type { Context } from 'hono'
 import { Hono } from 'hono'
 import type { NexthopItem, NexthopObjectSpec } from '../../core/control/text/messages.ts'
 import { NLM_F_CREATE, NLM_F_EXCL, NLM_F_REPLACE } from '../../core/control/nlm-flags.ts'
+import { nexthopItem } from '../schemas/answers/nexthop.ts'
 import { nexthopJson } from '../iproute2/nexthop.ts'
 import { queryNumber } from '../schemas/common.ts'
 import { nexthopBody, nexthopFilter, nexthopSpec } from '../schemas/nexthop.ts'
@@ -25,7 +26,13 @@ export const createNexthopEndpoints = ({ control }: AppDeps): Api => {
 
   api.get(
     '/nexthops',
-    doc('Lists nexthop objects', { tag, like: 'ip nexthop', query: nexthopFilter }),
+    doc('Lists nexthop objects', {
+      tag,
+      like: 'ip nexthop',
+      query: nexthopFilter,
+      items: nexthopItem,
+      shown: nexthopItem.partial(),
+    }),
     (c) => {
       const { words, filter } = readListQuery(c, nexthopFilter)
       const chunks = dumpOf(control, { type: 'RTM_GETNEXTHOP', filter })
@@ -41,6 +48,8 @@ export const createNexthopEndpoints = ({ control }: AppDeps): Api => {
       tag,
       like: 'ip nexthop add',
       body: nexthopSpec,
+      example: { via: '10.1.0.7', dev: 'veth0' },
+      change: nexthopItem,
       status: 201,
     }),
     async (c) => {
@@ -55,21 +64,38 @@ export const createNexthopEndpoints = ({ control }: AppDeps): Api => {
       tag,
       like: 'ip nexthop replace',
       body: nexthopSpec,
+      example: { id: 7, via: '10.1.0.7', dev: 'veth0' },
+      change: nexthopItem,
     }),
     async (c) => put(c, await readBody(c, nexthopSpec))
   )
 
-  api.get(PATH, doc('Shows a nexthop object', { tag, like: 'ip nexthop get' }), (c) =>
-    sendItem(c, control, { type: 'RTM_GETNEXTHOP', id: idOf(c) }, nexthopJson)
+  api.get(
+    PATH,
+    doc('Shows a nexthop object', {
+      tag,
+      like: 'ip nexthop get',
+      item: nexthopItem,
+      shown: nexthopItem.partial(),
+    }),
+    (c) => sendItem(c, control, { type: 'RTM_GETNEXTHOP', id: idOf(c) }, nexthopJson)
   )
-  api.put(PATH, doc('Adds or replaces a nexthop object', { tag, body: nexthopBody }), async (c) =>
-    put(c, { ...(await readBody(c, nexthopBody)), id: idOf(c) })
+  api.put(
+    PATH,
+    doc('Adds or replaces a nexthop object', {
+      tag,
+      body: nexthopBody,
+      example: { via: '10.1.0.7', dev: 'veth0' },
+      change: nexthopItem,
+    }),
+    async (c) => put(c, { ...(await readBody(c, nexthopBody)), id: idOf(c) })
   )
   api.delete(
     PATH,
     doc('Deletes a nexthop object, its routes and its place in groups', {
       tag,
       like: 'ip nexthop del',
+      change: nexthopItem,
     }),
     (c) => sendChange(c, control, { type: 'RTM_DELNEXTHOP', id: idOf(c) })
   )

@@ -28,6 +28,7 @@ import { createMemory } from './memory.ts'
 import { createMroutes } from './mroutes.ts'
 import { createNeigh } from './neigh.ts'
 import { createNexthopObjects } from './nexthops.ts'
+import { createPneighs } from './pneighs.ts'
 import { createPublisher } from './publish.ts'
 import type { RibRoute } from './rib-route.ts'
 import type { SeenRoute } from './route-expiry.ts'
@@ -150,7 +151,7 @@ export const createControl = (deps: ControlDeps) => {
 
   /** What undoes the route changes of an atomic batch, while one runs. */
   let journal: { event: 'new' | 'del'; route: RibRoute }[] | null = null
-  const { rib, fib, nexthops, objects, fibRules, routeExpiry, ifaddrs, addrconf } = createTables({
+  const tables = createTables({
     arena,
     retire,
     reclaim,
@@ -168,11 +169,18 @@ export const createControl = (deps: ControlDeps) => {
       note('address', event, () => at)
     },
   })
+  const { rib, fib, nexthops, objects, fibRules, routeExpiry, ifaddrs, addrconf } = tables
   const links = createLinks({
     arena,
     kinds,
     hasEnded,
-    addresses: ifaddrs,
+    addresses: {
+      ...ifaddrs,
+      deviceDown: (ifindex) => {
+        pneighs.deviceDown(ifindex)
+        ifaddrs.deviceDown(ifindex)
+      },
+    },
     random,
     publish,
     within: createPatience(nowUs, pause),
@@ -190,6 +198,7 @@ export const createControl = (deps: ControlDeps) => {
     onEvent: (event, ifindex) => {
       if (event === 'del') {
         maddrs.deviceGone(ifindex)
+        pneighs.deviceDown(ifindex)
         mroutes.deviceGone(ifindex)
       }
       fibRules.devicesChanged()
@@ -229,7 +238,8 @@ export const createControl = (deps: ControlDeps) => {
     tableIds: rib.tableIds,
     onEvent: (event, rule) => note('rule', event, () => rule),
   })
-  const neigh = createNeigh({ arena, time, calls, isDevice: links.isDevice })
+  const pneighs = createPneighs({ arena, answerFor: tables.answerFor })
+  const neigh = createNeigh({ arena, time, calls, isDevice: links.isDevice, pneighs })
   const devConf = createDevConf({
     arena,
     links,

@@ -3,24 +3,20 @@
  * of one does to groups and routes: they follow it, at once. Control thread. Linux: net/ipv4/nexthop.c (rtm_to_nh_config,
  * nexthop_add, insert_nexthop, replace_nexthop, remove_nexthop, nh_netdev_event).
  */
-import { AF_INET } from '../base/family.ts'
 import { Errno } from '../base/errno.ts'
 import { RTN_UNICAST } from '../base/flowi.ts'
 import { isUp } from '../inet/multipath.ts'
-import {
-  LOOPBACK_IFINDEX,
-  RT_SCOPE_HOST,
-  RT_SCOPE_LINK,
-  RTNH_F_ONLINK,
-} from '../inet/nexthop-constants.ts'
+import { LOOPBACK_IFINDEX } from '../inet/nexthop-constants.ts'
 import type { Arena } from '../shm/arena.ts'
 import type { Outcome, Refused } from './answers.ts'
 import { changed, chunks, isRefused, refuse, told } from './answers.ts'
 import type { Links } from './links/links.ts'
 import { NLM_F_CREATE, NLM_F_EXCL, NLM_F_REPLACE } from './nlm-flags.ts'
 import type { NexthopObject, NexthopStore } from './nexthop-store.ts'
+import { scopeFault } from './nexthop-store.ts'
 import type { Rib } from './rib.ts'
 import type { RibRoute } from './rib-route.ts'
+import type { Routes } from './routes.ts'
 import type { MessageOf, NexthopFilter } from './rtnetlink.ts'
 
 /** As many objects as there may be: each is asked at every change of a device. */
@@ -30,34 +26,13 @@ type NexthopsDeps = {
   arena: Arena
   objects: NexthopStore
   rib: Pick<Rib, 'usersOf' | 'turnOver' | 'tellOf' | 'flushBy'>
-  /** Finds and checks a next hop as a route's. */
-  check: (route: RibRoute) => RibRoute | Refused
   onEvent: (event: 'new' | 'del', one: NexthopObject) => void
   /** Does somebody want to hear of routes? */
   isWatched: () => boolean
-} & Pick<Links, 'isDevice' | 'hasCarrier'>
+} & Pick<Links, 'isDevice' | 'hasCarrier'> &
+  Pick<Routes, 'check'>
 
 const invalid = (words: string, field: string): Refused => refuse(Errno.EINVAL, words, field)
-
-/** Why a route of that family and scope cannot go by an object, whose parts these are; null: it can. */
-export const scopeFault = (
-  family: number,
-  scope: number,
-  { members }: NexthopObject,
-  parts: readonly NexthopObject[]
-): string | null => {
-  if (family !== AF_INET)
-    return parts.some((part) => part.family === AF_INET)
-      ? 'IPv6 routes can not use an IPv4 nexthop'
-      : null
-  if (scope === RT_SCOPE_HOST && members !== null)
-    return 'Route with host scope can not have multiple nexthops'
-  if (scope === RT_SCOPE_HOST && parts[0].gateway !== null)
-    return 'Route with host scope can not have a gateway'
-  if ((parts[0].flags & RTNH_F_ONLINK) !== 0 && scope >= RT_SCOPE_LINK)
-    return 'Scope mismatch with nexthop'
-  return null
-}
 
 export const createNexthopObjects = (deps: NexthopsDeps) => {
   const { arena, objects, rib, check, isDevice, hasCarrier, onEvent, isWatched } = deps
@@ -113,7 +88,7 @@ export const createNexthopObjects = (deps: NexthopsDeps) => {
 
   /** May `after` be in the place of `before`? Null: it may. */
   const replaceFault = (before: NexthopObject, after: NexthopObject): Refused | null => {
-    const groups = objects.groupsOf(before.id)
+    const groups = objects.groupsWith(before.id)
     const users = [before, ...groups].flatMap(({ id }) => rib.usersOf(id))
     const parts = objects.partsOf(after)
     for (const { family, scope } of users) {
@@ -146,7 +121,7 @@ export const createNexthopObjects = (deps: NexthopsDeps) => {
   const replace = (before: NexthopObject, after: NexthopObject): Outcome<NexthopObject> => {
     const fault = replaceFault(before, after)
     if (fault !== null) return fault
-    const groups = objects.groupsOf(after.id).map(({ id }) => id)
+    const groups = objects.groupsWith(after.id).map(({ id }) => id)
     if (!put([after], groups)) return noRoom()
     onEvent('new', after)
     if (isWatched()) rib.tellOf([after.id, ...groups])
@@ -155,7 +130,7 @@ export const createNexthopObjects = (deps: NexthopsDeps) => {
 
   /** With it go its routes, and the groups of which it was the last with theirs. */
   const remove = (one: NexthopObject): boolean => {
-    const groups = objects.groupsOf(one.id)
+    const groups = objects.groupsWith(one.id)
     const emptied = groups.filter(({ members }) => members!.length === 1)
     const shrunk = groups
       .filter((group) => !emptied.includes(group))
@@ -225,7 +200,7 @@ export const createNexthopObjects = (deps: NexthopsDeps) => {
       if (members !== null || isBlackhole || objects.get(id) === undefined) continue
       if ((isUp(arena, dev) && hasCarrier(dev)) || remove(one)) continue
       // no room for what the groups would go by without it
-      for (const group of objects.groupsOf(id)) rib.flushBy(group.id)
+      for (const group of objects.groupsWith(id)) rib.flushBy(group.id)
       remove(one)
     }
   }

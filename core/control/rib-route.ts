@@ -10,7 +10,6 @@ import { RTPROT_RA } from '../inet/nexthop-constants.ts'
 import type { Arena } from '../shm/arena.ts'
 import type { Metrics } from '../shm/dst-metrics.ts'
 import type { Words } from '../wire/text.ts'
-import type { ObjectHop } from './nexthop-store.ts'
 
 /** `gateway` null: on link. */
 export type Hop = {
@@ -40,6 +39,8 @@ export type RibRoute = Prefix & {
   /** The nexthop object that it goes by, which says `dev`, `gateway`, `flags` and `hops`. */
   nhid?: number
 }
+/** The next hop of a nexthop object, and which it is of; weight 0 of one that is in no group. */
+export type ObjectHop = Hop & { id: number }
 /** What a deletion names; what is left out matches anything. */
 export type RouteMatch = Prefix & Partial<Omit<RibRoute, keyof Prefix>>
 /** What a row of one next hop says beside the route: see NH_HOPS_LEFT, NH_WEIGHT, NH_UPPER_BOUND, NH_ID. */

@@ -48,8 +48,8 @@ import type { Arena } from '../shm/arena.ts'
 import type { Words } from '../wire/text.ts'
 import type { Outcome, Refused } from './answers.ts'
 import { changed, isRefused, refuse, told } from './answers.ts'
-import { scopeFault } from './nexthops.ts'
 import type { NexthopStore } from './nexthop-store.ts'
+import { scopeFault } from './nexthop-store.ts'
 import type { Rib } from './rib.ts'
 import type { Hop, RibRoute } from './rib-route.ts'
 import { sameHop, sameWords, withHops } from './rib-route.ts'
@@ -74,6 +74,8 @@ type RoutesDeps = {
   route: Route
 } & Pick<Links, 'isDevice' | 'hasCarrier'> &
   Pick<RouteExpiry, 'more'>
+
+export type Routes = ReturnType<typeof createRoutes>
 
 export const createRoutes = (deps: RoutesDeps) => {
   const { arena, rib, objects, route: router, isDevice, hasCarrier, more } = deps
