@@ -328,15 +328,14 @@ describeE2e(import.meta.path, 'the dashboard', () => {
       expect(await page.text('#tip')).toContain('net_rx_action')
       await page.press('Escape')
       await page.until(`document.querySelector('#tip').hidden`)
-      const words = `[...new Set([...document.querySelectorAll('[data-word]')].map((element) => element.dataset.word))]`
-      const silent: string[] = []
-      for (const word of await page.evaluate<string[]>(words)) {
-        await page.evaluate(
-          `(document.querySelector('[data-word="${word}"]').dispatchEvent(new MouseEvent('mouseover', { bubbles: true })), 0)`
-        )
-        if (!(await page.evaluate<boolean>(`!document.querySelector('#tip').hidden`)))
-          silent.push(word)
-      }
+      const silent = await page.evaluate<string[]>(`[...document.querySelectorAll('[data-word]')]
+        .filter((element) => {
+          element.dispatchEvent(new MouseEvent('mouseover', { bubbles: true }))
+          const isSilent = document.querySelector('#tip').hidden
+          document.querySelector('#tip').hidden = true
+          return isSilent
+        })
+        .map((element) => element.dataset.word)`)
       expect(silent).toEqual([])
     })
 

@@ -35,8 +35,9 @@ export const startTips = (): void => {
   for (const kind of ['mouseover', 'focusin'])
     document.addEventListener(kind, (event) => {
       const target = explained(event)
-      if (target === null) hide()
-      else show(target)
+      if (target !== null) show(target)
+      // what the keyboard stands on stays explained when the pointer rests elsewhere
+      else if (shown !== document.activeElement) hide()
     })
   document.addEventListener('focusout', hide)
   document.addEventListener('scroll', place, true)
