@@ -22,6 +22,7 @@ import { createDebugEndpoints, createServiceEndpoints } from './endpoints/servic
 import { createSocketEndpoints } from './endpoints/sockets.ts'
 import { createStatsEndpoints } from './endpoints/stats.ts'
 import { createSteeringEndpoints } from './endpoints/steering.ts'
+import { createTraceEndpoints } from './endpoints/trace.ts'
 import { createWatchEndpoints } from './endpoints/watch.ts'
 import { answerUnknown } from './methods.ts'
 import { createPages } from './page/pages.ts'
@@ -61,6 +62,7 @@ export const createApp = (deps: AppDeps): Api => {
     createProcEndpoints,
     createWatchEndpoints,
     createCaptureEndpoints,
+    createTraceEndpoints,
   ]
   for (const create of parts) app.route('/v1', create(deps))
   if (deps.debug && deps.throwInWorker) app.route('/v1', createDebugEndpoints(deps.throwInWorker))

@@ -25,6 +25,8 @@ export type DaemonOptions = {
   readonly pin: boolean
   /** Workers take the order to throw. */
   readonly debug: boolean
+  /** Folder in which changes are kept before they are answered; null: they are not. */
+  readonly state: string | null
   /** Absolute path of the folder in which links record and replay; null: none. */
   readonly files: string | null
   /** Path of the module that exports createHostApp: threads load it themselves. */

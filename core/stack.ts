@@ -65,7 +65,7 @@ export const createStack = (deps: StackDeps) => {
 
   const { time, wheel, skbs, ipi, backlog, steer } = machine
   const { xmit } = link
-  const { nf, nf6, mcPoll } = inet
+  const { mcPoll } = inet
   const { sockets, appPort } = layer
   ipi.on(Ipi.SOCK_DESTROY, (from, sk, generation, _a2, _a3, _a4, _a5, request) => {
     ipi.send(from, Ipi.REPLY, request, sockets.destroy(sk, generation))
@@ -113,8 +113,6 @@ export const createStack = (deps: StackDeps) => {
   /** Takes over what control has changed; between turns, at the quiescent point. */
   const refresh = (): void => {
     steer.refresh()
-    nf.publish()
-    nf6.publish()
     inet.refresh()
   }
 

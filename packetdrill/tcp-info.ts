@@ -40,7 +40,7 @@ export const tcpInfo = (i32: Int32Array, sk: number, time: Time): Map<string, nu
     retransmits: word(tp.TP_RETRANSMITS),
     probes: word(tp.TP_PROBES_OUT),
     backoff: word(tp.TP_BACKOFF),
-    options: word(tp.TP_OPTS),
+    options: options(word(tp.TP_OPTS), word(tp.TP_ECN)),
     snd_wscale: word(tp.TP_SND_WSCALE),
     rcv_wscale: word(tp.TP_RCV_WSCALE),
     rto: word(tp.TP_RTO) * 1000,
@@ -77,6 +77,7 @@ export const tcpInfo = (i32: Int32Array, sk: number, time: Time): Map<string, nu
     rwnd_limited: rwnd,
     sndbuf_limited: sndbuf,
     delivered: word(tp.TP_DELIVERED),
+    delivered_ce: word(tp.TP_DELIVERED_CE),
     bytes_sent: tp.read64(i32, sk + tp.TP_BYTES_SENT),
     bytes_retrans: tp.read64(i32, sk + tp.TP_BYTES_RETRANS),
     dsack_dups: word(tp.TP_DSACK_DUPS),
@@ -89,6 +90,12 @@ export const tcpInfo = (i32: Int32Array, sk: number, time: Time): Map<string, nu
   ])
   return new Map([...Object.entries(CONSTANTS), ...named])
 }
+
+/** TCPI_OPT_*; ECN's lie apart. */
+const options = (opts: number, ecn: number): number =>
+  opts |
+  ((ecn & tp.ECN_OK) !== 0 ? CONSTANTS.TCPI_OPT_ECN! : 0) |
+  ((ecn & tp.ECN_SEEN) !== 0 ? CONSTANTS.TCPI_OPT_ECN_SEEN! : 0)
 
 /** Busy, limited by the peer's window, by the send buffer: us, with what runs now. */
 const chronos = (i32: Int32Array, sk: number, nowUs: number): [number, number, number] => {

@@ -3,8 +3,14 @@
  * control plane is what the HTTP API and the command line talk to. Main thread; called by api/cli/run-daemon.ts.
  */
 import { isRefused } from '../core/control/text/names.ts'
-import { createTextControl } from '../core/control/text/control.ts'
-import type { Control, Reply, StackConfig } from '../core/control/text/messages.ts'
+import { createTextControl, type TextControl } from '../core/control/text/control.ts'
+import type {
+  ConfigStep,
+  Control,
+  Message,
+  Reply,
+  StackConfig,
+} from '../core/control/text/messages.ts'
 import { IPPROTO_TCP } from '../core/wire/ipproto.ts'
 import { tcpInfo } from '../core/transport/tcp/sock/tcp-info.ts'
 import { createArena } from '../core/shm/arena.ts'
@@ -18,8 +24,9 @@ import {
   THREAD_RUNNING,
   THREAD_WORDS,
 } from '../core/shm/layout.ts'
+import { createDryRun } from '../core/stack/dry-run.ts'
 import { type AppThreadData, STOP } from './app/thread-data.ts'
-import { kindsOf } from './kinds.ts'
+import { KINDS, kindsOf } from './kinds.ts'
 import { addLans, addUserLink, hints, namespaceOptions } from './lab/demo.ts'
 import type { LabData } from './lab/lab-data.ts'
 import { monotonicUs } from './os/clock.ts'
@@ -29,6 +36,7 @@ import { errnoName, errnoText } from './os/libc.ts'
 import type { Namespace } from './os/netns.ts'
 import { createNamespace } from './os/netns.ts'
 import { random } from './random.ts'
+import { openState, type State } from './state.ts'
 import type { ThreadData } from './thread-data.ts'
 import type { Thread } from './threads.ts'
 import { startThread } from './threads.ts'
@@ -44,6 +52,8 @@ export type DaemonOptions = {
   readonly demo: boolean
   readonly pin: boolean
   readonly debug: boolean
+  /** Folder in which changes are kept; null: they are not. */
+  readonly state: string | null
   /** Absolute path of the folder in which links record and replay; null: none. */
   readonly files: string | null
   /** Path of the module that exports createHostApp. */
@@ -74,6 +84,7 @@ export const startDaemon = async (options: DaemonOptions) => {
   const buffer = allocate(config)
   const arena = createArena(config, buffer)
   const { layout } = arena
+  const state = options.state === null ? null : openState(options.state)
   const id = crypto.randomUUID()
   const wake = createWake(arena, id)
   const secret = crypto.getRandomValues(new Int32Array(2))
@@ -101,6 +112,7 @@ export const startDaemon = async (options: DaemonOptions) => {
     pause: () => new Promise((resolve) => setImmediate(resolve)),
     kinds: kindsOf({ queues, namespaces, files: options.files, say }),
     hasEnded: (thread) => ended.has(thread),
+    dryRun: createDryRun({ arena, kinds: KINDS, nowUs: monotonicUs }),
   })
 
   // what the threads have to tell: neighbours that changed, answers
@@ -138,6 +150,7 @@ export const startDaemon = async (options: DaemonOptions) => {
     await Promise.race([Promise.all(threads.map((thread) => thread.stopped)), patience])
     clearInterval(looking)
     await Promise.all([...namespaces.values()].map((namespace) => namespace.close()))
+    state?.close()
   }
 
   try {
@@ -145,7 +158,8 @@ export const startDaemon = async (options: DaemonOptions) => {
       await start('./net.ts', dataFor(worker))
     for (let nic = 0; nic < config.nics; nic++)
       await start('./nic.ts', dataFor(layout.nicThread + nic))
-    await configure(control, options)
+    if (state === null) await configure(control, options)
+    else await restore(control, state, options, say)
     const lines = options.demo
       ? await addDemo({ arena, control, namespaces, start, dataFor, options })
       : []
@@ -192,7 +206,7 @@ const missingThread = ({ i32, layout }: Arena): string | null => {
 
 /** The taps of the command line, and what the file says. */
 const configure = async (control: Control, { config, taps }: DaemonOptions): Promise<void> => {
-  const { link = [], route, neigh, sysctl } = config
+  const { services: _services, link = [], ...rest } = config
   // what the file says keeps its place: errors name it by its index
   const links = [
     ...link,
@@ -205,14 +219,38 @@ const configure = async (control: Control, { config, taps }: DaemonOptions): Pro
   ]
   const reply = await control.request({
     type: 'CONFIG_SET',
-    config: {
-      link: links,
-      ...(route && { route }),
-      ...(neigh && { neigh }),
-      ...(sysctl && { sysctl }),
-    },
+    config: { ...rest, link: links },
   })
   check(reply, 'configuration')
+}
+
+/**
+ * What was kept, as far as it can be had again; the file's configuration is where a state begins. What is refused now stays in
+ * the file, for a time when it is not.
+ */
+const restore = async (
+  control: TextControl,
+  state: State,
+  options: DaemonOptions,
+  say: (line: string) => void
+): Promise<void> => {
+  const kept = state.load()
+  if (kept === null) await configure(control, options)
+  let refusals = 0
+  const again = async (message: Message): Promise<void> => {
+    const reply = await control.request(message)
+    if (!isRefused(reply)) return
+    refusals++
+    say(`state: ${message.type} was refused: ${reply.message}`)
+  }
+  if (kept !== null) {
+    const { config, changes } = kept
+    const steps = await control.request({ type: 'CONFIG_SET', config, dry_run: true })
+    if (isRefused(steps)) throw new Error(`state: ${steps.message}`)
+    for (const { message } of steps.item as ConfigStep[]) await again(message)
+    for (const message of changes) await again(message)
+  }
+  control.keepIn(state.keep, refusals === 0)
 }
 
 type DemoDeps = {

@@ -95,6 +95,17 @@ export const getStream = async (
   return response.body
 }
 
+/** The lines of JSON of an answer that goes on, as they come. */
+export async function* getLines<T>(cli: Cli, path: string, params: Params): AsyncGenerator<T> {
+  const decoder = new TextDecoder()
+  let rest = ''
+  for await (const chunk of await getStream(cli, path, params, 'application/x-ndjson')) {
+    const lines = (rest + decoder.decode(chunk, { stream: true })).split('\n')
+    rest = lines.pop()!
+    for (const line of lines) yield JSON.parse(line) as T
+  }
+}
+
 export const getItems = async <T>(cli: Cli, path: string, params: Params = {}): Promise<T[]> =>
   (await getJson<{ items: T[] }>(cli, path, params)).items
 
@@ -116,6 +127,16 @@ export const send = async <T>(
     ...(body === undefined ? {} : { body: JSON.stringify(body) }),
   })
   return response.ok ? ((await response.json()) as Change<T>) : refuse(response)
+}
+
+/** A question that needs a body: it changes nothing. */
+export const ask = async <T>(cli: Cli, path: string, body: unknown): Promise<T> => {
+  const response = await cli.fetch(path, {
+    method: 'POST',
+    headers: { 'Content-Type': 'application/json' },
+    body: JSON.stringify(body),
+  })
+  return response.ok ? ((await response.json()) as T) : refuse(response)
 }
 
 /** A segment of a path. */

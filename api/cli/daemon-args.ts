@@ -11,6 +11,8 @@ import { readText } from './files.ts'
 
 export type DaemonArgs = {
   configFile?: string
+  /** Folder in which changes are kept. */
+  state?: string
   workers?: number
   steering?: 'rps' | 'multiqueue'
   api: string[]
@@ -24,12 +26,13 @@ export type DaemonArgs = {
   help: boolean
 }
 
-export const DAEMON_HELP = `Usage: softnet up [ -c FILE ] [ --workers N ] [ --steering rps|multiqueue ] [ --api ADDR ]...
+export const DAEMON_HELP = `Usage: softnet up [ -c FILE ] [ --state DIR ] [ --workers N ] [ --steering rps|multiqueue ] [ --api ADDR ]...
                   [ --tap NAME[=ADDR/LEN] ]... [ --pid-file FILE ] [ --ready-fd N ] [ --duration SECONDS ]
                   [ --pin ] [ --debug ] [ --schema ]
        softnet demo [ --workers N ] [ --api ADDR ]... [ --duration SECONDS ]
    ADDR := unix:PATH | HOST:PORT, by default $SOFTNET_API, [api] listen of FILE, or the default socket and 127.0.0.1:7777;
    over loopback anybody may look, a change needs the socket or the token in the file beside it
+   --state DIR keeps every change before it is answered, and begins with what is there; FILE is where it begins at first
    --schema prints the JSON Schema of FILE, --debug adds endpoints that break things on purpose
 `
 
@@ -87,6 +90,9 @@ export const parseDaemonArgs = (argv: readonly string[]): DaemonArgs => {
       case '--config':
         args.configFile = value()
         break
+      case '--state':
+        args.state = value()
+        break
       case '--workers':
         args.workers = readInteger(option, value(), 1, 32)
         break
@@ -141,7 +147,8 @@ export const readConfig = (file: string, isRunning = false): Config => {
   if (!existsSync(file)) throw new Refused(`softnet: ${file}: No such file or directory`)
   let value: unknown
   try {
-    value = Bun.TOML.parse(readText(file, isRunning))
+    const text = readText(file, isRunning)
+    value = file.endsWith('.json') ? JSON.parse(text) : Bun.TOML.parse(text)
   } catch (error) {
     if (error instanceof Refused) throw error
     throw new Refused(`softnet: ${file}: ${(error as Error).message}`)

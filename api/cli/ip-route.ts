@@ -61,12 +61,17 @@ const readVia = (words: Words, hop: { gateway?: string; via?: RouteSpec['via'] }
   else hop.gateway = word
 }
 
+const readWeight = (word: string): number => {
+  const weight = Number(word)
+  if (Number.isInteger(weight) && weight >= 1 && weight <= 256) return weight
+  throw new UsageError(`Error: argument "${word}" is wrong: "weight" is invalid`)
+}
 const readNexthop = (words: Words): NexthopSpec => {
   const hop: NexthopSpec = {}
   for (;;) {
     if (words.take('via')) readVia(words, hop)
     else if (words.take('dev')) hop.dev = words.next()
-    else if (words.take('weight')) hop.weight = words.number('weight')
+    else if (words.take('weight')) hop.weight = readWeight(words.next())
     else if (words.take('onlink')) hop.flags = ['onlink']
     else break
   }

@@ -5,7 +5,9 @@
 import { availableParallelism } from 'node:os'
 import { dirname, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import type { StackConfig } from '../../core/control/text/messages.ts'
 import { createApp } from '../app.ts'
+import { saveConfig } from '../config-file.ts'
 import type { Daemon, StartDaemon } from '../daemon-options.ts'
 import { type Config, stackPart } from '../schemas/config.ts'
 import { ListenError } from '../listen-error.ts'
@@ -58,6 +60,15 @@ const untilEnd = (args: DaemonArgs, daemon: Daemon, cli: Cli): Promise<string | 
 const filesFolder = ({ files }: Config, configFile: string | undefined): string | null =>
   files === undefined || configFile === undefined ? null : resolve(dirname(configFile), files)
 
+/** Where the daemon was started, whatever becomes of its folder. */
+const saveIn = (file: string) => {
+  const path = resolve(file)
+  return (state: StackConfig): string => {
+    saveConfig(path, state)
+    return path
+  }
+}
+
 const createDaemonApp = (
   api: DaemonApi,
   { token, tokens = [] }: NonNullable<Config['api']>,
@@ -72,6 +83,7 @@ const createDaemonApp = (
     howToChange: api.howToChange,
     netns: daemon.netns,
     notReady: daemon.notReady,
+    ...(args.configFile !== undefined && { saveConfig: saveIn(args.configFile) }),
     debug: args.debug,
     throwInWorker: daemon.throwInWorker,
   })
@@ -119,6 +131,7 @@ const runOn = async (
       demo,
       pin: args.pin || config.pin === true,
       debug: args.debug,
+      state: args.state ?? null,
       files: filesFolder(config, args.configFile),
       hostApp: HOST_APP,
     })

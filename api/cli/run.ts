@@ -3,12 +3,14 @@ import type { Cli, Command } from './cli.ts'
 import { Refused, UsageError } from './cli.ts'
 import { isGone } from './connect.ts'
 import { ethtool } from './ethtool.ts'
+import { config } from './config.ts'
 import { exec } from './exec.ts'
 import { ip } from './ip.ts'
 import { bench, packetdrill } from './programs.ts'
 import { ss } from './ss.ts'
 import { dropwatch, flows, memory, nstat, softnetStat, sysctl } from './stats.ts'
 import { tcpdump } from './tcpdump.ts'
+import { trace } from './trace.ts'
 import { demo, up } from './up.ts'
 
 /** `usage`: the options of a command that leaves its --help to this file. */
@@ -39,7 +41,9 @@ const COMMANDS: Readonly<Record<string, Entry>> = {
   dropwatch: [dropwatch, 'packets that died unused, by reason', '[ -j ]'],
   memory: [memory, 'who holds packet memory, against his bound', '[ -j ]'],
   flows: [flows, 'which worker owns which flow', '[ -j ]'],
+  config: [config, 'the running state as a file, and a file as the state'],
   tcpdump: [tcpdump, 'frames as they go by, in words or as pcapng'],
+  trace: [trace, 'the way of the next packets, or of a made-up one, stage by stage'],
   bench: [bench, 'what it costs and how fast it is, beside the kernel'],
   packetdrill: [packetdrill, 'plays scripts of packetdrill against a stack in this process'],
 }

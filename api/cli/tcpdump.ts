@@ -1,7 +1,7 @@
 /** `softnet tcpdump`: frames as they go by, a line each, or as pcapng into a file or a pipe. */
 import { createWriteStream } from 'node:fs'
 import type { Cli, Command } from './cli.ts'
-import { getStream, UsageError } from './cli.ts'
+import { getLines, getStream, UsageError } from './cli.ts'
 
 const HELP = `Usage: softnet tcpdump [ -i DEV|any ] [ -w FILE|- ] [ -c N ] [ -s LEN ] [ -Q in|out|inout ] [ --drops ] [ FILTER ]
    -i DEV   frames of one device (any: of all)    -w FILE  write pcapng; "-" is standard output
@@ -64,21 +64,13 @@ const lineText = ({ time, dev, direction, drop, frame }: Line): string => {
 }
 
 const print = async (cli: Cli, query: Params): Promise<void> => {
-  const decoder = new TextDecoder()
-  let rest = ''
   let lost = 0
   let seen = 0
-  const frames = await getStream(cli, '/v1/capture', query, 'application/x-ndjson')
-  for await (const chunk of frames) {
-    const lines = (rest + decoder.decode(chunk, { stream: true })).split('\n')
-    rest = lines.pop()!
-    for (const text of lines) {
-      const line = JSON.parse(text) as Line
-      if (line.lost !== undefined) lost = line.lost
-      else {
-        seen++
-        cli.out(cli.json ? `${text}\n` : lineText(line))
-      }
+  for await (const line of getLines<Line>(cli, '/v1/capture', query)) {
+    if (line.lost !== undefined) lost = line.lost
+    else {
+      seen++
+      cli.out(cli.json ? `${JSON.stringify(line)}\n` : lineText(line))
     }
   }
   cli.err(`${seen} packets captured\n${lost} packets dropped\n`)

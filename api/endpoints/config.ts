@@ -1,25 +1,88 @@
-/** /config: the declarative state. PUT makes it so and answers with the steps; ?dry_run=1 only tells them. */
+/**
+ * /config: the declarative state. PUT makes it so and answers with the steps; ?dry_run=1 only tells them, and with
+ * ?confirm_within= it is taken back unless :confirm comes in time. :save writes it into the daemon's file.
+ */
 import { Hono } from 'hono'
 import { z } from 'zod'
+import type { Control, StackConfig } from '../../core/control/text/messages.ts'
+import { isRefused } from '../../core/control/text/names.ts'
+import { refused } from '../problem.ts'
 import { check } from '../schemas/check.ts'
 import { queryFlag } from '../schemas/common.ts'
 import { stackConfig } from '../schemas/config.ts'
-import { readBody, sendChange, sendItem } from './change.ts'
+import { configToml } from '../toml.ts'
+import { readBody, refusal, sendChange, sendItem } from './change.ts'
 import type { Api, ApiEnv, AppDeps } from './deps.ts'
 import { doc } from './doc.ts'
 
 const tag = 'config'
+const LONGEST_S = 3600
+/** `60s`, or a plain number of seconds. */
+const seconds = z
+  .string()
+  .regex(/^\d{1,5}s?$/, { error: 'expected seconds' })
+  .transform((text) => Number.parseInt(text, 10))
+  .pipe(z.int().min(1).max(LONGEST_S))
 
-export const createConfigEndpoints = ({ control }: AppDeps): Api => {
+const configOf = async (control: Control, whole = false): Promise<StackConfig> => {
+  const reply = await control.request({ type: 'CONFIG_GET', whole })
+  if (isRefused(reply)) throw refusal(reply)
+  return reply.item
+}
+
+export const createConfigEndpoints = ({ control, saveConfig }: AppDeps): Api => {
   const api: Api = new Hono<ApiEnv>()
-  api.get('/config', doc('The state, as configuration', { tag }), (c) =>
-    sendItem(c, control, { type: 'CONFIG_GET' })
-  )
-  const query = { dry_run: queryFlag.optional() }
+  /** What takes a change back that nobody confirms; or nothing, while the change is being made. */
+  let unconfirmed: { timer?: ReturnType<typeof setTimeout> } | null = null
+  const takeBackIn = (ms: number, before: StackConfig): void => {
+    const timer = setTimeout(() => {
+      unconfirmed = null
+      void control.request({ type: 'CONFIG_SET', config: before })
+    }, ms)
+    unconfirmed = { timer }
+  }
+  /** Makes a change that is taken back unless it is confirmed. */
+  const changeFor = async (ms: number, change: () => Promise<Response>): Promise<Response> => {
+    if (unconfirmed !== null)
+      throw refused('EBUSY', 'Error: another change waits for its confirmation.')
+    unconfirmed = {}
+    try {
+      const before = await configOf(control, true)
+      const answer = await change()
+      takeBackIn(ms, before)
+      return answer
+    } catch (error) {
+      unconfirmed = null
+      throw error
+    }
+  }
+
+  const shown = { format: z.enum(['json', 'toml']).optional() }
+  api.get('/config', doc('The state, as configuration', { tag, query: shown }), async (c) => {
+    const { format = 'json' } = check(z.strictObject(shown), c.req.query(), 400)
+    if (format === 'json') return sendItem(c, control, { type: 'CONFIG_GET' })
+    const text = configToml(await configOf(control))
+    return c.body(text, 200, { 'Content-Type': 'application/toml' })
+  })
+  const query = { dry_run: queryFlag.optional(), confirm_within: seconds.optional() }
   api.put('/config', doc('Makes the state so', { tag, body: stackConfig, query }), async (c) => {
-    const { dry_run = false } = check(z.strictObject(query), c.req.query(), 400)
+    const { dry_run = false, confirm_within } = check(z.strictObject(query), c.req.query(), 400)
     const config = await readBody(c, stackConfig)
-    return sendChange(c, control, { type: 'CONFIG_SET', config, dry_run })
+    const change = () => sendChange(c, control, { type: 'CONFIG_SET', config, dry_run })
+    const isForGood = confirm_within === undefined || dry_run
+    return isForGood ? change() : changeFor(confirm_within * 1000, change)
+  })
+  api.post('/config:confirm', doc('Keeps a change that would be taken back', { tag }), (c) => {
+    if (unconfirmed?.timer === undefined)
+      throw refused('ENOENT', 'Error: nothing waits for a confirmation.')
+    clearTimeout(unconfirmed.timer)
+    unconfirmed = null
+    return c.json({ revision: control.revision() })
+  })
+  api.post('/config:save', doc("Writes the state into the daemon's file", { tag }), async (c) => {
+    if (saveConfig === undefined)
+      throw refused('EINVAL', 'Error: there is no file to save to (-c).')
+    return c.json({ file: saveConfig(await configOf(control)), revision: control.revision() })
   })
   return api
 }

@@ -1,6 +1,6 @@
 /** What the endpoints need: the control plane, and the few things only the daemon knows. */
 import type { Env, Hono } from 'hono'
-import type { Control } from '../../core/control/text/messages.ts'
+import type { Control, StackConfig } from '../../core/control/text/messages.ts'
 import type { Scope } from '../schemas/config.ts'
 
 export type BodyLimits = { readonly maxBytes: number; readonly withinMs: number }
@@ -22,6 +22,8 @@ export type AppDeps = {
   readonly howToChange?: string
   readonly bodyLimits?: BodyLimits
   readonly netns?: () => readonly NetnsItem[]
+  /** Writes the state into the file that the daemon was started with; its name. */
+  readonly saveConfig?: (state: StackConfig) => string
   /** null when ready; else what is still missing. */
   readonly notReady?: () => string | null
   /** Adds endpoints that break things on purpose. */

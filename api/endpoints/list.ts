@@ -74,7 +74,7 @@ const page = <T>(chunks: Iterable<T[]>, offset: number, limit: number) => {
 }
 
 /** A text made of parts, sent as the reader takes them. */
-const textStream = (parts: Iterator<string>): ReadableStream<Uint8Array> => {
+const textStream = (parts: Generator<string>): ReadableStream<Uint8Array> => {
   const encoder = new TextEncoder()
   return new ReadableStream<Uint8Array>(
     {
@@ -84,6 +84,10 @@ const textStream = (parts: Iterator<string>): ReadableStream<Uint8Array> => {
         const part = parts.next()
         if (part.done) controller.close()
         else controller.enqueue(encoder.encode(part.value))
+      },
+      /** Who walks a table lets it go. */
+      cancel() {
+        parts.return(undefined)
       },
     },
     { highWaterMark: 0 }

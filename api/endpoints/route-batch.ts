@@ -8,13 +8,13 @@ import type { Control, Message, Reply } from '../../core/control/text/messages.t
 import { Problem, unreadable } from '../problem.ts'
 import { check } from '../schemas/check.ts'
 import { queryFlag } from '../schemas/common.ts'
-import { batchLine } from '../schemas/route.ts'
+import { batchLine, plainLine } from '../schemas/route.ts'
 import { checkIfMatch, isDone, refusal } from './change.ts'
 import type { ApiEnv } from './deps.ts'
 import { etag, NDJSON } from './list.ts'
 
-/** Lines that go to the control plane at once, when they need not all succeed. */
-const LINES_AT_ONCE = 1000
+/** Lines that are read, or go to the control plane, in one turn: a change that somebody else asks for waits no longer. */
+const LINES_AT_ONCE = 250
 
 type Flags = Readonly<Record<'add' | 'replace' | 'change' | 'append', number>>
 
@@ -30,8 +30,9 @@ const atLine = (line: number, problem: Problem): Problem =>
 
 const readLine = (text: string, line: number, table: string | number, flags: Flags): Message => {
   try {
-    const { op, route } = check(batchLine, JSON.parse(text))
-    const spec = { ...route, table: route.table ?? table }
+    const value: unknown = JSON.parse(text)
+    const { op, route: spec } = plainLine(value) ?? check(batchLine, value)
+    spec.table ??= table
     return op === 'del'
       ? { type: 'RTM_DELROUTE', route: spec }
       : { type: 'RTM_NEWROUTE', flags: flags[op], route: spec }
@@ -42,11 +43,12 @@ const readLine = (text: string, line: number, table: string | number, flags: Fla
 }
 
 const answerLine = (reply: Reply, line: number): string => {
-  const answer = isDone(reply)
-    ? { line, status: 200, revision: reply.revision }
-    : { line, ...atLine(line, refusal(reply)).toDocument() }
-  return `${JSON.stringify(answer)}\n`
+  if (isDone(reply)) return `{"line":${line},"status":200,"revision":${reply.revision}}\n`
+  return `${JSON.stringify({ line, ...atLine(line, refusal(reply)).toDocument() })}\n`
 }
+
+/** A turn of the event loop. */
+const otherWork = (): Promise<void> => new Promise((resolve) => setImmediate(resolve))
 
 export const runBatch = async (
   c: Context<ApiEnv>,
@@ -61,6 +63,7 @@ export const runBatch = async (
   // Where a message's line is: empty lines are skipped.
   const lineOf: number[] = []
   for (const [i, text] of lines.entries()) {
+    if (i % LINES_AT_ONCE === 0) await otherWork()
     if (text.trim() === '') continue
     messages.push(readLine(text, i + 1, table, flags))
     lineOf.push(i + 1)

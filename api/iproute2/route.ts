@@ -15,14 +15,12 @@ export type RouteShow = {
   readonly omit?: ReadonlySet<'dev' | 'via' | 'table' | 'protocol' | 'scope' | 'type'>
 }
 
-type Shown = RouteItem & { nexthops?: NexthopSpec[] }
-
 const NOTHING: ReadonlySet<never> = new Set()
 
 /** A host route has no /32 in ip's output. */
 const dstText = (dst: string): string => dst.replace(/^([\d.]+)\/32$|^([\da-f:.]+)\/128$/i, '$1$2')
 
-const shownWords = (route: Shown, { details = false, omit = NOTHING }: RouteShow) => ({
+const shownWords = (route: RouteItem, { details = false, omit = NOTHING }: RouteShow) => ({
   type: details || route.type !== 'unicast',
   dev: !(omit as ReadonlySet<string>).has('dev'),
   via: !(omit as ReadonlySet<string>).has('via'),
@@ -36,8 +34,7 @@ const shownWords = (route: Shown, { details = false, omit = NOTHING }: RouteShow
     !(omit as ReadonlySet<string>).has('scope'),
 })
 
-export const routeJson = (item: RouteItem, show: RouteShow = {}): Record<string, unknown> => {
-  const route: Shown = item
+export const routeJson = (route: RouteItem, show: RouteShow = {}): Record<string, unknown> => {
   const is = shownWords(route, show)
   return {
     ...(is.type && { type: route.type }),
@@ -54,8 +51,8 @@ export const routeJson = (item: RouteItem, show: RouteShow = {}): Record<string,
     flags: route.flags,
     ...(route.expires === undefined ? {} : { expires: route.expires }),
     ...(route.metrics?.length ? { metrics: metricsJson(route.metrics) } : {}),
-    ...(route.nexthops?.length ? { nexthops: route.nexthops } : {}),
     ...(route.pref === undefined ? {} : { pref: route.pref }),
+    ...(route.nexthops?.length ? { nexthops: route.nexthops } : {}),
   }
 }
 
@@ -76,13 +73,13 @@ const metricsJson = (metrics: readonly RouteMetrics[]): RouteMetrics[] =>
 const nexthopText = (hop: NexthopSpec): string => {
   const words = ['\tnexthop']
   if (hop.gateway !== undefined) words.push(`via ${hop.gateway}`)
+  if (hop.via !== undefined) words.push(`via ${hop.via.family} ${hop.via.host}`)
   if (hop.dev !== undefined) words.push(`dev ${hop.dev}`)
   words.push(`weight ${hop.weight ?? 1}`, ...(hop.flags ?? []))
   return `${words.join(' ')} `
 }
 
-export const routeText = (item: RouteItem, show: RouteShow = {}): string => {
-  const route: Shown = item
+export const routeText = (route: RouteItem, show: RouteShow = {}): string => {
   const is = shownWords(route, show)
   const words: string[] = []
   if (is.type) words.push(route.type)
@@ -107,12 +104,16 @@ export const routeText = (item: RouteItem, show: RouteShow = {}): string => {
 
 /** `ip -j route get`. */
 export const lookupJson = (found: RouteLookup): Record<string, unknown> => {
-  const { type, table, metrics, ...rest } = found
+  const { type, table, metrics, protocol, uid, cache, ...rest } = found
+  const isV6 = found.dst.includes(':')
   return {
     ...(type === undefined || type === 'unicast' ? {} : { type }),
     ...rest,
     ...(metrics && { metrics: metricsJson(metrics) }),
     ...(table === 'main' ? {} : { table }),
+    ...(protocol === undefined || protocol === 'boot' ? {} : { protocol }),
+    // the words of a cache that IPv6 has not
+    ...(isV6 ? {} : { uid, cache }),
   }
 }
 
@@ -126,10 +127,16 @@ export const lookupText = (found: RouteLookup): string => {
   if (found.via !== undefined) words.push(`via ${found.via.family} ${found.via.host}`)
   words.push(`dev ${found.dev}`)
   if (found.table !== 'main') words.push(`table ${found.table}`)
+  if (found.protocol !== undefined && found.protocol !== 'boot')
+    words.push(`proto ${found.protocol}`)
   if (found.prefsrc !== undefined) words.push(`src ${found.prefsrc}`)
+  if (found.metric !== undefined) words.push(`metric ${found.metric}`)
   words.push(...found.flags)
   if (found.mark !== undefined) words.push(`mark 0x${found.mark.toString(16)}`)
-  if (found.dst.includes(':')) return `${words.join(' ')} ${metricWords(found.metrics).join(' ')}`
+  if (found.dst.includes(':')) {
+    words.push(...metricWords(found.metrics))
+    return `${words.join(' ')} pref ${found.pref}`
+  }
   words.push(`uid ${found.uid}`)
   const cache = found.cache.length === 0 ? '' : `<${found.cache.join(',')}> `
   const iif = found.iif === undefined ? '' : `iif ${found.iif} `

@@ -4,7 +4,8 @@
  */
 import { z } from 'zod'
 import type { StackConfig } from '../../core/control/text/messages.ts'
-import { linkConfig, neighSpec } from './link.ts'
+import { linkConfig, maddrSpec, neighSpec } from './link.ts'
+import { mrouteSpec } from './mroute.ts'
 import { routeSpec } from './route.ts'
 import { ruleSpec } from './rule.ts'
 import { sysctlValue } from './steering.ts'
@@ -26,6 +27,8 @@ const stackFields = {
   route: z.array(routeSpec).optional(),
   rule: z.array(ruleSpec).optional(),
   neigh: z.array(neighSpec).optional(),
+  maddr: z.array(maddrSpec).optional(),
+  mroute: z.array(mrouteSpec).optional(),
   sysctl: z.record(z.string(), sysctlValue).optional(),
 }
 
@@ -65,13 +68,12 @@ export const config = z.strictObject({
 export type Config = z.infer<typeof config>
 
 /** The part of a file that is the stack's state, as the control plane takes it. */
-export const stackPart = ({ link, route, rule, neigh, sysctl }: Config): StackConfig => ({
-  ...(link && { link }),
-  ...(route && { route }),
-  ...(rule && { rule }),
-  ...(neigh && { neigh }),
-  ...(sysctl && { sysctl }),
-})
+export const stackPart = (config: Config): StackConfig => {
+  const entries = Object.entries(config)
+  return Object.fromEntries(
+    entries.filter(([name, value]) => Object.hasOwn(stackFields, name) && value !== undefined)
+  )
+}
 
 /** For `softnet up --schema`: what one may write. */
 export const configJsonSchema = (): unknown =>

@@ -1,5 +1,7 @@
 /** Links, their addresses and neighbours, as requests and the TOML file say them. */
 import { z } from 'zod'
+import { mvifRole } from './mroute.ts'
+import { channelsBody, featuresBody, flowType, hashFields, rpsBody, rssBody } from './steering.ts'
 import { address, familyName, ifname, lladdr, nameOrNumber, prefix, u32 } from './common.ts'
 
 const percent = z.number().min(0).max(100)
@@ -53,13 +55,6 @@ export const withKinds = <S extends z.ZodObject>(
   })
 }
 export const linkPatch = z.strictObject({ ...linkFields, newname: ifname.optional() })
-/** [[link]] of the TOML file: its name, and its addresses beside it. */
-export const linkConfig = z.strictObject({
-  name: ifname.optional(),
-  ifname: ifname.optional(),
-  ...linkFields,
-  addresses: z.array(prefix).optional(),
-})
 
 export const linkFilter = {
   ifname: ifname.optional(),
@@ -129,4 +124,22 @@ export const neighFlush = z.strictObject({
   dev: ifname.optional(),
   state: z.array(nudState).optional(),
   dst: address.optional(),
+})
+
+/** What ethtool, sysfs and multicast routing set of a link, beside it. */
+const steeringFields = {
+  channels: channelsBody.optional(),
+  rss: rssBody.optional(),
+  features: featuresBody.optional(),
+  'rx-flow-hash': z.partialRecord(flowType, hashFields).optional(),
+  rps: rpsBody.optional(),
+  mvif: z.partialRecord(familyName, mvifRole).optional(),
+}
+/** [[link]] of the TOML file: its name, and beside it its addresses and its steering. */
+export const linkConfig = z.strictObject({
+  name: ifname.optional(),
+  ifname: ifname.optional(),
+  ...linkFields,
+  ...steeringFields,
+  addresses: z.array(z.union([prefix, addressSpec.omit({ dev: true })])).optional(),
 })

@@ -12,7 +12,8 @@ export const mrouteSpec = z.strictObject({
   oifs: z.array(oif).max(48).optional(),
 })
 export const mrouteFilter = { family: familyName.optional() }
+export const mvifRole = z.enum(['none', 'static', 'downstream', 'upstream'])
 export const mvifBody = z.strictObject({
   family: familyName.optional(),
-  role: z.enum(['none', 'static', 'downstream', 'upstream']),
+  role: mvifRole,
 })

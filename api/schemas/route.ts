@@ -4,6 +4,7 @@
  */
 import { z } from 'zod'
 import type { MetricName, RouteSpec } from '../../core/control/text/messages.ts'
+import { parseAddr, parsePrefix } from '../../core/wire/text.ts'
 import {
   address,
   destination,
@@ -50,7 +51,7 @@ const metrics = z.strictObject({
 })
 const nexthop = z.strictObject({
   gateway: address.optional(),
-  via: address.optional(),
+  via: via.optional(),
   dev: ifname.optional(),
   weight: z.int().min(1).max(256).optional(),
   flags: z.array(z.string()).optional(),
@@ -86,7 +87,9 @@ const toSpec = (route: { dst: string } & z.infer<z.ZodObject<typeof fields>>): R
   if (mtu !== undefined) spec.metrics = [{ ...spec.metrics?.[0], mtu }]
   if (nexthops !== undefined) {
     spec.nexthops = nexthops.map(({ via, ...hop }) =>
-      via === undefined ? hop : { ...hop, gateway: via }
+      via === undefined
+        ? hop
+        : { ...hop, ...(typeof via === 'string' ? { gateway: via } : { via }) }
     )
   }
   return spec
@@ -136,3 +139,29 @@ export const batchLine = z
     ...fields,
   })
   .transform(({ op, ...route }) => ({ op, route: toSpec(route) }))
+type BatchLine = z.infer<typeof batchLine>
+type BatchOp = BatchLine['op']
+const OPS: readonly unknown[] = ['add', 'replace', 'change', 'append', 'del'] satisfies BatchOp[]
+
+/**
+ * A line that says no more than what, by whom and where, as a full table's million lines do: as batchLine reads it, in a tenth of the
+ * time. Null for any other, and for one with a fault, which batchLine then finds.
+ */
+export const plainLine = (value: unknown): BatchLine | null => {
+  if (typeof value !== 'object' || value === null) return null
+  for (const word in value)
+    if (word !== 'dst' && word !== 'via' && word !== 'dev' && word !== 'op') return null
+  const { op = 'add', dst, via, dev } = value as Record<string, unknown>
+  if (!OPS.includes(op)) return null
+  if (typeof dst !== 'string' || (dst !== 'default' && parsePrefix(dst) === null)) return null
+  const route: RouteSpec = { dst }
+  if (via !== undefined) {
+    if (typeof via !== 'string' || parseAddr(via) === null) return null
+    route.gateway = via
+  }
+  if (dev !== undefined) {
+    if (!ifname.safeParse(dev).success) return null
+    route.dev = dev as string
+  }
+  return { op: op as BatchOp, route }
+}

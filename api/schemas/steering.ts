@@ -24,9 +24,10 @@ export const ringsBody = z.strictObject({ rx: u32.optional(), tx: u32.optional()
 
 export const FLOW_TYPES = ['tcp4', 'udp4', 'ip4', 'tcp6', 'udp6', 'ip6'] as const
 export const flowType = z.enum(FLOW_TYPES)
+export const hashFields = z.array(z.enum(['ip-src', 'ip-dst', 'l4-src', 'l4-dst']))
 export const flowHashBody = z.strictObject({
   'flow-type': flowType,
-  fields: z.array(z.enum(['ip-src', 'ip-dst', 'l4-src', 'l4-dst'])),
+  fields: hashFields,
 })
 export const rpsBody = z.strictObject({
   rps_cpus: z

@@ -6,11 +6,13 @@
 import { Errno } from '../base/errno.ts'
 import {
   CAP_DEV,
+  CAP_LEFT,
   CAP_PROGRAM,
   CAP_SNAPLEN,
   CAP_WAYS,
   CAPTURE_DROPPED,
   CAPTURE_SLOTS,
+  CAPTURE_TRACE,
   CR_CAPLEN,
   CR_DEV,
   CR_FRAME,
@@ -25,7 +27,7 @@ import {
 } from '../dev/capture-constants.ts'
 import type { Arena } from '../shm/arena.ts'
 import { captureRing, captureRow } from '../shm/arena.ts'
-import { G_CAPTURE_DROPS, G_CAPTURES, MAX_CAPTURES } from '../shm/layout.ts'
+import { G_CAPTURE_DROPS, G_CAPTURES, G_TRACES, MAX_CAPTURES } from '../shm/layout.ts'
 import type { Publisher } from './publish.ts'
 
 /** A frame that somebody captures; to be read at once. */
@@ -51,15 +53,22 @@ type CaptureWanted = {
   snapLen: number
   /** Checked (bpf/bpf-check.ts). */
   program: Int32Array
+  /** Of a trace: packets that it asks for. */
+  packets?: number
 }
 
-type CapturesDeps = { arena: Arena; nowUs: () => number } & Pick<Publisher, 'retire' | 'raise'>
+type CapturesDeps = { arena: Arena; nowUs: () => number } & Pick<
+  Publisher,
+  'retire' | 'raise' | 'publish'
+>
 
-export const createCaptures = ({ arena, nowUs, retire, raise }: CapturesDeps) => {
+export const createCaptures = ({ arena, nowUs, retire, raise, publish }: CapturesDeps) => {
   const { i32, u8, layout } = arena
   const mask = layout.config.captureRing - 1
   const threads = layout.appThread
   const takers: (((frame: CapturedFrame) => void) | null)[] = new Array(MAX_CAPTURES).fill(null)
+  /** Traces that ask for packets already. */
+  const hasStarted: boolean[] = new Array(MAX_CAPTURES).fill(false)
   /** Rows whose program a thread may still be in. */
   const resting = new Set<number>()
   const frame: CapturedFrame = {
@@ -81,8 +90,11 @@ export const createCaptures = ({ arena, nowUs, retire, raise }: CapturesDeps) =>
     frame.len = i32[record + CR_LEN]
     const at = (record + CR_FRAME) << 2
     frame.bytes = u8.subarray(at, at + i32[record + CR_CAPLEN])
-    for (let k = 0; k < MAX_CAPTURES; k++)
-      if ((i32[record + CR_WANTED] & (1 << k)) !== 0) takers[k]?.(frame)
+    for (let k = 0; k < MAX_CAPTURES; k++) {
+      if ((i32[record + CR_WANTED] & (1 << k)) === 0) continue
+      // a traced packet may outlive its trace, and tells the row's next capture nothing
+      if ((i32[captureRow(layout, k) + CAP_WAYS] & frame.way) !== 0) takers[k]?.(frame)
+    }
   }
   /** The oldest record of a thread's ring, 0 when there is none. */
   const first = (thread: number): number => {
@@ -103,7 +115,7 @@ export const createCaptures = ({ arena, nowUs, retire, raise }: CapturesDeps) =>
   }
   /** Gives everybody what has come, in the order of time; what comes meanwhile waits, so it ends. */
   const poll = (): void => {
-    const now = nowUs()
+    const now = Math.floor(nowUs())
     for (;;) {
       let oldest = -1
       let record = 0
@@ -132,6 +144,17 @@ export const createCaptures = ({ arena, nowUs, retire, raise }: CapturesDeps) =>
     else Atomics.and(i32, word, ~(1 << bit))
   }
 
+  /** Packets are marked from when every worker's hooks tell of them. */
+  const startTrace = (capture: number, packets: number): void => {
+    const taker = takers[capture]
+    setBit(G_TRACES, capture, true)
+    void publish().then(() => {
+      if (takers[capture] !== taker) return
+      Atomics.store(i32, captureRow(layout, capture) + CAP_LEFT, packets)
+      hasStarted[capture] = true
+    })
+  }
+
   /** Begins a capture: -errno, or how to go on with it. */
   const open = (wanted: CaptureWanted, take: (frame: CapturedFrame) => void) => {
     const capture = takers.findIndex((taker, k) => taker === null && !resting.has(k))
@@ -145,13 +168,17 @@ export const createCaptures = ({ arena, nowUs, retire, raise }: CapturesDeps) =>
     i32.set(wanted.program, row + CAP_PROGRAM)
     const before = lostOf(capture)
     takers[capture] = take
+    i32[row + CAP_LEFT] = 0
+    hasStarted[capture] = false
     setBit(G_CAPTURES, capture, (wanted.ways & ~CAPTURE_DROPPED) !== 0)
     setBit(G_CAPTURE_DROPS, capture, (wanted.ways & CAPTURE_DROPPED) !== 0)
+    if ((wanted.ways & CAPTURE_TRACE) !== 0) startTrace(capture, wanted.packets ?? 0)
     const close = (): void => {
       if (takers[capture] !== take) return
       takers[capture] = null
       setBit(G_CAPTURES, capture, false)
       setBit(G_CAPTURE_DROPS, capture, false)
+      setBit(G_TRACES, capture, false)
       resting.add(capture)
       retire(() => {
         // what was written for it meanwhile is nobody's
@@ -160,7 +187,10 @@ export const createCaptures = ({ arena, nowUs, retire, raise }: CapturesDeps) =>
       })
       raise()
     }
-    return { startUs: nowUs(), poll, lost: () => lostOf(capture) - before, close }
+    const lost = (): number => lostOf(capture) - before
+    /** Of a trace: have all the packets that it asks for been found? */
+    const isUsedUp = (): boolean => hasStarted[capture] && Atomics.load(i32, row + CAP_LEFT) <= 0
+    return { startUs: Math.floor(nowUs()), poll, lost, isUsedUp, close }
   }
   return { open }
 }

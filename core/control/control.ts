@@ -15,6 +15,7 @@ import type { IpiSystem } from '../shm/ipi.ts'
 import { Addrconf, createIpi, Ipi, Notify } from '../shm/ipi.ts'
 import { setSysctlDefaults } from '../shm/sysctl.ts'
 import { createAddresses } from './addresses.ts'
+import type { DryRun } from '../stack/dry-run.ts'
 import type { Outcome, Refused, Reply } from './answers.ts'
 import { changed, isRefused, refuse, told } from './answers.ts'
 import { createCalls } from './calls.ts'
@@ -27,7 +28,7 @@ import { createMemory } from './memory.ts'
 import { createMroutes } from './mroutes.ts'
 import { createNeigh } from './neigh.ts'
 import { createPublisher } from './publish.ts'
-import type { RibRoute } from './rib.ts'
+import type { RibRoute } from './rib-route.ts'
 import type { SeenRoute } from './route-expiry.ts'
 import { createRoutes } from './routes.ts'
 import { createRules } from './rules.ts'
@@ -40,6 +41,7 @@ import type {
   MessageOf,
   MessageType,
   Notification,
+  RouteMessage,
   WatchKind,
 } from './rtnetlink.ts'
 import { NLM_F_APPEND, NLM_F_CREATE } from './nlm-flags.ts'
@@ -65,6 +67,8 @@ export type ControlDeps = {
   hasEnded?: (thread: number) => boolean
   /** By IPPROTO_*: what the protocol says of a socket (ss -i). */
   sockInfo?: Record<number, (sk: number) => SockInfo>
+  /** The way of a made-up packet (createDryRun); absent where nobody asks for it. */
+  dryRun?: DryRun
   random: () => number
   /** Resolves after a moment in which the other threads have run. */
   pause: () => Promise<void>
@@ -145,13 +149,14 @@ export const createControl = (deps: ControlDeps) => {
 
   /** What undoes the route changes of an atomic batch, while one runs. */
   let journal: { event: 'new' | 'del'; route: RibRoute }[] | null = null
-  const { rib, fibRules, routeExpiry, ifaddrs, addrconf } = createTables({
+  const { rib, fib, nexthops, fibRules, routeExpiry, ifaddrs, addrconf } = createTables({
     arena,
     retire,
     reclaim,
     ipi,
     ifindexOf: (name) => links.ifindexOf(name),
     nowMs,
+    random,
     onRoute: (event, route) => {
       hasWritten = true
       journal?.push({ event, route })
@@ -187,6 +192,7 @@ export const createControl = (deps: ControlDeps) => {
         mroutes.deviceGone(ifindex)
       }
       fibRules.devicesChanged()
+      rib.devicesChanged()
       note('link', event, () => links.item(ifindex))
     },
   })
@@ -212,6 +218,7 @@ export const createControl = (deps: ControlDeps) => {
     arena,
     links,
     switched6: ifaddrs.switched6,
+    linkdownIgnored: rib.devicesChanged,
     forwardingChanged: () => {
       ifaddrs.forwardingChanged()
       addrconf.forwardingChanged()
@@ -221,9 +228,9 @@ export const createControl = (deps: ControlDeps) => {
   const maddrs = createMaddrs({ arena, time, isDevice: links.isDevice, list: links.list })
   const mroutes = createMroutes({ arena, time, isDevice: links.isDevice, list: links.list })
   const sockets = createSocketDump({ arena, calls, sockInfo })
-  const captures = createCaptures({ arena, nowUs, retire, raise })
+  const captures = createCaptures({ arena, nowUs, retire, raise, publish })
   const stats = createStats({ arena, time, socketsOf: sockets.count })
-  const { memory } = createMemory({ arena, pools: stats.pools })
+  const { memory } = createMemory({ arena, fib, nexthops, pools: stats.pools })
 
   const dumps: Dumps = {
     RTM_GETROUTE: routes.dump,
@@ -246,28 +253,38 @@ export const createControl = (deps: ControlDeps) => {
     return dumps[request.type](request.filter)
   }
 
-  /** Changes of routes, all or none. It runs in one turn, so no reader sees half of it. */
-  const routeBatch = ({ messages }: MessageOf<'ROUTE_BATCH'>): Outcome<SeenRoute[]> => {
+  const changeRoute = (message: RouteMessage): Outcome<SeenRoute> =>
+    message.type === 'RTM_NEWROUTE' ? routes.newRoute(message) : routes.delRoute(message)
+  /** Changes of routes, all or none. It runs in one turn, so nobody who asks sees half of it. */
+  const atomicRoutes = (messages: readonly RouteMessage[]): Refused | null => {
     const undo: NonNullable<typeof journal> = []
     const before = notes.length
-    const items: SeenRoute[] = []
     journal = undo
     for (const [index, message] of messages.entries()) {
-      const outcome =
-        message.type === 'RTM_NEWROUTE' ? routes.newRoute(message) : routes.delRoute(message)
-      if (isRefused(outcome)) {
-        journal = null
-        for (const { event, route } of undo.toReversed()) {
-          if (event === 'new') rib.remove(route)
-          else rib.add(route, NLM_F_CREATE | NLM_F_APPEND)
-        }
-        notes.length = before
-        return { ...outcome, index }
+      const outcome = changeRoute(message)
+      if (!isRefused(outcome)) continue
+      journal = null
+      for (const { event, route } of undo.toReversed()) {
+        if (event === 'new') rib.remove(route)
+        else rib.add(route, NLM_F_CREATE | NLM_F_APPEND)
       }
-      items.push(outcome.item)
+      notes.length = before
+      return { ...outcome, index }
     }
     journal = null
-    return changed(items)
+    return null
+  }
+  const routeBatch = ({
+    messages,
+    atomic,
+  }: MessageOf<'ROUTE_BATCH'>): Outcome<(Refused | null)[]> => {
+    if (atomic) return atomicRoutes(messages) ?? changed([])
+    return changed(
+      messages.map((message) => {
+        const outcome = changeRoute(message)
+        return isRefused(outcome) ? outcome : null
+      })
+    )
   }
 
   const reads: Reads = {
@@ -491,6 +508,9 @@ export const createControl = (deps: ControlDeps) => {
     dump,
     subscribe,
     capture: captures.open,
+    steeringSet: ethtool.steeringSet,
+    dryRun: deps.dryRun,
+    takerOf: sockets.takerOf,
     revision,
     appliedBy,
     kinds,

@@ -24,6 +24,8 @@ import type { Links } from './links/links.ts'
 type DevConfDeps = {
   arena: Arena
   links: Pick<Links, 'list' | 'nameOf' | 'ifindexOf'>
+  /** Next hops without a carrier are left out from now on, or are not: control.ts. */
+  linkdownIgnored: () => void
 } & Pick<Ifaddrs, 'forwardingChanged' | 'switched6'>
 
 /** A setting of one row: that of a device, of `all` or of `default`. */
@@ -41,6 +43,7 @@ export type ConfItem = {
 const NAME = /^net\.(ipv4|ipv6)\.conf\.(.+)\.(\w+)$/
 /** Set for `all`, they are set everywhere. */
 const OF_ALL = [Conf4.forwarding, Conf6.forwarding, Conf6.force_forwarding, Conf6.disable_ipv6]
+const LINKDOWN = [Conf4.ignore_routes_with_linkdown, Conf6.ignore_routes_with_linkdown]
 /** Another name for a setting. */
 const ALIASES: Readonly<Record<string, string>> = {
   'net.ipv4.ip_forward': 'net.ipv4.conf.all.forwarding',
@@ -58,7 +61,8 @@ export const confDefaults = (): [name: string, value: number | string][] => {
   return [...found]
 }
 
-export const createDevConf = ({ arena, links, forwardingChanged, switched6 }: DevConfDeps) => {
+export const createDevConf = (deps: DevConfDeps) => {
+  const { arena, links, forwardingChanged, switched6, linkdownIgnored } = deps
   const { i32 } = arena
   const rowOf = (device: string): number => {
     if (device === 'all') return CONF_ALL
@@ -115,6 +119,7 @@ export const createDevConf = ({ arena, links, forwardingChanged, switched6 }: De
     // devices follow the default of IPv4 alone (devinet_copy_dflt_conf)
     if (row === confDefault(arena) && family === 'ipv4') copyDefault(family, word, value)
     else if (row !== CONF_ALL && row !== confDefault(arena)) noteConfSet(arena, row, family, word)
+    if (LINKDOWN.includes(word)) linkdownIgnored()
   }
   return { names, find, get, set, setAddress }
 }

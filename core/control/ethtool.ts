@@ -16,12 +16,13 @@ import {
 import type { Arena } from '../shm/arena.ts'
 import { DEV_FLOWS, RPS_MAP_OFFSET, RSS_WORDS } from '../shm/layout.ts'
 import { RPS_MAP_WORDS, rpsCpus, setRpsCpus } from '../steering/rps.ts'
+import { RSS_FLOW_TYPES } from '../steering/rss.ts'
 import { createRssControl } from '../steering/rss-control.ts'
 import { RSS_KEY_LEN } from '../steering/toeplitz.ts'
 import type { Outcome, Refused } from './answers.ts'
 import { changed, refuse, told } from './answers.ts'
 import type { Links } from './links/links.ts'
-import type { Channels, Features, MessageOf, Rps, Rss } from './rtnetlink.ts'
+import type { Channels, Features, MessageOf, Rps, Rss, SteeringSet } from './rtnetlink.ts'
 
 export const createEthtool = (deps: { arena: Arena; links: Links; random: () => number }) => {
   const { arena, links, random } = deps
@@ -29,6 +30,9 @@ export const createEthtool = (deps: { arena: Arena; links: Links; random: () => 
   const { workers } = layout.config
   /** Features that each device can have: those it came with, and what is off until somebody asks. */
   const hardware = new Map<number, number>()
+  /** How each device came: its features and channels; and those whose key somebody has set. */
+  const came = new Map<number, { features: number; channels: number }>()
+  const ownKeys = new Set<number>()
 
   const view = (at: number, words: number): Int32Array =>
     new Int32Array(arena.buffer, at << 2, words)
@@ -45,6 +49,8 @@ export const createEthtool = (deps: { arena: Arena; links: Links; random: () => 
     const features = i32[deviceRow(arena, ifindex) + DEV_FEATURES]
     const hasGro = (features & NETIF_F_GRO) !== 0
     hardware.set(ifindex, features | (hasGro ? NETIF_F_GRO_UDP_FWD : 0))
+    came.set(ifindex, { features, channels })
+    ownKeys.delete(ifindex)
   }
 
   const invalid = (field: string, errno: number = Errno.EINVAL): Refused =>
@@ -74,7 +80,10 @@ export const createEthtool = (deps: { arena: Arena; links: Links; random: () => 
       if (indirection !== undefined && !rss.setIndirection(indirection))
         return invalid('rss-indirection-table')
       if (isDefault) rss.setDefault()
-      if (key !== undefined) rss.setKey(key)
+      if (key !== undefined) {
+        rss.setKey(key)
+        ownKeys.add(ifindex)
+      }
       return changed(rssItem(ifindex))
     })
 
@@ -164,8 +173,29 @@ export const createEthtool = (deps: { arena: Arena; links: Links; random: () => 
       return changed(rpsItem(ifindex))
     })
 
+  /** What a configuration has to say to make another device like this one; `all`: to make this one so again. */
+  const steeringSet = (ifindex: number, all: boolean): SteeringSet => {
+    const rss = rssOf(ifindex)
+    const { active, can } = featuresItem(ifindex)
+    const { features, channels } = came.get(ifindex) ?? { features: active, channels: workers }
+    const hash = Array.from({ length: RSS_FLOW_TYPES }, (_, flow) => ({
+      flow,
+      fields: rss.hashFields(flow),
+    })).filter(({ flow, fields }) => all || fields !== rss.fieldsAtFirst(flow))
+    return {
+      ...((all || rss.channels() !== channels) && { combined: rss.channels() }),
+      ...(rss.isDefault() ? all && { isDefault: true } : { indirection: rss.indirection() }),
+      ...((all || ownKeys.has(ifindex)) && { key: rss.key() }),
+      hash,
+      changed: all ? can : active ^ features,
+      active,
+      rps: rpsItem(ifindex),
+    }
+  }
+
   return {
     initSteering,
+    steeringSet,
     rssGet,
     rssSet,
     channelsGet,

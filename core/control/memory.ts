@@ -1,11 +1,13 @@
 /**
- * Who holds packet memory, against his bound, and what is left of the pools: read from the words in which each thread
+ * What routes take of memory, and who holds packet memory, against his bound, and what is left of the pools: read from the words in which each thread
  * counts what it holds (skb/budget.ts). Control thread. Linux spreads this over /proc/net/sockstat and protocols.
  */
 import { portTxRing } from '../dev/kinds/port.ts'
+import type { FibWriter } from '../inet/fib-writer.ts'
+import type { Nexthops } from '../inet/nexthop.ts'
 import type { Arena } from '../shm/arena.ts'
 import { appRing, backlogRing } from '../shm/arena.ts'
-import { APP_RECORD_WORDS, APP_RING_WORDS, PORTS } from '../shm/layout.ts'
+import { APP_RECORD_WORDS, APP_RING_WORDS, FIB_NODE_WORDS, PORTS } from '../shm/layout.ts'
 import { ringLength, ringPeek } from '../shm/ring.ts'
 import {
   computeBudget,
@@ -24,6 +26,8 @@ import type { Stats } from './stats.ts'
 
 type MemoryDeps = {
   arena: Arena
+  fib: Pick<FibWriter, 'usage'>
+  nexthops: Pick<Nexthops, 'available'>
 } & Pick<Stats, 'pools'>
 
 type Slots = { small: number; large: number }
@@ -31,7 +35,7 @@ type Slots = { small: number; large: number }
 const bytesOf = (small: number, large: number): number =>
   small * TRUESIZE_SMALL + large * TRUESIZE_LARGE
 
-export const createMemory = ({ arena, pools }: MemoryDeps) => {
+export const createMemory = ({ arena, pools, fib, nexthops }: MemoryDeps) => {
   const { i32, layout } = arena
   const { workers, apps, skbs, smallBuffers, largeBuffers } = layout.config
   const { bounds, reserveSmall, reserveLarge, backlog } = computeBudget(layout.config)
@@ -92,6 +96,21 @@ export const createMemory = ({ arena, pools }: MemoryDeps) => {
     return packets
   }
 
+  const fibMemory = (): MemoryItem['fib'] => {
+    const { pages, maxPages, tables, maxTables, inet, inet6 } = fib.usage()
+    const rows = layout.config.nexthops - layout.config.devices
+    return {
+      bytes: pages * FIB_NODE_WORDS * 4,
+      bound: maxPages * FIB_NODE_WORDS * 4,
+      tables,
+      tables_bound: maxTables,
+      nexthops: rows - nexthops.available(),
+      nexthops_bound: rows,
+      inet,
+      inet6,
+    }
+  }
+
   const memory = (): Outcome<MemoryItem> => {
     const holders = (Object.keys(Holder) as (keyof typeof Holder)[]).map(holder)
     return told({
@@ -110,6 +129,7 @@ export const createMemory = ({ arena, pools }: MemoryDeps) => {
         small_reserve: reserveSmall,
         large_reserve: reserveLarge,
       })),
+      fib: fibMemory(),
     })
   }
   return { memory }

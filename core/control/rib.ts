@@ -1,21 +1,24 @@
 /**
  * The routing information base: every route there is, with the alternatives that do not win, in every table.
  * The best of each prefix goes into its table's trie, its alternatives chained
- * behind it. Refusals are the kernel's. Control thread only. Linux: fib_table_insert/delete (fib_trie.c),
+ * behind it. Nothing is kept of a route but its prefix (inet/fib-prefixes.ts) and the row that it shares with all that say
+ * the same (inet/nexthop.ts): a RibRoute is made of these when somebody asks. Refusals are the kernel's. Control thread only. Linux: fib_table_insert/delete (fib_trie.c),
  * fib_add_rt2node (ip6_fib.c), fib_sync_down_dev.
  */
-import { AF_INET } from '../base/family.ts'
+import { AF_INET, AF_INET6 } from '../base/family.ts'
 import { Errno } from '../base/errno.ts'
 import type { Metrics } from '../shm/dst-metrics.ts'
-import { NH_METRICS, RTAX_MTU, metricsContent } from '../shm/dst-metrics.ts'
+import { NH_METRICS, RTAX_MTU, metricsContent, metricsOf } from '../shm/dst-metrics.ts'
+import { isThere, isUp } from '../inet/multipath.ts'
 import type { FibWriter } from '../inet/fib-writer.ts'
-import { maskWords } from '../inet/fib-writer.ts'
+import { networkWords } from '../inet/fib-writer.ts'
 import type { Nexthops } from '../inet/nexthop.ts'
 import {
   NH_DEV,
   NH_FAMILY,
   NH_FLAGS,
   NH_GATEWAY,
+  NH_HOPS_LEFT,
   NH_METRIC,
   NH_MTU,
   NH_NEXT,
@@ -25,68 +28,110 @@ import {
   NH_SCOPE,
   NH_TABLE,
   NH_TYPE,
+  NH_UPPER_BOUND,
+  NH_WEIGHT,
   RT_TABLE_DEFAULT,
   RT_TABLE_LOCAL,
   RT_TABLE_MAIN,
 } from '../inet/nexthop-constants.ts'
-import { NEXTHOP_WORDS } from '../shm/layout.ts'
+import type { Arena } from '../shm/arena.ts'
+import { G_MULTIPATH_SEED, NEXTHOP_WORDS } from '../shm/layout.ts'
 import type { Words } from '../wire/text.ts'
 import { NLM_F_APPEND, NLM_F_CREATE, NLM_F_EXCL, NLM_F_REPLACE } from './nlm-flags.ts'
+import type { Hop, Prefix, RibRoute, RouteMatch, Way } from './rib-route.ts'
+import {
+  hopsOf,
+  isJoined,
+  sameGateway,
+  sameHop,
+  sameHops,
+  sameWords,
+  waysOf,
+  withHops,
+} from './rib-route.ts'
 
-export type Prefix = { family: number; table: number; words: Words; plen: number }
-/** A route in numbers. `gateway` null: on link; `prefsrc` null: chosen. */
-export type RibRoute = Prefix & {
-  tos: number
-  metric: number
-  type: number
-  protocol: number
-  scope: number
-  dev: number
-  gateway: { family: number; words: Words } | null
-  prefsrc: Words | null
-  flags: number
-  /** By RTAX_*; null: none. */
-  metrics: Metrics | null
-}
-/** What a deletion names; what is left out matches anything. */
-export type RouteMatch = Prefix & Partial<Omit<RibRoute, keyof Prefix>>
-/** A prefix's routes, best first, and the row the trie has for it. */
-type Entry = { routes: RibRoute[]; row: number }
-type Table = { byLength: Map<string, Entry>[]; size: number }
+/** All of a route but its address: what its row says, and the length of its prefix. */
+type RouteOfRow = Omit<RibRoute, 'words'>
 export type RibEvents = (event: 'new' | 'del', route: RibRoute) => void
 export type Rib = ReturnType<typeof createRib>
 
 const LOOKUP_ORDER = [RT_TABLE_LOCAL, RT_TABLE_MAIN, RT_TABLE_DEFAULT]
 
-export const sameWords = (a: Words | null, b: Words | null): boolean =>
-  a === b || (a !== null && b !== null && a.every((word, k) => word === b[k]))
-const sameGateway = (a: RibRoute['gateway'], b: RibRoute['gateway']): boolean =>
-  a === b || (a !== null && b !== null && sameWords(a.words, b.words))
 const sameMetrics = (a: Metrics | null, b: Metrics | null): boolean =>
   a === b || (a !== null && b !== null && a.join() === b.join())
-const networkWords = (family: number, words: Words, plen: number): Words =>
-  maskWords(words, family === AF_INET ? 96 + plen : plen) as Words
 
 type RibDeps = {
+  arena: Arena
   /** The network namespace whose routes these are. */
   net: number
   fib: FibWriter
   nexthops: Nexthops
+  random: () => number
   onEvent: RibEvents
 }
 
-export const createRib = ({ net, fib, nexthops, onEvent }: RibDeps) => {
-  const tables = new Map<string, Table>()
+export const createRib = (deps: RibDeps) => {
+  const { arena, net, fib, nexthops, random, onEvent } = deps
+  const { i32 } = arena
+  /** The prefixes that have a route with several next hops. */
+  const multipath = new Map<string, Prefix>()
   const content = new Int32Array(NEXTHOP_WORDS)
 
-  const tableOf = (family: number, table: number): Table => {
-    const key = `${family}/${table}`
-    let found = tables.get(key)
-    if (found === undefined) tables.set(key, (found = { byLength: [], size: 0 }))
-    return found
+  const wordsAt = (at: number): Words => [i32[at], i32[at + 1], i32[at + 2], i32[at + 3]]
+  const isSet = (at: number): boolean => (i32[at] | i32[at + 1] | i32[at + 2] | i32[at + 3]) !== 0
+  const gatewayAt = (row: number): RibRoute['gateway'] =>
+    i32[row + NH_FAMILY] === 0
+      ? null
+      : { family: i32[row + NH_FAMILY], words: wordsAt(row + NH_GATEWAY) }
+  const hopAt = (row: number): Hop => ({
+    dev: i32[row + NH_DEV],
+    gateway: gatewayAt(row),
+    flags: i32[row + NH_FLAGS],
+    weight: i32[row + NH_WEIGHT],
+  })
+  const hopsAt = (first: number): Hop[] => {
+    const hops = [hopAt(first)]
+    for (let row = first; i32[row + NH_HOPS_LEFT] !== 0; ) {
+      row = i32[row + NH_NEXT]
+      hops.push(hopAt(row))
+    }
+    return hops
   }
-  const entryOf = ({ family, table, words, plen }: Prefix): Entry | undefined =>
-    tableOf(family, table).byLength[plen]?.get(words.join())
+  /** The row of the next route behind the one that begins with `first`, or 0. */
+  const nextRoute = (first: number): number => {
+    let row = first
+    while (i32[row + NH_HOPS_LEFT] !== 0) row = i32[row + NH_NEXT]
+    return i32[row + NH_NEXT]
+  }
+  /** The route that a row stands for at a prefix. */
+  const routeOf = (prefix: Prefix, row: number): RibRoute =>
+    i32[row + NH_HOPS_LEFT] === 0 ? wayOf(prefix, row) : withHops(wayOf(prefix, row), hopsAt(row))
+  const wayOf = ({ family, table, words, plen }: Prefix, row: number): RibRoute => ({
+    family,
+    table,
+    words,
+    plen,
+    tos: 0,
+    metric: i32[row + NH_METRIC],
+    type: i32[row + NH_TYPE],
+    protocol: i32[row + NH_PROTOCOL],
+    scope: i32[row + NH_SCOPE],
+    dev: i32[row + NH_DEV],
+    gateway: gatewayAt(row),
+    prefsrc: isSet(row + NH_PREFSRC) ? wordsAt(row + NH_PREFSRC) : null,
+    flags: i32[row + NH_FLAGS],
+    metrics: metricsOf(i32, row),
+  })
+  /** A prefix's routes, best first: `row` is the first's. */
+  const routesFrom = (prefix: Prefix, row: number): RibRoute[] => {
+    const routes: RibRoute[] = []
+    for (let at = row; at !== 0; at = nextRoute(at)) routes.push(routeOf(prefix, at))
+    return routes
+  }
+  /** Row of a prefix's first route, or 0. */
+  const rowAt = ({ family, table, words, plen }: Prefix): number =>
+    fib.rowOf(net, family, table, words, plen)
+  const routesAt = (prefix: Prefix): RibRoute[] => routesFrom(prefix, rowAt(prefix))
 
   /** Held once more; 0 when there are none, or no room for them. */
   const metricsRow = ({ metrics }: RibRoute): number => {
@@ -94,7 +139,7 @@ export const createRib = ({ net, fib, nexthops, onEvent }: RibDeps) => {
     metricsContent(content, metrics)
     return nexthops.intern(content)
   }
-  const rowOf = (route: RibRoute, next: number): number => {
+  const rowOf = (route: Way, next: number): number => {
     const metrics = metricsRow(route)
     if (route.metrics !== null && metrics === 0) return 0
     content.fill(0)
@@ -112,6 +157,9 @@ export const createRib = ({ net, fib, nexthops, onEvent }: RibDeps) => {
     content[NH_METRIC] = route.metric
     content[NH_NEXT] = next
     content[NH_PLEN] = route.plen
+    content[NH_HOPS_LEFT] = route.left ?? 0
+    content[NH_WEIGHT] = route.weight ?? 0
+    content[NH_UPPER_BOUND] = route.bound ?? 0
     const row = nexthops.intern(content)
     // its row holds it now, or nobody does
     if (metrics !== 0) nexthops.release(metrics)
@@ -120,37 +168,41 @@ export const createRib = ({ net, fib, nexthops, onEvent }: RibDeps) => {
   /** The row of the first route, which leads to those of the others; 0 when rows ran out. */
   const chainOf = (routes: readonly RibRoute[]): number => {
     let row = 0
-    for (const route of routes.toReversed()) {
-      const next = row
-      row = rowOf(route, next)
-      if (next !== 0) nexthops.release(next)
-      if (row === 0) return 0
-    }
+    for (const route of routes.toReversed())
+      for (const way of waysOf(arena, route).toReversed()) {
+        const next = row
+        row = rowOf(way, next)
+        if (next !== 0) nexthops.release(next)
+        if (row === 0) return 0
+      }
     return row
   }
 
   /** Makes `routes` all that the prefix has. 0, or -errno and nothing has changed. */
-  const commit = (prefix: Prefix, routes: RibRoute[]): number => {
-    const { family, table: id, words, plen } = prefix
-    const table = tableOf(family, id)
-    const entries = (table.byLength[plen] ??= new Map())
-    const key = words.join()
-    const old = entries.get(key)
-    let row = 0
+  const commit = (prefix: Prefix, routes: readonly RibRoute[]): number => {
+    const { family, table, words, plen } = prefix
+    const old = rowAt(prefix)
     if (routes.length > 0) {
-      row = chainOf(routes)
+      const row = chainOf(routes)
       if (row === 0) return -Errno.ENOBUFS
-      const error = row === old?.row ? 0 : fib.insert(net, family, id, words, plen, row)
+      const error = row === old ? 0 : fib.insert(net, family, table, words, plen, row)
       if (error !== 0) {
         nexthops.release(row)
         return error
       }
-    } else if (old !== undefined) fib.remove(net, family, id, words, plen)
-    if (old !== undefined) nexthops.release(old.row)
-    table.size += routes.length - (old?.routes.length ?? 0)
-    if (routes.length === 0) entries.delete(key)
-    else entries.set(key, { routes, row })
+    } else if (old !== 0) fib.remove(net, family, table, words, plen)
+    if (old !== 0) nexthops.release(old)
+    noteMultipath(prefix, routes)
     return 0
+  }
+  const noteMultipath = (prefix: Prefix, routes: readonly RibRoute[]): void => {
+    const isOne = routes.some(({ hops }) => hops !== undefined)
+    if (!isOne && multipath.size === 0) return
+    const { family, table, words, plen } = prefix
+    const key = [family, table, ...words, plen].join()
+    if (!isOne) multipath.delete(key)
+    else multipath.set(key, { family, table, words, plen })
+    if (isOne && i32[G_MULTIPATH_SEED] === 0) i32[G_MULTIPATH_SEED] = random()
   }
 
   /** As commit, with the events of what changed. */
@@ -174,12 +226,13 @@ export const createRib = ({ net, fib, nexthops, onEvent }: RibDeps) => {
     a.type === b.type &&
     a.dev === b.dev &&
     sameGateway(a.gateway, b.gateway) &&
+    sameHops(a.hops, b.hops) &&
     (a.family !== AF_INET ||
       (a.scope === b.scope && a.protocol === b.protocol && sameWords(a.prefsrc, b.prefsrc)))
 
   /** 0, or -EEXIST, -ENOENT, -ENOBUFS, -ENOSPC. */
   const add = (route: RibRoute, flags: number): number => {
-    const old = entryOf(route)?.routes ?? []
+    const old = routesAt(route)
     const inPlace = old.filter((other) => samePlace(other, route))
     if (inPlace.length > 0 && (flags & NLM_F_EXCL) !== 0) return -Errno.EEXIST
     if (inPlace.length === 0 && (flags & NLM_F_CREATE) === 0) return -Errno.ENOENT
@@ -203,6 +256,8 @@ export const createRib = ({ net, fib, nexthops, onEvent }: RibDeps) => {
       )
     }
     if (old.some((other) => isDuplicate(other, route))) return -Errno.EEXIST
+    const sibling = old.find((other) => isJoined(other, route))
+    if (sibling !== undefined) return join(sibling, route, old)
     const isAppended = (flags & NLM_F_APPEND) !== 0 || route.family !== AF_INET
     const before = (other: RibRoute): boolean =>
       other.metric < route.metric || (isAppended && other.metric === route.metric)
@@ -211,63 +266,145 @@ export const createRib = ({ net, fib, nexthops, onEvent }: RibDeps) => {
     return change(route, routes, [], [route])
   }
 
+  /** Another route of IPv6 of the same metric brings its next hops (fib6_add_rt2node). */
+  const join = (one: RibRoute, more: RibRoute, old: readonly RibRoute[]): number => {
+    const hops = [...hopsOf(one)]
+    for (const hop of hopsOf(more)) {
+      if (hops.some((other) => sameHop(other, hop))) return -Errno.EEXIST
+      hops.push(hop)
+    }
+    const joined = withHops(one, hops)
+    return change(
+      one,
+      old.map((other) => (other === one ? joined : other)),
+      [one],
+      [joined]
+    )
+  }
+
+  /** Of several next hops IPv4 looks at the first alone (fib_nh_match); IPv6 at each, and takes that one out. */
+  const hopMatches = (hop: Hop, { dev, gateway }: RouteMatch): boolean =>
+    (!dev || dev === hop.dev) && (!gateway || sameGateway(gateway, hop.gateway))
+  const wayMatches = ({ family, dev, gateway, hops }: RibRoute, match: RouteMatch): boolean => {
+    if (match.hops !== undefined) return sameHops(match.hops, hops)
+    if (hops !== undefined)
+      return (family === AF_INET ? hops.slice(0, 1) : hops).some((hop) => hopMatches(hop, match))
+    return (
+      (match.dev === undefined || match.dev === dev) &&
+      (match.gateway === undefined || sameGateway(match.gateway, gateway))
+    )
+  }
   const matches = (route: RibRoute, match: RouteMatch): boolean =>
     (match.tos ?? 0) === route.tos &&
     (match.metric === undefined || match.metric === 0 || match.metric === route.metric) &&
     (match.type === undefined || match.type === route.type) &&
     (match.protocol === undefined || match.protocol === route.protocol) &&
     (match.scope === undefined || match.scope === route.scope) &&
-    (match.dev === undefined || match.dev === route.dev) &&
-    (match.gateway === undefined || sameGateway(match.gateway, route.gateway)) &&
+    wayMatches(route, match) &&
     (match.prefsrc === undefined || sameWords(match.prefsrc, route.prefsrc))
-  const find = (match: RouteMatch): RibRoute | undefined =>
-    entryOf(match)?.routes.find((route) => matches(route, match))
 
   /** Deletes the first route that matches, and answers with it; -ESRCH when there is none. */
   const remove = (match: RouteMatch): RibRoute | number => {
-    const route = find(match)
+    const routes = routesAt(match)
+    const route = routes.find((one) => matches(one, match))
     if (route === undefined) return -Errno.ESRCH
-    const routes = entryOf(route)!.routes.filter((other) => other !== route)
-    const error = change(route, routes, [route], [])
+    if (route.family !== AF_INET && route.hops && (match.dev || match.gateway))
+      return removeHop(route, match, routes)
+    const left = routes.filter((other) => other !== route)
+    const error = change(route, left, [route], [])
     return error === 0 ? route : error
   }
 
-  /** Deletes all routes of which `dead` says so; how many. Linux: fib_flush. */
-  const flush = (dead: (route: RibRoute) => boolean): number => {
+  const removeHop = (
+    route: RibRoute,
+    match: RouteMatch,
+    routes: readonly RibRoute[]
+  ): RibRoute | number => {
+    const hops = hopsOf(route)
+    const gone = hops.find((hop) => hopMatches(hop, match))!
+    const rest = withHops(
+      route,
+      hops.filter((hop) => hop !== gone)
+    )
+    const left = routes.map((other) => (other === route ? rest : other))
+    const error = change(route, left, [route], [rest])
+    return error === 0 ? withHops(route, [gone]) : error
+  }
+
+  /**
+   * Devices have come, gone, or changed: next hops on them die and come back. A route goes with the last of its devices
+   * that is up, or with the first that is there no more. Linux: fib_sync_down_dev, fib_sync_up, fib6_ifdown, fib6_ifup.
+   */
+  const devicesChanged = (): void => {
+    for (const prefix of [...multipath.values()]) {
+      const routes = routesAt(prefix)
+      const gone = routes.filter(
+        ({ hops }) =>
+          hops !== undefined &&
+          (!hops.some(({ dev }) => isUp(arena, dev)) ||
+            !hops.every(({ dev }) => isThere(arena, dev)))
+      )
+      change(
+        prefix,
+        routes.filter((route) => !gone.includes(route)),
+        gone,
+        []
+      )
+    }
+  }
+
+  /** Deletes all routes of which `dead` says so, whatever their address; how many. Linux: fib_flush. */
+  const flush = (dead: (route: RouteOfRow) => boolean): number => {
     let flushed = 0
-    for (const { byLength } of tables.values())
-      for (const entries of byLength)
-        for (const { routes } of entries?.values() ?? []) {
+    for (const family of [AF_INET, AF_INET6]) {
+      // asked once for all that share a row
+      const rows = new Map<number, boolean>()
+      const isDead = (prefix: Prefix, row: number): boolean => {
+        let known = rows.get(row)
+        if (known === undefined) rows.set(row, (known = dead(routeOf(prefix, row))))
+        return known
+      }
+      for (const table of fib.tableIds(net, family)) {
+        for (const { words, plen, row } of fib.walk(net, family, table)) {
+          const prefix = { family, table, words, plen }
+          let any = false
+          for (let at = row; at !== 0; at = nextRoute(at)) if (isDead(prefix, at)) any = true
+          if (!any) continue
+          const routes = routesFrom(prefix, row)
           const gone = routes.filter(dead)
-          if (gone.length === 0) continue
           change(
-            gone[0],
+            prefix,
             routes.filter((route) => !gone.includes(route)),
             gone,
             []
           )
           flushed += gone.length
         }
+      }
+    }
     return flushed
   }
 
   /**
-   * Longest match of the usable routes in the tables local, main, default: how a gateway is checked (Linux:
+   * Longest match of the usable routes in the tables, local, main and default when none are named: how a gateway is checked (Linux:
    * fib_check_nh, ip6_route_check_nh).
    */
   const resolve = (
     family: number,
     words: Words,
-    isUsable: (route: RibRoute) => boolean
+    isWanted: (route: RibRoute) => boolean,
+    tables = LOOKUP_ORDER
   ): RibRoute | undefined => {
-    for (const id of LOOKUP_ORDER) {
-      const { byLength } = tableOf(family, id)
-      for (let plen = byLength.length - 1; plen >= 0; plen--) {
-        const entries = byLength[plen]
-        if (entries === undefined || entries.size === 0) continue
-        const routes = entries.get(networkWords(family, words, plen).join())?.routes
-        const usable = routes?.find(isUsable)
-        if (usable !== undefined) return usable
+    for (const table of tables) {
+      let row = fib.longestRow(net, family, table, words)
+      while (row !== 0) {
+        const plen = i32[row + NH_PLEN]
+        const prefix = { family, table, words: networkWords(family)(words, plen), plen }
+        for (let at = row; at !== 0; at = nextRoute(at)) {
+          const route = routeOf(prefix, at)
+          if (route.hops === undefined && isWanted(route)) return route
+        }
+        row = plen === 0 ? 0 : fib.coveringRow(net, family, table, words, plen - 1)
       }
     }
     return undefined
@@ -276,22 +413,17 @@ export const createRib = ({ net, fib, nexthops, onEvent }: RibDeps) => {
   /** Routes of a family and table, in chunks: the shortest prefix first, then by length and arrival. */
   function* dump(family: number, table: number, size = 256): Generator<RibRoute[]> {
     let chunk: RibRoute[] = []
-    for (const entries of tableOf(family, table).byLength)
-      for (const { routes } of entries?.values() ?? []) {
-        chunk.push(...routes)
-        if (chunk.length < size) continue
-        yield chunk
-        chunk = []
-      }
+    for (const { words, plen, row } of fib.walk(net, family, table)) {
+      const prefix = { family, table, words, plen }
+      for (let at = row; at !== 0; at = nextRoute(at)) chunk.push(routeOf(prefix, at))
+      if (chunk.length < size) continue
+      yield chunk
+      chunk = []
+    }
     if (chunk.length > 0) yield chunk
   }
-  const count = (family: number, table: number): number => tableOf(family, table).size
   /** Ids of a family's tables that have routes. */
-  const tableIds = (family: number): number[] =>
-    [...tables]
-      .filter(([key, { size }]) => key.startsWith(`${family}/`) && size > 0)
-      .map(([key]) => Number(key.split('/')[1]))
-      .sort((a, b) => a - b)
+  const tableIds = (family: number): number[] => fib.tableIds(net, family)
 
-  return { add, remove, find, flush, resolve, dump, count, tableIds }
+  return { add, remove, devicesChanged, flush, resolve, dump, tableIds }
 }

@@ -26,11 +26,14 @@ import {
   LOOPBACK_IFINDEX,
   NH_FAMILY,
   NH_GATEWAY,
+  NH_METRIC,
+  NH_PROTOCOL,
   NH_TABLE,
   RT_SCOPE_LINK,
   RT_TABLE_DEFAULT,
   RT_TABLE_LOCAL,
   RT_TABLE_MAIN,
+  RTNH_F_DEAD,
   RTNH_F_LINKDOWN,
   RTNH_F_ONLINK,
 } from '../inet/nexthop-constants.ts'
@@ -45,8 +48,9 @@ import type { Arena } from '../shm/arena.ts'
 import type { Words } from '../wire/text.ts'
 import type { Outcome, Refused } from './answers.ts'
 import { changed, isRefused, refuse, told } from './answers.ts'
-import type { Rib, RibRoute } from './rib.ts'
-import { sameWords } from './rib.ts'
+import type { Rib } from './rib.ts'
+import type { Hop, RibRoute } from './rib-route.ts'
+import { sameHop, sameWords, withHops } from './rib-route.ts'
 import type { RouteExpiry, SeenRoute } from './route-expiry.ts'
 import type { MessageOf, RouteAnswer, RouteFilter } from './rtnetlink.ts'
 import type { Links } from './links/links.ts'
@@ -73,8 +77,7 @@ export const createRoutes = (deps: RoutesDeps) => {
   const { i32 } = arena
   const isUp = (dev: number): boolean => (i32[deviceRow(arena, dev) + DEV_FLAGS] & IFF_UP) !== 0
   const isOwn = (family: number, words: Words): boolean =>
-    rib.resolve(family, words, (r) => r.table === RT_TABLE_LOCAL && r.type === RTN_LOCAL) !==
-    undefined
+    rib.resolve(family, words, (r) => r.type === RTN_LOCAL, [RT_TABLE_LOCAL]) !== undefined
 
   const badGateway = (errno: number, words = 'Nexthop has invalid gateway'): Refused =>
     refuse(errno, words, 'gateway')
@@ -86,7 +89,7 @@ export const createRoutes = (deps: RoutesDeps) => {
     if (route.flags & RTNH_F_ONLINK) {
       if (route.dev === 0) return refuse(Errno.ENODEV, 'Nexthop device required for onlink', 'dev')
       if (!isUp(route.dev)) return refuse(Errno.ENETDOWN, 'Nexthop device is not up', 'dev')
-      const known = rib.resolve(AF_INET, gateway, (r) => r.table === RT_TABLE_LOCAL)
+      const known = rib.resolve(AF_INET, gateway, () => true, [RT_TABLE_LOCAL])
       return known || isMulticastAddr({ family: AF_INET, words: gateway })
         ? badGateway(Errno.EINVAL)
         : route
@@ -122,12 +125,30 @@ export const createRoutes = (deps: RoutesDeps) => {
         r.gateway === null && r.type === RTN_UNICAST && (route.dev === 0 || r.dev === route.dev)
     )
     return way === undefined
-      ? badGateway(Errno.EHOSTUNREACH, 'Nexthop has invalid gateway')
+      ? refuse(Errno.EHOSTUNREACH, null, 'gateway')
       : { ...route, dev: way.dev }
   }
 
-  /** The route as the kernel takes it, its device found; or why not. */
+  /** Each next hop of several as if it were the only one (fib_get_nhs, ip6_route_multipath_add). */
+  const checkHops = (route: RibRoute, hops: readonly Hop[]): RibRoute | Refused => {
+    const checked: Hop[] = []
+    for (const hop of hops) {
+      if (route.family !== AF_INET && hop.gateway === null) {
+        const words = 'Device only routes can not be added for IPv6 using the multipath API'
+        return refuse(Errno.EINVAL, words, 'nexthops')
+      }
+      const one = check(withHops(route, [hop]))
+      if (isRefused(one)) return { ...one, field: 'nexthops' }
+      const found = { ...hop, dev: one.dev }
+      if (route.family !== AF_INET && checked.some((other) => sameHop(other, found)))
+        return refuse(Errno.EEXIST, null, 'nexthops')
+      checked.push(found)
+    }
+    return withHops(route, checked)
+  }
+  /** The route as the kernel takes it, its devices found; or why not. */
   const check = (route: RibRoute): RibRoute | Refused => {
+    if (route.hops !== undefined && route.type < RTN_BLACKHOLE) return checkHops(route, route.hops)
     if (route.dev !== 0 && !isDevice(route.dev)) return refuse(Errno.ENODEV, null, 'dev')
     if (route.tos !== 0) return refuse(Errno.EOPNOTSUPP, 'Routes by TOS are not supported', 'tos')
     if (route.prefsrc !== null && !isOwn(route.family, route.prefsrc))
@@ -140,7 +161,7 @@ export const createRoutes = (deps: RoutesDeps) => {
       // what is dumped of an IPv6 one names lo
       const isPlain =
         route.dev === 0 || (route.family !== AF_INET && route.dev === LOOPBACK_IFINDEX)
-      if (route.gateway === null && isPlain)
+      if (route.gateway === null && route.hops === undefined && isPlain)
         return route.family === AF_INET ? route : { ...route, dev: LOOPBACK_IFINDEX }
       const words = 'Gateway, device and multipath can not be specified for this route type'
       return refuse(Errno.EINVAL, words, route.gateway === null ? 'dev' : 'gateway')
@@ -169,9 +190,17 @@ export const createRoutes = (deps: RoutesDeps) => {
     return route
   }
 
+  /** What is shown of one of several next hops' device. */
+  const stateOf = (dev: number): number =>
+    isUp(dev) ? (hasCarrier(dev) ? 0 : RTNH_F_LINKDOWN) : RTNH_F_DEAD | RTNH_F_LINKDOWN
   /** As it is shown. Routes to our own addresses never go down with a link (fib_sync_down_dev, fib6_ifdown). */
   const seen = (route: RibRoute): SeenRoute => {
-    const shown = { ...route, ...more(route) }
+    const { hops } = route
+    const shown = {
+      ...route,
+      ...(hops && { hops: hops.map((hop) => ({ ...hop, flags: hop.flags | stateOf(hop.dev) })) }),
+      ...more(route),
+    }
     return route.dev === 0 || route.type === RTN_LOCAL || hasCarrier(route.dev)
       ? shown
       : { ...shown, flags: route.flags | RTNH_F_LINKDOWN }
@@ -201,7 +230,7 @@ export const createRoutes = (deps: RoutesDeps) => {
   /** While the rules are the usual ones, Linux has the tables local and main in one trie. */
   const isMerged = byFamily(
     () => i32[ruleHead(arena, INIT_NET, AF_INET) + FR_HEAD_FIRST] === 0,
-    () => true
+    () => false
   )
   const tableOf = (row: number, family: number): number => {
     const table = i32[row + NH_TABLE]
@@ -236,6 +265,8 @@ export const createRoutes = (deps: RoutesDeps) => {
       gateway: via === 0 ? null : { family: via, words: wordsAt(i32, row + NH_GATEWAY) },
       dev: fl[FL_DEV],
       table: tableOf(row, family),
+      protocol: i32[row + NH_PROTOCOL],
+      metric: i32[row + NH_METRIC],
       prefsrc: wordsAt(fl, FL_SADDR),
       metrics: type === RTN_UNICAST ? metricsOf(row) : null,
     })

@@ -12,7 +12,8 @@ import type { Stats64 } from '../netdev/netdev.ts'
 import type { WorkerStat } from '../shm/softnet-stat.ts'
 import type { SockInfo } from '../socket/sock-info.ts'
 import type { Mac, Words } from '../wire/text.ts'
-import type { RibRoute, RouteMatch } from './rib.ts'
+import type { Refused } from './answers.ts'
+import type { RibRoute, RouteMatch } from './rib-route.ts'
 import type { SeenRoute } from './route-expiry.ts'
 
 // ---- routes
@@ -34,6 +35,9 @@ export type RouteAnswer = {
   gateway: { family: number; words: Words } | null
   dev: number
   table: number
+  /** Of the route, not of the answer: what IPv6 tells. */
+  protocol: number
+  metric: number
   prefsrc: Words
   metrics: Metrics | null
 }
@@ -282,6 +286,19 @@ type PoolItem = SkbItem & {
   small_reserve: number
   large_reserve: number
 }
+/** What the routes of one family have of control's memory, in bytes, for each prefix. */
+type PrefixMemory = { prefixes: number; bytes: number }
+/** What routes take: their tries and rows in shared memory, and how much of it they may have; rows are those of next hops. */
+type FibMemory = {
+  bytes: number
+  bound: number
+  tables: number
+  tables_bound: number
+  nexthops: number
+  nexthops_bound: number
+  inet: PrefixMemory
+  inet6: PrefixMemory
+}
 export type MemoryItem = {
   held: number
   bound: number
@@ -289,6 +306,7 @@ export type MemoryItem = {
   /** Packets on their way from thread to thread, and how many of them one thread may have for another when memory is short. */
   backlog: { packets: number; bound: number }
   pools: PoolItem[]
+  fib: FibMemory
 }
 
 // ---- steering (ethtool, sysfs)
@@ -303,6 +321,20 @@ export type RssChange = {
   key?: Uint8Array
 }
 export type Rss = { indirection: number[]; key: Uint8Array }
+/** What of a device's steering is not as it came. */
+export type SteeringSet = {
+  combined?: number
+  /** The table as it comes; else as it is. */
+  isDefault?: boolean
+  indirection?: number[]
+  key?: Uint8Array
+  /** Fields of the flow types that have others. */
+  hash: { flow: number; fields: number }[]
+  /** NETIF_F_* bits: changed, and of them those that are on. */
+  changed: number
+  active: number
+  rps: Rps
+}
 export type Channels = { combinedMax: number; combined: number }
 /** NETIF_F_* bits: those that are on, and those that the device can do. */
 export type Features = { active: number; can: number }
@@ -354,8 +386,11 @@ type Requests = Measured &
     RTM_NEWROUTE: { carries: { flags: number; route: RibRoute }; item: SeenRoute }
     RTM_DELROUTE: { carries: { route: RouteMatch }; item: SeenRoute }
     RTM_GETROUTE: { carries: { query: RouteQuery }; item: RouteAnswer }
-    /** All or none. */
-    ROUTE_BATCH: { carries: { messages: readonly RouteMessage[] }; item: SeenRoute[] }
+    /** What became of each: null is done. `atomic`: all or none, and then the first refusal is the answer. */
+    ROUTE_BATCH: {
+      carries: { messages: readonly RouteMessage[]; atomic: boolean }
+      item: (Refused | null)[]
+    }
     /** Without a priority it gets one; without EXCL it may be there already. */
     RTM_NEWRULE: { carries: { flags: number; rule: NewRule }; item: FibRule }
     /** The first rule that says all of `match`. */

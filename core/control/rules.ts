@@ -13,7 +13,7 @@ import { changed, refuse } from './answers.ts'
 import { NLM_F_EXCL } from './nlm-flags.ts'
 import type { MessageOf, RuleFilter } from './rtnetlink.ts'
 import type { Rib } from './rib.ts'
-import { sameWords } from './rib.ts'
+import { sameWords } from './rib-route.ts'
 
 const ECN_BITS = 3
 

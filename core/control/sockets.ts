@@ -4,6 +4,7 @@
  * Linux: net/core/sock_diag.c, net/ipv4/inet_diag.c.
  */
 import { Errno } from '../base/errno.ts'
+import { AF_INET, V4_MAPPED } from '../base/family.ts'
 import type { Arena } from '../shm/arena.ts'
 import { Ipi } from '../shm/ipi.ts'
 import {
@@ -34,10 +35,12 @@ import {
 } from '../socket/sock.ts'
 import { V6ONLY } from '../socket/socket-constants.ts'
 import type { SockInfo } from '../socket/sock-info.ts'
+import { IPPROTO_TCP } from '../wire/ipproto.ts'
 import type { Words } from '../wire/text.ts'
 import type { Outcome } from './answers.ts'
 import { changed, chunks, refuse, told } from './answers.ts'
 import type { Calls } from './calls.ts'
+import type { PacketEnds } from './packet-ends.ts'
 import type { MessageOf, Sock, SockEnd, SockFilter } from './rtnetlink.ts'
 
 export type SocketsDeps = {
@@ -125,6 +128,42 @@ export const createSocketDump = ({ arena, calls, sockInfo }: SocketsDeps) => {
     for (const found of rows()) if (cookieOf(found[0]) === cookie) return found
     return undefined
   }
+  const isWildcard = (sk: number): boolean =>
+    (i32[sk + SK_SADDR] | i32[sk + SK_SADDR + 1] | i32[sk + SK_SADDR + 3]) === 0
+  const isFamily = (sk: number, { daddr }: PacketEnds): boolean => {
+    const isV4 = daddr[0] === 0 && daddr[1] === 0 && daddr[2] === V4_MAPPED
+    if (i32[sk + SK_FAMILY] === AF_INET) return isV4
+    return !isV4 || (i32[sk + SK_REUSE] & V6ONLY) === 0
+  }
+  /** How well a socket fits the packet, -1: not at all (compute_score, inet_lookup_established). */
+  const scoreOf = (sk: number, ends: PacketEnds): number => {
+    const { protocol, saddr, daddr, sport, dport, dev } = ends
+    if (i32[sk + SK_PROTOCOL] !== protocol || i32[sk + SK_NUM] !== dport) return -1
+    if (!isFamily(sk, ends)) return -1
+    const bound = i32[sk + SK_BOUND_DEV]
+    if (bound !== 0 && bound !== dev) return -1
+    const isConnected = i32[sk + SK_DPORT] !== 0
+    if (protocol === IPPROTO_TCP && !isConnected && i32[sk + SK_STATE] !== TCP_LISTEN) return -1
+    if (isConnected) {
+      const isPeer = saddr.every((word, k) => word === i32[sk + SK_DADDR + k])
+      if (i32[sk + SK_DPORT] !== sport || !isPeer) return -1
+    }
+    const isAny = isWildcard(sk)
+    if (!isAny && !daddr.every((word, k) => word === i32[sk + SK_SADDR + k])) return -1
+    return (isConnected ? 8 : 0) + (isAny ? 0 : 4) + (bound === 0 ? 0 : 2)
+  }
+  /** The socket that takes a packet to this host, as its row says. */
+  const takerOf = (ends: PacketEnds): Sock | undefined => {
+    let best = -1
+    let taker: [sk: number, worker: number] | undefined
+    for (const row of rows()) {
+      const score = scoreOf(row[0], ends)
+      if (score <= best) continue
+      best = score
+      taker = row
+    }
+    return taker === undefined ? undefined : sock(...taker)
+  }
   const get = ({ cookie }: MessageOf<'SOCK_GET'>): Outcome<Sock> => {
     const found = find(cookie)
     return found === undefined ? refuse(Errno.ENOENT, null, 'cookie') : told(sock(...found))
@@ -139,5 +178,5 @@ export const createSocketDump = ({ arena, calls, sockInfo }: SocketsDeps) => {
   /** Sockets that a worker has. */
   const count = (worker: number): number => slabs[worker].live()
 
-  return { dump, get, destroy, count }
+  return { dump, get, takerOf, destroy, count }
 }

@@ -68,6 +68,9 @@ const parseNames = (
   return numbers.length === 1 ? numbers : Errno.EINVAL
 }
 
+/** What may be more is unsigned. */
+const MAX_INT = 2147483647
+
 type SysctlsDeps = { arena: Arena; devConf: ReturnType<typeof createDevConf> }
 
 export const createSysctls = ({ arena, devConf }: SysctlsDeps) => {
@@ -82,7 +85,10 @@ export const createSysctls = ({ arena, devConf }: SysctlsDeps) => {
         name,
         value: shown(
           row,
-          row.words.map((_, k) => i32[layout.sysctl + row.first + k])
+          row.words.map(([, , max], k) => {
+            const word = i32[layout.sysctl + row.first + k]
+            return max > MAX_INT ? word >>> 0 : word
+          })
         ),
       }
     )

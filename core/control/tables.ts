@@ -32,6 +32,7 @@ type TablesDeps = Pick<Publisher, 'retire' | 'reclaim'> &
     onAddress: (event: 'new' | 'del', at: Ifaddr) => void
     /** Who has addresses that end has a clock. */
     nowMs?: () => number
+    random?: () => number
     ipi: Pick<IpiSystem, 'send' | 'kick'>
   }
 
@@ -45,6 +46,7 @@ export const createTables = (deps: TablesDeps) => {
     ipi,
     ifindexOf = () => 0,
     nowMs = () => 0,
+    random = () => 1,
   } = deps
   const fibRules = createFibRulesWriter({ arena, retire, reclaim, ifindexOf })
   const fib = createFibWriter({ arena, retire, reclaim, onTable: fibRules.tableMoved })
@@ -52,9 +54,11 @@ export const createTables = (deps: TablesDeps) => {
   fibRules.addNet(INIT_NET)
   const nexthops = createNexthops({ arena, retire, reclaim })
   const rib = createRib({
+    arena,
     net: INIT_NET,
     fib,
     nexthops,
+    random,
     onEvent: (event, route) => {
       onRoute(event, route)
       if (event === 'new') return
@@ -76,5 +80,5 @@ export const createTables = (deps: TablesDeps) => {
   }
   const ifaddrs = createIfaddrs({ arena, rib, retire, onEvent, nowMs, ...routeExpiry })
   const addrconf = createAddrconf({ arena, rib, ifaddrs, ...routeExpiry, nowMs })
-  return { rib, fibRules, routeExpiry, ifaddrs, addrconf, mcJoin, mcLeave }
+  return { rib, fib, nexthops, fibRules, routeExpiry, ifaddrs, addrconf, mcJoin, mcLeave }
 }

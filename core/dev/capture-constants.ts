@@ -10,11 +10,15 @@ export const CAP_DEV = 0
 export const CAP_WAYS = 1
 /** Octets of a frame that are kept at most. */
 export const CAP_SNAPLEN = 2
+/** Of a trace: packets that it still asks for; threads take them by Atomics. */
+export const CAP_LEFT = 3
 export const CAP_PROGRAM = 32
 
 export const CAPTURE_IN = 1
 export const CAPTURE_OUT = 2
 export const CAPTURE_DROPPED = 4
+/** No frame: what a stage has noted of a traced packet (trace-constants.ts). */
+export const CAPTURE_TRACE = 8
 
 // Record: its words (0: the rest of the ring is skipped), and what is known of the frame.
 export const CR_WORDS = 0

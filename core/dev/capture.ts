@@ -201,5 +201,10 @@ export const createCapture = ({ arena, skbs, time, runFilter }: CaptureDeps) => 
     i32[record + CR_CAPLEN] = Math.min(whole, snapLen)
     publish(record, skb, CAPTURE_DROPPED, reason, whole)
   }
-  return { isCapturing, capture, captureDrop }
+  /** Room in the ring for what these captures (bits) are to be told otherwise (trace.ts); -1: there is none. */
+  const reserveFor = (captures: number, octets: number): number => {
+    wanted = captures
+    return reserve(octets)
+  }
+  return { isCapturing, capture, captureDrop, reserveFor, publish, copy }
 }

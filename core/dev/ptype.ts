@@ -12,7 +12,15 @@ import { Holder } from '../skb/budget.ts'
 import type { DropFn } from '../skb/drop.ts'
 import { Drop } from '../skb/drop.ts'
 import type { Skbs } from '../skb/skb.ts'
-import { SKB_DATA, SKB_DEV, SKB_MAC, SKB_PKT_TYPE, SKB_PROTOCOL } from '../skb/skb.ts'
+import {
+  SKB_DATA,
+  SKB_DEV,
+  SKB_F_TRACE,
+  SKB_FLAGS,
+  SKB_MAC,
+  SKB_PKT_TYPE,
+  SKB_PROTOCOL,
+} from '../skb/skb.ts'
 import { ETH_P_ALL } from '../wire/ethernet.ts'
 
 /** Takes the packet over. What is a clone must not be written. */
@@ -85,6 +93,8 @@ export const createPtype = ({ arena, skbs, drop, isCapturing, capture }: PtypeDe
     for (let k = 0; k < all.length; k++) {
       const twin = skbs.budget.mayHold(skb, Holder.tap) ? skbs.clone(skb) : 0
       if (twin === 0) return missed(skb)
+      // what becomes of the tap's is not the packet's way
+      i32[twin + SKB_FLAGS] &= ~SKB_F_TRACE
       skbs.budget.hold(twin, Holder.tap)
       skbs.push(twin, i32[skb + SKB_DATA] - mac)
       i32[twin + SKB_MAC] = mac

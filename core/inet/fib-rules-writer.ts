@@ -81,8 +81,8 @@ const matchOf = (rule: FibRule): number =>
 const ALL_ONES: Words = [-1, -1, -1, -1]
 /** The mask of a prefix; an IPv4 address is the last word of four, and the others are the same for all. */
 const maskOf = byFamily<(plen: number) => Words>(
-  (plen) => maskWords(ALL_ONES, 96 + plen) as Words,
-  (plen) => maskWords(ALL_ONES, plen) as Words
+  (plen) => maskWords(ALL_ONES, 96 + plen),
+  (plen) => maskWords(ALL_ONES, plen)
 )
 const rangeWord = ([first, last]: PortRange): number => (first << 16) | last
 /** Does the rule do what one of the standing rules does? */

@@ -27,7 +27,7 @@ const find = ({ i32, layout }: Arena, net: number, family: number, id: number): 
   for (let n = 0; n < layout.config.fibTables; n++) {
     const row = layout.fibTables + n * FIB_TABLE_WORDS
     if (
-      Atomics.load(i32, row + FT_ID) === id &&
+      Atomics.load(i32, row + FT_ID) === (id | 0) &&
       i32[row + FT_NET] === net &&
       i32[row + FT_FAMILY] === family
     )
@@ -82,5 +82,15 @@ export const createFibTables = (
           throw new Error(`fib: no room for the tables of net ${net}`)
   }
   const available = (): number => free.length
-  return { ensure, release, addNet, available }
+  /** Ids of a family's tables, in rising order. */
+  const idsOf = (net: number, family: number): number[] => {
+    const ids: number[] = []
+    for (let n = 0; n < layout.config.fibTables; n++) {
+      const row = layout.fibTables + n * FIB_TABLE_WORDS
+      const id = i32[row + FT_ID] >>> 0
+      if (id !== 0 && i32[row + FT_NET] === net && i32[row + FT_FAMILY] === family) ids.push(id)
+    }
+    return ids.sort((a, b) => a - b)
+  }
+  return { ensure, release, addNet, available, idsOf }
 }

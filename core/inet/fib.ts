@@ -1,18 +1,28 @@
 /**
- * The forwarding tables: each a multibit trie in shared memory, found by the map of tables (fib-tables.ts; Linux:
- * fib_trie.c and ip6_fib.c). The root is 65,536 words, the first 16 bits of the
- * destination; below, nodes of 256 words, eight bits each. Tries are leaf-pushed: the first word that is not a
- * node is the answer. A word is 0 (no route), positive (a nexthop row) or negative (~node).
+ * The forwarding tables: each a trie in shared memory, found by the map of tables (fib-tables.ts; Linux:
+ * fib_trie.c and ip6_fib.c). The first 16 bits of the destination are an index; below, what holds many prefixes
+ * is divided by eight bits at a time, what holds few is a list of them (fib-constants.ts has the words). An IPv6 address is
+ * four such tries behind one another, so what allocations have in common, 32 bits, takes one step. Prefixes of up to eight
+ * bits, the default route above all, are words of their own: no change of one has to touch what lies below.
  *
- * Readers, on any thread, take no lock: every word is valid at every moment, and a node or row that a reader
+ * Readers, on any thread, take no lock: every word is valid at every moment, and a block or row that a reader
  * may still hold is reused only after a grace period. The writer is core/inet/fib-writer.ts, on control.
  */
 import { AF_INET, AF_INET6 } from '../base/family.ts'
 import type { Flowi } from '../base/flowi.ts'
 import { FL_DADDR, FL_OIF, RTN_BROADCAST, RTN_THROW } from '../base/flowi.ts'
 import type { Arena } from '../shm/arena.ts'
+import { FIB_SHORT_WORDS } from '../shm/layout.ts'
 import { Errno } from '../base/errno.ts'
 import { byFamily } from './af-ops.ts'
+import {
+  FB_COUNT,
+  FB_COVER,
+  FB_FIRST,
+  FIB_BUCKET,
+  FIB_PLACE,
+  FIB_PLACE_SHIFT,
+} from './fib-constants.ts'
 import { fibRoot } from './fib-tables.ts'
 import { FR_HEAD_FIRST } from './fib-rule-constants.ts'
 import { createFibRuleWalk, ruleHead } from './fib-rules.ts'
@@ -29,10 +39,57 @@ export type FibReader = ReturnType<typeof createFibReader>
 /** Roots of one table's tries. */
 type FibTable = { readonly v4: number; readonly v6: number }
 
+/** Lookups in the trie of a root: the row of the longest prefix that covers an address, or 0. */
+export const createFibLookup = ({ i32, layout }: Arena) => {
+  const pool = layout.fibNodes
+  /** What a bucket has for the next bits of an address: a row, 0, or the block of the bits behind them. */
+  const inBucket = (block: number, key: number): number => {
+    const end = block + FB_FIRST + (i32[block + FB_COUNT] << 1)
+    for (let at = block + FB_FIRST; at < end; at += 2) {
+      // shifts count by the low five bits alone
+      const value = i32[at + 1]
+      if ((key ^ i32[at]) >>> value === 0) return value & ~31
+    }
+    return i32[block + FB_COVER]
+  }
+
+  const lookup4 = (root: number, addr: number): number => {
+    let word = i32[root + FIB_SHORT_WORDS + (addr >>> 16)]
+    for (let shift = 8; word < 0; shift -= 8) {
+      const block = pool + ((word & FIB_PLACE) >> FIB_PLACE_SHIFT)
+      word =
+        (word & FIB_BUCKET) !== 0 ? inBucket(block, addr) : i32[block + ((addr >>> shift) & 255)]
+    }
+    return word !== 0 ? word : i32[root + (addr >>> 24)]
+  }
+
+  const lookup6 = (root: number, words: Int32Array, at: number): number => {
+    let key = words[at]
+    let word = i32[root + FIB_SHORT_WORDS + (key >>> 16)]
+    let left = 16
+    let last = at
+    while (word < 0) {
+      if (left === 0) {
+        key = words[++last]
+        left = 32
+      }
+      const block = pool + ((word & FIB_PLACE) >> FIB_PLACE_SHIFT)
+      if ((word & FIB_BUCKET) !== 0) {
+        word = inBucket(block, key)
+        left = 0
+      } else {
+        left -= 8
+        word = i32[block + ((key >>> left) & 255)]
+      }
+    }
+    return word !== 0 ? word : i32[root + (words[at] >>> 24)]
+  }
+  return { lookup4, lookup6 }
+}
+
 /** A reader of one net's tables, which must be there (FibWriter.addNet). */
 export const createFibReader = (arena: Arena, net: number) => {
-  const { i32, layout } = arena
-  const nodes = layout.fibNodes
+  const { i32 } = arena
   const table = (id: number): FibTable => {
     const roots = { v4: fibRoot(arena, net, AF_INET, id), v6: fibRoot(arena, net, AF_INET6, id) }
     if (roots.v4 === 0 || roots.v6 === 0) throw new Error(`fib: net ${net} has no table ${id}`)
@@ -45,23 +102,7 @@ export const createFibReader = (arena: Arena, net: number) => {
   const { v4: main4, v6: main6 } = main
   const default4 = byDefault.v4
 
-  const lookup4 = (root: number, addr: number): number => {
-    let word = i32[root + (addr >>> 16)]
-    if (word >= 0) return word
-    word = i32[nodes + (~word << 8) + ((addr >>> 8) & 255)]
-    if (word >= 0) return word
-    return i32[nodes + (~word << 8) + (addr & 255)]
-  }
-
-  const lookup6 = (root: number, words: Int32Array, at: number): number => {
-    const first = words[at]
-    let word = i32[root + (first >>> 16)]
-    for (let bit = 16; word < 0; bit += 8) {
-      const octet = (words[at + (bit >> 5)] >>> (24 - (bit & 31))) & 255
-      word = i32[nodes + (~word << 8) + octet]
-    }
-    return word
-  }
+  const { lookup4, lookup6 } = createFibLookup(arena)
 
   /** Nexthop row of the longest prefix in one table that covers the address words[at..at+3], or 0. */
   const lookup = (family: number, table: FibTable, words: Int32Array, at: number): number =>

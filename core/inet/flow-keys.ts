@@ -1,6 +1,6 @@
 /**
- * What a lookup needs to know of a received packet beyond its header: its ports, where a rule compares them. Called by IP
- * input of both families before routeInput, on any thread; dissects only when somebody asks.
+ * What a lookup needs to know of a received packet beyond its header: its ports. Called by IP
+ * input of both families before routeInput, on any thread; dissects only when a rule or the choice among next hops asks.
  * Linux: fib4_rules_early_flow_dissect, fib6_rules_early_flow_dissect.
  */
 import { AF_INET, AF_INET6 } from '../base/family.ts'
@@ -9,6 +9,7 @@ import { FL_DPORT, FL_FAMILY, FL_SPORT } from '../base/flowi.ts'
 import type { Arena } from '../shm/arena.ts'
 import { SKB_FRAGS, SKB_LEN, type Skbs } from '../skb/skb.ts'
 import { byFamily } from './af-ops.ts'
+import { HASH_POLICY_L4, hashPolicyWord } from './multipath.ts'
 import { FR_HEAD_PORTS } from './fib-rule-constants.ts'
 import { ruleHead } from './fib-rules.ts'
 
@@ -26,16 +27,18 @@ const LOOK = 128
 
 export const createFlowKeys = ({ arena, skbs, net, dissectPorts }: FlowKeysDeps) => {
   const { i32 } = arena
+  const policyAt = hashPolicyWord(arena)
   const comparing = byFamily(
     ruleHead(arena, net, AF_INET) + FR_HEAD_PORTS,
     ruleHead(arena, net, AF_INET6) + FR_HEAD_PORTS
   )
   /**
-   * Fills FL_SPORT and FL_DPORT of a packet, data at its network header, where rules of its family compare ports. It may move
-   * the buffer.
+   * Fills FL_SPORT and FL_DPORT of a packet, data at its network header, where rules of its family compare ports, or flows
+   * are told apart by them. It may move the buffer.
    */
   const flowPorts = (skb: number, fl: Flowi): void => {
-    if (i32[comparing(fl[FL_FAMILY])] === 0) return
+    const family = fl[FL_FAMILY]
+    if (i32[comparing(family)] === 0 && i32[policyAt(family)] !== HASH_POLICY_L4) return
     if (i32[skb + SKB_FRAGS] !== 0) skbs.mayPull(skb, Math.min(LOOK, i32[skb + SKB_LEN]))
     const ports = dissectPorts(skb)
     fl[FL_SPORT] = ports >>> 16

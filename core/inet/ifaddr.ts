@@ -8,7 +8,8 @@ import { AF_INET, AF_INET6 } from '../base/family.ts'
 import { Errno } from '../base/errno.ts'
 import { RTN_ANYCAST, RTN_BROADCAST, RTN_LOCAL, RTN_MULTICAST, RTN_UNICAST } from '../base/flowi.ts'
 import type { Publisher } from '../control/publish.ts'
-import type { Rib, RibRoute } from '../control/rib.ts'
+import type { Rib } from '../control/rib.ts'
+import type { RibRoute } from '../control/rib-route.ts'
 import type { RouteExpiry } from '../control/route-expiry.ts'
 import {
   ARPHRD_ETHER,

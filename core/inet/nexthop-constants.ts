@@ -25,11 +25,20 @@ export const NH_TABLE = 15
 export const NH_PROTOCOL = 16
 export const NH_METRIC = 17
 // 18 is NH_METRICS (shm/dst-metrics.ts).
-/** Row of the same prefix's next route (larger metric, or another device), or 0. */
+/** Row of the same route's next hop, then of the same prefix's next route (larger metric, or another device), or 0. */
 export const NH_NEXT = 20
 /** Length of the prefixes that lead here. */
 export const NH_PLEN = 21
-// 24..31 are kept for multipath.
+/**
+ * Of a route with several next hops, which are rows one behind the other: how many of them follow, the weight of this one,
+ * and the largest hash (of 31 bits) that goes by it: -1 is none, its device is down. A single next hop has zeros.
+ */
+export const NH_HOPS_LEFT = 24
+export const NH_WEIGHT = 25
+export const NH_UPPER_BOUND = 26
+
+/** Shown alone: the device is down. */
+export const RTNH_F_DEAD = 1
 
 export const RTNH_F_ONLINK = 4
 /** Shown alone: the device has no carrier. */

@@ -43,12 +43,39 @@ export const createNexthops = ({ arena, retire, reclaim }: NexthopDeps) => {
   }
   const free: number[] = []
   for (let k = nexthops - 1; k >= devices; k--) free.push(layout.nexthops + k * NEXTHOP_WORDS)
-  const byContent = new Map<string, number>()
-  const users = new Map<number, number>()
+  /** Rows by a hash of what they say: the first of each, and by the place of one the next. */
+  const byHash = new Map<number, number>()
+  const sameHash = new Int32Array(nexthops)
+  const users = new Int32Array(nexthops)
 
-  const contentOf = (row: number): string => i32.slice(row + 1, row + NEXTHOP_WORDS).join()
+  const placeOf = (row: number): number => (row - layout.nexthops) / NEXTHOP_WORDS
   const hold = (row: number): void => {
-    if (row !== 0) users.set(row, users.get(row)! + 1)
+    if (row !== 0) users[placeOf(row)]++
+  }
+  /** Of a row's words, the first aside. */
+  const hashOf = (words: Int32Array, at: number): number => {
+    let hash = 0
+    for (let k = 1; k < NEXTHOP_WORDS; k++) hash = Math.imul(hash ^ words[at + k], 0x9e3779b1) | 0
+    return hash ^ (hash >>> 15)
+  }
+  const says = (row: number, words: Int32Array): boolean => {
+    for (let k = 1; k < NEXTHOP_WORDS; k++) if (i32[row + k] !== words[k]) return false
+    return true
+  }
+  const find = (words: Int32Array, hash: number): number => {
+    let row = byHash.get(hash) ?? 0
+    while (row !== 0 && !says(row, words)) row = sameHash[placeOf(row)]
+    return row
+  }
+  const unlink = (row: number): void => {
+    const hash = hashOf(i32, row)
+    const next = sameHash[placeOf(row)]
+    let before = byHash.get(hash)!
+    if (before !== row) {
+      while (sameHash[placeOf(before)] !== row) before = sameHash[placeOf(before)]
+      sameHash[placeOf(before)] = next
+    } else if (next === 0) byHash.delete(hash)
+    else byHash.set(hash, next)
   }
 
   /**
@@ -56,9 +83,9 @@ export const createNexthops = ({ arena, retire, reclaim }: NexthopDeps) => {
    * its NH_NEXT and NH_METRICS name.
    */
   const intern = (words: Int32Array): number => {
-    const content = words.subarray(1).join()
-    const known = byContent.get(content)
-    if (known !== undefined) {
+    const hash = hashOf(words, 0)
+    const known = find(words, hash)
+    if (known !== 0) {
       hold(known)
       return known
     }
@@ -68,19 +95,17 @@ export const createNexthops = ({ arena, retire, reclaim }: NexthopDeps) => {
     const generation = (i32[row + NH_GENERATION] + 1) | 0
     i32.set(words, row)
     i32[row + NH_GENERATION] = generation
-    byContent.set(content, row)
-    users.set(row, 1)
+    sameHash[placeOf(row)] = byHash.get(hash) ?? 0
+    byHash.set(hash, row)
+    users[placeOf(row)] = 1
     for (const name of NAMED) hold(words[name])
     return row
   }
 
   /** Lets a row go; at the last release it is used again once no reader can hold it. */
   const release = (row: number): void => {
-    const left = users.get(row)! - 1
-    users.set(row, left)
-    if (left > 0) return
-    users.delete(row)
-    byContent.delete(contentOf(row))
+    if (--users[placeOf(row)] > 0) return
+    unlink(row)
     const named = NAMED.map((name) => i32[row + name])
     retire(() => {
       i32[row + NH_GENERATION] = (i32[row + NH_GENERATION] + 1) | 0

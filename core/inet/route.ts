@@ -54,6 +54,7 @@ import { RTAX_MTU, dstMetricLocked } from '../shm/dst-metrics.ts'
 import type { FibReader } from './fib.ts'
 import { createMcTable } from './mc-table.ts'
 import { MC_ROLE_NONE } from './mfc-constants.ts'
+import { createMultipath } from './multipath.ts'
 import { onlinkRow } from './nexthop.ts'
 import {
   LOOPBACK_IFINDEX,
@@ -111,6 +112,7 @@ export const createRoute = ({ arena, fib }: { arena: Arena; fib: FibReader }) =>
   const { local, main, lookup, lookup4, lookup6, fibLookup4, fibLookup6 } = fib
   const { select4, select6 } = createSourceSelection(arena)
   const { checkMc, hasMc } = createMcTable(arena)
+  const { selectPath } = createMultipath(arena)
   const back = createFlowi()
 
   const flagsOf = (ifindex: number): number => i32[devices + ifindex * DEVICE_WORDS + DEV_FLAGS]
@@ -275,7 +277,9 @@ export const createRoute = ({ arena, fib }: { arena: Arena; fib: FibReader }) =>
     if (type === RTN_UNICAST) {
       if (!forwards) return -Errno.EHOSTUNREACH
       const error = validateSource(fl)
-      return error !== 0 ? error : found(fl, row, RTN_UNICAST, i32[row + NH_DEV])
+      if (error !== 0) return error
+      const hop = selectPath(row, fl)
+      return found(fl, hop, RTN_UNICAST, i32[hop + NH_DEV])
     }
     if (type === RTN_ANYCAST) return found(fl, row, type, LOOPBACK_IFINDEX)
     if (type > RTN_BROADCAST) {
@@ -402,6 +406,7 @@ export const createRoute = ({ arena, fib }: { arena: Arena; fib: FibReader }) =>
     }
     if (row < 0) return row
     if (type > RTN_BROADCAST) return refusal(type)
+    if (oif === 0) row = selectPath(row, fl)
     const dev = i32[row + NH_DEV]
     if (!chooseSource(fl, row, dev)) return -Errno.EADDRNOTAVAIL
     // a loopback address never goes out (RFC 1122 3.2.1.3 g)

@@ -45,7 +45,6 @@ import {
   SKB_LEN,
   SKB_NETWORK,
   SKB_PKT_TYPE,
-  SKB_TAIL,
   SKB_TRANSPORT,
 } from '../skb/skb.ts'
 import * as icmpv6 from '../wire/icmpv6.ts'
@@ -74,6 +73,8 @@ type Icmpv6Deps = {
   protos: InetProtos
   /** core/stack/ipv6.ts: an echo reply (data at its ICMPv6 header) for whoever asked here; takes it over. */
   pingRcv: (skb: number) => void
+  /** First of HEADERS_WORDS free words of this thread. */
+  headers: number
   /** core/stack/ipv6.ts: ndiscRcv of ndisc.ts, which sends by what is made here. */
   ndiscRcv: (skb: number) => void
 } & Pick<Mld, 'mldRcv'> &
@@ -131,11 +132,15 @@ for (const [type, into, out] of counted) {
   OUT_COUNTERS[type] = out
 }
 
+/** What is looked at of a packet for the message in it. */
+export const HEADERS_WORDS = 64
+
 export const createIcmpv6 = (deps: Icmpv6Deps) => {
   const { arena, skbs, drop, consume, protos, addrType, addrTypeOn } = deps
   const { icmpv6Allows, loadAddrs, routeOutput, updatePmtu, ip6Send, pingRcv, ndiscRcv, mldRcv } =
     deps
   const { select6 } = createSourceSelection(arena)
+  const { headers } = deps
   const { i32, u8, f64, layout } = arena
   const { sysctl } = layout
   const count = counterBank(arena, skbs.thread)
@@ -215,8 +220,9 @@ export const createIcmpv6 = (deps: Icmpv6Deps) => {
     return !isAboutError(about)
   }
   const isAboutError = (about: number): boolean => {
-    const at = i32[about + SKB_NETWORK]
-    const end = i32[about + SKB_TAIL]
+    // the headers may lie in several pieces
+    const at = headers << 2
+    const end = at + copyFront(about, i32[about + SKB_NETWORK], at, HEADERS_WORDS << 2)
     const status = walk(u8, at, end, chain)
     const inner = chain[EXT_TRANSPORT]
     // options that break off may have an error behind them
@@ -225,21 +231,25 @@ export const createIcmpv6 = (deps: Icmpv6Deps) => {
     if (status !== WALK_OK || chain[EXT_PROTOCOL] !== IPPROTO_ICMPV6) return false
     // what stands in a later fragment says nothing of the message
     if (chain[EXT_FRAGMENT] >= 0 && fragmentOffset(u8, chain[EXT_FRAGMENT]) !== 0) return false
-    const data = i32[about + SKB_DATA]
-    const type = inner < data ? u8[inner] : skbs.byteAt(about, inner - data)
-    return type >= 0 && (icmpv6.isError(type) || type === icmpv6.NDISC_REDIRECT)
+    return inner < end && (icmpv6.isError(u8[inner]) || u8[inner] === icmpv6.NDISC_REDIRECT)
+  }
+  /** Copies at most `room` octets of a packet from `at` on, whatever was pulled of it: how many. */
+  const copyFront = (skb: number, at: number, to: number, room: number): number => {
+    // what was pulled off lies before data, the rest behind it (perhaps in frags)
+    const pulled = Math.max(i32[skb + SKB_DATA] - at, 0)
+    const len = Math.min(pulled + i32[skb + SKB_LEN], room)
+    const front = Math.min(pulled, len)
+    u8.copyWithin(to, at, at + front)
+    skbs.copyBits(skb, 0, to + front, len - front)
+    return len
   }
   /** A new skb with room for an ICMPv6 header and as much of the packet behind it as fits `room`; 0: no memory. */
   const quote = (about: number, at: number, room: number): number => {
-    // what was pulled off lies before data, the rest behind it (perhaps in frags)
     const pulled = Math.max(i32[about + SKB_DATA] - at, 0)
     const len = Math.min(pulled + i32[about + SKB_LEN], room - icmpv6.MIN_HEADER)
     const skb = skbs.alloc(icmpv6.MIN_HEADER + len, MAX_HEADER)
     if (skb === 0) return 0
-    const to = skbs.put(skb, icmpv6.MIN_HEADER + len) + icmpv6.MIN_HEADER
-    const head = Math.min(pulled, len)
-    u8.copyWithin(to, at, at + head)
-    skbs.copyBits(about, 0, to + head, len - head)
+    copyFront(about, at, skbs.put(skb, icmpv6.MIN_HEADER + len) + icmpv6.MIN_HEADER, len)
     return skb
   }
 

@@ -30,6 +30,7 @@ import * as icmpv6 from '../wire/icmpv6.ts'
 import * as ipv6 from '../wire/ipv6.ts'
 import type { Icmpv6 } from './icmpv6.ts'
 import type { Ip6Output } from './ip6-output.ts'
+import type { NdiscRedirect } from './ndisc-redirect.ts'
 
 type Ip6ForwardDeps = {
   arena: Arena
@@ -38,7 +39,8 @@ type Ip6ForwardDeps = {
   nf: NfHooks
 } & Pick<Gso, 'networkSegLen'> &
   Pick<Ip6Output, 'ip6Output' | 'routeMeHarder'> &
-  Pick<Icmpv6, 'icmpv6Send'>
+  Pick<Icmpv6, 'icmpv6Send'> &
+  Pick<NdiscRedirect, 'sendRedirect'>
 
 /** Room that the widest link header takes. */
 const LL_RESERVED = 16
@@ -46,7 +48,8 @@ const LL_RESERVED = 16
 export type Ip6Forward = ReturnType<typeof createIp6Forward>
 
 export const createIp6Forward = (deps: Ip6ForwardDeps) => {
-  const { arena, skbs, drop, nf, networkSegLen, ip6Output, routeMeHarder, icmpv6Send } = deps
+  const { arena, skbs, drop, nf, networkSegLen, ip6Output, routeMeHarder } = deps
+  const { icmpv6Send, sendRedirect } = deps
   const { i32, u8, f64 } = arena
   const count = counterBank(arena, skbs.thread)
 
@@ -56,6 +59,7 @@ export const createIp6Forward = (deps: Ip6ForwardDeps) => {
     const at = i32[skb + SKB_NETWORK]
     if (ipv6.hopLimit(u8, at) <= 1) return tooManyHops(skb)
     if ((u8[at + ipv6.ADDRS] === 0 || u8[at + ipv6.ADDRS] === 0xfe) && !maySendOn(skb, fl)) return
+    if (i32[skb + SKB_DEV] === fl[FL_DEV]) sendRedirect(skb, fl)
     // what is less than every link takes was not said by the link (RFC 8200 section 5)
     const mtu = fl[FL_MTU] < ipv6.MIN_MTU ? ipv6.MIN_MTU : fl[FL_MTU]
     if (i32[skb + SKB_LEN] > mtu && isTooBig(skb, mtu)) return tooBig(skb, mtu)

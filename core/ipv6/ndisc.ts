@@ -54,6 +54,7 @@ import * as ipv6 from '../wire/ipv6.ts'
 import * as ndisc from '../wire/ndisc.ts'
 import * as options from '../wire/ndisc-options.ts'
 import { ALL_HOPS, type NdSend } from './nd-send.ts'
+import type { NdiscRedirect } from './ndisc-redirect.ts'
 import type { RaInput } from './ra-input.ts'
 import type { RaOutput } from './ra-output.ts'
 
@@ -75,6 +76,7 @@ type NdiscDeps = {
   key: number
 } & Pick<RaInput, 'raRcv'> &
   Pick<RaOutput, 'rsRcv'> &
+  Pick<NdiscRedirect, 'redirectRcv'> &
   Pick<AddrType, 'isAnycastOn'> &
   Pick<PacketAddrs, 'loadAddrs'> &
   Pick<Machine, 'steerTo'>
@@ -99,7 +101,7 @@ const isSolicitedNode = (words: Int32Array, at: number): boolean =>
 
 export const createNdisc = (deps: NdiscDeps) => {
   const { arena, skbs, drop, consume, table, neighbour, trying, steerTo, key } = deps
-  const { isAnycastOn, loadAddrs, raRcv, rsRcv } = deps
+  const { isAnycastOn, loadAddrs, raRcv, rsRcv, redirectRcv } = deps
   const { i32, u8, f64, layout } = arena
   const { select6 } = createSourceSelection(arena)
   const count = counterBank(arena, skbs.thread)
@@ -193,10 +195,9 @@ export const createNdisc = (deps: NdiscDeps) => {
     const type = icmpv6.type(u8, at)
     if (type === icmpv6.NDISC_ROUTER_SOLICITATION) return rsRcv(skb, neighbour)
     if (type === icmpv6.NDISC_ROUTER_ADVERTISEMENT) return raRcv(skb, neighbour)
+    if (type === icmpv6.NDISC_REDIRECT) return redirectRcv(skb, neighbour)
     loadAddrs(skb, received)
-    if (type === icmpv6.NDISC_NEIGHBOUR_SOLICITATION) return neighbourMessage(skb, recvNs)
-    if (type === icmpv6.NDISC_NEIGHBOUR_ADVERTISEMENT) return neighbourMessage(skb, recvNa)
-    consume(skb)
+    neighbourMessage(skb, type === icmpv6.NDISC_NEIGHBOUR_SOLICITATION ? recvNs : recvNa)
   }
   type Handler = (skb: number, at: number, end: number, dev: number, machine: Neighbour) => void
   /** What solicitations and advertisements have in common (sections 7.1.1 and 7.1.2). */

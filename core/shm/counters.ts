@@ -163,6 +163,7 @@ const MIB_GROUPS = {
     'TCPWinProbe',
     'TCPKeepAlive',
     'TCPDelivered',
+    'TCPDeliveredCE',
     'TCPZeroWindowDrop',
     'TCPRcvQDrop',
     'IPReversePathFilter',

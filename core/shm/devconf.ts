@@ -41,6 +41,8 @@ const IPV4 = {
   route_localnet: onOff(0),
   /** Either: martians are counted (martians_logged of `ethtool -S`). */
   log_martians: onOff(0),
+  /** Of several next hops those without a carrier are left out. */
+  ignore_routes_with_linkdown: onOff(0),
   /** Both: what is for all of another of our networks is sent on there (RFC 2644 has it off). */
   bc_forwarding: onOff(0),
   /** Either: what came to a group's link address is not for one host (RFC 1122 section 3.3.6). */
@@ -77,6 +79,7 @@ const IPV6 = {
   hop_limit: { all: 64, otherwise: 64, min: 1, max: 255 },
   /** The largest packet sent by the device; 0 is the device's own. */
   mtu: number(0, 65536),
+  ignore_routes_with_linkdown: onOff(0),
   disable_ipv6: onOff(0),
   /** Either: what leaves by a device has an address of it. */
   use_oif_addrs_only: onOff(0),
@@ -117,6 +120,8 @@ const IPV6 = {
   accept_ra_rt_info_max_plen: number(0, 128),
   /** Also from an address of our own. */
   accept_ra_from_local: onOff(0),
+  /** Redirects are believed, by a host. */
+  accept_redirects: onOff(1),
   /** Addresses are made of what routers say of prefixes, while there are fewer than max_addresses (0: any number). */
   autoconf: onOff(1),
   max_addresses: number(16, MAX),

@@ -43,3 +43,9 @@ export const metricsContent = (content: Int32Array, metrics: Metrics): void => {
   content.fill(0)
   for (let k = RTAX_LOCK; k <= RTAX_MAX; k++) content[RTAX_WORD + k] = metrics[k] ?? 0
 }
+
+/** The metrics of the route whose row is `dst`, or null. */
+export const metricsOf = (i32: Int32Array, dst: number): Metrics | null =>
+  i32[dst + NH_METRICS] === 0
+    ? null
+    : Array.from({ length: RTAX_MAX + 1 }, (_, k) => dstMetric(i32, dst, k))

@@ -45,6 +45,8 @@ export const Ipi = {
   MFC_FOUND: 22,
   /** control, from worker 0: something about addresses was found out. a0 Addrconf.*, a1.. as that says. */
   ADDRCONF: 23,
+  /** worker: a router of ifindex a0 says that a1..a4 is reached by a5..a8 (worker 0 believes it). */
+  REDIRECT: 24,
 } as const
 
 /** Kinds of Ipi.ADDRCONF. */

@@ -91,7 +91,7 @@ export type ArenaConfig = {
   nexthops: number
   /** Routing tables: six of a net, and those that are made for routes. A root is 256 KB. */
   fibTables: number
-  /** Nodes (256 words) of the forwarding tries. */
+  /** Pages (256 words) of the forwarding tries: a full Internet table takes some 80,000. They take memory as they are used. */
   fibNodes: number
   /** Policy rules, those that every net begins with among them; one row is the head of them all. */
   fibRules: number
@@ -117,9 +117,9 @@ export const DEFAULT_ARENA: ArenaConfig = {
   socks: 8192,
   devices: 128,
   ifaddrs: 512,
-  nexthops: 4096,
+  nexthops: 32_768,
   fibTables: 32,
-  fibNodes: 4096,
+  fibNodes: 131_072,
   fibRules: 512,
   neighbours: 4096,
   flows: 1024,
@@ -163,6 +163,12 @@ export const G_SHUTDOWN = GLOBALS + 1
 /** Captures that are open (bits), and those of them that want what dies too. */
 export const G_CAPTURES = GLOBALS + 2
 export const G_CAPTURE_DROPS = GLOBALS + 3
+/** Those of them that are traces. */
+export const G_TRACES = GLOBALS + 4
+/** Pages of the forwarding tries that were ever used: the first ones. */
+export const G_FIB_PAGES = GLOBALS + 5
+/** Of the hash that chooses among next hops; control, with the first route that has several. */
+export const G_MULTIPATH_SEED = GLOBALS + 6
 
 // Thread block: 64 words (four cache lines) a thread.
 export const THREAD_WORDS = 64
@@ -222,9 +228,11 @@ export const IFADDR_WORDS = 16
 export const NEXTHOP_WORDS = 32
 /** Next hops that a worker learns from redirects (inet/redirects.ts); a power of two. */
 export const REDIRECTS = 64
+/** A page of the forwarding tries: a node, or buckets (inet/fib-constants.ts). */
 export const FIB_NODE_WORDS = 256
-/** Direct first stride of a trie: 16 bits. */
-export const FIB_ROOT_WORDS = 65536
+/** Words for the first eight bits, in front of a root, and its own: one for each value of the first 16. */
+export const FIB_SHORT_WORDS = 256
+export const FIB_ROOT_WORDS = FIB_SHORT_WORDS + 65536
 /** Row of the map of tables (inet/fib-tables.ts). */
 export const FIB_TABLE_WORDS = 4
 export const FIB_RULE_WORDS = 32

@@ -20,6 +20,7 @@ type Row<Parts extends string = string> = {
 }
 
 const MAX = 2147483647
+const MAX_UNSIGNED = 4294967295
 /** A number. */
 const number = (name: string, value: number, min = 0, max = MAX): Row<''> => ({
   name,
@@ -68,6 +69,8 @@ const TABLE = {
     min: [32768, 1024, 65535],
     max: [60999, 1024, 65535],
   }),
+  /** 0: which of several next hops a flow goes by is by its addresses; 1: by its ports as well. */
+  fib_multipath_hash_policy: number('net.ipv4.fib_multipath_hash_policy', 0, 0, 1),
   icmp_echo_ignore_all: onOff('net.ipv4.icmp_echo_ignore_all', 0),
   icmp_echo_ignore_broadcasts: onOff('net.ipv4.icmp_echo_ignore_broadcasts', 1),
   /** The source of an ICMP error is an address of the device that the packet came in on. */
@@ -120,6 +123,9 @@ const TABLE = {
   tcp_timestamps: number('net.ipv4.tcp_timestamps', 1, 0, 2),
   tcp_sack: onOff('net.ipv4.tcp_sack', 1),
   tcp_dsack: onOff('net.ipv4.tcp_dsack', 1),
+  /** ECN: 1 asks for it and agrees, 2 only agrees (RFC 3168); a SYN that is not answered is sent again without. */
+  tcp_ecn: number('net.ipv4.tcp_ecn', 2, 0, 2),
+  tcp_ecn_fallback: onOff('net.ipv4.tcp_ecn_fallback', 1),
   /** Requests of a listener; the last quarter is for peers that are known, and none is. */
   tcp_max_syn_backlog: number('net.ipv4.tcp_max_syn_backlog', 4096, 1, 65535),
   tcp_abort_on_overflow: onOff('net.ipv4.tcp_abort_on_overflow', 0),
@@ -139,6 +145,8 @@ const TABLE = {
   /** RACK, bits: 1 is on as it always is here, 2 keeps its reordering window, 4 has no rule of three. */
   tcp_recovery: number('net.ipv4.tcp_recovery', 1, 0, 7),
   /** 3 and 4: a lost tail is probed for. */
+  tcp_notsent_lowat: number('net.ipv4.tcp_notsent_lowat', MAX_UNSIGNED, 0, MAX_UNSIGNED),
+  tcp_tso_win_divisor: number('net.ipv4.tcp_tso_win_divisor', 3, 0),
   tcp_early_retrans: number('net.ipv4.tcp_early_retrans', 3, 0, 4),
   /** A timeout is first thought to be spurious (F-RTO). */
   tcp_frto: number('net.ipv4.tcp_frto', 2, 0, 2),
@@ -181,6 +189,8 @@ const TABLE = {
   bindv6only: onOff('net.ipv6.bindv6only', 0),
   /** 0: packets have no flow label; 1 to 3: they have. */
   auto_flowlabels: number('net.ipv6.auto_flowlabels', 1, 0, 3),
+  /** As IPv4's. */
+  fib_multipath_hash_policy6: number('net.ipv6.fib_multipath_hash_policy', 0, 0, 1),
   /** Seconds that the fragments of a datagram wait for each other. */
   ip6frag_time: number('net.ipv6.ip6frag_time', 60, 0, 3600),
   icmp6_echo_ignore_all: onOff('net.ipv6.icmp.echo_ignore_all', 0),

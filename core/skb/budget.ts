@@ -160,14 +160,22 @@ const ONE_SMALL = 1 << HOLDER_BITS
 const ONE_LARGE = 1 << (HOLDER_BITS + SMALL_BITS)
 
 /** Words that the budget needs to know of a row; skb.ts passes its own, being above. */
-type RowWords = { charge: number; buf: number; frags: number; next: number }
+type RowWords = {
+  charge: number
+  buf: number
+  frags: number
+  next: number
+  flags: number
+  traced: number
+}
 
 export const createSkbBudget = (arena: Arena, thread: number, row: RowWords) => {
   const { i32, layout } = arena
   const { smalls } = layout
   const { bounds, sharedLarge, ownLarge } = computeBudget(layout.config)
   const held = heldAt(arena, thread)
-  const { charge: CHARGE, buf: BUF, frags: FRAGS, next: NEXT } = row
+  const { charge: CHARGE, buf: BUF, frags: FRAGS, next: NEXT, flags: FLAGS, traced: TRACED } = row
+  let watch = (_skb: number, _holder: Holder): void => {}
   i32.fill(0, held, held + HELD_WORDS)
 
   /** Slots of an skb and its frags, in the form of SKB_CHARGE without a holder. */
@@ -196,6 +204,11 @@ export const createSkbBudget = (arena: Arena, thread: number, row: RowWords) => 
     const slots = slotsOf(skb)
     i32[skb + CHARGE] = slots | holder
     add(holder, slots)
+    if ((i32[skb + FLAGS] & TRACED) !== 0) watch(skb, holder)
+  }
+  /** Who hears of traced packets that somebody keeps: traceHold (dev/trace.ts). */
+  const onTracedHold = (fn: (skb: number, holder: Holder) => void): void => {
+    watch = fn
   }
   /** The skb goes on its way, or another holder's; freeing it does so too. */
   const release = (skb: number): void => {
@@ -239,6 +252,7 @@ export const createSkbBudget = (arena: Arena, thread: number, row: RowWords) => 
     add,
     subtract,
     hold,
+    onTracedHold,
     release,
     smallHeld,
     largeHeld,

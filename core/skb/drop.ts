@@ -4,7 +4,7 @@
  */
 import type { Arena } from '../shm/arena.ts'
 import { numbered } from '../shm/counters.ts'
-import { COUNTERS, DROP_REASONS, G_CAPTURE_DROPS } from '../shm/layout.ts'
+import { COUNTERS, DROP_REASONS, G_CAPTURE_DROPS, G_TRACES } from '../shm/layout.ts'
 import type { Skbs } from './skb.ts'
 
 /** The words are the kernel's, `SKB_DROP_REASON_` taken off; a reason's number is its place. */
@@ -92,7 +92,7 @@ export type ConsumeFn = Dropper['consume']
 
 const unseen = (): void => {}
 
-/** `watch` sees what dies before it is freed: captureDrop (dev/capture.ts), on threads that handle packets. */
+/** `watch` sees what dies before it is freed: captureDrop (dev/capture.ts) and traceDrop (dev/trace.ts), on threads that handle packets. */
 export const createDrop = (
   arena: Arena,
   skbs: Skbs,
@@ -104,7 +104,7 @@ export const createDrop = (
   /** Frees a packet that dies unused and counts why. */
   const drop = (skb: number, reason: Drop): void => {
     f64[bank + reason]++
-    if (i32[G_CAPTURE_DROPS] !== 0) watch(skb, reason)
+    if ((i32[G_CAPTURE_DROPS] | i32[G_TRACES]) !== 0) watch(skb, reason)
     free(skb)
   }
   /** Counts a frame that died before it became an skb (a device had no buffer for it). */

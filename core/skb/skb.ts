@@ -118,7 +118,7 @@ const SKB_SENDER_CHARGE = 58
 export const SKB_IPOPT = 59
 
 // SKB_FLAGS.
-/** Stages write down what they decide about this packet. */
+/** Stages write down what they decide about this packet (dev/trace.ts). */
 export const SKB_F_TRACE = 1
 /** The inner headers are set. */
 export const SKB_F_ENCAPSULATION = 2
@@ -179,6 +179,8 @@ export const createSkbs = (arena: Arena, thread: number) => {
     buf: SKB_BUF,
     frags: SKB_FRAGS,
     next: SKB_NEXT,
+    flags: SKB_FLAGS,
+    traced: SKB_F_TRACE,
   })
 
   const headOf = (buf: number): number =>

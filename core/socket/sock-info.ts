@@ -34,6 +34,7 @@ export const TCP_INFO = {
   ts: 'flag',
   sack: 'flag',
   ecn: 'flag',
+  ecnseen: 'flag',
   cong: 'name',
   /** "snd,rcv"; absent without the option. */
   wscale: 'text',
@@ -67,6 +68,7 @@ export const TCP_INFO = {
   pacing_rate: 'rate',
   delivery_rate: 'rate',
   delivered: 'number',
+  delivered_ce: 'number',
   busy: 'ms',
   rwnd_limited: 'ms',
   sndbuf_limited: 'ms',

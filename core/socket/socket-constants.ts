@@ -33,6 +33,7 @@ export const MSG_PEEK = 2
 /** A stream's bytes are taken and thrown away. */
 export const MSG_TRUNC = 0x20
 /** What goes with it follows at once. */
+export const MSG_EOR = 0x80
 export const MSG_MORE = 0x8000
 
 export const IP_TOS = 1
@@ -73,6 +74,7 @@ export const TCP_QUICKACK = 12
 /** A name option (TCP_CA_NAME_MAX octets). */
 export const TCP_CONGESTION = 13
 export const TCP_USER_TIMEOUT = 18
+export const TCP_NOTSENT_LOWAT = 25
 
 // Bits of SK_REUSE.
 export const REUSE_ADDR = 1

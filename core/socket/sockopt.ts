@@ -44,6 +44,7 @@ import {
   SK_TOS,
   SK_TTL,
   SK_TYPE,
+  SOCK_STREAM,
   TCP_LISTEN,
 } from './sock.ts'
 
@@ -56,6 +57,8 @@ type SockoptDeps = {
   takeError: (sk: number) => number
 }
 
+/** The two bits of TOS that are ECN's (RFC 3168). */
+const ECN_MASK = 3
 const { EINVAL, ENODEV, ENOPROTOOPT } = Errno
 /** SOCK_MIN_RCVBUF and SOCK_MIN_SNDBUF. */
 const MIN_RCVBUF = 2304
@@ -98,10 +101,13 @@ export const createSockopt = ({ arena, protoOf, takeError, mc }: SockoptDeps) =>
     }
     return null
   }
+  /** The ECN bits of a stream are its protocol's. */
+  const tosOf = (sk: number, value: number): number =>
+    i32[sk + SK_TYPE] === SOCK_STREAM ? (value & ~ECN_MASK) | (i32[sk + SK_TOS] & ECN_MASK) : value
   const setIp = (sk: number, level: number, name: number, value: number): number | null => {
     if (level === IPPROTO_IPV6 && name === IPV6_V6ONLY) return setBit(sk, V6ONLY, value)
     if (name === (level === IPPROTO_IP ? IP_TOS : IPV6_TCLASS)) {
-      return value < 0 || value > 255 ? -EINVAL : setWord(sk, SK_TOS, value)
+      return value < 0 || value > 255 ? -EINVAL : setWord(sk, SK_TOS, tosOf(sk, value))
     }
     if (name === (level === IPPROTO_IP ? IP_TTL : IPV6_UNICAST_HOPS)) {
       if (value === -1) return setWord(sk, SK_TTL, 0)

@@ -7,6 +7,7 @@ import { createAfInet } from '../ipv4/af-inet.ts'
 import { createAfInet6 } from '../ipv6/af-inet6.ts'
 import { DEV_NET, deviceRow } from '../netdev/netdev.ts'
 import { createNfHooks } from '../netfilter/hooks.ts'
+import { createNfTrace } from '../netfilter/nf-trace.ts'
 import { CONF_ALL, Conf4, confRow } from '../shm/devconf.ts'
 import { Ipi } from '../shm/ipi.ts'
 import { SKB_PROTOCOL } from '../skb/skb.ts'
@@ -66,7 +67,11 @@ export const createInet = (machine: Machine, link: Link) => {
     ipv6.mr.dropDevice(ifindex)
     neighbour?.neighIfdown(ifindex)
   })
+  const nfTrace = createNfTrace({ ...machine, ...neigh, ...routing, nf, nf6 })
   const refresh = (): void => {
+    nfTrace.refresh()
+    nf.publish()
+    nf6.publish()
     multicast.mcRefresh()
     ipv6.refresh()
   }

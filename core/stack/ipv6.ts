@@ -3,11 +3,12 @@ import type { InetFrag } from '../inet/inet-fragment.ts'
 import type { InetProtos } from '../inet/inet-protos.ts'
 import { AF_INET6 } from '../base/family.ts'
 import { TIMER_WORDS } from '../base/timer-wheel.ts'
+import { createInetPeers } from '../inet/inet-peer.ts'
 import { createMrForward } from '../inet/mr-forward.ts'
 import { createDad } from '../ipv6/dad.ts'
 import { createExthdrs } from '../ipv6/exthdrs.ts'
 import { createIcmpv6Ratelimit } from '../ipv6/icmpv6-ratelimit.ts'
-import { createIcmpv6 } from '../ipv6/icmpv6.ts'
+import { createIcmpv6, HEADERS_WORDS } from '../ipv6/icmpv6.ts'
 import { createIp6Forward } from '../ipv6/ip6-forward.ts'
 import { createIp6Fragmentation } from '../ipv6/ip6-fragmentation.ts'
 import { createIp6Input } from '../ipv6/ip6-input.ts'
@@ -16,11 +17,13 @@ import { createIp6Output } from '../ipv6/ip6-output.ts'
 import { createMld } from '../ipv6/mld.ts'
 import { createIp6Reassembly } from '../ipv6/ip6-reassembly.ts'
 import { createNdSend } from '../ipv6/nd-send.ts'
+import { createNdiscRedirect } from '../ipv6/ndisc-redirect.ts'
 import { createNdisc } from '../ipv6/ndisc.ts'
 import { createRaInput } from '../ipv6/ra-input.ts'
 import { createRaOutput } from '../ipv6/ra-output.ts'
 import { createRs } from '../ipv6/rs.ts'
 import type { NfHooks } from '../netfilter/hooks.ts'
+import { Ipi } from '../shm/ipi.ts'
 import { ETH_P_IPV6 } from '../wire/ethernet.ts'
 import { ICMPV6_PKT_TOOBIG } from '../wire/icmpv6.ts'
 import type { Link } from './link.ts'
@@ -58,6 +61,7 @@ export const createIpv6 = ({ machine, link, neigh, routing, frags, protos, nf }:
     ...common,
     ...createIcmpv6Ratelimit(machine),
     ...out,
+    headers: machine.words(HEADERS_WORDS),
     pingRcv: consume,
     mldRcv: mld.mldRcv,
     ndiscRcv: (skb) => ndiscRcv(skb),
@@ -91,10 +95,24 @@ export const createIpv6 = ({ machine, link, neigh, routing, frags, protos, nf }:
     key: machine.words(4),
     onRouter: (ifindex) => rs?.routerHeard(ifindex),
   })
+  const ndiscRedirect = createNdiscRedirect({
+    ...common,
+    key: machine.words(4),
+    peers: createInetPeers(machine),
+    table,
+    ndSend,
+  })
+  const [dest, gateway] = [new Int32Array(4), new Int32Array(4)]
+  machine.ipi.on(Ipi.REDIRECT, (_from, dev, a, b, c, d, e, f, g, h) => {
+    dest.set([a, b, c, d])
+    gateway.set([e, f, g, h])
+    ndiscRedirect.redirected(dev, dest, gateway)
+  })
   const { ndiscRcv, ndSolicit, ndProbe, ndNotify } = createNdisc({
     ...common,
     ...raInput,
     ...raOutput,
+    ...ndiscRedirect,
     ndSend,
     table,
     neighbour: neigh.neighbour,
@@ -104,6 +122,7 @@ export const createIpv6 = ({ machine, link, neigh, routing, frags, protos, nf }:
   const { ip6Forward, forwardFinish } = createIp6Forward({
     ...common,
     ...out,
+    ...ndiscRedirect,
     icmpv6Send,
     networkSegLen: gso.networkSegLen,
   })

@@ -34,11 +34,16 @@ export const createLink = (machine: Machine, kinds: readonly PathKind[]) => {
     }),
     batchEnds,
   })
+  const { trace } = machine
+  const resume: typeof ptype.resume = (skb, stage) => {
+    trace.traceResume(skb, stage)
+    ptype.resume(skb, stage)
+  }
   const { receive, flush: flushReceive } = createReceive({
     ...machine,
     ...createEthTypeTrans(machine),
     ...createFlowTable({ ...machine, dissect: steer.dissect, keys: steer.keys }),
-    ptype,
+    ptype: { ...ptype, resume },
     flushBacklogs: backlog.flush,
   })
 
@@ -53,6 +58,7 @@ export const createLink = (machine: Machine, kinds: readonly PathKind[]) => {
   const flush = (): void => {
     gro.flush()
     flushReceive()
+    trace.traceFlush()
   }
   /** `receiveFrame` takes frames of a NAPI poll (net-rx.ts ends the batch). */
   return { ptype, ether, xmit, receive, flush, receiveFrame: gro.receive }

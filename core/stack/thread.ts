@@ -6,6 +6,7 @@
 import { createTime, setTime } from '../base/time.ts'
 import { createBpf } from '../bpf/bpf.ts'
 import { createCapture } from '../dev/capture.ts'
+import { createTrace } from '../dev/trace.ts'
 import type { Arena } from '../shm/arena.ts'
 import { createIpi } from '../shm/ipi.ts'
 import { createDrop } from '../skb/drop.ts'
@@ -37,9 +38,19 @@ export const createPacketThread = ({ arena, thread, wake, nowUs }: PacketThreadD
   const time = createTime()
   setTime(time, nowUs())
   const { runFilter } = createBpf({ arena, skbs })
-  const { isCapturing, capture, captureDrop } = createCapture({ arena, skbs, time, runFilter })
-  const { drop, consume, countDrop } = createDrop(arena, skbs, captureDrop)
+  const capturing = createCapture({ arena, skbs, time, runFilter })
+  const { isCapturing } = capturing
+  const trace = createTrace({ ...capturing, arena, skbs, runFilter })
+  skbs.budget.onTracedHold(trace.traceHold)
+  const capture: typeof capturing.capture = (skb, mac, type) => {
+    capturing.capture(skb, mac, type)
+    trace.traceFrame(skb, mac, type)
+  }
+  const { drop, consume, countDrop } = createDrop(arena, skbs, (skb, reason) => {
+    capturing.captureDrop(skb, reason)
+    trace.traceDrop(skb, reason)
+  })
   const ipi = createIpi(arena, thread, wake)
-  const captures = { isCapturing, capture }
+  const captures = { isCapturing, capture, trace }
   return { arena, thread, skbs, time, drop, consume, countDrop, runFilter, ...captures, ipi }
 }

@@ -67,6 +67,10 @@ export const createRssControl = (state: Int32Array) => {
     for (let i = 0; i < RSS_INDIR_SIZE; i++) state[INDIR + i] = i % count
   }
 
+  /** As the fields of a flow type begin: ports for TCP and UDP. */
+  const fieldsAtFirst = (type: number): number =>
+    type === RSS_IP4 || type === RSS_IP6 ? TWO_TUPLE : FOUR_TUPLE
+
   /** Once, before readers start: key from the boot's randomness, ports hashed for TCP and UDP. */
   const init = (count: number, key: Bytes): void => {
     change(() => {
@@ -74,7 +78,7 @@ export const createRssControl = (state: Int32Array) => {
       state[SYMMETRIC] = 0
       state[IS_DEFAULT] = 1
       for (let type = 0; type < RSS_FLOW_TYPES; type++) {
-        state[FIELDS + type] = type === RSS_IP4 || type === RSS_IP6 ? TWO_TUPLE : FOUR_TUPLE
+        state[FIELDS + type] = fieldsAtFirst(type)
       }
       writeKey(key)
       writeEqual(count)
@@ -130,11 +134,10 @@ export const createRssControl = (state: Int32Array) => {
   /** `ethtool -L`: a table set by hand must not name a queue that goes away. */
   const setChannels = (count: number): boolean => {
     if (!Number.isInteger(count) || count < 1) return false
-    const isDefault = state[IS_DEFAULT] === 1
-    if (!isDefault && indirection().some((queue) => queue >= count)) return false
+    if (!isDefault() && indirection().some((queue) => queue >= count)) return false
     return change(() => {
       state[CHANNELS] = count
-      if (isDefault) writeEqual(count)
+      if (isDefault()) writeEqual(count)
     })
   }
 
@@ -159,6 +162,7 @@ export const createRssControl = (state: Int32Array) => {
 
   const indirection = (): number[] => Array.from(state.slice(INDIR, INDIR + RSS_INDIR_SIZE))
   const hashFields = (type: number): number => state[FIELDS + type]
+  const isDefault = (): boolean => state[IS_DEFAULT] === 1
   const isSymmetric = (): boolean => state[SYMMETRIC] === 1
   const key = (): Bytes => {
     const bytes = new Uint8Array(RSS_KEY_LEN)
@@ -178,6 +182,8 @@ export const createRssControl = (state: Int32Array) => {
     setSymmetric,
     indirection,
     hashFields,
+    fieldsAtFirst,
+    isDefault,
     isSymmetric,
     channels,
     key,

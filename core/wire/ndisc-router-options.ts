@@ -3,6 +3,7 @@
  *
  *  prefix information (RFC 4861 section 4.6.2), 32 octets
  *    |2 prefix length |3 L A         |4 valid lifetime (4) |8 preferred lifetime (4) |16 prefix (16)
+ *  redirected header (4.6.3)          |8 as much of the packet as fits
  *  MTU (4.6.4), 8 octets              |4 MTU (4)
  *  route information (RFC 4191 section 2.3), 8 to 24 octets
  *    |2 prefix length |3 prf          |4 lifetime (4)       |8 prefix (0, 8 or 16)
@@ -16,6 +17,7 @@ import { type Bytes, i32, putI32 } from '../base/bytes.ts'
 export const ND_OPT_PREFIX_INFO = 3
 export const ND_OPT_MTU = 5
 export const ND_OPT_ROUTE_INFO = 24
+const ND_OPT_REDIRECT_HDR = 4
 const ND_OPT_RDNSS = 25
 
 const TYPE = 0
@@ -31,6 +33,7 @@ const UNIT = 8
 const ADDR_LEN = 16
 export const PREFIX_INFO_LEN = 32
 export const MTU_LEN = 8
+export const REDIRECT_HDR_LEN = 8
 
 // Flags of a prefix: its addresses are on the link; hosts make themselves addresses of it.
 export const PIO_ONLINK = 0x80
@@ -100,4 +103,10 @@ export const putRdnss = (
   begin(mem, at, ND_OPT_RDNSS, rdnssLen(servers.length))
   putI32(mem, at + LIFETIME, seconds)
   for (const [k, words] of servers.entries()) putAddr(mem, at + ADDRESSES + k * ADDR_LEN, words)
+}
+
+/** An option of `len` octets; behind its REDIRECT_HDR_LEN the packet follows. */
+export const putRedirectHdr = (mem: Bytes, at: number, len: number): void => {
+  begin(mem, at, ND_OPT_REDIRECT_HDR, REDIRECT_HDR_LEN)
+  mem[at + LENGTH] = len / UNIT
 }

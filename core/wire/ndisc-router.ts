@@ -1,5 +1,5 @@
 /**
- * Router solicitation and router advertisement, RFC 4861 sections 4.1 and 4.2: ICMPv6 messages (icmpv6.ts has
+ * Router solicitation, router advertisement and redirect, RFC 4861 sections 4.1, 4.2 and 4.5: ICMPv6 messages (icmpv6.ts has
  * type, code and checksum) with options behind them (ndisc-options.ts, ndisc-router-options.ts). Used by core/ipv6.
  *
  *  router solicitation          |4 reserved (4)
@@ -7,6 +7,8 @@
  *  router advertisement         |4 hop limit    |5 M O H prf      |6  router lifetime     |
  *                               |8 reachable time (4)             |12 retrans timer (4)
  *                               |16 options ...
+ *  redirect                     |4 reserved (4) |8 target address (16)  |24 destination address (16)
+ *                               |40 options ...
  *
  * Linux counterparts: struct rs_msg, ra_msg, rd_msg, include/net/ndisc.h; icmp6_ifrtr of icmpv6.h.
  */
@@ -17,8 +19,10 @@ const FLAGS = 5
 const LIFETIME = 6
 const REACHABLE = 8
 const RETRANS = 12
+const DESTINATION = 24
 export const RS_LEN = 8
 export const RA_LEN = 16
+export const RD_LEN = 40
 
 // Flags of an advertisement: addresses, or other things, are to be had by DHCPv6.
 export const RA_MANAGED = 0x80
@@ -55,4 +59,12 @@ export const initRa = (
   putU16(mem, at + LIFETIME, seconds)
   putI32(mem, at + REACHABLE, reachableMs)
   putI32(mem, at + RETRANS, retransMs)
+}
+
+/** Where a redirected packet was to go; its target is where a solicitation's is (ndisc.ts). */
+export const destination = (mem: Bytes, at: number, to: Int32Array, toAt: number): void => {
+  for (let w = 0; w < 4; w++) to[toAt + w] = i32(mem, at + DESTINATION + 4 * w)
+}
+export const setDestination = (mem: Bytes, at: number, words: Int32Array, from: number): void => {
+  for (let w = 0; w < 4; w++) putI32(mem, at + DESTINATION + 4 * w, words[from + w])
 }

@@ -20,15 +20,31 @@ export type Mac = { readonly hi: number; readonly lo: number }
 export const addrLen = (family: Family): 32 | 128 => (family === 4 ? 32 : 128)
 export const mapIpv4 = (addr: number): Words => [0, 0, V4_MAPPED, addr | 0]
 
+const CODE_0 = 48
+const CODE_DOT = 46
+
+/** A full table is read by this: it looks at each character once. */
 export const parseIpv4 = (text: string): number | null => {
-  const parts = text.split('.')
-  if (parts.length !== 4) return null
   let addr = 0
-  for (const part of parts) {
-    if (!/^(0|[1-9]\d{0,2})$/.test(part) || Number(part) > 255) return null
-    addr = (addr << 8) | Number(part)
+  let dots = 0
+  let octet = 0
+  let digits = 0
+  for (let k = 0; k < text.length; k++) {
+    const code = text.charCodeAt(k)
+    if (code === CODE_DOT) {
+      if (digits === 0 || ++dots > 3) return null
+      addr = (addr << 8) | octet
+      octet = 0
+      digits = 0
+      continue
+    }
+    const digit = code - CODE_0
+    if (digit < 0 || digit > 9 || (digits > 0 && octet === 0)) return null
+    octet = octet * 10 + digit
+    if (octet > 255) return null
+    digits++
   }
-  return addr
+  return dots === 3 && digits > 0 ? (addr << 8) | octet : null
 }
 
 export const formatIpv4 = (addr: number): string =>
@@ -99,14 +115,27 @@ export const formatAddr = ({ family, words }: Addr): string =>
 export const formatWords = (w0: number, w1: number, w2: number, w3: number): string =>
   isV4Mapped(w0, w1, w2) ? formatIpv4(w3) : formatIpv6(w0, w1, w2, w3)
 
+/** A length in digits, without leading zeros, up to `max`; or null. */
+const parseLength = (text: string, at: number, max: number): number | null => {
+  let length = 0
+  for (let k = at; k < text.length; k++) {
+    const digit = text.charCodeAt(k) - CODE_0
+    if (digit < 0 || digit > 9 || (k > at && length === 0)) return null
+    length = length * 10 + digit
+    if (length > max) return null
+  }
+  return at === text.length ? null : length
+}
+
 /** "a.b.c.d/len"; without a length it is the one address, as iproute2 reads it. */
 export const parsePrefix = (text: string): Prefix | null => {
   const slash = text.indexOf('/')
   const addr = parseAddr(slash < 0 ? text : text.slice(0, slash))
   if (addr === null) return null
-  const lenText = slash < 0 ? String(addrLen(addr.family)) : text.slice(slash + 1)
-  if (!/^(0|[1-9]\d{0,2})$/.test(lenText) || Number(lenText) > addrLen(addr.family)) return null
-  return { ...addr, prefixlen: Number(lenText) }
+  const { family, words } = addr
+  const max = addrLen(family)
+  const prefixlen = slash < 0 ? max : parseLength(text, slash + 1, max)
+  return prefixlen === null ? null : { family, words, prefixlen }
 }
 
 export const formatPrefix = (prefix: Prefix): string => `${formatAddr(prefix)}/${prefix.prefixlen}`

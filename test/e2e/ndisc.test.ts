@@ -80,6 +80,26 @@ describeE2e(import.meta.path, 'neighbours of IPv6', () => {
     while ((await shown(ours)).includes('tentative') && Date.now() < until);
     expect(await shown(ours)).not.toContain('tentative')
     expect(await shown(theirs)).toContain('scope global dadfailed tentative')
+    await softnet('ip', 'addr', 'del', `${theirs}/64`, 'dev', 'lan0')
+    await expectNothingLeaked(net.daemon, before)
+  })
+
+  test('the kernel believes softnet, which tells it of a nearer router', async () => {
+    const [far, nearer] = ['2001:db8:77::1', 'fe80::77']
+    await softnet('ip', 'route', 'add', '2001:db8:77::/48', 'via', nearer, 'dev', 'lan0')
+    await net.a.ask({ op: 'sysctl', name: 'net.ipv6.conf.eth0.accept_redirects', value: '1' })
+    // a router is believed by its address of the link alone
+    const [, link] = /inet6 (fe80::[^/]+)/.exec(await softnet('ip', 'addr', 'show', 'dev', 'lan0'))!
+    const way = ['2001:db8:77::/48', 'via', link!, 'dev', 'eth0']
+    await toolIn(net.a, 'ip', ['-6', 'route', 'add', ...way])
+    await runIn(net.a, [requireTool('ping'), '-6', '-c', '1', '-W', '1', far])
+    expect(await net.daemon.nstat('Icmp6OutRedirects')).toBe(1)
+    expect(await toolIn(net.a, 'ip', ['-6', 'route', 'get', far])).toContain(`via ${nearer} `)
+    expect(await toolIn(net.a, 'ip', ['-6', 'route', 'get', '2001:db8:77::2'])).toContain(
+      `via ${link} `
+    )
+    await softnet('ip', 'route', 'del', '2001:db8:77::/48')
+    await softnet('ip', '-6', 'neigh', 'flush', 'dev', 'lan0')
     await expectNothingLeaked(net.daemon, before)
   })
 })

@@ -2,9 +2,8 @@
 // what is wrong is refused in the same words.
 
 import { beforeAll, expect, test } from 'bun:test'
-import { createSession } from '../api/support/session.ts'
 import { seeded } from '../support/random.ts'
-import { requireTool } from '../support/tools.ts'
+import { createBeside, type Said } from './support/beside.ts'
 import { describeE2e } from './support/inside.ts'
 
 const DEVICES = ['va', 'vb', 'vc']
@@ -15,6 +14,8 @@ const LINKS = DEVICES.flatMap((dev) => [
 ])
 const LINES = `
 addr add 10.0.0.1/24 dev va
+addr add fd00:0::1/64 dev va nodad
+addr add fd00:1::1/64 dev vb nodad
 addr add 10.0.1.1/24 dev vb
 addr add 10.0.2.1/24 dev vc
 route add default via 10.0.0.254
@@ -31,6 +32,15 @@ route add throw 10.1.3.0/24 table 100
 route add 10.6.0.0/16 via 10.0.2.254 table 200 proto static
 route add local 10.7.0.0/24 dev lo
 route add default via 10.0.2.254 table 253
+route add 10.11.0.0/16 via inet6 fd00:1::9 dev vb
+-6 route add default via fd00::fe
+-6 route add 2001:db8::/32 via fd00:1::fe metric 5
+-6 route add 2001:db8:1::/48 dev vb mtu 1400
+-6 route add unreachable 2001:db8:2::/48
+-6 route add prohibit 2001:db8:3::/48
+-6 route add default via fd00:1::fe table 100
+-6 rule add fwmark 1 table 100
+-6 rule add to 2001:db8:4::/48 prohibit
 rule add fwmark 1 table 100
 rule add fwmark 0x10/0xf0 table 200
 rule add from 10.0.1.0/24 table 100 priority 500
@@ -78,38 +88,11 @@ rule add bogus`
   .trim()
   .split('\n')
 
-/** What softnet adds to a refusal: the field, and what to do. */
-const HINT = / \([\w.]+: .*\)$/m
-
-type Said = { isDone: boolean; text: string }
-
 describeE2e(import.meta.path, 'routing beside the kernel', () => {
-  const softnet = createSession({ fibTables: 32 })
-  const kernel = (line: string): Said => {
-    const { exitCode, stdout, stderr } = Bun.spawnSync([requireTool('ip'), ...line.split(' ')], {
-      env: { ...process.env, LC_ALL: 'C' },
-    })
-    return { isDone: exitCode === 0, text: `${stdout}${stderr}`.trim() }
-  }
-  const ours = async (line: string): Promise<Said> => {
-    const said = await softnet.cli(`ip ${line}`)
-    const refusal = /^[12]: /.exec(said)
-    return {
-      isDone: refusal === null,
-      text: said
-        .slice(refusal?.[0].length ?? 0)
-        .replace(HINT, '')
-        .trim(),
-    }
-  }
-  const both = async (line: string) => ({ line, kernel: kernel(line), ours: await ours(line) })
+  const { kernel, both, firstRefused } = createBeside()
 
   beforeAll(async () => {
-    for (const line of ['link set lo up', ...LINKS, ...LINES]) {
-      const said = await both(line)
-      expect([line, said.kernel]).toEqual([line, { isDone: true, text: '' }])
-      expect([line, said.ours]).toEqual([line, { isDone: true, text: '' }])
-    }
+    expect(await firstRefused(['link set lo up', ...LINKS, ...LINES])).toBeUndefined()
     kernel('-4 neigh flush all')
   })
 
@@ -134,6 +117,27 @@ describeE2e(import.meta.path, 'routing beside the kernel', () => {
     const said = await both(line)
     expect(said.kernel.isDone).toBe(false)
     expect(said.ours).toEqual(said.kernel)
+  })
+
+  test('three hundred random lookups of IPv6 are answered alike', async () => {
+    const next = seeded(8)
+    const pick = <T>(...from: T[]): T => from[(next() >>> 0) % from.length]!
+    const different: object[] = []
+    for (let k = 0; k < 300; k++) {
+      const net = pick(
+        '2001:db8',
+        '2001:db8:1',
+        '2001:db8:4',
+        '2001:db9',
+        '2001:db8:7',
+        'fd00:1:0:0'
+      )
+      const words = [`-j -6 route get ${net}::${(next() & 0xffff).toString(16)}`]
+      const more = pick('', '', 'mark 1', 'from fd00:1::1 mark 1')
+      const said = await both([...words, more].join(' ').trim())
+      if (!Bun.deepEquals(parsed(said.kernel), parsed(said.ours))) different.push(said)
+    }
+    expect(different.slice(0, 12)).toEqual([])
   })
 
   test('a thousand random lookups are answered alike', async () => {

@@ -5,6 +5,7 @@ import { isRefused } from '../../core/control/text/names.ts'
 import { createTextControl } from '../../core/control/text/control.ts'
 import { SOFT_KINDS } from '../../core/dev/kinds/kinds.ts'
 import type { KindEnv, LinkKind, LinkOps } from '../../core/dev/kinds/link-kind.ts'
+import { createDryRun } from '../../core/stack/dry-run.ts'
 import type {
   AddressSpec,
   Control,
@@ -125,13 +126,16 @@ export const makeControl = (
   }
   let seed = 1
   const random = (): number => (seed = (Math.imul(seed, 1664525) + 1013904223) | 0)
+  const kinds = [...SOFT_KINDS, ...Object.entries(drivers).map(([name, ops]) => kindOf(name, ops))]
+  const nowUs = (): number => clock.us
   const control = createTextControl({
     arena,
-    nowUs: () => clock.us,
+    nowUs,
     wake: () => {},
-    kinds: [...SOFT_KINDS, ...Object.entries(drivers).map(([name, ops]) => kindOf(name, ops))],
+    kinds,
     random,
     pause,
+    dryRun: createDryRun({ arena, kinds, nowUs }),
   })
   // no worker here tries addresses (dad.ts): they are ours at once, where a test does not ask for more
   for (let row = 1; row <= confDefault(arena); row++)

@@ -1,6 +1,7 @@
 // The tables of a host under test (path-host.ts), written as control writes them but in one turn: devices, addresses,
 // routes, sysctls, and neighbours by the calls that control makes to CPU 0.
 
+import { withHops } from '../../core/control/rib-route.ts'
 import { AF_INET6, familyOf } from '../../core/base/family.ts'
 import { NLM_F_CREATE, NLM_F_REPLACE } from '../../core/control/nlm-flags.ts'
 import { createTables } from '../../core/control/tables.ts'
@@ -37,7 +38,12 @@ export type DeviceOptions = {
   gsoMax?: number
   kind?: number
 }
-type RouteOptions = { type?: number; via?: string; mtu?: number }
+type RouteOptions = {
+  type?: number
+  via?: string
+  mtu?: number
+  hops?: readonly { dev: number; via: string }[]
+}
 
 /** An address of either family. */
 export const words = (text: string): Words => parseAddr(text)!.words
@@ -74,17 +80,26 @@ export const createPathTables = (arena: Arena, settle: () => void) => {
   const addRoute = (
     to: string,
     dev: number,
-    { type = 1, via, mtu = 0 }: RouteOptions = {}
+    { type = 1, via, mtu = 0, hops = [] }: RouteOptions = {}
   ): void => {
-    const gateway =
-      via === undefined ? null : { family: familyOfWords(words(via)), words: words(via) }
+    const gatewayOf = (text: string) => ({ family: familyOfWords(words(text)), words: words(text) })
+    const gateway = via === undefined ? null : gatewayOf(via)
     const metrics = mtu === 0 ? null : [0, 0, mtu]
     const scope = gateway === null ? RT_SCOPE_LINK : RT_SCOPE_UNIVERSE
     const none = { tos: 0, metric: 0, protocol: 0, prefsrc: null, flags: 0 }
     const { words: network, prefixlen: plen } = networkOf(parsePrefix(to)!)
     const place = { family: familyOfWords(network), table: RT_TABLE_MAIN, words: network, plen }
     const route = { ...none, ...place, type, scope, dev, gateway, metrics }
-    const error = rib.add(route, NLM_F_CREATE | NLM_F_REPLACE)
+    const several = hops.map((hop) => ({
+      dev: hop.dev,
+      gateway: gatewayOf(hop.via),
+      flags: 0,
+      weight: 1,
+    }))
+    const error = rib.add(
+      hops.length === 0 ? route : withHops(route, several),
+      NLM_F_CREATE | NLM_F_REPLACE
+    )
     if (error !== 0) throw new Error(`route ${to}: ${error}`)
   }
   /** A rule before the usual ones: it refuses what it is for (prohibit). */

@@ -40,6 +40,7 @@ import {
 import type { ServicesConfig } from '../../core/socket/services/services.ts'
 import { sockSlab } from '../../core/socket/sock.ts'
 import { createStack, type Stack } from '../../core/stack.ts'
+import { createDryRun } from '../../core/stack/dry-run.ts'
 import { createNic } from '../../core/stack/nic.ts'
 import { dumped } from './control-plane.ts'
 import { disturb } from './restless-buffers.ts'
@@ -194,6 +195,7 @@ export const createSimHost = async (
     wake: () => {},
     pause: async () => void turn(),
     kinds,
+    dryRun: createDryRun({ arena, kinds, nowUs }),
   })
   const makeStack = (thread: number, restarted: boolean): Stack => {
     const stack = createStack({

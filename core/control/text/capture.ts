@@ -7,7 +7,8 @@ import type { CapturedFrame } from '../captures.ts'
 import type { ControlPlane } from '../control.ts'
 import { compileFilter } from './filter/filter.ts'
 import type { CaptureItem, CaptureSpec, Capturing, Refused } from './messages.ts'
-import { noSuchDevice, refuseAs } from './names.ts'
+import type { DeviceNames } from './names.ts'
+import { isRefused, noSuchDevice, refuseAs } from './names.ts'
 
 /** As much of a frame as tcpdump keeps. */
 const SNAPLEN = 262144
@@ -16,6 +17,21 @@ const WAYS = { in: CAPTURE_IN, out: CAPTURE_OUT, inout: CAPTURE_IN | CAPTURE_OUT
 const ANY = 'any'
 
 const reasonNames = new Map(Object.entries(Drop).map(([name, reason]) => [reason as number, name]))
+
+/** Which frames are meant: of a device, and those that an expression takes. */
+export const readFrames = (
+  { dev = ANY, filter = '' }: { dev?: string; filter?: string },
+  ifindexOf: DeviceNames['ifindexOf']
+): { ifindex: number; program: Int32Array } | Refused => {
+  const ifindex = dev === ANY ? 0 : ifindexOf(dev)
+  if (ifindex === 0 && dev !== ANY) return noSuchDevice(dev)
+  const program = compileFilter(filter)
+  if (typeof program === 'string') return refuseAs(Errno.EINVAL, `Error: ${program}`, 'filter')
+  if (!bpfCheck(program)) return refuseAs(Errno.EINVAL, 'Error: invalid filter.', 'filter')
+  return { ifindex, program }
+}
+export const notBegun = (error: number): Refused =>
+  refuseAs(-error, 'Error: too many captures already.')
 
 export const createTextCapture = ({
   capture,
@@ -32,17 +48,12 @@ export const createTextCapture = ({
     bytes: frame.bytes,
   })
   return (spec: CaptureSpec, take: (frame: CaptureItem) => void): Capturing | Refused => {
-    const { dev = ANY, filter = '', snaplen = SNAPLEN, direction = 'inout' } = spec
-    const ifindex = dev === ANY ? 0 : ifindexOf(dev)
-    if (ifindex === 0 && dev !== ANY) return noSuchDevice(dev)
-    const program = compileFilter(filter)
-    if (typeof program === 'string') return refuseAs(Errno.EINVAL, `Error: ${program}`, 'filter')
-    if (!bpfCheck(program)) return refuseAs(Errno.EINVAL, 'Error: invalid filter.', 'filter')
+    const { snaplen = SNAPLEN, direction = 'inout' } = spec
+    const frames = readFrames(spec, ifindexOf)
+    if (isRefused(frames)) return frames
     const ways = WAYS[direction] | (spec.drops === true ? CAPTURE_DROPPED : 0)
-    const wanted = { ifindex, ways, snapLen: snaplen, program }
+    const wanted = { ...frames, ways, snapLen: snaplen }
     const capturing = capture(wanted, (frame) => take(item(frame)))
-    return typeof capturing === 'number'
-      ? refuseAs(-capturing, 'Error: too many captures already.')
-      : capturing
+    return typeof capturing === 'number' ? notBegun(capturing) : capturing
   }
 }

@@ -6,15 +6,23 @@
 import type { LinkKind } from '../../dev/kinds/link-kind.ts'
 import { networkOf, parseAddr, parsePrefix } from '../../wire/text.ts'
 import { sysctlDefaults } from '../sysctls.ts'
+import type { ControlPlane } from '../control.ts'
+import { createSteeringConfig, splitSteering } from './config-steering.ts'
 import type {
+  AddressInfo,
   AddressItem,
+  AddressSpec,
+  ConfigAddress,
   ConfigStep,
   DumpItem,
   DumpOf,
   DumpType,
   LinkItem,
   LinkSpec,
+  MaddrSpec,
   Message,
+  MrouteSpec,
+  MvifItem,
   NeighItem,
   NeighSpec,
   Refused,
@@ -35,6 +43,23 @@ type ConfigLink = NonNullable<StackConfig['link']>[number]
 const ADD = NLM_F_CREATE | NLM_F_EXCL
 const PUT = NLM_F_CREATE | NLM_F_REPLACE
 const DEFAULT_METRIC: Record<string, number> = { inet: 0, inet6: 1024 }
+
+const DEFAULT_TXQLEN = 1000
+/** Flags that stand beside an address. */
+const ADDRESS_FLAGS = ['home', 'nodad', 'noprefixroute', 'mngtmpaddr'] as const
+/** The address alone, where all else is as it comes. */
+const addressOf = (ifname: string, info: AddressInfo): ConfigAddress => {
+  const { family, local, prefixlen, broadcast, scope, label } = info
+  const flags = ADDRESS_FLAGS.filter((flag) => info[flag] === true)
+  const more = {
+    ...(broadcast !== undefined && { broadcast }),
+    ...(family === 'inet' && scope !== 'global' && { scope }),
+    ...(label !== undefined && label !== ifname && { label }),
+    ...(flags.length > 0 && { flags }),
+  }
+  const isPlain = Object.keys(more).length === 0
+  return isPlain ? `${local}/${prefixlen}` : { local, prefixlen, ...more }
+}
 
 /** The name of a device's own setting: the row of `default` has what it is when nobody sets it. */
 const DEVICE_SETTING = /^(net\.ipv[46]\.conf)\.(?!(?:all|default)\.)(.+)\.(\w+)$/
@@ -78,11 +103,15 @@ const differing = (wanted: LinkSpec, current: object | undefined): LinkSpec => {
   return Object.fromEntries(Object.entries(wanted).filter(isNew)) as LinkSpec
 }
 
-const splitAddress = (text: string): { local: string; prefixlen: number } => {
+const splitAddress = (given: ConfigAddress): Omit<AddressSpec, 'dev'> => {
+  if (typeof given !== 'string') return given
+  const text = given
   const prefix = parsePrefix(text)
   const [local = text] = text.split('/')
   return { local, prefixlen: prefix?.prefixlen ?? -1 }
 }
+const textOf = (address: ConfigAddress): string =>
+  typeof address === 'string' ? address : `${address.local}/${address.prefixlen}`
 /** An address as it is printed, so that two ways of writing it are one. */
 const sameAddress = (text: string): string => {
   const prefix = parsePrefix(text)
@@ -91,7 +120,8 @@ const sameAddress = (text: string): string => {
 const neighKey = ({ dev, dst }: NeighSpec | NeighItem): string => `${dev} ${sameAddress(dst)}`
 const routeKey = (route: RouteSpec): string => {
   const prefix = parsePrefix(route.dst)
-  const hint = parseAddr(route.gateway ?? route.via?.host ?? '') ?? parseAddr(route.prefsrc ?? '')
+  const first = route.gateway ?? route.via?.host ?? route.nexthops?.[0]?.gateway
+  const hint = parseAddr(first ?? '') ?? parseAddr(route.prefsrc ?? '')
   const is6 = prefix
     ? prefix.family === 6
     : (route.family ?? (hint?.family === 6 ? 'inet6' : 'inet')) === 'inet6'
@@ -108,7 +138,12 @@ const isRule = (wanted: RuleSpec, running: RuleItem): boolean => {
   return JSON.stringify({ ...a, priority: a.priority ?? b.priority }) === JSON.stringify(b)
 }
 
-export const createConfig = (dump: Dump, kinds: readonly LinkKind[]) => {
+export const createConfig = (
+  dump: Dump,
+  kinds: readonly LinkKind[],
+  plane: Pick<ControlPlane, 'steeringSet' | 'ifindexOf'>
+) => {
+  const steering = createSteeringConfig(plane)
   /** By kind: the word of `data` that names the second device of a pair. */
   const pairWords = new Map(kinds.map(({ name, pair }) => [name, pair]))
   /** What is always there. */
@@ -122,11 +157,16 @@ export const createConfig = (dump: Dump, kinds: readonly LinkKind[]) => {
     return word === undefined || second === undefined ? {} : { data: { [word]: second } }
   }
   /** A link's own addresses: what it gets by itself, or has for a time, is not configuration. */
-  const addressesOf = ({ addr_info }: AddressItem): string[] =>
+  const addressesOf = ({ ifname, addr_info }: AddressItem): ConfigAddress[] =>
     addr_info
       .filter(({ family, scope, dynamic }) => !dynamic && (family === 'inet' || scope !== 'link'))
-      .map(({ local, prefixlen }) => `${local}/${prefixlen}`)
-  const linkOf = (link: LinkItem, addresses: string[]): ConfigLink => {
+      .map((info) => addressOf(ifname, info))
+  const linkOf = (
+    link: LinkItem,
+    addresses: ConfigAddress[],
+    mvifs: readonly MvifItem[],
+    all: boolean
+  ): ConfigLink => {
     const kind = link.linkinfo?.info_kind ?? link.link_type
     return {
       ifname: link.ifname,
@@ -134,27 +174,55 @@ export const createConfig = (dump: Dump, kinds: readonly LinkKind[]) => {
       mtu: link.mtu,
       address: link.address,
       up: link.flags.includes('UP'),
+      ...(link.txqlen !== DEFAULT_TXQLEN && !always.has(link.ifname) && { txqlen: link.txqlen }),
+      ...(link.flags.includes('PROMISC') && { promisc: true }),
+      ...(link.flags.includes('ALLMULTI') && { allmulticast: true }),
+      ...(kind !== 'loopback' && link.flags.includes('NOARP') && { arp: false }),
       ...pairData(kind, link.link),
       ...(link.linkinfo?.info_data && { data: link.linkinfo.info_data }),
       ...(link.netem && { netem: link.netem }),
       ...(addresses.length > 0 && { addresses }),
+      ...steering.get(link.ifname, mvifs, all),
     }
   }
-  const links = (): ConfigLink[] => {
+  const links = (all = false): ConfigLink[] => {
     const byName = new Map(drain(dump({ type: 'RTM_GETADDR' })).map((item) => [item.ifname, item]))
+    const mvifs = drain(dump({ type: 'MVIF' }))
     return drain(dump({ type: 'RTM_GETLINK' })).map((link) =>
-      linkOf(link, addressesOf(byName.get(link.ifname)!))
+      linkOf(link, addressesOf(byName.get(link.ifname)!), mvifs, all)
     )
   }
+  const lasting = (flags: readonly string[]): string[] =>
+    flags.filter((flag) => flag !== 'linkdown' && flag !== 'dead')
   /** What a route's device does at the moment is not configuration. */
   const routes = (): RouteItem[] =>
     drain(dump({ type: 'RTM_GETROUTE', filter: { table: 'all' } }))
-      .filter(({ protocol }) => protocol !== 'kernel')
-      .map((route) => ({ ...route, flags: route.flags.filter((flag) => flag !== 'linkdown') }))
+      .filter(({ protocol }) => protocol !== 'kernel' && protocol !== 'ra')
+      .map(({ nexthops, ...route }) => ({
+        ...route,
+        flags: lasting(route.flags),
+        ...(nexthops && {
+          nexthops: nexthops.map((hop) => ({ ...hop, flags: lasting(hop.flags ?? []) })),
+        }),
+      }))
   const neighs = (): NeighItem[] =>
     drain(dump({ type: 'RTM_GETNEIGH', filter: { state: ['PERMANENT'] } }))
   const sysctls = (): Record<string, number | string> =>
     Object.fromEntries(drain(dump({ type: 'SYSCTL' })).map(({ name, value }) => [name, value]))
+
+  const maddrs = (): MaddrSpec[] =>
+    drain(dump({ type: 'RTM_GETMULTICAST' })).flatMap(({ ifname, links }) =>
+      links.filter((one) => one.static).map(({ link }) => ({ dev: ifname, link }))
+    )
+  const mroutes = (): MrouteSpec[] =>
+    drain(dump({ type: 'RTM_GETMROUTE' }))
+      .filter(({ protocol }) => protocol === 'static')
+      .map(({ src, dst, iif, multipath }) => ({
+        src: src === '0.0.0.0' || src === '::' ? 'any' : src,
+        dst,
+        iif,
+        oifs: multipath.map(({ oif, ...rest }) => ({ dev: oif, ...rest })),
+      }))
 
   /** Those of a net's beginning are no configuration. */
   const rules = (): RuleItem[] =>
@@ -172,11 +240,14 @@ export const createConfig = (dump: Dump, kinds: readonly LinkKind[]) => {
     const neigh = neighs().map(
       ({ dst, dev, lladdr }): NeighSpec => ({ dst, dev, ...(lladdr && { lladdr }) })
     )
+    const [maddr, mroute] = [maddrs(), mroutes()]
     return {
       link: links().filter(({ ifname }) => !always.has(ifname)),
       route: routes(),
       rule: rules().map(({ iif_detached: _i, oif_detached: _o, ...rule }) => rule),
       neigh,
+      ...(maddr.length > 0 && { maddr }),
+      ...(mroute.length > 0 && { mroute }),
       sysctl: Object.fromEntries(set),
     }
   }
@@ -184,33 +255,36 @@ export const createConfig = (dump: Dump, kinds: readonly LinkKind[]) => {
   /** All of it, lo and what is the default too: what a configuration that is refused half-way goes back to. */
   const whole = (): StackConfig => ({
     ...get(),
-    link: links().map((link) => ({ netem: {}, ...link })),
+    maddr: maddrs(),
+    mroute: mroutes(),
+    link: links(true).map((link) => ({ netem: {}, ...link })),
     sysctl: sysctls(),
   })
 
   const addressSteps = (
     link: ConfigLink,
-    current: readonly string[],
+    current: readonly ConfigAddress[],
     at: string
   ): { gone: ConfigStep[]; come: ConfigStep[] } => {
     const wanted = link.addresses ?? []
-    const [now, then] = [current.map(sameAddress), wanted.map(sameAddress)]
+    const [now, then] = [current, wanted].map((list) => list.map((one) => sameAddress(textOf(one))))
     return {
       gone: current
         .filter((_, k) => !then.includes(now[k]))
-        .map((text) =>
-          del({ type: 'RTM_DELADDR', address: { dev: link.ifname, ...splitAddress(text) } })
-        ),
+        .map((one) => {
+          const { local, prefixlen } = splitAddress(one)
+          return del({ type: 'RTM_DELADDR', address: { dev: link.ifname, local, prefixlen } })
+        }),
       come: wanted
         .filter((_, k) => !now.includes(then[k]))
-        .map((text) =>
+        .map((one) =>
           add(
             {
               type: 'RTM_NEWADDR',
               flags: ADD,
-              address: { dev: link.ifname, ...splitAddress(text) },
+              address: { dev: link.ifname, ...splitAddress(one) },
             },
-            `${at}.addresses[${wanted.indexOf(text)}]`
+            `${at}.addresses[${wanted.indexOf(one)}]`
           )
         ),
     }
@@ -228,7 +302,9 @@ export const createConfig = (dump: Dump, kinds: readonly LinkKind[]) => {
       deleted.add(pairOf(link))
       gone.push(del({ type: 'RTM_DELLINK', ifname: link.ifname }))
     }
-    for (const [index, { addresses, ...spec }] of wanted.entries()) {
+    for (const [index, whole] of wanted.entries()) {
+      const { steering: wantedSteering, rest } = splitSteering(whole)
+      const { addresses, ...spec } = rest
       const at = `link[${index}]`
       const now = byName.get(spec.ifname)
       const link: LinkSpec = { up: true, ...spec }
@@ -245,6 +321,8 @@ export const createConfig = (dump: Dump, kinds: readonly LinkKind[]) => {
       )
       gone.unshift(...steps.gone)
       come.push(...steps.come)
+      for (const { section, message } of steering.steps(spec.ifname, wantedSteering, now ?? {}))
+        come.push(change(message, `${at}.${section}`))
     }
     return { gone, come }
   }
@@ -294,13 +372,43 @@ export const createConfig = (dump: Dump, kinds: readonly LinkKind[]) => {
     return { gone, come }
   }
 
+  const maddrSteps = (wanted: readonly MaddrSpec[]) => {
+    const keyOf = ({ dev, link }: MaddrSpec): string => `${dev} ${link.toLowerCase()}`
+    const [now, then] = [maddrs(), wanted].map((list) => list.map(keyOf))
+    return {
+      gone: maddrs()
+        .filter((_, k) => !then.includes(now[k]))
+        .map((maddr) => del({ type: 'RTM_DELMULTICAST', maddr })),
+      come: wanted.flatMap((maddr, k) =>
+        now.includes(then[k]) ? [] : [add({ type: 'RTM_NEWMULTICAST', maddr }, `maddr[${k}]`)]
+      ),
+    }
+  }
+  const mrouteSteps = (wanted: readonly MrouteSpec[]) => {
+    const keyOf = ({ src = 'any', dst }: MrouteSpec): string => `${src} ${dst}`
+    const running = new Map(mroutes().map((one) => [keyOf(one), JSON.stringify(one)]))
+    const keys = wanted.map(keyOf)
+    return {
+      gone: mroutes()
+        .filter((one) => !keys.includes(keyOf(one)))
+        .map(({ src, dst }) => del({ type: 'RTM_DELMROUTE', mroute: { src, dst } })),
+      come: wanted.flatMap((mroute, k) =>
+        running.get(keys[k]) === JSON.stringify(mroute)
+          ? []
+          : [add({ type: 'RTM_NEWMROUTE', mroute }, `mroute[${k}]`)]
+      ),
+    }
+  }
+
   /** What leads from the running state to the wanted one: first what goes, then what comes, links before routes. */
   const diff = (wanted: StackConfig): ConfigStep[] => {
     const none = { gone: [], come: [] }
-    const link = wanted.link ? linkSteps(wanted.link, links()) : none
+    const link = wanted.link ? linkSteps(wanted.link, links(true)) : none
     const route = wanted.route ? routeSteps(wanted.route) : none
     const neigh = wanted.neigh ? neighSteps(wanted.neigh) : none
     const rule = wanted.rule ? ruleSteps(wanted.rule) : none
+    const maddr = wanted.maddr ? maddrSteps(wanted.maddr) : none
+    const mroute = wanted.mroute ? mrouteSteps(wanted.mroute) : none
     const now = sysctls()
     const set = Object.entries(wanted.sysctl ?? {})
       .filter(([name, value]) => String(now[name]) !== String(value))
@@ -309,6 +417,8 @@ export const createConfig = (dump: Dump, kinds: readonly LinkKind[]) => {
     const isOfDevice = ({ message }: ConfigStep): boolean =>
       message.type === 'SYSCTL_SET' && DEVICE_SETTING.test(message.name)
     return [
+      ...mroute.gone,
+      ...maddr.gone,
       ...neigh.gone,
       ...rule.gone,
       ...route.gone,
@@ -319,6 +429,8 @@ export const createConfig = (dump: Dump, kinds: readonly LinkKind[]) => {
       ...route.come,
       ...rule.come,
       ...neigh.come,
+      ...maddr.come,
+      ...mroute.come,
     ]
   }
   return { get, whole, diff }

@@ -17,14 +17,40 @@ import { createDumps } from './dumps.ts'
 import type {
   ConfigStep,
   Control,
+  KeepState,
+  LinkItem,
   Message,
   MessageOf,
   Refused,
   Reply,
   ReplyTo,
+  StackConfig,
 } from './messages.ts'
+import { NLM_F_CREATE } from '../nlm-flags.ts'
 import { isRefused, refuseAs } from './names.ts'
 import { createNotes } from './notes.ts'
+import { createTextTrace } from './trace.ts'
+
+export type TextControl = ReturnType<typeof createTextControl>
+
+/** Makes no state that is to be there again: what is about sockets, or learned. */
+const isState = (message: Message): boolean =>
+  message.type !== 'SOCK_DESTROY' &&
+  message.type !== 'NEIGH_FLUSH' &&
+  !(message.type === 'RTM_NEWNEIGH' && (message.neigh.state ?? 'PERMANENT') !== 'PERMANENT')
+
+/** A link that is made again has the address that was drawn for it. */
+const asMade = (message: Message, item: unknown): Message => {
+  if (message.type !== 'RTM_NEWLINK' || (message.flags & NLM_F_CREATE) === 0) return message
+  const { address } = item as LinkItem
+  return { ...message, link: { address, ...message.link } }
+}
+
+type RouteChange = MessageOf<'RTM_NEWROUTE'> | MessageOf<'RTM_DELROUTE'>
+const isRouteChange = (message: Message): message is RouteChange =>
+  message.type === 'RTM_NEWROUTE' || message.type === 'RTM_DELROUTE'
+/** What a batch answers of a route that was changed: its item is not read out. */
+const DONE: Outcome = { error: 0, item: null }
 
 export const createTextControl = (deps: ControlDeps) => {
   const plane = createControl(deps)
@@ -33,9 +59,38 @@ export const createTextControl = (deps: ControlDeps) => {
   const dump = createDumps(plane)
   /** Those that a request can make. */
   const kinds = plane.kinds.filter(({ boot }) => boot === undefined)
-  const config = createConfig(dump, plane.kinds)
+  const config = createConfig(dump, plane.kinds, plane)
   const subscribe = createNotes(plane)
   const capture = createTextCapture(plane)
+  const traces = createTextTrace(plane, deps.nowUs)
+
+  const configOf = ({ whole }: MessageOf<'CONFIG_GET'>): StackConfig =>
+    whole === true ? config.whole() : config.get()
+
+  // ---- what is kept
+
+  let keep: KeepState | null = null
+  /** From now on every change is kept; with `isWhole`, what is there now is all that there is to keep. */
+  const keepIn = (where: KeepState, isWhole: boolean): void => {
+    if (isWhole) where.replace(config.get())
+    keep = where
+  }
+  /** Done by the change that holds the lock. */
+  let made: Message[] = []
+  /** Null, or why what was done is not kept. */
+  const keepMade = (): Refused | null => {
+    const messages = made.filter(isState)
+    made = []
+    if (keep === null || messages.length === 0) return null
+    try {
+      keep.append(messages)
+      if (keep.isLong()) keep.replace(config.get())
+      return null
+    } catch (error) {
+      const why = (error as Error).message
+      return refuseAs(Errno.EIO, `Error: the change is in force, but could not be kept: ${why}`)
+    }
+  }
 
   // ---- what holds the lock
 
@@ -43,26 +98,51 @@ export const createTextControl = (deps: ControlDeps) => {
   const perform = async (run: Run, message: Message): Promise<Outcome> => {
     switch (message.type) {
       case 'CONFIG_GET':
-        return { error: 0, item: config.get() }
+        return { error: 0, item: configOf(message) }
       case 'CONFIG_SET':
         return setConfig(run, message)
       case 'BATCH':
         return batch(run, message)
     }
     const given = read(message)
-    return isRefused(given) ? given : written(message, await run(given))
+    if (isRefused(given)) return given
+    const outcome = written(message, await run(given))
+    if (!isRefused(outcome)) made.push(asMade(message, outcome.item))
+    return outcome
   }
 
   const batch = async (run: Run, { messages, atomic }: MessageOf<'BATCH'>): Promise<Outcome> => {
     if (atomic) return atomicBatch(run, messages)
+    if (messages.every(isRouteChange)) return routeBatch(run, messages)
     const outcomes: Outcome[] = []
     for (const message of messages) outcomes.push(await perform(run, message))
+    return { error: 0, item: outcomes }
+  }
+  /** Changes of routes alone are one message, however many they are: a full table is a million of them. */
+  const routeBatch = async (run: Run, messages: readonly RouteChange[]): Promise<Outcome> => {
+    const outcomes: Outcome[] = []
+    const changes: numbers.RouteMessage[] = []
+    const places: number[] = []
+    for (const [k, message] of messages.entries()) {
+      const given = read(message)
+      outcomes.push(isRefused(given) ? given : DONE)
+      if (isRefused(given)) continue
+      changes.push(given as numbers.RouteMessage)
+      places.push(k)
+    }
+    const all = await run({ type: 'ROUTE_BATCH', messages: changes, atomic: false })
+    if (answers.isRefused(all)) return why(messages[0], all)
+    for (const [k, refused] of all.item.entries()) {
+      const message = messages[places[k]]
+      if (refused === null) made.push(message)
+      else outcomes[places[k]] = why(message, refused)
+    }
     return { error: 0, item: outcomes }
   }
   const atomicBatch = async (run: Run, messages: readonly Message[]): Promise<Outcome> => {
     const changes: numbers.RouteMessage[] = []
     for (const [index, message] of messages.entries()) {
-      if (message.type !== 'RTM_NEWROUTE' && message.type !== 'RTM_DELROUTE')
+      if (!isRouteChange(message))
         return {
           ...refuseAs(Errno.EOPNOTSUPP, 'Error: Only changes of routes can be atomic.'),
           index,
@@ -71,10 +151,10 @@ export const createTextControl = (deps: ControlDeps) => {
       if (isRefused(given)) return { ...given, index }
       changes.push(given as numbers.RouteMessage)
     }
-    const outcome = await run({ type: 'ROUTE_BATCH', messages: changes })
-    if (answers.isRefused(outcome)) return why(messages[outcome.index ?? 0], outcome)
-    const items = outcome.item.map((item, k) => written(messages[k], told(item)))
-    return { error: 0, item: items }
+    const all = await run({ type: 'ROUTE_BATCH', messages: changes, atomic: true })
+    if (answers.isRefused(all)) return why(messages[all.index ?? 0], all)
+    for (const message of messages) made.push(message)
+    return { error: 0, item: messages.map(() => DONE) }
   }
 
   /** A configuration that is refused half-way is taken back to where it began. */
@@ -106,17 +186,25 @@ export const createTextControl = (deps: ControlDeps) => {
   /** What a batch holds is answered with the revision of all of it. */
   const replyOf = (message: Message, outcome: Outcome, at: number): Reply => {
     if (isRefused(outcome)) return outcome
-    const item =
-      message.type === 'BATCH'
-        ? (outcome.item as Outcome[]).map((inner, k) => replyOf(message.messages[k], inner, at))
-        : outcome.item
-    return { error: 0, item, revision: at, applied_by: appliedBy(at) }
+    const applied_by = appliedBy(at)
+    const done = ({ item }: { item: unknown }): Reply => ({
+      error: 0,
+      item,
+      revision: at,
+      applied_by,
+    })
+    if (message.type !== 'BATCH') return done(outcome)
+    const inner = outcome.item as Outcome[]
+    return done({ item: inner.map((one) => (isRefused(one) ? one : done(one))) })
   }
   const request = async <M extends Message>(message: M): Promise<ReplyTo<M>> => {
     if (message.type === 'CONFIG_GET')
-      return replyOf(message, { error: 0, item: config.get() }, revision()) as ReplyTo<M>
+      return replyOf(message, { error: 0, item: configOf(message) }, revision()) as ReplyTo<M>
     if (plane.isRead(message)) return apply(message)
-    const done = await plane.transaction(async (run) => told(await perform(run, message)))
+    const done = await plane.transaction(async (run) => {
+      const outcome = await perform(run, message)
+      return told(keepMade() ?? outcome)
+    })
     if (answers.isRefused(done)) return why(message, done) as ReplyTo<M>
     return replyOf(message, done.item, done.revision) as ReplyTo<M>
   }
@@ -125,7 +213,8 @@ export const createTextControl = (deps: ControlDeps) => {
     const given = read(message)
     if (isRefused(given)) return given as ReplyTo<M>
     const done = plane.apply(given)
-    const outcome = written(message, done)
+    if (!plane.isRead(message) && !answers.isRefused(done)) made.push(message)
+    const outcome = keepMade() ?? written(message, done)
     return replyOf(message, outcome, answers.isRefused(done) ? 0 : done.revision) as ReplyTo<M>
   }
 
@@ -134,8 +223,9 @@ export const createTextControl = (deps: ControlDeps) => {
     dump: dump as Control['dump'],
     subscribe,
     capture,
+    ...traces,
     revision,
     kinds,
   }
-  return { ...control, apply, poll: plane.poll, close: plane.close }
+  return { ...control, apply, keepIn, poll: plane.poll, close: plane.close }
 }

@@ -120,6 +120,17 @@ export const writeFeatures = ({ active, can }: Features, ifname: string): Featur
   return { ifname, ...Object.fromEntries(entries) }
 }
 
+/** Those of `changed` as they are now. */
+export const writeChangedFeatures = (changed: number, active: number): Record<string, boolean> =>
+  Object.fromEntries(
+    FEATURES.filter(([, bit]) => (changed & bit) !== 0).map(([name, bit]) => [
+      name,
+      (active & bit) !== 0,
+    ])
+  )
+
+export const writeFlowType = (flow: number): string =>
+  Object.entries(FLOW_TYPES).find(([, type]) => type === flow)?.[0] ?? String(flow)
 export const readFlow = (type: string): number | Refused => FLOW_TYPES[type] ?? invalid('flow-type')
 export const readFields = (fields: readonly string[]): number | Refused => {
   let bits = 0

@@ -77,7 +77,14 @@ export type MetricName =
   | 'quickack'
 /** `lock` names those that are to stay. */
 export type RouteMetrics = { [M in MetricName]?: number } & { lock?: MetricName[] }
-export type NexthopSpec = { gateway?: string; dev?: string; weight?: number; flags?: string[] }
+export type NexthopSpec = {
+  gateway?: string
+  via?: { family: FamilyName; host: string }
+  dev?: string
+  /** 1 to 256. */
+  weight?: number
+  flags?: string[]
+}
 /** As `ip -j route` prints it, with every word always there that ip prints with -d. */
 export type RouteItem = {
   type: RouteType
@@ -96,6 +103,8 @@ export type RouteItem = {
   expires?: number
   metrics?: RouteMetrics[]
   pref?: string
+  /** More than one. */
+  nexthops?: NexthopSpec[]
   family: FamilyName
 }
 /** As `ip -j route get` prints it. */
@@ -108,8 +117,12 @@ export type RouteLookup = {
   dev: string
   iif?: string
   table: string
+  /** IPv6 tells of the route as well. */
+  protocol?: string
   prefsrc?: string
+  metric?: number
   flags: string[]
+  pref?: string
   mark?: number
   metrics?: RouteMetrics[]
   uid: number
@@ -464,12 +477,32 @@ export type RpsItem = { ifname: string; rps_cpus: string; rps_flow_cnt: number }
 export type FlowItem = { worker: number } & { [word: string]: unknown }
 // ---- declarative configuration (contract.md section 2)
 
+/** An address beside its link, in full where it is not as addresses come. */
+export type ConfigAddress = string | Omit<AddressSpec, 'dev'>
+/** What ethtool and sysfs set of a link, and its part in multicast. */
+export type ConfigSteering = {
+  rss?: Omit<RssSpec, 'ifname'>
+  channels?: { combined: number }
+  features?: Record<string, boolean>
+  'rx-flow-hash'?: Record<string, string[]>
+  rps?: { rps_cpus?: string; rps_flow_cnt?: number }
+  mvif?: Partial<Record<FamilyName, MvifRole>>
+}
 export type StackConfig = {
-  link?: (LinkSpec & { addresses?: string[] })[]
+  link?: (LinkSpec & ConfigSteering & { addresses?: ConfigAddress[] })[]
   route?: RouteSpec[]
   rule?: RuleSpec[]
   neigh?: NeighSpec[]
+  maddr?: MaddrSpec[]
+  mroute?: MrouteSpec[]
   sysctl?: Record<string, number | string>
+}
+/** Where changes are kept before they are answered; a throw refuses the answer, not the change. */
+export type KeepState = {
+  append: (messages: readonly Message[]) => void
+  /** Is it time for the whole in place of so many changes? */
+  isLong: () => boolean
+  replace: (config: StackConfig) => void
 }
 /** One step from the running state to the wanted one, as a message that would be sent. */
 export type ConfigStep = {
@@ -537,10 +570,14 @@ export type Requests = {
   WORKER_GET: { carries: { worker: number }; item: WorkerItem }
   NSTAT_GET: { carries: object; item: Record<string, number> }
   MEMORY_GET: { carries: object; item: MemoryItem }
-  CONFIG_GET: { carries: object; item: StackConfig }
+  /** `whole`: what is the default too, which a configuration need not say. */
+  CONFIG_GET: { carries: { whole?: boolean }; item: StackConfig }
   /** dry_run answers with the steps and does nothing. */
   CONFIG_SET: { carries: { config: StackConfig; dry_run?: boolean }; item: ConfigStep[] }
-  /** Changes of routes, addresses and links in one revision; `atomic` undoes all when one is refused. */
+  /**
+   * Changes of routes, addresses and links in one revision; `atomic`, which is for routes, undoes all when one is refused.
+   * Of routes it answers only whether they were changed.
+   */
   BATCH: { carries: { messages: Message[]; atomic?: boolean }; item: Reply[] }
 }
 export type MessageType = keyof Requests
@@ -635,9 +672,50 @@ export type Capturing = {
   startUs: number
   /** Shows what has come, oldest first. */
   poll: () => void
-  /** Frames that found no room since it began. */
+  /** Frames, or stages of a trace, that found no room since it began. */
   lost: () => number
   close: () => void
+}
+
+// ---- traces
+
+export type TraceSpec = {
+  /** A device that the packets come in by; every one when it is left out, or "any". */
+  dev?: string
+  /** An expression as tcpdump takes it. */
+  filter?: string
+  /** How many packets are followed. */
+  packets: number
+}
+export type Tracing = Capturing & {
+  /** All the packets that it asks for have come to their ends, those included of which no stage found room. */
+  isOver: () => boolean
+}
+export type DrySpec = {
+  /** Device that it comes in by. */
+  dev: string
+  /** In words ("tcp 10.1.0.1:5000 > 10.2.0.1:80"), or a frame in hex. */
+  packet: string
+}
+/** What a stage decided; which of the words are there depends on the stage. */
+export type TraceStage = {
+  stage: string
+  /** Microseconds since the packet was first seen; a thread reads its clock once a turn. */
+  at_us: number
+  cpu: number
+  /** It is of a packet that this one led to: an answer, an ICMP error, a question for a neighbour. */
+  answer?: true
+  /** In one line. */
+  text: string
+  [word: string]: unknown
+}
+export type TracedPacket = {
+  dev: string
+  /** As tcpdump words it. */
+  frame: string
+  stages: TraceStage[]
+  /** What became of it. */
+  verdict: string
 }
 
 // ---- the control plane, as its clients see it
@@ -654,6 +732,10 @@ export type Control = {
   subscribe(kinds: readonly WatchKind[], fn: (note: Notification) => void): () => void
   /** Shows `take` the frames that somebody asks for, whenever poll() of what is answered is called. */
   capture(spec: CaptureSpec, take: (frame: CaptureItem) => void): Capturing | Refused
+  /** Shows `take` the packets that somebody asks for, when their ways have come to an end. */
+  trace(spec: TraceSpec, take: (packet: TracedPacket) => void): Tracing | Refused
+  /** The way of a made-up packet: the real code, on a copy; nothing is sent, counted or changed. */
+  traceDry(spec: DrySpec): TracedPacket | Refused
   /** The last revision. */
   revision(): number
   /** What `ip link add ... type NAME` can make, and the words of `data` that each takes. */

@@ -43,6 +43,7 @@ const readOne = ({ name, max }: Word, value: number): number | Refused =>
 
 /** Null: none of them is set. */
 export const readMetrics = (given: readonly RouteMetrics[] = []): Metrics | null | Refused => {
+  if (given.length === 0) return null
   const spec: RouteMetrics = Object.assign({}, ...given)
   const metrics = Array.from({ length: rtax.RTAX_MAX + 1 }, () => 0)
   for (const word of WORDS) {

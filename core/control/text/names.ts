@@ -158,8 +158,8 @@ export const noSuchDevice = (name: string, field = 'dev'): Refused =>
 /** "10.0.0.0/33" and the like. */
 export const badPrefix = (text: string, field: string, family = 'inet'): Refused =>
   refuseAs(Errno.EINVAL, `Error: ${family} prefix is expected rather than "${text}".`, field)
-export const badAddress = (text: string, field: string): Refused =>
-  refuseAs(Errno.EINVAL, `Error: inet address is expected rather than "${text}".`, field)
+export const badAddress = (text: string, field: string, family = 'inet'): Refused =>
+  refuseAs(Errno.EINVAL, `Error: ${family} address is expected rather than "${text}".`, field)
 export const wrong = (value: unknown, why: string, field: string): Refused =>
   refuseAs(Errno.EINVAL, `Error: argument "${value}" is wrong: ${why}`, field)
 

@@ -31,7 +31,10 @@ const STATES: Record<NudState, number> = {
   PERMANENT: NUD_PERMANENT,
   NONE: NUD_NONE,
 }
-const NAMES = new Map(Object.entries(STATES).map(([name, state]) => [state, name as NudState]))
+/** By NUD_*. */
+export const NUD_NAMES = new Map(
+  Object.entries(STATES).map(([name, state]) => [state, name as NudState])
+)
 
 export const readNeighKey = (
   { dev, dst }: Pick<NeighSpec, 'dev' | 'dst'>,
@@ -85,6 +88,6 @@ export const writeNeigh = (neigh: numbers.NeighInfo, names: DeviceNames): NeighI
     confirmed,
     updated,
     probes,
-    state: [NAMES.get(state) ?? 'NONE'],
+    state: [NUD_NAMES.get(state) ?? 'NONE'],
   }
 }

@@ -17,6 +17,7 @@ import {
   RT_SCOPE_UNIVERSE,
   RT_TABLE_LOCAL,
   RT_TABLE_MAIN,
+  RTNH_F_DEAD,
   RTNH_F_LINKDOWN,
   RTNH_F_ONLINK,
   RTPROT_BOOT,
@@ -30,12 +31,13 @@ import {
   parseAddr,
   parsePrefix,
 } from '../../wire/text.ts'
-import type { RibRoute, RouteMatch } from '../rib.ts'
 import type { SeenRoute } from '../route-expiry.ts'
+import type { Hop, RibRoute, RouteMatch } from '../rib-route.ts'
 import type * as numbers from '../rtnetlink.ts'
 import type {
   FamilyName,
   MessageOf,
+  NexthopSpec,
   Refused,
   RouteFilter,
   RouteItem,
@@ -88,7 +90,7 @@ const parseDst = (
   return { family: familyOf(prefix), words: network.words, plen: prefix.prefixlen }
 }
 
-const parseGateway = (spec: RouteSpec): Addr | null | Refused => {
+const parseGateway = (spec: Pick<RouteSpec, 'gateway' | 'via'>): Addr | null | Refused => {
   const text = spec.gateway ?? spec.via?.host
   if (text === undefined) return null
   const addr = parseAddr(text)
@@ -96,14 +98,47 @@ const parseGateway = (spec: RouteSpec): Addr | null | Refused => {
   return badAddress(text, 'gateway')
 }
 
-/** One nexthop may be given either way; several are refused. */
+/** One nexthop may be given either way. */
 const flatten = (spec: RouteSpec): RouteSpec | Refused => {
-  if (spec.nexthops === undefined) return spec
-  if (spec.nexthops.length !== 1)
-    return refuseAs(Errno.EOPNOTSUPP, 'Error: Multipath routes are not supported.', 'nexthops')
   const { nexthops, ...rest } = spec
-  const { gateway, dev, flags } = nexthops[0]
-  return { ...rest, ...(gateway && { gateway }), ...(dev && { dev }), ...(flags && { flags }) }
+  if (nexthops === undefined) return spec
+  if (spec.gateway !== undefined || spec.via !== undefined || spec.dev !== undefined)
+    return refuseAs(Errno.EINVAL, 'Error: Nexthops are named either alone or together.', 'nexthops')
+  if (nexthops.length > 1) return spec
+  const { weight: _, ...only } = nexthops[0]
+  return { ...rest, ...only }
+}
+const readHop = (spec: NexthopSpec, family: number, names: DeviceNames): Hop | Refused => {
+  const gateway = parseGateway(spec)
+  if (isRefused(gateway)) return gateway
+  if (gateway !== null && spec.gateway !== undefined && familyOf(gateway) !== family)
+    return badAddress(spec.gateway, 'nexthops', familyName(family))
+  const dev = spec.dev === undefined ? 0 : names.ifindexOf(spec.dev)
+  if (spec.dev !== undefined && dev === 0) return noSuchDevice(spec.dev, 'nexthops')
+  const { weight = 1, flags = [] } = spec
+  if (!Number.isInteger(weight) || weight < 1 || weight > 256)
+    return wrong(weight, '"weight" is invalid', 'nexthops')
+  return {
+    dev,
+    gateway: gateway && { family: familyOf(gateway), words: gateway.words },
+    flags: flags.includes('onlink') ? RTNH_F_ONLINK : 0,
+    weight,
+  }
+}
+/** The next hops of a route that has several; undefined: it has one. */
+const readHops = (
+  { nexthops = [] }: RouteSpec,
+  family: number,
+  names: DeviceNames
+): Hop[] | undefined | Refused => {
+  if (nexthops.length < 2) return undefined
+  const hops: Hop[] = []
+  for (const spec of nexthops) {
+    const hop = readHop(spec, family, names)
+    if (isRefused(hop)) return hop
+    hops.push(hop)
+  }
+  return hops
 }
 
 const isNumber = (value: number | undefined, max: number): boolean =>
@@ -118,7 +153,9 @@ export const readMatch = (given: RouteSpec, names: DeviceNames): RouteMatch | Re
   const src = spec.prefsrc === undefined ? null : parseAddr(spec.prefsrc)
   if (spec.prefsrc !== undefined && src === null)
     return wrong(spec.prefsrc, 'an address', 'prefsrc')
-  const dst = parseDst(spec.dst, spec.family, gateway ?? src)
+  const first = spec.nexthops === undefined ? gateway : parseGateway(spec.nexthops[0])
+  if (isRefused(first)) return first
+  const dst = parseDst(spec.dst, spec.family, first ?? src)
   if (isRefused(dst)) return dst
   if (gateway !== null && spec.gateway !== undefined && familyOf(gateway) !== dst.family)
     return wrong(spec.gateway, 'the address family of the gateway', 'gateway')
@@ -140,18 +177,20 @@ export const readMatch = (given: RouteSpec, names: DeviceNames): RouteMatch | Re
   if (!isNumber(spec.tos, 255)) return wrong(spec.tos, 'a TOS', 'tos')
   const dev = spec.dev === undefined ? undefined : names.ifindexOf(spec.dev)
   if (dev === 0) return noSuchDevice(spec.dev!)
-  return {
-    ...dst,
-    table,
-    ...(type !== undefined && { type }),
-    ...(protocol !== undefined && { protocol }),
-    ...(scope !== undefined && dst.family === AF_INET && { scope }),
-    ...(spec.metric !== undefined && { metric: spec.metric }),
-    ...(spec.tos !== undefined && { tos: spec.tos }),
-    ...(dev !== undefined && { dev }),
-    ...(gateway !== null && { gateway: { family: familyOf(gateway), words: gateway.words } }),
-    ...(src !== null && { prefsrc: src.words }),
-  }
+  const hops = readHops(spec, dst.family, names)
+  if (isRefused(hops)) return hops
+  const match: RouteMatch = { family: dst.family, words: dst.words, plen: dst.plen, table }
+  if (hops !== undefined) match.hops = hops
+  if (type !== undefined) match.type = type
+  if (protocol !== undefined) match.protocol = protocol
+  if (scope !== undefined && dst.family === AF_INET) match.scope = scope
+  if (spec.metric !== undefined) match.metric = spec.metric
+  if (spec.tos !== undefined) match.tos = spec.tos
+  if (dev !== undefined) match.dev = dev
+  if (gateway !== null) match.gateway = { family: familyOf(gateway), words: gateway.words }
+  if (src !== null) match.prefsrc = src.words
+  if (hops !== undefined) match.hops = hops
+  return match
 }
 
 const defaultScope = (family: number, type: number, hasGateway: boolean): number => {
@@ -167,7 +206,8 @@ export const readRoute = (spec: RouteSpec, names: DeviceNames): RibRoute | Refus
   if (isRefused(match)) return match
   const metrics = readMetrics(spec.metrics)
   if (isRefused(metrics)) return metrics
-  const isOnlink = (spec.flags ?? spec.nexthops?.[0]?.flags ?? []).includes('onlink')
+  const { hops } = match
+  const flags = spec.flags ?? (spec.nexthops?.length === 1 ? spec.nexthops[0].flags : undefined)
   const type = match.type ?? RTN_UNICAST
   const gateway = match.gateway ?? null
   return {
@@ -179,12 +219,13 @@ export const readRoute = (spec: RouteSpec, names: DeviceNames): RibRoute | Refus
     metric: match.metric ?? 0,
     type,
     protocol: match.protocol ?? RTPROT_BOOT,
-    scope: match.scope ?? defaultScope(match.family, type, gateway !== null),
+    scope: match.scope ?? defaultScope(match.family, type, gateway !== null || hops !== undefined),
     dev: match.dev ?? 0,
     gateway,
     prefsrc: match.prefsrc ?? null,
-    flags: isOnlink ? RTNH_F_ONLINK : 0,
+    flags: hops === undefined && flags?.includes('onlink') ? RTNH_F_ONLINK : 0,
     metrics,
+    ...(hops && { hops }),
   }
 }
 
@@ -197,9 +238,21 @@ export const formatDst = (family: number, words: Words, plen: number): string =>
 }
 
 const flagsOf = (flags: number): string[] => [
+  ...(flags & RTNH_F_DEAD ? ['dead'] : []),
   ...(flags & RTNH_F_ONLINK ? ['onlink'] : []),
   ...(flags & RTNH_F_LINKDOWN ? ['linkdown'] : []),
 ]
+
+const writeHop = (
+  { gateway, dev, weight, flags }: Hop,
+  family: number,
+  names: DeviceNames
+): NexthopSpec => ({
+  ...writeGateway(gateway, family),
+  dev: names.nameOf(dev),
+  weight,
+  flags: flagsOf(flags),
+})
 
 /** What a router is worth, from -1 on (RFC 4191). */
 const PREFS = ['low', 'medium', 'high'] as const
@@ -221,6 +274,7 @@ export const writeRoute = (route: SeenRoute, names: DeviceNames): RouteItem => {
     ...(route.expires !== undefined && { expires: route.expires }),
     ...(metrics && { metrics: [metrics] }),
     ...(family !== AF_INET && { pref: PREFS[(route.pref ?? 0) + 1] }),
+    ...(route.hops && { nexthops: route.hops.map((hop) => writeHop(hop, family, names)) }),
     family: familyName(family),
   }
 }
@@ -329,14 +383,18 @@ export const writeAnswer = (
   return {
     ...(type !== RTN_UNICAST && { type: typeNames.format(type) as RouteType }),
     dst: formatAddr(parseAddr(query.dst)!),
-    ...(query.src !== undefined && { from: query.src }),
+    ...(family === AF_INET
+      ? query.src !== undefined && { from: query.src }
+      : { from: query.src ?? '::' }),
     ...writeGateway(gateway, family),
     dev: names.nameOf(dev),
     ...(query.iif !== undefined && { iif: query.iif }),
     table: tableNames.format(table),
+    ...(family !== AF_INET && { protocol: protocolNames.format(answer.protocol) }),
     ...(isChosen && { prefsrc: source }),
+    ...(family !== AF_INET && { metric: answer.metric, pref: 'medium' }),
     flags: [],
-    ...(query.mark && { mark: query.mark }),
+    ...(family === AF_INET && query.mark && { mark: query.mark }),
     ...(shown && { metrics: [shown] }),
     uid: 0,
     cache: CACHE[type] ?? [],

@@ -160,12 +160,14 @@ type Sending = ReturnType<typeof createSending>
 
 /** In: acknowledgements, the receive queue, the life of a socket and the states that segments lead it through. */
 const createReceiving = (base: Base, tables: Tables, sending: Sending, deps: TcpDeps) => {
-  const { sockEvents, sockConfirm } = deps
+  const { sockEvents, sockConfirm, afOps } = deps
   const lower = { ...base, ...tables, ...sending }
   const purgeWrite = sending.queue.purge
   const sacktag = createTcpSacktag(lower)
   const recovery = createTcpRecovery({ ...lower, sacktag })
-  const ack = createTcpAck({ ...lower, sacktag, recovery, sockConfirm })
+  const paws = createTcpPaws(base)
+  const { replaceTsRecent } = paws
+  const ack = createTcpAck({ ...lower, sacktag, recovery, sockConfirm, replaceTsRecent })
   // the life of a socket ends its queue, whose FIN ends the life: each is called only after both are made
   const purge = (sk: number): void => {
     rcvQueue.purge(sk)
@@ -174,8 +176,7 @@ const createReceiving = (base: Base, tables: Tables, sending: Sending, deps: Tcp
   const life = createTcpLifecycle({ ...lower, sockEvents, purge, purgeWrite })
   const fin = (sk: number): void => states.fin(sk)
   const { trimRcv, trimSnd } = createTcpOom({ ...lower, life, purge })
-  const rcvQueue = createTcpRcvQueue({ ...lower, raise: life.raise, trim: trimRcv, fin })
-  const paws = createTcpPaws(base)
+  const rcvQueue = createTcpRcvQueue({ ...lower, raise: life.raise, trim: trimRcv, fin, afOps })
   const parts = { ...lower, ack, life, rcvQueue, paws }
   const sndCheck = createTcpSndCheck(parts)
   const validate = createTcpValidate(parts)

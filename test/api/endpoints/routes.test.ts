@@ -5,6 +5,7 @@ import {
   NLM_F_EXCL,
   NLM_F_REPLACE,
 } from '../../../core/control/nlm-flags.ts'
+import { batchLine, plainLine } from '../../../api/schemas/route.ts'
 import { createSoftnet } from '../support/softnet.ts'
 
 test.each([
@@ -146,4 +147,26 @@ test.each([
   expect(response.status).toBe(status)
   expect((await response.json()).detail).toStartWith(detail)
   expect(softnet.asked).toEqual([])
+})
+
+test.each([
+  { dst: '10.0.0.0/8' },
+  { op: 'del', dst: '10.0.0.0/8', via: '10.1.0.1', dev: 'eth0' },
+  { op: 'replace', dst: 'default', via: 'fe80::1', dev: 'eth0' },
+])('the short way to read a line of a batch reads what the long one does: %j', (line) => {
+  expect(plainLine(line)).toEqual(batchLine.parse(line))
+})
+
+test.each([
+  null,
+  [[]],
+  'x',
+  { dst: '10.0.0.0/8', metric: 5 },
+  { dst: '10.0.0.0/99' },
+  { dst: 7 },
+  { dst: '10.0.0.0/8', via: 'x' },
+  { dst: '10.0.0.0/8', dev: 'a/b' },
+  { dst: '10.0.0.0/8', op: 'put' },
+])('and leaves to the long one what it does not know or finds a fault in: %j', (line) => {
+  expect(plainLine(line)).toBeNull()
 })

@@ -235,8 +235,8 @@ describe('sysctl', () => {
     const name = (what: string): string => `net.ipv4.tcp_${what}congestion_control`
     for (const [what, value] of [
       ['', 'cubic'],
-      ['available_', 'cubic reno'],
-      ['allowed_', 'cubic reno'],
+      ['available_', 'cubic reno dctcp'],
+      ['allowed_', 'cubic reno dctcp'],
     ] as const)
       expect(itemOf(await control.request({ type: 'SYSCTL_GET', name: name(what) }))).toEqual({
         name: name(what),
@@ -554,6 +554,63 @@ describe('a configuration', () => {
     expect(ip.routes({ family: 'inet6' })).toEqual(before)
     expect((await control.request({ type: 'CONFIG_SET', config: item })).error).toBe(0)
     expect(ip.routes({ family: 'inet6' })).toContain('unreachable fd00:8::/32 dev lo metric 1024')
+  })
+
+  test('holds what ethtool, multicast and addresses were told, and nothing where nobody told', async () => {
+    const { control } = makeControl()
+    await control.request({ type: 'CONFIG_SET', config: wanted })
+    const lan = async () =>
+      itemOf(await control.request({ type: 'CONFIG_GET' })).link!.find(
+        ({ ifname }) => ifname === 'lan0'
+      )!
+    expect(Object.keys(await lan())).toEqual([
+      'ifname',
+      'kind',
+      'mtu',
+      'address',
+      'up',
+      'data',
+      'addresses',
+    ])
+    const table = Array.from({ length: 128 }, (_, k) => Number(k > 9))
+    const told = {
+      channels: { combined: 2 },
+      rss: { 'rss-indirection-table': table, hkey: new Array(40).fill('0a').join(':') },
+      features: { 'tx-tcp-segmentation': false },
+      'rx-flow-hash': { udp4: ['ip-src', 'ip-dst'] },
+      rps: { rps_cpus: '3', rps_flow_cnt: 512 },
+      mvif: { inet: 'static' as const },
+    }
+    const address = { local: '10.1.0.9', prefixlen: 24, broadcast: '10.1.0.255' }
+    const link = {
+      ...wanted.link![0]!,
+      ...told,
+      addresses: ['10.1.0.254/24', 'fd00:1::1/64', address],
+    }
+    const more = {
+      maddr: [{ dev: 'lan0', link: '01:00:5e:01:02:03' }],
+      mroute: [{ src: 'any', dst: '239.1.1.1', iif: 'lan0', oifs: [{ dev: 'host0', ttl: 3 }] }],
+    }
+    const host = { ...wanted.link![1]!, mvif: { inet: 'static' as const } }
+    const config = { ...wanted, ...more, link: [link, host] }
+    expect(await control.request({ type: 'CONFIG_SET', config })).toMatchObject({ error: 0 })
+    const { channels: _same, ...others } = told
+    expect(await lan()).toMatchObject({ ...others, addresses: link.addresses })
+    const written = itemOf(await control.request({ type: 'CONFIG_GET' }))
+    expect(written).toMatchObject(more)
+    const again = { type: 'CONFIG_SET', config: written, dry_run: true } as const
+    expect(itemOf(await control.request(again))).toEqual([])
+    // and one that is refused gives all of it back
+    const bad = {
+      ...wanted,
+      maddr: [],
+      mroute: [],
+      route: [{ dst: 'default', gateway: '9.9.9.9' }],
+    }
+    const other = { rss: { default: true }, features: { 'tx-tcp-segmentation': true } }
+    bad.link = [{ ...wanted.link![0]!, ...other }, wanted.link![1]!]
+    expect((await control.request({ type: 'CONFIG_SET', config: bad })).error).not.toBe(0)
+    expect(itemOf(await control.request({ type: 'CONFIG_GET' }))).toEqual(written)
   })
 
   test('written by CONFIG_GET makes the same stack elsewhere', async () => {

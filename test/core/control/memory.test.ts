@@ -1,5 +1,8 @@
+import { AF_INET } from '../../../core/base/family.ts'
 import { expect, test } from 'bun:test'
 import { createMemory } from '../../../core/control/memory.ts'
+import { createFibWriter } from '../../../core/inet/fib-writer.ts'
+import { createNexthops } from '../../../core/inet/nexthop.ts'
 import { createArena } from '../../../core/shm/arena.ts'
 import { SMALL_ARENA } from '../../../core/shm/layout.ts'
 import { Holder, TRUESIZE_LARGE, TRUESIZE_SMALL } from '../../../core/skb/budget.ts'
@@ -12,7 +15,10 @@ test('what is held is told by holder and worker, against the bound of all worker
   const large = second.alloc(60_000, 0)
   second.budget.hold(large, Holder.reasm)
   const pool = { thread: 0, role: 'worker', skbs_free: 1, small_free: 2, large_free: 3 }
-  const { memory } = createMemory({ arena, pools: () => [pool] })
+  const quiet = { arena, retire: (done: () => void) => done(), reclaim: () => {} }
+  const fib = createFibWriter(quiet)
+  const nexthops = createNexthops(quiet)
+  const { memory } = createMemory({ arena, fib, nexthops, pools: () => [pool] })
   const told = memory()
   if (!('item' in told)) throw new Error('refused')
   const { held, bound, holders, pools } = told.item
@@ -39,4 +45,24 @@ test('what is held is told by holder and worker, against the bound of all worker
   second.free(large)
   const after = memory()
   expect('item' in after && after.item.held).toBe(TRUESIZE_SMALL)
+})
+
+test('what routes take is told: it follows their number, and falls again with them', () => {
+  const arena = createArena(SMALL_ARENA)
+  const quiet = { arena, retire: (done: () => void) => done(), reclaim: () => {} }
+  const fib = createFibWriter(quiet)
+  const nexthops = createNexthops(quiet)
+  const { memory } = createMemory({ arena, fib, nexthops, pools: () => [] })
+  const told = () => {
+    const answer = memory()
+    if (!('item' in answer)) throw new Error('refused')
+    return answer.item.fib
+  }
+  const before = told()
+  expect(before).toMatchObject({ bytes: 0, bound: SMALL_ARENA.fibNodes * 1024, nexthops: 0 })
+  for (let k = 0; k < 64; k++) fib.insert(0, AF_INET, 254, [0, 0, 0xffff, (k << 16) | 256], 24, 32)
+  // two prefixes or fewer of a block of 16 bits share a page with 31 others
+  expect(told()).toMatchObject({ bytes: 2 * 1024, inet: { prefixes: 64 }, inet6: { prefixes: 0 } })
+  for (let k = 0; k < 64; k++) fib.remove(0, AF_INET, 254, [0, 0, 0xffff, (k << 16) | 256], 24)
+  expect(told()).toMatchObject({ bytes: 0, inet: { prefixes: 0 } })
 })

@@ -8,6 +8,7 @@ import type { Message, Notification } from '../../../core/control/rtnetlink.ts'
 import { NLM_F_CREATE, NLM_F_EXCL } from '../../../core/control/nlm-flags.ts'
 import { FOREVER, IFA_F_PERMANENT } from '../../../core/inet/ifaddr-constants.ts'
 import { IFF_UP } from '../../../core/netdev/netdev.ts'
+import { RTAX_MAX, RTAX_MTU } from '../../../core/shm/dst-metrics.ts'
 import { createArena } from '../../../core/shm/arena.ts'
 import { SMALL_ARENA } from '../../../core/shm/layout.ts'
 
@@ -40,7 +41,8 @@ const route = {
   gateway: null,
   prefsrc: null,
   flags: 0,
-  metrics: [0, 0, 1400],
+  // all of RTAX_*: an MTU
+  metrics: Array.from({ length: RTAX_MAX + 1 }, (_, k) => (k === RTAX_MTU ? 1400 : 0)),
 }
 const address = {
   ifindex: 2,

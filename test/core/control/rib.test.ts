@@ -6,7 +6,7 @@ import {
   NLM_F_EXCL,
   NLM_F_REPLACE,
 } from '../../../core/control/nlm-flags.ts'
-import type { RibRoute } from '../../../core/control/rib.ts'
+import type { RibRoute } from '../../../core/control/rib-route.ts'
 import { createRib } from '../../../core/control/rib.ts'
 import { createFibReader } from '../../../core/inet/fib.ts'
 import { fibRoot } from '../../../core/inet/fib-tables.ts'
@@ -15,13 +15,13 @@ import { createNexthops } from '../../../core/inet/nexthop.ts'
 import { NH_DEV, NH_METRIC, NH_NEXT } from '../../../core/inet/nexthop-constants.ts'
 import { INIT_NET } from '../../../core/netdev/netdev.ts'
 import { createArena } from '../../../core/shm/arena.ts'
-import { SMALL_ARENA } from '../../../core/shm/layout.ts'
+import { FIB_SHORT_WORDS, SMALL_ARENA } from '../../../core/shm/layout.ts'
 import type { Words } from '../../../core/wire/text.ts'
 
 const route = (words: Words, plen: number, metric: number, dev: number): RibRoute => ({
   family: AF_INET6,
   table: 254,
-  words: maskWords(words, plen) as Words,
+  words: maskWords(words, plen),
   plen,
   tos: 0,
   metric,
@@ -47,7 +47,14 @@ test.each<number>([1, 2, 3])(
     const fib = createFibWriter(deps)
     const nexthops = createNexthops(deps)
     fib.addNet(INIT_NET)
-    const rib = createRib({ net: INIT_NET, fib, nexthops, onEvent: () => {} })
+    const rib = createRib({
+      arena,
+      net: INIT_NET,
+      fib,
+      nexthops,
+      random: () => 1,
+      onEvent: () => {},
+    })
     const reader = createFibReader(arena, INIT_NET)
     const before = [fib.available(), nexthops.available()]
     const address = (): Words => [0x20010000 | (random() & 1), random() & 0x8001, 0, random() & 3]
@@ -92,7 +99,7 @@ test.each<number>([1, 2, 3])(
       }
       expect(row).toBe(0)
     }
-    expect(rib.count(AF_INET6, 254)).toBe(oracle.length)
+    expect([...rib.dump(AF_INET6, 254)].flat()).toHaveLength(oracle.length)
     expect(rib.flush(() => true)).toBe(oracle.length)
     expect([fib.available(), nexthops.available()]).toEqual(before)
   }
@@ -102,11 +109,18 @@ test('when no nexthop row is left, an added route is refused and the others stay
   const arena = createArena({ ...SMALL_ARENA, nexthops: SMALL_ARENA.devices + 2 })
   const deps = { arena, retire: (done: () => void) => done(), reclaim: () => {} }
   const nexthops = createNexthops(deps)
-  const rib = createRib({ net: INIT_NET, fib: createFibWriter(deps), nexthops, onEvent: () => {} })
+  const rib = createRib({
+    arena,
+    net: INIT_NET,
+    fib: createFibWriter(deps),
+    nexthops,
+    random: () => 1,
+    onEvent: () => {},
+  })
   const words: Words = [0x20010db8, 0, 0, 0]
   expect(rib.add(route(words, 32, 1, 2), NLM_F_CREATE | NLM_F_APPEND)).toBe(0)
   expect(rib.add(route(words, 32, 2, 2), NLM_F_CREATE | NLM_F_APPEND)).toBe(-105)
-  expect(rib.count(AF_INET6, 254)).toBe(1)
+  expect([...rib.dump(AF_INET6, 254)].flat()).toHaveLength(1)
   expect(nexthops.available()).toBe(1)
 })
 
@@ -115,19 +129,19 @@ test('every table has its routes in a trie, and a table that does not fit is ref
   const deps = { arena, retire: (done: () => void) => done(), reclaim: () => {} }
   const nexthops = createNexthops(deps)
   const fib = createFibWriter(deps)
-  const rib = createRib({ net: INIT_NET, fib, nexthops, onEvent: () => {} })
+  const rib = createRib({ arena, net: INIT_NET, fib, nexthops, random: () => 1, onEvent: () => {} })
   const words: Words = [0x20010db8, 0, 0, 0]
   const add = (table: number): number => rib.add({ ...route(words, 32, 1, 2), table }, NLM_F_CREATE)
   for (let table = 1; table <= SMALL_ARENA.fibTables; table++) expect(add(table)).toBe(0)
   const before = nexthops.available()
   expect(add(100)).toBe(-105)
   expect(nexthops.available()).toBe(before)
-  expect(rib.count(AF_INET6, 100)).toBe(0)
+  expect(rib.tableIds(AF_INET6)).not.toContain(100)
   expect(rib.remove({ ...route(words, 32, 1, 2), table: 1 })).toMatchObject({ table: 1 })
   expect(add(100)).toBe(0)
   const root = fibRoot(arena, INIT_NET, AF_INET6, 100)
-  // a node, for the prefix is longer than the root's stride
-  expect(arena.i32[root + (words[0] >>> 16)]).toBeLessThan(0)
+  // a block, for the prefix is longer than the root's stride
+  expect(arena.i32[root + FIB_SHORT_WORDS + (words[0] >>> 16)]).toBeLessThan(0)
   expect(rib.flush(() => true)).toBe(SMALL_ARENA.fibTables)
   expect(fibRoot(arena, INIT_NET, AF_INET6, 100)).toBe(0)
 })

@@ -4,7 +4,6 @@ import { Errno } from '../../../core/base/errno.ts'
 import { createFlowi, FL_DADDR, FL_FAMILY } from '../../../core/base/flowi.ts'
 import { createFibReader } from '../../../core/inet/fib.ts'
 import { fibRoot } from '../../../core/inet/fib-tables.ts'
-import type { PrefixWords } from '../../../core/inet/fib-writer.ts'
 import { byFamily } from '../../../core/inet/af-ops.ts'
 import { createFibWriter, maskWords } from '../../../core/inet/fib-writer.ts'
 import {
@@ -15,7 +14,11 @@ import {
 import { INIT_NET } from '../../../core/netdev/netdev.ts'
 import { createArena } from '../../../core/shm/arena.ts'
 import { SMALL_ARENA } from '../../../core/shm/layout.ts'
+import type { Words } from '../../../core/wire/text.ts'
 import { parsePrefix } from '../../../core/wire/text.ts'
+
+/** Rows are multiples of this; the n-th is n of them. */
+const ROW = 32
 
 const makeFib = (fibNodes = 2048) => {
   const arena = createArena({ ...SMALL_ARENA, fibNodes })
@@ -32,7 +35,7 @@ const makeFib = (fibNodes = 2048) => {
   }
   const add = (text: string, row: number, table = RT_TABLE_MAIN): number => {
     const [family, words, plen] = parse(text)
-    return writer.insert(INIT_NET, family, table, words, plen, row)
+    return writer.insert(INIT_NET, family, table, words, plen, row * ROW)
   }
   const del = (text: string, table = RT_TABLE_MAIN): number => {
     const [family, words, plen] = parse(text)
@@ -44,7 +47,7 @@ const makeFib = (fibNodes = 2048) => {
     fl[FL_FAMILY] = family
     fl.set(words, FL_DADDR)
     // of none: 0
-    return Math.max(byFamily(reader.fibLookup4, reader.fibLookup6)(family)(fl), 0)
+    return Math.max(byFamily(reader.fibLookup4, reader.fibLookup6)(family)(fl), 0) / ROW
   }
   return { ...writer, arena, reader, add, del, get, reclaim }
 }
@@ -117,37 +120,58 @@ describe.each([
     expect(get(address)).toBe(2)
   })
 
-  test('an emptied table gives all of its nodes back, after the grace period', () => {
+  test('an emptied table gives all of its pages back, after the grace period', () => {
     const { add, del, available, reclaim } = makeFib()
     const before = available()
     for (const prefix of nested) add(prefix, 5)
-    const inUse = available()
-    expect(inUse).toBeLessThan(before)
+    expect(available()).toBeLessThan(before)
     for (const prefix of nested) del(prefix)
-    expect(available()).toBe(inUse)
+    expect(available()).toBeLessThan(before)
     reclaim()
     expect(available()).toBe(before)
   })
 })
 
-test('when nodes run out, insert is ENOSPC and nothing is half applied', () => {
-  const { add, del, get, available } = makeFib(10)
-  expect(add('fd00::/64', 5)).toBe(0)
+test('when pages run out, insert is ENOSPC and nothing is half applied', () => {
+  const { add, del, get, available, reclaim } = makeFib(12)
+  let k = 0
+  const host = (n: number): string => `fd00:${n.toString(16)}::1`
+  while (add(host(k), k + 1) === 0) k++
+  expect(k).toBeGreaterThan(12)
   const left = available()
-  expect(add('fd01::1', 6)).toBe(-Errno.ENOSPC)
+  expect(add(host(k), 6)).toBe(-Errno.ENOSPC)
   expect(available()).toBe(left)
-  expect(get('fd01::1')).toBe(0)
-  expect(add('10.0.0.1', 7)).toBe(0)
-  expect(del('fd01::1')).toBe(-Errno.ESRCH)
-  expect(get('fd00::9')).toBe(5)
+  expect(get(host(k))).toBe(0)
+  expect(del(host(k))).toBe(-Errno.ESRCH)
+  // what needs no page, or is there already, still finds its place
+  expect(add('10.0.0.0/16', 7)).toBe(0)
+  expect(add(host(0), 8)).toBe(0)
+  expect(get(host(0))).toBe(8)
+  // what goes makes room, for each of them at any time
+  for (let n = 0; n < k; n++) expect(del(host(n))).toBe(0)
+  reclaim()
+  for (let n = 0; n < k; n++) expect(add(host(n), 9)).toBe(0)
 })
 
-test('nodes that wait for readers are used again when they are needed', () => {
-  const { add, del, get } = makeFib(6)
-  for (let k = 1; k < 20; k++) {
-    expect(add(`fd${k + 10}::/64`, k)).toBe(0)
-    expect(get(`fd${k + 10}::1`)).toBe(k)
-    expect(del(`fd${k + 10}::/64`)).toBe(0)
+test('blocks that wait for readers are used again when they are needed', () => {
+  const { add, del, get } = makeFib(9)
+  for (let k = 1; k < 500; k++) {
+    expect(add(`fd${(k % 90) + 10}::${k}`, k)).toBe(0)
+    expect(get(`fd${(k % 90) + 10}::${k}`)).toBe(k)
+    expect(del(`fd${(k % 90) + 10}::${k}`)).toBe(0)
+  }
+})
+
+test('a bucket that goes on while there is no page left is right all the same', () => {
+  const { add, del, get } = makeFib(8)
+  let k = 0
+  while (add(`10.0.${k}.0/24`, k + 1) === 0 && k < 7) k++
+  for (let n = 0; n < 200; n++) add(`fd00:${n.toString(16)}::/48`, 5)
+  for (let n = 0; n < k; n++) {
+    expect(get(`10.0.${n}.1`)).toBe(n + 1)
+    del(`10.0.${n}.0/24`)
+    expect(get(`10.0.${n}.1`)).toBe(0)
+    if (n + 1 < k) expect(get(`10.0.${n + 1}.1`)).toBe(n + 2)
   }
 })
 
@@ -160,21 +184,21 @@ describe.each([
     const { insert, remove, reader, reclaim, available } = makeFib()
     const before = available()
     // few distinct bits, so that prefixes nest and collide
-    const address = (): PrefixWords => {
+    const address = (): Words => {
       const word = (): number =>
         (random() & 0x81018101) | (random() % 5 === 0 ? random() & 0xff : 0)
       return family === AF_INET ? [0, 0, 0xffff, word() | 0] : [word(), word(), word(), word()]
     }
-    const mask = (words: PrefixWords, plen: number) =>
+    const mask = (words: Words, plen: number) =>
       maskWords(words, family === AF_INET ? 96 + plen : plen)
-    const oracle = new Map<string, { words: PrefixWords; plen: number; row: number }>()
+    const oracle = new Map<string, { words: Words; plen: number; row: number }>()
     const check = new Int32Array(4)
     for (let step = 1; step <= 1200; step++) {
       const plen = random() % (bits + 1)
       const words = mask(address(), plen)
       const key = `${words.join()}/${plen}`
       if (random() % 3 > 0) {
-        expect(insert(INIT_NET, family, RT_TABLE_MAIN, words, plen, step)).toBe(0)
+        expect(insert(INIT_NET, family, RT_TABLE_MAIN, words, plen, step * ROW)).toBe(0)
         oracle.set(key, { words, plen, row: step })
       } else {
         const held = [...oracle.values()]
@@ -191,7 +215,7 @@ describe.each([
           if (entry.plen > best.plen && mask(wanted, entry.plen).join() === entry.words.join())
             best = entry
         check.set(wanted)
-        expect(reader.lookup(family, reader.main, check, 0)).toBe(best.row)
+        expect(reader.lookup(family, reader.main, check, 0)).toBe(best.row * ROW)
       }
     }
     for (const { words, plen } of oracle.values())
@@ -210,7 +234,8 @@ describe('the map of tables', () => {
       const root = fibRoot(fib.arena, net, af, table)
       const at = new Int32Array(words)
       if (root === 0) return -1
-      return af === AF_INET ? fib.reader.lookup4(root, at[3]!) : fib.reader.lookup6(root, at, 0)
+      const { lookup4, lookup6 } = fib.reader
+      return (af === AF_INET ? lookup4(root, at[3]!) : lookup6(root, at, 0)) / ROW
     }
     return { ...fib, lookup }
   }
@@ -267,8 +292,8 @@ describe('the map of tables', () => {
     expect(add('10.0.0.0/8', 5, 99)).toBe(0)
   })
 
-  test('a prefix that finds no node does not leave an empty table behind', () => {
-    const { add, tablesLeft, reclaim } = makeFib(2)
+  test('a prefix that finds no page does not leave an empty table behind', () => {
+    const { add, tablesLeft, reclaim } = makeFib(4)
     const before = tablesLeft()
     expect(add('fd00::1', 5, 100)).toBe(-Errno.ENOSPC)
     reclaim()
@@ -282,13 +307,13 @@ describe('the map of tables', () => {
     expect(() => createFibReader(arena, 7)).toThrow('net 7 has no table 255')
     for (const net of [INIT_NET, 7]) fib.addNet(net)
     const words = parsePrefix('10.0.0.0/8')!.words
-    fib.insert(INIT_NET, AF_INET, RT_TABLE_MAIN, words, 8, 5)
-    fib.insert(7, AF_INET, RT_TABLE_MAIN, words, 8, 6)
+    fib.insert(INIT_NET, AF_INET, RT_TABLE_MAIN, words, 8, 5 * ROW)
+    fib.insert(7, AF_INET, RT_TABLE_MAIN, words, 8, 6 * ROW)
     const get = (net: number): number => {
       const fl = createFlowi()
       fl[FL_FAMILY] = AF_INET
       fl.set(words, FL_DADDR)
-      return Math.max(createFibReader(arena, net).fibLookup4(fl), 0)
+      return Math.max(createFibReader(arena, net).fibLookup4(fl), 0) / ROW
     }
     expect([get(INIT_NET), get(7)]).toEqual([5, 6])
     fib.remove(7, AF_INET, RT_TABLE_MAIN, words, 8)

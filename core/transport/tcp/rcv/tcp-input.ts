@@ -63,7 +63,7 @@ export const createTcpInput = (deps: TcpInputDeps) => {
   const { bank, skbs, drop, consume, window, transmit, rcvQueue, sendChallengeAck } = deps
   const { tcpAck } = deps.ack
   const { raise } = deps.life
-  const { options: opts, parseOptions, storeTsRecent, replaceTsRecent } = deps.paws
+  const { options: opts, parseOptions, storeTsRecent } = deps.paws
   const { validateIncoming } = deps.validate
   const { dataSndCheck, ackSndCheck } = deps.sndCheck
   const { i32, u8, f64 } = deps.arena
@@ -170,7 +170,6 @@ export const createTcpInput = (deps: TcpInputDeps) => {
     }
     const len = (i32[skb + CB_END_SEQ] - seq) | 0
     if (len === 0) f64[bank + Mib.TcpExtTCPPureAcks]++
-    replaceTsRecent(sk, seq)
     const result = tcpAck(sk, skb, opts, seq, tcp.ack(u8, th), len)
     if (result >= 0) return true
     if (result === -2) sendChallengeAck(sk)

@@ -16,6 +16,7 @@ import {
   SKB_FRAGS,
   SKB_GSO_SIZE,
   SKB_LEN,
+  SKB_NETWORK,
   SKB_NEXT,
   SKB_PREV,
   SKB_TAIL,
@@ -24,6 +25,7 @@ import {
 import {
   SK_DROPS,
   SK_EVENT_READ,
+  SK_FAMILY,
   SK_FLAGS,
   SK_RCVBUF,
   SK_RCVQ_HEAD,
@@ -31,16 +33,23 @@ import {
   SK_RCVQ_TAIL,
   SK_RMEM,
 } from '../../../socket/sock.ts'
-import { TCP_FIN } from '../../../wire/tcp.ts'
+import { TCP_CWR, TCP_FIN } from '../../../wire/tcp.ts'
 import { LARGE_PAYLOAD, SMALL_PAYLOAD, type TcpMem } from '../sock/tcp-mem.ts'
+import type { AfOpsOf } from '../../../inet/af-ops.ts'
+import type { TcpCong } from '../rec/tcp-cong.ts'
+import type { TcpTransmit } from '../snd/tcp-transmit.ts'
+import { ECN_CE, ECN_MASK } from '../rec/tcp-ecn.ts'
 import { dsackSet, sackNewOfo, sackRemove } from './tcp-sack.ts'
 import {
   ACK_NOW,
   ACK_SCHED,
+  ACK_TIMER,
   add64,
   CB_END_SEQ,
   CB_FLAGS,
   CB_SEQ,
+  ECN_DEMAND_CWR,
+  ECN_SEEN,
   receiveWindow,
   SOCK_RCVBUF_LOCK,
   TCP_ATO_MIN,
@@ -50,6 +59,7 @@ import {
   TP_ATO,
   TP_BYTES_RECEIVED,
   TP_COPIED_SEQ,
+  TP_ECN,
   TP_LRCVTIME,
   TP_NUM_SACKS,
   TP_OFO_HEAD,
@@ -70,6 +80,9 @@ import type { TcpWindow } from './tcp-window.ts'
 import type { TcpLifecycle } from '../sock/tcp-lifecycle.ts'
 import type { TcpOom } from '../sock/tcp-oom.ts'
 
+/** Acknowledgements that are not delayed after a mark. */
+const ECN_QUICKACKS = 2
+
 export type TcpRcvQueue = ReturnType<typeof createTcpRcvQueue>
 type TcpRcvQueueDeps = {
   arena: Arena
@@ -83,11 +96,14 @@ type TcpRcvQueueDeps = {
   trim: TcpOom['trimRcv']
   /** core/transport/tcp/states/tcp-states.ts: fin, whose states take their text from here. */
   fin: (sk: number) => void
+  afOps: AfOpsOf
+  transmit: Pick<TcpTransmit, 'sendAck'>
+  cong: Pick<TcpCong, 'needsEcn'>
 } & Pick<TcpLifecycle, 'raise'>
 
 export const createTcpRcvQueue = (deps: TcpRcvQueueDeps) => {
   const { bank, time, skbs, drop, consume, mem, window, raise, trim, fin } = deps
-  const { i32, f64, layout } = deps.arena
+  const { i32, u8, f64, layout } = deps.arena
   const { sysctl } = layout
 
   // Delayed acknowledgement's state (Linux: tcp_incr_quickack, tcp_enter_quickack_mode, tcp_event_data_recv).
@@ -104,9 +120,43 @@ export const createTcpRcvQueue = (deps: TcpRcvQueueDeps) => {
   const scheduleAck = (sk: number): void => {
     i32[sk + TP_ACK_PENDING] |= ACK_SCHED
   }
+  /**
+   * What the path has marked is echoed until the peer says that it has heard (RFC 3168 section 6.1.3). A sender whose
+   * window is small waits for these acknowledgements: they are not delayed (Linux: __tcp_ecn_check_ce).
+   */
+  const checkMark = (sk: number, skb: number): void => {
+    const ecn = i32[sk + TP_ECN]
+    const mark = deps.afOps(i32[sk + SK_FAMILY]).tosOf(u8, i32[skb + SKB_NETWORK]) & ECN_MASK
+    if (deps.cong.needsEcn(sk) && mark !== 0) return echoEach(sk, mark === ECN_CE)
+    if (mark === 0) {
+      // of a capable sender: it is sent again
+      if ((ecn & ECN_SEEN) !== 0) enterQuickack(sk, ECN_QUICKACKS)
+      return
+    }
+    i32[sk + TP_ECN] = ecn | (mark === ECN_CE ? ECN_SEEN | ECN_DEMAND_CWR : ECN_SEEN)
+    if (mark === ECN_CE && (ecn & ECN_DEMAND_CWR) === 0) enterQuickack(sk, ECN_QUICKACKS)
+  }
+  /**
+   * What is acknowledged together was marked alike: the acknowledgement that waits goes before the first that is not like
+   * those before it, and that one is answered at once (RFC 8257 section 3.2; dctcp_ece_ack_update).
+   */
+  const echoEach = (sk: number, isMarked: boolean): void => {
+    const ecn = i32[sk + TP_ECN]
+    i32[sk + TP_ECN] = ecn | ECN_SEEN
+    if (((ecn & ECN_DEMAND_CWR) !== 0) === isMarked) return
+    if ((i32[sk + TP_ACK_PENDING] & ACK_TIMER) !== 0) deps.transmit.sendAck(sk)
+    i32[sk + TP_ECN] ^= ECN_DEMAND_CWR
+    i32[sk + TP_ACK_PENDING] |= ACK_SCHED | ACK_NOW
+  }
+  /** The peer has reduced its window; it may be one segment, so it hears at once (tcp_ecn_accept_cwr). */
+  const acceptCwr = (sk: number): void => {
+    if (!deps.cong.needsEcn(sk)) i32[sk + TP_ECN] &= ~ECN_DEMAND_CWR
+    i32[sk + TP_ACK_PENDING] |= ACK_NOW
+  }
   /** Learns from the arrival of data: the peer's segment size, its rhythm, the room it deserves. */
   const eventDataRecv = (sk: number, skb: number): void => {
     scheduleAck(sk)
+    if (i32[sk + TP_ECN] !== 0) checkMark(sk, skb)
     window.measureRcvMss(sk, skb)
     window.rcvRttMeasure(sk)
     const now = time[TIME_MS]
@@ -257,6 +307,7 @@ export const createTcpRcvQueue = (deps: TcpRcvQueueDeps) => {
   }
   const queueOfo = (sk: number, arrived: number): void => {
     scheduleAck(sk)
+    if (i32[sk + TP_ECN] !== 0) checkMark(sk, arrived)
     if (!fitsOfo(sk, arrived)) makeRoomOfo(sk, arrived)
     if (!fitsOfo(sk, arrived)) {
       f64[bank + Mib.TcpExtTCPOFODrop]++
@@ -484,6 +535,7 @@ export const createTcpRcvQueue = (deps: TcpRcvQueueDeps) => {
       consume(skb)
       return
     }
+    if ((i32[skb + CB_FLAGS] & TCP_CWR) !== 0) acceptCwr(sk)
     if (seq === next) {
       if (receiveWindow(i32, sk) === 0 && i32[skb + SKB_LEN] !== 0) {
         f64[bank + Mib.TcpExtTCPZeroWindowDrop]++

@@ -8,7 +8,7 @@ import { TIME_MS, TIME_US } from '../../../base/time.ts'
 import type { Arena } from '../../../shm/arena.ts'
 import { Mib } from '../../../shm/counters.ts'
 import { SKB_GSO_SEGS, SKB_TRANSPORT } from '../../../skb/skb.ts'
-import { TCP_SYN } from '../../../wire/tcp.ts'
+import { TCP_ECE, TCP_SYN } from '../../../wire/tcp.ts'
 import * as tcp from '../../../wire/tcp.ts'
 import { OPT_SEEN, OPT_TSECR, SEEN_SACK, SEEN_TIMESTAMPS } from '../../../wire/tcp-options.ts'
 import { Sysctl } from '../../../shm/sysctl.ts'
@@ -20,6 +20,7 @@ import type { TcpOutput } from '../snd/tcp-output.ts'
 import type { TcpXmitTimer } from '../snd/tcp-xmit-timer.ts'
 import {
   ACK_ADVANCED,
+  ACK_ECE,
   ACK_NOT_DUP,
   ACK_ORIG,
   REXMIT_NEW,
@@ -39,6 +40,7 @@ import {
   CBF_RETRANS,
   CBF_SACKED,
   CHRONO_NONE,
+  ECN_OK,
   ICSK_TIME_PROBE0,
   inCwndReduction,
   OPT_SACK,
@@ -50,6 +52,8 @@ import {
   TP_BYTES_ACKED,
   TP_CA_STATE,
   TP_DELIVERED,
+  TP_DELIVERED_CE,
+  TP_ECN,
   TP_FACK,
   TP_HIGH_SEQ,
   TP_LOST,
@@ -78,6 +82,7 @@ import {
 import { SK_CONFIRMED } from '../../../socket/sock.ts'
 import type { TcpTimers } from '../sock/tcp-timers.ts'
 import type { TcpWriteQueue } from '../snd/tcp-write-queue.ts'
+import type { TcpPaws } from '../rcv/tcp-paws.ts'
 import type { TcpChallenge } from '../snd/tcp-challenge.ts'
 import type { IpOutput } from '../../../ipv4/ip-output.ts'
 
@@ -106,11 +111,12 @@ type TcpAckDeps = {
   rate: TcpRate
   cong: TcpCong
 } & Pick<TcpChallenge, 'sendChallengeAck'> &
+  Pick<TcpPaws, 'replaceTsRecent'> &
   Pick<IpOutput, 'sockConfirm'>
 
 export const createTcpAck = (deps: TcpAckDeps) => {
   const { bank, time, queue, mss, timers, output, sacktag, recovery, rate, cong } = deps
-  const { sendChallengeAck, sockConfirm } = deps
+  const { sendChallengeAck, sockConfirm, replaceTsRecent } = deps
   const { i32, u8, f64, layout } = deps.arena
   const { sysctl } = layout
   const { pcount } = queue
@@ -271,6 +277,15 @@ export const createTcpAck = (deps: TcpAckDeps) => {
       cong.ops(sk).pktsAcked?.(sk, ackedPackets, rttUs, sample[RS_PRIOR_IN_FLIGHT])
   }
 
+  /** A SYN's ECE is of the handshake. */
+  const echoesMark = (sk: number, skb: number): boolean =>
+    (i32[skb + CB_FLAGS] & (TCP_ECE | TCP_SYN)) === TCP_ECE && (i32[sk + TP_ECN] & ECN_OK) !== 0
+  const countMarked = (sk: number): void => {
+    const marked = (i32[sk + TP_DELIVERED] - delivered) | 0
+    i32[sk + TP_DELIVERED_CE] += marked
+    f64[bank + Mib.TcpExtTCPDeliveredCE] += marked
+  }
+
   const oldAck = (sk: number, opts: Int32Array, ack: number, una: number): number => {
     if (((ack - (una - i32[sk + TP_MAX_WINDOW])) | 0) < 0) {
       // RFC 5961 section 5.2
@@ -323,6 +338,8 @@ export const createTcpAck = (deps: TcpAckDeps) => {
     const una = i32[sk + TP_SND_UNA]
     if (((ack - una) | 0) < 0) return oldAck(sk, opts, ack, una)
     if (((ack - i32[sk + TP_SND_NXT]) | 0) > 0) return ACK_UNSENT_DATA
+    // what is sent from here on echoes it
+    replaceTsRecent(sk, seq)
     const advanced = ack !== una
     const priorPackets = i32[sk + TP_PACKETS_OUT]
     lossAtAck = i32[sk + TP_CA_STATE] === TCP_CA_LOSS
@@ -338,14 +355,17 @@ export const createTcpAck = (deps: TcpAckDeps) => {
       flags |= sacktag.sacktag(sk, opts, ack)
       sacktagRtt = sacktag.sackRtt()
     }
+    if (echoesMark(sk, skb)) flags |= ACK_ECE
     if (priorPackets === 0) {
       ackProbe(sk)
       return ACK_OK
     }
     cleanRtxQueue(sk, fack)
     flags |= origAcked
+    if ((flags & ACK_ECE) !== 0) countMarked(sk)
     updateRtt(sk, opts, advanced, (flags & SACK_DSACK) !== 0)
     noteAcked(sk)
+    cong.ops(sk).ackEvent?.(sk)
     recovery.updateReoWnd(sk, sample[RS_PRIOR_DELIVERED])
     if (i32[sk + TP_TLP_HIGH_SEQ] !== 0) recovery.processTlpAck(sk, ack, flags)
     if (advanced) confirmNeighbour(sk)
@@ -354,7 +374,7 @@ export const createTcpAck = (deps: TcpAckDeps) => {
     const mayReset = mayResetTimer(sk)
     const isDubious =
       (flags & ACK_NOT_DUP) === 0 ||
-      (flags & (SACK_NEW | SACK_DSACK)) !== 0 ||
+      (flags & (SACK_NEW | SACK_DSACK | ACK_ECE)) !== 0 ||
       i32[sk + TP_CA_STATE] !== TCP_CA_OPEN
     const rexmit = isDubious ? recovery.fastretransAlert(sk, una, flags, tsecr) : REXMIT_NONE
     // unless the alert has set the reordering timer

@@ -38,6 +38,8 @@ type CongestionOps = {
   readonly congAvoid: (sk: number, ack: number, acked: number) => void
   /** In place of congAvoid: called for each acknowledgement in every state, sets window and pace. `sample`: RS_* of tcp-rate.ts. */
   readonly congControl?: (sk: number, ack: number, sample: Int32Array) => void
+  /** Told of each acknowledgement before it changes state or window, what it delivered being counted (in_ack_event). */
+  readonly ackEvent?: (sk: number) => void
   /** Told of each change of TCP_CA_*, before it. */
   readonly setState?: (sk: number, state: number) => void
   readonly cwndEvent?: (sk: number, event: number) => void
@@ -48,6 +50,8 @@ type CongestionOps = {
 }
 export type CongestionControl = {
   readonly name: string
+  /** It lives on marks: ECN is asked for, every segment is capable, each mark is echoed (TCP_CONG_NEEDS_ECN). */
+  readonly needsEcn?: boolean
   /** What `ss -i` tells of a connection, read from its row on any thread (get_info). */
   readonly info?: (i32: Int32Array, sk: number) => Readonly<Record<string, number>>
   readonly create: (deps: CongestionDeps) => CongestionOps
@@ -66,6 +70,7 @@ export const createTcpCong = ({ i32, time, sysctl, controls }: TcpCongDeps) => {
   const table = controls.map(({ create }) => create({ i32, time }))
   // filled by tcp-cong-controls.ts: tcp-reno.ts
   const ops = (sk: number): CongestionOps => table[i32[sk + TP_CA_OPS]]
+  const needsEcn = (sk: number): boolean => controls[i32[sk + TP_CA_OPS]].needsEcn === true
   const cwndEvent = (sk: number, event: number): void => ops(sk).cwndEvent?.(sk, event)
 
   /** A new socket gets what the sysctl says. */
@@ -131,5 +136,16 @@ export const createTcpCong = ({ i32, time, sysctl, controls }: TcpCongDeps) => {
     return CA_NAME_MAX
   }
 
-  return { ops, cwndEvent, assign, inherit, init, release, setCaState, setByName, getName }
+  return {
+    ops,
+    needsEcn,
+    cwndEvent,
+    assign,
+    inherit,
+    init,
+    release,
+    setCaState,
+    setByName,
+    getName,
+  }
 }

@@ -4,6 +4,7 @@
  * acknowledgement between, on the worker. Linux: tcp_init_cwnd_reduction, tcp_cwnd_reduction; RFC 6937, RFC 9937.
  */
 import { CA_EVENT_COMPLETE_CWR, type TcpCong } from './tcp-cong.ts'
+import { ecnQueueCwr } from './tcp-ecn.ts'
 import {
   packetsInFlight,
   TCP_CA_CWR,
@@ -30,6 +31,7 @@ export const createTcpPrr = (i32: Int32Array, cong: TcpCong) => {
     i32[sk + TP_PRR_DELIVERED] = 0
     i32[sk + TP_PRR_OUT] = 0
     i32[sk + TP_SND_SSTHRESH] = cong.ops(sk).ssthresh(sk)
+    ecnQueueCwr(i32, sk)
   }
   /** `delivered` segments arrived and `lost` were marked; `advanced`: snd_una moved. */
   const cwndReduction = (sk: number, delivered: number, lost: number, advanced: boolean): void => {

@@ -8,6 +8,7 @@ import { Mib } from '../../../shm/counters.ts'
 import { Sysctl } from '../../../shm/sysctl.ts'
 import { SKB_GSO_SIZE, SKB_LEN, SKB_NEXT } from '../../../skb/skb.ts'
 import { CA_EVENT_LOSS, type TcpCong } from './tcp-cong.ts'
+import { ecnQueueCwr, ecnWithdrawCwr } from './tcp-ecn.ts'
 import { createTcpPrr } from './tcp-prr.ts'
 import { createTcpRack } from './tcp-rack.ts'
 import { SACK_DSACK, SACK_DSACK_TLP, SACK_NEW, SACK_ORIG, type TcpSacktag } from './tcp-sacktag.ts'
@@ -74,6 +75,8 @@ export const ACK_ADVANCED = 256
 export const ACK_NOT_DUP = 512
 /** It acknowledged something sent once and before recovery began. */
 export const ACK_ORIG = SACK_ORIG
+/** It echoes a congestion mark (RFC 3168 section 6.1.2). */
+export const ACK_ECE = 1024
 
 export type TcpRecovery = ReturnType<typeof createTcpRecovery>
 type TcpRecoveryDeps = {
@@ -100,6 +103,8 @@ export const createTcpRecovery = (deps: TcpRecoveryDeps) => {
   let tsecr = 0
   /** The alert has set the reordering timer. */
   let reoArmed = false
+  /** The acknowledgement being processed has ECE. */
+  let echoesMark = false
   const isReoArmed = (): boolean => reoArmed
 
   const isSack = (sk: number): boolean => (i32[sk + TP_OPTS] & OPT_SACK) !== 0
@@ -135,8 +140,10 @@ export const createTcpRecovery = (deps: TcpRecoveryDeps) => {
     }
     if (i32[sk + TP_PRIOR_SSTHRESH] !== 0) {
       i32[sk + TP_SND_CWND] = cong.ops(sk).undoCwnd(sk)
-      if (i32[sk + TP_PRIOR_SSTHRESH] > i32[sk + TP_SND_SSTHRESH])
+      if (i32[sk + TP_PRIOR_SSTHRESH] > i32[sk + TP_SND_SSTHRESH]) {
         i32[sk + TP_SND_SSTHRESH] = i32[sk + TP_PRIOR_SSTHRESH]
+        ecnWithdrawCwr(i32, sk)
+      }
     }
     i32[sk + TP_UNDO_MARKER] = 0
     // what was thought lost is looked at once more
@@ -195,6 +202,7 @@ export const createTcpRecovery = (deps: TcpRecoveryDeps) => {
   }
   const tryToOpen = (sk: number): void => {
     if (!anyRetransDone(sk)) i32[sk + TP_RETRANS_STAMP] = 0
+    if (echoesMark) enterCwr(sk)
     if (i32[sk + TP_CA_STATE] !== TCP_CA_CWR) keepOpen(sk)
   }
   /** Local congestion, a lost tail or an ECN mark: one reduction a round trip. */
@@ -244,6 +252,7 @@ export const createTcpRecovery = (deps: TcpRecoveryDeps) => {
     i32[sk + TP_TLP_HIGH_SEQ] = 0
     const mayBeSpurious = isNew || i32[sk + TP_RETRANSMITS] !== 0
     i32[sk + TP_FRTO] = i32[sysctl + Sysctl.tcp_frto] !== 0 && mayBeSpurious ? 1 : 0
+    ecnQueueCwr(i32, sk)
   }
   /** All but what was sent a moment ago (tcp_timeout_mark_lost). */
   const markTimedOut = (sk: number): void => {
@@ -392,6 +401,9 @@ export const createTcpRecovery = (deps: TcpRecoveryDeps) => {
     priorUna = una
     tsecr = echo
     reoArmed = false
+    echoesMark = (flags & ACK_ECE) !== 0
+    // a mark is no mistake: what it leads to is not undone
+    if (echoesMark) i32[sk + TP_PRIOR_SSTHRESH] = 0
     if (i32[sk + TP_PACKETS_OUT] === 0) i32[sk + TP_SACKED_OUT] = 0
     const head = rtxHead(sk)
     if (advanced && head !== 0 && (i32[head + CB_FLAGS] & CBF_SACKED) !== 0) {

@@ -20,7 +20,7 @@ import {
   TCP_FIN_WAIT1,
   TCP_LAST_ACK,
 } from '../../../socket/sock.ts'
-import { TCP_ACK, TCP_FIN, TCP_PSH, TCP_SYN } from '../../../wire/tcp.ts'
+import { TCP_ACK, TCP_CWR, TCP_ECE, TCP_FIN, TCP_PSH, TCP_SYN } from '../../../wire/tcp.ts'
 import { CA_EVENT_CWND_RESTART, CA_EVENT_TX_START, type TcpCong } from '../rec/tcp-cong.ts'
 import type { TcpMss } from './tcp-mss.ts'
 import {
@@ -98,8 +98,8 @@ import type { TcpRate } from '../rec/tcp-rate.ts'
 import type { TcpXmitTimer } from './tcp-xmit-timer.ts'
 import type { TcpWriteQueue } from './tcp-write-queue.ts'
 
-/** A super-frame may wait for more window while less than a third of that would go. */
-const TSO_WIN_DIVISOR = 3
+/** Segments that a window may have to spare (tcp_max_tso_deferred_mss). */
+const MAX_DEFER = 3
 /** It waits no longer, us. */
 const DEFER_MAX_US = 1000
 // What shouldDefer says: it is not to wait, or what for.
@@ -190,7 +190,9 @@ export const createTcpOutput = (deps: TcpOutputDeps) => {
     const len = i32[skb + SKB_LEN]
     if (i32[skb + SKB_NEXT] !== 0 && limit >= len) return DEFER_NOT
     const chunk = Math.min(i32[sk + TP_SND_WND], i32[sk + TP_SND_CWND] * mss)
-    if (limit >= ((chunk / TSO_WIN_DIVISOR) | 0)) return DEFER_NOT
+    const divisor = i32[sysctl + Sysctl.tcp_tso_win_divisor]
+    // without a divisor, as Reno has it: what two segments cannot fill, waits
+    if (divisor !== 0 ? limit >= ((chunk / divisor) | 0) : limit > MAX_DEFER * mss) return DEFER_NOT
     const head = queue.rtxHead(sk)
     if (head === 0 || !isAckSoon(sk, head)) return DEFER_NOT
     if (len >= limit) return congWindow < sendWindow ? DEFER_CWND : DEFER_RWND
@@ -420,6 +422,9 @@ export const createTcpOutput = (deps: TcpOutputDeps) => {
   }
   const resend = (sk: number, skb: number): number => {
     const segs = pcount(skb)
+    // RFC 3168 section 6.1.1.1: what drops a SYN that asks for ECN lets one through that does not
+    if ((i32[skb + CB_FLAGS] & TCP_SYN) !== 0 && i32[sysctl + Sysctl.tcp_ecn_fallback] !== 0)
+      i32[skb + CB_FLAGS] &= ~(TCP_ECE | TCP_CWR)
     rate.rateSent(sk, skb)
     const err = transmitClone(sk, skb)
     i32[sk + TP_TOTAL_RETRANS] += segs

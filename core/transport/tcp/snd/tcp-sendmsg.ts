@@ -19,7 +19,7 @@ import {
   TCP_SYN_RECV,
   TCP_SYN_SENT,
 } from '../../../socket/sock.ts'
-import { MSG_MORE } from '../../../socket/socket-constants.ts'
+import { MSG_EOR, MSG_MORE } from '../../../socket/socket-constants.ts'
 import { TCP_ACK, TCP_PSH } from '../../../wire/tcp.ts'
 import type { TcpMem } from '../sock/tcp-mem.ts'
 import type { TcpMss } from './tcp-mss.ts'
@@ -39,6 +39,8 @@ import {
   TP_WQ_HEAD,
   TP_WQ_TAIL,
   TP_WRITE_SEQ,
+  mayQueueMore,
+  CBF_EOR,
 } from '../sock/tcp-sock.ts'
 import type { TcpTimers } from '../sock/tcp-timers.ts'
 import type { TcpRate } from '../rec/tcp-rate.ts'
@@ -65,7 +67,8 @@ type TcpSendmsgDeps = {
 
 export const createTcpSendmsg = (deps: TcpSendmsgDeps) => {
   const { skbs, mem, mss, output, tsq, queue, rate, timers, trim } = deps
-  const { i32, u8 } = deps.arena
+  const { i32, u8, layout } = deps.arena
+  const { sysctl } = layout
 
   /** 0 when the socket may send, else what to return. */
   const refusal = (sk: number): number => {
@@ -96,14 +99,15 @@ export const createTcpSendmsg = (deps: TcpSendmsgDeps) => {
   const skbToFill = (sk: number, size: number, goal: number, wanted: number): number => {
     if (i32[sk + TP_SEND_HEAD] !== 0) {
       const tail = i32[sk + TP_WQ_TAIL]
-      if (roomIn(tail, size, goal) > 0) return tail
-      if (i32[tail + SKB_LEN] >= size) {
+      const isOpen = (i32[tail + CB_FLAGS] & CBF_EOR) === 0
+      if (isOpen && roomIn(tail, size, goal) > 0) return tail
+      if (isOpen && i32[tail + SKB_LEN] >= size) {
         // a full one waits already: bulk, so it gets room for more, or the next is large whatever this write brings
         if (i32[tail + SKB_LEN] < goal && queue.enlarge(tail)) return tail
         wanted = goal
       }
     }
-    if (i32[sk + SK_WMEM] >= i32[sk + SK_SNDBUF]) return 0
+    if (i32[sk + SK_WMEM] >= i32[sk + SK_SNDBUF] || !mayQueueMore(i32, sysctl, sk, 0)) return 0
     const skb = newSkb(sk, Math.min(wanted, goal))
     if (skb === 0) {
       // who has something queued hears of room when it is acknowledged
@@ -181,6 +185,7 @@ export const createTcpSendmsg = (deps: TcpSendmsgDeps) => {
       const more = (flags & MSG_MORE) !== 0
       const tail = i32[sk + TP_WQ_TAIL]
       if (!more && copied > 0) markPush(sk, tail)
+      if ((flags & MSG_EOR) !== 0 && copied === len) i32[tail + CB_FLAGS] |= CBF_EOR
       const nonagle = i32[sk + TP_NONAGLE]
       if (!tsq.corks(sk, tail, goal))
         output.pushPending(sk, size, more ? nonagle | TCP_NAGLE_CORK : nonagle)
@@ -208,7 +213,7 @@ export const createTcpSendmsg = (deps: TcpSendmsgDeps) => {
   const writable = (sk: number): number => {
     const state = i32[sk + SK_STATE]
     if (state !== TCP_ESTABLISHED && state !== TCP_CLOSE_WAIT) return 0
-    if ((i32[sk + SK_SHUTDOWN] & SEND_SHUTDOWN) !== 0) return 0
+    if ((i32[sk + SK_SHUTDOWN] & SEND_SHUTDOWN) !== 0 || !mayQueueMore(i32, sysctl, sk, 1)) return 0
     return Math.max(0, i32[sk + SK_SNDBUF] - i32[sk + SK_WMEM])
   }
 

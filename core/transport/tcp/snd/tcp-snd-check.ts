@@ -35,6 +35,7 @@ import {
   TP_SEND_HEAD,
   TP_SND_CWND,
   TP_SRTT_US,
+  mayQueueMore,
 } from '../sock/tcp-sock.ts'
 import type { TcpTimers } from '../sock/tcp-timers.ts'
 import type { TcpTransmit } from './tcp-transmit.ts'
@@ -56,7 +57,8 @@ type TcpSndCheckDeps = {
 export const createTcpSndCheck = (deps: TcpSndCheckDeps) => {
   const { time, mem, mss, window, timers, transmit, output } = deps
   const { raise } = deps.life
-  const { i32 } = deps.arena
+  const { i32, layout } = deps.arena
+  const { sysctl } = layout
 
   const sendDelayedAck = (sk: number): void => {
     const now = time[TIME_MS]
@@ -103,7 +105,7 @@ export const createTcpSndCheck = (deps: TcpSndCheckDeps) => {
     const locked = (i32[sk + SK_FLAGS] & SOCK_SNDBUF_LOCK) !== 0
     if (!locked && packetsInFlight(i32, sk) < i32[sk + TP_SND_CWND]) expandSndbuf(sk)
     const room = i32[sk + SK_SNDBUF] - i32[sk + SK_WMEM]
-    if (room < i32[sk + SK_WMEM] >> 1) return
+    if (room < i32[sk + SK_WMEM] >> 1 || !mayQueueMore(i32, sysctl, sk, 1)) return
     i32[sk + SK_FLAGS] &= ~SOCK_NOSPACE
     raise(sk, SK_EVENT_WRITE)
   }
@@ -112,5 +114,5 @@ export const createTcpSndCheck = (deps: TcpSndCheckDeps) => {
     if (wanted > i32[sk + SK_SNDBUF]) i32[sk + SK_SNDBUF] = wanted
   }
 
-  return { dataSndCheck, ackSndCheck, expandSndbuf }
+  return { dataSndCheck, ackSndCheck, checkSpace, expandSndbuf }
 }

@@ -24,11 +24,14 @@ import {
   SKB_LEN,
   SKB_MARK,
   SKB_TRANSPORT,
+  GSO_ECN,
   type Skbs,
 } from '../../../skb/skb.ts'
 import { SK_DADDR, SK_DPORT, SK_FAMILY, SK_MARK, SK_NUM, SK_SADDR } from '../../../socket/sock.ts'
-import { CHECKSUM, TCP_ACK, TCP_PSH, TCP_RST, TCP_SYN } from '../../../wire/tcp.ts'
+import { CHECKSUM, TCP_ACK, TCP_CWR, TCP_PSH, TCP_RST, TCP_SYN } from '../../../wire/tcp.ts'
 import * as options from '../../../wire/tcp-options.ts'
+import type { TcpCong } from '../rec/tcp-cong.ts'
+import { ecnSend } from '../rec/tcp-ecn.ts'
 import {
   ACK_SCHED,
   add64,
@@ -49,6 +52,7 @@ import {
   TP_DSACK,
   TP_DSACK_END,
   TP_DSACK_START,
+  TP_ECN,
   TP_LRCVTIME,
   TP_LSNDTIME,
   TP_NUM_SACKS,
@@ -85,10 +89,11 @@ type TcpTransmitDeps = {
   timers: TcpTimers
   window: TcpWindow
   afOps: AfOpsOf
+  cong: TcpCong
 }
 
 export const createTcpTransmit = (deps: TcpTransmitDeps) => {
-  const { skbs, timers, window, afOps, time, bank } = deps
+  const { skbs, timers, window, afOps, time, bank, cong } = deps
   const { i32, u8, f64, layout } = deps.arena
   const { sysctl } = layout
 
@@ -160,8 +165,9 @@ export const createTcpTransmit = (deps: TcpTransmitDeps) => {
     const payload = i32[skb + SKB_LEN]
     const segs = i32[skb + SKB_GSO_SEGS] > 1 ? i32[skb + SKB_GSO_SEGS] : 1
     // a super-frame ends a burst: nothing is gained by waiting for what follows it
-    const flags = (i32[skb + CB_FLAGS] & 0xff) | (segs > 1 ? TCP_PSH : 0)
+    let flags = (i32[skb + CB_FLAGS] & 0xff) | (segs > 1 ? TCP_PSH : 0)
     const syn = (flags & TCP_SYN) !== 0
+    if (i32[sk + TP_ECN] !== 0 && !syn) flags |= ecnSend(i32, sk, skb, payload, cong.needsEcn(sk))
     const blocks = syn || (flags & TCP_RST) !== 0 ? 0 : sackBlocks(sk)
     const headerLen = HEADER + (syn ? synOptionsLen(sk) : optionsLen(sk))
     const at = skbs.push(skb, headerLen)
@@ -178,7 +184,8 @@ export const createTcpTransmit = (deps: TcpTransmitDeps) => {
     putPartialChecksum(skb, at, sk)
     i32[skb + SKB_MARK] = i32[sk + SK_MARK]
     const ops = afOps(i32[sk + SK_FAMILY])
-    if (i32[skb + SKB_GSO_SIZE] !== 0) i32[skb + SKB_GSO_TYPE] = ops.tsoType
+    if (i32[skb + SKB_GSO_SIZE] !== 0)
+      i32[skb + SKB_GSO_TYPE] = (flags & TCP_CWR) === 0 ? ops.tsoType : ops.tsoType | GSO_ECN
     if ((flags & TCP_ACK) !== 0) eventAckSent(sk, segs)
     if (payload !== 0) eventDataSent(sk, payload, segs)
     i32[sk + TP_SEGS_OUT] += segs

@@ -34,6 +34,7 @@ import {
   TP_SEND_HEAD,
   TP_WQ_HEAD,
   TP_WQ_TAIL,
+  CBF_EOR,
 } from '../sock/tcp-sock.ts'
 
 export type TcpWriteQueue = ReturnType<typeof createTcpWriteQueue>
@@ -143,7 +144,7 @@ export const createTcpWriteQueue = (
     if (front === twin) moveFront(sk, skb, twin, len)
     else moveRest(sk, skb, twin, len)
     for (let w = CB_TIME; w <= CB_TX_APP_LIMITED; w++) i32[twin + w] = i32[skb + w]
-    i32[front + CB_FLAGS] = flags & ~(TCP_FIN | TCP_PSH)
+    i32[front + CB_FLAGS] = flags & ~(TCP_FIN | TCP_PSH | CBF_EOR)
     i32[back + CB_FLAGS] = flags
     if ((flags & CBF_IN_ORDER) !== 0) splitOrder(sk, skb, twin, twin === front)
     setTsoSegs(front, mss)

@@ -17,6 +17,8 @@ import type { SockInfo, SockTimer, TcpInfo } from '../../../socket/sock-info.ts'
 import type { CongestionControl } from '../rec/tcp-cong.ts'
 import { CONGESTION_CONTROLS } from '../rec/tcp-cong-controls.ts'
 import {
+  ECN_OK,
+  ECN_SEEN,
   pacingRatio,
   ICSK_TIME_PROBE0,
   OPT_SACK,
@@ -40,6 +42,8 @@ import {
   TP_DATA_SEGS_IN,
   TP_DATA_SEGS_OUT,
   TP_DELIVERED,
+  TP_DELIVERED_CE,
+  TP_ECN,
   TP_DSACK_DUPS,
   TP_LOST_OUT,
   TP_LRCVTIME,
@@ -131,7 +135,8 @@ const options = (i32: Int32Array, sk: number) => {
   return {
     ts: (opts & OPT_TIMESTAMPS) !== 0,
     sack: (opts & OPT_SACK) !== 0,
-    ecn: false,
+    ecn: (i32[sk + TP_ECN] & ECN_OK) !== 0,
+    ecnseen: (i32[sk + TP_ECN] & ECN_SEEN) !== 0,
     ...((opts & OPT_WSCALE) !== 0 && {
       wscale: `${i32[sk + TP_SND_WSCALE]},${i32[sk + TP_RCV_WSCALE]}`,
     }),
@@ -180,6 +185,7 @@ const totals = (i32: Int32Array, sk: number) => ({
   data_segs_out: i32[sk + TP_DATA_SEGS_OUT],
   data_segs_in: i32[sk + TP_DATA_SEGS_IN],
   delivered: i32[sk + TP_DELIVERED],
+  delivered_ce: i32[sk + TP_DELIVERED_CE],
   unacked: i32[sk + TP_PACKETS_OUT],
   retrans: `${i32[sk + TP_RETRANS_OUT]}/${i32[sk + TP_TOTAL_RETRANS]}`,
   lost: i32[sk + TP_LOST_OUT],

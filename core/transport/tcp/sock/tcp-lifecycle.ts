@@ -33,6 +33,7 @@ import {
 } from '../../../socket/sock.ts'
 import { Errno } from '../../../base/errno.ts'
 import type { Ports } from '../../ports.ts'
+import { ecnEnd } from '../rec/tcp-ecn.ts'
 import type { TcpCong } from '../rec/tcp-cong.ts'
 import type { TcpHash } from './tcp-hash.ts'
 import {
@@ -219,6 +220,7 @@ export const createTcpLifecycle = (deps: TcpLifecycleDeps) => {
       return
     }
     setState(sk, TCP_TIME_WAIT)
+    ecnEnd(i32, sk)
     i32[sk + TP_TW_SUBSTATE] = substate
     i32[sk + TP_TW_NEXT] = 0
     i32[sk + TP_TW_PREV] = twNewest

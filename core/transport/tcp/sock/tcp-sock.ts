@@ -226,11 +226,25 @@ export const TP_CA_INITIALIZED = TP + 143
 /** Congestion control's private words (icsk_ca_priv). */
 export const TP_CA_PRIV = TP + 144
 export const TP_CA_PRIV_WORDS = 32
+/** TCP_NOTSENT_LOWAT, octets (uint32); 0 is the sysctl's. */
+export const TP_NOTSENT_LOWAT = TP + 200
+/** ECN_* below; segments delivered under an acknowledgement with ECE. */
+export const TP_ECN = TP + 201
+export const TP_DELIVERED_CE = TP + 202
 
 // TP_OPTS (TCPI_OPT_* of include/uapi/linux/tcp.h).
 export const OPT_TIMESTAMPS = 1
 export const OPT_SACK = 2
 export const OPT_WSCALE = 4
+
+// TP_ECN (Linux: ecn_flags).
+export const ECN_OK = 1
+/** Our next new text carries CWR. */
+export const ECN_QUEUE_CWR = 2
+/** Acknowledgements carry ECE until the peer's CWR. */
+export const ECN_DEMAND_CWR = 4
+/** The peer sends ECN-capable text. */
+export const ECN_SEEN = 8
 
 // SK_FLAGS.
 /** No application holds it: it is freed when its connection ends. */
@@ -294,6 +308,8 @@ export const CBF_RETRANS = 0x400
 export const CBF_EVER_RETRANS = 0x800
 /** It is in the order of sending. */
 export const CBF_IN_ORDER = 0x1000
+/** A record ends here: nothing is put behind it in this skb (MSG_EOR). */
+export const CBF_EOR = 0x2000
 /** When it was last sent: what had been delivered by then, when that last rose, when the flight began (us). */
 export const CB_TX_DELIVERED = SKB_CB + 4
 export const CB_TX_DELIVERED_US = SKB_CB + 5
@@ -352,6 +368,16 @@ export const pacingRate = (i32: Int32Array, sk: number): number =>
 /** The window is being reduced, a segment or none for each one delivered (tcp-prr.ts). */
 export const inCwndReduction = (i32: Int32Array, sk: number): boolean =>
   i32[sk + TP_CA_STATE] === TCP_CA_CWR || i32[sk + TP_CA_STATE] === TCP_CA_RECOVERY
+
+/**
+ * May a writer add to what has not been sent? To so much that its socket or the sysctl says; who is told that he may again
+ * is told when half of that is left (__tcp_stream_memory_free: `wake` 1).
+ */
+export const mayQueueMore = (i32: Int32Array, sysctl: number, sk: number, wake: 0 | 1): boolean => {
+  const lowat = (i32[sk + TP_NOTSENT_LOWAT] || i32[sysctl + Sysctl.tcp_notsent_lowat]) >>> 0
+  const unsent = (i32[sk + TP_WRITE_SEQ] - i32[sk + TP_SND_NXT]) | 0
+  return Math.max(0, unsent) * (wake + 1) < lowat
+}
 
 /** Right edge of the send window. */
 export const wndEnd = (i32: Int32Array, sk: number): number =>

@@ -20,6 +20,7 @@ import {
   TCP_KEEPINTVL,
   TCP_NODELAY,
   TCP_QUICKACK,
+  TCP_NOTSENT_LOWAT,
   TCP_USER_TIMEOUT,
 } from '../../../socket/socket-constants.ts'
 import { IPPROTO_TCP } from '../../../wire/ipproto.ts'
@@ -55,6 +56,7 @@ import {
   TP_PINGPONG,
   TP_SYN_RETRIES,
   TP_USER_MSS,
+  TP_NOTSENT_LOWAT,
   TP_USER_TIMEOUT,
   TP_WINDOW_CLAMP,
 } from './tcp-sock.ts'
@@ -181,6 +183,10 @@ export const createTcpSockopt = ({
         return quickack(sk, value !== 0)
       case TCP_USER_TIMEOUT:
         return range(sk, TP_USER_TIMEOUT, value, 0, 0x7fffffff)
+      case TCP_NOTSENT_LOWAT:
+        i32[sk + TP_NOTSENT_LOWAT] = value
+        sndCheck.checkSpace(sk)
+        return 0
       default:
         return -Errno.ENOPROTOOPT
     }
@@ -237,6 +243,8 @@ export const createTcpSockopt = ({
         return i32[sk + TP_WINDOW_CLAMP]
       case TCP_QUICKACK:
         return i32[sk + TP_PINGPONG] !== 0 ? 0 : 1
+      case TCP_NOTSENT_LOWAT:
+        return i32[sk + TP_NOTSENT_LOWAT] >>> 0
       case TCP_USER_TIMEOUT:
         return i32[sk + TP_USER_TIMEOUT]
       default:

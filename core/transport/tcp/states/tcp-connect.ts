@@ -44,7 +44,6 @@ import {
   TCP_LISTEN,
   TCP_SYN_SENT,
 } from '../../../socket/sock.ts'
-import { TCP_SYN } from '../../../wire/tcp.ts'
 import { MIN_HEADER } from '../../../wire/tcp.ts'
 import { bindAddr, isGroupType, peerError } from '../../bind-addr.ts'
 import type { Ports } from '../../ports.ts'
@@ -52,6 +51,7 @@ import type { SecureSeq } from '../../secure-seq.ts'
 import type { TcpHash } from '../sock/tcp-hash.ts'
 import type { TcpLifecycle } from '../sock/tcp-lifecycle.ts'
 import type { TcpCong } from '../rec/tcp-cong.ts'
+import { ecnSendSyn } from '../rec/tcp-ecn.ts'
 import type { TcpMss } from '../snd/tcp-mss.ts'
 import type { SkDst } from '../../../inet/sk-dst.ts'
 import {
@@ -73,6 +73,7 @@ import {
   TP_LINGER2,
   TP_MIN_TTL,
   TP_NONAGLE,
+  TP_NOTSENT_LOWAT,
   TP_REORDERING,
   TP_SYN_RETRIES,
   TP_USER_MSS,
@@ -126,6 +127,7 @@ const USER_WORDS = [
   TP_MIN_TTL,
   TP_CA_OPS,
   TP_EVENTS,
+  TP_NOTSENT_LOWAT,
 ]
 
 type TcpConnectDeps = {
@@ -356,7 +358,8 @@ export const createTcpConnect = (deps: TcpConnectDeps, routing: TcpRouting) => {
     i32[sk + TP_SND_CWND] = initCwnd(i32, sk)
     i32[sk + TP_RTO] = TCP_TIMEOUT_INIT
     i32[sk + TP_RETRANS_STAMP] = time[TIME_MS] || -1
-    const syn = deps.mem.mayQueueFlag() ? transmit.emptySegment(isn, TCP_SYN) : 0
+    const flags = ecnSendSyn(i32, sk, i32[sysctl + Sysctl.tcp_ecn], cong.needsEcn(sk))
+    const syn = deps.mem.mayQueueFlag() ? transmit.emptySegment(isn, flags) : 0
     if (syn === 0) return life.fail(sk, Errno.ENOBUFS)
     i32[syn + CB_END_SEQ] = (isn + 1) | 0
     queue.setTsoSegs(syn, 1)

@@ -33,6 +33,7 @@ import {
 import type { TcpAck } from '../rec/tcp-ack.ts'
 import type { TcpCong } from '../rec/tcp-cong.ts'
 import type { TcpLifecycle } from '../sock/tcp-lifecycle.ts'
+import { ECN_OF_SYN, ECN_OF_SYNACK, ecnRcvSyn, ecnSynAckFlags } from '../rec/tcp-ecn.ts'
 import { peerMss, type TcpMss } from '../snd/tcp-mss.ts'
 import type { TcpPaws } from '../rcv/tcp-paws.ts'
 import type { TcpSndCheck } from '../snd/tcp-snd-check.ts'
@@ -197,6 +198,7 @@ export const createTcpHandshake = (deps: TcpHandshakeDeps) => {
   }
   const synAckReceived = (sk: number, skb: number, ack: number): void => {
     takeSynOptions(sk, skb)
+    ecnRcvSyn(i32, sk, i32[skb + CB_FLAGS], ECN_OF_SYNACK)
     tcpAck(sk, skb, opts, i32[skb + CB_SEQ], ack, 0)
     i32[sk + TP_RETRANS_STAMP] = 0
     initTransfer(sk)
@@ -209,12 +211,13 @@ export const createTcpHandshake = (deps: TcpHandshakeDeps) => {
   /** Simultaneous open: our SYN, sent before, is now a SYN-ACK. */
   const crossedSyn = (sk: number, skb: number): void => {
     takeSynOptions(sk, skb)
+    ecnRcvSyn(i32, sk, i32[skb + CB_FLAGS], ECN_OF_SYN)
     setState(sk, TCP_SYN_RECV)
     mss.syncMss(sk)
     const syn = i32[sk + TP_WQ_HEAD]
     consume(skb)
     if (syn === 0) return
-    i32[syn + CB_FLAGS] |= TCP_ACK
+    i32[syn + CB_FLAGS] = TCP_SYN | TCP_ACK | ecnSynAckFlags(i32, sk)
     transmit.transmitClone(sk, syn)
   }
 

@@ -75,6 +75,7 @@ import type { TcpLifecycle } from '../sock/tcp-lifecycle.ts'
 import type { TcpCong } from '../rec/tcp-cong.ts'
 import { peerMss, type TcpMss } from '../snd/tcp-mss.ts'
 import { rttEstimator, setRto, updateMinRtt } from '../rec/tcp-rtt.ts'
+import { ECN_MASK, ecnAgree, ecnAsked, ecnSynAckFlags } from '../rec/tcp-ecn.ts'
 import {
   CB_END_SEQ,
   CB_FLAGS,
@@ -103,6 +104,7 @@ import {
   TP_MIN_TTL,
   TP_MSS_CLAMP,
   TP_NONAGLE,
+  TP_NOTSENT_LOWAT,
   TP_OOW_ACKED,
   TP_OPTS,
   TP_RCV_ISN,
@@ -161,6 +163,7 @@ const INHERITED = [
   TP_KEEPALIVE_PROBES,
   TP_USER_TIMEOUT,
   TP_MIN_TTL,
+  TP_NOTSENT_LOWAT,
 ]
 const INHERITED_FLAGS =
   SOCK_KEEPOPEN | SOCK_LINGER | SOCK_RCVBUF_LOCK | SOCK_SNDBUF_LOCK | SOCK_CA_SETSOCKOPT
@@ -186,9 +189,6 @@ type TcpListenDeps = {
   afOps: AfOpsOf
 } & Pick<TcpRouting, 'routeSocket' | 'secureSeq' | 'secureTsOffset'> &
   Pick<TcpReply, 'sendReset'>
-
-/** The two bits of TOS that are ECN's (RFC 3168). */
-const ECN_MASK = 3
 
 export const createTcpListen = (deps: TcpListenDeps) => {
   const {
@@ -315,6 +315,17 @@ export const createTcpListen = (deps: TcpListenDeps) => {
     i32[req + TP_HEADER_LEN] = tcp.MIN_HEADER + ((taken & OPT_TIMESTAMPS) !== 0 ? 12 : 0)
     i32[req + TP_MSS_CLAMP] = peerMss(i32, req, opts)
   }
+  /**
+   * A SYN asks for ECN, and the sysctl lets us agree. One that is ECN-capable itself is not RFC 3168's (section 6.1.1),
+   * but one of DCTCP.
+   */
+  const takeEcn = (req: number, skb: number): void => {
+    if (!ecnAsked(i32[skb + CB_FLAGS])) return
+    const tos = deps.afOps(i32[req + SK_FAMILY]).tosOf(u8, i32[skb + SKB_NETWORK])
+    const needed = cong.needsEcn(req)
+    if (needed || (i32[sysctl + Sysctl.tcp_ecn] !== 0 && (tos & ECN_MASK) === 0))
+      ecnAgree(i32, req, needed)
+  }
   /** All but ECN, which is this connection's own. */
   const reflectTos = (req: number, skb: number): void => {
     const tos = deps.afOps(i32[req + SK_FAMILY]).tosOf(u8, i32[skb + SKB_NETWORK])
@@ -338,7 +349,8 @@ export const createTcpListen = (deps: TcpListenDeps) => {
   }
 
   const sendSynAck = (req: number): void => {
-    const skb = transmit.emptySegment(i32[req + TP_SND_ISN], TCP_SYN | TCP_ACK)
+    const flags = TCP_SYN | TCP_ACK | ecnSynAckFlags(i32, req)
+    const skb = transmit.emptySegment(i32[req + TP_SND_ISN], flags)
     if (skb !== 0) transmit.sendSegment(req, skb)
   }
 
@@ -377,6 +389,7 @@ export const createTcpListen = (deps: TcpListenDeps) => {
       return
     }
     takeOptions(req)
+    takeEcn(req, skb)
     if (i32[sysctl + Sysctl.tcp_reflect_tos] !== 0) reflectTos(req, skb)
     setSequences(req, skb)
     i32[req + TP_ADVMSS] = mss.advertisedMss(req)

@@ -81,7 +81,7 @@ export const createTcpStates = (deps: TcpStatesDeps) => {
   const { sendReset, sendChallengeAck } = deps
   const { tcpAck } = deps.ack
   const { raise, setState } = life
-  const { options: opts, parseOptions, replaceTsRecent } = deps.paws
+  const { options: opts, parseOptions } = deps.paws
   const { validateIncoming } = deps.validate
   const { synSent, handshakeDone } = deps.handshake
   const { takeText } = deps.input
@@ -120,7 +120,6 @@ export const createTcpStates = (deps: TcpStatesDeps) => {
       return false
     }
     const len = (i32[skb + CB_END_SEQ] - seq) | 0
-    replaceTsRecent(sk, seq)
     const result = tcpAck(sk, skb, opts, seq, tcp.ack(u8, th), len)
     if (result !== ACK_OK && (result < 0 || state === TCP_SYN_RECV)) {
       if (state === TCP_SYN_RECV && result < 0) sendReset(skb)

@@ -1,6 +1,6 @@
 import { expect, test } from 'bun:test'
 import { AF_INET, AF_INET6 } from '../../../../core/base/family.ts'
-import type { RibRoute } from '../../../../core/control/rib.ts'
+import type { RibRoute } from '../../../../core/control/rib-route.ts'
 import { readRoute, writeRoute } from '../../../../core/control/text/route.ts'
 import { maskWords } from '../../../../core/inet/fib-writer.ts'
 import type { Words } from '../../../../core/wire/text.ts'
@@ -25,7 +25,7 @@ test('a route that is printed and read again is the same numbers', () => {
     const route: RibRoute = {
       family,
       table: pick(254, 255, 253, 100, 0xffffffff),
-      words: maskWords(wordsOf(family), bits) as Words,
+      words: maskWords(wordsOf(family), bits),
       plen,
       tos: 0,
       metric: pick(0, 1, 1024, 0x7fffffff),

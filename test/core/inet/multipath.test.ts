@@ -1,0 +1,262 @@
+// Which of several next hops flows go by: in proportion to the weights, the same for all of one flow, and by others while a
+// device is down.
+
+import { describe, expect, test } from 'bun:test'
+import {
+  createFlowi,
+  FL_DADDR,
+  FL_DEV,
+  FL_DPORT,
+  FL_FAMILY,
+  FL_IIF,
+  FL_OIF,
+  FL_PROTO,
+  FL_SADDR,
+  FL_SPORT,
+} from '../../../core/base/flowi.ts'
+import { upperBounds } from '../../../core/inet/multipath.ts'
+import { Sysctl } from '../../../core/shm/sysctl.ts'
+import { IPPROTO_FRAGMENT, IPPROTO_UDP } from '../../../core/wire/ipproto.ts'
+import * as ipv4 from '../../../core/wire/ipv4.ts'
+import { parseAddr } from '../../../core/wire/text.ts'
+import { ipFrame, udpDatagram } from '../../support/packets.ts'
+import { fragmentHeader, ip6Frame, udpDatagram6 } from '../../support/packets6.ts'
+import { createRouter, createRouter6, toRouter } from '../../support/path-host.ts'
+import { makeControl } from '../../support/control-plane.ts'
+import { seeded } from '../../support/random.ts'
+
+const DEVICES = ['a', 'b', 'c', 'd'] as const
+type Device = (typeof DEVICES)[number]
+const WEIGHTS: Record<Device, number> = { a: 1, b: 2, c: 3, d: 10 }
+const FLOWS = 10_000
+
+type Family = {
+  name: string
+  family: number
+  from: string
+  to: string
+  net: string
+  gateway: (k: number) => string
+  own: (k: number) => string
+  policy: string
+}
+const FAMILIES: Family[] = [
+  {
+    name: 'IPv4',
+    family: 2,
+    from: '10.200.0.5',
+    to: '203.0.113.9',
+    net: '203.0.113.0/24',
+    gateway: (k) => `10.0.${k}.2`,
+    own: (k) => `10.0.${k}.1/24`,
+    policy: 'net.ipv4.fib_multipath_hash_policy',
+  },
+  {
+    name: 'IPv6',
+    family: 10,
+    from: 'fd00:200::5',
+    to: '2001:db8::9',
+    net: '2001:db8::/32',
+    gateway: (k) => `fd00:${k}::2`,
+    own: (k) => `fd00:${k}::1/64`,
+    policy: 'net.ipv6.fib_multipath_hash_policy',
+  },
+]
+
+/** A router with one link in and four out. */
+const network = async (of: Family) => {
+  const made = makeControl({ devices: 16 })
+  const { ip, router, control } = made
+  await ip.veth('in')
+  for (const [k, dev] of DEVICES.entries()) {
+    await ip.veth(dev)
+    await ip.addr(of.own(k), dev)
+  }
+  for (const name of ['net.ipv4.ip_forward', 'net.ipv6.conf.all.forwarding'])
+    await control.request({ type: 'SYSCTL_SET', name, value: 1 })
+  const nexthops = DEVICES.map((dev, k) => ({ gateway: of.gateway(k), dev, weight: WEIGHTS[dev] }))
+  const added = await control.request({
+    type: 'RTM_NEWROUTE',
+    flags: 0x400,
+    route: { dst: of.net, nexthops },
+  })
+  expect(added.error).toBe(0)
+  const index = new Map(
+    [...control.dump({ type: 'RTM_GETLINK' })]
+      .flat()
+      .map(({ ifname, ifindex }) => [ifname, ifindex])
+  )
+  const nameOf = new Map([...index].map(([name, ifindex]) => [ifindex, name as Device]))
+  const fl = createFlowi()
+  const fill = (k: number, ports: number) => {
+    fl.fill(0)
+    fl[FL_FAMILY] = of.family
+    fl.set(parseAddr(of.from)!.words, FL_SADDR)
+    fl.set(parseAddr(of.to)!.words, FL_DADDR)
+    fl[FL_SADDR + 3]! += k & 0xffff
+    fl[FL_PROTO] = 17
+    fl[FL_SPORT] = ports >>> 16
+    fl[FL_DPORT] = ports & 0xffff
+    fl[FL_IIF] = index.get('in')!
+  }
+  /** Device of flow `k`: another source each, or another port where the policy looks at them. */
+  const wayOf = (k: number, ports = 0): Device => {
+    fill(k, ports)
+    expect(router.routeInput(fl)).toBe(0)
+    return nameOf.get(fl[FL_DEV]!)!
+  }
+  const boundTo = (dev: Device): Device => {
+    fill(0, 0)
+    fl.fill(0, FL_SADDR, FL_SADDR + 4)
+    if (of.family === 2) fl[FL_SADDR + 2] = 0xffff
+    fl[FL_IIF] = 0
+    fl[FL_OIF] = index.get(dev)!
+    expect(router.routeOutput(fl)).toBe(0)
+    return nameOf.get(fl[FL_DEV]!)!
+  }
+  return { ...made, wayOf, boundTo }
+}
+const shares = (ways: readonly Device[]): Record<Device, number> => {
+  const found: Record<Device, number> = { a: 0, b: 0, c: 0, d: 0 }
+  for (const dev of ways) found[dev]++
+  return found
+}
+const expectWeights = (ways: readonly Device[], live: readonly Device[]): void => {
+  const total = live.reduce((sum, dev) => sum + WEIGHTS[dev], 0)
+  const got = shares(ways)
+  for (const dev of DEVICES) {
+    const share = live.includes(dev) ? WEIGHTS[dev] / total : 0
+    const expected = ways.length * share
+    // within 5 %, or within three standard deviations where these are more
+    const deviation = Math.sqrt(expected * (1 - share))
+    const allowed = Math.max(0.05 * expected, 3 * deviation)
+    expect(Math.abs(got[dev] - expected)).toBeLessThanOrEqual(allowed)
+  }
+}
+const flows = Array.from({ length: FLOWS }, (_, k) => k)
+
+describe.each(FAMILIES)('four next hops of $name', (of) => {
+  test('get 10,000 flows in proportion to their weights, each flow always the same', async () => {
+    const { wayOf } = await network(of)
+    const ways = flows.map((k) => wayOf(k))
+    expectWeights(ways, DEVICES)
+    expect(flows.map((k) => wayOf(k))).toEqual(ways)
+  })
+
+  test('ports tell flows apart only where the policy says so', async () => {
+    const { wayOf, control } = await network(of)
+    const random = seeded(5)
+    const ports = flows.map(() => random() | 0)
+    expect(new Set(ports.map((port) => wayOf(0, port))).size).toBe(1)
+    await control.request({ type: 'SYSCTL_SET', name: of.policy, value: 1 })
+    expectWeights(
+      ports.map((port) => wayOf(0, port)),
+      DEVICES
+    )
+  })
+
+  test('lose their flows to the others while their device is down, and get them back', async () => {
+    const { wayOf, ip } = await network(of)
+    const before = flows.map((k) => wayOf(k))
+    await ip.link('d', { up: false })
+    expectWeights(
+      flows.map((k) => wayOf(k)),
+      ['a', 'b', 'c']
+    )
+    await ip.link('d', { up: true })
+    expect(flows.map((k) => wayOf(k))).toEqual(before)
+  })
+
+  test('are left out without a carrier only where that is asked for', async () => {
+    const { wayOf, ip, control } = await network(of)
+    const before = flows.map((k) => wayOf(k))
+    await ip.link('ap', { up: false })
+    expect(flows.map((k) => wayOf(k))).toEqual(before)
+    const name = `net.${of.family === 2 ? 'ipv4' : 'ipv6'}.conf.a.ignore_routes_with_linkdown`
+    await control.request({ type: 'SYSCTL_SET', name, value: 1 })
+    expectWeights(
+      flows.map((k) => wayOf(k)),
+      ['b', 'c', 'd']
+    )
+    await ip.link('ap', { up: true })
+    expect(flows.map((k) => wayOf(k))).toEqual(before)
+  })
+
+  test('who asks for a device gets it', async () => {
+    const { boundTo } = await network(of)
+    expect(DEVICES.map(boundTo)).toEqual([...DEVICES])
+  })
+})
+
+test('bounds divide all hashes; a hop without weight gets none', () => {
+  expect(upperBounds([1])).toEqual([2 ** 31 - 1])
+  expect(upperBounds([1, 1])).toEqual([2 ** 30 - 1, 2 ** 31 - 1])
+  expect(upperBounds([1, 0, 3])).toEqual([2 ** 29 - 1, -1, 2 ** 31 - 1])
+})
+
+describe('datagrams in fragments', () => {
+  const data = Uint8Array.from({ length: 2400 }, (_, k) => k)
+  const PIECE = 1200
+  type Piece = { offset: number; bytes: Uint8Array; more: boolean }
+  const cut = (datagram: Uint8Array): Piece[] =>
+    Array.from({ length: Math.ceil(datagram.length / PIECE) }, (_, k) => {
+      const offset = k * PIECE
+      const bytes = datagram.subarray(offset, offset + PIECE)
+      return { offset, bytes, more: offset + PIECE < datagram.length }
+    })
+  /** The frames of datagram `k`, whose destination and port are its own. */
+  const frames4 = (k: number): Uint8Array[] => {
+    const fields = { saddr: '10.0.2.9', daddr: `10.9.0.${k}`, protocol: IPPROTO_UDP, id: k }
+    const ports = { sport: 1000 + k, dport: 53 }
+    return cut(udpDatagram(fields, ports, data)).map(({ offset, bytes, more }) =>
+      ipFrame(toRouter, { ...fields, offset, flags: more ? ipv4.IP_MF : 0 }, bytes)
+    )
+  }
+  const frames6 = (k: number): Uint8Array[] => {
+    const daddr = `2001:db8:9::${k.toString(16)}`
+    const fields = { saddr: '2001:db8:2::9', daddr, protocol: IPPROTO_UDP }
+    const ports = { sport: 1000 + k, dport: 53 }
+    return cut(udpDatagram6(fields, ports, data)).map(({ offset, bytes, more }) => {
+      const header: [number, number[]] = [IPPROTO_FRAGMENT, fragmentHeader(offset, more, k)]
+      return ip6Frame(toRouter, { ...fields, ext: [header] }, bytes)
+    })
+  }
+  test.each([
+    ['IPv4', createRouter, '10.0.4.1/24', ['10.0.3.9', '10.0.4.9'], '10.9.0.0/16', frames4],
+    [
+      'IPv6',
+      createRouter6,
+      '2001:db8:4::1/64',
+      ['2001:db8:3::9', '2001:db8:4::9'],
+      '2001:db8:9::/48',
+      frames6,
+    ],
+  ] as const)(
+    'go one way each, though ports tell flows apart (%s)',
+    (_, create, own, [three, four], net, framesOf) => {
+      const path = create()
+      path.addDevice(4)
+      path.addAddress(4, own)
+      path.setNeigh(3, three, '02:00:00:00:03:09')
+      path.setNeigh(4, four, '02:00:00:00:04:09')
+      path.setSysctl(Sysctl.fib_multipath_hash_policy, 1)
+      path.setSysctl(Sysctl.fib_multipath_hash_policy6, 1)
+      const hops = [
+        { dev: 3, via: three },
+        { dev: 4, via: four },
+      ]
+      path.addRoute(net, 0, { hops })
+      const ways = new Set<number>()
+      for (let k = 1; k <= 64; k++) {
+        path.sent.length = 0
+        const frames = framesOf(k)
+        for (const frame of frames) path.receive(frame, 2)
+        expect(path.sent).toHaveLength(frames.length)
+        expect(new Set(path.sent.map(({ dev }) => dev)).size).toBe(1)
+        ways.add(path.sent[0]!.dev)
+      }
+      expect([...ways].sort()).toEqual([3, 4])
+      expect(path.isAllReturned()).toBe(true)
+    }
+  )
+})

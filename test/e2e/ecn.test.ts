@@ -1,0 +1,78 @@
+// The kernel and softnet agree on ECN (RFC 3168) when the kernel asks, and each sends the other marked text.
+
+import { afterAll, afterEach, beforeAll, expect, test } from 'bun:test'
+import { expectNothingLeaked, warmUp } from './support/checks.ts'
+import { runIn, startIn, toolIn } from './support/commands.ts'
+import { describeE2e } from './support/inside.ts'
+import type { Topology } from './support/topology.ts'
+import { createTopology, ROUTER_A } from './support/topology.ts'
+import { requireTool } from '../support/tools.ts'
+
+const ECHO = `TCP4:${ROUTER_A}:7`
+
+describeE2e(import.meta.path, 'ECN with the kernel', () => {
+  let net: Topology
+  let before: Awaited<ReturnType<typeof warmUp>>
+
+  beforeAll(async () => {
+    net = await createTopology()
+    before = await warmUp(net)
+  })
+  afterEach(() => modes(2, 2))
+  afterAll(() => net?.close())
+
+  /** tcp_ecn of both. */
+  const modes = async (kernel: number, softnet: number): Promise<void> => {
+    await net.a.ask({ op: 'sysctl', name: 'net.ipv4.tcp_ecn', value: `${kernel}` })
+    await net.daemon.must('PUT', '/v1/sysctl/net.ipv4.tcp_ecn', { value: softnet })
+  }
+  /** What ss tells of both ends of a connection that the kernel has opened. */
+  const bothEnds = async (): Promise<string[]> => {
+    const client = startIn(net.a, [requireTool('socat'), 'STDIO', ECHO], { holdInput: true })
+    try {
+      for (const deadline = performance.now() + 10_000; ; ) {
+        const { out: kernel } = await runIn(net.a, ['ss', '-tinoH', 'state', 'established'])
+        if (kernel.includes(':7')) {
+          const { out } = await net.daemon.cli('ss', '-tinoH', 'state', 'established')
+          return [kernel, out]
+        }
+        if (performance.now() > deadline) throw new Error('no connection')
+      }
+    } finally {
+      await client.end()
+    }
+  }
+  /** Packets with ECT(0) that each end has received. */
+  const marked = async (): Promise<number[]> => {
+    const { out } = await runIn(net.a, ['cat', '/proc/net/netstat'])
+    const [names, values] = out.split('\n').filter((line) => line.startsWith('IpExt:'))
+    const at = names!.split(' ').indexOf('InECT0Pkts')
+    return [Number(values!.split(' ')[at]), await net.daemon.nstat('IpExtInECT0Pkts')]
+  }
+  const transfer = async (): Promise<void> => {
+    const file = `OPEN:${process.execPath},rdonly!!OPEN:/dev/null`
+    await toolIn(net.a, 'socat', ['-t', '20', '-b', '65536', file, ECHO])
+  }
+
+  test('asked by the kernel softnet agrees, and both mark their text', async () => {
+    await modes(1, 2)
+    for (const end of await bothEnds()) expect(end).toMatch(/ ecn /)
+    const [kernel, softnet] = await marked()
+    await transfer()
+    const [kernelAfter, softnetAfter] = await marked()
+    expect(kernelAfter! - kernel!).toBeGreaterThan(100)
+    expect(softnetAfter! - softnet!).toBeGreaterThan(100)
+    await expectNothingLeaked(net.daemon, before)
+  })
+  test.each([
+    ['is not asked', 2, 2],
+    ['has tcp_ecn 0', 1, 0],
+  ])('no ECN when softnet %s', async (_why, kernel, softnet) => {
+    await modes(kernel, softnet)
+    for (const end of await bothEnds()) expect(end).not.toMatch(/ ecn /)
+    const counted = await marked()
+    await transfer()
+    expect(await marked()).toEqual(counted)
+    await expectNothingLeaked(net.daemon, before)
+  })
+})
