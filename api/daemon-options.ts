@@ -4,7 +4,7 @@
  * api/cli/run-daemon.ts's. Types only; workers/daemon.ts may import them.
  */
 import type { Control } from '../core/control/text/messages.ts'
-import type { NetnsItem } from './endpoints/deps.ts'
+import type { AppDeps, NetnsItem } from './endpoints/deps.ts'
 import type { Config } from './schemas/config.ts'
 
 export type TapOption = {
@@ -31,11 +31,14 @@ export type DaemonOptions = {
   readonly files: string | null
   /** Path of the module that exports createHostApp: threads load it themselves. */
   readonly hostApp: string
+  /** Path of the module that exports createHostApi, the API of simulated hosts. */
+  readonly hostApi: string
 }
 
 export type Daemon = {
   readonly control: Control
   readonly netns: () => readonly NetnsItem[]
+  readonly askNetns?: AppDeps['askNetns']
   /** null when every thread runs; else what is missing. */
   readonly notReady: () => string | null
   readonly throwInWorker: (worker: number) => boolean

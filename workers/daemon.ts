@@ -28,6 +28,7 @@ import { createDryRun } from '../core/stack/dry-run.ts'
 import { type AppThreadData, STOP } from './app/thread-data.ts'
 import { KINDS, kindsOf } from './kinds.ts'
 import { addLans, addUserLink, hints, namespaceOptions } from './lab/demo.ts'
+import { createHostCalls } from './lab/host-calls.ts'
 import type { LabData } from './lab/lab-data.ts'
 import { monotonicUs } from './os/clock.ts'
 import { createLog } from './log.ts'
@@ -58,6 +59,8 @@ export type DaemonOptions = {
   readonly files: string | null
   /** Path of the module that exports createHostApp. */
   readonly hostApp: string
+  /** Path of the module that exports createHostApi. */
+  readonly hostApi: string
 }
 
 /** Application threads: the daemon's own web server, and the simulated hosts. */
@@ -160,9 +163,9 @@ export const startDaemon = async (options: DaemonOptions) => {
       await start('./nic.ts', dataFor(layout.nicThread + nic))
     if (state === null) await configure(control, options)
     else await restore(control, state, options, say)
-    const lines = options.demo
+    const demo = options.demo
       ? await addDemo({ arena, control, namespaces, start, dataFor, options })
-      : []
+      : null
     if (services.http) {
       const data: AppThreadData = {
         ...dataFor(layout.appThread + APP_HTTP),
@@ -175,10 +178,14 @@ export const startDaemon = async (options: DaemonOptions) => {
     }
     return {
       control: control as Control,
-      hints: lines,
+      hints: demo?.lines ?? [],
       failed: failed.promise,
       stop,
-      netns: () => [...namespaces.values()].map(({ name, pid }) => ({ name, pid })),
+      netns: () => [
+        ...[...namespaces.values()].map(({ name, pid }) => ({ name, pid })),
+        ...(demo?.hosts ?? []),
+      ],
+      ...(demo !== null && { askNetns: demo.askHost }),
       notReady: () => missingThread(arena),
       throwInWorker: (worker: number): boolean =>
         options.debug &&
@@ -263,27 +270,28 @@ type DemoDeps = {
 }
 
 /** The simulated hosts, and a namespace to try the router from, where the system lets us make one. */
-const addDemo = async ({
-  arena,
-  control,
-  namespaces,
-  start,
-  dataFor,
-  options,
-}: DemoDeps): Promise<string[]> => {
+const addDemo = async ({ arena, control, namespaces, start, dataFor, options }: DemoDeps) => {
   const peer = arena.layout.appThread + APP_LAB
   const lans = await addLans(control, peer)
-  const data: LabData = { ...dataFor(peer), lans, hostApp: options.hostApp, traffic: true }
-  await start('./lab/main.ts', data)
+  const data: LabData = {
+    ...dataFor(peer),
+    lans,
+    hostApp: options.hostApp,
+    hostApi: options.hostApi,
+    traffic: true,
+  }
+  const { worker } = await start('./lab/main.ts', data)
+  const askHost = createHostCalls(worker)
+  const hosts = lans.flatMap((lan) =>
+    lan.hosts.map(({ name, address }) => ({ name, addresses: [address] }))
+  )
   try {
     const namespace = await createNamespace(namespaceOptions)
     namespaces.set(namespace.name, namespace)
     await addUserLink(control)
-    return hints(true)
+    return { hosts, askHost, lines: hints(true) }
   } catch (error) {
-    return [
-      ...hints(false),
-      `softnet: no namespace to run programs in: ${(error as Error).message}`,
-    ]
+    const why = `softnet: no namespace to run programs in: ${(error as Error).message}`
+    return { hosts, askHost, lines: [...hints(false), why] }
   }
 }

@@ -5,7 +5,11 @@ import { getItems, Refused, UsageError } from './cli.ts'
 
 const HELP = 'Usage: softnet exec [ --net NAME ] -- COMMAND [ ARGUMENTS ]\n'
 
-const choose = (items: readonly NetnsItem[], name: string | undefined): NetnsItem => {
+type Entered = NetnsItem & { readonly pid: number }
+
+/** Programs run in namespaces of the kernel; a simulated host runs none. */
+const choose = (all: readonly NetnsItem[], name: string | undefined): Entered => {
+  const items = all.filter((item): item is Entered => item.pid !== undefined)
   if (items.length === 0)
     throw new Refused('softnet: the daemon has no network namespace to run programs in')
   const names = items.map((item) => item.name).join(', ')

@@ -13,6 +13,8 @@ import { createArena } from '../../core/shm/arena.ts'
 import { G_GENERATION, SMALL_ARENA, THREAD_ACK, THREAD_RUNNING } from '../../core/shm/layout.ts'
 import type { Skbs } from '../../core/skb/skb.ts'
 import { SKB_DEV } from '../../core/skb/skb.ts'
+import { tcpInfo } from '../../core/transport/tcp/sock/tcp-info.ts'
+import { IPPROTO_TCP } from '../../core/wire/ipproto.ts'
 import { createStack } from '../../core/stack.ts'
 import { monotonicUs } from '../os/clock.ts'
 import type { AppNet } from '../app/net.ts'
@@ -36,7 +38,8 @@ export type Host = {
   /** Milliseconds until the stack has something to do by itself. */
   nextDelay: (limit: number) => number
 }
-export type AppHost = Host & { app: AppNet }
+/** `look`: control hears what the stack has to tell. */
+export type AppHost = Host & { app: AppNet; control: Control; look: () => void }
 
 const ETH0 = 'eth0'
 
@@ -81,6 +84,7 @@ export const createHost = async (
     random,
     nowUs: monotonicUs,
     wake,
+    sockInfo: { [IPPROTO_TCP]: (sk) => tcpInfo(arena, sk, Math.floor(monotonicUs() / 1000) | 0) },
     // the stack runs on this very thread: a turn of it is what control waits for
     pause: () => {
       poll()
@@ -140,7 +144,7 @@ export const createHost = async (
     },
   })
   await configure(control, self, spec)
-  return Object.assign(self, { app })
+  return Object.assign(self, { app, control, look: control.poll })
 }
 
 /** Gives the host its interface, address and default route. */

@@ -16,6 +16,8 @@ export type View = {
   data: () => unknown
   setFilter?: (text: string) => void
   reset?: () => void
+  /** The view is left. */
+  leave?: () => void
 }
 export type ViewDeps = {
   model: Model
