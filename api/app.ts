@@ -78,6 +78,9 @@ export const createApp = (deps: AppDeps): Api => {
           version: deps.version,
           description: 'The API of the softnet daemon.',
         },
+        components: { securitySchemes: { bearer: { type: 'http', scheme: 'bearer' } } },
+        // Either nothing (the unix socket; reading over loopback) or a token.
+        security: [{}, { bearer: [] }],
       },
     })
   )

@@ -91,7 +91,16 @@ POST <code>/sink</code>, <code>/echo</code></p>
 
 export const createHostApp = ({ hostname }: HostAppOptions): Hono<Env> => {
   const app = new Hono<Env>()
-  app.get('/', (c) => c.html(page(whoami(hostname, c.env))))
+  // all that it says is of the connection
+  const pages = new WeakMap<object, ReturnType<typeof page>>()
+  const pageFor = (connection: object): ReturnType<typeof page> => {
+    const known = pages.get(connection)
+    if (known !== undefined) return known
+    const made = page(whoami(hostname, connection))
+    pages.set(connection, made)
+    return made
+  }
+  app.get('/', (c) => c.html(pageFor(c.env)))
   app.get('/whoami', (c) => c.json(whoami(hostname, c.env)))
   app.get('/bytes/:n{[0-9]+}', (c) => {
     const total = Number(c.req.param('n'))

@@ -4,20 +4,9 @@
  * once in app.ts.
  */
 import { Errno } from '../core/base/errno.ts'
+import type { FieldError, ProblemDocument } from './schemas/problem.ts'
 
 type ErrnoName = keyof typeof Errno
-/** One thing that is wrong: where (a field's path, dotted), and what to do about it. */
-export type FieldError = { readonly field: string; readonly message: string }
-
-export type ProblemDocument = {
-  readonly type: string
-  readonly title: string
-  readonly status: number
-  readonly detail: string
-  readonly errno?: string
-  readonly errors?: readonly FieldError[]
-}
-
 export const STATUS: Readonly<Partial<Record<ErrnoName, number>>> = {
   EPERM: 403,
   EACCES: 403,

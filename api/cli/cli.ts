@@ -2,7 +2,7 @@
  * What every command gets (the API, output, environment) and how it ends: a returned exit status, a Refused (1) or a
  * UsageError (2). Commands touch nothing else, so tests run them on an app without a socket.
  */
-import type { FieldError, ProblemDocument } from '../problem.ts'
+import type { FieldError, ProblemDocument } from '../schemas/problem.ts'
 import type { Env } from './endpoint.ts'
 
 export type Fetch = (path: string, init?: RequestInit) => Promise<Response>

@@ -1,6 +1,7 @@
 /** Descriptions of operations for /openapi.json, short enough to stand above each endpoint. */
 import { describeRoute, resolver } from 'hono-openapi'
 import { z } from 'zod'
+import { problemSchema } from '../schemas/problem.ts'
 
 type Operation = {
   readonly tag: string
@@ -14,7 +15,7 @@ type Operation = {
 }
 const problemResponse = {
   description: 'Refused: RFC 9457 problem document with errno and the fields at fault',
-  content: { 'application/problem+json': { schema: { type: 'object' as const } } },
+  content: { 'application/problem+json': { schema: resolver(problemSchema) } },
 }
 
 const answerSchema = (item: z.ZodType | undefined, items: z.ZodType | undefined) => {

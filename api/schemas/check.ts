@@ -3,7 +3,7 @@
  * the detail, all of them name their field. Used for bodies, queries, paths and the TOML file.
  */
 import type { z } from 'zod'
-import type { FieldError } from '../problem.ts'
+import type { FieldError } from './problem.ts'
 import { Problem } from '../problem.ts'
 
 type Issue = z.core.$ZodIssue

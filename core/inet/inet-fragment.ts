@@ -240,15 +240,19 @@ export const createInetFrag = (deps: InetFragDeps) => {
     skbs.pull(skb, headerLen)
     skbs.trim(skb, len)
     i32[skb + CB_OFFSET] = offset
-    const verdict = len <= 0 || contradicts ? OVERLAP : place(queue, skb, offset, stop)
+    const isWrong = len <= 0 || contradicts
+    if (!isWrong) {
+      // a duplicate may be the first to say where the end is
+      if (stop > known) q[queue + Q_LEN] = stop
+      if (!isMore) q[queue + Q_FLAGS] |= LAST_IN
+    }
+    const verdict = isWrong ? OVERLAP : place(queue, skb, offset, stop)
     if (verdict !== 0) {
       if (verdict === DUPLICATE) drop(skb, Drop.DUP_FRAG)
       else discard(queue, skb)
       return false
     }
     budget.hold(skb, Holder.reasm)
-    if (stop > known) q[queue + Q_LEN] = stop
-    if (!isMore) q[queue + Q_FLAGS] |= LAST_IN
     if (offset === 0) q[queue + Q_FLAGS] |= FIRST_IN
     q[queue + Q_MEAT] += len
     q[queue + Q_COUNT]++

@@ -38,17 +38,21 @@ export const createInetPeers = ({ time, random }: { time: Time; random: () => nu
     table[p + USED] = 1
     return p
   }
-  /** Takes `cost` of the tokens, of which there are at most `most`; false when there are not so many. */
+  /** Takes `cost` of the tokens, which grow with time to at most `most`; false when there are not so many. */
   const spend = (p: number, cost: number, most: number): boolean => {
     const since = (time[TIME_MS] - table[p + PEER_LAST]) | 0
-    const tokens = Math.min(most, table[p + PEER_TOKENS] + since)
+    const saved = table[p + PEER_TOKENS]
+    const tokens = since > 0 ? Math.min(most, saved + since) : saved
     table[p + PEER_LAST] = time[TIME_MS]
     table[p + PEER_TOKENS] = tokens >= cost ? tokens - cost : tokens
     return tokens >= cost
   }
-  /** True when the host may get one more ICMP error, of which `timeoutMs` pays for one; 0 is no limit. */
+  /**
+   * True when the host may get one more ICMP error, of which `timeoutMs` pays for one; 0 is no limit, but takes what is saved
+   * for errors of routes, as Linux's does.
+   */
   const xrlimAllow = (words: Int32Array, at: number, timeoutMs: number): boolean =>
-    timeoutMs === 0 || spend(find(words, at), timeoutMs, BURST * timeoutMs)
+    spend(find(words, at), timeoutMs, BURST * timeoutMs)
 
   return { table, find, spend, xrlimAllow }
 }

@@ -51,14 +51,17 @@ import * as icmpv6 from '../wire/icmpv6.ts'
 import { IPPROTO_FRAGMENT, IPPROTO_ICMPV6 } from '../wire/ipproto.ts'
 import * as ipv6 from '../wire/ipv6.ts'
 import {
-  EXT_FRAGMENT,
   EXT_PROTOCOL,
   EXT_TRANSPORT,
   EXT_WORDS,
+  EXTHDR_MIN,
+  extLength,
   fragmentOffset,
+  isExtension,
+  MAX_EXT_HEADERS,
+  moreFragments,
   walk,
   WALK_OK,
-  WALK_TRUNCATED,
 } from '../wire/ipv6-ext.ts'
 import type { Icmpv6Ratelimit } from './icmpv6-ratelimit.ts'
 import { isMld } from '../wire/mld.ts'
@@ -132,8 +135,10 @@ for (const [type, into, out] of counted) {
   OUT_COUNTERS[type] = out
 }
 
-/** What is looked at of a packet for the message in it. */
-export const HEADERS_WORDS = 64
+/** For one header of a packet that is looked at for the message in it: the fixed one is the longest. */
+export const HEADERS_WORDS = 10
+/** What each extension header begins with. */
+const NEXT_AND_LENGTH = 2
 
 export const createIcmpv6 = (deps: Icmpv6Deps) => {
   const { arena, skbs, drop, consume, protos, addrType, addrTypeOn } = deps
@@ -220,27 +225,40 @@ export const createIcmpv6 = (deps: Icmpv6Deps) => {
     return !isAboutError(about)
   }
   const isAboutError = (about: number): boolean => {
-    // the headers may lie in several pieces
-    const at = headers << 2
-    const end = at + copyFront(about, i32[about + SKB_NETWORK], at, HEADERS_WORDS << 2)
-    const status = walk(u8, at, end, chain)
-    const inner = chain[EXT_TRANSPORT]
-    // options that break off may have an error behind them
-    if (status === WALK_TRUNCATED && chain[EXT_PROTOCOL] !== IPPROTO_FRAGMENT)
-      return inner + 2 <= end && u8[inner] === IPPROTO_ICMPV6
-    if (status !== WALK_OK || chain[EXT_PROTOCOL] !== IPPROTO_ICMPV6) return false
-    // what stands in a later fragment says nothing of the message
-    if (chain[EXT_FRAGMENT] >= 0 && fragmentOffset(u8, chain[EXT_FRAGMENT]) !== 0) return false
-    return inner < end && (icmpv6.isError(u8[inner]) || u8[inner] === icmpv6.NDISC_REDIRECT)
+    // header by header: they may be long, and lie in several pieces
+    const seen = headers << 2
+    let at = i32[about + SKB_NETWORK]
+    copyFrom(about, at, seen, ipv6.HEADER)
+    let next = ipv6.nextHeader(u8, seen)
+    let isFragment = false
+    at += ipv6.HEADER
+    for (let left = MAX_EXT_HEADERS; isExtension(next); left--) {
+      const len = left === 0 ? 0 : copyFrom(about, at, seen, EXTHDR_MIN)
+      if (len < NEXT_AND_LENGTH) return false
+      if (next === IPPROTO_FRAGMENT) {
+        // what stands in a later fragment says nothing of the message
+        if (len < EXTHDR_MIN || fragmentOffset(u8, seen) !== 0) return false
+        isFragment = moreFragments(u8, seen)
+      }
+      at += extLength(u8, seen, next)
+      next = u8[seen]
+    }
+    if (next !== IPPROTO_ICMPV6) return false
+    // what breaks off in front of the message may have an error there; a fragment has to have it (RFC 7112)
+    if (copyFrom(about, at, seen, 1) === 0) return !isFragment
+    return icmpv6.isError(u8[seen]) || u8[seen] === icmpv6.NDISC_REDIRECT
   }
-  /** Copies at most `room` octets of a packet from `at` on, whatever was pulled of it: how many. */
-  const copyFront = (skb: number, at: number, to: number, room: number): number => {
+  /**
+   * Copies at most `room` octets of a packet from `at` on, counted as if all of it lay in one piece and whatever was
+   * pulled of it: how many.
+   */
+  const copyFrom = (skb: number, at: number, to: number, room: number): number => {
     // what was pulled off lies before data, the rest behind it (perhaps in frags)
-    const pulled = Math.max(i32[skb + SKB_DATA] - at, 0)
-    const len = Math.min(pulled + i32[skb + SKB_LEN], room)
-    const front = Math.min(pulled, len)
+    const pulled = i32[skb + SKB_DATA] - at
+    const len = Math.max(Math.min(pulled + i32[skb + SKB_LEN], room), 0)
+    const front = Math.max(Math.min(pulled, len), 0)
     u8.copyWithin(to, at, at + front)
-    skbs.copyBits(skb, 0, to + front, len - front)
+    skbs.copyBits(skb, Math.max(-pulled, 0), to + front, len - front)
     return len
   }
   /** A new skb with room for an ICMPv6 header and as much of the packet behind it as fits `room`; 0: no memory. */
@@ -249,7 +267,7 @@ export const createIcmpv6 = (deps: Icmpv6Deps) => {
     const len = Math.min(pulled + i32[about + SKB_LEN], room - icmpv6.MIN_HEADER)
     const skb = skbs.alloc(icmpv6.MIN_HEADER + len, MAX_HEADER)
     if (skb === 0) return 0
-    copyFront(about, at, skbs.put(skb, icmpv6.MIN_HEADER + len) + icmpv6.MIN_HEADER, len)
+    copyFrom(about, at, skbs.put(skb, icmpv6.MIN_HEADER + len) + icmpv6.MIN_HEADER, len)
     return skb
   }
 

@@ -126,7 +126,8 @@ export const isExtension = (next: number): boolean =>
   next === IPPROTO_AH ||
   next === IPPROTO_MH
 
-const extLength = (mem: Bytes, at: number, header: number): number => {
+/** Octets of the extension header at `at`, which is a `header`. */
+export const extLength = (mem: Bytes, at: number, header: number): number => {
   if (header === IPPROTO_FRAGMENT) return FRAGMENT_HEADER
   if (header === IPPROTO_AH) return (mem[at + 1] + 2) << 2
   return extHeaderLen(mem, at)

@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'bun:test'
+import { problemSchema } from '../../api/schemas/problem.ts'
 import { createSoftnet } from './support/softnet.ts'
 
 describe('errors', () => {
@@ -78,6 +79,7 @@ describe('errors', () => {
     expect(answer.status).toBe(status)
     expect(answer.body.errno).toBe(errno)
     expect(answer.body.detail).toBe(detail)
+    expect(problemSchema.parse(answer.body)).toEqual(answer.body)
   })
 
   test('a body that is no JSON is 400', async () => {
@@ -329,6 +331,26 @@ describe('pages', () => {
       expect([path, (await request(path)).status]).toEqual([path, 200])
     for (const path of ['/page/other.js', '/v1/links'])
       expect([path, (await request(path)).status]).not.toEqual([path, 200])
+  })
+
+  test('openapi.json says how each operation refuses, and that a token may be asked for', async () => {
+    const { json } = createSoftnet()
+    const { body } = await json('/openapi.json')
+    const problem = body.components.schemas.Problem
+    expect(problem.required).toEqual(['type', 'title', 'status', 'detail'])
+    expect(Object.keys(problem.properties)).toContain('errors')
+    type Operation = { responses: { default?: { content: object } } }
+    const paths: Record<string, Record<string, Operation>> = body.paths
+    const refusals = Object.values(paths)
+      .flatMap((path) => Object.values(path))
+      .flatMap((operation) => operation.responses.default?.content ?? [])
+    expect(refusals.length).toBeGreaterThan(50)
+    for (const content of refusals)
+      expect(content).toEqual({
+        'application/problem+json': { schema: { $ref: '#/components/schemas/Problem' } },
+      })
+    expect(body.components.securitySchemes.bearer).toEqual({ type: 'http', scheme: 'bearer' })
+    expect(body.security).toEqual([{}, { bearer: [] }])
   })
 
   test('openapi.json describes the paths with their bodies', async () => {

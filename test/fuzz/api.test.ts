@@ -1,8 +1,9 @@
 // Random and malformed requests at the API over a real control plane and a running stack: none is answered 500, whatever
-// is refused has changed nothing, and the stack goes on.
+// is refused says so as openapi.json describes and has changed nothing, and the stack goes on.
 
 import { expect, test } from 'bun:test'
 import { createApp } from '../../api/app.ts'
+import { problemSchema } from '../../api/schemas/problem.ts'
 import type { Control, StackConfig } from '../../core/control/text/messages.ts'
 import { dumped } from '../support/control-plane.ts'
 import { openUdp } from '../support/sim-apps.ts'
@@ -426,6 +427,12 @@ const stateOf = async (control: Pick<Control, 'request' | 'dump'>): Promise<stri
   ])
 }
 
+/** As /openapi.json describes every refusal. */
+const isProblem = ({ status, headers }: Response, text: string): boolean => {
+  if (headers.get('Content-Type') !== 'application/problem+json') return false
+  return problemSchema.parse(JSON.parse(text)).status === status
+}
+
 const AS_IT_WAS: StackConfig = {
   link: [
     { ifname: 'lo', up: true },
@@ -453,7 +460,7 @@ const AS_IT_WAS: StackConfig = {
 }
 
 test.each([1, 2, 3, 4])(
-  '1,500 requests of seed %p: no 500, and a refusal changes nothing',
+  '1,500 requests of seed %p: no 500, and a refusal is a problem document and changes nothing',
   async (seed) => {
     const { sim, a, b, r } = await routed({ seed })
     const control: Control = { ...r.control, request: r.request }
@@ -469,11 +476,13 @@ test.each([1, 2, 3, 4])(
       const [path, init] = next()
       const before = init.method === 'GET' || init.method === 'HEAD' ? '' : await stateOf(control)
       const response = await app.request(`http://softnet${path}`, init, { listener: 'unix' })
-      if (!path.startsWith('/v1/watch')) await response.text()
+      const answer = path.startsWith('/v1/watch') && response.ok ? '' : await response.text()
       const what = `${k}: ${init.method} ${path} ${init.body ?? ''} -> ${response.status}`
       if (response.status >= 500 && response.status !== 503) throw new Error(what)
       if (before !== '' && response.status >= 400 && (await stateOf(control)) !== before)
         throw new Error(`changed by a refused request: ${what}`)
+      if (response.status >= 400 && init.method !== 'HEAD' && !isProblem(response, answer))
+        throw new Error(`no problem document: ${what} ${answer}`)
       if (before !== '' && response.status < 300) accepted++
       if (k % 50 === 0) sim.run(10)
       if (k % 150 === 0) await r.request({ type: 'CONFIG_SET', config: AS_IT_WAS })

@@ -7,8 +7,9 @@ export type Difference = { where: string; kernel: string[]; softnet: string[] }
 
 export type Known = {
   reason: string
-  /** Lines that count for nothing, as `WHERE SIDE: LINE`. */
+  /** Lines that count for nothing, as `WHERE SIDE: LINE`; in cases where `among` says so, if it is given. */
   line?: RegExp
+  among?: (steps: Case) => boolean
   /** Is it this one? */
   isIt?: (steps: Case, difference: Difference) => boolean
 }
@@ -20,7 +21,9 @@ export const withoutKnown = (
   { where, kernel, softnet }: Difference
 ): Difference | null => {
   const counts = (side: string) => (line: string) =>
-    !known.some((one) => one.line?.test(`${where} ${side}: ${line}`))
+    !known.some(
+      (one) => one.line?.test(`${where} ${side}: ${line}`) && one.among?.(steps) !== false
+    )
   const left = {
     where,
     kernel: kernel.filter(counts('kernel')),

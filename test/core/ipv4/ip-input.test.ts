@@ -291,6 +291,17 @@ describe('ip_rcv', () => {
     for (let k = 0; k < 9; k++) path.receive(frame, 2)
     expect(path.sent).toHaveLength(6)
   })
+  test('does not tell a host that was told something else just before, where icmp_ratelimit is 0', () => {
+    const path = router()
+    path.setSysctl(Sysctl.icmp_ratelimit, 0)
+    path.addRoute('192.0.2.0/24', 3, { type: RTN_UNREACHABLE })
+    path.receive(udpFrame(toRouter, { ...fields, daddr: '10.0.3.9', ttl: 1 }, ports), 2)
+    path.receive(udpFrame(toRouter, { ...fields, daddr: '192.0.2.1' }, ports), 2)
+    expect(path.sent).toHaveLength(1)
+    path.advance(1000)
+    path.receive(udpFrame(toRouter, { ...fields, daddr: '192.0.2.1' }, ports), 2)
+    expect(path.sent).toHaveLength(2)
+  })
 
   test('skips options but refuses one that runs over the header, with its place', () => {
     const path = router()

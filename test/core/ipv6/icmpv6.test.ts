@@ -138,6 +138,21 @@ describe('an error is sent', () => {
     expect(readIcmpv6(path.sent[0]!.frame).type).toBe(icmpv6.ICMPV6_TIME_EXCEED)
     expect(path.isAllReturned()).toBe(true)
   })
+  test('about what stands behind options of any length, unless it is an error', () => {
+    const path = router()
+    const behind = (type: number): Uint8Array => {
+      const octets = new Uint8Array(576 + 1)
+      octets.set([IPPROTO_ICMPV6, 576 / 8 - 1])
+      octets[576] = type
+      const through = { ...fields, daddr: '2001:db8:3::9', hops: 1, protocol: IPPROTO_DSTOPTS }
+      return ip6Frame(toRouter, through, octets)
+    }
+    path.receive(behind(icmpv6.ICMPV6_TIME_EXCEED), 2)
+    expect(path.sent).toHaveLength(0)
+    path.receive(behind(icmpv6.ICMPV6_ECHO_REPLY), 2)
+    expect(readIcmpv6(path.sent[0]!.frame).type).toBe(icmpv6.ICMPV6_TIME_EXCEED)
+    expect(path.isAllReturned()).toBe(true)
+  })
   test('never about another error, a redirect, or to nobody', () => {
     const path = router()
     const quoted = ip6Packet({ saddr: fields.saddr, daddr: '2001:db8:3::9' }, new Uint8Array(20))

@@ -100,6 +100,16 @@ describe('reassembly', () => {
       expect(path.isAllReturned()).toBe(true)
     }
   })
+  test('with the end said by a fragment whose octets are there', () => {
+    const path = router()
+    const echo = icmpv6Message(fields, icmpv6.ICMPV6_ECHO_REQUEST, 0, 9, new Uint8Array(16))
+    path.receive(raw(8, echo.subarray(8)), 2)
+    path.receive(raw(16, echo.subarray(16), { more: false }), 2)
+    path.receive(raw(0, echo.subarray(0, 8)), 2)
+    expect(readIcmpv6(path.sent[0]!.frame).type).toBe(icmpv6.ICMPV6_ECHO_REPLY)
+    expect(path.counter(Mib.Ip6ReasmOKs)).toBe(1)
+    expect(path.isAllReturned()).toBe(true)
+  })
   test('behind and in front of other extension headers', () => {
     const path = router()
     const before: Ext[] = [

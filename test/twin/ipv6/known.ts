@@ -20,6 +20,9 @@ const differsByRouteMtu = ({ kernel, softnet }: Difference): boolean => {
   }
   return kernel.map(plain).join() === softnet.map(plain).join()
 }
+/** Of lines of one counter. */
+const total = (lines: readonly string[]): number =>
+  lines.reduce((sum, line) => sum + Number(line.split(' ')[1]), 0)
 const isEmptyJumbo = (packet: Uint8Array): boolean =>
   packet.length >= ipv6.HEADER &&
   ipv6.payloadLength(packet, 0) === 0 &&
@@ -32,20 +35,17 @@ export const KNOWN_IPV6: readonly Known[] = [
   {
     reason:
       'RFC 4291 section 2.5.2: what comes from :: is never sent on. Linux does, back onto the link that it came by.',
-    isIt: (steps, { kernel, softnet }) =>
-      hasFrame(steps, /^IP6 ::(\.\d+)? >/) &&
-      kernel.every((line) =>
-        /^(IP6 ::(\.\d+)? >|Ip6FragFails|Ip6InTooBigErrors|Ip6InAddrErrors)/.test(line)
-      ) &&
-      softnet.every((line) => /^Ip6InAddrErrors /.test(line)),
+    among: (steps) => hasFrame(steps, /^IP6 ::(\.\d+)? >/),
+    line: /^(eth\d kernel: IP6 ::(\.\d+)? >|counters (kernel|softnet): Ip6(FragFails|InTooBigErrors|InAddrErrors) )/,
   },
   {
     reason:
       "Linux looks at a route's own MTU behind the device's and behind the hop limit's fall: it tells the device's first, then quotes a packet that is not the one that was sent, and InTooBigErrors does not count it.",
     isIt: (_, difference) =>
       difference.where === 'counters'
-        ? difference.kernel.length === 0 &&
-          difference.softnet.every((line) => /^Ip6InTooBigErrors /.test(line))
+        ? [...difference.kernel, ...difference.softnet].every((line) =>
+            /^Ip6InTooBigErrors /.test(line)
+          ) && total(difference.kernel) < total(difference.softnet)
         : difference.kernel.every((line) => /too big, mtu/.test(line)) &&
           differsByRouteMtu(difference),
   },
