@@ -1,5 +1,6 @@
-/** Frames as they go by, decoded: lines of /v1/capture. */
-import { ask, curl } from '../api.ts'
+/** Frames as they go by, decoded: lines of /v1/capture. What is shown can be had as pcapng. */
+import { createPcapng } from '../../../endpoints/pcapng.ts'
+import { curl, open } from '../api.ts'
 import { button, h, setText, workerChip } from '../dom.ts'
 import { createTable } from '../table.ts'
 import type { View, ViewDeps } from '../view.ts'
@@ -9,10 +10,11 @@ type Frame = {
   time: number
   dev: string
   cpu: number
-  direction: string
+  direction: 'in' | 'out'
   drop: string | null
   length: number
   frame: string
+  octets: string
 }
 type Line = Partial<Frame> & { lost?: number }
 
@@ -21,15 +23,33 @@ const KEPT = 500
 const DRAW_MS = 200
 const EXAMPLES = ['', 'tcp port 80', 'icmp or icmp6', 'arp', 'udp', 'tcp[tcpflags] & tcp-syn != 0']
 
-const clock = (time: number): string =>
-  `${new Date(time * 1000).toLocaleTimeString('en-GB')}.${String(Math.floor((time % 1) * 1e6)).padStart(6, '0')}`
+const SNAPLEN = 262144
+const PCAPNG = 'application/x-pcapng'
+
+const octetsOf = (base64: string): Uint8Array =>
+  Uint8Array.from(atob(base64), (sign) => sign.charCodeAt(0))
+const quoted = (text: string): string => `'${text.replaceAll("'", "'\\''")}'`
+
+const asPcapng = (frames: readonly Frame[]): File => {
+  const pcapng = createPcapng(SNAPLEN, 0, 0)
+  for (const { octets, time, ...frame } of frames)
+    pcapng.add({ ...frame, timeUs: Math.round(time * 1e6), bytes: octetsOf(octets) })
+  return new File([pcapng.take()], 'softnet-capture.pcapng', { type: PCAPNG })
+}
+
+const clock = (time: number): string => {
+  const us = Math.round(time * 1e6)
+  return `${new Date(us / 1000).toLocaleTimeString('en-GB')}.${String(us % 1e6).padStart(6, '0')}`
+}
 
 export const createCaptureView = ({ say }: ViewDeps): View => {
   let frames: Frame[] = []
+  let next = 0
   let seen = 0
   let lost = 0
+  let isFrozen = false
   let running: AbortController | null = null
-  let drawing: ReturnType<typeof setTimeout> | undefined
+  let isDrawing = false
 
   const device = h('select', { 'aria-label': 'device', 'data-role': 'device' })
   const filter = h('input', {
@@ -67,7 +87,7 @@ export const createCaptureView = ({ say }: ViewDeps): View => {
         head: 'CPU',
         value: (f) => f.cpu,
         paint: (cell, f) => {
-          if (cell.childElementCount === 0) cell.append(workerChip(f.cpu))
+          if (cell.textContent !== String(f.cpu)) cell.replaceChildren(workerChip(f.cpu))
         },
       },
       { word: 'length', kind: 'n', value: (f) => f.length },
@@ -84,25 +104,26 @@ export const createCaptureView = ({ say }: ViewDeps): View => {
     ],
   })
   const draw = (): void => {
-    drawing ??= setTimeout(() => {
-      drawing = undefined
-      table.update(frames)
+    if (isDrawing) return
+    isDrawing = true
+    setTimeout(() => {
+      isDrawing = false
+      if (isFrozen) return
+      table.update([...frames])
       setText(news, `${seen} frames${lost > 0 ? `, ${lost} lost: this reader was too slow` : ''}`)
     }, DRAW_MS)
   }
   const take = ({ lost: gone, ...frame }: Line): void => {
     if (gone !== undefined) lost = gone
     if (frame.frame === undefined) return draw()
-    frames.unshift({ ...(frame as Frame), n: seen++ })
+    seen++
+    frames.unshift({ ...(frame as Frame), n: next++ })
     if (frames.length > KEPT) frames.length = KEPT
     draw()
   }
   const read = async (signal: AbortSignal): Promise<void> => {
-    const response = await ask(path(), { headers: { Accept: 'application/x-ndjson' }, signal })
-    if (!response.ok) {
-      const { detail = `HTTP ${response.status}` } = (await response.json()) as { detail?: string }
-      throw new Error(detail)
-    }
+    const headers = { Accept: 'application/x-ndjson' }
+    const response = await open(`${path()}&octets=1`, { method: 'GET', headers, signal })
     const decoder = new TextDecoder()
     const reader = response.body!.getReader()
     let rest = ''
@@ -135,11 +156,6 @@ export const createCaptureView = ({ say }: ViewDeps): View => {
     else stop()
   })
   toggle.dataset['role'] = 'start'
-  const clear = button('clear', 'Takes the frames off the page', () => {
-    frames = []
-    seen = 0
-    draw()
-  })
   const bar = h(
     'form',
     { class: 'bar' },
@@ -154,7 +170,6 @@ export const createCaptureView = ({ say }: ViewDeps): View => {
     ),
     h('label', {}, drops, ' those that die too'),
     toggle,
-    clear,
     news
   )
   bar.addEventListener('submit', (event) => {
@@ -181,10 +196,20 @@ export const createCaptureView = ({ say }: ViewDeps): View => {
         'curl',
         "curl -N -H 'Authorization: Bearer '$TOKEN -H 'Accept: application/x-ndjson'"
       ),
-      `softnet tcpdump -i ${device.value || 'any'} ${filter.value}`.trim(),
+      [
+        'softnet tcpdump -i',
+        device.value || 'any',
+        ...(drops.checked ? ['--drops'] : []),
+        ...(filter.value === '' ? [] : [quoted(filter.value)]),
+      ].join(' '),
     ],
     data: () => table.shown(),
+    file: () => asPcapng(table.shown().toSorted((a, b) => a.n - b.n)),
     setFilter: table.setFilter,
+    freeze: (wanted) => {
+      isFrozen = wanted
+      draw()
+    },
     reset: () => {
       frames = []
       seen = 0
