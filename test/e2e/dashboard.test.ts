@@ -428,7 +428,10 @@ describeE2e(import.meta.path, 'the dashboard', () => {
 
     test('freeze holds what is shown while frames go on, and download is that, as pcapng', async () => {
       await page.click(role('capture', 'freeze'))
-      const [frozen, count] = await page.evaluate<[string, number]>(`[${body}, ${rows}]`)
+      const note = `Number.parseInt(document.querySelector('${role('capture', 'note')}').textContent) || 0`
+      const [frozen, count] = await page.evaluate<[string, number]>(
+        `[${body}, ${rows} + (${note})]`
+      )
       const { captured } = (await captures())[0]!
       await daemonSays(async () => (await captures())[0]!.captured > captured + 20)
       expect(await page.evaluate<string>(body)).toBe(frozen)
@@ -487,6 +490,7 @@ describeE2e(import.meta.path, 'the dashboard', () => {
         await page.click(role('capture', 'start'))
         await page.until(`document.querySelectorAll('[data-table=capture] tbody tr').length > 40`)
       }
+      await page.rest()
       for (const width of WIDTHS) {
         await page.size(width, HEIGHT[width])
         const has = await page.evaluate<number>('document.documentElement.scrollWidth')

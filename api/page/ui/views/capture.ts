@@ -135,6 +135,12 @@ export const createCaptureView = ({ say }: ViewDeps): View => {
       for (const line of lines) take(JSON.parse(line) as Line)
     }
   }
+  const forget = (): void => {
+    frames = []
+    seen = 0
+    lost = 0
+    draw()
+  }
   const stop = (): void => {
     running?.abort()
     running = null
@@ -143,6 +149,7 @@ export const createCaptureView = ({ say }: ViewDeps): View => {
   const start = async (): Promise<void> => {
     const mine = new AbortController()
     running = mine
+    forget()
     setText(toggle, 'stop')
     try {
       await read(mine.signal)
@@ -151,7 +158,7 @@ export const createCaptureView = ({ say }: ViewDeps): View => {
     }
     if (running === mine) stop()
   }
-  const toggle = button('start', 'Begins to capture, or ends it', () => {
+  const toggle = button('start', 'Begins a capture, or ends it', () => {
     if (running === null) void start()
     else stop()
   })
@@ -210,10 +217,6 @@ export const createCaptureView = ({ say }: ViewDeps): View => {
       isFrozen = wanted
       draw()
     },
-    reset: () => {
-      frames = []
-      seen = 0
-      draw()
-    },
+    reset: forget,
   }
 }
