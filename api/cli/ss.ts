@@ -10,7 +10,7 @@ const HELP = `Usage: softnet ss [ OPTIONS ] [ state STATE ] [ FILTER ]
    -t tcp   -u udp   -w raw   -0 packet   -4 IPv4   -6 IPv6
    -a all   -l listening   -n numeric (always)   -H no header   -O one line   -s summary   -j JSON
    -i internal information   -m memory   -e extended   -o timers   -K close what matches
-   -N NETNS in a network namespace
+   -N NETNS of a network namespace, as --netns NETNS
    FILTER := { src | dst } ADDR[/LEN][:PORT] | { sport | dport } { = != < > <= >= } :PORT, joined by and, or, not, ( )
 `
 
@@ -53,11 +53,10 @@ const readOptions = (args: readonly string[]) => {
   let netns: string | undefined
   const words = args.values()
   for (const arg of words) {
-    const named = /^--net=(.*)$/.exec(arg)?.[1] ?? (arg === '-N' ? words.next().value : undefined)
-    if (arg === '-N' && named === undefined)
-      throw new UsageError("ss: option requires an argument -- 'N'")
-    if (named !== undefined) {
-      netns = named
+    const [, named] = /^--net(?:ns)?=(.*)$/.exec(arg) ?? []
+    if (named !== undefined || ['-N', '--net', '--netns'].includes(arg)) {
+      netns = named ?? words.next().value
+      if (netns === undefined) throw new UsageError(`ss: option requires an argument -- 'N'`)
       continue
     }
     const given = arg.startsWith('--') ? [LONG[arg.slice(2)] ?? arg] : letters(arg)

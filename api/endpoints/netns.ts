@@ -3,9 +3,11 @@
  * thread, which answer with whole bodies: what never ends (watch, capture, trace) is not passed on.
  */
 import { Hono } from 'hono'
+import { isRead } from '../auth.ts'
 import { Problem, refused } from '../problem.ts'
 import type { Api, ApiEnv, AppDeps } from './deps.ts'
 
+const METHODS = ['GET', 'PUT', 'POST', 'PATCH', 'DELETE']
 const ENDLESS = /^\/v1\/(watch|capture|trace)$/
 /** What an answer's reader has to know; the rest is this app's to say. */
 const KEPT_HEADERS = ['content-type', 'etag', 'retry-after', 'allow']
@@ -21,7 +23,7 @@ const pick = (headers: Headers, names: readonly string[]): Record<string, string
 
 export const createNetnsEndpoints = ({ netns, askNetns }: AppDeps): Api => {
   const api: Api = new Hono<ApiEnv>()
-  api.all('/netns/:name/*', async (c) => {
+  api.on(METHODS, '/netns/:name/*', async (c) => {
     const name = c.req.param('name')
     const url = new URL(c.req.url)
     const path = url.pathname.replace(/^\/v1\/netns\/[^/]+/, '/v1')
@@ -40,7 +42,7 @@ export const createNetnsEndpoints = ({ netns, askNetns }: AppDeps): Api => {
       method: c.req.method,
       path: path + url.search,
       headers: pick(c.req.raw.headers, SENT_HEADERS),
-      body: c.req.raw.body === null ? '' : await c.req.text(),
+      body: isRead(c.req.method) ? '' : await c.req.text(),
     })
     return new Response(status === 204 ? null : body, {
       status,

@@ -202,11 +202,15 @@ describeE2e(import.meta.path, 'the dashboard', () => {
       )
     })
 
-    test('sockets: all that listen', async () => {
+    test('sockets: the router’s, and those of the simulated hosts', async () => {
       await show('sockets')
-      await page.until(
-        `[...document.querySelectorAll('[data-table=sockets] tbody tr')].some((row) => row.textContent.includes('LISTEN0.0.0.0:7'))`
-      )
+      const row = (...cells: string[]): string =>
+        `[...document.querySelectorAll('[data-table=sockets] tbody tr')].some((row) => row.textContent.startsWith('${cells.join('')}'))`
+      await page.until(row('router', 'tcp', 'LISTEN', '0.0.0.0:7'))
+      for (const host of ['shop', 'desk', 'mail', 'disk'])
+        await page.until(row(host, 'tcp', 'LISTEN', '0.0.0.0:80'))
+      const { out } = await daemon.cli('ss', '--netns', 'shop', '-ltn')
+      expect(out).toMatch(/^LISTEN .* 0\.0\.0\.0:80 /m)
     })
 
     test('drops: by reason, with where and what it means', async () => {
