@@ -13,14 +13,19 @@ export type TapOption = {
   readonly address?: string
 }
 
+export type DemoOptions = {
+  /** Path of the module that exports createHostApi, the API of a simulated host. */
+  readonly hostApi: string
+}
+
 export type DaemonOptions = {
   /** The TOML file's content, checked; {} when there is none. */
   readonly config: Config
   readonly workers: number
   readonly steering: 'rps' | 'multiqueue'
   readonly taps: readonly TapOption[]
-  /** Hosts and traffic of the demo. */
-  readonly demo: boolean
+  /** Hosts and traffic of the demo; null: none. */
+  readonly demo: DemoOptions | null
   /** Pins worker i to CPU i. */
   readonly pin: boolean
   /** Workers take the order to throw. */
@@ -29,10 +34,8 @@ export type DaemonOptions = {
   readonly state: string | null
   /** Absolute path of the folder in which links record and replay; null: none. */
   readonly files: string | null
-  /** Path of the module that exports createHostApp: threads load it themselves. */
-  readonly hostApp: string
-  /** Path of the module that exports createHostApi, the API of simulated hosts. */
-  readonly hostApi: string
+  /** Path of the module that exports createHostApp: threads load it themselves; null: no web servers. */
+  readonly hostApp: string | null
 }
 
 export type Daemon = {

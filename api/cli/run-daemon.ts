@@ -130,13 +130,12 @@ const runOn = async (
       workers: args.workers ?? config.workers ?? defaultWorkers(),
       steering: args.steering ?? config.steering ?? 'rps',
       taps: args.taps,
-      demo,
+      demo: demo ? { hostApi: HOST_API } : null,
       pin: args.pin || config.pin === true,
       debug: args.debug,
       state: args.state ?? null,
       files: filesFolder(config, args.configFile),
       hostApp: HOST_APP,
-      hostApi: HOST_API,
     })
     api.serve(createDaemonApp(api, config.api ?? {}, daemon, args))
     if (args.pidFile !== undefined) writePidFile(args.pidFile)

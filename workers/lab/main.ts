@@ -13,8 +13,7 @@ import { announce } from '../thread-data.ts'
 import { createWake } from '../wake.ts'
 import type { HostAnswer, HostCall } from './host-calls.ts'
 import { answerHostCalls } from './host-calls.ts'
-import type { AppHost } from './host.ts'
-import { createHost } from './host.ts'
+import { createLabHost, type LabHost } from './host.ts'
 import type { LabData } from './lab-data.ts'
 import type { Segment } from './segment.ts'
 import { createSegment } from './segment.ts'
@@ -30,7 +29,7 @@ const { i32, layout } = router
 const block = layout.threadBlocks + thread * THREAD_WORDS
 const { skbs, ipi } = createThread({ arena: router, thread, wake: createWake(router, id) })
 const segments: Segment[] = []
-const hosts: AppHost[] = []
+const hosts: LabHost[] = []
 
 let scheduled = false
 let idle = 0
@@ -76,7 +75,7 @@ for (const lan of lans) {
   const segment = createSegment({ router, skbs, port: lan.port, kick: ipi.kick })
   segments.push(segment)
   for (const spec of lan.hosts) {
-    const host = await createHost(spec, segment, schedule)
+    const host = await createLabHost(spec, segment, schedule)
     segment.addHost(host)
     hosts.push(host)
   }
@@ -93,7 +92,7 @@ for (const host of hosts) {
 }
 /** The API is loaded when the first one asks. */
 const apis = new Map<string, (request: Request) => Promise<Response>>()
-const apiOf = async ({ name, control }: AppHost) => {
+const apiOf = async ({ name, control }: LabHost) => {
   const { createHostApi } = await import(hostApi)
   const api = apis.get(name) ?? createHostApi(control)
   apis.set(name, api)
@@ -102,7 +101,6 @@ const apiOf = async ({ name, control }: AppHost) => {
 const answer = async ({ host, method, path, headers, body }: HostCall): Promise<HostAnswer> => {
   const found = hosts.find(({ name }) => name === host)
   if (found === undefined) return { status: 404, headers: {}, body: '' }
-  found.look()
   const api = await apiOf(found)
   const response = await api(
     new Request(`http://${host}${path}`, { method, headers, ...(body !== '' && { body }) })
