@@ -13,7 +13,7 @@ export type TapOption = {
   readonly address?: string
 }
 
-export type DemoOptions = {
+type DemoOptions = {
   /** Path of the module that exports createHostApi, the API of a simulated host. */
   readonly hostApi: string
 }
