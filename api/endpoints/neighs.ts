@@ -5,7 +5,7 @@ import type { NeighItem } from '../../core/control/text/messages.ts'
 import { NLM_F_CREATE, NLM_F_EXCL, NLM_F_REPLACE } from '../../core/control/nlm-flags.ts'
 import { neighJson } from '../iproute2/neigh.ts'
 import { unreadable } from '../problem.ts'
-import { address, ifname } from '../schemas/common.ts'
+import { address, ifname, queryFlag } from '../schemas/common.ts'
 import { neighBody, neighFilter, neighFlush, neighSpec } from '../schemas/link.ts'
 import { dumpOf, mustExist, readBody, readPath, sendChange, sendItem } from './change.ts'
 import type { Api, ApiEnv, AppDeps } from './deps.ts'
@@ -13,6 +13,8 @@ import { doc } from './doc.ts'
 import { readListQuery, sendList } from './list.ts'
 
 const tag = 'neighs'
+/** A neighbour, or one that we answer for. */
+const either = { proxy: queryFlag.optional() }
 const PATH = '/links/:ifname/neighs/:dst'
 
 export const createNeighEndpoints = ({ control }: AppDeps): Api => {
@@ -21,6 +23,7 @@ export const createNeighEndpoints = ({ control }: AppDeps): Api => {
   const identity = (c: Context<ApiEnv, typeof PATH>) => ({
     dev: readPath(ifname, c.req.param('ifname')),
     dst: readPath(address, c.req.param('dst')),
+    proxy: c.req.query('proxy') === '1',
   })
 
   const list = (c: Context<ApiEnv>, dev?: string): Response => {
@@ -68,7 +71,7 @@ export const createNeighEndpoints = ({ control }: AppDeps): Api => {
     }
   )
 
-  api.get(PATH, doc('Shows a neighbour', { tag, like: 'ip neigh get' }), (c) =>
+  api.get(PATH, doc('Shows a neighbour', { tag, like: 'ip neigh get', query: either }), (c) =>
     sendItem(c, control, { type: 'RTM_GETNEIGH', neigh: identity(c) }, (neigh: NeighItem) =>
       neighJson(neigh)
     )
@@ -77,13 +80,17 @@ export const createNeighEndpoints = ({ control }: AppDeps): Api => {
     PATH,
     doc('Adds or replaces a neighbour', { tag, like: 'ip neigh replace', body: neighBody }),
     async (c) => {
-      const neigh = { ...identity(c), ...(await readBody(c, neighBody)) }
+      const { dev, dst } = identity(c)
+      const neigh = { dev, dst, ...(await readBody(c, neighBody)) }
       const flags = mustExist(c) ? NLM_F_REPLACE : NLM_F_CREATE | NLM_F_REPLACE
       return sendChange(c, control, { type: 'RTM_NEWNEIGH', flags, neigh })
     }
   )
-  api.delete(PATH, doc('Deletes a neighbour', { tag, like: 'ip neigh del' }), (c) =>
-    sendChange(c, control, { type: 'RTM_DELNEIGH', neigh: identity(c) })
+  api.delete(PATH, doc('Deletes a neighbour', { tag, like: 'ip neigh del', query: either }), (c) =>
+    sendChange(c, control, {
+      type: 'RTM_DELNEIGH',
+      neigh: identity(c),
+    })
   )
   return api
 }
