@@ -15,6 +15,7 @@ import { createMaddrEndpoints } from './endpoints/maddrs.ts'
 import { createMrouteEndpoints } from './endpoints/mroutes.ts'
 import { createNeighEndpoints } from './endpoints/neighs.ts'
 import { createOpenapi } from './endpoints/openapi.ts'
+import { createNetnsEndpoints } from './endpoints/netns.ts'
 import { createProcEndpoints } from './endpoints/proc.ts'
 import { createRouteEndpoints } from './endpoints/routes.ts'
 import { createRuleEndpoints } from './endpoints/rules.ts'
@@ -63,6 +64,7 @@ export const createApp = (deps: AppDeps): Api => {
     createWatchEndpoints,
     createCaptureEndpoints,
     createTraceEndpoints,
+    createNetnsEndpoints,
   ]
   for (const create of parts) app.route('/v1', create(deps))
   if (deps.debug && deps.throwInWorker) app.route('/v1', createDebugEndpoints(deps.throwInWorker))
