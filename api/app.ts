@@ -16,6 +16,7 @@ import { createMrouteEndpoints } from './endpoints/mroutes.ts'
 import { createNeighEndpoints } from './endpoints/neighs.ts'
 import { createNexthopEndpoints } from './endpoints/nexthops.ts'
 import { createOpenapi } from './endpoints/openapi.ts'
+import { createNetnsEndpoints } from './endpoints/netns.ts'
 import { createProcEndpoints } from './endpoints/proc.ts'
 import { createRouteEndpoints } from './endpoints/routes.ts'
 import { createRuleEndpoints } from './endpoints/rules.ts'
@@ -65,6 +66,7 @@ export const createApp = (deps: AppDeps): Api => {
     createWatchEndpoints,
     createCaptureEndpoints,
     createTraceEndpoints,
+    createNetnsEndpoints,
   ]
   for (const create of parts) app.route('/v1', create(deps))
   if (deps.debug && deps.throwInWorker) app.route('/v1', createDebugEndpoints(deps.throwInWorker))
