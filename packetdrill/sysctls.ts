@@ -22,7 +22,8 @@ export const createCommands = (arena: Arena, folder: string, note: (text: string
     const row = SYSCTLS.find((known) => known.name === name)
     if (row === undefined) return note(`there is no sysctl ${name}`)
     const values = wordsOf(row, value)
-    if (values.some((word, k) => !(word >= Math.min(0, row.words[k]![1])))) return note(`${name} cannot be "${value}"`)
+    if (values.some((word, k) => !(word >= Math.min(0, row.words[k]![1]))))
+      return note(`${name} cannot be "${value}"`)
     for (const [k, word] of values.entries())
       arena.i32[arena.layout.sysctl + row.first + k] = Math.min(word, row.words[k]?.[2] ?? word)
   }

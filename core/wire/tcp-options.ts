@@ -113,7 +113,8 @@ const take = (mem: Bytes, at: number, kind: number, size: number, out: Int32Arra
     out[OPT_SEEN] = out[OPT_SEEN] | SEEN_WSCALE
   } else if (kind === TCPOPT_SACK_PERM && size === TCPOLEN_SACK_PERM) {
     out[OPT_SEEN] = out[OPT_SEEN] | SEEN_SACK_PERM
-  } else if (kind === TCPOPT_FASTOPEN) takeFastopen(at + FASTOPEN_BASE, size - FASTOPEN_BASE, 0, out)
+  } else if (kind === TCPOPT_FASTOPEN)
+    takeFastopen(at + FASTOPEN_BASE, size - FASTOPEN_BASE, 0, out)
   else if (kind === TCPOPT_EXP && size >= FASTOPEN_EXP_BASE && u16(mem, at + 2) === FASTOPEN_MAGIC)
     takeFastopen(at + FASTOPEN_EXP_BASE, size - FASTOPEN_EXP_BASE, SEEN_FASTOPEN_EXP, out)
 }

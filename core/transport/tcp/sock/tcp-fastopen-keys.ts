@@ -3,7 +3,7 @@
  * of both addresses under a key of the listener, of the sysctl, or of this boot. On the worker, once a SYN that asks.
  * Linux: __tcp_fastopen_cookie_gen_cipher, tcp_fastopen_cookie_gen_check, tcp_fastopen_init_key_once; RFC 7413 section 4.1.2.
  */
-import { AF_INET } from '../../../base/family.ts'
+import type { AfOpsOf } from '../../../inet/af-ops.ts'
 import { createSiphash } from '../../../base/siphash.ts'
 import { Sysctl } from '../../../shm/sysctl.ts'
 import { SK_DADDR, SK_FAMILY, SK_SADDR } from '../../../socket/sock.ts'
@@ -11,9 +11,32 @@ import type { SecureSeq } from '../../secure-seq.ts'
 import { TP_FO_KEYS } from './tcp-sock.ts'
 
 const KEY_WORDS = 4
-const COUNT = 8
+/** Behind two keys: how many of them are set. */
+export const KEY_COUNT = 8
 /** Octets of a cookie of ours. */
 export const COOKIE_LEN = 8
+/** The sysctl's keys, in order. */
+const SYSCTL_KEYS = [
+  Sysctl.tcp_fastopen_key_0,
+  Sysctl.tcp_fastopen_key_1,
+  Sysctl.tcp_fastopen_key_2,
+  Sysctl.tcp_fastopen_key_3,
+  Sysctl.tcp_fastopen_key_4,
+  Sysctl.tcp_fastopen_key_5,
+  Sysctl.tcp_fastopen_key_6,
+  Sysctl.tcp_fastopen_key_7,
+  Sysctl.tcp_fastopen_key_count,
+]
+/** The sysctl's keys and how many are set, into the words at (words, at). */
+export const loadSysctlKeys = (
+  i32: Int32Array,
+  sysctl: number,
+  words: Int32Array,
+  at: number
+): void => {
+  for (let k = 0; k <= KEY_COUNT; k++) words[at + k] = i32[sysctl + SYSCTL_KEYS[k]]
+}
+
 /** What a keyed hash of the boot is for; those of tcp-connect.ts come before. */
 const HASH_KEY = 4
 
@@ -26,40 +49,42 @@ export const KEY_BACKUP = 2
 const swapped = (word: number): number =>
   ((word & 0xff) << 24) | ((word & 0xff00) << 8) | ((word >>> 8) & 0xff00) | (word >>> 24)
 
-type FastopenKeysDeps = { i32: Int32Array; sysctl: number; secure: SecureSeq }
+type FastopenKeysDeps = { i32: Int32Array; sysctl: number; secure: SecureSeq; afOps: AfOpsOf }
 export type FastopenKeys = ReturnType<typeof createFastopenKeys>
 
-export const createFastopenKeys = ({ i32, sysctl, secure }: FastopenKeysDeps) => {
+export const createFastopenKeys = ({ i32, sysctl, secure, afOps }: FastopenKeysDeps) => {
   const { siphash } = createSiphash()
   const addresses = new Int32Array(8)
   /** Of the boot's secret, so that every worker has the same. */
-  const boot = new Int32Array(COUNT + 1)
+  const boot = new Int32Array(KEY_COUNT + 1)
   for (let word = 0; word < KEY_WORDS; word++)
     boot[word] = secure.flowHash(addresses, 0, 4, 0, word, HASH_KEY)
-  boot[COUNT] = 1
+  boot[KEY_COUNT] = 1
+
+  const common = new Int32Array(KEY_COUNT + 1)
 
   let keys: Int32Array = boot
   let at = 0
   const chooseKeys = (listener: number): void => {
     keys = i32
-    if (i32[listener + TP_FO_KEYS + COUNT] !== 0) at = listener + TP_FO_KEYS
-    else if (i32[sysctl + Sysctl.tcp_fastopen_key_count] !== 0)
-      at = sysctl + Sysctl.tcp_fastopen_key_0
+    if (i32[listener + TP_FO_KEYS + KEY_COUNT] !== 0) at = listener + TP_FO_KEYS
     else {
-      keys = boot
+      loadSysctlKeys(i32, sysctl, common, 0)
+      keys = common[KEY_COUNT] !== 0 ? common : boot
       at = 0
     }
   }
   /** The hash that a cookie is, of a SYN that `req` was made of. */
   const hash = (req: number, key: number): Int32Array => {
-    const words = i32[req + SK_FAMILY] === AF_INET ? 1 : 4
+    const words = afOps(i32[req + SK_FAMILY]).addrBits >> 5
     for (let w = 0; w < words; w++) {
       addresses[w] = swapped(i32[req + SK_DADDR + 4 - words + w])
       addresses[words + w] = swapped(i32[req + SK_SADDR + 4 - words + w])
     }
     return siphash(addresses, 0, 2 * words, keys, at + key * KEY_WORDS)
   }
-  const octet = (halves: Int32Array, k: number): number => (halves[k >> 2] >>> ((k & 3) << 3)) & 0xff
+  const octet = (halves: Int32Array, k: number): number =>
+    (halves[k >> 2] >>> ((k & 3) << 3)) & 0xff
 
   const makeCookie = (listener: number, req: number, to: Uint8Array): void => {
     chooseKeys(listener)
@@ -82,7 +107,7 @@ export const createFastopenKeys = ({ i32, sysctl, secure }: FastopenKeysDeps) =>
     if (len !== COOKIE_LEN) return KEY_NONE
     chooseKeys(listener)
     if (isOf(hash(req, 0), bytes, from)) return KEY_PRIMARY
-    return keys[at + COUNT] === 2 && isOf(hash(req, 1), bytes, from) ? KEY_BACKUP : KEY_NONE
+    return keys[at + KEY_COUNT] === 2 && isOf(hash(req, 1), bytes, from) ? KEY_BACKUP : KEY_NONE
   }
 
   return { makeCookie, checkCookie }

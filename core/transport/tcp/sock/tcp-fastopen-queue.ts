@@ -39,7 +39,8 @@ export const createFastopenQueue = (i32: Int32Array, time: Time) => {
     leave(resets[at], resets[at + 1])
   }
   const forgetOld = (): void => {
-    while (count !== 0 && ((time[TIME_MS] - resets[first * RESET_WORDS + 2]) | 0) >= 0) forgetReset()
+    while (count !== 0 && ((time[TIME_MS] - resets[first * RESET_WORDS + 2]) | 0) >= 0)
+      forgetReset()
   }
   const keepReset = (listener: number, cookie: number): void => {
     if (count === RESETS) forgetReset()

@@ -70,7 +70,8 @@ export type TcpLifecycleDeps = {
 } & Pick<Events, 'sockEvents'>
 
 export const createTcpLifecycle = (deps: TcpLifecycleDeps) => {
-  const { bank, slab, hash, ports, timers, sockEvents, purge, purgeWrite, cong, fastopenQueue } = deps
+  const { bank, slab, hash, ports, timers, sockEvents, purge, purgeWrite, cong, fastopenQueue } =
+    deps
   const { i32, f64, layout } = deps.arena
   const { sysctl } = layout
   // a gauge: a worker that starts over has no connections

@@ -241,7 +241,6 @@ export const TP_FO_LISTENER = TP + 206
 export const TP_FO_LISTENER_COOKIE = TP + 207
 /** TCP_FASTOPEN_KEY: four words of a key, four of an old one, and how many of them are set. */
 export const TP_FO_KEYS = TP + 208
-export const TP_FO_KEY_WORDS = 9
 
 // TP_OPTS (TCPI_OPT_* of include/uapi/linux/tcp.h).
 export const OPT_TIMESTAMPS = 1

@@ -67,6 +67,7 @@ import {
   TP_USER_TIMEOUT,
   TP_WINDOW_CLAMP,
 } from './tcp-sock.ts'
+import { KEY_COUNT, loadSysctlKeys } from './tcp-fastopen-keys.ts'
 import type { TcpCong } from '../rec/tcp-cong.ts'
 import type { TcpSndCheck } from '../snd/tcp-snd-check.ts'
 import type { TcpTimers } from './tcp-timers.ts'
@@ -245,7 +246,9 @@ export const createTcpSockopt = ({
       case TCP_CORK:
         return (i32[sk + TP_NONAGLE] & TCP_NAGLE_CORK) !== 0 ? 1 : 0
       case TCP_MAXSEG: {
-        return isIdle(sk) && i32[sk + TP_USER_MSS] !== 0 ? i32[sk + TP_USER_MSS] : i32[sk + TP_MSS_CACHE]
+        return isIdle(sk) && i32[sk + TP_USER_MSS] !== 0
+          ? i32[sk + TP_USER_MSS]
+          : i32[sk + TP_MSS_CACHE]
       }
       case TCP_KEEPIDLE:
         return orSysctl(sk, TP_KEEPALIVE_TIME, Sysctl.tcp_keepalive_time)
@@ -286,16 +289,17 @@ export const createTcpSockopt = ({
     if (len !== KEY_LEN && len !== 2 * KEY_LEN) return -Errno.EINVAL
     const keys = len / KEY_LEN
     for (let w = 0; w < 4 * keys; w++) i32[sk + TP_FO_KEYS + w] = words[at + w]
-    i32[sk + TP_FO_KEYS + 8] = keys
+    i32[sk + TP_FO_KEYS + KEY_COUNT] = keys
     return 0
   }
   /** The socket's own, or the sysctl's. */
   const getKeys = (sk: number, words: Int32Array, at: number): number => {
-    const own = i32[sk + TP_FO_KEYS + 8] !== 0
-    const from = own ? sk + TP_FO_KEYS : sysctl + Sysctl.tcp_fastopen_key_0
-    const keys = i32[from + 8]
-    for (let w = 0; w < 4 * keys; w++) words[at + w] = i32[from + w]
-    return keys * KEY_LEN
+    const from = sk + TP_FO_KEYS
+    const keys = new Int32Array(KEY_COUNT + 1)
+    if (i32[from + KEY_COUNT] === 0) loadSysctlKeys(i32, sysctl, keys, 0)
+    else keys.set(i32.subarray(from, from + keys.length))
+    for (let w = 0; w < 4 * keys[KEY_COUNT]; w++) words[at + w] = keys[w]
+    return keys[KEY_COUNT] * KEY_LEN
   }
 
   /** Options whose value is neither a number nor a struct: TCP_CONGESTION, a name, and TCP_FASTOPEN_KEY, of `len` octets. */

@@ -98,8 +98,20 @@ type TcpTimerDeps = {
 }
 
 export const createTcpTimer = (deps: TcpTimerDeps): TcpTimerHandlers => {
-  const { bank, time, timers, transmit, output, xmitTimer, queue, recovery, listen, life, mem, synack } =
-    deps
+  const {
+    bank,
+    time,
+    timers,
+    transmit,
+    output,
+    xmitTimer,
+    queue,
+    recovery,
+    listen,
+    life,
+    mem,
+    synack,
+  } = deps
   const { i32, f64, layout } = deps.arena
   const { sysctl } = layout
 

@@ -26,12 +26,7 @@ import type { TcpRecovery } from '../rec/tcp-recovery.ts'
 import type { TcpReply } from '../snd/tcp-reply.ts'
 import type { TcpTransmit } from '../snd/tcp-transmit.ts'
 import type { TcpXmitTimer } from '../snd/tcp-xmit-timer.ts'
-import {
-  COOKIE_LEN,
-  type FastopenKeys,
-  KEY_BACKUP,
-  KEY_NONE,
-} from '../sock/tcp-fastopen-keys.ts'
+import { COOKIE_LEN, type FastopenKeys, KEY_BACKUP, KEY_NONE } from '../sock/tcp-fastopen-keys.ts'
 import type { FastopenQueue } from '../sock/tcp-fastopen-queue.ts'
 import type { TcpLifecycle } from '../sock/tcp-lifecycle.ts'
 import {
@@ -106,9 +101,7 @@ export const createTcpFastopen = (deps: TcpFastopenDeps) => {
   const isCookieGood = (listener: number, req: number, len: number): boolean => {
     if (len < 0) return false
     const key =
-      len === 0
-        ? KEY_NONE
-        : fastopenKeys.checkCookie(listener, req, u8, opts[OPT_FASTOPEN_AT], len)
+      len === 0 ? KEY_NONE : fastopenKeys.checkCookie(listener, req, u8, opts[OPT_FASTOPEN_AT], len)
     if (key === KEY_NONE || key === KEY_BACKUP) tellCookie(listener, req)
     if (key === KEY_BACKUP) f64[bank + Mib.TcpExtTCPFastOpenPassiveAltKey]++
     if (len !== 0 && key === KEY_NONE) f64[bank + Mib.TcpExtTCPFastOpenPassiveFail]++

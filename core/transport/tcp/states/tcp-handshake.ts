@@ -102,7 +102,20 @@ type TcpHandshakeDeps = {
 } & Pick<TcpReply, 'sendReset'>
 
 export const createTcpHandshake = (deps: TcpHandshakeDeps) => {
-  const { bank, time, drop, consume, mss, window, timers, transmit, life, sendReset, cong, fastopen } = deps
+  const {
+    bank,
+    time,
+    drop,
+    consume,
+    mss,
+    window,
+    timers,
+    transmit,
+    life,
+    sendReset,
+    cong,
+    fastopen,
+  } = deps
   const { tcpAck } = deps.ack
   const { raise, setState } = life
   const { options: opts, storeTsRecent } = deps.paws
