@@ -118,6 +118,12 @@ describe('each rule fails on a tree that breaks it:', () => {
       '../../bench/forward.ts',
       'nothing imports test, bench or examples',
     ],
+    [
+      'an example knows the house',
+      'examples/router.ts',
+      '../workers/library/network.ts',
+      'examples come in by the door',
+    ],
     ['base imports wire', 'core/base/u32.ts', '../wire/ipv4.ts', 'core layers'],
     ['wire imports skb', 'core/wire/ipv4.ts', '../skb/skb.ts', 'core layers'],
     ['shm imports skb', 'core/shm/layout.ts', '../skb/skb.ts', 'core layers'],
@@ -234,6 +240,7 @@ describe('the rules allow', () => {
     ['workers: core and the system', 'workers/nic.ts', 'bun:ffi'],
     ['api: hono', 'api/app.ts', 'hono'],
     ['api: the public part of workers', 'api/cli/exec.ts', '../../workers/os/exec.ts'],
+    ['examples: the library and packages', 'examples/router.ts', 'softnet'],
     ['bench: everything', 'bench/path.ts', '../test/support/packets.ts'],
   ])('%s', (_, from, to) => {
     expect(breaks(from, [to])).toEqual([])

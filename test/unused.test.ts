@@ -18,7 +18,9 @@ const read = async (pattern: string): Promise<Source[]> => {
     files.push({ path, source: await Bun.file(`${root}/${path}`).text() })
   return files
 }
-const tree = await read('{core,workers,api,test,bench,packetdrill,bin}/**/*.{ts,tsx,mts,mjs}')
+const tree = await read(
+  '{core,workers,api,test,bench,packetdrill,examples,bin}/**/*.{ts,tsx,mts,mjs}'
+)
 /** The path of a packet: what happens, not what is shown of it. */
 const path = tree.filter(
   (file) => /^(?:core|workers)\//.test(file.path) && !file.path.startsWith('core/control/')

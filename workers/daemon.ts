@@ -25,9 +25,12 @@ import {
   THREAD_WORDS,
 } from '../core/shm/layout.ts'
 import { createDryRun } from '../core/stack/dry-run.ts'
+import { createBell } from './app/doorbell.ts'
+import { type AppNet, createAppNet } from './app/net.ts'
 import { type AppThreadData, STOP } from './app/thread-data.ts'
 import { KINDS, kindsOf } from './kinds.ts'
 import { addLans, addUserLink, hints, namespaceOptions } from './lab/demo.ts'
+import { createHostCalls } from './lab/host-calls.ts'
 import type { LabData } from './lab/lab-data.ts'
 import { monotonicUs } from './os/clock.ts'
 import { createLog } from './log.ts'
@@ -49,20 +52,22 @@ export type DaemonOptions = {
   readonly workers: number
   readonly steering: 'rps' | 'multiqueue'
   readonly taps: readonly { readonly name: string; readonly address?: string }[]
-  readonly demo: boolean
+  /** The demo's hosts and traffic, with the module that exports createHostApi; null: none. */
+  readonly demo: { readonly hostApi: string } | null
   readonly pin: boolean
   readonly debug: boolean
   /** Folder in which changes are kept; null: they are not. */
   readonly state: string | null
   /** Absolute path of the folder in which links record and replay; null: none. */
   readonly files: string | null
-  /** Path of the module that exports createHostApp. */
-  readonly hostApp: string
+  /** Path of the module that exports createHostApp, for the web servers of the daemon and of the demo's hosts; null: none. */
+  readonly hostApp: string | null
 }
 
-/** Application threads: the daemon's own web server, and the simulated hosts. */
+/** Applications: the daemon's own web server; the demo's simulated hosts, or the program that has started it all. */
 const APP_HTTP = 0
 const APP_LAB = 1
+const APP_PROGRAM = 1
 
 const HTTP_PORT = 80
 const WASM_PAGE = 65536
@@ -160,25 +165,37 @@ export const startDaemon = async (options: DaemonOptions) => {
       await start('./nic.ts', dataFor(layout.nicThread + nic))
     if (state === null) await configure(control, options)
     else await restore(control, state, options, say)
-    const lines = options.demo
-      ? await addDemo({ arena, control, namespaces, start, dataFor, options })
-      : []
-    if (services.http) {
+    const { hostApp } = options
+    const demo =
+      options.demo !== null && hostApp !== null
+        ? await addDemo({ arena, control, namespaces, start, dataFor, hostApp, ...options.demo })
+        : null
+    if (services.http && hostApp !== null) {
       const data: AppThreadData = {
         ...dataFor(layout.appThread + APP_HTTP),
         port: HTTP_PORT,
-        module: options.hostApp,
+        module: hostApp,
         factory: 'createHostApp',
         options: { hostname: 'softnet' },
       }
       await start('./app/main.ts', data)
     }
+    /** Makes the calling thread, the one that has started the daemon, an application of it. */
+    const attach = (): AppNet => {
+      const thread = layout.appThread + APP_PROGRAM
+      return createAppNet({ arena, thread, wake, bell: createBell(id, thread) })
+    }
     return {
       control: control as Control,
-      hints: lines,
+      attach,
+      hints: demo?.lines ?? [],
       failed: failed.promise,
       stop,
-      netns: () => [...namespaces.values()].map(({ name, pid }) => ({ name, pid })),
+      netns: () => [
+        ...[...namespaces.values()].map(({ name, pid }) => ({ name, pid })),
+        ...(demo?.hosts ?? []),
+      ],
+      ...(demo !== null && { askNetns: demo.askHost }),
       notReady: () => missingThread(arena),
       throwInWorker: (worker: number): boolean =>
         options.debug &&
@@ -259,31 +276,27 @@ type DemoDeps = {
   namespaces: Map<string, Namespace>
   start: (entry: string, data: ThreadData) => Promise<Thread>
   dataFor: (thread: number) => ThreadData
-  options: DaemonOptions
+  hostApp: string
+  hostApi: string
 }
 
 /** The simulated hosts, and a namespace to try the router from, where the system lets us make one. */
-const addDemo = async ({
-  arena,
-  control,
-  namespaces,
-  start,
-  dataFor,
-  options,
-}: DemoDeps): Promise<string[]> => {
+const addDemo = async ({ arena, control, namespaces, start, dataFor, ...modules }: DemoDeps) => {
   const peer = arena.layout.appThread + APP_LAB
   const lans = await addLans(control, peer)
-  const data: LabData = { ...dataFor(peer), lans, hostApp: options.hostApp, traffic: true }
-  await start('./lab/main.ts', data)
+  const data: LabData = { ...dataFor(peer), lans, ...modules, traffic: true }
+  const { worker } = await start('./lab/main.ts', data)
+  const askHost = createHostCalls(worker)
+  const hosts = lans.flatMap((lan) =>
+    lan.hosts.map(({ name, address }) => ({ name, addresses: [address] }))
+  )
   try {
     const namespace = await createNamespace(namespaceOptions)
     namespaces.set(namespace.name, namespace)
     await addUserLink(control)
-    return hints(true)
+    return { hosts, askHost, lines: hints(true) }
   } catch (error) {
-    return [
-      ...hints(false),
-      `softnet: no namespace to run programs in: ${(error as Error).message}`,
-    ]
+    const why = `softnet: no namespace to run programs in: ${(error as Error).message}`
+    return { hosts, askHost, lines: [...hints(false), why] }
   }
 }

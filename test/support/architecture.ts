@@ -240,6 +240,9 @@ const checkImport = (from: string, to: string): Omit<Violation, 'file'> | null =
     const detail = coreImport(from, to)
     if (detail) return because('core layers', `imports ${to}: ${detail}`)
   }
+  if (fromTop === 'examples' && ['core', 'workers', 'api', 'test', 'bench'].includes(toTop)) {
+    return because('examples come in by the door')
+  }
   if (fromTop === 'workers' && toTop === 'api') return because('workers know no api')
   if (fromTop === 'api' && toTop === 'workers' && !Object.hasOwn(PUBLIC_WORKER_MODULES, to)) {
     return because('api imports only the public modules of workers')

@@ -18,7 +18,8 @@ import {
 import type { Skbs } from '../../core/skb/skb.ts'
 import { SKB_DATA, SKB_OWNER } from '../../core/skb/skb.ts'
 import { isMulticast, sameMac } from '../../core/wire/ethernet.ts'
-import type { Host } from './host.ts'
+import type { Host } from '../library/host.ts'
+import type { LabHost } from './host.ts'
 
 /** Frames taken from one ring in a turn. */
 const BATCH = 64
@@ -36,11 +37,11 @@ export type Segment = ReturnType<typeof createSegment>
 
 export const createSegment = ({ router, skbs, port, kick }: SegmentDeps) => {
   const { i32, u8, layout } = router
-  const hosts: Host[] = []
+  const hosts: LabHost[] = []
   const incoming = Array.from({ length: layout.threads }, (_, t) => portTxRing(router, port, t))
   const outgoing = portRxRing(router, port)
-  const macAt = (host: Host): number => (deviceRow(host.arena, host.ifindex) + DEV_MAC) << 2
-  const isFor = (host: Host, mem: Uint8Array, at: number): boolean =>
+  const macAt = (host: LabHost): number => (deviceRow(host.arena, host.ifindex) + DEV_MAC) << 2
+  const isFor = (host: LabHost, mem: Uint8Array, at: number): boolean =>
     isMulticast(mem, at) || sameMac(mem, at, host.arena.u8, macAt(host))
 
   /** A frame of the router's. */
@@ -49,7 +50,7 @@ export const createSegment = ({ router, skbs, port, kick }: SegmentDeps) => {
     for (const host of hosts) {
       if (!isFor(host, u8, at)) continue
       const twin = transferFrame(router, skbs, skb, host.arena, host.skbs)
-      if (twin !== 0) host.receive(twin)
+      if (twin !== 0) host.receive(twin, host.ifindex)
     }
     skbs.free(skb)
   }
@@ -74,7 +75,7 @@ export const createSegment = ({ router, skbs, port, kick }: SegmentDeps) => {
     for (const host of hosts) {
       if (host === sender || !isFor(host, arena.u8, at)) continue
       const twin = transferFrame(arena, sender.skbs, skb, host.arena, host.skbs)
-      if (twin !== 0) host.receive(twin)
+      if (twin !== 0) host.receive(twin, host.ifindex)
       isDelivered = !isMulticast(arena.u8, at)
     }
     if (isDelivered) return
@@ -89,7 +90,7 @@ export const createSegment = ({ router, skbs, port, kick }: SegmentDeps) => {
     ringPublish(i32, outgoing)
     kick(layout.nicThread)
   }
-  const addHost = (host: Host): void => {
+  const addHost = (host: LabHost): void => {
     hosts.push(host)
   }
   return { poll, flush, fromHost, addHost }

@@ -1,0 +1,11 @@
+/** Numbers that look random and are the same each time (mulberry32): for time that is not the machine's. */
+
+export const seeded = (seed: number): (() => number) => {
+  let state = seed | 0
+  return () => {
+    state = (state + 0x6d2b79f5) | 0
+    let t = Math.imul(state ^ (state >>> 15), 1 | state)
+    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t
+    return (t ^ (t >>> 14)) | 0
+  }
+}

@@ -1,0 +1,126 @@
+// Networks of hosts in one thread: sockets of Node's shapes in both families, over time that is turned by hand.
+
+import { afterEach, describe, expect, test } from 'bun:test'
+import { createNetwork } from '../../../workers/library/network.ts'
+import { realTime, virtualTime } from '../../../workers/library/time.ts'
+import { once } from '../../support/fake-host.ts'
+import { randomBytes, seeded } from '../../support/random.ts'
+
+const closers: (() => Promise<void>)[] = []
+afterEach(async () => {
+  for (const close of closers.splice(0)) await close()
+})
+
+const link = (...addresses: string[]) => [{ ifname: 'eth0', addresses }]
+const twoHosts = async (time = virtualTime(), netem = {}) => {
+  const network = createNetwork({ time })
+  closers.push(network.close)
+  const a = await network.host('a', { link: link('10.0.0.1/24', 'fd00::1/64') })
+  const b = await network.host('b', {
+    link: [{ ifname: 'eth0', addresses: ['10.0.0.2/24', 'fd00::2/64'], netem }],
+  })
+  await network.wire([a, 'eth0'], [b, 'eth0'])
+  return { network, time, a, b }
+}
+/** Until addresses of IPv6 are found to be nobody else's. */
+const DAD_MS = 3000
+
+describe.each(['10.0.0.2', 'fd00::2'])('to %s', (address) => {
+  test('a megabyte comes back from an echo over a bad wire', async () => {
+    const { time, a, b } = await twoHosts(virtualTime(3))
+    await time.run(DAD_MS)
+    await b.control.request({
+      type: 'RTM_NEWLINK',
+      flags: 0,
+      link: { ifname: 'eth0', netem: { delay: 10_000, jitter: 5000, loss: 2, duplicate: 2 } },
+    })
+    b.net.createServer({ allowHalfOpen: true }, (socket) => socket.pipe(socket)).listen(7)
+    const sent = randomBytes(seeded(1), 1 << 20)
+    const socket = a.net.connect({ port: 7, host: address })
+    socket.end(sent)
+    const heard = Buffer.concat(await time.until(socket.toArray()))
+    expect(heard.equals(sent)).toBe(true)
+  })
+
+  test('a datagram is answered', async () => {
+    const { time, a, b } = await twoHosts()
+    await time.run(DAD_MS)
+    const type = address.includes(':') ? 'udp6' : 'udp4'
+    const server = b.dgram.createSocket(type)
+    server.on('message', (bytes: Buffer, from: { port: number; address: string }) =>
+      server.send(`you said ${bytes}`, from.port, from.address)
+    )
+    server.bind(53)
+    const client = a.dgram.createSocket(type)
+    client.send('hello', 53, address)
+    expect(String(await time.until(once(client, 'message')))).toBe('you said hello')
+    server.close()
+    client.close()
+  })
+})
+
+test('virtual time stands until it is turned, and leaps', async () => {
+  const { time, a } = await twoHosts()
+  const start = time.nowUs()
+  await Bun.sleep(20)
+  expect(time.nowUs()).toBe(start)
+  const realMs = performance.now()
+  await time.run(3_600_000)
+  expect(time.nowUs()).toBe(start + 3_600_000_000)
+  expect(performance.now() - realMs).toBeLessThan(60_000)
+  // nobody is there: the last SYN is given up after two minutes of it
+  const socket = a.net.connect({ port: 7, host: '10.0.0.77' })
+  const error = await time.until(once<NodeJS.ErrnoException>(socket, 'error'))
+  expect(error.code).toBe('EHOSTUNREACH')
+  await expect(time.until(new Promise(() => {}), 1000)).rejects.toThrow('1000 ms of virtual time')
+})
+
+test('one seed is one run', async () => {
+  const play = async (seed: number): Promise<string> => {
+    const { time, a, b } = await twoHosts(virtualTime(seed), { delay: 1000, jitter: 900, loss: 10 })
+    await time.run(DAD_MS)
+    const from = time.nowUs()
+    b.net.createServer({ allowHalfOpen: true }, (socket) => socket.pipe(socket)).listen(7)
+    const socket = a.net.connect(7, '10.0.0.2')
+    const ports: number[] = []
+    socket.on('connect', () => ports.push(socket.localPort!))
+    socket.end(new Uint8Array(300_000))
+    await time.until(socket.toArray())
+    return `${ports} ${time.nowUs() - from}`
+  }
+  const first = await play(5)
+  expect(await play(5)).toBe(first)
+  expect(await play(6)).not.toBe(first)
+})
+
+test('in the time of the machine', async () => {
+  const { a, b } = await twoHosts(realTime() as ReturnType<typeof virtualTime>)
+  b.net.createServer((socket) => socket.end('now')).listen(7)
+  expect(String(Buffer.concat(await a.net.connect(7, '10.0.0.2').toArray()))).toBe('now')
+})
+
+test('a link without a wire has no carrier; a wire that is moved leaves the old end', async () => {
+  const { network, time, a, b } = await twoHosts()
+  const state = async (): Promise<string[]> => {
+    await time.run(1000)
+    const links = [a, b].map(({ control }) =>
+      control.request({ type: 'RTM_GETLINK', ifname: 'eth0' })
+    )
+    return (await Promise.all(links)).map(
+      (reply) => (reply as { item: { operstate: string } }).item.operstate
+    )
+  }
+  expect(await state()).toEqual(['UP', 'UP'])
+  const c = await network.host('c', { link: link('10.0.0.3/24') })
+  await network.wire([a, 'eth0'], [c, 'eth0'])
+  expect(await state()).toEqual(['UP', 'DOWN'])
+})
+
+test('a host that is refused says why; names are given once', async () => {
+  const { network } = await twoHosts()
+  await expect(network.host('d', { link: link('10.0.0.300/24') })).rejects.toThrow('d: ')
+  await expect(network.host('a')).rejects.toThrow('there is a host a already')
+  await expect(network.wire([{ name: 'x' }, 'eth0'], [{ name: 'a' }, 'eth0'])).rejects.toThrow(
+    'there is no host x'
+  )
+})

@@ -1,0 +1,174 @@
+/**
+ * A host in an event loop: a whole stack of its own, one worker, whose links' wires are its maker's, with applications in
+ * the same thread. The simulated hosts of the demo (lab/) and the networks of the library (network.ts) are made of these.
+ */
+import { createTextControl } from '../../core/control/text/control.ts'
+import type { StackConfig } from '../../core/control/text/messages.ts'
+import { fillSoftFeatures } from '../../core/dev/kinds/forward-skb.ts'
+import { SOFT_KINDS } from '../../core/dev/kinds/kinds.ts'
+import type { Carrier, LinkKind } from '../../core/dev/kinds/link-kind.ts'
+import { NETDEV_TX_OK } from '../../core/netdev/netdev.ts'
+import { createArena } from '../../core/shm/arena.ts'
+import {
+  type ArenaConfig,
+  G_GENERATION,
+  SMALL_ARENA,
+  THREAD_ACK,
+  THREAD_RUNNING,
+} from '../../core/shm/layout.ts'
+import { SKB_DEV } from '../../core/skb/skb.ts'
+import type { ServicesConfig } from '../../core/socket/services/services.ts'
+import { createStack } from '../../core/stack.ts'
+import { tcpInfo } from '../../core/transport/tcp/sock/tcp-info.ts'
+import { IPPROTO_TCP } from '../../core/wire/ipproto.ts'
+import { createAppNet } from '../app/net.ts'
+
+type HostDeps = {
+  name: string
+  nowUs: () => number
+  random: () => number
+  /** Asks the loop for another turn. */
+  schedule: () => void
+  /** A frame that a link of kind `wire` sends; it stays the host's. */
+  transmit: (skb: number, ifindex: number) => void
+  /** How the other end of a link is; without it all are up. */
+  carrier?: (ifindex: number) => Carrier
+  services?: Partial<ServicesConfig>
+  memory?: Partial<ArenaConfig>
+}
+/** How often control looks. */
+const LOOK_EVERY_US = 100_000
+
+export type Host = ReturnType<typeof createHost>
+
+export const createHost = (deps: HostDeps) => {
+  const { name, nowUs, random, schedule, transmit, carrier, services, memory } = deps
+  const arena = createArena({ ...SMALL_ARENA, ...memory, apps: 1 })
+  const { i32, layout } = arena
+  let ring: () => void = () => {}
+  const wake = (thread: number): void => {
+    if (thread === layout.appThread) ring()
+    else schedule()
+  }
+
+  const wire: LinkKind = {
+    name: 'wire',
+    data: [],
+    linkOps: () => ({
+      newlink({ row }) {
+        fillSoftFeatures(i32, row)
+        return { error: 0 }
+      },
+      dellink() {},
+      ...(carrier && { carrier }),
+    }),
+    startXmit:
+      ({ skbs }) =>
+      (skb) => {
+        transmit(skb, i32[skb + SKB_DEV])
+        skbs.free(skb)
+        return NETDEV_TX_OK
+      },
+  }
+  const kinds = [...SOFT_KINDS, wire]
+  const control = createTextControl({
+    arena,
+    random,
+    nowUs,
+    wake,
+    sockInfo: { [IPPROTO_TCP]: (sk) => tcpInfo(arena, sk, Math.floor(nowUs() / 1000) | 0) },
+    // the stack runs on this very thread: a turn of it is what control waits for
+    pause: () => {
+      poll()
+      return new Promise((resolve) => setImmediate(resolve))
+    },
+    kinds,
+  })
+  const stack = createStack({
+    arena,
+    thread: 0,
+    nowUs,
+    random,
+    secret: new Int32Array([random(), random()]),
+    wake,
+    services: { echo: false, discard: false, chargen: false, ...services },
+    kinds,
+  })
+  /** Frames from the wires, for the stack's next turn. */
+  let inbox: number[] = []
+  stack.napiAdd((weight) => {
+    const batch = inbox.slice(0, weight)
+    inbox = inbox.slice(weight)
+    for (const skb of batch) stack.receiveFrame(skb)
+    return batch.length
+  })
+  /** A frame from a wire; the host takes it over. */
+  const receive = (skb: number, ifindex: number): void => {
+    i32[skb + SKB_DEV] = ifindex
+    inbox.push(skb)
+    schedule()
+  }
+  /** One turn of the stack, which is also its quiescent point. Returns how much it did. */
+  const poll = (): number => {
+    const generation = i32[G_GENERATION]
+    if (generation !== i32[layout.threadBlocks + THREAD_ACK]) {
+      stack.refresh()
+      i32[layout.threadBlocks + THREAD_ACK] = generation
+    }
+    const work = stack.poll()
+    if (nowUs() >= lookAtUs) look()
+    return work
+  }
+  let lookAtUs = 0
+  /** Control hears what the stack and the wires have to tell. */
+  const look = (): void => {
+    lookAtUs = nowUs() + LOOK_EVERY_US
+    control.poll()
+  }
+  i32[layout.threadBlocks + THREAD_RUNNING] = 1
+
+  const app = createAppNet({
+    arena,
+    thread: layout.appThread,
+    wake,
+    bell: {
+      listen: (fn) => {
+        ring = fn
+      },
+      close: () => {
+        ring = () => {}
+      },
+    },
+  })
+  /** The number of a link. */
+  const ifindexOf = async (ifname: string): Promise<number> => {
+    const link = await control.request({ type: 'RTM_GETLINK', ifname })
+    if (link.error !== 0) throw new Error(`${name}: ${(link as { message: string }).message}`)
+    return (link as { item: { ifindex: number } }).item.ifindex
+  }
+  const close = async (): Promise<void> => {
+    app.close()
+    await control.close()
+  }
+  /** Its links, addresses and routes, in iproute2's words. */
+  const configure = async (config: StackConfig): Promise<void> => {
+    const reply = await control.request({ type: 'CONFIG_SET', config })
+    if (reply.error !== 0) throw new Error(`${name}: ${(reply as { message: string }).message}`)
+  }
+  return {
+    name,
+    arena,
+    control,
+    app,
+    skbs: stack.skbs,
+    /** Reads the clock: at the start of a turn, before frames come in. */
+    tick: stack.tick,
+    receive,
+    poll,
+    nextDelay: stack.nextDelay,
+    pending: stack.pending,
+    configure,
+    ifindexOf,
+    close,
+  }
+}
