@@ -93,6 +93,13 @@ describe('echo', () => {
     for (let k = 0; k < 200; k++) path.receive(icmpFrame(toRouter, fields, icmp.ICMP_ECHO, 0, k), 2)
     expect(path.sent).toHaveLength(200)
   })
+  test('drops a message of a type that nobody knows, in silence (RFC 1122 section 3.2.2)', () => {
+    const path = router()
+    path.receive(icmpFrame(toRouter, fields, 200, 0, 0), 2)
+    expect(path.sent).toHaveLength(0)
+    expect(path.counter(Mib.IcmpInErrors)).toBe(1)
+    expect(path.isAllReturned()).toBe(true)
+  })
   test('drops a wrong checksum', () => {
     const path = router()
     const frame = icmpFrame(toRouter, fields, icmp.ICMP_ECHO, 0, 1)
