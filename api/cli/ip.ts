@@ -1,7 +1,7 @@
 /** `softnet ip`: iproute2's options and objects. Each object is a file of its own. */
 import type { FamilyName } from '../../core/control/text/messages.ts'
 import type { Command } from './cli.ts'
-import { incomplete, UsageError } from './cli.ts'
+import { incomplete, inNetns, UsageError } from './cli.ts'
 import { ipAddr } from './ip-addr.ts'
 import type { IpObject } from './ip-object.ts'
 import { ipLink } from './ip-link.ts'
@@ -10,6 +10,7 @@ import { ipMonitor } from './ip-monitor.ts'
 import { ipMroute } from './ip-mroute.ts'
 import { ipNeigh } from './ip-neigh.ts'
 import { ipNetns } from './ip-netns.ts'
+import { ipNexthop } from './ip-nexthop.ts'
 import { ipRoute } from './ip-route.ts'
 import { ipRule } from './ip-rule.ts'
 import { createWords, matchWord } from './words.ts'
@@ -28,7 +29,7 @@ const OBJECTS: ReadonlyArray<readonly [name: string, run: IpObject]> = [
   ['monitor', ipMonitor],
   ['mroute', ipMroute],
   ['netns', ipNetns],
-  ['nexthop', notHere('nexthop')],
+  ['nexthop', ipNexthop],
 ]
 
 function notHere(object: string): IpObject {
@@ -38,9 +39,10 @@ function notHere(object: string): IpObject {
 }
 
 const HELP = `Usage: softnet ip [ OPTIONS ] OBJECT { COMMAND | help }
-where  OBJECT := { address | link | maddress | monitor | mroute | neighbour | netns | route | rule }
+where  OBJECT := { address | link | maddress | monitor | mroute | neighbour | netns |
+                      nexthop | route | rule }
        OPTIONS := { -j[son] | -p[retty] | -s[tatistics] | -d[etails] | -o[neline] | -br[ief] | -4 | -6 |
-                    -f[amily] { inet | inet6 } }
+                    -f[amily] { inet | inet6 } | -n[etns] NETNS }
 `
 
 export const ip: Command = async (args, cli) => {
@@ -53,6 +55,7 @@ export const ip: Command = async (args, cli) => {
     brief: false,
     family: undefined as FamilyName | undefined,
   }
+  let netns: string | undefined
   let at = 0
   for (; args[at]?.startsWith('-'); at++) {
     const option = args[at]!.replace(/^-+/, '')
@@ -69,6 +72,7 @@ export const ip: Command = async (args, cli) => {
         'oneline',
         'brief',
         'family',
+        'netns',
         'color',
         'numeric',
         'help',
@@ -80,7 +84,10 @@ export const ip: Command = async (args, cli) => {
       else if (name === 'pretty') options.pretty = true
       else if (name === 'oneline') options.oneline = true
       else if (name === 'brief') options.brief = true
-      else if (name === 'family') {
+      else if (name === 'netns') {
+        netns = args[++at]
+        if (netns === undefined) throw incomplete()
+      } else if (name === 'family') {
         const family = args[++at]
         if (family === undefined) throw incomplete()
         if (family !== 'inet' && family !== 'inet6')
@@ -106,5 +113,9 @@ export const ip: Command = async (args, cli) => {
   const run = OBJECTS.find(([known]) => known === name)?.[1]
   if (run === undefined) throw new UsageError(`Object "${object}" is unknown, try "ip help".`)
   const { family, ...rest } = options
-  return run(createWords(args.slice(at + 1)), { ...rest, ...(family && { family }) }, cli)
+  return run(
+    createWords(args.slice(at + 1)),
+    { ...rest, ...(family && { family }) },
+    inNetns(cli, netns)
+  )
 }
