@@ -22,7 +22,7 @@ const link = linkConfig
     ifname: (name ?? ifname)!,
   }))
 
-const stackFields = {
+export const stackFields = {
   link: z.array(link).optional(),
   route: z.array(routeSpec).optional(),
   rule: z.array(ruleSpec).optional(),
