@@ -10,11 +10,9 @@ import { stackFields } from './config.ts'
 import { sysctlValue } from './steering.ts'
 
 const wire = linkConfig.omit({ kind: true, data: true, name: true, ifname: true })
-const name = z
-  .string()
-  .regex(/^[a-z][a-z0-9-]{0,14}$/, {
-    error: (issue) => `"${String(issue.input)}" is no name of a host`,
-  })
+const name = z.string().regex(/^[a-z][a-z0-9-]{0,14}$/, {
+  error: (issue) => `"${String(issue.input)}" is no name of a host`,
+})
 
 const host = wire.extend({
   name,
@@ -39,11 +37,9 @@ const traffic = z.discriminatedUnion('kind', [
   z
     .strictObject({ kind: z.literal('stream'), ...said, to: ends, bytes: octets })
     .meta({ description: 'so many octets more over a connection that stays' }),
-  z
-    .strictObject({ kind: z.literal('packets'), ...said, packet: z.string() })
-    .meta({
-      description: 'a packet in the words of softnet trace --dry; each * is a number by chance',
-    }),
+  z.strictObject({ kind: z.literal('packets'), ...said, packet: z.string() }).meta({
+    description: 'a packet in the words of softnet trace --dry; each * is a number by chance',
+  }),
 ])
 
 export const scene = z

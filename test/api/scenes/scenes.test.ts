@@ -29,8 +29,8 @@ test('the document’s scene is one', () => {
 })
 
 test.each([
-  ['', '"title": string is required'],
-  [head, '"lan": array is required'],
+  ['', '"title": expected string'],
+  [head, '"lan": expected array'],
   [`${head}${lan(', mtu = "x"')}`, '"lan[0].host[0].mtu": expected number'],
   [`${head}${lan(', color = 1')}`, 'unknown field "lan[0].host[0].color".'],
   [`${head}${lan().replace('shop', 'Shop!')}`, '"Shop!" is no name of a host'],
