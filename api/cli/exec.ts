@@ -3,7 +3,7 @@ import type { NetnsItem } from '../endpoints/deps.ts'
 import type { Command } from './cli.ts'
 import { getItems, Refused, UsageError } from './cli.ts'
 
-const HELP = 'Usage: softnet exec [ --netns NAME ] -- COMMAND [ ARGUMENTS ]\n'
+const HELP = 'Usage: softnet exec [ --net NAME ] -- COMMAND [ ARGUMENTS ]\n'
 
 type Entered = NetnsItem & { readonly pid: number }
 const isEntered = (item: NetnsItem): item is Entered => item.pid !== undefined
@@ -36,8 +36,8 @@ export const exec: Command = async (args, cli) => {
       at++
       break
     }
-    if (word === '--netns') net = args[++at]
-    else if (word.startsWith('--netns=')) net = word.slice('--netns='.length)
+    if (word === '--net' || word === '--netns') net = args[++at]
+    else if (/^--net(ns)?=/.test(word)) net = word.slice(word.indexOf('=') + 1)
     else if (word === '-h' || word === '--help') {
       cli.out(HELP)
       return 0
