@@ -7,7 +7,7 @@ import type { NeighItem } from '../../core/control/text/messages.ts'
 import { NLM_F_CREATE, NLM_F_EXCL, NLM_F_REPLACE } from '../../core/control/nlm-flags.ts'
 import { neighJson } from '../iproute2/neigh.ts'
 import { unreadable } from '../problem.ts'
-import { address, ifname } from '../schemas/common.ts'
+import { address, ifname, queryFlag } from '../schemas/common.ts'
 import { neighBody, neighFilter, neighFlush, neighSpec } from '../schemas/link.ts'
 import { dumpOf, mustExist, readBody, readPath, sendChange, sendItem } from './change.ts'
 import type { Api, ApiEnv, AppDeps } from './deps.ts'
@@ -15,8 +15,14 @@ import { doc } from './doc.ts'
 import { readListQuery, sendList } from './list.ts'
 
 const tag = 'neighs'
-/** ip -j says null for a flag that is set. */
-const NEIGH_SHOWN = neighItem.extend({ router: z.null().optional(), proxy: z.null().optional() })
+/** A neighbour, or one that we answer for. */
+const either = { proxy: queryFlag.optional() }
+/** ip -j says null for a flag that is set, and no state of what we answer for. */
+const NEIGH_SHOWN = neighItem.extend({
+  router: z.null().optional(),
+  proxy: z.null().optional(),
+  state: neighItem.shape.state.optional(),
+})
 const PATH = '/links/:ifname/neighs/:dst'
 
 export const createNeighEndpoints = ({ control }: AppDeps): Api => {
@@ -25,6 +31,7 @@ export const createNeighEndpoints = ({ control }: AppDeps): Api => {
   const identity = (c: Context<ApiEnv, typeof PATH>) => ({
     dev: readPath(ifname, c.req.param('ifname')),
     dst: readPath(address, c.req.param('dst')),
+    proxy: c.req.query('proxy') === '1',
   })
 
   const list = (c: Context<ApiEnv>, dev?: string): Response => {
@@ -100,7 +107,13 @@ export const createNeighEndpoints = ({ control }: AppDeps): Api => {
 
   api.get(
     PATH,
-    doc('Shows a neighbour', { tag, like: 'ip neigh get', item: neighItem, shown: NEIGH_SHOWN }),
+    doc('Shows a neighbour', {
+      tag,
+      like: 'ip neigh get',
+      query: either,
+      item: neighItem,
+      shown: NEIGH_SHOWN,
+    }),
     (c) =>
       sendItem(c, control, { type: 'RTM_GETNEIGH', neigh: identity(c) }, (neigh: NeighItem) =>
         neighJson(neigh)
@@ -116,14 +129,15 @@ export const createNeighEndpoints = ({ control }: AppDeps): Api => {
       change: neighItem,
     }),
     async (c) => {
-      const neigh = { ...identity(c), ...(await readBody(c, neighBody)) }
+      const { dev, dst } = identity(c)
+      const neigh = { dev, dst, ...(await readBody(c, neighBody)) }
       const flags = mustExist(c) ? NLM_F_REPLACE : NLM_F_CREATE | NLM_F_REPLACE
       return sendChange(c, control, { type: 'RTM_NEWNEIGH', flags, neigh })
     }
   )
   api.delete(
     PATH,
-    doc('Deletes a neighbour', { tag, like: 'ip neigh del', change: z.null() }),
+    doc('Deletes a neighbour', { tag, like: 'ip neigh del', query: either, change: z.null() }),
     (c) => sendChange(c, control, { type: 'RTM_DELNEIGH', neigh: identity(c) })
   )
   return api

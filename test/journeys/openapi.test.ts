@@ -79,6 +79,7 @@ const CHANGES: readonly [method: string, path: string, body: unknown][] = [
     '/v1/neighs',
     { dev: 'veth0', dst: 'fd00:7::9', lladdr: '02:00:00:00:07:09', flags: ['router'] },
   ],
+  ['POST', '/v1/neighs', { dev: 'veth0', dst: '10.7.0.8', flags: ['proxy'] }],
   ['POST', '/v1/maddrs', { dev: 'veth0', link: '33:33:00:00:00:aa' }],
   ['PUT', '/v1/links/eth1/mvif', { role: 'static' }],
   ['PUT', '/v1/links/eth2/mvif', { role: 'static' }],
