@@ -10,7 +10,7 @@ import { startDaemon } from '../e2e/support/daemon.ts'
 import { toolPath } from '../support/tools.ts'
 
 const VERSION = '4.32.5'
-const VENV = `${root}/out/schemathesis-${VERSION}`
+const VENV = `${root}out/schemathesis-${VERSION}`
 const API = '127.0.0.1:7799'
 const TOKEN = 'schemathesis'
 const CHECKS = [
