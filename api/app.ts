@@ -14,7 +14,9 @@ import { createLinkEndpoints } from './endpoints/links.ts'
 import { createMaddrEndpoints } from './endpoints/maddrs.ts'
 import { createMrouteEndpoints } from './endpoints/mroutes.ts'
 import { createNeighEndpoints } from './endpoints/neighs.ts'
+import { createNexthopEndpoints } from './endpoints/nexthops.ts'
 import { createOpenapi } from './endpoints/openapi.ts'
+import { createNetnsEndpoints } from './endpoints/netns.ts'
 import { createProcEndpoints } from './endpoints/proc.ts'
 import { createRouteEndpoints } from './endpoints/routes.ts'
 import { createRuleEndpoints } from './endpoints/rules.ts'
@@ -52,6 +54,7 @@ export const createApp = (deps: AppDeps): Api => {
     createAddressEndpoints,
     createRouteEndpoints,
     createRuleEndpoints,
+    createNexthopEndpoints,
     createNeighEndpoints,
     createMaddrEndpoints,
     createMrouteEndpoints,
@@ -63,6 +66,7 @@ export const createApp = (deps: AppDeps): Api => {
     createWatchEndpoints,
     createCaptureEndpoints,
     createTraceEndpoints,
+    createNetnsEndpoints,
   ]
   for (const create of parts) app.route('/v1', create(deps))
   if (deps.debug && deps.throwInWorker) app.route('/v1', createDebugEndpoints(deps.throwInWorker))

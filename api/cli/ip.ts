@@ -2,7 +2,7 @@
 import type { FamilyName } from '../../core/control/text/messages.ts'
 import { runBatch } from './batch.ts'
 import type { Cli, Command } from './cli.ts'
-import { incomplete, UsageError } from './cli.ts'
+import { incomplete, inNetns, UsageError } from './cli.ts'
 import { ipAddr } from './ip-addr.ts'
 import type { IpObject, IpOptions } from './ip-object.ts'
 import { ipLink } from './ip-link.ts'
@@ -11,6 +11,7 @@ import { ipMonitor } from './ip-monitor.ts'
 import { ipMroute } from './ip-mroute.ts'
 import { ipNeigh } from './ip-neigh.ts'
 import { ipNetns } from './ip-netns.ts'
+import { ipNexthop } from './ip-nexthop.ts'
 import { ipRoute } from './ip-route.ts'
 import { ipRule } from './ip-rule.ts'
 import { VERSION } from './version.ts'
@@ -30,16 +31,23 @@ const OBJECTS: ReadonlyArray<readonly [name: string, run: IpObject | null]> = [
   ['monitor', ipMonitor],
   ['mroute', ipMroute],
   ['netns', ipNetns],
-  ['nexthop', null],
+  ['nexthop', ipNexthop],
 ]
 
 const HELP = `Usage: softnet ip [ OPTIONS ] OBJECT { COMMAND | help }
-where  OBJECT := { address | link | maddress | monitor | mroute | neighbour | netns | route | rule }
+where  OBJECT := { address | link | maddress | monitor | mroute | neighbour | netns |
+                      nexthop | route | rule }
        OPTIONS := { -j[son] | -p[retty] | -s[tatistics] | -d[etails] | -o[neline] | -br[ief] | -4 | -6 |
-                    -f[amily] { inet | inet6 } | -b[atch] FILE | -force | -V[ersion] }
+                    -f[amily] { inet | inet6 } | -n[etns] NETNS |
+                    -b[atch] FILE | -force | -V[ersion] }
 `
 
-type Read = { options: IpOptions; batch: { file?: string; force: boolean }; rest: string[] }
+type Read = {
+  options: IpOptions
+  netns: string | undefined
+  batch: { file?: string; force: boolean }
+  rest: string[]
+}
 
 /** In iproute2's order, which decides what an abbreviation means. */
 const OPTIONS = [
@@ -55,6 +63,7 @@ const OPTIONS = [
   'json',
   'color',
   'help',
+  'netns',
   'numeric',
   'Numeric',
   'pretty',
@@ -70,7 +79,7 @@ const readFamily = (word: string | undefined): FamilyName => {
 const readOptions = (args: readonly string[], cli: Cli): Read | null => {
   const on = new Set<string>()
   let family: FamilyName | undefined
-  let file: string | undefined
+  const valued: Record<string, string | undefined> = {}
   let at = 0
   for (; args[at]?.startsWith('-'); at++) {
     const option = args[at]!.replace(/^-+/, '')
@@ -81,9 +90,9 @@ const readOptions = (args: readonly string[], cli: Cli): Read | null => {
     const name = option === 'br' ? 'brief' : matchWord(option, OPTIONS)
     if (name === undefined) throw new UsageError(`Option "${args[at]}" is unknown, try "ip -help".`)
     if (name === 'family') family = readFamily(args[++at])
-    else if (name === 'batch') {
-      file = args[++at]
-      if (file === undefined) throw incomplete()
+    else if (name === 'batch' || name === 'netns') {
+      valued[name] = args[++at]
+      if (valued[name] === undefined) throw incomplete()
     } else on.add(name)
   }
   if (on.has('help')) cli.out(HELP)
@@ -98,8 +107,9 @@ const readOptions = (args: readonly string[], cli: Cli): Read | null => {
     brief: on.has('brief'),
     ...(family && { family }),
   }
+  const { batch: file, netns } = valued
   const batch = { force: on.has('force'), ...(file !== undefined && { file }) }
-  return { options, batch, rest: args.slice(at) }
+  return { options, netns, batch, rest: args.slice(at) }
 }
 
 const runObject = async (args: string[], options: IpOptions, cli: Cli) => {
@@ -123,10 +133,11 @@ const runObject = async (args: string[], options: IpOptions, cli: Cli) => {
 export const ip: Command = async (args, cli) => {
   const read = readOptions(args, cli)
   if (read === null) return 0
-  const { options, batch, rest } = read
+  const { options, netns, batch, rest } = read
   const { file, force } = batch
-  if (file === undefined) return runObject(rest, options, cli)
-  return runBatch({ file, force }, cli, (words) => runObject(words, options, cli))
+  const there = inNetns(cli, netns)
+  if (file === undefined) return runObject(rest, options, there)
+  return runBatch({ file, force }, cli, (words) => runObject(words, options, there))
 }
 
 /** What there is to ask of, by its longest name. */

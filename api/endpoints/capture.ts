@@ -31,6 +31,7 @@ const query = {
   limit: queryNumber.pipe(z.int().min(1)).optional(),
   direction: z.enum(['in', 'out', 'inout']).optional(),
   drops: queryFlag.optional(),
+  octets: queryFlag.optional(),
 }
 
 const captureItem = z.strictObject({
@@ -70,25 +71,31 @@ const pcapngWriter: MakeWriter = (snapLen, startUs) => ({
   ...createPcapng(snapLen, startUs, Date.now() * 1000),
   news: () => {},
 })
-const lineWriter: MakeWriter = (_snapLen, startUs) => {
-  const encoder = new TextEncoder()
-  const epochUs = Date.now() * 1000
-  let lines: string[] = []
-  return {
-    add: ({ timeUs, dev, cpu, direction, drop, length, bytes }) => {
-      const time = (epochUs + timeUs - startUs) / 1e6
-      const frame = dumpFrame(bytes, 0, bytes.length)
-      const item = { time, dev, cpu, direction, drop, length, frame }
-      lines.push(`${JSON.stringify(item)}\n`)
-    },
-    news: (lost) => void lines.push(`${JSON.stringify({ lost })}\n`),
-    take: () => {
-      const text = lines.join('')
-      lines = []
-      return encoder.encode(text)
-    },
+/** `octets`: each line has what was captured of the frame, in base64. */
+const lineWriter =
+  (octets: boolean): MakeWriter =>
+  (_snapLen, startUs) => {
+    const encoder = new TextEncoder()
+    const epochUs = Date.now() * 1000
+    let lines: string[] = []
+    return {
+      add: ({ timeUs, dev, cpu, direction, drop, length, bytes }) => {
+        const time = (epochUs + timeUs - startUs) / 1e6
+        const frame = dumpFrame(bytes, 0, bytes.length)
+        const item = {
+          ...{ time, dev, cpu, direction, drop, length, frame },
+          ...(octets && { octets: Buffer.from(bytes).toString('base64') }),
+        }
+        lines.push(`${JSON.stringify(item)}\n`)
+      },
+      news: (lost) => void lines.push(`${JSON.stringify({ lost })}\n`),
+      take: () => {
+        const text = lines.join('')
+        lines = []
+        return encoder.encode(text)
+      },
+    }
   }
-}
 
 export const createCaptureEndpoints = ({ control }: AppDeps): Api => {
   const api: Api = new Hono<ApiEnv>()
@@ -187,14 +194,14 @@ export const createCaptureEndpoints = ({ control }: AppDeps): Api => {
       media: { 'application/x-pcapng': z.string(), [NDJSON]: line },
     }),
     (c) => {
-      const { limit = Number.POSITIVE_INFINITY, ...spec } = check(
-        z.strictObject(query),
-        c.req.query(),
-        400
-      )
+      const {
+        limit = Number.POSITIVE_INFINITY,
+        octets = false,
+        ...spec
+      } = check(z.strictObject(query), c.req.query(), 400)
       const wantsLines = c.req.header('Accept')?.includes('application/x-ndjson') ?? false
       const keep = c.env?.keep ?? (() => () => {})
-      const body = stream(spec, limit, wantsLines ? lineWriter : pcapngWriter, keep)
+      const body = stream(spec, limit, wantsLines ? lineWriter(octets) : pcapngWriter, keep)
       return c.body(body, 200, {
         'Content-Type': wantsLines ? 'application/x-ndjson' : 'application/x-pcapng',
         'Cache-Control': 'no-store',

@@ -89,6 +89,6 @@ export const sysctlItem = z.strictObject({
 
 export const netnsItem = z.strictObject({
   name: z.string(),
-  pid: count,
+  pid: count.optional(),
   addresses: z.array(z.string()).readonly().optional(),
 } satisfies Shape<NetnsItem>)
