@@ -21,6 +21,20 @@ export type Cli = {
 /** Arguments after the command's name; the exit status, 0 when it says none. */
 export type Command = (args: string[], cli: Cli) => Promise<number | undefined>
 
+/** A row of the table of commands (commands.ts). */
+type Entry = {
+  readonly run: Command
+  /** In a line. */
+  readonly does: string
+  /** Of a command that leaves its --help to run.ts. */
+  readonly usage?: string
+  /** What it is about, each with a help of its own. */
+  readonly objects?: readonly string[]
+  /** It is a program of its own, which writes its --help to the terminal itself. */
+  readonly isProgram?: true
+}
+export type Commands = Readonly<Record<string, Entry>>
+
 /** The request was understood and refused: one line, exit status 1. */
 export class Refused extends Error {
   override readonly name = 'Refused'

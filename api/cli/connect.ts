@@ -49,11 +49,42 @@ const tokenFor = (endpoint: Endpoint, said: string | undefined, env: Env, uid: n
   return findToken(tokenPaths(endpoint.port, env, uid), formatEndpoint(endpoint))
 }
 
-type ConnectOptions = { token: string | undefined; env: Env; uid: number }
+const quote = (text: string): string =>
+  /^[\w@%+=:,./-]+$/.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`
+
+/** A request as a line for a shell; a token is named, not said. */
+export const curlLine = (
+  endpoint: Endpoint,
+  path: string,
+  { method = 'GET', headers, body }: RequestInit
+): string => {
+  const isUnix = endpoint.kind === 'unix'
+  const words = ['curl', ...(isUnix ? ['--unix-socket', quote(endpoint.path)] : [])]
+  if (method !== 'GET') words.push('-X', method)
+  for (const [name, value] of new Headers(headers))
+    words.push(
+      '-H',
+      name === 'authorization'
+        ? '"Authorization: Bearer $SOFTNET_TOKEN"'
+        : quote(`${name}: ${value}`)
+    )
+  if (typeof body === 'string') words.push('-d', quote(body))
+  return [...words, quote((isUnix ? 'http://localhost' : formatEndpoint(endpoint)) + path)].join(
+    ' '
+  )
+}
+
+type ConnectOptions = {
+  token: string | undefined
+  env: Env
+  uid: number
+  /** Hears each request as a line of curl. */
+  tell?: (curl: string) => void
+}
 
 export const createFetch = (
   places: readonly Endpoint[],
-  { token, env, uid }: ConnectOptions
+  { token, env, uid, tell }: ConnectOptions
 ): Fetch => {
   const ask = (endpoint: Endpoint, path: string, init: RequestInit): Promise<Response> => {
     const base = endpoint.kind === 'unix' ? 'http://localhost' : formatEndpoint(endpoint)
@@ -61,6 +92,7 @@ export const createFetch = (
     const headers = new Headers(init.headers)
     const bearer = tokenFor(endpoint, token, env, uid)
     if (bearer) headers.set('Authorization', `Bearer ${bearer}`)
+    tell?.(curlLine(endpoint, path, { ...init, headers }))
     return fetch(base + path, { ...init, ...unix, headers })
   }
   let chosen = places.length === 1 ? places[0] : undefined

@@ -20,6 +20,7 @@ import {
 } from '../iproute2/ethtool.ts'
 import type { Cli, Command } from './cli.ts'
 import { getJson, printJson, printLines, Refused, segment, send, UsageError } from './cli.ts'
+import { VERSION } from './version.ts'
 import { createWords, type Words } from './words.ts'
 
 const HELP = `Usage: softnet ethtool { -x | -l | -k | -g | -S | -i } DEV
@@ -29,6 +30,7 @@ const HELP = `Usage: softnet ethtool { -x | -l | -k | -g | -S | -i } DEV
        softnet ethtool -L DEV combined N
        softnet ethtool -K DEV FEATURE { on | off } ...
        softnet ethtool -G DEV [ rx N ] [ tx N ]
+       softnet ethtool --version
 `
 
 const LONG: Readonly<Record<string, string>> = {
@@ -186,6 +188,10 @@ export const ethtool: Command = async (args, cli) => {
   const given = words.peek()
   const option = given?.startsWith('-') ? (LONG[given] ?? given) : '-i'
   if (given?.startsWith('-')) words.next()
+  if (option === '--version') {
+    cli.out(`ethtool of softnet ${VERSION}\n`)
+    return 0
+  }
   if (option === '-h' || given === undefined) {
     ;(given === undefined ? cli.err : cli.out)(HELP)
     return given === undefined ? 2 : 0

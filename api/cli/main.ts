@@ -61,7 +61,12 @@ const main = async (argv: readonly string[]): Promise<number> => {
     places.push(endpoint)
   }
   const cli: Cli = {
-    fetch: createFetch(places, { token: options.token ?? env.SOFTNET_TOKEN, env, uid }),
+    fetch: createFetch(places, {
+      token: options.token ?? env.SOFTNET_TOKEN,
+      env,
+      uid,
+      ...(options.showCurl && { tell: (line) => err(`${line}\n`) }),
+    }),
     endpoint: describePlaces(places, uid),
     env,
     out,

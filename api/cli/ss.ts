@@ -4,12 +4,13 @@ import { type SsShow, ssSummary, ssText } from '../iproute2/ss.ts'
 import type { Cli, Command } from './cli.ts'
 import { getItems, inNetns, printJson, segment, send, UsageError } from './cli.ts'
 import { parseSsFilter, readSsState } from './ss-filter.ts'
+import { VERSION } from './version.ts'
 import { letters } from './words.ts'
 
 const HELP = `Usage: softnet ss [ OPTIONS ] [ state STATE ] [ FILTER ]
    -t tcp   -u udp   -w raw   -0 packet   -4 IPv4   -6 IPv6
    -a all   -l listening   -n numeric (always)   -H no header   -O one line   -s summary   -j JSON
-   -i internal information   -m memory   -e extended   -o timers   -K close what matches
+   -i internal information   -m memory   -e extended   -o timers   -K close what matches   -V version
    -N NETNS of a network namespace
    FILTER := { src | dst } ADDR[/LEN][:PORT] | { sport | dport } { = != < > <= >= } :PORT, joined by and, or, not, ( )
 `
@@ -37,6 +38,7 @@ const LONG: Readonly<Record<string, string>> = {
   processes: 'p',
   help: 'h',
   unix: 'x',
+  version: 'V',
 }
 const KNOWN = new Set([...Object.values(LONG)])
 
@@ -102,6 +104,10 @@ export const ss: Command = async (args, outside) => {
   const cli = inNetns(outside, netns)
   if (on.has('h')) {
     cli.out(HELP)
+    return 0
+  }
+  if (on.has('V')) {
+    cli.out(`ss utility, softnet ${VERSION}\n`)
     return 0
   }
   const chosen = Object.entries(PROTOCOL)

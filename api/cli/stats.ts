@@ -1,4 +1,4 @@
-/** `softnet nstat`, `sysctl`, `softnet-stat`, `dropwatch`, `memory`, `flows`: what is counted, one look at a time. */
+/** `softnet sysctl`, `softnet-stat`, `dropwatch`, `memory`, `flows`: what is counted, one look at a time. */
 import type {
   DropItem,
   FlowItem,
@@ -7,7 +7,6 @@ import type {
   WorkerItem,
 } from '../../core/control/text/messages.ts'
 import { SOFTNET_STAT } from '../../core/shm/softnet-stat.ts'
-import { nstatJson, nstatText } from '../iproute2/nstat.ts'
 import type { Cli, Command } from './cli.ts'
 import {
   getItems,
@@ -20,51 +19,8 @@ import {
   send,
   UsageError,
 } from './cli.ts'
+import { splitOptions } from './options.ts'
 import { table } from './table.ts'
-import { letters } from './words.ts'
-
-/** The options among the arguments, as letters or --names, and the rest. */
-const split = (args: readonly string[], known: string, command: string) => {
-  const on = new Set<string>()
-  const rest: string[] = []
-  for (const arg of args) {
-    const given = letters(arg)
-    if (given.length === 0) rest.push(arg)
-    for (const letter of given) {
-      if (!known.includes(letter)) throw new UsageError(`${command}: invalid option -- '${letter}'`)
-      on.add(letter)
-    }
-  }
-  return { on, rest }
-}
-
-/** A shell pattern, as nstat takes it. */
-const matches = (pattern: string, name: string): boolean =>
-  new RegExp(
-    `^${pattern
-      .replace(/[.+^${}()|[\]\\]/g, '\\$&')
-      .replaceAll('*', '.*')
-      .replaceAll('?', '.')}$`
-  ).test(name)
-
-export const nstat: Command = async (args, cli) => {
-  // -a and -s are how the original avoids its history; softnet keeps none.
-  const { on, rest } = split(
-    args.map((arg) => (arg === '--json' ? '-j' : arg === '--zeros' ? '-z' : arg)),
-    'azsjpn',
-    'nstat'
-  )
-  const { kernel } = await getJson<{ kernel: Record<string, number> }>(cli, '/v1/nstat')
-  const counters = Object.fromEntries(
-    Object.entries(kernel).filter(
-      ([name]) => rest.length === 0 || rest.some((pattern) => matches(pattern, name))
-    )
-  )
-  const withZeros = on.has('z')
-  if (cli.json || on.has('j')) printJson(cli, nstatJson(counters, withZeros), on.has('p'))
-  else printLines(cli, [nstatText(counters, withZeros)])
-  return 0
-}
 
 const sysctlName = (text: string): string => (text.includes('/') ? text.replaceAll('/', '.') : text)
 
@@ -105,7 +61,7 @@ const getSysctl = async (cli: Cli, name: string): Promise<SysctlItem> => {
 }
 
 export const sysctl: Command = async (args, cli) => {
-  const { on, rest } = split(args, 'wanjAXeq', 'sysctl')
+  const { on, rest } = splitOptions(args, 'wanjAXeq', 'sysctl')
   const isAll = on.has('a') || on.has('A')
   if (!isAll && rest.length === 0)
     throw new UsageError('Usage: softnet sysctl [ -a | -w ] [ -n ] NAME[=VALUE] ...')

@@ -1,6 +1,6 @@
 /** Counters as nstat prints them. iproute2: misc/nstat.c. */
 
-/** Without -z, what is 0 is left out. The last column is the rate, which needs a history that we do not keep. */
+/** Without -z, what is 0 is left out. The last column is the rate, which only its daemon knows. */
 export const nstatText = (counters: Readonly<Record<string, number>>, withZeros: boolean): string =>
   [
     '#kernel',

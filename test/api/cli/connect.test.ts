@@ -1,7 +1,7 @@
 import { afterAll, afterEach, expect, test } from 'bun:test'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { createFetch, describePlaces, isGone } from '../../../api/cli/connect.ts'
+import { createFetch, curlLine, describePlaces, isGone } from '../../../api/cli/connect.ts'
 import { parseEndpoint } from '../../../api/cli/endpoint.ts'
 import { tokenLink, writeTokenFile } from '../../../api/token-file.ts'
 
@@ -63,4 +63,25 @@ test('the token is the one that was said, else the one of the file for this very
   expect(await to(port)).toBe('own Bearer filed')
   expect(await to(port, 'said')).toBe('own Bearer said')
   expect(await to(other)).toBe('other no token')
+})
+
+test.each([
+  [
+    { kind: 'unix', path: '/run/s.sock' },
+    '/v1/links',
+    {},
+    'curl --unix-socket /run/s.sock http://localhost/v1/links',
+  ],
+  [
+    { kind: 'tcp', host: '127.0.0.1', port: 7777, tls: false },
+    '/v1/routes?append=1',
+    {
+      method: 'POST',
+      headers: { Authorization: 'Bearer secret', 'Content-Type': 'application/json' },
+      body: `{"dst":"10.0.0.0/8","dev":"it's"}`,
+    },
+    `curl -X POST -H "Authorization: Bearer $SOFTNET_TOKEN" -H 'content-type: application/json' -d '{"dst":"10.0.0.0/8","dev":"it'\\''s"}' 'http://127.0.0.1:7777/v1/routes?append=1'`,
+  ],
+] as const)('a request as a line of curl: %j %s', (endpoint, path, init, line) => {
+  expect(curlLine(endpoint, path, init)).toBe(line)
 })

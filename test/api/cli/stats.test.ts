@@ -62,14 +62,14 @@ L4 bytes 2 & 3 [TCP/UDP dst port]
 `,
   ],
   [
-    'nstat Tcp*',
-    '#kernel\nTcpActiveOpens                  1                  0.0\nTcpCurrEstab                    2                  0.0\nTcpExtTCPTimeouts               3                  0.0\n',
+    'nstat -as Tcp*',
+    '#kernel\nTcpActiveOpens                  1                  0.0\nTcpExtTCPTimeouts               3                  0.0\n',
   ],
   [
-    'nstat -az IpExtInO* IpExtInNoR*',
+    'nstat -asz IpExtInO* IpExtInNoR*',
     '#kernel\nIpExtInNoRoutes                 0                  0.0\nIpExtInOctets                   1276               0.0\n',
   ],
-  ['nstat -j IpExt*', '{"kernel":{"IpExtInOctets":1276}}\n'],
+  ['nstat -asj IpExt*', '{"kernel":{"IpExtInOctets":1276}}\n'],
   [
     'sysctl net.ipv4.ip_forward net/ipv4/ip_default_ttl',
     'net.ipv4.ip_forward = 1\nnet.ipv4.ip_default_ttl = 64\n',

@@ -59,14 +59,14 @@ export const createSoftnet = (
     headers: Record<string, string> = {}
   ) => json(path, { method, headers, ...(body !== undefined && { body: JSON.stringify(body) }) })
   /** Runs a command line; words are split at blanks. */
-  const cli = async (line: string) => {
+  const cli = async (line: string, env: Readonly<Record<string, string>> = {}) => {
     let [out, err] = ['', '']
     const words = line.split(' ').filter((word) => word !== '')
     const isJson = words[0] === '-j'
     const status = await run(isJson ? words.slice(1) : words, {
       fetch: request,
       endpoint: 'unix:/test.sock',
-      env: {},
+      env,
       out: (text) => {
         out += text
       },
