@@ -7,16 +7,24 @@ const PACKAGE_OF = {
   arping: 'iputils-arping',
   chromium: 'chromium',
   curl: 'curl',
+  dnsmasq: 'dnsmasq-base',
   ethtool: 'ethtool',
   ip: 'iproute2',
   iperf3: 'iperf3',
+  mount: 'mount',
   ping: 'iputils-ping',
   radvd: 'radvd',
   rdisc6: 'ndisc6',
+  'redis-server': 'redis-server',
+
   socat: 'socat',
+  ssh: 'openssh-client',
+  'ssh-keygen': 'openssh-client',
+  sshd: 'openssh-server',
   tcpdump: 'tcpdump',
   tracepath: 'iputils-tracepath',
   traceroute: 'traceroute',
+  unshare: 'util-linux',
 } as const
 
 export type Tool = keyof typeof PACKAGE_OF

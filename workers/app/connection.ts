@@ -85,6 +85,7 @@ export class AppConnection implements Endpoint {
   #next: (() => void) | null = null
   #offset = 0
   #isWaiting = false
+  #isSoon = false
   /** Words of the record that told them: made text of when somebody asks. */
   #ends: Int32Array | undefined
   #local: AddressInfo | undefined
@@ -133,6 +134,10 @@ export class AppConnection implements Endpoint {
   /** Bytes that the worker's protocol has not taken yet, here or on the way. */
   get untaken(): number {
     return this.queued + this.#inFlight
+  }
+  /** More may be written: the worker is about to take what is here. */
+  get hasRoom(): boolean {
+    return this.untaken < SEND_WINDOW
   }
   get bytesTaken(): number {
     return this.bytesWritten - this.#inFlight
@@ -205,9 +210,22 @@ export class AppConnection implements Endpoint {
 
   /** Writes `bytes`, which stay the connection's until they are taken. */
   write(bytes: Uint8Array): void {
-    if (bytes.length === 0 || this.#state === State.closed) return
+    if (this.#enqueue(bytes)) this.#pump()
+  }
+  /** As write, in one piece with what else is written in this turn: small pieces are no small segments. */
+  writeSoon(bytes: Uint8Array): void {
+    if (!this.#enqueue(bytes) || this.#isSoon) return
+    this.#isSoon = true
+    queueMicrotask(this.#soon)
+  }
+  #enqueue(bytes: Uint8Array): boolean {
+    if (bytes.length === 0 || this.#state === State.closed) return false
     this.#queue.push(bytes)
     this.queued += bytes.length
+    return true
+  }
+  readonly #soon = (): void => {
+    this.#isSoon = false
     this.#pump()
   }
   /**
@@ -301,6 +319,7 @@ export class AppConnection implements Endpoint {
   }
   /** Closes now: what the protocol has taken is still sent. */
   close(): void {
+    if (this.#isSoon) this.#pump()
     this.#close(CLOSE_NOW)
   }
   /** Closes once all that was written is taken. */

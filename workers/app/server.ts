@@ -17,11 +17,21 @@ export class AppServer extends AppListener {
   }
   protected override take(connection: AppConnection): void {
     const allowHalfOpen = this.#allowHalfOpen
-    this.emit('connection', new AppSocket(this.#engine, { allowHalfOpen }, connection))
+    const socket = new AppSocket(this.#engine, { allowHalfOpen }, connection)
+    socket.server = this
+    this.emit('connection', socket)
   }
   getConnections(callback: (error: Error | null, count: number) => void): void {
     const { live } = this
     queueMicrotask(() => callback(null, live))
+  }
+  get connections(): number {
+    return this.live
+  }
+  [Symbol.asyncDispose](): Promise<void> {
+    return new Promise((resolve, reject) =>
+      this.close((error) => (error === undefined ? resolve() : reject(error)))
+    )
   }
   ref(): this {
     return this

@@ -4,12 +4,19 @@
  */
 import { Duplex, type DuplexOptions } from 'node:stream'
 import { Errno } from '../../core/base/errno.ts'
-import { SO_KEEPALIVE, SOL_SOCKET, TCP_NODELAY } from '../../core/socket/socket-constants.ts'
+import {
+  IP_TOS,
+  IPPROTO_IP,
+  SO_KEEPALIVE,
+  SOL_SOCKET,
+  TCP_NODELAY,
+} from '../../core/socket/socket-constants.ts'
 import { IPPROTO_TCP } from '../../core/wire/ipproto.ts'
 import { wordsOf, type AddressInfo } from './address.ts'
 import { AppConnection, SEGMENT, type ConnectionUser } from './connection.ts'
 import type { Engine } from './engine.ts'
 import { netError } from './errors.ts'
+import type { AppServer } from './server.ts'
 
 type Callback = (error?: Error | null) => void
 
@@ -38,12 +45,15 @@ let nextWorker = 0
 export class AppSocket extends Duplex implements ConnectionUser {
   connecting = false
   timeout = 0
+  /** The server that accepted it. */
+  server: AppServer | undefined
   readonly #engine: Engine
   readonly #connection: AppConnection
   /** The address that connect() was given. */
   #asked: AddressInfo | undefined
   #written: Callback | null = null
   #timer: Timer | undefined
+  #tos = 0
   #aborting = false
   #ending = false
   #finished: Callback | null = null
@@ -103,18 +113,30 @@ export class AppSocket extends Duplex implements ConnectionUser {
   get bufferSize() {
     return this.writableLength + this.#connection.untaken - this.#connection.queued
   }
+  /** All the addresses that connect() has tried: there is one. */
+  get autoSelectFamilyAttemptedAddresses(): string[] {
+    return this.#asked === undefined ? [] : [`${this.#asked.address}:${this.#asked.port}`]
+  }
   address(): AddressInfo | Record<string, never> {
     return this.#connection.local ?? {}
   }
 
   setNoDelay(on = true): this {
-    return this.#option(IPPROTO_TCP, TCP_NODELAY, on)
+    return this.#option(IPPROTO_TCP, TCP_NODELAY, on ? 1 : 0)
   }
   setKeepAlive(on = false): this {
-    return this.#option(SOL_SOCKET, SO_KEEPALIVE, on)
+    return this.#option(SOL_SOCKET, SO_KEEPALIVE, on ? 1 : 0)
   }
-  #option(level: number, name: number, on: boolean): this {
-    this.#connection.setOption(level, name, on ? 1 : 0)
+  /** What goes into the headers of both families. */
+  setTypeOfService(tos: number): this {
+    this.#tos = tos
+    return this.#option(IPPROTO_IP, IP_TOS, tos)
+  }
+  getTypeOfService(): number {
+    return this.#tos
+  }
+  #option(level: number, name: number, value: number): this {
+    this.#connection.setOption(level, name, value)
     return this
   }
   setTimeout(ms: number, callback?: () => void): this {
@@ -200,21 +222,20 @@ export class AppSocket extends Duplex implements ConnectionUser {
   // What is written.
 
   override _write(chunk: Buffer, _encoding: BufferEncoding, done: Callback): void {
-    this.#connection.write(chunk)
+    this.#connection.writeSoon(chunk)
     this.#await(done)
   }
   override _writev(writes: { chunk: Buffer }[], done: Callback): void {
-    for (const { chunk } of writes) this.#connection.write(chunk)
+    for (const { chunk } of writes) this.#connection.writeSoon(chunk)
     this.#await(done)
   }
-  /** More is asked for when this is on its way. */
   #await(done: Callback): void {
-    if (this.#connection.queued === 0) done()
+    if (this.#connection.hasRoom) done()
     else this.#written = done
   }
   taken(): void {
     this.#active()
-    if (this.#connection.queued > 0) return
+    if (!this.#connection.hasRoom) return
     const done = this.#written
     this.#written = null
     done?.()
