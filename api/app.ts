@@ -4,7 +4,6 @@
  */
 import { Hono } from 'hono'
 import { HTTPException } from 'hono/http-exception'
-import { openAPIRouteHandler } from 'hono-openapi'
 import { authenticate } from './auth.ts'
 import { BODY_LIMITS, readBodies } from './body.ts'
 import { createAddressEndpoints } from './endpoints/addresses.ts'
@@ -15,6 +14,8 @@ import { createLinkEndpoints } from './endpoints/links.ts'
 import { createMaddrEndpoints } from './endpoints/maddrs.ts'
 import { createMrouteEndpoints } from './endpoints/mroutes.ts'
 import { createNeighEndpoints } from './endpoints/neighs.ts'
+import { createOpenapi } from './endpoints/openapi.ts'
+import { createNetnsEndpoints } from './endpoints/netns.ts'
 import { createProcEndpoints } from './endpoints/proc.ts'
 import { createRouteEndpoints } from './endpoints/routes.ts'
 import { createRuleEndpoints } from './endpoints/rules.ts'
@@ -63,25 +64,12 @@ export const createApp = (deps: AppDeps): Api => {
     createWatchEndpoints,
     createCaptureEndpoints,
     createTraceEndpoints,
+    createNetnsEndpoints,
   ]
   for (const create of parts) app.route('/v1', create(deps))
   if (deps.debug && deps.throwInWorker) app.route('/v1', createDebugEndpoints(deps.throwInWorker))
   app.route('/', createServiceEndpoints(deps))
-  app.get(
-    '/openapi.json',
-    openAPIRouteHandler(app, {
-      documentation: {
-        info: {
-          title: 'softnet',
-          version: deps.version,
-          description: 'The API of the softnet daemon.',
-        },
-        components: { securitySchemes: { bearer: { type: 'http', scheme: 'bearer' } } },
-        // Either nothing (the unix socket; reading over loopback) or a token.
-        security: [{}, { bearer: [] }],
-      },
-    })
-  )
+  app.get('/openapi.json', createOpenapi(app, deps.version))
   app.route('/', createPages())
 
   app.notFound((c) => answerUnknown(app, c))

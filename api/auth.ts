@@ -37,7 +37,7 @@ const isSame = (a: Uint8Array, b: Uint8Array): boolean => {
   return difference === 0
 }
 
-const scopeNeeded = (method: string, path: string): Scope => {
+export const scopeNeeded = (method: string, path: string): Scope => {
   if (CAPTURES.test(path)) return 'capture'
   return isRead(method) ? 'read' : 'write'
 }

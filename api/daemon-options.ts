@@ -4,7 +4,7 @@
  * api/cli/run-daemon.ts's. Types only; workers/daemon.ts may import them.
  */
 import type { Control } from '../core/control/text/messages.ts'
-import type { NetnsItem } from './endpoints/deps.ts'
+import type { AppDeps, NetnsItem } from './endpoints/deps.ts'
 import type { Config } from './schemas/config.ts'
 
 export type TapOption = {
@@ -13,14 +13,19 @@ export type TapOption = {
   readonly address?: string
 }
 
+type DemoOptions = {
+  /** Path of the module that exports createHostApi, the API of a simulated host. */
+  readonly hostApi: string
+}
+
 export type DaemonOptions = {
   /** The TOML file's content, checked; {} when there is none. */
   readonly config: Config
   readonly workers: number
   readonly steering: 'rps' | 'multiqueue'
   readonly taps: readonly TapOption[]
-  /** Hosts and traffic of the demo. */
-  readonly demo: boolean
+  /** Hosts and traffic of the demo; null: none. */
+  readonly demo: DemoOptions | null
   /** Pins worker i to CPU i. */
   readonly pin: boolean
   /** Workers take the order to throw. */
@@ -36,6 +41,7 @@ export type DaemonOptions = {
 export type Daemon = {
   readonly control: Control
   readonly netns: () => readonly NetnsItem[]
+  readonly askNetns?: AppDeps['askNetns']
   /** null when every thread runs; else what is missing. */
   readonly notReady: () => string | null
   readonly throwInWorker: (worker: number) => boolean

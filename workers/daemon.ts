@@ -30,6 +30,7 @@ import { type AppNet, createAppNet } from './app/net.ts'
 import { type AppThreadData, STOP } from './app/thread-data.ts'
 import { KINDS, kindsOf } from './kinds.ts'
 import { addLans, addUserLink, hints, namespaceOptions } from './lab/demo.ts'
+import { createHostCalls } from './lab/host-calls.ts'
 import type { LabData } from './lab/lab-data.ts'
 import { monotonicUs } from './os/clock.ts'
 import { createLog } from './log.ts'
@@ -51,7 +52,8 @@ export type DaemonOptions = {
   readonly workers: number
   readonly steering: 'rps' | 'multiqueue'
   readonly taps: readonly { readonly name: string; readonly address?: string }[]
-  readonly demo: boolean
+  /** The demo's hosts and traffic, with the module that exports createHostApi; null: none. */
+  readonly demo: { readonly hostApi: string } | null
   readonly pin: boolean
   readonly debug: boolean
   /** Folder in which changes are kept; null: they are not. */
@@ -164,10 +166,10 @@ export const startDaemon = async (options: DaemonOptions) => {
     if (state === null) await configure(control, options)
     else await restore(control, state, options, say)
     const { hostApp } = options
-    const lines =
-      options.demo && hostApp !== null
-        ? await addDemo({ arena, control, namespaces, start, dataFor, hostApp })
-        : []
+    const demo =
+      options.demo !== null && hostApp !== null
+        ? await addDemo({ arena, control, namespaces, start, dataFor, hostApp, ...options.demo })
+        : null
     if (services.http && hostApp !== null) {
       const data: AppThreadData = {
         ...dataFor(layout.appThread + APP_HTTP),
@@ -186,10 +188,14 @@ export const startDaemon = async (options: DaemonOptions) => {
     return {
       control: control as Control,
       attach,
-      hints: lines,
+      hints: demo?.lines ?? [],
       failed: failed.promise,
       stop,
-      netns: () => [...namespaces.values()].map(({ name, pid }) => ({ name, pid })),
+      netns: () => [
+        ...[...namespaces.values()].map(({ name, pid }) => ({ name, pid })),
+        ...(demo?.hosts ?? []),
+      ],
+      ...(demo !== null && { askNetns: demo.askHost }),
       notReady: () => missingThread(arena),
       throwInWorker: (worker: number): boolean =>
         options.debug &&
@@ -271,30 +277,26 @@ type DemoDeps = {
   start: (entry: string, data: ThreadData) => Promise<Thread>
   dataFor: (thread: number) => ThreadData
   hostApp: string
+  hostApi: string
 }
 
 /** The simulated hosts, and a namespace to try the router from, where the system lets us make one. */
-const addDemo = async ({
-  arena,
-  control,
-  namespaces,
-  start,
-  dataFor,
-  hostApp,
-}: DemoDeps): Promise<string[]> => {
+const addDemo = async ({ arena, control, namespaces, start, dataFor, ...modules }: DemoDeps) => {
   const peer = arena.layout.appThread + APP_LAB
   const lans = await addLans(control, peer)
-  const data: LabData = { ...dataFor(peer), lans, hostApp, traffic: true }
-  await start('./lab/main.ts', data)
+  const data: LabData = { ...dataFor(peer), lans, ...modules, traffic: true }
+  const { worker } = await start('./lab/main.ts', data)
+  const askHost = createHostCalls(worker)
+  const hosts = lans.flatMap((lan) =>
+    lan.hosts.map(({ name, address }) => ({ name, addresses: [address] }))
+  )
   try {
     const namespace = await createNamespace(namespaceOptions)
     namespaces.set(namespace.name, namespace)
     await addUserLink(control)
-    return hints(true)
+    return { hosts, askHost, lines: hints(true) }
   } catch (error) {
-    return [
-      ...hints(false),
-      `softnet: no namespace to run programs in: ${(error as Error).message}`,
-    ]
+    const why = `softnet: no namespace to run programs in: ${(error as Error).message}`
+    return { hosts, askHost, lines: [...hints(false), why] }
   }
 }

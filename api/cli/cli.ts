@@ -62,6 +62,16 @@ const refuse = async (response: Response): Promise<never> => {
   throw new Refused(problemLine(problem, response.status), response.status)
 }
 
+/** The same, in a network namespace: every path of the API is there once more, below its name. */
+export const inNetns = (cli: Cli, name: string | undefined): Cli =>
+  name === undefined
+    ? cli
+    : {
+        ...cli,
+        fetch: (path, init) =>
+          cli.fetch(path.replace(/^\/v1\//, `/v1/netns/${encodeURIComponent(name)}/`), init),
+      }
+
 const query = (params: Readonly<Record<string, string | number | undefined>>): string => {
   const given = Object.entries(params).filter(
     (entry): entry is [string, string | number] => entry[1] !== undefined

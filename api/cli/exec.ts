@@ -3,17 +3,26 @@ import type { NetnsItem } from '../endpoints/deps.ts'
 import type { Command } from './cli.ts'
 import { getItems, Refused, UsageError } from './cli.ts'
 
-const HELP = 'Usage: softnet exec [ --net NAME ] -- COMMAND [ ARGUMENTS ]\n'
+const HELP = 'Usage: softnet exec [ --netns NAME ] -- COMMAND [ ARGUMENTS ]\n'
 
-const choose = (items: readonly NetnsItem[], name: string | undefined): NetnsItem => {
-  if (items.length === 0)
+type Entered = NetnsItem & { readonly pid: number }
+const isEntered = (item: NetnsItem): item is Entered => item.pid !== undefined
+
+/** Programs run in namespaces of the kernel; a simulated host runs none. */
+const choose = (all: readonly NetnsItem[], name: string | undefined): Entered => {
+  const items = all.filter(isEntered)
+  if (name === undefined && items.length === 0)
     throw new Refused('softnet: the daemon has no network namespace to run programs in')
-  const names = items.map((item) => item.name).join(', ')
   if (name === undefined) return items[0]!
-  const found = items.find((item) => item.name === name)
+  const found = all.find((item) => item.name === name)
+  const names = items.map((item) => item.name).join(', ')
   if (found === undefined)
     throw new Refused(
       `Cannot open network namespace "${name}": No such file or directory (there is ${names})`
+    )
+  if (!isEntered(found))
+    throw new Refused(
+      `softnet: "${name}" is a simulated host, which runs no programs (there is ${names})`
     )
   return found
 }
@@ -27,8 +36,8 @@ export const exec: Command = async (args, cli) => {
       at++
       break
     }
-    if (word === '--net') net = args[++at]
-    else if (word.startsWith('--net=')) net = word.slice('--net='.length)
+    if (word === '--netns' || word === '--net') net = args[++at]
+    else if (/^--net(ns)?=/.test(word)) net = word.slice(word.indexOf('=') + 1)
     else if (word === '-h' || word === '--help') {
       cli.out(HELP)
       return 0

@@ -18,9 +18,9 @@ import type { IpObject, IpOptions } from './ip-object.ts'
 import { garbage, matchWord, unknownCommand, type Words } from './words.ts'
 
 const HELP = `Usage: softnet ip neigh { add | replace | change } ADDR lladdr LLADDR dev DEV [ nud STATE ] [ router ] [ proxy ]
-       softnet ip neigh delete ADDR dev DEV
-       softnet ip neigh get ADDR dev DEV
-       softnet ip neigh { show | flush } [ to ADDR ] [ dev DEV ] [ nud STATE ]
+       softnet ip neigh delete [ proxy ] ADDR dev DEV
+       softnet ip neigh get [ proxy ] ADDR dev DEV
+       softnet ip neigh { show | flush } [ proxy ] [ to ADDR ] [ dev DEV ] [ nud STATE ]
 `
 
 /** What `ip neigh flush` leaves alone unless it is told the state. */
@@ -38,23 +38,26 @@ const readSelection = (words: Words) => {
   let dev: string | undefined
   let dst: string | undefined
   let state: NudState[] | undefined
+  let isProxy = false
   while (!words.isEmpty()) {
     const word = words.next()
     if (word === 'dev') dev = words.next()
     else if (word === 'nud') state = [...(state ?? []), ...readState(words.next())]
+    else if (word === 'proxy') isProxy = true
     else if (word === 'to') dst = words.next()
     else if (word !== 'all') dst = word
   }
-  return { dev, dst, state }
+  return { dev, dst, state, isProxy }
 }
 
 const show = async (words: Words, options: IpOptions, cli: Cli): Promise<number> => {
-  const { dev, dst, state } = readSelection(words)
+  const { dev, dst, state, isProxy } = readSelection(words)
   const neighs = await getItems<NeighItem>(cli, '/v1/neighs', {
     dev,
     dst,
     state: state?.join(','),
     family: options.family,
+    proxy: isProxy ? '1' : undefined,
   })
   // ip shows what it knows nothing of only when asked for.
   const shown = neighs.filter(
@@ -99,9 +102,10 @@ const change = async (
   if (parseAddr(dst) === null)
     throw new UsageError(`Error: any valid address is expected rather than "${dst}".`)
   const path = `/v1/links/${segment(dev)}/neighs/${segment(dst)}`
-  if (verb === 'delete') await send(cli, 'DELETE', path)
+  const either = neigh.flags?.includes('proxy') ? `${path}?proxy=1` : path
+  if (verb === 'delete') await send(cli, 'DELETE', either)
   else if (verb === 'get') {
-    const found = await getJson<NeighItem>(cli, path)
+    const found = await getJson<NeighItem>(cli, either)
     const how: NeighShow = { stats: options.stats }
     if (options.json) printJson(cli, [neighJson(found, how)], options.pretty)
     else printLines(cli, [neighText(found, how)])
@@ -112,11 +116,12 @@ const change = async (
 
 const flush = async (words: Words, options: IpOptions, cli: Cli): Promise<number> => {
   if (words.isEmpty()) throw new UsageError('Flush requires arguments.')
-  const { dev, dst, state } = readSelection(words)
+  const { dev, dst, state, isProxy } = readSelection(words)
   await send(cli, 'POST', '/v1/neighs:flush', {
     ...(dev && { dev }),
     ...(dst && { dst }),
     ...(options.family && { family: options.family }),
+    ...(isProxy && { proxy: true }),
     state: state ?? NUD_STATES.filter((name) => !KEPT_BY_FLUSH.includes(name)),
   })
   return 0

@@ -1,7 +1,7 @@
 /** `softnet ip`: iproute2's options and objects. Each object is a file of its own. */
 import type { FamilyName } from '../../core/control/text/messages.ts'
 import type { Command } from './cli.ts'
-import { incomplete, UsageError } from './cli.ts'
+import { incomplete, inNetns, UsageError } from './cli.ts'
 import { ipAddr } from './ip-addr.ts'
 import type { IpObject } from './ip-object.ts'
 import { ipLink } from './ip-link.ts'
@@ -40,7 +40,7 @@ function notHere(object: string): IpObject {
 const HELP = `Usage: softnet ip [ OPTIONS ] OBJECT { COMMAND | help }
 where  OBJECT := { address | link | maddress | monitor | mroute | neighbour | netns | route | rule }
        OPTIONS := { -j[son] | -p[retty] | -s[tatistics] | -d[etails] | -o[neline] | -br[ief] | -4 | -6 |
-                    -f[amily] { inet | inet6 } }
+                    -f[amily] { inet | inet6 } | -n[etns] NETNS }
 `
 
 export const ip: Command = async (args, cli) => {
@@ -53,6 +53,7 @@ export const ip: Command = async (args, cli) => {
     brief: false,
     family: undefined as FamilyName | undefined,
   }
+  let netns: string | undefined
   let at = 0
   for (; args[at]?.startsWith('-'); at++) {
     const option = args[at]!.replace(/^-+/, '')
@@ -69,6 +70,7 @@ export const ip: Command = async (args, cli) => {
         'oneline',
         'brief',
         'family',
+        'netns',
         'color',
         'numeric',
         'help',
@@ -80,7 +82,10 @@ export const ip: Command = async (args, cli) => {
       else if (name === 'pretty') options.pretty = true
       else if (name === 'oneline') options.oneline = true
       else if (name === 'brief') options.brief = true
-      else if (name === 'family') {
+      else if (name === 'netns') {
+        netns = args[++at]
+        if (netns === undefined) throw incomplete()
+      } else if (name === 'family') {
         const family = args[++at]
         if (family === undefined) throw incomplete()
         if (family !== 'inet' && family !== 'inet6')
@@ -106,5 +111,9 @@ export const ip: Command = async (args, cli) => {
   const run = OBJECTS.find(([known]) => known === name)?.[1]
   if (run === undefined) throw new UsageError(`Object "${object}" is unknown, try "ip help".`)
   const { family, ...rest } = options
-  return run(createWords(args.slice(at + 1)), { ...rest, ...(family && { family }) }, cli)
+  return run(
+    createWords(args.slice(at + 1)),
+    { ...rest, ...(family && { family }) },
+    inNetns(cli, netns)
+  )
 }

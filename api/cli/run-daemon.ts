@@ -21,6 +21,7 @@ import { type DaemonApi, openApi } from './open-api.ts'
 import { VERSION } from './version.ts'
 
 const HOST_APP = fileURLToPath(new URL('../host-app.ts', import.meta.url))
+const HOST_API = fileURLToPath(new URL('../host-api.ts', import.meta.url))
 
 /** Two at least, so that there is something to steer; beside them stand the threads of the devices and of control. */
 const defaultWorkers = (): number => Math.max(2, Math.min(4, availableParallelism() - 1))
@@ -82,6 +83,7 @@ const createDaemonApp = (
     tokens: [...tokens, { token: api.token, scope: 'capture' }],
     howToChange: api.howToChange,
     netns: daemon.netns,
+    ...(daemon.askNetns !== undefined && { askNetns: daemon.askNetns }),
     notReady: daemon.notReady,
     ...(args.configFile !== undefined && { saveConfig: saveIn(args.configFile) }),
     debug: args.debug,
@@ -128,7 +130,7 @@ const runOn = async (
       workers: args.workers ?? config.workers ?? defaultWorkers(),
       steering: args.steering ?? config.steering ?? 'rps',
       taps: args.taps,
-      demo,
+      demo: demo ? { hostApi: HOST_API } : null,
       pin: args.pin || config.pin === true,
       debug: args.debug,
       state: args.state ?? null,

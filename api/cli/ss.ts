@@ -2,7 +2,7 @@
 import type { SockItem, SockProtocol } from '../../core/control/text/messages.ts'
 import { type SsShow, ssSummary, ssText } from '../iproute2/ss.ts'
 import type { Cli, Command } from './cli.ts'
-import { getItems, printJson, segment, send, UsageError } from './cli.ts'
+import { getItems, inNetns, printJson, segment, send, UsageError } from './cli.ts'
 import { parseSsFilter, readSsState } from './ss-filter.ts'
 import { letters } from './words.ts'
 
@@ -10,6 +10,7 @@ const HELP = `Usage: softnet ss [ OPTIONS ] [ state STATE ] [ FILTER ]
    -t tcp   -u udp   -w raw   -0 packet   -4 IPv4   -6 IPv6
    -a all   -l listening   -n numeric (always)   -H no header   -O one line   -s summary   -j JSON
    -i internal information   -m memory   -e extended   -o timers   -K close what matches
+   -N NETNS of a network namespace, as --netns NETNS
    FILTER := { src | dst } ADDR[/LEN][:PORT] | { sport | dport } { = != < > <= >= } :PORT, joined by and, or, not, ( )
 `
 
@@ -49,7 +50,15 @@ const PROTOCOL: Readonly<Record<string, SockProtocol>> = {
 const readOptions = (args: readonly string[]) => {
   const on = new Set<string>()
   const rest: string[] = []
-  for (const arg of args) {
+  let netns: string | undefined
+  const words = args.values()
+  for (const arg of words) {
+    const [, named] = /^--net(?:ns)?=(.*)$/.exec(arg) ?? []
+    if (named !== undefined || ['-N', '--net', '--netns'].includes(arg)) {
+      netns = named ?? words.next().value
+      if (netns === undefined) throw new UsageError(`ss: option requires an argument -- 'N'`)
+      continue
+    }
     const given = arg.startsWith('--') ? [LONG[arg.slice(2)] ?? arg] : letters(arg)
     if (given.length === 0) rest.push(arg)
     for (const letter of given) {
@@ -58,7 +67,7 @@ const readOptions = (args: readonly string[]) => {
       on.add(letter)
     }
   }
-  return { on, rest }
+  return { on, rest, netns }
 }
 
 const CONNECTED_NOT = ['LISTEN', 'UNCONN', 'TIME-WAIT', 'SYN-RECV']
@@ -88,8 +97,9 @@ const fetchSockets = async (
 /** ss asks for raw and udp before tcp, and prints them so. */
 const ORDER: readonly SockProtocol[] = ['packet', 'raw', 'udp', 'tcp']
 
-export const ss: Command = async (args, cli) => {
-  const { on, rest } = readOptions(args)
+export const ss: Command = async (args, outside) => {
+  const { on, rest, netns } = readOptions(args)
+  const cli = inNetns(outside, netns)
   if (on.has('h')) {
     cli.out(HELP)
     return 0

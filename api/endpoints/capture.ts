@@ -13,6 +13,7 @@ import { queryFlag, queryNumber } from '../schemas/common.ts'
 import { refusal } from './change.ts'
 import type { Api, ApiEnv, AppDeps } from './deps.ts'
 import { doc } from './doc.ts'
+import { NDJSON } from './list.ts'
 import { createPcapng } from './pcapng.ts'
 
 /** How often frames are fetched: a ring has room for what comes meanwhile. */
@@ -30,9 +31,10 @@ const query = {
   limit: queryNumber.pipe(z.int().min(1)).optional(),
   direction: z.enum(['in', 'out', 'inout']).optional(),
   drops: queryFlag.optional(),
+  octets: queryFlag.optional(),
 }
 
-const captureItem = z.object({
+const captureItem = z.strictObject({
   dev: z.string().optional(),
   filter: z.string().optional(),
   snaplen: z.int().optional(),
@@ -41,6 +43,21 @@ const captureItem = z.object({
   captured: z.int(),
   lost: z.int(),
 })
+
+const captures = z.strictObject({ items: z.array(captureItem) })
+/** A line: a frame, or how many were lost until now. */
+const line = z.union([
+  z.strictObject({
+    time: z.number(),
+    dev: z.string(),
+    cpu: z.int(),
+    direction: z.enum(['in', 'out']),
+    drop: z.string().nullable(),
+    length: z.int(),
+    frame: z.string(),
+  }),
+  z.strictObject({ lost: z.int() }),
+])
 
 /** What is written of the frames: `news` stands for a moment without any. */
 type Writer = {
@@ -54,25 +71,31 @@ const pcapngWriter: MakeWriter = (snapLen, startUs) => ({
   ...createPcapng(snapLen, startUs, Date.now() * 1000),
   news: () => {},
 })
-const lineWriter: MakeWriter = (_snapLen, startUs) => {
-  const encoder = new TextEncoder()
-  const epochUs = Date.now() * 1000
-  let lines: string[] = []
-  return {
-    add: ({ timeUs, dev, cpu, direction, drop, length, bytes }) => {
-      const time = (epochUs + timeUs - startUs) / 1e6
-      const frame = dumpFrame(bytes, 0, bytes.length)
-      const item = { time, dev, cpu, direction, drop, length, frame }
-      lines.push(`${JSON.stringify(item)}\n`)
-    },
-    news: (lost) => void lines.push(`${JSON.stringify({ lost })}\n`),
-    take: () => {
-      const text = lines.join('')
-      lines = []
-      return encoder.encode(text)
-    },
+/** `octets`: each line has what was captured of the frame, in base64. */
+const lineWriter =
+  (octets: boolean): MakeWriter =>
+  (_snapLen, startUs) => {
+    const encoder = new TextEncoder()
+    const epochUs = Date.now() * 1000
+    let lines: string[] = []
+    return {
+      add: ({ timeUs, dev, cpu, direction, drop, length, bytes }) => {
+        const time = (epochUs + timeUs - startUs) / 1e6
+        const frame = dumpFrame(bytes, 0, bytes.length)
+        const item = {
+          ...{ time, dev, cpu, direction, drop, length, frame },
+          ...(octets && { octets: Buffer.from(bytes).toString('base64') }),
+        }
+        lines.push(`${JSON.stringify(item)}\n`)
+      },
+      news: (lost) => void lines.push(`${JSON.stringify({ lost })}\n`),
+      take: () => {
+        const text = lines.join('')
+        lines = []
+        return encoder.encode(text)
+      },
+    }
   }
-}
 
 export const createCaptureEndpoints = ({ control }: AppDeps): Api => {
   const api: Api = new Hono<ApiEnv>()
@@ -159,7 +182,7 @@ export const createCaptureEndpoints = ({ control }: AppDeps): Api => {
     )
   }
 
-  api.get('/captures', doc('Captures that are open', { tag: 'capture', items: captureItem }), (c) =>
+  api.get('/captures', doc('Captures that are open', { tag: 'capture', answer: captures }), (c) =>
     c.json({ items: [...open].map((item) => item()) })
   )
   api.get(
@@ -168,16 +191,17 @@ export const createCaptureEndpoints = ({ control }: AppDeps): Api => {
       tag: 'capture',
       like: 'tcpdump -i DEV -s SNAPLEN -c LIMIT -Q DIRECTION -w - FILTER',
       query,
+      media: { 'application/x-pcapng': z.string(), [NDJSON]: line },
     }),
     (c) => {
-      const { limit = Number.POSITIVE_INFINITY, ...spec } = check(
-        z.strictObject(query),
-        c.req.query(),
-        400
-      )
+      const {
+        limit = Number.POSITIVE_INFINITY,
+        octets = false,
+        ...spec
+      } = check(z.strictObject(query), c.req.query(), 400)
       const wantsLines = c.req.header('Accept')?.includes('application/x-ndjson') ?? false
       const keep = c.env?.keep ?? (() => () => {})
-      const body = stream(spec, limit, wantsLines ? lineWriter : pcapngWriter, keep)
+      const body = stream(spec, limit, wantsLines ? lineWriter(octets) : pcapngWriter, keep)
       return c.body(body, 200, {
         'Content-Type': wantsLines ? 'application/x-ndjson' : 'application/x-pcapng',
         'Cache-Control': 'no-store',

@@ -76,15 +76,23 @@ export const sendChange = async (
 }
 
 /** One thing, as it is; `?format=iproute2` wraps it as the array that `ip -j` prints. */
+export const showItem = <T>(
+  c: Context<ApiEnv>,
+  item: T,
+  revision: number,
+  iproute2: (item: T) => unknown = (item) => item
+): Response => {
+  const shown = c.req.query('format') === 'iproute2' ? [iproute2(item)] : item
+  return c.json(shown as object, 200, { ETag: etag(revision) })
+}
 export const sendItem = async (
   c: Context<ApiEnv>,
   control: Control,
   message: Message,
-  iproute2: (item: never) => unknown = (item) => item
+  iproute2?: (item: never) => unknown
 ): Promise<Response> => {
   const { item, revision } = await ask(control, message)
-  const shown = c.req.query('format') === 'iproute2' ? [iproute2(item as never)] : item
-  return c.json(shown as object, 200, { ETag: etag(revision) })
+  return showItem(c, item as never, revision, iproute2)
 }
 
 /** The body as JSON, checked; an empty body is {}. */

@@ -3,6 +3,7 @@
  * ?confirm_within= it is taken back unless :confirm comes in time. :save writes it into the daemon's file.
  */
 import { Hono } from 'hono'
+import { configStep } from '../schemas/answers/config.ts'
 import { z } from 'zod'
 import type { Control, StackConfig } from '../../core/control/text/messages.ts'
 import { isRefused } from '../../core/control/text/names.ts'
@@ -23,6 +24,12 @@ const seconds = z
   .regex(/^\d{1,5}s?$/, { error: 'expected seconds' })
   .transform((text) => Number.parseInt(text, 10))
   .pipe(z.int().min(1).max(LONGEST_S))
+
+const CONFIG_EXAMPLE = {
+  link: [{ name: 'veth0', addresses: ['10.1.0.254/24'] }],
+  route: [{ dst: 'default', via: '10.1.0.1' }],
+  sysctl: { 'net.ipv4.ip_forward': 1 },
+}
 
 const configOf = async (control: Control, whole = false): Promise<StackConfig> => {
   const reply = await control.request({ type: 'CONFIG_GET', whole })
@@ -58,31 +65,64 @@ export const createConfigEndpoints = ({ control, saveConfig }: AppDeps): Api => 
   }
 
   const shown = { format: z.enum(['json', 'toml']).optional() }
-  api.get('/config', doc('The state, as configuration', { tag, query: shown }), async (c) => {
-    const { format = 'json' } = check(z.strictObject(shown), c.req.query(), 400)
-    if (format === 'json') return sendItem(c, control, { type: 'CONFIG_GET' })
-    const text = configToml(await configOf(control))
-    return c.body(text, 200, { 'Content-Type': 'application/toml' })
-  })
+  api.get(
+    '/config',
+    doc('The state, as configuration', {
+      tag,
+      query: shown,
+      media: { 'application/json': stackConfig, 'application/toml': z.string() },
+    }),
+    async (c) => {
+      const { format = 'json' } = check(z.strictObject(shown), c.req.query(), 400)
+      if (format === 'json') return sendItem(c, control, { type: 'CONFIG_GET' })
+      const text = configToml(await configOf(control))
+      return c.body(text, 200, { 'Content-Type': 'application/toml' })
+    }
+  )
   const query = { dry_run: queryFlag.optional(), confirm_within: seconds.optional() }
-  api.put('/config', doc('Makes the state so', { tag, body: stackConfig, query }), async (c) => {
-    const { dry_run = false, confirm_within } = check(z.strictObject(query), c.req.query(), 400)
-    const config = await readBody(c, stackConfig)
-    const change = () => sendChange(c, control, { type: 'CONFIG_SET', config, dry_run })
-    const isForGood = confirm_within === undefined || dry_run
-    return isForGood ? change() : changeFor(confirm_within * 1000, change)
-  })
-  api.post('/config:confirm', doc('Keeps a change that would be taken back', { tag }), (c) => {
-    if (unconfirmed?.timer === undefined)
-      throw refused('ENOENT', 'Error: nothing waits for a confirmation.')
-    clearTimeout(unconfirmed.timer)
-    unconfirmed = null
-    return c.json({ revision: control.revision() })
-  })
-  api.post('/config:save', doc("Writes the state into the daemon's file", { tag }), async (c) => {
-    if (saveConfig === undefined)
-      throw refused('EINVAL', 'Error: there is no file to save to (-c).')
-    return c.json({ file: saveConfig(await configOf(control)), revision: control.revision() })
-  })
+  api.put(
+    '/config',
+    doc('Makes the state so', {
+      tag,
+      body: stackConfig,
+      query,
+      words: { dry_run: '1' },
+      example: CONFIG_EXAMPLE,
+      change: z.array(configStep),
+    }),
+    async (c) => {
+      const { dry_run = false, confirm_within } = check(z.strictObject(query), c.req.query(), 400)
+      const config = await readBody(c, stackConfig)
+      const change = () => sendChange(c, control, { type: 'CONFIG_SET', config, dry_run })
+      const isForGood = confirm_within === undefined || dry_run
+      return isForGood ? change() : changeFor(confirm_within * 1000, change)
+    }
+  )
+  api.post(
+    '/config:confirm',
+    doc('Keeps a change that would be taken back', {
+      tag,
+      answer: z.strictObject({ revision: z.int() }),
+    }),
+    (c) => {
+      if (unconfirmed?.timer === undefined)
+        throw refused('ENOENT', 'Error: nothing waits for a confirmation.')
+      clearTimeout(unconfirmed.timer)
+      unconfirmed = null
+      return c.json({ revision: control.revision() })
+    }
+  )
+  api.post(
+    '/config:save',
+    doc("Writes the state into the daemon's file", {
+      tag,
+      answer: z.strictObject({ file: z.string(), revision: z.int() }),
+    }),
+    async (c) => {
+      if (saveConfig === undefined)
+        throw refused('EINVAL', 'Error: there is no file to save to (-c).')
+      return c.json({ file: saveConfig(await configOf(control)), revision: control.revision() })
+    }
+  )
   return api
 }

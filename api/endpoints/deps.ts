@@ -5,11 +5,24 @@ import type { Scope } from '../schemas/config.ts'
 
 export type BodyLimits = { readonly maxBytes: number; readonly withinMs: number }
 
-/** A network namespace whose only way out is this daemon, and the process that holds it. */
+/** A network namespace whose only way out is this daemon: one of the kernel, with the process that holds it, or a simulated host. */
 export type NetnsItem = {
   readonly name: string
-  readonly pid: number
+  readonly pid?: number
   readonly addresses?: readonly string[]
+}
+
+type NetnsCall = {
+  readonly host: string
+  readonly method: string
+  readonly path: string
+  readonly headers: Readonly<Record<string, string>>
+  readonly body: string
+}
+type NetnsAnswer = {
+  readonly status: number
+  readonly headers: Readonly<Record<string, string>>
+  readonly body: string
 }
 
 export type AppDeps = {
@@ -22,6 +35,8 @@ export type AppDeps = {
   readonly howToChange?: string
   readonly bodyLimits?: BodyLimits
   readonly netns?: () => readonly NetnsItem[]
+  /** Passes a request on to a simulated host. */
+  readonly askNetns?: (call: NetnsCall) => Promise<NetnsAnswer>
   /** Writes the state into the file that the daemon was started with; its name. */
   readonly saveConfig?: (state: StackConfig) => string
   /** null when ready; else what is still missing. */

@@ -13,8 +13,9 @@ import type { ApiEnv } from './deps.ts'
 const MAX_LIMIT = 100_000
 
 /** The words every list understands, besides its filter. */
-const listWords = {
-  format: z.enum(['default', 'iproute2']).optional(),
+export const format = z.enum(['default', 'iproute2']).optional()
+export const listWords = {
+  format,
   /** With format=iproute2: what `ip -d` and `ip -s` add. */
   details: queryFlag.optional(),
   stats: queryFlag.optional(),

@@ -1,6 +1,7 @@
 /** /maddrs: what each device receives of multicast, like `ip maddress`; link-layer addresses can be added and deleted. */
 import type { Context } from 'hono'
 import { Hono } from 'hono'
+import { maddrItem, maddrShown } from '../schemas/answers/neigh.ts'
 import { maddrJson } from '../iproute2/maddr.ts'
 import { ifname, lladdr } from '../schemas/common.ts'
 import { maddrFilter, maddrSpec } from '../schemas/link.ts'
@@ -24,11 +25,24 @@ export const createMaddrEndpoints = ({ control }: AppDeps): Api => {
   }
   api.get(
     '/maddrs',
-    doc('Lists multicast addresses', { tag, like: 'ip maddress', query: maddrFilter }),
+    doc('Lists multicast addresses', {
+      tag,
+      like: 'ip maddress',
+      query: maddrFilter,
+      items: maddrItem,
+      shown: maddrShown,
+    }),
     (c) => list(c)
   )
-  api.get('/links/:ifname/maddrs', doc('Lists the multicast addresses of a link', { tag }), (c) =>
-    list(c, readPath(ifname, c.req.param('ifname')))
+  api.get(
+    '/links/:ifname/maddrs',
+    doc('Lists the multicast addresses of a link', {
+      tag,
+      query: maddrFilter,
+      items: maddrItem,
+      shown: maddrShown,
+    }),
+    (c) => list(c, readPath(ifname, c.req.param('ifname')))
   )
   api.post(
     '/maddrs',
@@ -36,6 +50,8 @@ export const createMaddrEndpoints = ({ control }: AppDeps): Api => {
       tag,
       like: 'ip maddress add',
       body: maddrSpec,
+      example: { dev: 'veth0', link: '33:33:00:00:00:bb' },
+      change: maddrItem,
       status: 201,
     }),
     async (c) => {
@@ -45,7 +61,7 @@ export const createMaddrEndpoints = ({ control }: AppDeps): Api => {
   )
   api.delete(
     '/links/:ifname/maddrs/:link',
-    doc('Deletes a link-layer address', { tag, like: 'ip maddress del' }),
+    doc('Deletes a link-layer address', { tag, like: 'ip maddress del', change: maddrItem }),
     (c) => {
       const maddr = {
         dev: readPath(ifname, c.req.param('ifname')),

@@ -1,5 +1,6 @@
 /** /proc/net/*: the files that existing tools parse, byte for byte as the kernel writes them. */
 import { Hono } from 'hono'
+import { z } from 'zod'
 import type {
   Control,
   DumpItem,
@@ -75,14 +76,18 @@ const FILES: Readonly<Record<string, File>> = {
 
 export const createProcEndpoints = ({ control }: AppDeps): Api => {
   const api: Api = new Hono<ApiEnv>()
-  api.get('/proc/net/:file', doc('A file of /proc/net', { tag: 'proc' }), async (c) => {
-    const name = c.req.param('file')
-    if (!Object.hasOwn(FILES, name)) {
-      throw refused('ENOENT', `cat: /proc/net/${name}: No such file or directory`, [
-        { field: 'file', message: `one of ${Object.keys(FILES).join(', ')}` },
-      ])
+  api.get(
+    '/proc/net/:file',
+    doc('A file of /proc/net', { tag: 'proc', media: { 'text/plain': z.string() } }),
+    async (c) => {
+      const name = c.req.param('file')
+      if (!Object.hasOwn(FILES, name)) {
+        throw refused('ENOENT', `cat: /proc/net/${name}: No such file or directory`, [
+          { field: 'file', message: `one of ${Object.keys(FILES).join(', ')}` },
+        ])
+      }
+      return c.text(await FILES[name]!(control), 200)
     }
-    return c.text(await FILES[name]!(control))
-  })
+  )
   return api
 }

@@ -16,6 +16,8 @@ import { etag, NDJSON } from './list.ts'
 /** Lines that are read, or go to the control plane, in one turn: a change that somebody else asks for waits no longer. */
 const LINES_AT_ONCE = 250
 
+export const batchQuery = { atomic: queryFlag.optional() }
+
 type Flags = Readonly<Record<'add' | 'replace' | 'change' | 'append', number>>
 
 /** The same problem, saying which line it is about. */
@@ -56,7 +58,7 @@ export const runBatch = async (
   table: string | number,
   flags: Flags
 ): Promise<Response> => {
-  const { atomic } = check(z.strictObject({ atomic: queryFlag.optional() }), c.req.query(), 400)
+  const { atomic } = check(z.strictObject(batchQuery), c.req.query(), 400)
   checkIfMatch(c, control)
   const lines = (await c.req.text()).split('\n')
   const messages: Message[] = []

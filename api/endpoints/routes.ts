@@ -4,6 +4,12 @@
  */
 import type { Context } from 'hono'
 import { Hono } from 'hono'
+import {
+  atomicAnswer,
+  batchAnswer,
+  routeItem,
+  routeLookup as lookupItem,
+} from '../schemas/answers/route.ts'
 import type { Message, RouteSpec } from '../../core/control/text/messages.ts'
 import {
   NLM_F_APPEND,
@@ -17,6 +23,7 @@ import { refused } from '../problem.ts'
 import { check } from '../schemas/check.ts'
 import { prefix } from '../schemas/common.ts'
 import {
+  batchLine,
   routeBody,
   routeFilter,
   routeLookup,
@@ -24,14 +31,22 @@ import {
   routeSpec,
   toRouteSpec,
 } from '../schemas/route.ts'
-import { dumpOf, mustExist, readBody, readPath, sendChange, sendItem } from './change.ts'
+import { dumpOf, mustExist, readBody, readPath, sendChange, sendItem, showItem } from './change.ts'
 import type { Api, ApiEnv, AppDeps } from './deps.ts'
 import { doc } from './doc.ts'
-import { etag, readListQuery, sendList } from './list.ts'
-import { runBatch } from './route-batch.ts'
+import { NDJSON, readListQuery, sendList } from './list.ts'
+import { batchQuery, runBatch } from './route-batch.ts'
 
 const tag = 'routes'
 const PATH = '/tables/:table/routes/:addr/:len'
+
+const BATCH_EXAMPLE = `${[
+  { dst: '10.8.0.0/16', via: '10.1.0.1' },
+  { op: 'del', dst: '10.7.0.0/16' },
+]
+  .map((line) => JSON.stringify(line))
+  .join('\n')}\n`
+const BATCH_ANSWERS = { [NDJSON]: batchAnswer, 'application/json': atomicAnswer }
 
 /** Flags of iproute2's verbs. */
 const ROUTE_FLAGS = {
@@ -77,12 +92,25 @@ export const createRouteEndpoints = ({ control }: AppDeps): Api => {
 
   api.get(
     '/routes',
-    doc('Lists routes of all tables', { tag, like: 'ip route', query: routeFilter }),
+    doc('Lists routes of all tables', {
+      tag,
+      like: 'ip route',
+      query: routeFilter,
+      items: routeItem,
+      shown: routeItem.partial(),
+    }),
     (c) => list(c)
   )
   api.post(
     '/routes',
-    doc('Adds a route', { tag, like: 'ip route add', body: routeSpec, status: 201 }),
+    doc('Adds a route', {
+      tag,
+      like: 'ip route add',
+      body: routeSpec,
+      example: { dst: '10.8.0.0/16', via: '10.1.0.1' },
+      change: routeItem,
+      status: 201,
+    }),
     async (c) => {
       const route = await readBody(c, routeSpec)
       const isAppend = c.req.query('append') !== undefined
@@ -92,18 +120,35 @@ export const createRouteEndpoints = ({ control }: AppDeps): Api => {
   )
   api.put(
     '/routes',
-    doc('Adds or replaces a route', { tag, like: 'ip route replace', body: routeSpec }),
+    doc('Adds or replaces a route', {
+      tag,
+      like: 'ip route replace',
+      body: routeSpec,
+      example: { dst: '10.5.0.0/16', via: '10.1.0.1', mtu: 1400 },
+      change: routeItem,
+    }),
     async (c) => put(c, await readBody(c, routeSpec))
   )
 
   api.get(
     '/tables/:table/routes',
-    doc('Lists routes of a table', { tag, query: routeFilter }),
+    doc('Lists routes of a table', {
+      tag,
+      query: routeFilter,
+      items: routeItem,
+      shown: routeItem.partial(),
+    }),
     (c) => list(c, tableOf(c.req.param('table')))
   )
   api.post(
     '/tables/:table/routes',
-    doc('Adds a route to a table', { tag, body: routeSpec, status: 201 }),
+    doc('Adds a route to a table', {
+      tag,
+      body: routeSpec,
+      example: { dst: '10.8.0.0/16', type: 'blackhole' },
+      change: routeItem,
+      status: 201,
+    }),
     async (c) => {
       const route = { ...(await readBody(c, routeSpec)), table: tableOf(c.req.param('table')) }
       return sendChange(c, control, { type: 'RTM_NEWROUTE', flags: ROUTE_FLAGS.add, route }, 201)
@@ -111,40 +156,77 @@ export const createRouteEndpoints = ({ control }: AppDeps): Api => {
   )
   api.post(
     '/tables/:table/routes:batch',
-    doc('Changes many routes, one a line', { tag, like: 'ip -batch' }),
+    doc('Changes many routes, one a line, and answers each; with ?atomic=1 all of them or none', {
+      tag,
+      like: 'ip -batch',
+      query: batchQuery,
+      lines: batchLine,
+      example: BATCH_EXAMPLE,
+      media: BATCH_ANSWERS,
+      also: { 207: BATCH_ANSWERS },
+    }),
     (c) => runBatch(c, control, tableOf(c.req.param('table')), ROUTE_FLAGS)
   )
 
-  api.get(PATH, doc('Shows a route', { tag, query: routeSelector.shape }), (c) => {
-    const { table, dst, family, ...rest } = identity(c)
-    const found = [
-      ...dumpOf(control, {
-        type: 'RTM_GETROUTE',
-        filter: { table, dst, ...(family && { family }) },
-      }),
-    ]
-      .flat()
-      .find((route) =>
-        Object.entries(rest).every(
-          ([word, value]) => ((route as Record<string, unknown>)[word] ?? 0) === value
+  api.get(
+    PATH,
+    doc('Shows a route', {
+      tag,
+      query: routeSelector.shape,
+      item: routeItem,
+      shown: routeItem.partial(),
+    }),
+    (c) => {
+      const { table, dst, family, ...rest } = identity(c)
+      const found = [
+        ...dumpOf(control, {
+          type: 'RTM_GETROUTE',
+          filter: { table, dst, ...(family && { family }) },
+        }),
+      ]
+        .flat()
+        .find((route) =>
+          Object.entries(rest).every(
+            ([word, value]) => ((route as Record<string, unknown>)[word] ?? 0) === value
+          )
         )
-      )
-    if (found === undefined) throw refused('ESRCH')
-    return c.json(found, 200, { ETag: etag(control.revision()) })
-  })
+      if (found === undefined) throw refused('ESRCH')
+      return showItem(c, found, control.revision(), (route) => routeJson(route))
+    }
+  )
   api.put(
     PATH,
-    doc('Adds or replaces a route', { tag, like: 'ip route replace', body: routeBody }),
+    doc('Adds or replaces a route', {
+      tag,
+      like: 'ip route replace',
+      body: routeBody,
+      example: { via: '10.1.0.1', metric: 5 },
+      change: routeItem,
+    }),
     async (c) =>
       put(c, { ...toRouteSpec({ dst: '', ...(await readBody(c, routeBody)) }), ...identity(c) })
   )
-  api.delete(PATH, doc('Deletes a route', { tag, like: 'ip route del' }), (c) =>
-    sendChange(c, control, { type: 'RTM_DELROUTE', route: identity(c) })
+  api.delete(
+    PATH,
+    doc('Deletes a route', {
+      tag,
+      like: 'ip route del',
+      query: routeSelector.shape,
+      change: routeItem,
+    }),
+    (c) => sendChange(c, control, { type: 'RTM_DELROUTE', route: identity(c) })
   )
 
   api.get(
     '/route-lookup',
-    doc('Where a packet would go', { tag, like: 'ip route get', query: routeLookup.shape }),
+    doc('Where a packet would go', {
+      tag,
+      like: 'ip route get',
+      query: routeLookup.shape,
+      words: { dst: '10.5.0.1' },
+      item: lookupItem,
+      shown: lookupItem.partial(),
+    }),
     (c) => {
       const { format: _, ...query } = c.req.query()
       const lookup = check(routeLookup, query, 400)

@@ -1,6 +1,7 @@
 /** /sockets: like `ss -tinmoe`, read from shared memory without asking the workers; DELETE is `ss -K`. */
 import type { Context } from 'hono'
 import { Hono } from 'hono'
+import { sockItem } from '../schemas/answers/sock.ts'
 import { z } from 'zod'
 import { SK_STATE_NAMES } from '../../core/socket/sock.ts'
 import type { SockProtocol } from '../../core/control/text/messages.ts'
@@ -56,21 +57,30 @@ export const createSocketEndpoints = ({ control }: AppDeps): Api => {
     return sendList(c, chunks, words, control.revision())
   }
 
-  api.get('/sockets', doc('Lists sockets', { tag, like: 'ss -a', query: sockFilter }), (c) =>
-    list(c)
+  api.get(
+    '/sockets',
+    doc('Lists sockets', { tag, like: 'ss -a', query: sockFilter, items: sockItem }),
+    (c) => list(c)
   )
   for (const protocol of PROTOCOLS) {
     api.get(
       `/sockets/${protocol}`,
-      doc(`Lists ${protocol} sockets`, { tag, like: 'ss -tinmoe', query: sockFilter }),
+      doc(`Lists ${protocol} sockets`, {
+        tag,
+        like: 'ss -tinmoe',
+        query: sockFilter,
+        items: sockItem,
+      }),
       (c) => list(c, protocol)
     )
   }
-  api.get('/sockets/:cookie', doc('Shows a socket', { tag }), (c) =>
+  api.get('/sockets/:cookie', doc('Shows a socket', { tag, item: sockItem }), (c) =>
     sendItem(c, control, { type: 'SOCK_GET', cookie: c.req.param('cookie') })
   )
-  api.delete('/sockets/:cookie', doc('Destroys a socket', { tag, like: 'ss -K' }), (c) =>
-    sendChange(c, control, { type: 'SOCK_DESTROY', cookie: c.req.param('cookie') })
+  api.delete(
+    '/sockets/:cookie',
+    doc('Destroys a socket', { tag, like: 'ss -K', change: z.null() }),
+    (c) => sendChange(c, control, { type: 'SOCK_DESTROY', cookie: c.req.param('cookie') })
   )
   return api
 }

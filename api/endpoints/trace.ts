@@ -13,6 +13,7 @@ import { ifname, queryNumber } from '../schemas/common.ts'
 import { readBody, refusal } from './change.ts'
 import type { Api, ApiEnv, AppDeps } from './deps.ts'
 import { doc } from './doc.ts'
+import { NDJSON } from './list.ts'
 
 /** How often stages are fetched: a ring has room for what comes meanwhile. */
 const POLL_MS = 5
@@ -44,7 +45,7 @@ const stage = z.looseObject({
   answer: z.literal(true).optional(),
   text: z.string(),
 })
-const tracedPacket = z.object({
+const tracedPacket = z.strictObject({
   dev: z.string(),
   frame: z.string(),
   stages: z.array(stage),
@@ -125,6 +126,10 @@ export const createTraceEndpoints = ({ control }: AppDeps): Api => {
       tag: 'capture',
       like: 'softnet trace -n LIMIT -i DEV FILTER',
       query,
+      media: {
+        [NDJSON]: z.union([tracedPacket, z.strictObject({ lost: z.int() })]),
+        'text/plain': z.string(),
+      },
     }),
     (c) => {
       const spec = check(z.strictObject(query), c.req.query(), 400)
@@ -141,13 +146,14 @@ export const createTraceEndpoints = ({ control }: AppDeps): Api => {
         tag: 'capture',
         like: "softnet trace --dry dev=DEV 'tcp SRC:PORT > DST:PORT'",
         body: dryBody,
-        item: tracedPacket,
+        example: { dev: 'veth0', packet: 'udp 10.1.0.5:5000 > 10.5.0.1:53' },
+        media: { 'application/json': tracedPacket, 'text/plain': z.string() },
       }
     ),
     async (c) => {
       const packet = control.traceDry(await readBody(c, dryBody))
       if (isRefused(packet)) throw refusal(packet)
-      return wantsText(c.req.header('Accept')) ? c.text(`${traceText(packet)}`) : c.json(packet)
+      return wantsText(c.req.header('Accept')) ? c.text(traceText(packet), 200) : c.json(packet)
     }
   )
   return api

@@ -88,7 +88,12 @@ export const createWatchEndpoints = ({ control }: AppDeps): Api => {
 
   api.get(
     '/watch',
-    doc('Changes, as server-sent events', { tag: 'watch', like: 'ip monitor -j', query }),
+    doc('Changes, as server-sent events', {
+      tag: 'watch',
+      like: 'ip monitor -j',
+      query,
+      media: { 'text/event-stream': z.string() },
+    }),
     (c) => {
       if (watchers >= MAX_WATCHERS) throw refused('ENOBUFS', 'Error: too many watch already.')
       const { kinds, last_event_id } = check(z.strictObject(query), c.req.query(), 400)

@@ -13,7 +13,7 @@ export const neighJson = (
   // ip -j says null for a flag that is set.
   ...(neigh.router ? { router: null } : {}),
   ...(neigh.proxy ? { proxy: null } : {}),
-  ...(stats
+  ...(stats && !neigh.proxy
     ? {
         ...(neigh.refcnt ? { refcnt: neigh.refcnt } : {}),
         used: neigh.used ?? 0,
@@ -22,7 +22,7 @@ export const neighJson = (
         probes: neigh.probes ?? 0,
       }
     : {}),
-  state: neigh.state,
+  ...(neigh.proxy ? {} : { state: neigh.state }),
   ...(neigh.protocol === undefined ? {} : { protocol: neigh.protocol }),
 })
 
@@ -33,9 +33,10 @@ export const neighText = (neigh: NeighItem, { stats, omitDev }: NeighShow = {}):
   if (neigh.router) words.push('router')
   if (neigh.proxy) words.push('proxy')
   let text = `${words.join(' ')} `
-  if (stats) {
+  if (stats && !neigh.proxy) {
     if (neigh.refcnt) text += ` ref ${neigh.refcnt}`
     text += ` used ${neigh.used ?? 0}/${neigh.confirmed ?? 0}/${neigh.updated ?? 0} probes ${neigh.probes ?? 0} `
   }
-  return `${text}${neigh.state.join(',')}${neigh.protocol === undefined ? '' : ` proto ${neigh.protocol}`} `
+  if (!neigh.proxy) text += `${neigh.state.join(',')} `
+  return neigh.protocol === undefined ? text : `${text}proto ${neigh.protocol} `
 }

@@ -32,7 +32,7 @@ const stackFields = {
   sysctl: z.record(z.string(), sysctlValue).optional(),
 }
 
-export const stackConfig = z.strictObject(stackFields)
+export const stackConfig = z.strictObject(stackFields).meta({ ref: 'Config' })
 
 export const SCOPES = ['read', 'write', 'capture'] as const
 export type Scope = (typeof SCOPES)[number]

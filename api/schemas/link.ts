@@ -2,7 +2,16 @@
 import { z } from 'zod'
 import { mvifRole } from './mroute.ts'
 import { channelsBody, featuresBody, flowType, hashFields, rpsBody, rssBody } from './steering.ts'
-import { address, familyName, ifname, lladdr, nameOrNumber, prefix, u32 } from './common.ts'
+import {
+  address,
+  familyName,
+  ifname,
+  lladdr,
+  nameOrNumber,
+  prefix,
+  queryFlag,
+  u32,
+} from './common.ts'
 
 const percent = z.number().min(0).max(100)
 
@@ -118,12 +127,14 @@ export const neighFilter = {
   dev: ifname.optional(),
   state: nudStates.optional(),
   dst: address.optional(),
+  proxy: queryFlag.optional(),
 }
 export const neighFlush = z.strictObject({
   family: familyName.optional(),
   dev: ifname.optional(),
   state: z.array(nudState).optional(),
   dst: address.optional(),
+  proxy: z.boolean().optional(),
 })
 
 /** What ethtool, sysfs and multicast routing set of a link, beside it. */

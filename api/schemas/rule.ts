@@ -65,21 +65,20 @@ const NUMBERS = [
   'goto',
 ] as const
 /** The rule that a deletion means, in the query: as many of its words as tell it apart. */
-export const ruleSelector = z
-  .strictObject({
-    ...fields,
-    ...(Object.fromEntries(NUMBERS.map((name) => [name, queryNumber.optional()])) as Record<
-      (typeof NUMBERS)[number],
-      z.ZodOptional<typeof queryNumber>
-    >),
-    not: z.string().optional(),
-    nop: z.string().optional(),
+export const ruleFields = {
+  ...fields,
+  ...(Object.fromEntries(NUMBERS.map((name) => [name, queryNumber.optional()])) as Record<
+    (typeof NUMBERS)[number],
+    z.ZodOptional<typeof queryNumber>
+  >),
+  not: z.string().optional(),
+  nop: z.string().optional(),
+}
+export const ruleSelector = z.strictObject(ruleFields).transform(({ not, nop, ...rest }) =>
+  toSpec({
+    ...rest,
+    ...(not !== undefined && { not: null }),
+    ...(nop !== undefined && { nop: null }),
   })
-  .transform(({ not, nop, ...rest }) =>
-    toSpec({
-      ...rest,
-      ...(not !== undefined && { not: null }),
-      ...(nop !== undefined && { nop: null }),
-    })
-  )
+)
 export const ruleFilter = { family: familyName.optional() }

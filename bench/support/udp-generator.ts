@@ -2,8 +2,8 @@
  * Sends UDP in Ethernet frames of one size, one of each flow in turn, as fast as sendmmsg(2) on a packet socket goes, or at
  * a rate. Frames go straight to the device, so that the sender costs as little as it can.
  * A program of its own, run inside a namespace by bench/tap/forward.ts; prints one line of JSON:
- * bun udp-generator.ts IFNAME SOURCE DESTINATION GATEWAY PORT SECONDS RATE FLOWS BYTES, RATE 0 for no limit, GATEWAY - for
- * none.
+ * bun udp-generator.ts IFNAME SOURCE DESTINATION GATEWAY PORT SECONDS RATE FLOWS [BYTES], RATE 0 for no limit, GATEWAY - for
+ * none, BYTES 60 unless said.
  */
 import { AF_INET } from '../../core/base/family.ts'
 import { dlopen } from 'bun:ffi'
@@ -164,7 +164,7 @@ const generate = (
 
 const main = (argv: string[]): void => {
   const [ifname = '', source = '', destination = '', gateway = '', ...numbers] = argv
-  const [port = 0, seconds = 0, rate = 0, flows = 0, bytes = 0] = numbers.map(Number)
+  const [port = 0, seconds = 0, rate = 0, flows = 0, bytes = 60] = numbers.map(Number)
   const mac = gateway === '-' ? '02:00:00:00:00:01' : resolveMac(gateway)
   const messages = makeMessages(
     makeFrames({ ifname, source, destination, mac, port, bytes }, flows),

@@ -73,19 +73,25 @@ export const createBpf = ({ arena, skbs }: { arena: Arena; skbs: Skbs }) => {
   /** A load has reached beyond the packet. */
   let failed = false
 
-  const octet = (offset: number): number => {
-    const at = start + offset
-    return at < linearEnd ? u8[at] : skbs.byteAt(packet, at - i32[packet + SKB_DATA])
-  }
   const load = (offset: number, size: number): number => {
     if (offset < 0 || offset + size > length) {
       failed = true
       return 0
     }
+    const at = start + offset
+    if (at + size > linearEnd) return loadSpread(at, size)
+    if (size === 1) return u8[at]
+    const half = (u8[at] << 8) | u8[at + 1]
+    return size === 2 ? half : (half << 16) | (u8[at + 2] << 8) | u8[at + 3]
+  }
+  /** Octets of which some lie in frags. */
+  const loadSpread = (at: number, size: number): number => {
     let value = 0
-    for (let k = 0; k < size; k++) value = (value << 8) | octet(offset + k)
+    for (let k = 0; k < size; k++) value = (value << 8) | octet(at + k)
     return value
   }
+  const octet = (at: number): number =>
+    at < linearEnd ? u8[at] : skbs.byteAt(packet, at - i32[packet + SKB_DATA])
   const loadAbs = (k: number, size: number): number =>
     k < 0 && k >= SKF_AD_OFF ? ancillary(k - SKF_AD_OFF) : load(k, size)
   const ancillary = (what: number): number => {

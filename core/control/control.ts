@@ -27,6 +27,7 @@ import { createMaddrs } from './maddrs.ts'
 import { createMemory } from './memory.ts'
 import { createMroutes } from './mroutes.ts'
 import { createNeigh } from './neigh.ts'
+import { createPneighs } from './pneighs.ts'
 import { createPublisher } from './publish.ts'
 import type { RibRoute } from './rib-route.ts'
 import type { SeenRoute } from './route-expiry.ts'
@@ -149,7 +150,7 @@ export const createControl = (deps: ControlDeps) => {
 
   /** What undoes the route changes of an atomic batch, while one runs. */
   let journal: { event: 'new' | 'del'; route: RibRoute }[] | null = null
-  const { rib, fib, nexthops, fibRules, routeExpiry, ifaddrs, addrconf } = createTables({
+  const { rib, fib, nexthops, fibRules, routeExpiry, ifaddrs, addrconf, answerFor } = createTables({
     arena,
     retire,
     reclaim,
@@ -171,7 +172,13 @@ export const createControl = (deps: ControlDeps) => {
     arena,
     kinds,
     hasEnded,
-    addresses: ifaddrs,
+    addresses: {
+      ...ifaddrs,
+      deviceDown: (ifindex) => {
+        pneighs.deviceDown(ifindex)
+        ifaddrs.deviceDown(ifindex)
+      },
+    },
     random,
     publish,
     within: createPatience(nowUs, pause),
@@ -189,6 +196,7 @@ export const createControl = (deps: ControlDeps) => {
     onEvent: (event, ifindex) => {
       if (event === 'del') {
         maddrs.deviceGone(ifindex)
+        pneighs.deviceDown(ifindex)
         mroutes.deviceGone(ifindex)
       }
       fibRules.devicesChanged()
@@ -213,7 +221,8 @@ export const createControl = (deps: ControlDeps) => {
     tableIds: rib.tableIds,
     onEvent: (event, rule) => note('rule', event, () => rule),
   })
-  const neigh = createNeigh({ arena, time, calls, isDevice: links.isDevice })
+  const pneighs = createPneighs({ arena, answerFor })
+  const neigh = createNeigh({ arena, time, calls, isDevice: links.isDevice, pneighs })
   const devConf = createDevConf({
     arena,
     links,

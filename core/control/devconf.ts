@@ -1,5 +1,5 @@
 /**
- * Settings of devices by their sysctl names, net.ipv4.conf.{all,default,DEV}.SETTING and IPv6's: which word a name is, and
+ * Settings of devices by their sysctl names, net.ipv4.conf.{all,default,DEV}.SETTING, net.ipv4.neigh.{default,DEV}.SETTING and IPv6's: which word a name is, and
  * what else changes when it is set. Control thread. Linux: net/ipv4/devinet.c (devinet_conf_proc, devinet_copy_dflt_conf,
  * inet_forward_change), net/ipv6/addrconf.c.
  */
@@ -40,10 +40,11 @@ export type ConfItem = {
   isAddress: boolean
 }
 
-const NAME = /^net\.(ipv4|ipv6)\.conf\.(.+)\.(\w+)$/
+const NAME = /^net\.(ipv4|ipv6)\.(conf|neigh)\.(.+)\.(\w+)$/
 /** Set for `all`, they are set everywhere. */
 const OF_ALL = [Conf4.forwarding, Conf6.forwarding, Conf6.force_forwarding, Conf6.disable_ipv6]
 const LINKDOWN = [Conf4.ignore_routes_with_linkdown, Conf6.ignore_routes_with_linkdown]
+const NEIGH6 = [Conf6.proxy_delay, Conf6.proxy_qlen]
 /** Another name for a setting. */
 const ALIASES: Readonly<Record<string, string>> = {
   'net.ipv4.ip_forward': 'net.ipv4.conf.all.forwarding',
@@ -53,9 +54,10 @@ const ALIASES: Readonly<Record<string, string>> = {
 export const confDefaults = (): [name: string, value: number | string][] => {
   const found = new Map<string, number | string>()
   for (const [family, settings] of Object.entries(SETTINGS))
-    for (const [name, { all, otherwise, isAddress }] of Object.entries<Setting>(settings)) {
-      found.set(`net.${family}.conf.all.${name}`, isAddress ? '::' : all)
-      found.set(`net.${family}.conf.default.${name}`, isAddress ? '::' : otherwise)
+    for (const [name, setting] of Object.entries<Setting>(settings)) {
+      const { all, otherwise, isAddress, tree = 'conf' } = setting
+      if (tree === 'conf') found.set(`net.${family}.conf.all.${name}`, isAddress ? '::' : all)
+      found.set(`net.${family}.${tree}.default.${name}`, isAddress ? '::' : otherwise)
     }
   for (const [alias, name] of Object.entries(ALIASES)) found.set(alias, found.get(name)!)
   return [...found]
@@ -70,18 +72,22 @@ export const createDevConf = (deps: DevConfDeps) => {
     return links.ifindexOf(device) || -1
   }
   const find = (name: string): ConfItem | undefined => {
-    const [, family, device, setting] = NAME.exec(ALIASES[name] ?? name) ?? []
+    const [, family, tree, device, setting] = NAME.exec(ALIASES[name] ?? name) ?? []
     if (family === undefined) return undefined
     const [row, word] = [rowOf(device), confWord(family as ConfFamily, setting)]
     if (row < 0 || word < 0) return undefined
-    const { min, max, isAddress = false } = SETTINGS[family as ConfFamily][setting]
+    const known = SETTINGS[family as ConfFamily][setting]
+    if (tree !== (known.tree ?? 'conf') || (tree === 'neigh' && row === CONF_ALL)) return undefined
+    const { min, max, isAddress = false } = known
     return { name, family: family as ConfFamily, row, word, min, max, isAddress }
   }
   const names = (): string[] => {
     const devices = ['all', 'default', ...links.list().map(links.nameOf)]
     const all = (['ipv4', 'ipv6'] as const).flatMap((family) =>
       devices.flatMap((device) =>
-        Object.keys(SETTINGS[family]).map((name) => `net.${family}.conf.${device}.${name}`)
+        Object.entries(SETTINGS[family])
+          .filter(([, { tree }]) => tree === undefined || device !== 'all')
+          .map(([name, { tree = 'conf' }]) => `net.${family}.${tree}.${device}.${name}`)
       )
     )
     return [...all, ...Object.keys(ALIASES)]
@@ -116,8 +122,9 @@ export const createDevConf = (deps: DevConfDeps) => {
         i32[confRow(arena, CONF_ALL) + Conf4.accept_redirects] = 1 - value
       return
     }
-    // devices follow the default of IPv4 alone (devinet_copy_dflt_conf)
-    if (row === confDefault(arena) && family === 'ipv4') copyDefault(family, word, value)
+    // devices follow the defaults of IPv4 alone (devinet_copy_dflt_conf), and those of neighbours (neigh_copy_dflt_parms)
+    if (row === confDefault(arena) && (family === 'ipv4' || NEIGH6.includes(word)))
+      copyDefault(family, word, value)
     else if (row !== CONF_ALL && row !== confDefault(arena)) noteConfSet(arena, row, family, word)
     if (LINKDOWN.includes(word)) linkdownIgnored()
   }

@@ -21,8 +21,10 @@ import {
   NEIGH_USE_USED,
   NEIGH_USE_WORDS,
   NEIGH_USED,
+  NTF_PROXY,
   NUD_FAILED,
   NUD_NOARP,
+  NUD_NONE,
   NUD_PERMANENT,
   NUD_VALID,
 } from '../neigh/neigh-constants.ts'
@@ -36,6 +38,7 @@ import { changed, chunks, refuse, told } from './answers.ts'
 import type { Calls } from './calls.ts'
 import type { MessageOf, NeighFilter, NeighInfo, NeighKey } from './rtnetlink.ts'
 import { NLM_F_CREATE, NLM_F_EXCL } from './nlm-flags.ts'
+import type { createPneighs } from './pneighs.ts'
 import type { Links } from './links/links.ts'
 
 /** Worker 0 runs the neighbour table. */
@@ -47,9 +50,22 @@ export type NeighDeps = {
   arena: Arena
   time: Time
   calls: Calls
+  pneighs: ReturnType<typeof createPneighs>
 } & Pick<Links, 'isDevice'>
 
-export const createNeigh = ({ arena, time, calls, isDevice }: NeighDeps) => {
+const nothing = (ifindex: number, words: Words, state: number): NeighInfo => ({
+  ifindex,
+  words,
+  lladdr: null,
+  state,
+  flags: 0,
+  used: 0,
+  confirmed: 0,
+  updated: 0,
+  probes: 0,
+})
+
+export const createNeigh = ({ arena, time, calls, isDevice, pneighs }: NeighDeps) => {
   const { i32, layout } = arena
   const { neighbours, neighUse } = layout
   const { workers, neighbours: rows } = layout.config
@@ -125,7 +141,20 @@ export const createNeigh = ({ arena, time, calls, isDevice }: NeighDeps) => {
   function* items(filter: NeighFilter): Generator<NeighInfo> {
     for (const n of matching(filter)) yield info(n)
   }
-  const dump = (filter: NeighFilter = {}): Iterable<NeighInfo[]> => chunks(items(filter))
+  /** What we answer for on behalf of others. */
+  const proxies = ({ family, ifindex, words }: NeighFilter): NeighInfo[] =>
+    pneighs
+      .list()
+      .filter(
+        (one) =>
+          (family === undefined ||
+            (family === AF_INET) === isV4Mapped(one.words[0], one.words[1], one.words[2])) &&
+          (ifindex === undefined || one.ifindex === ifindex) &&
+          (words === undefined || one.words.every((word, k) => word === words[k]))
+      )
+      .map((one) => ({ ...nothing(one.ifindex, one.words, NUD_NONE), flags: one.flags }))
+  const dump = (filter: NeighFilter = {}): Iterable<NeighInfo[]> =>
+    chunks(filter.isProxy ? proxies(filter) : items(filter))
 
   const find = ({ ifindex, words }: NeighKey): NeighInfo | undefined => {
     for (const one of items({ ifindex, words })) return one
@@ -138,6 +167,10 @@ export const createNeigh = ({ arena, time, calls, isDevice }: NeighDeps) => {
   }: MessageOf<'RTM_NEWNEIGH'>): Promise<Outcome<NeighInfo>> => {
     const { ifindex, words, lladdr, state } = neigh
     if (!isDevice(ifindex)) return refuse(Errno.ENODEV, null, 'dev')
+    if ((neigh.flags & NTF_PROXY) !== 0) {
+      const error = pneighs.set(neigh)
+      return error === 0 ? changed(proxies(neigh)[0]) : refuse(-error)
+    }
     const known = find(neigh)
     if (known !== undefined && (flags & NLM_F_EXCL) !== 0) return refuse(Errno.EEXIST, null, 'dst')
     if (known === undefined && (flags & NLM_F_CREATE) === 0)
@@ -156,19 +189,23 @@ export const createNeigh = ({ arena, time, calls, isDevice }: NeighDeps) => {
     return made === undefined ? refuse(Errno.ENOENT) : changed(made)
   }
   const delNeigh = async ({ neigh }: MessageOf<'RTM_DELNEIGH'>): Promise<Outcome<null>> => {
-    const { ifindex, words } = neigh
+    const { ifindex, words, isProxy } = neigh
     if (!isDevice(ifindex)) return refuse(Errno.ENODEV, null, 'dev')
+    if (isProxy) return pneighs.remove(neigh) ? changed(null) : refuse(Errno.ENOENT, null, 'dst')
     const result = await calls.call(OWNER, Ipi.NEIGH_DEL, [ifindex, ...words])
     return result < 0 ? refuse(-result, null, 'dst') : changed(null)
   }
   const getNeigh = ({ neigh }: MessageOf<'RTM_GETNEIGH'>): Outcome<NeighInfo> => {
-    const found = find(neigh)
-    return found === undefined ? refuse(Errno.ENOENT, null, 'dst') : told(found)
+    const found = neigh.isProxy ? proxies(neigh)[0] : find(neigh)
+    const extack = neigh.isProxy ? 'Proxy neighbour entry not found' : 'Neighbour entry not found'
+    return found === undefined ? refuse(Errno.ENOENT, extack, 'dst') : told(found)
   }
-  /** `ip neigh flush`: what is permanent stays unless its state is asked for. */
+  /** `ip neigh flush`: what is permanent stays unless its state is asked for; so does what we answer for, unless that is. */
   const flush = async ({
     filter,
   }: MessageOf<'NEIGH_FLUSH'>): Promise<Outcome<{ flushed: number }>> => {
+    if (filter.isProxy)
+      return changed({ flushed: proxies(filter).filter((one) => pneighs.remove(one)).length })
     const doomed: { ifindex: number; words: Words }[] = []
     for (const _ of matching(filter)) {
       const isKept = (copy[NEIGH_STATE] & (NUD_PERMANENT | NUD_NOARP)) !== 0
@@ -185,17 +222,7 @@ export const createNeigh = ({ arena, time, calls, isDevice }: NeighDeps) => {
   }
   /** The entry that a notification is about, or what is left to say of it when it is gone. */
   const noted = (ifindex: number, words: Words): NeighInfo =>
-    find({ ifindex, words }) ?? {
-      ifindex,
-      words,
-      lladdr: null,
-      state: NUD_FAILED,
-      flags: 0,
-      used: 0,
-      confirmed: 0,
-      updated: 0,
-      probes: 0,
-    }
+    find({ ifindex, words }) ?? nothing(ifindex, words, NUD_FAILED)
 
   return { dump, newNeigh, delNeigh, getNeigh, flush, noted }
 }

@@ -136,6 +136,8 @@ export type AddressFilter = {
 // ---- neighbours
 
 export type NeighKey = { ifindex: number; words: Words }
+/** A neighbour, or one that we answer for. */
+export type EitherNeighKey = NeighKey & { isProxy?: boolean }
 export type NeighChange = NeighKey & {
   lladdr: Mac | null
   /** NUD_* */
@@ -151,6 +153,8 @@ export type NeighInfo = NeighChange & {
   probes: number
 }
 export type NeighFilter = {
+  /** Those that we answer for, and no others. */
+  isProxy?: boolean
   family?: number
   ifindex?: number
   words?: Words
@@ -402,8 +406,8 @@ type Requests = Measured &
     RTM_NEWADDR: { carries: { flags: number; address: Ifaddr }; item: Ifaddr }
     RTM_DELADDR: { carries: { address: AddressKey }; item: Ifaddr }
     RTM_NEWNEIGH: { carries: { flags: number; neigh: NeighChange }; item: NeighInfo }
-    RTM_DELNEIGH: { carries: { neigh: NeighKey }; item: null }
-    RTM_GETNEIGH: { carries: { neigh: NeighKey }; item: NeighInfo }
+    RTM_DELNEIGH: { carries: { neigh: EitherNeighKey }; item: null }
+    RTM_GETNEIGH: { carries: { neigh: EitherNeighKey }; item: NeighInfo }
     NEIGH_FLUSH: { carries: { filter: NeighFilter }; item: { flushed: number } }
     RTM_NEWMULTICAST: { carries: OfDevice & { mac: Mac }; item: MaddrInfo }
     RTM_DELMULTICAST: { carries: OfDevice & { mac: Mac }; item: MaddrInfo }

@@ -2,6 +2,7 @@
  * The tables that control writes and stacks read: routes with their next hops, interface addresses with the routes
  * they bring, and what routers advertise of both. Control thread; who fills tables without a control plane (tests, benches) makes them here too.
  */
+import { familyOf } from '../base/family.ts'
 import { byFamily } from '../inet/af-ops.ts'
 import { createFibRulesWriter } from '../inet/fib-rules-writer.ts'
 import { createFibWriter } from '../inet/fib-writer.ts'
@@ -71,6 +72,13 @@ export const createTables = (deps: TablesDeps) => {
   /** Nobody asks for addresses on a device without neighbours (addrconf_join_solict). */
   const hasNeighbours = (ifindex: number): boolean =>
     (arena.i32[deviceRow(arena, ifindex) + DEV_FLAGS] & (IFF_LOOPBACK | IFF_NOARP)) === 0
+  /** Others ask for the address on the device, or no longer. */
+  const answerFor = (ifindex: number, words: Words, on: boolean): void => {
+    const group = solicitedNode(familyOf(Int32Array.from(words), 0))(words)
+    if (group === null) return
+    if (on) mcJoin(ifindex, group)
+    else mcLeave(ifindex, group)
+  }
   const onEvent: IfaddrDeps['onEvent'] = (event, at) => {
     const group = solicitedNode(at.family)(at.words)
     if (group !== null && event === 'del') mcLeave(at.ifindex, group)
@@ -80,5 +88,6 @@ export const createTables = (deps: TablesDeps) => {
   }
   const ifaddrs = createIfaddrs({ arena, rib, retire, onEvent, nowMs, ...routeExpiry })
   const addrconf = createAddrconf({ arena, rib, ifaddrs, ...routeExpiry, nowMs })
-  return { rib, fib, nexthops, fibRules, routeExpiry, ifaddrs, addrconf, mcJoin, mcLeave }
+  const written = { rib, fib, nexthops, fibRules, routeExpiry, ifaddrs, addrconf }
+  return { ...written, answerFor, mcJoin, mcLeave }
 }

@@ -51,6 +51,8 @@ import {
   NUD_REACHABLE,
   NUD_STALE,
 } from '../neigh/neigh-constants.ts'
+import type { Pneigh } from '../neigh/pneigh.ts'
+import type { ProxyQueue } from '../neigh/proxy-queue.ts'
 import type { NeighTable } from '../neigh/neigh-table.ts'
 import type { Neighbour } from '../neigh/neighbour.ts'
 import { NEIGH_UPDATE_F_OVERRIDE } from '../neigh/neigh-constants.ts'
@@ -84,17 +86,33 @@ type ArpDeps = {
     | 'forEachOwnOf'
   > &
   Pick<Route, 'routeInput' | 'routeOutput'> &
+  Pick<Pneigh, 'pneighLookup'> &
+  Pick<ProxyQueue, 'mustWait' | 'enqueue'> &
   Pick<EtherOutput, 'ethHeader'> &
   Pick<DevQueueXmit, 'devQueueXmit'>
 
 /** An entry changed so lately is not changed again by what may be a second answer (locktime, 1 s). */
 const LOCKTIME_MS = 1000
+/** What became of a request. */
+const NOT_OURS = 0
+const ANSWERED = 1
+const ANSWERED_LATER = 2
 
 export const createArp = (deps: ArpDeps) => {
   const { arena, skbs, drop, consume, time, table, neighbour, steerTo } = deps
   const { isLocalAddress, inetAddrType, isAddrOnLink, isOwnOf, isOwnBeyondHost, forEachOwnOf } =
     deps
-  const { routeInput, routeOutput, selectSource, ethHeader, devQueueXmit, key } = deps
+  const {
+    pneighLookup,
+    mustWait,
+    enqueue,
+    routeInput,
+    routeOutput,
+    selectSource,
+    ethHeader,
+    devQueueXmit,
+    key,
+  } = deps
   const { i32, u8, f64, layout } = arena
   const { devices } = layout
   const count = counterBank(arena, skbs.thread)
@@ -186,7 +204,12 @@ export const createArp = (deps: ArpDeps) => {
     if (sip === tip && either(dev, Conf4.drop_gratuitous_arp)) return drop(skb, Drop.ARP_INVALID)
     if (op === arp.ARPOP_REQUEST) {
       if (isLocalAddress(tip)) countProbe(skb)
-      if (arpRequest(skb, dev, machine, sip, tip, hi, lo)) return consume(skb)
+      switch (arpRequest(skb, dev, machine, sip, tip, hi, lo)) {
+        case ANSWERED:
+          return consume(skb)
+        case ANSWERED_LATER:
+          return enqueue(skb)
+      }
     }
     // a probe: someone asks whether the address is free (RFC 5227 section 2.1.1)
     if (sip === 0) return consume(skb)
@@ -207,7 +230,7 @@ export const createArp = (deps: ArpDeps) => {
     return !isOurs && isOwnOf(dev, sip)
   }
 
-  /** Answers a request that is for us, or for whom we stand in; false when it is neither. */
+  /** Answers a request that is for us, or for whom we stand in; NOT_OURS when it is neither. */
   const arpRequest = (
     skb: number,
     dev: number,
@@ -216,25 +239,26 @@ export const createArp = (deps: ArpDeps) => {
     tip: number,
     hi: number,
     lo: number
-  ): boolean => {
+  ): number => {
     if (sip === 0) {
       const isOurs = isLocalAddress(tip) && !isIgnored(dev, sip, tip)
       if (isOurs) arpSend(arp.ARPOP_REPLY, dev, tip, sip, hi, lo, hi, lo)
-      return true
+      return ANSWERED
     }
     // whoever could not send from there is not answered either
     fl[FL_IIF] = dev
     fl[FL_SADDR + 3] = sip
     fl[FL_DADDR + 3] = tip
     fl[FL_MARK] = i32[skb + SKB_MARK]
-    if (routeInput(fl) !== 0) return false
+    if (routeInput(fl) !== 0) return NOT_OURS
     const type = fl[FL_TYPE]
     if (type === RTN_LOCAL) {
-      if (isIgnored(dev, sip, tip) || isFiltered(dev, sip, tip)) return true
-    } else if (type !== RTN_UNICAST || !standsIn(dev, sip, tip)) return false
-    if (learnFromRequest(machine, dev, sip, hi, lo))
-      arpSend(arp.ARPOP_REPLY, dev, tip, sip, hi, lo, hi, lo)
-    return true
+      if (isIgnored(dev, sip, tip) || isFiltered(dev, sip, tip)) return ANSWERED
+    } else if (type !== RTN_UNICAST || !standsIn(dev, sip, tip)) return NOT_OURS
+    const knows = learnFromRequest(machine, dev, sip, hi, lo)
+    if (type !== RTN_LOCAL && !isToUs(skb) && mustWait(skb)) return ANSWERED_LATER
+    if (knows) arpSend(arp.ARPOP_REPLY, dev, tip, sip, hi, lo, hi, lo)
+    return ANSWERED
   }
   /**
    * arp_ignore: 1, addresses of other devices are not ours here; 2, nor is one in another network than who asks; 3, nor
@@ -261,10 +285,10 @@ export const createArp = (deps: ArpDeps) => {
     fl[FL_DADDR + 3] = sip
     return routeOutput(fl) !== 0 || fl[FL_DEV] !== dev
   }
-  /** proxy_arp: the target is reached by another device; proxy_arp_pvlan: by this one, whose hosts hear us alone (RFC 3069). */
+  /** proxy_arp, or `ip neigh add proxy`: the target is reached by another device; proxy_arp_pvlan: by this one, whose hosts hear us alone (RFC 3069). */
   const standsIn = (dev: number, sip: number, tip: number): boolean =>
     fl[FL_DEV] !== dev
-      ? either(dev, Conf4.proxy_arp)
+      ? either(dev, Conf4.proxy_arp) || pneighLookup(dev, fl, FL_DADDR) !== 0
       : sip !== tip && either(dev, Conf4.proxy_arp_pvlan)
 
   /** A gratuitous reply names its sender twice in full (arp_is_garp), and nobody says that he is us. */

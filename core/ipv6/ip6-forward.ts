@@ -4,7 +4,7 @@
  * Linux: net/ipv6/ip6_output.c ip6_forward(); RFC 8200 section 3 and 5, 4291 section 2.5.6, 4443 section 3.
  */
 import type { Flowi } from '../base/flowi.ts'
-import { FL_DEV, FL_MTU } from '../base/flowi.ts'
+import { createFlowi, FL_DADDR, FL_DEV, FL_MTU } from '../base/flowi.ts'
 import type { Arena } from '../shm/arena.ts'
 import { counterBank, Mib } from '../shm/counters.ts'
 import type { DropFn } from '../skb/drop.ts'
@@ -21,12 +21,17 @@ import {
   SKB_LEN,
   SKB_NETWORK,
   SKB_PKT_TYPE,
+  SKB_TRANSPORT,
 } from '../skb/skb.ts'
+import { CONF_ALL, Conf6, confRow } from '../shm/devconf.ts'
 import type { Gso } from '../dev/gso.ts'
-import { IPCB_FLAGS, IPCB_MTU, IPSKB_FORWARDED } from '../inet/inet-constants.ts'
+import { IPCB_FLAGS, IPCB_MTU, IPCB_NHOFF, IPSKB_FORWARDED } from '../inet/inet-constants.ts'
+import type { PacketAddrs } from '../inet/packet-addrs.ts'
+import type { Pneigh } from '../neigh/pneigh.ts'
 import type { NfHooks } from '../netfilter/hooks.ts'
 import { NF_INET_FORWARD, NF_PASSED } from '../netfilter/nf-constants.ts'
 import * as icmpv6 from '../wire/icmpv6.ts'
+import { IPPROTO_ICMPV6 } from '../wire/ipproto.ts'
 import * as ipv6 from '../wire/ipv6.ts'
 import type { Icmpv6 } from './icmpv6.ts'
 import type { Ip6Output } from './ip6-output.ts'
@@ -38,9 +43,14 @@ type Ip6ForwardDeps = {
   drop: DropFn
   nf: NfHooks
 } & Pick<Gso, 'networkSegLen'> &
+  Pick<PacketAddrs, 'loadAddrs'> &
   Pick<Ip6Output, 'ip6Output' | 'routeMeHarder'> &
   Pick<Icmpv6, 'icmpv6Send'> &
-  Pick<NdiscRedirect, 'sendRedirect'>
+  Pick<NdiscRedirect, 'sendRedirect'> &
+  Pick<Pneigh, 'hasPneighs' | 'pneighLookup'> & {
+    /** core/stack/ipv6.ts: ip6Input of ip6-input.ts, which calls what is made here. */
+    takeHere: (skb: number) => void
+  }
 
 /** Room that the widest link header takes. */
 const LL_RESERVED = 16
@@ -49,15 +59,18 @@ export type Ip6Forward = ReturnType<typeof createIp6Forward>
 
 export const createIp6Forward = (deps: Ip6ForwardDeps) => {
   const { arena, skbs, drop, nf, networkSegLen, ip6Output, routeMeHarder } = deps
-  const { icmpv6Send, sendRedirect } = deps
+  const { icmpv6Send, sendRedirect, hasPneighs, pneighLookup, loadAddrs, takeHere } = deps
   const { i32, u8, f64 } = arena
   const count = counterBank(arena, skbs.thread)
+  const all = confRow(arena, CONF_ALL)
+  const addrs = createFlowi()
 
   /** Sends the packet on along the route in `fl` (SKB_DST says the same); takes it over. */
   const ip6Forward = (skb: number, fl: Flowi): void => {
     if (i32[skb + SKB_PKT_TYPE] !== PACKET_HOST) return drop(skb, Drop.OTHERHOST)
     const at = i32[skb + SKB_NETWORK]
     if (ipv6.hopLimit(u8, at) <= 1) return tooManyHops(skb)
+    if (hasPneighs() && isForProxy(skb)) return
     if ((u8[at + ipv6.ADDRS] === 0 || u8[at + ipv6.ADDRS] === 0xfe) && !maySendOn(skb, fl)) return
     if (i32[skb + SKB_DEV] === fl[FL_DEV]) sendRedirect(skb, fl)
     // what is less than every link takes was not said by the link (RFC 8200 section 5)
@@ -72,6 +85,31 @@ export const createIp6Forward = (deps: Ip6ForwardDeps) => {
     i32[skb + SKB_DEV] = fl[FL_DEV]
     if (nf.run(NF_INET_FORWARD, skb, i32[skb + SKB_IIF], fl[FL_DEV]) === NF_PASSED)
       forwardFinish(skb)
+  }
+  /**
+   * To an address that we answer for on the link it came by (ip6_forward_proxy_check): neighbour discovery, such as the
+   * question whether it is still there, is for us, and nobody can be sent what goes to an address of that link. True: it is gone.
+   */
+  const isForProxy = (skb: number): boolean => {
+    const dev = i32[skb + SKB_DEV]
+    const isOn = (i32[all + Conf6.proxy_ndp] | i32[confRow(arena, dev) + Conf6.proxy_ndp]) !== 0
+    loadAddrs(skb, addrs)
+    if (!isOn || pneighLookup(dev, addrs, FL_DADDR) === 0) return false
+    if (isDiscovery(skb)) {
+      takeHere(skb)
+      return true
+    }
+    if (!ipv6.isLinkLocalAddr(addrs[FL_DADDR])) return false
+    icmpv6Send(skb, icmpv6.ICMPV6_DEST_UNREACH, icmpv6.ICMPV6_ADDR_UNREACH, 0)
+    f64[count + Mib.Ip6InDiscards]++
+    drop(skb, Drop.NOT_SPECIFIED)
+    return true
+  }
+  const isDiscovery = (skb: number): boolean => {
+    const at = i32[skb + SKB_NETWORK]
+    if (u8[at + i32[skb + IPCB_NHOFF]] !== IPPROTO_ICMPV6) return false
+    const type = skbs.byteAt(skb, i32[skb + SKB_TRANSPORT] - i32[skb + SKB_DATA])
+    return type >= icmpv6.NDISC_ROUTER_SOLICITATION && type <= icmpv6.NDISC_REDIRECT
   }
   /** Behind FORWARD. */
   const forwardFinish = (skb: number): void => {

@@ -326,5 +326,5 @@ export const createIp6Input = (deps: Ip6InputDeps) => {
 
   nf.setOkFn(NF_INET_PRE_ROUTING, ip6RcvFinish)
   nf.setOkFn(NF_INET_LOCAL_IN, deliver)
-  return { ip6Rcv, ip6Resume }
+  return { ip6Rcv, ip6Resume, ip6Input }
 }

@@ -25,13 +25,17 @@ import {
   NEIGH_UPDATE_F_OVERRIDE,
   NEIGH_UPDATE_F_OVERRIDE_ISROUTER,
   NEIGH_UPDATE_F_WEAK_OVERRIDE,
+  NTF_ROUTER,
   NUD_FAILED,
   NUD_REACHABLE,
   NUD_STALE,
 } from '../neigh/neigh-constants.ts'
+import type { Pneigh } from '../neigh/pneigh.ts'
+import type { ProxyQueue } from '../neigh/proxy-queue.ts'
+import { PN_FLAGS } from '../neigh/pneigh-constants.ts'
 import type { NeighTable } from '../neigh/neigh-table.ts'
 import type { Neighbour } from '../neigh/neighbour.ts'
-import { DEV_FLAGS, deviceRow, IFF_LOOPBACK, IFF_NOARP } from '../netdev/netdev.ts'
+import { DEV_FLAGS, DEV_MAC, deviceRow, IFF_LOOPBACK, IFF_NOARP } from '../netdev/netdev.ts'
 import type { Arena } from '../shm/arena.ts'
 import { counterBank, Softnet } from '../shm/counters.ts'
 import { CONF_ALL, Conf6, confRow } from '../shm/devconf.ts'
@@ -40,6 +44,7 @@ import type { ConsumeFn, DropFn } from '../skb/drop.ts'
 import { Drop } from '../skb/drop.ts'
 import type { Skbs } from '../skb/skb.ts'
 import {
+  PACKET_HOST,
   PACKET_LOOPBACK,
   SKB_DATA,
   SKB_DEV,
@@ -49,6 +54,7 @@ import {
   STAGE_SOCKET,
 } from '../skb/skb.ts'
 import type { Machine } from '../stack/machine.ts'
+import * as ethernet from '../wire/ethernet.ts'
 import * as icmpv6 from '../wire/icmpv6.ts'
 import * as ipv6 from '../wire/ipv6.ts'
 import * as ndisc from '../wire/ndisc.ts'
@@ -78,6 +84,8 @@ type NdiscDeps = {
   Pick<RaOutput, 'rsRcv'> &
   Pick<NdiscRedirect, 'redirectRcv'> &
   Pick<AddrType, 'isAnycastOn'> &
+  Pick<Pneigh, 'pneighLookup'> &
+  Pick<ProxyQueue, 'mustWait' | 'enqueue'> &
   Pick<PacketAddrs, 'loadAddrs'> &
   Pick<Machine, 'steerTo'>
 
@@ -101,7 +109,8 @@ const isSolicitedNode = (words: Int32Array, at: number): boolean =>
 
 export const createNdisc = (deps: NdiscDeps) => {
   const { arena, skbs, drop, consume, table, neighbour, trying, steerTo, key } = deps
-  const { isAnycastOn, loadAddrs, raRcv, rsRcv, redirectRcv } = deps
+  const { isAnycastOn, pneighLookup, mustWait, enqueue, loadAddrs, raRcv, rsRcv, redirectRcv } =
+    deps
   const { i32, u8, f64, layout } = arena
   const { select6 } = createSourceSelection(arena)
   const count = counterBank(arena, skbs.thread)
@@ -109,6 +118,8 @@ export const createNdisc = (deps: NdiscDeps) => {
   const { fl, ownAddr, isTentative, toLink, fromLinkLocal, begin, putOwnAddr, send } = deps.ndSend
   const target = new Int32Array(4)
   const asked = new Int32Array(4)
+  /** Does what is advertised next speak of a router? */
+  let advertisesRouter = false
 
   const flagsOf = (dev: number): number => i32[deviceRow(arena, dev) + DEV_FLAGS]
   const hasNeighbours = (dev: number): boolean => (flagsOf(dev) & (IFF_LOOPBACK | IFF_NOARP)) === 0
@@ -161,7 +172,7 @@ export const createNdisc = (deps: NdiscDeps) => {
     if (isOwn) copyAddr(fl, FL_SADDR, target, 0)
     else if (!select6(fl, dev)) return
     const option = withAddr ? options.ND_OPT_TARGET_LL_ADDR : 0
-    const all = flags | (isRouter(dev) ? ndisc.NA_ROUTER : 0)
+    const all = flags | (advertisesRouter ? ndisc.NA_ROUTER : 0)
     ndSend(dev, icmpv6.NDISC_NEIGHBOUR_ADVERTISEMENT, all, target, option)
   }
 
@@ -177,6 +188,7 @@ export const createNdisc = (deps: NdiscDeps) => {
       toLink(dev)
       copyAddr(fl, FL_DADDR, ALL_NODES, 0)
       copyAddr(target, 0, i32, row + IFA_ADDR)
+      advertisesRouter = isRouter(dev)
       sendAdvertisement(dev, ndisc.NA_OVERRIDE, true, true)
     }
   }
@@ -223,7 +235,10 @@ export const createNdisc = (deps: NdiscDeps) => {
       return drop(skb, Drop.NOT_SPECIFIED)
     if (option >= 0 && !options.isLlAddr(u8, option)) return drop(skb, Drop.NOT_SPECIFIED)
     const own = ownAddr(dev, target, 0)
-    if (own === 0 && !isAnycastOn(dev, target, 0)) return consume(skb)
+    const proxied = own === 0 ? proxiedOn(dev) : 0
+    if (own === 0 && proxied === 0 && !isAnycastOn(dev, target, 0)) return consume(skb)
+    if (own === 0 && isToGroup && isForMany(skb) && mustWait(skb)) return enqueue(skb)
+    advertisesRouter = proxied === 0 ? isRouter(dev) : (i32[proxied + PN_FLAGS] & NTF_ROUTER) !== 0
     if (own !== 0 && isTentative(own)) {
       if (isProbe) heardProbe(own, optionOf(at, end, options.ND_OPT_NONCE))
       // it is in use already, though not for sure
@@ -237,6 +252,12 @@ export const createNdisc = (deps: NdiscDeps) => {
     if (!hasNeighbours(dev)) return consume(skb)
     if (learnAsker(machine, dev, option, !isToGroup)) answer(dev, own !== 0, isToGroup)
     consume(skb)
+  }
+  const isForMany = (skb: number): boolean => i32[skb + SKB_PKT_TYPE] !== PACKET_HOST
+  /** Row of the target where a router answers for it (pndisc_is_router), or 0. */
+  const proxiedOn = (dev: number): number => {
+    const isOn = [CONF_ALL, dev].some((row) => i32[confRow(arena, row) + Conf6.proxy_ndp] !== 0)
+    return isOn && isRouter(dev) ? pneighLookup(dev, target, 0) : 0
   }
   /** Somebody tries the address that we are trying, and neither shall have it (RFC 4862 section 5.4.3). */
   const heardProbe = (own: number, option: number): void => {
@@ -288,11 +309,20 @@ export const createNdisc = (deps: NdiscDeps) => {
       }
       return consume(skb)
     }
+    // our own answer for another, which comes back
+    if (option >= 0 && isOwnMac(dev, option) && proxiedOn(dev) !== 0) return consume(skb)
     copyAddr(i32, key, target, 0)
     const row = table.lookup(dev, key)
     // what has failed is asked for anew, not believed
     if (row !== 0 && i32[row + NEIGH_STATE] !== NUD_FAILED) heard(machine, row, flags, option)
     consume(skb)
+  }
+  const isOwnMac = (dev: number, option: number): boolean => {
+    const own = (deviceRow(arena, dev) + DEV_MAC) << 2
+    return (
+      options.llAddrHi(u8, option) === ethernet.macHi(u8, own) &&
+      options.llAddrLo(u8, option) === ethernet.macLo(u8, own)
+    )
   }
   /** Section 7.2.5. */
   const heard = (machine: Neighbour, row: number, flags: number, option: number): void => {

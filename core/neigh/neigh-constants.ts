@@ -56,6 +56,8 @@ export const NUD_VALID =
   NUD_PERMANENT | NUD_NOARP | NUD_REACHABLE | NUD_PROBE | NUD_STALE | NUD_DELAY
 export const NUD_CONNECTED = NUD_PERMANENT | NUD_NOARP | NUD_REACHABLE
 
+/** Not a neighbour: one that we answer for. */
+export const NTF_PROXY = 0x08
 export const NTF_ROUTER = 0x80
 
 // neigh_update flags (include/net/neighbour.h).

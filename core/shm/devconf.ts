@@ -1,5 +1,5 @@
 /**
- * Settings of devices: net.ipv4.conf.* and net.ipv6.conf.*, a row for each device, one for `all` and one for `default`, from
+ * Settings of devices: net.ipv4.conf.* and net.ipv6.conf.*, and some of net.*.neigh.*, a row for each device, one for `all` and one for `default`, from
  * which new devices take theirs. Words in shared memory, written by control; any thread reads
  * `i32[confRow(arena, dev) + Conf4.rp_filter]` and joins it with the row of `all` as Linux does for that setting. To add one is
  * to write its row here, and to read it. Linux: struct ipv4_devconf, struct ipv6_devconf, include/linux/inetdevice.h.
@@ -8,7 +8,14 @@ import type { Arena } from './arena.ts'
 import { DEV_CONF_WORDS } from './layout.ts'
 
 /** A setting: what it is at first in `all` and in `default`, and its bounds. */
-export type Setting = { all: number; otherwise: number; min: number; max: number; isAddress?: true }
+export type Setting = {
+  all: number
+  otherwise: number
+  min: number
+  max: number
+  isAddress?: true
+  tree?: 'neigh'
+}
 const number = (otherwise: number, max: number, all = otherwise): Setting => ({
   all,
   otherwise,
@@ -21,6 +28,14 @@ const onOff = (otherwise: 0 | 1, all: 0 | 1 = otherwise): Setting => number(othe
 const address = (): Setting => ({ all: 0, otherwise: 0, min: 0, max: 0, isAddress: true })
 
 const MAX = 2147483647
+
+/** Of neighbours: the device's alone counts, and there is no `all`. */
+const NEIGH = {
+  /** Hundredths of a second, at most, that questions about others wait for whom we answer; 0: none waits. */
+  proxy_delay: { ...number(80, 214748364), tree: 'neigh' },
+  /** More of them are not answered. */
+  proxy_qlen: { ...number(64, MAX), tree: 'neigh' },
+} as const satisfies Record<string, Setting>
 
 /** In the comments how a device's is joined with that of `all`; without one the device's alone counts. */
 const IPV4 = {
@@ -69,6 +84,7 @@ const IPV4 = {
   /** Milliseconds between two tellings of a change. */
   igmpv2_unsolicited_report_interval: { all: 10000, otherwise: 10000, min: 1, max: MAX },
   igmpv3_unsolicited_report_interval: { all: 1000, otherwise: 1000, min: 1, max: MAX },
+  ...NEIGH,
 } as const satisfies Record<string, Setting>
 
 const IPV6 = {
@@ -85,6 +101,8 @@ const IPV6 = {
   use_oif_addrs_only: onOff(0),
   /** Either: neighbours are told when the device comes up or has another link address. */
   ndisc_notify: onOff(0),
+  /** Either, of a router: it answers for the addresses that `ip neigh add proxy` names. */
+  proxy_ndp: onOff(0),
   /** What was sent to many by a link's address, but to one by its IP, is dropped (RFC 7042 has no use for it). */
   drop_unicast_in_l2_multicast: onOff(0),
   /** Either: an address is tried before it is ours (RFC 4862 section 5.4); 2: IPv6 ends where the MAC's is taken. */
@@ -152,6 +170,7 @@ const IPV6 = {
   force_mld_version: number(0, 2),
   mldv1_unsolicited_report_interval: { all: 10000, otherwise: 10000, min: 1, max: MAX },
   mldv2_unsolicited_report_interval: { all: 1000, otherwise: 1000, min: 1, max: MAX },
+  ...NEIGH,
 } as const satisfies Record<string, Setting>
 
 type Settings = Readonly<Record<string, Setting>>

@@ -21,6 +21,7 @@
  * | sockFlows              | the worker that owns the flow            | threads that steer            |
  * | ownedFlows of w        | worker w                                 | workers                       |
  * | neighbours, neighIndex | worker 0, entry by entry (seqlock)       | all                           |
+ * | pneighs                | control                                  | all                           |
  * | neighUse               | worker w writes column w                 | worker 0, control             |
  * | mcMembers, mcSources of t | thread t (workers, control)           | worker 0, control             |
  * | mfc                    | set: control; found: worker 0 (a seqlock each) | all                     |
@@ -53,6 +54,7 @@
  * | TCP socket             | TP_*             | core/transport/tcp/sock/tcp-sock.ts, from SK_PROTO on   |
  * | UDP socket             | UP_*             | core/transport/udp/udp-output.ts, from SK_PROTO on      |
  * | neighbour              | NEIGH_*          | core/neigh/neigh-constants.ts                           |
+ * | proxied neighbour      | PN_*             | core/neigh/pneigh-constants.ts                          |
  * | nexthop                | NH_*             | core/inet/nexthop-constants.ts                          |
  * | routing table          | FT_*             | core/inet/fib-tables.ts                                 |
  * | policy rule            | FR_*             | core/inet/fib-rule-constants.ts                         |
@@ -237,6 +239,9 @@ export const FIB_ROOT_WORDS = FIB_SHORT_WORDS + 65536
 export const FIB_TABLE_WORDS = 4
 export const FIB_RULE_WORDS = 32
 export const NEIGH_WORDS = 32
+/** Addresses that we answer for on behalf of others, with row 0, which is none. */
+export const PNEIGH_WORDS = 8
+export const PNEIGHS = 256
 /** Rows of multicast (inet/mc-constants.ts), the words in front of the table of groups, and sources for each membership. */
 export const MC_MEMBER_WORDS = 16
 export const MC_SOURCE_WORDS = 8
@@ -315,6 +320,7 @@ const regionWords = (config: ArenaConfig) => {
     fibNodes: config.fibNodes * FIB_NODE_WORDS,
     fibRules: config.fibRules * FIB_RULE_WORDS,
     neighbours: neighbours * NEIGH_WORDS,
+    pneighs: PNEIGHS * PNEIGH_WORDS,
     /** Open-addressed index over neighbours: four slots a row. */
     neighIndex: neighbours * 4,
     /** [worker][neighbour] last use, [worker][neighbour] last confirmation (jiffies). */

@@ -41,6 +41,8 @@ export const Holder = {
   port: 12,
   /** Multicast that waits for a route, within the bound of neigh. */
   mroute: 13,
+  /** Questions about others for whom we answer, within the bound of neigh. */
+  proxy: 14,
 } as const
 export type Holder = (typeof Holder)[keyof typeof Holder]
 
@@ -74,6 +76,7 @@ const WITHIN: readonly { holder: Holder; line: Holder; eighths: number }[] = [
   { holder: Holder.tcp_ofo, line: Holder.tcp_rcv, eighths: 5 },
   { holder: Holder.netem, line: Holder.qdisc, eighths: 8 },
   { holder: Holder.mroute, line: Holder.neigh, eighths: 4 },
+  { holder: Holder.proxy, line: Holder.neigh, eighths: 2 },
 ]
 const lineHas = (line: Holder, holder: number): boolean =>
   WITHIN.some((each) => each.line === line && each.holder === holder)

@@ -65,6 +65,8 @@ export const createInet = (machine: Machine, link: Link) => {
     nf6.dropQueued(ifindex)
     ipv4.mr.dropDevice(ifindex)
     ipv6.mr.dropDevice(ifindex)
+    neigh.proxyQueue.dropDevice(ifindex)
+    ipv6.proxyQueue.dropDevice(ifindex)
     neighbour?.neighIfdown(ifindex)
   })
   const nfTrace = createNfTrace({ ...machine, ...neigh, ...routing, nf, nf6 })

@@ -22,6 +22,7 @@ import { createNdisc } from '../ipv6/ndisc.ts'
 import { createRaInput } from '../ipv6/ra-input.ts'
 import { createRaOutput } from '../ipv6/ra-output.ts'
 import { createRs } from '../ipv6/rs.ts'
+import { createProxyQueue } from '../neigh/proxy-queue.ts'
 import type { NfHooks } from '../netfilter/hooks.ts'
 import { Ipi } from '../shm/ipi.ts'
 import { ETH_P_IPV6 } from '../wire/ethernet.ts'
@@ -108,11 +109,19 @@ export const createIpv6 = ({ machine, link, neigh, routing, frags, protos, nf }:
     gateway.set([e, f, g, h])
     ndiscRedirect.redirected(dev, dest, gateway)
   })
+  const proxyQueue = createProxyQueue({
+    ...common,
+    timer: machine.words(TIMER_WORDS),
+    family: AF_INET6,
+    redo: (skb) => ndiscRcv(skb),
+  })
   const { ndiscRcv, ndSolicit, ndProbe, ndNotify } = createNdisc({
     ...common,
     ...raInput,
     ...raOutput,
     ...ndiscRedirect,
+    ...neigh.pneigh,
+    ...proxyQueue,
     ndSend,
     table,
     neighbour: neigh.neighbour,
@@ -123,6 +132,8 @@ export const createIpv6 = ({ machine, link, neigh, routing, frags, protos, nf }:
     ...common,
     ...out,
     ...ndiscRedirect,
+    ...neigh.pneigh,
+    takeHere: (skb) => input.ip6Input(skb),
     icmpv6Send,
     networkSegLen: gso.networkSegLen,
   })
@@ -159,6 +170,7 @@ export const createIpv6 = ({ machine, link, neigh, routing, frags, protos, nf }:
     mld,
     mr,
     ndNotify,
+    proxyQueue,
     linkFailure,
     refresh,
     ceaseAll: raOutput.ceaseAll,

@@ -2,6 +2,7 @@
  * The neighbours of a stack: the table that all CPUs read, what waits for a neighbour on this one, and ARP. CPU 0 also runs
  * the state machine, which answers the others and control.
  */
+import { AF_INET } from '../base/family.ts'
 import { TIMER_WORDS } from '../base/timer-wheel.ts'
 import { createSourceSelection } from '../inet/source.ts'
 import { RT_SCOPE_LINK } from '../inet/nexthop-constants.ts'
@@ -9,6 +10,8 @@ import { createArp } from '../ipv4/arp.ts'
 import type { Icmp } from '../ipv4/icmp.ts'
 import { NEIGH_ADDR, NEIGH_IFINDEX } from '../neigh/neigh-constants.ts'
 import { createNeighOutput } from '../neigh/neigh-output.ts'
+import { createPneigh } from '../neigh/pneigh.ts'
+import { createProxyQueue } from '../neigh/proxy-queue.ts'
 import { createNeighTable } from '../neigh/neigh-table.ts'
 import { createNeighbour } from '../neigh/neighbour.ts'
 import { Ipi, Notify } from '../shm/ipi.ts'
@@ -33,6 +36,7 @@ export const createNeigh = (machine: Machine, link: Link, deps: NeighDeps) => {
   const { select4 } = createSourceSelection(arena)
   const timer = () => ({ timer: words(TIMER_WORDS), key: words(4) })
   const table = createNeighTable(arena)
+  const pneigh = createPneigh(arena)
   const neighOutput = createNeighOutput({
     ...machine,
     ...ether,
@@ -44,9 +48,17 @@ export const createNeigh = (machine: Machine, link: Link, deps: NeighDeps) => {
   const notify = createNotify(machine)
   const neighbour =
     thread === NEIGH_CPU ? createNeighbour({ ...machine, ...timer(), table, notify }) : null
+  const proxyQueue = createProxyQueue({
+    ...machine,
+    timer: words(TIMER_WORDS),
+    family: AF_INET,
+    redo: (skb) => arp.arpRcv(skb),
+  })
   const arp = createArp({
     ...machine,
     ...routing,
+    ...pneigh,
+    ...proxyQueue,
     table,
     neighbour,
     ethHeader: ether.ethHeader,
@@ -55,7 +67,7 @@ export const createNeigh = (machine: Machine, link: Link, deps: NeighDeps) => {
     selectSource: (dev, target) => select4(dev, target, RT_SCOPE_LINK),
   })
   neighbour?.registerOps('v4', { ethertype: ETH_P_IP, solicit: arp.arpSolicit })
-  return { neighTable: table, neighOutput, neighbour, arp }
+  return { neighTable: table, neighOutput, neighbour, pneigh, proxyQueue, arp }
 }
 
 /** Tells control, and so its watchers, of a neighbour's change. */

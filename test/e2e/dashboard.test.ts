@@ -5,12 +5,14 @@ import { afterAll, afterEach, beforeAll, describe, expect, test } from 'bun:test
 import { existsSync, readFileSync } from 'node:fs'
 import { root } from '../../bin/bootstrap.mjs'
 import type {
+  DropItem,
   FlowItem,
   LinkItem,
   NeighItem,
   RouteItem,
   RssItem,
 } from '../../core/control/text/messages.ts'
+import { requireTool, toolPath } from '../support/tools.ts'
 import { type Browser, openBrowser } from './support/browser.ts'
 import { type Daemon, startDaemon } from './support/daemon.ts'
 import { describeE2e } from './support/inside.ts'
@@ -29,8 +31,12 @@ const VIEWS = [
   'neighs',
   'sockets',
   'drops',
+  'capture',
 ]
+const WITHIN_MS = 15_000
 const TABLE = 'rss-indirection-table'
+
+type CaptureInfo = { filter?: string; captured: number }
 
 let daemon: Daemon
 let link: string
@@ -45,13 +51,48 @@ const rss = async (ifname: string): Promise<number[]> =>
   (await daemon.must<RssItem>('GET', `/v1/links/${ifname}/rss`))[TABLE]
 const linkItem = (ifname: string): Promise<LinkItem> =>
   daemon.must<LinkItem>('GET', `/v1/links/${ifname}`)
+const tokenOf = (url: string): string =>
+  new URLSearchParams(new URL(url).hash.slice(1)).get('token')!
 /** Looks until the daemon says so. */
 const daemonSays = async (ask: () => Promise<boolean>): Promise<void> => {
-  const late = performance.now() + 10_000
+  const late = performance.now() + WITHIN_MS
   while (!(await ask())) {
     if (performance.now() > late) throw new Error(`never so: ${ask}`)
     await Bun.sleep(50)
   }
+}
+/** The page follows the daemon, which goes on meanwhile: both are looked at until they say the same. */
+const agree = async <T>(page: () => Promise<T>, api: () => Promise<T>): Promise<void> => {
+  const late = performance.now() + WITHIN_MS
+  for (;;) {
+    const [shown, said] = [await page(), await api()]
+    if (Bun.deepEquals(shown, said)) return
+    if (performance.now() > late) expect(shown).toEqual(said)
+    await Bun.sleep(50)
+  }
+}
+/** A download, when it is there as a whole. */
+const downloaded = async (name: string): Promise<string> => {
+  const file = `${daemon.folder}/${name}`
+  await daemonSays(async () => existsSync(file))
+  return readFileSync(file, 'latin1')
+}
+/** What a program writes, which finds the token as the lines for a shell expect it. */
+const outputOf = async (argv: string[]): Promise<string> => {
+  const env = { ...process.env, PATH: toolPath(), TOKEN: tokenOf(link) }
+  const child = Bun.spawn(argv, {
+    env,
+    stdin: 'ignore',
+    stdout: 'pipe',
+    stderr: 'ignore',
+    timeout: WITHIN_MS,
+  })
+  return new Response(child.stdout).text()
+}
+/** What the page was refused with this status, which its console calls an error, was to be refused. */
+const wasRefused = (status: number): void => {
+  const others = page.errors.filter((error) => !error.includes(`status of ${status}`))
+  page.errors.splice(0, page.errors.length, ...others)
 }
 
 describeE2e(import.meta.path, 'the dashboard', () => {
@@ -98,8 +139,8 @@ describeE2e(import.meta.path, 'the dashboard', () => {
     test('topology: every link with its address, every neighbour that was seen', async () => {
       await show('topology')
       await page.has('.topology', '10.1.0.1/24')
-      for (const { dst } of await daemon.list<NeighItem>('/v1/neighs'))
-        if (!dst.startsWith('fe80:')) await page.has('.topology', dst)
+      for (const host of ['10.1.0.10', '10.1.0.11', '10.2.0.10', '10.2.0.11'])
+        await page.has('.topology', host)
     })
 
     test('workers: counters that have grown since, a plot for each measure', async () => {
@@ -114,63 +155,62 @@ describeE2e(import.meta.path, 'the dashboard', () => {
 
     test('links', async () => {
       await show('links')
-      const links = await daemon.list<LinkItem>('/v1/links')
-      await page.until(
-        `document.querySelectorAll('[data-table=links] tbody tr').length === ${links.length}`
-      )
-      const shown = (await page.table('links')).map(({ device, mtu, state, qdisc }) => ({
-        device,
-        mtu,
-        state,
-        qdisc,
-      }))
-      expect(shown).toEqual(
-        links.map(({ ifname, mtu, operstate, qdisc }) => ({
-          device: ifname,
-          mtu: String(mtu),
-          state: operstate,
-          qdisc,
-        }))
+      await agree(
+        async () =>
+          (await page.table('links')).map(({ device, mtu, state, qdisc }) => ({
+            device,
+            mtu,
+            state,
+            qdisc,
+          })),
+        async () =>
+          (await daemon.list<LinkItem>('/v1/links')).map(({ ifname, mtu, operstate, qdisc }) => ({
+            device: ifname,
+            mtu: String(mtu),
+            state: operstate,
+            qdisc,
+          }))
       )
     })
 
     test('routes', async () => {
       await show('routes')
-      const routes = await daemon.list<RouteItem>('/v1/routes')
-      await page.until(
-        `document.querySelectorAll('[data-table=routes] tbody tr').length === ${routes.length}`
+      await agree(
+        async () =>
+          (await page.table('routes')).map(({ dst, type, dev, table }) => [dst, type, dev, table]),
+        async () =>
+          (await daemon.list<RouteItem>('/v1/routes')).map(({ dst, type, dev = '', table }) => [
+            dst,
+            type,
+            dev,
+            table,
+          ])
       )
-      const shown = (await page.table('routes')).map(({ dst, type, dev, table }) => [
-        dst,
-        type,
-        dev,
-        table,
-      ])
-      expect(shown).toEqual(routes.map(({ dst, type, dev = '', table }) => [dst, type, dev, table]))
     })
 
     test('neighbours', async () => {
       await show('neighs')
-      const neighs = await daemon.list<NeighItem>('/v1/neighs')
-      await page.until(
-        `document.querySelectorAll('[data-table=neighs] tbody tr').length >= ${neighs.length}`
+      await agree(
+        async () =>
+          (await page.table('neighs')).map(({ address, dev, lladdr }) => [address, dev, lladdr]),
+        async () =>
+          (await daemon.list<NeighItem>('/v1/neighs')).map(({ dst, dev, lladdr = '' }) => [
+            dst,
+            dev,
+            lladdr,
+          ])
       )
-      const shown = (await page.table('neighs')).map(({ address, dev, lladdr }) => [
-        address,
-        dev,
-        lladdr,
-      ])
-      for (const { dst, dev, lladdr = '' } of neighs)
-        expect(shown).toContainEqual([dst, dev, lladdr])
     })
 
-    test('sockets: all that listen', async () => {
+    test('sockets: the router’s, and those of the simulated hosts', async () => {
       await show('sockets')
-      await page.until(`document.querySelectorAll('[data-table=sockets] tbody tr').length > 0`)
-      const shown = await page.table('sockets')
-      expect(
-        shown.filter(({ local, state }) => state === 'LISTEN' && local === '0.0.0.0:7').length
-      ).toBeGreaterThan(0)
+      const row = (...cells: string[]): string =>
+        `[...document.querySelectorAll('[data-table=sockets] tbody tr')].some((row) => row.textContent.startsWith('${cells.join('')}'))`
+      await page.until(row('router', 'tcp', 'LISTEN', '0.0.0.0:7'))
+      for (const host of ['shop', 'desk', 'mail', 'disk'])
+        await page.until(row(host, 'tcp', 'LISTEN', '0.0.0.0:80'))
+      const { out } = await daemon.cli('ss', '--netns', 'shop', '-ltn')
+      expect(out).toMatch(/^LISTEN .* 0\.0\.0\.0:80 /m)
     })
 
     test('drops: by reason, with where and what it means', async () => {
@@ -206,7 +246,11 @@ describeE2e(import.meta.path, 'the dashboard', () => {
     test('a bucket that is dragged onto a worker is that worker’s, and so are its flows', async () => {
       await show('steering')
       await page.until(`document.querySelector('[data-lane="0"] [data-bucket="8"]')`)
-      await page.drag('[data-bucket="8"]', '[data-lane="1"] .lane-head')
+      await page.drag(
+        '[data-bucket="8"]',
+        '[data-lane="1"] .lane-head',
+        `document.querySelector('[data-lane="1"]').classList.contains('over')`
+      )
       await daemonSays(async () => (await rss('lan0'))[8] === 1)
       expect((await rss('lan0')).filter((worker) => worker === 1).length).toBe(65)
       await page.until(`document.querySelector('[data-lane="1"] [data-bucket="8"]')`)
@@ -263,23 +307,28 @@ describeE2e(import.meta.path, 'the dashboard', () => {
 
     test('reset counts from now on', async () => {
       await show('drops')
-      await page.until(`document.querySelectorAll('[data-table=drops] tbody tr').length > 0`)
-      const first = `document.querySelector('[data-table=drops] tbody tr td:nth-child(3)')`
-      const before = await page.evaluate<number>(`Number(${first}.textContent)`)
+      const row = `document.querySelector('[data-table=drops] tbody tr')`
+      await page.until(row)
+      const [reason, before] = await page.evaluate<[string, number]>(
+        `[${row}.cells[0].textContent, Number(${row}.cells[2].textContent.replaceAll(',', ''))]`
+      )
       await page.click(role('drops', 'reset'))
-      await page.until(`${first} === null || Number(${first}.textContent) < ${before}`)
+      await daemonSays(async () => {
+        const since = Number(
+          (await page.table('drops'))
+            .find((drop) => drop['reason'] === reason)
+            ?.['since reset']?.replaceAll(',', '') ?? 0
+        )
+        return since <= (await daemon.dropped(reason)) - before
+      })
     })
 
     test('download saves what is shown', async () => {
-      await page.view.cdp('Browser.setDownloadBehavior', {
-        behavior: 'allow',
-        downloadPath: daemon.folder,
-      })
+      await page.saveIn(daemon.folder)
       await show('neighs')
+      await page.has('[data-table=neighs]', '10.1.0.10')
       await page.click(role('neighs', 'download'))
-      const file = `${daemon.folder}/softnet-neighs.json`
-      await daemonSays(async () => existsSync(file))
-      const saved = JSON.parse(readFileSync(file, 'utf8')) as NeighItem[]
+      const saved = JSON.parse(await downloaded('softnet-neighs.json')) as NeighItem[]
       expect(saved.map(({ dst }) => dst)).toContain('10.1.0.10')
     })
 
@@ -309,10 +358,12 @@ describeE2e(import.meta.path, 'the dashboard', () => {
     test('the curl line gives what the view shows', async () => {
       for (const view of VIEWS) {
         await show(view)
-        await page.until(`document.querySelector('#view-${view} .lines').textContent !== ''`)
+        await page.has(`#view-${view} .lines`, 'http:')
         const lines = (await page.text(`#view-${view} .lines`)).split('\n')
         expect(lines.length).toBeGreaterThan(0)
-        for (const line of lines.filter((text) => !text.includes('-X ') && !text.includes('-N '))) {
+        const asks = (line: string): boolean =>
+          line.startsWith('curl') && !line.includes('-X ') && !line.includes('-N ')
+        for (const line of lines.filter(asks)) {
           const url = /'(http:.*)'/.exec(line)![1]!
           expect([url, (await fetch(url)).status]).toEqual([url, 200])
         }
@@ -321,11 +372,13 @@ describeE2e(import.meta.path, 'the dashboard', () => {
 
     test('words are explained where they stand, by pointer and by keyboard', async () => {
       await show('workers')
-      await page.evaluate(
-        `(document.querySelector('[data-table=workers] [data-word=time_squeeze]').focus(), 0)`
-      )
-      await page.until(`!document.querySelector('#tip').hidden`)
-      expect(await page.text('#tip')).toContain('net_rx_action')
+      await page.rest()
+      const explained = await page.evaluate<string>(`(() => {
+        document.querySelector('[data-table=workers] [data-word=time_squeeze]').focus()
+        const tip = document.querySelector('#tip')
+        return tip.hidden ? '' : tip.textContent
+      })()`)
+      expect(explained).toContain('net_rx_action')
       await page.press('Escape')
       await page.until(`document.querySelector('#tip').hidden`)
       const silent = await page.evaluate<string[]>(`[...document.querySelectorAll('[data-word]')]
@@ -351,10 +404,97 @@ describeE2e(import.meta.path, 'the dashboard', () => {
     })
   })
 
+  describe('capture', () => {
+    const rows = `document.querySelectorAll('[data-table=capture] tbody tr').length`
+    const body = `document.querySelector('[data-table=capture] tbody').textContent`
+    const want = async (filter: string): Promise<void> => {
+      await page.evaluate(`(document.querySelector('${role('capture', 'bpf')}').value = '', 0)`)
+      await page.click(role('capture', 'bpf'))
+      await page.type(filter)
+      await page.press('Enter')
+    }
+    const captures = (): Promise<CaptureInfo[]> => daemon.list<CaptureInfo>('/v1/captures')
+
+    test('frames as they go by, those that the filter wants', async () => {
+      await show('capture')
+      await want('udp port 7')
+      await page.until(`${rows} > 5`)
+      for (const { frame, dev, way, length, 'died of': reason } of await page.table('capture')) {
+        expect(frame).toMatch(/^IP 10\.[\d.]+ > 10\.[\d.]+: UDP, /)
+        expect([dev, way]).toEqual([
+          expect.stringMatching(/^lan[01]$/),
+          expect.stringMatching(/^(in|out)$/),
+        ])
+        expect(Number(length)).toBeGreaterThan(42)
+        expect(reason).toBe('')
+      }
+    })
+
+    test('freeze holds what is shown while frames go on, and download is that, as pcapng', async () => {
+      await page.click(role('capture', 'freeze'))
+      const note = `Number.parseInt(document.querySelector('${role('capture', 'note')}').textContent) || 0`
+      const [frozen, count] = await page.evaluate<[string, number]>(
+        `[${body}, ${rows} + (${note})]`
+      )
+      const { captured } = (await captures())[0]!
+      await daemonSays(async () => (await captures())[0]!.captured > captured + 20)
+      expect(await page.evaluate<string>(body)).toBe(frozen)
+      await page.saveIn(daemon.folder)
+      await page.click(role('capture', 'download'))
+      await downloaded('softnet-capture.pcapng')
+      const read = await outputOf([
+        requireTool('tcpdump'),
+        '-nr',
+        `${daemon.folder}/softnet-capture.pcapng`,
+      ])
+      expect(read.trim().split('\n')).toHaveLength(count)
+      await page.click(role('capture', 'freeze'))
+      await page.until(`${body} !== ${JSON.stringify(frozen)}`)
+    })
+
+    test('its curl line gives the same', async () => {
+      await page.has('#view-capture .lines', 'udp+port+7')
+      const [line] = (await page.text('#view-capture .lines')).split('\n')
+      const first = await outputOf(['sh', '-c', `${line} -s | head -1`])
+      expect(JSON.parse(first).frame).toContain('UDP')
+    })
+
+    test('what dies is there with its reason', async () => {
+      await want('icmp and host 198.51.100.1')
+      await daemonSays(async () => (await captures())[0]?.filter?.startsWith('icmp') === true)
+      await daemon.cli('exec', '--', 'ping', '-c', '1', '-W', '1', '198.51.100.1')
+      await page.until(
+        `[...document.querySelectorAll('[data-table=capture] tbody td:last-child')].some((cell) => cell.textContent !== '')`
+      )
+      const reasons = (await daemon.list<DropItem>('/v1/drops')).map(({ reason }) => reason)
+      for (const { 'died of': reason } of await page.table('capture'))
+        if (reason !== '') expect(reasons).toContain(reason!)
+    })
+
+    test('a filter that makes no sense is refused in the daemon’s words', async () => {
+      await want('port port')
+      await page.has('#said', 'port')
+      await page.has(role('capture', 'start'), 'start')
+      wasRefused(422)
+    })
+
+    test('it ends when one leaves', async () => {
+      await want('udp')
+      await daemonSays(async () => (await captures()).length === 1)
+      await show('path')
+      await daemonSays(async () => (await captures()).length === 0)
+    })
+  })
+
   test('pictures of every view: nothing is wider than the window', async () => {
     const wide: string[] = []
     for (const view of VIEWS) {
       await show(view)
+      if (view === 'capture') {
+        await page.click(role('capture', 'start'))
+        await page.until(`document.querySelectorAll('[data-table=capture] tbody tr').length > 40`)
+      }
+      await page.rest()
       for (const width of WIDTHS) {
         await page.size(width, HEIGHT[width])
         const has = await page.evaluate<number>('document.documentElement.scrollWidth')
@@ -380,17 +520,15 @@ describeE2e(import.meta.path, 'the dashboard', () => {
     await page.click(role('neighs', 'flush'))
     await page.until(`document.querySelector('#login').open`)
     expect(await page.text('#login')).toContain('Permission denied')
-    // a refusal is a failed load for the browser too
-    page.errors.length = 0
     await page.type('wrong')
     await page.press('Enter')
     await page.until(
       `document.querySelector('#login').open && document.querySelector('#login input').value === ''`
     )
-    page.errors.length = 0
-    await page.type(new URLSearchParams(new URL(link).hash.slice(1)).get('token')!)
+    await page.type(tokenOf(link))
     await page.press('Enter')
     await page.until(`!document.querySelector('#login').open`)
     await page.has('#said', 'flushed')
+    wasRefused(401)
   })
 })

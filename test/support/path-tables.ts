@@ -4,6 +4,7 @@
 import { withHops } from '../../core/control/rib-route.ts'
 import { AF_INET6, familyOf } from '../../core/base/family.ts'
 import { NLM_F_CREATE, NLM_F_REPLACE } from '../../core/control/nlm-flags.ts'
+import { createPneighs } from '../../core/control/pneighs.ts'
 import { createTables } from '../../core/control/tables.ts'
 import { kindNumbers, SOFT_KINDS } from '../../core/dev/kinds/kinds.ts'
 import { IFA_F_NODAD } from '../../core/inet/ifaddr-constants.ts'
@@ -68,7 +69,7 @@ export const createPathTables = (arena: Arena, settle: () => void) => {
   }
   addDevice(1, { kind: KIND.lo, flags: LO_FLAGS, mtu: 65536, mac: '00:00:00:00:00:00' })
   const control = createIpi(arena, layout.controlThread, () => {})
-  const { rib, fibRules, ifaddrs, mcJoin, mcLeave } = createTables({
+  const { rib, fibRules, ifaddrs, answerFor, mcJoin, mcLeave } = createTables({
     arena,
     ipi: control,
     retire: (reclaim) => reclaim(),
@@ -171,6 +172,10 @@ export const createPathTables = (arena: Arena, settle: () => void) => {
     const low = m === null ? 0 : (m[2]! << 24) | (m[3]! << 16) | (m[4]! << 8) | m[5]!
     return ask(Ipi.NEIGH_SET, dev, addr, state, 7, hi, low)
   }
+  const pneighs = createPneighs({ arena, answerFor })
+  /** ip neigh add proxy ADDR dev DEV */
+  const addProxy = (ifindex: number, addr: string, flags = 0): void =>
+    void pneighs.set({ ifindex, words: words(addr), flags })
   const delNeigh = (dev: number, addr: string): number => ask(Ipi.NEIGH_DEL, dev, addr, 0, 8)
 
   return {
@@ -185,6 +190,7 @@ export const createPathTables = (arena: Arena, settle: () => void) => {
     neighState,
     neighMac,
     setNeigh,
+    addProxy,
     delNeigh,
     setSysctl,
     setConf,

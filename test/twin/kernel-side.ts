@@ -116,7 +116,6 @@ export const createKernelSide = async (setUp: SetUp): Promise<Side> => {
   const taps = setUp.links.map(({ mac, mtu }, k) =>
     openTap({ name: linkName(k + 1), vnetHdr: false, link: { mac, mtu, up: true } })
   )
-  for (const line of setUp.kernelLines) await run(line)
   const { hostname = '0.0.0.0', ignores = () => false } = setUp
   const listener = Bun.listen({ hostname, port: setUp.port, socket: { data: () => {} } })
   const socket = await Bun.udpSocket({ hostname, port: setUp.port })

@@ -7,8 +7,6 @@ export type SetUp = {
   /** Set before there are links. */
   before: readonly string[]
   lines: readonly string[]
-  /** What only the kernel has to be told. */
-  kernelLines: readonly string[]
   /** Where something listens, in TCP and UDP, and says nothing (the discard service's, as softnet has that). */
   port: number
   /** What it listens at; the wildcard of IPv4 when it is not said. */

@@ -13,6 +13,8 @@ export type LabData = ThreadData & {
   lans: LanSpec[]
   /** Module that exports createHostApp, the hosts' web server. */
   hostApp: string
+  /** Module that exports createHostApi. */
+  hostApi: string
   /** Makes the hosts talk to each other. */
   traffic: boolean
 }

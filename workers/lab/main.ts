@@ -11,6 +11,8 @@ import { serveHttp } from '../app/http.ts'
 import { installWeb } from '../app/http-response.ts'
 import { announce } from '../thread-data.ts'
 import { createWake } from '../wake.ts'
+import type { HostAnswer, HostCall } from './host-calls.ts'
+import { answerHostCalls } from './host-calls.ts'
 import { createLabHost, type LabHost } from './host.ts'
 import type { LabData } from './lab-data.ts'
 import type { Segment } from './segment.ts'
@@ -21,7 +23,7 @@ const LONGEST_SLEEP_MS = 100
 /** Turns without work before the lab sleeps. */
 const IDLE_TURNS = 4
 
-const { config, buffer, id, thread, lans, hostApp, traffic } = workerData as LabData
+const { config, buffer, id, thread, lans, hostApp, hostApi, traffic } = workerData as LabData
 const router = attachArena(config, buffer)
 const { i32, layout } = router
 const block = layout.threadBlocks + thread * THREAD_WORDS
@@ -88,6 +90,28 @@ for (const host of hosts) {
     fetch: (request, connection) => app.fetch(request, connection),
   })
 }
+/** The API is loaded when the first one asks. */
+const apis = new Map<string, (request: Request) => Promise<Response>>()
+const apiOf = async ({ name, control }: LabHost) => {
+  const { createHostApi } = await import(hostApi)
+  const api = apis.get(name) ?? createHostApi(control)
+  apis.set(name, api)
+  return api
+}
+const answer = async ({ host, method, path, headers, body }: HostCall): Promise<HostAnswer> => {
+  const found = hosts.find(({ name }) => name === host)
+  if (found === undefined) return { status: 404, headers: {}, body: '' }
+  const api = await apiOf(found)
+  const response = await api(
+    new Request(`http://${host}${path}`, { method, headers, ...(body !== '' && { body }) })
+  )
+  return {
+    status: response.status,
+    headers: Object.fromEntries(response.headers),
+    body: await response.text(),
+  }
+}
+answerHostCalls(answer)
 bell.listen(() => {
   idle = 0
   schedule()

@@ -19,6 +19,8 @@ import {
 import { SKB_DEV } from '../../core/skb/skb.ts'
 import type { ServicesConfig } from '../../core/socket/services/services.ts'
 import { createStack } from '../../core/stack.ts'
+import { tcpInfo } from '../../core/transport/tcp/sock/tcp-info.ts'
+import { IPPROTO_TCP } from '../../core/wire/ipproto.ts'
 import { createAppNet } from '../app/net.ts'
 
 type HostDeps = {
@@ -74,6 +76,7 @@ export const createHost = (deps: HostDeps) => {
     random,
     nowUs,
     wake,
+    sockInfo: { [IPPROTO_TCP]: (sk) => tcpInfo(arena, sk, Math.floor(nowUs() / 1000) | 0) },
     // the stack runs on this very thread: a turn of it is what control waits for
     pause: () => {
       poll()

@@ -22,7 +22,7 @@ export const startStack = async (options: StackOptions = {}) => {
     workers,
     steering,
     taps: [],
-    demo: false,
+    demo: null,
     pin: false,
     debug: false,
     state: null,

@@ -38,7 +38,11 @@ const refusal = async (path: string, response: Response): Promise<Error> => {
   return new Error(problem.detail ?? `${path}: HTTP ${response.status}`)
 }
 
-export const request = async <Body>(path: string, options: RequestInit = {}): Promise<Body> => {
+/**
+ * Asks, and where a token is wanted asks the person for one and tries again. 403 is a matter of tokens where somebody did
+ * something, which names its method. `options.signal` instead of the usual patience is for what goes on.
+ */
+export const open = async (path: string, options: RequestInit = {}): Promise<Response> => {
   const once = (): Promise<Response> =>
     ask(path, { signal: AbortSignal.timeout(PATIENCE_MS), ...options })
   let response = await once()
@@ -48,8 +52,10 @@ export const request = async <Body>(path: string, options: RequestInit = {}): Pr
     response = await once()
   }
   if (!response.ok) throw await refusal(path, response)
-  return (await response.json()) as Body
+  return response
 }
+export const request = async <Body>(path: string, options: RequestInit = {}): Promise<Body> =>
+  (await (await open(path, options)).json()) as Body
 
 export const get = <Body>(path: string): Promise<Body> => request<Body>(path)
 export const list = async <Item>(path: string): Promise<Item[]> =>

@@ -9,6 +9,7 @@ import { createModel } from './model.ts'
 import { createThemeButton } from './theme.ts'
 import { startTips } from './tip.ts'
 import { frameView, type ViewDeps } from './view.ts'
+import { createCaptureView } from './views/capture.ts'
 import { createDropsView } from './views/drops.ts'
 import { createLinksView } from './views/links.ts'
 import { createNeighsView } from './views/neighs.ts'
@@ -62,6 +63,7 @@ const frames = [
   createNeighsView(model, deps),
   createSocketsView(),
   createDropsView(),
+  createCaptureView(deps),
 ].map((view) => frameView(view, deps))
 let open = frames[0]!
 
@@ -69,6 +71,7 @@ const tabs = frames.map(({ view }) => h('a', { href: `#${view.id}` }, view.title
 const choose = (): void => {
   takeToken()
   const id = location.hash.slice(1)
+  const left = open
   open = frames.find(({ view }) => view.id === id) ?? frames[0]!
   frames.forEach((frame, at) => {
     frame.element.hidden = frame !== open
@@ -76,6 +79,7 @@ const choose = (): void => {
     else tabs[at]!.removeAttribute('aria-current')
     if (frame === open) tabs[at]!.scrollIntoView({ block: 'nearest', inline: 'nearest' })
   })
+  if (left !== open) left.view.leave?.()
   document.title = `${open.view.title}: softnet`
   const sample = model.sample()
   if (sample !== null) void update(sample)

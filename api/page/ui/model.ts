@@ -30,6 +30,7 @@ export type Dropped = DropItem & { rate: number; since: number }
 export type NetnsItem = { name: string; pid?: number; addresses?: string[] }
 export type Sample = {
   at: number
+  /** That of the links. */
   revision: number
   version: string
   workers: Worker[]
@@ -144,8 +145,8 @@ export const createModel = () => {
     if (sample !== null && version !== '' && now() - sample.at < CLOSE_SEC) return sample
     if (version === '') version = (await get<{ version: string }>('/version')).version
     const [workers, links, addresses, drops, neighs, netns, { kernel }] = await Promise.all([
-      get<{ items: WorkerItem[]; revision: number }>('/v1/workers'),
-      list<LinkItem>('/v1/links'),
+      list<WorkerItem>('/v1/workers'),
+      get<{ items: LinkItem[]; revision: number }>('/v1/links'),
       list<AddressItem>('/v1/addresses'),
       list<DropItem>('/v1/drops'),
       list<NeighItem>('/v1/neighs?limit=500'),
@@ -159,9 +160,9 @@ export const createModel = () => {
     sample = {
       at,
       version,
-      revision: workers.revision,
-      workers: readWorkers(workers.items, at),
-      links: readLinks(links, addresses, at),
+      revision: links.revision,
+      workers: readWorkers(workers, at),
+      links: readLinks(links.items, addresses, at),
       drops: readDrops(drops, at),
       neighs,
       netns,

@@ -12,10 +12,15 @@ export type View = {
   update: (sample: Sample) => void | Promise<void>
   /** The lines that give the same in a shell. */
   curl: () => string[]
-  /** What is downloaded. */
+  /** What is downloaded: as JSON, or as a file of its own. */
   data: () => unknown
+  file?: () => File
   setFilter?: (text: string) => void
   reset?: () => void
+  /** Frozen, or no longer: for what is drawn between two samples. */
+  freeze?: (isFrozen: boolean) => void
+  /** The view is left. */
+  leave?: () => void
 }
 export type ViewDeps = {
   model: Model
@@ -23,10 +28,13 @@ export type ViewDeps = {
   refresh: () => void
 }
 
-const saveAs = (name: string, data: unknown): void => {
-  const text = `${JSON.stringify(data, null, 2)}\n`
-  const link = h('a', { download: name })
-  link.href = URL.createObjectURL(new Blob([text], { type: 'application/json' }))
+const asJson = ({ id, data }: View): File =>
+  new File([`${JSON.stringify(data(), null, 2)}\n`], `softnet-${id}.json`, {
+    type: 'application/json',
+  })
+const save = (file: File): void => {
+  const link = h('a', { download: file.name })
+  link.href = URL.createObjectURL(file)
   link.click()
   setTimeout(() => URL.revokeObjectURL(link.href), 1000)
 }
@@ -55,6 +63,7 @@ export const frameView = (view: View, { model, refresh }: ViewDeps) => {
     freeze.setAttribute('aria-pressed', String(isFrozen))
     setText(freeze, isFrozen ? 'go on' : 'freeze')
     element.classList.toggle('frozen', isFrozen)
+    view.freeze?.(isFrozen)
     if (!isFrozen) refresh()
   })
   freeze.dataset['role'] = 'freeze'
@@ -65,8 +74,9 @@ export const frameView = (view: View, { model, refresh }: ViewDeps) => {
     refresh()
   })
   reset.dataset['role'] = 'reset'
-  const download = button('download', 'Saves what is shown, as JSON', () =>
-    saveAs(`softnet-${view.id}.json`, view.data())
+  const how = view.file === undefined ? 'as JSON' : 'as a file'
+  const download = button('download', `Saves what is shown, ${how}`, () =>
+    save(view.file?.() ?? asJson(view))
   )
   download.dataset['role'] = 'download'
   const tools = h('div', {

@@ -75,6 +75,12 @@ export const WORDS: Readonly<Record<string, string>> = {
   drop: 'A packet that died unused. Each has one reason, named as in the Linux kernel.',
   reason: 'Why the packet died: the names of the Linux kernel (SKB_DROP_REASON).',
   place: 'Where on its way it died.',
+  // capture
+  time: 'When the frame went by, on the clock of this machine.',
+  direction: 'in: received; out: sent.',
+  length: 'Octets of the frame.',
+  frame: 'What the frame says, header by header.',
+  bpf: 'A filter as tcpdump takes it: tcp port 80, icmp, host 10.1.0.10 and not arp. It runs as BPF beside the packets.',
   // routes
   dst: 'Destination: packets whose address begins with this prefix take this route. The longest match wins.',
   gateway: 'The next router on the way. Without one, the destination is on this very link.',

@@ -62,7 +62,7 @@ const addressOf = (ifname: string, info: AddressInfo): ConfigAddress => {
 }
 
 /** The name of a device's own setting: the row of `default` has what it is when nobody sets it. */
-const DEVICE_SETTING = /^(net\.ipv[46]\.conf)\.(?!(?:all|default)\.)(.+)\.(\w+)$/
+const DEVICE_SETTING = /^(net\.ipv[46]\.(?:conf|neigh))\.(?!(?:all|default)\.)(.+)\.(\w+)$/
 /** These are what another makes of them. */
 const FOLLOWS: Readonly<Record<string, string>> = {
   'net.ipv4.conf.all.forwarding': 'net.ipv4.ip_forward',
@@ -117,7 +117,15 @@ const sameAddress = (text: string): string => {
   const prefix = parsePrefix(text)
   return prefix === null ? text : `${prefix.words.join()}/${prefix.prefixlen}`
 }
-const neighKey = ({ dev, dst }: NeighSpec | NeighItem): string => `${dev} ${sameAddress(dst)}`
+/** One address may be a neighbour, and one that we answer for. */
+const neighKey = (neigh: NeighSpec | NeighItem): string =>
+  `${neigh.dev} ${sameAddress(neigh.dst)} ${isProxy(neigh)}`
+const isProxy = (neigh: NeighSpec | NeighItem): boolean =>
+  'flags' in neigh ? (neigh.flags?.includes('proxy') ?? false) : 'proxy' in neigh
+const flagsOf = ({ proxy, router }: Pick<NeighItem, 'proxy' | 'router'>): string[] => [
+  ...(proxy ? ['proxy'] : []),
+  ...(router ? ['router'] : []),
+]
 const routeKey = (route: RouteSpec): string => {
   const prefix = parsePrefix(route.dst)
   const first = route.gateway ?? route.via?.host ?? route.nexthops?.[0]?.gateway
@@ -206,7 +214,9 @@ export const createConfig = (
         }),
       }))
   const neighs = (): NeighItem[] =>
-    drain(dump({ type: 'RTM_GETNEIGH', filter: { state: ['PERMANENT'] } }))
+    [{ state: ['PERMANENT' as const] }, { proxy: true }].flatMap((filter) =>
+      drain(dump({ type: 'RTM_GETNEIGH', filter }))
+    )
   const sysctls = (): Record<string, number | string> =>
     Object.fromEntries(drain(dump({ type: 'SYSCTL' })).map(({ name, value }) => [name, value]))
 
@@ -238,7 +248,12 @@ export const createConfig = (
       now[name.replace(DEVICE_SETTING, '$1.default.$3')]
     const set = Object.entries(now).filter(([name, value]) => otherwise(name) !== value)
     const neigh = neighs().map(
-      ({ dst, dev, lladdr }): NeighSpec => ({ dst, dev, ...(lladdr && { lladdr }) })
+      ({ dst, dev, lladdr, ...neigh }): NeighSpec => ({
+        dst,
+        dev,
+        ...(lladdr && { lladdr }),
+        ...(flagsOf(neigh).length > 0 && { flags: flagsOf(neigh) }),
+      })
     )
     const [maddr, mroute] = [maddrs(), mroutes()]
     return {
@@ -362,10 +377,13 @@ export const createConfig = (
     const keys = new Set(wanted.map(neighKey))
     const gone = [...running]
       .filter(([key]) => !keys.has(key))
-      .map(([, { dev, dst }]) => del({ type: 'RTM_DELNEIGH', neigh: { dev, dst } }))
+      .map(([, { dev, dst, proxy }]) => del({ type: 'RTM_DELNEIGH', neigh: { dev, dst, proxy } }))
     const come = wanted.flatMap((neigh, index) => {
       const now = running.get(neighKey(neigh))
-      const isSo = now !== undefined && (neigh.lladdr ?? now.lladdr) === now.lladdr
+      const isSo =
+        now !== undefined &&
+        (neigh.lladdr ?? now.lladdr) === now.lladdr &&
+        (neigh.flags?.includes('router') ?? false) === (now.router ?? false)
       const at = `neigh[${index}]`
       return isSo ? [] : [add({ type: 'RTM_NEWNEIGH', flags: PUT, neigh }, at)]
     })

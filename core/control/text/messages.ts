@@ -307,6 +307,8 @@ export type NeighSpec = {
   state?: NudState
   flags?: string[]
 }
+/** A neighbour, or one that we answer for. */
+export type NeighName = Pick<NeighSpec, 'dev' | 'dst'> & { proxy?: boolean }
 export type NeighItem = {
   dst: string
   dev: string
@@ -322,7 +324,14 @@ export type NeighItem = {
   refcnt?: number
   protocol?: string
 }
-export type NeighFilter = { family?: FamilyName; dev?: string; state?: NudState[]; dst?: string }
+export type NeighFilter = {
+  family?: FamilyName
+  dev?: string
+  state?: NudState[]
+  dst?: string
+  /** Those that we answer for on behalf of others, and no neighbours. */
+  proxy?: boolean
+}
 
 // ---- multicast addresses (ip maddress)
 
@@ -532,8 +541,8 @@ export type Requests = {
     item: AddressInfo
   }
   RTM_NEWNEIGH: { carries: { flags: number; neigh: NeighSpec }; item: NeighItem }
-  RTM_DELNEIGH: { carries: { neigh: Pick<NeighSpec, 'dev' | 'dst'> }; item: null }
-  RTM_GETNEIGH: { carries: { neigh: Pick<NeighSpec, 'dev' | 'dst'> }; item: NeighItem }
+  RTM_DELNEIGH: { carries: { neigh: NeighName }; item: null }
+  RTM_GETNEIGH: { carries: { neigh: NeighName }; item: NeighItem }
   NEIGH_FLUSH: { carries: { filter: NeighFilter }; item: { flushed: number } }
   RTM_NEWMULTICAST: { carries: { maddr: MaddrSpec }; item: MaddrItem }
   RTM_DELMULTICAST: { carries: { maddr: MaddrSpec }; item: MaddrItem }

@@ -3,6 +3,7 @@
  */
 import { Errno } from '../../base/errno.ts'
 import {
+  NTF_PROXY,
   NTF_ROUTER,
   NUD_DELAY,
   NUD_FAILED,
@@ -16,7 +17,7 @@ import {
 } from '../../neigh/neigh-constants.ts'
 import { formatMac, formatWords, parseAddr, parseMac } from '../../wire/text.ts'
 import type * as numbers from '../rtnetlink.ts'
-import type { NeighFilter, NeighItem, NeighSpec, NudState, Refused } from './messages.ts'
+import type { NeighFilter, NeighItem, NeighName, NeighSpec, NudState, Refused } from './messages.ts'
 import type { DeviceNames } from './names.ts'
 import { badPrefix, familyNumber, noSuchDevice, refuseAs, isRefused } from './names.ts'
 
@@ -37,13 +38,13 @@ export const NUD_NAMES = new Map(
 )
 
 export const readNeighKey = (
-  { dev, dst }: Pick<NeighSpec, 'dev' | 'dst'>,
+  { dev, dst, proxy }: NeighName,
   names: DeviceNames
-): numbers.NeighKey | Refused => {
+): numbers.EitherNeighKey | Refused => {
   const ifindex = names.ifindexOf(dev)
   if (ifindex === 0) return noSuchDevice(dev)
   const addr = parseAddr(dst)
-  return addr === null ? badPrefix(dst, 'dst') : { ifindex, words: addr.words }
+  return addr === null ? badPrefix(dst, 'dst') : { ifindex, words: addr.words, isProxy: proxy }
 }
 
 export const readNeigh = (neigh: NeighSpec, names: DeviceNames): numbers.NeighChange | Refused => {
@@ -55,14 +56,16 @@ export const readNeigh = (neigh: NeighSpec, names: DeviceNames): numbers.NeighCh
   const state = STATES[(neigh.state ?? 'PERMANENT').toUpperCase() as NudState]
   if (state === undefined)
     return refuseAs(Errno.EINVAL, 'Error: argument is wrong: nud state is bad', 'state')
-  return { ...key, lladdr, state, flags: neigh.flags?.includes('router') ? NTF_ROUTER : 0 }
+  const has = (flag: string): boolean => neigh.flags?.includes(flag) ?? false
+  const flags = (has('router') ? NTF_ROUTER : 0) | (has('proxy') ? NTF_PROXY : 0)
+  return { ...key, lladdr, state, flags }
 }
 
 export const readNeighFilter = (
-  { family, dev, dst, state }: NeighFilter,
+  { family, dev, dst, state, proxy }: NeighFilter,
   names: DeviceNames
 ): numbers.NeighFilter | Refused => {
-  const read: numbers.NeighFilter = {}
+  const read: numbers.NeighFilter = { ...(proxy && { isProxy: true }) }
   if (family !== undefined) read.family = familyNumber(family)
   if (dev !== undefined) {
     read.ifindex = names.ifindexOf(dev)
@@ -84,10 +87,11 @@ export const writeNeigh = (neigh: numbers.NeighInfo, names: DeviceNames): NeighI
     dev: names.nameOf(ifindex),
     ...(lladdr && { lladdr: formatMac(lladdr.hi, lladdr.lo) }),
     ...((flags & NTF_ROUTER) !== 0 && { router: true }),
+    ...((flags & NTF_PROXY) !== 0 && { proxy: true }),
     used,
     confirmed,
     updated,
     probes,
-    state: [NUD_NAMES.get(state) ?? 'NONE'],
+    state: (flags & NTF_PROXY) !== 0 ? [] : [NUD_NAMES.get(state) ?? 'NONE'],
   }
 }

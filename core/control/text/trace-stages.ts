@@ -43,7 +43,7 @@ const nameIn = (numbers: Readonly<Record<string, number>>): ((number: number) =>
 const reasonName = nameIn(Drop)
 const holderName = nameIn(Holder)
 /** Those from whom a packet goes on by itself. */
-const PASSING = ['reasm', 'neigh', 'qdisc', 'netem', 'mroute']
+const PASSING = ['reasm', 'neigh', 'qdisc', 'netem', 'mroute', 'proxy']
 /** nft's words for the hooks, by number. */
 const HOOKS = ['prerouting', 'input', 'forward', 'output', 'postrouting'] as const
 /** PACKET_*, as ip says it of a frame's destination. */

@@ -1,8 +1,9 @@
 import { describe, expect, test } from 'bun:test'
 import { routeText } from '../../../api/iproute2/route.ts'
-import type { RouteItem } from '../../../core/control/text/messages.ts'
+import type { RouteItem, StackConfig } from '../../../core/control/text/messages.ts'
 import { makeRoute } from '../support/items.ts'
 import { DevStat, deviceStats } from '../../../core/netdev/netdev.ts'
+import { itemOf } from '../../support/control-plane.ts'
 import { createSoftnet } from '../support/softnet.ts'
 
 // Golden text: what ip from iproute2 6.1 prints for the same state, trailing blanks included.
@@ -282,6 +283,48 @@ describe('changes', () => {
     expect(asked[0]).toMatchObject(message)
   })
 
+  test('ip neigh add proxy: shown apart from neighbours, kept in the configuration, gone with del', async () => {
+    const { cli, control } = createSoftnet()
+    const add = 'ip -6 neigh add proxy 2001:db8::7 dev veth0'
+    const before = (await cli('ip neigh')).out
+    for (let twice = 0; twice < 2; twice++)
+      expect(await cli(add)).toEqual({ status: 0, out: '', err: '' })
+    expect((await cli('ip neigh')).out).toBe(before)
+    expect((await cli('ip neigh show proxy')).out).toBe('2001:db8::7 dev veth0 proxy \n')
+    expect(JSON.parse((await cli('ip -j neigh show proxy')).out)).toEqual([
+      { dst: '2001:db8::7', dev: 'veth0', proxy: null },
+    ])
+    const { neigh } = itemOf(await control.request({ type: 'CONFIG_GET' })) as StackConfig
+    expect(neigh).toContainEqual({ dst: '2001:db8::7', dev: 'veth0', flags: ['proxy'] })
+    const del = 'ip -6 neigh del proxy 2001:db8::7 dev veth0'
+    expect(await cli(del)).toEqual({ status: 0, out: '', err: '' })
+    expect((await cli('ip neigh show proxy')).out).toBe('')
+    expect((await cli(del)).err).toStartWith('RTNETLINK answers: No such file or directory')
+  })
+  test('ip neigh get proxy, flush proxy: those alone; with the link that goes down they go', async () => {
+    const { cli, control } = createSoftnet()
+    const lines = ['10.1.0.77 dev veth0 proxy \n', '2001:db8::7 dev veth0 router proxy \n']
+    await cli('ip neigh add proxy 10.1.0.77 dev veth0')
+    await cli('ip neigh add proxy 2001:db8::7 dev veth0 router')
+    const before = (await cli('ip neigh')).out
+    for (const [k, dst] of ['10.1.0.77', '2001:db8::7'].entries())
+      expect((await cli(`ip neigh get proxy ${dst} dev veth0`)).out).toBe(lines[k]!)
+    expect((await cli('ip -s neigh show proxy')).out).toBe(lines.join(''))
+    expect((await cli('ip neigh show proxy dev veth0 nud reachable')).out).toBe(
+      lines.join('').replaceAll(' dev veth0', '')
+    )
+    const getError = async (what: string) => (await cli(`ip neigh get ${what} dev veth0`)).err
+    expect(await getError('proxy 10.1.0.78')).toStartWith('Error: Proxy neighbour entry not found.')
+    expect(await getError('10.1.0.77')).toStartWith('Error: Neighbour entry not found.')
+    const config = itemOf(await control.request({ type: 'CONFIG_GET' })) as StackConfig
+    await cli('ip -4 neigh flush proxy')
+    expect((await cli('ip neigh show proxy')).out).toBe(lines[1]!)
+    expect((await cli('ip neigh')).out).toBe(before)
+    expect((await control.request({ type: 'CONFIG_SET', config })).error).toBe(0)
+    expect((await cli('ip neigh show proxy')).out).toBe(lines.toReversed().join(''))
+    await cli('ip link set veth0 down')
+    expect((await cli('ip neigh show proxy')).out).toBe('')
+  })
   test('addresses have flags and lifetimes in the words of ip', async () => {
     const { cli } = createSoftnet()
     const add = 'ip -6 addr add 2001:db8::5/64 dev veth0'

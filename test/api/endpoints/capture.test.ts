@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'bun:test'
+import type { CaptureItem } from '../../../core/control/text/messages.ts'
 import { G_CAPTURES } from '../../../core/shm/layout.ts'
 import type { CapturedPacket } from '../../../core/wire/captured-packet.ts'
 import { createCaptureReader } from '../../../core/wire/pcap-reader.ts'
@@ -27,6 +28,36 @@ describe('/v1/capture', () => {
     expect([bad.status, bad.body.errors[0].field]).toEqual([422, 'filter'])
     expect((await json('/v1/capture?limit=none')).status).toBe(400)
     expect((await json('/v1/capture?sides=both')).status).toBe(400)
+  })
+  test('as lines: what went by in words, and on request its octets', async () => {
+    const { control } = createSoftnet()
+    const bytes = new Uint8Array(60).fill(0xff)
+    const item: CaptureItem = {
+      ...{ timeUs: 7, dev: 'lan0', cpu: 1, direction: 'in', drop: null, length: 80, bytes },
+    }
+    const capture: typeof control.capture = (_spec, take) => {
+      let given = false
+      const poll = (): void => {
+        if (!given) take(item)
+        given = true
+      }
+      return { startUs: 0, poll, lost: () => 2, close: () => {} }
+    }
+    const { request } = createSoftnet({ control: { ...control, capture } })
+    const lines = async (query: string) => {
+      const headers = { Accept: 'application/x-ndjson' }
+      const text = await (await request(`/v1/capture?limit=1${query}`, { headers })).text()
+      return text
+        .trim()
+        .split('\n')
+        .map((line) => JSON.parse(line))
+    }
+    const [frame, news] = await lines('')
+    expect(frame).toMatchObject({ dev: 'lan0', cpu: 1, direction: 'in', drop: null, length: 80 })
+    expect(frame.frame).toContain('ff:ff:ff:ff:ff:ff')
+    expect(frame).not.toHaveProperty('octets')
+    expect(news).toEqual({ lost: 2 })
+    expect((await lines('&octets=1'))[0].octets).toBe(bytes.toBase64())
   })
   test('shows what is in packets: who may only look, may not', async () => {
     const { request } = createSoftnet({}, { listener: 'loopback' })

@@ -2,6 +2,7 @@
 
 import { expect, test } from 'bun:test'
 import type { SysctlItem } from '../../../core/control/rtnetlink.ts'
+import type { StackConfig } from '../../../core/control/text/messages.ts'
 import { dumped, itemOf, makeControl, refusal } from '../../support/control-plane.ts'
 
 const network = async () => {
@@ -36,6 +37,24 @@ test('ip_forward is conf.all.forwarding, and sets it everywhere; on one device i
   expect(await get('ip_forward')).toBe(0)
   await set('conf.all.forwarding', 1)
   expect(await get('ip_forward')).toBe(1)
+})
+
+test('what is of neighbours has no `all`, and follows its default in both families', async () => {
+  const { control, get } = await network()
+  const set = (name: string, value: number) =>
+    control.request({ type: 'SYSCTL_SET', name: `net.${name}`, value })
+  await set('ipv4.neigh.lan.proxy_delay', 10)
+  for (const family of ['ipv4', 'ipv6']) await set(`${family}.neigh.default.proxy_delay`, 20)
+  const values = await control.request({ type: 'CONFIG_GET' })
+  expect((itemOf(values) as StackConfig).sysctl).toMatchObject({
+    'net.ipv4.neigh.default.proxy_delay': 20,
+    'net.ipv4.neigh.lan.proxy_delay': 10,
+    'net.ipv6.neigh.default.proxy_delay': 20,
+  })
+  expect(await get('neigh.wan.proxy_delay')).toBe(20)
+  for (const name of ['ipv4.neigh.all.proxy_delay', 'ipv4.conf.lan.proxy_delay'])
+    expect(refusal(await set(name, 1))).toContain('No such file or directory')
+  expect(refusal(await set('ipv4.neigh.lan.proxy_delay', -1))).toContain('Invalid argument')
 })
 
 test('a device that comes in the place of another begins anew', async () => {

@@ -8,6 +8,8 @@ import {
 } from '../../../core/neigh/neigh-constants.ts'
 import { CONF_ALL, Conf4 } from '../../../core/shm/devconf.ts'
 import { Softnet } from '../../../core/shm/counters.ts'
+import { Ipi } from '../../../core/shm/ipi.ts'
+import { Holder } from '../../../core/skb/budget.ts'
 import { Drop } from '../../../core/skb/drop.ts'
 import * as arp from '../../../core/wire/arp.ts'
 import * as icmp from '../../../core/wire/icmp.ts'
@@ -183,8 +185,14 @@ describe('arp_rcv', () => {
     path.receive(request('10.0.3.9', '10.0.3.1'), 2)
     expect(path.sent).toHaveLength(1)
   })
-  test('proxy_arp answers for hosts behind another device, and learns who asked', () => {
+  /** Who does not wait before it answers for others. */
+  const createPromptRouter = () => {
     const path = createRouter()
+    path.setConf(2, Conf4.proxy_delay, 0)
+    return path
+  }
+  test('proxy_arp answers for hosts behind another device, and learns who asked', () => {
+    const path = createPromptRouter()
     path.receive(request('10.0.2.9', '192.0.2.7'), 2)
     expect(path.sent).toHaveLength(0)
     path.setConf(2, Conf4.proxy_arp, 1)
@@ -199,13 +207,69 @@ describe('arp_rcv', () => {
     expect(path.sent).toHaveLength(1)
     expect(path.isAllReturned()).toBe(true)
   })
+  test('ip neigh add proxy answers for that host alone, behind another device', () => {
+    const path = createPromptRouter()
+    for (const host of ['192.0.2.7', '10.0.2.8']) path.addProxy(2, host)
+    for (const host of ['192.0.2.6', '10.0.2.8', '192.0.2.7'])
+      path.receive(request('10.0.2.9', host), 2)
+    expect(path.sent.map(({ frame }) => ipText(arp.senderIp(frame, 14)))).toEqual(['192.0.2.7'])
+    expect(path.isAllReturned()).toBe(true)
+  })
   test('proxy_arp_pvlan answers for hosts of the link itself, but not for who asks', () => {
-    const path = createRouter()
+    const path = createPromptRouter()
     path.setConf(2, Conf4.proxy_arp_pvlan, 1)
     path.receive(request('10.0.2.9', '10.0.2.8'), 2)
     path.receive(request('10.0.2.9', '10.0.2.9'), 2)
     path.receive(request('10.0.2.9', '192.0.2.7'), 2)
     expect(path.sent.map(({ frame }) => ipText(arp.senderIp(frame, 14)))).toEqual(['10.0.2.8'])
+  })
+  test('proxy_delay: what is asked of all is answered within that time, and then only once', () => {
+    const path = createRouter()
+    path.setConf(2, Conf4.proxy_arp, 1)
+    path.receive(request('10.0.2.9', '192.0.2.7'), 2)
+    expect(path.sent).toHaveLength(0)
+    expect(path.first.skbs.budget.smallHeld(Holder.proxy)).toBe(1)
+    // who asks is known at once
+    expect(path.neighState(2, '10.0.2.9')).toBe(NUD_STALE)
+    path.advance(800)
+    expect(path.sent.map(({ frame }) => ipText(arp.senderIp(frame, 14)))).toEqual(['192.0.2.7'])
+    path.advance(2000)
+    expect(path.sent).toHaveLength(1)
+    expect(path.isAllReturned()).toBe(true)
+  })
+  test('proxy_delay: neither who asks us alone waits, nor who asks for ourselves', () => {
+    const path = createRouter()
+    path.setConf(2, Conf4.proxy_arp, 1)
+    path.receive(request('10.0.2.9', '192.0.2.7', CLIENT_MAC, { dst: OWN, src: CLIENT_MAC }), 2)
+    path.receive(request('10.0.2.9', '10.0.2.1'), 2)
+    expect(path.sent.map(({ frame }) => ipText(arp.senderIp(frame, 14)))).toEqual([
+      '192.0.2.7',
+      '10.0.2.1',
+    ])
+  })
+  test('proxy_delay: what has changed meanwhile counts', () => {
+    const path = createRouter()
+    path.setConf(2, Conf4.proxy_arp, 1)
+    path.receive(request('10.0.2.9', '192.0.2.7'), 2)
+    path.setConf(2, Conf4.proxy_arp, 0)
+    path.advance(800)
+    expect(path.sent).toHaveLength(0)
+    expect(path.isAllReturned()).toBe(true)
+  })
+  test('proxy_qlen: who asks when more wait already is not answered; none is by a device that is down', () => {
+    const path = createRouter()
+    path.setConf(2, Conf4.proxy_arp, 1)
+    path.setConf(2, Conf4.proxy_qlen, 2)
+    for (let host = 1; host <= 5; host++) path.receive(request('10.0.2.9', `192.0.2.${host}`), 2)
+    expect(path.drops(Drop.NEIGH_QUEUEFULL)).toBe(2)
+    path.advance(800)
+    expect(path.sent).toHaveLength(3)
+    path.receive(request('10.0.2.9', '192.0.2.7'), 2)
+    path.control.send(0, Ipi.DEV_DOWN, 2)
+    path.settle()
+    path.advance(800)
+    expect(path.sent).toHaveLength(3)
+    expect(path.isAllReturned()).toBe(true)
   })
   test('arp_accept makes entries for who was not asked', () => {
     const learned = (how: number, sip: string): boolean => {

@@ -11,6 +11,7 @@ import {
 import { Mib, Softnet } from '../../../core/shm/counters.ts'
 import { Conf6 } from '../../../core/shm/devconf.ts'
 import { Ipi } from '../../../core/shm/ipi.ts'
+import { Holder } from '../../../core/skb/budget.ts'
 import { Drop } from '../../../core/skb/drop.ts'
 import { IPPROTO_HOPOPTS } from '../../../core/wire/ipproto.ts'
 import { NA_OVERRIDE, NA_ROUTER, NA_SOLICITED } from '../../../core/wire/ndisc.ts'
@@ -123,6 +124,9 @@ describe('a solicitation', () => {
     path.mcJoin(2, Int32Array.of(0xff020000, 0, 1, 0xff000000))
     path.settle()
     path.receive(ask({ target: '2001:db8:2::', ...solicitedNode('2001:db8:2::') }), 2)
+    // the others have a chance to be first (section 7.2.7)
+    expect(sentNd(path)).toEqual([])
+    path.advance(800)
     expect(sentNd(path)[0]).toMatchObject({ saddr: OWN, flags: NA_ROUTER | NA_SOLICITED })
   })
   test('by its group, without a link address, from one we do not know: nobody to answer', () => {
@@ -335,5 +339,94 @@ describe('an advertisement', () => {
     path.setNeigh(2, HOST, null, NUD_FAILED)
     path.receive(say(), 2)
     expect(path.neighState(2, HOST)).toBe(NUD_FAILED)
+  })
+})
+
+describe('for a neighbour that it stands in for (ip neigh add proxy)', () => {
+  const AWAY = '2001:db8:2::77'
+  const router = (flags = 0) => {
+    const path = createRouter6()
+    path.setConf(2, Conf6.proxy_ndp, 1)
+    path.setConf(2, Conf6.proxy_delay, 0)
+    path.addProxy(2, AWAY, flags)
+    path.addRoute(`${AWAY}/128`, 3, { via: 'fe80::5' })
+    path.settle()
+    path.advance(3000)
+    path.sent.length = 0
+    return path
+  }
+  const about = { target: AWAY, ...solicitedNode(AWAY) }
+
+  test('a router answers, overriding nobody, and is taken for one only where it is said to be', () => {
+    for (const [flags, said] of [
+      [0, NA_SOLICITED],
+      [NTF_ROUTER, NA_SOLICITED | NA_ROUTER],
+    ] as const) {
+      const path = router(flags)
+      path.receive(ask(about), 2)
+      expect(sentNd(path)).toMatchObject([{ type: NA, target: AWAY, flags: said, daddr: HOST }])
+      expect(sentNd(path)[0]!.option).toEqual([TLLA, OWN_MAC])
+      expect(path.isAllReturned()).toBe(true)
+    }
+  })
+  test('it waits before it does, unless it is asked alone (proxy_delay, section 7.2.8)', () => {
+    const path = router()
+    path.setConf(2, Conf6.proxy_delay, 80)
+    path.receive(ask({ target: AWAY, daddr: AWAY, dst: OWN_MAC }), 2)
+    expect(sentNd(path)).toMatchObject([{ type: NA, target: AWAY }])
+    path.receive(ask(about), 2)
+    expect(sentNd(path)).toHaveLength(1)
+    expect(path.first.skbs.budget.smallHeld(Holder.proxy)).toBe(1)
+    path.advance(800)
+    expect(sentNd(path)).toMatchObject([{ type: NA }, { type: NA, target: AWAY, daddr: HOST }])
+    expect(path.isAllReturned()).toBe(true)
+  })
+  test('its own answer that comes back teaches it nothing', () => {
+    const path = router()
+    path.setNeigh(2, AWAY, CLIENT_MAC, NUD_STALE)
+    const back = { target: AWAY, saddr: 'fe80::1', daddr: 'ff02::1', flags: NA_OVERRIDE }
+    path.receive(say({ ...back, options: llOption(TLLA, OWN_MAC) }), 2)
+    expect(path.neighMac(2, AWAY)).toBe(CLIENT_MAC)
+    path.receive(say({ ...back, options: llOption(TLLA, OTHER_MAC) }), 2)
+    expect(path.neighMac(2, AWAY)).toBe(OTHER_MAC)
+  })
+  test('it says so to who tries the address', () => {
+    const path = router()
+    path.receive(ask({ ...about, saddr: '::', options: [] }), 2)
+    expect(sentNd(path)).toMatchObject([{ type: NA, target: AWAY, daddr: 'ff02::1', flags: 0 }])
+  })
+  test('it answers too when it is asked by the address itself, which it sends nowhere', () => {
+    const path = router()
+    path.receive(ask({ target: AWAY, daddr: AWAY, dst: OWN_MAC }), 2)
+    expect(sentNd(path)).toMatchObject([{ type: NA, target: AWAY }])
+    expect(path.sent.every(({ dev }) => dev === 2)).toBe(true)
+  })
+  test('it sends on what goes there', () => {
+    const path = router()
+    path.setNeigh(3, 'fe80::5', OTHER_MAC)
+    path.receive(udp6Frame(toRouter, { saddr: HOST, daddr: AWAY }, { sport: 1, dport: 2 }), 2)
+    expect(path.sent.map(({ dev }) => dev)).toEqual([3])
+  })
+  test('it can send nowhere what goes to an address of the link, and says so', () => {
+    const path = router()
+    path.setNeigh(2, HOST, CLIENT_MAC)
+    path.addProxy(2, 'fe80::77')
+    path.sent.length = 0
+    path.receive(udp6Frame(toRouter, { saddr: HOST, daddr: 'fe80::77' }, { sport: 1, dport: 2 }), 2)
+    expect(path.sent.map(({ frame }) => [readIp6(frame).daddr, frame[54], frame[55]])).toEqual([
+      [HOST, 1, 3],
+    ])
+    expect(path.counter(Mib.Ip6InDiscards)).toBe(1)
+    expect(path.isAllReturned()).toBe(true)
+  })
+  test.each([
+    ['proxy_ndp is off', (path: PathHost) => path.setConf(2, Conf6.proxy_ndp, 0), 2],
+    ['it does not forward', (path: PathHost) => path.setConf(2, Conf6.forwarding, 0), 2],
+    ['it is asked on another link', () => {}, 3],
+  ])('nobody answers while %s', (_, change, dev) => {
+    const path = router()
+    change(path)
+    path.receive(ask(about), dev)
+    expect(sentNd(path)).toEqual([])
   })
 })

@@ -81,13 +81,14 @@ export const openBrowser = async (url: string) => {
       return [...table.tBodies[0].rows].map((row) =>
         Object.fromEntries([...row.cells].map((cell, at) => [heads[at], cell.textContent])))
     })()`)
-  /** Where the middle of an element is in the window. */
-  const middle = (selector: string): Promise<{ x: number; y: number }> =>
-    evaluate(`(() => {
-      const { left, top, width, height } = document.querySelector(${JSON.stringify(selector)}).getBoundingClientRect()
+  type Point = { x: number; y: number }
+  /** Where the middles of elements are in the window, all at one moment. */
+  const middles = (...selectors: string[]): Promise<Point[]> =>
+    evaluate(`${JSON.stringify(selectors)}.map((selector) => {
+      const { left, top, width, height } = document.querySelector(selector).getBoundingClientRect()
       return { x: left + width / 2, y: top + height / 2 }
-    })()`)
-  const mouse = async (type: string, { x, y }: { x: number; y: number }): Promise<void> => {
+    })`)
+  const mouse = async (type: string, { x, y }: Point): Promise<void> => {
     await view.cdp('Input.dispatchMouseEvent', {
       type,
       x,
@@ -97,15 +98,20 @@ export const openBrowser = async (url: string) => {
       clickCount: 1,
     })
   }
-  /** Drags one element onto another with the mouse, in steps as a hand does. */
-  const drag = async (from: string, to: string): Promise<void> => {
+  /** Drags one element onto another with the mouse, in steps as a hand does, and lets go when `over` says that it is there. */
+  const drag = async (from: string, to: string, over: string): Promise<void> => {
     await view.scrollTo(from)
-    const [a, b] = [await middle(from), await middle(to)]
+    const [a, b] = (await middles(from, to)) as [Point, Point]
     await mouse('mousePressed', a)
     for (const part of [0.1, 0.4, 0.7, 1])
       await mouse('mouseMoved', { x: a.x + (b.x - a.x) * part, y: a.y + (b.y - a.y) * part })
+    await until(over)
+    await mouse('mouseMoved', { x: b.x + 1, y: b.y })
     await mouse('mouseReleased', b)
   }
+  /** The pointer where it explains nothing. */
+  const rest = (): Promise<unknown> =>
+    view.cdp('Input.dispatchMouseEvent', { type: 'mouseMoved', x: 0, y: 0 })
   /** A key as a hand presses it: by its name, or the sign on it. */
   const press = async (key: string): Promise<void> => {
     const code = KEY_CODES[key] ?? key.toUpperCase().charCodeAt(0)
@@ -140,6 +146,9 @@ export const openBrowser = async (url: string) => {
     mkdirSync(dirname(file), { recursive: true })
     await Bun.write(file, Buffer.from(data, 'base64'))
   }
+  const saveIn = async (folder: string): Promise<void> => {
+    await view.cdp('Browser.setDownloadBehavior', { behavior: 'allow', downloadPath: folder })
+  }
   return {
     view,
     errors,
@@ -149,10 +158,12 @@ export const openBrowser = async (url: string) => {
     has,
     click,
     drag,
+    rest,
     table,
     size,
     colors,
     picture,
+    saveIn,
     press,
     type: (what: string): Promise<void> => view.type(what),
     /** A visit of its own, also where only what stands behind # is another. */

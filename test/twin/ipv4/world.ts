@@ -58,7 +58,7 @@ export const afterDown = (link: number): string[] => [
   ...ROUTES.filter((line) => line.includes(` via 10.${link}.`)),
   ...neighbours(link),
 ]
-/** softnet does not wait before it answers for others. */
+/** Nobody waits before he answers for others: answers come with their questions. */
 const NO_DELAY = LINKS.map((link) => `sysctl net.ipv4.neigh.eth${link}.proxy_delay=0`)
 export const IPV4_WORLD: SetUp = {
   links: [
@@ -67,7 +67,12 @@ export const IPV4_WORLD: SetUp = {
     { mac: ownMac(3), mtu: 1500 },
   ],
   before: BEFORE,
-  lines: [...SYSCTLS.map((line) => `sysctl ${line}`), ...ADDRESSES, ...ROUTES, ...NEIGHBOURS],
-  kernelLines: NO_DELAY,
+  lines: [
+    ...SYSCTLS.map((line) => `sysctl ${line}`),
+    ...NO_DELAY,
+    ...ADDRESSES,
+    ...ROUTES,
+    ...NEIGHBOURS,
+  ],
   port: DISCARD_PORT,
 }

@@ -77,7 +77,6 @@ export const IPV6_WORLD: SetUp = {
     { mac: ownMac(3), mtu: 1500 },
   ],
   before: BEFORE,
-  kernelLines: [],
   lines: [...SYSCTLS.map((line) => `sysctl ${line}`), ...ADDRESSES, ...ROUTES, ...NEIGHBOURS],
   port: DISCARD_PORT,
   hostname: '::',

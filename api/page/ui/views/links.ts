@@ -82,6 +82,8 @@ export const createLinksView = ({ say, refresh }: ViewDeps): View => {
   /** A sample that is older than the last change says what was. */
   let changed = 0
   let changing = 0
+  /** Changes go out one after the other, so that the last one is the last one there too. */
+  let before: Promise<void> = Promise.resolve()
   const sliders = new Map<string, ReturnType<typeof createSliders>>()
   const box = h('div', { class: 'sliders' })
   const table = createTable<Link>({
@@ -127,10 +129,13 @@ export const createLinksView = ({ say, refresh }: ViewDeps): View => {
       { word: 'qdisc', value: (l) => l.qdisc },
     ],
   })
-  const apply = async (ifname: string, wanted: Impairment): Promise<void> => {
+  const apply = (ifname: string, wanted: Impairment): void => {
     const netem = Object.fromEntries(Object.entries(wanted).filter(([, value]) => value > 0))
     asked = { ifname, netem }
     changing++
+    before = before.then(() => send(ifname, netem))
+  }
+  const send = async (ifname: string, netem: Impairment): Promise<void> => {
     try {
       changed = (await change('PATCH', `/v1/links/${ifname}`, { netem })).revision
       const words = Object.entries(netem).map(([name, value]) => `${name} ${value}`)
@@ -151,9 +156,7 @@ export const createLinksView = ({ say, refresh }: ViewDeps): View => {
       }
     for (const link of links) {
       if (link.link_type === 'loopback') continue
-      const slider =
-        sliders.get(link.ifname) ??
-        createSliders(link.ifname, (name, netem) => void apply(name, netem))
+      const slider = sliders.get(link.ifname) ?? createSliders(link.ifname, apply)
       if (!sliders.has(link.ifname)) {
         sliders.set(link.ifname, slider)
         box.append(slider.element)

@@ -18,6 +18,9 @@ const keyOf = (s: Sock): string => `${s.netns} ${s.netid} ${s.sk}`
 const pathOf = (netns: string, kind: string): string =>
   `/v1${netns === '' ? '' : `/netns/${netns}`}/sockets/${kind}?limit=${LIMIT}`
 
+/** Connections stand before those that wait for some. */
+const isIdle = ({ state }: Sock): boolean => state === 'LISTEN' || state === 'UNCONN'
+
 const ms = (value: number | undefined): string =>
   value === undefined ? '' : `${value.toFixed(value < 10 ? 2 : 1)} ms`
 
@@ -109,13 +112,18 @@ export const createSocketsView = (): View => {
       },
       { word: 'recv_q', kind: 'n', value: (s) => s.recv_q },
       { word: 'send_q', kind: 'n', value: (s) => s.send_q },
-      { word: 'cwnd', kind: 'n', value: (s) => s.cwnd ?? 0, show: (s) => String(s.cwnd ?? '') },
+      {
+        word: 'cwnd',
+        kind: 'n',
+        value: (s) => s.cwnd ?? 0,
+        show: (s) => (isIdle(s) ? '' : String(s.cwnd ?? '')),
+      },
       { word: 'rtt', kind: 'n', value: (s) => s.rtt ?? 0, show: (s) => ms(s.rtt) },
       {
         word: 'retrans',
         kind: 'n',
         value: (s) => s.bytes_retrans ?? 0,
-        show: (s) => bytes(s.bytes_retrans ?? 0),
+        show: (s) => (s.bytes_retrans ? bytes(s.bytes_retrans) : ''),
       },
       {
         word: 'delivery_rate',
@@ -172,7 +180,7 @@ export const createSocketsView = (): View => {
     const lists = await Promise.all(
       netnsOf.flatMap((name) => [listOf(name, 'tcp'), listOf(name, 'udp')])
     )
-    return lists.flat()
+    return lists.flat().sort((a, b) => Number(isIdle(a)) - Number(isIdle(b)))
   }
   return {
     id: 'sockets',

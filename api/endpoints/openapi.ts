@@ -1,0 +1,43 @@
+/** /openapi.json: made once, of what stands above the endpoints (doc.ts), with what follows from paths and methods. */
+import { generateSpecs } from 'hono-openapi'
+import type { Context } from 'hono'
+import { scopeNeeded } from '../auth.ts'
+import type { Api, ApiEnv } from './deps.ts'
+import { pathParameter } from './doc.ts'
+
+type Specs = Awaited<ReturnType<typeof generateSpecs>>
+
+const SCHEMES = {
+  bearer: {
+    type: 'http' as const,
+    scheme: 'bearer',
+    description:
+      'A token with a scope, read < write < capture. Nothing is needed on the unix socket, nor to read over loopback.',
+  },
+}
+
+/** A path's words with their schemas and examples, and who may ask. */
+const completed = ({ paths, ...rest }: Specs): Specs => {
+  for (const [path, operations] of Object.entries(paths ?? {})) {
+    for (const [method, operation] of Object.entries(operations ?? {})) {
+      if (typeof operation !== 'object' || !('responses' in operation)) continue
+      operation.parameters = (operation.parameters ?? []).map((parameter) =>
+        'in' in parameter && parameter.in === 'path' && parameter.example === undefined
+          ? pathParameter(parameter.name)
+          : parameter
+      )
+      operation.security = [{}, { bearer: [scopeNeeded(method.toUpperCase(), path)] }]
+    }
+  }
+  return { ...rest, paths }
+}
+
+export const createOpenapi = (app: Api, version: string) => {
+  const info = { title: 'softnet', version, description: 'The API of the softnet daemon.' }
+  const documentation = { info, components: { securitySchemes: SCHEMES } }
+  let specs: Promise<Specs> | undefined
+  return async (c: Context<ApiEnv>): Promise<Response> => {
+    specs ??= generateSpecs(app, { documentation }).then(completed)
+    return c.json(await specs)
+  }
+}

@@ -1,0 +1,81 @@
+import { describe, expect, test } from 'bun:test'
+import type { AppDeps } from '../../../api/endpoints/deps.ts'
+import { createHostApi } from '../../../api/host-api.ts'
+import { createSoftnet } from '../support/softnet.ts'
+
+/** A router with a simulated host, whose stack is a second router, and a namespace of the kernel. */
+const createWithHost = (bindings?: Parameters<typeof createSoftnet>[1]) => {
+  const host = createSoftnet()
+  const api = createHostApi(host.control)
+  const askNetns: AppDeps['askNetns'] = async ({ host: name, method, path, headers, body }) => {
+    const response = await api(
+      new Request(`http://${name}${path}`, { method, headers, ...(body !== '' && { body }) })
+    )
+    return {
+      status: response.status,
+      headers: Object.fromEntries(response.headers),
+      body: await response.text(),
+    }
+  }
+  const netns: AppDeps['netns'] = () => [{ name: 'shop' }, { name: 'user', pid: 17 }]
+  const router = createSoftnet({ netns, askNetns }, bindings)
+  return { ...router, host }
+}
+
+describe('/v1/netns/NAME', () => {
+  test('is all of the API, in that namespace', async () => {
+    const { json, send, host } = createWithHost()
+    await host.ready
+    const inside = await json('/v1/netns/shop/sockets/tcp?limit=1')
+    expect(inside.body.items).toEqual((await host.json('/v1/sockets/tcp?limit=1')).body.items)
+    const path = '/tables/main/routes/192.0.2.0/24'
+    expect((await send('PUT', `/v1/netns/shop${path}`, { type: 'blackhole' })).status).toBe(200)
+    expect((await host.json(`/v1${path}`)).body.type).toBe('blackhole')
+    expect((await json(`/v1${path}`)).status).toBe(404)
+    const { headers, status } = await json(`/v1/netns/shop${path}`)
+    expect([status, headers.get('ETag')]).toEqual([
+      200,
+      (await host.json(`/v1${path}`)).headers.get('ETag'),
+    ])
+  })
+  test('says in words what is refused: no such name, the kernel’s, what never ends, no such path', async () => {
+    const { json, host } = createWithHost()
+    await host.ready
+    const refusal = async (path: string, init?: RequestInit) => {
+      const { status, body } = await json(`/v1/netns/${path}`, init)
+      return [status, body.detail]
+    }
+    expect(await refusal('nope/links')).toEqual([
+      404,
+      'Cannot open network namespace "nope": No such file or directory',
+    ])
+    expect((await refusal('user/links'))[0]).toBe(501)
+    for (const path of ['watch', 'capture', 'trace'])
+      expect((await refusal(`shop/${path}`))[0]).toBe(501)
+    expect((await refusal('shop/nothing'))[0]).toBe(404)
+    expect((await refusal('shop/links', { method: 'DELETE' }))[0]).toBe(405)
+    expect((await refusal('shop/links', { method: 'PROPFIND' }))[0]).toBe(405)
+    expect((await refusal('shop/links/nope/..%2f..'))[0]).toBe(404)
+  })
+  test('is changed only by who may change', async () => {
+    const { request } = createWithHost({ listener: 'loopback' })
+    expect((await request('/v1/netns/shop/links')).status).toBe(200)
+    expect((await request('/v1/netns/shop/neighs:flush', { method: 'POST' })).status).toBe(401)
+  })
+})
+
+test('ss -N, ip -n: what they show is that namespace’s', async () => {
+  const { cli, host } = createWithHost()
+  await host.ready
+  await host.cli('ip route add blackhole 192.0.2.0/24')
+  for (const words of ['ip -n shop', 'ip -netns shop'])
+    expect((await cli(`${words} route show type blackhole`)).out).toBe('blackhole 192.0.2.0/24 \n')
+  expect((await cli('ip route show type blackhole')).out).toBe('')
+  const { out } = await host.cli('ss -tan')
+  for (const words of ['-N shop', '--net=shop', '--netns shop'])
+    expect(await cli(`ss -tan ${words}`)).toEqual({ status: 0, out, err: '' })
+  expect((await cli('ss -N nope')).err).toContain('Cannot open network namespace "nope"')
+  expect((await cli('ss -N')).err).toContain("option requires an argument -- 'N'")
+  expect((await cli('exec --netns shop -- true')).err).toContain('a simulated host')
+  expect((await cli('exec --netns nope -- true')).err).toContain('there is user')
+})

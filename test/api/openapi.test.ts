@@ -1,0 +1,90 @@
+// /openapi.json against the API that it describes: each operation's example is sent, and the answer is as the document says,
+// with no field that it does not name.
+
+import { expect, test } from 'bun:test'
+import { createCheck, type Document, exampleOf, firstOf, operationsOf } from './support/openapi.ts'
+import { createSoftnet } from './support/softnet.ts'
+
+const { json } = createSoftnet()
+const document = (await json('/openapi.json')).body as Document
+const { check, described } = createCheck(document)
+const operations = operationsOf(document)
+
+type Sent = [method: string, path: string, body: unknown]
+const isMulticastRouter = ['veth0', 'veth1'].map((ifname): Sent => {
+  return ['PUT', `/v1/links/${ifname}/mvif`, { role: 'static' }]
+})
+/** What is to be there before an example that names it. */
+const BEFORE: Readonly<Record<string, Sent[]>> = {
+  'POST /v1/mroutes': isMulticastRouter,
+  'DELETE /v1/mroutes/{src}/{dst}': [
+    ...isMulticastRouter,
+    [
+      'POST',
+      '/v1/mroutes',
+      { src: '10.1.0.5', dst: '239.2.2.2', iif: 'veth0', oifs: [{ dev: 'veth1' }] },
+    ],
+  ],
+  'DELETE /v1/links/{ifname}/maddrs/{link}': [
+    ['POST', '/v1/maddrs', { dev: 'veth0', link: '33:33:00:00:00:aa' }],
+  ],
+  'POST /v1/config:confirm': [
+    ['PUT', '/v1/config?confirm_within=60s', { route: [{ dst: '10.8.0.0/16', via: '10.1.0.1' }] }],
+  ],
+}
+/** Refused here, with this errno: no device has rings, and no worker runs who would end a socket (journeys/openapi.test.ts). */
+const REFUSED: Readonly<Record<string, string>> = {
+  'GET /v1/links/{ifname}/rings': 'EOPNOTSUPP',
+  'PUT /v1/links/{ifname}/rings': 'EOPNOTSUPP',
+  'DELETE /v1/sockets/{cookie}': 'ETIMEDOUT',
+}
+const STREAMS = ['/v1/watch', '/v1/capture', '/v1/trace']
+/** Their fields are names of what there is, which no schema can list. */
+const NAMES = ['/v1/links/{ifname}/stats', '/v1/links/{ifname}/features']
+
+const world = async () => {
+  const softnet = createSoftnet({
+    saveConfig: () => '/etc/softnet.toml',
+    netns: () => [{ name: 'lab', pid: 42, addresses: ['10.1.0.2/24'] }],
+  })
+  await softnet.ready
+  return softnet
+}
+
+const untouched = world()
+
+test('is OpenAPI 3.1; every operation has examples of what it needs, and says who may ask', () => {
+  expect(document.openapi).toMatch(/^3\.1\./)
+  expect(operations.length).toBeGreaterThan(85)
+  for (const { method, path, parameters, requestBody, security } of operations) {
+    const bare = parameters.filter((one) => one.required && one.example === undefined)
+    expect([method, path, bare]).toEqual([method, path, []])
+    for (const { example } of Object.values(requestBody?.content ?? {}))
+      expect([method, path, typeof example]).not.toEqual([method, path, 'undefined'])
+    const isCapture = path === '/v1/capture' || path === '/v1/trace'
+    const scope = isCapture ? 'capture' : method === 'GET' ? 'read' : 'write'
+    expect([path, security]).toEqual([path, [{}, { bearer: [scope] }]])
+  }
+})
+
+test.each(operations.map((one) => [one.method, one.path, one] as const))(
+  '%s %s answers its example as described',
+  async (method, path, operation) => {
+    // who only asks leaves all as it was
+    const { request, send } = method === 'GET' ? await untouched : await world()
+    const name = `${method} ${path}`
+    for (const before of BEFORE[name] ?? [])
+      expect((await send(...before)).status).toBeLessThan(300)
+    const { url, init } = exampleOf(operation)
+    const response = await request(url, init)
+    const isStream = method === 'GET' && STREAMS.includes(path)
+    const text = isStream ? await firstOf(response) : await response.text()
+    check(operation, response, text, url)
+    expect([text, response.ok ? undefined : JSON.parse(text).errno]).toEqual([text, REFUSED[name]])
+    if (!/application\/(problem\+)?json/.test(response.headers.get('Content-Type')!)) return
+    if (NAMES.includes(path)) return
+    // and would be found out with one field more
+    const surprised = JSON.stringify({ ...JSON.parse(text), surprise: 1 })
+    expect(described(operation, response).safeParse(JSON.parse(surprised)).success).toBe(false)
+  }
+)
