@@ -14,6 +14,7 @@ import { createLinkEndpoints } from './endpoints/links.ts'
 import { createMaddrEndpoints } from './endpoints/maddrs.ts'
 import { createMrouteEndpoints } from './endpoints/mroutes.ts'
 import { createNeighEndpoints } from './endpoints/neighs.ts'
+import { createNexthopEndpoints } from './endpoints/nexthops.ts'
 import { createOpenapi } from './endpoints/openapi.ts'
 import { createNetnsEndpoints } from './endpoints/netns.ts'
 import { createProcEndpoints } from './endpoints/proc.ts'
@@ -53,6 +54,7 @@ export const createApp = (deps: AppDeps): Api => {
     createAddressEndpoints,
     createRouteEndpoints,
     createRuleEndpoints,
+    createNexthopEndpoints,
     createNeighEndpoints,
     createMaddrEndpoints,
     createMrouteEndpoints,

@@ -22,11 +22,8 @@ const NUMBERS: Record<string, number> = {
   TCP_DEFER_ACCEPT: 9,
   TCP_WINDOW_CLAMP: 10,
   TCP_INFO: 11,
-  TCP_FASTOPEN: 23,
   TCP_TIMESTAMP: 24,
-  TCP_NOTSENT_LOWAT: 25,
   TCP_FASTOPEN_CONNECT: 30,
-  TCP_FASTOPEN_NO_COOKIE: 34,
   TCP_INQ: 36,
   IP_MTU_DISCOVER: 10,
   IP_PMTUDISC_DONT: 0,
@@ -225,17 +222,21 @@ export const createCalls = (host: Host, events: CallEvents) => {
 
   // ---- options
 
-  const nameWords = (text: string): Int32Array => {
-    const bytes = new Uint8Array(16)
-    bytes.set(new TextEncoder().encode(text.slice(0, 15)))
+  /** The octets of a text, with C's escapes, and zeros behind them. */
+  const textWords = (text: string): Int32Array => {
+    const bytes = new Uint8Array(32)
+    const octets = text.replaceAll(/\\x([0-9a-f]{2})/gi, (_, hex: string) =>
+      String.fromCharCode(Number.parseInt(hex, 16))
+    )
+    for (let k = 0; k < Math.min(octets.length, bytes.length); k++) bytes[k] = octets.charCodeAt(k)
     return new Int32Array(bytes.buffer)
   }
-  const setsockopt = (_: Call, [fd, level, name, value]: Value[]): Attempt =>
+  const setsockopt = (_: Call, [fd, level, name, value, len]: Value[]): Attempt =>
     once(() => {
       const { sk } = fileOf(fd)
       const [at, option] = [toNumber(level), toNumber(name)]
       if (value?.is === 'text')
-        return sockets.setsockoptName(sk, at, option, nameWords(value.value), 0)
+        return sockets.setsockoptName(sk, at, option, textWords(value.value), 0, toNumber(len))
       if (value?.is === 'ellipsis') throw new Unsupported(`a value of ${wordOf(name)}`)
       if (value?.is === 'struct') {
         const linger = field(value, 'onoff') === 0 ? -1 : field(value, 'linger')

@@ -24,9 +24,9 @@ const NETS = {
   ipv6: {
     plen: 48,
     mtu: 1520,
-    local: 'fd3d:fa7b:d17d::1',
-    gateway: 'fd3d:fa7b:d17d:8888::1',
-    remote: '2001:db8::1',
+    local: 'fd3d:a0b:17d6::1',
+    gateway: 'fd3d:a0b:17d6:8888::1',
+    remote: 'fd3d:fa7b:d17d::1',
     all: '::/0',
   },
 }

@@ -24,7 +24,7 @@ export const icmpError = (packet: IcmpPacket, host: Host, flow: Flow): Uint8Arra
   const code = UNREACHABLE[packet.code]
   if (host.family !== AF_INET || packet.type !== 'unreachable' || code === undefined)
     throw new Unsupported(`ICMP ${packet.type} ${packet.code}`)
-  const isn = flow.isn === null ? 0 : flow.isn - flow.scriptIsn
+  const isn = flow.isn ?? 0
   const segment = encode(
     {
       proto: 'tcp',

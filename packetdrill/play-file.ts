@@ -18,11 +18,25 @@ export type Verdict = {
   notes: string[]
 }
 
+const COMMON = { MSS: '1460' }
+/** Cookies of the addresses (host.ts) under the key a1a1a1a1-b2b2b2b2-c3c3c3c3-d4d4d4d4, and under that of zeros. */
+const NAMES_V4 = {
+  CODE: 'host_unreachable',
+  TFO_COOKIE: '3021b9d889017eeb',
+  TFO_COOKIE_ZERO: 'b7c12350a90dc8f5',
+}
 /** Names that scripts take from whoever runs them, for IPv4 and IPv6. */
 const PREDEFINED: Record<Mode, Record<string, string>> = {
-  ipv4: { MSS: '1460', CODE: 'host_unreachable', TFO_COOKIE: '3021b9d889017eeb' },
-  mapped: { MSS: '1460', CODE: 'host_unreachable', TFO_COOKIE: '3021b9d889017eeb' },
-  ipv6: { MSS: '1460', CODE: 'address_unreachable', TFO_COOKIE: 'c1d1e9742a47a9bc' },
+  ipv4: { ...COMMON, ...NAMES_V4, CMSG_LEVEL_IP: 'SOL_IP', CMSG_TYPE_RECVERR: 'IP_RECVERR' },
+  mapped: { ...COMMON, ...NAMES_V4, CMSG_LEVEL_IP: 'SOL_IPV6', CMSG_TYPE_RECVERR: 'IPV6_RECVERR' },
+  ipv6: {
+    ...COMMON,
+    CODE: 'address_unreachable',
+    TFO_COOKIE: 'c1d1e9742a47a9bc',
+    TFO_COOKIE_ZERO: '82af1a8f9a205c34',
+    CMSG_LEVEL_IP: 'SOL_IPV6',
+    CMSG_TYPE_RECVERR: 'IPV6_RECVERR',
+  },
 }
 
 export const playText = (text: string, folder: string, settings: Settings): Verdict => {

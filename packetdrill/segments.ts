@@ -17,6 +17,8 @@ export type Flow = {
   /** The initial sequence number that the stack chose, and the script's name for it. */
   isn: number | null
   scriptIsn: number
+  /** The peer's, which is the script's. */
+  peerIsn: number
   /** Timestamps that the stack sent, by the script's names for them. */
   stamps: Map<number, number>
   firstStamp: [script: number, live: number] | null
@@ -41,6 +43,7 @@ export const createSegments = (host: Host, rules: Rules, trace: (line: string) =
       peerPort: remote,
       isn: null,
       scriptIsn: 0,
+      peerIsn: 0,
       stamps: new Map(),
       firstStamp: null,
       isConnecting,
@@ -61,7 +64,11 @@ export const createSegments = (host: Host, rules: Rules, trace: (line: string) =
   }
   const flow = (): Flow => current ?? newFlow(PORT, peerPort++, false)
 
-  const offset = ({ isn, scriptIsn }: Flow): number => (isn === null ? 0 : isn - scriptIsn)
+  /** What is to be added to a script's number of a segment: those of SYNs are as they are written, others count from them. */
+  const offset = ({ isn, scriptIsn }: Flow, flags: number): number =>
+    isn === null ? 0 : (flags & tcp.TCP_SYN) !== 0 ? isn - scriptIsn : isn
+  const peerOffset = ({ peerIsn }: Flow, flags: number): number =>
+    (flags & tcp.TCP_SYN) !== 0 ? 0 : peerIsn
   const ends = ({ port, peerPort: remote }: Flow): Ends => ({
     family: host.family,
     src: [...host.remote],
@@ -79,7 +86,9 @@ export const createSegments = (host: Host, rules: Rules, trace: (line: string) =
   }
   const toLive = (packet: TcpPacket): Uint8Array => {
     const of = flow()
-    const by = offset(of)
+    if ((packet.flags & tcp.TCP_SYN) !== 0) of.peerIsn = packet.seq
+    const by = offset(of, packet.flags)
+    const seq = (packet.seq + peerOffset(of, packet.flags)) | 0
     const hasAck = (packet.flags & tcp.TCP_ACK) !== 0
     const options = (packet.options ?? []).map((option): TcpOption => {
       if (option.kind === 'sack')
@@ -88,7 +97,7 @@ export const createSegments = (host: Host, rules: Rules, trace: (line: string) =
       return option
     })
     const ack = hasAck ? (packet.ack + by) | 0 : packet.ack
-    return encode({ ...packet, ack, options }, ends(of))
+    return encode({ ...packet, seq, ack, options }, ends(of))
   }
 
   // ---- from the stack
@@ -122,9 +131,19 @@ export const createSegments = (host: Host, rules: Rules, trace: (line: string) =
     }
   }
   const toScript = (packet: TcpPacket, of: Flow): TcpPacket => {
-    const script = { ...packet, seq: (packet.seq - offset(of)) >>> 0, ack: packet.ack >>> 0 }
-    if ((packet.flags & tcp.TCP_ACK) === 0) script.ack = 0
-    return script
+    const by = peerOffset(of, packet.flags)
+    const seq = (packet.seq - offset(of, packet.flags)) >>> 0
+    const ack = (packet.flags & tcp.TCP_ACK) === 0 ? 0 : (packet.ack - by) >>> 0
+    const options =
+      packet.options?.map((option): TcpOption => {
+        if (option.kind !== 'sack') return option
+        const blocks = option.blocks.map(([a, b]): [number, number] => [
+          (a - by) >>> 0,
+          (b - by) >>> 0,
+        ])
+        return { kind: 'sack', blocks }
+      }) ?? null
+    return { ...packet, seq, ack, options }
   }
   /** Whether there is as much as a segment of `len` would be. */
   const has = (len: number): boolean =>

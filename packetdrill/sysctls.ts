@@ -2,6 +2,7 @@
 import { existsSync, readFileSync } from 'node:fs'
 import { resolve } from 'node:path'
 import type { Arena } from '../core/shm/arena.ts'
+import { parseFastopenKeys } from '../core/shm/fastopen-key.ts'
 import { SYSCTLS, type SysctlRow } from '../core/shm/sysctl.ts'
 import { CONGESTION_CONTROLS } from '../core/transport/tcp/rec/tcp-cong-controls.ts'
 import { Unsupported } from './script.ts'
@@ -10,6 +11,7 @@ const product = (text: string): number =>
   text.split('*').reduce((value, factor) => value * Number(factor), 1)
 
 const wordsOf = (row: SysctlRow, value: string): number[] => {
+  if (row.isKey) return parseFastopenKeys(value) ?? [Number.NaN]
   if (row.names !== undefined) return [CONGESTION_CONTROLS.findIndex(({ name }) => name === value)]
   return value.trim().split(/\s+/).map(Number)
 }
@@ -20,7 +22,8 @@ export const createCommands = (arena: Arena, folder: string, note: (text: string
     const row = SYSCTLS.find((known) => known.name === name)
     if (row === undefined) return note(`there is no sysctl ${name}`)
     const values = wordsOf(row, value)
-    if (values.some((word) => !(word >= 0))) return note(`${name} cannot be "${value}"`)
+    if (values.some((word, k) => !(word >= Math.min(0, row.words[k]![1]))))
+      return note(`${name} cannot be "${value}"`)
     for (const [k, word] of values.entries())
       arena.i32[arena.layout.sysctl + row.first + k] = Math.min(word, row.words[k]?.[2] ?? word)
   }

@@ -40,7 +40,7 @@ export const tcpInfo = (i32: Int32Array, sk: number, time: Time): Map<string, nu
     retransmits: word(tp.TP_RETRANSMITS),
     probes: word(tp.TP_PROBES_OUT),
     backoff: word(tp.TP_BACKOFF),
-    options: options(word(tp.TP_OPTS), word(tp.TP_ECN)),
+    options: options(word(tp.TP_OPTS), word(tp.TP_ECN), word(tp.TP_FASTOPEN)),
     snd_wscale: word(tp.TP_SND_WSCALE),
     rcv_wscale: word(tp.TP_RCV_WSCALE),
     rto: word(tp.TP_RTO) * 1000,
@@ -91,9 +91,10 @@ export const tcpInfo = (i32: Int32Array, sk: number, time: Time): Map<string, nu
   return new Map([...Object.entries(CONSTANTS), ...named])
 }
 
-/** TCPI_OPT_*; ECN's lie apart. */
-const options = (opts: number, ecn: number): number =>
+/** TCPI_OPT_*; those of ECN and Fast Open lie apart. */
+const options = (opts: number, ecn: number, fastopen: number): number =>
   opts |
+  ((fastopen & tp.FO_SYN_DATA_ACKED) !== 0 ? CONSTANTS.TCPI_OPT_SYN_DATA! : 0) |
   ((ecn & tp.ECN_OK) !== 0 ? CONSTANTS.TCPI_OPT_ECN! : 0) |
   ((ecn & tp.ECN_SEEN) !== 0 ? CONSTANTS.TCPI_OPT_ECN_SEEN! : 0)
 

@@ -3,6 +3,7 @@ import type {
   AddressItem,
   LinkItem,
   NeighItem,
+  NexthopItem,
   RouteItem,
   RuleItem,
   WatchKind,
@@ -10,13 +11,21 @@ import type {
 import { addrText } from '../iproute2/addr.ts'
 import { linkText } from '../iproute2/link.ts'
 import { neighText } from '../iproute2/neigh.ts'
+import { nexthopText } from '../iproute2/nexthop.ts'
 import { routeText } from '../iproute2/route.ts'
 import { ruleText } from '../iproute2/rule.ts'
 import { getStream, printJson, Refused, UsageError } from './cli.ts'
 import type { IpObject } from './ip-object.ts'
 import { matchWord } from './words.ts'
 
-const KINDS = ['link', 'address', 'route', 'rule', 'neigh'] as const satisfies readonly WatchKind[]
+const KINDS = [
+  'link',
+  'address',
+  'route',
+  'rule',
+  'nexthop',
+  'neigh',
+] as const satisfies readonly WatchKind[]
 
 const textOf = (kind: string, item: unknown): string => {
   switch (kind) {
@@ -24,6 +33,8 @@ const textOf = (kind: string, item: unknown): string => {
       return routeText(item as RouteItem)
     case 'rule':
       return ruleText(item as RuleItem)
+    case 'nexthop':
+      return nexthopText(item as NexthopItem)
     case 'neigh':
       return neighText(item as NeighItem)
     case 'link':
@@ -57,7 +68,8 @@ async function* readEvents(
   }
 }
 
-const HELP = 'Usage: softnet ip monitor [ all | link | address | route | rule | neigh ]...\n'
+const HELP =
+  'Usage: softnet ip monitor [ all | link | address | route | rule | nexthop | neigh ]...\n'
 
 export const ipMonitor: IpObject = async (words, options, cli) => {
   if (words.take('help')) {

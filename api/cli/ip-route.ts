@@ -33,7 +33,7 @@ const HELP = `Usage: softnet ip route { show | flush } [ SELECTOR ]
        softnet ip route get ADDRESS [ from ADDRESS ] [ iif DEV ] [ oif DEV ] [ tos TOS ] [ mark MARK ]
        softnet ip route { add | append | replace | change | delete } [ TYPE ] PREFIX [ via [ FAMILY ] ADDRESS ] [ dev DEV ]
                         [ table TABLE ] [ proto PROTO ] [ scope SCOPE ] [ src ADDRESS ] [ metric N ] [ tos TOS ]
-                        [ METRIC [ lock ] N ]... [ onlink ] [ nexthop via ADDRESS dev DEV weight N ]...
+                        [ nhid ID ] [ METRIC [ lock ] N ]... [ onlink ] [ nexthop via ADDRESS dev DEV weight N ]...
 METRIC := { mtu | advmss | window | rtt | rttvar | ssthresh | hoplimit | initcwnd | initrwnd | rto_min | quickack }
 SELECTOR := [ [ root | match | exact ] PREFIX ] [ table TABLE | all ] [ dev DEV ] [ via ADDRESS ] [ proto PROTO ]
             [ scope SCOPE ] [ type TYPE ]
@@ -112,6 +112,7 @@ const readRoute = (words: Words, family: FamilyName | undefined): RouteSpec => {
     else if (word === 'metric' || word === 'priority' || word === 'preference')
       route.metric = words.number('metric')
     else if (word === 'tos' || word === 'dsfield') route.tos = words.number('tos')
+    else if (word === 'nhid') route.nhid = words.number('id')
     else if (word === 'onlink') route.flags = ['onlink']
     else if (word === 'pref') route.pref = words.next()
     else if (word === 'nexthop') route.nexthops = [...(route.nexthops ?? []), readNexthop(words)]
@@ -153,6 +154,7 @@ const deleteRoute = async (route: RouteSpec, cli: Cli): Promise<void> => {
         tos: route.tos,
         dev: route.dev,
         gateway: route.gateway,
+        nhid: route.nhid,
         type: route.type,
         protocol: route.protocol,
         scope: route.scope,

@@ -10,6 +10,7 @@ import { ipMonitor } from './ip-monitor.ts'
 import { ipMroute } from './ip-mroute.ts'
 import { ipNeigh } from './ip-neigh.ts'
 import { ipNetns } from './ip-netns.ts'
+import { ipNexthop } from './ip-nexthop.ts'
 import { ipRoute } from './ip-route.ts'
 import { ipRule } from './ip-rule.ts'
 import { createWords, matchWord } from './words.ts'
@@ -28,7 +29,7 @@ const OBJECTS: ReadonlyArray<readonly [name: string, run: IpObject]> = [
   ['monitor', ipMonitor],
   ['mroute', ipMroute],
   ['netns', ipNetns],
-  ['nexthop', notHere('nexthop')],
+  ['nexthop', ipNexthop],
 ]
 
 function notHere(object: string): IpObject {
@@ -38,7 +39,8 @@ function notHere(object: string): IpObject {
 }
 
 const HELP = `Usage: softnet ip [ OPTIONS ] OBJECT { COMMAND | help }
-where  OBJECT := { address | link | maddress | monitor | mroute | neighbour | netns | route | rule }
+where  OBJECT := { address | link | maddress | monitor | mroute | neighbour | netns |
+                      nexthop | route | rule }
        OPTIONS := { -j[son] | -p[retty] | -s[tatistics] | -d[etails] | -o[neline] | -br[ief] | -4 | -6 |
                     -f[amily] { inet | inet6 } | -n[etns] NETNS }
 `

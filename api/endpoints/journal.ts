@@ -7,6 +7,7 @@ import type { Control, Notification, WatchKind } from '../../core/control/text/m
 export const WATCH_KINDS: readonly WatchKind[] = [
   'route',
   'rule',
+  'nexthop',
   'neigh',
   'link',
   'address',

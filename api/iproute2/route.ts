@@ -39,6 +39,7 @@ export const routeJson = (route: RouteItem, show: RouteShow = {}): Record<string
   return {
     ...(is.type && { type: route.type }),
     dst: dstText(route.dst),
+    ...(route.nhid === undefined ? {} : { nhid: route.nhid }),
     ...(route.tos ? { tos: route.tos } : {}),
     ...(is.via && route.gateway !== undefined ? { gateway: route.gateway } : {}),
     ...(is.via && route.via !== undefined ? { via: route.via } : {}),
@@ -84,6 +85,7 @@ export const routeText = (route: RouteItem, show: RouteShow = {}): string => {
   const words: string[] = []
   if (is.type) words.push(route.type)
   words.push(dstText(route.dst))
+  if (route.nhid !== undefined) words.push(`nhid ${route.nhid}`)
   if (route.tos) words.push(`tos 0x${route.tos.toString(16).padStart(2, '0')}`)
   if (is.via && route.gateway !== undefined) words.push(`via ${route.gateway}`)
   if (is.via && route.via !== undefined) words.push(`via ${route.via.family} ${route.via.host}`)

@@ -46,6 +46,7 @@ export const u32 = z.int().min(0).max(0xffffffff)
 export const tos = z.int().min(0).max(255)
 
 /** A name of rt_tables, rt_protos or rt_scopes, or a number. */
+export const nexthopId = u32.min(1)
 export const nameOrNumber = z.union([z.string().min(1).max(64), u32])
 
 /** A number in a query string. */

@@ -6,6 +6,7 @@ import { z } from 'zod'
 import type { StackConfig } from '../../core/control/text/messages.ts'
 import { linkConfig, maddrSpec, neighSpec } from './link.ts'
 import { mrouteSpec } from './mroute.ts'
+import { nexthopSpec } from './nexthop.ts'
 import { routeSpec } from './route.ts'
 import { ruleSpec } from './rule.ts'
 import { sysctlValue } from './steering.ts'
@@ -22,10 +23,16 @@ const link = linkConfig
     ifname: (name ?? ifname)!,
   }))
 
+const nexthop = nexthopSpec.refine(({ id }) => id !== undefined, {
+  error: '"id" is required',
+  path: ['id'],
+})
+
 const stackFields = {
   link: z.array(link).optional(),
   route: z.array(routeSpec).optional(),
   rule: z.array(ruleSpec).optional(),
+  nexthop: z.array(nexthop).optional(),
   neigh: z.array(neighSpec).optional(),
   maddr: z.array(maddrSpec).optional(),
   mroute: z.array(mrouteSpec).optional(),

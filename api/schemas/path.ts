@@ -1,6 +1,6 @@
 /** The words that stand in paths, by their names, each with an example; what reads them is readPath (endpoints/change.ts). */
 import { z } from 'zod'
-import { address, ifname, lladdr, queryNumber } from './common.ts'
+import { address, ifname, lladdr, nexthopId, queryNumber } from './common.ts'
 import { mrouteSource } from './mroute.ts'
 
 type PathWord = { readonly schema: z.ZodType; readonly example: string }
@@ -18,6 +18,7 @@ export const PATH_WORDS: Readonly<Record<string, PathWord>> = {
   src: { schema: mrouteSource, example: '10.1.0.5' },
   dst: { schema: address, example: '10.1.0.5' },
   link: { schema: lladdr, example: '33:33:00:00:00:aa' },
+  id: { schema: nexthopId, example: '7' },
   cookie: { schema: z.string().meta({ description: 'as `ss -e` prints it (sk:)' }), example: '2' },
   worker: { schema: queryNumber, example: '0' },
   name: {

@@ -11,6 +11,7 @@ import {
   familyName,
   ifname,
   nameOrNumber,
+  nexthopId,
   queryNumber,
   tos,
   u32,
@@ -75,6 +76,7 @@ const fields = {
   mtu: u32.optional().meta({ description: 'metrics[0].mtu, as one types it' }),
   pref: z.enum(['low', 'medium', 'high']).optional(),
   nexthops: z.array(nexthop).min(1).optional(),
+  nhid: nexthopId.optional().meta({ description: 'the nexthop object that it goes by' }),
 }
 
 /** Drops what is undefined, and turns the typed words into the printed ones. */
@@ -107,6 +109,7 @@ export const routeSelector = z.strictObject({
   tos: queryNumber.optional(),
   dev: ifname.optional(),
   gateway: address.optional(),
+  nhid: queryNumber.optional(),
   type: z.enum(ROUTE_TYPES).optional(),
   protocol: z.string().optional(),
   scope: z.string().optional(),

@@ -27,6 +27,7 @@ import { createMaddrs } from './maddrs.ts'
 import { createMemory } from './memory.ts'
 import { createMroutes } from './mroutes.ts'
 import { createNeigh } from './neigh.ts'
+import { createNexthopObjects } from './nexthops.ts'
 import { createPneighs } from './pneighs.ts'
 import { createPublisher } from './publish.ts'
 import type { RibRoute } from './rib-route.ts'
@@ -93,7 +94,7 @@ type ReadType =
   | 'ETHTOOL_GRXFH'
   | 'ETHTOOL_GDRVINFO'
 type ChangeType =
-  | `RTM_${'NEW' | 'DEL'}${'ROUTE' | 'RULE' | 'ADDR' | 'MULTICAST' | 'MROUTE'}`
+  | `RTM_${'NEW' | 'DEL'}${'ROUTE' | 'RULE' | 'NEXTHOP' | 'ADDR' | 'MULTICAST' | 'MROUTE'}`
   | 'MVIF_SET'
   | 'ROUTE_BATCH'
   | `ETHTOOL_MSG_${'RSS' | 'CHANNELS' | 'FEATURES' | 'RINGS'}_SET`
@@ -150,7 +151,7 @@ export const createControl = (deps: ControlDeps) => {
 
   /** What undoes the route changes of an atomic batch, while one runs. */
   let journal: { event: 'new' | 'del'; route: RibRoute }[] | null = null
-  const { rib, fib, nexthops, fibRules, routeExpiry, ifaddrs, addrconf, answerFor } = createTables({
+  const tables = createTables({
     arena,
     retire,
     reclaim,
@@ -168,6 +169,7 @@ export const createControl = (deps: ControlDeps) => {
       note('address', event, () => at)
     },
   })
+  const { rib, fib, nexthops, objects, fibRules, routeExpiry, ifaddrs, addrconf } = tables
   const links = createLinks({
     arena,
     kinds,
@@ -200,6 +202,7 @@ export const createControl = (deps: ControlDeps) => {
         mroutes.deviceGone(ifindex)
       }
       fibRules.devicesChanged()
+      nexthopObjects.devicesChanged()
       rib.devicesChanged()
       note('link', event, () => links.item(ifindex))
     },
@@ -210,10 +213,24 @@ export const createControl = (deps: ControlDeps) => {
   const routes = createRoutes({
     arena,
     rib,
+    objects,
     route: createRoute({ arena, fib: createFibReader(arena, INIT_NET) }),
     isDevice: links.isDevice,
     hasCarrier: links.hasCarrier,
     more: routeExpiry.more,
+  })
+  const nexthopObjects = createNexthopObjects({
+    arena,
+    objects,
+    rib,
+    check: routes.check,
+    isDevice: links.isDevice,
+    hasCarrier: links.hasCarrier,
+    onEvent: (event, one) => {
+      hasWritten = true
+      note('nexthop', event, () => one)
+    },
+    isWatched: () => isWatched('route'),
   })
   const rules = createRules({
     net: INIT_NET,
@@ -221,7 +238,7 @@ export const createControl = (deps: ControlDeps) => {
     tableIds: rib.tableIds,
     onEvent: (event, rule) => note('rule', event, () => rule),
   })
-  const pneighs = createPneighs({ arena, answerFor })
+  const pneighs = createPneighs({ arena, answerFor: tables.answerFor })
   const neigh = createNeigh({ arena, time, calls, isDevice: links.isDevice, pneighs })
   const devConf = createDevConf({
     arena,
@@ -244,6 +261,7 @@ export const createControl = (deps: ControlDeps) => {
   const dumps: Dumps = {
     RTM_GETROUTE: routes.dump,
     RTM_GETRULE: rules.dump,
+    RTM_GETNEXTHOP: nexthopObjects.dump,
     RTM_GETLINK: links.dump,
     RTM_GETADDR: addresses.dump,
     RTM_GETNEIGH: neigh.dump,
@@ -298,6 +316,7 @@ export const createControl = (deps: ControlDeps) => {
 
   const reads: Reads = {
     RTM_GETROUTE: routes.getRoute,
+    RTM_GETNEXTHOP: nexthopObjects.getNexthop,
     RTM_GETLINK: links.getLink,
     RTM_GETNEIGH: neigh.getNeigh,
     SOCK_GET: sockets.get,
@@ -319,6 +338,8 @@ export const createControl = (deps: ControlDeps) => {
     RTM_DELROUTE: routes.delRoute,
     RTM_NEWRULE: rules.newRule,
     RTM_DELRULE: rules.delRule,
+    RTM_NEWNEXTHOP: nexthopObjects.newNexthop,
+    RTM_DELNEXTHOP: nexthopObjects.delNexthop,
     RTM_NEWADDR: addresses.newAddr,
     RTM_DELADDR: addresses.delAddr,
     RTM_NEWMULTICAST: maddrs.newMaddr,

@@ -36,11 +36,23 @@ export type RibRoute = Prefix & {
   metrics: Metrics | null
   /** Of a route that has several: then `dev`, `gateway` and `flags` are 0 and null. */
   hops?: readonly Hop[]
+  /** The nexthop object that it goes by, which says `dev`, `gateway`, `flags` and `hops`. */
+  nhid?: number
 }
+/** The next hop of a nexthop object, and which it is of; weight 0 of one that is in no group. */
+export type ObjectHop = Hop & { id: number }
 /** What a deletion names; what is left out matches anything. */
 export type RouteMatch = Prefix & Partial<Omit<RibRoute, keyof Prefix>>
-/** What a row of one next hop says beside the route: see NH_HOPS_LEFT, NH_WEIGHT, NH_UPPER_BOUND. */
-export type Way = RibRoute & { left?: number; weight?: number; bound?: number }
+/** What a row of one next hop says beside the route: see NH_HOPS_LEFT, NH_WEIGHT, NH_UPPER_BOUND, NH_ID. */
+export type Way = RibRoute & {
+  left?: number
+  weight?: number
+  bound?: number
+  id?: number
+  ownType?: number
+  /** Where it names no gateway. */
+  routeFamily?: number
+}
 
 export const sameWords = (a: Words | null, b: Words | null): boolean =>
   a === b || (a !== null && b !== null && a.every((word, k) => word === b[k]))
@@ -70,6 +82,12 @@ export const waysOf = (arena: Arena, route: RibRoute): readonly Way[] => {
   }))
 }
 
+/** Rows of the next hops of a nexthop object: all of them get flows, as one that cannot be used is none. */
+export const waysOfObject = (route: RibRoute, hops: readonly ObjectHop[]): readonly Way[] => {
+  const bounds = hops.length > 1 ? upperBounds(hops.map(({ weight }) => weight)) : [0]
+  return hops.map((hop, k) => ({ ...route, ...hop, left: hops.length - 1 - k, bound: bounds[k] }))
+}
+
 /** With one next hop it is a plain route again. */
 export const withHops = (route: RibRoute, hops: readonly Hop[]): RibRoute => {
   const { hops: _, ...rest } = route
@@ -85,5 +103,6 @@ export const isJoined = (a: RibRoute, b: RibRoute): boolean =>
   a.family !== AF_INET && a.metric === b.metric && hasGateways(a) && hasGateways(b)
 const hasGateways = (route: RibRoute): boolean =>
   route.type === RTN_UNICAST &&
+  route.nhid === undefined &&
   route.protocol !== RTPROT_RA &&
   hopsOf(route).every(({ gateway }) => gateway !== null)

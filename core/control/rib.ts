@@ -9,19 +9,23 @@ import { AF_INET, AF_INET6 } from '../base/family.ts'
 import { Errno } from '../base/errno.ts'
 import type { Metrics } from '../shm/dst-metrics.ts'
 import { NH_METRICS, RTAX_MTU, metricsContent, metricsOf } from '../shm/dst-metrics.ts'
+import { RTN_BLACKHOLE, RTN_UNICAST } from '../base/flowi.ts'
 import { isThere, isUp } from '../inet/multipath.ts'
 import type { FibWriter } from '../inet/fib-writer.ts'
 import { networkWords } from '../inet/fib-writer.ts'
 import type { Nexthops } from '../inet/nexthop.ts'
 import {
+  NH_BY_ID,
   NH_DEV,
   NH_FAMILY,
   NH_FLAGS,
   NH_GATEWAY,
   NH_HOPS_LEFT,
+  NH_ID,
   NH_METRIC,
   NH_MTU,
   NH_NEXT,
+  NH_OWN_TYPE,
   NH_PLEN,
   NH_PREFSRC,
   NH_PROTOCOL,
@@ -38,6 +42,7 @@ import type { Arena } from '../shm/arena.ts'
 import { G_MULTIPATH_SEED, NEXTHOP_WORDS } from '../shm/layout.ts'
 import type { Words } from '../wire/text.ts'
 import { NLM_F_APPEND, NLM_F_CREATE, NLM_F_EXCL, NLM_F_REPLACE } from './nlm-flags.ts'
+import type { NexthopStore } from './nexthop-store.ts'
 import type { Hop, Prefix, RibRoute, RouteMatch, Way } from './rib-route.ts'
 import {
   hopsOf,
@@ -47,6 +52,7 @@ import {
   sameHops,
   sameWords,
   waysOf,
+  waysOfObject,
   withHops,
 } from './rib-route.ts'
 
@@ -55,6 +61,7 @@ type RouteOfRow = Omit<RibRoute, 'words'>
 export type RibEvents = (event: 'new' | 'del', route: RibRoute) => void
 export type Rib = ReturnType<typeof createRib>
 
+const NOWHERE: Words = [0, 0, 0, 0]
 const LOOKUP_ORDER = [RT_TABLE_LOCAL, RT_TABLE_MAIN, RT_TABLE_DEFAULT]
 
 const sameMetrics = (a: Metrics | null, b: Metrics | null): boolean =>
@@ -66,12 +73,14 @@ type RibDeps = {
   net: number
   fib: FibWriter
   nexthops: Nexthops
+  /** What routes by nexthop objects go by. */
+  objects: Pick<NexthopStore, 'hopsOf' | 'isBlackhole'>
   random: () => number
   onEvent: RibEvents
 }
 
 export const createRib = (deps: RibDeps) => {
-  const { arena, net, fib, nexthops, random, onEvent } = deps
+  const { arena, net, fib, nexthops, objects, random, onEvent } = deps
   const { i32 } = arena
   /** The prefixes that have a route with several next hops. */
   const multipath = new Map<string, Prefix>()
@@ -104,8 +113,25 @@ export const createRib = (deps: RibDeps) => {
     return i32[row + NH_NEXT]
   }
   /** The route that a row stands for at a prefix. */
-  const routeOf = (prefix: Prefix, row: number): RibRoute =>
-    i32[row + NH_HOPS_LEFT] === 0 ? wayOf(prefix, row) : withHops(wayOf(prefix, row), hopsAt(row))
+  const routeOf = (prefix: Prefix, row: number): RibRoute => {
+    if (isById(row)) return routeById(prefix, row)
+    return i32[row + NH_HOPS_LEFT] === 0
+      ? wayOf(prefix, row)
+      : withHops(wayOf(prefix, row), hopsAt(row))
+  }
+  const isById = (row: number): boolean => i32[row + NH_UPPER_BOUND] === NH_BY_ID
+  /** One next hop of a group is shown as such in IPv6 alone (fib_nexthop_info, rt6_fill_node_nexthop). */
+  const routeById = (prefix: Prefix, row: number): RibRoute => {
+    const hops = hopsAt(i32[row + NH_NEXT])
+    const route = {
+      ...wayOf(prefix, row),
+      type: i32[row + NH_OWN_TYPE],
+      gateway: null,
+      nhid: i32[row + NH_ID],
+    }
+    const isGroup = hops.length > 1 || (hops[0].weight > 0 && prefix.family !== AF_INET)
+    return isGroup ? { ...route, hops } : withHops(route, hops)
+  }
   const wayOf = ({ family, table, words, plen }: Prefix, row: number): RibRoute => ({
     family,
     table,
@@ -146,7 +172,7 @@ export const createRib = (deps: RibDeps) => {
     content[NH_METRICS] = metrics
     content[NH_TYPE] = route.type
     content[NH_DEV] = route.dev
-    content[NH_FAMILY] = route.gateway?.family ?? 0
+    content[NH_FAMILY] = route.gateway?.family ?? route.routeFamily ?? 0
     if (route.gateway) content.set(route.gateway.words, NH_GATEWAY)
     if (route.prefsrc) content.set(route.prefsrc, NH_PREFSRC)
     content[NH_SCOPE] = route.scope
@@ -160,6 +186,8 @@ export const createRib = (deps: RibDeps) => {
     content[NH_HOPS_LEFT] = route.left ?? 0
     content[NH_WEIGHT] = route.weight ?? 0
     content[NH_UPPER_BOUND] = route.bound ?? 0
+    content[NH_ID] = route.id ?? 0
+    content[NH_OWN_TYPE] = route.ownType ?? 0
     const row = nexthops.intern(content)
     // its row holds it now, or nobody does
     if (metrics !== 0) nexthops.release(metrics)
@@ -167,16 +195,30 @@ export const createRib = (deps: RibDeps) => {
   }
   /** The row of the first route, which leads to those of the others; 0 when rows ran out. */
   const chainOf = (routes: readonly RibRoute[]): number => {
-    let row = 0
-    for (const route of routes.toReversed())
-      for (const way of waysOf(arena, route).toReversed()) {
-        const next = row
-        row = rowOf(way, next)
-        if (next !== 0) nexthops.release(next)
-        if (row === 0) return 0
-      }
+    const ways = routes.flatMap(rowsOf)
+    return chainFrom(ways, 0)
+  }
+  /** The row of the first, which leads to those of the others and then to `end`, which somebody holds. */
+  const chainFrom = (ways: readonly Way[], end: number): number => {
+    let row = end
+    for (const way of ways.toReversed()) {
+      const next = row
+      row = rowOf(way, next)
+      if (next !== end) nexthops.release(next)
+      if (row === 0) return 0
+    }
     return row
   }
+  const rowsOf = (route: RibRoute): readonly Way[] => {
+    if (route.nhid === undefined) return waysOf(arena, route)
+    const { hops: _, nhid: id, ...rest } = route
+    const ways = waysOfObject(rest, objects.hopsOf(id))
+    const first = { ...rest, dev: 0, gateway: null, flags: 0, left: ways.length, bound: NH_BY_ID }
+    const type = typeBy(id, route.type)
+    return [{ ...first, id, type, ownType: route.type, routeFamily: route.family }, ...ways]
+  }
+  const typeBy = (id: number, type: number): number =>
+    type === RTN_UNICAST && objects.isBlackhole(id) ? RTN_BLACKHOLE : type
 
   /** Makes `routes` all that the prefix has. 0, or -errno and nothing has changed. */
   const commit = (prefix: Prefix, routes: readonly RibRoute[]): number => {
@@ -196,13 +238,15 @@ export const createRib = (deps: RibDeps) => {
     return 0
   }
   const noteMultipath = (prefix: Prefix, routes: readonly RibRoute[]): void => {
-    const isOne = routes.some(({ hops }) => hops !== undefined)
+    const isOne = routes.some(({ hops, nhid }) => hops !== undefined && nhid === undefined)
+    // chosen among by every thread
+    if (i32[G_MULTIPATH_SEED] === 0 && routes.some(({ hops }) => hops !== undefined))
+      i32[G_MULTIPATH_SEED] = random()
     if (!isOne && multipath.size === 0) return
     const { family, table, words, plen } = prefix
     const key = [family, table, ...words, plen].join()
     if (!isOne) multipath.delete(key)
     else multipath.set(key, { family, table, words, plen })
-    if (isOne && i32[G_MULTIPATH_SEED] === 0) i32[G_MULTIPATH_SEED] = random()
   }
 
   /** As commit, with the events of what changed. */
@@ -224,11 +268,13 @@ export const createRib = (deps: RibDeps) => {
   const isDuplicate = (a: RibRoute, b: RibRoute): boolean =>
     samePlace(a, b) &&
     a.type === b.type &&
-    a.dev === b.dev &&
-    sameGateway(a.gateway, b.gateway) &&
-    sameHops(a.hops, b.hops) &&
+    a.nhid === b.nhid &&
+    (a.nhid !== undefined || sameWay(a, b)) &&
     (a.family !== AF_INET ||
       (a.scope === b.scope && a.protocol === b.protocol && sameWords(a.prefsrc, b.prefsrc)))
+
+  const sameWay = (a: RibRoute, b: RibRoute): boolean =>
+    a.dev === b.dev && sameGateway(a.gateway, b.gateway) && sameHops(a.hops, b.hops)
 
   /** 0, or -EEXIST, -ENOENT, -ENOBUFS, -ENOSPC. */
   const add = (route: RibRoute, flags: number): number => {
@@ -285,7 +331,13 @@ export const createRib = (deps: RibDeps) => {
   /** Of several next hops IPv4 looks at the first alone (fib_nh_match); IPv6 at each, and takes that one out. */
   const hopMatches = (hop: Hop, { dev, gateway }: RouteMatch): boolean =>
     (!dev || dev === hop.dev) && (!gateway || sameGateway(gateway, hop.gateway))
-  const wayMatches = ({ family, dev, gateway, hops }: RibRoute, match: RouteMatch): boolean => {
+  const wayMatches = (
+    { family, dev, gateway, hops, nhid }: RibRoute,
+    match: RouteMatch
+  ): boolean => {
+    if (match.nhid !== undefined) return match.nhid === nhid
+    // where it leads says an object; IPv6 takes any word of that
+    if (nhid !== undefined) return family !== AF_INET || !(match.dev || match.gateway || match.hops)
     if (match.hops !== undefined) return sameHops(match.hops, hops)
     if (hops !== undefined)
       return (family === AF_INET ? hops.slice(0, 1) : hops).some((hop) => hopMatches(hop, match))
@@ -308,8 +360,8 @@ export const createRib = (deps: RibDeps) => {
     const routes = routesAt(match)
     const route = routes.find((one) => matches(one, match))
     if (route === undefined) return -Errno.ESRCH
-    if (route.family !== AF_INET && route.hops && (match.dev || match.gateway))
-      return removeHop(route, match, routes)
+    const isOneOf = route.family !== AF_INET && route.hops && route.nhid === undefined
+    if (isOneOf && (match.dev || match.gateway)) return removeHop(route, match, routes)
     const left = routes.filter((other) => other !== route)
     const error = change(route, left, [route], [])
     return error === 0 ? route : error
@@ -339,8 +391,9 @@ export const createRib = (deps: RibDeps) => {
     for (const prefix of [...multipath.values()]) {
       const routes = routesAt(prefix)
       const gone = routes.filter(
-        ({ hops }) =>
+        ({ hops, nhid }) =>
           hops !== undefined &&
+          nhid === undefined &&
           (!hops.some(({ dev }) => isUp(arena, dev)) ||
             !hops.every(({ dev }) => isThere(arena, dev)))
       )
@@ -425,5 +478,72 @@ export const createRib = (deps: RibDeps) => {
   /** Ids of a family's tables that have routes. */
   const tableIds = (family: number): number[] => fib.tableIds(net, family)
 
-  return { add, remove, devicesChanged, flush, resolve, dump, tableIds }
+  // ---- nexthop objects: what they say is for all routes by them
+
+  /** Of the routes by an object: the families and scopes that there are. */
+  const usersOf = (nhid: number): { family: number; scope: number }[] =>
+    nexthops
+      .rowsOfId(nhid)
+      .map((row) => ({ family: i32[row + NH_FAMILY], scope: i32[row + NH_SCOPE] }))
+  /** Rows of an object's next hops as the route of that first row has them; 0 when there is no room for them. */
+  const rowsBy = (nhid: number, first: number): number => {
+    let end = i32[first + NH_NEXT]
+    while (i32[end + NH_HOPS_LEFT] !== 0) end = i32[end + NH_NEXT]
+    const prefix = {
+      family: i32[first + NH_FAMILY],
+      table: i32[first + NH_TABLE],
+      words: NOWHERE,
+      plen: i32[first + NH_PLEN],
+    }
+    const route = { ...wayOf(prefix, first), type: i32[first + NH_OWN_TYPE] }
+    return chainFrom(waysOfObject(route, objects.hopsOf(nhid)), i32[end + NH_NEXT])
+  }
+  /** The objects say something else now: so do all routes by them. False when there is no room, and nothing has changed. */
+  const turnOver = (nhids: readonly number[]): boolean => {
+    const turned: { first: number; row: number; nhid: number }[] = []
+    for (const nhid of nhids)
+      for (const first of nexthops.rowsOfId(nhid)) {
+        const row = rowsBy(nhid, first)
+        if (row === 0) {
+          for (const done of turned) nexthops.release(done.row)
+          return false
+        }
+        turned.push({ first, row, nhid })
+      }
+    for (const { first, row, nhid } of turned)
+      nexthops.turnOver(
+        first,
+        row,
+        i32[row + NH_HOPS_LEFT] + 1,
+        typeBy(nhid, i32[first + NH_OWN_TYPE])
+      )
+    return true
+  }
+  /** Tells of all routes by these objects. */
+  const tellOf = (nhids: readonly number[]): void => {
+    if (!nhids.some((nhid) => nexthops.rowsOfId(nhid).length > 0)) return
+    for (const family of [AF_INET, AF_INET6])
+      for (const table of tableIds(family))
+        for (const chunk of dump(family, table))
+          for (const route of chunk)
+            if (route.nhid !== undefined && nhids.includes(route.nhid)) onEvent('new', route)
+  }
+  /** An object goes, and its routes with it. */
+  const flushBy = (nhid: number): void => {
+    if (nexthops.rowsOfId(nhid).length > 0) flush((route) => route.nhid === nhid)
+  }
+
+  return {
+    add,
+    remove,
+    devicesChanged,
+    flush,
+    resolve,
+    dump,
+    tableIds,
+    usersOf,
+    turnOver,
+    tellOf,
+    flushBy,
+  }
 }

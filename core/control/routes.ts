@@ -48,6 +48,8 @@ import type { Arena } from '../shm/arena.ts'
 import type { Words } from '../wire/text.ts'
 import type { Outcome, Refused } from './answers.ts'
 import { changed, isRefused, refuse, told } from './answers.ts'
+import type { NexthopStore } from './nexthop-store.ts'
+import { scopeFault } from './nexthop-store.ts'
 import type { Rib } from './rib.ts'
 import type { Hop, RibRoute } from './rib-route.ts'
 import { sameHop, sameWords, withHops } from './rib-route.ts'
@@ -68,12 +70,15 @@ const isLinkLocal = (words: Words): boolean => words[0] >>> 22 === 0x3fa
 type RoutesDeps = {
   arena: Arena
   rib: Rib
+  objects: NexthopStore
   route: Route
 } & Pick<Links, 'isDevice' | 'hasCarrier'> &
   Pick<RouteExpiry, 'more'>
 
+export type Routes = ReturnType<typeof createRoutes>
+
 export const createRoutes = (deps: RoutesDeps) => {
-  const { arena, rib, route: router, isDevice, hasCarrier, more } = deps
+  const { arena, rib, objects, route: router, isDevice, hasCarrier, more } = deps
   const { i32 } = arena
   const isUp = (dev: number): boolean => (i32[deviceRow(arena, dev) + DEV_FLAGS] & IFF_UP) !== 0
   const isOwn = (family: number, words: Words): boolean =>
@@ -146,17 +151,36 @@ export const createRoutes = (deps: RoutesDeps) => {
     }
     return withHops(route, checked)
   }
+  /** By a nexthop object: fib_check_nexthop, fib6_check_nexthop. */
+  const checkObject = (route: RibRoute, nhid: number): RibRoute | Refused => {
+    if (route.dev !== 0 || route.gateway !== null || route.hops !== undefined)
+      return refuse(
+        Errno.EINVAL,
+        'Nexthop specification and nexthop id are mutually exclusive',
+        'nhid'
+      )
+    const one = objects.get(nhid)
+    if (one === undefined) return refuse(Errno.EINVAL, 'Nexthop id does not exist', 'nhid')
+    const fault = scopeFault(route.family, route.scope, one, objects.partsOf(one))
+    if (fault !== null) return refuse(Errno.EINVAL, fault, 'nhid')
+    return sourceFault(route) ?? route
+  }
+  const sourceFault = ({ family, prefsrc }: RibRoute): Refused | null =>
+    prefsrc === null || isOwn(family, prefsrc)
+      ? null
+      : refuse(
+          Errno.EINVAL,
+          family === AF_INET ? 'Invalid prefsrc address' : 'Invalid source address',
+          'prefsrc'
+        )
   /** The route as the kernel takes it, its devices found; or why not. */
   const check = (route: RibRoute): RibRoute | Refused => {
+    if (route.nhid !== undefined) return checkObject(route, route.nhid)
     if (route.hops !== undefined && route.type < RTN_BLACKHOLE) return checkHops(route, route.hops)
     if (route.dev !== 0 && !isDevice(route.dev)) return refuse(Errno.ENODEV, null, 'dev')
     if (route.tos !== 0) return refuse(Errno.EOPNOTSUPP, 'Routes by TOS are not supported', 'tos')
-    if (route.prefsrc !== null && !isOwn(route.family, route.prefsrc))
-      return refuse(
-        Errno.EINVAL,
-        route.family === AF_INET ? 'Invalid prefsrc address' : 'Invalid source address',
-        'prefsrc'
-      )
+    const badSource = sourceFault(route)
+    if (badSource !== null) return badSource
     if (route.type >= RTN_BLACKHOLE) {
       // what is dumped of an IPv6 one names lo
       const isPlain =
@@ -193,11 +217,14 @@ export const createRoutes = (deps: RoutesDeps) => {
   /** What is shown of one of several next hops' device. */
   const stateOf = (dev: number): number =>
     isUp(dev) ? (hasCarrier(dev) ? 0 : RTNH_F_LINKDOWN) : RTNH_F_DEAD | RTNH_F_LINKDOWN
+  const typeOf = ({ type, nhid }: RibRoute): number =>
+    type === RTN_UNICAST && nhid !== undefined && objects.isBlackhole(nhid) ? RTN_BLACKHOLE : type
   /** As it is shown. Routes to our own addresses never go down with a link (fib_sync_down_dev, fib6_ifdown). */
   const seen = (route: RibRoute): SeenRoute => {
     const { hops } = route
     const shown = {
       ...route,
+      type: typeOf(route),
       ...(hops && { hops: hops.map((hop) => ({ ...hop, flags: hop.flags | stateOf(hop.dev) })) }),
       ...more(route),
     }
@@ -302,5 +329,5 @@ export const createRoutes = (deps: RoutesDeps) => {
     return refuse(Errno.ENOENT, `${version}: FIB table does not exist`, 'table')
   }
 
-  return { newRoute, delRoute, getRoute, dump, seen }
+  return { check, newRoute, delRoute, getRoute, dump, seen }
 }

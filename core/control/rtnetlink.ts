@@ -13,6 +13,7 @@ import type { WorkerStat } from '../shm/softnet-stat.ts'
 import type { SockInfo } from '../socket/sock-info.ts'
 import type { Mac, Words } from '../wire/text.ts'
 import type { Refused } from './answers.ts'
+import type { NexthopObject } from './nexthop-store.ts'
 import type { RibRoute, RouteMatch } from './rib-route.ts'
 import type { SeenRoute } from './route-expiry.ts'
 
@@ -60,6 +61,17 @@ export type NewRule = Omit<FibRule, 'priority'> & { priority?: number }
 export type RuleFilter = {
   /** 0 is every family. */
   family: number
+}
+
+// ---- nexthop objects
+
+export type NexthopFilter = {
+  /** 0 is every family; groups are of none. */
+  family: number
+  id?: number
+  dev?: number
+  groups?: boolean
+  protocol?: number
 }
 
 // ---- links
@@ -399,6 +411,10 @@ type Requests = Measured &
     RTM_NEWRULE: { carries: { flags: number; rule: NewRule }; item: FibRule }
     /** The first rule that says all of `match`. */
     RTM_DELRULE: { carries: { family: number; match: Partial<FibRule> }; item: FibRule }
+    /** Without an id (0) it gets one. */
+    RTM_NEWNEXTHOP: { carries: { flags: number; nexthop: NexthopObject }; item: NexthopObject }
+    RTM_DELNEXTHOP: { carries: { id: number }; item: NexthopObject }
+    RTM_GETNEXTHOP: { carries: { id: number }; item: NexthopObject }
     /** Without CREATE it changes a link that is there (ip link set). */
     RTM_NEWLINK: { carries: { flags: number; link: LinkChange }; item: LinkInfo }
     RTM_DELLINK: { carries: { ifindex: number }; item: LinkInfo }
@@ -431,6 +447,7 @@ type Dumps = {
   FLOWS: { filter: { worker?: number }; item: Flow }
   RTM_GETROUTE: { filter: RouteFilter; item: SeenRoute }
   RTM_GETRULE: { filter: RuleFilter; item: FibRule }
+  RTM_GETNEXTHOP: { filter: NexthopFilter; item: NexthopObject }
   RTM_GETLINK: { filter: LinkFilter; item: LinkInfo }
   RTM_GETADDR: { filter: AddressFilter; item: Ifaddr }
   RTM_GETNEIGH: { filter: NeighFilter; item: NeighInfo }
@@ -447,6 +464,7 @@ export type DumpItem<T extends DumpType> = Dumps[T]['item']
 type Watched = {
   route: SeenRoute
   rule: FibRule
+  nexthop: NexthopObject
   link: LinkInfo
   address: Ifaddr
   neigh: NeighInfo

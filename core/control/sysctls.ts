@@ -5,6 +5,7 @@
  */
 import { Errno } from '../base/errno.ts'
 import type { Arena } from '../shm/arena.ts'
+import { fastopenKeysText, parseFastopenKeys } from '../shm/fastopen-key.ts'
 import { SYSCTLS, type SysctlRow } from '../shm/sysctl.ts'
 import { parseAddr } from '../wire/text.ts'
 import { CONGESTION_CONTROLS } from '../transport/tcp/rec/tcp-cong-controls.ts'
@@ -21,7 +22,8 @@ const ROWS = new Map(SYSCTLS.map((row) => [row.name, row]))
 const NAMES = [...ROWS.keys(), ...Object.keys(LISTS)]
 
 /** A value as it is shown. */
-const shown = ({ names }: SysctlRow, values: readonly number[]): number | string => {
+const shown = ({ names, isKey }: SysctlRow, values: readonly number[]): number | string => {
+  if (isKey) return fastopenKeysText(values)
   if (names?.many) return LISTS[names.of].filter((_, k) => (values[0] >> k) & 1).join(' ')
   if (names) return LISTS[names.of][values[0]]
   // none is negative, and a mask has 32 bits
@@ -68,6 +70,12 @@ const parseNames = (
   return numbers.length === 1 ? numbers : Errno.EINVAL
 }
 
+/** The words of a value, or the errno of what is none. */
+const parseValue = (row: SysctlRow, text: string): number[] | number => {
+  if (row.isKey) return parseFastopenKeys(text) ?? Errno.EINVAL
+  return row.names ? parseNames(row.names, text) : parseNumbers(row, text)
+}
+
 /** What may be more is unsigned. */
 const MAX_INT = 2147483647
 
@@ -106,8 +114,7 @@ export const createSysctls = ({ arena, devConf }: SysctlsDeps) => {
     if (conf !== undefined) return setConf(conf, Number(String(value).trim()))
     const row = ROWS.get(name)
     if (row === undefined) return unknown
-    const text = String(value).trim()
-    const parsed = row.names ? parseNames(row.names, text) : parseNumbers(row, text)
+    const parsed = parseValue(row, String(value).trim())
     if (typeof parsed === 'number') return refuse(parsed, null, 'value')
     i32.set(parsed, layout.sysctl + row.first)
     return changed(item(name)!)

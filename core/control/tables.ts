@@ -16,6 +16,7 @@ import type { IpiSystem } from '../shm/ipi.ts'
 import type { Words } from '../wire/text.ts'
 import type { Links } from './links/links.ts'
 import type { Publisher } from './publish.ts'
+import { createNexthopStore } from './nexthop-store.ts'
 import { createRib, type RibEvents } from './rib.ts'
 import { createRouteExpiry } from './route-expiry.ts'
 
@@ -54,11 +55,13 @@ export const createTables = (deps: TablesDeps) => {
   fib.addNet(INIT_NET)
   fibRules.addNet(INIT_NET)
   const nexthops = createNexthops({ arena, retire, reclaim })
+  const objects = createNexthopStore()
   const rib = createRib({
     arena,
     net: INIT_NET,
     fib,
     nexthops,
+    objects,
     random,
     onEvent: (event, route) => {
       onRoute(event, route)
@@ -88,6 +91,6 @@ export const createTables = (deps: TablesDeps) => {
   }
   const ifaddrs = createIfaddrs({ arena, rib, retire, onEvent, nowMs, ...routeExpiry })
   const addrconf = createAddrconf({ arena, rib, ifaddrs, ...routeExpiry, nowMs })
-  const written = { rib, fib, nexthops, fibRules, routeExpiry, ifaddrs, addrconf }
+  const written = { rib, fib, nexthops, objects, fibRules, routeExpiry, ifaddrs, addrconf }
   return { ...written, answerFor, mcJoin, mcLeave }
 }

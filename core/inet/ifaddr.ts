@@ -439,9 +439,17 @@ export const createIfaddrs = (deps: IfaddrDeps) => {
     removeRoutes(made, at)
     setPrefixEnd(at)
     if (!list().some((other) => sameAddr(other, at.words)))
-      rib.flush((one) => one.prefsrc !== null && sameAddr(at, one.prefsrc))
+      rib.flush((one) => one.prefsrc !== null && sameAddr(at, one.prefsrc) && !outlives6(one))
     onEvent('del', seen(at))
   }
+  /** What leads by the device itself: routes by nexthop objects go with these. */
+  const isBy =
+    (ifindex: number) =>
+    ({ dev, nhid }: Pick<RibRoute, 'dev' | 'nhid'>): boolean =>
+      dev === ifindex && nhid === undefined
+  /** An IPv6 route by a nexthop object keeps a source that is gone (fib6_remove_prefsrc). */
+  const outlives6 = ({ family, nhid }: Pick<RibRoute, 'family' | 'nhid'>): boolean =>
+    family === AF_INET6 && nhid !== undefined
   /** With a primary address the secondaries of its subnet go. */
   const take = (at: Held): void => {
     if ((at.flags & IFA_F_SECONDARY) === 0)
@@ -450,7 +458,7 @@ export const createIfaddrs = (deps: IfaddrDeps) => {
     const { ifindex, family } = at
     const isLast = !list().some((o) => o.ifindex === ifindex && o.family === family)
     if (isLast && rules(family).endsWithLast)
-      rib.flush((one) => one.dev === ifindex && one.family === family)
+      rib.flush((one) => isBy(ifindex)(one) && one.family === family)
   }
   /** Deletes an address. 0 or -EADDRNOTAVAIL. */
   const remove = (ifindex: number, words: Words, prefixlen: number): number => {
@@ -557,7 +565,7 @@ export const createIfaddrs = (deps: IfaddrDeps) => {
   const switched6 = (ifindex: number): void => {
     if (!isOff6(ifindex)) return has(ifindex, IFF_UP) ? deviceUp(ifindex) : undefined
     for (const at of list()) if (at.ifindex === ifindex && at.family === AF_INET6) drop(at)
-    rib.flush((one) => one.dev === ifindex && one.family === AF_INET6)
+    rib.flush((one) => isBy(ifindex)(one) && one.family === AF_INET6)
   }
   /** Devices forward IPv6 now, or no longer: a router has addresses that a host has not. */
   const forwardingChanged = (): void => {

@@ -13,7 +13,7 @@ import { G_MULTIPATH_SEED } from '../shm/layout.ts'
 import { Conf4, Conf6, confRow } from '../shm/devconf.ts'
 import { Sysctl } from '../shm/sysctl.ts'
 import { byFamily } from './af-ops.ts'
-import { NH_HOPS_LEFT, NH_NEXT, NH_UPPER_BOUND } from './nexthop-constants.ts'
+import { NH_BY_ID, NH_HOPS_LEFT, NH_NEXT, NH_UPPER_BOUND } from './nexthop-constants.ts'
 
 /** fib_multipath_hash_policy: addresses alone, or ports as well. */
 export const HASH_POLICY_L4 = 1
@@ -64,9 +64,14 @@ export const createMultipath = (arena: Arena) => {
   }
   /** The row of the flow's next hop, of those of the route whose first is `row`. */
   const selectPath = (row: number, fl: Flowi): number => {
-    if (i32[row + NH_UPPER_BOUND] === 0) return row
-    const hash = hashOf(fl)
+    const bound = i32[row + NH_UPPER_BOUND]
+    if (bound === 0) return row
     let hop = row
+    if (bound === NH_BY_ID) {
+      hop = i32[row + NH_NEXT]
+      if (i32[hop + NH_UPPER_BOUND] === 0) return hop
+    }
+    const hash = hashOf(fl)
     while (hash > i32[hop + NH_UPPER_BOUND] && i32[hop + NH_HOPS_LEFT] !== 0)
       hop = i32[hop + NH_NEXT]
     return hop

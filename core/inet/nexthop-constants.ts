@@ -36,6 +36,15 @@ export const NH_PLEN = 21
 export const NH_HOPS_LEFT = 24
 export const NH_WEIGHT = 25
 export const NH_UPPER_BOUND = 26
+/**
+ * A route by a nexthop object (`nhid`) begins with a row that says so: NH_UPPER_BOUND is NH_BY_ID, NH_ID the object, NH_FAMILY the
+ * route's, and behind it stand the rows of the object's next hops, NH_HOPS_LEFT of them; those name the objects that they are of. It is the one row that
+ * changes: a replaced object turns it over to other next hops, for all routes at once. NH_TYPE is what is done now,
+ * NH_OWN_TYPE what the route says: an object may be a blackhole, whose next hop is lo.
+ */
+export const NH_ID = 27
+export const NH_OWN_TYPE = 28
+export const NH_BY_ID = -2
 
 /** Shown alone: the device is down. */
 export const RTNH_F_DEAD = 1

@@ -1,18 +1,22 @@
 /**
  * The writer of nexthop rows, on the control thread (Linux: fib_create_info, fib_release_info). Rows never
  * change once they are named: two routes that say the same share one, and one that says something else gets
- * another. Alternatives of a prefix are a chain by NH_NEXT, so chains are shared as well; metrics are rows of their own.
+ * another; those by a nexthop object aside, which go where it says. Alternatives of a prefix are a chain by NH_NEXT, so chains are shared as well; metrics are rows of their own.
  */
 import { NH_METRICS } from '../shm/dst-metrics.ts'
 import { RTN_UNICAST } from '../base/flowi.ts'
 import type { Arena } from '../shm/arena.ts'
 import { NEXTHOP_WORDS } from '../shm/layout.ts'
 import {
+  NH_BY_ID,
   NH_DEV,
   NH_GENERATION,
+  NH_HOPS_LEFT,
+  NH_ID,
   NH_NEXT,
   NH_SCOPE,
   NH_TYPE,
+  NH_UPPER_BOUND,
   RT_SCOPE_LINK,
 } from './nexthop-constants.ts'
 import type { Publisher } from '../control/publish.ts'
@@ -47,6 +51,8 @@ export const createNexthops = ({ arena, retire, reclaim }: NexthopDeps) => {
   const byHash = new Map<number, number>()
   const sameHash = new Int32Array(nexthops)
   const users = new Int32Array(nexthops)
+  /** First rows of routes by an object, by its id. */
+  const byId = new Map<number, Set<number>>()
 
   const placeOf = (row: number): number => (row - layout.nexthops) / NEXTHOP_WORDS
   const hold = (row: number): void => {
@@ -67,6 +73,11 @@ export const createNexthops = ({ arena, retire, reclaim }: NexthopDeps) => {
     while (row !== 0 && !says(row, words)) row = sameHash[placeOf(row)]
     return row
   }
+  const link = (row: number): void => {
+    const hash = hashOf(i32, row)
+    sameHash[placeOf(row)] = byHash.get(hash) ?? 0
+    byHash.set(hash, row)
+  }
   const unlink = (row: number): void => {
     const hash = hashOf(i32, row)
     const next = sameHash[placeOf(row)]
@@ -77,6 +88,21 @@ export const createNexthops = ({ arena, retire, reclaim }: NexthopDeps) => {
     } else if (next === 0) byHash.delete(hash)
     else byHash.set(hash, next)
   }
+  const noteId = (row: number): void => {
+    if (i32[row + NH_UPPER_BOUND] !== NH_BY_ID) return
+    const id = i32[row + NH_ID]
+    const rows = byId.get(id)
+    if (rows === undefined) byId.set(id, new Set([row]))
+    else rows.add(row)
+  }
+  const forgetId = (row: number): void => {
+    if (i32[row + NH_UPPER_BOUND] !== NH_BY_ID) return
+    const id = i32[row + NH_ID]
+    const rows = byId.get(id)!
+    rows.delete(row)
+    if (rows.size === 0) byId.delete(id)
+  }
+  const rowsOfId = (id: number): readonly number[] => [...(byId.get(id) ?? [])]
 
   /**
    * A row that says `words` (word 0 aside), held once more; 0 when there is none left. It holds the rows that
@@ -95,8 +121,8 @@ export const createNexthops = ({ arena, retire, reclaim }: NexthopDeps) => {
     const generation = (i32[row + NH_GENERATION] + 1) | 0
     i32.set(words, row)
     i32[row + NH_GENERATION] = generation
-    sameHash[placeOf(row)] = byHash.get(hash) ?? 0
-    byHash.set(hash, row)
+    link(row)
+    noteId(row)
     users[placeOf(row)] = 1
     for (const name of NAMED) hold(words[name])
     return row
@@ -106,6 +132,7 @@ export const createNexthops = ({ arena, retire, reclaim }: NexthopDeps) => {
   const release = (row: number): void => {
     if (--users[placeOf(row)] > 0) return
     unlink(row)
+    forgetId(row)
     const named = NAMED.map((name) => i32[row + name])
     retire(() => {
       i32[row + NH_GENERATION] = (i32[row + NH_GENERATION] + 1) | 0
@@ -114,6 +141,20 @@ export const createNexthops = ({ arena, retire, reclaim }: NexthopDeps) => {
     for (const other of named) if (other !== 0) release(other)
   }
 
+  /**
+   * A row by an object goes on to `next`, the first of `left` next hops, from now on, and does what `type` says: whoever reads
+   * it meets the old next hops or the new ones. It takes the holder's place at `next`.
+   */
+  const turnOver = (row: number, next: number, left: number, type: number): void => {
+    unlink(row)
+    const before = i32[row + NH_NEXT]
+    i32[row + NH_HOPS_LEFT] = left
+    i32[row + NH_TYPE] = type
+    i32[row + NH_NEXT] = next
+    link(row)
+    release(before)
+  }
+
   const available = (): number => free.length
-  return { intern, release, available }
+  return { intern, release, turnOver, rowsOfId, available }
 }

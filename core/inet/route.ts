@@ -290,7 +290,8 @@ export const createRoute = ({ arena, fib }: { arena: Arena; fib: FibReader }) =>
     if (error !== 0) return error
     if (type === RTN_BROADCAST && both(fl[FL_IIF], Conf4.bc_forwarding)) {
       fl[FL_FLAGS] = FL_F_FORWARD
-      return found(fl, row, type, i32[row + NH_DEV])
+      const hop = selectPath(row, fl)
+      return found(fl, hop, type, i32[hop + NH_DEV])
     }
     return found(fl, row, type, type === RTN_LOCAL ? LOOPBACK_IFINDEX : fl[FL_IIF])
   }
@@ -367,7 +368,7 @@ export const createRoute = ({ arena, fib }: { arena: Arena; fib: FibReader }) =>
       const row = ops.fibLookup(fl)
       if (row < 0) return row
       if (i32[row + NH_TYPE] > RTN_MULTICAST) return refusal(i32[row + NH_TYPE])
-      dev = i32[row + NH_DEV]
+      dev = i32[selectPath(row, fl) + NH_DEV]
     }
     if (isZero(fl, FL_SADDR) && !ops.chooseGroupSource(fl, dev)) return -Errno.EADDRNOTAVAIL
     return found(fl, onlinkRow(arena, dev), type, dev)

@@ -148,6 +148,10 @@ const MIB_GROUPS = {
     'TCPOFOMerge',
     'TCPChallengeACK',
     'TCPSYNChallenge',
+    'TCPFastOpenPassive',
+    'TCPFastOpenPassiveFail',
+    'TCPFastOpenListenOverflow',
+    'TCPFastOpenCookieReqd',
     'TCPAutoCorking',
     'TCPFromZeroWindowAdv',
     'TCPToZeroWindowAdv',
@@ -166,6 +170,7 @@ const MIB_GROUPS = {
     'TCPDeliveredCE',
     'TCPZeroWindowDrop',
     'TCPRcvQDrop',
+    'TCPFastOpenPassiveAltKey',
     'IPReversePathFilter',
   ],
   IpExt: [

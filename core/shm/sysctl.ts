@@ -17,6 +17,8 @@ type Row<Parts extends string = string> = {
   readonly only?: 'powers of two'
   /** A value that is a name, or several: the sysctl that lists them; the word is the number of one, or has a bit for each. */
   readonly names?: { readonly of: string; readonly many: boolean }
+  /** Keys of Fast Open, as fastopen-key.ts writes them. */
+  readonly isKey?: true
 }
 
 const MAX = 2147483647
@@ -42,6 +44,14 @@ const choices = (name: string, of: string): Row<''> => ({
   ...number(name, -1),
   names: { of, many: true },
 })
+
+/** Two keys of four words each, and how many of them are set; none is a key of this boot. */
+const keys = (name: string) => {
+  const word = [0, -MAX - 1, MAX] as const
+  const one = { '0': word, '1': word, '2': word, '3': word }
+  const other = { '4': word, '5': word, '6': word, '7': word }
+  return { name, parts: { ...one, ...other, count: [0, 0, 2] as const }, isKey: true as const }
+}
 
 const AVAILABLE_CONGESTION_CONTROL = 'net.ipv4.tcp_available_congestion_control'
 
@@ -155,6 +165,13 @@ const TABLE = {
   tcp_max_reordering: number('net.ipv4.tcp_max_reordering', 300, 1, 65535),
   /** Connections that come in have the TOS of their SYN. */
   tcp_reflect_tos: onOff('net.ipv4.tcp_reflect_tos', 0),
+  /**
+   * Fast Open, bits: 1 clients may ask for it, 2 listeners may take it; a cookie is not needed by 4 in SYNs that go out, by
+   * 0x200 in those that come in; 0x400 all listeners take it, not only those with TCP_FASTOPEN.
+   */
+  tcp_fastopen: number('net.ipv4.tcp_fastopen', 1),
+  /** What cookies are made under, the old key behind the new one. */
+  tcp_fastopen_key: keys('net.ipv4.tcp_fastopen_key'),
   tcp_autocorking: onOff('net.ipv4.tcp_autocorking', 1),
   tcp_slow_start_after_idle: onOff('net.ipv4.tcp_slow_start_after_idle', 1),
   tcp_moderate_rcvbuf: onOff('net.ipv4.tcp_moderate_rcvbuf', 1),
@@ -209,7 +226,7 @@ type SysctlName = {
 }[keyof Table]
 
 /** A sysctl as control knows it: its words are `first`, `first + 1`, ... of the table. */
-export type SysctlRow = Pick<Row, 'name' | 'only' | 'names'> & {
+export type SysctlRow = Pick<Row, 'name' | 'only' | 'names' | 'isKey'> & {
   readonly first: number
   readonly words: readonly Bounded[]
 }

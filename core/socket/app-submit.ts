@@ -148,7 +148,7 @@ export const createAppSubmit = (deps: AppSubmitDeps) => {
     word(at, E_ARG0) === IPPROTO_TCP && word(at, E_ARG1) === TCP_CONGESTION
   const setOption = (at: number, sk: number): number =>
     isName(at)
-      ? sockets.setsockoptName(sk, IPPROTO_TCP, TCP_CONGESTION, addressOf(at), 0)
+      ? sockets.setsockoptName(sk, IPPROTO_TCP, TCP_CONGESTION, addressOf(at), 0, 16)
       : sockets.setsockopt(sk, word(at, E_ARG0), word(at, E_ARG1), word(at, E_ARG2))
   const getOption = (at: number, sid: number, sk: number): void => {
     const user = word(at, E_USER)

@@ -42,8 +42,11 @@ export type Proto = {
   abort?: (sk: number) => void
   setOption?: (sk: number, level: number, name: number, value: number) => number
   getOption?: (sk: number, level: number, name: number) => number
-  /** Options whose value is a name: 16 octets of it, ended by a zero, in the words at (words, at). */
-  setNameOption?: NameOption
+  /**
+   * Options whose value is text or a key: `len` octets in the words at (words, at), of which there are sixteen at least; text
+   * is ended by a zero.
+   */
+  setNameOption?: (...args: [...Parameters<NameOption>, len: number]) => number
   /** How long it is, or -errno. */
   getNameOption?: NameOption
 }

@@ -35,6 +35,8 @@ export const TCP_INFO = {
   sack: 'flag',
   ecn: 'flag',
   ecnseen: 'flag',
+  /** Text that went with its SYN was taken. */
+  fastopen: 'flag',
   cong: 'name',
   /** "snd,rcv"; absent without the option. */
   wscale: 'text',

@@ -74,7 +74,11 @@ export const TCP_QUICKACK = 12
 /** A name option (TCP_CA_NAME_MAX octets). */
 export const TCP_CONGESTION = 13
 export const TCP_USER_TIMEOUT = 18
+export const TCP_FASTOPEN = 23
 export const TCP_NOTSENT_LOWAT = 25
+/** A name option (16 octets, or 32). */
+export const TCP_FASTOPEN_KEY = 33
+export const TCP_FASTOPEN_NO_COOKIE = 34
 
 // Bits of SK_REUSE.
 export const REUSE_ADDR = 1

@@ -229,8 +229,8 @@ export const createSockets = ({ arena, firstSock, recordFlow = () => {}, mc }: S
   }
 
   /** Options whose value is a name; see Proto. 0 or its length, or -errno. */
-  const setsockoptName: NameOption = (sk, level, name, words, at) =>
-    protoOf(sk).setNameOption?.(sk, level, name, words, at) ?? -ENOPROTOOPT
+  const setsockoptName: NonNullable<Proto['setNameOption']> = (sk, level, name, words, at, len) =>
+    protoOf(sk).setNameOption?.(sk, level, name, words, at, len) ?? -ENOPROTOOPT
   const getsockoptName: NameOption = (sk, level, name, words, at) =>
     protoOf(sk).getNameOption?.(sk, level, name, words, at) ?? -ENOPROTOOPT
   const { setsockopt, getsockopt } = createSockopt({ arena, protoOf, takeError, mc })

@@ -17,6 +17,9 @@ const TCPOPT_SACK_PERM = 4
 const TCPOPT_SACK = 5
 const TCPOPT_TIMESTAMP = 8
 const TCPOPT_FASTOPEN = 34
+/** Its number of before it had one (RFC 6994, RFC 7413 section 4.1.1), and what marks it there. */
+const TCPOPT_EXP = 254
+const FASTOPEN_MAGIC = 0xf989
 const TCPOLEN_MSS = 4
 const TCPOLEN_WINDOW = 3
 const TCPOLEN_SACK_PERM = 2
@@ -24,6 +27,10 @@ const TCPOLEN_TIMESTAMP = 10
 const TCPOLEN_SACK_BASE = 2
 const SACK_BLOCK = 8
 const FASTOPEN_BASE = 2
+const FASTOPEN_EXP_BASE = 4
+const FASTOPEN_MIN_COOKIE = 4
+/** Octets of the longest cookie. */
+export const FASTOPEN_MAX_COOKIE = 16
 /** RFC 7323 section 2.3. */
 const TCP_MAX_WSCALE = 14
 
@@ -44,7 +51,7 @@ export const OPT_TSECR = 4
 /** Where the first block lies, and how many there are. */
 export const OPT_SACK_AT = 5
 export const OPT_SACK_COUNT = 6
-/** Where the cookie lies; length 0 is a request for one. */
+/** Where the cookie lies; length 0 is a request for one. One that no cookie could have is no option. */
 export const OPT_FASTOPEN_AT = 7
 export const OPT_FASTOPEN_LEN = 8
 export const OPT_WORDS = 9
@@ -55,6 +62,8 @@ export const SEEN_SACK_PERM = 4
 export const SEEN_TIMESTAMPS = 8
 export const SEEN_SACK = 16
 export const SEEN_FASTOPEN = 32
+/** It came by the experimental number. */
+export const SEEN_FASTOPEN_EXP = 64
 export const OPTS_ON_SYN = SEEN_MSS | SEEN_WSCALE | SEEN_SACK_PERM | SEEN_FASTOPEN
 
 /** NOP NOP TIMESTAMP 10: the only options of nearly every segment of an established connection. */
@@ -104,11 +113,19 @@ const take = (mem: Bytes, at: number, kind: number, size: number, out: Int32Arra
     out[OPT_SEEN] = out[OPT_SEEN] | SEEN_WSCALE
   } else if (kind === TCPOPT_SACK_PERM && size === TCPOLEN_SACK_PERM) {
     out[OPT_SEEN] = out[OPT_SEEN] | SEEN_SACK_PERM
-  } else if (kind === TCPOPT_FASTOPEN) {
-    out[OPT_FASTOPEN_AT] = at + FASTOPEN_BASE
-    out[OPT_FASTOPEN_LEN] = size - FASTOPEN_BASE
-    out[OPT_SEEN] = out[OPT_SEEN] | SEEN_FASTOPEN
-  }
+  } else if (kind === TCPOPT_FASTOPEN)
+    takeFastopen(at + FASTOPEN_BASE, size - FASTOPEN_BASE, 0, out)
+  else if (kind === TCPOPT_EXP && size >= FASTOPEN_EXP_BASE && u16(mem, at + 2) === FASTOPEN_MAGIC)
+    takeFastopen(at + FASTOPEN_EXP_BASE, size - FASTOPEN_EXP_BASE, SEEN_FASTOPEN_EXP, out)
+}
+/** RFC 7413 section 4.1.1: an even number of octets from four to sixteen, or none. */
+const takeFastopen = (at: number, len: number, exp: number, out: Int32Array): void => {
+  if ((len & 1) !== 0) return
+  out[OPT_SEEN] = out[OPT_SEEN] & ~(SEEN_FASTOPEN | SEEN_FASTOPEN_EXP)
+  if (len !== 0 && (len < FASTOPEN_MIN_COOKIE || len > FASTOPEN_MAX_COOKIE)) return
+  out[OPT_FASTOPEN_AT] = at
+  out[OPT_FASTOPEN_LEN] = len
+  out[OPT_SEEN] = out[OPT_SEEN] | SEEN_FASTOPEN | exp
 }
 
 export const sackStart = (mem: Bytes, sackAt: number, block: number): number =>
@@ -175,18 +192,24 @@ export const putSackBlock = (mem: Bytes, at: number, start: number, end: number)
   return at + SACK_BLOCK
 }
 
+/** Octets that putFastopen takes. */
+export const fastopenAligned = (len: number, isExp: boolean): number =>
+  ((isExp ? FASTOPEN_EXP_BASE : FASTOPEN_BASE) + len + 3) & ~3
+
 /** The cookie comes from another table; len 0 asks the peer for one. NOPs fill the last word. */
 export const putFastopen = (
   mem: Bytes,
   at: number,
-  cookies: Bytes,
-  cookieAt: number,
-  len: number
+  cookie: Bytes,
+  len: number,
+  isExp: boolean
 ): number => {
-  mem[at] = TCPOPT_FASTOPEN
-  mem[at + 1] = FASTOPEN_BASE + len
-  for (let i = 0; i < len; i++) mem[at + FASTOPEN_BASE + i] = cookies[cookieAt + i]
-  let cursor = at + FASTOPEN_BASE + len
+  const base = isExp ? FASTOPEN_EXP_BASE : FASTOPEN_BASE
+  mem[at] = isExp ? TCPOPT_EXP : TCPOPT_FASTOPEN
+  mem[at + 1] = base + len
+  if (isExp) putU16(mem, at + 2, FASTOPEN_MAGIC)
+  for (let i = 0; i < len; i++) mem[at + base + i] = cookie[i]
+  let cursor = at + base + len
   while (((cursor - at) & 3) !== 0) mem[cursor++] = TCPOPT_NOP
   return cursor
 }

@@ -14,6 +14,7 @@ type Sent = [method: string, path: string, body: unknown]
 const isMulticastRouter = ['veth0', 'veth1'].map((ifname): Sent => {
   return ['PUT', `/v1/links/${ifname}/mvif`, { role: 'static' }]
 })
+const hasNexthop: Sent[] = [['PUT', '/v1/nexthops/7', { via: '10.1.0.7', dev: 'veth0' }]]
 /** What is to be there before an example that names it. */
 const BEFORE: Readonly<Record<string, Sent[]>> = {
   'POST /v1/mroutes': isMulticastRouter,
@@ -28,6 +29,8 @@ const BEFORE: Readonly<Record<string, Sent[]>> = {
   'DELETE /v1/links/{ifname}/maddrs/{link}': [
     ['POST', '/v1/maddrs', { dev: 'veth0', link: '33:33:00:00:00:aa' }],
   ],
+  'GET /v1/nexthops/{id}': hasNexthop,
+  'DELETE /v1/nexthops/{id}': hasNexthop,
   'POST /v1/config:confirm': [
     ['PUT', '/v1/config?confirm_within=60s', { route: [{ dst: '10.8.0.0/16', via: '10.1.0.1' }] }],
   ],

@@ -40,6 +40,7 @@ export const routeItem = z
   .strictObject({
     type,
     dst: z.string(),
+    nhid: count.optional(),
     gateway: z.string().optional(),
     via: via.optional(),
     dev: z.string().optional(),

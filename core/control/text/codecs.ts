@@ -26,6 +26,7 @@ import type { Message, MessageOf, MessageType, Refused, Requests } from './messa
 import type { DeviceNames } from './names.ts'
 import { explain, isRefused, noSuchDevice, refuseAs, strerror } from './names.ts'
 import { readNeigh, readNeighFilter, readNeighKey, writeNeigh } from './neigh.ts'
+import { readNexthop, writeNexthop } from './nexthop.ts'
 import { readCookie, writeSock } from './sock.ts'
 import { readMatch, readQuery, readRoute, writeAnswer, writeRoute } from './route.ts'
 import { readRule, readRuleMatch, writeRule } from './rule.ts'
@@ -96,6 +97,13 @@ export const createCodecs = (names: DeviceNames) => {
       read: ({ type, rule }) => as(readRuleMatch(rule), (match) => ({ type, ...match })),
       write: (rule) => writeRule(rule, names.ifindexOf),
     },
+    RTM_NEWNEXTHOP: {
+      read: ({ type, flags, nexthop }) =>
+        as(readNexthop(nexthop, names), (nexthop) => ({ type, flags, nexthop })),
+      write: (one) => writeNexthop(one, names),
+    },
+    RTM_DELNEXTHOP: { read: (message) => message, write: (one) => writeNexthop(one, names) },
+    RTM_GETNEXTHOP: { read: (message) => message, write: (one) => writeNexthop(one, names) },
     RTM_NEWLINK: {
       read: ({ type, flags, link }) =>
         as(readLink(link), (change) =>

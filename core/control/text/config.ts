@@ -25,6 +25,8 @@ import type {
   MvifItem,
   NeighItem,
   NeighSpec,
+  NexthopItem,
+  NexthopObjectSpec,
   Refused,
   RouteItem,
   RouteSpec,
@@ -34,6 +36,7 @@ import type {
 } from './messages.ts'
 import { NLM_F_CREATE, NLM_F_EXCL, NLM_F_REPLACE } from '../nlm-flags.ts'
 import { familyOf, isRefused } from './names.ts'
+import { readNexthop } from './nexthop.ts'
 import { formatDst } from './route.ts'
 import { readRule } from './rule.ts'
 
@@ -146,6 +149,28 @@ const isRule = (wanted: RuleSpec, running: RuleItem): boolean => {
   return JSON.stringify({ ...a, priority: a.priority ?? b.priority }) === JSON.stringify(b)
 }
 
+const NONE: ReadonlySet<number | undefined> = new Set()
+const asSpec = ({
+  scope: _s,
+  family,
+  protocol,
+  flags,
+  ...rest
+}: NexthopItem): NexthopObjectSpec => ({
+  ...rest,
+  ...(flags.length > 0 && { flags }),
+  ...(family === 'inet6' && rest.gateway === undefined && { family }),
+  ...(protocol !== 'unspec' && { protocol }),
+})
+/** Do both say the same, and nothing else? */
+const sameNexthop = (a: NexthopObjectSpec, b: NexthopObjectSpec): boolean => {
+  const say = (spec: NexthopObjectSpec): unknown => {
+    const read = readNexthop(spec, { ifindexOf: () => 1, nameOf: () => '' })
+    return isRefused(read) ? read : JSON.stringify({ ...read, dev: spec.dev })
+  }
+  return say(a) === say(b)
+}
+
 export const createConfig = (
   dump: Dump,
   kinds: readonly LinkKind[],
@@ -206,13 +231,22 @@ export const createConfig = (
   const routes = (): RouteItem[] =>
     drain(dump({ type: 'RTM_GETROUTE', filter: { table: 'all' } }))
       .filter(({ protocol }) => protocol !== 'kernel' && protocol !== 'ra')
-      .map(({ nexthops, ...route }) => ({
-        ...route,
-        flags: lasting(route.flags),
-        ...(nexthops && {
-          nexthops: nexthops.map((hop) => ({ ...hop, flags: lasting(hop.flags ?? []) })),
-        }),
-      }))
+      .map(({ nexthops, ...route }) => {
+        if (route.nhid !== undefined) return byObject(route)
+        return {
+          ...route,
+          flags: lasting(route.flags),
+          ...(nexthops && {
+            nexthops: nexthops.map((hop) => ({ ...hop, flags: lasting(hop.flags ?? []) })),
+          }),
+        }
+      })
+  /** Where it leads says its nexthop object, as whether it drops all. */
+  const byObject = ({ gateway: _g, via: _v, dev: _d, ...route }: RouteItem): RouteItem => ({
+    ...route,
+    type: route.type === 'blackhole' ? 'unicast' : route.type,
+    flags: [],
+  })
   const neighs = (): NeighItem[] =>
     [{ state: ['PERMANENT' as const] }, { proxy: true }].flatMap((filter) =>
       drain(dump({ type: 'RTM_GETNEIGH', filter }))
@@ -234,6 +268,11 @@ export const createConfig = (
         oifs: multipath.map(({ oif, ...rest }) => ({ dev: oif, ...rest })),
       }))
 
+  /** A group's members come before it. */
+  const nexthops = (): NexthopObjectSpec[] =>
+    drain(dump({ type: 'RTM_GETNEXTHOP' }))
+      .map(asSpec)
+      .sort((a, b) => Number(a.group !== undefined) - Number(b.group !== undefined))
   /** Those of a net's beginning are no configuration. */
   const rules = (): RuleItem[] =>
     drain(dump({ type: 'RTM_GETRULE' })).filter(({ protocol }) => protocol !== 'kernel')
@@ -255,11 +294,12 @@ export const createConfig = (
         ...(flagsOf(neigh).length > 0 && { flags: flagsOf(neigh) }),
       })
     )
-    const [maddr, mroute] = [maddrs(), mroutes()]
+    const [maddr, mroute, nexthop] = [maddrs(), mroutes(), nexthops()]
     return {
       link: links().filter(({ ifname }) => !always.has(ifname)),
       route: routes(),
       rule: rules().map(({ iif_detached: _i, oif_detached: _o, ...rule }) => rule),
+      ...(nexthop.length > 0 && { nexthop }),
       neigh,
       ...(maddr.length > 0 && { maddr }),
       ...(mroute.length > 0 && { mroute }),
@@ -272,6 +312,7 @@ export const createConfig = (
     ...get(),
     maddr: maddrs(),
     mroute: mroutes(),
+    nexthop: nexthops(),
     link: links(true).map((link) => ({ netem: {}, ...link })),
     sysctl: sysctls(),
   })
@@ -342,8 +383,42 @@ export const createConfig = (
     return { gone, come }
   }
 
-  const routeSteps = (wanted: readonly RouteSpec[]) => {
-    const running = new Map(routes().map((route) => [routeKey(route), route]))
+  /** What can not be in another's place goes first, and its routes with it, as with all that goes: `left` are these. */
+  const nexthopSteps = (wanted: readonly NexthopObjectSpec[]) => {
+    const running = new Map(nexthops().map((one) => [one.id, one]))
+    const isRemade = (one: NexthopObjectSpec): boolean => {
+      const now = running.get(one.id)
+      return now !== undefined && (now.group === undefined) !== (one.group === undefined)
+    }
+    const remade = new Set(wanted.filter(isRemade).map(({ id }) => id))
+    const ids = new Set(wanted.map(({ id }) => id))
+    const left = [...running.keys()].filter((id) => !ids.has(id) || remade.has(id)).toReversed()
+    const gone = left.map((id) => del({ type: 'RTM_DELNEXTHOP', id: id! }))
+    const come = wanted.flatMap((nexthop, index) => {
+      const at = `nexthop[${index}]`
+      const now = running.get(nexthop.id)
+      if (now === undefined || remade.has(nexthop.id))
+        return [add({ type: 'RTM_NEWNEXTHOP', flags: ADD, nexthop }, at)]
+      return sameNexthop(nexthop, now)
+        ? []
+        : [change({ type: 'RTM_NEWNEXTHOP', flags: PUT, nexthop }, at)]
+    })
+    const isGroup = ({ message }: ConfigStep): boolean =>
+      message.type === 'RTM_NEWNEXTHOP' && message.nexthop.group !== undefined
+    return {
+      gone,
+      come: [...come.filter((step) => !isGroup(step)), ...come.filter(isGroup)],
+      left: new Set(left),
+    }
+  }
+
+  const routeSteps = (wanted: readonly RouteSpec[], goneHops: ReadonlySet<number | undefined>) => {
+    const isThere = ({ nhid }: RouteItem): boolean => !goneHops.has(nhid)
+    const running = new Map(
+      routes()
+        .filter(isThere)
+        .map((route) => [routeKey(route), route])
+    )
     const keys = new Set(wanted.map(routeKey))
     const gone = [...running]
       .filter(([key]) => !keys.has(key))
@@ -422,7 +497,8 @@ export const createConfig = (
   const diff = (wanted: StackConfig): ConfigStep[] => {
     const none = { gone: [], come: [] }
     const link = wanted.link ? linkSteps(wanted.link, links(true)) : none
-    const route = wanted.route ? routeSteps(wanted.route) : none
+    const nexthop = wanted.nexthop ? nexthopSteps(wanted.nexthop) : { ...none, left: NONE }
+    const route = wanted.route ? routeSteps(wanted.route, nexthop.left) : none
     const neigh = wanted.neigh ? neighSteps(wanted.neigh) : none
     const rule = wanted.rule ? ruleSteps(wanted.rule) : none
     const maddr = wanted.maddr ? maddrSteps(wanted.maddr) : none
@@ -440,10 +516,12 @@ export const createConfig = (
       ...neigh.gone,
       ...rule.gone,
       ...route.gone,
+      ...nexthop.gone,
       ...link.gone,
       ...set.filter((step) => !isOfDevice(step)),
       ...link.come,
       ...set.filter(isOfDevice),
+      ...nexthop.come,
       ...route.come,
       ...rule.come,
       ...neigh.come,

@@ -19,6 +19,7 @@ import type {
   Control,
   KeepState,
   LinkItem,
+  NexthopItem,
   Message,
   MessageOf,
   Refused,
@@ -39,8 +40,10 @@ const isState = (message: Message): boolean =>
   message.type !== 'NEIGH_FLUSH' &&
   !(message.type === 'RTM_NEWNEIGH' && (message.neigh.state ?? 'PERMANENT') !== 'PERMANENT')
 
-/** A link that is made again has the address that was drawn for it. */
+/** A link that is made again has the address that was drawn for it, a nexthop object its id. */
 const asMade = (message: Message, item: unknown): Message => {
+  if (message.type === 'RTM_NEWNEXTHOP')
+    return { ...message, nexthop: { ...message.nexthop, id: (item as NexthopItem).id } }
   if (message.type !== 'RTM_NEWLINK' || (message.flags & NLM_F_CREATE) === 0) return message
   const { address } = item as LinkItem
   return { ...message, link: { address, ...message.link } }

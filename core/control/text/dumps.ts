@@ -11,6 +11,7 @@ import { writeMroute, writeMvif } from './mroute.ts'
 import type { AddressItem, DumpItem, DumpOf, DumpType, LinkItem, Refused } from './messages.ts'
 import { explain, familyNumber, isRefused } from './names.ts'
 import { readNeighFilter, writeNeigh } from './neigh.ts'
+import { readNexthopFilter, writeNexthop } from './nexthop.ts'
 import { readRouteFilter, writeRoute } from './route.ts'
 import { writeRule } from './rule.ts'
 import { readSockFilter, writeFlow, writeSock } from './sock.ts'
@@ -101,6 +102,13 @@ export const createDumps = (plane: Plane) => {
       const wanted = family === undefined ? 0 : familyNumber(family)
       const rules = plainDump(plane, { type: 'RTM_GETRULE', filter: { family: wanted } })
       return mapChunks(rules, (rule) => writeRule(rule, plane.ifindexOf))
+    },
+    RTM_GETNEXTHOP: (filter) => {
+      const wanted = readNexthopFilter(filter, plane)
+      if (isRefused(wanted)) return wanted
+      return mapChunks(plainDump(plane, { type: 'RTM_GETNEXTHOP', filter: wanted }), (one) =>
+        writeNexthop(one, plane)
+      )
     },
     SOCK_DIAG: (filter) => {
       const wanted = readSockFilter(filter)

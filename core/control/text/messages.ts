@@ -61,6 +61,8 @@ export type RouteSpec = {
   /** IPv6 router preference. */
   pref?: string
   nexthops?: NexthopSpec[]
+  /** The nexthop object that it goes by, in the place of all that. */
+  nhid?: number
 }
 /** In the order in which ip prints them; times in milliseconds. */
 export type MetricName =
@@ -89,6 +91,7 @@ export type NexthopSpec = {
 export type RouteItem = {
   type: RouteType
   dst: string
+  nhid?: number
   gateway?: string
   via?: { family: FamilyName; host: string }
   dev?: string
@@ -183,6 +186,50 @@ export type RuleItem = RuleSpec & {
   family: FamilyName
 }
 export type RuleFilter = { family?: FamilyName }
+
+// ---- nexthop objects (ip nexthop)
+
+export type NexthopMember = {
+  id: number
+  /** 1 to 256; 1 when not given. */
+  weight?: number
+}
+/** What names and describes a nexthop object: a next hop, a blackhole, or a group of others. */
+export type NexthopObjectSpec = {
+  /** The next that is free, when not given. */
+  id?: number
+  /** Of one that names no gateway. */
+  family?: FamilyName
+  gateway?: string
+  dev?: string
+  /** 'onlink' */
+  flags?: string[]
+  blackhole?: null | boolean
+  group?: NexthopMember[]
+  /** Of a group. */
+  type?: 'mpath'
+  protocol?: string | number
+}
+/** As `ip -j -d nexthop` prints it, and its family. */
+export type NexthopItem = {
+  id: number
+  group?: NexthopMember[]
+  gateway?: string
+  dev?: string
+  scope: string
+  blackhole?: null
+  protocol: string
+  flags: string[]
+  /** Groups have none. */
+  family?: FamilyName
+}
+export type NexthopFilter = {
+  family?: FamilyName
+  id?: number
+  dev?: string
+  groups?: boolean
+  protocol?: string | number
+}
 
 // ---- links (ip link)
 
@@ -501,6 +548,7 @@ export type StackConfig = {
   link?: (LinkSpec & ConfigSteering & { addresses?: ConfigAddress[] })[]
   route?: RouteSpec[]
   rule?: RuleSpec[]
+  nexthop?: NexthopObjectSpec[]
   neigh?: NeighSpec[]
   maddr?: MaddrSpec[]
   mroute?: MrouteSpec[]
@@ -552,6 +600,9 @@ export type Requests = {
   RTM_NEWRULE: { carries: { flags: number; rule: RuleSpec }; item: RuleItem }
   /** The first rule that says all that is said here. */
   RTM_DELRULE: { carries: { rule: RuleSpec }; item: RuleItem }
+  RTM_NEWNEXTHOP: { carries: { flags: number; nexthop: NexthopObjectSpec }; item: NexthopItem }
+  RTM_DELNEXTHOP: { carries: { id: number }; item: NexthopItem }
+  RTM_GETNEXTHOP: { carries: { id: number }; item: NexthopItem }
   SOCK_GET: { carries: { cookie: string }; item: SockItem }
   SOCK_DESTROY: { carries: { cookie: string }; item: null }
   ETHTOOL_MSG_RSS_GET: { carries: { ifname: string }; item: RssItem }
@@ -624,6 +675,7 @@ export type Dumps = {
   RTM_GETMROUTE: { filter: MrouteFilter; item: MrouteItem }
   MVIF: { filter: MrouteFilter; item: MvifItem }
   RTM_GETRULE: { filter: RuleFilter; item: RuleItem }
+  RTM_GETNEXTHOP: { filter: NexthopFilter; item: NexthopItem }
   SOCK_DIAG: { filter: SockFilter; item: SockItem }
   SYSCTL: { filter: { prefix?: string }; item: SysctlItem }
   WORKER: { filter: object; item: WorkerItem }
@@ -640,6 +692,7 @@ export type DumpItem<T extends DumpType> = Dumps[T]['item']
 type Watched = {
   route: RouteItem
   rule: RuleItem
+  nexthop: NexthopItem
   link: LinkItem
   address: AddressItem
   neigh: NeighItem

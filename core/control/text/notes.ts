@@ -9,10 +9,11 @@ import { plainDump } from './dumps.ts'
 import { writeLink } from './link.ts'
 import type { LinkItem, Notification, WatchKind } from './messages.ts'
 import { writeNeigh } from './neigh.ts'
+import { writeNexthop } from './nexthop.ts'
 import { writeRoute } from './route.ts'
 import { writeRule } from './rule.ts'
 
-const KINDS: readonly WatchKind[] = ['route', 'rule', 'link', 'address', 'neigh']
+const KINDS: readonly WatchKind[] = ['route', 'rule', 'nexthop', 'link', 'address', 'neigh']
 
 export const createNotes = (
   plane: Pick<ControlPlane, 'subscribe' | 'dump' | 'ifindexOf' | 'nameOf'>
@@ -38,6 +39,8 @@ export const createNotes = (
         return { ...note, item: writeRoute(note.item, namesThen) }
       case 'rule':
         return { ...note, item: writeRule(note.item, namesThen.ifindexOf) }
+      case 'nexthop':
+        return { ...note, item: writeNexthop(note.item, namesThen) }
       case 'link':
         return { ...note, item: writeLink(note.item, nameThen) }
       case 'address':

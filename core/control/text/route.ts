@@ -189,6 +189,7 @@ export const readMatch = (given: RouteSpec, names: DeviceNames): RouteMatch | Re
   if (dev !== undefined) match.dev = dev
   if (gateway !== null) match.gateway = { family: familyOf(gateway), words: gateway.words }
   if (src !== null) match.prefsrc = src.words
+  if (spec.nhid !== undefined) match.nhid = spec.nhid
   if (hops !== undefined) match.hops = hops
   return match
 }
@@ -210,6 +211,7 @@ export const readRoute = (spec: RouteSpec, names: DeviceNames): RibRoute | Refus
   const flags = spec.flags ?? (spec.nexthops?.length === 1 ? spec.nexthops[0].flags : undefined)
   const type = match.type ?? RTN_UNICAST
   const gateway = match.gateway ?? null
+  const leadsOn = gateway !== null || hops !== undefined || match.nhid !== undefined
   return {
     family: match.family,
     table: match.table,
@@ -219,13 +221,14 @@ export const readRoute = (spec: RouteSpec, names: DeviceNames): RibRoute | Refus
     metric: match.metric ?? 0,
     type,
     protocol: match.protocol ?? RTPROT_BOOT,
-    scope: match.scope ?? defaultScope(match.family, type, gateway !== null || hops !== undefined),
+    scope: match.scope ?? defaultScope(match.family, type, leadsOn),
     dev: match.dev ?? 0,
     gateway,
     prefsrc: match.prefsrc ?? null,
     flags: hops === undefined && flags?.includes('onlink') ? RTNH_F_ONLINK : 0,
     metrics,
     ...(hops && { hops }),
+    ...(match.nhid !== undefined && { nhid: match.nhid }),
   }
 }
 
@@ -237,7 +240,7 @@ export const formatDst = (family: number, words: Words, plen: number): string =>
     : formatPrefix({ ...addr, prefixlen: plen })
 }
 
-const flagsOf = (flags: number): string[] => [
+const writeFlags = (flags: number): string[] => [
   ...(flags & RTNH_F_DEAD ? ['dead'] : []),
   ...(flags & RTNH_F_ONLINK ? ['onlink'] : []),
   ...(flags & RTNH_F_LINKDOWN ? ['linkdown'] : []),
@@ -251,7 +254,7 @@ const writeHop = (
   ...writeGateway(gateway, family),
   dev: names.nameOf(dev),
   weight,
-  flags: flagsOf(flags),
+  flags: writeFlags(flags),
 })
 
 /** What a router is worth, from -1 on (RFC 4191). */
@@ -262,6 +265,7 @@ export const writeRoute = (route: SeenRoute, names: DeviceNames): RouteItem => {
   return {
     type: typeNames.format(route.type) as RouteType,
     dst: formatDst(family, route.words, route.plen),
+    ...(route.nhid !== undefined && { nhid: route.nhid }),
     ...writeGateway(gateway, family),
     ...(route.dev !== 0 && { dev: names.nameOf(route.dev) }),
     table: tableNames.format(route.table),
@@ -270,7 +274,7 @@ export const writeRoute = (route: SeenRoute, names: DeviceNames): RouteItem => {
     ...(prefsrc && { prefsrc: formatAddr(addrOf(family, prefsrc)) }),
     ...((metric !== 0 || family !== AF_INET) && { metric }),
     ...(tos !== 0 && { tos }),
-    flags: flagsOf(route.flags),
+    flags: writeFlags(route.flags),
     ...(route.expires !== undefined && { expires: route.expires }),
     ...(metrics && { metrics: [metrics] }),
     ...(family !== AF_INET && { pref: PREFS[(route.pref ?? 0) + 1] }),
@@ -392,8 +396,9 @@ export const writeAnswer = (
     table: tableNames.format(table),
     ...(family !== AF_INET && { protocol: protocolNames.format(answer.protocol) }),
     ...(isChosen && { prefsrc: source }),
-    ...(family !== AF_INET && { metric: answer.metric, pref: 'medium' }),
+    ...(family !== AF_INET && { metric: answer.metric }),
     flags: [],
+    ...(family !== AF_INET && { pref: 'medium' }),
     ...(family === AF_INET && query.mark && { mark: query.mark }),
     ...(shown && { metrics: [shown] }),
     uid: 0,

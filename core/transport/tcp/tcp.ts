@@ -37,6 +37,9 @@ import { type CongestionControl, createTcpCong } from './rec/tcp-cong.ts'
 import { createTcpChallenge } from './snd/tcp-challenge.ts'
 import { createTcpClose } from './states/tcp-close.ts'
 import { createTcpConnect, createTcpRouting } from './states/tcp-connect.ts'
+import { createTcpFastopen } from './states/tcp-fastopen.ts'
+import { createFastopenKeys } from './sock/tcp-fastopen-keys.ts'
+import { createFastopenQueue } from './sock/tcp-fastopen-queue.ts'
 import { createTcpHandshake } from './states/tcp-handshake.ts'
 import { createTcpHash } from './sock/tcp-hash.ts'
 import { createTcpInput } from './rcv/tcp-input.ts'
@@ -60,6 +63,7 @@ import { createTcpSndCheck } from './snd/tcp-snd-check.ts'
 import { createTcpSockopt } from './sock/tcp-sockopt.ts'
 import { TCP_TIMEOUT_INIT, TP_REORDERING, TP_RTO, TP_SCALING_RATIO } from './sock/tcp-sock.ts'
 import { createTcpStates } from './states/tcp-states.ts'
+import { createTcpSynack } from './states/tcp-synack.ts'
 import { createTcpTimer } from './sock/tcp-timer.ts'
 import { createTcpTimers } from './sock/tcp-timers.ts'
 import { createTcpTimewait } from './states/tcp-timewait.ts'
@@ -152,9 +156,10 @@ const createSending = (base: Base, deps: TcpDeps) => {
   const xmitTimer = createTcpXmitTimer({ ...base, queue, timers })
   const sending = { mem, tsq, queue, mss, timers, transmit, rate, xmitTimer }
   const output = createTcpOutput({ ...base, ...sending })
+  const synack = createTcpSynack({ ...base, transmit })
   const { sendChallengeAck } = createTcpChallenge({ ...base, transmit })
   const { sendReset } = createTcpReply({ ...base, routeOutput, afOps, loadAddrs })
-  return { ...sending, window, output, sendChallengeAck, sendReset }
+  return { ...sending, window, output, synack, sendChallengeAck, sendReset }
 }
 type Sending = ReturnType<typeof createSending>
 
@@ -173,17 +178,38 @@ const createReceiving = (base: Base, tables: Tables, sending: Sending, deps: Tcp
     rcvQueue.purge(sk)
     purgeWrite(sk)
   }
-  const life = createTcpLifecycle({ ...lower, sockEvents, purge, purgeWrite })
+  const fastopenQueue = createFastopenQueue(base.i32, base.time)
+  const life = createTcpLifecycle({ ...lower, sockEvents, purge, purgeWrite, fastopenQueue })
   const fin = (sk: number): void => states.fin(sk)
   const { trimRcv, trimSnd } = createTcpOom({ ...lower, life, purge })
   const rcvQueue = createTcpRcvQueue({ ...lower, raise: life.raise, trim: trimRcv, fin, afOps })
   const parts = { ...lower, ack, life, rcvQueue, paws }
   const sndCheck = createTcpSndCheck(parts)
   const validate = createTcpValidate(parts)
-  const handshake = createTcpHandshake({ ...parts, sndCheck })
+  const fastopenKeys = createFastopenKeys({ ...base, ...tables, afOps })
+  const fastopen = createTcpFastopen({ ...parts, recovery, fastopenKeys, fastopenQueue })
+  const handshake = createTcpHandshake({ ...parts, sndCheck, fastopen })
   const input = createTcpInput({ ...parts, validate, sndCheck })
-  const states = createTcpStates({ ...parts, validate, handshake, input, sndCheck })
-  return { recovery, life, rcvQueue, trim: trimSnd, paws, sndCheck, input, states }
+  const states = createTcpStates({
+    ...parts,
+    validate,
+    handshake,
+    input,
+    sndCheck,
+    fastopen,
+  })
+  return {
+    recovery,
+    life,
+    rcvQueue,
+    trim: trimSnd,
+    paws,
+    sndCheck,
+    input,
+    states,
+    handshake,
+    fastopen,
+  }
 }
 
 export const createTcp = (deps: TcpDeps) => {

@@ -6,6 +6,7 @@ import {
   NLM_F_EXCL,
   NLM_F_REPLACE,
 } from '../../../core/control/nlm-flags.ts'
+import { createNexthopStore } from '../../../core/control/nexthop-store.ts'
 import type { RibRoute } from '../../../core/control/rib-route.ts'
 import { createRib } from '../../../core/control/rib.ts'
 import { createFibReader } from '../../../core/inet/fib.ts'
@@ -52,6 +53,7 @@ test.each<number>([1, 2, 3])(
       net: INIT_NET,
       fib,
       nexthops,
+      objects: createNexthopStore(),
       random: () => 1,
       onEvent: () => {},
     })
@@ -114,6 +116,7 @@ test('when no nexthop row is left, an added route is refused and the others stay
     net: INIT_NET,
     fib: createFibWriter(deps),
     nexthops,
+    objects: createNexthopStore(),
     random: () => 1,
     onEvent: () => {},
   })
@@ -129,7 +132,15 @@ test('every table has its routes in a trie, and a table that does not fit is ref
   const deps = { arena, retire: (done: () => void) => done(), reclaim: () => {} }
   const nexthops = createNexthops(deps)
   const fib = createFibWriter(deps)
-  const rib = createRib({ arena, net: INIT_NET, fib, nexthops, random: () => 1, onEvent: () => {} })
+  const rib = createRib({
+    arena,
+    net: INIT_NET,
+    fib,
+    nexthops,
+    objects: createNexthopStore(),
+    random: () => 1,
+    onEvent: () => {},
+  })
   const words: Words = [0x20010db8, 0, 0, 0]
   const add = (table: number): number => rib.add({ ...route(words, 32, 1, 2), table }, NLM_F_CREATE)
   for (let table = 1; table <= SMALL_ARENA.fibTables; table++) expect(add(table)).toBe(0)

@@ -62,6 +62,7 @@ describe('the words of a row lie apart and inside it', () => {
       TP_BYTES_ACKED: 2,
       TP_BYTES_RECEIVED: 2,
       TP_CA_PRIV: tcp.TP_CA_PRIV_WORDS,
+      TP_FO_KEYS: 9,
     }
     expectApart(wordsOf(tcp, /^TP_(?!CA_PRIV_WORDS)/, tcpWide), sock.SK_PROTO, SOCK_WORDS)
   })

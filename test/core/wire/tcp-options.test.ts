@@ -56,6 +56,22 @@ describe('parse', () => {
     expect(parse(4, 2, 2)).toBe(opts.SEEN_SACK_PERM)
   })
 
+  test('a cookie of four to sixteen octets, an even number, or none, by either number', () => {
+    const asked = (...bytes: number[]): number | null =>
+      parse(...bytes) === 0 ? null : out[opts.OPT_FASTOPEN_LEN]!
+    const zeros = (n: number): number[] => new Array(n).fill(0)
+    expect(asked(34, 2)).toBe(0)
+    expect([4, 6, 8, 16].map((n) => asked(34, 2 + n, ...zeros(n)))).toEqual([4, 6, 8, 16])
+    expect([1, 2, 3, 5, 15, 18].map((n) => asked(34, 2 + n, ...zeros(n)))).toEqual(
+      zeros(6).map(() => null)
+    )
+    expect(asked(254, 4, 0xf9, 0x89)).toBe(0)
+    expect(asked(254, 8, 0xf9, 0x89, 1, 2, 3, 4)).toBe(4)
+    expect(out[opts.OPT_SEEN]).toBe(opts.SEEN_FASTOPEN | opts.SEEN_FASTOPEN_EXP)
+    expect(asked(254, 8, 0xf9, 0x8a, 1, 2, 3, 4)).toBe(null)
+    expect(asked(254, 3, 0xf9)).toBe(null)
+  })
+
   test('what it points to lies within the options, whatever the bytes', () => {
     fc.assert(
       fc.property(fc.uint8Array({ maxLength: 40 }), (bytes) => {
@@ -78,7 +94,7 @@ describe('emitters', () => {
     let at = opts.putMss(mem, 0, 1400)
     at = opts.putSackPermittedTimestamps(mem, at, -5, 6)
     at = opts.putWscale(mem, at, 9)
-    at = opts.putFastopen(mem, at, Uint8Array.of(0, 1, 2, 3, 4, 5, 6, 7, 8), 1, 8)
+    at = opts.putFastopen(mem, at, Uint8Array.of(1, 2, 3, 4, 5, 6, 7, 8), 8, false)
     expect(at).toBe(4 + 12 + 4 + 12)
     opts.parse(mem, 0, at, out)
     expect(out[opts.OPT_SEEN]).toBe(opts.OPTS_ON_SYN | opts.SEEN_TIMESTAMPS)
@@ -103,7 +119,7 @@ describe('emitters', () => {
 
   test('a request for a cookie, and SACK-permitted alone, are padded to a word', () => {
     const mem = new Uint8Array(8)
-    expect(opts.putFastopen(mem, 0, mem, 0, 0)).toBe(4)
+    expect(opts.putFastopen(mem, 0, mem, 0, false)).toBe(4)
     expect(opts.putSackPermitted(mem, 4)).toBe(8)
     expect(mem.toHex()).toBe('2202010101010402')
   })

@@ -37,6 +37,7 @@ import {
   SK_ERR_SOFT,
   SK_FAMILY,
   SK_MTU,
+  SK_PARENT,
   SK_RXHASH,
   SK_STATE,
   TCP_CLOSE,
@@ -63,6 +64,8 @@ import {
   CB_END_SEQ,
   CB_FLAGS,
   CB_SEQ,
+  FO_PASSIVE,
+  TP_FASTOPEN,
   TP_MIN_TTL,
   TP_PMTU,
   TP_SEGS_IN,
@@ -244,7 +247,9 @@ export const createTcpIpv = (deps: TcpIpvDeps) => {
   }
   const unreachable = (sk: number, errno: number): void => {
     const state = i32[sk + SK_STATE]
-    if (state === TCP_SYN_SENT || state === TCP_SYN_RECV) life.fail(sk, errno)
+    // one that was opened fast and accepted is a connection as any
+    const isUsed = (i32[sk + TP_FASTOPEN] & FO_PASSIVE) !== 0 && i32[sk + SK_PARENT] === 0
+    if ((state === TCP_SYN_SENT || state === TCP_SYN_RECV) && !isUsed) life.fail(sk, errno)
     else i32[sk + SK_ERR_SOFT] = errno
   }
 
@@ -267,7 +272,8 @@ export const createTcpIpv = (deps: TcpIpvDeps) => {
       else if (errno !== 0) listen.dropRequest(sk)
       return true
     }
-    const una = i32[sk + TP_SND_UNA]
+    const isFastOpened = (i32[sk + TP_FASTOPEN] & FO_PASSIVE) !== 0
+    const una = i32[sk + (isFastOpened ? TP_SND_ISN : TP_SND_UNA)]
     if (((seq - una) | 0) < 0 || ((seq - i32[sk + TP_SND_NXT]) | 0) > 0) {
       f64[bank + Mib.TcpExtOutOfWindowIcmps]++
       return false

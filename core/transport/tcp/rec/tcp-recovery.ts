@@ -486,6 +486,7 @@ export const createTcpRecovery = (deps: TcpRecoveryDeps) => {
   return {
     fastretransAlert,
     enterLoss,
+    tryUndoRecovery,
     enterCwr,
     simpleRetransmit,
     removeRenoSacks,

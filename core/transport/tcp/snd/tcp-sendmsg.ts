@@ -32,6 +32,8 @@ import {
   SOCK_NOSPACE,
   TCP_NAGLE_CORK,
   TCP_NAGLE_PUSH,
+  FO_PASSIVE,
+  TP_FASTOPEN,
   TP_MAX_WINDOW,
   TP_NONAGLE,
   TP_PUSHED_SEQ,
@@ -80,9 +82,12 @@ export const createTcpSendmsg = (deps: TcpSendmsgDeps) => {
     if ((i32[sk + SK_SHUTDOWN] & SEND_SHUTDOWN) !== 0) return -Errno.EPIPE
     const state = i32[sk + SK_STATE]
     if (state === TCP_ESTABLISHED || state === TCP_CLOSE_WAIT) return 0
+    if (state === TCP_SYN_RECV && isFastOpened(sk)) return 0
     if (state === TCP_SYN_SENT || state === TCP_SYN_RECV) return wait(sk)
     return -Errno.EPIPE
   }
+  /** Its SYN alone has made it: what is written goes at once. */
+  const isFastOpened = (sk: number): boolean => (i32[sk + TP_FASTOPEN] & FO_PASSIVE) !== 0
   const wait = (sk: number): number => {
     i32[sk + SK_FLAGS] |= SOCK_NOSPACE
     return -Errno.EAGAIN
@@ -212,7 +217,8 @@ export const createTcpSendmsg = (deps: TcpSendmsgDeps) => {
   /** Bytes that may be written now. */
   const writable = (sk: number): number => {
     const state = i32[sk + SK_STATE]
-    if (state !== TCP_ESTABLISHED && state !== TCP_CLOSE_WAIT) return 0
+    const isOpen = state === TCP_SYN_RECV && isFastOpened(sk)
+    if (state !== TCP_ESTABLISHED && state !== TCP_CLOSE_WAIT && !isOpen) return 0
     if ((i32[sk + SK_SHUTDOWN] & SEND_SHUTDOWN) !== 0 || !mayQueueMore(i32, sysctl, sk, 1)) return 0
     return Math.max(0, i32[sk + SK_SNDBUF] - i32[sk + SK_WMEM])
   }

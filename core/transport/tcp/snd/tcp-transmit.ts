@@ -96,6 +96,8 @@ export const createTcpTransmit = (deps: TcpTransmitDeps) => {
   const { skbs, timers, window, afOps, time, bank, cong } = deps
   const { i32, u8, f64, layout } = deps.arena
   const { sysctl } = layout
+  /** The option of Fast Open that the next SYN has, and no other: a cookie; 0 octets ask for one, -1 are no option. */
+  const synCookie = { len: -1, isExp: false, bytes: new Uint8Array(options.FASTOPEN_MAX_COOKIE) }
 
   /** Our timestamp clock: milliseconds behind a per-connection offset (RFC 7323 5.4, 7.1). */
   const tsval = (sk: number): number => (time[TIME_MS] + i32[sk + TP_TS_OFFSET]) | 0
@@ -119,6 +121,7 @@ export const createTcpTransmit = (deps: TcpTransmitDeps) => {
     if (stamps) len += options.TIMESTAMPS_ALIGNED
     else if ((opts & OPT_SACK) !== 0) len += options.SACK_PERM_ALIGNED
     if ((opts & OPT_WSCALE) !== 0) len += options.WSCALE_ALIGNED
+    if (synCookie.len >= 0) len += options.fastopenAligned(synCookie.len, synCookie.isExp)
     return len
   }
 
@@ -131,7 +134,10 @@ export const createTcpTransmit = (deps: TcpTransmitDeps) => {
           ? options.putSackPermittedTimestamps(u8, at, tsval(sk), i32[sk + TP_TS_RECENT])
           : options.putTimestamps(u8, at, tsval(sk), i32[sk + TP_TS_RECENT])
     else if ((opts & OPT_SACK) !== 0) at = options.putSackPermitted(u8, at)
-    if ((opts & OPT_WSCALE) !== 0) options.putWscale(u8, at, i32[sk + TP_RCV_WSCALE])
+    if ((opts & OPT_WSCALE) !== 0) at = options.putWscale(u8, at, i32[sk + TP_RCV_WSCALE])
+    if (synCookie.len < 0) return
+    options.putFastopen(u8, at, synCookie.bytes, synCookie.len, synCookie.isExp)
+    synCookie.len = -1
   }
   const putSacks = (sk: number, start: number, blocks: number): void => {
     let at = options.putSackHeader(u8, start, blocks)
@@ -281,6 +287,7 @@ export const createTcpTransmit = (deps: TcpTransmitDeps) => {
   }
 
   return {
+    synCookie,
     tsval,
     sackBlocks,
     optionsLen,

@@ -20,6 +20,8 @@ import {
   TCP_TIMEOUT_MIN,
   TP_CA_STATE,
   TP_OPTS,
+  FO_PASSIVE,
+  TP_FASTOPEN,
   TP_PACKETS_OUT,
   TP_PENDING,
   TP_RTO,
@@ -47,6 +49,8 @@ export const createTcpXmitTimer = ({ i32, sysctl, time, queue, timers }: TcpXmit
   }
   /** The retransmission timer, anew; behind another timer it goes on from when it would have begun. */
   const rearmRto = (sk: number): void => {
+    // it is the SYN-ACK's
+    if ((i32[sk + TP_FASTOPEN] & FO_PASSIVE) !== 0) return
     if (i32[sk + TP_PACKETS_OUT] === 0) return timers.clearXmitTimer(sk)
     const pending = i32[sk + TP_PENDING]
     const isBehind = pending === ICSK_TIME_LOSS_PROBE || pending === ICSK_TIME_REO_TIMEOUT
@@ -57,6 +61,7 @@ export const createTcpXmitTimer = ({ i32, sysctl, time, queue, timers }: TcpXmit
   const mayProbe = (sk: number): boolean => {
     const state = i32[sk + TP_CA_STATE]
     return (
+      (i32[sk + TP_FASTOPEN] & FO_PASSIVE) === 0 &&
       i32[sysctl + Sysctl.tcp_early_retrans] >= 3 &&
       i32[sk + TP_PACKETS_OUT] !== 0 &&
       (i32[sk + TP_OPTS] & OPT_SACK) !== 0 &&

@@ -19,6 +19,7 @@ import { CONGESTION_CONTROLS } from '../rec/tcp-cong-controls.ts'
 import {
   ECN_OK,
   ECN_SEEN,
+  FO_SYN_DATA_ACKED,
   pacingRatio,
   ICSK_TIME_PROBE0,
   OPT_SACK,
@@ -45,6 +46,7 @@ import {
   TP_DELIVERED_CE,
   TP_ECN,
   TP_DSACK_DUPS,
+  TP_FASTOPEN,
   TP_LOST_OUT,
   TP_LRCVTIME,
   TP_LSNDTIME,
@@ -137,6 +139,7 @@ const options = (i32: Int32Array, sk: number) => {
     sack: (opts & OPT_SACK) !== 0,
     ecn: (i32[sk + TP_ECN] & ECN_OK) !== 0,
     ecnseen: (i32[sk + TP_ECN] & ECN_SEEN) !== 0,
+    fastopen: (i32[sk + TP_FASTOPEN] & FO_SYN_DATA_ACKED) !== 0,
     ...((opts & OPT_WSCALE) !== 0 && {
       wscale: `${i32[sk + TP_SND_WSCALE]},${i32[sk + TP_RCV_WSCALE]}`,
     }),

@@ -35,6 +35,7 @@ import { Errno } from '../../../base/errno.ts'
 import type { Ports } from '../../ports.ts'
 import { ecnEnd } from '../rec/tcp-ecn.ts'
 import type { TcpCong } from '../rec/tcp-cong.ts'
+import type { FastopenQueue } from './tcp-fastopen-queue.ts'
 import type { TcpHash } from './tcp-hash.ts'
 import {
   SOCK_BINDPORT_LOCK,
@@ -65,10 +66,12 @@ export type TcpLifecycleDeps = {
   purgeWrite: TcpWriteQueue['purge']
   skbs: Pick<Skbs, 'thread'>
   cong: Pick<TcpCong, 'release'>
+  fastopenQueue: Pick<FastopenQueue, 'remove'>
 } & Pick<Events, 'sockEvents'>
 
 export const createTcpLifecycle = (deps: TcpLifecycleDeps) => {
-  const { bank, slab, hash, ports, timers, sockEvents, purge, purgeWrite, cong } = deps
+  const { bank, slab, hash, ports, timers, sockEvents, purge, purgeWrite, cong, fastopenQueue } =
+    deps
   const { i32, f64, layout } = deps.arena
   const { sysctl } = layout
   // a gauge: a worker that starts over has no connections
@@ -113,6 +116,7 @@ export const createTcpLifecycle = (deps: TcpLifecycleDeps) => {
     if (old === state) return
     if (state === TCP_ESTABLISHED) f64[bank + Mib.TcpCurrEstab]++
     else if (state === TCP_CLOSE) {
+      fastopenQueue.remove(sk, false)
       if (old === TCP_CLOSE_WAIT || old === TCP_ESTABLISHED) f64[bank + Mib.TcpEstabResets]++
       hash.unhash(sk)
       if ((i32[sk + SK_FLAGS] & SOCK_BINDPORT_LOCK) === 0) {

@@ -231,6 +231,16 @@ export const TP_NOTSENT_LOWAT = TP + 200
 /** ECN_* below; segments delivered under an acknowledgement with ECE. */
 export const TP_ECN = TP + 201
 export const TP_DELIVERED_CE = TP + 202
+/** Fast Open: FO_* below. */
+export const TP_FASTOPEN = TP + 203
+/** Listener: children that have not finished their handshakes, or were reset before it, and how many there may be. */
+export const TP_FO_QLEN = TP + 204
+export const TP_FO_MAX_QLEN = TP + 205
+/** Child: its listener, and that one's cookie, since it may have closed. */
+export const TP_FO_LISTENER = TP + 206
+export const TP_FO_LISTENER_COOKIE = TP + 207
+/** TCP_FASTOPEN_KEY: four words of a key, four of an old one, and how many of them are set. */
+export const TP_FO_KEYS = TP + 208
 
 // TP_OPTS (TCPI_OPT_* of include/uapi/linux/tcp.h).
 export const OPT_TIMESTAMPS = 1
@@ -245,6 +255,19 @@ export const ECN_QUEUE_CWR = 2
 export const ECN_DEMAND_CWR = 4
 /** The peer sends ECN-capable text. */
 export const ECN_SEEN = 8
+
+// TP_FASTOPEN.
+/** Its SYN has made it; it may be used while the SYN-ACK is on its way (Linux: fastopen_rsk). */
+export const FO_PASSIVE = 1
+/** What came with the SYN was taken (TCPI_OPT_SYN_DATA). */
+export const FO_SYN_DATA_ACKED = 2
+/** TCP_FASTOPEN_NO_COOKIE. */
+export const FO_NO_COOKIE = 4
+
+// tcp_fastopen.
+export const TFO_SERVER_ENABLE = 2
+export const TFO_SERVER_COOKIE_NOT_REQD = 0x200
+export const TFO_SERVER_WO_SOCKOPT1 = 0x400
 
 // SK_FLAGS.
 /** No application holds it: it is freed when its connection ends. */

@@ -15,6 +15,9 @@ import {
   SOL_SOCKET,
   TCP_CONGESTION,
   TCP_CORK,
+  TCP_FASTOPEN,
+  TCP_FASTOPEN_KEY,
+  TCP_FASTOPEN_NO_COOKIE,
   TCP_KEEPCNT,
   TCP_KEEPIDLE,
   TCP_KEEPINTVL,
@@ -44,7 +47,11 @@ import {
   TCP_NAGLE_CORK,
   TCP_NAGLE_OFF,
   TCP_NAGLE_PUSH,
+  FO_NO_COOKIE,
   TP_ACK_PENDING,
+  TP_FASTOPEN,
+  TP_FO_KEYS,
+  TP_FO_MAX_QLEN,
   TP_KEEPALIVE_INTVL,
   TP_KEEPALIVE_PROBES,
   TP_KEEPALIVE_TIME,
@@ -60,6 +67,7 @@ import {
   TP_USER_TIMEOUT,
   TP_WINDOW_CLAMP,
 } from './tcp-sock.ts'
+import { KEY_COUNT, loadSysctlKeys } from './tcp-fastopen-keys.ts'
 import type { TcpCong } from '../rec/tcp-cong.ts'
 import type { TcpSndCheck } from '../snd/tcp-snd-check.ts'
 import type { TcpTimers } from './tcp-timers.ts'
@@ -74,6 +82,8 @@ const TCP_WINDOW_CLAMP = 10
 const SOCK_MIN_RCVBUF = 2304
 const SOCK_MIN_SNDBUF = 4608
 const MAX_KEEP = 32767
+/** Octets of a key of Fast Open. */
+const KEY_LEN = 16
 const MAX_KEEP_COUNT = 127
 
 type TcpSockoptDeps = {
@@ -124,6 +134,9 @@ export const createTcpSockopt = ({
     i32[sk + TP_LINGER] = value < 0 ? 0 : value
     return flag(sk, SK_FLAGS, SOCK_LINGER, value >= 0)
   }
+
+  const isIdle = (sk: number): boolean =>
+    i32[sk + SK_STATE] === TCP_CLOSE || i32[sk + SK_STATE] === TCP_LISTEN
 
   const setSocket = (sk: number, name: number, value: number): number => {
     switch (name) {
@@ -183,6 +196,13 @@ export const createTcpSockopt = ({
         return quickack(sk, value !== 0)
       case TCP_USER_TIMEOUT:
         return range(sk, TP_USER_TIMEOUT, value, 0, 0x7fffffff)
+      case TCP_FASTOPEN:
+        if (value < 0 || !isIdle(sk)) return -Errno.EINVAL
+        i32[sk + TP_FO_MAX_QLEN] = Math.min(value, i32[sysctl + Sysctl.somaxconn])
+        return 0
+      case TCP_FASTOPEN_NO_COOKIE:
+        if (value < 0 || value > 1 || !isIdle(sk)) return -Errno.EINVAL
+        return flag(sk, TP_FASTOPEN, FO_NO_COOKIE, value !== 0)
       case TCP_NOTSENT_LOWAT:
         i32[sk + TP_NOTSENT_LOWAT] = value
         sndCheck.checkSpace(sk)
@@ -226,8 +246,9 @@ export const createTcpSockopt = ({
       case TCP_CORK:
         return (i32[sk + TP_NONAGLE] & TCP_NAGLE_CORK) !== 0 ? 1 : 0
       case TCP_MAXSEG: {
-        const idle = i32[sk + SK_STATE] === TCP_CLOSE || i32[sk + SK_STATE] === TCP_LISTEN
-        return idle && i32[sk + TP_USER_MSS] !== 0 ? i32[sk + TP_USER_MSS] : i32[sk + TP_MSS_CACHE]
+        return isIdle(sk) && i32[sk + TP_USER_MSS] !== 0
+          ? i32[sk + TP_USER_MSS]
+          : i32[sk + TP_MSS_CACHE]
       }
       case TCP_KEEPIDLE:
         return orSysctl(sk, TP_KEEPALIVE_TIME, Sysctl.tcp_keepalive_time)
@@ -243,6 +264,10 @@ export const createTcpSockopt = ({
         return i32[sk + TP_WINDOW_CLAMP]
       case TCP_QUICKACK:
         return i32[sk + TP_PINGPONG] !== 0 ? 0 : 1
+      case TCP_FASTOPEN:
+        return i32[sk + TP_FO_MAX_QLEN]
+      case TCP_FASTOPEN_NO_COOKIE:
+        return (i32[sk + TP_FASTOPEN] & FO_NO_COOKIE) !== 0 ? 1 : 0
       case TCP_NOTSENT_LOWAT:
         return i32[sk + TP_NOTSENT_LOWAT] >>> 0
       case TCP_USER_TIMEOUT:
@@ -259,28 +284,49 @@ export const createTcpSockopt = ({
     return i32[sk + TP_MIN_TTL]
   }
 
-  /** TCP_CONGESTION, the one option that is a name (of 16 octets at (words, at)). */
+  /** TCP_FASTOPEN_KEY: the words of one key, or of two. */
+  const setKeys = (sk: number, words: Int32Array, at: number, len: number): number => {
+    if (len !== KEY_LEN && len !== 2 * KEY_LEN) return -Errno.EINVAL
+    const keys = len / KEY_LEN
+    for (let w = 0; w < 4 * keys; w++) i32[sk + TP_FO_KEYS + w] = words[at + w]
+    i32[sk + TP_FO_KEYS + KEY_COUNT] = keys
+    return 0
+  }
+  /** The socket's own, or the sysctl's. */
+  const getKeys = (sk: number, words: Int32Array, at: number): number => {
+    const from = sk + TP_FO_KEYS
+    const keys = new Int32Array(KEY_COUNT + 1)
+    if (i32[from + KEY_COUNT] === 0) loadSysctlKeys(i32, sysctl, keys, 0)
+    else keys.set(i32.subarray(from, from + keys.length))
+    for (let w = 0; w < 4 * keys[KEY_COUNT]; w++) words[at + w] = keys[w]
+    return keys[KEY_COUNT] * KEY_LEN
+  }
+
+  /** Options whose value is neither a number nor a struct: TCP_CONGESTION, a name, and TCP_FASTOPEN_KEY, of `len` octets. */
   const setNameOption = (
     sk: number,
     level: number,
     name: number,
     words: Int32Array,
-    at: number
-  ): number =>
-    level === IPPROTO_TCP && name === TCP_CONGESTION
-      ? cong.setByName(sk, words, at)
-      : -Errno.ENOPROTOOPT
-  /** How long the name is, or -errno. */
+    at: number,
+    len: number
+  ): number => {
+    if (level !== IPPROTO_TCP) return -Errno.ENOPROTOOPT
+    if (name === TCP_CONGESTION) return cong.setByName(sk, words, at)
+    return name === TCP_FASTOPEN_KEY ? setKeys(sk, words, at, len) : -Errno.ENOPROTOOPT
+  }
+  /** How long the value is, or -errno. */
   const getNameOption = (
     sk: number,
     level: number,
     name: number,
     words: Int32Array,
     at: number
-  ): number =>
-    level === IPPROTO_TCP && name === TCP_CONGESTION
-      ? cong.getName(sk, words, at)
-      : -Errno.ENOPROTOOPT
+  ): number => {
+    if (level !== IPPROTO_TCP) return -Errno.ENOPROTOOPT
+    if (name === TCP_CONGESTION) return cong.getName(sk, words, at)
+    return name === TCP_FASTOPEN_KEY ? getKeys(sk, words, at) : -Errno.ENOPROTOOPT
+  }
 
   return { setOption, getOption, setNameOption, getNameOption }
 }

@@ -25,6 +25,7 @@ import {
 } from '../../../socket/sock.ts'
 import type { TcpLifecycle } from './tcp-lifecycle.ts'
 import type { TcpListen } from '../states/tcp-listen.ts'
+import type { TcpSynack } from '../states/tcp-synack.ts'
 import type { TcpOutput } from '../snd/tcp-output.ts'
 import type { TcpXmitTimer } from '../snd/tcp-xmit-timer.ts'
 import type { TcpRecovery } from '../rec/tcp-recovery.ts'
@@ -32,6 +33,7 @@ import {
   ACK_SCHED,
   ACK_TIMER,
   finTime,
+  FO_PASSIVE,
   ICSK_TIME_LOSS_PROBE,
   ICSK_TIME_PROBE0,
   ICSK_TIME_REO_TIMEOUT,
@@ -53,6 +55,7 @@ import {
   TP_ATO,
   TP_BACKOFF,
   TP_CA_STATE,
+  TP_FASTOPEN,
   TP_KEEPALIVE_INTVL,
   TP_KEEPALIVE_PROBES,
   TP_LINGER2,
@@ -89,13 +92,26 @@ type TcpTimerDeps = {
   queue: TcpWriteQueue
   recovery: TcpRecovery
   listen: TcpListen
+  synack: Pick<TcpSynack, 'retransmitSynAck'>
   life: TcpLifecycle
   mem: TcpMem
 }
 
 export const createTcpTimer = (deps: TcpTimerDeps): TcpTimerHandlers => {
-  const { bank, time, timers, transmit, output, xmitTimer, queue, recovery, listen, life, mem } =
-    deps
+  const {
+    bank,
+    time,
+    timers,
+    transmit,
+    output,
+    xmitTimer,
+    queue,
+    recovery,
+    listen,
+    life,
+    mem,
+    synack,
+  } = deps
   const { i32, f64, layout } = deps.arena
   const { sysctl } = layout
 
@@ -171,8 +187,22 @@ export const createTcpTimer = (deps: TcpTimerDeps): TcpTimerHandlers => {
     timers.resetXmitTimer(sk, ICSK_TIME_RETRANS, i32[sk + TP_RTO])
   }
 
+  /** Fast Open: nothing of a connection is sent again before its SYN-ACK is answered, which has one try more. */
+  const synAckTimer = (sk: number): void => {
+    f64[bank + Mib.TcpExtTCPTimeouts]++
+    const most = i32[sk + TP_SYN_RETRIES] || i32[sysctl + Sysctl.tcp_synack_retries] + 1
+    if (i32[sk + TP_RETRANSMITS] >= most) return giveUp(sk)
+    if (i32[sk + TP_RETRANSMITS] === 1) recovery.enterLoss(sk)
+    synack.retransmitSynAck(sk)
+    const sent = ++i32[sk + TP_RETRANSMITS]
+    if (i32[sk + TP_RETRANS_STAMP] === 0) i32[sk + TP_RETRANS_STAMP] = time[TIME_MS] || -1
+    const delay = Math.min(TCP_TIMEOUT_INIT * 2 ** sent, TCP_RTO_MAX)
+    timers.resetXmitTimer(sk, ICSK_TIME_RETRANS, delay)
+  }
+
   /** RFC 6298 section 5.4 to 5.7. */
   const retransmitTimer = (sk: number): void => {
+    if ((i32[sk + TP_FASTOPEN] & FO_PASSIVE) !== 0) return synAckTimer(sk)
     const head = queue.rtxHead(sk)
     if (i32[sk + TP_PACKETS_OUT] === 0 || head === 0) return
     const state = i32[sk + SK_STATE]

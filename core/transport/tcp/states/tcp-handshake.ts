@@ -51,6 +51,9 @@ import {
   TP_COPIED_SEQ,
   TP_HEADER_LEN,
   TP_LRCVTIME,
+  FO_PASSIVE,
+  TP_DELIVERED,
+  TP_FASTOPEN,
   TP_LSNDTIME,
   TP_MAX_WINDOW,
   TP_MSS_CLAMP,
@@ -73,6 +76,7 @@ import {
   TP_WQ_HEAD,
   TP_WRITE_SEQ,
 } from '../sock/tcp-sock.ts'
+import type { TcpFastopen } from './tcp-fastopen.ts'
 import type { TcpTimers } from '../sock/tcp-timers.ts'
 import type { TcpTransmit } from '../snd/tcp-transmit.ts'
 import type { TcpWindow } from '../rcv/tcp-window.ts'
@@ -94,10 +98,24 @@ type TcpHandshakeDeps = {
   paws: TcpPaws
   sndCheck: TcpSndCheck
   cong: TcpCong
+  fastopen: Pick<TcpFastopen, 'done'>
 } & Pick<TcpReply, 'sendReset'>
 
 export const createTcpHandshake = (deps: TcpHandshakeDeps) => {
-  const { bank, time, drop, consume, mss, window, timers, transmit, life, sendReset, cong } = deps
+  const {
+    bank,
+    time,
+    drop,
+    consume,
+    mss,
+    window,
+    timers,
+    transmit,
+    life,
+    sendReset,
+    cong,
+    fastopen,
+  } = deps
   const { tcpAck } = deps.ack
   const { raise, setState } = life
   const { options: opts, storeTsRecent } = deps.paws
@@ -124,7 +142,14 @@ export const createTcpHandshake = (deps: TcpHandshakeDeps) => {
     i32[sk + TP_SND_UNA] = tcp.ack(u8, th)
     i32[sk + TP_SND_WND] = tcp.window(u8, th) << i32[sk + TP_SND_WSCALE]
     i32[sk + TP_MAX_WINDOW] = Math.max(i32[sk + TP_MAX_WINDOW], i32[sk + TP_SND_WND])
-    initTransfer(sk)
+    // the SYN-ACK is in no queue
+    i32[sk + TP_DELIVERED]++
+    if ((i32[sk + TP_FASTOPEN] & FO_PASSIVE) === 0) initTransfer(sk)
+    else {
+      fastopen.done(sk)
+      if ((i32[sk + TP_OPTS] & OPT_TIMESTAMPS) !== 0) i32[sk + TP_ADVMSS] -= 12
+      i32[sk + TP_LSNDTIME] = time[TIME_MS]
+    }
     setState(sk, TCP_ESTABLISHED)
     raise(sk, SK_EVENT_CONNECT | SK_EVENT_WRITE)
   }
@@ -221,5 +246,5 @@ export const createTcpHandshake = (deps: TcpHandshakeDeps) => {
     transmit.transmitClone(sk, syn)
   }
 
-  return { synSent, handshakeDone }
+  return { synSent, handshakeDone, initTransfer }
 }

@@ -70,14 +70,15 @@ import type { AfOpsOf } from '../../../inet/af-ops.ts'
 import type { Ports } from '../../ports.ts'
 import type { TcpHash } from '../sock/tcp-hash.ts'
 import type { TcpPaws } from '../rcv/tcp-paws.ts'
+import type { TcpFastopen } from './tcp-fastopen.ts'
+import type { TcpHandshake } from './tcp-handshake.ts'
 import type { TcpStates } from './tcp-states.ts'
+import type { TcpSynack } from './tcp-synack.ts'
 import type { TcpLifecycle } from '../sock/tcp-lifecycle.ts'
 import type { TcpCong } from '../rec/tcp-cong.ts'
 import { peerMss, type TcpMss } from '../snd/tcp-mss.ts'
-import { rttEstimator, setRto, updateMinRtt } from '../rec/tcp-rtt.ts'
-import { ECN_MASK, ecnAgree, ecnAsked, ecnSynAckFlags } from '../rec/tcp-ecn.ts'
+import { ECN_MASK, ecnAgree, ecnAsked } from '../rec/tcp-ecn.ts'
 import {
-  CB_END_SEQ,
   CB_FLAGS,
   CB_SEQ,
   ICSK_TIME_RETRANS,
@@ -91,13 +92,15 @@ import {
   SOCK_SNDBUF_LOCK,
   TCP_RTO_MAX,
   TCP_TIMEOUT_INIT,
+  TFO_SERVER_ENABLE,
+  TFO_SERVER_WO_SOCKOPT1,
   TP_ADVMSS,
   TP_COPIED_SEQ,
+  TP_FO_MAX_QLEN,
   TP_HEADER_LEN,
   TP_KEEPALIVE_INTVL,
   TP_KEEPALIVE_PROBES,
   TP_KEEPALIVE_TIME,
-  TP_LAST_OOW_ACK,
   TP_LINGER,
   TP_LINGER2,
   TP_MAX_WINDOW,
@@ -105,11 +108,9 @@ import {
   TP_MSS_CLAMP,
   TP_NONAGLE,
   TP_NOTSENT_LOWAT,
-  TP_OOW_ACKED,
   TP_OPTS,
   TP_RCV_ISN,
   TP_RCV_NXT,
-  TP_RCV_WND,
   TP_RCV_WUP,
   TP_REQ_HEAD,
   TP_REQ_LEN,
@@ -128,7 +129,6 @@ import {
   TP_SND_WL1,
   TP_SND_WND,
   TP_SND_WSCALE,
-  TP_TOTAL_RETRANS,
   TP_TS_RECENT,
   TP_TS_RECENT_STAMP,
   TP_USER_MSS,
@@ -186,6 +186,9 @@ type TcpListenDeps = {
   states: TcpStates
   cong: TcpCong
   life: TcpLifecycle
+  synack: TcpSynack
+  fastopen: TcpFastopen
+  handshake: Pick<TcpHandshake, 'initTransfer'>
   afOps: AfOpsOf
 } & Pick<TcpRouting, 'routeSocket' | 'secureSeq' | 'secureTsOffset'> &
   Pick<TcpReply, 'sendReset'>
@@ -207,7 +210,9 @@ export const createTcpListen = (deps: TcpListenDeps) => {
     life,
     cong,
   } = deps
-  const { routeSocket, secureSeq, secureTsOffset, sendReset } = deps
+  const { routeSocket, secureSeq, secureTsOffset, sendReset, fastopen } = deps
+  const { sendSynAck, retransmitSynAck, inWindow, mayAnswer, sampleRtt } = deps.synack
+  const { initTransfer } = deps.handshake
   const { i32, u8, f64, layout } = deps.arena
   const { sysctl } = layout
   const { options: opts, parseOptions, pawsRejects, storeTsRecent } = deps.paws
@@ -348,12 +353,6 @@ export const createTcpListen = (deps: TcpListenDeps) => {
     i32[req + TP_MAX_WINDOW] = i32[req + TP_SND_WND]
   }
 
-  const sendSynAck = (req: number): void => {
-    const flags = TCP_SYN | TCP_ACK | ecnSynAckFlags(i32, req)
-    const skb = transmit.emptySegment(i32[req + TP_SND_ISN], flags)
-    if (skb !== 0) transmit.sendSegment(req, skb)
-  }
-
   /**
    * The request that has waited longest, of a full listener or of all, gives way, as in BSD's SYN cache: whoever
    * answers does so in a round trip, a flood's addresses never.
@@ -396,12 +395,29 @@ export const createTcpListen = (deps: TcpListenDeps) => {
     window.selectInitialWindow(req, i32[req + TP_ADVMSS], (i32[req + TP_OPTS] & OPT_WSCALE) !== 0)
     i32[req + TP_SND_CWND] = initCwnd(i32, req)
     i32[req + TP_RTO] = TCP_TIMEOUT_INIT
+    if (fastopen.mayOpen(listener, req, skb)) {
+      openFast(listener, req, skb)
+      return
+    }
     i32[req + SK_STATE] = TCP_NEW_SYN_RECV
     hash.hash(req)
     linkRequest(listener, req)
     timers.resetXmitTimer(req, ICSK_TIME_RETRANS, TCP_TIMEOUT_INIT)
     consume(skb)
     sendSynAck(req)
+  }
+
+  /** Fast Open: the SYN has made a connection, which waits to be accepted while its SYN-ACK waits for an answer. */
+  const openFast = (listener: number, child: number, skb: number): void => {
+    i32[child + SK_STATE] = TCP_SYN_RECV
+    hash.hash(child)
+    ports.hold(child, i32[child + SK_NUM])
+    f64[bank + Mib.TcpPassiveOpens]++
+    timers.resetXmitTimer(child, ICSK_TIME_RETRANS, TCP_TIMEOUT_INIT)
+    initTransfer(child)
+    fastopen.open(listener, child, skb)
+    sendSynAck(child)
+    enqueueAccept(listener, child)
   }
 
   /** The SYN-ACK was not answered in time. */
@@ -420,31 +436,12 @@ export const createTcpListen = (deps: TcpListenDeps) => {
       Math.min(TCP_TIMEOUT_INIT * 2 ** (sent + 1), TCP_RTO_MAX)
     )
   }
-  const retransmitSynAck = (req: number): void => {
-    f64[bank + Mib.TcpRetransSegs]++
-    f64[bank + Mib.TcpExtTCPSynRetrans]++
-    i32[req + TP_TOTAL_RETRANS]++
-    sendSynAck(req)
-  }
-
-  const inWindow = (req: number, skb: number): boolean => {
-    const next = i32[req + TP_RCV_NXT]
-    const seq = i32[skb + CB_SEQ]
-    const end = i32[skb + CB_END_SEQ]
-    if (seq === next) return true
-    const edge = (next + i32[req + TP_RCV_WND]) | 0
-    if (((end - next) | 0) > 0 && ((seq - edge) | 0) < 0) return true
-    return seq === edge && seq === end
-  }
   const embryonicReset = (req: number, skb: number, flags: number): void => {
     f64[bank + Mib.TcpExtEmbryonicRsts]++
     if ((flags & TCP_RST) === 0) sendReset(skb)
     dropRequest(req)
     drop(skb, Drop.TCP_RESET)
   }
-  const mayAnswer = (req: number): boolean =>
-    !transmit.oowRateLimited(req, TP_LAST_OOW_ACK, TP_OOW_ACKED, Mib.TcpExtTCPACKSkippedSynRecv)
-
   /** A segment for a request; the skb is taken over. */
   const checkRequest = (req: number, skb: number): void => {
     const flags = i32[skb + CB_FLAGS]
@@ -505,12 +502,6 @@ export const createTcpListen = (deps: TcpListenDeps) => {
     enqueueAccept(listener, req)
     states.rcvStateProcess(req, skb)
   }
-  const sampleRtt = (req: number): void => {
-    const us = (time[TIME_US] - i32[req + SK_CREATED]) | 0
-    updateMinRtt(i32, req, us)
-    rttEstimator(i32, req, us)
-    setRto(i32, req)
-  }
   const enqueueAccept = (listener: number, child: number): void => {
     const tail = i32[listener + SK_ACCEPT_TAIL]
     i32[child + SK_ACCEPT_NEXT] = 0
@@ -545,7 +536,14 @@ export const createTcpListen = (deps: TcpListenDeps) => {
       return -Errno.EADDRINUSE
     }
     hash.hash(sk)
+    tuneFastopen(sk, most)
     return 0
+  }
+  /** Every listener takes Fast Open, if the sysctl says so and the socket has not said how many. */
+  const tuneFastopen = (sk: number, backlog: number): void => {
+    const bits = TFO_SERVER_ENABLE | TFO_SERVER_WO_SOCKOPT1
+    if ((i32[sysctl + Sysctl.tcp_fastopen] & bits) === bits && i32[sk + TP_FO_MAX_QLEN] === 0)
+      i32[sk + TP_FO_MAX_QLEN] = backlog
   }
   /** The oldest connection that waits, or 0. It may have failed meanwhile; recv says so. */
   const accept = (sk: number): number => dequeueAccept(sk)

@@ -32,6 +32,7 @@ import {
 import { TCP_ACK, TCP_FIN, TCP_RST, TCP_SYN } from '../../../wire/tcp.ts'
 import * as tcp from '../../../wire/tcp.ts'
 import { ACK_OK, type TcpAck } from '../rec/tcp-ack.ts'
+import type { TcpFastopen } from './tcp-fastopen.ts'
 import type { TcpHandshake } from './tcp-handshake.ts'
 import type { TcpInput } from '../rcv/tcp-input.ts'
 import type { TcpLifecycle } from '../sock/tcp-lifecycle.ts'
@@ -43,8 +44,10 @@ import {
   CB_FLAGS,
   CB_SEQ,
   finTime,
+  FO_PASSIVE,
   SOCK_DONE,
   TCP_TIMEWAIT_LEN,
+  TP_FASTOPEN,
   TP_LINGER2,
   TP_PINGPONG,
   TP_RCV_NXT,
@@ -73,12 +76,13 @@ type TcpStatesDeps = {
   handshake: TcpHandshake
   input: TcpInput
   sndCheck: TcpSndCheck
+  fastopen: TcpFastopen
 } & Pick<TcpReply, 'sendReset'> &
   Pick<TcpChallenge, 'sendChallengeAck'>
 
 export const createTcpStates = (deps: TcpStatesDeps) => {
   const { bank, drop, consume, timers, transmit, rcvQueue, life } = deps
-  const { sendReset, sendChallengeAck } = deps
+  const { sendReset, sendChallengeAck, fastopen } = deps
   const { tcpAck } = deps.ack
   const { raise, setState } = life
   const { options: opts, parseOptions } = deps.paws
@@ -101,6 +105,7 @@ export const createTcpStates = (deps: TcpStatesDeps) => {
       synSent(sk, skb)
       return
     }
+    if ((i32[sk + TP_FASTOPEN] & FO_PASSIVE) !== 0 && !fastopen.check(sk, skb)) return
     const flags = i32[skb + CB_FLAGS]
     if ((flags & (TCP_ACK | TCP_RST | TCP_SYN)) === 0) {
       drop(skb, Drop.TCP_FLAGS)
@@ -127,6 +132,7 @@ export const createTcpStates = (deps: TcpStatesDeps) => {
       drop(skb, Drop.TCP_OLD_ACK)
       return false
     }
+    if (state === TCP_FIN_WAIT1 && (i32[sk + TP_FASTOPEN] & FO_PASSIVE) !== 0) fastopen.done(sk)
     if (state === TCP_SYN_RECV) handshakeDone(sk, th)
     else if (i32[sk + TP_SND_UNA] === i32[sk + TP_WRITE_SEQ]) return finAcked(sk, skb, state)
     return true

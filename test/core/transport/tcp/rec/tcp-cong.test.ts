@@ -68,7 +68,7 @@ const start = (congestion: readonly CongestionControl[], byDefault = 0) => {
     return new TextDecoder().decode(new Uint8Array(words.buffer)).replaceAll('\0', '')
   }
   const choose = (sk: number, name: string): number =>
-    host.tcp.setNameOption(sk, IPPROTO_TCP, TCP_CONGESTION, nameWords(name), 0)
+    host.tcp.setNameOption(sk, IPPROTO_TCP, TCP_CONGESTION, nameWords(name), 0, 16)
   return { ...script, nameOf, choose }
 }
 

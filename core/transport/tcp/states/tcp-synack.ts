@@ -1,0 +1,64 @@
+/**
+ * The SYN-ACK and what it waits for: for request sockets (tcp-listen.ts), and for connections that their SYN alone has made
+ * (tcp-fastopen.ts). On the worker. Linux: tcp_v4_send_synack, tcp_rtx_synack, tcp_check_req.
+ */
+import type { Time } from '../../../base/time.ts'
+import { TIME_US } from '../../../base/time.ts'
+import type { Arena } from '../../../shm/arena.ts'
+import { Mib } from '../../../shm/counters.ts'
+import { SK_CREATED } from '../../../socket/sock.ts'
+import { TCP_ACK, TCP_SYN } from '../../../wire/tcp.ts'
+import { ecnSynAckFlags } from '../rec/tcp-ecn.ts'
+import { rttEstimator, setRto, updateMinRtt } from '../rec/tcp-rtt.ts'
+import type { TcpTransmit } from '../snd/tcp-transmit.ts'
+import {
+  CB_END_SEQ,
+  CB_SEQ,
+  TP_LAST_OOW_ACK,
+  TP_OOW_ACKED,
+  TP_RCV_NXT,
+  TP_RCV_WND,
+  TP_SND_ISN,
+  TP_TOTAL_RETRANS,
+} from '../sock/tcp-sock.ts'
+
+export type TcpSynack = ReturnType<typeof createTcpSynack>
+type TcpSynackDeps = { arena: Arena; bank: number; time: Time; transmit: TcpTransmit }
+
+export const createTcpSynack = ({ arena, bank, time, transmit }: TcpSynackDeps) => {
+  const { i32, f64 } = arena
+
+  const sendSynAck = (req: number): void => {
+    const flags = TCP_SYN | TCP_ACK | ecnSynAckFlags(i32, req)
+    const skb = transmit.emptySegment(i32[req + TP_SND_ISN], flags)
+    if (skb !== 0) transmit.sendSegment(req, skb)
+  }
+  const retransmitSynAck = (req: number): void => {
+    f64[bank + Mib.TcpRetransSegs]++
+    f64[bank + Mib.TcpExtTCPSynRetrans]++
+    i32[req + TP_TOTAL_RETRANS]++
+    sendSynAck(req)
+  }
+
+  const inWindow = (req: number, skb: number): boolean => {
+    const next = i32[req + TP_RCV_NXT]
+    const seq = i32[skb + CB_SEQ]
+    const end = i32[skb + CB_END_SEQ]
+    if (seq === next) return true
+    const edge = (next + i32[req + TP_RCV_WND]) | 0
+    if (((end - next) | 0) > 0 && ((seq - edge) | 0) < 0) return true
+    return seq === edge && seq === end
+  }
+  const mayAnswer = (req: number): boolean =>
+    !transmit.oowRateLimited(req, TP_LAST_OOW_ACK, TP_OOW_ACKED, Mib.TcpExtTCPACKSkippedSynRecv)
+
+  /** The round trip from the SYN-ACK to its ACK. */
+  const sampleRtt = (req: number): void => {
+    const us = (time[TIME_US] - i32[req + SK_CREATED]) | 0
+    updateMinRtt(i32, req, us)
+    rttEstimator(i32, req, us)
+    setRto(i32, req)
+  }
+
+  return { sendSynAck, retransmitSynAck, inWindow, mayAnswer, sampleRtt }
+}
