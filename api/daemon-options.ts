@@ -6,6 +6,7 @@
 import type { Control } from '../core/control/text/messages.ts'
 import type { AppDeps, NetnsItem } from './endpoints/deps.ts'
 import type { Config } from './schemas/config.ts'
+import type { Scene } from './schemas/scene.ts'
 
 export type TapOption = {
   readonly name: string
@@ -14,6 +15,7 @@ export type TapOption = {
 }
 
 type DemoOptions = {
+  readonly scene: Scene
   /** Path of the module that exports createHostApi, the API of a simulated host. */
   readonly hostApi: string
 }

@@ -29,9 +29,9 @@ import { createBell } from './app/doorbell.ts'
 import { type AppNet, createAppNet } from './app/net.ts'
 import { type AppThreadData, STOP } from './app/thread-data.ts'
 import { KINDS, kindsOf } from './kinds.ts'
-import { addLans, addUserLink, hints, namespaceOptions } from './lab/demo.ts'
 import { createHostCalls } from './lab/host-calls.ts'
 import type { LabData } from './lab/lab-data.ts'
+import { hints, labPart, namespaceOptions, routerPart, type Scene } from './lab/scene.ts'
 import { monotonicUs } from './os/clock.ts'
 import { createLog } from './log.ts'
 import { probeRing } from './os/io-uring.ts'
@@ -52,8 +52,8 @@ export type DaemonOptions = {
   readonly workers: number
   readonly steering: 'rps' | 'multiqueue'
   readonly taps: readonly { readonly name: string; readonly address?: string }[]
-  /** The demo's hosts and traffic, with the module that exports createHostApi; null: none. */
-  readonly demo: { readonly hostApi: string } | null
+  /** A scene of the demo, with the module that exports createHostApi; null: none. */
+  readonly demo: { readonly scene: Scene; readonly hostApi: string } | null
   readonly pin: boolean
   readonly debug: boolean
   /** Folder in which changes are kept; null: they are not. */
@@ -163,12 +163,16 @@ export const startDaemon = async (options: DaemonOptions) => {
       await start('./net.ts', dataFor(worker))
     for (let nic = 0; nic < config.nics; nic++)
       await start('./nic.ts', dataFor(layout.nicThread + nic))
-    if (state === null) await configure(control, options)
-    else await restore(control, state, options, say)
     const { hostApp } = options
+    const peer = layout.appThread + APP_LAB
+    const refusal = options.demo === null ? null : await openNamespace(namespaces)
+    const scene = options.demo && routerPart(options.demo.scene, peer, refusal === null)
+    const begin = { ...options, config: joined(options.config, scene ?? {}) }
+    if (state === null) await configure(control, begin)
+    else await restore(control, state, begin, say)
     const demo =
       options.demo !== null && hostApp !== null
-        ? await addDemo({ arena, control, namespaces, start, dataFor, hostApp, ...options.demo })
+        ? await addDemo({ control, start, data: dataFor(peer), hostApp, ...options.demo })
         : null
     if (services.http && hostApp !== null) {
       const data: AppThreadData = {
@@ -188,7 +192,10 @@ export const startDaemon = async (options: DaemonOptions) => {
     return {
       control: control as Control,
       attach,
-      hints: demo?.lines ?? [],
+      hints: [
+        ...(options.demo === null ? [] : hints(options.demo.scene, refusal === null)),
+        ...(refusal === null ? [] : [`softnet: no namespace to run programs in: ${refusal}`]),
+      ],
       failed: failed.promise,
       stop,
       netns: () => [
@@ -270,33 +277,46 @@ const restore = async (
   control.keepIn(state.keep, refusals === 0)
 }
 
+/** A namespace to try the router from, where the system lets us make one: null, or why not. */
+const openNamespace = async (namespaces: Map<string, Namespace>): Promise<string | null> => {
+  try {
+    const namespace = await createNamespace(namespaceOptions)
+    namespaces.set(namespace.name, namespace)
+    return null
+  } catch (error) {
+    return (error as Error).message
+  }
+}
+
+/** One configuration after the other. */
+const joined = <Config extends StackConfig>(config: Config, more: StackConfig): Config => ({
+  ...config,
+  ...more,
+  link: [...(config.link ?? []), ...(more.link ?? [])],
+  route: [...(config.route ?? []), ...(more.route ?? [])],
+  rule: [...(config.rule ?? []), ...(more.rule ?? [])],
+  sysctl: { ...config.sysctl, ...more.sysctl },
+})
+
 type DemoDeps = {
-  arena: Arena
   control: Control
-  namespaces: Map<string, Namespace>
   start: (entry: string, data: ThreadData) => Promise<Thread>
-  dataFor: (thread: number) => ThreadData
+  /** The lab's. */
+  data: ThreadData
+  scene: Scene
   hostApp: string
   hostApi: string
 }
 
-/** The simulated hosts, and a namespace to try the router from, where the system lets us make one. */
-const addDemo = async ({ arena, control, namespaces, start, dataFor, ...modules }: DemoDeps) => {
-  const peer = arena.layout.appThread + APP_LAB
-  const lans = await addLans(control, peer)
-  const data: LabData = { ...dataFor(peer), lans, ...modules, traffic: true }
-  const { worker } = await start('./lab/main.ts', data)
-  const askHost = createHostCalls(worker)
-  const hosts = lans.flatMap((lan) =>
-    lan.hosts.map(({ name, address }) => ({ name, addresses: [address] }))
+/** The simulated hosts, on the links that the router has by now. */
+const addDemo = async ({ control, start, data, scene, hostApp, hostApi }: DemoDeps) => {
+  const lab: LabData = { ...data, ...(await labPart(control, scene)), hostApp, hostApi }
+  const { worker } = await start('./lab/main.ts', lab)
+  const hosts = lab.lans.flatMap((lan) =>
+    lan.hosts.map(({ name, config }) => ({
+      name,
+      addresses: (config.link?.[0]?.addresses ?? []).map(String),
+    }))
   )
-  try {
-    const namespace = await createNamespace(namespaceOptions)
-    namespaces.set(namespace.name, namespace)
-    await addUserLink(control)
-    return { hosts, askHost, lines: hints(true) }
-  } catch (error) {
-    const why = `softnet: no namespace to run programs in: ${(error as Error).message}`
-    return { hosts, askHost, lines: [...hints(false), why] }
-  }
+  return { hosts, askHost: createHostCalls(worker) }
 }

@@ -24,15 +24,20 @@ export type DaemonArgs = {
   debug: boolean
   schema: boolean
   help: boolean
+  /** Of the demo: which, and --list and --print of them. */
+  scene?: string
+  list: boolean
+  print: boolean
 }
 
 export const DAEMON_HELP = `Usage: softnet up [ -c FILE ] [ --state DIR ] [ --workers N ] [ --steering rps|multiqueue ] [ --api ADDR ]...
                   [ --tap NAME[=ADDR/LEN] ]... [ --pid-file FILE ] [ --ready-fd N ] [ --duration SECONDS ]
                   [ --pin ] [ --debug ] [ --schema ]
-       softnet demo [ --workers N ] [ --api ADDR ]... [ --duration SECONDS ]
+       softnet demo [ SCENE|FILE.toml ] [ --list ] [ --print ] [ --schema ] [ --workers N ] [ --api ADDR ]... [ --duration SECONDS ]
    ADDR := unix:PATH | HOST:PORT, by default $SOFTNET_API, [api] listen of FILE, or the default socket and 127.0.0.1:7777;
    over loopback anybody may look, a change needs the socket or the token in the file beside it
    --state DIR keeps every change before it is answered, and begins with what is there; FILE is where it begins at first
+   --list names the scenes, --print writes one out as a beginning for your own (docs/scenes.md)
    --schema prints the JSON Schema of FILE, --debug adds endpoints that break things on purpose
 `
 
@@ -64,7 +69,16 @@ const readTap = (text: string): TapOption => {
   return { name, address }
 }
 
-export const parseDaemonArgs = (argv: readonly string[]): DaemonArgs => {
+/** What only the demo understands. */
+const readSceneWord = (word: string, args: DaemonArgs): boolean => {
+  if (word === '--list' || word === '--print') args[word === '--list' ? 'list' : 'print'] = true
+  else if (!word.startsWith('-') && args.scene === undefined) args.scene = word
+  else return false
+  return true
+}
+
+/** `isDemo`: there are words and options of scenes. */
+export const parseDaemonArgs = (argv: readonly string[], isDemo = false): DaemonArgs => {
   const args: DaemonArgs = {
     api: [],
     taps: [],
@@ -72,6 +86,8 @@ export const parseDaemonArgs = (argv: readonly string[]): DaemonArgs => {
     debug: false,
     schema: false,
     help: false,
+    list: false,
+    print: false,
   }
   // --option=value is --option value.
   const words = argv.flatMap((word) => {
@@ -80,6 +96,7 @@ export const parseDaemonArgs = (argv: readonly string[]): DaemonArgs => {
   })
   for (let i = 0; i < words.length; i++) {
     const option = words[i]!
+    if (isDemo && readSceneWord(option, args)) continue
     const value = (): string => {
       const next = words[++i]
       if (next === undefined) throw new UsageError(`softnet: ${option} needs a value`)

@@ -36,8 +36,8 @@ export const exec: Command = async (args, cli) => {
       at++
       break
     }
-    if (word === '--netns' || word === '--net') net = args[++at]
-    else if (/^--net(ns)?=/.test(word)) net = word.slice(word.indexOf('=') + 1)
+    if (word === '--netns') net = args[++at]
+    else if (word.startsWith('--netns=')) net = word.slice('--netns='.length)
     else if (word === '-h' || word === '--help') {
       cli.out(HELP)
       return 0

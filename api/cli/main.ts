@@ -4,7 +4,7 @@
  */
 import { writeSync } from 'node:fs'
 import type { Cli } from './cli.ts'
-import { UsageError } from './cli.ts'
+import { inNetns, UsageError } from './cli.ts'
 import { createFetch, describePlaces } from './connect.ts'
 import { choosePlaces, type Endpoint, parseEndpoint } from './endpoint.ts'
 import { readOptions, run } from './run.ts'
@@ -68,7 +68,8 @@ const main = async (argv: readonly string[]): Promise<number> => {
     err,
     json: options.json,
   }
-  return run(options.help ? ['help'] : options.rest, cli)
+  const isInside = options.rest[0] !== 'exec'
+  return run(options.help ? ['help'] : options.rest, isInside ? inNetns(cli, options.netns) : cli)
 }
 
 await followWrapper()

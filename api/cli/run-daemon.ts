@@ -10,6 +10,7 @@ import { createApp } from '../app.ts'
 import { saveConfig } from '../config-file.ts'
 import type { Daemon, StartDaemon } from '../daemon-options.ts'
 import { type Config, stackPart } from '../schemas/config.ts'
+import type { Scene } from '../schemas/scene.ts'
 import { ListenError } from '../listen-error.ts'
 import type { App } from '../server.ts'
 import { tokenLink } from '../token-file.ts'
@@ -100,8 +101,9 @@ const announce = (
 ): void => {
   const dashboard = listeners.find(({ endpoint }) => endpoint.kind === 'tcp')
   for (const { address } of listeners) {
-    const link = demo ? tokenLink(address, token) : `${address}/`
-    cli.out(`softnet: API at ${address === dashboard?.address ? link : address}\n`)
+    if (address !== dashboard?.address) cli.out(`softnet: API at ${address}\n`)
+    else if (demo) cli.out(`softnet: dashboard at ${tokenLink(address, token)}\n`)
+    else cli.out(`softnet: API at ${address}/\n`)
   }
   if (!demo && tokenFile !== null) cli.out(`softnet: the token for changes is in ${tokenFile}\n`)
   for (const hint of daemon.hints) cli.out(`${hint}\n`)
@@ -115,12 +117,13 @@ type RunOptions = {
   readonly config: Config
   readonly args: DaemonArgs
   readonly cli: Cli
-  readonly demo: boolean
+  /** The scene of a demo; null: there is none. */
+  readonly scene: Scene | null
 }
 
 const runOn = async (
   api: DaemonApi,
-  { startDaemon, config, args, cli, demo }: RunOptions
+  { startDaemon, config, args, cli, scene }: RunOptions
 ): Promise<number> => {
   const signalled = untilSignal()
   let daemon: Daemon | undefined
@@ -130,7 +133,7 @@ const runOn = async (
       workers: args.workers ?? config.workers ?? defaultWorkers(),
       steering: args.steering ?? config.steering ?? 'rps',
       taps: args.taps,
-      demo: demo ? { hostApi: HOST_API } : null,
+      demo: scene && { scene, hostApi: HOST_API },
       pin: args.pin || config.pin === true,
       debug: args.debug,
       state: args.state ?? null,
@@ -140,7 +143,7 @@ const runOn = async (
     api.serve(createDaemonApp(api, config.api ?? {}, daemon, args))
     if (args.pidFile !== undefined) writePidFile(args.pidFile)
     const end = untilEnd(args, daemon, cli)
-    announce(api, daemon, args, cli, demo)
+    announce(api, daemon, args, cli, scene !== null)
     const failure = await Promise.race([signalled, end])
     if (failure !== null) throw new Refused(`softnet: ${failure}`)
     return 0
@@ -155,12 +158,12 @@ export const runDaemon = async (
   startDaemon: StartDaemon,
   args: DaemonArgs,
   cli: Cli,
-  demo: boolean
+  scene: Scene | null
 ): Promise<number> => {
   const config = args.configFile === undefined ? {} : readConfig(args.configFile)
   try {
     const api = await openApi(args.api, config.api ?? {}, cli.env)
-    return await runOn(api, { startDaemon, config, args, cli, demo })
+    return await runOn(api, { startDaemon, config, args, cli, scene })
   } catch (error) {
     if (error instanceof ListenError) throw new Refused(`softnet: ${error.message}`)
     throw error

@@ -50,22 +50,25 @@ const COMMANDS: Readonly<Record<string, Entry>> = {
 
 const help = (): string => {
   const lines = Object.entries(COMMANDS).map(([name, [, does]]) => `  ${name.padEnd(13)} ${does}`)
-  return `Usage: softnet [ --api URL|unix:PATH ] [ --token TOKEN ] [ -j ] COMMAND [ ARGUMENTS ]\n${lines.join('\n')}\nWithout --api: $SOFTNET_API, or wherever a daemon of yours, or root's, is by default. A change over TCP needs its token:
+  return `Usage: softnet [ --api URL|unix:PATH ] [ --token TOKEN ] [ --netns NAME ] [ -j ] COMMAND [ ARGUMENTS ]\n${lines.join('\n')}\nWithout --api: $SOFTNET_API, or wherever a daemon of yours, or root's, is by default. A change over TCP needs its token:
 $SOFTNET_TOKEN, or --token (which others see in ps), or the file beside the daemon's socket. COMMAND --help says more.\n`
 }
 
 export type Options = {
   api?: string
   token?: string
+  netns?: string
   json: boolean
   version: boolean
   help: boolean
   rest: string[]
 }
 
-/** --api and --token, whose value may be the next word or follow a "=": how many words it took, 0 when it is neither. */
+const TARGETS = ['api', 'token', 'netns'] as const
+
+/** --api, --token and --netns, whose value may be the next word or follow a "=": how many words it took, 0 when it is neither. */
 const readTarget = (words: readonly string[], at: number, options: Options): number => {
-  for (const name of ['api', 'token'] as const) {
+  for (const name of TARGETS) {
     const word = words[at]!
     if (word.startsWith(`--${name}=`)) {
       options[name] = word.slice(name.length + 3)
@@ -81,7 +84,7 @@ const readTarget = (words: readonly string[], at: number, options: Options): num
 }
 
 /**
- * Options before the command's name; --api and --token are understood after it too, where they say the same, but not
+ * Options before the command's name; --api, --token and --netns are understood after it too, where they say the same, but not
  * for the daemon.
  */
 export const readOptions = (argv: readonly string[]): Options => {
@@ -115,6 +118,9 @@ export const readOptions = (argv: readonly string[]): Options => {
     if (taken === 0) options.rest.push(rest[i]!)
     else i += taken - 1
   }
+  // It asks the daemon itself, and then enters the namespace.
+  if (command === 'exec' && options.netns !== undefined)
+    options.rest.splice(1, 0, '--netns', options.netns)
   return options
 }
 

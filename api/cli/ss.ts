@@ -10,7 +10,7 @@ const HELP = `Usage: softnet ss [ OPTIONS ] [ state STATE ] [ FILTER ]
    -t tcp   -u udp   -w raw   -0 packet   -4 IPv4   -6 IPv6
    -a all   -l listening   -n numeric (always)   -H no header   -O one line   -s summary   -j JSON
    -i internal information   -m memory   -e extended   -o timers   -K close what matches
-   -N NETNS of a network namespace, as --netns NETNS
+   -N NETNS of a network namespace
    FILTER := { src | dst } ADDR[/LEN][:PORT] | { sport | dport } { = != < > <= >= } :PORT, joined by and, or, not, ( )
 `
 
@@ -53,10 +53,10 @@ const readOptions = (args: readonly string[]) => {
   let netns: string | undefined
   const words = args.values()
   for (const arg of words) {
-    const [, named] = /^--net(?:ns)?=(.*)$/.exec(arg) ?? []
-    if (named !== undefined || ['-N', '--net', '--netns'].includes(arg)) {
+    const [, named] = /^--net=(.*)$/.exec(arg) ?? []
+    if (named !== undefined || arg === '-N' || arg === '--net') {
       netns = named ?? words.next().value
-      if (netns === undefined) throw new UsageError(`ss: option requires an argument -- 'N'`)
+      if (netns === undefined) throw new UsageError("ss: option requires an argument -- 'N'")
       continue
     }
     const given = arg.startsWith('--') ? [LONG[arg.slice(2)] ?? arg] : letters(arg)

@@ -1,23 +1,45 @@
 /** `softnet up` and `softnet demo`: the commands that are no clients of the API, because they start it. */
 import { configJsonSchema } from '../schemas/config.ts'
+import { FIRST, listScenes, readScene, sceneText } from '../scenes/scenes.ts'
+import { type Scene, sceneJsonSchema } from '../schemas/scene.ts'
 import type { Cli, Command } from './cli.ts'
-import { DAEMON_HELP, parseDaemonArgs } from './daemon-args.ts'
+import { DAEMON_HELP, type DaemonArgs, parseDaemonArgs } from './daemon-args.ts'
 import { runDaemon } from './run-daemon.ts'
 
-const start = async (argv: readonly string[], cli: Cli, demo: boolean): Promise<number> => {
-  const args = parseDaemonArgs(argv)
+const start = async (
+  args: DaemonArgs,
+  cli: Cli,
+  schema: () => unknown,
+  scene: () => Scene | null
+): Promise<number> => {
   if (args.help) {
     cli.out(DAEMON_HELP)
     return 0
   }
   if (args.schema) {
-    cli.out(`${JSON.stringify(configJsonSchema(), null, 2)}\n`)
+    cli.out(`${JSON.stringify(schema(), null, 2)}\n`)
     return 0
   }
+  const chosen = scene()
   // Loaded here alone, so that a client starts fast.
   const { startDaemon } = await import('../../workers/daemon.ts')
-  return runDaemon(startDaemon, args, cli, demo)
+  return runDaemon(startDaemon, args, cli, chosen)
 }
 
-export const up: Command = (args, cli) => start(args, cli, false)
-export const demo: Command = (args, cli) => start(args, cli, true)
+export const up: Command = (argv, cli) =>
+  start(parseDaemonArgs(argv), cli, configJsonSchema, () => null)
+
+/** A scene of those that there are, or of a file; or about them. */
+export const demo: Command = async (argv, cli) => {
+  const args = parseDaemonArgs(argv, true)
+  const { scene = FIRST } = args
+  if (args.list) {
+    cli.out(listScenes())
+    return 0
+  }
+  if (args.print) {
+    cli.out(sceneText(scene))
+    return 0
+  }
+  return start(args, cli, sceneJsonSchema, () => readScene(scene))
+}

@@ -28,7 +28,7 @@ const nexthop = nexthopSpec.refine(({ id }) => id !== undefined, {
   path: ['id'],
 })
 
-const stackFields = {
+export const stackFields = {
   link: z.array(link).optional(),
   route: z.array(routeSpec).optional(),
   rule: z.array(ruleSpec).optional(),

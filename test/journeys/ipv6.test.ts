@@ -3,6 +3,8 @@
 import { describe, expect, test } from 'bun:test'
 import { AF_INET, AF_INET6 } from '../../core/base/family.ts'
 import { Errno } from '../../core/base/errno.ts'
+import { IPPROTO_TCP } from '../../core/wire/ipproto.ts'
+import { TCP_SYN } from '../../core/wire/tcp.ts'
 import { dumped } from '../support/control-plane.ts'
 import { dialTcp, openUdp, serveTcp } from '../support/sim-apps.ts'
 import { GREETINGS_MS, LONG_MS } from '../support/sim-topology.ts'
@@ -72,6 +74,22 @@ describe.each([false, true])('with offloads %p', (offload) => {
     sim.run(LONG_MS)
     expect(sim.leaks()).toEqual({})
   })
+})
+
+test('a SYN says an MSS that is 60 octets less than what the link takes (RFC 8200 8.3)', async () => {
+  const said: number[] = []
+  const filter = (frame: Uint8Array): boolean => {
+    const isSyn = frame[20] === IPPROTO_TCP && (frame[14 + 40 + 13]! & TCP_SYN) !== 0
+    // the first option of a SYN (RFC 9293 3.7.1)
+    if (isSyn) said.push((frame[14 + 60 + 2]! << 8) | frame[14 + 60 + 3]!)
+    return true
+  }
+  const { sim, a, b } = await routed6({ wire: { filter } })
+  const server = serveTcp(b, 80, AF_INET6)
+  const client = dialTcp(a, B6, 80)
+  sim.run(1000, () => server.ends.length === 1)
+  expect(new Set(said)).toEqual(new Set([1500 - 60]))
+  for (const each of [client, ...server.ends, server]) each.close()
 })
 
 describe('a socket of both families', () => {

@@ -1,6 +1,8 @@
 // A router that advertises: what it says on a link and when, and hosts of softnet's own that configure themselves by it.
 
 import { describe, expect, test } from 'bun:test'
+import { NLM_F_CREATE } from '../../core/control/nlm-flags.ts'
+import type { ArenaConfig } from '../../core/shm/layout.ts'
 import { dumped } from '../support/control-plane.ts'
 import { llOption, RA, readRa, RS, SLLA } from '../support/ndisc.ts'
 import { createSim, type SimHost } from '../support/net-sim.ts'
@@ -22,9 +24,10 @@ const set = (host: SimHost, name: string, value: number | string): Promise<void>
   host.must({ type: 'SYSCTL_SET', name: `net.ipv6.conf.${name}`, value })
 
 /** A router on a wire with a station; it does not advertise yet. */
-const router = async () => {
+const router = async (config: Partial<ArenaConfig> = {}) => {
   const sim = createSim(1)
   const r = await sim.host('r', {
+    config,
     setup: {
       link: [lo, eth0(MAC.r1, [`${OWN}/64`])],
       sysctl: { 'net.ipv6.conf.all.forwarding': 1 },
@@ -164,6 +167,32 @@ describe('a router', () => {
     expect(known).not.toHaveProperty('router')
     sim.run(5000)
     expect(sim.leaks()).toEqual({})
+  })
+  test('learns another link address of who asks, who is no router', async () => {
+    const { sim, r, start, solicit } = await router()
+    await start()
+    const other = '02:00:00:00:09:77'
+    for (const address of [HOST_MAC, other]) {
+      solicit({}, llOption(SLLA, address))
+      sim.run(10)
+      const known = dumped(r.control, { type: 'RTM_GETNEIGH', filter: { dst: 'fe80::2' } })[0]
+      expect(known).toMatchObject({ lladdr: address, state: ['STALE'] })
+      expect(known).not.toHaveProperty('router')
+    }
+  })
+  test('says no more prefixes than an advertisement has room for', async () => {
+    const { r, station, start } = await router({ ifaddrs: 128 })
+    for (let k = 0; k < 40; k++)
+      await r.must({
+        type: 'RTM_NEWADDR',
+        flags: NLM_F_CREATE,
+        address: { local: `2001:db8:${100 + k}::1`, prefixlen: 64, dev: 'eth0', flags: ['nodad'] },
+      })
+    station.received.length = 0
+    await start()
+    const longest = Math.max(...station.received.map((frame) => frame.length))
+    expect(longest).toBeGreaterThan(14 + 1000)
+    expect(longest).toBeLessThanOrEqual(14 + 1280)
   })
   test.each([
     ['with fewer hops than all', { hops: 254 }, undefined, 'IPV6_NDISC_HOP_LIMIT'],

@@ -156,6 +156,23 @@ describe('a host', () => {
     const found = [made() !== undefined, routes().some((line) => line.startsWith(PREFIX))]
     expect(found).toEqual([hasAddress!, hasNetwork!])
   })
+  test('ignores options that nobody knows, and those of other messages', async () => {
+    const { hear, made } = await host()
+    hear({
+      options: [200, 1, 1, 2, 3, 4, 5, 6, ...llOption(2, ROUTER_MAC), ...prefixOption(PREFIX)],
+    })
+    expect(made()).toBeDefined()
+  })
+  test('knows the router that has said its link address: STALE, again when that is another', async () => {
+    const { h, hear, sim } = await host()
+    const known = () => dumped(h.control, { type: 'RTM_GETNEIGH', filter: { dst: ROUTER } })[0]
+    hear()
+    expect(known()).toMatchObject({ lladdr: ROUTER_MAC, router: true, state: ['STALE'] })
+    const other = '02:00:00:00:09:77'
+    hear({ options: llOption(SLLA, other) })
+    sim.run(100)
+    expect(known()).toMatchObject({ lladdr: other, router: true, state: ['STALE'] })
+  })
   test('takes hops and MTU from routers, within bounds', async () => {
     const { hear, get, routes } = await host()
     hear({ hopLimit: 33, options: [...sll, ...mtuOption(1400)] })

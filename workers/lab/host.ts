@@ -1,5 +1,5 @@
 /**
- * A simulated host of the demo: one link on a segment, a default route, the small services. Lab thread.
+ * A simulated host of the demo: one link on a segment, the small services. Lab thread.
  */
 import { createHost, type Host } from '../library/host.ts'
 import { monotonicUs } from '../os/clock.ts'
@@ -8,8 +8,6 @@ import type { HostSpec } from './lab-data.ts'
 import type { Segment } from './segment.ts'
 
 export type LabHost = Host & { ifindex: number }
-
-const ETH0 = 'eth0'
 
 /** `schedule` asks the lab for another turn. */
 export const createLabHost = async (
@@ -25,10 +23,6 @@ export const createLabHost = async (
     transmit: (skb) => segment.fromHost(host, skb),
     services: { echo: true, discard: true, chargen: true },
   })
-  await host.configure({
-    link: [{ ifname: ETH0, kind: 'wire', address: spec.mac, addresses: [spec.address] }],
-    route: [{ dst: 'default', gateway: spec.gateway, dev: ETH0 }],
-    sysctl: { 'net.ipv4.ip_forward': 0 },
-  })
-  return Object.assign(host, { ifindex: await host.ifindexOf(ETH0) })
+  await host.configure(spec.config)
+  return Object.assign(host, { ifindex: await host.ifindexOf(spec.config.link![0].ifname) })
 }

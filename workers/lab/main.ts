@@ -17,7 +17,7 @@ import { createLabHost, type LabHost } from './host.ts'
 import type { LabData } from './lab-data.ts'
 import type { Segment } from './segment.ts'
 import { createSegment } from './segment.ts'
-import { startTraffic } from './traffic.ts'
+import { type Place, startTraffic } from './traffic.ts'
 
 const LONGEST_SLEEP_MS = 100
 /** Turns without work before the lab sleeps. */
@@ -30,6 +30,7 @@ const block = layout.threadBlocks + thread * THREAD_WORDS
 const { skbs, ipi } = createThread({ arena: router, thread, wake: createWake(router, id) })
 const segments: Segment[] = []
 const hosts: LabHost[] = []
+const places: Place[] = []
 
 let scheduled = false
 let idle = 0
@@ -78,6 +79,7 @@ for (const lan of lans) {
     const host = await createLabHost(spec, segment, schedule)
     segment.addHost(host)
     hosts.push(host)
+    places.push({ host, segment, mac: lan.mac })
   }
 }
 installWeb()
@@ -117,5 +119,5 @@ bell.listen(() => {
   schedule()
 })
 schedule()
-if (traffic) startTraffic(hosts, lans)
+startTraffic(places, traffic)
 announce('ready')

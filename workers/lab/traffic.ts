@@ -1,48 +1,105 @@
 /**
- * Live traffic of the demo: the hosts use each other's services through the router, a little all the time: enough to see
- * flows on every worker, not so much that the machine notices. Lab thread.
+ * Live traffic of the demo: the hosts use each other's services through the router, as the scene says (docs/scenes.md). Lab
+ * thread.
  */
+import { madePacket } from '../../core/control/text/made-packet.ts'
+import { RX_HEADROOM } from '../../core/skb/skb.ts'
+import { parseMac } from '../../core/wire/text.ts'
 import type { LabHost } from './host.ts'
-import type { LanSpec } from './lab-data.ts'
+import type { Traffic } from './lab-data.ts'
+import type { Segment } from './segment.ts'
 
 const ECHO_PORT = 7
+const DISCARD_PORT = 9
 const HTTP_PORT = 80
-/** How often each host does something, in milliseconds. */
-const DATAGRAM_EVERY = 200
-const DOWNLOAD_EVERY = 1000
-const DOWNLOAD_BYTES = 100_000
+const AGAIN_MS = 1000
 
-const addressOf = (address: string): string => address.split('/')[0]
+/** Where a host is. */
+export type Place = { host: LabHost; segment: Segment; mac: string }
 
-/** Every host talks to the hosts of the other LANs. */
-export const startTraffic = (hosts: readonly LabHost[], lans: readonly LanSpec[]): void => {
-  const specs = lans.flatMap((lan, at) => lan.hosts.map((spec) => ({ ...spec, lan: at })))
-  hosts.forEach((host, k) => {
-    const own = specs[k]
-    const peers = specs
-      .filter(({ lan }) => lan !== own.lan)
-      .map(({ address }) => addressOf(address))
-    let turn = k
-    const next = (): string => peers[turn++ % peers.length]
-    sendDatagrams(host, next)
-    setInterval(() => download(host, next()), DOWNLOAD_EVERY)
-  })
+export const startTraffic = (places: readonly Place[], flows: readonly Traffic[]): void => {
+  for (const flow of flows)
+    for (const place of places.filter(({ host }) => flow.from.includes(host.name))) {
+      if (flow.kind === 'packets') sendPackets(place, flow.packet, flow.every_ms)
+      else if (flow.kind === 'datagrams') sendDatagrams(place.host, flow.to, flow.every_ms)
+      else if (flow.kind === 'stream') startStreams(place.host, flow.to, flow.bytes, flow.every_ms)
+      else startDownloads(place.host, flow.to, flow.bytes, flow.every_ms)
+    }
+}
+
+const inTurn = (list: readonly string[]): (() => string) => {
+  let turn = 0
+  return () => list[turn++ % list.length]
 }
 
 /** A UDP socket that has its words echoed. */
-const sendDatagrams = (host: LabHost, next: () => string): void => {
-  const socket = host.app.dgram.createSocket('udp4')
+const sendDatagrams = (host: LabHost, to: readonly string[], everyMs: number): void => {
+  const next = inTurn(to)
+  const socket = host.app.dgram.createSocket(to[0].includes(':') ? 'udp6' : 'udp4')
   socket.on('error', () => {})
-  setInterval(() => socket.send(`hello from ${host.name}`, ECHO_PORT, next()), DATAGRAM_EVERY)
+  setInterval(() => socket.send(`hello from ${host.name}`, ECHO_PORT, next()), everyMs)
 }
 
-/** One HTTP download over a connection of its own. */
-const download = (host: LabHost, peer: string): void => {
-  const socket = host.app.net.connect({ host: peer, port: HTTP_PORT }, () => {
-    socket.write(
-      `GET /bytes/${DOWNLOAD_BYTES} HTTP/1.1\r\nHost: ${peer}\r\nConnection: close\r\n\r\n`
-    )
-  })
-  socket.on('data', () => {})
-  socket.on('error', () => socket.destroy())
+/** HTTP downloads, each over a connection of its own. */
+const startDownloads = (
+  host: LabHost,
+  to: readonly string[],
+  bytes: number,
+  everyMs: number
+): void => {
+  const next = inTurn(to)
+  setInterval(() => {
+    const peer = next()
+    const socket = host.app.net.connect({ host: peer, port: HTTP_PORT }, () => {
+      socket.write(`GET /bytes/${bytes} HTTP/1.1\r\nHost: softnet\r\nConnection: close\r\n\r\n`)
+    })
+    socket.on('data', () => {})
+    socket.on('error', () => socket.destroy())
+  }, everyMs)
+}
+
+/** A connection to each that stays, and says so much more every time, unless what was said is not gone yet. */
+const startStreams = (
+  host: LabHost,
+  to: readonly string[],
+  bytes: number,
+  everyMs: number
+): void => {
+  const words = new Uint8Array(bytes)
+  for (const peer of to) {
+    const connect = (): void => {
+      let timer: Timer | undefined
+      const socket = host.app.net.connect({ host: peer, port: DISCARD_PORT }, () => {
+        timer = setInterval(() => {
+          if (!socket.writableNeedDrain) socket.write(words)
+        }, everyMs)
+      })
+      socket.on('error', () => socket.destroy())
+      socket.on('close', () => {
+        clearInterval(timer)
+        setTimeout(connect, AGAIN_MS)
+      })
+    }
+    connect()
+  }
+}
+
+/** Each * is a number by chance. */
+const withChance = (words: string): string =>
+  words.replaceAll('*', () => String(1 + Math.floor(Math.random() * 254)))
+
+/** Packets in words, sent to the router as the host's own would be: from whoever they say. */
+const sendPackets = ({ host, segment, mac }: Place, words: string, everyMs: number): void => {
+  const router = parseMac(mac)!
+  const send = (): void => {
+    const frame = madePacket(withChance(words), router)
+    if ('mistake' in frame) throw new Error(`scene: packet: ${frame.mistake}`)
+    const skb = host.skbs.alloc(frame.length, RX_HEADROOM)
+    if (skb === 0) return
+    host.arena.u8.set(frame, host.skbs.put(skb, frame.length))
+    segment.fromHost(host, skb)
+    host.skbs.free(skb)
+  }
+  send()
+  setInterval(send, everyMs)
 }

@@ -25,6 +25,8 @@ test.each([
   ],
   [['up', '--api', 'unix:/a'], { rest: ['up', '--api', 'unix:/a'] }],
   [['exec', '--', 'curl', '--api', 'x'], { rest: ['exec', '--', 'curl', '--api', 'x'] }],
+  [['nstat', '--netns', 'shop', '-z'], { netns: 'shop', rest: ['nstat', '-z'] }],
+  [['exec', '--netns=user', '--', 'true'], { rest: ['exec', '--netns', 'user', '--', 'true'] }],
   [['--version'], { version: true }],
 ])('%j', (argv, options) => {
   expect(readOptions(argv)).toMatchObject(options)

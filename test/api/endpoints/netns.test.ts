@@ -72,7 +72,7 @@ test('ss -N, ip -n: what they show is that namespace’s', async () => {
     expect((await cli(`${words} route show type blackhole`)).out).toBe('blackhole 192.0.2.0/24 \n')
   expect((await cli('ip route show type blackhole')).out).toBe('')
   const { out } = await host.cli('ss -tan')
-  for (const words of ['-N shop', '--net=shop', '--netns shop'])
+  for (const words of ['-N shop', '--net=shop', '--net shop'])
     expect(await cli(`ss -tan ${words}`)).toEqual({ status: 0, out, err: '' })
   expect((await cli('ss -N nope')).err).toContain('Cannot open network namespace "nope"')
   expect((await cli('ss -N')).err).toContain("option requires an argument -- 'N'")

@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'bun:test'
 import { Errno } from '../../../core/base/errno.ts'
+import { NLM_F_CREATE } from '../../../core/control/nlm-flags.ts'
 import { readMembers } from '../../../core/inet/mc-read.ts'
 import { formatWords } from '../../../core/wire/text.ts'
 import { dumped, itemOf, makeControl, refusal } from '../../support/control-plane.ts'
@@ -186,5 +187,19 @@ test('an IPv6 address brings its solicited-node group, once for all that share i
   await ip.addrDel('fd00::12:3456/64', 'eth0')
   expect(groups()).toHaveLength(before.length + 1)
   await ip.addrDel('fd01::12:3456/64', 'eth0')
+  expect(groups()).toEqual(before)
+})
+
+test('so does an IPv6 address of another that we answer for (RFC 4861 section 7.2.8)', async () => {
+  const { arena, control, ip } = makeControl()
+  await ip.veth('eth0')
+  const groups = (): string[] =>
+    [...readMembers(arena)].map(({ words }) => formatWords(...words)).sort()
+  const before = groups()
+  const neigh = { dev: 'eth0', dst: 'fd00::12:3456' }
+  const flags = NLM_F_CREATE
+  await control.request({ type: 'RTM_NEWNEIGH', flags, neigh: { ...neigh, flags: ['proxy'] } })
+  expect(groups()).toEqual([...before, 'ff02::1:ff12:3456'].sort())
+  await control.request({ type: 'RTM_DELNEIGH', neigh: { ...neigh, proxy: true } })
   expect(groups()).toEqual(before)
 })

@@ -57,6 +57,28 @@ test('what is of neighbours has no `all`, and follows its default in both famili
   expect(refusal(await set('ipv4.neigh.lan.proxy_delay', -1))).toContain('Invalid argument')
 })
 
+test('what a router advertises stays within the bounds of RFC 4861 section 6.2.1', async () => {
+  const { control } = await network()
+  const set = async (name: string, value: number): Promise<boolean> =>
+    (await control.request({ type: 'SYSCTL_SET', name: `net.ipv6.conf.lan.${name}`, value }))
+      .error === 0
+  const bounds: [name: string, least: number, most: number][] = [
+    ['max_rtr_adv_interval', 4, 1800],
+    ['min_rtr_adv_interval', 0, 1350],
+    ['adv_reachable_time', 0, 3_600_000],
+    ['adv_default_lifetime', -1, 9000],
+    ['adv_cur_hop_limit', 0, 255],
+  ]
+  for (const [name, least, most] of bounds)
+    expect([
+      name,
+      await set(name, least - 1),
+      await set(name, least),
+      await set(name, most),
+      await set(name, most + 1),
+    ]).toEqual([name, false, true, true, false])
+})
+
 test('a device that comes in the place of another begins anew', async () => {
   const { set, get, control, ip } = await network()
   await set('conf.lan.rp_filter', 1)

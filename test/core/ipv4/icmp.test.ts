@@ -93,6 +93,19 @@ describe('echo', () => {
     for (let k = 0; k < 200; k++) path.receive(icmpFrame(toRouter, fields, icmp.ICMP_ECHO, 0, k), 2)
     expect(path.sent).toHaveLength(200)
   })
+  test('ip_default_ttl is what is sent with (RFC 1122 section 3.2.1.7)', () => {
+    const path = router()
+    path.setSysctl(Sysctl.ip_default_ttl, 77)
+    path.receive(icmpFrame(toRouter, fields, icmp.ICMP_ECHO, 0, 1), 2)
+    expect(ipv4.ttl(path.sent[0]!.frame, 14)).toBe(77)
+  })
+  test('drops a message of a type that nobody knows, in silence (RFC 1122 section 3.2.2)', () => {
+    const path = router()
+    path.receive(icmpFrame(toRouter, fields, 200, 0, 0), 2)
+    expect(path.sent).toHaveLength(0)
+    expect(path.counter(Mib.IcmpInErrors)).toBe(1)
+    expect(path.isAllReturned()).toBe(true)
+  })
   test('drops a wrong checksum', () => {
     const path = router()
     const frame = icmpFrame(toRouter, fields, icmp.ICMP_ECHO, 0, 1)

@@ -60,6 +60,18 @@ describe('ip_forward', () => {
     expect(path.isAllReturned()).toBe(true)
   })
 
+  test('leaves DF, precedence and the reserved bit as they are (RFC 1812 5.2.5, RFC 6864 4.3)', () => {
+    const path = router()
+    for (const bits of [0, 0x40, 0x80, 0xc0]) {
+      const before = udpFrame(toRouter, { ...fields, tos: 0xe0 }, ports)
+      before[14 + 6] = bits
+      ipv4.setChecksum(before, 14)
+      path.receive(before, 2)
+      const { frame } = path.sent.pop()!
+      expect([frame[14 + 6]!, ipv4.tos(frame, 14)]).toEqual([bits, 0xe0])
+    }
+    expect(path.isAllReturned()).toBe(true)
+  })
   test('uses the gateway of the default route', () => {
     const path = router()
     path.setNeigh(3, '10.0.3.254', '02:00:00:00:03:fe')
@@ -121,6 +133,7 @@ describe('ip_forward', () => {
     expect(ipv4.fragmentOffset(b!, 14)).toBe(1280)
     expect(ipv4.isChecksumOk(a!, 14) && ipv4.isChecksumOk(b!, 14)).toBe(true)
     expect([...a!.subarray(34), ...b!.subarray(34)]).toEqual([...whole.subarray(34)])
+    expect([ipv4.id(a!, 14), ipv4.id(b!, 14)]).toEqual([ipv4.id(whole, 14), ipv4.id(whole, 14)])
     expect(path.counter(Mib.IpFragOKs)).toBe(1)
     expect(path.counter(Mib.IpFragCreates)).toBe(2)
     expect(path.isAllReturned()).toBe(true)

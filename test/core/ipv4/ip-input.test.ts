@@ -98,6 +98,13 @@ describe('ip_rcv', () => {
     expect(path.isAllReturned()).toBe(true)
   })
 
+  test('takes what is for us whatever TTL is left to it (RFC 1122 section 3.2.1.7)', () => {
+    const path = router()
+    for (const ttl of [0, 1])
+      path.receive(icmpFrame(toRouter, { ...fields, ttl }, icmp.ICMP_ECHO, 0, 1), 2)
+    expect(path.counter(Mib.IcmpOutEchoReps)).toBe(2)
+    expect(path.isAllReturned()).toBe(true)
+  })
   test('takes the padding of a short frame off', () => {
     const path = router()
     const frame = icmpFrame(toRouter, fields, icmp.ICMP_ECHO, 0, 0x00010001)

@@ -72,6 +72,13 @@ describe('echo', () => {
     path.receive(echo({ saddr: '::' }), 2)
     expect(path.sent).toHaveLength(0)
   })
+  test('a question of a type that nobody knows is dropped in silence (RFC 4443 section 2.4 b)', () => {
+    const path = router()
+    path.receive(icmpv6Frame(toRouter, fields, 200, 0, 1), 2)
+    expect(path.sent).toHaveLength(0)
+    expect(path.counter(Mib.Icmp6InMsgs)).toBe(1)
+    expect(path.isAllReturned()).toBe(true)
+  })
   test('a wrong checksum, and a message that is too short', () => {
     const path = router()
     const frame = echo()
@@ -115,6 +122,14 @@ describe('an error is sent', () => {
     path.receive(unknown(0x9e, group, groupLink), 2)
     path.receive(unknown(0xde, group, groupLink), 2)
     expect(path.sent.map(({ frame }) => readIcmpv6(frame).code)).toEqual([icmpv6.ICMPV6_UNK_OPTION])
+  })
+  test('never about what the link brought to many and is for one', () => {
+    const path = router()
+    for (const dst of ['33:33:00:00:00:01', 'ff:ff:ff:ff:ff:ff'])
+      path.receive(udp6Frame({ ...toRouter, dst }, fields, ports), 2)
+    expect(path.counter(Mib.Udp6NoPorts)).toBe(2)
+    expect(path.sent).toHaveLength(0)
+    expect(path.isAllReturned()).toBe(true)
   })
   test('from an address of the link, where the link addressed the packet to many', () => {
     const path = router()

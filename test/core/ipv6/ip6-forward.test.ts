@@ -6,7 +6,7 @@ import { NUD_FAILED } from '../../../core/neigh/neigh-constants.ts'
 import * as icmpv6 from '../../../core/wire/icmpv6.ts'
 import { CLIENT_MAC, createRouter6, SERVER_MAC, toRouter } from '../../support/path-host.ts'
 import { macText } from '../../support/packets.ts'
-import { readIcmpv6, readIp6, udp6Frame } from '../../support/packets6.ts'
+import { ip6Frame, readIcmpv6, readIp6, udp6Frame } from '../../support/packets6.ts'
 
 const fields = { saddr: '2001:db8:2::9', daddr: '2001:db8:3::9' }
 const ports = { sport: 4000, dport: 9 }
@@ -37,6 +37,19 @@ test('sends a packet on to its next hop with one hop less', () => {
   expect(path.counter(Mib.Ip6OutTransmits)).toBe(2)
   expect(path.counter(Mib.Ip6OutOctets)).toBe(2 * (before.length - 14))
   expect(path.isAllReturned()).toBe(true)
+})
+
+test('what stands behind "no next header" goes on as it came (RFC 8200 section 4.7)', () => {
+  const path = router()
+  const before = ip6Frame(
+    toRouter,
+    { ...fields, hops: 9, protocol: 59 },
+    new Uint8Array(24).fill(7)
+  )
+  path.receive(before, 2)
+  const expected = before.slice(14)
+  expected[7] = 8
+  expect(path.sent[0]!.frame.subarray(14)).toEqual(expected)
 })
 
 test.each([0, 1])('a hop limit of %i ends here: time exceeded', (hops) => {

@@ -82,6 +82,14 @@ describe('ip6_rcv', () => {
     })
   }
 
+  test('takes what is for us whatever hops it has left (RFC 8200 section 3)', () => {
+    const path = router()
+    for (const hops of [0, 1])
+      path.receive(icmpv6Frame(toRouter, { ...fields, hops }, icmpv6.ICMPV6_ECHO_REQUEST, 0, 1), 2)
+    expect(path.counter(Mib.Icmp6OutEchoReplies)).toBe(2)
+    expect(path.isAllReturned()).toBe(true)
+  })
+
   test('drops what is for another host on the link, uncounted by IP', () => {
     const path = router()
     path.receive(udp6Frame({ ...toRouter, dst: '02:00:00:00:00:77' }, fields, ports), 2)
@@ -129,6 +137,16 @@ describe('ip6_rcv', () => {
 })
 
 describe('delivery', () => {
+  test('drops a datagram without a checksum, which IPv6 does not know (RFC 8200 section 8.1)', () => {
+    const path = router()
+    const frame = udp6Frame(toRouter, fields, ports)
+    frame.fill(0, 14 + ipv6.HEADER + 6, 14 + ipv6.HEADER + 8)
+    path.receive(frame, 2)
+    expect(path.sent).toHaveLength(0)
+    expect(path.counter(Mib.Udp6InCsumErrors)).toBe(1)
+    expect(path.drops(Drop.UDP_CSUM)).toBe(1)
+    expect(path.isAllReturned()).toBe(true)
+  })
   test('answers an echo request to its address, and to a link-local one', () => {
     const path = router()
     path.setNeigh(2, 'fe80::9', toRouter.src)

@@ -99,6 +99,12 @@ describe('a router', () => {
     for (let k = 0; k < 50; k++) path.receive(packet(), 2)
     expect(redirects(path)).toHaveLength(7)
   })
+  test('that is none any more does not tell anybody of another', () => {
+    const path = router()
+    for (const dev of [0, 2, 3]) path.setConf(dev, Conf6.forwarding, 0)
+    path.receive(packet(), 2)
+    expect(redirects(path)).toEqual([])
+  })
   test('quotes no more than fits the least MTU', () => {
     const path = router()
     path.receive(udp6Frame(toRouter, { saddr: HOST, daddr: FAR }, PORTS, new Uint8Array(1400)), 2)

@@ -17,6 +17,7 @@ import { IPPROTO_HOPOPTS } from '../../../core/wire/ipproto.ts'
 import { NA_OVERRIDE, NA_ROUTER, NA_SOLICITED } from '../../../core/wire/ndisc.ts'
 import {
   llOption,
+  mtuOption,
   NA,
   type NdFields,
   ndFrame,
@@ -188,6 +189,20 @@ describe('a solicitation', () => {
     path.receive(icmpv6Frame(toRouter, fields, NS, 0, 0, new Uint8Array(12)), 2)
     expect(path.drops(Drop.PKT_TOO_SMALL)).toBe(1)
   })
+  test('is answered whatever is reserved, unknown or meant for other messages in it, in any order', () => {
+    const path = createRouter6()
+    const [unknown, mtu] = [[200, 1, 1, 2, 3, 4, 5, 6], mtuOption(1280)]
+    path.receive(ask({ flags: 0xff, options: [...unknown, ...mtu, ...slla] }), 2)
+    expect(sentNd(path)).toMatchObject([{ type: NA, daddr: HOST, dst: CLIENT_MAC }])
+  })
+  test('from a router leaves it one', () => {
+    const path = createRouter6()
+    path.receive(ask(), 2)
+    path.receive(say({ flags: NA_SOLICITED | NA_ROUTER }), 2)
+    path.receive(ask({ options: llOption(SLLA, OTHER_MAC) }), 2)
+    expect(path.neighMac(2, HOST)).toBe(OTHER_MAC)
+    expect(path.arena.i32[path.neighRow(2, HOST) + NEIGH_FLAGS]).toBe(NTF_ROUTER)
+  })
   test('is answered by CPU 0, whichever has received it', () => {
     const path = createRouter6({ config: { workers: 2 } })
     path.receive(ask(), 2, path.workers[1])
@@ -326,6 +341,16 @@ describe('an advertisement', () => {
     path.receive(say({ target: OWN }), 2)
     expect(path.counter(Softnet.ndisc_conflicts)).toBe(1)
     expect(path.isAllReturned()).toBe(true)
+  })
+  test('without a link address is no answer while there is none', () => {
+    const path = createRouter6()
+    path.receive(
+      udp6Frame(fromServer, { saddr: '2001:db8:3::9', daddr: HOST }, { sport: 1, dport: 2 }),
+      3
+    )
+    expect(path.neighState(2, HOST)).toBe(NUD_INCOMPLETE)
+    path.receive(say({ options: [] }), 2)
+    expect(path.neighState(2, HOST)).toBe(NUD_INCOMPLETE)
   })
   test('that is solicited and yet to all is dropped', () => {
     const path = known()
