@@ -1,22 +1,31 @@
 // The programs of the Linux world that the e2e tests use as peers, with the Debian package of each.
 // test/run.ts installs what is missing when it may; an e2e test asks requireTool() and never skips.
 
+import { existsSync, rmSync, writeFileSync } from 'node:fs'
 import { delimiter } from 'node:path'
 
 const PACKAGE_OF = {
   arping: 'iputils-arping',
   chromium: 'chromium',
   curl: 'curl',
+  dnsmasq: 'dnsmasq-base',
   ethtool: 'ethtool',
   ip: 'iproute2',
   iperf3: 'iperf3',
+  mount: 'mount',
   ping: 'iputils-ping',
   radvd: 'radvd',
   rdisc6: 'ndisc6',
+  'redis-server': 'redis-server',
+
   socat: 'socat',
+  ssh: 'openssh-client',
+  'ssh-keygen': 'openssh-client',
+  sshd: 'openssh-server',
   tcpdump: 'tcpdump',
   tracepath: 'iputils-tracepath',
   traceroute: 'traceroute',
+  unshare: 'util-linux',
 } as const
 
 export type Tool = keyof typeof PACKAGE_OF
@@ -46,6 +55,18 @@ const aptGet = (args: string[]): string | null => {
   return exitCode === 0 ? null : `apt-get ${args.join(' ')} failed:\n${stdout}${stderr}`
 }
 
+const POLICY = '/usr/sbin/policy-rc.d'
+/** Does `work` while no service that is installed may start: the tests start their own (Debian's invoke-rc.d). */
+const withoutServices = <T>(work: () => T): T => {
+  if (existsSync(POLICY)) return work()
+  writeFileSync(POLICY, '#!/bin/sh\nexit 101\n', { mode: 0o755 })
+  try {
+    return work()
+  } finally {
+    rmSync(POLICY)
+  }
+}
+
 /** Installs the missing tools where that is possible; null when all are there, else what to do. */
 export const ensureTools = (): string | null => {
   const missing = missingTools()
@@ -57,7 +78,8 @@ export const ensureTools = (): string | null => {
   console.log(`installing ${packages.join(' ')}`)
   // An index that does not refresh may still know the packages: only the installation decides.
   const updateError = aptGet(['update'])
-  const installError = aptGet(['install', '-y', '--no-install-recommends', ...packages])
+  const install = ['install', '-y', '--no-install-recommends', ...packages]
+  const installError = withoutServices(() => aptGet(install))
   const still = missingTools()
   if (still.length === 0) return null
   return [`missing: ${still.join(', ')}`, updateError, installError].filter(Boolean).join('\n')

@@ -19,7 +19,7 @@ import {
 } from '../../core/socket/app-constants.ts'
 import { MSG_MORE, SHUT_WR } from '../../core/socket/socket-constants.ts'
 import { SOCK_STREAM } from '../../core/socket/sock.ts'
-import { addressAt, familyOf, type AddressInfo } from './address.ts'
+import { addressAt, type AddressInfo } from './address.ts'
 import type { Endpoint, Engine } from './engine.ts'
 
 /** Bytes a connection may have on the way to its worker, and the worker on the way to it. */
@@ -51,6 +51,8 @@ export type ConnectionUser = {
   /** All that was written before `shutdown` is taken, and the end is on its way. */
   shut: () => void
 }
+
+export type End = { words: readonly number[]; port: number }
 
 const nothing = (): void => {}
 /** Who uses a connection that has not been given to anyone. */
@@ -85,6 +87,11 @@ export class AppConnection implements Endpoint {
   #next: (() => void) | null = null
   #offset = 0
   #isWaiting = false
+  #isSoon = false
+  /** The worker has been told whom it is connected to. */
+  #maySend = false
+  /** What is to be done once it is bound. */
+  #bound: () => void = nothing
   /** Words of the record that told them: made text of when somebody asks. */
   #ends: Int32Array | undefined
   #local: AddressInfo | undefined
@@ -94,16 +101,25 @@ export class AppConnection implements Endpoint {
     this.#engine = engine
     this.worker = worker
   }
-  /** False when there is no sid left. */
-  connect(words: readonly number[], port: number): boolean {
+  /** Makes the socket; false when there is no sid left. */
+  open(family: number): boolean {
     const sid = this.#engine.claim(this.worker, this)
     if (sid === 0) return false
     this.#sid = sid
     this.#state = State.open
-    this.#engine.askSocket(sid, familyOf(words), SOCK_STREAM, RECV_WINDOW)
-    this.#engine.askWithAddress(AppOp.CONNECT, sid, words, port)
-    this.#pump()
+    this.#engine.askSocket(sid, family, SOCK_STREAM, RECV_WINDOW)
     return true
+  }
+  /** Connects, from an address of its own when one is given. */
+  connect(to: End, from?: End): void {
+    if (from === undefined) return this.#connect(to)
+    this.#bound = () => this.#connect(to)
+    this.#engine.askWithAddress(AppOp.BIND, this.#sid, from.words, from.port)
+  }
+  #connect({ words, port }: End): void {
+    this.#maySend = true
+    this.#engine.askWithAddress(AppOp.CONNECT, this.#sid, words, port)
+    this.#pump()
   }
   /** Takes over what a listener accepted; `at` is the completion that brought it, `gone` hears of its end. */
   accepted(sid: number, at: number, gone: (connection: AppConnection) => void): void {
@@ -111,6 +127,7 @@ export class AppConnection implements Endpoint {
     this.#sid = sid
     this.#state = State.open
     this.#gone = gone
+    this.#maySend = true
     this.#learnEnds(at)
   }
 
@@ -134,6 +151,10 @@ export class AppConnection implements Endpoint {
   get untaken(): number {
     return this.queued + this.#inFlight
   }
+  /** More may be written: the worker is about to take what is here. */
+  get hasRoom(): boolean {
+    return this.untaken < SEND_WINDOW
+  }
   get bytesTaken(): number {
     return this.bytesWritten - this.#inFlight
   }
@@ -152,7 +173,10 @@ export class AppConnection implements Endpoint {
   #answered(op: number, at: number, result: number): void {
     if (op === AppOp.SHUTDOWN) this.user.shut()
     else if (op === AppOp.SOCKET && result < 0) this.user.failed(result, 'socket')
-    else if (op === AppOp.CONNECT) {
+    else if (op === AppOp.BIND) {
+      if (result < 0) this.user.failed(result, 'bind')
+      else this.#bound()
+    } else if (op === AppOp.CONNECT) {
       if (result === 0) this.#learnEnds(at)
       this.user.connected(result)
     }
@@ -205,9 +229,22 @@ export class AppConnection implements Endpoint {
 
   /** Writes `bytes`, which stay the connection's until they are taken. */
   write(bytes: Uint8Array): void {
-    if (bytes.length === 0 || this.#state === State.closed) return
+    if (this.#enqueue(bytes)) this.#pump()
+  }
+  /** As write, in one piece with what else is written in this turn: small pieces are no small segments. */
+  writeSoon(bytes: Uint8Array): void {
+    if (!this.#enqueue(bytes) || this.#isSoon) return
+    this.#isSoon = true
+    queueMicrotask(this.#soon)
+  }
+  #enqueue(bytes: Uint8Array): boolean {
+    if (bytes.length === 0 || this.#state === State.closed) return false
     this.#queue.push(bytes)
     this.queued += bytes.length
+    return true
+  }
+  readonly #soon = (): void => {
+    this.#isSoon = false
     this.#pump()
   }
   /**
@@ -246,6 +283,7 @@ export class AppConnection implements Endpoint {
   }
   /** Fills skbs from what was written, as far as the window and the pool allow. */
   #pump(): void {
+    if (!this.#maySend) return
     while (this.queued > 0 && this.isOpen) {
       const wanted = Math.min(this.queued, SEGMENT)
       const skb = this.#inFlight < SEND_WINDOW ? this.#engine.allocSend(wanted, this.#inFlight) : 0
@@ -301,6 +339,7 @@ export class AppConnection implements Endpoint {
   }
   /** Closes now: what the protocol has taken is still sent. */
   close(): void {
+    if (this.#isSoon) this.#pump()
     this.#close(CLOSE_NOW)
   }
   /** Closes once all that was written is taken. */
@@ -309,7 +348,7 @@ export class AppConnection implements Endpoint {
   }
   #whenSent(next: () => void): void {
     if (!this.isOpen) return
-    if (this.queued === 0) next()
+    if (this.queued === 0 && this.#maySend) next()
     else this.#next = next
   }
   /** Sends a RST and closes, also what is closing. */

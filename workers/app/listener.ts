@@ -14,6 +14,7 @@ import {
   SO_REUSEPORT,
   SOL_SOCKET,
   SO_KEEPALIVE,
+  TCP_KEEPIDLE,
   TCP_NODELAY,
 } from '../../core/socket/socket-constants.ts'
 import { IPPROTO_TCP } from '../../core/wire/ipproto.ts'
@@ -27,14 +28,19 @@ import {
   wordsOf,
 } from './address.ts'
 import type { Endpoint, Engine } from './engine.ts'
-import { netError } from './errors.ts'
+import { listenError, nodeError } from './errors.ts'
+import { type ListenArgs, portOf, readListen } from './net-args.ts'
 import { AppConnection, RECV_WINDOW } from './connection.ts'
 
 /** What the connections of a listener begin with. */
-export type ListenerOptions = { noDelay?: boolean; keepAlive?: boolean }
-export type ListenOptions = { port?: number; host?: string; backlog?: number }
+export type ListenerOptions = {
+  noDelay?: boolean
+  keepAlive?: boolean
+  keepAliveInitialDelay?: number
+}
 
 const BACKLOG = 511
+const BUSY = 'Listen method has been called more than once without closing.'
 const ACCEPTS = 32
 
 type Listener = { sid: number; worker: number; words: readonly number[] }
@@ -55,8 +61,12 @@ export class AppListener extends EventEmitter implements Endpoint {
   #backlog = BACKLOG
   #address: AddressInfo | null = null
   #answers = 0
+  /** Between a call of listen() and the end that close() or an error makes. */
+  #isBusy = false
+  #addresses: (readonly number[])[] = []
   #closing = false
-  #closed = false
+  /** Why it could not listen. */
+  #error: Error | undefined
 
   constructor(engine: Engine, options: ListenerOptions) {
     super()
@@ -69,34 +79,36 @@ export class AppListener extends EventEmitter implements Endpoint {
   }
 
   /** Listens on all workers; 'listening' or 'error' follows. */
-  listen(options: ListenOptions | number = {}, ...rest: unknown[]): this {
-    const {
-      port = 0,
-      host,
-      backlog = BACKLOG,
-    } = typeof options === 'number' ? { port: options, ...readRest(rest) } : options
-    const callback = rest.findLast((arg) => typeof arg === 'function') as (() => void) | undefined
-    if (callback !== undefined) this.once('listening', callback)
-    this.#port = port
-    this.#host = host
+  listen(...args: ListenArgs): this {
+    const [options, listening] = readListen(args)
+    const { port = 0, host, backlog = BACKLOG, path, ipv6Only, signal } = options
+    if (this.#isBusy) throw nodeError('ERR_SERVER_ALREADY_LISTEN', BUSY)
+    this.#port = portOf(port, 'options.port')
+    if (listening !== undefined) this.once('listening', listening)
+    this.#host = host ?? path
     this.#backlog = backlog
+    this.#isBusy = true
     this.#closing = false
-    this.#closed = false
-    const addresses = host === undefined ? anyAddresses() : [wordsOf(host, this.#engine.arena)]
-    if (addresses[0] === null) {
-      queueMicrotask(() => this.#fail(-Errno.EADDRNOTAVAIL))
+    signal?.addEventListener('abort', () => this.close(), { once: true })
+    this.#addresses = this.#addressesOf(host, ipv6Only === true)
+    const [first] = this.#addresses
+    if (first === undefined || path !== undefined) {
+      const why = path === undefined ? Errno.EADDRNOTAVAIL : Errno.EOPNOTSUPP
+      queueMicrotask(() => this.#fail(-why))
       return this
     }
     // the first one chooses the port when none is given; the others follow when it is known
-    this.#open(0, addresses[0])
-    if (port !== 0) this.#openOthers()
+    this.#open(0, first)
+    if (this.#port !== 0) this.#openOthers()
     return this
   }
-  #addresses(): (readonly number[])[] {
-    return this.#host === undefined ? anyAddresses() : [wordsOf(this.#host, this.#engine.arena)!]
+  #addressesOf(host: string | undefined, ipv6Only: boolean): (readonly number[])[] {
+    if (host === undefined) return ipv6Only ? [ANY_V6] : anyAddresses()
+    const words = wordsOf(host, this.#engine.arena)
+    return words === null ? [] : [words]
   }
   #openOthers(): void {
-    this.#addresses().forEach((words, k) => {
+    this.#addresses.forEach((words, k) => {
       for (let worker = k === 0 ? 1 : 0; worker < this.#engine.workers; worker++)
         this.#open(worker, words)
     })
@@ -117,7 +129,11 @@ export class AppListener extends EventEmitter implements Endpoint {
     if (family === AF_INET6) engine.askOption(sid, IPPROTO_IPV6, IPV6_V6ONLY, 1)
     // what a listener is set to, its connections begin with
     if (this.#options.noDelay) engine.askOption(sid, IPPROTO_TCP, TCP_NODELAY, 1)
-    if (this.#options.keepAlive) engine.askOption(sid, SOL_SOCKET, SO_KEEPALIVE, 1)
+    if (this.#options.keepAlive) {
+      engine.askOption(sid, SOL_SOCKET, SO_KEEPALIVE, 1)
+      const seconds = Math.floor((this.#options.keepAliveInitialDelay ?? 0) / 1000)
+      if (seconds > 0) engine.askOption(sid, IPPROTO_TCP, TCP_KEEPIDLE, seconds)
+    }
     engine.askWithAddress(AppOp.BIND, sid, words, this.#port)
     engine.ask(AppOp.LISTEN, sid, this.#backlog)
   }
@@ -167,8 +183,15 @@ export class AppListener extends EventEmitter implements Endpoint {
     connection.accepted(child, at, this.#gone)
     this.live++
     if (this.#closing || this.live > this.maxConnections) {
-      const { address, port } = connection.remote!
-      this.emit('drop', { remoteAddress: address, remotePort: port })
+      const { local, remote } = connection
+      this.emit('drop', {
+        localAddress: local!.address,
+        localPort: local!.port,
+        localFamily: local!.family,
+        remoteAddress: remote!.address,
+        remotePort: remote!.port,
+        remoteFamily: remote!.family,
+      })
       connection.abort()
       return
     }
@@ -181,8 +204,8 @@ export class AppListener extends EventEmitter implements Endpoint {
   }
   #fail(result: number): void {
     if (this.#closing) return
-    this.close()
-    this.emit('error', netError(result, 'listen', this.#host ?? '::', this.#port))
+    this.#error = listenError(result, this.#host ?? '::', this.#port)
+    this.#shut()
   }
 
   /** The worker of a listener, or of a child-to-be, was restarted: listens there again. */
@@ -196,13 +219,18 @@ export class AppListener extends EventEmitter implements Endpoint {
 
   /** Accepts no more; 'close' follows when the last connection has ended. */
   close(callback?: (error?: Error) => void): this {
-    if (callback !== undefined) this.once('close', callback)
-    if (this.#closing) return this
+    const isRunning = this.#isBusy && !this.#closing
+    const error = nodeError('ERR_SERVER_NOT_RUNNING', 'Server is not running.')
+    if (callback !== undefined) this.once('close', () => callback(isRunning ? undefined : error))
+    if (isRunning) this.#shut()
+    else if (!this.#isBusy) queueMicrotask(() => this.emit('close'))
+    return this
+  }
+  #shut(): void {
     this.#closing = true
     this.listening = false
     for (const sid of this.#listeners.keys()) this.#engine.askClose(sid, CLOSE_NOW)
     queueMicrotask(() => this.#maybeClosed())
-    return this
   }
   #listenerClosed(sid: number): void {
     if (!this.#listeners.delete(sid)) return
@@ -213,20 +241,18 @@ export class AppListener extends EventEmitter implements Endpoint {
     }
     this.#maybeClosed()
   }
+  /** Connections outlive a listener that has failed, and are waited for by one that was closed. */
   #maybeClosed(): void {
-    if (!this.#closing || this.#closed || this.#listeners.size > 0 || this.live > 0) return
-    this.#closed = true
+    const error = this.#error
+    if (!this.#closing || !this.#isBusy || this.#listeners.size > 0) return
+    if (error === undefined && this.live > 0) return
+    this.#isBusy = false
+    this.#error = undefined
     this.#address = null
-    this.emit('close')
+    if (error === undefined) this.emit('close')
+    else this.emit('error', error)
   }
   address(): AddressInfo | null {
     return this.#address
   }
-}
-
-/** Node's listen(port, host?, backlog?, callback?). */
-const readRest = (rest: unknown[]): { host?: string; backlog?: number } => {
-  const host = rest.find((arg) => typeof arg === 'string')
-  const backlog = rest.find((arg) => typeof arg === 'number')
-  return { ...(host !== undefined && { host }), ...(backlog !== undefined && { backlog }) }
 }

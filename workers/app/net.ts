@@ -2,16 +2,31 @@
  * The network of an application's thread, in Node's shapes: `net` and `dgram` over softnet's sockets. What npm packages
  * ask of node:net and node:dgram they can be given from here. Application thread only.
  */
+import { isIP, isIPv4, isIPv6 } from 'node:net'
 import { AppDatagram, type DatagramOptions } from './datagram.ts'
 import { createEngine, type EngineDeps } from './engine.ts'
 import { AppListener, type ListenerOptions } from './listener.ts'
 import { AppServer, type ServerOptions } from './server.ts'
-import { AppSocket, type ConnectArgs, type ConnectOptions, type SocketOptions } from './socket.ts'
+import { type ConnectArgs, readConnect } from './net-args.ts'
+import { AppSocket, type SocketOptions } from './socket.ts'
 
 export type AppNet = ReturnType<typeof createAppNet>
 
 export const createAppNet = (deps: EngineDeps) => {
   const engine = createEngine(deps)
+  /** A socket that is yet to connect. */
+  const Socket: new (options?: SocketOptions) => AppSocket = class extends AppSocket {
+    constructor(options: SocketOptions = {}) {
+      super(engine, options)
+    }
+  }
+  /** connect({ port, host }, onConnect?) or connect(port, host?, onConnect?); the host is an address, or a `lookup` finds it. */
+  const connect = (...args: ConnectArgs): AppSocket => {
+    const [options] = readConnect(args)
+    const socket = new Socket(options as SocketOptions)
+    if (options.timeout) socket.setTimeout(options.timeout)
+    return socket.connect(...args)
+  }
   const net = {
     /** createServer(options?, onConnection?) */
     createServer: (
@@ -28,13 +43,12 @@ export const createAppNet = (deps: EngineDeps) => {
       new AppListener(engine, options),
     /** The memory that connections speak of. */
     bytes: engine.bytes,
-    /** connect({ port, host }, onConnect?) or connect(port, host?, onConnect?); the host is an address. */
-    connect: (...args: ConnectArgs): AppSocket => {
-      const options = typeof args[0] === 'number' ? {} : args[0]
-      return new AppSocket(engine, options).connect(...(args as [ConnectOptions]))
-    },
-    /** A socket that is yet to connect. */
-    createSocket: (options: SocketOptions = {}): AppSocket => new AppSocket(engine, options),
+    connect,
+    createConnection: connect,
+    Socket,
+    isIP,
+    isIPv4,
+    isIPv6,
   }
   const dgram = {
     createSocket: (

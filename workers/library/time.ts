@@ -23,8 +23,6 @@ export const realTime = (): NetworkTime => {
   const sleep = (delayMs: number, again: () => void): void => {
     wake()
     timer = setTimeout(again, delayMs)
-    // what waits for nothing but its own timers need not keep a program alive
-    timer.unref()
   }
   return { nowUs: monotonicUs, random, sleep, wake }
 }

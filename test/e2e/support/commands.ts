@@ -75,7 +75,7 @@ export const pingLoss = (output: string): number =>
 
 /** Waits until a TCP port of a namespace is listened on, or a UDP port is bound. */
 export const untilBound = async (
-  { pid }: Namespace,
+  { pid }: Pick<Namespace, 'pid'>,
   protocol: 'tcp' | 'udp',
   port: number
 ): Promise<void> => {

@@ -1,6 +1,7 @@
 // Networks of hosts in one thread: sockets of Node's shapes in both families, over time that is turned by hand.
 
 import { afterEach, describe, expect, test } from 'bun:test'
+import { root } from '../../../bin/bootstrap.mjs'
 import { createNetwork } from '../../../workers/library/network.ts'
 import { realTime, virtualTime } from '../../../workers/library/time.ts'
 import { once } from '../../support/fake-host.ts'
@@ -97,6 +98,22 @@ test('in the time of the machine', async () => {
   const { a, b } = await twoHosts(realTime() as ReturnType<typeof virtualTime>)
   b.net.createServer((socket) => socket.end('now')).listen(7)
   expect(String(Buffer.concat(await a.net.connect(7, '10.0.0.2').toArray()))).toBe('now')
+})
+
+test('in the time of the machine a program lives as long as its network', async () => {
+  const program = `
+    import { root } from '../../../bin/bootstrap.mjs'
+import { createNetwork } from 'softnet'
+    const network = createNetwork()
+    const link = (address, delay) => [{ ifname: 'eth0', addresses: [address], netem: { delay } }]
+    const a = await network.host('a', { link: link('10.0.0.1/24', 300_000) })
+    const b = await network.host('b', { link: link('10.0.0.2/24', 0) })
+    await network.wire([a, 'eth0'], [b, 'eth0'])
+    b.net.createServer((socket) => socket.end('late')).listen(7)
+    a.net.connect(7, '10.0.0.2').on('data', (said) => console.log(String(said))).on('close', network.close)
+  `
+  const { exited, stdout } = Bun.spawn([process.execPath, '-e', program], { cwd: root })
+  expect([await exited, await new Response(stdout).text()]).toEqual([0, 'late\n'])
 })
 
 test('a link without a wire has no carrier; a wire that is moved leaves the old end', async () => {
