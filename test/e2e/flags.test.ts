@@ -2,6 +2,9 @@
 // ends with status 0 and says nothing that only a program could mean. What the help names and no line here uses fails.
 
 import { afterAll, beforeAll, describe, expect, test } from 'bun:test'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { run } from '../../api/cli/run.ts'
 import { requireTool } from '../support/tools.ts'
 import type { Daemon } from './support/daemon.ts'
@@ -32,6 +35,11 @@ const SS = [
   '-p',
 ]
 
+const FOLDER = mkdtempSync(join(tmpdir(), 'softnet-flags-'))
+/** Commands of a file. */
+const BATCH = join(FOLDER, 'batch')
+writeFileSync(BATCH, 'link show lan0\naddress show dev lan0\n')
+
 const LINES: Record<string, string[]> = {
   ss: [
     'ss',
@@ -44,6 +52,7 @@ const LINES: Record<string, string[]> = {
     'ss -ta dport != :80 or sport >= :1 and not src 127.0.0.0/8',
     'ss -tan ( src 10.0.0.1 or dst 10.0.0.1:80 ) and sport < :9999 and dport > :0 and dport <= :65535',
     'ss -K dport = :1 or sport = :19',
+    'ss -V',
   ],
   ip: [
     ...[
@@ -103,6 +112,8 @@ const LINES: Record<string, string[]> = {
     'ip address delete 192.0.2.1/24 dev v0',
     'ip address flush dev v0 scope global',
     'ip link delete dev v0',
+    'ip -V',
+    `ip -force -batch ${BATCH}`,
   ],
   ethtool: [
     ...['-x', '-l', '-k', '-g', '-S', '-i'].flatMap((flag) => [
@@ -118,10 +129,11 @@ const LINES: Record<string, string[]> = {
     'ethtool -L lan0 combined 2',
     'ethtool -K lan0 tso off tx on',
     'ethtool -G lan0 rx 256 tx 256',
+    'ethtool --version',
   ],
   others: [
     'nstat',
-    ...['-a', '-z', '-s', '-n', '-p -j', '-j'].map((flag) => `nstat ${flag}`),
+    ...['-a', '-z', '-s', '-n', '-r', '-p -j', '-j', '-V'].map((flag) => `nstat ${flag}`),
     'nstat -az Ip*',
     'sysctl -a',
     'sysctl -n net.ipv4.ip_forward',
@@ -178,7 +190,7 @@ describe('every flag of the command line, against live traffic', () => {
     const status = await run(isJson ? words.slice(1) : words, {
       fetch: (path, init) => fetch(`http://softnet${path}`, { ...init, unix: daemon.unix }),
       endpoint: `unix:${daemon.unix}`,
-      env: {},
+      env: { NSTAT_HISTORY: join(FOLDER, 'nstat') },
       out: (text) => {
         out += text
       },
@@ -217,6 +229,7 @@ describe('every flag of the command line, against live traffic', () => {
   afterAll(async () => {
     await daemon?.stop()
     await download
+    rmSync(FOLDER, { recursive: true })
   }, TIMEOUT_MS)
 
   for (const [group, lines] of Object.entries(LINES)) {

@@ -75,8 +75,9 @@ export const createFdQueues = (driver: FdRx, polls: PollSet, deviceFailed: Devic
     const error = driver.error()
     queue.isHot = n === budget
     queue.isStarved = error === Errno.ENOMEM
-    if (n !== 0) queue.strikes = 0
-    else if (queue.hasError) queue.strikes++
+    if (queue.hasError && n === 0) queue.strikes++
+    // until poll(2) has looked again, nobody knows whether this read has cleared it
+    queue.hasError = false
     if (error !== 0 && !queue.isStarved) letGo(queue, error)
     else if (queue.strikes === STRIKES) letGo(queue, Errno.EIO)
     return n
@@ -105,6 +106,7 @@ export const createFdQueues = (driver: FdRx, polls: PollSet, deviceFailed: Devic
       if (queue.lost !== 0) continue
       const events = polls.revents(queue.slot)
       queue.hasError = (events & POLL_ERRORS) !== 0
+      if (!queue.hasError) queue.strikes = 0
       queue.isHot = events !== 0 || queue.isStarved
       if (queue.isStarved) polls.setEvents(queue.slot, POLLIN)
     }

@@ -13,6 +13,8 @@ import { socketPair } from '../../../workers/os/unix.ts'
 
 const IFINDEX = 2
 const F_SETFL = 4
+const AF_INET = 2
+const SOCK_DGRAM = 2
 
 const closers: (() => void)[] = []
 afterEach(() => {
@@ -49,6 +51,49 @@ const setup = () => {
   const missed = (): number => sumDeviceStat(arena, IFINDEX, DevStat.rx_missed_errors)
   return { arena, skbs, queues, control, ours, theirs, send, turn, ready, missed }
 }
+
+/** A socket on which each byte sent makes an error that one read tells and clears: nobody listens where it goes to. */
+const refusedSocket = () => {
+  const fd = check(libc.socket(AF_INET, SOCK_DGRAM | O_NONBLOCK, 0), 'socket')
+  closers.push(() => libc.close(fd))
+  const address = new Uint8Array(16)
+  const view = new DataView(address.buffer)
+  view.setUint16(0, AF_INET, true)
+  view.setUint16(2, 9)
+  view.setUint32(4, 0x7f00_0001)
+  check(libc.connect(fd, addressOf(address), 16), 'connect')
+  const fail = (): void => {
+    check(libc.write(fd, addressOf(address), 1), 'write')
+  }
+  return { fd, fail }
+}
+
+describe('an error that a read clears, as an interface that is down for now', () => {
+  test('does not count again until poll(2) has looked again, however often a busy worker reads', () => {
+    const { queues, control, turn } = setup()
+    const { fd, fail } = refusedSocket()
+    const queue = queues.open(fd, IFINDEX, false)
+    turn()
+    fail()
+    queues.wait(0)
+    for (let k = 0; k < 100; k++) queues.read(queue, 64, () => {})
+    expect(control.told).toEqual([])
+  })
+
+  test('may come as often as it likes', () => {
+    const { queues, control, turn } = setup()
+    const { fd, fail } = refusedSocket()
+    queues.open(fd, IFINDEX, false)
+    for (let k = 0; k < 100; k++) {
+      fail()
+      queues.wait(0)
+      turn()
+      queues.wait(0)
+      turn()
+    }
+    expect(control.told).toEqual([])
+  })
+})
 
 describe('a descriptor with an error for good', () => {
   test('is let go at once, control hears of it once, and it wakes nobody', () => {
