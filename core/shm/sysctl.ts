@@ -80,6 +80,7 @@ const TABLE = {
     max: [60999, 1024, 65535],
   }),
   /** 0: which of several next hops a flow goes by is by its addresses; 1: by its ports as well. */
+  nexthop_compat_mode: onOff('net.ipv4.nexthop_compat_mode', 1),
   fib_multipath_hash_policy: number('net.ipv4.fib_multipath_hash_policy', 0, 0, 1),
   icmp_echo_ignore_all: onOff('net.ipv4.icmp_echo_ignore_all', 0),
   icmp_echo_ignore_broadcasts: onOff('net.ipv4.icmp_echo_ignore_broadcasts', 1),
