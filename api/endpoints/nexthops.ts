@@ -118,6 +118,7 @@ export const createNexthopEndpoints = ({ control }: AppDeps): Api => {
     doc('Shows a bucket of a resilient group', {
       tag,
       like: 'ip nexthop bucket get',
+      words: { id: '8', index: '3' },
       item: bucketItem,
     }),
     (c) => {

@@ -10,7 +10,6 @@ import { RTPROT_RA } from '../inet/nexthop-constants.ts'
 import type { Arena } from '../shm/arena.ts'
 import type { Metrics } from '../shm/dst-metrics.ts'
 import type { Words } from '../wire/text.ts'
-import type { Resilience } from './nexthop-store.ts'
 
 /** `gateway` null: on link. */
 export type Hop = {
@@ -52,7 +51,7 @@ export type Way = RibRoute & {
   id?: number
   ownType?: number
   /** Of a resilient group. */
-  resilient?: Pick<Resilience, 'first' | 'buckets'> | null
+  resilient?: { first: number; buckets: number } | null
   /** Where it names no gateway. */
   routeFamily?: number
 }
