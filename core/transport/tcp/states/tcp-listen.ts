@@ -112,6 +112,7 @@ import {
   TP_RCV_ISN,
   TP_RCV_NXT,
   TP_RCV_WUP,
+  TP_SEGS_IN,
   TP_REQ_HEAD,
   TP_REQ_LEN,
   TP_REQ_NEXT,
@@ -340,6 +341,7 @@ export const createTcpListen = (deps: TcpListenDeps) => {
     const seq = i32[skb + CB_SEQ]
     const isn = secureSeq(req)
     secureTsOffset(req)
+    i32[req + TP_SEGS_IN] = 1
     i32[req + TP_RCV_ISN] = seq
     i32[req + TP_RCV_NXT] = (seq + 1) | 0
     i32[req + TP_RCV_WUP] = (seq + 1) | 0
