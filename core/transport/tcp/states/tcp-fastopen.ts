@@ -10,7 +10,7 @@ import { Sysctl } from '../../../shm/sysctl.ts'
 import type { ConsumeFn } from '../../../skb/drop.ts'
 import { Drop, type DropFn } from '../../../skb/drop.ts'
 import { SKB_TRANSPORT, type Skbs } from '../../../skb/skb.ts'
-import { TCP_ACK, TCP_FIN, TCP_RST, TCP_SYN } from '../../../wire/tcp.ts'
+import { TCP_ACK, TCP_RST, TCP_SYN } from '../../../wire/tcp.ts'
 import * as tcp from '../../../wire/tcp.ts'
 import {
   OPT_FASTOPEN_AT,
@@ -71,13 +71,11 @@ type TcpFastopenDeps = {
   synack: TcpSynack
   fastopenKeys: FastopenKeys
   fastopenQueue: FastopenQueue
-  /** tcp-states.ts. */
-  fin: (sk: number) => void
 } & Pick<TcpReply, 'sendReset'>
 
 export const createTcpFastopen = (deps: TcpFastopenDeps) => {
   const { bank, skbs, drop, consume, transmit, xmitTimer, rcvQueue, recovery, life } = deps
-  const { synack, fastopenKeys, fastopenQueue, sendReset, fin } = deps
+  const { synack, fastopenKeys, fastopenQueue, sendReset } = deps
   const { options: opts, pawsRejects, storeTsRecent } = deps.paws
   const { i32, u8, f64, layout } = deps.arena
   const { sysctl } = layout
@@ -139,14 +137,12 @@ export const createTcpFastopen = (deps: TcpFastopenDeps) => {
   }
   /** The text of a SYN, or of a SYN-ACK, is the first of the connection (tcp_fastopen_add_skb). The skb is taken over. */
   const takeText = (sk: number, skb: number): void => {
-    const flags = i32[skb + CB_FLAGS]
     skbs.pull(skb, tcp.headerLen(u8, i32[skb + SKB_TRANSPORT]))
     i32[skb + CB_SEQ] = i32[sk + TP_RCV_NXT]
-    i32[skb + CB_FLAGS] = flags & ~TCP_SYN
+    i32[skb + CB_FLAGS] &= ~TCP_SYN
     i32[sk + TP_DATA_SEGS_IN] = 1
     i32[sk + TP_FASTOPEN] |= FO_SYN_DATA_ACKED
-    rcvQueue.queueRcv(sk, skb)
-    if ((flags & TCP_FIN) !== 0) fin(sk)
+    rcvQueue.takeNext(sk, skb)
   }
 
   /**
