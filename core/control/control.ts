@@ -7,6 +7,8 @@ import { Errno } from '../base/errno.ts'
 import { createTime, setTime } from '../base/time.ts'
 import { SOFT_KINDS } from '../dev/kinds/kinds.ts'
 import type { LinkKind } from '../dev/kinds/link-kind.ts'
+import { createAddrType } from '../inet/addr-type.ts'
+import { createDoRedirect } from '../inet/do-redirect.ts'
 import { createFibReader } from '../inet/fib.ts'
 import { createRoute } from '../inet/route.ts'
 import { INIT_NET } from '../netdev/netdev.ts'
@@ -210,11 +212,13 @@ export const createControl = (deps: ControlDeps) => {
   const calls = createCalls({ arena, ipi, pause, nowUs })
   const ethtool = createEthtool({ arena, links, random })
   const addresses = createAddresses({ ifaddrs, isDevice: links.isDevice })
+  const fibReader = createFibReader(arena, INIT_NET)
   const routes = createRoutes({
     arena,
     rib,
     objects,
-    route: createRoute({ arena, fib: createFibReader(arena, INIT_NET) }),
+    route: createRoute({ arena, fib: fibReader }),
+    ...createDoRedirect({ arena, ...createAddrType(arena, fibReader) }),
     isDevice: links.isDevice,
     hasCarrier: links.hasCarrier,
     more: routeExpiry.more,
