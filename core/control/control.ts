@@ -7,8 +7,6 @@ import { Errno } from '../base/errno.ts'
 import { createTime, setTime } from '../base/time.ts'
 import { SOFT_KINDS } from '../dev/kinds/kinds.ts'
 import type { LinkKind } from '../dev/kinds/link-kind.ts'
-import { createAddrType } from '../inet/addr-type.ts'
-import { createDoRedirect } from '../inet/do-redirect.ts'
 import { createFibReader } from '../inet/fib.ts'
 import { createRoute } from '../inet/route.ts'
 import { INIT_NET } from '../netdev/netdev.ts'
@@ -218,7 +216,7 @@ export const createControl = (deps: ControlDeps) => {
     rib,
     objects,
     route: createRoute({ arena, fib: fibReader }),
-    ...createDoRedirect({ arena, ...createAddrType(arena, fibReader) }),
+    fib: fibReader,
     isDevice: links.isDevice,
     hasCarrier: links.hasCarrier,
     more: routeExpiry.more,

@@ -47,7 +47,8 @@ import {
 import type { Metrics } from '../shm/dst-metrics.ts'
 import { NH_METRICS, RTAX_MAX, RTAX_MTU, dstMetric } from '../shm/dst-metrics.ts'
 import { byFamily } from '../inet/af-ops.ts'
-import type { DoRedirect } from '../inet/do-redirect.ts'
+import { createDoRedirect } from '../inet/do-redirect.ts'
+import type { FibReader } from '../inet/fib.ts'
 import { FR_HEAD_FIRST } from '../inet/fib-rule-constants.ts'
 import { ruleHead } from '../inet/fib-rules.ts'
 import type { Route } from '../inet/route.ts'
@@ -82,14 +83,15 @@ type RoutesDeps = {
   rib: Rib
   objects: NexthopStore
   route: Route
+  fib: FibReader
 } & Pick<Links, 'isDevice' | 'hasCarrier'> &
-  Pick<RouteExpiry, 'more'> &
-  Pick<DoRedirect, 'wantsRedirect'>
+  Pick<RouteExpiry, 'more'>
 
 export type Routes = ReturnType<typeof createRoutes>
 
 export const createRoutes = (deps: RoutesDeps) => {
-  const { arena, rib, objects, route: router, isDevice, hasCarrier, more, wantsRedirect } = deps
+  const { arena, rib, objects, route: router, isDevice, hasCarrier, more, fib } = deps
+  const { wantsRedirect } = createDoRedirect(arena, fib)
   const { i32 } = arena
   const isUp = (dev: number): boolean => (i32[deviceRow(arena, dev) + DEV_FLAGS] & IFF_UP) !== 0
   const isOwn = (family: number, words: Words): boolean =>

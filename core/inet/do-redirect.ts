@@ -7,14 +7,14 @@ import type { Flowi } from '../base/flowi.ts'
 import { FL_DEV, FL_DST, FL_IIF, FL_SADDR } from '../base/flowi.ts'
 import type { Arena } from '../shm/arena.ts'
 import { CONF_ALL, Conf4, confRow } from '../shm/devconf.ts'
-import type { AddrType } from './addr-type.ts'
+import { createAddrType } from './addr-type.ts'
+import type { FibReader } from './fib.ts'
 import { NH_FAMILY, NH_GATEWAY } from './nexthop-constants.ts'
-
-type DoRedirectDeps = { arena: Arena } & Pick<AddrType, 'isOnLink' | 'isAddrOnLink'>
 
 export type DoRedirect = ReturnType<typeof createDoRedirect>
 
-export const createDoRedirect = ({ arena, isOnLink, isAddrOnLink }: DoRedirectDeps) => {
+export const createDoRedirect = (arena: Arena, fib: FibReader) => {
+  const { isOnLink, isAddrOnLink } = createAddrType(arena, fib)
   const { i32 } = arena
   const all = confRow(arena, CONF_ALL)
   /** The IPv4 gateway of the route that was found, or 0. */

@@ -7,8 +7,7 @@ import type { Flowi } from '../base/flowi.ts'
 import { FL_DADDR, FL_SADDR } from '../base/flowi.ts'
 import type { Time } from '../base/time.ts'
 import { TIME_MS } from '../base/time.ts'
-import type { AddrType } from '../inet/addr-type.ts'
-import { createDoRedirect } from '../inet/do-redirect.ts'
+import type { DoRedirect } from '../inet/do-redirect.ts'
 import { type InetPeers, PEER_LAST, PEER_REDIRECTS, PEER_TOKENS } from '../inet/inet-peer.ts'
 import type { Arena } from '../shm/arena.ts'
 import * as icmp from '../wire/icmp.ts'
@@ -18,7 +17,7 @@ type IpRedirectDeps = {
   arena: Arena
   time: Time
   peers: InetPeers
-} & Pick<AddrType, 'isOnLink' | 'isAddrOnLink'> &
+} & Pick<DoRedirect, 'wantsRedirect' | 'gatewayOf'> &
   Pick<Icmp, 'icmpSend'>
 
 /** ip_rt_redirect_load, _number and _silence, as HZ 1000 makes them. */
@@ -29,9 +28,8 @@ const SILENCE_MS = LOAD_MS << (NUMBER + 1)
 export type IpRedirect = ReturnType<typeof createIpRedirect>
 
 export const createIpRedirect = (deps: IpRedirectDeps) => {
-  const { time, peers, icmpSend } = deps
+  const { time, peers, wantsRedirect, gatewayOf, icmpSend } = deps
   const { table } = peers
-  const { wantsRedirect, gatewayOf } = createDoRedirect(deps)
 
   /** True when the peer may be told once more. */
   const allows = (p: number): boolean => {

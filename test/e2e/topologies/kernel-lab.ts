@@ -67,8 +67,9 @@ export const buildKernelLab = async (plan: Plan): Promise<Lab> => {
     }
     for (const node of nodes.keys()) {
       const devices = devicesOf(networks, node)
-      for (const { dev } of devices)
-        for (const line of [...quicklyIn(dev), `ip link set ${dev} up`]) await must(lab, node, line)
+      for (const member of devices)
+        for (const line of [...quicklyIn(member), `ip link set ${member.dev} up`])
+          await must(lab, node, line)
       for (const line of addressLines(devices)) await must(lab, node, line)
     }
     for (const [node, host] of nodes) await untilUp(host, devicesOf(networks, node))

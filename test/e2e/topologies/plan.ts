@@ -68,12 +68,12 @@ export const BEFORE = [
   'sysctl net.ipv6.icmp.ratelimit=0',
 ]
 export const AS_ROUTER = ['sysctl net.ipv4.ip_forward=1', 'sysctl net.ipv6.conf.all.forwarding=1']
-const RETRANS_MS = 30
-/** Nobody waits for long; softnet has one time for both families, and not everybody may set the kernel's by sysctl. */
-export const QUICKLY = [`sysctl net.ipv4.neigh.default.retrans_time_ms=${RETRANS_MS}`]
-export const quicklyIn = (dev: string): string[] =>
+/** Routers do not wait for long; softnet has one time for both families, and not everybody may set the kernel's by sysctl. */
+export const QUICKLY = [`sysctl net.ipv4.neigh.default.retrans_time_ms=30`]
+/** Hosts wait until a router of a busy program has had its turn. */
+export const quicklyIn = ({ node, dev }: Member): string[] =>
   ['arp_cache', 'ndisc_cache'].map(
-    (cache) => `ip ntable change name ${cache} dev ${dev} retrans ${RETRANS_MS}`
+    (cache) => `ip ntable change name ${cache} dev ${dev} retrans ${isRouter(node) ? 30 : 200}`
   )
 export const addressLines = (members: readonly Member[]): string[] =>
   members.flatMap(({ dev, addresses }) =>

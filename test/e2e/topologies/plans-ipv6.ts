@@ -147,7 +147,7 @@ export const IPV6: readonly Plan[] = [
     ],
     steps: [
       'a ping 2001:db8:1:1::1 => nothing',
-      'a wait 150',
+      'a wait 700',
       'r sysctl net.ipv6.neigh.lan0.proxy_delay=0',
       'r sysctl net.ipv6.neigh.lan1.proxy_delay=0',
       'r sysctl net.ipv6.conf.lan0.proxy_ndp=1',
@@ -166,8 +166,7 @@ export const IPV6: readonly Plan[] = [
     steps: [
       ...CHAIN_ROUTES,
       'a ping 2001:db8:2::1 size 1300 => reply',
-      'a ping 2001:db8:2::1 size 1301 => mtu 1300 by 2001:db8:11::',
-      'a udp 9 2001:db8:2::1 size 1500 => mtu 1300 by 2001:db8:11::',
+      'a udp 9 2001:db8:2::1 size 1301 => mtu 1300 by 2001:db8:11::',
       'b ping 2001:db8:1::1 size 1500 => mtu 1300 by 2001:db8:2::ff',
       'a get 2001:db8:2::1',
       'b get 2001:db8:1::1',

@@ -159,8 +159,8 @@ export const buildSoftnetLab = async (plan: Plan): Promise<Lab> => {
         else plugTap(member, network)
     }
     for (const node of hosts.keys())
-      for (const { dev } of devicesOf(networks, node))
-        for (const line of quicklyIn(dev)) await must(lab, node, line)
+      for (const member of devicesOf(networks, node))
+        for (const line of quicklyIn(member)) await must(lab, node, line)
     for (const node of names)
       for (const line of addressLines(devicesOf(networks, node))) await must(lab, node, line)
     return lab
