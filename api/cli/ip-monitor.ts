@@ -69,7 +69,7 @@ async function* readEvents(
 }
 
 const HELP =
-  'Usage: softnet ip monitor [ all | link | address | route | rule | nexthop | neigh ]...\n'
+  'Usage: softnet ip monitor [ all | link | address | route | rule | nexthop | neigh ]... [ dev DEV ]\n'
 
 export const ipMonitor: IpObject = async (words, options, cli) => {
   if (words.take('help')) {
@@ -77,15 +77,20 @@ export const ipMonitor: IpObject = async (words, options, cli) => {
     return 0
   }
   const kinds: string[] = []
+  let dev = {}
   while (!words.isEmpty()) {
     const word = words.next()
+    if (word === 'dev') {
+      dev = { dev: words.next() }
+      continue
+    }
     const kind = word === 'all' ? undefined : matchWord(word, KINDS)
     if (kind === undefined && word !== 'all')
       throw new UsageError(`Argument "${word}" is unknown, try "ip monitor help".`)
     kinds.push(...(kind === undefined ? KINDS : [kind]))
   }
   const wanted = kinds.length === 0 ? KINDS : kinds
-  const events = await getStream(cli, '/v1/watch', { kinds: wanted.join(',') })
+  const events = await getStream(cli, '/v1/watch', { kinds: wanted.join(','), ...dev })
   for await (const { event, data } of readEvents(events)) {
     if (event === undefined || data === undefined) continue
     const note = JSON.parse(data) as { event?: string; item?: unknown }
