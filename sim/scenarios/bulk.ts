@@ -10,9 +10,10 @@ import { createWorld } from '../world.ts'
 
 /** Below this part of the bottleneck a good path is slow. */
 const FAST = 0.9
-/** What is measured: behind slow start, and before the first flow has ended. */
+/** What is measured: behind slow start, until the first flow has ended or is about to; less than that says nothing. */
 const FROM = 0.3
 const UNTIL = 0.9
+const LEAST = 0.25
 /** Fewer windows than these are slow start. */
 const WINDOWS = 30
 /** In a queue of some packets one of many flows may come to a timeout, which must not be all there is. */
@@ -58,10 +59,13 @@ export const bulk: Scenario = {
     const all = knobs.flows * (knobs.bytes + knobs.back)
     const marks: { ms: number; bytes: number }[] = []
     const look = (): void => {
-      const due = marks.length === 0 ? FROM : UNTIL
       if (marks.length === 2) return
       const bytes = open.reduce((sum, flow) => sum + flow.arrived(), 0)
-      if (bytes >= due * all) marks.push({ ms: world.sim.nowMs(), bytes })
+      const isDue =
+        marks.length === 0
+          ? bytes >= FROM * all
+          : bytes >= UNTIL * all || open.some((flow) => flow.isDone())
+      if (isDue) marks.push({ ms: world.sim.nowMs(), bytes })
     }
     const bound = totalMs(knobs, knobs.bytes + knobs.back)
     await world.until(open, bound, mtuChanges(world, draw), look)
@@ -72,6 +76,7 @@ export const bulk: Scenario = {
     const [first, last] = marks
     const figures = { virtualMs, ms, mbit: (all * 8) / ms / 1000 }
     if (!isMeasured(knobs) || first === undefined || last === undefined) return figures
+    if (last.bytes - first.bytes < LEAST * all) return figures
     const share = ((last.bytes - first.bytes) / (last.ms - first.ms) / goodput(knobs)) * 1000
     if (share < FAST)
       throw new Fault('slow', `${(share * 100).toFixed(1)}% of what the bottleneck lets through`)
