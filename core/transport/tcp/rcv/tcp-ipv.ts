@@ -4,6 +4,7 @@
  * Linux: tcp_v4_rcv, tcp_v6_rcv, tcp_v4_err; RFC 9293 3.10.7, RFC 5927 (errors are believed only in sequence).
  */
 import { pseudoSumWords } from '../../../base/checksum.ts'
+import { AF_INET } from '../../../base/family.ts'
 import {
   createFlowi,
   FL_DADDR,
@@ -35,7 +36,6 @@ import {
 import {
   SK_DADDR,
   SK_ERR_SOFT,
-  SK_FAMILY,
   SK_MTU,
   SK_PARENT,
   SK_RXHASH,
@@ -66,6 +66,7 @@ import {
   CB_SEQ,
   FO_PASSIVE,
   TP_FASTOPEN,
+  TP_MIN_HOPCOUNT,
   TP_MIN_TTL,
   TP_PMTU,
   TP_SEGS_IN,
@@ -136,8 +137,15 @@ export const createTcpIpv = (deps: TcpIpvDeps) => {
     i32[skb + CB_FLAGS] = flags
     i32[skb + SKB_NEXT] = 0
   }
-  const hopLimit = (sk: number, skb: number): number =>
-    u8[i32[skb + SKB_NETWORK] + afOps(i32[sk + SK_FAMILY]).hopLimitAt]
+  /** RFC 5082: it has come from further away than the socket allows; counted and dropped. */
+  const isTooFar = (sk: number, skb: number): boolean => {
+    const family = fl[FL_FAMILY]
+    const least = i32[sk + (family === AF_INET ? TP_MIN_TTL : TP_MIN_HOPCOUNT)]
+    if (least === 0 || u8[i32[skb + SKB_NETWORK] + afOps(family).hopLimitAt] >= least) return false
+    f64[bank + Mib.TcpExtTCPMinTTLDrop]++
+    drop(skb, Drop.TCP_MINTTL)
+    return true
+  }
 
   const bad = (skb: number, mib: number, reason: Drop): void => {
     f64[bank + mib]++
@@ -185,10 +193,7 @@ export const createTcpIpv = (deps: TcpIpvDeps) => {
   const opensFlow = (skb: number): boolean =>
     (i32[skb + CB_FLAGS] & (TCP_SYN | TCP_ACK)) === TCP_SYN
   const toSocket = (sk: number, skb: number): void => {
-    if (i32[sk + TP_MIN_TTL] !== 0 && hopLimit(sk, skb) < i32[sk + TP_MIN_TTL]) {
-      drop(skb, Drop.TCP_MINTTL)
-      return
-    }
+    if (isTooFar(sk, skb)) return
     const segs = i32[skb + SKB_GSO_SEGS]
     i32[sk + TP_SEGS_IN] += segs > 1 ? segs : 1
     i32[sk + SK_RXHASH] = i32[skb + SKB_HASH]
@@ -213,10 +218,7 @@ export const createTcpIpv = (deps: TcpIpvDeps) => {
       noSocket(skb)
       return
     }
-    if (i32[sk + TP_MIN_TTL] !== 0 && hopLimit(sk, skb) < i32[sk + TP_MIN_TTL]) {
-      drop(skb, Drop.TCP_MINTTL)
-      return
-    }
+    if (isTooFar(sk, skb)) return
     const flags = i32[skb + CB_FLAGS]
     if ((flags & TCP_RST) !== 0) drop(skb, Drop.TCP_RESET)
     else if ((flags & TCP_ACK) !== 0) {

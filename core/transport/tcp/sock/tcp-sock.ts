@@ -124,7 +124,9 @@ export const TP_KEEPALIVE_PROBES = TP + 91
 export const TP_SYN_RETRIES = TP + 92
 /** TCP_USER_TIMEOUT, ms. */
 export const TP_USER_TIMEOUT = TP + 93
+/** IP_MINTTL, IPV6_MINHOPCOUNT. */
 export const TP_MIN_TTL = TP + 94
+export const TP_MIN_HOPCOUNT = TP + 141
 /** Events to be told when the segment is done. */
 export const TP_EVENTS = TP + 95
 /** Receive buffer tuning (DRS): payload share of truesize * 256; copied per RTT; RTT at the receiver. */
@@ -143,6 +145,8 @@ export const TP_OOW_ACKED = TP + 105
 export const TP_TW_SUBSTATE = TP + 106
 export const TP_TW_NEXT = TP + 107
 export const TP_TW_PREV = TP + 108
+/** When it was entered (ms). */
+export const TP_TW_ENTRY_STAMP = TP + 142
 /** Listener: request sockets, and those of them whose SYN-ACK was not yet repeated. */
 export const TP_REQ_LEN = TP + 109
 export const TP_REQ_YOUNG = TP + 110
