@@ -241,6 +241,18 @@ export const TP_FO_LISTENER_COOKIE = TP + 207
 /** TCP_FASTOPEN_KEY: four words of a key, four of an old one, and how many of them are set. */
 export const TP_FO_KEYS = TP + 208
 
+/** Urgent data received: where its mark is, and the octet there with TCP_URG_* below; 0 is none. */
+export const TP_URG_SEQ = TP + 310
+export const TP_URG_DATA = TP + 311
+/** Sent: the sequence number behind it, and 1 while that may not be acknowledged. */
+export const TP_SND_UP = TP + 312
+export const TP_URG_OUT = TP + 313
+
+// TP_URG_DATA, above the octet.
+export const TCP_URG_VALID = 0x100
+export const TCP_URG_NOTYET = 0x200
+export const TCP_URG_READ = 0x400
+
 // TP_OPTS (TCPI_OPT_* of include/uapi/linux/tcp.h).
 export const OPT_TIMESTAMPS = 1
 export const OPT_SACK = 2
@@ -285,6 +297,8 @@ export const SOCK_DONE = 256
 export const SOCK_CA_SETSOCKOPT = 512
 /** It is held up until what it has sent has gone (tcp-tsq.ts). */
 export const SOCK_TSQ_THROTTLED = 1024
+/** SO_OOBINLINE: urgent data stays in the stream. */
+export const SOCK_URGINLINE = 4096
 
 // TP_ACK_PENDING.
 export const ACK_SCHED = 1

@@ -11,6 +11,7 @@ import {
   IPPROTO_IPV6,
   SO_KEEPALIVE,
   SO_LINGER,
+  SO_OOBINLINE,
   SO_RCVBUF,
   SO_SNDBUF,
   SOL_SOCKET,
@@ -45,6 +46,7 @@ import {
   SOCK_LINGER,
   SOCK_RCVBUF_LOCK,
   SOCK_SNDBUF_LOCK,
+  SOCK_URGINLINE,
   TCP_NAGLE_CORK,
   TCP_NAGLE_OFF,
   TCP_NAGLE_PUSH,
@@ -157,6 +159,8 @@ export const createTcpSockopt = ({
         return keepalive(sk, value !== 0)
       case SO_LINGER:
         return linger(sk, value)
+      case SO_OOBINLINE:
+        return flag(sk, SK_FLAGS, SOCK_URGINLINE, value !== 0)
       default:
         return -Errno.ENOPROTOOPT
     }
@@ -242,6 +246,8 @@ export const createTcpSockopt = ({
     switch (name) {
       case SO_KEEPALIVE:
         return (flags & SOCK_KEEPOPEN) !== 0 ? 1 : 0
+      case SO_OOBINLINE:
+        return (flags & SOCK_URGINLINE) !== 0 ? 1 : 0
       case SO_LINGER:
         return (flags & SOCK_LINGER) !== 0 ? i32[sk + TP_LINGER] : -1
       default:
