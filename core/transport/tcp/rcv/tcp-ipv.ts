@@ -4,7 +4,6 @@
  * Linux: tcp_v4_rcv, tcp_v6_rcv, tcp_v4_err; RFC 9293 3.10.7, RFC 5927 (errors are believed only in sequence).
  */
 import { pseudoSumWords } from '../../../base/checksum.ts'
-import { AF_INET } from '../../../base/family.ts'
 import {
   createFlowi,
   FL_DADDR,
@@ -49,7 +48,7 @@ import {
 } from '../../../socket/sock.ts'
 import { TCP_ACK, TCP_FIN, TCP_RST, TCP_SYN } from '../../../wire/tcp.ts'
 import * as tcp from '../../../wire/tcp.ts'
-import type { AfOpsOf } from '../../../inet/af-ops.ts'
+import { type AfOpsOf, byFamily } from '../../../inet/af-ops.ts'
 import { NO_MTU } from '../../../inet/inet-constants.ts'
 import type { SkDst } from '../../../inet/sk-dst.ts'
 import type { TcpHash } from '../sock/tcp-hash.ts'
@@ -81,6 +80,8 @@ import type { OwnedFlows } from '../../owned-flows.ts'
 import type { Pmtu } from '../../../inet/pmtu.ts'
 
 const IPPROTO_TCP = 6
+/** Where a socket keeps the least hop limit that it hears. */
+const minHopsWord = byFamily(TP_MIN_TTL, TP_MIN_HOPCOUNT)
 
 type TcpIpvDeps = {
   arena: Arena
@@ -140,7 +141,7 @@ export const createTcpIpv = (deps: TcpIpvDeps) => {
   /** RFC 5082: it has come from further away than the socket allows; counted and dropped. */
   const isTooFar = (sk: number, skb: number): boolean => {
     const family = fl[FL_FAMILY]
-    const least = i32[sk + (family === AF_INET ? TP_MIN_TTL : TP_MIN_HOPCOUNT)]
+    const least = i32[sk + minHopsWord(family)]
     if (least === 0 || u8[i32[skb + SKB_NETWORK] + afOps(family).hopLimitAt] >= least) return false
     f64[bank + Mib.TcpExtTCPMinTTLDrop]++
     drop(skb, Drop.TCP_MINTTL)
