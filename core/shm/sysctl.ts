@@ -79,6 +79,7 @@ const TABLE = {
     min: [32768, 1024, 65535],
     max: [60999, 1024, 65535],
   }),
+  nexthop_compat_mode: onOff('net.ipv4.nexthop_compat_mode', 1),
   /** 0: which of several next hops a flow goes by is by its addresses; 1: by its ports as well. */
   fib_multipath_hash_policy: number('net.ipv4.fib_multipath_hash_policy', 0, 0, 1),
   icmp_echo_ignore_all: onOff('net.ipv4.icmp_echo_ignore_all', 0),

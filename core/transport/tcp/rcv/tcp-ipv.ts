@@ -48,7 +48,7 @@ import {
 } from '../../../socket/sock.ts'
 import { TCP_ACK, TCP_FIN, TCP_RST, TCP_SYN } from '../../../wire/tcp.ts'
 import * as tcp from '../../../wire/tcp.ts'
-import { type AfOpsOf, byFamily } from '../../../inet/af-ops.ts'
+import type { AfOpsOf } from '../../../inet/af-ops.ts'
 import { NO_MTU } from '../../../inet/inet-constants.ts'
 import type { SkDst } from '../../../inet/sk-dst.ts'
 import type { TcpHash } from '../sock/tcp-hash.ts'
@@ -65,7 +65,6 @@ import {
   CB_SEQ,
   FO_PASSIVE,
   TP_FASTOPEN,
-  TP_MIN_HOPCOUNT,
   TP_MIN_TTL,
   TP_PMTU,
   TP_SEGS_IN,
@@ -80,8 +79,6 @@ import type { OwnedFlows } from '../../owned-flows.ts'
 import type { Pmtu } from '../../../inet/pmtu.ts'
 
 const IPPROTO_TCP = 6
-/** Where a socket keeps the least hop limit that it hears. */
-const minHopsWord = byFamily(TP_MIN_TTL, TP_MIN_HOPCOUNT)
 
 type TcpIpvDeps = {
   arena: Arena
@@ -141,7 +138,7 @@ export const createTcpIpv = (deps: TcpIpvDeps) => {
   /** RFC 5082: it has come from further away than the socket allows; counted and dropped. */
   const isTooFar = (sk: number, skb: number): boolean => {
     const family = fl[FL_FAMILY]
-    const least = i32[sk + minHopsWord(family)]
+    const least = i32[sk + TP_MIN_TTL + afOps(family).index]
     if (least === 0 || u8[i32[skb + SKB_NETWORK] + afOps(family).hopLimitAt] >= least) return false
     f64[bank + Mib.TcpExtTCPMinTTLDrop]++
     drop(skb, Drop.TCP_MINTTL)

@@ -124,9 +124,6 @@ export const TP_KEEPALIVE_PROBES = TP + 91
 export const TP_SYN_RETRIES = TP + 92
 /** TCP_USER_TIMEOUT, ms. */
 export const TP_USER_TIMEOUT = TP + 93
-/** IP_MINTTL, IPV6_MINHOPCOUNT. */
-export const TP_MIN_TTL = TP + 94
-export const TP_MIN_HOPCOUNT = TP + 141
 /** Events to be told when the segment is done. */
 export const TP_EVENTS = TP + 95
 /** Receive buffer tuning (DRS): payload share of truesize * 256; copied per RTT; RTT at the receiver. */
@@ -247,6 +244,9 @@ export const TP_URG_DATA = TP + 311
 /** Sent: the sequence number behind it, and 1 while that may not be acknowledged. */
 export const TP_SND_UP = TP + 312
 export const TP_URG_OUT = TP + 313
+/** IP_MINTTL, IPV6_MINHOPCOUNT: each behind the other as the families' index is. */
+export const TP_MIN_TTL = TP + 314
+export const TP_MIN_HOPCOUNT = TP + 315
 
 // TP_URG_DATA, above the octet.
 export const TCP_URG_VALID = 0x100
