@@ -218,6 +218,7 @@ export const createControl = (deps: ControlDeps) => {
     isDevice: links.isDevice,
     hasCarrier: links.hasCarrier,
     more: routeExpiry.more,
+    keep: routeExpiry.keep,
   })
   const nexthopObjects = createNexthopObjects({
     arena,

@@ -45,6 +45,7 @@ import { ruleHead } from '../inet/fib-rules.ts'
 import type { Route } from '../inet/route.ts'
 import { DEV_FLAGS, deviceRow, IFF_UP, INIT_NET } from '../netdev/netdev.ts'
 import type { Arena } from '../shm/arena.ts'
+import { CONF_ALL, Conf4, confRow } from '../shm/devconf.ts'
 import type { Words } from '../wire/text.ts'
 import type { Outcome, Refused } from './answers.ts'
 import { changed, isRefused, refuse, told } from './answers.ts'
@@ -73,12 +74,12 @@ type RoutesDeps = {
   objects: NexthopStore
   route: Route
 } & Pick<Links, 'isDevice' | 'hasCarrier'> &
-  Pick<RouteExpiry, 'more'>
+  Pick<RouteExpiry, 'more' | 'keep'>
 
 export type Routes = ReturnType<typeof createRoutes>
 
 export const createRoutes = (deps: RoutesDeps) => {
-  const { arena, rib, objects, route: router, isDevice, hasCarrier, more } = deps
+  const { arena, rib, objects, route: router, isDevice, hasCarrier, more, keep } = deps
   const { i32 } = arena
   const isUp = (dev: number): boolean => (i32[deviceRow(arena, dev) + DEV_FLAGS] & IFF_UP) !== 0
   const isOwn = (family: number, words: Words): boolean =>
@@ -233,13 +234,16 @@ export const createRoutes = (deps: RoutesDeps) => {
       : { ...shown, flags: route.flags | RTNH_F_LINKDOWN }
   }
 
-  const newRoute = ({ route: wanted, flags }: MessageOf<'RTM_NEWROUTE'>): Outcome<SeenRoute> => {
+  const newRoute = ({ route: given, flags }: MessageOf<'RTM_NEWROUTE'>): Outcome<SeenRoute> => {
+    const { expires, pref, ...wanted } = given
     const metric = wanted.metric || (wanted.family === AF_INET ? 0 : PRIO_USER)
     const route = check({ ...wanted, metric, flags: wanted.flags & RTNH_F_ONLINK })
     if (isRefused(route)) return route
     const error = rib.add(route, flags)
     if (error === -Errno.ENOSPC) return refuse(Errno.ENOSPC, 'The forwarding table is full')
-    return error === 0 ? changed(seen(route)) : refuse(-error, null, 'dst')
+    if (error !== 0) return refuse(-error, null, 'dst')
+    keep(route, expires, pref)
+    return changed(seen(route))
   }
 
   const delRoute = ({ route }: MessageOf<'RTM_DELROUTE'>): Outcome<SeenRoute> => {
@@ -270,6 +274,11 @@ export const createRoutes = (deps: RoutesDeps) => {
     if (metrics[RTAX_MTU] !== 0) metrics[RTAX_MTU] = fl[FL_MTU]
     return metrics
   }
+  const conf4 = (dev: number, word: number): boolean =>
+    (i32[confRow(arena, CONF_ALL) + word] | i32[confRow(arena, dev) + word]) !== 0
+  /** On a link that all share (__mkroute_input). */
+  const isRedirected = (iif: number, dev: number): boolean =>
+    iif === dev && conf4(dev, Conf4.send_redirects) && conf4(dev, Conf4.shared_media)
   /** ip route get */
   const getRoute = ({ query }: MessageOf<'RTM_GETROUTE'>): Outcome<RouteAnswer> => {
     const { family, dst, src, iif, oif, tos, mark } = query
@@ -296,6 +305,7 @@ export const createRoutes = (deps: RoutesDeps) => {
       metric: i32[row + NH_METRIC],
       prefsrc: wordsAt(fl, FL_SADDR),
       metrics: type === RTN_UNICAST ? metricsOf(row) : null,
+      isRedirected: family === AF_INET && type === RTN_UNICAST && isRedirected(iif, fl[FL_DEV]),
     })
   }
 

@@ -14,7 +14,7 @@ import type { SockInfo } from '../socket/sock-info.ts'
 import type { Mac, Words } from '../wire/text.ts'
 import type { Refused } from './answers.ts'
 import type { NexthopObject } from './nexthop-store.ts'
-import type { RibRoute, RouteMatch } from './rib-route.ts'
+import type { RouteMatch } from './rib-route.ts'
 import type { SeenRoute } from './route-expiry.ts'
 
 // ---- routes
@@ -41,6 +41,8 @@ export type RouteAnswer = {
   metric: number
   prefsrc: Words
   metrics: Metrics | null
+  /** RTCF_DOREDIRECT: it goes back where it came from, and its sender would be told of a nearer way. */
+  isRedirected: boolean
 }
 export type RouteFilter = {
   /** 0 is every family, and every table. */
@@ -88,6 +90,8 @@ export type Netem = {
 }
 export type LinkChange = {
   ifname: string
+  /** Of a new device, which else has the first that is free. */
+  ifindex?: number
   /** IFLA_INFO_KIND: needed to create. */
   kind?: string
   mtu?: number
@@ -119,7 +123,12 @@ export type LinkInfo = {
   type: number
   flags: number
   mtu: number
+  /** What it may be. */
+  minMtu: number
+  maxMtu: number
   operstate: number
+  /** IFLA_CARRIER_CHANGES */
+  carrierChanges: number
   txqlen: number
   mac: Mac
   promiscuity: number
@@ -127,6 +136,8 @@ export type LinkInfo = {
   txQueues: number
   rxQueues: number
   gsoMax: number
+  /** addr_gen_mode: 0 by the MAC, 1 none. */
+  addrGenMode: number
   /** Ifindex of a veth's other end, or 0. */
   peer: number
   /** Null: not impaired. */
@@ -393,13 +404,13 @@ type Steering = {
   RPS_SET: { carries: OfDevice & Partial<Rps>; item: Rps }
 }
 export type RouteMessage =
-  | { type: 'RTM_NEWROUTE'; flags: number; route: RibRoute }
+  | { type: 'RTM_NEWROUTE'; flags: number; route: SeenRoute }
   | { type: 'RTM_DELROUTE'; route: RouteMatch }
 type Requests = Measured &
   Steering & {
     SOCK_GET: { carries: { cookie: number }; item: Sock }
     SOCK_DESTROY: { carries: { cookie: number }; item: null }
-    RTM_NEWROUTE: { carries: { flags: number; route: RibRoute }; item: SeenRoute }
+    RTM_NEWROUTE: { carries: { flags: number; route: SeenRoute }; item: SeenRoute }
     RTM_DELROUTE: { carries: { route: RouteMatch }; item: SeenRoute }
     RTM_GETROUTE: { carries: { query: RouteQuery }; item: RouteAnswer }
     /** What became of each: null is done. `atomic`: all or none, and then the first refusal is the answer. */
