@@ -209,7 +209,7 @@ const readBeside = ({ pref, expires }: RouteSpec, family: number) =>
   family === AF_INET
     ? {}
     : {
-        ...(pref !== undefined && { pref: PREFS.indexOf(pref as 'low') - 1 }),
+        ...(pref !== undefined && pref !== 'medium' && { pref: PREFS.indexOf(pref as 'low') - 1 }),
         ...(expires !== undefined && { expires }),
       }
 
