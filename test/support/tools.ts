@@ -26,6 +26,7 @@ const PACKAGE_OF = {
   tcpdump: 'tcpdump',
   tracepath: 'iputils-tracepath',
   traceroute: 'traceroute',
+  tshark: 'tshark',
   unshare: 'util-linux',
 } as const
 
