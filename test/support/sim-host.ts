@@ -113,7 +113,7 @@ export const createSimHost = async (
     const plug = wires[ifindex]
     if (plug?.wire.options.busy === true) return NETDEV_TX_BUSY
     if (plug !== undefined && passes(skb, plug.wire))
-      plug.wire.send(plug.side, (end) => end.take(arena, skbs, skb))
+      plug.wire.send(plug.side, i32[skb + SKB_LEN]!, (end) => end.take(arena, skbs, skb))
     skbs.free(skb)
     return NETDEV_TX_OK
   }

@@ -13,6 +13,9 @@ export type WireOptions = {
   reorder?: number
   /** Longest extra delay of a frame that is reordered. */
   reorderUs?: number
+  /** A bottleneck: bit/s each way, and octets that wait for it at most; what comes when so many do is lost. */
+  rate?: number
+  queueBytes?: number
   /** Sees each frame in its own memory, and the name of the host that sends it; false takes it off the wire. */
   filter?: (frame: Uint8Array, from: string) => boolean
   /** The drivers at both ends have no room. */
@@ -27,7 +30,7 @@ export type End = {
 type Flight = { at: number; order: number; end: End; handle: number }
 export type Wire = {
   options: WireOptions
-  send: (from: number, carry: (end: End) => number) => void
+  send: (from: number, len: number, carry: (end: End) => number) => void
 }
 
 /** The frames in flight of a simulation; `nowUs` is its clock, `random` its numbers. */
@@ -62,14 +65,26 @@ export const createWires = (nowUs: () => number, random: () => number) => {
   }
   /** Joins two ends; ends[n] sends with `send(n, ...)`. */
   const makeWire = (ends: readonly [End, End], options: WireOptions): Wire => {
-    const send = (from: number, carry: (end: End) => number): void => {
+    const freeAt = [0, 0]
+    /** When the last bit of `len` octets has passed, or -1 when there is no room to wait. */
+    const passedAt = (from: number, len: number): number => {
+      const { rate, queueBytes = Number.POSITIVE_INFINITY } = options
+      if (rate === undefined) return nowUs()
+      const waiting = (Math.max(0, freeAt[from]! - nowUs()) * rate) / 8e6
+      if (waiting + len > queueBytes) return -1
+      freeAt[from] = Math.max(freeAt[from]!, nowUs()) + (len * 8e6) / rate
+      return freeAt[from]!
+    }
+    const send = (from: number, len: number, carry: (end: End) => number): void => {
       const end = ends[1 - from]!
+      const passed = passedAt(from, len)
+      if (passed < 0) return
       const copies = chance(options.loss) ? 0 : chance(options.duplicate) ? 2 : 1
       for (let k = 0; k < copies; k++) {
         const handle = carry(end)
         if (handle === 0) continue
         const late = chance(options.reorder) ? (random() >>> 0) % (options.reorderUs ?? 5000) : 0
-        push({ at: nowUs() + (options.delayUs ?? 100) + late, order: order++, end, handle })
+        push({ at: passed + (options.delayUs ?? 100) + late, order: order++, end, handle })
       }
     }
     return { options, send }
@@ -121,6 +136,7 @@ export const createStation = () => {
     plugIn: (wire: Wire, side: number): void => {
       plug = { wire, side }
     },
-    send: (bytes: Uint8Array): void => plug!.wire.send(plug!.side, (to) => to.takeBytes(bytes)),
+    send: (bytes: Uint8Array): void =>
+      plug!.wire.send(plug!.side, bytes.length, (to) => to.takeBytes(bytes)),
   }
 }

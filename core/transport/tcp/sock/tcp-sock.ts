@@ -160,7 +160,7 @@ export const TP_REQ_OLDER = TP + 141
 export const TP_REQ_NEWER = TP + 142
 /** Listener: its oldest request. */
 export const TP_REQ_TAIL = TP + 176
-/** When data was last sent, us (tcp_wstamp_ns). */
+/** When data was last sent, or when the next may be, us (tcp_wstamp_ns). */
 export const TP_WSTAMP_US = TP + 177
 /** Sent skbs that are neither reported nor thought lost, by the time they were last sent (tcp-sent-order.ts). */
 export const TP_SENT_HEAD = TP + 178
@@ -243,6 +243,14 @@ export const TP_FO_LISTENER_COOKIE = TP + 207
 /** TCP_FASTOPEN_KEY: four words of a key, four of an old one, and how many of them are set. */
 export const TP_FO_KEYS = TP + 208
 
+/** PACING_* below; octets a second that the congestion control has chosen (uint32), 0 is a window a round trip. */
+export const TP_PACING = TP + 301
+export const TP_PACING_RATE = TP + 302
+/** SO_MAX_PACING_RATE, its bits turned over: 0 is no limit. */
+export const TP_MAX_PACING_RATE = TP + 303
+/** Timer, four words. */
+export const TP_TIMER_PACING = TP + 304
+
 // TP_OPTS (TCPI_OPT_* of include/uapi/linux/tcp.h).
 export const OPT_TIMESTAMPS = 1
 export const OPT_SACK = 2
@@ -256,6 +264,10 @@ export const ECN_QUEUE_CWR = 2
 export const ECN_DEMAND_CWR = 4
 /** The peer sends ECN-capable text. */
 export const ECN_SEEN = 8
+
+// TP_PACING.
+/** It sends no faster than its rate (SK_PACING_NEEDED). */
+export const PACING_NEEDED = 1
 
 // TP_FASTOPEN.
 /** Its SYN has made it; it may be used while the SYN-ACK is on its way (Linux: fastopen_rsk). */
@@ -381,11 +393,21 @@ export const packetsInFlight = (i32: Int32Array, sk: number): number =>
   (i32[sk + TP_SACKED_OUT] + i32[sk + TP_LOST_OUT]) +
   i32[sk + TP_RETRANS_OUT]
 
-/**
- * Bytes a second that it could send (sk_pacing_rate, tcp_update_pacing_rate): a window each round trip and somewhat more,
- * twice as much while that opens; no limit before the first round trip is known.
- */
+/** SO_MAX_PACING_RATE, octets a second. */
+export const maxPacingRate = (i32: Int32Array, sk: number): number =>
+  i32[sk + TP_MAX_PACING_RATE] === 0
+    ? Number.POSITIVE_INFINITY
+    : ~i32[sk + TP_MAX_PACING_RATE] >>> 0
+/** Bytes a second that it could send (sk_pacing_rate): what its congestion control says, or what its window makes. */
 export const pacingRate = (i32: Int32Array, sysctl: number, sk: number): number => {
+  const own = i32[sk + TP_PACING_RATE] >>> 0
+  return Math.min(own !== 0 ? own : windowRate(i32, sysctl, sk), maxPacingRate(i32, sk))
+}
+/**
+ * A window each round trip and somewhat more, twice as much while it opens (tcp_update_pacing_rate); no limit before the first
+ * round trip is known.
+ */
+const windowRate = (i32: Int32Array, sysctl: number, sk: number): number => {
   const srtt = i32[sk + TP_SRTT_US]
   if (srtt === 0) return Number.POSITIVE_INFINITY
   const cwnd = i32[sk + TP_SND_CWND]

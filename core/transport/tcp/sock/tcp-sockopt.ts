@@ -10,6 +10,7 @@ import {
   IPPROTO_IP,
   SO_KEEPALIVE,
   SO_LINGER,
+  SO_MAX_PACING_RATE,
   SO_RCVBUF,
   SO_SNDBUF,
   SOL_SOCKET,
@@ -40,6 +41,7 @@ import {
   ACK_NOW,
   ACK_SCHED,
   keepaliveTime,
+  PACING_NEEDED,
   SOCK_KEEPOPEN,
   SOCK_LINGER,
   SOCK_RCVBUF_LOCK,
@@ -59,7 +61,9 @@ import {
   TP_LINGER2,
   TP_MIN_TTL,
   TP_MSS_CACHE,
+  TP_MAX_PACING_RATE,
   TP_NONAGLE,
+  TP_PACING,
   TP_PINGPONG,
   TP_SYN_RETRIES,
   TP_USER_MSS,
@@ -135,6 +139,12 @@ export const createTcpSockopt = ({
     return flag(sk, SK_FLAGS, SOCK_LINGER, value >= 0)
   }
 
+  const maxPacing = (sk: number, value: number): number => {
+    if (value >>> 0 !== 0xffffffff) i32[sk + TP_PACING] = PACING_NEEDED
+    i32[sk + TP_MAX_PACING_RATE] = ~value
+    return 0
+  }
+
   const isIdle = (sk: number): boolean =>
     i32[sk + SK_STATE] === TCP_CLOSE || i32[sk + SK_STATE] === TCP_LISTEN
 
@@ -148,6 +158,8 @@ export const createTcpSockopt = ({
         return keepalive(sk, value !== 0)
       case SO_LINGER:
         return linger(sk, value)
+      case SO_MAX_PACING_RATE:
+        return maxPacing(sk, value)
       default:
         return -Errno.ENOPROTOOPT
     }
@@ -235,6 +247,8 @@ export const createTcpSockopt = ({
         return (flags & SOCK_KEEPOPEN) !== 0 ? 1 : 0
       case SO_LINGER:
         return (flags & SOCK_LINGER) !== 0 ? i32[sk + TP_LINGER] : -1
+      case SO_MAX_PACING_RATE:
+        return ~i32[sk + TP_MAX_PACING_RATE] >>> 0
       default:
         return -Errno.ENOPROTOOPT
     }
