@@ -66,6 +66,7 @@ import { createTcpSockopt } from './sock/tcp-sockopt.ts'
 import { TCP_TIMEOUT_INIT, TP_REORDERING, TP_RTO, TP_SCALING_RATIO } from './sock/tcp-sock.ts'
 import { createTcpStates } from './states/tcp-states.ts'
 import { createTcpSynack } from './states/tcp-synack.ts'
+import { createTcpSyncookies } from './states/tcp-syncookies.ts'
 import { createTcpTimer } from './sock/tcp-timer.ts'
 import { createTcpTimers } from './sock/tcp-timers.ts'
 import { createTcpTimewait } from './states/tcp-timewait.ts'
@@ -229,7 +230,8 @@ export const createTcp = (deps: TcpDeps) => {
   const purgeRcv = rcvQueue.purge
 
   const routing = createTcpRouting(arena, time, tables.secure, deps.skDst)
-  const listening = createTcpListen({ ...parts, ...routing, afOps: deps.afOps })
+  const syncookies = createTcpSyncookies({ ...parts, worker, afOps: deps.afOps })
+  const listening = createTcpListen({ ...parts, ...routing, syncookies, afOps: deps.afOps })
   const { timewaitRcv } = createTcpTimewait(parts)
   const { passOn } = deps.owned
   const { afOps, skDst, updatePmtu } = deps

@@ -155,11 +155,6 @@ export const TP_ORPHANED = TP + 138
 /** Chain of the sockets with segments out of order, by how long their first hole has been open. */
 export const TP_OFO_OLDER = TP + 139
 export const TP_OFO_NEWER = TP + 140
-/** Request socket: chain of all of the worker, by age. */
-export const TP_REQ_OLDER = TP + 141
-export const TP_REQ_NEWER = TP + 142
-/** Listener: its oldest request. */
-export const TP_REQ_TAIL = TP + 176
 /** When data was last sent, or when the next may be, us (tcp_wstamp_ns). */
 export const TP_WSTAMP_US = TP + 177
 /** Sent skbs that are neither reported nor thought lost, by the time they were last sent (tcp-sent-order.ts). */

@@ -61,10 +61,10 @@ test.each([
 ] as const)('%s is none', (_what, first, second, isAppLimited) => {
   const { round, isPoliced } = start()
   round(100, 50)
-  for (let k = 0; k < 3; k++) round(...first, isAppLimited)
+  for (let k = 0; k < 3; k++) round(first[0], first[1], isAppLimited)
   for (let n = 0; n < 4; n++) {
-    for (let k = 0; k < 4; k++) round(...second, isAppLimited)
-    for (let k = 0; k < 4; k++) round(...first, isAppLimited)
+    for (let k = 0; k < 4; k++) round(second[0], second[1], isAppLimited)
+    for (let k = 0; k < 4; k++) round(first[0], first[1], isAppLimited)
   }
   expect(isPoliced()).toBe(false)
 })
