@@ -235,8 +235,8 @@ describe('sysctl', () => {
     const name = (what: string): string => `net.ipv4.tcp_${what}congestion_control`
     for (const [what, value] of [
       ['', 'cubic'],
-      ['available_', 'cubic reno dctcp'],
-      ['allowed_', 'cubic reno dctcp'],
+      ['available_', 'cubic reno dctcp bbr'],
+      ['allowed_', 'cubic reno dctcp bbr'],
     ] as const)
       expect(itemOf(await control.request({ type: 'SYSCTL_GET', name: name(what) }))).toEqual({
         name: name(what),
