@@ -30,6 +30,7 @@ export const concerns = ({ kind, item }: Watched, dev: string | undefined): bool
     case 'neigh':
     case 'socket':
       return item.dev === dev
+    case 'nexthop_bucket':
     case 'worker':
       return false
   }
@@ -39,6 +40,7 @@ const DUMPS: Readonly<Record<WatchKind, DumpOf<DumpType>>> = {
   route: { type: 'RTM_GETROUTE', filter: { table: 'all' } },
   rule: { type: 'RTM_GETRULE' },
   nexthop: { type: 'RTM_GETNEXTHOP' },
+  nexthop_bucket: { type: 'RTM_GETNEXTHOPBUCKET' },
   neigh: { type: 'RTM_GETNEIGH' },
   link: { type: 'RTM_GETLINK' },
   address: { type: 'RTM_GETADDR' },

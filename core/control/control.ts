@@ -27,6 +27,7 @@ import { createMaddrs } from './maddrs.ts'
 import { createMemory } from './memory.ts'
 import { createMroutes } from './mroutes.ts'
 import { createNeigh } from './neigh.ts'
+import { createNexthopBuckets } from './nexthop-buckets.ts'
 import { createNexthopObjects } from './nexthops.ts'
 import { createPneighs } from './pneighs.ts'
 import { createPublisher } from './publish.ts'
@@ -160,10 +161,10 @@ export const createControl = (deps: ControlDeps) => {
     ifindexOf: (name) => links.ifindexOf(name),
     nowMs,
     random,
-    onRoute: (event, route) => {
+    onRoute: (event, route, isTold) => {
       hasWritten = true
       journal?.push({ event, route })
-      note('route', event, () => routes.seen(route))
+      if (isTold) note('route', event, () => routes.seen(route))
     },
     onAddress: (event, at) => {
       hasWritten = true
@@ -216,15 +217,28 @@ export const createControl = (deps: ControlDeps) => {
     arena,
     rib,
     objects,
-    route: createRoute({ arena, fib: fibReader }),
+    route: createRoute({
+      arena,
+      time,
+      thread: layout.controlThread,
+      fib: fibReader,
+    }),
     fib: fibReader,
     isDevice: links.isDevice,
     hasCarrier: links.hasCarrier,
     more: routeExpiry.more,
   })
+  const buckets = createNexthopBuckets({
+    arena,
+    nowMs,
+    onMove: (bucket) => note('nexthop_bucket', 'new', () => bucket),
+    retire,
+    reclaim,
+  })
   const nexthopObjects = createNexthopObjects({
     arena,
     objects,
+    buckets,
     rib,
     check: routes.check,
     isDevice: links.isDevice,
@@ -259,12 +273,13 @@ export const createControl = (deps: ControlDeps) => {
   const sockets = createSocketDump({ arena, calls, sockInfo })
   const captures = createCaptures({ arena, nowUs, retire, raise, publish })
   const stats = createStats({ arena, time, socketsOf: sockets.count })
-  const { memory } = createMemory({ arena, fib, nexthops, pools: stats.pools })
+  const { memory } = createMemory({ arena, fib, nexthops, buckets, pools: stats.pools })
 
   const dumps: Dumps = {
     RTM_GETROUTE: routes.dump,
     RTM_GETRULE: rules.dump,
     RTM_GETNEXTHOP: nexthopObjects.dump,
+    RTM_GETNEXTHOPBUCKET: nexthopObjects.dumpBuckets,
     RTM_GETLINK: links.dump,
     RTM_GETADDR: addresses.dump,
     RTM_GETNEIGH: neigh.dump,
@@ -320,6 +335,7 @@ export const createControl = (deps: ControlDeps) => {
   const reads: Reads = {
     RTM_GETROUTE: routes.getRoute,
     RTM_GETNEXTHOP: nexthopObjects.getNexthop,
+    RTM_GETNEXTHOPBUCKET: nexthopObjects.getBucket,
     RTM_GETLINK: links.getLink,
     RTM_GETNEIGH: neigh.getNeigh,
     SOCK_GET: sockets.get,
@@ -510,6 +526,7 @@ export const createControl = (deps: ControlDeps) => {
     for (const write of found.splice(0)) write()
     ifaddrs.expire()
     routeExpiry.expire()
+    buckets.expire()
     isDirty = hasLooked || hasWritten
   }
   let isWaiting = false

@@ -9,7 +9,7 @@ import { plainDump } from './dumps.ts'
 import { writeLink } from './link.ts'
 import type { LinkItem, Notification, WatchKind } from './messages.ts'
 import { writeNeigh } from './neigh.ts'
-import { writeNexthop } from './nexthop.ts'
+import { writeBucket, writeNexthop } from './nexthop.ts'
 import { writeRoute } from './route.ts'
 import { writeRule } from './rule.ts'
 import { writeSock } from './sock.ts'
@@ -40,6 +40,8 @@ export const createNotes = (
         return { ...note, item: writeRule(note.item, namesThen.ifindexOf) }
       case 'nexthop':
         return { ...note, item: writeNexthop(note.item, namesThen) }
+      case 'nexthop_bucket':
+        return { ...note, item: writeBucket(note.item) }
       case 'link':
         return { ...note, item: writeLink(note.item, nameThen) }
       case 'address':
