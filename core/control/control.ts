@@ -217,16 +217,12 @@ export const createControl = (deps: ControlDeps) => {
     arena,
     rib,
     objects,
-    route: createRoute({
-      arena,
-      time,
-      thread: layout.controlThread,
-      fib: fibReader,
-    }),
+    route: createRoute({ arena, time, thread: layout.controlThread, fib: fibReader }),
     fib: fibReader,
     isDevice: links.isDevice,
     hasCarrier: links.hasCarrier,
     more: routeExpiry.more,
+    keep: routeExpiry.keep,
   })
   const buckets = createNexthopBuckets({
     arena,
