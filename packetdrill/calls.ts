@@ -5,12 +5,7 @@
 import { Errno, errnoName } from '../core/base/errno.ts'
 import * as names from '../core/socket/socket-constants.ts'
 import * as sock from '../core/socket/sock.ts'
-import {
-  FO_DEFER,
-  TP_COPIED_SEQ,
-  TP_FASTOPEN,
-  TP_RCV_NXT,
-} from '../core/transport/tcp/sock/tcp-sock.ts'
+import { createEpoll, EPOLL, type Epoll } from './epoll.ts'
 import type { Host } from './host.ts'
 import { type Call, Mismatch, Unsupported, type Value } from './script.ts'
 
@@ -46,25 +41,10 @@ const NUMBERS: Record<string, number> = {
   F_SETFL: 4,
   O_RDWR: 2,
   O_NONBLOCK: 0x800,
-  POLLIN: 1,
-  POLLPRI: 2,
-  POLLOUT: 4,
-  POLLERR: 8,
-  POLLHUP: 0x10,
-  POLLRDHUP: 0x2000,
+  ...EPOLL,
 }
-const { MSG_DONTWAIT } = names
-const { MSG_ZEROCOPY, O_NONBLOCK, POLLIN, POLLOUT, POLLERR, POLLHUP, POLLRDHUP } =
-  NUMBERS as Record<string, number> as {
-    [Name in
-      | 'MSG_ZEROCOPY'
-      | 'O_NONBLOCK'
-      | 'POLLIN'
-      | 'POLLOUT'
-      | 'POLLERR'
-      | 'POLLHUP'
-      | 'POLLRDHUP']: number
-  }
+const { MSG_DONTWAIT, POLLERR, POLLHUP, POLLIN, POLLOUT, POLLPRI } = names
+const { MSG_ZEROCOPY, O_NONBLOCK } = NUMBERS as { MSG_ZEROCOPY: number; O_NONBLOCK: number }
 
 const nameToNumber = (name: string): number =>
   name.split('|').reduce((bits, word) => {
@@ -81,7 +61,8 @@ const toNumber = (value: Value | undefined): number => {
 const field = (value: Value | undefined, name: string): number =>
   value?.is === 'struct' ? toNumber(value.fields.get(name)) : 0
 
-type File = { sk: number; flags: number }
+/** A socket, or with `sk` 0 an epoll, or a file of zeros. */
+type File = { sk: number; flags: number; epoll?: Epoll; size?: number }
 /** What became of a call: its result, or null while it blocks. */
 export type Attempt = () => number | null
 
@@ -102,8 +83,10 @@ export const createCalls = (host: Host, events: CallEvents) => {
   const files = new Map<number, File>()
   let lastSk = 0
   let isWoken = false
-  const handler = sockets.registerHandler(() => {
+  const handler = sockets.registerHandler((sk, events) => {
     isWoken = true
+    for (const { epoll } of files.values())
+      for (const [fd, file] of files) if (file.sk === sk) epoll?.wake(fd, wakesBy(events))
   })
 
   const fileOf = (value: Value | undefined): File => {
@@ -111,6 +94,7 @@ export const createCalls = (host: Host, events: CallEvents) => {
     if (file === undefined) throw new Mismatch(`there is no file ${toNumber(value)}`)
     return file
   }
+  const readiness = (fd: number): number => sockets.poll(files.get(fd)!.sk)
   const open = (fd: number, sk: number): void => {
     files.set(fd, { sk, flags: NUMBERS.O_RDWR! })
     lastSk = sk
@@ -279,22 +263,6 @@ export const createCalls = (host: Host, events: CallEvents) => {
 
   // ---- poll
 
-  const readiness = (sk: number): number => {
-    const shutdown = i32[sk + sock.SK_SHUTDOWN]!
-    const state = i32[sk + sock.SK_STATE]!
-    if (state === sock.TCP_LISTEN) return i32[sk + sock.SK_ACK_BACKLOG] === 0 ? 0 : POLLIN
-    let bits = i32[sk + sock.SK_ERR] === 0 ? 0 : POLLERR
-    if (shutdown === (sock.RCV_SHUTDOWN | sock.SEND_SHUTDOWN) || state === sock.TCP_CLOSE)
-      bits |= POLLHUP
-    if ((shutdown & sock.RCV_SHUTDOWN) !== 0) bits |= POLLIN | POLLRDHUP
-    if (state === sock.TCP_SYN_SENT)
-      return (i32[sk + TP_FASTOPEN]! & FO_DEFER) === 0 ? bits : bits | POLLOUT
-    if (((i32[sk + TP_RCV_NXT]! - i32[sk + TP_COPIED_SEQ]!) | 0) > 0) bits |= POLLIN
-    const isSpacious =
-      i32[sk + sock.SK_SNDBUF]! - i32[sk + sock.SK_WMEM]! >= i32[sk + sock.SK_WMEM]! >> 1
-    if ((shutdown & sock.SEND_SHUTDOWN) !== 0 || isSpacious) bits |= POLLOUT
-    return bits
-  }
   const poll = (_: Call, [list, , timeout]: Value[]): Attempt => {
     if (list?.is !== 'list') throw new Unsupported('poll of something else than a list')
     const begun = host.now()
@@ -303,7 +271,7 @@ export const createCalls = (host: Host, events: CallEvents) => {
       const found = list.items.map((entry) => {
         if (entry.is !== 'struct') throw new Unsupported('poll of something else than a file')
         const wanted = field(entry, 'events') | POLLERR | POLLHUP
-        return [entry, readiness(fileOf(entry.fields.get('fd')).sk) & wanted] as const
+        return [entry, sockets.poll(fileOf(entry.fields.get('fd')).sk) & wanted] as const
       })
       const ready = found.filter(([, bits]) => bits !== 0).length
       if (ready === 0 && (ms < 0 || host.now() < begun + ms * 1000)) return null
@@ -312,6 +280,56 @@ export const createCalls = (host: Host, events: CallEvents) => {
           throw new Mismatch(`poll finds 0x${bits.toString(16)}`)
       return ready
     }
+  }
+
+  // ---- epoll
+
+  const epollOf = (value: Value | undefined): Epoll => {
+    const { epoll } = fileOf(value)
+    if (epoll === undefined) throw new Mismatch('that is no epoll')
+    return epoll
+  }
+  const epollCreate = ({ result }: Call): Attempt =>
+    once(() => {
+      files.set(toNumber(result), { sk: 0, flags: NUMBERS.O_RDWR!, epoll: createEpoll(readiness) })
+      return toNumber(result)
+    })
+  const epollCtl = (_: Call, [epfd, op, fd, event]: Value[]): Attempt =>
+    once(() =>
+      epollOf(epfd).control(toNumber(op), toNumber(fd), field(event, 'events'), field(event, 'fd'))
+    )
+  /** One event is written in a script: the first. */
+  const epollWait = (_: Call, [epfd, event, most, timeout]: Value[]): Attempt => {
+    const begun = host.now()
+    const ms = toNumber(timeout)
+    return () => {
+      const found = epollOf(epfd).take(toNumber(most))
+      if (found.length === 0 && (ms < 0 || host.now() < begun + ms * 1000)) return null
+      const { events, data } = found[0] ?? { events: 0, data: 0 }
+      if (events !== field(event, 'events') || (events !== 0 && data !== field(event, 'fd')))
+        throw new Mismatch(`epoll finds 0x${(events >>> 0).toString(16)} of ${data}`)
+      return found.length
+    }
+  }
+
+  // ---- what else there is
+
+  const ioctl = (_: Call, [fd, request, value]: Value[]): Attempt =>
+    once(() => {
+      const got = sockets.ioctl(fileOf(fd).sk, toNumber(request))
+      if (got >= 0 && got !== toNumber(value)) throw new Mismatch(`[${got}] is the value`)
+      return Math.min(got, 0)
+    })
+  const openFile = ({ result }: Call, [name]: Value[]): Attempt =>
+    once(() => {
+      const size = name?.is === 'text' ? host.disk.get(name.value) : undefined
+      if (size === undefined) return -Errno.ENOENT
+      files.set(toNumber(result), { sk: 0, flags: 0, size })
+      return toNumber(result)
+    })
+  const sendfile = (_: Call, [out, from, offset, count]: Value[]): Attempt => {
+    const left = (fileOf(from).size ?? 0) - toNumber(offset)
+    return sending(fileOf(out), Math.max(0, Math.min(left, toNumber(count))), 0)
   }
 
   const CALLS: Record<string, (call: Call, args: Value[]) => Attempt> = {
@@ -324,6 +342,12 @@ export const createCalls = (host: Host, events: CallEvents) => {
     setsockopt,
     getsockopt,
     poll,
+    epoll_create: epollCreate,
+    epoll_ctl: epollCtl,
+    epoll_wait: epollWait,
+    ioctl,
+    open: openFile,
+    sendfile,
     bind: (_, [fd]) => once(() => sockets.bind(fileOf(fd).sk, new Int32Array(4), 0, PORT)),
     write: (_, [fd, , len]) => sending(fileOf(fd), toNumber(len), 0),
     send: (_, [fd, , len, flags]) => sending(fileOf(fd), toNumber(len), toNumber(flags)),
@@ -339,7 +363,9 @@ export const createCalls = (host: Host, events: CallEvents) => {
     shutdown: (_, [fd, how]) => once(() => sockets.shutdown(fileOf(fd).sk, toNumber(how))),
     close: (_, [fd]) =>
       once(() => {
-        sockets.close(fileOf(fd).sk)
+        const { sk } = fileOf(fd)
+        for (const { epoll } of files.values()) epoll?.forget(toNumber(fd))
+        if (sk !== 0) sockets.close(sk)
         files.delete(toNumber(fd))
         return 0
       }),
@@ -353,7 +379,7 @@ export const createCalls = (host: Host, events: CallEvents) => {
   }
   /** The socket that TCP_INFO is asked of: the one used last. */
   const lastSocket = (): number => {
-    const open = [...files.values()]
+    const open = [...files.values()].filter(({ sk }) => sk !== 0)
     return open.some(({ sk }) => sk === lastSk) ? lastSk : (open.at(-1)?.sk ?? 0)
   }
   /** Whether a socket was told of something since the last call. */
@@ -365,6 +391,15 @@ export const createCalls = (host: Host, events: CallEvents) => {
   return { prepare, lastSocket, takeWoken }
 }
 
+/** What a socket's events may have changed of what poll tells, as they wake who waits for it; -1 is all. */
+const wakesBy = (events: number): number => {
+  if ((events & (sock.SK_EVENT_CONNECT | sock.SK_EVENT_HUP)) !== 0) return -1
+  return (
+    ((events & (sock.SK_EVENT_READ | sock.SK_EVENT_ACCEPT)) === 0 ? 0 : POLLIN | POLLPRI) |
+    ((events & sock.SK_EVENT_WRITE) === 0 ? 0 : POLLOUT) |
+    ((events & sock.SK_EVENT_ERROR) === 0 ? 0 : POLLERR)
+  )
+}
 const wordOf = (value: Value | undefined): string => (value?.is === 'name' ? value.value : '')
 
 /** Null when the call answered what the script says, else what it did. */

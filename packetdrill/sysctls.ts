@@ -19,7 +19,7 @@ const wordsOf = (row: SysctlRow, value: string): number[] => {
 
 /** `note` is told what was left out. */
 export const createCommands = (
-  { path: { arena }, stack }: Host,
+  { path: { arena }, stack, disk }: Host,
   folder: string,
   note: (text: string) => void
 ) => {
@@ -64,6 +64,8 @@ export const createCommands = (
     history = now
     return isRisen
   }
+  const DD = /^(?:\/bin\/)?dd bs=(\d+) count=(\d+) if=\/dev\/zero of=(\S+)/
+  const RM = /^(?:\/bin\/)?rm -f (\S+)/
   const NSTAT = /^nstat(?:\s*\|\s*grep (\w+))?\s*>\s*\/dev\/null$/
 
   /** Runs the text between backticks. */
@@ -80,10 +82,14 @@ export const createCommands = (
     if (line.startsWith('/tmp/sysctl_restore_')) return true
     const file = resolve(folder, line.split(/\s/)[0]!)
     const counted = NSTAT.exec(line)
+    const zeros = DD.exec(line)
+    const removed = RM.exec(line)
     if (SETS.test(line)) return settings(line)
     if (counted !== null) {
       if (!nstat(counted[1])) throw new Mismatch(`${counted[1]} has not risen`)
-    } else if (line.startsWith('ip tcp_metrics flush')) stack.tcp.flushMetrics()
+    } else if (zeros !== null) disk.set(zeros[3]!, Number(zeros[1]) * Number(zeros[2]))
+    else if (removed !== null) disk.delete(removed[1]!)
+    else if (line.startsWith('ip tcp_metrics flush')) stack.tcp.flushMetrics()
     else if (line.includes('/') && file.endsWith('.sh') && existsSync(file)) source(file)
     else if (line.includes('>') && line.includes('/sys/module/')) note(`not done: ${line}`)
     else throw new Unsupported(`the command "${line}"`)

@@ -19,6 +19,7 @@ export const Errno = {
   EINVAL: 22,
   ENFILE: 23,
   EMFILE: 24,
+  ENOTTY: 25,
   ENOSPC: 28,
   EPIPE: 32,
   ERANGE: 34,

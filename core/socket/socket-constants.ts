@@ -39,6 +39,19 @@ export const MSG_MORE = 0x8000
 /** Connects, with the text in the SYN (RFC 7413). */
 export const MSG_FASTOPEN = 0x20000000
 
+// What poll(2) tells.
+export const POLLIN = 1
+export const POLLPRI = 2
+export const POLLOUT = 4
+export const POLLERR = 8
+export const POLLHUP = 0x10
+export const POLLRDHUP = 0x2000
+
+// Requests of ioctl(2).
+export const SIOCINQ = 0x541b
+export const SIOCOUTQ = 0x5411
+export const SIOCOUTQNSD = 0x894b
+
 export const IP_TOS = 1
 export const IP_TTL = 2
 export const IP_MULTICAST_IF = 32

@@ -49,6 +49,7 @@ import { createTcpIpv } from './rcv/tcp-ipv.ts'
 import { createTcpLifecycle } from './sock/tcp-lifecycle.ts'
 import { createTcpListen } from './states/tcp-listen.ts'
 import { createTcpMem } from './sock/tcp-mem.ts'
+import { createTcpPoll } from './sock/tcp-poll.ts'
 import { createTcpOom } from './sock/tcp-oom.ts'
 import type { TcpMssDeps } from './snd/tcp-mss.ts'
 import { createTcpMss } from './snd/tcp-mss.ts'
@@ -259,6 +260,7 @@ export const createTcp = (deps: TcpDeps) => {
     sendFastopen,
   })
   const { recvmsg, recvBytes } = createTcpRecvmsg({ ...parts, queue: rcvQueue })
+  const { poll, ioctl } = createTcpPoll(parts)
   const { setOption, getOption, setNameOption, getNameOption } = createTcpSockopt({
     ...parts,
     maxBuffer: mem.sockLimit,
@@ -320,6 +322,8 @@ export const createTcp = (deps: TcpDeps) => {
     sendtoBytes,
     recvmsg,
     recvBytes,
+    poll,
+    ioctl,
     shutdown: closing.shutdown,
     close: closing.close,
     abort: closing.abort,
