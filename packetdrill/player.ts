@@ -35,6 +35,8 @@ export const play = (
     onConnect: segments.connect,
     onAccept: () => {},
   })
+  /** Data is cut into segments of so much; 0 is never. */
+  const mss = Number(script.options.get('mss') ?? 0)
   const toleranceUs = Number(script.options.get('tolerance_usecs') ?? 4000)
   let blocked: Blocked | null = null
   let lastDue = 0
@@ -68,7 +70,9 @@ export const play = (
   const waitUntil = (us: number, isDone: () => boolean = () => false): void => {
     pump()
     while (host.now() < us && !isDone()) {
-      host.step(us)
+      // a call that ends by itself is looked at every millisecond
+      const isTimed = blocked !== null && hasTimeout(blocked.event.call.name)
+      host.step(isTimed ? Math.min(us, host.now() + 1000) : us)
       pump()
     }
   }
@@ -97,9 +101,10 @@ export const play = (
   }
   const inject = (event: Event & { is: 'in' }): void => {
     const { packet } = event
-    host.receive(
-      packet.proto === 'tcp' ? segments.toLive(packet) : icmpError(packet, host, segments.flow())
-    )
+    if (packet.proto !== 'tcp') host.receive(icmpError(packet, host, segments.flow()))
+    else if (mss > 0 && packet.len > mss)
+      host.receiveMerged(segments.toLive(packet), mss, Math.ceil(packet.len / mss))
+    else host.receive(segments.toLive(packet))
     trace(`${seconds(host.now())} ${event.text.replace(/^\S*\s+/, '')}`)
     pump()
   }

@@ -1,11 +1,12 @@
-/** Commands of scripts, as far as they set sysctls; by the names and bounds of core/shm/sysctl.ts. */
+/** Commands of scripts: those that set sysctls, by the names and bounds of core/shm/sysctl.ts; device.ts has others. */
 import { existsSync, readFileSync } from 'node:fs'
 import { resolve } from 'node:path'
 import { parseFastopenKeys } from '../core/shm/fastopen-key.ts'
 import { SYSCTLS, type SysctlRow } from '../core/shm/sysctl.ts'
 import { CONGESTION_CONTROLS } from '../core/transport/tcp/rec/tcp-cong-controls.ts'
-import type { Host } from './host.ts'
 import { Mib, sumCounter } from '../core/shm/counters.ts'
+import { runDeviceCommand } from './device.ts'
+import type { Host } from './host.ts'
 import { Mismatch, Unsupported } from './script.ts'
 
 const product = (text: string): number =>
@@ -18,11 +19,9 @@ const wordsOf = (row: SysctlRow, value: string): number[] => {
 }
 
 /** `note` is told what was left out. */
-export const createCommands = (
-  { path: { arena }, stack, disk }: Host,
-  folder: string,
-  note: (text: string) => void
-) => {
+export const createCommands = (host: Host, folder: string, note: (text: string) => void) => {
+  const { stack, disk } = host
+  const { arena } = host.path
   const refuse = (text: string): false => {
     note(text)
     return false
@@ -92,7 +91,7 @@ export const createCommands = (
     else if (line.startsWith('ip tcp_metrics flush')) stack.tcp.flushMetrics()
     else if (line.includes('/') && file.endsWith('.sh') && existsSync(file)) source(file)
     else if (line.includes('>') && line.includes('/sys/module/')) note(`not done: ${line}`)
-    else throw new Unsupported(`the command "${line}"`)
+    else if (!runDeviceCommand(line, host)) throw new Unsupported(`the command "${line}"`)
     return true
   }
   return { run }
