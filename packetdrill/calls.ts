@@ -3,9 +3,15 @@
  * tried again when the stack tells its socket of an event, as a sleeping thread is woken.
  */
 import { Errno, errnoName } from '../core/base/errno.ts'
+import {
+  SO_EE_CODE_ZEROCOPY_COPIED,
+  SO_EE_ORIGIN_TIMESTAMPING,
+  SO_EE_ORIGIN_ZEROCOPY,
+} from '../core/socket/errqueue.ts'
 import * as names from '../core/socket/socket-constants.ts'
 import * as sock from '../core/socket/sock.ts'
 import { createEpoll, EPOLL, type Epoll } from './epoll.ts'
+import { receiveError } from './errqueue.ts'
 import type { Host } from './host.ts'
 import { type Call, Mismatch, Unsupported, type Value } from './script.ts'
 
@@ -29,22 +35,26 @@ const NUMBERS: Record<string, number> = {
   IP_PMTUDISC_WANT: 1,
   IP_PMTUDISC_DO: 2,
   IP_RECVERR: 11,
+  IPV6_RECVERR: 25,
+  SCM_TIMESTAMPING: names.SO_TIMESTAMPING,
+  SO_EE_ORIGIN_TIMESTAMPING,
+  SO_EE_ORIGIN_ZEROCOPY,
+  SO_EE_CODE_ZEROCOPY_COPIED,
+  ENOMSG: Errno.ENOMSG,
   IP_FREEBIND: 15,
   IP_MINTTL: 21,
   SO_RCVLOWAT: 18,
-  SO_ZEROCOPY: 60,
   MSG_OOB: 1,
   MSG_WAITALL: 0x100,
   MSG_NOSIGNAL: 0x4000,
-  MSG_ZEROCOPY: 0x4000000,
   F_GETFL: 3,
   F_SETFL: 4,
   O_RDWR: 2,
   O_NONBLOCK: 0x800,
   ...EPOLL,
 }
-const { MSG_DONTWAIT, POLLERR, POLLHUP, POLLIN, POLLOUT, POLLPRI } = names
-const { MSG_ZEROCOPY, O_NONBLOCK } = NUMBERS as { MSG_ZEROCOPY: number; O_NONBLOCK: number }
+const { MSG_DONTWAIT, MSG_ERRQUEUE, POLLERR, POLLHUP, POLLIN, POLLOUT, POLLPRI } = names
+const { O_NONBLOCK } = NUMBERS as { O_NONBLOCK: number }
 
 const nameToNumber = (name: string): number =>
   name.split('|').reduce((bits, word) => {
@@ -76,6 +86,8 @@ export type CallEvents = {
 export type Calls = ReturnType<typeof createCalls>
 
 const PORT = 8080
+/** Times that the stack tells, which is not asked about its own. */
+const STAMP_TOLERANCE_US = 4000
 
 export const createCalls = (host: Host, events: CallEvents) => {
   const { i32, stack } = host
@@ -153,7 +165,6 @@ export const createCalls = (host: Host, events: CallEvents) => {
   }
   /** A blocking write is done when all has gone. `to` is its address: null has no family, undefined is none. */
   const sending = (file: File, len: number, flags: number, to?: Int32Array | null): Attempt => {
-    if ((flags & MSG_ZEROCOPY) !== 0) throw new Unsupported('MSG_ZEROCOPY')
     const bytes = new Uint8Array(len)
     const waits = isBlocking(file, flags)
     const flagsNow = waits ? flags : flags | MSG_DONTWAIT
@@ -198,6 +209,14 @@ export const createCalls = (host: Host, events: CallEvents) => {
     if ([...message.fields.keys()].some((name) => name.startsWith('msg_control')))
       throw new Unsupported('sendmsg with control messages')
     return sending(fileOf(args[0]), lengthOf(iov?.[1]), toNumber(flags), host.remote)
+  }
+  /** Of what is told beside the data. */
+  const recvmsg = (_: Call, [fd, message, flags]: Value[]): Attempt => {
+    if (message?.is !== 'struct') throw new Unsupported('recvmsg without a message')
+    if ((toNumber(flags) & MSG_ERRQUEUE) === 0) throw new Unsupported('recvmsg of data')
+    return once(() =>
+      receiveError(host, fileOf(fd).sk, message.fields, toNumber, STAMP_TOLERANCE_US)
+    )
   }
   const fcntl = (_: Call, args: Value[]): Attempt => {
     const file = fileOf(args[0])
@@ -337,6 +356,7 @@ export const createCalls = (host: Host, events: CallEvents) => {
     accept,
     connect,
     sendmsg,
+    recvmsg,
     fcntl,
     listen,
     setsockopt,

@@ -23,6 +23,7 @@ export const Errno = {
   ENOSPC: 28,
   EPIPE: 32,
   ERANGE: 34,
+  ENOMSG: 42,
   EPROTO: 71,
   ENOTSOCK: 88,
   EDESTADDRREQ: 89,

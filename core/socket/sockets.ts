@@ -184,6 +184,9 @@ export const createSockets = ({ arena, firstSock, recordFlow = () => {}, mc }: S
   }
   /** What the socket is ready for, POLL* bits, or -errno. */
   const poll = (sk: number): number => protoOf(sk).poll?.(sk) ?? -EOPNOTSUPP
+  /** recvmsg with MSG_ERRQUEUE: EE_* words at (to, at) (errqueue.ts), and 0; or -errno. */
+  const recvErr = (sk: number, to: Int32Array, at: number): number =>
+    protoOf(sk).recvErr?.(sk, to, at) ?? -EOPNOTSUPP
   /** The answer to a request (SIOC*), or -errno. */
   const ioctl = (sk: number, request: number): number =>
     protoOf(sk).ioctl?.(sk, request) ?? -EOPNOTSUPP
@@ -260,6 +263,7 @@ export const createSockets = ({ arena, firstSock, recordFlow = () => {}, mc }: S
     shutdown,
     poll,
     ioctl,
+    recvErr,
     close,
     abort,
     destroy,

@@ -73,6 +73,7 @@ import { createTcpTimer } from './sock/tcp-timer.ts'
 import { createTcpTimers } from './sock/tcp-timers.ts'
 import { createTcpTimewait } from './states/tcp-timewait.ts'
 import { createTcpTransmit } from './snd/tcp-transmit.ts'
+import { createTcpTstamp } from './snd/tcp-tstamp.ts'
 import { createTcpTsq } from './snd/tcp-tsq.ts'
 import { createTcpValidate } from './rcv/tcp-validate.ts'
 import { createTcpWindow } from './rcv/tcp-window.ts'
@@ -83,6 +84,7 @@ import type { IpOutput } from '../../ipv4/ip-output.ts'
 import type { PacketAddrs } from '../../inet/packet-addrs.ts'
 import type { Steer } from '../../steering/steer.ts'
 import type { AddrType } from '../../inet/addr-type.ts'
+import type { ErrQueue } from '../../socket/errqueue.ts'
 import type { Events } from '../../socket/events.ts'
 
 const IPPROTO_TCP = 6
@@ -108,6 +110,7 @@ export type TcpDeps = {
   /** The algorithms to choose from (rec/tcp-cong.ts). */
   congestion: readonly CongestionControl[]
   owned: OwnedFlows
+  errqueue: ErrQueue
 } & Pick<Pmtu, 'routeOutput' | 'updatePmtu'> &
   Pick<PacketAddrs, 'loadAddrs'> &
   Pick<IpOutput, 'sockConfirm'> &
@@ -117,7 +120,17 @@ export type TcpDeps = {
 export type Tcp = ReturnType<typeof createTcp>
 
 /** What every part works on. */
-const createBase = ({ arena, worker, skbs, drop, consume, time, congestion }: TcpDeps) => ({
+const createBase = ({
+  arena,
+  worker,
+  skbs,
+  drop,
+  consume,
+  time,
+  congestion,
+  errqueue,
+  sockEvents,
+}: TcpDeps) => ({
   arena,
   i32: arena.i32,
   u8: arena.u8,
@@ -128,6 +141,9 @@ const createBase = ({ arena, worker, skbs, drop, consume, time, congestion }: Tc
   drop,
   consume,
   time,
+  errqueue,
+  sockEvents,
+  tstamp: createTcpTstamp({ i32: arena.i32, errqueue, sockEvents }),
   cong: createTcpCong({
     i32: arena.i32,
     time,
@@ -171,7 +187,7 @@ type Sending = ReturnType<typeof createSending>
 
 /** In: acknowledgements, the receive queue, the life of a socket and the states that segments lead it through. */
 const createReceiving = (base: Base, tables: Tables, sending: Sending, deps: TcpDeps) => {
-  const { sockEvents, sockConfirm, afOps } = deps
+  const { sockConfirm, afOps } = deps
   const lower = { ...base, ...tables, ...sending }
   const purgeWrite = sending.queue.purge
   const sacktag = createTcpSacktag(lower)
@@ -187,7 +203,7 @@ const createReceiving = (base: Base, tables: Tables, sending: Sending, deps: Tcp
   const fastopenQueue = createFastopenQueue(base.i32, base.time)
   const fastopenActive = createFastopenActive(base)
   const holders = { fastopenQueue, fastopenActive }
-  const life = createTcpLifecycle({ ...lower, ...holders, sockEvents, purge, purgeWrite })
+  const life = createTcpLifecycle({ ...lower, ...holders, purge, purgeWrite })
   const fin = (sk: number): void => states.fin(sk)
   const { trimRcv, trimSnd } = createTcpOom({ ...lower, life, purge })
   const rcvQueue = createTcpRcvQueue({ ...lower, raise: life.raise, trim: trimRcv, fin, afOps })
@@ -343,6 +359,8 @@ export const createTcp = (deps: TcpDeps) => {
     orphans: life.orphanCount,
     timeWaits: life.timeWaitCount,
     flushMetrics: parts.metrics.flush,
+    recvErr: deps.errqueue.take,
+    tstampSent: parts.tstamp.sent,
   }
 }
 

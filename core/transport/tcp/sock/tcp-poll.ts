@@ -29,6 +29,7 @@ import {
   TCP_SYN_RECV,
   TCP_SYN_SENT,
 } from '../../../socket/sock.ts'
+import type { ErrQueue } from '../../../socket/errqueue.ts'
 import type { TcpRcvQueue } from '../rcv/tcp-rcv-queue.ts'
 import {
   FO_DEFER,
@@ -41,9 +42,14 @@ import {
   TP_WRITE_SEQ,
 } from './tcp-sock.ts'
 
-type TcpPollDeps = { i32: Int32Array; sysctl: number; rcvQueue: Pick<TcpRcvQueue, 'readable'> }
+type TcpPollDeps = {
+  i32: Int32Array
+  sysctl: number
+  rcvQueue: Pick<TcpRcvQueue, 'readable'>
+  errqueue: Pick<ErrQueue, 'isEmpty'>
+}
 
-export const createTcpPoll = ({ i32, sysctl, rcvQueue }: TcpPollDeps) => {
+export const createTcpPoll = ({ i32, sysctl, rcvQueue, errqueue }: TcpPollDeps) => {
   const isConnected = (sk: number, state: number): boolean =>
     state !== TCP_SYN_SENT && (state !== TCP_SYN_RECV || (i32[sk + TP_FASTOPEN] & FO_PASSIVE) !== 0)
   /** A third of the buffer is free, and what is unsent is little enough (__sk_stream_is_writeable). */
@@ -63,7 +69,7 @@ export const createTcpPoll = ({ i32, sysctl, rcvQueue }: TcpPollDeps) => {
     const state = i32[sk + SK_STATE]
     if (state === TCP_LISTEN) return i32[sk + SK_ACK_BACKLOG] === 0 ? 0 : POLLIN
     const shutdown = i32[sk + SK_SHUTDOWN]
-    let bits = i32[sk + SK_ERR] === 0 ? 0 : POLLERR
+    let bits = i32[sk + SK_ERR] === 0 && errqueue.isEmpty(sk) ? 0 : POLLERR
     if (shutdown === (RCV_SHUTDOWN | SEND_SHUTDOWN) || state === TCP_CLOSE) bits |= POLLHUP
     if ((shutdown & RCV_SHUTDOWN) !== 0) bits |= POLLIN | POLLRDHUP
     if (isConnected(sk, state)) bits |= dataEvents(sk)

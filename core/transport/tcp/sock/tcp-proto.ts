@@ -26,6 +26,7 @@ export const createTcpProto = (tcp: Tcp): Proto => ({
   shutdown: (sk, how) => tcp.shutdown(sk, how + 1),
   poll: tcp.poll,
   ioctl: tcp.ioctl,
+  recvErr: tcp.recvErr,
   close: tcp.close,
   abort: tcp.abort,
   setOption: tcp.setOption,

@@ -238,6 +238,12 @@ export const TP_FO_LISTENER_COOKIE = TP + 207
 /** TCP_FASTOPEN_KEY: four words of a key, four of an old one, and how many of them are set. */
 export const TP_FO_KEYS = TP + 208
 
+/** SO_TIMESTAMPING: SOF_TIMESTAMPING_* bits, and the octet that they count from. */
+export const TP_TSFLAGS = TP + 320
+export const TP_TSKEY = TP + 321
+/** Calls with MSG_ZEROCOPY so far (sk_zckey). */
+export const TP_ZCKEY = TP + 322
+
 // TP_OPTS (TCPI_OPT_* of include/uapi/linux/tcp.h).
 export const OPT_TIMESTAMPS = 1
 export const OPT_SACK = 2
@@ -300,6 +306,8 @@ export const SOCK_CA_SETSOCKOPT = 512
 export const SOCK_TSQ_THROTTLED = 1024
 /** Who waits for the handshake has something to send then (sk_write_pending). */
 export const SOCK_WRITE_PENDING = 2048
+/** SO_ZEROCOPY. */
+export const SOCK_ZEROCOPY = 8192
 
 // TP_ACK_PENDING.
 export const ACK_SCHED = 1
@@ -347,11 +355,19 @@ export const CBF_EVER_RETRANS = 0x800
 export const CBF_IN_ORDER = 0x1000
 /** A record ends here: nothing is put behind it in this skb (MSG_EOR). */
 export const CBF_EOR = 0x2000
+/** SO_TIMESTAMPING: the time of its coming to the device's queue, to the driver, and of its acknowledgement is wanted. */
+export const CBF_TX_SCHED = 0x4000
+export const CBF_TX_SOFTWARE = 0x8000
+export const CBF_TX_ACK = 0x10000
+export const CBF_TX_FRAME = CBF_TX_SCHED | CBF_TX_SOFTWARE
+export const CBF_TX_ANY = CBF_TX_FRAME | CBF_TX_ACK
 /** When it was last sent: what had been delivered by then, when that last rose, when the flight began (us). */
 export const CB_TX_DELIVERED = SKB_CB + 4
 export const CB_TX_DELIVERED_US = SKB_CB + 5
 export const CB_TX_FIRST_US = SKB_CB + 6
 export const CB_TX_APP_LIMITED = SKB_CB + 7
+/** With CBF_TX_*: the last octet of a write, whose way is told of. */
+export const CB_TSKEY = SKB_CB + 8
 
 // Milliseconds.
 export const TCP_RTO_MIN = 200
