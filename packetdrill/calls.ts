@@ -3,11 +3,6 @@
  * tried again when the stack tells its socket of an event, as a sleeping thread is woken.
  */
 import { Errno, errnoName } from '../core/base/errno.ts'
-import {
-  SO_EE_CODE_ZEROCOPY_COPIED,
-  SO_EE_ORIGIN_TIMESTAMPING,
-  SO_EE_ORIGIN_ZEROCOPY,
-} from '../core/socket/errqueue.ts'
 import * as names from '../core/socket/socket-constants.ts'
 import * as sock from '../core/socket/sock.ts'
 import { createEpoll, EPOLL, type Epoll } from './epoll.ts'
@@ -37,9 +32,6 @@ const NUMBERS: Record<string, number> = {
   IP_RECVERR: 11,
   IPV6_RECVERR: 25,
   SCM_TIMESTAMPING: names.SO_TIMESTAMPING,
-  SO_EE_ORIGIN_TIMESTAMPING,
-  SO_EE_ORIGIN_ZEROCOPY,
-  SO_EE_CODE_ZEROCOPY_COPIED,
   ENOMSG: Errno.ENOMSG,
   IP_FREEBIND: 15,
   IP_MINTTL: 21,

@@ -6,6 +6,7 @@ import {
   IPPROTO_IP,
   IPPROTO_IPV6,
   MSG_ERRQUEUE,
+  SO_EE_ORIGIN_TIMESTAMPING,
   SO_TIMESTAMPING,
   SOF_TIMESTAMPING_SOFTWARE,
   SOL_SOCKET,
@@ -50,7 +51,7 @@ export const receiveError = (
   const us = host.now() - ((time[TIME_US]! - words[errqueue.EE_TIME_US]!) | 0)
   const stamp: Fields = { cmsg_level: SOL_SOCKET, cmsg_type: SO_TIMESTAMPING, us }
   const isStamped =
-    words[errqueue.EE_ORIGIN] === errqueue.SO_EE_ORIGIN_TIMESTAMPING &&
+    words[errqueue.EE_ORIGIN] === SO_EE_ORIGIN_TIMESTAMPING &&
     (sockets.getsockopt(sk, SOL_SOCKET, SO_TIMESTAMPING) & SOF_TIMESTAMPING_SOFTWARE) !== 0
   const live = isStamped ? [stamp, extended] : [extended]
 

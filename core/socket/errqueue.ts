@@ -8,6 +8,7 @@ import { Errno } from '../base/errno.ts'
 import type { Time } from '../base/time.ts'
 import { TIME_MS, TIME_US } from '../base/time.ts'
 import { SK_ERRQ } from './sock.ts'
+import { SO_EE_CODE_ZEROCOPY_COPIED, SO_EE_ORIGIN_ZEROCOPY } from './socket-constants.ts'
 
 // What take() tells: sock_extended_err, and when, by the stack's clock (base/time.ts).
 export const EE_ERRNO = 0
@@ -29,10 +30,6 @@ const WORDS = 11
 const ENTRIES = 2048
 /** Of one socket. */
 const MOST = 256
-
-export const SO_EE_ORIGIN_TIMESTAMPING = 4
-export const SO_EE_ORIGIN_ZEROCOPY = 5
-export const SO_EE_CODE_ZEROCOPY_COPIED = 1
 
 export type ErrQueue = ReturnType<typeof createErrQueue>
 

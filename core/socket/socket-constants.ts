@@ -79,7 +79,11 @@ export const SOF_TIMESTAMPING_MASK =
   SOF_TIMESTAMPING_OPT_TSONLY |
   SOF_TIMESTAMPING_OPT_ID_TCP
 
-// What a time on the error queue is of (ee_info).
+// Where what is on the error queue comes from, and what it says (linux/errqueue.h).
+export const SO_EE_ORIGIN_TIMESTAMPING = 4
+export const SO_EE_ORIGIN_ZEROCOPY = 5
+export const SO_EE_CODE_ZEROCOPY_COPIED = 1
+// What a time there is of (ee_info).
 export const SCM_TSTAMP_SND = 0
 export const SCM_TSTAMP_SCHED = 1
 export const SCM_TSTAMP_ACK = 2

@@ -6,11 +6,12 @@
  */
 import { Errno } from '../../../base/errno.ts'
 import { SKB_F_TX_SCHED, SKB_F_TX_SOFTWARE, SKB_FLAGS, SKB_TSKEY } from '../../../skb/skb.ts'
-import { type ErrQueue, SO_EE_ORIGIN_TIMESTAMPING } from '../../../socket/errqueue.ts'
+import type { ErrQueue } from '../../../socket/errqueue.ts'
 import type { Events } from '../../../socket/events.ts'
 import {
   MSG_TRUNC,
   SCM_TSTAMP_ACK,
+  SO_EE_ORIGIN_TIMESTAMPING,
   SOF_TIMESTAMPING_MASK,
   SOF_TIMESTAMPING_OPT_ID,
   SOF_TIMESTAMPING_OPT_ID_TCP,
