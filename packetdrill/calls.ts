@@ -63,7 +63,7 @@ const toNumber = (value: Value | undefined): number => {
 const field = (value: Value | undefined, name: string): number =>
   value?.is === 'struct' ? toNumber(value.fields.get(name)) : 0
 
-/** A socket, or with `sk` 0 an epoll, or a file of zeros. */
+/** A socket, or with `sk` 0 an epoll, a file of zeros, or an end of a pipe. */
 type File = { sk: number; flags: number; epoll?: Epoll; size?: number }
 /** What became of a call: its result, or null while it blocks. */
 export type Attempt = () => number | null
@@ -343,6 +343,18 @@ export const createCalls = (host: Host, events: CallEvents) => {
     return sending(fileOf(out), Math.max(0, Math.min(left, toNumber(count))), 0)
   }
 
+  const pipe = (_: Call, [ends]: Value[]): Attempt =>
+    once(() => {
+      if (ends?.is !== 'list') throw new Unsupported('pipe without its ends')
+      for (const end of ends.items) files.set(toNumber(end), { sk: 0, flags: 0 })
+      return 0
+    })
+  /** From a socket into a pipe, which has room: what a read would get. */
+  const splice = (_: Call, [from, , to, , len, flags]: Value[]): Attempt => {
+    if (fileOf(to).sk !== 0) throw new Unsupported('splice into a socket')
+    return receiving(fileOf(from), toNumber(len), toNumber(flags) === 0 ? 0 : MSG_DONTWAIT)
+  }
+
   const CALLS: Record<string, (call: Call, args: Value[]) => Attempt> = {
     socket,
     accept,
@@ -360,6 +372,8 @@ export const createCalls = (host: Host, events: CallEvents) => {
     ioctl,
     open: openFile,
     sendfile,
+    pipe,
+    splice,
     bind: (_, [fd]) => once(() => sockets.bind(fileOf(fd).sk, new Int32Array(4), 0, PORT)),
     write: (_, [fd, , len]) => sending(fileOf(fd), toNumber(len), 0),
     send: (_, [fd, , len, flags]) => sending(fileOf(fd), toNumber(len), toNumber(flags)),
@@ -408,6 +422,7 @@ const wakesBy = (events: number): number => {
   if ((events & (sock.SK_EVENT_CONNECT | sock.SK_EVENT_HUP)) !== 0) return -1
   return (
     ((events & (sock.SK_EVENT_READ | sock.SK_EVENT_ACCEPT)) === 0 ? 0 : POLLIN | POLLPRI) |
+    ((events & sock.SK_EVENT_PRI) === 0 ? 0 : POLLPRI) |
     ((events & sock.SK_EVENT_WRITE) === 0 ? 0 : POLLOUT) |
     ((events & sock.SK_EVENT_ERROR) === 0 ? 0 : POLLERR)
   )
