@@ -22,6 +22,7 @@ import {
   type TcpRate,
 } from './tcp-rate.ts'
 import type { TcpChrono } from '../snd/tcp-chrono.ts'
+import type { TcpTstamp } from '../snd/tcp-tstamp.ts'
 import type { TcpMss } from '../snd/tcp-mss.ts'
 import type { TcpOutput } from '../snd/tcp-output.ts'
 import type { TcpXmitTimer } from '../snd/tcp-xmit-timer.ts'
@@ -46,6 +47,7 @@ import {
   CBF_LOST,
   CBF_RETRANS,
   CBF_SACKED,
+  CBF_TX_ACK,
   CHRONO_BUSY,
   ECN_OK,
   ICSK_TIME_PROBE0,
@@ -120,13 +122,14 @@ type TcpAckDeps = {
   recovery: TcpRecovery
   rate: TcpRate
   cong: TcpCong
+  tstamp: Pick<TcpTstamp, 'acked'>
 } & Pick<TcpChallenge, 'sendChallengeAck'> &
   Pick<TcpPaws, 'replaceTsRecent'> &
   Pick<IpOutput, 'sockConfirm'>
 
 export const createTcpAck = (deps: TcpAckDeps) => {
   const { bank, time, queue, mss, timers, output, sacktag, recovery, rate, cong } = deps
-  const { sendChallengeAck, sockConfirm, replaceTsRecent } = deps
+  const { sendChallengeAck, sockConfirm, replaceTsRecent, tstamp } = deps
   const { chronoStop } = deps.chrono
   const { i32, u8, f64, layout } = deps.arena
   const { sysctl } = layout
@@ -193,6 +196,7 @@ export const createTcpAck = (deps: TcpAckDeps) => {
     }
     if ((flags & CBF_SACKED) === 0) rate.rateArrived(sk, skb)
     if ((flags & CBF_LOST) !== 0) i32[sk + TP_LOST_OUT] -= n
+    if ((flags & CBF_TX_ACK) !== 0) tstamp.acked(sk, skb)
     i32[sk + TP_PACKETS_OUT] -= n
     ackedPackets += n
   }

@@ -30,6 +30,7 @@ import {
 import { SK_DADDR, SK_DPORT, SK_FAMILY, SK_MARK, SK_NUM, SK_SADDR } from '../../../socket/sock.ts'
 import { CHECKSUM, TCP_ACK, TCP_CWR, TCP_PSH, TCP_RST, TCP_SYN } from '../../../wire/tcp.ts'
 import * as options from '../../../wire/tcp-options.ts'
+import type { TcpTstamp } from './tcp-tstamp.ts'
 import type { TcpCong } from '../rec/tcp-cong.ts'
 import { ecnSend } from '../rec/tcp-ecn.ts'
 import {
@@ -39,6 +40,7 @@ import {
   CB_FLAGS,
   CB_SEQ,
   CB_TIME,
+  CBF_TX_FRAME,
   OPT_SACK,
   OPT_TIMESTAMPS,
   OPT_WSCALE,
@@ -95,10 +97,11 @@ type TcpTransmitDeps = {
   window: TcpWindow
   afOps: AfOpsOf
   cong: TcpCong
+  tstamp: Pick<TcpTstamp, 'passOn'>
 }
 
 export const createTcpTransmit = (deps: TcpTransmitDeps) => {
-  const { skbs, timers, window, afOps, time, bank, cong, pacing } = deps
+  const { skbs, timers, window, afOps, time, bank, cong, pacing, tstamp } = deps
   const { i32, u8, f64, layout } = deps.arena
   const { sysctl } = layout
   /** The option of Fast Open that the next SYN has, and no other: a cookie; 0 octets ask for one, -1 are no option. */
@@ -235,6 +238,7 @@ export const createTcpTransmit = (deps: TcpTransmitDeps) => {
     const twin = skbs.isShared(skb) ? skbs.copy(skb, MAX_HEADER) : skbs.clone(skb)
     if (twin === 0) return -Errno.ENOBUFS
     skbs.setSender(twin, sk)
+    if ((i32[skb + CB_FLAGS] & CBF_TX_FRAME) !== 0) tstamp.passOn(skb, twin)
     i32[skb + CB_TIME] = time[TIME_US]
     if (i32[sk + TP_PACING] !== 0) return sendPaced(sk, twin)
     i32[sk + TP_WSTAMP_US] = time[TIME_US]

@@ -247,6 +247,11 @@ export const TP_MAX_PACING_RATE = TP + 303
 /** Timer, four words. */
 export const TP_TIMER_PACING = TP + 304
 
+/** SO_TIMESTAMPING: SOF_TIMESTAMPING_* bits, and the octet that they count from. */
+export const TP_TSFLAGS = TP + 320
+export const TP_TSKEY = TP + 321
+/** Calls with MSG_ZEROCOPY so far (sk_zckey). */
+export const TP_ZCKEY = TP + 322
 /** Urgent data received: where its mark is, and the octet there with TCP_URG_* below; 0 is none. */
 export const TP_URG_SEQ = TP + 310
 export const TP_URG_DATA = TP + 311
@@ -328,6 +333,8 @@ export const SOCK_CA_SETSOCKOPT = 512
 export const SOCK_TSQ_THROTTLED = 1024
 /** Who waits for the handshake has something to send then (sk_write_pending). */
 export const SOCK_WRITE_PENDING = 2048
+/** SO_ZEROCOPY. */
+export const SOCK_ZEROCOPY = 8192
 /** SO_OOBINLINE: urgent data stays in the stream. */
 export const SOCK_URGINLINE = 4096
 
@@ -377,11 +384,19 @@ export const CBF_EVER_RETRANS = 0x800
 export const CBF_IN_ORDER = 0x1000
 /** A record ends here: nothing is put behind it in this skb (MSG_EOR). */
 export const CBF_EOR = 0x2000
+/** SO_TIMESTAMPING: the time of its coming to the device's queue, to the driver, and of its acknowledgement is wanted. */
+export const CBF_TX_SCHED = 0x4000
+export const CBF_TX_SOFTWARE = 0x8000
+export const CBF_TX_ACK = 0x10000
+export const CBF_TX_FRAME = CBF_TX_SCHED | CBF_TX_SOFTWARE
+export const CBF_TX_ANY = CBF_TX_FRAME | CBF_TX_ACK
 /** When it was last sent: what had been delivered by then, when that last rose, when the flight began (us). */
 export const CB_TX_DELIVERED = SKB_CB + 4
 export const CB_TX_DELIVERED_US = SKB_CB + 5
 export const CB_TX_FIRST_US = SKB_CB + 6
 export const CB_TX_APP_LIMITED = SKB_CB + 7
+/** With CBF_TX_*: the last octet of a write, whose way is told of. */
+export const CB_TSKEY = SKB_CB + 8
 
 // Milliseconds.
 export const TCP_RTO_MIN = 200

@@ -15,6 +15,8 @@ import {
   SO_OOBINLINE,
   SO_RCVBUF,
   SO_SNDBUF,
+  SO_TIMESTAMPING,
+  SO_ZEROCOPY,
   SOL_SOCKET,
   TCP_CONGESTION,
   TCP_CORK,
@@ -49,6 +51,8 @@ import {
   SOCK_LINGER,
   SOCK_RCVBUF_LOCK,
   SOCK_SNDBUF_LOCK,
+  SOCK_ZEROCOPY,
+  TP_TSFLAGS,
   SOCK_URGINLINE,
   TCP_NAGLE_CORK,
   TCP_NAGLE_OFF,
@@ -80,6 +84,7 @@ import {
 } from './tcp-sock.ts'
 import { KEY_COUNT, loadSysctlKeys } from './tcp-fastopen-keys.ts'
 import type { TcpCong } from '../rec/tcp-cong.ts'
+import type { TcpTstamp } from '../snd/tcp-tstamp.ts'
 import type { TcpSndCheck } from '../snd/tcp-snd-check.ts'
 import type { TcpTimers } from './tcp-timers.ts'
 
@@ -105,6 +110,7 @@ type TcpSockoptDeps = {
   sndCheck: TcpSndCheck
   maxBuffer: number
   cong: TcpCong
+  tstamp: Pick<TcpTstamp, 'setFlags'>
 }
 
 export const createTcpSockopt = ({
@@ -114,6 +120,7 @@ export const createTcpSockopt = ({
   sndCheck,
   maxBuffer,
   cong,
+  tstamp,
 }: TcpSockoptDeps) => {
   const { i32, layout } = arena
   const { sysctl } = layout
@@ -171,6 +178,11 @@ export const createTcpSockopt = ({
         return keepalive(sk, value !== 0)
       case SO_LINGER:
         return linger(sk, value)
+      case SO_ZEROCOPY:
+        if (value < 0 || value > 1) return -Errno.EINVAL
+        return flag(sk, SK_FLAGS, SOCK_ZEROCOPY, value !== 0)
+      case SO_TIMESTAMPING:
+        return tstamp.setFlags(sk, value)
       case SO_OOBINLINE:
         return flag(sk, SK_FLAGS, SOCK_URGINLINE, value !== 0)
       case SO_MAX_PACING_RATE:
@@ -271,6 +283,10 @@ export const createTcpSockopt = ({
         return (flags & SOCK_LINGER) !== 0 ? i32[sk + TP_LINGER] : -1
       case SO_MAX_PACING_RATE:
         return ~i32[sk + TP_MAX_PACING_RATE] >>> 0
+      case SO_ZEROCOPY:
+        return (flags & SOCK_ZEROCOPY) !== 0 ? 1 : 0
+      case SO_TIMESTAMPING:
+        return i32[sk + TP_TSFLAGS]
       default:
         return -Errno.ENOPROTOOPT
     }

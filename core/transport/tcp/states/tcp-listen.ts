@@ -92,6 +92,7 @@ import {
   SOCK_LINGER,
   SOCK_RCVBUF_LOCK,
   SOCK_SNDBUF_LOCK,
+  SOCK_ZEROCOPY,
   SOCK_URGINLINE,
   TCP_RTO_MAX,
   TCP_TIMEOUT_INIT,
@@ -178,6 +179,7 @@ const INHERITED_FLAGS =
   SOCK_RCVBUF_LOCK |
   SOCK_SNDBUF_LOCK |
   SOCK_CA_SETSOCKOPT |
+  SOCK_ZEROCOPY |
   SOCK_URGINLINE
 
 /** tcp_syncookies: whether there is a place for the request or not. */
