@@ -132,6 +132,9 @@ export const routeLookup = z.strictObject({
   oif: ifname.optional(),
   tos: queryNumber.optional(),
   mark: queryNumber.optional(),
+  ipproto: nameOrNumber.optional(),
+  sport: queryNumber.optional(),
+  dport: queryNumber.optional(),
 })
 
 /** A line of routes:batch. */

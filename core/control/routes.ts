@@ -5,17 +5,22 @@
  */
 import { AF_INET, AF_INET6 } from '../base/family.ts'
 import { Errno } from '../base/errno.ts'
+import type { Flowi } from '../base/flowi.ts'
 import {
   createFlowi,
   FL_DADDR,
   FL_DEV,
+  FL_DPORT,
   FL_DST,
   FL_FAMILY,
+  FL_HASH,
   FL_IIF,
   FL_MARK,
   FL_MTU,
   FL_OIF,
+  FL_PROTO,
   FL_SADDR,
+  FL_SPORT,
   FL_TOS,
   FL_TYPE,
   RTN_BLACKHOLE,
@@ -40,6 +45,8 @@ import {
 import type { Metrics } from '../shm/dst-metrics.ts'
 import { NH_METRICS, RTAX_MAX, RTAX_MTU, dstMetric } from '../shm/dst-metrics.ts'
 import { byFamily } from '../inet/af-ops.ts'
+import type { FlowHash } from '../inet/flow-hash.ts'
+import { HASH_POLICY_CUSTOM } from '../inet/flow-hash.ts'
 import { FR_HEAD_FIRST } from '../inet/fib-rule-constants.ts'
 import { ruleHead } from '../inet/fib-rules.ts'
 import type { Route } from '../inet/route.ts'
@@ -76,13 +83,14 @@ type RoutesDeps = {
   rib: Rib
   objects: NexthopStore
   route: Route
+  flowHash: FlowHash
 } & Pick<Links, 'isDevice' | 'hasCarrier'> &
   Pick<RouteExpiry, 'more'>
 
 export type Routes = ReturnType<typeof createRoutes>
 
 export const createRoutes = (deps: RoutesDeps) => {
-  const { arena, rib, objects, route: router, isDevice, hasCarrier, more } = deps
+  const { arena, rib, objects, route: router, flowHash, isDevice, hasCarrier, more } = deps
   const { i32, layout } = arena
   const isUp = (dev: number): boolean => (i32[deviceRow(arena, dev) + DEV_FLAGS] & IFF_UP) !== 0
   const isOwn = (family: number, words: Words): boolean =>
@@ -292,9 +300,14 @@ export const createRoutes = (deps: RoutesDeps) => {
     if (metrics[RTAX_MTU] !== 0) metrics[RTAX_MTU] = fl[FL_MTU]
     return metrics
   }
+  /** Linux asks for IPv4 with a packet of its own, which carries no other. */
+  const packetHash = (fl: Flowi): number =>
+    flowHash.policyOf(AF_INET) === HASH_POLICY_CUSTOM
+      ? (flowHash.jhash2words(flowHash.ofFlow(fl), 0) >>> 1) | (1 << 31)
+      : 0
   /** ip route get */
   const getRoute = ({ query }: MessageOf<'RTM_GETROUTE'>): Outcome<RouteAnswer> => {
-    const { family, dst, src, iif, oif, tos, mark } = query
+    const { family, dst, src, iif, oif, tos, mark, proto, sport, dport } = query
     fl.fill(0)
     fl[FL_FAMILY] = family
     fl.set(dst, FL_DADDR)
@@ -303,6 +316,10 @@ export const createRoutes = (deps: RoutesDeps) => {
     fl[FL_OIF] = oif
     fl[FL_MARK] = mark
     fl[FL_TOS] = tos
+    fl[FL_PROTO] = proto
+    fl[FL_SPORT] = sport
+    fl[FL_DPORT] = dport
+    if (family === AF_INET) fl[FL_HASH] = packetHash(fl)
     const error = iif !== 0 ? router.routeInput(fl) : router.routeOutput(fl)
     if (error !== 0) return refuse(-error, null, 'dst')
     const row = fl[FL_DST]

@@ -30,6 +30,9 @@ export type RouteQuery = {
   oif: number
   tos: number
   mark: number
+  proto: number
+  sport: number
+  dport: number
 }
 export type RouteAnswer = {
   family: number

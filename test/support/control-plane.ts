@@ -24,6 +24,8 @@ import {
   NLM_F_REPLACE,
 } from '../../core/control/nlm-flags.ts'
 import { createFibReader } from '../../core/inet/fib.ts'
+import { createFlowHash } from '../../core/inet/flow-hash.ts'
+import { createNeighTable } from '../../core/neigh/neigh-table.ts'
 import { createRoute } from '../../core/inet/route.ts'
 import { INIT_NET, NETDEV_TX_BUSY } from '../../core/netdev/netdev.ts'
 import type { Arena } from '../../core/shm/arena.ts'
@@ -142,7 +144,14 @@ export const makeControl = (
   for (let row = 1; row <= confDefault(arena); row++)
     i32[confRow(arena, row) + Conf6.accept_dad] = acceptDad
   const time = createTime()
-  const router = createRoute({ arena, time, thread: 0, fib: createFibReader(arena, INIT_NET) })
+  const router = createRoute({
+    arena,
+    time,
+    thread: 0,
+    flowHash: createFlowHash(arena),
+    neighState: createNeighTable(arena).stateOf,
+    fib: createFibReader(arena, INIT_NET),
+  })
 
   const routes = (filter: { table?: string; family?: 'inet' | 'inet6' } = {}): string[] =>
     dumped(control, { type: 'RTM_GETROUTE', filter: { family: 'inet', ...filter } }).map(routeLine)
@@ -189,6 +198,7 @@ export const makeControl = (
     control,
     ip,
     router,
+    time,
     setClock,
     turn,
     stuck,

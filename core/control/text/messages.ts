@@ -591,7 +591,9 @@ export type Requests = {
   RTM_DELROUTE: { carries: { route: RouteSpec }; item: RouteItem }
   /** ip route get */
   RTM_GETROUTE: {
-    carries: { dst: string; src?: string; iif?: string; oif?: string; tos?: number; mark?: number }
+    carries: { dst: string; ipproto?: string | number } & {
+      [K in 'src' | 'iif' | 'oif']?: string
+    } & { [K in 'tos' | 'mark' | 'sport' | 'dport']?: number }
     item: RouteLookup
   }
   /** Without CREATE it changes a link that is there (ip link set). */

@@ -22,6 +22,7 @@ import {
   RTNH_F_ONLINK,
   RTPROT_BOOT,
 } from '../../inet/nexthop-constants.ts'
+import { IPPROTO_ICMP, IPPROTO_ICMPV6, IPPROTO_TCP, IPPROTO_UDP } from '../../wire/ipproto.ts'
 import type { Addr, Words } from '../../wire/text.ts'
 import {
   addrLen,
@@ -54,6 +55,7 @@ import {
   familyName,
   familyNumber,
   familyOf,
+  ipProtocolNames,
   noSuchDevice,
   protocolNames,
   refuseAs,
@@ -346,6 +348,10 @@ export const readQuery = (
   if (query.iif !== undefined && iif === 0) return noSuchDevice(query.iif, 'iif')
   const oif = query.oif === undefined ? 0 : names.ifindexOf(query.oif)
   if (query.oif !== undefined && oif === 0) return noSuchDevice(query.oif, 'oif')
+  const proto = readProto(query.ipproto, familyOf(dst))
+  if (isRefused(proto)) return proto
+  for (const port of ['sport', 'dport'] as const)
+    if ((query[port] ?? 0) > MAX_PORT) return wrong(query[port], `invalid ${port}`, port)
   return {
     family: familyOf(dst),
     dst: dst.words,
@@ -354,7 +360,21 @@ export const readQuery = (
     oif,
     tos: query.tos ?? 0,
     mark: query.mark ?? 0,
+    proto,
+    sport: query.sport ?? 0,
+    dport: query.dport ?? 0,
   }
+}
+const MAX_PORT = 0xffff
+/** rtm_getroute_parse_ip_proto: what no word says is UDP of IPv4, and anything of IPv6. */
+const readProto = (ipproto: string | number | undefined, family: number): number | Refused => {
+  if (ipproto === undefined) return family === AF_INET ? IPPROTO_UDP : 0
+  const proto = ipProtocolNames.parse(ipproto)
+  if (proto === null) return wrong(ipproto, 'Invalid "ipproto" value', 'ipproto')
+  const known = [IPPROTO_TCP, IPPROTO_UDP, family === AF_INET ? IPPROTO_ICMP : IPPROTO_ICMPV6]
+  return known.includes(proto)
+    ? proto
+    : refuseAs(Errno.EOPNOTSUPP, 'Error: Unsupported ip proto.', 'ipproto')
 }
 
 const CACHE: Record<number, string[]> = {

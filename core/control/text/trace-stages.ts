@@ -290,6 +290,9 @@ export const createTraceStages = (
     daddr,
     saddr,
     dev,
+    protocol,
+    sport,
+    dport,
   }: PacketEnds): readonly [why: string, takes: string] | null => {
     const family = isV4Words(daddr) ? AF_INET : AF_INET6
     const lookup = (iif: number): number => {
@@ -301,6 +304,9 @@ export const createTraceStages = (
         oif: 0,
         tos: 0,
         mark: 0,
+        proto: protocol,
+        sport,
+        dport,
       }
       const answer = plane.apply({ type: 'RTM_GETROUTE', query })
       return answers.isRefused(answer) ? answer.error : 0
