@@ -72,7 +72,7 @@ async function* readEvents(
 }
 
 const HELP =
-  'Usage: softnet ip monitor [ all | link | address | route | rule | nexthop | neigh ]...\n'
+  'Usage: softnet ip monitor [ all | link | address | route | rule | nexthop | neigh ]... [ dev DEV ]\n'
 
 export const ipMonitor: IpObject = async (words, options, cli) => {
   if (words.take('help')) {
@@ -80,8 +80,13 @@ export const ipMonitor: IpObject = async (words, options, cli) => {
     return 0
   }
   const kinds: WatchKind[] = []
+  let dev = {}
   while (!words.isEmpty()) {
     const word = words.next()
+    if (word === 'dev') {
+      dev = { dev: words.next() }
+      continue
+    }
     const kind = word === 'all' ? undefined : matchWord(word, KINDS)
     if (kind === undefined && word !== 'all')
       throw new UsageError(`Argument "${word}" is unknown, try "ip monitor help".`)
@@ -89,7 +94,7 @@ export const ipMonitor: IpObject = async (words, options, cli) => {
   }
   const wanted = kinds.length === 0 ? [...KINDS] : kinds
   if (wanted.includes('nexthop')) wanted.push('nexthop_bucket')
-  const events = await getStream(cli, '/v1/watch', { kinds: wanted.join(',') })
+  const events = await getStream(cli, '/v1/watch', { kinds: wanted.join(','), ...dev })
   for await (const { event, data } of readEvents(events)) {
     if (event === undefined || data === undefined) continue
     const note = JSON.parse(data) as { event?: string; item?: unknown }

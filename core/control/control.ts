@@ -52,6 +52,7 @@ import type {
 import { NLM_F_APPEND, NLM_F_CREATE } from './nlm-flags.ts'
 import { createPatience, createRtnl } from './rtnl.ts'
 import type { SockInfo } from '../socket/sock-info.ts'
+import { createRowWatch } from './row-watch.ts'
 import { createSocketDump } from './sockets.ts'
 import { createStats } from './stats.ts'
 import { createSysctls } from './sysctls.ts'
@@ -475,12 +476,21 @@ export const createControl = (deps: ControlDeps) => {
     return replyOf(outcome, at)
   }
 
+  /** Tells what is no change of ours, behind the changes whose revisions are out already. */
+  const tellBehind = (one: (typeof notes)[number]): void => {
+    const tellNow = (): void => tell([one], revision())
+    if (underWay === 0) tellNow()
+    else answered = answered.then(tellNow)
+  }
+  const { workers } = layout.config
+  const rowWatch = createRowWatch({ sockets, stats, workers, isWatched, tell: tellBehind, nowMs })
   const subscribe = (
     kinds: readonly WatchKind[],
     fn: (note: Notification) => void
   ): (() => void) => {
     const watcher = { kinds: new Set(kinds), fn }
     watchers.add(watcher)
+    rowWatch.lookNow()
     return () => {
       watchers.delete(watcher)
     }
@@ -489,11 +499,7 @@ export const createControl = (deps: ControlDeps) => {
     if (kind === Notify.DEVICE) links.failed(ifindex, a0, a1)
     if (kind !== Notify.NEIGH || !isWatched('neigh')) return
     const item = neigh.noted(ifindex, [a0, a1, a2, a3])
-    const event = isGone !== 0 ? 'del' : 'new'
-    const tellNow = (): void => tell([{ kind: 'neigh', event, item }], revision())
-    // behind the changes whose revisions are out already
-    if (underWay === 0) tellNow()
-    else answered = answered.then(tellNow)
+    tellBehind({ kind: 'neigh', event: isGone !== 0 ? 'del' : 'new', item })
   })
   /** What CPU 0 has found out about addresses and routers, and is not written yet. */
   const found: (() => void)[] = []
@@ -547,6 +553,7 @@ export const createControl = (deps: ControlDeps) => {
   const poll = (): void => {
     ipi.run()
     follow()
+    rowWatch.look()
     reclaim()
     setTime(time, nowUs())
     stats.sample()

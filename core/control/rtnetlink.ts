@@ -479,6 +479,8 @@ type Watched = {
   link: LinkInfo
   address: Ifaddr
   neigh: NeighInfo
+  socket: Sock
+  worker: WorkerItem
 }
 export type WatchKind = keyof Watched
 export type Notification = {

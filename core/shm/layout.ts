@@ -20,7 +20,7 @@
  * | fibTables, Roots, Nodes, Rules | control, published by generation | all                           |
  * | redirects of w         | worker w                                 | worker w                      |
  * | sockFlows              | the worker that owns the flow            | threads that steer            |
- * | ownedFlows of w        | worker w                                 | workers                       |
+ * | ownedFlows, synqOverflow of w | worker w                          | workers                       |
  * | neighbours, neighIndex | worker 0, entry by entry (seqlock)       | all                           |
  * | pneighs                | control                                  | all                           |
  * | neighUse               | worker w writes column w                 | worker 0, control             |
@@ -273,6 +273,8 @@ export const MAX_CAPTURES = 8
 export const CAPTURE_WORDS = 2080
 /** A bucket of the owned flows (transport/owned-flows.ts): a cache line. */
 export const OWNED_FLOW_BUCKET_WORDS = 16
+/** Ports of listeners, by their lowest bits: when one last had no place for a request (states/tcp-syncookies.ts). */
+export const SYNQ_OVERFLOW_WORDS = 64
 /** Gauges of what a thread holds of packet memory: small and large slots of each holder (skb/budget.ts). */
 export const HELD_WORDS = 32
 
@@ -315,6 +317,8 @@ const regionWords = (config: ArenaConfig) => {
     sockFlows: SOCK_FLOWS,
     /** [worker] its sockets' flows by hash: finds the owner of a flow that was steered elsewhere. */
     ownedFlows: workers * ownedFlowWords(config),
+    /** [worker][port] */
+    synqOverflow: workers * SYNQ_OVERFLOW_WORDS,
     ifaddrs: config.ifaddrs * IFADDR_WORDS,
     nexthops: config.nexthops * NEXTHOP_WORDS,
     /** Each bucket's nexthop object; and [worker, then control] when it last sent something that way (jiffies). */

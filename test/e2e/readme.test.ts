@@ -54,7 +54,7 @@ const GOES_ON: Record<string, RegExp> = {
   'npx softnet exec -- curl -o /dev/null http://10.2.0.11/bytes/1000000000': /^/,
   'npx softnet tcpdump -i any --drops tcp port 80': / IP \d/,
   'npx softnet tcpdump -w - | tshark -r -': /TCP|ICMP|UDP/,
-  'curl -N http://127.0.0.1:7777/v1/watch?kinds=route,neigh': /: softnet revision/,
+  "curl -N 'http://127.0.0.1:7777/v1/watch?kinds=route,neigh&initial=1'": /event: synced/,
   'ping 10.1.0.1': /64 bytes from 10\.1\.0\.1/,
 }
 /** The daemons, and how each says that it is there. */

@@ -12,16 +12,7 @@ import { writeNeigh } from './neigh.ts'
 import { writeBucket, writeNexthop } from './nexthop.ts'
 import { writeRoute } from './route.ts'
 import { writeRule } from './rule.ts'
-
-const KINDS: readonly WatchKind[] = [
-  'route',
-  'rule',
-  'nexthop',
-  'nexthop_bucket',
-  'link',
-  'address',
-  'neigh',
-]
+import { writeSock } from './sock.ts'
 
 export const createNotes = (
   plane: Pick<ControlPlane, 'subscribe' | 'dump' | 'ifindexOf' | 'nameOf'>
@@ -57,12 +48,13 @@ export const createNotes = (
         return { ...note, item: writeAddresses(linkThen(note.item.ifindex), [note.item]) }
       case 'neigh':
         return { ...note, item: writeNeigh(note.item, namesThen) }
+      case 'socket':
+        return { ...note, item: writeSock(note.item, nameThen) }
+      case 'worker':
+        return note
     }
   }
   const subscribe = (kinds: readonly WatchKind[], fn: (note: Notification) => void): (() => void) =>
-    plane.subscribe(
-      kinds.filter((kind): kind is numbers.WatchKind => KINDS.includes(kind)),
-      (note) => fn(inWords(note))
-    )
+    plane.subscribe(kinds, (note) => fn(inWords(note)))
   return subscribe
 }

@@ -104,7 +104,7 @@ test('changes of them are told, and those of the routes by them', async () => {
   while (!seen.includes('"event":"new","item":{"id":4'))
     seen += decoder.decode((await reader.read()).value)
   await reader.cancel()
-  const events = [...seen.matchAll(/^event: (\w+)\nid: \d+\ndata: (.*)$/gm)].map(
+  const events = [...seen.matchAll(/^event: (\w+)\nid: [\d.]+\ndata: (.*)$/gm)].map(
     ([, kind, data]) => {
       const { event, item } = JSON.parse(data!)
       return `${kind} ${event} ${item.id ?? item.dst}`

@@ -222,31 +222,6 @@ describe.each(FAMILIES)('%s', (_name, family) => {
       expect(take().length).toBe(1)
       finish(first, listener)
     })
-    test('the request queue is bounded by the backlog: the oldest gives way', () => {
-      const { host, inject, take, finish } = start()
-      const children: number[] = []
-      const listener = host.serve(80, (child) => children.push(child), 4)
-      for (let port = 1; port <= 10; port++) inject('S 0:0(0) win 65535', { mss: 1460, port })
-      expect(take().length).toBe(10)
-      expect(host.mib('TcpExtTCPReqQFullDrop')).toBe(6)
-      expect(host.slab.live()).toBe(1 + 4)
-      // the newest still knows its own, the oldest is refused
-      inject('. 1:1(0) ack 1 win 65535', { port: 10 })
-      expect(host.mib('TcpPassiveOpens')).toBe(1)
-      inject('. 1:1(0) ack 1 win 65535', { port: 1 })
-      expect(host.mib('TcpPassiveOpens')).toBe(1)
-      finish(listener, ...children)
-    })
-    test('and by tcp_max_syn_backlog, whose last quarter is for peers that are known', () => {
-      const { host, inject, take, finish } = start()
-      host.setSysctl('tcp_max_syn_backlog', 8)
-      const listener = host.serve(80, () => {}, 100)
-      for (let port = 1; port <= 10; port++) inject('S 0:0(0) win 65535', { mss: 1460, port })
-      expect(take().length).toBe(10)
-      expect(host.mib('TcpExtTCPReqQFullDrop')).toBe(3)
-      expect(host.slab.live()).toBe(1 + 7)
-      finish(listener)
-    })
     test('timestamps begin at a random number, but for tcp_timestamps = 2', () => {
       const { host, inject, take, finish } = start()
       const listener = host.serve(80, () => {})
