@@ -5,7 +5,7 @@
  */
 
 /** Of the `count` words at `at`, under the four of `keys` at `keyAt`: the low half and the high one, until the next call. */
-export type Siphash = (
+type Siphash = (
   words: Int32Array,
   at: number,
   count: number,

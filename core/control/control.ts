@@ -8,9 +8,7 @@ import { createTime, setTime } from '../base/time.ts'
 import { SOFT_KINDS } from '../dev/kinds/kinds.ts'
 import type { LinkKind } from '../dev/kinds/link-kind.ts'
 import { createFibReader } from '../inet/fib.ts'
-import { createFlowHash } from '../inet/flow-hash.ts'
 import { createRoute } from '../inet/route.ts'
-import { createNeighTable } from '../neigh/neigh-table.ts'
 import { INIT_NET } from '../netdev/netdev.ts'
 import type { Arena } from '../shm/arena.ts'
 import type { IpiSystem } from '../shm/ipi.ts'
@@ -214,20 +212,18 @@ export const createControl = (deps: ControlDeps) => {
   const calls = createCalls({ arena, ipi, pause, nowUs })
   const ethtool = createEthtool({ arena, links, random })
   const addresses = createAddresses({ ifaddrs, isDevice: links.isDevice })
-  const flowHash = createFlowHash(arena)
+  const route = createRoute({
+    arena,
+    time,
+    thread: layout.controlThread,
+    neighState: (dev, addr) => neigh.stateOf(dev, addr),
+    fib: createFibReader(arena, INIT_NET),
+  })
   const routes = createRoutes({
     arena,
     rib,
     objects,
-    route: createRoute({
-      arena,
-      time,
-      thread: layout.controlThread,
-      flowHash,
-      neighState: createNeighTable(arena).stateOf,
-      fib: createFibReader(arena, INIT_NET),
-    }),
-    flowHash,
+    route,
     isDevice: links.isDevice,
     hasCarrier: links.hasCarrier,
     more: routeExpiry.more,

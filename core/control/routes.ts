@@ -45,7 +45,6 @@ import {
 import type { Metrics } from '../shm/dst-metrics.ts'
 import { NH_METRICS, RTAX_MAX, RTAX_MTU, dstMetric } from '../shm/dst-metrics.ts'
 import { byFamily } from '../inet/af-ops.ts'
-import type { FlowHash } from '../inet/flow-hash.ts'
 import { HASH_POLICY_CUSTOM } from '../inet/flow-hash.ts'
 import { FR_HEAD_FIRST } from '../inet/fib-rule-constants.ts'
 import { ruleHead } from '../inet/fib-rules.ts'
@@ -83,14 +82,14 @@ type RoutesDeps = {
   rib: Rib
   objects: NexthopStore
   route: Route
-  flowHash: FlowHash
 } & Pick<Links, 'isDevice' | 'hasCarrier'> &
   Pick<RouteExpiry, 'more'>
 
 export type Routes = ReturnType<typeof createRoutes>
 
 export const createRoutes = (deps: RoutesDeps) => {
-  const { arena, rib, objects, route: router, flowHash, isDevice, hasCarrier, more } = deps
+  const { arena, rib, objects, route: router, isDevice, hasCarrier, more } = deps
+  const { flowHash } = router
   const { i32, layout } = arena
   const isUp = (dev: number): boolean => (i32[deviceRow(arena, dev) + DEV_FLAGS] & IFF_UP) !== 0
   const isOwn = (family: number, words: Words): boolean =>

@@ -6,7 +6,6 @@
  * nexthop_select_path_res() (net/ipv4/nexthop.c); RFC 2992, whose section 3.3 says how many flows a change of next hops
  * moves: of a resilient group it moves those alone that must.
  */
-import { AF_INET } from '../base/family.ts'
 import type { Flowi } from '../base/flowi.ts'
 import { FL_FAMILY, FL_HASH } from '../base/flowi.ts'
 import { TIME_MS, type Time } from '../base/time.ts'
@@ -62,7 +61,7 @@ export const isUsable = (arena: Arena, dev: number, family: number): boolean =>
 export const bucketUse = ({ nhBucketUse, config }: Layout, thread: number): number =>
   nhBucketUse + Math.min(thread, config.workers) * config.nhBuckets
 
-export type MultipathDeps = {
+type MultipathDeps = {
   arena: Arena
   time: Time
   thread: number
@@ -147,7 +146,7 @@ export const createMultipath = (deps: MultipathDeps) => {
     }
   }
   /** A host takes the first instead of one that is known not to answer (rt6_check_neigh). */
-  const select6 = (row: number, fl: Flowi): number => {
+  const select6: typeof select4 = (row, fl) => {
     const hash = hashOf(fl)
     let hop = row
     while (hash > i32[hop + NH_UPPER_BOUND] && i32[hop + NH_HOPS_LEFT] !== 0)
@@ -155,6 +154,7 @@ export const createMultipath = (deps: MultipathDeps) => {
     const isPassedOver = i32[forwarding6] === 0 && gatewayState(hop) === NUD_FAILED
     return isPassedOver ? row : hop
   }
+  const select = byFamily(select4, select6)
   const none = (): number => 0
   /** The row of the flow's next hop, of those of the route whose first is `row`. */
   const selectPath = (row: number, fl: Flowi): number => selectFrom(row, fl, 0, none)
@@ -168,7 +168,7 @@ export const createMultipath = (deps: MultipathDeps) => {
     const bound = i32[row + NH_UPPER_BOUND]
     if (bound === 0) return row
     if (bound === NH_BY_ID) return byObject(row, fl)
-    return fl[FL_FAMILY] === AF_INET ? select4(row, fl, source, sourceOf) : select6(row, fl)
+    return select(fl[FL_FAMILY])(row, fl, source, sourceOf)
   }
   return { selectPath, selectFrom }
 }

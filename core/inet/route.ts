@@ -53,7 +53,8 @@ import { RTAX_MTU, dstMetricLocked } from '../shm/dst-metrics.ts'
 import type { FibReader } from './fib.ts'
 import { createMcTable } from './mc-table.ts'
 import { MC_ROLE_NONE } from './mfc-constants.ts'
-import { createMultipath, type MultipathDeps } from './multipath.ts'
+import { createFlowHash } from './flow-hash.ts'
+import { createMultipath } from './multipath.ts'
 import { onlinkRow } from './nexthop.ts'
 import {
   LOOPBACK_IFINDEX,
@@ -106,15 +107,18 @@ type RouteFamily = {
   loopback: Int32Array
 }
 
-export const createRoute = ({ fib, ...deps }: MultipathDeps & { fib: FibReader }) => {
+type RouteDeps = Omit<Parameters<typeof createMultipath>[0], 'flowHash'> & { fib: FibReader }
+
+export const createRoute = ({ fib, ...deps }: RouteDeps) => {
   const { arena } = deps
+  const flowHash = createFlowHash(arena)
   const { i32, layout } = arena
   const { devices } = layout
   const confAll = confRow(arena, CONF_ALL)
   const { local, main, lookup, lookup4, lookup6, fibLookup4, fibLookup6 } = fib
   const { select4, select6 } = createSourceSelection(arena)
   const { checkMc, hasMc } = createMcTable(arena)
-  const { selectPath, selectFrom } = createMultipath(deps)
+  const { selectPath, selectFrom } = createMultipath({ ...deps, flowHash })
   const back = createFlowi()
 
   const flagsOf = (ifindex: number): number => i32[devices + ifindex * DEVICE_WORDS + DEV_FLAGS]
@@ -462,5 +466,5 @@ export const createRoute = ({ fib, ...deps }: MultipathDeps & { fib: FibReader }
     }
   )
 
-  return { routeInput, routeOutput }
+  return { routeInput, routeOutput, flowHash }
 }

@@ -79,6 +79,7 @@ const TABLE = {
     min: [32768, 1024, 65535],
     max: [60999, 1024, 65535],
   }),
+  /** Routes by nexthop objects are shown, and told of, with what these say. */
   nexthop_compat_mode: onOff('net.ipv4.nexthop_compat_mode', 1),
   /** Which of several next hops a flow goes by is by its addresses (0), its ports too (1), those of a packet in it (2), or the fields below (3). */
   fib_multipath_hash_policy: number('net.ipv4.fib_multipath_hash_policy', 0, 0, 3),

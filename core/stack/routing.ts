@@ -1,7 +1,6 @@
 /** What addresses are, and where packets to them go: the tables that the families of a stack ask. */
 import { createAddrType } from '../inet/addr-type.ts'
 import { createFibReader } from '../inet/fib.ts'
-import { createFlowHash } from '../inet/flow-hash.ts'
 import { createFlowKeys } from '../inet/flow-keys.ts'
 import { createPacketAddrs } from '../inet/packet-addrs.ts'
 import { createRoute } from '../inet/route.ts'
@@ -16,9 +15,8 @@ export type Routing = ReturnType<typeof createRouting>
 export const createRouting = (machine: Machine) => {
   const { arena } = machine
   const fib = createFibReader(arena, INIT_NET)
-  const flowHash = createFlowHash(arena)
   const { stateOf: neighState } = createNeighTable(arena)
-  const { routeInput, routeOutput } = createRoute({ ...machine, fib, flowHash, neighState })
+  const { routeInput, routeOutput, flowHash } = createRoute({ ...machine, fib, neighState })
   const keys = createPacketKeys(arena)
   return {
     ...createAddrType(arena, fib),

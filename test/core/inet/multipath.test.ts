@@ -14,12 +14,7 @@ import {
   FL_SADDR,
   FL_SPORT,
 } from '../../../core/base/flowi.ts'
-import { createFibReader } from '../../../core/inet/fib.ts'
-import { createFlowHash } from '../../../core/inet/flow-hash.ts'
 import { upperBounds } from '../../../core/inet/multipath.ts'
-import { createRoute } from '../../../core/inet/route.ts'
-import { NUD_FAILED, NUD_REACHABLE } from '../../../core/neigh/neigh-constants.ts'
-import { INIT_NET } from '../../../core/netdev/netdev.ts'
 import type { NexthopObjectSpec } from '../../../core/control/text/messages.ts'
 import { Sysctl } from '../../../core/shm/sysctl.ts'
 import { IPPROTO_FRAGMENT, IPPROTO_UDP } from '../../../core/wire/ipproto.ts'
@@ -72,17 +67,7 @@ const FAMILIES: Family[] = [
 /** A router with one link in and four out. */
 const network = async (of: Family) => {
   const made = makeControl({ devices: 16, nhBuckets: 4096 })
-  const { ip, arena, control } = made
-  /** Devices whose neighbours do not answer. */
-  const dead = new Set<number>()
-  const router = createRoute({
-    arena,
-    time: made.time,
-    thread: 0,
-    flowHash: createFlowHash(arena),
-    neighState: (dev) => (dead.has(dev) ? NUD_FAILED : NUD_REACHABLE),
-    fib: createFibReader(arena, INIT_NET),
-  })
+  const { ip, router, control, unanswering } = made
   await ip.veth('in')
   for (const [k, dev] of DEVICES.entries()) {
     await ip.veth(dev)
@@ -131,8 +116,8 @@ const network = async (of: Family) => {
     return nameOf.get(fl[FL_DEV]!)!
   }
   const kill = (...devices: Device[]): void => {
-    dead.clear()
-    for (const dev of devices) dead.add(index.get(dev)!)
+    unanswering.clear()
+    for (const dev of devices) unanswering.add(index.get(dev)!)
   }
   return { ...made, wayOf, boundTo, kill }
 }
