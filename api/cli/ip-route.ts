@@ -31,7 +31,7 @@ import { garbage, matchWord, unknownCommand, type Words } from './words.ts'
 
 const HELP = `Usage: softnet ip route { show | flush } [ SELECTOR ]
        softnet ip route get ADDRESS [ from ADDRESS ] [ iif DEV ] [ oif DEV ] [ tos TOS ] [ mark MARK ]
-                        [ ipproto PROTO ] [ sport N ] [ dport N ]
+                            [ ipproto PROTO ] [ sport PORT ] [ dport PORT ]
        softnet ip route { add | append | replace | change | delete } [ TYPE ] PREFIX [ via [ FAMILY ] ADDRESS ] [ dev DEV ]
                         [ table TABLE ] [ proto PROTO ] [ scope SCOPE ] [ src ADDRESS ] [ metric N ] [ tos TOS ]
                         [ nhid ID ] [ METRIC [ lock ] N ]... [ onlink ] [ nexthop via ADDRESS dev DEV weight N ]...
@@ -263,12 +263,6 @@ const show = async (words: Words, options: IpOptions, cli: Cli): Promise<number>
   return 0
 }
 
-const readPort = (words: Words, field: string): number => {
-  const word = words.next()
-  const value = /^(?:0x[0-9a-f]+|\d+)$/i.test(word) ? Number(word) : Number.NaN
-  if (value <= 0xffff) return value
-  throw new UsageError(`Error: argument "${word}" is wrong: invalid ${field}`)
-}
 const get = async (words: Words, options: IpOptions, cli: Cli): Promise<number> => {
   const params: Record<string, string | number> = {}
   if (words.isEmpty()) throw incomplete()
@@ -280,7 +274,7 @@ const get = async (words: Words, options: IpOptions, cli: Cli): Promise<number> 
     else if (word === 'tos' || word === 'dsfield') params.tos = words.number('tos')
     else if (word === 'mark') params.mark = words.number('mark')
     else if (word === 'ipproto') params.ipproto = words.next()
-    else if (word === 'sport' || word === 'dport') params[word] = readPort(words, word)
+    else if (word === 'sport' || word === 'dport') params[word] = words.number(word)
     else if (word !== 'to') {
       if (parsePrefix(word) === null) throw badPrefix(word)
       params.dst = word.split('/')[0]!

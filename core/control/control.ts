@@ -212,18 +212,20 @@ export const createControl = (deps: ControlDeps) => {
   const calls = createCalls({ arena, ipi, pause, nowUs })
   const ethtool = createEthtool({ arena, links, random })
   const addresses = createAddresses({ ifaddrs, isDevice: links.isDevice })
+  const fibReader = createFibReader(arena, INIT_NET)
   const route = createRoute({
     arena,
     time,
     thread: layout.controlThread,
     neighState: (dev, addr) => neigh.stateOf(dev, addr),
-    fib: createFibReader(arena, INIT_NET),
+    fib: fibReader,
   })
   const routes = createRoutes({
     arena,
     rib,
     objects,
     route,
+    fib: fibReader,
     isDevice: links.isDevice,
     hasCarrier: links.hasCarrier,
     more: routeExpiry.more,

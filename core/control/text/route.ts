@@ -336,6 +336,17 @@ export const readRouteFilter = (
 
 // ---- ip route get
 
+/** IPv4 takes a packet for UDP when nobody says otherwise; of others than these there is no way to ask. */
+const readProto = (text: string | undefined, family: 4 | 6): number | Refused => {
+  const asked = [IPPROTO_TCP, IPPROTO_UDP, family === 4 ? IPPROTO_ICMP : IPPROTO_ICMPV6]
+  if (text === undefined) return family === 4 ? IPPROTO_UDP : 0
+  const proto = ipProtocolNames.parse(text)
+  if (proto === null) return wrong(text, 'Invalid "ipproto" value', 'ipproto')
+  if (!asked.includes(proto))
+    return refuseAs(Errno.EOPNOTSUPP, 'Error: Unsupported ip proto.', 'ipproto')
+  return proto
+}
+
 export const readQuery = (
   query: MessageOf<'RTM_GETROUTE'>,
   names: DeviceNames
@@ -348,10 +359,8 @@ export const readQuery = (
   if (query.iif !== undefined && iif === 0) return noSuchDevice(query.iif, 'iif')
   const oif = query.oif === undefined ? 0 : names.ifindexOf(query.oif)
   if (query.oif !== undefined && oif === 0) return noSuchDevice(query.oif, 'oif')
-  const proto = readProto(query.ipproto, familyOf(dst))
+  const proto = readProto(query.ipproto, dst.family)
   if (isRefused(proto)) return proto
-  for (const port of ['sport', 'dport'] as const)
-    if ((query[port] ?? 0) > MAX_PORT) return wrong(query[port], `invalid ${port}`, port)
   return {
     family: familyOf(dst),
     dst: dst.words,
@@ -364,17 +373,6 @@ export const readQuery = (
     sport: query.sport ?? 0,
     dport: query.dport ?? 0,
   }
-}
-const MAX_PORT = 0xffff
-/** rtm_getroute_parse_ip_proto: what no word says is UDP of IPv4, and anything of IPv6. */
-const readProto = (ipproto: string | number | undefined, family: number): number | Refused => {
-  if (ipproto === undefined) return family === AF_INET ? IPPROTO_UDP : 0
-  const proto = ipProtocolNames.parse(ipproto)
-  if (proto === null) return wrong(ipproto, 'Invalid "ipproto" value', 'ipproto')
-  const known = [IPPROTO_TCP, IPPROTO_UDP, family === AF_INET ? IPPROTO_ICMP : IPPROTO_ICMPV6]
-  return known.includes(proto)
-    ? proto
-    : refuseAs(Errno.EOPNOTSUPP, 'Error: Unsupported ip proto.', 'ipproto')
 }
 
 const CACHE: Record<number, string[]> = {
@@ -398,7 +396,7 @@ export const writeAnswer = (
   query: MessageOf<'RTM_GETROUTE'>,
   names: DeviceNames
 ): RouteLookup => {
-  const { family, type, gateway, dev, table, prefsrc } = answer
+  const { family, type, gateway, dev, table, prefsrc, isForwarded, isRedirected } = answer
   const shown = writeMetrics(answer.metrics)
   const source = formatAddr(addrOf(family, prefsrc))
   const asked = query.src === undefined ? undefined : formatAddr(parseAddr(query.src)!)
@@ -421,7 +419,7 @@ export const writeAnswer = (
     ...(family !== AF_INET && { pref: 'medium' }),
     ...(family === AF_INET && query.mark && { mark: query.mark }),
     ...(shown && { metrics: [shown] }),
-    uid: 0,
-    cache: CACHE[type] ?? [],
+    ...(query.iif === undefined && { uid: 0 }),
+    cache: isRedirected ? ['redirect'] : isForwarded ? [] : (CACHE[type] ?? []),
   }
 }
