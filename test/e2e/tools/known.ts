@@ -19,6 +19,12 @@ export const VOLATILE: readonly Aside[] = [
     reason: 'what is left of a time',
   },
   {
+    lines: /^ss /,
+    text: /(?<=\b(ino|sk|cgroup):)\S+|\b[\d.]+(?=(ms|bps)?\b)/g,
+    by: 'N',
+    reason: 'sizes, times and what they are counted by',
+  },
+  {
     lines: /neigh/,
     json: /\.(used|confirmed|updated)$/,
     text: /(?<=used )\d+\/\d+\/\d+ ?/g,
@@ -82,5 +88,11 @@ export const KNOWN: readonly Aside[] = [
     lines: /-o -d route|-d -o route/,
     text: /\n(?=\tnh_info)|\\(?=\tnh_info)/g,
     reason: 'ip breaks the one line of -o',
+  },
+  {
+    lines: /^ss /,
+    text: / +$| (ino|cgroup):\S+| (worker|hash):\S+|^Failed to open cgroup2 mount\n/gm,
+    reason:
+      'sockets of softnet have no inode and no cgroup, but a worker and a hash; ss pads lines to the longest',
   },
 ]

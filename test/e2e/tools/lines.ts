@@ -2,6 +2,7 @@
 
 /** How the hosts are set up; each line is one of ip. */
 export const SET_UP = `
+sysctl -q -w net.ipv4.tcp_congestion_control=reno
 sysctl -q -w net.ipv4.ip_forward=1
 sysctl -q -w net.ipv6.conf.default.accept_dad=0
 sysctl -q -w net.ipv6.conf.lan0.accept_dad=0
@@ -166,3 +167,100 @@ export const IP_LINES: string[] = ip([
   'route get 2001:db8::1',
   'route get 2001:db8:73::1',
 ])
+
+const FLAGS = [
+  '-tuanoemi',
+  '-tan',
+  '-uan',
+  '-tln',
+  '-uln',
+  '-lnt',
+  '-tanH',
+  '-tanO',
+  '-tanO -i',
+  '-tane',
+  '-tano',
+  '-tanm',
+  '-tani',
+  '-uanm',
+  '-uane',
+  '-4tan',
+  '-6tan',
+  '-tuan',
+  '-an -t -u',
+  '-tn',
+  '-un',
+  '-tnp',
+  '-s',
+]
+export const SS_LINES = [
+  ...FLAGS.map((flags) => `ss ${flags}`),
+  'ss -tan state listening',
+  'ss -tan state established',
+  'ss -tan state connected',
+  'ss -tan sport = :7',
+  'ss -tan dport = :40001',
+  'ss -tan src 10.0.0.254',
+  'ss -tan dst 10.0.0.0/24',
+  'ss -tuan sport = :7 or sport = :9',
+]
+const FILES = [
+  'softnet_stat',
+  'dev',
+  'route',
+  'arp',
+  'snmp',
+  'netstat',
+  'snmp6',
+  'tcp',
+  'tcp6',
+  'udp',
+  'udp6',
+  'raw',
+  'raw6',
+  'sockstat',
+  'sockstat6',
+  'if_inet6',
+  'ipv6_route',
+  'igmp',
+  'igmp6',
+  'dev_mcast',
+  'mcfilter',
+  'mcfilter6',
+  'anycast6',
+  'packet',
+  'icmp',
+  'icmp6',
+  'udplite',
+  'udplite6',
+  'fib_trie',
+  'fib_triestat',
+  'ip_mr_vif',
+  'ip_mr_cache',
+  'ip6_mr_vif',
+  'ip6_mr_cache',
+]
+export const PROC_LINES = FILES.map((file) => `cat /proc/net/${file}`)
+export const ETHTOOL_LINES = ['v0', 'lan0', 'lo']
+  .flatMap((dev) =>
+    ['-k', '-l', '-x', '-g', '-S', '-i', '-n', '-c', '-a', '-P', '-T', ''].flatMap((flag) => [
+      `ethtool ${flag} ${dev}`.replace('  ', ' '),
+      ...(flag === '' ? [] : [`ethtool --json ${flag} ${dev}`]),
+    ])
+  )
+  .concat([
+    'ethtool -n v0 rx-flow-hash tcp4',
+    'ethtool -k nosuch',
+    'ethtool -x nosuch',
+    'ethtool -l nosuch',
+    'ethtool -S nosuch',
+    'ethtool -i nosuch',
+    'ethtool -g nosuch',
+  ])
+export const NSTAT_LINES = [
+  'nstat -saz',
+  'nstat -saz -j',
+  'nstat -sa',
+  'nstat -saz Ip*',
+  'nstat -saz Udp* Tcp?stab*',
+]
