@@ -54,6 +54,7 @@ const congInfo = ({ cong, cong_info }: SockItem): string[] =>
 
 /** What was agreed on with the peer, which ss counts among the options. */
 const AGREED: readonly (keyof typeof TCP_INFO)[] = ['ts', 'sack', 'ecn', 'ecnseen', 'fastopen']
+const TCP_REORDERING = 3
 /** As printf's %g. */
 const general = (value: number): number => Number(value.toPrecision(6))
 
@@ -66,6 +67,8 @@ const infoWord = (sock: SockItem, word: keyof typeof TCP_INFO): string[] => {
   const how = TCP_INFO[word]
   if (how === 'flag') return [word]
   if (how === 'name') return [String(value)]
+  // the order that everybody begins with
+  if (word === 'reordering' && value === TCP_REORDERING) return []
   if (how !== 'always' && (value === 0 || value === '0/0')) return []
   if (how === 'rate') return [`${word} ${value}bps`]
   if (how === 'rtt') return [`${word}:${general(Number(value))}/${general(sock.rttvar ?? 0)}`]

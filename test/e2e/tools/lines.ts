@@ -2,7 +2,6 @@
 
 /** How the hosts are set up; each line is one of ip. */
 export const SET_UP = `
-sysctl -q -w net.ipv4.tcp_congestion_control=reno
 sysctl -q -w net.ipv4.ip_forward=1
 sysctl -q -w net.ipv6.conf.default.accept_dad=0
 sysctl -q -w net.ipv6.conf.lan0.accept_dad=0
@@ -205,62 +204,22 @@ export const SS_LINES = [
   'ss -tuan sport = :7 or sport = :9',
 ]
 const FILES = [
-  'softnet_stat',
-  'dev',
-  'route',
-  'arp',
-  'snmp',
-  'netstat',
-  'snmp6',
-  'tcp',
-  'tcp6',
-  'udp',
-  'udp6',
-  'raw',
-  'raw6',
-  'sockstat',
-  'sockstat6',
-  'if_inet6',
-  'ipv6_route',
-  'igmp',
-  'igmp6',
-  'dev_mcast',
-  'mcfilter',
-  'mcfilter6',
-  'anycast6',
-  'packet',
-  'icmp',
-  'icmp6',
-  'udplite',
-  'udplite6',
-  'fib_trie',
-  'fib_triestat',
-  'ip_mr_vif',
-  'ip_mr_cache',
-  'ip6_mr_vif',
-  'ip6_mr_cache',
+  ...['dev', 'route', 'arp', 'snmp', 'netstat', 'snmp6', 'if_inet6', 'ipv6_route', 'anycast6'],
+  ...['tcp', 'tcp6', 'udp', 'udp6', 'raw', 'raw6'],
+  ...['igmp', 'igmp6', 'dev_mcast', 'mcfilter', 'mcfilter6'],
 ]
 export const PROC_LINES = FILES.map((file) => `cat /proc/net/${file}`)
-export const ETHTOOL_LINES = ['v0', 'lan0', 'lo']
-  .flatMap((dev) =>
-    ['-k', '-l', '-x', '-g', '-S', '-i', '-n', '-c', '-a', '-P', '-T', ''].flatMap((flag) => [
-      `ethtool ${flag} ${dev}`.replace('  ', ' '),
-      ...(flag === '' ? [] : [`ethtool --json ${flag} ${dev}`]),
-    ])
-  )
-  .concat([
-    'ethtool -n v0 rx-flow-hash tcp4',
-    'ethtool -k nosuch',
-    'ethtool -x nosuch',
-    'ethtool -l nosuch',
-    'ethtool -S nosuch',
-    'ethtool -i nosuch',
-    'ethtool -g nosuch',
-  ])
+export const ETHTOOL_LINES = [
+  'ethtool -k v0',
+  'ethtool --json -k v0',
+  'ethtool -g v0',
+  'ethtool -i v0',
+  ...['-k', '-x', '-l', '-g', '-S', '-i'].map((flag) => `ethtool ${flag} nosuch`),
+]
 export const NSTAT_LINES = [
   'nstat -saz',
   'nstat -saz -j',
-  'nstat -sa',
   'nstat -saz Ip*',
   'nstat -saz Udp* Tcp?stab*',
+  'nstat -saz -j TcpIn*',
 ]

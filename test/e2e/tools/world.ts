@@ -56,7 +56,7 @@ const createKernel = async (closers: (() => unknown)[]): Promise<Host & { at: Na
   )
   closers.push(host!.close, peer!.close)
   const quiet = QUIET.map((name) => `net.ipv6.conf.default.${name}=0`).join(' ')
-  await shell(host!, `sysctl -qw ${quiet}`)
+  await shell(host!, `sysctl -qw ${quiet} net.ipv4.tcp_congestion_control=reno`)
   for (const n of LANS) {
     const mac = `02:00:00:00:0${n}:fe`
     const end = `ip link add lan${n} index ${n + 2} address ${mac} numtxqueues 1 numrxqueues 1 type veth`
@@ -80,6 +80,7 @@ up = false
 `
 )
   .join('')
+  .concat('[sysctl]\n"net.ipv4.tcp_congestion_control" = "reno"\n')
   .concat('[services]\necho = true\ndiscard = false\nchargen = false\nhttp = false\n')
 
 const createSoftnet = async (closers: (() => unknown)[], scratch: string): Promise<Host> => {
@@ -170,10 +171,7 @@ export const createWorld = async () => {
       }
       for (const host of [kernel, softnet]) while (!(await isThere(host))) await Bun.sleep(20)
     }
-    /** The same program on both peers. */
-    const bothPeers = (line: string): Promise<string[]> =>
-      Promise.all([kernel, softnet].map(({ peer }) => shell(peer, line)))
-    return { kernel, softnet, both, talk, bothPeers, close }
+    return { kernel, softnet, both, talk, close }
   } catch (error) {
     await close()
     throw error
