@@ -125,8 +125,8 @@ const lookupWords = (found: RouteLookup, details: boolean) => {
     table: (details && type !== 'multicast') || table !== 'main' ? table : undefined,
     protocol: details || protocol !== 'boot' ? protocol : undefined,
     scope: details && isV6 ? 'global' : undefined,
-    // whose packet it would be, of one that is sent
-    uid: isV6 || found.iif !== undefined ? undefined : found.uid,
+    // whose packet it would be
+    uid: isV6 ? undefined : found.uid,
   }
 }
 

@@ -30,6 +30,9 @@ export type RouteQuery = {
   oif: number
   tos: number
   mark: number
+  proto: number
+  sport: number
+  dport: number
 }
 export type RouteAnswer = {
   family: number
@@ -42,6 +45,8 @@ export type RouteAnswer = {
   metric: number
   prefsrc: Words
   metrics: Metrics | null
+  /** It goes on, though it is to everybody. */
+  isForwarded: boolean
   /** RTCF_DOREDIRECT: it goes back where it came from, and its sender would be told of a nearer way. */
   isRedirected: boolean
 }
