@@ -193,6 +193,8 @@ export const TP_APP_LIMITED = TP + 197
 /** The last sample: segments in an interval (us). */
 export const TP_RATE_DELIVERED = TP + 198
 export const TP_RATE_INTERVAL_US = TP + 199
+/** It was of the path: the application had more to send all along. */
+export const TP_RATE_OF_PATH = TP + 260
 /** Most segments in flight since TP_SND_CWND_STAMP, when the window was last filled or set (ms). */
 export const TP_SND_CWND_USED = TP + 114
 export const TP_SND_CWND_STAMP = TP + 300
