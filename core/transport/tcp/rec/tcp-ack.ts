@@ -22,6 +22,7 @@ import {
   type TcpRate,
 } from './tcp-rate.ts'
 import type { TcpChrono } from '../snd/tcp-chrono.ts'
+import type { TcpMtuProbe } from '../snd/tcp-mtu-probe.ts'
 import type { TcpMss } from '../snd/tcp-mss.ts'
 import type { TcpOutput } from '../snd/tcp-output.ts'
 import type { TcpXmitTimer } from '../snd/tcp-xmit-timer.ts'
@@ -115,6 +116,7 @@ type TcpAckDeps = {
   timers: TcpTimers
   output: TcpOutput
   chrono: TcpChrono
+  mtup: TcpMtuProbe
   xmitTimer: TcpXmitTimer
   sacktag: TcpSacktag
   recovery: TcpRecovery
@@ -128,6 +130,7 @@ export const createTcpAck = (deps: TcpAckDeps) => {
   const { bank, time, queue, mss, timers, output, sacktag, recovery, rate, cong } = deps
   const { sendChallengeAck, sockConfirm, replaceTsRecent } = deps
   const { chronoStop } = deps.chrono
+  const { mtup } = deps
   const { i32, u8, f64, layout } = deps.arena
   const { sysctl } = layout
   const { pcount } = queue
@@ -217,6 +220,7 @@ export const createTcpAck = (deps: TcpAckDeps) => {
       queue.remove(sk, skb)
     }
     if (ackedPackets === 0) return
+    mtup.probeAcked(sk)
     if (!isSack(sk)) recovery.removeRenoSacks(sk, ackedPackets)
     // a hole filled that nobody had sent again: it was not loss
     else if (((reord - fack) | 0) < 0)

@@ -246,6 +246,16 @@ export const TP_MAX_PACING_RATE = TP + 303
 /** Timer, four words. */
 export const TP_TIMER_PACING = TP + 304
 
+/** Probing for the path MTU: it is, sizes of packets that are not known to pass and that are, the probe's (0 is none). */
+export const TP_MTUP_ENABLED = TP + 310
+export const TP_MTUP_HIGH = TP + 311
+export const TP_MTUP_LOW = TP + 312
+export const TP_MTUP_PROBE = TP + 313
+/** Sequence of the probe, and when the search began (ms). */
+export const TP_MTUP_PROBE_START = TP + 314
+export const TP_MTUP_PROBE_END = TP + 315
+export const TP_MTUP_STAMP = TP + 316
+
 // TP_OPTS (TCPI_OPT_* of include/uapi/linux/tcp.h).
 export const OPT_TIMESTAMPS = 1
 export const OPT_SACK = 2
@@ -366,7 +376,6 @@ export const TCP_INIT_CWND = 10
 export const TCP_MSS_DEFAULT = 536
 export const TCP_MIN_MSS = 88
 export const TCP_MAX_QUICKACKS = 16
-export const TCP_MIN_SND_MSS = 48
 export const TCP_INFINITE_SSTHRESH = 0x7fffffff
 export const TCP_NUM_SACKS_MAX = 4
 
