@@ -75,6 +75,7 @@ const fields = {
   metrics: z.array(metrics).optional(),
   mtu: u32.optional().meta({ description: 'metrics[0].mtu, as one types it' }),
   pref: z.enum(['low', 'medium', 'high']).optional(),
+  expires: u32.optional().meta({ description: 'seconds until an IPv6 route ends by itself' }),
   nexthops: z.array(nexthop).min(1).optional(),
   nhid: nexthopId.optional().meta({ description: 'the nexthop object that it goes by' }),
 }
@@ -125,6 +126,8 @@ export const routeFilter = {
   scope: z.string().optional(),
 }
 
+const queryPort = queryNumber.pipe(z.number().max(0xffff))
+
 export const routeLookup = z.strictObject({
   dst: address,
   src: address.optional(),
@@ -132,6 +135,9 @@ export const routeLookup = z.strictObject({
   oif: ifname.optional(),
   tos: queryNumber.optional(),
   mark: queryNumber.optional(),
+  ipproto: z.string().optional(),
+  sport: queryPort.optional(),
+  dport: queryPort.optional(),
 })
 
 /** A line of routes:batch. */

@@ -18,6 +18,7 @@ export const SO_ERROR = 4
 export const SO_SNDBUF = 7
 export const SO_RCVBUF = 8
 export const SO_KEEPALIVE = 9
+export const SO_OOBINLINE = 10
 /** The value is the seconds, or -1 for off. */
 export const SO_LINGER = 13
 export const SO_REUSEPORT = 15
@@ -31,12 +32,16 @@ export const SO_MAX_PACING_RATE = 47
 export const SO_BINDTOIFINDEX = 62
 
 // Flags of recvmsg and sendmsg.
+export const MSG_OOB = 1
 export const MSG_PEEK = 2
 /** A stream's bytes are taken and thrown away. */
 export const MSG_TRUNC = 0x20
+export const MSG_DONTWAIT = 0x40
 /** What goes with it follows at once. */
 export const MSG_EOR = 0x80
 export const MSG_MORE = 0x8000
+/** Connects, with the text in the SYN (RFC 7413). */
+export const MSG_FASTOPEN = 0x20000000
 
 export const IP_TOS = 1
 export const IP_TTL = 2
@@ -78,6 +83,7 @@ export const TCP_CONGESTION = 13
 export const TCP_USER_TIMEOUT = 18
 export const TCP_FASTOPEN = 23
 export const TCP_NOTSENT_LOWAT = 25
+export const TCP_FASTOPEN_CONNECT = 30
 /** A name option (16 octets, or 32). */
 export const TCP_FASTOPEN_KEY = 33
 export const TCP_FASTOPEN_NO_COOKIE = 34

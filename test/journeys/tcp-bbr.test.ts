@@ -22,7 +22,7 @@ const ROOM = { skbs: 8192, smallBuffers: 8192, largeBuffers: 512 }
 /** Flows of `control` from a to b through a bottleneck with room for five times what the path holds. */
 const start = async (control: string, flows: number, wire: { loss?: number } = {}) => {
   const net = await twoHosts({
-    wire: { rate: RATE, queueBytes: 250_000, delayUs: (RTT_MS * 1000) / 2, ...wire },
+    wire: { rate: RATE / 1e6, queue: 250_000, delayUs: (RTT_MS * 1000) / 2, ...wire },
     a: { config: ROOM },
     b: { config: ROOM },
   })

@@ -250,6 +250,10 @@ export const createSimHost = async (
         if (skb !== 0) u8.set(bytes, nicSkbs.put(skb, bytes.length))
         return skb
       },
+      bytes: (skb) => {
+        const at = i32[skb + SKB_DATA]!
+        return u8.subarray(at, at + i32[skb + SKB_LEN]!)
+      },
       arrive: (skb) => (isUp() ? receive(skb, at) : nicSkbs.free(skb)),
     }
   }

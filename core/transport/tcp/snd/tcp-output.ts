@@ -60,6 +60,7 @@ import {
   TCP_RESOURCE_PROBE_INTERVAL,
   TCP_RTO_MAX,
   TCP_RTO_MIN,
+  TP_ADVMSS,
   TP_BACKOFF,
   TP_BYTES_RETRANS,
   TP_CA_STATE,
@@ -101,6 +102,7 @@ import {
 } from '../sock/tcp-sock.ts'
 import type { TcpMem } from '../sock/tcp-mem.ts'
 import type { TcpTimers } from '../sock/tcp-timers.ts'
+import { urgMode } from './tcp-urgent.ts'
 import type { TcpTransmit } from './tcp-transmit.ts'
 import type { TcpTsq } from './tcp-tsq.ts'
 import type { TcpRate } from '../rec/tcp-rate.ts'
@@ -151,7 +153,7 @@ const PUSH_PROBE = 2
 export const createTcpOutput = (deps: TcpOutputDeps) => {
   const { queue, timers, time, bank, cong, mem, tsq, rate } = deps
   const { rearmRto, scheduleLossProbe } = deps.xmitTimer
-  const { currentMss, tsoSegs } = deps.mss
+  const { advertisedMss, currentMss, tsoSegs } = deps.mss
   const { chronoStart, chronoStop } = deps.chrono
   const { mustWait } = deps.pacing
   const { mtup } = deps
@@ -167,7 +169,7 @@ export const createTcpOutput = (deps: TcpOutputDeps) => {
   }
   /** Whether a segment that is not full may go. */
   const allowsPart = (sk: number, nonagle: number): boolean => {
-    if ((nonagle & TCP_NAGLE_PUSH) !== 0) return true
+    if ((nonagle & TCP_NAGLE_PUSH) !== 0 || urgMode(i32, sk)) return true
     if ((nonagle & TCP_NAGLE_CORK) !== 0) return false
     if ((nonagle & TCP_NAGLE_OFF) !== 0 || i32[sk + TP_PACKETS_OUT] === 0) return true
     return !smallInFlight(sk)
@@ -390,7 +392,9 @@ export const createTcpOutput = (deps: TcpOutputDeps) => {
     nonagle: number
   ): boolean => {
     let front = skb
-    const limit = pcount(skb) > 1 ? splitPoint(sk, skb, mss, quota, nonagle) : mss
+    // a super-frame's segments would all point to where the first one does
+    const isWhole = pcount(skb) > 1 && !urgMode(i32, sk)
+    const limit = isWhole ? splitPoint(sk, skb, mss, quota, nonagle) : mss
     if (i32[skb + SKB_LEN] > limit) {
       if (limit <= 0) return false
       front = split(sk, skb, limit, mss)
@@ -487,6 +491,9 @@ export const createTcpOutput = (deps: TcpOutputDeps) => {
     // RFC 3168 section 6.1.1.1: what drops a SYN that asks for ECN lets one through that does not
     if ((i32[skb + CB_FLAGS] & TCP_SYN) !== 0 && i32[sysctl + Sysctl.tcp_ecn_fallback] !== 0)
       i32[skb + CB_FLAGS] &= ~(TCP_ECE | TCP_CWR)
+    // the path may have been found to take less meanwhile (tcp_advertise_mss)
+    if ((i32[skb + CB_FLAGS] & TCP_SYN) !== 0)
+      i32[sk + TP_ADVMSS] = Math.min(i32[sk + TP_ADVMSS], advertisedMss(sk))
     rate.rateSent(sk, skb)
     const err = transmitClone(sk, skb)
     i32[sk + TP_TOTAL_RETRANS] += segs
@@ -607,7 +614,11 @@ export const createTcpOutput = (deps: TcpOutputDeps) => {
   const writeWakeup = (sk: number): number => {
     const skb = i32[sk + TP_SEND_HEAD]
     const room = skb === 0 ? 0 : (wndEnd(i32, sk) - i32[skb + CB_SEQ]) | 0
-    if (room <= 0) return sendProbe(sk)
+    if (room <= 0) {
+      // the peer learns of what is urgent though it takes nothing (RFC 9293 3.8.5)
+      if (urgMode(i32, sk)) sendProbe(sk, 1)
+      return sendProbe(sk)
+    }
     const mss = currentMss(sk)
     const size = Math.min(room, mss)
     let front = skb

@@ -124,7 +124,6 @@ export const TP_KEEPALIVE_PROBES = TP + 91
 export const TP_SYN_RETRIES = TP + 92
 /** TCP_USER_TIMEOUT, ms. */
 export const TP_USER_TIMEOUT = TP + 93
-export const TP_MIN_TTL = TP + 94
 /** Events to be told when the segment is done. */
 export const TP_EVENTS = TP + 95
 /** Receive buffer tuning (DRS): payload share of truesize * 256; copied per RTT; RTT at the receiver. */
@@ -143,6 +142,8 @@ export const TP_OOW_ACKED = TP + 105
 export const TP_TW_SUBSTATE = TP + 106
 export const TP_TW_NEXT = TP + 107
 export const TP_TW_PREV = TP + 108
+/** When it was entered (ms). */
+export const TP_TW_ENTRY_STAMP = TP + 142
 /** Listener: request sockets, and those of them whose SYN-ACK was not yet repeated. */
 export const TP_REQ_LEN = TP + 109
 export const TP_REQ_YOUNG = TP + 110
@@ -247,14 +248,28 @@ export const TP_MAX_PACING_RATE = TP + 303
 export const TP_TIMER_PACING = TP + 304
 
 /** Probing for the path MTU: it is, sizes of packets that are not known to pass and that are, the probe's (0 is none). */
-export const TP_MTUP_ENABLED = TP + 310
-export const TP_MTUP_HIGH = TP + 311
-export const TP_MTUP_LOW = TP + 312
-export const TP_MTUP_PROBE = TP + 313
+export const TP_MTUP_ENABLED = TP + 330
+export const TP_MTUP_HIGH = TP + 331
+export const TP_MTUP_LOW = TP + 332
+export const TP_MTUP_PROBE = TP + 333
 /** Sequence of the probe, and when the search began (ms). */
-export const TP_MTUP_PROBE_START = TP + 314
-export const TP_MTUP_PROBE_END = TP + 315
-export const TP_MTUP_STAMP = TP + 316
+export const TP_MTUP_PROBE_START = TP + 334
+export const TP_MTUP_PROBE_END = TP + 335
+export const TP_MTUP_STAMP = TP + 336
+/** Urgent data received: where its mark is, and the octet there with TCP_URG_* below; 0 is none. */
+export const TP_URG_SEQ = TP + 310
+export const TP_URG_DATA = TP + 311
+/** Sent: the sequence number behind it, and 1 while that may not be acknowledged. */
+export const TP_SND_UP = TP + 312
+export const TP_URG_OUT = TP + 313
+/** IP_MINTTL, IPV6_MINHOPCOUNT: each behind the other as the families' index is. */
+export const TP_MIN_TTL = TP + 314
+export const TP_MIN_HOPCOUNT = TP + 315
+
+// TP_URG_DATA, above the octet.
+export const TCP_URG_VALID = 0x100
+export const TCP_URG_NOTYET = 0x200
+export const TCP_URG_READ = 0x400
 
 // TP_OPTS (TCPI_OPT_* of include/uapi/linux/tcp.h).
 export const OPT_TIMESTAMPS = 1
@@ -281,9 +296,25 @@ export const FO_PASSIVE = 1
 export const FO_SYN_DATA_ACKED = 2
 /** TCP_FASTOPEN_NO_COOKIE. */
 export const FO_NO_COOKIE = 4
+/** TCP_FASTOPEN_CONNECT. */
+export const FO_CONNECT = 8
+/** connect() has put its SYN off until there is text to go with it (DEFER_CONNECT). */
+export const FO_DEFER = 16
+/** Our SYN had the option (syn_fastopen), by its old number (syn_fastopen_exp), and text (syn_data). */
+export const FO_SYN = 32
+export const FO_SYN_EXP = 64
+export const FO_SYN_DATA = 128
+/** It tries whether what was found to swallow Fast Open still does (syn_fastopen_ch). */
+export const FO_CHECK = 256
+/** We have connected it, and nobody has asked since whether that is done (SS_CONNECTING). */
+export const FO_CONNECTING = 512
+/** What the user has set. */
+export const FO_USER = FO_NO_COOKIE | FO_CONNECT
 
 // tcp_fastopen.
+export const TFO_CLIENT_ENABLE = 1
 export const TFO_SERVER_ENABLE = 2
+export const TFO_CLIENT_NO_COOKIE = 4
 export const TFO_SERVER_COOKIE_NOT_REQD = 0x200
 export const TFO_SERVER_WO_SOCKOPT1 = 0x400
 
@@ -304,6 +335,10 @@ export const SOCK_DONE = 256
 export const SOCK_CA_SETSOCKOPT = 512
 /** It is held up until what it has sent has gone (tcp-tsq.ts). */
 export const SOCK_TSQ_THROTTLED = 1024
+/** Who waits for the handshake has something to send then (sk_write_pending). */
+export const SOCK_WRITE_PENDING = 2048
+/** SO_OOBINLINE: urgent data stays in the stream. */
+export const SOCK_URGINLINE = 4096
 
 // TP_ACK_PENDING.
 export const ACK_SCHED = 1

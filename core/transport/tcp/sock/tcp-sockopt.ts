@@ -8,15 +8,18 @@ import type { Arena } from '../../../shm/arena.ts'
 import { Sysctl } from '../../../shm/sysctl.ts'
 import {
   IPPROTO_IP,
+  IPPROTO_IPV6,
   SO_KEEPALIVE,
   SO_LINGER,
   SO_MAX_PACING_RATE,
+  SO_OOBINLINE,
   SO_RCVBUF,
   SO_SNDBUF,
   SOL_SOCKET,
   TCP_CONGESTION,
   TCP_CORK,
   TCP_FASTOPEN,
+  TCP_FASTOPEN_CONNECT,
   TCP_FASTOPEN_KEY,
   TCP_FASTOPEN_NO_COOKIE,
   TCP_KEEPCNT,
@@ -46,10 +49,13 @@ import {
   SOCK_LINGER,
   SOCK_RCVBUF_LOCK,
   SOCK_SNDBUF_LOCK,
+  SOCK_URGINLINE,
   TCP_NAGLE_CORK,
   TCP_NAGLE_OFF,
   TCP_NAGLE_PUSH,
+  FO_CONNECT,
   FO_NO_COOKIE,
+  TFO_CLIENT_ENABLE,
   TP_ACK_PENDING,
   TP_FASTOPEN,
   TP_FO_KEYS,
@@ -59,6 +65,7 @@ import {
   TP_KEEPALIVE_TIME,
   TP_LINGER,
   TP_LINGER2,
+  TP_MIN_HOPCOUNT,
   TP_MIN_TTL,
   TP_MSS_CACHE,
   TP_MAX_PACING_RATE,
@@ -78,6 +85,7 @@ import type { TcpTimers } from './tcp-timers.ts'
 
 // Numbers that nobody else names.
 const IP_MINTTL = 21
+const IPV6_MINHOPCOUNT = 73
 const TCP_MAXSEG = 2
 const TCP_SYNCNT = 7
 const TCP_LINGER2 = 8
@@ -144,6 +152,11 @@ export const createTcpSockopt = ({
     i32[sk + TP_MAX_PACING_RATE] = ~value
     return 0
   }
+  /** The word of the least hop limit that an option is, or 0. */
+  const minTtlWord = (level: number, name: number): number => {
+    if (level === IPPROTO_IP && name === IP_MINTTL) return TP_MIN_TTL
+    return level === IPPROTO_IPV6 && name === IPV6_MINHOPCOUNT ? TP_MIN_HOPCOUNT : 0
+  }
 
   const isIdle = (sk: number): boolean =>
     i32[sk + SK_STATE] === TCP_CLOSE || i32[sk + SK_STATE] === TCP_LISTEN
@@ -160,6 +173,8 @@ export const createTcpSockopt = ({
         return linger(sk, value)
       case SO_MAX_PACING_RATE:
         return maxPacing(sk, value)
+      case SO_OOBINLINE:
+        return flag(sk, SK_FLAGS, SOCK_URGINLINE, value !== 0)
       default:
         return -Errno.ENOPROTOOPT
     }
@@ -215,6 +230,11 @@ export const createTcpSockopt = ({
       case TCP_FASTOPEN_NO_COOKIE:
         if (value < 0 || value > 1 || !isIdle(sk)) return -Errno.EINVAL
         return flag(sk, TP_FASTOPEN, FO_NO_COOKIE, value !== 0)
+      case TCP_FASTOPEN_CONNECT:
+        if (value < 0 || value > 1) return -Errno.EINVAL
+        if ((i32[sysctl + Sysctl.tcp_fastopen] & TFO_CLIENT_ENABLE) === 0) return -Errno.EOPNOTSUPP
+        if (i32[sk + SK_STATE] !== TCP_CLOSE) return -Errno.EINVAL
+        return flag(sk, TP_FASTOPEN, FO_CONNECT, value !== 0)
       case TCP_NOTSENT_LOWAT:
         i32[sk + TP_NOTSENT_LOWAT] = value
         sndCheck.checkSpace(sk)
@@ -234,8 +254,8 @@ export const createTcpSockopt = ({
   const setOption = (sk: number, level: number, name: number, value: number): number => {
     if (level === SOL_SOCKET) return setSocket(sk, name, value)
     if (level === IPPROTO_TCP) return setTcp(sk, name, value)
-    if (level !== IPPROTO_IP || name !== IP_MINTTL) return -Errno.ENOPROTOOPT
-    return range(sk, TP_MIN_TTL, value, 0, 255)
+    const word = minTtlWord(level, name)
+    return word === 0 ? -Errno.ENOPROTOOPT : range(sk, word, value, 0, 255)
   }
 
   const orSysctl = (sk: number, word: number, index: number): number =>
@@ -245,6 +265,8 @@ export const createTcpSockopt = ({
     switch (name) {
       case SO_KEEPALIVE:
         return (flags & SOCK_KEEPOPEN) !== 0 ? 1 : 0
+      case SO_OOBINLINE:
+        return (flags & SOCK_URGINLINE) !== 0 ? 1 : 0
       case SO_LINGER:
         return (flags & SOCK_LINGER) !== 0 ? i32[sk + TP_LINGER] : -1
       case SO_MAX_PACING_RATE:
@@ -282,6 +304,8 @@ export const createTcpSockopt = ({
         return i32[sk + TP_FO_MAX_QLEN]
       case TCP_FASTOPEN_NO_COOKIE:
         return (i32[sk + TP_FASTOPEN] & FO_NO_COOKIE) !== 0 ? 1 : 0
+      case TCP_FASTOPEN_CONNECT:
+        return (i32[sk + TP_FASTOPEN] & FO_CONNECT) !== 0 ? 1 : 0
       case TCP_NOTSENT_LOWAT:
         return i32[sk + TP_NOTSENT_LOWAT] >>> 0
       case TCP_USER_TIMEOUT:
@@ -294,8 +318,8 @@ export const createTcpSockopt = ({
   const getOption = (sk: number, level: number, name: number): number => {
     if (level === SOL_SOCKET) return getSocket(sk, name)
     if (level === IPPROTO_TCP) return getTcp(sk, name)
-    if (level !== IPPROTO_IP || name !== IP_MINTTL) return -Errno.ENOPROTOOPT
-    return i32[sk + TP_MIN_TTL]
+    const word = minTtlWord(level, name)
+    return word === 0 ? -Errno.ENOPROTOOPT : i32[sk + word]
   }
 
   /** TCP_FASTOPEN_KEY: the words of one key, or of two. */

@@ -23,6 +23,7 @@ import {
   TCP_SYN_SENT,
   TCP_TIME_WAIT,
 } from '../../../socket/sock.ts'
+import type { FastopenActive } from './tcp-fastopen-active.ts'
 import type { TcpLifecycle } from './tcp-lifecycle.ts'
 import type { TcpListen } from '../states/tcp-listen.ts'
 import type { TcpSynack } from '../states/tcp-synack.ts'
@@ -97,6 +98,7 @@ type TcpTimerDeps = {
   life: TcpLifecycle
   mtup: Pick<TcpMtuProbe, 'suspectBlackHole'>
   mem: TcpMem
+  fastopenActive: Pick<FastopenActive, 'timedOut'>
 }
 
 export const createTcpTimer = (deps: TcpTimerDeps): TcpTimerHandlers => {
@@ -114,6 +116,7 @@ export const createTcpTimer = (deps: TcpTimerDeps): TcpTimerHandlers => {
     mem,
     synack,
     mtup,
+    fastopenActive,
   } = deps
   const { i32, f64, layout } = deps.arena
   const { sysctl } = layout
@@ -170,6 +173,7 @@ export const createTcpTimer = (deps: TcpTimerDeps): TcpTimerHandlers => {
       }
       expired = timedOut(sk, retries, i32[sk + TP_USER_TIMEOUT])
     }
+    fastopenActive.timedOut(sk, expired)
     if (expired) giveUp(sk)
     return expired
   }
