@@ -54,6 +54,7 @@ import { createTcpOom } from './sock/tcp-oom.ts'
 import type { TcpMssDeps } from './snd/tcp-mss.ts'
 import { createTcpChrono } from './snd/tcp-chrono.ts'
 import { createTcpMss } from './snd/tcp-mss.ts'
+import { createTcpMtuProbe } from './snd/tcp-mtu-probe.ts'
 import { createTcpOutput } from './snd/tcp-output.ts'
 import { createTcpPacing } from './snd/tcp-pacing.ts'
 import { createTcpPaws } from './rcv/tcp-paws.ts'
@@ -177,11 +178,12 @@ const createSending = (base: Base, deps: TcpDeps) => {
   const transmit = createTcpTransmit({ ...base, timers, pacing, window, afOps })
   const queue = createTcpWriteQueue(i32, skbs, mem, consume)
   const mss = createTcpMss({ ...base, gsoMax, afOps, skDst }, transmit)
+  const mtup = createTcpMtuProbe({ ...base, mss, queue })
   const tsq = createTcpTsq({ ...base, slab, mem })
   const rate = createTcpRate(i32, time)
   const chrono = createTcpChrono(i32, time)
   const xmitTimer = createTcpXmitTimer({ ...base, queue, timers })
-  const sending = { mem, tsq, queue, mss, timers, transmit, rate, xmitTimer, chrono, pacing }
+  const sending = { mem, tsq, queue, mss, timers, transmit, rate, xmitTimer, chrono, pacing, mtup }
   const output = createTcpOutput({ ...base, ...sending })
   const synack = createTcpSynack({ ...base, transmit })
   const { sendChallengeAck } = createTcpChallenge({ ...base, transmit })

@@ -23,6 +23,7 @@ import {
 } from './tcp-rate.ts'
 import type { TcpChrono } from '../snd/tcp-chrono.ts'
 import type { TcpTstamp } from '../snd/tcp-tstamp.ts'
+import type { TcpMtuProbe } from '../snd/tcp-mtu-probe.ts'
 import type { TcpMss } from '../snd/tcp-mss.ts'
 import type { TcpOutput } from '../snd/tcp-output.ts'
 import type { TcpXmitTimer } from '../snd/tcp-xmit-timer.ts'
@@ -117,6 +118,7 @@ type TcpAckDeps = {
   timers: TcpTimers
   output: TcpOutput
   chrono: TcpChrono
+  mtup: TcpMtuProbe
   xmitTimer: TcpXmitTimer
   sacktag: TcpSacktag
   recovery: TcpRecovery
@@ -131,6 +133,7 @@ export const createTcpAck = (deps: TcpAckDeps) => {
   const { bank, time, queue, mss, timers, output, sacktag, recovery, rate, cong } = deps
   const { sendChallengeAck, sockConfirm, replaceTsRecent, tstamp } = deps
   const { chronoStop } = deps.chrono
+  const { mtup } = deps
   const { i32, u8, f64, layout } = deps.arena
   const { sysctl } = layout
   const { pcount } = queue
@@ -221,6 +224,7 @@ export const createTcpAck = (deps: TcpAckDeps) => {
       queue.remove(sk, skb)
     }
     if (ackedPackets === 0) return
+    mtup.probeAcked(sk)
     if (!isSack(sk)) recovery.removeRenoSacks(sk, ackedPackets)
     // a hole filled that nobody had sent again: it was not loss
     else if (((reord - fack) | 0) < 0)
