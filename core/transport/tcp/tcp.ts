@@ -54,6 +54,7 @@ import type { TcpMssDeps } from './snd/tcp-mss.ts'
 import { createTcpChrono } from './snd/tcp-chrono.ts'
 import { createTcpMss } from './snd/tcp-mss.ts'
 import { createTcpOutput } from './snd/tcp-output.ts'
+import { createTcpPacing } from './snd/tcp-pacing.ts'
 import { createTcpPaws } from './rcv/tcp-paws.ts'
 import { createTcpRcvQueue } from './rcv/tcp-rcv-queue.ts'
 import { createTcpRate } from './rec/tcp-rate.ts'
@@ -117,7 +118,7 @@ export type TcpDeps = {
 export type Tcp = ReturnType<typeof createTcp>
 
 /** What every part works on. */
-const createBase = ({ arena, worker, skbs, drop, consume, time, congestion }: TcpDeps) => ({
+const createBase = ({ arena, worker, skbs, drop, consume, time, random, congestion }: TcpDeps) => ({
   arena,
   i32: arena.i32,
   u8: arena.u8,
@@ -131,6 +132,7 @@ const createBase = ({ arena, worker, skbs, drop, consume, time, congestion }: Tc
   cong: createTcpCong({
     i32: arena.i32,
     time,
+    random,
     sysctl: arena.layout.sysctl,
     controls: congestion,
   }),
@@ -153,14 +155,15 @@ const createSending = (base: Base, deps: TcpDeps) => {
   const mem = createTcpMem(base.arena, skbs)
   const timers = createTcpTimers(i32, time, wheel)
   const window = createTcpWindow({ ...base, mem })
-  const transmit = createTcpTransmit({ ...base, timers, window, afOps })
+  const pacing = createTcpPacing({ ...base, timers })
+  const transmit = createTcpTransmit({ ...base, timers, pacing, window, afOps })
   const queue = createTcpWriteQueue(i32, skbs, mem, consume)
   const mss = createTcpMss({ ...base, gsoMax, afOps, skDst }, transmit)
   const tsq = createTcpTsq({ ...base, slab, mem })
   const rate = createTcpRate(i32, time)
   const chrono = createTcpChrono(i32, time)
   const xmitTimer = createTcpXmitTimer({ ...base, queue, timers })
-  const sending = { mem, tsq, queue, mss, timers, transmit, rate, xmitTimer, chrono }
+  const sending = { mem, tsq, queue, mss, timers, transmit, rate, xmitTimer, chrono, pacing }
   const output = createTcpOutput({ ...base, ...sending })
   const synack = createTcpSynack({ ...base, transmit })
   const { sendChallengeAck } = createTcpChallenge({ ...base, transmit })
