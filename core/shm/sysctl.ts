@@ -166,6 +166,13 @@ const TABLE = {
   /** 3 and 4: a lost tail is probed for. */
   tcp_notsent_lowat: number('net.ipv4.tcp_notsent_lowat', MAX_UNSIGNED, 0, MAX_UNSIGNED),
   tcp_tso_win_divisor: number('net.ipv4.tcp_tso_win_divisor', 3, 0),
+  /** Segments of a super-frame at least, whatever the pace. */
+  tcp_min_tso_segs: number('net.ipv4.tcp_min_tso_segs', 2, 1, 65535),
+  /** It may be larger than a millisecond of the pace by half for each doubling of the round trip from so many bits of us. */
+  tcp_tso_rtt_log: number('net.ipv4.tcp_tso_rtt_log', 9, 0, 255),
+  /** Percent of a window a round trip that are the pace, while the window is far below the threshold, and else. */
+  tcp_pacing_ss_ratio: number('net.ipv4.tcp_pacing_ss_ratio', 200, 0, 1000),
+  tcp_pacing_ca_ratio: number('net.ipv4.tcp_pacing_ca_ratio', 120, 0, 1000),
   tcp_early_retrans: number('net.ipv4.tcp_early_retrans', 3, 0, 4),
   /** A timeout is first thought to be spurious (F-RTO). */
   tcp_frto: number('net.ipv4.tcp_frto', 2, 0, 2),

@@ -49,6 +49,7 @@ import { createTcpListen } from './states/tcp-listen.ts'
 import { createTcpMem } from './sock/tcp-mem.ts'
 import { createTcpOom } from './sock/tcp-oom.ts'
 import type { TcpMssDeps } from './snd/tcp-mss.ts'
+import { createTcpChrono } from './snd/tcp-chrono.ts'
 import { createTcpMss } from './snd/tcp-mss.ts'
 import { createTcpOutput } from './snd/tcp-output.ts'
 import { createTcpPaws } from './rcv/tcp-paws.ts'
@@ -152,11 +153,12 @@ const createSending = (base: Base, deps: TcpDeps) => {
   const window = createTcpWindow({ ...base, mem })
   const transmit = createTcpTransmit({ ...base, timers, window, afOps })
   const queue = createTcpWriteQueue(i32, skbs, mem, consume)
-  const mss = createTcpMss({ i32, gsoMax, afOps, skDst }, transmit)
+  const mss = createTcpMss({ ...base, gsoMax, afOps, skDst }, transmit)
   const tsq = createTcpTsq({ ...base, slab, mem })
   const rate = createTcpRate(i32, time)
+  const chrono = createTcpChrono(i32, time)
   const xmitTimer = createTcpXmitTimer({ ...base, queue, timers })
-  const sending = { mem, tsq, queue, mss, timers, transmit, rate, xmitTimer }
+  const sending = { mem, tsq, queue, mss, timers, transmit, rate, xmitTimer, chrono }
   const output = createTcpOutput({ ...base, ...sending })
   const synack = createTcpSynack({ ...base, transmit })
   const { sendChallengeAck } = createTcpChallenge({ ...base, transmit })

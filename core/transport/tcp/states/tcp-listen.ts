@@ -116,6 +116,7 @@ import {
   TP_RCV_ISN,
   TP_RCV_NXT,
   TP_RCV_WUP,
+  TP_SEGS_IN,
   TP_REQ_HEAD,
   TP_REQ_LEN,
   TP_REQ_NEXT,
@@ -332,6 +333,7 @@ export const createTcpListen = (deps: TcpListenDeps) => {
   }
   /** `seq` is the peer's initial sequence number, `isn` ours. */
   const setSequences = (req: number, skb: number, seq: number, isn: number): void => {
+    i32[req + TP_SEGS_IN] = 1
     i32[req + TP_RCV_ISN] = seq
     i32[req + TP_RCV_NXT] = (seq + 1) | 0
     i32[req + TP_RCV_WUP] = (seq + 1) | 0
