@@ -46,6 +46,7 @@ import { createTcpInput } from './rcv/tcp-input.ts'
 import { createTcpIpv } from './rcv/tcp-ipv.ts'
 import { createTcpLifecycle } from './sock/tcp-lifecycle.ts'
 import { createTcpListen } from './states/tcp-listen.ts'
+import { createTcpMd5 } from './sock/tcp-md5.ts'
 import { createTcpMem } from './sock/tcp-mem.ts'
 import { createTcpOom } from './sock/tcp-oom.ts'
 import type { TcpMssDeps } from './snd/tcp-mss.ts'
@@ -151,7 +152,8 @@ const createSending = (base: Base, deps: TcpDeps) => {
   const mem = createTcpMem(base.arena, skbs)
   const timers = createTcpTimers(i32, time, wheel)
   const window = createTcpWindow({ ...base, mem })
-  const transmit = createTcpTransmit({ ...base, timers, window, afOps })
+  const md5 = createTcpMd5({ ...base, afOps })
+  const transmit = createTcpTransmit({ ...base, timers, window, afOps, md5 })
   const queue = createTcpWriteQueue(i32, skbs, mem, consume)
   const mss = createTcpMss({ ...base, gsoMax, afOps, skDst }, transmit)
   const tsq = createTcpTsq({ ...base, slab, mem })
@@ -162,8 +164,8 @@ const createSending = (base: Base, deps: TcpDeps) => {
   const output = createTcpOutput({ ...base, ...sending })
   const synack = createTcpSynack({ ...base, transmit })
   const { sendChallengeAck } = createTcpChallenge({ ...base, transmit })
-  const { sendReset } = createTcpReply({ ...base, routeOutput, afOps, loadAddrs })
-  return { ...sending, window, output, synack, sendChallengeAck, sendReset }
+  const { sendReset } = createTcpReply({ ...base, routeOutput, afOps, loadAddrs, md5 })
+  return { ...sending, md5, window, output, synack, sendChallengeAck, sendReset }
 }
 type Sending = ReturnType<typeof createSending>
 
@@ -326,6 +328,7 @@ export const createTcp = (deps: TcpDeps) => {
     releaseHeldUp: parts.output.releaseHeldUp,
     ports,
     orphans: life.orphanCount,
+    md5Keys: parts.md5.keyCount,
     timeWaits: life.timeWaitCount,
   }
 }

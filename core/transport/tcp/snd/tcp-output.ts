@@ -94,6 +94,7 @@ import {
   TP_WRITE_SEQ,
   TP_WSTAMP_US,
   wndEnd,
+  TP_MD5,
 } from '../sock/tcp-sock.ts'
 import type { TcpMem } from '../sock/tcp-mem.ts'
 import type { TcpTimers } from '../sock/tcp-timers.ts'
@@ -364,8 +365,8 @@ export const createTcpOutput = (deps: TcpOutputDeps) => {
     nonagle: number
   ): boolean => {
     let front = skb
-    // a super-frame's segments would all point to where the first one does
-    const isWhole = pcount(skb) > 1 && !urgMode(i32, sk)
+    // a super-frame's segments would all point to where the first one does, or be signed as that is
+    const isWhole = pcount(skb) > 1 && !urgMode(i32, sk) && i32[sk + TP_MD5] === 0
     const limit = isWhole ? splitPoint(sk, skb, mss, quota, nonagle) : mss
     if (i32[skb + SKB_LEN] > limit) {
       if (limit <= 0) return false
@@ -422,7 +423,7 @@ export const createTcpOutput = (deps: TcpOutputDeps) => {
       i32[sk + TP_PACKETS_OUT] -= trimMarks(sk, skb, stale, mss)
     const room = (wndEnd(i32, sk) - i32[skb + CB_SEQ]) | 0
     if (room <= 0 && i32[skb + CB_SEQ] !== una) return -Errno.EAGAIN
-    let len = mss * segs
+    let len = i32[sk + TP_MD5] === 0 ? mss * segs : mss
     if (room > 0 && len > room) len = room < mss ? room : room - (room % mss)
     else if (room <= 0) len = Math.min(len, mss)
     let front = skb

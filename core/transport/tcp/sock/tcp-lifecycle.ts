@@ -38,6 +38,7 @@ import type { Ports } from '../../ports.ts'
 import { ecnEnd } from '../rec/tcp-ecn.ts'
 import type { TcpCong } from '../rec/tcp-cong.ts'
 import type { FastopenQueue } from './tcp-fastopen-queue.ts'
+import type { TcpMd5 } from './tcp-md5.ts'
 import type { TcpHash } from './tcp-hash.ts'
 import {
   SOCK_BINDPORT_LOCK,
@@ -70,6 +71,7 @@ export type TcpLifecycleDeps = {
   purgeWrite: TcpWriteQueue['purge']
   skbs: Pick<Skbs, 'thread'>
   cong: Pick<TcpCong, 'release'>
+  md5: Pick<TcpMd5, 'release'>
   fastopenQueue: Pick<FastopenQueue, 'remove'>
 } & Pick<Events, 'sockEvents'>
 
@@ -85,6 +87,7 @@ export const createTcpLifecycle = (deps: TcpLifecycleDeps) => {
     purge,
     purgeWrite,
     cong,
+    md5,
     fastopenQueue,
   } = deps
   const { i32, f64, layout } = deps.arena
@@ -149,6 +152,7 @@ export const createTcpLifecycle = (deps: TcpLifecycleDeps) => {
     if (!slab.isLive(sk)) return
     timers.clearAll(sk)
     cong.release(sk)
+    md5.release(sk)
     setState(sk, TCP_CLOSE)
     hash.unhash(sk)
     ports.release(sk)

@@ -21,6 +21,7 @@ import {
   TCP_FASTOPEN_KEY,
   TCP_FASTOPEN_NO_COOKIE,
   TCP_KEEPCNT,
+  TCP_MD5SIG,
   TCP_KEEPIDLE,
   TCP_KEEPINTVL,
   TCP_NODELAY,
@@ -72,6 +73,7 @@ import {
   TP_WINDOW_CLAMP,
 } from './tcp-sock.ts'
 import { KEY_COUNT, loadSysctlKeys } from './tcp-fastopen-keys.ts'
+import type { TcpMd5 } from './tcp-md5.ts'
 import type { TcpCong } from '../rec/tcp-cong.ts'
 import type { TcpSndCheck } from '../snd/tcp-snd-check.ts'
 import type { TcpTimers } from './tcp-timers.ts'
@@ -98,6 +100,7 @@ type TcpSockoptDeps = {
   sndCheck: TcpSndCheck
   maxBuffer: number
   cong: TcpCong
+  md5: Pick<TcpMd5, 'setKey'>
 }
 
 export const createTcpSockopt = ({
@@ -107,6 +110,7 @@ export const createTcpSockopt = ({
   sndCheck,
   maxBuffer,
   cong,
+  md5,
 }: TcpSockoptDeps) => {
   const { i32, layout } = arena
   const { sysctl } = layout
@@ -317,7 +321,7 @@ export const createTcpSockopt = ({
     return keys[KEY_COUNT] * KEY_LEN
   }
 
-  /** Options whose value is neither a number nor a struct: TCP_CONGESTION, a name, and TCP_FASTOPEN_KEY, of `len` octets. */
+  /** Options whose value is no number: TCP_CONGESTION, a name, TCP_FASTOPEN_KEY and TCP_MD5SIG, of `len` octets. */
   const setNameOption = (
     sk: number,
     level: number,
@@ -328,6 +332,7 @@ export const createTcpSockopt = ({
   ): number => {
     if (level !== IPPROTO_TCP) return -Errno.ENOPROTOOPT
     if (name === TCP_CONGESTION) return cong.setByName(sk, words, at)
+    if (name === TCP_MD5SIG) return md5.setKey(sk, words, at, len)
     return name === TCP_FASTOPEN_KEY ? setKeys(sk, words, at, len) : -Errno.ENOPROTOOPT
   }
   /** How long the value is, or -errno. */

@@ -71,6 +71,7 @@ import {
   TP_KEEPALIVE_TIME,
   TP_LINGER,
   TP_LINGER2,
+  TP_MD5,
   TP_MIN_HOPCOUNT,
   TP_MIN_TTL,
   TP_NONAGLE,
@@ -98,6 +99,7 @@ import {
   TP_TS_OFFSET,
   TP_WRITE_SEQ,
 } from '../sock/tcp-sock.ts'
+import type { TcpMd5 } from '../sock/tcp-md5.ts'
 import type { TcpMem } from '../sock/tcp-mem.ts'
 import { createTcpTwReuse } from './tcp-tw-reuse.ts'
 import type { TcpTimers } from '../sock/tcp-timers.ts'
@@ -128,6 +130,7 @@ const USER_WORDS = [
   TP_USER_TIMEOUT,
   TP_MIN_TTL,
   TP_MIN_HOPCOUNT,
+  TP_MD5,
   TP_CA_OPS,
   TP_EVENTS,
   TP_NOTSENT_LOWAT,
@@ -150,6 +153,7 @@ type TcpConnectDeps = {
   queue: TcpWriteQueue
   purgeRcv: TcpRcvQueue['purge']
   cong: TcpCong
+  md5: Pick<TcpMd5, 'optionLen'>
   mem: TcpMem
   steer: Steer['steerFlow']
 } & Pick<AddrType, 'addrType'>
@@ -210,7 +214,7 @@ export const createTcpConnect = (deps: TcpConnectDeps, routing: TcpRouting) => {
     transmit,
     queue,
   } = deps
-  const { steer, addrType, purgeRcv, cong } = deps
+  const { steer, addrType, purgeRcv, cong, md5 } = deps
   const { i32, f64, layout } = deps.arena
   const { sysctl } = layout
   const twReuse = createTcpTwReuse(deps)
@@ -355,11 +359,13 @@ export const createTcpConnect = (deps: TcpConnectDeps, routing: TcpRouting) => {
   }
   const sendSyn = (sk: number): void => {
     let opts = 0
-    if (i32[sysctl + Sysctl.tcp_timestamps] !== 0) opts |= OPT_TIMESTAMPS
+    const signature = md5.optionLen(sk)
+    // both, and SACK, have no room beside one another
+    if (i32[sysctl + Sysctl.tcp_timestamps] !== 0 && signature === 0) opts |= OPT_TIMESTAMPS
     if (i32[sysctl + Sysctl.tcp_sack] !== 0) opts |= OPT_SACK
     if (i32[sysctl + Sysctl.tcp_window_scaling] !== 0) opts |= OPT_WSCALE
     i32[sk + TP_OPTS] = opts
-    i32[sk + TP_HEADER_LEN] = MIN_HEADER + ((opts & OPT_TIMESTAMPS) !== 0 ? 12 : 0)
+    i32[sk + TP_HEADER_LEN] = MIN_HEADER + signature + ((opts & OPT_TIMESTAMPS) !== 0 ? 12 : 0)
     i32[sk + TP_ADVMSS] = mss.advertisedMss(sk)
     i32[sk + TP_MSS_CLAMP] = i32[sk + TP_ADVMSS]
     mss.syncMss(sk)
