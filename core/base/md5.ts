@@ -2,7 +2,6 @@
  * MD5 of octets that come piece by piece (RFC 1321): for the signatures of RFC 2385, which nothing else should be signed by.
  * One at a time: begin, add, finish. Nothing is allocated once it is made.
  */
-export type Md5 = ReturnType<typeof createMd5>
 
 const BLOCK = 64
 /** Octets of a digest. */

@@ -95,6 +95,9 @@ import {
   TP_WSTAMP_US,
   wndEnd,
   TP_MD5,
+  TP_PROBES_TSTAMP,
+  TP_USER_TIMEOUT,
+  TCP_TIMEOUT_MIN,
 } from '../sock/tcp-sock.ts'
 import type { TcpMem } from '../sock/tcp-mem.ts'
 import type { TcpTimers } from '../sock/tcp-timers.ts'
@@ -605,6 +608,7 @@ export const createTcpOutput = (deps: TcpOutputDeps) => {
     if (i32[sk + TP_PACKETS_OUT] !== 0 || i32[sk + TP_SEND_HEAD] === 0) {
       i32[sk + TP_PROBES_OUT] = 0
       i32[sk + TP_BACKOFF] = 0
+      i32[sk + TP_PROBES_TSTAMP] = 0
       return
     }
     i32[sk + TP_PROBES_OUT]++
@@ -614,7 +618,15 @@ export const createTcpOutput = (deps: TcpOutputDeps) => {
       if (i32[sk + TP_BACKOFF] < i32[sysctl + Sysctl.tcp_retries2]) i32[sk + TP_BACKOFF]++
       delay = probe0When(sk)
     }
-    timers.resetXmitTimer(sk, ICSK_TIME_PROBE0, delay)
+    timers.resetXmitTimer(sk, ICSK_TIME_PROBE0, clampProbe0(sk, delay))
+  }
+  /** No later than the user's timeout (tcp_clamp_probe0_to_user_timeout). */
+  const clampProbe0 = (sk: number, delay: number): number => {
+    const user = i32[sk + TP_USER_TIMEOUT]
+    const since = i32[sk + TP_PROBES_TSTAMP]
+    if (user === 0 || since === 0) return delay
+    const elapsed = Math.max(0, (time[TIME_MS] - since) | 0)
+    return Math.min(delay, Math.max(user - elapsed, TCP_TIMEOUT_MIN))
   }
   const probe0When = (sk: number): number => {
     const base = Math.max(i32[sk + TP_RTO], TCP_RTO_MIN)
@@ -641,6 +653,7 @@ export const createTcpOutput = (deps: TcpOutputDeps) => {
     writeWakeup,
     sendProbe0,
     probe0When,
+    clampProbe0,
     sndbufWanted,
   }
 }

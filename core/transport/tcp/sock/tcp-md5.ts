@@ -38,7 +38,7 @@ const ADDR = 4
 const KEY_WORDS = 8
 /** What TCP_MD5SIG is given: an address in four words, the bits of it that count (-1: all), a device (0: any), then the key. */
 export const MD5SIG_PREFIX = 4
-export const MD5SIG_IFINDEX = 5
+const MD5SIG_IFINDEX = 5
 export const MD5SIG_KEY = 6
 
 const ADDR_BITS = 128
