@@ -124,6 +124,7 @@ export const createTcpTransmit = (deps: TcpTransmitDeps) => {
       md5.optionLen(sk) + stamps + (blocks !== 0 ? options.SACK_BASE_ALIGNED + (blocks << 3) : 0)
     )
   }
+  /** With the option of Fast Open, where the next SYN has it. */
   const synOptionsLen = (sk: number): number => {
     const opts = i32[sk + TP_OPTS]
     const stamps = (opts & OPT_TIMESTAMPS) !== 0
@@ -311,6 +312,7 @@ export const createTcpTransmit = (deps: TcpTransmitDeps) => {
 
   return {
     synCookie,
+    synOptionsLen,
     tsval,
     sackBlocks,
     optionsLen,

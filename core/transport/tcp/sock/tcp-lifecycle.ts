@@ -37,6 +37,7 @@ import { Errno } from '../../../base/errno.ts'
 import type { Ports } from '../../ports.ts'
 import { ecnEnd } from '../rec/tcp-ecn.ts'
 import type { TcpCong } from '../rec/tcp-cong.ts'
+import type { FastopenActive } from './tcp-fastopen-active.ts'
 import type { FastopenQueue } from './tcp-fastopen-queue.ts'
 import type { TcpMd5 } from './tcp-md5.ts'
 import type { TcpHash } from './tcp-hash.ts'
@@ -73,6 +74,7 @@ export type TcpLifecycleDeps = {
   cong: Pick<TcpCong, 'release'>
   md5: Pick<TcpMd5, 'release'>
   fastopenQueue: Pick<FastopenQueue, 'remove'>
+  fastopenActive: Pick<FastopenActive, 'ends'>
 } & Pick<Events, 'sockEvents'>
 
 export const createTcpLifecycle = (deps: TcpLifecycleDeps) => {
@@ -90,6 +92,7 @@ export const createTcpLifecycle = (deps: TcpLifecycleDeps) => {
     md5,
     fastopenQueue,
   } = deps
+  const { fastopenActive } = deps
   const { i32, f64, layout } = deps.arena
   const { sysctl } = layout
   // a gauge: a worker that starts over has no connections
@@ -150,6 +153,7 @@ export const createTcpLifecycle = (deps: TcpLifecycleDeps) => {
 
   const destroyNow = (sk: number): void => {
     if (!slab.isLive(sk)) return
+    fastopenActive.ends(sk)
     timers.clearAll(sk)
     cong.release(sk)
     md5.release(sk)
