@@ -190,7 +190,7 @@ export const createTcpOutput = (deps: TcpOutputDeps) => {
     if (i32[sk + TP_CA_STATE] === TCP_CA_DISORDER || i32[sk + TP_CA_STATE] >= TCP_CA_RECOVERY)
       return DEFER_NOT
     // whoever paused for longer has no acknowledgements to fill up with
-    if (((time[TIME_US] - i32[sk + TP_WSTAMP_US]) | 0) >= DEFER_MAX_US) return DEFER_NOT
+    if (((time[TIME_US] - i32[sk + TP_WSTAMP_US]) | 0) > DEFER_MAX_US) return DEFER_NOT
     const sendWindow = (wndEnd(i32, sk) - i32[skb + CB_SEQ]) | 0
     const congWindow = quota * mss
     const limit = Math.min(sendWindow, congWindow)
