@@ -344,6 +344,13 @@ export const createRoutes = (deps: RoutesDeps) => {
     i32[row + NH_TYPE] === RTN_ANYCAST || i32[row + NH_TYPE] === RTN_MULTICAST
       ? i32[row + NH_TYPE]
       : 0
+  /** What `fl`, which names a source, would be sent from if it named none: that is what IPv6 tells (ip6_route_get_saddr). */
+  const chosenSource = (): Words => {
+    fl.fill(0, FL_SADDR, FL_SADDR + 4)
+    if (fl[FL_TYPE] !== RTN_LOCAL) fl[FL_OIF] = fl[FL_DEV]
+    router.routeOutput(fl)
+    return wordsAt(fl, FL_SADDR)
+  }
   /** ip route get */
   const getRoute = ({ query }: MessageOf<'RTM_GETROUTE'>): Outcome<RouteAnswer> => {
     const { family, dst, src, iif, oif, tos, mark, proto, sport, dport } = query
@@ -371,7 +378,7 @@ export const createRoutes = (deps: RoutesDeps) => {
     const isPassed = iif !== 0 && (type === RTN_UNICAST || isForwarded)
     // groups have a route of their device's, in the table local
     const isGroup = family !== AF_INET && fl[FL_TYPE] === RTN_MULTICAST
-    return told({
+    const answer = {
       family,
       type,
       gateway: via === 0 ? null : { family: via, words: wordsAt(i32, row + NH_GATEWAY) },
@@ -388,7 +395,9 @@ export const createRoutes = (deps: RoutesDeps) => {
       metrics: fl[FL_TYPE] === RTN_UNICAST ? metricsOf(row) : null,
       isForwarded,
       isRedirected: isPassed && family === AF_INET && wantsRedirect(fl),
-    })
+    }
+    const isOurs = iif === 0 && src !== null && family !== AF_INET
+    return told(isOurs ? { ...answer, prefsrc: chosenSource() } : answer)
   }
 
   const isWanted =

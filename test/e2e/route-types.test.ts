@@ -1,4 +1,5 @@
-// Every type of route beside the kernel: which are taken, how they are listed, and what is said of a packet that meets one.
+// Every type of route beside the kernel: which are taken, how they are listed, and what is said of a packet that meets
+// one; and of which address IPv6 would send from.
 
 import { beforeAll, expect, test } from 'bun:test'
 import { createBeside, type Said } from './support/beside.ts'
@@ -11,6 +12,7 @@ const LINKS = [
   'link set vap up',
   'addr add 10.0.0.1/24 dev va',
   'addr add fd00::1/64 dev va nodad',
+  'addr add 2001:db8:ffff::1/64 dev vap nodad',
 ]
 /** Not all are taken. */
 const ROUTES = [
@@ -54,7 +56,7 @@ const SHOWN = [
   'route show table 7',
   'route show table local root 10.0.0.0/8',
   '-6 route show root 2001:db8::/32',
-  '-6 -j route show table local root 2001:db8::/32',
+  '-6 -j route show table local root 2001:db8::/36',
   '-6 route show table 7',
   'route get 10.1.0.1',
   'route get 10.4.0.1',
@@ -72,6 +74,13 @@ const SHOWN = [
   '-6 route get 2001:db8:5::1',
   '-6 route get 2001:db8:6::1',
   '-6 route get 2001:db8:9::1',
+  '-6 route get fd00::5 from 2001:db8:ffff::1',
+  '-6 route get 2001:db8:ffff::5 from fd00::1',
+  '-6 route get 2001:db8:ffff::1 from fd00::1',
+  '-6 -j route get ::1 from fd00::1',
+  '-6 route get ff05::5 from fd00::1 oif vap',
+  '-6 route get 2001:db8:4::1 from 2001:db8:ffff::1',
+  '-6 route get 2001:db8:5::1 from 2001:db8:ffff::1',
 ]
 
 /** What was received, while it may be sent on. */
