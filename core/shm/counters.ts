@@ -99,6 +99,7 @@ const MIB_GROUPS = {
     'TWKilled',
     'PAWSActive',
     'PAWSEstab',
+    'TSEcrRejected',
     'DelayedACKs',
     'DelayedACKLost',
     'ListenOverflows',

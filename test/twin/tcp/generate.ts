@@ -42,7 +42,8 @@ const LENGTHS = [0, 1, 10, 100, 536, 1000, 1460]
 
 const synOptions = (draw: Draw, peer: Peer): string[] => {
   const options: string[] = []
-  if (draw.chance(80)) options.push(`mss ${draw.pick([1460, 1460, 1400, 1000, 536, 88, 1, 0, 9000])}`)
+  if (draw.chance(80))
+    options.push(`mss ${draw.pick([1460, 1460, 1400, 1000, 536, 88, 1, 0, 9000])}`)
   peer.hasSack = draw.chance(60)
   if (peer.hasSack) options.push('sackOK')
   peer.hasTs = draw.chance(50)
@@ -60,7 +61,11 @@ const usualOptions = (draw: Draw, peer: Peer, { flow }: Half): string[] => {
   if (peer.hasTs ? draw.chance(92) : draw.chance(2)) {
     if (draw.chance(85)) peer.clock += draw.below(20)
     const value = draw.chance(93) ? peer.clock : peer.clock - draw.pick([1, 100, 100_000])
-    options.push('nop', 'nop', `ts ${value >>> 0} ${draw.chance(90) ? '0' : draw.pick(['-', '-1', '1', '1000', '-100000'])}`)
+    options.push(
+      'nop',
+      'nop',
+      `ts ${value >>> 0} ${draw.chance(90) ? '0' : draw.pick(['-', '-1', '1', '1000', '-100000'])}`
+    )
   }
   if (draw.chance(peer.hasSack ? 8 : 1)) {
     const at = flow.sent - draw.below(3000)
@@ -75,9 +80,30 @@ const nearSeq = (draw: Draw, peer: Peer, { flow }: Half): number => {
   return from + draw.pick([0, 0, -1, 1, -2, 2, 10, -10, 1000, -1000, 70000, -70000, 0x7fffffff])
 }
 const nearAck = (draw: Draw, { flow }: Half): number =>
-  flow.sent + draw.pick([0, 0, -1, 1, -1000, 1000, -70000, 70000, -flow.sent, 1 - flow.sent, 0x7fffffff])
+  flow.sent +
+  draw.pick([0, 0, -1, 1, -1000, 1000, -70000, 70000, -flow.sent, 1 - flow.sent, 0x7fffffff])
 
-const FLAG_SETS = ['.', '.', '.', 'P.', 'F.', 'R', 'R.', 'S', 'S.', 'F', 'P', '-', 'SF', 'SR', 'SP.', 'U.', 'FPU.', 'E.', 'W.', 'FR', 'SFR.']
+const FLAG_SETS = [
+  '.',
+  '.',
+  '.',
+  'P.',
+  'F.',
+  'R',
+  'R.',
+  'S',
+  'S.',
+  'F',
+  'P',
+  '-',
+  'SF',
+  'SR',
+  'SP.',
+  'E.',
+  'W.',
+  'FR',
+  'SFR.',
+]
 
 const segment = (part: Partial<Segment>): Step => ({
   do: 'segment',
@@ -108,7 +134,7 @@ const synSegment = (draw: Draw, peer: Peer, view: Half): Step => {
   const isSyn = !view.files.has(0) || view.shown.get(0)?.state !== SYN_SENT || draw.chance(25)
   const len = draw.chance(5) ? draw.pick(LENGTHS) : 0
   peer.next = 1 + len
-  const extra = draw.chance(8) ? draw.pick(['P', 'U', 'EW', 'E', 'W', 'F']) : ''
+  const extra = draw.chance(8) ? draw.pick(['P', 'EW', 'E', 'W', 'F']) : ''
   return segment({
     flags: (isSyn ? 'S' : 'S.') + extra,
     seq: 0,
@@ -125,13 +151,21 @@ const changed = (draw: Draw, peer: Peer, view: Half): Step => {
     case 0:
       return segment({ ...base, seq: nearSeq(draw, peer, view), len: draw.pick(LENGTHS) })
     case 1:
-      return segment({ ...base, ack: nearAck(draw, view), len: draw.chance(50) ? 0 : draw.pick(LENGTHS) })
+      return segment({
+        ...base,
+        ack: nearAck(draw, view),
+        len: draw.chance(50) ? 0 : draw.pick(LENGTHS),
+      })
     case 2:
       return segment({ ...base, flags: draw.pick(FLAG_SETS) })
     case 3:
       return segment({ ...base, flags: draw.pick(FLAG_SETS), seq: nearSeq(draw, peer, view) })
     case 4:
-      return segment({ ...base, flags: draw.pick(['R', 'R.', 'S']), seq: nearSeq(draw, peer, view) })
+      return segment({
+        ...base,
+        flags: draw.pick(['R', 'R.', 'S']),
+        seq: nearSeq(draw, peer, view),
+      })
     case 5:
       return segment({ ...base, win: draw.pick(WINDOWS), ack: nearAck(draw, view) })
     default:
@@ -177,10 +211,20 @@ const appCall = (draw: Draw, view: Half, isPassive: boolean): Step => {
 const WAITS = [10, 10, 60, 60, 60, 330]
 
 export type Part = 'handshake' | 'established'
-export const generate = (seed: number, _world: World, part: Part = 'established'): { isn: number; next: Next } => {
+export const generate = (
+  seed: number,
+  _world: World,
+  part: Part = 'established'
+): { isn: number; next: Next } => {
   const draw = createDraw(seed)
   const isn = draw.pick([1000, 0xfffffff0, 0x7fffff00, 123456789])
-  const peer: Peer = { next: 0, hasTs: false, hasSack: false, clock: 1000 + draw.below(1000), fin: false }
+  const peer: Peer = {
+    next: 0,
+    hasTs: false,
+    hasSack: false,
+    clock: 1000 + draw.below(1000),
+    fin: false,
+  }
   const isPassive = draw.chance(60)
   const opening: Step[] = [call(0, 'socket'), call(0, 'bind')]
   opening.push(isPassive ? call(0, 'listen', draw.pick([5, 5, 5, 1, 0])) : call(0, 'connect'))

@@ -3,7 +3,15 @@
 
 import { dlopen } from 'bun:ffi'
 import { writeFileSync } from 'node:fs'
-import { addressOf, block, check, errno, libc, O_RDONLY, openPath } from '../../../workers/os/libc.ts'
+import {
+  addressOf,
+  block,
+  check,
+  errno,
+  libc,
+  O_RDONLY,
+  openPath,
+} from '../../../workers/os/libc.ts'
 import { openTap } from '../../../workers/os/tap.ts'
 import type { End } from './end.ts'
 import type { World } from './script.ts'

@@ -10,6 +10,10 @@ type Option = (name: string, otherwise: string) => string
 const playOne = (text: string): number => {
   const { world, isn, steps } = decodeCase(text)
   const [run] = playAll(world, [{ isn, next: given(steps) }])
+  for (const [k, answers] of run!.answers.entries()) {
+    console.log(encodeStep(steps[k]!))
+    for (const answer of answers) console.log(`    ${answer}`)
+  }
   if (run!.difference === null) {
     console.log('no difference')
     return 0

@@ -108,7 +108,8 @@ export const decodeCase = (text: string): Case => {
     .map((part) => part.trim())
     .filter((part) => part !== '')
   const [family, , isn] = head.split(' ')
-  if (family !== 'ipv4' && family !== 'ipv6') throw new Error(`a case begins with its family: ${head}`)
+  if (family !== 'ipv4' && family !== 'ipv6')
+    throw new Error(`a case begins with its family: ${head}`)
   const isSysctl = (part: string): boolean => /^[\w.]+=/.test(part)
   return {
     world: { family, sysctls: parts.filter(isSysctl) },

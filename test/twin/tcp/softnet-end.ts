@@ -65,7 +65,7 @@ export const createSoftnetEnd = ({ family, sysctls }: World): End => {
     const isAllShut = shutdown === (sock.RCV_SHUTDOWN | sock.SEND_SHUTDOWN)
     if (isAllShut || (isStream(sk) && state === sock.TCP_CLOSE)) bits |= POLLHUP
     if ((shutdown & sock.RCV_SHUTDOWN) !== 0) bits |= POLLIN | POLLRDHUP
-    if (state === sock.TCP_SYN_SENT) return bits
+    if (state === sock.TCP_SYN_SENT || state === sock.TCP_SYN_RECV) return bits
     const unread = isStream(sk)
       ? (i32[sk + TP_RCV_NXT]! - i32[sk + TP_COPIED_SEQ]!) | 0
       : i32[sk + sock.SK_RCVQ_LEN]!
@@ -117,10 +117,10 @@ export const createSoftnetEnd = ({ family, sysctls }: World): End => {
       return settled(0)
     },
     poll,
+    // TIME-WAIT is no socket's any more (tcp_time_wait)
     state: (sk) => {
       const state = i32[sk + sock.SK_STATE]!
-      // a request that nobody has accepted shows as the listener's
-      return state
+      return state === sock.TCP_TIME_WAIT ? sock.TCP_CLOSE : state
     },
     close: () => {},
   }

@@ -50,7 +50,9 @@ const parted = ({ kernel, softnet }: Difference): [string[], string[]] => {
   return more.length + less.length > 0 ? [more, less] : [kernel, softnet]
 }
 const stepKind = (step: Step): string =>
-  step.do === 'segment' ? `< ${step.segment.flags}${step.segment.len > 0 ? ' text' : ''}` : encodeStep(step)
+  step.do === 'segment'
+    ? `< ${step.segment.flags}${step.segment.len > 0 ? ' text' : ''}`
+    : encodeStep(step)
 export const kindOf = (steps: readonly Step[], difference: Difference): string => {
   const [kernel, softnet] = parted(difference)
   const words = (lines: string[]): string => lines.map(withoutNumbers).join(' | ')
@@ -66,7 +68,8 @@ const smallerSteps = function* (step: Step): Generator<Step> {
   if (step.do !== 'segment') return
   const { segment } = step
   for (const [field, value] of Object.entries(SIMPLER))
-    if (segment[field as 'len'] !== value) yield { ...step, segment: { ...segment, [field]: value } }
+    if (segment[field as 'len'] !== value)
+      yield { ...step, segment: { ...segment, [field]: value } }
   if (segment.options.length > 0) yield { ...step, segment: { ...segment, options: [] } }
   for (let k = 0; k < segment.options.length; k++)
     yield { ...step, segment: { ...segment, options: segment.options.filter((_, n) => n !== k) } }
@@ -74,7 +77,9 @@ const smallerSteps = function* (step: Step): Generator<Step> {
 const smaller = function* (steps: readonly Step[]): Generator<Step[]> {
   const n = steps.length
   for (const size of [n >> 1, n >> 2, 2, 1])
-    if (size > 0) for (let k = 0; k + size <= n; k += size) yield [...steps.slice(0, k), ...steps.slice(k + size)]
+    if (size > 0)
+      for (let k = 0; k + size <= n; k += size)
+        yield [...steps.slice(0, k), ...steps.slice(k + size)]
   for (const [k, step] of steps.entries())
     for (const other of smallerSteps(step)) yield steps.map((one, m) => (m === k ? other : one))
 }
@@ -107,8 +112,20 @@ const shrink = (
 
 // ---- runs
 
-export type Finding = { seed: number; kind: string; steps: Case; difference: Difference; times: number }
-export type Tally = { played: number; steps: number; passing: number; known: Map<string, number>; findings: Finding[] }
+export type Finding = {
+  seed: number
+  kind: string
+  steps: Case
+  difference: Difference
+  times: number
+}
+export type Tally = {
+  played: number
+  steps: number
+  passing: number
+  known: Map<string, number>
+  findings: Finding[]
+}
 
 /** Worlds change the settings that a host may have. */
 const worldOf = (family: World['family'], seed: number, ratelimit: number | null): World => {
@@ -117,7 +134,7 @@ const worldOf = (family: World['family'], seed: number, ratelimit: number | null
   const sysctls = [
     'net.ipv4.tcp_congestion_control=reno',
     'net.ipv4.tcp_rmem=4096,131072,6291456',
-    'net.ipv4.tcp_wmem=4096,16384,4194304',
+    'net.ipv4.tcp_wmem=4096,1048576,4194304',
   ]
   if (ratelimit !== null) sysctls.push(`net.ipv4.tcp_invalid_ratelimit=${ratelimit}`)
   void random
@@ -138,7 +155,13 @@ export const runTcpTwin = (
   family: World['family'],
   seed: number,
   cases: number,
-  { rounds, most = Number.POSITIVE_INFINITY, ratelimit = null, known, progress = () => {} }: TwinOptions
+  {
+    rounds,
+    most = Number.POSITIVE_INFINITY,
+    ratelimit = null,
+    known,
+    progress = () => {},
+  }: TwinOptions
 ): Tally => {
   const tally: Tally = { played: 0, steps: 0, passing: 0, known: new Map(), findings: [] }
   const kinds = new Map<string, Finding>()
@@ -164,10 +187,13 @@ export const runTcpTwin = (
       if (before) before.times++
       else suspects.push([seed + done + k, run, kind])
     }
-    const again = suspects.length === 0 ? [] : playAll(
-      world,
-      suspects.map(([, { isn, steps }]) => ({ isn, next: given(steps) }))
-    )
+    const again =
+      suspects.length === 0
+        ? []
+        : playAll(
+            world,
+            suspects.map(([, { isn, steps }]) => ({ isn, next: given(steps) }))
+          )
     for (const [k, run] of again.entries()) {
       const [from, first] = suspects[k]!
       if (run.difference === null || isKnown(known, run) !== null) continue

@@ -90,7 +90,12 @@ const fromPeer = (
   return bytes
 }
 /** The sum of the pseudo header of a packet's transport. */
-const pseudo = (family: 'ipv4' | 'ipv6', bytes: Uint8Array, at: number, protocol: number): number => {
+const pseudo = (
+  family: 'ipv4' | 'ipv6',
+  bytes: Uint8Array,
+  at: number,
+  protocol: number
+): number => {
   const { header, addresses } = NETS[family]
   const length = family === 'ipv4' ? 8 : 32
   return csum.pseudoSum(bytes, at + addresses, length, protocol, bytes.length - at - header)
@@ -178,8 +183,7 @@ export const peerOf = (family: 'ipv4' | 'ipv6', frame: Uint8Array): number => {
 }
 
 const ipText = (family: 'ipv4' | 'ipv6', bytes: Uint8Array): string => {
-  if (family === 'ipv6')
-    return `tos ${ipv6.trafficClass(bytes, 0)} ttl ${ipv6.hopLimit(bytes, 0)}`
+  if (family === 'ipv6') return `tos ${ipv6.trafficClass(bytes, 0)} ttl ${ipv6.hopLimit(bytes, 0)}`
   const df = ipv4.dontFragment(bytes, 0) ? '' : ' no DF'
   return `tos ${ipv4.tos(bytes, 0)} ttl ${ipv4.ttl(bytes, 0)}${df}`
 }
@@ -203,7 +207,8 @@ const optionsText = (flow: Flow, bytes: Uint8Array, at: number, end: number): st
       )
     else if (kind === 8 && len === 10) {
       words.push(`ts ecr ${view.getUint32(p + 6)}`)
-      if (((view.getInt32(p + 2) - flow.tsval) | 0) < 0 && flow.tsval !== 0) words.push('ts goes back')
+      if (((view.getInt32(p + 2) - flow.tsval) | 0) < 0 && flow.tsval !== 0)
+        words.push('ts goes back')
       flow.tsval = view.getInt32(p + 2)
     } else words.push(`option ${kind} ${Buffer.from(value).toString('hex')}`)
     p += len
@@ -211,11 +216,15 @@ const optionsText = (flow: Flow, bytes: Uint8Array, at: number, end: number): st
   return words
 }
 
-const noteSent = (flow: Flow, flags: number, seq: number, end: number, win: number): void => {
+/** `end` is behind all that the segment takes of sequence. */
+const noteSent = (flow: Flow, flags: number, end: number, win: number): void => {
   if ((flags & tcp.TCP_RST) !== 0) return
-  if ((flags & tcp.TCP_SYN) !== 0) flow.edge = win
-  if (((end - flow.sent) | 0) > 0 || (flags & tcp.TCP_SYN) !== 0) flow.sent = end
+  const isSyn = (flags & tcp.TCP_SYN) !== 0
+  if (isSyn) flow.edge = win
+  if (isSyn || end > flow.sent) flow.sent = end
 }
+const counted = (flags: number): number =>
+  ((flags & tcp.TCP_SYN) !== 0 ? 1 : 0) + ((flags & tcp.TCP_FIN) !== 0 ? 1 : 0)
 
 const tcpText = (flow: Flow, bytes: Uint8Array, at: number): string => {
   const flags = tcp.flags(bytes, at)
@@ -234,14 +243,15 @@ const tcpText = (flow: Flow, bytes: Uint8Array, at: number): string => {
       flow.edge = ack + ((flags & tcp.TCP_SYN) !== 0 ? win : win << flow.wscale)
     }
   } else if (tcp.ack(bytes, at) !== 0) words.push('ack not 0')
-  noteSent(flow, flags, seq, seq + len + ((flags & tcp.TCP_FIN) !== 0 ? 1 : 0) + ((flags & tcp.TCP_SYN) !== 0 ? 1 : 0), win)
+  noteSent(flow, flags, seq + len + counted(flags), win)
   words.push(`win ${win}`)
   if (tcp.urgent(bytes, at) !== 0) words.push(`urg ${tcp.urgent(bytes, at)}`)
   const options = optionsText(flow, bytes, at + tcp.MIN_HEADER, at + header)
   if (options.length > 0) words.push(`[${options.join(', ')}]`)
   const isSyn = (flags & tcp.TCP_SYN) !== 0
   for (let k = 0; k < len; k++)
-    if (bytes[at + header + k] !== pattern(seq - (isSyn ? 0 : 1) + k)) return `${words.join(' ')} other octets`
+    if (bytes[at + header + k] !== pattern(seq - (isSyn ? 0 : 1) + k))
+      return `${words.join(' ')} other octets`
   return words.join(' ')
 }
 
@@ -252,10 +262,16 @@ export const describe = (flow: Flow, frame: Uint8Array): string => {
   const { header } = NETS[family]
   const protocol = family === 'ipv4' ? ipv4.protocol(bytes, 0) : ipv6.nextHeader(bytes, 0)
   const place = ipText(family, bytes)
-  const length = family === 'ipv4' ? ipv4.totalLength(bytes, 0) : header + ipv6.payloadLength(bytes, 0)
+  const length =
+    family === 'ipv4' ? ipv4.totalLength(bytes, 0) : header + ipv6.payloadLength(bytes, 0)
   const packet = bytes.subarray(0, length)
   if (protocol === IPPROTO_TCP || protocol === IPPROTO_UDP) {
-    const isOk = csum.isChecksumOk(packet, header, length - header, pseudo(family, packet, 0, protocol))
+    const isOk = csum.isChecksumOk(
+      packet,
+      header,
+      length - header,
+      pseudo(family, packet, 0, protocol)
+    )
     const text =
       protocol === IPPROTO_TCP ? tcpText(flow, packet, header) : `udp ${length - header - 8}`
     return `${text} ${place}${isOk ? '' : ' bad checksum'}`

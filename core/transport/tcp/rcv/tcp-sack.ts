@@ -53,6 +53,22 @@ export const sackRemove = (i32: Int32Array, sk: number): void => {
     if (((next - get(i32, sk, b * 2 + 1)) | 0) >= 0) removeBlock(i32, sk, b)
 }
 
+/** As dsackSet, or makes what is to be reported longer if it adjoins it (tcp_dsack_extend). */
+export const dsackExtend = (
+  i32: Int32Array,
+  sysctl: number,
+  sk: number,
+  seq: number,
+  end: number
+): number => {
+  if (i32[sk + TP_DSACK] === 0) return dsackSet(i32, sysctl, sk, seq, end)
+  const [start, stop] = [i32[sk + TP_DSACK_START], i32[sk + TP_DSACK_END]]
+  if (((seq - stop) | 0) > 0 || ((start - end) | 0) > 0) return 0
+  if (((seq - start) | 0) < 0) i32[sk + TP_DSACK_START] = seq
+  if (((end - stop) | 0) > 0) i32[sk + TP_DSACK_END] = end
+  return 0
+}
+
 /**
  * Reports [seq, end) as a duplicate with the next acknowledgement. Returns the counter of what is reported: text that was
  * read long ago, or text out of order; 0, that of nothing, when the peer or we have no SACK.

@@ -20,8 +20,6 @@ import {
   CB_SEQ,
   receiveWindow,
   TCP_MAX_QUICKACKS,
-  TP_LAST_OOW_ACK,
-  TP_OOW_ACKED,
   TP_RCV_NXT,
   TP_RCV_WUP,
   TP_SND_NXT,
@@ -57,10 +55,6 @@ export const createTcpValidate = (deps: TcpValidateDeps) => {
     }
     transmit.sendAck(sk)
   }
-  /** What carries text or a FIN is no part of a storm of acknowledgements, and always answered (tcp_oow_rate_limited). */
-  const mayAnswer = (sk: number, skb: number, mib: number): boolean =>
-    i32[skb + CB_SEQ] !== i32[skb + CB_END_SEQ] ||
-    !transmit.oowRateLimited(sk, TP_LAST_OOW_ACK, TP_OOW_ACKED, mib)
   /** RFC 9293 3.4: some of it, or its empty place, lies in the window. */
   const inSequence = (sk: number, skb: number): boolean => {
     const next = i32[sk + TP_RCV_NXT]
@@ -75,7 +69,7 @@ export const createTcpValidate = (deps: TcpValidateDeps) => {
       return
     }
     if ((flags & TCP_SYN) !== 0) challengeSyn(sk)
-    else if (mayAnswer(sk, skb, Mib.TcpExtTCPACKSkippedSeq)) sendDupack(sk, skb)
+    else if (!transmit.oowRateLimited(sk, skb, Mib.TcpExtTCPACKSkippedSeq)) sendDupack(sk, skb)
     const old = ((i32[skb + CB_END_SEQ] - i32[sk + TP_RCV_WUP]) | 0) < 0
     drop(skb, old ? Drop.TCP_OLD_SEQUENCE : Drop.TCP_INVALID_SEQUENCE)
   }
@@ -88,7 +82,7 @@ export const createTcpValidate = (deps: TcpValidateDeps) => {
   const validateIncoming = (sk: number, skb: number, flags: number): boolean => {
     if ((opts[OPT_SEEN] & SEEN_TIMESTAMPS) !== 0 && (flags & TCP_RST) === 0 && pawsRejects(sk)) {
       f64[bank + Mib.TcpExtPAWSEstab]++
-      if (mayAnswer(sk, skb, Mib.TcpExtTCPACKSkippedPAWS)) sendDupack(sk, skb)
+      if (!transmit.oowRateLimited(sk, skb, Mib.TcpExtTCPACKSkippedPAWS)) sendDupack(sk, skb)
       drop(skb, Drop.TCP_RFC7323_PAWS)
       return false
     }

@@ -54,8 +54,10 @@ import {
   TP_DSACK_START,
   TP_ECN,
   TP_LRCVTIME,
+  TP_LAST_OOW_ACK,
   TP_LSNDTIME,
   TP_NUM_SACKS,
+  TP_OOW_ACKED,
   TP_OPTS,
   TP_PINGPONG,
   TP_QUICK,
@@ -271,18 +273,26 @@ export const createTcpTransmit = (deps: TcpTransmitDeps) => {
     else sendSegment(sk, skb)
   }
 
-  /** RFC 5961 section 7: true when an answer to a segment that is out of place may go out now. */
-  const oowRateLimited = (sk: number, stampAt: number, setAt: number, mib: number): boolean => {
+  /**
+   * RFC 5961 section 7: true when the segment, which is out of place, is not to be answered now. What carries text or a FIN
+   * is no part of a storm of acknowledgements, and always answered.
+   */
+  const oowRateLimited = (sk: number, skb: number, mib: number): boolean => {
+    const isEmpty = i32[skb + CB_SEQ] === i32[skb + CB_END_SEQ]
+    return (isEmpty || (i32[skb + CB_FLAGS] & TCP_SYN) !== 0) && answersLimited(sk, mib)
+  }
+  /** The same for any segment. */
+  const answersLimited = (sk: number, mib: number): boolean => {
     const now = time[TIME_MS]
-    if (i32[sk + setAt] !== 0) {
-      const elapsed = (now - i32[sk + stampAt]) | 0
+    if (i32[sk + TP_OOW_ACKED] !== 0) {
+      const elapsed = (now - i32[sk + TP_LAST_OOW_ACK]) | 0
       if (elapsed >= 0 && elapsed < i32[sysctl + Sysctl.tcp_invalid_ratelimit]) {
         f64[bank + mib]++
         return true
       }
     }
-    i32[sk + stampAt] = now
-    i32[sk + setAt] = 1
+    i32[sk + TP_LAST_OOW_ACK] = now
+    i32[sk + TP_OOW_ACKED] = 1
     return false
   }
 
@@ -299,5 +309,6 @@ export const createTcpTransmit = (deps: TcpTransmitDeps) => {
     sendProbe,
     sendActiveReset,
     oowRateLimited,
+    answersLimited,
   }
 }

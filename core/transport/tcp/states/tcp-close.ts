@@ -138,7 +138,8 @@ export const createTcpClose = (deps: TcpCloseDeps) => {
     i32[sk + SK_SHUTDOWN] = RCV_SHUTDOWN | SEND_SHUTDOWN
     if (state === TCP_LISTEN) stopListener(sk)
     life.orphan(sk)
-    rcvQueue.purge(sk)
+    // what is out of order was acknowledged, and is still reported
+    rcvQueue.purgeRead(sk)
     if (i32[sk + SK_STATE] === TCP_CLOSE) {
       life.destroy(sk)
       return

@@ -42,7 +42,9 @@ import {
   CB_SEQ,
   keepaliveTime,
   OPT_SACK,
+  ICSK_TIME_RETRANS,
   OPT_TIMESTAMPS,
+  TCP_TIMEOUT_MIN,
   OPT_WSCALE,
   SOCK_KEEPOPEN,
   SOCK_SNDBUF_LOCK,
@@ -66,6 +68,7 @@ import {
   TP_RCV_WUP,
   TP_REORDERING,
   TP_RETRANS_STAMP,
+  TP_RETRANSMITS,
   TP_SND_NXT,
   TP_SND_UNA,
   TP_SND_WL1,
@@ -144,10 +147,10 @@ export const createTcpHandshake = (deps: TcpHandshakeDeps) => {
     i32[sk + TP_MAX_WINDOW] = Math.max(i32[sk + TP_MAX_WINDOW], i32[sk + TP_SND_WND])
     // the SYN-ACK is in no queue
     i32[sk + TP_DELIVERED]++
+    if ((i32[sk + TP_OPTS] & OPT_TIMESTAMPS) !== 0) i32[sk + TP_ADVMSS] -= 12
     if ((i32[sk + TP_FASTOPEN] & FO_PASSIVE) === 0) initTransfer(sk)
     else {
       fastopen.done(sk)
-      if ((i32[sk + TP_OPTS] & OPT_TIMESTAMPS) !== 0) i32[sk + TP_ADVMSS] -= 12
       i32[sk + TP_LSNDTIME] = time[TIME_MS]
     }
     setState(sk, TCP_ESTABLISHED)
@@ -163,6 +166,9 @@ export const createTcpHandshake = (deps: TcpHandshakeDeps) => {
       const stale =
         ((ack - i32[sk + TP_SND_UNA]) | 0) <= 0 || ((ack - i32[sk + TP_SND_NXT]) | 0) > 0
       if (stale || echoesForeignStamp(sk)) {
+        // what answers an earlier connection may have been ended by it: our SYN is due again (RFC 9293 3.5.1)
+        if (stale && i32[sk + TP_RETRANSMITS] === 0)
+          timers.resetXmitTimer(sk, ICSK_TIME_RETRANS, TCP_TIMEOUT_MIN)
         if ((flags & TCP_RST) === 0) sendReset(skb)
         drop(skb, Drop.TCP_INVALID_SEQUENCE)
         return
@@ -214,7 +220,6 @@ export const createTcpHandshake = (deps: TcpHandshakeDeps) => {
     }
     if ((seen & SEEN_TIMESTAMPS) !== 0 && (i32[sk + TP_OPTS] & OPT_TIMESTAMPS) !== 0) {
       i32[sk + TP_HEADER_LEN] = tcp.MIN_HEADER + 12
-      i32[sk + TP_ADVMSS] -= 12
       storeTsRecent(sk)
     } else {
       i32[sk + TP_OPTS] &= ~OPT_TIMESTAMPS
@@ -223,6 +228,7 @@ export const createTcpHandshake = (deps: TcpHandshakeDeps) => {
   }
   const synAckReceived = (sk: number, skb: number, ack: number): void => {
     takeSynOptions(sk, skb)
+    if ((i32[sk + TP_OPTS] & OPT_TIMESTAMPS) !== 0) i32[sk + TP_ADVMSS] -= 12
     ecnRcvSyn(i32, sk, i32[skb + CB_FLAGS], ECN_OF_SYNACK)
     tcpAck(sk, skb, opts, i32[skb + CB_SEQ], ack, 0)
     i32[sk + TP_RETRANS_STAMP] = 0

@@ -65,6 +65,8 @@ import {
   SEEN_SACK_PERM,
   SEEN_TIMESTAMPS,
   SEEN_WSCALE,
+  OPT_TSECR,
+  TIMESTAMPS_ALIGNED,
 } from '../../../wire/tcp-options.ts'
 import type { AfOpsOf } from '../../../inet/af-ops.ts'
 import type { Ports } from '../../ports.ts'
@@ -108,6 +110,7 @@ import {
   TP_MSS_CLAMP,
   TP_NONAGLE,
   TP_NOTSENT_LOWAT,
+  TP_OOW_ACKED,
   TP_OPTS,
   TP_RCV_ISN,
   TP_RCV_NXT,
@@ -392,7 +395,9 @@ export const createTcpListen = (deps: TcpListenDeps) => {
     if (i32[sysctl + Sysctl.tcp_reflect_tos] !== 0) reflectTos(req, skb)
     setSequences(req, skb)
     i32[req + TP_ADVMSS] = mss.advertisedMss(req)
-    window.selectInitialWindow(req, i32[req + TP_ADVMSS], (i32[req + TP_OPTS] & OPT_WSCALE) !== 0)
+    const opts = i32[req + TP_OPTS]
+    const text = i32[req + TP_ADVMSS] - ((opts & OPT_TIMESTAMPS) !== 0 ? TIMESTAMPS_ALIGNED : 0)
+    window.selectInitialWindow(req, text, (opts & OPT_WSCALE) !== 0)
     i32[req + TP_SND_CWND] = initCwnd(i32, req)
     i32[req + TP_RTO] = TCP_TIMEOUT_INIT
     if (fastopen.mayOpen(listener, req, skb)) {
@@ -449,35 +454,51 @@ export const createTcpListen = (deps: TcpListenDeps) => {
     parseOptions(skb)
     const stamped =
       (opts[OPT_SEEN] & SEEN_TIMESTAMPS) !== 0 && (i32[req + TP_OPTS] & OPT_TIMESTAMPS) !== 0
-    const paws = stamped && (flags & TCP_RST) === 0 && pawsRejects(req)
+    const paws = stamped && pawsRejects(req)
     if (
       seq === i32[req + TP_RCV_ISN] &&
       (flags & (TCP_SYN | TCP_ACK | TCP_RST)) === TCP_SYN &&
       !paws
     ) {
       // the SYN again: our answer was lost
-      if (mayAnswer(req)) retransmitSynAck(req)
+      if (mayAnswer(req, skb)) retransmitSynAck(req)
       consume(skb)
       return
     }
     const th = i32[skb + SKB_TRANSPORT]
-    if ((flags & TCP_ACK) !== 0 && tcp.ack(u8, th) !== ((i32[req + TP_SND_ISN] + 1) | 0)) {
-      if ((flags & TCP_RST) === 0) sendReset(skb)
+    const isReset = (flags & TCP_RST) !== 0
+    if ((flags & TCP_ACK) !== 0 && !isReset && tcp.ack(u8, th) !== i32[req + TP_SND_NXT]) {
+      sendReset(skb)
       drop(skb, Drop.TCP_INVALID_SEQUENCE)
       return
     }
-    if (paws || !inWindow(req, skb)) {
-      if ((flags & TCP_RST) === 0 && mayAnswer(req)) transmit.sendAck(req)
+    const echo = !paws && stamped && echoesForeignStamp(req)
+    if (paws || echo || !inWindow(req, skb)) {
+      if (!isReset && mayAnswer(req, skb)) transmit.sendAck(req)
       if (paws) f64[bank + Mib.TcpExtPAWSEstab]++
-      drop(skb, paws ? Drop.TCP_RFC7323_PAWS : Drop.TCP_INVALID_SEQUENCE)
+      else if (echo) f64[bank + Mib.TcpExtTSEcrRejected]++
+      drop(skb, paws || echo ? Drop.TCP_RFC7323_PAWS : Drop.TCP_INVALID_SEQUENCE)
       return
     }
-    if (stamped && ((seq - i32[req + TP_RCV_NXT]) | 0) <= 0) storeTsRecent(req)
-    if ((flags & (TCP_RST | TCP_SYN)) !== 0) {
+    if (isReset && seq !== i32[req + TP_RCV_NXT]) {
+      // RFC 5961 3.2
+      if (mayAnswer(req, skb)) transmit.sendAck(req)
+      drop(skb, Drop.TCP_RESET)
+    } else if ((flags & (TCP_RST | TCP_SYN)) !== 0) {
       f64[bank + Mib.TcpAttemptFails]++
       embryonicReset(req, skb, flags)
     } else if ((flags & TCP_ACK) === 0) drop(skb, Drop.TCP_FLAGS)
-    else promote(req, skb, flags)
+    else {
+      if (stamped && ((seq - i32[req + TP_RCV_NXT]) | 0) <= 0) storeTsRecent(req)
+      promote(req, skb, flags)
+    }
+  }
+  /** It echoes a stamp that no segment of ours has carried (RFC 7323 3.2). */
+  const echoesForeignStamp = (req: number): boolean => {
+    const echo = opts[OPT_TSECR]
+    if (echo === 0) return false
+    const since = (time[TIME_US] - i32[req + SK_CREATED]) / 1000
+    return (transmit.tsval(req) - echo) >>> 0 > Math.ceil(since)
   }
 
   /** The handshake is complete: the request becomes a connection that waits to be accepted. */
@@ -494,6 +515,7 @@ export const createTcpListen = (deps: TcpListenDeps) => {
     timers.clearAll(req)
     const retransmitted = i32[req + TP_RETRANSMITS] !== 0
     i32[req + TP_RETRANSMITS] = 0
+    i32[req + TP_OOW_ACKED] = 0
     if ((i32[req + TP_OPTS] & OPT_TIMESTAMPS) !== 0) i32[req + TP_ADVMSS] -= 12
     life.setState(req, TCP_SYN_RECV)
     ports.hold(req, i32[req + SK_NUM])

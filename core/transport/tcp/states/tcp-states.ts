@@ -127,7 +127,7 @@ export const createTcpStates = (deps: TcpStatesDeps) => {
     const len = (i32[skb + CB_END_SEQ] - seq) | 0
     const result = tcpAck(sk, skb, opts, seq, tcp.ack(u8, th), len)
     if (result !== ACK_OK && (result < 0 || state === TCP_SYN_RECV)) {
-      if (state === TCP_SYN_RECV && result < 0) sendReset(skb)
+      if (state === TCP_SYN_RECV) sendReset(skb)
       else if (result === -2) sendChallengeAck(sk)
       drop(skb, Drop.TCP_OLD_ACK)
       return false
