@@ -100,6 +100,7 @@ const MIB_GROUPS = {
     'PAWSActive',
     'PAWSEstab',
     'TSEcrRejected',
+    'PAWSOldAck',
     'DelayedACKs',
     'DelayedACKLost',
     'ListenOverflows',

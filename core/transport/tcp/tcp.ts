@@ -26,6 +26,7 @@ import {
   SOCK_STREAM,
   TCP_CLOSE,
   TCP_NEW_SYN_RECV,
+  SK_FLAGS,
 } from '../../socket/sock.ts'
 import type { AfOpsOf } from '../../inet/af-ops.ts'
 import type { SkDst } from '../../inet/sk-dst.ts'
@@ -61,7 +62,14 @@ import { createTcpSacktag } from './rec/tcp-sacktag.ts'
 import { createTcpSendmsg } from './snd/tcp-sendmsg.ts'
 import { createTcpSndCheck } from './snd/tcp-snd-check.ts'
 import { createTcpSockopt } from './sock/tcp-sockopt.ts'
-import { TCP_TIMEOUT_INIT, TP_REORDERING, TP_RTO, TP_SCALING_RATIO } from './sock/tcp-sock.ts'
+import {
+  TCP_TIMEOUT_INIT,
+  TP_REORDERING,
+  TP_RTO,
+  TP_SCALING_RATIO,
+  SOCK_CONNECTED,
+  SOCK_CONNECTING,
+} from './sock/tcp-sock.ts'
 import { createTcpStates } from './states/tcp-states.ts'
 import { createTcpSynack } from './states/tcp-synack.ts'
 import { createTcpTimer } from './sock/tcp-timer.ts'
@@ -164,7 +172,13 @@ const createSending = (base: Base, deps: TcpDeps) => {
 type Sending = ReturnType<typeof createSending>
 
 /** In: acknowledgements, the receive queue, the life of a socket and the states that segments lead it through. */
-const createReceiving = (base: Base, tables: Tables, sending: Sending, deps: TcpDeps) => {
+const createReceiving = (
+  base: Base,
+  tables: Tables,
+  sending: Sending,
+  deps: TcpDeps,
+  endSending: (sk: number) => void
+) => {
   const { sockEvents, sockConfirm, afOps } = deps
   const lower = { ...base, ...tables, ...sending }
   const purgeWrite = sending.queue.purge
@@ -188,7 +202,7 @@ const createReceiving = (base: Base, tables: Tables, sending: Sending, deps: Tcp
   const validate = createTcpValidate(parts)
   const fastopenKeys = createFastopenKeys({ ...base, ...tables, afOps })
   const fastopen = createTcpFastopen({ ...parts, recovery, fastopenKeys, fastopenQueue })
-  const handshake = createTcpHandshake({ ...parts, sndCheck, fastopen })
+  const handshake = createTcpHandshake({ ...parts, sndCheck, fastopen, endSending })
   const input = createTcpInput({ ...parts, validate, sndCheck })
   const states = createTcpStates({
     ...parts,
@@ -217,7 +231,9 @@ export const createTcp = (deps: TcpDeps) => {
   const base = createBase(deps)
   const tables = createTables(base, deps)
   const sending = createSending(base, deps)
-  const receiving = createReceiving(base, tables, sending, deps)
+  // what closes makes use of the handshake's parts
+  const endSending = (sk: number): void => closing.endSending(sk)
+  const receiving = createReceiving(base, tables, sending, deps, endSending)
   const parts = { ...base, ...tables, ...sending, ...receiving }
   const { i32, sysctl, ports, mem, timers, queue, life, rcvQueue } = parts
   const purgeWrite = queue.purge
@@ -269,17 +285,17 @@ export const createTcp = (deps: TcpDeps) => {
     return sk
   }
   const listen = (sk: number, backlog: number): number => {
+    if ((i32[sk + SK_FLAGS] & (SOCK_CONNECTING | SOCK_CONNECTED)) !== 0) return -Errno.EINVAL
     if (i32[sk + SK_NUM] === 0) {
       const err = connecting.bind(sk, ANY, 0, 0)
       if (err < 0) return err
     }
     return listening.listen(sk, backlog)
   }
-  /** 0 is never returned while the handshake is under way: -EINPROGRESS is. */
   const connect = (sk: number, words: Int32Array, at: number, port: number): number => {
     const err = connecting.connect(sk, words, at, port)
     life.flush()
-    return err === 0 ? -Errno.EINPROGRESS : err
+    return err
   }
 
   /** Ends everything at once, without a word to anyone (the worker stops, a test ends). */

@@ -46,6 +46,14 @@ export const sackNewOfo = (i32: Int32Array, sk: number, seq: number, end: number
   i32[sk + TP_NUM_SACKS] = Math.min(i32[sk + TP_NUM_SACKS] + 1, TCP_NUM_SACKS_MAX)
 }
 
+/** Where the highest block ends; there is one. */
+export const highestSacked = (i32: Int32Array, sk: number): number => {
+  let highest = get(i32, sk, 1)
+  for (let b = 1; b < i32[sk + TP_NUM_SACKS]; b++)
+    if (((get(i32, sk, b * 2 + 1) - highest) | 0) > 0) highest = get(i32, sk, b * 2 + 1)
+  return highest
+}
+
 /** rcv_nxt has moved: blocks that it has passed are done. */
 export const sackRemove = (i32: Int32Array, sk: number): void => {
   const next = i32[sk + TP_RCV_NXT]

@@ -12,7 +12,14 @@ import { Mib } from '../../../shm/counters.ts'
 import { Sysctl } from '../../../shm/sysctl.ts'
 import { TRUESIZE_SMALL } from '../../../skb/budget.ts'
 import { SKB_GSO_SIZE, SKB_LEN } from '../../../skb/skb.ts'
-import { SK_FLAGS, SK_RCVBUF, SK_RMEM, SK_STATE, TCP_NEW_SYN_RECV } from '../../../socket/sock.ts'
+import {
+  SK_FLAGS,
+  SK_RCVBUF,
+  SK_RMEM,
+  SK_STATE,
+  TCP_NEW_SYN_RECV,
+  SOCK_MIN_RCVBUF,
+} from '../../../socket/sock.ts'
 import { TCP_PSH } from '../../../wire/tcp.ts'
 import { SMALL_PAYLOAD, type TcpMem } from '../sock/tcp-mem.ts'
 import {
@@ -188,7 +195,7 @@ export const createTcpWindow = ({ i32, f64, bank, sysctl, time, mem }: TcpWindow
   /** Small packets in big buffers open it only as far as the buffer could hold their like. */
   const slowIncrement = (sk: number, skb: number, len: number): number => {
     let truesize = winFromSpace(sk, mem.truesize(skb)) >> 1
-    let window = fullSpace(sk) >> 1
+    let window = winFromSpace(sk, mem.maxRcvbuf()) >> 1
     while (i32[sk + TP_RCV_SSTHRESH] <= window) {
       if (truesize <= len) return 2 * i32[sk + TP_RCV_MSS]
       truesize >>= 1
@@ -236,10 +243,10 @@ export const createTcpWindow = ({ i32, f64, bank, sysctl, time, mem }: TcpWindow
 
   /** What is offered falls with it, or rises to it as far as it was offered before (tcp_set_window_clamp). */
   const moveClamp = (sk: number, room: number): void => {
-    const clamp = Math.max(i32[sk + TP_RCV_WND], room)
-    const offered = i32[sk + TP_RCV_SSTHRESH]
+    const clamp = Math.max(SOCK_MIN_RCVBUF >> 1, room)
+    const most = Math.max(i32[sk + TP_RCV_SSTHRESH], i32[sk + TP_RCV_WND])
     i32[sk + TP_WINDOW_CLAMP] = clamp
-    i32[sk + TP_RCV_SSTHRESH] = Math.min(clamp, Math.max(offered, i32[sk + TP_RCV_WND]))
+    i32[sk + TP_RCV_SSTHRESH] = Math.min(clamp, most)
   }
 
   const sampleRcvRtt = (sk: number, us: number, byWindow: boolean): void => {

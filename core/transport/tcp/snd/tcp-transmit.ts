@@ -176,7 +176,7 @@ export const createTcpTransmit = (deps: TcpTransmitDeps) => {
     let flags = (i32[skb + CB_FLAGS] & 0xff) | (segs > 1 ? TCP_PSH : 0)
     const syn = (flags & TCP_SYN) !== 0
     if (i32[sk + TP_ECN] !== 0 && !syn) flags |= ecnSend(i32, sk, skb, payload, cong.needsEcn(sk))
-    const blocks = syn || (flags & TCP_RST) !== 0 ? 0 : sackBlocks(sk)
+    const blocks = syn ? 0 : sackBlocks(sk)
     const headerLen = HEADER + (syn ? synOptionsLen(sk) : optionsLen(sk))
     const at = skbs.push(skb, headerLen)
     i32[skb + SKB_TRANSPORT] = at
@@ -243,11 +243,14 @@ export const createTcpTransmit = (deps: TcpTransmitDeps) => {
     return skb
   }
 
-  /** Sequence that a segment without data may use even when the window has shrunk. */
+  /** Sequence that a segment without data may use even when the window has shrunk, by more than its scale rounds. */
   const acceptableSeq = (sk: number): number => {
     const end = wndEnd(i32, sk)
     const next = i32[sk + TP_SND_NXT]
-    return ((end - next) | 0) < 0 ? end : next
+    const beyond = (next - end) | 0
+    if (beyond <= 0) return next
+    const isScaled = (i32[sk + TP_OPTS] & OPT_WSCALE) !== 0
+    return isScaled && beyond < 1 << i32[sk + TP_RCV_WSCALE] ? next : end
   }
 
   const sendAck = (sk: number): void => {

@@ -45,6 +45,7 @@ import {
   TP_TW_NEXT,
   TP_TW_PREV,
   TP_TW_SUBSTATE,
+  TP_OOW_ACKED,
 } from './tcp-sock.ts'
 import type { TcpTimers } from './tcp-timers.ts'
 import type { Events } from '../../../socket/events.ts'
@@ -226,6 +227,7 @@ export const createTcpLifecycle = (deps: TcpLifecycleDeps) => {
     setState(sk, TCP_TIME_WAIT)
     ecnEnd(i32, sk)
     i32[sk + TP_TW_SUBSTATE] = substate
+    i32[sk + TP_OOW_ACKED] = 0
     i32[sk + TP_TW_NEXT] = 0
     i32[sk + TP_TW_PREV] = twNewest
     if (twNewest === 0) twOldest = sk

@@ -286,6 +286,9 @@ export const SOCK_DONE = 256
 export const SOCK_CA_SETSOCKOPT = 512
 /** It is held up until what it has sent has gone (tcp-tsq.ts). */
 export const SOCK_TSQ_THROTTLED = 1024
+/** struct socket's state, SS_*; without any it is SS_UNCONNECTED. connect has been called, and has said that it succeeded. */
+export const SOCK_CONNECTING = 2048
+export const SOCK_CONNECTED = 4096
 
 // TP_ACK_PENDING.
 export const ACK_SCHED = 1
@@ -341,6 +344,8 @@ export const CB_TX_APP_LIMITED = SKB_CB + 7
 
 // Milliseconds.
 export const TCP_RTO_MIN = 200
+/** When the SYN was lost: nothing is known of the path. */
+export const TCP_TIMEOUT_FALLBACK = 3000
 export const TCP_RTO_MAX = 120_000
 /** No timer that waits for the network waits for less. */
 export const TCP_TIMEOUT_MIN = 2

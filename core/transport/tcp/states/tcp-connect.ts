@@ -43,6 +43,7 @@ import {
   TCP_CLOSE,
   TCP_LISTEN,
   TCP_SYN_SENT,
+  TCP_SYN_RECV,
 } from '../../../socket/sock.ts'
 import { MIN_HEADER } from '../../../wire/tcp.ts'
 import { bindAddr, isGroupType, peerError } from '../../bind-addr.ts'
@@ -96,6 +97,8 @@ import {
   TP_SND_WND,
   TP_TS_OFFSET,
   TP_WRITE_SEQ,
+  SOCK_CONNECTING,
+  SOCK_CONNECTED,
 } from '../sock/tcp-sock.ts'
 import type { TcpMem } from '../sock/tcp-mem.ts'
 import type { TcpTimers } from '../sock/tcp-timers.ts'
@@ -287,11 +290,26 @@ export const createTcpConnect = (deps: TcpConnectDeps, routing: TcpRouting) => {
   // RFC 6056 algorithm 3: the count is common to all destinations
   let portOffset = 0
 
-  /** Starts a connection; 0 when the SYN is on its way (the caller answers EINPROGRESS), else -errno. */
-  const connect = (sk: number, words: Int32Array, at: number, port: number): number => {
+  /** What the next call says of a connection that was begun, as one that waited would have said. */
+  const finishConnect = (sk: number): number => {
     const state = i32[sk + SK_STATE]
-    if (state === TCP_SYN_SENT) return -Errno.EALREADY
-    if (state !== TCP_CLOSE) return -Errno.EISCONN
+    if (state === TCP_SYN_SENT || state === TCP_SYN_RECV) return -Errno.EALREADY
+    i32[sk + SK_FLAGS] &= ~SOCK_CONNECTING
+    if (state !== TCP_CLOSE) {
+      i32[sk + SK_FLAGS] |= SOCK_CONNECTED
+      return 0
+    }
+    const err = i32[sk + SK_ERR] || Errno.ECONNABORTED
+    startAfresh(sk)
+    i32[sk + TP_WINDOW_CLAMP] = 0
+    undoConnect(sk, i32[sk + SK_FAMILY])
+    return -err
+  }
+  /** Starts a connection: -EINPROGRESS when the SYN is on its way, else -errno. Linux: __inet_stream_connect. */
+  const connect = (sk: number, words: Int32Array, at: number, port: number): number => {
+    if ((i32[sk + SK_FLAGS] & SOCK_CONNECTED) !== 0) return -Errno.EISCONN
+    if ((i32[sk + SK_FLAGS] & SOCK_CONNECTING) !== 0) return finishConnect(sk)
+    if (i32[sk + SK_STATE] !== TCP_CLOSE) return -Errno.EISCONN
     const refused = peerError(i32, sk, words, at)
     if (refused !== 0) return refused
     const savedFamily = i32[sk + SK_FAMILY]
@@ -311,8 +329,9 @@ export const createTcpConnect = (deps: TcpConnectDeps, routing: TcpRouting) => {
     life.setState(sk, TCP_SYN_SENT)
     hash.hash(sk)
     f64[bank + Mib.TcpActiveOpens]++
+    i32[sk + SK_FLAGS] |= SOCK_CONNECTING
     sendSyn(sk)
-    return 0
+    return -Errno.EINPROGRESS
   }
   /** An attempt before this one has left its state in the row (tcp_disconnect): only what the user set stays. */
   const startAfresh = (sk: number): void => {

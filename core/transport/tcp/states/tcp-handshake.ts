@@ -19,6 +19,8 @@ import {
   SK_FLAGS,
   TCP_ESTABLISHED,
   TCP_SYN_RECV,
+  SK_SHUTDOWN,
+  SEND_SHUTDOWN,
 } from '../../../socket/sock.ts'
 import { TCP_ACK, TCP_RST, TCP_SYN } from '../../../wire/tcp.ts'
 import * as tcp from '../../../wire/tcp.ts'
@@ -102,6 +104,8 @@ type TcpHandshakeDeps = {
   sndCheck: TcpSndCheck
   cong: TcpCong
   fastopen: Pick<TcpFastopen, 'done'>
+  /** core/transport/tcp/states/tcp-close.ts: endSending. */
+  endSending: (sk: number) => void
 } & Pick<TcpReply, 'sendReset'>
 
 export const createTcpHandshake = (deps: TcpHandshakeDeps) => {
@@ -118,6 +122,7 @@ export const createTcpHandshake = (deps: TcpHandshakeDeps) => {
     sendReset,
     cong,
     fastopen,
+    endSending,
   } = deps
   const { tcpAck } = deps.ack
   const { raise, setState } = life
@@ -155,6 +160,8 @@ export const createTcpHandshake = (deps: TcpHandshakeDeps) => {
     }
     setState(sk, TCP_ESTABLISHED)
     raise(sk, SK_EVENT_CONNECT | SK_EVENT_WRITE)
+    // shut down before
+    if ((i32[sk + SK_SHUTDOWN] & SEND_SHUTDOWN) !== 0) endSending(sk)
   }
 
   /** SYN_SENT. */

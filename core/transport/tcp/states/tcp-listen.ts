@@ -138,6 +138,10 @@ import {
   TP_USER_TIMEOUT,
   TP_WINDOW_CLAMP,
   TP_WRITE_SEQ,
+  TP_TS_OFFSET,
+  TP_LRCVTIME,
+  SOCK_CONNECTED,
+  TP_TOTAL_RETRANS,
 } from '../sock/tcp-sock.ts'
 import type { TcpTimers } from '../sock/tcp-timers.ts'
 import type { TcpTransmit } from '../snd/tcp-transmit.ts'
@@ -400,6 +404,8 @@ export const createTcpListen = (deps: TcpListenDeps) => {
     window.selectInitialWindow(req, text, (opts & OPT_WSCALE) !== 0)
     i32[req + TP_SND_CWND] = initCwnd(i32, req)
     i32[req + TP_RTO] = TCP_TIMEOUT_INIT
+    // when the first stamp goes out
+    i32[req + TP_LRCVTIME] = time[TIME_MS]
     if (fastopen.mayOpen(listener, req, skb)) {
       openFast(listener, req, skb)
       return
@@ -497,8 +503,9 @@ export const createTcpListen = (deps: TcpListenDeps) => {
   const echoesForeignStamp = (req: number): boolean => {
     const echo = opts[OPT_TSECR]
     if (echo === 0) return false
-    const since = (time[TIME_US] - i32[req + SK_CREATED]) / 1000
-    return (transmit.tsval(req) - echo) >>> 0 > Math.ceil(since)
+    const first = (i32[req + TP_LRCVTIME] + i32[req + TP_TS_OFFSET]) | 0
+    const now = transmit.tsval(req)
+    return (now - echo) >>> 0 > (now - first) >>> 0
   }
 
   /** The handshake is complete: the request becomes a connection that waits to be accepted. */
@@ -513,7 +520,7 @@ export const createTcpListen = (deps: TcpListenDeps) => {
     }
     unlinkRequest(req)
     timers.clearAll(req)
-    const retransmitted = i32[req + TP_RETRANSMITS] !== 0
+    const retransmitted = i32[req + TP_TOTAL_RETRANS] !== 0
     i32[req + TP_RETRANSMITS] = 0
     i32[req + TP_OOW_ACKED] = 0
     if ((i32[req + TP_OPTS] & OPT_TIMESTAMPS) !== 0) i32[req + TP_ADVMSS] -= 12
@@ -568,7 +575,11 @@ export const createTcpListen = (deps: TcpListenDeps) => {
       i32[sk + TP_FO_MAX_QLEN] = backlog
   }
   /** The oldest connection that waits, or 0. It may have failed meanwhile; recv says so. */
-  const accept = (sk: number): number => dequeueAccept(sk)
+  const accept = (sk: number): number => {
+    const child = dequeueAccept(sk)
+    if (child !== 0) i32[child + SK_FLAGS] |= SOCK_CONNECTED
+    return child
+  }
 
   /** Ends a listener: requests are forgotten, connections not accepted are reset. */
   const stopListening = (sk: number, abortChild: (child: number) => void): void => {
