@@ -3,6 +3,8 @@
  * behind which everybody is. Times are microseconds since its start.
  */
 import { AF_INET, AF_INET6 } from '../core/base/family.ts'
+import { DEV_TXQLEN, deviceRow } from '../core/netdev/netdev.ts'
+import { GSO_TCPV4, GSO_TCPV6, SKB_GSO_SEGS, SKB_GSO_SIZE, SKB_GSO_TYPE } from '../core/skb/skb.ts'
 import { parseAddr } from '../core/wire/text.ts'
 import { etherFrame } from '../test/support/packets.ts'
 import { createPathHost } from '../test/support/path-host.ts'
@@ -64,6 +66,26 @@ export const createHost = (mode: Mode, options: ReadonlyMap<string, string>) => 
   }
   const receive = (packet: Uint8Array): void =>
     path.receive(etherFrame({ dst: HOST_MAC, src: GATEWAY_MAC }, ETHERTYPE[wire], packet), DEV)
+  /** A super-frame of so many `segments` of `mss` octets, as a driver that merges them hands it over. */
+  const receiveMerged = (packet: Uint8Array, mss: number, segments: number): void => {
+    const { first, arena } = path
+    const frame = etherFrame({ dst: HOST_MAC, src: GATEWAY_MAC }, ETHERTYPE[wire], packet)
+    const skb = first.frameSkb(frame, DEV)
+    arena.i32[skb + SKB_GSO_SIZE] = mss
+    arena.i32[skb + SKB_GSO_SEGS] = segments
+    arena.i32[skb + SKB_GSO_TYPE] = wire === 'ipv4' ? GSO_TCPV4 : GSO_TCPV6
+    first.receive(skb)
+    first.flush()
+    path.settle()
+  }
+  /** Whether the device's queue is full and none of what is in it leaves. */
+  const setFull = (isFull: boolean): void => {
+    const row = deviceRow(path.arena, DEV)
+    path.wire.isBusy = isFull
+    path.arena.i32[row + DEV_TXQLEN] = isFull ? 1 : 0
+    if (isFull) path.first.xmit.devQueueXmit(path.first.frameSkb(new Uint8Array(ETHER), DEV))
+    path.settle()
+  }
   /** The IP packets that were sent since the last call. */
   const takeSent = (): Uint8Array[] =>
     path.sent
@@ -87,6 +109,8 @@ export const createHost = (mode: Mode, options: ReadonlyMap<string, string>) => 
     step,
     settle: path.settle,
     receive,
+    receiveMerged,
+    setFull,
     takeSent,
   }
 }

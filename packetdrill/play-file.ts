@@ -52,7 +52,7 @@ export const playText = (text: string, folder: string, settings: Settings): Verd
   try {
     const script = parseScript(preprocess(text, defined))
     const host = createHost(settings.mode, script.options)
-    const commands = createCommands(host.path.arena, folder, (note) => notes.add(note))
+    const commands = createCommands(host, folder, (note) => notes.add(note))
     for (const command of script.init) commands.run(command)
     play(script, host, commands.run, settings, (line) => trace.push(line))
     return verdict('passed')

@@ -33,6 +33,8 @@ export const play = (
     onConnect: segments.connect,
     onAccept: () => {},
   })
+  /** Data is cut into segments of so much; 0 is never. */
+  const mss = Number(script.options.get('mss') ?? 0)
   const toleranceUs = Number(script.options.get('tolerance_usecs') ?? 4000)
   let blocked: Blocked | null = null
   let lastDue = 0
@@ -96,9 +98,10 @@ export const play = (
   }
   const inject = (event: Event & { is: 'in' }): void => {
     const { packet } = event
-    host.receive(
-      packet.proto === 'tcp' ? segments.toLive(packet) : icmpError(packet, host, segments.flow())
-    )
+    if (packet.proto !== 'tcp') host.receive(icmpError(packet, host, segments.flow()))
+    else if (mss > 0 && packet.len > mss)
+      host.receiveMerged(segments.toLive(packet), mss, Math.ceil(packet.len / mss))
+    else host.receive(segments.toLive(packet))
     trace(`${seconds(host.now())} ${event.text.replace(/^\S*\s+/, '')}`)
     pump()
   }

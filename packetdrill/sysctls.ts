@@ -1,10 +1,11 @@
-/** Commands of scripts, as far as they set sysctls; by the names and bounds of core/shm/sysctl.ts. */
+/** Commands of scripts: those that set sysctls, by the names and bounds of core/shm/sysctl.ts; device.ts has others. */
 import { existsSync, readFileSync } from 'node:fs'
 import { resolve } from 'node:path'
-import type { Arena } from '../core/shm/arena.ts'
 import { parseFastopenKeys } from '../core/shm/fastopen-key.ts'
 import { SYSCTLS, type SysctlRow } from '../core/shm/sysctl.ts'
 import { CONGESTION_CONTROLS } from '../core/transport/tcp/rec/tcp-cong-controls.ts'
+import { runDeviceCommand } from './device.ts'
+import type { Host } from './host.ts'
 import { Unsupported } from './script.ts'
 
 const product = (text: string): number =>
@@ -17,7 +18,8 @@ const wordsOf = (row: SysctlRow, value: string): number[] => {
 }
 
 /** `note` is told what was left out. */
-export const createCommands = (arena: Arena, folder: string, note: (text: string) => void) => {
+export const createCommands = (host: Pick<Host, 'path' | 'setFull'>, folder: string, note: (text: string) => void) => {
+  const { arena } = host.path
   const set = (name: string, value: string): void => {
     const row = SYSCTLS.find((known) => known.name === name)
     if (row === undefined) return note(`there is no sysctl ${name}`)
@@ -51,7 +53,7 @@ export const createCommands = (arena: Arena, folder: string, note: (text: string
       if (SETS.test(line)) settings(line)
       else if (line.includes('/') && file.endsWith('.sh') && existsSync(file)) source(file)
       else if (line.includes('>') && line.includes('/sys/module/')) note(`not done: ${line}`)
-      else throw new Unsupported(`the command "${line}"`)
+      else if (!runDeviceCommand(line, host)) throw new Unsupported(`the command "${line}"`)
     }
   }
   return { run }

@@ -69,6 +69,7 @@ export const tcpInfo = (i32: Int32Array, sk: number, time: Time): Map<string, nu
     bytes_received: tp.read64(i32, sk + tp.TP_BYTES_RECEIVED),
     segs_out: word(tp.TP_SEGS_OUT),
     segs_in: word(tp.TP_SEGS_IN),
+    reord_seen: word(tp.TP_REORD_SEEN),
     notsent_bytes: (word(tp.TP_WRITE_SEQ) - word(tp.TP_SND_NXT)) | 0,
     min_rtt: word(tp.TP_MIN_RTT_US),
     data_segs_in: word(tp.TP_DATA_SEGS_IN),

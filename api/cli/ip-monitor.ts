@@ -1,6 +1,7 @@
 /** `ip monitor`: changes as they happen, until the daemon goes or the user ends it. */
 import type {
   AddressItem,
+  BucketItem,
   LinkItem,
   NeighItem,
   NexthopItem,
@@ -11,7 +12,7 @@ import type {
 import { addrText } from '../iproute2/addr.ts'
 import { linkText } from '../iproute2/link.ts'
 import { neighText } from '../iproute2/neigh.ts'
-import { nexthopText } from '../iproute2/nexthop.ts'
+import { bucketText, nexthopText } from '../iproute2/nexthop.ts'
 import { routeText } from '../iproute2/route.ts'
 import { ruleText } from '../iproute2/rule.ts'
 import { getStream, printJson, Refused, UsageError } from './cli.ts'
@@ -35,6 +36,8 @@ const textOf = (kind: string, item: unknown): string => {
       return ruleText(item as RuleItem)
     case 'nexthop':
       return nexthopText(item as NexthopItem)
+    case 'nexthop_bucket':
+      return bucketText(item as BucketItem)
     case 'neigh':
       return neighText(item as NeighItem)
     case 'link':
@@ -69,23 +72,29 @@ async function* readEvents(
 }
 
 const HELP =
-  'Usage: softnet ip monitor [ all | link | address | route | rule | nexthop | neigh ]...\n'
+  'Usage: softnet ip monitor [ all | link | address | route | rule | nexthop | neigh ]... [ dev DEV ]\n'
 
 export const ipMonitor: IpObject = async (words, options, cli) => {
   if (words.take('help')) {
     cli.out(HELP)
     return 0
   }
-  const kinds: string[] = []
+  const kinds: WatchKind[] = []
+  let dev = {}
   while (!words.isEmpty()) {
     const word = words.next()
+    if (word === 'dev') {
+      dev = { dev: words.next() }
+      continue
+    }
     const kind = word === 'all' ? undefined : matchWord(word, KINDS)
     if (kind === undefined && word !== 'all')
       throw new UsageError(`Argument "${word}" is unknown, try "ip monitor help".`)
     kinds.push(...(kind === undefined ? KINDS : [kind]))
   }
-  const wanted = kinds.length === 0 ? KINDS : kinds
-  const events = await getStream(cli, '/v1/watch', { kinds: wanted.join(',') })
+  const wanted = kinds.length === 0 ? [...KINDS] : kinds
+  if (wanted.includes('nexthop')) wanted.push('nexthop_bucket')
+  const events = await getStream(cli, '/v1/watch', { kinds: wanted.join(','), ...dev })
   for await (const { event, data } of readEvents(events)) {
     if (event === undefined || data === undefined) continue
     const note = JSON.parse(data) as { event?: string; item?: unknown }

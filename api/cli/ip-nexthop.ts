@@ -1,12 +1,14 @@
-/** `ip nexthop`: show, add, replace, delete, get, flush. iproute2: ip/ipnexthop.c. */
+/** `ip nexthop`: show, add, replace, delete, get, flush, and buckets of resilient groups. iproute2: ip/ipnexthop.c. */
 import type {
+  BucketItem,
   FamilyName,
   NexthopItem,
   NexthopMember,
   NexthopObjectSpec,
+  ResilientSpec,
 } from '../../core/control/text/messages.ts'
 import { parseAddr } from '../../core/wire/text.ts'
-import { nexthopJson, nexthopText } from '../iproute2/nexthop.ts'
+import { bucketJson, bucketText, nexthopJson, nexthopText } from '../iproute2/nexthop.ts'
 import type { Cli } from './cli.ts'
 import {
   getItems,
@@ -24,11 +26,18 @@ import { matchWord, unknownCommand, type Words } from './words.ts'
 const HELP = `Usage: softnet ip nexthop { list | flush } [ protocol ID ] SELECTOR
        softnet ip nexthop { add | replace } id ID NH [ protocol ID ]
        softnet ip nexthop { get | del } id ID
+       softnet ip nexthop bucket list [ id ID ] [ dev DEV ] [ nhid ID ]
+       softnet ip nexthop bucket get id ID index INDEX
 SELECTOR := [ id ID ] [ dev DEV ] [ groups ]
-NH := { blackhole | [ via ADDRESS ] [ dev DEV ] [ onlink ] | group GROUP [ type mpath ] }
+NH := { blackhole | [ via ADDRESS ] [ dev DEV ] [ onlink ] | group GROUP [ type TYPE [ TYPE_ARGS ] ] }
 GROUP := [ <id[,weight]>/<id[,weight]>/... ]
+TYPE := { mpath | resilient }
+TYPE_ARGS := [ buckets BUCKETS ] [ idle_timer IDLE ] [ unbalanced_timer UNBALANCED ]
 `
 const MAX_WEIGHT = 256
+const MAX_U16 = 0xffff
+/** Seconds that are sent as hundredths of them. */
+const MAX_TIMER = Math.floor(0xffffffff / 100) - 1
 
 const wrong = (word: string, why: string): UsageError =>
   new UsageError(`Error: argument "${word}" is wrong: ${why}`)
@@ -67,7 +76,7 @@ const readNexthop = (words: Words, family: FamilyName | undefined): NexthopObjec
     else if (word === 'blackhole') one.blackhole = null
     else if (word === 'onlink') one.flags = ['onlink']
     else if (word === 'group') one.group = words.next().split('/').map(readMember)
-    else if (word === 'type') one.type = readType(words.next())
+    else if (word === 'type') readType(one, words)
     else if (matchWord(word, ['protocol']) !== undefined) one.protocol = words.next()
     else throw wrong(word, '')
   }
@@ -75,9 +84,28 @@ const readNexthop = (words: Words, family: FamilyName | undefined): NexthopObjec
   if (one.id === 0) delete one.id
   return one
 }
-const readType = (word: string): 'mpath' => {
-  if (word !== 'mpath') throw wrong(word, '"type" value is invalid')
-  return word
+const numberUpTo = (words: Words, max: number, why: string): number => {
+  const word = words.next()
+  const value = number(word, why)
+  if (value > max) throw wrong(word, why)
+  return value
+}
+/** Its arguments stand right behind the type. */
+const readType = (one: NexthopObjectSpec, words: Words): void => {
+  const word = words.next()
+  if (word !== 'mpath' && word !== 'resilient') throw wrong(word, '"type" value is invalid')
+  one.type = word
+  if (word === 'mpath') return
+  const args: ResilientSpec = {}
+  for (;;) {
+    if (words.take('buckets')) args.buckets = numberUpTo(words, MAX_U16, 'invalid buckets value')
+    else if (words.take('idle_timer'))
+      args.idle_timer = numberUpTo(words, MAX_TIMER, 'invalid idle timer value')
+    else if (words.take('unbalanced_timer'))
+      args.unbalanced_timer = numberUpTo(words, MAX_TIMER, 'invalid unbalanced timer value')
+    else break
+  }
+  one.resilient_args = args
 }
 
 const change = async (verb: 'add' | 'replace', words: Words, options: IpOptions, cli: Cli) => {
@@ -153,6 +181,64 @@ const flush = async (words: Words, options: IpOptions, cli: Cli): Promise<number
   return 0
 }
 
+// ---- buckets
+
+const printBuckets = (found: readonly BucketItem[], options: IpOptions, cli: Cli): void => {
+  if (options.json) printJson(cli, found.map(bucketJson), options.pretty)
+  else printLines(cli, found.map(bucketText))
+}
+const showBuckets = async (words: Words, options: IpOptions, cli: Cli): Promise<number> => {
+  const chosen: Selection = { family: options.family }
+  while (!words.isEmpty()) {
+    const word = words.next()
+    if (word === 'id') chosen.id = readId(words)
+    else if (word === 'nhid') chosen.nhid = readId(words)
+    else if (matchWord(word, ['dev']) !== undefined) chosen.dev = words.next()
+    else throw wrong(word, '')
+  }
+  try {
+    printBuckets(await getItems<BucketItem>(cli, '/v1/nexthop-buckets', chosen), options, cli)
+    return 0
+  } catch (error) {
+    if (!(error instanceof Refused) || chosen.id === undefined) throw error
+    // ip says nothing of a group that is not there
+    throw new Refused(
+      error.status === 404 ? 'Dump terminated' : `${error.message}\nDump terminated`,
+      error.status
+    )
+  }
+}
+const getBucket = async (words: Words, options: IpOptions, cli: Cli): Promise<number> => {
+  let id: number | undefined
+  let index: number | undefined
+  while (!words.isEmpty()) {
+    if (words.take('id')) id = readId(words)
+    else if (words.take('index')) index = numberUpTo(words, MAX_U16, 'invalid bucket index value')
+    else throw new UsageError(HELP.trimEnd())
+  }
+  if (!id || index === undefined) throw new UsageError(HELP.trimEnd())
+  const path = `/v1/nexthops/${segment(id)}/buckets/${segment(index)}`
+  printBuckets([await getJson<BucketItem>(cli, path)], options, cli)
+  return 0
+}
+const bucket = (words: Words, options: IpOptions, cli: Cli): Promise<number> | number => {
+  if (words.isEmpty()) return showBuckets(words, options, cli)
+  const word = words.next()
+  switch (matchWord(word, ['list', 'show', 'lst', 'get', 'help'])) {
+    case 'list':
+    case 'show':
+    case 'lst':
+      return showBuckets(words, options, cli)
+    case 'get':
+      return getBucket(words, options, cli)
+    case 'help':
+      cli.out(HELP)
+      return 0
+    default:
+      throw unknownCommand(word, 'nexthop')
+  }
+}
+
 export const ipNexthop: IpObject = async (words, options, cli) => {
   if (words.isEmpty()) return show(words, options, cli)
   const word = words.next()
@@ -165,6 +251,7 @@ export const ipNexthop: IpObject = async (words, options, cli) => {
     'lst',
     'get',
     'flush',
+    'bucket',
     'help',
   ])
   switch (verb) {
@@ -181,6 +268,8 @@ export const ipNexthop: IpObject = async (words, options, cli) => {
       return remove(words, cli)
     case 'flush':
       return flush(words, options, cli)
+    case 'bucket':
+      return bucket(words, options, cli)
     case 'help':
       cli.out(HELP)
       return 0

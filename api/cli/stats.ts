@@ -144,7 +144,7 @@ export const memory: Command = async (args, cli) => {
   printLines(cli, [
     ...table(head, rows, ['holder', 'of']),
     `backlog  ${item.backlog.packets} packets, at most ${item.backlog.bound} from thread to thread when memory is short`,
-    `fib      ${item.fib.inet.prefixes} + ${item.fib.inet6.prefixes} prefixes, tries ${item.fib.bytes}/${item.fib.bound} bytes, nexthops ${item.fib.nexthops}/${item.fib.nexthops_bound}, tables ${item.fib.tables}/${item.fib.tables_bound}`,
+    `fib      ${item.fib.inet.prefixes} + ${item.fib.inet6.prefixes} prefixes, tries ${item.fib.bytes}/${item.fib.bound} bytes, nexthops ${item.fib.nexthops}/${item.fib.nexthops_bound}, buckets ${item.fib.nexthop_buckets}/${item.fib.nexthop_buckets_bound}, tables ${item.fib.tables}/${item.fib.tables_bound}`,
     '',
     ...table(
       ['pool', 'role', 'rows free', '2K free', '68K free', '2K reserve', '68K reserve'],

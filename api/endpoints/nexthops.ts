@@ -1,12 +1,12 @@
-/** /nexthops: nexthop objects, like `ip nexthop`, each under its id. */
+/** /nexthops: nexthop objects, like `ip nexthop`, each under its id; /nexthop-buckets: those of resilient groups. */
 import type { Context } from 'hono'
 import { Hono } from 'hono'
 import type { NexthopItem, NexthopObjectSpec } from '../../core/control/text/messages.ts'
 import { NLM_F_CREATE, NLM_F_EXCL, NLM_F_REPLACE } from '../../core/control/nlm-flags.ts'
-import { nexthopItem } from '../schemas/answers/nexthop.ts'
-import { nexthopJson } from '../iproute2/nexthop.ts'
+import { bucketItem, nexthopItem } from '../schemas/answers/nexthop.ts'
+import { bucketJson, nexthopJson } from '../iproute2/nexthop.ts'
 import { queryNumber } from '../schemas/common.ts'
-import { nexthopBody, nexthopFilter, nexthopSpec } from '../schemas/nexthop.ts'
+import { bucketFilter, nexthopBody, nexthopFilter, nexthopSpec } from '../schemas/nexthop.ts'
 import { dumpOf, mustExist, readBody, readPath, sendChange, sendItem } from './change.ts'
 import type { Api, ApiEnv, AppDeps } from './deps.ts'
 import { doc } from './doc.ts'
@@ -98,6 +98,34 @@ export const createNexthopEndpoints = ({ control }: AppDeps): Api => {
       change: nexthopItem,
     }),
     (c) => sendChange(c, control, { type: 'RTM_DELNEXTHOP', id: idOf(c) })
+  )
+  api.get(
+    '/nexthop-buckets',
+    doc('Lists the buckets of resilient groups', {
+      tag,
+      like: 'ip nexthop bucket',
+      query: bucketFilter,
+      items: bucketItem,
+    }),
+    (c) => {
+      const { words, filter } = readListQuery(c, bucketFilter)
+      const chunks = dumpOf(control, { type: 'RTM_GETNEXTHOPBUCKET', filter })
+      return sendList(c, chunks, words, control.revision(), bucketJson)
+    }
+  )
+  api.get(
+    `${PATH}/buckets/:index`,
+    doc('Shows a bucket of a resilient group', {
+      tag,
+      like: 'ip nexthop bucket get',
+      words: { id: '8', index: '3' },
+      item: bucketItem,
+    }),
+    (c) => {
+      const index = readPath(queryNumber, c.req.param('index'))
+      const message = { type: 'RTM_GETNEXTHOPBUCKET', id: idOf(c), index } as const
+      return sendItem(c, control, message, bucketJson)
+    }
   )
   return api
 }

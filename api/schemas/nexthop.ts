@@ -13,6 +13,14 @@ import {
 
 const member = z.strictObject({ id: nexthopId, weight: z.int().min(1).max(256).optional() })
 
+/** Seconds; netlink has them in hundredths, in 32 bits. */
+const timer = z.number().min(0).max(42_949_671).optional()
+const resilientArgs = z.strictObject({
+  buckets: z.int().min(0).max(65_535).optional(),
+  idle_timer: timer,
+  unbalanced_timer: timer,
+})
+
 const fields = {
   family: familyName.optional(),
   gateway: address.optional(),
@@ -21,7 +29,8 @@ const fields = {
   flags: z.array(z.string()).optional(),
   blackhole: z.union([z.null(), z.boolean()]).optional(),
   group: z.array(member).min(1).max(256).optional(),
-  type: z.enum(['mpath']).optional(),
+  type: z.enum(['mpath', 'resilient']).optional(),
+  resilient_args: resilientArgs.optional(),
   protocol: nameOrNumber.optional(),
 }
 /** Turns the typed words into the printed ones. */
@@ -43,4 +52,11 @@ export const nexthopFilter = {
   dev: ifname.optional(),
   groups: queryFlag.optional(),
   protocol: z.string().optional(),
+}
+
+export const bucketFilter = {
+  family: familyName.optional(),
+  id: queryNumber.optional(),
+  dev: ifname.optional(),
+  nhid: queryNumber.optional(),
 }

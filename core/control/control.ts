@@ -27,6 +27,7 @@ import { createMaddrs } from './maddrs.ts'
 import { createMemory } from './memory.ts'
 import { createMroutes } from './mroutes.ts'
 import { createNeigh } from './neigh.ts'
+import { createNexthopBuckets } from './nexthop-buckets.ts'
 import { createNexthopObjects } from './nexthops.ts'
 import { createPneighs } from './pneighs.ts'
 import { createPublisher } from './publish.ts'
@@ -49,6 +50,7 @@ import type {
 import { NLM_F_APPEND, NLM_F_CREATE } from './nlm-flags.ts'
 import { createPatience, createRtnl } from './rtnl.ts'
 import type { SockInfo } from '../socket/sock-info.ts'
+import { createRowWatch } from './row-watch.ts'
 import { createSocketDump } from './sockets.ts'
 import { createStats } from './stats.ts'
 import { createSysctls } from './sysctls.ts'
@@ -159,10 +161,10 @@ export const createControl = (deps: ControlDeps) => {
     ifindexOf: (name) => links.ifindexOf(name),
     nowMs,
     random,
-    onRoute: (event, route) => {
+    onRoute: (event, route, isTold) => {
       hasWritten = true
       journal?.push({ event, route })
-      note('route', event, () => routes.seen(route))
+      if (isTold) note('route', event, () => routes.seen(route))
     },
     onAddress: (event, at) => {
       hasWritten = true
@@ -214,14 +216,27 @@ export const createControl = (deps: ControlDeps) => {
     arena,
     rib,
     objects,
-    route: createRoute({ arena, fib: createFibReader(arena, INIT_NET) }),
+    route: createRoute({
+      arena,
+      time,
+      thread: layout.controlThread,
+      fib: createFibReader(arena, INIT_NET),
+    }),
     isDevice: links.isDevice,
     hasCarrier: links.hasCarrier,
     more: routeExpiry.more,
   })
+  const buckets = createNexthopBuckets({
+    arena,
+    nowMs,
+    onMove: (bucket) => note('nexthop_bucket', 'new', () => bucket),
+    retire,
+    reclaim,
+  })
   const nexthopObjects = createNexthopObjects({
     arena,
     objects,
+    buckets,
     rib,
     check: routes.check,
     isDevice: links.isDevice,
@@ -256,12 +271,13 @@ export const createControl = (deps: ControlDeps) => {
   const sockets = createSocketDump({ arena, calls, sockInfo })
   const captures = createCaptures({ arena, nowUs, retire, raise, publish })
   const stats = createStats({ arena, time, socketsOf: sockets.count })
-  const { memory } = createMemory({ arena, fib, nexthops, pools: stats.pools })
+  const { memory } = createMemory({ arena, fib, nexthops, buckets, pools: stats.pools })
 
   const dumps: Dumps = {
     RTM_GETROUTE: routes.dump,
     RTM_GETRULE: rules.dump,
     RTM_GETNEXTHOP: nexthopObjects.dump,
+    RTM_GETNEXTHOPBUCKET: nexthopObjects.dumpBuckets,
     RTM_GETLINK: links.dump,
     RTM_GETADDR: addresses.dump,
     RTM_GETNEIGH: neigh.dump,
@@ -317,6 +333,7 @@ export const createControl = (deps: ControlDeps) => {
   const reads: Reads = {
     RTM_GETROUTE: routes.getRoute,
     RTM_GETNEXTHOP: nexthopObjects.getNexthop,
+    RTM_GETNEXTHOPBUCKET: nexthopObjects.getBucket,
     RTM_GETLINK: links.getLink,
     RTM_GETNEIGH: neigh.getNeigh,
     SOCK_GET: sockets.get,
@@ -453,12 +470,21 @@ export const createControl = (deps: ControlDeps) => {
     return replyOf(outcome, at)
   }
 
+  /** Tells what is no change of ours, behind the changes whose revisions are out already. */
+  const tellBehind = (one: (typeof notes)[number]): void => {
+    const tellNow = (): void => tell([one], revision())
+    if (underWay === 0) tellNow()
+    else answered = answered.then(tellNow)
+  }
+  const { workers } = layout.config
+  const rowWatch = createRowWatch({ sockets, stats, workers, isWatched, tell: tellBehind, nowMs })
   const subscribe = (
     kinds: readonly WatchKind[],
     fn: (note: Notification) => void
   ): (() => void) => {
     const watcher = { kinds: new Set(kinds), fn }
     watchers.add(watcher)
+    rowWatch.lookNow()
     return () => {
       watchers.delete(watcher)
     }
@@ -467,11 +493,7 @@ export const createControl = (deps: ControlDeps) => {
     if (kind === Notify.DEVICE) links.failed(ifindex, a0, a1)
     if (kind !== Notify.NEIGH || !isWatched('neigh')) return
     const item = neigh.noted(ifindex, [a0, a1, a2, a3])
-    const event = isGone !== 0 ? 'del' : 'new'
-    const tellNow = (): void => tell([{ kind: 'neigh', event, item }], revision())
-    // behind the changes whose revisions are out already
-    if (underWay === 0) tellNow()
-    else answered = answered.then(tellNow)
+    tellBehind({ kind: 'neigh', event: isGone !== 0 ? 'del' : 'new', item })
   })
   /** What CPU 0 has found out about addresses and routers, and is not written yet. */
   const found: (() => void)[] = []
@@ -502,6 +524,7 @@ export const createControl = (deps: ControlDeps) => {
     for (const write of found.splice(0)) write()
     ifaddrs.expire()
     routeExpiry.expire()
+    buckets.expire()
     isDirty = hasLooked || hasWritten
   }
   let isWaiting = false
@@ -524,6 +547,7 @@ export const createControl = (deps: ControlDeps) => {
   const poll = (): void => {
     ipi.run()
     follow()
+    rowWatch.look()
     reclaim()
     setTime(time, nowUs())
     stats.sample()

@@ -4,6 +4,7 @@
  */
 import { portTxRing } from '../dev/kinds/port.ts'
 import type { FibWriter } from '../inet/fib-writer.ts'
+import type { NexthopBuckets } from './nexthop-buckets.ts'
 import type { Nexthops } from '../inet/nexthop.ts'
 import type { Arena } from '../shm/arena.ts'
 import { appRing, backlogRing } from '../shm/arena.ts'
@@ -28,6 +29,7 @@ type MemoryDeps = {
   arena: Arena
   fib: Pick<FibWriter, 'usage'>
   nexthops: Pick<Nexthops, 'available'>
+  buckets: Pick<NexthopBuckets, 'used'>
 } & Pick<Stats, 'pools'>
 
 type Slots = { small: number; large: number }
@@ -35,7 +37,7 @@ type Slots = { small: number; large: number }
 const bytesOf = (small: number, large: number): number =>
   small * TRUESIZE_SMALL + large * TRUESIZE_LARGE
 
-export const createMemory = ({ arena, pools, fib, nexthops }: MemoryDeps) => {
+export const createMemory = ({ arena, pools, fib, nexthops, buckets }: MemoryDeps) => {
   const { i32, layout } = arena
   const { workers, apps, skbs, smallBuffers, largeBuffers } = layout.config
   const { bounds, reserveSmall, reserveLarge, backlog } = computeBudget(layout.config)
@@ -106,6 +108,8 @@ export const createMemory = ({ arena, pools, fib, nexthops }: MemoryDeps) => {
       tables_bound: maxTables,
       nexthops: rows - nexthops.available(),
       nexthops_bound: rows,
+      nexthop_buckets: buckets.used(),
+      nexthop_buckets_bound: layout.config.nhBuckets,
       inet,
       inet6,
     }

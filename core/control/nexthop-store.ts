@@ -7,6 +7,9 @@ import { RT_SCOPE_HOST, RT_SCOPE_LINK, RTNH_F_ONLINK } from '../inet/nexthop-con
 import type { Hop, ObjectHop } from './rib-route.ts'
 
 export type NexthopMember = { id: number; weight: number }
+/** Of a resilient group: its buckets (nexthop-buckets.ts), and after how long they may be, and are, given to others. */
+export type Resilience = { first: number; buckets: number; idleMs: number; unbalancedMs: number }
+export type WantedResilience = Partial<Omit<Resilience, 'first'>>
 /** In numbers. What is one has a device, or drops all; a group has members. */
 export type NexthopObject = {
   id: number
@@ -20,13 +23,21 @@ export type NexthopObject = {
   flags: number
   isBlackhole: boolean
   members: readonly NexthopMember[] | null
+  /** Null of what is not a resilient group. */
+  resilient: Resilience | null
 }
+/** What routes go by. */
+type Described = Omit<NexthopObject, 'resilient'>
+/** What is asked for: what is left out is as it was, or the default. */
+export type WantedNexthop = Described & { resilient: WantedResilience | null }
+/** As it is shown: how long it has been out of balance. */
+export type SeenNexthop = NexthopObject & { unbalancedTimeMs?: number }
 /** Why a route of that family and scope cannot go by an object, whose parts these are; null: it can. */
 export const scopeFault = (
   family: number,
   scope: number,
-  { members }: NexthopObject,
-  parts: readonly NexthopObject[]
+  { members }: Described,
+  parts: readonly Described[]
 ): string | null => {
   if (family !== AF_INET)
     return parts.some((part) => part.family === AF_INET)
@@ -52,7 +63,7 @@ export const createNexthopStore = () => {
     group.members?.some((member) => member.id === id) ?? false
   const groupsWith = (id: number): NexthopObject[] => list().filter((group) => isMember(group, id))
   /** What a group, or what is one, consists of. */
-  const partsOf = (one: NexthopObject): NexthopObject[] =>
+  const partsOf = (one: Described): Described[] =>
     one.members?.map(({ id }) => objects.get(id)!) ?? [one]
 
   const hopOf = (id: number, weight: number): ObjectHop => {
@@ -62,6 +73,7 @@ export const createNexthopStore = () => {
   /** What routes by an object that is there go by. */
   const hopsOf = (id: number): readonly ObjectHop[] =>
     objects.get(id)!.members?.map((member) => hopOf(member.id, member.weight)) ?? [hopOf(id, 0)]
+  const resilienceOf = (id: number): Resilience | null => objects.get(id)!.resilient
   const isBlackhole = (id: number): boolean =>
     partsOf(objects.get(id)!).some((part) => part.isBlackhole)
   return {
@@ -72,6 +84,7 @@ export const createNexthopStore = () => {
     groupsWith,
     partsOf,
     hopsOf,
+    resilienceOf,
     isBlackhole,
   }
 }

@@ -43,13 +43,15 @@ export type RibRoute = Prefix & {
 export type ObjectHop = Hop & { id: number }
 /** What a deletion names; what is left out matches anything. */
 export type RouteMatch = Prefix & Partial<Omit<RibRoute, keyof Prefix>>
-/** What a row of one next hop says beside the route: see NH_HOPS_LEFT, NH_WEIGHT, NH_UPPER_BOUND, NH_ID. */
+/** What a row of one next hop says beside the route: see NH_HOPS_LEFT, NH_WEIGHT, NH_UPPER_BOUND, NH_ID, NH_BUCKETS. */
 export type Way = RibRoute & {
   left?: number
   weight?: number
   bound?: number
   id?: number
   ownType?: number
+  /** Of a resilient group. */
+  resilient?: { first: number; buckets: number } | null
   /** Where it names no gateway. */
   routeFamily?: number
 }

@@ -15,6 +15,8 @@ import type { FibWriter } from '../inet/fib-writer.ts'
 import { networkWords } from '../inet/fib-writer.ts'
 import type { Nexthops } from '../inet/nexthop.ts'
 import {
+  NH_BUCKET_COUNT,
+  NH_BUCKETS,
   NH_BY_ID,
   NH_DEV,
   NH_FAMILY,
@@ -58,7 +60,8 @@ import {
 
 /** All of a route but its address: what its row says, and the length of its prefix. */
 type RouteOfRow = Omit<RibRoute, 'words'>
-export type RibEvents = (event: 'new' | 'del', route: RibRoute) => void
+/** `isTold`: what watches routes hears of it. */
+export type RibEvents = (event: 'new' | 'del', route: RibRoute, isTold: boolean) => void
 export type Rib = ReturnType<typeof createRib>
 
 const NOWHERE: Words = [0, 0, 0, 0]
@@ -74,7 +77,7 @@ type RibDeps = {
   fib: FibWriter
   nexthops: Nexthops
   /** What routes by nexthop objects go by. */
-  objects: Pick<NexthopStore, 'hopsOf' | 'isBlackhole'>
+  objects: Pick<NexthopStore, 'hopsOf' | 'resilienceOf' | 'isBlackhole'>
   random: () => number
   onEvent: RibEvents
 }
@@ -127,7 +130,7 @@ export const createRib = (deps: RibDeps) => {
       ...wayOf(prefix, row),
       type: i32[row + NH_OWN_TYPE],
       gateway: null,
-      nhid: i32[row + NH_ID],
+      nhid: i32[row + NH_ID] >>> 0,
     }
     const isGroup = hops.length > 1 || (hops[0].weight > 0 && prefix.family !== AF_INET)
     return isGroup ? { ...route, hops } : withHops(route, hops)
@@ -188,6 +191,8 @@ export const createRib = (deps: RibDeps) => {
     content[NH_UPPER_BOUND] = route.bound ?? 0
     content[NH_ID] = route.id ?? 0
     content[NH_OWN_TYPE] = route.ownType ?? 0
+    content[NH_BUCKETS] = route.resilient?.first ?? 0
+    content[NH_BUCKET_COUNT] = route.resilient?.buckets ?? 0
     const row = nexthops.intern(content)
     // its row holds it now, or nobody does
     if (metrics !== 0) nexthops.release(metrics)
@@ -215,7 +220,8 @@ export const createRib = (deps: RibDeps) => {
     const ways = waysOfObject(rest, objects.hopsOf(id))
     const first = { ...rest, dev: 0, gateway: null, flags: 0, left: ways.length, bound: NH_BY_ID }
     const type = typeBy(id, route.type)
-    return [{ ...first, id, type, ownType: route.type, routeFamily: route.family }, ...ways]
+    const more = { resilient: objects.resilienceOf(id), routeFamily: route.family }
+    return [{ ...first, id, type, ownType: route.type, ...more }, ...ways]
   }
   const typeBy = (id: number, type: number): number =>
     type === RTN_UNICAST && objects.isBlackhole(id) ? RTN_BLACKHOLE : type
@@ -254,12 +260,13 @@ export const createRib = (deps: RibDeps) => {
     prefix: Prefix,
     routes: RibRoute[],
     gone: RibRoute[],
-    come: RibRoute[]
+    come: RibRoute[],
+    isTold = true
   ): number => {
     const error = commit(prefix, routes)
     if (error !== 0) return error
-    for (const route of gone) onEvent('del', route)
-    for (const route of come) onEvent('new', route)
+    for (const route of gone) onEvent('del', route, isTold)
+    for (const route of come) onEvent('new', route, isTold)
     return 0
   }
 
@@ -407,7 +414,10 @@ export const createRib = (deps: RibDeps) => {
   }
 
   /** Deletes all routes of which `dead` says so, whatever their address; how many. Linux: fib_flush. */
-  const flush = (dead: (route: RouteOfRow) => boolean): number => {
+  const flush = (
+    dead: (route: RouteOfRow) => boolean,
+    isTold: (family: number) => boolean = () => true
+  ): number => {
     let flushed = 0
     for (const family of [AF_INET, AF_INET6]) {
       // asked once for all that share a row
@@ -429,7 +439,8 @@ export const createRib = (deps: RibDeps) => {
             prefix,
             routes.filter((route) => !gone.includes(route)),
             gone,
-            []
+            [],
+            isTold(family)
           )
           flushed += gone.length
         }
@@ -439,14 +450,14 @@ export const createRib = (deps: RibDeps) => {
   }
 
   /**
-   * Longest match of the usable routes in the tables, local, main and default when none are named: how a gateway is checked (Linux:
-   * fib_check_nh, ip6_route_check_nh).
+   * The first of the wanted routes, longest prefix first, in one table after the other, local, main and default when none are
+   * named: how a gateway is checked (Linux: fib_check_nh, ip6_route_check_nh).
    */
   const resolve = (
     family: number,
     words: Words,
     isWanted: (route: RibRoute) => boolean,
-    tables = LOOKUP_ORDER
+    tables: readonly number[] = LOOKUP_ORDER
   ): RibRoute | undefined => {
     for (const table of tables) {
       let row = fib.longestRow(net, family, table, words)
@@ -455,7 +466,7 @@ export const createRib = (deps: RibDeps) => {
         const prefix = { family, table, words: networkWords(family)(words, plen), plen }
         for (let at = row; at !== 0; at = nextRoute(at)) {
           const route = routeOf(prefix, at)
-          if (route.hops === undefined && isWanted(route)) return route
+          if (isWanted(route)) return route
         }
         row = plen === 0 ? 0 : fib.coveringRow(net, family, table, words, plen - 1)
       }
@@ -526,11 +537,15 @@ export const createRib = (deps: RibDeps) => {
       for (const table of tableIds(family))
         for (const chunk of dump(family, table))
           for (const route of chunk)
-            if (route.nhid !== undefined && nhids.includes(route.nhid)) onEvent('new', route)
+            if (route.nhid !== undefined && nhids.includes(route.nhid)) onEvent('new', route, true)
   }
-  /** An object goes, and its routes with it. */
-  const flushBy = (nhid: number): void => {
-    if (nexthops.rowsOfId(nhid).length > 0) flush((route) => route.nhid === nhid)
+  /** An object goes, and its routes with it; `isTold`: those of IPv6 are told of (ip6_del_rt). */
+  const flushBy = (nhid: number, isTold: boolean): void => {
+    if (nexthops.rowsOfId(nhid).length > 0)
+      flush(
+        (route) => route.nhid === nhid,
+        (family) => isTold || family === AF_INET
+      )
   }
 
   return {

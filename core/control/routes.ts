@@ -45,6 +45,7 @@ import { ruleHead } from '../inet/fib-rules.ts'
 import type { Route } from '../inet/route.ts'
 import { DEV_FLAGS, deviceRow, IFF_UP, INIT_NET } from '../netdev/netdev.ts'
 import type { Arena } from '../shm/arena.ts'
+import { Sysctl } from '../shm/sysctl.ts'
 import type { Words } from '../wire/text.ts'
 import type { Outcome, Refused } from './answers.ts'
 import { changed, isRefused, refuse, told } from './answers.ts'
@@ -52,13 +53,16 @@ import type { NexthopStore } from './nexthop-store.ts'
 import { scopeFault } from './nexthop-store.ts'
 import type { Rib } from './rib.ts'
 import type { Hop, RibRoute } from './rib-route.ts'
-import { sameHop, sameWords, withHops } from './rib-route.ts'
+import { hopsOf, sameHop, sameWords, withHops } from './rib-route.ts'
 import type { RouteExpiry, SeenRoute } from './route-expiry.ts'
 import type { MessageOf, RouteAnswer, RouteFilter } from './rtnetlink.ts'
 import type { Links } from './links/links.ts'
 
 /** Metric of IPv6 routes that name none (IP6_RT_PRIO_USER). */
 const PRIO_USER = 1024
+
+/** Of a route that names its nexthop object and no more (nexthop_compat_mode off). */
+const NOWHERE: Hop = { dev: 0, gateway: null, flags: 0, weight: 1 }
 
 /** 0 stands for all of them. */
 const ALWAYS_THERE: readonly number[] = [0, RT_TABLE_LOCAL, RT_TABLE_MAIN, RT_TABLE_DEFAULT]
@@ -79,11 +83,14 @@ export type Routes = ReturnType<typeof createRoutes>
 
 export const createRoutes = (deps: RoutesDeps) => {
   const { arena, rib, objects, route: router, isDevice, hasCarrier, more } = deps
-  const { i32 } = arena
+  const { i32, layout } = arena
   const isUp = (dev: number): boolean => (i32[deviceRow(arena, dev) + DEV_FLAGS] & IFF_UP) !== 0
   const isOwn = (family: number, words: Words): boolean =>
     rib.resolve(family, words, (r) => r.type === RTN_LOCAL, [RT_TABLE_LOCAL]) !== undefined
 
+  /** Where a gateway is looked for before the usual tables. */
+  const ownTable = ({ table }: RibRoute): number[] =>
+    table === 0 || table === RT_TABLE_MAIN ? [] : [table]
   const badGateway = (errno: number, words = 'Nexthop has invalid gateway'): Refused =>
     refuse(errno, words, 'gateway')
 
@@ -99,11 +106,10 @@ export const createRoutes = (deps: RoutesDeps) => {
         ? badGateway(Errno.EINVAL)
         : route
     }
-    const way = rib.resolve(
-      AF_INET,
-      gateway,
-      (r) => r.scope >= RT_SCOPE_LINK && (route.dev === 0 || r.dev === route.dev)
-    )
+    const isWay = (r: RibRoute): boolean =>
+      r.hops === undefined && r.scope >= RT_SCOPE_LINK && (route.dev === 0 || r.dev === route.dev)
+    const way =
+      rib.resolve(AF_INET, gateway, isWay, ownTable(route)) ?? rib.resolve(AF_INET, gateway, isWay)
     if (way === undefined) return badGateway(Errno.ENETUNREACH)
     if (way.type !== RTN_UNICAST && way.type !== RTN_LOCAL) return badGateway(Errno.EINVAL)
     if (!isUp(way.dev)) return refuse(Errno.ENETDOWN, null, 'dev')
@@ -123,15 +129,29 @@ export const createRoutes = (deps: RoutesDeps) => {
       if (route.dev === 0) return refuse(Errno.ENODEV, 'Egress device not specified', 'dev')
       return route
     }
-    const way = rib.resolve(
-      AF_INET6,
-      gateway,
-      (r) =>
-        r.gateway === null && r.type === RTN_UNICAST && (route.dev === 0 || r.dev === route.dev)
-    )
+    const way = wayTo6(route, gateway, ownTable(route)) ?? wayTo6(route, gateway)
     return way === undefined
       ? refuse(Errno.EHOSTUNREACH, null, 'gateway')
       : { ...route, dev: way.dev }
+  }
+  /** ip6_route_check_nh: what the first route to the gateway, by the device if one is named, must be on link. */
+  const wayTo6 = (
+    route: RibRoute,
+    gateway: Words,
+    tables?: readonly number[]
+  ): RibRoute | undefined => {
+    const first = rib.resolve(
+      AF_INET6,
+      gateway,
+      (r) => route.dev === 0 || hopsOf(r).some(({ dev }) => dev === route.dev),
+      tables
+    )
+    const isOnLink =
+      first !== undefined &&
+      first.hops === undefined &&
+      first.gateway === null &&
+      first.type < RTN_BLACKHOLE
+    return isOnLink ? first : undefined
   }
 
   /** Each next hop of several as if it were the only one (fib_get_nhs, ip6_route_multipath_add). */
@@ -221,6 +241,8 @@ export const createRoutes = (deps: RoutesDeps) => {
     type === RTN_UNICAST && nhid !== undefined && objects.isBlackhole(nhid) ? RTN_BLACKHOLE : type
   /** As it is shown. Routes to our own addresses never go down with a link (fib_sync_down_dev, fib6_ifdown). */
   const seen = (route: RibRoute): SeenRoute => {
+    if (route.nhid !== undefined && i32[layout.sysctl + Sysctl.nexthop_compat_mode] === 0)
+      return { ...withHops(route, [NOWHERE]), type: typeOf(route) }
     const { hops } = route
     const shown = {
       ...route,

@@ -13,7 +13,8 @@ import type { WorkerStat } from '../shm/softnet-stat.ts'
 import type { SockInfo } from '../socket/sock-info.ts'
 import type { Mac, Words } from '../wire/text.ts'
 import type { Refused } from './answers.ts'
-import type { NexthopObject } from './nexthop-store.ts'
+import type { Bucket } from './nexthop-buckets.ts'
+import type { SeenNexthop, WantedNexthop } from './nexthop-store.ts'
 import type { RibRoute, RouteMatch } from './rib-route.ts'
 import type { SeenRoute } from './route-expiry.ts'
 
@@ -73,6 +74,8 @@ export type NexthopFilter = {
   groups?: boolean
   protocol?: number
 }
+/** Of buckets: those of a group, or of a member or its device. */
+export type BucketFilter = { family: number; id?: number; dev?: number; nhid?: number }
 
 // ---- links
 
@@ -312,6 +315,8 @@ type FibMemory = {
   tables_bound: number
   nexthops: number
   nexthops_bound: number
+  nexthop_buckets: number
+  nexthop_buckets_bound: number
   inet: PrefixMemory
   inet6: PrefixMemory
 }
@@ -412,9 +417,10 @@ type Requests = Measured &
     /** The first rule that says all of `match`. */
     RTM_DELRULE: { carries: { family: number; match: Partial<FibRule> }; item: FibRule }
     /** Without an id (0) it gets one. */
-    RTM_NEWNEXTHOP: { carries: { flags: number; nexthop: NexthopObject }; item: NexthopObject }
-    RTM_DELNEXTHOP: { carries: { id: number }; item: NexthopObject }
-    RTM_GETNEXTHOP: { carries: { id: number }; item: NexthopObject }
+    RTM_NEWNEXTHOP: { carries: { flags: number; nexthop: WantedNexthop }; item: SeenNexthop }
+    RTM_DELNEXTHOP: { carries: { id: number }; item: SeenNexthop }
+    RTM_GETNEXTHOP: { carries: { id: number }; item: SeenNexthop }
+    RTM_GETNEXTHOPBUCKET: { carries: { id: number; index: number }; item: Bucket }
     /** Without CREATE it changes a link that is there (ip link set). */
     RTM_NEWLINK: { carries: { flags: number; link: LinkChange }; item: LinkInfo }
     RTM_DELLINK: { carries: { ifindex: number }; item: LinkInfo }
@@ -447,7 +453,8 @@ type Dumps = {
   FLOWS: { filter: { worker?: number }; item: Flow }
   RTM_GETROUTE: { filter: RouteFilter; item: SeenRoute }
   RTM_GETRULE: { filter: RuleFilter; item: FibRule }
-  RTM_GETNEXTHOP: { filter: NexthopFilter; item: NexthopObject }
+  RTM_GETNEXTHOP: { filter: NexthopFilter; item: SeenNexthop }
+  RTM_GETNEXTHOPBUCKET: { filter: BucketFilter; item: Bucket }
   RTM_GETLINK: { filter: LinkFilter; item: LinkInfo }
   RTM_GETADDR: { filter: AddressFilter; item: Ifaddr }
   RTM_GETNEIGH: { filter: NeighFilter; item: NeighInfo }
@@ -464,10 +471,13 @@ export type DumpItem<T extends DumpType> = Dumps[T]['item']
 type Watched = {
   route: SeenRoute
   rule: FibRule
-  nexthop: NexthopObject
+  nexthop: SeenNexthop
+  nexthop_bucket: Bucket
   link: LinkInfo
   address: Ifaddr
   neigh: NeighInfo
+  socket: Sock
+  worker: WorkerItem
 }
 export type WatchKind = keyof Watched
 export type Notification = {

@@ -129,6 +129,11 @@ export const createStats = ({ arena, time, socketsOf }: StatsDeps) => {
     for (const name of SENDER_COUNTERS) values[name] = sumCounter(arena, Softnet[name] + w)
     return Object.fromEntries(SOFTNET_STAT.map(({ name }) => [name, values[name]])) as WorkerItem
   }
+  /** Another number after each stop, start and restart. */
+  const workerState = (w: number): number => {
+    const block = layout.threadBlocks + w * THREAD_WORDS
+    return 2 * i32[block + THREAD_RESTARTS] + (i32[block + THREAD_RUNNING] === 1 ? 1 : 0)
+  }
   const workerGet = ({ worker: w }: MessageOf<'WORKER_GET'>): Outcome<WorkerItem> =>
     Number.isInteger(w) && w >= 0 && w < workers
       ? told(worker(w))
@@ -208,5 +213,16 @@ export const createStats = ({ arena, time, socketsOf }: StatsDeps) => {
     })
   }
   const skbDump = (): Iterable<SkbItem[]> => chunks(pools())
-  return { sample, nstat, workerGet, workerDump, dropDump, flowDump, skbDump, pools }
+  return {
+    sample,
+    nstat,
+    worker,
+    workerState,
+    workerGet,
+    workerDump,
+    dropDump,
+    flowDump,
+    skbDump,
+    pools,
+  }
 }

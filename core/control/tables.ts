@@ -63,8 +63,8 @@ export const createTables = (deps: TablesDeps) => {
     nexthops,
     objects,
     random,
-    onEvent: (event, route) => {
-      onRoute(event, route)
+    onEvent: (event, route, isTold) => {
+      onRoute(event, route, isTold)
       if (event === 'new') return
       routeExpiry.forget(route)
       addrconf.routeGone(route)

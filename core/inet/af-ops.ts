@@ -55,6 +55,8 @@ export type AfInfo = Readonly<{
   locksMtu: boolean
   /** GSO_* of a TCP super-frame. */
   tsoType: number
+  /** The values of the peer's MSS that a SYN cookie can say, rising (msstab of net/ipv4/syncookies.c and net/ipv6). */
+  syncookieMss: readonly number[]
   /** A UDP checksum of zero is none (RFC 768), or an error (RFC 8200 section 8.1). */
   needsUdpChecksum: boolean
   udpMib: Readonly<typeof UDP_MIB>
@@ -100,6 +102,7 @@ export const AF_INET_INFO: AfInfo = {
   minPmtu: 552,
   locksMtu: true,
   tsoType: GSO_TCPV4,
+  syncookieMss: [536, 1300, 1440, 1460],
   needsUdpChecksum: false,
   udpMib: UDP_MIB,
   icmpInErrors: Mib.IcmpInErrors,
@@ -116,6 +119,7 @@ export const AF_INET6_INFO: AfInfo = {
   minPmtu: 1280,
   locksMtu: false,
   tsoType: GSO_TCPV6,
+  syncookieMss: [1220, 1420, 1440, 8940],
   needsUdpChecksum: true,
   udpMib: UDP6_MIB,
   icmpInErrors: Mib.Icmp6InErrors,

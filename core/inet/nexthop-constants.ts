@@ -29,6 +29,9 @@ export const NH_METRIC = 17
 export const NH_NEXT = 20
 /** Length of the prefixes that lead here. */
 export const NH_PLEN = 21
+/** Of a resilient group: its first bucket and how many they are (control/nexthop-buckets.ts). Zeros where there are none. */
+export const NH_BUCKETS = 22
+export const NH_BUCKET_COUNT = 23
 /**
  * Of a route with several next hops, which are rows one behind the other: how many of them follow, the weight of this one,
  * and the largest hash (of 31 bits) that goes by it: -1 is none, its device is down. A single next hop has zeros.

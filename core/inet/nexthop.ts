@@ -90,14 +90,14 @@ export const createNexthops = ({ arena, retire, reclaim }: NexthopDeps) => {
   }
   const noteId = (row: number): void => {
     if (i32[row + NH_UPPER_BOUND] !== NH_BY_ID) return
-    const id = i32[row + NH_ID]
+    const id = i32[row + NH_ID] >>> 0
     const rows = byId.get(id)
     if (rows === undefined) byId.set(id, new Set([row]))
     else rows.add(row)
   }
   const forgetId = (row: number): void => {
     if (i32[row + NH_UPPER_BOUND] !== NH_BY_ID) return
-    const id = i32[row + NH_ID]
+    const id = i32[row + NH_ID] >>> 0
     const rows = byId.get(id)!
     rows.delete(row)
     if (rows.size === 0) byId.delete(id)

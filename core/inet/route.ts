@@ -45,7 +45,6 @@ import {
   IFF_LOOPBACK,
   IFF_UP,
 } from '../netdev/netdev.ts'
-import type { Arena } from '../shm/arena.ts'
 import { CONF_ALL, Conf4, Conf6, confRow } from '../shm/devconf.ts'
 import { DEVICE_WORDS } from '../shm/layout.ts'
 import { IPPROTO_IGMP } from '../wire/ipproto.ts'
@@ -54,7 +53,7 @@ import { RTAX_MTU, dstMetricLocked } from '../shm/dst-metrics.ts'
 import type { FibReader } from './fib.ts'
 import { createMcTable } from './mc-table.ts'
 import { MC_ROLE_NONE } from './mfc-constants.ts'
-import { createMultipath } from './multipath.ts'
+import { createMultipath, type MultipathDeps } from './multipath.ts'
 import { onlinkRow } from './nexthop.ts'
 import {
   LOOPBACK_IFINDEX,
@@ -105,14 +104,15 @@ type RouteFamily = {
   loopback: Int32Array
 }
 
-export const createRoute = ({ arena, fib }: { arena: Arena; fib: FibReader }) => {
+export const createRoute = ({ fib, ...deps }: MultipathDeps & { fib: FibReader }) => {
+  const { arena } = deps
   const { i32, layout } = arena
   const { devices } = layout
   const confAll = confRow(arena, CONF_ALL)
   const { local, main, lookup, lookup4, lookup6, fibLookup4, fibLookup6 } = fib
   const { select4, select6 } = createSourceSelection(arena)
   const { checkMc, hasMc } = createMcTable(arena)
-  const { selectPath } = createMultipath(arena)
+  const { selectPath } = createMultipath(deps)
   const back = createFlowi()
 
   const flagsOf = (ifindex: number): number => i32[devices + ifindex * DEVICE_WORDS + DEV_FLAGS]

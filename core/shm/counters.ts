@@ -89,6 +89,9 @@ const MIB_GROUPS = {
     'MemErrors',
   ],
   TcpExt: [
+    'SyncookiesSent',
+    'SyncookiesRecv',
+    'SyncookiesFailed',
     'EmbryonicRsts',
     'PruneCalled',
     'RcvPruned',
@@ -142,6 +145,7 @@ const MIB_GROUPS = {
     'TCPAbortFailed',
     'TCPSpuriousRTOs',
     'TCPTimeWaitOverflow',
+    'TCPReqQFullDoCookies',
     'TCPReqQFullDrop',
     'TCPRetransFail',
     'TCPRcvCoalesce',

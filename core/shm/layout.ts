@@ -15,11 +15,12 @@
  * | thread block t         | thread t (DOORBELL: any, by Atomics)     | all                           |
  * | sysctl, rss            | control                                  | all                           |
  * | devices, deviceFds, devConf | control                             | all                           |
- * | ifaddrs, nexthops      | control, published by generation         | all                           |
+ * | ifaddrs, nexthops, nhBuckets | control, published by generation   | all                           |
+ * | nhBucketUse            | worker w (then control) writes its column | control                      |
  * | fibTables, Roots, Nodes, Rules | control, published by generation | all                           |
  * | redirects of w         | worker w                                 | worker w                      |
  * | sockFlows              | the worker that owns the flow            | threads that steer            |
- * | ownedFlows of w        | worker w                                 | workers                       |
+ * | ownedFlows, synqOverflow of w | worker w                          | workers                       |
  * | neighbours, neighIndex | worker 0, entry by entry (seqlock)       | all                           |
  * | pneighs                | control                                  | all                           |
  * | neighUse               | worker w writes column w                 | worker 0, control             |
@@ -91,6 +92,8 @@ export type ArenaConfig = {
   devices: number
   ifaddrs: number
   nexthops: number
+  /** Buckets of resilient nexthop groups, of all together. */
+  nhBuckets: number
   /** Routing tables: six of a net, and those that are made for routes. A root is 256 KB. */
   fibTables: number
   /** Pages (256 words) of the forwarding tries: a full Internet table takes some 80,000. They take memory as they are used. */
@@ -120,6 +123,7 @@ export const DEFAULT_ARENA: ArenaConfig = {
   devices: 128,
   ifaddrs: 512,
   nexthops: 32_768,
+  nhBuckets: 65_536,
   fibTables: 32,
   fibNodes: 131_072,
   fibRules: 512,
@@ -143,6 +147,7 @@ export const SMALL_ARENA: ArenaConfig = {
   devices: 8,
   ifaddrs: 32,
   nexthops: 256,
+  nhBuckets: 512,
   fibTables: 8,
   fibNodes: 512,
   fibRules: 64,
@@ -268,6 +273,8 @@ export const MAX_CAPTURES = 8
 export const CAPTURE_WORDS = 2080
 /** A bucket of the owned flows (transport/owned-flows.ts): a cache line. */
 export const OWNED_FLOW_BUCKET_WORDS = 16
+/** Ports of listeners, by their lowest bits: when one last had no place for a request (states/tcp-syncookies.ts). */
+export const SYNQ_OVERFLOW_WORDS = 64
 /** Gauges of what a thread holds of packet memory: small and large slots of each holder (skb/budget.ts). */
 export const HELD_WORDS = 32
 
@@ -310,8 +317,13 @@ const regionWords = (config: ArenaConfig) => {
     sockFlows: SOCK_FLOWS,
     /** [worker] its sockets' flows by hash: finds the owner of a flow that was steered elsewhere. */
     ownedFlows: workers * ownedFlowWords(config),
+    /** [worker][port] */
+    synqOverflow: workers * SYNQ_OVERFLOW_WORDS,
     ifaddrs: config.ifaddrs * IFADDR_WORDS,
     nexthops: config.nexthops * NEXTHOP_WORDS,
+    /** Each bucket's nexthop object; and [worker, then control] when it last sent something that way (jiffies). */
+    nhBuckets: config.nhBuckets,
+    nhBucketUse: (workers + 1) * config.nhBuckets,
     /** [worker] copies of nexthop rows with gateways learned from redirects. */
     redirects: workers * REDIRECTS * NEXTHOP_WORDS,
     /** The map of routing tables, and the root of each. */

@@ -79,6 +79,7 @@ const TABLE = {
     min: [32768, 1024, 65535],
     max: [60999, 1024, 65535],
   }),
+  nexthop_compat_mode: onOff('net.ipv4.nexthop_compat_mode', 1),
   /** 0: which of several next hops a flow goes by is by its addresses; 1: by its ports as well. */
   fib_multipath_hash_policy: number('net.ipv4.fib_multipath_hash_policy', 0, 0, 1),
   icmp_echo_ignore_all: onOff('net.ipv4.icmp_echo_ignore_all', 0),
@@ -138,7 +139,9 @@ const TABLE = {
   /** ECN: 1 asks for it and agrees, 2 only agrees (RFC 3168); a SYN that is not answered is sent again without. */
   tcp_ecn: number('net.ipv4.tcp_ecn', 2, 0, 2),
   tcp_ecn_fallback: onOff('net.ipv4.tcp_ecn_fallback', 1),
-  /** Requests of a listener; the last quarter is for peers that are known, and none is. */
+  /** SYN cookies: 1 when there is no place for another request, 2 always, 0 never. */
+  tcp_syncookies: number('net.ipv4.tcp_syncookies', 1, 0, 2),
+  /** Requests of a listener without SYN cookies; the last quarter is for peers that are known, and none is. */
   tcp_max_syn_backlog: number('net.ipv4.tcp_max_syn_backlog', 4096, 1, 65535),
   tcp_abort_on_overflow: onOff('net.ipv4.tcp_abort_on_overflow', 0),
   /** Seconds, as is tcp_keepalive_intvl. */
@@ -159,6 +162,13 @@ const TABLE = {
   /** 3 and 4: a lost tail is probed for. */
   tcp_notsent_lowat: number('net.ipv4.tcp_notsent_lowat', MAX_UNSIGNED, 0, MAX_UNSIGNED),
   tcp_tso_win_divisor: number('net.ipv4.tcp_tso_win_divisor', 3, 0),
+  /** Segments of a super-frame at least, whatever the pace. */
+  tcp_min_tso_segs: number('net.ipv4.tcp_min_tso_segs', 2, 1, 65535),
+  /** It may be larger than a millisecond of the pace by half for each doubling of the round trip from so many bits of us. */
+  tcp_tso_rtt_log: number('net.ipv4.tcp_tso_rtt_log', 9, 0, 255),
+  /** Percent of a window a round trip that are the pace, while the window is far below the threshold, and else. */
+  tcp_pacing_ss_ratio: number('net.ipv4.tcp_pacing_ss_ratio', 200, 0, 1000),
+  tcp_pacing_ca_ratio: number('net.ipv4.tcp_pacing_ca_ratio', 120, 0, 1000),
   tcp_early_retrans: number('net.ipv4.tcp_early_retrans', 3, 0, 4),
   /** A timeout is first thought to be spurious (F-RTO). */
   tcp_frto: number('net.ipv4.tcp_frto', 2, 0, 2),

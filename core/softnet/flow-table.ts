@@ -3,6 +3,7 @@
  * reads, so that one can see which CPU owns which flow. A packet of a known flow costs a compare and a count; a new
  * flow takes over its slot (the table forgets, it never grows).
  */
+import { hash32, log2 } from '../base/u32.ts'
 import type { Arena } from '../shm/arena.ts'
 import { FLOW_WORDS } from '../shm/layout.ts'
 import { SKB_DATA, SKB_DEV, SKB_HASH, SKB_LEN } from '../skb/skb.ts'
@@ -33,13 +34,14 @@ export const createFlowTable = ({ arena, worker, time, dissect, keys }: FlowTabl
   const { i32, layout } = arena
   const { flows } = layout.config
   const base = layout.flows + worker * flows * FLOW_WORDS
-  const mask = flows - 1
+  const bits = log2(flows)
 
   /** Counts a received frame against its flow; frames without a hash have none. */
   const record = (skb: number): void => {
     const hash = i32[skb + SKB_HASH]
     if (hash === 0) return
-    const row = base + (hash & mask) * FLOW_WORDS
+    // Toeplitz is linear: of neighbouring ports a few low bits may differ in nothing
+    const row = base + hash32(hash, bits) * FLOW_WORDS
     if (i32[row + FLOW_HASH] !== hash) adopt(row, skb, hash)
     i32[row + FLOW_PACKETS]++
     i32[row + FLOW_LAST] = time[0]

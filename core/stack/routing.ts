@@ -34,7 +34,7 @@ const createPortDissector = ({ i32, u8 }: Arena) => {
 export const createRouting = (machine: Machine) => {
   const { arena } = machine
   const fib = createFibReader(arena, INIT_NET)
-  const { routeInput, routeOutput } = createRoute({ arena, fib })
+  const { routeInput, routeOutput } = createRoute({ ...machine, fib })
   return {
     ...createAddrType(arena, fib),
     ...createPacketAddrs(arena),

@@ -30,6 +30,14 @@ const BEFORE: Readonly<Record<string, Sent[]>> = {
     ['POST', '/v1/maddrs', { dev: 'veth0', link: '33:33:00:00:00:aa' }],
   ],
   'GET /v1/nexthops/{id}': hasNexthop,
+  'GET /v1/nexthops/{id}/buckets/{index}': [
+    ['PUT', '/v1/nexthops/6', { via: '10.1.0.7', dev: 'veth0' }],
+    [
+      'PUT',
+      '/v1/nexthops/8',
+      { group: [{ id: 6 }], type: 'resilient', resilient_args: { buckets: 8 } },
+    ],
+  ],
   'DELETE /v1/nexthops/{id}': hasNexthop,
   'POST /v1/config:confirm': [
     ['PUT', '/v1/config?confirm_within=60s', { route: [{ dst: '10.8.0.0/16', via: '10.1.0.1' }] }],

@@ -157,16 +157,23 @@ describeE2e(import.meta.path, 'the scenes of softnet demo', () => {
     expect(trace).toContain('PKT_TOO_BIG')
   })
 
-  test('syn-flood: the queue is full, and with requests that wait shorter shop gets in again', async () => {
+  test('syn-flood: the queue is full, cookies let shop in, and without them it stays out', async () => {
     await stage('syn-flood')
     await comes(
-      'the queue is full',
-      async () => (await nstatOf('router', 'TcpExtTCPReqQFullDrop')) > 0
+      'cookies come back',
+      async () => (await nstatOf('router', 'TcpExtSyncookiesRecv')) > 1
     )
+    const received = await nstatOf('shop', 'TcpInSegs')
+    await comes('shop is served', async () => (await nstatOf('shop', 'TcpInSegs')) > received + 20)
+    expect(await nstatOf('shop', 'TcpExtTCPSynRetrans')).toBe(0)
     const [waiting, counters] = await tryAll('syn-flood')
     expect(waiting).toContain(' 198.18.')
-    expect(counters).toMatch(/^TcpExtTCPReqQFullDrop +[1-9]/m)
-    const received = await nstatOf('shop', 'TcpInSegs')
-    await comes('shop gets in', async () => (await nstatOf('shop', 'TcpInSegs')) > received + 20)
+    expect(counters).toMatch(/^TcpExtSyncookiesSent +[1-9]/m)
+    expect(counters).toMatch(/^TcpExtSyncookiesRecv +[1-9]/m)
+    await comes(
+      'requests are dropped',
+      async () => (await nstatOf('router', 'TcpExtTCPReqQFullDrop')) > 0
+    )
+    await comes('shop asks again', async () => (await nstatOf('shop', 'TcpExtTCPSynRetrans')) > 3)
   })
 })

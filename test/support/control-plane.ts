@@ -1,6 +1,7 @@
 // A control plane over an arena of its own, with workers that do nothing but pass quiescent points: each pause is
 // one turn of theirs. `ip` reads the words that iproute2's users type.
 
+import { createTime, setTime } from '../../core/base/time.ts'
 import { isRefused } from '../../core/control/text/names.ts'
 import { createTextControl } from '../../core/control/text/control.ts'
 import { SOFT_KINDS } from '../../core/dev/kinds/kinds.ts'
@@ -140,7 +141,8 @@ export const makeControl = (
   // no worker here tries addresses (dad.ts): they are ours at once, where a test does not ask for more
   for (let row = 1; row <= confDefault(arena); row++)
     i32[confRow(arena, row) + Conf6.accept_dad] = acceptDad
-  const router = createRoute({ arena, fib: createFibReader(arena, INIT_NET) })
+  const time = createTime()
+  const router = createRoute({ arena, time, thread: 0, fib: createFibReader(arena, INIT_NET) })
 
   const routes = (filter: { table?: string; family?: 'inet' | 'inet6' } = {}): string[] =>
     dumped(control, { type: 'RTM_GETROUTE', filter: { family: 'inet', ...filter } }).map(routeLine)
@@ -177,7 +179,23 @@ export const makeControl = (
       control.request({ type: 'RTM_GETROUTE', dst, ...more }),
     routes,
   }
-  return { arena, control, ip, router, turn, stuck, clock, workerIpi, pauses: () => pauses }
+  /** The time of control, and of who routes here. */
+  const setClock = (us: number): void => {
+    clock.us = us
+    setTime(time, us)
+  }
+  return {
+    arena,
+    control,
+    ip,
+    router,
+    setClock,
+    turn,
+    stuck,
+    clock,
+    workerIpi,
+    pauses: () => pauses,
+  }
 }
 
 /** What a refused reply says; throws on one that is not. */

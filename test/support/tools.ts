@@ -25,6 +25,7 @@ const PACKAGE_OF = {
   tcpdump: 'tcpdump',
   tracepath: 'iputils-tracepath',
   traceroute: 'traceroute',
+  tshark: 'tshark',
   unshare: 'util-linux',
 } as const
 

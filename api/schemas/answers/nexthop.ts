@@ -1,6 +1,6 @@
 /** Nexthop objects as `ip -d nexthop` prints them. */
 import { z } from 'zod'
-import type { NexthopItem, NexthopMember } from '../../../core/control/text/messages.ts'
+import type { BucketItem, NexthopItem, NexthopMember } from '../../../core/control/text/messages.ts'
 import { familyName } from '../common.ts'
 import { count, type Shape } from './shape.ts'
 
@@ -9,10 +9,19 @@ const member = z.strictObject({
   weight: count.optional(),
 } satisfies Shape<NexthopMember>)
 
+const resilientArgs = z.strictObject({
+  buckets: count,
+  idle_timer: z.number(),
+  unbalanced_timer: z.number(),
+  unbalanced_time: z.number(),
+} satisfies Shape<NonNullable<NexthopItem['resilient_args']>>)
+
 export const nexthopItem = z
   .strictObject({
     id: count,
     group: z.array(member).optional(),
+    type: z.literal('resilient').optional(),
+    resilient_args: resilientArgs.optional(),
     gateway: z.string().optional(),
     dev: z.string().optional(),
     scope: z.string(),
@@ -22,3 +31,13 @@ export const nexthopItem = z
     family: familyName.optional(),
   } satisfies Shape<NexthopItem>)
   .meta({ ref: 'Nexthop' })
+
+export const bucketItem = z
+  .strictObject({
+    id: count,
+    bucket: z.strictObject({ index: count, idle_time: z.number(), nhid: count } satisfies Shape<
+      BucketItem['bucket']
+    >),
+    flags: z.array(z.string()),
+  } satisfies Shape<BucketItem>)
+  .meta({ ref: 'NexthopBucket' })

@@ -61,6 +61,8 @@ const fib = z.strictObject({
   tables_bound: count,
   nexthops: count,
   nexthops_bound: count,
+  nexthop_buckets: count,
+  nexthop_buckets_bound: count,
   inet: prefixes,
   inet6: prefixes,
 } satisfies Shape<MemoryItem['fib']>)

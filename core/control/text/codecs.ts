@@ -26,7 +26,7 @@ import type { Message, MessageOf, MessageType, Refused, Requests } from './messa
 import type { DeviceNames } from './names.ts'
 import { explain, isRefused, noSuchDevice, refuseAs, strerror } from './names.ts'
 import { readNeigh, readNeighFilter, readNeighKey, writeNeigh } from './neigh.ts'
-import { readNexthop, writeNexthop } from './nexthop.ts'
+import { readNexthop, writeBucket, writeNexthop } from './nexthop.ts'
 import { readCookie, writeSock } from './sock.ts'
 import { readMatch, readQuery, readRoute, writeAnswer, writeRoute } from './route.ts'
 import { readRule, readRuleMatch, writeRule } from './rule.ts'
@@ -104,6 +104,7 @@ export const createCodecs = (names: DeviceNames) => {
     },
     RTM_DELNEXTHOP: { read: (message) => message, write: (one) => writeNexthop(one, names) },
     RTM_GETNEXTHOP: { read: (message) => message, write: (one) => writeNexthop(one, names) },
+    RTM_GETNEXTHOPBUCKET: { read: (message) => message, write: writeBucket },
     RTM_NEWLINK: {
       read: ({ type, flags, link }) =>
         as(readLink(link), (change) =>

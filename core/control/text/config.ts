@@ -155,13 +155,28 @@ const asSpec = ({
   family,
   protocol,
   flags,
+  resilient_args: args,
   ...rest
 }: NexthopItem): NexthopObjectSpec => ({
   ...rest,
+  ...(args && {
+    resilient_args: {
+      buckets: args.buckets,
+      idle_timer: args.idle_timer,
+      unbalanced_timer: args.unbalanced_timer,
+    },
+  }),
   ...(flags.length > 0 && { flags }),
   ...(family === 'inet6' && rest.gateway === undefined && { family }),
   ...(protocol !== 'unspec' && { protocol }),
 })
+/** Can one be put in the other's place? */
+const isAlike = (one: NexthopObjectSpec, now: NexthopObjectSpec): boolean => {
+  if ((now.group === undefined) !== (one.group === undefined)) return false
+  if ((now.type === 'resilient') !== (one.type === 'resilient')) return false
+  const buckets = one.resilient_args?.buckets
+  return buckets === undefined || buckets === now.resilient_args?.buckets
+}
 /** Do both say the same, and nothing else? */
 const sameNexthop = (a: NexthopObjectSpec, b: NexthopObjectSpec): boolean => {
   const say = (spec: NexthopObjectSpec): unknown => {
@@ -388,7 +403,7 @@ export const createConfig = (
     const running = new Map(nexthops().map((one) => [one.id, one]))
     const isRemade = (one: NexthopObjectSpec): boolean => {
       const now = running.get(one.id)
-      return now !== undefined && (now.group === undefined) !== (one.group === undefined)
+      return now !== undefined && !isAlike(one, now)
     }
     const remade = new Set(wanted.filter(isRemade).map(({ id }) => id))
     const ids = new Set(wanted.map(({ id }) => id))

@@ -11,7 +11,7 @@ import { writeMroute, writeMvif } from './mroute.ts'
 import type { AddressItem, DumpItem, DumpOf, DumpType, LinkItem, Refused } from './messages.ts'
 import { explain, familyNumber, isRefused } from './names.ts'
 import { readNeighFilter, writeNeigh } from './neigh.ts'
-import { readNexthopFilter, writeNexthop } from './nexthop.ts'
+import { readBucketFilter, readNexthopFilter, writeBucket, writeNexthop } from './nexthop.ts'
 import { readRouteFilter, writeRoute } from './route.ts'
 import { writeRule } from './rule.ts'
 import { readSockFilter, writeFlow, writeSock } from './sock.ts'
@@ -109,6 +109,12 @@ export const createDumps = (plane: Plane) => {
       return mapChunks(plainDump(plane, { type: 'RTM_GETNEXTHOP', filter: wanted }), (one) =>
         writeNexthop(one, plane)
       )
+    },
+    RTM_GETNEXTHOPBUCKET: (filter) => {
+      const wanted = readBucketFilter(filter, plane)
+      if (isRefused(wanted)) return wanted
+      const buckets = plane.dump({ type: 'RTM_GETNEXTHOPBUCKET', filter: wanted })
+      return answers.isRefused(buckets) ? explain(buckets) : mapChunks(buckets, writeBucket)
     },
     SOCK_DIAG: (filter) => {
       const wanted = readSockFilter(filter)

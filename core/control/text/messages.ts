@@ -194,6 +194,8 @@ export type NexthopMember = {
   /** 1 to 256; 1 when not given. */
   weight?: number
 }
+/** Timers in seconds. A new group says how many buckets it has; what is left out is as it was, or as Linux has it. */
+export type ResilientSpec = { buckets?: number; idle_timer?: number; unbalanced_timer?: number }
 /** What names and describes a nexthop object: a next hop, a blackhole, or a group of others. */
 export type NexthopObjectSpec = {
   /** The next that is free, when not given. */
@@ -207,13 +209,18 @@ export type NexthopObjectSpec = {
   blackhole?: null | boolean
   group?: NexthopMember[]
   /** Of a group. */
-  type?: 'mpath'
+  type?: 'mpath' | 'resilient'
+  /** Of a resilient one. */
+  resilient_args?: ResilientSpec
   protocol?: string | number
 }
 /** As `ip -j -d nexthop` prints it, and its family. */
 export type NexthopItem = {
   id: number
   group?: NexthopMember[]
+  type?: 'resilient'
+  /** With the seconds that it has been out of balance. */
+  resilient_args?: Required<ResilientSpec> & { unbalanced_time: number }
   gateway?: string
   dev?: string
   scope: string
@@ -230,6 +237,14 @@ export type NexthopFilter = {
   groups?: boolean
   protocol?: string | number
 }
+
+/** A bucket of a resilient group: its member, and the seconds since something went that way. */
+export type BucketItem = {
+  id: number
+  bucket: { index: number; idle_time: number; nhid: number }
+  flags: string[]
+}
+export type BucketFilter = { family?: FamilyName; id?: number; dev?: string; nhid?: number }
 
 // ---- links (ip link)
 
@@ -603,6 +618,7 @@ export type Requests = {
   RTM_NEWNEXTHOP: { carries: { flags: number; nexthop: NexthopObjectSpec }; item: NexthopItem }
   RTM_DELNEXTHOP: { carries: { id: number }; item: NexthopItem }
   RTM_GETNEXTHOP: { carries: { id: number }; item: NexthopItem }
+  RTM_GETNEXTHOPBUCKET: { carries: { id: number; index: number }; item: BucketItem }
   SOCK_GET: { carries: { cookie: string }; item: SockItem }
   SOCK_DESTROY: { carries: { cookie: string }; item: null }
   ETHTOOL_MSG_RSS_GET: { carries: { ifname: string }; item: RssItem }
@@ -676,6 +692,7 @@ export type Dumps = {
   MVIF: { filter: MrouteFilter; item: MvifItem }
   RTM_GETRULE: { filter: RuleFilter; item: RuleItem }
   RTM_GETNEXTHOP: { filter: NexthopFilter; item: NexthopItem }
+  RTM_GETNEXTHOPBUCKET: { filter: BucketFilter; item: BucketItem }
   SOCK_DIAG: { filter: SockFilter; item: SockItem }
   SYSCTL: { filter: { prefix?: string }; item: SysctlItem }
   WORKER: { filter: object; item: WorkerItem }
@@ -693,6 +710,7 @@ type Watched = {
   route: RouteItem
   rule: RuleItem
   nexthop: NexthopItem
+  nexthop_bucket: BucketItem
   link: LinkItem
   address: AddressItem
   neigh: NeighItem

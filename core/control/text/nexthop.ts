@@ -1,4 +1,5 @@
 /** Nexthop objects between text and numbers, with the fields of `ip -j nexthop` (ip/ipnexthop.c) and its defaults. */
+import { Errno } from '../../base/errno.ts'
 import { AF_INET } from '../../base/family.ts'
 import {
   RT_SCOPE_HOST,
@@ -7,9 +8,17 @@ import {
   RTNH_F_ONLINK,
 } from '../../inet/nexthop-constants.ts'
 import { formatAddr, parseAddr } from '../../wire/text.ts'
-import type { NexthopObject } from '../nexthop-store.ts'
+import type { Bucket } from '../nexthop-buckets.ts'
+import type { NexthopObject, SeenNexthop, WantedNexthop } from '../nexthop-store.ts'
 import type * as numbers from '../rtnetlink.ts'
-import type { NexthopFilter, NexthopItem, NexthopObjectSpec, Refused } from './messages.ts'
+import type {
+  BucketFilter,
+  BucketItem,
+  NexthopFilter,
+  NexthopItem,
+  NexthopObjectSpec,
+  Refused,
+} from './messages.ts'
 import type { DeviceNames } from './names.ts'
 import {
   addrOf,
@@ -20,6 +29,7 @@ import {
   isRefused,
   noSuchDevice,
   protocolNames,
+  refuseAs,
   scopeNames,
   wrong,
 } from './names.ts'
@@ -39,27 +49,52 @@ const isSet = (flag: null | boolean | undefined): boolean => flag === null || fl
 const familyOfSpec = ({ family, dev, blackhole }: NexthopObjectSpec): number =>
   family !== undefined ? familyNumber(family) : dev !== undefined || isSet(blackhole) ? AF_INET : 0
 
+/** Netlink's unit of timers is a hundredth of a second (USER_HZ). */
+const toMs = (seconds: number): number => Math.round(seconds * 100) * 10
+const toSeconds = (ms: number): number => Math.floor(ms / 10) / 100
+
+const readResilience = (spec: NexthopObjectSpec): WantedNexthop['resilient'] | Refused => {
+  const { group, type, resilient_args: args = {} } = spec
+  if (group === undefined) return null
+  if (type === 'resilient')
+    return {
+      ...(args.buckets !== undefined && { buckets: args.buckets }),
+      ...(args.idle_timer !== undefined && { idleMs: toMs(args.idle_timer) }),
+      ...(args.unbalanced_timer !== undefined && { unbalancedMs: toMs(args.unbalanced_timer) }),
+    }
+  return spec.resilient_args === undefined
+    ? null
+    : refuseAs(
+        Errno.EINVAL,
+        'Error: No other attributes can be set in nexthop groups.',
+        'resilient_args'
+      )
+}
+
 /** A whole object, defaults filled in; whether it makes sense is for nexthops.ts. */
 export const readNexthop = (
   spec: NexthopObjectSpec,
   names: DeviceNames
-): NexthopObject | Refused => {
+): WantedNexthop | Refused => {
   const gateway = readGateway(spec.gateway)
   if (isRefused(gateway)) return gateway
   const dev = readDevice(spec.dev, names)
   if (isRefused(dev)) return dev
   const protocol = spec.protocol === undefined ? 0 : protocolNames.parse(spec.protocol)
   if (protocol === null) return wrong(spec.protocol, '"protocol" value is invalid', 'protocol')
+  const resilient = readResilience(spec)
+  if (isRefused(resilient)) return resilient
   const { id = 0, group, flags } = spec
   return {
     id,
-    family: group === undefined ? (gateway?.family ?? familyOfSpec(spec)) : 0,
+    family: gateway?.family ?? familyOfSpec(spec),
     protocol,
     dev,
     gateway,
     flags: flags?.includes('onlink') ? RTNH_F_ONLINK : 0,
     isBlackhole: isSet(spec.blackhole),
     members: group?.map(({ id, weight = 1 }) => ({ id, weight })) ?? null,
+    resilient,
   }
 }
 
@@ -68,12 +103,21 @@ const scopeOf = ({ members, isBlackhole, family, gateway }: NexthopObject): numb
   return family === AF_INET && gateway === null ? RT_SCOPE_HOST : RT_SCOPE_LINK
 }
 /** In the order of `ip -j nexthop`. */
-export const writeNexthop = (one: NexthopObject, names: DeviceNames): NexthopItem => {
-  const { members, gateway, dev, isBlackhole, family } = one
+export const writeNexthop = (one: SeenNexthop, names: DeviceNames): NexthopItem => {
+  const { members, gateway, dev, isBlackhole, family, resilient, unbalancedTimeMs = 0 } = one
   return {
     id: one.id,
     ...(members && {
       group: members.map(({ id, weight }) => ({ id, ...(weight !== 1 && { weight }) })),
+    }),
+    ...(resilient && {
+      type: 'resilient',
+      resilient_args: {
+        buckets: resilient.buckets,
+        idle_timer: toSeconds(resilient.idleMs),
+        unbalanced_timer: toSeconds(resilient.unbalancedMs),
+        unbalanced_time: toSeconds(unbalancedTimeMs),
+      },
     }),
     ...(gateway && { gateway: formatAddr(addrOf(gateway.family, gateway.words)) }),
     ...(members === null && !isBlackhole && { dev: names.nameOf(dev) }),
@@ -100,4 +144,24 @@ export const readNexthopFilter = (
   return number === null
     ? wrong(protocol, 'invalid protocol value', 'protocol')
     : { ...read, protocol: number }
+}
+
+/** In the order of `ip -j nexthop bucket`. */
+export const writeBucket = ({ id, index, nhid, idleMs }: Bucket): BucketItem => ({
+  id,
+  bucket: { index, idle_time: toSeconds(idleMs), nhid },
+  flags: [],
+})
+export const readBucketFilter = (
+  { family, id, dev, nhid }: BucketFilter,
+  names: DeviceNames
+): numbers.BucketFilter | Refused => {
+  const ifindex = readDevice(dev, names)
+  if (isRefused(ifindex)) return ifindex
+  return {
+    family: family ? familyNumber(family) : 0,
+    ...(id !== undefined && { id }),
+    ...(dev !== undefined && { dev: ifindex }),
+    ...(nhid !== undefined && { nhid }),
+  }
 }

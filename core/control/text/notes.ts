@@ -9,11 +9,10 @@ import { plainDump } from './dumps.ts'
 import { writeLink } from './link.ts'
 import type { LinkItem, Notification, WatchKind } from './messages.ts'
 import { writeNeigh } from './neigh.ts'
-import { writeNexthop } from './nexthop.ts'
+import { writeBucket, writeNexthop } from './nexthop.ts'
 import { writeRoute } from './route.ts'
 import { writeRule } from './rule.ts'
-
-const KINDS: readonly WatchKind[] = ['route', 'rule', 'nexthop', 'link', 'address', 'neigh']
+import { writeSock } from './sock.ts'
 
 export const createNotes = (
   plane: Pick<ControlPlane, 'subscribe' | 'dump' | 'ifindexOf' | 'nameOf'>
@@ -41,18 +40,21 @@ export const createNotes = (
         return { ...note, item: writeRule(note.item, namesThen.ifindexOf) }
       case 'nexthop':
         return { ...note, item: writeNexthop(note.item, namesThen) }
+      case 'nexthop_bucket':
+        return { ...note, item: writeBucket(note.item) }
       case 'link':
         return { ...note, item: writeLink(note.item, nameThen) }
       case 'address':
         return { ...note, item: writeAddresses(linkThen(note.item.ifindex), [note.item]) }
       case 'neigh':
         return { ...note, item: writeNeigh(note.item, namesThen) }
+      case 'socket':
+        return { ...note, item: writeSock(note.item, nameThen) }
+      case 'worker':
+        return note
     }
   }
   const subscribe = (kinds: readonly WatchKind[], fn: (note: Notification) => void): (() => void) =>
-    plane.subscribe(
-      kinds.filter((kind): kind is numbers.WatchKind => KINDS.includes(kind)),
-      (note) => fn(inWords(note))
-    )
+    plane.subscribe(kinds, (note) => fn(inWords(note)))
   return subscribe
 }

@@ -50,6 +50,7 @@ import { createTcpListen } from './states/tcp-listen.ts'
 import { createTcpMem } from './sock/tcp-mem.ts'
 import { createTcpOom } from './sock/tcp-oom.ts'
 import type { TcpMssDeps } from './snd/tcp-mss.ts'
+import { createTcpChrono } from './snd/tcp-chrono.ts'
 import { createTcpMss } from './snd/tcp-mss.ts'
 import { createTcpOutput } from './snd/tcp-output.ts'
 import { createTcpPaws } from './rcv/tcp-paws.ts'
@@ -72,6 +73,7 @@ import {
 } from './sock/tcp-sock.ts'
 import { createTcpStates } from './states/tcp-states.ts'
 import { createTcpSynack } from './states/tcp-synack.ts'
+import { createTcpSyncookies } from './states/tcp-syncookies.ts'
 import { createTcpTimer } from './sock/tcp-timer.ts'
 import { createTcpTimers } from './sock/tcp-timers.ts'
 import { createTcpTimewait } from './states/tcp-timewait.ts'
@@ -158,11 +160,12 @@ const createSending = (base: Base, deps: TcpDeps) => {
   const window = createTcpWindow({ ...base, mem })
   const transmit = createTcpTransmit({ ...base, timers, window, afOps })
   const queue = createTcpWriteQueue(i32, skbs, mem, consume)
-  const mss = createTcpMss({ i32, gsoMax, afOps, skDst }, transmit)
+  const mss = createTcpMss({ ...base, gsoMax, afOps, skDst }, transmit)
   const tsq = createTcpTsq({ ...base, slab, mem })
   const rate = createTcpRate(i32, time)
+  const chrono = createTcpChrono(i32, time)
   const xmitTimer = createTcpXmitTimer({ ...base, queue, timers })
-  const sending = { mem, tsq, queue, mss, timers, transmit, rate, xmitTimer }
+  const sending = { mem, tsq, queue, mss, timers, transmit, rate, xmitTimer, chrono }
   const output = createTcpOutput({ ...base, ...sending })
   const synack = createTcpSynack({ ...base, transmit })
   const { sendChallengeAck } = createTcpChallenge({ ...base, transmit })
@@ -240,7 +243,8 @@ export const createTcp = (deps: TcpDeps) => {
   const purgeRcv = rcvQueue.purge
 
   const routing = createTcpRouting(arena, time, tables.secure, deps.skDst)
-  const listening = createTcpListen({ ...parts, ...routing, afOps: deps.afOps })
+  const syncookies = createTcpSyncookies({ ...parts, worker, afOps: deps.afOps })
+  const listening = createTcpListen({ ...parts, ...routing, syncookies, afOps: deps.afOps })
   const { timewaitRcv } = createTcpTimewait(parts)
   const { passOn } = deps.owned
   const { afOps, skDst, updatePmtu } = deps

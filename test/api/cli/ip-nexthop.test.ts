@@ -2,6 +2,7 @@
 // test/e2e/nexthop.test.ts.
 
 import { expect, test } from 'bun:test'
+import type { BucketItem } from '../../../core/control/text/messages.ts'
 import { createSession } from '../support/session.ts'
 
 const SETUP = `
@@ -103,7 +104,7 @@ test('changes of them are told, and those of the routes by them', async () => {
   while (!seen.includes('"event":"new","item":{"id":4'))
     seen += decoder.decode((await reader.read()).value)
   await reader.cancel()
-  const events = [...seen.matchAll(/^event: (\w+)\nid: \d+\ndata: (.*)$/gm)].map(
+  const events = [...seen.matchAll(/^event: (\w+)\nid: [\d.]+\ndata: (.*)$/gm)].map(
     ([, kind, data]) => {
       const { event, item } = JSON.parse(data!)
       return `${kind} ${event} ${item.id ?? item.dst}`
@@ -117,4 +118,64 @@ test('changes of them are told, and those of the routes by them', async () => {
     'nexthop del 5',
     'nexthop new 4',
   ])
+})
+
+test('a resilient group and its buckets are resources, and it is kept in the configuration', async () => {
+  const { ask, cli, all } = await session()
+  const args = { buckets: 4, idle_timer: 0.5 }
+  const group = [{ id: 1 }, { id: 5, weight: 3 }]
+  const made = await ask('PUT', '/v1/nexthops/9', {
+    group,
+    type: 'resilient',
+    resilient_args: args,
+  })
+  expect([made.status, made.body.item]).toMatchObject([
+    200,
+    {
+      group,
+      type: 'resilient',
+      resilient_args: { ...args, unbalanced_timer: 0, unbalanced_time: 0 },
+    },
+  ])
+  const list = await ask('GET', '/v1/nexthop-buckets?id=9')
+  expect(list.body.items.map((one: BucketItem) => [one.bucket.index, one.bucket.nhid])).toEqual([
+    [0, 5],
+    [1, 5],
+    [2, 5],
+    [3, 1],
+  ])
+  expect((await ask('GET', '/v1/nexthop-buckets?id=9&nhid=1')).body.items).toHaveLength(1)
+  expect((await ask('GET', '/v1/nexthop-buckets?id=4')).status).toBe(422)
+  expect((await ask('GET', '/v1/nexthops/9/buckets/3')).body).toMatchObject({
+    id: 9,
+    bucket: { index: 3, nhid: 1 },
+    flags: [],
+  })
+  expect((await ask('GET', '/v1/nexthops/9/buckets/4')).status).toBe(404)
+  const wrong = await ask('PUT', '/v1/nexthops/4', { group, resilient_args: args })
+  expect([wrong.status, wrong.body.errors[0].field]).toEqual([422, 'resilient_args'])
+  const memory = await ask('GET', '/v1/memory')
+  expect(memory.body.fib.nexthop_buckets).toBe(4)
+
+  await all('ip route add 10.9.0.0/16 nhid 9')
+  const before = (await ask('GET', '/v1/config')).body
+  expect(before.nexthop).toContainEqual({
+    id: 9,
+    group,
+    type: 'resilient',
+    resilient_args: { ...args, unbalanced_timer: 0 },
+  })
+  expect((await ask('PUT', '/v1/config?dry_run=1', before)).body.item).toEqual([])
+  // other timers alone are changed where they are; another number of buckets is another group
+  await all('ip nexthop replace id 9 group 1/5,3 type resilient idle_timer 7')
+  expect((await ask('PUT', '/v1/config', before)).body.item).toHaveLength(1)
+  expect((await ask('GET', '/v1/config')).body).toEqual(before)
+  await all(`
+ip nexthop del id 9
+ip nexthop add id 9 group 1 type resilient buckets 2`)
+  expect((await ask('PUT', '/v1/config', before)).status).toBe(200)
+  expect((await ask('GET', '/v1/config')).body).toEqual(before)
+  expect(await cli('ip nexthop bucket get id 9 index 3')).toMatch(
+    /^id 9 index 3 idle_time \S+ nhid 1 \n$/
+  )
 })

@@ -398,6 +398,7 @@ test.each([
   ['ip route foo', 2, 'Command "foo" is unknown, try "ip route help".'],
   ['ip route add default via', 2, 'Command line is not complete. Try option "help"'],
   ['ip link set veth0 mtu x', 2, 'Error: argument "x" is wrong: "mtu" value is invalid'],
+  ['ip monitor dev nosuch0', 1, 'Cannot find device "nosuch0"'],
   ['ip neigh flush', 2, 'Flush requires arguments.'],
   ['ip route flush', 2, '"ip route flush" requires arguments.'],
   ['ip -foo link', 2, 'Option "-foo" is unknown, try "ip -help".'],
@@ -409,13 +410,13 @@ test.each([
   expect(answer.err.split('\n')).toHaveLength(2)
 })
 
-test('monitor prints changes as they come', async () => {
+test('monitor prints changes as they come, of one device if that is asked', async () => {
   const { request, send } = createSoftnet()
   const { run } = await import('../../../api/cli/run.ts')
   let out = ''
   const { promise: seen, resolve } = Promise.withResolvers<void>()
   const ended = new AbortController()
-  const done = run(['ip', 'monitor', 'route'], {
+  const done = run(['ip', 'monitor', 'route', 'dev', 'veth0'], {
     fetch: async (path, init) => {
       const response = await request(path, init)
       return new Response(
@@ -431,6 +432,7 @@ test('monitor prints changes as they come', async () => {
       if (text.startsWith('Deleted')) resolve()
     },
   })
+  await send('POST', '/v1/routes', { dst: '10.41.0.0/16', dev: 'veth1' })
   await send('POST', '/v1/routes', { dst: '10.40.0.0/16', dev: 'veth0' })
   await send('DELETE', '/v1/tables/main/routes/10.40.0.0/16')
   await seen

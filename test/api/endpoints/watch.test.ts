@@ -1,7 +1,21 @@
 import { expect, test } from 'bun:test'
 import { createJournal } from '../../../api/endpoints/journal.ts'
 import { MAX_WATCHERS } from '../../../api/endpoints/watch.ts'
+import { AF_INET } from '../../../core/base/family.ts'
+import { THREAD_RESTARTS, THREAD_WORDS } from '../../../core/shm/layout.ts'
+import {
+  SK_COOKIE,
+  SK_FAMILY,
+  SK_STATE,
+  SK_TYPE,
+  SOCK_STREAM,
+  sockSlab,
+  TCP_ESTABLISHED,
+  TCP_SYN_SENT,
+} from '../../../core/socket/sock.ts'
 import { createSoftnet } from '../support/softnet.ts'
+
+const isEvent = (text: string): boolean => text.startsWith('event: ')
 
 /** Reads a stream until it holds `text`. */
 const createReader = (response: Response) => {
@@ -77,12 +91,178 @@ test('the journal is bounded and knows what it forgot', async () => {
   const { control, change, ready } = createSoftnet()
   await ready
   const journal = createJournal(control, 2)
+  const routes = new Set(['route'] as const)
   const before = control.revision()
-  expect(journal.after(before)).toEqual([])
+  expect(journal.after([before, 0], routes)).toEqual([])
   for (let n = 1; n <= 3; n++) change(n)
-  expect(journal.after(before)).toBeNull()
-  expect(journal.after(before - 1)).toBeNull()
-  expect(journal.after(before + 4)).toBeNull()
+  expect(journal.after([before, 0], routes)).toBeNull()
+  expect(journal.after([before - 1, 0], routes)).toBeNull()
+  expect(journal.after([before + 4, 0], routes)).toBeNull()
+})
+
+/** Socket and worker rows, to change as their threads do; `look` is when control looks at them again. */
+const rows = ({ arena, control, clock }: ReturnType<typeof createSoftnet>) => {
+  const { i32, layout } = arena
+  const slab = sockSlab(arena, 1, false)
+  const looks = (): void => {
+    clock.us += 100_000
+    control.poll()
+  }
+  const setState = (sk: number, state: number): void => {
+    i32[sk + SK_STATE] = state
+    looks()
+  }
+  const close = (sk: number): void => {
+    slab.free(sk)
+    looks()
+  }
+  const open = (): number => {
+    const sk = slab.alloc()
+    i32.fill(0, sk + SK_FAMILY, sk + SK_COOKIE)
+    i32[sk + SK_TYPE] = SOCK_STREAM
+    i32[sk + SK_FAMILY] = AF_INET
+    i32[sk + SK_STATE] = TCP_SYN_SENT
+    i32[sk + SK_COOKIE] = 0xabc
+    looks()
+    return sk
+  }
+  const restart = (worker: number): void => {
+    i32[layout.threadBlocks + worker * THREAD_WORDS + THREAD_RESTARTS]!++
+    looks()
+  }
+  return { open, setState, close, restart, looks }
+}
+
+test('sockets are told when they come, change their state and go, each at a place of its own', async () => {
+  const softnet = createSoftnet()
+  const { request, control } = softnet
+  const reader = createReader(await request('/v1/watch?kinds=socket'))
+  await reader.until('retry')
+  const at = control.revision()
+  const { open, setState, close } = rows(softnet)
+  const sk = open()
+  setState(sk, TCP_ESTABLISHED)
+  close(sk)
+  const events = (await reader.until(`id: ${at}.3\n`)).split('\n\n').filter(isEvent)
+  expect(
+    events.map((event) => /^event: socket\nid: ([\d.]+)\ndata: (.*)$/.exec(event)!.slice(1))
+  ).toEqual(
+    [
+      ['1', 'new', 'SYN-SENT'],
+      ['2', 'new', 'ESTAB'],
+      ['3', 'del', 'ESTAB'],
+    ].map(([nth, event, state]) => [
+      `${at}.${nth}`,
+      expect.stringMatching(new RegExp(`"event":"${event}".*"sk":"abc".*"state":"${state}"`)),
+    ])
+  )
+  await reader.close()
+})
+
+test('a worker that has begun anew is told', async () => {
+  const softnet = createSoftnet()
+  const reader = createReader(await softnet.request('/v1/watch?kinds=worker'))
+  await reader.until('retry')
+  rows(softnet).restart(1)
+  expect(await reader.until('event: worker')).toMatch(/"cpu":1,.*"restarts":1/)
+  await reader.close()
+})
+
+test('sockets that nobody watched for a while are not known to be the same; other kinds are', async () => {
+  const softnet = createSoftnet()
+  const { control, change, ready } = softnet
+  await ready
+  let letGo = (): void => {}
+  const journal = createJournal(control, 10, (run) => {
+    letGo = run
+  })
+  const routes = new Set(['route'] as const)
+  const both = new Set(['route', 'socket'] as const)
+  const at = journal.now()
+  const unlisten = journal.listen(both, () => {})
+  expect(journal.after(at, both)).toEqual([])
+  unlisten()
+  // who comes back at once has missed nothing
+  expect(journal.after(at, both)).toEqual([])
+  letGo()
+  rows(softnet).open()
+  change(1)
+  expect(journal.after(at, both)).toBeNull()
+  expect(journal.after(at, routes)!.map(({ note }) => note.kind)).toEqual(['route'])
+})
+
+test('goes on in the middle of what one change told, and of what came without a change', async () => {
+  const softnet = createSoftnet()
+  const { request, send } = softnet
+  const first = createReader(await request('/v1/watch?kinds=link,address,route,socket'))
+  await first.until('retry')
+  await send('DELETE', '/v1/links/veth0')
+  const { open, setState } = rows(softnet)
+  setState(open(), TCP_ESTABLISHED)
+  const all = (await first.until('"state":"ESTAB"')).split('\n\n').filter(isEvent)
+  const ids = all.map((event) => /^id: (.*)$/m.exec(event)![1]!)
+  expect(ids[1]).toBe(`${ids[0]}.1`)
+  expect(new Set(ids).size).toBe(ids.length)
+  for (const [n, id] of ids.slice(0, -1).entries()) {
+    const again = createReader(
+      await request(`/v1/watch?kinds=link,address,route,socket&last_event_id=${id}`)
+    )
+    const seen = (await again.until('"state":"ESTAB"')).split('\n\n').filter(isEvent)
+    expect(seen).toEqual(all.slice(n + 1))
+    await again.close()
+  }
+  await first.close()
+})
+
+test('initial=1 begins with what is there, and says when that was all', async () => {
+  const { request, send, control } = createSoftnet()
+  const reader = createReader(await request('/v1/watch?kinds=route,worker&initial=1'))
+  const seen = await reader.until('event: synced')
+  expect(seen).toContain('"dst":"10.5.0.0/16"')
+  expect(seen).toContain('"table":"local"')
+  expect(seen.match(/^event: worker$/gm)).toHaveLength(2)
+  expect(seen).toEndWith(
+    `event: synced\nid: ${control.revision()}\ndata: {"revision":${control.revision()}}\n\n`
+  )
+  await send('POST', '/v1/routes', { dst: '10.40.0.0/16', dev: 'veth0' })
+  await reader.until('"dst":"10.40.0.0/16"')
+  await reader.close()
+})
+
+test('what is there is read out as fast as it is read, and no faster', async () => {
+  const { request, send } = createSoftnet()
+  await request('/v1/links')
+  const lines = Array.from({ length: 8000 }, (_, n) =>
+    JSON.stringify({ dst: `10.${100 + (n >> 8)}.${n & 255}.0/24`, dev: 'veth0' })
+  )
+  const batch = await request('/v1/tables/main/routes:batch', {
+    method: 'POST',
+    headers: { 'Content-Type': 'application/x-ndjson' },
+    body: lines.join('\n'),
+  })
+  expect((await batch.text()).match(/"status":200/g)).toHaveLength(lines.length)
+  const response = await request('/v1/watch?kinds=route&initial=1')
+  await send('POST', '/v1/routes', { dst: '10.99.0.0/16', dev: 'veth0' })
+  const reader = createReader(response)
+  const seen = await reader.until('event: synced')
+  // the change comes while most is still to be read out
+  expect(seen.indexOf('"dst":"10.99.0.0/16"')).toBeLessThan(seen.length / 2)
+  expect(seen.match(/"dst":"10\.1\d\d\./g)!.length).toBeGreaterThanOrEqual(8000)
+  await reader.close()
+})
+
+test('dev= keeps what is about that device', async () => {
+  const { request, send, json } = createSoftnet()
+  const reader = createReader(await request('/v1/watch?dev=veth1&initial=1'))
+  await send('POST', '/v1/routes', { dst: '10.40.0.0/16', dev: 'veth0' })
+  await send('POST', '/v1/routes', { dst: '10.41.0.0/16', dev: 'veth1' })
+  const seen = await reader.until('10.41.0.0/16')
+  expect(seen).toContain('"ifname":"veth1"')
+  expect(seen).not.toContain('10.40.0.0/16')
+  expect(seen).not.toContain('"dev":"veth0"')
+  await reader.close()
+  const refused = await json('/v1/watch?dev=veth9')
+  expect([refused.status, refused.body.detail]).toEqual([404, 'Cannot find device "veth9"'])
 })
 
 test('who only asks for the headers does not watch, and watchers have a bound', async () => {

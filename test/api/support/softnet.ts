@@ -14,13 +14,11 @@ export const createSoftnet = (
 ) => {
   const router = createRouter()
   const asked: Message[] = []
-  const control: Control = {
-    ...router.control,
-    request: (message) => {
-      asked.push(message)
-      return router.control.request(message)
-    },
+  const listenIn: Control['request'] = (message) => {
+    asked.push(message)
+    return router.control.request(message)
   }
+  const control = { ...router.control, request: listenIn }
   const app = createApp({ control, version: '0.1.0', ...more })
   const ready = router.setUp()
   /** A body is JSON where the test says nothing else. */

@@ -18,7 +18,13 @@ test('what is held is told by holder and worker, against the bound of all worker
   const quiet = { arena, retire: (done: () => void) => done(), reclaim: () => {} }
   const fib = createFibWriter(quiet)
   const nexthops = createNexthops(quiet)
-  const { memory } = createMemory({ arena, fib, nexthops, pools: () => [pool] })
+  const { memory } = createMemory({
+    arena,
+    fib,
+    nexthops,
+    buckets: { used: () => 0 },
+    pools: () => [pool],
+  })
   const told = memory()
   if (!('item' in told)) throw new Error('refused')
   const { held, bound, holders, pools } = told.item
@@ -52,7 +58,13 @@ test('what routes take is told: it follows their number, and falls again with th
   const quiet = { arena, retire: (done: () => void) => done(), reclaim: () => {} }
   const fib = createFibWriter(quiet)
   const nexthops = createNexthops(quiet)
-  const { memory } = createMemory({ arena, fib, nexthops, pools: () => [] })
+  const { memory } = createMemory({
+    arena,
+    fib,
+    nexthops,
+    buckets: { used: () => 0 },
+    pools: () => [],
+  })
   const told = () => {
     const answer = memory()
     if (!('item' in answer)) throw new Error('refused')

@@ -7,6 +7,7 @@ import { RTN_UNICAST } from '../../../core/base/flowi.ts'
 import { isRefused } from '../../../core/control/answers.ts'
 import type { NexthopObject } from '../../../core/control/nexthop-store.ts'
 import { createNexthopStore } from '../../../core/control/nexthop-store.ts'
+import { createNexthopBuckets } from '../../../core/control/nexthop-buckets.ts'
 import { createNexthopObjects } from '../../../core/control/nexthops.ts'
 import { NLM_F_CREATE, NLM_F_REPLACE } from '../../../core/control/nlm-flags.ts'
 import type { RibRoute } from '../../../core/control/rib-route.ts'
@@ -42,9 +43,11 @@ const network = (rows: number = SMALL_ARENA.nexthops) => {
     onEvent: () => {},
   })
   const told: string[] = []
+  const buckets = createNexthopBuckets({ ...deps, nowMs: () => 0, onMove: () => {} })
   const control = createNexthopObjects({
     arena,
     objects,
+    buckets,
     rib,
     check: (route) => route,
     isDevice: (dev) => DEVICES.includes(dev),
@@ -61,6 +64,7 @@ const network = (rows: number = SMALL_ARENA.nexthops) => {
     flags: 0,
     isBlackhole: false,
     members: null,
+    resilient: null,
     ...more,
   })
   const group = (id: number, ...members: [id: number, weight: number][]): NexthopObject => ({

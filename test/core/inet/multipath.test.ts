@@ -15,6 +15,7 @@ import {
   FL_SPORT,
 } from '../../../core/base/flowi.ts'
 import { upperBounds } from '../../../core/inet/multipath.ts'
+import type { NexthopObjectSpec } from '../../../core/control/text/messages.ts'
 import { Sysctl } from '../../../core/shm/sysctl.ts'
 import { IPPROTO_FRAGMENT, IPPROTO_UDP } from '../../../core/wire/ipproto.ts'
 import * as ipv4 from '../../../core/wire/ipv4.ts'
@@ -65,7 +66,7 @@ const FAMILIES: Family[] = [
 
 /** A router with one link in and four out. */
 const network = async (of: Family) => {
-  const made = makeControl({ devices: 16 })
+  const made = makeControl({ devices: 16, nhBuckets: 4096 })
   const { ip, router, control } = made
   await ip.veth('in')
   for (const [k, dev] of DEVICES.entries()) {
@@ -121,11 +122,15 @@ const shares = (ways: readonly Device[]): Record<Device, number> => {
   for (const dev of ways) found[dev]++
   return found
 }
-const expectWeights = (ways: readonly Device[], live: readonly Device[]): void => {
-  const total = live.reduce((sum, dev) => sum + WEIGHTS[dev], 0)
+const expectWeights = (
+  ways: readonly Device[],
+  live: readonly Device[],
+  weights = WEIGHTS
+): void => {
+  const total = live.reduce((sum, dev) => sum + weights[dev], 0)
   const got = shares(ways)
   for (const dev of DEVICES) {
-    const share = live.includes(dev) ? WEIGHTS[dev] / total : 0
+    const share = live.includes(dev) ? weights[dev] / total : 0
     const expected = ways.length * share
     // within 5 %, or within three standard deviations where these are more
     const deviation = Math.sqrt(expected * (1 - share))
@@ -185,6 +190,62 @@ describe.each(FAMILIES)('four next hops of $name', (of) => {
   test('who asks for a device gets it', async () => {
     const { boundTo } = await network(of)
     expect(DEVICES.map(boundTo)).toEqual([...DEVICES])
+  })
+})
+
+describe.each(FAMILIES)('a resilient group of $name', (of) => {
+  const equal: Record<Device, number> = { a: 1, b: 1, c: 1, d: 1 }
+  const groupOf = (...members: number[]) => ({
+    id: 10,
+    group: members.map((id) => ({ id })),
+    type: 'resilient' as const,
+  })
+  const PUT = 0x500
+  const resilient = async (resilient_args: object) => {
+    const made = await network(of)
+    const { control } = made
+    const put = async (nexthop: NexthopObjectSpec): Promise<void> =>
+      expect((await control.request({ type: 'RTM_NEWNEXTHOP', flags: PUT, nexthop })).error).toBe(0)
+    for (const [k, dev] of DEVICES.entries()) await put({ id: k + 1, gateway: of.gateway(k), dev })
+    await put({ ...groupOf(1, 2, 3, 4), resilient_args })
+    const replaced = { dst: of.net, nhid: 10 }
+    await control.request({ type: 'RTM_DELROUTE', route: { dst: of.net } })
+    expect(
+      (await control.request({ type: 'RTM_NEWROUTE', flags: 0x400, route: replaced })).error
+    ).toBe(0)
+    const ways = (some = flows): Device[] => some.map((k) => made.wayOf(k))
+    return { ...made, put, ways }
+  }
+
+  test('gives each next hop 10,000 flows by its weight, and those of one that goes alone move', async () => {
+    const { control, ways } = await resilient({ buckets: 2048 })
+    const before = ways()
+    expectWeights(before, DEVICES, equal)
+    const gone = await control.request({ type: 'RTM_DELNEXTHOP', id: 4 })
+    expect(gone.error).toBe(0)
+    const after = ways()
+    expectWeights(after, ['a', 'b', 'c'], equal)
+    expect(flows.filter((k) => before[k] !== after[k])).toEqual(
+      flows.filter((k) => before[k] === 'd')
+    )
+  })
+
+  test('lets a new next hop have what has been idle, and flows that go on go on', async () => {
+    const { control, put, ways, setClock } = await resilient({ buckets: 1024, idle_timer: 10 })
+    await put(groupOf(1, 2, 3))
+    const live = flows.slice(0, 200)
+    setClock(2e6)
+    const before = ways(live)
+    ways()
+    await put(groupOf(1, 2, 3, 4))
+    expect(ways(live)).toEqual(before)
+    for (let second = 3; second < 20; second++) {
+      setClock(second * 1e6)
+      control.poll()
+      expect(ways(live)).toEqual(before)
+    }
+    expectWeights(ways(), DEVICES, equal)
+    expect(shares(ways()).d).toBeGreaterThan(0)
   })
 })
 

@@ -1,5 +1,6 @@
 // One line of ip to the kernel, in the namespace of the test, and to a softnet of its own.
 
+import { writeFileSync } from 'node:fs'
 import { createSession } from '../../api/support/session.ts'
 import { requireTool } from '../../support/tools.ts'
 
@@ -37,5 +38,11 @@ export const createBeside = () => {
     }
     return undefined
   }
-  return { kernel, both, firstRefused }
+  /** Sets a sysctl of both. */
+  const sysctl = async (name: string, value: number): Promise<void> => {
+    writeFileSync(`/proc/sys/${name.replaceAll('.', '/')}`, String(value))
+    const said = await softnet.cli(`sysctl -q ${name}=${value}`)
+    if (said !== '') throw new Error(said)
+  }
+  return { kernel, both, firstRefused, sysctl }
 }

@@ -213,14 +213,17 @@ export const createTcpIpv = (deps: TcpIpvDeps) => {
       noSocket(skb)
       return
     }
+    if (i32[sk + TP_MIN_TTL] !== 0 && hopLimit(sk, skb) < i32[sk + TP_MIN_TTL]) {
+      drop(skb, Drop.TCP_MINTTL)
+      return
+    }
     const flags = i32[skb + CB_FLAGS]
     if ((flags & TCP_RST) !== 0) drop(skb, Drop.TCP_RESET)
     else if ((flags & TCP_ACK) !== 0) {
+      if ((flags & TCP_SYN) === 0 && listen.cookieAck(sk, skb, fl)) return
       sendReset(skb)
       drop(skb, Drop.TCP_FLAGS)
     } else if ((flags & TCP_SYN) === 0 || (flags & TCP_FIN) !== 0) drop(skb, Drop.TCP_FLAGS)
-    else if (i32[sk + TP_MIN_TTL] !== 0 && hopLimit(sk, skb) < i32[sk + TP_MIN_TTL])
-      drop(skb, Drop.TCP_MINTTL)
     else listen.connRequest(sk, skb, fl)
   }
   /** inet_protos[IPPROTO_TCP]. */

@@ -15,6 +15,7 @@ import { Sysctl } from '../../../shm/sysctl.ts'
 import type { TcpCong } from './tcp-cong.ts'
 import { createRackAdvance } from './tcp-rack-advance.ts'
 import { RS_PRIOR_DELIVERED, RS_PRIOR_IN_FLIGHT, RS_RTT_US, type TcpRate } from './tcp-rate.ts'
+import type { TcpChrono } from '../snd/tcp-chrono.ts'
 import type { TcpMss } from '../snd/tcp-mss.ts'
 import type { TcpOutput } from '../snd/tcp-output.ts'
 import type { TcpXmitTimer } from '../snd/tcp-xmit-timer.ts'
@@ -39,7 +40,7 @@ import {
   CBF_LOST,
   CBF_RETRANS,
   CBF_SACKED,
-  CHRONO_NONE,
+  CHRONO_BUSY,
   ECN_OK,
   ICSK_TIME_PROBE0,
   inCwndReduction,
@@ -70,6 +71,7 @@ import {
   TP_RETRANSMITS,
   TP_SACKED_OUT,
   TP_SEND_HEAD,
+  TP_SND_CWND_STAMP,
   TP_SND_NXT,
   TP_SND_UNA,
   TP_SND_WL1,
@@ -106,6 +108,7 @@ type TcpAckDeps = {
   mss: TcpMss
   timers: TcpTimers
   output: TcpOutput
+  chrono: TcpChrono
   xmitTimer: TcpXmitTimer
   sacktag: TcpSacktag
   recovery: TcpRecovery
@@ -118,6 +121,7 @@ type TcpAckDeps = {
 export const createTcpAck = (deps: TcpAckDeps) => {
   const { bank, time, queue, mss, timers, output, sacktag, recovery, rate, cong } = deps
   const { sendChallengeAck, sockConfirm, replaceTsRecent } = deps
+  const { chronoStop } = deps.chrono
   const { i32, u8, f64, layout } = deps.arena
   const { sysctl } = layout
   const { pcount } = queue
@@ -151,6 +155,8 @@ export const createTcpAck = (deps: TcpAckDeps) => {
           i32[sk + TP_MAX_WINDOW] = wnd
           mss.syncMss(sk)
         }
+        // what waited for the window has waited long
+        if (i32[sk + TP_SEND_HEAD] !== 0) output.cwndAfterIdle(sk)
       }
     }
     add64(i32, sk + TP_BYTES_ACKED, (ack - i32[sk + TP_SND_UNA]) | 0)
@@ -267,8 +273,10 @@ export const createTcpAck = (deps: TcpAckDeps) => {
       return recovery.cwndReduction(sk, delivered, lost, (flags & ACK_ADVANCED) !== 0)
     // where reordering is usual, reports alone are progress
     const isPatient = i32[sk + TP_REORDERING] > i32[sysctl + Sysctl.tcp_reordering]
-    if (ackedPackets !== 0 || (isPatient && (flags & SACK_NEW) !== 0))
+    if (ackedPackets !== 0 || (isPatient && (flags & SACK_NEW) !== 0)) {
       ops.congAvoid(sk, ack, delivered)
+      i32[sk + TP_SND_CWND_STAMP] = time[TIME_MS]
+    }
   }
   /** The round trip of what was sent once alone (Karn), by the acknowledgement or by SACK. */
   const noteAcked = (sk: number): void => {
@@ -371,8 +379,7 @@ export const createTcpAck = (deps: TcpAckDeps) => {
     recovery.updateReoWnd(sk, sample[RS_PRIOR_DELIVERED])
     if (i32[sk + TP_TLP_HIGH_SEQ] !== 0) recovery.processTlpAck(sk, ack, flags)
     if (advanced) confirmNeighbour(sk)
-    if (i32[sk + TP_PACKETS_OUT] === 0 && i32[sk + TP_SEND_HEAD] === 0)
-      output.chrono(sk, CHRONO_NONE)
+    if (i32[sk + TP_PACKETS_OUT] === 0 && i32[sk + TP_SEND_HEAD] === 0) chronoStop(sk, CHRONO_BUSY)
     const mayReset = mayResetTimer(sk)
     const isDubious =
       (flags & ACK_NOT_DUP) === 0 ||

@@ -39,6 +39,8 @@ const LAST_ACK_US = TP_CA_PRIV + 11
 const CURR_RTT_US = TP_CA_PRIV + 12
 const SAMPLES = TP_CA_PRIV + 13
 const FOUND = TP_CA_PRIV + 14
+/** The window when CNT was last worked out. */
+const LAST_CWND = TP_CA_PRIV + 15
 
 /** Multiplicative decrease (RFC 9438 section 4.6: 0.7), and the scale C in segments a cubic second. */
 const BETA = 717 / 1024
@@ -49,6 +51,8 @@ const RENO_ALPHA = (3 * (1 - BETA)) / (1 + BETA)
 const FIRST_CNT = 20
 /** What stands where growth is none. */
 const NO_GROWTH = 100
+/** While the window stands, growth is worked out anew after so long at most, and a quarter of a round trip. */
+const LOOK_MS = 31
 
 const HYSTART_LOW_WINDOW = 16
 const HYSTART_MIN_SAMPLES = 8
@@ -65,9 +69,12 @@ export const cubic: CongestionControl = {
 
     const reset = (sk: number): void => {
       const delay = i32[sk + DELAY_MIN_US]
+      const prior = i32[sk + PRIOR_CWND]
       i32.fill(0, sk + CNT, sk + ROUND_END)
       i32[sk + DELAY_MIN_US] = delay
+      i32[sk + PRIOR_CWND] = prior
       i32[sk + FOUND] = 0
+      i32[sk + LAST_CWND] = 0
     }
     const beginRound = (sk: number): void => {
       i32[sk + ROUND_START_US] = time[TIME_US]
@@ -90,23 +97,33 @@ export const cubic: CongestionControl = {
       const seconds = (ms - i32[sk + K_MS]) / 1000
       return i32[sk + ORIGIN] + C * seconds * seconds * seconds
     }
-    /** How slowly the window grows by the function; it says nothing new within a millisecond. */
-    const update = (sk: number, cwnd: number): void => {
+    /** How slowly the window grows, `acked` segments later. */
+    const update = (sk: number, cwnd: number, acked: number): void => {
       const now = nowMs()
-      if (i32[sk + EPOCH_START] !== 0 && now === i32[sk + LAST_TIME]) return
+      growReno(sk, cwnd, acked)
+      const isSettled = i32[sk + EPOCH_START] !== 0 && i32[sk + LAST_CWND] === cwnd
+      const look = Math.min(LOOK_MS, i32[sk + DELAY_MIN_US] / 4000)
+      if (isSettled && ((now - i32[sk + LAST_TIME]) | 0) <= look) return
+      i32[sk + CNT] = Math.max(2, Math.min(cubicCnt(sk, cwnd, now), renoCnt(sk, cwnd)))
+    }
+    /** By the function. */
+    const cubicCnt = (sk: number, cwnd: number, now: number): number => {
+      i32[sk + LAST_CWND] = cwnd
       i32[sk + LAST_TIME] = now
       if (i32[sk + EPOCH_START] === 0) beginEpoch(sk, cwnd, now)
       const ahead = target(sk, now) - cwnd
       const cnt = ahead >= 1 ? (cwnd / ahead) | 0 : NO_GROWTH * cwnd
-      const most = i32[sk + LAST_MAX_CWND] === 0 ? FIRST_CNT : cnt
-      i32[sk + CNT] = Math.max(2, Math.min(cnt, most))
+      return i32[sk + LAST_MAX_CWND] === 0 ? Math.min(cnt, FIRST_CNT) : cnt
     }
-    /** Reno's window grows with each acknowledgement, and ours is no less (section 4.3). */
-    const friendliness = (sk: number, cwnd: number, acked: number): void => {
+    /** Reno's window grows with each acknowledgement (section 4.3). */
+    const growReno = (sk: number, cwnd: number, acked: number): void => {
       const alpha = i32[sk + RENO_CWND] >> 10 < i32[sk + PRIOR_CWND] ? RENO_ALPHA : 1
       i32[sk + RENO_CWND] += (alpha * acked * 1024) / cwnd
-      const reno = i32[sk + RENO_CWND] >> 10
-      if (reno > cwnd) i32[sk + TP_SND_CWND] = reno
+    }
+    /** What brings ours to it. */
+    const renoCnt = (sk: number, cwnd: number): number => {
+      const ahead = (i32[sk + RENO_CWND] >> 10) - cwnd
+      return ahead > 0 ? (cwnd / ahead) | 0 : NO_GROWTH * cwnd
     }
 
     const hystart = (sk: number, delayUs: number): void => {
@@ -149,9 +166,8 @@ export const cubic: CongestionControl = {
         const left = inSlowStart(i32, sk) ? slowStart(i32, sk, acked) : acked
         if (left <= 0) return
         const cwnd = i32[sk + TP_SND_CWND]
-        update(sk, cwnd)
+        update(sk, cwnd, left)
         congAvoidAi(i32, sk, i32[sk + CNT], left)
-        friendliness(sk, i32[sk + TP_SND_CWND], left)
       },
       setState(sk, state) {
         if (state !== TCP_CA_LOSS) return

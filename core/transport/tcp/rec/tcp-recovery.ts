@@ -14,6 +14,7 @@ import { createTcpRack } from './tcp-rack.ts'
 import { SACK_DSACK, SACK_DSACK_TLP, SACK_NEW, SACK_ORIG, type TcpSacktag } from './tcp-sacktag.ts'
 import type { Time } from '../../../base/time.ts'
 import {
+  currentSsthresh,
   CB_FLAGS,
   CBF_EVER_RETRANS,
   CBF_LOST,
@@ -108,11 +109,6 @@ export const createTcpRecovery = (deps: TcpRecoveryDeps) => {
   const isReoArmed = (): boolean => reoArmed
 
   const isSack = (sk: number): boolean => (i32[sk + TP_OPTS] & OPT_SACK) !== 0
-  const currentSsthresh = (sk: number): number => {
-    const cwnd = i32[sk + TP_SND_CWND]
-    if (inCwndReduction(i32, sk)) return i32[sk + TP_SND_SSTHRESH]
-    return Math.max(i32[sk + TP_SND_SSTHRESH], (cwnd >> 1) + (cwnd >> 2))
-  }
   const anyRetransDone = (sk: number): boolean => {
     if (i32[sk + TP_RETRANS_OUT] !== 0) return true
     const head = rtxHead(sk)
@@ -218,7 +214,7 @@ export const createTcpRecovery = (deps: TcpRecoveryDeps) => {
     i32[sk + TP_PRIOR_SSTHRESH] = 0
     initUndo(sk)
     if (!inCwndReduction(i32, sk)) {
-      i32[sk + TP_PRIOR_SSTHRESH] = currentSsthresh(sk)
+      i32[sk + TP_PRIOR_SSTHRESH] = currentSsthresh(i32, sk)
       initCwndReduction(sk)
     }
     setCaState(sk, TCP_CA_RECOVERY)
@@ -235,7 +231,7 @@ export const createTcpRecovery = (deps: TcpRecoveryDeps) => {
       before ||
       (state === TCP_CA_LOSS && i32[sk + TP_RETRANSMITS] === 0)
     ) {
-      i32[sk + TP_PRIOR_SSTHRESH] = currentSsthresh(sk)
+      i32[sk + TP_PRIOR_SSTHRESH] = currentSsthresh(i32, sk)
       i32[sk + TP_PRIOR_CWND] = i32[sk + TP_SND_CWND]
       i32[sk + TP_SND_SSTHRESH] = cong.ops(sk).ssthresh(sk)
       cong.cwndEvent(sk, CA_EVENT_LOSS)
@@ -279,7 +275,7 @@ export const createTcpRecovery = (deps: TcpRecoveryDeps) => {
     }
     if (i32[sk + TP_LOST_OUT] === lostBefore || i32[sk + TP_CA_STATE] === TCP_CA_LOSS) return
     i32[sk + TP_HIGH_SEQ] = i32[sk + TP_SND_NXT]
-    i32[sk + TP_SND_SSTHRESH] = currentSsthresh(sk)
+    i32[sk + TP_SND_SSTHRESH] = currentSsthresh(i32, sk)
     i32[sk + TP_PRIOR_SSTHRESH] = 0
     i32[sk + TP_UNDO_MARKER] = 0
     setCaState(sk, TCP_CA_LOSS)

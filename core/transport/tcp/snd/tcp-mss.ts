@@ -6,6 +6,7 @@
 import { RTAX_ADVMSS } from '../../../shm/dst-metrics.ts'
 import { tcpMetric } from '../sock/tcp-metrics.ts'
 import { LARGE_BYTES } from '../../../shm/layout.ts'
+import { Sysctl } from '../../../shm/sysctl.ts'
 import { MAX_HEADER } from '../../../skb/skb.ts'
 import { SK_DST_DEV, SK_FAMILY, SK_MTU } from '../../../socket/sock.ts'
 import { OPT_MSS, OPT_SEEN, SEEN_MSS } from '../../../wire/tcp-options.ts'
@@ -14,12 +15,12 @@ import {
   TCP_MSS_DEFAULT,
   TP_GSO_MAX,
   TP_HEADER_LEN,
+  pacingRate,
   TP_MAX_WINDOW,
+  TP_MIN_RTT_US,
   TP_MSS_CACHE,
   TP_MSS_CLAMP,
   TP_PMTU,
-  TP_SIZE_GOAL,
-  TP_SND_CWND,
   TP_USER_MSS,
 } from '../sock/tcp-sock.ts'
 import type { AfOpsOf } from '../../../inet/af-ops.ts'
@@ -29,11 +30,14 @@ import type { TcpTransmit } from './tcp-transmit.ts'
 const TCP_HEADER = 20
 /** Largest packet a super-frame may be, IP header included. */
 const GSO_LEGACY_MAX = 65535
+/** A super-frame is so much of what is sent in a second (1 << sk_pacing_shift). */
+const PACING_SHIFT = 1024
 
 export type TcpMss = ReturnType<typeof createTcpMss>
 /** `gsoMax(ifindex)`: largest super-frame of the device, 0 when it takes none itself. */
 export type TcpMssDeps = {
   i32: Int32Array
+  sysctl: number
   /** core/stack/tcp.ts: largest super-frame that the device takes, 0 when it takes none itself. */
   gsoMax: (ifindex: number) => number
   afOps: AfOpsOf
@@ -49,7 +53,7 @@ export const peerMss = (i32: Int32Array, sk: number, opts: Int32Array): number =
 }
 
 export const createTcpMss = (deps: TcpMssDeps, transmit: TcpTransmit) => {
-  const { i32, gsoMax, afOps } = deps
+  const { i32, sysctl, gsoMax, afOps } = deps
   const { skDstCheck } = deps.skDst
   const { optionsLen } = transmit
   const ipHeaderLen = (sk: number): number => afOps(i32[sk + SK_FAMILY]).headerLen
@@ -90,23 +94,32 @@ export const createTcpMss = (deps: TcpMssDeps, transmit: TcpTransmit) => {
     return mss - (optionsLen(sk) - (i32[sk + TP_HEADER_LEN] - TCP_HEADER))
   }
 
-  /**
-   * Payload of the next skb of the write queue, a multiple of mss: as large as the device takes, but not more than
-   * half of the congestion window, or each would have to be split.
-   */
-  const sizeGoal = (sk: number, mss: number): number => {
+  /** Payload of the largest super-frame that the device, or the stack in its place, and a buffer take. */
+  const gsoRoom = (sk: number): number => {
     const device = i32[sk + TP_GSO_MAX]
     const most = device === 0 || device > GSO_LEGACY_MAX ? GSO_LEGACY_MAX : device
-    const room = Math.min(
-      most - ipHeaderLen(sk) - TCP_HEADER - 40,
-      LARGE_BYTES - MAX_HEADER,
-      boundToHalfWindow(sk, GSO_LEGACY_MAX),
-      Math.max(2, i32[sk + TP_SND_CWND] >> 1) * mss
+    return Math.min(most - ipHeaderLen(sk) - TCP_HEADER - 40, LARGE_BYTES - MAX_HEADER)
+  }
+  /** Payload of the next skb of the write queue, a multiple of mss; tsoSegs says later how much of it goes at once. */
+  const sizeGoal = (sk: number, mss: number): number => {
+    const room = Math.min(gsoRoom(sk), boundToHalfWindow(sk, GSO_LEGACY_MAX))
+    return Math.max(mss, room - (room % mss))
+  }
+  /**
+   * Segments that go at once: a millisecond of the pace, so that a slow flow is no burst, and more where the path is so short
+   * that a burst does no harm (tcp_tso_autosize).
+   */
+  const tsoSegs = (sk: number, mss: number): number => {
+    const room = gsoRoom(sk)
+    let bytes = pacingRate(i32, sysctl, sk) / PACING_SHIFT
+    const far = (i32[sk + TP_MIN_RTT_US] || -1) >>> i32[sysctl + Sysctl.tcp_tso_rtt_log]
+    if (far < 32) bytes += room >> far
+    const segs = (Math.min(bytes, room) / mss) | 0
+    return Math.min(
+      Math.max(segs, i32[sysctl + Sysctl.tcp_min_tso_segs]),
+      Math.max(1, (room / mss) | 0)
     )
-    const goal = Math.max(mss, room - (room % mss))
-    i32[sk + TP_SIZE_GOAL] = goal
-    return goal
   }
 
-  return { advertisedMss, syncMss, currentMss, sizeGoal, boundToHalfWindow }
+  return { advertisedMss, syncMss, currentMss, sizeGoal, tsoSegs, boundToHalfWindow }
 }

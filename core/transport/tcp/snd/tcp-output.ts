@@ -12,6 +12,7 @@ import { Mib } from '../../../shm/counters.ts'
 import { Sysctl } from '../../../shm/sysctl.ts'
 import { MAX_HEADER, SKB_GSO_SIZE, SKB_LEN, SKB_NEXT, SKB_PREV } from '../../../skb/skb.ts'
 import {
+  SK_FLAGS,
   SK_STATE,
   TCP_CLOSE,
   TCP_CLOSE_WAIT,
@@ -22,6 +23,8 @@ import {
 } from '../../../socket/sock.ts'
 import { TCP_ACK, TCP_CWR, TCP_ECE, TCP_FIN, TCP_PSH, TCP_SYN } from '../../../wire/tcp.ts'
 import { CA_EVENT_CWND_RESTART, CA_EVENT_TX_START, type TcpCong } from '../rec/tcp-cong.ts'
+import { isCwndLimited } from '../rec/tcp-cong-avoid.ts'
+import type { TcpChrono } from './tcp-chrono.ts'
 import type { TcpMss } from './tcp-mss.ts'
 import {
   add64,
@@ -34,14 +37,17 @@ import {
   CBF_RETRANS,
   CBF_SACKED,
   CHRONO_BUSY,
-  CHRONO_NONE,
   CHRONO_RWND,
   CHRONO_SNDBUF,
+  currentSsthresh,
   ICSK_TIME_LOSS_PROBE,
   ICSK_TIME_PROBE0,
   ICSK_TIME_REO_TIMEOUT,
   inCwndReduction,
   packetsInFlight,
+  SOCK_DEAD,
+  SOCK_NOSPACE,
+  TCP_CA_OPEN,
   TCP_CA_DISORDER,
   TCP_CA_LOSS,
   TCP_CA_RECOVERY,
@@ -55,9 +61,6 @@ import {
   TP_BACKOFF,
   TP_BYTES_RETRANS,
   TP_CA_STATE,
-  TP_CHRONO,
-  TP_CHRONO_BUSY,
-  TP_CHRONO_START,
   TP_CWND_USAGE_SEQ,
   TP_IS_CWND_LIMITED,
   TP_LOST_OUT,
@@ -74,6 +77,8 @@ import {
   TP_SACKED_OUT,
   TP_SEND_HEAD,
   TP_SND_CWND,
+  TP_SND_CWND_STAMP,
+  TP_SND_CWND_USED,
   TP_SND_NXT,
   TP_SND_SML,
   TP_SND_SSTHRESH,
@@ -114,7 +119,6 @@ const SENDING =
   (1 << TCP_CLOSE_WAIT) |
   (1 << TCP_LAST_ACK) |
   (1 << TCP_CLOSING)
-const CHRONO_TOTALS = TP_CHRONO_BUSY - CHRONO_BUSY
 
 export type TcpOutput = ReturnType<typeof createTcpOutput>
 type TcpOutputDeps = {
@@ -123,6 +127,7 @@ type TcpOutputDeps = {
   time: Time
   queue: TcpWriteQueue
   mss: TcpMss
+  chrono: TcpChrono
   timers: TcpTimers
   transmit: TcpTransmit
   cong: TcpCong
@@ -140,21 +145,12 @@ const PUSH_PROBE = 2
 export const createTcpOutput = (deps: TcpOutputDeps) => {
   const { queue, timers, time, bank, cong, mem, tsq, rate } = deps
   const { rearmRto, scheduleLossProbe } = deps.xmitTimer
-  const { currentMss, sizeGoal } = deps.mss
+  const { currentMss, tsoSegs } = deps.mss
+  const { chronoStart, chronoStop } = deps.chrono
   const { transmitClone, emptySegment, sendProbe } = deps.transmit
   const { pcount, setTsoSegs, fragment } = queue
   const { i32, f64, layout } = deps.arena
   const { sysctl } = layout
-
-  /** What the sender is held up by, for ss: busy, rwnd_limited, sndbuf_limited. */
-  const chrono = (sk: number, kind: number): void => {
-    const old = i32[sk + TP_CHRONO]
-    if (old === kind) return
-    const now = time[TIME_US]
-    if (old !== CHRONO_NONE) i32[sk + CHRONO_TOTALS + old] += (now - i32[sk + TP_CHRONO_START]) | 0
-    i32[sk + TP_CHRONO] = kind
-    i32[sk + TP_CHRONO_START] = now
-  }
 
   /** Nagle's algorithm with Minshall's change: one small segment of ours may be in flight. */
   const nagleAllows = (sk: number, skb: number, mss: number, nonagle: number): boolean => {
@@ -177,7 +173,13 @@ export const createTcpOutput = (deps: TcpOutputDeps) => {
    * What to wait for rather than send a part of a super-frame now: an acknowledgement that is due soon lets the rest go
    * with it (tcp_tso_should_defer).
    */
-  const shouldDefer = (sk: number, skb: number, mss: number, quota: number): number => {
+  const shouldDefer = (
+    sk: number,
+    skb: number,
+    mss: number,
+    quota: number,
+    most: number
+  ): number => {
     // what a duplicate acknowledgement lets go keeps the acknowledgements coming (limited transmit, RFC 3042)
     if (i32[sk + TP_CA_STATE] === TCP_CA_DISORDER || i32[sk + TP_CA_STATE] >= TCP_CA_RECOVERY)
       return DEFER_NOT
@@ -186,7 +188,7 @@ export const createTcpOutput = (deps: TcpOutputDeps) => {
     const sendWindow = (wndEnd(i32, sk) - i32[skb + CB_SEQ]) | 0
     const congWindow = quota * mss
     const limit = Math.min(sendWindow, congWindow)
-    if (limit >= sizeGoal(sk, mss)) return DEFER_NOT
+    if (limit >= most * mss) return DEFER_NOT
     const len = i32[skb + SKB_LEN]
     if (i32[skb + SKB_NEXT] !== 0 && limit >= len) return DEFER_NOT
     const chunk = Math.min(i32[sk + TP_SND_WND], i32[sk + TP_SND_CWND] * mss)
@@ -245,19 +247,18 @@ export const createTcpOutput = (deps: TcpOutputDeps) => {
   const cwndAfterIdle = (sk: number): void => {
     if (i32[sysctl + Sysctl.tcp_slow_start_after_idle] === 0 || i32[sk + TP_PACKETS_OUT] !== 0)
       return
+    if (cong.ops(sk).congControl !== undefined) return
     let idle = (time[TIME_MS] - i32[sk + TP_LSNDTIME]) | 0
     const rto = i32[sk + TP_RTO]
     if (idle <= rto) return
     cong.cwndEvent(sk, CA_EVENT_CWND_RESTART)
     const restart = Math.min(initCwnd(i32, sk), i32[sk + TP_SND_CWND])
-    i32[sk + TP_SND_SSTHRESH] = Math.max(
-      i32[sk + TP_SND_SSTHRESH],
-      (i32[sk + TP_SND_CWND] >> 1) + (i32[sk + TP_SND_CWND] >> 2)
-    )
+    i32[sk + TP_SND_SSTHRESH] = currentSsthresh(i32, sk)
     let cwnd = i32[sk + TP_SND_CWND]
     while ((idle -= rto) > 0 && cwnd > restart) cwnd >>= 1
     i32[sk + TP_SND_CWND] = Math.max(cwnd, restart)
-    i32[sk + TP_CWND_USAGE_SEQ] = i32[sk + TP_SND_NXT]
+    i32[sk + TP_SND_CWND_STAMP] = time[TIME_MS]
+    i32[sk + TP_SND_CWND_USED] = 0
   }
 
   /** Remembers whether the window was filled: it may grow only when it was. */
@@ -272,6 +273,36 @@ export const createTcpOutput = (deps: TcpOutputDeps) => {
       i32[sk + TP_MAX_PACKETS_OUT] = packets
       i32[sk + TP_CWND_USAGE_SEQ] = i32[sk + TP_SND_NXT]
     }
+    if (isCwndLimited(i32, sk)) {
+      i32[sk + TP_SND_CWND_USED] = 0
+      i32[sk + TP_SND_CWND_STAMP] = time[TIME_MS]
+    } else starved(sk, packets)
+  }
+  /** Something else than the congestion window keeps the network from being fed. */
+  const starved = (sk: number, packets: number): void => {
+    if (packets > i32[sk + TP_SND_CWND_USED]) i32[sk + TP_SND_CWND_USED] = packets
+    const since = (time[TIME_MS] - i32[sk + TP_SND_CWND_STAMP]) | 0
+    const isValidated = i32[sysctl + Sysctl.tcp_slow_start_after_idle] !== 0
+    if (isValidated && since >= i32[sk + TP_RTO] && cong.ops(sk).congControl === undefined)
+      cwndApplicationLimited(sk)
+    // all was sent, and whoever has more to write has no room for it
+    const hasNoRoom = (i32[sk + SK_FLAGS] & SOCK_NOSPACE) !== 0
+    const state = i32[sk + SK_STATE]
+    const mayWrite = state === TCP_ESTABLISHED || state === TCP_CLOSE_WAIT
+    if (i32[sk + TP_SEND_HEAD] === 0 && hasNoRoom && mayWrite) chronoStart(sk, CHRONO_SNDBUF)
+  }
+  /** RFC 7661, as RFC 2861 had it: a window that was not filled for an RTO comes down to what was used of it. */
+  const cwndApplicationLimited = (sk: number): void => {
+    const hasRoom = (i32[sk + SK_FLAGS] & (SOCK_NOSPACE | SOCK_DEAD)) === 0
+    const used = Math.max(i32[sk + TP_SND_CWND_USED], initCwnd(i32, sk))
+    if (i32[sk + TP_CA_STATE] === TCP_CA_OPEN && hasRoom) {
+      if (used < i32[sk + TP_SND_CWND]) {
+        i32[sk + TP_SND_SSTHRESH] = currentSsthresh(i32, sk)
+        i32[sk + TP_SND_CWND] = (i32[sk + TP_SND_CWND] + used) >> 1
+      }
+      i32[sk + TP_SND_CWND_USED] = 0
+    }
+    i32[sk + TP_SND_CWND_STAMP] = time[TIME_MS]
   }
 
   /**
@@ -283,6 +314,7 @@ export const createTcpOutput = (deps: TcpOutputDeps) => {
     let sent = 0
     let cwndLimited = false
     let rwndLimited = false
+    const most = tsoSegs(sk, mss)
     for (let skb = i32[sk + TP_SEND_HEAD]; skb !== 0; skb = i32[sk + TP_SEND_HEAD]) {
       setTsoSegs(skb, mss)
       let quota = i32[sk + TP_SND_CWND] - packetsInFlight(i32, sk)
@@ -302,20 +334,24 @@ export const createTcpOutput = (deps: TcpOutputDeps) => {
       if (pcount(skb) === 1) {
         if (!nagleAllows(sk, skb, mss, nagle)) break
       } else if (push === PUSH_ALL) {
-        const defer = shouldDefer(sk, skb, mss, quota)
+        const defer = shouldDefer(sk, skb, mss, quota, most)
         cwndLimited = defer === DEFER_CWND
         rwndLimited = defer === DEFER_RWND
         if (defer !== DEFER_NOT) break
       }
-      if (!sendHead(sk, skb, mss, quota, nagle)) break
+      // two super-frames at least are under way, or acknowledgements would come in bursts
+      const half = Math.max(i32[sk + TP_SND_CWND] >> 1, 1)
+      if (!sendHead(sk, skb, mss, Math.min(quota, half, most), nagle)) break
       sent++
       if (push !== PUSH_ALL) break
     }
-    chrono(sk, rwndLimited ? CHRONO_RWND : i32[sk + TP_WQ_HEAD] !== 0 ? CHRONO_BUSY : CHRONO_NONE)
+    if (rwndLimited) chronoStart(sk, CHRONO_RWND)
+    else chronoStop(sk, CHRONO_RWND)
+    cwndLimited ||= packetsInFlight(i32, sk) >= i32[sk + TP_SND_CWND]
+    if (sent !== 0 || cwndLimited) validateCwnd(sk, cwndLimited)
     if (sent === 0) return i32[sk + TP_PACKETS_OUT] === 0 && i32[sk + TP_SEND_HEAD] !== 0
     if (inCwndReduction(i32, sk)) i32[sk + TP_PRR_OUT] += i32[sk + TP_PACKETS_OUT] - before
     if (push !== PUSH_PROBE) scheduleLossProbe(sk, false)
-    validateCwnd(sk, cwndLimited || packetsInFlight(i32, sk) >= i32[sk + TP_SND_CWND])
     return false
   }
   /** Sends the first unsent skb, or the part of it that may go. */
@@ -333,10 +369,7 @@ export const createTcpOutput = (deps: TcpOutputDeps) => {
       front = split(sk, skb, limit, mss)
       if (front === 0) return false
     }
-    if (i32[sk + TP_PACKETS_OUT] === 0) {
-      cwndAfterIdle(sk)
-      cong.cwndEvent(sk, CA_EVENT_TX_START)
-    }
+    if (i32[sk + TP_PACKETS_OUT] === 0) cong.cwndEvent(sk, CA_EVENT_TX_START)
     if (tsq.holdsUp(sk, front, 0)) return false
     rate.rateSent(sk, front)
     const err = transmitClone(sk, front)
@@ -447,6 +480,7 @@ export const createTcpOutput = (deps: TcpOutputDeps) => {
   /** Sends again what is marked lost, as the window allows. */
   const xmitRetransmitQueue = (sk: number): void => {
     const end = i32[sk + TP_SEND_HEAD]
+    const most = tsoSegs(sk, currentMss(sk))
     let skb = i32[sk + TP_WQ_HEAD]
     while (skb !== 0 && skb !== end && i32[sk + TP_LOST_OUT] > i32[sk + TP_RETRANS_OUT]) {
       const quota = i32[sk + TP_SND_CWND] - packetsInFlight(i32, sk)
@@ -460,7 +494,7 @@ export const createTcpOutput = (deps: TcpOutputDeps) => {
       if (tsq.holdsUp(sk, skb, 1)) return
       const first = skb === i32[sk + TP_WQ_HEAD]
       const before = i32[sk + TP_RETRANS_OUT]
-      if (retransmit(sk, skb, quota) < 0) return
+      if (retransmit(sk, skb, Math.min(quota, most)) < 0) return
       const isLoss = i32[sk + TP_CA_STATE] === TCP_CA_LOSS
       f64[bank + (isLoss ? Mib.TcpExtTCPSlowStartRetrans : Mib.TcpExtTCPFastRetrans)]++
       if (inCwndReduction(i32, sk)) i32[sk + TP_PRR_OUT] += i32[sk + TP_RETRANS_OUT] - before
@@ -530,6 +564,7 @@ export const createTcpOutput = (deps: TcpOutputDeps) => {
       i32[skb + CB_END_SEQ] = (i32[sk + TP_WRITE_SEQ] + 1) | 0
       setTsoSegs(skb, 1)
       queue.append(sk, skb)
+      if (i32[sk + TP_SEND_HEAD] === skb) chronoStart(sk, CHRONO_BUSY)
     }
     i32[sk + TP_WRITE_SEQ] = (i32[sk + TP_WRITE_SEQ] + 1) | 0
     pushPending(sk, currentMss(sk), TCP_NAGLE_OFF)
@@ -583,11 +618,8 @@ export const createTcpOutput = (deps: TcpOutputDeps) => {
   const sndbufWanted = (sk: number, mss: number): number =>
     2 * Math.max(i32[sk + TP_SND_CWND], TCP_INIT_CWND) * (mss + MAX_HEADER)
 
-  /** The application has nothing to send, or no room to write: for ss. */
-  const markSndbufLimited = (sk: number): void => chrono(sk, CHRONO_SNDBUF)
-
   return {
-    chrono,
+    cwndAfterIdle,
     writeXmit,
     pushPending,
     pushPendingFrames,
@@ -602,6 +634,5 @@ export const createTcpOutput = (deps: TcpOutputDeps) => {
     sendProbe0,
     probe0When,
     sndbufWanted,
-    markSndbufLimited,
   }
 }

@@ -22,6 +22,7 @@ import {
 import { MSG_EOR, MSG_MORE } from '../../../socket/socket-constants.ts'
 import { TCP_ACK, TCP_PSH } from '../../../wire/tcp.ts'
 import type { TcpMem } from '../sock/tcp-mem.ts'
+import type { TcpChrono } from './tcp-chrono.ts'
 import type { TcpMss } from './tcp-mss.ts'
 import type { TcpOutput } from './tcp-output.ts'
 import type { TcpTsq } from './tcp-tsq.ts'
@@ -29,6 +30,7 @@ import {
   CB_END_SEQ,
   CB_FLAGS,
   CB_SEQ,
+  CHRONO_BUSY,
   SOCK_NOSPACE,
   TCP_NAGLE_CORK,
   TCP_NAGLE_PUSH,
@@ -61,6 +63,7 @@ type TcpSendmsgDeps = {
   mss: TcpMss
   output: TcpOutput
   tsq: TcpTsq
+  chrono: TcpChrono
   queue: TcpWriteQueue
   rate: TcpRate
   timers: TcpTimers
@@ -69,6 +72,7 @@ type TcpSendmsgDeps = {
 
 export const createTcpSendmsg = (deps: TcpSendmsgDeps) => {
   const { skbs, mem, mss, output, tsq, queue, rate, timers, trim } = deps
+  const { chronoStart } = deps.chrono
   const { i32, u8, layout } = deps.arena
   const { sysctl } = layout
 
@@ -125,6 +129,8 @@ export const createTcpSendmsg = (deps: TcpSendmsgDeps) => {
     i32[skb + CB_FLAGS] = TCP_ACK
     queue.setTsoSegs(skb, size)
     queue.append(sk, skb)
+    if (i32[sk + TP_SEND_HEAD] === skb) chronoStart(sk, CHRONO_BUSY)
+    output.cwndAfterIdle(sk)
     return skb
   }
   const newSkb = (sk: number, size: number): number => {
@@ -182,10 +188,7 @@ export const createTcpSendmsg = (deps: TcpSendmsgDeps) => {
     goal: number,
     flags: number
   ): number => {
-    if (copied < len) {
-      i32[sk + SK_FLAGS] |= SOCK_NOSPACE
-      output.markSndbufLimited(sk)
-    }
+    if (copied < len) i32[sk + SK_FLAGS] |= SOCK_NOSPACE
     if (i32[sk + TP_SEND_HEAD] !== 0) {
       const more = (flags & MSG_MORE) !== 0
       const tail = i32[sk + TP_WQ_TAIL]

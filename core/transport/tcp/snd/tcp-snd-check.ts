@@ -11,12 +11,14 @@ import type { Arena } from '../../../shm/arena.ts'
 import { SK_EVENT_WRITE, SK_FLAGS, SK_SNDBUF, SK_WMEM } from '../../../socket/sock.ts'
 import type { TcpLifecycle } from '../sock/tcp-lifecycle.ts'
 import type { TcpMem } from '../sock/tcp-mem.ts'
+import type { TcpChrono } from './tcp-chrono.ts'
 import type { TcpMss } from './tcp-mss.ts'
 import type { TcpOutput } from './tcp-output.ts'
 import {
   ACK_NOW,
   ACK_SCHED,
   ACK_TIMER,
+  CHRONO_SNDBUF,
   packetsInFlight,
   SOCK_NOSPACE,
   SOCK_SNDBUF_LOCK,
@@ -51,12 +53,14 @@ type TcpSndCheckDeps = {
   timers: TcpTimers
   transmit: TcpTransmit
   output: TcpOutput
+  chrono: TcpChrono
   life: TcpLifecycle
 }
 
 export const createTcpSndCheck = (deps: TcpSndCheckDeps) => {
   const { time, mem, mss, window, timers, transmit, output } = deps
   const { raise } = deps.life
+  const { chronoStop } = deps.chrono
   const { i32, layout } = deps.arena
   const { sysctl } = layout
 
@@ -107,6 +111,7 @@ export const createTcpSndCheck = (deps: TcpSndCheckDeps) => {
     const room = i32[sk + SK_SNDBUF] - i32[sk + SK_WMEM]
     if (room < i32[sk + SK_WMEM] >> 1 || !mayQueueMore(i32, sysctl, sk, 1)) return
     i32[sk + SK_FLAGS] &= ~SOCK_NOSPACE
+    chronoStop(sk, CHRONO_SNDBUF)
     raise(sk, SK_EVENT_WRITE)
   }
   const expandSndbuf = (sk: number): void => {

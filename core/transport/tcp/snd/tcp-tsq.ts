@@ -39,7 +39,7 @@ export const createTcpTsq = ({ arena, bank, time, slab, mem }: TcpTsqDeps) => {
   /** What may wait below of a socket that sends skbs like this one. */
   const limitFor = (sk: number, skb: number): number =>
     Math.min(
-      Math.max(2 * mem.truesize(skb), pacingRate(i32, sk) / 1024),
+      Math.max(2 * mem.truesize(skb), pacingRate(i32, sysctl, sk) / 1024),
       i32[sysctl + Sysctl.tcp_limit_output_bytes]
     )
   /** Nothing or one skb is sent and not acknowledged: nobody else would let it go on. */

@@ -20,7 +20,7 @@ import {
   ECN_OK,
   ECN_SEEN,
   FO_SYN_DATA_ACKED,
-  pacingRatio,
+  pacingRate,
   ICSK_TIME_PROBE0,
   OPT_SACK,
   OPT_TIMESTAMPS,
@@ -198,21 +198,19 @@ const totals = (i32: Int32Array, sk: number) => ({
 })
 
 /** What the sender could reach, a window each round trip and somewhat more (Linux's pacing); and what it last reached. */
-const rates = (i32: Int32Array, sk: number) => {
-  const srtt = i32[sk + TP_SRTT_US] / 8
-  const window = i32[sk + TP_SND_CWND] * i32[sk + TP_MSS_CACHE] * 8
-  const send = srtt === 0 ? 0 : Math.round((window * 1e6) / srtt)
+const rates = (i32: Int32Array, sysctl: number, sk: number) => {
+  const pace = pacingRate(i32, sysctl, sk)
   const interval = i32[sk + TP_RATE_INTERVAL_US]
   const delivered = i32[sk + TP_RATE_DELIVERED] * i32[sk + TP_MSS_CACHE] * 8
   return {
-    pacing_rate: Math.round(send * pacingRatio(i32, sk)),
+    pacing_rate: Number.isFinite(pace) ? Math.round(pace * 8) : 0,
     delivery_rate: interval === 0 ? 0 : Math.round((delivered * 1e6) / interval),
   }
 }
 
 /** `now` is the jiffy (TIME_MS) to reckon from. A request and TIME_WAIT have no more than their queues and timer. */
 export const tcpInfo = (
-  { i32 }: Arena,
+  { i32, layout }: Arena,
   sk: number,
   now: number,
   controls: Controls = CONGESTION_CONTROLS
@@ -234,7 +232,7 @@ export const tcpInfo = (
     ...times(i32, sk, now),
     ...sizes(i32, sk),
     ...totals(i32, sk),
-    ...rates(i32, sk),
+    ...rates(i32, layout.sysctl, sk),
   }
   return { ...common, ...info }
 }

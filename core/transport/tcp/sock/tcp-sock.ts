@@ -155,11 +155,6 @@ export const TP_ORPHANED = TP + 138
 /** Chain of the sockets with segments out of order, by how long their first hole has been open. */
 export const TP_OFO_OLDER = TP + 139
 export const TP_OFO_NEWER = TP + 140
-/** Request socket: chain of all of the worker, by age. */
-export const TP_REQ_OLDER = TP + 141
-export const TP_REQ_NEWER = TP + 142
-/** Listener: its oldest request. */
-export const TP_REQ_TAIL = TP + 176
 /** When data was last sent, us (tcp_wstamp_ns). */
 export const TP_WSTAMP_US = TP + 177
 /** Sent skbs that are neither reported nor thought lost, by the time they were last sent (tcp-sent-order.ts). */
@@ -197,8 +192,9 @@ export const TP_APP_LIMITED = TP + 197
 /** The last sample: segments in an interval (us). */
 export const TP_RATE_DELIVERED = TP + 198
 export const TP_RATE_INTERVAL_US = TP + 199
-/** Largest super-frame payload now. */
-export const TP_SIZE_GOAL = TP + 114
+/** Most segments in flight since TP_SND_CWND_STAMP, when the window was last filled or set (ms). */
+export const TP_SND_CWND_USED = TP + 114
+export const TP_SND_CWND_STAMP = TP + 300
 /** The device the size goal was computed for, and its limit. */
 export const TP_GSO_MAX = TP + 115
 /** chrono: what the sender waits for (TCP_CHRONO_*), since when (us), totals in us. */
@@ -385,13 +381,19 @@ export const packetsInFlight = (i32: Int32Array, sk: number): number =>
   (i32[sk + TP_SACKED_OUT] + i32[sk + TP_LOST_OUT]) +
   i32[sk + TP_RETRANS_OUT]
 
-/** How many times faster than a window a round trip a sender may be: twice while that opens, else by a fifth. */
-export const pacingRatio = (i32: Int32Array, sk: number): number =>
-  i32[sk + TP_SND_CWND] < i32[sk + TP_SND_SSTHRESH] / 2 ? 2 : 1.2
-/** Bytes a second that it could send (sk_pacing_rate); no limit before the first round trip is known. */
-export const pacingRate = (i32: Int32Array, sk: number): number =>
-  (i32[sk + TP_SND_CWND] * i32[sk + TP_MSS_CACHE] * 8e6 * pacingRatio(i32, sk)) /
-  i32[sk + TP_SRTT_US]
+/**
+ * Bytes a second that it could send (sk_pacing_rate, tcp_update_pacing_rate): a window each round trip and somewhat more,
+ * twice as much while that opens; no limit before the first round trip is known.
+ */
+export const pacingRate = (i32: Int32Array, sysctl: number, sk: number): number => {
+  const srtt = i32[sk + TP_SRTT_US]
+  if (srtt === 0) return Number.POSITIVE_INFINITY
+  const cwnd = i32[sk + TP_SND_CWND]
+  const isOpening = cwnd < i32[sk + TP_SND_SSTHRESH] >> 1
+  const ratio = i32[sysctl + (isOpening ? Sysctl.tcp_pacing_ss_ratio : Sysctl.tcp_pacing_ca_ratio)]
+  const window = Math.max(cwnd, i32[sk + TP_PACKETS_OUT]) * i32[sk + TP_MSS_CACHE]
+  return (window * 8e4 * ratio) / srtt
+}
 
 /** The window is being reduced, a segment or none for each one delivered (tcp-prr.ts). */
 export const inCwndReduction = (i32: Int32Array, sk: number): boolean =>
@@ -405,6 +407,13 @@ export const mayQueueMore = (i32: Int32Array, sysctl: number, sk: number, wake: 
   const lowat = (i32[sk + TP_NOTSENT_LOWAT] || i32[sysctl + Sysctl.tcp_notsent_lowat]) >>> 0
   const unsent = (i32[sk + TP_WRITE_SEQ] - i32[sk + TP_SND_NXT]) | 0
   return Math.max(0, unsent) * (wake + 1) < lowat
+}
+
+/** Slow start threshold that would stand for the window now (tcp_current_ssthresh). */
+export const currentSsthresh = (i32: Int32Array, sk: number): number => {
+  const cwnd = i32[sk + TP_SND_CWND]
+  if (inCwndReduction(i32, sk)) return i32[sk + TP_SND_SSTHRESH]
+  return Math.max(i32[sk + TP_SND_SSTHRESH], (cwnd >> 1) + (cwnd >> 2))
 }
 
 /** Right edge of the send window. */

@@ -1,6 +1,7 @@
 /**
  * Passive open: a SYN makes a request socket, the ACK of the SYN-ACK makes it a connection in the accept queue of
- * its listener. A request is a row already, which the connection keeps: nothing is allocated at the second step.
+ * its listener. A request is a row already, which the connection keeps: nothing is allocated at the second step, but for
+ * requests that are not kept (tcp-syncookies.ts).
  * Called by tcp-ipv.ts and the socket layer. Linux: tcp_conn_request, tcp_check_req, inet_csk_accept,
  * reqsk_timer_handler.
  */
@@ -76,6 +77,7 @@ import type { TcpFastopen } from './tcp-fastopen.ts'
 import type { TcpHandshake } from './tcp-handshake.ts'
 import type { TcpStates } from './tcp-states.ts'
 import type { TcpSynack } from './tcp-synack.ts'
+import type { TcpSyncookies } from './tcp-syncookies.ts'
 import type { TcpLifecycle } from '../sock/tcp-lifecycle.ts'
 import type { TcpCong } from '../rec/tcp-cong.ts'
 import { peerMss, type TcpMss } from '../snd/tcp-mss.ts'
@@ -115,13 +117,11 @@ import {
   TP_RCV_ISN,
   TP_RCV_NXT,
   TP_RCV_WUP,
+  TP_SEGS_IN,
   TP_REQ_HEAD,
   TP_REQ_LEN,
   TP_REQ_NEXT,
   TP_REQ_PREV,
-  TP_REQ_TAIL,
-  TP_REQ_NEWER,
-  TP_REQ_OLDER,
   TP_REQ_YOUNG,
   TP_RETRANSMITS,
   TP_RTO,
@@ -175,6 +175,9 @@ const INHERITED = [
 const INHERITED_FLAGS =
   SOCK_KEEPOPEN | SOCK_LINGER | SOCK_RCVBUF_LOCK | SOCK_SNDBUF_LOCK | SOCK_CA_SETSOCKOPT
 
+/** tcp_syncookies: whether there is a place for the request or not. */
+const SYNCOOKIES_ALWAYS = 2
+
 export type TcpListen = ReturnType<typeof createTcpListen>
 type TcpListenDeps = {
   arena: Arena
@@ -195,6 +198,7 @@ type TcpListenDeps = {
   life: TcpLifecycle
   synack: TcpSynack
   fastopen: TcpFastopen
+  syncookies: TcpSyncookies
   handshake: Pick<TcpHandshake, 'initTransfer'>
   afOps: AfOpsOf
 } & Pick<TcpRouting, 'routeSocket' | 'secureSeq' | 'secureTsOffset'> &
@@ -217,7 +221,7 @@ export const createTcpListen = (deps: TcpListenDeps) => {
     life,
     cong,
   } = deps
-  const { routeSocket, secureSeq, secureTsOffset, sendReset, fastopen } = deps
+  const { routeSocket, secureSeq, secureTsOffset, sendReset, fastopen, syncookies } = deps
   const { sendSynAck, retransmitSynAck, inWindow, mayAnswer, sampleRtt } = deps.synack
   const { initTransfer } = deps.handshake
   const { i32, u8, f64, layout } = deps.arena
@@ -227,25 +231,6 @@ export const createTcpListen = (deps: TcpListenDeps) => {
   /** Rows that requests may have, so that a flood leaves some for connections. */
   const mostRequests = Math.max(1, slab.rows >> 2)
   let requests = 0
-  let oldest = 0
-  let newest = 0
-  const linkAge = (req: number): void => {
-    i32[req + TP_REQ_OLDER] = newest
-    i32[req + TP_REQ_NEWER] = 0
-    if (newest === 0) oldest = req
-    else i32[newest + TP_REQ_NEWER] = req
-    newest = req
-    requests++
-  }
-  const unlinkAge = (req: number): void => {
-    const older = i32[req + TP_REQ_OLDER]
-    const newer = i32[req + TP_REQ_NEWER]
-    if (older === 0) oldest = newer
-    else i32[older + TP_REQ_NEWER] = newer
-    if (newer === 0) newest = older
-    else i32[newer + TP_REQ_OLDER] = older
-    requests--
-  }
 
   // Requests of a listener, doubly chained, the newest first.
   const linkRequest = (listener: number, req: number): void => {
@@ -253,8 +238,7 @@ export const createTcpListen = (deps: TcpListenDeps) => {
     i32[req + TP_REQ_NEXT] = first
     i32[req + TP_REQ_PREV] = 0
     if (first !== 0) i32[first + TP_REQ_PREV] = req
-    else i32[listener + TP_REQ_TAIL] = req
-    linkAge(req)
+    requests++
     i32[listener + TP_REQ_HEAD] = req
     i32[listener + TP_REQ_LEN]++
     i32[listener + TP_REQ_YOUNG]++
@@ -265,9 +249,8 @@ export const createTcpListen = (deps: TcpListenDeps) => {
     const prev = i32[req + TP_REQ_PREV]
     if (prev === 0) i32[listener + TP_REQ_HEAD] = next
     else i32[prev + TP_REQ_NEXT] = next
-    if (next === 0) i32[listener + TP_REQ_TAIL] = prev
-    else i32[next + TP_REQ_PREV] = prev
-    unlinkAge(req)
+    if (next !== 0) i32[next + TP_REQ_PREV] = prev
+    requests--
     i32[listener + TP_REQ_LEN]--
     if (i32[req + TP_RETRANSMITS] === 0) i32[listener + TP_REQ_YOUNG]--
   }
@@ -280,16 +263,20 @@ export const createTcpListen = (deps: TcpListenDeps) => {
 
   const acceptQueueFull = (listener: number): boolean =>
     i32[listener + SK_ACK_BACKLOG] > i32[listener + SK_MAX_ACK_BACKLOG]
-  /** The last quarter of tcp_max_syn_backlog is for peers that are known to be alive, and we know none. */
-  const requestQueueFull = (listener: number): boolean => {
-    const len = i32[listener + TP_REQ_LEN]
+  const requestQueueFull = (listener: number): boolean =>
+    i32[listener + TP_REQ_LEN] > i32[listener + SK_MAX_ACK_BACKLOG] || requests >= mostRequests
+  /** Without cookies the last quarter of tcp_max_syn_backlog is for peers that are known to be alive, and we know none. */
+  const isLastQuarter = (listener: number): boolean => {
     const most = i32[sysctl + Sysctl.tcp_max_syn_backlog]
-    return len >= Math.max(1, i32[listener + SK_MAX_ACK_BACKLOG]) || most - len < most >> 2
+    return most - i32[listener + TP_REQ_LEN] < most >> 2
+  }
+  const listenDrop = (skb: number, reason: Drop): void => {
+    f64[bank + Mib.TcpExtListenDrops]++
+    drop(skb, reason)
   }
   const overflow = (skb: number, mib: number): void => {
     f64[bank + mib]++
-    f64[bank + Mib.TcpExtListenDrops]++
-    drop(skb, Drop.TCP_LISTEN_OVERFLOW)
+    listenDrop(skb, Drop.TCP_LISTEN_OVERFLOW)
   }
 
   const inherit = (listener: number, child: number): void => {
@@ -343,10 +330,9 @@ export const createTcpListen = (deps: TcpListenDeps) => {
     const tos = deps.afOps(i32[req + SK_FAMILY]).tosOf(u8, i32[skb + SKB_NETWORK])
     i32[req + SK_TOS] = (tos & ~ECN_MASK) | (i32[req + SK_TOS] & ECN_MASK)
   }
-  const setSequences = (req: number, skb: number): void => {
-    const seq = i32[skb + CB_SEQ]
-    const isn = secureSeq(req)
-    secureTsOffset(req)
+  /** `seq` is the peer's initial sequence number, `isn` ours. */
+  const setSequences = (req: number, skb: number, seq: number, isn: number): void => {
+    i32[req + TP_SEGS_IN] = 1
     i32[req + TP_RCV_ISN] = seq
     i32[req + TP_RCV_NXT] = (seq + 1) | 0
     i32[req + TP_RCV_WUP] = (seq + 1) | 0
@@ -360,44 +346,27 @@ export const createTcpListen = (deps: TcpListenDeps) => {
     i32[req + TP_MAX_WINDOW] = i32[req + TP_SND_WND]
   }
 
-  /**
-   * The request that has waited longest, of a full listener or of all, gives way, as in BSD's SYN cache: whoever
-   * answers does so in a round trip, a flood's addresses never.
-   */
-  const evict = (req: number): void => {
-    f64[bank + Mib.TcpExtTCPReqQFullDrop]++
-    f64[bank + Mib.TcpExtListenDrops]++
-    dropRequest(req)
-  }
-
-  /** A SYN for a listener; the skb is taken over. */
-  const connRequest = (listener: number, skb: number, fl: Flowi): void => {
-    if (acceptQueueFull(listener)) {
-      overflow(skb, Mib.TcpExtListenOverflows)
-      return
-    }
-    if (requestQueueFull(listener)) evict(i32[listener + TP_REQ_TAIL])
-    else if (requests >= mostRequests) evict(oldest)
+  /** A row with the addresses of a segment, and the way back; 0 when there is none of either, and the skb is gone. */
+  const makeRequest = (listener: number, skb: number, fl: Flowi): number => {
     const req = life.allocSock()
     if (req === 0) {
-      overflow(skb, Mib.TcpExtTCPReqQFullDrop)
-      return
+      listenDrop(skb, Drop.TCP_LISTEN_OVERFLOW)
+      return 0
     }
-    parseOptions(skb)
     inherit(listener, req)
     setAddresses(req, fl)
     i32[req + SK_CREATED] = time[TIME_US]
     i32[req + SK_RXHASH] = i32[skb + SKB_HASH]
     if (routeSocket(req) < 0) {
       slab.free(req)
-      f64[bank + Mib.TcpExtListenDrops]++
-      drop(skb, Drop.IP_OUTNOROUTES)
-      return
+      listenDrop(skb, Drop.IP_OUTNOROUTES)
+      return 0
     }
-    takeOptions(req)
-    takeEcn(req, skb)
-    if (i32[sysctl + Sysctl.tcp_reflect_tos] !== 0) reflectTos(req, skb)
-    setSequences(req, skb)
+    secureTsOffset(req)
+    return req
+  }
+  /** What its options and sequence numbers make of the rest. */
+  const initRequest = (req: number): void => {
     i32[req + TP_ADVMSS] = mss.advertisedMss(req)
     const opts = i32[req + TP_OPTS]
     const text = i32[req + TP_ADVMSS] - ((opts & OPT_TIMESTAMPS) !== 0 ? TIMESTAMPS_ALIGNED : 0)
@@ -406,6 +375,38 @@ export const createTcpListen = (deps: TcpListenDeps) => {
     i32[req + TP_RTO] = TCP_TIMEOUT_INIT
     // when the first stamp goes out
     i32[req + TP_LRCVTIME] = time[TIME_MS]
+  }
+
+  /** A SYN for a listener; the skb is taken over. */
+  const connRequest = (listener: number, skb: number, fl: Flowi): void => {
+    const mode = i32[sysctl + Sysctl.tcp_syncookies]
+    const wantsCookie = mode === SYNCOOKIES_ALWAYS || requestQueueFull(listener)
+    if (wantsCookie && mode === 0) {
+      overflow(skb, Mib.TcpExtTCPReqQFullDrop)
+      return
+    }
+    if (wantsCookie) f64[bank + Mib.TcpExtTCPReqQFullDoCookies]++
+    if (acceptQueueFull(listener)) {
+      overflow(skb, Mib.TcpExtListenOverflows)
+      return
+    }
+    if (mode === 0 && isLastQuarter(listener)) {
+      listenDrop(skb, Drop.TCP_LISTEN_OVERFLOW)
+      return
+    }
+    const req = makeRequest(listener, skb, fl)
+    if (req === 0) return
+    parseOptions(skb)
+    if (wantsCookie) syncookies.dropOptions()
+    takeOptions(req)
+    if (i32[sysctl + Sysctl.tcp_reflect_tos] !== 0) reflectTos(req, skb)
+    if (wantsCookie) answerByCookie(req, skb)
+    else keepRequest(listener, req, skb)
+  }
+  const keepRequest = (listener: number, req: number, skb: number): void => {
+    takeEcn(req, skb)
+    setSequences(req, skb, i32[skb + CB_SEQ], secureSeq(req))
+    initRequest(req)
     if (fastopen.mayOpen(listener, req, skb)) {
       openFast(listener, req, skb)
       return
@@ -416,6 +417,55 @@ export const createTcpListen = (deps: TcpListenDeps) => {
     timers.resetXmitTimer(req, ICSK_TIME_RETRANS, TCP_TIMEOUT_INIT)
     consume(skb)
     sendSynAck(req)
+  }
+  /** The SYN-ACK says everything, and the request is forgotten. */
+  const answerByCookie = (req: number, skb: number): void => {
+    if ((i32[req + TP_OPTS] & OPT_TIMESTAMPS) !== 0) takeEcn(req, skb)
+    i32[req + TP_RCV_ISN] = i32[skb + CB_SEQ]
+    setSequences(req, skb, i32[skb + CB_SEQ], syncookies.makeCookie(req))
+    initRequest(req)
+    syncookies.stampOptions(req)
+    syncookies.noteOverflow(i32[req + SK_NUM])
+    f64[bank + Mib.TcpExtSyncookiesSent]++
+    consume(skb)
+    sendSynAck(req)
+    slab.free(req)
+  }
+
+  /**
+   * An ACK that no connection here explains: what it acknowledges may be a cookie of ours, and makes the connection. False:
+   * it is none, and the skb stays the caller's.
+   */
+  const cookieAck = (listener: number, skb: number, fl: Flowi): boolean => {
+    if (i32[sysctl + Sysctl.tcp_syncookies] === 0) return false
+    if (!syncookies.hasRecentOverflow(fl[FL_DPORT])) return false
+    const seq = (i32[skb + CB_SEQ] - 1) | 0
+    const isn = (tcp.ack(u8, i32[skb + SKB_TRANSPORT]) - 1) | 0
+    const clamp = syncookies.checkCookie(fl, seq, isn)
+    if (clamp === 0) {
+      f64[bank + Mib.TcpExtSyncookiesFailed]++
+      return false
+    }
+    f64[bank + Mib.TcpExtSyncookiesRecv]++
+    if (acceptQueueFull(listener)) {
+      overflow(skb, Mib.TcpExtListenOverflows)
+      return true
+    }
+    const child = makeRequest(listener, skb, fl)
+    if (child === 0) return true
+    parseOptions(skb)
+    if (!syncookies.readOptions(child, clamp)) {
+      slab.free(child)
+      return false
+    }
+    takeOptions(child)
+    if (i32[sysctl + Sysctl.tcp_reflect_tos] !== 0) reflectTos(child, skb)
+    setSequences(child, skb, seq, isn)
+    initRequest(child)
+    i32[child + SK_STATE] = TCP_SYN_RECV
+    hash.hash(child)
+    openChild(listener, child, skb)
+    return true
   }
 
   /** Fast Open: the SYN has made a connection, which waits to be accepted while its SYN-ACK waits for an answer. */
@@ -523,13 +573,16 @@ export const createTcpListen = (deps: TcpListenDeps) => {
     const retransmitted = i32[req + TP_TOTAL_RETRANS] !== 0
     i32[req + TP_RETRANSMITS] = 0
     i32[req + TP_OOW_ACKED] = 0
-    if ((i32[req + TP_OPTS] & OPT_TIMESTAMPS) !== 0) i32[req + TP_ADVMSS] -= 12
     life.setState(req, TCP_SYN_RECV)
-    ports.hold(req, i32[req + SK_NUM])
     if (!retransmitted) sampleRtt(req)
+    openChild(listener, req, skb)
+  }
+  /** A connection whose handshake `skb` ends. */
+  const openChild = (listener: number, child: number, skb: number): void => {
+    ports.hold(child, i32[child + SK_NUM])
     f64[bank + Mib.TcpPassiveOpens]++
-    enqueueAccept(listener, req)
-    states.rcvStateProcess(req, skb)
+    enqueueAccept(listener, child)
+    states.rcvStateProcess(child, skb)
   }
   const enqueueAccept = (listener: number, child: number): void => {
     const tail = i32[listener + SK_ACCEPT_TAIL]
@@ -588,5 +641,14 @@ export const createTcpListen = (deps: TcpListenDeps) => {
       if (i32[child + SK_STATE] !== TCP_TIME_WAIT || !life.isDead(child)) abortChild(child)
   }
 
-  return { connRequest, checkRequest, requestTimer, dropRequest, listen, accept, stopListening }
+  return {
+    connRequest,
+    cookieAck,
+    checkRequest,
+    requestTimer,
+    dropRequest,
+    listen,
+    accept,
+    stopListening,
+  }
 }

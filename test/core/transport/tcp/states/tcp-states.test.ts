@@ -119,6 +119,7 @@ describe.each(FAMILIES)('%s', (_name, family) => {
     })
     test('repeats the SYN at 1, 3, 7 s and so on, and gives up with ETIMEDOUT', () => {
       const { host, take, pass, finish, state } = start()
+      host.setSysctl('tcp_syn_linear_timeouts', 0)
       const sk = host.dial(address(family, 2), 80)
       let error = 0
       host.handlers.set(sk, (events) => {
@@ -164,6 +165,7 @@ describe.each(FAMILIES)('%s', (_name, family) => {
       take()
       inject('R. 0:0(0) ack 1 win 0')
       host.sockets.setsockopt(sk, 6, 1, 1)
+      expect(host.tcp.connect(sk, address(family, 2), 0, 81)).toBe(-111)
       expect(host.tcp.connect(sk, address(family, 2), 0, 81)).toBe(-115)
       peer.port = 81
       peer.toPort = portOf(sk)
@@ -221,31 +223,6 @@ describe.each(FAMILIES)('%s', (_name, family) => {
       inject('S 0:0(0) win 65535', { mss: 1460, port: 3 })
       expect(take().length).toBe(1)
       finish(first, listener)
-    })
-    test('the request queue is bounded by the backlog: the oldest gives way', () => {
-      const { host, inject, take, finish } = start()
-      const children: number[] = []
-      const listener = host.serve(80, (child) => children.push(child), 4)
-      for (let port = 1; port <= 10; port++) inject('S 0:0(0) win 65535', { mss: 1460, port })
-      expect(take().length).toBe(10)
-      expect(host.mib('TcpExtTCPReqQFullDrop')).toBe(6)
-      expect(host.slab.live()).toBe(1 + 4)
-      // the newest still knows its own, the oldest is refused
-      inject('. 1:1(0) ack 1 win 65535', { port: 10 })
-      expect(host.mib('TcpPassiveOpens')).toBe(1)
-      inject('. 1:1(0) ack 1 win 65535', { port: 1 })
-      expect(host.mib('TcpPassiveOpens')).toBe(1)
-      finish(listener, ...children)
-    })
-    test('and by tcp_max_syn_backlog, whose last quarter is for peers that are known', () => {
-      const { host, inject, take, finish } = start()
-      host.setSysctl('tcp_max_syn_backlog', 8)
-      const listener = host.serve(80, () => {}, 100)
-      for (let port = 1; port <= 10; port++) inject('S 0:0(0) win 65535', { mss: 1460, port })
-      expect(take().length).toBe(10)
-      expect(host.mib('TcpExtTCPReqQFullDrop')).toBe(3)
-      expect(host.slab.live()).toBe(1 + 7)
-      finish(listener)
     })
     test('timestamps begin at a random number, but for tcp_timestamps = 2', () => {
       const { host, inject, take, finish } = start()

@@ -1,0 +1,83 @@
+/**
+ * Sockets and workers change on threads of their own, at any rate, and report nothing. While somebody watches them control
+ * looks at their rows now and then, and tells what is another than at the look before; what came and went in between is not told.
+ * Control thread. (Linux tells the end of sockets alone: net/core/sock_diag.c, sock_diag_broadcast_destroy.)
+ */
+import type { Notification, WatchKind } from './rtnetlink.ts'
+import type { SocketDump } from './sockets.ts'
+import type { Stats } from './stats.ts'
+
+const LOOK_MS = 100
+
+type Row = Extract<Notification, { kind: 'socket' | 'worker' }>
+type Event = Row extends infer One ? (One extends Row ? Omit<One, 'revision'> : never) : never
+
+type RowWatchDeps = {
+  sockets: Pick<SocketDump, 'eachState' | 'at'>
+  stats: Pick<Stats, 'workerState' | 'worker'>
+  workers: number
+  isWatched: (kind: WatchKind) => boolean
+  tell: (event: Event) => void
+  nowMs: () => number
+}
+
+/** What is there, by a name that nobody has again, with a number for the state it was told in. */
+type Seen<Item> = Map<number, { state: number; item: Item; look: number }>
+
+export const createRowWatch = (deps: RowWatchDeps) => {
+  const { sockets, stats, workers, isWatched, tell, nowMs } = deps
+  /** None while nobody watches. */
+  let socketsSeen: Seen<Extract<Event, { kind: 'socket' }>['item']> | null = null
+  let workersSeen: Int32Array | null = null
+  let looks = 0
+  let lookedMs = 0
+
+  const lookAtSockets = (): void => {
+    if (!isWatched('socket')) {
+      socketsSeen = null
+      return
+    }
+    const isFirst = socketsSeen === null
+    const seen = (socketsSeen ??= new Map())
+    const look = ++looks
+    sockets.eachState((cookie, state, sk, worker) => {
+      const known = seen.get(cookie)
+      if (known !== undefined && known.state === state) {
+        known.look = look
+        return
+      }
+      const item = sockets.at(sk, worker)
+      seen.set(cookie, { state, item, look })
+      if (!isFirst) tell({ kind: 'socket', event: 'new', item })
+    })
+    for (const [cookie, known] of seen) {
+      if (known.look === look) continue
+      seen.delete(cookie)
+      tell({ kind: 'socket', event: 'del', item: known.item })
+    }
+  }
+  const lookAtWorkers = (): void => {
+    if (!isWatched('worker')) {
+      workersSeen = null
+      return
+    }
+    const isFirst = workersSeen === null
+    const seen = (workersSeen ??= new Int32Array(workers))
+    for (let w = 0; w < workers; w++) {
+      const state = stats.workerState(w)
+      if (state === seen[w]) continue
+      seen[w] = state
+      if (!isFirst) tell({ kind: 'worker', event: 'new', item: stats.worker(w) })
+    }
+  }
+  const lookNow = (): void => {
+    lookedMs = nowMs()
+    lookAtSockets()
+    lookAtWorkers()
+  }
+  const look = (): void => {
+    if (nowMs() - lookedMs >= LOOK_MS) lookNow()
+  }
+  /** `lookNow` when somebody begins to watch: what is there then is no news. */
+  return { look, lookNow }
+}
