@@ -4,7 +4,7 @@
 
 import { seeded } from '../../support/random.ts'
 import type { Half, Next } from './play.ts'
-import { PLAIN, type Segment, type Step, type World } from './script.ts'
+import { PLAIN, type Segment, type Step } from './script.ts'
 
 const CLOSE = 7
 const LISTEN = 10
@@ -38,6 +38,8 @@ type Peer = {
 }
 
 const WINDOWS = [65535, 65535, 65535, 29200, 1000, 500, 1, 0]
+/** Not less than some segments: half of it bounds them. */
+const SYN_WINDOWS = [65535, 65535, 29200, 29200, 4000, 0]
 const LENGTHS = [0, 1, 10, 100, 536, 1000, 1460]
 
 const synOptions = (draw: Draw, peer: Peer): string[] => {
@@ -140,7 +142,7 @@ const synSegment = (draw: Draw, peer: Peer, view: Half): Step => {
     seq: 0,
     len,
     ack: isSyn ? 0 : view.flow.sent + (draw.chance(92) ? 0 : draw.pick([1, -1, 1000])),
-    win: draw.pick(WINDOWS),
+    win: draw.pick(SYN_WINDOWS),
     options: synOptions(draw, peer),
   })
 }
@@ -210,12 +212,7 @@ const appCall = (draw: Draw, view: Half, isPassive: boolean): Step => {
 
 const WAITS = [10, 10, 60, 60, 60, 330]
 
-export type Part = 'handshake' | 'established'
-export const generate = (
-  seed: number,
-  _world: World,
-  part: Part = 'established'
-): { isn: number; next: Next } => {
+export const generate = (seed: number): { isn: number; next: Next } => {
   const draw = createDraw(seed)
   const isn = draw.pick([1000, 0xfffffff0, 0x7fffff00, 123456789])
   const peer: Peer = {
@@ -228,7 +225,7 @@ export const generate = (
   const isPassive = draw.chance(60)
   const opening: Step[] = [call(0, 'socket'), call(0, 'bind')]
   opening.push(isPassive ? call(0, 'listen', draw.pick([5, 5, 5, 1, 0])) : call(0, 'connect'))
-  const length = 4 + draw.below(part === 'handshake' ? 6 : 20)
+  const length = 4 + draw.below(20)
   let done = 0
   const isOpen = (view: Half): boolean => {
     const state = view.shown.get(isPassive ? CHILD : 0)?.state ?? LISTEN

@@ -41,7 +41,38 @@ const hasOldAck = ({ steps }: Run, stamp: number): boolean => {
   })
 }
 
+const hasOldText = ({ steps }: Run): boolean => {
+  let highest = 0
+  return steps.some((step) => {
+    if (step.do !== 'segment' || !step.segment.flags.includes('.')) return false
+    const { ack, len } = step.segment
+    if (ack < highest || ack < 1) return len > 0
+    highest = ack
+    return false
+  })
+}
+/** The highest that is acknowledged. */
+const ackOf = (lines: readonly string[]): number =>
+  Math.max(-1, ...lines.map((line) => Number(/ ack (-?\d+)/.exec(line)?.[1] ?? -1)))
+
+/** One has acknowledged the step's text at once, and the other will. */
+const isAckAtOnce = (run: Run): boolean => {
+  const step = stepOf(run)
+  if (step.do !== 'segment' || step.segment.len < 100) return false
+  const isAck = (line: string): boolean =>
+    /^> \. \d+:\d+\(0\) ack \d+ win \d+ (?!.*sack)/.test(line)
+  const { kernel, softnet } = run.difference!
+  const [more, less] = kernel.length > softnet.length ? [kernel, softnet] : [softnet, kernel]
+  const others = more.filter((line) => !isAck(line))
+  return more.length === less.length + 1 && others.join('\n') === less.join('\n')
+}
+
 export const KNOWN_TCP: readonly Known[] = [
+  {
+    reason:
+      'RFC 9293 3.8.6.3: text of more than a segment is acknowledged at once while the window is as large as before (__tcp_ack_snd_check), and windows go by memory, which is each one’s own',
+    isIt: isAckAtOnce,
+  },
   {
     reason:
       'RFC 7323 1.3, 2.2, 3.2: what the peer has not offered in its SYN is not in our SYN-ACK; when SYNs cross, the kernel offers it again',
@@ -57,6 +88,12 @@ export const KNOWN_TCP: readonly Known[] = [
       const stamp = otherEcho(run)
       return stamp >= 0 && hasOldAck(run, stamp)
     },
+  },
+  {
+    reason:
+      'RFC 5961 5: text whose ACK field shows it to be old is not taken; where the kernel predicts the header it takes it before it looks at the ACK',
+    isIt: (run) =>
+      hasOldText(run) && ackOf(run.difference!.kernel) > ackOf(run.difference!.softnet),
   },
   {
     reason:

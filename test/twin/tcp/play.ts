@@ -214,20 +214,17 @@ const isSameTime = (a: number, b: number): boolean => {
   if (a < 0 || b < 0) return true
   return Math.abs(a - b) <= 16 + 0.1 * Math.min(a, b)
 }
-/** Without PSH, which ends super-frames: how large they are goes by the time that segments take. */
-const bare = (text: string): string => text.replace(/^> (\S*)P(\S*) (?=\d+:\d+\([1-9])/, '> $1$2 ')
 const WINDOW = / win (\d+)/
 /**
  * Once there was text, windows tell what memory it takes, and that is each one's own: the kernel charges what an skb was made
  * for, softnet a buffer. They may be so far apart.
  */
 const isSameText = (run: Run, kernel: string, softnet: string): boolean => {
-  if (kernel === softnet || bare(kernel) === bare(softnet)) return true
+  if (kernel === softnet) return true
   if (!run.steps.some((step) => step.do === 'segment' && step.segment.len > 0)) return false
   const [a, b] = [kernel, softnet].map((text) => Number(WINDOW.exec(text)?.[1] ?? 0))
-  if (a === 0 || b === 0 || bare(kernel.replace(WINDOW, '')) !== bare(softnet.replace(WINDOW, '')))
-    return false
-  if (Math.abs(a! - b!) > 0.15 * Math.max(a!, b!)) return false
+  if (a === 0 || b === 0 || kernel.replace(WINDOW, '') !== softnet.replace(WINDOW, '')) return false
+  if (Math.abs(a! - b!) > 0.25 * Math.max(a!, b!)) return false
   run.windows++
   return true
 }

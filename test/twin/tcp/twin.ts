@@ -1,7 +1,6 @@
 // TCP's twin test: cases are played on the kernel and on softnet, many at once in one namespace. A difference is played again,
 // and counts when it recurs; then it is made as small as it gets.
 
-import { seeded } from '../../support/random.ts'
 import { generate } from './generate.ts'
 import { createKernelEnd } from './kernel-end.ts'
 import { isKnown, type Known } from './known.ts'
@@ -125,24 +124,21 @@ export type Finding = {
 export type Tally = {
   played: number
   steps: number
-  passing: number
+  /** Differences that are known, by their reason. */
   known: Map<string, number>
   findings: Finding[]
 }
 
-/** Worlds change the settings that a host may have. */
-const worldOf = (family: World['family'], seed: number, ratelimit: number | null): World => {
-  const random = seeded(seed)
-  // not every kernel lets a namespace have cubic
-  const sysctls = [
+/** Settings that a host may have; what not every kernel lets a namespace set is left out. */
+const worldOf = (family: World['family'], ratelimit: number | null): World => ({
+  family,
+  sysctls: [
     'net.ipv4.tcp_congestion_control=reno',
     'net.ipv4.tcp_rmem=4096,87380,6291456',
     'net.ipv4.tcp_wmem=4096,1048576,4194304',
-  ]
-  if (ratelimit !== null) sysctls.push(`net.ipv4.tcp_invalid_ratelimit=${ratelimit}`)
-  void random
-  return { family, sysctls }
-}
+    ...(ratelimit === null ? [] : [`net.ipv4.tcp_invalid_ratelimit=${ratelimit}`]),
+  ],
+})
 export type TwinOptions = {
   /** How often it is tried to make a case smaller; 0 leaves them as they are found. */
   rounds: number
@@ -152,74 +148,81 @@ export type TwinOptions = {
   known: readonly Known[]
   progress?: (tally: Tally) => void
 }
+/** Cases between two fresh pairs of hosts. */
 const BATCH = 1500
+/** How often a case is played again; each time it must come to the same. */
+const AGAIN = 2
+
+/** A case that has come to a difference, and its number. */
+type Suspect = { seed: number; run: Run; kind: string }
 
 export const runTcpTwin = (
   family: World['family'],
   seed: number,
   cases: number,
-  {
-    rounds,
-    most = Number.POSITIVE_INFINITY,
-    ratelimit = null,
-    known,
-    progress = () => {},
-  }: TwinOptions
+  options: TwinOptions
 ): Tally => {
-  const tally: Tally = { played: 0, steps: 0, passing: 0, known: new Map(), findings: [] }
+  const { rounds, most = Number.POSITIVE_INFINITY, known, progress = () => {} } = options
+  const world = worldOf(family, options.ratelimit ?? null)
+  const tally: Tally = { played: 0, steps: 0, known: new Map(), findings: [] }
   const kinds = new Map<string, Finding>()
-  for (let done = 0; done < cases && tally.findings.length < most; done += BATCH) {
-    const world = worldOf(family, seed + done, ratelimit)
-    const count = Math.min(BATCH, cases - done)
-    const runs = playAll(
-      world,
-      Array.from({ length: count }, (_, k) => generate(seed + done + k, world))
-    )
-    tally.played += count
-    for (const { steps } of runs) tally.steps += steps.length
-    const suspects: [number, Run, string][] = []
+
+  const countKnown = (run: Run): boolean => {
+    const reason = isKnown(known, run)
+    if (reason !== null) tally.known.set(reason, (tally.known.get(reason) ?? 0) + 1)
+    return reason !== null
+  }
+  /** Those that are neither known nor of a kind that was found before, which is counted. */
+  const suspectsOf = (runs: readonly Run[], first: number): Suspect[] => {
+    const suspects: Suspect[] = []
     for (const [k, run] of runs.entries()) {
-      if (run.difference === null) continue
-      const why = isKnown(known, run)
-      if (why !== null) {
-        tally.known.set(why, (tally.known.get(why) ?? 0) + 1)
-        continue
-      }
+      if (run.difference === null || countKnown(run)) continue
       const kind = kindOf(run.steps, run.difference)
       const before = kinds.get(kind)
       if (before) before.times++
-      else suspects.push([seed + done + k, run, kind])
+      else suspects.push({ seed: first + k, run, kind })
     }
-    const again =
-      suspects.length === 0
-        ? []
-        : playAll(
-            world,
-            suspects.map(([, { isn, steps }]) => ({ isn, next: given(steps) }))
-          )
-    for (const [k, run] of again.entries()) {
-      const [from, first] = suspects[k]!
-      if (run.difference === null || isKnown(known, run) !== null) continue
-      const kind = kindOf(run.steps, run.difference)
-      const before = kinds.get(kind)
-      if (before) {
-        before.times++
-        continue
-      }
-      const smallest = shrink(world, first.isn, run.steps, kind, rounds)
-      const [last] = playAll(world, [{ isn: first.isn, next: given(smallest) }])
-      const difference = last!.difference ?? run.difference
-      const finding = {
-        seed: from,
-        kind,
-        steps: { world, isn: first.isn, steps: last!.difference ? smallest : run.steps },
-        difference,
-        times: 1,
-      }
-      kinds.set(kind, finding)
-      tally.findings.push(finding)
-      if (tally.findings.length >= most) break
+    return suspects
+  }
+  /** Of these, those that come to the same whenever they are played. */
+  const confirm = (suspects: readonly Suspect[]): Suspect[] => {
+    let left = [...suspects]
+    for (let time = 0; time < AGAIN && left.length > 0; time++) {
+      const again = playAll(
+        world,
+        left.map(({ run }) => ({ isn: run.isn, next: given(run.steps) }))
+      )
+      left = left.filter(({ kind }, k) => {
+        const { steps, difference } = again[k]!
+        return difference !== null && kindOf(steps, difference) === kind
+      })
     }
+    return left
+  }
+  const find = ({ seed, run, kind }: Suspect): void => {
+    const before = kinds.get(kind)
+    if (before) {
+      before.times++
+      return
+    }
+    const smallest = shrink(world, run.isn, run.steps, kind, rounds)
+    const [last] = playAll(world, [{ isn: run.isn, next: given(smallest) }])
+    const isSmaller = last!.difference !== null
+    const steps = { world, isn: run.isn, steps: isSmaller ? smallest : run.steps }
+    const difference = isSmaller ? last!.difference! : run.difference!
+    const finding = { seed, kind, steps, difference, times: 1 }
+    kinds.set(kind, finding)
+    tally.findings.push(finding)
+  }
+
+  for (let done = 0; done < cases && tally.findings.length < most; done += BATCH) {
+    const count = Math.min(BATCH, cases - done)
+    const jobs = Array.from({ length: count }, (_, k) => generate(seed + done + k))
+    const runs = playAll(world, jobs)
+    tally.played += count
+    for (const { steps } of runs) tally.steps += steps.length
+    for (const suspect of confirm(suspectsOf(runs, seed + done)))
+      if (tally.findings.length < most) find(suspect)
     progress(tally)
   }
   return tally

@@ -41,6 +41,8 @@ import {
 import type { TcpTransmit } from '../snd/tcp-transmit.ts'
 import type { TcpChallenge } from '../snd/tcp-challenge.ts'
 
+/** So much older, in milliseconds, a stamp may be. */
+const PAWS_WINDOW = 1
 // What ackOrder says.
 const ACK_NEW = 0
 const ACK_OLD = 1
@@ -134,7 +136,11 @@ export const createTcpValidate = (deps: TcpValidateDeps) => {
 
   /** First four checks of 3.10.7.4 with RFC 5961's; false when the segment is gone. */
   const validateIncoming = (sk: number, skb: number, flags: number): boolean => {
-    if ((opts[OPT_SEEN] & SEEN_TIMESTAMPS) !== 0 && (flags & TCP_RST) === 0 && pawsRejects(sk)) {
+    if (
+      (opts[OPT_SEEN] & SEEN_TIMESTAMPS) !== 0 &&
+      (flags & TCP_RST) === 0 &&
+      pawsRejects(sk, PAWS_WINDOW)
+    ) {
       const order = ackOrder(sk, skb, flags)
       if (order !== ACK_DISORDERED) {
         rejectStamp(sk, skb, flags, order)

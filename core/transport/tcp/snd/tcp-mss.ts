@@ -44,14 +44,6 @@ export type TcpMssDeps = {
   skDst: SkDst
 }
 
-/** Most that a segment to the peer holds: what its SYN (parsed into `opts`) says, or TCP_MAXSEG where that is less. */
-export const peerMss = (i32: Int32Array, sk: number, opts: Int32Array): number => {
-  const offered = opts[OPT_MSS]
-  if ((opts[OPT_SEEN] & SEEN_MSS) === 0 || offered === 0) return TCP_MSS_DEFAULT
-  const user = i32[sk + TP_USER_MSS]
-  return user !== 0 && user < offered ? user : offered
-}
-
 export const createTcpMss = (deps: TcpMssDeps, transmit: TcpTransmit) => {
   const { i32, sysctl, gsoMax, afOps } = deps
   const { skDstCheck } = deps.skDst
@@ -63,6 +55,18 @@ export const createTcpMss = (deps: TcpMssDeps, transmit: TcpTransmit) => {
     const max = i32[sk + TP_MAX_WINDOW]
     const cutoff = max > TCP_MSS_DEFAULT ? max >> 1 : max
     return cutoff !== 0 && size > cutoff ? Math.max(cutoff, 68 - i32[sk + TP_HEADER_LEN]) : size
+  }
+
+  /**
+   * Most that a segment to the peer holds: what its SYN (parsed into `opts`) says, or TCP_MAXSEG where that is less; of one
+   * that says nothing, what every host takes (RFC 9293 3.7.1).
+   */
+  const peerMss = (sk: number, opts: Int32Array): number => {
+    const offered = opts[OPT_MSS]
+    if ((opts[OPT_SEEN] & SEEN_MSS) === 0 || offered === 0)
+      return afOps(i32[sk + SK_FAMILY]).defaultMtu - ipHeaderLen(sk) - TCP_HEADER
+    const user = i32[sk + TP_USER_MSS]
+    return user !== 0 && user < offered ? user : offered
   }
 
   /** The MSS that we announce for a path. */
@@ -121,5 +125,5 @@ export const createTcpMss = (deps: TcpMssDeps, transmit: TcpTransmit) => {
     )
   }
 
-  return { advertisedMss, syncMss, currentMss, sizeGoal, tsoSegs, boundToHalfWindow }
+  return { peerMss, advertisedMss, syncMss, currentMss, sizeGoal, tsoSegs, boundToHalfWindow }
 }

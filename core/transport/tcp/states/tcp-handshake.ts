@@ -36,7 +36,7 @@ import type { TcpAck } from '../rec/tcp-ack.ts'
 import type { TcpCong } from '../rec/tcp-cong.ts'
 import type { TcpLifecycle } from '../sock/tcp-lifecycle.ts'
 import { ECN_OF_SYN, ECN_OF_SYNACK, ecnRcvSyn, ecnSynAckFlags } from '../rec/tcp-ecn.ts'
-import { peerMss, type TcpMss } from '../snd/tcp-mss.ts'
+import type { TcpMss } from '../snd/tcp-mss.ts'
 import type { TcpPaws } from '../rcv/tcp-paws.ts'
 import type { TcpSndCheck } from '../snd/tcp-snd-check.ts'
 import {
@@ -215,7 +215,7 @@ export const createTcpHandshake = (deps: TcpHandshakeDeps) => {
     i32[sk + TP_SND_WL1] = seq
     i32[sk + TP_SND_WND] = tcp.window(u8, i32[skb + SKB_TRANSPORT])
     i32[sk + TP_MAX_WINDOW] = i32[sk + TP_SND_WND]
-    i32[sk + TP_MSS_CLAMP] = peerMss(i32, sk, opts)
+    i32[sk + TP_MSS_CLAMP] = mss.peerMss(sk, opts)
     if ((seen & SEEN_SACK_PERM) === 0) i32[sk + TP_OPTS] &= ~OPT_SACK
     if ((seen & SEEN_WSCALE) !== 0 && (i32[sk + TP_OPTS] & OPT_WSCALE) !== 0)
       i32[sk + TP_SND_WSCALE] = opts[PARSED_WSCALE]

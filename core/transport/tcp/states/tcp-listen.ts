@@ -80,7 +80,7 @@ import type { TcpSynack } from './tcp-synack.ts'
 import type { TcpSyncookies } from './tcp-syncookies.ts'
 import type { TcpLifecycle } from '../sock/tcp-lifecycle.ts'
 import type { TcpCong } from '../rec/tcp-cong.ts'
-import { peerMss, type TcpMss } from '../snd/tcp-mss.ts'
+import type { TcpMss } from '../snd/tcp-mss.ts'
 import { ECN_MASK, ecnAgree, ecnAsked } from '../rec/tcp-ecn.ts'
 import {
   CB_FLAGS,
@@ -312,7 +312,7 @@ export const createTcpListen = (deps: TcpListenDeps) => {
     }
     i32[req + TP_OPTS] = taken
     i32[req + TP_HEADER_LEN] = tcp.MIN_HEADER + ((taken & OPT_TIMESTAMPS) !== 0 ? 12 : 0)
-    i32[req + TP_MSS_CLAMP] = peerMss(i32, req, opts)
+    i32[req + TP_MSS_CLAMP] = mss.peerMss(req, opts)
   }
   /**
    * A SYN asks for ECN, and the sysctl lets us agree. One that is ECN-capable itself is not RFC 3168's (section 6.1.1),

@@ -88,6 +88,13 @@ describe.each(FAMILIES)('%s', (_name, family) => {
       expect(sent()).toEqual(['S. 0:0(0) ack 1 <mss>'])
       finish(listener)
     })
+    test('a peer that names no MSS gets what every host takes', () => {
+      const { establish, write, take, finish } = start()
+      const sk = establish({})
+      write(sk, 2000)
+      expect(take()[0]!.len).toBe(family === AF_INET ? 536 : 1220)
+      finish(sk)
+    })
     test('opens actively', () => {
       const { host, inject, sent, peer, portOf, take, finish, state } = start()
       const sk = host.dial(address(family, 2), 80)
