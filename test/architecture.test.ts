@@ -16,7 +16,7 @@ import {
 } from './support/architecture.ts'
 
 /** What the rules are held against: everything but the unit tests, which make the part that they test. */
-const ROOMS = ['core', 'workers', 'api', 'bench', 'packetdrill', 'examples'].concat(
+const ROOMS = ['core', 'workers', 'api', 'bench', 'packetdrill', 'sim', 'examples'].concat(
   ['support', 'journeys', 'fuzz'].map((folder) => `test/${folder}`)
 )
 

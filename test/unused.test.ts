@@ -19,7 +19,7 @@ const read = async (pattern: string): Promise<Source[]> => {
   return files
 }
 const tree = await read(
-  '{core,workers,api,test,bench,packetdrill,examples,bin}/**/*.{ts,tsx,mts,mjs}'
+  '{core,workers,api,test,bench,packetdrill,sim,examples,bin}/**/*.{ts,tsx,mts,mjs}'
 )
 /** The path of a packet: what happens, not what is shown of it. */
 const path = tree.filter(

@@ -10,7 +10,7 @@ import { exec } from './exec.ts'
 import { IP_OBJECTS, ip } from './ip.ts'
 import { man } from './man.ts'
 import { nstat } from './nstat.ts'
-import { bench, packetdrill } from './programs.ts'
+import { bench, packetdrill, sim } from './programs.ts'
 import { ss } from './ss.ts'
 import { dropwatch, flows, memory, softnetStat, sysctl } from './stats.ts'
 import { tcpdump } from './tcpdump.ts'
@@ -57,6 +57,11 @@ export const COMMANDS: Commands = {
   packetdrill: {
     run: packetdrill,
     does: 'plays scripts of packetdrill against a stack in this process',
+    isProgram: true,
+  },
+  sim: {
+    run: sim,
+    does: 'whole networks in virtual time, from a seed',
     isProgram: true,
   },
   completion: {

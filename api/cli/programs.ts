@@ -1,6 +1,6 @@
 /**
  * Commands that are programs of their own, since they start daemons and build networks (`softnet bench`) or make stacks
- * (`softnet packetdrill`); here they only get the terminal.
+ * (`softnet packetdrill`, `softnet sim`); here they only get the terminal.
  */
 import { fileURLToPath } from 'node:url'
 import type { Command } from './cli.ts'
@@ -18,3 +18,4 @@ const program =
 
 export const bench = program('bench/run.ts')
 export const packetdrill = program('packetdrill/run.ts')
+export const sim = program('sim/run.ts')

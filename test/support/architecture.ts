@@ -227,7 +227,7 @@ const checkParts = (file: SourceFile): Omit<Violation, 'file'>[] => {
 const checkImport = (from: string, to: string): Omit<Violation, 'file'> | null => {
   const [fromTop, toTop] = [topOf(from), topOf(to)]
   const because = (rule: string, detail = `imports ${to}`) => ({ rule, detail })
-  if (['test', 'bench', 'packetdrill', 'examples'].includes(toTop) && to.includes('/')) {
+  if (['test', 'bench', 'packetdrill', 'sim', 'examples'].includes(toTop) && to.includes('/')) {
     if (['core', 'workers', 'api'].includes(fromTop)) {
       return because('nothing imports test, bench or examples')
     }

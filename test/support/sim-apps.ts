@@ -6,6 +6,8 @@ import {
   SK_EVENT_ACCEPT,
   SK_EVENT_CONNECT,
   SK_EVENT_ERROR,
+  SK_DPORT,
+  SK_NUM,
   SOCK_DGRAM,
   SOCK_STREAM,
 } from '../../core/socket/sock.ts'
@@ -79,15 +81,24 @@ export const openUdp = (host: SimHost, port = 0, worker = 0, family = AF_INET) =
 
 export type TcpEnd = ReturnType<typeof tcpEnd>
 
+/** So many bytes of the pattern before it comes again, and a chunk more, so that each one lies in a piece. */
+const PERIOD = 1 << 19
+const PATTERN = Uint8Array.from({ length: PERIOD + CHUNK }, (_, k) => pattern(k % PERIOD))
+/** Where in the pattern the stream of a connection begins: each client's port has a place of its own. */
+const placeOf = (port: number): number => Math.imul(port, 40503)
+
 /** One end of a connection: sends its pattern, takes and checks the peer's. */
 const tcpEnd = (host: SimHost, worker: number, sk: number) => {
   const { sockets } = host.stacks[worker]!
   const { u8 } = host.arena
-  const out = new Uint8Array(CHUNK)
+  const patternAt = (k: number): number => (state.place + k) & (PERIOD - 1)
   const state = {
     host,
     worker,
     sk,
+    place: 0,
+    /** Is told when something has come. */
+    heard: () => {},
     connected: false,
     toSend: 0,
     sent: 0,
@@ -101,8 +112,7 @@ const tcpEnd = (host: SimHost, worker: number, sk: number) => {
   const send = (): void => {
     while (state.open && state.sent < state.toSend) {
       const n = Math.min(CHUNK, state.toSend - state.sent)
-      for (let k = 0; k < n; k++) out[k] = pattern(state.sent + k)
-      const got = sockets.sendBytes(sk, out, 0, n)
+      const got = sockets.sendBytes(sk, PATTERN, patternAt(state.sent), n)
       if (got < 0 && got !== -EAGAIN) state.error ||= -got
       if (got <= 0) return
       state.sent += got
@@ -111,14 +121,21 @@ const tcpEnd = (host: SimHost, worker: number, sk: number) => {
     state.finishing = false
     sockets.shutdown(sk, 1)
   }
+  /** Counts what is wrong in so many bytes that came. */
+  const check = (n: number): void => {
+    const from = patternAt(state.received)
+    const due = PATTERN.subarray(from, from + n)
+    const got = u8.subarray(host.page, host.page + n)
+    if (Buffer.compare(due, got) === 0) return
+    for (const [k, byte] of due.entries()) if (got[k] !== byte) state.wrong++
+  }
   const receive = (): void => {
     while (state.open) {
       const n = sockets.recvmsg(sk, host.page, CHUNK)
       if (n === 0) state.eof = true
       if (n < 0 && n !== -EAGAIN) state.error ||= -n
       if (n <= 0) return
-      for (let k = 0; k < n; k++)
-        if (u8[host.page + k] !== pattern(state.received + k)) state.wrong++
+      check(n)
       state.received += n
     }
   }
@@ -126,6 +143,7 @@ const tcpEnd = (host: SimHost, worker: number, sk: number) => {
     if ((events & SK_EVENT_CONNECT) !== 0) state.connected = true
     if ((events & SK_EVENT_ERROR) !== 0) state.error ||= sockets.takeError(sk)
     receive()
+    state.heard()
     send()
   })
   sockets.attach(sk, handler, 0)
@@ -147,6 +165,7 @@ const tcpEnd = (host: SimHost, worker: number, sk: number) => {
     },
     poke: (): void => {
       receive()
+      state.heard()
       send()
     },
   })
@@ -155,7 +174,12 @@ const tcpEnd = (host: SimHost, worker: number, sk: number) => {
 export type TcpServer = { sk: number; ends: TcpEnd[]; close: () => void }
 
 /** Listens on every worker of the host (an SO_REUSEPORT group); `ends` are the connections it got. */
-export const serveTcp = (host: SimHost, port: number, family = AF_INET): TcpServer => {
+export const serveTcp = (
+  host: SimHost,
+  port: number,
+  family = AF_INET,
+  greet: (end: TcpEnd) => void = () => {}
+): TcpServer => {
   const ends: TcpEnd[] = []
   const listeners = host.stacks.map(({ sockets }, worker) => {
     const sk = must('socket', sockets.socket(family, SOCK_STREAM, 0))
@@ -166,8 +190,10 @@ export const serveTcp = (host: SimHost, port: number, family = AF_INET): TcpServ
       if ((events & SK_EVENT_ACCEPT) === 0) return
       for (let child = sockets.accept(sk); child > 0; child = sockets.accept(sk)) {
         const end = tcpEnd(host, worker, child)
+        end.place = placeOf(host.arena.i32[child + SK_DPORT]!)
         end.connected = true
         ends.push(end)
+        greet(end)
         end.poke()
       }
     })
@@ -196,6 +222,7 @@ export const dialTcp = (
   const sk = must('socket', sockets.socket(family, SOCK_STREAM, 0))
   const end = tcpEnd(host, worker, sk)
   const result = sockets.connect(sk, ...address(to), port, zone)
+  end.place = placeOf(host.arena.i32[sk + SK_NUM]!)
   if (result !== 0 && result !== -115) {
     end.error = -result
   }

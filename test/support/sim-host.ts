@@ -113,7 +113,7 @@ export const createSimHost = async (
     const plug = wires[ifindex]
     if (plug?.wire.options.busy === true) return NETDEV_TX_BUSY
     if (plug !== undefined && passes(skb, plug.wire))
-      plug.wire.send(plug.side, (end) => end.take(arena, skbs, skb))
+      plug.wire.send(plug.side, i32[skb + SKB_LEN]!, (end) => end.take(arena, skbs, skb))
     skbs.free(skb)
     return NETDEV_TX_OK
   }
@@ -249,6 +249,10 @@ export const createSimHost = async (
         const skb = nicSkbs.alloc(bytes.length, RX_HEADROOM)
         if (skb !== 0) u8.set(bytes, nicSkbs.put(skb, bytes.length))
         return skb
+      },
+      bytes: (skb) => {
+        const at = i32[skb + SKB_DATA]!
+        return u8.subarray(at, at + i32[skb + SKB_LEN]!)
       },
       arrive: (skb) => (isUp() ? receive(skb, at) : nicSkbs.free(skb)),
     }

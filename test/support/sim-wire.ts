@@ -3,6 +3,11 @@
 
 import type { Arena } from '../../core/shm/arena.ts'
 import { SKB_DATA, SKB_LEN, type Skbs } from '../../core/skb/skb.ts'
+import * as ethernet from '../../core/wire/ethernet.ts'
+import * as ipv4 from '../../core/wire/ipv4.ts'
+import * as ipv6 from '../../core/wire/ipv6.ts'
+
+const ECN_MASK = 3
 
 export type WireOptions = {
   /** One way. */
@@ -13,6 +18,12 @@ export type WireOptions = {
   reorder?: number
   /** Longest extra delay of a frame that is reordered. */
   reorderUs?: number
+  /** Megabits a second in each direction; without it a frame takes no time. */
+  rate?: number
+  /** Bytes that wait for it in each direction at most. */
+  queue?: number
+  /** Probability that a packet whose sender understands it (ECT) comes with CE. */
+  mark?: number
   /** Sees each frame in its own memory, and the name of the host that sends it; false takes it off the wire. */
   filter?: (frame: Uint8Array, from: string) => boolean
   /** The drivers at both ends have no room. */
@@ -22,12 +33,28 @@ export type End = {
   /** A copy of the frame on its way to this end; what carries it is opaque to the wire. */
   take: (from: Arena, skbs: Skbs, skb: number) => number
   takeBytes: (bytes: Uint8Array) => number
+  /** The frame behind a handle, to be changed on its way. */
+  bytes: (handle: number) => Uint8Array
   arrive: (handle: number) => void
 }
 type Flight = { at: number; order: number; end: End; handle: number }
 export type Wire = {
   options: WireOptions
-  send: (from: number, carry: (end: End) => number) => void
+  /** `len` bytes go from one end: `carry` gives the other a copy. */
+  send: (from: number, len: number, carry: (end: End) => number) => void
+}
+
+/** A router has marked the packet instead of dropping it (RFC 3168), if it can be marked. */
+const markFrame = (frame: Uint8Array): void => {
+  const type = ethernet.type(frame, 0)
+  const at = ethernet.ETH_HLEN
+  if (type === ethernet.ETH_P_IP && (ipv4.tos(frame, at) & ECN_MASK) !== 0) {
+    if (!ipv4.isChecksumOk(frame, at)) return
+    ipv4.setTos(frame, at, ipv4.tos(frame, at) | ECN_MASK)
+    ipv4.setChecksum(frame, at)
+  }
+  if (type === ethernet.ETH_P_IPV6 && (ipv6.trafficClass(frame, at) & ECN_MASK) !== 0)
+    ipv6.setCongested(frame, at)
 }
 
 /** The frames in flight of a simulation; `nowUs` is its clock, `random` its numbers. */
@@ -62,14 +89,28 @@ export const createWires = (nowUs: () => number, random: () => number) => {
   }
   /** Joins two ends; ends[n] sends with `send(n, ...)`. */
   const makeWire = (ends: readonly [End, End], options: WireOptions): Wire => {
-    const send = (from: number, carry: (end: End) => number): void => {
+    /** Until when the wire is busy with what was sent in each direction. */
+    const busyUntil = [0, 0]
+    /** When a frame has left, and no number when there was no room for it to wait. */
+    const leaves = (from: number, len: number): number => {
+      const { rate = 0, queue = Number.POSITIVE_INFINITY } = options
+      if (rate === 0) return nowUs()
+      const start = Math.max(nowUs(), busyUntil[from]!)
+      if (((start - nowUs()) * rate) / 8 > queue) return Number.NaN
+      return (busyUntil[from] = start + (len * 8) / rate)
+    }
+    const send = (from: number, len: number, carry: (end: End) => number): void => {
       const end = ends[1 - from]!
+      const left = leaves(from, len)
+      if (Number.isNaN(left)) return
       const copies = chance(options.loss) ? 0 : chance(options.duplicate) ? 2 : 1
       for (let k = 0; k < copies; k++) {
         const handle = carry(end)
         if (handle === 0) continue
+        if (chance(options.mark)) markFrame(end.bytes(handle))
         const late = chance(options.reorder) ? (random() >>> 0) % (options.reorderUs ?? 5000) : 0
-        push({ at: nowUs() + (options.delayUs ?? 100) + late, order: order++, end, handle })
+        const at = Math.ceil(left) + (options.delayUs ?? 100) + late
+        push({ at, order: order++, end, handle })
       }
     }
     return { options, send }
@@ -106,6 +147,7 @@ export const createStation = () => {
       return takeBytes(from.u8.subarray(at, at + from.i32[skb + SKB_LEN]!))
     },
     takeBytes,
+    bytes: (handle) => frames[handle]!,
     arrive: (handle) => {
       const frame = frames[handle]!
       frames[handle] = undefined
@@ -121,6 +163,7 @@ export const createStation = () => {
     plugIn: (wire: Wire, side: number): void => {
       plug = { wire, side }
     },
-    send: (bytes: Uint8Array): void => plug!.wire.send(plug!.side, (to) => to.takeBytes(bytes)),
+    send: (bytes: Uint8Array): void =>
+      plug!.wire.send(plug!.side, bytes.length, (to) => to.takeBytes(bytes)),
   }
 }

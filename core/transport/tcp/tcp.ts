@@ -40,6 +40,9 @@ import { createTcpClose } from './states/tcp-close.ts'
 import { createTcpConnect, createTcpRouting } from './states/tcp-connect.ts'
 import { createTcpFastopen } from './states/tcp-fastopen.ts'
 import { createFastopenKeys } from './sock/tcp-fastopen-keys.ts'
+import { createFastopenActive } from './sock/tcp-fastopen-active.ts'
+import { createFastopenClient } from './states/tcp-fastopen-client.ts'
+import { createTcpMetricsCache } from './sock/tcp-metrics-cache.ts'
 import { createFastopenQueue } from './sock/tcp-fastopen-queue.ts'
 import { createTcpHandshake } from './states/tcp-handshake.ts'
 import { createTcpHash } from './sock/tcp-hash.ts'
@@ -196,16 +199,20 @@ const createReceiving = (
     purgeWrite(sk)
   }
   const fastopenQueue = createFastopenQueue(base.i32, base.time)
-  const life = createTcpLifecycle({ ...lower, sockEvents, purge, purgeWrite, fastopenQueue })
+  const fastopenActive = createFastopenActive(base)
+  const holders = { fastopenQueue, fastopenActive }
+  const life = createTcpLifecycle({ ...lower, ...holders, sockEvents, purge, purgeWrite })
   const fin = (sk: number): void => states.fin(sk)
   const { trimRcv, trimSnd } = createTcpOom({ ...lower, life, purge })
   const rcvQueue = createTcpRcvQueue({ ...lower, raise: life.raise, trim: trimRcv, fin, afOps })
-  const parts = { ...lower, ack, life, rcvQueue, paws }
+  const parts = { ...lower, ack, life, rcvQueue, paws, recovery, afOps, fastopenActive }
   const sndCheck = createTcpSndCheck(parts)
   const validate = createTcpValidate(parts)
   const fastopenKeys = createFastopenKeys({ ...base, ...tables, afOps })
-  const fastopen = createTcpFastopen({ ...parts, recovery, fastopenKeys, fastopenQueue })
-  const handshake = createTcpHandshake({ ...parts, sndCheck, fastopen, endSending })
+  const fastopen = createTcpFastopen({ ...parts, fastopenKeys, fastopenQueue })
+  const metrics = createTcpMetricsCache(base.i32, base.time, deps.random())
+  const fastopenClient = createFastopenClient({ ...parts, fastopen, metrics })
+  const handshake = createTcpHandshake({ ...parts, sndCheck, fastopen, fastopenClient, endSending })
   const input = createTcpInput({ ...parts, validate, sndCheck })
   const states = createTcpStates({
     ...parts,
@@ -226,6 +233,9 @@ const createReceiving = (
     states,
     handshake,
     fastopen,
+    fastopenActive,
+    fastopenClient,
+    metrics,
   }
 }
 
@@ -264,7 +274,11 @@ export const createTcp = (deps: TcpDeps) => {
     routing
   )
   const closing = createTcpClose({ ...parts, listen: listening, purgeWrite })
-  const { sendmsg, sendBytes, writable } = createTcpSendmsg(parts)
+  const { sendFastopen } = connecting
+  const { sendmsg, sendBytes, sendto, sendtoBytes, writable } = createTcpSendmsg({
+    ...parts,
+    sendFastopen,
+  })
   const { recvmsg, recvBytes } = createTcpRecvmsg({ ...parts, queue: rcvQueue })
   const { setOption, getOption, setNameOption, getNameOption } = createTcpSockopt({
     ...parts,
@@ -296,6 +310,7 @@ export const createTcp = (deps: TcpDeps) => {
     }
     return listening.listen(sk, backlog)
   }
+  /** 0 is never returned while the handshake is under way: -EINPROGRESS is, unless the first write is to begin it. */
   const connect = (sk: number, words: Int32Array, at: number, port: number): number => {
     const err = connecting.connect(sk, words, at, port)
     life.flush()
@@ -323,6 +338,8 @@ export const createTcp = (deps: TcpDeps) => {
     connect,
     sendmsg,
     sendBytes,
+    sendto,
+    sendtoBytes,
     recvmsg,
     recvBytes,
     shutdown: closing.shutdown,
@@ -339,6 +356,7 @@ export const createTcp = (deps: TcpDeps) => {
     ports,
     orphans: life.orphanCount,
     timeWaits: life.timeWaitCount,
+    flushMetrics: parts.metrics.flush,
   }
 }
 

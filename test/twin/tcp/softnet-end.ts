@@ -27,7 +27,7 @@ export const createSoftnetEnd = ({ family, sysctls }: World): End => {
   path.addRoute(net.all, DEV, { via: net.gateway })
   path.setNeigh(DEV, net.gateway, GATEWAY_MAC)
   path.sent.length = 0
-  const { run } = createCommands({ path, setFull: () => {} }, '/', (note) => {
+  const { run } = createCommands({ path, stack: path.first, setFull: () => {} }, '/', (note) => {
     throw new Error(note)
   })
   for (const setting of sysctls) {

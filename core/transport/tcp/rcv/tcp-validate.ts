@@ -18,6 +18,7 @@ import {
 import { TCP_ACK, TCP_RST, TCP_SYN, TCP_FIN } from '../../../wire/tcp.ts'
 import * as tcp from '../../../wire/tcp.ts'
 import { OPT_SEEN, SEEN_TIMESTAMPS, OPT_TSVAL } from '../../../wire/tcp-options.ts'
+import type { FastopenActive } from '../sock/tcp-fastopen-active.ts'
 import type { TcpLifecycle } from '../sock/tcp-lifecycle.ts'
 import type { TcpPaws } from './tcp-paws.ts'
 import type { TcpRcvQueue } from './tcp-rcv-queue.ts'
@@ -57,10 +58,11 @@ type TcpValidateDeps = {
   rcvQueue: TcpRcvQueue
   life: TcpLifecycle
   paws: TcpPaws
+  fastopenActive: Pick<FastopenActive, 'resetAhead'>
 } & Pick<TcpChallenge, 'sendChallengeAck'>
 
 export const createTcpValidate = (deps: TcpValidateDeps) => {
-  const { bank, drop, transmit, rcvQueue, life, sendChallengeAck } = deps
+  const { bank, drop, transmit, rcvQueue, life, fastopenActive, sendChallengeAck } = deps
   const { options: opts, pawsRejects } = deps.paws
   const { i32, u8, f64, layout } = deps.arena
   const { sysctl } = layout
@@ -153,7 +155,10 @@ export const createTcpValidate = (deps: TcpValidateDeps) => {
     }
     if ((flags & TCP_RST) !== 0) {
       if (isExactReset(sk, skb)) life.reset(sk)
-      else sendChallengeAck(sk)
+      else {
+        fastopenActive.resetAhead(sk)
+        sendChallengeAck(sk)
+      }
       drop(skb, Drop.TCP_RESET)
       return false
     }

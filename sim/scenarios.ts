@@ -1,0 +1,20 @@
+/** The scenarios: a file each in scenarios/. */
+import type { Draw } from './draw.ts'
+import type { Knobs } from './knobs.ts'
+import { bulk } from './scenarios/bulk.ts'
+import { requests } from './scenarios/requests.ts'
+
+/** What came of a run, for whoever reads -v. */
+export type Figures = { virtualMs?: number } & Record<string, number>
+export type Scenario = {
+  name: string
+  does: string
+  /** What it draws otherwise than every case. */
+  draw: (draw: Draw, knobs: Knobs) => Partial<Knobs>
+  /** Plays a case; throws a Fault. */
+  play: (knobs: Knobs, seed: number) => Promise<Figures>
+}
+
+export const SCENARIOS: readonly [Scenario, ...Scenario[]] = [bulk, requests]
+export const scenarioOf = (name: string): Scenario | undefined =>
+  SCENARIOS.find((scenario) => scenario.name === name)

@@ -1,0 +1,85 @@
+/** Much data over few connections, one way or both; on a good path as fast as its bottleneck. */
+import { goodput, totalMs } from '../bounds.ts'
+import { createDraw } from '../draw.ts'
+import { Fault } from '../fault.ts'
+import { createFlows } from '../flow.ts'
+import { isClean, type Knobs, windowOf } from '../knobs.ts'
+import type { Scenario } from '../scenarios.ts'
+import { mtuChanges } from '../changes.ts'
+import { createWorld } from '../world.ts'
+
+/** Below this part of the bottleneck a good path is slow. */
+const FAST = 0.9
+/** What is measured: behind slow start, until the first flow has ended or is about to; less than that says nothing. */
+const FROM = 0.3
+const UNTIL = 0.9
+const LEAST = 0.25
+/** Fewer windows than these are slow start. */
+const WINDOWS = 30
+/** In a queue of some packets one of many flows may come to a timeout, which must not be all there is. */
+const TIMEOUTS_MS = 2000
+const MOST = 6_000_000
+
+/** Bytes of all flows that are enough to see how fast they are. */
+const enough = (knobs: Knobs): number => {
+  const { rate, flows } = knobs
+  return Math.max(
+    WINDOWS * windowOf(knobs) * 1500,
+    (rate * 125 * TIMEOUTS_MS) / (flows > 1 ? 1 : 5)
+  )
+}
+const isMeasured = (knobs: Knobs): boolean =>
+  isClean(knobs) &&
+  knobs.rate > 0 &&
+  knobs.back === 0 &&
+  knobs.queue >= windowOf(knobs) &&
+  knobs.bytes * knobs.flows >= enough(knobs)
+
+export const bulk: Scenario = {
+  name: 'bulk',
+  does: 'much data over few connections, one way or both',
+  draw: (draw, knobs) => {
+    const flows = draw.pick([1, 1, 1, 2, 4])
+    const all = enough({ ...knobs, flows })
+    const bytes = draw.scale(20_000, 1_000_000) | 0
+    if (isClean(knobs) && knobs.rate > 0 && all < MOST)
+      return { flows, bytes: Math.max(bytes, Math.ceil(all / flows)) }
+    return { flows, bytes, back: draw.chance(0.3) ? draw.scale(1000, 500_000) | 0 : 0 }
+  },
+  play: async (knobs, seed) => {
+    const world = await createWorld(knobs, seed)
+    await world.impair()
+    const flows = createFlows(world.b, knobs.family)
+    const talk = { bytes: knobs.bytes, back: knobs.back, rounds: 1 }
+    const open = Array.from({ length: knobs.flows }, (_, k) =>
+      flows.dial(world.a, world.to, talk, k % knobs.workers)
+    )
+    const draw = createDraw(seed, 'bulk changes')
+    const begunMs = world.sim.nowMs()
+    const all = knobs.flows * (knobs.bytes + knobs.back)
+    const marks: { ms: number; bytes: number }[] = []
+    const look = (): void => {
+      if (marks.length === 2) return
+      const bytes = open.reduce((sum, flow) => sum + flow.arrived(), 0)
+      const isDue =
+        marks.length === 0
+          ? bytes >= FROM * all
+          : bytes >= UNTIL * all || open.some((flow) => flow.isDone())
+      if (isDue) marks.push({ ms: world.sim.nowMs(), bytes })
+    }
+    const bound = totalMs(knobs, knobs.bytes + knobs.back)
+    await world.until(open, bound, mtuChanges(world, draw), look)
+    const ms = world.sim.nowMs() - begunMs
+    flows.close()
+    const virtualMs = world.settle()
+
+    const [first, last] = marks
+    const figures = { virtualMs, ms, mbit: (all * 8) / ms / 1000 }
+    if (!isMeasured(knobs) || first === undefined || last === undefined) return figures
+    if (last.bytes - first.bytes < LEAST * all) return figures
+    const share = ((last.bytes - first.bytes) / (last.ms - first.ms) / goodput(knobs)) * 1000
+    if (share < FAST)
+      throw new Fault('slow', `${(share * 100).toFixed(1)}% of what the bottleneck lets through`)
+    return { ...figures, share }
+  },
+}
