@@ -51,6 +51,11 @@ const hasOldText = ({ steps }: Run): boolean => {
     return false
   })
 }
+/** The segment at which they part acknowledges no more than our first sequence number. */
+const hasAckOfSyn = (run: Run): boolean => {
+  const step = stepOf(run)
+  return step.do === 'segment' && step.segment.flags.includes('.') && step.segment.ack === 0
+}
 /** The highest that is acknowledged. */
 const ackOf = (lines: readonly string[]): number =>
   Math.max(-1, ...lines.map((line) => Number(/ ack (-?\d+)/.exec(line)?.[1] ?? -1)))
@@ -94,6 +99,11 @@ export const KNOWN_TCP: readonly Known[] = [
       'RFC 5961 5: text whose ACK field shows it to be old is not taken; where the kernel predicts the header it takes it before it looks at the ACK',
     isIt: (run) =>
       hasOldText(run) && ackOf(run.difference!.kernel) > ackOf(run.difference!.softnet),
+  },
+  {
+    reason:
+      'RFC 5961 5.2 takes an ACK of our SYN alone for old, not for an attack; the kernel challenges it (tcp_ack)',
+    isIt: hasAckOfSyn,
   },
   {
     reason:
