@@ -48,9 +48,12 @@ const congInfo = ({ cong, cong_info }: SockItem): string[] =>
     ? []
     : [
         `${cong}:(${Object.entries(cong_info)
-          .map((pair) => pair.join(':'))
+          .map(([word, value]) => `${word}:${value}${word === 'bw' ? 'bps' : ''}`)
           .join(',')})`,
       ]
+
+const limitOf = ({ max_pacing_rate: limit }: SockItem, word: string): string =>
+  word === 'pacing_rate' && limit !== undefined ? `/${limit}bps` : ''
 
 /** A word as ss prints it, or nothing. */
 const infoWord = (sock: SockItem, word: keyof typeof TCP_INFO): string[] => {
@@ -62,7 +65,8 @@ const infoWord = (sock: SockItem, word: keyof typeof TCP_INFO): string[] => {
   if (how === 'flag') return [word]
   if (how === 'name') return [String(value)]
   if (how !== 'always' && (value === 0 || value === '0/0')) return []
-  if (how === 'rate') return [`${word} ${value}bps`]
+  if (how === 'limit') return []
+  if (how === 'rate') return [`${word} ${value}bps${limitOf(sock, word)}`]
   if (how === 'rtt') return [`${word}:${value}/${sock.rttvar ?? 0}`]
   return [`${word}:${value}${how === 'ms' ? 'ms' : ''}`]
 }

@@ -152,6 +152,7 @@ const MIB_GROUPS = {
     'TCPOFOQueue',
     'TCPOFODrop',
     'TCPOFOMerge',
+    'TCPMinTTLDrop',
     'TCPChallengeACK',
     'TCPSYNChallenge',
     'TCPFastOpenActive',

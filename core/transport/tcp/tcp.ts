@@ -56,6 +56,7 @@ import type { TcpMssDeps } from './snd/tcp-mss.ts'
 import { createTcpChrono } from './snd/tcp-chrono.ts'
 import { createTcpMss } from './snd/tcp-mss.ts'
 import { createTcpOutput } from './snd/tcp-output.ts'
+import { createTcpPacing } from './snd/tcp-pacing.ts'
 import { createTcpPaws } from './rcv/tcp-paws.ts'
 import { createTcpRcvQueue } from './rcv/tcp-rcv-queue.ts'
 import { createTcpRate } from './rec/tcp-rate.ts'
@@ -82,6 +83,7 @@ import { createTcpTimers } from './sock/tcp-timers.ts'
 import { createTcpTimewait } from './states/tcp-timewait.ts'
 import { createTcpTransmit } from './snd/tcp-transmit.ts'
 import { createTcpTsq } from './snd/tcp-tsq.ts'
+import { createTcpUrg } from './rcv/tcp-urg.ts'
 import { createTcpValidate } from './rcv/tcp-validate.ts'
 import { createTcpWindow } from './rcv/tcp-window.ts'
 import { createTcpWriteQueue } from './snd/tcp-write-queue.ts'
@@ -125,7 +127,7 @@ export type TcpDeps = {
 export type Tcp = ReturnType<typeof createTcp>
 
 /** What every part works on. */
-const createBase = ({ arena, worker, skbs, drop, consume, time, congestion }: TcpDeps) => ({
+const createBase = ({ arena, worker, skbs, drop, consume, time, random, congestion }: TcpDeps) => ({
   arena,
   i32: arena.i32,
   u8: arena.u8,
@@ -139,6 +141,7 @@ const createBase = ({ arena, worker, skbs, drop, consume, time, congestion }: Tc
   cong: createTcpCong({
     i32: arena.i32,
     time,
+    random,
     sysctl: arena.layout.sysctl,
     controls: congestion,
   }),
@@ -161,14 +164,15 @@ const createSending = (base: Base, deps: TcpDeps) => {
   const mem = createTcpMem(base.arena, skbs)
   const timers = createTcpTimers(i32, time, wheel)
   const window = createTcpWindow({ ...base, mem })
-  const transmit = createTcpTransmit({ ...base, timers, window, afOps })
+  const pacing = createTcpPacing({ ...base, timers })
+  const transmit = createTcpTransmit({ ...base, timers, pacing, window, afOps })
   const queue = createTcpWriteQueue(i32, skbs, mem, consume)
   const mss = createTcpMss({ ...base, gsoMax, afOps, skDst }, transmit)
   const tsq = createTcpTsq({ ...base, slab, mem })
   const rate = createTcpRate(i32, time)
   const chrono = createTcpChrono(i32, time)
   const xmitTimer = createTcpXmitTimer({ ...base, queue, timers })
-  const sending = { mem, tsq, queue, mss, timers, transmit, rate, xmitTimer, chrono }
+  const sending = { mem, tsq, queue, mss, timers, transmit, rate, xmitTimer, chrono, pacing }
   const output = createTcpOutput({ ...base, ...sending })
   const synack = createTcpSynack({ ...base, transmit })
   const { sendChallengeAck } = createTcpChallenge({ ...base, transmit })
@@ -205,7 +209,8 @@ const createReceiving = (
   const fin = (sk: number): void => states.fin(sk)
   const { trimRcv, trimSnd } = createTcpOom({ ...lower, life, purge })
   const rcvQueue = createTcpRcvQueue({ ...lower, raise: life.raise, trim: trimRcv, fin, afOps })
-  const parts = { ...lower, ack, life, rcvQueue, paws, recovery, afOps, fastopenActive }
+  const urg = createTcpUrg({ ...lower, rcvQueue, life })
+  const parts = { ...lower, ack, life, rcvQueue, paws, recovery, afOps, fastopenActive, urg }
   const sndCheck = createTcpSndCheck(parts)
   const validate = createTcpValidate(parts)
   const fastopenKeys = createFastopenKeys({ ...base, ...tables, afOps })
@@ -226,6 +231,7 @@ const createReceiving = (
     recovery,
     life,
     rcvQueue,
+    urg,
     trim: trimSnd,
     paws,
     sndCheck,
@@ -351,6 +357,7 @@ export const createTcp = (deps: TcpDeps) => {
     getNameOption,
     writable,
     readable: rcvQueue.readable,
+    isAtMark: parts.urg.isAtMark,
     destroyAll,
     releaseHeldUp: parts.output.releaseHeldUp,
     ports,

@@ -26,6 +26,7 @@ import { CA_EVENT_CWND_RESTART, CA_EVENT_TX_START, type TcpCong } from '../rec/t
 import { isCwndLimited } from '../rec/tcp-cong-avoid.ts'
 import type { TcpChrono } from './tcp-chrono.ts'
 import type { TcpMss } from './tcp-mss.ts'
+import type { TcpPacing } from './tcp-pacing.ts'
 import {
   add64,
   CB_END_SEQ,
@@ -98,6 +99,7 @@ import {
 } from '../sock/tcp-sock.ts'
 import type { TcpMem } from '../sock/tcp-mem.ts'
 import type { TcpTimers } from '../sock/tcp-timers.ts'
+import { urgMode } from './tcp-urgent.ts'
 import type { TcpTransmit } from './tcp-transmit.ts'
 import type { TcpTsq } from './tcp-tsq.ts'
 import type { TcpRate } from '../rec/tcp-rate.ts'
@@ -129,6 +131,7 @@ type TcpOutputDeps = {
   queue: TcpWriteQueue
   mss: TcpMss
   chrono: TcpChrono
+  pacing: TcpPacing
   timers: TcpTimers
   transmit: TcpTransmit
   cong: TcpCong
@@ -148,6 +151,7 @@ export const createTcpOutput = (deps: TcpOutputDeps) => {
   const { rearmRto, scheduleLossProbe } = deps.xmitTimer
   const { advertisedMss, currentMss, tsoSegs } = deps.mss
   const { chronoStart, chronoStop } = deps.chrono
+  const { mustWait } = deps.pacing
   const { transmitClone, emptySegment, sendProbe } = deps.transmit
   const { pcount, setTsoSegs, fragment } = queue
   const { i32, f64, layout } = deps.arena
@@ -160,7 +164,7 @@ export const createTcpOutput = (deps: TcpOutputDeps) => {
   }
   /** Whether a segment that is not full may go. */
   const allowsPart = (sk: number, nonagle: number): boolean => {
-    if ((nonagle & TCP_NAGLE_PUSH) !== 0) return true
+    if ((nonagle & TCP_NAGLE_PUSH) !== 0 || urgMode(i32, sk)) return true
     if ((nonagle & TCP_NAGLE_CORK) !== 0) return false
     if ((nonagle & TCP_NAGLE_OFF) !== 0 || i32[sk + TP_PACKETS_OUT] === 0) return true
     return !smallInFlight(sk)
@@ -317,6 +321,7 @@ export const createTcpOutput = (deps: TcpOutputDeps) => {
     let rwndLimited = false
     const most = tsoSegs(sk, mss)
     for (let skb = i32[sk + TP_SEND_HEAD]; skb !== 0; skb = i32[sk + TP_SEND_HEAD]) {
+      if (mustWait(sk)) break
       setTsoSegs(skb, mss)
       let quota = i32[sk + TP_SND_CWND] - packetsInFlight(i32, sk)
       if (quota <= 0) {
@@ -364,7 +369,9 @@ export const createTcpOutput = (deps: TcpOutputDeps) => {
     nonagle: number
   ): boolean => {
     let front = skb
-    const limit = pcount(skb) > 1 ? splitPoint(sk, skb, mss, quota, nonagle) : mss
+    // a super-frame's segments would all point to where the first one does
+    const isWhole = pcount(skb) > 1 && !urgMode(i32, sk)
+    const limit = isWhole ? splitPoint(sk, skb, mss, quota, nonagle) : mss
     if (i32[skb + SKB_LEN] > limit) {
       if (limit <= 0) return false
       front = split(sk, skb, limit, mss)
@@ -487,6 +494,7 @@ export const createTcpOutput = (deps: TcpOutputDeps) => {
     const most = tsoSegs(sk, currentMss(sk))
     let skb = i32[sk + TP_WQ_HEAD]
     while (skb !== 0 && skb !== end && i32[sk + TP_LOST_OUT] > i32[sk + TP_RETRANS_OUT]) {
+      if (mustWait(sk)) return
       const quota = i32[sk + TP_SND_CWND] - packetsInFlight(i32, sk)
       if (quota <= 0) return
       const flags = i32[skb + CB_FLAGS]
@@ -581,7 +589,11 @@ export const createTcpOutput = (deps: TcpOutputDeps) => {
   const writeWakeup = (sk: number): number => {
     const skb = i32[sk + TP_SEND_HEAD]
     const room = skb === 0 ? 0 : (wndEnd(i32, sk) - i32[skb + CB_SEQ]) | 0
-    if (room <= 0) return sendProbe(sk)
+    if (room <= 0) {
+      // the peer learns of what is urgent though it takes nothing (RFC 9293 3.8.5)
+      if (urgMode(i32, sk)) sendProbe(sk, 1)
+      return sendProbe(sk)
+    }
     const mss = currentMss(sk)
     const size = Math.min(room, mss)
     let front = skb
@@ -620,11 +632,14 @@ export const createTcpOutput = (deps: TcpOutputDeps) => {
 
   /** What the send buffer should be for the window to stay full (Linux: tcp_sndbuf_expand). */
   const sndbufWanted = (sk: number, mss: number): number =>
-    2 * Math.max(i32[sk + TP_SND_CWND], TCP_INIT_CWND) * (mss + MAX_HEADER)
+    (cong.ops(sk).sndbufExpand ?? 2) *
+    Math.max(i32[sk + TP_SND_CWND], TCP_INIT_CWND) *
+    (mss + MAX_HEADER)
 
   return {
     cwndAfterIdle,
     writeXmit,
+    writeOn,
     pushPending,
     pushPendingFrames,
     pushOne,

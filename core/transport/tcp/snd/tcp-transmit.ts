@@ -59,6 +59,7 @@ import {
   TP_NUM_SACKS,
   TP_OOW_ACKED,
   TP_OPTS,
+  TP_PACING,
   TP_PINGPONG,
   TP_QUICK,
   TP_RCV_NXT,
@@ -70,9 +71,12 @@ import {
   TP_SND_UNA,
   TP_TS_OFFSET,
   TP_TS_RECENT,
+  TP_URG_OUT,
   TP_WSTAMP_US,
   wndEnd,
 } from '../sock/tcp-sock.ts'
+import type { TcpPacing } from './tcp-pacing.ts'
+import { putUrgent, urgMode } from './tcp-urgent.ts'
 import type { TcpTimers } from '../sock/tcp-timers.ts'
 import type { AfOpsOf } from '../../../inet/af-ops.ts'
 import type { TcpWindow } from '../rcv/tcp-window.ts'
@@ -89,13 +93,14 @@ type TcpTransmitDeps = {
   time: Time
   skbs: Skbs
   timers: TcpTimers
+  pacing: TcpPacing
   window: TcpWindow
   afOps: AfOpsOf
   cong: TcpCong
 }
 
 export const createTcpTransmit = (deps: TcpTransmitDeps) => {
-  const { skbs, timers, window, afOps, time, bank, cong } = deps
+  const { skbs, timers, window, afOps, time, bank, cong, pacing } = deps
   const { i32, u8, f64, layout } = deps.arena
   const { sysctl } = layout
   /** The option of Fast Open that the next SYN has, and no other: a cookie; 0 octets ask for one, -1 are no option. */
@@ -188,6 +193,8 @@ export const createTcpTransmit = (deps: TcpTransmitDeps) => {
     putU16(u8, at + 12, (headerLen << 10) | flags)
     putU16(u8, at + 14, syn ? Math.min(i32[sk + TP_RCV_WND], 65535) : window.selectWindow(sk))
     putU16(u8, at + 18, 0)
+    if (i32[sk + TP_URG_OUT] !== 0 && urgMode(i32, sk))
+      putUrgent(i32, u8, sk, i32[skb + CB_SEQ], at)
     if (syn) putSynOptions(sk, at + HEADER)
     else putOptions(sk, at + HEADER, blocks)
     putPartialChecksum(skb, at, sk)
@@ -230,8 +237,17 @@ export const createTcpTransmit = (deps: TcpTransmitDeps) => {
     const twin = skbs.isShared(skb) ? skbs.copy(skb, MAX_HEADER) : skbs.clone(skb)
     if (twin === 0) return -Errno.ENOBUFS
     skbs.setSender(twin, sk)
-    i32[skb + CB_TIME] = i32[sk + TP_WSTAMP_US] = time[TIME_US]
+    i32[skb + CB_TIME] = time[TIME_US]
+    if (i32[sk + TP_PACING] !== 0) return sendPaced(sk, twin)
+    i32[sk + TP_WSTAMP_US] = time[TIME_US]
     return sendSegment(sk, twin)
+  }
+  const sendPaced = (sk: number, twin: number): number => {
+    const len = i32[twin + SKB_LEN]
+    const due = pacing.departure(sk)
+    const err = sendSegment(sk, twin)
+    if (err >= 0) pacing.departed(sk, len, due)
+    return err
   }
 
   /** An empty skb with `flags` at sequence `seq`; 0 when out of memory. */
@@ -264,9 +280,12 @@ export const createTcpTransmit = (deps: TcpTransmitDeps) => {
     sendSegment(sk, skb)
   }
 
-  /** A segment that makes the peer answer: an old sequence number (keepalive, zero window probe). */
-  const sendProbe = (sk: number): number => {
-    const skb = emptySegment((i32[sk + TP_SND_UNA] - 1) | 0, TCP_ACK)
+  /**
+   * A segment that makes the peer answer: an old sequence number (keepalive, zero window probe), or, with what is urgent to
+   * point at (`urgent` 1), the first that is not acknowledged (tcp_xmit_probe_skb).
+   */
+  const sendProbe = (sk: number, urgent: 0 | 1 = 0): number => {
+    const skb = emptySegment((i32[sk + TP_SND_UNA] - 1 + urgent) | 0, TCP_ACK)
     return skb === 0 ? -Errno.ENOBUFS : sendSegment(sk, skb)
   }
 

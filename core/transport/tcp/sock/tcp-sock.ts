@@ -124,7 +124,6 @@ export const TP_KEEPALIVE_PROBES = TP + 91
 export const TP_SYN_RETRIES = TP + 92
 /** TCP_USER_TIMEOUT, ms. */
 export const TP_USER_TIMEOUT = TP + 93
-export const TP_MIN_TTL = TP + 94
 /** Events to be told when the segment is done. */
 export const TP_EVENTS = TP + 95
 /** Receive buffer tuning (DRS): payload share of truesize * 256; copied per RTT; RTT at the receiver. */
@@ -143,6 +142,8 @@ export const TP_OOW_ACKED = TP + 105
 export const TP_TW_SUBSTATE = TP + 106
 export const TP_TW_NEXT = TP + 107
 export const TP_TW_PREV = TP + 108
+/** When it was entered (ms). */
+export const TP_TW_ENTRY_STAMP = TP + 142
 /** Listener: request sockets, and those of them whose SYN-ACK was not yet repeated. */
 export const TP_REQ_LEN = TP + 109
 export const TP_REQ_YOUNG = TP + 110
@@ -155,7 +156,7 @@ export const TP_ORPHANED = TP + 138
 /** Chain of the sockets with segments out of order, by how long their first hole has been open. */
 export const TP_OFO_OLDER = TP + 139
 export const TP_OFO_NEWER = TP + 140
-/** When data was last sent, us (tcp_wstamp_ns). */
+/** When data was last sent, or when the next may be, us (tcp_wstamp_ns). */
 export const TP_WSTAMP_US = TP + 177
 /** Sent skbs that are neither reported nor thought lost, by the time they were last sent (tcp-sent-order.ts). */
 export const TP_SENT_HEAD = TP + 178
@@ -238,6 +239,29 @@ export const TP_FO_LISTENER_COOKIE = TP + 207
 /** TCP_FASTOPEN_KEY: four words of a key, four of an old one, and how many of them are set. */
 export const TP_FO_KEYS = TP + 208
 
+/** PACING_* below; octets a second that the congestion control has chosen (uint32), 0 is a window a round trip. */
+export const TP_PACING = TP + 301
+export const TP_PACING_RATE = TP + 302
+/** SO_MAX_PACING_RATE, its bits turned over: 0 is no limit. */
+export const TP_MAX_PACING_RATE = TP + 303
+/** Timer, four words. */
+export const TP_TIMER_PACING = TP + 304
+
+/** Urgent data received: where its mark is, and the octet there with TCP_URG_* below; 0 is none. */
+export const TP_URG_SEQ = TP + 310
+export const TP_URG_DATA = TP + 311
+/** Sent: the sequence number behind it, and 1 while that may not be acknowledged. */
+export const TP_SND_UP = TP + 312
+export const TP_URG_OUT = TP + 313
+/** IP_MINTTL, IPV6_MINHOPCOUNT: each behind the other as the families' index is. */
+export const TP_MIN_TTL = TP + 314
+export const TP_MIN_HOPCOUNT = TP + 315
+
+// TP_URG_DATA, above the octet.
+export const TCP_URG_VALID = 0x100
+export const TCP_URG_NOTYET = 0x200
+export const TCP_URG_READ = 0x400
+
 // TP_OPTS (TCPI_OPT_* of include/uapi/linux/tcp.h).
 export const OPT_TIMESTAMPS = 1
 export const OPT_SACK = 2
@@ -251,6 +275,10 @@ export const ECN_QUEUE_CWR = 2
 export const ECN_DEMAND_CWR = 4
 /** The peer sends ECN-capable text. */
 export const ECN_SEEN = 8
+
+// TP_PACING.
+/** It sends no faster than its rate (SK_PACING_NEEDED). */
+export const PACING_NEEDED = 1
 
 // TP_FASTOPEN.
 /** Its SYN has made it; it may be used while the SYN-ACK is on its way (Linux: fastopen_rsk). */
@@ -298,9 +326,11 @@ export const SOCK_CA_SETSOCKOPT = 512
 export const SOCK_TSQ_THROTTLED = 1024
 /** Who waits for the handshake has something to send then (sk_write_pending). */
 export const SOCK_WRITE_PENDING = 2048
+/** SO_OOBINLINE: urgent data stays in the stream. */
+export const SOCK_URGINLINE = 4096
 /** struct socket's SS_*: we have connected it, and nobody has asked since whether that is done; it is connected. */
-export const SOCK_CONNECTING = 4096
-export const SOCK_CONNECTED = 8192
+export const SOCK_CONNECTING = 16384
+export const SOCK_CONNECTED = 32768
 
 // TP_ACK_PENDING.
 export const ACK_SCHED = 1
@@ -397,11 +427,21 @@ export const packetsInFlight = (i32: Int32Array, sk: number): number =>
   (i32[sk + TP_SACKED_OUT] + i32[sk + TP_LOST_OUT]) +
   i32[sk + TP_RETRANS_OUT]
 
-/**
- * Bytes a second that it could send (sk_pacing_rate, tcp_update_pacing_rate): a window each round trip and somewhat more,
- * twice as much while that opens; no limit before the first round trip is known.
- */
+/** SO_MAX_PACING_RATE, octets a second. */
+export const maxPacingRate = (i32: Int32Array, sk: number): number =>
+  i32[sk + TP_MAX_PACING_RATE] === 0
+    ? Number.POSITIVE_INFINITY
+    : ~i32[sk + TP_MAX_PACING_RATE] >>> 0
+/** Bytes a second that it could send (sk_pacing_rate): what its congestion control says, or what its window makes. */
 export const pacingRate = (i32: Int32Array, sysctl: number, sk: number): number => {
+  const own = i32[sk + TP_PACING_RATE] >>> 0
+  return Math.min(own !== 0 ? own : windowRate(i32, sysctl, sk), maxPacingRate(i32, sk))
+}
+/**
+ * A window each round trip and somewhat more, twice as much while it opens (tcp_update_pacing_rate); no limit before the first
+ * round trip is known.
+ */
+const windowRate = (i32: Int32Array, sysctl: number, sk: number): number => {
   const srtt = i32[sk + TP_SRTT_US]
   if (srtt === 0) return Number.POSITIVE_INFINITY
   const cwnd = i32[sk + TP_SND_CWND]
