@@ -17,6 +17,7 @@ const CONFIG = {
   largeBuffers: 2048,
   socks: 8192,
 }
+const MSG_DONTWAIT = 0x40
 const [POLLIN, POLLOUT, POLLERR, POLLHUP, POLLRDHUP] = [1, 4, 8, 0x10, 0x2000]
 
 export const createSoftnetEnd = ({ family, sysctls }: World): End => {
@@ -100,13 +101,13 @@ export const createSoftnetEnd = ({ family, sysctls }: World): End => {
     send: (sk, bytes, flags) =>
       settled(
         isStream(sk)
-          ? tcp.sendBytes(sk, bytes, 0, bytes.length, flags)
+          ? tcp.sendBytes(sk, bytes, 0, bytes.length, flags | MSG_DONTWAIT)
           : inArena((at) => sockets.sendmsg(sk, at, bytes.length, flags), bytes.length, bytes)
       ),
     recv: (sk, into, flags) =>
       settled(
         isStream(sk)
-          ? tcp.recvBytes(sk, into, 0, into.length, flags)
+          ? tcp.recvBytes(sk, into, 0, into.length, flags | MSG_DONTWAIT)
           : inArena((at) => sockets.recvmsg(sk, at, into.length, flags), into.length, into)
       ),
     shutdown: (sk, how) => settled(sockets.shutdown(sk, how)),
