@@ -102,6 +102,10 @@ export const SK_MC_IF = 78
 export const SK_MC_ADDR = 79
 export const SK_PROTO = 80
 
+/** Least that buffers can be set to. */
+export const SOCK_MIN_RCVBUF = 2304
+export const SOCK_MIN_SNDBUF = 4608
+
 export const SOCK_STREAM = 1
 export const SOCK_DGRAM = 2
 export const SOCK_RAW = 3

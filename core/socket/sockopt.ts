@@ -44,6 +44,8 @@ import {
   SK_TOS,
   SK_TTL,
   SK_TYPE,
+  SOCK_MIN_RCVBUF,
+  SOCK_MIN_SNDBUF,
   SOCK_STREAM,
   TCP_LISTEN,
 } from './sock.ts'
@@ -60,9 +62,6 @@ type SockoptDeps = {
 /** The two bits of TOS that are ECN's (RFC 3168). */
 const ECN_MASK = 3
 const { EINVAL, ENODEV, ENOPROTOOPT } = Errno
-/** SOCK_MIN_RCVBUF and SOCK_MIN_SNDBUF. */
-const MIN_RCVBUF = 2304
-const MIN_SNDBUF = 4608
 
 export const createSockopt = ({ arena, protoOf, takeError, mc }: SockoptDeps) => {
   const { i32 } = arena
@@ -90,9 +89,9 @@ export const createSockopt = ({ arena, protoOf, takeError, mc }: SockoptDeps) =>
       case SO_REUSEPORT:
         return setBit(sk, REUSE_PORT, value)
       case SO_RCVBUF:
-        return setWord(sk, SK_RCVBUF, bufferSize(value, MIN_RCVBUF, Sysctl.tcp_rmem_max))
+        return setWord(sk, SK_RCVBUF, bufferSize(value, SOCK_MIN_RCVBUF, Sysctl.tcp_rmem_max))
       case SO_SNDBUF:
-        return setWord(sk, SK_SNDBUF, bufferSize(value, MIN_SNDBUF, Sysctl.tcp_wmem_max))
+        return setWord(sk, SK_SNDBUF, bufferSize(value, SOCK_MIN_SNDBUF, Sysctl.tcp_wmem_max))
       case SO_MARK:
         return setWord(sk, SK_MARK, value)
       case SO_BINDTODEVICE:
