@@ -33,7 +33,6 @@ const NUMBERS: Record<string, number> = {
   IPV6_RECVERR: 25,
   SCM_TIMESTAMPING: names.SO_TIMESTAMPING,
   ENOMSG: Errno.ENOMSG,
-  IP_FREEBIND: 15,
   IP_MINTTL: 21,
   SO_RCVLOWAT: 18,
   MSG_OOB: 1,
@@ -349,10 +348,13 @@ export const createCalls = (host: Host, events: CallEvents) => {
       for (const end of ends.items) files.set(toNumber(end), { sk: 0, flags: 0 })
       return 0
     })
-  /** From a socket into a pipe, which has room: what a read would get. */
+  /** From a socket into a pipe, which has room: what a read would get. At the mark of urgent data it does not wait. */
   const splice = (_: Call, [from, , to, , len, flags]: Value[]): Attempt => {
     if (fileOf(to).sk !== 0) throw new Unsupported('splice into a socket')
-    return receiving(fileOf(from), toNumber(len), toNumber(flags) === 0 ? 0 : MSG_DONTWAIT)
+    const file = fileOf(from)
+    const read = receiving(file, toNumber(len), toNumber(flags) === 0 ? 0 : MSG_DONTWAIT)
+    const isAtMark = (): boolean => tcp.isAtMark(file.sk) && i32[file.sk + sock.SK_RCVQ_HEAD] !== 0
+    return () => (isAtMark() ? 0 : read())
   }
 
   const CALLS: Record<string, (call: Call, args: Value[]) => Attempt> = {
