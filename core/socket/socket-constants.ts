@@ -29,6 +29,8 @@ export const SO_MARK = 36
 export const SO_TIMESTAMPING = 37
 export const SO_PROTOCOL = 38
 export const SO_DOMAIN = 39
+/** Octets a second (uint32). */
+export const SO_MAX_PACING_RATE = 47
 export const SO_ZEROCOPY = 60
 export const SO_BINDTOIFINDEX = 62
 

@@ -55,6 +55,7 @@ import type { TcpMssDeps } from './snd/tcp-mss.ts'
 import { createTcpChrono } from './snd/tcp-chrono.ts'
 import { createTcpMss } from './snd/tcp-mss.ts'
 import { createTcpOutput } from './snd/tcp-output.ts'
+import { createTcpPacing } from './snd/tcp-pacing.ts'
 import { createTcpPaws } from './rcv/tcp-paws.ts'
 import { createTcpRcvQueue } from './rcv/tcp-rcv-queue.ts'
 import { createTcpRate } from './rec/tcp-rate.ts'
@@ -128,6 +129,7 @@ const createBase = ({
   drop,
   consume,
   time,
+  random,
   congestion,
   errqueue,
   sockEvents,
@@ -148,6 +150,7 @@ const createBase = ({
   cong: createTcpCong({
     i32: arena.i32,
     time,
+    random,
     sysctl: arena.layout.sysctl,
     controls: congestion,
   }),
@@ -170,14 +173,15 @@ const createSending = (base: Base, deps: TcpDeps) => {
   const mem = createTcpMem(base.arena, skbs)
   const timers = createTcpTimers(i32, time, wheel)
   const window = createTcpWindow({ ...base, mem })
-  const transmit = createTcpTransmit({ ...base, timers, window, afOps })
+  const pacing = createTcpPacing({ ...base, timers })
+  const transmit = createTcpTransmit({ ...base, timers, pacing, window, afOps })
   const queue = createTcpWriteQueue(i32, skbs, mem, consume)
   const mss = createTcpMss({ ...base, gsoMax, afOps, skDst }, transmit)
   const tsq = createTcpTsq({ ...base, slab, mem })
   const rate = createTcpRate(i32, time)
   const chrono = createTcpChrono(i32, time)
   const xmitTimer = createTcpXmitTimer({ ...base, queue, timers })
-  const sending = { mem, tsq, queue, mss, timers, transmit, rate, xmitTimer, chrono }
+  const sending = { mem, tsq, queue, mss, timers, transmit, rate, xmitTimer, chrono, pacing }
   const output = createTcpOutput({ ...base, ...sending })
   const synack = createTcpSynack({ ...base, transmit })
   const { sendChallengeAck } = createTcpChallenge({ ...base, transmit })

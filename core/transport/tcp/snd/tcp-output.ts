@@ -27,6 +27,7 @@ import { CA_EVENT_CWND_RESTART, CA_EVENT_TX_START, type TcpCong } from '../rec/t
 import { isCwndLimited } from '../rec/tcp-cong-avoid.ts'
 import type { TcpChrono } from './tcp-chrono.ts'
 import type { TcpMss } from './tcp-mss.ts'
+import type { TcpPacing } from './tcp-pacing.ts'
 import {
   add64,
   CB_END_SEQ,
@@ -137,6 +138,7 @@ type TcpOutputDeps = {
   queue: TcpWriteQueue
   mss: TcpMss
   chrono: TcpChrono
+  pacing: TcpPacing
   timers: TcpTimers
   transmit: TcpTransmit
   cong: TcpCong
@@ -156,6 +158,7 @@ export const createTcpOutput = (deps: TcpOutputDeps) => {
   const { rearmRto, scheduleLossProbe } = deps.xmitTimer
   const { advertisedMss, currentMss, tsoSegs } = deps.mss
   const { chronoStart, chronoStop } = deps.chrono
+  const { mustWait } = deps.pacing
   const { transmitClone, emptySegment, sendProbe } = deps.transmit
   const { pcount, setTsoSegs, fragment } = queue
   const { i32, f64, layout } = deps.arena
@@ -325,6 +328,7 @@ export const createTcpOutput = (deps: TcpOutputDeps) => {
     let rwndLimited = false
     const most = tsoSegs(sk, mss)
     for (let skb = i32[sk + TP_SEND_HEAD]; skb !== 0; skb = i32[sk + TP_SEND_HEAD]) {
+      if (mustWait(sk)) break
       setTsoSegs(skb, mss)
       let quota = i32[sk + TP_SND_CWND] - packetsInFlight(i32, sk)
       if (quota <= 0) {
@@ -497,6 +501,7 @@ export const createTcpOutput = (deps: TcpOutputDeps) => {
     const most = tsoSegs(sk, currentMss(sk))
     let skb = i32[sk + TP_WQ_HEAD]
     while (skb !== 0 && skb !== end && i32[sk + TP_LOST_OUT] > i32[sk + TP_RETRANS_OUT]) {
+      if (mustWait(sk)) return
       const quota = i32[sk + TP_SND_CWND] - packetsInFlight(i32, sk)
       if (quota <= 0) return
       const flags = i32[skb + CB_FLAGS]
@@ -637,12 +642,13 @@ export const createTcpOutput = (deps: TcpOutputDeps) => {
     const segment = Math.max(i32[sk + TP_MSS_CLAMP], i32[sk + TP_MSS_CACHE])
     const perSegment = roundUpPowerOfTwo(segment + SEGMENT_HEADERS) + SEGMENT_ROW
     const segments = Math.max(TCP_INIT_CWND, i32[sk + TP_SND_CWND], i32[sk + TP_REORDERING] + 1)
-    return 2 * segments * perSegment
+    return (cong.ops(sk).sndbufExpand ?? 2) * segments * perSegment
   }
 
   return {
     cwndAfterIdle,
     writeXmit,
+    writeOn,
     pushPending,
     pushPendingFrames,
     pushOne,

@@ -11,6 +11,7 @@ import {
   IPPROTO_IPV6,
   SO_KEEPALIVE,
   SO_LINGER,
+  SO_MAX_PACING_RATE,
   SO_OOBINLINE,
   SO_RCVBUF,
   SO_SNDBUF,
@@ -45,6 +46,7 @@ import {
   ACK_NOW,
   ACK_SCHED,
   keepaliveTime,
+  PACING_NEEDED,
   SOCK_KEEPOPEN,
   SOCK_LINGER,
   SOCK_RCVBUF_LOCK,
@@ -70,7 +72,9 @@ import {
   TP_MIN_HOPCOUNT,
   TP_MIN_TTL,
   TP_MSS_CACHE,
+  TP_MAX_PACING_RATE,
   TP_NONAGLE,
+  TP_PACING,
   TP_PINGPONG,
   TP_SYN_RETRIES,
   TP_USER_MSS,
@@ -155,6 +159,11 @@ export const createTcpSockopt = ({
     if (level === IPPROTO_IP && name === IP_MINTTL) return TP_MIN_TTL
     return level === IPPROTO_IPV6 && name === IPV6_MINHOPCOUNT ? TP_MIN_HOPCOUNT : 0
   }
+  const maxPacing = (sk: number, value: number): number => {
+    if (value >>> 0 !== 0xffffffff) i32[sk + TP_PACING] = PACING_NEEDED
+    i32[sk + TP_MAX_PACING_RATE] = ~value
+    return 0
+  }
 
   const isIdle = (sk: number): boolean =>
     i32[sk + SK_STATE] === TCP_CLOSE || i32[sk + SK_STATE] === TCP_LISTEN
@@ -176,6 +185,8 @@ export const createTcpSockopt = ({
         return tstamp.setFlags(sk, value)
       case SO_OOBINLINE:
         return flag(sk, SK_FLAGS, SOCK_URGINLINE, value !== 0)
+      case SO_MAX_PACING_RATE:
+        return maxPacing(sk, value)
       default:
         return -Errno.ENOPROTOOPT
     }
@@ -270,6 +281,8 @@ export const createTcpSockopt = ({
         return (flags & SOCK_URGINLINE) !== 0 ? 1 : 0
       case SO_LINGER:
         return (flags & SOCK_LINGER) !== 0 ? i32[sk + TP_LINGER] : -1
+      case SO_MAX_PACING_RATE:
+        return ~i32[sk + TP_MAX_PACING_RATE] >>> 0
       case SO_ZEROCOPY:
         return (flags & SOCK_ZEROCOPY) !== 0 ? 1 : 0
       case SO_TIMESTAMPING:
