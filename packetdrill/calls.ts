@@ -13,6 +13,9 @@ import {
   TP_FASTOPEN,
   TP_RCV_NXT,
   TP_URG_DATA,
+  mayQueueMore,
+  PACING_NEEDED,
+  TP_PACING,
 } from '../core/transport/tcp/sock/tcp-sock.ts'
 import type { Host } from './host.ts'
 import { type Call, Mismatch, Unsupported, type Value } from './script.ts'
@@ -139,6 +142,7 @@ export const createCalls = (host: Host, events: CallEvents) => {
       const sk = sockets.socket(host.socketFamily, nameToNumber(wordOf(args[1])), toNumber(args[2]))
       if (sk <= 0) return sk
       open(toNumber(result), sk)
+      if (host.isPaced()) i32[sk + TP_PACING] = PACING_NEEDED
       events.onSocket()
       return toNumber(result)
     })
@@ -296,7 +300,8 @@ export const createCalls = (host: Host, events: CallEvents) => {
     if (((i32[sk + TP_RCV_NXT]! - i32[sk + TP_COPIED_SEQ]!) | 0) > hole) bits |= POLLIN
     if ((i32[sk + TP_URG_DATA]! & TCP_URG_VALID) !== 0) bits |= NUMBERS.POLLPRI!
     const isSpacious =
-      i32[sk + sock.SK_SNDBUF]! - i32[sk + sock.SK_WMEM]! >= i32[sk + sock.SK_WMEM]! >> 1
+      i32[sk + sock.SK_SNDBUF]! - i32[sk + sock.SK_WMEM]! >= i32[sk + sock.SK_WMEM]! >> 1 &&
+      mayQueueMore(i32, host.path.arena.layout.sysctl, sk, 1)
     if ((shutdown & sock.SEND_SHUTDOWN) !== 0 || isSpacious) bits |= POLLOUT
     return bits
   }

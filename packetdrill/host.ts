@@ -94,6 +94,10 @@ export const createHost = (given: Mode, options: ReadonlyMap<string, string>) =>
     path.settle()
     return true
   }
+  let isPaced = false
+  const setPaced = (): void => {
+    isPaced = true
+  }
   /** Whether the device's queue is full and none of what is in it leaves. */
   const setFull = (isFull: boolean): void => {
     const row = deviceRow(path.arena, DEV)
@@ -127,6 +131,8 @@ export const createHost = (given: Mode, options: ReadonlyMap<string, string>) =>
     receive,
     receiveMerged,
     setFull,
+    setPaced,
+    isPaced: () => isPaced,
     setRoute,
     takeSent,
   }
