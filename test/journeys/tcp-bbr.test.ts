@@ -12,6 +12,7 @@ import { tcpInfo } from '../../core/transport/tcp/sock/tcp-info.ts'
 import { dialTcp, serveTcp } from '../support/sim-apps.ts'
 import { LONG_MS, twoHosts } from '../support/sim-topology.ts'
 
+/** Bits a second. */
 const RATE = 10e6
 /** Both ways together; what a path of that holds is 50 KB. */
 const RTT_MS = 40

@@ -48,7 +48,9 @@ import { createTcpInput } from './rcv/tcp-input.ts'
 import { createTcpIpv } from './rcv/tcp-ipv.ts'
 import { createTcpLifecycle } from './sock/tcp-lifecycle.ts'
 import { createTcpListen } from './states/tcp-listen.ts'
+import { createTcpMd5 } from './sock/tcp-md5.ts'
 import { createTcpMem } from './sock/tcp-mem.ts'
+import { createTcpPoll } from './sock/tcp-poll.ts'
 import { createTcpOom } from './sock/tcp-oom.ts'
 import type { TcpMssDeps } from './snd/tcp-mss.ts'
 import { createTcpChrono } from './snd/tcp-chrono.ts'
@@ -74,6 +76,7 @@ import { createTcpTimer } from './sock/tcp-timer.ts'
 import { createTcpTimers } from './sock/tcp-timers.ts'
 import { createTcpTimewait } from './states/tcp-timewait.ts'
 import { createTcpTransmit } from './snd/tcp-transmit.ts'
+import { createTcpTstamp } from './snd/tcp-tstamp.ts'
 import { createTcpTsq } from './snd/tcp-tsq.ts'
 import { createTcpUrg } from './rcv/tcp-urg.ts'
 import { createTcpValidate } from './rcv/tcp-validate.ts'
@@ -85,6 +88,7 @@ import type { IpOutput } from '../../ipv4/ip-output.ts'
 import type { PacketAddrs } from '../../inet/packet-addrs.ts'
 import type { Steer } from '../../steering/steer.ts'
 import type { AddrType } from '../../inet/addr-type.ts'
+import type { ErrQueue } from '../../socket/errqueue.ts'
 import type { Events } from '../../socket/events.ts'
 
 const IPPROTO_TCP = 6
@@ -110,6 +114,7 @@ export type TcpDeps = {
   /** The algorithms to choose from (rec/tcp-cong.ts). */
   congestion: readonly CongestionControl[]
   owned: OwnedFlows
+  errqueue: ErrQueue
 } & Pick<Pmtu, 'routeOutput' | 'updatePmtu'> &
   Pick<PacketAddrs, 'loadAddrs'> &
   Pick<IpOutput, 'sockConfirm'> &
@@ -119,7 +124,18 @@ export type TcpDeps = {
 export type Tcp = ReturnType<typeof createTcp>
 
 /** What every part works on. */
-const createBase = ({ arena, worker, skbs, drop, consume, time, random, congestion }: TcpDeps) => ({
+const createBase = ({
+  arena,
+  worker,
+  skbs,
+  drop,
+  consume,
+  time,
+  random,
+  congestion,
+  errqueue,
+  sockEvents,
+}: TcpDeps) => ({
   arena,
   i32: arena.i32,
   u8: arena.u8,
@@ -130,6 +146,9 @@ const createBase = ({ arena, worker, skbs, drop, consume, time, random, congesti
   drop,
   consume,
   time,
+  errqueue,
+  sockEvents,
+  tstamp: createTcpTstamp({ i32: arena.i32, errqueue, sockEvents }),
   cong: createTcpCong({
     i32: arena.i32,
     time,
@@ -157,7 +176,8 @@ const createSending = (base: Base, deps: TcpDeps) => {
   const timers = createTcpTimers(i32, time, wheel)
   const window = createTcpWindow({ ...base, mem })
   const pacing = createTcpPacing({ ...base, timers })
-  const transmit = createTcpTransmit({ ...base, timers, pacing, window, afOps })
+  const md5 = createTcpMd5({ ...base, afOps })
+  const transmit = createTcpTransmit({ ...base, timers, pacing, window, afOps, md5 })
   const queue = createTcpWriteQueue(i32, skbs, mem, consume)
   const mss = createTcpMss({ ...base, gsoMax, afOps, skDst }, transmit)
   const mtup = createTcpMtuProbe({ ...base, mss, queue })
@@ -169,14 +189,14 @@ const createSending = (base: Base, deps: TcpDeps) => {
   const output = createTcpOutput({ ...base, ...sending })
   const synack = createTcpSynack({ ...base, transmit })
   const { sendChallengeAck } = createTcpChallenge({ ...base, transmit })
-  const { sendReset } = createTcpReply({ ...base, routeOutput, afOps, loadAddrs })
-  return { ...sending, window, output, synack, sendChallengeAck, sendReset }
+  const { sendReset } = createTcpReply({ ...base, routeOutput, afOps, loadAddrs, md5 })
+  return { ...sending, md5, window, output, synack, sendChallengeAck, sendReset }
 }
 type Sending = ReturnType<typeof createSending>
 
 /** In: acknowledgements, the receive queue, the life of a socket and the states that segments lead it through. */
 const createReceiving = (base: Base, tables: Tables, sending: Sending, deps: TcpDeps) => {
-  const { sockEvents, sockConfirm, afOps } = deps
+  const { sockConfirm, afOps } = deps
   const lower = { ...base, ...tables, ...sending }
   const purgeWrite = sending.queue.purge
   const sacktag = createTcpSacktag(lower)
@@ -192,7 +212,7 @@ const createReceiving = (base: Base, tables: Tables, sending: Sending, deps: Tcp
   const fastopenQueue = createFastopenQueue(base.i32, base.time)
   const fastopenActive = createFastopenActive(base)
   const holders = { fastopenQueue, fastopenActive }
-  const life = createTcpLifecycle({ ...lower, ...holders, sockEvents, purge, purgeWrite })
+  const life = createTcpLifecycle({ ...lower, ...holders, purge, purgeWrite })
   const fin = (sk: number): void => states.fin(sk)
   const { trimRcv, trimSnd } = createTcpOom({ ...lower, life, purge })
   const rcvQueue = createTcpRcvQueue({ ...lower, raise: life.raise, trim: trimRcv, fin, afOps })
@@ -271,6 +291,7 @@ export const createTcp = (deps: TcpDeps) => {
     sendFastopen,
   })
   const { recvmsg, recvBytes } = createTcpRecvmsg({ ...parts, queue: rcvQueue })
+  const { poll, ioctl } = createTcpPoll(parts)
   const { setOption, getOption, setNameOption, getNameOption } = createTcpSockopt({
     ...parts,
     maxBuffer: mem.sockLimit,
@@ -332,6 +353,8 @@ export const createTcp = (deps: TcpDeps) => {
     sendtoBytes,
     recvmsg,
     recvBytes,
+    poll,
+    ioctl,
     shutdown: closing.shutdown,
     close: closing.close,
     abort: closing.abort,
@@ -346,8 +369,11 @@ export const createTcp = (deps: TcpDeps) => {
     releaseHeldUp: parts.output.releaseHeldUp,
     ports,
     orphans: life.orphanCount,
+    md5Keys: parts.md5.keyCount,
     timeWaits: life.timeWaitCount,
     flushMetrics: parts.metrics.flush,
+    recvErr: deps.errqueue.take,
+    tstampSent: parts.tstamp.sent,
   }
 }
 
