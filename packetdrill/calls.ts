@@ -5,6 +5,7 @@
 import { Errno, errnoName } from '../core/base/errno.ts'
 import * as names from '../core/socket/socket-constants.ts'
 import * as sock from '../core/socket/sock.ts'
+import { PACING_NEEDED, TP_PACING } from '../core/transport/tcp/sock/tcp-sock.ts'
 import { createEpoll, EPOLL, type Epoll } from './epoll.ts'
 import { receiveError } from './errqueue.ts'
 import type { Host } from './host.ts'
@@ -124,6 +125,7 @@ export const createCalls = (host: Host, events: CallEvents) => {
       const sk = sockets.socket(host.socketFamily, nameToNumber(wordOf(args[1])), toNumber(args[2]))
       if (sk <= 0) return sk
       open(toNumber(result), sk)
+      if (host.isPaced()) i32[sk + TP_PACING] = PACING_NEEDED
       events.onSocket()
       return toNumber(result)
     })
