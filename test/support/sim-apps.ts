@@ -19,6 +19,8 @@ import { pattern } from './tcp-pair.ts'
 
 const CHUNK = 65536
 const EAGAIN = 11
+/** Connections that may come at one moment. */
+const BACKLOG = 128
 
 const peerWords = (peer: Int32Array): [number, number, number, number] => {
   const [a, b, c, d] = peer.subarray(PEER_ADDR, PEER_ADDR + 4)
@@ -99,6 +101,8 @@ const tcpEnd = (host: SimHost, worker: number, sk: number) => {
     place: 0,
     /** Is told when something has come. */
     heard: () => {},
+    /** Takes what has come; one that does not lets it lie. */
+    isReading: true,
     connected: false,
     toSend: 0,
     sent: 0,
@@ -130,7 +134,7 @@ const tcpEnd = (host: SimHost, worker: number, sk: number) => {
     for (const [k, byte] of due.entries()) if (got[k] !== byte) state.wrong++
   }
   const receive = (): void => {
-    while (state.open) {
+    while (state.open && state.isReading) {
       const n = sockets.recvmsg(sk, host.page, CHUNK)
       if (n === 0) state.eof = true
       if (n < 0 && n !== -EAGAIN) state.error ||= -n
@@ -163,6 +167,12 @@ const tcpEnd = (host: SimHost, worker: number, sk: number) => {
       state.open = false
       sockets.close(sk)
     },
+    /** Ends the connection with a reset. */
+    abort: (): void => {
+      if (!state.open) return
+      state.open = false
+      sockets.abort(sk)
+    },
     poke: (): void => {
       receive()
       state.heard()
@@ -171,7 +181,13 @@ const tcpEnd = (host: SimHost, worker: number, sk: number) => {
   })
 }
 
-export type TcpServer = { sk: number; ends: TcpEnd[]; close: () => void }
+export type TcpServer = {
+  sk: number
+  ends: TcpEnd[]
+  /** A worker has a new stack: what was there is no more, and one listens there again. */
+  restarted: (worker: number) => void
+  close: () => void
+}
 
 /** Listens on every worker of the host (an SO_REUSEPORT group); `ends` are the connections it got. */
 export const serveTcp = (
@@ -181,11 +197,12 @@ export const serveTcp = (
   greet: (end: TcpEnd) => void = () => {}
 ): TcpServer => {
   const ends: TcpEnd[] = []
-  const listeners = host.stacks.map(({ sockets }, worker) => {
+  const listenOn = (worker: number) => {
+    const { sockets } = host.stacks[worker]!
     const sk = must('socket', sockets.socket(family, SOCK_STREAM, 0))
     must('SO_REUSEPORT', sockets.setsockopt(sk, 1, 15, 1))
     must('bind', sockets.bind(sk, ...ANY, port))
-    must('listen', sockets.listen(sk, 16))
+    must('listen', sockets.listen(sk, BACKLOG))
     const handler = sockets.registerHandler((_sk, events) => {
       if ((events & SK_EVENT_ACCEPT) === 0) return
       for (let child = sockets.accept(sk); child > 0; child = sockets.accept(sk)) {
@@ -199,10 +216,15 @@ export const serveTcp = (
     })
     sockets.attach(sk, handler, 0)
     return { sockets, sk }
-  })
+  }
+  const listeners = host.stacks.map((_, worker) => listenOn(worker))
   return {
     sk: listeners[0]!.sk,
     ends,
+    restarted: (worker) => {
+      for (const end of ends) if (end.worker === worker) end.open = false
+      listeners[worker] = listenOn(worker)
+    },
     close: () => {
       for (const { sockets, sk } of listeners) sockets.close(sk)
     },
