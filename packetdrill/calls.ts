@@ -5,7 +5,12 @@
 import { Errno, errnoName } from '../core/base/errno.ts'
 import * as names from '../core/socket/socket-constants.ts'
 import * as sock from '../core/socket/sock.ts'
-import { TP_COPIED_SEQ, TP_RCV_NXT } from '../core/transport/tcp/sock/tcp-sock.ts'
+import {
+  FO_DEFER,
+  TP_COPIED_SEQ,
+  TP_FASTOPEN,
+  TP_RCV_NXT,
+} from '../core/transport/tcp/sock/tcp-sock.ts'
 import type { Host } from './host.ts'
 import { type Call, Mismatch, Unsupported, type Value } from './script.ts'
 
@@ -23,7 +28,6 @@ const NUMBERS: Record<string, number> = {
   TCP_WINDOW_CLAMP: 10,
   TCP_INFO: 11,
   TCP_TIMESTAMP: 24,
-  TCP_FASTOPEN_CONNECT: 30,
   TCP_INQ: 36,
   IP_MTU_DISCOVER: 10,
   IP_PMTUDISC_DONT: 0,
@@ -35,12 +39,9 @@ const NUMBERS: Record<string, number> = {
   SO_RCVLOWAT: 18,
   SO_ZEROCOPY: 60,
   MSG_OOB: 1,
-  MSG_DONTWAIT: 0x40,
-  MSG_EOR: 0x80,
   MSG_WAITALL: 0x100,
   MSG_NOSIGNAL: 0x4000,
   MSG_ZEROCOPY: 0x4000000,
-  MSG_FASTOPEN: 0x20000000,
   F_GETFL: 3,
   F_SETFL: 4,
   O_RDWR: 2,
@@ -52,28 +53,18 @@ const NUMBERS: Record<string, number> = {
   POLLHUP: 0x10,
   POLLRDHUP: 0x2000,
 }
-const {
-  MSG_DONTWAIT,
-  MSG_ZEROCOPY,
-  MSG_FASTOPEN,
-  O_NONBLOCK,
-  POLLIN,
-  POLLOUT,
-  POLLERR,
-  POLLHUP,
-  POLLRDHUP,
-} = NUMBERS as Record<string, number> as {
-  [Name in
-    | 'MSG_DONTWAIT'
-    | 'MSG_ZEROCOPY'
-    | 'MSG_FASTOPEN'
-    | 'O_NONBLOCK'
-    | 'POLLIN'
-    | 'POLLOUT'
-    | 'POLLERR'
-    | 'POLLHUP'
-    | 'POLLRDHUP']: number
-}
+const { MSG_DONTWAIT } = names
+const { MSG_ZEROCOPY, O_NONBLOCK, POLLIN, POLLOUT, POLLERR, POLLHUP, POLLRDHUP } =
+  NUMBERS as Record<string, number> as {
+    [Name in
+      | 'MSG_ZEROCOPY'
+      | 'O_NONBLOCK'
+      | 'POLLIN'
+      | 'POLLOUT'
+      | 'POLLERR'
+      | 'POLLHUP'
+      | 'POLLRDHUP']: number
+  }
 
 const nameToNumber = (name: string): number =>
   name.split('|').reduce((bits, word) => {
@@ -176,18 +167,37 @@ export const createCalls = (host: Host, events: CallEvents) => {
     if (state === sock.TCP_SYN_SENT || state === sock.TCP_SYN_RECV) return null
     return state === sock.TCP_CLOSE ? -Errno.ECONNABORTED : 0
   }
-  /** A blocking write is done when all has gone. */
-  const sending = (file: File, len: number, flags: number): Attempt => {
-    if ((flags & (MSG_ZEROCOPY | MSG_FASTOPEN)) !== 0)
-      throw new Unsupported((flags & MSG_ZEROCOPY) !== 0 ? 'MSG_ZEROCOPY' : 'MSG_FASTOPEN')
+  /** A blocking write is done when all has gone. `to` is its address: null has no family, undefined is none. */
+  const sending = (file: File, len: number, flags: number, to?: Int32Array | null): Attempt => {
+    if ((flags & MSG_ZEROCOPY) !== 0) throw new Unsupported('MSG_ZEROCOPY')
     const bytes = new Uint8Array(len)
+    const waits = isBlocking(file, flags)
+    const flagsNow = waits ? flags : flags | MSG_DONTWAIT
     let sent = 0
+    let isConnecting = false
+    const send = (): number => {
+      const wasClosed = i32[file.sk + sock.SK_STATE] === sock.TCP_CLOSE
+      const result =
+        to === undefined
+          ? tcp.sendBytes(file.sk, bytes, sent, len - sent, flagsNow)
+          : tcp.sendtoBytes(file.sk, bytes, sent, len - sent, to, 0, PORT, flagsNow)
+      if (wasClosed && i32[file.sk + sock.SK_STATE] === sock.TCP_SYN_SENT) events.onConnect()
+      isConnecting = waits && i32[file.sk + sock.SK_STATE] === sock.TCP_SYN_SENT
+      return result
+    }
     return () => {
-      const result = tcp.sendBytes(file.sk, bytes, sent, len - sent, flags)
+      if (isConnecting) {
+        const result = connected(file.sk)
+        if (result !== 0) return result
+        isConnecting = false
+      }
+      const result = sent === len && sent > 0 ? 0 : send()
       if (result >= 0) sent += result
+      else if (result === -Errno.EINPROGRESS && waits) return null
       else if (result !== -Errno.EAGAIN) return sent > 0 ? sent : result
+      if (isConnecting) return null
       if (sent === len) return sent
-      if (isBlocking(file, flags)) return null
+      if (waits) return null
       return sent > 0 ? sent : result
     }
   }
@@ -203,7 +213,7 @@ export const createCalls = (host: Host, events: CallEvents) => {
     const iov = [...message.fields].find(([name]) => name.startsWith('msg_iov'))
     if ([...message.fields.keys()].some((name) => name.startsWith('msg_control')))
       throw new Unsupported('sendmsg with control messages')
-    return sending(fileOf(args[0]), lengthOf(iov?.[1]), toNumber(flags))
+    return sending(fileOf(args[0]), lengthOf(iov?.[1]), toNumber(flags), host.remote)
   }
   const fcntl = (_: Call, args: Value[]): Attempt => {
     const file = fileOf(args[0])
@@ -277,7 +287,8 @@ export const createCalls = (host: Host, events: CallEvents) => {
     if (shutdown === (sock.RCV_SHUTDOWN | sock.SEND_SHUTDOWN) || state === sock.TCP_CLOSE)
       bits |= POLLHUP
     if ((shutdown & sock.RCV_SHUTDOWN) !== 0) bits |= POLLIN | POLLRDHUP
-    if (state === sock.TCP_SYN_SENT) return bits
+    if (state === sock.TCP_SYN_SENT)
+      return (i32[sk + TP_FASTOPEN]! & FO_DEFER) === 0 ? bits : bits | POLLOUT
     if (((i32[sk + TP_RCV_NXT]! - i32[sk + TP_COPIED_SEQ]!) | 0) > 0) bits |= POLLIN
     const isSpacious =
       i32[sk + sock.SK_SNDBUF]! - i32[sk + sock.SK_WMEM]! >= i32[sk + sock.SK_WMEM]! >> 1
@@ -316,9 +327,10 @@ export const createCalls = (host: Host, events: CallEvents) => {
     bind: (_, [fd]) => once(() => sockets.bind(fileOf(fd).sk, new Int32Array(4), 0, PORT)),
     write: (_, [fd, , len]) => sending(fileOf(fd), toNumber(len), 0),
     send: (_, [fd, , len, flags]) => sending(fileOf(fd), toNumber(len), toNumber(flags)),
-    sendto: (_, [fd, data, len, flags]) => {
+    sendto: (_, [fd, data, len, flags, to]) => {
       if (wordOf(data) === 'NULL') throw new Unsupported('a bad address')
-      return sending(fileOf(fd), toNumber(len), toNumber(flags))
+      const address = wordOf(to) === 'AF_UNSPEC' ? null : host.remote
+      return sending(fileOf(fd), toNumber(len), toNumber(flags), address)
     },
     writev: (_, [fd, iov]) => sending(fileOf(fd), lengthOf(iov), 0),
     read: (_, [fd, , len]) => receiving(fileOf(fd), toNumber(len), 0),

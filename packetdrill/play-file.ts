@@ -22,6 +22,8 @@ const COMMON = { MSS: '1460' }
 /** Cookies of the addresses (host.ts) under the key a1a1a1a1-b2b2b2b2-c3c3c3c3-d4d4d4d4, and under that of zeros. */
 const NAMES_V4 = {
   CODE: 'host_unreachable',
+  TOO_BIG: 'unreachable frag_needed',
+  MTU_1300: '1300',
   TFO_COOKIE: '3021b9d889017eeb',
   TFO_COOKIE_ZERO: 'b7c12350a90dc8f5',
 }
@@ -32,6 +34,9 @@ const PREDEFINED: Record<Mode, Record<string, string>> = {
   ipv6: {
     ...COMMON,
     CODE: 'address_unreachable',
+    TOO_BIG: 'packet_too_big',
+    // its header is longer
+    MTU_1300: '1320',
     TFO_COOKIE: 'c1d1e9742a47a9bc',
     TFO_COOKIE_ZERO: '82af1a8f9a205c34',
     CMSG_LEVEL_IP: 'SOL_IPV6',

@@ -4,7 +4,7 @@
  */
 import * as tcp from '../core/wire/tcp.ts'
 import type { Host } from './host.ts'
-import { Mismatch, type TcpOption, type TcpPacket } from './script.ts'
+import type { TcpOption, TcpPacket } from './script.ts'
 import { decode, encode, type Ends, packetText } from './wire.ts'
 
 /** The peer's ports, of connections that scripts make from outside. */
@@ -145,14 +145,20 @@ export const createSegments = (host: Host, rules: Rules, trace: (line: string) =
       }) ?? null
     return { ...packet, seq, ack, options }
   }
+  /** What other connections have sent is of no interest: one is looked at at a time. */
+  const forgetOthers = (): void => {
+    const of = flow()
+    heard.splice(0, heard.length, ...heard.filter((each) => each.flow === of))
+  }
   /** Whether there is as much as a segment of `len` would be. */
-  const has = (len: number): boolean =>
-    heard.length > 0 && heard.reduce((sum, { packet }) => sum + packet.len, 0) >= len
+  const has = (len: number): boolean => {
+    forgetOthers()
+    return heard.length > 0 && heard.reduce((sum, { packet }) => sum + packet.len, 0) >= len
+  }
   /** What was sent first, with what follows it put to it until it is as long as what is expected. */
   const take = (expected: TcpPacket): Heard | null => {
     const first = heard.shift()
     if (first === undefined) return null
-    if (first.flow !== flow()) throw new Mismatch('a packet of another connection was sent')
     if (first.flow.isn !== null && (first.packet.flags & tcp.TCP_SYN) !== 0)
       first.flow.scriptIsn = expected.seq
     const whole = { ...first, packet: { ...first.packet } }

@@ -31,6 +31,7 @@ import { garbage, matchWord, unknownCommand, type Words } from './words.ts'
 
 const HELP = `Usage: softnet ip route { show | flush } [ SELECTOR ]
        softnet ip route get ADDRESS [ from ADDRESS ] [ iif DEV ] [ oif DEV ] [ tos TOS ] [ mark MARK ]
+                            [ ipproto PROTO ] [ sport PORT ] [ dport PORT ]
        softnet ip route { add | append | replace | change | delete } [ TYPE ] PREFIX [ via [ FAMILY ] ADDRESS ] [ dev DEV ]
                         [ table TABLE ] [ proto PROTO ] [ scope SCOPE ] [ src ADDRESS ] [ metric N ] [ tos TOS ]
                         [ nhid ID ] [ METRIC [ lock ] N ]... [ onlink ] [ nexthop via ADDRESS dev DEV weight N ]...
@@ -272,6 +273,8 @@ const get = async (words: Words, options: IpOptions, cli: Cli): Promise<number> 
     else if (word === 'dev') params.oif = words.next()
     else if (word === 'tos' || word === 'dsfield') params.tos = words.number('tos')
     else if (word === 'mark') params.mark = words.number('mark')
+    else if (word === 'ipproto') params.ipproto = words.next()
+    else if (word === 'sport' || word === 'dport') params[word] = words.number(word)
     else if (word !== 'to') {
       if (parsePrefix(word) === null) throw badPrefix(word)
       params.dst = word.split('/')[0]!

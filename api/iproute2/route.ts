@@ -115,7 +115,7 @@ export const lookupJson = (found: RouteLookup): Record<string, unknown> => {
     ...(table === 'main' ? {} : { table }),
     ...(protocol === undefined || protocol === 'boot' ? {} : { protocol }),
     // the words of a cache that IPv6 has not
-    ...(isV6 ? {} : { uid, cache }),
+    ...(isV6 ? {} : { ...(uid !== undefined && { uid }), cache }),
   }
 }
 
@@ -139,7 +139,7 @@ export const lookupText = (found: RouteLookup): string => {
     words.push(...metricWords(found.metrics))
     return `${words.join(' ')} pref ${found.pref}`
   }
-  words.push(`uid ${found.uid}`)
+  if (found.uid !== undefined) words.push(`uid ${found.uid}`)
   const cache = found.cache.length === 0 ? '' : `<${found.cache.join(',')}> `
   const iif = found.iif === undefined ? '' : `iif ${found.iif} `
   return `${words.join(' ')} \n    cache ${cache}${metricWords(found.metrics)

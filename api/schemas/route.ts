@@ -125,6 +125,8 @@ export const routeFilter = {
   scope: z.string().optional(),
 }
 
+const queryPort = queryNumber.pipe(z.number().max(0xffff))
+
 export const routeLookup = z.strictObject({
   dst: address,
   src: address.optional(),
@@ -132,6 +134,9 @@ export const routeLookup = z.strictObject({
   oif: ifname.optional(),
   tos: queryNumber.optional(),
   mark: queryNumber.optional(),
+  ipproto: z.string().optional(),
+  sport: queryPort.optional(),
+  dport: queryPort.optional(),
 })
 
 /** A line of routes:batch. */

@@ -212,16 +212,13 @@ export const createControl = (deps: ControlDeps) => {
   const calls = createCalls({ arena, ipi, pause, nowUs })
   const ethtool = createEthtool({ arena, links, random })
   const addresses = createAddresses({ ifaddrs, isDevice: links.isDevice })
+  const fibReader = createFibReader(arena, INIT_NET)
   const routes = createRoutes({
     arena,
     rib,
     objects,
-    route: createRoute({
-      arena,
-      time,
-      thread: layout.controlThread,
-      fib: createFibReader(arena, INIT_NET),
-    }),
+    route: createRoute({ arena, time, thread: layout.controlThread, fib: fibReader }),
+    fib: fibReader,
     isDevice: links.isDevice,
     hasCarrier: links.hasCarrier,
     more: routeExpiry.more,

@@ -9,17 +9,23 @@ import {
   createFlowi,
   FL_DADDR,
   FL_DEV,
+  FL_DPORT,
   FL_DST,
+  FL_F_FORWARD,
   FL_FAMILY,
+  FL_FLAGS,
   FL_IIF,
   FL_MARK,
   FL_MTU,
   FL_OIF,
+  FL_PROTO,
   FL_SADDR,
+  FL_SPORT,
   FL_TOS,
   FL_TYPE,
   RTN_BLACKHOLE,
   RTN_LOCAL,
+  RTN_MULTICAST,
   RTN_UNICAST,
 } from '../base/flowi.ts'
 import {
@@ -36,10 +42,13 @@ import {
   RTNH_F_DEAD,
   RTNH_F_LINKDOWN,
   RTNH_F_ONLINK,
+  RTPROT_KERNEL,
 } from '../inet/nexthop-constants.ts'
 import type { Metrics } from '../shm/dst-metrics.ts'
 import { NH_METRICS, RTAX_MAX, RTAX_MTU, dstMetric } from '../shm/dst-metrics.ts'
 import { byFamily } from '../inet/af-ops.ts'
+import { createDoRedirect } from '../inet/do-redirect.ts'
+import type { FibReader } from '../inet/fib.ts'
 import { FR_HEAD_FIRST } from '../inet/fib-rule-constants.ts'
 import { ruleHead } from '../inet/fib-rules.ts'
 import type { Route } from '../inet/route.ts'
@@ -60,6 +69,8 @@ import type { Links } from './links/links.ts'
 
 /** Metric of IPv6 routes that name none (IP6_RT_PRIO_USER). */
 const PRIO_USER = 1024
+/** Of those that come with a device (IP6_RT_PRIO_ADDRCONF). */
+const PRIO_ADDRCONF = 256
 
 /** Of a route that names its nexthop object and no more (nexthop_compat_mode off). */
 const NOWHERE: Hop = { dev: 0, gateway: null, flags: 0, weight: 1 }
@@ -76,13 +87,15 @@ type RoutesDeps = {
   rib: Rib
   objects: NexthopStore
   route: Route
+  fib: FibReader
 } & Pick<Links, 'isDevice' | 'hasCarrier'> &
   Pick<RouteExpiry, 'more'>
 
 export type Routes = ReturnType<typeof createRoutes>
 
 export const createRoutes = (deps: RoutesDeps) => {
-  const { arena, rib, objects, route: router, isDevice, hasCarrier, more } = deps
+  const { arena, rib, objects, route: router, isDevice, hasCarrier, more, fib } = deps
+  const { wantsRedirect } = createDoRedirect(arena, fib)
   const { i32, layout } = arena
   const isUp = (dev: number): boolean => (i32[deviceRow(arena, dev) + DEV_FLAGS] & IFF_UP) !== 0
   const isOwn = (family: number, words: Words): boolean =>
@@ -292,9 +305,14 @@ export const createRoutes = (deps: RoutesDeps) => {
     if (metrics[RTAX_MTU] !== 0) metrics[RTAX_MTU] = fl[FL_MTU]
     return metrics
   }
+  /** Of IPv6 whether a host sends it on is asked later (ip6_forward), and not here. */
+  const received = (family: number): number => {
+    const error = router.routeInput(fl)
+    return family !== AF_INET && fl[FL_TYPE] === RTN_UNICAST ? 0 : error
+  }
   /** ip route get */
   const getRoute = ({ query }: MessageOf<'RTM_GETROUTE'>): Outcome<RouteAnswer> => {
-    const { family, dst, src, iif, oif, tos, mark } = query
+    const { family, dst, src, iif, oif, tos, mark, proto, sport, dport } = query
     fl.fill(0)
     fl[FL_FAMILY] = family
     fl.set(dst, FL_DADDR)
@@ -303,21 +321,32 @@ export const createRoutes = (deps: RoutesDeps) => {
     fl[FL_OIF] = oif
     fl[FL_MARK] = mark
     fl[FL_TOS] = tos
-    const error = iif !== 0 ? router.routeInput(fl) : router.routeOutput(fl)
+    fl[FL_PROTO] = proto
+    fl[FL_SPORT] = sport
+    fl[FL_DPORT] = dport
+    const error = iif !== 0 ? received(family) : router.routeOutput(fl)
+    // which of its reasons refuses what was received is not told (inet_rtm_getroute)
+    if (error === -Errno.EXDEV) return refuse(Errno.EINVAL, null, 'dst')
     if (error !== 0) return refuse(-error, null, 'dst')
     const row = fl[FL_DST]
     const type = fl[FL_TYPE]
     const via = type === RTN_UNICAST ? i32[row + NH_FAMILY] : 0
+    const isForwarded = (fl[FL_FLAGS] & FL_F_FORWARD) !== 0
+    const isPassed = iif !== 0 && (type === RTN_UNICAST || isForwarded)
+    // groups have a route of their device's, in the table local
+    const isGroup = family !== AF_INET && type === RTN_MULTICAST
     return told({
       family,
       type,
       gateway: via === 0 ? null : { family: via, words: wordsAt(i32, row + NH_GATEWAY) },
-      dev: fl[FL_DEV],
-      table: tableOf(row, family),
-      protocol: i32[row + NH_PROTOCOL],
-      metric: i32[row + NH_METRIC],
+      dev: iif === 0 || isPassed ? fl[FL_DEV] : LOOPBACK_IFINDEX,
+      table: isGroup ? RT_TABLE_LOCAL : tableOf(row, family),
+      protocol: isGroup ? RTPROT_KERNEL : i32[row + NH_PROTOCOL],
+      metric: isGroup ? PRIO_ADDRCONF : i32[row + NH_METRIC],
       prefsrc: wordsAt(fl, FL_SADDR),
       metrics: type === RTN_UNICAST ? metricsOf(row) : null,
+      isForwarded,
+      isRedirected: isPassed && family === AF_INET && wantsRedirect(fl),
     })
   }
 

@@ -30,6 +30,9 @@ export type RouteQuery = {
   oif: number
   tos: number
   mark: number
+  proto: number
+  sport: number
+  dport: number
 }
 export type RouteAnswer = {
   family: number
@@ -42,6 +45,10 @@ export type RouteAnswer = {
   metric: number
   prefsrc: Words
   metrics: Metrics | null
+  /** It goes on, though it is to everybody. */
+  isForwarded: boolean
+  /** Its sender hears of a better first hop. */
+  isRedirected: boolean
 }
 export type RouteFilter = {
   /** 0 is every family, and every table. */

@@ -275,11 +275,12 @@ export const createRoute = ({ fib, ...deps }: MultipathDeps & { fib: FibReader }
     if (row < 0) return hidesErrors ? -Errno.EHOSTUNREACH : row
     const type = i32[row + NH_TYPE]
     if (type === RTN_UNICAST) {
-      if (!forwards) return -Errno.EHOSTUNREACH
+      if (!forwards && hidesErrors) return -Errno.EHOSTUNREACH
       const error = validateSource(fl)
       if (error !== 0) return error
       const hop = selectPath(row, fl)
-      return found(fl, hop, RTN_UNICAST, i32[hop + NH_DEV])
+      found(fl, hop, RTN_UNICAST, i32[hop + NH_DEV])
+      return forwards ? 0 : -Errno.EHOSTUNREACH
     }
     if (type === RTN_ANYCAST) return found(fl, row, type, LOOPBACK_IFINDEX)
     if (type > RTN_BROADCAST) {

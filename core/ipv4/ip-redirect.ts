@@ -1,18 +1,15 @@
 /**
  * ICMP redirects out: tells a host of this link that the next hop of its packet is on the same link. Ever more rarely, as
- * long as the host does not listen: nine times, then not for 20 seconds. Called by ip_forward for a packet that leaves by
- * the device it came in on; on a worker. RFC 792, 1812 section 5.2.7.2; Linux: net/ipv4/route.c ip_rt_send_redirect(),
- * __mkroute_input().
+ * long as the host does not listen: nine times, then not for 20 seconds. Called by ip_forward; on a worker. RFC 792, 1812
+ * section 5.2.7.2; Linux: net/ipv4/route.c ip_rt_send_redirect().
  */
 import type { Flowi } from '../base/flowi.ts'
-import { FL_DADDR, FL_DST, FL_IIF, FL_SADDR } from '../base/flowi.ts'
+import { FL_DADDR, FL_SADDR } from '../base/flowi.ts'
 import type { Time } from '../base/time.ts'
 import { TIME_MS } from '../base/time.ts'
-import type { AddrType } from '../inet/addr-type.ts'
+import type { DoRedirect } from '../inet/do-redirect.ts'
 import { type InetPeers, PEER_LAST, PEER_REDIRECTS, PEER_TOKENS } from '../inet/inet-peer.ts'
-import { NH_FAMILY, NH_GATEWAY } from '../inet/nexthop-constants.ts'
 import type { Arena } from '../shm/arena.ts'
-import { CONF_ALL, Conf4, confRow } from '../shm/devconf.ts'
 import * as icmp from '../wire/icmp.ts'
 import type { Icmp } from './icmp.ts'
 
@@ -20,7 +17,7 @@ type IpRedirectDeps = {
   arena: Arena
   time: Time
   peers: InetPeers
-} & Pick<AddrType, 'isOnLink' | 'isAddrOnLink'> &
+} & Pick<DoRedirect, 'wantsRedirect' | 'gatewayOf'> &
   Pick<Icmp, 'icmpSend'>
 
 /** ip_rt_redirect_load, _number and _silence, as HZ 1000 makes them. */
@@ -31,10 +28,8 @@ const SILENCE_MS = LOAD_MS << (NUMBER + 1)
 export type IpRedirect = ReturnType<typeof createIpRedirect>
 
 export const createIpRedirect = (deps: IpRedirectDeps) => {
-  const { arena, time, peers, isOnLink, isAddrOnLink, icmpSend } = deps
-  const { i32 } = arena
+  const { time, peers, wantsRedirect, gatewayOf, icmpSend } = deps
   const { table } = peers
-  const all = confRow(arena, CONF_ALL)
 
   /** True when the peer may be told once more. */
   const allows = (p: number): boolean => {
@@ -50,18 +45,10 @@ export const createIpRedirect = (deps: IpRedirectDeps) => {
     }
     return sent === 0 || since > LOAD_MS << sent
   }
-  /** The packet, routed by `fl`, leaves by the device it came in on; it stays the caller's. */
+  /** The packet, routed by `fl`, stays the caller's. */
   const sendRedirect = (skb: number, fl: Flowi): void => {
-    const saddr = fl[FL_SADDR + 3]
-    const iif = fl[FL_IIF]
-    const conf = confRow(arena, iif)
-    if ((i32[all + Conf4.send_redirects] | i32[conf + Conf4.send_redirects]) === 0) return
-    const row = fl[FL_DST]
-    const gateway = i32[row + NH_FAMILY] !== 0 ? i32[row + NH_GATEWAY + 3] : 0
-    if (!isOnLink(saddr, iif)) return
-    // on shared media hosts of other networks are on the link too
-    if ((i32[all + Conf4.shared_media] | i32[conf + Conf4.shared_media]) === 0)
-      if (!isAddrOnLink(iif, saddr, gateway)) return
+    if (!wantsRedirect(fl)) return
+    const gateway = gatewayOf(fl)
     const p = peers.find(fl, FL_SADDR)
     if (!allows(p)) return
     icmpSend(

@@ -311,7 +311,7 @@ export const createIp6Input = (deps: Ip6InputDeps) => {
     if (error === -Errno.ENETUNREACH) return noRoute(skb, icmpv6.ICMPV6_NOROUTE)
     if (error === -Errno.EACCES) return noRoute(skb, icmpv6.ICMPV6_ADM_PROHIBITED)
     // a route that says so; else nobody forwards here
-    if (error === -Errno.EHOSTUNREACH && fl[FL_TYPE] !== 0)
+    if (error === -Errno.EHOSTUNREACH && fl[FL_TYPE] !== RTN_UNICAST)
       return noRoute(skb, icmpv6.ICMPV6_NOROUTE)
     // a black hole is one for the counters too
     if (error !== -Errno.EHOSTUNREACH) return drop(skb, Drop.IP_INNOROUTES)

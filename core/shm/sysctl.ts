@@ -180,6 +180,11 @@ const TABLE = {
    * 0x200 in those that come in; 0x400 all listeners take it, not only those with TCP_FASTOPEN.
    */
   tcp_fastopen: number('net.ipv4.tcp_fastopen', 1),
+  /**
+   * Seconds that clients do without Fast Open once something on the way swallows it, twice as long each time that it does
+   * again; 0 is never.
+   */
+  tcp_fastopen_blackhole_timeout_sec: number('net.ipv4.tcp_fastopen_blackhole_timeout_sec', 0),
   /** What cookies are made under, the old key behind the new one. */
   tcp_fastopen_key: keys('net.ipv4.tcp_fastopen_key'),
   tcp_autocorking: onOff('net.ipv4.tcp_autocorking', 1),

@@ -23,14 +23,15 @@ export type Proto = {
   /** Takes up to `len` bytes; 0 is the end of the stream, -EAGAIN nothing there yet. */
   recvmsg?: (sk: number, to: number, len: number, flags?: number) => number
   recvBytes?: (sk: number, bytes: Uint8Array, at: number, len: number) => number
-  /** One datagram out. */
+  /** One datagram out; of a stream as sendmsg, but that MSG_FASTOPEN connects to the address. */
   sendto?: (
     sk: number,
     from: number,
     len: number,
     words: Int32Array,
     at: number,
-    port: number
+    port: number,
+    flags?: number
   ) => number
   /** One datagram in (cut to `len`); its sender lies in `peer` until the next call. */
   recvfrom?: (sk: number, to: number, len: number) => number

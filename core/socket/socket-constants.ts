@@ -32,9 +32,12 @@ export const SO_BINDTOIFINDEX = 62
 export const MSG_PEEK = 2
 /** A stream's bytes are taken and thrown away. */
 export const MSG_TRUNC = 0x20
+export const MSG_DONTWAIT = 0x40
 /** What goes with it follows at once. */
 export const MSG_EOR = 0x80
 export const MSG_MORE = 0x8000
+/** Connects, with the text in the SYN (RFC 7413). */
+export const MSG_FASTOPEN = 0x20000000
 
 export const IP_TOS = 1
 export const IP_TTL = 2
@@ -76,6 +79,7 @@ export const TCP_CONGESTION = 13
 export const TCP_USER_TIMEOUT = 18
 export const TCP_FASTOPEN = 23
 export const TCP_NOTSENT_LOWAT = 25
+export const TCP_FASTOPEN_CONNECT = 30
 /** A name option (16 octets, or 32). */
 export const TCP_FASTOPEN_KEY = 33
 export const TCP_FASTOPEN_NO_COOKIE = 34

@@ -151,16 +151,18 @@ export const createSockets = ({ arena, firstSock, recordFlow = () => {}, mc }: S
     words: Int32Array,
     at: number,
     port: number,
-    zone = 0
+    zone = 0,
+    flags = 0
   ): number => {
     const proto = protoOf(sk)
     if (proto.sendto === undefined) return -EOPNOTSUPP
     if (!isPort(port)) return -EINVAL
-    if (zone === 0 || !needsZone(words, at)) return proto.sendto(sk, from, len, words, at, port)
+    if (zone === 0 || !needsZone(words, at))
+      return proto.sendto(sk, from, len, words, at, port, flags)
     // for this datagram alone
     const bound = i32[sk + SK_BOUND_DEV]
     i32[sk + SK_BOUND_DEV] = zone
-    const result = proto.sendto(sk, from, len, words, at, port)
+    const result = proto.sendto(sk, from, len, words, at, port, flags)
     i32[sk + SK_BOUND_DEV] = bound
     return result
   }

@@ -1,5 +1,6 @@
 /** What addresses are, and where packets to them go: the tables that the families of a stack ask. */
 import { createAddrType } from '../inet/addr-type.ts'
+import { createDoRedirect } from '../inet/do-redirect.ts'
 import { createFibReader } from '../inet/fib.ts'
 import { createFlowKeys } from '../inet/flow-keys.ts'
 import { createPacketAddrs } from '../inet/packet-addrs.ts'
@@ -37,6 +38,7 @@ export const createRouting = (machine: Machine) => {
   const { routeInput, routeOutput } = createRoute({ ...machine, fib })
   return {
     ...createAddrType(arena, fib),
+    ...createDoRedirect(arena, fib),
     ...createPacketAddrs(arena),
     routeInput,
     ...createFlowKeys({ ...machine, net: INIT_NET, dissectPorts: createPortDissector(arena) }),

@@ -89,6 +89,7 @@ export const createTcpScript = (family: number, extra: Partial<HostOptions> = {}
       (seen & options.SEEN_SACK_PERM) !== 0 ? 'sackOK' : '',
       (seen & options.SEEN_TIMESTAMPS) !== 0 && (flagBits & tcp.TCP_SYN) !== 0 ? 'TS' : '',
       (seen & options.SEEN_WSCALE) !== 0 ? 'wscale' : '',
+      (seen & options.SEEN_FASTOPEN) !== 0 ? 'FO' : '',
       sack.length > 0 ? `sack ${sack.map(([a, b]) => `${a}:${b}`).join(' ')}` : '',
     ].filter((name) => name !== '')
     const text =

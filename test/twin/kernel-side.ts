@@ -2,16 +2,16 @@
 // reads lines. What is written to a TAP without NAPI is received within the call, so its answers can be read right after;
 // only what goes over lo waits for a soft interrupt, and a frame that follows it over lo says when that was.
 
-import { readFileSync, writeFileSync } from 'node:fs'
-import { addressOf, block, check, libc, O_RDONLY, openPath } from '../../workers/os/libc.ts'
+import { readFileSync } from 'node:fs'
+import { addressOf, block, check, libc } from '../../workers/os/libc.ts'
 import { POLLIN } from '../../workers/os/poll.ts'
 import { openTap } from '../../workers/os/tap.ts'
+import { createKernelNamespace } from '../support/kernel-namespace.ts'
 import { linkName } from './case.ts'
 import type { SetUp, Side } from './side.ts'
 
 const AF_PACKET = 17
 const SOCK_RAW = 3
-const CLONE_NEWNET = 0x40000000
 const NONBLOCK_CLOEXEC = 0x80800
 const LO = 1
 /** A local experimental ethertype. */
@@ -40,42 +40,6 @@ const createMarker = () => {
   return { goRound, close: () => libc.close(fd) }
 }
 
-/**
- * One `ip` that runs lines as they come. What a line says ends where the answer to a last one begins; some commands end
- * the program when they are refused, and another goes on.
- */
-const createIp = (enter: () => void) => {
-  const start = () => {
-    enter()
-    const child = Bun.spawn(['sh', '-c', 'exec ip -force -batch - 2>&1'], {
-      stdin: 'pipe',
-      stdout: 'pipe',
-    })
-    return { child, reader: child.stdout.getReader() }
-  }
-  let { child, reader } = start()
-  const decoder = new TextDecoder()
-  const END = /^1: lo: [^\n]*\n[^\n]*\n/m
-  const run = async (line: string): Promise<string> => {
-    child.stdin.write(`${line}\nlink show dev lo\n`)
-    await child.stdin.flush()
-    let said = ''
-    while (!END.test(said)) {
-      const { value, done } = await reader.read()
-      if (done) {
-        ;({ child, reader } = start())
-        break
-      }
-      said += decoder.decode(value, { stream: true })
-    }
-    return said
-      .replace(END, '')
-      .replace(/Command failed -:\d+\n/, '')
-      .trim()
-  }
-  return { run, close: () => child.kill() }
-}
-
 /** The columns of /proc/net/snmp and netstat, run together as nstat does. */
 const readCounters = (into: Map<string, number>, path: string): void => {
   const lines = readFileSync(path, 'latin1').trim().split('\n')
@@ -86,32 +50,9 @@ const readCounters = (into: Map<string, number>, path: string): void => {
   }
 }
 
-const setSysctl = (setting: string): string => {
-  const [name = '', value = ''] = setting.split('=')
-  try {
-    writeFileSync(`/proc/sys/${name.replaceAll('.', '/')}`, value)
-    return ''
-  } catch (error) {
-    return (error as Error).message
-  }
-}
-
 export const createKernelSide = async (setUp: SetUp): Promise<Side> => {
   // what the kernel keeps of hosts (struct inet_peer) lasts as long as the namespace
-  check(libc.unshare(CLONE_NEWNET), 'unshare')
-  const namespace = openPath('/proc/thread-self/ns/net', O_RDONLY)
-  /** Whoever has opened another router since has left this thread in that one's namespace. */
-  const enter = (): void => {
-    check(libc.setns(namespace, CLONE_NEWNET), 'setns')
-  }
-  const ip = createIp(enter)
-  const run = async (line: string): Promise<string> => {
-    enter()
-    const [program, rest = ''] = line.split(/ (.*)/, 2)
-    if (program === 'sysctl') return setSysctl(rest)
-    if (program === 'ip') return ip.run(rest)
-    throw new Error(`${program}?`)
-  }
+  const { run, enter, close } = createKernelNamespace()
   for (const line of ['ip link set lo up', ...setUp.before]) await run(line)
   const taps = setUp.links.map(({ mac, mtu }, k) =>
     openTap({ name: linkName(k + 1), vnetHdr: false, link: { mac, mtu, up: true } })
@@ -156,17 +97,16 @@ export const createKernelSide = async (setUp: SetUp): Promise<Side> => {
     },
     forget: async () => {
       // `neigh flush` would end with the ip that runs it where an entry goes by itself meanwhile
-      for (const entry of (await ip.run('neigh show')).split('\n').sort())
+      for (const entry of (await run('ip neigh show')).split('\n').sort())
         if (entry !== '' && !/ (PERMANENT|NOARP)/.test(entry))
-          await ip.run(`neigh del ${entry.split(' ').slice(0, 3).join(' ')}`)
+          await run(`ip neigh del ${entry.split(' ').slice(0, 3).join(' ')}`)
     },
     close: () => {
       for (const { fd } of taps) libc.close(fd)
       listener.stop(true)
       socket.close()
       marker.close()
-      libc.close(namespace)
-      ip.close()
+      close()
     },
   }
 }

@@ -1,10 +1,9 @@
 // softnet's half of the twin test: a simulated host, configured through the command line's own words, whose wires end
 // here. Its time goes on as the kernel's does.
 
-import { createApp } from '../../api/app.ts'
-import { run as runCommand } from '../../api/cli/run.ts'
 import { Mib } from '../../core/shm/counters.ts'
 import { seeded } from '../support/random.ts'
+import { createSimCli } from '../support/sim-cli.ts'
 import { createSimHost } from '../support/sim-host.ts'
 import { dumped } from '../support/control-plane.ts'
 import { linkName } from './case.ts'
@@ -49,26 +48,15 @@ export const createSoftnetSide = async (setUp: SetUp): Promise<Side> => {
       side: 0,
     }
   }
-  const app = createApp({ control: { ...host.control, request: host.request }, version: 'twin' })
+  const cli = createSimCli(host)
   const settle = (): void => {
     while (host.turn() > 0);
     host.control.poll()
   }
   const run = async (line: string): Promise<string> => {
-    let said = ''
-    const write = (text: string): void => {
-      said += text
-    }
-    await runCommand(line.split(' '), {
-      fetch: async (path, init = {}) => app.request(path, init, { listener: 'unix' }),
-      endpoint: '',
-      env: {},
-      out: write,
-      err: write,
-      json: false,
-    })
+    const said = await cli(line)
     settle()
-    return line.startsWith('sysctl') ? said.replace(/^\S+ = .*\n$/, '').trim() : said.trim()
+    return said
   }
   return {
     name: 'softnet',

@@ -76,7 +76,7 @@ export const routeLookup = z
     pref: z.string().optional(),
     mark: count.optional(),
     metrics: z.array(metrics).optional(),
-    uid: count,
+    uid: count.optional(),
     cache: z.array(z.string()),
   } satisfies Shape<RouteLookup>)
   .meta({ ref: 'RouteLookup' })

@@ -128,7 +128,8 @@ export type RouteLookup = {
   pref?: string
   mark?: number
   metrics?: RouteMetrics[]
-  uid: number
+  /** Not of what comes in. */
+  uid?: number
   cache: string[]
 }
 export type RouteFilter = {
@@ -591,7 +592,17 @@ export type Requests = {
   RTM_DELROUTE: { carries: { route: RouteSpec }; item: RouteItem }
   /** ip route get */
   RTM_GETROUTE: {
-    carries: { dst: string; src?: string; iif?: string; oif?: string; tos?: number; mark?: number }
+    carries: {
+      dst: string
+      src?: string
+      iif?: string
+      oif?: string
+      tos?: number
+      mark?: number
+      ipproto?: string
+      sport?: number
+      dport?: number
+    }
     item: RouteLookup
   }
   /** Without CREATE it changes a link that is there (ip link set). */

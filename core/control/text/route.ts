@@ -22,6 +22,7 @@ import {
   RTNH_F_ONLINK,
   RTPROT_BOOT,
 } from '../../inet/nexthop-constants.ts'
+import { IPPROTO_ICMP, IPPROTO_ICMPV6, IPPROTO_TCP, IPPROTO_UDP } from '../../wire/ipproto.ts'
 import type { Addr, Words } from '../../wire/text.ts'
 import {
   addrLen,
@@ -54,6 +55,7 @@ import {
   familyName,
   familyNumber,
   familyOf,
+  ipProtocolNames,
   noSuchDevice,
   protocolNames,
   refuseAs,
@@ -334,6 +336,17 @@ export const readRouteFilter = (
 
 // ---- ip route get
 
+/** IPv4 takes a packet for UDP when nobody says otherwise; of others than these there is no way to ask. */
+const readProto = (text: string | undefined, family: 4 | 6): number | Refused => {
+  const asked = [IPPROTO_TCP, IPPROTO_UDP, family === 4 ? IPPROTO_ICMP : IPPROTO_ICMPV6]
+  if (text === undefined) return family === 4 ? IPPROTO_UDP : 0
+  const proto = ipProtocolNames.parse(text)
+  if (proto === null) return wrong(text, 'Invalid "ipproto" value', 'ipproto')
+  if (!asked.includes(proto))
+    return refuseAs(Errno.EOPNOTSUPP, 'Error: Unsupported ip proto.', 'ipproto')
+  return proto
+}
+
 export const readQuery = (
   query: MessageOf<'RTM_GETROUTE'>,
   names: DeviceNames
@@ -346,6 +359,8 @@ export const readQuery = (
   if (query.iif !== undefined && iif === 0) return noSuchDevice(query.iif, 'iif')
   const oif = query.oif === undefined ? 0 : names.ifindexOf(query.oif)
   if (query.oif !== undefined && oif === 0) return noSuchDevice(query.oif, 'oif')
+  const proto = readProto(query.ipproto, dst.family)
+  if (isRefused(proto)) return proto
   return {
     family: familyOf(dst),
     dst: dst.words,
@@ -354,6 +369,9 @@ export const readQuery = (
     oif,
     tos: query.tos ?? 0,
     mark: query.mark ?? 0,
+    proto,
+    sport: query.sport ?? 0,
+    dport: query.dport ?? 0,
   }
 }
 
@@ -378,7 +396,7 @@ export const writeAnswer = (
   query: MessageOf<'RTM_GETROUTE'>,
   names: DeviceNames
 ): RouteLookup => {
-  const { family, type, gateway, dev, table, prefsrc } = answer
+  const { family, type, gateway, dev, table, prefsrc, isForwarded, isRedirected } = answer
   const shown = writeMetrics(answer.metrics)
   const source = formatAddr(addrOf(family, prefsrc))
   const asked = query.src === undefined ? undefined : formatAddr(parseAddr(query.src)!)
@@ -401,7 +419,7 @@ export const writeAnswer = (
     ...(family !== AF_INET && { pref: 'medium' }),
     ...(family === AF_INET && query.mark && { mark: query.mark }),
     ...(shown && { metrics: [shown] }),
-    uid: 0,
-    cache: CACHE[type] ?? [],
+    ...(query.iif === undefined && { uid: 0 }),
+    cache: isRedirected ? ['redirect'] : isForwarded ? [] : (CACHE[type] ?? []),
   }
 }

@@ -301,12 +301,19 @@ export const createTraceStages = (
         oif: 0,
         tos: 0,
         mark: 0,
+        proto: 0,
+        sport: 0,
+        dport: 0,
       }
       const answer = plane.apply({ type: 'RTM_GETROUTE', query })
       return answers.isRefused(answer) ? answer.error : 0
     }
     const dst = textOf(daddr)
+    const name = devName(dev)
+    const silent = [`${name} does not forward`, `forwarding 1 on ${name}`] as const
     switch (lookup(dev)) {
+      case 0:
+        return family === AF_INET ? null : silent
       case Errno.ENETUNREACH:
         return [`no route to ${dst}`, 'one, made with `ip route add`']
       case Errno.EINVAL:
@@ -316,7 +323,7 @@ export const createTraceStages = (
       case Errno.EHOSTUNREACH:
         return lookup(0) === Errno.EHOSTUNREACH
           ? [`an unreachable route to ${dst}`, 'another route']
-          : [`${devName(dev)} does not forward`, `forwarding 1 on ${devName(dev)}`]
+          : silent
     }
     return null
   }

@@ -3,7 +3,6 @@
  * routes) and puts tcpRcv into inet_protos; the socket layer uses the operations. Everything runs on the worker.
  * Linux: net/ipv4/tcp.c, tcp_prot.
  */
-import { Errno } from '../../base/errno.ts'
 import type { Time } from '../../base/time.ts'
 import { TIME_US } from '../../base/time.ts'
 import type { TimerWheel } from '../../base/timer-wheel.ts'
@@ -39,6 +38,9 @@ import { createTcpClose } from './states/tcp-close.ts'
 import { createTcpConnect, createTcpRouting } from './states/tcp-connect.ts'
 import { createTcpFastopen } from './states/tcp-fastopen.ts'
 import { createFastopenKeys } from './sock/tcp-fastopen-keys.ts'
+import { createFastopenActive } from './sock/tcp-fastopen-active.ts'
+import { createFastopenClient } from './states/tcp-fastopen-client.ts'
+import { createTcpMetricsCache } from './sock/tcp-metrics-cache.ts'
 import { createFastopenQueue } from './sock/tcp-fastopen-queue.ts'
 import { createTcpHandshake } from './states/tcp-handshake.ts'
 import { createTcpHash } from './sock/tcp-hash.ts'
@@ -182,16 +184,20 @@ const createReceiving = (base: Base, tables: Tables, sending: Sending, deps: Tcp
     purgeWrite(sk)
   }
   const fastopenQueue = createFastopenQueue(base.i32, base.time)
-  const life = createTcpLifecycle({ ...lower, sockEvents, purge, purgeWrite, fastopenQueue })
+  const fastopenActive = createFastopenActive(base)
+  const holders = { fastopenQueue, fastopenActive }
+  const life = createTcpLifecycle({ ...lower, ...holders, sockEvents, purge, purgeWrite })
   const fin = (sk: number): void => states.fin(sk)
   const { trimRcv, trimSnd } = createTcpOom({ ...lower, life, purge })
   const rcvQueue = createTcpRcvQueue({ ...lower, raise: life.raise, trim: trimRcv, fin, afOps })
-  const parts = { ...lower, ack, life, rcvQueue, paws }
+  const parts = { ...lower, ack, life, rcvQueue, paws, recovery, afOps, fastopenActive }
   const sndCheck = createTcpSndCheck(parts)
   const validate = createTcpValidate(parts)
   const fastopenKeys = createFastopenKeys({ ...base, ...tables, afOps })
-  const fastopen = createTcpFastopen({ ...parts, recovery, fastopenKeys, fastopenQueue })
-  const handshake = createTcpHandshake({ ...parts, sndCheck, fastopen })
+  const fastopen = createTcpFastopen({ ...parts, fastopenKeys, fastopenQueue })
+  const metrics = createTcpMetricsCache(base.i32, base.time, deps.random())
+  const fastopenClient = createFastopenClient({ ...parts, fastopen, metrics })
+  const handshake = createTcpHandshake({ ...parts, sndCheck, fastopen, fastopenClient })
   const input = createTcpInput({ ...parts, validate, sndCheck })
   const states = createTcpStates({
     ...parts,
@@ -212,6 +218,9 @@ const createReceiving = (base: Base, tables: Tables, sending: Sending, deps: Tcp
     states,
     handshake,
     fastopen,
+    fastopenActive,
+    fastopenClient,
+    metrics,
   }
 }
 
@@ -248,7 +257,11 @@ export const createTcp = (deps: TcpDeps) => {
     routing
   )
   const closing = createTcpClose({ ...parts, listen: listening, purgeWrite })
-  const { sendmsg, sendBytes, writable } = createTcpSendmsg(parts)
+  const { sendFastopen } = connecting
+  const { sendmsg, sendBytes, sendto, sendtoBytes, writable } = createTcpSendmsg({
+    ...parts,
+    sendFastopen,
+  })
   const { recvmsg, recvBytes } = createTcpRecvmsg({ ...parts, queue: rcvQueue })
   const { setOption, getOption, setNameOption, getNameOption } = createTcpSockopt({
     ...parts,
@@ -279,11 +292,11 @@ export const createTcp = (deps: TcpDeps) => {
     }
     return listening.listen(sk, backlog)
   }
-  /** 0 is never returned while the handshake is under way: -EINPROGRESS is. */
+  /** 0 is never returned while the handshake is under way: -EINPROGRESS is, unless the first write is to begin it. */
   const connect = (sk: number, words: Int32Array, at: number, port: number): number => {
     const err = connecting.connect(sk, words, at, port)
     life.flush()
-    return err === 0 ? -Errno.EINPROGRESS : err
+    return err
   }
 
   /** Ends everything at once, without a word to anyone (the worker stops, a test ends). */
@@ -307,6 +320,8 @@ export const createTcp = (deps: TcpDeps) => {
     connect,
     sendmsg,
     sendBytes,
+    sendto,
+    sendtoBytes,
     recvmsg,
     recvBytes,
     shutdown: closing.shutdown,
@@ -323,6 +338,7 @@ export const createTcp = (deps: TcpDeps) => {
     ports,
     orphans: life.orphanCount,
     timeWaits: life.timeWaitCount,
+    flushMetrics: parts.metrics.flush,
   }
 }
 

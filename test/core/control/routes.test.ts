@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'bun:test'
 import { Errno } from '../../../core/base/errno.ts'
-import { dumped, itemOf, makeControl, refusal } from '../../support/control-plane.ts'
+import { dumped, FLAGS, itemOf, makeControl, refusal } from '../../support/control-plane.ts'
 
 /** eth0 10.0.0.1/24, eth1 10.1.0.1/24. */
 const router = async (config = {}) => {
@@ -235,6 +235,71 @@ describe('ip route get', () => {
       dev: 'eth1',
       iif: 'eth0',
     })
+  })
+
+  test('of what comes in has no user, and says when its sender is told of a better hop', async () => {
+    const { ip } = await router()
+    await ip.route('add', '192.0.2.0/24 via 10.0.0.9')
+    const back = itemOf(await ip.get('192.0.2.1', { src: '10.0.0.5', iif: 'eth0' }))
+    expect(back).toMatchObject({ dev: 'eth0', cache: ['redirect'] })
+    expect(back).not.toHaveProperty('uid')
+    const through = await ip.get('192.0.2.1', { src: '10.1.0.5', iif: 'eth1' })
+    expect(itemOf(through)).toMatchObject({ dev: 'eth0', cache: [] })
+    expect(itemOf(await ip.get('192.0.2.1')).uid).toBe(0)
+  })
+
+  test('of a broadcast is ours by lo, or goes on where bc_forwarding says so', async () => {
+    const { ip, control } = await router()
+    const query = { src: '10.0.0.5', iif: 'eth0' }
+    for (const dst of ['10.1.0.255', '255.255.255.255'])
+      expect(itemOf(await ip.get(dst, query))).toMatchObject({ dev: 'lo', cache: ['local', 'brd'] })
+    for (const dev of ['all', 'eth0'])
+      await control.request({
+        type: 'SYSCTL_SET',
+        name: `net.ipv4.conf.${dev}.bc_forwarding`,
+        value: 1,
+      })
+    expect(itemOf(await ip.get('10.1.0.255', query))).toMatchObject({ dev: 'eth1', cache: [] })
+  })
+
+  test('does not tell which reason refuses a sender', async () => {
+    const { ip, control } = await router()
+    await control.request({
+      type: 'SYSCTL_SET',
+      name: 'net.ipv4.conf.eth0.rp_filter',
+      value: 1,
+    })
+    const reply = await ip.get('10.1.0.7', { src: '10.1.0.5', iif: 'eth0' })
+    expect(refusal(reply)).toBe('RTNETLINK answers: Invalid argument')
+  })
+
+  test('of IPv6 is answered by a host that forwards nothing, and of a group by its device', async () => {
+    const { ip, control } = await router()
+    await ip.addr('fd00::1/64', 'eth0')
+    await ip.addr('fd01::1/64', 'eth1')
+    await control.request({ type: 'SYSCTL_SET', name: 'net.ipv6.conf.all.forwarding', value: 0 })
+    const through = await ip.get('fd01::9', { src: 'fd00::9', iif: 'eth0' })
+    expect(itemOf(through)).toMatchObject({ dev: 'eth1', from: 'fd00::9' })
+    expect(itemOf(await ip.get('ff02::1', { oif: 'eth0' }))).toMatchObject({
+      type: 'multicast',
+      dev: 'eth0',
+      table: 'local',
+      protocol: 'kernel',
+      metric: 256,
+    })
+  })
+
+  test('asks for a protocol and its ports, as rules do: UDP when nobody says otherwise', async () => {
+    const { control } = await router()
+    const rule = { ipproto: 'udp', dport: 53, action: 'prohibit' } as const
+    await control.request({ type: 'RTM_NEWRULE', flags: FLAGS.add, rule })
+    const get = (more: object) =>
+      control.request({ type: 'RTM_GETROUTE', dst: '10.1.0.7', ...more })
+    expect((await get({})).error).toBe(0)
+    expect((await get({ dport: 53 })).error).toBe(Errno.EACCES)
+    expect((await get({ dport: 53, ipproto: 'udp' })).error).toBe(Errno.EACCES)
+    expect((await get({ dport: 53, ipproto: 'tcp' })).error).toBe(0)
+    expect(refusal(await get({ ipproto: 'esp' }))).toBe('Error: Unsupported ip proto.')
   })
 
   test('knows the MTU of a route', async () => {

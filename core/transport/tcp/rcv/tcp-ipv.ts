@@ -65,6 +65,7 @@ import {
   CB_FLAGS,
   CB_SEQ,
   FO_PASSIVE,
+  FO_SYN_DATA,
   TP_FASTOPEN,
   TP_MIN_TTL,
   TP_PMTU,
@@ -245,7 +246,10 @@ export const createTcpIpv = (deps: TcpIpvDeps) => {
     if (i32[sk + SK_STATE] === TCP_NEW_SYN_RECV || skDst.skDstCheck(sk) !== 0) return
     if (i32[sk + SK_MTU] >= i32[sk + TP_PMTU]) return
     mss.syncMss(sk)
-    recovery.simpleRetransmit(sk, mss.currentMss(sk))
+    // a SYN with text lies in the queue without it
+    const isSynData =
+      i32[sk + SK_STATE] === TCP_SYN_SENT && (i32[sk + TP_FASTOPEN] & FO_SYN_DATA) !== 0
+    recovery.simpleRetransmit(sk, isSynData ? -1 : mss.currentMss(sk))
     output.xmitRetransmitQueue(sk)
   }
   const unreachable = (sk: number, errno: number): void => {

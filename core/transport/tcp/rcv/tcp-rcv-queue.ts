@@ -506,17 +506,21 @@ export const createTcpRcvQueue = (deps: TcpRcvQueueDeps) => {
     drop(skb, Drop.PROTO_MEM)
   }
 
+  /** As queueRcv, and the FIN that it may have has its turn. */
+  const takeNext = (sk: number, skb: number): void => {
+    const hasFin = (i32[skb + CB_FLAGS] & TCP_FIN) !== 0
+    queueRcv(sk, skb)
+    if (hasFin) fin(sk)
+  }
   const inOrder = (sk: number, skb: number): void => {
     if (!mayHold(sk, skb)) {
       refuse(sk, skb)
       return
     }
-    const hasFin = (i32[skb + CB_FLAGS] & TCP_FIN) !== 0
     const hasText = i32[skb + SKB_LEN] !== 0
     // before it is queued: queueing may copy it and free the original
     if (hasText) eventDataRecv(sk, skb)
-    queueRcv(sk, skb)
-    if (hasFin) fin(sk)
+    takeNext(sk, skb)
     if (i32[sk + TP_OFO_HEAD] !== 0) {
       drainOfo(sk)
       // RFC 5681 section 4.2: at once when a hole is filled
@@ -572,6 +576,7 @@ export const createTcpRcvQueue = (deps: TcpRcvQueueDeps) => {
 
   return {
     queueRcv,
+    takeNext,
     dequeueRcv,
     dataQueue,
     eventDataRecv,

@@ -15,7 +15,6 @@ import {
   SK_STATE,
   TCP_CLOSE,
   TCP_LISTEN,
-  TCP_SYN_SENT,
 } from '../../../socket/sock.ts'
 import { MSG_PEEK, MSG_TRUNC } from '../../../socket/socket-constants.ts'
 import { TCP_FIN } from '../../../wire/tcp.ts'
@@ -152,9 +151,7 @@ export const createTcpRecvmsg = (deps: TcpRecvmsgDeps) => {
     }
     if ((i32[sk + SK_SHUTDOWN] & RCV_SHUTDOWN) !== 0) return 0
     const state = i32[sk + SK_STATE]
-    return state === TCP_CLOSE || state === TCP_LISTEN || state === TCP_SYN_SENT
-      ? -Errno.ENOTCONN
-      : -Errno.EAGAIN
+    return state === TCP_CLOSE || state === TCP_LISTEN ? -Errno.ENOTCONN : -Errno.EAGAIN
   }
   /** A FIN that came alone is an skb without text. */
   const skipFin = (sk: number): void => {

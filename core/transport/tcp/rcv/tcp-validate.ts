@@ -11,6 +11,7 @@ import { SK_STATE, TCP_SYN_RECV } from '../../../socket/sock.ts'
 import { TCP_ACK, TCP_RST, TCP_SYN } from '../../../wire/tcp.ts'
 import * as tcp from '../../../wire/tcp.ts'
 import { OPT_SEEN, SEEN_TIMESTAMPS } from '../../../wire/tcp-options.ts'
+import type { FastopenActive } from '../sock/tcp-fastopen-active.ts'
 import type { TcpLifecycle } from '../sock/tcp-lifecycle.ts'
 import type { TcpPaws } from './tcp-paws.ts'
 import type { TcpRcvQueue } from './tcp-rcv-queue.ts'
@@ -38,10 +39,11 @@ type TcpValidateDeps = {
   rcvQueue: TcpRcvQueue
   life: TcpLifecycle
   paws: TcpPaws
+  fastopenActive: Pick<FastopenActive, 'resetAhead'>
 } & Pick<TcpChallenge, 'sendChallengeAck'>
 
 export const createTcpValidate = (deps: TcpValidateDeps) => {
-  const { bank, drop, transmit, rcvQueue, life, sendChallengeAck } = deps
+  const { bank, drop, transmit, rcvQueue, life, fastopenActive, sendChallengeAck } = deps
   const { options: opts, pawsRejects } = deps.paws
   const { i32, u8, f64, layout } = deps.arena
   const { sysctl } = layout
@@ -99,7 +101,10 @@ export const createTcpValidate = (deps: TcpValidateDeps) => {
     if ((flags & TCP_RST) !== 0) {
       // RFC 5961 3.2: only the exact sequence number resets
       if (i32[skb + CB_SEQ] === i32[sk + TP_RCV_NXT]) life.reset(sk)
-      else sendChallengeAck(sk)
+      else {
+        fastopenActive.resetAhead(sk)
+        sendChallengeAck(sk)
+      }
       drop(skb, Drop.TCP_RESET)
       return false
     }

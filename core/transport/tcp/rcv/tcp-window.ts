@@ -88,7 +88,6 @@ export const createTcpWindow = ({ i32, f64, bank, sysctl, time, mem }: TcpWindow
       i32[sk + TP_RCV_WSCALE] = Math.min(MAX_WSCALE, Math.max(0, log2(Math.max(1, most)) - 15))
     }
     let wnd = Math.min(room, 65535)
-    if (wnd > mss) wnd -= wnd % mss
     const segments = tcpMetric(i32, sk, RTAX_INITRWND)
     if (segments !== 0) wnd = Math.min(wnd, segments * mss)
     i32[sk + TP_RCV_WND] = wnd

@@ -81,7 +81,7 @@ import {
   TP_WQ_HEAD,
   wndEnd,
 } from '../sock/tcp-sock.ts'
-import { SK_CONFIRMED } from '../../../socket/sock.ts'
+import { SK_CONFIRMED, SK_STATE, TCP_SYN_SENT } from '../../../socket/sock.ts'
 import type { TcpTimers } from '../sock/tcp-timers.ts'
 import type { TcpWriteQueue } from '../snd/tcp-write-queue.ts'
 import type { TcpPaws } from '../rcv/tcp-paws.ts'
@@ -322,7 +322,8 @@ export const createTcpAck = (deps: TcpAckDeps) => {
   }
   /** Sends what the alert has said (tcp_xmit_recovery). */
   const xmitRecovery = (sk: number, rexmit: number): void => {
-    if (rexmit === REXMIT_NONE) return
+    // text that went with a SYN is dealt with once its SYN-ACK has been taken (tcp-fastopen-client.ts)
+    if (rexmit === REXMIT_NONE || i32[sk + SK_STATE] === TCP_SYN_SENT) return
     if (rexmit === REXMIT_NEW) {
       output.pushPending(sk, mss.currentMss(sk), TCP_NAGLE_OFF)
       if (((i32[sk + TP_SND_NXT] - i32[sk + TP_HIGH_SEQ]) | 0) > 0) return

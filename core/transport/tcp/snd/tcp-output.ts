@@ -58,6 +58,7 @@ import {
   TCP_RESOURCE_PROBE_INTERVAL,
   TCP_RTO_MAX,
   TCP_RTO_MIN,
+  TP_ADVMSS,
   TP_BACKOFF,
   TP_BYTES_RETRANS,
   TP_CA_STATE,
@@ -145,7 +146,7 @@ const PUSH_PROBE = 2
 export const createTcpOutput = (deps: TcpOutputDeps) => {
   const { queue, timers, time, bank, cong, mem, tsq, rate } = deps
   const { rearmRto, scheduleLossProbe } = deps.xmitTimer
-  const { currentMss, tsoSegs } = deps.mss
+  const { advertisedMss, currentMss, tsoSegs } = deps.mss
   const { chronoStart, chronoStop } = deps.chrono
   const { transmitClone, emptySegment, sendProbe } = deps.transmit
   const { pcount, setTsoSegs, fragment } = queue
@@ -458,6 +459,9 @@ export const createTcpOutput = (deps: TcpOutputDeps) => {
     // RFC 3168 section 6.1.1.1: what drops a SYN that asks for ECN lets one through that does not
     if ((i32[skb + CB_FLAGS] & TCP_SYN) !== 0 && i32[sysctl + Sysctl.tcp_ecn_fallback] !== 0)
       i32[skb + CB_FLAGS] &= ~(TCP_ECE | TCP_CWR)
+    // the path may have been found to take less meanwhile (tcp_advertise_mss)
+    if ((i32[skb + CB_FLAGS] & TCP_SYN) !== 0)
+      i32[sk + TP_ADVMSS] = Math.min(i32[sk + TP_ADVMSS], advertisedMss(sk))
     rate.rateSent(sk, skb)
     const err = transmitClone(sk, skb)
     i32[sk + TP_TOTAL_RETRANS] += segs

@@ -19,7 +19,7 @@ import {
   TCP_SYN_RECV,
   TCP_SYN_SENT,
 } from '../../../socket/sock.ts'
-import { MSG_EOR, MSG_MORE } from '../../../socket/socket-constants.ts'
+import { MSG_DONTWAIT, MSG_EOR, MSG_FASTOPEN, MSG_MORE } from '../../../socket/socket-constants.ts'
 import { TCP_ACK, TCP_PSH } from '../../../wire/tcp.ts'
 import type { TcpMem } from '../sock/tcp-mem.ts'
 import type { TcpChrono } from './tcp-chrono.ts'
@@ -32,6 +32,8 @@ import {
   CB_SEQ,
   CHRONO_BUSY,
   SOCK_NOSPACE,
+  SOCK_WRITE_PENDING,
+  FO_DEFER,
   TCP_NAGLE_CORK,
   TCP_NAGLE_PUSH,
   FO_PASSIVE,
@@ -50,6 +52,7 @@ import type { TcpTimers } from '../sock/tcp-timers.ts'
 import type { TcpRate } from '../rec/tcp-rate.ts'
 import type { TcpWriteQueue } from './tcp-write-queue.ts'
 import type { TcpOom } from '../sock/tcp-oom.ts'
+import type { TcpConnect } from '../states/tcp-connect.ts'
 
 /** A writer that waits for the worker's memory is woken after this long, ms. */
 const MEMORY_WAIT = 20
@@ -68,16 +71,17 @@ type TcpSendmsgDeps = {
   rate: TcpRate
   timers: TcpTimers
   trim: TcpOom['trimSnd']
+  sendFastopen: TcpConnect['sendFastopen']
 }
 
 export const createTcpSendmsg = (deps: TcpSendmsgDeps) => {
-  const { skbs, mem, mss, output, tsq, queue, rate, timers, trim } = deps
+  const { skbs, mem, mss, output, tsq, queue, rate, timers, trim, sendFastopen } = deps
   const { chronoStart } = deps.chrono
   const { i32, u8, layout } = deps.arena
   const { sysctl } = layout
 
   /** 0 when the socket may send, else what to return. */
-  const refusal = (sk: number): number => {
+  const refusal = (sk: number, flags: number): number => {
     const err = i32[sk + SK_ERR]
     if (err !== 0) {
       i32[sk + SK_ERR] = 0
@@ -87,13 +91,17 @@ export const createTcpSendmsg = (deps: TcpSendmsgDeps) => {
     const state = i32[sk + SK_STATE]
     if (state === TCP_ESTABLISHED || state === TCP_CLOSE_WAIT) return 0
     if (state === TCP_SYN_RECV && isFastOpened(sk)) return 0
-    if (state === TCP_SYN_SENT || state === TCP_SYN_RECV) return wait(sk)
+    if (state === TCP_SYN_SENT || state === TCP_SYN_RECV) return wait(sk, flags)
     return -Errno.EPIPE
   }
   /** Its SYN alone has made it: what is written goes at once. */
   const isFastOpened = (sk: number): boolean => (i32[sk + TP_FASTOPEN] & FO_PASSIVE) !== 0
-  const wait = (sk: number): number => {
-    i32[sk + SK_FLAGS] |= SOCK_NOSPACE
+  /** connect() has left it to the first write. */
+  const isDeferred = (sk: number): boolean =>
+    (i32[sk + TP_FASTOPEN] & FO_DEFER) !== 0 && i32[sk + SK_STATE] === TCP_SYN_SENT
+  const wait = (sk: number, flags: number): number => {
+    i32[sk + SK_FLAGS] |=
+      (flags & MSG_DONTWAIT) === 0 ? SOCK_NOSPACE | SOCK_WRITE_PENDING : SOCK_NOSPACE
     return -Errno.EAGAIN
   }
 
@@ -151,8 +159,21 @@ export const createTcpSendmsg = (deps: TcpSendmsgDeps) => {
     else u8.set(source.subarray(from, from + n), to)
   }
 
+  /** What a SYN takes comes from where the call's text begins. */
+  let start = 0
+  const copyOut = (to: number, n: number): void => copyIn(to, start, n)
+  // The address of the call: null is of no family, port -1 none at all.
+  let peer: Int32Array | null = null
+  let peerAt = 0
+  let peerPort = -1
+
   const sendSome = (sk: number, from: number, len: number, flags: number): number => {
-    const refused = refusal(sk)
+    if ((flags & MSG_FASTOPEN) !== 0 || isDeferred(sk)) {
+      start = from
+      const sent = sendFastopen(sk, peer, peerAt, peerPort, len, flags, copyOut)
+      if (sent !== 0) return sent
+    }
+    const refused = refusal(sk, flags)
     if (refused !== 0) return refused
     rate.rateCheckAppLimited(sk)
     const size = mss.currentMss(sk)
@@ -217,6 +238,39 @@ export const createTcpSendmsg = (deps: TcpSendmsgDeps) => {
     source = null
     return sent
   }
+  /** sendto(2): as sendmsg, but that MSG_FASTOPEN connects first. */
+  const sendto = (
+    sk: number,
+    from: number,
+    len: number,
+    words: Int32Array | null,
+    at: number,
+    port: number,
+    flags = 0
+  ): number => {
+    peer = words
+    peerAt = at
+    peerPort = port
+    const sent = sendSome(sk, from, len, flags)
+    peer = null
+    peerPort = -1
+    return sent
+  }
+  const sendtoBytes = (
+    sk: number,
+    bytes: Uint8Array,
+    from: number,
+    len: number,
+    words: Int32Array | null,
+    at: number,
+    port: number,
+    flags: number
+  ): number => {
+    source = bytes
+    const sent = sendto(sk, from, len, words, at, port, flags)
+    source = null
+    return sent
+  }
   /** Bytes that may be written now. */
   const writable = (sk: number): number => {
     const state = i32[sk + SK_STATE]
@@ -226,5 +280,5 @@ export const createTcpSendmsg = (deps: TcpSendmsgDeps) => {
     return Math.max(0, i32[sk + SK_SNDBUF] - i32[sk + SK_WMEM])
   }
 
-  return { sendmsg, sendBytes, writable }
+  return { sendmsg, sendBytes, sendto, sendtoBytes, writable }
 }

@@ -114,6 +114,7 @@ export const createTcpTransmit = (deps: TcpTransmitDeps) => {
     const stamps = (i32[sk + TP_OPTS] & OPT_TIMESTAMPS) !== 0 ? options.TIMESTAMPS_ALIGNED : 0
     return stamps + (blocks !== 0 ? options.SACK_BASE_ALIGNED + (blocks << 3) : 0)
   }
+  /** With the option of Fast Open, where the next SYN has it. */
   const synOptionsLen = (sk: number): number => {
     const opts = i32[sk + TP_OPTS]
     const stamps = (opts & OPT_TIMESTAMPS) !== 0
@@ -288,6 +289,7 @@ export const createTcpTransmit = (deps: TcpTransmitDeps) => {
 
   return {
     synCookie,
+    synOptionsLen,
     tsval,
     sackBlocks,
     optionsLen,

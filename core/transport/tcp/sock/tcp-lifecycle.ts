@@ -35,6 +35,7 @@ import { Errno } from '../../../base/errno.ts'
 import type { Ports } from '../../ports.ts'
 import { ecnEnd } from '../rec/tcp-ecn.ts'
 import type { TcpCong } from '../rec/tcp-cong.ts'
+import type { FastopenActive } from './tcp-fastopen-active.ts'
 import type { FastopenQueue } from './tcp-fastopen-queue.ts'
 import type { TcpHash } from './tcp-hash.ts'
 import {
@@ -67,11 +68,13 @@ export type TcpLifecycleDeps = {
   skbs: Pick<Skbs, 'thread'>
   cong: Pick<TcpCong, 'release'>
   fastopenQueue: Pick<FastopenQueue, 'remove'>
+  fastopenActive: Pick<FastopenActive, 'ends'>
 } & Pick<Events, 'sockEvents'>
 
 export const createTcpLifecycle = (deps: TcpLifecycleDeps) => {
   const { bank, slab, hash, ports, timers, sockEvents, purge, purgeWrite, cong, fastopenQueue } =
     deps
+  const { fastopenActive } = deps
   const { i32, f64, layout } = deps.arena
   const { sysctl } = layout
   // a gauge: a worker that starts over has no connections
@@ -132,6 +135,7 @@ export const createTcpLifecycle = (deps: TcpLifecycleDeps) => {
 
   const destroyNow = (sk: number): void => {
     if (!slab.isLive(sk)) return
+    fastopenActive.ends(sk)
     timers.clearAll(sk)
     cong.release(sk)
     setState(sk, TCP_CLOSE)

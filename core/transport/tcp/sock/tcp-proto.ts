@@ -19,6 +19,7 @@ export const createTcpProto = (tcp: Tcp): Proto => ({
   accept: tcp.accept,
   sendmsg: tcp.sendmsg,
   sendBytes: tcp.sendBytes,
+  sendto: tcp.sendto,
   recvmsg: tcp.recvmsg,
   recvBytes: tcp.recvBytes,
   // SHUT_RD, SHUT_WR, SHUT_RDWR are one less than the bits (inet_shutdown)

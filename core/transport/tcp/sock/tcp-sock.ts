@@ -259,9 +259,25 @@ export const FO_PASSIVE = 1
 export const FO_SYN_DATA_ACKED = 2
 /** TCP_FASTOPEN_NO_COOKIE. */
 export const FO_NO_COOKIE = 4
+/** TCP_FASTOPEN_CONNECT. */
+export const FO_CONNECT = 8
+/** connect() has put its SYN off until there is text to go with it (DEFER_CONNECT). */
+export const FO_DEFER = 16
+/** Our SYN had the option (syn_fastopen), by its old number (syn_fastopen_exp), and text (syn_data). */
+export const FO_SYN = 32
+export const FO_SYN_EXP = 64
+export const FO_SYN_DATA = 128
+/** It tries whether what was found to swallow Fast Open still does (syn_fastopen_ch). */
+export const FO_CHECK = 256
+/** We have connected it, and nobody has asked since whether that is done (SS_CONNECTING). */
+export const FO_CONNECTING = 512
+/** What the user has set. */
+export const FO_USER = FO_NO_COOKIE | FO_CONNECT
 
 // tcp_fastopen.
+export const TFO_CLIENT_ENABLE = 1
 export const TFO_SERVER_ENABLE = 2
+export const TFO_CLIENT_NO_COOKIE = 4
 export const TFO_SERVER_COOKIE_NOT_REQD = 0x200
 export const TFO_SERVER_WO_SOCKOPT1 = 0x400
 
@@ -282,6 +298,8 @@ export const SOCK_DONE = 256
 export const SOCK_CA_SETSOCKOPT = 512
 /** It is held up until what it has sent has gone (tcp-tsq.ts). */
 export const SOCK_TSQ_THROTTLED = 1024
+/** Who waits for the handshake has something to send then (sk_write_pending). */
+export const SOCK_WRITE_PENDING = 2048
 
 // TP_ACK_PENDING.
 export const ACK_SCHED = 1

@@ -16,6 +16,7 @@ import {
   TCP_CONGESTION,
   TCP_CORK,
   TCP_FASTOPEN,
+  TCP_FASTOPEN_CONNECT,
   TCP_FASTOPEN_KEY,
   TCP_FASTOPEN_NO_COOKIE,
   TCP_KEEPCNT,
@@ -47,7 +48,9 @@ import {
   TCP_NAGLE_CORK,
   TCP_NAGLE_OFF,
   TCP_NAGLE_PUSH,
+  FO_CONNECT,
   FO_NO_COOKIE,
+  TFO_CLIENT_ENABLE,
   TP_ACK_PENDING,
   TP_FASTOPEN,
   TP_FO_KEYS,
@@ -203,6 +206,11 @@ export const createTcpSockopt = ({
       case TCP_FASTOPEN_NO_COOKIE:
         if (value < 0 || value > 1 || !isIdle(sk)) return -Errno.EINVAL
         return flag(sk, TP_FASTOPEN, FO_NO_COOKIE, value !== 0)
+      case TCP_FASTOPEN_CONNECT:
+        if (value < 0 || value > 1) return -Errno.EINVAL
+        if ((i32[sysctl + Sysctl.tcp_fastopen] & TFO_CLIENT_ENABLE) === 0) return -Errno.EOPNOTSUPP
+        if (i32[sk + SK_STATE] !== TCP_CLOSE) return -Errno.EINVAL
+        return flag(sk, TP_FASTOPEN, FO_CONNECT, value !== 0)
       case TCP_NOTSENT_LOWAT:
         i32[sk + TP_NOTSENT_LOWAT] = value
         sndCheck.checkSpace(sk)
@@ -268,6 +276,8 @@ export const createTcpSockopt = ({
         return i32[sk + TP_FO_MAX_QLEN]
       case TCP_FASTOPEN_NO_COOKIE:
         return (i32[sk + TP_FASTOPEN] & FO_NO_COOKIE) !== 0 ? 1 : 0
+      case TCP_FASTOPEN_CONNECT:
+        return (i32[sk + TP_FASTOPEN] & FO_CONNECT) !== 0 ? 1 : 0
       case TCP_NOTSENT_LOWAT:
         return i32[sk + TP_NOTSENT_LOWAT] >>> 0
       case TCP_USER_TIMEOUT:

@@ -23,6 +23,7 @@ import {
   TCP_SYN_SENT,
   TCP_TIME_WAIT,
 } from '../../../socket/sock.ts'
+import type { FastopenActive } from './tcp-fastopen-active.ts'
 import type { TcpLifecycle } from './tcp-lifecycle.ts'
 import type { TcpListen } from '../states/tcp-listen.ts'
 import type { TcpSynack } from '../states/tcp-synack.ts'
@@ -95,6 +96,7 @@ type TcpTimerDeps = {
   synack: Pick<TcpSynack, 'retransmitSynAck'>
   life: TcpLifecycle
   mem: TcpMem
+  fastopenActive: Pick<FastopenActive, 'timedOut'>
 }
 
 export const createTcpTimer = (deps: TcpTimerDeps): TcpTimerHandlers => {
@@ -111,6 +113,7 @@ export const createTcpTimer = (deps: TcpTimerDeps): TcpTimerHandlers => {
     life,
     mem,
     synack,
+    fastopenActive,
   } = deps
   const { i32, f64, layout } = deps.arena
   const { sysctl } = layout
@@ -166,6 +169,7 @@ export const createTcpTimer = (deps: TcpTimerDeps): TcpTimerHandlers => {
       }
       expired = timedOut(sk, retries, i32[sk + TP_USER_TIMEOUT])
     }
+    fastopenActive.timedOut(sk, expired)
     if (expired) giveUp(sk)
     return expired
   }

@@ -25,6 +25,7 @@ import {
   TCP_SYN_SENT,
   TCP_TIME_WAIT,
 } from '../../../socket/sock.ts'
+import type { FastopenActive } from '../sock/tcp-fastopen-active.ts'
 import type { TcpLifecycle } from '../sock/tcp-lifecycle.ts'
 import type { TcpListen } from './tcp-listen.ts'
 import type { TcpOutput } from '../snd/tcp-output.ts'
@@ -44,10 +45,12 @@ type TcpCloseDeps = {
   timers: TcpTimers
   rcvQueue: TcpRcvQueue
   purgeWrite: TcpWriteQueue['purge']
+  fastopenActive: Pick<FastopenActive, 'ends'>
 }
 
 export const createTcpClose = (deps: TcpCloseDeps) => {
   const { bank, life, listen, output, transmit, timers, rcvQueue, purgeWrite } = deps
+  const { fastopenActive } = deps
   const { i32, f64, layout } = deps.arena
   const { sysctl } = layout
 
@@ -138,6 +141,8 @@ export const createTcpClose = (deps: TcpCloseDeps) => {
     i32[sk + SK_SHUTDOWN] = RCV_SHUTDOWN | SEND_SHUTDOWN
     if (state === TCP_LISTEN) stopListener(sk)
     life.orphan(sk)
+    // it looks at what came out of order
+    fastopenActive.ends(sk)
     rcvQueue.purge(sk)
     if (i32[sk + SK_STATE] === TCP_CLOSE) {
       life.destroy(sk)

@@ -42,12 +42,15 @@ import {
   SK_STATE,
   TCP_CLOSE,
   TCP_LISTEN,
+  TCP_SYN_RECV,
   TCP_SYN_SENT,
 } from '../../../socket/sock.ts'
 import { MIN_HEADER } from '../../../wire/tcp.ts'
 import { bindAddr, isGroupType, peerError } from '../../bind-addr.ts'
 import type { Ports } from '../../ports.ts'
 import type { SecureSeq } from '../../secure-seq.ts'
+import { MSG_DONTWAIT } from '../../../socket/socket-constants.ts'
+import type { FastopenClient } from './tcp-fastopen-client.ts'
 import type { TcpHash } from '../sock/tcp-hash.ts'
 import type { TcpLifecycle } from '../sock/tcp-lifecycle.ts'
 import type { TcpCong } from '../rec/tcp-cong.ts'
@@ -64,6 +67,14 @@ import {
   SOCK_BINDPORT_LOCK,
   SOCK_DONE,
   SOCK_NOSPACE,
+  SOCK_WRITE_PENDING,
+  FO_CONNECT,
+  FO_CONNECTING,
+  FO_DEFER,
+  FO_USER,
+  TFO_CLIENT_ENABLE,
+  TP_FASTOPEN,
+  TP_FO_MAX_QLEN,
   TP_CA_OPS,
   TP_EVENTS,
   TP_KEEPALIVE_INTVL,
@@ -128,6 +139,7 @@ const USER_WORDS = [
   TP_CA_OPS,
   TP_EVENTS,
   TP_NOTSENT_LOWAT,
+  TP_FO_MAX_QLEN,
 ]
 
 type TcpConnectDeps = {
@@ -149,6 +161,7 @@ type TcpConnectDeps = {
   cong: TcpCong
   mem: TcpMem
   steer: Steer['steerFlow']
+  fastopenClient: Pick<FastopenClient, 'mayDefer' | 'sendSyn' | 'sendSynData'>
 } & Pick<AddrType, 'addrType'>
 
 export type TcpRouting = ReturnType<typeof createTcpRouting>
@@ -191,6 +204,8 @@ export const createTcpRouting = (
   return { routeSocket, secureSeq, secureTsOffset }
 }
 
+export type TcpConnect = ReturnType<typeof createTcpConnect>
+
 export const createTcpConnect = (deps: TcpConnectDeps, routing: TcpRouting) => {
   const {
     bank,
@@ -207,7 +222,7 @@ export const createTcpConnect = (deps: TcpConnectDeps, routing: TcpRouting) => {
     transmit,
     queue,
   } = deps
-  const { steer, addrType, purgeRcv, cong } = deps
+  const { steer, addrType, purgeRcv, cong, fastopenClient } = deps
   const { i32, f64, layout } = deps.arena
   const { sysctl } = layout
   const back = createFlowi()
@@ -287,11 +302,8 @@ export const createTcpConnect = (deps: TcpConnectDeps, routing: TcpRouting) => {
   // RFC 6056 algorithm 3: the count is common to all destinations
   let portOffset = 0
 
-  /** Starts a connection; 0 when the SYN is on its way (the caller answers EINPROGRESS), else -errno. */
-  const connect = (sk: number, words: Int32Array, at: number, port: number): number => {
-    const state = i32[sk + SK_STATE]
-    if (state === TCP_SYN_SENT) return -Errno.EALREADY
-    if (state !== TCP_CLOSE) return -Errno.EISCONN
+  /** Takes a closed socket to SYN_SENT, with a route and a port; 0 or -errno. */
+  const begin = (sk: number, words: Int32Array, at: number, port: number): number => {
     const refused = peerError(i32, sk, words, at)
     if (refused !== 0) return refused
     const savedFamily = i32[sk + SK_FAMILY]
@@ -310,8 +322,66 @@ export const createTcpConnect = (deps: TcpConnectDeps, routing: TcpRouting) => {
     i32[sk + SK_CREATED] = time[TIME_US]
     life.setState(sk, TCP_SYN_SENT)
     hash.hash(sk)
-    f64[bank + Mib.TcpActiveOpens]++
-    sendSyn(sk)
+    initSyn(sk)
+    return 0
+  }
+  /** -EINPROGRESS when the SYN is on its way, 0 when the first write will send it (TCP_FASTOPEN_CONNECT), else -errno. */
+  const connect = (sk: number, words: Int32Array, at: number, port: number): number => {
+    const state = i32[sk + SK_STATE]
+    if (state === TCP_SYN_SENT) return isDeferred(sk) ? -Errno.EISCONN : -Errno.EALREADY
+    if (state !== TCP_CLOSE) return -Errno.EISCONN
+    const err = begin(sk, words, at, port)
+    if (err !== 0) return err
+    if (fastopenClient.mayDefer(sk)) {
+      i32[sk + TP_FASTOPEN] |= FO_DEFER
+      return 0
+    }
+    const syn = queueSyn(sk)
+    if (syn !== 0) {
+      if ((i32[sk + TP_FASTOPEN] & FO_CONNECT) !== 0) fastopenClient.sendSyn(sk, syn)
+      else transmit.transmitClone(sk, syn)
+    }
+    return -Errno.EINPROGRESS
+  }
+  const isDeferred = (sk: number): boolean => (i32[sk + TP_FASTOPEN] & FO_DEFER) !== 0
+
+  /**
+   * What a write does that may have to connect first, by MSG_FASTOPEN or because connect() has left that to it: with the SYN
+   * goes as much of `len` octets as it takes, which `copy` brings. How many those are, 0 when it is a write as any, -EINPROGRESS
+   * when none could go, or -errno (tcp_sendmsg_fastopen). `words` null: an address of no family; port -1: none was given.
+   */
+  const sendFastopen = (
+    sk: number,
+    words: Int32Array | null,
+    at: number,
+    port: number,
+    len: number,
+    flags: number,
+    copy: (to: number, n: number) => void
+  ): number => {
+    const isUnspec = words === null && port >= 0
+    if ((i32[sysctl + Sysctl.tcp_fastopen] & TFO_CLIENT_ENABLE) === 0 || isUnspec)
+      return -Errno.EOPNOTSUPP
+    const state = i32[sk + SK_STATE]
+    if (state === TCP_SYN_SENT && isDeferred(sk)) i32[sk + TP_FASTOPEN] &= ~FO_DEFER
+    else if (state !== TCP_CLOSE) return underWay(sk, state, flags)
+    else if (i32[sk + SK_ERR] !== 0) return 0
+    else {
+      const err = words === null ? -Errno.EINVAL : begin(sk, words, at, port)
+      if (err !== 0) return err
+    }
+    const syn = queueSyn(sk)
+    const sent = syn === 0 ? 0 : fastopenClient.sendSynData(sk, syn, len, copy)
+    if (sent < len && (flags & MSG_DONTWAIT) === 0) i32[sk + SK_FLAGS] |= SOCK_WRITE_PENDING
+    return sent === 0 ? -Errno.EINPROGRESS : sent
+  }
+  /** MSG_FASTOPEN on what is connected, or will be: once that says nothing. */
+  const underWay = (sk: number, state: number, flags: number): number => {
+    const isFirst = (i32[sk + TP_FASTOPEN] & FO_CONNECTING) !== 0
+    if (!isFirst) return -Errno.EISCONN
+    if (state === TCP_SYN_SENT || state === TCP_SYN_RECV)
+      return (flags & MSG_DONTWAIT) !== 0 ? -Errno.EALREADY : 0
+    i32[sk + TP_FASTOPEN] &= ~FO_CONNECTING
     return 0
   }
   /** An attempt before this one has left its state in the row (tcp_disconnect): only what the user set stays. */
@@ -320,12 +390,14 @@ export const createTcpConnect = (deps: TcpConnectDeps, routing: TcpRouting) => {
     queue.purge(sk)
     cong.release(sk)
     for (let k = 0; k < USER_WORDS.length; k++) kept[k] = i32[sk + USER_WORDS[k]]
+    const fastopen = i32[sk + TP_FASTOPEN] & FO_USER
     i32.fill(0, sk + SK_PROTO, sk + SOCK_WORDS)
     for (let k = 0; k < USER_WORDS.length; k++) i32[sk + USER_WORDS[k]] = kept[k]
+    i32[sk + TP_FASTOPEN] = fastopen
     i32[sk + SK_ERR] = 0
     i32[sk + SK_ERR_SOFT] = 0
     i32[sk + SK_SHUTDOWN] = 0
-    i32[sk + SK_FLAGS] &= ~(SOCK_DONE | SOCK_NOSPACE)
+    i32[sk + SK_FLAGS] &= ~(SOCK_DONE | SOCK_NOSPACE | SOCK_WRITE_PENDING)
     i32[sk + TP_REORDERING] = i32[sysctl + Sysctl.tcp_reordering]
   }
   const kept = new Int32Array(USER_WORDS.length)
@@ -336,7 +408,8 @@ export const createTcpConnect = (deps: TcpConnectDeps, routing: TcpRouting) => {
     if ((i32[sk + SK_FLAGS] & SOCK_BINDADDR_LOCK) === 0)
       i32.fill(0, sk + SK_SADDR, sk + SK_SADDR + 4)
   }
-  const sendSyn = (sk: number): void => {
+  /** What a SYN says, and where its connection begins (tcp_connect_init). */
+  const initSyn = (sk: number): void => {
     let opts = 0
     if (i32[sysctl + Sysctl.tcp_timestamps] !== 0) opts |= OPT_TIMESTAMPS
     if (i32[sysctl + Sysctl.tcp_sack] !== 0) opts |= OPT_SACK
@@ -352,23 +425,34 @@ export const createTcpConnect = (deps: TcpConnectDeps, routing: TcpRouting) => {
     i32[sk + TP_SND_ISN] = isn
     i32[sk + TP_SND_UNA] = isn
     i32[sk + TP_SND_SML] = isn
-    i32[sk + TP_SND_NXT] = (isn + 1) | 0
-    i32[sk + TP_WRITE_SEQ] = (isn + 1) | 0
+    i32[sk + TP_SND_NXT] = isn
+    i32[sk + TP_WRITE_SEQ] = isn
     i32[sk + TP_SND_WND] = 0
     i32[sk + TP_SND_CWND] = initCwnd(i32, sk)
     i32[sk + TP_RTO] = TCP_TIMEOUT_INIT
-    i32[sk + TP_RETRANS_STAMP] = time[TIME_MS] || -1
+  }
+  /** The SYN in the queue, as if it had gone, and waited for; 0 when there is no memory, which ends the connection. */
+  const queueSyn = (sk: number): number => {
+    f64[bank + Mib.TcpActiveOpens]++
+    i32[sk + TP_FASTOPEN] |= FO_CONNECTING
+    const isn = i32[sk + TP_SND_ISN]
     const flags = ecnSendSyn(i32, sk, i32[sysctl + Sysctl.tcp_ecn], cong.needsEcn(sk))
     const syn = deps.mem.mayQueueFlag() ? transmit.emptySegment(isn, flags) : 0
-    if (syn === 0) return life.fail(sk, Errno.ENOBUFS)
+    if (syn === 0) {
+      life.fail(sk, Errno.ENOBUFS)
+      return 0
+    }
     i32[syn + CB_END_SEQ] = (isn + 1) | 0
     queue.setTsoSegs(syn, 1)
     queue.append(sk, syn)
+    i32[sk + TP_SND_NXT] = (isn + 1) | 0
+    i32[sk + TP_WRITE_SEQ] = (isn + 1) | 0
     i32[sk + TP_SEND_HEAD] = 0
     i32[sk + TP_PACKETS_OUT] = 1
-    transmit.transmitClone(sk, syn)
+    i32[sk + TP_RETRANS_STAMP] = time[TIME_MS] || -1
     timers.resetXmitTimer(sk, ICSK_TIME_RETRANS, TCP_TIMEOUT_INIT)
+    return syn
   }
 
-  return { bind, connect }
+  return { bind, connect, sendFastopen }
 }

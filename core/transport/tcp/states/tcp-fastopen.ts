@@ -124,7 +124,7 @@ export const createTcpFastopen = (deps: TcpFastopenDeps) => {
     return false
   }
 
-  /** `child` is a connection: the SYN's text is its first (tcp_fastopen_add_skb). The skb is taken over. */
+  /** `child` is a connection. The skb is taken over. */
   const open = (listener: number, child: number, skb: number): void => {
     f64[bank + Mib.TcpExtTCPFastOpenPassive]++
     fastopenQueue.enter(listener, child)
@@ -132,13 +132,17 @@ export const createTcpFastopen = (deps: TcpFastopenDeps) => {
       consume(skb)
       return
     }
-    skbs.pull(skb, tcp.headerLen(u8, i32[skb + SKB_TRANSPORT]))
-    i32[skb + CB_SEQ] = i32[child + TP_RCV_NXT]
-    i32[skb + CB_FLAGS] &= ~TCP_SYN
-    i32[child + TP_DATA_SEGS_IN] = 1
-    rcvQueue.queueRcv(child, skb)
+    takeText(child, skb)
     i32[child + TP_RCV_WUP] = i32[child + TP_RCV_NXT]
-    i32[child + TP_FASTOPEN] |= FO_SYN_DATA_ACKED
+  }
+  /** The text of a SYN, or of a SYN-ACK, is the first of the connection (tcp_fastopen_add_skb). The skb is taken over. */
+  const takeText = (sk: number, skb: number): void => {
+    skbs.pull(skb, tcp.headerLen(u8, i32[skb + SKB_TRANSPORT]))
+    i32[skb + CB_SEQ] = i32[sk + TP_RCV_NXT]
+    i32[skb + CB_FLAGS] &= ~TCP_SYN
+    i32[sk + TP_DATA_SEGS_IN] = 1
+    i32[sk + TP_FASTOPEN] |= FO_SYN_DATA_ACKED
+    rcvQueue.takeNext(sk, skb)
   }
 
   /**
@@ -193,5 +197,5 @@ export const createTcpFastopen = (deps: TcpFastopenDeps) => {
     xmitTimer.rearmRto(sk)
   }
 
-  return { mayOpen, open, check, done }
+  return { hasText, mayOpen, open, takeText, check, done }
 }

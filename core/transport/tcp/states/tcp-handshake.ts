@@ -46,12 +46,21 @@ import {
   OPT_WSCALE,
   SOCK_KEEPOPEN,
   SOCK_SNDBUF_LOCK,
+  SOCK_WRITE_PENDING,
+  TCP_ATO_MIN,
+  TCP_DELACK_MAX,
   TCP_MAX_QUICKACKS,
+  ACK_SCHED,
+  TP_ACK_PENDING,
+  TP_ATO,
   TP_ADVMSS,
   TP_COPIED_SEQ,
   TP_HEADER_LEN,
   TP_LRCVTIME,
+  FO_DEFER,
   FO_PASSIVE,
+  FO_SYN,
+  FO_SYN_DATA,
   TP_DELIVERED,
   TP_FASTOPEN,
   TP_LSNDTIME,
@@ -77,6 +86,7 @@ import {
   TP_WRITE_SEQ,
 } from '../sock/tcp-sock.ts'
 import type { TcpFastopen } from './tcp-fastopen.ts'
+import type { FastopenClient } from './tcp-fastopen-client.ts'
 import type { TcpTimers } from '../sock/tcp-timers.ts'
 import type { TcpTransmit } from '../snd/tcp-transmit.ts'
 import type { TcpWindow } from '../rcv/tcp-window.ts'
@@ -99,6 +109,7 @@ type TcpHandshakeDeps = {
   sndCheck: TcpSndCheck
   cong: TcpCong
   fastopen: Pick<TcpFastopen, 'done'>
+  fastopenClient: Pick<FastopenClient, 'synAck'>
 } & Pick<TcpReply, 'sendReset'>
 
 export const createTcpHandshake = (deps: TcpHandshakeDeps) => {
@@ -115,11 +126,12 @@ export const createTcpHandshake = (deps: TcpHandshakeDeps) => {
     sendReset,
     cong,
     fastopen,
+    fastopenClient,
   } = deps
   const { tcpAck } = deps.ack
   const { raise, setState } = life
   const { options: opts, storeTsRecent } = deps.paws
-  const { expandSndbuf } = deps.sndCheck
+  const { dataSndCheck, expandSndbuf } = deps.sndCheck
   const { i32, u8, f64, layout } = deps.arena
   const { sysctl } = layout
 
@@ -156,6 +168,11 @@ export const createTcpHandshake = (deps: TcpHandshakeDeps) => {
 
   /** SYN_SENT. */
   const synSent = (sk: number, skb: number): void => {
+    if ((i32[sk + TP_FASTOPEN] & FO_DEFER) !== 0 && (i32[skb + CB_FLAGS] & TCP_ACK) === 0) {
+      // no SYN of ours has gone that it could cross
+      drop(skb, Drop.TCP_FLAGS)
+      return
+    }
     const th = i32[skb + SKB_TRANSPORT]
     const flags = i32[skb + CB_FLAGS]
     if ((flags & TCP_ACK) !== 0) {
@@ -229,9 +246,21 @@ export const createTcpHandshake = (deps: TcpHandshakeDeps) => {
     initTransfer(sk)
     setState(sk, TCP_ESTABLISHED)
     raise(sk, SK_EVENT_CONNECT | SK_EVENT_WRITE)
-    consume(skb)
+    const isPending = (i32[sk + SK_FLAGS] & SOCK_WRITE_PENDING) !== 0
+    i32[sk + SK_FLAGS] &= ~SOCK_WRITE_PENDING
+    if ((i32[sk + TP_FASTOPEN] & (FO_SYN | FO_SYN_DATA)) === 0) consume(skb)
+    else if (fastopenClient.synAck(sk, skb)) return
     i32[sk + TP_QUICK] = TCP_MAX_QUICKACKS
-    transmit.sendAck(sk)
+    if (isPending) ackWithText(sk)
+    else transmit.sendAck(sk)
+    // text that could not go with the SYN
+    dataSndCheck(sk)
+  }
+  /** Who waits for the connection has text for it, which will answer the SYN-ACK. */
+  const ackWithText = (sk: number): void => {
+    i32[sk + TP_ACK_PENDING] |= ACK_SCHED
+    i32[sk + TP_ATO] = TCP_ATO_MIN
+    timers.resetDelackTimer(sk, (time[TIME_MS] + TCP_DELACK_MAX) | 0)
   }
   /** Simultaneous open: our SYN, sent before, is now a SYN-ACK. */
   const crossedSyn = (sk: number, skb: number): void => {
