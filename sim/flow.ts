@@ -1,10 +1,11 @@
 /**
- * Flows of a case: connections of a client to a server, whose ends check every byte (test/support/sim-apps.ts). A flow
+ * Flows of a case: connections of a client to a server, whose ends check every byte (net/sim-apps.ts). A flow
  * sends so many bytes there and gets so many back, in rounds that wait for one another.
  */
 import { AF_INET, AF_INET6 } from '../core/base/family.ts'
 import { Fault } from './fault.ts'
-import { dialTcp, type SimHost, serveTcp, type TcpEnd } from './parts.ts'
+import type { SimHost } from './net/net-sim.ts'
+import { dialTcp, serveTcp, type TcpEnd } from './net/sim-apps.ts'
 
 /** Bytes there and back in a round, and who ends it: by a FIN, or by a reset once the client has everything. */
 export type Talk = {
@@ -22,6 +23,7 @@ type Options = {
 }
 
 const PORT = 80
+const BACKLOG = 128
 /** A SYN that nobody answers is not the end: it was as likely as that. */
 const DIALS = 5
 /** A connection that may break says now and then that it is there: seconds, seconds, times. */
@@ -59,7 +61,10 @@ export const createFlows = (
       if (end.eof || (talk.ends === 'server' && asked >= talk.rounds)) end.finish()
     }
   }
-  const listener = serveTcp(server, PORT, family === 6 ? AF_INET6 : AF_INET, serve)
+  const listener = serveTcp(server, PORT, family === 6 ? AF_INET6 : AF_INET, {
+    greet: serve,
+    backlog: BACKLOG,
+  })
 
   const dial = (host: SimHost, to: string, talk: Talk, worker = 0) => {
     const total = { up: talk.bytes * talk.rounds, down: talk.back * talk.rounds }

@@ -1,12 +1,12 @@
 /**
- * The network of a case: a client a, a router r and a server b (test/support/sim-topology6.ts), whose link from r to b is
+ * The network of a case: a client a, a router r and a server b (net/routed.ts), whose link from r to b is
  * the bottleneck and bad as the knobs say: netem of the router's devices, or the wire itself. `until` lets time pass and
  * watches that every flow gets on; `settle` is the end, when nothing may be left.
  */
 import type { Impairment } from '../core/control/text/messages.ts'
-import type { HostOptions, SimHost } from '../test/support/net-sim.ts'
-import { LONG_MS } from '../test/support/sim-topology.ts'
-import { B6, routed6 } from '../test/support/sim-topology6.ts'
+import type { HostOptions, SimHost } from './net/net-sim.ts'
+import { LONG_MS } from './net/routed.ts'
+import { B6, routed6 } from './net/routed.ts'
 import { quietMs } from './bounds.ts'
 import { Fault } from './fault.ts'
 import type { Flow } from './flow.ts'

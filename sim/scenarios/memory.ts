@@ -2,7 +2,7 @@
  * A server with little memory whose applications do not read for a while, and a client with little as well: windows close,
  * the worst holder may be reset, what is held stays within its bounds, and in the end everything arrives.
  */
-import { boundsOf } from '../held.ts'
+import { boundsOf } from '../memory-bounds.ts'
 import { totalMs } from '../bounds.ts'
 import { mtuChanges } from '../changes.ts'
 import { createDraw } from '../draw.ts'

@@ -17,7 +17,7 @@ import {
   RS,
   SLLA,
 } from '../support/ndisc.ts'
-import { createSim } from '../support/net-sim.ts'
+import { createSim } from '../../sim/net/net-sim.ts'
 import { readIcmpv6, readIp6 } from '../support/packets6.ts'
 import { MAC } from '../support/sim-topology.ts'
 

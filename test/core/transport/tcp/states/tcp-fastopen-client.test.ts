@@ -4,7 +4,8 @@ import { expect, test } from 'bun:test'
 import { Errno } from '../../../../../core/base/errno.ts'
 import { MSG_DONTWAIT, MSG_FASTOPEN } from '../../../../../core/socket/socket-constants.ts'
 import { address, FAMILIES, type HostOptions, NO_LEAKS } from '../../../../support/tcp-host.ts'
-import { createTcpPair, pattern } from '../../../../support/tcp-pair.ts'
+import { createTcpPair } from '../../../../support/tcp-pair.ts'
+import { pattern } from '../../../../../sim/net/pattern.ts'
 import { createTcpScript } from '../../../../support/tcp-script.ts'
 
 const PEER = 2

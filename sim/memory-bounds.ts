@@ -1,7 +1,7 @@
 /** Whoever keeps packets keeps no more than its bound (core/skb/budget.ts). */
-import { boundOf, heldBy, type HolderName, type Slots } from '../test/support/held.ts'
+import { boundOf, heldBy, type HolderName, type Slots } from './net/held.ts'
 import { Fault } from './fault.ts'
-import type { SimHost } from './parts.ts'
+import type { SimHost } from './net/net-sim.ts'
 
 /** Looks at some hosts: throws where a holder has too much. */
 export const boundsOf = (hosts: readonly SimHost[]): (() => void) => {

@@ -13,14 +13,11 @@ import {
 } from '../../core/socket/sock.ts'
 import { PEER_ADDR, PEER_PORT, PEER_ZONE } from '../../core/socket/socket-constants.ts'
 import type { SimHost } from './net-sim.ts'
-import { formatWords } from '../../core/wire/text.ts'
-import { words } from './path-tables.ts'
-import { pattern } from './tcp-pair.ts'
+import { formatWords, parseAddr } from '../../core/wire/text.ts'
+import { pattern } from './pattern.ts'
 
 const CHUNK = 65536
 const EAGAIN = 11
-/** Connections that may come at one moment. */
-const BACKLOG = 128
 
 const peerWords = (peer: Int32Array): [number, number, number, number] => {
   const [a, b, c, d] = peer.subarray(PEER_ADDR, PEER_ADDR + 4)
@@ -32,7 +29,10 @@ const must = (what: string, result: number): number => {
 }
 
 /** An address of either family as it travels in the stack: (words, at). */
-const address = (text: string): [words: Int32Array, at: number] => [Int32Array.from(words(text)), 0]
+const address = (text: string): [words: Int32Array, at: number] => [
+  Int32Array.from(parseAddr(text)!.words),
+  0,
+]
 const ANY: [words: Int32Array, at: number] = [new Int32Array(4), 0]
 
 /** `zone` is the device of the sender's link, where its address is one of that link. */
@@ -181,6 +181,12 @@ const tcpEnd = (host: SimHost, worker: number, sk: number) => {
   })
 }
 
+type ServerOptions = {
+  /** Meets each end before its first event. */
+  greet?: (end: TcpEnd) => void
+  /** Connections that may come at one moment. */
+  backlog?: number
+}
 export type TcpServer = {
   sk: number
   ends: TcpEnd[]
@@ -194,7 +200,7 @@ export const serveTcp = (
   host: SimHost,
   port: number,
   family = AF_INET,
-  greet: (end: TcpEnd) => void = () => {}
+  { greet = () => {}, backlog = 16 }: ServerOptions = {}
 ): TcpServer => {
   const ends: TcpEnd[] = []
   const listenOn = (worker: number) => {
@@ -202,7 +208,7 @@ export const serveTcp = (
     const sk = must('socket', sockets.socket(family, SOCK_STREAM, 0))
     must('SO_REUSEPORT', sockets.setsockopt(sk, 1, 15, 1))
     must('bind', sockets.bind(sk, ...ANY, port))
-    must('listen', sockets.listen(sk, BACKLOG))
+    must('listen', sockets.listen(sk, backlog))
     const handler = sockets.registerHandler((_sk, events) => {
       if ((events & SK_EVENT_ACCEPT) === 0) return
       for (let child = sockets.accept(sk); child > 0; child = sockets.accept(sk)) {
