@@ -7,9 +7,12 @@ import * as names from '../core/socket/socket-constants.ts'
 import * as sock from '../core/socket/sock.ts'
 import {
   FO_DEFER,
+  SOCK_URGINLINE,
+  TCP_URG_VALID,
   TP_COPIED_SEQ,
   TP_FASTOPEN,
   TP_RCV_NXT,
+  TP_URG_DATA,
 } from '../core/transport/tcp/sock/tcp-sock.ts'
 import type { Host } from './host.ts'
 import { type Call, Mismatch, Unsupported, type Value } from './script.ts'
@@ -38,7 +41,6 @@ const NUMBERS: Record<string, number> = {
   IP_MINTTL: 21,
   SO_RCVLOWAT: 18,
   SO_ZEROCOPY: 60,
-  MSG_OOB: 1,
   MSG_WAITALL: 0x100,
   MSG_NOSIGNAL: 0x4000,
   MSG_ZEROCOPY: 0x4000000,
@@ -289,7 +291,10 @@ export const createCalls = (host: Host, events: CallEvents) => {
     if ((shutdown & sock.RCV_SHUTDOWN) !== 0) bits |= POLLIN | POLLRDHUP
     if (state === sock.TCP_SYN_SENT)
       return (i32[sk + TP_FASTOPEN]! & FO_DEFER) === 0 ? bits : bits | POLLOUT
-    if (((i32[sk + TP_RCV_NXT]! - i32[sk + TP_COPIED_SEQ]!) | 0) > 0) bits |= POLLIN
+    // the octet at the mark is no part of the stream
+    const hole = tcp.isAtMark(sk) && (i32[sk + sock.SK_FLAGS]! & SOCK_URGINLINE) === 0 ? 1 : 0
+    if (((i32[sk + TP_RCV_NXT]! - i32[sk + TP_COPIED_SEQ]!) | 0) > hole) bits |= POLLIN
+    if ((i32[sk + TP_URG_DATA]! & TCP_URG_VALID) !== 0) bits |= NUMBERS.POLLPRI!
     const isSpacious =
       i32[sk + sock.SK_SNDBUF]! - i32[sk + sock.SK_WMEM]! >= i32[sk + sock.SK_WMEM]! >> 1
     if ((shutdown & sock.SEND_SHUTDOWN) !== 0 || isSpacious) bits |= POLLOUT

@@ -1,12 +1,20 @@
 /** `ip addr`: show, add, replace, change, delete, flush. iproute2: ip/ipaddress.c. */
-import type { AddressItem, LinkItem } from '../../core/control/text/messages.ts'
+import type { AddressItem, FamilyName, LinkItem } from '../../core/control/text/messages.ts'
 import { addrLen, parsePrefix } from '../../core/wire/text.ts'
-import { addrBrief, addrJson, addrOneline, addrText } from '../iproute2/addr.ts'
-import { statsText } from '../iproute2/link.ts'
+import {
+  addrBrief,
+  addrBriefJson,
+  addrJson,
+  addrOneline,
+  type AddrShow,
+  addrShown,
+  addrText,
+} from '../iproute2/addr.ts'
 import type { Cli } from './cli.ts'
 import { getItems, printJson, printLines, Refused, segment, send, UsageError } from './cli.ts'
 import type { IpObject, IpOptions } from './ip-object.ts'
 import { requireDevice } from './ip-link.ts'
+import { checkFamily, familyOfText } from './prefix.ts'
 import { garbage, matchWord, unknownCommand, type Words } from './words.ts'
 
 const HELP = `Usage: softnet ip address { add | replace | change } IFADDR dev DEV [ broadcast ADDR ] [ scope SCOPE ] [ label LABEL ]
@@ -18,12 +26,12 @@ const HELP = `Usage: softnet ip address { add | replace | change } IFADDR dev DE
 
 type Selection = { dev?: string; scope?: string; to?: string; isUpOnly: boolean }
 
-const readSelection = (words: Words): Selection => {
+const readSelection = (words: Words, family: FamilyName | undefined): Selection => {
   const chosen: Selection = { isUpOnly: false }
   while (!words.isEmpty()) {
     if (words.take('up')) chosen.isUpOnly = true
     else if (words.take('scope')) chosen.scope = words.next()
-    else if (words.take('to')) chosen.to = words.next()
+    else if (words.take('to')) chosen.to = checkFamily(words.next(), family)
     else if (words.take('dev')) chosen.dev = words.next()
     else if (chosen.dev !== undefined) throw garbage(words.next(), 'dev')
     else chosen.dev = words.next()
@@ -51,32 +59,32 @@ const hasLink = async (cli: Cli, dev: string): Promise<boolean> =>
   (await getItems<LinkItem>(cli, '/v1/links')).some((link) => link.ifname === dev)
 
 const show = async (words: Words, options: IpOptions, cli: Cli): Promise<number> => {
-  const chosen = readSelection(words)
+  const chosen = readSelection(words, options.family)
   const items = await select(chosen, options, cli)
   // With a filter, ip leaves out the links that have nothing to show.
   const isFiltered =
     options.family !== undefined || chosen.scope !== undefined || chosen.to !== undefined
   const shown = isFiltered ? items.filter((item) => item.addr_info.length > 0) : items
+  const links = options.details || options.stats ? await getItems<LinkItem>(cli, '/v1/links') : []
+  const family = chosen.to === undefined ? options.family : familyOfText(chosen.to)
+  const showOf = ({ ifindex }: AddressItem): AddrShow => ({
+    ...options,
+    family,
+    // one link is asked for by itself
+    isOne: chosen.dev !== undefined,
+    link: links.find((link) => link.ifindex === ifindex),
+  })
   if (options.json) {
-    printJson(cli, shown, options.pretty)
-    return 0
-  }
-  if (options.brief) printLines(cli, shown.map(addrBrief))
+    const json = options.brief
+      ? addrBriefJson
+      : (item: AddressItem) => addrShown(item, showOf(item))
+    printJson(cli, shown.map(json), options.pretty)
+  } else if (options.brief) printLines(cli, shown.map(addrBrief))
   else if (options.oneline) printLines(cli, shown.flatMap(addrOneline))
-  else if (options.stats) {
-    const links = await getItems<LinkItem>(cli, '/v1/links')
-    const statsOf = (item: AddressItem): string => {
-      const link = links.find((link) => link.ifindex === item.ifindex)
-      return link === undefined ? '' : `\n${statsText(link.stats64)}`
-    }
+  else
     printLines(
       cli,
-      shown.map((item) => addrText(item, options.family) + statsOf(item))
-    )
-  } else
-    printLines(
-      cli,
-      shown.map((item) => addrText(item, options.family))
+      shown.map((item) => addrText(item, showOf(item)))
     )
   return 0
 }
@@ -163,7 +171,7 @@ const change = async (
 
 const flush = async (words: Words, options: IpOptions, cli: Cli): Promise<number> => {
   if (words.isEmpty()) throw new UsageError('Flush requires arguments.')
-  const items = await select(readSelection(words), options, cli)
+  const items = await select(readSelection(words, options.family), options, cli)
   for (const { ifname, addr_info } of items) {
     // secondary addresses first: they would go with their primary one
     for (const { local, prefixlen } of addr_info.toReversed()) {

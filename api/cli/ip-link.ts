@@ -1,6 +1,6 @@
 /** `ip link`: show, add, set, delete. iproute2: ip/iplink.c. */
 import type { LinkItem, LinkSpec } from '../../core/control/text/messages.ts'
-import { linkBrief, linkJson, linkText } from '../iproute2/link.ts'
+import { linkBrief, linkBriefJson, linkJson, linkText } from '../iproute2/link.ts'
 import type { Cli } from './cli.ts'
 import {
   getItems,
@@ -16,7 +16,7 @@ import type { IpObject, IpOptions } from './ip-object.ts'
 import { garbage, matchWord, unknownCommand, type Words } from './words.ts'
 
 const HELP = `Usage: softnet ip link [ show [ DEV ] [ up ] [ type KIND ] ]
-       softnet ip link add [ name ] NAME type KIND [ mtu MTU ] [ address LLADDR ] [ peer name NAME ]
+       softnet ip link add [ name ] NAME [ index N ] type KIND [ mtu MTU ] [ address LLADDR ] [ peer name NAME ]
        softnet ip link set [ dev ] DEV [ up | down ] [ mtu MTU ] [ address LLADDR ] [ name NEWNAME ]
                        [ txqueuelen N ] [ promisc on|off ] [ allmulticast on|off ] [ arp on|off ]
        softnet ip link delete [ dev ] DEV
@@ -48,13 +48,10 @@ const show = async (words: Words, options: IpOptions, cli: Cli): Promise<number>
   if (dev !== undefined && !all.some((link) => link.ifname === dev)) {
     throw new Refused(`Device "${dev}" does not exist.`)
   }
-  if (options.json)
-    printJson(
-      cli,
-      links.map((link) => linkJson(link, options)),
-      options.pretty
-    )
-  else if (options.brief) printLines(cli, links.map(linkBrief))
+  if (options.json) {
+    const json = options.brief ? linkBriefJson : (link: LinkItem) => linkJson(link, options)
+    printJson(cli, links.map(json), options.pretty)
+  } else if (options.brief) printLines(cli, links.map(linkBrief))
   else {
     const texts = links.map((link) => linkText(link, options))
     printLines(cli, options.oneline ? texts.map((text) => text.replaceAll('\n', '\\')) : texts)
@@ -79,6 +76,12 @@ const readWord = (word: string, words: Words, link: Partial<LinkSpec>): boolean 
   return true
 }
 
+const readIndex = (words: Words): number => {
+  const index = words.number('index')
+  if (index > 0) return index
+  throw new UsageError(`Error: argument "${index}" is wrong: Invalid "index" value`)
+}
+
 const add = async (words: Words, cli: Cli): Promise<number> => {
   let ifname: string | undefined
   const link: Partial<LinkSpec> = {}
@@ -87,6 +90,7 @@ const add = async (words: Words, cli: Cli): Promise<number> => {
     const word = words.next()
     if (word === 'type') link.kind = words.next()
     else if (word === 'name' || word === 'dev') ifname = words.next()
+    else if (word === 'index' && link.kind === undefined) link.ifindex = readIndex(words)
     else if (word === 'peer') {
       words.take('name')
       data['peer'] = words.next()

@@ -1,7 +1,13 @@
 /** `ip neigh`: show, add, replace, change, delete, get, flush. iproute2: ip/ipneigh.c. */
-import type { NeighItem, NudState } from '../../core/control/text/messages.ts'
+import type { FamilyName, NeighItem, NudState } from '../../core/control/text/messages.ts'
 import { parseAddr } from '../../core/wire/text.ts'
-import { type NeighShow, neighJson, neighText } from '../iproute2/neigh.ts'
+import {
+  neighBrief,
+  neighBriefJson,
+  type NeighShow,
+  neighJson,
+  neighText,
+} from '../iproute2/neigh.ts'
 import { NUD_STATES } from '../schemas/link.ts'
 import type { Cli } from './cli.ts'
 import {
@@ -15,6 +21,7 @@ import {
   UsageError,
 } from './cli.ts'
 import type { IpObject, IpOptions } from './ip-object.ts'
+import { checkFamily } from './prefix.ts'
 import { garbage, matchWord, unknownCommand, type Words } from './words.ts'
 
 const HELP = `Usage: softnet ip neigh { add | replace | change } ADDR lladdr LLADDR dev DEV [ nud STATE ] [ router ] [ proxy ]
@@ -34,7 +41,7 @@ const readState = (word: string): NudState[] => {
   return [state]
 }
 
-const readSelection = (words: Words) => {
+const readSelection = (words: Words, family: FamilyName | undefined) => {
   let dev: string | undefined
   let dst: string | undefined
   let state: NudState[] | undefined
@@ -44,14 +51,14 @@ const readSelection = (words: Words) => {
     if (word === 'dev') dev = words.next()
     else if (word === 'nud') state = [...(state ?? []), ...readState(words.next())]
     else if (word === 'proxy') isProxy = true
-    else if (word === 'to') dst = words.next()
-    else if (word !== 'all') dst = word
+    else if (word === 'to') dst = checkFamily(words.next(), family)
+    else if (word !== 'all') dst = checkFamily(word, family)
   }
   return { dev, dst, state, isProxy }
 }
 
 const show = async (words: Words, options: IpOptions, cli: Cli): Promise<number> => {
-  const { dev, dst, state, isProxy } = readSelection(words)
+  const { dev, dst, state, isProxy } = readSelection(words, options.family)
   const neighs = await getItems<NeighItem>(cli, '/v1/neighs', {
     dev,
     dst,
@@ -64,16 +71,18 @@ const show = async (words: Words, options: IpOptions, cli: Cli): Promise<number>
     (neigh) => state !== undefined || !neigh.state.some((s) => s === 'NONE' || s === 'NOARP')
   )
   const how: NeighShow = { stats: options.stats, omitDev: dev !== undefined }
+  const json = options.brief ? neighBriefJson : neighJson
+  const text = options.brief ? neighBrief : neighText
   if (options.json)
     printJson(
       cli,
-      shown.map((neigh) => neighJson(neigh, how)),
+      shown.map((neigh) => json(neigh, how)),
       options.pretty
     )
   else
     printLines(
       cli,
-      shown.map((neigh) => neighText(neigh, how))
+      shown.map((neigh) => text(neigh, how))
     )
   return 0
 }
@@ -116,7 +125,7 @@ const change = async (
 
 const flush = async (words: Words, options: IpOptions, cli: Cli): Promise<number> => {
   if (words.isEmpty()) throw new UsageError('Flush requires arguments.')
-  const { dev, dst, state, isProxy } = readSelection(words)
+  const { dev, dst, state, isProxy } = readSelection(words, options.family)
   await send(cli, 'POST', '/v1/neighs:flush', {
     ...(dev && { dev }),
     ...(dst && { dst }),

@@ -7,6 +7,8 @@ export type IpOptions = {
   readonly json: boolean
   readonly pretty: boolean
   readonly stats: boolean
+  /** -s -s */
+  readonly errors: boolean
   readonly details: boolean
   readonly oneline: boolean
   readonly brief: boolean

@@ -2,6 +2,7 @@
 import type {
   FamilyName,
   MetricName,
+  NexthopItem,
   NexthopSpec,
   RouteItem,
   RouteLookup,
@@ -27,6 +28,7 @@ import {
   UsageError,
 } from './cli.ts'
 import type { IpObject, IpOptions } from './ip-object.ts'
+import { badPrefix, checkFamily, familyOfText } from './prefix.ts'
 import { garbage, matchWord, unknownCommand, type Words } from './words.ts'
 
 const HELP = `Usage: softnet ip route { show | flush } [ SELECTOR ]
@@ -34,7 +36,8 @@ const HELP = `Usage: softnet ip route { show | flush } [ SELECTOR ]
                             [ ipproto PROTO ] [ sport PORT ] [ dport PORT ]
        softnet ip route { add | append | replace | change | delete } [ TYPE ] PREFIX [ via [ FAMILY ] ADDRESS ] [ dev DEV ]
                         [ table TABLE ] [ proto PROTO ] [ scope SCOPE ] [ src ADDRESS ] [ metric N ] [ tos TOS ]
-                        [ nhid ID ] [ METRIC [ lock ] N ]... [ onlink ] [ nexthop via ADDRESS dev DEV weight N ]...
+                        [ nhid ID ] [ METRIC [ lock ] N ]... [ onlink ] [ pref { low | medium | high } ] [ expires SECONDS ]
+                        [ nexthop via ADDRESS dev DEV weight N ]...
 METRIC := { mtu | advmss | window | rtt | rttvar | ssthresh | hoplimit | initcwnd | initrwnd | rto_min | quickack }
 SELECTOR := [ [ root | match | exact ] PREFIX ] [ table TABLE | all ] [ dev DEV ] [ via ADDRESS ] [ proto PROTO ]
             [ scope SCOPE ] [ type TYPE ]
@@ -43,9 +46,6 @@ SELECTOR := [ [ root | match | exact ] PREFIX ] [ table TABLE | all ] [ dev DEV 
 const isRouteType = (word: string): word is RouteType =>
   (ROUTE_TYPES as readonly string[]).includes(word)
 
-const badPrefix = (text: string): UsageError =>
-  new UsageError(`Error: any valid prefix is expected rather than "${text}".`)
-
 /** "default", or a prefix as it was typed. */
 const readDst = (text: string): string => {
   if (text === 'default' || text === 'any' || text === 'all') return 'default'
@@ -53,8 +53,6 @@ const readDst = (text: string): string => {
   if (prefix === null) throw badPrefix(text)
   return prefix.prefixlen === 0 ? 'default' : text
 }
-
-const familyOfText = (text: string): FamilyName => (text.includes(':') ? 'inet6' : 'inet')
 
 const readVia = (words: Words, hop: { gateway?: string; via?: RouteSpec['via'] }): void => {
   const word = words.next()
@@ -115,7 +113,8 @@ const readRoute = (words: Words, family: FamilyName | undefined): RouteSpec => {
     else if (word === 'tos' || word === 'dsfield') route.tos = words.number('tos')
     else if (word === 'nhid') route.nhid = words.number('id')
     else if (word === 'onlink') route.flags = ['onlink']
-    else if (word === 'pref') route.pref = words.next()
+    else if (word === 'pref') route.pref = readPref(words.next())
+    else if (word === 'expires') route.expires = words.number('expires')
     else if (word === 'nexthop') route.nexthops = [...(route.nexthops ?? []), readNexthop(words)]
     else if (metric !== undefined) readMetric(words, metric, metrics)
     else if (word === 'type') route.type = readType(words.next())
@@ -137,6 +136,11 @@ const readType = (word: string): RouteType => {
   if (!isRouteType(word))
     throw new UsageError(`Error: argument "${word}" is wrong: node type value is invalid`)
   return word
+}
+
+const readPref = (word: string): string => {
+  if (['low', 'medium', 'high'].includes(word)) return word
+  throw new UsageError(`Error: argument "${word}" is wrong: "pref" value is invalid`)
 }
 
 /** DELETE has no body: the prefix is in the path, what else tells the route apart in the query. */
@@ -196,7 +200,7 @@ const readSelection = (words: Words, family: FamilyName | undefined): Selection 
     const word = words.next()
     if (word === 'table') table = words.next()
     else if (word === 'dev' || word === 'oif') params.dev = words.next()
-    else if (word === 'via') via = words.next()
+    else if (word === 'via') via = checkFamily(words.next(), family)
     else if (word === 'proto' || word === 'protocol') params.protocol = words.next()
     else if (word === 'scope') params.scope = words.next()
     else if (word === 'type') params.type = readType(words.next())
@@ -215,9 +219,8 @@ const readSelection = (words: Words, family: FamilyName | undefined): Selection 
 
 const readNear = (word: string, family: FamilyName | undefined): Prefix => {
   const isDefault = word === 'default' || word === 'all' || word === 'any'
-  const prefix = parsePrefix(isDefault ? (family === 'inet6' ? '::/0' : '0.0.0.0/0') : word)
-  if (prefix === null) throw badPrefix(word)
-  return prefix
+  const any = family === 'inet6' ? '::/0' : '0.0.0.0/0'
+  return parsePrefix(isDefault ? any : checkFamily(word, family))!
 }
 
 const isSelected = ({ via, near }: Selection, route: RouteItem): boolean => {
@@ -240,6 +243,13 @@ const select = async (
   return inKernelOrder(items.filter((route) => isSelected(chosen, route)))
 }
 
+/** The nexthop objects that routes go by. */
+const objectsOf = async (routes: readonly RouteItem[], cli: Cli) => {
+  if (routes.every(({ nhid }) => nhid === undefined)) return undefined
+  const objects = await getItems<NexthopItem>(cli, '/v1/nexthops')
+  return new Map(objects.map((one) => [one.id, one]))
+}
+
 const show = async (words: Words, options: IpOptions, cli: Cli): Promise<number> => {
   const chosen = readSelection(words, options.family)
   const routes = await select(chosen, chosen.table === 'all', cli)
@@ -249,7 +259,8 @@ const show = async (words: Words, options: IpOptions, cli: Cli): Promise<number>
   if (chosen.table !== 'all') omit.add('table')
   if (chosen.params.protocol !== undefined) omit.add('protocol')
   if (chosen.params.scope !== undefined) omit.add('scope')
-  const shown: RouteShow = { details: options.details, omit }
+  const objects = options.details ? await objectsOf(routes, cli) : undefined
+  const shown: RouteShow = { details: options.details, omit, ...(objects && { objects }) }
   if (options.json)
     printJson(
       cli,
@@ -276,13 +287,15 @@ const get = async (words: Words, options: IpOptions, cli: Cli): Promise<number> 
     else if (word === 'ipproto') params.ipproto = words.next()
     else if (word === 'sport' || word === 'dport') params[word] = words.number(word)
     else if (word !== 'to') {
-      if (parsePrefix(word) === null) throw badPrefix(word)
-      params.dst = word.split('/')[0]!
+      params.dst = checkFamily(word, options.family).split('/')[0]!
     }
   }
   const found = await getJson<RouteLookup>(cli, '/v1/route-lookup', params)
-  if (options.json) printJson(cli, [lookupJson(found)], options.pretty)
-  else printLines(cli, [lookupText(found)])
+  if (options.json) printJson(cli, [lookupJson(found, options)], options.pretty)
+  else {
+    const text = lookupText(found, options)
+    printLines(cli, [options.oneline ? text.replaceAll('\n', '\\') : text])
+  }
   return 0
 }
 

@@ -79,6 +79,7 @@ const readFamily = (word: string | undefined): FamilyName => {
 const readOptions = (args: readonly string[], cli: Cli): Read | null => {
   const on = new Set<string>()
   let family: FamilyName | undefined
+  let statistics = 0
   const valued: Record<string, string | undefined> = {}
   let at = 0
   for (; args[at]?.startsWith('-'); at++) {
@@ -93,7 +94,8 @@ const readOptions = (args: readonly string[], cli: Cli): Read | null => {
     else if (name === 'batch' || name === 'netns') {
       valued[name] = args[++at]
       if (valued[name] === undefined) throw incomplete()
-    } else on.add(name)
+    } else if (name === 'stats' || name === 'statistics') statistics++
+    else on.add(name)
   }
   if (on.has('help')) cli.out(HELP)
   else if (on.has('Version')) cli.out(`ip utility, softnet ${VERSION}\n`)
@@ -101,7 +103,8 @@ const readOptions = (args: readonly string[], cli: Cli): Read | null => {
   const options: IpOptions = {
     json: cli.json || on.has('json'),
     pretty: on.has('pretty'),
-    stats: on.has('statistics') || on.has('stats'),
+    stats: statistics > 0,
+    errors: statistics > 1,
     details: on.has('details'),
     oneline: on.has('oneline'),
     brief: on.has('brief'),

@@ -2,15 +2,36 @@
  * Links as `ip link` prints them: the JSON of `ip -j` (what -s and -d add is left out unless asked for) and the text.
  * Used by the API's ?format=iproute2 and by the command line. iproute2: ip/ipaddress.c.
  */
-import type { AddressItem, LinkItem, LinkStats } from '../../core/control/text/messages.ts'
+import type { AddressItem, LinkItem } from '../../core/control/text/messages.ts'
 
-type Show = { readonly stats?: boolean; readonly details?: boolean }
+export type LinkShow = {
+  readonly stats?: boolean
+  /** -s -s: errors by their kind. */
+  readonly errors?: boolean
+  readonly details?: boolean
+}
 
 /** The words that a link and an address item share. */
-type LinkHead = Omit<AddressItem, 'addr_info'> & Partial<Pick<LinkItem, 'link' | 'linkmode'>>
+export type LinkHead = Omit<AddressItem, 'addr_info' | 'qdisc' | 'group'> & {
+  qdisc?: string | undefined
+  group?: string | undefined
+  linkmode?: string
+}
 
-/** The words of one -s. */
-const statsJson = ({ rx, tx }: LinkStats) => ({
+/** Of what no device of ours knows: ip says so. */
+const UNKNOWN_RX = { fifo_errors: 0 } as const
+const UNKNOWN_TX = {
+  aborted_errors: 0,
+  fifo_errors: 0,
+  window_errors: 0,
+  heartbeat_errors: 0,
+} as const
+
+/** The words of -s, and of -s -s. */
+export const statsJson = (
+  { stats64: { rx, tx }, carrier_changes }: LinkItem,
+  { errors }: LinkShow
+) => ({
   rx: {
     bytes: rx.bytes,
     packets: rx.packets,
@@ -18,6 +39,13 @@ const statsJson = ({ rx, tx }: LinkStats) => ({
     dropped: rx.dropped,
     over_errors: rx.over_errors,
     multicast: rx.multicast,
+    ...(errors && {
+      length_errors: rx.length_errors,
+      crc_errors: rx.crc_errors,
+      frame_errors: rx.frame_errors,
+      ...UNKNOWN_RX,
+      missed_errors: rx.missed_errors,
+    }),
   },
   tx: {
     bytes: tx.bytes,
@@ -26,13 +54,28 @@ const statsJson = ({ rx, tx }: LinkStats) => ({
     dropped: tx.dropped,
     carrier_errors: tx.carrier_errors,
     collisions: tx.collisions,
+    ...(errors && { ...UNKNOWN_TX, carrier_changes }),
   },
 })
 
-export const linkJson = (
-  link: LinkItem,
-  { stats, details }: Show = {}
-): Record<string, unknown> => ({
+/** The words of -d; `of` is what else ip asks the kernel for when it is about links. */
+export const detailsJson = (link: LinkItem, of: { addrGenMode?: boolean } = {}) => ({
+  promiscuity: link.promiscuity,
+  allmulti: link.allmulti,
+  min_mtu: link.min_mtu,
+  max_mtu: link.max_mtu,
+  ...(link.linkinfo && { linkinfo: link.linkinfo }),
+  ...(of.addrGenMode && { inet6_addr_gen_mode: link.inet6_addr_gen_mode }),
+  num_tx_queues: link.num_tx_queues,
+  num_rx_queues: link.num_rx_queues,
+  gso_max_size: link.gso_max_size,
+  gso_max_segs: link.gso_max_segs,
+  tso_max_size: link.tso_max_size,
+  tso_max_segs: link.tso_max_segs,
+  gro_max_size: link.gro_max_size,
+})
+
+export const linkJson = (link: LinkItem, show: LinkShow = {}): Record<string, unknown> => ({
   ifindex: link.ifindex,
   ...(link.link === undefined ? {} : { link: link.link }),
   ifname: link.ifname,
@@ -46,39 +89,54 @@ export const linkJson = (
   link_type: link.link_type,
   address: link.address,
   broadcast: link.broadcast,
-  ...(details
-    ? {
-        promiscuity: link.promiscuity,
-        allmulti: link.allmulti,
-        ...(link.linkinfo && { linkinfo: link.linkinfo }),
-        num_tx_queues: link.num_tx_queues,
-        num_rx_queues: link.num_rx_queues,
-        gso_max_size: link.gso_max_size,
-        ...(link.netem && { netem: link.netem }),
-      }
-    : {}),
-  ...(stats ? { stats64: statsJson(link.stats64) } : {}),
+  ...(show.details && {
+    ...detailsJson(link, { addrGenMode: true }),
+    ...(link.netem && { netem: link.netem }),
+  }),
+  ...(show.stats && { stats64: statsJson(link, show) }),
+})
+
+/** `ip -j -br link`. */
+export const linkBriefJson = ({ link, ifname, operstate, address, flags }: LinkItem) => ({
+  ...(link !== undefined && { link }),
+  ifname,
+  operstate,
+  address,
+  flags,
 })
 
 /** "3: veth0@veth1: <UP> mtu 1500 qdisc ..." and the line with the link-layer address. */
 export const linkHeadText = (link: LinkHead): string => {
   const name = link.link === undefined ? link.ifname : `${link.ifname}@${link.link}`
-  const mode = link.linkmode === undefined ? '' : ` mode ${link.linkmode}`
-  return `${link.ifindex}: ${name}: <${link.flags.join(',')}> mtu ${link.mtu} qdisc ${link.qdisc} state ${link.operstate}${mode} group ${link.group} qlen ${link.txqlen}`
+  const words = [
+    ['mtu', link.mtu],
+    ['qdisc', link.qdisc],
+    ['state', link.operstate],
+    ['mode', link.linkmode],
+    ['group', link.group],
+    ['qlen', link.txqlen],
+  ].flatMap(([word, value]) => (value === undefined ? [] : [`${word} ${value}`]))
+  return `${link.ifindex}: ${name}: <${link.flags.join(',')}> ${words.join(' ')}`
 }
 
 export const linkLayerText = (link: LinkHead): string =>
   `    link/${link.link_type} ${link.address} brd ${link.broadcast}`
 
-const detailsText = (link: LinkItem): string => {
-  const info = link.linkinfo
+export const detailsText = (link: LinkItem, of: { addrGenMode?: boolean } = {}): string => {
+  const { linkinfo: info, ...rest } = link
   const data = Object.entries(info?.info_data ?? {})
     .filter(([, value]) => typeof value !== 'object')
     .map(([key, value]) => `${key} ${String(value)} `)
     .join('')
   // A kind begins a line of its own.
   const kind = info === undefined ? '' : `\n    ${info.info_kind} ${data}`
-  return `${` promiscuity ${link.promiscuity}  allmulti ${link.allmulti} `}${kind}numtxqueues ${link.num_tx_queues} numrxqueues ${link.num_rx_queues} gso_max_size ${link.gso_max_size} `
+  const mtus = `minmtu ${rest.min_mtu} maxmtu ${rest.max_mtu} `
+  const mode = of.addrGenMode ? `addrgenmode ${rest.inet6_addr_gen_mode} ` : ''
+  const queues = `numtxqueues ${rest.num_tx_queues} numrxqueues ${rest.num_rx_queues} `
+  const sizes = (['gso_max_size', 'gso_max_segs', 'tso_max_size', 'tso_max_segs'] as const)
+    .map((word) => `${word} ${rest[word]} `)
+    .join('')
+  return ` promiscuity ${rest.promiscuity}  allmulti ${rest.allmulti} ${mtus}${kind}${mode}${queues}${sizes}gro_max_size ${rest.gro_max_size} `
 }
 
 const WIDTHS = [
@@ -107,11 +165,40 @@ const statsBlock = (
   return `${title}\n    ${values.map((value, i) => `${String(value).padStart(widths[i]!)} `).join('')}`
 }
 
-/** What `ip -s` prints under a link. */
-export const statsText = ({ rx, tx }: LinkStats): string => {
+/** The second lines of a half, for -s -s: their first column is the head's. */
+const errorsBlock = (
+  half: string,
+  words: readonly string[],
+  values: readonly number[],
+  widths: readonly number[]
+) => {
+  const names = words.map((word, i) => word.padStart(widths[i + 1]!))
+  const numbers = values.map((value, i) => `${String(value).padStart(widths[i + 1]!)} `)
+  const head = `${half} errors:`.padEnd(widths[0]!)
+  return `    ${head} ${names.join(' ')}\n     ${' '.repeat(widths[0]!)}${numbers.join('')}`
+}
+
+/** What `ip -s` prints under a link, and `ip -s -s`. */
+export const statsText = (
+  { stats64: { rx, tx }, carrier_changes }: LinkItem,
+  { errors }: LinkShow = {}
+): string => {
   const rxValues = [rx.bytes, rx.packets, rx.errors, rx.dropped, rx.missed_errors, rx.multicast]
   const txValues = [tx.bytes, tx.packets, tx.errors, tx.dropped, tx.carrier_errors, tx.collisions]
-  const widths = widen(widen(WIDTHS, rxValues), txValues)
+  const { fifo_errors } = UNKNOWN_RX
+  const rxErrors = [rx.length_errors, rx.crc_errors, rx.frame_errors, fifo_errors, rx.over_errors]
+  const txErrors = [...Object.values(UNKNOWN_TX), carrier_changes]
+  const all = [
+    rxValues,
+    txValues,
+    ...(errors
+      ? [
+          [0, ...rxErrors],
+          [0, ...txErrors],
+        ]
+      : []),
+  ]
+  const widths = all.reduce(widen, WIDTHS)
   return [
     statsBlock(
       'RX',
@@ -119,23 +206,32 @@ export const statsText = ({ rx, tx }: LinkStats): string => {
       rxValues,
       widths
     ),
+    ...(errors
+      ? [errorsBlock('RX', ['length', 'crc', 'frame', 'fifo', 'overrun'], rxErrors, widths)]
+      : []),
     statsBlock(
       'TX',
       ['bytes', 'packets', 'errors', 'dropped', 'carrier', 'collsns'],
       txValues,
       widths
     ),
+    ...(errors
+      ? [errorsBlock('TX', ['aborted', 'fifo', 'window', 'heartbt', 'transns'], txErrors, widths)]
+      : []),
   ].join('\n')
 }
 
-export const linkText = (link: LinkItem, { stats, details }: Show = {}): string => {
-  const lines = [linkHeadText(link), linkLayerText(link) + (details ? detailsText(link) : '')]
-  if (stats) lines.push(statsText(link.stats64))
+export const linkText = (link: LinkItem, show: LinkShow = {}): string => {
+  const details = show.details ? detailsText(link, { addrGenMode: true }) : ''
+  const lines = [linkHeadText(link), linkLayerText(link) + details]
+  if (show.stats) lines.push(statsText(link, show))
   return lines.join('\n')
 }
 
+/** The name that `ip -br` has, with the other end's. */
+export const briefName = ({ ifname, link }: Pick<LinkHead, 'ifname' | 'link'>): string =>
+  (link === undefined ? ifname : `${ifname}@${link}`).padEnd(16)
+
 /** `ip -br link`. */
-export const linkBrief = (link: LinkItem): string => {
-  const name = link.link === undefined ? link.ifname : `${link.ifname}@${link.link}`
-  return `${name.padEnd(16)} ${link.operstate.padEnd(14)} ${link.address} <${link.flags.join(',')}> `
-}
+export const linkBrief = (link: LinkItem): string =>
+  `${briefName(link)} ${link.operstate.padEnd(14)} ${link.address} <${link.flags.join(',')}> `

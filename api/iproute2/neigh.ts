@@ -40,3 +40,15 @@ export const neighText = (neigh: NeighItem, { stats, omitDev }: NeighShow = {}):
   if (!neigh.proxy) text += `${neigh.state.join(',')} `
   return neigh.protocol === undefined ? text : `${text}proto ${neigh.protocol} `
 }
+
+/** `ip -br neigh`. */
+export const neighBrief = (neigh: NeighItem, { omitDev }: NeighShow = {}): string => {
+  const dev = omitDev ? '' : `${neigh.dev.padEnd(16)} `
+  return `${neigh.dst.padEnd(39)} ${dev}${neigh.lladdr ?? ''}`
+}
+/** `ip -j -br neigh`. */
+export const neighBriefJson = ({ dst, dev, lladdr }: NeighItem, { omitDev }: NeighShow = {}) => ({
+  dst,
+  ...(!omitDev && { dev }),
+  ...(lladdr !== undefined && { lladdr }),
+})

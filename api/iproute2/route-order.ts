@@ -31,14 +31,14 @@ const comparePrefixes = (a: Prefix, b: Prefix): number => {
   return compareWords(a, b) || b.prefixlen - a.prefixlen
 }
 
-/** Sorted within family and table; those stay in the order in which they were first met. */
+const TABLES: Readonly<Record<string, number>> = { local: 255, main: 254, default: 253 }
+/** IPv4 first, then table by table as they lie in a hash table of 256 chains (fib_get_table). */
+const groupOf = ({ family, table }: RouteItem): number =>
+  (family === 'inet' ? 0 : 256) + ((TABLES[table] ?? Number(table)) & 255)
+
+/** Sorted within family and table. */
 export const inKernelOrder = <T extends RouteItem>(routes: readonly T[]): T[] => {
-  const groups = new Map<string, number>()
-  const keyed = routes.map((route) => {
-    const name = `${route.family} ${route.table}`
-    if (!groups.has(name)) groups.set(name, groups.size)
-    return { route, group: groups.get(name)!, prefix: prefixOf(route) }
-  })
+  const keyed = routes.map((route) => ({ route, group: groupOf(route), prefix: prefixOf(route) }))
   keyed.sort(
     (a, b) =>
       a.group - b.group ||

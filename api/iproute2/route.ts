@@ -3,14 +3,18 @@
  * scope global) unless -d asks for it, and the words that the user filtered by. iproute2: ip/iproute.c.
  */
 import type {
+  NexthopItem,
   NexthopSpec,
   RouteItem,
   RouteLookup,
   RouteMetrics,
 } from '../../core/control/text/messages.ts'
+import { nexthopJson, nexthopText as objectText } from './nexthop.ts'
 
 export type RouteShow = {
   readonly details?: boolean
+  /** With -d, the nexthop objects that routes go by. */
+  readonly objects?: ReadonlyMap<number, NexthopItem>
   /** Words that the filter fixes, and ip therefore leaves out. */
   readonly omit?: ReadonlySet<'dev' | 'via' | 'table' | 'protocol' | 'scope' | 'type'>
 }
@@ -20,22 +24,25 @@ const NOTHING: ReadonlySet<never> = new Set()
 /** A host route has no /32 in ip's output. */
 const dstText = (dst: string): string => dst.replace(/^([\d.]+)\/32$|^([\da-f:.]+)\/128$/i, '$1$2')
 
+/** IPv6 routes have none, which is called so. */
+const scopeOf = ({ scope = 'global' }: RouteItem): string => scope
+/** With -d, the object that a route goes by. */
+const objectOf = ({ nhid }: RouteItem, { objects }: RouteShow): NexthopItem | undefined =>
+  nhid === undefined ? undefined : objects?.get(nhid)
+
 const shownWords = (route: RouteItem, { details = false, omit = NOTHING }: RouteShow) => ({
   type: details || route.type !== 'unicast',
   dev: !(omit as ReadonlySet<string>).has('dev'),
   via: !(omit as ReadonlySet<string>).has('via'),
-  table: route.table !== 'main' && !(omit as ReadonlySet<string>).has('table'),
+  table: (details || route.table !== 'main') && !(omit as ReadonlySet<string>).has('table'),
   protocol:
     (details || route.protocol !== 'boot') && !(omit as ReadonlySet<string>).has('protocol'),
-  // IPv6 routes have no scope.
-  scope:
-    route.scope !== undefined &&
-    (details || (route.scope !== 'global' && route.family === 'inet')) &&
-    !(omit as ReadonlySet<string>).has('scope'),
+  scope: (details || scopeOf(route) !== 'global') && !(omit as ReadonlySet<string>).has('scope'),
 })
 
 export const routeJson = (route: RouteItem, show: RouteShow = {}): Record<string, unknown> => {
   const is = shownWords(route, show)
+  const object = objectOf(route, show)
   return {
     ...(is.type && { type: route.type }),
     dst: dstText(route.dst),
@@ -46,13 +53,14 @@ export const routeJson = (route: RouteItem, show: RouteShow = {}): Record<string
     ...(is.dev && route.dev !== undefined ? { dev: route.dev } : {}),
     ...(is.table && { table: route.table }),
     ...(is.protocol && { protocol: route.protocol }),
-    ...(is.scope && { scope: route.scope }),
+    ...(is.scope && { scope: scopeOf(route) }),
     ...(route.prefsrc === undefined ? {} : { prefsrc: route.prefsrc }),
-    ...(route.metric ? { metric: route.metric } : {}),
+    ...(route.metric === undefined ? {} : { metric: route.metric }),
     flags: route.flags,
     ...(route.expires === undefined ? {} : { expires: route.expires }),
     ...(route.metrics?.length ? { metrics: metricsJson(route.metrics) } : {}),
     ...(route.pref === undefined ? {} : { pref: route.pref }),
+    ...(object && { nh_info: nexthopJson(object, { details: true }) }),
     ...(route.nexthops?.length ? { nexthops: route.nexthops } : {}),
   }
 }
@@ -92,54 +100,73 @@ export const routeText = (route: RouteItem, show: RouteShow = {}): string => {
   if (is.dev && route.dev !== undefined) words.push(`dev ${route.dev}`)
   if (is.table) words.push(`table ${route.table}`)
   if (is.protocol) words.push(`proto ${route.protocol}`)
-  if (is.scope) words.push(`scope ${route.scope}`)
+  if (is.scope) words.push(`scope ${scopeOf(route)}`)
   if (route.prefsrc !== undefined) words.push(`src ${route.prefsrc}`)
-  if (route.metric) words.push(`metric ${route.metric}`)
+  if (route.metric !== undefined) words.push(`metric ${route.metric}`)
   words.push(...route.flags)
   if (route.expires !== undefined) words.push(`expires ${route.expires}sec`)
   words.push(...metricWords(route.metrics))
   const hops = route.nexthops ?? []
   // ip ends the line with a blank, but for IPv6's pref, which is its last word.
   const pref = route.pref === undefined ? '' : `pref ${route.pref}`
-  return [`${words.join(' ')} ${pref}`, ...hops.map(nexthopText)].join('\n')
+  const object = objectOf(route, show)
+  const info = object === undefined ? [] : [`\tnh_info ${objectText(object, { details: true })}`]
+  return [`${words.join(' ')} ${pref}`, ...info, ...hops.map(nexthopText)].join('\n')
 }
 
-/** `ip -j route get`. */
-export const lookupJson = (found: RouteLookup): Record<string, unknown> => {
-  const { type, table, metrics, protocol, uid, cache, ...rest } = found
+/** What is said of a lookup: -d says what goes without saying, and IPv6's is told as the route itself is. */
+const lookupWords = (found: RouteLookup, details: boolean) => {
   const isV6 = found.dst.includes(':')
+  const { type = 'unicast', table, protocol } = found
   return {
-    ...(type === undefined || type === 'unicast' ? {} : { type }),
-    ...rest,
-    ...(metrics && { metrics: metricsJson(metrics) }),
-    ...(table === 'main' ? {} : { table }),
-    ...(protocol === undefined || protocol === 'boot' ? {} : { protocol }),
-    // the words of a cache that IPv6 has not
-    ...(isV6 ? {} : { ...(uid !== undefined && { uid }), cache }),
+    isV6,
+    type: details || type !== 'unicast' ? type : undefined,
+    // what goes to groups is looked up in none
+    table: (details && type !== 'multicast') || table !== 'main' ? table : undefined,
+    protocol: details || protocol !== 'boot' ? protocol : undefined,
+    scope: details && isV6 ? 'global' : undefined,
+    // whose packet it would be
+    uid: isV6 ? undefined : found.uid,
   }
 }
 
+/** `ip -j route get`. */
+export const lookupJson = (
+  found: RouteLookup,
+  { details = false }: RouteShow = {}
+): Record<string, unknown> => {
+  const { isV6, type, table, protocol, scope, uid } = lookupWords(found, details)
+  const { dst, from, gateway, via, dev, prefsrc, metric, flags, mark, cache, iif, pref } = found
+  const metrics = found.metrics && metricsJson(found.metrics)
+  const words = {
+    ...{ type, dst, from, gateway, via, dev, table, protocol, scope, prefsrc, metric, flags },
+    ...(isV6 ? { mark, metrics, pref } : { mark, uid, cache, metrics, iif }),
+  }
+  return Object.fromEntries(Object.entries(words).filter(([, value]) => value !== undefined))
+}
+
 /** `ip route get`: one line, and its cache's, which IPv6 has none of. */
-export const lookupText = (found: RouteLookup): string => {
+export const lookupText = (found: RouteLookup, { details = false }: RouteShow = {}): string => {
+  const { isV6, type, table, protocol, scope, uid } = lookupWords(found, details)
   const words: string[] = []
-  if (found.type !== undefined && found.type !== 'unicast') words.push(found.type)
+  if (type !== undefined) words.push(type)
   words.push(found.dst)
   if (found.from !== undefined) words.push(`from ${found.from}`)
   if (found.gateway !== undefined) words.push(`via ${found.gateway}`)
   if (found.via !== undefined) words.push(`via ${found.via.family} ${found.via.host}`)
   words.push(`dev ${found.dev}`)
-  if (found.table !== 'main') words.push(`table ${found.table}`)
-  if (found.protocol !== undefined && found.protocol !== 'boot')
-    words.push(`proto ${found.protocol}`)
+  if (table !== undefined) words.push(`table ${table}`)
+  if (protocol !== undefined) words.push(`proto ${protocol}`)
+  if (scope !== undefined) words.push(`scope ${scope}`)
   if (found.prefsrc !== undefined) words.push(`src ${found.prefsrc}`)
   if (found.metric !== undefined) words.push(`metric ${found.metric}`)
   words.push(...found.flags)
   if (found.mark !== undefined) words.push(`mark 0x${found.mark.toString(16)}`)
-  if (found.dst.includes(':')) {
+  if (isV6) {
     words.push(...metricWords(found.metrics))
     return `${words.join(' ')} pref ${found.pref}`
   }
-  if (found.uid !== undefined) words.push(`uid ${found.uid}`)
+  if (uid !== undefined) words.push(`uid ${uid}`)
   const cache = found.cache.length === 0 ? '' : `<${found.cache.join(',')}> `
   const iif = found.iif === undefined ? '' : `iif ${found.iif} `
   return `${words.join(' ')} \n    cache ${cache}${metricWords(found.metrics)

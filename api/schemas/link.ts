@@ -46,7 +46,11 @@ const linkFields = {
   data: kindData.optional(),
 }
 
-export const linkSpec = z.strictObject({ ifname, ...linkFields })
+export const linkSpec = z.strictObject({
+  ifname,
+  ifindex: z.int().min(1).optional().meta({ description: 'of a new link; else the first free' }),
+  ...linkFields,
+})
 export const linkBody = z.strictObject(linkFields)
 
 /** A schema of links with the kinds that there are in its documentation: which a link may be, the control plane says. */

@@ -75,6 +75,7 @@ const fields = {
   metrics: z.array(metrics).optional(),
   mtu: u32.optional().meta({ description: 'metrics[0].mtu, as one types it' }),
   pref: z.enum(['low', 'medium', 'high']).optional(),
+  expires: u32.optional().meta({ description: 'seconds until an IPv6 route ends by itself' }),
   nexthops: z.array(nexthop).min(1).optional(),
   nhid: nexthopId.optional().meta({ description: 'the nexthop object that it goes by' }),
 }

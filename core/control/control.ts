@@ -222,6 +222,7 @@ export const createControl = (deps: ControlDeps) => {
     isDevice: links.isDevice,
     hasCarrier: links.hasCarrier,
     more: routeExpiry.more,
+    keep: routeExpiry.keep,
   })
   const buckets = createNexthopBuckets({
     arena,

@@ -75,10 +75,11 @@ export const createMaddrs = ({ arena, time, isDevice, list }: MaddrsDeps) => {
         return found.sort((a, b) => a.serial - b.serial)
     }
   }
-  /** How many members include a source, and how many exclude it. */
-  const countSources = (ifindex: number, group: MaddrGroup): void => {
+  /** How many members include a source, and how many exclude it; and how often one has joined. */
+  const countMembers = (ifindex: number, group: MaddrGroup): void => {
     const counts = new Map<string, MaddrGroup['sources'][number]>()
-    for (const { mode, sources } of readMembers(arena, { ifindex, words: group.words }))
+    for (const { mode, sources, users } of readMembers(arena, { ifindex, words: group.words })) {
+      group.users += users - 1
       for (const words of sources) {
         const key = addrKey(words)
         const count = counts.get(key) ?? { words, included: 0, excluded: 0 }
@@ -86,6 +87,7 @@ export const createMaddrs = ({ arena, time, isDevice, list }: MaddrsDeps) => {
         else count.excluded++
         counts.set(key, count)
       }
+    }
     group.sources.push(...counts.values())
   }
 
@@ -119,7 +121,7 @@ export const createMaddrs = ({ arena, time, isDevice, list }: MaddrsDeps) => {
     for (const dev of list()) {
       if (ifindex !== undefined && dev !== ifindex) continue
       const own = all.filter((group) => group.ifindex === dev)
-      for (const group of own) countSources(dev, group)
+      for (const group of own) countMembers(dev, group)
       // the latest first, as the kernel has them
       yield { ifindex: dev, links: linksOf(dev, own), groups: own.toReversed() }
     }

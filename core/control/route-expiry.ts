@@ -1,5 +1,5 @@
 /**
- * Routes that end by themselves: those that routers advertise, and the networks of addresses that end. When each ends, and
+ * Routes that end by themselves: those that routers advertise, that are entered so, and the networks of addresses that end. When each ends, and
  * what its router is worth (RFC 4191), beside the routes themselves, of which most have none of that. Control thread.
  * Linux: fib6_set_expires(), fib6_age() (net/ipv6/ip6_fib.c).
  */
@@ -25,19 +25,19 @@ export const createRouteExpiry = ({ remove, nowMs }: RouteExpiryDeps) => {
   const entries = new Map<string, Entry>()
   let nextEnd = Infinity
 
-  /** The route ends then, which may be never. */
-  const setUntil = (route: RibRoute, until: number, pref = 0): void => {
-    if (until === Infinity && pref === 0) {
-      entries.delete(keyOf(route))
-      return
-    }
-    entries.set(keyOf(route), { route, until, pref })
-    nextEnd = Math.min(nextEnd, until)
-  }
   /** A route is gone. */
   const forget = (route: RibRoute): void => {
     if (entries.size > 0) entries.delete(keyOf(route))
   }
+  /** The route ends then, which may be never. */
+  const setUntil = (route: RibRoute, until: number, pref = 0): void => {
+    if (until === Infinity && pref === 0) return forget(route)
+    entries.set(keyOf(route), { route, until, pref })
+    nextEnd = Math.min(nextEnd, until)
+  }
+  /** What a route was entered with: the seconds that it is to last, and its preference. */
+  const keep = (route: RibRoute, expires?: number, pref?: number): void =>
+    setUntil(route, expires === undefined ? Infinity : nowMs() + expires * 1000, pref)
   /** What is to be shown of a route besides. */
   const more = (route: RibRoute): Pick<SeenRoute, 'expires' | 'pref'> => {
     const entry = entries.size === 0 ? undefined : entries.get(keyOf(route))
@@ -57,5 +57,5 @@ export const createRouteExpiry = ({ remove, nowMs }: RouteExpiryDeps) => {
       } else nextEnd = Math.min(nextEnd, until)
     }
   }
-  return { setUntil, forget, more, expire }
+  return { setUntil, keep, forget, more, expire }
 }

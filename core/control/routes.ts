@@ -89,12 +89,12 @@ type RoutesDeps = {
   route: Route
   fib: FibReader
 } & Pick<Links, 'isDevice' | 'hasCarrier'> &
-  Pick<RouteExpiry, 'more'>
+  Pick<RouteExpiry, 'more' | 'keep'>
 
 export type Routes = ReturnType<typeof createRoutes>
 
 export const createRoutes = (deps: RoutesDeps) => {
-  const { arena, rib, objects, route: router, isDevice, hasCarrier, more, fib } = deps
+  const { arena, rib, objects, route: router, isDevice, hasCarrier, more, keep, fib } = deps
   const { wantsRedirect } = createDoRedirect(arena, fib)
   const { i32, layout } = arena
   const isUp = (dev: number): boolean => (i32[deviceRow(arena, dev) + DEV_FLAGS] & IFF_UP) !== 0
@@ -268,13 +268,16 @@ export const createRoutes = (deps: RoutesDeps) => {
       : { ...shown, flags: route.flags | RTNH_F_LINKDOWN }
   }
 
-  const newRoute = ({ route: wanted, flags }: MessageOf<'RTM_NEWROUTE'>): Outcome<SeenRoute> => {
+  const newRoute = ({ route: given, flags }: MessageOf<'RTM_NEWROUTE'>): Outcome<SeenRoute> => {
+    const { expires, pref, ...wanted } = given
     const metric = wanted.metric || (wanted.family === AF_INET ? 0 : PRIO_USER)
     const route = check({ ...wanted, metric, flags: wanted.flags & RTNH_F_ONLINK })
     if (isRefused(route)) return route
     const error = rib.add(route, flags)
     if (error === -Errno.ENOSPC) return refuse(Errno.ENOSPC, 'The forwarding table is full')
-    return error === 0 ? changed(seen(route)) : refuse(-error, null, 'dst')
+    if (error !== 0) return refuse(-error, null, 'dst')
+    keep(route, expires, pref)
+    return changed(seen(route))
   }
 
   const delRoute = ({ route }: MessageOf<'RTM_DELROUTE'>): Outcome<SeenRoute> => {

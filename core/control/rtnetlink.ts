@@ -15,7 +15,7 @@ import type { Mac, Words } from '../wire/text.ts'
 import type { Refused } from './answers.ts'
 import type { Bucket } from './nexthop-buckets.ts'
 import type { SeenNexthop, WantedNexthop } from './nexthop-store.ts'
-import type { RibRoute, RouteMatch } from './rib-route.ts'
+import type { RouteMatch } from './rib-route.ts'
 import type { SeenRoute } from './route-expiry.ts'
 
 // ---- routes
@@ -47,7 +47,7 @@ export type RouteAnswer = {
   metrics: Metrics | null
   /** It goes on, though it is to everybody. */
   isForwarded: boolean
-  /** Its sender hears of a better first hop. */
+  /** RTCF_DOREDIRECT: it goes back where it came from, and its sender would be told of a nearer way. */
   isRedirected: boolean
 }
 export type RouteFilter = {
@@ -98,6 +98,8 @@ export type Netem = {
 }
 export type LinkChange = {
   ifname: string
+  /** Of a new device, which else has the first that is free. */
+  ifindex?: number
   /** IFLA_INFO_KIND: needed to create. */
   kind?: string
   mtu?: number
@@ -129,7 +131,12 @@ export type LinkInfo = {
   type: number
   flags: number
   mtu: number
+  /** What it may be. */
+  minMtu: number
+  maxMtu: number
   operstate: number
+  /** IFLA_CARRIER_CHANGES */
+  carrierChanges: number
   txqlen: number
   mac: Mac
   promiscuity: number
@@ -137,6 +144,8 @@ export type LinkInfo = {
   txQueues: number
   rxQueues: number
   gsoMax: number
+  /** addr_gen_mode: 0 by the MAC, 1 none. */
+  addrGenMode: number
   /** Ifindex of a veth's other end, or 0. */
   peer: number
   /** Null: not impaired. */
@@ -405,13 +414,13 @@ type Steering = {
   RPS_SET: { carries: OfDevice & Partial<Rps>; item: Rps }
 }
 export type RouteMessage =
-  | { type: 'RTM_NEWROUTE'; flags: number; route: RibRoute }
+  | { type: 'RTM_NEWROUTE'; flags: number; route: SeenRoute }
   | { type: 'RTM_DELROUTE'; route: RouteMatch }
 type Requests = Measured &
   Steering & {
     SOCK_GET: { carries: { cookie: number }; item: Sock }
     SOCK_DESTROY: { carries: { cookie: number }; item: null }
-    RTM_NEWROUTE: { carries: { flags: number; route: RibRoute }; item: SeenRoute }
+    RTM_NEWROUTE: { carries: { flags: number; route: SeenRoute }; item: SeenRoute }
     RTM_DELROUTE: { carries: { route: RouteMatch }; item: SeenRoute }
     RTM_GETROUTE: { carries: { query: RouteQuery }; item: RouteAnswer }
     /** What became of each: null is done. `atomic`: all or none, and then the first refusal is the answer. */

@@ -89,7 +89,15 @@ export const createTables = (deps: TablesDeps) => {
       mcJoin(at.ifindex, group)
     onAddress(event === 'del' ? 'del' : 'new', at)
   }
-  const ifaddrs = createIfaddrs({ arena, rib, retire, onEvent, nowMs, ...routeExpiry })
+  const ifaddrs = createIfaddrs({
+    arena,
+    rib,
+    retire,
+    onEvent,
+    onAnycast: answerFor,
+    nowMs,
+    ...routeExpiry,
+  })
   const addrconf = createAddrconf({ arena, rib, ifaddrs, ...routeExpiry, nowMs })
   const written = { rib, fib, nexthops, objects, fibRules, routeExpiry, ifaddrs, addrconf }
   return { ...written, answerFor, mcJoin, mcLeave }

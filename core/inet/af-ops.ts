@@ -37,6 +37,8 @@ const UDP6_MIB: typeof UDP_MIB = {
 
 export type AfInfo = Readonly<{
   family: number
+  /** Its place where each family has a word of its own. */
+  index: 0 | 1
   /** Octets of the fixed header, and where in it the TTL or hop limit is. */
   headerLen: number
   hopLimitAt: number
@@ -93,6 +95,7 @@ export type AfOpsOf = (family: number) => AfOps
 
 export const AF_INET_INFO: AfInfo = {
   family: AF_INET,
+  index: 0,
   headerLen: 20,
   hopLimitAt: 8,
   tosOf: ipv4.tos,
@@ -110,6 +113,7 @@ export const AF_INET_INFO: AfInfo = {
 }
 export const AF_INET6_INFO: AfInfo = {
   family: AF_INET6,
+  index: 1,
   headerLen: 40,
   hopLimitAt: 7,
   tosOf: ipv6.trafficClass,

@@ -84,6 +84,8 @@ export type Ifaddr = {
   /** Seconds from now on, or FOREVER: then it goes, and then it is deprecated. */
   validLft: number
   preferredLft: number
+  /** IPv4: where it is not the device's name. */
+  label?: string
 }
 /** An address as it is asked for; without lifetimes it stays. */
 type NewIfaddr = Omit<Ifaddr, Lft> & Partial<Pick<Ifaddr, Lft>> & Origin
@@ -98,6 +100,8 @@ export type IfaddrDeps = {
   rib: Pick<Rib, 'add' | 'remove' | 'flush'>
   /** control/tables.ts: joins groups, and tells watchers. */
   onEvent: (event: 'new' | 'changed' | 'del', address: Ifaddr) => void
+  /** control/tables.ts: others ask for an anycast address on the device now, or no longer. */
+  onAnycast: (ifindex: number, words: Words, on: boolean) => void
   /** Milliseconds of control's clock. */
   nowMs: () => number
 } & Pick<RouteExpiry, 'setUntil'> &
@@ -114,7 +118,7 @@ const network6 = (words: Words, plen: number): Words =>
   }) as unknown as Words
 
 export const createIfaddrs = (deps: IfaddrDeps) => {
-  const { arena, rib, retire, onEvent, nowMs, setUntil } = deps
+  const { arena, rib, retire, onEvent, onAnycast, nowMs, setUntil } = deps
   const { i32, u8, layout } = arena
   const top = layout.ifaddrs + IFA_TOP
   i32[top] = 1
@@ -208,11 +212,12 @@ export const createIfaddrs = (deps: IfaddrDeps) => {
   const hasPrefix6 = (at: Held): boolean =>
     at.family === AF_INET6 &&
     at.isAuto !== true &&
-    at.prefixlen !== 128 &&
+    // ::1 has none (init_loopback)
+    at.scope !== RT_SCOPE_HOST &&
     (at.flags & IFA_F_NOPREFIXROUTE) === 0
   const routes6 = (at: Held): RibRoute[] => {
     const made: RibRoute[] = []
-    const isOurs = (at.flags & (IFA_F_TENTATIVE | IFA_F_OPTIMISTIC)) !== IFA_F_TENTATIVE
+    const isOurs = isOurs6(at)
     if (isOurs) made.push(route(at, RTN_LOCAL, at.words, 128, { scope: RT_SCOPE_UNIVERSE }))
     if (isOurs && hasAnycast(at))
       made.push(
@@ -239,6 +244,31 @@ export const createIfaddrs = (deps: IfaddrDeps) => {
     at.prefixlen < 127 &&
     !has(at.ifindex, IFF_LOOPBACK) &&
     network6(at.words, at.prefixlen).some((word) => word !== 0)
+  const isOurs6 = ({ flags }: Held): boolean =>
+    (flags & (IFA_F_TENTATIVE | IFA_F_OPTIMISTIC)) !== IFA_F_TENTATIVE
+  /** Anycast addresses that others may ask for, by device (RFC 4291 section 2.8). */
+  const anycasts = new Map<string, { ifindex: number; words: Words }>()
+  const followAnycast = (): void => {
+    const wanted = new Map(
+      list()
+        .filter((at) => at.family === AF_INET6 && has(at.ifindex, IFF_UP) && isOurs6(at))
+        .filter(hasAnycast)
+        .map(({ ifindex, words, prefixlen }) => {
+          const anycast = { ifindex, words: network6(words, prefixlen) }
+          return [JSON.stringify(anycast), anycast]
+        })
+    )
+    for (const [key, { ifindex, words }] of anycasts)
+      if (!wanted.has(key)) {
+        anycasts.delete(key)
+        onAnycast(ifindex, words, false)
+      }
+    for (const [key, anycast] of wanted)
+      if (!anycasts.has(key)) {
+        anycasts.set(key, anycast)
+        onAnycast(anycast.ifindex, anycast.words, true)
+      }
+  }
   const multicast6 = (ifindex: number): RibRoute => {
     const over = { scope: RT_SCOPE_UNIVERSE, metric: PRIO_ADDRCONF }
     return route({ ifindex, family: AF_INET6 }, RTN_MULTICAST, [0xff000000 | 0, 0, 0, 0], 8, over)
@@ -369,6 +399,7 @@ export const createIfaddrs = (deps: IfaddrDeps) => {
     fill(at)
     setPrefixEnd(at)
     onEvent('new', seen(at))
+    followAnycast()
     return 0
   }
 
@@ -441,6 +472,7 @@ export const createIfaddrs = (deps: IfaddrDeps) => {
     if (!list().some((other) => sameAddr(other, at.words)))
       rib.flush((one) => one.prefsrc !== null && sameAddr(at, one.prefsrc) && !outlives6(one))
     onEvent('del', seen(at))
+    followAnycast()
   }
   /** What leads by the device itself: routes by nexthop objects go with these. */
   const isBy =
@@ -508,6 +540,7 @@ export const createIfaddrs = (deps: IfaddrDeps) => {
     setFlags(at, at.flags & ~(IFA_F_TENTATIVE | IFA_F_OPTIMISTIC))
     onEvent('changed', seen(at))
     addRoutes(routesOf(at))
+    followAnycast()
   }
   /** Somebody else has it: it stays, for all to see, and is nobody's address. */
   const dadFailed = (row: number, tried: number): void => {
@@ -576,6 +609,7 @@ export const createIfaddrs = (deps: IfaddrDeps) => {
       const { ifindex } = at
       rib.flush((one) => one.type === RTN_ANYCAST && one.dev === ifindex)
     }
+    followAnycast()
   }
   /**
    * The device is down (IFF_UP is clear): routes through it go, but for those to its IPv4 addresses, which

@@ -15,6 +15,7 @@ import {
   MCM_SEQ,
   MCM_SK,
   MCM_SOURCES,
+  MCM_USERS,
   MCS_ADDR,
   MCS_NEXT,
 } from './mc-constants.ts'
@@ -28,6 +29,8 @@ type Member = {
   /** Whose it is: worker and sock row; 0 the stack's own. */
   thread: number
   sk: number
+  /** How often it has been joined: the stack itself may do so more than once. */
+  users: number
 }
 
 const GENERATION = 0
@@ -105,6 +108,7 @@ const copyRow = (
     sources,
     thread,
     sk: i32[row + MCM_SK],
+    users: i32[row + MCM_SK] === 0 ? i32[row + MCM_USERS] : 1,
   }
 }
 /** Is the device still the one that was joined on? */

@@ -81,25 +81,32 @@ export const createSourceSelection = (arena: Arena) => {
   const { i32, layout } = arena
   const rows = layout.ifaddrs
 
-  /** First primary address of ifindex (0: of any) in scope; with `near` one whose network holds it, if any. */
+  /**
+   * First primary address of ifindex (0: of any) in scope; with `near` one whose network holds it, if any. Linux has them
+   * device by device, narrower scopes first, and then as they were added (__inet_insert_ifa).
+   */
   const primary4 = (ifindex: number, near: number, scope: number): number => {
     const end = rows + i32[rows + IFA_TOP] * IFADDR_WORDS
     let best = 0
-    let bestSerial = 0
     for (let row = rows + IFADDR_WORDS; row < end; row += IFADDR_WORDS) {
       const dev = i32[row + IFA_IFINDEX]
       if (dev === 0 || i32[row + IFA_FAMILY] !== AF_INET) continue
       if (ifindex !== 0 ? dev !== ifindex : i32[row + IFA_SCOPE] === RT_SCOPE_LINK) continue
       if ((i32[row + IFA_FLAGS] & IFA_F_SECONDARY) !== 0 || i32[row + IFA_SCOPE] > scope) continue
-      const plen = i32[row + IFA_PREFIXLEN]
-      const addr = i32[row + IFA_ADDR + 3]
-      if (near !== 0 && (plen === 0 || ((addr ^ near) & (-1 << (32 - plen))) === 0)) return addr
-      const serial = i32[row + IFA_SERIAL]
-      if (best !== 0 && serial > bestSerial) continue
-      best = addr
-      bestSerial = serial
+      if (best === 0 || isBefore4(row, best, near)) best = row
     }
-    return best
+    return best === 0 ? 0 : i32[best + IFA_ADDR + 3]
+  }
+  const isBefore4 = (a: number, b: number, near: number): boolean =>
+    (prefer(holds4(b, near), holds4(a, near)) ||
+      i32[a + IFA_IFINDEX] - i32[b + IFA_IFINDEX] ||
+      i32[b + IFA_SCOPE] - i32[a + IFA_SCOPE] ||
+      i32[a + IFA_SERIAL] - i32[b + IFA_SERIAL]) < 0
+  const holds4 = (row: number, near: number): boolean => {
+    const plen = i32[row + IFA_PREFIXLEN]
+    return (
+      near !== 0 && (plen === 0 || ((i32[row + IFA_ADDR + 3] ^ near) & (-1 << (32 - plen))) === 0)
+    )
   }
 
   /** Source for what leaves by ifindex towards `near` (the gateway, or the destination); 0 is none. */

@@ -150,6 +150,7 @@ const MIB_GROUPS = {
     'TCPOFOQueue',
     'TCPOFODrop',
     'TCPOFOMerge',
+    'TCPMinTTLDrop',
     'TCPChallengeACK',
     'TCPSYNChallenge',
     'TCPFastOpenActive',

@@ -133,6 +133,8 @@ const TABLE = {
   /** 2: their clock begins at no random number. */
   tcp_timestamps: number('net.ipv4.tcp_timestamps', 1, 0, 2),
   tcp_sack: onOff('net.ipv4.tcp_sack', 1),
+  /** Does nothing, as in Linux since RACK took the place of forward acknowledgements; scripts set it. */
+  tcp_fack: number('net.ipv4.tcp_fack', 0),
   tcp_dsack: onOff('net.ipv4.tcp_dsack', 1),
   /** ECN: 1 asks for it and agrees, 2 only agrees (RFC 3168); a SYN that is not answered is sent again without. */
   tcp_ecn: number('net.ipv4.tcp_ecn', 2, 0, 2),
@@ -148,6 +150,10 @@ const TABLE = {
   tcp_keepalive_probes: number('net.ipv4.tcp_keepalive_probes', 9, 1, 127),
   /** Connections whose application has closed them. */
   tcp_max_orphans: number('net.ipv4.tcp_max_orphans', 4096, 0, 65536),
+  /** A new connection takes the port of one in TIME_WAIT: 1 always, 2 when its peer is on this host. */
+  tcp_tw_reuse: number('net.ipv4.tcp_tw_reuse', 2, 0, 2),
+  /** Milliseconds that it has waited before. */
+  tcp_tw_reuse_delay: number('net.ipv4.tcp_tw_reuse_delay', 1000, 1, 60000),
   tcp_max_tw_buckets: number('net.ipv4.tcp_max_tw_buckets', 4096, 0, 65536),
   /** A second; MAX is no limit (RFC 5961 section 7 has it for hosts whose limit can be probed). */
   tcp_challenge_ack_limit: number('net.ipv4.tcp_challenge_ack_limit', MAX, 1),
@@ -187,6 +193,8 @@ const TABLE = {
   tcp_fastopen_blackhole_timeout_sec: number('net.ipv4.tcp_fastopen_blackhole_timeout_sec', 0),
   /** What cookies are made under, the old key behind the new one. */
   tcp_fastopen_key: keys('net.ipv4.tcp_fastopen_key'),
+  /** The urgent pointer names its octet, not the one behind it (RFC 9293 3.8.5; RFC 6093 has what everybody does). */
+  tcp_stdurg: onOff('net.ipv4.tcp_stdurg', 0),
   tcp_autocorking: onOff('net.ipv4.tcp_autocorking', 1),
   tcp_slow_start_after_idle: onOff('net.ipv4.tcp_slow_start_after_idle', 1),
   tcp_moderate_rcvbuf: onOff('net.ipv4.tcp_moderate_rcvbuf', 1),

@@ -146,8 +146,10 @@ export const SK_EVENT_ACCEPT = 8
 export const SK_EVENT_CONNECT = 16
 /** The peer has closed its side (end of file), or the connection is gone. */
 export const SK_EVENT_HUP = 32
+/** Urgent data is announced, or there (SIGURG, POLLPRI). */
+export const SK_EVENT_PRI = 64
 /** All of them. */
-export const SK_EVENT_MASK = 63
+export const SK_EVENT_MASK = 127
 
 /** Worker's slab of sockets. `fresh` for its owner at boot. */
 export const sockSlab = (arena: Arena, worker: number, fresh: boolean): Slab =>

@@ -18,6 +18,7 @@ export const SO_ERROR = 4
 export const SO_SNDBUF = 7
 export const SO_RCVBUF = 8
 export const SO_KEEPALIVE = 9
+export const SO_OOBINLINE = 10
 /** The value is the seconds, or -1 for off. */
 export const SO_LINGER = 13
 export const SO_REUSEPORT = 15
@@ -29,6 +30,7 @@ export const SO_DOMAIN = 39
 export const SO_BINDTOIFINDEX = 62
 
 // Flags of recvmsg and sendmsg.
+export const MSG_OOB = 1
 export const MSG_PEEK = 2
 /** A stream's bytes are taken and thrown away. */
 export const MSG_TRUNC = 0x20

@@ -47,6 +47,7 @@ const ENDS: Record<string, RegExp> = {
   'npx softnet ip maddr': /224\.0\.0\.1/,
   'npx softnet sysctl net.ipv6.conf.lan0.adv_rdnss=fd00:1::53 net.ipv6.conf.lan0.adv_link_mtu=1400':
     /adv_link_mtu = 1400/,
+  'npx softnet sim --seeds 20': /20 seeds, 0 failed/,
   'npx softnet sysctl net.ipv6.conf.lan0.adv_send_advertisements=1': /adv_send_advertisements = 1/,
 }
 /** What a line says that goes on until it is ended. */

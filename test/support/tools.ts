@@ -19,6 +19,7 @@ const PACKAGE_OF = {
   'redis-server': 'redis-server',
 
   socat: 'socat',
+  ss: 'iproute2',
   ssh: 'openssh-client',
   'ssh-keygen': 'openssh-client',
   sshd: 'openssh-server',

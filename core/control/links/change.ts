@@ -24,7 +24,7 @@ import type { LinkChange } from '../rtnetlink.ts'
 import type { Follow } from './follow.ts'
 import { writeMac, writeNetem } from './link-row.ts'
 import type { Registry } from './registry.ts'
-import { asRefused } from './registry.ts'
+import { asRefused, MAX_MTU, MIN_MTU } from './registry.ts'
 
 export type ChangeDeps = {
   arena: Arena
@@ -37,9 +37,6 @@ export type ChangeDeps = {
   onEvent: (event: 'new' | 'del', ifindex: number) => void
 } & Pick<Follow, 'setUp'>
 export type Change = ReturnType<typeof createChange>
-
-const MIN_MTU = 68
-const MAX_MTU = 65535
 
 const isUsableMac = ({ hi, lo }: Mac): boolean => (hi & 0x0100) === 0 && (hi | lo) !== 0
 

@@ -73,8 +73,11 @@ export const createCreate = ({ arena, registry, checkWords, follow, within }: Cr
     if ('error' in kind) return kind
     const why = checkWords(spec, kind) ?? checkData(spec, kind)
     if (why) return why
-    const ifindex = reserve(spec.ifname, kind)
-    if (ifindex === 0) return refuse(Errno.ENOBUFS)
+    const ifindex = reserve(spec.ifname, kind, spec.ifindex)
+    if (ifindex === 0)
+      return spec.ifindex === undefined
+        ? refuse(Errno.ENOBUFS)
+        : refuse(Errno.EEXIST, null, 'ifindex')
     const opening = open(ifindex, kind, spec)
     const answer = await within(opening).catch((error: unknown) => {
       release(ifindex)

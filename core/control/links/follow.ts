@@ -47,10 +47,9 @@ export const createFollow = (deps: FollowDeps) => {
   const { i32 } = arena
   const { of, isUp, isThere } = registry
 
-  const hasCarrier = (ifindex: number): boolean => {
-    const carrier = registry.find(ifindex)?.carrier
-    return carrier === 'up' || carrier === 'unknown'
-  }
+  const isCarrier = (carrier: Carrier | undefined): boolean =>
+    carrier === 'up' || carrier === 'unknown'
+  const hasCarrier = (ifindex: number): boolean => isCarrier(registry.find(ifindex)?.carrier)
   const setFlag = (row: number, flag: number, on: boolean): void => {
     i32[row + DEV_FLAGS] = on ? i32[row + DEV_FLAGS] | flag : i32[row + DEV_FLAGS] & ~flag
   }
@@ -67,6 +66,7 @@ export const createFollow = (deps: FollowDeps) => {
     const link = of(ifindex)
     const now = link.kind.ops.carrier?.(ifindex) ?? 'up'
     if (now === link.carrier || link.carrier === 'gone') return false
+    if (isCarrier(now) !== isCarrier(link.carrier)) link.carrierChanges++
     link.carrier = now
     return true
   }

@@ -31,6 +31,7 @@ import {
   sumDeviceStat,
 } from '../../netdev/netdev.ts'
 import type { Arena } from '../../shm/arena.ts'
+import { Conf6, confRow } from '../../shm/devconf.ts'
 import type { Mac } from '../../wire/text.ts'
 import type { LinkInfo, LinkStats, Netem } from '../rtnetlink.ts'
 
@@ -86,22 +87,19 @@ const statsOf = (arena: Arena, ifindex: number): LinkStats => {
   return halves as LinkStats
 }
 
-/** `kind` and `data` are the registry's: the row knows only the driver. */
-export const readLink = (
-  arena: Arena,
-  ifindex: number,
-  kind: string,
-  data: Record<string, unknown> | undefined,
-  xstats: Record<string, unknown> | undefined
-): LinkInfo => {
+/** What of a link is the registry's. */
+type OfRegistry = Pick<
+  LinkInfo,
+  'kind' | 'data' | 'xstats' | 'minMtu' | 'maxMtu' | 'carrierChanges'
+>
+
+export const readLink = (arena: Arena, ifindex: number, known: OfRegistry): LinkInfo => {
   const { i32 } = arena
   const row = deviceRow(arena, ifindex)
   return {
     ifindex: i32[row + DEV_IFINDEX],
     name: deviceName(arena, ifindex),
-    kind,
-    data,
-    xstats,
+    ...known,
     type: i32[row + DEV_TYPE],
     flags: i32[row + DEV_FLAGS],
     mtu: i32[row + DEV_MTU],
@@ -113,6 +111,7 @@ export const readLink = (
     txQueues: i32[row + DEV_TX_QUEUES],
     rxQueues: i32[row + DEV_RX_QUEUES],
     gsoMax: i32[row + DEV_GSO_MAX],
+    addrGenMode: i32[confRow(arena, ifindex) + Conf6.addr_gen_mode],
     peer: i32[row + DEV_PEER],
     netem: readNetem(arena, row),
     stats: statsOf(arena, ifindex),

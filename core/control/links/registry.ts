@@ -56,10 +56,16 @@ export type Known = {
   kind: Kind
   data?: Record<string, unknown> | undefined
   carrier: Carrier
+  /** How often it has come and gone. */
+  carrierChanges: number
   /** The other device of its pair, or 0. */
   second: number
 }
 export type Registry = ReturnType<typeof createRegistry>
+
+/** Of a device whose kind says no other. */
+export const MIN_MTU = 68
+export const MAX_MTU = 65535
 
 const NAME = /^[^\s/:]{1,15}$/
 
@@ -94,8 +100,17 @@ export const createRegistry = (deps: RegistryDeps) => {
   const isUp = (ifindex: number): boolean =>
     (i32[deviceRow(arena, ifindex) + DEV_FLAGS] & IFF_UP) !== 0
   const item = (ifindex: number): LinkInfo => {
-    const { kind, data } = of(ifindex)
-    return readLink(arena, ifindex, kind.name, data, kind.ops.xstats?.(ifindex))
+    const { kind, data, carrierChanges } = of(ifindex)
+    const { name, maxMtu = MAX_MTU } = kind
+    const xstats = kind.ops.xstats?.(ifindex)
+    return readLink(arena, ifindex, {
+      kind: name,
+      data,
+      xstats,
+      minMtu: MIN_MTU,
+      maxMtu,
+      carrierChanges,
+    })
   }
 
   // ---- names
@@ -134,15 +149,19 @@ export const createRegistry = (deps: RegistryDeps) => {
     // locally administered, unicast
     writeMac(arena, row, { hi: (random() & 0xfcff) | 0x0200, lo: random() })
   }
-  /** A row for a new device, which nobody sees yet; 0 when there is none left. */
-  const reserve = (name: string, kind: Kind): number => {
+  /** The first row that nobody has. */
+  const firstFree = (): number => {
     let ifindex = 1
-    while (ifindex < layout.config.devices && !isFree(ifindex)) ifindex++
-    if (ifindex >= layout.config.devices) return 0
+    while (!isFree(ifindex)) ifindex++
+    return ifindex
+  }
+  /** A row for a new device, which nobody sees yet; 0 when there is none left, or not that one. */
+  const reserve = (name: string, kind: Kind, ifindex = firstFree()): number => {
+    if (ifindex >= layout.config.devices || !isFree(ifindex)) return 0
     initRow(ifindex)
     i32[deviceRow(arena, ifindex) + DEV_KIND] = numbers[kind.name]
     writeName(arena, deviceRow(arena, ifindex), name)
-    known.set(ifindex, { name, kind, carrier: 'up', second: 0 })
+    known.set(ifindex, { name, kind, carrier: 'up', carrierChanges: 0, second: 0 })
     return ifindex
   }
   const show = (ifindex: number): void => {

@@ -116,7 +116,16 @@ export const readAddress = (spec: AddressSpec, names: DeviceNames): Ifaddr | Ref
   if (key.family === AF_INET) flags &= IFA_F_NOPREFIXROUTE
   const { valid_life_time: validLft = FOREVER, preferred_life_time = FOREVER } = spec
   const preferredLft = Math.min(preferred_life_time, FOREVER)
-  return { ...key, scope, broadcast, flags, validLft: Math.min(validLft, FOREVER), preferredLft }
+  const { dev, label = dev } = spec
+  return {
+    ...key,
+    scope,
+    broadcast,
+    flags,
+    validLft: Math.min(validLft, FOREVER),
+    preferredLft,
+    ...(key.family === AF_INET && label !== dev && { label }),
+  }
 }
 
 export const readAddressFilter = (
@@ -143,7 +152,7 @@ export const readAddressFilter = (
   return read
 }
 
-export const writeAddress = (at: Ifaddr, label: string): AddressInfo => ({
+export const writeAddress = (at: Ifaddr, dev: string): AddressInfo => ({
   family: familyName(at.family),
   local: formatAddr(addrOf(at.family, at.words) as Addr),
   prefixlen: at.prefixlen,
@@ -154,7 +163,7 @@ export const writeAddress = (at: Ifaddr, label: string): AddressInfo => ({
   ...toldOf(at.flags, TOLD),
   ...((at.flags & IFA_F_PERMANENT) === 0 && { dynamic: true }),
   ...toldOf(at.flags, TOLD_LAST),
-  ...(at.family === AF_INET && { label }),
+  ...(at.family === AF_INET && { label: at.label ?? dev }),
   valid_life_time: at.validLft,
   preferred_life_time: at.preferredLft,
 })

@@ -26,7 +26,11 @@ import type { LinkChange, LinkInfo, Netem } from '../rtnetlink.ts'
 import type { Impairment, LinkItem, LinkSpec, Refused } from './messages.ts'
 import { refuseAs, wrong } from './names.ts'
 
-const GSO_MAX_SIZE = 65536
+/** A super-frame is one IP packet. */
+const GSO_MAX_SIZE = 65535
+/** As many as it may have octets. */
+const GSO_MAX_SEGS = 65535
+const ADDR_GEN_MODES = ['eui64', 'none']
 
 /** In ip's order. */
 const FLAGS: readonly (readonly [bit: number, name: string])[] = [
@@ -109,6 +113,7 @@ export const readLink = (spec: LinkSpec): LinkChange | Refused => {
     ifname,
     flags,
     change,
+    ...(spec.ifindex !== undefined && { ifindex: spec.ifindex }),
     ...(spec.kind !== undefined && { kind: spec.kind }),
     ...(spec.mtu !== undefined && { mtu: spec.mtu }),
     ...(mac !== undefined && { mac }),
@@ -124,6 +129,7 @@ export const writeLink = (link: LinkInfo, nameOf: (ifindex: number) => string): 
   const { flags, kind, data, netem } = link
   const isLoopback = link.type === ARPHRD_LOOPBACK
   const named = FLAGS.filter(([bit]) => (flags & bit) !== 0).map(([, name]) => name)
+  const gsoMax = link.gsoMax || GSO_MAX_SIZE
   const noCarrier = (flags & IFF_UP) !== 0 && (flags & IFF_RUNNING) === 0
   return {
     ifindex: link.ifindex,
@@ -131,8 +137,11 @@ export const writeLink = (link: LinkInfo, nameOf: (ifindex: number) => string): 
     ...(link.peer !== 0 && { link: nameOf(link.peer) }),
     flags: noCarrier ? ['NO-CARRIER', ...named] : named,
     mtu: link.mtu,
+    min_mtu: link.minMtu,
+    max_mtu: link.maxMtu,
     qdisc: netem === null ? 'noqueue' : 'netem',
     operstate: OPERSTATES[link.operstate] ?? 'UNKNOWN',
+    carrier_changes: link.carrierChanges,
     linkmode: 'DEFAULT',
     group: 'default',
     txqlen: link.txqlen,
@@ -143,7 +152,12 @@ export const writeLink = (link: LinkInfo, nameOf: (ifindex: number) => string): 
     allmulti: link.allmulti,
     num_tx_queues: link.txQueues,
     num_rx_queues: link.rxQueues,
-    gso_max_size: link.gsoMax || GSO_MAX_SIZE,
+    inet6_addr_gen_mode: ADDR_GEN_MODES[link.addrGenMode] ?? `${link.addrGenMode}`,
+    gso_max_size: gsoMax,
+    gso_max_segs: GSO_MAX_SEGS,
+    tso_max_size: gsoMax,
+    tso_max_segs: GSO_MAX_SEGS,
+    gro_max_size: GSO_MAX_SIZE,
     ...(!isLoopback && {
       linkinfo: {
         info_kind: kind,

@@ -60,6 +60,8 @@ export type RouteSpec = {
   metrics?: RouteMetrics[]
   /** IPv6 router preference. */
   pref?: string
+  /** IPv6: seconds until it ends by itself. */
+  expires?: number
   nexthops?: NexthopSpec[]
   /** The nexthop object that it goes by, in the place of all that. */
   nhid?: number
@@ -261,6 +263,8 @@ export type Impairment = {
 }
 export type LinkSpec = {
   ifname: string
+  /** The number that a new one is to have. */
+  ifindex?: number
   /** info_kind: needed to create. */
   kind?: string
   mtu?: number
@@ -283,8 +287,11 @@ export type LinkItem = {
   ifname: string
   flags: string[]
   mtu: number
+  min_mtu: number
+  max_mtu: number
   qdisc: string
   operstate: string
+  carrier_changes: number
   linkmode: string
   group: string
   txqlen: number
@@ -295,7 +302,12 @@ export type LinkItem = {
   allmulti: number
   num_tx_queues: number
   num_rx_queues: number
+  inet6_addr_gen_mode: string
   gso_max_size: number
+  gso_max_segs: number
+  tso_max_size: number
+  tso_max_segs: number
+  gro_max_size: number
   /** Name of a veth's peer. */
   link?: string
   linkinfo?: {

@@ -203,8 +203,20 @@ const defaultScope = (family: number, type: number, hasGateway: boolean): number
   return type === RTN_UNICAST && !hasGateway ? RT_SCOPE_LINK : RT_SCOPE_UNIVERSE
 }
 
+/** What a router is worth, from -1 on (RFC 4191). */
+const PREFS = ['low', 'medium', 'high'] as const
+
+/** What is kept beside an IPv6 route (route-expiry.ts); to IPv4 it is nothing, as to the kernel. */
+const readBeside = ({ pref, expires }: RouteSpec, family: number) =>
+  family === AF_INET
+    ? {}
+    : {
+        ...(pref !== undefined && pref !== 'medium' && { pref: PREFS.indexOf(pref as 'low') - 1 }),
+        ...(expires !== undefined && { expires }),
+      }
+
 /** A whole route, defaults filled in; whether it makes sense is for routes.ts. */
-export const readRoute = (spec: RouteSpec, names: DeviceNames): RibRoute | Refused => {
+export const readRoute = (spec: RouteSpec, names: DeviceNames): SeenRoute | Refused => {
   const match = readMatch(spec, names)
   if (isRefused(match)) return match
   const metrics = readMetrics(spec.metrics)
@@ -231,6 +243,7 @@ export const readRoute = (spec: RouteSpec, names: DeviceNames): RibRoute | Refus
     metrics,
     ...(hops && { hops }),
     ...(match.nhid !== undefined && { nhid: match.nhid }),
+    ...readBeside(spec, match.family),
   }
 }
 
@@ -259,8 +272,6 @@ const writeHop = (
   flags: writeFlags(flags),
 })
 
-/** What a router is worth, from -1 on (RFC 4191). */
-const PREFS = ['low', 'medium', 'high'] as const
 export const writeRoute = (route: SeenRoute, names: DeviceNames): RouteItem => {
   const { family, gateway, prefsrc, metric, tos } = route
   const metrics = writeMetrics(route.metrics)

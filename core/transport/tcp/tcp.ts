@@ -73,6 +73,7 @@ import { createTcpTimers } from './sock/tcp-timers.ts'
 import { createTcpTimewait } from './states/tcp-timewait.ts'
 import { createTcpTransmit } from './snd/tcp-transmit.ts'
 import { createTcpTsq } from './snd/tcp-tsq.ts'
+import { createTcpUrg } from './rcv/tcp-urg.ts'
 import { createTcpValidate } from './rcv/tcp-validate.ts'
 import { createTcpWindow } from './rcv/tcp-window.ts'
 import { createTcpWriteQueue } from './snd/tcp-write-queue.ts'
@@ -190,7 +191,8 @@ const createReceiving = (base: Base, tables: Tables, sending: Sending, deps: Tcp
   const fin = (sk: number): void => states.fin(sk)
   const { trimRcv, trimSnd } = createTcpOom({ ...lower, life, purge })
   const rcvQueue = createTcpRcvQueue({ ...lower, raise: life.raise, trim: trimRcv, fin, afOps })
-  const parts = { ...lower, ack, life, rcvQueue, paws, recovery, afOps, fastopenActive }
+  const urg = createTcpUrg({ ...lower, rcvQueue, life })
+  const parts = { ...lower, ack, life, rcvQueue, paws, recovery, afOps, fastopenActive, urg }
   const sndCheck = createTcpSndCheck(parts)
   const validate = createTcpValidate(parts)
   const fastopenKeys = createFastopenKeys({ ...base, ...tables, afOps })
@@ -211,6 +213,7 @@ const createReceiving = (base: Base, tables: Tables, sending: Sending, deps: Tcp
     recovery,
     life,
     rcvQueue,
+    urg,
     trim: trimSnd,
     paws,
     sndCheck,
@@ -333,6 +336,7 @@ export const createTcp = (deps: TcpDeps) => {
     getNameOption,
     writable,
     readable: rcvQueue.readable,
+    isAtMark: parts.urg.isAtMark,
     destroyAll,
     releaseHeldUp: parts.output.releaseHeldUp,
     ports,

@@ -33,7 +33,7 @@ const GOLDEN: [line: string, out: string][] = [
   ],
   [
     'ip -br addr show veth0',
-    'veth0            UP             10.1.0.254/24 10.1.0.253/24 fe80::6461:bdff:fe5e:22a2/64 fd00:1::1/64 \n',
+    'veth0@veth1      UP             10.1.0.254/24 10.1.0.253/24 fd00:1::1/64 fe80::6461:bdff:fe5e:22a2/64 \n',
   ],
   [
     'ip addr show dev veth0',
@@ -43,8 +43,8 @@ const GOLDEN: [line: string, out: string][] = [
        valid_lft forever preferred_lft forever
     inet 10.1.0.253/24 brd 10.1.0.255 scope global secondary veth0
        valid_lft forever preferred_lft forever
-    inet6 fe80::6461:bdff:fe5e:22a2/64 scope link \n       valid_lft forever preferred_lft forever
-    inet6 fd00:1::1/64 scope global \n       valid_lft forever preferred_lft forever\n`,
+    inet6 fd00:1::1/64 scope global \n       valid_lft forever preferred_lft forever
+    inet6 fe80::6461:bdff:fe5e:22a2/64 scope link \n       valid_lft forever preferred_lft forever\n`,
   ],
   [
     'ip -4 addr show dev lo',
@@ -356,7 +356,7 @@ describe('changes', () => {
     expect((await cli('ip neigh flush dev veth0')).status).toBe(0)
     expect((await items({ type: 'RTM_GETNEIGH' })).map(({ dst }) => dst)).toEqual(['10.1.0.5'])
     await cli('ip addr flush dev veth0')
-    expect((await cli('ip -br addr show veth0')).out.trimEnd()).toBe('veth0            UP')
+    expect((await cli('ip -br addr show veth0')).out.trimEnd()).toBe('veth0@veth1      UP')
   })
 })
 

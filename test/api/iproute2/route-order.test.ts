@@ -32,9 +32,9 @@ test('tables stay apart, metrics rise', () => {
     makeRoute('10.0.0.0/8'),
   ]
   expect(inKernelOrder(routes).map(({ dst, table, metric }) => [dst, table, metric])).toEqual([
-    ['default', 'local', undefined],
-    ['10.0.0.0/8', 'local', undefined],
     ['10.0.0.0/8', 'main', undefined],
     ['10.0.0.0/8', 'main', 5],
+    ['default', 'local', undefined],
+    ['10.0.0.0/8', 'local', undefined],
   ])
 })

@@ -203,3 +203,30 @@ test('so does an IPv6 address of another that we answer for (RFC 4861 section 7.
   await control.request({ type: 'RTM_DELNEIGH', neigh: { ...neigh, proxy: true } })
   expect(groups()).toEqual(before)
 })
+
+test('a router is asked for the anycast addresses of its networks by their groups, a host is not', async () => {
+  const { arena, control, ip } = makeControl()
+  const set = (name: string, value: number) =>
+    control.request({ type: 'SYSCTL_SET', name: `net.ipv6.conf.${name}`, value })
+  const forward = (value: number) => set('all.forwarding', value)
+  // nobody is there who would try the addresses first
+  await set('default.accept_dad', 0)
+  await forward(0)
+  await ip.veth('eth0')
+  const groups = (): string[] =>
+    [...readMembers(arena)].map(({ words, users }) => `${formatWords(...words)} ${users}`).sort()
+  await ip.addr('fd00::12:3456/64', 'eth0')
+  const before = groups()
+  await forward(1)
+  // that of fd00:: and that of fe80::, on this end of the pair; its other end has fe80:: alone
+  expect(groups().filter((one) => !before.includes(one))).toEqual([
+    'ff02::1:ff00:0 1',
+    'ff02::1:ff00:0 2',
+  ])
+  await ip.addrDel('fd00::12:3456/64', 'eth0')
+  expect(groups()).toContain('ff02::1:ff00:0 1')
+  expect(groups()).not.toContain('ff02::1:ff00:0 2')
+  await ip.addr('fd00::12:3456/64', 'eth0')
+  await forward(0)
+  expect(groups()).toEqual(before)
+})

@@ -361,7 +361,7 @@ test('names that an application makes up are refused, and nothing else is touche
   expect(answer(AppOp.ACCEPT, sid, { [E_PORT]: sid })).toBe(-Errno.EBUSY)
   expect(answer(AppOp.ACCEPT, other, { [E_PORT]: 9 })).toBe(-Errno.EINVAL)
   expect(answer(AppOp.SOCKET, sid, { [E_ARG0]: AF_INET, [E_ARG1]: SOCK_STREAM })).toBe(-Errno.EBUSY)
-  expect(answer(AppOp.POLL, sid, { [E_LEN]: 64 })).toBe(-Errno.EINVAL)
+  expect(answer(AppOp.POLL, sid, { [E_LEN]: 128 })).toBe(-Errno.EINVAL)
   expect(answer(AppOp.CONNECT, other, { [E_PORT]: 65536 })).toBe(-Errno.EINVAL)
   const skb = skbOf(new Uint8Array([3]))
   expect(answer(AppOp.SENDTO, other, { [E_SKB]: skb, [E_PORT]: -1 })).toBe(-Errno.EINVAL)

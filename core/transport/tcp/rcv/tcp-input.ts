@@ -36,9 +36,11 @@ import {
   TP_SND_NXT,
   TP_SND_UNA,
   TP_TS_RECENT,
+  TP_URG_DATA,
 } from '../sock/tcp-sock.ts'
 import type { TcpTransmit } from '../snd/tcp-transmit.ts'
 import type { TcpValidate } from './tcp-validate.ts'
+import type { TcpUrg } from './tcp-urg.ts'
 import type { TcpWindow } from './tcp-window.ts'
 import type { TcpChallenge } from '../snd/tcp-challenge.ts'
 
@@ -57,6 +59,7 @@ type TcpInputDeps = {
   paws: TcpPaws
   validate: TcpValidate
   sndCheck: TcpSndCheck
+  urg: Pick<TcpUrg, 'urgent'>
 } & Pick<TcpChallenge, 'sendChallengeAck'>
 
 export const createTcpInput = (deps: TcpInputDeps) => {
@@ -66,6 +69,7 @@ export const createTcpInput = (deps: TcpInputDeps) => {
   const { options: opts, parseOptions, storeTsRecent } = deps.paws
   const { validateIncoming } = deps.validate
   const { dataSndCheck, ackSndCheck } = deps.sndCheck
+  const { urgent } = deps.urg
   const { i32, u8, f64 } = deps.arena
 
   /** Header prediction (Jacobson): in order, nothing but ACK and text, options as expected. */
@@ -78,7 +82,7 @@ export const createTcpInput = (deps: TcpInputDeps) => {
       (i32[skb + CB_FLAGS] & ~TCP_PSH) !== TCP_ACK ||
       tcp.headerLen(u8, th) !== headerLen ||
       seq !== i32[sk + TP_RCV_NXT] ||
-      i32[sk + TP_OFO_HEAD] !== 0 ||
+      (i32[sk + TP_OFO_HEAD] | i32[sk + TP_URG_DATA]) !== 0 ||
       ((ack - i32[sk + TP_SND_NXT]) | 0) > 0
     ) {
       slowPath(sk, skb)
@@ -176,8 +180,9 @@ export const createTcpInput = (deps: TcpInputDeps) => {
     drop(skb, result === -2 ? Drop.TCP_ACK_UNSENT_DATA : Drop.TCP_TOO_OLD_ACK)
     return false
   }
-  /** Seventh: the text, without its header. */
+  /** Sixth and seventh: the urgent pointer, and the text without its header. */
   const takeText = (sk: number, skb: number): void => {
+    urgent(sk, skb)
     skbs.pull(skb, tcp.headerLen(u8, i32[skb + SKB_TRANSPORT]))
     if (i32[skb + SKB_LEN] !== 0) {
       countData(sk, skb)

@@ -35,7 +35,6 @@ import {
 import {
   SK_DADDR,
   SK_ERR_SOFT,
-  SK_FAMILY,
   SK_MTU,
   SK_PARENT,
   SK_RXHASH,
@@ -137,8 +136,15 @@ export const createTcpIpv = (deps: TcpIpvDeps) => {
     i32[skb + CB_FLAGS] = flags
     i32[skb + SKB_NEXT] = 0
   }
-  const hopLimit = (sk: number, skb: number): number =>
-    u8[i32[skb + SKB_NETWORK] + afOps(i32[sk + SK_FAMILY]).hopLimitAt]
+  /** RFC 5082: it has come from further away than the socket allows; counted and dropped. */
+  const isTooFar = (sk: number, skb: number): boolean => {
+    const family = fl[FL_FAMILY]
+    const least = i32[sk + TP_MIN_TTL + afOps(family).index]
+    if (least === 0 || u8[i32[skb + SKB_NETWORK] + afOps(family).hopLimitAt] >= least) return false
+    f64[bank + Mib.TcpExtTCPMinTTLDrop]++
+    drop(skb, Drop.TCP_MINTTL)
+    return true
+  }
 
   const bad = (skb: number, mib: number, reason: Drop): void => {
     f64[bank + mib]++
@@ -186,10 +192,7 @@ export const createTcpIpv = (deps: TcpIpvDeps) => {
   const opensFlow = (skb: number): boolean =>
     (i32[skb + CB_FLAGS] & (TCP_SYN | TCP_ACK)) === TCP_SYN
   const toSocket = (sk: number, skb: number): void => {
-    if (i32[sk + TP_MIN_TTL] !== 0 && hopLimit(sk, skb) < i32[sk + TP_MIN_TTL]) {
-      drop(skb, Drop.TCP_MINTTL)
-      return
-    }
+    if (isTooFar(sk, skb)) return
     const segs = i32[skb + SKB_GSO_SEGS]
     i32[sk + TP_SEGS_IN] += segs > 1 ? segs : 1
     i32[sk + SK_RXHASH] = i32[skb + SKB_HASH]
@@ -214,10 +217,7 @@ export const createTcpIpv = (deps: TcpIpvDeps) => {
       noSocket(skb)
       return
     }
-    if (i32[sk + TP_MIN_TTL] !== 0 && hopLimit(sk, skb) < i32[sk + TP_MIN_TTL]) {
-      drop(skb, Drop.TCP_MINTTL)
-      return
-    }
+    if (isTooFar(sk, skb)) return
     const flags = i32[skb + CB_FLAGS]
     if ((flags & TCP_RST) !== 0) drop(skb, Drop.TCP_RESET)
     else if ((flags & TCP_ACK) !== 0) {

@@ -16,7 +16,7 @@ import {
   TCP_CLOSE,
   TCP_LISTEN,
 } from '../../../socket/sock.ts'
-import { MSG_PEEK, MSG_TRUNC } from '../../../socket/socket-constants.ts'
+import { MSG_OOB, MSG_PEEK, MSG_TRUNC } from '../../../socket/socket-constants.ts'
 import { TCP_FIN } from '../../../wire/tcp.ts'
 import type { TcpRcvQueue } from './tcp-rcv-queue.ts'
 import {
@@ -34,9 +34,12 @@ import {
   TP_RCV_MSS,
   TP_RCV_NXT,
   TP_RCV_WUP,
+  TP_URG_DATA,
+  TP_URG_SEQ,
   TP_WINDOW_CLAMP,
 } from '../sock/tcp-sock.ts'
 import type { TcpTransmit } from '../snd/tcp-transmit.ts'
+import type { TcpUrg } from './tcp-urg.ts'
 import type { TcpWindow } from './tcp-window.ts'
 
 const LOOP_MAX = 192
@@ -47,11 +50,13 @@ type TcpRecvmsgDeps = {
   queue: TcpRcvQueue
   transmit: TcpTransmit
   window: TcpWindow
+  urg: TcpUrg
 }
 
 export const createTcpRecvmsg = (deps: TcpRecvmsgDeps) => {
   const { skbs, queue, transmit, window } = deps
   const { i32, u8 } = deps.arena
+  const { isInline, isAtMark, recvUrg, passMark } = deps.urg
 
   // Where takeSome copies to: arena bytes, or `target` when it is not null.
   let target: Uint8Array | null = null
@@ -122,17 +127,34 @@ export const createTcpRecvmsg = (deps: TcpRecvmsgDeps) => {
       skb !== 0 && copied < len;
       skb = i32[sk + SK_RCVQ_HEAD]
     ) {
+      if (copied > 0 && isAtMark(sk)) break
+      const hole = holeAtMark(sk, skb)
+      if (hole !== 0) i32[sk + TP_COPIED_SEQ] = (i32[sk + TP_COPIED_SEQ] + hole) | 0
       const offset = (i32[sk + TP_COPIED_SEQ] - i32[skb + CB_SEQ]) | 0
-      const n = Math.min(i32[skb + SKB_LEN] - offset, len - copied)
+      const n = upToMark(sk, Math.min(i32[skb + SKB_LEN] - offset, len - copied))
       if (n > 0) {
         if (!trunc) copyOut(skb, offset, to + copied, n)
         copied += n
         i32[sk + TP_COPIED_SEQ] = (i32[sk + TP_COPIED_SEQ] + n) | 0
       }
+      if (i32[sk + TP_URG_DATA] !== 0) passMark(sk)
       if (offset + n < i32[skb + SKB_LEN]) break
       finishSkb(sk, skb)
     }
     return copied
+  }
+  /** The octet at the mark, which is no part of the stream, where that is read: 1, or 0 when it is not there. */
+  const holeAtMark = (sk: number, skb: number): number =>
+    isAtMark(sk) &&
+    !isInline(sk) &&
+    ((i32[sk + TP_COPIED_SEQ] - i32[skb + CB_SEQ]) | 0) < i32[skb + SKB_LEN]
+      ? 1
+      : 0
+  /** A read ends in front of the mark. */
+  const upToMark = (sk: number, n: number): number => {
+    if (i32[sk + TP_URG_DATA] === 0) return n
+    const ahead = (i32[sk + TP_URG_SEQ] - i32[sk + TP_COPIED_SEQ]) | 0
+    return ahead > 0 && ahead < n ? ahead : n
   }
   const finishSkb = (sk: number, skb: number): void => {
     if ((i32[skb + CB_FLAGS] & TCP_FIN) !== 0) i32[sk + TP_COPIED_SEQ] = i32[skb + CB_END_SEQ]
@@ -161,12 +183,17 @@ export const createTcpRecvmsg = (deps: TcpRecvmsgDeps) => {
   const peek = (sk: number, to: number, len: number): number => {
     const skb = i32[sk + SK_RCVQ_HEAD]
     if (skb === 0) return 0
-    const offset = (i32[sk + TP_COPIED_SEQ] - i32[skb + CB_SEQ]) | 0
-    const n = Math.min(i32[skb + SKB_LEN] - offset, len)
+    const offset = (i32[sk + TP_COPIED_SEQ] - i32[skb + CB_SEQ] + holeAtMark(sk, skb)) | 0
+    const n = upToMark(sk, Math.min(i32[skb + SKB_LEN] - offset, len))
     if (n > 0) copyOut(skb, offset, to, n)
     return Math.max(0, n)
   }
+  const putOctet = (to: number, octet: number): void => {
+    const bytes = target ?? u8
+    bytes[to] = octet
+  }
   const receive = (sk: number, to: number, len: number, flags: number): number => {
+    if ((flags & MSG_OOB) !== 0) return recvUrg(sk, len, flags, (octet) => putOctet(to, octet))
     if (len === 0) return 0
     if ((flags & MSG_PEEK) !== 0) return peek(sk, to, len) || nothing(sk)
     const copied = takeSome(sk, to, len, (flags & MSG_TRUNC) !== 0)

@@ -98,6 +98,7 @@ import {
 } from '../sock/tcp-sock.ts'
 import type { TcpMem } from '../sock/tcp-mem.ts'
 import type { TcpTimers } from '../sock/tcp-timers.ts'
+import { urgMode } from './tcp-urgent.ts'
 import type { TcpTransmit } from './tcp-transmit.ts'
 import type { TcpTsq } from './tcp-tsq.ts'
 import type { TcpRate } from '../rec/tcp-rate.ts'
@@ -160,7 +161,7 @@ export const createTcpOutput = (deps: TcpOutputDeps) => {
   }
   /** Whether a segment that is not full may go. */
   const allowsPart = (sk: number, nonagle: number): boolean => {
-    if ((nonagle & TCP_NAGLE_PUSH) !== 0) return true
+    if ((nonagle & TCP_NAGLE_PUSH) !== 0 || urgMode(i32, sk)) return true
     if ((nonagle & TCP_NAGLE_CORK) !== 0) return false
     if ((nonagle & TCP_NAGLE_OFF) !== 0 || i32[sk + TP_PACKETS_OUT] === 0) return true
     return !smallInFlight(sk)
@@ -364,7 +365,9 @@ export const createTcpOutput = (deps: TcpOutputDeps) => {
     nonagle: number
   ): boolean => {
     let front = skb
-    const limit = pcount(skb) > 1 ? splitPoint(sk, skb, mss, quota, nonagle) : mss
+    // a super-frame's segments would all point to where the first one does
+    const isWhole = pcount(skb) > 1 && !urgMode(i32, sk)
+    const limit = isWhole ? splitPoint(sk, skb, mss, quota, nonagle) : mss
     if (i32[skb + SKB_LEN] > limit) {
       if (limit <= 0) return false
       front = split(sk, skb, limit, mss)
@@ -581,7 +584,11 @@ export const createTcpOutput = (deps: TcpOutputDeps) => {
   const writeWakeup = (sk: number): number => {
     const skb = i32[sk + TP_SEND_HEAD]
     const room = skb === 0 ? 0 : (wndEnd(i32, sk) - i32[skb + CB_SEQ]) | 0
-    if (room <= 0) return sendProbe(sk)
+    if (room <= 0) {
+      // the peer learns of what is urgent though it takes nothing (RFC 9293 3.8.5)
+      if (urgMode(i32, sk)) sendProbe(sk, 1)
+      return sendProbe(sk)
+    }
     const mss = currentMss(sk)
     const size = Math.min(room, mss)
     let front = skb

@@ -19,11 +19,18 @@ import {
   TCP_SYN_RECV,
   TCP_SYN_SENT,
 } from '../../../socket/sock.ts'
-import { MSG_DONTWAIT, MSG_EOR, MSG_FASTOPEN, MSG_MORE } from '../../../socket/socket-constants.ts'
+import {
+  MSG_DONTWAIT,
+  MSG_EOR,
+  MSG_FASTOPEN,
+  MSG_MORE,
+  MSG_OOB,
+} from '../../../socket/socket-constants.ts'
 import { TCP_ACK, TCP_PSH } from '../../../wire/tcp.ts'
 import type { TcpMem } from '../sock/tcp-mem.ts'
 import type { TcpChrono } from './tcp-chrono.ts'
 import type { TcpMss } from './tcp-mss.ts'
+import { markUrgent } from './tcp-urgent.ts'
 import type { TcpOutput } from './tcp-output.ts'
 import type { TcpTsq } from './tcp-tsq.ts'
 import {
@@ -214,6 +221,7 @@ export const createTcpSendmsg = (deps: TcpSendmsgDeps) => {
       const more = (flags & MSG_MORE) !== 0
       const tail = i32[sk + TP_WQ_TAIL]
       if (!more && copied > 0) markPush(sk, tail)
+      if ((flags & MSG_OOB) !== 0 && copied > 0) markUrgent(i32, sk)
       if ((flags & MSG_EOR) !== 0 && copied === len) i32[tail + CB_FLAGS] |= CBF_EOR
       const nonagle = i32[sk + TP_NONAGLE]
       if (!tsq.corks(sk, tail, goal))

@@ -68,9 +68,11 @@ import {
   TP_SND_UNA,
   TP_TS_OFFSET,
   TP_TS_RECENT,
+  TP_URG_OUT,
   TP_WSTAMP_US,
   wndEnd,
 } from '../sock/tcp-sock.ts'
+import { putUrgent, urgMode } from './tcp-urgent.ts'
 import type { TcpTimers } from '../sock/tcp-timers.ts'
 import type { AfOpsOf } from '../../../inet/af-ops.ts'
 import type { TcpWindow } from '../rcv/tcp-window.ts'
@@ -186,6 +188,8 @@ export const createTcpTransmit = (deps: TcpTransmitDeps) => {
     putU16(u8, at + 12, (headerLen << 10) | flags)
     putU16(u8, at + 14, syn ? Math.min(i32[sk + TP_RCV_WND], 65535) : window.selectWindow(sk))
     putU16(u8, at + 18, 0)
+    if (i32[sk + TP_URG_OUT] !== 0 && urgMode(i32, sk))
+      putUrgent(i32, u8, sk, i32[skb + CB_SEQ], at)
     if (syn) putSynOptions(sk, at + HEADER)
     else putOptions(sk, at + HEADER, blocks)
     putPartialChecksum(skb, at, sk)
@@ -259,9 +263,12 @@ export const createTcpTransmit = (deps: TcpTransmitDeps) => {
     sendSegment(sk, skb)
   }
 
-  /** A segment that makes the peer answer: an old sequence number (keepalive, zero window probe). */
-  const sendProbe = (sk: number): number => {
-    const skb = emptySegment((i32[sk + TP_SND_UNA] - 1) | 0, TCP_ACK)
+  /**
+   * A segment that makes the peer answer: an old sequence number (keepalive, zero window probe), or, with what is urgent to
+   * point at (`urgent` 1), the first that is not acknowledged (tcp_xmit_probe_skb).
+   */
+  const sendProbe = (sk: number, urgent: 0 | 1 = 0): number => {
+    const skb = emptySegment((i32[sk + TP_SND_UNA] - 1 + urgent) | 0, TCP_ACK)
     return skb === 0 ? -Errno.ENOBUFS : sendSegment(sk, skb)
   }
 

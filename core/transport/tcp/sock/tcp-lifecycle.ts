@@ -4,6 +4,8 @@
  * freed row. Called by everything in this folder. Linux: tcp_set_state, tcp_done, tcp_time_wait,
  * inet_timewait_sock.c.
  */
+import type { Time } from '../../../base/time.ts'
+import { TIME_MS } from '../../../base/time.ts'
 import type { Arena } from '../../../shm/arena.ts'
 import type { Skbs } from '../../../skb/skb.ts'
 import { Mib } from '../../../shm/counters.ts'
@@ -43,6 +45,7 @@ import {
   SOCK_DEAD,
   TP_EVENTS,
   TP_ORPHANED,
+  TP_TW_ENTRY_STAMP,
   TP_TW_NEXT,
   TP_TW_PREV,
   TP_TW_SUBSTATE,
@@ -58,6 +61,7 @@ export type TcpLifecycle = ReturnType<typeof createTcpLifecycle>
 export type TcpLifecycleDeps = {
   arena: Arena
   bank: number
+  time: Time
   slab: Slab
   hash: TcpHash
   ports: Ports
@@ -72,8 +76,19 @@ export type TcpLifecycleDeps = {
 } & Pick<Events, 'sockEvents'>
 
 export const createTcpLifecycle = (deps: TcpLifecycleDeps) => {
-  const { bank, slab, hash, ports, timers, sockEvents, purge, purgeWrite, cong, fastopenQueue } =
-    deps
+  const {
+    bank,
+    time,
+    slab,
+    hash,
+    ports,
+    timers,
+    sockEvents,
+    purge,
+    purgeWrite,
+    cong,
+    fastopenQueue,
+  } = deps
   const { fastopenActive } = deps
   const { i32, f64, layout } = deps.arena
   const { sysctl } = layout
@@ -230,6 +245,7 @@ export const createTcpLifecycle = (deps: TcpLifecycleDeps) => {
     setState(sk, TCP_TIME_WAIT)
     ecnEnd(i32, sk)
     i32[sk + TP_TW_SUBSTATE] = substate
+    i32[sk + TP_TW_ENTRY_STAMP] = time[TIME_MS]
     i32[sk + TP_TW_NEXT] = 0
     i32[sk + TP_TW_PREV] = twNewest
     if (twNewest === 0) twOldest = sk

@@ -124,7 +124,6 @@ export const TP_KEEPALIVE_PROBES = TP + 91
 export const TP_SYN_RETRIES = TP + 92
 /** TCP_USER_TIMEOUT, ms. */
 export const TP_USER_TIMEOUT = TP + 93
-export const TP_MIN_TTL = TP + 94
 /** Events to be told when the segment is done. */
 export const TP_EVENTS = TP + 95
 /** Receive buffer tuning (DRS): payload share of truesize * 256; copied per RTT; RTT at the receiver. */
@@ -143,6 +142,8 @@ export const TP_OOW_ACKED = TP + 105
 export const TP_TW_SUBSTATE = TP + 106
 export const TP_TW_NEXT = TP + 107
 export const TP_TW_PREV = TP + 108
+/** When it was entered (ms). */
+export const TP_TW_ENTRY_STAMP = TP + 142
 /** Listener: request sockets, and those of them whose SYN-ACK was not yet repeated. */
 export const TP_REQ_LEN = TP + 109
 export const TP_REQ_YOUNG = TP + 110
@@ -238,6 +239,21 @@ export const TP_FO_LISTENER_COOKIE = TP + 207
 /** TCP_FASTOPEN_KEY: four words of a key, four of an old one, and how many of them are set. */
 export const TP_FO_KEYS = TP + 208
 
+/** Urgent data received: where its mark is, and the octet there with TCP_URG_* below; 0 is none. */
+export const TP_URG_SEQ = TP + 310
+export const TP_URG_DATA = TP + 311
+/** Sent: the sequence number behind it, and 1 while that may not be acknowledged. */
+export const TP_SND_UP = TP + 312
+export const TP_URG_OUT = TP + 313
+/** IP_MINTTL, IPV6_MINHOPCOUNT: each behind the other as the families' index is. */
+export const TP_MIN_TTL = TP + 314
+export const TP_MIN_HOPCOUNT = TP + 315
+
+// TP_URG_DATA, above the octet.
+export const TCP_URG_VALID = 0x100
+export const TCP_URG_NOTYET = 0x200
+export const TCP_URG_READ = 0x400
+
 // TP_OPTS (TCPI_OPT_* of include/uapi/linux/tcp.h).
 export const OPT_TIMESTAMPS = 1
 export const OPT_SACK = 2
@@ -300,6 +316,8 @@ export const SOCK_CA_SETSOCKOPT = 512
 export const SOCK_TSQ_THROTTLED = 1024
 /** Who waits for the handshake has something to send then (sk_write_pending). */
 export const SOCK_WRITE_PENDING = 2048
+/** SO_OOBINLINE: urgent data stays in the stream. */
+export const SOCK_URGINLINE = 4096
 
 // TP_ACK_PENDING.
 export const ACK_SCHED = 1

@@ -8,8 +8,10 @@ import type { Arena } from '../../../shm/arena.ts'
 import { Sysctl } from '../../../shm/sysctl.ts'
 import {
   IPPROTO_IP,
+  IPPROTO_IPV6,
   SO_KEEPALIVE,
   SO_LINGER,
+  SO_OOBINLINE,
   SO_RCVBUF,
   SO_SNDBUF,
   SOL_SOCKET,
@@ -45,6 +47,7 @@ import {
   SOCK_LINGER,
   SOCK_RCVBUF_LOCK,
   SOCK_SNDBUF_LOCK,
+  SOCK_URGINLINE,
   TCP_NAGLE_CORK,
   TCP_NAGLE_OFF,
   TCP_NAGLE_PUSH,
@@ -60,6 +63,7 @@ import {
   TP_KEEPALIVE_TIME,
   TP_LINGER,
   TP_LINGER2,
+  TP_MIN_HOPCOUNT,
   TP_MIN_TTL,
   TP_MSS_CACHE,
   TP_NONAGLE,
@@ -77,6 +81,7 @@ import type { TcpTimers } from './tcp-timers.ts'
 
 // Numbers that nobody else names.
 const IP_MINTTL = 21
+const IPV6_MINHOPCOUNT = 73
 const TCP_MAXSEG = 2
 const TCP_SYNCNT = 7
 const TCP_LINGER2 = 8
@@ -138,6 +143,12 @@ export const createTcpSockopt = ({
     return flag(sk, SK_FLAGS, SOCK_LINGER, value >= 0)
   }
 
+  /** The word of the least hop limit that an option is, or 0. */
+  const minTtlWord = (level: number, name: number): number => {
+    if (level === IPPROTO_IP && name === IP_MINTTL) return TP_MIN_TTL
+    return level === IPPROTO_IPV6 && name === IPV6_MINHOPCOUNT ? TP_MIN_HOPCOUNT : 0
+  }
+
   const isIdle = (sk: number): boolean =>
     i32[sk + SK_STATE] === TCP_CLOSE || i32[sk + SK_STATE] === TCP_LISTEN
 
@@ -151,6 +162,8 @@ export const createTcpSockopt = ({
         return keepalive(sk, value !== 0)
       case SO_LINGER:
         return linger(sk, value)
+      case SO_OOBINLINE:
+        return flag(sk, SK_FLAGS, SOCK_URGINLINE, value !== 0)
       default:
         return -Errno.ENOPROTOOPT
     }
@@ -230,8 +243,8 @@ export const createTcpSockopt = ({
   const setOption = (sk: number, level: number, name: number, value: number): number => {
     if (level === SOL_SOCKET) return setSocket(sk, name, value)
     if (level === IPPROTO_TCP) return setTcp(sk, name, value)
-    if (level !== IPPROTO_IP || name !== IP_MINTTL) return -Errno.ENOPROTOOPT
-    return range(sk, TP_MIN_TTL, value, 0, 255)
+    const word = minTtlWord(level, name)
+    return word === 0 ? -Errno.ENOPROTOOPT : range(sk, word, value, 0, 255)
   }
 
   const orSysctl = (sk: number, word: number, index: number): number =>
@@ -241,6 +254,8 @@ export const createTcpSockopt = ({
     switch (name) {
       case SO_KEEPALIVE:
         return (flags & SOCK_KEEPOPEN) !== 0 ? 1 : 0
+      case SO_OOBINLINE:
+        return (flags & SOCK_URGINLINE) !== 0 ? 1 : 0
       case SO_LINGER:
         return (flags & SOCK_LINGER) !== 0 ? i32[sk + TP_LINGER] : -1
       default:
@@ -290,8 +305,8 @@ export const createTcpSockopt = ({
   const getOption = (sk: number, level: number, name: number): number => {
     if (level === SOL_SOCKET) return getSocket(sk, name)
     if (level === IPPROTO_TCP) return getTcp(sk, name)
-    if (level !== IPPROTO_IP || name !== IP_MINTTL) return -Errno.ENOPROTOOPT
-    return i32[sk + TP_MIN_TTL]
+    const word = minTtlWord(level, name)
+    return word === 0 ? -Errno.ENOPROTOOPT : i32[sk + word]
   }
 
   /** TCP_FASTOPEN_KEY: the words of one key, or of two. */

@@ -82,6 +82,7 @@ import {
   TP_KEEPALIVE_TIME,
   TP_LINGER,
   TP_LINGER2,
+  TP_MIN_HOPCOUNT,
   TP_MIN_TTL,
   TP_NONAGLE,
   TP_NOTSENT_LOWAT,
@@ -109,6 +110,7 @@ import {
   TP_WRITE_SEQ,
 } from '../sock/tcp-sock.ts'
 import type { TcpMem } from '../sock/tcp-mem.ts'
+import { createTcpTwReuse } from './tcp-tw-reuse.ts'
 import type { TcpTimers } from '../sock/tcp-timers.ts'
 import type { TcpTransmit } from '../snd/tcp-transmit.ts'
 import type { TcpWindow } from '../rcv/tcp-window.ts'
@@ -136,6 +138,7 @@ const USER_WORDS = [
   TP_SYN_RETRIES,
   TP_USER_TIMEOUT,
   TP_MIN_TTL,
+  TP_MIN_HOPCOUNT,
   TP_CA_OPS,
   TP_EVENTS,
   TP_NOTSENT_LOWAT,
@@ -225,6 +228,7 @@ export const createTcpConnect = (deps: TcpConnectDeps, routing: TcpRouting) => {
   const { steer, addrType, purgeRcv, cong, fastopenClient } = deps
   const { i32, f64, layout } = deps.arena
   const { sysctl } = layout
+  const twReuse = createTcpTwReuse(deps)
   const back = createFlowi()
 
   const ephemeral = (start: number, usable: (port: number) => boolean): number =>
@@ -276,14 +280,25 @@ export const createTcpConnect = (deps: TcpConnectDeps, routing: TcpRouting) => {
         i32[other + SK_STATE] === TCP_LISTEN
       )
         return false
-    return hash.lookupEstablished(back) === 0 && steer(back) === worker
+    return isFree(false) && steer(back) === worker
+  }
+  /** No connection has these addresses and ports, or one in TIME_WAIT that gives way. */
+  const isFree = (isBound: boolean): boolean => {
+    const other = hash.lookupEstablished(back)
+    return other === 0 || twReuse.mayReplace(other, isBound)
+  }
+  /** Takes the place of the connection in TIME_WAIT that has the port chosen, if there is one. */
+  const takePlace = (): void => {
+    const other = hash.lookupEstablished(back)
+    if (other !== 0) twReuse.replace(other)
   }
   const chooseLocalPort = (sk: number): number => {
     answersFlow(sk)
     if (i32[sk + SK_NUM] !== 0) {
       back[FL_DPORT] = i32[sk + SK_NUM]
-      const fits = hash.lookupEstablished(back) === 0 && steer(back) === worker
-      return fits ? 0 : -Errno.EADDRNOTAVAIL
+      if (!isFree(true) || steer(back) !== worker) return -Errno.EADDRNOTAVAIL
+      takePlace()
+      return 0
     }
     const start = secure.flowHash(
       i32,
@@ -295,6 +310,8 @@ export const createTcpConnect = (deps: TcpConnectDeps, routing: TcpRouting) => {
     )
     const port = ephemeral(start + portOffset, usable)
     if (port === 0) return -Errno.EADDRNOTAVAIL
+    back[FL_DPORT] = port
+    takePlace()
     portOffset += 2
     ports.hold(sk, port)
     return 0
@@ -420,7 +437,7 @@ export const createTcpConnect = (deps: TcpConnectDeps, routing: TcpRouting) => {
     i32[sk + TP_MSS_CLAMP] = i32[sk + TP_ADVMSS]
     mss.syncMss(sk)
     window.selectInitialWindow(sk, i32[sk + TP_ADVMSS], (opts & OPT_WSCALE) !== 0)
-    const isn = routing.secureSeq(sk)
+    const isn = twReuse.inherit(sk) || routing.secureSeq(sk)
     routing.secureTsOffset(sk)
     i32[sk + TP_SND_ISN] = isn
     i32[sk + TP_SND_UNA] = isn

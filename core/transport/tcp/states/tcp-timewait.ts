@@ -3,6 +3,8 @@
  * repeated, end early on a RST, give way to a new connection. The rows are in tcp-lifecycle.ts.
  * Linux: tcp_timewait_state_process; RFC 9293 3.10.7.4, RFC 6191, RFC 1337 (a RST is not ignored by default).
  */
+import type { Time } from '../../../base/time.ts'
+import { TIME_MS } from '../../../base/time.ts'
 import { Mib } from '../../../shm/counters.ts'
 import type { ConsumeFn } from '../../../skb/drop.ts'
 import { Drop, type DropFn } from '../../../skb/drop.ts'
@@ -23,6 +25,7 @@ import {
   TP_OPTS,
   TP_RCV_NXT,
   TP_TS_RECENT,
+  TP_TW_ENTRY_STAMP,
   TP_TW_SUBSTATE,
 } from '../sock/tcp-sock.ts'
 import type { TcpTimers } from '../sock/tcp-timers.ts'
@@ -33,6 +36,7 @@ type TcpTimewaitDeps = {
   i32: Int32Array
   f64: Float64Array
   bank: number
+  time: Time
   drop: DropFn
   consume: ConsumeFn
   paws: TcpPaws
@@ -44,7 +48,7 @@ type TcpTimewaitDeps = {
 export type TcpTimewait = ReturnType<typeof createTcpTimewait>
 
 export const createTcpTimewait = (deps: TcpTimewaitDeps) => {
-  const { i32, f64, bank, drop, consume, life, timers, transmit, sendReset } = deps
+  const { i32, f64, bank, time, drop, consume, life, timers, transmit, sendReset } = deps
   const { options: opts, parseOptions, pawsRejects } = deps.paws
 
   const restart = (sk: number): void => timers.resetKeepaliveTimer(sk, TCP_TIMEWAIT_LEN)
@@ -75,6 +79,7 @@ export const createTcpTimewait = (deps: TcpTimewaitDeps) => {
     } else {
       i32[sk + TP_RCV_NXT] = end
       i32[sk + TP_TW_SUBSTATE] = TCP_TIME_WAIT
+      i32[sk + TP_TW_ENTRY_STAMP] = time[TIME_MS]
       if ((opts[OPT_SEEN] & SEEN_TIMESTAMPS) !== 0) i32[sk + TP_TS_RECENT] = opts[OPT_TSVAL]
       restart(sk)
       consume(skb)

@@ -28,8 +28,8 @@ describe('dummy', () => {
     expect(linkText(await get(), { details: true })).toBe(
       [
         '3: d0: <BROADCAST,NOARP,UP,LOWER_UP> mtu 1500 qdisc noqueue state UNKNOWN mode DEFAULT group default qlen 1000',
-        '    link/ether 02:00:00:00:00:d0 brd ff:ff:ff:ff:ff:ff promiscuity 0  allmulti 0 ',
-        '    dummy numtxqueues 1 numrxqueues 1 gso_max_size 65535 ',
+        '    link/ether 02:00:00:00:00:d0 brd ff:ff:ff:ff:ff:ff promiscuity 0  allmulti 0 minmtu 68 maxmtu 65535 ',
+        '    dummy addrgenmode eui64 numtxqueues 1 numrxqueues 1 gso_max_size 65535 gso_max_segs 65535 tso_max_size 65535 tso_max_segs 65535 gro_max_size 65535 ',
       ].join('\n')
     )
     // which groups it is in has been said by then

@@ -595,11 +595,39 @@ describe.each(FAMILIES)('%s', (_name, family) => {
     test('minimum hop limit', () => {
       const { host, establish, inject, read, finish } = start()
       const sk = establish()
-      host.sockets.setsockopt(sk, 0, 21, 255)
+      const [level, name] = family === AF_INET ? [0, 21] : [41, 73]
+      const [otherLevel, otherName] = family === AF_INET ? [41, 73] : [0, 21]
+      expect(host.sockets.setsockopt(sk, otherLevel!, otherName!, 255)).toBe(0)
       inject('P. 1:11(10) ack 1 win 500', { ttl: 64 })
+      expect(read(sk)).toBe(10)
+      expect(host.sockets.setsockopt(sk, level!, name!, 256)).toBe(-22)
+      expect(host.sockets.setsockopt(sk, level!, name!, 255)).toBe(0)
+      expect(host.sockets.getsockopt(sk, level!, name!)).toBe(255)
+      inject('P. 11:21(10) ack 1 win 500', { ttl: 254 })
       expect(read(sk)).toBe(-11)
       expect(host.drops('TCP_MINTTL')).toBe(1)
+      expect(host.mib('TcpExtTCPMinTTLDrop')).toBe(1)
+      inject('P. 11:21(10) ack 1 win 500', { ttl: 255 })
+      expect(read(sk)).toBe(10)
       finish(sk)
+    })
+    test('a listener with one hears nobody from further away, and gives it to its connections', () => {
+      const { host, inject, sent, finish } = start()
+      let child = 0
+      const listener = host.serve(80, (sk) => {
+        child = sk
+      })
+      const [level, name] = family === AF_INET ? [0, 21] : [41, 73]
+      host.sockets.setsockopt(listener, level!, name!, 255)
+      inject('S 0:0(0) win 65535', { mss: 1460, ttl: 254 })
+      inject('. 1:1(0) ack 1 win 65535', { ttl: 254 })
+      inject('R 1:1(0)', { ttl: 254 })
+      expect(sent()).toEqual([])
+      expect(host.mib('TcpExtTCPMinTTLDrop')).toBe(3)
+      inject('S 0:0(0) win 65535', { mss: 1460, ttl: 255 })
+      inject('. 1:1(0) ack 1 win 65535', { ttl: 255 })
+      expect(host.sockets.getsockopt(child, level!, name!)).toBe(255)
+      finish(child, listener)
     })
   })
 

@@ -1,0 +1,46 @@
+// softnet's tools and Linux's own, asked the same of hosts that were made by the same lines: what they print is the same,
+// but for values that differ from look to look and for what tools/known.ts gives reasons for.
+
+import { afterAll, beforeAll, expect, test } from 'bun:test'
+import { describeE2e } from './support/inside.ts'
+import { type Aside, compare } from './tools/compare.ts'
+import { KNOWN, VOLATILE } from './tools/known.ts'
+import { IP_LINES, SET_UP } from './tools/lines.ts'
+import { createWorld, type World } from './tools/world.ts'
+
+describeE2e(import.meta.path, 'the tools print the same', () => {
+  let world: World
+  /** What both have said so far. */
+  const answers: { line: string; theirs: string; ours: string }[] = []
+  beforeAll(async () => {
+    world = await createWorld()
+    await world.both(SET_UP)
+  })
+  afterAll(() => world?.close())
+
+  const differences = (asked: typeof answers, asides: readonly Aside[]): string =>
+    asked
+      .flatMap(({ line, theirs, ours }) => {
+        const found = compare(line, theirs, ours, asides)
+        return found.length === 0 ? [] : ['', line, ...found]
+      })
+      .join('\n')
+  const askBoth = async (lines: readonly string[]): Promise<string> => {
+    const [theirs, ours] = [await world.kernel.ask(lines), await world.softnet.ask(lines)]
+    const asked = lines.map((line, i) => ({ line, theirs: theirs[i]!, ours: ours[i]! }))
+    answers.push(...asked)
+    return differences(asked, [...KNOWN, ...VOLATILE])
+  }
+
+  test('ip', async () => {
+    expect(await askBoth(IP_LINES)).toBe('')
+  })
+
+  test('every difference that is known is still one', () => {
+    const unused = KNOWN.filter((known) => {
+      const others = [...KNOWN.filter((one) => one !== known), ...VOLATILE]
+      return answers.every((asked) => differences([asked], others) === '')
+    })
+    expect(unused.map(({ reason }) => reason)).toEqual([])
+  })
+})

@@ -1,0 +1,168 @@
+// What both hosts are told, and what they are asked.
+
+/** How the hosts are set up; each line is one of ip. */
+export const SET_UP = `
+sysctl -q -w net.ipv4.ip_forward=1
+sysctl -q -w net.ipv6.conf.default.accept_dad=0
+sysctl -q -w net.ipv6.conf.lan0.accept_dad=0
+sysctl -q -w net.ipv6.conf.lan1.accept_dad=0
+link set lo up
+link add v0 index 5 numtxqueues 1 numrxqueues 1 type veth peer name v1 numtxqueues 1 numrxqueues 1
+link add d0 index 7 mtu 1400 numtxqueues 1 numrxqueues 1 type veth peer name d1 numtxqueues 1 numrxqueues 1
+link set v0 address 02:00:00:00:10:00
+link set v1 address 02:00:00:00:10:01
+link set d0 address 02:00:00:00:20:00
+link set d1 address 02:00:00:00:20:01
+link set lan0 up
+link set lan1 up mtu 1450 txqueuelen 500
+link set v0 up
+link set v1 up
+link set d0 up
+link set d1 up
+sysctl -q -w net.ipv6.conf.all.forwarding=1
+link set d0 allmulticast on
+link set lan1 promisc on
+addr add 10.0.0.254/24 dev lan0
+addr add 10.0.1.254/24 brd + dev lan1
+addr add 10.0.0.253/24 dev lan0
+addr add 192.0.2.1/32 dev lo
+addr add 198.51.100.1/24 brd 198.51.100.255 dev d0 label d0:one
+addr add 203.0.113.9/28 dev d0 scope link
+addr add 169.254.7.7/16 dev v0 scope host valid_lft 40000 preferred_lft 0
+addr add 10.9.0.1/24 dev v0 noprefixroute
+addr add 10.9.0.2/24 dev v1 valid_lft 3000 preferred_lft 2000
+addr add 2001:db8:0::fe/64 dev lan0 nodad
+addr add 2001:db8:1::fe/64 dev lan1 nodad
+addr add 2001:db8:20::1/64 dev d0 nodad preferred_lft 0
+addr add 2001:db8:21::1/128 dev lo
+addr add 2001:db8:22::1/64 dev d0 nodad noprefixroute valid_lft 5000 preferred_lft 4000
+route add default via 10.0.0.1
+route add 10.70.0.0/16 via 10.0.1.1 dev lan1 proto static metric 100 src 10.0.1.254
+route add 10.71.0.0/16 dev d0 scope link mtu 1300 advmss 1200 initcwnd 20 rto_min 300ms
+route add 10.71.0.0/16 via 10.0.0.1 metric 7 mtu lock 1280 hoplimit 9 window 9000 rtt 40ms ssthresh 7 quickack 1
+route add 10.72.0.0/24 nexthop via 10.0.0.1 weight 3 nexthop via 10.0.1.1 dev lan1 weight 1
+route add blackhole 10.73.0.0/24
+route add unreachable 10.74.0.0/24 metric 9
+route add prohibit 10.75.0.0/24 table 77
+route add throw 10.76.0.0/24 table 77
+route add 10.78.0.0/24 via 10.99.0.1 dev lan0 onlink
+route add 10.79.0.0/24 via inet6 2001:db8:0::1 dev lan0
+route add local 10.80.0.0/24 dev lo table local
+route add 10.81.0.1 via 10.0.0.1 table 300 proto bgp
+route append 10.70.0.0/16 via 10.0.0.1 proto ospf metric 100
+-6 route add default via 2001:db8:0::1 dev lan0 metric 50
+-6 route add 2001:db8:70::/48 via 2001:db8:1::1 proto static
+-6 route add 2001:db8:71::/64 dev d0 mtu 1350
+-6 route add 2001:db8:72::/64 nexthop via 2001:db8:0::1 dev lan0 nexthop via 2001:db8:1::1 dev lan1 weight 5
+-6 route add blackhole 2001:db8:73::/64
+-6 route add unreachable 2001:db8:74::/64 table 77
+-6 route add 2001:db8:75::7 via 2001:db8:0::1 pref high
+neigh add 10.0.0.7 lladdr 02:00:00:00:00:77 dev lan0 nud permanent
+neigh add 10.0.0.8 lladdr 02:00:00:00:00:78 dev lan0 nud noarp
+neigh add 10.0.1.7 lladdr 02:00:00:00:01:77 dev lan1 nud stale
+neigh add 2001:db8:0::7 lladdr 02:00:00:00:00:77 dev lan0 nud permanent router
+neigh add 2001:db8:1::7 lladdr 02:00:00:00:01:77 dev lan1 nud stale
+neigh add proxy 10.0.0.200 dev lan0
+neigh add proxy 2001:db8:0::200 dev lan0
+rule add from 10.70.0.0/16 table 77
+rule add to 10.71.0.0/16 iif lan0 table 300 pref 500
+rule add fwmark 0x10/0xf0 lookup main pref 600
+rule add not from 10.0.0.0/8 tos 0x10 blackhole pref 32800
+rule add oif d0 unreachable pref 701
+rule add iif nosuch prohibit pref 702
+rule add ipproto tcp dport 80-90 sport 1000 lookup 300 pref 703
+rule add pref 704 goto 32766
+rule add pref 705 nop
+rule add table main suppress_prefixlength 8 pref 706
+-6 rule add from 2001:db8:70::/48 to 2001:db8:71::1 lookup 77 pref 800
+nexthop add id 1 via 10.0.0.1 dev lan0
+nexthop add id 2 via 10.0.1.1 dev lan1 proto static
+nexthop add id 3 blackhole
+nexthop add id 4 via 2001:db8:0::1 dev lan0
+nexthop add id 5 dev d0
+nexthop add id 10 group 1,3/2
+route add 10.90.0.0/24 nhid 1
+route add 10.91.0.0/24 nhid 10
+-6 route add 2001:db8:90::/64 nhid 4
+maddr add 01:00:5e:00:00:42 dev lan0
+`
+  .trim()
+  .split('\n')
+  .map((line) => (line.startsWith('sysctl') ? line : `ip ${line}`))
+
+const OPTIONS = [
+  '',
+  '-j',
+  '-d',
+  '-j -d',
+  '-s',
+  '-j -s',
+  '-o',
+  '-br',
+  '-j -br',
+  '-s -s',
+  '-j -s -s',
+  '-d -s',
+  '-j -d -s',
+  '-4',
+  '-6',
+  '-j -4',
+  '-j -6',
+  '-j -p',
+  '-o -d',
+  '-o -s',
+]
+const ip = (objects: readonly string[]): string[] =>
+  objects.flatMap((object) =>
+    OPTIONS.map((options) => `ip ${options} ${object}`.replace(/ +/g, ' '))
+  )
+
+export const IP_LINES: string[] = ip([
+  'link',
+  'link show lan0',
+  'link show up',
+  'addr',
+  'addr show dev d0',
+  'addr show scope global',
+  'addr show to 10.0.0.0/16',
+  'addr show up',
+  'route',
+  'route show table all',
+  'route show table local',
+  'route show table 77',
+  'route show dev lan0',
+  'route show via 10.0.0.1',
+  'route show proto static',
+  'route show scope link',
+  'route show type blackhole',
+  'route show root 10.70.0.0/15',
+  'route show match 10.72.0.1',
+  'route show exact 10.71.0.0/16',
+  'route show default',
+  'neigh',
+  'neigh show dev lan0',
+  'neigh show proxy',
+  'neigh show nud permanent',
+  'neigh show nud all',
+  'neigh show 10.0.0.7',
+  'rule',
+  'rule show pref 500',
+  'rule show table 77',
+  'nexthop',
+  'nexthop show dev lan0',
+  'nexthop show groups',
+  'nexthop get id 10',
+  'maddr',
+  'maddr show dev lan0',
+  'route get 10.70.1.1',
+  'route get 10.73.0.1',
+  'route get 8.8.8.8',
+  'route get 10.0.0.254',
+  'route get 10.0.1.255',
+  'route get 224.0.0.5 oif lan0',
+  'route get 10.1.1.1 from 10.0.0.1 iif lan0',
+  'route get 10.71.1.1 mark 16',
+  'route get 2001:db8:70::1',
+  'route get 2001:db8::1',
+  'route get 2001:db8:73::1',
+])

@@ -1,0 +1,143 @@
+// Two hosts made by the same lines: a namespace that has the kernel's stack, and a softnet daemon. Each has lan0 and lan1,
+// which lead to a peer namespace of its own, where the same programs say the same things; so the real tools in the one and
+// softnet's in the other are asked about the same state.
+//
+//   [kernel]   lan0, lan1 --- veth --- eth0, eth1  peer
+//   [softnet]  lan0, lan1 --- TAP  --- eth0, eth1  peer
+
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { run } from '../../../api/cli/run.ts'
+import { createNamespace, type Namespace } from '../../../workers/os/netns.ts'
+import { runIn } from '../support/commands.ts'
+import { startDaemon } from '../support/daemon.ts'
+import { kind } from '../support/topology.ts'
+
+/** A host: what a line of a shell says there. */
+export type Host = {
+  readonly name: 'kernel' | 'softnet'
+  /** Runs the tools, a line each: what each said, and how it ended. */
+  ask(lines: readonly string[]): Promise<string[]>
+  readonly peer: Namespace
+}
+
+const LANS = [0, 1] as const
+/** The namespace of the test. */
+const HERE = { pid: process.pid } as Namespace
+/** What the kernel would ask of its own accord, at times of its own. */
+const QUIET = ['accept_ra', 'autoconf', 'router_solicitations', 'accept_dad', 'dad_transmits']
+
+const shell = async (namespace: Namespace, line: string): Promise<string> => {
+  const { status, out, err } = await runIn(namespace, ['sh', '-c', line])
+  if (status !== 0) throw new Error(`${line}: ${out}${err}`)
+  return out
+}
+
+/** The other side of both links: the same in both worlds, as far as a TAP is like a veth. */
+const setUpPeer = async (peer: Namespace): Promise<void> => {
+  await shell(peer, 'sysctl -qw net.ipv6.conf.all.accept_dad=0 net.ipv6.conf.default.accept_dad=0')
+  for (const n of LANS) {
+    const set = QUIET.map((name) => `net.ipv6.conf.eth${n}.${name}=0`).join(' ')
+    await shell(peer, `sysctl -qw ${set}; ip link set eth${n} address 02:00:00:00:0${n}:01 up`)
+    await shell(peer, `ip addr add 10.0.${n}.1/24 dev eth${n}`)
+    await shell(peer, `ip addr add 2001:db8:${n}::1/64 dev eth${n} nodad`)
+  }
+}
+
+const createKernel = async (closers: (() => unknown)[]): Promise<Host> => {
+  const [host, peer] = await Promise.all(
+    ['kernel', 'kernel-peer'].map((name) => createNamespace({ name, device: 'none' }))
+  )
+  closers.push(host!.close, peer!.close)
+  const quiet = QUIET.map((name) => `net.ipv6.conf.default.${name}=0`).join(' ')
+  await shell(host!, `sysctl -qw ${quiet}`)
+  for (const n of LANS) {
+    const mac = `02:00:00:00:0${n}:fe`
+    const end = `ip link add lan${n} index ${n + 2} address ${mac} numtxqueues 1 numrxqueues 1 type veth`
+    await shell(host!, `${end} peer name eth${n} netns ${peer!.pid}`)
+  }
+  await setUpPeer(peer!)
+  const ask = async (lines: readonly string[]): Promise<string[]> => {
+    const script = lines.map((line) => `${line} 2>&1; printf '%d\\1' $?\n`).join('')
+    return (await shell(host!, script)).split('\x01').slice(0, -1)
+  }
+  return { name: 'kernel', ask, peer: peer! }
+}
+
+const CONFIG = LANS.map(
+  (n) => `
+[[link]]
+name = "lan${n}"
+kind = "${kind}"
+address = "02:00:00:00:0${n}:fe"
+up = false
+`
+).join('')
+
+const createSoftnet = async (closers: (() => unknown)[], scratch: string): Promise<Host> => {
+  const peer = await createNamespace({ name: 'softnet-peer', device: 'none' })
+  closers.push(peer.close)
+  if (kind === 'packet')
+    for (const n of LANS)
+      await shell(HERE, `ip link add lan${n} up type veth peer name eth${n} netns ${peer.pid}`)
+  const daemon = await startDaemon({ config: CONFIG })
+  closers.push(() => daemon.stop())
+  if (kind === 'tap')
+    for (const n of LANS) await shell(HERE, `ip link set lan${n} netns ${peer.pid} name eth${n}`)
+  await setUpPeer(peer)
+  const askOne = async (line: string): Promise<string> => {
+    let said = ''
+    const write = (text: string): void => {
+      said += text
+    }
+    const status = await run(line.split(' '), {
+      fetch: (path, init) => fetch(`http://softnet${path}`, { ...init, unix: daemon.unix }),
+      endpoint: '',
+      env: { NSTAT_HISTORY: join(scratch, 'nstat') },
+      out: write,
+      err: write,
+      json: false,
+    })
+    return said + status
+  }
+  const ask = async (lines: readonly string[]): Promise<string[]> => {
+    const said: string[] = []
+    for (const line of lines) {
+      said.push(await askOne(line))
+    }
+    return said
+  }
+  return { name: 'softnet', ask, peer }
+}
+
+export type World = Awaited<ReturnType<typeof createWorld>>
+
+export const createWorld = async () => {
+  const closers: (() => unknown)[] = []
+  const close = async (): Promise<void> => {
+    for (const closer of closers.splice(0).reverse()) await closer()
+  }
+  const scratch = mkdtempSync(join(tmpdir(), 'softnet-tools-'))
+  closers.push(() => rmSync(scratch, { recursive: true }))
+  try {
+    const kernel = await createKernel(closers)
+    const softnet = await createSoftnet(closers, scratch)
+    /** The same lines to both, which have to take them in silence. */
+    const both = async (lines: readonly string[]): Promise<void> => {
+      for (const host of [kernel, softnet]) {
+        const said = await host.ask(lines)
+        const refused = lines.map((line, i) => `${host.name}: ${line}: ${said[i]}`)
+        const wrong = refused.filter((_, i) => said[i] !== '0')
+        if (wrong.length > 0) throw new Error(wrong.join('\n'))
+      }
+    }
+    /** The same program on both peers. */
+    const bothPeers = (line: string): Promise<string[]> =>
+      Promise.all([kernel, softnet].map(({ peer }) => shell(peer, line)))
+    return { kernel, softnet, both, bothPeers, close }
+  } catch (error) {
+    await close()
+    throw error
+  }
+}
