@@ -25,7 +25,8 @@ import {
 } from '../../../../../core/socket/socket-constants.ts'
 import { IPPROTO_TCP } from '../../../../../core/wire/ipproto.ts'
 import { address, FAMILIES, type HostOptions, NO_LEAKS } from '../../../../support/tcp-host.ts'
-import { createTcpPair, pattern } from '../../../../support/tcp-pair.ts'
+import { createTcpPair } from '../../../../support/tcp-pair.ts'
+import { pattern } from '../../../../../sim/net/pattern.ts'
 import { createTcpScript } from '../../../../support/tcp-script.ts'
 
 const PEER = 2
