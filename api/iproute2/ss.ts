@@ -48,10 +48,12 @@ const congInfo = ({ cong, cong_info }: SockItem): string[] =>
     ? []
     : [
         `${cong}:(${Object.entries(cong_info)
-          .map((pair) => pair.join(':'))
+          .map(([word, value]) => `${word}:${value}${word === 'bw' ? 'bps' : ''}`)
           .join(',')})`,
       ]
 
+const limitOf = ({ max_pacing_rate: limit }: SockItem, word: string): string =>
+  word === 'pacing_rate' && limit !== undefined ? `/${limit}bps` : ''
 /** What was agreed on with the peer, which ss counts among the options. */
 const AGREED: readonly (keyof typeof TCP_INFO)[] = ['ts', 'sack', 'ecn', 'ecnseen', 'fastopen']
 const TCP_REORDERING = 3
@@ -70,7 +72,8 @@ const infoWord = (sock: SockItem, word: keyof typeof TCP_INFO): string[] => {
   // the order that everybody begins with
   if (word === 'reordering' && value === TCP_REORDERING) return []
   if (how !== 'always' && (value === 0 || value === '0/0')) return []
-  if (how === 'rate') return [`${word} ${value}bps`]
+  if (how === 'limit') return []
+  if (how === 'rate') return [`${word} ${value}bps${limitOf(sock, word)}`]
   if (how === 'rtt') return [`${word}:${general(Number(value))}/${general(sock.rttvar ?? 0)}`]
   return [`${word}:${value}${how === 'ms' ? 'ms' : ''}`]
 }

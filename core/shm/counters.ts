@@ -147,6 +147,8 @@ const MIB_GROUPS = {
     'TCPReqQFullDoCookies',
     'TCPReqQFullDrop',
     'TCPRetransFail',
+    'TCPMTUPFail',
+    'TCPMTUPSuccess',
     'TCPRcvCoalesce',
     'TCPOFOQueue',
     'TCPOFODrop',

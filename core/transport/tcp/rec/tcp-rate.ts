@@ -40,16 +40,18 @@ export const RS_PRIOR_IN_FLIGHT = 2
 /** The round trip that it measures, us; -1 when it measures none. */
 export const RS_RTT_US = 3
 /** Segments delivered over the interval, us; -1 when it measures none. */
-const RS_DELIVERED = 4
-const RS_INTERVAL_US = 5
+export const RS_DELIVERED = 4
+export const RS_INTERVAL_US = 5
 /** TP_DELIVERED and TP_DELIVERED_US when that was sent, last of all, which it shows to have arrived. */
 export const RS_PRIOR_DELIVERED = 6
 const RS_PRIOR_US = 7
-const RS_IS_APP_LIMITED = 8
+export const RS_IS_APP_LIMITED = 8
 /** It is one. */
 const RS_IS_SAMPLE = 9
 const RS_LAST_END_SEQ = 10
-const RS_WORDS = 11
+/** A lone last segment was acknowledged: the peer may have held that back. */
+export const RS_IS_ACK_DELAYED = 11
+const RS_WORDS = 12
 
 /** Counts and times run on for ever: of zero, which stands for none, is made what is next to it. */
 const nonZero = (n: number): number => n || 1

@@ -27,6 +27,7 @@ import type { FastopenActive } from './tcp-fastopen-active.ts'
 import type { TcpLifecycle } from './tcp-lifecycle.ts'
 import type { TcpListen } from '../states/tcp-listen.ts'
 import type { TcpSynack } from '../states/tcp-synack.ts'
+import type { TcpMtuProbe } from '../snd/tcp-mtu-probe.ts'
 import type { TcpOutput } from '../snd/tcp-output.ts'
 import type { TcpXmitTimer } from '../snd/tcp-xmit-timer.ts'
 import type { TcpRecovery } from '../rec/tcp-recovery.ts'
@@ -95,6 +96,7 @@ type TcpTimerDeps = {
   listen: TcpListen
   synack: Pick<TcpSynack, 'retransmitSynAck'>
   life: TcpLifecycle
+  mtup: Pick<TcpMtuProbe, 'suspectBlackHole'>
   mem: TcpMem
   fastopenActive: Pick<FastopenActive, 'timedOut'>
 }
@@ -113,6 +115,7 @@ export const createTcpTimer = (deps: TcpTimerDeps): TcpTimerHandlers => {
     life,
     mem,
     synack,
+    mtup,
     fastopenActive,
   } = deps
   const { i32, f64, layout } = deps.arena
@@ -161,6 +164,7 @@ export const createTcpTimer = (deps: TcpTimerDeps): TcpTimerHandlers => {
       const user = i32[sk + TP_USER_TIMEOUT]
       if (user !== 0 && timedOut(sk, 0, user)) expired = true
     } else {
+      if (timedOut(sk, i32[sysctl + Sysctl.tcp_retries1], 0)) mtup.suspectBlackHole(sk)
       let retries = i32[sysctl + Sysctl.tcp_retries2]
       if (life.isDead(sk)) {
         const alive = i32[sk + TP_RTO] < TCP_RTO_MAX
@@ -372,5 +376,11 @@ export const createTcpTimer = (deps: TcpTimerDeps): TcpTimerHandlers => {
     life.flush()
   }
 
-  return { retransmit, delayedAck, keepalive, extra }
+  /** What was sent has had its time (tcp_pace_kick). */
+  const pacing = (sk: number): void => {
+    output.writeOn(sk)
+    life.flush()
+  }
+
+  return { retransmit, delayedAck, keepalive, extra, pacing }
 }

@@ -88,6 +88,7 @@ import {
 import type { TcpFastopen } from './tcp-fastopen.ts'
 import type { FastopenClient } from './tcp-fastopen-client.ts'
 import type { TcpTimers } from '../sock/tcp-timers.ts'
+import type { TcpMtuProbe } from '../snd/tcp-mtu-probe.ts'
 import type { TcpTransmit } from '../snd/tcp-transmit.ts'
 import type { TcpWindow } from '../rcv/tcp-window.ts'
 import type { TcpReply } from '../snd/tcp-reply.ts'
@@ -100,6 +101,7 @@ type TcpHandshakeDeps = {
   drop: DropFn
   consume: ConsumeFn
   mss: TcpMss
+  mtup: Pick<TcpMtuProbe, 'initMtuProbe'>
   window: TcpWindow
   timers: TcpTimers
   transmit: TcpTransmit
@@ -126,6 +128,7 @@ export const createTcpHandshake = (deps: TcpHandshakeDeps) => {
     sendReset,
     cong,
     fastopen,
+    mtup,
     fastopenClient,
   } = deps
   const { tcpAck } = deps.ack
@@ -138,6 +141,7 @@ export const createTcpHandshake = (deps: TcpHandshakeDeps) => {
   /** A connection begins: buffers, windows and congestion control as of now. */
   const initTransfer = (sk: number): void => {
     mss.syncMss(sk)
+    mtup.initMtuProbe(sk)
     window.initBufferSpace(sk)
     initRto(i32, sk)
     cong.init(sk)
@@ -244,6 +248,7 @@ export const createTcpHandshake = (deps: TcpHandshakeDeps) => {
     tcpAck(sk, skb, opts, i32[skb + CB_SEQ], ack, 0)
     i32[sk + TP_RETRANS_STAMP] = 0
     initTransfer(sk)
+    mss.syncMss(sk)
     setState(sk, TCP_ESTABLISHED)
     raise(sk, SK_EVENT_CONNECT | SK_EVENT_WRITE)
     const isPending = (i32[sk + SK_FLAGS] & SOCK_WRITE_PENDING) !== 0
