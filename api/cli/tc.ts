@@ -19,7 +19,7 @@ import {
 import { VERSION } from './version.ts'
 import { createWords, matchWord, type Words } from './words.ts'
 
-const HELP = `Usage: softnet tc [ OPTIONS ] qdisc [ show [ dev DEV ] ]
+const HELP = `Usage: softnet tc qdisc [ show [ dev DEV ] ]
        softnet tc qdisc { add | change | replace } dev DEV root netem [ limit PACKETS ] [ delay TIME [ JITTER ] ]
                         [ loss [ random ] PERCENT ] [ duplicate PERCENT ] [ corrupt PERCENT ] [ reorder PERCENT ]
        softnet tc qdisc delete dev DEV root
@@ -178,7 +178,7 @@ const runObject = async (args: string[], options: TcOptions, cli: Cli): Promise<
   }
   if (matchWord(object, ['qdisc']) === undefined)
     throw new UsageError(`Object "${object}" is unknown, try "tc help".`)
-  const word = words.isEmpty() ? 'show' : words.next()
+  const word = words.isEmpty() ? 'show' : words.take('-h', '--help') ? 'help' : words.next()
   const verb = matchWord(word, [
     'add',
     'change',
