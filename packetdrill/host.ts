@@ -105,6 +105,8 @@ export const createHost = (mode: Mode, options: ReadonlyMap<string, string>) => 
     remote: Int32Array.from(parseAddr(remote)!.words),
     localText: local,
     gateway: net.gateway,
+    /** Files of zeros: how long each is. */
+    disk: new Map<string, number>(),
     now: () => now,
     step,
     settle: path.settle,

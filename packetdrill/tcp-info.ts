@@ -30,7 +30,12 @@ const CONSTANTS: Record<string, number> = {
 }
 
 /** `time` is the stack's. */
-export const tcpInfo = (i32: Int32Array, sk: number, time: Time): Map<string, number> => {
+export const tcpInfo = (
+  i32: Int32Array,
+  sysctl: number,
+  sk: number,
+  time: Time
+): Map<string, number> => {
   const word = (at: number): number => i32[sk + at]!
   const age = (at: number): number => (time[TIME_MS]! - word(at)) | 0
   const [busy, rwnd, sndbuf] = chronos(i32, sk, time[TIME_US]!)
@@ -70,6 +75,9 @@ export const tcpInfo = (i32: Int32Array, sk: number, time: Time): Map<string, nu
     segs_out: word(tp.TP_SEGS_OUT),
     segs_in: word(tp.TP_SEGS_IN),
     reord_seen: word(tp.TP_REORD_SEEN),
+    pacing_rate: Math.floor(tp.pacingRate(i32, sysctl, sk)),
+    max_pacing_rate: tp.maxPacingRate(i32, sk),
+    delivery_rate: deliveryRate(i32, sk),
     notsent_bytes: (word(tp.TP_WRITE_SEQ) - word(tp.TP_SND_NXT)) | 0,
     min_rtt: word(tp.TP_MIN_RTT_US),
     data_segs_in: word(tp.TP_DATA_SEGS_IN),
@@ -90,6 +98,13 @@ export const tcpInfo = (i32: Int32Array, sk: number, time: Time): Map<string, nu
     value,
   ])
   return new Map([...Object.entries(CONSTANTS), ...named])
+}
+
+/** Octets a second. */
+const deliveryRate = (i32: Int32Array, sk: number): number => {
+  const octets = i32[sk + tp.TP_RATE_DELIVERED]! * i32[sk + tp.TP_MSS_CACHE]!
+  const interval = i32[sk + tp.TP_RATE_INTERVAL_US]!
+  return interval === 0 ? 0 : Math.floor((octets * 1e6) / interval)
 }
 
 /** TCPI_OPT_*; those of ECN and Fast Open lie apart. */

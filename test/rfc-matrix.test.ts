@@ -7,7 +7,7 @@ import { readMatrix, titlesIn } from './support/rfc-matrix.ts'
 
 const RFCS = [1122, 4443, 4861, 4862, 5227, 5722, 6724, 6864, 8200].map((number) => `RFC ${number}`)
 /** Of the MUSTs that apply, in hundredths. */
-const LEAST_DONE = 90
+const LEAST_DONE = 95
 
 const lines = readMatrix(await Bun.file(`${root}/docs/rfc-matrix.md`).text())
 

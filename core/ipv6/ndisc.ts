@@ -19,6 +19,7 @@ import type { PacketAddrs } from '../inet/packet-addrs.ts'
 import { createSourceSelection } from '../inet/source.ts'
 import {
   NEIGH_ADDR,
+  NEIGH_FLAGS,
   NEIGH_IFINDEX,
   NEIGH_STATE,
   NEIGH_UPDATE_F_ISROUTER,
@@ -80,7 +81,7 @@ type NdiscDeps = {
   ndSend: NdSend
   /** First of four free words of this thread. */
   key: number
-} & Pick<RaInput, 'raRcv'> &
+} & Pick<RaInput, 'raRcv' | 'routerGone'> &
   Pick<RaOutput, 'rsRcv'> &
   Pick<NdiscRedirect, 'redirectRcv'> &
   Pick<AddrType, 'isAnycastOn'> &
@@ -109,8 +110,8 @@ const isSolicitedNode = (words: Int32Array, at: number): boolean =>
 
 export const createNdisc = (deps: NdiscDeps) => {
   const { arena, skbs, drop, consume, table, neighbour, trying, steerTo, key } = deps
-  const { isAnycastOn, pneighLookup, mustWait, enqueue, loadAddrs, raRcv, rsRcv, redirectRcv } =
-    deps
+  const { isAnycastOn, pneighLookup, mustWait, enqueue, loadAddrs, rsRcv, redirectRcv } = deps
+  const { raRcv, routerGone } = deps
   const { i32, u8, f64, layout } = arena
   const { select6 } = createSourceSelection(arena)
   const count = counterBank(arena, skbs.thread)
@@ -332,7 +333,11 @@ export const createNdisc = (deps: NdiscDeps) => {
     const override = (flags & ndisc.NA_OVERRIDE) !== 0 ? NEIGH_UPDATE_F_OVERRIDE : 0
     const router = (flags & ndisc.NA_ROUTER) !== 0 ? NEIGH_UPDATE_F_ISROUTER : 0
     const how = NEIGH_UPDATE_F_WEAK_OVERRIDE | NEIGH_UPDATE_F_OVERRIDE_ISROUTER
+    const wasRouter = (i32[row + NEIGH_FLAGS] & NTF_ROUTER) !== 0
     machine.update(row, hi, lo, state, how | override | router)
+    // who is a host from now on is no way to anywhere (rt6_clean_tohost)
+    if (wasRouter && (i32[row + NEIGH_FLAGS] & NTF_ROUTER) === 0)
+      routerGone(i32[row + NEIGH_IFINDEX], target, 0)
   }
 
   return { ndiscRcv, ndSolicit, ndProbe, ndNotify }

@@ -163,5 +163,11 @@ export const createRaInput = (deps: RaInputDeps) => {
     return 1
   }
 
-  return { raRcv }
+  /** The address (words, at) was a router's, who has just said as a neighbour that he is none any more. */
+  const routerGone = (dev: number, words: Int32Array, at: number): void => {
+    const gone = [words[at], words[at + 1], words[at + 2], words[at + 3]]
+    if (acceptsRa(arena, dev)) tell(Addrconf.RA_ROUTER, dev, ...gone, 0, 0, 0, 0)
+  }
+
+  return { raRcv, routerGone }
 }

@@ -79,9 +79,16 @@ const TABLE = {
     min: [32768, 1024, 65535],
     max: [60999, 1024, 65535],
   }),
+  /** Routes by nexthop objects are shown, and told of, with what these say. */
   nexthop_compat_mode: onOff('net.ipv4.nexthop_compat_mode', 1),
-  /** 0: which of several next hops a flow goes by is by its addresses; 1: by its ports as well. */
-  fib_multipath_hash_policy: number('net.ipv4.fib_multipath_hash_policy', 0, 0, 1),
+  /** Which of several next hops a flow goes by is by its addresses (0), its ports too (1), those of a packet in it (2), or the fields below (3). */
+  fib_multipath_hash_policy: number('net.ipv4.fib_multipath_hash_policy', 0, 0, 3),
+  /** Bits: source, destination, protocol, flow label, ports; and these of the packet in it. */
+  fib_multipath_hash_fields: number('net.ipv4.fib_multipath_hash_fields', 7, 1, 0xfff),
+  /** Of that hash, in both families; 0: drawn. */
+  fib_multipath_hash_seed: number('net.ipv4.fib_multipath_hash_seed', 0, 0, MAX_UNSIGNED),
+  /** Next hops that are known not to answer are passed over. */
+  fib_multipath_use_neigh: onOff('net.ipv4.fib_multipath_use_neigh', 0),
   icmp_echo_ignore_all: onOff('net.ipv4.icmp_echo_ignore_all', 0),
   icmp_echo_ignore_broadcasts: onOff('net.ipv4.icmp_echo_ignore_broadcasts', 1),
   /** The source of an ICMP error is an address of the device that the packet came in on. */
@@ -230,7 +237,8 @@ const TABLE = {
   /** 0: packets have no flow label; 1 to 3: they have. */
   auto_flowlabels: number('net.ipv6.auto_flowlabels', 1, 0, 3),
   /** As IPv4's. */
-  fib_multipath_hash_policy6: number('net.ipv6.fib_multipath_hash_policy', 0, 0, 1),
+  fib_multipath_hash_policy6: number('net.ipv6.fib_multipath_hash_policy', 0, 0, 3),
+  fib_multipath_hash_fields6: number('net.ipv6.fib_multipath_hash_fields', 7, 1, 0xfff),
   /** Seconds that the fragments of a datagram wait for each other. */
   ip6frag_time: number('net.ipv6.ip6frag_time', 60, 0, 3600),
   icmp6_echo_ignore_all: onOff('net.ipv6.icmp.echo_ignore_all', 0),

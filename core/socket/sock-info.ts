@@ -12,7 +12,7 @@ export type SockTimer = {
 
 /**
  * How ss prints a word: a flag by itself, a name by its value, text and numbers as word:value, a rate as `word valuebps`.
- * A number that is 0 says nothing and is left out, unless it is `always` there.
+ * A limit stands behind the rate before it. A number that is 0 says nothing and is left out, unless it is `always` there.
  */
 type Shown =
   | 'flag'
@@ -22,6 +22,7 @@ type Shown =
   | 'always'
   | 'ms'
   | 'rate'
+  | 'limit'
   | 'rtt'
   | 'info'
   | 'send'
@@ -68,9 +69,13 @@ export const TCP_INFO = {
   lastrcv: 'always',
   lastack: 'always',
   pacing_rate: 'rate',
+  /** SO_MAX_PACING_RATE, behind pacing_rate; absent when there is none. */
+  max_pacing_rate: 'limit',
   delivery_rate: 'rate',
   delivered: 'number',
   delivered_ce: 'number',
+  /** The rate is what the application had to send, not what the path takes. */
+  app_limited: 'flag',
   busy: 'ms',
   rwnd_limited: 'ms',
   sndbuf_limited: 'ms',
@@ -98,7 +103,7 @@ type ValueOf<How> = How extends 'flag'
     : How extends 'info'
       ? Readonly<Record<string, number>>
       : number
-type Absent = 'wscale' | 'ssthresh' | 'cong_info'
+type Absent = 'wscale' | 'ssthresh' | 'cong_info' | 'max_pacing_rate'
 type Known = {
   [Word in Exclude<keyof Words, 'send'>]: ValueOf<Words[Word]>
 }

@@ -4,10 +4,12 @@ import { describe, expect, test } from 'bun:test'
 import type { RouteItem } from '../../core/control/text/messages.ts'
 import { Softnet, sumCounter } from '../../core/shm/counters.ts'
 import { routeText } from '../../api/iproute2/route.ts'
-import { dumped } from '../support/control-plane.ts'
+import { dumped, FLAGS } from '../support/control-plane.ts'
 import {
   llOption,
   mtuOption,
+  NA,
+  ndFrame,
   prefixOption,
   type RaFields,
   raFrame,
@@ -16,7 +18,9 @@ import {
   routeOption,
   RS,
   SLLA,
+  TLLA,
 } from '../support/ndisc.ts'
+import { NA_ROUTER, NA_SOLICITED } from '../../core/wire/ndisc.ts'
 import { createSim } from '../support/net-sim.ts'
 import { readIcmpv6, readIp6 } from '../support/packets6.ts'
 import { MAC } from '../support/sim-topology.ts'
@@ -63,7 +67,7 @@ const host = async (sysctl: Record<string, number> = {}) => {
       .length
   const limited = (): number => sumCounter(h.arena, Softnet.ra_limited)
   sim.run(3000)
-  return { sim, h, station, set, get, addresses, made, routes, hear, asked, limited }
+  return { sim, h, station, set, get, addresses, made, routes, routeItems, hear, asked, limited }
 }
 
 describe('a host', () => {
@@ -190,6 +194,40 @@ describe('a host', () => {
     expect(routes()).toHaveLength(1)
     sim.run(31_000)
     expect(routes()).toEqual([])
+  })
+  test('leaves a router that says as a neighbour that it is none any more', async () => {
+    const { sim, h, station, hear, routes, routeItems } = await host()
+    hear()
+    hear({ saddr: 'fe80::2', options: [] })
+    const fixed = { dst: 'default', gateway: ROUTER, dev: 'eth0', metric: 7 }
+    await h.must({ type: 'RTM_NEWROUTE', flags: FLAGS.add, route: fixed })
+    const say = (flags: number): void => {
+      station.send(
+        ndFrame({
+          src: ROUTER_MAC,
+          dst: MAC.a,
+          saddr: ROUTER,
+          daddr: 'fe80::ff:fe00:a',
+          type: NA,
+          flags,
+          target: ROUTER,
+          options: llOption(TLLA, ROUTER_MAC),
+        })
+      )
+      sim.run(10)
+    }
+    const defaults = (): string[] => routes().filter((line) => line.startsWith('default'))
+    say(NA_ROUTER | NA_SOLICITED)
+    expect(defaults()).toHaveLength(2)
+    say(NA_SOLICITED)
+    expect(defaults()).toEqual([expect.stringContaining('via fe80::2')])
+    // what nobody has advertised stays, and so do its networks
+    expect(routeItems().some(({ metric, gateway }) => metric === 7 && gateway === ROUTER)).toBe(
+      true
+    )
+    expect(routes().some((line) => line.startsWith('2001:db8::/64'))).toBe(true)
+    hear()
+    expect(defaults()).toHaveLength(2)
   })
   test('prefers the router that is worth more (RFC 4191), and hears when that changes', async () => {
     const { hear, routes, h } = await host()

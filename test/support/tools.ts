@@ -13,6 +13,8 @@ const PACKAGE_OF = {
   ip: 'iproute2',
   iperf3: 'iperf3',
   mount: 'mount',
+  mtr: 'mtr-tiny',
+  ndisc6: 'ndisc6',
   ping: 'iputils-ping',
   radvd: 'radvd',
   rdisc6: 'ndisc6',

@@ -1,5 +1,6 @@
 import { GREETINGS_MS } from '../../support/sim-topology.ts'
 import { describe, expect, test } from 'bun:test'
+import { DEV_TXQLEN } from '../../../core/netdev/netdev.ts'
 import { Mib } from '../../../core/shm/counters.ts'
 import { Drop } from '../../../core/skb/drop.ts'
 import { NUD_FAILED } from '../../../core/neigh/neigh-constants.ts'
@@ -60,6 +61,19 @@ test.each([0, 1])('a hop limit of %i ends here: time exceeded', (hops) => {
   expect(readIp6(path.sent[0]!.frame).saddr).toBe('2001:db8:2::1')
   expect(path.counter(Mib.Ip6InHdrErrors)).toBe(1)
   expect(path.drops(Drop.TTL_EXCEEDED)).toBe(1)
+  expect(path.isAllReturned()).toBe(true)
+})
+
+test('says nothing of a packet that dies because a link has too much to send (RFC 4443 section 3.1)', () => {
+  const path = router()
+  path.arena.i32[path.deviceRow(3) + DEV_TXQLEN] = 1
+  path.wire.isBusy = true
+  for (let n = 0; n < 3; n++) path.receive(frame(), 2)
+  expect(path.drops(Drop.QDISC_DROP)).toBe(2)
+  path.wire.isBusy = false
+  path.settle()
+  expect(path.sent.map(({ dev }) => dev)).toEqual([3])
+  expect(path.counter(Mib.Icmp6OutMsgs)).toBe(0)
   expect(path.isAllReturned()).toBe(true)
 })
 

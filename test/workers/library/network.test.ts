@@ -23,6 +23,29 @@ const twoHosts = async (time = virtualTime(), netem = {}) => {
   await network.wire([a, 'eth0'], [b, 'eth0'])
   return { network, time, a, b }
 }
+test('a host with two links forwards nothing until it is told to (RFC 1122 section 3.1)', async () => {
+  const time = virtualTime()
+  const network = createNetwork({ time })
+  closers.push(network.close)
+  const to = (gateway: string) => ({ route: [{ dst: 'default', gateway }] })
+  const a = await network.host('a', { link: link('10.0.1.1/24'), ...to('10.0.1.254') })
+  const b = await network.host('b', { link: link('10.0.2.1/24'), ...to('10.0.2.254') })
+  const between = await network.host('between', {
+    link: [
+      { ifname: 'eth0', addresses: ['10.0.1.254/24'] },
+      { ifname: 'eth1', addresses: ['10.0.2.254/24'] },
+    ],
+  })
+  await network.wire([a, 'eth0'], [between, 'eth0'])
+  await network.wire([b, 'eth0'], [between, 'eth1'])
+  b.net.createServer((socket) => socket.end('through')).listen(7)
+  const said = (): Promise<Buffer[]> => a.net.connect(7, '10.0.2.1').toArray()
+  await expect(time.until(said(), 2000)).rejects.toThrow('virtual time')
+  const name = 'net.ipv4.ip_forward'
+  await between.control.request({ type: 'SYSCTL_SET', name, value: 1 })
+  expect(String(Buffer.concat(await time.until(said())))).toBe('through')
+})
+
 /** Until addresses of IPv6 are found to be nobody else's. */
 const DAD_MS = 3000
 

@@ -14,8 +14,15 @@ import { OPT_SEEN, OPT_TSECR, SEEN_SACK, SEEN_TIMESTAMPS } from '../../../wire/t
 import { Sysctl } from '../../../shm/sysctl.ts'
 import type { TcpCong } from './tcp-cong.ts'
 import { createRackAdvance } from './tcp-rack-advance.ts'
-import { RS_PRIOR_DELIVERED, RS_PRIOR_IN_FLIGHT, RS_RTT_US, type TcpRate } from './tcp-rate.ts'
+import {
+  RS_IS_ACK_DELAYED,
+  RS_PRIOR_DELIVERED,
+  RS_PRIOR_IN_FLIGHT,
+  RS_RTT_US,
+  type TcpRate,
+} from './tcp-rate.ts'
 import type { TcpChrono } from '../snd/tcp-chrono.ts'
+import type { TcpTstamp } from '../snd/tcp-tstamp.ts'
 import type { TcpMss } from '../snd/tcp-mss.ts'
 import type { TcpOutput } from '../snd/tcp-output.ts'
 import type { TcpXmitTimer } from '../snd/tcp-xmit-timer.ts'
@@ -40,6 +47,7 @@ import {
   CBF_LOST,
   CBF_RETRANS,
   CBF_SACKED,
+  CBF_TX_ACK,
   CHRONO_BUSY,
   ECN_OK,
   ICSK_TIME_PROBE0,
@@ -60,6 +68,7 @@ import {
   TP_LOST,
   TP_LOST_OUT,
   TP_MAX_WINDOW,
+  TP_MSS_CACHE,
   TP_OPTS,
   TP_PACKETS_OUT,
   TP_PENDING,
@@ -114,13 +123,14 @@ type TcpAckDeps = {
   recovery: TcpRecovery
   rate: TcpRate
   cong: TcpCong
+  tstamp: Pick<TcpTstamp, 'acked'>
 } & Pick<TcpChallenge, 'sendChallengeAck'> &
   Pick<TcpPaws, 'replaceTsRecent'> &
   Pick<IpOutput, 'sockConfirm'>
 
 export const createTcpAck = (deps: TcpAckDeps) => {
   const { bank, time, queue, mss, timers, output, sacktag, recovery, rate, cong } = deps
-  const { sendChallengeAck, sockConfirm, replaceTsRecent } = deps
+  const { sendChallengeAck, sockConfirm, replaceTsRecent, tstamp } = deps
   const { chronoStop } = deps.chrono
   const { i32, u8, f64, layout } = deps.arena
   const { sysctl } = layout
@@ -187,6 +197,7 @@ export const createTcpAck = (deps: TcpAckDeps) => {
     }
     if ((flags & CBF_SACKED) === 0) rate.rateArrived(sk, skb)
     if ((flags & CBF_LOST) !== 0) i32[sk + TP_LOST_OUT] -= n
+    if ((flags & CBF_TX_ACK) !== 0) tstamp.acked(sk, skb)
     i32[sk + TP_PACKETS_OUT] -= n
     ackedPackets += n
   }
@@ -282,10 +293,17 @@ export const createTcpAck = (deps: TcpAckDeps) => {
       i32[sk + TP_SND_CWND_STAMP] = time[TIME_MS]
     }
   }
+  /** One segment that is not full, alone in flight: nobody has asked for an acknowledgement of it (FLAG_ACK_MAYBE_DELAYED). */
+  const isMaybeDelayed = (sk: number, una: number): boolean =>
+    ackedPackets === 1 &&
+    ((i32[sk + TP_SND_UNA] - una) | 0) < i32[sk + TP_MSS_CACHE] &&
+    ((sample[RS_PRIOR_DELIVERED] + 1) | 0) === i32[sk + TP_DELIVERED] &&
+    i32[sk + TP_CA_STATE] === TCP_CA_OPEN
   /** The round trip of what was sent once alone (Karn), by the acknowledgement or by SACK. */
-  const noteAcked = (sk: number): void => {
+  const noteAcked = (sk: number, una: number): void => {
     const rttUs = retransAcked ? -1 : seqRttUs >= 0 ? seqRttUs : sacktagRtt
     sample[RS_RTT_US] = rttUs
+    sample[RS_IS_ACK_DELAYED] = isMaybeDelayed(sk, una) ? 1 : 0
     if (ackedPackets !== 0)
       cong.ops(sk).pktsAcked?.(sk, ackedPackets, rttUs, sample[RS_PRIOR_IN_FLIGHT])
   }
@@ -378,7 +396,7 @@ export const createTcpAck = (deps: TcpAckDeps) => {
     flags |= origAcked
     if ((flags & ACK_ECE) !== 0) countMarked(sk)
     updateRtt(sk, opts, advanced, (flags & SACK_DSACK) !== 0)
-    noteAcked(sk)
+    noteAcked(sk, una)
     cong.ops(sk).ackEvent?.(sk)
     recovery.updateReoWnd(sk, sample[RS_PRIOR_DELIVERED])
     if (i32[sk + TP_TLP_HIGH_SEQ] !== 0) recovery.processTlpAck(sk, ack, flags)

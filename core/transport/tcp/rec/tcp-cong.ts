@@ -17,6 +17,7 @@ import {
   TP_CA_PRIV,
   TP_CA_PRIV_WORDS,
   TP_CA_STATE,
+  TP_PACING_RATE,
   TP_SND_CWND,
   TP_SND_SSTHRESH,
 } from '../sock/tcp-sock.ts'
@@ -27,7 +28,13 @@ export const CA_EVENT_CWND_RESTART = 1
 export const CA_EVENT_COMPLETE_CWR = 2
 export const CA_EVENT_LOSS = 3
 
-type CongestionDeps = { i32: Int32Array; time: Time }
+export type CongestionDeps = {
+  i32: Int32Array
+  sysctl: number
+  time: Time
+  /** Uniform int32. */
+  random: () => number
+}
 type CongestionOps = {
   /** A connection begins with it; its private words are zero. It ends, or takes another. */
   readonly init?: (sk: number) => void
@@ -47,6 +54,10 @@ type CongestionOps = {
   readonly pktsAcked?: (sk: number, acked: number, rttUs: number, inFlight: number) => void
   /** Window to return to when the loss was none. */
   readonly undoCwnd: (sk: number) => number
+  /** Segments of a super-frame at least, in place of the sysctl's (min_tso_segs). */
+  readonly minTsoSegs?: (sk: number) => number
+  /** Windows that the send buffer holds; two where nothing is said (sndbuf_expand). */
+  readonly sndbufExpand?: number
 }
 export type CongestionControl = {
   readonly name: string
@@ -62,12 +73,12 @@ const CA_NAME_MAX = 16
 
 export type TcpCong = ReturnType<typeof createTcpCong>
 type TcpCongDeps = CongestionDeps & {
-  sysctl: number
   controls: readonly CongestionControl[]
 }
 
-export const createTcpCong = ({ i32, time, sysctl, controls }: TcpCongDeps) => {
-  const table = controls.map(({ create }) => create({ i32, time }))
+export const createTcpCong = (deps: TcpCongDeps) => {
+  const { i32, sysctl, controls } = deps
+  const table = controls.map(({ create }) => create(deps))
   // filled by tcp-cong-controls.ts: tcp-reno.ts
   const ops = (sk: number): CongestionOps => table[i32[sk + TP_CA_OPS]]
   const needsEcn = (sk: number): boolean => controls[i32[sk + TP_CA_OPS]].needsEcn === true
@@ -86,6 +97,7 @@ export const createTcpCong = ({ i32, time, sysctl, controls }: TcpCongDeps) => {
   const start = (sk: number): void => {
     i32.fill(0, sk + TP_CA_PRIV, sk + TP_CA_PRIV + TP_CA_PRIV_WORDS)
     i32[sk + TP_CA_INITIALIZED] = 1
+    i32[sk + TP_PACING_RATE] = 0
     ops(sk).init?.(sk)
   }
   /** A fresh connection's window. */

@@ -25,6 +25,7 @@ import {
   TP_PACKETS_OUT,
   TP_RATE_DELIVERED,
   TP_RATE_INTERVAL_US,
+  TP_RATE_OF_PATH,
   TP_RETRANS_OUT,
   TP_SND_CWND,
   TP_SND_NXT,
@@ -39,16 +40,18 @@ export const RS_PRIOR_IN_FLIGHT = 2
 /** The round trip that it measures, us; -1 when it measures none. */
 export const RS_RTT_US = 3
 /** Segments delivered over the interval, us; -1 when it measures none. */
-const RS_DELIVERED = 4
-const RS_INTERVAL_US = 5
+export const RS_DELIVERED = 4
+export const RS_INTERVAL_US = 5
 /** TP_DELIVERED and TP_DELIVERED_US when that was sent, last of all, which it shows to have arrived. */
 export const RS_PRIOR_DELIVERED = 6
 const RS_PRIOR_US = 7
-const RS_IS_APP_LIMITED = 8
+export const RS_IS_APP_LIMITED = 8
 /** It is one. */
 const RS_IS_SAMPLE = 9
 const RS_LAST_END_SEQ = 10
-const RS_WORDS = 11
+/** A lone last segment was acknowledged: the peer may have held that back. */
+export const RS_IS_ACK_DELAYED = 11
+const RS_WORDS = 12
 
 /** Counts and times run on for ever: of zero, which stands for none, is made what is next to it. */
 const nonZero = (n: number): number => n || 1
@@ -123,6 +126,7 @@ export const createTcpRate = (i32: Int32Array, time: Time) => {
   const keep = (sk: number, count: number, interval: number): void => {
     i32[sk + TP_RATE_DELIVERED] = count
     i32[sk + TP_RATE_INTERVAL_US] = interval
+    i32[sk + TP_RATE_OF_PATH] = 1 - sample[RS_IS_APP_LIMITED]
   }
 
   /** The application writes: was there nothing else that kept the connection from sending? */

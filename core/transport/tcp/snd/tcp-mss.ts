@@ -25,6 +25,7 @@ import {
 } from '../sock/tcp-sock.ts'
 import type { AfOpsOf } from '../../../inet/af-ops.ts'
 import type { SkDst } from '../../../inet/sk-dst.ts'
+import type { TcpCong } from '../rec/tcp-cong.ts'
 import type { TcpTransmit } from './tcp-transmit.ts'
 
 const TCP_HEADER = 20
@@ -42,6 +43,7 @@ export type TcpMssDeps = {
   gsoMax: (ifindex: number) => number
   afOps: AfOpsOf
   skDst: SkDst
+  cong: TcpCong
 }
 
 /** Most that a segment to the peer holds: what its SYN (parsed into `opts`) says, or TCP_MAXSEG where that is less. */
@@ -53,7 +55,7 @@ export const peerMss = (i32: Int32Array, sk: number, opts: Int32Array): number =
 }
 
 export const createTcpMss = (deps: TcpMssDeps, transmit: TcpTransmit) => {
-  const { i32, sysctl, gsoMax, afOps } = deps
+  const { i32, sysctl, gsoMax, afOps, cong } = deps
   const { skDstCheck } = deps.skDst
   const { optionsLen } = transmit
   const ipHeaderLen = (sk: number): number => afOps(i32[sk + SK_FAMILY]).headerLen
@@ -116,7 +118,7 @@ export const createTcpMss = (deps: TcpMssDeps, transmit: TcpTransmit) => {
     if (far < 32) bytes += room >> far
     const segs = (Math.min(bytes, room) / mss) | 0
     return Math.min(
-      Math.max(segs, i32[sysctl + Sysctl.tcp_min_tso_segs]),
+      Math.max(segs, cong.ops(sk).minTsoSegs?.(sk) ?? i32[sysctl + Sysctl.tcp_min_tso_segs]),
       Math.max(1, (room / mss) | 0)
     )
   }

@@ -4,13 +4,14 @@
  * and by timers. Linux: tcp_write_xmit, tcp_retransmit_skb, tcp_send_fin, tcp_write_wakeup; RFC 9293 3.8.
  */
 import { initCwnd } from '../sock/tcp-metrics.ts'
+import { roundUpPowerOfTwo } from '../../../base/u32.ts'
 import { Errno } from '../../../base/errno.ts'
 import type { Time } from '../../../base/time.ts'
 import { TIME_MS, TIME_US } from '../../../base/time.ts'
 import type { Arena } from '../../../shm/arena.ts'
 import { Mib } from '../../../shm/counters.ts'
 import { Sysctl } from '../../../shm/sysctl.ts'
-import { MAX_HEADER, SKB_GSO_SIZE, SKB_LEN, SKB_NEXT, SKB_PREV } from '../../../skb/skb.ts'
+import { SKB_GSO_SIZE, SKB_LEN, SKB_NEXT, SKB_PREV } from '../../../skb/skb.ts'
 import {
   SK_FLAGS,
   SK_STATE,
@@ -26,6 +27,7 @@ import { CA_EVENT_CWND_RESTART, CA_EVENT_TX_START, type TcpCong } from '../rec/t
 import { isCwndLimited } from '../rec/tcp-cong-avoid.ts'
 import type { TcpChrono } from './tcp-chrono.ts'
 import type { TcpMss } from './tcp-mss.ts'
+import type { TcpPacing } from './tcp-pacing.ts'
 import {
   add64,
   CB_END_SEQ,
@@ -66,6 +68,9 @@ import {
   TP_IS_CWND_LIMITED,
   TP_LOST_OUT,
   TP_LSNDTIME,
+  TP_MSS_CACHE,
+  TP_MSS_CLAMP,
+  TP_REORDERING,
   TP_MAX_PACKETS_OUT,
   TP_NONAGLE,
   TP_PACKETS_OUT,
@@ -118,6 +123,9 @@ const DEFER_NOT = 0
 const DEFER_APP = 1
 const DEFER_CWND = 2
 const DEFER_RWND = 3
+/** What a segment that is an skb of its own costs Linux beside its text: in its buffer, a power of two, and for its row. */
+const SEGMENT_HEADERS = 640
+const SEGMENT_ROW = 256
 /** States in which there is something to send, as bits. */
 const SENDING =
   (1 << TCP_ESTABLISHED) |
@@ -134,6 +142,7 @@ type TcpOutputDeps = {
   queue: TcpWriteQueue
   mss: TcpMss
   chrono: TcpChrono
+  pacing: TcpPacing
   timers: TcpTimers
   transmit: TcpTransmit
   cong: TcpCong
@@ -153,6 +162,7 @@ export const createTcpOutput = (deps: TcpOutputDeps) => {
   const { rearmRto, scheduleLossProbe } = deps.xmitTimer
   const { advertisedMss, currentMss, tsoSegs } = deps.mss
   const { chronoStart, chronoStop } = deps.chrono
+  const { mustWait } = deps.pacing
   const { transmitClone, emptySegment, sendProbe } = deps.transmit
   const { pcount, setTsoSegs, fragment } = queue
   const { i32, f64, layout } = deps.arena
@@ -207,11 +217,11 @@ export const createTcpOutput = (deps: TcpOutputDeps) => {
     // it will not get more data
     return (i32[skb + CB_FLAGS] & TCP_FIN) !== 0 ? DEFER_NOT : DEFER_APP
   }
-  /** The next acknowledgement is expected within half a round trip, and a millisecond. */
+  /** The next acknowledgement is expected in less than half a round trip, and a millisecond; a round trip of no time is none. */
   const isAckSoon = (sk: number, head: number): boolean => {
     const srtt = i32[sk + TP_SRTT_US] >> 3
     const away = (i32[head + CB_TIME] + srtt - time[TIME_US]) | 0
-    return away <= Math.min(srtt >> 1, DEFER_MAX_US)
+    return away < Math.min(srtt >> 1, DEFER_MAX_US)
   }
 
   /** How much of the skb may go: whole segments within quota and window, the rest only at the queue's end. */
@@ -322,6 +332,7 @@ export const createTcpOutput = (deps: TcpOutputDeps) => {
     let rwndLimited = false
     const most = tsoSegs(sk, mss)
     for (let skb = i32[sk + TP_SEND_HEAD]; skb !== 0; skb = i32[sk + TP_SEND_HEAD]) {
+      if (mustWait(sk)) break
       setTsoSegs(skb, mss)
       let quota = i32[sk + TP_SND_CWND] - packetsInFlight(i32, sk)
       if (quota <= 0) {
@@ -494,6 +505,7 @@ export const createTcpOutput = (deps: TcpOutputDeps) => {
     const most = tsoSegs(sk, currentMss(sk))
     let skb = i32[sk + TP_WQ_HEAD]
     while (skb !== 0 && skb !== end && i32[sk + TP_LOST_OUT] > i32[sk + TP_RETRANS_OUT]) {
+      if (mustWait(sk)) return
       const quota = i32[sk + TP_SND_CWND] - packetsInFlight(i32, sk)
       if (quota <= 0) return
       const flags = i32[skb + CB_FLAGS]
@@ -639,12 +651,17 @@ export const createTcpOutput = (deps: TcpOutputDeps) => {
   }
 
   /** What the send buffer should be for the window to stay full (Linux: tcp_sndbuf_expand). */
-  const sndbufWanted = (sk: number, mss: number): number =>
-    2 * Math.max(i32[sk + TP_SND_CWND], TCP_INIT_CWND) * (mss + MAX_HEADER)
+  const sndbufWanted = (sk: number): number => {
+    const segment = Math.max(i32[sk + TP_MSS_CLAMP], i32[sk + TP_MSS_CACHE])
+    const perSegment = roundUpPowerOfTwo(segment + SEGMENT_HEADERS) + SEGMENT_ROW
+    const segments = Math.max(TCP_INIT_CWND, i32[sk + TP_SND_CWND], i32[sk + TP_REORDERING] + 1)
+    return (cong.ops(sk).sndbufExpand ?? 2) * segments * perSegment
+  }
 
   return {
     cwndAfterIdle,
     writeXmit,
+    writeOn,
     pushPending,
     pushPendingFrames,
     pushOne,

@@ -32,6 +32,7 @@ import { CHECKSUM, TCP_ACK, TCP_CWR, TCP_PSH, TCP_RST, TCP_SYN } from '../../../
 import * as options from '../../../wire/tcp-options.ts'
 import { MD5_LEN } from '../../../base/md5.ts'
 import type { TcpMd5 } from '../sock/tcp-md5.ts'
+import type { TcpTstamp } from './tcp-tstamp.ts'
 import type { TcpCong } from '../rec/tcp-cong.ts'
 import { ecnSend } from '../rec/tcp-ecn.ts'
 import {
@@ -41,6 +42,7 @@ import {
   CB_FLAGS,
   CB_SEQ,
   CB_TIME,
+  CBF_TX_FRAME,
   OPT_SACK,
   OPT_TIMESTAMPS,
   OPT_WSCALE,
@@ -59,6 +61,7 @@ import {
   TP_LSNDTIME,
   TP_NUM_SACKS,
   TP_OPTS,
+  TP_PACING,
   TP_PINGPONG,
   TP_QUICK,
   TP_RCV_NXT,
@@ -75,6 +78,7 @@ import {
   TP_WSTAMP_US,
   wndEnd,
 } from '../sock/tcp-sock.ts'
+import type { TcpPacing } from './tcp-pacing.ts'
 import { putUrgent, urgMode } from './tcp-urgent.ts'
 import type { TcpTimers } from '../sock/tcp-timers.ts'
 import type { AfOpsOf } from '../../../inet/af-ops.ts'
@@ -92,14 +96,16 @@ type TcpTransmitDeps = {
   time: Time
   skbs: Skbs
   timers: TcpTimers
+  pacing: TcpPacing
   window: TcpWindow
   afOps: AfOpsOf
   cong: TcpCong
   md5: Pick<TcpMd5, 'optionLen' | 'sign'>
+  tstamp: Pick<TcpTstamp, 'passOn'>
 }
 
 export const createTcpTransmit = (deps: TcpTransmitDeps) => {
-  const { skbs, timers, window, afOps, time, bank, cong, md5 } = deps
+  const { skbs, timers, window, afOps, time, bank, cong, md5, pacing, tstamp } = deps
   const { i32, u8, f64, layout } = deps.arena
   const { sysctl } = layout
   /** The option of Fast Open that the next SYN has, and no other: a cookie; 0 octets ask for one, -1 are no option. */
@@ -248,8 +254,18 @@ export const createTcpTransmit = (deps: TcpTransmitDeps) => {
     const twin = skbs.isShared(skb) ? skbs.copy(skb, MAX_HEADER) : skbs.clone(skb)
     if (twin === 0) return -Errno.ENOBUFS
     skbs.setSender(twin, sk)
-    i32[skb + CB_TIME] = i32[sk + TP_WSTAMP_US] = time[TIME_US]
+    if ((i32[skb + CB_FLAGS] & CBF_TX_FRAME) !== 0) tstamp.passOn(skb, twin)
+    i32[skb + CB_TIME] = time[TIME_US]
+    if (i32[sk + TP_PACING] !== 0) return sendPaced(sk, twin)
+    i32[sk + TP_WSTAMP_US] = time[TIME_US]
     return sendSegment(sk, twin)
+  }
+  const sendPaced = (sk: number, twin: number): number => {
+    const len = i32[twin + SKB_LEN]
+    const due = pacing.departure(sk)
+    const err = sendSegment(sk, twin)
+    if (err >= 0) pacing.departed(sk, len, due)
+    return err
   }
 
   /** An empty skb with `flags` at sequence `seq`; 0 when out of memory. */

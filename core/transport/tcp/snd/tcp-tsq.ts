@@ -18,6 +18,7 @@ import type { TcpMem } from '../sock/tcp-mem.ts'
 import {
   pacingRate,
   SOCK_TSQ_THROTTLED,
+  TP_PACING,
   TP_PACKETS_OUT,
   TP_SEND_HEAD,
   TP_WQ_HEAD,
@@ -37,11 +38,12 @@ export const createTcpTsq = ({ arena, bank, time, slab, mem }: TcpTsqDeps) => {
   let isCorked = false
 
   /** What may wait below of a socket that sends skbs like this one. */
-  const limitFor = (sk: number, skb: number): number =>
-    Math.min(
-      Math.max(2 * mem.truesize(skb), pacingRate(i32, sysctl, sk) / 1024),
-      i32[sysctl + Sysctl.tcp_limit_output_bytes]
-    )
+  const limitFor = (sk: number, skb: number): number => {
+    const limit = Math.max(2 * mem.truesize(skb), pacingRate(i32, sysctl, sk) / 1024)
+    // one that is paced is no burst, however much that is
+    if (i32[sk + TP_PACING] !== 0) return limit
+    return Math.min(limit, i32[sysctl + Sysctl.tcp_limit_output_bytes])
+  }
   /** Nothing or one skb is sent and not acknowledged: nobody else would let it go on. */
   const isIdle = (sk: number): boolean => {
     const head = i32[sk + TP_WQ_HEAD]

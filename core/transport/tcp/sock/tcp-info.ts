@@ -20,6 +20,7 @@ import {
   ECN_OK,
   ECN_SEEN,
   FO_SYN_DATA_ACKED,
+  maxPacingRate,
   pacingRate,
   ICSK_TIME_PROBE0,
   OPT_SACK,
@@ -66,6 +67,7 @@ import {
   TP_RCV_WSCALE,
   TP_RATE_DELIVERED,
   TP_RATE_INTERVAL_US,
+  TP_RATE_OF_PATH,
   TP_RCVQ_SPACE,
   TP_REORDERING,
   TP_RETRANS_OUT,
@@ -189,6 +191,7 @@ const totals = (i32: Int32Array, sk: number) => ({
   data_segs_in: i32[sk + TP_DATA_SEGS_IN],
   delivered: i32[sk + TP_DELIVERED],
   delivered_ce: i32[sk + TP_DELIVERED_CE],
+  app_limited: i32[sk + TP_RATE_OF_PATH] === 0,
   unacked: i32[sk + TP_PACKETS_OUT],
   retrans: `${i32[sk + TP_RETRANS_OUT]}/${i32[sk + TP_TOTAL_RETRANS]}`,
   lost: i32[sk + TP_LOST_OUT],
@@ -200,10 +203,12 @@ const totals = (i32: Int32Array, sk: number) => ({
 /** What the sender could reach, a window each round trip and somewhat more (Linux's pacing); and what it last reached. */
 const rates = (i32: Int32Array, sysctl: number, sk: number) => {
   const pace = pacingRate(i32, sysctl, sk)
+  const most = maxPacingRate(i32, sk)
   const interval = i32[sk + TP_RATE_INTERVAL_US]
   const delivered = i32[sk + TP_RATE_DELIVERED] * i32[sk + TP_MSS_CACHE] * 8
   return {
     pacing_rate: Number.isFinite(pace) ? Math.round(pace * 8) : 0,
+    ...(Number.isFinite(most) && { max_pacing_rate: most * 8 }),
     delivery_rate: interval === 0 ? 0 : Math.round((delivered * 1e6) / interval),
   }
 }

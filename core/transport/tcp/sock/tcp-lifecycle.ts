@@ -52,6 +52,7 @@ import {
   TP_TW_SUBSTATE,
 } from './tcp-sock.ts'
 import type { TcpTimers } from './tcp-timers.ts'
+import type { ErrQueue } from '../../../socket/errqueue.ts'
 import type { Events } from '../../../socket/events.ts'
 import type { TcpWriteQueue } from '../snd/tcp-write-queue.ts'
 
@@ -75,6 +76,7 @@ export type TcpLifecycleDeps = {
   md5: Pick<TcpMd5, 'release'>
   fastopenQueue: Pick<FastopenQueue, 'remove'>
   fastopenActive: Pick<FastopenActive, 'ends'>
+  errqueue: Pick<ErrQueue, 'purge'>
 } & Pick<Events, 'sockEvents'>
 
 export const createTcpLifecycle = (deps: TcpLifecycleDeps) => {
@@ -92,7 +94,7 @@ export const createTcpLifecycle = (deps: TcpLifecycleDeps) => {
     md5,
     fastopenQueue,
   } = deps
-  const { fastopenActive } = deps
+  const { fastopenActive, errqueue } = deps
   const { i32, f64, layout } = deps.arena
   const { sysctl } = layout
   // a gauge: a worker that starts over has no connections
@@ -162,6 +164,7 @@ export const createTcpLifecycle = (deps: TcpLifecycleDeps) => {
     ports.release(sk)
     i32[sk + SK_NUM] = 0
     purge(sk)
+    errqueue.purge(sk)
     adopt(sk)
     slab.free(sk)
   }

@@ -156,7 +156,7 @@ export const TP_ORPHANED = TP + 138
 /** Chain of the sockets with segments out of order, by how long their first hole has been open. */
 export const TP_OFO_OLDER = TP + 139
 export const TP_OFO_NEWER = TP + 140
-/** When data was last sent, us (tcp_wstamp_ns). */
+/** When data was last sent, or when the next may be, us (tcp_wstamp_ns). */
 export const TP_WSTAMP_US = TP + 177
 /** Sent skbs that are neither reported nor thought lost, by the time they were last sent (tcp-sent-order.ts). */
 export const TP_SENT_HEAD = TP + 178
@@ -193,6 +193,8 @@ export const TP_APP_LIMITED = TP + 197
 /** The last sample: segments in an interval (us). */
 export const TP_RATE_DELIVERED = TP + 198
 export const TP_RATE_INTERVAL_US = TP + 199
+/** It was of the path: the application had more to send all along. */
+export const TP_RATE_OF_PATH = TP + 260
 /** Most segments in flight since TP_SND_CWND_STAMP, when the window was last filled or set (ms). */
 export const TP_SND_CWND_USED = TP + 114
 export const TP_SND_CWND_STAMP = TP + 300
@@ -239,6 +241,19 @@ export const TP_FO_LISTENER_COOKIE = TP + 207
 /** TCP_FASTOPEN_KEY: four words of a key, four of an old one, and how many of them are set. */
 export const TP_FO_KEYS = TP + 208
 
+/** PACING_* below; octets a second that the congestion control has chosen (uint32), 0 is a window a round trip. */
+export const TP_PACING = TP + 301
+export const TP_PACING_RATE = TP + 302
+/** SO_MAX_PACING_RATE, its bits turned over: 0 is no limit. */
+export const TP_MAX_PACING_RATE = TP + 303
+/** Timer, four words. */
+export const TP_TIMER_PACING = TP + 304
+
+/** SO_TIMESTAMPING: SOF_TIMESTAMPING_* bits, and the octet that they count from. */
+export const TP_TSFLAGS = TP + 320
+export const TP_TSKEY = TP + 321
+/** Calls with MSG_ZEROCOPY so far (sk_zckey). */
+export const TP_ZCKEY = TP + 322
 /** Urgent data received: where its mark is, and the octet there with TCP_URG_* below; 0 is none. */
 export const TP_URG_SEQ = TP + 310
 export const TP_URG_DATA = TP + 311
@@ -271,6 +286,10 @@ export const ECN_QUEUE_CWR = 2
 export const ECN_DEMAND_CWR = 4
 /** The peer sends ECN-capable text. */
 export const ECN_SEEN = 8
+
+// TP_PACING.
+/** It sends no faster than its rate (SK_PACING_NEEDED). */
+export const PACING_NEEDED = 1
 
 // TP_FASTOPEN.
 /** Its SYN has made it; it may be used while the SYN-ACK is on its way (Linux: fastopen_rsk). */
@@ -320,6 +339,8 @@ export const SOCK_CA_SETSOCKOPT = 512
 export const SOCK_TSQ_THROTTLED = 1024
 /** Who waits for the handshake has something to send then (sk_write_pending). */
 export const SOCK_WRITE_PENDING = 2048
+/** SO_ZEROCOPY. */
+export const SOCK_ZEROCOPY = 8192
 /** SO_OOBINLINE: urgent data stays in the stream. */
 export const SOCK_URGINLINE = 4096
 
@@ -369,11 +390,19 @@ export const CBF_EVER_RETRANS = 0x800
 export const CBF_IN_ORDER = 0x1000
 /** A record ends here: nothing is put behind it in this skb (MSG_EOR). */
 export const CBF_EOR = 0x2000
+/** SO_TIMESTAMPING: the time of its coming to the device's queue, to the driver, and of its acknowledgement is wanted. */
+export const CBF_TX_SCHED = 0x4000
+export const CBF_TX_SOFTWARE = 0x8000
+export const CBF_TX_ACK = 0x10000
+export const CBF_TX_FRAME = CBF_TX_SCHED | CBF_TX_SOFTWARE
+export const CBF_TX_ANY = CBF_TX_FRAME | CBF_TX_ACK
 /** When it was last sent: what had been delivered by then, when that last rose, when the flight began (us). */
 export const CB_TX_DELIVERED = SKB_CB + 4
 export const CB_TX_DELIVERED_US = SKB_CB + 5
 export const CB_TX_FIRST_US = SKB_CB + 6
 export const CB_TX_APP_LIMITED = SKB_CB + 7
+/** With CBF_TX_*: the last octet of a write, whose way is told of. */
+export const CB_TSKEY = SKB_CB + 8
 
 // Milliseconds.
 export const TCP_RTO_MIN = 200
@@ -416,11 +445,21 @@ export const packetsInFlight = (i32: Int32Array, sk: number): number =>
   (i32[sk + TP_SACKED_OUT] + i32[sk + TP_LOST_OUT]) +
   i32[sk + TP_RETRANS_OUT]
 
-/**
- * Bytes a second that it could send (sk_pacing_rate, tcp_update_pacing_rate): a window each round trip and somewhat more,
- * twice as much while that opens; no limit before the first round trip is known.
- */
+/** SO_MAX_PACING_RATE, octets a second. */
+export const maxPacingRate = (i32: Int32Array, sk: number): number =>
+  i32[sk + TP_MAX_PACING_RATE] === 0
+    ? Number.POSITIVE_INFINITY
+    : ~i32[sk + TP_MAX_PACING_RATE] >>> 0
+/** Bytes a second that it could send (sk_pacing_rate): what its congestion control says, or what its window makes. */
 export const pacingRate = (i32: Int32Array, sysctl: number, sk: number): number => {
+  const own = i32[sk + TP_PACING_RATE] >>> 0
+  return Math.min(own !== 0 ? own : windowRate(i32, sysctl, sk), maxPacingRate(i32, sk))
+}
+/**
+ * A window each round trip and somewhat more, twice as much while it opens (tcp_update_pacing_rate); no limit before the first
+ * round trip is known.
+ */
+const windowRate = (i32: Int32Array, sysctl: number, sk: number): number => {
   const srtt = i32[sk + TP_SRTT_US]
   if (srtt === 0) return Number.POSITIVE_INFINITY
   const cwnd = i32[sk + TP_SND_CWND]

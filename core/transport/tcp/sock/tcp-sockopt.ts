@@ -11,9 +11,12 @@ import {
   IPPROTO_IPV6,
   SO_KEEPALIVE,
   SO_LINGER,
+  SO_MAX_PACING_RATE,
   SO_OOBINLINE,
   SO_RCVBUF,
   SO_SNDBUF,
+  SO_TIMESTAMPING,
+  SO_ZEROCOPY,
   SOL_SOCKET,
   TCP_CONGESTION,
   TCP_CORK,
@@ -44,10 +47,13 @@ import {
   ACK_NOW,
   ACK_SCHED,
   keepaliveTime,
+  PACING_NEEDED,
   SOCK_KEEPOPEN,
   SOCK_LINGER,
   SOCK_RCVBUF_LOCK,
   SOCK_SNDBUF_LOCK,
+  SOCK_ZEROCOPY,
+  TP_TSFLAGS,
   SOCK_URGINLINE,
   TCP_NAGLE_CORK,
   TCP_NAGLE_OFF,
@@ -67,7 +73,9 @@ import {
   TP_MIN_HOPCOUNT,
   TP_MIN_TTL,
   TP_MSS_CACHE,
+  TP_MAX_PACING_RATE,
   TP_NONAGLE,
+  TP_PACING,
   TP_PINGPONG,
   TP_SYN_RETRIES,
   TP_USER_MSS,
@@ -78,6 +86,7 @@ import {
 import { KEY_COUNT, loadSysctlKeys } from './tcp-fastopen-keys.ts'
 import type { TcpMd5 } from './tcp-md5.ts'
 import type { TcpCong } from '../rec/tcp-cong.ts'
+import type { TcpTstamp } from '../snd/tcp-tstamp.ts'
 import type { TcpSndCheck } from '../snd/tcp-snd-check.ts'
 import type { TcpTimers } from './tcp-timers.ts'
 
@@ -104,6 +113,7 @@ type TcpSockoptDeps = {
   maxBuffer: number
   cong: TcpCong
   md5: Pick<TcpMd5, 'setKey'>
+  tstamp: Pick<TcpTstamp, 'setFlags'>
 }
 
 export const createTcpSockopt = ({
@@ -114,6 +124,7 @@ export const createTcpSockopt = ({
   maxBuffer,
   cong,
   md5,
+  tstamp,
 }: TcpSockoptDeps) => {
   const { i32, layout } = arena
   const { sysctl } = layout
@@ -152,6 +163,11 @@ export const createTcpSockopt = ({
     if (level === IPPROTO_IP && name === IP_MINTTL) return TP_MIN_TTL
     return level === IPPROTO_IPV6 && name === IPV6_MINHOPCOUNT ? TP_MIN_HOPCOUNT : 0
   }
+  const maxPacing = (sk: number, value: number): number => {
+    if (value >>> 0 !== 0xffffffff) i32[sk + TP_PACING] = PACING_NEEDED
+    i32[sk + TP_MAX_PACING_RATE] = ~value
+    return 0
+  }
 
   const isIdle = (sk: number): boolean =>
     i32[sk + SK_STATE] === TCP_CLOSE || i32[sk + SK_STATE] === TCP_LISTEN
@@ -166,8 +182,15 @@ export const createTcpSockopt = ({
         return keepalive(sk, value !== 0)
       case SO_LINGER:
         return linger(sk, value)
+      case SO_ZEROCOPY:
+        if (value < 0 || value > 1) return -Errno.EINVAL
+        return flag(sk, SK_FLAGS, SOCK_ZEROCOPY, value !== 0)
+      case SO_TIMESTAMPING:
+        return tstamp.setFlags(sk, value)
       case SO_OOBINLINE:
         return flag(sk, SK_FLAGS, SOCK_URGINLINE, value !== 0)
+      case SO_MAX_PACING_RATE:
+        return maxPacing(sk, value)
       default:
         return -Errno.ENOPROTOOPT
     }
@@ -262,6 +285,12 @@ export const createTcpSockopt = ({
         return (flags & SOCK_URGINLINE) !== 0 ? 1 : 0
       case SO_LINGER:
         return (flags & SOCK_LINGER) !== 0 ? i32[sk + TP_LINGER] : -1
+      case SO_MAX_PACING_RATE:
+        return ~i32[sk + TP_MAX_PACING_RATE] >>> 0
+      case SO_ZEROCOPY:
+        return (flags & SOCK_ZEROCOPY) !== 0 ? 1 : 0
+      case SO_TIMESTAMPING:
+        return i32[sk + TP_TSFLAGS]
       default:
         return -Errno.ENOPROTOOPT
     }

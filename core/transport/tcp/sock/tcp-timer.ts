@@ -381,5 +381,11 @@ export const createTcpTimer = (deps: TcpTimerDeps): TcpTimerHandlers => {
     life.flush()
   }
 
-  return { retransmit, delayedAck, keepalive, extra }
+  /** What was sent has had its time (tcp_pace_kick). */
+  const pacing = (sk: number): void => {
+    output.writeOn(sk)
+    life.flush()
+  }
+
+  return { retransmit, delayedAck, keepalive, extra, pacing }
 }

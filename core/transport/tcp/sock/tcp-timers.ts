@@ -19,6 +19,7 @@ import {
   TP_DELACK_TIMEOUT,
   TP_PENDING,
   TP_TIMEOUT,
+  TP_TIMER_PACING,
 } from './tcp-sock.ts'
 
 export type TcpTimers = ReturnType<typeof createTcpTimers>
@@ -28,6 +29,7 @@ export type TcpTimerHandlers = {
   delayedAck: (sk: number) => void
   keepalive: (sk: number) => void
   extra: (sk: number) => void
+  pacing: (sk: number) => void
 }
 
 export const createTcpTimers = (i32: Int32Array, time: Time, wheel: TimerWheel) => {
@@ -38,6 +40,7 @@ export const createTcpTimers = (i32: Int32Array, time: Time, wheel: TimerWheel) 
   const fnDelack = wheel.register((timer) => fireDelack(timer - SK_TIMER_DELACK))
   const fnKeepalive = wheel.register((timer) => handlers.keepalive(timer - SK_TIMER_KEEPALIVE))
   const fnExtra = wheel.register((timer) => handlers.extra(timer - SK_TIMER_EXTRA))
+  const fnPacing = wheel.register((timer) => handlers.pacing(timer - TP_TIMER_PACING))
 
   const bind = (to: TcpTimerHandlers): void => {
     handlers = to
@@ -86,6 +89,10 @@ export const createTcpTimers = (i32: Int32Array, time: Time, wheel: TimerWheel) 
   const resetExtraTimer = (sk: number, delayMs: number): void =>
     arm(sk + SK_TIMER_EXTRA, delayMs, fnExtra)
 
+  const resetPacingTimer = (sk: number, delayMs: number): void => {
+    if (!isArmed(sk + TP_TIMER_PACING)) arm(sk + TP_TIMER_PACING, delayMs, fnPacing)
+  }
+
   /** Nothing of this socket will fire. */
   const clearAll = (sk: number): void => {
     i32[sk + TP_PENDING] = 0
@@ -94,6 +101,7 @@ export const createTcpTimers = (i32: Int32Array, time: Time, wheel: TimerWheel) 
     cancel(sk + SK_TIMER_DELACK)
     cancel(sk + SK_TIMER_KEEPALIVE)
     cancel(sk + SK_TIMER_EXTRA)
+    cancel(sk + TP_TIMER_PACING)
   }
 
   return {
@@ -105,6 +113,7 @@ export const createTcpTimers = (i32: Int32Array, time: Time, wheel: TimerWheel) 
     resetKeepaliveTimer,
     clearKeepaliveTimer,
     resetExtraTimer,
+    resetPacingTimer,
     clearAll,
   }
 }

@@ -18,7 +18,7 @@ const path = (rttMs: number, cwnd: number) => {
   const time = createTime()
   let nowUs = 1_000_000_000
   setTime(time, nowUs)
-  const ops = cubic.create({ i32, time })
+  const ops = cubic.create({ i32, time, sysctl: 0, random: () => 0 })
   i32[TP_IS_CWND_LIMITED] = 1
   i32[TP_SND_CWND] = cwnd
   i32[TP_SND_SSTHRESH] = TCP_INFINITE_SSTHRESH
