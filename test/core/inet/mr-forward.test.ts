@@ -183,7 +183,7 @@ describe('a packet without a route', () => {
     expect(r.drops(Drop.NOT_SPECIFIED)).toBe(2)
     for (let k = 0; k < 12; k++) r.data({ source: `10.0.2.${k + 20}` })
     const kinds = createMfcReader(r.arena).list(1).length
-    // what is held in pieces takes more of the bound of all (test/support/restless-buffers.ts)
+    // what is held in pieces takes more of the bound of all (sim/net/restless-buffers.ts)
     if (process.env.SOFTNET_TEST_BUFFERS === undefined) expect(kinds).toBe(10)
     expect(r.drops(Drop.NOT_SPECIFIED)).toBe(2 + 13 - kinds)
     r.set(SOURCE, 2, [[3, 1]])

@@ -11,7 +11,7 @@ import { Mib, sumCounter } from '../../../core/shm/counters.ts'
 import * as mld from '../../../core/wire/mld.ts'
 import { joinOn, type JoinOptions } from '../../support/groups.ts'
 import { describeMld, mldFrame, mldQuery, mldReport, mldShort } from '../../support/mld.ts'
-import { createSim } from '../../support/net-sim.ts'
+import { createSim } from '../../../sim/net/net-sim.ts'
 
 const GROUP = 'ff05::1:3'
 const QUERIER = 'fe80::1'
