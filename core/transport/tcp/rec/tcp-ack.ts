@@ -74,6 +74,7 @@ import {
   TP_PACKETS_OUT,
   TP_PENDING,
   TP_PROBES_OUT,
+  TP_PROBES_TSTAMP,
   TP_RCV_TSTAMP,
   TP_RETRANS_OUT,
   TP_REORDERING,
@@ -275,8 +276,12 @@ export const createTcpAck = (deps: TcpAckDeps) => {
     if (head === 0) return
     if (((i32[head + CB_END_SEQ] - wndEnd(i32, sk)) | 0) <= 0) {
       i32[sk + TP_BACKOFF] = 0
+      i32[sk + TP_PROBES_TSTAMP] = 0
       if (i32[sk + TP_PENDING] === ICSK_TIME_PROBE0) timers.clearXmitTimer(sk)
-    } else timers.resetXmitTimer(sk, ICSK_TIME_PROBE0, output.probe0When(sk))
+    } else {
+      const delay = output.clampProbe0(sk, output.probe0When(sk))
+      timers.resetXmitTimer(sk, ICSK_TIME_PROBE0, delay)
+    }
   }
 
   /** The window grows with what was delivered, or is on its way down (tcp_cong_control). */

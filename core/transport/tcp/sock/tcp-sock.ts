@@ -272,6 +272,10 @@ export const TP_URG_OUT = TP + 313
 /** IP_MINTTL, IPV6_MINHOPCOUNT: each behind the other as the families' index is. */
 export const TP_MIN_TTL = TP + 314
 export const TP_MIN_HOPCOUNT = TP + 315
+/** Signatures (RFC 2385): the first of the socket's keys (tcp-md5.ts); 0 is none. */
+export const TP_MD5 = TP + 316
+/** When the closed window was first probed (ms); 0 is not. */
+export const TP_PROBES_TSTAMP = TP + 317
 
 // TP_URG_DATA, above the octet.
 export const TCP_URG_VALID = 0x100

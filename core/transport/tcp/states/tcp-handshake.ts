@@ -32,6 +32,7 @@ import {
 } from '../../../wire/tcp-options.ts'
 import type { TcpAck } from '../rec/tcp-ack.ts'
 import type { TcpCong } from '../rec/tcp-cong.ts'
+import type { TcpMd5 } from '../sock/tcp-md5.ts'
 import type { TcpLifecycle } from '../sock/tcp-lifecycle.ts'
 import { ECN_OF_SYN, ECN_OF_SYNACK, ecnRcvSyn, ecnSynAckFlags } from '../rec/tcp-ecn.ts'
 import { peerMss, type TcpMss } from '../snd/tcp-mss.ts'
@@ -110,6 +111,7 @@ type TcpHandshakeDeps = {
   paws: TcpPaws
   sndCheck: TcpSndCheck
   cong: TcpCong
+  md5: Pick<TcpMd5, 'optionLen'>
   fastopen: Pick<TcpFastopen, 'done'>
   fastopenClient: Pick<FastopenClient, 'synAck'>
 } & Pick<TcpReply, 'sendReset'>
@@ -127,6 +129,7 @@ export const createTcpHandshake = (deps: TcpHandshakeDeps) => {
     life,
     sendReset,
     cong,
+    md5,
     fastopen,
     mtup,
     fastopenClient,
@@ -234,12 +237,12 @@ export const createTcpHandshake = (deps: TcpHandshakeDeps) => {
       i32[sk + TP_WINDOW_CLAMP] = Math.min(i32[sk + TP_WINDOW_CLAMP], 65535)
     }
     if ((seen & SEEN_TIMESTAMPS) !== 0 && (i32[sk + TP_OPTS] & OPT_TIMESTAMPS) !== 0) {
-      i32[sk + TP_HEADER_LEN] = tcp.MIN_HEADER + 12
+      i32[sk + TP_HEADER_LEN] = tcp.MIN_HEADER + 12 + md5.optionLen(sk)
       i32[sk + TP_ADVMSS] -= 12
       storeTsRecent(sk)
     } else {
       i32[sk + TP_OPTS] &= ~OPT_TIMESTAMPS
-      i32[sk + TP_HEADER_LEN] = tcp.MIN_HEADER
+      i32[sk + TP_HEADER_LEN] = tcp.MIN_HEADER + md5.optionLen(sk)
     }
   }
   const synAckReceived = (sk: number, skb: number, ack: number): void => {
