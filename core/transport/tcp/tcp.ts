@@ -48,12 +48,14 @@ import { createTcpInput } from './rcv/tcp-input.ts'
 import { createTcpIpv } from './rcv/tcp-ipv.ts'
 import { createTcpLifecycle } from './sock/tcp-lifecycle.ts'
 import { createTcpListen } from './states/tcp-listen.ts'
+import { createTcpMd5 } from './sock/tcp-md5.ts'
 import { createTcpMem } from './sock/tcp-mem.ts'
 import { createTcpPoll } from './sock/tcp-poll.ts'
 import { createTcpOom } from './sock/tcp-oom.ts'
 import type { TcpMssDeps } from './snd/tcp-mss.ts'
 import { createTcpChrono } from './snd/tcp-chrono.ts'
 import { createTcpMss } from './snd/tcp-mss.ts'
+import { createTcpMtuProbe } from './snd/tcp-mtu-probe.ts'
 import { createTcpOutput } from './snd/tcp-output.ts'
 import { createTcpPacing } from './snd/tcp-pacing.ts'
 import { createTcpPaws } from './rcv/tcp-paws.ts'
@@ -174,19 +176,21 @@ const createSending = (base: Base, deps: TcpDeps) => {
   const timers = createTcpTimers(i32, time, wheel)
   const window = createTcpWindow({ ...base, mem })
   const pacing = createTcpPacing({ ...base, timers })
-  const transmit = createTcpTransmit({ ...base, timers, pacing, window, afOps })
+  const md5 = createTcpMd5({ ...base, afOps })
+  const transmit = createTcpTransmit({ ...base, timers, pacing, window, afOps, md5 })
   const queue = createTcpWriteQueue(i32, skbs, mem, consume)
   const mss = createTcpMss({ ...base, gsoMax, afOps, skDst }, transmit)
+  const mtup = createTcpMtuProbe({ ...base, mss, queue })
   const tsq = createTcpTsq({ ...base, slab, mem })
   const rate = createTcpRate(i32, time)
   const chrono = createTcpChrono(i32, time)
   const xmitTimer = createTcpXmitTimer({ ...base, queue, timers })
-  const sending = { mem, tsq, queue, mss, timers, transmit, rate, xmitTimer, chrono, pacing }
+  const sending = { mem, tsq, queue, mss, timers, transmit, rate, xmitTimer, chrono, pacing, mtup }
   const output = createTcpOutput({ ...base, ...sending })
   const synack = createTcpSynack({ ...base, transmit })
   const { sendChallengeAck } = createTcpChallenge({ ...base, transmit })
-  const { sendReset } = createTcpReply({ ...base, routeOutput, afOps, loadAddrs })
-  return { ...sending, window, output, synack, sendChallengeAck, sendReset }
+  const { sendReset } = createTcpReply({ ...base, routeOutput, afOps, loadAddrs, md5 })
+  return { ...sending, md5, window, output, synack, sendChallengeAck, sendReset }
 }
 type Sending = ReturnType<typeof createSending>
 
@@ -365,6 +369,7 @@ export const createTcp = (deps: TcpDeps) => {
     releaseHeldUp: parts.output.releaseHeldUp,
     ports,
     orphans: life.orphanCount,
+    md5Keys: parts.md5.keyCount,
     timeWaits: life.timeWaitCount,
     flushMetrics: parts.metrics.flush,
     recvErr: deps.errqueue.take,

@@ -254,6 +254,15 @@ export const TP_TSFLAGS = TP + 320
 export const TP_TSKEY = TP + 321
 /** Calls with MSG_ZEROCOPY so far (sk_zckey). */
 export const TP_ZCKEY = TP + 322
+/** Probing for the path MTU: it is, sizes of packets that are not known to pass and that are, the probe's (0 is none). */
+export const TP_MTUP_ENABLED = TP + 330
+export const TP_MTUP_HIGH = TP + 331
+export const TP_MTUP_LOW = TP + 332
+export const TP_MTUP_PROBE = TP + 333
+/** Sequence of the probe, and when the search began (ms). */
+export const TP_MTUP_PROBE_START = TP + 334
+export const TP_MTUP_PROBE_END = TP + 335
+export const TP_MTUP_STAMP = TP + 336
 /** Urgent data received: where its mark is, and the octet there with TCP_URG_* below; 0 is none. */
 export const TP_URG_SEQ = TP + 310
 export const TP_URG_DATA = TP + 311
@@ -263,6 +272,10 @@ export const TP_URG_OUT = TP + 313
 /** IP_MINTTL, IPV6_MINHOPCOUNT: each behind the other as the families' index is. */
 export const TP_MIN_TTL = TP + 314
 export const TP_MIN_HOPCOUNT = TP + 315
+/** Signatures (RFC 2385): the first of the socket's keys (tcp-md5.ts); 0 is none. */
+export const TP_MD5 = TP + 316
+/** When the closed window was first probed (ms); 0 is not. */
+export const TP_PROBES_TSTAMP = TP + 317
 
 // TP_URG_DATA, above the octet.
 export const TCP_URG_VALID = 0x100
@@ -419,7 +432,6 @@ export const TCP_INIT_CWND = 10
 export const TCP_MSS_DEFAULT = 536
 export const TCP_MIN_MSS = 88
 export const TCP_MAX_QUICKACKS = 16
-export const TCP_MIN_SND_MSS = 48
 export const TCP_INFINITE_SSTHRESH = 0x7fffffff
 export const TCP_NUM_SACKS_MAX = 4
 

@@ -85,6 +85,7 @@ import {
   TP_KEEPALIVE_TIME,
   TP_LINGER,
   TP_LINGER2,
+  TP_MD5,
   TP_MIN_HOPCOUNT,
   TP_MIN_TTL,
   TP_NONAGLE,
@@ -114,6 +115,7 @@ import {
   TP_TS_OFFSET,
   TP_WRITE_SEQ,
 } from '../sock/tcp-sock.ts'
+import type { TcpMd5 } from '../sock/tcp-md5.ts'
 import type { TcpMem } from '../sock/tcp-mem.ts'
 import { createTcpTwReuse } from './tcp-tw-reuse.ts'
 import type { TcpTimers } from '../sock/tcp-timers.ts'
@@ -144,6 +146,7 @@ const USER_WORDS = [
   TP_USER_TIMEOUT,
   TP_MIN_TTL,
   TP_MIN_HOPCOUNT,
+  TP_MD5,
   TP_CA_OPS,
   TP_EVENTS,
   TP_NOTSENT_LOWAT,
@@ -172,6 +175,7 @@ type TcpConnectDeps = {
   queue: TcpWriteQueue
   purgeRcv: TcpRcvQueue['purge']
   cong: TcpCong
+  md5: Pick<TcpMd5, 'optionLen'>
   mem: TcpMem
   steer: Steer['steerFlow']
   fastopenClient: Pick<FastopenClient, 'mayDefer' | 'sendSyn' | 'sendSynData'>
@@ -235,7 +239,7 @@ export const createTcpConnect = (deps: TcpConnectDeps, routing: TcpRouting) => {
     transmit,
     queue,
   } = deps
-  const { steer, addrType, purgeRcv, cong, fastopenClient } = deps
+  const { steer, addrType, purgeRcv, cong, md5, fastopenClient } = deps
   const { i32, f64, layout } = deps.arena
   const { sysctl } = layout
   const twReuse = createTcpTwReuse(deps)
@@ -438,11 +442,13 @@ export const createTcpConnect = (deps: TcpConnectDeps, routing: TcpRouting) => {
   /** What a SYN says, and where its connection begins (tcp_connect_init). */
   const initSyn = (sk: number): void => {
     let opts = 0
-    if (i32[sysctl + Sysctl.tcp_timestamps] !== 0) opts |= OPT_TIMESTAMPS
+    const signature = md5.optionLen(sk)
+    // both, and SACK, have no room beside one another
+    if (i32[sysctl + Sysctl.tcp_timestamps] !== 0 && signature === 0) opts |= OPT_TIMESTAMPS
     if (i32[sysctl + Sysctl.tcp_sack] !== 0) opts |= OPT_SACK
     if (i32[sysctl + Sysctl.tcp_window_scaling] !== 0) opts |= OPT_WSCALE
     i32[sk + TP_OPTS] = opts
-    i32[sk + TP_HEADER_LEN] = MIN_HEADER + ((opts & OPT_TIMESTAMPS) !== 0 ? 12 : 0)
+    i32[sk + TP_HEADER_LEN] = MIN_HEADER + signature + ((opts & OPT_TIMESTAMPS) !== 0 ? 12 : 0)
     i32[sk + TP_ADVMSS] = mss.advertisedMss(sk)
     i32[sk + TP_MSS_CLAMP] = i32[sk + TP_ADVMSS]
     mss.syncMss(sk)

@@ -76,6 +76,7 @@ import type { TcpHandshake } from './tcp-handshake.ts'
 import type { TcpStates } from './tcp-states.ts'
 import type { TcpSynack } from './tcp-synack.ts'
 import type { TcpSyncookies } from './tcp-syncookies.ts'
+import type { TcpMd5 } from '../sock/tcp-md5.ts'
 import type { TcpLifecycle } from '../sock/tcp-lifecycle.ts'
 import type { TcpCong } from '../rec/tcp-cong.ts'
 import { peerMss, type TcpMss } from '../snd/tcp-mss.ts'
@@ -206,6 +207,7 @@ type TcpListenDeps = {
   synack: TcpSynack
   fastopen: TcpFastopen
   syncookies: TcpSyncookies
+  md5: Pick<TcpMd5, 'inherit' | 'release' | 'optionLen'>
   handshake: Pick<TcpHandshake, 'initTransfer'>
   afOps: AfOpsOf
 } & Pick<TcpRouting, 'routeSocket' | 'secureSeq' | 'secureTsOffset'> &
@@ -228,7 +230,7 @@ export const createTcpListen = (deps: TcpListenDeps) => {
     life,
     cong,
   } = deps
-  const { routeSocket, secureSeq, secureTsOffset, sendReset, fastopen, syncookies } = deps
+  const { routeSocket, secureSeq, secureTsOffset, sendReset, fastopen, syncookies, md5 } = deps
   const { sendSynAck, retransmitSynAck, inWindow, mayAnswer, sampleRtt } = deps.synack
   const { initTransfer } = deps.handshake
   const { i32, u8, f64, layout } = deps.arena
@@ -317,8 +319,12 @@ export const createTcpListen = (deps: TcpListenDeps) => {
       taken |= OPT_WSCALE
       i32[req + TP_SND_WSCALE] = opts[PARSED_WSCALE]
     }
+    const signature = md5.optionLen(req)
+    // both, and SACK, have no room beside one another (tcp_synack_options)
+    if (signature !== 0 && (taken & OPT_SACK) !== 0) taken &= ~OPT_TIMESTAMPS
     i32[req + TP_OPTS] = taken
-    i32[req + TP_HEADER_LEN] = tcp.MIN_HEADER + ((taken & OPT_TIMESTAMPS) !== 0 ? 12 : 0)
+    i32[req + TP_HEADER_LEN] =
+      tcp.MIN_HEADER + signature + ((taken & OPT_TIMESTAMPS) !== 0 ? 12 : 0)
     i32[req + TP_MSS_CLAMP] = peerMss(i32, req, opts)
   }
   /**
@@ -369,8 +375,18 @@ export const createTcpListen = (deps: TcpListenDeps) => {
       listenDrop(skb, Drop.IP_OUTNOROUTES)
       return 0
     }
+    if (!md5.inherit(listener, req)) {
+      slab.free(req)
+      listenDrop(skb, Drop.NOMEM)
+      return 0
+    }
     secureTsOffset(req)
     return req
+  }
+  /** Frees a row that was never more than that. */
+  const forget = (req: number): void => {
+    md5.release(req)
+    slab.free(req)
   }
   /** What its options and sequence numbers make of the rest. */
   const initRequest = (req: number): void => {
@@ -432,7 +448,7 @@ export const createTcpListen = (deps: TcpListenDeps) => {
     f64[bank + Mib.TcpExtSyncookiesSent]++
     consume(skb)
     sendSynAck(req)
-    slab.free(req)
+    forget(req)
   }
 
   /**
@@ -458,7 +474,7 @@ export const createTcpListen = (deps: TcpListenDeps) => {
     if (child === 0) return true
     parseOptions(skb)
     if (!syncookies.readOptions(child, clamp)) {
-      slab.free(child)
+      forget(child)
       return false
     }
     takeOptions(child)
