@@ -4,7 +4,7 @@
 import { expect, test } from 'bun:test'
 import * as ethernet from '../../core/wire/ethernet.ts'
 import { TP_MSS_CACHE } from '../../core/transport/tcp/sock/tcp-sock.ts'
-import { dialTcp, serveTcp } from '../support/sim-apps.ts'
+import { dialTcp, serveTcp } from '../../sim/net/sim-apps.ts'
 import { LONG_MS, routed } from '../support/sim-topology.ts'
 
 const NARROW = 1200
