@@ -277,7 +277,12 @@ export const createTcpRecovery = (deps: TcpRecoveryDeps) => {
       if ((gso !== 0 ? gso : i32[skb + SKB_LEN]) <= size) continue
       sacktag.markLost(sk, skb)
     }
-    if (i32[sk + TP_LOST_OUT] === lostBefore || i32[sk + TP_CA_STATE] === TCP_CA_LOSS) return
+    if (i32[sk + TP_LOST_OUT] !== lostBefore) enterQuietLoss(sk)
+  }
+  /** Something is to be sent again, and that says nothing of congestion: the window stays. */
+  const enterQuietLoss = (sk: number): void => {
+    if (i32[sk + TP_CA_STATE] === TCP_CA_LOSS) return
+    i32[sk + TP_FRTO] = 0
     i32[sk + TP_HIGH_SEQ] = i32[sk + TP_SND_NXT]
     i32[sk + TP_SND_SSTHRESH] = currentSsthresh(i32, sk)
     i32[sk + TP_PRIOR_SSTHRESH] = 0
@@ -449,12 +454,16 @@ export const createTcpRecovery = (deps: TcpRecoveryDeps) => {
       tryToOpen(sk)
       return REXMIT_NONE
     }
-    if (i32[sk + TP_CA_STATE] < TCP_CA_CWR && mtup.probeLost(sk)) {
-      simpleRetransmit(sk, mss.currentMss(sk))
-      return REXMIT_LOST
-    }
-    enterRecovery(sk)
+    if (!isProbeLost(sk)) enterRecovery(sk)
     return REXMIT_LOST
+  }
+
+  /** What is missing was too large for the path: it goes again in segments that are not, and the window stays. */
+  const isProbeLost = (sk: number): boolean => {
+    if (i32[sk + TP_CA_STATE] >= TCP_CA_CWR || !mtup.probeLost(sk)) return false
+    simpleRetransmit(sk, mss.currentMss(sk))
+    enterQuietLoss(sk)
+    return true
   }
 
   /** The reordering timer: what it waited for has not come. True when there is something to send again. */
@@ -462,7 +471,7 @@ export const createTcpRecovery = (deps: TcpRecoveryDeps) => {
     const before = packetsInFlight(i32, sk)
     rack.detectLoss(sk)
     if (packetsInFlight(i32, sk) === before) return false
-    if (i32[sk + TP_CA_STATE] !== TCP_CA_RECOVERY) {
+    if (i32[sk + TP_CA_STATE] !== TCP_CA_RECOVERY && !isProbeLost(sk)) {
       enterRecovery(sk)
       if (cong.ops(sk).congControl === undefined) cwndReduction(sk, 1, 0, false)
     }
