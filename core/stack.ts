@@ -48,6 +48,7 @@ export const createStack = (deps: StackDeps) => {
   const layer = createSocketLayer(machine, inet, wake)
   const udp = createUdp(machine, link, inet, layer)
   const tcp = createTcp(machine, inet, layer, secret)
+  link.xmit.bindTstamp(tcp.tstampSent)
   const { protos, protos6, icmp, igmp, ipv6 } = inet
   protos.inetAddProtocol(IPPROTO_ICMP, icmp.icmpRcv, icmp.icmpErr)
   protos.inetAddProtocol(IPPROTO_IGMP, igmp.igmpRcv, undefined, igmp.igmpRcv)

@@ -5,15 +5,8 @@
 import { Errno, errnoName } from '../core/base/errno.ts'
 import * as names from '../core/socket/socket-constants.ts'
 import * as sock from '../core/socket/sock.ts'
-import {
-  FO_DEFER,
-  SOCK_URGINLINE,
-  TCP_URG_VALID,
-  TP_COPIED_SEQ,
-  TP_FASTOPEN,
-  TP_RCV_NXT,
-  TP_URG_DATA,
-} from '../core/transport/tcp/sock/tcp-sock.ts'
+import { createEpoll, EPOLL, type Epoll } from './epoll.ts'
+import { receiveError } from './errqueue.ts'
 import type { Host } from './host.ts'
 import { type Call, Mismatch, Unsupported, type Value } from './script.ts'
 
@@ -37,36 +30,23 @@ const NUMBERS: Record<string, number> = {
   IP_PMTUDISC_WANT: 1,
   IP_PMTUDISC_DO: 2,
   IP_RECVERR: 11,
+  IPV6_RECVERR: 25,
+  SCM_TIMESTAMPING: names.SO_TIMESTAMPING,
+  ENOMSG: Errno.ENOMSG,
   IP_FREEBIND: 15,
   IP_MINTTL: 21,
   SO_RCVLOWAT: 18,
-  SO_ZEROCOPY: 60,
+  MSG_OOB: 1,
   MSG_WAITALL: 0x100,
   MSG_NOSIGNAL: 0x4000,
-  MSG_ZEROCOPY: 0x4000000,
   F_GETFL: 3,
   F_SETFL: 4,
   O_RDWR: 2,
   O_NONBLOCK: 0x800,
-  POLLIN: 1,
-  POLLPRI: 2,
-  POLLOUT: 4,
-  POLLERR: 8,
-  POLLHUP: 0x10,
-  POLLRDHUP: 0x2000,
+  ...EPOLL,
 }
-const { MSG_DONTWAIT } = names
-const { MSG_ZEROCOPY, O_NONBLOCK, POLLIN, POLLOUT, POLLERR, POLLHUP, POLLRDHUP } =
-  NUMBERS as Record<string, number> as {
-    [Name in
-      | 'MSG_ZEROCOPY'
-      | 'O_NONBLOCK'
-      | 'POLLIN'
-      | 'POLLOUT'
-      | 'POLLERR'
-      | 'POLLHUP'
-      | 'POLLRDHUP']: number
-  }
+const { MSG_DONTWAIT, MSG_ERRQUEUE, POLLERR, POLLHUP, POLLIN, POLLOUT, POLLPRI } = names
+const { O_NONBLOCK } = NUMBERS as { O_NONBLOCK: number }
 
 const nameToNumber = (name: string): number =>
   name.split('|').reduce((bits, word) => {
@@ -83,7 +63,8 @@ const toNumber = (value: Value | undefined): number => {
 const field = (value: Value | undefined, name: string): number =>
   value?.is === 'struct' ? toNumber(value.fields.get(name)) : 0
 
-type File = { sk: number; flags: number }
+/** A socket, or with `sk` 0 an epoll, a file of zeros, or an end of a pipe. */
+type File = { sk: number; flags: number; epoll?: Epoll; size?: number }
 /** What became of a call: its result, or null while it blocks. */
 export type Attempt = () => number | null
 
@@ -97,6 +78,8 @@ export type CallEvents = {
 export type Calls = ReturnType<typeof createCalls>
 
 const PORT = 8080
+/** Times that the stack tells, which is not asked about its own. */
+const STAMP_TOLERANCE_US = 4000
 
 export const createCalls = (host: Host, events: CallEvents) => {
   const { i32, stack } = host
@@ -104,8 +87,10 @@ export const createCalls = (host: Host, events: CallEvents) => {
   const files = new Map<number, File>()
   let lastSk = 0
   let isWoken = false
-  const handler = sockets.registerHandler(() => {
+  const handler = sockets.registerHandler((sk, events) => {
     isWoken = true
+    for (const { epoll } of files.values())
+      for (const [fd, file] of files) if (file.sk === sk) epoll?.wake(fd, wakesBy(events))
   })
 
   const fileOf = (value: Value | undefined): File => {
@@ -113,6 +98,7 @@ export const createCalls = (host: Host, events: CallEvents) => {
     if (file === undefined) throw new Mismatch(`there is no file ${toNumber(value)}`)
     return file
   }
+  const readiness = (fd: number): number => sockets.poll(files.get(fd)!.sk)
   const open = (fd: number, sk: number): void => {
     files.set(fd, { sk, flags: NUMBERS.O_RDWR! })
     lastSk = sk
@@ -171,7 +157,6 @@ export const createCalls = (host: Host, events: CallEvents) => {
   }
   /** A blocking write is done when all has gone. `to` is its address: null has no family, undefined is none. */
   const sending = (file: File, len: number, flags: number, to?: Int32Array | null): Attempt => {
-    if ((flags & MSG_ZEROCOPY) !== 0) throw new Unsupported('MSG_ZEROCOPY')
     const bytes = new Uint8Array(len)
     const waits = isBlocking(file, flags)
     const flagsNow = waits ? flags : flags | MSG_DONTWAIT
@@ -216,6 +201,14 @@ export const createCalls = (host: Host, events: CallEvents) => {
     if ([...message.fields.keys()].some((name) => name.startsWith('msg_control')))
       throw new Unsupported('sendmsg with control messages')
     return sending(fileOf(args[0]), lengthOf(iov?.[1]), toNumber(flags), host.remote)
+  }
+  /** Of what is told beside the data. */
+  const recvmsg = (_: Call, [fd, message, flags]: Value[]): Attempt => {
+    if (message?.is !== 'struct') throw new Unsupported('recvmsg without a message')
+    if ((toNumber(flags) & MSG_ERRQUEUE) === 0) throw new Unsupported('recvmsg of data')
+    return once(() =>
+      receiveError(host, fileOf(fd).sk, message.fields, toNumber, STAMP_TOLERANCE_US)
+    )
   }
   const fcntl = (_: Call, args: Value[]): Attempt => {
     const file = fileOf(args[0])
@@ -281,25 +274,6 @@ export const createCalls = (host: Host, events: CallEvents) => {
 
   // ---- poll
 
-  const readiness = (sk: number): number => {
-    const shutdown = i32[sk + sock.SK_SHUTDOWN]!
-    const state = i32[sk + sock.SK_STATE]!
-    if (state === sock.TCP_LISTEN) return i32[sk + sock.SK_ACK_BACKLOG] === 0 ? 0 : POLLIN
-    let bits = i32[sk + sock.SK_ERR] === 0 ? 0 : POLLERR
-    if (shutdown === (sock.RCV_SHUTDOWN | sock.SEND_SHUTDOWN) || state === sock.TCP_CLOSE)
-      bits |= POLLHUP
-    if ((shutdown & sock.RCV_SHUTDOWN) !== 0) bits |= POLLIN | POLLRDHUP
-    if (state === sock.TCP_SYN_SENT)
-      return (i32[sk + TP_FASTOPEN]! & FO_DEFER) === 0 ? bits : bits | POLLOUT
-    // the octet at the mark is no part of the stream
-    const hole = tcp.isAtMark(sk) && (i32[sk + sock.SK_FLAGS]! & SOCK_URGINLINE) === 0 ? 1 : 0
-    if (((i32[sk + TP_RCV_NXT]! - i32[sk + TP_COPIED_SEQ]!) | 0) > hole) bits |= POLLIN
-    if ((i32[sk + TP_URG_DATA]! & TCP_URG_VALID) !== 0) bits |= NUMBERS.POLLPRI!
-    const isSpacious =
-      i32[sk + sock.SK_SNDBUF]! - i32[sk + sock.SK_WMEM]! >= i32[sk + sock.SK_WMEM]! >> 1
-    if ((shutdown & sock.SEND_SHUTDOWN) !== 0 || isSpacious) bits |= POLLOUT
-    return bits
-  }
   const poll = (_: Call, [list, , timeout]: Value[]): Attempt => {
     if (list?.is !== 'list') throw new Unsupported('poll of something else than a list')
     const begun = host.now()
@@ -308,7 +282,7 @@ export const createCalls = (host: Host, events: CallEvents) => {
       const found = list.items.map((entry) => {
         if (entry.is !== 'struct') throw new Unsupported('poll of something else than a file')
         const wanted = field(entry, 'events') | POLLERR | POLLHUP
-        return [entry, readiness(fileOf(entry.fields.get('fd')).sk) & wanted] as const
+        return [entry, sockets.poll(fileOf(entry.fields.get('fd')).sk) & wanted] as const
       })
       const ready = found.filter(([, bits]) => bits !== 0).length
       if (ready === 0 && (ms < 0 || host.now() < begun + ms * 1000)) return null
@@ -319,16 +293,87 @@ export const createCalls = (host: Host, events: CallEvents) => {
     }
   }
 
+  // ---- epoll
+
+  const epollOf = (value: Value | undefined): Epoll => {
+    const { epoll } = fileOf(value)
+    if (epoll === undefined) throw new Mismatch('that is no epoll')
+    return epoll
+  }
+  const epollCreate = ({ result }: Call): Attempt =>
+    once(() => {
+      files.set(toNumber(result), { sk: 0, flags: NUMBERS.O_RDWR!, epoll: createEpoll(readiness) })
+      return toNumber(result)
+    })
+  const epollCtl = (_: Call, [epfd, op, fd, event]: Value[]): Attempt =>
+    once(() =>
+      epollOf(epfd).control(toNumber(op), toNumber(fd), field(event, 'events'), field(event, 'fd'))
+    )
+  /** One event is written in a script: the first. */
+  const epollWait = (_: Call, [epfd, event, most, timeout]: Value[]): Attempt => {
+    const begun = host.now()
+    const ms = toNumber(timeout)
+    return () => {
+      const found = epollOf(epfd).take(toNumber(most))
+      if (found.length === 0 && (ms < 0 || host.now() < begun + ms * 1000)) return null
+      const { events, data } = found[0] ?? { events: 0, data: 0 }
+      if (events !== field(event, 'events') || (events !== 0 && data !== field(event, 'fd')))
+        throw new Mismatch(`epoll finds 0x${(events >>> 0).toString(16)} of ${data}`)
+      return found.length
+    }
+  }
+
+  // ---- what else there is
+
+  const ioctl = (_: Call, [fd, request, value]: Value[]): Attempt =>
+    once(() => {
+      const got = sockets.ioctl(fileOf(fd).sk, toNumber(request))
+      if (got >= 0 && got !== toNumber(value)) throw new Mismatch(`[${got}] is the value`)
+      return Math.min(got, 0)
+    })
+  const openFile = ({ result }: Call, [name]: Value[]): Attempt =>
+    once(() => {
+      const size = name?.is === 'text' ? host.disk.get(name.value) : undefined
+      if (size === undefined) return -Errno.ENOENT
+      files.set(toNumber(result), { sk: 0, flags: 0, size })
+      return toNumber(result)
+    })
+  const sendfile = (_: Call, [out, from, offset, count]: Value[]): Attempt => {
+    const left = (fileOf(from).size ?? 0) - toNumber(offset)
+    return sending(fileOf(out), Math.max(0, Math.min(left, toNumber(count))), 0)
+  }
+
+  const pipe = (_: Call, [ends]: Value[]): Attempt =>
+    once(() => {
+      if (ends?.is !== 'list') throw new Unsupported('pipe without its ends')
+      for (const end of ends.items) files.set(toNumber(end), { sk: 0, flags: 0 })
+      return 0
+    })
+  /** From a socket into a pipe, which has room: what a read would get. */
+  const splice = (_: Call, [from, , to, , len, flags]: Value[]): Attempt => {
+    if (fileOf(to).sk !== 0) throw new Unsupported('splice into a socket')
+    return receiving(fileOf(from), toNumber(len), toNumber(flags) === 0 ? 0 : MSG_DONTWAIT)
+  }
+
   const CALLS: Record<string, (call: Call, args: Value[]) => Attempt> = {
     socket,
     accept,
     connect,
     sendmsg,
+    recvmsg,
     fcntl,
     listen,
     setsockopt,
     getsockopt,
     poll,
+    epoll_create: epollCreate,
+    epoll_ctl: epollCtl,
+    epoll_wait: epollWait,
+    ioctl,
+    open: openFile,
+    sendfile,
+    pipe,
+    splice,
     bind: (_, [fd]) => once(() => sockets.bind(fileOf(fd).sk, new Int32Array(4), 0, PORT)),
     write: (_, [fd, , len]) => sending(fileOf(fd), toNumber(len), 0),
     send: (_, [fd, , len, flags]) => sending(fileOf(fd), toNumber(len), toNumber(flags)),
@@ -344,7 +389,9 @@ export const createCalls = (host: Host, events: CallEvents) => {
     shutdown: (_, [fd, how]) => once(() => sockets.shutdown(fileOf(fd).sk, toNumber(how))),
     close: (_, [fd]) =>
       once(() => {
-        sockets.close(fileOf(fd).sk)
+        const { sk } = fileOf(fd)
+        for (const { epoll } of files.values()) epoll?.forget(toNumber(fd))
+        if (sk !== 0) sockets.close(sk)
         files.delete(toNumber(fd))
         return 0
       }),
@@ -358,7 +405,7 @@ export const createCalls = (host: Host, events: CallEvents) => {
   }
   /** The socket that TCP_INFO is asked of: the one used last. */
   const lastSocket = (): number => {
-    const open = [...files.values()]
+    const open = [...files.values()].filter(({ sk }) => sk !== 0)
     return open.some(({ sk }) => sk === lastSk) ? lastSk : (open.at(-1)?.sk ?? 0)
   }
   /** Whether a socket was told of something since the last call. */
@@ -370,6 +417,16 @@ export const createCalls = (host: Host, events: CallEvents) => {
   return { prepare, lastSocket, takeWoken }
 }
 
+/** What a socket's events may have changed of what poll tells, as they wake who waits for it; -1 is all. */
+const wakesBy = (events: number): number => {
+  if ((events & (sock.SK_EVENT_CONNECT | sock.SK_EVENT_HUP)) !== 0) return -1
+  return (
+    ((events & (sock.SK_EVENT_READ | sock.SK_EVENT_ACCEPT)) === 0 ? 0 : POLLIN | POLLPRI) |
+    ((events & sock.SK_EVENT_PRI) === 0 ? 0 : POLLPRI) |
+    ((events & sock.SK_EVENT_WRITE) === 0 ? 0 : POLLOUT) |
+    ((events & sock.SK_EVENT_ERROR) === 0 ? 0 : POLLERR)
+  )
+}
 const wordOf = (value: Value | undefined): string => (value?.is === 'name' ? value.value : '')
 
 /** Null when the call answered what the script says, else what it did. */

@@ -15,6 +15,8 @@ type Blocked = { event: Event & { is: 'call' }; attempt: Attempt; begun: number;
 
 /** How long what does not come is waited for. */
 const PATIENCE_US = 2_000_000
+/** A call that comes back after a time of its own. */
+const hasTimeout = (call: string): boolean => call === 'poll' || call === 'epoll_wait'
 const seconds = (us: number): string => (us / 1e6).toFixed(6)
 
 /** `trace` hears of every packet, as tcpdump would print it. */
@@ -26,7 +28,8 @@ export const play = (
   trace: (line: string) => void
 ): void => {
   const names = new Map<string, number | string | boolean>()
-  const segments: Segments = createSegments(host, rules, trace)
+  const isStrict = script.options.has('strict_segments')
+  const segments: Segments = createSegments(host, { ...rules, isStrict }, trace)
   const calls = createCalls(host, {
     onSocket: segments.forget,
     onListen: segments.listen,
@@ -54,8 +57,7 @@ export const play = (
     checkTime(`line ${call.event.line}: the end of the call`, call.event, call.ends, host.now())
   }
   const pump = (): void => {
-    // poll has a time of its own
-    if (blocked !== null && (calls.takeWoken() || blocked.event.call.name === 'poll')) {
+    if (blocked !== null && (calls.takeWoken() || hasTimeout(blocked.event.call.name))) {
       const result = blocked.attempt()
       host.settle()
       if (result !== null) {
@@ -69,7 +71,9 @@ export const play = (
   const waitUntil = (us: number, isDone: () => boolean = () => false): void => {
     pump()
     while (host.now() < us && !isDone()) {
-      host.step(us)
+      // a call that ends by itself is looked at every millisecond
+      const isTimed = blocked !== null && hasTimeout(blocked.event.call.name)
+      host.step(isTimed ? Math.min(us, host.now() + 1000) : us)
       pump()
     }
   }
@@ -90,7 +94,7 @@ export const play = (
     const ends = due - event.when.at + (event.when.returns ?? event.when.at)
     const call = { event, attempt, begun: host.now(), ends }
     if (result !== null) finish(call, result)
-    else if (event.when.returns === undefined && event.call.name !== 'poll')
+    else if (event.when.returns === undefined && !hasTimeout(event.call.name))
       throw new Mismatch('the call blocks')
     else blocked = call
     if (result === null && event.when.returns === undefined) awaitBlocked()

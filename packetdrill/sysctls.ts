@@ -4,9 +4,9 @@ import { resolve } from 'node:path'
 import { parseFastopenKeys } from '../core/shm/fastopen-key.ts'
 import { SYSCTLS, type SysctlRow } from '../core/shm/sysctl.ts'
 import { CONGESTION_CONTROLS } from '../core/transport/tcp/rec/tcp-cong-controls.ts'
+import { Mib, sumCounter } from '../core/shm/counters.ts'
 import { runDeviceCommand } from './device.ts'
 import type { Host } from './host.ts'
-import { Mib, sumCounter } from '../core/shm/counters.ts'
 import { Mismatch, Unsupported } from './script.ts'
 
 const product = (text: string): number =>
@@ -19,11 +19,8 @@ const wordsOf = (row: SysctlRow, value: string): number[] => {
 }
 
 /** `note` is told what was left out. */
-export const createCommands = (
-  host: Pick<Host, 'path' | 'setFull' | 'stack'>,
-  folder: string,
-  note: (text: string) => void
-) => {
+export const createCommands = (host: Host, folder: string, note: (text: string) => void) => {
+  const { stack, disk } = host
   const { arena } = host.path
   const refuse = (text: string): false => {
     note(text)
@@ -66,6 +63,10 @@ export const createCommands = (
     history = now
     return isRisen
   }
+  const DD = /^(?:\/bin\/)?dd bs=(\d+) count=(\d+) if=\/dev\/zero of=(\S+)/
+  const RM = /^(?:\/bin\/)?rm -f (\S+)/
+  /** What only looks at a kernel's tables, and fails only where there is none. */
+  const LOOKS = /^grep [^>;]* \/proc\/net\/tcp/
   const NSTAT = /^nstat(?:\s*\|\s*grep (\w+))?\s*>\s*\/dev\/null$/
 
   /** Runs the text between backticks. */
@@ -82,12 +83,17 @@ export const createCommands = (
     if (line.startsWith('/tmp/sysctl_restore_')) return true
     const file = resolve(folder, line.split(/\s/)[0]!)
     const counted = NSTAT.exec(line)
+    const zeros = DD.exec(line)
+    const removed = RM.exec(line)
     if (SETS.test(line)) return settings(line)
     if (counted !== null) {
       if (!nstat(counted[1])) throw new Mismatch(`${counted[1]} has not risen`)
-    } else if (line.startsWith('ip tcp_metrics flush')) host.stack.tcp.flushMetrics()
+    } else if (zeros !== null) disk.set(zeros[3]!, Number(zeros[1]) * Number(zeros[2]))
+    else if (removed !== null) disk.delete(removed[1]!)
+    else if (line.startsWith('ip tcp_metrics flush')) stack.tcp.flushMetrics()
     else if (line.includes('/') && file.endsWith('.sh') && existsSync(file)) source(file)
     else if (line.includes('>') && line.includes('/sys/module/')) note(`not done: ${line}`)
+    else if (LOOKS.test(line)) note(`not done: ${line}`)
     else if (!runDeviceCommand(line, host)) throw new Unsupported(`the command "${line}"`)
     return true
   }

@@ -12,6 +12,7 @@ import {
   channelsText,
   drvinfoText,
   FLOW_LETTERS,
+  featuresJson,
   featuresText,
   flowHashText,
   ringsText,
@@ -129,9 +130,14 @@ const readFlowType = (words: Words): string => {
 }
 
 /** Shows one thing of a device: as ethtool prints it, or ethtool's JSON, an array. */
-const show = async <T>(cli: Cli, path: string, text: (item: T) => string): Promise<number> => {
+const show = async <T>(
+  cli: Cli,
+  path: string,
+  text: (item: T) => string,
+  json: (item: T) => unknown = (item) => item
+): Promise<number> => {
   const item = await getJson<T>(cli, path)
-  if (cli.json) printJson(cli, [item])
+  if (cli.json) printJson(cli, [json(item)])
   else printLines(cli, [text(item)])
   return 0
 }
@@ -144,7 +150,7 @@ const run = async (option: string, dev: string, words: Words, cli: Cli): Promise
     case '-l':
       return show<ChannelsItem>(cli, `${path}/channels`, channelsText)
     case '-k':
-      return show<FeaturesItem>(cli, `${path}/features`, featuresText)
+      return show<FeaturesItem>(cli, `${path}/features`, featuresText, featuresJson)
     case '-g':
       return show<RingsItem>(cli, `${path}/rings`, ringsText)
     case '-S':
@@ -206,9 +212,11 @@ export const ethtool: Command = async (args, cli) => {
   } catch (error) {
     if (!(error instanceof Refused) || error.status === 0) throw error
     const phrase = error.message.replace(/^(RTNETLINK answers|Error|netlink error): /, '')
-    const said = /^Cannot find device|does not exist/.test(phrase)
-      ? `No such device: ${dev}`
-      : phrase
-    throw new Refused(`${WHAT[option]}: ${said}`, error.status)
+    // of a device that is not there the names of its statistics are missed first
+    const what =
+      option === '-S' && /^No such device/.test(phrase)
+        ? 'Cannot get stats strings information'
+        : WHAT[option]
+    throw new Refused(`${what}: ${phrase}`, error.status)
   }
 }

@@ -274,6 +274,12 @@ const show = async (words: Words, options: IpOptions, cli: Cli): Promise<number>
   return 0
 }
 
+const readPort = (words: Words, field: string): number => {
+  const word = words.next()
+  const value = /^(?:0x[0-9a-f]+|\d+)$/i.test(word) ? Number(word) : Number.NaN
+  if (value <= 0xffff) return value
+  throw new UsageError(`Error: argument "${word}" is wrong: invalid ${field}`)
+}
 const get = async (words: Words, options: IpOptions, cli: Cli): Promise<number> => {
   const params: Record<string, string | number> = {}
   if (words.isEmpty()) throw incomplete()
@@ -285,7 +291,7 @@ const get = async (words: Words, options: IpOptions, cli: Cli): Promise<number> 
     else if (word === 'tos' || word === 'dsfield') params.tos = words.number('tos')
     else if (word === 'mark') params.mark = words.number('mark')
     else if (word === 'ipproto') params.ipproto = words.next()
-    else if (word === 'sport' || word === 'dport') params[word] = words.number(word)
+    else if (word === 'sport' || word === 'dport') params[word] = readPort(words, word)
     else if (word !== 'to') {
       params.dst = checkFamily(word, options.family).split('/')[0]!
     }

@@ -99,6 +99,13 @@ const fetchSockets = async (
 /** ss asks for raw and udp before tcp, and prints them so. */
 const ORDER: readonly SockProtocol[] = ['packet', 'raw', 'udp', 'tcp']
 
+/** As the kernel has them: protocol by protocol, IPv4 first, and listeners before the rest. */
+const inOrder = (a: SockItem, b: SockItem): number => rankOf(a) - rankOf(b)
+const rankOf = ({ netid, family, state }: SockItem): number =>
+  ORDER.indexOf(netid) * 4 + (family === 'inet' ? 0 : 2) + (state === 'LISTEN' ? 0 : 1)
+const isDatagram = (protocols: readonly SockProtocol[]): boolean =>
+  protocols.every((one) => one !== 'tcp')
+
 export const ss: Command = async (args, outside) => {
   const { on, rest, netns } = readOptions(args)
   const cli = inNetns(outside, netns)
@@ -126,7 +133,9 @@ export const ss: Command = async (args, outside) => {
   const { states, words } = readSsState(rest)
   const hasState = stateTest(on, states)
   const isWanted = parseSsFilter(words)
-  const socks = all.filter((sock) => hasState(sock.state) && isWanted(sock))
+  const socks = all.filter((sock) => hasState(sock.state) && isWanted(sock)).sort(inOrder)
+  // what has no connections is in one state, unless all are asked for
+  const isOneState = states.length === 1 || (!on.has('a') && !on.has('l') && isDatagram(protocols))
   if (on.has('K')) {
     for (const sock of socks) await send(cli, 'DELETE', `/v1/sockets/${segment(sock.sk)}`)
   }
@@ -136,7 +145,7 @@ export const ss: Command = async (args, outside) => {
   }
   const show: SsShow = {
     netid: protocols.length !== 1,
-    state: states.length !== 1,
+    state: !isOneState,
     header: !on.has('H'),
     info: on.has('i'),
     memory: on.has('m'),

@@ -48,7 +48,11 @@ const FILES: Readonly<Record<string, File>> = {
   dev: (control) => proc.dev(all(control, { type: 'RTM_GETLINK' })),
   route: (control) =>
     proc.route(all(control, { type: 'RTM_GETROUTE', filter: { family: 'inet', table: 'main' } })),
-  arp: (control) => proc.arp(all(control, { type: 'RTM_GETNEIGH', filter: { family: 'inet' } })),
+  arp: (control) =>
+    proc.arp([
+      ...all(control, { type: 'RTM_GETNEIGH', filter: { family: 'inet' } }),
+      ...all(control, { type: 'RTM_GETNEIGH', filter: { family: 'inet', proxy: true } }),
+    ]),
   igmp: (control) => multicast.igmp(all(control, { type: 'RTM_GETMULTICAST' })),
   igmp6: (control) => multicast.igmp6(all(control, { type: 'RTM_GETMULTICAST' })),
   dev_mcast: (control) => multicast.devMcast(all(control, { type: 'RTM_GETMULTICAST' })),
@@ -67,6 +71,17 @@ const FILES: Readonly<Record<string, File>> = {
     proc.udp(all(control, { type: 'SOCK_DIAG', filter: { protocol: ['udp'], family: 'inet' } })),
   udp6: (control) =>
     proc.udp6(all(control, { type: 'SOCK_DIAG', filter: { protocol: ['udp'], family: 'inet6' } })),
+  raw: (control) =>
+    proc.raw(all(control, { type: 'SOCK_DIAG', filter: { protocol: ['raw'], family: 'inet' } })),
+  raw6: (control) =>
+    proc.raw6(all(control, { type: 'SOCK_DIAG', filter: { protocol: ['raw'], family: 'inet6' } })),
+  anycast6: (control) => {
+    const links = all(control, { type: 'RTM_GETLINK' })
+    return proc6.anycast6(
+      all(control, { type: 'RTM_GETROUTE', filter: { family: 'inet6', table: 'local' } }),
+      (dev) => links.find(({ ifname }) => ifname === dev)?.ifindex
+    )
+  },
   if_inet6: (control) => proc6.ifInet6(all(control, { type: 'RTM_GETADDR' })),
   ipv6_route: (control) =>
     proc6.ipv6Route(

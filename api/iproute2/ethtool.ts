@@ -72,16 +72,36 @@ const GROUP_OF: ReadonlyArray<readonly [group: string, members: RegExp]> = [
   ['tcp-segmentation-offload', /^tx-tcp\d*-(?:.*)segmentation$/],
 ]
 
-const featureLine = (name: string, { active, fixed, requested }: FeatureItem): string => {
-  const wanted = !fixed && requested !== active ? ` [requested ${requested ? 'on' : 'off'}]` : ''
+/** Groups that are told as on when any of theirs is; they cannot be asked for themselves, which ethtool says with null. */
+const SUMMED = { 'tcp-segmentation-offload': /^tx-tcp\d*-/ }
+type Shown = { active: boolean; fixed: boolean | null; requested: boolean | null }
+const isFeature = (entry: [string, unknown]): entry is [string, FeatureItem] =>
+  typeof entry[1] === 'object'
+/** All features, each group before its own. */
+const withGroups = (item: FeaturesItem): [name: string, feature: Shown][] => {
+  const features: [string, Shown][] = Object.entries(item).filter(isFeature)
+  for (const [group, members] of Object.entries(SUMMED)) {
+    const at = features.findIndex(([name]) => members.test(name))
+    const active = features.some(([name, feature]) => members.test(name) && feature.active)
+    if (at >= 0) features.splice(at, 0, [group, { active, fixed: null, requested: null }])
+  }
+  return features
+}
+/** `ethtool --json -k`. */
+export const featuresJson = (item: FeaturesItem): object => ({
+  ifname: item.ifname,
+  ...Object.fromEntries(withGroups(item)),
+})
+
+const featureLine = (name: string, { active, fixed, requested }: Shown): string => {
+  const wanted =
+    fixed === false && requested !== active ? ` [requested ${requested ? 'on' : 'off'}]` : ''
   return `${name}: ${active ? 'on' : 'off'}${fixed ? ' [fixed]' : wanted}`
 }
 
 /** ethtool -k. */
 export const featuresText = (item: FeaturesItem): string => {
-  const features = Object.entries(item).filter(
-    (entry): entry is [string, FeatureItem] => typeof entry[1] === 'object'
-  )
+  const features = withGroups(item)
   const groups = new Set(features.map(([name]) => name))
   const lines = features.map(([name, feature]) => {
     const isMember = GROUP_OF.some(([group, members]) => groups.has(group) && members.test(name))

@@ -15,6 +15,7 @@ import { DEV_STAT_ROWS } from '../../core/netdev/netdev.ts'
 import { SOFTNET_STAT } from '../../core/shm/softnet-stat.ts'
 import type { SockTimer } from '../../core/socket/sock-info.ts'
 import { parseAddr, parsePrefix } from '../../core/wire/text.ts'
+import { inKernelOrder } from './route-order.ts'
 
 type Counters = Readonly<Record<string, number>>
 
@@ -121,7 +122,7 @@ const RTF_HOST = 4
 const RTF_REJECT = 0x200
 
 export const route = (routes: readonly RouteItem[]): string => {
-  const lines = routes
+  const lines = inKernelOrder(routes)
     .filter(
       (r) =>
         r.family === 'inet' &&
@@ -133,23 +134,25 @@ export const route = (routes: readonly RouteItem[]): string => {
       const dst = parsePrefix(r.dst === 'default' ? '0.0.0.0/0' : r.dst)
       const len = dst?.prefixlen ?? 0
       const mask = len === 0 ? 0 : -1 << (32 - len)
+      // of several next hops it tells the first; a gateway of IPv6 has no place in it
+      const { gateway, via, dev = '*' } = r.nexthops?.[0] ?? r
       let flags = RTF_UP
       if (r.type === 'unreachable' || r.type === 'prohibit') flags = RTF_REJECT | RTF_UP
-      if (r.gateway !== undefined) flags |= RTF_GATEWAY
+      if (gateway !== undefined || via !== undefined) flags |= RTF_GATEWAY
       if (len === 32) flags |= RTF_HOST
-      const advmss = r.metrics?.find((metric) => metric.advmss !== undefined)?.advmss
+      const { advmss, window = 0, rtt = 0 } = r.metrics?.[0] ?? {}
       const columns = [
-        r.dev ?? '*',
+        dev,
         swapped(dst?.words[3] ?? 0),
-        r.gateway === undefined ? '00000000' : v4(r.gateway),
+        gateway === undefined ? '00000000' : v4(gateway),
         HEX(flags, 4),
         0,
         0,
         r.metric ?? 0,
         swapped(mask),
         advmss === undefined ? 0 : advmss + 40,
-        0,
-        0,
+        window,
+        rtt,
       ]
       return `${columns.join('\t').padEnd(127)}\n`
     })
@@ -209,7 +212,8 @@ const sockColumns = (s: SockItem, end: typeof end4): string => {
     end(s.local.addr, s.local.port),
     end(s.peer.addr, s.peer.port),
     HEX(TCP_STATE[s.state] ?? 7, 2),
-    `${HEX(s.send_q, 8)}:${HEX(s.recv_q, 8)}`,
+    // of a listener: who waits for accept
+    `${HEX(s.state === 'LISTEN' ? 0 : s.send_q, 8)}:${HEX(s.recv_q, 8)}`,
     `${HEX(timer, 2)}:${HEX(when, 8)}`,
     HEX(s.timer?.retrans ?? 0, 8),
     String(0).padStart(5),
@@ -244,8 +248,8 @@ export const tcp6 = (socks: readonly SockItem[]): string => {
   return `${[head, ...lines].join('\n')}\n`
 }
 
-const udpLine = (s: SockItem, end: typeof end4): string =>
-  `${String(s.local.port % 65536).padStart(5)}: ${sockColumns(s, end)} ${s.skmem.sock_drop}`
+const udpLine = (s: SockItem, end: typeof end4, width = 5): string =>
+  `${String(s.local.port % 65536).padStart(width)}: ${sockColumns(s, end)} ${s.skmem.sock_drop}`
 
 export const udp = (socks: readonly SockItem[]): string => {
   const lines = socks.filter((s) => s.family === 'inet').map((s) => udpLine(s, end4).padEnd(127))
@@ -254,9 +258,23 @@ export const udp = (socks: readonly SockItem[]): string => {
   return `${[head.padEnd(127), ...lines].join('\n')}\n`
 }
 
+const UDP6_HEAD =
+  '  sl  local_address                         remote_address                        st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode ref pointer drops'
 export const udp6 = (socks: readonly SockItem[]): string => {
   const lines = socks.filter((s) => s.family === 'inet6').map((s) => udpLine(s, end6))
+  return `${[UDP6_HEAD, ...lines].join('\n')}\n`
+}
+
+/** A raw socket's port is its protocol. */
+const RAW_WIDTH = 4
+export const raw = (socks: readonly SockItem[]): string => {
+  const lines = socks.filter((s) => s.family === 'inet').map((s) => udpLine(s, end4, RAW_WIDTH))
   const head =
-    '  sl  local_address                         remote_address                        st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode ref pointer drops'
+    '  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode ref pointer drops'
   return `${[head, ...lines].join('\n')}\n`
+}
+
+export const raw6 = (socks: readonly SockItem[]): string => {
+  const lines = socks.filter((s) => s.family === 'inet6').map((s) => udpLine(s, end6))
+  return `${[UDP6_HEAD, ...lines].join('\n')}\n`
 }

@@ -1,6 +1,6 @@
 /**
  * The files of /proc/net that are IPv6's alone, byte for byte as the kernel's seq_files print them: net/ipv6/proc.c,
- * addrconf.c (if_inet6), route.c (ipv6_route). Made from the control plane's items; the sockets' are in proc-net.ts.
+ * addrconf.c (if_inet6), anycast.c (anycast6), route.c (ipv6_route). Made from the control plane's items; the sockets' are in proc-net.ts.
  */
 import type { AddressInfo, RouteItem } from '../../core/control/text/messages.ts'
 import { parseAddr, parsePrefix } from '../../core/wire/text.ts'
@@ -93,30 +93,70 @@ export const ifInet6 = (devices: readonly Device[]): string =>
 const RTF_UP = 1
 const RTF_GATEWAY = 2
 const RTF_REJECT = 0x200
+const RTF_ANYCAST = 0x100000
 const RTF_NONEXTHOP = 0x200000
 const RTF_LOCAL = 0x80000000
 const REJECTS = ['unreachable', 'prohibit', 'blackhole', 'throw']
 
-const routeFlags = ({ type, gateway }: RouteItem): number => {
-  if (REJECTS.includes(type)) return RTF_UP | RTF_REJECT | RTF_NONEXTHOP
+/** RTF_PREF: two bits from the 27th on. */
+const PREFS: Readonly<Record<string, number>> = { high: 0x08000000, low: 0x18000000 }
+
+const routeFlags = ({ type, dev, dst, pref = '' }: RouteItem, gateway?: string): number => {
+  // what leads to lo leads nowhere, but for what is ours
+  const isDead = REJECTS.includes(type) || (type === 'unicast' && dev === 'lo' && dst !== '::1')
+  const worth = PREFS[pref] ?? 0
+  if (isDead) return RTF_REJECT | RTF_NONEXTHOP | worth
   if (type === 'local') return RTF_UP | RTF_LOCAL | RTF_NONEXTHOP
-  return gateway === undefined ? RTF_UP : RTF_UP | RTF_GATEWAY
+  if (type === 'anycast') return RTF_UP | RTF_ANYCAST | RTF_NONEXTHOP
+  return (gateway === undefined ? RTF_UP : RTF_UP | RTF_GATEWAY) | worth
 }
-/** Sources, which no route has here, are ::/0; references and uses are nobody's. */
-export const ipv6Route = (routes: readonly RouteItem[]): string =>
+/** What stands at the root of a table without a default route (fib6_null_entry). */
+const nullEntry = (table: string): RouteItem => ({
+  type: 'unreachable',
+  dst: 'default',
+  dev: 'lo',
+  table,
+  protocol: 'kernel',
+  metric: -1,
+  flags: [],
+  family: 'inet6',
+})
+/** A table is there from its first route on. */
+const nullEntries = (routes: readonly RouteItem[]): RouteItem[] => {
+  const withDefault = new Set(routes.filter(({ dst }) => dst === 'default').map((r) => r.table))
+  const tables = new Set(['main', 'local', ...routes.map(({ table }) => table)])
+  return [...tables].filter((table) => !withDefault.has(table)).map(nullEntry)
+}
+const line = (route: RouteItem, hop: Pick<RouteItem, 'gateway' | 'dev'>): string => {
+  const dst = parsePrefix(route.dst === 'default' ? '::/0' : route.dst)
+  const numbers = [route.metric ?? 0, 1, 0, routeFlags(route, hop.gateway)]
+  const columns = [
+    dst === null ? address(undefined) : dst.words.map((word) => hex(word, 8)).join(''),
+    hex(dst?.prefixlen ?? 0, 2),
+    address(undefined),
+    '00',
+    address(hop.gateway),
+    ...numbers.map((n) => hex(n, 8)),
+  ]
+  return `${columns.join(' ')} ${(hop.dev ?? 'lo').padStart(8)}\n`
+}
+/** Sources, which no route has here, are ::/0; references and uses are nobody's. A line for each next hop. */
+export const ipv6Route = (all: readonly RouteItem[]): string => {
+  const routes = all.filter(({ family }) => family === 'inet6')
+  return [...routes, ...nullEntries(routes)]
+    .flatMap((route) => (route.nexthops ?? [route]).map((hop) => line(route, hop)))
+    .join('')
+}
+
+/** Anycast addresses, each as often as something has brought it. */
+export const anycast6 = (
+  routes: readonly RouteItem[],
+  indexOf: (dev: string) => number | undefined
+): string =>
   routes
-    .filter(({ family }) => family === 'inet6')
-    .map((route) => {
-      const dst = parsePrefix(route.dst === 'default' ? '::/0' : route.dst)
-      const numbers = [route.metric ?? 0, 1, 0, routeFlags(route)]
-      const columns = [
-        dst === null ? address(undefined) : dst.words.map((word) => hex(word, 8)).join(''),
-        hex(dst?.prefixlen ?? 0, 2),
-        address(undefined),
-        '00',
-        address(route.gateway),
-        ...numbers.map((n) => hex(n, 8)),
-      ]
-      return `${columns.join(' ')} ${(route.dev ?? 'lo').padStart(8)}\n`
+    .filter(({ type }) => type === 'anycast')
+    .map(({ dst, dev = '' }) => {
+      const [ifindex, users] = [String(indexOf(dev) ?? 0).padEnd(4), '1'.padStart(5)]
+      return `${ifindex} ${dev.padEnd(15)} ${address(dst.split('/')[0])} ${users}\n`
     })
     .join('')

@@ -54,6 +54,11 @@ const congInfo = ({ cong, cong_info }: SockItem): string[] =>
 
 const limitOf = ({ max_pacing_rate: limit }: SockItem, word: string): string =>
   word === 'pacing_rate' && limit !== undefined ? `/${limit}bps` : ''
+/** What was agreed on with the peer, which ss counts among the options. */
+const AGREED: readonly (keyof typeof TCP_INFO)[] = ['ts', 'sack', 'ecn', 'ecnseen', 'fastopen']
+const TCP_REORDERING = 3
+/** As printf's %g. */
+const general = (value: number): number => Number(value.toPrecision(6))
 
 /** A word as ss prints it, or nothing. */
 const infoWord = (sock: SockItem, word: keyof typeof TCP_INFO): string[] => {
@@ -64,26 +69,36 @@ const infoWord = (sock: SockItem, word: keyof typeof TCP_INFO): string[] => {
   const how = TCP_INFO[word]
   if (how === 'flag') return [word]
   if (how === 'name') return [String(value)]
+  // the order that everybody begins with
+  if (word === 'reordering' && value === TCP_REORDERING) return []
   if (how !== 'always' && (value === 0 || value === '0/0')) return []
   if (how === 'limit') return []
   if (how === 'rate') return [`${word} ${value}bps${limitOf(sock, word)}`]
-  if (how === 'rtt') return [`${word}:${value}/${sock.rttvar ?? 0}`]
+  if (how === 'rtt') return [`${word}:${general(Number(value))}/${general(sock.rttvar ?? 0)}`]
   return [`${word}:${value}${how === 'ms' ? 'ms' : ''}`]
 }
 
-const infoText = (sock: SockItem): string =>
+const infoText = (sock: SockItem, show: SsShow): string =>
   (Object.keys(TCP_INFO) as (keyof typeof TCP_INFO)[])
+    .filter((word) => show.options || !AGREED.includes(word))
     .flatMap((word) => infoWord(sock, word))
     .join(' ')
+
+/** It has no peer: it listens, or takes what comes. */
+const isOpenEnded = ({ state }: SockItem): boolean => state === 'LISTEN' || state === 'UNCONN'
 
 const endText = (sock: SockItem, show: SsShow): string => {
   let text = ''
   if (show.options && sock.timer !== undefined) {
     text += ` timer:(${sock.timer.type},${timerText(sock.timer.expires_ms)},${sock.timer.retrans})`
   }
-  if (show.extended)
-    text += ` sk:${sock.sk}${sock.v6only === undefined ? '' : ` v6only:${sock.v6only ? 1 : 0}`}`
-  if (show.extended) text += ` worker:${sock.worker} hash:${sock.hash}`
+  if (show.extended) {
+    const v6only = sock.family === 'inet6' && isOpenEnded(sock)
+    const [reads, sends] = [(sock.shutdown & 1) === 0, (sock.shutdown & 2) === 0]
+    text += ` sk:${sock.sk}${v6only ? ` v6only:${sock.v6only ? 1 : 0}` : ''}`
+    text += ` ${reads ? '<' : '-'}-${sends ? '>' : '-'}`
+    text += ` worker:${sock.worker} hash:${sock.hash}`
+  }
   // The blank before the first word is ss's own: the column has none.
   return text
 }
@@ -91,20 +106,20 @@ const endText = (sock: SockItem, show: SsShow): string => {
 const detailText = (sock: SockItem, show: SsShow): string => {
   const parts: string[] = []
   if (show.memory) parts.push(skmemText(sock))
-  if (show.info && sock.netid === 'tcp') parts.push(infoText(sock))
+  if (show.info && sock.netid === 'tcp') parts.push(infoText(sock, show))
   return parts.filter((part) => part !== '').join(' ')
 }
 
 /** State, Recv-Q, Send-Q and both ends, as cells; the address right, the port left of their colon. */
 const cellsOf = (sock: SockItem, show: SsShow): string[] => {
   const device = sock.dev === undefined ? '' : `%${sock.dev}`
-  const peerAny = sock.state === 'LISTEN' || sock.state === 'UNCONN'
-  const peer = peerAny && sock.peer.port === 0 ? anyOf(sock) : addrText(sock.peer.addr, false)
+  const peer =
+    isOpenEnded(sock) && sock.peer.port === 0 ? anyOf(sock) : addrText(sock.peer.addr, false)
   return [
     ...(show.netid ? [sock.netid] : []),
     ...(show.state ? [sock.state] : []),
-    String(sock.recv_q),
-    String(sock.send_q),
+    String(sock.recv_q).padEnd(6),
+    String(sock.send_q).padEnd(6),
     `${addrText(sock.local.addr, sock.v6only === true)}${device}:`,
     portText(sock.local.port),
     `${peer}:`,

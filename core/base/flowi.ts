@@ -29,7 +29,12 @@ export const FL_NO_LOOP = 22
 export const FL_FLAGS = 23
 /** Of a received packet to a group: 1 when the device has joined it, 0 when it may only pass through. */
 export const FL_OURS = 24
-const FLOWI_WORDS = 25
+/** Of IPv6: the flow label, and a received packet's first next header. */
+export const FL_FLOWLABEL = 25
+export const FL_NEXTHDR = 26
+/** Of a received packet: its hash for the choice among next hops, with bit 31 set; 0: the words here say all that it is of. */
+export const FL_HASH = 27
+const FLOWI_WORDS = 28
 
 /** A received broadcast that is sent on (bc_forwarding); its way is FL_DEV. */
 export const FL_F_FORWARD = 1

@@ -213,11 +213,18 @@ export const createControl = (deps: ControlDeps) => {
   const ethtool = createEthtool({ arena, links, random })
   const addresses = createAddresses({ ifaddrs, isDevice: links.isDevice })
   const fibReader = createFibReader(arena, INIT_NET)
+  const route = createRoute({
+    arena,
+    time,
+    thread: layout.controlThread,
+    neighState: (dev, addr) => neigh.stateOf(dev, addr),
+    fib: fibReader,
+  })
   const routes = createRoutes({
     arena,
     rib,
     objects,
-    route: createRoute({ arena, time, thread: layout.controlThread, fib: fibReader }),
+    route,
     fib: fibReader,
     isDevice: links.isDevice,
     hasCarrier: links.hasCarrier,

@@ -28,6 +28,7 @@ import {
   NUD_PERMANENT,
   NUD_VALID,
 } from '../neigh/neigh-constants.ts'
+import { createNeighTable } from '../neigh/neigh-table.ts'
 import type { Arena } from '../shm/arena.ts'
 import { Ipi } from '../shm/ipi.ts'
 import { NEIGH_WORDS } from '../shm/layout.ts'
@@ -224,5 +225,7 @@ export const createNeigh = ({ arena, time, calls, isDevice, pneighs }: NeighDeps
   const noted = (ifindex: number, words: Words): NeighInfo =>
     find({ ifindex, words }) ?? nothing(ifindex, words, NUD_FAILED)
 
-  return { dump, newNeigh, delNeigh, getNeigh, flush, noted }
+  /** Of who is looked for at that word of the arena: how a lookup of routes sees it. */
+  const { stateOf } = createNeighTable(arena)
+  return { dump, newNeigh, delNeigh, getNeigh, flush, noted, stateOf }
 }

@@ -5,6 +5,7 @@
  */
 import { AF_INET, AF_INET6 } from '../base/family.ts'
 import { Errno } from '../base/errno.ts'
+import type { Flowi } from '../base/flowi.ts'
 import {
   createFlowi,
   FL_DADDR,
@@ -13,6 +14,7 @@ import {
   FL_DST,
   FL_F_FORWARD,
   FL_FAMILY,
+  FL_HASH,
   FL_FLAGS,
   FL_IIF,
   FL_MARK,
@@ -47,6 +49,7 @@ import {
 import type { Metrics } from '../shm/dst-metrics.ts'
 import { NH_METRICS, RTAX_MAX, RTAX_MTU, dstMetric } from '../shm/dst-metrics.ts'
 import { byFamily } from '../inet/af-ops.ts'
+import { HASH_POLICY_CUSTOM } from '../inet/flow-hash.ts'
 import { createDoRedirect } from '../inet/do-redirect.ts'
 import type { FibReader } from '../inet/fib.ts'
 import { FR_HEAD_FIRST } from '../inet/fib-rule-constants.ts'
@@ -95,6 +98,7 @@ export type Routes = ReturnType<typeof createRoutes>
 
 export const createRoutes = (deps: RoutesDeps) => {
   const { arena, rib, objects, route: router, isDevice, hasCarrier, more, keep, fib } = deps
+  const { flowHash } = router
   const { wantsRedirect } = createDoRedirect(arena, fib)
   const { i32, layout } = arena
   const isUp = (dev: number): boolean => (i32[deviceRow(arena, dev) + DEV_FLAGS] & IFF_UP) !== 0
@@ -308,6 +312,11 @@ export const createRoutes = (deps: RoutesDeps) => {
     if (metrics[RTAX_MTU] !== 0) metrics[RTAX_MTU] = fl[FL_MTU]
     return metrics
   }
+  /** Linux asks for IPv4 with a packet of its own, which carries no other. */
+  const packetHash = (fl: Flowi): number =>
+    flowHash.policyOf(AF_INET) === HASH_POLICY_CUSTOM
+      ? (flowHash.jhash2words(flowHash.ofFlow(fl), 0) >>> 1) | (1 << 31)
+      : 0
   /** Of IPv6 whether a host sends it on is asked later (ip6_forward), and not here. */
   const received = (family: number): number => {
     const error = router.routeInput(fl)
@@ -327,6 +336,7 @@ export const createRoutes = (deps: RoutesDeps) => {
     fl[FL_PROTO] = proto
     fl[FL_SPORT] = sport
     fl[FL_DPORT] = dport
+    if (family === AF_INET) fl[FL_HASH] = packetHash(fl)
     const error = iif !== 0 ? received(family) : router.routeOutput(fl)
     // which of its reasons refuses what was received is not told (inet_rtm_getroute)
     if (error === -Errno.EXDEV) return refuse(Errno.EINVAL, null, 'dst')

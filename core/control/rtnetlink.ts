@@ -265,6 +265,8 @@ export type Sock = {
   hash: number
   v6only: boolean
   mark: number
+  /** RCV_SHUTDOWN, SEND_SHUTDOWN */
+  shutdown: number
   rmem: number
   rcvbuf: number
   wmem: number

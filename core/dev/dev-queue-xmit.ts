@@ -45,6 +45,9 @@ import {
   SKB_CSUM_START,
   SKB_DATA,
   SKB_DEV,
+  SKB_F_TX_SCHED,
+  SKB_F_TX_SOFTWARE,
+  SKB_FLAGS,
   SKB_FRAGS,
   SKB_GSO_SEGS,
   SKB_GSO_SIZE,
@@ -53,9 +56,12 @@ import {
   SKB_LEN,
   SKB_NEXT,
   SKB_SENDER,
+  SKB_TSKEY,
 } from '../skb/skb.ts'
 import { ETH_HLEN } from '../wire/ethernet.ts'
 import { createGso } from './gso.ts'
+import { SCM_TSTAMP_SCHED, SCM_TSTAMP_SND } from '../socket/socket-constants.ts'
+import type { TcpTstamp } from '../transport/tcp/snd/tcp-tstamp.ts'
 import type { Netem, NetemDeps } from '../sched/netem.ts'
 import type { Ptype } from './ptype.ts'
 
@@ -97,10 +103,20 @@ export const createDevQueueXmit = (deps: DevQueueXmitDeps) => {
   /** Room for so many frames lets in a super-frame of any number: it may be more than there ever is room for. */
   const mostSegments = budget.bounds[Holder.qdisc * 2] >> 1
 
+  /** Who hears of frames whose sender wants to (SO_TIMESTAMPING). */
+  let tell: TcpTstamp['sent'] = () => {}
+  const bindTstamp = (to: TcpTstamp['sent']): void => {
+    tell = to
+  }
+
   /** Sends the frame (data at its link header) by SKB_DEV and takes it over: 0, or -errno. */
   const devQueueXmit = (skb: number): number => {
     const dev = devices + i32[skb + SKB_DEV] * DEVICE_WORDS
-    if (i32[skb + SKB_SENDER] !== 0 && isFull(skb, dev)) return pushBack(skb)
+    if (i32[skb + SKB_SENDER] !== 0) {
+      if (isFull(skb, dev)) return pushBack(skb)
+      if ((i32[skb + SKB_FLAGS] & SKB_F_TX_SCHED) !== 0)
+        tell(skbs.senderOf(skb), SCM_TSTAMP_SCHED, i32[skb + SKB_TSKEY])
+    }
     if (i32[dev + DEV_IMPAIRED] !== 0) return impair(skb)
     return transmit(skb)
   }
@@ -151,6 +167,8 @@ export const createDevQueueXmit = (deps: DevQueueXmitDeps) => {
     const len = i32[skb + SKB_LEN]
     const bank = stats + i32[skb + SKB_DEV] * DEV_STATS
     const isGso = i32[skb + SKB_GSO_SIZE] !== 0
+    const key = i32[skb + SKB_TSKEY]
+    const sender = (i32[skb + SKB_FLAGS] & SKB_F_TX_SOFTWARE) === 0 ? 0 : skbs.senderOf(skb)
     // filled by core/dev/kinds/kinds.ts: startXmits (lo.ts, veth.ts ... beside it, workers/drivers/ fd.ts and pcap.ts)
     if (drivers[i32[dev + DEV_KIND]](skb, dev) === NETDEV_TX_BUSY) {
       f64[bank + DevStat.tx_busy]++
@@ -158,6 +176,7 @@ export const createDevQueueXmit = (deps: DevQueueXmitDeps) => {
     }
     f64[bank + DevStat.tx_packets]++
     f64[bank + DevStat.tx_bytes] += len
+    if (sender !== 0) tell(sender, SCM_TSTAMP_SND, key)
     if (isGso) f64[bank + DevStat.gso_packets]++
     return true
   }
@@ -292,5 +311,13 @@ export const createDevQueueXmit = (deps: DevQueueXmitDeps) => {
   }
   /** Frames that wait for a driver: the loop does not sleep long while there are any. */
   const backlogLen = (): number => queued
-  return { devQueueXmit, netTxAction, requeue, endBatch, backlogLen, gso }
+  return {
+    bindTstamp,
+    devQueueXmit,
+    netTxAction,
+    requeue,
+    endBatch,
+    backlogLen,
+    gso,
+  }
 }

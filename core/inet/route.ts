@@ -53,7 +53,8 @@ import { RTAX_MTU, dstMetricLocked } from '../shm/dst-metrics.ts'
 import type { FibReader } from './fib.ts'
 import { createMcTable } from './mc-table.ts'
 import { MC_ROLE_NONE } from './mfc-constants.ts'
-import { createMultipath, type MultipathDeps } from './multipath.ts'
+import { createFlowHash } from './flow-hash.ts'
+import { createMultipath } from './multipath.ts'
 import { onlinkRow } from './nexthop.ts'
 import {
   LOOPBACK_IFINDEX,
@@ -97,6 +98,8 @@ type RouteFamily = {
   /** Its source never leaves by that device. */
   isLoopbackSource: (fl: Flowi, dev: number) => boolean
   deviceMtu: (dev: number) => number
+  /** Which of several next hops what is sent from here goes by. */
+  selectOutput: (row: number, fl: Flowi) => number
   /** What leaves by a device that no route leads by: as if on link, or (-errno) not at all. */
   unroutedRow: (oif: number) => number
   /** With a device asked for, even an address of ours counts only there, and what a route refuses is taken to be on its link. */
@@ -104,15 +107,18 @@ type RouteFamily = {
   loopback: Int32Array
 }
 
-export const createRoute = ({ fib, ...deps }: MultipathDeps & { fib: FibReader }) => {
+type RouteDeps = Omit<Parameters<typeof createMultipath>[0], 'flowHash'> & { fib: FibReader }
+
+export const createRoute = ({ fib, ...deps }: RouteDeps) => {
   const { arena } = deps
+  const flowHash = createFlowHash(arena)
   const { i32, layout } = arena
   const { devices } = layout
   const confAll = confRow(arena, CONF_ALL)
   const { local, main, lookup, lookup4, lookup6, fibLookup4, fibLookup6 } = fib
   const { select4, select6 } = createSourceSelection(arena)
   const { checkMc, hasMc } = createMcTable(arena)
-  const { selectPath } = createMultipath(deps)
+  const { selectPath, selectFrom } = createMultipath({ ...deps, flowHash })
   const back = createFlowi()
 
   const flagsOf = (ifindex: number): number => i32[devices + ifindex * DEVICE_WORDS + DEV_FLAGS]
@@ -328,6 +334,11 @@ export const createRoute = ({ fib, ...deps }: MultipathDeps & { fib: FibReader }
     // Linux sends from 0.0.0.0 as well: so DHCP's first words leave a device without an address
     return true
   }
+  /** The address that is nearest to a next hop's gateway, whatever the route prefers (fib_info_update_nhc_saddr). */
+  const hopSource4 = (hop: number): number => {
+    const near = isV4Mapped(i32, hop + NH_GATEWAY) ? i32[hop + NH_GATEWAY + 3] : 0
+    return select4(i32[hop + NH_DEV], near, i32[hop + NH_SCOPE])
+  }
   const setSource4 = (fl: Flowi, addr: number): void => {
     fl[FL_SADDR] = 0
     fl[FL_SADDR + 1] = 0
@@ -408,7 +419,7 @@ export const createRoute = ({ fib, ...deps }: MultipathDeps & { fib: FibReader }
     }
     if (row < 0) return row
     if (type > RTN_BROADCAST) return refusal(type)
-    if (oif === 0) row = selectPath(row, fl)
+    if (oif === 0) row = ops.selectOutput(row, fl)
     const dev = i32[row + NH_DEV]
     if (!chooseSource(fl, row, dev)) return -Errno.EADDRNOTAVAIL
     // a loopback address never goes out (RFC 1122 3.2.1.3 g)
@@ -434,6 +445,7 @@ export const createRoute = ({ fib, ...deps }: MultipathDeps & { fib: FibReader }
       isLoopbackSource: (fl, dev) =>
         isLoopback4(fl[FL_SADDR + 3]) && !either(dev, Conf4.route_localnet),
       deviceMtu: mtuOf,
+      selectOutput: (row, fl) => selectFrom(row, fl, fl[FL_SADDR + 3], hopSource4),
       unroutedRow: (oif) => onlinkRow(arena, oif),
       bindsAll: true,
       loopback: Int32Array.of(0, 0, V4_PREFIX, INADDR_LOOPBACK),
@@ -448,11 +460,12 @@ export const createRoute = ({ fib, ...deps }: MultipathDeps & { fib: FibReader }
       groupDevice: () => 0,
       isLoopbackSource: () => false,
       deviceMtu: mtuOf6,
+      selectOutput: selectPath,
       unroutedRow: () => -Errno.ENETUNREACH,
       bindsAll: false,
       loopback: Int32Array.of(0, 0, 0, 1),
     }
   )
 
-  return { routeInput, routeOutput }
+  return { routeInput, routeOutput, flowHash }
 }

@@ -63,6 +63,7 @@ import {
   walk,
   WALK_OK,
 } from '../wire/ipv6-ext.ts'
+import { IN_COUNTERS, OUT_COUNTERS } from './icmpv6-counters.ts'
 import type { Icmpv6Ratelimit } from './icmpv6-ratelimit.ts'
 import { isMld } from '../wire/mld.ts'
 import type { Ip6Output } from './ip6-output.ts'
@@ -105,35 +106,6 @@ const UNREACH_ERRNO = [
 const FATAL_CODES = 0b111_0010
 /** Larger than any path. */
 const HUGE_MTU = 0x7fffffff
-
-/** Counters by type; 0 is none. */
-const IN_COUNTERS = new Int32Array(256)
-const OUT_COUNTERS = new Int32Array(256)
-const counted: [type: number, into: number, out: number][] = [
-  [icmpv6.ICMPV6_DEST_UNREACH, Mib.Icmp6InDestUnreachs, Mib.Icmp6OutDestUnreachs],
-  [icmpv6.ICMPV6_PKT_TOOBIG, Mib.Icmp6InPktTooBigs, Mib.Icmp6OutPktTooBigs],
-  [icmpv6.ICMPV6_TIME_EXCEED, Mib.Icmp6InTimeExcds, Mib.Icmp6OutTimeExcds],
-  [icmpv6.ICMPV6_PARAMPROB, Mib.Icmp6InParmProblems, Mib.Icmp6OutParmProblems],
-  [icmpv6.ICMPV6_ECHO_REQUEST, Mib.Icmp6InEchos, Mib.Icmp6OutEchos],
-  [icmpv6.ICMPV6_ECHO_REPLY, Mib.Icmp6InEchoReplies, Mib.Icmp6OutEchoReplies],
-  [icmpv6.NDISC_ROUTER_SOLICITATION, Mib.Icmp6InRouterSolicits, Mib.Icmp6OutRouterSolicits],
-  [
-    icmpv6.NDISC_ROUTER_ADVERTISEMENT,
-    Mib.Icmp6InRouterAdvertisements,
-    Mib.Icmp6OutRouterAdvertisements,
-  ],
-  [icmpv6.NDISC_NEIGHBOUR_SOLICITATION, Mib.Icmp6InNeighborSolicits, Mib.Icmp6OutNeighborSolicits],
-  [
-    icmpv6.NDISC_NEIGHBOUR_ADVERTISEMENT,
-    Mib.Icmp6InNeighborAdvertisements,
-    Mib.Icmp6OutNeighborAdvertisements,
-  ],
-  [icmpv6.NDISC_REDIRECT, Mib.Icmp6InRedirects, Mib.Icmp6OutRedirects],
-]
-for (const [type, into, out] of counted) {
-  IN_COUNTERS[type] = into
-  OUT_COUNTERS[type] = out
-}
 
 /** For one header of a packet that is looked at for the message in it: the fixed one is the longest. */
 export const HEADERS_WORDS = 10

@@ -37,6 +37,7 @@ import type { PacketAddrs } from '../inet/packet-addrs.ts'
 import { createSourceSelection } from '../inet/source.ts'
 import { DEV_MTU, deviceRow } from '../netdev/netdev.ts'
 import type { Arena } from '../shm/arena.ts'
+import { counterBank, Mib } from '../shm/counters.ts'
 import { IFADDR_WORDS } from '../shm/layout.ts'
 import type { ConsumeFn, DropFn } from '../skb/drop.ts'
 import { Drop } from '../skb/drop.ts'
@@ -58,6 +59,7 @@ import { IPPROTO_HOPOPTS, IPPROTO_ICMPV6 } from '../wire/ipproto.ts'
 import * as ipv6 from '../wire/ipv6.ts'
 import * as mld from '../wire/mld.ts'
 import type { Words } from '../wire/text.ts'
+import { OUT_COUNTERS } from './icmpv6-counters.ts'
 import type { Ip6Output } from './ip6-output.ts'
 
 type MldDeps = {
@@ -88,7 +90,8 @@ const scopeOf = (words: Words): number => (words[0] >>> 16) & 15
 
 export const createMld = (deps: MldDeps) => {
   const { arena, skbs, drop, consume, loadAddrs, ip6Send, steerTo, worker } = deps
-  const { i32, u8, layout } = arena
+  const { i32, u8, f64, layout } = arena
+  const count = counterBank(arena, skbs.thread)
   const { select6 } = createSourceSelection(arena)
   const fl = createFlowi()
   const received = createFlowi()
@@ -139,6 +142,8 @@ export const createMld = (deps: MldDeps) => {
     const pseudo = pseudoSumWords(fl, FL_SADDR, FL_DADDR, IPPROTO_ICMPV6, len)
     icmpv6.setChecksum(u8, at, len, pseudo)
     i32[skb + SKB_IP_SUMMED] = CHECKSUM_NONE
+    f64[count + Mib.Icmp6OutMsgs]++
+    f64[count + OUT_COUNTERS[mld.type(u8, at)]]++
     ip6Send(skb, fl, IPPROTO_HOPOPTS, 0, 1)
   }
   const putAddrs = (at: number, sources: readonly Words[]): void => {

@@ -5,7 +5,13 @@
  */
 import type { Arena } from '../shm/arena.ts'
 import { NEIGH_WORDS } from '../shm/layout.ts'
-import { NEIGH_ADDR, NEIGH_IFINDEX, NEIGH_TABLE_SEED } from './neigh-constants.ts'
+import {
+  NEIGH_ADDR,
+  NEIGH_IFINDEX,
+  NEIGH_STATE,
+  NEIGH_TABLE_SEED,
+  NUD_NONE,
+} from './neigh-constants.ts'
 
 export type NeighTable = ReturnType<typeof createNeighTable>
 
@@ -38,9 +44,14 @@ export const createNeighTable = (arena: Arena) => {
       if (row === 0 || isKey(row, dev, addr)) return row
     }
   }
+  /** NUD_* of (device, address); NUD_NONE of who is not known. */
+  const stateOf = (dev: number, addr: number): number => {
+    const row = lookup(dev, addr)
+    return row === 0 ? NUD_NONE : i32[row + NEIGH_STATE]
+  }
   /** Number of a row, 1..neighbours-1. */
   const indexOf = (row: number): number => ((row - neighbours) / NEIGH_WORDS) | 0
   const rowAt = (n: number): number => neighbours + n * NEIGH_WORDS
 
-  return { hash, isKey, lookup, indexOf, rowAt, index: neighIndex, mask }
+  return { hash, isKey, lookup, stateOf, indexOf, rowAt, index: neighIndex, mask }
 }

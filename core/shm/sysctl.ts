@@ -79,9 +79,16 @@ const TABLE = {
     min: [32768, 1024, 65535],
     max: [60999, 1024, 65535],
   }),
+  /** Routes by nexthop objects are shown, and told of, with what these say. */
   nexthop_compat_mode: onOff('net.ipv4.nexthop_compat_mode', 1),
-  /** 0: which of several next hops a flow goes by is by its addresses; 1: by its ports as well. */
-  fib_multipath_hash_policy: number('net.ipv4.fib_multipath_hash_policy', 0, 0, 1),
+  /** Which of several next hops a flow goes by is by its addresses (0), its ports too (1), those of a packet in it (2), or the fields below (3). */
+  fib_multipath_hash_policy: number('net.ipv4.fib_multipath_hash_policy', 0, 0, 3),
+  /** Bits: source, destination, protocol, flow label, ports; and these of the packet in it. */
+  fib_multipath_hash_fields: number('net.ipv4.fib_multipath_hash_fields', 7, 1, 0xfff),
+  /** Of that hash, in both families; 0: drawn. */
+  fib_multipath_hash_seed: number('net.ipv4.fib_multipath_hash_seed', 0, 0, MAX_UNSIGNED),
+  /** Next hops that are known not to answer are passed over. */
+  fib_multipath_use_neigh: onOff('net.ipv4.fib_multipath_use_neigh', 0),
   icmp_echo_ignore_all: onOff('net.ipv4.icmp_echo_ignore_all', 0),
   icmp_echo_ignore_broadcasts: onOff('net.ipv4.icmp_echo_ignore_broadcasts', 1),
   /** The source of an ICMP error is an address of the device that the packet came in on. */
@@ -168,6 +175,17 @@ const TABLE = {
   /** 3 and 4: a lost tail is probed for. */
   tcp_notsent_lowat: number('net.ipv4.tcp_notsent_lowat', MAX_UNSIGNED, 0, MAX_UNSIGNED),
   tcp_tso_win_divisor: number('net.ipv4.tcp_tso_win_divisor', 3, 0),
+  /** Path MTUs by probes: 1 after timeouts, 2 always; from segments of tcp_base_mss on. */
+  tcp_mtu_probing: number('net.ipv4.tcp_mtu_probing', 0, 0, 2),
+  tcp_base_mss: number('net.ipv4.tcp_base_mss', 1024, 48, 65535),
+  /** Where timeouts go on, segments become no smaller. */
+  tcp_mtu_probe_floor: number('net.ipv4.tcp_mtu_probe_floor', 48, 48, 65535),
+  tcp_min_snd_mss: number('net.ipv4.tcp_min_snd_mss', 48, 48, 65535),
+  /** Octets in which the search for a path MTU ends; seconds until there is another. */
+  tcp_probe_threshold: number('net.ipv4.tcp_probe_threshold', 8, 0, 65535),
+  tcp_probe_interval: number('net.ipv4.tcp_probe_interval', 600, 0, 4294967),
+  /** Timeouts in a row from which on the path is doubted. */
+  tcp_retries1: number('net.ipv4.tcp_retries1', 3, 0, 255),
   /** Segments of a super-frame at least, whatever the pace. */
   tcp_min_tso_segs: number('net.ipv4.tcp_min_tso_segs', 2, 1, 65535),
   /** It may be larger than a millisecond of the pace by half for each doubling of the round trip from so many bits of us. */
@@ -232,7 +250,8 @@ const TABLE = {
   /** 0: packets have no flow label; 1 to 3: they have. */
   auto_flowlabels: number('net.ipv6.auto_flowlabels', 1, 0, 3),
   /** As IPv4's. */
-  fib_multipath_hash_policy6: number('net.ipv6.fib_multipath_hash_policy', 0, 0, 1),
+  fib_multipath_hash_policy6: number('net.ipv6.fib_multipath_hash_policy', 0, 0, 3),
+  fib_multipath_hash_fields6: number('net.ipv6.fib_multipath_hash_fields', 7, 1, 0xfff),
   /** Seconds that the fragments of a datagram wait for each other. */
   ip6frag_time: number('net.ipv6.ip6frag_time', 60, 0, 3600),
   icmp6_echo_ignore_all: onOff('net.ipv6.icmp.echo_ignore_all', 0),

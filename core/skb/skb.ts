@@ -116,12 +116,17 @@ const SKB_SENDER_GENERATION = 57
 const SKB_SENDER_CHARGE = 58
 /** What was done for the options of a received IPv4 packet that has some (ipv4/ip-options.ts). */
 export const SKB_IPOPT = 59
+/** With SKB_F_TX_*: the sequence number whose way is told of. */
+export const SKB_TSKEY = 60
 
 // SKB_FLAGS.
 /** Stages write down what they decide about this packet (dev/trace.ts). */
 export const SKB_F_TRACE = 1
 /** The inner headers are set. */
 export const SKB_F_ENCAPSULATION = 2
+/** Its sender hears when it comes to a device's queue, and when to the driver (SO_TIMESTAMPING). */
+export const SKB_F_TX_SCHED = 4
+export const SKB_F_TX_SOFTWARE = 8
 
 // SKB_STAGE: what was done with a packet before it came to this CPU is not done again.
 /** Nothing yet: a frame. */
@@ -287,7 +292,13 @@ export const createSkbs = (arena: Arena, thread: number) => {
     i32[to + SKB_SENDER] = i32[skb + SKB_SENDER]
     i32[to + SKB_SENDER_GENERATION] = i32[skb + SKB_SENDER_GENERATION]
     i32[to + SKB_SENDER_CHARGE] = i32[skb + SKB_SENDER_CHARGE]
+    i32[to + SKB_TSKEY] = i32[skb + SKB_TSKEY]
     i32[skb + SKB_SENDER] = 0
+  }
+  /** The socket that is charged, or 0 when that is no more. */
+  const senderOf = (skb: number): number => {
+    const sk = i32[skb + SKB_SENDER]
+    return sk !== 0 && i32[sk + SK_GENERATION] === i32[skb + SKB_SENDER_GENERATION] ? sk : 0
   }
   /** Nobody is charged for it any more: it is freed, or its way goes on elsewhere (skb_orphan). */
   const orphan = (skb: number): void => {
@@ -607,6 +618,7 @@ export const createSkbs = (arena: Arena, thread: number) => {
     trim,
     get,
     setSender,
+    senderOf,
     moveSender,
     orphan,
     isShared,

@@ -160,7 +160,8 @@ export const createAppChannel = (deps: AppChannelDeps) => {
     const sk = sockOf(sid)
     for (let skb = sendHead[sid]; skb !== 0; skb = sendHead[sid]) {
       const n = sk === 0 ? -ECONNRESET : sendSkb(sk, skb)
-      if (n === -EAGAIN) return
+      // it has begun to connect, or there is no room
+      if (n === -EAGAIN || n === -EINPROGRESS) return
       if (n < 0) {
         failSends(sid, n)
         break

@@ -37,6 +37,12 @@ export type Proto = {
   recvfrom?: (sk: number, to: number, len: number) => number
   peer?: Int32Array
   shutdown?: (sk: number, how: number) => number
+  /** What it is ready for, POLL* bits. */
+  poll?: (sk: number) => number
+  /** Takes the oldest of the error queue: EE_* words at (to, at) (errqueue.ts), and 0; -EAGAIN when it is empty. */
+  recvErr?: (sk: number, to: Int32Array, at: number) => number
+  /** The answer to a request (SIOC*), or -errno. */
+  ioctl?: (sk: number, request: number) => number
   /** The owner lets go: an orderly end, the row lives on as long as the protocol needs it. */
   close: (sk: number) => void
   /** Breaks it at once (TCP: RST). The row may live on until its owner closes it. */

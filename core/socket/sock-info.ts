@@ -74,6 +74,8 @@ export const TCP_INFO = {
   delivery_rate: 'rate',
   delivered: 'number',
   delivered_ce: 'number',
+  /** The rate is what the application had to send, not what the path takes. */
+  app_limited: 'flag',
   busy: 'ms',
   rwnd_limited: 'ms',
   sndbuf_limited: 'ms',

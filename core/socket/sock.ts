@@ -64,6 +64,8 @@ export const SK_HANDLER = 40
 export const SK_USER = 41
 /** Cookie, as ss shows it (newCookie). */
 export const SK_COOKIE = 42
+/** Its error queue: the first entry (socket/errqueue.ts), or 0. */
+export const SK_ERRQ = 43
 /** Chains: established or connected hash, bound or listening hash. */
 export const SK_HASH_NEXT = 44
 export const SK_HASH_PREV = 45

@@ -25,10 +25,13 @@ export const SO_REUSEPORT = 15
 export const SO_BINDTODEVICE = 25
 export const SO_ACCEPTCONN = 30
 export const SO_MARK = 36
+/** SOF_TIMESTAMPING_* bits. */
+export const SO_TIMESTAMPING = 37
 export const SO_PROTOCOL = 38
 export const SO_DOMAIN = 39
 /** Octets a second (uint32). */
 export const SO_MAX_PACING_RATE = 47
+export const SO_ZEROCOPY = 60
 export const SO_BINDTOIFINDEX = 62
 
 // Flags of recvmsg and sendmsg.
@@ -40,8 +43,54 @@ export const MSG_DONTWAIT = 0x40
 /** What goes with it follows at once. */
 export const MSG_EOR = 0x80
 export const MSG_MORE = 0x8000
+/** Its octets are to be used where they lie: who is told when they may be used again is told (SO_ZEROCOPY). */
+export const MSG_ZEROCOPY = 0x4000000
+/** What is told beside the data (errqueue.ts). */
+export const MSG_ERRQUEUE = 0x2000
 /** Connects, with the text in the SYN (RFC 7413). */
 export const MSG_FASTOPEN = 0x20000000
+
+// What poll(2) tells.
+export const POLLIN = 1
+export const POLLPRI = 2
+export const POLLOUT = 4
+export const POLLERR = 8
+export const POLLHUP = 0x10
+export const POLLRDHUP = 0x2000
+
+// Requests of ioctl(2).
+export const SIOCINQ = 0x541b
+export const SIOCOUTQ = 0x5411
+export const SIOCOUTQNSD = 0x894b
+
+// SO_TIMESTAMPING: what to take the time of, and how to tell it.
+export const SOF_TIMESTAMPING_TX_SOFTWARE = 2
+export const SOF_TIMESTAMPING_SOFTWARE = 0x10
+/** ee_data says which octet. */
+export const SOF_TIMESTAMPING_OPT_ID = 0x80
+export const SOF_TIMESTAMPING_TX_SCHED = 0x100
+export const SOF_TIMESTAMPING_TX_ACK = 0x200
+export const SOF_TIMESTAMPING_OPT_TSONLY = 0x800
+/** Octets count from what is written, not from what is acknowledged. */
+export const SOF_TIMESTAMPING_OPT_ID_TCP = 0x10000
+/** Those that there are. */
+export const SOF_TIMESTAMPING_MASK =
+  SOF_TIMESTAMPING_TX_SOFTWARE |
+  SOF_TIMESTAMPING_SOFTWARE |
+  SOF_TIMESTAMPING_OPT_ID |
+  SOF_TIMESTAMPING_TX_SCHED |
+  SOF_TIMESTAMPING_TX_ACK |
+  SOF_TIMESTAMPING_OPT_TSONLY |
+  SOF_TIMESTAMPING_OPT_ID_TCP
+
+// Where what is on the error queue comes from, and what it says (linux/errqueue.h).
+export const SO_EE_ORIGIN_TIMESTAMPING = 4
+export const SO_EE_ORIGIN_ZEROCOPY = 5
+export const SO_EE_CODE_ZEROCOPY_COPIED = 1
+// What a time there is of (ee_info).
+export const SCM_TSTAMP_SND = 0
+export const SCM_TSTAMP_SCHED = 1
+export const SCM_TSTAMP_ACK = 2
 
 export const IP_TOS = 1
 export const IP_TTL = 2
@@ -82,6 +131,8 @@ export const TCP_QUICKACK = 12
 export const TCP_CONGESTION = 13
 export const TCP_USER_TIMEOUT = 18
 export const TCP_FASTOPEN = 23
+/** As tcp-md5.ts lays it out; it is TCP_MD5SIG_EXT as well, as a prefix is part of it. */
+export const TCP_MD5SIG = 14
 export const TCP_NOTSENT_LOWAT = 25
 export const TCP_FASTOPEN_CONNECT = 30
 /** A name option (16 octets, or 32). */

@@ -182,6 +182,15 @@ export const createSockets = ({ arena, firstSock, recordFlow = () => {}, mc }: S
       (how === SHUT_WR ? 0 : RCV_SHUTDOWN) | (how === SHUT_RD ? 0 : SEND_SHUTDOWN)
     return 0
   }
+  /** What the socket is ready for, POLL* bits, or -errno. */
+  const poll = (sk: number): number => protoOf(sk).poll?.(sk) ?? -EOPNOTSUPP
+  /** recvmsg with MSG_ERRQUEUE: EE_* words at (to, at) (errqueue.ts), and 0; or -errno. */
+  const recvErr = (sk: number, to: Int32Array, at: number): number =>
+    protoOf(sk).recvErr?.(sk, to, at) ?? -EOPNOTSUPP
+  /** The answer to a request (SIOC*), or -errno. */
+  const ioctl = (sk: number, request: number): number =>
+    protoOf(sk).ioctl?.(sk, request) ?? -EOPNOTSUPP
+
   /** Lets go of the socket: nobody hears of it, the protocol ends it in order. */
   const close = (sk: number): void => {
     events.detach(sk)
@@ -252,6 +261,9 @@ export const createSockets = ({ arena, firstSock, recordFlow = () => {}, mc }: S
     recvfrom,
     peerOf,
     shutdown,
+    poll,
+    ioctl,
+    recvErr,
     close,
     abort,
     destroy,

@@ -3,6 +3,7 @@
  * and the rings to applications in other threads.
  */
 import { createAppPort } from '../socket/app-port.ts'
+import { createErrQueue } from '../socket/errqueue.ts'
 import { createServices } from '../socket/services/services.ts'
 import { sockSlab } from '../socket/sock.ts'
 import { createSockets } from '../socket/sockets.ts'
@@ -38,5 +39,6 @@ export const createSocketLayer = (
   const services = createServices({ ...machine, sockets })
   const wakeApp = (app: number): void => wake(arena.layout.appThread + app)
   const appPort = createAppPort({ ...machine, sockets, wakeApp })
-  return { slab, sockets, mc, owned, services, appPort }
+  const errqueue = createErrQueue(arena.i32, machine.time)
+  return { slab, sockets, mc, owned, services, appPort, errqueue }
 }

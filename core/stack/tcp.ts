@@ -19,7 +19,7 @@ export type TcpInet = Pick<
 >
 
 /** What TCP uses of the socket layer. */
-type TcpSockets = Pick<SocketLayer, 'slab' | 'owned'> & {
+type TcpSockets = Pick<SocketLayer, 'slab' | 'owned' | 'errqueue'> & {
   sockets: Pick<SocketLayer['sockets'], 'sockEvents' | 'registerProto'>
 }
 
@@ -31,12 +31,13 @@ export const createTcp = (
   secret: Int32Array,
   over: Partial<Pick<TcpDeps, 'steer' | 'gsoMax' | 'congestion'>> = {}
 ) => {
-  const { slab, owned, sockets } = layer
+  const { slab, owned, sockets, errqueue } = layer
   const tcp = createTcpLayer({
     ...machine,
     ...inet,
     slab,
     owned,
+    errqueue,
     secret,
     sockEvents: sockets.sockEvents,
     steer: machine.steer.steerFlow,

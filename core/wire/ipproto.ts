@@ -6,6 +6,10 @@
 export const IPPROTO_HOPOPTS = 0
 export const IPPROTO_ICMP = 1
 export const IPPROTO_IGMP = 2
+/** IPv4 in IP, IPv6 in IP, and GRE. */
+export const IPPROTO_IPIP = 4
+export const IPPROTO_IPV6 = 41
+export const IPPROTO_GRE = 47
 export const IPPROTO_TCP = 6
 export const IPPROTO_UDP = 17
 export const IPPROTO_ROUTING = 43

@@ -1,8 +1,8 @@
 // Routes with several next hops, beside the kernel: the same lines of ip to both, whose listings and refusals are the same,
-// also while links go down and come back.
+// also while links go down and come back; and with one seed both choose the same next hop for every flow, by every policy.
 
 import { beforeAll, expect, test } from 'bun:test'
-import { createBeside } from './support/beside.ts'
+import { createBeside, type Said } from './support/beside.ts'
 import { describeE2e } from './support/inside.ts'
 
 const LINES = [
@@ -66,7 +66,7 @@ const WRONG = [
 ]
 
 describeE2e(import.meta.path, 'several next hops beside the kernel', () => {
-  const { both, firstRefused } = createBeside()
+  const { both, firstRefused, sysctl } = createBeside()
   const expectSame = async (line: string): Promise<void> => {
     const { kernel, ours } = await both(line)
     expect([line, ours]).toEqual([line, kernel])
@@ -90,6 +90,95 @@ describeE2e(import.meta.path, 'several next hops beside the kernel', () => {
     expect((await both(line)).kernel.isDone).toBe(false)
     await expectSame(line)
   })
+
+  /** What says where a flow goes, both families; `k` makes one flow of many. */
+  const questions = (k: number): string[] => {
+    const ports = `ipproto ${k % 2 === 0 ? 'tcp' : 'udp'} sport ${1024 + 7 * k} dport ${k % 5 === 0 ? 53 : 443}`
+    const [a, b] = [(k * 37) % 251, (k * 101) % 253]
+    return [
+      `-j route get 10.1.${a}.${b}`,
+      `-j route get 10.4.${a}.${b} ${ports}`,
+      `-j route get 10.1.${a}.${b} from 10.0.1.1 ${ports}`,
+      `-j route get 10.1.${a}.${b} from 10.7.${b}.${a} iif vc ${ports}`,
+      `-j route get 10.9.${a}.${b} ${ports}`,
+      `-j route get 10.10.${a}.${b} from 10.7.${b}.${a} iif vc ${ports}`,
+      `-6 -j route get 2001:db8::${a}:${b} ${ports}`,
+      `-6 -j route get 2001:db9::${a}:${b} from fd00::1 ${ports}`,
+      `-6 -j route get 2001:dbd::${a}:${b} ${ports}`,
+    ]
+  }
+  const wayOf = ({ isDone, text }: Said): string => {
+    if (!isDone) return text
+    const [{ gateway, dev }] = JSON.parse(text)
+    return `${gateway} ${dev}`
+  }
+  test('both choose the same for every flow, by every policy', async () => {
+    const groups = [
+      'nexthop add id 1 via 10.0.0.2 dev va',
+      'nexthop add id 2 via 10.0.1.2 dev vb',
+      'nexthop add id 3 via fd00::2 dev va',
+      'nexthop add id 4 via fd00:1::2 dev vb',
+      'nexthop add id 10 group 1,3/2,2',
+      'nexthop add id 11 group 1/2,3 type resilient buckets 7',
+      'nexthop add id 12 group 3/4 type resilient buckets 5',
+      'route add 10.9.0.0/16 nhid 10',
+      'route add 10.10.0.0/16 nhid 11',
+      '-6 route add 2001:dbd::/32 nhid 12',
+    ]
+    expect(await firstRefused(groups)).toBeUndefined()
+    const forwarding = ['net.ipv4.conf.all.rp_filter', 'net.ipv4.conf.vc.rp_filter']
+    for (const name of forwarding) await sysctl(name, 0)
+    await sysctl('net.ipv4.ip_forward', 1)
+    const ways = new Set<string>()
+    for (const seed of [1, 0xfedcba98]) {
+      await sysctl('net.ipv4.fib_multipath_hash_seed', seed)
+      for (const [policy, fields] of [
+        [0, 7],
+        [1, 7],
+        [2, 7],
+        [3, 7],
+        [3, 0x33],
+        [3, 0x15],
+        [3, 0x28],
+        [3, 0xfc0],
+      ] as const) {
+        for (const family of ['ipv4', 'ipv6']) {
+          await sysctl(`net.${family}.fib_multipath_hash_policy`, policy)
+          await sysctl(`net.${family}.fib_multipath_hash_fields`, fields)
+        }
+        for (let k = 0; k < 12; k++)
+          for (const line of questions(k)) {
+            const { kernel, ours } = await both(line)
+            const about = [seed, policy, fields, line]
+            expect([...about, wayOf(ours)]).toEqual([...about, wayOf(kernel)])
+            ways.add(`${line.split('.')[1]} ${wayOf(kernel)}`)
+          }
+      }
+    }
+    // not all by one
+    expect(ways.size).toBeGreaterThan(5)
+    for (const family of ['ipv4', 'ipv6'])
+      await sysctl(`net.${family}.fib_multipath_hash_policy`, 0)
+    expect(
+      await firstRefused([
+        'nexthop del id 1',
+        'nexthop del id 2',
+        'nexthop del id 3',
+        'nexthop del id 4',
+      ])
+    ).toBeUndefined()
+  })
+
+  test.each([
+    'route get 10.1.0.1 ipproto tcp sport 5 dport 6',
+    'route get 10.3.0.1 ipproto icmp',
+    'route get 10.3.0.1 ipproto 132',
+    'route get 10.3.0.1 ipproto foo',
+    'route get 10.3.0.1 ipproto tcp sport 70000',
+    'route get 10.3.0.1 dport x',
+    '-6 route get 2001:dbb::1 ipproto icmp',
+    '-6 route get 2001:dbb::1 ipproto ipv6-icmp sport 0x10',
+  ])('ip %s is the same', expectSame)
 
   test('next hops die and come back with their links, and a route goes with the last', async () => {
     const changes = [

@@ -5,7 +5,14 @@ import { afterAll, beforeAll, expect, test } from 'bun:test'
 import { describeE2e } from './support/inside.ts'
 import { type Aside, compare } from './tools/compare.ts'
 import { KNOWN, VOLATILE } from './tools/known.ts'
-import { IP_LINES, SET_UP } from './tools/lines.ts'
+import {
+  ETHTOOL_LINES,
+  IP_LINES,
+  NSTAT_LINES,
+  PROC_LINES,
+  SET_UP,
+  SS_LINES,
+} from './tools/lines.ts'
 import { createWorld, type World } from './tools/world.ts'
 
 describeE2e(import.meta.path, 'the tools print the same', () => {
@@ -34,6 +41,17 @@ describeE2e(import.meta.path, 'the tools print the same', () => {
 
   test('ip', async () => {
     expect(await askBoth(IP_LINES)).toBe('')
+  })
+
+  test('both have sockets', () => world.talk())
+
+  test.each([
+    ['ss', SS_LINES],
+    ['nstat', NSTAT_LINES],
+    ['ethtool', ETHTOOL_LINES],
+    ['/proc/net', PROC_LINES],
+  ])('%s', async (_, lines) => {
+    expect(await askBoth(lines)).toBe('')
   })
 
   test('every difference that is known is still one', () => {

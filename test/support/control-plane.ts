@@ -1,6 +1,9 @@
 // A control plane over an arena of its own, with workers that do nothing but pass quiescent points: each pause is
 // one turn of theirs. `ip` reads the words that iproute2's users type.
 
+import { NUD_FAILED, NUD_REACHABLE } from '../../core/neigh/neigh-constants.ts'
+import { createFibReader } from '../../core/inet/fib.ts'
+import { createRoute } from '../../core/inet/route.ts'
 import { createTime, setTime } from '../../core/base/time.ts'
 import { isRefused } from '../../core/control/text/names.ts'
 import { createTextControl } from '../../core/control/text/control.ts'
@@ -23,8 +26,6 @@ import {
   NLM_F_EXCL,
   NLM_F_REPLACE,
 } from '../../core/control/nlm-flags.ts'
-import { createFibReader } from '../../core/inet/fib.ts'
-import { createRoute } from '../../core/inet/route.ts'
 import { INIT_NET, NETDEV_TX_BUSY } from '../../core/netdev/netdev.ts'
 import type { Arena } from '../../core/shm/arena.ts'
 import { createArena } from '../../core/shm/arena.ts'
@@ -142,7 +143,15 @@ export const makeControl = (
   for (let row = 1; row <= confDefault(arena); row++)
     i32[confRow(arena, row) + Conf6.accept_dad] = acceptDad
   const time = createTime()
-  const router = createRoute({ arena, time, thread: 0, fib: createFibReader(arena, INIT_NET) })
+  /** Devices whose neighbours do not answer the router. */
+  const unanswering = new Set<number>()
+  const router = createRoute({
+    arena,
+    time,
+    thread: 0,
+    neighState: (dev) => (unanswering.has(dev) ? NUD_FAILED : NUD_REACHABLE),
+    fib: createFibReader(arena, INIT_NET),
+  })
 
   const routes = (filter: { table?: string; family?: 'inet' | 'inet6' } = {}): string[] =>
     dumped(control, { type: 'RTM_GETROUTE', filter: { family: 'inet', ...filter } }).map(routeLine)
@@ -189,6 +198,8 @@ export const makeControl = (
     control,
     ip,
     router,
+    unanswering,
+    time,
     setClock,
     turn,
     stuck,

@@ -46,6 +46,7 @@ export const sockItem = z
     hash: z.string().meta({ description: 'RSS hash, hexadecimal' }),
     v6only: z.boolean().optional(),
     mark: z.number().optional(),
+    shutdown: count.meta({ description: '1: it reads no more; 2: it sends no more' }),
     skmem,
     timer: timer.optional(),
     ...tcpInfo,

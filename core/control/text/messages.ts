@@ -507,6 +507,8 @@ export type SockItem = {
   hash: string
   v6only?: boolean
   mark?: number
+  /** 1: it reads no more; 2: it sends no more. */
+  shutdown: number
   skmem: {
     rmem_alloc: number
     rcv_buf: number

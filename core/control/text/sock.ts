@@ -55,7 +55,8 @@ const writeEnd = ({ words, port }: numbers.SockEnd, family: number): SockEnd => 
   port,
 })
 export const writeSock = (sock: numbers.Sock, nameOf: (ifindex: number) => string): SockItem => {
-  const { type, family, local, peer, dev, cookie, worker, hash, v6only, mark, info } = sock
+  const { type, family, local, peer, dev, cookie, worker, hash, v6only, mark, shutdown, info } =
+    sock
   return {
     netid: protocolOf(type),
     family: familyName(family),
@@ -67,6 +68,7 @@ export const writeSock = (sock: numbers.Sock, nameOf: (ifindex: number) => strin
     hash: hexOf(hash),
     ...(v6only && { v6only }),
     ...(mark !== 0 && { mark }),
+    shutdown,
     skmem: {
       rmem_alloc: sock.rmem,
       rcv_buf: sock.rcvbuf,

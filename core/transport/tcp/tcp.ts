@@ -50,11 +50,14 @@ import { createTcpInput } from './rcv/tcp-input.ts'
 import { createTcpIpv } from './rcv/tcp-ipv.ts'
 import { createTcpLifecycle } from './sock/tcp-lifecycle.ts'
 import { createTcpListen } from './states/tcp-listen.ts'
+import { createTcpMd5 } from './sock/tcp-md5.ts'
 import { createTcpMem } from './sock/tcp-mem.ts'
+import { createTcpPoll } from './sock/tcp-poll.ts'
 import { createTcpOom } from './sock/tcp-oom.ts'
 import type { TcpMssDeps } from './snd/tcp-mss.ts'
 import { createTcpChrono } from './snd/tcp-chrono.ts'
 import { createTcpMss } from './snd/tcp-mss.ts'
+import { createTcpMtuProbe } from './snd/tcp-mtu-probe.ts'
 import { createTcpOutput } from './snd/tcp-output.ts'
 import { createTcpPacing } from './snd/tcp-pacing.ts'
 import { createTcpPaws } from './rcv/tcp-paws.ts'
@@ -82,6 +85,7 @@ import { createTcpTimer } from './sock/tcp-timer.ts'
 import { createTcpTimers } from './sock/tcp-timers.ts'
 import { createTcpTimewait } from './states/tcp-timewait.ts'
 import { createTcpTransmit } from './snd/tcp-transmit.ts'
+import { createTcpTstamp } from './snd/tcp-tstamp.ts'
 import { createTcpTsq } from './snd/tcp-tsq.ts'
 import { createTcpUrg } from './rcv/tcp-urg.ts'
 import { createTcpValidate } from './rcv/tcp-validate.ts'
@@ -93,6 +97,7 @@ import type { IpOutput } from '../../ipv4/ip-output.ts'
 import type { PacketAddrs } from '../../inet/packet-addrs.ts'
 import type { Steer } from '../../steering/steer.ts'
 import type { AddrType } from '../../inet/addr-type.ts'
+import type { ErrQueue } from '../../socket/errqueue.ts'
 import type { Events } from '../../socket/events.ts'
 
 const IPPROTO_TCP = 6
@@ -118,6 +123,7 @@ export type TcpDeps = {
   /** The algorithms to choose from (rec/tcp-cong.ts). */
   congestion: readonly CongestionControl[]
   owned: OwnedFlows
+  errqueue: ErrQueue
 } & Pick<Pmtu, 'routeOutput' | 'updatePmtu'> &
   Pick<PacketAddrs, 'loadAddrs'> &
   Pick<IpOutput, 'sockConfirm'> &
@@ -127,7 +133,18 @@ export type TcpDeps = {
 export type Tcp = ReturnType<typeof createTcp>
 
 /** What every part works on. */
-const createBase = ({ arena, worker, skbs, drop, consume, time, random, congestion }: TcpDeps) => ({
+const createBase = ({
+  arena,
+  worker,
+  skbs,
+  drop,
+  consume,
+  time,
+  random,
+  congestion,
+  errqueue,
+  sockEvents,
+}: TcpDeps) => ({
   arena,
   i32: arena.i32,
   u8: arena.u8,
@@ -138,6 +155,9 @@ const createBase = ({ arena, worker, skbs, drop, consume, time, random, congesti
   drop,
   consume,
   time,
+  errqueue,
+  sockEvents,
+  tstamp: createTcpTstamp({ i32: arena.i32, errqueue, sockEvents }),
   cong: createTcpCong({
     i32: arena.i32,
     time,
@@ -165,19 +185,21 @@ const createSending = (base: Base, deps: TcpDeps) => {
   const timers = createTcpTimers(i32, time, wheel)
   const window = createTcpWindow({ ...base, mem })
   const pacing = createTcpPacing({ ...base, timers })
-  const transmit = createTcpTransmit({ ...base, timers, pacing, window, afOps })
+  const md5 = createTcpMd5({ ...base, afOps })
+  const transmit = createTcpTransmit({ ...base, timers, pacing, window, afOps, md5 })
   const queue = createTcpWriteQueue(i32, skbs, mem, consume)
   const mss = createTcpMss({ ...base, gsoMax, afOps, skDst }, transmit)
+  const mtup = createTcpMtuProbe({ ...base, mss, queue })
   const tsq = createTcpTsq({ ...base, slab, mem })
   const rate = createTcpRate(i32, time)
   const chrono = createTcpChrono(i32, time)
   const xmitTimer = createTcpXmitTimer({ ...base, queue, timers })
-  const sending = { mem, tsq, queue, mss, timers, transmit, rate, xmitTimer, chrono, pacing }
+  const sending = { mem, tsq, queue, mss, timers, transmit, rate, xmitTimer, chrono, pacing, mtup }
   const output = createTcpOutput({ ...base, ...sending })
   const synack = createTcpSynack({ ...base, transmit })
   const { sendChallengeAck } = createTcpChallenge({ ...base, transmit })
-  const { sendReset } = createTcpReply({ ...base, routeOutput, afOps, loadAddrs })
-  return { ...sending, window, output, synack, sendChallengeAck, sendReset }
+  const { sendReset } = createTcpReply({ ...base, routeOutput, afOps, loadAddrs, md5 })
+  return { ...sending, md5, window, output, synack, sendChallengeAck, sendReset }
 }
 type Sending = ReturnType<typeof createSending>
 
@@ -189,7 +211,7 @@ const createReceiving = (
   deps: TcpDeps,
   endSending: (sk: number) => void
 ) => {
-  const { sockEvents, sockConfirm, afOps } = deps
+  const { sockConfirm, afOps } = deps
   const lower = { ...base, ...tables, ...sending }
   const purgeWrite = sending.queue.purge
   const sacktag = createTcpSacktag(lower)
@@ -205,7 +227,7 @@ const createReceiving = (
   const fastopenQueue = createFastopenQueue(base.i32, base.time)
   const fastopenActive = createFastopenActive(base)
   const holders = { fastopenQueue, fastopenActive }
-  const life = createTcpLifecycle({ ...lower, ...holders, sockEvents, purge, purgeWrite })
+  const life = createTcpLifecycle({ ...lower, ...holders, purge, purgeWrite })
   const fin = (sk: number): void => states.fin(sk)
   const { trimRcv, trimSnd } = createTcpOom({ ...lower, life, purge })
   const rcvQueue = createTcpRcvQueue({ ...lower, raise: life.raise, trim: trimRcv, fin, afOps })
@@ -286,6 +308,7 @@ export const createTcp = (deps: TcpDeps) => {
     sendFastopen,
   })
   const { recvmsg, recvBytes } = createTcpRecvmsg({ ...parts, queue: rcvQueue })
+  const { poll, ioctl } = createTcpPoll(parts)
   const { setOption, getOption, setNameOption, getNameOption } = createTcpSockopt({
     ...parts,
     maxBuffer: mem.sockLimit,
@@ -348,6 +371,8 @@ export const createTcp = (deps: TcpDeps) => {
     sendtoBytes,
     recvmsg,
     recvBytes,
+    poll,
+    ioctl,
     shutdown: closing.shutdown,
     close: closing.close,
     abort: closing.abort,
@@ -362,8 +387,11 @@ export const createTcp = (deps: TcpDeps) => {
     releaseHeldUp: parts.output.releaseHeldUp,
     ports,
     orphans: life.orphanCount,
+    md5Keys: parts.md5.keyCount,
     timeWaits: life.timeWaitCount,
     flushMetrics: parts.metrics.flush,
+    recvErr: deps.errqueue.take,
+    tstampSent: parts.tstamp.sent,
   }
 }
 

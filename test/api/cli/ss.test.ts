@@ -81,7 +81,7 @@ test('ss -tinmo prints the words of ss -i in their order', async () => {
     },
   })
   expect(out).toBe(
-    'ESTAB 0 0 127.0.0.1:7777 127.0.0.1:49496 timer:(on,200ms,0)\n' +
+    'ESTAB 0      0      127.0.0.1:7777 127.0.0.1:49496 timer:(on,200ms,0)\n' +
       '\t skmem:(r0,rb131072,t0,tb3939840,f0,w0,o0,bl0,d0) ts sack cubic wscale:7,7 rto:204 rtt:0.03/0.015 ato:40 mss:1448 cwnd:10 bytes_sent:1000 segs_out:3 cubic:(bw:5bps,mode:1) send 3861333333bps lastsnd:0 lastrcv:8 pacing_rate 12345bps/20000bps busy:4ms minrtt:0.03\n'
   )
 })

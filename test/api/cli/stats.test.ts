@@ -22,8 +22,8 @@ RSS hash function:
   ],
   [
     'ethtool -k veth0',
-    'Features for veth0:\nrx-checksumming: on\ntx-checksumming: on\ntx-tcp-segmentation: on\n' +
-      'tx-tcp6-segmentation: on\ngeneric-receive-offload: off [fixed]\n' +
+    'Features for veth0:\nrx-checksumming: on\ntx-checksumming: on\ntcp-segmentation-offload: on\n' +
+      '\ttx-tcp-segmentation: on\n\ttx-tcp6-segmentation: on\ngeneric-receive-offload: off [fixed]\n' +
       'tx-udp-segmentation: off [fixed]\nrx-udp-gro-forwarding: off [fixed]\n',
   ],
   [

@@ -85,8 +85,9 @@ test('route prints words in network order, padded to 127', async () => {
   const lines = (await read('route')).split('\n')
   expect(lines.slice(0, -1).every((line) => line.length === 127)).toBe(true)
   expect(lines[1]!.trimEnd()).toBe('veth0\t00000000\t0100010A\t0003\t0\t0\t0\t00000000\t0\t0\t0')
-  expect(lines[2]!.trimEnd()).toBe('veth0\t0000050A\t00000000\t0001\t0\t0\t0\t0000FFFF\t0\t0\t0')
-  expect(lines[3]!.trimEnd()).toBe('*\t0000070A\t00000000\t0201\t0\t0\t0\t0000FFFF\t0\t0\t0')
+  expect(lines[2]!.trimEnd()).toBe('veth0\t0000010A\t00000000\t0001\t0\t0\t0\t00FFFFFF\t0\t0\t0')
+  expect(lines[3]!.trimEnd()).toBe('veth0\t0000050A\t00000000\t0001\t0\t0\t0\t0000FFFF\t0\t0\t0')
+  expect(lines[4]!.trimEnd()).toBe('*\t0000070A\t00000000\t0201\t0\t0\t0\t0000FFFF\t0\t0\t0')
 })
 
 test('arp', async () => {

@@ -23,6 +23,7 @@ export const makeSock = (more: Partial<SockItem> = {}): SockItem => ({
   sk: '2',
   worker: 0,
   hash: '1a2b3c4d',
+  shutdown: 0,
   skmem: { rmem_alloc: 0, rcv_buf: 131072, wmem_alloc: 0, snd_buf: 3939840, sock_drop: 0 },
   ...more,
 })

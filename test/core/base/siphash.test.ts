@@ -7,7 +7,9 @@ const counting = (words: number): Int32Array =>
 
 test.each([
   [0, '726fdb47dd0e0e31'],
+  [1, 'cf2794e0277187b7'],
   [2, '93f5f5799a932462'],
+  [3, '751e8fbc860ee5fb'],
   [4, '3f2acc7f57c29bdb'],
 ])("%p words of the paper's message", (count, expected) => {
   const { siphash } = createSiphash()

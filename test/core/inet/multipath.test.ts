@@ -20,8 +20,8 @@ import { Sysctl } from '../../../core/shm/sysctl.ts'
 import { IPPROTO_FRAGMENT, IPPROTO_UDP } from '../../../core/wire/ipproto.ts'
 import * as ipv4 from '../../../core/wire/ipv4.ts'
 import { parseAddr } from '../../../core/wire/text.ts'
-import { ipFrame, udpDatagram } from '../../support/packets.ts'
-import { fragmentHeader, ip6Frame, udpDatagram6 } from '../../support/packets6.ts'
+import { icmpFrame, ipFrame, ipPacket, udpDatagram } from '../../support/packets.ts'
+import { fragmentHeader, ip6Frame, ip6Packet, udpDatagram6 } from '../../support/packets6.ts'
 import { createRouter, createRouter6, toRouter } from '../../support/path-host.ts'
 import { makeControl } from '../../support/control-plane.ts'
 import { seeded } from '../../support/random.ts'
@@ -67,7 +67,7 @@ const FAMILIES: Family[] = [
 /** A router with one link in and four out. */
 const network = async (of: Family) => {
   const made = makeControl({ devices: 16, nhBuckets: 4096 })
-  const { ip, router, control } = made
+  const { ip, router, control, unanswering } = made
   await ip.veth('in')
   for (const [k, dev] of DEVICES.entries()) {
     await ip.veth(dev)
@@ -115,7 +115,11 @@ const network = async (of: Family) => {
     expect(router.routeOutput(fl)).toBe(0)
     return nameOf.get(fl[FL_DEV]!)!
   }
-  return { ...made, wayOf, boundTo }
+  const kill = (...devices: Device[]): void => {
+    unanswering.clear()
+    for (const dev of devices) unanswering.add(index.get(dev)!)
+  }
+  return { ...made, wayOf, boundTo, kill }
 }
 const shares = (ways: readonly Device[]): Record<Device, number> => {
   const found: Record<Device, number> = { a: 0, b: 0, c: 0, d: 0 }
@@ -193,6 +197,58 @@ describe.each(FAMILIES)('four next hops of $name', (of) => {
   })
 })
 
+const noNeigh = { fib_multipath_use_neigh: 'net.ipv4.fib_multipath_use_neigh' }
+describe('next hops that do not answer', () => {
+  test('are passed over where that is asked for', async () => {
+    const { wayOf, kill, control } = await network(FAMILIES[0]!)
+    const before = flows.map((k) => wayOf(k))
+    kill('b', 'd')
+    expect(flows.map((k) => wayOf(k))).toEqual(before)
+    await control.request({ type: 'SYSCTL_SET', name: noNeigh.fib_multipath_use_neigh, value: 1 })
+    const after = flows.map((k) => wayOf(k))
+    expect([...new Set(after)].sort()).toEqual(['a', 'c'])
+    for (const [k, dev] of before.entries())
+      if (dev === 'a' || dev === 'c') expect(after[k]).toBe(dev)
+    // where none answers, the first is asked
+    kill('a', 'b', 'c', 'd')
+    expect(new Set(flows.map((k) => wayOf(k)))).toEqual(new Set(['a']))
+  })
+
+  test.each(FAMILIES)('are passed over in a group, always ($name)', async (of) => {
+    const { wayOf, kill, control } = await network(of)
+    const put = (nexthop: NexthopObjectSpec) =>
+      control.request({ type: 'RTM_NEWNEXTHOP', flags: 0x500, nexthop })
+    for (const [k, dev] of DEVICES.entries()) await put({ id: k + 1, gateway: of.gateway(k), dev })
+    await put({ id: 10, group: [1, 2, 3, 4].map((id) => ({ id })) })
+    await control.request({ type: 'RTM_DELROUTE', route: { dst: of.net } })
+    await control.request({ type: 'RTM_NEWROUTE', flags: 0x400, route: { dst: of.net, nhid: 10 } })
+    const before = flows.map((k) => wayOf(k))
+    expect(new Set(before)).toEqual(new Set(DEVICES))
+    kill('b')
+    const after = flows.map((k) => wayOf(k))
+    // the next one has them
+    for (const [k, dev] of before.entries()) expect(after[k]).toBe(dev === 'b' ? 'c' : dev)
+    kill('c', 'd')
+    for (const k of flows) if (before[k] === 'd') expect(wayOf(k)).toBe('d')
+  })
+
+  test('are not what a host of IPv6 goes by when the first may answer', async () => {
+    const { wayOf, kill, control } = await network(FAMILIES[1]!)
+    const host = { type: 'SYSCTL_SET', name: 'net.ipv6.conf.all.forwarding', value: 0 } as const
+    const forwarded = {
+      type: 'SYSCTL_SET',
+      name: 'net.ipv6.conf.in.force_forwarding',
+      value: 1,
+    } as const
+    await control.request(host)
+    await control.request(forwarded)
+    const before = flows.map((k) => wayOf(k))
+    kill('b')
+    const after = flows.map((k) => wayOf(k))
+    for (const [k, dev] of before.entries()) expect(after[k]).toBe(dev === 'b' ? 'a' : dev)
+  })
+})
+
 describe.each(FAMILIES)('a resilient group of $name', (of) => {
   const equal: Record<Device, number> = { a: 1, b: 1, c: 1, d: 1 }
   const groupOf = (...members: number[]) => ({
@@ -253,6 +309,124 @@ test('bounds divide all hashes; a hop without weight gets none', () => {
   expect(upperBounds([1])).toEqual([2 ** 31 - 1])
   expect(upperBounds([1, 1])).toEqual([2 ** 30 - 1, 2 ** 31 - 1])
   expect(upperBounds([1, 0, 3])).toEqual([2 ** 29 - 1, -1, 2 ** 31 - 1])
+})
+
+describe('packets in packets', () => {
+  const ROUNDS = 48
+  const path = createRouter()
+  path.addDevice(4)
+  path.addAddress(4, '10.0.4.1/24')
+  path.setNeigh(3, '10.0.3.9', '02:00:00:00:03:09')
+  path.setNeigh(4, '10.0.4.9', '02:00:00:00:04:09')
+  path.addRoute('10.9.0.0/16', 0, {
+    hops: [
+      { dev: 3, via: '10.0.3.9' },
+      { dev: 4, via: '10.0.4.9' },
+    ],
+  })
+  const outer = { saddr: '10.0.2.9', daddr: '10.9.0.1' }
+  const inner4 = (k: number, sport = 7): Uint8Array => {
+    const fields = { saddr: `172.16.0.${k}`, daddr: '172.16.1.1', protocol: IPPROTO_UDP }
+    return ipPacket(fields, udpDatagram(fields, { sport, dport: 53 }, Uint8Array.of(1)))
+  }
+  const inner6 = (k: number, sport = 7): Uint8Array => {
+    const fields = { saddr: `fd01::${k.toString(16)}`, daddr: 'fd02::1', protocol: IPPROTO_UDP }
+    return ip6Packet(fields, udpDatagram6(fields, { sport, dport: 53 }, Uint8Array.of(1)))
+  }
+  const gre = (proto: number, flags: number, optional: number, packet: Uint8Array): Uint8Array =>
+    Uint8Array.from([
+      flags >> 8,
+      flags & 255,
+      proto >> 8,
+      proto & 255,
+      ...Array(optional).fill(9),
+      ...packet,
+    ])
+  const ethernet = (packet: Uint8Array): Uint8Array =>
+    Uint8Array.from([...Array(12).fill(2), 0x08, 0x00, ...packet])
+  const KINDS: [name: string, protocol: number, make: (k: number, sport?: number) => Uint8Array][] =
+    [
+      ['IPv4 in IP', 4, inner4],
+      ['IPv6 in IP', 41, inner6],
+      ['IPv4 in GRE', 47, (k, sport) => gre(0x0800, 0, 0, inner4(k, sport))],
+      [
+        'IPv6 in GRE with key and sequence',
+        47,
+        (k, sport) => gre(0x86dd, 0x3000, 8, inner6(k, sport)),
+      ],
+      ['Ethernet in GRE', 47, (k, sport) => gre(0x6558, 0x2000, 4, ethernet(inner4(k, sport)))],
+      [
+        'IPv4 in IPv4 in IPv4',
+        4,
+        (k, sport) => ipPacket({ ...outer, protocol: 4 }, inner4(k, sport)),
+      ],
+    ]
+  const way = (protocol: number, packet: Uint8Array): number => {
+    path.sent.length = 0
+    path.receive(ipFrame(toRouter, { ...outer, protocol }, packet), 2)
+    expect(path.sent).toHaveLength(1)
+    return path.sent[0]!.dev
+  }
+  const rounds = Array.from({ length: ROUNDS }, (_, k) => k + 1)
+  const both = new Set([3, 4])
+
+  test.each(KINDS)('go by the inner addresses (%s)', (_name, protocol, make) => {
+    path.setSysctl(Sysctl.fib_multipath_hash_policy, 0)
+    expect(new Set(rounds.map((k) => way(protocol, make(k)))).size).toBe(1)
+    path.setSysctl(Sysctl.fib_multipath_hash_policy, 2)
+    const ways = rounds.map((k) => way(protocol, make(k)))
+    expect(new Set(ways)).toEqual(both)
+    expect(rounds.map((k) => way(protocol, make(k, 8)))).toEqual(ways)
+  })
+
+  test.each(KINDS)('go by the inner fields that are named (%s)', (_name, protocol, make) => {
+    path.setSysctl(Sysctl.fib_multipath_hash_policy, 3)
+    path.setSysctl(Sysctl.fib_multipath_hash_fields, 0x400)
+    expect(new Set(rounds.map((k) => way(protocol, make(k)))).size).toBe(1)
+    expect(new Set(rounds.map((k) => way(protocol, make(1, k))))).toEqual(both)
+    path.setSysctl(Sysctl.fib_multipath_hash_fields, 0x80)
+    expect(new Set(rounds.map((k) => way(protocol, make(k, k)))).size).toBe(1)
+    path.setSysctl(Sysctl.fib_multipath_hash_fields, 7)
+  })
+
+  test('that are pieces, broken, or of no kind that is known go by the outer addresses', () => {
+    path.setSysctl(Sysctl.fib_multipath_hash_policy, 2)
+    const short = (k: number): Uint8Array => inner4(k).subarray(0, 12)
+    const wrong: [number, (k: number) => Uint8Array][] = [
+      [4, short],
+      [47, (k) => gre(0x0800, 1, 0, inner4(k))],
+      [47, (k) => gre(0x880b, 0, 0, inner4(k))],
+      [47, () => Uint8Array.of(0, 0)],
+      [47, (k) => gre(0x6558, 0, 0, inner4(k).subarray(0, 10))],
+    ]
+    for (const [protocol, make] of wrong)
+      expect(new Set(rounds.map((k) => way(protocol, make(k)))).size).toBe(1)
+    path.sent.length = 0
+    for (const k of rounds)
+      path.receive(ipFrame(toRouter, { ...outer, protocol: 4, flags: ipv4.IP_MF }, inner4(k)), 2)
+    expect(new Set(path.sent.map(({ dev }) => dev)).size).toBe(1)
+    expect(path.isAllReturned()).toBe(true)
+    path.setSysctl(Sysctl.fib_multipath_hash_policy, 0)
+  })
+
+  test('an error goes the way of the flow that it is about', () => {
+    const seen = new Set<number>()
+    for (const k of rounds) {
+      const [here, there] = [`10.0.2.${k + 50}`, '10.9.0.7']
+      const udp = { sport: 9, dport: 53 }
+      path.sent.length = 0
+      const flow = { saddr: here, daddr: there, protocol: IPPROTO_UDP }
+      path.receive(ipFrame(toRouter, flow, udpDatagram(flow, udp, Uint8Array.of(1))), 2)
+      const back = { saddr: there, daddr: here, protocol: IPPROTO_UDP }
+      const quote = ipPacket(back, udpDatagram(back, udp, Uint8Array.of(1)))
+      const about = { saddr: '10.0.2.250', daddr: there }
+      path.receive(icmpFrame(toRouter, about, 3, 1, 0, quote), 2)
+      expect(path.sent).toHaveLength(2)
+      expect(path.sent[1]!.dev).toBe(path.sent[0]!.dev)
+      seen.add(path.sent[0]!.dev)
+    }
+    expect(seen).toEqual(both)
+  })
 })
 
 describe('datagrams in fragments', () => {

@@ -7,6 +7,7 @@ import { DEV_MC_ROLE6 } from '../../../core/netdev/netdev.ts'
 import { deviceRow } from '../../../core/netdev/netdev.ts'
 import { MC_ROLE_DOWNSTREAM } from '../../../core/inet/mfc-constants.ts'
 import { SOCK_DGRAM } from '../../../core/socket/sock.ts'
+import { Mib, sumCounter } from '../../../core/shm/counters.ts'
 import * as mld from '../../../core/wire/mld.ts'
 import { joinOn, type JoinOptions } from '../../support/groups.ts'
 import { describeMld, mldFrame, mldQuery, mldReport, mldShort } from '../../support/mld.ts'
@@ -61,6 +62,21 @@ test('a host says which groups it is in: those of its addresses, and what is joi
   said(5000)
   sockets.close(sk)
   expect(said(5)).toEqual([`BLOCK ${GROUP} fd00::1 fd00::2`])
+})
+
+test('messages are counted by their type, those that come and those that go', async () => {
+  const { h, hear, said } = await host()
+  const counts = (): number[] =>
+    [Mib.Icmp6OutMLDv2Reports, Mib.Icmp6InMLDv2Reports, Mib.Icmp6InGroupMembQueries].map((mib) =>
+      sumCounter(h.arena, mib)
+    )
+  const [reports] = counts()
+  const told = said(5).length
+  expect(counts()).toEqual([reports! + told, 0, 0])
+  hear(mldQuery())
+  hear(mldReport())
+  said(20_000)
+  expect(counts().slice(1)).toEqual([1, 1])
 })
 
 test('while its address is being tried nobody says so; then it is said again by the address', async () => {

@@ -56,11 +56,24 @@ const parse = (answer: string): unknown => {
   }
 }
 
+/** Files of two lines a group, names and values, as a line a name. */
+const inPairs = (answer: string): string =>
+  answer.replace(
+    /^(\w+): (.*)\n\1: (-?\d.*)$/gm,
+    (_, group: string, names: string, values: string) => {
+      const numbers = values.split(' ')
+      return names
+        .split(' ')
+        .map((name, i) => `${group}${name} ${numbers[i]}`)
+        .join('\n')
+    }
+  )
+
 /** The lines of an answer in JSON, a value a line; its text otherwise. */
 const linesOf = (answer: string, known: readonly Aside[]): string[] => {
   const value = parse(answer)
   if (typeof value !== 'object') {
-    let text = answer
+    let text = inPairs(answer)
     for (const { text: what, by = '' } of known)
       if (what !== undefined)
         text = typeof by === 'string' ? text.replace(what, by) : text.replace(what, by)

@@ -19,6 +19,37 @@ export const VOLATILE: readonly Aside[] = [
     reason: 'what is left of a time',
   },
   {
+    lines: /nstat|snmp|netstat/,
+    json: /^kernel\./,
+    text: /(?<=^\w+\s+)-?\d+( +0\.0)?$/gm,
+    by: 'N',
+    reason: 'counts of packets, of which the kernel sends some of its own accord',
+  },
+  {
+    lines: /net\/dev$/,
+    text: /(?<=: .*)\d+/g,
+    by: squeeze,
+    reason: 'counts of packets',
+  },
+  {
+    lines: /net\/(tcp|udp|raw)/,
+    text: /^ *\d+(?=: \w+:\w{4} )|(?<= 0 {8}0 ).*$/gm,
+    by: 'N',
+    reason: 'places in hash tables, inodes, references, addresses of memory, times',
+  },
+  {
+    lines: /net\/ipv6_route$/,
+    text: /(?<= )\w{8} \w{8}(?= \w{8} +\w+$)/gm,
+    by: 'N',
+    reason: 'references and uses',
+  },
+  {
+    lines: /^ss /,
+    text: /(?<=\b(ino|sk|cgroup):)\S+|(?<=[a-z_]:|[a-z]:[\d.]+[,/]|,tb|_rate |send )[\d.]+/g,
+    by: 'N',
+    reason: 'sizes, times and what they are counted by',
+  },
+  {
     lines: /neigh/,
     json: /\.(used|confirmed|updated)$/,
     text: /(?<=used )\d+\/\d+\/\d+ ?/g,
@@ -26,6 +57,25 @@ export const VOLATILE: readonly Aside[] = [
     reason: 'seconds since; ip 6.1 forgets the blank that follows',
   },
 ]
+
+/** Counters of what softnet has not, or of what cannot come about in it. */
+const UNCOUNTED = [
+  // other protocols
+  'UdpLite6?\\w+|MPTcpExt\\w+|TcpExtTCP(AO|MD5)\\w+',
+  // each message once more by its number
+  'Icmp6?(In|Out)Type\\d+',
+  // broadcast has no place in IPv6
+  'Ip6(In|Out)BcastOctets',
+  // a lock that somebody holds, a backlog behind it, reserves of memory
+  'TcpExt(LockDroppedIcmps|DelayedACKLocked|TCPBacklog\\w+|PFMemallocDrop|TCPMemoryPressures\\w*)',
+  // what the kernel does and softnet not
+  'IpExtReasmOverlaps|TcpExt(ArpFilter|BusyPollRxPackets|TCPMinTTLDrop|TCPDeferAcceptDrop)',
+  'TcpExt(BeyondWindow|TSEcrRejected|PAWSOldAck|PAWSTimewait)',
+  'TcpExt(TCPSACKDiscard|TCPDSACK(IgnoredOld|IgnoredNoUndo|RecvSegs|IgnoredDubious))',
+  'TcpExt(TCPSack(Shifted|Merged|ShiftFallback)|TCPSpuriousRtxHostQueues|TCPHystart\\w+)',
+  'TcpExt(TCPMTUP\\w+|TCPAckCompressed|TCPWqueueTooBig|TCPMigrateReq\\w+|TCPPLBRehash)',
+  'TcpExt(TcpTimeoutRehash|TcpDuplicateDataRehash|TCPFastOpen(Active|ActiveFail|Blackhole))',
+].join('|')
 
 /** Differences that stay. */
 export const KNOWN: readonly Aside[] = [
@@ -51,7 +101,7 @@ export const KNOWN: readonly Aside[] = [
     reason: "in the order in which links come up, which is the kernel work queue's",
   },
   {
-    lines: /neigh|maddr/,
+    lines: /neigh|maddr|net\/(arp|if_inet6|ipv6_route|anycast6|igmp6?|dev_mcast|mcfilter6?)$/,
     order: /./,
     reason: 'in the order of a hash table, or in which groups were joined',
   },
@@ -67,7 +117,7 @@ export const KNOWN: readonly Aside[] = [
     reason: 'ip leaves empty objects where addresses are not of the scope',
   },
   {
-    lines: /route get/,
+    lines: /^ip .*route get/,
     json: /\.(users|age)$/,
     text: /users \d+ |age \w+ ?/g,
     reason: 'softnet counts no users of a route',
@@ -82,5 +132,39 @@ export const KNOWN: readonly Aside[] = [
     lines: /-o -d route|-d -o route/,
     text: /\n(?=\tnh_info)|\\(?=\tnh_info)/g,
     reason: 'ip breaks the one line of -o',
+  },
+  {
+    lines: /^ss -s/,
+    text: /(Total|TCP): +\d+|(closed|orphaned) \d+|^FRAG.*\n/gm,
+    reason:
+      'the kernel counts sockets of the whole machine, and datagrams that are put together as well',
+  },
+  {
+    lines: /^ss /,
+    text: / +$| (ino|cgroup):\S+| (worker|hash):\S+| rcv_wnd:\S+| busy:\S+| users:\S+| (reno|cubic)(?= cwnd:\d+ *$)|^Failed to open cgroup2 mount\n/gm,
+    reason:
+      'sockets of softnet have no inode and no cgroup, but a worker and a hash; ss pads lines to the longest',
+  },
+  {
+    lines: /nstat|snmp|netstat/,
+    json: new RegExp(`^kernel\\.(${UNCOUNTED})$`),
+    text: new RegExp(`^(${UNCOUNTED})\\s.*\\n`, 'gm'),
+    reason: 'what is not done is not counted either',
+  },
+  {
+    lines: /ethtool .*-k/,
+    json: /^\[v0\]\.(?!ifname|tx-tcp6?-segmentation|tcp-segmentation-offload|rx-checksumming)/,
+    text: /^\t?(?!Features|[rt]x-checksumming|tcp-segmentation-offload|tx-tcp6?-segmentation)\S+: (on|off).*\n/gm,
+    reason: 'features of a veth of the kernel and of softnet are not all the same',
+  },
+  {
+    lines: /ethtool -i/,
+    text: /^version: .*$/gm,
+    reason: 'drivers of softnet have no version of their own',
+  },
+  {
+    lines: /ethtool .*nosuch/,
+    text: /^netlink error: no device matches name \(offset 24\)\n| \(ifname: .*\)$/gm,
+    reason: 'what to do about it, in the words of softnet',
   },
 ]

@@ -166,3 +166,60 @@ export const IP_LINES: string[] = ip([
   'route get 2001:db8::1',
   'route get 2001:db8:73::1',
 ])
+
+const FLAGS = [
+  '-tuanoemi',
+  '-tan',
+  '-uan',
+  '-tln',
+  '-uln',
+  '-lnt',
+  '-tanH',
+  '-tanO',
+  '-tanO -i',
+  '-tane',
+  '-tano',
+  '-tanm',
+  '-tani',
+  '-uanm',
+  '-uane',
+  '-4tan',
+  '-6tan',
+  '-tuan',
+  '-an -t -u',
+  '-tn',
+  '-un',
+  '-tnp',
+  '-s',
+]
+export const SS_LINES = [
+  ...FLAGS.map((flags) => `ss ${flags}`),
+  'ss -tan state listening',
+  'ss -tan state established',
+  'ss -tan state connected',
+  'ss -tan sport = :7',
+  'ss -tan dport = :40001',
+  'ss -tan src 10.0.0.254',
+  'ss -tan dst 10.0.0.0/24',
+  'ss -tuan sport = :7 or sport = :9',
+]
+const FILES = [
+  ...['dev', 'route', 'arp', 'snmp', 'netstat', 'snmp6', 'if_inet6', 'ipv6_route', 'anycast6'],
+  ...['tcp', 'tcp6', 'udp', 'udp6', 'raw', 'raw6'],
+  ...['igmp', 'igmp6', 'dev_mcast', 'mcfilter', 'mcfilter6'],
+]
+export const PROC_LINES = FILES.map((file) => `cat /proc/net/${file}`)
+export const ETHTOOL_LINES = [
+  'ethtool -k v0',
+  'ethtool --json -k v0',
+  'ethtool -g v0',
+  'ethtool -i v0',
+  ...['-k', '-x', '-l', '-g', '-S', '-i'].map((flag) => `ethtool ${flag} nosuch`),
+]
+export const NSTAT_LINES = [
+  'nstat -saz',
+  'nstat -saz -j',
+  'nstat -saz Ip*',
+  'nstat -saz Udp* Tcp?stab*',
+  'nstat -saz -j TcpIn*',
+]

@@ -5,12 +5,14 @@
 //   [kernel]   lan0, lan1 --- veth --- eth0, eth1  peer
 //   [softnet]  lan0, lan1 --- TAP  --- eth0, eth1  peer
 
-import { mkdtempSync, rmSync } from 'node:fs'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import type { Fetch } from '../../../api/cli/cli.ts'
 import { run } from '../../../api/cli/run.ts'
 import { createNamespace, type Namespace } from '../../../workers/os/netns.ts'
-import { runIn } from '../support/commands.ts'
+import { requireTool } from '../../support/tools.ts'
+import { runIn, startIn, untilBound } from '../support/commands.ts'
 import { startDaemon } from '../support/daemon.ts'
 import { kind } from '../support/topology.ts'
 
@@ -27,6 +29,9 @@ const LANS = [0, 1] as const
 const HERE = { pid: process.pid } as Namespace
 /** What the kernel would ask of its own accord, at times of its own. */
 const QUIET = ['accept_ra', 'autoconf', 'router_solicitations', 'accept_dad', 'dad_transmits']
+
+/** Files of /proc are files to the one, and resources of the API to the other. */
+const CAT = 'cat /'
 
 const shell = async (namespace: Namespace, line: string): Promise<string> => {
   const { status, out, err } = await runIn(namespace, ['sh', '-c', line])
@@ -45,13 +50,13 @@ const setUpPeer = async (peer: Namespace): Promise<void> => {
   }
 }
 
-const createKernel = async (closers: (() => unknown)[]): Promise<Host> => {
+const createKernel = async (closers: (() => unknown)[]): Promise<Host & { at: Namespace }> => {
   const [host, peer] = await Promise.all(
     ['kernel', 'kernel-peer'].map((name) => createNamespace({ name, device: 'none' }))
   )
   closers.push(host!.close, peer!.close)
   const quiet = QUIET.map((name) => `net.ipv6.conf.default.${name}=0`).join(' ')
-  await shell(host!, `sysctl -qw ${quiet}`)
+  await shell(host!, `sysctl -qw ${quiet} net.ipv4.tcp_congestion_control=reno`)
   for (const n of LANS) {
     const mac = `02:00:00:00:0${n}:fe`
     const end = `ip link add lan${n} index ${n + 2} address ${mac} numtxqueues 1 numrxqueues 1 type veth`
@@ -62,7 +67,7 @@ const createKernel = async (closers: (() => unknown)[]): Promise<Host> => {
     const script = lines.map((line) => `${line} 2>&1; printf '%d\\1' $?\n`).join('')
     return (await shell(host!, script)).split('\x01').slice(0, -1)
   }
-  return { name: 'kernel', ask, peer: peer! }
+  return { name: 'kernel', ask, peer: peer!, at: host! }
 }
 
 const CONFIG = LANS.map(
@@ -73,7 +78,10 @@ kind = "${kind}"
 address = "02:00:00:00:0${n}:fe"
 up = false
 `
-).join('')
+)
+  .join('')
+  .concat('[sysctl]\n"net.ipv4.tcp_congestion_control" = "reno"\n')
+  .concat('[services]\necho = true\ndiscard = false\nchargen = false\nhttp = false\n')
 
 const createSoftnet = async (closers: (() => unknown)[], scratch: string): Promise<Host> => {
   const peer = await createNamespace({ name: 'softnet-peer', device: 'none' })
@@ -81,7 +89,7 @@ const createSoftnet = async (closers: (() => unknown)[], scratch: string): Promi
   if (kind === 'packet')
     for (const n of LANS)
       await shell(HERE, `ip link add lan${n} up type veth peer name eth${n} netns ${peer.pid}`)
-  const daemon = await startDaemon({ config: CONFIG })
+  const daemon = await startDaemon({ config: CONFIG, workers: 1 })
   closers.push(() => daemon.stop())
   if (kind === 'tap')
     for (const n of LANS) await shell(HERE, `ip link set lan${n} netns ${peer.pid} name eth${n}`)
@@ -91,8 +99,11 @@ const createSoftnet = async (closers: (() => unknown)[], scratch: string): Promi
     const write = (text: string): void => {
       said += text
     }
+    const ask: Fetch = (path, init) =>
+      fetch(`http://softnet${path}`, { ...init, unix: daemon.unix })
+    if (line.startsWith(CAT)) return `${await (await ask(`/v1/${line.slice(CAT.length)}`)).text()}0`
     const status = await run(line.split(' '), {
-      fetch: (path, init) => fetch(`http://softnet${path}`, { ...init, unix: daemon.unix }),
+      fetch: ask,
       endpoint: '',
       env: { NSTAT_HISTORY: join(scratch, 'nstat') },
       out: write,
@@ -110,6 +121,15 @@ const createSoftnet = async (closers: (() => unknown)[], scratch: string): Promi
   }
   return { name: 'softnet', ask, peer }
 }
+
+/** What softnet has of its own: an echo of each protocol and family. */
+const ECHOS = [4, 6].flatMap((v) => [
+  `TCP${v}-LISTEN:7,fork,reuseaddr,backlog=4096${v === 6 ? ',ipv6only=1' : ''}`,
+  `UDP${v}-RECVFROM:7,fork${v === 6 ? ',ipv6only=1' : ''}`,
+])
+/** Connections that the peers open, say a line by, and keep. */
+const CALLS = ['TCP4:10.0.0.254:7,sourceport=40001', 'TCP6:[2001:db8::fe]:7,sourceport=40002']
+const LINE = 'hello, world\n'
 
 export type World = Awaited<ReturnType<typeof createWorld>>
 
@@ -132,10 +152,26 @@ export const createWorld = async () => {
         if (wrong.length > 0) throw new Error(wrong.join('\n'))
       }
     }
-    /** The same program on both peers. */
-    const bothPeers = (line: string): Promise<string[]> =>
-      Promise.all([kernel, softnet].map(({ peer }) => shell(peer, line)))
-    return { kernel, softnet, both, bothPeers, close }
+    /** Both have an echo, and connections to it from their peers which have had their answer. */
+    const talk = async (): Promise<void> => {
+      const socat = requireTool('socat')
+      const said = join(scratch, 'said')
+      writeFileSync(said, LINE)
+      const start = (host: Namespace, ...args: string[]): void => {
+        const program = startIn(host, [socat, ...args], { limitMs: 60_000 })
+        closers.push(program.end)
+      }
+      for (const echo of ECHOS) start(kernel.at, echo, 'EXEC:cat')
+      for (const protocol of ['tcp', 'udp'] as const) await untilBound(kernel.at, protocol, 7)
+      for (const { peer } of [kernel, softnet])
+        for (const call of CALLS) start(peer, `OPEN:${said},ignoreeof!!STDOUT`, call)
+      const isThere = async ({ ask }: Host): Promise<boolean> => {
+        const [text = ''] = await ask(['ss -tni state established'])
+        return text.split(`bytes_received:${LINE.length}`).length === CALLS.length + 1
+      }
+      for (const host of [kernel, softnet]) while (!(await isThere(host))) await Bun.sleep(20)
+    }
+    return { kernel, softnet, both, talk, close }
   } catch (error) {
     await close()
     throw error

@@ -378,8 +378,8 @@ export const createTcpRcvQueue = (deps: TcpRcvQueueDeps) => {
       const next = i32[sk + TP_RCV_NXT]
       if (((i32[skb + CB_SEQ] - next) | 0) > 0) return
       if (((i32[skb + CB_SEQ] - twice) | 0) < 0) {
-        if (((i32[skb + CB_END_SEQ] - twice) | 0) < 0) twice = i32[skb + CB_END_SEQ]
         noteTwice(sk, i32[skb + CB_SEQ], twice)
+        if (((i32[skb + CB_END_SEQ] - twice) | 0) < 0) twice = i32[skb + CB_END_SEQ]
       }
       removeOfo(sk, skb)
       if (((i32[skb + CB_END_SEQ] - next) | 0) <= 0) {

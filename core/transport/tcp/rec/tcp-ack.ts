@@ -22,6 +22,8 @@ import {
   type TcpRate,
 } from './tcp-rate.ts'
 import type { TcpChrono } from '../snd/tcp-chrono.ts'
+import type { TcpTstamp } from '../snd/tcp-tstamp.ts'
+import type { TcpMtuProbe } from '../snd/tcp-mtu-probe.ts'
 import type { TcpMss } from '../snd/tcp-mss.ts'
 import type { TcpOutput } from '../snd/tcp-output.ts'
 import type { TcpXmitTimer } from '../snd/tcp-xmit-timer.ts'
@@ -46,6 +48,7 @@ import {
   CBF_LOST,
   CBF_RETRANS,
   CBF_SACKED,
+  CBF_TX_ACK,
   CHRONO_BUSY,
   ECN_OK,
   ICSK_TIME_PROBE0,
@@ -72,6 +75,7 @@ import {
   TP_PACKETS_OUT,
   TP_PENDING,
   TP_PROBES_OUT,
+  TP_PROBES_TSTAMP,
   TP_RCV_TSTAMP,
   TP_RETRANS_OUT,
   TP_REORDERING,
@@ -116,19 +120,22 @@ type TcpAckDeps = {
   timers: TcpTimers
   output: TcpOutput
   chrono: TcpChrono
+  mtup: TcpMtuProbe
   xmitTimer: TcpXmitTimer
   sacktag: TcpSacktag
   recovery: TcpRecovery
   rate: TcpRate
   cong: TcpCong
+  tstamp: Pick<TcpTstamp, 'acked'>
 } & Pick<TcpChallenge, 'sendChallengeAck'> &
   Pick<TcpPaws, 'replaceTsRecent'> &
   Pick<IpOutput, 'sockConfirm'>
 
 export const createTcpAck = (deps: TcpAckDeps) => {
   const { bank, time, queue, mss, timers, output, sacktag, recovery, rate, cong } = deps
-  const { sendChallengeAck, sockConfirm, replaceTsRecent } = deps
+  const { sendChallengeAck, sockConfirm, replaceTsRecent, tstamp } = deps
   const { chronoStop } = deps.chrono
+  const { mtup } = deps
   const { i32, u8, f64, layout } = deps.arena
   const { sysctl } = layout
   const { pcount } = queue
@@ -194,6 +201,7 @@ export const createTcpAck = (deps: TcpAckDeps) => {
     }
     if ((flags & CBF_SACKED) === 0) rate.rateArrived(sk, skb)
     if ((flags & CBF_LOST) !== 0) i32[sk + TP_LOST_OUT] -= n
+    if ((flags & CBF_TX_ACK) !== 0) tstamp.acked(sk, skb)
     i32[sk + TP_PACKETS_OUT] -= n
     ackedPackets += n
   }
@@ -218,6 +226,7 @@ export const createTcpAck = (deps: TcpAckDeps) => {
       queue.remove(sk, skb)
     }
     if (ackedPackets === 0) return
+    mtup.probeAcked(sk)
     if (!isSack(sk)) recovery.removeRenoSacks(sk, ackedPackets)
     // a hole filled that nobody had sent again: it was not loss
     else if (((reord - fack) | 0) < 0)
@@ -268,8 +277,12 @@ export const createTcpAck = (deps: TcpAckDeps) => {
     if (head === 0) return
     if (((i32[head + CB_END_SEQ] - wndEnd(i32, sk)) | 0) <= 0) {
       i32[sk + TP_BACKOFF] = 0
+      i32[sk + TP_PROBES_TSTAMP] = 0
       if (i32[sk + TP_PENDING] === ICSK_TIME_PROBE0) timers.clearXmitTimer(sk)
-    } else timers.resetXmitTimer(sk, ICSK_TIME_PROBE0, output.probe0When(sk))
+    } else {
+      const delay = output.clampProbe0(sk, output.probe0When(sk))
+      timers.resetXmitTimer(sk, ICSK_TIME_PROBE0, delay)
+    }
   }
 
   /** The window grows with what was delivered, or is on its way down (tcp_cong_control). */

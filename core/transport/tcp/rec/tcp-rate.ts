@@ -25,6 +25,7 @@ import {
   TP_PACKETS_OUT,
   TP_RATE_DELIVERED,
   TP_RATE_INTERVAL_US,
+  TP_RATE_OF_PATH,
   TP_RETRANS_OUT,
   TP_SND_CWND,
   TP_SND_NXT,
@@ -125,6 +126,7 @@ export const createTcpRate = (i32: Int32Array, time: Time) => {
   const keep = (sk: number, count: number, interval: number): void => {
     i32[sk + TP_RATE_DELIVERED] = count
     i32[sk + TP_RATE_INTERVAL_US] = interval
+    i32[sk + TP_RATE_OF_PATH] = 1 - sample[RS_IS_APP_LIMITED]
   }
 
   /** The application writes: was there nothing else that kept the connection from sending? */

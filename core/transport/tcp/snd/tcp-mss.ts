@@ -11,7 +11,6 @@ import { MAX_HEADER } from '../../../skb/skb.ts'
 import { SK_DST_DEV, SK_FAMILY, SK_MTU } from '../../../socket/sock.ts'
 import { OPT_MSS, OPT_SEEN, SEEN_MSS } from '../../../wire/tcp-options.ts'
 import {
-  TCP_MIN_SND_MSS,
   TCP_MSS_DEFAULT,
   TP_GSO_MAX,
   TP_HEADER_LEN,
@@ -20,6 +19,9 @@ import {
   TP_MIN_RTT_US,
   TP_MSS_CACHE,
   TP_MSS_CLAMP,
+  TP_MTUP_ENABLED,
+  TP_MTUP_HIGH,
+  TP_MTUP_LOW,
   TP_PMTU,
   TP_USER_MSS,
 } from '../sock/tcp-sock.ts'
@@ -76,17 +78,31 @@ export const createTcpMss = (deps: TcpMssDeps, transmit: TcpTransmit) => {
     const path = i32[sk + SK_MTU] - ipHeaderLen(sk) - TCP_HEADER
     const mss = Math.min(path, tcpMetric(i32, sk, RTAX_ADVMSS) || path)
     const user = i32[sk + TP_USER_MSS]
-    return Math.max(TCP_MIN_SND_MSS, user !== 0 && user < mss ? user : Math.min(mss, 65495))
+    return Math.max(
+      i32[sysctl + Sysctl.tcp_min_snd_mss],
+      user !== 0 && user < mss ? user : Math.min(mss, 65495)
+    )
   }
+
+  /** Payload of a packet of `mtu` octets that the peer takes, and how long a packet with that payload is. */
+  const mtuToMss = (sk: number, mtu: number): number => {
+    const clamp = i32[sk + TP_MSS_CLAMP]
+    let mss = mtu - ipHeaderLen(sk) - TCP_HEADER
+    if (clamp !== 0 && mss > clamp) mss = clamp
+    const least = i32[sysctl + Sysctl.tcp_min_snd_mss]
+    return Math.max(mss, least) - (i32[sk + TP_HEADER_LEN] - TCP_HEADER)
+  }
+  const mssToMtu = (sk: number, mss: number): number =>
+    mss + i32[sk + TP_HEADER_LEN] + ipHeaderLen(sk)
+  /** Length of a packet with so much behind a header without options. */
+  const packetOf = (sk: number, len: number): number => len + TCP_HEADER + ipHeaderLen(sk)
 
   /** Recomputes the segment size for the path MTU. */
   const syncMss = (sk: number): number => {
     const pmtu = i32[sk + SK_MTU]
-    const clamp = i32[sk + TP_MSS_CLAMP]
-    let mss = pmtu - ipHeaderLen(sk) - TCP_HEADER
-    if (clamp !== 0 && mss > clamp) mss = clamp
-    if (mss < TCP_MIN_SND_MSS) mss = TCP_MIN_SND_MSS
-    mss = boundToHalfWindow(sk, mss - (i32[sk + TP_HEADER_LEN] - TCP_HEADER))
+    if (i32[sk + TP_MTUP_HIGH] > pmtu) i32[sk + TP_MTUP_HIGH] = pmtu
+    let mss = boundToHalfWindow(sk, mtuToMss(sk, pmtu))
+    if (i32[sk + TP_MTUP_ENABLED] !== 0) mss = Math.min(mss, mtuToMss(sk, i32[sk + TP_MTUP_LOW]))
     i32[sk + TP_PMTU] = pmtu
     i32[sk + TP_MSS_CACHE] = mss
     i32[sk + TP_GSO_MAX] = gsoMax(i32[sk + SK_DST_DEV])
@@ -127,5 +143,16 @@ export const createTcpMss = (deps: TcpMssDeps, transmit: TcpTransmit) => {
     )
   }
 
-  return { peerMss, advertisedMss, syncMss, currentMss, sizeGoal, tsoSegs, boundToHalfWindow }
+  return {
+    peerMss,
+    advertisedMss,
+    syncMss,
+    currentMss,
+    sizeGoal,
+    tsoSegs,
+    boundToHalfWindow,
+    mtuToMss,
+    mssToMtu,
+    packetOf,
+  }
 }

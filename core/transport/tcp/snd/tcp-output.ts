@@ -4,13 +4,14 @@
  * and by timers. Linux: tcp_write_xmit, tcp_retransmit_skb, tcp_send_fin, tcp_write_wakeup; RFC 9293 3.8.
  */
 import { initCwnd } from '../sock/tcp-metrics.ts'
+import { roundUpPowerOfTwo } from '../../../base/u32.ts'
 import { Errno } from '../../../base/errno.ts'
 import type { Time } from '../../../base/time.ts'
 import { TIME_MS, TIME_US } from '../../../base/time.ts'
 import type { Arena } from '../../../shm/arena.ts'
 import { Mib } from '../../../shm/counters.ts'
 import { Sysctl } from '../../../shm/sysctl.ts'
-import { MAX_HEADER, SKB_GSO_SIZE, SKB_LEN, SKB_NEXT, SKB_PREV } from '../../../skb/skb.ts'
+import { SKB_GSO_SIZE, SKB_LEN, SKB_NEXT, SKB_PREV } from '../../../skb/skb.ts'
 import {
   SK_FLAGS,
   SK_STATE,
@@ -26,6 +27,7 @@ import { CA_EVENT_CWND_RESTART, CA_EVENT_TX_START, type TcpCong } from '../rec/t
 import { isCwndLimited } from '../rec/tcp-cong-avoid.ts'
 import type { TcpChrono } from './tcp-chrono.ts'
 import type { TcpMss } from './tcp-mss.ts'
+import { PROBE_NONE, PROBE_READY, PROBE_WAIT, type TcpMtuProbe } from './tcp-mtu-probe.ts'
 import type { TcpPacing } from './tcp-pacing.ts'
 import {
   add64,
@@ -67,7 +69,12 @@ import {
   TP_IS_CWND_LIMITED,
   TP_LOST_OUT,
   TP_LSNDTIME,
+  TP_MSS_CACHE,
+  TP_MSS_CLAMP,
+  TP_REORDERING,
   TP_MAX_PACKETS_OUT,
+  TP_MTUP_ENABLED,
+  TP_MTUP_PROBE,
   TP_NONAGLE,
   TP_PACKETS_OUT,
   TP_PENDING,
@@ -96,6 +103,10 @@ import {
   TP_WRITE_SEQ,
   TP_WSTAMP_US,
   wndEnd,
+  TP_MD5,
+  TP_PROBES_TSTAMP,
+  TP_USER_TIMEOUT,
+  TCP_TIMEOUT_MIN,
 } from '../sock/tcp-sock.ts'
 import type { TcpMem } from '../sock/tcp-mem.ts'
 import type { TcpTimers } from '../sock/tcp-timers.ts'
@@ -115,6 +126,9 @@ const DEFER_NOT = 0
 const DEFER_APP = 1
 const DEFER_CWND = 2
 const DEFER_RWND = 3
+/** What a segment that is an skb of its own costs Linux beside its text: in its buffer, a power of two, and for its row. */
+const SEGMENT_HEADERS = 640
+const SEGMENT_ROW = 256
 /** States in which there is something to send, as bits. */
 const SENDING =
   (1 << TCP_ESTABLISHED) |
@@ -132,6 +146,7 @@ type TcpOutputDeps = {
   mss: TcpMss
   chrono: TcpChrono
   pacing: TcpPacing
+  mtup: TcpMtuProbe
   timers: TcpTimers
   transmit: TcpTransmit
   cong: TcpCong
@@ -152,6 +167,7 @@ export const createTcpOutput = (deps: TcpOutputDeps) => {
   const { advertisedMss, currentMss, tsoSegs } = deps.mss
   const { chronoStart, chronoStop } = deps.chrono
   const { mustWait } = deps.pacing
+  const { mtup } = deps
   const { transmitClone, emptySegment, sendProbe } = deps.transmit
   const { pcount, setTsoSegs, fragment } = queue
   const { i32, f64, layout } = deps.arena
@@ -206,11 +222,11 @@ export const createTcpOutput = (deps: TcpOutputDeps) => {
     // it will not get more data
     return (i32[skb + CB_FLAGS] & TCP_FIN) !== 0 ? DEFER_NOT : DEFER_APP
   }
-  /** The next acknowledgement is expected within half a round trip, and a millisecond. */
+  /** The next acknowledgement is expected in less than half a round trip, and a millisecond; a round trip of no time is none. */
   const isAckSoon = (sk: number, head: number): boolean => {
     const srtt = i32[sk + TP_SRTT_US] >> 3
     const away = (i32[head + CB_TIME] + srtt - time[TIME_US]) | 0
-    return away <= Math.min(srtt >> 1, DEFER_MAX_US)
+    return away < Math.min(srtt >> 1, DEFER_MAX_US)
   }
 
   /** How much of the skb may go: whole segments within quota and window, the rest only at the queue's end. */
@@ -320,6 +336,11 @@ export const createTcpOutput = (deps: TcpOutputDeps) => {
     let cwndLimited = false
     let rwndLimited = false
     const most = tsoSegs(sk, mss)
+    if (push === PUSH_ALL && i32[sk + TP_MTUP_ENABLED] !== 0) {
+      const probe = sendMtuProbe(sk, mss)
+      if (probe === PROBE_WAIT) return false
+      if (probe === PROBE_READY) sent++
+    }
     for (let skb = i32[sk + TP_SEND_HEAD]; skb !== 0; skb = i32[sk + TP_SEND_HEAD]) {
       if (mustWait(sk)) break
       setTsoSegs(skb, mss)
@@ -360,6 +381,19 @@ export const createTcpOutput = (deps: TcpOutputDeps) => {
     if (push !== PUSH_PROBE) scheduleLossProbe(sk, false)
     return false
   }
+  /** What tells how large a packet the path takes, when that is to be known now. PROBE_*. */
+  const sendMtuProbe = (sk: number, mss: number): number => {
+    if (i32[sk + TP_SEND_HEAD] === 0 || mustWait(sk)) return PROBE_NONE
+    const found = mtup.mtuProbe(sk, mss)
+    if (found !== PROBE_READY) return found
+    const skb = i32[sk + TP_SEND_HEAD]
+    rate.rateSent(sk, skb)
+    // else it is cut into segments as all is
+    if (transmitClone(sk, skb) < 0) return PROBE_NONE
+    mtup.probeSent(sk, skb)
+    eventNewDataSent(sk, skb)
+    return PROBE_READY
+  }
   /** Sends the first unsent skb, or the part of it that may go. */
   const sendHead = (
     sk: number,
@@ -369,8 +403,8 @@ export const createTcpOutput = (deps: TcpOutputDeps) => {
     nonagle: number
   ): boolean => {
     let front = skb
-    // a super-frame's segments would all point to where the first one does
-    const isWhole = pcount(skb) > 1 && !urgMode(i32, sk)
+    // a super-frame's segments would all point to where the first one does, or be signed as that is
+    const isWhole = pcount(skb) > 1 && !urgMode(i32, sk) && i32[sk + TP_MD5] === 0
     const limit = isWhole ? splitPoint(sk, skb, mss, quota, nonagle) : mss
     if (i32[skb + SKB_LEN] > limit) {
       if (limit <= 0) return false
@@ -422,12 +456,14 @@ export const createTcpOutput = (deps: TcpOutputDeps) => {
   const retransmit = (sk: number, skb: number, segs: number): number => {
     const mss = currentMss(sk)
     const una = i32[sk + TP_SND_UNA]
+    // what a probe would have shown is not clear any more
+    i32[sk + TP_MTUP_PROBE] = 0
     const stale = (una - i32[skb + CB_SEQ]) | 0
     if (stale > 0 && stale <= i32[skb + SKB_LEN])
       i32[sk + TP_PACKETS_OUT] -= trimMarks(sk, skb, stale, mss)
     const room = (wndEnd(i32, sk) - i32[skb + CB_SEQ]) | 0
     if (room <= 0 && i32[skb + CB_SEQ] !== una) return -Errno.EAGAIN
-    let len = mss * segs
+    let len = i32[sk + TP_MD5] === 0 ? mss * segs : mss
     if (room > 0 && len > room) len = room < mss ? room : room - (room % mss)
     else if (room <= 0) len = Math.min(len, mss)
     let front = skb
@@ -613,6 +649,7 @@ export const createTcpOutput = (deps: TcpOutputDeps) => {
     if (i32[sk + TP_PACKETS_OUT] !== 0 || i32[sk + TP_SEND_HEAD] === 0) {
       i32[sk + TP_PROBES_OUT] = 0
       i32[sk + TP_BACKOFF] = 0
+      i32[sk + TP_PROBES_TSTAMP] = 0
       return
     }
     i32[sk + TP_PROBES_OUT]++
@@ -622,7 +659,15 @@ export const createTcpOutput = (deps: TcpOutputDeps) => {
       if (i32[sk + TP_BACKOFF] < i32[sysctl + Sysctl.tcp_retries2]) i32[sk + TP_BACKOFF]++
       delay = probe0When(sk)
     }
-    timers.resetXmitTimer(sk, ICSK_TIME_PROBE0, delay)
+    timers.resetXmitTimer(sk, ICSK_TIME_PROBE0, clampProbe0(sk, delay))
+  }
+  /** No later than the user's timeout (tcp_clamp_probe0_to_user_timeout). */
+  const clampProbe0 = (sk: number, delay: number): number => {
+    const user = i32[sk + TP_USER_TIMEOUT]
+    const since = i32[sk + TP_PROBES_TSTAMP]
+    if (user === 0 || since === 0) return delay
+    const elapsed = Math.max(0, (time[TIME_MS] - since) | 0)
+    return Math.min(delay, Math.max(user - elapsed, TCP_TIMEOUT_MIN))
   }
   const probe0When = (sk: number): number => {
     const base = Math.max(i32[sk + TP_RTO], TCP_RTO_MIN)
@@ -631,10 +676,12 @@ export const createTcpOutput = (deps: TcpOutputDeps) => {
   }
 
   /** What the send buffer should be for the window to stay full (Linux: tcp_sndbuf_expand). */
-  const sndbufWanted = (sk: number, mss: number): number =>
-    (cong.ops(sk).sndbufExpand ?? 2) *
-    Math.max(i32[sk + TP_SND_CWND], TCP_INIT_CWND) *
-    (mss + MAX_HEADER)
+  const sndbufWanted = (sk: number): number => {
+    const segment = Math.max(i32[sk + TP_MSS_CLAMP], i32[sk + TP_MSS_CACHE])
+    const perSegment = roundUpPowerOfTwo(segment + SEGMENT_HEADERS) + SEGMENT_ROW
+    const segments = Math.max(TCP_INIT_CWND, i32[sk + TP_SND_CWND], i32[sk + TP_REORDERING] + 1)
+    return (cong.ops(sk).sndbufExpand ?? 2) * segments * perSegment
+  }
 
   return {
     cwndAfterIdle,
@@ -652,6 +699,7 @@ export const createTcpOutput = (deps: TcpOutputDeps) => {
     writeWakeup,
     sendProbe0,
     probe0When,
+    clampProbe0,
     sndbufWanted,
   }
 }

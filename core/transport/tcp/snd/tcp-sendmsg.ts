@@ -9,6 +9,7 @@ import { SKB_END, SKB_LEN, SKB_TAIL, type Skbs } from '../../../skb/skb.ts'
 import {
   SEND_SHUTDOWN,
   SK_ERR,
+  SK_EVENT_ERROR,
   SK_FLAGS,
   SK_SHUTDOWN,
   SK_SNDBUF,
@@ -24,6 +25,7 @@ import {
   MSG_EOR,
   MSG_FASTOPEN,
   MSG_MORE,
+  MSG_ZEROCOPY,
   MSG_OOB,
 } from '../../../socket/socket-constants.ts'
 import { TCP_ACK, TCP_PSH } from '../../../wire/tcp.ts'
@@ -33,6 +35,9 @@ import type { TcpMss } from './tcp-mss.ts'
 import { markUrgent } from './tcp-urgent.ts'
 import type { TcpOutput } from './tcp-output.ts'
 import type { TcpTsq } from './tcp-tsq.ts'
+import type { TcpTstamp } from './tcp-tstamp.ts'
+import type { ErrQueue } from '../../../socket/errqueue.ts'
+import type { Events } from '../../../socket/events.ts'
 import {
   CB_END_SEQ,
   CB_FLAGS,
@@ -40,6 +45,9 @@ import {
   CHRONO_BUSY,
   SOCK_NOSPACE,
   SOCK_WRITE_PENDING,
+  SOCK_ZEROCOPY,
+  TP_TSFLAGS,
+  TP_ZCKEY,
   FO_DEFER,
   TCP_NAGLE_CORK,
   TCP_NAGLE_PUSH,
@@ -79,11 +87,14 @@ type TcpSendmsgDeps = {
   timers: TcpTimers
   trim: TcpOom['trimSnd']
   sendFastopen: TcpConnect['sendFastopen']
-}
+  tstamp: Pick<TcpTstamp, 'mark'>
+  errqueue: Pick<ErrQueue, 'hasRoom' | 'noteCopied'>
+} & Pick<Events, 'sockEvents'>
 
 export const createTcpSendmsg = (deps: TcpSendmsgDeps) => {
   const { skbs, mem, mss, output, tsq, queue, rate, timers, trim, sendFastopen } = deps
   const { chronoStart } = deps.chrono
+  const { tstamp, errqueue, sockEvents } = deps
   const { i32, u8, layout } = deps.arena
   const { sysctl } = layout
 
@@ -174,7 +185,23 @@ export const createTcpSendmsg = (deps: TcpSendmsgDeps) => {
   let peerAt = 0
   let peerPort = -1
 
+  /**
+   * MSG_ZEROCOPY of a socket with SO_ZEROCOPY: the octets are copied here all the same, and the error queue says that they
+   * were, by the number of the call; that is none when nothing was taken.
+   */
   const sendSome = (sk: number, from: number, len: number, flags: number): number => {
+    const isNoted =
+      (flags & MSG_ZEROCOPY) !== 0 && len !== 0 && (i32[sk + SK_FLAGS] & SOCK_ZEROCOPY) !== 0
+    if (!isNoted) return sendAny(sk, from, len, flags)
+    if (!errqueue.hasRoom(sk)) return -Errno.ENOBUFS
+    const sent = sendAny(sk, from, len, flags)
+    if (sent <= 0) return sent
+    errqueue.noteCopied(sk, i32[sk + TP_ZCKEY])
+    i32[sk + TP_ZCKEY]++
+    sockEvents(sk, SK_EVENT_ERROR)
+    return sent
+  }
+  const sendAny = (sk: number, from: number, len: number, flags: number): number => {
     if ((flags & MSG_FASTOPEN) !== 0 || isDeferred(sk)) {
       start = from
       const sent = sendFastopen(sk, peer, peerAt, peerPort, len, flags, copyOut)
@@ -221,10 +248,12 @@ export const createTcpSendmsg = (deps: TcpSendmsgDeps) => {
       const more = (flags & MSG_MORE) !== 0
       const tail = i32[sk + TP_WQ_TAIL]
       if (!more && copied > 0) markPush(sk, tail)
+      if (copied > 0 && i32[sk + TP_TSFLAGS] !== 0) tstamp.mark(sk, tail)
       if ((flags & MSG_OOB) !== 0 && copied > 0) markUrgent(i32, sk)
       if ((flags & MSG_EOR) !== 0 && copied === len) i32[tail + CB_FLAGS] |= CBF_EOR
       const nonagle = i32[sk + TP_NONAGLE]
-      if (!tsq.corks(sk, tail, goal))
+      // who says that more follows is waited for as long as that takes, not until the turn ends
+      if (more || !tsq.corks(sk, tail, goal))
         output.pushPending(sk, size, more ? nonagle | TCP_NAGLE_CORK : nonagle)
     }
     return copied === 0 && len !== 0 ? -Errno.EAGAIN : copied

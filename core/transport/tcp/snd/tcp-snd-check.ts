@@ -12,7 +12,6 @@ import { SK_EVENT_WRITE, SK_FLAGS, SK_SNDBUF, SK_WMEM } from '../../../socket/so
 import type { TcpLifecycle } from '../sock/tcp-lifecycle.ts'
 import type { TcpMem } from '../sock/tcp-mem.ts'
 import type { TcpChrono } from './tcp-chrono.ts'
-import type { TcpMss } from './tcp-mss.ts'
 import type { TcpOutput } from './tcp-output.ts'
 import {
   ACK_NOW,
@@ -48,7 +47,6 @@ type TcpSndCheckDeps = {
   arena: Arena
   time: Time
   mem: TcpMem
-  mss: TcpMss
   window: TcpWindow
   timers: TcpTimers
   transmit: TcpTransmit
@@ -58,7 +56,7 @@ type TcpSndCheckDeps = {
 }
 
 export const createTcpSndCheck = (deps: TcpSndCheckDeps) => {
-  const { time, mem, mss, window, timers, transmit, output } = deps
+  const { time, mem, window, timers, transmit, output } = deps
   const { raise } = deps.life
   const { chronoStop } = deps.chrono
   const { i32, layout } = deps.arena
@@ -115,7 +113,7 @@ export const createTcpSndCheck = (deps: TcpSndCheckDeps) => {
     raise(sk, SK_EVENT_WRITE)
   }
   const expandSndbuf = (sk: number): void => {
-    const wanted = Math.min(output.sndbufWanted(sk, mss.currentMss(sk)), mem.maxSndbuf())
+    const wanted = Math.min(output.sndbufWanted(sk), mem.maxSndbuf())
     if (wanted > i32[sk + SK_SNDBUF]) i32[sk + SK_SNDBUF] = wanted
   }
 

@@ -30,6 +30,9 @@ import {
 import { SK_DADDR, SK_DPORT, SK_FAMILY, SK_MARK, SK_NUM, SK_SADDR } from '../../../socket/sock.ts'
 import { CHECKSUM, TCP_ACK, TCP_CWR, TCP_PSH, TCP_RST, TCP_SYN } from '../../../wire/tcp.ts'
 import * as options from '../../../wire/tcp-options.ts'
+import type { TcpTstamp } from './tcp-tstamp.ts'
+import { MD5_LEN } from '../../../base/md5.ts'
+import type { TcpMd5 } from '../sock/tcp-md5.ts'
 import type { TcpCong } from '../rec/tcp-cong.ts'
 import { ecnSend } from '../rec/tcp-ecn.ts'
 import {
@@ -39,6 +42,7 @@ import {
   CB_FLAGS,
   CB_SEQ,
   CB_TIME,
+  CBF_TX_FRAME,
   OPT_SACK,
   OPT_TIMESTAMPS,
   OPT_WSCALE,
@@ -71,6 +75,7 @@ import {
   TP_SND_UNA,
   TP_TS_OFFSET,
   TP_TS_RECENT,
+  TP_MD5,
   TP_URG_OUT,
   TP_WSTAMP_US,
   wndEnd,
@@ -97,10 +102,12 @@ type TcpTransmitDeps = {
   window: TcpWindow
   afOps: AfOpsOf
   cong: TcpCong
+  tstamp: Pick<TcpTstamp, 'passOn'>
+  md5: Pick<TcpMd5, 'optionLen' | 'sign'>
 }
 
 export const createTcpTransmit = (deps: TcpTransmitDeps) => {
-  const { skbs, timers, window, afOps, time, bank, cong, pacing } = deps
+  const { skbs, timers, window, afOps, time, bank, cong, pacing, tstamp, md5 } = deps
   const { i32, u8, f64, layout } = deps.arena
   const { sysctl } = layout
   /** The option of Fast Open that the next SYN has, and no other: a cookie; 0 octets ask for one, -1 are no option. */
@@ -114,22 +121,29 @@ export const createTcpTransmit = (deps: TcpTransmitDeps) => {
     const count = i32[sk + TP_NUM_SACKS] + i32[sk + TP_DSACK]
     if (count === 0) return 0
     const most = (i32[sk + TP_OPTS] & OPT_TIMESTAMPS) !== 0 ? 3 : 4
+    if (i32[sk + TP_MD5] !== 0 && md5.optionLen(sk) !== 0)
+      return Math.min(count, most === 3 ? 0 : 2)
     return count > most ? most : count
   }
   const optionsLen = (sk: number): number => {
     const blocks = sackBlocks(sk)
     const stamps = (i32[sk + TP_OPTS] & OPT_TIMESTAMPS) !== 0 ? options.TIMESTAMPS_ALIGNED : 0
-    return stamps + (blocks !== 0 ? options.SACK_BASE_ALIGNED + (blocks << 3) : 0)
+    return (
+      md5.optionLen(sk) + stamps + (blocks !== 0 ? options.SACK_BASE_ALIGNED + (blocks << 3) : 0)
+    )
   }
   /** With the option of Fast Open, where the next SYN has it. */
   const synOptionsLen = (sk: number): number => {
     const opts = i32[sk + TP_OPTS]
     const stamps = (opts & OPT_TIMESTAMPS) !== 0
-    let len: number = options.MSS_ALIGNED
+    let len: number = options.MSS_ALIGNED + md5.optionLen(sk)
     if (stamps) len += options.TIMESTAMPS_ALIGNED
     else if ((opts & OPT_SACK) !== 0) len += options.SACK_PERM_ALIGNED
     if ((opts & OPT_WSCALE) !== 0) len += options.WSCALE_ALIGNED
-    if (synCookie.len >= 0) len += options.fastopenAligned(synCookie.len, synCookie.isExp)
+    if (synCookie.len < 0) return len
+    const withCookie = len + options.fastopenAligned(synCookie.len, synCookie.isExp)
+    if (withCookie <= options.MAX_OPTIONS) return withCookie
+    synCookie.len = -1
     return len
   }
 
@@ -184,6 +198,7 @@ export const createTcpTransmit = (deps: TcpTransmitDeps) => {
     if (i32[sk + TP_ECN] !== 0 && !syn) flags |= ecnSend(i32, sk, skb, payload, cong.needsEcn(sk))
     const blocks = syn ? 0 : sackBlocks(sk)
     const headerLen = HEADER + (syn ? synOptionsLen(sk) : optionsLen(sk))
+    const signature = i32[sk + TP_MD5] === 0 ? 0 : md5.optionLen(sk)
     const at = skbs.push(skb, headerLen)
     i32[skb + SKB_TRANSPORT] = at
     putU16(u8, at, i32[sk + SK_NUM])
@@ -195,8 +210,12 @@ export const createTcpTransmit = (deps: TcpTransmitDeps) => {
     putU16(u8, at + 18, 0)
     if (i32[sk + TP_URG_OUT] !== 0 && urgMode(i32, sk))
       putUrgent(i32, u8, sk, i32[skb + CB_SEQ], at)
-    if (syn) putSynOptions(sk, at + HEADER)
-    else putOptions(sk, at + HEADER, blocks)
+    if (syn) putSynOptions(sk, at + HEADER + signature)
+    else putOptions(sk, at + HEADER + signature, blocks)
+    if (signature !== 0) {
+      const end = options.putMd5(u8, at + HEADER)
+      md5.sign(sk, at, i32[skb + SKB_LEN], end - MD5_LEN)
+    }
     putPartialChecksum(skb, at, sk)
     i32[skb + SKB_MARK] = i32[sk + SK_MARK]
     const ops = afOps(i32[sk + SK_FAMILY])
@@ -237,6 +256,7 @@ export const createTcpTransmit = (deps: TcpTransmitDeps) => {
     const twin = skbs.isShared(skb) ? skbs.copy(skb, MAX_HEADER) : skbs.clone(skb)
     if (twin === 0) return -Errno.ENOBUFS
     skbs.setSender(twin, sk)
+    if ((i32[skb + CB_FLAGS] & CBF_TX_FRAME) !== 0) tstamp.passOn(skb, twin)
     i32[skb + CB_TIME] = time[TIME_US]
     if (i32[sk + TP_PACING] !== 0) return sendPaced(sk, twin)
     i32[sk + TP_WSTAMP_US] = time[TIME_US]

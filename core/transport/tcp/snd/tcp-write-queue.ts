@@ -22,7 +22,8 @@ import {
   CB_FLAGS,
   CB_SEQ,
   CB_TIME,
-  CB_TX_APP_LIMITED,
+  CB_TSKEY,
+  CBF_TX_ANY,
   CBF_IN_ORDER,
   CBF_LOST,
   CBF_RETRANS,
@@ -143,9 +144,10 @@ export const createTcpWriteQueue = (
     const back = len <= rest ? skb : twin
     if (front === twin) moveFront(sk, skb, twin, len)
     else moveRest(sk, skb, twin, len)
-    for (let w = CB_TIME; w <= CB_TX_APP_LIMITED; w++) i32[twin + w] = i32[skb + w]
+    for (let w = CB_TIME; w <= CB_TSKEY; w++) i32[twin + w] = i32[skb + w]
     i32[front + CB_FLAGS] = flags & ~(TCP_FIN | TCP_PSH | CBF_EOR)
     i32[back + CB_FLAGS] = flags
+    if ((flags & CBF_TX_ANY) !== 0) splitMark(front, back)
     if ((flags & CBF_IN_ORDER) !== 0) splitOrder(sk, skb, twin, twin === front)
     setTsoSegs(front, mss)
     setTsoSegs(back, mss)
@@ -154,6 +156,11 @@ export const createTcpWriteQueue = (
     i32[sk + SK_WMEM] += mem.sendCharge(twin) - i32[twin + SKB_LEN]
     if (sent) countFewer(sk, flags, before - pcount(front) - pcount(back))
     return front
+  }
+  /** The mark of a write goes where its last octet is (tcp_fragment_tstamp). */
+  const splitMark = (front: number, back: number): void => {
+    const other = ((i32[back + CB_TSKEY] - i32[back + CB_SEQ]) | 0) >= 0 ? front : back
+    i32[other + CB_FLAGS] &= ~CBF_TX_ANY
   }
   /** How large the new buffer is: what the writer goes on filling is worth a large one. */
   const splitSize = (sk: number, skb: number, len: number): number => {

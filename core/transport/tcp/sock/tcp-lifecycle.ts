@@ -39,6 +39,7 @@ import { ecnEnd } from '../rec/tcp-ecn.ts'
 import type { TcpCong } from '../rec/tcp-cong.ts'
 import type { FastopenActive } from './tcp-fastopen-active.ts'
 import type { FastopenQueue } from './tcp-fastopen-queue.ts'
+import type { TcpMd5 } from './tcp-md5.ts'
 import type { TcpHash } from './tcp-hash.ts'
 import {
   SOCK_BINDPORT_LOCK,
@@ -50,8 +51,11 @@ import {
   TP_TW_PREV,
   TP_TW_SUBSTATE,
   TP_OOW_ACKED,
+  TP_DSACK,
+  TP_NUM_SACKS,
 } from './tcp-sock.ts'
 import type { TcpTimers } from './tcp-timers.ts'
+import type { ErrQueue } from '../../../socket/errqueue.ts'
 import type { Events } from '../../../socket/events.ts'
 import type { TcpWriteQueue } from '../snd/tcp-write-queue.ts'
 
@@ -72,8 +76,10 @@ export type TcpLifecycleDeps = {
   purgeWrite: TcpWriteQueue['purge']
   skbs: Pick<Skbs, 'thread'>
   cong: Pick<TcpCong, 'release'>
+  md5: Pick<TcpMd5, 'release'>
   fastopenQueue: Pick<FastopenQueue, 'remove'>
   fastopenActive: Pick<FastopenActive, 'ends'>
+  errqueue: Pick<ErrQueue, 'purge'>
 } & Pick<Events, 'sockEvents'>
 
 export const createTcpLifecycle = (deps: TcpLifecycleDeps) => {
@@ -88,9 +94,10 @@ export const createTcpLifecycle = (deps: TcpLifecycleDeps) => {
     purge,
     purgeWrite,
     cong,
+    md5,
     fastopenQueue,
   } = deps
-  const { fastopenActive } = deps
+  const { fastopenActive, errqueue } = deps
   const { i32, f64, layout } = deps.arena
   const { sysctl } = layout
   // a gauge: a worker that starts over has no connections
@@ -154,11 +161,13 @@ export const createTcpLifecycle = (deps: TcpLifecycleDeps) => {
     fastopenActive.ends(sk)
     timers.clearAll(sk)
     cong.release(sk)
+    md5.release(sk)
     setState(sk, TCP_CLOSE)
     hash.unhash(sk)
     ports.release(sk)
     i32[sk + SK_NUM] = 0
     purge(sk)
+    errqueue.purge(sk)
     adopt(sk)
     slab.free(sk)
   }
@@ -243,6 +252,10 @@ export const createTcpLifecycle = (deps: TcpLifecycleDeps) => {
       done(sk)
       return
     }
+    // its acknowledgements report nothing of what came out of order
+    i32[sk + TP_NUM_SACKS] = 0
+    i32[sk + TP_DSACK] = 0
+    if (isDead(sk)) purge(sk)
     setState(sk, TCP_TIME_WAIT)
     ecnEnd(i32, sk)
     i32[sk + TP_TW_SUBSTATE] = substate

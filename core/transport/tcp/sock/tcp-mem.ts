@@ -16,8 +16,11 @@ import { TP_WQ_HEAD } from './tcp-sock.ts'
 /** Payload that a small or a large buffer of ours holds behind the headers' room. */
 export const SMALL_PAYLOAD = SMALL_BYTES - MAX_HEADER
 export const LARGE_PAYLOAD = LARGE_BYTES - MAX_HEADER
-/** What a sent skb costs the socket beside its bytes. */
-const SEND_OVERHEAD = 512
+/**
+ * What a sent skb costs the socket beside its bytes: as much as Linux's, so that a buffer of so many octets holds as much
+ * (SKB_TRUESIZE of an skb with room for headers alone).
+ */
+const SEND_OVERHEAD = 1280
 
 export type TcpMem = ReturnType<typeof createTcpMem>
 

@@ -24,6 +24,9 @@ export const createTcpProto = (tcp: Tcp): Proto => ({
   recvBytes: tcp.recvBytes,
   // SHUT_RD, SHUT_WR, SHUT_RDWR are one less than the bits (inet_shutdown)
   shutdown: (sk, how) => tcp.shutdown(sk, how + 1),
+  poll: tcp.poll,
+  ioctl: tcp.ioctl,
+  recvErr: tcp.recvErr,
   close: tcp.close,
   abort: tcp.abort,
   setOption: tcp.setOption,

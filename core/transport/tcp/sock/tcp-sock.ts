@@ -193,6 +193,8 @@ export const TP_APP_LIMITED = TP + 197
 /** The last sample: segments in an interval (us). */
 export const TP_RATE_DELIVERED = TP + 198
 export const TP_RATE_INTERVAL_US = TP + 199
+/** It was of the path: the application had more to send all along. */
+export const TP_RATE_OF_PATH = TP + 260
 /** Most segments in flight since TP_SND_CWND_STAMP, when the window was last filled or set (ms). */
 export const TP_SND_CWND_USED = TP + 114
 export const TP_SND_CWND_STAMP = TP + 300
@@ -247,6 +249,20 @@ export const TP_MAX_PACING_RATE = TP + 303
 /** Timer, four words. */
 export const TP_TIMER_PACING = TP + 304
 
+/** SO_TIMESTAMPING: SOF_TIMESTAMPING_* bits, and the octet that they count from. */
+export const TP_TSFLAGS = TP + 320
+export const TP_TSKEY = TP + 321
+/** Calls with MSG_ZEROCOPY so far (sk_zckey). */
+export const TP_ZCKEY = TP + 322
+/** Probing for the path MTU: it is, sizes of packets that are not known to pass and that are, the probe's (0 is none). */
+export const TP_MTUP_ENABLED = TP + 330
+export const TP_MTUP_HIGH = TP + 331
+export const TP_MTUP_LOW = TP + 332
+export const TP_MTUP_PROBE = TP + 333
+/** Sequence of the probe, and when the search began (ms). */
+export const TP_MTUP_PROBE_START = TP + 334
+export const TP_MTUP_PROBE_END = TP + 335
+export const TP_MTUP_STAMP = TP + 336
 /** Urgent data received: where its mark is, and the octet there with TCP_URG_* below; 0 is none. */
 export const TP_URG_SEQ = TP + 310
 export const TP_URG_DATA = TP + 311
@@ -256,6 +272,10 @@ export const TP_URG_OUT = TP + 313
 /** IP_MINTTL, IPV6_MINHOPCOUNT: each behind the other as the families' index is. */
 export const TP_MIN_TTL = TP + 314
 export const TP_MIN_HOPCOUNT = TP + 315
+/** Signatures (RFC 2385): the first of the socket's keys (tcp-md5.ts); 0 is none. */
+export const TP_MD5 = TP + 316
+/** When the closed window was first probed (ms); 0 is not. */
+export const TP_PROBES_TSTAMP = TP + 317
 
 // TP_URG_DATA, above the octet.
 export const TCP_URG_VALID = 0x100
@@ -326,6 +346,8 @@ export const SOCK_CA_SETSOCKOPT = 512
 export const SOCK_TSQ_THROTTLED = 1024
 /** Who waits for the handshake has something to send then (sk_write_pending). */
 export const SOCK_WRITE_PENDING = 2048
+/** SO_ZEROCOPY. */
+export const SOCK_ZEROCOPY = 8192
 /** SO_OOBINLINE: urgent data stays in the stream. */
 export const SOCK_URGINLINE = 4096
 /** struct socket's SS_*: we have connected it, and nobody has asked since whether that is done; it is connected. */
@@ -378,11 +400,19 @@ export const CBF_EVER_RETRANS = 0x800
 export const CBF_IN_ORDER = 0x1000
 /** A record ends here: nothing is put behind it in this skb (MSG_EOR). */
 export const CBF_EOR = 0x2000
+/** SO_TIMESTAMPING: the time of its coming to the device's queue, to the driver, and of its acknowledgement is wanted. */
+export const CBF_TX_SCHED = 0x4000
+export const CBF_TX_SOFTWARE = 0x8000
+export const CBF_TX_ACK = 0x10000
+export const CBF_TX_FRAME = CBF_TX_SCHED | CBF_TX_SOFTWARE
+export const CBF_TX_ANY = CBF_TX_FRAME | CBF_TX_ACK
 /** When it was last sent: what had been delivered by then, when that last rose, when the flight began (us). */
 export const CB_TX_DELIVERED = SKB_CB + 4
 export const CB_TX_DELIVERED_US = SKB_CB + 5
 export const CB_TX_FIRST_US = SKB_CB + 6
 export const CB_TX_APP_LIMITED = SKB_CB + 7
+/** With CBF_TX_*: the last octet of a write, whose way is told of. */
+export const CB_TSKEY = SKB_CB + 8
 
 // Milliseconds.
 export const TCP_RTO_MIN = 200
@@ -405,7 +435,6 @@ export const TCP_INIT_CWND = 10
 export const TCP_MSS_DEFAULT = 536
 export const TCP_MIN_MSS = 88
 export const TCP_MAX_QUICKACKS = 16
-export const TCP_MIN_SND_MSS = 48
 export const TCP_INFINITE_SSTHRESH = 0x7fffffff
 export const TCP_NUM_SACKS_MAX = 4
 

@@ -15,6 +15,8 @@ import {
   SO_OOBINLINE,
   SO_RCVBUF,
   SO_SNDBUF,
+  SO_TIMESTAMPING,
+  SO_ZEROCOPY,
   SOL_SOCKET,
   TCP_CONGESTION,
   TCP_CORK,
@@ -23,6 +25,7 @@ import {
   TCP_FASTOPEN_KEY,
   TCP_FASTOPEN_NO_COOKIE,
   TCP_KEEPCNT,
+  TCP_MD5SIG,
   TCP_KEEPIDLE,
   TCP_KEEPINTVL,
   TCP_NODELAY,
@@ -51,6 +54,8 @@ import {
   SOCK_LINGER,
   SOCK_RCVBUF_LOCK,
   SOCK_SNDBUF_LOCK,
+  SOCK_ZEROCOPY,
+  TP_TSFLAGS,
   SOCK_URGINLINE,
   TCP_NAGLE_CORK,
   TCP_NAGLE_OFF,
@@ -81,7 +86,9 @@ import {
   TP_WINDOW_CLAMP,
 } from './tcp-sock.ts'
 import { KEY_COUNT, loadSysctlKeys } from './tcp-fastopen-keys.ts'
+import type { TcpMd5 } from './tcp-md5.ts'
 import type { TcpCong } from '../rec/tcp-cong.ts'
+import type { TcpTstamp } from '../snd/tcp-tstamp.ts'
 import type { TcpSndCheck } from '../snd/tcp-snd-check.ts'
 import type { TcpTimers } from './tcp-timers.ts'
 
@@ -105,6 +112,8 @@ type TcpSockoptDeps = {
   sndCheck: TcpSndCheck
   maxBuffer: number
   cong: TcpCong
+  tstamp: Pick<TcpTstamp, 'setFlags'>
+  md5: Pick<TcpMd5, 'setKey'>
 }
 
 export const createTcpSockopt = ({
@@ -114,6 +123,8 @@ export const createTcpSockopt = ({
   sndCheck,
   maxBuffer,
   cong,
+  tstamp,
+  md5,
 }: TcpSockoptDeps) => {
   const { i32, layout } = arena
   const { sysctl } = layout
@@ -171,6 +182,11 @@ export const createTcpSockopt = ({
         return keepalive(sk, value !== 0)
       case SO_LINGER:
         return linger(sk, value)
+      case SO_ZEROCOPY:
+        if (value < 0 || value > 1) return -Errno.EINVAL
+        return flag(sk, SK_FLAGS, SOCK_ZEROCOPY, value !== 0)
+      case SO_TIMESTAMPING:
+        return tstamp.setFlags(sk, value)
       case SO_OOBINLINE:
         return flag(sk, SK_FLAGS, SOCK_URGINLINE, value !== 0)
       case SO_MAX_PACING_RATE:
@@ -271,6 +287,10 @@ export const createTcpSockopt = ({
         return (flags & SOCK_LINGER) !== 0 ? i32[sk + TP_LINGER] : -1
       case SO_MAX_PACING_RATE:
         return ~i32[sk + TP_MAX_PACING_RATE] >>> 0
+      case SO_ZEROCOPY:
+        return (flags & SOCK_ZEROCOPY) !== 0 ? 1 : 0
+      case SO_TIMESTAMPING:
+        return i32[sk + TP_TSFLAGS]
       default:
         return -Errno.ENOPROTOOPT
     }
@@ -340,7 +360,7 @@ export const createTcpSockopt = ({
     return keys[KEY_COUNT] * KEY_LEN
   }
 
-  /** Options whose value is neither a number nor a struct: TCP_CONGESTION, a name, and TCP_FASTOPEN_KEY, of `len` octets. */
+  /** Options whose value is no number: TCP_CONGESTION, a name, TCP_FASTOPEN_KEY and TCP_MD5SIG, of `len` octets. */
   const setNameOption = (
     sk: number,
     level: number,
@@ -351,6 +371,7 @@ export const createTcpSockopt = ({
   ): number => {
     if (level !== IPPROTO_TCP) return -Errno.ENOPROTOOPT
     if (name === TCP_CONGESTION) return cong.setByName(sk, words, at)
+    if (name === TCP_MD5SIG) return md5.setKey(sk, words, at, len)
     return name === TCP_FASTOPEN_KEY ? setKeys(sk, words, at, len) : -Errno.ENOPROTOOPT
   }
   /** How long the value is, or -errno. */

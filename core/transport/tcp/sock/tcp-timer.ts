@@ -27,6 +27,7 @@ import type { FastopenActive } from './tcp-fastopen-active.ts'
 import type { TcpLifecycle } from './tcp-lifecycle.ts'
 import type { TcpListen } from '../states/tcp-listen.ts'
 import type { TcpSynack } from '../states/tcp-synack.ts'
+import type { TcpMtuProbe } from '../snd/tcp-mtu-probe.ts'
 import type { TcpOutput } from '../snd/tcp-output.ts'
 import type { TcpXmitTimer } from '../snd/tcp-xmit-timer.ts'
 import type { TcpRecovery } from '../rec/tcp-recovery.ts'
@@ -66,6 +67,7 @@ import {
   TP_PENDING,
   TP_PINGPONG,
   TP_PROBES_OUT,
+  TP_PROBES_TSTAMP,
   TP_RCV_TSTAMP,
   TP_RETRANS_STAMP,
   TP_RETRANSMITS,
@@ -95,6 +97,7 @@ type TcpTimerDeps = {
   listen: TcpListen
   synack: Pick<TcpSynack, 'retransmitSynAck'>
   life: TcpLifecycle
+  mtup: Pick<TcpMtuProbe, 'suspectBlackHole'>
   mem: TcpMem
   fastopenActive: Pick<FastopenActive, 'timedOut'>
 }
@@ -113,6 +116,7 @@ export const createTcpTimer = (deps: TcpTimerDeps): TcpTimerHandlers => {
     life,
     mem,
     synack,
+    mtup,
     fastopenActive,
   } = deps
   const { i32, f64, layout } = deps.arena
@@ -162,6 +166,7 @@ export const createTcpTimer = (deps: TcpTimerDeps): TcpTimerHandlers => {
       const user = i32[sk + TP_USER_TIMEOUT]
       if (user !== 0 && timedOut(sk, 0, user)) expired = true
     } else {
+      if (timedOut(sk, i32[sysctl + Sysctl.tcp_retries1], 0)) mtup.suspectBlackHole(sk)
       let retries = i32[sysctl + Sysctl.tcp_retries2]
       if (life.isDead(sk)) {
         const alive = i32[sk + TP_RTO] < TCP_RTO_MAX
@@ -194,7 +199,15 @@ export const createTcpTimer = (deps: TcpTimerDeps): TcpTimerHandlers => {
       i32[sk + TP_BACKOFF]++
       i32[sk + TP_RTO] = Math.min(i32[sk + TP_RTO] * 2, TCP_RTO_MAX)
     }
-    timers.resetXmitTimer(sk, ICSK_TIME_RETRANS, i32[sk + TP_RTO])
+    timers.resetXmitTimer(sk, ICSK_TIME_RETRANS, clampRto(sk))
+  }
+  /** The timeout, but no later than the user's (tcp_clamp_rto_to_user_timeout). */
+  const clampRto = (sk: number): number => {
+    const rto = i32[sk + TP_RTO]
+    const user = i32[sk + TP_USER_TIMEOUT]
+    if (user === 0) return rto
+    const left = (user - ((time[TIME_MS] - i32[sk + TP_RETRANS_STAMP]) | 0)) | 0
+    return Math.min(rto, Math.max(left, 1))
   }
 
   /** Fast Open: nothing of a connection is sent again before its SYN-ACK is answered, which has one try more. */
@@ -252,15 +265,15 @@ export const createTcpTimer = (deps: TcpTimerDeps): TcpTimerHandlers => {
   const probeTimer = (sk: number): void => {
     if (i32[sk + TP_PACKETS_OUT] !== 0 || i32[sk + TP_SEND_HEAD] === 0) {
       i32[sk + TP_PROBES_OUT] = 0
+      i32[sk + TP_PROBES_TSTAMP] = 0
       return
     }
     let most = i32[sysctl + Sysctl.tcp_retries2]
     const user = i32[sk + TP_USER_TIMEOUT]
-    if (
-      user !== 0 &&
-      ((time[TIME_MS] - i32[sk + TP_RCV_TSTAMP]) | 0) >= user &&
-      i32[sk + TP_PROBES_OUT] !== 0
-    ) {
+    // the user's time runs whatever the peer answers, as long as its window is closed
+    const since = i32[sk + TP_PROBES_TSTAMP]
+    if (since === 0) i32[sk + TP_PROBES_TSTAMP] = time[TIME_MS] || -1
+    else if (user !== 0 && ((time[TIME_MS] - since) | 0) >= user) {
       giveUp(sk)
       return
     }

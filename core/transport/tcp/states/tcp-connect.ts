@@ -74,6 +74,9 @@ import {
   TFO_CLIENT_ENABLE,
   TP_FASTOPEN,
   TP_FO_MAX_QLEN,
+  TP_TSFLAGS,
+  TP_TSKEY,
+  TP_ZCKEY,
   TP_CA_OPS,
   TP_EVENTS,
   TP_KEEPALIVE_INTVL,
@@ -81,6 +84,7 @@ import {
   TP_KEEPALIVE_TIME,
   TP_LINGER,
   TP_LINGER2,
+  TP_MD5,
   TP_MIN_HOPCOUNT,
   TP_MIN_TTL,
   TP_NONAGLE,
@@ -112,6 +116,7 @@ import {
   SOCK_CONNECTING,
   SOCK_CONNECTED,
 } from '../sock/tcp-sock.ts'
+import type { TcpMd5 } from '../sock/tcp-md5.ts'
 import type { TcpMem } from '../sock/tcp-mem.ts'
 import { createTcpTwReuse } from './tcp-tw-reuse.ts'
 import type { TcpTimers } from '../sock/tcp-timers.ts'
@@ -142,12 +147,16 @@ const USER_WORDS = [
   TP_USER_TIMEOUT,
   TP_MIN_TTL,
   TP_MIN_HOPCOUNT,
+  TP_MD5,
   TP_CA_OPS,
   TP_EVENTS,
   TP_NOTSENT_LOWAT,
   TP_FO_MAX_QLEN,
   TP_PACING,
   TP_MAX_PACING_RATE,
+  TP_TSFLAGS,
+  TP_TSKEY,
+  TP_ZCKEY,
 ]
 
 type TcpConnectDeps = {
@@ -167,6 +176,7 @@ type TcpConnectDeps = {
   queue: TcpWriteQueue
   purgeRcv: TcpRcvQueue['purge']
   cong: TcpCong
+  md5: Pick<TcpMd5, 'optionLen'>
   mem: TcpMem
   steer: Steer['steerFlow']
   fastopenClient: Pick<FastopenClient, 'mayDefer' | 'sendSyn' | 'sendSynData'>
@@ -230,7 +240,7 @@ export const createTcpConnect = (deps: TcpConnectDeps, routing: TcpRouting) => {
     transmit,
     queue,
   } = deps
-  const { steer, addrType, purgeRcv, cong, fastopenClient } = deps
+  const { steer, addrType, purgeRcv, cong, md5, fastopenClient } = deps
   const { i32, f64, layout } = deps.arena
   const { sysctl } = layout
   const twReuse = createTcpTwReuse(deps)
@@ -449,11 +459,13 @@ export const createTcpConnect = (deps: TcpConnectDeps, routing: TcpRouting) => {
   /** What a SYN says, and where its connection begins (tcp_connect_init). */
   const initSyn = (sk: number): void => {
     let opts = 0
-    if (i32[sysctl + Sysctl.tcp_timestamps] !== 0) opts |= OPT_TIMESTAMPS
+    const signature = md5.optionLen(sk)
+    // both, and SACK, have no room beside one another
+    if (i32[sysctl + Sysctl.tcp_timestamps] !== 0 && signature === 0) opts |= OPT_TIMESTAMPS
     if (i32[sysctl + Sysctl.tcp_sack] !== 0) opts |= OPT_SACK
     if (i32[sysctl + Sysctl.tcp_window_scaling] !== 0) opts |= OPT_WSCALE
     i32[sk + TP_OPTS] = opts
-    i32[sk + TP_HEADER_LEN] = MIN_HEADER + ((opts & OPT_TIMESTAMPS) !== 0 ? 12 : 0)
+    i32[sk + TP_HEADER_LEN] = MIN_HEADER + signature + ((opts & OPT_TIMESTAMPS) !== 0 ? 12 : 0)
     i32[sk + TP_ADVMSS] = mss.advertisedMss(sk)
     i32[sk + TP_MSS_CLAMP] = i32[sk + TP_ADVMSS]
     mss.syncMss(sk)

@@ -27,8 +27,8 @@ import type { TcpPaws } from '../rcv/tcp-paws.ts'
 import type { TcpRcvQueue } from '../rcv/tcp-rcv-queue.ts'
 import type { TcpRate } from '../rec/tcp-rate.ts'
 import type { TcpRecovery } from '../rec/tcp-recovery.ts'
-import type { TcpMss } from '../snd/tcp-mss.ts'
 import type { TcpChrono } from '../snd/tcp-chrono.ts'
+import type { TcpMss } from '../snd/tcp-mss.ts'
 import type { TcpOutput } from '../snd/tcp-output.ts'
 import type { TcpTransmit } from '../snd/tcp-transmit.ts'
 import type { TcpWriteQueue } from '../snd/tcp-write-queue.ts'
@@ -82,7 +82,7 @@ type FastopenClientDeps = {
   transmit: TcpTransmit
   queue: TcpWriteQueue
   rate: TcpRate
-  output: TcpOutput
+  output: Pick<TcpOutput, 'xmitRetransmitQueue'>
   chrono: TcpChrono
   recovery: TcpRecovery
   paws: TcpPaws
@@ -97,6 +97,7 @@ export const createFastopenClient = (deps: FastopenClientDeps) => {
   const { bank, skbs, mem, mss, transmit, queue, rate, output, recovery, metrics, afOps } = deps
   const { fastopenActive, fastopen, rcvQueue, consume } = deps
   const { options: opts } = deps.paws
+  const { chronoStart } = deps.chrono
   const { i32, u8, f64, layout } = deps.arena
   const { sysctl } = layout
   const { synCookie } = transmit
@@ -186,7 +187,7 @@ export const createFastopenClient = (deps: FastopenClientDeps) => {
     i32[sk + TP_SND_NXT] = i32[sk + TP_WRITE_SEQ]
     i32[sk + TP_FASTOPEN] |= FO_SYN_DATA
     f64[bank + Mib.TcpExtTCPOrigDataSent]++
-    deps.chrono.chronoStart(sk, CHRONO_BUSY)
+    chronoStart(sk, CHRONO_BUSY)
     return n
   }
   /** A segment behind the SYN, looking like it, as long as what goes; 0 when there is no memory. */

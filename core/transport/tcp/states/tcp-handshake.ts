@@ -34,6 +34,7 @@ import {
 } from '../../../wire/tcp-options.ts'
 import type { TcpAck } from '../rec/tcp-ack.ts'
 import type { TcpCong } from '../rec/tcp-cong.ts'
+import type { TcpMd5 } from '../sock/tcp-md5.ts'
 import type { TcpLifecycle } from '../sock/tcp-lifecycle.ts'
 import { ECN_OF_SYN, ECN_OF_SYNACK, ecnRcvSyn, ecnSynAckFlags } from '../rec/tcp-ecn.ts'
 import type { TcpMss } from '../snd/tcp-mss.ts'
@@ -93,6 +94,7 @@ import {
 import type { TcpFastopen } from './tcp-fastopen.ts'
 import type { FastopenClient } from './tcp-fastopen-client.ts'
 import type { TcpTimers } from '../sock/tcp-timers.ts'
+import type { TcpMtuProbe } from '../snd/tcp-mtu-probe.ts'
 import type { TcpTransmit } from '../snd/tcp-transmit.ts'
 import type { TcpWindow } from '../rcv/tcp-window.ts'
 import type { TcpReply } from '../snd/tcp-reply.ts'
@@ -105,6 +107,7 @@ type TcpHandshakeDeps = {
   drop: DropFn
   consume: ConsumeFn
   mss: TcpMss
+  mtup: Pick<TcpMtuProbe, 'initMtuProbe'>
   window: TcpWindow
   timers: TcpTimers
   transmit: TcpTransmit
@@ -113,6 +116,7 @@ type TcpHandshakeDeps = {
   paws: TcpPaws
   sndCheck: TcpSndCheck
   cong: TcpCong
+  md5: Pick<TcpMd5, 'optionLen'>
   fastopen: Pick<TcpFastopen, 'done'>
   /** core/transport/tcp/states/tcp-close.ts: endSending. */
   endSending: (sk: number) => void
@@ -132,8 +136,10 @@ export const createTcpHandshake = (deps: TcpHandshakeDeps) => {
     life,
     sendReset,
     cong,
+    md5,
     fastopen,
     endSending,
+    mtup,
     fastopenClient,
   } = deps
   const { tcpAck } = deps.ack
@@ -146,6 +152,7 @@ export const createTcpHandshake = (deps: TcpHandshakeDeps) => {
   /** A connection begins: buffers, windows and congestion control as of now. */
   const initTransfer = (sk: number): void => {
     mss.syncMss(sk)
+    mtup.initMtuProbe(sk)
     window.initBufferSpace(sk)
     initRto(i32, sk)
     cong.init(sk)
@@ -243,11 +250,11 @@ export const createTcpHandshake = (deps: TcpHandshakeDeps) => {
       i32[sk + TP_WINDOW_CLAMP] = Math.min(i32[sk + TP_WINDOW_CLAMP], 65535)
     }
     if ((seen & SEEN_TIMESTAMPS) !== 0 && (i32[sk + TP_OPTS] & OPT_TIMESTAMPS) !== 0) {
-      i32[sk + TP_HEADER_LEN] = tcp.MIN_HEADER + 12
+      i32[sk + TP_HEADER_LEN] = tcp.MIN_HEADER + 12 + md5.optionLen(sk)
       storeTsRecent(sk)
     } else {
       i32[sk + TP_OPTS] &= ~OPT_TIMESTAMPS
-      i32[sk + TP_HEADER_LEN] = tcp.MIN_HEADER
+      i32[sk + TP_HEADER_LEN] = tcp.MIN_HEADER + md5.optionLen(sk)
     }
   }
   const synAckReceived = (sk: number, skb: number, ack: number): void => {
@@ -257,6 +264,7 @@ export const createTcpHandshake = (deps: TcpHandshakeDeps) => {
     tcpAck(sk, skb, opts, i32[skb + CB_SEQ], ack, 0)
     i32[sk + TP_RETRANS_STAMP] = 0
     initTransfer(sk)
+    mss.syncMss(sk)
     setState(sk, TCP_ESTABLISHED)
     raise(sk, SK_EVENT_CONNECT | SK_EVENT_WRITE)
     const isPending = (i32[sk + SK_FLAGS] & SOCK_WRITE_PENDING) !== 0

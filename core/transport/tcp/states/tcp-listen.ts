@@ -78,6 +78,7 @@ import type { TcpHandshake } from './tcp-handshake.ts'
 import type { TcpStates } from './tcp-states.ts'
 import type { TcpSynack } from './tcp-synack.ts'
 import type { TcpSyncookies } from './tcp-syncookies.ts'
+import type { TcpMd5 } from '../sock/tcp-md5.ts'
 import type { TcpLifecycle } from '../sock/tcp-lifecycle.ts'
 import type { TcpCong } from '../rec/tcp-cong.ts'
 import type { TcpMss } from '../snd/tcp-mss.ts'
@@ -94,6 +95,7 @@ import {
   SOCK_LINGER,
   SOCK_RCVBUF_LOCK,
   SOCK_SNDBUF_LOCK,
+  SOCK_ZEROCOPY,
   SOCK_URGINLINE,
   TCP_RTO_MAX,
   TCP_TIMEOUT_INIT,
@@ -185,6 +187,7 @@ const INHERITED_FLAGS =
   SOCK_RCVBUF_LOCK |
   SOCK_SNDBUF_LOCK |
   SOCK_CA_SETSOCKOPT |
+  SOCK_ZEROCOPY |
   SOCK_URGINLINE
 
 /** tcp_syncookies: whether there is a place for the request or not. */
@@ -211,6 +214,7 @@ type TcpListenDeps = {
   synack: TcpSynack
   fastopen: TcpFastopen
   syncookies: TcpSyncookies
+  md5: Pick<TcpMd5, 'inherit' | 'release' | 'optionLen'>
   handshake: Pick<TcpHandshake, 'initTransfer'>
   afOps: AfOpsOf
 } & Pick<TcpRouting, 'routeSocket' | 'secureSeq' | 'secureTsOffset'> &
@@ -233,7 +237,7 @@ export const createTcpListen = (deps: TcpListenDeps) => {
     life,
     cong,
   } = deps
-  const { routeSocket, secureSeq, secureTsOffset, sendReset, fastopen, syncookies } = deps
+  const { routeSocket, secureSeq, secureTsOffset, sendReset, fastopen, syncookies, md5 } = deps
   const { sendSynAck, retransmitSynAck, inWindow, mayAnswer, sampleRtt } = deps.synack
   const { initTransfer } = deps.handshake
   const { i32, u8, f64, layout } = deps.arena
@@ -322,8 +326,12 @@ export const createTcpListen = (deps: TcpListenDeps) => {
       taken |= OPT_WSCALE
       i32[req + TP_SND_WSCALE] = opts[PARSED_WSCALE]
     }
+    const signature = md5.optionLen(req)
+    // both, and SACK, have no room beside one another (tcp_synack_options)
+    if (signature !== 0 && (taken & OPT_SACK) !== 0) taken &= ~OPT_TIMESTAMPS
     i32[req + TP_OPTS] = taken
-    i32[req + TP_HEADER_LEN] = tcp.MIN_HEADER + ((taken & OPT_TIMESTAMPS) !== 0 ? 12 : 0)
+    i32[req + TP_HEADER_LEN] =
+      tcp.MIN_HEADER + signature + ((taken & OPT_TIMESTAMPS) !== 0 ? 12 : 0)
     i32[req + TP_MSS_CLAMP] = mss.peerMss(req, opts)
   }
   /**
@@ -374,8 +382,18 @@ export const createTcpListen = (deps: TcpListenDeps) => {
       listenDrop(skb, Drop.IP_OUTNOROUTES)
       return 0
     }
+    if (!md5.inherit(listener, req)) {
+      slab.free(req)
+      listenDrop(skb, Drop.NOMEM)
+      return 0
+    }
     secureTsOffset(req)
     return req
+  }
+  /** Frees a row that was never more than that. */
+  const forget = (req: number): void => {
+    md5.release(req)
+    slab.free(req)
   }
   /** What its options and sequence numbers make of the rest. */
   const initRequest = (req: number): void => {
@@ -441,7 +459,7 @@ export const createTcpListen = (deps: TcpListenDeps) => {
     f64[bank + Mib.TcpExtSyncookiesSent]++
     consume(skb)
     sendSynAck(req)
-    slab.free(req)
+    forget(req)
   }
 
   /**
@@ -467,7 +485,7 @@ export const createTcpListen = (deps: TcpListenDeps) => {
     if (child === 0) return true
     parseOptions(skb)
     if (!syncookies.readOptions(child, clamp)) {
-      slab.free(child)
+      forget(child)
       return false
     }
     takeOptions(child)
@@ -594,6 +612,10 @@ export const createTcpListen = (deps: TcpListenDeps) => {
     ports.hold(child, i32[child + SK_NUM])
     f64[bank + Mib.TcpPassiveOpens]++
     enqueueAccept(listener, child)
+    // what the SYN offered was of the handshake (tcp_create_openreq_child)
+    const window = tcp.window(u8, i32[skb + SKB_TRANSPORT]) << i32[child + TP_SND_WSCALE]
+    i32[child + TP_SND_WND] = window
+    i32[child + TP_MAX_WINDOW] = window
     states.rcvStateProcess(child, skb)
   }
   const enqueueAccept = (listener: number, child: number): void => {
