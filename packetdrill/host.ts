@@ -97,6 +97,10 @@ export const createHost = (given: Mode, options: ReadonlyMap<string, string>) =>
     path.settle()
     return true
   }
+  let isPaced = false
+  const setPaced = (): void => {
+    isPaced = true
+  }
   /** Whether the device's queue is full and none of what is in it leaves. */
   const setFull = (isFull: boolean): void => {
     const row = deviceRow(path.arena, DEV)
@@ -132,6 +136,8 @@ export const createHost = (given: Mode, options: ReadonlyMap<string, string>) =>
     receive,
     receiveMerged,
     setFull,
+    setPaced,
+    isPaced: () => isPaced,
     setRoute,
     takeSent,
   }

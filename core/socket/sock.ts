@@ -18,7 +18,7 @@ export const SK_TYPE = 2
 export const SK_PROTOCOL = 3
 /** TCP_* of include/net/tcp_states.h, for every protocol. */
 export const SK_STATE = 4
-/** REUSE_ADDR, REUSE_PORT, V6ONLY (socket-constants.ts). */
+/** REUSE_ADDR, REUSE_PORT, V6ONLY, FREEBIND (socket-constants.ts). */
 export const SK_REUSE = 5
 export const SK_BOUND_DEV = 6
 /** SOCK_* bits of the protocol's choice (SOCK_DEAD and so on). */

@@ -14,6 +14,9 @@ import {
   IPPROTO_IPV6,
   IPV6_TCLASS,
   IPV6_UNICAST_HOPS,
+  FREEBIND,
+  IP_FREEBIND,
+  IPV6_FREEBIND,
   IPV6_V6ONLY,
   REUSE_ADDR,
   REUSE_PORT,
@@ -105,6 +108,8 @@ export const createSockopt = ({ arena, protoOf, takeError, mc }: SockoptDeps) =>
     i32[sk + SK_TYPE] === SOCK_STREAM ? (value & ~ECN_MASK) | (i32[sk + SK_TOS] & ECN_MASK) : value
   const setIp = (sk: number, level: number, name: number, value: number): number | null => {
     if (level === IPPROTO_IPV6 && name === IPV6_V6ONLY) return setBit(sk, V6ONLY, value)
+    if (name === (level === IPPROTO_IP ? IP_FREEBIND : IPV6_FREEBIND))
+      return setBit(sk, FREEBIND, value)
     if (name === (level === IPPROTO_IP ? IP_TOS : IPV6_TCLASS)) {
       return value < 0 || value > 255 ? -EINVAL : setWord(sk, SK_TOS, tosOf(sk, value))
     }
@@ -154,6 +159,8 @@ export const createSockopt = ({ arena, protoOf, takeError, mc }: SockoptDeps) =>
   const getIp = (sk: number, level: number, name: number): number | null => {
     if (level === IPPROTO_IPV6 && name === IPV6_V6ONLY)
       return (i32[sk + SK_REUSE] & V6ONLY) === 0 ? 0 : 1
+    if (name === (level === IPPROTO_IP ? IP_FREEBIND : IPV6_FREEBIND))
+      return (i32[sk + SK_REUSE] & FREEBIND) === 0 ? 0 : 1
     if (name === (level === IPPROTO_IP ? IP_TOS : IPV6_TCLASS)) return i32[sk + SK_TOS]
     if (name === (level === IPPROTO_IP ? IP_TTL : IPV6_UNICAST_HOPS)) {
       return i32[sk + SK_TTL] === 0 ? i32[sysctl + Sysctl.ip_default_ttl] : i32[sk + SK_TTL]

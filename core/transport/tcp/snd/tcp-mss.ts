@@ -112,7 +112,11 @@ export const createTcpMss = (deps: TcpMssDeps, transmit: TcpTransmit) => {
   /** Payload of the next full segment, on the way as it is now: SACK blocks take their share. */
   const currentMss = (sk: number): number => {
     skDstCheck(sk)
-    const mss = i32[sk + SK_MTU] === i32[sk + TP_PMTU] ? i32[sk + TP_MSS_CACHE] : syncMss(sk)
+    const mtu = i32[sk + SK_MTU]
+    const known = i32[sk + TP_PMTU]
+    // where the path is probed, a route that promises more is tried out first
+    const isSame = mtu === known || (mtu > known && i32[sk + TP_MTUP_ENABLED] !== 0)
+    const mss = isSame ? i32[sk + TP_MSS_CACHE] : syncMss(sk)
     return mss - (optionsLen(sk) - (i32[sk + TP_HEADER_LEN] - TCP_HEADER))
   }
 

@@ -138,8 +138,8 @@ export const createTcpHandshake = (deps: TcpHandshakeDeps) => {
     cong,
     md5,
     fastopen,
-    endSending,
     mtup,
+    endSending,
     fastopenClient,
   } = deps
   const { tcpAck } = deps.ack
