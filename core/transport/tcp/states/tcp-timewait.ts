@@ -121,9 +121,13 @@ export const createTcpTimewait = (deps: TcpTimewaitDeps) => {
     // a SYN of a later incarnation: by sequence, or by a later timestamp (RFC 6191)
     const fresh =
       ((seq - next) | 0) > 0 || (stamped && ((opts[OPT_TSVAL] - i32[sk + TP_TS_RECENT]) | 0) > 0)
-    if (mayReopen && (flags & (TCP_SYN | TCP_ACK | TCP_RST)) === TCP_SYN && !paws && fresh) {
-      life.twEnd(sk, Mib.TcpExtTWRecycled)
-      return false
+    if ((flags & (TCP_SYN | TCP_ACK | TCP_RST)) === TCP_SYN && !paws && fresh) {
+      if (mayReopen) life.twEnd(sk, Mib.TcpExtTWRecycled)
+      else {
+        consume(skb)
+        transmit.sendAck(sk)
+      }
+      return !mayReopen
     }
     if (paws) f64[bank + Mib.TcpExtPAWSEstab]++
     if ((flags & TCP_RST) !== 0) {
