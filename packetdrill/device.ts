@@ -38,10 +38,7 @@ const metricsOf = (text: string): number[] => {
 }
 
 /** False when the line is none of these. */
-export const runDeviceCommand = (
-  line: string,
-  host: Pick<Host, 'setFull' | 'setRoute' | 'setPaced'>
-): boolean => {
+export const runDeviceCommand = (line: string, host: Host): boolean => {
   const text = line.replace(/\s*2>\s*\/dev\/null/, '').trim()
   if (FULL.test(text)) host.setFull(true)
   else if (PLAIN.test(text)) host.setFull(false)

@@ -40,7 +40,8 @@ type Peer = {
 const WINDOWS = [65535, 65535, 65535, 29200, 1000, 500, 1, 0]
 /** Not less than some segments: half of it bounds them. */
 const SYN_WINDOWS = [65535, 65535, 29200, 29200, 4000, 0]
-const LENGTHS = [0, 1, 10, 100, 536, 1000, 1460]
+// those between would fill the buffers of the two differently
+const LENGTHS = [0, 1, 10, 100, 1460, 1460]
 
 const synOptions = (draw: Draw, peer: Peer): string[] => {
   const options: string[] = []

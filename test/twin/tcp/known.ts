@@ -56,6 +56,26 @@ const hasAckOfSyn = (run: Run): boolean => {
   const step = stepOf(run)
   return step.do === 'segment' && step.segment.flags.includes('.') && step.segment.ack === 0
 }
+/** It is for a request, and echoes a stamp near the last one; what it comes to is an answer, or a connection. */
+const hasOtherEcho = (run: Run): boolean => {
+  const step = stepOf(run)
+  const { before, kernel, softnet } = run.difference!
+  return (
+    before.includes('LISTEN') &&
+    step.do === 'segment' &&
+    step.segment.options.some((option) => /^ts \d+ -?\d+$/.test(option)) &&
+    kernel.length + softnet.length <= 3 &&
+    [...kernel, ...softnet].every((line) => /LISTEN IN|^> \. /.test(line))
+  )
+}
+/** Its text, or its place, ends between the edges of the two windows. */
+const isAtEdge = (run: Run): boolean => {
+  const step = stepOf(run)
+  if (step.do !== 'segment') return false
+  const [a, b] = run.halves.map(({ flow }) => flow.edge)
+  const { seq, len } = step.segment
+  return a !== b && seq + len >= Math.min(a!, b!) - 1 && seq <= Math.max(a!, b!)
+}
 /** The highest that is acknowledged. */
 const ackOf = (lines: readonly string[]): number =>
   Math.max(-1, ...lines.map((line) => Number(/ ack (-?\d+)/.exec(line)?.[1] ?? -1)))
@@ -107,17 +127,12 @@ export const KNOWN_TCP: readonly Known[] = [
   },
   {
     reason:
-      'RFC 7323 3.2: any stamp that we have sent may be echoed; in SYN-RECEIVED the kernel refuses those of its own acknowledgements',
-    isIt: (run) => {
-      const { before, kernel, softnet } = run.difference!
-      const step = stepOf(run)
-      return (
-        before.includes('LISTEN') &&
-        step.do === 'segment' &&
-        step.segment.options.some((option) => /^ts \d+ 0$/.test(option)) &&
-        !kernel.some((line) => line.includes('LISTEN IN')) &&
-        softnet.some((line) => line.includes('LISTEN IN'))
-      )
-    },
+      'RFC 7323 3.2: any stamp that we have sent may be echoed; in SYN-RECEIVED the kernel takes only those of its SYN-ACKs',
+    isIt: hasOtherEcho,
+  },
+  {
+    reason:
+      'windows go by memory, which is each one’s own: the segment lies in the one’s and not in the other’s',
+    isIt: isAtEdge,
   },
 ]

@@ -244,7 +244,7 @@ const compare = (run: Run, before: string): Difference | null => {
 }
 
 /** The kernel's ticks: what is to happen "now" by a timer happens within one or two of them. */
-const TICKS_MS = 12
+const TICKS_MS = 20
 /** How long a step takes: an acknowledgement of a FIN, or the SYN that answers a strange one, is such a timer's. */
 const restAfter = (step: Step, { shown }: Half): number => {
   if (step.do === 'wait') return step.ms

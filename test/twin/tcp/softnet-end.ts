@@ -1,9 +1,11 @@
 // softnet's half: a whole stack in this process (test/support/path-host.ts), whose time goes on as the kernel's does.
 
 import { AF_INET, AF_INET6 } from '../../../core/base/family.ts'
+import type { Arena } from '../../../core/shm/arena.ts'
+import { SYSCTLS } from '../../../core/shm/sysctl.ts'
 import * as sock from '../../../core/socket/sock.ts'
+import { CONGESTION_CONTROLS } from '../../../core/transport/tcp/rec/tcp-cong-controls.ts'
 import { TP_COPIED_SEQ, TP_RCV_NXT } from '../../../core/transport/tcp/sock/tcp-sock.ts'
-import { createCommands } from '../../../packetdrill/sysctls.ts'
 import { createPathHost } from '../../support/path-host.ts'
 import { words } from '../../support/path-tables.ts'
 import { type End, SOCK_STREAM } from './end.ts'
@@ -20,6 +22,17 @@ const CONFIG = {
 const MSG_DONTWAIT = 0x40
 const [POLLIN, POLLOUT, POLLERR, POLLHUP, POLLRDHUP] = [1, 4, 8, 0x10, 0x2000]
 
+const setSysctl = (arena: Arena, setting: string): void => {
+  const [name, value = ''] = setting.split('=')
+  const row = SYSCTLS.find((known) => known.name === name)
+  if (row === undefined) throw new Error(`there is no ${name}`)
+  const words = value.split(',').map((word) => {
+    const control = CONGESTION_CONTROLS.findIndex((one) => one.name === word)
+    return control < 0 ? Number(word) : control
+  })
+  arena.i32.set(words, arena.layout.sysctl + row.first)
+}
+
 export const createSoftnetEnd = ({ family, sysctls }: World): End => {
   const net = NETS[family]
   const path = createPathHost({ config: CONFIG })
@@ -28,21 +41,7 @@ export const createSoftnetEnd = ({ family, sysctls }: World): End => {
   path.addRoute(net.all, DEV, { via: net.gateway })
   path.setNeigh(DEV, net.gateway, GATEWAY_MAC)
   path.sent.length = 0
-  const host = {
-    path,
-    stack: path.first,
-    disk: new Map<string, number>(),
-    setFull: () => {},
-    setPaced: () => {},
-    setRoute: () => false,
-  }
-  const { run } = createCommands(host, '/', (note) => {
-    throw new Error(note)
-  })
-  for (const setting of sysctls) {
-    const [name, value = ''] = setting.split('=')
-    run(`sysctl ${name}="${value.replaceAll(',', ' ')}"`)
-  }
+  for (const setting of sysctls) setSysctl(path.arena, setting)
   const { i32, u8 } = path.arena
   const { sockets, tcp, skbs } = path.first
   const af = family === 'ipv4' ? AF_INET : AF_INET6

@@ -206,7 +206,7 @@ export const createTcpIpv = (deps: TcpIpvDeps) => {
         tcpRcvEstablished(sk, skb)
         return
       case TCP_TIME_WAIT:
-        if (!timewaitRcv(sk, skb)) toListener(skb)
+        if (!timewaitRcv(sk, skb, opensFlow(skb) && hash.lookupListener(fl) !== 0)) toListener(skb)
         return
       case TCP_NEW_SYN_RECV:
         listen.checkRequest(sk, skb)

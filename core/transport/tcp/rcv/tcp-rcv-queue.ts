@@ -373,13 +373,13 @@ export const createTcpRcvQueue = (deps: TcpRcvQueueDeps) => {
     }
   }
   const moveOfo = (sk: number): void => {
-    let twice = i32[sk + TP_RCV_NXT]
+    const filled = i32[sk + TP_RCV_NXT]
     for (let skb = i32[sk + TP_OFO_HEAD]; skb !== 0; skb = i32[sk + TP_OFO_HEAD]) {
       const next = i32[sk + TP_RCV_NXT]
       if (((i32[skb + CB_SEQ] - next) | 0) > 0) return
-      if (((i32[skb + CB_SEQ] - twice) | 0) < 0) {
-        if (((i32[skb + CB_END_SEQ] - twice) | 0) < 0) twice = i32[skb + CB_END_SEQ]
-        noteTwice(sk, i32[skb + CB_SEQ], twice)
+      if (((i32[skb + CB_SEQ] - filled) | 0) < 0) {
+        const end = i32[skb + CB_END_SEQ]
+        noteTwice(sk, i32[skb + CB_SEQ], ((end - filled) | 0) < 0 ? end : filled)
       }
       removeOfo(sk, skb)
       if (((i32[skb + CB_END_SEQ] - next) | 0) <= 0) {

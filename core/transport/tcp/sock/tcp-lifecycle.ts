@@ -51,6 +51,8 @@ import {
   TP_TW_PREV,
   TP_TW_SUBSTATE,
   TP_OOW_ACKED,
+  TP_DSACK,
+  TP_NUM_SACKS,
 } from './tcp-sock.ts'
 import type { TcpTimers } from './tcp-timers.ts'
 import type { ErrQueue } from '../../../socket/errqueue.ts'
@@ -250,6 +252,10 @@ export const createTcpLifecycle = (deps: TcpLifecycleDeps) => {
       done(sk)
       return
     }
+    // its acknowledgements report nothing of what came out of order
+    i32[sk + TP_NUM_SACKS] = 0
+    i32[sk + TP_DSACK] = 0
+    if (isDead(sk)) purge(sk)
     setState(sk, TCP_TIME_WAIT)
     ecnEnd(i32, sk)
     i32[sk + TP_TW_SUBSTATE] = substate

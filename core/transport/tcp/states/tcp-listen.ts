@@ -612,6 +612,10 @@ export const createTcpListen = (deps: TcpListenDeps) => {
     ports.hold(child, i32[child + SK_NUM])
     f64[bank + Mib.TcpPassiveOpens]++
     enqueueAccept(listener, child)
+    // what the SYN offered was of the handshake (tcp_create_openreq_child)
+    const window = tcp.window(u8, i32[skb + SKB_TRANSPORT]) << i32[child + TP_SND_WSCALE]
+    i32[child + TP_SND_WND] = window
+    i32[child + TP_MAX_WINDOW] = window
     states.rcvStateProcess(child, skb)
   }
   const enqueueAccept = (listener: number, child: number): void => {

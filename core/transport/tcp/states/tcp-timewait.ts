@@ -48,7 +48,7 @@ export type TcpTimewait = ReturnType<typeof createTcpTimewait>
 
 export const createTcpTimewait = (deps: TcpTimewaitDeps) => {
   const { i32, f64, bank, time, drop, consume, life, timers, transmit, sendReset } = deps
-  const { options: opts, parseOptions, pawsRejects } = deps.paws
+  const { options: opts, parseOptions, pawsRejects, storeTsRecent } = deps.paws
 
   const restart = (sk: number): void => timers.resetKeepaliveTimer(sk, TCP_TIMEWAIT_LEN)
   const killed = (sk: number, skb: number): void => {
@@ -91,10 +91,10 @@ export const createTcpTimewait = (deps: TcpTimewaitDeps) => {
   }
 
   /**
-   * Takes the segment, or answers false when it is a SYN that begins a new connection in the old one's place:
-   * then the old one has ended, and the segment goes to the listener.
+   * Takes the segment, or answers false when it is a SYN that begins a new connection in the old one's place, if
+   * somebody listens: then the old one has ended, and the segment goes to the listener.
    */
-  const timewaitRcv = (sk: number, skb: number): boolean => {
+  const timewaitRcv = (sk: number, skb: number, mayReopen: boolean): boolean => {
     const flags = i32[skb + CB_FLAGS]
     const seq = i32[skb + CB_SEQ]
     const next = i32[sk + TP_RCV_NXT]
@@ -114,6 +114,7 @@ export const createTcpTimewait = (deps: TcpTimewaitDeps) => {
         return true
       }
       restart(sk)
+      if (stamped) storeTsRecent(sk)
       consume(skb)
       return true
     }
@@ -121,8 +122,12 @@ export const createTcpTimewait = (deps: TcpTimewaitDeps) => {
     const fresh =
       ((seq - next) | 0) > 0 || (stamped && ((opts[OPT_TSVAL] - i32[sk + TP_TS_RECENT]) | 0) > 0)
     if ((flags & (TCP_SYN | TCP_ACK | TCP_RST)) === TCP_SYN && !paws && fresh) {
-      life.twEnd(sk, Mib.TcpExtTWRecycled)
-      return false
+      if (mayReopen) life.twEnd(sk, Mib.TcpExtTWRecycled)
+      else {
+        consume(skb)
+        transmit.sendAck(sk)
+      }
+      return !mayReopen
     }
     if (paws) f64[bank + Mib.TcpExtPAWSEstab]++
     if ((flags & TCP_RST) !== 0) {
