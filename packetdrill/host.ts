@@ -5,7 +5,9 @@
 import { AF_INET, AF_INET6 } from '../core/base/family.ts'
 import { DEV_TXQLEN, deviceRow } from '../core/netdev/netdev.ts'
 import { GSO_TCPV4, GSO_TCPV6, SKB_GSO_SEGS, SKB_GSO_SIZE, SKB_GSO_TYPE } from '../core/skb/skb.ts'
+import { G_GENERATION } from '../core/shm/layout.ts'
 import { parseAddr } from '../core/wire/text.ts'
+import { Sysctl } from '../core/shm/sysctl.ts'
 import { etherFrame } from '../test/support/packets.ts'
 import { createPathHost } from '../test/support/path-host.ts'
 import { Unsupported } from './script.ts'
@@ -42,9 +44,14 @@ const CONFIG = { skbs: 16384, smallBuffers: 16384, largeBuffers: 2048 }
 
 export type Host = ReturnType<typeof createHost>
 
-export const createHost = (mode: Mode, options: ReadonlyMap<string, string>) => {
+/** What a script that asks for IPv6 itself has without more options. */
+const OWN_IPV6 = { gateway: 'fd3d:fa7b:d17d:8888::', remote: '2001:db8::1' }
+
+export const createHost = (given: Mode, options: ReadonlyMap<string, string>) => {
+  const isOwn = options.get('ip_version') === 'ipv6'
+  const mode = isOwn ? 'ipv6' : given
   const wire = mode === 'ipv6' ? 'ipv6' : 'ipv4'
-  const net = NETS[wire]
+  const net = isOwn ? { ...NETS.ipv6, ...OWN_IPV6 } : NETS[wire]
   const local = options.get('local_ip') ?? net.local
   const remote = options.get('remote_ip') ?? net.remote
   for (const address of [local, remote])
@@ -55,6 +62,8 @@ export const createHost = (mode: Mode, options: ReadonlyMap<string, string>) => 
   path.addRoute(net.all, DEV, { via: net.gateway })
   path.setNeigh(DEV, net.gateway, GATEWAY_MAC)
   path.sent.length = 0
+  // scripts that set it know of it, the others were written before there was such a thing
+  path.setSysctl(Sysctl.tcp_syn_linear_timeouts, 0)
   let now = 0
 
   /** Turns the clock to `end`, or to when something may be due before. */
@@ -77,6 +86,20 @@ export const createHost = (mode: Mode, options: ReadonlyMap<string, string>) => 
     first.receive(skb)
     first.flush()
     path.settle()
+  }
+  /** The way to `to`, with metrics by RTAX_*; false when that is an address of the other family. */
+  const setRoute = (to: string, via: string, metrics: number[]): boolean => {
+    if (to.includes(':') !== (wire === 'ipv6')) return false
+    path.addRoute(`${to}/${wire === 'ipv4' ? 32 : 128}`, DEV, { via, metrics })
+    path.setNeigh(DEV, via, GATEWAY_MAC)
+    // sockets look their routes up anew, as after control's publish
+    path.arena.i32[G_GENERATION]!++
+    path.settle()
+    return true
+  }
+  let isPaced = false
+  const setPaced = (): void => {
+    isPaced = true
   }
   /** Whether the device's queue is full and none of what is in it leaves. */
   const setFull = (isFull: boolean): void => {
@@ -113,6 +136,9 @@ export const createHost = (mode: Mode, options: ReadonlyMap<string, string>) => 
     receive,
     receiveMerged,
     setFull,
+    setPaced,
+    isPaced: () => isPaced,
+    setRoute,
     takeSent,
   }
 }

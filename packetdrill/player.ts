@@ -28,7 +28,8 @@ export const play = (
   trace: (line: string) => void
 ): void => {
   const names = new Map<string, number | string | boolean>()
-  const segments: Segments = createSegments(host, rules, trace)
+  const isStrict = script.options.has('strict_segments')
+  const segments: Segments = createSegments(host, { ...rules, isStrict }, trace)
   const calls = createCalls(host, {
     onSocket: segments.forget,
     onListen: segments.listen,

@@ -26,7 +26,8 @@ export type Flow = {
 }
 type Heard = { at: number; packet: TcpPacket; flow: Flow }
 export type Segments = ReturnType<typeof createSegments>
-type Rules = { anyOptions: boolean; anyWindow: boolean }
+/** `isStrict`: segments are expected one by one. */
+type Rules = { anyOptions: boolean; anyWindow: boolean; isStrict: boolean }
 
 const seconds = (us: number): string => (us / 1e6).toFixed(6)
 
@@ -167,7 +168,7 @@ export const createSegments = (host: Host, rules: Rules, trace: (line: string) =
       whole.packet.len < expected.len && next !== undefined;
       next = heard[0]
     ) {
-      if (!follows(whole, next)) break
+      if (rules.isStrict || !follows(whole, next)) break
       heard.shift()
       whole.packet.len += next.packet.len
       whole.packet.flags = next.packet.flags | (first.packet.flags & tcp.TCP_CWR)

@@ -19,7 +19,11 @@ const wordsOf = (row: SysctlRow, value: string): number[] => {
 }
 
 /** `note` is told what was left out. */
-export const createCommands = (host: Host, folder: string, note: (text: string) => void) => {
+export const createCommands = (
+  host: Pick<Host, 'path' | 'setFull' | 'setRoute' | 'stack' | 'disk'>,
+  folder: string,
+  note: (text: string) => void
+) => {
   const { stack, disk } = host
   const { arena } = host.path
   const refuse = (text: string): false => {
@@ -63,10 +67,10 @@ export const createCommands = (host: Host, folder: string, note: (text: string) 
     history = now
     return isRisen
   }
-  /** What only looks at a kernel's tables, and fails only where there is none. */
-  const LOOKS = /^grep [^>;]* \/proc\/net\/tcp/
   const DD = /^(?:\/bin\/)?dd bs=(\d+) count=(\d+) if=\/dev\/zero of=(\S+)/
   const RM = /^(?:\/bin\/)?rm -f (\S+)/
+  /** What only looks at a kernel's tables, and fails only where there is none. */
+  const LOOKS = /^grep [^>;]* \/proc\/net\/tcp/
   const NSTAT = /^nstat(?:\s*\|\s*grep (\w+))?\s*>\s*\/dev\/null$/
 
   /** Runs the text between backticks. */

@@ -13,6 +13,7 @@ import { nstat } from './nstat.ts'
 import { bench, packetdrill, sim } from './programs.ts'
 import { ss } from './ss.ts'
 import { dropwatch, flows, memory, softnetStat, sysctl } from './stats.ts'
+import { tc } from './tc.ts'
 import { tcpdump } from './tcpdump.ts'
 import { trace } from './trace.ts'
 import { demo, up } from './up.ts'
@@ -24,6 +25,7 @@ export const COMMANDS: Commands = {
   ip: { run: ip, does: 'links, addresses, routes, neighbours, as iproute2', objects: IP_OBJECTS },
   ss: { run: ss, does: 'sockets' },
   ethtool: { run: ethtool, does: 'RSS, queues, offloads, rings, statistics of a link' },
+  tc: { run: tc, does: 'loss, delay and their like on a link, as iproute2', objects: ['qdisc'] },
   nstat: {
     run: nstat,
     does: 'protocol counters',

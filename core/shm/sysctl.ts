@@ -130,6 +130,8 @@ const TABLE = {
     max: [4194304, 4608, MAX],
   }),
   tcp_syn_retries: number('net.ipv4.tcp_syn_retries', 6, 1, 127),
+  /** So many of them come a second apart, before those of tcp_syn_retries, which wait twice as long each time. */
+  tcp_syn_linear_timeouts: number('net.ipv4.tcp_syn_linear_timeouts', 4, 0, 127),
   tcp_synack_retries: number('net.ipv4.tcp_synack_retries', 5, 0, 255),
   tcp_retries2: number('net.ipv4.tcp_retries2', 15, 0, 255),
   /** 0 is 8. */
@@ -173,6 +175,17 @@ const TABLE = {
   /** 3 and 4: a lost tail is probed for. */
   tcp_notsent_lowat: number('net.ipv4.tcp_notsent_lowat', MAX_UNSIGNED, 0, MAX_UNSIGNED),
   tcp_tso_win_divisor: number('net.ipv4.tcp_tso_win_divisor', 3, 0),
+  /** Path MTUs by probes: 1 after timeouts, 2 always; from segments of tcp_base_mss on. */
+  tcp_mtu_probing: number('net.ipv4.tcp_mtu_probing', 0, 0, 2),
+  tcp_base_mss: number('net.ipv4.tcp_base_mss', 1024, 48, 65535),
+  /** Where timeouts go on, segments become no smaller. */
+  tcp_mtu_probe_floor: number('net.ipv4.tcp_mtu_probe_floor', 48, 48, 65535),
+  tcp_min_snd_mss: number('net.ipv4.tcp_min_snd_mss', 48, 48, 65535),
+  /** Octets in which the search for a path MTU ends; seconds until there is another. */
+  tcp_probe_threshold: number('net.ipv4.tcp_probe_threshold', 8, 0, 65535),
+  tcp_probe_interval: number('net.ipv4.tcp_probe_interval', 600, 0, 4294967),
+  /** Timeouts in a row from which on the path is doubted. */
+  tcp_retries1: number('net.ipv4.tcp_retries1', 3, 0, 255),
   /** Segments of a super-frame at least, whatever the pace. */
   tcp_min_tso_segs: number('net.ipv4.tcp_min_tso_segs', 2, 1, 65535),
   /** It may be larger than a millisecond of the pace by half for each doubling of the round trip from so many bits of us. */

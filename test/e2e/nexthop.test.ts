@@ -251,8 +251,8 @@ describeE2e(import.meta.path, 'nexthop objects beside the kernel', () => {
   /** The kernel tells of a carrier up to a second after it is gone (linkwatch). */
   const sameCarriers = async (): Promise<void> => {
     for (const end = Date.now() + 5000; Date.now() < end; await Bun.sleep(20)) {
-      const { kernel, ours } = await both('-j nexthop')
-      if (kernel.text === ours.text) return
+      const said = [await both('-j nexthop'), await both('-j route')]
+      if (said.every(({ kernel, ours }) => kernel.text === ours.text)) return
     }
   }
 

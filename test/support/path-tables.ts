@@ -43,6 +43,8 @@ type RouteOptions = {
   type?: number
   via?: string
   mtu?: number
+  /** All of them, by RTAX_*. */
+  metrics?: number[]
   hops?: readonly { dev: number; via: string }[]
 }
 
@@ -81,11 +83,11 @@ export const createPathTables = (arena: Arena, settle: () => void) => {
   const addRoute = (
     to: string,
     dev: number,
-    { type = 1, via, mtu = 0, hops = [] }: RouteOptions = {}
+    { type = 1, via, mtu = 0, metrics: given, hops = [] }: RouteOptions = {}
   ): void => {
     const gatewayOf = (text: string) => ({ family: familyOfWords(words(text)), words: words(text) })
     const gateway = via === undefined ? null : gatewayOf(via)
-    const metrics = mtu === 0 ? null : [0, 0, mtu]
+    const metrics = given ?? (mtu === 0 ? null : [0, 0, mtu])
     const scope = gateway === null ? RT_SCOPE_LINK : RT_SCOPE_UNIVERSE
     const none = { tos: 0, metric: 0, protocol: 0, prefsrc: null, flags: 0 }
     const { words: network, prefixlen: plen } = networkOf(parsePrefix(to)!)

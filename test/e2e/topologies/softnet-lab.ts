@@ -5,7 +5,7 @@ import { addressOf, libc } from '../../../workers/os/libc.ts'
 import { openTap, tapCarrier } from '../../../workers/os/tap.ts'
 import { seeded } from '../../support/random.ts'
 import { createSimCli } from '../../support/sim-cli.ts'
-import { createSimHost, type SimHost } from '../../support/sim-host.ts'
+import { createSimHost, type SimHost } from '../../../sim/net/sim-host.ts'
 import { createHost } from './host.ts'
 import { devicesOf, type Lab, must } from './lab.ts'
 import {

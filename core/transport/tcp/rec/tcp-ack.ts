@@ -23,6 +23,7 @@ import {
 } from './tcp-rate.ts'
 import type { TcpChrono } from '../snd/tcp-chrono.ts'
 import type { TcpTstamp } from '../snd/tcp-tstamp.ts'
+import type { TcpMtuProbe } from '../snd/tcp-mtu-probe.ts'
 import type { TcpMss } from '../snd/tcp-mss.ts'
 import type { TcpOutput } from '../snd/tcp-output.ts'
 import type { TcpXmitTimer } from '../snd/tcp-xmit-timer.ts'
@@ -54,6 +55,7 @@ import {
   inCwndReduction,
   OPT_SACK,
   packetsInFlight,
+  read64,
   TCP_CA_LOSS,
   TCP_CA_OPEN,
   TCP_NAGLE_OFF,
@@ -91,7 +93,7 @@ import {
   TP_WQ_HEAD,
   wndEnd,
 } from '../sock/tcp-sock.ts'
-import { SK_CONFIRMED, SK_STATE, TCP_SYN_SENT } from '../../../socket/sock.ts'
+import { SK_CONFIRMED, SK_STATE, TCP_SYN_RECV, TCP_SYN_SENT } from '../../../socket/sock.ts'
 import type { TcpTimers } from '../sock/tcp-timers.ts'
 import type { TcpWriteQueue } from '../snd/tcp-write-queue.ts'
 import type { TcpPaws } from '../rcv/tcp-paws.ts'
@@ -118,6 +120,7 @@ type TcpAckDeps = {
   timers: TcpTimers
   output: TcpOutput
   chrono: TcpChrono
+  mtup: TcpMtuProbe
   xmitTimer: TcpXmitTimer
   sacktag: TcpSacktag
   recovery: TcpRecovery
@@ -132,6 +135,7 @@ export const createTcpAck = (deps: TcpAckDeps) => {
   const { bank, time, queue, mss, timers, output, sacktag, recovery, rate, cong } = deps
   const { sendChallengeAck, sockConfirm, replaceTsRecent, tstamp } = deps
   const { chronoStop } = deps.chrono
+  const { mtup } = deps
   const { i32, u8, f64, layout } = deps.arena
   const { sysctl } = layout
   const { pcount } = queue
@@ -222,6 +226,7 @@ export const createTcpAck = (deps: TcpAckDeps) => {
       queue.remove(sk, skb)
     }
     if (ackedPackets === 0) return
+    mtup.probeAcked(sk)
     if (!isSack(sk)) recovery.removeRenoSacks(sk, ackedPackets)
     // a hole filled that nobody had sent again: it was not loss
     else if (((reord - fack) | 0) < 0)
@@ -318,9 +323,10 @@ export const createTcpAck = (deps: TcpAckDeps) => {
   }
 
   const oldAck = (sk: number, opts: Int32Array, ack: number, una: number): number => {
-    if (((ack - (una - i32[sk + TP_MAX_WINDOW])) | 0) < 0) {
-      // RFC 5961 section 5.2
-      sendChallengeAck(sk)
+    // RFC 5961 section 5.2; nothing before our SYN was ever sent
+    const oldest = Math.min(i32[sk + TP_MAX_WINDOW], read64(i32, sk + TP_BYTES_ACKED) + 1)
+    if (((ack - (una - oldest)) | 0) < 0) {
+      if (i32[sk + SK_STATE] !== TCP_SYN_RECV) sendChallengeAck(sk)
       return ACK_TOO_OLD
     }
     if ((opts[OPT_SEEN] & SEEN_SACK) !== 0 && isSack(sk)) {

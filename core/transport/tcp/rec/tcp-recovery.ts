@@ -60,6 +60,8 @@ import {
   wndEnd,
 } from '../sock/tcp-sock.ts'
 import type { TcpTimers } from '../sock/tcp-timers.ts'
+import type { TcpMss } from '../snd/tcp-mss.ts'
+import type { TcpMtuProbe } from '../snd/tcp-mtu-probe.ts'
 import type { TcpWriteQueue } from '../snd/tcp-write-queue.ts'
 
 /** What the alert tells the caller to send. */
@@ -87,13 +89,15 @@ type TcpRecoveryDeps = {
   sysctl: number
   time: Time
   queue: TcpWriteQueue
+  mss: TcpMss
+  mtup: TcpMtuProbe
   timers: TcpTimers
   sacktag: TcpSacktag
   cong: TcpCong
 }
 
 export const createTcpRecovery = (deps: TcpRecoveryDeps) => {
-  const { i32, f64, bank, sysctl, queue, sacktag, cong } = deps
+  const { i32, f64, bank, sysctl, queue, sacktag, cong, mss, mtup } = deps
   const rack = createTcpRack({ ...deps, markLost: sacktag.markLost })
   const { initCwndReduction, cwndReduction, endCwndReduction } = createTcpPrr(i32, cong)
   const { setCaState } = cong
@@ -444,6 +448,10 @@ export const createTcpRecovery = (deps: TcpRecoveryDeps) => {
     if (i32[sk + TP_LOST_OUT] === 0) {
       tryToOpen(sk)
       return REXMIT_NONE
+    }
+    if (i32[sk + TP_CA_STATE] < TCP_CA_CWR && mtup.probeLost(sk)) {
+      simpleRetransmit(sk, mss.currentMss(sk))
+      return REXMIT_LOST
     }
     enterRecovery(sk)
     return REXMIT_LOST

@@ -11,7 +11,6 @@ import { MAX_HEADER } from '../../../skb/skb.ts'
 import { SK_DST_DEV, SK_FAMILY, SK_MTU } from '../../../socket/sock.ts'
 import { OPT_MSS, OPT_SEEN, SEEN_MSS } from '../../../wire/tcp-options.ts'
 import {
-  TCP_MIN_SND_MSS,
   TCP_MSS_DEFAULT,
   TP_GSO_MAX,
   TP_HEADER_LEN,
@@ -20,6 +19,9 @@ import {
   TP_MIN_RTT_US,
   TP_MSS_CACHE,
   TP_MSS_CLAMP,
+  TP_MTUP_ENABLED,
+  TP_MTUP_HIGH,
+  TP_MTUP_LOW,
   TP_PMTU,
   TP_USER_MSS,
 } from '../sock/tcp-sock.ts'
@@ -46,14 +48,6 @@ export type TcpMssDeps = {
   cong: TcpCong
 }
 
-/** Most that a segment to the peer holds: what its SYN (parsed into `opts`) says, or TCP_MAXSEG where that is less. */
-export const peerMss = (i32: Int32Array, sk: number, opts: Int32Array): number => {
-  const offered = opts[OPT_MSS]
-  if ((opts[OPT_SEEN] & SEEN_MSS) === 0 || offered === 0) return TCP_MSS_DEFAULT
-  const user = i32[sk + TP_USER_MSS]
-  return user !== 0 && user < offered ? user : offered
-}
-
 export const createTcpMss = (deps: TcpMssDeps, transmit: TcpTransmit) => {
   const { i32, sysctl, gsoMax, afOps, cong } = deps
   const { skDstCheck } = deps.skDst
@@ -67,22 +61,48 @@ export const createTcpMss = (deps: TcpMssDeps, transmit: TcpTransmit) => {
     return cutoff !== 0 && size > cutoff ? Math.max(cutoff, 68 - i32[sk + TP_HEADER_LEN]) : size
   }
 
+  /**
+   * Most that a segment to the peer holds: what its SYN (parsed into `opts`) says, or TCP_MAXSEG where that is less; of one
+   * that says nothing, what every host takes (RFC 9293 3.7.1).
+   */
+  const peerMss = (sk: number, opts: Int32Array): number => {
+    const offered = opts[OPT_MSS]
+    if ((opts[OPT_SEEN] & SEEN_MSS) === 0 || offered === 0)
+      return afOps(i32[sk + SK_FAMILY]).defaultMtu - ipHeaderLen(sk) - TCP_HEADER
+    const user = i32[sk + TP_USER_MSS]
+    return user !== 0 && user < offered ? user : offered
+  }
+
   /** The MSS that we announce for a path. */
   const advertisedMss = (sk: number): number => {
     const path = i32[sk + SK_MTU] - ipHeaderLen(sk) - TCP_HEADER
     const mss = Math.min(path, tcpMetric(i32, sk, RTAX_ADVMSS) || path)
     const user = i32[sk + TP_USER_MSS]
-    return Math.max(TCP_MIN_SND_MSS, user !== 0 && user < mss ? user : Math.min(mss, 65495))
+    return Math.max(
+      i32[sysctl + Sysctl.tcp_min_snd_mss],
+      user !== 0 && user < mss ? user : Math.min(mss, 65495)
+    )
   }
+
+  /** Payload of a packet of `mtu` octets that the peer takes, and how long a packet with that payload is. */
+  const mtuToMss = (sk: number, mtu: number): number => {
+    const clamp = i32[sk + TP_MSS_CLAMP]
+    let mss = mtu - ipHeaderLen(sk) - TCP_HEADER
+    if (clamp !== 0 && mss > clamp) mss = clamp
+    const least = i32[sysctl + Sysctl.tcp_min_snd_mss]
+    return Math.max(mss, least) - (i32[sk + TP_HEADER_LEN] - TCP_HEADER)
+  }
+  const mssToMtu = (sk: number, mss: number): number =>
+    mss + i32[sk + TP_HEADER_LEN] + ipHeaderLen(sk)
+  /** Length of a packet with so much behind a header without options. */
+  const packetOf = (sk: number, len: number): number => len + TCP_HEADER + ipHeaderLen(sk)
 
   /** Recomputes the segment size for the path MTU. */
   const syncMss = (sk: number): number => {
     const pmtu = i32[sk + SK_MTU]
-    const clamp = i32[sk + TP_MSS_CLAMP]
-    let mss = pmtu - ipHeaderLen(sk) - TCP_HEADER
-    if (clamp !== 0 && mss > clamp) mss = clamp
-    if (mss < TCP_MIN_SND_MSS) mss = TCP_MIN_SND_MSS
-    mss = boundToHalfWindow(sk, mss - (i32[sk + TP_HEADER_LEN] - TCP_HEADER))
+    if (i32[sk + TP_MTUP_HIGH] > pmtu) i32[sk + TP_MTUP_HIGH] = pmtu
+    let mss = boundToHalfWindow(sk, mtuToMss(sk, pmtu))
+    if (i32[sk + TP_MTUP_ENABLED] !== 0) mss = Math.min(mss, mtuToMss(sk, i32[sk + TP_MTUP_LOW]))
     i32[sk + TP_PMTU] = pmtu
     i32[sk + TP_MSS_CACHE] = mss
     i32[sk + TP_GSO_MAX] = gsoMax(i32[sk + SK_DST_DEV])
@@ -92,7 +112,11 @@ export const createTcpMss = (deps: TcpMssDeps, transmit: TcpTransmit) => {
   /** Payload of the next full segment, on the way as it is now: SACK blocks take their share. */
   const currentMss = (sk: number): number => {
     skDstCheck(sk)
-    const mss = i32[sk + SK_MTU] === i32[sk + TP_PMTU] ? i32[sk + TP_MSS_CACHE] : syncMss(sk)
+    const mtu = i32[sk + SK_MTU]
+    const known = i32[sk + TP_PMTU]
+    // where the path is probed, a route that promises more is tried out first
+    const isSame = mtu === known || (mtu > known && i32[sk + TP_MTUP_ENABLED] !== 0)
+    const mss = isSame ? i32[sk + TP_MSS_CACHE] : syncMss(sk)
     return mss - (optionsLen(sk) - (i32[sk + TP_HEADER_LEN] - TCP_HEADER))
   }
 
@@ -123,5 +147,16 @@ export const createTcpMss = (deps: TcpMssDeps, transmit: TcpTransmit) => {
     )
   }
 
-  return { advertisedMss, syncMss, currentMss, sizeGoal, tsoSegs, boundToHalfWindow }
+  return {
+    peerMss,
+    advertisedMss,
+    syncMss,
+    currentMss,
+    sizeGoal,
+    tsoSegs,
+    boundToHalfWindow,
+    mtuToMss,
+    mssToMtu,
+    packetOf,
+  }
 }

@@ -27,6 +27,7 @@ import { CA_EVENT_CWND_RESTART, CA_EVENT_TX_START, type TcpCong } from '../rec/t
 import { isCwndLimited } from '../rec/tcp-cong-avoid.ts'
 import type { TcpChrono } from './tcp-chrono.ts'
 import type { TcpMss } from './tcp-mss.ts'
+import { PROBE_NONE, PROBE_READY, PROBE_WAIT, type TcpMtuProbe } from './tcp-mtu-probe.ts'
 import type { TcpPacing } from './tcp-pacing.ts'
 import {
   add64,
@@ -72,6 +73,8 @@ import {
   TP_MSS_CLAMP,
   TP_REORDERING,
   TP_MAX_PACKETS_OUT,
+  TP_MTUP_ENABLED,
+  TP_MTUP_PROBE,
   TP_NONAGLE,
   TP_PACKETS_OUT,
   TP_PENDING,
@@ -143,6 +146,7 @@ type TcpOutputDeps = {
   mss: TcpMss
   chrono: TcpChrono
   pacing: TcpPacing
+  mtup: TcpMtuProbe
   timers: TcpTimers
   transmit: TcpTransmit
   cong: TcpCong
@@ -163,6 +167,7 @@ export const createTcpOutput = (deps: TcpOutputDeps) => {
   const { advertisedMss, currentMss, tsoSegs } = deps.mss
   const { chronoStart, chronoStop } = deps.chrono
   const { mustWait } = deps.pacing
+  const { mtup } = deps
   const { transmitClone, emptySegment, sendProbe } = deps.transmit
   const { pcount, setTsoSegs, fragment } = queue
   const { i32, f64, layout } = deps.arena
@@ -331,6 +336,11 @@ export const createTcpOutput = (deps: TcpOutputDeps) => {
     let cwndLimited = false
     let rwndLimited = false
     const most = tsoSegs(sk, mss)
+    if (push === PUSH_ALL && i32[sk + TP_MTUP_ENABLED] !== 0) {
+      const probe = sendMtuProbe(sk, mss)
+      if (probe === PROBE_WAIT) return false
+      if (probe === PROBE_READY) sent++
+    }
     for (let skb = i32[sk + TP_SEND_HEAD]; skb !== 0; skb = i32[sk + TP_SEND_HEAD]) {
       if (mustWait(sk)) break
       setTsoSegs(skb, mss)
@@ -370,6 +380,19 @@ export const createTcpOutput = (deps: TcpOutputDeps) => {
     if (inCwndReduction(i32, sk)) i32[sk + TP_PRR_OUT] += i32[sk + TP_PACKETS_OUT] - before
     if (push !== PUSH_PROBE) scheduleLossProbe(sk, false)
     return false
+  }
+  /** What tells how large a packet the path takes, when that is to be known now. PROBE_*. */
+  const sendMtuProbe = (sk: number, mss: number): number => {
+    if (i32[sk + TP_SEND_HEAD] === 0 || mustWait(sk)) return PROBE_NONE
+    const found = mtup.mtuProbe(sk, mss)
+    if (found !== PROBE_READY) return found
+    const skb = i32[sk + TP_SEND_HEAD]
+    rate.rateSent(sk, skb)
+    // else it is cut into segments as all is
+    if (transmitClone(sk, skb) < 0) return PROBE_NONE
+    mtup.probeSent(sk, skb)
+    eventNewDataSent(sk, skb)
+    return PROBE_READY
   }
   /** Sends the first unsent skb, or the part of it that may go. */
   const sendHead = (
@@ -433,6 +456,8 @@ export const createTcpOutput = (deps: TcpOutputDeps) => {
   const retransmit = (sk: number, skb: number, segs: number): number => {
     const mss = currentMss(sk)
     const una = i32[sk + TP_SND_UNA]
+    // what a probe would have shown is not clear any more
+    i32[sk + TP_MTUP_PROBE] = 0
     const stale = (una - i32[skb + CB_SEQ]) | 0
     if (stale > 0 && stale <= i32[skb + SKB_LEN])
       i32[sk + TP_PACKETS_OUT] -= trimMarks(sk, skb, stale, mss)

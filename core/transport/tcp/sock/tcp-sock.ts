@@ -254,6 +254,15 @@ export const TP_TSFLAGS = TP + 320
 export const TP_TSKEY = TP + 321
 /** Calls with MSG_ZEROCOPY so far (sk_zckey). */
 export const TP_ZCKEY = TP + 322
+/** Probing for the path MTU: it is, sizes of packets that are not known to pass and that are, the probe's (0 is none). */
+export const TP_MTUP_ENABLED = TP + 330
+export const TP_MTUP_HIGH = TP + 331
+export const TP_MTUP_LOW = TP + 332
+export const TP_MTUP_PROBE = TP + 333
+/** Sequence of the probe, and when the search began (ms). */
+export const TP_MTUP_PROBE_START = TP + 334
+export const TP_MTUP_PROBE_END = TP + 335
+export const TP_MTUP_STAMP = TP + 336
 /** Urgent data received: where its mark is, and the octet there with TCP_URG_* below; 0 is none. */
 export const TP_URG_SEQ = TP + 310
 export const TP_URG_DATA = TP + 311
@@ -311,8 +320,6 @@ export const FO_SYN_EXP = 64
 export const FO_SYN_DATA = 128
 /** It tries whether what was found to swallow Fast Open still does (syn_fastopen_ch). */
 export const FO_CHECK = 256
-/** We have connected it, and nobody has asked since whether that is done (SS_CONNECTING). */
-export const FO_CONNECTING = 512
 /** What the user has set. */
 export const FO_USER = FO_NO_COOKIE | FO_CONNECT
 
@@ -346,6 +353,9 @@ export const SOCK_WRITE_PENDING = 2048
 export const SOCK_ZEROCOPY = 8192
 /** SO_OOBINLINE: urgent data stays in the stream. */
 export const SOCK_URGINLINE = 4096
+/** struct socket's SS_*: we have connected it, and nobody has asked since whether that is done; it is connected. */
+export const SOCK_CONNECTING = 16384
+export const SOCK_CONNECTED = 32768
 
 // TP_ACK_PENDING.
 export const ACK_SCHED = 1
@@ -409,6 +419,8 @@ export const CB_TSKEY = SKB_CB + 8
 
 // Milliseconds.
 export const TCP_RTO_MIN = 200
+/** When the SYN was lost: nothing is known of the path. */
+export const TCP_TIMEOUT_FALLBACK = 3000
 export const TCP_RTO_MAX = 120_000
 /** No timer that waits for the network waits for less. */
 export const TCP_TIMEOUT_MIN = 2
@@ -426,7 +438,6 @@ export const TCP_INIT_CWND = 10
 export const TCP_MSS_DEFAULT = 536
 export const TCP_MIN_MSS = 88
 export const TCP_MAX_QUICKACKS = 16
-export const TCP_MIN_SND_MSS = 48
 export const TCP_INFINITE_SSTHRESH = 0x7fffffff
 export const TCP_NUM_SACKS_MAX = 4
 

@@ -40,6 +40,8 @@ import {
   SK_RCVBUF,
   SK_SNDBUF,
   SK_STATE,
+  SOCK_MIN_RCVBUF,
+  SOCK_MIN_SNDBUF,
   TCP_CLOSE,
   TCP_LISTEN,
 } from '../../../socket/sock.ts'
@@ -102,8 +104,6 @@ const TCP_SYNCNT = 7
 const TCP_LINGER2 = 8
 const TCP_WINDOW_CLAMP = 10
 
-const SOCK_MIN_RCVBUF = 2304
-const SOCK_MIN_SNDBUF = 4608
 const MAX_KEEP = 32767
 const MAX_RETRANS = 255
 /** Octets of a key of Fast Open. */
@@ -151,8 +151,8 @@ export const createTcpSockopt = ({
   sndCheck,
   maxBuffer,
   cong,
-  md5,
   tstamp,
+  md5,
 }: TcpSockoptDeps) => {
   const { i32, layout } = arena
   const { sysctl } = layout

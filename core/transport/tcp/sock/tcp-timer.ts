@@ -27,6 +27,7 @@ import type { FastopenActive } from './tcp-fastopen-active.ts'
 import type { TcpLifecycle } from './tcp-lifecycle.ts'
 import type { TcpListen } from '../states/tcp-listen.ts'
 import type { TcpSynack } from '../states/tcp-synack.ts'
+import type { TcpMtuProbe } from '../snd/tcp-mtu-probe.ts'
 import type { TcpOutput } from '../snd/tcp-output.ts'
 import type { TcpXmitTimer } from '../snd/tcp-xmit-timer.ts'
 import type { TcpRecovery } from '../rec/tcp-recovery.ts'
@@ -96,6 +97,7 @@ type TcpTimerDeps = {
   listen: TcpListen
   synack: Pick<TcpSynack, 'retransmitSynAck'>
   life: TcpLifecycle
+  mtup: Pick<TcpMtuProbe, 'suspectBlackHole'>
   mem: TcpMem
   fastopenActive: Pick<FastopenActive, 'timedOut'>
 }
@@ -114,6 +116,7 @@ export const createTcpTimer = (deps: TcpTimerDeps): TcpTimerHandlers => {
     life,
     mem,
     synack,
+    mtup,
     fastopenActive,
   } = deps
   const { i32, f64, layout } = deps.arena
@@ -158,10 +161,12 @@ export const createTcpTimer = (deps: TcpTimerDeps): TcpTimerHandlers => {
     if (state === TCP_SYN_SENT || state === TCP_SYN_RECV) {
       const own = i32[sk + TP_SYN_RETRIES]
       const most = state === TCP_SYN_RECV ? Sysctl.tcp_synack_retries : Sysctl.tcp_syn_retries
-      expired = i32[sk + TP_RETRANSMITS] >= (own !== 0 ? own : i32[sysctl + most])
+      const linear = state === TCP_SYN_SENT ? i32[sysctl + Sysctl.tcp_syn_linear_timeouts] : 0
+      expired = i32[sk + TP_RETRANSMITS] >= (own !== 0 ? own : i32[sysctl + most]) + linear
       const user = i32[sk + TP_USER_TIMEOUT]
       if (user !== 0 && timedOut(sk, 0, user)) expired = true
     } else {
+      if (timedOut(sk, i32[sysctl + Sysctl.tcp_retries1], 0)) mtup.suspectBlackHole(sk)
       let retries = i32[sysctl + Sysctl.tcp_retries2]
       if (life.isDead(sk)) {
         const alive = i32[sk + TP_RTO] < TCP_RTO_MAX
@@ -187,8 +192,13 @@ export const createTcpTimer = (deps: TcpTimerDeps): TcpTimerHandlers => {
       f64[bank + (sack ? Mib.TcpExtTCPSackFailures : Mib.TcpExtTCPRenoFailures)]++
   }
   const backOff = (sk: number): void => {
-    i32[sk + TP_BACKOFF]++
-    i32[sk + TP_RTO] = Math.min(i32[sk + TP_RTO] * 2, TCP_RTO_MAX)
+    const isLinear =
+      i32[sk + SK_STATE] === TCP_SYN_SENT &&
+      i32[sk + TP_RETRANSMITS] <= i32[sysctl + Sysctl.tcp_syn_linear_timeouts]
+    if (!isLinear) {
+      i32[sk + TP_BACKOFF]++
+      i32[sk + TP_RTO] = Math.min(i32[sk + TP_RTO] * 2, TCP_RTO_MAX)
+    }
     timers.resetXmitTimer(sk, ICSK_TIME_RETRANS, clampRto(sk))
   }
   /** The timeout, but no later than the user's (tcp_clamp_rto_to_user_timeout). */

@@ -42,9 +42,9 @@ import { sockSlab } from '../../core/socket/sock.ts'
 import { createStack, type Stack } from '../../core/stack.ts'
 import { createDryRun } from '../../core/stack/dry-run.ts'
 import { createNic } from '../../core/stack/nic.ts'
-import { dumped } from './control-plane.ts'
+import { isRefused } from '../../core/control/text/names.ts'
 import { disturb } from './restless-buffers.ts'
-import { seeded } from './random.ts'
+import { seeded } from '../../core/base/random.ts'
 import type { End, Wire } from './sim-wire.ts'
 
 const ON_PURPOSE = 'thrown on request'
@@ -233,8 +233,9 @@ export const createSimHost = async (
     if (reply.error !== 0) throw new Error(`${name}: ${(reply as { message: string }).message}`)
   }
   const ifindex = (ifname: string): number => {
-    const [link] = dumped(control, { type: 'RTM_GETLINK', filter: { ifname } })
-    return link!.ifindex
+    const links = control.dump({ type: 'RTM_GETLINK', filter: { ifname } })
+    if (isRefused(links)) throw new Error(`${name}: ${links.message}`)
+    return [...links].flat()[0]!.ifindex
   }
   const end = (at: number): End => {
     const isUp = (): boolean => (i32[deviceRow(arena, at) + DEV_FLAGS]! & IFF_UP) !== 0
