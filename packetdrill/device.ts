@@ -40,7 +40,7 @@ const metricsOf = (text: string): number[] => {
 /** False when the line is none of these. */
 export const runDeviceCommand = (
   line: string,
-  host: Pick<Host, 'setFull' | 'setRoute'>
+  host: Pick<Host, 'setFull' | 'setRoute' | 'setPaced'>
 ): boolean => {
   const text = line.replace(/\s*2>\s*\/dev\/null/, '').trim()
   if (FULL.test(text)) host.setFull(true)

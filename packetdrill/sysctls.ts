@@ -20,7 +20,7 @@ const wordsOf = (row: SysctlRow, value: string): number[] => {
 
 /** `note` is told what was left out. */
 export const createCommands = (
-  host: Pick<Host, 'path' | 'setFull' | 'setRoute' | 'stack' | 'disk'>,
+  host: Pick<Host, 'path' | 'setFull' | 'setPaced' | 'setRoute' | 'stack' | 'disk'>,
   folder: string,
   note: (text: string) => void
 ) => {

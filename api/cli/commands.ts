@@ -15,6 +15,7 @@ import { ss } from './ss.ts'
 import { dropwatch, flows, memory, softnetStat, sysctl } from './stats.ts'
 import { tc } from './tc.ts'
 import { tcpdump } from './tcpdump.ts'
+import { top } from './top.ts'
 import { trace } from './trace.ts'
 import { demo, up } from './up.ts'
 
@@ -45,6 +46,7 @@ export const COMMANDS: Commands = {
     does: 'what each worker did',
     usage: '[ --raw | -j ]\n   --raw /proc/net/softnet_stat   -j JSON',
   },
+  top: { run: top, does: 'what the workers do now: load, drops, flows by rate' },
   dropwatch: { run: dropwatch, does: 'packets that died unused, by reason', usage: '[ -j ]' },
   memory: { run: memory, does: 'who holds packet memory, against his bound', usage: '[ -j ]' },
   flows: { run: flows, does: 'which worker owns which flow', usage: '[ -j ]' },

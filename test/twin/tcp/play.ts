@@ -3,7 +3,7 @@
 
 import { errnoName } from '../../../core/base/errno.ts'
 import { SK_STATE_NAMES } from '../../../core/socket/sock.ts'
-import { pattern } from '../../support/tcp-pair.ts'
+import { pattern } from '../../../sim/net/pattern.ts'
 import { type End, POLL_NAMES, SOCK_DGRAM, SOCK_STREAM } from './end.ts'
 import { optionOf } from './options.ts'
 import type { Step } from './script.ts'

@@ -33,6 +33,7 @@ export const createSoftnetEnd = ({ family, sysctls }: World): End => {
     stack: path.first,
     disk: new Map<string, number>(),
     setFull: () => {},
+    setPaced: () => {},
     setRoute: () => false,
   }
   const { run } = createCommands(host, '/', (note) => {

@@ -6,7 +6,7 @@ import * as ipv4 from '../../../core/wire/ipv4.ts'
 import * as ipv6 from '../../../core/wire/ipv6.ts'
 import * as tcp from '../../../core/wire/tcp.ts'
 import { etherFrame } from '../../support/packets.ts'
-import { pattern } from '../../support/tcp-pair.ts'
+import { pattern } from '../../../sim/net/pattern.ts'
 import { type IcmpError, type Segment, flagBits, flagText } from './script.ts'
 import { addressBytes, GATEWAY_MAC, HOST_MAC, NETS, PEER_PORT, peerText } from './world.ts'
 
