@@ -21,7 +21,6 @@ const NUMBERS: Record<string, number> = {
   TCP_MAXSEG: 2,
   TCP_SYNCNT: 7,
   TCP_LINGER2: 8,
-  TCP_DEFER_ACCEPT: 9,
   TCP_WINDOW_CLAMP: 10,
   TCP_INFO: 11,
   TCP_TIMESTAMP: 24,

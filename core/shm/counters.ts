@@ -155,6 +155,7 @@ const MIB_GROUPS = {
     'TCPOFOQueue',
     'TCPOFODrop',
     'TCPOFOMerge',
+    'TCPDeferAcceptDrop',
     'TCPMD5NotFound',
     'TCPMD5Unexpected',
     'TCPMD5Failure',

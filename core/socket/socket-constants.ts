@@ -133,6 +133,8 @@ export const TCP_QUICKACK = 12
 export const TCP_CONGESTION = 13
 export const TCP_USER_TIMEOUT = 18
 export const TCP_FASTOPEN = 23
+/** Seconds. */
+export const TCP_DEFER_ACCEPT = 9
 /** As tcp-md5.ts lays it out; it is TCP_MD5SIG_EXT as well, as a prefix is part of it. */
 export const TCP_MD5SIG = 14
 export const TCP_NOTSENT_LOWAT = 25

@@ -276,6 +276,9 @@ export const TP_MIN_HOPCOUNT = TP + 315
 export const TP_MD5 = TP + 316
 /** When the closed window was first probed (ms); 0 is not. */
 export const TP_PROBES_TSTAMP = TP + 317
+/** TCP_DEFER_ACCEPT: retransmissions of the SYN-ACK for which text is waited; request: its ACK has come meanwhile. */
+export const TP_DEFER_ACCEPT = TP + 318
+export const TP_REQ_ACKED = TP + 319
 
 // TP_URG_DATA, above the octet.
 export const TCP_URG_VALID = 0x100

@@ -20,6 +20,7 @@ import {
   SOL_SOCKET,
   TCP_CONGESTION,
   TCP_CORK,
+  TCP_DEFER_ACCEPT,
   TCP_FASTOPEN,
   TCP_FASTOPEN_CONNECT,
   TCP_FASTOPEN_KEY,
@@ -63,7 +64,10 @@ import {
   FO_CONNECT,
   FO_NO_COOKIE,
   TFO_CLIENT_ENABLE,
+  TCP_RTO_MAX,
+  TCP_TIMEOUT_INIT,
   TP_ACK_PENDING,
+  TP_DEFER_ACCEPT,
   TP_FASTOPEN,
   TP_FO_KEYS,
   TP_FO_MAX_QLEN,
@@ -101,6 +105,7 @@ const TCP_LINGER2 = 8
 const TCP_WINDOW_CLAMP = 10
 
 const MAX_KEEP = 32767
+const MAX_RETRANS = 255
 /** Octets of a key of Fast Open. */
 const KEY_LEN = 16
 const MAX_KEEP_COUNT = 127
@@ -112,8 +117,31 @@ type TcpSockoptDeps = {
   sndCheck: TcpSndCheck
   maxBuffer: number
   cong: TcpCong
-  tstamp: Pick<TcpTstamp, 'setFlags'>
   md5: Pick<TcpMd5, 'setKey'>
+  tstamp: Pick<TcpTstamp, 'setFlags'>
+}
+
+/** As many retransmissions of a SYN-ACK as it takes for so many seconds to pass (secs_to_retrans). */
+const secsToRetrans = (seconds: number): number => {
+  let wait = TCP_TIMEOUT_INIT / 1000
+  let sum = wait
+  let sent = seconds > 0 ? 1 : 0
+  while (seconds > sum && sent < MAX_RETRANS) {
+    wait = Math.min(wait * 2, TCP_RTO_MAX / 1000)
+    sum += wait
+    sent++
+  }
+  return sent
+}
+/** The seconds that they take. */
+const retransToSecs = (sent: number): number => {
+  let wait = TCP_TIMEOUT_INIT / 1000
+  let sum = 0
+  for (let left = sent; left > 0; left--) {
+    sum += wait
+    wait = Math.min(wait * 2, TCP_RTO_MAX / 1000)
+  }
+  return sum
 }
 
 export const createTcpSockopt = ({
@@ -233,6 +261,9 @@ export const createTcpSockopt = ({
       case TCP_LINGER2:
         i32[sk + TP_LINGER2] = value < 0 ? -1 : Math.min(value, 120)
         return 0
+      case TCP_DEFER_ACCEPT:
+        i32[sk + TP_DEFER_ACCEPT] = secsToRetrans(value)
+        return 0
       case TCP_WINDOW_CLAMP:
         return range(sk, TP_WINDOW_CLAMP, value, 0, 0x3fffffff)
       case TCP_QUICKACK:
@@ -316,6 +347,8 @@ export const createTcpSockopt = ({
         return orSysctl(sk, TP_SYN_RETRIES, Sysctl.tcp_syn_retries)
       case TCP_LINGER2:
         return i32[sk + TP_LINGER2] < 0 ? -1 : orSysctl(sk, TP_LINGER2, Sysctl.tcp_fin_timeout)
+      case TCP_DEFER_ACCEPT:
+        return retransToSecs(i32[sk + TP_DEFER_ACCEPT])
       case TCP_WINDOW_CLAMP:
         return i32[sk + TP_WINDOW_CLAMP]
       case TCP_QUICKACK:

@@ -60,6 +60,7 @@ import {
   TP_ATO,
   TP_ADVMSS,
   TP_COPIED_SEQ,
+  TP_DEFER_ACCEPT,
   TP_HEADER_LEN,
   TP_LRCVTIME,
   FO_DEFER,
@@ -267,7 +268,9 @@ export const createTcpHandshake = (deps: TcpHandshakeDeps) => {
     mss.syncMss(sk)
     setState(sk, TCP_ESTABLISHED)
     raise(sk, SK_EVENT_CONNECT | SK_EVENT_WRITE)
-    const isPending = (i32[sk + SK_FLAGS] & SOCK_WRITE_PENDING) !== 0
+    // who defers accepting on a socket that connects has text as well (tcp_rcv_synsent_state_process)
+    const isPending =
+      (i32[sk + SK_FLAGS] & SOCK_WRITE_PENDING) !== 0 || i32[sk + TP_DEFER_ACCEPT] !== 0
     i32[sk + SK_FLAGS] &= ~SOCK_WRITE_PENDING
     if ((i32[sk + TP_FASTOPEN] & (FO_SYN | FO_SYN_DATA)) === 0) consume(skb)
     else if (fastopenClient.synAck(sk, skb)) return

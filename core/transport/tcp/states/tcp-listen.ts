@@ -84,6 +84,7 @@ import type { TcpCong } from '../rec/tcp-cong.ts'
 import type { TcpMss } from '../snd/tcp-mss.ts'
 import { ECN_MASK, ecnAgree, ecnAsked } from '../rec/tcp-ecn.ts'
 import {
+  CB_END_SEQ,
   CB_FLAGS,
   CB_SEQ,
   ICSK_TIME_RETRANS,
@@ -103,6 +104,7 @@ import {
   TFO_SERVER_WO_SOCKOPT1,
   TP_ADVMSS,
   TP_COPIED_SEQ,
+  TP_DEFER_ACCEPT,
   TP_FO_MAX_QLEN,
   TP_HEADER_LEN,
   TP_KEEPALIVE_INTVL,
@@ -124,6 +126,7 @@ import {
   TP_RCV_NXT,
   TP_RCV_WUP,
   TP_SEGS_IN,
+  TP_REQ_ACKED,
   TP_REQ_HEAD,
   TP_REQ_LEN,
   TP_REQ_NEXT,
@@ -514,13 +517,16 @@ export const createTcpListen = (deps: TcpListenDeps) => {
   /** The SYN-ACK was not answered in time. */
   const requestTimer = (req: number): void => {
     const sent = i32[req + TP_RETRANSMITS]
-    if (sent >= i32[sysctl + Sysctl.tcp_synack_retries]) {
+    const deferred = i32[i32[req + SK_PARENT] + TP_DEFER_ACCEPT]
+    const waitsForText = i32[req + TP_REQ_ACKED] !== 0 && sent < deferred
+    if (sent >= i32[sysctl + Sysctl.tcp_synack_retries] && !waitsForText) {
       dropRequest(req)
       return
     }
     if (sent === 0) i32[i32[req + SK_PARENT] + TP_REQ_YOUNG]--
     i32[req + TP_RETRANSMITS] = sent + 1
-    retransmitSynAck(req)
+    // the last time asks once more for what makes it a connection (syn_ack_recalc)
+    if (!waitsForText || sent >= deferred - 1) retransmitSynAck(req)
     timers.resetXmitTimer(
       req,
       ICSK_TIME_RETRANS,
@@ -574,6 +580,7 @@ export const createTcpListen = (deps: TcpListenDeps) => {
       f64[bank + Mib.TcpAttemptFails]++
       embryonicReset(req, skb, flags)
     } else if ((flags & TCP_ACK) === 0) drop(skb, Drop.TCP_FLAGS)
+    else if (isDeferred(req, skb)) drop(skb, Drop.TCP_DEFER_ACCEPT)
     else {
       if (stamped && ((seq - i32[req + TP_RCV_NXT]) | 0) <= 0) storeTsRecent(req)
       promote(req, skb, flags)
@@ -586,6 +593,14 @@ export const createTcpListen = (deps: TcpListenDeps) => {
     const first = (i32[req + TP_LRCVTIME] + i32[req + TP_TS_OFFSET]) | 0
     const now = transmit.tsval(req)
     return (now - echo) >>> 0 > (now - first) >>> 0
+  }
+  /** TCP_DEFER_ACCEPT: a listener that wants connections with text takes none on a bare ACK, for as long as it said. */
+  const isDeferred = (req: number, skb: number): boolean => {
+    if (i32[req + TP_RETRANSMITS] >= i32[i32[req + SK_PARENT] + TP_DEFER_ACCEPT]) return false
+    if (i32[skb + CB_END_SEQ] !== i32[req + TP_RCV_NXT]) return false
+    i32[req + TP_REQ_ACKED] = 1
+    f64[bank + Mib.TcpExtTCPDeferAcceptDrop]++
+    return true
   }
 
   /** The handshake is complete: the request becomes a connection that waits to be accepted. */
