@@ -3,7 +3,8 @@ import { totalMs } from './bounds.ts'
 import { createDraw, type Draw } from './draw.ts'
 import { createFlows, type Flow } from './flow.ts'
 import type { Knobs } from './knobs.ts'
-import { type Change, createWorld, type World, type WorldOptions } from './world.ts'
+import type { Change } from './watch.ts'
+import { createWorld, type World, type WorldOptions } from './world.ts'
 
 type Options = {
   world?: WorldOptions

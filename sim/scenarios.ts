@@ -8,6 +8,7 @@ import { memory } from './scenarios/memory.ts'
 import { requests } from './scenarios/requests.ts'
 import { restarts } from './scenarios/restarts.ts'
 import { steering } from './scenarios/steering.ts'
+import { topology } from './scenarios/topology.ts'
 
 /** What came of a run, for whoever reads -v. */
 export type Figures = { virtualMs?: number } & Record<string, number>
@@ -28,6 +29,7 @@ export const SCENARIOS: readonly [Scenario, ...Scenario[]] = [
   steering,
   restarts,
   memory,
+  topology,
 ]
 export const scenarioOf = (name: string): Scenario | undefined =>
   SCENARIOS.find((scenario) => scenario.name === name)
