@@ -7,6 +7,7 @@ import { connections } from './scenarios/connections.ts'
 import { memory } from './scenarios/memory.ts'
 import { requests } from './scenarios/requests.ts'
 import { restarts } from './scenarios/restarts.ts'
+import { routes } from './scenarios/routes.ts'
 import { steering } from './scenarios/steering.ts'
 import { topology } from './scenarios/topology.ts'
 
@@ -26,6 +27,7 @@ export const SCENARIOS: readonly [Scenario, ...Scenario[]] = [
   requests,
   connections,
   bottleneck,
+  routes,
   steering,
   restarts,
   memory,
