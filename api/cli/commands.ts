@@ -13,7 +13,9 @@ import { nstat } from './nstat.ts'
 import { bench, packetdrill, sim } from './programs.ts'
 import { ss } from './ss.ts'
 import { dropwatch, flows, memory, softnetStat, sysctl } from './stats.ts'
+import { tc } from './tc.ts'
 import { tcpdump } from './tcpdump.ts'
+import { top } from './top.ts'
 import { trace } from './trace.ts'
 import { demo, up } from './up.ts'
 
@@ -24,6 +26,7 @@ export const COMMANDS: Commands = {
   ip: { run: ip, does: 'links, addresses, routes, neighbours, as iproute2', objects: IP_OBJECTS },
   ss: { run: ss, does: 'sockets' },
   ethtool: { run: ethtool, does: 'RSS, queues, offloads, rings, statistics of a link' },
+  tc: { run: tc, does: 'loss, delay and their like on a link, as iproute2', objects: ['qdisc'] },
   nstat: {
     run: nstat,
     does: 'protocol counters',
@@ -43,6 +46,7 @@ export const COMMANDS: Commands = {
     does: 'what each worker did',
     usage: '[ --raw | -j ]\n   --raw /proc/net/softnet_stat   -j JSON',
   },
+  top: { run: top, does: 'what the workers do now: load, drops, flows by rate' },
   dropwatch: { run: dropwatch, does: 'packets that died unused, by reason', usage: '[ -j ]' },
   memory: { run: memory, does: 'who holds packet memory, against his bound', usage: '[ -j ]' },
   flows: { run: flows, does: 'which worker owns which flow', usage: '[ -j ]' },

@@ -16,6 +16,7 @@ const TCPOPT_WINDOW = 3
 const TCPOPT_SACK_PERM = 4
 const TCPOPT_SACK = 5
 const TCPOPT_TIMESTAMP = 8
+const TCPOPT_MD5SIG = 19
 const TCPOPT_FASTOPEN = 34
 /** Its number of before it had one (RFC 6994, RFC 7413 section 4.1.1), and what marks it there. */
 const TCPOPT_EXP = 254
@@ -24,6 +25,7 @@ const TCPOLEN_MSS = 4
 const TCPOLEN_WINDOW = 3
 const TCPOLEN_SACK_PERM = 2
 const TCPOLEN_TIMESTAMP = 10
+const TCPOLEN_MD5SIG = 18
 const TCPOLEN_SACK_BASE = 2
 const SACK_BLOCK = 8
 const FASTOPEN_BASE = 2
@@ -40,6 +42,7 @@ export const WSCALE_ALIGNED = 4
 export const SACK_PERM_ALIGNED = 4
 export const TIMESTAMPS_ALIGNED = 12
 export const SACK_BASE_ALIGNED = 4
+export const MD5_ALIGNED = 20
 export const MAX_OPTIONS = 40
 
 /** Fields of a parsed result; a field has meaning only when its bit stands in OPT_SEEN. */
@@ -67,7 +70,7 @@ export const SEEN_FASTOPEN_EXP = 64
 export const OPTS_ON_SYN = SEEN_MSS | SEEN_WSCALE | SEEN_SACK_PERM | SEEN_FASTOPEN
 
 /** NOP NOP TIMESTAMP 10: the only options of nearly every segment of an established connection. */
-const ALIGNED_TIMESTAMPS = 0x0101080a
+export const ALIGNED_TIMESTAMPS = 0x0101080a
 
 export const parse = (mem: Bytes, at: number, len: number, out: Int32Array): void => {
   if (len === TIMESTAMPS_ALIGNED && i32(mem, at) === ALIGNED_TIMESTAMPS) {
@@ -92,6 +95,26 @@ export const parse = (mem: Bytes, at: number, len: number, out: Int32Array): voi
     take(mem, cursor, kind, size, out)
     cursor += size
   }
+}
+
+/** Where the digest of an MD5 signature (RFC 2385) lies; 0: there is none. */
+export const md5At = (mem: Bytes, at: number, len: number): number => {
+  const end = at + len
+  let cursor = at
+  while (cursor < end) {
+    const kind = mem[cursor]
+    if (kind === TCPOPT_EOL) return 0
+    if (kind === TCPOPT_NOP) {
+      cursor++
+      continue
+    }
+    if (cursor + 1 >= end) return 0
+    const size = mem[cursor + 1]
+    if (size < 2 || cursor + size > end) return 0
+    if (kind === TCPOPT_MD5SIG && size === TCPOLEN_MD5SIG) return cursor + 2
+    cursor += size
+  }
+  return 0
 }
 
 /** One option whose octets all lie within the header. A length that is wrong for its kind is ignored. */
@@ -152,6 +175,12 @@ export const putSackPermitted = (mem: Bytes, at: number): number => {
     (TCPOPT_NOP << 24) | (TCPOPT_NOP << 16) | (TCPOPT_SACK_PERM << 8) | TCPOLEN_SACK_PERM
   )
   return at + SACK_PERM_ALIGNED
+}
+
+/** The digest comes behind it. */
+export const putMd5 = (mem: Bytes, at: number): number => {
+  putI32(mem, at, (TCPOPT_NOP << 24) | (TCPOPT_NOP << 16) | (TCPOPT_MD5SIG << 8) | TCPOLEN_MD5SIG)
+  return at + MD5_ALIGNED
 }
 
 export const putTimestamps = (mem: Bytes, at: number, tsval: number, tsecr: number): number => {

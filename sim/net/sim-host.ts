@@ -5,7 +5,7 @@ import { createTextControl } from '../../core/control/text/control.ts'
 import type { StackConfig } from '../../core/control/text/messages.ts'
 import { fillSoftFeatures } from '../../core/dev/kinds/forward-skb.ts'
 import { SOFT_KINDS } from '../../core/dev/kinds/kinds.ts'
-import type { LinkKind } from '../../core/dev/kinds/link-kind.ts'
+import type { Carrier, LinkKind } from '../../core/dev/kinds/link-kind.ts'
 import {
   DEV_FLAGS,
   DevStat,
@@ -55,6 +55,8 @@ export type HostOptions = {
   config?: Partial<ArenaConfig>
   /** Devices that take super-frames and leave checksums open, as a virtio wire does. */
   offload?: boolean
+  /** How the other end of a wire is; all are up where nobody says. */
+  carrier?: (ifname: string) => Carrier
   setup: StackConfig
 }
 /** What a host needs of its simulation. */
@@ -171,16 +173,20 @@ export const createSimHost = async (
   }
   const restarts = (w: number): number =>
     i32[layout.threadBlocks + w * THREAD_WORDS + THREAD_RESTARTS]!
+  const names = new Map<number, string>()
+  const nameOf = (at: number): string => names.get(at) ?? ''
   /** A wire of the test's. */
   const pipe: LinkKind = {
     name: 'pipe',
     data: [],
     linkOps: () => ({
-      newlink({ row }) {
+      newlink({ row, ifindex, spec }) {
+        names.set(ifindex, spec.ifname ?? '')
         if (options.offload) fillSoftFeatures(i32, row)
         return { error: 0 }
       },
       dellink() {},
+      ...(options.carrier && { carrier: (at: number) => options.carrier!(nameOf(at)) }),
     }),
     startXmit:
       ({ skbs }) =>

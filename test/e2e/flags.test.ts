@@ -131,6 +131,14 @@ const LINES: Record<string, string[]> = {
     'ethtool -G lan0 rx 256 tx 256',
     'ethtool --version',
   ],
+  tc: [
+    'tc qdisc add dev lan0 root netem delay 1ms 1ms loss random 1% duplicate 1% corrupt 1% reorder 1% limit 500',
+    ...['', '-s', '-d', '-j', '-j -p'].map((flag) => `tc ${flag} qdisc show dev lan0`),
+    'tc qdisc change dev lan0 root netem delay 2ms',
+    'tc qdisc replace dev lan0 root netem loss 1%',
+    'tc qdisc delete dev lan0 root',
+    'tc -V',
+  ],
   others: [
     'nstat',
     ...['-a', '-z', '-s', '-n', '-r', '-p -j', '-j', '-V'].map((flag) => `nstat ${flag}`),
@@ -140,6 +148,7 @@ const LINES: Record<string, string[]> = {
     'sysctl -w net.ipv4.ip_forward=1',
     'sysctl -q net.ipv4.ip_forward=1',
     'sysctl -j net.ipv4.ip_forward',
+    'top -b -n 1 -d 0.2',
     'softnet-stat',
     'softnet-stat --raw',
     'softnet-stat -j',
@@ -161,6 +170,7 @@ const REFUSED: Record<string, RegExp> = {
 
 const HELPS = [
   'ip help',
+  'tc qdisc help',
   ...['link', 'address', 'route', 'neigh', 'monitor', 'rule', 'netns'].map(
     (object) => `ip ${object} help`
   ),
@@ -170,6 +180,7 @@ const HELPS = [
     'nstat',
     'sysctl',
     'softnet-stat',
+    'top',
     'dropwatch',
     'memory',
     'flows',
@@ -243,7 +254,9 @@ describe('every flag of the command line, against live traffic', () => {
           if (refused !== undefined)
             expect([line, err]).toEqual([line, expect.stringMatching(refused)])
           else expect([line, status, err]).toEqual([line, 0, ''])
-          expect([line, LOST.exec(out)?.[0] ?? '']).toEqual([line, ''])
+          // ethtool says null of a group of features, which is asked for by its members
+          const said = out.replaceAll('"fixed":null,"requested":null', '')
+          expect([line, LOST.exec(said)?.[0] ?? '']).toEqual([line, ''])
         }
       },
       TIMEOUT_MS

@@ -12,6 +12,7 @@ import {
   PROC_LINES,
   SET_UP,
   SS_LINES,
+  TC_LINES,
 } from './tools/lines.ts'
 import { createWorld, type World } from './tools/world.ts'
 
@@ -50,6 +51,7 @@ describeE2e(import.meta.path, 'the tools print the same', () => {
     ['nstat', NSTAT_LINES],
     ['ethtool', ETHTOOL_LINES],
     ['/proc/net', PROC_LINES],
+    ['tc', TC_LINES],
   ])('%s', async (_, lines) => {
     expect(await askBoth(lines)).toBe('')
   })

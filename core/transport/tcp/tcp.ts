@@ -3,6 +3,7 @@
  * routes) and puts tcpRcv into inet_protos; the socket layer uses the operations. Everything runs on the worker.
  * Linux: net/ipv4/tcp.c, tcp_prot.
  */
+import { Errno } from '../../base/errno.ts'
 import type { Time } from '../../base/time.ts'
 import { TIME_US } from '../../base/time.ts'
 import type { TimerWheel } from '../../base/timer-wheel.ts'
@@ -25,6 +26,7 @@ import {
   SOCK_STREAM,
   TCP_CLOSE,
   TCP_NEW_SYN_RECV,
+  SK_FLAGS,
 } from '../../socket/sock.ts'
 import type { AfOpsOf } from '../../inet/af-ops.ts'
 import type { SkDst } from '../../inet/sk-dst.ts'
@@ -48,6 +50,7 @@ import { createTcpInput } from './rcv/tcp-input.ts'
 import { createTcpIpv } from './rcv/tcp-ipv.ts'
 import { createTcpLifecycle } from './sock/tcp-lifecycle.ts'
 import { createTcpListen } from './states/tcp-listen.ts'
+import { createTcpMd5 } from './sock/tcp-md5.ts'
 import { createTcpMem } from './sock/tcp-mem.ts'
 import { createTcpPoll } from './sock/tcp-poll.ts'
 import { createTcpOom } from './sock/tcp-oom.ts'
@@ -67,7 +70,14 @@ import { createTcpSacktag } from './rec/tcp-sacktag.ts'
 import { createTcpSendmsg } from './snd/tcp-sendmsg.ts'
 import { createTcpSndCheck } from './snd/tcp-snd-check.ts'
 import { createTcpSockopt } from './sock/tcp-sockopt.ts'
-import { TCP_TIMEOUT_INIT, TP_REORDERING, TP_RTO, TP_SCALING_RATIO } from './sock/tcp-sock.ts'
+import {
+  TCP_TIMEOUT_INIT,
+  TP_REORDERING,
+  TP_RTO,
+  TP_SCALING_RATIO,
+  SOCK_CONNECTED,
+  SOCK_CONNECTING,
+} from './sock/tcp-sock.ts'
 import { createTcpStates } from './states/tcp-states.ts'
 import { createTcpSynack } from './states/tcp-synack.ts'
 import { createTcpSyncookies } from './states/tcp-syncookies.ts'
@@ -175,7 +185,8 @@ const createSending = (base: Base, deps: TcpDeps) => {
   const timers = createTcpTimers(i32, time, wheel)
   const window = createTcpWindow({ ...base, mem })
   const pacing = createTcpPacing({ ...base, timers })
-  const transmit = createTcpTransmit({ ...base, timers, pacing, window, afOps })
+  const md5 = createTcpMd5({ ...base, afOps })
+  const transmit = createTcpTransmit({ ...base, timers, pacing, window, afOps, md5 })
   const queue = createTcpWriteQueue(i32, skbs, mem, consume)
   const mss = createTcpMss({ ...base, gsoMax, afOps, skDst }, transmit)
   const mtup = createTcpMtuProbe({ ...base, mss, queue })
@@ -187,13 +198,19 @@ const createSending = (base: Base, deps: TcpDeps) => {
   const output = createTcpOutput({ ...base, ...sending })
   const synack = createTcpSynack({ ...base, transmit })
   const { sendChallengeAck } = createTcpChallenge({ ...base, transmit })
-  const { sendReset } = createTcpReply({ ...base, routeOutput, afOps, loadAddrs })
-  return { ...sending, window, output, synack, sendChallengeAck, sendReset }
+  const { sendReset } = createTcpReply({ ...base, routeOutput, afOps, loadAddrs, md5 })
+  return { ...sending, md5, window, output, synack, sendChallengeAck, sendReset }
 }
 type Sending = ReturnType<typeof createSending>
 
 /** In: acknowledgements, the receive queue, the life of a socket and the states that segments lead it through. */
-const createReceiving = (base: Base, tables: Tables, sending: Sending, deps: TcpDeps) => {
+const createReceiving = (
+  base: Base,
+  tables: Tables,
+  sending: Sending,
+  deps: TcpDeps,
+  endSending: (sk: number) => void
+) => {
   const { sockConfirm, afOps } = deps
   const lower = { ...base, ...tables, ...sending }
   const purgeWrite = sending.queue.purge
@@ -222,7 +239,7 @@ const createReceiving = (base: Base, tables: Tables, sending: Sending, deps: Tcp
   const fastopen = createTcpFastopen({ ...parts, fastopenKeys, fastopenQueue })
   const metrics = createTcpMetricsCache(base.i32, base.time, deps.random())
   const fastopenClient = createFastopenClient({ ...parts, fastopen, metrics })
-  const handshake = createTcpHandshake({ ...parts, sndCheck, fastopen, fastopenClient })
+  const handshake = createTcpHandshake({ ...parts, sndCheck, fastopen, fastopenClient, endSending })
   const input = createTcpInput({ ...parts, validate, sndCheck })
   const states = createTcpStates({
     ...parts,
@@ -255,7 +272,9 @@ export const createTcp = (deps: TcpDeps) => {
   const base = createBase(deps)
   const tables = createTables(base, deps)
   const sending = createSending(base, deps)
-  const receiving = createReceiving(base, tables, sending, deps)
+  // what closes makes use of the handshake's parts
+  const endSending = (sk: number): void => closing.endSending(sk)
+  const receiving = createReceiving(base, tables, sending, deps, endSending)
   const parts = { ...base, ...tables, ...sending, ...receiving }
   const { i32, sysctl, ports, mem, timers, queue, life, rcvQueue } = parts
   const purgeWrite = queue.purge
@@ -313,6 +332,7 @@ export const createTcp = (deps: TcpDeps) => {
     return sk
   }
   const listen = (sk: number, backlog: number): number => {
+    if ((i32[sk + SK_FLAGS] & (SOCK_CONNECTING | SOCK_CONNECTED)) !== 0) return -Errno.EINVAL
     if (i32[sk + SK_NUM] === 0) {
       const err = connecting.bind(sk, ANY, 0, 0)
       if (err < 0) return err
@@ -367,6 +387,7 @@ export const createTcp = (deps: TcpDeps) => {
     releaseHeldUp: parts.output.releaseHeldUp,
     ports,
     orphans: life.orphanCount,
+    md5Keys: parts.md5.keyCount,
     timeWaits: life.timeWaitCount,
     flushMetrics: parts.metrics.flush,
     recvErr: deps.errqueue.take,

@@ -223,3 +223,8 @@ export const NSTAT_LINES = [
   'nstat -saz Udp* Tcp?stab*',
   'nstat -saz -j TcpIn*',
 ]
+export const TC_LINES = ['', '-j', '-s', '-j -s', '-d', '-j -p'].flatMap((options) =>
+  ['qdisc', 'qdisc show dev v0', 'qdisc show dev nosuch'].map((object) =>
+    `tc ${options} ${object}`.replace(/ +/g, ' ')
+  )
+)

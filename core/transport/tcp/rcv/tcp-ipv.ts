@@ -56,6 +56,7 @@ import type { TcpInput } from './tcp-input.ts'
 import type { TcpStates } from '../states/tcp-states.ts'
 import type { TcpLifecycle } from '../sock/tcp-lifecycle.ts'
 import type { TcpListen } from '../states/tcp-listen.ts'
+import type { TcpMd5 } from '../sock/tcp-md5.ts'
 import type { TcpMss } from '../snd/tcp-mss.ts'
 import type { TcpOutput } from '../snd/tcp-output.ts'
 import type { TcpRecovery } from '../rec/tcp-recovery.ts'
@@ -96,6 +97,7 @@ type TcpIpvDeps = {
   recovery: TcpRecovery
   afOps: AfOpsOf
   skDst: SkDst
+  md5: TcpMd5
 } & Pick<TcpTimewait, 'timewaitRcv'> &
   Pick<TcpReply, 'sendReset'> &
   Pick<PacketAddrs, 'loadAddrs'> &
@@ -104,7 +106,7 @@ type TcpIpvDeps = {
 
 export const createTcpIpv = (deps: TcpIpvDeps) => {
   const { bank, skbs, drop, hash, listen, life, mss, output, recovery, timewaitRcv } = deps
-  const { sendReset, loadAddrs, passOn, afOps, skDst, updatePmtu } = deps
+  const { sendReset, md5, loadAddrs, passOn, afOps, skDst, updatePmtu } = deps
   const { tcpRcvEstablished } = deps.input
   const { rcvStateProcess } = deps.states
   const { i32, u8, f64 } = deps.arena
@@ -156,7 +158,8 @@ export const createTcpIpv = (deps: TcpIpvDeps) => {
       drop(skb, Drop.NO_SOCKET)
       return
     }
-    sendReset(skb)
+    // nobody has a key for what is signed (tcp_v4_send_reset)
+    if (md5.signatureAt(i32[skb + SKB_TRANSPORT]) === 0) sendReset(skb)
     drop(skb, Drop.NO_SOCKET)
   }
 
@@ -193,6 +196,8 @@ export const createTcpIpv = (deps: TcpIpvDeps) => {
     (i32[skb + CB_FLAGS] & (TCP_SYN | TCP_ACK)) === TCP_SYN
   const toSocket = (sk: number, skb: number): void => {
     if (isTooFar(sk, skb)) return
+    if (i32[sk + SK_STATE] === TCP_TIME_WAIT) md5.answerAs(sk)
+    else if (!md5.check(sk, skb, fl)) return
     const segs = i32[skb + SKB_GSO_SEGS]
     i32[sk + TP_SEGS_IN] += segs > 1 ? segs : 1
     i32[sk + SK_RXHASH] = i32[skb + SKB_HASH]
@@ -217,7 +222,7 @@ export const createTcpIpv = (deps: TcpIpvDeps) => {
       noSocket(skb)
       return
     }
-    if (isTooFar(sk, skb)) return
+    if (isTooFar(sk, skb) || !md5.check(sk, skb, fl)) return
     const flags = i32[skb + CB_FLAGS]
     if ((flags & TCP_RST) !== 0) drop(skb, Drop.TCP_RESET)
     else if ((flags & TCP_ACK) !== 0) {

@@ -55,6 +55,7 @@ import {
   inCwndReduction,
   OPT_SACK,
   packetsInFlight,
+  read64,
   TCP_CA_LOSS,
   TCP_CA_OPEN,
   TCP_NAGLE_OFF,
@@ -74,6 +75,7 @@ import {
   TP_PACKETS_OUT,
   TP_PENDING,
   TP_PROBES_OUT,
+  TP_PROBES_TSTAMP,
   TP_RCV_TSTAMP,
   TP_RETRANS_OUT,
   TP_REORDERING,
@@ -91,7 +93,7 @@ import {
   TP_WQ_HEAD,
   wndEnd,
 } from '../sock/tcp-sock.ts'
-import { SK_CONFIRMED, SK_STATE, TCP_SYN_SENT } from '../../../socket/sock.ts'
+import { SK_CONFIRMED, SK_STATE, TCP_SYN_RECV, TCP_SYN_SENT } from '../../../socket/sock.ts'
 import type { TcpTimers } from '../sock/tcp-timers.ts'
 import type { TcpWriteQueue } from '../snd/tcp-write-queue.ts'
 import type { TcpPaws } from '../rcv/tcp-paws.ts'
@@ -275,8 +277,12 @@ export const createTcpAck = (deps: TcpAckDeps) => {
     if (head === 0) return
     if (((i32[head + CB_END_SEQ] - wndEnd(i32, sk)) | 0) <= 0) {
       i32[sk + TP_BACKOFF] = 0
+      i32[sk + TP_PROBES_TSTAMP] = 0
       if (i32[sk + TP_PENDING] === ICSK_TIME_PROBE0) timers.clearXmitTimer(sk)
-    } else timers.resetXmitTimer(sk, ICSK_TIME_PROBE0, output.probe0When(sk))
+    } else {
+      const delay = output.clampProbe0(sk, output.probe0When(sk))
+      timers.resetXmitTimer(sk, ICSK_TIME_PROBE0, delay)
+    }
   }
 
   /** The window grows with what was delivered, or is on its way down (tcp_cong_control). */
@@ -317,9 +323,10 @@ export const createTcpAck = (deps: TcpAckDeps) => {
   }
 
   const oldAck = (sk: number, opts: Int32Array, ack: number, una: number): number => {
-    if (((ack - (una - i32[sk + TP_MAX_WINDOW])) | 0) < 0) {
-      // RFC 5961 section 5.2
-      sendChallengeAck(sk)
+    // RFC 5961 section 5.2; nothing before our SYN was ever sent
+    const oldest = Math.min(i32[sk + TP_MAX_WINDOW], read64(i32, sk + TP_BYTES_ACKED) + 1)
+    if (((ack - (una - oldest)) | 0) < 0) {
+      if (i32[sk + SK_STATE] !== TCP_SYN_RECV) sendChallengeAck(sk)
       return ACK_TOO_OLD
     }
     if ((opts[OPT_SEEN] & SEEN_SACK) !== 0 && isSack(sk)) {

@@ -103,6 +103,10 @@ import {
   TP_WRITE_SEQ,
   TP_WSTAMP_US,
   wndEnd,
+  TP_MD5,
+  TP_PROBES_TSTAMP,
+  TP_USER_TIMEOUT,
+  TCP_TIMEOUT_MIN,
 } from '../sock/tcp-sock.ts'
 import type { TcpMem } from '../sock/tcp-mem.ts'
 import type { TcpTimers } from '../sock/tcp-timers.ts'
@@ -399,8 +403,8 @@ export const createTcpOutput = (deps: TcpOutputDeps) => {
     nonagle: number
   ): boolean => {
     let front = skb
-    // a super-frame's segments would all point to where the first one does
-    const isWhole = pcount(skb) > 1 && !urgMode(i32, sk)
+    // a super-frame's segments would all point to where the first one does, or be signed as that is
+    const isWhole = pcount(skb) > 1 && !urgMode(i32, sk) && i32[sk + TP_MD5] === 0
     const limit = isWhole ? splitPoint(sk, skb, mss, quota, nonagle) : mss
     if (i32[skb + SKB_LEN] > limit) {
       if (limit <= 0) return false
@@ -459,7 +463,7 @@ export const createTcpOutput = (deps: TcpOutputDeps) => {
       i32[sk + TP_PACKETS_OUT] -= trimMarks(sk, skb, stale, mss)
     const room = (wndEnd(i32, sk) - i32[skb + CB_SEQ]) | 0
     if (room <= 0 && i32[skb + CB_SEQ] !== una) return -Errno.EAGAIN
-    let len = mss * segs
+    let len = i32[sk + TP_MD5] === 0 ? mss * segs : mss
     if (room > 0 && len > room) len = room < mss ? room : room - (room % mss)
     else if (room <= 0) len = Math.min(len, mss)
     let front = skb
@@ -645,6 +649,7 @@ export const createTcpOutput = (deps: TcpOutputDeps) => {
     if (i32[sk + TP_PACKETS_OUT] !== 0 || i32[sk + TP_SEND_HEAD] === 0) {
       i32[sk + TP_PROBES_OUT] = 0
       i32[sk + TP_BACKOFF] = 0
+      i32[sk + TP_PROBES_TSTAMP] = 0
       return
     }
     i32[sk + TP_PROBES_OUT]++
@@ -654,7 +659,15 @@ export const createTcpOutput = (deps: TcpOutputDeps) => {
       if (i32[sk + TP_BACKOFF] < i32[sysctl + Sysctl.tcp_retries2]) i32[sk + TP_BACKOFF]++
       delay = probe0When(sk)
     }
-    timers.resetXmitTimer(sk, ICSK_TIME_PROBE0, delay)
+    timers.resetXmitTimer(sk, ICSK_TIME_PROBE0, clampProbe0(sk, delay))
+  }
+  /** No later than the user's timeout (tcp_clamp_probe0_to_user_timeout). */
+  const clampProbe0 = (sk: number, delay: number): number => {
+    const user = i32[sk + TP_USER_TIMEOUT]
+    const since = i32[sk + TP_PROBES_TSTAMP]
+    if (user === 0 || since === 0) return delay
+    const elapsed = Math.max(0, (time[TIME_MS] - since) | 0)
+    return Math.min(delay, Math.max(user - elapsed, TCP_TIMEOUT_MIN))
   }
   const probe0When = (sk: number): number => {
     const base = Math.max(i32[sk + TP_RTO], TCP_RTO_MIN)
@@ -686,6 +699,7 @@ export const createTcpOutput = (deps: TcpOutputDeps) => {
     writeWakeup,
     sendProbe0,
     probe0When,
+    clampProbe0,
     sndbufWanted,
   }
 }

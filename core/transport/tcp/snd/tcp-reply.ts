@@ -31,6 +31,9 @@ import {
 } from '../../../skb/skb.ts'
 import { CHECKSUM, MIN_HEADER, TCP_ACK, TCP_RST } from '../../../wire/tcp.ts'
 import * as tcp from '../../../wire/tcp.ts'
+import { MD5_LEN } from '../../../base/md5.ts'
+import { MD5_ALIGNED, putMd5 } from '../../../wire/tcp-options.ts'
+import type { TcpMd5 } from '../sock/tcp-md5.ts'
 import type { AfOpsOf } from '../../../inet/af-ops.ts'
 import { CB_END_SEQ, CB_FLAGS } from '../sock/tcp-sock.ts'
 import type { Pmtu } from '../../../inet/pmtu.ts'
@@ -45,13 +48,14 @@ type TcpReplyDeps = {
   bank: number
   skbs: Skbs
   afOps: AfOpsOf
+  md5: Pick<TcpMd5, 'isReplySigned' | 'signReply'>
 } & Pick<Pmtu, 'routeOutput'> &
   Pick<PacketAddrs, 'loadAddrs'>
 
 export type TcpReply = ReturnType<typeof createTcpReply>
 
 export const createTcpReply = (deps: TcpReplyDeps) => {
-  const { bank, skbs, routeOutput, afOps, loadAddrs } = deps
+  const { bank, skbs, routeOutput, afOps, loadAddrs, md5 } = deps
   const { i32, u8, f64 } = deps.arena
   const received = createFlowi()
   const fl = createFlowi()
@@ -81,19 +85,21 @@ export const createTcpReply = (deps: TcpReplyDeps) => {
     if ((i32[skb + CB_FLAGS] & TCP_RST) !== 0) return
     reverse(skb)
     if (routeOutput(fl) < 0) return
-    const rst = skbs.alloc(MIN_HEADER, MAX_HEADER + MAX_OPTIONS)
+    const header = MIN_HEADER + (md5.isReplySigned() ? MD5_ALIGNED : 0)
+    const rst = skbs.alloc(header, MAX_HEADER + MAX_OPTIONS)
     if (rst === 0) return
-    const at = skbs.put(rst, MIN_HEADER)
+    const at = skbs.put(rst, header)
     i32[rst + SKB_TRANSPORT] = at
     const acked = (i32[skb + CB_FLAGS] & TCP_ACK) !== 0
     tcp.setSrcPort(u8, at, fl[FL_SPORT])
     tcp.setDstPort(u8, at, fl[FL_DPORT])
     putI32(u8, at + 4, acked ? tcp.ack(u8, i32[skb + SKB_TRANSPORT]) : 0)
     putI32(u8, at + 8, acked ? 0 : i32[skb + CB_END_SEQ])
-    tcp.setHeaderLenFlags(u8, at, MIN_HEADER, acked ? TCP_RST : TCP_RST | TCP_ACK)
+    tcp.setHeaderLenFlags(u8, at, header, acked ? TCP_RST : TCP_RST | TCP_ACK)
     tcp.setWindow(u8, at, 0)
     tcp.setUrgent(u8, at, 0)
-    putU16(u8, at + CHECKSUM, pseudo())
+    if (header !== MIN_HEADER) md5.signReply(fl, at, header, putMd5(u8, at + MIN_HEADER) - MD5_LEN)
+    putU16(u8, at + CHECKSUM, pseudo(header))
     i32[rst + SKB_IP_SUMMED] = CHECKSUM_PARTIAL
     i32[rst + SKB_CSUM_START] = at
     i32[rst + SKB_CSUM_OFFSET] = CHECKSUM
@@ -102,7 +108,7 @@ export const createTcpReply = (deps: TcpReplyDeps) => {
     // filled by ipv4/af-inet.ts: ipSendReply (ipv4/ip-output.ts)
     afOps(fl[FL_FAMILY]).reply(rst, fl, IPPROTO_TCP, skb)
   }
-  const pseudo = (): number => pseudoSumWords(fl, FL_SADDR, FL_DADDR, IPPROTO_TCP, MIN_HEADER)
+  const pseudo = (len: number): number => pseudoSumWords(fl, FL_SADDR, FL_DADDR, IPPROTO_TCP, len)
 
   return { sendReset }
 }

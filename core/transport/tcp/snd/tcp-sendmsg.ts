@@ -252,7 +252,8 @@ export const createTcpSendmsg = (deps: TcpSendmsgDeps) => {
       if ((flags & MSG_OOB) !== 0 && copied > 0) markUrgent(i32, sk)
       if ((flags & MSG_EOR) !== 0 && copied === len) i32[tail + CB_FLAGS] |= CBF_EOR
       const nonagle = i32[sk + TP_NONAGLE]
-      if (!tsq.corks(sk, tail, goal))
+      // who says that more follows is waited for as long as that takes, not until the turn ends
+      if (more || !tsq.corks(sk, tail, goal))
         output.pushPending(sk, size, more ? nonagle | TCP_NAGLE_CORK : nonagle)
     }
     return copied === 0 && len !== 0 ? -Errno.EAGAIN : copied

@@ -31,6 +31,8 @@ import { SK_DADDR, SK_DPORT, SK_FAMILY, SK_MARK, SK_NUM, SK_SADDR } from '../../
 import { CHECKSUM, TCP_ACK, TCP_CWR, TCP_PSH, TCP_RST, TCP_SYN } from '../../../wire/tcp.ts'
 import * as options from '../../../wire/tcp-options.ts'
 import type { TcpTstamp } from './tcp-tstamp.ts'
+import { MD5_LEN } from '../../../base/md5.ts'
+import type { TcpMd5 } from '../sock/tcp-md5.ts'
 import type { TcpCong } from '../rec/tcp-cong.ts'
 import { ecnSend } from '../rec/tcp-ecn.ts'
 import {
@@ -56,8 +58,10 @@ import {
   TP_DSACK_START,
   TP_ECN,
   TP_LRCVTIME,
+  TP_LAST_OOW_ACK,
   TP_LSNDTIME,
   TP_NUM_SACKS,
+  TP_OOW_ACKED,
   TP_OPTS,
   TP_PACING,
   TP_PINGPONG,
@@ -71,6 +75,7 @@ import {
   TP_SND_UNA,
   TP_TS_OFFSET,
   TP_TS_RECENT,
+  TP_MD5,
   TP_URG_OUT,
   TP_WSTAMP_US,
   wndEnd,
@@ -98,10 +103,11 @@ type TcpTransmitDeps = {
   afOps: AfOpsOf
   cong: TcpCong
   tstamp: Pick<TcpTstamp, 'passOn'>
+  md5: Pick<TcpMd5, 'optionLen' | 'sign'>
 }
 
 export const createTcpTransmit = (deps: TcpTransmitDeps) => {
-  const { skbs, timers, window, afOps, time, bank, cong, pacing, tstamp } = deps
+  const { skbs, timers, window, afOps, time, bank, cong, pacing, tstamp, md5 } = deps
   const { i32, u8, f64, layout } = deps.arena
   const { sysctl } = layout
   /** The option of Fast Open that the next SYN has, and no other: a cookie; 0 octets ask for one, -1 are no option. */
@@ -115,22 +121,29 @@ export const createTcpTransmit = (deps: TcpTransmitDeps) => {
     const count = i32[sk + TP_NUM_SACKS] + i32[sk + TP_DSACK]
     if (count === 0) return 0
     const most = (i32[sk + TP_OPTS] & OPT_TIMESTAMPS) !== 0 ? 3 : 4
+    if (i32[sk + TP_MD5] !== 0 && md5.optionLen(sk) !== 0)
+      return Math.min(count, most === 3 ? 0 : 2)
     return count > most ? most : count
   }
   const optionsLen = (sk: number): number => {
     const blocks = sackBlocks(sk)
     const stamps = (i32[sk + TP_OPTS] & OPT_TIMESTAMPS) !== 0 ? options.TIMESTAMPS_ALIGNED : 0
-    return stamps + (blocks !== 0 ? options.SACK_BASE_ALIGNED + (blocks << 3) : 0)
+    return (
+      md5.optionLen(sk) + stamps + (blocks !== 0 ? options.SACK_BASE_ALIGNED + (blocks << 3) : 0)
+    )
   }
   /** With the option of Fast Open, where the next SYN has it. */
   const synOptionsLen = (sk: number): number => {
     const opts = i32[sk + TP_OPTS]
     const stamps = (opts & OPT_TIMESTAMPS) !== 0
-    let len: number = options.MSS_ALIGNED
+    let len: number = options.MSS_ALIGNED + md5.optionLen(sk)
     if (stamps) len += options.TIMESTAMPS_ALIGNED
     else if ((opts & OPT_SACK) !== 0) len += options.SACK_PERM_ALIGNED
     if ((opts & OPT_WSCALE) !== 0) len += options.WSCALE_ALIGNED
-    if (synCookie.len >= 0) len += options.fastopenAligned(synCookie.len, synCookie.isExp)
+    if (synCookie.len < 0) return len
+    const withCookie = len + options.fastopenAligned(synCookie.len, synCookie.isExp)
+    if (withCookie <= options.MAX_OPTIONS) return withCookie
+    synCookie.len = -1
     return len
   }
 
@@ -183,8 +196,9 @@ export const createTcpTransmit = (deps: TcpTransmitDeps) => {
     let flags = (i32[skb + CB_FLAGS] & 0xff) | (segs > 1 ? TCP_PSH : 0)
     const syn = (flags & TCP_SYN) !== 0
     if (i32[sk + TP_ECN] !== 0 && !syn) flags |= ecnSend(i32, sk, skb, payload, cong.needsEcn(sk))
-    const blocks = syn || (flags & TCP_RST) !== 0 ? 0 : sackBlocks(sk)
+    const blocks = syn ? 0 : sackBlocks(sk)
     const headerLen = HEADER + (syn ? synOptionsLen(sk) : optionsLen(sk))
+    const signature = i32[sk + TP_MD5] === 0 ? 0 : md5.optionLen(sk)
     const at = skbs.push(skb, headerLen)
     i32[skb + SKB_TRANSPORT] = at
     putU16(u8, at, i32[sk + SK_NUM])
@@ -196,8 +210,12 @@ export const createTcpTransmit = (deps: TcpTransmitDeps) => {
     putU16(u8, at + 18, 0)
     if (i32[sk + TP_URG_OUT] !== 0 && urgMode(i32, sk))
       putUrgent(i32, u8, sk, i32[skb + CB_SEQ], at)
-    if (syn) putSynOptions(sk, at + HEADER)
-    else putOptions(sk, at + HEADER, blocks)
+    if (syn) putSynOptions(sk, at + HEADER + signature)
+    else putOptions(sk, at + HEADER + signature, blocks)
+    if (signature !== 0) {
+      const end = options.putMd5(u8, at + HEADER)
+      md5.sign(sk, at, i32[skb + SKB_LEN], end - MD5_LEN)
+    }
     putPartialChecksum(skb, at, sk)
     i32[skb + SKB_MARK] = i32[sk + SK_MARK]
     const ops = afOps(i32[sk + SK_FAMILY])
@@ -262,11 +280,14 @@ export const createTcpTransmit = (deps: TcpTransmitDeps) => {
     return skb
   }
 
-  /** Sequence that a segment without data may use even when the window has shrunk. */
+  /** Sequence that a segment without data may use even when the window has shrunk, by more than its scale rounds. */
   const acceptableSeq = (sk: number): number => {
     const end = wndEnd(i32, sk)
     const next = i32[sk + TP_SND_NXT]
-    return ((end - next) | 0) < 0 ? end : next
+    const beyond = (next - end) | 0
+    if (beyond <= 0) return next
+    const isScaled = (i32[sk + TP_OPTS] & OPT_WSCALE) !== 0
+    return isScaled && beyond < 1 << i32[sk + TP_RCV_WSCALE] ? next : end
   }
 
   const sendAck = (sk: number): void => {
@@ -295,18 +316,26 @@ export const createTcpTransmit = (deps: TcpTransmitDeps) => {
     else sendSegment(sk, skb)
   }
 
-  /** RFC 5961 section 7: true when an answer to a segment that is out of place may go out now. */
-  const oowRateLimited = (sk: number, stampAt: number, setAt: number, mib: number): boolean => {
+  /**
+   * RFC 5961 section 7: true when the segment, which is out of place, is not to be answered now. What carries text or a FIN
+   * is no part of a storm of acknowledgements, and always answered.
+   */
+  const oowRateLimited = (sk: number, skb: number, mib: number): boolean => {
+    const isEmpty = i32[skb + CB_SEQ] === i32[skb + CB_END_SEQ]
+    return (isEmpty || (i32[skb + CB_FLAGS] & TCP_SYN) !== 0) && answersLimited(sk, mib)
+  }
+  /** The same for any segment. */
+  const answersLimited = (sk: number, mib: number): boolean => {
     const now = time[TIME_MS]
-    if (i32[sk + setAt] !== 0) {
-      const elapsed = (now - i32[sk + stampAt]) | 0
+    if (i32[sk + TP_OOW_ACKED] !== 0) {
+      const elapsed = (now - i32[sk + TP_LAST_OOW_ACK]) | 0
       if (elapsed >= 0 && elapsed < i32[sysctl + Sysctl.tcp_invalid_ratelimit]) {
         f64[bank + mib]++
         return true
       }
     }
-    i32[sk + stampAt] = now
-    i32[sk + setAt] = 1
+    i32[sk + TP_LAST_OOW_ACK] = now
+    i32[sk + TP_OOW_ACKED] = 1
     return false
   }
 
@@ -324,5 +353,6 @@ export const createTcpTransmit = (deps: TcpTransmitDeps) => {
     sendProbe,
     sendActiveReset,
     oowRateLimited,
+    answersLimited,
   }
 }

@@ -39,6 +39,7 @@ import { ecnEnd } from '../rec/tcp-ecn.ts'
 import type { TcpCong } from '../rec/tcp-cong.ts'
 import type { FastopenActive } from './tcp-fastopen-active.ts'
 import type { FastopenQueue } from './tcp-fastopen-queue.ts'
+import type { TcpMd5 } from './tcp-md5.ts'
 import type { TcpHash } from './tcp-hash.ts'
 import {
   SOCK_BINDPORT_LOCK,
@@ -49,6 +50,7 @@ import {
   TP_TW_NEXT,
   TP_TW_PREV,
   TP_TW_SUBSTATE,
+  TP_OOW_ACKED,
 } from './tcp-sock.ts'
 import type { TcpTimers } from './tcp-timers.ts'
 import type { ErrQueue } from '../../../socket/errqueue.ts'
@@ -72,6 +74,7 @@ export type TcpLifecycleDeps = {
   purgeWrite: TcpWriteQueue['purge']
   skbs: Pick<Skbs, 'thread'>
   cong: Pick<TcpCong, 'release'>
+  md5: Pick<TcpMd5, 'release'>
   fastopenQueue: Pick<FastopenQueue, 'remove'>
   fastopenActive: Pick<FastopenActive, 'ends'>
   errqueue: Pick<ErrQueue, 'purge'>
@@ -89,6 +92,7 @@ export const createTcpLifecycle = (deps: TcpLifecycleDeps) => {
     purge,
     purgeWrite,
     cong,
+    md5,
     fastopenQueue,
   } = deps
   const { fastopenActive, errqueue } = deps
@@ -155,6 +159,7 @@ export const createTcpLifecycle = (deps: TcpLifecycleDeps) => {
     fastopenActive.ends(sk)
     timers.clearAll(sk)
     cong.release(sk)
+    md5.release(sk)
     setState(sk, TCP_CLOSE)
     hash.unhash(sk)
     ports.release(sk)
@@ -248,6 +253,7 @@ export const createTcpLifecycle = (deps: TcpLifecycleDeps) => {
     setState(sk, TCP_TIME_WAIT)
     ecnEnd(i32, sk)
     i32[sk + TP_TW_SUBSTATE] = substate
+    i32[sk + TP_OOW_ACKED] = 0
     i32[sk + TP_TW_ENTRY_STAMP] = time[TIME_MS]
     i32[sk + TP_TW_NEXT] = 0
     i32[sk + TP_TW_PREV] = twNewest

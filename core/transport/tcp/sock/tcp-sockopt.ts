@@ -25,6 +25,7 @@ import {
   TCP_FASTOPEN_KEY,
   TCP_FASTOPEN_NO_COOKIE,
   TCP_KEEPCNT,
+  TCP_MD5SIG,
   TCP_KEEPIDLE,
   TCP_KEEPINTVL,
   TCP_NODELAY,
@@ -38,6 +39,8 @@ import {
   SK_RCVBUF,
   SK_SNDBUF,
   SK_STATE,
+  SOCK_MIN_RCVBUF,
+  SOCK_MIN_SNDBUF,
   TCP_CLOSE,
   TCP_LISTEN,
 } from '../../../socket/sock.ts'
@@ -83,6 +86,7 @@ import {
   TP_WINDOW_CLAMP,
 } from './tcp-sock.ts'
 import { KEY_COUNT, loadSysctlKeys } from './tcp-fastopen-keys.ts'
+import type { TcpMd5 } from './tcp-md5.ts'
 import type { TcpCong } from '../rec/tcp-cong.ts'
 import type { TcpTstamp } from '../snd/tcp-tstamp.ts'
 import type { TcpSndCheck } from '../snd/tcp-snd-check.ts'
@@ -96,8 +100,6 @@ const TCP_SYNCNT = 7
 const TCP_LINGER2 = 8
 const TCP_WINDOW_CLAMP = 10
 
-const SOCK_MIN_RCVBUF = 2304
-const SOCK_MIN_SNDBUF = 4608
 const MAX_KEEP = 32767
 /** Octets of a key of Fast Open. */
 const KEY_LEN = 16
@@ -111,6 +113,7 @@ type TcpSockoptDeps = {
   maxBuffer: number
   cong: TcpCong
   tstamp: Pick<TcpTstamp, 'setFlags'>
+  md5: Pick<TcpMd5, 'setKey'>
 }
 
 export const createTcpSockopt = ({
@@ -121,6 +124,7 @@ export const createTcpSockopt = ({
   maxBuffer,
   cong,
   tstamp,
+  md5,
 }: TcpSockoptDeps) => {
   const { i32, layout } = arena
   const { sysctl } = layout
@@ -356,7 +360,7 @@ export const createTcpSockopt = ({
     return keys[KEY_COUNT] * KEY_LEN
   }
 
-  /** Options whose value is neither a number nor a struct: TCP_CONGESTION, a name, and TCP_FASTOPEN_KEY, of `len` octets. */
+  /** Options whose value is no number: TCP_CONGESTION, a name, TCP_FASTOPEN_KEY and TCP_MD5SIG, of `len` octets. */
   const setNameOption = (
     sk: number,
     level: number,
@@ -367,6 +371,7 @@ export const createTcpSockopt = ({
   ): number => {
     if (level !== IPPROTO_TCP) return -Errno.ENOPROTOOPT
     if (name === TCP_CONGESTION) return cong.setByName(sk, words, at)
+    if (name === TCP_MD5SIG) return md5.setKey(sk, words, at, len)
     return name === TCP_FASTOPEN_KEY ? setKeys(sk, words, at, len) : -Errno.ENOPROTOOPT
   }
   /** How long the value is, or -errno. */

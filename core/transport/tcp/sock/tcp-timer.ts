@@ -67,6 +67,7 @@ import {
   TP_PENDING,
   TP_PINGPONG,
   TP_PROBES_OUT,
+  TP_PROBES_TSTAMP,
   TP_RCV_TSTAMP,
   TP_RETRANS_STAMP,
   TP_RETRANSMITS,
@@ -160,7 +161,8 @@ export const createTcpTimer = (deps: TcpTimerDeps): TcpTimerHandlers => {
     if (state === TCP_SYN_SENT || state === TCP_SYN_RECV) {
       const own = i32[sk + TP_SYN_RETRIES]
       const most = state === TCP_SYN_RECV ? Sysctl.tcp_synack_retries : Sysctl.tcp_syn_retries
-      expired = i32[sk + TP_RETRANSMITS] >= (own !== 0 ? own : i32[sysctl + most])
+      const linear = state === TCP_SYN_SENT ? i32[sysctl + Sysctl.tcp_syn_linear_timeouts] : 0
+      expired = i32[sk + TP_RETRANSMITS] >= (own !== 0 ? own : i32[sysctl + most]) + linear
       const user = i32[sk + TP_USER_TIMEOUT]
       if (user !== 0 && timedOut(sk, 0, user)) expired = true
     } else {
@@ -190,9 +192,22 @@ export const createTcpTimer = (deps: TcpTimerDeps): TcpTimerHandlers => {
       f64[bank + (sack ? Mib.TcpExtTCPSackFailures : Mib.TcpExtTCPRenoFailures)]++
   }
   const backOff = (sk: number): void => {
-    i32[sk + TP_BACKOFF]++
-    i32[sk + TP_RTO] = Math.min(i32[sk + TP_RTO] * 2, TCP_RTO_MAX)
-    timers.resetXmitTimer(sk, ICSK_TIME_RETRANS, i32[sk + TP_RTO])
+    const isLinear =
+      i32[sk + SK_STATE] === TCP_SYN_SENT &&
+      i32[sk + TP_RETRANSMITS] <= i32[sysctl + Sysctl.tcp_syn_linear_timeouts]
+    if (!isLinear) {
+      i32[sk + TP_BACKOFF]++
+      i32[sk + TP_RTO] = Math.min(i32[sk + TP_RTO] * 2, TCP_RTO_MAX)
+    }
+    timers.resetXmitTimer(sk, ICSK_TIME_RETRANS, clampRto(sk))
+  }
+  /** The timeout, but no later than the user's (tcp_clamp_rto_to_user_timeout). */
+  const clampRto = (sk: number): number => {
+    const rto = i32[sk + TP_RTO]
+    const user = i32[sk + TP_USER_TIMEOUT]
+    if (user === 0) return rto
+    const left = (user - ((time[TIME_MS] - i32[sk + TP_RETRANS_STAMP]) | 0)) | 0
+    return Math.min(rto, Math.max(left, 1))
   }
 
   /** Fast Open: nothing of a connection is sent again before its SYN-ACK is answered, which has one try more. */
@@ -250,15 +265,15 @@ export const createTcpTimer = (deps: TcpTimerDeps): TcpTimerHandlers => {
   const probeTimer = (sk: number): void => {
     if (i32[sk + TP_PACKETS_OUT] !== 0 || i32[sk + TP_SEND_HEAD] === 0) {
       i32[sk + TP_PROBES_OUT] = 0
+      i32[sk + TP_PROBES_TSTAMP] = 0
       return
     }
     let most = i32[sysctl + Sysctl.tcp_retries2]
     const user = i32[sk + TP_USER_TIMEOUT]
-    if (
-      user !== 0 &&
-      ((time[TIME_MS] - i32[sk + TP_RCV_TSTAMP]) | 0) >= user &&
-      i32[sk + TP_PROBES_OUT] !== 0
-    ) {
+    // the user's time runs whatever the peer answers, as long as its window is closed
+    const since = i32[sk + TP_PROBES_TSTAMP]
+    if (since === 0) i32[sk + TP_PROBES_TSTAMP] = time[TIME_MS] || -1
+    else if (user !== 0 && ((time[TIME_MS] - since) | 0) >= user) {
       giveUp(sk)
       return
     }

@@ -42,8 +42,8 @@ import {
   SK_STATE,
   TCP_CLOSE,
   TCP_LISTEN,
-  TCP_SYN_RECV,
   TCP_SYN_SENT,
+  TCP_SYN_RECV,
 } from '../../../socket/sock.ts'
 import { MIN_HEADER } from '../../../wire/tcp.ts'
 import { bindAddr, isGroupType, peerError } from '../../bind-addr.ts'
@@ -69,7 +69,6 @@ import {
   SOCK_NOSPACE,
   SOCK_WRITE_PENDING,
   FO_CONNECT,
-  FO_CONNECTING,
   FO_DEFER,
   FO_USER,
   TFO_CLIENT_ENABLE,
@@ -85,6 +84,7 @@ import {
   TP_KEEPALIVE_TIME,
   TP_LINGER,
   TP_LINGER2,
+  TP_MD5,
   TP_MIN_HOPCOUNT,
   TP_MIN_TTL,
   TP_NONAGLE,
@@ -113,7 +113,10 @@ import {
   TP_SND_WND,
   TP_TS_OFFSET,
   TP_WRITE_SEQ,
+  SOCK_CONNECTING,
+  SOCK_CONNECTED,
 } from '../sock/tcp-sock.ts'
+import type { TcpMd5 } from '../sock/tcp-md5.ts'
 import type { TcpMem } from '../sock/tcp-mem.ts'
 import { createTcpTwReuse } from './tcp-tw-reuse.ts'
 import type { TcpTimers } from '../sock/tcp-timers.ts'
@@ -144,6 +147,7 @@ const USER_WORDS = [
   TP_USER_TIMEOUT,
   TP_MIN_TTL,
   TP_MIN_HOPCOUNT,
+  TP_MD5,
   TP_CA_OPS,
   TP_EVENTS,
   TP_NOTSENT_LOWAT,
@@ -172,6 +176,7 @@ type TcpConnectDeps = {
   queue: TcpWriteQueue
   purgeRcv: TcpRcvQueue['purge']
   cong: TcpCong
+  md5: Pick<TcpMd5, 'optionLen'>
   mem: TcpMem
   steer: Steer['steerFlow']
   fastopenClient: Pick<FastopenClient, 'mayDefer' | 'sendSyn' | 'sendSynData'>
@@ -235,7 +240,7 @@ export const createTcpConnect = (deps: TcpConnectDeps, routing: TcpRouting) => {
     transmit,
     queue,
   } = deps
-  const { steer, addrType, purgeRcv, cong, fastopenClient } = deps
+  const { steer, addrType, purgeRcv, cong, md5, fastopenClient } = deps
   const { i32, f64, layout } = deps.arena
   const { sysctl } = layout
   const twReuse = createTcpTwReuse(deps)
@@ -329,6 +334,22 @@ export const createTcpConnect = (deps: TcpConnectDeps, routing: TcpRouting) => {
   // RFC 6056 algorithm 3: the count is common to all destinations
   let portOffset = 0
 
+  /** What the next call says of a connection that was begun, as one that waited would have said. */
+  const finishConnect = (sk: number): number => {
+    const state = i32[sk + SK_STATE]
+    if (state === TCP_SYN_SENT || state === TCP_SYN_RECV)
+      return isDeferred(sk) ? -Errno.EISCONN : -Errno.EALREADY
+    i32[sk + SK_FLAGS] &= ~SOCK_CONNECTING
+    if (state !== TCP_CLOSE) {
+      i32[sk + SK_FLAGS] |= SOCK_CONNECTED
+      return 0
+    }
+    const err = i32[sk + SK_ERR] || Errno.ECONNABORTED
+    startAfresh(sk)
+    i32[sk + TP_WINDOW_CLAMP] = 0
+    undoConnect(sk, i32[sk + SK_FAMILY])
+    return -err
+  }
   /** Takes a closed socket to SYN_SENT, with a route and a port; 0 or -errno. */
   const begin = (sk: number, words: Int32Array, at: number, port: number): number => {
     const refused = peerError(i32, sk, words, at)
@@ -349,14 +370,15 @@ export const createTcpConnect = (deps: TcpConnectDeps, routing: TcpRouting) => {
     i32[sk + SK_CREATED] = time[TIME_US]
     life.setState(sk, TCP_SYN_SENT)
     hash.hash(sk)
+    i32[sk + SK_FLAGS] |= SOCK_CONNECTING
     initSyn(sk)
     return 0
   }
   /** -EINPROGRESS when the SYN is on its way, 0 when the first write will send it (TCP_FASTOPEN_CONNECT), else -errno. */
   const connect = (sk: number, words: Int32Array, at: number, port: number): number => {
-    const state = i32[sk + SK_STATE]
-    if (state === TCP_SYN_SENT) return isDeferred(sk) ? -Errno.EISCONN : -Errno.EALREADY
-    if (state !== TCP_CLOSE) return -Errno.EISCONN
+    if ((i32[sk + SK_FLAGS] & SOCK_CONNECTED) !== 0) return -Errno.EISCONN
+    if ((i32[sk + SK_FLAGS] & SOCK_CONNECTING) !== 0) return finishConnect(sk)
+    if (i32[sk + SK_STATE] !== TCP_CLOSE) return -Errno.EISCONN
     const err = begin(sk, words, at, port)
     if (err !== 0) return err
     if (fastopenClient.mayDefer(sk)) {
@@ -404,11 +426,10 @@ export const createTcpConnect = (deps: TcpConnectDeps, routing: TcpRouting) => {
   }
   /** MSG_FASTOPEN on what is connected, or will be: once that says nothing. */
   const underWay = (sk: number, state: number, flags: number): number => {
-    const isFirst = (i32[sk + TP_FASTOPEN] & FO_CONNECTING) !== 0
-    if (!isFirst) return -Errno.EISCONN
+    if ((i32[sk + SK_FLAGS] & SOCK_CONNECTING) === 0) return -Errno.EISCONN
     if (state === TCP_SYN_SENT || state === TCP_SYN_RECV)
       return (flags & MSG_DONTWAIT) !== 0 ? -Errno.EALREADY : 0
-    i32[sk + TP_FASTOPEN] &= ~FO_CONNECTING
+    i32[sk + SK_FLAGS] ^= SOCK_CONNECTING | SOCK_CONNECTED
     return 0
   }
   /** An attempt before this one has left its state in the row (tcp_disconnect): only what the user set stays. */
@@ -438,11 +459,13 @@ export const createTcpConnect = (deps: TcpConnectDeps, routing: TcpRouting) => {
   /** What a SYN says, and where its connection begins (tcp_connect_init). */
   const initSyn = (sk: number): void => {
     let opts = 0
-    if (i32[sysctl + Sysctl.tcp_timestamps] !== 0) opts |= OPT_TIMESTAMPS
+    const signature = md5.optionLen(sk)
+    // both, and SACK, have no room beside one another
+    if (i32[sysctl + Sysctl.tcp_timestamps] !== 0 && signature === 0) opts |= OPT_TIMESTAMPS
     if (i32[sysctl + Sysctl.tcp_sack] !== 0) opts |= OPT_SACK
     if (i32[sysctl + Sysctl.tcp_window_scaling] !== 0) opts |= OPT_WSCALE
     i32[sk + TP_OPTS] = opts
-    i32[sk + TP_HEADER_LEN] = MIN_HEADER + ((opts & OPT_TIMESTAMPS) !== 0 ? 12 : 0)
+    i32[sk + TP_HEADER_LEN] = MIN_HEADER + signature + ((opts & OPT_TIMESTAMPS) !== 0 ? 12 : 0)
     i32[sk + TP_ADVMSS] = mss.advertisedMss(sk)
     i32[sk + TP_MSS_CLAMP] = i32[sk + TP_ADVMSS]
     mss.syncMss(sk)
@@ -461,7 +484,6 @@ export const createTcpConnect = (deps: TcpConnectDeps, routing: TcpRouting) => {
   /** The SYN in the queue, as if it had gone, and waited for; 0 when there is no memory, which ends the connection. */
   const queueSyn = (sk: number): number => {
     f64[bank + Mib.TcpActiveOpens]++
-    i32[sk + TP_FASTOPEN] |= FO_CONNECTING
     const isn = i32[sk + TP_SND_ISN]
     const flags = ecnSendSyn(i32, sk, i32[sysctl + Sysctl.tcp_ecn], cong.needsEcn(sk))
     const syn = deps.mem.mayQueueFlag() ? transmit.emptySegment(isn, flags) : 0

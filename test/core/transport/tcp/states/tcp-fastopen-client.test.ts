@@ -2,7 +2,30 @@
 
 import { expect, test } from 'bun:test'
 import { Errno } from '../../../../../core/base/errno.ts'
-import { MSG_DONTWAIT, MSG_FASTOPEN } from '../../../../../core/socket/socket-constants.ts'
+import { createDrop } from '../../../../../core/skb/drop.ts'
+import { createSkbs } from '../../../../../core/skb/skb.ts'
+import {
+  AppOp,
+  CLOSE_ABORT,
+  CLOSE_DRAIN,
+  E_ADDR,
+  E_ARG0,
+  E_ARG1,
+  E_ARG2,
+  E_LEN,
+  E_OP,
+  E_PORT,
+  E_SKB,
+} from '../../../../../core/socket/app-constants.ts'
+import { createAppRings } from '../../../../../core/socket/app-rings.ts'
+import { SOCK_STREAM } from '../../../../../core/socket/sock.ts'
+import {
+  MSG_DONTWAIT,
+  MSG_FASTOPEN,
+  SHUT_WR,
+  TCP_FASTOPEN_CONNECT,
+} from '../../../../../core/socket/socket-constants.ts'
+import { IPPROTO_TCP } from '../../../../../core/wire/ipproto.ts'
 import { address, FAMILIES, type HostOptions, NO_LEAKS } from '../../../../support/tcp-host.ts'
 import { createTcpPair } from '../../../../support/tcp-pair.ts'
 import { pattern } from '../../../../../sim/net/pattern.ts'
@@ -63,6 +86,7 @@ test.each(FAMILIES)(
   '%s: a SYN with text that nobody answers leaves nothing behind',
   (_, family) => {
     const { host, open, sent, pass } = client(family)
+    host.setSysctl('tcp_syn_linear_timeouts', 0)
     const { sk, result } = open(500)
     expect([result, sent()]).toEqual([500, ['S 0:500(500) <mss,sackOK,TS,wscale>']])
     pass(300_000)
@@ -171,13 +195,13 @@ test('a RST ahead of all text is such a sign, one behind text is not', () => {
   finish(sk)
   expect(host.leaks()).toEqual(NO_LEAKS)
 })
-test('a FIN alone, ahead of all text, is one when the socket is closed', () => {
+test('a FIN alone, ahead of all text, is one when the socket has ended', () => {
   const { host, inject, sent, pass, dial, times } = blackholed()
   const { sk } = dial()
   inject('F. 50:50(0) ack 1')
   expect(times()).toBe(0)
   host.tcp.close(sk)
-  expect(times()).toBe(1)
+  expect(times()).toBe(0)
   inject('R 1:1(0)')
   pass(1000)
   sent()
@@ -212,4 +236,98 @@ test('after its time it is tried again, and one that gets text through ends it',
   pass(101_000)
   expect(asks()).toBe(true)
   expect(host.leaks()).toEqual(NO_LEAKS)
+})
+
+/** An application of the host, which has asked for a connection with TCP_FASTOPEN_CONNECT. */
+const application = (family: number) => {
+  const made = client(family, { config: { apps: 1 } })
+  const { arena, i32, appPort, sockets, slab } = made.host
+  const skbs = createSkbs(arena, arena.layout.appThread)
+  const { consume } = createDrop(arena, skbs)
+  const seen: string[] = []
+  const rings = createAppRings({
+    arena,
+    app: 0,
+    skbs,
+    consume,
+    wake: () => {},
+    completion: (_worker, at) => void seen.push(`${i32[at + E_OP]} ${i32[at + E_LEN]}`),
+    workerLost: () => {},
+  })
+  /** Both sides work; what was answered. */
+  const turn = (): string[] => {
+    rings.flush()
+    appPort.poll()
+    sockets.runEvents()
+    appPort.poll()
+    appPort.flush()
+    rings.poll()
+    return seen.splice(0)
+  }
+  const sid = rings.allocSid()
+  const ask = (op: number, words: Record<number, number> = {}): void => {
+    const at = rings.begin(op, sid, 0)
+    for (const [word, value] of Object.entries(words)) i32[at + Number(word)] = value
+    rings.commit(0)
+  }
+  const write = (len: number): void => {
+    const skb = skbs.alloc(len, 0)
+    skbs.put(skb, len)
+    ask(AppOp.SEND, { [E_SKB]: skb })
+  }
+  ask(AppOp.SOCKET, { [E_ARG0]: family, [E_ARG1]: SOCK_STREAM, [E_LEN]: 65536 })
+  ask(AppOp.SETSOCKOPT, { [E_ARG0]: IPPROTO_TCP, [E_ARG1]: TCP_FASTOPEN_CONNECT, [E_ARG2]: 1 })
+  const to = Object.fromEntries([...address(family, PEER)].map((word, w) => [E_ADDR + w, word]))
+  ask(AppOp.CONNECT, { [E_PORT]: 80, ...to })
+  expect(turn()).toEqual([`${AppOp.SOCKET} 0`, `${AppOp.SETSOCKOPT} 0`, `${AppOp.CONNECT} 0`])
+  made.peer.toPort = made.portOf(slab.at(0))
+  const finish = (): void => {
+    ask(AppOp.CLOSE, { [E_ARG0]: CLOSE_ABORT })
+    turn()
+    made.sent()
+    expect(made.host.leaks()).toMatchObject({ socks: 0, timers: 0 })
+  }
+  return { ...made, ask, write, turn, finish }
+}
+test.each(FAMILIES)('%s: what an application writes first goes with the SYN', (_, family) => {
+  const { inject, sent, write, turn, finish } = application(family)
+  expect(sent()).toEqual([])
+  write(1000)
+  write(900)
+  expect(turn()).toEqual([`${AppOp.SEND} 1000`])
+  expect(sent()).toEqual(['S 0:1000(1000) <mss,sackOK,TS,wscale>'])
+  inject('S. 0:0(0) ack 1001', { mss: 1460 })
+  turn()
+  // what was written meanwhile answers the SYN-ACK
+  expect(sent()).toEqual(['P. 1001:1901(900) ack 1'])
+  finish()
+})
+test.each([
+  ['SHUTDOWN', AppOp.SHUTDOWN, { [E_LEN]: SHUT_WR }],
+  ['CLOSE', AppOp.CLOSE, { [E_ARG0]: CLOSE_DRAIN }],
+])('an application that ends it at once (%s) is heard all the same', (_, op, words) => {
+  const { inject, sent, ask, write, turn, host, pass } = application(2)
+  write(700)
+  ask(op, words)
+  expect(turn()).toEqual([`${AppOp.SEND} 700`])
+  expect(sent()).toEqual(['S 0:700(700) <mss,sackOK,TS,wscale>'])
+  inject('S. 0:0(0) ack 701', { mss: 1460 })
+  expect(turn()).toEqual([`${op} 0`])
+  // the end answers the SYN-ACK
+  expect(sent()).toEqual(['F. 701:701(0) ack 1'])
+  inject('R 1:1(0)')
+  if (op !== AppOp.CLOSE) ask(AppOp.CLOSE, { [E_ARG0]: CLOSE_ABORT })
+  turn()
+  pass(1000)
+  expect(host.leaks()).toMatchObject({ socks: 0, timers: 0 })
+})
+test('an application that ends it without a word has it opened first', () => {
+  const { inject, sent, ask, turn, finish } = application(2)
+  ask(AppOp.SHUTDOWN, { [E_LEN]: SHUT_WR })
+  expect(turn()).toEqual([])
+  expect(sent()).toEqual(['S 0:0(0) <mss,sackOK,TS,wscale>'])
+  inject('S. 0:0(0) ack 1', { mss: 1460 })
+  expect(turn()).toEqual([`${AppOp.SHUTDOWN} 0`])
+  expect(sent().at(-1)).toBe('F. 1:1(0) ack 1')
+  finish()
 })
