@@ -1,6 +1,7 @@
 /** Changes of a network while flows run, drawn from the seed. */
 import type { Draw } from './draw.ts'
-import type { Change, World } from './world.ts'
+import type { Change } from './watch.ts'
+import type { World } from './world.ts'
 
 /** In how much time after the start changes come: most flows still run. */
 const WITHIN_MS = 2000

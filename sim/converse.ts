@@ -3,10 +3,15 @@ import { totalMs } from './bounds.ts'
 import { createDraw, type Draw } from './draw.ts'
 import { createFlows, type Flow } from './flow.ts'
 import type { Knobs } from './knobs.ts'
-import { type Change, createWorld, type World, type WorldOptions } from './world.ts'
+import type { Change } from './watch.ts'
+import { createWorld, type World, type WorldOptions } from './world.ts'
 
 type Options = {
   world?: WorldOptions
+  /** What the network has more, before its links are bad. */
+  prepare?: (world: World, draw: Draw) => Promise<void>
+  /** Longer than losses explain, something may stand still. */
+  patienceMs?: number
   /** What happens while they run. */
   changes?: (world: World, draw: Draw) => Change[]
   /** Sees every moment. */
@@ -14,8 +19,9 @@ type Options = {
 }
 
 export const converse = async (knobs: Knobs, seed: number, options: Options = {}) => {
-  const { changes = () => [], look = () => {} } = options
+  const { changes = () => [], look = () => {}, prepare, patienceMs = 0 } = options
   const world = await createWorld(knobs, seed, options.world)
+  await prepare?.(world, createDraw(seed, 'network'))
   await world.impair()
   const flows = createFlows(world.b, knobs.family, world.sim.nowMs)
   const { bytes, back, rounds } = knobs
@@ -26,6 +32,7 @@ export const converse = async (knobs: Knobs, seed: number, options: Options = {}
   await world.until(open, {
     totalMs: totalMs(knobs, (bytes + back) * rounds, rounds),
     changes: changes(world, createDraw(seed, 'changes')),
+    patienceMs,
     look: () => look(open, world),
   })
   const ms = world.sim.nowMs() - beganMs

@@ -1,5 +1,13 @@
 /** What is wrong with a run (play.ts). The kind is what shrinking holds on to. */
-export type FaultKind = 'stalled' | 'corrupt' | 'error' | 'leak' | 'slow' | 'unfair' | 'threw'
+export type FaultKind =
+  | 'stalled'
+  | 'corrupt'
+  | 'error'
+  | 'leak'
+  | 'slow'
+  | 'unfair'
+  | 'route'
+  | 'threw'
 
 export class Fault extends Error {
   readonly kind: FaultKind

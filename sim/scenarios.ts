@@ -7,7 +7,9 @@ import { connections } from './scenarios/connections.ts'
 import { memory } from './scenarios/memory.ts'
 import { requests } from './scenarios/requests.ts'
 import { restarts } from './scenarios/restarts.ts'
+import { routes } from './scenarios/routes.ts'
 import { steering } from './scenarios/steering.ts'
+import { topology } from './scenarios/topology.ts'
 
 /** What came of a run, for whoever reads -v. */
 export type Figures = { virtualMs?: number } & Record<string, number>
@@ -25,9 +27,11 @@ export const SCENARIOS: readonly [Scenario, ...Scenario[]] = [
   requests,
   connections,
   bottleneck,
+  routes,
   steering,
   restarts,
   memory,
+  topology,
 ]
 export const scenarioOf = (name: string): Scenario | undefined =>
   SCENARIOS.find((scenario) => scenario.name === name)

@@ -6,7 +6,7 @@ import { join } from 'node:path'
 import { knobsOf, play } from '../../sim/play.ts'
 import { SCENARIOS } from '../../sim/scenarios.ts'
 
-const SEEDS = 200
+const SEEDS = 90
 /** On a machine that has other things to do. */
 const LONG_MS = 300_000
 
