@@ -1,6 +1,6 @@
 /**
  * Runs the daemon in the foreground: the stack (workers/daemon.ts), the API over its control plane, and what a process
- * owes its caller: where the API is, readiness, a pid file, clean ends. Main thread; from `softnet up` and `demo`.
+ * owes its caller: where the API is, readiness (--ready-fd, sd_notify), a pid file, clean ends. Main thread; from `softnet up` and `demo`.
  */
 import { availableParallelism } from 'node:os'
 import { dirname, resolve } from 'node:path'
@@ -27,7 +27,11 @@ const HOST_API = fileURLToPath(new URL('../host-api.ts', import.meta.url))
 /** Two at least, so that there is something to steer; beside them stand the threads of the devices and of control. */
 const defaultWorkers = (): number => Math.max(2, Math.min(4, availableParallelism() - 1))
 
-const reload = async (file: string, daemon: Daemon, cli: Cli): Promise<void> => {
+/** The service manager's socket, where one has started the daemon. */
+type Notify = (state: string) => void
+
+const reload = async (file: string, daemon: Daemon, cli: Cli, notify: Notify): Promise<void> => {
+  notify(`RELOADING=1\nMONOTONIC_USEC=${process.hrtime.bigint() / 1000n}`)
   try {
     const reply = await daemon.control.request({
       type: 'CONFIG_SET',
@@ -38,6 +42,7 @@ const reload = async (file: string, daemon: Daemon, cli: Cli): Promise<void> => 
   } catch (error) {
     cli.err(`${(error as Error).message}\n`)
   }
+  notify('READY=1')
 }
 
 /** Heard from the first moment on, so that a daemon that is told to end while it starts cleans up as well. */
@@ -47,12 +52,17 @@ const untilSignal = (): Promise<null> =>
   })
 
 /** Resolves with why the daemon ends: its time, or a failure. */
-const untilEnd = (args: DaemonArgs, daemon: Daemon, cli: Cli): Promise<string | null> =>
+const untilEnd = (
+  args: DaemonArgs,
+  daemon: Daemon,
+  cli: Cli,
+  notify: Notify
+): Promise<string | null> =>
   new Promise((resolve) => {
     process.on('SIGHUP', () => {
       if (args.configFile === undefined)
         cli.err('softnet: SIGHUP: there is no file to reload (-c)\n')
-      else void reload(args.configFile, daemon, cli)
+      else void reload(args.configFile, daemon, cli, notify)
     })
     if (args.durationSec !== undefined) setTimeout(() => resolve(null), args.durationSec * 1000)
     void daemon.failed.then(resolve)
@@ -126,6 +136,9 @@ const runOn = async (
   { startDaemon, config, args, cli, scene }: RunOptions
 ): Promise<number> => {
   const signalled = untilSignal()
+  // loaded here alone, as the daemon is
+  const { notifyManager } = await import('../../workers/os/notify.ts')
+  const notify: Notify = (state) => notifyManager(state, cli.env.NOTIFY_SOCKET)
   let daemon: Daemon | undefined
   try {
     daemon = await startDaemon({
@@ -142,12 +155,14 @@ const runOn = async (
     })
     api.serve(createDaemonApp(api, config.api ?? {}, daemon, args))
     if (args.pidFile !== undefined) writePidFile(args.pidFile)
-    const end = untilEnd(args, daemon, cli)
+    const end = untilEnd(args, daemon, cli, notify)
     announce(api, daemon, args, cli, scene !== null)
+    notify(`READY=1\nMAINPID=${process.pid}`)
     const failure = await Promise.race([signalled, end])
     if (failure !== null) throw new Refused(`softnet: ${failure}`)
     return 0
   } finally {
+    notify('STOPPING=1')
     await api.close()
     await daemon?.stop()
     if (args.pidFile !== undefined) removePidFile(args.pidFile)
