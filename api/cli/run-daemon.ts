@@ -7,6 +7,7 @@ import { dirname, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import type { StackConfig } from '../../core/control/text/messages.ts'
 import { createApp } from '../app.ts'
+import type { AuditLine } from '../endpoints/deps.ts'
 import { saveConfig } from '../config-file.ts'
 import type { Daemon, StartDaemon } from '../daemon-options.ts'
 import { type Config, stackPart } from '../schemas/config.ts'
@@ -17,7 +18,7 @@ import { tokenLink } from '../token-file.ts'
 import type { Cli } from './cli.ts'
 import { Refused } from './cli.ts'
 import { type DaemonArgs, readConfig } from './daemon-args.ts'
-import { removePidFile, tellReady, writePidFile } from './files.ts'
+import { openLines, removePidFile, tellReady, writePidFile } from './files.ts'
 import { type DaemonApi, openApi } from './open-api.ts'
 import { VERSION } from './version.ts'
 
@@ -81,11 +82,18 @@ const saveIn = (file: string) => {
   }
 }
 
+/** Each change has a line in a file, or on standard error. */
+const teller = (path: string, cli: Cli): ((line: AuditLine) => void) => {
+  const write = path === '-' ? (text: string) => cli.err(`${text}\n`) : openLines(path)
+  return (line) => write(JSON.stringify(line))
+}
+
 const createDaemonApp = (
   api: DaemonApi,
   { token, tokens = [] }: NonNullable<Config['api']>,
   daemon: Daemon,
-  args: DaemonArgs
+  args: DaemonArgs,
+  tellChange: ((line: AuditLine) => void) | undefined
 ): App =>
   createApp({
     control: daemon.control,
@@ -97,6 +105,7 @@ const createDaemonApp = (
     ...(daemon.askNetns !== undefined && { askNetns: daemon.askNetns }),
     notReady: daemon.notReady,
     ...(args.configFile !== undefined && { saveConfig: saveIn(args.configFile) }),
+    ...(tellChange && { tellChange }),
     debug: args.debug,
     throwInWorker: daemon.throwInWorker,
   })
@@ -136,6 +145,7 @@ const runOn = async (
   { startDaemon, config, args, cli, scene }: RunOptions
 ): Promise<number> => {
   const signalled = untilSignal()
+  const tellChange = args.audit === undefined ? undefined : teller(args.audit, cli)
   // loaded here alone, as the daemon is
   const { notifyManager } = await import('../../workers/os/notify.ts')
   const notify: Notify = (state) => notifyManager(state, cli.env.NOTIFY_SOCKET)
@@ -153,7 +163,7 @@ const runOn = async (
       files: filesFolder(config, args.configFile),
       hostApp: HOST_APP,
     })
-    api.serve(createDaemonApp(api, config.api ?? {}, daemon, args))
+    api.serve(createDaemonApp(api, config.api ?? {}, daemon, args, tellChange))
     if (args.pidFile !== undefined) writePidFile(args.pidFile)
     const end = untilEnd(args, daemon, cli, notify)
     announce(api, daemon, args, cli, scene !== null)

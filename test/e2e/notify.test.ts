@@ -39,12 +39,13 @@ const listen = async (path: string) => {
   return { until, end: () => child.kill() }
 }
 
-test('it says that it is ready, that it reads its file anew, and that it ends', async () => {
+test('it says that it is ready, that it reads its file anew, and that it ends; each change has a line', async () => {
   const folder = mkdtempSync(join(tmpdir(), 'softnet-notify-'))
   const manager = await listen(join(folder, 'notify'))
   const daemon = await startDaemon({
     config: '[[link]]\nname = "v0"\nkind = "veth"\n',
     env: { NOTIFY_SOCKET: join(folder, 'notify') },
+    args: ['--audit', join(folder, 'audit')],
   })
   try {
     const heard = await manager.until('MAINPID')
@@ -52,8 +53,13 @@ test('it says that it is ready, that it reads its file anew, and that it ends', 
     process.kill(daemon.pid, 'SIGHUP')
     const again = await manager.until(';READY=1;')
     expect(again.slice(heard.length)).toMatch(/^RELOADING=1\nMONOTONIC_USEC=\d+;READY=1;$/)
+    await daemon.must('PUT', '/v1/sysctl/net.ipv4.ip_forward', { value: 0 })
     const { status } = await daemon.stop()
     expect(status).toBe(0)
+    const changes = readFileSync(join(folder, 'audit'), 'utf8').trim().split('\n')
+    expect(changes.map((line) => JSON.parse(line) as object)).toMatchObject([
+      { by: 'unix', method: 'PUT', path: '/v1/sysctl/net.ipv4.ip_forward', status: 200 },
+    ])
     expect(await manager.until('STOPPING')).toBe(`${again}STOPPING=1;`)
   } finally {
     await daemon.stop()
