@@ -5,6 +5,7 @@
 import { Errno, errnoName } from '../core/base/errno.ts'
 import * as names from '../core/socket/socket-constants.ts'
 import * as sock from '../core/socket/sock.ts'
+import { PACING_NEEDED, TP_PACING } from '../core/transport/tcp/sock/tcp-sock.ts'
 import { createEpoll, EPOLL, type Epoll } from './epoll.ts'
 import { receiveError } from './errqueue.ts'
 import type { Host } from './host.ts'
@@ -33,7 +34,6 @@ const NUMBERS: Record<string, number> = {
   IPV6_RECVERR: 25,
   SCM_TIMESTAMPING: names.SO_TIMESTAMPING,
   ENOMSG: Errno.ENOMSG,
-  IP_FREEBIND: 15,
   IP_MINTTL: 21,
   SO_RCVLOWAT: 18,
   MSG_OOB: 1,
@@ -125,6 +125,7 @@ export const createCalls = (host: Host, events: CallEvents) => {
       const sk = sockets.socket(host.socketFamily, nameToNumber(wordOf(args[1])), toNumber(args[2]))
       if (sk <= 0) return sk
       open(toNumber(result), sk)
+      if (host.isPaced()) i32[sk + TP_PACING] = PACING_NEEDED
       events.onSocket()
       return toNumber(result)
     })
@@ -191,6 +192,38 @@ export const createCalls = (host: Host, events: CallEvents) => {
   const receiving = (file: File, len: number, flags: number): Attempt => {
     const bytes = new Uint8Array(len)
     return waiting(file, flags, () => tcp.recvBytes(file.sk, bytes, 0, len, flags))
+  }
+  const isNull = (value: Value | undefined): boolean => wordOf(value) === 'NULL'
+  /** A write of octets that cannot be read: what is refused before they are looked at, or EFAULT. */
+  const sendingNull = (file: File, flags: number, to: Int32Array | null): Attempt =>
+    once(() => {
+      const none = new Uint8Array(0)
+      const result = tcp.sendtoBytes(file.sk, none, 0, 0, to, 0, PORT, flags | MSG_DONTWAIT)
+      return result < 0 ? result : -Errno.EFAULT
+    })
+  const write = (
+    fd: Value | undefined,
+    data: Value | undefined,
+    len: Value | undefined,
+    flags: number
+  ) =>
+    isNull(data)
+      ? sendingNull(fileOf(fd), flags, host.remote)
+      : sending(fileOf(fd), toNumber(len), flags)
+  /** A read of what is there to where it cannot be written. */
+  const read = (
+    fd: Value | undefined,
+    data: Value | undefined,
+    len: Value | undefined,
+    flags: number
+  ): Attempt => {
+    const file = fileOf(fd)
+    if (!isNull(data)) return receiving(file, toNumber(len), flags)
+    const octet = new Uint8Array(1)
+    return waiting(file, flags, () => {
+      const result = tcp.recvBytes(file.sk, octet, 0, 1, flags | names.MSG_PEEK)
+      return result > 0 ? -Errno.EFAULT : result
+    })
   }
   const lengthOf = (iov: Value | undefined): number =>
     iov?.is === 'list' ? iov.items.reduce((sum, part) => sum + field(part, '1'), 0) : 0
@@ -349,10 +382,13 @@ export const createCalls = (host: Host, events: CallEvents) => {
       for (const end of ends.items) files.set(toNumber(end), { sk: 0, flags: 0 })
       return 0
     })
-  /** From a socket into a pipe, which has room: what a read would get. */
+  /** From a socket into a pipe, which has room: what a read would get. At the mark of urgent data it does not wait. */
   const splice = (_: Call, [from, , to, , len, flags]: Value[]): Attempt => {
     if (fileOf(to).sk !== 0) throw new Unsupported('splice into a socket')
-    return receiving(fileOf(from), toNumber(len), toNumber(flags) === 0 ? 0 : MSG_DONTWAIT)
+    const file = fileOf(from)
+    const read = receiving(file, toNumber(len), toNumber(flags) === 0 ? 0 : MSG_DONTWAIT)
+    const isAtMark = (): boolean => tcp.isAtMark(file.sk) && i32[file.sk + sock.SK_RCVQ_HEAD] !== 0
+    return () => (isAtMark() ? 0 : read())
   }
 
   const CALLS: Record<string, (call: Call, args: Value[]) => Attempt> = {
@@ -375,17 +411,17 @@ export const createCalls = (host: Host, events: CallEvents) => {
     pipe,
     splice,
     bind: (_, [fd]) => once(() => sockets.bind(fileOf(fd).sk, new Int32Array(4), 0, PORT)),
-    write: (_, [fd, , len]) => sending(fileOf(fd), toNumber(len), 0),
-    send: (_, [fd, , len, flags]) => sending(fileOf(fd), toNumber(len), toNumber(flags)),
+    write: (_, [fd, data, len]) => write(fd, data, len, 0),
+    send: (_, [fd, data, len, flags]) => write(fd, data, len, toNumber(flags)),
     sendto: (_, [fd, data, len, flags, to]) => {
-      if (wordOf(data) === 'NULL') throw new Unsupported('a bad address')
       const address = wordOf(to) === 'AF_UNSPEC' ? null : host.remote
+      if (isNull(data)) return sendingNull(fileOf(fd), toNumber(flags), address)
       return sending(fileOf(fd), toNumber(len), toNumber(flags), address)
     },
     writev: (_, [fd, iov]) => sending(fileOf(fd), lengthOf(iov), 0),
-    read: (_, [fd, , len]) => receiving(fileOf(fd), toNumber(len), 0),
-    recv: (_, [fd, , len, flags]) => receiving(fileOf(fd), toNumber(len), toNumber(flags)),
-    recvfrom: (_, [fd, , len, flags]) => receiving(fileOf(fd), toNumber(len), toNumber(flags)),
+    read: (_, [fd, data, len]) => read(fd, data, len, 0),
+    recv: (_, [fd, data, len, flags]) => read(fd, data, len, toNumber(flags)),
+    recvfrom: (_, [fd, data, len, flags]) => read(fd, data, len, toNumber(flags)),
     shutdown: (_, [fd, how]) => once(() => sockets.shutdown(fileOf(fd).sk, toNumber(how))),
     close: (_, [fd]) =>
       once(() => {

@@ -13,6 +13,8 @@ import type { Host } from './host.ts'
 
 /** A queue for nothing: every packet finds it full. */
 const FULL = /^tc qdisc (?:add|replace) dev tun0 root pfifo limit 0$/
+/** Flows leave one by one at their pace: sockets that are made from then on are paced. */
+const FAIR = /^tc qdisc (?:add|replace) dev tun0 root fq$/
 /** The queue that the device has anyway. */
 const PLAIN = /^tc qdisc (?:(?:add|replace) dev tun0 root pfifo|del(?:ete)? dev tun0 root)$/
 
@@ -36,10 +38,14 @@ const metricsOf = (text: string): number[] => {
 }
 
 /** False when the line is none of these. */
-export const runDeviceCommand = (line: string, host: Host): boolean => {
+export const runDeviceCommand = (
+  line: string,
+  host: Pick<Host, 'setFull' | 'setRoute' | 'setPaced'>
+): boolean => {
   const text = line.replace(/\s*2>\s*\/dev\/null/, '').trim()
   if (FULL.test(text)) host.setFull(true)
   else if (PLAIN.test(text)) host.setFull(false)
+  else if (FAIR.test(text)) host.setPaced()
   else if (ROUTE.test(text)) {
     const [, to, via, metrics] = ROUTE.exec(text)!
     return host.setRoute(to!, via!, metricsOf(metrics!))

@@ -7,6 +7,7 @@ import { DEV_TXQLEN, deviceRow } from '../core/netdev/netdev.ts'
 import { GSO_TCPV4, GSO_TCPV6, SKB_GSO_SEGS, SKB_GSO_SIZE, SKB_GSO_TYPE } from '../core/skb/skb.ts'
 import { G_GENERATION } from '../core/shm/layout.ts'
 import { parseAddr } from '../core/wire/text.ts'
+import { Sysctl } from '../core/shm/sysctl.ts'
 import { etherFrame } from '../test/support/packets.ts'
 import { createPathHost } from '../test/support/path-host.ts'
 import { Unsupported } from './script.ts'
@@ -61,6 +62,8 @@ export const createHost = (given: Mode, options: ReadonlyMap<string, string>) =>
   path.addRoute(net.all, DEV, { via: net.gateway })
   path.setNeigh(DEV, net.gateway, GATEWAY_MAC)
   path.sent.length = 0
+  // scripts that set it know of it, the others were written before there was such a thing
+  path.setSysctl(Sysctl.tcp_syn_linear_timeouts, 0)
   let now = 0
 
   /** Turns the clock to `end`, or to when something may be due before. */
@@ -93,6 +96,10 @@ export const createHost = (given: Mode, options: ReadonlyMap<string, string>) =>
     path.arena.i32[G_GENERATION]!++
     path.settle()
     return true
+  }
+  let isPaced = false
+  const setPaced = (): void => {
+    isPaced = true
   }
   /** Whether the device's queue is full and none of what is in it leaves. */
   const setFull = (isFull: boolean): void => {
@@ -129,6 +136,8 @@ export const createHost = (given: Mode, options: ReadonlyMap<string, string>) =>
     receive,
     receiveMerged,
     setFull,
+    setPaced,
+    isPaced: () => isPaced,
     setRoute,
     takeSent,
   }

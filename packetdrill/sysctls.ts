@@ -19,7 +19,11 @@ const wordsOf = (row: SysctlRow, value: string): number[] => {
 }
 
 /** `note` is told what was left out. */
-export const createCommands = (host: Host, folder: string, note: (text: string) => void) => {
+export const createCommands = (
+  host: Pick<Host, 'path' | 'setFull' | 'setPaced' | 'setRoute' | 'stack' | 'disk'>,
+  folder: string,
+  note: (text: string) => void
+) => {
   const { stack, disk } = host
   const { arena } = host.path
   const refuse = (text: string): false => {

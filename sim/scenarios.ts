@@ -1,8 +1,13 @@
 /** The scenarios: a file each in scenarios/. */
 import type { Draw } from './draw.ts'
 import type { Knobs } from './knobs.ts'
+import { bottleneck } from './scenarios/bottleneck.ts'
 import { bulk } from './scenarios/bulk.ts'
+import { connections } from './scenarios/connections.ts'
+import { memory } from './scenarios/memory.ts'
 import { requests } from './scenarios/requests.ts'
+import { restarts } from './scenarios/restarts.ts'
+import { steering } from './scenarios/steering.ts'
 
 /** What came of a run, for whoever reads -v. */
 export type Figures = { virtualMs?: number } & Record<string, number>
@@ -15,6 +20,14 @@ export type Scenario = {
   play: (knobs: Knobs, seed: number) => Promise<Figures>
 }
 
-export const SCENARIOS: readonly [Scenario, ...Scenario[]] = [bulk, requests]
+export const SCENARIOS: readonly [Scenario, ...Scenario[]] = [
+  bulk,
+  requests,
+  connections,
+  bottleneck,
+  steering,
+  restarts,
+  memory,
+]
 export const scenarioOf = (name: string): Scenario | undefined =>
   SCENARIOS.find((scenario) => scenario.name === name)

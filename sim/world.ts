@@ -1,12 +1,12 @@
 /**
- * The network of a case: a client a, a router r and a server b (test/support/sim-topology6.ts), whose link from r to b is
+ * The network of a case: a client a, a router r and a server b (net/routed.ts), whose link from r to b is
  * the bottleneck and bad as the knobs say: netem of the router's devices, or the wire itself. `until` lets time pass and
  * watches that every flow gets on; `settle` is the end, when nothing may be left.
  */
 import type { Impairment } from '../core/control/text/messages.ts'
-import type { HostOptions, SimHost } from '../test/support/net-sim.ts'
-import { LONG_MS } from '../test/support/sim-topology.ts'
-import { B6, routed6 } from '../test/support/sim-topology6.ts'
+import type { HostOptions, SimHost } from './net/net-sim.ts'
+import { LONG_MS } from './net/routed.ts'
+import { B6, routed6 } from './net/routed.ts'
 import { quietMs } from './bounds.ts'
 import { Fault } from './fault.ts'
 import type { Flow } from './flow.ts'
@@ -14,22 +14,35 @@ import type { Knobs } from './knobs.ts'
 
 export const CONTROLS = ['cubic', 'reno', 'dctcp'] as const
 const B4 = '10.0.2.2'
-const POOLS = { skbs: 4096, smallBuffers: 4096, largeBuffers: 128 }
+const POOLS = { skbs: 4096, smallBuffers: 4096, largeBuffers: 128, socks: 1024 }
 const FRAME = 1514
+/** How often flows are looked after. */
+const LOOK_MS = 500
 
 /** Something that happens while flows run. */
 export type Change = { atMs: number; act: () => Promise<unknown> }
 export type World = Awaited<ReturnType<typeof createWorld>>
-type Options = { a?: Partial<HostOptions>; b?: Partial<HostOptions> }
+export type WorldOptions = Partial<Record<'a' | 'b' | 'router', Partial<HostOptions>>>
+type UntilOptions = {
+  /** How long a flow may take. */
+  totalMs: number
+  changes?: readonly Change[]
+  /** Longer than losses explain, something may stand still. */
+  patienceMs?: number
+  /** Sees every moment. */
+  look?: () => void
+  /** All flows are there and nobody holds them up: from then on they are watched. */
+  isAll?: () => boolean
+}
 
-export const createWorld = async (knobs: Knobs, seed: number, options: Options = {}) => {
+export const createWorld = async (knobs: Knobs, seed: number, options: WorldOptions = {}) => {
   const { workers, offload, mtu } = knobs
   const kind = { workers, offload: offload === 1, config: POOLS }
   const { sim, a, b, r, left, right } = await routed6({
     seed: seed * 31 + knobs.luck,
     a: { ...kind, ...options.a },
     b: { ...kind, ...options.b },
-    router: { offload: kind.offload, config: POOLS },
+    router: { offload: kind.offload, config: POOLS, ...options.router },
     narrow: mtu,
   })
   const startMs = sim.nowMs()
@@ -66,39 +79,33 @@ export const createWorld = async (knobs: Knobs, seed: number, options: Options =
     })
   }
 
-  const quiet = quietMs(knobs)
-  let begunMs = sim.nowMs()
-  /** Whoever is not done must have got on lately, and be done within `totalMs`. */
-  const watch = (flows: readonly Flow[], totalMs: number): void => {
+  /** Whoever is not done must have got on lately, and be done within `limitMs` of its start. */
+  const watch = (flows: readonly Flow[], limitMs: number, quiet: number): void => {
     const now = sim.nowMs()
     for (const [k, flow] of flows.entries()) {
       if (flow.isDone()) continue
       flow.look(now)
       if (now - flow.movedMs > quiet)
         throw new Fault('stalled', `flow ${k} stands still for ${quiet.toFixed()} ms: ${flow}`)
-      if (now - begunMs > totalMs)
-        throw new Fault('stalled', `flow ${k} takes more than ${totalMs.toFixed()} ms: ${flow}`)
+      if (now - flow.beganMs > limitMs)
+        throw new Fault('stalled', `flow ${k} takes more than ${limitMs.toFixed()} ms: ${flow}`)
     }
   }
-  /** Runs until all flows are done; `changes` come at their time from now, `look` is called at every moment. */
-  const until = async (
-    flows: readonly Flow[],
-    totalMs: number,
-    changes: readonly Change[] = [],
-    look: () => void = () => {}
-  ): Promise<void> => {
-    begunMs = sim.nowMs()
-    for (const flow of flows) flow.movedMs = begunMs
+  /** Runs until all flows are done; changes come at their time from now. */
+  const until = async (flows: readonly Flow[], options: UntilOptions): Promise<void> => {
+    const { totalMs, changes = [], look = () => {}, isAll = () => true, patienceMs = 0 } = options
+    const quiet = quietMs(knobs) + patienceMs
+    const from = sim.nowMs()
     const done = (): boolean => {
       look()
-      return flows.every((flow) => flow.isDone())
+      return isAll() && flows.every((flow) => flow.isDone())
     }
     for (const { atMs, act } of changes.toSorted((x, y) => x.atMs - y.atMs)) {
-      if (sim.run(begunMs + atMs - sim.nowMs(), done)) break
-      watch(flows, totalMs)
+      if (sim.run(from + atMs - sim.nowMs(), done)) break
+      if (isAll()) watch(flows, totalMs, quiet)
       await act()
     }
-    while (!sim.run(quiet / 8, done)) watch(flows, totalMs)
+    while (!sim.run(LOOK_MS, done)) watch(flows, totalMs, quiet)
     for (const flow of flows) flow.check()
   }
 

@@ -119,6 +119,12 @@ describe('each rule fails on a tree that breaks it:', () => {
       'nothing imports test, bench or examples',
     ],
     [
+      'the simulation imports a test',
+      'sim/world.ts',
+      '../test/support/tcp-host.ts',
+      'sim stands without the tests',
+    ],
+    [
       'an example knows the house',
       'examples/router.ts',
       '../workers/library/network.ts',

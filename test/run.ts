@@ -108,7 +108,7 @@ if (everything) {
   )
 }
 tallies.push(await runTests(reportFile, testArgs))
-// what holds for packets holds for packets whose bytes move (test/support/restless-buffers.ts)
+// what holds for packets holds for packets whose bytes move (sim/net/restless-buffers.ts)
 if (everything) {
   const report = join(scratch, 'restless.xml')
   tallies.push(await runTests(report, PACKET_PATH, { SOFTNET_TEST_BUFFERS: 'restless' }))

@@ -140,7 +140,7 @@ export const lookupJson = (
   const metrics = found.metrics && metricsJson(found.metrics)
   const words = {
     ...{ type, dst, from, gateway, via, dev, table, protocol, scope, prefsrc, metric, flags },
-    ...(isV6 ? { mark, metrics, pref } : { mark, uid, cache, metrics, iif }),
+    ...(isV6 ? { mark, metrics, iif, pref } : { mark, uid, cache, metrics, iif }),
   }
   return Object.fromEntries(Object.entries(words).filter(([, value]) => value !== undefined))
 }
@@ -164,6 +164,7 @@ export const lookupText = (found: RouteLookup, { details = false }: RouteShow = 
   if (found.mark !== undefined) words.push(`mark 0x${found.mark.toString(16)}`)
   if (isV6) {
     words.push(...metricWords(found.metrics))
+    if (found.iif !== undefined) words.push(`iif ${found.iif}`)
     return `${words.join(' ')} pref ${found.pref}`
   }
   if (uid !== undefined) words.push(`uid ${uid}`)

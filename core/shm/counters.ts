@@ -102,6 +102,8 @@ const MIB_GROUPS = {
     'TWKilled',
     'PAWSActive',
     'PAWSEstab',
+    'TSEcrRejected',
+    'PAWSOldAck',
     'DelayedACKs',
     'DelayedACKLost',
     'ListenOverflows',

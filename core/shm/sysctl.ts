@@ -130,6 +130,8 @@ const TABLE = {
     max: [4194304, 4608, MAX],
   }),
   tcp_syn_retries: number('net.ipv4.tcp_syn_retries', 6, 1, 127),
+  /** So many of them come a second apart, before those of tcp_syn_retries, which wait twice as long each time. */
+  tcp_syn_linear_timeouts: number('net.ipv4.tcp_syn_linear_timeouts', 4, 0, 127),
   tcp_synack_retries: number('net.ipv4.tcp_synack_retries', 5, 0, 255),
   tcp_retries2: number('net.ipv4.tcp_retries2', 15, 0, 255),
   /** 0 is 8. */

@@ -18,7 +18,7 @@ export const SK_TYPE = 2
 export const SK_PROTOCOL = 3
 /** TCP_* of include/net/tcp_states.h, for every protocol. */
 export const SK_STATE = 4
-/** REUSE_ADDR, REUSE_PORT, V6ONLY (socket-constants.ts). */
+/** REUSE_ADDR, REUSE_PORT, V6ONLY, FREEBIND (socket-constants.ts). */
 export const SK_REUSE = 5
 export const SK_BOUND_DEV = 6
 /** SOCK_* bits of the protocol's choice (SOCK_DEAD and so on). */
@@ -101,6 +101,10 @@ export const SK_MC_FLAGS = 77
 export const SK_MC_IF = 78
 export const SK_MC_ADDR = 79
 export const SK_PROTO = 80
+
+/** Least that buffers can be set to. */
+export const SOCK_MIN_RCVBUF = 2304
+export const SOCK_MIN_SNDBUF = 4608
 
 export const SOCK_STREAM = 1
 export const SOCK_DGRAM = 2

@@ -94,6 +94,7 @@ export const SCM_TSTAMP_ACK = 2
 
 export const IP_TOS = 1
 export const IP_TTL = 2
+export const IP_FREEBIND = 15
 export const IP_MULTICAST_IF = 32
 export const IP_MULTICAST_TTL = 33
 export const IP_MULTICAST_LOOP = 34
@@ -120,6 +121,7 @@ export const IPV6_LEAVE_GROUP = 21
 export const IPV6_MULTICAST_ALL = 29
 export const IPV6_V6ONLY = 26
 export const IPV6_TCLASS = 67
+export const IPV6_FREEBIND = 78
 
 export const TCP_NODELAY = 1
 export const TCP_CORK = 3
@@ -143,6 +145,8 @@ export const TCP_FASTOPEN_NO_COOKIE = 34
 export const REUSE_ADDR = 1
 export const REUSE_PORT = 2
 export const V6ONLY = 4
+/** It may be bound to an address that is nobody's here. */
+export const FREEBIND = 8
 
 // Bits of SK_MC_FLAGS: set by turning an option off; IPv6's are those shifted by MC_IPV6.
 export const MC_NO_LOOP = 1

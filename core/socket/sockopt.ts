@@ -14,6 +14,9 @@ import {
   IPPROTO_IPV6,
   IPV6_TCLASS,
   IPV6_UNICAST_HOPS,
+  FREEBIND,
+  IP_FREEBIND,
+  IPV6_FREEBIND,
   IPV6_V6ONLY,
   REUSE_ADDR,
   REUSE_PORT,
@@ -44,6 +47,8 @@ import {
   SK_TOS,
   SK_TTL,
   SK_TYPE,
+  SOCK_MIN_RCVBUF,
+  SOCK_MIN_SNDBUF,
   SOCK_STREAM,
   TCP_LISTEN,
 } from './sock.ts'
@@ -60,9 +65,6 @@ type SockoptDeps = {
 /** The two bits of TOS that are ECN's (RFC 3168). */
 const ECN_MASK = 3
 const { EINVAL, ENODEV, ENOPROTOOPT } = Errno
-/** SOCK_MIN_RCVBUF and SOCK_MIN_SNDBUF. */
-const MIN_RCVBUF = 2304
-const MIN_SNDBUF = 4608
 
 export const createSockopt = ({ arena, protoOf, takeError, mc }: SockoptDeps) => {
   const { i32 } = arena
@@ -90,9 +92,9 @@ export const createSockopt = ({ arena, protoOf, takeError, mc }: SockoptDeps) =>
       case SO_REUSEPORT:
         return setBit(sk, REUSE_PORT, value)
       case SO_RCVBUF:
-        return setWord(sk, SK_RCVBUF, bufferSize(value, MIN_RCVBUF, Sysctl.tcp_rmem_max))
+        return setWord(sk, SK_RCVBUF, bufferSize(value, SOCK_MIN_RCVBUF, Sysctl.tcp_rmem_max))
       case SO_SNDBUF:
-        return setWord(sk, SK_SNDBUF, bufferSize(value, MIN_SNDBUF, Sysctl.tcp_wmem_max))
+        return setWord(sk, SK_SNDBUF, bufferSize(value, SOCK_MIN_SNDBUF, Sysctl.tcp_wmem_max))
       case SO_MARK:
         return setWord(sk, SK_MARK, value)
       case SO_BINDTODEVICE:
@@ -106,6 +108,8 @@ export const createSockopt = ({ arena, protoOf, takeError, mc }: SockoptDeps) =>
     i32[sk + SK_TYPE] === SOCK_STREAM ? (value & ~ECN_MASK) | (i32[sk + SK_TOS] & ECN_MASK) : value
   const setIp = (sk: number, level: number, name: number, value: number): number | null => {
     if (level === IPPROTO_IPV6 && name === IPV6_V6ONLY) return setBit(sk, V6ONLY, value)
+    if (name === (level === IPPROTO_IP ? IP_FREEBIND : IPV6_FREEBIND))
+      return setBit(sk, FREEBIND, value)
     if (name === (level === IPPROTO_IP ? IP_TOS : IPV6_TCLASS)) {
       return value < 0 || value > 255 ? -EINVAL : setWord(sk, SK_TOS, tosOf(sk, value))
     }
@@ -155,6 +159,8 @@ export const createSockopt = ({ arena, protoOf, takeError, mc }: SockoptDeps) =>
   const getIp = (sk: number, level: number, name: number): number | null => {
     if (level === IPPROTO_IPV6 && name === IPV6_V6ONLY)
       return (i32[sk + SK_REUSE] & V6ONLY) === 0 ? 0 : 1
+    if (name === (level === IPPROTO_IP ? IP_FREEBIND : IPV6_FREEBIND))
+      return (i32[sk + SK_REUSE] & FREEBIND) === 0 ? 0 : 1
     if (name === (level === IPPROTO_IP ? IP_TOS : IPV6_TCLASS)) return i32[sk + SK_TOS]
     if (name === (level === IPPROTO_IP ? IP_TTL : IPV6_UNICAST_HOPS)) {
       return i32[sk + SK_TTL] === 0 ? i32[sysctl + Sysctl.ip_default_ttl] : i32[sk + SK_TTL]

@@ -1,12 +1,12 @@
 /** Much data over few connections, one way or both; on a good path as fast as its bottleneck. */
-import { goodput, totalMs } from '../bounds.ts'
-import { createDraw } from '../draw.ts'
+import { goodput } from '../bounds.ts'
+import { mtuChanges } from '../changes.ts'
+import { converse } from '../converse.ts'
 import { Fault } from '../fault.ts'
-import { createFlows } from '../flow.ts'
+import type { Flow } from '../flow.ts'
 import { isClean, type Knobs, windowOf } from '../knobs.ts'
 import type { Scenario } from '../scenarios.ts'
-import { mtuChanges } from '../changes.ts'
-import { createWorld } from '../world.ts'
+import type { World } from '../world.ts'
 
 /** Below this part of the bottleneck a good path is slow. */
 const FAST = 0.9
@@ -47,34 +47,20 @@ export const bulk: Scenario = {
     return { flows, bytes, back: draw.chance(0.3) ? draw.scale(1000, 500_000) | 0 : 0 }
   },
   play: async (knobs, seed) => {
-    const world = await createWorld(knobs, seed)
-    await world.impair()
-    const flows = createFlows(world.b, knobs.family)
-    const talk = { bytes: knobs.bytes, back: knobs.back, rounds: 1 }
-    const open = Array.from({ length: knobs.flows }, (_, k) =>
-      flows.dial(world.a, world.to, talk, k % knobs.workers)
-    )
-    const draw = createDraw(seed, 'bulk changes')
-    const begunMs = world.sim.nowMs()
     const all = knobs.flows * (knobs.bytes + knobs.back)
     const marks: { ms: number; bytes: number }[] = []
-    const look = (): void => {
+    const look = (open: readonly Flow[], { sim }: World): void => {
       if (marks.length === 2) return
       const bytes = open.reduce((sum, flow) => sum + flow.arrived(), 0)
       const isDue =
         marks.length === 0
           ? bytes >= FROM * all
           : bytes >= UNTIL * all || open.some((flow) => flow.isDone())
-      if (isDue) marks.push({ ms: world.sim.nowMs(), bytes })
+      if (isDue) marks.push({ ms: sim.nowMs(), bytes })
     }
-    const bound = totalMs(knobs, knobs.bytes + knobs.back)
-    await world.until(open, bound, mtuChanges(world, draw), look)
-    const ms = world.sim.nowMs() - begunMs
-    flows.close()
-    const virtualMs = world.settle()
-
+    const { ms, finish } = await converse(knobs, seed, { changes: mtuChanges, look })
+    const figures = { ...finish(), mbit: (all * 8) / ms / 1000 }
     const [first, last] = marks
-    const figures = { virtualMs, ms, mbit: (all * 8) / ms / 1000 }
     if (!isMeasured(knobs) || first === undefined || last === undefined) return figures
     if (last.bytes - first.bytes < LEAST * all) return figures
     const share = ((last.bytes - first.bytes) / (last.ms - first.ms) / goodput(knobs)) * 1000

@@ -1,10 +1,7 @@
 /** Questions and answers, one after the other on each connection: small ones live of quick ACKs, tails of probes. */
-import { totalMs } from '../bounds.ts'
 import { mtuChanges } from '../changes.ts'
-import { createDraw } from '../draw.ts'
-import { createFlows } from '../flow.ts'
+import { converse } from '../converse.ts'
 import type { Scenario } from '../scenarios.ts'
-import { createWorld } from '../world.ts'
 
 export const requests: Scenario = {
   name: 'requests',
@@ -16,19 +13,7 @@ export const requests: Scenario = {
     rounds: draw.whole(1, 20),
   }),
   play: async (knobs, seed) => {
-    const world = await createWorld(knobs, seed)
-    await world.impair()
-    const flows = createFlows(world.b, knobs.family)
-    const { bytes, back, rounds } = knobs
-    const open = Array.from({ length: knobs.flows }, (_, k) =>
-      flows.dial(world.a, world.to, { bytes, back, rounds }, k % knobs.workers)
-    )
-    const begunMs = world.sim.nowMs()
-    const bound = totalMs(knobs, (bytes + back) * rounds, rounds)
-    await world.until(open, bound, mtuChanges(world, createDraw(seed, 'requests changes')))
-    const ms = world.sim.nowMs() - begunMs
-    flows.close()
-    const virtualMs = world.settle()
-    return { virtualMs, ms, round: ms / rounds }
+    const { ms, finish } = await converse(knobs, seed, { changes: mtuChanges })
+    return { ...finish(), round: ms / knobs.rounds }
   },
 }

@@ -6,7 +6,7 @@ import { createApp } from '../../api/app.ts'
 import { problemSchema } from '../../api/schemas/problem.ts'
 import type { Control, StackConfig } from '../../core/control/text/messages.ts'
 import { dumped } from '../support/control-plane.ts'
-import { openUdp } from '../support/sim-apps.ts'
+import { openUdp } from '../../sim/net/sim-apps.ts'
 import { MAC, routed } from '../support/sim-topology.ts'
 import { seeded } from '../support/random.ts'
 

@@ -27,7 +27,7 @@ import { IPPROTO_IGMP, IPPROTO_TCP, IPPROTO_UDP } from '../../core/wire/ipproto.
 import { TCP_RST } from '../../core/wire/tcp.ts'
 import { ipText, tcpFrame, v4Words } from '../support/packets.ts'
 import { seeded } from '../support/random.ts'
-import { createSimHost } from '../support/sim-host.ts'
+import { createSimHost } from '../../sim/net/sim-host.ts'
 
 export const OWN_MAC = ['02:00:00:00:01:01', '02:00:00:00:02:01']
 export const APP_PORT = 80

@@ -14,7 +14,7 @@ import {
   sockSlab,
   TCP_ESTABLISHED,
 } from '../../core/socket/sock.ts'
-import type { SimHost } from '../support/net-sim.ts'
+import type { SimHost } from '../../sim/net/net-sim.ts'
 import { twoHosts } from '../support/sim-topology.ts'
 import { seeded } from '../support/random.ts'
 

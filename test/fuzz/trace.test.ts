@@ -6,7 +6,7 @@ import { madePacket } from '../../core/control/text/made-packet.ts'
 import type { Capturing, TracedPacket } from '../../core/control/text/messages.ts'
 import type { Drop } from '../../core/skb/drop.ts'
 import * as ipv4 from '../../core/wire/ipv4.ts'
-import { createSim } from '../support/net-sim.ts'
+import { createSim } from '../../sim/net/net-sim.ts'
 import { seeded } from '../support/random.ts'
 import { GREETINGS_MS } from '../support/sim-topology.ts'
 

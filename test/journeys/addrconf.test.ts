@@ -3,7 +3,7 @@
 import { describe, expect, test } from 'bun:test'
 import type { AddressInfo, Notification } from '../../core/control/text/messages.ts'
 import { dumped, itemOf } from '../support/control-plane.ts'
-import { createSim, type SimHost } from '../support/net-sim.ts'
+import { createSim, type SimHost } from '../../sim/net/net-sim.ts'
 import { MAC } from '../support/sim-topology.ts'
 
 const lo = { ifname: 'lo', up: true }

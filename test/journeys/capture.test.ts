@@ -4,7 +4,7 @@
 import { describe, expect, test } from 'bun:test'
 import type { CaptureItem, CaptureSpec, Capturing } from '../../core/control/text/messages.ts'
 import { dumpFrame } from '../../core/wire/dump.ts'
-import { createSim } from '../support/net-sim.ts'
+import { createSim } from '../../sim/net/net-sim.ts'
 import { type IpFields, icmpFrame, udpFrame } from '../support/packets.ts'
 import { GREETINGS_MS } from '../support/sim-topology.ts'
 

@@ -20,8 +20,8 @@ import {
 } from '../../core/skb/skb.ts'
 import * as ethernet from '../../core/wire/ethernet.ts'
 import { arpFrame, BROADCAST_MAC } from '../support/packets.ts'
-import { dialTcp, openUdp, serveTcp, type TcpEnd } from '../support/sim-apps.ts'
-import type { SimHost } from '../support/net-sim.ts'
+import { dialTcp, openUdp, serveTcp, type TcpEnd } from '../../sim/net/sim-apps.ts'
+import type { SimHost } from '../../sim/net/net-sim.ts'
 import { LONG_MS, MAC, routed, twoHosts } from '../support/sim-topology.ts'
 
 const MINUTES = 60_000

@@ -12,7 +12,7 @@ import * as ipv4 from '../../core/wire/ipv4.ts'
 import * as tcp from '../../core/wire/tcp.ts'
 import * as vlan from '../../core/wire/vlan.ts'
 import { GREETINGS_MS } from '../support/sim-topology.ts'
-import { createSim } from '../support/net-sim.ts'
+import { createSim } from '../../sim/net/net-sim.ts'
 import {
   arpFrame,
   BROADCAST_MAC,

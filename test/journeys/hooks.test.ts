@@ -20,9 +20,9 @@ import * as icmp from '../../core/wire/icmp.ts'
 import { IPPROTO_ICMP } from '../../core/wire/ipproto.ts'
 import * as ipv4 from '../../core/wire/ipv4.ts'
 import { joinOn } from '../support/groups.ts'
-import { createSim, type SimHost } from '../support/net-sim.ts'
+import { createSim, type SimHost } from '../../sim/net/net-sim.ts'
 import { icmpMessage, ipPacket, udpDatagram } from '../support/packets.ts'
-import { openUdp } from '../support/sim-apps.ts'
+import { openUdp } from '../../sim/net/sim-apps.ts'
 import { describePacket, ipStation, LONG_MS, MAC } from '../support/sim-topology.ts'
 
 const HOOKS = ['PRE_ROUTING', 'LOCAL_IN', 'FORWARD', 'LOCAL_OUT', 'POST_ROUTING']

@@ -6,9 +6,9 @@ import { Errno } from '../../core/base/errno.ts'
 import { IPPROTO_TCP } from '../../core/wire/ipproto.ts'
 import { TCP_SYN } from '../../core/wire/tcp.ts'
 import { dumped } from '../support/control-plane.ts'
-import { dialTcp, openUdp, serveTcp } from '../support/sim-apps.ts'
+import { dialTcp, openUdp, serveTcp } from '../../sim/net/sim-apps.ts'
 import { GREETINGS_MS, LONG_MS } from '../support/sim-topology.ts'
-import { A6, B6, LINK, routed6 } from '../support/sim-topology6.ts'
+import { A6, B6, LINK, routed6 } from '../../sim/net/routed.ts'
 
 const bytes = (length: number, salt = 0): Uint8Array =>
   new Uint8Array(length).map((_, k) => (Math.imul(k + salt, 2654435761) >>> 11) & 255)

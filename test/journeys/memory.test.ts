@@ -3,10 +3,10 @@
 
 import { describe, expect, test } from 'bun:test'
 import { SK_DADDR, SK_GENERATION, sockSlab } from '../../core/socket/sock.ts'
-import { createSim, type SimHost } from '../support/net-sim.ts'
-import { boundOf, heldBy, heldInRows, type HolderName } from '../support/held.ts'
+import { createSim, type SimHost } from '../../sim/net/net-sim.ts'
+import { boundOf, heldBy, heldInRows, type HolderName } from '../../sim/net/held.ts'
 import { icmpMessage, ip, ipPacket, tcpSegment, udpDatagram } from '../support/packets.ts'
-import { dialTcp } from '../support/sim-apps.ts'
+import { dialTcp } from '../../sim/net/sim-apps.ts'
 import { ipStation, LONG_MS, MAC } from '../support/sim-topology.ts'
 import { ETH_P_ALL } from '../../core/wire/ethernet.ts'
 import * as icmp from '../../core/wire/icmp.ts'

@@ -13,8 +13,8 @@ import {
   IPV6_MULTICAST_IF,
 } from '../../core/socket/socket-constants.ts'
 import { addrWords, joinOn, type JoinOptions } from '../support/groups.ts'
-import { createSim, type SimHost } from '../support/net-sim.ts'
-import { openUdp } from '../support/sim-apps.ts'
+import { createSim, type SimHost } from '../../sim/net/net-sim.ts'
+import { openUdp } from '../../sim/net/sim-apps.ts'
 import { LONG_MS } from '../support/sim-topology.ts'
 
 const FAMILIES = [

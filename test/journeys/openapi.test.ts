@@ -6,7 +6,7 @@ import { createApp } from '../../api/app.ts'
 import { WATCH_KINDS } from '../../api/endpoints/journal.ts'
 import type { Control, Notification, WatchKind } from '../../core/control/text/messages.ts'
 import { createCheck, type Document, type Operation, operationsOf } from '../api/support/openapi.ts'
-import { dialTcp, openUdp, serveTcp } from '../support/sim-apps.ts'
+import { dialTcp, openUdp, serveTcp } from '../../sim/net/sim-apps.ts'
 import { routed } from '../support/sim-topology.ts'
 
 const METRICS = { mtu: 1400, lock: ['mtu'], rto_min: 300, initcwnd: 5, advmss: 900 }

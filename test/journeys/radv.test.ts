@@ -5,7 +5,7 @@ import { NLM_F_CREATE } from '../../core/control/nlm-flags.ts'
 import type { ArenaConfig } from '../../core/shm/layout.ts'
 import { dumped } from '../support/control-plane.ts'
 import { llOption, RA, readRa, RS, SLLA } from '../support/ndisc.ts'
-import { createSim, type SimHost } from '../support/net-sim.ts'
+import { createSim, type SimHost } from '../../sim/net/net-sim.ts'
 import { icmpv6Frame, readIcmpv6, readIp6 } from '../support/packets6.ts'
 import { MAC } from '../support/sim-topology.ts'
 

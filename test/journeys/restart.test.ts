@@ -20,11 +20,11 @@ import {
   TCP_ESTABLISHED,
 } from '../../core/socket/sock.ts'
 import { NEIGH_USE_WORDS } from '../../core/neigh/neigh-constants.ts'
-import type { SimHost } from '../support/net-sim.ts'
+import type { SimHost } from '../../sim/net/net-sim.ts'
 import { ip, v4Words } from '../support/packets.ts'
 import { ETH_P_ALL } from '../../core/wire/ethernet.ts'
 import { createSimApp } from '../support/sim-app.ts'
-import { dialTcp, openUdp, type TcpEnd } from '../support/sim-apps.ts'
+import { dialTcp, openUdp, type TcpEnd } from '../../sim/net/sim-apps.ts'
 import { LONG_MS, twoHosts } from '../support/sim-topology.ts'
 
 const SERVICES = { echo: true, discard: true, chargen: true }

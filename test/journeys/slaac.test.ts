@@ -21,7 +21,7 @@ import {
   TLLA,
 } from '../support/ndisc.ts'
 import { NA_ROUTER, NA_SOLICITED } from '../../core/wire/ndisc.ts'
-import { createSim } from '../support/net-sim.ts'
+import { createSim } from '../../sim/net/net-sim.ts'
 import { readIcmpv6, readIp6 } from '../support/packets6.ts'
 import { MAC } from '../support/sim-topology.ts'
 

@@ -3,9 +3,9 @@
 
 import { describe, expect, test } from 'bun:test'
 import { SK_WMEM_ALLOC } from '../../core/socket/sock.ts'
-import { dialTcp, serveTcp } from '../support/sim-apps.ts'
+import { dialTcp, serveTcp } from '../../sim/net/sim-apps.ts'
 import { LONG_MS, twoHosts } from '../support/sim-topology.ts'
-import type { SimHost } from '../support/net-sim.ts'
+import type { SimHost } from '../../sim/net/net-sim.ts'
 
 const TOTAL = 2_000_000
 const MINUTE = 60_000

@@ -4,8 +4,8 @@
 import { expect, test } from 'bun:test'
 import * as tcp from '../../core/wire/tcp.ts'
 import { tcpFrame } from '../support/packets.ts'
-import { dialTcp, serveTcp, type TcpEnd } from '../support/sim-apps.ts'
-import type { SimHost } from '../support/net-sim.ts'
+import { dialTcp, serveTcp, type TcpEnd } from '../../sim/net/sim-apps.ts'
+import type { SimHost } from '../../sim/net/net-sim.ts'
 import { LONG_MS, MAC, twoHosts } from '../support/sim-topology.ts'
 import { RX_HEADROOM, SKB_DEV } from '../../core/skb/skb.ts'
 

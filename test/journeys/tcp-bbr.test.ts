@@ -9,7 +9,7 @@ import {
   TP_SRTT_US,
 } from '../../core/transport/tcp/sock/tcp-sock.ts'
 import { tcpInfo } from '../../core/transport/tcp/sock/tcp-info.ts'
-import { dialTcp, serveTcp } from '../support/sim-apps.ts'
+import { dialTcp, serveTcp } from '../../sim/net/sim-apps.ts'
 import { LONG_MS, twoHosts } from '../support/sim-topology.ts'
 
 /** Bits a second. */

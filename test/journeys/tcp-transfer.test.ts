@@ -5,7 +5,7 @@
 import { describe, expect, test } from 'bun:test'
 import { Errno } from '../../core/base/errno.ts'
 import { SK_MTU } from '../../core/socket/sock.ts'
-import { dialTcp, serveTcp, type TcpEnd } from '../support/sim-apps.ts'
+import { dialTcp, serveTcp, type TcpEnd } from '../../sim/net/sim-apps.ts'
 import { LONG_MS, routed, twoHosts } from '../support/sim-topology.ts'
 import { v4Words } from '../support/packets.ts'
 

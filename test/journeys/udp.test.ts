@@ -2,7 +2,7 @@
 
 import { describe, expect, test } from 'bun:test'
 import { Errno } from '../../core/base/errno.ts'
-import { openUdp } from '../support/sim-apps.ts'
+import { openUdp } from '../../sim/net/sim-apps.ts'
 import { LONG_MS, routed, twoHosts } from '../support/sim-topology.ts'
 
 const bytes = (length: number, salt = 0): Uint8Array =>

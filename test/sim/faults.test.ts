@@ -27,11 +27,11 @@ const transfer = async (spoil: (world: World) => void, more: Partial<Knobs> = {}
   const knobs = knobsOf({ scenario: 'bulk', seed: 1, set: { ...CALM, bytes: 200_000, ...more } })
   const world = await createWorld(knobs, 1)
   await world.impair()
-  const flows = createFlows(world.b, knobs.family)
+  const flows = createFlows(world.b, knobs.family, world.sim.nowMs)
   spoil(world)
   const flow = flows.dial(world.a, world.to, { bytes: knobs.bytes, back: 0, rounds: 1 })
   try {
-    await world.until([flow], totalMs(knobs, knobs.bytes))
+    await world.until([flow], { totalMs: totalMs(knobs, knobs.bytes) })
     flows.close()
     world.settle()
   } catch (error) {

@@ -233,6 +233,7 @@ const checkImport = (from: string, to: string): Omit<Violation, 'file'> | null =
       return because('nothing imports test, bench or examples')
     }
   }
+  if (fromTop === 'sim' && toTop === 'test') return because('sim stands without the tests')
   if (isPackage(to, ['hono', 'hono-openapi', '@hono'])) {
     if (fromTop === 'core' || fromTop === 'workers') return because('hono appears only in api')
   }

@@ -55,6 +55,8 @@ export const igmpReport = (...records: string[]): Uint8Array => {
   }
   return sealed(message)
 }
+/** A message of these octets, its checksum right. */
+export const igmpSealed = (octets: readonly number[]): Uint8Array => sealed(Uint8Array.from(octets))
 const macOf = (group: string): string =>
   ['01', '00', '5e', (ip(group) >>> 16) & 127, (ip(group) >>> 8) & 255, ip(group) & 255]
     .map((part) => (typeof part === 'string' ? part : part.toString(16).padStart(2, '0')))

@@ -23,7 +23,7 @@ import {
 import { createStack } from '../../core/stack.ts'
 import { createPathTables, words } from './path-tables.ts'
 import { seeded } from './random.ts'
-import { disturb } from './restless-buffers.ts'
+import { disturb } from '../../sim/net/restless-buffers.ts'
 
 const START_US = 1_000_000_000
 const QUIET = { echo: false, discard: false, chargen: false }

@@ -20,7 +20,7 @@ import { createAppRings } from '../../core/socket/app-rings.ts'
 import { SO_REUSEPORT, SOL_SOCKET } from '../../core/socket/socket-constants.ts'
 import { SOCK_STREAM } from '../../core/socket/sock.ts'
 import { createThread } from '../../core/stack/thread.ts'
-import type { SimHost } from './net-sim.ts'
+import type { SimHost } from '../../sim/net/net-sim.ts'
 
 const CREDIT = 1 << 20
 

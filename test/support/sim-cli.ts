@@ -2,7 +2,7 @@
 
 import { createApp } from '../../api/app.ts'
 import { run } from '../../api/cli/run.ts'
-import type { SimHost } from './sim-host.ts'
+import type { SimHost } from '../../sim/net/sim-host.ts'
 
 /** Runs lines of `ip`, `sysctl` and so on; what they say. */
 export const createSimCli = (host: SimHost) => {

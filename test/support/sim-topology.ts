@@ -5,15 +5,12 @@
 import * as arp from '../../core/wire/arp.ts'
 import * as ethernet from '../../core/wire/ethernet.ts'
 import * as ipv4 from '../../core/wire/ipv4.ts'
-import { createSim, type HostOptions, type Sim, type WireOptions } from './net-sim.ts'
+import { createSim, type HostOptions, type Sim, type WireOptions } from '../../sim/net/net-sim.ts'
+import { GREETINGS_MS, MAC } from '../../sim/net/routed.ts'
 import { arpFrame, etherFrame, ip, ipText, macText } from './packets.ts'
 
-export const MAC = {
-  a: '02:00:00:00:00:0a',
-  b: '02:00:00:00:00:0b',
-  r1: '02:00:00:00:00:11',
-  r2: '02:00:00:00:00:12',
-}
+export { GREETINGS_MS, LONG_MS, MAC } from '../../sim/net/routed.ts'
+
 type Options = {
   seed?: number
   wire?: WireOptions
@@ -32,9 +29,6 @@ const eth = (ifname: string, address: string, cidr: string, mtu = 1500) => ({
 })
 
 /** a 10.0.1.1 and b 10.0.1.2 on one wire. */
-/** Until hosts have said twice which groups they are in. */
-export const GREETINGS_MS = 3000
-
 export const twoHosts = async ({ seed = 1, wire = {}, a, b }: Options = {}) => {
   const sim = createSim(seed)
   const hostA = await sim.host('a', {
@@ -133,6 +127,3 @@ export const describePacket = (packet: Uint8Array) => ({
   protocol: ipv4.protocol(packet, 0),
   length: ipv4.totalLength(packet, 0),
 })
-
-/** After what happened, everything runs out and comes home: timers, TIME_WAIT, neighbours, fragments. */
-export const LONG_MS = 400_000

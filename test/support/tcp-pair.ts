@@ -17,6 +17,7 @@ import {
   tcpAt,
 } from './tcp-host.ts'
 import { seeded } from './random.ts'
+import { pattern } from '../../sim/net/pattern.ts'
 
 export type WireOptions = {
   delayUs?: number
@@ -192,9 +193,6 @@ export const createTcpPair = (options: PairOptions) => {
     leaks: () => [a.leaks(), b.leaks()],
   }
 }
-
-/** Byte k of the stream that transfers carry. */
-export const pattern = (k: number): number => (Math.imul(k, 2654435761) >>> 13) & 0xff
 
 /** Sends `total` patterned bytes from one socket to the other; drives itself by events. */
 export const startTransfer = (

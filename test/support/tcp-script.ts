@@ -20,7 +20,8 @@ import {
   sealChecksum,
   tcpAt,
 } from './tcp-host.ts'
-import { pattern, segments } from './tcp-pair.ts'
+import { segments } from './tcp-pair.ts'
+import { pattern } from '../../sim/net/pattern.ts'
 
 export type Injected = {
   mss?: number

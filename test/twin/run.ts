@@ -6,6 +6,7 @@ import { runInNewNamespace } from '../../workers/os/exec.ts'
 import { toolPath } from '../support/tools.ts'
 import { decodeCase } from './case.ts'
 import { FAMILIES } from './family.ts'
+import { mainTcp } from './tcp/run.ts'
 import { formatFinding, playFresh, runTwin } from './twin.ts'
 
 const args = process.argv.slice(2)
@@ -17,6 +18,7 @@ const option = (name: string, otherwise: string): string => {
 const SHRINK_TRIES = 300
 
 const main = async (): Promise<number> => {
+  if (option('--proto', 'ip') === 'tcp') return mainTcp(option, args.includes('--quick'))
   const family = FAMILIES[option('--family', 'ipv4')]
   if (family === undefined) throw new Error(`families: ${Object.keys(FAMILIES).join(', ')}`)
   const steps = option('--play', '')

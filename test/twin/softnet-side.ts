@@ -4,7 +4,7 @@
 import { Mib } from '../../core/shm/counters.ts'
 import { seeded } from '../support/random.ts'
 import { createSimCli } from '../support/sim-cli.ts'
-import { createSimHost } from '../support/sim-host.ts'
+import { createSimHost } from '../../sim/net/sim-host.ts'
 import { dumped } from '../support/control-plane.ts'
 import { linkName } from './case.ts'
 import type { SetUp, Side } from './side.ts'

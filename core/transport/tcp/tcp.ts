@@ -3,6 +3,7 @@
  * routes) and puts tcpRcv into inet_protos; the socket layer uses the operations. Everything runs on the worker.
  * Linux: net/ipv4/tcp.c, tcp_prot.
  */
+import { Errno } from '../../base/errno.ts'
 import type { Time } from '../../base/time.ts'
 import { TIME_US } from '../../base/time.ts'
 import type { TimerWheel } from '../../base/timer-wheel.ts'
@@ -25,6 +26,7 @@ import {
   SOCK_STREAM,
   TCP_CLOSE,
   TCP_NEW_SYN_RECV,
+  SK_FLAGS,
 } from '../../socket/sock.ts'
 import type { AfOpsOf } from '../../inet/af-ops.ts'
 import type { SkDst } from '../../inet/sk-dst.ts'
@@ -68,7 +70,14 @@ import { createTcpSacktag } from './rec/tcp-sacktag.ts'
 import { createTcpSendmsg } from './snd/tcp-sendmsg.ts'
 import { createTcpSndCheck } from './snd/tcp-snd-check.ts'
 import { createTcpSockopt } from './sock/tcp-sockopt.ts'
-import { TCP_TIMEOUT_INIT, TP_REORDERING, TP_RTO, TP_SCALING_RATIO } from './sock/tcp-sock.ts'
+import {
+  TCP_TIMEOUT_INIT,
+  TP_REORDERING,
+  TP_RTO,
+  TP_SCALING_RATIO,
+  SOCK_CONNECTED,
+  SOCK_CONNECTING,
+} from './sock/tcp-sock.ts'
 import { createTcpStates } from './states/tcp-states.ts'
 import { createTcpSynack } from './states/tcp-synack.ts'
 import { createTcpSyncookies } from './states/tcp-syncookies.ts'
@@ -195,7 +204,13 @@ const createSending = (base: Base, deps: TcpDeps) => {
 type Sending = ReturnType<typeof createSending>
 
 /** In: acknowledgements, the receive queue, the life of a socket and the states that segments lead it through. */
-const createReceiving = (base: Base, tables: Tables, sending: Sending, deps: TcpDeps) => {
+const createReceiving = (
+  base: Base,
+  tables: Tables,
+  sending: Sending,
+  deps: TcpDeps,
+  endSending: (sk: number) => void
+) => {
   const { sockConfirm, afOps } = deps
   const lower = { ...base, ...tables, ...sending }
   const purgeWrite = sending.queue.purge
@@ -224,7 +239,7 @@ const createReceiving = (base: Base, tables: Tables, sending: Sending, deps: Tcp
   const fastopen = createTcpFastopen({ ...parts, fastopenKeys, fastopenQueue })
   const metrics = createTcpMetricsCache(base.i32, base.time, deps.random())
   const fastopenClient = createFastopenClient({ ...parts, fastopen, metrics })
-  const handshake = createTcpHandshake({ ...parts, sndCheck, fastopen, fastopenClient })
+  const handshake = createTcpHandshake({ ...parts, sndCheck, fastopen, fastopenClient, endSending })
   const input = createTcpInput({ ...parts, validate, sndCheck })
   const states = createTcpStates({
     ...parts,
@@ -257,7 +272,9 @@ export const createTcp = (deps: TcpDeps) => {
   const base = createBase(deps)
   const tables = createTables(base, deps)
   const sending = createSending(base, deps)
-  const receiving = createReceiving(base, tables, sending, deps)
+  // what closes makes use of the handshake's parts
+  const endSending = (sk: number): void => closing.endSending(sk)
+  const receiving = createReceiving(base, tables, sending, deps, endSending)
   const parts = { ...base, ...tables, ...sending, ...receiving }
   const { i32, sysctl, ports, mem, timers, queue, life, rcvQueue } = parts
   const purgeWrite = queue.purge
@@ -315,6 +332,7 @@ export const createTcp = (deps: TcpDeps) => {
     return sk
   }
   const listen = (sk: number, backlog: number): number => {
+    if ((i32[sk + SK_FLAGS] & (SOCK_CONNECTING | SOCK_CONNECTED)) !== 0) return -Errno.EINVAL
     if (i32[sk + SK_NUM] === 0) {
       const err = connecting.bind(sk, ANY, 0, 0)
       if (err < 0) return err

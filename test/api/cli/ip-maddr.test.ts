@@ -7,7 +7,7 @@ import { run } from '../../../api/cli/run.ts'
 import { AF_INET, AF_INET6 } from '../../../core/base/family.ts'
 import { SOCK_DGRAM } from '../../../core/socket/sock.ts'
 import { joinOn } from '../../support/groups.ts'
-import { createSim } from '../../support/net-sim.ts'
+import { createSim } from '../../../sim/net/net-sim.ts'
 
 const host = async () => {
   const sim = createSim()

@@ -4,8 +4,8 @@
 import { expect, test } from 'bun:test'
 import { createApp } from '../../../api/app.ts'
 import { run } from '../../../api/cli/run.ts'
-import { createSim } from '../../support/net-sim.ts'
-import { openUdp } from '../../support/sim-apps.ts'
+import { createSim } from '../../../sim/net/net-sim.ts'
+import { openUdp } from '../../../sim/net/sim-apps.ts'
 
 const router = async () => {
   const sim = createSim()

@@ -58,6 +58,26 @@ test('a router is set up as with iproute2, and prints what iproute2 prints', asy
   )
 })
 
+test('of what comes in, a lookup says by which device, in both families', async () => {
+  const { cli, all } = createSession()
+  await all(SETUP)
+  await cli('sysctl -w net.ipv6.conf.all.forwarding=1')
+  for (const line of [
+    'addr add fd00::1/64 dev veth0 nodad',
+    'route add fd02::/64 via fd00::9 mtu 1400',
+  ])
+    expect(await cli(`ip ${line}`)).toBe('')
+  expect(await cli('ip route get fd02::5 from fd00::5 iif veth0')).toBe(
+    'fd02::5 from fd00::5 via fd00::9 dev veth0 metric 1024 mtu 1400 iif veth0 pref medium\n'
+  )
+  expect(await cli('ip -j route get fd02::5 from fd00::5 iif veth0')).toContain(
+    '"metrics":[{"mtu":1400}],"iif":"veth0","pref":"medium"}]'
+  )
+  expect(await cli('ip route get 10.9.1.1 from 10.1.0.9 iif veth0')).toBe(
+    '10.9.1.1 from 10.1.0.9 via 10.1.0.1 dev veth0 \n    cache <redirect> iif veth0 \n'
+  )
+})
+
 test('what Linux refuses is refused in its words', async () => {
   const { cli, all } = createSession()
   await all(SETUP)

@@ -11,7 +11,7 @@ import { IPPROTO_ICMP } from '../../../core/wire/ipproto.ts'
 import * as ipv4 from '../../../core/wire/ipv4.ts'
 import * as tcp from '../../../core/wire/tcp.ts'
 import { GREETINGS_MS } from '../../support/sim-topology.ts'
-import { createSim } from '../../support/net-sim.ts'
+import { createSim } from '../../../sim/net/net-sim.ts'
 import { LONG_MS } from '../../support/sim-topology.ts'
 import {
   arpFrame,

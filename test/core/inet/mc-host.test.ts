@@ -14,6 +14,7 @@ import {
   igmpFrame,
   igmpQuery,
   igmpReport,
+  igmpSealed,
   igmpShort,
   type QueryOptions,
 } from '../../support/igmp.ts'
@@ -207,6 +208,13 @@ describe('queries are answered', () => {
     h.ask(h.sk, 'IP_DROP_MEMBERSHIP', GROUP)
     expect(h.said(60_000)).toHaveLength(4)
   })
+  test('a robustness of zero is the usual one', () => {
+    const h = joined()
+    h.general({ qrv: 0 })
+    h.said(20_000)
+    h.ask(h.sk, 'IP_DROP_MEMBERSHIP', GROUP)
+    expect(h.said(60_000)).toHaveLength(2)
+  })
   test('on any worker, and by CPU 0', () => {
     const h = host({ config: { workers: 2, skbs: 4096, smallBuffers: 4096 } })
     const second = h.workers[1]!
@@ -314,6 +322,22 @@ describe('what makes no sense is counted, and ignored', () => {
     h.said(60_000)
     expect(h.isAllReturned()).toBe(true)
   })
+  test('octets behind a query count for its checksum alone, and a type that nobody knows is nothing', () => {
+    const h = host()
+    const sk = h.open()
+    h.ask(sk, 'IP_ADD_MEMBERSHIP')
+    h.said(60_000)
+    h.query(igmpSealed([0x11, 100, 0, 0, 0, 0, 0, 0, 2, 125, 0, 0, 7, 7, 7, 7]))
+    expect(h.said(10_000)).toEqual([`IS_EX ${GROUP}`])
+    h.query(igmpShort(0x77, 0, GROUP))
+    expect(h.said(60_000)).toEqual([])
+    // a question may come to any address that is ours
+    h.query(igmpQuery(), '10.0.2.1')
+    expect(h.said(10_000)).toEqual([`IS_EX ${GROUP}`])
+    h.sockets.close(sk)
+    h.said(60_000)
+    expect(h.isAllReturned()).toBe(true)
+  })
   test('a report of others is none of our business', () => {
     const h = host()
     h.receive(igmpFrame('10.0.2.7', '224.0.0.22', igmpReport(`TO_EX ${GROUP}`)), DEV)
@@ -322,9 +346,3 @@ describe('what makes no sense is counted, and ignored', () => {
     expect(h.isAllReturned()).toBe(true)
   })
 })
-
-function igmpSealed(octets: number[]): Uint8Array {
-  const message = Uint8Array.from(octets)
-  igmp.setChecksum(message, 0, message.length)
-  return message
-}

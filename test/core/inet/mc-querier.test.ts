@@ -120,6 +120,17 @@ describe('asking', () => {
     expect(r.asked).toHaveLength(4)
     expect(r.asked[3]).toMatchObject({ qrv: 3, qqi: 60 })
   })
+  test('what another asks about a group lowers its timers, unless that says that it was asked before', () => {
+    const ask = (isSuppressed: boolean): boolean => {
+      const r = router()
+      r.say([r.rec(MODE_IS_EXCLUDE)])
+      const about = { version: 3, group: GROUP, sources: [], maxRespMs: 1000, qrv: 2, qqi: 125 }
+      r.querier.heardQuery(LINK, addrWords('10.0.0.4'), { ...about, isSuppressed })
+      r.pass(3000)
+      return r.wants(A)
+    }
+    expect([ask(false), ask(true)]).toEqual([false, true])
+  })
   test('asks nothing on a link that is off, and forgets it', () => {
     const r = router()
     r.say([r.rec(MODE_IS_EXCLUDE)])

@@ -19,7 +19,7 @@ import { SOCK_DGRAM } from '../../../core/socket/sock.ts'
 import * as igmp from '../../../core/wire/igmp.ts'
 import * as ipv4 from '../../../core/wire/ipv4.ts'
 import { addrWords, joinOn } from '../../support/groups.ts'
-import { describeIgmp, igmpFrame, igmpReport, igmpShort } from '../../support/igmp.ts'
+import { describeIgmp, igmpFrame, igmpReport, igmpSealed, igmpShort } from '../../support/igmp.ts'
 import { macText, udpFrame, v4Words } from '../../support/packets.ts'
 import { createRouter, toRouter, type PathOptions } from '../../support/path-host.ts'
 
@@ -183,7 +183,7 @@ describe('a packet without a route', () => {
     expect(r.drops(Drop.NOT_SPECIFIED)).toBe(2)
     for (let k = 0; k < 12; k++) r.data({ source: `10.0.2.${k + 20}` })
     const kinds = createMfcReader(r.arena).list(1).length
-    // what is held in pieces takes more of the bound of all (test/support/restless-buffers.ts)
+    // what is held in pieces takes more of the bound of all (sim/net/restless-buffers.ts)
     if (process.env.SOFTNET_TEST_BUFFERS === undefined) expect(kinds).toBe(10)
     expect(r.drops(Drop.NOT_SPECIFIED)).toBe(2 + 13 - kinds)
     r.set(SOURCE, 2, [[3, 1]])
@@ -237,6 +237,23 @@ describe('by what hosts say', () => {
     r.out()
     r.data()
     expect(r.out()).toEqual(['3 ttl 7'])
+    expect(r.isAllReturned()).toBe(true)
+  })
+  test('hears reports with more in them than it reads, and from nobody', () => {
+    const r = router([MC_ROLE_DOWNSTREAM, MC_ROLE_DOWNSTREAM, MC_ROLE_DOWNSTREAM])
+    // a record with two words of auxiliary data, one of another group, and octets behind them
+    const more = [9, 9, 9, 9]
+    const records = [
+      [4, 2, 0, 0, 239, 1, 2, 3, ...more, ...more],
+      [4, 0, 0, 0, 239, 7, 7, 7, ...more],
+    ]
+    const message = igmpSealed([igmp.IGMPV3_REPORT, 0, 0, 0, 0, 0, 0, 2, ...records.flat()])
+    r.receive(igmpFrame('0.0.0.0', '224.0.0.22', message), 3)
+    r.data()
+    expect(r.out()).toEqual(['3 ttl 7'])
+    r.data({ group: '239.7.7.7' })
+    expect(r.out()).toEqual(['3 ttl 7'])
+    expect(r.drops(Drop.INVALID_PROTO)).toBe(0)
     expect(r.isAllReturned()).toBe(true)
   })
   test('asks on its links what they want, again and again', () => {

@@ -11,7 +11,7 @@ import { Mib, sumCounter } from '../../../core/shm/counters.ts'
 import * as mld from '../../../core/wire/mld.ts'
 import { joinOn, type JoinOptions } from '../../support/groups.ts'
 import { describeMld, mldFrame, mldQuery, mldReport, mldShort } from '../../support/mld.ts'
-import { createSim } from '../../support/net-sim.ts'
+import { createSim } from '../../../sim/net/net-sim.ts'
 
 const GROUP = 'ff05::1:3'
 const QUERIER = 'fe80::1'
@@ -146,6 +146,15 @@ describe('queries', () => {
   })
 })
 
+test('octets behind a query count for its checksum alone; one may come to our own address', async () => {
+  const { ask, open, said, hear } = await host()
+  said(5000)
+  ask(open(), 'IPV6_JOIN_GROUP')
+  said(10_000)
+  hear(Uint8Array.from([...mldQuery({ group: GROUP }), 7, 7, 7, 7]), OWN)
+  expect(said(1100)).toEqual([`IS_EX ${GROUP}`])
+})
+
 test('a router asks on its links, and hears who wants what', async () => {
   const { h, dev, said, hear, sim } = await host()
   said(5000)
@@ -156,6 +165,10 @@ test('a router asks on its links, and hears who wants what', async () => {
   sim.run(10)
   hear(mldReport(`TO_IN ${GROUP}`), 'ff02::16', 'fe80::7')
   expect(said(10)).toEqual([`query2 ${GROUP}`])
+  // from nobody it is not believed (RFC 3810 section 5.2.13)
+  hear(mldReport(`TO_EX ff05::9`), 'ff02::16', '::')
+  hear(mldReport(`TO_IN ff05::9`), 'ff02::16', 'fe80::7')
+  expect(said(10)).toEqual([])
   // a host of version 1 says it to the group itself
   hear(mldShort(mld.MLD_REPORT, 0, GROUP), GROUP, 'fe80::8')
   sim.run(10_000)

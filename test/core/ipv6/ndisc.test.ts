@@ -13,7 +13,7 @@ import { Conf6 } from '../../../core/shm/devconf.ts'
 import { Ipi } from '../../../core/shm/ipi.ts'
 import { Holder } from '../../../core/skb/budget.ts'
 import { Drop } from '../../../core/skb/drop.ts'
-import { IPPROTO_HOPOPTS } from '../../../core/wire/ipproto.ts'
+import { IPPROTO_FRAGMENT, IPPROTO_HOPOPTS } from '../../../core/wire/ipproto.ts'
 import { NA_OVERRIDE, NA_ROUTER, NA_SOLICITED } from '../../../core/wire/ndisc.ts'
 import {
   llOption,
@@ -27,7 +27,7 @@ import {
   solicitedNode,
   TLLA,
 } from '../../support/ndisc.ts'
-import { icmpv6Frame, readIp6, udp6Frame } from '../../support/packets6.ts'
+import { fragmentHeader, icmpv6Frame, readIp6, udp6Frame } from '../../support/packets6.ts'
 import {
   CLIENT_MAC,
   createPathHost,
@@ -202,6 +202,13 @@ describe('a solicitation', () => {
     path.receive(ask({ options: llOption(SLLA, OTHER_MAC) }), 2)
     expect(path.neighMac(2, HOST)).toBe(OTHER_MAC)
     expect(path.arena.i32[path.neighRow(2, HOST) + NEIGH_FLAGS]).toBe(NTF_ROUTER)
+  })
+  test('that came in a fragment is not read (RFC 6980)', () => {
+    const path = createRouter6()
+    path.receive(ask({ ext: [[IPPROTO_FRAGMENT, fragmentHeader(0, false, 7)]] }), 2)
+    expect(path.drops(Drop.IPV6_NDISC_FRAG)).toBe(1)
+    expect(path.sent).toHaveLength(0)
+    expect(path.isAllReturned()).toBe(true)
   })
   test('is answered by CPU 0, whichever has received it', () => {
     const path = createRouter6({ config: { workers: 2 } })

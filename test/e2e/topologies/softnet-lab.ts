@@ -2,10 +2,11 @@
 // namespaces as before, each link of theirs a TAP of which we have the other end; frames go from device to device here.
 
 import { addressOf, libc } from '../../../workers/os/libc.ts'
+import type { Carrier } from '../../../core/dev/kinds/link-kind.ts'
 import { openTap, tapCarrier } from '../../../workers/os/tap.ts'
 import { seeded } from '../../support/random.ts'
 import { createSimCli } from '../../support/sim-cli.ts'
-import { createSimHost, type SimHost } from '../../support/sim-host.ts'
+import { createSimHost, type SimHost } from '../../../sim/net/sim-host.ts'
 import { createHost } from './host.ts'
 import { devicesOf, type Lab, must } from './lab.ts'
 import {
@@ -62,7 +63,7 @@ export const buildSoftnetLab = async (plan: Plan): Promise<Lab> => {
   }
   const hosts = new Map(names.filter((node) => !isRouter(node)).map((node) => [node, createHost()]))
   const routers = new Map<string, SimHost>()
-  const carriers = new Map<string, () => boolean>()
+  const carriers = new Map<string, () => Carrier>()
   const clis = new Map<string, (line: string) => Promise<string>>()
   const taps: { fd: number; port: Port; network: ReturnType<typeof createNetwork> }[] = []
 
@@ -100,7 +101,11 @@ export const buildSoftnetLab = async (plan: Plan): Promise<Lab> => {
     },
   }
 
-  const plugTap = (member: Member, network: ReturnType<typeof createNetwork>): void => {
+  const plugTap = (
+    member: Member,
+    network: ReturnType<typeof createNetwork>,
+    members: readonly Member[]
+  ): void => {
     hosts.get(member.node)!.enter()
     const { dev, mac, mtu } = member
     const { fd } = openTap({ name: dev, vnetHdr: false, link: { mac, mtu, up: true } })
@@ -111,7 +116,10 @@ export const buildSoftnetLab = async (plan: Plan): Promise<Lab> => {
     const port = { mac: hexOf(mac), give }
     network.ports.push(port)
     taps.push({ fd, port, network })
-    carriers.set(`${member.node}.${dev}`, () => tapCarrier(fd) === 'up')
+    // a wire with two ends, which routers look at
+    if (members.length === 2)
+      for (const other of members)
+        if (other !== member) carriers.set(`${other.node}.${other.dev}`, () => tapCarrier(fd))
   }
   const plugRouter = (member: Member, network: ReturnType<typeof createNetwork>): void => {
     const router = routers.get(member.node)!
@@ -130,6 +138,7 @@ export const buildSoftnetLab = async (plan: Plan): Promise<Lab> => {
   }
   const startRouter = async (node: string): Promise<void> => {
     const router = await createSimHost(world, node, {
+      carrier: (ifname) => carriers.get(`${node}.${ifname}`)?.() ?? 'up',
       config: { ifaddrs: 64, neighbours: 1024, fibTables: 16 },
       setup: {
         link: [
@@ -156,7 +165,7 @@ export const buildSoftnetLab = async (plan: Plan): Promise<Lab> => {
       const network = createNetwork()
       for (const member of members)
         if (isRouter(member.node)) plugRouter(member, network)
-        else plugTap(member, network)
+        else plugTap(member, network, members)
     }
     for (const node of hosts.keys())
       for (const member of devicesOf(networks, node))

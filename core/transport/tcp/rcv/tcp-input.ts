@@ -83,7 +83,8 @@ export const createTcpInput = (deps: TcpInputDeps) => {
       tcp.headerLen(u8, th) !== headerLen ||
       seq !== i32[sk + TP_RCV_NXT] ||
       (i32[sk + TP_OFO_HEAD] | i32[sk + TP_URG_DATA]) !== 0 ||
-      ((ack - i32[sk + TP_SND_NXT]) | 0) > 0
+      ((ack - i32[sk + TP_SND_NXT]) | 0) > 0 ||
+      ((ack - i32[sk + TP_SND_UNA]) | 0) < 0
     ) {
       slowPath(sk, skb)
       return

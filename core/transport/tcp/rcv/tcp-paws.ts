@@ -30,9 +30,9 @@ export const createTcpPaws = ({ arena, time }: TcpPawsDeps) => {
   }
 
   const seconds = (): number => (time[TIME_MS] / 1000) | 0
-  const pawsRejects = (sk: number): boolean => {
+  const pawsRejects = (sk: number, most = 0): boolean => {
     const recent = i32[sk + TP_TS_RECENT]
-    if (((recent - opts[OPT_TSVAL]) | 0) <= 0) return false
+    if (((recent - opts[OPT_TSVAL]) | 0) <= most) return false
     return recent !== 0 && ((seconds() - i32[sk + TP_TS_RECENT_STAMP]) | 0) < TCP_PAWS_24DAYS
   }
   const storeTsRecent = (sk: number): void => {

@@ -39,7 +39,7 @@ import type { AfOpsOf } from '../../../inet/af-ops.ts'
 import type { TcpCong } from '../rec/tcp-cong.ts'
 import type { TcpTransmit } from '../snd/tcp-transmit.ts'
 import { ECN_CE, ECN_MASK } from '../rec/tcp-ecn.ts'
-import { dsackSet, sackNewOfo, sackRemove } from './tcp-sack.ts'
+import { dsackExtend, dsackSet, sackNewOfo, sackRemove } from './tcp-sack.ts'
 import {
   ACK_NOW,
   ACK_SCHED,
@@ -51,6 +51,7 @@ import {
   ECN_DEMAND_CWR,
   ECN_SEEN,
   receiveWindow,
+  OPT_SACK,
   SOCK_RCVBUF_LOCK,
   TCP_ATO_MIN,
   TCP_MAX_QUICKACKS,
@@ -59,6 +60,7 @@ import {
   TP_ATO,
   TP_BYTES_RECEIVED,
   TP_COPIED_SEQ,
+  TP_DSACK,
   TP_ECN,
   TP_LRCVTIME,
   TP_NUM_SACKS,
@@ -67,6 +69,7 @@ import {
   TP_OFO_NEWER,
   TP_OFO_OLDER,
   TP_OFO_TAIL,
+  TP_OPTS,
   TP_PINGPONG,
   TP_QUICK,
   TP_RCV_MSS,
@@ -294,16 +297,24 @@ export const createTcpRcvQueue = (deps: TcpRcvQueueDeps) => {
       consume(skb)
     }
     i32[sk + TP_NUM_SACKS] = 0
+    i32[sk + TP_DSACK] = 0
+  }
+  const purgeRead = (sk: number): void => {
+    while (i32[sk + SK_RCVQ_HEAD] !== 0) dequeueRcv(sk)
   }
   const purge = (sk: number): void => {
-    while (i32[sk + SK_RCVQ_HEAD] !== 0) dequeueRcv(sk)
+    purgeRead(sk)
     purgeOfo(sk)
   }
 
   const dropDuplicate = (sk: number, skb: number): void => {
-    f64[bank + dsackSet(i32, sysctl, sk, i32[skb + CB_SEQ], i32[skb + CB_END_SEQ])]++
+    noteTwice(sk, i32[skb + CB_SEQ], i32[skb + CB_END_SEQ])
     f64[bank + Mib.TcpExtTCPOFOMerge]++
     drop(skb, Drop.TCP_OFOMERGE)
+  }
+  /** What the queue has already is reported with the next acknowledgement (RFC 2883). */
+  const noteTwice = (sk: number, seq: number, end: number): void => {
+    f64[bank + dsackExtend(i32, sysctl, sk, seq, end)]++
   }
   const queueOfo = (sk: number, arrived: number): void => {
     scheduleAck(sk)
@@ -315,6 +326,8 @@ export const createTcpRcvQueue = (deps: TcpRcvQueueDeps) => {
       drop(arrived, Drop.TCP_OFO_DROP)
       return
     }
+    window.measureRcvMss(sk, arrived)
+    if ((i32[sk + TP_OPTS] & OPT_SACK) !== 0) window.growWindow(sk, arrived)
     f64[bank + Mib.TcpExtTCPOFOQueue]++
     const skb = compact(arrived)
     const seq = i32[skb + CB_SEQ]
@@ -323,8 +336,11 @@ export const createTcpRcvQueue = (deps: TcpRcvQueueDeps) => {
     while (after !== 0 && ((i32[after + CB_SEQ] - seq) | 0) > 0) after = i32[after + SKB_PREV]
     if (after !== 0 && ((i32[after + CB_END_SEQ] - end) | 0) >= 0) {
       dropDuplicate(sk, skb)
+      sackNewOfo(i32, sk, seq, end)
       return
     }
+    if (after !== 0 && ((i32[after + CB_END_SEQ] - seq) | 0) > 0)
+      noteTwice(sk, seq, i32[after + CB_END_SEQ])
     let at = skb
     if (mayAbsorb(after, skb)) {
       at = after
@@ -332,7 +348,10 @@ export const createTcpRcvQueue = (deps: TcpRcvQueueDeps) => {
     } else insertOfo(sk, skb, after)
     // those that the new one covers are of no more use
     for (let next = i32[at + SKB_NEXT]; next !== 0; next = i32[at + SKB_NEXT]) {
-      if (((i32[next + CB_END_SEQ] - end) | 0) > 0) break
+      if (((i32[next + CB_END_SEQ] - end) | 0) > 0) {
+        if (((i32[next + CB_SEQ] - end) | 0) < 0) noteTwice(sk, i32[next + CB_SEQ], end)
+        break
+      }
       removeOfo(sk, next)
       dropDuplicate(sk, next)
     }
@@ -354,9 +373,14 @@ export const createTcpRcvQueue = (deps: TcpRcvQueueDeps) => {
     }
   }
   const moveOfo = (sk: number): void => {
+    let twice = i32[sk + TP_RCV_NXT]
     for (let skb = i32[sk + TP_OFO_HEAD]; skb !== 0; skb = i32[sk + TP_OFO_HEAD]) {
       const next = i32[sk + TP_RCV_NXT]
       if (((i32[skb + CB_SEQ] - next) | 0) > 0) return
+      if (((i32[skb + CB_SEQ] - twice) | 0) < 0) {
+        if (((i32[skb + CB_END_SEQ] - twice) | 0) < 0) twice = i32[skb + CB_END_SEQ]
+        noteTwice(sk, i32[skb + CB_SEQ], twice)
+      }
       removeOfo(sk, skb)
       if (((i32[skb + CB_END_SEQ] - next) | 0) <= 0) {
         drop(skb, Drop.TCP_OFO_DROP)
@@ -540,6 +564,7 @@ export const createTcpRcvQueue = (deps: TcpRcvQueueDeps) => {
       return
     }
     if ((i32[skb + CB_FLAGS] & TCP_CWR) !== 0) acceptCwr(sk)
+    i32[sk + TP_DSACK] = 0
     if (seq === next) {
       if (receiveWindow(i32, sk) === 0 && i32[skb + SKB_LEN] !== 0) {
         f64[bank + Mib.TcpExtTCPZeroWindowDrop]++
@@ -583,6 +608,7 @@ export const createTcpRcvQueue = (deps: TcpRcvQueueDeps) => {
     enterQuickack,
     scheduleAck,
     purge,
+    purgeRead,
     purgeOfo,
     readable,
     mayHold,

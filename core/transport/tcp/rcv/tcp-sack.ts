@@ -46,11 +46,35 @@ export const sackNewOfo = (i32: Int32Array, sk: number, seq: number, end: number
   i32[sk + TP_NUM_SACKS] = Math.min(i32[sk + TP_NUM_SACKS] + 1, TCP_NUM_SACKS_MAX)
 }
 
+/** Where the highest block ends; there is one. */
+export const highestSacked = (i32: Int32Array, sk: number): number => {
+  let highest = get(i32, sk, 1)
+  for (let b = 1; b < i32[sk + TP_NUM_SACKS]; b++)
+    if (((get(i32, sk, b * 2 + 1) - highest) | 0) > 0) highest = get(i32, sk, b * 2 + 1)
+  return highest
+}
+
 /** rcv_nxt has moved: blocks that it has passed are done. */
 export const sackRemove = (i32: Int32Array, sk: number): void => {
   const next = i32[sk + TP_RCV_NXT]
   for (let b = i32[sk + TP_NUM_SACKS] - 1; b >= 0; b--)
     if (((next - get(i32, sk, b * 2 + 1)) | 0) >= 0) removeBlock(i32, sk, b)
+}
+
+/** As dsackSet, or makes what is to be reported longer if it adjoins it (tcp_dsack_extend). */
+export const dsackExtend = (
+  i32: Int32Array,
+  sysctl: number,
+  sk: number,
+  seq: number,
+  end: number
+): number => {
+  if (i32[sk + TP_DSACK] === 0) return dsackSet(i32, sysctl, sk, seq, end)
+  const [start, stop] = [i32[sk + TP_DSACK_START], i32[sk + TP_DSACK_END]]
+  if (((seq - stop) | 0) > 0 || ((start - end) | 0) > 0) return 0
+  if (((seq - start) | 0) < 0) i32[sk + TP_DSACK_START] = seq
+  if (((end - stop) | 0) > 0) i32[sk + TP_DSACK_END] = end
+  return 0
 }
 
 /**

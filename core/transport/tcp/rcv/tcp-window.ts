@@ -12,7 +12,14 @@ import { Mib } from '../../../shm/counters.ts'
 import { Sysctl } from '../../../shm/sysctl.ts'
 import { TRUESIZE_SMALL } from '../../../skb/budget.ts'
 import { SKB_GSO_SIZE, SKB_LEN } from '../../../skb/skb.ts'
-import { SK_FLAGS, SK_RCVBUF, SK_RMEM } from '../../../socket/sock.ts'
+import {
+  SK_FLAGS,
+  SK_RCVBUF,
+  SK_RMEM,
+  SK_STATE,
+  TCP_NEW_SYN_RECV,
+  SOCK_MIN_RCVBUF,
+} from '../../../socket/sock.ts'
 import { TCP_PSH } from '../../../wire/tcp.ts'
 import { SMALL_PAYLOAD, type TcpMem } from '../sock/tcp-mem.ts'
 import {
@@ -105,21 +112,22 @@ export const createTcpWindow = ({ i32, f64, bank, sysctl, time, mem }: TcpWindow
       TCP_MSS_DEFAULT
     )
     i32[sk + TP_RCV_MSS] = Math.max(hint, TCP_MIN_MSS)
+    i32[sk + TP_RCVQ_SEQ] = i32[sk + TP_COPIED_SEQ]
+    i32[sk + TP_RCVQ_TIME] = time[TIME_US]
+    clampToBuffer(sk, advmss)
     i32[sk + TP_RCVQ_SPACE] = Math.min(
       i32[sk + TP_RCV_SSTHRESH],
       i32[sk + TP_RCV_WND],
       TCP_INIT_CWND * advmss
     )
-    i32[sk + TP_RCVQ_SEQ] = i32[sk + TP_COPIED_SEQ]
-    i32[sk + TP_RCVQ_TIME] = time[TIME_US]
-    clampToBuffer(sk)
   }
-  const clampToBuffer = (sk: number): void => {
+  /** The window is never more than the buffer holds, a segment less (tcp_init_buffer_space). */
+  const clampToBuffer = (sk: number, advmss: number): void => {
     const most = fullSpace(sk)
-    if (i32[sk + TP_WINDOW_CLAMP] > most)
-      i32[sk + TP_WINDOW_CLAMP] = Math.max(most, i32[sk + TP_RCV_WND])
-    if (i32[sk + TP_RCV_SSTHRESH] > i32[sk + TP_WINDOW_CLAMP])
-      i32[sk + TP_RCV_SSTHRESH] = i32[sk + TP_WINDOW_CLAMP]
+    let clamp = Math.min(i32[sk + TP_WINDOW_CLAMP], most)
+    if (clamp > 2 * advmss && clamp + advmss > most) clamp = Math.max(2 * advmss, most - advmss)
+    i32[sk + TP_WINDOW_CLAMP] = clamp
+    if (i32[sk + TP_RCV_SSTHRESH] > clamp) i32[sk + TP_RCV_SSTHRESH] = clamp
   }
 
   /** The window we would like to offer now, bytes (0 when less than a segment fits). */
@@ -149,6 +157,9 @@ export const createTcpWindow = ({ i32, f64, bank, sysctl, time, mem }: TcpWindow
 
   /** The window field of a segment about to go out, scaled; remembers what it promises. */
   const selectWindow = (sk: number): number => {
+    // a request has no buffer yet: what its SYN-ACK has offered
+    if (i32[sk + SK_STATE] === TCP_NEW_SYN_RECV)
+      return i32[sk + TP_RCV_WND] >>> i32[sk + TP_RCV_WSCALE]
     const old = i32[sk + TP_RCV_WND]
     const offered = receiveWindow(i32, sk)
     const scale = i32[sk + TP_RCV_WSCALE]
@@ -178,12 +189,12 @@ export const createTcpWindow = ({ i32, f64, bank, sysctl, time, mem }: TcpWindow
     const increment = dense ? 2 * i32[sk + TP_ADVMSS] : slowIncrement(sk, skb, len)
     if (increment === 0) return
     i32[sk + TP_RCV_SSTHRESH] += Math.min(room, Math.max(increment, 2 * len))
-    if (i32[sk + TP_QUICK] === 0) i32[sk + TP_QUICK] = 1
+    i32[sk + TP_QUICK] |= 1
   }
   /** Small packets in big buffers open it only as far as the buffer could hold their like. */
   const slowIncrement = (sk: number, skb: number, len: number): number => {
     let truesize = winFromSpace(sk, mem.truesize(skb)) >> 1
-    let window = fullSpace(sk) >> 1
+    let window = winFromSpace(sk, mem.maxRcvbuf()) >> 1
     while (i32[sk + TP_RCV_SSTHRESH] <= window) {
       if (truesize <= len) return 2 * i32[sk + TP_RCV_MSS]
       truesize >>= 1
@@ -226,10 +237,15 @@ export const createTcpWindow = ({ i32, f64, bank, sysctl, time, mem }: TcpWindow
   }
   const adaptRatio = (sk: number, skb: number): void => {
     i32[sk + TP_SCALING_RATIO] = Math.min(MAX_RATIO, ratioOf(skb))
-    if ((i32[sk + SK_FLAGS] & SOCK_RCVBUF_LOCK) === 0) {
-      const most = 65535 << i32[sk + TP_RCV_WSCALE]
-      i32[sk + TP_WINDOW_CLAMP] = Math.min(most, Math.max(i32[sk + TP_RCV_WND], fullSpace(sk)))
-    }
+    if ((i32[sk + SK_FLAGS] & SOCK_RCVBUF_LOCK) === 0) moveClamp(sk, fullSpace(sk))
+  }
+
+  /** What is offered falls with it, or rises to it as far as it was offered before (tcp_set_window_clamp). */
+  const moveClamp = (sk: number, room: number): void => {
+    const clamp = Math.max(SOCK_MIN_RCVBUF >> 1, room)
+    const most = Math.max(i32[sk + TP_RCV_SSTHRESH], i32[sk + TP_RCV_WND])
+    i32[sk + TP_WINDOW_CLAMP] = clamp
+    i32[sk + TP_RCV_SSTHRESH] = Math.min(clamp, most)
   }
 
   const sampleRcvRtt = (sk: number, us: number, byWindow: boolean): void => {

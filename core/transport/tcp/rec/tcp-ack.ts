@@ -55,6 +55,7 @@ import {
   inCwndReduction,
   OPT_SACK,
   packetsInFlight,
+  read64,
   TCP_CA_LOSS,
   TCP_CA_OPEN,
   TCP_NAGLE_OFF,
@@ -92,7 +93,7 @@ import {
   TP_WQ_HEAD,
   wndEnd,
 } from '../sock/tcp-sock.ts'
-import { SK_CONFIRMED, SK_STATE, TCP_SYN_SENT } from '../../../socket/sock.ts'
+import { SK_CONFIRMED, SK_STATE, TCP_SYN_RECV, TCP_SYN_SENT } from '../../../socket/sock.ts'
 import type { TcpTimers } from '../sock/tcp-timers.ts'
 import type { TcpWriteQueue } from '../snd/tcp-write-queue.ts'
 import type { TcpPaws } from '../rcv/tcp-paws.ts'
@@ -322,9 +323,10 @@ export const createTcpAck = (deps: TcpAckDeps) => {
   }
 
   const oldAck = (sk: number, opts: Int32Array, ack: number, una: number): number => {
-    if (((ack - (una - i32[sk + TP_MAX_WINDOW])) | 0) < 0) {
-      // RFC 5961 section 5.2
-      sendChallengeAck(sk)
+    // RFC 5961 section 5.2; nothing before our SYN was ever sent
+    const oldest = Math.min(i32[sk + TP_MAX_WINDOW], read64(i32, sk + TP_BYTES_ACKED) + 1)
+    if (((ack - (una - oldest)) | 0) < 0) {
+      if (i32[sk + SK_STATE] !== TCP_SYN_RECV) sendChallengeAck(sk)
       return ACK_TOO_OLD
     }
     if ((opts[OPT_SEEN] & SEEN_SACK) !== 0 && isSack(sk)) {

@@ -91,20 +91,23 @@ export const cubic: CongestionControl = {
       i32[sk + K_MS] = max <= cwnd ? 0 : Math.cbrt((max - cwnd) / C) * 1000
       i32[sk + ORIGIN] = Math.max(max, cwnd)
     }
-    /** Where the window should be a round trip from now (section 4.2). */
+    /** Where the window should be a round trip from now (section 4.2), in whole segments from where the function is flat. */
     const target = (sk: number, now: number): number => {
       const ms = ((now - i32[sk + EPOCH_START]) | 0) + i32[sk + DELAY_MIN_US] / 1000
       const seconds = (ms - i32[sk + K_MS]) / 1000
-      return i32[sk + ORIGIN] + C * seconds * seconds * seconds
+      return i32[sk + ORIGIN] + Math.trunc(C * seconds * seconds * seconds)
     }
     /** How slowly the window grows, `acked` segments later. */
     const update = (sk: number, cwnd: number, acked: number): void => {
       const now = nowMs()
       growReno(sk, cwnd, acked)
-      const isSettled = i32[sk + EPOCH_START] !== 0 && i32[sk + LAST_CWND] === cwnd
-      const look = Math.min(LOOK_MS, i32[sk + DELAY_MIN_US] / 4000)
-      if (isSettled && ((now - i32[sk + LAST_TIME]) | 0) <= look) return
-      i32[sk + CNT] = Math.max(2, Math.min(cubicCnt(sk, cwnd, now), renoCnt(sk, cwnd)))
+      const isBegun = i32[sk + EPOCH_START] !== 0
+      const since = (now - i32[sk + LAST_TIME]) | 0
+      const look = Math.min(LOOK_MS, (i32[sk + DELAY_MIN_US] / 4000) | 0)
+      if (isBegun && i32[sk + LAST_CWND] === cwnd && look > 0 && since <= look) return
+      // within a millisecond the function says nothing new
+      const cnt = isBegun && since === 0 ? i32[sk + CNT] : cubicCnt(sk, cwnd, now)
+      i32[sk + CNT] = Math.max(2, Math.min(cnt, renoCnt(sk, cwnd)))
     }
     /** By the function. */
     const cubicCnt = (sk: number, cwnd: number, now: number): number => {

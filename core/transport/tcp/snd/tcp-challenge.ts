@@ -8,7 +8,6 @@ import { TIME_MS } from '../../../base/time.ts'
 import type { Arena } from '../../../shm/arena.ts'
 import { Mib } from '../../../shm/counters.ts'
 import { Sysctl } from '../../../shm/sysctl.ts'
-import { TP_LAST_OOW_ACK, TP_OOW_ACKED } from '../sock/tcp-sock.ts'
 import type { TcpTransmit } from './tcp-transmit.ts'
 
 type TcpChallengeDeps = { arena: Arena; bank: number; time: Time; transmit: TcpTransmit }
@@ -23,10 +22,7 @@ export const createTcpChallenge = ({ arena, bank, time, transmit }: TcpChallenge
 
   /** Answers what may be an attack with an ACK that tells the true peer where we are (RFC 5961); rate-limited. */
   const sendChallengeAck = (sk: number): void => {
-    if (
-      transmit.oowRateLimited(sk, TP_LAST_OOW_ACK, TP_OOW_ACKED, Mib.TcpExtTCPACKSkippedChallenge)
-    )
-      return
+    if (transmit.answersLimited(sk, Mib.TcpExtTCPACKSkippedChallenge)) return
     const second = (time[TIME_MS] / 1000) | 0
     if (second !== challengeSecond) {
       challengeSecond = second

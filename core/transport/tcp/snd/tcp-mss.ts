@@ -48,14 +48,6 @@ export type TcpMssDeps = {
   cong: TcpCong
 }
 
-/** Most that a segment to the peer holds: what its SYN (parsed into `opts`) says, or TCP_MAXSEG where that is less. */
-export const peerMss = (i32: Int32Array, sk: number, opts: Int32Array): number => {
-  const offered = opts[OPT_MSS]
-  if ((opts[OPT_SEEN] & SEEN_MSS) === 0 || offered === 0) return TCP_MSS_DEFAULT
-  const user = i32[sk + TP_USER_MSS]
-  return user !== 0 && user < offered ? user : offered
-}
-
 export const createTcpMss = (deps: TcpMssDeps, transmit: TcpTransmit) => {
   const { i32, sysctl, gsoMax, afOps, cong } = deps
   const { skDstCheck } = deps.skDst
@@ -67,6 +59,18 @@ export const createTcpMss = (deps: TcpMssDeps, transmit: TcpTransmit) => {
     const max = i32[sk + TP_MAX_WINDOW]
     const cutoff = max > TCP_MSS_DEFAULT ? max >> 1 : max
     return cutoff !== 0 && size > cutoff ? Math.max(cutoff, 68 - i32[sk + TP_HEADER_LEN]) : size
+  }
+
+  /**
+   * Most that a segment to the peer holds: what its SYN (parsed into `opts`) says, or TCP_MAXSEG where that is less; of one
+   * that says nothing, what every host takes (RFC 9293 3.7.1).
+   */
+  const peerMss = (sk: number, opts: Int32Array): number => {
+    const offered = opts[OPT_MSS]
+    if ((opts[OPT_SEEN] & SEEN_MSS) === 0 || offered === 0)
+      return afOps(i32[sk + SK_FAMILY]).defaultMtu - ipHeaderLen(sk) - TCP_HEADER
+    const user = i32[sk + TP_USER_MSS]
+    return user !== 0 && user < offered ? user : offered
   }
 
   /** The MSS that we announce for a path. */
@@ -108,7 +112,11 @@ export const createTcpMss = (deps: TcpMssDeps, transmit: TcpTransmit) => {
   /** Payload of the next full segment, on the way as it is now: SACK blocks take their share. */
   const currentMss = (sk: number): number => {
     skDstCheck(sk)
-    const mss = i32[sk + SK_MTU] === i32[sk + TP_PMTU] ? i32[sk + TP_MSS_CACHE] : syncMss(sk)
+    const mtu = i32[sk + SK_MTU]
+    const known = i32[sk + TP_PMTU]
+    // where the path is probed, a route that promises more is tried out first
+    const isSame = mtu === known || (mtu > known && i32[sk + TP_MTUP_ENABLED] !== 0)
+    const mss = isSame ? i32[sk + TP_MSS_CACHE] : syncMss(sk)
     return mss - (optionsLen(sk) - (i32[sk + TP_HEADER_LEN] - TCP_HEADER))
   }
 
@@ -140,6 +148,7 @@ export const createTcpMss = (deps: TcpMssDeps, transmit: TcpTransmit) => {
   }
 
   return {
+    peerMss,
     advertisedMss,
     syncMss,
     currentMss,

@@ -71,7 +71,7 @@ export const createTcpSndCheck = (deps: TcpSndCheckDeps) => {
       if (srtt !== 0) most = Math.min(most, Math.max((srtt / 8000) | 0, TCP_DELACK_MIN))
       ato = Math.min(ato, most)
     }
-    let deadline = (now + Math.min(ato, TCP_DELACK_MAX)) | 0
+    let deadline = (now + Math.max(1, Math.min(ato, TCP_DELACK_MAX))) | 0
     if ((i32[sk + TP_ACK_PENDING] & ACK_TIMER) !== 0) {
       const old = i32[sk + TP_DELACK_TIMEOUT]
       if (((old - now - (ato >> 2)) | 0) <= 0) {

@@ -58,8 +58,10 @@ import {
   TP_DSACK_START,
   TP_ECN,
   TP_LRCVTIME,
+  TP_LAST_OOW_ACK,
   TP_LSNDTIME,
   TP_NUM_SACKS,
+  TP_OOW_ACKED,
   TP_OPTS,
   TP_PACING,
   TP_PINGPONG,
@@ -194,7 +196,7 @@ export const createTcpTransmit = (deps: TcpTransmitDeps) => {
     let flags = (i32[skb + CB_FLAGS] & 0xff) | (segs > 1 ? TCP_PSH : 0)
     const syn = (flags & TCP_SYN) !== 0
     if (i32[sk + TP_ECN] !== 0 && !syn) flags |= ecnSend(i32, sk, skb, payload, cong.needsEcn(sk))
-    const blocks = syn || (flags & TCP_RST) !== 0 ? 0 : sackBlocks(sk)
+    const blocks = syn ? 0 : sackBlocks(sk)
     const headerLen = HEADER + (syn ? synOptionsLen(sk) : optionsLen(sk))
     const signature = i32[sk + TP_MD5] === 0 ? 0 : md5.optionLen(sk)
     const at = skbs.push(skb, headerLen)
@@ -278,11 +280,14 @@ export const createTcpTransmit = (deps: TcpTransmitDeps) => {
     return skb
   }
 
-  /** Sequence that a segment without data may use even when the window has shrunk. */
+  /** Sequence that a segment without data may use even when the window has shrunk, by more than its scale rounds. */
   const acceptableSeq = (sk: number): number => {
     const end = wndEnd(i32, sk)
     const next = i32[sk + TP_SND_NXT]
-    return ((end - next) | 0) < 0 ? end : next
+    const beyond = (next - end) | 0
+    if (beyond <= 0) return next
+    const isScaled = (i32[sk + TP_OPTS] & OPT_WSCALE) !== 0
+    return isScaled && beyond < 1 << i32[sk + TP_RCV_WSCALE] ? next : end
   }
 
   const sendAck = (sk: number): void => {
@@ -311,18 +316,26 @@ export const createTcpTransmit = (deps: TcpTransmitDeps) => {
     else sendSegment(sk, skb)
   }
 
-  /** RFC 5961 section 7: true when an answer to a segment that is out of place may go out now. */
-  const oowRateLimited = (sk: number, stampAt: number, setAt: number, mib: number): boolean => {
+  /**
+   * RFC 5961 section 7: true when the segment, which is out of place, is not to be answered now. What carries text or a FIN
+   * is no part of a storm of acknowledgements, and always answered.
+   */
+  const oowRateLimited = (sk: number, skb: number, mib: number): boolean => {
+    const isEmpty = i32[skb + CB_SEQ] === i32[skb + CB_END_SEQ]
+    return (isEmpty || (i32[skb + CB_FLAGS] & TCP_SYN) !== 0) && answersLimited(sk, mib)
+  }
+  /** The same for any segment. */
+  const answersLimited = (sk: number, mib: number): boolean => {
     const now = time[TIME_MS]
-    if (i32[sk + setAt] !== 0) {
-      const elapsed = (now - i32[sk + stampAt]) | 0
+    if (i32[sk + TP_OOW_ACKED] !== 0) {
+      const elapsed = (now - i32[sk + TP_LAST_OOW_ACK]) | 0
       if (elapsed >= 0 && elapsed < i32[sysctl + Sysctl.tcp_invalid_ratelimit]) {
         f64[bank + mib]++
         return true
       }
     }
-    i32[sk + stampAt] = now
-    i32[sk + setAt] = 1
+    i32[sk + TP_LAST_OOW_ACK] = now
+    i32[sk + TP_OOW_ACKED] = 1
     return false
   }
 
@@ -340,5 +353,6 @@ export const createTcpTransmit = (deps: TcpTransmitDeps) => {
     sendProbe,
     sendActiveReset,
     oowRateLimited,
+    answersLimited,
   }
 }

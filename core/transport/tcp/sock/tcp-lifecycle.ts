@@ -50,6 +50,7 @@ import {
   TP_TW_NEXT,
   TP_TW_PREV,
   TP_TW_SUBSTATE,
+  TP_OOW_ACKED,
 } from './tcp-sock.ts'
 import type { TcpTimers } from './tcp-timers.ts'
 import type { ErrQueue } from '../../../socket/errqueue.ts'
@@ -252,6 +253,7 @@ export const createTcpLifecycle = (deps: TcpLifecycleDeps) => {
     setState(sk, TCP_TIME_WAIT)
     ecnEnd(i32, sk)
     i32[sk + TP_TW_SUBSTATE] = substate
+    i32[sk + TP_OOW_ACKED] = 0
     i32[sk + TP_TW_ENTRY_STAMP] = time[TIME_MS]
     i32[sk + TP_TW_NEXT] = 0
     i32[sk + TP_TW_PREV] = twNewest

@@ -17,7 +17,11 @@ import {
   TCP_INIT_CWND,
   TCP_RTO_MAX,
   TCP_RTO_MIN,
+  TCP_TIMEOUT_FALLBACK,
+  TP_MDEV_MAX_US,
+  TP_MDEV_US,
   TP_RTO,
+  TP_RTTVAR_US,
   TP_SRTT_US,
 } from './tcp-sock.ts'
 
@@ -37,10 +41,21 @@ export const rtoMin = (i32: Int32Array, sk: number): number =>
 export const initSsthresh = (i32: Int32Array, sk: number): number =>
   tcpMetric(i32, sk, RTAX_SSTHRESH) || TCP_INFINITE_SSTHRESH
 
-/** A connection begins: a path known to be slow is not taken for lost at once. RTAX_RTT is in eighths of a millisecond. */
+/**
+ * A connection begins: a path known to be slow is not taken for lost at once, nor one whose SYN was (RFC 6298 5.7).
+ * RTAX_RTT is in eighths of a millisecond.
+ */
 export const initRto = (i32: Int32Array, sk: number): void => {
   const rtt = tcpMetric(i32, sk, RTAX_RTT)
-  if (i32[sk + TP_SRTT_US] === 0 || rtt * 1000 <= i32[sk + TP_SRTT_US]) return
+  if (rtt * 1000 <= i32[sk + TP_SRTT_US]) {
+    if (i32[sk + TP_SRTT_US] === 0) fallBack(i32, sk)
+    return
+  }
   const ms = rtt >> 3
   i32[sk + TP_RTO] = Math.min(TCP_RTO_MAX, ms + Math.max(2 * ms, rtoMin(i32, sk)))
+}
+const fallBack = (i32: Int32Array, sk: number): void => {
+  i32[sk + TP_RTO] = TCP_TIMEOUT_FALLBACK
+  for (const word of [TP_RTTVAR_US, TP_MDEV_US, TP_MDEV_MAX_US])
+    i32[sk + word] = TCP_TIMEOUT_FALLBACK * 1000
 }

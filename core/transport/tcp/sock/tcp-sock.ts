@@ -317,8 +317,6 @@ export const FO_SYN_EXP = 64
 export const FO_SYN_DATA = 128
 /** It tries whether what was found to swallow Fast Open still does (syn_fastopen_ch). */
 export const FO_CHECK = 256
-/** We have connected it, and nobody has asked since whether that is done (SS_CONNECTING). */
-export const FO_CONNECTING = 512
 /** What the user has set. */
 export const FO_USER = FO_NO_COOKIE | FO_CONNECT
 
@@ -352,6 +350,9 @@ export const SOCK_WRITE_PENDING = 2048
 export const SOCK_ZEROCOPY = 8192
 /** SO_OOBINLINE: urgent data stays in the stream. */
 export const SOCK_URGINLINE = 4096
+/** struct socket's SS_*: we have connected it, and nobody has asked since whether that is done; it is connected. */
+export const SOCK_CONNECTING = 16384
+export const SOCK_CONNECTED = 32768
 
 // TP_ACK_PENDING.
 export const ACK_SCHED = 1
@@ -415,6 +416,8 @@ export const CB_TSKEY = SKB_CB + 8
 
 // Milliseconds.
 export const TCP_RTO_MIN = 200
+/** When the SYN was lost: nothing is known of the path. */
+export const TCP_TIMEOUT_FALLBACK = 3000
 export const TCP_RTO_MAX = 120_000
 /** No timer that waits for the network waits for less. */
 export const TCP_TIMEOUT_MIN = 2

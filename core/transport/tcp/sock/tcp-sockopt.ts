@@ -39,6 +39,8 @@ import {
   SK_RCVBUF,
   SK_SNDBUF,
   SK_STATE,
+  SOCK_MIN_RCVBUF,
+  SOCK_MIN_SNDBUF,
   TCP_CLOSE,
   TCP_LISTEN,
 } from '../../../socket/sock.ts'
@@ -98,8 +100,6 @@ const TCP_SYNCNT = 7
 const TCP_LINGER2 = 8
 const TCP_WINDOW_CLAMP = 10
 
-const SOCK_MIN_RCVBUF = 2304
-const SOCK_MIN_SNDBUF = 4608
 const MAX_KEEP = 32767
 /** Octets of a key of Fast Open. */
 const KEY_LEN = 16

@@ -161,7 +161,8 @@ export const createTcpTimer = (deps: TcpTimerDeps): TcpTimerHandlers => {
     if (state === TCP_SYN_SENT || state === TCP_SYN_RECV) {
       const own = i32[sk + TP_SYN_RETRIES]
       const most = state === TCP_SYN_RECV ? Sysctl.tcp_synack_retries : Sysctl.tcp_syn_retries
-      expired = i32[sk + TP_RETRANSMITS] >= (own !== 0 ? own : i32[sysctl + most])
+      const linear = state === TCP_SYN_SENT ? i32[sysctl + Sysctl.tcp_syn_linear_timeouts] : 0
+      expired = i32[sk + TP_RETRANSMITS] >= (own !== 0 ? own : i32[sysctl + most]) + linear
       const user = i32[sk + TP_USER_TIMEOUT]
       if (user !== 0 && timedOut(sk, 0, user)) expired = true
     } else {
@@ -191,8 +192,13 @@ export const createTcpTimer = (deps: TcpTimerDeps): TcpTimerHandlers => {
       f64[bank + (sack ? Mib.TcpExtTCPSackFailures : Mib.TcpExtTCPRenoFailures)]++
   }
   const backOff = (sk: number): void => {
-    i32[sk + TP_BACKOFF]++
-    i32[sk + TP_RTO] = Math.min(i32[sk + TP_RTO] * 2, TCP_RTO_MAX)
+    const isLinear =
+      i32[sk + SK_STATE] === TCP_SYN_SENT &&
+      i32[sk + TP_RETRANSMITS] <= i32[sysctl + Sysctl.tcp_syn_linear_timeouts]
+    if (!isLinear) {
+      i32[sk + TP_BACKOFF]++
+      i32[sk + TP_RTO] = Math.min(i32[sk + TP_RTO] * 2, TCP_RTO_MAX)
+    }
     timers.resetXmitTimer(sk, ICSK_TIME_RETRANS, clampRto(sk))
   }
   /** The timeout, but no later than the user's (tcp_clamp_rto_to_user_timeout). */

@@ -25,12 +25,19 @@ import {
   TCP_SYN_SENT,
   TCP_TIME_WAIT,
 } from '../../../socket/sock.ts'
-import type { FastopenActive } from '../sock/tcp-fastopen-active.ts'
 import type { TcpLifecycle } from '../sock/tcp-lifecycle.ts'
 import type { TcpListen } from './tcp-listen.ts'
 import type { TcpOutput } from '../snd/tcp-output.ts'
 import type { TcpRcvQueue } from '../rcv/tcp-rcv-queue.ts'
-import { finTime, SOCK_LINGER, TCP_TIMEWAIT_LEN, TP_LINGER, TP_LINGER2 } from '../sock/tcp-sock.ts'
+import {
+  finTime,
+  SOCK_LINGER,
+  TCP_TIMEWAIT_LEN,
+  TP_LINGER,
+  TP_LINGER2,
+  SOCK_CONNECTING,
+  SOCK_CONNECTED,
+} from '../sock/tcp-sock.ts'
 import type { TcpTimers } from '../sock/tcp-timers.ts'
 import type { TcpTransmit } from '../snd/tcp-transmit.ts'
 import type { TcpWriteQueue } from '../snd/tcp-write-queue.ts'
@@ -45,12 +52,10 @@ type TcpCloseDeps = {
   timers: TcpTimers
   rcvQueue: TcpRcvQueue
   purgeWrite: TcpWriteQueue['purge']
-  fastopenActive: Pick<FastopenActive, 'ends'>
 }
 
 export const createTcpClose = (deps: TcpCloseDeps) => {
   const { bank, life, listen, output, transmit, timers, rcvQueue, purgeWrite } = deps
-  const { fastopenActive } = deps
   const { i32, f64, layout } = deps.arena
   const { sysctl } = layout
 
@@ -79,23 +84,30 @@ export const createTcpClose = (deps: TcpCloseDeps) => {
     life.fail(sk, Errno.ENOBUFS)
   }
 
+  const endSending = (sk: number): void => {
+    if (closeState(sk)) sendFin(sk)
+  }
   /** shutdown(2): `how` is RCV_SHUTDOWN and SEND_SHUTDOWN bits; 0 or -errno. */
   const shutdown = (sk: number, how: number): number => {
     const state = i32[sk + SK_STATE]
-    if (state === TCP_LISTEN && (how & RCV_SHUTDOWN) !== 0) {
-      stopListener(sk)
-      life.flush()
-      return 0
-    }
-    if (state === TCP_CLOSE || state === TCP_LISTEN || state === TCP_TIME_WAIT)
-      return -Errno.ENOTCONN
-    i32[sk + SK_SHUTDOWN] |= how
-    if ((how & SEND_SHUTDOWN) !== 0) {
-      if (state === TCP_SYN_SENT) disconnect(sk)
-      else if (closeState(sk)) sendFin(sk)
+    const isSending = state === TCP_ESTABLISHED || state === TCP_CLOSE_WAIT
+    const isGone = state === TCP_CLOSE || state === TCP_TIME_WAIT
+    if ((i32[sk + SK_FLAGS] & SOCK_CONNECTING) !== 0 && state !== TCP_SYN_SENT && !isGone)
+      i32[sk + SK_FLAGS] ^= SOCK_CONNECTING | SOCK_CONNECTED
+    if (state === TCP_LISTEN) {
+      if ((how & RCV_SHUTDOWN) !== 0) stopListener(sk)
+    } else if (state === TCP_SYN_SENT) {
+      disconnect(sk)
+      i32[sk + SK_FLAGS] &= ~SOCK_CONNECTING
+      i32[sk + SK_SHUTDOWN] = 0
+      i32[sk + SK_ERR] = Errno.ECONNRESET
+    } else {
+      i32[sk + SK_SHUTDOWN] |= how
+      // in SYN-RECEIVED the FIN goes when the handshake is done
+      if ((how & SEND_SHUTDOWN) !== 0 && isSending) endSending(sk)
     }
     life.flush()
-    return 0
+    return isGone ? -Errno.ENOTCONN : 0
   }
   const stopListener = (sk: number): void => {
     listen.stopListening(sk, (child) => {
@@ -141,9 +153,8 @@ export const createTcpClose = (deps: TcpCloseDeps) => {
     i32[sk + SK_SHUTDOWN] = RCV_SHUTDOWN | SEND_SHUTDOWN
     if (state === TCP_LISTEN) stopListener(sk)
     life.orphan(sk)
-    // it looks at what came out of order
-    fastopenActive.ends(sk)
-    rcvQueue.purge(sk)
+    // what is out of order was acknowledged, and is still reported
+    rcvQueue.purgeRead(sk)
     if (i32[sk + SK_STATE] === TCP_CLOSE) {
       life.destroy(sk)
       return
@@ -164,7 +175,7 @@ export const createTcpClose = (deps: TcpCloseDeps) => {
       disconnect(sk)
       return
     }
-    if (closeState(sk)) sendFin(sk)
+    endSending(sk)
     const now = i32[sk + SK_STATE]
     if (now === TCP_FIN_WAIT2) closeFinWait2(sk)
     else if (now === TCP_CLOSE) life.destroy(sk)
@@ -190,5 +201,5 @@ export const createTcpClose = (deps: TcpCloseDeps) => {
     life.flush()
   }
 
-  return { shutdown, close, abort, disconnect }
+  return { shutdown, close, abort, disconnect, endSending }
 }

@@ -42,8 +42,8 @@ import {
   SK_STATE,
   TCP_CLOSE,
   TCP_LISTEN,
-  TCP_SYN_RECV,
   TCP_SYN_SENT,
+  TCP_SYN_RECV,
 } from '../../../socket/sock.ts'
 import { MIN_HEADER } from '../../../wire/tcp.ts'
 import { bindAddr, isGroupType, peerError } from '../../bind-addr.ts'
@@ -69,7 +69,6 @@ import {
   SOCK_NOSPACE,
   SOCK_WRITE_PENDING,
   FO_CONNECT,
-  FO_CONNECTING,
   FO_DEFER,
   FO_USER,
   TFO_CLIENT_ENABLE,
@@ -114,6 +113,8 @@ import {
   TP_SND_WND,
   TP_TS_OFFSET,
   TP_WRITE_SEQ,
+  SOCK_CONNECTING,
+  SOCK_CONNECTED,
 } from '../sock/tcp-sock.ts'
 import type { TcpMd5 } from '../sock/tcp-md5.ts'
 import type { TcpMem } from '../sock/tcp-mem.ts'
@@ -333,6 +334,22 @@ export const createTcpConnect = (deps: TcpConnectDeps, routing: TcpRouting) => {
   // RFC 6056 algorithm 3: the count is common to all destinations
   let portOffset = 0
 
+  /** What the next call says of a connection that was begun, as one that waited would have said. */
+  const finishConnect = (sk: number): number => {
+    const state = i32[sk + SK_STATE]
+    if (state === TCP_SYN_SENT || state === TCP_SYN_RECV)
+      return isDeferred(sk) ? -Errno.EISCONN : -Errno.EALREADY
+    i32[sk + SK_FLAGS] &= ~SOCK_CONNECTING
+    if (state !== TCP_CLOSE) {
+      i32[sk + SK_FLAGS] |= SOCK_CONNECTED
+      return 0
+    }
+    const err = i32[sk + SK_ERR] || Errno.ECONNABORTED
+    startAfresh(sk)
+    i32[sk + TP_WINDOW_CLAMP] = 0
+    undoConnect(sk, i32[sk + SK_FAMILY])
+    return -err
+  }
   /** Takes a closed socket to SYN_SENT, with a route and a port; 0 or -errno. */
   const begin = (sk: number, words: Int32Array, at: number, port: number): number => {
     const refused = peerError(i32, sk, words, at)
@@ -353,14 +370,15 @@ export const createTcpConnect = (deps: TcpConnectDeps, routing: TcpRouting) => {
     i32[sk + SK_CREATED] = time[TIME_US]
     life.setState(sk, TCP_SYN_SENT)
     hash.hash(sk)
+    i32[sk + SK_FLAGS] |= SOCK_CONNECTING
     initSyn(sk)
     return 0
   }
   /** -EINPROGRESS when the SYN is on its way, 0 when the first write will send it (TCP_FASTOPEN_CONNECT), else -errno. */
   const connect = (sk: number, words: Int32Array, at: number, port: number): number => {
-    const state = i32[sk + SK_STATE]
-    if (state === TCP_SYN_SENT) return isDeferred(sk) ? -Errno.EISCONN : -Errno.EALREADY
-    if (state !== TCP_CLOSE) return -Errno.EISCONN
+    if ((i32[sk + SK_FLAGS] & SOCK_CONNECTED) !== 0) return -Errno.EISCONN
+    if ((i32[sk + SK_FLAGS] & SOCK_CONNECTING) !== 0) return finishConnect(sk)
+    if (i32[sk + SK_STATE] !== TCP_CLOSE) return -Errno.EISCONN
     const err = begin(sk, words, at, port)
     if (err !== 0) return err
     if (fastopenClient.mayDefer(sk)) {
@@ -408,11 +426,10 @@ export const createTcpConnect = (deps: TcpConnectDeps, routing: TcpRouting) => {
   }
   /** MSG_FASTOPEN on what is connected, or will be: once that says nothing. */
   const underWay = (sk: number, state: number, flags: number): number => {
-    const isFirst = (i32[sk + TP_FASTOPEN] & FO_CONNECTING) !== 0
-    if (!isFirst) return -Errno.EISCONN
+    if ((i32[sk + SK_FLAGS] & SOCK_CONNECTING) === 0) return -Errno.EISCONN
     if (state === TCP_SYN_SENT || state === TCP_SYN_RECV)
       return (flags & MSG_DONTWAIT) !== 0 ? -Errno.EALREADY : 0
-    i32[sk + TP_FASTOPEN] &= ~FO_CONNECTING
+    i32[sk + SK_FLAGS] ^= SOCK_CONNECTING | SOCK_CONNECTED
     return 0
   }
   /** An attempt before this one has left its state in the row (tcp_disconnect): only what the user set stays. */
@@ -467,7 +484,6 @@ export const createTcpConnect = (deps: TcpConnectDeps, routing: TcpRouting) => {
   /** The SYN in the queue, as if it had gone, and waited for; 0 when there is no memory, which ends the connection. */
   const queueSyn = (sk: number): number => {
     f64[bank + Mib.TcpActiveOpens]++
-    i32[sk + TP_FASTOPEN] |= FO_CONNECTING
     const isn = i32[sk + TP_SND_ISN]
     const flags = ecnSendSyn(i32, sk, i32[sysctl + Sysctl.tcp_ecn], cong.needsEcn(sk))
     const syn = deps.mem.mayQueueFlag() ? transmit.emptySegment(isn, flags) : 0

@@ -161,12 +161,12 @@ export const createTcpFastopen = (deps: TcpFastopenDeps) => {
       !paws
     ) {
       // the SYN again: our answer was lost
-      if (synack.mayAnswer(sk)) synack.retransmitSynAck(sk)
+      if (synack.mayAnswer(sk, skb)) synack.retransmitSynAck(sk)
       consume(skb)
       return false
     }
     if (paws || !synack.inWindow(sk, skb)) {
-      if ((flags & TCP_RST) === 0 && synack.mayAnswer(sk)) transmit.sendAck(sk)
+      if ((flags & TCP_RST) === 0 && synack.mayAnswer(sk, skb)) transmit.sendAck(sk)
       if (paws) f64[bank + Mib.TcpExtPAWSEstab]++
       drop(skb, paws ? Drop.TCP_RFC7323_PAWS : Drop.TCP_INVALID_SEQUENCE)
       return false

@@ -19,6 +19,8 @@ import {
   SK_FLAGS,
   TCP_ESTABLISHED,
   TCP_SYN_RECV,
+  SK_SHUTDOWN,
+  SEND_SHUTDOWN,
 } from '../../../socket/sock.ts'
 import { TCP_ACK, TCP_RST, TCP_SYN } from '../../../wire/tcp.ts'
 import * as tcp from '../../../wire/tcp.ts'
@@ -35,7 +37,7 @@ import type { TcpCong } from '../rec/tcp-cong.ts'
 import type { TcpMd5 } from '../sock/tcp-md5.ts'
 import type { TcpLifecycle } from '../sock/tcp-lifecycle.ts'
 import { ECN_OF_SYN, ECN_OF_SYNACK, ecnRcvSyn, ecnSynAckFlags } from '../rec/tcp-ecn.ts'
-import { peerMss, type TcpMss } from '../snd/tcp-mss.ts'
+import type { TcpMss } from '../snd/tcp-mss.ts'
 import type { TcpPaws } from '../rcv/tcp-paws.ts'
 import type { TcpSndCheck } from '../snd/tcp-snd-check.ts'
 import {
@@ -43,7 +45,9 @@ import {
   CB_SEQ,
   keepaliveTime,
   OPT_SACK,
+  ICSK_TIME_RETRANS,
   OPT_TIMESTAMPS,
+  TCP_TIMEOUT_MIN,
   OPT_WSCALE,
   SOCK_KEEPOPEN,
   SOCK_SNDBUF_LOCK,
@@ -76,6 +80,7 @@ import {
   TP_RCV_WUP,
   TP_REORDERING,
   TP_RETRANS_STAMP,
+  TP_RETRANSMITS,
   TP_SND_NXT,
   TP_SND_UNA,
   TP_SND_WL1,
@@ -113,6 +118,8 @@ type TcpHandshakeDeps = {
   cong: TcpCong
   md5: Pick<TcpMd5, 'optionLen'>
   fastopen: Pick<TcpFastopen, 'done'>
+  /** core/transport/tcp/states/tcp-close.ts: endSending. */
+  endSending: (sk: number) => void
   fastopenClient: Pick<FastopenClient, 'synAck'>
 } & Pick<TcpReply, 'sendReset'>
 
@@ -132,6 +139,7 @@ export const createTcpHandshake = (deps: TcpHandshakeDeps) => {
     md5,
     fastopen,
     mtup,
+    endSending,
     fastopenClient,
   } = deps
   const { tcpAck } = deps.ack
@@ -163,14 +171,16 @@ export const createTcpHandshake = (deps: TcpHandshakeDeps) => {
     i32[sk + TP_MAX_WINDOW] = Math.max(i32[sk + TP_MAX_WINDOW], i32[sk + TP_SND_WND])
     // the SYN-ACK is in no queue
     i32[sk + TP_DELIVERED]++
+    if ((i32[sk + TP_OPTS] & OPT_TIMESTAMPS) !== 0) i32[sk + TP_ADVMSS] -= 12
     if ((i32[sk + TP_FASTOPEN] & FO_PASSIVE) === 0) initTransfer(sk)
     else {
       fastopen.done(sk)
-      if ((i32[sk + TP_OPTS] & OPT_TIMESTAMPS) !== 0) i32[sk + TP_ADVMSS] -= 12
       i32[sk + TP_LSNDTIME] = time[TIME_MS]
     }
     setState(sk, TCP_ESTABLISHED)
     raise(sk, SK_EVENT_CONNECT | SK_EVENT_WRITE)
+    // shut down before
+    if ((i32[sk + SK_SHUTDOWN] & SEND_SHUTDOWN) !== 0) endSending(sk)
   }
 
   /** SYN_SENT. */
@@ -187,6 +197,9 @@ export const createTcpHandshake = (deps: TcpHandshakeDeps) => {
       const stale =
         ((ack - i32[sk + TP_SND_UNA]) | 0) <= 0 || ((ack - i32[sk + TP_SND_NXT]) | 0) > 0
       if (stale || echoesForeignStamp(sk)) {
+        // what answers an earlier connection may have been ended by it: our SYN is due again (RFC 9293 3.5.1)
+        if (stale && i32[sk + TP_RETRANSMITS] === 0)
+          timers.resetXmitTimer(sk, ICSK_TIME_RETRANS, TCP_TIMEOUT_MIN)
         if ((flags & TCP_RST) === 0) sendReset(skb)
         drop(skb, Drop.TCP_INVALID_SEQUENCE)
         return
@@ -226,7 +239,7 @@ export const createTcpHandshake = (deps: TcpHandshakeDeps) => {
     i32[sk + TP_SND_WL1] = seq
     i32[sk + TP_SND_WND] = tcp.window(u8, i32[skb + SKB_TRANSPORT])
     i32[sk + TP_MAX_WINDOW] = i32[sk + TP_SND_WND]
-    i32[sk + TP_MSS_CLAMP] = peerMss(i32, sk, opts)
+    i32[sk + TP_MSS_CLAMP] = mss.peerMss(sk, opts)
     if ((seen & SEEN_SACK_PERM) === 0) i32[sk + TP_OPTS] &= ~OPT_SACK
     if ((seen & SEEN_WSCALE) !== 0 && (i32[sk + TP_OPTS] & OPT_WSCALE) !== 0)
       i32[sk + TP_SND_WSCALE] = opts[PARSED_WSCALE]
@@ -238,7 +251,6 @@ export const createTcpHandshake = (deps: TcpHandshakeDeps) => {
     }
     if ((seen & SEEN_TIMESTAMPS) !== 0 && (i32[sk + TP_OPTS] & OPT_TIMESTAMPS) !== 0) {
       i32[sk + TP_HEADER_LEN] = tcp.MIN_HEADER + 12 + md5.optionLen(sk)
-      i32[sk + TP_ADVMSS] -= 12
       storeTsRecent(sk)
     } else {
       i32[sk + TP_OPTS] &= ~OPT_TIMESTAMPS
@@ -247,6 +259,7 @@ export const createTcpHandshake = (deps: TcpHandshakeDeps) => {
   }
   const synAckReceived = (sk: number, skb: number, ack: number): void => {
     takeSynOptions(sk, skb)
+    if ((i32[sk + TP_OPTS] & OPT_TIMESTAMPS) !== 0) i32[sk + TP_ADVMSS] -= 12
     ecnRcvSyn(i32, sk, i32[skb + CB_FLAGS], ECN_OF_SYNACK)
     tcpAck(sk, skb, opts, i32[skb + CB_SEQ], ack, 0)
     i32[sk + TP_RETRANS_STAMP] = 0

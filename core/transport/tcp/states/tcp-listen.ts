@@ -66,6 +66,8 @@ import {
   SEEN_SACK_PERM,
   SEEN_TIMESTAMPS,
   SEEN_WSCALE,
+  OPT_TSECR,
+  TIMESTAMPS_ALIGNED,
 } from '../../../wire/tcp-options.ts'
 import type { AfOpsOf } from '../../../inet/af-ops.ts'
 import type { Ports } from '../../ports.ts'
@@ -79,7 +81,7 @@ import type { TcpSyncookies } from './tcp-syncookies.ts'
 import type { TcpMd5 } from '../sock/tcp-md5.ts'
 import type { TcpLifecycle } from '../sock/tcp-lifecycle.ts'
 import type { TcpCong } from '../rec/tcp-cong.ts'
-import { peerMss, type TcpMss } from '../snd/tcp-mss.ts'
+import type { TcpMss } from '../snd/tcp-mss.ts'
 import { ECN_MASK, ecnAgree, ecnAsked } from '../rec/tcp-ecn.ts'
 import {
   CB_FLAGS,
@@ -115,6 +117,7 @@ import {
   TP_NONAGLE,
   TP_MAX_PACING_RATE,
   TP_NOTSENT_LOWAT,
+  TP_OOW_ACKED,
   TP_PACING,
   TP_OPTS,
   TP_RCV_ISN,
@@ -141,6 +144,10 @@ import {
   TP_USER_TIMEOUT,
   TP_WINDOW_CLAMP,
   TP_WRITE_SEQ,
+  TP_TS_OFFSET,
+  TP_LRCVTIME,
+  SOCK_CONNECTED,
+  TP_TOTAL_RETRANS,
 } from '../sock/tcp-sock.ts'
 import type { TcpTimers } from '../sock/tcp-timers.ts'
 import type { TcpTransmit } from '../snd/tcp-transmit.ts'
@@ -325,7 +332,7 @@ export const createTcpListen = (deps: TcpListenDeps) => {
     i32[req + TP_OPTS] = taken
     i32[req + TP_HEADER_LEN] =
       tcp.MIN_HEADER + signature + ((taken & OPT_TIMESTAMPS) !== 0 ? 12 : 0)
-    i32[req + TP_MSS_CLAMP] = peerMss(i32, req, opts)
+    i32[req + TP_MSS_CLAMP] = mss.peerMss(req, opts)
   }
   /**
    * A SYN asks for ECN, and the sysctl lets us agree. One that is ECN-capable itself is not RFC 3168's (section 6.1.1),
@@ -391,9 +398,13 @@ export const createTcpListen = (deps: TcpListenDeps) => {
   /** What its options and sequence numbers make of the rest. */
   const initRequest = (req: number): void => {
     i32[req + TP_ADVMSS] = mss.advertisedMss(req)
-    window.selectInitialWindow(req, i32[req + TP_ADVMSS], (i32[req + TP_OPTS] & OPT_WSCALE) !== 0)
+    const opts = i32[req + TP_OPTS]
+    const text = i32[req + TP_ADVMSS] - ((opts & OPT_TIMESTAMPS) !== 0 ? TIMESTAMPS_ALIGNED : 0)
+    window.selectInitialWindow(req, text, (opts & OPT_WSCALE) !== 0)
     i32[req + TP_SND_CWND] = initCwnd(i32, req)
     i32[req + TP_RTO] = TCP_TIMEOUT_INIT
+    // when the first stamp goes out
+    i32[req + TP_LRCVTIME] = time[TIME_MS]
   }
 
   /** A SYN for a listener; the skb is taken over. */
@@ -529,35 +540,52 @@ export const createTcpListen = (deps: TcpListenDeps) => {
     parseOptions(skb)
     const stamped =
       (opts[OPT_SEEN] & SEEN_TIMESTAMPS) !== 0 && (i32[req + TP_OPTS] & OPT_TIMESTAMPS) !== 0
-    const paws = stamped && (flags & TCP_RST) === 0 && pawsRejects(req)
+    const paws = stamped && pawsRejects(req)
     if (
       seq === i32[req + TP_RCV_ISN] &&
       (flags & (TCP_SYN | TCP_ACK | TCP_RST)) === TCP_SYN &&
       !paws
     ) {
       // the SYN again: our answer was lost
-      if (mayAnswer(req)) retransmitSynAck(req)
+      if (mayAnswer(req, skb)) retransmitSynAck(req)
       consume(skb)
       return
     }
     const th = i32[skb + SKB_TRANSPORT]
-    if ((flags & TCP_ACK) !== 0 && tcp.ack(u8, th) !== ((i32[req + TP_SND_ISN] + 1) | 0)) {
-      if ((flags & TCP_RST) === 0) sendReset(skb)
+    const isReset = (flags & TCP_RST) !== 0
+    if ((flags & TCP_ACK) !== 0 && !isReset && tcp.ack(u8, th) !== i32[req + TP_SND_NXT]) {
+      sendReset(skb)
       drop(skb, Drop.TCP_INVALID_SEQUENCE)
       return
     }
-    if (paws || !inWindow(req, skb)) {
-      if ((flags & TCP_RST) === 0 && mayAnswer(req)) transmit.sendAck(req)
+    const echo = !paws && stamped && echoesForeignStamp(req)
+    if (paws || echo || !inWindow(req, skb)) {
+      if (!isReset && mayAnswer(req, skb)) transmit.sendAck(req)
       if (paws) f64[bank + Mib.TcpExtPAWSEstab]++
-      drop(skb, paws ? Drop.TCP_RFC7323_PAWS : Drop.TCP_INVALID_SEQUENCE)
+      else if (echo) f64[bank + Mib.TcpExtTSEcrRejected]++
+      drop(skb, paws || echo ? Drop.TCP_RFC7323_PAWS : Drop.TCP_INVALID_SEQUENCE)
       return
     }
-    if (stamped && ((seq - i32[req + TP_RCV_NXT]) | 0) <= 0) storeTsRecent(req)
-    if ((flags & (TCP_RST | TCP_SYN)) !== 0) {
+    if (isReset && seq !== i32[req + TP_RCV_NXT]) {
+      // RFC 5961 3.2
+      if (mayAnswer(req, skb)) transmit.sendAck(req)
+      drop(skb, Drop.TCP_RESET)
+    } else if ((flags & (TCP_RST | TCP_SYN)) !== 0) {
       f64[bank + Mib.TcpAttemptFails]++
       embryonicReset(req, skb, flags)
     } else if ((flags & TCP_ACK) === 0) drop(skb, Drop.TCP_FLAGS)
-    else promote(req, skb, flags)
+    else {
+      if (stamped && ((seq - i32[req + TP_RCV_NXT]) | 0) <= 0) storeTsRecent(req)
+      promote(req, skb, flags)
+    }
+  }
+  /** It echoes a stamp that no segment of ours has carried (RFC 7323 3.2). */
+  const echoesForeignStamp = (req: number): boolean => {
+    const echo = opts[OPT_TSECR]
+    if (echo === 0) return false
+    const first = (i32[req + TP_LRCVTIME] + i32[req + TP_TS_OFFSET]) | 0
+    const now = transmit.tsval(req)
+    return (now - echo) >>> 0 > (now - first) >>> 0
   }
 
   /** The handshake is complete: the request becomes a connection that waits to be accepted. */
@@ -572,15 +600,15 @@ export const createTcpListen = (deps: TcpListenDeps) => {
     }
     unlinkRequest(req)
     timers.clearAll(req)
-    const retransmitted = i32[req + TP_RETRANSMITS] !== 0
+    const retransmitted = i32[req + TP_TOTAL_RETRANS] !== 0
     i32[req + TP_RETRANSMITS] = 0
+    i32[req + TP_OOW_ACKED] = 0
     life.setState(req, TCP_SYN_RECV)
     if (!retransmitted) sampleRtt(req)
     openChild(listener, req, skb)
   }
   /** A connection whose handshake `skb` ends. */
   const openChild = (listener: number, child: number, skb: number): void => {
-    if ((i32[child + TP_OPTS] & OPT_TIMESTAMPS) !== 0) i32[child + TP_ADVMSS] -= 12
     ports.hold(child, i32[child + SK_NUM])
     f64[bank + Mib.TcpPassiveOpens]++
     enqueueAccept(listener, child)
@@ -630,7 +658,11 @@ export const createTcpListen = (deps: TcpListenDeps) => {
       i32[sk + TP_FO_MAX_QLEN] = backlog
   }
   /** The oldest connection that waits, or 0. It may have failed meanwhile; recv says so. */
-  const accept = (sk: number): number => dequeueAccept(sk)
+  const accept = (sk: number): number => {
+    const child = dequeueAccept(sk)
+    if (child !== 0) i32[child + SK_FLAGS] |= SOCK_CONNECTED
+    return child
+  }
 
   /** Ends a listener: requests are forgotten, connections not accepted are reset. */
   const stopListening = (sk: number, abortChild: (child: number) => void): void => {

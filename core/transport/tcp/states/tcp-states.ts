@@ -127,7 +127,7 @@ export const createTcpStates = (deps: TcpStatesDeps) => {
     const len = (i32[skb + CB_END_SEQ] - seq) | 0
     const result = tcpAck(sk, skb, opts, seq, tcp.ack(u8, th), len)
     if (result !== ACK_OK && (result < 0 || state === TCP_SYN_RECV)) {
-      if (state === TCP_SYN_RECV && result < 0) sendReset(skb)
+      if (state === TCP_SYN_RECV) sendReset(skb)
       else if (result === -2) sendChallengeAck(sk)
       drop(skb, Drop.TCP_OLD_ACK)
       return false
@@ -211,9 +211,6 @@ export const createTcpStates = (deps: TcpStatesDeps) => {
     rcvQueue.scheduleAck(sk)
     i32[sk + SK_SHUTDOWN] |= RCV_SHUTDOWN
     i32[sk + SK_FLAGS] |= SOCK_DONE
-    // the FIN itself lies in the queue of a socket that nobody will read
-    if (life.isDead(sk)) rcvQueue.purge(sk)
-    else rcvQueue.purgeOfo(sk)
     switch (i32[sk + SK_STATE]) {
       case TCP_SYN_RECV:
       case TCP_ESTABLISHED:
@@ -232,6 +229,9 @@ export const createTcpStates = (deps: TcpStatesDeps) => {
       default:
         break
     }
+    // the FIN itself lies in the queue of a socket that nobody will read
+    if (life.isDead(sk)) rcvQueue.purge(sk)
+    else rcvQueue.purgeOfo(sk)
     raise(sk, SK_EVENT_READ | SK_EVENT_HUP)
   }
 

@@ -14,13 +14,19 @@ import type { TcpTransmit } from '../snd/tcp-transmit.ts'
 import {
   CB_END_SEQ,
   CB_SEQ,
-  TP_LAST_OOW_ACK,
-  TP_OOW_ACKED,
   TP_RCV_NXT,
   TP_RCV_WND,
   TP_SND_ISN,
   TP_TOTAL_RETRANS,
 } from '../sock/tcp-sock.ts'
+
+/** Some of it lies in the window, or it is empty at its edge (tcp_in_window). */
+export const isWithin = (seq: number, end: number, next: number, window: number): boolean => {
+  if (seq === next) return true
+  const edge = (next + window) | 0
+  if (((end - next) | 0) > 0 && ((seq - edge) | 0) < 0) return true
+  return seq === edge && seq === end
+}
 
 export type TcpSynack = ReturnType<typeof createTcpSynack>
 type TcpSynackDeps = { arena: Arena; bank: number; time: Time; transmit: TcpTransmit }
@@ -40,17 +46,10 @@ export const createTcpSynack = ({ arena, bank, time, transmit }: TcpSynackDeps) 
     sendSynAck(req)
   }
 
-  const inWindow = (req: number, skb: number): boolean => {
-    const next = i32[req + TP_RCV_NXT]
-    const seq = i32[skb + CB_SEQ]
-    const end = i32[skb + CB_END_SEQ]
-    if (seq === next) return true
-    const edge = (next + i32[req + TP_RCV_WND]) | 0
-    if (((end - next) | 0) > 0 && ((seq - edge) | 0) < 0) return true
-    return seq === edge && seq === end
-  }
-  const mayAnswer = (req: number): boolean =>
-    !transmit.oowRateLimited(req, TP_LAST_OOW_ACK, TP_OOW_ACKED, Mib.TcpExtTCPACKSkippedSynRecv)
+  const inWindow = (req: number, skb: number): boolean =>
+    isWithin(i32[skb + CB_SEQ], i32[skb + CB_END_SEQ], i32[req + TP_RCV_NXT], i32[req + TP_RCV_WND])
+  const mayAnswer = (req: number, skb: number): boolean =>
+    !transmit.oowRateLimited(req, skb, Mib.TcpExtTCPACKSkippedSynRecv)
 
   /** The round trip from the SYN-ACK to its ACK. */
   const sampleRtt = (req: number): void => {

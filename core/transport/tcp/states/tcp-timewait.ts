@@ -20,8 +20,6 @@ import {
   OPT_TIMESTAMPS,
   receiveWindow,
   TCP_TIMEWAIT_LEN,
-  TP_LAST_OOW_ACK,
-  TP_OOW_ACKED,
   TP_OPTS,
   TP_RCV_NXT,
   TP_TS_RECENT,
@@ -31,6 +29,7 @@ import {
 import type { TcpTimers } from '../sock/tcp-timers.ts'
 import type { TcpTransmit } from '../snd/tcp-transmit.ts'
 import type { TcpReply } from '../snd/tcp-reply.ts'
+import { isWithin } from './tcp-synack.ts'
 
 type TcpTimewaitDeps = {
   i32: Int32Array
@@ -62,15 +61,14 @@ export const createTcpTimewait = (deps: TcpTimewaitDeps) => {
     const seq = i32[skb + CB_SEQ]
     const end = i32[skb + CB_END_SEQ]
     const next = i32[sk + TP_RCV_NXT]
-    const outside = ((end - next) | 0) < 0 || ((seq - next - receiveWindow(i32, sk)) | 0) > 0
-    if (outside) {
+    if (!isWithin(seq, end, next, receiveWindow(i32, sk))) {
       acknowledge(sk, skb, Mib.TcpExtTCPACKSkippedFinWait2)
     } else if ((flags & TCP_RST) !== 0) killed(sk, skb)
-    else if ((flags & TCP_SYN) !== 0 && ((seq - next) | 0) < 0) {
+    else if ((flags & TCP_SYN) !== 0 && ((seq - next) | 0) >= 0) {
       life.twEnd(sk, Mib.TcpExtTWKilled)
       sendReset(skb)
       drop(skb, Drop.TCP_INVALID_SYN)
-    } else if (((end - next) | 0) <= 0 || end === seq) consume(skb)
+    } else if ((flags & TCP_ACK) === 0 || ((end - next) | 0) <= 0 || end === seq) consume(skb)
     else if ((flags & TCP_FIN) === 0 || end !== ((next + 1) | 0)) {
       // text for an application that has closed
       life.twEnd(sk, Mib.TcpExtTWKilled)
@@ -88,7 +86,7 @@ export const createTcpTimewait = (deps: TcpTimewaitDeps) => {
   }
   /** `skipped` counts what was not answered. */
   const acknowledge = (sk: number, skb: number, skipped: number): void => {
-    if (!transmit.oowRateLimited(sk, TP_LAST_OOW_ACK, TP_OOW_ACKED, skipped)) transmit.sendAck(sk)
+    if (!transmit.oowRateLimited(sk, skb, skipped)) transmit.sendAck(sk)
     consume(skb)
   }
 

@@ -12,7 +12,7 @@ import { DEV_KIND, DEV_PEER, deviceRow } from '../../../../core/netdev/netdev.ts
 import { createArena } from '../../../../core/shm/arena.ts'
 import { SMALL_ARENA } from '../../../../core/shm/layout.ts'
 import { dumped, FLAGS, itemOf, makeControl, refusal } from '../../../support/control-plane.ts'
-import { openUdp } from '../../../support/sim-apps.ts'
+import { openUdp } from '../../../../sim/net/sim-apps.ts'
 import { GREETINGS_MS, LONG_MS, twoHosts } from '../../../support/sim-topology.ts'
 
 const add = (ifname: string, kind: string, more: object = {}) =>

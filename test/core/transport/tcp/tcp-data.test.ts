@@ -49,7 +49,8 @@ import {
 import { Sysctl } from '../../../../core/shm/sysctl.ts'
 import { FAMILIES, NO_LEAKS } from '../../../support/tcp-host.ts'
 import { seeded } from '../../../support/random.ts'
-import { createTcpPair, pattern, startTransfer } from '../../../support/tcp-pair.ts'
+import { createTcpPair, startTransfer } from '../../../support/tcp-pair.ts'
+import { pattern } from '../../../../sim/net/pattern.ts'
 import { createTcpScript } from '../../../support/tcp-script.ts'
 
 describe.each(FAMILIES)('%s', (_name, family) => {

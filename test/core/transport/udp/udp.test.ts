@@ -1,3 +1,4 @@
+import { IP_FREEBIND, IPPROTO_IP } from '../../../../core/socket/socket-constants.ts'
 import { AF_INET, AF_INET6 } from '../../../../core/base/family.ts'
 import { describe, expect, test } from 'bun:test'
 import { Errno } from '../../../../core/base/errno.ts'
@@ -285,6 +286,16 @@ describe('bind', () => {
     expect(path.proto.bind(sk, ...path.at('10.0.2.1'), 54)).toBe(-Errno.EINVAL)
     path.free(sk)
     expect(path.proto.bind(other, ...path.at('10.0.2.1'), 53)).toBe(0)
+  })
+  test("takes an address that is nobody's here with IP_FREEBIND", () => {
+    const path = host()
+    const { sockets } = path.first
+    const sk = path.proto.open(AF_INET)
+    expect(sockets.setsockopt(sk, IPPROTO_IP, IP_FREEBIND, 1)).toBe(0)
+    expect(sockets.getsockopt(sk, IPPROTO_IP, IP_FREEBIND)).toBe(1)
+    expect(path.proto.bind(sk, ...path.at('10.0.2.77'), 54)).toBe(0)
+    sockets.close(sk)
+    expect(path.isAllReturned()).toBe(true)
   })
   test('takes broadcast addresses and groups, and sends from the address of the device', () => {
     const path = host()

@@ -2,9 +2,31 @@
 
 import { expect, test } from 'bun:test'
 import { Errno } from '../../../../../core/base/errno.ts'
-import { MSG_DONTWAIT, MSG_FASTOPEN } from '../../../../../core/socket/socket-constants.ts'
+import { createDrop } from '../../../../../core/skb/drop.ts'
+import { createSkbs } from '../../../../../core/skb/skb.ts'
+import {
+  AppOp,
+  CLOSE_ABORT,
+  E_ADDR,
+  E_ARG0,
+  E_ARG1,
+  E_ARG2,
+  E_LEN,
+  E_OP,
+  E_PORT,
+  E_SKB,
+} from '../../../../../core/socket/app-constants.ts'
+import { createAppRings } from '../../../../../core/socket/app-rings.ts'
+import { SOCK_STREAM } from '../../../../../core/socket/sock.ts'
+import {
+  MSG_DONTWAIT,
+  MSG_FASTOPEN,
+  TCP_FASTOPEN_CONNECT,
+} from '../../../../../core/socket/socket-constants.ts'
+import { IPPROTO_TCP } from '../../../../../core/wire/ipproto.ts'
 import { address, FAMILIES, type HostOptions, NO_LEAKS } from '../../../../support/tcp-host.ts'
-import { createTcpPair, pattern } from '../../../../support/tcp-pair.ts'
+import { createTcpPair } from '../../../../support/tcp-pair.ts'
+import { pattern } from '../../../../../sim/net/pattern.ts'
 import { createTcpScript } from '../../../../support/tcp-script.ts'
 
 const PEER = 2
@@ -62,6 +84,7 @@ test.each(FAMILIES)(
   '%s: a SYN with text that nobody answers leaves nothing behind',
   (_, family) => {
     const { host, open, sent, pass } = client(family)
+    host.setSysctl('tcp_syn_linear_timeouts', 0)
     const { sk, result } = open(500)
     expect([result, sent()]).toEqual([500, ['S 0:500(500) <mss,sackOK,TS,wscale>']])
     pass(300_000)
@@ -170,13 +193,13 @@ test('a RST ahead of all text is such a sign, one behind text is not', () => {
   finish(sk)
   expect(host.leaks()).toEqual(NO_LEAKS)
 })
-test('a FIN alone, ahead of all text, is one when the socket is closed', () => {
+test('a FIN alone, ahead of all text, is one when the socket has ended', () => {
   const { host, inject, sent, pass, dial, times } = blackholed()
   const { sk } = dial()
   inject('F. 50:50(0) ack 1')
   expect(times()).toBe(0)
   host.tcp.close(sk)
-  expect(times()).toBe(1)
+  expect(times()).toBe(0)
   inject('R 1:1(0)')
   pass(1000)
   sent()
@@ -212,3 +235,65 @@ test('after its time it is tried again, and one that gets text through ends it',
   expect(asks()).toBe(true)
   expect(host.leaks()).toEqual(NO_LEAKS)
 })
+
+test.each(FAMILIES)(
+  '%s: an application connects with TCP_FASTOPEN_CONNECT, and what it writes first goes with the SYN',
+  (_, family) => {
+    const { host, inject, sent, portOf, peer } = client(family, { config: { apps: 1 } })
+    const { arena, i32, appPort, sockets } = host
+    const skbs = createSkbs(arena, arena.layout.appThread)
+    const { consume } = createDrop(arena, skbs)
+    const seen: string[] = []
+    const rings = createAppRings({
+      arena,
+      app: 0,
+      skbs,
+      consume,
+      wake: () => {},
+      completion: (_worker, at) => void seen.push(`${i32[at + E_OP]} ${i32[at + E_LEN]}`),
+      workerLost: () => {},
+    })
+    const turn = (): string[] => {
+      rings.flush()
+      appPort.poll()
+      sockets.runEvents()
+      appPort.poll()
+      appPort.flush()
+      rings.poll()
+      return seen.splice(0)
+    }
+    const ask = (op: number, words: Record<number, number>): void => {
+      const at = rings.begin(op, sid, 0)
+      for (const [word, value] of Object.entries(words)) i32[at + Number(word)] = value
+      rings.commit(0)
+    }
+    const write = (len: number): void => {
+      const skb = skbs.alloc(len, 0)
+      skbs.put(skb, len)
+      ask(AppOp.SEND, { [E_SKB]: skb })
+    }
+    const sid = rings.allocSid()
+    ask(AppOp.SOCKET, { [E_ARG0]: family, [E_ARG1]: SOCK_STREAM, [E_LEN]: 65536 })
+    ask(AppOp.SETSOCKOPT, { [E_ARG0]: IPPROTO_TCP, [E_ARG1]: TCP_FASTOPEN_CONNECT, [E_ARG2]: 1 })
+    const to = address(family, PEER)
+    ask(AppOp.CONNECT, {
+      [E_PORT]: 80,
+      ...Object.fromEntries([...to].map((word, w) => [E_ADDR + w, word])),
+    })
+    expect(turn()).toEqual([`${AppOp.SOCKET} 0`, `${AppOp.SETSOCKOPT} 0`, `${AppOp.CONNECT} 0`])
+    expect(sent()).toEqual([])
+    write(1000)
+    write(900)
+    expect(turn()).toEqual([`${AppOp.SEND} 1000`])
+    expect(sent()).toEqual(['S 0:1000(1000) <mss,sackOK,TS,wscale>'])
+    const sk = host.slab.at(0)
+    peer.toPort = portOf(sk)
+    inject('S. 0:0(0) ack 1001', { mss: 1460 })
+    turn()
+    // what was written meanwhile answers the SYN-ACK
+    expect(sent()).toEqual(['P. 1001:1901(900) ack 1'])
+    ask(AppOp.CLOSE, { [E_ARG0]: CLOSE_ABORT })
+    turn()
+    expect(host.leaks()).toMatchObject({ socks: 0, timers: 0 })
+  }
+)

@@ -88,6 +88,13 @@ describe.each(FAMILIES)('%s', (_name, family) => {
       expect(sent()).toEqual(['S. 0:0(0) ack 1 <mss>'])
       finish(listener)
     })
+    test('a peer that names no MSS gets what every host takes', () => {
+      const { establish, write, take, finish } = start()
+      const sk = establish({})
+      write(sk, 2000)
+      expect(take()[0]!.len).toBe(family === AF_INET ? 536 : 1220)
+      finish(sk)
+    })
     test('opens actively', () => {
       const { host, inject, sent, peer, portOf, take, finish, state } = start()
       const sk = host.dial(address(family, 2), 80)
@@ -119,6 +126,7 @@ describe.each(FAMILIES)('%s', (_name, family) => {
     })
     test('repeats the SYN at 1, 3, 7 s and so on, and gives up with ETIMEDOUT', () => {
       const { host, take, pass, finish, state } = start()
+      host.setSysctl('tcp_syn_linear_timeouts', 0)
       const sk = host.dial(address(family, 2), 80)
       let error = 0
       host.handlers.set(sk, (events) => {
@@ -164,6 +172,7 @@ describe.each(FAMILIES)('%s', (_name, family) => {
       take()
       inject('R. 0:0(0) ack 1 win 0')
       host.sockets.setsockopt(sk, 6, 1, 1)
+      expect(host.tcp.connect(sk, address(family, 2), 0, 81)).toBe(-111)
       expect(host.tcp.connect(sk, address(family, 2), 0, 81)).toBe(-115)
       peer.port = 81
       peer.toPort = portOf(sk)

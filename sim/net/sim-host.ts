@@ -5,7 +5,7 @@ import { createTextControl } from '../../core/control/text/control.ts'
 import type { StackConfig } from '../../core/control/text/messages.ts'
 import { fillSoftFeatures } from '../../core/dev/kinds/forward-skb.ts'
 import { SOFT_KINDS } from '../../core/dev/kinds/kinds.ts'
-import type { LinkKind } from '../../core/dev/kinds/link-kind.ts'
+import type { Carrier, LinkKind } from '../../core/dev/kinds/link-kind.ts'
 import {
   DEV_FLAGS,
   DevStat,
@@ -42,9 +42,9 @@ import { sockSlab } from '../../core/socket/sock.ts'
 import { createStack, type Stack } from '../../core/stack.ts'
 import { createDryRun } from '../../core/stack/dry-run.ts'
 import { createNic } from '../../core/stack/nic.ts'
-import { dumped } from './control-plane.ts'
+import { isRefused } from '../../core/control/text/names.ts'
 import { disturb } from './restless-buffers.ts'
-import { seeded } from './random.ts'
+import { seeded } from '../../core/base/random.ts'
 import type { End, Wire } from './sim-wire.ts'
 
 const ON_PURPOSE = 'thrown on request'
@@ -55,6 +55,8 @@ export type HostOptions = {
   config?: Partial<ArenaConfig>
   /** Devices that take super-frames and leave checksums open, as a virtio wire does. */
   offload?: boolean
+  /** How the other end of a wire is; all are up where nobody says. */
+  carrier?: (ifname: string) => Carrier
   setup: StackConfig
 }
 /** What a host needs of its simulation. */
@@ -171,16 +173,20 @@ export const createSimHost = async (
   }
   const restarts = (w: number): number =>
     i32[layout.threadBlocks + w * THREAD_WORDS + THREAD_RESTARTS]!
+  const names = new Map<number, string>()
+  const nameOf = (at: number): string => names.get(at) ?? ''
   /** A wire of the test's. */
   const pipe: LinkKind = {
     name: 'pipe',
     data: [],
     linkOps: () => ({
-      newlink({ row }) {
+      newlink({ row, ifindex, spec }) {
+        names.set(ifindex, spec.ifname ?? '')
         if (options.offload) fillSoftFeatures(i32, row)
         return { error: 0 }
       },
       dellink() {},
+      ...(options.carrier && { carrier: (at: number) => options.carrier!(nameOf(at)) }),
     }),
     startXmit:
       ({ skbs }) =>
@@ -233,8 +239,9 @@ export const createSimHost = async (
     if (reply.error !== 0) throw new Error(`${name}: ${(reply as { message: string }).message}`)
   }
   const ifindex = (ifname: string): number => {
-    const [link] = dumped(control, { type: 'RTM_GETLINK', filter: { ifname } })
-    return link!.ifindex
+    const links = control.dump({ type: 'RTM_GETLINK', filter: { ifname } })
+    if (isRefused(links)) throw new Error(`${name}: ${links.message}`)
+    return [...links].flat()[0]!.ifindex
   }
   const end = (at: number): End => {
     const isUp = (): boolean => (i32[deviceRow(arena, at) + DEV_FLAGS]! & IFF_UP) !== 0

@@ -1,8 +1,18 @@
-// The networks of sim-topology.ts over IPv6: addresses are 2001:db8:N::1 for the first, ::2 for the second host of network
-// N, ::ff for the router. Neighbours find each other.
+// Two hosts with a router between them, in both families: addresses are 10.0.N.1 and 2001:db8:N::1 for the first, .2 and ::2
+// for the second host of network N, .254 and ::ff for the router. Neighbours find each other.
 
 import { createSim, type HostOptions, type WireOptions } from './net-sim.ts'
-import { GREETINGS_MS, MAC } from './sim-topology.ts'
+
+export const MAC = {
+  a: '02:00:00:00:00:0a',
+  b: '02:00:00:00:00:0b',
+  r1: '02:00:00:00:00:11',
+  r2: '02:00:00:00:00:12',
+}
+/** Until hosts have said twice which groups they are in. */
+export const GREETINGS_MS = 3000
+/** After what happened, everything runs out and comes home: timers, TIME_WAIT, neighbours, fragments. */
+export const LONG_MS = 400_000
 
 type Options = {
   seed?: number

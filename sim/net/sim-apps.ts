@@ -13,9 +13,8 @@ import {
 } from '../../core/socket/sock.ts'
 import { PEER_ADDR, PEER_PORT, PEER_ZONE } from '../../core/socket/socket-constants.ts'
 import type { SimHost } from './net-sim.ts'
-import { formatWords } from '../../core/wire/text.ts'
-import { words } from './path-tables.ts'
-import { pattern } from './tcp-pair.ts'
+import { formatWords, parseAddr } from '../../core/wire/text.ts'
+import { pattern } from './pattern.ts'
 
 const CHUNK = 65536
 const EAGAIN = 11
@@ -30,7 +29,10 @@ const must = (what: string, result: number): number => {
 }
 
 /** An address of either family as it travels in the stack: (words, at). */
-const address = (text: string): [words: Int32Array, at: number] => [Int32Array.from(words(text)), 0]
+const address = (text: string): [words: Int32Array, at: number] => [
+  Int32Array.from(parseAddr(text)!.words),
+  0,
+]
 const ANY: [words: Int32Array, at: number] = [new Int32Array(4), 0]
 
 /** `zone` is the device of the sender's link, where its address is one of that link. */
@@ -99,6 +101,8 @@ const tcpEnd = (host: SimHost, worker: number, sk: number) => {
     place: 0,
     /** Is told when something has come. */
     heard: () => {},
+    /** Takes what has come; one that does not lets it lie. */
+    isReading: true,
     connected: false,
     toSend: 0,
     sent: 0,
@@ -130,7 +134,7 @@ const tcpEnd = (host: SimHost, worker: number, sk: number) => {
     for (const [k, byte] of due.entries()) if (got[k] !== byte) state.wrong++
   }
   const receive = (): void => {
-    while (state.open) {
+    while (state.open && state.isReading) {
       const n = sockets.recvmsg(sk, host.page, CHUNK)
       if (n === 0) state.eof = true
       if (n < 0 && n !== -EAGAIN) state.error ||= -n
@@ -163,6 +167,12 @@ const tcpEnd = (host: SimHost, worker: number, sk: number) => {
       state.open = false
       sockets.close(sk)
     },
+    /** Ends the connection with a reset. */
+    abort: (): void => {
+      if (!state.open) return
+      state.open = false
+      sockets.abort(sk)
+    },
     poke: (): void => {
       receive()
       state.heard()
@@ -171,21 +181,34 @@ const tcpEnd = (host: SimHost, worker: number, sk: number) => {
   })
 }
 
-export type TcpServer = { sk: number; ends: TcpEnd[]; close: () => void }
+type ServerOptions = {
+  /** Meets each end before its first event. */
+  greet?: (end: TcpEnd) => void
+  /** Connections that may come at one moment. */
+  backlog?: number
+}
+export type TcpServer = {
+  sk: number
+  ends: TcpEnd[]
+  /** A worker has a new stack: what was there is no more, and one listens there again. */
+  restarted: (worker: number) => void
+  close: () => void
+}
 
 /** Listens on every worker of the host (an SO_REUSEPORT group); `ends` are the connections it got. */
 export const serveTcp = (
   host: SimHost,
   port: number,
   family = AF_INET,
-  greet: (end: TcpEnd) => void = () => {}
+  { greet = () => {}, backlog = 16 }: ServerOptions = {}
 ): TcpServer => {
   const ends: TcpEnd[] = []
-  const listeners = host.stacks.map(({ sockets }, worker) => {
+  const listenOn = (worker: number) => {
+    const { sockets } = host.stacks[worker]!
     const sk = must('socket', sockets.socket(family, SOCK_STREAM, 0))
     must('SO_REUSEPORT', sockets.setsockopt(sk, 1, 15, 1))
     must('bind', sockets.bind(sk, ...ANY, port))
-    must('listen', sockets.listen(sk, 16))
+    must('listen', sockets.listen(sk, backlog))
     const handler = sockets.registerHandler((_sk, events) => {
       if ((events & SK_EVENT_ACCEPT) === 0) return
       for (let child = sockets.accept(sk); child > 0; child = sockets.accept(sk)) {
@@ -199,10 +222,15 @@ export const serveTcp = (
     })
     sockets.attach(sk, handler, 0)
     return { sockets, sk }
-  })
+  }
+  const listeners = host.stacks.map((_, worker) => listenOn(worker))
   return {
     sk: listeners[0]!.sk,
     ends,
+    restarted: (worker) => {
+      for (const end of ends) if (end.worker === worker) end.open = false
+      listeners[worker] = listenOn(worker)
+    },
     close: () => {
       for (const { sockets, sk } of listeners) sockets.close(sk)
     },

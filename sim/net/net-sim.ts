@@ -4,7 +4,7 @@
 
 import { createSimHost, type HostOptions, type SimHost } from './sim-host.ts'
 import { createStation, createWires, type End, type Station, type WireOptions } from './sim-wire.ts'
-import { seeded } from './random.ts'
+import { seeded } from '../../core/base/random.ts'
 
 export type { HostOptions, SimHost } from './sim-host.ts'
 export type { Station, WireOptions } from './sim-wire.ts'

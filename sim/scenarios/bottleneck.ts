@@ -1,0 +1,58 @@
+/** Many flows through one bottleneck: on a good path each gets its share (Jain's index), and together all there is. */
+import { mtuChanges } from '../changes.ts'
+import { converse } from '../converse.ts'
+import { Fault } from '../fault.ts'
+import type { Flow } from '../flow.ts'
+import { isClean, type Knobs, windowOf } from '../knobs.ts'
+import type { Scenario } from '../scenarios.ts'
+
+const FAIR = 0.9
+/** What is measured: the flows have met, and none has ended. */
+const FROM = 0.25
+const UNTIL = 0.65
+/** So long the flows of a good path run. */
+const SECONDS = 20
+
+/** CUBIC flows whose shares are windows, and no single packets. */
+const isMeasured = (knobs: Knobs): boolean =>
+  isClean(knobs) &&
+  knobs.rate > 0 &&
+  knobs.cc === 0 &&
+  knobs.ecn === 0 &&
+  knobs.bytes * knobs.flows >= SECONDS * knobs.rate * 125_000 &&
+  knobs.queue + windowOf(knobs) >= 5 * knobs.flows
+
+export const bottleneck: Scenario = {
+  name: 'bottleneck',
+  does: 'many flows through one bottleneck',
+  draw: (draw, knobs) => {
+    const flows = draw.pick([2, 4, 8, 16, 16])
+    if (!isClean(knobs) || !draw.chance(0.3))
+      return { flows, bytes: draw.scale(10_000, 200_000) | 0 }
+    const rate = draw.pick([5, 10])
+    const bytes = Math.ceil((SECONDS * rate * 125_000) / flows)
+    return { flows, bytes, rate, cc: 0, ecn: 0, delay: draw.scale(5, 40), offload: 0, mtu: 1500 }
+  },
+  play: async (knobs, seed) => {
+    const marks: number[][] = []
+    const all = knobs.flows * knobs.bytes
+    const look = (open: readonly Flow[]): void => {
+      if (marks.length === 2) return
+      const bytes = open.map((flow) => flow.arrived())
+      const due = marks.length === 0 ? FROM : UNTIL
+      if (bytes.reduce((sum, each) => sum + each, 0) >= due * all) marks.push(bytes)
+    }
+    const { ms, finish } = await converse(knobs, seed, { changes: mtuChanges, look })
+    const figures = { ...finish(), mbit: (all * 8) / ms / 1000 }
+    const [first, last] = marks
+    if (!isMeasured(knobs) || first === undefined || last === undefined) return figures
+    const fairness = jain(last.map((bytes, k) => bytes - first[k]!))
+    if (fairness < FAIR) throw new Fault('unfair', `Jain's index is ${fairness.toFixed(3)}`)
+    return { ...figures, fairness }
+  },
+}
+const jain = (shares: readonly number[]): number => {
+  const sum = shares.reduce((all, each) => all + each, 0)
+  const squares = shares.reduce((all, each) => all + each * each, 0)
+  return (sum * sum) / (shares.length * squares)
+}

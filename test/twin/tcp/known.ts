@@ -1,0 +1,123 @@
+// Differences that stay, each with its reason: the kernel is wrong by an RFC, or it is deliberate.
+
+import type { Run } from './play.ts'
+import type { Step } from './script.ts'
+
+export type Known = {
+  reason: string
+  isIt: (run: Run) => boolean
+}
+/** The reason of a difference that is known, or null. */
+export const isKnown = (known: readonly Known[], run: Run): string | null =>
+  known.find(({ isIt }) => isIt(run))?.reason ?? null
+
+/** The step at which they part. */
+const stepOf = ({ steps, difference }: Run): Step => steps[difference!.at]!
+const isSegment = (step: Step, flags: RegExp): boolean =>
+  step.do === 'segment' && flags.test(step.segment.flags)
+/** Both sent the same but for their options. */
+const isOnlyOptions = ({ difference }: Run): boolean => {
+  const bare = (lines: readonly string[]): string =>
+    lines.map((line) => line.replace(/ \[[^\]]*\]/, '')).join('\n')
+  return bare(difference!.kernel) === bare(difference!.softnet)
+}
+
+const ECHO = / ts ecr (\d+)/g
+/** Both sent the same but for the stamps that they echo; the kernel's. */
+const otherEcho = ({ difference }: Run): number => {
+  const [kernel, softnet] = [difference!.kernel.join('\n'), difference!.softnet.join('\n')]
+  if (kernel.replace(ECHO, '') !== softnet.replace(ECHO, '')) return -1
+  return Number([...kernel.matchAll(ECHO)].at(-1)?.[1] ?? -1)
+}
+/** A segment whose acknowledgement is older than one before it, with this stamp. */
+const hasOldAck = ({ steps }: Run, stamp: number): boolean => {
+  let highest = 0
+  return steps.some((step) => {
+    if (step.do !== 'segment' || !step.segment.flags.includes('.')) return false
+    const { ack, options } = step.segment
+    if (ack < highest || ack < 1) return options.some((option) => option.startsWith(`ts ${stamp} `))
+    highest = Math.max(highest, ack)
+    return false
+  })
+}
+
+const hasOldText = ({ steps }: Run): boolean => {
+  let highest = 0
+  return steps.some((step) => {
+    if (step.do !== 'segment' || !step.segment.flags.includes('.')) return false
+    const { ack, len } = step.segment
+    if (ack < highest || ack < 1) return len > 0
+    highest = ack
+    return false
+  })
+}
+/** The segment at which they part acknowledges no more than our first sequence number. */
+const hasAckOfSyn = (run: Run): boolean => {
+  const step = stepOf(run)
+  return step.do === 'segment' && step.segment.flags.includes('.') && step.segment.ack === 0
+}
+/** The highest that is acknowledged. */
+const ackOf = (lines: readonly string[]): number =>
+  Math.max(-1, ...lines.map((line) => Number(/ ack (-?\d+)/.exec(line)?.[1] ?? -1)))
+
+/** One has acknowledged the step's text at once, and the other will. */
+const isAckAtOnce = (run: Run): boolean => {
+  const step = stepOf(run)
+  if (step.do !== 'segment' || step.segment.len < 100) return false
+  const isAck = (line: string): boolean =>
+    /^> \. \d+:\d+\(0\) ack \d+ win \d+ (?!.*sack)/.test(line)
+  const { kernel, softnet } = run.difference!
+  const [more, less] = kernel.length > softnet.length ? [kernel, softnet] : [softnet, kernel]
+  const others = more.filter((line) => !isAck(line))
+  return more.length === less.length + 1 && others.join('\n') === less.join('\n')
+}
+
+export const KNOWN_TCP: readonly Known[] = [
+  {
+    reason:
+      'RFC 9293 3.8.6.3: text of more than a segment is acknowledged at once while the window is as large as before (__tcp_ack_snd_check), and windows go by memory, which is each one’s own',
+    isIt: isAckAtOnce,
+  },
+  {
+    reason:
+      'RFC 7323 1.3, 2.2, 3.2: what the peer has not offered in its SYN is not in our SYN-ACK; when SYNs cross, the kernel offers it again',
+    isIt: (run) =>
+      run.difference!.before.includes('SYN-') &&
+      isSegment(stepOf(run), /^S[^.]*$/) &&
+      isOnlyOptions(run),
+  },
+  {
+    reason:
+      'RFC 5961 5: what its ACK field shows to be old says nothing; where the kernel predicts the header it takes the time stamp before it looks at the ACK',
+    isIt: (run) => {
+      const stamp = otherEcho(run)
+      return stamp >= 0 && hasOldAck(run, stamp)
+    },
+  },
+  {
+    reason:
+      'RFC 5961 5: text whose ACK field shows it to be old is not taken; where the kernel predicts the header it takes it before it looks at the ACK',
+    isIt: (run) =>
+      hasOldText(run) && ackOf(run.difference!.kernel) > ackOf(run.difference!.softnet),
+  },
+  {
+    reason:
+      'RFC 5961 5.2 takes an ACK of our SYN alone for old, not for an attack; the kernel challenges it (tcp_ack)',
+    isIt: hasAckOfSyn,
+  },
+  {
+    reason:
+      'RFC 7323 3.2: any stamp that we have sent may be echoed; in SYN-RECEIVED the kernel refuses those of its own acknowledgements',
+    isIt: (run) => {
+      const { before, kernel, softnet } = run.difference!
+      const step = stepOf(run)
+      return (
+        before.includes('LISTEN') &&
+        step.do === 'segment' &&
+        step.segment.options.some((option) => /^ts \d+ 0$/.test(option)) &&
+        !kernel.some((line) => line.includes('LISTEN IN')) &&
+        softnet.some((line) => line.includes('LISTEN IN'))
+      )
+    },
+  },
+]

@@ -1,0 +1,335 @@
+// Plays cases on both hosts at once, many side by side: a step is done on the kernel and on softnet, then what each of them
+// answered, sent and shows is compared. What one of them sends while a case waits is compared with its time.
+
+import { errnoName } from '../../../core/base/errno.ts'
+import { SK_STATE_NAMES } from '../../../core/socket/sock.ts'
+import { pattern } from '../../../sim/net/pattern.ts'
+import { type End, POLL_NAMES, SOCK_DGRAM, SOCK_STREAM } from './end.ts'
+import { optionOf } from './options.ts'
+import type { Step } from './script.ts'
+import { datagramFrame, describe, type Flow, icmpFrame, peerOf, segmentFrame } from './wire.ts'
+import { FIRST_PORT } from './world.ts'
+
+/** Gives the next step from what the kernel shows, or null at the end. */
+export type Next = (view: Half) => Step | null
+
+/** tcpi_state, 0 of datagrams; and what poll says. */
+type Shown = { state: number; bits: number }
+type Line = { text: string; atMs: number }
+export type Half = {
+  flow: Flow
+  files: Map<number, number>
+  streams: Map<number, boolean>
+  sent: Map<number, number>
+  lines: Line[]
+  /** What each file shows after the last step. */
+  shown: Map<number, Shown>
+}
+/** Where the two went apart: the step, what the case showed before it, and what only one of them did. */
+export type Difference = {
+  at: number
+  before: string
+  kernel: string[]
+  softnet: string[]
+}
+export type Run = {
+  id: number
+  isn: number
+  family: 'ipv4' | 'ipv6'
+  next: Next
+  steps: Step[]
+  halves: readonly [Half, Half]
+  /** What the files showed before the last step. */
+  before: string
+  stepStart: number
+  resumeAt: number
+  isDone: boolean
+  difference: Difference | null
+  /** What the kernel answered to each step. */
+  answers: string[][]
+  /** Steps at which the windows differed as they may. */
+  windows: number
+}
+
+const makeHalf = (family: 'ipv4' | 'ipv6', id: number, isn: number): Half => ({
+  flow: {
+    family,
+    id,
+    port: FIRST_PORT + id,
+    peerIsn: isn,
+    isn: null,
+    tsval: 0,
+    sent: 0,
+    acked: 0,
+    edge: 0,
+    wscale: 0,
+  },
+  files: new Map(),
+  streams: new Map(),
+  sent: new Map(),
+  lines: [],
+  shown: new Map(),
+})
+export const makeRun = (family: 'ipv4' | 'ipv6', id: number, isn: number, next: Next): Run => ({
+  id,
+  isn,
+  family,
+  next,
+  steps: [],
+  before: '',
+  halves: [makeHalf(family, id, isn), makeHalf(family, id, isn)],
+  stepStart: 0,
+  resumeAt: 0,
+  isDone: false,
+  difference: null,
+  answers: [],
+  windows: 0,
+})
+/** The steps of a case that is played again. */
+export const given = (steps: readonly Step[]): Next => {
+  let at = 0
+  return () => steps[at++] ?? null
+}
+
+const SYN_SENT = 2
+
+// ---- a step on one host
+
+const MSG_FLAGS: Record<string, number> = {
+  oob: 1,
+  peek: 2,
+  trunc: 0x20,
+  dontwait: 0x40,
+  eor: 0x80,
+  waitall: 0x100,
+  more: 0x8000,
+}
+const HOW: Record<string, number> = { rd: 0, wr: 1, rdwr: 2, none: 3 }
+const flagsOf = (words: readonly string[]): number =>
+  words.reduce((bits, word) => bits | (MSG_FLAGS[word] ?? 0), 0)
+
+const resultText = (result: number): string => (result < 0 ? errnoName(result) : `${result}`)
+
+const open = (half: Half, slot: number, file: number, isStream: boolean): string => {
+  if (file < 0) return resultText(file)
+  half.files.set(slot, file)
+  half.streams.set(slot, isStream)
+  half.sent.set(slot, 0)
+  return 'a file'
+}
+const doCall = (end: End, half: Half, run: Run, step: Step & { do: 'call' }): string => {
+  const { slot, name, args } = step
+  const [first = ''] = args
+  if (name === 'socket' || name === 'udp') {
+    if (half.files.has(slot)) return 'left out'
+    const file = end.socket(name === 'udp' ? SOCK_DGRAM : SOCK_STREAM)
+    // a port that has a TIME-WAIT can be bound to again
+    if (file > 0) end.set(file, 1, 2, 1)
+    return open(half, slot, file, name === 'socket')
+  }
+  if (name === 'accept') {
+    const listener = half.files.get(Number(first))
+    if (listener === undefined || half.files.has(slot)) return 'left out'
+    return open(half, slot, end.accept(listener), true)
+  }
+  const file = half.files.get(slot)
+  if (file === undefined) return 'left out'
+  switch (name) {
+    case 'bind':
+      return resultText(end.bind(file, half.flow.port))
+    case 'listen':
+      return resultText(end.listen(file, Number(first)))
+    case 'connect':
+      return resultText(end.connect(file, run.id))
+    case 'send': {
+      const from = half.sent.get(slot)!
+      const bytes = new Uint8Array(Number(first))
+      const base = half.streams.get(slot) ? from : 0
+      for (let k = 0; k < bytes.length; k++) bytes[k] = pattern(base + k)
+      const n = end.send(file, bytes, flagsOf(args))
+      if (n > 0) half.sent.set(slot, from + n)
+      return resultText(n)
+    }
+    case 'recv': {
+      const bytes = new Uint8Array(Number(first))
+      const n = end.recv(file, bytes, flagsOf(args))
+      if (n <= 0) return resultText(n)
+      return `${n} ${Bun.hash.crc32(bytes.subarray(0, n)).toString(16)}`
+    }
+    case 'shutdown':
+      return resultText(end.shutdown(file, HOW[first] ?? 3))
+    case 'set': {
+      const { level, number } = optionOf(run.family, first)
+      return resultText(end.set(file, level, number, Number(args[1])))
+    }
+    case 'get': {
+      const { level, number } = optionOf(run.family, first)
+      return resultText(end.get(file, level, number))
+    }
+    case 'close': {
+      half.files.delete(slot)
+      half.shown.delete(slot)
+      return resultText(end.closeFile(file))
+    }
+  }
+  throw new Error(`the call ${name}`)
+}
+const doStep = (end: End, half: Half, run: Run, step: Step): void => {
+  switch (step.do) {
+    case 'call':
+      half.lines.push({ text: doCall(end, half, run, step), atMs: 0 })
+      return
+    case 'segment':
+      return end.receive(segmentFrame(half.flow, step.segment))
+    case 'icmp': {
+      const isStream = half.streams.get(0) !== false
+      return end.receive(icmpFrame(half.flow, step.error, isStream ? 6 : 17))
+    }
+    case 'datagram':
+      return end.receive(datagramFrame(half.flow, step.len))
+    case 'wait':
+  }
+}
+const shownText = ({ state, bits }: Shown): string =>
+  [
+    state === 0 ? 'udp' : SK_STATE_NAMES[state]!,
+    ...POLL_NAMES.filter(([bit]) => (bits & bit) !== 0).map(([, name]) => name),
+  ].join(' ')
+/** What changed in what the files show. */
+const look = (end: End, half: Half): void => {
+  for (const [slot, file] of half.files) {
+    const state = half.streams.get(slot) ? end.state(file) : 0
+    const bits = end.poll(file)
+    const was = half.shown.get(slot)
+    if (was?.state === state && was.bits === bits) continue
+    half.shown.set(slot, { state, bits })
+    half.lines.push({ text: `file ${slot} ${shownText({ state, bits })}`, atMs: -1 })
+  }
+}
+
+// ---- both
+
+/** The two may be late by so much: the kernel counts in ticks of four milliseconds, and this thread has more to do. */
+const isSameTime = (a: number, b: number): boolean => {
+  if (a < 0 || b < 0) return true
+  return Math.abs(a - b) <= 16 + 0.1 * Math.min(a, b)
+}
+const WINDOW = / win (\d+)/
+/**
+ * Once there was text, windows tell what memory it takes, and that is each one's own: the kernel charges what an skb was made
+ * for, softnet a buffer. They may be so far apart.
+ */
+const isSameText = (run: Run, kernel: string, softnet: string): boolean => {
+  if (kernel === softnet) return true
+  if (!run.steps.some((step) => step.do === 'segment' && step.segment.len > 0)) return false
+  const [a, b] = [kernel, softnet].map((text) => Number(WINDOW.exec(text)?.[1] ?? 0))
+  if (a === 0 || b === 0 || kernel.replace(WINDOW, '') !== softnet.replace(WINDOW, '')) return false
+  if (Math.abs(a! - b!) > 0.25 * Math.max(a!, b!)) return false
+  run.windows++
+  return true
+}
+const compare = (run: Run, before: string): Difference | null => {
+  const [kernel, softnet] = [run.halves[0].lines, run.halves[1].lines]
+  const isSame =
+    kernel.length === softnet.length &&
+    kernel.every(({ text }, k) => isSameText(run, text, softnet[k]!.text))
+  const isWait = run.steps.at(-1)!.do === 'wait'
+  if (isSame && (!isWait || kernel.every(({ atMs }, k) => isSameTime(atMs, softnet[k]!.atMs))))
+    return null
+  const show = (lines: readonly Line[]): string[] =>
+    lines.map(({ text, atMs }) =>
+      isSame && atMs > 0 ? `${text} after ${Math.round(atMs)} ms` : text
+    )
+  return { at: run.steps.length - 1, before, kernel: show(kernel), softnet: show(softnet) }
+}
+
+/** The kernel's ticks: what is to happen "now" by a timer happens within one or two of them. */
+const TICKS_MS = 12
+/** How long a step takes: an acknowledgement of a FIN, or the SYN that answers a strange one, is such a timer's. */
+const restAfter = (step: Step, { shown }: Half): number => {
+  if (step.do === 'wait') return step.ms
+  if (step.do !== 'segment') return 0
+  const { flags } = step.segment
+  const isUnderWay = [...shown.values()].some(({ state }) => state === SYN_SENT)
+  return flags.includes('F') || (isUnderWay && flags.includes('.')) ? TICKS_MS : 0
+}
+
+export type Pair = readonly [kernel: End, softnet: End]
+type Clock = () => number
+
+/** Runs that go on together. */
+export const createPlayer = (family: 'ipv4' | 'ipv6', pair: Pair, clock: Clock) => {
+  const runs = new Map<number, Run>()
+
+  const collect = (): void => {
+    for (const [side, end] of pair.entries())
+      for (const frame of end.take()) {
+        const run = runs.get(peerOf(family, frame))
+        if (run === undefined || run.isDone) continue
+        const half = run.halves[side]!
+        half.lines.push({ text: `> ${describe(half.flow, frame)}`, atMs: clock() - run.stepStart })
+      }
+  }
+  const stateOf = ({ shown }: Half): string =>
+    [...shown].map(([slot, one]) => `${slot} ${shownText(one)}`).join(', ')
+  /** Ends the step that the run is at; true while both agree. */
+  const finishStep = (run: Run): boolean => {
+    collect()
+    const { before } = run
+    for (const [side, end] of pair.entries()) look(end, run.halves[side]!)
+    run.difference = compare(run, before)
+    run.answers.push(run.halves[0].lines.map(({ text }) => text))
+    run.before = stateOf(run.halves[0])
+    return run.difference === null
+  }
+  const end = (run: Run): void => {
+    run.isDone = true
+    for (const [side, half] of run.halves.entries())
+      for (const file of half.files.values()) {
+        // SO_LINGER of nothing: nobody waits for it
+        pair[side]!.set(file, 1, 13, 0)
+        pair[side]!.closeFile(file)
+      }
+    collect()
+    runs.delete(run.id)
+  }
+  /** Goes on with a run until it waits or ends; softnet's time stands still so long, as the kernel's ticks do. */
+  const advance = (run: Run): void => {
+    for (const host of pair) host.begin()
+    for (;;) {
+      if (run.steps.length > 0 && !finishStep(run)) return end(run)
+      const step = run.next(run.halves[0])
+      if (step === null) return end(run)
+      run.steps.push(step)
+      run.stepStart = clock()
+      for (const [side, host] of pair.entries()) {
+        const half = run.halves[side]!
+        half.lines = []
+        doStep(host, half, run, step)
+      }
+      collect()
+      const rest = restAfter(step, run.halves[0])
+      if (rest === 0) continue
+      run.resumeAt = clock() + rest
+      return
+    }
+  }
+  return {
+    start: (run: Run): void => {
+      runs.set(run.id, run)
+      advance(run)
+    },
+    /** Goes on with the runs whose time has come; how long the next one still waits. */
+    turn: (): number => {
+      for (const host of pair) host.begin()
+      collect()
+      let rest = Number.POSITIVE_INFINITY
+      for (const run of [...runs.values()]) {
+        if (run.resumeAt <= clock()) advance(run)
+        if (!run.isDone) rest = Math.min(rest, run.resumeAt - clock())
+      }
+      return rest
+    },
+    count: () => runs.size,
+  }
+}

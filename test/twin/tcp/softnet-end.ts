@@ -1,0 +1,136 @@
+// softnet's half: a whole stack in this process (test/support/path-host.ts), whose time goes on as the kernel's does.
+
+import { AF_INET, AF_INET6 } from '../../../core/base/family.ts'
+import * as sock from '../../../core/socket/sock.ts'
+import { TP_COPIED_SEQ, TP_RCV_NXT } from '../../../core/transport/tcp/sock/tcp-sock.ts'
+import { createCommands } from '../../../packetdrill/sysctls.ts'
+import { createPathHost } from '../../support/path-host.ts'
+import { words } from '../../support/path-tables.ts'
+import { type End, SOCK_STREAM } from './end.ts'
+import type { World } from './script.ts'
+import { GATEWAY_MAC, HOST_MAC, NETS, PEER_PORT, peerText } from './world.ts'
+
+const DEV = 2
+const CONFIG = {
+  skbs: 65536,
+  smallBuffers: 65536,
+  largeBuffers: 2048,
+  socks: 8192,
+}
+const MSG_DONTWAIT = 0x40
+const [POLLIN, POLLOUT, POLLERR, POLLHUP, POLLRDHUP] = [1, 4, 8, 0x10, 0x2000]
+
+export const createSoftnetEnd = ({ family, sysctls }: World): End => {
+  const net = NETS[family]
+  const path = createPathHost({ config: CONFIG })
+  path.addDevice(DEV, { mac: HOST_MAC, mtu: net.mtu })
+  path.addAddress(DEV, `${net.local}/${net.plen}`)
+  path.addRoute(net.all, DEV, { via: net.gateway })
+  path.setNeigh(DEV, net.gateway, GATEWAY_MAC)
+  path.sent.length = 0
+  const host = {
+    path,
+    stack: path.first,
+    disk: new Map<string, number>(),
+    setFull: () => {},
+    setPaced: () => {},
+    setRoute: () => false,
+  }
+  const { run } = createCommands(host, '/', (note) => {
+    throw new Error(note)
+  })
+  for (const setting of sysctls) {
+    const [name, value = ''] = setting.split('=')
+    run(`sysctl ${name}="${value.replaceAll(',', ' ')}"`)
+  }
+  const { i32, u8 } = path.arena
+  const { sockets, tcp, skbs } = path.first
+  const af = family === 'ipv4' ? AF_INET : AF_INET6
+  const handler = sockets.registerHandler(() => {})
+  const any = new Int32Array(4)
+  const start = performance.now()
+  let nowUs = 0
+
+  const begin = (): void => {
+    const us = Math.floor((performance.now() - start) * 1000)
+    path.advanceUs(us - nowUs)
+    nowUs = us
+  }
+  const opened = (sk: number): number => {
+    if (sk > 0) sockets.attach(sk, handler, 0)
+    return sk
+  }
+  /** What the call leads to has happened when it comes back. */
+  const settled = (result: number): number => {
+    path.settle()
+    return result
+  }
+  const isStream = (sk: number): boolean => i32[sk + sock.SK_TYPE] === SOCK_STREAM
+  const poll = (sk: number): number => {
+    const shutdown = i32[sk + sock.SK_SHUTDOWN]!
+    const state = i32[sk + sock.SK_STATE]!
+    if (state === sock.TCP_LISTEN) return i32[sk + sock.SK_ACK_BACKLOG] === 0 ? 0 : POLLIN
+    let bits = i32[sk + sock.SK_ERR] === 0 ? 0 : POLLERR
+    const isAllShut = shutdown === (sock.RCV_SHUTDOWN | sock.SEND_SHUTDOWN)
+    if (isAllShut || (isStream(sk) && state === sock.TCP_CLOSE)) bits |= POLLHUP
+    if ((shutdown & sock.RCV_SHUTDOWN) !== 0) bits |= POLLIN | POLLRDHUP
+    if (state === sock.TCP_SYN_SENT || state === sock.TCP_SYN_RECV) return bits
+    const unread = isStream(sk)
+      ? (i32[sk + TP_RCV_NXT]! - i32[sk + TP_COPIED_SEQ]!) | 0
+      : i32[sk + sock.SK_RCVQ_LEN]!
+    if (unread > 0) bits |= POLLIN
+    const isSpacious =
+      i32[sk + sock.SK_SNDBUF]! - i32[sk + sock.SK_WMEM]! >= i32[sk + sock.SK_WMEM]! >> 1
+    if ((shutdown & sock.SEND_SHUTDOWN) !== 0 || isSpacious) bits |= POLLOUT
+    return bits
+  }
+  /** Datagrams are sent from the arena, and received into it. */
+  const inArena = (call: (at: number) => number, len: number, bytes: Uint8Array): number => {
+    const skb = skbs.alloc(Math.max(1, len), 0)
+    const at = skbs.put(skb, len)
+    u8.set(bytes.subarray(0, len), at)
+    const result = call(at)
+    if (result > 0) bytes.set(u8.subarray(at, at + Math.min(len, result)))
+    skbs.free(skb)
+    return result
+  }
+
+  return {
+    name: 'softnet',
+    begin,
+    receive: (frame) => path.receive(frame, DEV),
+    take: () => path.sent.splice(0).map(({ frame }) => frame),
+    socket: (type) => opened(sockets.socket(af, type, 0)),
+    bind: (sk, port) => sockets.bind(sk, any, 0, port),
+    listen: (sk, backlog) => settled(sockets.listen(sk, backlog)),
+    accept: (sk) => opened(sockets.accept(sk)),
+    connect: (sk, peer) =>
+      settled(sockets.connect(sk, Int32Array.from(words(peerText(family, peer))), 0, PEER_PORT)),
+    send: (sk, bytes, flags) =>
+      settled(
+        isStream(sk)
+          ? tcp.sendBytes(sk, bytes, 0, bytes.length, flags | MSG_DONTWAIT)
+          : inArena((at) => sockets.sendmsg(sk, at, bytes.length, flags), bytes.length, bytes)
+      ),
+    recv: (sk, into, flags) =>
+      settled(
+        isStream(sk)
+          ? tcp.recvBytes(sk, into, 0, into.length, flags | MSG_DONTWAIT)
+          : inArena((at) => sockets.recvmsg(sk, at, into.length, flags), into.length, into)
+      ),
+    shutdown: (sk, how) => settled(sockets.shutdown(sk, how)),
+    set: (sk, level, name, value) => settled(sockets.setsockopt(sk, level, name, value)),
+    get: (sk, level, name) => sockets.getsockopt(sk, level, name),
+    closeFile: (sk) => {
+      sockets.close(sk)
+      return settled(0)
+    },
+    poll,
+    // TIME-WAIT is no socket's any more (tcp_time_wait)
+    state: (sk) => {
+      const state = i32[sk + sock.SK_STATE]!
+      return state === sock.TCP_TIME_WAIT ? sock.TCP_CLOSE : state
+    },
+    close: () => {},
+  }
+}
