@@ -25,19 +25,25 @@ import {
   FL_SPORT,
   FL_TOS,
   FL_TYPE,
+  RTN_ANYCAST,
   RTN_BLACKHOLE,
+  RTN_BROADCAST,
   RTN_LOCAL,
   RTN_MULTICAST,
   RTN_UNICAST,
 } from '../base/flowi.ts'
 import {
   LOOPBACK_IFINDEX,
+  NH_DEV,
   NH_FAMILY,
   NH_GATEWAY,
   NH_METRIC,
   NH_PROTOCOL,
   NH_TABLE,
+  NH_TYPE,
+  RT_SCOPE_HOST,
   RT_SCOPE_LINK,
+  RT_SCOPE_UNIVERSE,
   RT_TABLE_DEFAULT,
   RT_TABLE_LOCAL,
   RT_TABLE_MAIN,
@@ -75,6 +81,11 @@ const PRIO_USER = 1024
 /** Of those that come with a device (IP6_RT_PRIO_ADDRCONF). */
 const PRIO_ADDRCONF = 256
 
+/** How far what a route of IPv4 leads to may be (fib_props). */
+const leastScope = (type: number): number => {
+  if (type === RTN_LOCAL) return RT_SCOPE_HOST
+  return type === RTN_BROADCAST || type === RTN_ANYCAST ? RT_SCOPE_LINK : RT_SCOPE_UNIVERSE
+}
 /** Of a route that names its nexthop object and no more (nexthop_compat_mode off). */
 const NOWHERE: Hop = { dev: 0, gateway: null, flags: 0, weight: 1 }
 
@@ -113,9 +124,11 @@ export const createRoutes = (deps: RoutesDeps) => {
 
   /** fib_check_nh for a gateway: it must be on a link of ours, and says which. */
   const checkGateway4 = (route: RibRoute, gateway: Words): RibRoute | Refused => {
-    if (route.scope >= RT_SCOPE_LINK)
-      return refuse(Errno.EINVAL, 'Nexthop has invalid scope', 'scope')
+    if (route.scope === RT_SCOPE_HOST)
+      return refuse(Errno.EINVAL, 'Route with host scope can not have a gateway', 'gateway')
     if (route.flags & RTNH_F_ONLINK) {
+      if (route.scope >= RT_SCOPE_LINK)
+        return refuse(Errno.EINVAL, 'Nexthop has invalid scope', 'scope')
       if (route.dev === 0) return refuse(Errno.ENODEV, 'Nexthop device required for onlink', 'dev')
       if (!isUp(route.dev)) return refuse(Errno.ENETDOWN, 'Nexthop device is not up', 'dev')
       const known = rib.resolve(AF_INET, gateway, () => true, [RT_TABLE_LOCAL])
@@ -123,8 +136,10 @@ export const createRoutes = (deps: RoutesDeps) => {
         ? badGateway(Errno.EINVAL)
         : route
     }
+    // what leads to the gateway is nearer than what leads by it
+    const least = Math.max(RT_SCOPE_LINK, route.scope + 1)
     const isWay = (r: RibRoute): boolean =>
-      r.hops === undefined && r.scope >= RT_SCOPE_LINK && (route.dev === 0 || r.dev === route.dev)
+      r.hops === undefined && r.scope >= least && (route.dev === 0 || r.dev === route.dev)
     const way =
       rib.resolve(AF_INET, gateway, isWay, ownTable(route)) ?? rib.resolve(AF_INET, gateway, isWay)
     if (way === undefined) return badGateway(Errno.ENETUNREACH)
@@ -213,6 +228,8 @@ export const createRoutes = (deps: RoutesDeps) => {
   /** The route as the kernel takes it, its devices found; or why not. */
   const check = (route: RibRoute): RibRoute | Refused => {
     if (route.nhid !== undefined) return checkObject(route, route.nhid)
+    if (route.family === AF_INET && route.scope < leastScope(route.type))
+      return refuse(Errno.EINVAL, 'Invalid scope', 'scope')
     if (route.hops !== undefined && route.type < RTN_BLACKHOLE) return checkHops(route, route.hops)
     if (route.dev !== 0 && !isDevice(route.dev)) return refuse(Errno.ENODEV, null, 'dev')
     if (route.tos !== 0) return refuse(Errno.EOPNOTSUPP, 'Routes by TOS are not supported', 'tos')
@@ -322,6 +339,11 @@ export const createRoutes = (deps: RoutesDeps) => {
     const error = router.routeInput(fl)
     return family !== AF_INET && fl[FL_TYPE] === RTN_UNICAST ? 0 : error
   }
+  /** What is said of routes whose packets are handled as another type's: RTN_ANYCAST, RTN_MULTICAST, or 0. */
+  const typeOfRow = (row: number): number =>
+    i32[row + NH_TYPE] === RTN_ANYCAST || i32[row + NH_TYPE] === RTN_MULTICAST
+      ? i32[row + NH_TYPE]
+      : 0
   /** ip route get */
   const getRoute = ({ query }: MessageOf<'RTM_GETROUTE'>): Outcome<RouteAnswer> => {
     const { family, dst, src, iif, oif, tos, mark, proto, sport, dport } = query
@@ -342,22 +364,28 @@ export const createRoutes = (deps: RoutesDeps) => {
     if (error === -Errno.EXDEV) return refuse(Errno.EINVAL, null, 'dst')
     if (error !== 0) return refuse(-error, null, 'dst')
     const row = fl[FL_DST]
-    const type = fl[FL_TYPE]
-    const via = type === RTN_UNICAST ? i32[row + NH_FAMILY] : 0
+    const type = typeOfRow(row) || fl[FL_TYPE]
+    const isWay = fl[FL_TYPE] === RTN_UNICAST || typeOfRow(row) !== 0
+    const via = isWay ? i32[row + NH_FAMILY] : 0
     const isForwarded = (fl[FL_FLAGS] & FL_F_FORWARD) !== 0
     const isPassed = iif !== 0 && (type === RTN_UNICAST || isForwarded)
     // groups have a route of their device's, in the table local
-    const isGroup = family !== AF_INET && type === RTN_MULTICAST
+    const isGroup = family !== AF_INET && fl[FL_TYPE] === RTN_MULTICAST
     return told({
       family,
       type,
       gateway: via === 0 ? null : { family: via, words: wordsAt(i32, row + NH_GATEWAY) },
-      dev: iif === 0 || isPassed ? fl[FL_DEV] : LOOPBACK_IFINDEX,
+      dev:
+        typeOfRow(row) !== 0
+          ? i32[row + NH_DEV]
+          : iif === 0 || isPassed
+            ? fl[FL_DEV]
+            : LOOPBACK_IFINDEX,
       table: isGroup ? RT_TABLE_LOCAL : tableOf(row, family),
       protocol: isGroup ? RTPROT_KERNEL : i32[row + NH_PROTOCOL],
       metric: isGroup ? PRIO_ADDRCONF : i32[row + NH_METRIC],
       prefsrc: wordsAt(fl, FL_SADDR),
-      metrics: type === RTN_UNICAST ? metricsOf(row) : null,
+      metrics: fl[FL_TYPE] === RTN_UNICAST ? metricsOf(row) : null,
       isForwarded,
       isRedirected: isPassed && family === AF_INET && wantsRedirect(fl),
     })

@@ -98,6 +98,12 @@ type RouteFamily = {
   /** Its source never leaves by that device. */
   isLoopbackSource: (fl: Flowi, dev: number) => boolean
   deviceMtu: (dev: number) => number
+  /** A received packet whose route is to an anycast address, or said to be to groups. */
+  toOdd: (fl: Flowi, row: number, forwards: boolean) => number
+  /** Are there addresses that are ours and others' too? */
+  hasAnycast: boolean
+  /** Fills FL_SADDR of what stays here; false: it is the destination. */
+  chooseLocalSource: (fl: Flowi, dev: number) => boolean
   /** Which of several next hops what is sent from here goes by. */
   selectOutput: (row: number, fl: Flowi) => number
   /** What leaves by a device that no route leads by: as if on link, or (-errno) not at all. */
@@ -288,7 +294,8 @@ export const createRoute = ({ fib, ...deps }: RouteDeps) => {
       found(fl, hop, RTN_UNICAST, i32[hop + NH_DEV])
       return forwards ? 0 : -Errno.EHOSTUNREACH
     }
-    if (type === RTN_ANYCAST) return found(fl, row, type, LOOPBACK_IFINDEX)
+    if (type === RTN_ANYCAST || type === RTN_MULTICAST)
+      return familyOps(fl[FL_FAMILY]).toOdd(fl, row, forwards)
     if (type > RTN_BROADCAST) {
       fl[FL_TYPE] = type
       return hidesErrors ? -Errno.EHOSTUNREACH : refusal(type)
@@ -301,6 +308,17 @@ export const createRoute = ({ fib, ...deps }: RouteDeps) => {
       return found(fl, hop, type, i32[hop + NH_DEV])
     }
     return found(fl, row, type, type === RTN_LOCAL ? LOOPBACK_IFINDEX : fl[FL_IIF])
+  }
+
+  /** IPv4 knows of no addresses that routers share, and of groups by their addresses alone (ip_route_input_slow). */
+  const toOdd4 = (_fl: Flowi, _row: number, forwards: boolean): number =>
+    forwards ? -Errno.EINVAL : -Errno.EHOSTUNREACH
+  /** A route that is said to be to groups, and is not, is one as any. */
+  const toOdd6 = (fl: Flowi, row: number, forwards: boolean): number => {
+    if (i32[row + NH_TYPE] === RTN_ANYCAST) return found(fl, row, RTN_ANYCAST, LOOPBACK_IFINDEX)
+    const hop = selectPath(row, fl)
+    found(fl, hop, RTN_UNICAST, i32[hop + NH_DEV])
+    return forwards ? 0 : -Errno.EHOSTUNREACH
   }
 
   /**
@@ -353,8 +371,10 @@ export const createRoute = ({ fib, ...deps }: RouteDeps) => {
   const toLocal = (fl: Flowi, row: number): number => {
     if (isZero(fl, FL_SADDR)) {
       const prefsrc = row + NH_PREFSRC
-      const chosen = (i32[prefsrc] | i32[prefsrc + 1] | i32[prefsrc + 3]) !== 0
-      for (let k = 0; k < 4; k++) fl[FL_SADDR + k] = chosen ? i32[prefsrc + k] : fl[FL_DADDR + k]
+      if ((i32[prefsrc] | i32[prefsrc + 1] | i32[prefsrc + 3]) !== 0)
+        copyAddr(fl, FL_SADDR, i32, prefsrc)
+      else if (!familyOps(fl[FL_FAMILY]).chooseLocalSource(fl, i32[row + NH_DEV]))
+        copyAddr(fl, FL_SADDR, fl, FL_DADDR)
     }
     return found(fl, row, RTN_LOCAL, LOOPBACK_IFINDEX)
   }
@@ -412,7 +432,8 @@ export const createRoute = ({ fib, ...deps }: RouteDeps) => {
     let row = oif !== 0 && ops.bindsAll ? boundRow(fl, ops) : ops.fibLookup(fl)
     let type = row < 0 ? RTN_UNICAST : i32[row + NH_TYPE]
     if (type === RTN_LOCAL) return toLocal(fl, row)
-    if (type === RTN_ANYCAST) return toAnycast(fl, row)
+    if (type === RTN_ANYCAST && ops.hasAnycast) return toAnycast(fl, row)
+    if (type === RTN_ANYCAST || type === RTN_MULTICAST) type = RTN_UNICAST
     if (oif !== 0 && type <= RTN_BROADCAST && !ops.bindsAll) {
       row = boundRow(fl, ops)
       type = row < 0 ? RTN_UNICAST : i32[row + NH_TYPE]
@@ -445,6 +466,9 @@ export const createRoute = ({ fib, ...deps }: RouteDeps) => {
       isLoopbackSource: (fl, dev) =>
         isLoopback4(fl[FL_SADDR + 3]) && !either(dev, Conf4.route_localnet),
       deviceMtu: mtuOf,
+      toOdd: toOdd4,
+      hasAnycast: false,
+      chooseLocalSource: () => false,
       selectOutput: (row, fl) => selectFrom(row, fl, fl[FL_SADDR + 3], hopSource4),
       unroutedRow: (oif) => onlinkRow(arena, oif),
       bindsAll: true,
@@ -460,6 +484,9 @@ export const createRoute = ({ fib, ...deps }: RouteDeps) => {
       groupDevice: () => 0,
       isLoopbackSource: () => false,
       deviceMtu: mtuOf6,
+      toOdd: toOdd6,
+      hasAnycast: true,
+      chooseLocalSource: select6,
       selectOutput: selectPath,
       unroutedRow: () => -Errno.ENETUNREACH,
       bindsAll: false,

@@ -43,6 +43,8 @@ import {
   SK_EVENT_MASK,
   SK_GENERATION,
   SOCK_STREAM,
+  SK_STATE,
+  TCP_SYN_SENT,
 } from './sock.ts'
 import type { Sockets } from './sockets.ts'
 
@@ -169,8 +171,18 @@ export const createAppChannel = (deps: AppChannelDeps) => {
       skbs.pull(skb, n)
       if (i32[skb + SKB_LEN] === 0) sendDone(sid, i32[skb + SKB_CB + 1])
     }
+    if ((flags[sid] & (SHUT_PENDING | CLOSE_PENDING)) === 0 || isOpening(sk)) return
     if ((flags[sid] & SHUT_PENDING) !== 0) finishShutdown(sid, sk)
     if ((flags[sid] & CLOSE_PENDING) !== 0) finishClose(sid, false)
+  }
+  /**
+   * Its handshake is not over, though connect() has said so (TCP_FASTOPEN_CONNECT): an orderly end waits for that. With nothing
+   * written the handshake begins now.
+   */
+  const isOpening = (sk: number): boolean => {
+    if (sk === 0 || i32[sk + SK_STATE] !== TCP_SYN_SENT) return false
+    sockets.sendmsg(sk, 0, 0, 0)
+    return true
   }
   const finishShutdown = (sid: number, sk: number): void => {
     flags[sid] &= ~SHUT_PENDING
@@ -186,7 +198,8 @@ export const createAppChannel = (deps: AppChannelDeps) => {
     if ((flags[sid] & SHUT_PENDING) !== 0) return post(AppOp.SHUTDOWN, sid, user, -EALREADY)
     flags[sid] |= SHUT_PENDING
     shutUser[sid] = user
-    if (sendHead[sid] === 0 && (flags[sid] & CONNECTING) === 0) finishShutdown(sid, sk)
+    if (sendHead[sid] !== 0 || (flags[sid] & CONNECTING) !== 0 || isOpening(sk)) return
+    finishShutdown(sid, sk)
   }
 
   // Receiving.
@@ -374,7 +387,8 @@ export const createAppChannel = (deps: AppChannelDeps) => {
   const close = (sid: number, user: number, how: number): void => {
     if ((flags[sid] & CLOSE_PENDING) !== 0) post(AppOp.CLOSE, sid, closeUser[sid], -ECANCELED)
     closeUser[sid] = user
-    if (how === CLOSE_DRAIN && sockOf(sid) !== 0 && sendHead[sid] !== 0) {
+    const sk = sockOf(sid)
+    if (how === CLOSE_DRAIN && sk !== 0 && (sendHead[sid] !== 0 || isOpening(sk))) {
       flags[sid] |= CLOSE_PENDING
       return
     }

@@ -10,11 +10,13 @@ export type Listener = () => void
 
 /** Node's ways to call connect(): a path names what is not here, a pipe of the system's. */
 export type ConnectArgs =
-  | [options: NetConnectOpts, connected?: Listener]
+  | [options: NetConnectOpts & FastOpen, connected?: Listener]
   | [port: number, host?: string, connected?: Listener]
   | [port: number, connected?: Listener]
   | [path: string, connected?: Listener]
-export type ConnectOptions = TcpNetConnectOpts & { path?: string }
+/** TCP Fast Open: what is written first goes with the SYN, once the server has given a cookie (RFC 7413). */
+type FastOpen = { fastOpen?: boolean }
+export type ConnectOptions = TcpNetConnectOpts & FastOpen & { path?: string }
 
 const lastFunction = (args: readonly unknown[]): Listener | undefined =>
   args.findLast((arg) => typeof arg === 'function') as Listener | undefined

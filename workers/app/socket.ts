@@ -11,6 +11,7 @@ import {
   IPPROTO_IP,
   SO_KEEPALIVE,
   SOL_SOCKET,
+  TCP_FASTOPEN_CONNECT,
   TCP_KEEPCNT,
   TCP_KEEPIDLE,
   TCP_KEEPINTVL,
@@ -195,11 +196,12 @@ export class AppSocket extends Duplex implements Socket, ConnectionUser {
 
   connect(...args: ConnectArgs): this {
     const [options, connected] = readConnect(args)
-    const { path, host = 'localhost', localAddress, noDelay, keepAlive } = options
+    const { path, host = 'localhost', localAddress, noDelay, keepAlive, fastOpen } = options
     const port = portOf(options.port, 'options.port')
     const localPort = portOf(options.localPort ?? 0, 'options.localPort')
     if (connected !== undefined) this.once('connect', connected)
     if (noDelay) this.setNoDelay()
+    if (fastOpen) this.#option(IPPROTO_TCP, TCP_FASTOPEN_CONNECT, 1)
     if (keepAlive) this.setKeepAlive(true, options.keepAliveInitialDelay)
     this.connecting = true
     if (path !== undefined) {

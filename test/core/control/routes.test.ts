@@ -65,9 +65,9 @@ describe('ip route add', () => {
     ],
     [
       '192.0.2.0/24 via 10.0.0.9 scope link',
-      Errno.EINVAL,
-      'Error: Nexthop has invalid scope.',
-      'scope',
+      Errno.ENETUNREACH,
+      'Error: Nexthop has invalid gateway.',
+      'gateway',
     ],
     ['192.0.2.0/24 dev nope', Errno.ENODEV, 'Cannot find device "nope"', 'dev'],
     ['192.0.2.0/24', Errno.ENODEV, 'RTNETLINK answers: No such device', 'dev'],

@@ -7,6 +7,7 @@ import { createSkbs } from '../../../../../core/skb/skb.ts'
 import {
   AppOp,
   CLOSE_ABORT,
+  CLOSE_DRAIN,
   E_ADDR,
   E_ARG0,
   E_ARG1,
@@ -21,6 +22,7 @@ import { SOCK_STREAM } from '../../../../../core/socket/sock.ts'
 import {
   MSG_DONTWAIT,
   MSG_FASTOPEN,
+  SHUT_WR,
   TCP_FASTOPEN_CONNECT,
 } from '../../../../../core/socket/socket-constants.ts'
 import { IPPROTO_TCP } from '../../../../../core/wire/ipproto.ts'
@@ -236,64 +238,96 @@ test('after its time it is tried again, and one that gets text through ends it',
   expect(host.leaks()).toEqual(NO_LEAKS)
 })
 
-test.each(FAMILIES)(
-  '%s: an application connects with TCP_FASTOPEN_CONNECT, and what it writes first goes with the SYN',
-  (_, family) => {
-    const { host, inject, sent, portOf, peer } = client(family, { config: { apps: 1 } })
-    const { arena, i32, appPort, sockets } = host
-    const skbs = createSkbs(arena, arena.layout.appThread)
-    const { consume } = createDrop(arena, skbs)
-    const seen: string[] = []
-    const rings = createAppRings({
-      arena,
-      app: 0,
-      skbs,
-      consume,
-      wake: () => {},
-      completion: (_worker, at) => void seen.push(`${i32[at + E_OP]} ${i32[at + E_LEN]}`),
-      workerLost: () => {},
-    })
-    const turn = (): string[] => {
-      rings.flush()
-      appPort.poll()
-      sockets.runEvents()
-      appPort.poll()
-      appPort.flush()
-      rings.poll()
-      return seen.splice(0)
-    }
-    const ask = (op: number, words: Record<number, number>): void => {
-      const at = rings.begin(op, sid, 0)
-      for (const [word, value] of Object.entries(words)) i32[at + Number(word)] = value
-      rings.commit(0)
-    }
-    const write = (len: number): void => {
-      const skb = skbs.alloc(len, 0)
-      skbs.put(skb, len)
-      ask(AppOp.SEND, { [E_SKB]: skb })
-    }
-    const sid = rings.allocSid()
-    ask(AppOp.SOCKET, { [E_ARG0]: family, [E_ARG1]: SOCK_STREAM, [E_LEN]: 65536 })
-    ask(AppOp.SETSOCKOPT, { [E_ARG0]: IPPROTO_TCP, [E_ARG1]: TCP_FASTOPEN_CONNECT, [E_ARG2]: 1 })
-    const to = address(family, PEER)
-    ask(AppOp.CONNECT, {
-      [E_PORT]: 80,
-      ...Object.fromEntries([...to].map((word, w) => [E_ADDR + w, word])),
-    })
-    expect(turn()).toEqual([`${AppOp.SOCKET} 0`, `${AppOp.SETSOCKOPT} 0`, `${AppOp.CONNECT} 0`])
-    expect(sent()).toEqual([])
-    write(1000)
-    write(900)
-    expect(turn()).toEqual([`${AppOp.SEND} 1000`])
-    expect(sent()).toEqual(['S 0:1000(1000) <mss,sackOK,TS,wscale>'])
-    const sk = host.slab.at(0)
-    peer.toPort = portOf(sk)
-    inject('S. 0:0(0) ack 1001', { mss: 1460 })
-    turn()
-    // what was written meanwhile answers the SYN-ACK
-    expect(sent()).toEqual(['P. 1001:1901(900) ack 1'])
+/** An application of the host, which has asked for a connection with TCP_FASTOPEN_CONNECT. */
+const application = (family: number) => {
+  const made = client(family, { config: { apps: 1 } })
+  const { arena, i32, appPort, sockets, slab } = made.host
+  const skbs = createSkbs(arena, arena.layout.appThread)
+  const { consume } = createDrop(arena, skbs)
+  const seen: string[] = []
+  const rings = createAppRings({
+    arena,
+    app: 0,
+    skbs,
+    consume,
+    wake: () => {},
+    completion: (_worker, at) => void seen.push(`${i32[at + E_OP]} ${i32[at + E_LEN]}`),
+    workerLost: () => {},
+  })
+  /** Both sides work; what was answered. */
+  const turn = (): string[] => {
+    rings.flush()
+    appPort.poll()
+    sockets.runEvents()
+    appPort.poll()
+    appPort.flush()
+    rings.poll()
+    return seen.splice(0)
+  }
+  const sid = rings.allocSid()
+  const ask = (op: number, words: Record<number, number> = {}): void => {
+    const at = rings.begin(op, sid, 0)
+    for (const [word, value] of Object.entries(words)) i32[at + Number(word)] = value
+    rings.commit(0)
+  }
+  const write = (len: number): void => {
+    const skb = skbs.alloc(len, 0)
+    skbs.put(skb, len)
+    ask(AppOp.SEND, { [E_SKB]: skb })
+  }
+  ask(AppOp.SOCKET, { [E_ARG0]: family, [E_ARG1]: SOCK_STREAM, [E_LEN]: 65536 })
+  ask(AppOp.SETSOCKOPT, { [E_ARG0]: IPPROTO_TCP, [E_ARG1]: TCP_FASTOPEN_CONNECT, [E_ARG2]: 1 })
+  const to = Object.fromEntries([...address(family, PEER)].map((word, w) => [E_ADDR + w, word]))
+  ask(AppOp.CONNECT, { [E_PORT]: 80, ...to })
+  expect(turn()).toEqual([`${AppOp.SOCKET} 0`, `${AppOp.SETSOCKOPT} 0`, `${AppOp.CONNECT} 0`])
+  made.peer.toPort = made.portOf(slab.at(0))
+  const finish = (): void => {
     ask(AppOp.CLOSE, { [E_ARG0]: CLOSE_ABORT })
     turn()
-    expect(host.leaks()).toMatchObject({ socks: 0, timers: 0 })
+    made.sent()
+    expect(made.host.leaks()).toMatchObject({ socks: 0, timers: 0 })
   }
-)
+  return { ...made, ask, write, turn, finish }
+}
+test.each(FAMILIES)('%s: what an application writes first goes with the SYN', (_, family) => {
+  const { inject, sent, write, turn, finish } = application(family)
+  expect(sent()).toEqual([])
+  write(1000)
+  write(900)
+  expect(turn()).toEqual([`${AppOp.SEND} 1000`])
+  expect(sent()).toEqual(['S 0:1000(1000) <mss,sackOK,TS,wscale>'])
+  inject('S. 0:0(0) ack 1001', { mss: 1460 })
+  turn()
+  // what was written meanwhile answers the SYN-ACK
+  expect(sent()).toEqual(['P. 1001:1901(900) ack 1'])
+  finish()
+})
+test.each([
+  ['SHUTDOWN', AppOp.SHUTDOWN, { [E_LEN]: SHUT_WR }],
+  ['CLOSE', AppOp.CLOSE, { [E_ARG0]: CLOSE_DRAIN }],
+])('an application that ends it at once (%s) is heard all the same', (_, op, words) => {
+  const { inject, sent, ask, write, turn, host, pass } = application(2)
+  write(700)
+  ask(op, words)
+  expect(turn()).toEqual([`${AppOp.SEND} 700`])
+  expect(sent()).toEqual(['S 0:700(700) <mss,sackOK,TS,wscale>'])
+  inject('S. 0:0(0) ack 701', { mss: 1460 })
+  expect(turn()).toEqual([`${op} 0`])
+  // the end answers the SYN-ACK
+  expect(sent()).toEqual(['F. 701:701(0) ack 1'])
+  inject('R 1:1(0)')
+  if (op !== AppOp.CLOSE) ask(AppOp.CLOSE, { [E_ARG0]: CLOSE_ABORT })
+  turn()
+  pass(1000)
+  expect(host.leaks()).toMatchObject({ socks: 0, timers: 0 })
+})
+test('an application that ends it without a word has it opened first', () => {
+  const { inject, sent, ask, turn, finish } = application(2)
+  ask(AppOp.SHUTDOWN, { [E_LEN]: SHUT_WR })
+  expect(turn()).toEqual([])
+  expect(sent()).toEqual(['S 0:0(0) <mss,sackOK,TS,wscale>'])
+  inject('S. 0:0(0) ack 1', { mss: 1460 })
+  expect(turn()).toEqual([`${AppOp.SHUTDOWN} 0`])
+  expect(sent().at(-1)).toBe('F. 1:1(0) ack 1')
+  finish()
+})
