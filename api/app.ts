@@ -4,6 +4,7 @@
  */
 import { Hono } from 'hono'
 import { HTTPException } from 'hono/http-exception'
+import { audit } from './audit.ts'
 import { authenticate } from './auth.ts'
 import { BODY_LIMITS, readBodies } from './body.ts'
 import { createAddressEndpoints } from './endpoints/addresses.ts'
@@ -47,6 +48,7 @@ export const createApp = (deps: AppDeps): Api => {
     // hono answers HEAD as GET and forgets the body: a stream must be told that nobody reads it.
     if (c.req.method === 'HEAD') await c.res.body?.cancel()
   })
+  if (deps.tellChange) app.use(audit(deps, deps.tellChange, Date.now))
   app.use(authenticate(deps))
   app.use(readBodies(deps.bodyLimits ?? BODY_LIMITS))
   const parts = [

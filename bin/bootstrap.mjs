@@ -7,26 +7,32 @@
 import { spawn, spawnSync } from 'node:child_process'
 import { accessSync, constants, existsSync, readdirSync, readFileSync, statSync } from 'node:fs'
 import { constants as os } from 'node:os'
-import { delimiter, join } from 'node:path'
+import { basename, delimiter, dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
 export const root = fileURLToPath(new URL('..', import.meta.url))
-const modules = join(root, 'node_modules')
+// As a package it has been installed with what it needs, beside it or in it; a checkout installs that itself.
+const beside = dirname(join(root, '.'))
+const isPackage = basename(beside) === 'node_modules'
+const modules = [join(root, 'node_modules'), ...(isPackage ? [beside] : [])]
 
 const readJson = (path) => JSON.parse(readFileSync(path, 'utf8'))
 
 const installedVersion = (name) => {
-  try {
-    return readJson(join(modules, name, 'package.json')).version
-  } catch {
-    return undefined
+  for (const folder of modules) {
+    try {
+      return readJson(join(folder, name, 'package.json')).version
+    } catch {
+      // in the next one, or nowhere
+    }
   }
+  return undefined
 }
 
 // Versions in package.json are exact, so "installed" is a comparison of strings.
 const missingPackages = () => {
   const { dependencies, devDependencies } = readJson(join(root, 'package.json'))
-  return Object.entries({ ...dependencies, ...devDependencies })
+  return Object.entries({ ...dependencies, ...(isPackage ? {} : devDependencies) })
     .filter(([name, version]) => installedVersion(name) !== version)
     .map(([name]) => name)
 }
@@ -50,9 +56,8 @@ const onPath = (name) =>
 // When install scripts did not run, the binary is still in its @oven/bun-* package; which of those
 // exist depends on system, CPU, libc and baseline, so each candidate is simply asked for its version.
 const bunCandidates = () => {
-  const found = [join(modules, 'bun', 'bin', 'bun.exe')]
-  const oven = join(modules, '@oven')
-  if (existsSync(oven)) {
+  const found = modules.map((folder) => join(folder, 'bun', 'bin', 'bun.exe'))
+  for (const oven of modules.map((folder) => join(folder, '@oven')).filter(existsSync)) {
     const names = readdirSync(oven).filter((name) => name.startsWith('bun-'))
     for (const name of names.sort()) found.push(join(oven, name, 'bin', 'bun'))
   }
@@ -100,7 +105,9 @@ const installPackages = () => {
 
 /** Installs what package.json asks for, unless it is all there; true when it had to. */
 export const ensureInstalled = () => {
-  if (missingPackages().length === 0) return false
+  const needed = missingPackages()
+  if (needed.length === 0) return false
+  if (isPackage) fail(`not there: ${needed.join(', ')}; install softnet again`)
   installPackages()
   const missing = missingPackages()
   if (missing.length > 0) fail(`still missing after the installation: ${missing.join(', ')}`)

@@ -17,6 +17,8 @@ export type DaemonArgs = {
   steering?: 'rps' | 'multiqueue'
   api: string[]
   taps: TapOption[]
+  /** Where each change has a line; - is standard error. */
+  audit?: string
   pidFile?: string
   readyFd?: number
   durationSec?: number
@@ -31,12 +33,13 @@ export type DaemonArgs = {
 }
 
 export const DAEMON_HELP = `Usage: softnet up [ -c FILE ] [ --state DIR ] [ --workers N ] [ --steering rps|multiqueue ] [ --api ADDR ]...
-                  [ --tap NAME[=ADDR/LEN] ]... [ --pid-file FILE ] [ --ready-fd N ] [ --duration SECONDS ]
+                  [ --tap NAME[=ADDR/LEN] ]... [ --audit FILE|- ] [ --pid-file FILE ] [ --ready-fd N ] [ --duration SECONDS ]
                   [ --pin ] [ --debug ] [ --schema ]
        softnet demo [ SCENE|FILE.toml ] [ --list ] [ --print ] [ --schema ] [ --workers N ] [ --api ADDR ]... [ --duration SECONDS ]
    ADDR := unix:PATH | HOST:PORT, by default $SOFTNET_API, [api] listen of FILE, or the default socket and 127.0.0.1:7777;
    over loopback anybody may look, a change needs the socket or the token in the file beside it
    --state DIR keeps every change before it is answered, and begins with what is there; FILE is where it begins at first
+   --audit FILE gets a line of JSON for each change: when, by whom, what, its status, the revision since; - is standard error
    --list names the scenes, --print writes one out as a beginning for your own (docs/scenes.md)
    --schema prints the JSON Schema of FILE, --debug adds endpoints that break things on purpose
 `
@@ -126,6 +129,9 @@ export const parseDaemonArgs = (argv: readonly string[], isDemo = false): Daemon
         break
       case '--tap':
         args.taps.push(readTap(value()))
+        break
+      case '--audit':
+        args.audit = value()
         break
       case '--pid-file':
         args.pidFile = value()

@@ -54,6 +54,14 @@ export const readText = (path: string, isRunning: boolean): string => {
   }
 }
 
+/** Opens a regular file to which lines are added; gives what adds one. */
+export const openLines = (path: string): ((line: string) => void) => {
+  const { O_WRONLY, O_CREAT, O_APPEND, O_NONBLOCK, O_NOCTTY } = constants
+  const fd = openSync(path, O_WRONLY | O_CREAT | O_APPEND | O_NONBLOCK | O_NOCTTY, 0o640)
+  checkRegular(path, fd)
+  return (line) => void writeSync(fd, `${line}\n`)
+}
+
 /** Writes the process id to a regular file. */
 export const writePidFile = (path: string): void => {
   const { O_WRONLY, O_CREAT, O_TRUNC, O_NONBLOCK, O_NOCTTY } = constants

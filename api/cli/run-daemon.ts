@@ -1,12 +1,13 @@
 /**
  * Runs the daemon in the foreground: the stack (workers/daemon.ts), the API over its control plane, and what a process
- * owes its caller: where the API is, readiness, a pid file, clean ends. Main thread; from `softnet up` and `demo`.
+ * owes its caller: where the API is, readiness (--ready-fd, sd_notify), a pid file, clean ends. Main thread; from `softnet up` and `demo`.
  */
 import { availableParallelism } from 'node:os'
 import { dirname, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import type { StackConfig } from '../../core/control/text/messages.ts'
 import { createApp } from '../app.ts'
+import type { AuditLine } from '../endpoints/deps.ts'
 import { saveConfig } from '../config-file.ts'
 import type { Daemon, StartDaemon } from '../daemon-options.ts'
 import { type Config, stackPart } from '../schemas/config.ts'
@@ -17,7 +18,7 @@ import { tokenLink } from '../token-file.ts'
 import type { Cli } from './cli.ts'
 import { Refused } from './cli.ts'
 import { type DaemonArgs, readConfig } from './daemon-args.ts'
-import { removePidFile, tellReady, writePidFile } from './files.ts'
+import { openLines, removePidFile, tellReady, writePidFile } from './files.ts'
 import { type DaemonApi, openApi } from './open-api.ts'
 import { VERSION } from './version.ts'
 
@@ -27,7 +28,11 @@ const HOST_API = fileURLToPath(new URL('../host-api.ts', import.meta.url))
 /** Two at least, so that there is something to steer; beside them stand the threads of the devices and of control. */
 const defaultWorkers = (): number => Math.max(2, Math.min(4, availableParallelism() - 1))
 
-const reload = async (file: string, daemon: Daemon, cli: Cli): Promise<void> => {
+/** The service manager's socket, where one has started the daemon. */
+type Notify = (state: string) => void
+
+const reload = async (file: string, daemon: Daemon, cli: Cli, notify: Notify): Promise<void> => {
+  notify(`RELOADING=1\nMONOTONIC_USEC=${process.hrtime.bigint() / 1000n}`)
   try {
     const reply = await daemon.control.request({
       type: 'CONFIG_SET',
@@ -38,6 +43,7 @@ const reload = async (file: string, daemon: Daemon, cli: Cli): Promise<void> => 
   } catch (error) {
     cli.err(`${(error as Error).message}\n`)
   }
+  notify('READY=1')
 }
 
 /** Heard from the first moment on, so that a daemon that is told to end while it starts cleans up as well. */
@@ -47,12 +53,17 @@ const untilSignal = (): Promise<null> =>
   })
 
 /** Resolves with why the daemon ends: its time, or a failure. */
-const untilEnd = (args: DaemonArgs, daemon: Daemon, cli: Cli): Promise<string | null> =>
+const untilEnd = (
+  args: DaemonArgs,
+  daemon: Daemon,
+  cli: Cli,
+  notify: Notify
+): Promise<string | null> =>
   new Promise((resolve) => {
     process.on('SIGHUP', () => {
       if (args.configFile === undefined)
         cli.err('softnet: SIGHUP: there is no file to reload (-c)\n')
-      else void reload(args.configFile, daemon, cli)
+      else void reload(args.configFile, daemon, cli, notify)
     })
     if (args.durationSec !== undefined) setTimeout(() => resolve(null), args.durationSec * 1000)
     void daemon.failed.then(resolve)
@@ -71,11 +82,18 @@ const saveIn = (file: string) => {
   }
 }
 
+/** Each change has a line in a file, or on standard error. */
+const teller = (path: string, cli: Cli): ((line: AuditLine) => void) => {
+  const write = path === '-' ? (text: string) => cli.err(`${text}\n`) : openLines(path)
+  return (line) => write(JSON.stringify(line))
+}
+
 const createDaemonApp = (
   api: DaemonApi,
   { token, tokens = [] }: NonNullable<Config['api']>,
   daemon: Daemon,
-  args: DaemonArgs
+  args: DaemonArgs,
+  tellChange: ((line: AuditLine) => void) | undefined
 ): App =>
   createApp({
     control: daemon.control,
@@ -87,6 +105,7 @@ const createDaemonApp = (
     ...(daemon.askNetns !== undefined && { askNetns: daemon.askNetns }),
     notReady: daemon.notReady,
     ...(args.configFile !== undefined && { saveConfig: saveIn(args.configFile) }),
+    ...(tellChange && { tellChange }),
     debug: args.debug,
     throwInWorker: daemon.throwInWorker,
   })
@@ -126,6 +145,10 @@ const runOn = async (
   { startDaemon, config, args, cli, scene }: RunOptions
 ): Promise<number> => {
   const signalled = untilSignal()
+  const tellChange = args.audit === undefined ? undefined : teller(args.audit, cli)
+  // loaded here alone, as the daemon is
+  const { notifyManager } = await import('../../workers/os/notify.ts')
+  const notify: Notify = (state) => notifyManager(state, cli.env.NOTIFY_SOCKET)
   let daemon: Daemon | undefined
   try {
     daemon = await startDaemon({
@@ -140,14 +163,16 @@ const runOn = async (
       files: filesFolder(config, args.configFile),
       hostApp: HOST_APP,
     })
-    api.serve(createDaemonApp(api, config.api ?? {}, daemon, args))
+    api.serve(createDaemonApp(api, config.api ?? {}, daemon, args, tellChange))
     if (args.pidFile !== undefined) writePidFile(args.pidFile)
-    const end = untilEnd(args, daemon, cli)
+    const end = untilEnd(args, daemon, cli, notify)
     announce(api, daemon, args, cli, scene !== null)
+    notify(`READY=1\nMAINPID=${process.pid}`)
     const failure = await Promise.race([signalled, end])
     if (failure !== null) throw new Refused(`softnet: ${failure}`)
     return 0
   } finally {
+    notify('STOPPING=1')
     await api.close()
     await daemon?.stop()
     if (args.pidFile !== undefined) removePidFile(args.pidFile)

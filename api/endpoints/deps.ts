@@ -42,6 +42,8 @@ export type AppDeps = {
   /** null when ready; else what is still missing. */
   readonly notReady?: () => string | null
   /** Adds endpoints that break things on purpose. */
+  /** Hears of each change, and of each that was refused (audit.ts). */
+  readonly tellChange?: (line: AuditLine) => void
   readonly debug?: boolean
   /** Makes a worker throw at its next turn; false when there is no such worker. For debug alone. */
   readonly throwInWorker?: (worker: number) => boolean
@@ -49,6 +51,19 @@ export type AppDeps = {
 
 /** Where a request came in: the owner's socket, an address of this machine alone, one that others reach. */
 export type ListenerKind = 'unix' | 'loopback' | 'network'
+
+/** What is told of a change (audit.ts). */
+export type AuditLine = {
+  time: string
+  /** The listener that it came by: unix, loopback, network; and whether with a token. */
+  by: string
+  token: boolean
+  method: string
+  /** With its query. */
+  path: string
+  status: number
+  revision: number
+}
 
 /** What the server tells the app about a request. */
 export type ServerBindings = {

@@ -22,6 +22,7 @@ export type DaemonOptions = {
   /** TOML besides what the options say. */
   config?: string
   args?: string[]
+  env?: Readonly<Record<string, string>>
   /** Listens where a daemon does that is told nothing: beside its scratch folder's socket on 127.0.0.1:7777. */
   listensByDefault?: boolean
 }
@@ -52,7 +53,7 @@ const launch = (options: DaemonOptions): Started => {
   const [bun, main] = CLI
   const child = spawn(bun!, [main!, ...argv, ...args], {
     cwd: folder,
-    env: { ...process.env, XDG_RUNTIME_DIR: folder, SOFTNET_API: '' },
+    env: { ...process.env, ...options.env, XDG_RUNTIME_DIR: folder, SOFTNET_API: '' },
     stdio: ['ignore', 'pipe', 'pipe', 'pipe'],
   })
   let said = ''

@@ -143,7 +143,8 @@ export const KNOWN: readonly Aside[] = [
     lines: /^ss /,
     text: / +$| (ino|cgroup):\S+| (worker|hash):\S+| rcv_wnd:\S+| busy:\S+| users:\S+| (reno|cubic)(?= cwnd:\d+ *$)|^Failed to open cgroup2 mount\n/gm,
     reason:
-      'sockets of softnet have no inode and no cgroup, but a worker and a hash; ss pads lines to the longest',
+      'sockets of softnet have no inode, cgroup and process, but a worker and a hash; ss 6.1 knows no rcv_wnd; busy is told ' +
+      'from a millisecond on; services listen before sysctls are set; ss pads lines to the longest',
   },
   {
     lines: /nstat|snmp|netstat/,

@@ -1,0 +1,84 @@
+// The daemon and a service manager: what it tells of itself, and the unit that docs/ has.
+
+import { expect, test } from 'bun:test'
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { root } from '../../bin/bootstrap.mjs'
+import { parseDaemonArgs } from '../../api/cli/daemon-args.ts'
+import { requireTool } from '../support/tools.ts'
+import { startDaemon } from './support/daemon.ts'
+
+/** A service manager's ear: the datagrams that come to a socket. */
+const listen = async (path: string) => {
+  const child = Bun.spawn([requireTool('socat'), '-u', `UNIX-RECV:${path}`, 'STDOUT'], {
+    stdout: 'pipe',
+    timeout: 25_000,
+  })
+  let heard = ''
+  void (async () => {
+    const decoder = new TextDecoder()
+    for await (const chunk of child.stdout) heard += `${decoder.decode(chunk)};`
+  })()
+  const until = async (what: string): Promise<string> => {
+    while (!heard.includes(what)) {
+      if (child.exitCode !== null) throw new Error(`heard only ${heard}`)
+      await Bun.sleep(5)
+    }
+    return heard
+  }
+  while (
+    !(await Bun.file(path)
+      .stat()
+      .then(
+        () => true,
+        () => false
+      ))
+  )
+    await Bun.sleep(5)
+  return { until, end: () => child.kill() }
+}
+
+test('it says that it is ready, that it reads its file anew, and that it ends; each change has a line', async () => {
+  const folder = mkdtempSync(join(tmpdir(), 'softnet-notify-'))
+  const manager = await listen(join(folder, 'notify'))
+  const daemon = await startDaemon({
+    config: '[[link]]\nname = "v0"\nkind = "veth"\n',
+    env: { NOTIFY_SOCKET: join(folder, 'notify') },
+    args: ['--audit', join(folder, 'audit')],
+  })
+  try {
+    const heard = await manager.until('MAINPID')
+    expect(heard).toBe(`READY=1\nMAINPID=${daemon.pid};`)
+    process.kill(daemon.pid, 'SIGHUP')
+    const again = await manager.until(';READY=1;')
+    expect(again.slice(heard.length)).toMatch(/^RELOADING=1\nMONOTONIC_USEC=\d+;READY=1;$/)
+    await daemon.must('PUT', '/v1/sysctl/net.ipv4.ip_forward', { value: 0 })
+    const { status } = await daemon.stop()
+    expect(status).toBe(0)
+    const changes = readFileSync(join(folder, 'audit'), 'utf8').trim().split('\n')
+    expect(changes.map((line) => JSON.parse(line) as object)).toMatchObject([
+      { by: 'unix', method: 'PUT', path: '/v1/sysctl/net.ipv4.ip_forward', status: 200 },
+    ])
+    expect(await manager.until('STOPPING')).toBe(`${again}STOPPING=1;`)
+  } finally {
+    await daemon.stop()
+    manager.end()
+    rmSync(folder, { recursive: true })
+  }
+})
+
+test('a manager that is not there is none', async () => {
+  const daemon = await startDaemon({ env: { NOTIFY_SOCKET: '/nowhere/notify' } })
+  expect((await daemon.stop()).status).toBe(0)
+})
+
+test("the unit's command line is one of softnet up", () => {
+  const unit = readFileSync(`${root}/docs/softnet.service`, 'utf8')
+  const [, line = ''] = /^ExecStart=\/usr\/bin\/env softnet up (.*)$/m.exec(unit) ?? []
+  expect(parseDaemonArgs(line.split(' '))).toMatchObject({
+    configFile: '/etc/softnet.toml',
+    state: '/var/lib/softnet',
+  })
+  expect(unit).toContain('Type=notify')
+})
