@@ -64,8 +64,6 @@ export const SK_HANDLER = 40
 export const SK_USER = 41
 /** Cookie, as ss shows it (newCookie). */
 export const SK_COOKIE = 42
-/** Its error queue: the first entry (socket/errqueue.ts), or 0. */
-export const SK_ERRQ = 43
 /** Chains: established or connected hash, bound or listening hash. */
 export const SK_HASH_NEXT = 44
 export const SK_HASH_PREV = 45
@@ -82,6 +80,8 @@ export const SK_CONFIRMED = 53
 export const SK_WMEM_ALLOC = 52
 /** Network namespace it is in. */
 export const SK_NET = 54
+/** Its error queue: the first entry (socket/errqueue.ts), or 0. */
+export const SK_ERRQ = 55
 /** Timers, four words each (base/timer-wheel.ts). */
 export const SK_TIMER_RETRANS = 56
 export const SK_TIMER_DELACK = 60
