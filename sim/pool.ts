@@ -13,7 +13,7 @@ const createChild = () => {
   let answer: (verdict: Verdict) => void = () => {}
   let isPlaying = false
   const process_ = Bun.spawn(
-    [process.execPath, fileURLToPath(new URL('child.ts', import.meta.url))],
+    [process.execPath, fileURLToPath(new URL('child.ts', import.meta.url)), `${process.pid}`],
     {
       stdio: ['ignore', 'inherit', 'inherit'],
       ipc: (verdict: Verdict) => answer(verdict),
