@@ -11,7 +11,7 @@ import { createWatch } from './watch.ts'
 
 export const CONTROLS = ['cubic', 'reno', 'dctcp'] as const
 const B4 = '10.0.2.2'
-const POOLS = { skbs: 4096, smallBuffers: 4096, largeBuffers: 128, socks: 1024 }
+export const POOLS = { skbs: 4096, smallBuffers: 4096, largeBuffers: 128, socks: 1024 }
 const FRAME = 1514
 export type World = Awaited<ReturnType<typeof createWorld>>
 export type WorldOptions = Partial<Record<'a' | 'b' | 'router', Partial<HostOptions>>>

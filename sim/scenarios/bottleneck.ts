@@ -5,11 +5,14 @@ import { Fault } from '../fault.ts'
 import type { Flow } from '../flow.ts'
 import { isClean, type Knobs, windowOf } from '../knobs.ts'
 import type { Scenario } from '../scenarios.ts'
+import { POOLS } from '../world.ts'
 
 const FAIR = 0.9
 /** What is measured: the flows have met, and none has ended. */
 const FROM = 0.25
 const UNTIL = 0.65
+/** Room for what all flows send: where they are held to their least by memory, it is not the path that is shared out. */
+const ROOM = { config: { ...POOLS, skbs: 16_384, smallBuffers: 16_384 } }
 /** So long the flows of a good path run. */
 const SECONDS = 20
 
@@ -42,7 +45,11 @@ export const bottleneck: Scenario = {
       const due = marks.length === 0 ? FROM : UNTIL
       if (bytes.reduce((sum, each) => sum + each, 0) >= due * all) marks.push(bytes)
     }
-    const { ms, finish } = await converse(knobs, seed, { changes: mtuChanges, look })
+    const { ms, finish } = await converse(knobs, seed, {
+      world: { a: ROOM, b: ROOM, router: ROOM },
+      changes: mtuChanges,
+      look,
+    })
     const figures = { ...finish(), mbit: (all * 8) / ms / 1000 }
     const [first, last] = marks
     if (!isMeasured(knobs) || first === undefined || last === undefined) return figures
