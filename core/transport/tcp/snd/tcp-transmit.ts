@@ -42,6 +42,7 @@ import {
   CB_FLAGS,
   CB_SEQ,
   CB_TIME,
+  CBF_TCP_FLAGS,
   CBF_TX_FRAME,
   OPT_SACK,
   OPT_TIMESTAMPS,
@@ -193,7 +194,7 @@ export const createTcpTransmit = (deps: TcpTransmitDeps) => {
     const payload = i32[skb + SKB_LEN]
     const segs = i32[skb + SKB_GSO_SEGS] > 1 ? i32[skb + SKB_GSO_SEGS] : 1
     // a super-frame ends a burst: nothing is gained by waiting for what follows it
-    let flags = (i32[skb + CB_FLAGS] & 0xff) | (segs > 1 ? TCP_PSH : 0)
+    let flags = (i32[skb + CB_FLAGS] & CBF_TCP_FLAGS) | (segs > 1 ? TCP_PSH : 0)
     const syn = (flags & TCP_SYN) !== 0
     if (i32[sk + TP_ECN] !== 0 && !syn) flags |= ecnSend(i32, sk, skb, payload, cong.needsEcn(sk))
     const blocks = syn ? 0 : sackBlocks(sk)

@@ -393,6 +393,7 @@ export const CB_SEQ = SKB_CB
 export const CB_END_SEQ = SKB_CB + 1
 /** TCP flags in the low octet, CBF_* above. */
 export const CB_FLAGS = SKB_CB + 2
+export const CBF_TCP_FLAGS = 0xff
 /** When it was last sent (us). */
 export const CB_TIME = SKB_CB + 3
 export const CBF_SACKED = 0x100

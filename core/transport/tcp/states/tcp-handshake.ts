@@ -42,6 +42,7 @@ import type { TcpPaws } from '../rcv/tcp-paws.ts'
 import type { TcpSndCheck } from '../snd/tcp-snd-check.ts'
 import {
   CB_FLAGS,
+  CBF_TCP_FLAGS,
   CB_SEQ,
   keepaliveTime,
   OPT_SACK,
@@ -295,7 +296,9 @@ export const createTcpHandshake = (deps: TcpHandshakeDeps) => {
     const syn = i32[sk + TP_WQ_HEAD]
     consume(skb)
     if (syn === 0) return
-    i32[syn + CB_FLAGS] = TCP_SYN | TCP_ACK | ecnSynAckFlags(i32, sk)
+    // what is known of the skb stays known: it lies in the order of sending
+    i32[syn + CB_FLAGS] &= ~CBF_TCP_FLAGS
+    i32[syn + CB_FLAGS] |= TCP_SYN | TCP_ACK | ecnSynAckFlags(i32, sk)
     transmit.transmitClone(sk, syn)
   }
 

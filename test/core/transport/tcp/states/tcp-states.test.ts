@@ -1,3 +1,4 @@
+import { TP_SENT_HEAD } from '../../../../../core/transport/tcp/sock/tcp-sock.ts'
 import { AF_INET } from '../../../../../core/base/family.ts'
 import { describe, expect, test } from 'bun:test'
 import {
@@ -122,6 +123,8 @@ describe.each(FAMILIES)('%s', (_name, family) => {
       expect(sent()).toEqual(['S. 0:0(0) ack 1 <mss>'])
       inject('S. 0:0(0) ack 1 win 65535', { mss: 1460 })
       expect(state(sk)).toBe(TCP_ESTABLISHED)
+      // nothing is on its way, and in the order of sending, that was acknowledged
+      expect(host.i32[sk + TP_SENT_HEAD]).toBe(0)
       finish(sk)
     })
     test('repeats the SYN at 1, 3, 7 s and so on, and gives up with ETIMEDOUT', () => {
