@@ -123,7 +123,20 @@ describe.each(FAMILIES)('%s', (_name, family) => {
       expect(sent()).toEqual(['S. 0:0(0) ack 1 <mss>'])
       inject('S. 0:0(0) ack 1 win 65535', { mss: 1460 })
       expect(state(sk)).toBe(TCP_ESTABLISHED)
-      // nothing is on its way, and in the order of sending, that was acknowledged
+      finish(sk)
+    })
+    test('opens simultaneously by a SYN that was sent again, of which nothing is left', () => {
+      const { host, inject, sent, pass, peer, portOf, finish, state } = start()
+      const sk = host.dial(address(family, 2), 80)
+      pass(1500)
+      sent()
+      peer.port = 80
+      peer.toPort = portOf(sk)
+      inject('S 0:0(0) win 65535', { mss: 1460 })
+      expect(sent()).toEqual(['S. 0:0(0) ack 1 <mss>'])
+      inject('S. 0:0(0) ack 1 win 65535', { mss: 1460 })
+      expect(state(sk)).toBe(TCP_ESTABLISHED)
+      // what is acknowledged is not in the order of sending any more
       expect(host.i32[sk + TP_SENT_HEAD]).toBe(0)
       finish(sk)
     })
