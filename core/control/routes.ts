@@ -344,6 +344,11 @@ export const createRoutes = (deps: RoutesDeps) => {
     i32[row + NH_TYPE] === RTN_ANYCAST || i32[row + NH_TYPE] === RTN_MULTICAST
       ? i32[row + NH_TYPE]
       : 0
+  /** By which device `fl` goes: what comes in and stays here, anycast too, goes to lo. */
+  const deviceOf = (row: number, leaves: boolean): number => {
+    if (typeOfRow(row) !== 0 && (leaves || fl[FL_TYPE] !== RTN_ANYCAST)) return i32[row + NH_DEV]
+    return leaves ? fl[FL_DEV] : LOOPBACK_IFINDEX
+  }
   /** What `fl`, which names a source, would be sent from if it named none: that is what IPv6 tells (ip6_route_get_saddr). */
   const chosenSource = (): Words => {
     fl.fill(0, FL_SADDR, FL_SADDR + 4)
@@ -382,12 +387,7 @@ export const createRoutes = (deps: RoutesDeps) => {
       family,
       type,
       gateway: via === 0 ? null : { family: via, words: wordsAt(i32, row + NH_GATEWAY) },
-      dev:
-        typeOfRow(row) !== 0
-          ? i32[row + NH_DEV]
-          : iif === 0 || isPassed
-            ? fl[FL_DEV]
-            : LOOPBACK_IFINDEX,
+      dev: deviceOf(row, iif === 0 || isPassed),
       table: isGroup ? RT_TABLE_LOCAL : tableOf(row, family),
       protocol: isGroup ? RTPROT_KERNEL : i32[row + NH_PROTOCOL],
       metric: isGroup ? PRIO_ADDRCONF : i32[row + NH_METRIC],

@@ -224,11 +224,13 @@ export const createIp6Input = (deps: Ip6InputDeps) => {
   const mayLeaveLink = (at: number): boolean =>
     ipv6.multicastScope(ipv6.dst0(u8, at)) > LINK_LOCAL_SCOPE &&
     !ipv6.isLinkLocalAddr(ipv6.src0(u8, at))
-  /** With the router alert in front, as all of them have. */
+  /** With the router alert in front, as all of them have. It may move the buffer: the message may lie in pieces. */
   const isMldMessage = (skb: number): boolean => {
     const at = i32[skb + SKB_NETWORK]
     if (u8[at + ipv6.NEXT_HEADER_FIELD] !== IPPROTO_HOPOPTS) return false
-    return u8[at + i32[skb + IPCB_NHOFF]] === IPPROTO_ICMPV6 && isMld(u8[i32[skb + SKB_TRANSPORT]])
+    if (u8[at + i32[skb + IPCB_NHOFF]] !== IPPROTO_ICMPV6) return false
+    const type = i32[skb + SKB_TRANSPORT] - i32[skb + SKB_DATA]
+    return skbs.mayPull(skb, type + 1) && isMld(u8[i32[skb + SKB_TRANSPORT]])
   }
   const ip6Input = (skb: number): void => {
     if (nf.run(NF_INET_LOCAL_IN, skb, i32[skb + SKB_DEV], 0) === NF_PASSED) deliver(skb)

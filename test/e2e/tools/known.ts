@@ -61,7 +61,7 @@ export const VOLATILE: readonly Aside[] = [
 /** Counters of what softnet has not, or of what cannot come about in it. */
 const UNCOUNTED = [
   // other protocols
-  'UdpLite6?\\w+|MPTcpExt\\w+|TcpExtTCP(AO|MD5)\\w+',
+  'UdpLite6?\\w+|MPTcpExt\\w+|TcpExtTCPAO\\w+',
   // each message once more by its number
   'Icmp6?(In|Out)Type\\d+',
   // broadcast has no place in IPv6
@@ -69,12 +69,12 @@ const UNCOUNTED = [
   // a lock that somebody holds, a backlog behind it, reserves of memory
   'TcpExt(LockDroppedIcmps|DelayedACKLocked|TCPBacklog\\w+|PFMemallocDrop|TCPMemoryPressures\\w*)',
   // what the kernel does and softnet not
-  'IpExtReasmOverlaps|TcpExt(ArpFilter|BusyPollRxPackets|TCPMinTTLDrop|TCPDeferAcceptDrop)',
-  'TcpExt(BeyondWindow|TSEcrRejected|PAWSOldAck|PAWSTimewait)',
+  'IpExtReasmOverlaps|TcpExt(ArpFilter|BusyPollRxPackets)',
+  'TcpExt(BeyondWindow|PAWSTimewait)',
   'TcpExt(TCPSACKDiscard|TCPDSACK(IgnoredOld|IgnoredNoUndo|RecvSegs|IgnoredDubious))',
   'TcpExt(TCPSack(Shifted|Merged|ShiftFallback)|TCPSpuriousRtxHostQueues|TCPHystart\\w+)',
-  'TcpExt(TCPMTUP\\w+|TCPAckCompressed|TCPWqueueTooBig|TCPMigrateReq\\w+|TCPPLBRehash)',
-  'TcpExt(TcpTimeoutRehash|TcpDuplicateDataRehash|TCPFastOpen(Active|ActiveFail|Blackhole))',
+  'TcpExt(TCPAckCompressed|TCPWqueueTooBig|TCPMigrateReq\\w+|TCPPLBRehash)',
+  'TcpExt(TcpTimeoutRehash|TcpDuplicateDataRehash)',
 ].join('|')
 
 /** Differences that stay. */
