@@ -25,8 +25,10 @@ const isAfter = (a: Place, b: Place): boolean => a[0] > b[0] || (a[0] === b[0] &
 export type Told = { readonly note: Notification; readonly at: Place }
 type Listener = (told: Told) => void
 
-const afterAWhile = (run: () => void): void => {
-  setTimeout(run, LINGER_MS).unref()
+/** What is answered calls it off. */
+const afterAWhile = (run: () => void): (() => void) => {
+  const timer = setTimeout(run, LINGER_MS).unref()
+  return () => clearTimeout(timer)
 }
 
 export const createJournal = (control: Control, kept = KEPT, later = afterAWhile) => {
@@ -69,6 +71,8 @@ export const createJournal = (control: Control, kept = KEPT, later = afterAWhile
     }
   }
 
+  /** One timer, however many come and go. */
+  let stay = (): void => {}
   /** Calls `listener` with what comes from now on, of `kinds` at least; returns what ends it. */
   const listen = (kinds: ReadonlySet<WatchKind>, listener: Listener): (() => void) => {
     start()
@@ -76,7 +80,8 @@ export const createJournal = (control: Control, kept = KEPT, later = afterAWhile
     follow()
     return () => {
       listeners.delete(listener)
-      later(follow)
+      stay()
+      stay = later(follow)
     }
   }
   /** What came after `place` of `kinds`, or null when that is not known any more, or not yet. */

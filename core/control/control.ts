@@ -482,7 +482,15 @@ export const createControl = (deps: ControlDeps) => {
     else answered = answered.then(tellNow)
   }
   const { workers } = layout.config
-  const rowWatch = createRowWatch({ sockets, stats, workers, isWatched, tell: tellBehind, nowMs })
+  const rowWatch = createRowWatch({
+    i32: arena.i32,
+    sockets,
+    stats,
+    workers,
+    isWatched,
+    tell: tellBehind,
+    nowMs,
+  })
   const subscribe = (
     kinds: readonly WatchKind[],
     fn: (note: Notification) => void

@@ -3,6 +3,7 @@
  * looks at their rows now and then, and tells what is another than at the look before; what came and went in between is not told.
  * Control thread. (Linux tells the end of sockets alone: net/core/sock_diag.c, sock_diag_broadcast_destroy.)
  */
+import { SK_STATE } from '../socket/sock.ts'
 import type { Notification, WatchKind } from './rtnetlink.ts'
 import type { SocketDump } from './sockets.ts'
 import type { Stats } from './stats.ts'
@@ -13,7 +14,8 @@ type Row = Extract<Notification, { kind: 'socket' | 'worker' }>
 type Event = Row extends infer One ? (One extends Row ? Omit<One, 'revision'> : never) : never
 
 type RowWatchDeps = {
-  sockets: Pick<SocketDump, 'eachState' | 'at'>
+  i32: Int32Array
+  sockets: Pick<SocketDump, 'rows' | 'cookieOf' | 'at'>
   stats: Pick<Stats, 'workerState' | 'worker'>
   workers: number
   isWatched: (kind: WatchKind) => boolean
@@ -25,7 +27,7 @@ type RowWatchDeps = {
 type Seen<Item> = Map<number, { state: number; item: Item; look: number }>
 
 export const createRowWatch = (deps: RowWatchDeps) => {
-  const { sockets, stats, workers, isWatched, tell, nowMs } = deps
+  const { i32, sockets, stats, workers, isWatched, tell, nowMs } = deps
   /** None while nobody watches. */
   let socketsSeen: Seen<Extract<Event, { kind: 'socket' }>['item']> | null = null
   let workersSeen: Int32Array | null = null
@@ -40,16 +42,18 @@ export const createRowWatch = (deps: RowWatchDeps) => {
     const isFirst = socketsSeen === null
     const seen = (socketsSeen ??= new Map())
     const look = ++looks
-    sockets.eachState((cookie, state, sk, worker) => {
+    for (const [sk, worker] of sockets.rows()) {
+      const cookie = sockets.cookieOf(sk)
+      const state = i32[sk + SK_STATE]
       const known = seen.get(cookie)
       if (known !== undefined && known.state === state) {
         known.look = look
-        return
+        continue
       }
       const item = sockets.at(sk, worker)
       seen.set(cookie, { state, item, look })
       if (!isFirst) tell({ kind: 'socket', event: 'new', item })
-    })
+    }
     for (const [cookie, known] of seen) {
       if (known.look === look) continue
       seen.delete(cookie)

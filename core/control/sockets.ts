@@ -109,20 +109,6 @@ export const createSocketDump = ({ arena, calls, sockInfo }: SocketsDeps) => {
       }
     }
   }
-  /** Live sockets, each with its state and its cookie, which no other ever has. */
-  const eachState = (
-    take: (cookie: number, state: number, sk: number, worker: number) => void
-  ): void => {
-    for (const [worker, slab] of slabs.entries()) {
-      let left = slab.live()
-      for (let k = 0; k < slab.rows && left > 0; k++) {
-        const sk = slab.at(k)
-        if (!slab.isLive(sk)) continue
-        left--
-        take(cookieOf(sk), i32[sk + SK_STATE], sk, worker)
-      }
-    }
-  }
   const isEnd = ({ words, port }: SockEnd, wanted: Partial<SockEnd> = {}): boolean =>
     (wanted.port === undefined || wanted.port === port) &&
     (wanted.words === undefined || wanted.words.every((word, k) => word === words[k]))
@@ -194,5 +180,5 @@ export const createSocketDump = ({ arena, calls, sockInfo }: SocketsDeps) => {
   /** Sockets that a worker has. */
   const count = (worker: number): number => slabs[worker].live()
 
-  return { dump, get, takerOf, destroy, count, eachState, at: sock }
+  return { dump, get, takerOf, destroy, count, rows, cookieOf, at: sock }
 }
