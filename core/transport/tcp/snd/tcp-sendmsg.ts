@@ -140,7 +140,7 @@ export const createTcpSendmsg = (deps: TcpSendmsgDeps) => {
       if (isOpen && roomIn(tail, size, goal) > 0) return tail
       if (isOpen && i32[tail + SKB_LEN] >= size) {
         // a full one waits already: bulk, so it gets room for more, or the next is large whatever this write brings
-        if (i32[tail + SKB_LEN] < goal && queue.enlarge(tail)) return tail
+        if (i32[tail + SKB_LEN] < goal && queue.enlarge(sk, tail)) return tail
         wanted = goal
       }
     }

@@ -70,15 +70,15 @@ export const createTcpWriteQueue = (
     i32[sk + TP_WQ_TAIL] = skb
     if (i32[sk + TP_SEND_HEAD] === 0) i32[sk + TP_SEND_HEAD] = skb
     i32[sk + SK_WMEM] += mem.sendCharge(skb)
-    mem.holdSend(skb)
+    mem.holdSend(sk, skb)
   }
   /** Gives an unsent skb a large buffer; false when it has one, or there are few. */
-  const enlarge = (skb: number): boolean => {
-    if (mem.isLarge(skb) || !mem.plentyOfLarges()) return false
-    if (!skbs.expandTail(skb, LARGE_PAYLOAD - i32[skb + SKB_LEN])) return false
-    mem.releaseSend(skb)
-    mem.holdSend(skb)
-    return true
+  const enlarge = (sk: number, skb: number): boolean => {
+    if (mem.isLarge(skb) || !mem.mayTakeLargeSend(sk)) return false
+    mem.releaseSend(sk, skb)
+    const isDone = skbs.expandTail(skb, LARGE_PAYLOAD - i32[skb + SKB_LEN])
+    mem.holdSend(sk, skb)
+    return isDone
   }
   const insertAfter = (sk: number, skb: number, prev: number): void => {
     const next = i32[prev + SKB_NEXT]
@@ -108,6 +108,7 @@ export const createTcpWriteQueue = (
     else i32[next + SKB_PREV] = prev
     if (i32[sk + TP_SEND_HEAD] === skb) i32[sk + TP_SEND_HEAD] = next
     i32[sk + SK_WMEM] -= mem.sendCharge(skb)
+    mem.releaseSend(sk, skb)
     consume(skb)
   }
   const purge = (sk: number): void => {
@@ -151,7 +152,7 @@ export const createTcpWriteQueue = (
     if ((flags & CBF_IN_ORDER) !== 0) splitOrder(sk, skb, twin, twin === front)
     setTsoSegs(front, mss)
     setTsoSegs(back, mss)
-    mem.holdSend(twin)
+    mem.holdSend(sk, twin)
     // the bytes are charged once; the new skb's overhead comes on top
     i32[sk + SK_WMEM] += mem.sendCharge(twin) - i32[twin + SKB_LEN]
     if (sent) countFewer(sk, flags, before - pcount(front) - pcount(back))
