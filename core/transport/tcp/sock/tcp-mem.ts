@@ -24,8 +24,10 @@ export const LARGE_PAYLOAD = LARGE_BYTES - MAX_HEADER
  * (SKB_TRUESIZE of an skb with room for headers alone).
  */
 const SEND_OVERHEAD = 1280
-/** Times what is free of a line that a socket may hold: alone it gets four fifths. */
+/** Times what is free of a line that a socket may hold: one alone gets four fifths. */
 const SHARE = 4
+/** Whoever has so much to write is worth a whole large buffer, and waits for that. */
+const BULK = LARGE_PAYLOAD >> 1
 
 export type TcpMem = ReturnType<typeof createTcpMem>
 
@@ -121,9 +123,11 @@ export const createTcpMem = (arena: Arena, skbs: Skbs) => {
    * has less than its minimum and the line is full: somebody is to be trimmed.
    */
   const allocSend = (sk: number, size: number): number => {
-    if (size > SMALL_PAYLOAD && mayTakeLargeSend(sk)) {
-      const skb = skbs.alloc(LARGE_PAYLOAD, MAX_HEADER)
-      if (skb !== 0) return skb
+    if (size > SMALL_PAYLOAD && plentyOfLarges()) {
+      if (mayTakeLargeSend(sk)) {
+        const skb = skbs.alloc(LARGE_PAYLOAD, MAX_HEADER)
+        if (skb !== 0) return skb
+      } else if (size > BULK) return 0
     }
     if (mayTakeSmall(sk)) return small()
     if (!mayHaveMinimum(sk)) return 0
