@@ -74,7 +74,7 @@ export const createTcpWriteQueue = (
   }
   /** Gives an unsent skb a large buffer; false when it has one, or there are few. */
   const enlarge = (sk: number, skb: number): boolean => {
-    if (mem.isLarge(skb) || !mem.mayTakeLargeSend(sk)) return false
+    if (mem.isLarge(skb) || !mem.mayQueueLarge(sk)) return false
     mem.releaseSend(sk, skb)
     const isDone = skbs.expandTail(skb, LARGE_PAYLOAD - i32[skb + SKB_LEN])
     mem.holdSend(sk, skb)

@@ -2,10 +2,10 @@
  * Packet memory of TCP on one worker, within the budget (skb/budget.ts): what a queued skb is charged as, how far queues
  * may grow, and the minimum that every socket gets when memory is short. Each of the two lines, for receiving and
  * for sending, keeps its last quarter for sockets that hold less than tcp_rmem[0] or tcp_wmem[0]; whoever asks for his
- * minimum when even that is gone has the worst holder trimmed for him (tcp-oom.ts). Above its minimum a socket may hold
- * some times what is free (Choudhury, Hahne 1998, as switches share their buffers): whoever holds more than that gets no
- * more before it is acknowledged, so all that want memory come to hold the same, and something is always left for one
- * who begins. Called by everything that queues.
+ * minimum when even that is gone has the worst holder trimmed for him (tcp-oom.ts). Above its minimum a socket that sends may
+ * hold some times what is free, of either kind of buffer (dynamic thresholds, by which switches share their memory:
+ * Choudhury, Hahne 1998): whoever holds more gets nothing until enough is acknowledged, so all that want memory come
+ * to hold the same, and something is always left for one who begins. Called by everything that queues.
  * Linux: tcp_mem, sk_mem_charge(), tcp_under_memory_pressure(), sk_forced_mem_schedule().
  */
 import type { Arena } from '../../../shm/arena.ts'
@@ -14,7 +14,7 @@ import { Sysctl } from '../../../shm/sysctl.ts'
 import { Holder, largesOf, smallsOf, TRUESIZE_LARGE, TRUESIZE_SMALL } from '../../../skb/budget.ts'
 import { MAX_HEADER, SKB_BUF, SKB_LEN, type Skbs } from '../../../skb/skb.ts'
 import { SK_RMEM } from '../../../socket/sock.ts'
-import { TP_WQ_TRUESIZE } from './tcp-sock.ts'
+import { TP_PACKETS_OUT, TP_WQ_LARGES, TP_WQ_SMALLS } from './tcp-sock.ts'
 
 /** Payload that a small or a large buffer of ours holds behind the headers' room. */
 export const SMALL_PAYLOAD = SMALL_BYTES - MAX_HEADER
@@ -24,9 +24,9 @@ export const LARGE_PAYLOAD = LARGE_BYTES - MAX_HEADER
  * (SKB_TRUESIZE of an skb with room for headers alone).
  */
 const SEND_OVERHEAD = 1280
-/** Times what is free of a line that a socket may hold: one alone gets four fifths. */
+/** A socket's share is so many times what is free: one alone gets four fifths. */
 const SHARE = 4
-/** Whoever has so much to write is worth a whole large buffer, and waits for that. */
+/** Who has so much to write waits for a large buffer when it has its share of them, and does not go on in small ones. */
 const BULK = LARGE_PAYLOAD >> 1
 
 export type TcpMem = ReturnType<typeof createTcpMem>
@@ -100,23 +100,24 @@ export const createTcpMem = (arena: Arena, skbs: Skbs) => {
   /** Into the socket's write queue, and out of it. */
   const holdSend = (sk: number, skb: number): void => {
     hold(skb, Holder.tcp_snd)
-    i32[sk + TP_WQ_TRUESIZE] += truesize(skb)
+    i32[sk + (isLarge(skb) ? TP_WQ_LARGES : TP_WQ_SMALLS)]++
   }
   const releaseSend = (sk: number, skb: number): void => {
     release(skb)
-    i32[sk + TP_WQ_TRUESIZE] -= truesize(skb)
+    i32[sk + (isLarge(skb) ? TP_WQ_LARGES : TP_WQ_SMALLS)]--
   }
-  const plentyOfLarges = (): boolean =>
-    largeHeld(Holder.tcp_snd) < most(sndLarge) && hasLarges(Holder.tcp_snd, 1)
-  /** It holds less than its share, when so many bytes of the line are free. */
-  const hasShareOf = (sk: number, free: number): boolean => i32[sk + TP_WQ_TRUESIZE] < SHARE * free
-  const mayTakeSmall = (sk: number): boolean =>
-    hasShareOf(sk, (most(sndSmall) - smallHeld(Holder.tcp_snd)) * TRUESIZE_SMALL)
-  const mayTakeLargeSend = (sk: number): boolean =>
-    plentyOfLarges() &&
-    hasShareOf(sk, (most(sndLarge) - largeHeld(Holder.tcp_snd)) * TRUESIZE_LARGE)
+  const freeSmalls = (): number => most(sndSmall) - smallHeld(Holder.tcp_snd)
+  const freeLarges = (): number => most(sndLarge) - largeHeld(Holder.tcp_snd)
+  const plentyOfLarges = (): boolean => freeLarges() > 0 && hasLarges(Holder.tcp_snd, 1)
+  const mayQueueSmall = (sk: number): boolean => i32[sk + TP_WQ_SMALLS] < SHARE * freeSmalls()
+  const mayQueueLarge = (sk: number): boolean =>
+    i32[sk + TP_WQ_LARGES] < SHARE * freeLarges() && hasLarges(Holder.tcp_snd, 1)
+  /** Whether text may be cut off to be sent beside what flies, which is what the small buffers of that are for. */
+  const mayCut = (sk: number): boolean =>
+    i32[sk + TP_PACKETS_OUT] < Math.max(1, SHARE * freeSmalls())
   const mayHaveMinimum = (sk: number): boolean =>
-    i32[sk + TP_WQ_TRUESIZE] < i32[sysctl + Sysctl.tcp_wmem_min]
+    i32[sk + TP_WQ_SMALLS] * TRUESIZE_SMALL + i32[sk + TP_WQ_LARGES] * TRUESIZE_LARGE <
+    i32[sysctl + Sysctl.tcp_wmem_min]
   const small = (): number => skbs.alloc(SMALL_PAYLOAD, MAX_HEADER)
   /**
    * An skb for `size` bytes of stream data, or for fewer when memory is short; 0 when the socket has to wait. -1 when it
@@ -124,12 +125,12 @@ export const createTcpMem = (arena: Arena, skbs: Skbs) => {
    */
   const allocSend = (sk: number, size: number): number => {
     if (size > SMALL_PAYLOAD && plentyOfLarges()) {
-      if (mayTakeLargeSend(sk)) {
+      if (mayQueueLarge(sk)) {
         const skb = skbs.alloc(LARGE_PAYLOAD, MAX_HEADER)
         if (skb !== 0) return skb
       } else if (size > BULK) return 0
     }
-    if (mayTakeSmall(sk)) return small()
+    if (mayQueueSmall(sk)) return small()
     if (!mayHaveMinimum(sk)) return 0
     return maySplitSmall() ? small() : -1
   }
@@ -164,7 +165,8 @@ export const createTcpMem = (arena: Arena, skbs: Skbs) => {
     holdSend,
     releaseSend,
     plentyOfLarges,
-    mayTakeLargeSend,
+    mayCut,
+    mayQueueLarge,
     allocSend,
     maySplitSmall,
     allocSplit,

@@ -2,16 +2,20 @@
 
 import { expect, test } from 'bun:test'
 import { arenaBytes, createArena } from '../../../../../core/shm/arena.ts'
-import { SMALL_ARENA } from '../../../../../core/shm/layout.ts'
+import { type ArenaConfig, SMALL_ARENA } from '../../../../../core/shm/layout.ts'
 import { setSysctlDefaults, Sysctl } from '../../../../../core/shm/sysctl.ts'
-import { Holder, TRUESIZE_SMALL } from '../../../../../core/skb/budget.ts'
+import { Holder, TRUESIZE_LARGE, TRUESIZE_SMALL } from '../../../../../core/skb/budget.ts'
 import { sockSlab } from '../../../../../core/socket/sock.ts'
 import { createMachine } from '../../../../../core/stack/machine.ts'
 import { createTcpMem, SMALL_PAYLOAD } from '../../../../../core/transport/tcp/sock/tcp-mem.ts'
-import { TP_WQ_TRUESIZE } from '../../../../../core/transport/tcp/sock/tcp-sock.ts'
+import {
+  TP_PACKETS_OUT,
+  TP_WQ_LARGES,
+  TP_WQ_SMALLS,
+} from '../../../../../core/transport/tcp/sock/tcp-sock.ts'
 
-const setup = () => {
-  const config = { ...SMALL_ARENA, skbs: 1024, smallBuffers: 1024, largeBuffers: 32 }
+const setup = (more: Partial<ArenaConfig> = {}) => {
+  const config = { ...SMALL_ARENA, skbs: 1024, smallBuffers: 1024, largeBuffers: 32, ...more }
   const arena = createArena(config, new ArrayBuffer(arenaBytes(config)))
   setSysctlDefaults(arena)
   const { skbs, consume } = createMachine({
@@ -44,7 +48,14 @@ const setup = () => {
       write,
       acked,
       buffers: () => queue.length,
-      held: () => arena.i32[sk + TP_WQ_TRUESIZE]!,
+      held: () =>
+        arena.i32[sk + TP_WQ_SMALLS]! * TRUESIZE_SMALL +
+        arena.i32[sk + TP_WQ_LARGES]! * TRUESIZE_LARGE,
+      /** Whether it may cut text off, with so many segments in flight. */
+      mayCut: (inFlight: number): boolean => {
+        arena.i32[sk + TP_PACKETS_OUT] = inFlight
+        return mem.mayCut(sk)
+      },
     }
   }
   const { bounds, smallHeld } = skbs.budget
@@ -82,17 +93,24 @@ test.each([2, 4, 16])('of %d senders who began first holds no more in the end', 
   expect(Math.max(...shares) - Math.min(...shares)).toBeLessThanOrEqual(4)
   expect(held()).toBeGreaterThan(bound / 2)
 })
-test('who has large buffers is asked for them before it gets small ones as well', () => {
-  const { sender } = setup()
-  const bulk = sender(65_536)
-  bulk.write()
-  const other = sender()
-  for (let round = 0; round < 500; round++)
-    for (const each of [other, bulk]) {
+test('of large buffers as well, and who has its share of them waits, and does not go on in small ones', () => {
+  const { sender } = setup({ largeBuffers: 512 })
+  const all = Array.from({ length: 4 }, () => sender(65_536))
+  for (let round = 0; round < 200; round++)
+    for (const each of all) {
       each.acked()
       each.write()
     }
-  expect(other.held()).toBeGreaterThan(bulk.held() / 2)
+  const shares = all.map((each) => each.held() / TRUESIZE_LARGE)
+  expect(shares.every((share) => Number.isInteger(share))).toBe(true)
+  expect(Math.max(...shares) - Math.min(...shares)).toBeLessThanOrEqual(4)
+})
+test('who has much in flight cuts nothing off when memory is short; who has nothing always may', () => {
+  const { sender } = setup()
+  const late = sender()
+  expect(late.mayCut(100)).toBe(true)
+  for (const each of Array.from({ length: 8 }, () => sender())) each.write()
+  expect([late.mayCut(100), late.mayCut(0)]).toEqual([false, true])
 })
 test('what is acknowledged is held no more', () => {
   const { sender, held } = setup()
