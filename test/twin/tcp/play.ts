@@ -293,10 +293,11 @@ export const createPlayer = (family: 'ipv4' | 'ipv6', pair: Pair, clock: Clock) 
     collect()
     runs.delete(run.id)
   }
-  /** Goes on with a run until it waits or ends; softnet's time stands still so long, as the kernel's ticks do. */
+  /** Goes on with a run until it waits or ends. */
   const advance = (run: Run): void => {
-    for (const host of pair) host.begin()
     for (;;) {
+      // the kernel's clock goes on between steps: round trips take some time, and writes are so far apart
+      for (const host of pair) host.begin()
       if (run.steps.length > 0 && !finishStep(run)) return end(run)
       const step = run.next(run.halves[0])
       if (step === null) return end(run)

@@ -53,12 +53,8 @@ import {
   SOCK_KEEPOPEN,
   SOCK_SNDBUF_LOCK,
   SOCK_WRITE_PENDING,
-  TCP_ATO_MIN,
   TCP_DELACK_MAX,
   TCP_MAX_QUICKACKS,
-  ACK_SCHED,
-  TP_ACK_PENDING,
-  TP_ATO,
   TP_ADVMSS,
   TP_COPIED_SEQ,
   TP_DEFER_ACCEPT,
@@ -75,7 +71,7 @@ import {
   TP_MSS_CLAMP,
   TP_OPTS,
   TP_PUSHED_SEQ,
-  TP_QUICK,
+  TP_PINGPONG,
   TP_RCV_ISN,
   TP_RCV_NXT,
   TP_RCV_WSCALE,
@@ -98,6 +94,7 @@ import type { FastopenClient } from './tcp-fastopen-client.ts'
 import type { TcpTimers } from '../sock/tcp-timers.ts'
 import type { TcpMtuProbe } from '../snd/tcp-mtu-probe.ts'
 import type { TcpTransmit } from '../snd/tcp-transmit.ts'
+import type { TcpRcvQueue } from '../rcv/tcp-rcv-queue.ts'
 import type { TcpWindow } from '../rcv/tcp-window.ts'
 import type { TcpReply } from '../snd/tcp-reply.ts'
 
@@ -116,6 +113,7 @@ type TcpHandshakeDeps = {
   ack: TcpAck
   life: TcpLifecycle
   paws: TcpPaws
+  rcvQueue: Pick<TcpRcvQueue, 'scheduleAck' | 'enterQuickack'>
   sndCheck: TcpSndCheck
   cong: TcpCong
   md5: Pick<TcpMd5, 'optionLen'>
@@ -143,6 +141,7 @@ export const createTcpHandshake = (deps: TcpHandshakeDeps) => {
     mtup,
     endSending,
     fastopenClient,
+    rcvQueue,
   } = deps
   const { tcpAck } = deps.ack
   const { raise, setState } = life
@@ -275,16 +274,15 @@ export const createTcpHandshake = (deps: TcpHandshakeDeps) => {
     i32[sk + SK_FLAGS] &= ~SOCK_WRITE_PENDING
     if ((i32[sk + TP_FASTOPEN] & (FO_SYN | FO_SYN_DATA)) === 0) consume(skb)
     else if (fastopenClient.synAck(sk, skb)) return
-    i32[sk + TP_QUICK] = TCP_MAX_QUICKACKS
-    if (isPending) ackWithText(sk)
+    if (isPending || i32[sk + TP_PINGPONG] !== 0) ackWithText(sk)
     else transmit.sendAck(sk)
     // text that could not go with the SYN
     dataSndCheck(sk)
   }
   /** Who waits for the connection has text for it, which will answer the SYN-ACK. */
   const ackWithText = (sk: number): void => {
-    i32[sk + TP_ACK_PENDING] |= ACK_SCHED
-    i32[sk + TP_ATO] = TCP_ATO_MIN
+    rcvQueue.scheduleAck(sk)
+    rcvQueue.enterQuickack(sk, TCP_MAX_QUICKACKS)
     timers.resetDelackTimer(sk, (time[TIME_MS] + TCP_DELACK_MAX) | 0)
   }
   /** Simultaneous open: our SYN, sent before, is now a SYN-ACK. */
