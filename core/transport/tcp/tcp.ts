@@ -49,6 +49,9 @@ import { createTcpHash } from './sock/tcp-hash.ts'
 import { createTcpInput } from './rcv/tcp-input.ts'
 import { createTcpIpv } from './rcv/tcp-ipv.ts'
 import { createTcpLifecycle } from './sock/tcp-lifecycle.ts'
+import { createTcpListenQueues } from './states/tcp-listen-queues.ts'
+import { createTcpRequest } from './states/tcp-request.ts'
+import { createTcpCheckReq } from './states/tcp-check-req.ts'
 import { createTcpListen } from './states/tcp-listen.ts'
 import { createTcpMd5 } from './sock/tcp-md5.ts'
 import { createTcpMem } from './sock/tcp-mem.ts'
@@ -58,6 +61,11 @@ import type { TcpMssDeps } from './snd/tcp-mss.ts'
 import { createTcpChrono } from './snd/tcp-chrono.ts'
 import { createTcpMss } from './snd/tcp-mss.ts'
 import { createTcpMtuProbe } from './snd/tcp-mtu-probe.ts'
+import { createTcpCwndValidate } from './rec/tcp-cwnd-validate.ts'
+import { createTcpLossProbe } from './snd/tcp-loss-probe.ts'
+import { createTcpNagle } from './snd/tcp-nagle.ts'
+import { createTcpProbe0 } from './snd/tcp-probe0.ts'
+import { createTcpRetransmit } from './snd/tcp-retransmit.ts'
 import { createTcpOutput } from './snd/tcp-output.ts'
 import { createTcpPacing } from './snd/tcp-pacing.ts'
 import { createTcpPaws } from './rcv/tcp-paws.ts'
@@ -195,11 +203,17 @@ const createSending = (base: Base, deps: TcpDeps) => {
   const chrono = createTcpChrono(i32, time)
   const xmitTimer = createTcpXmitTimer({ ...base, queue, timers })
   const sending = { mem, tsq, queue, mss, timers, transmit, rate, xmitTimer, chrono, pacing, mtup }
-  const output = createTcpOutput({ ...base, ...sending })
+  const nagle = createTcpNagle({ ...base, queue })
+  const cwndValidate = createTcpCwndValidate({ ...base, chrono })
+  const retransmission = createTcpRetransmit({ ...base, ...sending })
+  const output = createTcpOutput({ ...base, ...sending, nagle, cwndValidate, retransmission })
+  const lossProbe = createTcpLossProbe({ ...base, ...sending, output, retransmission })
+  const probe0 = createTcpProbe0({ ...base, ...sending, output })
   const synack = createTcpSynack({ ...base, transmit })
   const { sendChallengeAck } = createTcpChallenge({ ...base, transmit })
   const { sendReset } = createTcpReply({ ...base, routeOutput, afOps, loadAddrs, md5 })
-  return { ...sending, md5, window, output, synack, sendChallengeAck, sendReset }
+  const writing = { cwndValidate, retransmission, output, lossProbe, probe0 }
+  return { ...sending, ...writing, md5, window, synack, sendChallengeAck, sendReset }
 }
 type Sending = ReturnType<typeof createSending>
 
@@ -282,12 +296,17 @@ export const createTcp = (deps: TcpDeps) => {
 
   const routing = createTcpRouting(arena, time, tables.secure, deps.skDst)
   const syncookies = createTcpSyncookies({ ...parts, worker, afOps: deps.afOps })
-  const listening = createTcpListen({ ...parts, ...routing, syncookies, afOps: deps.afOps })
+  const listenQueues = createTcpListenQueues(parts)
+  const request = createTcpRequest({ ...parts, ...routing, listenQueues, afOps: deps.afOps })
+  const checkReq = createTcpCheckReq({ ...parts, listenQueues })
+  const requests = { listenQueues, request, checkReq }
+  const listening = createTcpListen({ ...parts, ...routing, ...requests, syncookies })
   const { timewaitRcv } = createTcpTimewait(parts)
   const { passOn } = deps.owned
   const { afOps, skDst, updatePmtu } = deps
   const { tcpRcv, tcpResume, tcpError } = createTcpIpv({
     ...parts,
+    ...requests,
     listen: listening,
     timewaitRcv,
     loadAddrs,
@@ -296,12 +315,12 @@ export const createTcp = (deps: TcpDeps) => {
     skDst,
     updatePmtu,
   })
-  timers.bind(createTcpTimer({ ...parts, listen: listening }))
+  timers.bind(createTcpTimer({ ...parts, checkReq }))
   const connecting = createTcpConnect(
     { ...parts, worker, random, purgeRcv, steer, addrType },
     routing
   )
-  const closing = createTcpClose({ ...parts, listen: listening, purgeWrite })
+  const closing = createTcpClose({ ...parts, listen: listening, listenQueues, purgeWrite })
   const { sendFastopen } = connecting
   const { sendmsg, sendBytes, sendto, sendtoBytes, writable } = createTcpSendmsg({
     ...parts,
@@ -351,7 +370,7 @@ export const createTcp = (deps: TcpDeps) => {
     for (let k = 0; k < slab.rows; k++) {
       const sk = slab.at(k)
       if (!slab.isLive(sk) || i32[sk + SK_PROTOCOL] !== IPPROTO_TCP) continue
-      if (i32[sk + SK_STATE] === TCP_NEW_SYN_RECV) listening.dropRequest(sk)
+      if (i32[sk + SK_STATE] === TCP_NEW_SYN_RECV) listenQueues.dropRequest(sk)
       else life.destroyNow(sk)
     }
   }

@@ -56,9 +56,11 @@ import type { TcpInput } from './tcp-input.ts'
 import type { TcpStates } from '../states/tcp-states.ts'
 import type { TcpLifecycle } from '../sock/tcp-lifecycle.ts'
 import type { TcpListen } from '../states/tcp-listen.ts'
+import type { TcpListenQueues } from '../states/tcp-listen-queues.ts'
+import type { TcpCheckReq } from '../states/tcp-check-req.ts'
 import type { TcpMd5 } from '../sock/tcp-md5.ts'
 import type { TcpMss } from '../snd/tcp-mss.ts'
-import type { TcpOutput } from '../snd/tcp-output.ts'
+import type { TcpRetransmit } from '../snd/tcp-retransmit.ts'
 import type { TcpRecovery } from '../rec/tcp-recovery.ts'
 import {
   CB_END_SEQ,
@@ -91,9 +93,11 @@ type TcpIpvDeps = {
   input: TcpInput
   states: TcpStates
   listen: TcpListen
+  listenQueues: Pick<TcpListenQueues, 'dropRequest'>
+  checkReq: Pick<TcpCheckReq, 'checkRequest'>
   life: TcpLifecycle
   mss: TcpMss
-  output: TcpOutput
+  retransmission: TcpRetransmit
   recovery: TcpRecovery
   afOps: AfOpsOf
   skDst: SkDst
@@ -105,7 +109,7 @@ type TcpIpvDeps = {
   Pick<Pmtu, 'updatePmtu'>
 
 export const createTcpIpv = (deps: TcpIpvDeps) => {
-  const { bank, skbs, drop, hash, listen, life, mss, output, recovery, timewaitRcv } = deps
+  const { bank, skbs, drop, hash, listen, life, mss, retransmission, recovery, timewaitRcv } = deps
   const { sendReset, md5, loadAddrs, passOn, afOps, skDst, updatePmtu } = deps
   const { tcpRcvEstablished } = deps.input
   const { rcvStateProcess } = deps.states
@@ -209,7 +213,7 @@ export const createTcpIpv = (deps: TcpIpvDeps) => {
         if (!timewaitRcv(sk, skb, opensFlow(skb) && hash.lookupListener(fl) !== 0)) toListener(skb)
         return
       case TCP_NEW_SYN_RECV:
-        listen.checkRequest(sk, skb)
+        deps.checkReq.checkRequest(sk, skb)
         return
       default:
         rcvStateProcess(sk, skb)
@@ -255,7 +259,7 @@ export const createTcpIpv = (deps: TcpIpvDeps) => {
     const isSynData =
       i32[sk + SK_STATE] === TCP_SYN_SENT && (i32[sk + TP_FASTOPEN] & FO_SYN_DATA) !== 0
     recovery.simpleRetransmit(sk, isSynData ? -1 : mss.currentMss(sk))
-    output.xmitRetransmitQueue(sk)
+    retransmission.xmitRetransmitQueue(sk)
   }
   const unreachable = (sk: number, errno: number): void => {
     const state = i32[sk + SK_STATE]
@@ -281,7 +285,7 @@ export const createTcpIpv = (deps: TcpIpvDeps) => {
     if (state === TCP_NEW_SYN_RECV) {
       if (seq !== i32[sk + TP_SND_ISN]) f64[bank + Mib.TcpExtOutOfWindowIcmps]++
       else if (mtu !== NO_MTU) mtuReduced(sk, mtu)
-      else if (errno !== 0) listen.dropRequest(sk)
+      else if (errno !== 0) deps.listenQueues.dropRequest(sk)
       return true
     }
     const isFastOpened = (i32[sk + TP_FASTOPEN] & FO_PASSIVE) !== 0

@@ -26,6 +26,9 @@ import type { TcpTstamp } from '../snd/tcp-tstamp.ts'
 import type { TcpMtuProbe } from '../snd/tcp-mtu-probe.ts'
 import type { TcpMss } from '../snd/tcp-mss.ts'
 import type { TcpOutput } from '../snd/tcp-output.ts'
+import type { TcpRetransmit } from '../snd/tcp-retransmit.ts'
+import type { TcpProbe0 } from '../snd/tcp-probe0.ts'
+import type { TcpCwndValidate } from './tcp-cwnd-validate.ts'
 import type { TcpXmitTimer } from '../snd/tcp-xmit-timer.ts'
 import {
   ACK_ADVANCED,
@@ -119,6 +122,9 @@ type TcpAckDeps = {
   mss: TcpMss
   timers: TcpTimers
   output: TcpOutput
+  retransmission: TcpRetransmit
+  probe0: TcpProbe0
+  cwndValidate: Pick<TcpCwndValidate, 'cwndAfterIdle'>
   chrono: TcpChrono
   mtup: TcpMtuProbe
   xmitTimer: TcpXmitTimer
@@ -133,6 +139,9 @@ type TcpAckDeps = {
 
 export const createTcpAck = (deps: TcpAckDeps) => {
   const { bank, time, queue, mss, timers, output, sacktag, recovery, rate, cong } = deps
+  const { xmitRetransmitQueue } = deps.retransmission
+  const { clampProbe0, probe0When } = deps.probe0
+  const { cwndAfterIdle } = deps.cwndValidate
   const { sendChallengeAck, sockConfirm, replaceTsRecent, tstamp } = deps
   const { chronoStop } = deps.chrono
   const { mtup } = deps
@@ -170,7 +179,7 @@ export const createTcpAck = (deps: TcpAckDeps) => {
           mss.syncMss(sk)
         }
         // what waited for the window has waited long
-        if (i32[sk + TP_SEND_HEAD] !== 0) output.cwndAfterIdle(sk)
+        if (i32[sk + TP_SEND_HEAD] !== 0) cwndAfterIdle(sk)
       }
     }
     add64(i32, sk + TP_BYTES_ACKED, (ack - i32[sk + TP_SND_UNA]) | 0)
@@ -280,7 +289,7 @@ export const createTcpAck = (deps: TcpAckDeps) => {
       i32[sk + TP_PROBES_TSTAMP] = 0
       if (i32[sk + TP_PENDING] === ICSK_TIME_PROBE0) timers.clearXmitTimer(sk)
     } else {
-      const delay = output.clampProbe0(sk, output.probe0When(sk))
+      const delay = clampProbe0(sk, probe0When(sk))
       timers.resetXmitTimer(sk, ICSK_TIME_PROBE0, delay)
     }
   }
@@ -358,7 +367,7 @@ export const createTcpAck = (deps: TcpAckDeps) => {
       if (((i32[sk + TP_SND_NXT] - i32[sk + TP_HIGH_SEQ]) | 0) > 0) return
       recovery.giveUpFrto(sk)
     }
-    output.xmitRetransmitQueue(sk)
+    xmitRetransmitQueue(sk)
   }
 
   /**

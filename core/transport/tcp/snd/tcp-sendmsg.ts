@@ -33,6 +33,7 @@ import type { TcpMem } from '../sock/tcp-mem.ts'
 import type { TcpChrono } from './tcp-chrono.ts'
 import type { TcpMss } from './tcp-mss.ts'
 import { markUrgent } from './tcp-urgent.ts'
+import type { TcpCwndValidate } from '../rec/tcp-cwnd-validate.ts'
 import type { TcpOutput } from './tcp-output.ts'
 import type { TcpTsq } from './tcp-tsq.ts'
 import type { TcpTstamp } from './tcp-tstamp.ts'
@@ -80,6 +81,7 @@ type TcpSendmsgDeps = {
   mem: TcpMem
   mss: TcpMss
   output: TcpOutput
+  cwndValidate: Pick<TcpCwndValidate, 'cwndAfterIdle'>
   tsq: TcpTsq
   chrono: TcpChrono
   queue: TcpWriteQueue
@@ -156,7 +158,7 @@ export const createTcpSendmsg = (deps: TcpSendmsgDeps) => {
     queue.setTsoSegs(skb, size)
     queue.append(sk, skb)
     if (i32[sk + TP_SEND_HEAD] === skb) chronoStart(sk, CHRONO_BUSY)
-    output.cwndAfterIdle(sk)
+    deps.cwndValidate.cwndAfterIdle(sk)
     return skb
   }
   const newSkb = (sk: number, size: number): number => {

@@ -21,6 +21,10 @@ import {
   packetsInFlight,
   SOCK_NOSPACE,
   SOCK_SNDBUF_LOCK,
+  TCP_INIT_CWND,
+  TP_MSS_CLAMP,
+  TP_MSS_CACHE,
+  TP_REORDERING,
   TCP_DELACK_MAX,
   TCP_DELACK_MIN,
   TP_ACK_PENDING,
@@ -40,7 +44,13 @@ import {
 } from '../sock/tcp-sock.ts'
 import type { TcpTimers } from '../sock/tcp-timers.ts'
 import type { TcpTransmit } from './tcp-transmit.ts'
+import type { TcpCong } from '../rec/tcp-cong.ts'
+import { roundUpPowerOfTwo } from '../../../base/u32.ts'
 import type { TcpWindow } from '../rcv/tcp-window.ts'
+
+/** What a segment that is an skb of its own costs Linux beside its text: in its buffer, a power of two, and for its row. */
+const SEGMENT_HEADERS = 640
+const SEGMENT_ROW = 256
 
 export type TcpSndCheck = ReturnType<typeof createTcpSndCheck>
 type TcpSndCheckDeps = {
@@ -53,10 +63,11 @@ type TcpSndCheckDeps = {
   output: TcpOutput
   chrono: TcpChrono
   life: TcpLifecycle
+  cong: TcpCong
 }
 
 export const createTcpSndCheck = (deps: TcpSndCheckDeps) => {
-  const { time, mem, window, timers, transmit, output } = deps
+  const { time, mem, window, timers, transmit, output, cong } = deps
   const { raise } = deps.life
   const { chronoStop } = deps.chrono
   const { i32, layout } = deps.arena
@@ -112,8 +123,15 @@ export const createTcpSndCheck = (deps: TcpSndCheckDeps) => {
     chronoStop(sk, CHRONO_SNDBUF)
     raise(sk, SK_EVENT_WRITE)
   }
+  /** What the send buffer should be for the window to stay full (Linux: tcp_sndbuf_expand). */
+  const sndbufWanted = (sk: number): number => {
+    const segment = Math.max(i32[sk + TP_MSS_CLAMP], i32[sk + TP_MSS_CACHE])
+    const perSegment = roundUpPowerOfTwo(segment + SEGMENT_HEADERS) + SEGMENT_ROW
+    const segments = Math.max(TCP_INIT_CWND, i32[sk + TP_SND_CWND], i32[sk + TP_REORDERING] + 1)
+    return (cong.ops(sk).sndbufExpand ?? 2) * segments * perSegment
+  }
   const expandSndbuf = (sk: number): void => {
-    const wanted = Math.min(output.sndbufWanted(sk), mem.maxSndbuf())
+    const wanted = Math.min(sndbufWanted(sk), mem.maxSndbuf())
     if (wanted > i32[sk + SK_SNDBUF]) i32[sk + SK_SNDBUF] = wanted
   }
 

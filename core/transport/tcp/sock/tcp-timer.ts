@@ -25,10 +25,13 @@ import {
 } from '../../../socket/sock.ts'
 import type { FastopenActive } from './tcp-fastopen-active.ts'
 import type { TcpLifecycle } from './tcp-lifecycle.ts'
-import type { TcpListen } from '../states/tcp-listen.ts'
+import type { TcpCheckReq } from '../states/tcp-check-req.ts'
 import type { TcpSynack } from '../states/tcp-synack.ts'
 import type { TcpMtuProbe } from '../snd/tcp-mtu-probe.ts'
 import type { TcpOutput } from '../snd/tcp-output.ts'
+import type { TcpRetransmit } from '../snd/tcp-retransmit.ts'
+import type { TcpLossProbe } from '../snd/tcp-loss-probe.ts'
+import type { TcpProbe0 } from '../snd/tcp-probe0.ts'
 import type { TcpXmitTimer } from '../snd/tcp-xmit-timer.ts'
 import type { TcpRecovery } from '../rec/tcp-recovery.ts'
 import {
@@ -91,10 +94,13 @@ type TcpTimerDeps = {
   timers: TcpTimers
   transmit: TcpTransmit
   output: TcpOutput
+  retransmission: TcpRetransmit
+  lossProbe: TcpLossProbe
+  probe0: TcpProbe0
   xmitTimer: TcpXmitTimer
   queue: TcpWriteQueue
   recovery: TcpRecovery
-  listen: TcpListen
+  checkReq: Pick<TcpCheckReq, 'requestTimer'>
   synack: Pick<TcpSynack, 'retransmitSynAck'>
   life: TcpLifecycle
   mtup: Pick<TcpMtuProbe, 'suspectBlackHole'>
@@ -109,10 +115,13 @@ export const createTcpTimer = (deps: TcpTimerDeps): TcpTimerHandlers => {
     timers,
     transmit,
     output,
+    retransmission,
+    lossProbe,
+    probe0,
     xmitTimer,
     queue,
     recovery,
-    listen,
+    checkReq,
     life,
     mem,
     synack,
@@ -240,7 +249,7 @@ export const createTcpTimer = (deps: TcpTimerDeps): TcpTimerHandlers => {
         return
       }
       recovery.enterLoss(sk)
-      output.retransmit(sk, queue.rtxHead(sk), 1)
+      retransmission.retransmit(sk, queue.rtxHead(sk), 1)
       i32[sk + TP_RETRANSMITS]++
       backOff(sk)
       return
@@ -249,7 +258,7 @@ export const createTcpTimer = (deps: TcpTimerDeps): TcpTimerHandlers => {
     countTimeout(sk)
     recovery.enterLoss(sk)
     i32[sk + TP_RETRANSMITS]++
-    if (output.retransmit(sk, queue.rtxHead(sk), 1) < 0) {
+    if (retransmission.retransmit(sk, queue.rtxHead(sk), 1) < 0) {
       // no memory, no neighbour: try again soon, it says nothing about the path
       if (i32[sk + TP_RETRANS_STAMP] === 0) i32[sk + TP_RETRANS_STAMP] = time[TIME_MS] || -1
       timers.resetXmitTimer(
@@ -278,7 +287,7 @@ export const createTcpTimer = (deps: TcpTimerDeps): TcpTimerHandlers => {
       return
     }
     if (life.isDead(sk)) {
-      const alive = output.probe0When(sk) < TCP_RTO_MAX
+      const alive = probe0.probe0When(sk) < TCP_RTO_MAX
       most = orphanRetries(sk, alive)
       if (!alive && i32[sk + TP_BACKOFF] >= most) {
         giveUp(sk)
@@ -287,23 +296,23 @@ export const createTcpTimer = (deps: TcpTimerDeps): TcpTimerHandlers => {
       if (outOfResources(sk, true)) return
     }
     if (i32[sk + TP_PROBES_OUT] >= most) giveUp(sk)
-    else output.sendProbe0(sk)
+    else probe0.sendProbe0(sk)
   }
 
   /** The event stands until what follows is known: the timer goes on from it. */
   const lossProbeTimer = (sk: number): void => {
     i32[sk + TP_PENDING] = ICSK_TIME_LOSS_PROBE
-    output.sendLossProbe(sk)
+    lossProbe.sendLossProbe(sk)
   }
   const reoTimer = (sk: number): void => {
     i32[sk + TP_PENDING] = ICSK_TIME_REO_TIMEOUT
-    if (recovery.reoTimeout(sk)) output.xmitRetransmitQueue(sk)
+    if (recovery.reoTimeout(sk)) retransmission.xmitRetransmitQueue(sk)
     if (i32[sk + TP_PENDING] !== ICSK_TIME_RETRANS) xmitTimer.rearmRto(sk)
   }
 
   const retransmit = (sk: number): void => {
     const event = i32[sk + TP_PENDING]
-    if (i32[sk + SK_STATE] === TCP_NEW_SYN_RECV) listen.requestTimer(sk)
+    if (i32[sk + SK_STATE] === TCP_NEW_SYN_RECV) checkReq.requestTimer(sk)
     else if (i32[sk + SK_STATE] !== TCP_CLOSE) {
       i32[sk + TP_PENDING] = 0
       if (event === ICSK_TIME_RETRANS) retransmitTimer(sk)

@@ -27,6 +27,7 @@ import {
 } from '../../../socket/sock.ts'
 import type { TcpLifecycle } from '../sock/tcp-lifecycle.ts'
 import type { TcpListen } from './tcp-listen.ts'
+import type { TcpListenQueues } from './tcp-listen-queues.ts'
 import type { TcpOutput } from '../snd/tcp-output.ts'
 import type { TcpRcvQueue } from '../rcv/tcp-rcv-queue.ts'
 import {
@@ -47,6 +48,7 @@ type TcpCloseDeps = {
   bank: number
   life: TcpLifecycle
   listen: TcpListen
+  listenQueues: Pick<TcpListenQueues, 'dropRequest'>
   output: TcpOutput
   transmit: TcpTransmit
   timers: TcpTimers
@@ -190,7 +192,7 @@ export const createTcpClose = (deps: TcpCloseDeps) => {
     const state = i32[sk + SK_STATE]
     if (state === TCP_LISTEN) stopListener(sk)
     if (state === TCP_NEW_SYN_RECV) {
-      listen.dropRequest(sk)
+      deps.listenQueues.dropRequest(sk)
       return
     }
     if (state === TCP_TIME_WAIT) life.twEnd(sk, Mib.TcpExtTWKilled)

@@ -29,7 +29,7 @@ import type { TcpRate } from '../rec/tcp-rate.ts'
 import type { TcpRecovery } from '../rec/tcp-recovery.ts'
 import type { TcpChrono } from '../snd/tcp-chrono.ts'
 import type { TcpMss } from '../snd/tcp-mss.ts'
-import type { TcpOutput } from '../snd/tcp-output.ts'
+import type { TcpRetransmit } from '../snd/tcp-retransmit.ts'
 import type { TcpTransmit } from '../snd/tcp-transmit.ts'
 import type { TcpWriteQueue } from '../snd/tcp-write-queue.ts'
 import type { FastopenActive } from '../sock/tcp-fastopen-active.ts'
@@ -82,7 +82,7 @@ type FastopenClientDeps = {
   transmit: TcpTransmit
   queue: TcpWriteQueue
   rate: TcpRate
-  output: Pick<TcpOutput, 'xmitRetransmitQueue'>
+  retransmission: Pick<TcpRetransmit, 'xmitRetransmitQueue'>
   chrono: TcpChrono
   recovery: TcpRecovery
   paws: TcpPaws
@@ -94,7 +94,7 @@ type FastopenClientDeps = {
 }
 
 export const createFastopenClient = (deps: FastopenClientDeps) => {
-  const { bank, skbs, mem, mss, transmit, queue, rate, output, recovery, metrics, afOps } = deps
+  const { bank, skbs, mem, mss, transmit, queue, rate, recovery, metrics, afOps } = deps
   const { fastopenActive, fastopen, rcvQueue, consume } = deps
   const { options: opts } = deps.paws
   const { chronoStart } = deps.chrono
@@ -244,7 +244,7 @@ export const createFastopenClient = (deps: FastopenClientDeps) => {
     remember(sk, isUnacked)
     if (isUnacked) {
       recovery.simpleRetransmit(sk, ALL)
-      output.xmitRetransmitQueue(sk)
+      deps.retransmission.xmitRetransmitQueue(sk)
       f64[bank + Mib.TcpExtTCPFastOpenActiveFail]++
       consume(skb)
       return true

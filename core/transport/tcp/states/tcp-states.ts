@@ -1,6 +1,6 @@
 /**
  * A segment in any state but ESTABLISHED: the steps of RFC 9293 3.10.7.4, and where the ACK of our SYN or FIN and
- * the peer's FIN lead. tcp-ipv.ts calls it with the socket that it found, tcp-listen.ts with the one that it made,
+ * the peer's FIN lead. tcp-ipv.ts calls it with the socket that it found, tcp-check-req.ts with the one that it made,
  * tcp-rcv-queue.ts when a FIN has its turn; on the worker. The skb is taken over.
  * Linux: tcp_rcv_state_process, tcp_fin.
  */

@@ -1,5 +1,5 @@
 /**
- * The SYN-ACK and what it waits for: for request sockets (tcp-listen.ts), and for connections that their SYN alone has made
+ * The SYN-ACK and what it waits for: for request sockets (tcp-check-req.ts), and for connections that their SYN alone has made
  * (tcp-fastopen.ts). On the worker. Linux: tcp_v4_send_synack, tcp_rtx_synack, tcp_check_req.
  */
 import type { Time } from '../../../base/time.ts'

@@ -1,0 +1,77 @@
+import type { Arena } from '../../../shm/arena.ts'
+import { Mib } from '../../../shm/counters.ts'
+import { SKB_LEN, SKB_NEXT, SKB_PREV } from '../../../skb/skb.ts'
+import type { TcpMss } from './tcp-mss.ts'
+import {
+  TCP_NAGLE_OFF,
+  TP_PACKETS_OUT,
+  TP_PENDING,
+  TP_SEND_HEAD,
+  TP_SND_NXT,
+  TP_TLP_HIGH_SEQ,
+  TP_TLP_RETRANS,
+  TP_WQ_TAIL,
+} from '../sock/tcp-sock.ts'
+import { PUSH_PROBE, type TcpOutput } from './tcp-output.ts'
+import type { TcpRetransmit } from './tcp-retransmit.ts'
+import type { TcpXmitTimer } from './tcp-xmit-timer.ts'
+import type { TcpWriteQueue } from './tcp-write-queue.ts'
+
+export type TcpLossProbe = ReturnType<typeof createTcpLossProbe>
+type TcpLossProbeDeps = {
+  arena: Arena
+  bank: number
+  queue: TcpWriteQueue
+  mss: TcpMss
+  xmitTimer: TcpXmitTimer
+  output: TcpOutput
+  retransmission: TcpRetransmit
+}
+
+export const createTcpLossProbe = (deps: TcpLossProbeDeps) => {
+  const { queue, bank } = deps
+  const { rearmRto } = deps.xmitTimer
+  const { currentMss } = deps.mss
+  const { writeXmit } = deps.output
+  const { retransmit } = deps.retransmission
+  const { pcount, fragment } = queue
+  const { i32, f64 } = deps.arena
+
+  /**
+   * The probe timer: the end of a flight was not heard of. New data is the best probe, else the last segment once more; one
+   * probe at a time (RFC 8985 section 7.3, tcp_send_loss_probe).
+   */
+  const sendLossProbe = (sk: number): void => {
+    if (i32[sk + TP_TLP_HIGH_SEQ] === 0 && probe(sk)) {
+      i32[sk + TP_TLP_HIGH_SEQ] = i32[sk + TP_SND_NXT]
+      f64[bank + Mib.TcpExtTCPLossProbes]++
+      // the retransmission timer runs from now
+      i32[sk + TP_PENDING] = 0
+    }
+    rearmRto(sk)
+  }
+  const probe = (sk: number): boolean => {
+    i32[sk + TP_TLP_RETRANS] = 0
+    const mss = currentMss(sk)
+    const before = i32[sk + TP_PACKETS_OUT]
+    if (i32[sk + TP_SEND_HEAD] !== 0) {
+      writeXmit(sk, mss, TCP_NAGLE_OFF, PUSH_PROBE)
+      if (i32[sk + TP_PACKETS_OUT] > before) return true
+    }
+    let skb =
+      i32[sk + TP_SEND_HEAD] === 0 ? i32[sk + TP_WQ_TAIL] : i32[i32[sk + TP_SEND_HEAD] + SKB_PREV]
+    if (skb === 0) return false
+    const segs = pcount(skb)
+    if (segs > 1 && i32[skb + SKB_LEN] > (segs - 1) * mss) {
+      if (!queue.maySplit(skb, (segs - 1) * mss)) return false
+      const front = fragment(sk, skb, (segs - 1) * mss, mss)
+      if (front === 0) return false
+      skb = i32[front + SKB_NEXT]
+    }
+    if (retransmit(sk, skb, 1) < 0) return false
+    i32[sk + TP_TLP_RETRANS] = 1
+    return true
+  }
+
+  return { sendLossProbe }
+}

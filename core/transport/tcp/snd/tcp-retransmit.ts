@@ -1,0 +1,174 @@
+import { Errno } from '../../../base/errno.ts'
+import type { Time } from '../../../base/time.ts'
+import { TIME_MS } from '../../../base/time.ts'
+import type { Arena } from '../../../shm/arena.ts'
+import { Mib } from '../../../shm/counters.ts'
+import { Sysctl } from '../../../shm/sysctl.ts'
+import { SKB_GSO_SIZE, SKB_LEN, SKB_NEXT } from '../../../skb/skb.ts'
+import { TCP_CWR, TCP_ECE, TCP_SYN } from '../../../wire/tcp.ts'
+import type { TcpMss } from './tcp-mss.ts'
+import type { TcpPacing } from './tcp-pacing.ts'
+import {
+  add64,
+  CB_FLAGS,
+  CB_SEQ,
+  CBF_EVER_RETRANS,
+  CBF_LOST,
+  CBF_RETRANS,
+  CBF_SACKED,
+  ICSK_TIME_PROBE0,
+  ICSK_TIME_REO_TIMEOUT,
+  inCwndReduction,
+  packetsInFlight,
+  TCP_CA_LOSS,
+  TP_ADVMSS,
+  TP_BYTES_RETRANS,
+  TP_CA_STATE,
+  TP_LOST_OUT,
+  TP_MTUP_PROBE,
+  TP_PACKETS_OUT,
+  TP_PENDING,
+  TP_PRR_OUT,
+  TP_RETRANS_OUT,
+  TP_RETRANS_STAMP,
+  TP_SACKED_OUT,
+  TP_SEND_HEAD,
+  TP_SND_CWND,
+  TP_SND_UNA,
+  TP_TOTAL_RETRANS,
+  TP_UNDO_RETRANS,
+  TP_WQ_HEAD,
+  wndEnd,
+  TP_MD5,
+} from '../sock/tcp-sock.ts'
+import type { TcpTransmit } from './tcp-transmit.ts'
+import type { TcpTsq } from './tcp-tsq.ts'
+import type { TcpRate } from '../rec/tcp-rate.ts'
+import type { TcpXmitTimer } from './tcp-xmit-timer.ts'
+import type { TcpWriteQueue } from './tcp-write-queue.ts'
+
+export type TcpRetransmit = ReturnType<typeof createTcpRetransmit>
+type TcpRetransmitDeps = {
+  arena: Arena
+  bank: number
+  time: Time
+  queue: TcpWriteQueue
+  mss: TcpMss
+  pacing: TcpPacing
+  transmit: TcpTransmit
+  tsq: TcpTsq
+  rate: TcpRate
+  xmitTimer: TcpXmitTimer
+}
+
+export const createTcpRetransmit = (deps: TcpRetransmitDeps) => {
+  const { queue, time, bank, tsq, rate } = deps
+  const { rearmRto } = deps.xmitTimer
+  const { advertisedMss, currentMss, tsoSegs } = deps.mss
+  const { mustWait } = deps.pacing
+  const { transmitClone } = deps.transmit
+  const { pcount, setTsoSegs } = queue
+  const { i32, f64, layout } = deps.arena
+  const { sysctl } = layout
+
+  /** Sends `segs` segments of a sent skb again; 0 or -errno. */
+  const retransmit = (sk: number, skb: number, segs: number): number => {
+    const mss = currentMss(sk)
+    const una = i32[sk + TP_SND_UNA]
+    // what a probe would have shown is not clear any more
+    i32[sk + TP_MTUP_PROBE] = 0
+    const stale = (una - i32[skb + CB_SEQ]) | 0
+    if (stale > 0 && stale <= i32[skb + SKB_LEN])
+      i32[sk + TP_PACKETS_OUT] -= trimMarks(sk, skb, stale, mss)
+    const room = (wndEnd(i32, sk) - i32[skb + CB_SEQ]) | 0
+    if (room <= 0 && i32[skb + CB_SEQ] !== una) return -Errno.EAGAIN
+    let len = i32[sk + TP_MD5] === 0 ? mss * segs : mss
+    if (room > 0 && len > room) len = room < mss ? room : room - (room % mss)
+    else if (room <= 0) len = Math.min(len, mss)
+    let front = skb
+    if (
+      i32[skb + SKB_LEN] > len &&
+      (queue.maySplit(skb, Math.min(len, mss)) || room < i32[skb + SKB_LEN])
+    ) {
+      front = queue.peel(sk, skb, len, mss)
+      if (front === 0) return -Errno.ENOMEM
+    } else retune(sk, skb, mss)
+    return resend(sk, front)
+  }
+  const trimMarks = (sk: number, skb: number, stale: number, mss: number): number => {
+    const flags = i32[skb + CB_FLAGS]
+    const fewer = queue.trimHead(sk, skb, stale, mss)
+    if ((flags & CBF_LOST) !== 0) i32[sk + TP_LOST_OUT] -= fewer
+    if ((flags & CBF_RETRANS) !== 0) i32[sk + TP_RETRANS_OUT] -= fewer
+    if ((flags & CBF_SACKED) !== 0) i32[sk + TP_SACKED_OUT] -= fewer
+    return fewer
+  }
+  /** The segment size may have changed since the skb was sent. */
+  const retune = (sk: number, skb: number, mss: number): void => {
+    const size = i32[skb + SKB_GSO_SIZE]
+    if (i32[skb + SKB_LEN] <= mss ? size === 0 : size === mss) return
+    const before = pcount(skb)
+    setTsoSegs(skb, mss)
+    const fewer = before - pcount(skb)
+    const flags = i32[skb + CB_FLAGS]
+    i32[sk + TP_PACKETS_OUT] -= fewer
+    if ((flags & CBF_LOST) !== 0) i32[sk + TP_LOST_OUT] -= fewer
+    if ((flags & CBF_RETRANS) !== 0) i32[sk + TP_RETRANS_OUT] -= fewer
+    if ((flags & CBF_SACKED) !== 0) i32[sk + TP_SACKED_OUT] -= fewer
+  }
+  const resend = (sk: number, skb: number): number => {
+    const segs = pcount(skb)
+    // RFC 3168 section 6.1.1.1: what drops a SYN that asks for ECN lets one through that does not
+    if ((i32[skb + CB_FLAGS] & TCP_SYN) !== 0 && i32[sysctl + Sysctl.tcp_ecn_fallback] !== 0)
+      i32[skb + CB_FLAGS] &= ~(TCP_ECE | TCP_CWR)
+    // the path may have been found to take less meanwhile (tcp_advertise_mss)
+    if ((i32[skb + CB_FLAGS] & TCP_SYN) !== 0)
+      i32[sk + TP_ADVMSS] = Math.min(i32[sk + TP_ADVMSS], advertisedMss(sk))
+    rate.rateSent(sk, skb)
+    const err = transmitClone(sk, skb)
+    i32[sk + TP_TOTAL_RETRANS] += segs
+    add64(i32, sk + TP_BYTES_RETRANS, i32[skb + SKB_LEN])
+    f64[bank + Mib.TcpRetransSegs] += segs
+    if ((i32[skb + CB_FLAGS] & TCP_SYN) !== 0) f64[bank + Mib.TcpExtTCPSynRetrans]++
+    if (err < 0) {
+      f64[bank + Mib.TcpExtTCPRetransFail]++
+      return err
+    }
+    queue.sentLast(sk, skb)
+    if ((i32[skb + CB_FLAGS] & CBF_RETRANS) === 0) i32[sk + TP_RETRANS_OUT] += segs
+    i32[skb + CB_FLAGS] |= CBF_RETRANS | CBF_EVER_RETRANS
+    if (i32[sk + TP_RETRANS_STAMP] === 0) i32[sk + TP_RETRANS_STAMP] = time[TIME_MS] || -1
+    if (i32[sk + TP_UNDO_RETRANS] < 0) i32[sk + TP_UNDO_RETRANS] = 0
+    i32[sk + TP_UNDO_RETRANS] += segs
+    return 0
+  }
+
+  /** Sends again what is marked lost, as the window allows. */
+  const xmitRetransmitQueue = (sk: number): void => {
+    const end = i32[sk + TP_SEND_HEAD]
+    const most = tsoSegs(sk, currentMss(sk))
+    let skb = i32[sk + TP_WQ_HEAD]
+    while (skb !== 0 && skb !== end && i32[sk + TP_LOST_OUT] > i32[sk + TP_RETRANS_OUT]) {
+      if (mustWait(sk)) return
+      const quota = i32[sk + TP_SND_CWND] - packetsInFlight(i32, sk)
+      if (quota <= 0) return
+      const flags = i32[skb + CB_FLAGS]
+      // what was sent again just now is passed by too; of one that was split the rest comes next
+      if ((flags & (CBF_SACKED | CBF_RETRANS)) !== 0 || (flags & CBF_LOST) === 0) {
+        skb = i32[skb + SKB_NEXT]
+        continue
+      }
+      if (tsq.holdsUp(sk, skb, 1)) return
+      const first = skb === i32[sk + TP_WQ_HEAD]
+      const before = i32[sk + TP_RETRANS_OUT]
+      if (retransmit(sk, skb, Math.min(quota, most)) < 0) return
+      const isLoss = i32[sk + TP_CA_STATE] === TCP_CA_LOSS
+      f64[bank + (isLoss ? Mib.TcpExtTCPSlowStartRetrans : Mib.TcpExtTCPFastRetrans)]++
+      if (inCwndReduction(i32, sk)) i32[sk + TP_PRR_OUT] += i32[sk + TP_RETRANS_OUT] - before
+      const pending = i32[sk + TP_PENDING]
+      if (first && pending !== ICSK_TIME_PROBE0 && pending !== ICSK_TIME_REO_TIMEOUT) rearmRto(sk)
+    }
+  }
+
+  return { retransmit, xmitRetransmitQueue }
+}
