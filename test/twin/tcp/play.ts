@@ -4,7 +4,7 @@
 import { errnoName } from '../../../core/base/errno.ts'
 import { SK_STATE_NAMES } from '../../../core/socket/sock.ts'
 import { pattern } from '../../../sim/net/pattern.ts'
-import { type End, POLL_NAMES, SOCK_DGRAM, SOCK_STREAM } from './end.ts'
+import { type End, INFO, POLL_NAMES, SOCK_DGRAM, SOCK_STREAM } from './end.ts'
 import { optionOf } from './options.ts'
 import type { Step } from './script.ts'
 import { datagramFrame, describe, type Flow, icmpFrame, peerOf, segmentFrame } from './wire.ts'
@@ -13,8 +13,8 @@ import { FIRST_PORT } from './world.ts'
 /** Gives the next step from what the kernel shows, or null at the end. */
 export type Next = (view: Half) => Step | null
 
-/** tcpi_state, 0 of datagrams; and what poll says. */
-type Shown = { state: number; bits: number }
+/** tcpi_state, 0 of datagrams; what poll says; TCP_INFO of a connection. */
+type Shown = { state: number; bits: number; info: readonly number[] }
 type Line = { text: string; atMs: number }
 export type Half = {
   flow: Flow
@@ -92,6 +92,8 @@ export const given = (steps: readonly Step[]): Next => {
 }
 
 const SYN_SENT = 2
+const CLOSE = 7
+const LISTEN = 10
 
 // ---- a step on one host
 
@@ -190,20 +192,27 @@ const doStep = (end: End, half: Half, run: Run, step: Step): void => {
     case 'wait':
   }
 }
-const shownText = ({ state, bits }: Shown): string =>
+const shownText = ({ state, bits }: Pick<Shown, 'state' | 'bits'>): string =>
   [
     state === 0 ? 'udp' : SK_STATE_NAMES[state]!,
     ...POLL_NAMES.filter(([bit]) => (bits & bit) !== 0).map(([, name]) => name),
   ].join(' ')
+/** What has changed of TCP_INFO. */
+const infoText = (was: readonly number[], is: readonly number[]): string =>
+  INFO.flatMap(([name], k) => (was[k] === is[k] ? [] : [`${name} ${is[k]}`])).join(' ')
 /** What changed in what the files show. */
 const look = (end: End, half: Half): void => {
   for (const [slot, file] of half.files) {
     const state = half.streams.get(slot) ? end.state(file) : 0
     const bits = end.poll(file)
+    const hasInfo = state !== 0 && state !== CLOSE && state !== LISTEN
+    const info = hasInfo ? end.info(file) : []
     const was = half.shown.get(slot)
-    if (was?.state === state && was.bits === bits) continue
-    half.shown.set(slot, { state, bits })
-    half.lines.push({ text: `file ${slot} ${shownText({ state, bits })}`, atMs: -1 })
+    half.shown.set(slot, { state, bits, info })
+    if (was?.state !== state || was.bits !== bits)
+      half.lines.push({ text: `file ${slot} ${shownText({ state, bits })}`, atMs: -1 })
+    const text = infoText(was?.info ?? [], info)
+    if (hasInfo && text !== '') half.lines.push({ text: `file ${slot} ${text}`, atMs: -1 })
   }
 }
 

@@ -236,7 +236,11 @@ export const createTcpAck = (deps: TcpAckDeps) => {
     }
     if (ackedPackets === 0) return
     mtup.probeAcked(sk)
-    if (!isSack(sk)) recovery.removeRenoSacks(sk, ackedPackets)
+    if (!isSack(sk)) {
+      recovery.removeRenoSacks(sk, ackedPackets)
+      // which of them had arrived before it was sent again, nobody has said
+      if (retransAcked) origAcked = 0
+    }
     // a hole filled that nobody had sent again: it was not loss
     else if (((reord - fack) | 0) < 0)
       sacktag.noteReordering(sk, reord, fack, Mib.TcpExtTCPSACKReorder)

@@ -10,6 +10,7 @@ import type { TcpMss } from './tcp-mss.ts'
 import type { TcpPacing } from './tcp-pacing.ts'
 import {
   add64,
+  CB_END_SEQ,
   CB_FLAGS,
   CB_SEQ,
   CBF_EVER_RETRANS,
@@ -92,8 +93,21 @@ export const createTcpRetransmit = (deps: TcpRetransmitDeps) => {
     ) {
       front = queue.peel(sk, skb, len, mss)
       if (front === 0) return -Errno.ENOMEM
-    } else retune(sk, skb, mss)
+    } else {
+      retune(sk, skb, mss)
+      collapse(sk, skb, room > 0 ? Math.min(room, mss) : mss)
+    }
     return resend(sk, front)
+  }
+  /** Small segments that follow one another go as one when they are sent again (tcp_retrans_try_collapse). */
+  const collapse = (sk: number, skb: number, space: number): void => {
+    if (i32[sysctl + Sysctl.tcp_retrans_collapse] === 0 || i32[skb + SKB_LEN] >= space) return
+    if ((i32[skb + CB_FLAGS] & TCP_SYN) !== 0 || !queue.isOneSegment(skb)) return
+    const end = i32[sk + TP_SEND_HEAD]
+    for (let next = i32[skb + SKB_NEXT]; next !== end; next = i32[skb + SKB_NEXT]) {
+      if (((i32[next + CB_END_SEQ] - wndEnd(i32, sk)) | 0) > 0) return
+      if (!queue.collapse(sk, skb, space)) return
+    }
   }
   const trimMarks = (sk: number, skb: number, stale: number, mss: number): number => {
     const flags = i32[skb + CB_FLAGS]

@@ -270,11 +270,12 @@ export const createTcpHandshake = (deps: TcpHandshakeDeps) => {
     raise(sk, SK_EVENT_CONNECT | SK_EVENT_WRITE)
     // who defers accepting on a socket that connects has text as well (tcp_rcv_synsent_state_process)
     const isPending =
-      (i32[sk + SK_FLAGS] & SOCK_WRITE_PENDING) !== 0 || i32[sk + TP_DEFER_ACCEPT] !== 0
+      (i32[sk + SK_FLAGS] & SOCK_WRITE_PENDING) !== 0 ||
+      (i32[sk + TP_DEFER_ACCEPT] | i32[sk + TP_PINGPONG]) !== 0
     i32[sk + SK_FLAGS] &= ~SOCK_WRITE_PENDING
     if ((i32[sk + TP_FASTOPEN] & (FO_SYN | FO_SYN_DATA)) === 0) consume(skb)
     else if (fastopenClient.synAck(sk, skb)) return
-    if (isPending || i32[sk + TP_PINGPONG] !== 0) ackWithText(sk)
+    if (isPending) ackWithText(sk)
     else transmit.sendAck(sk)
     // text that could not go with the SYN
     dataSndCheck(sk)
