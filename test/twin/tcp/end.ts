@@ -61,5 +61,4 @@ export const INFO: readonly (readonly [name: string, at: number, octets: 1 | 4 |
   ['bytes_received', 128, 8],
   ['notsent_bytes', 144, 4],
   ['delivered', 192, 4],
-  ['dsack_dups', 216, 4],
 ]

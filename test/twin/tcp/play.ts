@@ -15,13 +15,16 @@ export type Next = (view: Half) => Step | null
 
 /** tcpi_state, 0 of datagrams; what poll says; TCP_INFO of a connection. */
 type Shown = { state: number; bits: number; info: readonly number[] }
-type Line = { text: string; atMs: number }
+/** When it was sent, since the step began, and `afterMs` since the host sent last; -1 is not sent. */
+type Line = { text: string; atMs: number; afterMs: number }
 export type Half = {
   flow: Flow
   files: Map<number, number>
   streams: Map<number, boolean>
   sent: Map<number, number>
   lines: Line[]
+  /** When it sent last. */
+  sentAt: number
   /** What each file shows after the last step. */
   shown: Map<number, Shown>
 }
@@ -68,6 +71,7 @@ const makeHalf = (family: 'ipv4' | 'ipv6', id: number, isn: number): Half => ({
   streams: new Map(),
   sent: new Map(),
   lines: [],
+  sentAt: 0,
   shown: new Map(),
 })
 export const makeRun = (family: 'ipv4' | 'ipv6', id: number, isn: number, next: Next): Run => ({
@@ -179,7 +183,7 @@ const doCall = (end: End, half: Half, run: Run, step: Step & { do: 'call' }): st
 const doStep = (end: End, half: Half, run: Run, step: Step): void => {
   switch (step.do) {
     case 'call':
-      half.lines.push({ text: doCall(end, half, run, step), atMs: 0 })
+      half.lines.push({ text: doCall(end, half, run, step), atMs: 0, afterMs: -1 })
       return
     case 'segment':
       return end.receive(segmentFrame(half.flow, step.segment))
@@ -210,18 +214,18 @@ const look = (end: End, half: Half): void => {
     const was = half.shown.get(slot)
     half.shown.set(slot, { state, bits, info })
     if (was?.state !== state || was.bits !== bits)
-      half.lines.push({ text: `file ${slot} ${shownText({ state, bits })}`, atMs: -1 })
+      half.lines.push({ text: `file ${slot} ${shownText({ state, bits })}`, atMs: -1, afterMs: -1 })
     const text = infoText(was?.info ?? [], info)
-    if (hasInfo && text !== '') half.lines.push({ text: `file ${slot} ${text}`, atMs: -1 })
+    if (hasInfo && text !== '') half.lines.push({ text: `file ${slot} ${text}`, atMs: -1, afterMs: -1 })
   }
 }
 
 // ---- both
 
 /** The two may be late by so much: the kernel counts in ticks of four milliseconds, and this thread has more to do. */
-const isSameTime = (a: number, b: number): boolean => {
-  if (a < 0 || b < 0) return true
-  return Math.abs(a - b) <= 16 + 0.1 * Math.min(a, b)
+const isSameTime = (a: Line, b: Line): boolean => {
+  if (a.atMs < 0 || b.atMs < 0) return true
+  return Math.abs(a.afterMs - b.afterMs) <= 16 + 0.1 * Math.min(a.afterMs, b.afterMs)
 }
 const WINDOW = / win (\d+)/
 /**
@@ -243,7 +247,7 @@ const compare = (run: Run, before: string): Difference | null => {
     kernel.length === softnet.length &&
     kernel.every(({ text }, k) => isSameText(run, text, softnet[k]!.text))
   const isWait = run.steps.at(-1)!.do === 'wait'
-  if (isSame && (!isWait || kernel.every(({ atMs }, k) => isSameTime(atMs, softnet[k]!.atMs))))
+  if (isSame && (!isWait || kernel.every((line, k) => isSameTime(line, softnet[k]!))))
     return null
   const show = (lines: readonly Line[]): string[] =>
     lines.map(({ text, atMs }) =>
@@ -276,7 +280,13 @@ export const createPlayer = (family: 'ipv4' | 'ipv6', pair: Pair, clock: Clock) 
         const run = runs.get(peerOf(family, frame))
         if (run === undefined || run.isDone) continue
         const half = run.halves[side]!
-        half.lines.push({ text: `> ${describe(half.flow, frame)}`, atMs: clock() - run.stepStart })
+        const now = clock()
+        half.lines.push({
+          text: `> ${describe(half.flow, frame)}`,
+          atMs: now - run.stepStart,
+          afterMs: now - half.sentAt,
+        })
+        half.sentAt = now
       }
   }
   const stateOf = ({ shown }: Half): string =>

@@ -107,6 +107,8 @@ import {
   TP_RTO,
   TP_SEND_HEAD,
   TP_SND_CWND,
+  TP_SND_SSTHRESH,
+  TCP_INFINITE_SSTHRESH,
   TP_SND_ISN,
   TP_SND_NXT,
   TP_SND_SML,
@@ -469,7 +471,7 @@ export const createTcpConnect = (deps: TcpConnectDeps, routing: TcpRouting) => {
     i32[sk + TP_OPTS] = opts
     i32[sk + TP_HEADER_LEN] = MIN_HEADER + signature + ((opts & OPT_TIMESTAMPS) !== 0 ? 12 : 0)
     i32[sk + TP_ADVMSS] = mss.advertisedMss(sk)
-    i32[sk + TP_MSS_CLAMP] = i32[sk + TP_ADVMSS]
+    i32[sk + TP_MSS_CLAMP] = mss.defaultMss(sk)
     mss.syncMss(sk)
     window.selectInitialWindow(sk, i32[sk + TP_ADVMSS], (opts & OPT_WSCALE) !== 0)
     const isn = twReuse.inherit(sk) || routing.secureSeq(sk)
@@ -481,6 +483,7 @@ export const createTcpConnect = (deps: TcpConnectDeps, routing: TcpRouting) => {
     i32[sk + TP_WRITE_SEQ] = isn
     i32[sk + TP_SND_WND] = 0
     i32[sk + TP_SND_CWND] = initCwnd(i32, sk)
+    i32[sk + TP_SND_SSTHRESH] = TCP_INFINITE_SSTHRESH
     i32[sk + TP_RTO] = TCP_TIMEOUT_INIT
   }
   /** The SYN in the queue, as if it had gone, and waited for; 0 when there is no memory, which ends the connection. */

@@ -85,6 +85,7 @@ import {
   TP_SND_WND,
   TP_SND_WSCALE,
   TP_TS_OFFSET,
+  TP_UNDO_MARKER,
   TP_WINDOW_CLAMP,
   TP_WQ_HEAD,
   TP_WRITE_SEQ,
@@ -258,10 +259,15 @@ export const createTcpHandshake = (deps: TcpHandshakeDeps) => {
       i32[sk + TP_HEADER_LEN] = tcp.MIN_HEADER + md5.optionLen(sk)
     }
   }
+  /** It answers our first SYN: there was no need for another (tcp_try_undo_spurious_syn). */
+  const echoesFirstStamp = (sk: number): boolean =>
+    (i32[sk + TP_OPTS] & OPT_TIMESTAMPS) !== 0 &&
+    ((opts[OPT_TSECR] - i32[sk + TP_TS_OFFSET]) | 0) === i32[sk + TP_RETRANS_STAMP]
   const synAckReceived = (sk: number, skb: number, ack: number): void => {
     takeSynOptions(sk, skb)
     if ((i32[sk + TP_OPTS] & OPT_TIMESTAMPS) !== 0) i32[sk + TP_ADVMSS] -= 12
     ecnRcvSyn(i32, sk, i32[skb + CB_FLAGS], ECN_OF_SYNACK)
+    if (echoesFirstStamp(sk)) i32[sk + TP_UNDO_MARKER] = 0
     tcpAck(sk, skb, opts, i32[skb + CB_SEQ], ack, 0)
     i32[sk + TP_RETRANS_STAMP] = 0
     initTransfer(sk)
