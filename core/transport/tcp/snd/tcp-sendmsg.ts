@@ -107,12 +107,14 @@ export const createTcpSendmsg = (deps: TcpSendmsgDeps) => {
       i32[sk + SK_ERR] = 0
       return -err
     }
-    if ((i32[sk + SK_SHUTDOWN] & SEND_SHUTDOWN) !== 0) return -Errno.EPIPE
     const state = i32[sk + SK_STATE]
-    if (state === TCP_ESTABLISHED || state === TCP_CLOSE_WAIT) return 0
-    if (state === TCP_SYN_RECV && isFastOpened(sk)) return 0
-    if (state === TCP_SYN_SENT || state === TCP_SYN_RECV) return wait(sk, flags)
-    return -Errno.EPIPE
+    // also one that was shut down meanwhile (sk_stream_wait_connect)
+    if (state === TCP_SYN_SENT || (state === TCP_SYN_RECV && !isFastOpened(sk)))
+      return wait(sk, flags)
+    if ((i32[sk + SK_SHUTDOWN] & SEND_SHUTDOWN) !== 0) return -Errno.EPIPE
+    return state === TCP_ESTABLISHED || state === TCP_CLOSE_WAIT || state === TCP_SYN_RECV
+      ? 0
+      : -Errno.EPIPE
   }
   /** Its SYN alone has made it: what is written goes at once. */
   const isFastOpened = (sk: number): boolean => (i32[sk + TP_FASTOPEN] & FO_PASSIVE) !== 0

@@ -118,6 +118,7 @@ import {
   TP_WRITE_SEQ,
   SOCK_CONNECTING,
   SOCK_CONNECTED,
+  SOCK_DISCONNECTING,
 } from '../sock/tcp-sock.ts'
 import type { TcpMd5 } from '../sock/tcp-md5.ts'
 import type { TcpMem } from '../sock/tcp-mem.ts'
@@ -380,9 +381,10 @@ export const createTcpConnect = (deps: TcpConnectDeps, routing: TcpRouting) => {
   }
   /** -EINPROGRESS when the SYN is on its way, 0 when the first write will send it (TCP_FASTOPEN_CONNECT), else -errno. */
   const connect = (sk: number, words: Int32Array, at: number, port: number): number => {
-    if ((i32[sk + SK_FLAGS] & SOCK_CONNECTED) !== 0) return -Errno.EISCONN
-    if ((i32[sk + SK_FLAGS] & SOCK_CONNECTING) !== 0) return finishConnect(sk)
-    if (i32[sk + SK_STATE] !== TCP_CLOSE) return -Errno.EISCONN
+    const how = i32[sk + SK_FLAGS] & SOCK_DISCONNECTING
+    if (how === SOCK_DISCONNECTING) return -Errno.EINVAL
+    if (how === SOCK_CONNECTING) return finishConnect(sk)
+    if (how === SOCK_CONNECTED || i32[sk + SK_STATE] !== TCP_CLOSE) return -Errno.EISCONN
     const err = begin(sk, words, at, port)
     if (err !== 0) return err
     if (fastopenClient.mayDefer(sk)) {
@@ -430,7 +432,8 @@ export const createTcpConnect = (deps: TcpConnectDeps, routing: TcpRouting) => {
   }
   /** MSG_FASTOPEN on what is connected, or will be: once that says nothing. */
   const underWay = (sk: number, state: number, flags: number): number => {
-    if ((i32[sk + SK_FLAGS] & SOCK_CONNECTING) === 0) return -Errno.EISCONN
+    const how = i32[sk + SK_FLAGS] & SOCK_DISCONNECTING
+    if (how !== SOCK_CONNECTING) return how === SOCK_DISCONNECTING ? -Errno.EINVAL : -Errno.EISCONN
     if (state === TCP_SYN_SENT || state === TCP_SYN_RECV)
       return (flags & MSG_DONTWAIT) !== 0 ? -Errno.EALREADY : 0
     i32[sk + SK_FLAGS] ^= SOCK_CONNECTING | SOCK_CONNECTED
