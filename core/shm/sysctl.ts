@@ -79,6 +79,11 @@ const TABLE = {
     min: [32768, 1024, 65535],
     max: [60999, 1024, 65535],
   }),
+  /** Groups that may have ping sockets; as distributions set it, as applications here are of none but group 0. */
+  ping_group_range: vector('net.ipv4.ping_group_range', {
+    min: [0, 0, MAX],
+    max: [MAX, 0, MAX],
+  }),
   /** Routes by nexthop objects are shown, and told of, with what these say. */
   nexthop_compat_mode: onOff('net.ipv4.nexthop_compat_mode', 1),
   /** Which of several next hops a flow goes by is by its addresses (0), its ports too (1), those of a packet in it (2), or the fields below (3). */
