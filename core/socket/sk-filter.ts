@@ -14,7 +14,8 @@ import { FILTER_LOCKED } from './socket-constants.ts'
 type SkFilterDeps = {
   arena: Arena
   skbs: Skbs
-  programs: SkPrograms
+  /** createSkPrograms. */
+  programs: Int32Array
   /** core/stack/sockets.ts: over `programs`. */
   runFilter: Bpf['runFilter']
   /** core/stack/sockets.ts: bpfCheck of bpf/bpf-check.ts. */
@@ -22,11 +23,10 @@ type SkFilterDeps = {
 }
 export type SkFilter = ReturnType<typeof createSkFilter>
 
-/** Where programs lie; word 0 is nobody's, so that 0 is none. */
-export type SkPrograms = Int32Array
 /** Eight of the longest. */
 const POOL_WORDS = 1 + 8 * BPF_MAXINSNS * INSN_WORDS
-export const createSkPrograms = (): SkPrograms => new Int32Array(POOL_WORDS)
+/** Where programs lie; word 0 is nobody's, so that 0 is none. */
+export const createSkPrograms = (): Int32Array => new Int32Array(POOL_WORDS)
 
 export const createSkFilter = (deps: SkFilterDeps) => {
   const { arena, skbs, programs, runFilter, isSound } = deps

@@ -8,5 +8,3 @@ export const RAW_CHECKSUM = SK_PROTO + 1
 /** ICMP types that it does not want: a bit each, in eight words. */
 export const RAW_FILTER = SK_PROTO + 2
 export const RAW_FILTER_WORDS = 8
-
-export const IPPROTO_RAW = 255

@@ -23,7 +23,6 @@ import {
   SK_FLAGS,
   SK_HASH_NEXT,
   SK_NUM,
-  SK_REUSE,
   SK_SADDR,
   SK_SHUTDOWN,
   SK_STATE,
@@ -41,19 +40,12 @@ import {
   IPV6_HDRINCL,
   SOL_ICMPV6,
   SOL_RAW,
-  V6ONLY,
 } from '../../socket/socket-constants.ts'
-import { IPPROTO_MH } from '../../wire/ipproto.ts'
+import { IPPROTO_MH, IPPROTO_RAW } from '../../wire/ipproto.ts'
 import { bindAddr, isGroupType, peerError } from '../bind-addr.ts'
 import { BOUND_GROUP, type DgramFlow } from '../dgram-flow.ts'
 import { createDgramPeer } from '../dgram-peer.ts'
-import {
-  IPPROTO_RAW,
-  RAW_CHECKSUM,
-  RAW_FILTER,
-  RAW_FILTER_WORDS,
-  RAW_HDRINCL,
-} from './raw-constants.ts'
+import { RAW_CHECKSUM, RAW_FILTER, RAW_FILTER_WORDS, RAW_HDRINCL } from './raw-constants.ts'
 import type { RawOutput } from './raw-output.ts'
 
 type RawSockDeps = {
@@ -68,7 +60,16 @@ type RawSockDeps = {
   rawsOf: (family: number) => InetListeners['raws']
 } & Pick<AddrType, 'addrType'>
 
-const { EADDRNOTAVAIL, EDESTADDRREQ, EINVAL, EMSGSIZE, ENOPROTOOPT, EOPNOTSUPP, EPIPE } = Errno
+const {
+  EADDRNOTAVAIL,
+  EDESTADDRREQ,
+  EINVAL,
+  EMSGSIZE,
+  ENETUNREACH,
+  ENOPROTOOPT,
+  EOPNOTSUPP,
+  EPIPE,
+} = Errno
 const MAX_LEN = 0xffff
 /** Octets in front of the checksum of a mobility header. */
 const MH_CHECKSUM = 4
@@ -87,7 +88,6 @@ export const createRawSock = (deps: RawSockDeps): Proto => {
     const { rawHasHeader, icmp } = afOps(family)
     if (protocol === IPPROTO_RAW) i32[sk + RAW_HDRINCL] = 1
     if (!rawHasHeader) {
-      i32[sk + SK_REUSE] |= V6ONLY
       if (protocol === icmp.protocol) i32[sk + RAW_CHECKSUM] = ICMPV6_CHECKSUM + 1
       if (protocol === IPPROTO_MH) i32[sk + RAW_CHECKSUM] = MH_CHECKSUM + 1
     }
@@ -122,8 +122,11 @@ export const createRawSock = (deps: RawSockDeps): Proto => {
     if (isGroupType(addrType(words, at))) i32[sk + SK_FLAGS] |= BOUND_GROUP
     return 0
   }
+  /** One of IPv6 knows no network of IPv4's. */
+  const addrError = (sk: number, words: Int32Array, at: number): number =>
+    !opsOf(sk).rawHasHeader && isV4Mapped(words, at) ? -ENETUNREACH : peerError(i32, sk, words, at)
   const route = (sk: number, words: Int32Array, at: number): number =>
-    peerError(i32, sk, words, at) ||
+    addrError(sk, words, at) ||
     dgramFlow.route(
       sk,
       words,

@@ -53,7 +53,7 @@ describe('the words of a row lie apart and inside it', () => {
   })
   test('of a socket, and of a TCP socket behind them', () => {
     const timers = ['RETRANS', 'DELACK', 'KEEPALIVE', 'EXTRA'].map((one) => [`SK_TIMER_${one}`, 4])
-    const wide = { ...Object.fromEntries(timers), SK_SADDR: 4, SK_DADDR: 4, SK_COOKIE: 2 }
+    const wide = { ...Object.fromEntries(timers), SK_SADDR: 4, SK_DADDR: 4 }
     expectApart(wordsOf(sock, /^SK_(?!EVENT_|PROTO$)/, wide), 0, sock.SK_PROTO)
     const tcpWide = {
       TP_SACKS: 2 * tcp.TCP_NUM_SACKS_MAX,
