@@ -216,7 +216,8 @@ const look = (end: End, half: Half): void => {
     if (was?.state !== state || was.bits !== bits)
       half.lines.push({ text: `file ${slot} ${shownText({ state, bits })}`, atMs: -1, afterMs: -1 })
     const text = infoText(was?.info ?? [], info)
-    if (hasInfo && text !== '') half.lines.push({ text: `file ${slot} ${text}`, atMs: -1, afterMs: -1 })
+    if (hasInfo && text !== '')
+      half.lines.push({ text: `file ${slot} ${text}`, atMs: -1, afterMs: -1 })
   }
 }
 
@@ -247,8 +248,7 @@ const compare = (run: Run, before: string): Difference | null => {
     kernel.length === softnet.length &&
     kernel.every(({ text }, k) => isSameText(run, text, softnet[k]!.text))
   const isWait = run.steps.at(-1)!.do === 'wait'
-  if (isSame && (!isWait || kernel.every((line, k) => isSameTime(line, softnet[k]!))))
-    return null
+  if (isSame && (!isWait || kernel.every((line, k) => isSameTime(line, softnet[k]!)))) return null
   const show = (lines: readonly Line[]): string[] =>
     lines.map(({ text, atMs }) =>
       isSame && atMs > 0 ? `${text} after ${Math.round(atMs)} ms` : text

@@ -251,8 +251,7 @@ export const createTcpRecovery = (deps: TcpRecoveryDeps) => {
     setCaState(sk, TCP_CA_LOSS)
     i32[sk + TP_HIGH_SEQ] = i32[sk + TP_SND_NXT]
     i32[sk + TP_TLP_HIGH_SEQ] = 0
-    const mayBeSpurious =
-      (isNew || i32[sk + TP_RETRANSMITS] !== 0) && i32[sk + TP_MTUP_PROBE] === 0
+    const mayBeSpurious = (isNew || i32[sk + TP_RETRANSMITS] !== 0) && i32[sk + TP_MTUP_PROBE] === 0
     i32[sk + TP_FRTO] = i32[sysctl + Sysctl.tcp_frto] !== 0 && mayBeSpurious ? 1 : 0
     ecnQueueCwr(i32, sk)
   }
