@@ -120,6 +120,14 @@ describe('a packet with a source route', () => {
     send(path, route(LSRR, 0, '10.0.2.8'))
     expect(sent(path)).toMatchObject([{ dev: 2, to: '10.0.2.8' }])
   })
+  test('a link without an address shows another of ours', () => {
+    const path = router()
+    path.addDevice(4)
+    path.addRoute('10.9.0.0/16', 4)
+    path.setNeigh(4, '10.9.0.9', '02:00:00:00:04:09')
+    send(path, route(LSRR, 0, '10.9.0.9'))
+    expect(sent(path)).toMatchObject([{ dev: 4, to: '10.9.0.9', hops: ['10.0.2.1'] }])
+  })
   test('of many is none of ours', () => {
     const path = router()
     const toAll = { dst: 'ff:ff:ff:ff:ff:ff', src: CLIENT_MAC }
