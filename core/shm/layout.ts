@@ -119,7 +119,7 @@ export const DEFAULT_ARENA: ArenaConfig = {
   smallBuffers: 8192,
   largeBuffers: 512,
   backlog: 4096,
-  socks: 8192,
+  socks: 65_536,
   devices: 128,
   ifaddrs: 512,
   nexthops: 32_768,
