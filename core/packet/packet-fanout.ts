@@ -25,7 +25,7 @@ type PacketFanoutDeps = {
   random: () => number
   datagram: Pick<Datagram, 'isFull'>
   /** core/stack/packet.ts: of a frame's flow, whichever way it goes. */
-  flowHash: (skb: number, mac: number) => number
+  flowOf: (skb: number, mac: number) => number
 }
 
 /** `members` take turns as `type` says. */
@@ -41,7 +41,7 @@ export type PacketFanout = ReturnType<typeof createPacketFanout>
 const MOST = 256
 
 export const createPacketFanout = (deps: PacketFanoutDeps) => {
-  const { arena, worker, random, datagram, flowHash } = deps
+  const { arena, worker, random, datagram, flowOf } = deps
   const { i32 } = arena
   const groups = new Map<number, Fanout>()
   const groupOf = (sk: number): Fanout | undefined =>
@@ -53,7 +53,7 @@ export const createPacketFanout = (deps: PacketFanoutDeps) => {
     const n = group.members.length
     switch (group.type) {
       case PACKET_FANOUT_HASH:
-        return reciprocalScale(flowHash(skb, mac), n)
+        return reciprocalScale(flowOf(skb, mac), n)
       case PACKET_FANOUT_LB:
         return group.turn++ % n
       case PACKET_FANOUT_CPU:

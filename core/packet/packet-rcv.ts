@@ -3,6 +3,7 @@
  * (SOCK_DGRAM), as its filter cuts them. `look` is a tap's, for all protocols and both ways; `packetRcv` a protocol's handler,
  * which has what comes in. On a worker: a socket sees the frames of its worker. Linux: net/packet/af_packet.c packet_rcv().
  */
+import type { Ptype } from '../dev/ptype.ts'
 import { DEV_TYPE, deviceRow } from '../netdev/netdev.ts'
 import type { Arena } from '../shm/arena.ts'
 import { Holder } from '../skb/budget.ts'
@@ -64,11 +65,9 @@ type PacketRcvDeps = {
   arena: Arena
   skbs: Skbs
   consume: ConsumeFn
-  /** core/stack/packet.ts: ptype's. */
-  tapClone: (skb: number, mac: number, pktType: number) => number
   filter: Pick<SkFilter, 'runFrom' | 'skTrim'>
   datagram: Pick<Datagram, 'isFull' | 'append'>
-}
+} & Pick<Ptype, 'tapClone'>
 export type PacketRcv = ReturnType<typeof createPacketRcv>
 
 /** Octets there were before the filter; a word of who holds the packet. */

@@ -28,8 +28,8 @@ export const createPacket = (
 ): void => {
   const { sockets } = layer
   const { sockEvents } = sockets
-  const flowHash = createFlowHash(machine)
-  const common = { ...machine, ...link.ptype, ...layer, sockEvents, flowHash }
+  const flowOf = createFlowOf(machine)
+  const common = { ...machine, ...link.ptype, ...layer, sockEvents, flowOf }
   const { protoFor, dropDevice } = createPacketSock({
     ...common,
     rcv: createPacketRcv(common),
@@ -41,7 +41,7 @@ export const createPacket = (
 }
 
 /** Of a frame's flow, whichever way it goes (__skb_get_hash_symmetric); 0 is of what has none. */
-const createFlowHash = ({ arena, steer }: Machine) => {
+const createFlowOf = ({ arena, steer }: Machine) => {
   const { i32 } = arena
   const { dissect, keys } = steer
   return (skb: number, mac: number): number => {
