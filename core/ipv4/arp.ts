@@ -57,6 +57,7 @@ import type { NeighTable } from '../neigh/neigh-table.ts'
 import type { Neighbour } from '../neigh/neighbour.ts'
 import { NEIGH_UPDATE_F_OVERRIDE } from '../neigh/neigh-constants.ts'
 import type { Machine } from '../stack/machine.ts'
+import type { Acd } from './acd.ts'
 import type { AddrType } from '../inet/addr-type.ts'
 import type { Route } from '../inet/route.ts'
 import type { EtherOutput } from '../dev/ether-output.ts'
@@ -73,6 +74,8 @@ type ArpDeps = {
   neighbour: Neighbour | null
   /** core/stack/neigh.ts: select4 of inet/source.ts with RT_SCOPE_LINK; 0 is none. */
   selectSource: (dev: number, target: number) => number
+  /** Address conflict detection, on worker 0. */
+  acd: Pick<Acd, 'heard' | 'defend'> | null
   /** First of four free words of this thread. */
   key: number
 } & Pick<Machine, 'steerTo'> &
@@ -98,8 +101,10 @@ const NOT_OURS = 0
 const ANSWERED = 1
 const ANSWERED_LATER = 2
 
+export type Arp = ReturnType<typeof createArp>
+
 export const createArp = (deps: ArpDeps) => {
-  const { arena, skbs, drop, consume, time, table, neighbour, steerTo } = deps
+  const { arena, skbs, drop, consume, time, table, neighbour, steerTo, acd } = deps
   const { isLocalAddress, inetAddrType, isAddrOnLink, isOwnOf, isOwnBeyondHost, forEachOwnOf } =
     deps
   const {
@@ -177,7 +182,21 @@ export const createArp = (deps: ArpDeps) => {
   /** Says to all that the device's addresses are its own (arp_notify; an announcement, RFC 5227 section 3). */
   const arpNotify = (dev: number): void => {
     if (most(dev, Conf4.arp_notify) === 0) return
-    forEachOwnOf(dev, (addr) => arpSend(arp.ARPOP_REQUEST, dev, addr, addr, 0xffff, -1, 0, 0))
+    forEachOwnOf(dev, (addr) => arpAnnounce(dev, addr))
+  }
+  /** Says to all that the address is ours, or asks whose it is as who has none (RFC 5227 sections 2.3 and 2.1.1). */
+  const arpAnnounce = (dev: number, addr: number): void =>
+    arpSend(arp.ARPOP_REQUEST, dev, addr, addr, 0xffff, -1, 0, 0)
+  const arpProbe = (dev: number, addr: number): void =>
+    arpSend(arp.ARPOP_REQUEST, dev, 0, addr, 0xffff, -1, 0, 0)
+  /** Is it the link address of any of our devices? */
+  const isOwnMac = (hi: number, lo: number): boolean => {
+    for (let dev = 1; dev < layout.config.devices; dev++) if (hasMac(dev, hi, lo)) return true
+    return false
+  }
+  const hasMac = (dev: number, hi: number, lo: number): boolean => {
+    const own = (devices + dev * DEVICE_WORDS + DEV_MAC) << 2
+    return ethernet.macHi(u8, own) === hi && ethernet.macLo(u8, own) === lo
   }
 
   /** A received ARP frame, data at the ARP header. */
@@ -204,6 +223,7 @@ export const createArp = (deps: ArpDeps) => {
     const isLoopback = ipv4.isLoopbackAddr(tip) && !either(dev, Conf4.route_localnet)
     if (ipv4.isMulticastAddr(tip) || isLoopback) return drop(skb, Drop.ARP_INVALID)
     if (sip === tip && either(dev, Conf4.drop_gratuitous_arp)) return drop(skb, Drop.ARP_INVALID)
+    acd?.heard(dev, sip, tip, hi, lo)
     if (op === arp.ARPOP_REQUEST) {
       if (isLocalAddress(tip)) countProbe(skb)
       switch (arpRequest(skb, dev, machine, sip, tip, hi, lo)) {
@@ -215,7 +235,7 @@ export const createArp = (deps: ArpDeps) => {
     }
     // a probe: someone asks whether the address is free (RFC 5227 section 2.1.1)
     if (sip === 0) return consume(skb)
-    if (isConflict(dev, sip, hi, lo)) f64[count + Softnet.arp_conflicts]++
+    if (!hasMac(dev, hi, lo) && isOwnOf(dev, sip)) conflict(dev, sip)
     const isGarp = isGratuitous(at, op)
     const row = lookup(machine, dev, op, sip, isGarp)
     if (row === 0) return consume(skb)
@@ -226,10 +246,9 @@ export const createArp = (deps: ArpDeps) => {
     f64[count + (isToUs(skb) ? Softnet.neigh_rcv_probes_ucast : Softnet.neigh_rcv_probes_mcast)]++
   }
   /** Another station says that an address of this device is its own (RFC 5227 section 2.4). */
-  const isConflict = (dev: number, sip: number, hi: number, lo: number): boolean => {
-    const own = (devices + dev * DEVICE_WORDS + DEV_MAC) << 2
-    const isOurs = ethernet.macHi(u8, own) === hi && ethernet.macLo(u8, own) === lo
-    return !isOurs && isOwnOf(dev, sip)
+  const conflict = (dev: number, sip: number): void => {
+    f64[count + Softnet.arp_conflicts]++
+    acd?.defend(dev, sip)
   }
 
   /** Answers a request that is for us, or for whom we stand in; NOT_OURS when it is neither. */
@@ -350,5 +369,5 @@ export const createArp = (deps: ArpDeps) => {
     machine.update(row, hi, lo, state, override)
   }
 
-  return { arpRcv, arpSolicit, arpNotify }
+  return { arpRcv, arpSolicit, arpNotify, arpAnnounce, arpProbe, isOwnMac }
 }

@@ -6,6 +6,7 @@ import { AF_INET } from '../base/family.ts'
 import { TIMER_WORDS } from '../base/timer-wheel.ts'
 import { createSourceSelection } from '../inet/source.ts'
 import { RT_SCOPE_LINK } from '../inet/nexthop-constants.ts'
+import { type Acd, createAcd } from '../ipv4/acd.ts'
 import { createArp } from '../ipv4/arp.ts'
 import type { Icmp } from '../ipv4/icmp.ts'
 import { NEIGH_ADDR, NEIGH_IFINDEX } from '../neigh/neigh-constants.ts'
@@ -54,6 +55,17 @@ export const createNeigh = (machine: Machine, link: Link, deps: NeighDeps) => {
     family: AF_INET,
     redo: (skb) => arp.arpRcv(skb),
   })
+  const acd: Acd | null =
+    thread === NEIGH_CPU
+      ? createAcd({
+          ...machine,
+          timer: words(TIMER_WORDS),
+          announcing: words(TIMER_WORDS),
+          arpProbe: (dev, addr) => arp.arpProbe(dev, addr),
+          arpAnnounce: (dev, addr) => arp.arpAnnounce(dev, addr),
+          isOwnMac: (hi, lo) => arp.isOwnMac(hi, lo),
+        })
+      : null
   const arp = createArp({
     ...machine,
     ...routing,
@@ -61,13 +73,14 @@ export const createNeigh = (machine: Machine, link: Link, deps: NeighDeps) => {
     ...proxyQueue,
     table,
     neighbour,
+    acd,
     ethHeader: ether.ethHeader,
     devQueueXmit,
     key: words(4),
     selectSource: (dev, target) => select4(dev, target, RT_SCOPE_LINK),
   })
   neighbour?.registerOps('v4', { ethertype: ETH_P_IP, solicit: arp.arpSolicit })
-  return { neighTable: table, neighOutput, neighbour, pneigh, proxyQueue, arp }
+  return { neighTable: table, neighOutput, neighbour, pneigh, proxyQueue, arp, acd }
 }
 
 /** Tells control, and so its watchers, of a neighbour's change. */
