@@ -37,7 +37,7 @@ type Ipv4Deps = {
 }
 
 export const createIpv4 = ({ machine, link, neigh, routing, frags, protos, nf }: Ipv4Deps) => {
-  const { arena, thread, random, words, consume } = machine
+  const { arena, thread, random, words } = machine
   const { gso, devQueueXmit } = link.xmit
   const { select4 } = createSourceSelection(arena)
   const selectSource = (dev: number, near: number): number => select4(dev, near, RT_SCOPE_UNIVERSE)
@@ -59,7 +59,7 @@ export const createIpv4 = ({ machine, link, neigh, routing, frags, protos, nf }:
     key: words(4),
   })
   const { ipDoRedirect } = createIpDoRedirect({ ...common, ...neigh.neighOutput })
-  const icmp = createIcmp({ ...common, ...out, pingRcv: consume, options, ipDoRedirect })
+  const icmp = createIcmp({ ...common, ...out, options, ipDoRedirect })
   const { icmpSend } = icmp
   const { ipForward, forwardFinish } = createIpForward({
     ...common,
@@ -86,7 +86,6 @@ export const createIpv4 = ({ machine, link, neigh, routing, frags, protos, nf }:
     icmpSend,
     options,
     sourceRoute: createIpSourceRoute({ ...common, icmpSend }),
-    rawDeliver: () => false,
   })
   return { ...out, ...defrag, ...input, icmp, mr }
 }

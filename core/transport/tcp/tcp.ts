@@ -369,7 +369,7 @@ export const createTcp = (deps: TcpDeps) => {
   const destroyAll = (): void => {
     for (let k = 0; k < slab.rows; k++) {
       const sk = slab.at(k)
-      if (!slab.isLive(sk) || i32[sk + SK_PROTOCOL] !== IPPROTO_TCP) continue
+      if (!slab.isLive(sk) || i32[sk + SK_TYPE] !== SOCK_STREAM) continue
       if (i32[sk + SK_STATE] === TCP_NEW_SYN_RECV) listenQueues.dropRequest(sk)
       else life.destroyNow(sk)
     }
