@@ -42,7 +42,6 @@ type DadDeps = {
   /** An address of this device is ours now, which was tried: the first word of it may be said. */
   onOurs: (ifindex: number, row: number) => void
 }
-export type Dad = ReturnType<typeof createDad>
 
 type Try = {
   readonly row: number

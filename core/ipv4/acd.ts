@@ -9,14 +9,14 @@ import { TIME_MS } from '../base/time.ts'
 import { createDad } from '../inet/dad.ts'
 import { IFA_ADDR, IFA_IFINDEX, IFA_SERIAL } from '../inet/ifaddr-constants.ts'
 import { CONF_ALL, Conf4, confRow } from '../shm/devconf.ts'
-import type { Arp } from './arp.ts'
+import type { ArpSend } from './arp-send.ts'
 
 type AcdDeps = Pick<Parameters<typeof createDad>[0], 'arena' | 'wheel' | 'timer' | 'ipi'> & {
   time: Time
   random: () => number
   /** TIMER_WORDS free words. */
   announcing: number
-} & Pick<Arp, 'arpProbe' | 'arpAnnounce' | 'isOwnMac'>
+} & Pick<ArpSend, 'arpProbe' | 'arpAnnounce' | 'isOwnMac'>
 export type Acd = ReturnType<typeof createAcd>
 
 /** RFC 5227 section 1.1, in milliseconds; PROBE_NUM is what dad_transmits says. */

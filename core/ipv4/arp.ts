@@ -19,25 +19,21 @@ import {
 } from '../base/flowi.ts'
 import type { Time } from '../base/time.ts'
 import { TIME_MS } from '../base/time.ts'
-import { DEV_FLAGS, DEV_MAC, IFF_LOOPBACK, IFF_NOARP } from '../netdev/netdev.ts'
+import { IFF_LOOPBACK, IFF_NOARP } from '../netdev/netdev.ts'
 import type { Arena } from '../shm/arena.ts'
 import { counterBank, Softnet } from '../shm/counters.ts'
 import { CONF_ALL, Conf4, confRow } from '../shm/devconf.ts'
-import { DEVICE_WORDS } from '../shm/layout.ts'
 import type { ConsumeFn, DropFn } from '../skb/drop.ts'
 import { Drop } from '../skb/drop.ts'
 import type { Skbs } from '../skb/skb.ts'
 import {
-  MAX_HEADER,
   PACKET_HOST,
   PACKET_OTHERHOST,
   SKB_DATA,
   SKB_DEV,
   SKB_LEN,
   SKB_MARK,
-  SKB_NETWORK,
   SKB_PKT_TYPE,
-  SKB_PROTOCOL,
   STAGE_RECEIVED,
 } from '../skb/skb.ts'
 import * as arp from '../wire/arp.ts'
@@ -58,10 +54,9 @@ import type { Neighbour } from '../neigh/neighbour.ts'
 import { NEIGH_UPDATE_F_OVERRIDE } from '../neigh/neigh-constants.ts'
 import type { Machine } from '../stack/machine.ts'
 import type { Acd } from './acd.ts'
+import type { ArpSend } from './arp-send.ts'
 import type { AddrType } from '../inet/addr-type.ts'
 import type { Route } from '../inet/route.ts'
-import type { EtherOutput } from '../dev/ether-output.ts'
-import type { DevQueueXmit } from '../dev/dev-queue-xmit.ts'
 
 type ArpDeps = {
   arena: Arena
@@ -91,8 +86,7 @@ type ArpDeps = {
   Pick<Route, 'routeInput' | 'routeOutput'> &
   Pick<Pneigh, 'pneighLookup'> &
   Pick<ProxyQueue, 'mustWait' | 'enqueue'> &
-  Pick<EtherOutput, 'ethHeader'> &
-  Pick<DevQueueXmit, 'devQueueXmit'>
+  Pick<ArpSend, 'arpSend' | 'arpAnnounce' | 'hasMac' | 'flagsOf'>
 
 /** An entry changed so lately is not changed again by what may be a second answer (locktime, 1 s). */
 const LOCKTIME_MS = 1000
@@ -100,8 +94,6 @@ const LOCKTIME_MS = 1000
 const NOT_OURS = 0
 const ANSWERED = 1
 const ANSWERED_LATER = 2
-
-export type Arp = ReturnType<typeof createArp>
 
 export const createArp = (deps: ArpDeps) => {
   const { arena, skbs, drop, consume, time, table, neighbour, steerTo, acd } = deps
@@ -114,12 +106,13 @@ export const createArp = (deps: ArpDeps) => {
     routeInput,
     routeOutput,
     selectSource,
-    ethHeader,
-    devQueueXmit,
+    arpSend,
+    arpAnnounce,
+    hasMac,
+    flagsOf,
     key,
   } = deps
-  const { i32, u8, f64, layout } = arena
-  const { devices } = layout
+  const { i32, u8, f64 } = arena
   const count = counterBank(arena, skbs.thread)
   const all = confRow(arena, CONF_ALL)
   const fl = createFlowi()
@@ -128,34 +121,6 @@ export const createArp = (deps: ArpDeps) => {
   i32[key] = 0
   i32[key + 1] = 0
   i32[key + 2] = V4_MAPPED
-
-  const flagsOf = (dev: number): number => i32[devices + dev * DEVICE_WORDS + DEV_FLAGS]
-
-  /** Sends an ARP frame by `dev` from its own MAC; the frame goes to (hi, lo), the target field says (thi, tlo). */
-  const arpSend = (
-    op: number,
-    dev: number,
-    sip: number,
-    tip: number,
-    hi: number,
-    lo: number,
-    thi: number,
-    tlo: number
-  ): void => {
-    if ((flagsOf(dev) & IFF_NOARP) !== 0) return
-    const skb = skbs.alloc(arp.MIN_HEADER, MAX_HEADER)
-    if (skb === 0) return
-    const own = (devices + dev * DEVICE_WORDS + DEV_MAC) << 2
-    const at = skbs.put(skb, arp.MIN_HEADER)
-    arp.init(u8, at, op)
-    arp.setSender(u8, at, ethernet.macHi(u8, own), ethernet.macLo(u8, own), sip)
-    arp.setTarget(u8, at, thi, tlo, tip)
-    i32[skb + SKB_DEV] = dev
-    i32[skb + SKB_NETWORK] = at
-    i32[skb + SKB_PROTOCOL] = ethernet.ETH_P_ARP
-    if (!ethHeader(skb, dev, hi, lo, ethernet.ETH_P_ARP)) return drop(skb, Drop.NOMEM)
-    devQueueXmit(skb)
-  }
 
   const either = (dev: number, setting: number): boolean =>
     (i32[all + setting] | i32[confRow(arena, dev) + setting]) !== 0
@@ -183,20 +148,6 @@ export const createArp = (deps: ArpDeps) => {
   const arpNotify = (dev: number): void => {
     if (most(dev, Conf4.arp_notify) === 0) return
     forEachOwnOf(dev, (addr) => arpAnnounce(dev, addr))
-  }
-  /** Says to all that the address is ours, or asks whose it is as who has none (RFC 5227 sections 2.3 and 2.1.1). */
-  const arpAnnounce = (dev: number, addr: number): void =>
-    arpSend(arp.ARPOP_REQUEST, dev, addr, addr, 0xffff, -1, 0, 0)
-  const arpProbe = (dev: number, addr: number): void =>
-    arpSend(arp.ARPOP_REQUEST, dev, 0, addr, 0xffff, -1, 0, 0)
-  /** Is it the link address of any of our devices? */
-  const isOwnMac = (hi: number, lo: number): boolean => {
-    for (let dev = 1; dev < layout.config.devices; dev++) if (hasMac(dev, hi, lo)) return true
-    return false
-  }
-  const hasMac = (dev: number, hi: number, lo: number): boolean => {
-    const own = (devices + dev * DEVICE_WORDS + DEV_MAC) << 2
-    return ethernet.macHi(u8, own) === hi && ethernet.macLo(u8, own) === lo
   }
 
   /** A received ARP frame, data at the ARP header. */
@@ -369,5 +320,5 @@ export const createArp = (deps: ArpDeps) => {
     machine.update(row, hi, lo, state, override)
   }
 
-  return { arpRcv, arpSolicit, arpNotify, arpAnnounce, arpProbe, isOwnMac }
+  return { arpRcv, arpSolicit, arpNotify }
 }

@@ -6,7 +6,8 @@ import { AF_INET } from '../base/family.ts'
 import { TIMER_WORDS } from '../base/timer-wheel.ts'
 import { createSourceSelection } from '../inet/source.ts'
 import { RT_SCOPE_LINK } from '../inet/nexthop-constants.ts'
-import { type Acd, createAcd } from '../ipv4/acd.ts'
+import { createAcd } from '../ipv4/acd.ts'
+import { createArpSend } from '../ipv4/arp-send.ts'
 import { createArp } from '../ipv4/arp.ts'
 import type { Icmp } from '../ipv4/icmp.ts'
 import { NEIGH_ADDR, NEIGH_IFINDEX } from '../neigh/neigh-constants.ts'
@@ -55,15 +56,14 @@ export const createNeigh = (machine: Machine, link: Link, deps: NeighDeps) => {
     family: AF_INET,
     redo: (skb) => arp.arpRcv(skb),
   })
-  const acd: Acd | null =
+  const arpSend = createArpSend({ ...machine, ethHeader: ether.ethHeader, devQueueXmit })
+  const acd =
     thread === NEIGH_CPU
       ? createAcd({
           ...machine,
+          ...arpSend,
           timer: words(TIMER_WORDS),
           announcing: words(TIMER_WORDS),
-          arpProbe: (dev, addr) => arp.arpProbe(dev, addr),
-          arpAnnounce: (dev, addr) => arp.arpAnnounce(dev, addr),
-          isOwnMac: (hi, lo) => arp.isOwnMac(hi, lo),
         })
       : null
   const arp = createArp({
@@ -71,11 +71,10 @@ export const createNeigh = (machine: Machine, link: Link, deps: NeighDeps) => {
     ...routing,
     ...pneigh,
     ...proxyQueue,
+    ...arpSend,
     table,
     neighbour,
     acd,
-    ethHeader: ether.ethHeader,
-    devQueueXmit,
     key: words(4),
     selectSource: (dev, target) => select4(dev, target, RT_SCOPE_LINK),
   })
