@@ -34,7 +34,12 @@ export const FL_FLOWLABEL = 25
 export const FL_NEXTHDR = 26
 /** Of a received packet: its hash for the choice among next hops, with bit 31 set; 0: the words here say all that it is of. */
 export const FL_HASH = 27
-const FLOWI_WORDS = 28
+/** Of a packet made here, whether it may be cut on its way (RFC 791): 0 as path MTU discovery has it, or DF_*. */
+export const FL_DF = 28
+const FLOWI_WORDS = 29
+
+export const DF_NEVER = 1
+export const DF_ALWAYS = 2
 
 /** A received broadcast that is sent on (bc_forwarding); its way is FL_DEV. */
 export const FL_F_FORWARD = 1

@@ -233,6 +233,26 @@ export const createIp6Output = (deps: Ip6OutputDeps) => {
     if (error < 0) f64[count + Mib.Ip6OutDiscards]++
     return error
   }
+  /** Sends a packet whose headers its sender has made, data at them, along the route in `fl` (rawv6_send_hdrinc). */
+  const ip6SendHeader = (skb: number, fl: Flowi): number => {
+    const at = i32[skb + SKB_DATA]
+    if (i32[skb + SKB_LEN] < ipv6.HEADER) {
+      drop(skb, Drop.IP_INHDR)
+      return -Errno.EINVAL
+    }
+    i32[skb + SKB_NETWORK] = at
+    i32[skb + SKB_TRANSPORT] = at + ipv6.HEADER
+    i32[skb + SKB_PROTOCOL] = ETH_P_IPV6
+    i32[skb + IPCB_NHOFF] = ipv6.NEXT_HEADER_FIELD
+    i32[skb + SKB_DST] = fl[FL_DST]
+    i32[skb + SKB_DEV] = fl[FL_DEV]
+    i32[skb + SKB_MARK] = fl[FL_MARK]
+    i32[skb + IPCB_TYPE] = fl[FL_TYPE]
+    i32[skb + IPCB_MTU] = fl[FL_MTU]
+    const error = ip6LocalOut(skb, fl[FL_NO_LOOP] === 0 ? 0 : IPSKB_NO_LOOP)
+    if (error < 0) f64[count + Mib.Ip6OutDiscards]++
+    return error
+  }
   const tooLong = (skb: number): number => {
     drop(skb, Drop.PKT_TOO_BIG)
     return -Errno.EMSGSIZE
@@ -392,5 +412,5 @@ export const createIp6Output = (deps: Ip6OutputDeps) => {
     else if (!isStale || routeMeHarder(skb)) outputFinish(skb)
   })
 
-  return { ip6Xmit, ip6Send, ip6Output, routeMeHarder }
+  return { ip6Xmit, ip6Send, ip6SendHeader, ip6Output, routeMeHarder }
 }

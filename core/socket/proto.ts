@@ -7,11 +7,15 @@
  * Linux: struct proto (net/sock.h), struct inet_protosw (net/protocol.h).
  */
 
-/** TCP's is made by transport/tcp/sock/tcp-proto.ts, UDP's by transport/udp/udp-sock.ts. */
+/**
+ * TCP's is made by transport/tcp/sock/tcp-proto.ts, UDP's by transport/udp/udp-sock.ts, those of raw and ping sockets by
+ * transport/raw/raw-sock.ts and transport/ping/ping-sock.ts.
+ */
 export type Proto = {
-  /** A new sock of the family, or 0 when the table is full. */
-  open: (family: number) => number
-  bind: (sk: number, words: Int32Array, at: number, port: number) => number
+  /** A new sock of the family and, where it speaks for several, the protocol; 0 when the table is full, or -errno. */
+  open: (family: number, protocol?: number) => number
+  /** `zone`: the device of a packet socket's address. */
+  bind: (sk: number, words: Int32Array, at: number, port: number, zone?: number) => number
   /** 0, -EINPROGRESS (SK_EVENT_CONNECT or SK_EVENT_ERROR follows), or -errno. */
   connect: (sk: number, words: Int32Array, at: number, port: number) => number
   listen?: (sk: number, backlog: number) => number
@@ -31,7 +35,8 @@ export type Proto = {
     words: Int32Array,
     at: number,
     port: number,
-    flags?: number
+    flags?: number,
+    zone?: number
   ) => number
   /** One datagram in (cut to `len`); its sender lies in `peer` until the next call. */
   recvfrom?: (sk: number, to: number, len: number) => number

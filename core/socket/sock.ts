@@ -18,7 +18,7 @@ export const SK_TYPE = 2
 export const SK_PROTOCOL = 3
 /** TCP_* of include/net/tcp_states.h, for every protocol. */
 export const SK_STATE = 4
-/** REUSE_ADDR, REUSE_PORT, V6ONLY, FREEBIND (socket-constants.ts). */
+/** REUSE_ADDR, REUSE_PORT, V6ONLY, FREEBIND, BROADCAST, FILTER_LOCKED (socket-constants.ts). */
 export const SK_REUSE = 5
 export const SK_BOUND_DEV = 6
 /** SOCK_* bits of the protocol's choice (SOCK_DEAD and so on). */
@@ -64,6 +64,8 @@ export const SK_HANDLER = 40
 export const SK_USER = 41
 /** Cookie, as ss shows it (newCookie). */
 export const SK_COOKIE = 42
+/** Its filter (socket/sk-filter.ts), or 0. */
+export const SK_FILTER = 43
 /** Chains: established or connected hash, bound or listening hash. */
 export const SK_HASH_NEXT = 44
 export const SK_HASH_PREV = 45

@@ -1,22 +1,26 @@
 /**
  * Sockets and flows between words and numbers, as ss prints them (misc/ss.c).
  */
-import { SOCK_DGRAM, SOCK_STREAM } from '../../socket/sock.ts'
+import { AF_PACKET } from '../../base/family.ts'
+import { SOCK_DGRAM } from '../../socket/sock.ts'
+import { IPPROTO_ICMP, IPPROTO_RAW, IPPROTO_TCP, IPPROTO_UDP } from '../../wire/ipproto.ts'
 import { formatAddr, formatWords, parseAddr } from '../../wire/text.ts'
 import type * as numbers from '../rtnetlink.ts'
 import type { FlowItem, Refused, SockEnd, SockFilter, SockItem, SockProtocol } from './messages.ts'
 import { addrOf, badAddress, familyName, familyNumber, isRefused } from './names.ts'
 
-const SOCK_RAW = 3
-const SOCK_PACKET = 10
-const TYPES: Record<SockProtocol, number> = {
-  tcp: SOCK_STREAM,
-  udp: SOCK_DGRAM,
-  raw: SOCK_RAW,
-  packet: SOCK_PACKET,
+const KINDS: Record<SockProtocol, number> = {
+  tcp: IPPROTO_TCP,
+  udp: IPPROTO_UDP,
+  raw: IPPROTO_RAW,
+  icmp: IPPROTO_ICMP,
+  packet: 0,
 }
-const protocolOf = (type: number): SockProtocol =>
-  type === SOCK_STREAM ? 'tcp' : type === SOCK_DGRAM ? 'udp' : 'raw'
+const NETIDS: ReadonlyMap<number, SockItem['netid']> = new Map(
+  (['tcp', 'udp', 'raw', 'icmp'] as const).map((netid) => [KINDS[netid], netid])
+)
+const netidOf = ({ kind, type }: numbers.Sock): SockItem['netid'] =>
+  NETIDS.get(kind) ?? (type === SOCK_DGRAM ? 'p_dgr' : 'p_raw')
 const PROTOCOLS: Record<number, string> = { 1: 'icmp', 6: 'tcp', 17: 'udp', 58: 'icmpv6' }
 
 const hexOf = (hash: number): string => hash.toString(16).padStart(8, '0')
@@ -42,7 +46,7 @@ export const readSockFilter = (filter: SockFilter): numbers.SockFilter | Refused
   return {
     local,
     peer,
-    ...(protocol !== undefined && { types: protocol.map((name) => TYPES[name]) }),
+    ...(protocol !== undefined && { kinds: protocol.map((name) => KINDS[name]) }),
     ...(family !== undefined && { family: familyNumber(family) }),
     ...(state !== undefined && { state }),
     ...(cookie !== undefined && { cookie: readCookie(cookie) }),
@@ -55,13 +59,13 @@ const writeEnd = ({ words, port }: numbers.SockEnd, family: number): SockEnd => 
   port,
 })
 export const writeSock = (sock: numbers.Sock, nameOf: (ifindex: number) => string): SockItem => {
-  const { type, family, local, peer, dev, cookie, worker, hash, v6only, mark, shutdown, info } =
-    sock
+  const { family, local, peer, dev, cookie, worker, hash, v6only, mark, shutdown, info } = sock
   return {
-    netid: protocolOf(type),
-    family: familyName(family),
-    local: writeEnd(local, family),
-    peer: writeEnd(peer, family),
+    netid: netidOf(sock),
+    family: family === AF_PACKET ? 'packet' : familyName(family),
+    ...(family === AF_PACKET
+      ? { local: { addr: '*', port: local.port }, peer: { addr: '*', port: 0 } }
+      : { local: writeEnd(local, family), peer: writeEnd(peer, family) }),
     ...(dev !== 0 && { dev: nameOf(dev) }),
     sk: cookie.toString(16),
     worker,

@@ -195,7 +195,7 @@ const createSending = (base: Base, deps: TcpDeps) => {
   const pacing = createTcpPacing({ ...base, timers })
   const md5 = createTcpMd5({ ...base, afOps })
   const transmit = createTcpTransmit({ ...base, timers, pacing, window, afOps, md5 })
-  const queue = createTcpWriteQueue(i32, skbs, mem, consume)
+  const queue = createTcpWriteQueue(i32, base.u8, skbs, mem, consume)
   const mss = createTcpMss({ ...base, gsoMax, afOps, skDst }, transmit)
   const mtup = createTcpMtuProbe({ ...base, mss, queue })
   const tsq = createTcpTsq({ ...base, slab, mem })
@@ -369,7 +369,7 @@ export const createTcp = (deps: TcpDeps) => {
   const destroyAll = (): void => {
     for (let k = 0; k < slab.rows; k++) {
       const sk = slab.at(k)
-      if (!slab.isLive(sk) || i32[sk + SK_PROTOCOL] !== IPPROTO_TCP) continue
+      if (!slab.isLive(sk) || i32[sk + SK_TYPE] !== SOCK_STREAM) continue
       if (i32[sk + SK_STATE] === TCP_NEW_SYN_RECV) listenQueues.dropRequest(sk)
       else life.destroyNow(sk)
     }
