@@ -45,9 +45,9 @@ const lossOf = (knobs: Knobs): number => {
   return Math.min(Math.max(1 - through * through, rate === 0 ? 0.001 : fullLoss(knobs)), WORST)
 }
 
-/** The longest time in which nothing moves. */
-export const quietMs = (knobs: Knobs): number => {
-  const times = Math.ceil(9 / -Math.log10(lossOf(knobs)))
+/** The longest time in which nothing moves; `more` packets may be lost as well, one after the other. */
+export const quietMs = (knobs: Knobs, more = 0): number => {
+  const times = Math.ceil(9 / -Math.log10(lossOf(knobs))) + more
   let sum = 0
   for (let k = 0; k < times; k++) sum += Math.min(rtoMs(knobs) * 2 ** k, RTO_MAX_MS)
   return sum + (knobs.corrupt > 0 ? WRONG_NEIGHBOUR_MS : 0)
