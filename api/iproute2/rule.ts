@@ -34,6 +34,7 @@ const actionText = (rule: RuleItem): string[] => {
   if (target !== undefined) return [`goto ${target}`]
   if (nop !== undefined) return ['nop']
   if (action !== undefined) return [action]
+  if (rule.l3mdev !== undefined) return ['lookup [l3mdev-table]']
   return [`lookup ${table}`, ...(plen === undefined ? [] : [`suppress_prefixlength ${plen}`])]
 }
 

@@ -43,6 +43,10 @@ const linkFields = {
   num_tx_queues: z.int().min(1).max(64).optional(),
   num_rx_queues: z.int().min(1).max(64).optional(),
   netem: impairment.optional(),
+  master: ifname
+    .nullable()
+    .optional()
+    .meta({ description: 'what to enslave it to; null: nothing' }),
   data: kindData.optional(),
 }
 
@@ -72,6 +76,7 @@ export const linkPatch = z.strictObject({ ...linkFields, newname: ifname.optiona
 export const linkFilter = {
   ifname: ifname.optional(),
   kind: z.string().optional(),
+  master: ifname.optional(),
 }
 
 /** Seconds; the greatest is for ever. */

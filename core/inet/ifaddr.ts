@@ -61,6 +61,7 @@ import {
   RTPROT_KERNEL,
 } from './nexthop-constants.ts'
 import { afInfo, byFamily } from './af-ops.ts'
+import { l3mdevOf, l3TableOf } from './l3mdev.ts'
 
 const V4_PREFIX = 0xffff
 /** NLM_F_CREATE | NLM_F_APPEND: the kernel's own routes stand beside others of the same place. */
@@ -162,7 +163,7 @@ export const createIfaddrs = (deps: IfaddrDeps) => {
     over: Partial<RibRoute>
   ): RibRoute => ({
     family: at.family,
-    table: type === RTN_UNICAST ? RT_TABLE_MAIN : RT_TABLE_LOCAL,
+    table: l3TableOf(arena, at.ifindex) || (type === RTN_UNICAST ? RT_TABLE_MAIN : RT_TABLE_LOCAL),
     words,
     plen,
     tos: 0,
@@ -590,6 +591,8 @@ export const createIfaddrs = (deps: IfaddrDeps) => {
   /** It is up and has a carrier: it speaks IPv6, by an address of the link (addrconf_dev_config). */
   const deviceReady = (ifindex: number): void => {
     if (i32[deviceRow(arena, ifindex) + DEV_TYPE] !== ARPHRD_ETHER || isOff6(ifindex)) return
+    // a VRF has no link (addrconf_addr_gen, addrconf_add_dev)
+    if (l3mdevOf(arena, ifindex) === ifindex) return
     addRoutes([multicast6(ifindex)])
     if (conf6(ifindex, Conf6.addr_gen_mode) !== ADDR_GEN_EUI64) return
     own(ifindex, AF_INET6, linkLocal(ifindex), 64, RT_SCOPE_LINK)
@@ -627,6 +630,10 @@ export const createIfaddrs = (deps: IfaddrDeps) => {
         )
     )
   }
+  /** The device, which is down, is of another domain from now on: no route by it stays. */
+  const domainLeft = (ifindex: number): void => {
+    rib.flush((one) => one.dev === ifindex)
+  }
   /** The device is going away: so does all that names it. */
   const deviceGone = (ifindex: number): void => {
     for (const at of list()) if (at.ifindex === ifindex) drop(at)
@@ -645,6 +652,7 @@ export const createIfaddrs = (deps: IfaddrDeps) => {
     deviceUp,
     deviceReady,
     deviceDown,
+    domainLeft,
     deviceGone,
     forwardingChanged,
     switched6,

@@ -208,7 +208,7 @@ export const createIpInput = (deps: IpInputDeps) => {
     const dev = i32[skb + SKB_DEV]
     if (either(dev, Conf4.log_martians))
       f64[deviceStats(arena, skbs.thread, dev) + DevStat.rx_martians]++
-    if (error !== -Errno.EXDEV) return drop(skb, martianReason(i32[skb + SKB_NETWORK]))
+    if (error !== -Errno.EXDEV) return drop(skb, martianReason(i32[skb + SKB_NETWORK], dev))
     f64[count + Mib.TcpExtIPReversePathFilter]++
     drop(skb, Drop.IP_RPFILTER)
   }
@@ -308,7 +308,7 @@ export const createIpInput = (deps: IpInputDeps) => {
     if (peers.spend(peers.find(fl, FL_SADDR), ERROR_COST_MS, ERROR_BURST_MS))
       icmpSend(skb, icmp.ICMP_DEST_UNREACH, code, 0)
   }
-  const martianReason = (at: number): Drop => {
+  const martianReason = (at: number, dev: number): Drop => {
     const source = ipv4.src(u8, at)
     const destination = ipv4.dst(u8, at)
     if (
@@ -319,7 +319,7 @@ export const createIpInput = (deps: IpInputDeps) => {
       return Drop.IP_INVALID_SOURCE
     if (ipv4.isZeroNetAddr(destination)) return Drop.IP_INVALID_DEST
     if (ipv4.isLoopbackAddr(source) || ipv4.isLoopbackAddr(destination)) return Drop.IP_LOCALNET
-    if (isLocalAddress(source)) return Drop.IP_LOCAL_SOURCE
+    if (isLocalAddress(source, dev)) return Drop.IP_LOCAL_SOURCE
     // a group that nobody here has joined: the kernel has no word for it
     return ipv4.isMulticastAddr(destination) ? Drop.NOT_SPECIFIED : Drop.IP_INNOROUTES
   }

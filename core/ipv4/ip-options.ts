@@ -14,6 +14,7 @@ import {
   FL_SADDR,
   RTN_LOCAL,
   RTN_UNICAST,
+  FL_OIF,
 } from '../base/flowi.ts'
 import type { Time } from '../base/time.ts'
 import { TIME_MS } from '../base/time.ts'
@@ -23,6 +24,7 @@ import { RX_HEADROOM, SKB_DEV, SKB_IPOPT, SKB_NETWORK, SKB_TRANSPORT } from '../
 import * as ipv4 from '../wire/ipv4.ts'
 import type { AddrType } from '../inet/addr-type.ts'
 import type { Route } from '../inet/route.ts'
+import { l3mdevOf } from '../inet/l3mdev.ts'
 
 type IpOptionsDeps = {
   arena: Arena
@@ -84,6 +86,7 @@ export const createIpOptions = (deps: IpOptionsDeps) => {
     fl[FL_FAMILY] = AF_INET
     fl[FL_SADDR + 2] = fl[FL_DADDR + 2] = V4_MAPPED
     fl[FL_DADDR + 3] = saddr
+    fl[FL_OIF] = l3mdevOf(arena, i32[skb + SKB_DEV])
     if (saddr !== 0 && routeOutput(fl) === 0) return fl[FL_SADDR + 3]
     return selectSource(i32[skb + SKB_DEV], saddr)
   }
@@ -195,7 +198,7 @@ export const createIpOptions = (deps: IpOptionsDeps) => {
     if (flags !== IPOPT_TS_TSANDADDR && flags !== IPOPT_TS_PRESPEC) return 0
     if (ptr + 7 > len) return p + PTR
     if (flags === IPOPT_TS_PRESPEC) {
-      if (inetAddrType(bytes.i32(u8, slot)) === RTN_UNICAST) return 0
+      if (inetAddrType(bytes.i32(u8, slot), i32[packet + SKB_DEV]) === RTN_UNICAST) return 0
     } else {
       bytes.putI32(u8, slot, specDst(packet, routeType))
       options |= TS_NEEDADDR
@@ -243,7 +246,7 @@ export const createIpOptions = (deps: IpOptionsDeps) => {
     let n = 0
     if ((had & RR_AT) !== 0) n = echoRoute(at + (had & RR_AT), had)
     const ts = (had >> TS_SHIFT) & 0xff
-    if (ts !== 0 && n >= 0) n = echoTimes(at + ts, had, n)
+    if (ts !== 0 && n >= 0) n = echoTimes(at + ts, had, n, i32[request + SKB_DEV])
     for (; n > 0 && (n & 3) !== 0; n++) u8[reply + n] = IPOPT_END
     return n
   }
@@ -256,7 +259,7 @@ export const createIpOptions = (deps: IpOptionsDeps) => {
     replyOptions |= RR_NEEDADDR
     return len
   }
-  const echoTimes = (p: number, had: number, n: number): number => {
+  const echoTimes = (p: number, had: number, n: number, dev: number): number => {
     const len = u8[p + LEN]
     const to = reply + n
     let ptr = u8[p + PTR]
@@ -270,7 +273,8 @@ export const createIpOptions = (deps: IpOptionsDeps) => {
     }
     if ((had & TS_NEEDTIME) !== 0) {
       if (ptr + 3 > len) return OPTIONS_NO_ECHO
-      const size = (u8[to + FLAGS] & 15) === IPOPT_TS_PRESPEC ? prespecified(to, ptr, len) : 4
+      const isNamed = (u8[to + FLAGS] & 15) === IPOPT_TS_PRESPEC
+      const size = isNamed ? prespecified(to, ptr, len, dev) : 4
       if (size !== 0) replyOptions |= TS_NEEDTIME
       ptr += size
     }
@@ -278,8 +282,8 @@ export const createIpOptions = (deps: IpOptionsDeps) => {
     return n + len
   }
   /** Octets that we write of a time stamp for hosts that its sender has named. */
-  const prespecified = (to: number, ptr: number, len: number): number =>
-    ptr + 7 <= len && inetAddrType(bytes.i32(u8, to + ptr - 1)) !== RTN_UNICAST ? 8 : 0
+  const prespecified = (to: number, ptr: number, len: number, dev: number): number =>
+    ptr + 7 <= len && inetAddrType(bytes.i32(u8, to + ptr - 1), dev) !== RTN_UNICAST ? 8 : 0
 
   /** Puts the `n` octets of the last echo() in front of the reply's data, which leaves from `addr`. */
   const build = (skb: number, n: number, addr: number): void => {

@@ -94,6 +94,7 @@ import type { EtherOutput } from '../dev/ether-output.ts'
 import type { DevQueueXmit } from '../dev/dev-queue-xmit.ts'
 import type { Machine } from '../stack/machine.ts'
 import type { Gso } from '../dev/gso.ts'
+import { l3mdevOf } from '../inet/l3mdev.ts'
 
 type IpOutputDeps = {
   arena: Arena
@@ -394,7 +395,7 @@ export const createIpOutput = (deps: IpOutputDeps) => {
     const at = i32[skb + SKB_NETWORK]
     loadAddrs(skb, flow)
     flow[FL_IIF] = i32[skb + SKB_IIF]
-    flow[FL_OIF] = 0
+    flow[FL_OIF] = l3mdevOf(arena, i32[skb + SKB_DEV])
     flow[FL_TOS] = ipv4.tos(u8, at)
     flow[FL_PROTO] = ipv4.protocol(u8, at)
     flowPorts(skb, flow)

@@ -26,6 +26,7 @@ import { MIN_MTU } from '../wire/ipv6.ts'
 import { PIO_AUTO, PIO_ONLINK } from '../wire/ndisc-router-options.ts'
 import type { Words } from '../wire/text.ts'
 import { acceptsRa } from './accept-ra.ts'
+import { l3TableOf } from '../inet/l3mdev.ts'
 
 type AddrconfDeps = {
   arena: Arena
@@ -76,7 +77,7 @@ export const createAddrconf = ({ arena, rib, ifaddrs, nowMs, setUntil }: Addrcon
     over: Partial<RibRoute>
   ): RibRoute => ({
     family: AF_INET6,
-    table: RT_TABLE_MAIN,
+    table: l3TableOf(arena, ifindex) || RT_TABLE_MAIN,
     words,
     plen,
     tos: 0,

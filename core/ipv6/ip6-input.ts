@@ -17,7 +17,7 @@ import {
   RTN_MULTICAST,
   RTN_UNICAST,
 } from '../base/flowi.ts'
-import { DEV_FLAGS, IFF_LOOPBACK } from '../netdev/netdev.ts'
+import { DEV_FLAGS, IFF_LOOPBACK, DEV_L3MDEV } from '../netdev/netdev.ts'
 import type { Arena } from '../shm/arena.ts'
 import { counterBank, Mib } from '../shm/counters.ts'
 import { Conf6, confRow } from '../shm/devconf.ts'
@@ -164,8 +164,12 @@ export const createIp6Input = (deps: Ip6InputDeps) => {
     for (let k = 0; k < 15; k++) if (u8[at + k] !== 0) return false
     return u8[at + 15] === 1
   }
-  const isLoopbackDev = (skb: number): boolean =>
-    (i32[devices + i32[skb + SKB_DEV] * DEVICE_WORDS + DEV_FLAGS] & IFF_LOOPBACK) !== 0
+  /** Does only what was sent here come by it (lo, or a VRF)? */
+  const isLoopbackDev = (skb: number): boolean => {
+    const dev = i32[skb + SKB_DEV]
+    const row = devices + dev * DEVICE_WORDS
+    return (i32[row + DEV_FLAGS] & IFF_LOOPBACK) !== 0 || i32[row + DEV_L3MDEV] === dev
+  }
   const trimTo = (skb: number, total: number): boolean => {
     if (i32[skb + SKB_FRAGS] !== 0 && !skbs.expandHead(skb, 0)) return false
     skbs.trim(skb, total)

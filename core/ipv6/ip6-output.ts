@@ -93,6 +93,7 @@ import type { Machine } from '../stack/machine.ts'
 import { ETH_P_IPV6, IPV6_MULTICAST_HI } from '../wire/ethernet.ts'
 import * as ipv6 from '../wire/ipv6.ts'
 import type { Ip6Fragmentation } from './ip6-fragmentation.ts'
+import { l3mdevOf } from '../inet/l3mdev.ts'
 
 type Ip6OutputDeps = {
   arena: Arena
@@ -368,7 +369,9 @@ export const createIp6Output = (deps: Ip6OutputDeps) => {
     loadAddrs(skb, flow)
     flow[FL_IIF] = i32[skb + SKB_IIF]
     // an address of a link is one only there
-    flow[FL_OIF] = ipv6.isLinkLocalAddr(ipv6.dst0(u8, at)) ? i32[skb + SKB_DEV] : 0
+    flow[FL_OIF] = ipv6.isLinkLocalAddr(ipv6.dst0(u8, at))
+      ? i32[skb + SKB_DEV]
+      : l3mdevOf(arena, i32[skb + SKB_DEV])
     flow[FL_TOS] = ipv6.trafficClass(u8, at)
     flow[FL_PROTO] = u8[at + i32[skb + IPCB_NHOFF]]
     flowPorts(skb, flow)

@@ -119,6 +119,8 @@ const TABLE = {
   neigh_gc_thresh3: number('net.ipv4.neigh.default.gc_thresh3', 1024, 1, 4096),
 
   // ---- net.ipv4: TCP
+  /** Listeners that are bound to no device hear VRFs as well, and what they accept is the VRF's. */
+  tcp_l3mdev_accept: onOff('net.ipv4.tcp_l3mdev_accept', 0),
   tcp_rmem: vector('net.ipv4.tcp_rmem', {
     min: [4096, 2304, MAX],
     default: [131072, 2304, MAX],
@@ -232,6 +234,8 @@ const TABLE = {
   ipfrag_time: number('net.ipv4.ipfrag_time', 30, 0, 3600),
 
   // ---- net.ipv4: UDP
+  /** Sockets that are bound to no device hear VRFs as well. */
+  udp_l3mdev_accept: onOff('net.ipv4.udp_l3mdev_accept', 0),
   /** Bytes of its receive buffer that a socket may hold when memory is short. */
   udp_rmem_min: number('net.ipv4.udp_rmem_min', 4096, 2304),
 

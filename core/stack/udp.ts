@@ -27,7 +27,7 @@ export const createUdp = (machine: Machine, link: Link, inet: Inet, layer: Socke
   const { slab, sockets, owned, mc } = layer
   const { sockEvents } = sockets
   const ports = createPorts(arena.i32)
-  const table = createUdpHash(arena.i32, ports, random(), mc.allows)
+  const table = createUdpHash(arena, ports, random(), mc.allows)
   const { udpRcv, udpResume, udpErr } = createUdpInput({
     ...machine,
     ...inet,

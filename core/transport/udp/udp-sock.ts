@@ -51,6 +51,7 @@ import {
   SOCK_DGRAM,
   TCP_CLOSE,
   TCP_ESTABLISHED,
+  SK_BOUND_DEV,
 } from '../../socket/sock.ts'
 import { IPPROTO_UDP } from '../../wire/ipproto.ts'
 import * as ipv4 from '../../wire/ipv4.ts'
@@ -140,7 +141,8 @@ export const createUdpSock = (deps: UdpSockDeps) => {
     else if (ports.conflicts(sk, port)) error = -Errno.EADDRINUSE
     else holdPort(sk, port)
     if (error !== 0) clearAddr(i32, sk + SK_SADDR)
-    else if (isGroupType(addrType(words, at))) i32[sk + SK_FLAGS] |= UDP_BOUND_GROUP
+    else if (isGroupType(addrType(words, at, i32[sk + SK_BOUND_DEV])))
+      i32[sk + SK_FLAGS] |= UDP_BOUND_GROUP
     return error
   }
 
