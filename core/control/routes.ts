@@ -340,7 +340,7 @@ export const createRoutes = (deps: RoutesDeps) => {
     () => false
   )
   const tableOf = (row: number, family: number): number => {
-    const table = i32[row + NH_TABLE]
+    const table = i32[row + NH_TABLE] >>> 0
     return table === 0 || (table === RT_TABLE_LOCAL && isMerged(family)()) ? RT_TABLE_MAIN : table
   }
   /** With the MTU that the lookup found. */
@@ -411,7 +411,7 @@ export const createRoutes = (deps: RoutesDeps) => {
       dev: deviceOf(row, iif === 0 || isPassed),
       table: isGroup ? l3TableOf(arena, fl[FL_DEV]) || RT_TABLE_LOCAL : tableOf(row, family),
       protocol: isGroup ? RTPROT_KERNEL : i32[row + NH_PROTOCOL],
-      metric: isGroup ? PRIO_ADDRCONF : i32[row + NH_METRIC],
+      metric: isGroup ? PRIO_ADDRCONF : i32[row + NH_METRIC] >>> 0,
       prefsrc: wordsAt(fl, FL_SADDR),
       metrics: fl[FL_TYPE] === RTN_UNICAST ? metricsOf(row) : null,
       isForwarded,

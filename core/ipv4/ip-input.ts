@@ -14,6 +14,7 @@ import {
   FL_FAMILY,
   FL_FLAGS,
   FL_IIF,
+  FL_L3MDEV,
   FL_MARK,
   FL_OURS,
   FL_PROTO,
@@ -28,6 +29,7 @@ import { DevStat, deviceStats } from '../netdev/netdev.ts'
 import type { Arena } from '../shm/arena.ts'
 import { counterBank, Mib } from '../shm/counters.ts'
 import { CONF_ALL, Conf4, confRow } from '../shm/devconf.ts'
+import type { L3mdevRcv } from '../dev/l3mdev-rcv.ts'
 import type { ConsumeFn, DropFn } from '../skb/drop.ts'
 import { Drop } from '../skb/drop.ts'
 import type { Skbs } from '../skb/skb.ts'
@@ -76,6 +78,7 @@ type IpInputDeps = {
   options: IpOptions
   peers: Pick<InetPeers, 'find' | 'spend'>
   mr: Pick<MrForward, 'mayPass' | 'forward' | 'forwardCopy'>
+  l3mdevRcv: L3mdevRcv
   /** core/stack/ipv4.ts: gives raw sockets their copies; true when there was one. */
   rawDeliver: (skb: number, protocol: number) => boolean
 } & Pick<Route, 'routeInput'> &
@@ -101,6 +104,7 @@ const ERROR_BURST_MS = 5000
 export const createIpInput = (deps: IpInputDeps) => {
   const { arena, skbs, drop, consume, nf, protos, routeInput, isLocalAddress, ipForward } = deps
   const { flowPorts, ipDefrag, steerAgain, icmpSend, options, peers, rawDeliver, mr } = deps
+  const { l3mdevRcv } = deps
   const { checkMc } = createMcTable(arena)
   const { i32, u8, f64 } = arena
   const count = counterBank(arena, skbs.thread)
@@ -169,6 +173,7 @@ export const createIpInput = (deps: IpInputDeps) => {
     fl[FL_FLAGS] = 0
     flowPorts(skb, fl)
     const error = routeInput(fl)
+    if (fl[FL_L3MDEV] !== 0) l3mdevRcv(skb, fl[FL_L3MDEV])
     if (error === 0) i32[skb + IPCB_TYPE] = fl[FL_TYPE]
     else if (isMartian(error)) return martian(skb, error)
     const headerLen = i32[skb + SKB_TRANSPORT] - i32[skb + SKB_NETWORK]

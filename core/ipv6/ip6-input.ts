@@ -5,7 +5,7 @@
  * Linux: net/ipv6/ip6_input.c, route.c ip6_pkt_drop(); RFC 8200 sections 3 and 4, 4291 section 2.5.3 and 2.7.
  */
 import { Errno } from '../base/errno.ts'
-import { isAnyAddr } from '../base/family.ts'
+import { isAnyAddr, needsZone } from '../base/family.ts'
 import {
   createFlowi,
   FL_DADDR,
@@ -16,12 +16,14 @@ import {
   FL_TYPE,
   RTN_MULTICAST,
   RTN_UNICAST,
+  FL_L3MDEV,
 } from '../base/flowi.ts'
 import { DEV_FLAGS, IFF_LOOPBACK, DEV_L3MDEV } from '../netdev/netdev.ts'
 import type { Arena } from '../shm/arena.ts'
 import { counterBank, Mib } from '../shm/counters.ts'
 import { Conf6, confRow } from '../shm/devconf.ts'
 import { DEVICE_WORDS } from '../shm/layout.ts'
+import type { L3mdevRcv } from '../dev/l3mdev-rcv.ts'
 import type { ConsumeFn, DropFn } from '../skb/drop.ts'
 import { Drop } from '../skb/drop.ts'
 import type { Skbs } from '../skb/skb.ts'
@@ -78,6 +80,7 @@ type Ip6InputDeps = {
   protos: InetProtos
   exthdrs: Exthdrs
   mr: Pick<MrForward, 'mayPass' | 'forward' | 'forwardCopy'>
+  l3mdevRcv: L3mdevRcv
   /** core/stack/ipv6.ts: gives raw sockets their copies; true when there was one. */
   rawDeliver: (skb: number, protocol: number) => boolean
 } & Pick<Route, 'routeInput'> &
@@ -102,6 +105,7 @@ const PAYLOAD_LENGTH = 4
 export const createIp6Input = (deps: Ip6InputDeps) => {
   const { arena, skbs, drop, consume, nf, protos, routeInput, loadAddrs, ip6Forward } = deps
   const { flowPorts, exthdrs, fragRcv, steerAgain, icmpv6Send, rawDeliver, mr } = deps
+  const { l3mdevRcv } = deps
   const { checkMc, hasMc } = createMcTable(arena)
   const { i32, u8, f64, layout } = arena
   const { devices } = layout
@@ -194,6 +198,8 @@ export const createIp6Input = (deps: Ip6InputDeps) => {
     flowPorts(skb, fl)
     fl[FL_TYPE] = 0
     const error = routeInput(fl)
+    // what is of a link, and to groups, is not the VRF's (vrf_ip6_rcv: rt6_need_strict)
+    if (fl[FL_L3MDEV] !== 0 && !needsZone(fl, FL_DADDR)) l3mdevRcv(skb, fl[FL_L3MDEV])
     if (error !== 0) return ip6Error(skb, error)
     const type = fl[FL_TYPE]
     i32[skb + SKB_DST] = fl[FL_DST]

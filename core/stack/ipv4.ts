@@ -81,6 +81,7 @@ export const createIpv4 = ({ machine, link, neigh, routing, frags, protos, nf }:
     ipForward,
     icmpSend,
     options,
+    l3mdevRcv: link.l3mdevRcv,
     rawDeliver: () => false,
   })
   return { ...out, ...defrag, ...input, icmp, mr }

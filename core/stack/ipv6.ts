@@ -153,6 +153,7 @@ export const createIpv6 = ({ machine, link, neigh, routing, frags, protos, nf }:
     mr,
     ip6Forward,
     icmpv6Send,
+    l3mdevRcv: link.l3mdevRcv,
     rawDeliver: () => false,
   })
   const { linkFailure } = createIp6LinkFailure({ ...common, icmpv6Send })

@@ -3,6 +3,7 @@ import {
   createFlowi,
   FL_DADDR,
   FL_FAMILY,
+  FL_L3MDEV,
   FL_MTU,
   FL_MTU_EXPIRES,
   FL_MTU_LOCKED,
@@ -28,10 +29,11 @@ const setUp = (routeMtu = 1500) => {
       fl[FL_MTU] = route.mtu
       return route.error
     },
-    tellOthers: (_words, _at, mtu) => told.push(mtu),
+    tellOthers: (_l3mdev, _words, _at, mtu) => told.push(mtu),
   })
-  const lookup = (addr: Int32Array) => {
+  const lookup = (addr: Int32Array, l3mdev = 0) => {
     const fl = createFlowi()
+    fl[FL_L3MDEV] = l3mdev
     fl[FL_FAMILY] = familyOf(addr, 0)
     copyAddr(fl, FL_DADDR, addr, 0)
     expect(pmtu.routeOutput(fl)).toBe(0)
@@ -103,6 +105,13 @@ describe('a path MTU', () => {
     expect(lookup(FOUR).mtu).toBe(1000)
     expect(lookup(SIX).mtu).toBe(1500)
     expect([told, pmtuSerial()]).toEqual([[], 1])
+  })
+  test('learned in one VRF is not known in another, nor outside', () => {
+    const { updatePmtu, pmtuLearned, lookup, told } = setUp()
+    updatePmtu(5, FOUR, 0, 1000)
+    pmtuLearned(6, FOUR, 0, 1200)
+    expect([5, 6, 7, 0].map((l3mdev) => lookup(FOUR, l3mdev).mtu)).toEqual([1000, 1200, 1500, 1500])
+    expect(told).toEqual([1000])
   })
   test('of what has no route is not learned', () => {
     const { updatePmtu, route, told } = setUp()
