@@ -14,6 +14,7 @@ import { createNetRx } from './softnet/net-rx.ts'
 import { createInet } from './stack/inet.ts'
 import { createLink } from './stack/link.ts'
 import { createMachine, type MachineDeps } from './stack/machine.ts'
+import { createRaw } from './stack/raw.ts'
 import { createSocketLayer } from './stack/sockets.ts'
 import { createTcp } from './stack/tcp.ts'
 import { createUdp } from './stack/udp.ts'
@@ -48,9 +49,11 @@ export const createStack = (deps: StackDeps) => {
   const layer = createSocketLayer(machine, inet, wake)
   const udp = createUdp(machine, link, inet, layer)
   const tcp = createTcp(machine, inet, layer, secret)
+  createRaw(machine, inet, layer)
   link.xmit.bindTstamp(tcp.tstampSent)
   const { protos, protos6, icmp, igmp, ipv6 } = inet
-  protos.inetAddProtocol(IPPROTO_ICMP, icmp.icmpRcv, icmp.icmpErr)
+  // only echo replies go to another CPU
+  protos.inetAddProtocol(IPPROTO_ICMP, icmp.icmpRcv, icmp.icmpErr, protos.listeners.pingRcv)
   protos.inetAddProtocol(IPPROTO_IGMP, igmp.igmpRcv, undefined, igmp.igmpRcv)
   const { icmpv6Rcv, icmpv6Err, icmpv6Resume } = ipv6.icmpv6
   protos6.inetAddProtocol(IPPROTO_ICMPV6, icmpv6Rcv, icmpv6Err, icmpv6Resume)

@@ -75,6 +75,10 @@ const FILES: Readonly<Record<string, File>> = {
     proc.raw(all(control, { type: 'SOCK_DIAG', filter: { protocol: ['raw'], family: 'inet' } })),
   raw6: (control) =>
     proc.raw6(all(control, { type: 'SOCK_DIAG', filter: { protocol: ['raw'], family: 'inet6' } })),
+  icmp: (control) =>
+    proc.icmp(all(control, { type: 'SOCK_DIAG', filter: { protocol: ['icmp'], family: 'inet' } })),
+  icmp6: (control) =>
+    proc.udp6(all(control, { type: 'SOCK_DIAG', filter: { protocol: ['icmp'], family: 'inet6' } })),
   anycast6: (control) => {
     const links = all(control, { type: 'RTM_GETLINK' })
     return proc6.anycast6(

@@ -30,7 +30,7 @@ const sockFilter = {
   worker: queryNumber.optional(),
 }
 
-const PROTOCOLS: readonly SockProtocol[] = ['tcp', 'udp', 'raw', 'packet']
+const PROTOCOLS: readonly SockProtocol[] = ['tcp', 'udp', 'raw', 'icmp', 'packet']
 
 const endOf = (addr: string | undefined, port: number | undefined) =>
   addr === undefined && port === undefined

@@ -251,12 +251,15 @@ export const tcp6 = (socks: readonly SockItem[]): string => {
 const udpLine = (s: SockItem, end: typeof end4, width = 5): string =>
   `${String(s.local.port % 65536).padStart(width)}: ${sockColumns(s, end)} ${s.skmem.sock_drop}`
 
-export const udp = (socks: readonly SockItem[]): string => {
+const datagrams = (socks: readonly SockItem[], head: string): string => {
   const lines = socks.filter((s) => s.family === 'inet').map((s) => udpLine(s, end4).padEnd(127))
-  const head =
-    '   sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode ref pointer drops'
   return `${[head.padEnd(127), ...lines].join('\n')}\n`
 }
+const UDP_HEAD =
+  '  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode ref pointer drops'
+export const udp = (socks: readonly SockItem[]): string => datagrams(socks, ` ${UDP_HEAD}`)
+/** Ping sockets. */
+export const icmp = (socks: readonly SockItem[]): string => datagrams(socks, UDP_HEAD)
 
 const UDP6_HEAD =
   '  sl  local_address                         remote_address                        st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode ref pointer drops'
@@ -269,9 +272,7 @@ export const udp6 = (socks: readonly SockItem[]): string => {
 const RAW_WIDTH = 4
 export const raw = (socks: readonly SockItem[]): string => {
   const lines = socks.filter((s) => s.family === 'inet').map((s) => udpLine(s, end4, RAW_WIDTH))
-  const head =
-    '  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode ref pointer drops'
-  return `${[head, ...lines].join('\n')}\n`
+  return `${[UDP_HEAD, ...lines].join('\n')}\n`
 }
 
 export const raw6 = (socks: readonly SockItem[]): string => {

@@ -4,6 +4,7 @@
  */
 export const AF_INET = 2
 export const AF_INET6 = 10
+export const AF_PACKET = 17
 /** Third word of a v4-mapped address. */
 export const V4_MAPPED = 0xffff
 

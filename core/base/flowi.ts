@@ -34,9 +34,14 @@ export const FL_FLOWLABEL = 25
 export const FL_NEXTHDR = 26
 /** Of a received packet: its hash for the choice among next hops, with bit 31 set; 0: the words here say all that it is of. */
 export const FL_HASH = 27
+/** Of a packet made here, whether it may be cut on its way (RFC 791): 0 as path MTU discovery has it, or DF_*. */
+export const FL_DF = 28
 /** L3 master of the device that it came in by, or that was asked for (DEV_L3MDEV): in that VRF's table it is looked up. */
-export const FL_L3MDEV = 28
-const FLOWI_WORDS = 29
+export const FL_L3MDEV = 29
+const FLOWI_WORDS = 30
+
+export const DF_NEVER = 1
+export const DF_ALWAYS = 2
 
 /** A received broadcast that is sent on (bc_forwarding); its way is FL_DEV. */
 export const FL_F_FORWARD = 1

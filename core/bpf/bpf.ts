@@ -1,5 +1,5 @@
 /**
- * Runs a classic BPF program over a packet where it lies, whatever has been pulled of it. The program lies in shared memory, checked (bpf-check.ts). What reaches beyond the packet ends it with 0, as the kernel
+ * Runs a classic BPF program over a packet where it lies, whatever has been pulled of it. The program lies in shared memory, or where its thread has it, checked (bpf-check.ts). What reaches beyond the packet ends it with 0, as the kernel
  * has it. Any thread. Linux: net/core/filter.c; the words in bpf-constants.ts.
  */
 import type { Arena } from '../shm/arena.ts'
@@ -61,7 +61,10 @@ const SIZES: Readonly<Record<number, number>> = { [BPF_W]: 4, [BPF_H]: 2, [BPF_B
 const sizeOf = Int32Array.from({ length: 32 }, (_, code) => SIZES[code & 0x18] ?? 0)
 const NO_VLAN = -1
 
-export const createBpf = ({ arena, skbs }: { arena: Arena; skbs: Skbs }) => {
+/** `programs`: where they lie. */
+type BpfDeps = { arena: Arena; skbs: Skbs; programs?: Int32Array }
+
+export const createBpf = ({ arena, skbs, programs = arena.i32 }: BpfDeps) => {
   const { i32, u8 } = arena
   const m = new Int32Array(BPF_MEMWORDS)
   // the packet that is looked at, and what its link said of it
@@ -181,8 +184,8 @@ export const createBpf = ({ arena, skbs }: { arena: Arena; skbs: Skbs }) => {
     let a = 0
     let x = 0
     for (let pc = program; ; pc += INSN_WORDS) {
-      const code = i32[pc] & 0xffff
-      const k = i32[pc + 1]
+      const code = programs[pc] & 0xffff
+      const k = programs[pc + 1]
       switch (code & 7) {
         case BPF_LD:
           if ((code & 0xe0) === BPF_ABS) a = loadAbs(k, sizeOf[code & 0x1f])
@@ -208,7 +211,7 @@ export const createBpf = ({ arena, skbs }: { arena: Arena; skbs: Skbs }) => {
           if ((code & 0xf0) === BPF_JA) pc += k * INSN_WORDS
           else {
             const isTrue = jumps(code & 0xf0, a, (code & BPF_X) === BPF_K ? k : x)
-            pc += ((i32[pc] >>> (isTrue ? 16 : 24)) & 255) * INSN_WORDS
+            pc += ((programs[pc] >>> (isTrue ? 16 : 24)) & 255) * INSN_WORDS
           }
           break
         case BPF_RET:

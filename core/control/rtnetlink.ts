@@ -248,8 +248,7 @@ export type MvifFilter = { family?: number }
 
 export type SockEnd = { words: Words; port: number }
 export type SockFilter = {
-  /** SOCK_* */
-  types?: readonly number[]
+  kinds?: readonly number[]
   family?: number
   /** ss's names: a protocol says the state of its sockets itself. */
   state?: readonly string[]
@@ -259,8 +258,8 @@ export type SockFilter = {
   worker?: number
 }
 export type Sock = {
-  /** SOCK_* */
-  type: number
+  /** As inet_diag is asked for it: IPPROTO_TCP, IPPROTO_UDP, IPPROTO_RAW; IPPROTO_ICMP is a ping socket, 0 a packet socket. */
+  kind: number
   family: number
   local: SockEnd
   peer: SockEnd

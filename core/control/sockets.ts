@@ -4,7 +4,7 @@
  * Linux: net/core/sock_diag.c, net/ipv4/inet_diag.c.
  */
 import { Errno } from '../base/errno.ts'
-import { AF_INET, V4_MAPPED } from '../base/family.ts'
+import { AF_INET, AF_PACKET, V4_MAPPED } from '../base/family.ts'
 import type { Arena } from '../shm/arena.ts'
 import { Ipi } from '../shm/ipi.ts'
 import {
@@ -31,12 +31,13 @@ import {
   SK_STATE_NAMES,
   SK_TYPE,
   SK_WMEM,
+  SOCK_RAW,
   sockSlab,
   TCP_LISTEN,
 } from '../socket/sock.ts'
 import { V6ONLY } from '../socket/socket-constants.ts'
 import type { SockInfo } from '../socket/sock-info.ts'
-import { IPPROTO_TCP } from '../wire/ipproto.ts'
+import { IPPROTO_ICMP, IPPROTO_ICMPV6, IPPROTO_RAW, IPPROTO_TCP } from '../wire/ipproto.ts'
 import type { Words } from '../wire/text.ts'
 import type { Outcome } from './answers.ts'
 import { changed, chunks, refuse, told } from './answers.ts'
@@ -65,9 +66,15 @@ export const createSocketDump = ({ arena, calls, sockInfo }: SocketsDeps) => {
     words: wordsAt(sk + at),
     port: i32[sk + port],
   })
+  const kindOf = (sk: number): number => {
+    if (i32[sk + SK_FAMILY] === AF_PACKET) return 0
+    if (i32[sk + SK_TYPE] === SOCK_RAW) return IPPROTO_RAW
+    const protocol = i32[sk + SK_PROTOCOL]
+    return protocol === IPPROTO_ICMPV6 ? IPPROTO_ICMP : protocol
+  }
   /** What all sockets have; a protocol may know some of it better. */
   const infoOf = (sk: number): SockInfo => {
-    const told = sockInfo[i32[sk + SK_PROTOCOL]]?.(sk)
+    const told = sockInfo[kindOf(sk)]?.(sk)
     if (told !== undefined) return told
     const state = i32[sk + SK_STATE]
     const isListener = state === TCP_LISTEN
@@ -78,7 +85,7 @@ export const createSocketDump = ({ arena, calls, sockInfo }: SocketsDeps) => {
     }
   }
   const sock = (sk: number, worker: number): Sock => ({
-    type: i32[sk + SK_TYPE],
+    kind: kindOf(sk),
     family: i32[sk + SK_FAMILY],
     local: endOf(sk, SK_SADDR, SK_NUM),
     peer: endOf(sk, SK_DADDR, SK_DPORT),
@@ -114,10 +121,10 @@ export const createSocketDump = ({ arena, calls, sockInfo }: SocketsDeps) => {
     (wanted.words === undefined || wanted.words.every((word, k) => word === words[k]))
 
   function* items(filter: SockFilter): Generator<Sock> {
-    const { types, family, state, local, peer, cookie, worker } = filter
+    const { kinds, family, state, local, peer, cookie, worker } = filter
     for (const [sk, owner] of rows(worker)) {
       if (cookie !== undefined && cookieOf(sk) !== cookie) continue
-      if (types !== undefined && !types.includes(i32[sk + SK_TYPE])) continue
+      if (kinds !== undefined && !kinds.includes(kindOf(sk))) continue
       if (family !== undefined && i32[sk + SK_FAMILY] !== family) continue
       const item = sock(sk, owner)
       if (state !== undefined && !state.includes(item.info.state)) continue
@@ -140,7 +147,7 @@ export const createSocketDump = ({ arena, calls, sockInfo }: SocketsDeps) => {
   /** How well a socket fits the packet, -1: not at all (compute_score, inet_lookup_established). */
   const scoreOf = (sk: number, ends: PacketEnds): number => {
     const { protocol, saddr, daddr, sport, dport, dev } = ends
-    if (i32[sk + SK_PROTOCOL] !== protocol || i32[sk + SK_NUM] !== dport) return -1
+    if (kindOf(sk) !== protocol || i32[sk + SK_NUM] !== dport) return -1
     if (!isFamily(sk, ends)) return -1
     const bound = i32[sk + SK_BOUND_DEV]
     if (bound !== 0 && bound !== dev) return -1

@@ -44,7 +44,7 @@ export const sysctlDefaults = (): Map<string, number | string> =>
   ])
 
 /** The words of a text, or the errno of what it is not: numbers within their bounds, in rising order. */
-const parseNumbers = ({ words, only }: SysctlRow, text: string): number[] | number => {
+const parseNumbers = ({ words, only, mayBeEmpty }: SysctlRow, text: string): number[] | number => {
   const numbers = text.split(/[\s,]+/).map(Number)
   const isValid =
     numbers.length === words.length &&
@@ -54,7 +54,7 @@ const parseNumbers = ({ words, only }: SysctlRow, text: string): number[] | numb
         Number.isInteger(number) &&
         number >= min &&
         number <= max &&
-        (k === 0 || number >= numbers[k - 1]) &&
+        (k === 0 || mayBeEmpty || number >= numbers[k - 1]) &&
         (only !== 'powers of two' || (number & (number - 1)) === 0)
       )
     })

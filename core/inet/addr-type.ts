@@ -8,7 +8,7 @@ import { RTN_ANYCAST, RTN_BROADCAST, RTN_LOCAL, RTN_MULTICAST, RTN_UNICAST } fro
 import type { Arena } from '../shm/arena.ts'
 import { IFADDR_WORDS } from '../shm/layout.ts'
 import type { FibReader } from './fib.ts'
-import { createL3Tables, l3mdevOf } from './l3mdev.ts'
+import { createL3Tables } from './l3mdev.ts'
 import {
   IFA_ADDR,
   IFA_FAMILY,
@@ -25,6 +25,7 @@ import {
   NH_TYPE,
   RT_SCOPE_HOST,
 } from './nexthop-constants.ts'
+import { l3mdevOf } from '../netdev/netdev.ts'
 
 export type AddrType = ReturnType<typeof createAddrType>
 

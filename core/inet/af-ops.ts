@@ -8,6 +8,9 @@ import { AF_INET, AF_INET6 } from '../base/family.ts'
 import type { Flowi } from '../base/flowi.ts'
 import { Mib } from '../shm/counters.ts'
 import { GSO_TCPV4, GSO_TCPV6 } from '../skb/skb.ts'
+import { ICMP_ECHO } from '../wire/icmp.ts'
+import { ICMPV6_ECHO_REQUEST } from '../wire/icmpv6.ts'
+import { IPPROTO_ICMP, IPPROTO_ICMPV6 } from '../wire/ipproto.ts'
 import * as ipv4 from '../wire/ipv4.ts'
 import * as ipv6 from '../wire/ipv6.ts'
 
@@ -64,6 +67,15 @@ export type AfInfo = Readonly<{
   udpMib: Readonly<typeof UDP_MIB>
   /** Counter of ICMP errors that nobody is told. */
   icmpInErrors: number
+  /**
+   * Its control messages: the protocol, what asks for an echo, whether the pseudo header is in the checksum, and the least
+   * of a message that a filter looks at.
+   */
+  icmp: Readonly<{ protocol: number; echo: number; hasPseudo: boolean; filtered: number }>
+  /** Raw sockets get a packet with its IP header. */
+  rawHasHeader: boolean
+  /** The port of an address that a raw socket sends to names the protocol. */
+  rawPortIsProtocol: boolean
   /** Bits of an address, which are the last of its four words. */
   addrBits: number
 }>
@@ -79,6 +91,10 @@ export type AfOps = AfInfo &
     queueXmit: (skb: number, sk: number) => number
     /** The same along a flow that was routed, with a hop limit (0: the default's; NO_HOPS). IPv4: ipSend (ipv4/ip-output.ts). */
     send: (skb: number, fl: Flowi, proto: number, tos: number, hopLimit: number) => number
+    /** The same of a packet whose IP header its sender has made. IPv4: ipSendHeader (ipv4/ip-output.ts). */
+    sendHeader: (skb: number, fl: Flowi) => number
+    /** Counts a control message of a socket's. IPv4: icmpOut (ipv4/icmp.ts). */
+    icmpOut: (type: number) => void
     /**
      * Sends what answers a received packet without a socket, along the way back in `fl`: with its TOS, and what its
      * options had recorded. IPv4: ipSendReply (ipv4/ip-output.ts; ip_send_unicast_reply).
@@ -109,6 +125,9 @@ export const AF_INET_INFO: AfInfo = {
   needsUdpChecksum: false,
   udpMib: UDP_MIB,
   icmpInErrors: Mib.IcmpInErrors,
+  icmp: { protocol: IPPROTO_ICMP, echo: ICMP_ECHO, hasPseudo: false, filtered: 8 },
+  rawHasHeader: true,
+  rawPortIsProtocol: false,
   addrBits: 32,
 }
 export const AF_INET6_INFO: AfInfo = {
@@ -127,6 +146,9 @@ export const AF_INET6_INFO: AfInfo = {
   needsUdpChecksum: true,
   udpMib: UDP6_MIB,
   icmpInErrors: Mib.Icmp6InErrors,
+  icmp: { protocol: IPPROTO_ICMPV6, echo: ICMPV6_ECHO_REQUEST, hasPseudo: true, filtered: 4 },
+  rawHasHeader: false,
+  rawPortIsProtocol: true,
   addrBits: 128,
 }
 

@@ -21,6 +21,8 @@ import {
   IFF_NOARP,
   IFF_RUNNING,
   IFF_UP,
+  l3mdevOf,
+  l3TableOf,
 } from '../netdev/netdev.ts'
 import type { Arena } from '../shm/arena.ts'
 import { CONF_ALL, Conf6, confRow } from '../shm/devconf.ts'
@@ -61,7 +63,6 @@ import {
   RTPROT_KERNEL,
 } from './nexthop-constants.ts'
 import { afInfo, byFamily } from './af-ops.ts'
-import { l3mdevOf, l3TableOf } from './l3mdev.ts'
 
 const V4_PREFIX = 0xffff
 /** NLM_F_CREATE | NLM_F_APPEND: the kernel's own routes stand beside others of the same place. */

@@ -1,5 +1,6 @@
 /**
- * inet_protos: which transport gets a packet for this host, by IP protocol, and who hears of an ICMP error about one.
+ * inet_protos: which transport gets a packet for this host, by IP protocol, who hears of an ICMP error about one, and which
+ * raw and ping sockets listen beside the transports.
  * Filled at boot by core/stack.ts and frozen; it is how IP reaches up. Both IP versions use one table each.
  * Linux: net/ipv4/protocol.c, struct net_protocol.
  */
@@ -16,6 +17,22 @@ type ErrorHandler = (skb: number, errno: number, isFatal: boolean, mtu: number) 
 
 /** Goes on with a packet that another CPU has sent here to look for its socket (STAGE_SOCKET); takes it over. */
 type ResumeHandler = (skb: number) => void
+
+/**
+ * What listens beside the transports. `raws` has the first raw socket of each protocol, or 0, which is all that a packet
+ * costs without any; `rawDeliver` and `rawErr` are asked where there is one (transport/raw/raw-input.ts), `pingRcv` and
+ * `pingErr` about echo (transport/ping/ping-input.ts).
+ */
+export type InetListeners = {
+  readonly raws: Int32Array
+  /** Gives raw sockets their copies of a packet, data at its transport header; true when there was one. */
+  rawDeliver: (skb: number, protocol: number) => boolean
+  /** As ErrorHandler, for each raw socket that may have sent the packet. */
+  rawErr: (skb: number, protocol: number, errno: number, isFatal: boolean, mtu: number) => void
+  /** An echo reply, data at its ICMP header, for whoever asked here; takes it over. */
+  pingRcv: (skb: number) => void
+  pingErr: ErrorHandler
+}
 
 export type InetProtos = ReturnType<typeof createInetProtos>
 
@@ -38,10 +55,20 @@ export const createInetProtos = () => {
     if (error) errors[protocol] = error
     if (resume) resumes[protocol] = resume
   }
+  const listeners: InetListeners = {
+    raws: new Int32Array(256),
+    rawDeliver: () => false,
+    rawErr: () => {},
+    pingRcv: () => {},
+    pingErr: () => false,
+  }
+  /** Names who listens beside the transports; at boot. */
+  const listen = (to: Partial<InetListeners>): void => void Object.assign(listeners, to)
   const freeze = (): void => {
     Object.freeze(handlers)
     Object.freeze(errors)
     Object.freeze(resumes)
+    Object.freeze(listeners)
   }
-  return { handlers, errors, resumes, inetAddProtocol, freeze }
+  return { handlers, errors, resumes, listeners, inetAddProtocol, listen, freeze }
 }

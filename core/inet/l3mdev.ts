@@ -1,31 +1,11 @@
 /**
- * L3 domains: which one a device is in, and where a domain's addresses and routes are found. A VRF has one table for
- * both, the default domain has the tables local and main. Any thread.
- * Linux: net/l3mdev/l3mdev.c, inet_addr_type_dev_table(); Documentation/networking/vrf.rst.
+ * Where the addresses and routes of an L3 domain are found: a VRF has one table for both, the default domain has the
+ * tables local and main. Any thread. Linux: inet_addr_type_dev_table(); Documentation/networking/vrf.rst.
  */
-import type { Flowi } from '../base/flowi.ts'
-import { FL_IIF, FL_L3MDEV } from '../base/flowi.ts'
-import { DEV_L3MDEV, DEV_VRF_ROOT4, DEV_VRF_ROOT6, DEV_VRF_TABLE } from '../netdev/netdev.ts'
+import { DEV_VRF_ROOT4, DEV_VRF_ROOT6 } from '../netdev/netdev.ts'
 import type { Arena } from '../shm/arena.ts'
 import { DEVICE_WORDS } from '../shm/layout.ts'
 import type { FibReader } from './fib.ts'
-
-/** L3 master of a device, or 0; also of device 0, which is none. */
-export const l3mdevOf = ({ i32, layout }: Arena, ifindex: number): number =>
-  i32[layout.devices + ifindex * DEVICE_WORDS + DEV_L3MDEV]
-
-/** Number of the table of a device's VRF, or 0 (l3mdev_fib_table). */
-export const l3TableOf = (arena: Arena, ifindex: number): number => {
-  const { i32, layout } = arena
-  return i32[layout.devices + l3mdevOf(arena, ifindex) * DEVICE_WORDS + DEV_VRF_TABLE] >>> 0
-}
-
-/**
- * Does a socket bound to `bound` (0: to none) hear a packet of this flow? One that is bound to none hears VRFs only where
- * it is said to (inet_sk_bound_dev_eq; tcp_l3mdev_accept and its like).
- */
-export const isBoundTo = (bound: number, fl: Flowi, acceptsVrfs: boolean): boolean =>
-  bound === 0 ? fl[FL_L3MDEV] === 0 || acceptsVrfs : bound === fl[FL_IIF] || bound === fl[FL_L3MDEV]
 
 type Lookups = Pick<FibReader, 'local' | 'main' | 'lookup4' | 'lookup6'>
 

@@ -24,13 +24,13 @@ import {
   IFA_SERIAL,
   IFA_TOP,
 } from './ifaddr-constants.ts'
-import { l3mdevOf } from './l3mdev.ts'
 import {
   RT_SCOPE_HOST,
   RT_SCOPE_LINK,
   RT_SCOPE_SITE,
   RT_SCOPE_UNIVERSE,
 } from './nexthop-constants.ts'
+import { l3mdevOf } from '../netdev/netdev.ts'
 
 const isMulticast6 = (w0: number): boolean => w0 >>> 24 === 0xff
 

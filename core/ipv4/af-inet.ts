@@ -11,10 +11,10 @@ import type { Icmp } from './icmp.ts'
 
 type AfInetDeps = {
   arena: Arena
-  output: Pick<IpOutput, 'ipQueueXmit' | 'ipSend' | 'ipSendReply'>
-} & Pick<Icmp, 'icmpSend'>
+  output: Pick<IpOutput, 'ipQueueXmit' | 'ipSend' | 'ipSendHeader' | 'ipSendReply'>
+} & Pick<Icmp, 'icmpSend' | 'icmpOut'>
 
-export const createAfInet = ({ arena, output, icmpSend }: AfInetDeps): AfOps => {
+export const createAfInet = ({ arena, output, icmpSend, icmpOut }: AfInetDeps): AfOps => {
   const { i32, layout } = arena
   const defaultTtl = layout.sysctl + Sysctl.ip_default_ttl
   return {
@@ -22,6 +22,8 @@ export const createAfInet = ({ arena, output, icmpSend }: AfInetDeps): AfOps => 
     hopLimit: () => i32[defaultTtl],
     queueXmit: output.ipQueueXmit,
     send: output.ipSend,
+    sendHeader: output.ipSendHeader,
+    icmpOut,
     reply: output.ipSendReply,
     portUnreachable: (skb) => icmpSend(skb, ICMP_DEST_UNREACH, ICMP_PORT_UNREACH, 0),
   }

@@ -9,8 +9,10 @@ import * as csum from '../base/checksum.ts'
 import { Errno } from '../base/errno.ts'
 import {
   createFlowi,
+  DF_NEVER,
   FL_DADDR,
   FL_DEV,
+  FL_DF,
   FL_FAMILY,
   FL_MTU,
   FL_PROTO,
@@ -22,7 +24,7 @@ import {
 } from '../base/flowi.ts'
 import type { Time } from '../base/time.ts'
 import { TIME_MS } from '../base/time.ts'
-import { DEV_FLAGS, IFF_LOOPBACK } from '../netdev/netdev.ts'
+import { DEV_FLAGS, IFF_LOOPBACK, l3mdevOf } from '../netdev/netdev.ts'
 import type { Arena } from '../shm/arena.ts'
 import { counterBank, Mib } from '../shm/counters.ts'
 import type { ConsumeFn, DropFn } from '../skb/drop.ts'
@@ -56,7 +58,6 @@ import type { IpDoRedirect } from './ip-do-redirect.ts'
 import type { IpOutput } from './ip-output.ts'
 import type { AddrType } from '../inet/addr-type.ts'
 import { type IpOptions, OPTIONS_NO_ECHO } from './ip-options.ts'
-import { l3mdevOf } from '../inet/l3mdev.ts'
 
 type IcmpDeps = {
   arena: Arena
@@ -69,8 +70,6 @@ type IcmpDeps = {
   peers: Pick<InetPeers, 'xrlimAllow'>
   /** core/stack/ipv4.ts: select4 of inet/source.ts with RT_SCOPE_LINK; 0 is none. */
   selectLinkSource: (dev: number, near: number) => number
-  /** core/stack/ipv4.ts: an echo reply (data at its ICMP header) for whoever asked here; takes it over. */
-  pingRcv: (skb: number) => void
 } & Pick<Pmtu, 'routeOutput' | 'updatePmtu'> &
   Pick<IpOutput, 'ipSend'> &
   Pick<IpDoRedirect, 'ipDoRedirect'> &
@@ -140,7 +139,6 @@ export const createIcmp = (deps: IcmpDeps) => {
   const {
     isLocalAddress,
     inetAddrType,
-    pingRcv,
     updatePmtu,
     options,
     peers,
@@ -150,7 +148,7 @@ export const createIcmp = (deps: IcmpDeps) => {
   const { i32, u8, f64, layout } = arena
   const { devices, sysctl } = layout
   const count = counterBank(arena, skbs.thread)
-  const errors = protos.errors
+  const { errors, listeners } = protos
   const { icmpAllows } = createIcmpRatelimit({ arena, thread: skbs.thread, time, peers })
   const fl = createFlowi()
 
@@ -162,11 +160,17 @@ export const createIcmp = (deps: IcmpDeps) => {
     fl[FL_DADDR + 3] = daddr
     fl[FL_TOS] = tos
     fl[FL_PROTO] = IPPROTO_ICMP
+    // as Linux's ICMP sockets send it
+    fl[FL_DF] = DF_NEVER
+  }
+  /** Counts a message that leaves (icmp_out_count). */
+  const icmpOut = (type: number): void => {
+    f64[count + Mib.IcmpOutMsgs]++
+    if (OUT_COUNTERS[type] !== 0) f64[count + OUT_COUNTERS[type]]++
   }
   /** Sends a finished message to where `fl` was routed, in front of it the `n` octets of options of the last echo(). */
   const send = (skb: number, type: number, tos: number, n: number): void => {
-    f64[count + Mib.IcmpOutMsgs]++
-    if (OUT_COUNTERS[type] !== 0) f64[count + OUT_COUNTERS[type]]++
+    icmpOut(type)
     if (n > 0) options.build(skb, n, fl[FL_SADDR + 3])
     ipSend(skb, fl, IPPROTO_ICMP, tos, 0, n)
   }
@@ -275,7 +279,8 @@ export const createIcmp = (deps: IcmpDeps) => {
       case icmp.ICMP_ECHO:
         return icmpEcho(skb)
       case icmp.ICMP_ECHOREPLY:
-        return pingRcv(skb)
+        // filled by core/stack/raw.ts: pingRcv (transport/ping/ping-input.ts)
+        return listeners.pingRcv(skb)
       case icmp.ICMP_TIMESTAMP:
         return icmpTimestamp(skb)
       case icmp.ICMP_DEST_UNREACH:
@@ -412,32 +417,38 @@ export const createIcmp = (deps: IcmpDeps) => {
     protocol === IPPROTO_TCP || protocol === IPPROTO_UDP ? bad(skb, Drop.NO_SOCKET) : consume(skb)
   /** What the error means, without ICMP's words; true when somebody here sent what it is about. Source quench means nothing any more (RFC 6633). */
   const errorIn = (skb: number, type: number, code: number, mtu: number): boolean => {
-    // filled by core/stack.ts, as in linkFailure
-    const error = errors[ipv4.protocol(u8, i32[skb + SKB_NETWORK])]
     switch (type) {
       case icmp.ICMP_DEST_UNREACH:
-        return error(
+        return tell(
           skb,
           UNREACH_ERRNO[code],
           ((FATAL_CODES >> code) & 1) !== 0,
           code === icmp.ICMP_FRAG_NEEDED ? mtu : NO_MTU
         )
       case icmp.ICMP_TIME_EXCEEDED:
-        return error(skb, Errno.EHOSTUNREACH, false, NO_MTU)
+        return tell(skb, Errno.EHOSTUNREACH, false, NO_MTU)
       case icmp.ICMP_PARAMETERPROB:
-        return error(skb, EPROTO, true, NO_MTU)
+        return tell(skb, EPROTO, true, NO_MTU)
     }
     // what says nothing to a socket still has to find it
-    return error(skb, 0, false, NO_MTU)
+    return tell(skb, 0, false, NO_MTU)
   }
-  /** inet_protos' handler of errors about our own ICMP, which are echo replies: the way of one was too narrow (icmp_err). */
-  const icmpErr = (skb: number, _errno: number, _isFatal: boolean, mtu: number): boolean => {
-    if (icmp.type(u8, i32[skb + SKB_TRANSPORT]) !== icmp.ICMP_ECHOREPLY) return false
+  const tell = (skb: number, errno: number, isFatal: boolean, mtu: number): boolean => {
+    const protocol = ipv4.protocol(u8, i32[skb + SKB_NETWORK])
+    // filled by core/stack/raw.ts: rawErr (transport/raw/raw-input.ts)
+    if (listeners.raws[protocol] !== 0) listeners.rawErr(skb, protocol, errno, isFatal, mtu)
+    // filled by core/stack.ts: tcpErr (tcp/sock/tcp-proto.ts), udpErr (udp/udp-input.ts), icmpErr (here)
+    return errors[protocol](skb, errno, isFatal, mtu)
+  }
+  /** inet_protos' handler of errors about our own ICMP: a ping socket's, or an echo reply whose way was too narrow (icmp_err). */
+  const icmpErr = (skb: number, errno: number, isFatal: boolean, mtu: number): boolean => {
+    if (icmp.type(u8, i32[skb + SKB_TRANSPORT]) !== icmp.ICMP_ECHOREPLY)
+      return listeners.pingErr(skb, errno, isFatal, mtu)
     if (mtu === NO_MTU) return true
     putFlow(0, ipv4.dst(u8, i32[skb + SKB_NETWORK]), 0)
     updatePmtu(l3mdevOf(arena, i32[skb + SKB_DEV]), fl, FL_DADDR, mtu)
     return true
   }
 
-  return { icmpSend, icmpRcv, icmpErr, linkFailure }
+  return { icmpSend, icmpOut, icmpRcv, icmpErr, linkFailure }
 }

@@ -16,13 +16,13 @@ import {
   RTN_UNICAST,
 } from '../base/flowi.ts'
 import type { AddrType } from '../inet/addr-type.ts'
-import { l3mdevOf } from '../inet/l3mdev.ts'
 import { NH_FAMILY, NH_GATEWAY } from '../inet/nexthop-constants.ts'
 import type { Redirects } from '../inet/redirects.ts'
 import type { NeighOutput } from '../neigh/neigh-output.ts'
 import type { Arena } from '../shm/arena.ts'
 import { CONF_ALL, Conf4, confRow } from '../shm/devconf.ts'
 import * as ipv4 from '../wire/ipv4.ts'
+import { l3mdevOf } from '../netdev/netdev.ts'
 
 type IpDoRedirectDeps = { arena: Arena } & Pick<
   AddrType,

@@ -21,7 +21,7 @@ import {
 import * as icmp from '../wire/icmp.ts'
 import * as ipv4 from '../wire/ipv4.ts'
 import type { Icmp } from './icmp.ts'
-import { l3mdevOf } from '../inet/l3mdev.ts'
+import { l3mdevOf } from '../netdev/netdev.ts'
 
 type IpDefragDeps = {
   arena: Arena

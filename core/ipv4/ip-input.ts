@@ -79,8 +79,6 @@ type IpInputDeps = {
   peers: Pick<InetPeers, 'find' | 'spend'>
   mr: Pick<MrForward, 'mayPass' | 'forward' | 'forwardCopy'>
   l3mdevRcv: L3mdevRcv
-  /** core/stack/ipv4.ts: gives raw sockets their copies; true when there was one. */
-  rawDeliver: (skb: number, protocol: number) => boolean
 } & Pick<Route, 'routeInput'> &
   Pick<FlowKeys, 'flowPorts'> &
   Pick<AddrType, 'isLocalAddress'> &
@@ -103,13 +101,14 @@ const ERROR_BURST_MS = 5000
 
 export const createIpInput = (deps: IpInputDeps) => {
   const { arena, skbs, drop, consume, nf, protos, routeInput, isLocalAddress, ipForward } = deps
-  const { flowPorts, ipDefrag, steerAgain, icmpSend, options, peers, rawDeliver, mr } = deps
+  const { flowPorts, ipDefrag, steerAgain, icmpSend, options, peers, mr } = deps
   const { l3mdevRcv } = deps
   const { checkMc } = createMcTable(arena)
   const { i32, u8, f64 } = arena
   const count = counterBank(arena, skbs.thread)
   const confAll = confRow(arena, CONF_ALL)
-  const { handlers, resumes } = protos
+  const { handlers, resumes, listeners } = protos
+  const { raws } = listeners
   const fl = createFlowi()
   fl[FL_FAMILY] = AF_INET
   fl[FL_SADDR + 2] = V4_MAPPED
@@ -250,7 +249,8 @@ export const createIpInput = (deps: IpInputDeps) => {
   const deliverFinish = (skb: number): void => {
     const protocol = u8[i32[skb + SKB_NETWORK] + 9]
     skbs.pull(skb, i32[skb + SKB_TRANSPORT] - i32[skb + SKB_DATA])
-    const raw = rawDeliver(skb, protocol)
+    // filled by core/stack/raw.ts: rawDeliver (transport/raw/raw-input.ts)
+    const raw = raws[protocol] !== 0 && listeners.rawDeliver(skb, protocol)
     const handler = handlers[protocol]
     if (handler) {
       f64[count + Mib.IpInDelivers]++

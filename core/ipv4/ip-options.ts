@@ -24,7 +24,7 @@ import { RX_HEADROOM, SKB_DEV, SKB_IPOPT, SKB_NETWORK, SKB_TRANSPORT } from '../
 import * as ipv4 from '../wire/ipv4.ts'
 import type { AddrType } from '../inet/addr-type.ts'
 import type { Route } from '../inet/route.ts'
-import { l3mdevOf } from '../inet/l3mdev.ts'
+import { l3mdevOf } from '../netdev/netdev.ts'
 
 type IpOptionsDeps = {
   arena: Arena

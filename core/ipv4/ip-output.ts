@@ -9,8 +9,10 @@ import { Errno } from '../base/errno.ts'
 import type { Flowi } from '../base/flowi.ts'
 import {
   createFlowi,
+  DF_ALWAYS,
   FL_DADDR,
   FL_DEV,
+  FL_DF,
   FL_DST,
   FL_IIF,
   FL_MARK,
@@ -26,7 +28,7 @@ import {
   RTN_MULTICAST,
   RTN_UNICAST,
 } from '../base/flowi.ts'
-import { DEV_FLAGS, DEV_MC_ROLE4, IFF_LOOPBACK, IFF_NOARP } from '../netdev/netdev.ts'
+import { DEV_FLAGS, DEV_MC_ROLE4, IFF_LOOPBACK, IFF_NOARP, l3mdevOf } from '../netdev/netdev.ts'
 import type { Arena } from '../shm/arena.ts'
 import { counterBank, Mib } from '../shm/counters.ts'
 import { DEVICE_WORDS } from '../shm/layout.ts'
@@ -64,7 +66,6 @@ import {
   SK_TTL,
 } from '../socket/sock.ts'
 import { ETH_P_IP, IPV4_MULTICAST_HI, ipv4MulticastLo } from '../wire/ethernet.ts'
-import { IPPROTO_ICMP } from '../wire/ipproto.ts'
 import * as ipv4 from '../wire/ipv4.ts'
 import type { IpFragmentation } from './ip-fragmentation.ts'
 import { type IpOptions, OPTIONS_NO_ECHO } from './ip-options.ts'
@@ -94,7 +95,6 @@ import type { EtherOutput } from '../dev/ether-output.ts'
 import type { DevQueueXmit } from '../dev/dev-queue-xmit.ts'
 import type { Machine } from '../stack/machine.ts'
 import type { Gso } from '../dev/gso.ts'
-import { l3mdevOf } from '../inet/l3mdev.ts'
 
 type IpOutputDeps = {
   arena: Arena
@@ -226,9 +226,8 @@ export const createIpOutput = (deps: IpOutputDeps) => {
 
   /**
    * Sends a packet, data at the transport header, along the route in `fl` (routeOutput has answered): 0, or
-   * -errno. DF is set on what fits the path (path MTU discovery); what does not is fragmented here. ICMP goes
-   * without DF, as Linux's ICMP sockets send it; only what may be fragmented needs an identification (RFC 6864 section
-   * 4.1). `optionsLen` bytes in front of the transport header are IP's options.
+   * -errno. DF is set on what fits the path (path MTU discovery), unless the flow says otherwise; what does not fit is
+   * fragmented here. Only what may be fragmented needs an identification (RFC 6864 section 4.1). `optionsLen` bytes in front of the transport header are IP's options.
    */
   const ipSend = (
     skb: number,
@@ -249,7 +248,7 @@ export const createIpOutput = (deps: IpOutputDeps) => {
     i32[skb + IPCB_MTU] = mtu
     i32[skb + IPCB_FLAGS] = fl[FL_NO_LOOP] === 0 ? 0 : IPSKB_NO_LOOP
     const fits = i32[skb + SKB_LEN] + ipv4.MIN_HEADER <= mtu && fl[FL_MTU_LOCKED] === 0
-    const frag = fits && proto !== IPPROTO_ICMP ? ipv4.IP_DF : 0
+    const frag = fl[FL_DF] === DF_ALWAYS || (fl[FL_DF] === 0 && fits) ? ipv4.IP_DF : 0
     const hops = ttl === 0 ? hopsTo(fl[FL_DST]) : ttl === NO_HOPS ? 0 : ttl
     const id = frag === 0 || i32[skb + SKB_GSO_SIZE] !== 0 ? selectId(skb, saddr, daddr, proto) : 0
     pushHeader(skb, proto, saddr, daddr, tos, hops, frag, id)
@@ -267,6 +266,47 @@ export const createIpOutput = (deps: IpOutputDeps) => {
     }
     if (n > 0) options.build(skb, n, fl[FL_SADDR + 3])
     return ipSend(skb, fl, proto, ipv4.tos(u8, i32[request + SKB_NETWORK]) & ~ECN_MASK, 0, n)
+  }
+  /**
+   * Sends a packet whose header its sender has made, data at it, along the route in `fl`; what no header can be without is
+   * filled in (raw_send_hdrinc). The next hop is that of the address in the header. 0, or -errno.
+   */
+  const ipSendHeader = (skb: number, fl: Flowi): number => {
+    const at = i32[skb + SKB_DATA]
+    const len = i32[skb + SKB_LEN]
+    const headerLen = len < ipv4.MIN_HEADER ? 0 : ipv4.headerLen(u8, at)
+    if (headerLen < ipv4.MIN_HEADER || headerLen > len) return badHeader(skb)
+    if (ipv4.src(u8, at) === 0) ipv4.setSrc(u8, at, fl[FL_SADDR + 3])
+    ipv4.setTotalLength(u8, at, len)
+    if (ipv4.id(u8, at) === 0) {
+      const [saddr, daddr] = [ipv4.src(u8, at), ipv4.dst(u8, at)]
+      ipv4.setId(u8, at, ipSelectIdent(saddr, daddr, ipv4.protocol(u8, at), 1))
+    }
+    ipv4.setChecksum(u8, at)
+    i32[skb + SKB_NETWORK] = at
+    i32[skb + SKB_TRANSPORT] = at + headerLen
+    i32[skb + SKB_PROTOCOL] = ETH_P_IP
+    i32[skb + SKB_DST] = fl[FL_DST]
+    i32[skb + SKB_DEV] = fl[FL_DEV]
+    i32[skb + SKB_MARK] = fl[FL_MARK]
+    i32[skb + SKB_IIF] = 0
+    i32[skb + IPCB_TYPE] = fl[FL_TYPE]
+    i32[skb + IPCB_MTU] = fl[FL_MTU]
+    i32[skb + IPCB_FLAGS] = fl[FL_NO_LOOP] === 0 ? 0 : IPSKB_NO_LOOP
+    if (len > fl[FL_MTU] && ipv4.dontFragment(u8, at)) {
+      f64[count + Mib.IpFragFails]++
+      return tooLong(skb)
+    }
+    // what is sent so is no request of IP's: IpOutRequests does not count it
+    const verdict = nf.run(NF_INET_LOCAL_OUT, skb, 0, i32[skb + SKB_DEV])
+    const error = verdict === NF_PASSED ? ipOutput(skb) : verdict
+    if (error < 0) f64[count + Mib.IpOutDiscards]++
+    return error
+  }
+  const badHeader = (skb: number): number => {
+    f64[count + Mib.IpOutDiscards]++
+    drop(skb, Drop.IP_INHDR)
+    return -Errno.EINVAL
   }
   /** The header is longer by the options that lie behind it. */
   const takeOptions = (skb: number, optionsLen: number): void => {
@@ -427,5 +467,5 @@ export const createIpOutput = (deps: IpOutputDeps) => {
     neighConfirm(i32[row + NH_DEV], i32[row + NH_FAMILY] !== 0 ? row + NH_GATEWAY : sk + SK_DADDR)
   }
 
-  return { ipQueueXmit, ipSend, ipSendReply, ipOutput, routeMeHarder, sockConfirm }
+  return { ipQueueXmit, ipSend, ipSendHeader, ipSendReply, ipOutput, routeMeHarder, sockConfirm }
 }

@@ -17,7 +17,7 @@ import {
   RTPROT_KERNEL,
   RTPROT_RA,
 } from '../inet/nexthop-constants.ts'
-import { DEV_MTU, deviceRow, speaks } from '../netdev/netdev.ts'
+import { DEV_MTU, deviceRow, speaks, l3TableOf } from '../netdev/netdev.ts'
 import type { Arena } from '../shm/arena.ts'
 import { counterBank, Softnet } from '../shm/counters.ts'
 import { Conf6, confRow } from '../shm/devconf.ts'
@@ -26,7 +26,6 @@ import { MIN_MTU } from '../wire/ipv6.ts'
 import { PIO_AUTO, PIO_ONLINK } from '../wire/ndisc-router-options.ts'
 import type { Words } from '../wire/text.ts'
 import { acceptsRa } from './accept-ra.ts'
-import { l3TableOf } from '../inet/l3mdev.ts'
 
 type AddrconfDeps = {
   arena: Arena

@@ -13,13 +13,13 @@ import type { Ip6Output } from './ip6-output.ts'
 
 type AfInet6Deps = {
   arena: Arena
-  output: Pick<Ip6Output, 'ip6Xmit' | 'ip6Send'>
-} & Pick<Icmpv6, 'icmpv6Send'>
+  output: Pick<Ip6Output, 'ip6Xmit' | 'ip6Send' | 'ip6SendHeader'>
+} & Pick<Icmpv6, 'icmpv6Send' | 'icmpv6Out'>
 
 /** The two bits of the traffic class that are ECN's (RFC 3168). */
 const ECN_MASK = 3
 
-export const createAfInet6 = ({ arena, output, icmpv6Send }: AfInet6Deps): AfOps => {
+export const createAfInet6 = ({ arena, output, icmpv6Send, icmpv6Out }: AfInet6Deps): AfOps => {
   const { i32, u8 } = arena
   const hopLimit = confRow(arena, CONF_ALL) + Conf6.hop_limit
   return {
@@ -27,6 +27,8 @@ export const createAfInet6 = ({ arena, output, icmpv6Send }: AfInet6Deps): AfOps
     hopLimit: () => arena.i32[hopLimit],
     queueXmit: output.ip6Xmit,
     send: output.ip6Send,
+    sendHeader: output.ip6SendHeader,
+    icmpOut: icmpv6Out,
     reply: (skb, fl, proto, request) =>
       output.ip6Send(
         skb,

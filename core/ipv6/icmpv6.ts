@@ -69,7 +69,7 @@ import type { Icmpv6Ratelimit } from './icmpv6-ratelimit.ts'
 import { isMld } from '../wire/mld.ts'
 import type { Ip6Output } from './ip6-output.ts'
 import type { Mld } from './mld.ts'
-import { l3mdevOf } from '../inet/l3mdev.ts'
+import { l3mdevOf } from '../netdev/netdev.ts'
 
 type Icmpv6Deps = {
   arena: Arena
@@ -77,8 +77,6 @@ type Icmpv6Deps = {
   drop: DropFn
   consume: ConsumeFn
   protos: InetProtos
-  /** core/stack/ipv6.ts: an echo reply (data at its ICMPv6 header) for whoever asked here; takes it over. */
-  pingRcv: (skb: number) => void
   /** First of HEADERS_WORDS free words of this thread. */
   headers: number
   /** core/stack/ipv6.ts: ndiscRcv of ndisc.ts, which sends by what is made here. */
@@ -116,14 +114,13 @@ const NEXT_AND_LENGTH = 2
 
 export const createIcmpv6 = (deps: Icmpv6Deps) => {
   const { arena, skbs, drop, consume, protos, addrType, addrTypeOn } = deps
-  const { icmpv6Allows, loadAddrs, routeOutput, updatePmtu, ip6Send, pingRcv, ndiscRcv, mldRcv } =
-    deps
+  const { icmpv6Allows, loadAddrs, routeOutput, updatePmtu, ip6Send, ndiscRcv, mldRcv } = deps
   const { select6 } = createSourceSelection(arena)
   const { headers } = deps
   const { i32, u8, f64, layout } = arena
   const { sysctl } = layout
   const count = counterBank(arena, skbs.thread)
-  const { errors } = protos
+  const { errors, listeners } = protos
   const received = createFlowi()
   const fl = createFlowi()
   const chain = new Int32Array(EXT_WORDS)
@@ -144,13 +141,16 @@ export const createIcmpv6 = (deps: Icmpv6Deps) => {
     fl[FL_PROTO] = IPPROTO_ICMPV6
   }
   const send = (skb: number, trafficClass: number): void => icmpv6Transmit(skb, fl, trafficClass, 0)
+  /** Counts a message that leaves. */
+  const icmpv6Out = (type: number): void => {
+    f64[count + Mib.Icmp6OutMsgs]++
+    if (OUT_COUNTERS[type] !== 0) f64[count + OUT_COUNTERS[type]]++
+  }
   /** Sends a message, data at its ICMPv6 header, along the route in `flow`. */
   const icmpv6Transmit = (skb: number, flow: Flowi, trafficClass: number, hops: number): void => {
     const at = i32[skb + SKB_DATA]
     const len = i32[skb + SKB_LEN]
-    const out = OUT_COUNTERS[icmpv6.type(u8, at)]
-    f64[count + Mib.Icmp6OutMsgs]++
-    if (out !== 0) f64[count + out]++
+    icmpv6Out(icmpv6.type(u8, at))
     const pseudo = csum.pseudoSumWords(flow, FL_SADDR, FL_DADDR, IPPROTO_ICMPV6, len)
     icmpv6.setChecksum(u8, at, len, pseudo)
     ip6Send(skb, flow, IPPROTO_ICMPV6, trafficClass, hops)
@@ -261,14 +261,19 @@ export const createIcmpv6 = (deps: Icmpv6Deps) => {
     if (IN_COUNTERS[type] !== 0) f64[count + IN_COUNTERS[type]]++
     if (isMld(type)) return mldRcv(skb)
     if (type === icmpv6.ICMPV6_ECHO_REQUEST) return icmpv6Echo(skb)
-    if (type === icmpv6.ICMPV6_ECHO_REPLY) return pingRcv(skb)
+    // filled by core/stack/raw.ts: pingRcv (transport/ping/ping-input.ts)
+    if (type === icmpv6.ICMPV6_ECHO_REPLY) return listeners.pingRcv(skb)
     if (icmpv6.isError(type)) return icmpv6Notify(skb, type)
     if (isNdisc(type)) return ndiscRcv(skb)
     consume(skb)
   }
   /** A message that another CPU has received and checked, for what only this one knows. */
-  const icmpv6Resume = (skb: number): void =>
-    isMld(icmpv6.type(u8, i32[skb + SKB_DATA])) ? mldRcv(skb) : ndiscRcv(skb)
+  const icmpv6Resume = (skb: number): void => {
+    const type = icmpv6.type(u8, i32[skb + SKB_DATA])
+    if (type === icmpv6.ICMPV6_ECHO_REPLY) listeners.pingRcv(skb)
+    else if (isMld(type)) mldRcv(skb)
+    else ndiscRcv(skb)
+  }
   const isNdisc = (type: number): boolean =>
     type >= icmpv6.NDISC_ROUTER_SOLICITATION && type <= icmpv6.NDISC_REDIRECT
   const isChecksumOk = (at: number, len: number): boolean => {
@@ -322,31 +327,38 @@ export const createIcmpv6 = (deps: Icmpv6Deps) => {
   }
   /** What the error means, without ICMPv6's words; true when somebody here sent what it is about. */
   const errorIn = (skb: number, type: number, code: number, mtu: number): boolean => {
-    // filled by core/stack.ts: tcpErr (tcp/sock/tcp-proto.ts), udpErr (udp/udp-input.ts), icmpv6Err (here)
-    const error = errors[chain[EXT_PROTOCOL]]
     switch (type) {
       case icmpv6.ICMPV6_DEST_UNREACH: {
         const isKnown = code < UNREACH_ERRNO.length
         const isFatal = !isKnown || ((FATAL_CODES >> code) & 1) !== 0
-        return error(skb, isKnown ? UNREACH_ERRNO[code] : EPROTO, isFatal, NO_MTU)
+        return tell(skb, isKnown ? UNREACH_ERRNO[code] : EPROTO, isFatal, NO_MTU)
       }
       case icmpv6.ICMPV6_PKT_TOOBIG:
-        return error(skb, Errno.EMSGSIZE, false, mtu < 0 ? HUGE_MTU : mtu)
+        return tell(skb, Errno.EMSGSIZE, false, mtu < 0 ? HUGE_MTU : mtu)
       case icmpv6.ICMPV6_TIME_EXCEED:
-        return error(skb, Errno.EHOSTUNREACH, false, NO_MTU)
+        return tell(skb, Errno.EHOSTUNREACH, false, NO_MTU)
       case icmpv6.ICMPV6_PARAMPROB:
-        return error(skb, EPROTO, true, NO_MTU)
+        return tell(skb, EPROTO, true, NO_MTU)
     }
     // an error of a type that is not known goes to who sent the packet (section 2.4 a)
-    return error(skb, EPROTO, false, NO_MTU)
+    return tell(skb, EPROTO, false, NO_MTU)
   }
-  /** inet_protos' handler of errors about our own ICMPv6: the way of an echo was too narrow (icmpv6_err). */
-  const icmpv6Err = (skb: number, _errno: number, _isFatal: boolean, mtu: number): boolean => {
+  const tell = (skb: number, errno: number, isFatal: boolean, mtu: number): boolean => {
+    const protocol = chain[EXT_PROTOCOL]
+    // filled by core/stack/raw.ts: rawErr (transport/raw/raw-input.ts)
+    if (listeners.raws[protocol] !== 0) listeners.rawErr(skb, protocol, errno, isFatal, mtu)
+    // filled by core/stack.ts: tcpErr (tcp/sock/tcp-proto.ts), udpErr (udp/udp-input.ts), icmpv6Err (here)
+    return errors[protocol](skb, errno, isFatal, mtu)
+  }
+  /** inet_protos' handler of errors about our own ICMPv6: a ping socket's, or an answer whose way was too narrow (icmpv6_err). */
+  const icmpv6Err = (skb: number, errno: number, isFatal: boolean, mtu: number): boolean => {
+    if (icmpv6.type(u8, i32[skb + SKB_TRANSPORT]) === icmpv6.ICMPV6_ECHO_REQUEST)
+      return listeners.pingErr(skb, errno, isFatal, mtu)
     if (mtu === NO_MTU) return true
     loadAddrs(skb, received)
     updatePmtu(received[FL_L3MDEV], received, FL_DADDR, mtu)
     return true
   }
 
-  return { icmpv6Send, icmpv6Transmit, icmpv6Rcv, icmpv6Err, icmpv6Resume }
+  return { icmpv6Send, icmpv6Transmit, icmpv6Out, icmpv6Rcv, icmpv6Err, icmpv6Resume }
 }

@@ -81,8 +81,6 @@ type Ip6InputDeps = {
   exthdrs: Exthdrs
   mr: Pick<MrForward, 'mayPass' | 'forward' | 'forwardCopy'>
   l3mdevRcv: L3mdevRcv
-  /** core/stack/ipv6.ts: gives raw sockets their copies; true when there was one. */
-  rawDeliver: (skb: number, protocol: number) => boolean
 } & Pick<Route, 'routeInput'> &
   Pick<FlowKeys, 'flowPorts'> &
   Pick<PacketAddrs, 'loadAddrs'> &
@@ -104,13 +102,14 @@ const PAYLOAD_LENGTH = 4
 
 export const createIp6Input = (deps: Ip6InputDeps) => {
   const { arena, skbs, drop, consume, nf, protos, routeInput, loadAddrs, ip6Forward } = deps
-  const { flowPorts, exthdrs, fragRcv, steerAgain, icmpv6Send, rawDeliver, mr } = deps
+  const { flowPorts, exthdrs, fragRcv, steerAgain, icmpv6Send, mr } = deps
   const { l3mdevRcv } = deps
   const { checkMc, hasMc } = createMcTable(arena)
   const { i32, u8, f64, layout } = arena
   const { devices } = layout
   const count = counterBank(arena, skbs.thread)
-  const { handlers, resumes } = protos
+  const { handlers, resumes, listeners } = protos
+  const { raws } = listeners
   const fl = createFlowi()
   const chain = new Int32Array(EXT_WORDS)
 
@@ -270,7 +269,8 @@ export const createIp6Input = (deps: Ip6InputDeps) => {
   const toTransport = (skb: number, protocol: number): void => {
     if (i32[skb + IPCB_TYPE] === RTN_MULTICAST && !takesSource(skb, protocol))
       return discard(skb, Drop.IP_INADDRERRORS)
-    const raw = rawDeliver(skb, protocol)
+    // filled by core/stack/raw.ts: rawDeliver (transport/raw/raw-input.ts)
+    const raw = raws[protocol] !== 0 && listeners.rawDeliver(skb, protocol)
     const handler = handlers[protocol]
     if (handler) {
       f64[count + Mib.Ip6InDelivers]++

@@ -25,7 +25,7 @@ import {
   RTN_UNICAST,
 } from '../base/flowi.ts'
 import { mix32, mixIn } from '../base/u32.ts'
-import { DEV_FLAGS, DEV_MC_ROLE6, IFF_LOOPBACK, IFF_NOARP } from '../netdev/netdev.ts'
+import { DEV_FLAGS, DEV_MC_ROLE6, IFF_LOOPBACK, IFF_NOARP, l3mdevOf } from '../netdev/netdev.ts'
 import type { Arena } from '../shm/arena.ts'
 import { counterBank, Mib } from '../shm/counters.ts'
 import { Conf6, confRow } from '../shm/devconf.ts'
@@ -93,7 +93,6 @@ import type { Machine } from '../stack/machine.ts'
 import { ETH_P_IPV6, IPV6_MULTICAST_HI } from '../wire/ethernet.ts'
 import * as ipv6 from '../wire/ipv6.ts'
 import type { Ip6Fragmentation } from './ip6-fragmentation.ts'
-import { l3mdevOf } from '../inet/l3mdev.ts'
 
 type Ip6OutputDeps = {
   arena: Arena
@@ -230,6 +229,26 @@ export const createIp6Output = (deps: Ip6OutputDeps) => {
       (trafficClass << 20) | label,
       hops === 0 ? hopsOf(skb) : hops === NO_HOPS ? 0 : hops
     )
+    const error = ip6LocalOut(skb, fl[FL_NO_LOOP] === 0 ? 0 : IPSKB_NO_LOOP)
+    if (error < 0) f64[count + Mib.Ip6OutDiscards]++
+    return error
+  }
+  /** Sends a packet whose headers its sender has made, data at them, along the route in `fl` (rawv6_send_hdrinc). */
+  const ip6SendHeader = (skb: number, fl: Flowi): number => {
+    const at = i32[skb + SKB_DATA]
+    if (i32[skb + SKB_LEN] < ipv6.HEADER) {
+      drop(skb, Drop.IP_INHDR)
+      return -Errno.EINVAL
+    }
+    i32[skb + SKB_NETWORK] = at
+    i32[skb + SKB_TRANSPORT] = at + ipv6.HEADER
+    i32[skb + SKB_PROTOCOL] = ETH_P_IPV6
+    i32[skb + IPCB_NHOFF] = ipv6.NEXT_HEADER_FIELD
+    i32[skb + SKB_DST] = fl[FL_DST]
+    i32[skb + SKB_DEV] = fl[FL_DEV]
+    i32[skb + SKB_MARK] = fl[FL_MARK]
+    i32[skb + IPCB_TYPE] = fl[FL_TYPE]
+    i32[skb + IPCB_MTU] = fl[FL_MTU]
     const error = ip6LocalOut(skb, fl[FL_NO_LOOP] === 0 ? 0 : IPSKB_NO_LOOP)
     if (error < 0) f64[count + Mib.Ip6OutDiscards]++
     return error
@@ -395,5 +414,5 @@ export const createIp6Output = (deps: Ip6OutputDeps) => {
     else if (!isStale || routeMeHarder(skb)) outputFinish(skb)
   })
 
-  return { ip6Xmit, ip6Send, ip6Output, routeMeHarder }
+  return { ip6Xmit, ip6Send, ip6SendHeader, ip6Output, routeMeHarder }
 }

@@ -34,7 +34,7 @@ import * as ext from '../wire/ipv6-ext.ts'
 import * as tcp from '../wire/tcp.ts'
 import * as udp from '../wire/udp.ts'
 import type { Icmpv6 } from './icmpv6.ts'
-import { l3mdevOf } from '../inet/l3mdev.ts'
+import { l3mdevOf } from '../netdev/netdev.ts'
 
 type Ip6ReassemblyDeps = {
   arena: Arena

@@ -162,6 +162,16 @@ export type StartXmit = (skb: number, dev: number) => number
 export const deviceRow = (arena: Arena, ifindex: number): number =>
   arena.layout.devices + ifindex * DEVICE_WORDS
 
+/** L3 master of a device, or 0; also of device 0, which is none. */
+export const l3mdevOf = ({ i32, layout }: Arena, ifindex: number): number =>
+  i32[layout.devices + ifindex * DEVICE_WORDS + DEV_L3MDEV]
+
+/** Number of the table of a device's VRF, or 0 (l3mdev_fib_table). */
+export const l3TableOf = (arena: Arena, ifindex: number): number => {
+  const { i32, layout } = arena
+  return i32[layout.devices + l3mdevOf(arena, ifindex) * DEVICE_WORDS + DEV_VRF_TABLE] >>> 0
+}
+
 /** What is said there nobody hears. */
 const MUTE: readonly number[] = [IF_OPER_NOTPRESENT, IF_OPER_DOWN, IF_OPER_LOWERLAYERDOWN]
 /** Is it there and up, with a carrier to speak by? */

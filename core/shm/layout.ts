@@ -53,7 +53,7 @@
  * | a device's settings    | Conf4, Conf6     | core/shm/devconf.ts                                     |
  * | socket                 | SK_*             | core/socket/sock.ts                                     |
  * | TCP socket             | TP_*             | core/transport/tcp/sock/tcp-sock.ts, from SK_PROTO on   |
- * | UDP socket             | UP_*             | core/transport/udp/udp-output.ts, from SK_PROTO on      |
+ * | raw socket             | RAW_*            | core/transport/raw/raw-constants.ts, from SK_PROTO on   |
  * | neighbour              | NEIGH_*          | core/neigh/neigh-constants.ts                           |
  * | proxied neighbour      | PN_*             | core/neigh/pneigh-constants.ts                          |
  * | nexthop                | NH_*             | core/inet/nexthop-constants.ts                          |
@@ -119,7 +119,7 @@ export const DEFAULT_ARENA: ArenaConfig = {
   smallBuffers: 8192,
   largeBuffers: 512,
   backlog: 4096,
-  socks: 8192,
+  socks: 65_536,
   devices: 128,
   ifaddrs: 512,
   nexthops: 32_768,

@@ -15,6 +15,8 @@ type Row<Parts extends string = string> = {
   /** A value's words by name; a single one has none. */
   readonly parts: Readonly<Record<Parts, Bounded>>
   readonly only?: 'powers of two'
+  /** A range that, turned around, holds nothing. */
+  readonly mayBeEmpty?: true
   /** A value that is a name, or several: the sysctl that lists them; the word is the number of one, or has a bit for each. */
   readonly names?: { readonly of: string; readonly many: boolean }
   /** Keys of Fast Open, as fastopen-key.ts writes them. */
@@ -79,6 +81,11 @@ const TABLE = {
     min: [32768, 1024, 65535],
     max: [60999, 1024, 65535],
   }),
+  /** Groups that may have ping sockets; as distributions set it, as applications here are of none but group 0. */
+  ping_group_range: {
+    ...vector('net.ipv4.ping_group_range', { min: [0, 0, MAX], max: [MAX, 0, MAX] }),
+    mayBeEmpty: true,
+  },
   /** Routes by nexthop objects are shown, and told of, with what these say. */
   nexthop_compat_mode: onOff('net.ipv4.nexthop_compat_mode', 1),
   /** Which of several next hops a flow goes by is by its addresses (0), its ports too (1), those of a packet in it (2), or the fields below (3). */
@@ -117,6 +124,9 @@ const TABLE = {
   /** To so many the table is cut down when it is full. */
   neigh_gc_thresh2: number('net.ipv4.neigh.default.gc_thresh2', 512),
   neigh_gc_thresh3: number('net.ipv4.neigh.default.gc_thresh3', 1024, 1, 4096),
+
+  /** Raw sockets that are bound to no device hear VRFs as well. */
+  raw_l3mdev_accept: onOff('net.ipv4.raw_l3mdev_accept', 1),
 
   // ---- net.ipv4: TCP
   /** Listeners that are bound to no device hear VRFs as well, and what they accept is the VRF's. */
@@ -274,7 +284,7 @@ type SysctlName = {
 }[keyof Table]
 
 /** A sysctl as control knows it: its words are `first`, `first + 1`, ... of the table. */
-export type SysctlRow = Pick<Row, 'name' | 'only' | 'names' | 'isKey'> & {
+export type SysctlRow = Pick<Row, 'name' | 'only' | 'mayBeEmpty' | 'names' | 'isKey'> & {
   readonly first: number
   readonly words: readonly Bounded[]
 }

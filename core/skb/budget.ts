@@ -43,6 +43,8 @@ export const Holder = {
   mroute: 13,
   /** Questions about others for whom we answer, within the bound of neigh. */
   proxy: 14,
+  /** Receive queues of raw and ping sockets, within the bound of udp_rcv. */
+  raw_rcv: 15,
 } as const
 export type Holder = (typeof Holder)[keyof typeof Holder]
 
@@ -77,6 +79,7 @@ const WITHIN: readonly { holder: Holder; line: Holder; eighths: number }[] = [
   { holder: Holder.netem, line: Holder.qdisc, eighths: 8 },
   { holder: Holder.mroute, line: Holder.neigh, eighths: 4 },
   { holder: Holder.proxy, line: Holder.neigh, eighths: 2 },
+  { holder: Holder.raw_rcv, line: Holder.udp_rcv, eighths: 4 },
 ]
 const lineHas = (line: Holder, holder: number): boolean =>
   WITHIN.some((each) => each.line === line && each.holder === holder)

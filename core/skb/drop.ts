@@ -77,6 +77,8 @@ const REASONS = [
   'IPV6_NDISC_HOP_LIMIT',
   'IPV6_NDISC_BAD_CODE',
   'IPV6_NDISC_BAD_OPTIONS',
+  'SOCKET_FILTER',
+  'SKB_CSUM',
 ] as const
 
 /** A reason's number: only those of `Drop` are. */

@@ -7,10 +7,13 @@
  * Linux: struct proto (net/sock.h), struct inet_protosw (net/protocol.h).
  */
 
-/** TCP's is made by transport/tcp/sock/tcp-proto.ts, UDP's by transport/udp/udp-sock.ts. */
+/**
+ * TCP's is made by transport/tcp/sock/tcp-proto.ts, UDP's by transport/udp/udp-sock.ts, those of raw and ping sockets by
+ * transport/raw/raw-sock.ts and transport/ping/ping-sock.ts.
+ */
 export type Proto = {
-  /** A new sock of the family, or 0 when the table is full. */
-  open: (family: number) => number
+  /** A new sock of the family and, where it speaks for several, the protocol; 0 when the table is full, or -errno. */
+  open: (family: number, protocol?: number) => number
   bind: (sk: number, words: Int32Array, at: number, port: number) => number
   /** 0, -EINPROGRESS (SK_EVENT_CONNECT or SK_EVENT_ERROR follows), or -errno. */
   connect: (sk: number, words: Int32Array, at: number, port: number) => number

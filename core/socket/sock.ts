@@ -3,6 +3,8 @@
  * its slab; other threads only read it (ss, the API). Words from SK_PROTO on are the protocol's own.
  * Addresses are four int32 words, IPv4 as v4-mapped; ports are numbers in host order. Linux: include/net/sock.h.
  */
+import type { Flowi } from '../base/flowi.ts'
+import { FL_IIF, FL_L3MDEV } from '../base/flowi.ts'
 import type { Arena } from '../shm/arena.ts'
 import { SOCK_WORDS } from '../shm/layout.ts'
 import type { Slab } from '../shm/slab.ts'
@@ -18,7 +20,7 @@ export const SK_TYPE = 2
 export const SK_PROTOCOL = 3
 /** TCP_* of include/net/tcp_states.h, for every protocol. */
 export const SK_STATE = 4
-/** REUSE_ADDR, REUSE_PORT, V6ONLY, FREEBIND (socket-constants.ts). */
+/** REUSE_ADDR, REUSE_PORT, V6ONLY, FREEBIND, BROADCAST, FILTER_LOCKED (socket-constants.ts). */
 export const SK_REUSE = 5
 export const SK_BOUND_DEV = 6
 /** SOCK_* bits of the protocol's choice (SOCK_DEAD and so on). */
@@ -64,6 +66,8 @@ export const SK_HANDLER = 40
 export const SK_USER = 41
 /** Cookie, as ss shows it (newCookie). */
 export const SK_COOKIE = 42
+/** Its filter (socket/sk-filter.ts), or 0. */
+export const SK_FILTER = 43
 /** Chains: established or connected hash, bound or listening hash. */
 export const SK_HASH_NEXT = 44
 export const SK_HASH_PREV = 45
@@ -156,6 +160,13 @@ export const SK_EVENT_HUP = 32
 export const SK_EVENT_PRI = 64
 /** All of them. */
 export const SK_EVENT_MASK = 127
+
+/**
+ * Does a socket bound to `bound` (0: to none) hear a packet of this flow? One that is bound to none hears VRFs only where
+ * it is said to (inet_sk_bound_dev_eq; tcp_l3mdev_accept and its like).
+ */
+export const isBoundTo = (bound: number, fl: Flowi, acceptsVrfs: boolean): boolean =>
+  bound === 0 ? fl[FL_L3MDEV] === 0 || acceptsVrfs : bound === fl[FL_IIF] || bound === fl[FL_L3MDEV]
 
 /** Worker's slab of sockets. `fresh` for its owner at boot. */
 export const sockSlab = (arena: Arena, worker: number, fresh: boolean): Slab =>

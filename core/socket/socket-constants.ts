@@ -6,6 +6,8 @@
 // Levels; IPPROTO_TCP (wire/ipproto.ts) is one too.
 export const IPPROTO_IP = 0
 export const IPPROTO_IPV6 = 41
+export const SOL_ICMPV6 = 58
+export const SOL_RAW = 255
 
 export const SHUT_RD = 0
 export const SHUT_WR = 1
@@ -15,6 +17,7 @@ export const SOL_SOCKET = 1
 export const SO_REUSEADDR = 2
 export const SO_TYPE = 3
 export const SO_ERROR = 4
+export const SO_BROADCAST = 6
 export const SO_SNDBUF = 7
 export const SO_RCVBUF = 8
 export const SO_KEEPALIVE = 9
@@ -23,6 +26,9 @@ export const SO_OOBINLINE = 10
 export const SO_LINGER = 13
 export const SO_REUSEPORT = 15
 export const SO_BINDTODEVICE = 25
+/** A name option: the instructions, struct sock_filter each. Read back it is SO_GET_FILTER, the same number. */
+export const SO_ATTACH_FILTER = 26
+export const SO_DETACH_FILTER = 27
 export const SO_ACCEPTCONN = 30
 export const SO_MARK = 36
 /** SOF_TIMESTAMPING_* bits. */
@@ -31,6 +37,7 @@ export const SO_PROTOCOL = 38
 export const SO_DOMAIN = 39
 /** Octets a second (uint32). */
 export const SO_MAX_PACING_RATE = 47
+export const SO_LOCK_FILTER = 44
 export const SO_ZEROCOPY = 60
 export const SO_BINDTOIFINDEX = 62
 
@@ -57,6 +64,11 @@ export const POLLOUT = 4
 export const POLLERR = 8
 export const POLLHUP = 0x10
 export const POLLRDHUP = 0x2000
+
+/** What a datagram socket that has room to send is ready for. */
+export const POLLRDNORM = 0x40
+export const POLLWRNORM = 0x100
+export const POLLWRBAND = 0x200
 
 // Requests of ioctl(2).
 export const SIOCINQ = 0x541b
@@ -94,6 +106,8 @@ export const SCM_TSTAMP_ACK = 2
 
 export const IP_TOS = 1
 export const IP_TTL = 2
+/** What is sent has its IP header. */
+export const IP_HDRINCL = 3
 export const IP_FREEBIND = 15
 export const IP_MULTICAST_IF = 32
 export const IP_MULTICAST_TTL = 33
@@ -112,6 +126,8 @@ export const MCAST_LEAVE_GROUP = 45
 export const MCAST_JOIN_SOURCE_GROUP = 46
 export const MCAST_LEAVE_SOURCE_GROUP = 47
 export const IP_MULTICAST_ALL = 49
+/** Where the checksum of what is sent and received stands, an even number of octets; -1: it has none. */
+export const IPV6_CHECKSUM = 7
 export const IPV6_UNICAST_HOPS = 16
 export const IPV6_MULTICAST_IF = 17
 export const IPV6_MULTICAST_HOPS = 18
@@ -120,8 +136,13 @@ export const IPV6_JOIN_GROUP = 20
 export const IPV6_LEAVE_GROUP = 21
 export const IPV6_MULTICAST_ALL = 29
 export const IPV6_V6ONLY = 26
+export const IPV6_HDRINCL = 36
 export const IPV6_TCLASS = 67
 export const IPV6_FREEBIND = 78
+
+/** Bits of the ICMP types that a raw socket does not want; of ICMPv6 a name option of eight words. */
+export const ICMP_FILTER = 1
+export const ICMPV6_FILTER = 1
 
 export const TCP_NODELAY = 1
 export const TCP_CORK = 3
@@ -149,6 +170,10 @@ export const REUSE_PORT = 2
 export const V6ONLY = 4
 /** It may be bound to an address that is nobody's here. */
 export const FREEBIND = 8
+/** It may send to broadcast addresses. */
+export const BROADCAST = 16
+/** Its filter is not to be changed any more. */
+export const FILTER_LOCKED = 32
 
 // Bits of SK_MC_FLAGS: set by turning an option off; IPv6's are those shifted by MC_IPV6.
 export const MC_NO_LOOP = 1

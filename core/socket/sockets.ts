@@ -10,7 +10,8 @@ import type { Arena } from '../shm/arena.ts'
 import { Sysctl } from '../shm/sysctl.ts'
 import { createEvents } from './events.ts'
 import type { McSockopt } from './mc-sockopt.ts'
-import type { NameOption, Proto } from './proto.ts'
+import type { Proto } from './proto.ts'
+import type { SkFilter } from './sk-filter.ts'
 import { PEER_WORDS, SHUT_RD, SHUT_RDWR, SHUT_WR, V6ONLY } from './socket-constants.ts'
 import {
   RCV_SHUTDOWN,
@@ -32,6 +33,7 @@ import {
 } from './sock.ts'
 import { createSockopt } from './sockopt.ts'
 import type { Steer } from '../steering/steer.ts'
+import { l3mdevOf } from '../netdev/netdev.ts'
 
 export type SocketsDeps = {
   arena: Arena
@@ -39,6 +41,7 @@ export type SocketsDeps = {
   firstSock: number
   recordFlow?: Steer['recordFlow']
   mc: McSockopt
+  filter: SkFilter
 }
 export type Sockets = ReturnType<typeof createSockets>
 
@@ -49,48 +52,69 @@ const {
   EINPROGRESS,
   EINVAL,
   ENFILE,
-  ENOPROTOOPT,
   EOPNOTSUPP,
   EPROTONOSUPPORT,
   ESOCKTNOSUPPORT,
   ESRCH,
 } = Errno
 
+/** Where registerProto has a number: the protocol that socket() names. */
+export const ANY_PROTOCOL = -1
+const INET_FAMILIES = [AF_INET, AF_INET6]
+const SOCK_MAX = 10
+type ProtoSwitch = { type: number; protocol: number; proto: Proto; families: readonly number[] }
+const isAny = ({ protocol }: ProtoSwitch): boolean => protocol === ANY_PROTOCOL
+
 const isPort = (port: number): boolean => port >= 0 && port <= 65535
 
-export const createSockets = ({ arena, firstSock, recordFlow = () => {}, mc }: SocketsDeps) => {
+export const createSockets = (deps: SocketsDeps) => {
+  const { arena, firstSock, recordFlow = () => {}, mc, filter } = deps
   const { i32, layout } = arena
   const bindV6Only = layout.sysctl + Sysctl.bindv6only
   const events = createEvents(arena, firstSock)
-  /** By IPPROTO: what SK_PROTOCOL says is what is called. */
-  const protos: Proto[] = []
-  /** inetsw: by type, the protocols and the one that protocol 0 means. */
-  const inetsw: { type: number; protocol: number }[] = []
+  /** By SK_TYPE and SK_PROTOCOL: what they say is what is called (sk_prot). */
+  const protos = new Array<Proto>(SOCK_MAX << 8)
+  const inetsw: ProtoSwitch[] = []
   const noPeer = new Int32Array(PEER_WORDS)
   // filled by core/stack/tcp.ts: createTcpProto (tcp/sock/tcp-proto.ts)
   // filled by core/stack/udp.ts: UDP's calls (udp/udp-sock.ts)
-  const protoOf = (sk: number): Proto => protos[i32[sk + SK_PROTOCOL]]
+  // filled by core/stack/raw.ts: those of raw and ping sockets (raw/raw-sock.ts, ping/ping-sock.ts)
+  const protoOf = (sk: number): Proto => protos[(i32[sk + SK_TYPE] << 8) | i32[sk + SK_PROTOCOL]]
 
-  /** Makes a protocol available to socket(); at boot. The first of a type is its default. */
-  const registerProto = (type: number, protocol: number, proto: Proto): void => {
-    protos[protocol] = proto
-    inetsw.push({ type, protocol })
+  /**
+   * Makes a protocol available to socket(); at boot. The first of a type is its default; one that is ANY_PROTOCOL speaks
+   * for all that the type has no other for, and has to be named.
+   */
+  const registerProto = (
+    type: number,
+    protocol: number,
+    proto: Proto,
+    families: readonly number[] = INET_FAMILIES
+  ): void => {
+    const isAny = protocol === ANY_PROTOCOL
+    for (let p = isAny ? 0 : protocol; p <= (isAny ? 255 : protocol); p++)
+      protos[(type << 8) | p] ??= proto
+    inetsw.push({ type, protocol, proto, families })
   }
 
-  /** A new socket, or -errno. */
+  /** A new socket, or -errno (inet_create). */
   const socket = (family: number, type: number, protocol: number): number => {
     if (family !== AF_INET && family !== AF_INET6) return -EAFNOSUPPORT
+    if (type <= 0 || type > SOCK_MAX || protocol < 0 || protocol > 255) return -EINVAL
     let supported = false
     for (const entry of inetsw) {
-      if (entry.type !== type) continue
+      if (entry.type !== type || !entry.families.includes(family)) continue
       supported = true
-      if (protocol !== 0 && protocol !== entry.protocol) continue
-      const sk = protos[entry.protocol].open(family)
-      if (sk <= 0) return -ENFILE
-      if (family === AF_INET6 && i32[bindV6Only] !== 0) i32[sk + SK_REUSE] |= V6ONLY
-      return sk
+      const isNamed = protocol !== 0 && (protocol === entry.protocol || isAny(entry))
+      if (isNamed || (protocol === 0 && !isAny(entry)))
+        return opened(entry.proto.open(family, isAny(entry) ? protocol : entry.protocol), family)
     }
     return supported ? -EPROTONOSUPPORT : -ESOCKTNOSUPPORT
+  }
+  const opened = (sk: number, family: number): number => {
+    if (sk <= 0) return sk || -ENFILE
+    if (family === AF_INET6 && i32[bindV6Only] !== 0) i32[sk + SK_REUSE] |= V6ONLY
+    return sk
   }
 
   /**
@@ -100,7 +124,8 @@ export const createSockets = ({ arena, firstSock, recordFlow = () => {}, mc }: S
   const enterZone = (sk: number, words: Int32Array, at: number, zone: number): number => {
     if (!needsZone(words, at)) return 0
     const bound = i32[sk + SK_BOUND_DEV]
-    if (zone !== 0 && bound !== 0 && zone !== bound) return -EINVAL
+    const isOther = zone !== bound && l3mdevOf(arena, zone) !== bound
+    if (zone !== 0 && bound !== 0 && isOther) return -EINVAL
     if (zone !== 0) i32[sk + SK_BOUND_DEV] = zone
     return (zone | bound) === 0 ? -EINVAL : 0
   }
@@ -239,12 +264,7 @@ export const createSockets = ({ arena, firstSock, recordFlow = () => {}, mc }: S
     i32[to + 4] = i32[sk + SK_DPORT]
   }
 
-  /** Options whose value is a name; see Proto. 0 or its length, or -errno. */
-  const setsockoptName: NonNullable<Proto['setNameOption']> = (sk, level, name, words, at, len) =>
-    protoOf(sk).setNameOption?.(sk, level, name, words, at, len) ?? -ENOPROTOOPT
-  const getsockoptName: NameOption = (sk, level, name, words, at) =>
-    protoOf(sk).getNameOption?.(sk, level, name, words, at) ?? -ENOPROTOOPT
-  const { setsockopt, getsockopt } = createSockopt({ arena, protoOf, takeError, mc })
+  const options = createSockopt({ arena, protoOf, takeError, mc, filter })
 
   return {
     ...events,
@@ -271,10 +291,7 @@ export const createSockets = ({ arena, firstSock, recordFlow = () => {}, mc }: S
     isSame,
     getsockname,
     getpeername,
-    setsockopt,
-    getsockopt,
-    setsockoptName,
-    getsockoptName,
+    ...options,
     membership: mc.membership,
     setFilter: mc.setFilter,
     getFilter: mc.getFilter,

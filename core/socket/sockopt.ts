@@ -6,7 +6,8 @@ import { Errno } from '../base/errno.ts'
 import type { Arena } from '../shm/arena.ts'
 import { Sysctl } from '../shm/sysctl.ts'
 import type { McSockopt } from './mc-sockopt.ts'
-import type { Proto } from './proto.ts'
+import type { NameOption, Proto } from './proto.ts'
+import type { SkFilter } from './sk-filter.ts'
 import {
   IP_TOS,
   IP_TTL,
@@ -14,6 +15,8 @@ import {
   IPPROTO_IPV6,
   IPV6_TCLASS,
   IPV6_UNICAST_HOPS,
+  BROADCAST,
+  FILTER_LOCKED,
   FREEBIND,
   IP_FREEBIND,
   IPV6_FREEBIND,
@@ -21,7 +24,11 @@ import {
   REUSE_ADDR,
   REUSE_PORT,
   SO_ACCEPTCONN,
+  SO_ATTACH_FILTER,
   SO_BINDTODEVICE,
+  SO_BROADCAST,
+  SO_DETACH_FILTER,
+  SO_LOCK_FILTER,
   SO_BINDTOIFINDEX,
   SO_DOMAIN,
   SO_ERROR,
@@ -58,15 +65,16 @@ type SockoptDeps = {
   /** sockets.ts: what the socket's protocol does, TCP's (tcp/sock/tcp-proto.ts) or UDP's (udp/udp-sock.ts). */
   protoOf: (sk: number) => Proto
   mc: Pick<McSockopt, 'setMcOption' | 'getMcOption'>
+  filter: Pick<SkFilter, 'attach' | 'detach' | 'read'>
   /** sockets.ts: the error that waits on the socket. Typed by hand, as that file's type is made of this one's. */
   takeError: (sk: number) => number
 }
 
 /** The two bits of TOS that are ECN's (RFC 3168). */
 const ECN_MASK = 3
-const { EINVAL, ENODEV, ENOPROTOOPT } = Errno
+const { EINVAL, ENODEV, ENOPROTOOPT, EPERM } = Errno
 
-export const createSockopt = ({ arena, protoOf, takeError, mc }: SockoptDeps) => {
+export const createSockopt = ({ arena, protoOf, takeError, mc, filter }: SockoptDeps) => {
   const { i32 } = arena
   const { sysctl } = arena.layout
 
@@ -85,12 +93,22 @@ export const createSockopt = ({ arena, protoOf, takeError, mc }: SockoptDeps) =>
   const bufferSize = (value: number, min: number, max: number): number =>
     Math.max(min, Math.min(value, i32[sysctl + max]) * 2)
 
+  /** What is locked stays so. */
+  const lockFilter = (sk: number, on: number): number =>
+    on === 0 && (i32[sk + SK_REUSE] & FILTER_LOCKED) !== 0 ? -EPERM : setBit(sk, FILTER_LOCKED, on)
+
   const setSocket = (sk: number, name: number, value: number): number | null => {
     switch (name) {
       case SO_REUSEADDR:
         return setBit(sk, REUSE_ADDR, value)
       case SO_REUSEPORT:
         return setBit(sk, REUSE_PORT, value)
+      case SO_BROADCAST:
+        return setBit(sk, BROADCAST, value)
+      case SO_DETACH_FILTER:
+        return filter.detach(sk)
+      case SO_LOCK_FILTER:
+        return lockFilter(sk, value)
       case SO_RCVBUF:
         return setWord(sk, SK_RCVBUF, bufferSize(value, SOCK_MIN_RCVBUF, Sysctl.tcp_rmem_max))
       case SO_SNDBUF:
@@ -134,6 +152,10 @@ export const createSockopt = ({ arena, protoOf, takeError, mc }: SockoptDeps) =>
         return (i32[sk + SK_REUSE] & REUSE_ADDR) === 0 ? 0 : 1
       case SO_REUSEPORT:
         return (i32[sk + SK_REUSE] & REUSE_PORT) === 0 ? 0 : 1
+      case SO_BROADCAST:
+        return (i32[sk + SK_REUSE] & BROADCAST) === 0 ? 0 : 1
+      case SO_LOCK_FILTER:
+        return (i32[sk + SK_REUSE] & FILTER_LOCKED) === 0 ? 0 : 1
       case SO_RCVBUF:
         return i32[sk + SK_RCVBUF]
       case SO_SNDBUF:
@@ -175,5 +197,17 @@ export const createSockopt = ({ arena, protoOf, takeError, mc }: SockoptDeps) =>
     if (level !== IPPROTO_IP && level !== IPPROTO_IPV6) return -ENOPROTOOPT
     return getIp(sk, level, name) ?? mc.getMcOption(sk, level, name)
   }
-  return { setsockopt, getsockopt }
+
+  /** Options whose value is a name or words; see Proto. 0 or its length, or -errno. */
+  const setsockoptName: NonNullable<Proto['setNameOption']> = (sk, level, name, words, at, len) => {
+    if (level === SOL_SOCKET && name === SO_ATTACH_FILTER)
+      // a stream's bytes are not packets to its reader
+      return i32[sk + SK_TYPE] === SOCK_STREAM ? -ENOPROTOOPT : filter.attach(sk, words, at, len)
+    return protoOf(sk).setNameOption?.(sk, level, name, words, at, len) ?? -ENOPROTOOPT
+  }
+  const getsockoptName: NameOption = (sk, level, name, words, at) => {
+    if (level === SOL_SOCKET && name === SO_ATTACH_FILTER) return filter.read(sk, words, at)
+    return protoOf(sk).getNameOption?.(sk, level, name, words, at) ?? -ENOPROTOOPT
+  }
+  return { setsockopt, getsockopt, setsockoptName, getsockoptName }
 }

@@ -35,7 +35,7 @@ type Ipv4Deps = {
 }
 
 export const createIpv4 = ({ machine, link, neigh, routing, frags, protos, nf }: Ipv4Deps) => {
-  const { arena, thread, random, words, consume } = machine
+  const { arena, thread, random, words } = machine
   const { gso, devQueueXmit } = link.xmit
   const { select4 } = createSourceSelection(arena)
   const selectSource = (dev: number, near: number): number => select4(dev, near, RT_SCOPE_UNIVERSE)
@@ -55,7 +55,7 @@ export const createIpv4 = ({ machine, link, neigh, routing, frags, protos, nf }:
     key: words(4),
   })
   const { ipDoRedirect } = createIpDoRedirect({ ...common, ...neigh.neighOutput })
-  const icmp = createIcmp({ ...common, ...out, pingRcv: consume, options, ipDoRedirect })
+  const icmp = createIcmp({ ...common, ...out, options, ipDoRedirect })
   const { icmpSend } = icmp
   const { ipForward, forwardFinish } = createIpForward({
     ...common,
@@ -82,7 +82,6 @@ export const createIpv4 = ({ machine, link, neigh, routing, frags, protos, nf }:
     icmpSend,
     options,
     l3mdevRcv: link.l3mdevRcv,
-    rawDeliver: () => false,
   })
   return { ...out, ...defrag, ...input, icmp, mr }
 }

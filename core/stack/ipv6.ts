@@ -44,7 +44,6 @@ type Ipv6Deps = {
 }
 
 export const createIpv6 = ({ machine, link, neigh, routing, frags, protos, nf }: Ipv6Deps) => {
-  const { consume } = machine
   const { gso, devQueueXmit } = link.xmit
   const common = { ...machine, ...routing, protos, nf }
   const out = createIp6Output({
@@ -63,7 +62,7 @@ export const createIpv6 = ({ machine, link, neigh, routing, frags, protos, nf }:
     ...createIcmpv6Ratelimit(machine),
     ...out,
     headers: machine.words(HEADERS_WORDS),
-    pingRcv: consume,
+
     mldRcv: mld.mldRcv,
     ndiscRcv: (skb) => ndiscRcv(skb),
   })
@@ -154,7 +153,6 @@ export const createIpv6 = ({ machine, link, neigh, routing, frags, protos, nf }:
     ip6Forward,
     icmpv6Send,
     l3mdevRcv: link.l3mdevRcv,
-    rawDeliver: () => false,
   })
   const { linkFailure } = createIp6LinkFailure({ ...common, icmpv6Send })
   neigh.neighbour?.registerOps('v6', { ethertype: ETH_P_IPV6, solicit: ndSolicit })

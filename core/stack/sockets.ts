@@ -3,12 +3,16 @@
  * and the rings to applications in other threads.
  */
 import { createAppPort } from '../socket/app-port.ts'
+import { createDatagram } from '../socket/datagram.ts'
 import { createErrQueue } from '../socket/errqueue.ts'
 import { createServices } from '../socket/services/services.ts'
+import { createSkFilter, createSkPrograms } from '../socket/sk-filter.ts'
 import { sockSlab } from '../socket/sock.ts'
 import { createSockets } from '../socket/sockets.ts'
 import { createOwnedFlows } from '../transport/owned-flows.ts'
 import { Errno } from '../base/errno.ts'
+import { bpfCheck } from '../bpf/bpf-check.ts'
+import { createBpf } from '../bpf/bpf.ts'
 import { createMcMembers } from '../inet/mc-members.ts'
 import { createMcSockopt } from '../socket/mc-sockopt.ts'
 import type { Inet } from './inet.ts'
@@ -34,11 +38,16 @@ export const createSocketLayer = (
   const slab = sockSlab(arena, thread, true)
   const mc = createMcSockopt({ arena, members, routeOutput })
   const { recordFlow } = steer
-  const sockets = createSockets({ arena, firstSock: slab.first, recordFlow, mc })
+  const programs = createSkPrograms()
+  const { runFilter } = createBpf({ arena, skbs: machine.skbs, programs })
+  const filter = createSkFilter({ ...machine, programs, runFilter, isSound: bpfCheck })
+  const sockets = createSockets({ arena, firstSock: slab.first, recordFlow, mc, filter })
   const owned = createOwnedFlows(machine)
   const services = createServices({ ...machine, sockets })
   const wakeApp = (app: number): void => wake(arena.layout.appThread + app)
   const appPort = createAppPort({ ...machine, sockets, wakeApp })
   const errqueue = createErrQueue(arena.i32, machine.time)
-  return { slab, sockets, mc, owned, services, appPort, errqueue }
+  const { sockEvents } = sockets
+  const datagram = createDatagram({ ...machine, slab, filter, errqueue, sockEvents })
+  return { slab, sockets, mc, owned, services, appPort, errqueue, filter, datagram }
 }

@@ -11,6 +11,7 @@ import {
   FL_SPORT,
 } from '../base/flowi.ts'
 import { SOCK_DGRAM } from '../socket/sock.ts'
+import { createDgramFlow } from '../transport/dgram-flow.ts'
 import { createPorts } from '../transport/ports.ts'
 import { createUdpHash } from '../transport/udp/udp-hash.ts'
 import { createUdpInput } from '../transport/udp/udp-input.ts'
@@ -24,8 +25,9 @@ import type { SocketLayer } from './sockets.ts'
 
 export const createUdp = (machine: Machine, link: Link, inet: Inet, layer: SocketLayer) => {
   const { arena, random } = machine
-  const { slab, sockets, owned, mc } = layer
+  const { sockets, owned, mc, datagram, filter } = layer
   const { sockEvents } = sockets
+  const dgramFlow = createDgramFlow({ arena, mc, routeOutput: inet.routeOutput })
   const ports = createPorts(arena.i32)
   const table = createUdpHash(arena, ports, random(), mc.allows)
   const { udpRcv, udpResume, udpErr } = createUdpInput({
@@ -35,15 +37,16 @@ export const createUdp = (machine: Machine, link: Link, inet: Inet, layer: Socke
     segment: link.xmit.gso.segment,
     sockEvents,
     passOn: owned.passOn,
+    append: datagram.append,
+    filter,
   })
   const udp = createUdpSock({
     ...machine,
     ...inet,
-    slab,
+    datagram,
     ports,
     table,
-    output: createUdpOutput({ ...machine, ...inet, mc }),
-    sockEvents,
+    output: createUdpOutput({ ...machine, ...inet, dgramFlow }),
     owned,
     hashesHome: createHashesHome(machine),
   })

@@ -20,3 +20,4 @@ export const IPPROTO_ICMPV6 = 58
 export const IPPROTO_NONE = 59
 export const IPPROTO_DSTOPTS = 60
 export const IPPROTO_MH = 135
+export const IPPROTO_RAW = 255

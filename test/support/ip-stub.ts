@@ -24,6 +24,8 @@ export const createIpStub = (machine: Machine, stub: IpStub): TcpInet => {
     send,
     reply: (skb, fl, proto) => send(skb, fl, proto, 0, 0),
     hopLimit: () => 64,
+    sendHeader: (skb, fl) => send(skb, fl, 0, 0, 0),
+    icmpOut: () => {},
     portUnreachable: () => {},
   })
   return {

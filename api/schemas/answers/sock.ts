@@ -33,7 +33,7 @@ const tcpInfo = Object.fromEntries(
 
 export const sockItem = z
   .strictObject({
-    netid: z.enum(['tcp', 'udp', 'raw', 'packet']),
+    netid: z.enum(['tcp', 'udp', 'raw', 'icmp', 'packet']),
     family: familyName,
     state: z.string(),
     recv_q: count,

@@ -5,7 +5,6 @@
 import { Errno } from '../../base/errno.ts'
 import type { LinkKind, LinkRefusal } from '../../dev/kinds/link-kind.ts'
 import type { Ifaddrs } from '../../inet/ifaddr.ts'
-import { l3mdevOf } from '../../inet/l3mdev.ts'
 import {
   DEV_ALLMULTI,
   DEV_FLAGS,
@@ -19,6 +18,7 @@ import {
   IFF_NOARP,
   IFF_PROMISC,
   IFF_UP,
+  l3mdevOf,
 } from '../../netdev/netdev.ts'
 import type { Arena } from '../../shm/arena.ts'
 import type { Mac } from '../../wire/text.ts'

@@ -30,9 +30,9 @@ import {
   deviceName,
   deviceRow,
   sumDeviceStat,
+  l3TableOf,
 } from '../../netdev/netdev.ts'
 import type { Arena } from '../../shm/arena.ts'
-import { l3TableOf } from '../../inet/l3mdev.ts'
 import { Conf6, confRow } from '../../shm/devconf.ts'
 import type { Mac } from '../../wire/text.ts'
 import type { LinkInfo, LinkStats, Netem } from '../rtnetlink.ts'

@@ -487,7 +487,8 @@ export type MvifItem = {
 
 // ---- sockets (ss)
 
-export type SockProtocol = 'tcp' | 'udp' | 'raw' | 'packet'
+/** icmp are ping sockets. */
+export type SockProtocol = 'tcp' | 'udp' | 'raw' | 'icmp' | 'packet'
 export type SockEnd = { addr: string; port: number }
 export type SockFilter = {
   protocol?: SockProtocol[]

@@ -1,22 +1,20 @@
 /**
  * Sockets and flows between words and numbers, as ss prints them (misc/ss.c).
  */
-import { SOCK_DGRAM, SOCK_STREAM } from '../../socket/sock.ts'
+import { IPPROTO_ICMP, IPPROTO_RAW, IPPROTO_TCP, IPPROTO_UDP } from '../../wire/ipproto.ts'
 import { formatAddr, formatWords, parseAddr } from '../../wire/text.ts'
 import type * as numbers from '../rtnetlink.ts'
 import type { FlowItem, Refused, SockEnd, SockFilter, SockItem, SockProtocol } from './messages.ts'
 import { addrOf, badAddress, familyName, familyNumber, isRefused } from './names.ts'
 
-const SOCK_RAW = 3
-const SOCK_PACKET = 10
-const TYPES: Record<SockProtocol, number> = {
-  tcp: SOCK_STREAM,
-  udp: SOCK_DGRAM,
-  raw: SOCK_RAW,
-  packet: SOCK_PACKET,
+const KINDS: Record<SockProtocol, number> = {
+  tcp: IPPROTO_TCP,
+  udp: IPPROTO_UDP,
+  raw: IPPROTO_RAW,
+  icmp: IPPROTO_ICMP,
+  packet: 0,
 }
-const protocolOf = (type: number): SockProtocol =>
-  type === SOCK_STREAM ? 'tcp' : type === SOCK_DGRAM ? 'udp' : 'raw'
+const NETIDS = new Map((Object.keys(KINDS) as SockProtocol[]).map((netid) => [KINDS[netid], netid]))
 const PROTOCOLS: Record<number, string> = { 1: 'icmp', 6: 'tcp', 17: 'udp', 58: 'icmpv6' }
 
 const hexOf = (hash: number): string => hash.toString(16).padStart(8, '0')
@@ -42,7 +40,7 @@ export const readSockFilter = (filter: SockFilter): numbers.SockFilter | Refused
   return {
     local,
     peer,
-    ...(protocol !== undefined && { types: protocol.map((name) => TYPES[name]) }),
+    ...(protocol !== undefined && { kinds: protocol.map((name) => KINDS[name]) }),
     ...(family !== undefined && { family: familyNumber(family) }),
     ...(state !== undefined && { state }),
     ...(cookie !== undefined && { cookie: readCookie(cookie) }),
@@ -55,10 +53,10 @@ const writeEnd = ({ words, port }: numbers.SockEnd, family: number): SockEnd => 
   port,
 })
 export const writeSock = (sock: numbers.Sock, nameOf: (ifindex: number) => string): SockItem => {
-  const { type, family, local, peer, dev, cookie, worker, hash, v6only, mark, shutdown, info } =
+  const { kind, family, local, peer, dev, cookie, worker, hash, v6only, mark, shutdown, info } =
     sock
   return {
-    netid: protocolOf(type),
+    netid: NETIDS.get(kind) ?? 'raw',
     family: familyName(family),
     local: writeEnd(local, family),
     peer: writeEnd(peer, family),

@@ -108,7 +108,7 @@ import type { Steer } from '../../steering/steer.ts'
 import type { AddrType } from '../../inet/addr-type.ts'
 import type { ErrQueue } from '../../socket/errqueue.ts'
 import type { Events } from '../../socket/events.ts'
-import { l3mdevOf } from '../../inet/l3mdev.ts'
+import { l3mdevOf } from '../../netdev/netdev.ts'
 
 const IPPROTO_TCP = 6
 
@@ -376,7 +376,7 @@ export const createTcp = (deps: TcpDeps) => {
   const destroyAll = (): void => {
     for (let k = 0; k < slab.rows; k++) {
       const sk = slab.at(k)
-      if (!slab.isLive(sk) || i32[sk + SK_PROTOCOL] !== IPPROTO_TCP) continue
+      if (!slab.isLive(sk) || i32[sk + SK_TYPE] !== SOCK_STREAM) continue
       if (i32[sk + SK_STATE] === TCP_NEW_SYN_RECV) listenQueues.dropRequest(sk)
       else life.destroyNow(sk)
     }

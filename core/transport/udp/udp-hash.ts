@@ -14,7 +14,6 @@ import {
   type Flowi,
 } from '../../base/flowi.ts'
 import { mix32, mixIn, reciprocalScale } from '../../base/u32.ts'
-import { isBoundTo } from '../../inet/l3mdev.ts'
 import type { Arena } from '../../shm/arena.ts'
 import { Sysctl } from '../../shm/sysctl.ts'
 import { REUSE_PORT } from '../../socket/socket-constants.ts'
@@ -29,6 +28,7 @@ import {
   SK_NUM,
   SK_REUSE,
   SK_SADDR,
+  isBoundTo,
 } from '../../socket/sock.ts'
 import { isGroupAddr } from '../../base/family.ts'
 import type { McSockopt } from '../../socket/mc-sockopt.ts'

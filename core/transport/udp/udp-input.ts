@@ -32,7 +32,6 @@ import {
   SKB_LEN,
   SKB_NETWORK,
   SKB_NEXT,
-  SKB_SK,
   SKB_TRANSPORT,
 } from '../../skb/skb.ts'
 import {
@@ -40,11 +39,8 @@ import {
   SK_DROPS,
   SK_ERR,
   SK_EVENT_ERROR,
-  SK_EVENT_READ,
+  SK_FILTER,
   SK_RCVBUF,
-  SK_RCVQ_HEAD,
-  SK_RCVQ_LEN,
-  SK_RCVQ_TAIL,
   SK_RMEM,
   SK_STATE,
   TCP_ESTABLISHED,
@@ -58,7 +54,9 @@ import type { PacketAddrs } from '../../inet/packet-addrs.ts'
 import type { Pmtu } from '../../inet/pmtu.ts'
 import type { OwnedFlows } from '../owned-flows.ts'
 import type { Gso } from '../../dev/gso.ts'
+import type { Datagram } from '../../socket/datagram.ts'
 import type { Events } from '../../socket/events.ts'
+import type { SkFilter } from '../../socket/sk-filter.ts'
 
 type UdpInputDeps = {
   arena: Arena
@@ -66,15 +64,17 @@ type UdpInputDeps = {
   drop: DropFn
   table: UdpHash
   afOps: AfOpsOf
+  filter: Pick<SkFilter, 'skFilter' | 'skTrim'>
 } & Pick<PacketAddrs, 'loadAddrs'> &
   Pick<Pmtu, 'updatePmtu'> &
   Pick<OwnedFlows, 'passOn'> &
   Pick<Gso, 'segment'> &
-  Pick<Events, 'sockEvents'>
+  Pick<Events, 'sockEvents'> &
+  Pick<Datagram, 'append'>
 
 export const createUdpInput = (deps: UdpInputDeps) => {
   const { arena, skbs, drop, table, loadAddrs, afOps, updatePmtu } = deps
-  const { passOn, segment, sockEvents } = deps
+  const { passOn, segment, sockEvents, append, filter } = deps
   const { i32, u8, f64, layout } = arena
   const { budget } = skbs
   const count = counterBank(arena, skbs.thread)
@@ -178,6 +178,7 @@ export const createUdpInput = (deps: UdpInputDeps) => {
 
   /** Queues the datagram on its socket, whose receive buffer pays for the memory that it holds. */
   const enqueue = (sk: number, skb: number): void => {
+    if (i32[sk + SK_FILTER] !== 0 && !passFilter(sk, skb)) return
     if (i32[sk + SK_RMEM] > i32[sk + SK_RCVBUF]) {
       noMemory(sk)
       return drop(skb, Drop.SOCKET_RCVBUFF)
@@ -187,15 +188,17 @@ export const createUdpInput = (deps: UdpInputDeps) => {
       noMemory(sk)
       return drop(skb, Drop.PROTO_MEM)
     }
-    budget.hold(skb, Holder.udp_rcv)
-    i32[sk + SK_RMEM] += budget.truesize(skb)
-    i32[skb + SKB_SK] = sk
-    i32[skb + SKB_NEXT] = 0
-    if (i32[sk + SK_RCVQ_LEN] === 0) i32[sk + SK_RCVQ_HEAD] = skb
-    else i32[i32[sk + SK_RCVQ_TAIL] + SKB_NEXT] = skb
-    i32[sk + SK_RCVQ_TAIL] = skb
-    i32[sk + SK_RCVQ_LEN]++
-    sockEvents(sk, SK_EVENT_READ)
+    append(sk, skb, Holder.udp_rcv)
+  }
+
+  /** The header is always left. */
+  const passFilter = (sk: number, skb: number): boolean => {
+    const len = filter.skFilter(sk, skb)
+    if (len !== 0 && filter.skTrim(skb, Math.max(len, udp.MIN_HEADER))) return true
+    i32[sk + SK_DROPS]++
+    f64[count + mib().inErrors]++
+    drop(skb, len === 0 ? Drop.SOCKET_FILTER : Drop.NOMEM)
+    return false
   }
 
   /** The last quarter of what the worker may hold is for sockets that have less than udp_rmem_min. */

@@ -1,3 +1,4 @@
+import { IPPROTO_TCP } from '../../../core/wire/ipproto.ts'
 import { expect, test } from 'bun:test'
 import { createJournal } from '../../../api/endpoints/journal.ts'
 import { MAX_WATCHERS } from '../../../api/endpoints/watch.ts'
@@ -7,6 +8,7 @@ import {
   SK_COOKIE,
   SK_FAMILY,
   SK_STATE,
+  SK_PROTOCOL,
   SK_TYPE,
   SOCK_STREAM,
   sockSlab,
@@ -120,6 +122,7 @@ const rows = ({ arena, control, clock }: ReturnType<typeof createSoftnet>) => {
     const sk = slab.alloc()
     i32.fill(0, sk + SK_FAMILY, sk + SK_COOKIE)
     i32[sk + SK_TYPE] = SOCK_STREAM
+    i32[sk + SK_PROTOCOL] = IPPROTO_TCP
     i32[sk + SK_FAMILY] = AF_INET
     i32[sk + SK_STATE] = TCP_SYN_SENT
     i32[sk + SK_COOKIE] = 0xabc

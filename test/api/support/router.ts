@@ -2,6 +2,7 @@
  * The router that tests of the API and the command line look at: the real control plane over a small arena, worker 0's
  * neighbour table, and in shared memory what workers would have left there (counters, drops, sockets, a flow).
  */
+import { IPPROTO_TCP, IPPROTO_UDP } from '../../../core/wire/ipproto.ts'
 import { AF_INET, AF_INET6 } from '../../../core/base/family.ts'
 import { createTimerWheel } from '../../../core/base/timer-wheel.ts'
 import { createTime, setTime } from '../../../core/base/time.ts'
@@ -66,6 +67,7 @@ const openSocks = (arena: Arena, socks: readonly Sock[]): void => {
     const addr = one.addr ?? LOCALHOST
     put(sock.SK_FAMILY, one.family ?? AF_INET)
     put(sock.SK_TYPE, one.type ?? sock.SOCK_STREAM)
+    put(sock.SK_PROTOCOL, one.type === sock.SOCK_DGRAM ? IPPROTO_UDP : IPPROTO_TCP)
     put(sock.SK_STATE, one.state)
     i32.set(addr, sk + sock.SK_SADDR)
     i32.set(one.peer === undefined ? [0, 0, addr[2]!, 0] : addr, sk + sock.SK_DADDR)

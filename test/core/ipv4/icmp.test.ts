@@ -125,11 +125,13 @@ describe('echo', () => {
     expect(path.counter(Mib.IcmpInAddrMaskReps)).toBe(2)
     expect(path.isAllReturned()).toBe(true)
   })
-  test('takes a reply, which nobody here has asked for, and drops nothing', () => {
+  test('counts a reply, and drops it when nobody here has asked for it', () => {
     const path = router()
     path.receive(icmpFrame(toRouter, fields, icmp.ICMP_ECHOREPLY, 0, 1), 2)
     expect(path.counter(Mib.IcmpInEchoReps)).toBe(1)
-    expect(Object.values(Drop).filter((reason) => path.drops(reason) !== 0)).toEqual([])
+    expect(Object.values(Drop).filter((reason) => path.drops(reason) !== 0)).toEqual([
+      Drop.NO_SOCKET,
+    ])
     expect(path.sent).toHaveLength(0)
     expect(path.isAllReturned()).toBe(true)
   })

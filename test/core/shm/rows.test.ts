@@ -13,6 +13,7 @@ import {
 import * as skb from '../../../core/skb/skb.ts'
 import * as sock from '../../../core/socket/sock.ts'
 import * as tcp from '../../../core/transport/tcp/sock/tcp-sock.ts'
+import * as raw from '../../../core/transport/raw/raw-constants.ts'
 
 /** The words that a file names: exports of the prefix, but for those that are values, not places. */
 const wordsOf = (
@@ -53,7 +54,7 @@ describe('the words of a row lie apart and inside it', () => {
   })
   test('of a socket, and of a TCP socket behind them', () => {
     const timers = ['RETRANS', 'DELACK', 'KEEPALIVE', 'EXTRA'].map((one) => [`SK_TIMER_${one}`, 4])
-    const wide = { ...Object.fromEntries(timers), SK_SADDR: 4, SK_DADDR: 4, SK_COOKIE: 2 }
+    const wide = { ...Object.fromEntries(timers), SK_SADDR: 4, SK_DADDR: 4 }
     expectApart(wordsOf(sock, /^SK_(?!EVENT_|PROTO$)/, wide), 0, sock.SK_PROTO)
     const tcpWide = {
       TP_SACKS: 2 * tcp.TCP_NUM_SACKS_MAX,
@@ -65,6 +66,8 @@ describe('the words of a row lie apart and inside it', () => {
       TP_FO_KEYS: 9,
     }
     expectApart(wordsOf(tcp, /^TP_(?!CA_PRIV_WORDS)/, tcpWide), sock.SK_PROTO, SOCK_WORDS)
+    const rawWide = { RAW_FILTER: raw.RAW_FILTER_WORDS }
+    expectApart(wordsOf(raw, /^RAW_(?!FILTER_WORDS)/, rawWide), sock.SK_PROTO, SOCK_WORDS)
   })
   test('of a neighbour and of a nexthop', () => {
     const wide = { NEIGH_ADDR: 4, NEIGH_HH: 4, NEIGH_TIMER: 4 }

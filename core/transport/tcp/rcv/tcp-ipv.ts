@@ -82,7 +82,7 @@ import type { TcpReply } from '../snd/tcp-reply.ts'
 import type { PacketAddrs } from '../../../inet/packet-addrs.ts'
 import type { OwnedFlows } from '../../owned-flows.ts'
 import type { Pmtu } from '../../../inet/pmtu.ts'
-import { l3mdevOf } from '../../../inet/l3mdev.ts'
+import { l3mdevOf } from '../../../netdev/netdev.ts'
 
 const IPPROTO_TCP = 6
 

@@ -14,7 +14,6 @@ import {
   type Flowi,
 } from '../../../base/flowi.ts'
 import { mix32, mixIn, reciprocalScale } from '../../../base/u32.ts'
-import { isBoundTo, l3mdevOf } from '../../../inet/l3mdev.ts'
 import type { Arena } from '../../../shm/arena.ts'
 import { Sysctl } from '../../../shm/sysctl.ts'
 import { REUSE_PORT } from '../../../socket/socket-constants.ts'
@@ -30,9 +29,11 @@ import {
   SK_SADDR,
   SK_STATE,
   TCP_LISTEN,
+  isBoundTo,
 } from '../../../socket/sock.ts'
 import type { OwnedFlows } from '../../owned-flows.ts'
 import { takesFamily } from '../../ports.ts'
+import { l3mdevOf } from '../../../netdev/netdev.ts'
 
 /** SK_HASH_PREV of a chain's first socket: not 0, so that a hashed socket is known by it. */
 const FIRST = -1

@@ -11,7 +11,7 @@ import type { Arena } from '../../../shm/arena.ts'
 import { Mib } from '../../../shm/counters.ts'
 import type { Slab } from '../../../shm/slab.ts'
 import { TRUESIZE_SMALL } from '../../../skb/budget.ts'
-import { SK_PROTOCOL, SK_RMEM, SK_WMEM } from '../../../socket/sock.ts'
+import { SK_RMEM, SK_TYPE, SK_WMEM, SOCK_STREAM } from '../../../socket/sock.ts'
 import type { TcpTransmit } from '../snd/tcp-transmit.ts'
 import type { TcpLifecycle, TcpLifecycleDeps } from './tcp-lifecycle.ts'
 import {
@@ -36,7 +36,6 @@ export type TcpOomDeps = {
   purge: TcpLifecycleDeps['purge']
 }
 
-const IPPROTO_TCP = 6
 /** Rows looked at for one victim: a row is some cache misses. */
 const SAMPLE = 256
 /** What a socket may keep without being worse than others. */
@@ -66,7 +65,7 @@ export const createTcpOom = (deps: TcpOomDeps) => {
     ((time[TIME_MS] - i32[sk + TP_LRCVTIME]) | 0) > UNREAD_MS
   /** How bad a holder it is of what `word` counts, SK_RMEM or SK_WMEM; 0 is none. */
   const badness = (sk: number, word: number): number => {
-    if (!slab.isLive(sk) || i32[sk + SK_PROTOCOL] !== IPPROTO_TCP) return 0
+    if (!slab.isLive(sk) || i32[sk + SK_TYPE] !== SOCK_STREAM) return 0
     const bytes = i32[sk + word]
     const isStalled = word === SK_WMEM && isSendStalled(sk)
     if (bytes > MINIMUM) return bytes + (isStalled ? 2 * STEP : STEP)

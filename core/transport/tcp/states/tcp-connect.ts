@@ -129,7 +129,7 @@ import type { TcpWriteQueue } from '../snd/tcp-write-queue.ts'
 import type { TcpRcvQueue } from '../rcv/tcp-rcv-queue.ts'
 import type { Steer } from '../../../steering/steer.ts'
 import type { AddrType } from '../../../inet/addr-type.ts'
-import { l3mdevOf } from '../../../inet/l3mdev.ts'
+import { l3mdevOf } from '../../../netdev/netdev.ts'
 
 const IPPROTO_TCP = 6
 // What a keyed hash is for.

@@ -328,7 +328,7 @@ describe('bind', () => {
       ['10.0.3.1', 3],
     ] as const) {
       const sk = path.bound(addr, 53)
-      path.proto.setOption!(sk, 1, 6, 1)
+      path.first.sockets.setsockopt(sk, 1, 6, 1)
       path.sent.length = 0
       expect(path.proto.sendto!(sk, 0, 1, ...path.at('255.255.255.255'), 9)).toBe(1)
       expect(path.sent[0]!.dev).toBe(dev)
@@ -402,7 +402,7 @@ describe('sending', () => {
       path.proto.sendto!(sk, 0, 1, ...path.at(addr), port)
     expect(send('10.0.2.9', 0)).toBe(-Errno.EINVAL)
     expect(send('10.0.2.255', 9)).toBe(-Errno.EACCES)
-    expect(path.proto.setOption!(sk, 1, 6, 1)).toBe(0)
+    expect(path.first.sockets.setsockopt(sk, 1, 6, 1)).toBe(0)
     expect(send('10.0.2.255', 9)).toBe(1)
     expect([...path.sent.at(-1)!.frame.subarray(0, 6)]).toEqual([255, 255, 255, 255, 255, 255])
     path.addRoute('0.0.0.0/0', 3, { type: 7 })
@@ -421,7 +421,7 @@ describe('sending', () => {
   test('hears its own broadcasts and multicasts', () => {
     const path = host()
     const sk = path.bound('0.0.0.0', 53)
-    path.proto.setOption!(sk, 1, 6, 1)
+    path.first.sockets.setsockopt(sk, 1, 6, 1)
     path.first.udp.sendtoBytes(sk, text('all'), 0, 3, ...path.at('10.0.2.255'), 53)
     path.settle()
     expect(path.recv(sk)).toBe('all')

@@ -3,7 +3,13 @@ import { createTime, setTime } from '../../../../../core/base/time.ts'
 import { createArena } from '../../../../../core/shm/arena.ts'
 import { counterBank, Mib } from '../../../../../core/shm/counters.ts'
 import { SMALL_ARENA } from '../../../../../core/shm/layout.ts'
-import { SK_PROTOCOL, SK_RMEM, SK_WMEM, sockSlab } from '../../../../../core/socket/sock.ts'
+import {
+  SK_TYPE,
+  SOCK_STREAM,
+  SK_RMEM,
+  SK_WMEM,
+  sockSlab,
+} from '../../../../../core/socket/sock.ts'
 import { createTcpOom, type TcpOomDeps } from '../../../../../core/transport/tcp/sock/tcp-oom.ts'
 import {
   TP_BACKOFF,
@@ -35,7 +41,7 @@ const setup = () => {
   const oom = createTcpOom(deps)
   const sock = (words: Record<number, number>): number => {
     const sk = slab.alloc()
-    i32[sk + SK_PROTOCOL] = 6
+    i32[sk + SK_TYPE] = SOCK_STREAM
     for (const [word, value] of Object.entries(words)) i32[sk + Number(word)] = value
     return sk
   }

@@ -1,0 +1,182 @@
+/**
+ * What sockets of datagrams have in common, whatever protocol is under them: the row of a new one, the receive queue and who
+ * pays for it, what poll tells. A packet in the queue is the socket's until it is read. Worker only.
+ * Linux: sock_init_data(), sock_queue_rcv_skb() (net/core/sock.c), net/core/datagram.c.
+ */
+import { Errno } from '../base/errno.ts'
+import type { Time } from '../base/time.ts'
+import { TIME_US } from '../base/time.ts'
+import type { Arena } from '../shm/arena.ts'
+import type { Slab } from '../shm/slab.ts'
+import { Sysctl } from '../shm/sysctl.ts'
+import type { Holder } from '../skb/budget.ts'
+import { type ConsumeFn, Drop } from '../skb/drop.ts'
+import { SKB_CHARGE, SKB_LEN, SKB_NEXT, SKB_SK, type Skbs } from '../skb/skb.ts'
+import type { ErrQueue } from './errqueue.ts'
+import type { Events } from './events.ts'
+import type { SkFilter } from './sk-filter.ts'
+import {
+  newCookie,
+  SK_COOKIE,
+  SK_CREATED,
+  SK_DROPS,
+  SK_ERR,
+  SK_EVENT_HUP,
+  SK_EVENT_READ,
+  SK_FAMILY,
+  SK_PROTOCOL,
+  SK_RCVBUF,
+  SK_RCVQ_HEAD,
+  SK_RCVQ_LEN,
+  SK_RCVQ_TAIL,
+  SK_RMEM,
+  SK_SHUTDOWN,
+  SK_SNDBUF,
+  SK_STATE,
+  SK_TYPE,
+  RCV_SHUTDOWN,
+  TCP_CLOSE,
+  TCP_ESTABLISHED,
+} from './sock.ts'
+import {
+  POLLERR,
+  POLLIN,
+  POLLOUT,
+  POLLRDHUP,
+  POLLRDNORM,
+  POLLWRBAND,
+  POLLWRNORM,
+  SIOCINQ,
+  SIOCOUTQ,
+} from './socket-constants.ts'
+
+type DatagramDeps = {
+  arena: Arena
+  skbs: Skbs
+  consume: ConsumeFn
+  time: Time
+  slab: Slab
+  filter: Pick<SkFilter, 'skFilter' | 'skTrim' | 'release'>
+  errqueue: Pick<ErrQueue, 'isEmpty' | 'purge' | 'take'>
+} & Pick<Events, 'sockEvents'>
+export type Datagram = ReturnType<typeof createDatagram>
+
+export const createDatagram = (deps: DatagramDeps) => {
+  const { arena, skbs, consume, time, slab, filter, errqueue, sockEvents } = deps
+  const { i32, layout } = arena
+  const { sysctl } = layout
+  const { budget } = skbs
+
+  /** The row of a new socket, or 0. */
+  const alloc = (family: number, type: number, protocol: number): number => {
+    const sk = slab.alloc()
+    if (sk === 0) return 0
+    i32[sk + SK_FAMILY] = family
+    i32[sk + SK_TYPE] = type
+    i32[sk + SK_PROTOCOL] = protocol
+    i32[sk + SK_STATE] = TCP_CLOSE
+    i32[sk + SK_RCVBUF] = i32[sysctl + Sysctl.rmem_default]
+    i32[sk + SK_SNDBUF] = i32[sysctl + Sysctl.wmem_default]
+    i32[sk + SK_CREATED] = time[TIME_US]
+    i32[sk + SK_COOKIE] = newCookie(arena, skbs.thread, slab)
+    return sk
+  }
+
+  /** Puts a packet behind the others; its memory is charged to `holder`, unless it already is to somebody. */
+  const append = (sk: number, skb: number, holder: Holder): void => {
+    if (i32[skb + SKB_CHARGE] === 0) budget.hold(skb, holder)
+    i32[sk + SK_RMEM] += budget.truesize(skb)
+    i32[skb + SKB_SK] = sk
+    i32[skb + SKB_NEXT] = 0
+    if (i32[sk + SK_RCVQ_LEN] === 0) i32[sk + SK_RCVQ_HEAD] = skb
+    else i32[i32[sk + SK_RCVQ_TAIL] + SKB_NEXT] = skb
+    i32[sk + SK_RCVQ_TAIL] = skb
+    i32[sk + SK_RCVQ_LEN]++
+    sockEvents(sk, SK_EVENT_READ)
+  }
+  /** Its receive buffer is full. */
+  const isFull = (sk: number): boolean => i32[sk + SK_RMEM] >= i32[sk + SK_RCVBUF]
+  /** Queues what the socket's filter leaves of a packet: 0, or the reason why it is not to have it (Drop). */
+  const queueRcv = (sk: number, skb: number, holder: Holder): Drop | 0 => {
+    const len = filter.skFilter(sk, skb)
+    if (len === 0) return refused(sk, Drop.SOCKET_FILTER)
+    if (isFull(sk)) return refused(sk, Drop.SOCKET_RCVBUFF)
+    if (!filter.skTrim(skb, len) || !budget.mayHold(skb, holder)) return refused(sk, Drop.PROTO_MEM)
+    append(sk, skb, holder)
+    return 0
+  }
+  const refused = (sk: number, reason: Drop): Drop => {
+    i32[sk + SK_DROPS]++
+    return reason
+  }
+
+  /** Reports a pending error once (sock_error): 0, or -errno. */
+  const takeError = (sk: number): number => {
+    const error = i32[sk + SK_ERR]
+    if (error !== 0) i32[sk + SK_ERR] = 0
+    return -error
+  }
+  /** The packet at the head of the queue, taken off; or why there is none, negative. */
+  const take = (sk: number): number => {
+    if (i32[sk + SK_ERR] !== 0) return takeError(sk)
+    return i32[sk + SK_RCVQ_LEN] === 0 ? -Errno.EAGAIN : takeHead(sk)
+  }
+  const takeHead = (sk: number): number => {
+    const skb = i32[sk + SK_RCVQ_HEAD]
+    i32[sk + SK_RCVQ_HEAD] = i32[skb + SKB_NEXT]
+    i32[sk + SK_RCVQ_LEN]--
+    budget.release(skb)
+    i32[sk + SK_RMEM] -= budget.truesize(skb)
+    i32[skb + SKB_NEXT] = 0
+    i32[skb + SKB_SK] = 0
+    return skb
+  }
+
+  /** The socket is gone. */
+  const free = (sk: number): void => {
+    while (i32[sk + SK_RCVQ_LEN] !== 0) consume(takeHead(sk))
+    filter.release(sk)
+    errqueue.purge(sk)
+    slab.free(sk)
+  }
+
+  /**
+   * As in Linux (inet_shutdown, __skb_wait_for_more_packets): it takes hold of an unconnected socket too, though the
+   * answer is ENOTCONN, and wakes who waits. Datagrams go on being received: there is no end of them, an empty queue
+   * is EAGAIN as before, never an empty datagram.
+   */
+  const shutdown = (sk: number, how: number): number => {
+    // SHUT_RD 0, SHUT_WR 1, SHUT_RDWR 2 are one less than the bits they mean
+    i32[sk + SK_SHUTDOWN] |= how + 1
+    sockEvents(sk, SK_EVENT_HUP)
+    return i32[sk + SK_STATE] === TCP_ESTABLISHED ? 0 : -Errno.ENOTCONN
+  }
+  /** datagram_poll: what is sent does not wait in the socket, so there always is room. */
+  const poll = (sk: number): number => {
+    let mask = POLLOUT | POLLWRNORM | POLLWRBAND
+    if (i32[sk + SK_ERR] !== 0 || !errqueue.isEmpty(sk)) mask |= POLLERR
+    if ((i32[sk + SK_SHUTDOWN] & RCV_SHUTDOWN) !== 0) mask |= POLLRDHUP | POLLIN | POLLRDNORM
+    if (i32[sk + SK_RCVQ_LEN] !== 0) mask |= POLLIN | POLLRDNORM
+    return mask
+  }
+  const ioctl = (sk: number, request: number): number => {
+    if (request === SIOCOUTQ) return 0
+    if (request !== SIOCINQ) return -Errno.ENOTTY
+    return i32[sk + SK_RCVQ_LEN] === 0 ? 0 : i32[i32[sk + SK_RCVQ_HEAD] + SKB_LEN]
+  }
+  const recvErr = errqueue.take
+
+  return {
+    alloc,
+    append,
+    isFull,
+    queueRcv,
+    takeError,
+    take,
+    free,
+    shutdown,
+    poll,
+    ioctl,
+    recvErr,
+  }
+}

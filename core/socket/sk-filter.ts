@@ -1,0 +1,100 @@
+/**
+ * Filters of sockets (SO_ATTACH_FILTER): classic BPF that says how much of a packet its socket gets, run where the packet lies.
+ * The programs of a worker's sockets lie one behind the other in one pool, which is the bound of what they may hold.
+ * Worker only. Linux: sk_attach_filter(), sk_filter_trim_cap() (net/core/filter.c), net.core.optmem_max.
+ */
+import { Errno } from '../base/errno.ts'
+import { BPF_MAXINSNS, INSN_WORDS } from '../bpf/bpf-constants.ts'
+import type { Bpf } from '../bpf/bpf.ts'
+import type { Arena } from '../shm/arena.ts'
+import { SKB_DATA, SKB_LEN, SKB_PKT_TYPE, SKB_TAIL, type Skbs } from '../skb/skb.ts'
+import { SK_FILTER, SK_REUSE } from './sock.ts'
+import { FILTER_LOCKED } from './socket-constants.ts'
+
+type SkFilterDeps = {
+  arena: Arena
+  skbs: Skbs
+  /** createSkPrograms. */
+  programs: Int32Array
+  /** core/stack/sockets.ts: over `programs`. */
+  runFilter: Bpf['runFilter']
+  /** core/stack/sockets.ts: bpfCheck of bpf/bpf-check.ts. */
+  isSound: (program: Int32Array) => boolean
+}
+export type SkFilter = ReturnType<typeof createSkFilter>
+
+/** Eight of the longest. */
+const POOL_WORDS = 1 + 8 * BPF_MAXINSNS * INSN_WORDS
+/** Where programs lie; word 0 is nobody's, so that 0 is none. */
+export const createSkPrograms = (): Int32Array => new Int32Array(POOL_WORDS)
+
+export const createSkFilter = (deps: SkFilterDeps) => {
+  const { arena, skbs, programs, runFilter, isSound } = deps
+  const { i32 } = arena
+  /** Whose they are, in the order in which they lie, and how long. */
+  const held: { sk: number; words: number }[] = []
+  let used = 1
+
+  /** How many octets of the packet, data where the socket's protocol has it, the socket is to get; 0 is nothing. */
+  const skFilter = (sk: number, skb: number): number => {
+    const program = i32[sk + SK_FILTER]
+    const len = i32[skb + SKB_LEN]
+    if (program === 0) return len
+    const from = i32[skb + SKB_DATA]
+    const end = i32[skb + SKB_TAIL]
+    return Math.min(len, runFilter(program, skb, from, end, len, i32[skb + SKB_PKT_TYPE]) >>> 0)
+  }
+  /** Cuts what the filter leaves out off a packet. False when there was no memory for that. */
+  const skTrim = (skb: number, len: number): boolean => {
+    if (len === i32[skb + SKB_LEN]) return true
+    if (i32[skb + SKB_TAIL] - i32[skb + SKB_DATA] < i32[skb + SKB_LEN] && !skbs.expandHead(skb, 0))
+      return false
+    skbs.trim(skb, len)
+    return true
+  }
+
+  /** Takes its program out; those behind it move up. */
+  const release = (sk: number): void => {
+    if (i32[sk + SK_FILTER] === 0) return
+    const k = held.findIndex((each) => each.sk === sk)
+    const [{ words }] = held.splice(k, 1)
+    const at = i32[sk + SK_FILTER]
+    programs.copyWithin(at, at + words, used)
+    used -= words
+    for (const behind of held.slice(k)) i32[behind.sk + SK_FILTER] -= words
+    i32[sk + SK_FILTER] = 0
+  }
+  const isLocked = (sk: number): boolean => (i32[sk + SK_REUSE] & FILTER_LOCKED) !== 0
+
+  /** The instructions lie in `len` octets of words at (words, at), as struct sock_filter has them. 0, or -errno. */
+  const attach = (sk: number, words: Int32Array, at: number, len: number): number => {
+    if (isLocked(sk)) return -Errno.EPERM
+    const count = len >> 2
+    const program = words.slice(at, at + count)
+    if (len % (INSN_WORDS * 4) !== 0 || !isSound(program)) return -Errno.EINVAL
+    const old = held.find((each) => each.sk === sk)?.words ?? 0
+    if (used - old + count > POOL_WORDS) return -Errno.ENOMEM
+    release(sk)
+    programs.set(program, used)
+    i32[sk + SK_FILTER] = used
+    held.push({ sk, words: count })
+    used += count
+    return 0
+  }
+  const detach = (sk: number): number => {
+    if (isLocked(sk)) return -Errno.EPERM
+    if (i32[sk + SK_FILTER] === 0) return -Errno.ENOENT
+    release(sk)
+    return 0
+  }
+  /** The program that the socket has, at (words, at): how many octets it is (SO_GET_FILTER). */
+  const read = (sk: number, words: Int32Array, at: number): number => {
+    const mine = held.find((each) => each.sk === sk)
+    if (mine === undefined) return 0
+    const from = i32[sk + SK_FILTER]
+    const room = Math.min(mine.words, words.length - at)
+    words.set(programs.subarray(from, from + room), at)
+    return mine.words << 2
+  }
+  return { skFilter, skTrim, attach, detach, read, release }
+}
