@@ -11,6 +11,8 @@ import type { FibReader } from './fib.ts'
 import {
   IFA_ADDR,
   IFA_FAMILY,
+  IFA_FLAGS,
+  IFA_F_TENTATIVE,
   IFA_IFINDEX,
   IFA_PREFIXLEN,
   IFA_SCOPE,
@@ -68,6 +70,8 @@ export const createAddrType = ({ i32, layout }: Arena, fib: FibReader) => {
       const dev = i32[row + IFA_IFINDEX]
       if (dev === 0 || i32[row + IFA_FAMILY] !== AF_INET || (ifindex !== 0 && dev !== ifindex))
         continue
+      // what is yet to be tried is nobody's
+      if ((i32[row + IFA_FLAGS] & IFA_F_TENTATIVE) !== 0) continue
       if (visit(row)) return true
     }
     return false
