@@ -124,6 +124,16 @@ const announce = (
   }
 }
 
+/** Nobody who comes by the network is to have more than it takes. */
+const goOnAs = async (user: string): Promise<void> => {
+  const { becomeUser } = await import('../../workers/os/privileges.ts')
+  try {
+    becomeUser(user)
+  } catch (error) {
+    throw new Refused(`softnet: --user: ${(error as Error).message}`)
+  }
+}
+
 type RunOptions = {
   readonly startDaemon: StartDaemon
   readonly config: Config
@@ -163,8 +173,9 @@ const runOn = async (
       log,
       hostApp: HOST_APP,
     })
-    api.serve(createDaemonApp(api, config.api ?? {}, daemon, args, { log, tellChange }))
     if (args.pidFile !== undefined) writePidFile(args.pidFile)
+    if (args.user !== undefined) await goOnAs(args.user)
+    api.serve(createDaemonApp(api, config.api ?? {}, daemon, args, { log, tellChange }))
     const running: Running = { config, daemon, log, notify, tellChange }
     hangUp(() => {
       if (args.configFile === undefined) log('warning', 'SIGHUP: there is no file to reload (-c)')
