@@ -2,6 +2,7 @@
  * setsockopt and getsockopt: the protocol is asked first, since some options of SOL_SOCKET mean more to it than their
  * word (TCP's buffer sizes, keepalive); those that no protocol claims are words of the sock row. Worker only. Linux: sk_setsockopt (net/core/sock.c), do_ip_setsockopt.
  */
+import { AF_PACKET } from '../base/family.ts'
 import { Errno } from '../base/errno.ts'
 import type { IpOptionsSock } from '../ipv4/ip-options-sock.ts'
 import type { Arena } from '../shm/arena.ts'
@@ -216,9 +217,12 @@ export const createSockopt = ({
     if (isIpOptions(sk, level, name)) return ipOptions.setOptions(sk, words, at, len)
     return protoOf(sk).setNameOption?.(sk, level, name, words, at, len) ?? -ENOPROTOOPT
   }
-  /** Streams have none. */
+  /** Streams and packet sockets have none. */
   const isIpOptions = (sk: number, level: number, name: number): boolean =>
-    level === IPPROTO_IP && name === IP_OPTIONS && i32[sk + SK_TYPE] !== SOCK_STREAM
+    level === IPPROTO_IP &&
+    name === IP_OPTIONS &&
+    i32[sk + SK_TYPE] !== SOCK_STREAM &&
+    i32[sk + SK_FAMILY] !== AF_PACKET
   const getsockoptName: NameOption = (sk, level, name, words, at) => {
     if (level === SOL_SOCKET && name === SO_ATTACH_FILTER) return filter.read(sk, words, at)
     if (isIpOptions(sk, level, name)) return ipOptions.getOptions(sk, words, at)
