@@ -11,19 +11,19 @@ import { B, createTopology, ROUTER_A, ROUTER_B, type Topology } from './support/
 const TOOL = `${import.meta.dir}/support/bulk-ends.ts`
 const ROUNDS = isLong ? 6 : 2
 /** softnet may be slower by chance: a short run loses some dozens of packets. */
-const LEAST = isLong ? 0.95 : 0.4
+const LEAST = isLong ? 0.95 : 0.35
 const LIMIT_MS = isLong ? 300_000 : 25_000
 /** One way; times in microseconds. */
 const PATHS = [
   {
     name: '1 % loss',
     netem: { loss: 1, duplicate: 0, reorder: 0, delay: 5000 },
-    megabytes: isLong ? 24 : 3,
+    megabytes: isLong ? 24 : 2,
   },
   {
     name: '2 % loss, duplicates and reordering',
     netem: { loss: 2, duplicate: 2, reorder: 2, delay: 500 },
-    megabytes: isLong ? 170 : 8,
+    megabytes: isLong ? 170 : 3,
   },
 ] as const
 const WAYS = [
