@@ -38,7 +38,9 @@ const show = async (words: Words, { json, pretty, stats }: TcOptions, cli: Cli):
       throw new UsageError(`What is "${word}"? Try "tc qdisc help".`)
   }
   const how: QdiscShow = { stats, omitDev: dev !== undefined }
-  const items = await getItems<QdiscItem>(cli, '/v1/qdiscs', dev === undefined ? {} : { dev })
+  const all = await getItems<QdiscItem>(cli, '/v1/qdiscs')
+  const items = all.filter((item) => dev === undefined || item.dev === dev)
+  if (dev !== undefined && items.length === 0) throw new Refused(`Cannot find device "${dev}"`)
   if (json)
     printJson(
       cli,
