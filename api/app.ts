@@ -20,6 +20,7 @@ import { createNexthopEndpoints } from './endpoints/nexthops.ts'
 import { createOpenapi } from './endpoints/openapi.ts'
 import { createNetnsEndpoints } from './endpoints/netns.ts'
 import { createProcEndpoints } from './endpoints/proc.ts'
+import { createQdiscEndpoints } from './endpoints/qdiscs.ts'
 import { createRouteEndpoints } from './endpoints/routes.ts'
 import { createRuleEndpoints } from './endpoints/rules.ts'
 import { createDebugEndpoints, createServiceEndpoints } from './endpoints/service.ts'
@@ -71,6 +72,7 @@ export const createApp = (deps: AppDeps): Api => {
     createNexthopEndpoints,
     createNeighEndpoints,
     createMaddrEndpoints,
+    createQdiscEndpoints,
     createMrouteEndpoints,
     createSocketEndpoints,
     createSteeringEndpoints,

@@ -1,9 +1,9 @@
 /**
- * `softnet tc qdisc`: what holds packets up before a device. The one that can be set is netem, at the root; it is the word
- * netem of a link (PATCH /v1/links/DEV). iproute2: tc/tc.c, tc/tc_qdisc.c, tc/q_netem.c.
+ * `softnet tc qdisc`: what holds packets up before a device (/v1/qdiscs). The one that can be set is netem, at the root.
+ * iproute2: tc/tc.c, tc/tc_qdisc.c, tc/q_netem.c.
  */
-import type { Impairment, LinkItem } from '../../core/control/text/messages.ts'
-import { qdiscJson, type QdiscShow, qdiscText } from '../iproute2/qdisc.ts'
+import type { Impairment } from '../../core/control/text/messages.ts'
+import { type QdiscItem, qdiscJson, type QdiscShow, qdiscText } from '../iproute2/qdisc.ts'
 import { runBatch } from './batch.ts'
 import type { Cli, Command } from './cli.ts'
 import {
@@ -29,14 +29,6 @@ const HELP = `Usage: softnet tc qdisc [ show [ dev DEV ] ]
 
 type TcOptions = { json: boolean; pretty: boolean; stats: boolean }
 
-const linksOf = async (dev: string | undefined, cli: Cli): Promise<LinkItem[]> => {
-  const links = await getItems<LinkItem>(cli, '/v1/links')
-  if (dev === undefined) return links
-  const found = links.filter(({ ifname }) => ifname === dev)
-  if (found.length === 0) throw new Refused(`Cannot find device "${dev}"`)
-  return found
-}
-
 const show = async (words: Words, { json, pretty, stats }: TcOptions, cli: Cli): Promise<void> => {
   let dev: string | undefined
   while (!words.isEmpty()) {
@@ -46,17 +38,19 @@ const show = async (words: Words, { json, pretty, stats }: TcOptions, cli: Cli):
       throw new UsageError(`What is "${word}"? Try "tc qdisc help".`)
   }
   const how: QdiscShow = { stats, omitDev: dev !== undefined }
-  const links = await linksOf(dev, cli)
+  const all = await getItems<QdiscItem>(cli, '/v1/qdiscs')
+  const items = all.filter((item) => dev === undefined || item.dev === dev)
+  if (dev !== undefined && items.length === 0) throw new Refused(`Cannot find device "${dev}"`)
   if (json)
     printJson(
       cli,
-      links.map((link) => qdiscJson(link, how)),
+      items.map((item) => qdiscJson(item, how)),
       pretty
     )
   else
     printLines(
       cli,
-      links.map((link) => qdiscText(link, how))
+      items.map((item) => qdiscText(item, how))
     )
 }
 
@@ -156,17 +150,12 @@ const change = async (verb: Verb, words: Words, cli: Cli): Promise<void> => {
     else if (word !== 'root') kind = word
   }
   if (dev === undefined) throw new UsageError('Error: "dev" is required, try "tc qdisc help".')
-  if (verb !== 'delete' && kind !== 'netem')
-    throw new Refused('Error: Specified qdisc kind is unknown.')
-  const netem = verb === 'delete' ? {} : readNetem(words)
-  const [link] = await linksOf(dev, cli)
-  const isThere = link!.netem !== undefined
-  if (verb === 'add' && isThere) throw new Refused('Error: Exclusivity flag on, cannot modify.')
-  if (verb === 'change' && !isThere)
-    throw new Refused('Error: Qdisc not found. To create specify NLM_F_CREATE flag.')
-  if (verb === 'delete' && !isThere)
-    throw new Refused('Error: Cannot delete qdisc with handle of zero.')
-  await send(cli, 'PATCH', `/v1/links/${segment(dev)}`, { netem })
+  const path = `/v1/qdiscs/${segment(dev)}`
+  if (verb === 'delete') return void (await send(cli, 'DELETE', path))
+  if (kind !== 'netem') throw new Refused('Error: Specified qdisc kind is unknown.')
+  const body = { kind, options: readNetem(words) }
+  if (verb === 'add') await send(cli, 'POST', '/v1/qdiscs', { dev, ...body })
+  else await send(cli, 'PUT', path, body, { mustExist: verb === 'change' })
 }
 
 const runObject = async (args: string[], options: TcOptions, cli: Cli): Promise<number> => {

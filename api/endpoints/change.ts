@@ -64,16 +64,26 @@ const ask = async (control: Control, message: Message) => {
   return reply
 }
 
-export const sendChange = async (
+/** A change, whose item is shown by `shown`. */
+export const change = async (
   c: Context<ApiEnv>,
   control: Control,
   message: Message,
+  shown: (item: unknown) => unknown,
   status: ContentfulStatusCode = 200
 ): Promise<Response> => {
   checkIfMatch(c, control)
   const { item, revision, applied_by } = await ask(control, message)
-  return c.json({ item, revision, applied_by }, status, { ETag: etag(revision) })
+  return c.json({ item: shown(item), revision, applied_by } as object, status, {
+    ETag: etag(revision),
+  })
 }
+export const sendChange = (
+  c: Context<ApiEnv>,
+  control: Control,
+  message: Message,
+  status?: ContentfulStatusCode
+): Promise<Response> => change(c, control, message, (item) => item, status)
 
 /** One thing, as it is; `?format=iproute2` wraps it as the array that `ip -j` prints. */
 export const showItem = <T>(

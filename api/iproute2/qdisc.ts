@@ -4,6 +4,20 @@
  */
 import type { Impairment, LinkItem } from '../../core/control/text/messages.ts'
 
+const NO_STATS = { bytes: 0, packets: 0, drops: 0, overlimits: 0, requeues: 0, backlog: 0, qlen: 0 }
+type QdiscStats = typeof NO_STATS
+
+/** What noqueue has let through is not counted; of netem nothing is said: its drops are told by reason. */
+export type QdiscItem = {
+  kind: string
+  handle: string
+  dev: string
+  root: boolean
+  refcnt: number
+  /** netem's words, as a link's `netem` says them. */
+  options: Impairment
+} & Partial<QdiscStats>
+
 export type QdiscShow = {
   readonly stats?: boolean
   /** One device was asked for, and is not named. */
@@ -15,8 +29,16 @@ const LIMIT = 1000
 const MICROSECONDS = 1_000_000
 const FIRST_HANDLE = 0x8000
 
-const handleOf = ({ ifindex, netem }: LinkItem): string =>
-  netem === undefined ? '0:' : `${(FIRST_HANDLE + ifindex).toString(16)}:`
+/** The one of a device. */
+export const qdiscOf = ({ ifname, ifindex, qdisc, netem }: LinkItem): QdiscItem => ({
+  kind: qdisc,
+  handle: netem === undefined ? '0:' : `${(FIRST_HANDLE + ifindex).toString(16)}:`,
+  dev: ifname,
+  root: true,
+  refcnt: 2,
+  options: netem ?? {},
+  ...(netem === undefined && NO_STATS),
+})
 
 /** As printf's %g, with so many digits. */
 const general = (value: number, digits = 6): string => String(Number(value.toPrecision(digits)))
@@ -61,28 +83,26 @@ const netemJson = (netem: Impairment): object => {
   }
 }
 
-/** What goes through noqueue is not counted, and netem's drops are told by reason. */
-const hasStats = ({ netem }: LinkItem, { stats }: QdiscShow): boolean =>
-  stats === true && netem === undefined
+const isNetem = ({ kind }: QdiscItem): boolean => kind === 'netem'
+const statsText = ({ bytes, packets, drops, overlimits, requeues, backlog, qlen }: QdiscItem) =>
+  ` Sent ${bytes} bytes ${packets} pkt (dropped ${drops}, overlimits ${overlimits} requeues ${requeues}) \n backlog ${backlog}b ${qlen}p requeues ${requeues}`
 
-export const qdiscText = (link: LinkItem, show: QdiscShow = {}): string => {
-  const { ifname, qdisc, netem } = link
-  const dev = show.omitDev ? '' : `dev ${ifname} `
-  const options = netem === undefined ? '' : netemText(netem)
-  const stats =
-    ' Sent 0 bytes 0 pkt (dropped 0, overlimits 0 requeues 0) \n backlog 0b 0p requeues 0'
-  const head = `qdisc ${qdisc} ${handleOf(link)} ${dev}root refcnt 2 ${options}`
-  return hasStats(link, show) ? `${head}\n${stats}` : head
+export const qdiscText = (item: QdiscItem, show: QdiscShow = {}): string => {
+  const dev = show.omitDev ? '' : `dev ${item.dev} `
+  const options = isNetem(item) ? netemText(item.options) : ''
+  const head = `qdisc ${item.kind} ${item.handle} ${dev}root refcnt ${item.refcnt} ${options}`
+  return show.stats && item.bytes !== undefined ? `${head}\n${statsText(item)}` : head
 }
 
-export const qdiscJson = (link: LinkItem, show: QdiscShow = {}): object => ({
-  kind: link.qdisc,
-  handle: handleOf(link),
-  ...(!show.omitDev && { dev: link.ifname }),
-  root: true,
-  refcnt: 2,
-  options: link.netem === undefined ? {} : netemJson(link.netem),
-  ...(hasStats(link, show) && {
-    ...{ bytes: 0, packets: 0, drops: 0, overlimits: 0, requeues: 0, backlog: 0, qlen: 0 },
-  }),
-})
+export const qdiscJson = (item: QdiscItem, show: QdiscShow = {}): object => {
+  const { kind, handle, dev, root, refcnt, options, ...stats } = item
+  return {
+    kind,
+    handle,
+    ...(!show.omitDev && { dev }),
+    root,
+    refcnt,
+    options: isNetem(item) ? netemJson(options) : {},
+    ...(show.stats && stats),
+  }
+}

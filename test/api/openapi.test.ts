@@ -59,6 +59,7 @@ const world = async () => {
     netns: () => [{ name: 'lab', pid: 42, addresses: ['10.1.0.2/24'] }],
   })
   await softnet.ready
+  await softnet.send('POST', '/v1/qdiscs', { dev: 'veth1', kind: 'netem', options: { loss: 1 } })
   return softnet
 }
 

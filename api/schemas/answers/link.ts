@@ -11,7 +11,7 @@ import { DEV_STAT_ROWS } from '../../../core/netdev/netdev.ts'
 import { familyName } from '../common.ts'
 import { anything, count, type Shape } from './shape.ts'
 
-const netem = z.strictObject({
+export const netem = z.strictObject({
   loss: z.number().optional(),
   duplicate: z.number().optional(),
   reorder: z.number().optional(),
