@@ -1,8 +1,9 @@
 /**
  * Packet memory of TCP on one worker, within the budget (skb/budget.ts): what a queued skb is charged as, how far queues
  * may grow, and the minimum that every socket gets when memory is short. Each of the two lines, for receiving and
- * for sending, keeps its last quarter for sockets that hold less than tcp_rmem[0] or tcp_wmem[0]; whoever asks for his
- * minimum when even that is gone has the worst holder trimmed for him (tcp-oom.ts). Above its minimum a socket that sends may
+ * for sending, keeps its last quarter for sockets that hold little, so that others go on where some that nobody reads hold
+ * all the rest, and the last eighth for those below tcp_rmem[0] or tcp_wmem[0]; whoever asks for his minimum when even
+ * that is gone has the worst holder trimmed for him (tcp-oom.ts). Above its minimum a socket that sends may
  * hold some times what is free, of either kind of buffer (dynamic thresholds, by which switches share their memory:
  * Choudhury, Hahne 1998): whoever holds more gets nothing until enough is acknowledged, so all that want memory come
  * to hold the same, and something is always left for one who begins. Called by everything that queues.
@@ -26,6 +27,8 @@ export const LARGE_PAYLOAD = LARGE_BYTES - MAX_HEADER
 const SEND_OVERHEAD = 1280
 /** A socket's share is so many times what is free: one alone gets four fifths. */
 const SHARE = 4
+/** A socket holds little when it has less than an eighth of what is left for such ones. */
+const REST_SHIFT = 3
 /** Who has so much to write waits for a large buffer when it has its share of them, and does not go on in small ones. */
 const BULK = LARGE_PAYLOAD >> 1
 
@@ -37,8 +40,9 @@ export const createTcpMem = (arena: Arena, skbs: Skbs) => {
   const { budget } = skbs
   const { bounds, slotsOf, truesize, hold, release, smallHeld, largeHeld, hasLarges } = budget
   const bound = (holder: Holder, large: 0 | 1): number => bounds[holder * 2 + large]
-  /** Three quarters: the last one is for minimums. */
+  /** Three quarters: the last one is for sockets that hold little, and half of that for minimums alone. */
   const most = (n: number): number => n - (n >> 2)
+  const rest = (n: number): number => n - (n >> 3)
   const rcvSmall = bound(Holder.tcp_rcv, 0)
   const rcvLarge = bound(Holder.tcp_rcv, 1)
   const ofoSmall = bound(Holder.tcp_ofo, 0)
@@ -76,8 +80,15 @@ export const createTcpMem = (arena: Arena, skbs: Skbs) => {
     const large = largesIn() + largesOf(slots)
     if (!hasLarges(Holder.tcp_rcv, largesOf(slots))) return false
     if (small <= most(rcvSmall) && large <= most(rcvLarge)) return true
-    return hasLessThanMinimum(sk) && small <= rcvSmall && large <= rcvLarge
+    const isLow = hasLessThanMinimum(sk) || i32[sk + SK_RMEM] < leftFor(slots) >> REST_SHIFT
+    return isLow && small <= rcvSmall && large <= rcvLarge
   }
+  /** What is left for such sockets, bytes, of the kinds in `slots`. */
+  const leftFor = (slots: number): number =>
+    Math.min(
+      smallsOf(slots) === 0 ? sockLimit : (rest(rcvSmall) - smallsIn()) * TRUESIZE_SMALL,
+      largesOf(slots) === 0 ? sockLimit : (rest(rcvLarge) - largesIn()) * TRUESIZE_LARGE
+    )
   const hasLessThanMinimum = (sk: number): boolean =>
     i32[sk + SK_RMEM] < i32[sysctl + Sysctl.tcp_rmem_min]
   /** As mayCharge, for a segment out of order. */
@@ -115,9 +126,12 @@ export const createTcpMem = (arena: Arena, skbs: Skbs) => {
   /** Whether text may be cut off to be sent beside what flies, which is what the small buffers of that are for. */
   const mayCut = (sk: number): boolean =>
     i32[sk + TP_PACKETS_OUT] < Math.max(1, SHARE * freeSmalls())
-  const mayHaveMinimum = (sk: number): boolean =>
-    i32[sk + TP_WQ_SMALLS] * TRUESIZE_SMALL + i32[sk + TP_WQ_LARGES] * TRUESIZE_LARGE <
-    i32[sysctl + Sysctl.tcp_wmem_min]
+  /** Its minimum, or its part of what is kept for minimums. */
+  const mayHaveRest = (sk: number): boolean => {
+    const left = (rest(sndSmall) - smallHeld(Holder.tcp_snd)) * TRUESIZE_SMALL
+    const held = i32[sk + TP_WQ_SMALLS] * TRUESIZE_SMALL + i32[sk + TP_WQ_LARGES] * TRUESIZE_LARGE
+    return held < Math.max(i32[sysctl + Sysctl.tcp_wmem_min], left >> REST_SHIFT)
+  }
   const small = (): number => skbs.alloc(SMALL_PAYLOAD, MAX_HEADER)
   /**
    * An skb for `size` bytes of stream data, or for fewer when memory is short; 0 when the socket has to wait. -1 when it
@@ -131,7 +145,7 @@ export const createTcpMem = (arena: Arena, skbs: Skbs) => {
       } else if (size > BULK) return 0
     }
     if (mayQueueSmall(sk)) return small()
-    if (!mayHaveMinimum(sk)) return 0
+    if (!mayHaveRest(sk)) return 0
     return maySplitSmall() ? small() : -1
   }
   const maySplitSmall = (): boolean => smallHeld(Holder.tcp_snd) < sndData

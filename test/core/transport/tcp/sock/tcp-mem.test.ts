@@ -58,9 +58,23 @@ const setup = (more: Partial<ArenaConfig> = {}) => {
       },
     }
   }
+  /** A receiver that nobody reads: how many segments of `most` it takes. */
+  const fill = (most: number): number => {
+    const sk = slab.alloc()
+    for (let count = 0; count < most; count++) {
+      const skb = skbs.alloc(SMALL_PAYLOAD, 0)
+      if (!mem.mayCharge(sk, skb)) {
+        consume(skb)
+        return count
+      }
+      mem.chargeRcv(sk, skb)
+    }
+    return most
+  }
   const { bounds, smallHeld } = skbs.budget
   return {
     sender,
+    fill,
     bound: bounds[Holder.tcp_snd * 2]!,
     held: () => smallHeld(Holder.tcp_snd),
     minimum: arena.i32[arena.layout.sysctl + Sysctl.tcp_wmem_min]!,
@@ -119,4 +133,11 @@ test('what is acknowledged is held no more', () => {
   expect(one.held()).toBe(one.buffers() * TRUESIZE_SMALL)
   while (one.buffers() > 0) one.acked()
   expect([one.held(), held()]).toEqual([0, 0])
+})
+test('where some that nobody reads hold all that they may, who comes later takes more than two segments', () => {
+  const { fill } = setup({ skbs: 4096, smallBuffers: 4096 })
+  while (fill(50) === 50);
+  expect(fill(50)).toBeGreaterThan(6)
+  // and however many come, each has its minimum
+  for (let k = 0; k < 20; k++) expect(fill(50)).toBeGreaterThanOrEqual(2)
 })
