@@ -133,7 +133,6 @@ const makeStack = (arena: Arena, ip: Family): Stack => {
     random: () => 12345,
     secret: new Int32Array(2),
     wake: () => {},
-    services: { echo: false, discard: false, chargen: false },
   })
   const key = layout.scratch + layout.nicThread * 1024
   for (let host = 0; host < 8; host++) {

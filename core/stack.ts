@@ -9,7 +9,6 @@ import { SOFT_KINDS } from './dev/kinds/kinds.ts'
 import type { PathKind } from './dev/kinds/link-kind.ts'
 import type { InetProtos } from './inet/inet-protos.ts'
 import { Ipi } from './shm/ipi.ts'
-import type { ServicesConfig } from './socket/services/services.ts'
 import { createNetRx } from './softnet/net-rx.ts'
 import { createInet } from './stack/inet.ts'
 import { createLink } from './stack/link.ts'
@@ -32,7 +31,6 @@ type StackDeps = MachineDeps & {
   kinds?: readonly PathKind[]
   /** Two random words of this boot: the key of sequence numbers. */
   secret: Int32Array
-  services: ServicesConfig
   /** Adds transports to those that every stack has, before the table of them is frozen. */
   moreProtocols?: (protos: InetProtos) => void
 }
@@ -66,7 +64,6 @@ export const createStack = (deps: StackDeps) => {
   for (const family of [protos, protos6]) deps.moreProtocols?.(family)
   protos.freeze()
   protos6.freeze()
-  layer.services.configure(deps.services)
   const netRx = createNetRx({ ...machine, ...link, nowUs })
 
   const { time, wheel, skbs, ipi, backlog, steer } = machine

@@ -70,8 +70,6 @@ const readWord = (word: string, words: Words, link: Partial<LinkSpec>): boolean 
   else if (word === 'promisc') link.promisc = words.onOff('promisc')
   else if (word === 'allmulticast') link.allmulticast = words.onOff('allmulticast')
   else if (word === 'arp') link.arp = words.onOff('arp')
-  else if (word === 'numtxqueues') link.num_tx_queues = words.number('numtxqueues')
-  else if (word === 'numrxqueues') link.num_rx_queues = words.number('numrxqueues')
   else return false
   return true
 }
@@ -90,6 +88,8 @@ const add = async (words: Words, cli: Cli): Promise<number> => {
     const word = words.next()
     if (word === 'type') link.kind = words.next()
     else if (word === 'name' || word === 'dev') ifname = words.next()
+    else if (word === 'numtxqueues') link.num_tx_queues = words.number(word)
+    else if (word === 'numrxqueues') link.num_rx_queues = words.number(word)
     else if (word === 'index' && link.kind === undefined) link.ifindex = readIndex(words)
     else if (word === 'peer') {
       words.take('name')

@@ -40,15 +40,21 @@ const linkFields = {
   promisc: z.boolean().optional(),
   allmulticast: z.boolean().optional(),
   arp: z.boolean().optional(),
-  num_tx_queues: z.int().min(1).max(64).optional(),
-  num_rx_queues: z.int().min(1).max(64).optional(),
   netem: impairment.optional(),
   data: kindData.optional(),
 }
 
+const queues = z
+  .int()
+  .min(0)
+  .max(4096)
+  .meta({ description: 'one: steering says how many a device has' })
+
 export const linkSpec = z.strictObject({
   ifname,
   ifindex: z.int().min(1).optional().meta({ description: 'of a new link; else the first free' }),
+  num_tx_queues: queues.optional(),
+  num_rx_queues: queues.optional(),
   ...linkFields,
 })
 export const linkBody = z.strictObject(linkFields)

@@ -579,6 +579,7 @@ export const createControl = (deps: ControlDeps) => {
     dryRun: deps.dryRun,
     takerOf: sockets.takerOf,
     revision,
+    publish,
     appliedBy,
     kinds,
     ifindexOf,

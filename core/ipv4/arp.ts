@@ -199,6 +199,8 @@ export const createArp = (deps: ArpDeps) => {
     const hi = arp.senderMacHi(u8, at)
     const lo = arp.senderMacLo(u8, at)
     if (op !== arp.ARPOP_REQUEST && op !== arp.ARPOP_REPLY) return drop(skb, Drop.ARP_INVALID)
+    // nobody's link address is that of many (RFC 1812 section 3.3.2)
+    if (ethernet.isMulticastMac(hi)) return drop(skb, Drop.ARP_INVALID)
     const isLoopback = ipv4.isLoopbackAddr(tip) && !either(dev, Conf4.route_localnet)
     if (ipv4.isMulticastAddr(tip) || isLoopback) return drop(skb, Drop.ARP_INVALID)
     if (sip === tip && either(dev, Conf4.drop_gratuitous_arp)) return drop(skb, Drop.ARP_INVALID)

@@ -56,7 +56,8 @@ import type { Pmtu } from '../inet/pmtu.ts'
 import type { IpDoRedirect } from './ip-do-redirect.ts'
 import type { IpOutput } from './ip-output.ts'
 import type { AddrType } from '../inet/addr-type.ts'
-import { type IpOptions, OPTIONS_NO_ECHO } from './ip-options.ts'
+import type { IpOptions } from './ip-options.ts'
+import { type IpOptionsEcho, OPTIONS_NO_ECHO } from './ip-options-echo.ts'
 
 type IcmpDeps = {
   arena: Arena
@@ -65,7 +66,7 @@ type IcmpDeps = {
   consume: ConsumeFn
   time: Time
   protos: InetProtos
-  options: Pick<IpOptions, 'echo' | 'build' | 'specDst'>
+  options: Pick<IpOptions, 'specDst'> & IpOptionsEcho
   peers: Pick<InetPeers, 'xrlimAllow'>
   /** core/stack/ipv4.ts: select4 of inet/source.ts with RT_SCOPE_LINK; 0 is none. */
   selectLinkSource: (dev: number, near: number) => number
@@ -190,7 +191,7 @@ export const createIcmp = (deps: IcmpDeps) => {
     const tos = (ipv4.tos(u8, at) & TOS_MASK) | TOS_PREC_INTERNETCONTROL
     const n = options.echo(about)
     if (n === OPTIONS_NO_ECHO) return
-    putFlow(errorSource(about, at), ipv4.src(u8, at), tos & TOS_MASK)
+    putFlow(errorSource(about, at), options.firstHop(ipv4.src(u8, at)), tos & TOS_MASK)
     if (routeOutput(fl) !== 0 || !mayGo(type, code)) return
     const skb = quote(about, at, Math.min(MOST, fl[FL_MTU]) - ipv4.MIN_HEADER - n - icmp.MIN_HEADER)
     if (skb === 0) {
@@ -312,7 +313,7 @@ export const createIcmp = (deps: IcmpDeps) => {
     if (n === OPTIONS_NO_ECHO) return n
     putFlow(
       options.specDst(skb, i32[skb + IPCB_TYPE]),
-      ipv4.src(u8, ip),
+      options.firstHop(ipv4.src(u8, ip)),
       ipv4.tos(u8, ip) & TOS_MASK
     )
     return routeOutput(fl) === 0 ? n : OPTIONS_NO_ECHO

@@ -53,6 +53,7 @@ import type { InetPeers } from '../inet/inet-peer.ts'
 import type { InetProtos } from '../inet/inet-protos.ts'
 import { IPCB_FLAGS, IPCB_TYPE } from '../inet/inet-constants.ts'
 import { OPTIONS_OK, OPTIONS_SOURCE_ROUTE, type IpOptions } from './ip-options.ts'
+import type { IpSourceRoute } from './ip-source-route.ts'
 import type { NfHooks } from '../netfilter/hooks.ts'
 import { NF_INET_LOCAL_IN, NF_INET_PRE_ROUTING, NF_PASSED } from '../netfilter/nf-constants.ts'
 import type { FlowKeys } from '../inet/flow-keys.ts'
@@ -74,6 +75,7 @@ type IpInputDeps = {
   nf: NfHooks
   protos: InetProtos
   options: IpOptions
+  sourceRoute: IpSourceRoute
   peers: Pick<InetPeers, 'find' | 'spend'>
   mr: Pick<MrForward, 'mayPass' | 'forward' | 'forwardCopy'>
 } & Pick<Route, 'routeInput'> &
@@ -98,7 +100,7 @@ const ERROR_BURST_MS = 5000
 
 export const createIpInput = (deps: IpInputDeps) => {
   const { arena, skbs, drop, consume, nf, protos, routeInput, isLocalAddress, ipForward } = deps
-  const { flowPorts, ipDefrag, steerAgain, icmpSend, options, peers, mr } = deps
+  const { flowPorts, ipDefrag, steerAgain, icmpSend, options, sourceRoute, peers, mr } = deps
   const { checkMc } = createMcTable(arena)
   const { i32, u8, f64 } = arena
   const count = counterBank(arena, skbs.thread)
@@ -172,7 +174,7 @@ export const createIpInput = (deps: IpInputDeps) => {
     else if (isMartian(error)) return martian(skb, error)
     const headerLen = i32[skb + SKB_TRANSPORT] - i32[skb + SKB_NETWORK]
     const hasOptions = headerLen !== ipv4.MIN_HEADER
-    if (hasOptions && !rcvOptions(skb)) return
+    if (hasOptions && !rcvOptions(skb, error)) return
     const type = fl[FL_TYPE]
     const isGroup = type === RTN_MULTICAST || type === RTN_BROADCAST
     if (!isGroup && isMisaddressed(skb)) return drop(skb, Drop.UNICAST_IN_L2_MULTICAST)
@@ -325,15 +327,20 @@ export const createIpInput = (deps: IpInputDeps) => {
   }
 
   /** Reads the options and fills them in (ip_rcv_options); false when the packet was dropped for them. */
-  const rcvOptions = (skb: number): boolean => {
+  const rcvOptions = (skb: number, error: number): boolean => {
     if (!options.own(skb)) {
       discard(skb)
       return false
     }
     const wrong = options.compile(skb, fl[FL_TYPE])
     if (wrong === OPTIONS_OK) return true
-    if (wrong === OPTIONS_SOURCE_ROUTE) drop(skb, Drop.IP_INHDR)
-    else {
+    if (wrong === OPTIONS_SOURCE_ROUTE) {
+      if (error === 0 && sourceRoute.follow(skb, fl)) {
+        i32[skb + IPCB_TYPE] = fl[FL_TYPE]
+        return true
+      }
+      drop(skb, Drop.IP_INHDR)
+    } else {
       icmpSend(skb, icmp.ICMP_PARAMETERPROB, 0, wrong << 24)
       badHeader(skb, Drop.IP_INHDR)
     }

@@ -188,6 +188,8 @@ const MIB_GROUPS = {
     'TCPZeroWindowDrop',
     'TCPRcvQDrop',
     'TCPFastOpenPassiveAltKey',
+    'TCPDSACKRecvSegs',
+    'TCPDSACKIgnoredDubious',
   ],
   IpExt: [
     'InNoRoutes',

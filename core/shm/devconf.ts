@@ -50,6 +50,8 @@ const IPV4 = {
   accept_redirects: onOff(1, 0),
   /** Either: only to gateways that we have, where hosts of one network are alone on the link. */
   secure_redirects: onOff(1),
+  /** Both: packets go the way that their sender has named (RFC 7126 has them dropped). */
+  accept_source_route: onOff(1, 0),
   /** Either: our own addresses may come in as sources. */
   accept_local: onOff(0),
   /** Either: 127/8 is not kept to this host. */

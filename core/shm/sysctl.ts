@@ -222,6 +222,8 @@ const TABLE = {
   tcp_fastopen_key: keys('net.ipv4.tcp_fastopen_key'),
   /** The urgent pointer names its octet, not the one behind it (RFC 9293 3.8.5; RFC 6093 has what everybody does). */
   tcp_stdurg: onOff('net.ipv4.tcp_stdurg', 0),
+  /** Small segments that follow one another go as one when they are sent again. */
+  tcp_retrans_collapse: onOff('net.ipv4.tcp_retrans_collapse', 1),
   tcp_autocorking: onOff('net.ipv4.tcp_autocorking', 1),
   tcp_slow_start_after_idle: onOff('net.ipv4.tcp_slow_start_after_idle', 1),
   tcp_moderate_rcvbuf: onOff('net.ipv4.tcp_moderate_rcvbuf', 1),

@@ -93,6 +93,13 @@ export const readLink = (spec: LinkSpec): LinkChange | Refused => {
   const { ifname, newname, address, netem, up, arp, promisc, allmulticast } = spec
   if (!isName(ifname)) return badName(ifname, 'ifname')
   if (newname !== undefined && !isName(newname)) return badName(newname, 'newname')
+  // a kind has the queues that it has: a worker each where it can, one where it can not
+  for (const [field, way] of [
+    ['num_tx_queues', 'transmit'],
+    ['num_rx_queues', 'receive'],
+  ] as const)
+    if ((spec[field] ?? 1) !== 1)
+      return refuseAs(Errno.EINVAL, `Error: Invalid number of ${way} queues.`, field)
   const mac = address === undefined ? undefined : readMac(address)
   if (mac === null)
     return refuseAs(Errno.EADDRNOTAVAIL, `"${address}" is not a usable lladdr`, 'address')

@@ -195,7 +195,7 @@ const createSending = (base: Base, deps: TcpDeps) => {
   const pacing = createTcpPacing({ ...base, timers })
   const md5 = createTcpMd5({ ...base, afOps })
   const transmit = createTcpTransmit({ ...base, timers, pacing, window, afOps, md5 })
-  const queue = createTcpWriteQueue(i32, skbs, mem, consume)
+  const queue = createTcpWriteQueue(i32, base.u8, skbs, mem, consume)
   const mss = createTcpMss({ ...base, gsoMax, afOps, skDst }, transmit)
   const mtup = createTcpMtuProbe({ ...base, mss, queue })
   const tsq = createTcpTsq({ ...base, slab, mem })

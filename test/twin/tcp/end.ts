@@ -24,6 +24,8 @@ export type End = {
   poll: (file: number) => number
   /** tcpi_state. */
   state: (file: number) => number
+  /** TCP_INFO: what INFO names of it. */
+  info: (file: number) => readonly number[]
   close: () => void
 }
 
@@ -36,4 +38,27 @@ export const POLL_NAMES: readonly (readonly [bit: number, name: string])[] = [
   [8, 'ERR'],
   [0x10, 'HUP'],
   [0x2000, 'RDHUP'],
+]
+
+/** Of struct tcp_info (linux/tcp.h), where each is: what does not depend on time, or on how much memory things take. */
+export const INFO: readonly (readonly [name: string, at: number, octets: 1 | 4 | 8])[] = [
+  ['ca_state', 1, 1],
+  ['retransmits', 2, 1],
+  ['probes', 3, 1],
+  ['backoff', 4, 1],
+  ['snd_mss', 16, 4],
+  ['unacked', 24, 4],
+  ['sacked', 28, 4],
+  ['lost', 32, 4],
+  ['retrans', 36, 4],
+  ['pmtu', 60, 4],
+  ['snd_ssthresh', 76, 4],
+  ['snd_cwnd', 80, 4],
+  ['advmss', 84, 4],
+  ['reordering', 88, 4],
+  ['total_retrans', 100, 4],
+  ['bytes_acked', 120, 8],
+  ['bytes_received', 128, 8],
+  ['notsent_bytes', 144, 4],
+  ['delivered', 192, 4],
 ]

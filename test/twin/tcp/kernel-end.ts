@@ -13,7 +13,7 @@ import {
   openPath,
 } from '../../../workers/os/libc.ts'
 import { openTap } from '../../../workers/os/tap.ts'
-import type { End } from './end.ts'
+import { type End, INFO } from './end.ts'
 import type { World } from './script.ts'
 import { addressBytes, DEVICE, GATEWAY_MAC, HOST_MAC, NETS, PEER_PORT, peerText } from './world.ts'
 
@@ -32,6 +32,8 @@ const SO_LINGER = 13
 const IPPROTO_TCP = 6
 const TCP_INFO = 11
 const MOST_FRAME = 2000
+/** struct tcp_info, as far as INFO goes. */
+const TCP_INFO_LEN = 240
 const POLL_ALL = 0x2007
 
 /** Nothing but what the cases do: no neighbours to ask for, no routers, no labels. */
@@ -87,6 +89,7 @@ export const createKernelEnd = ({ family, sysctls }: World): End => {
   const length = block(4)
   const polled = block(8)
   const data = block(1 << 18)
+  const info = block(TCP_INFO_LEN)
   const answer = (result: number): number => (result < 0 ? -errno() : result)
 
   return {
@@ -151,6 +154,13 @@ export const createKernelEnd = ({ family, sysctls }: World): End => {
       value.bytes[0] = 0
       libc.getsockopt(file, IPPROTO_TCP, TCP_INFO, value.at, length.at)
       return value.bytes[0]!
+    },
+    info: (file) => {
+      length.view.setInt32(0, TCP_INFO_LEN, true)
+      libc.getsockopt(file, IPPROTO_TCP, TCP_INFO, info.at, length.at)
+      return INFO.map(([, at, octets]) =>
+        octets === 1 ? info.bytes[at]! : info.view.getUint32(at, true)
+      )
     },
     close: () => {
       libc.close(tap)

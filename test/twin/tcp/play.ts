@@ -4,7 +4,7 @@
 import { errnoName } from '../../../core/base/errno.ts'
 import { SK_STATE_NAMES } from '../../../core/socket/sock.ts'
 import { pattern } from '../../../sim/net/pattern.ts'
-import { type End, POLL_NAMES, SOCK_DGRAM, SOCK_STREAM } from './end.ts'
+import { type End, INFO, POLL_NAMES, SOCK_DGRAM, SOCK_STREAM } from './end.ts'
 import { optionOf } from './options.ts'
 import type { Step } from './script.ts'
 import { datagramFrame, describe, type Flow, icmpFrame, peerOf, segmentFrame } from './wire.ts'
@@ -13,15 +13,18 @@ import { FIRST_PORT } from './world.ts'
 /** Gives the next step from what the kernel shows, or null at the end. */
 export type Next = (view: Half) => Step | null
 
-/** tcpi_state, 0 of datagrams; and what poll says. */
-type Shown = { state: number; bits: number }
-type Line = { text: string; atMs: number }
+/** tcpi_state, 0 of datagrams; what poll says; TCP_INFO of a connection. */
+type Shown = { state: number; bits: number; info: readonly number[] }
+/** When it was sent, since the step began, and `afterMs` since the host sent last; -1 is not sent. */
+type Line = { text: string; atMs: number; afterMs: number }
 export type Half = {
   flow: Flow
   files: Map<number, number>
   streams: Map<number, boolean>
   sent: Map<number, number>
   lines: Line[]
+  /** When it sent last. */
+  sentAt: number
   /** What each file shows after the last step. */
   shown: Map<number, Shown>
 }
@@ -68,6 +71,7 @@ const makeHalf = (family: 'ipv4' | 'ipv6', id: number, isn: number): Half => ({
   streams: new Map(),
   sent: new Map(),
   lines: [],
+  sentAt: 0,
   shown: new Map(),
 })
 export const makeRun = (family: 'ipv4' | 'ipv6', id: number, isn: number, next: Next): Run => ({
@@ -92,6 +96,8 @@ export const given = (steps: readonly Step[]): Next => {
 }
 
 const SYN_SENT = 2
+const CLOSE = 7
+const LISTEN = 10
 
 // ---- a step on one host
 
@@ -177,7 +183,7 @@ const doCall = (end: End, half: Half, run: Run, step: Step & { do: 'call' }): st
 const doStep = (end: End, half: Half, run: Run, step: Step): void => {
   switch (step.do) {
     case 'call':
-      half.lines.push({ text: doCall(end, half, run, step), atMs: 0 })
+      half.lines.push({ text: doCall(end, half, run, step), atMs: 0, afterMs: -1 })
       return
     case 'segment':
       return end.receive(segmentFrame(half.flow, step.segment))
@@ -190,29 +196,37 @@ const doStep = (end: End, half: Half, run: Run, step: Step): void => {
     case 'wait':
   }
 }
-const shownText = ({ state, bits }: Shown): string =>
+const shownText = ({ state, bits }: Pick<Shown, 'state' | 'bits'>): string =>
   [
     state === 0 ? 'udp' : SK_STATE_NAMES[state]!,
     ...POLL_NAMES.filter(([bit]) => (bits & bit) !== 0).map(([, name]) => name),
   ].join(' ')
+/** What has changed of TCP_INFO. */
+const infoText = (was: readonly number[], is: readonly number[]): string =>
+  INFO.flatMap(([name], k) => (was[k] === is[k] ? [] : [`${name} ${is[k]}`])).join(' ')
 /** What changed in what the files show. */
 const look = (end: End, half: Half): void => {
   for (const [slot, file] of half.files) {
     const state = half.streams.get(slot) ? end.state(file) : 0
     const bits = end.poll(file)
+    const hasInfo = state !== 0 && state !== CLOSE && state !== LISTEN
+    const info = hasInfo ? end.info(file) : []
     const was = half.shown.get(slot)
-    if (was?.state === state && was.bits === bits) continue
-    half.shown.set(slot, { state, bits })
-    half.lines.push({ text: `file ${slot} ${shownText({ state, bits })}`, atMs: -1 })
+    half.shown.set(slot, { state, bits, info })
+    if (was?.state !== state || was.bits !== bits)
+      half.lines.push({ text: `file ${slot} ${shownText({ state, bits })}`, atMs: -1, afterMs: -1 })
+    const text = infoText(was?.info ?? [], info)
+    if (hasInfo && text !== '')
+      half.lines.push({ text: `file ${slot} ${text}`, atMs: -1, afterMs: -1 })
   }
 }
 
 // ---- both
 
 /** The two may be late by so much: the kernel counts in ticks of four milliseconds, and this thread has more to do. */
-const isSameTime = (a: number, b: number): boolean => {
-  if (a < 0 || b < 0) return true
-  return Math.abs(a - b) <= 16 + 0.1 * Math.min(a, b)
+const isSameTime = (a: Line, b: Line): boolean => {
+  if (a.atMs < 0 || b.atMs < 0) return true
+  return Math.abs(a.afterMs - b.afterMs) <= 16 + 0.1 * Math.min(a.afterMs, b.afterMs)
 }
 const WINDOW = / win (\d+)/
 /**
@@ -234,8 +248,7 @@ const compare = (run: Run, before: string): Difference | null => {
     kernel.length === softnet.length &&
     kernel.every(({ text }, k) => isSameText(run, text, softnet[k]!.text))
   const isWait = run.steps.at(-1)!.do === 'wait'
-  if (isSame && (!isWait || kernel.every(({ atMs }, k) => isSameTime(atMs, softnet[k]!.atMs))))
-    return null
+  if (isSame && (!isWait || kernel.every((line, k) => isSameTime(line, softnet[k]!)))) return null
   const show = (lines: readonly Line[]): string[] =>
     lines.map(({ text, atMs }) =>
       isSame && atMs > 0 ? `${text} after ${Math.round(atMs)} ms` : text
@@ -267,7 +280,13 @@ export const createPlayer = (family: 'ipv4' | 'ipv6', pair: Pair, clock: Clock) 
         const run = runs.get(peerOf(family, frame))
         if (run === undefined || run.isDone) continue
         const half = run.halves[side]!
-        half.lines.push({ text: `> ${describe(half.flow, frame)}`, atMs: clock() - run.stepStart })
+        const now = clock()
+        half.lines.push({
+          text: `> ${describe(half.flow, frame)}`,
+          atMs: now - run.stepStart,
+          afterMs: now - half.sentAt,
+        })
+        half.sentAt = now
       }
   }
   const stateOf = ({ shown }: Half): string =>
@@ -293,10 +312,11 @@ export const createPlayer = (family: 'ipv4' | 'ipv6', pair: Pair, clock: Clock) 
     collect()
     runs.delete(run.id)
   }
-  /** Goes on with a run until it waits or ends; softnet's time stands still so long, as the kernel's ticks do. */
+  /** Goes on with a run until it waits or ends. */
   const advance = (run: Run): void => {
-    for (const host of pair) host.begin()
     for (;;) {
+      // the kernel's clock goes on between steps: round trips take some time, and writes are so far apart
+      for (const host of pair) host.begin()
       if (run.steps.length > 0 && !finishStep(run)) return end(run)
       const step = run.next(run.halves[0])
       if (step === null) return end(run)

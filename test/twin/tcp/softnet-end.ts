@@ -8,7 +8,8 @@ import { CONGESTION_CONTROLS } from '../../../core/transport/tcp/rec/tcp-cong-co
 import { TP_COPIED_SEQ, TP_RCV_NXT } from '../../../core/transport/tcp/sock/tcp-sock.ts'
 import { createPathHost } from '../../support/path-host.ts'
 import { words } from '../../support/path-tables.ts'
-import { type End, SOCK_STREAM } from './end.ts'
+import { tcpInfo } from '../../../packetdrill/tcp-info.ts'
+import { type End, INFO, SOCK_STREAM } from './end.ts'
 import type { World } from './script.ts'
 import { GATEWAY_MAC, HOST_MAC, NETS, PEER_PORT, peerText } from './world.ts'
 
@@ -129,6 +130,10 @@ export const createSoftnetEnd = ({ family, sysctls }: World): End => {
     state: (sk) => {
       const state = i32[sk + sock.SK_STATE]!
       return state === sock.TCP_TIME_WAIT ? sock.TCP_CLOSE : state
+    },
+    info: (sk) => {
+      const info = tcpInfo(i32, path.arena.layout.sysctl, sk, path.first.time)
+      return INFO.map(([name]) => info.get(`tcpi_${name}`)! >>> 0)
     },
     close: () => {},
   }

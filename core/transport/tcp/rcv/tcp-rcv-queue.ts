@@ -339,6 +339,13 @@ export const createTcpRcvQueue = (deps: TcpRcvQueueDeps) => {
       sackNewOfo(i32, sk, seq, end)
       return
     }
+    if (after !== 0 && i32[after + CB_SEQ] === seq) {
+      // the longer one takes its place
+      const before = i32[after + SKB_PREV]
+      removeOfo(sk, after)
+      dropDuplicate(sk, after)
+      after = before
+    }
     if (after !== 0 && ((i32[after + CB_END_SEQ] - seq) | 0) > 0)
       noteTwice(sk, seq, i32[after + CB_END_SEQ])
     let at = skb

@@ -59,7 +59,6 @@ import {
   OPT_SACK,
   packetsInFlight,
   read64,
-  TCP_CA_LOSS,
   TCP_CA_OPEN,
   TCP_NAGLE_OFF,
   TP_BACKOFF,
@@ -236,7 +235,11 @@ export const createTcpAck = (deps: TcpAckDeps) => {
     }
     if (ackedPackets === 0) return
     mtup.probeAcked(sk)
-    if (!isSack(sk)) recovery.removeRenoSacks(sk, ackedPackets)
+    if (!isSack(sk)) {
+      recovery.removeRenoSacks(sk, ackedPackets)
+      // which of them had arrived before it was sent again, nobody has said
+      if (retransAcked) origAcked = 0
+    }
     // a hole filled that nobody had sent again: it was not loss
     else if (((reord - fack) | 0) < 0)
       sacktag.noteReordering(sk, reord, fack, Mib.TcpExtTCPSACKReorder)
@@ -250,18 +253,9 @@ export const createTcpAck = (deps: TcpAckDeps) => {
   }
 
   /** One sample for the estimator: of what was never retransmitted (Karn), else by timestamp (RFC 7323 4). */
-  const updateRtt = (sk: number, opts: Int32Array, advanced: boolean, duplicate: boolean): void => {
-    if (duplicate) {
-      // it answers a copy that was not needed and echoes an older stamp: progress, but no sample
-      if (advanced && i32[sk + TP_BACKOFF] !== 0) {
-        setRto(i32, sk)
-        i32[sk + TP_BACKOFF] = 0
-      }
-      return
-    }
-    // after a timeout the report of what arrived before it may be old: only the echo is believed then
-    let sample = retransAcked || lossAtAck ? -1 : seqRttUs
-    if (sample < 0 && !lossAtAck) sample = sacktagRtt
+  const updateRtt = (sk: number, opts: Int32Array, advanced: boolean): void => {
+    let sample = retransAcked ? -1 : seqRttUs
+    if (sample < 0) sample = sacktagRtt
     if (
       sample < 0 &&
       advanced &&
@@ -278,7 +272,6 @@ export const createTcpAck = (deps: TcpAckDeps) => {
     i32[sk + TP_BACKOFF] = 0
   }
   let sacktagRtt = -1
-  let lossAtAck = false
 
   /** Nothing is in flight: the acknowledgement may answer a window probe. */
   const ackProbe = (sk: number): void => {
@@ -340,9 +333,8 @@ export const createTcpAck = (deps: TcpAckDeps) => {
     }
     if ((opts[OPT_SEEN] & SEEN_SACK) !== 0 && isSack(sk)) {
       begin(sk, opts)
-      const found = sacktag.sacktag(sk, opts, una)
-      if (i32[sk + TP_PACKETS_OUT] !== 0)
-        xmitRecovery(sk, recovery.fastretransAlert(sk, una, found | ACK_NOT_DUP, tsecr))
+      const found = sacktag.sacktag(sk, opts, ack, una)
+      xmitRecovery(sk, recovery.fastretransAlert(sk, una, found | ACK_NOT_DUP, tsecr))
     }
     return ACK_OLD
   }
@@ -389,7 +381,6 @@ export const createTcpAck = (deps: TcpAckDeps) => {
     replaceTsRecent(sk, seq)
     const advanced = ack !== una
     const priorPackets = i32[sk + TP_PACKETS_OUT]
-    lossAtAck = i32[sk + TP_CA_STATE] === TCP_CA_LOSS
     const newWindow = updateWindow(sk, skb, ack, seq)
     i32[sk + TP_RCV_TSTAMP] = time[TIME_MS]
     i32[sk + TP_PROBES_OUT] = 0
@@ -399,18 +390,15 @@ export const createTcpAck = (deps: TcpAckDeps) => {
     begin(sk, opts)
     const fack = i32[sk + TP_SACKED_OUT] === 0 ? una : i32[sk + TP_FACK]
     if ((opts[OPT_SEEN] & SEEN_SACK) !== 0 && isSack(sk)) {
-      flags |= sacktag.sacktag(sk, opts, ack)
+      flags |= sacktag.sacktag(sk, opts, ack, una)
       sacktagRtt = sacktag.sackRtt()
     }
     if (echoesMark(sk, skb)) flags |= ACK_ECE
-    if (priorPackets === 0) {
-      ackProbe(sk)
-      return ACK_OK
-    }
+    if (priorPackets === 0) return ackOfNothing(sk, una, ack, flags)
     cleanRtxQueue(sk, fack)
     flags |= origAcked
     if ((flags & ACK_ECE) !== 0) countMarked(sk)
-    updateRtt(sk, opts, advanced, (flags & SACK_DSACK) !== 0)
+    updateRtt(sk, opts, advanced)
     noteAcked(sk, una)
     cong.ops(sk).ackEvent?.(sk)
     recovery.updateReoWnd(sk, sample[RS_PRIOR_DELIVERED])
@@ -430,6 +418,13 @@ export const createTcpAck = (deps: TcpAckDeps) => {
     rate.rateGen(sk, delivered, lost)
     congControl(sk, ack, flags, delivered, lost)
     xmitRecovery(sk, rexmit)
+    return ACK_OK
+  }
+  /** Nothing was in flight: it may answer a probe of the window, or report that something came twice. */
+  const ackOfNothing = (sk: number, una: number, ack: number, flags: number): number => {
+    if ((flags & SACK_DSACK) !== 0) recovery.fastretransAlert(sk, una, flags, tsecr)
+    ackProbe(sk)
+    if (i32[sk + TP_TLP_HIGH_SEQ] !== 0) recovery.processTlpAck(sk, ack, flags)
     return ACK_OK
   }
   /**

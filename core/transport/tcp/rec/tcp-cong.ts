@@ -11,7 +11,8 @@ import { Sysctl } from '../../../shm/sysctl.ts'
 import { SK_FLAGS, SK_STATE, TCP_CLOSE, TCP_LISTEN } from '../../../socket/sock.ts'
 import {
   SOCK_CA_SETSOCKOPT,
-  TCP_CA_OPEN,
+  TP_TOTAL_RETRANS,
+  TP_UNDO_MARKER,
   TP_CA_INITIALIZED,
   TP_CA_OPS,
   TP_CA_PRIV,
@@ -100,11 +101,11 @@ export const createTcpCong = (deps: TcpCongDeps) => {
     i32[sk + TP_PACING_RATE] = 0
     ops(sk).init?.(sk)
   }
-  /** A fresh connection's window. */
+  /** A fresh connection's window: one segment when its SYN went more than twice, and in earnest (RFC 5681 section 3.1). */
   const init = (sk: number): void => {
-    i32[sk + TP_SND_CWND] = initCwnd(i32, sk)
+    const isLossy = i32[sk + TP_TOTAL_RETRANS] > 1 && i32[sk + TP_UNDO_MARKER] !== 0
+    i32[sk + TP_SND_CWND] = isLossy ? 1 : initCwnd(i32, sk)
     i32[sk + TP_SND_SSTHRESH] = initSsthresh(i32, sk)
-    i32[sk + TP_CA_STATE] = TCP_CA_OPEN
     start(sk)
   }
   /** The connection is over: what the algorithm holds for it is given back. */

@@ -31,6 +31,7 @@ import {
   TP_CA_STATE,
   TP_DELIVERED,
   TP_FRTO,
+  TP_MTUP_PROBE,
   TP_HIGH_SEQ,
   TP_LOST_OUT,
   TP_OPTS,
@@ -250,7 +251,7 @@ export const createTcpRecovery = (deps: TcpRecoveryDeps) => {
     setCaState(sk, TCP_CA_LOSS)
     i32[sk + TP_HIGH_SEQ] = i32[sk + TP_SND_NXT]
     i32[sk + TP_TLP_HIGH_SEQ] = 0
-    const mayBeSpurious = isNew || i32[sk + TP_RETRANSMITS] !== 0
+    const mayBeSpurious = (isNew || i32[sk + TP_RETRANSMITS] !== 0) && i32[sk + TP_MTUP_PROBE] === 0
     i32[sk + TP_FRTO] = i32[sysctl + Sysctl.tcp_frto] !== 0 && mayBeSpurious ? 1 : 0
     ecnQueueCwr(i32, sk)
   }

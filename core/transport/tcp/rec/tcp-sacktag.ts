@@ -23,6 +23,7 @@ import {
   CBF_SACKED,
   TP_DELIVERED,
   TP_DSACK_DUPS,
+  TP_MSS_CACHE,
   TP_FACK,
   TP_HIGH_SEQ,
   TP_LOST,
@@ -37,7 +38,7 @@ import {
   TP_SND_NXT,
   TP_SND_UNA,
   TP_TLP_HIGH_SEQ,
-  TP_TLP_RETRANS,
+  TP_TOTAL_RETRANS,
   TP_UNDO_MARKER,
   TP_UNDO_RETRANS,
   TP_WQ_HEAD,
@@ -89,17 +90,48 @@ export const createTcpSacktag = (deps: TcpSacktagDeps) => {
     if (opts[OPT_SACK_COUNT] < 2) return false
     return ((end - sackEnd(u8, at, 1)) | 0) <= 0 && ((start - sackStart(u8, at, 1)) | 0) >= 0
   }
-  const takeDsack = (sk: number, opts: Int32Array, ack: number): void => {
-    const at = opts[OPT_SACK_AT]
-    const end = sackEnd(u8, at, 0)
+  /**
+   * Notes a duplicate below `una`, or out of order. False when it can be none of ours: more is reported than was sent again,
+   * or than a window (tcp_check_dsack, tcp_dsack_seen).
+   */
+  const takeDsack = (sk: number, opts: Int32Array, ack: number, una: number): boolean => {
+    const start = sackStart(u8, opts[OPT_SACK_AT], 0)
+    const end = sackEnd(u8, opts[OPT_SACK_AT], 0)
+    const isOld = ((start - ack) | 0) < 0
+    f64[bank + (isOld ? Mib.TcpExtTCPDSACKRecv : Mib.TcpExtTCPDSACKOfoRecv)]++
+    const len = (end - start) | 0
+    const segs = Math.max(1, Math.ceil(len / i32[sk + TP_MSS_CACHE]))
+    const isOurs = len > 0 && len <= i32[sk + TP_MAX_WINDOW]
+    if (isOurs) i32[sk + TP_DSACK_DUPS] += segs
+    if (!isOurs || i32[sk + TP_DSACK_DUPS] > i32[sk + TP_TOTAL_RETRANS]) {
+      f64[bank + Mib.TcpExtTCPDSACKIgnoredDubious]++
+      return false
+    }
+    f64[bank + Mib.TcpExtTCPDSACKRecvSegs] += segs
+    countDelivered(sk, segs)
     flags |= SACK_DSACK
-    i32[sk + TP_RACK_DSACK_SEEN] = 1
-    if (i32[sk + TP_TLP_RETRANS] !== 0 && end === i32[sk + TP_TLP_HIGH_SEQ]) flags |= SACK_DSACK_TLP
-    f64[bank + (((end - ack) | 0) <= 0 ? Mib.TcpExtTCPDSACKRecv : Mib.TcpExtTCPDSACKOfoRecv)]++
-    i32[sk + TP_DSACK_DUPS]++
-    const segs = Math.max(1, Math.ceil(((end - sackStart(u8, at, 0)) | 0) / mss.currentMss(sk)))
-    if (i32[sk + TP_UNDO_MARKER] !== 0 && i32[sk + TP_UNDO_RETRANS] > 0)
-      i32[sk + TP_UNDO_RETRANS] = Math.max(0, i32[sk + TP_UNDO_RETRANS] - segs)
+    if (segs === 1 && i32[sk + TP_TLP_HIGH_SEQ] === end) flags |= SACK_DSACK_TLP
+    else if (i32[sk + TP_REORD_SEEN] !== 0) i32[sk + TP_RACK_DSACK_SEEN] = 1
+    const marker = i32[sk + TP_UNDO_MARKER]
+    if (marker === 0 || ((end - marker) | 0) <= 0 || i32[sk + TP_UNDO_RETRANS] <= 0) return true
+    const again = ((end - una) | 0) <= 0 ? segs : sentAgain(sk, start, end)
+    i32[sk + TP_UNDO_RETRANS] = Math.max(0, i32[sk + TP_UNDO_RETRANS] - again)
+    return true
+  }
+  /** Segments between the two that were sent again, and that the queue still has. */
+  const sentAgain = (sk: number, start: number, end: number): number => {
+    let segs = 0
+    const stop = i32[sk + TP_SEND_HEAD]
+    for (let skb = i32[sk + TP_WQ_HEAD]; skb !== 0 && skb !== stop; skb = i32[skb + SKB_NEXT]) {
+      if (((i32[skb + CB_END_SEQ] - end) | 0) > 0) break
+      const isIn = ((i32[skb + CB_SEQ] - start) | 0) >= 0
+      if (isIn && (i32[skb + CB_FLAGS] & CBF_EVER_RETRANS) !== 0) segs += pcount(skb)
+    }
+    return segs
+  }
+  const countDelivered = (sk: number, segs: number): void => {
+    i32[sk + TP_DELIVERED] += segs
+    f64[bank + Mib.TcpExtTCPDelivered] += segs
   }
 
   /** Blocks that speak of what is in flight, sorted; returns how many. */
@@ -112,7 +144,8 @@ export const createTcpSacktag = (deps: TcpSacktagDeps) => {
       const start = sackStart(u8, at, b)
       const end = sackEnd(u8, at, b)
       if (((end - start) | 0) <= 0 || ((end - i32[sk + TP_SND_NXT]) | 0) > 0) continue
-      if (((end - una) | 0) <= 0 || ((una - start) | 0) > i32[sk + TP_MAX_WINDOW]) continue
+      // what begins at the acknowledgement would have been acknowledged
+      if (((start - una) | 0) <= 0) continue
       let slot = n++
       for (; slot > 0 && ((blocks[slot * 2 - 2] - start) | 0) > 0; slot--) {
         blocks[slot * 2] = blocks[slot * 2 - 2]
@@ -149,8 +182,7 @@ export const createTcpSacktag = (deps: TcpSacktagDeps) => {
     }
     i32[skb + CB_FLAGS] = next
     i32[sk + TP_SACKED_OUT] += n
-    i32[sk + TP_DELIVERED] += n
-    f64[bank + Mib.TcpExtTCPDelivered] += n
+    countDelivered(sk, n)
     flags |= SACK_NEW
   }
   /**
@@ -193,12 +225,12 @@ export const createTcpSacktag = (deps: TcpSacktagDeps) => {
     return i32[front + SKB_NEXT]
   }
 
-  /** Applies the blocks of an acknowledgement; returns SACK_* bits. */
-  const sacktag = (sk: number, opts: Int32Array, ack: number): number => {
+  /** Applies the blocks of an acknowledgement, before which all up to `una` was; returns SACK_* bits. */
+  const sacktag = (sk: number, opts: Int32Array, ack: number, una: number): number => {
     flags = 0
     rttUs = -1
-    const dsack = isDsack(opts, ack)
-    if (dsack) takeDsack(sk, opts, ack)
+    const dsack = isDsack(opts, ack) && takeDsack(sk, opts, ack, una)
+    if (((ack - una + i32[sk + TP_MAX_WINDOW]) | 0) < 0) return 0
     const n = gather(sk, opts, dsack ? 1 : 0)
     if (n === 0) return flags
     const highest = highestSack(sk)

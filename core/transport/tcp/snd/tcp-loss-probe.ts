@@ -33,7 +33,7 @@ export const createTcpLossProbe = (deps: TcpLossProbeDeps) => {
   const { rearmRto } = deps.xmitTimer
   const { currentMss } = deps.mss
   const { writeXmit } = deps.output
-  const { retransmit } = deps.retransmission
+  const { retransmission } = deps
   const { pcount, fragment } = queue
   const { i32, f64 } = deps.arena
 
@@ -68,7 +68,7 @@ export const createTcpLossProbe = (deps: TcpLossProbeDeps) => {
       if (front === 0) return false
       skb = i32[front + SKB_NEXT]
     }
-    if (retransmit(sk, skb, 1) < 0) return false
+    if (retransmission.probe(sk, skb) < 0) return false
     i32[sk + TP_TLP_RETRANS] = 1
     return true
   }

@@ -61,14 +61,13 @@ export const createTcpMss = (deps: TcpMssDeps, transmit: TcpTransmit) => {
     return cutoff !== 0 && size > cutoff ? Math.max(cutoff, 68 - i32[sk + TP_HEADER_LEN]) : size
   }
 
-  /**
-   * Most that a segment to the peer holds: what its SYN (parsed into `opts`) says, or TCP_MAXSEG where that is less; of one
-   * that says nothing, what every host takes (RFC 9293 3.7.1).
-   */
+  /** Most that a segment to a peer holds that has said nothing of it: what every host takes (RFC 9293 3.7.1). */
+  const defaultMss = (sk: number): number =>
+    afOps(i32[sk + SK_FAMILY]).defaultMtu - ipHeaderLen(sk) - TCP_HEADER
+  /** That of a peer whose SYN is parsed into `opts`: what it says, or TCP_MAXSEG where that is less. */
   const peerMss = (sk: number, opts: Int32Array): number => {
     const offered = opts[OPT_MSS]
-    if ((opts[OPT_SEEN] & SEEN_MSS) === 0 || offered === 0)
-      return afOps(i32[sk + SK_FAMILY]).defaultMtu - ipHeaderLen(sk) - TCP_HEADER
+    if ((opts[OPT_SEEN] & SEEN_MSS) === 0 || offered === 0) return defaultMss(sk)
     const user = i32[sk + TP_USER_MSS]
     return user !== 0 && user < offered ? user : offered
   }
@@ -148,6 +147,7 @@ export const createTcpMss = (deps: TcpMssDeps, transmit: TcpTransmit) => {
   }
 
   return {
+    defaultMss,
     peerMss,
     advertisedMss,
     syncMss,

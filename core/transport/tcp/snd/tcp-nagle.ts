@@ -8,12 +8,14 @@ import {
   CB_FLAGS,
   CB_SEQ,
   CB_TIME,
+  CBF_EOR,
   TCP_CA_DISORDER,
   TCP_CA_RECOVERY,
   TCP_NAGLE_CORK,
   TCP_NAGLE_OFF,
   TCP_NAGLE_PUSH,
   TP_CA_STATE,
+  TP_MSS_CACHE,
   TP_PACKETS_OUT,
   TP_SND_CWND,
   TP_SND_NXT,
@@ -66,20 +68,15 @@ export const createTcpNagle = (deps: TcpNagleDeps) => {
    * What to wait for rather than send a part of a super-frame now: an acknowledgement that is due soon lets the rest go
    * with it (tcp_tso_should_defer).
    */
-  const shouldDefer = (
-    sk: number,
-    skb: number,
-    mss: number,
-    quota: number,
-    most: number
-  ): number => {
+  const shouldDefer = (sk: number, skb: number, spare: number, most: number): number => {
     // what a duplicate acknowledgement lets go keeps the acknowledgements coming (limited transmit, RFC 3042)
     if (i32[sk + TP_CA_STATE] === TCP_CA_DISORDER || i32[sk + TP_CA_STATE] >= TCP_CA_RECOVERY)
       return DEFER_NOT
     // whoever paused for longer has no acknowledgements to fill up with
     if (((time[TIME_US] - i32[sk + TP_WSTAMP_US]) | 0) > DEFER_MAX_US) return DEFER_NOT
     const sendWindow = (wndEnd(i32, sk) - i32[skb + CB_SEQ]) | 0
-    const congWindow = quota * mss
+    const mss = i32[sk + TP_MSS_CACHE]
+    const congWindow = spare * mss
     const limit = Math.min(sendWindow, congWindow)
     if (limit >= most * mss) return DEFER_NOT
     const len = i32[skb + SKB_LEN]
@@ -92,7 +89,7 @@ export const createTcpNagle = (deps: TcpNagleDeps) => {
     if (head === 0 || !isAckSoon(sk, head)) return DEFER_NOT
     if (len >= limit) return congWindow < sendWindow ? DEFER_CWND : DEFER_RWND
     // it will not get more data
-    return (i32[skb + CB_FLAGS] & TCP_FIN) !== 0 ? DEFER_NOT : DEFER_APP
+    return (i32[skb + CB_FLAGS] & (TCP_FIN | CBF_EOR)) !== 0 ? DEFER_NOT : DEFER_APP
   }
   /** The next acknowledgement is expected in less than half a round trip, and a millisecond; a round trip of no time is none. */
   const isAckSoon = (sk: number, head: number): boolean => {
@@ -112,7 +109,7 @@ export const createTcpNagle = (deps: TcpNagleDeps) => {
     const len = i32[skb + SKB_LEN]
     const window = (wndEnd(i32, sk) - i32[skb + CB_SEQ]) | 0
     const most = quota * mss
-    if (most <= window && most <= len) return most
+    if (most <= window && i32[skb + SKB_NEXT] !== 0) return most
     const needed = Math.min(len, window)
     if (most <= needed) return most
     const partial = needed % mss

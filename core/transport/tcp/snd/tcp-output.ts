@@ -141,32 +141,30 @@ export const createTcpOutput = (deps: TcpOutputDeps) => {
     }
     for (let skb = i32[sk + TP_SEND_HEAD]; skb !== 0; skb = i32[sk + TP_SEND_HEAD]) {
       if (mustWait(sk)) break
+      const spare = i32[sk + TP_SND_CWND] - packetsInFlight(i32, sk)
+      // a probe of the tail goes all the same
+      if (spare <= 0 && push !== PUSH_PROBE) break
+      // two super-frames at least are under way, or acknowledgements would come in bursts
+      const half = Math.max(i32[sk + TP_SND_CWND] >> 1, 1)
+      const quota = Math.min(Math.max(spare, 1), half, most)
+      queue.grow(sk, skb, quota * mss - i32[skb + SKB_LEN])
       setTsoSegs(skb, mss)
-      let quota = i32[sk + TP_SND_CWND] - packetsInFlight(i32, sk)
-      if (quota <= 0) {
-        cwndLimited = true
-        // a probe of the tail goes all the same
-        if (push !== PUSH_PROBE) break
-        quota = 1
-      }
       // a FIN takes room like an octet
       const end = i32[skb + SKB_LEN] > mss ? i32[skb + CB_SEQ] + mss : i32[skb + CB_END_SEQ]
       if (((end - wndEnd(i32, sk)) | 0) > 0) {
         rwndLimited = true
         break
       }
-      const nagle = i32[skb + SKB_NEXT] === 0 ? nonagle : TCP_NAGLE_PUSH
       if (pcount(skb) === 1) {
+        const nagle = i32[skb + SKB_NEXT] === 0 ? nonagle : TCP_NAGLE_PUSH
         if (!nagleAllows(sk, skb, mss, nagle)) break
       } else if (push === PUSH_ALL) {
-        const defer = shouldDefer(sk, skb, mss, quota, most)
+        const defer = shouldDefer(sk, skb, spare, most)
         cwndLimited = defer === DEFER_CWND
         rwndLimited = defer === DEFER_RWND
         if (defer !== DEFER_NOT) break
       }
-      // two super-frames at least are under way, or acknowledgements would come in bursts
-      const half = Math.max(i32[sk + TP_SND_CWND] >> 1, 1)
-      if (!sendHead(sk, skb, mss, Math.min(quota, half, most), nagle)) break
+      if (!sendHead(sk, skb, mss, quota, nonagle)) break
       sent++
       if (push !== PUSH_ALL) break
     }

@@ -10,6 +10,7 @@ import type { TcpMss } from './tcp-mss.ts'
 import type { TcpPacing } from './tcp-pacing.ts'
 import {
   add64,
+  CB_END_SEQ,
   CB_FLAGS,
   CB_SEQ,
   CBF_EVER_RETRANS,
@@ -71,8 +72,28 @@ export const createTcpRetransmit = (deps: TcpRetransmitDeps) => {
   const { i32, f64, layout } = deps.arena
   const { sysctl } = layout
 
-  /** Sends `segs` segments of a sent skb again; 0 or -errno. */
+  /** Sends `segs` segments of a sent skb, which is lost, again; 0 or -errno. */
   const retransmit = (sk: number, skb: number, segs: number): number => {
+    const front = cutOut(sk, skb, segs)
+    if (front < 0) return front
+    const err = resend(sk, front)
+    if (err === 0) countAgain(sk, front)
+    if (i32[sk + TP_RETRANS_STAMP] === 0) i32[sk + TP_RETRANS_STAMP] = time[TIME_MS] || -1
+    if (i32[sk + TP_UNDO_RETRANS] < 0) i32[sk + TP_UNDO_RETRANS] = 0
+    i32[sk + TP_UNDO_RETRANS] += pcount(front)
+    return err
+  }
+  /** As retransmit, of a segment that nobody thinks lost: it is in flight once (__tcp_retransmit_skb). */
+  const probe = (sk: number, skb: number): number => {
+    const front = cutOut(sk, skb, 1)
+    return front < 0 ? front : resend(sk, front)
+  }
+  const countAgain = (sk: number, skb: number): void => {
+    if ((i32[skb + CB_FLAGS] & CBF_RETRANS) === 0) i32[sk + TP_RETRANS_OUT] += pcount(skb)
+    i32[skb + CB_FLAGS] |= CBF_RETRANS
+  }
+  /** As much of the skb as may be sent again, as an skb of its own; or -errno. */
+  const cutOut = (sk: number, skb: number, segs: number): number => {
     const mss = currentMss(sk)
     const una = i32[sk + TP_SND_UNA]
     // what a probe would have shown is not clear any more
@@ -85,15 +106,24 @@ export const createTcpRetransmit = (deps: TcpRetransmitDeps) => {
     let len = i32[sk + TP_MD5] === 0 ? mss * segs : mss
     if (room > 0 && len > room) len = room < mss ? room : room - (room % mss)
     else if (room <= 0) len = Math.min(len, mss)
-    let front = skb
     if (
       i32[skb + SKB_LEN] > len &&
       (queue.maySplit(skb, Math.min(len, mss)) || room < i32[skb + SKB_LEN])
-    ) {
-      front = queue.peel(sk, skb, len, mss)
-      if (front === 0) return -Errno.ENOMEM
-    } else retune(sk, skb, mss)
-    return resend(sk, front)
+    )
+      return queue.peel(sk, skb, len, mss) || -Errno.ENOMEM
+    retune(sk, skb, mss)
+    collapse(sk, skb, room > 0 ? Math.min(room, mss) : mss)
+    return skb
+  }
+  /** Small segments that follow one another go as one when they are sent again (tcp_retrans_try_collapse). */
+  const collapse = (sk: number, skb: number, space: number): void => {
+    if (i32[sysctl + Sysctl.tcp_retrans_collapse] === 0 || i32[skb + SKB_LEN] >= space) return
+    if ((i32[skb + CB_FLAGS] & TCP_SYN) !== 0 || !queue.isOneSegment(skb)) return
+    const end = i32[sk + TP_SEND_HEAD]
+    for (let next = i32[skb + SKB_NEXT]; next !== end; next = i32[skb + SKB_NEXT]) {
+      if (((i32[next + CB_END_SEQ] - wndEnd(i32, sk)) | 0) > 0) return
+      if (!queue.collapse(sk, skb, space)) return
+    }
   }
   const trimMarks = (sk: number, skb: number, stale: number, mss: number): number => {
     const flags = i32[skb + CB_FLAGS]
@@ -135,11 +165,7 @@ export const createTcpRetransmit = (deps: TcpRetransmitDeps) => {
       return err
     }
     queue.sentLast(sk, skb)
-    if ((i32[skb + CB_FLAGS] & CBF_RETRANS) === 0) i32[sk + TP_RETRANS_OUT] += segs
-    i32[skb + CB_FLAGS] |= CBF_RETRANS | CBF_EVER_RETRANS
-    if (i32[sk + TP_RETRANS_STAMP] === 0) i32[sk + TP_RETRANS_STAMP] = time[TIME_MS] || -1
-    if (i32[sk + TP_UNDO_RETRANS] < 0) i32[sk + TP_UNDO_RETRANS] = 0
-    i32[sk + TP_UNDO_RETRANS] += segs
+    i32[skb + CB_FLAGS] |= CBF_EVER_RETRANS
     return 0
   }
 
@@ -170,5 +196,5 @@ export const createTcpRetransmit = (deps: TcpRetransmitDeps) => {
     }
   }
 
-  return { retransmit, xmitRetransmitQueue }
+  return { retransmit, probe, xmitRetransmitQueue }
 }

@@ -107,12 +107,14 @@ export const createTcpSendmsg = (deps: TcpSendmsgDeps) => {
       i32[sk + SK_ERR] = 0
       return -err
     }
-    if ((i32[sk + SK_SHUTDOWN] & SEND_SHUTDOWN) !== 0) return -Errno.EPIPE
     const state = i32[sk + SK_STATE]
-    if (state === TCP_ESTABLISHED || state === TCP_CLOSE_WAIT) return 0
-    if (state === TCP_SYN_RECV && isFastOpened(sk)) return 0
-    if (state === TCP_SYN_SENT || state === TCP_SYN_RECV) return wait(sk, flags)
-    return -Errno.EPIPE
+    // also one that was shut down meanwhile (sk_stream_wait_connect)
+    if (state === TCP_SYN_SENT || (state === TCP_SYN_RECV && !isFastOpened(sk)))
+      return wait(sk, flags)
+    if ((i32[sk + SK_SHUTDOWN] & SEND_SHUTDOWN) !== 0) return -Errno.EPIPE
+    return state === TCP_ESTABLISHED || state === TCP_CLOSE_WAIT || state === TCP_SYN_RECV
+      ? 0
+      : -Errno.EPIPE
   }
   /** Its SYN alone has made it: what is written goes at once. */
   const isFastOpened = (sk: number): boolean => (i32[sk + TP_FASTOPEN] & FO_PASSIVE) !== 0
@@ -132,16 +134,23 @@ export const createTcpSendmsg = (deps: TcpSendmsgDeps) => {
     const whole = capacity > size ? capacity - (capacity % size) : capacity
     return Math.min(goal, whole) - len
   }
+  /** Whether something goes into the skb; it gets a larger buffer for `n` bytes where there is one. */
+  const hasRoomFor = (skb: number, size: number, goal: number, n: number): boolean => {
+    if (roomIn(skb, size, goal) >= n) return true
+    const len = i32[skb + SKB_LEN]
+    const whole = Math.ceil((len + n) / size) * size
+    queue.makeRoom(skb, Math.min(whole, goal) - len)
+    return roomIn(skb, size, goal) > 0
+  }
   /** The skb to fill next, a new one if need be; 0 when there is no room or no memory. */
   const skbToFill = (sk: number, size: number, goal: number, wanted: number): number => {
     if (i32[sk + TP_SEND_HEAD] !== 0) {
       const tail = i32[sk + TP_WQ_TAIL]
-      const isOpen = (i32[tail + CB_FLAGS] & CBF_EOR) === 0
-      if (isOpen && roomIn(tail, size, goal) > 0) return tail
-      if (isOpen && i32[tail + SKB_LEN] >= size) {
-        // a full one waits already: bulk, so it gets room for more, or the next is large whatever this write brings
-        if (i32[tail + SKB_LEN] < goal && queue.enlarge(tail)) return tail
-        wanted = goal
+      const len = i32[tail + SKB_LEN]
+      if ((i32[tail + CB_FLAGS] & CBF_EOR) === 0) {
+        if (len < goal && hasRoomFor(tail, size, goal, Math.min(wanted, goal - len))) return tail
+        // a full one waits already: bulk, so the next is large whatever this write brings
+        if (len >= size) wanted = goal
       }
     }
     if (i32[sk + SK_WMEM] >= i32[sk + SK_SNDBUF] || !mayQueueMore(i32, sysctl, sk, 0)) return 0
@@ -166,6 +175,9 @@ export const createTcpSendmsg = (deps: TcpSendmsgDeps) => {
     if (skb < 0 && trim(sk)) skb = mem.allocSend(sk, size)
     return skb < 0 ? 0 : skb
   }
+  /** Half a window was written since the last push (forced_push). */
+  const isPushForced = (sk: number): boolean =>
+    ((i32[sk + TP_WRITE_SEQ] - i32[sk + TP_PUSHED_SEQ] - (i32[sk + TP_MAX_WINDOW] >> 1)) | 0) > 0
   const markPush = (sk: number, skb: number): void => {
     i32[skb + CB_FLAGS] |= TCP_PSH
     i32[sk + TP_PUSHED_SEQ] = i32[sk + TP_WRITE_SEQ]
@@ -213,7 +225,8 @@ export const createTcpSendmsg = (deps: TcpSendmsgDeps) => {
     if (refused !== 0) return refused
     rate.rateCheckAppLimited(sk)
     const size = mss.currentMss(sk)
-    const goal = mss.sizeGoal(sk, size)
+    const isUrgent = (flags & MSG_OOB) !== 0
+    const goal = isUrgent ? size : mss.sizeGoal(sk, size)
     let copied = 0
     while (copied < len) {
       const skb = skbToFill(sk, size, goal, len - copied)
@@ -226,11 +239,8 @@ export const createTcpSendmsg = (deps: TcpSendmsgDeps) => {
       i32[sk + TP_WRITE_SEQ] = (i32[sk + TP_WRITE_SEQ] + n) | 0
       i32[sk + SK_WMEM] += n
       copied += n
-      if (copied === len || i32[skb + SKB_LEN] < goal) continue
-      if (
-        ((i32[sk + TP_WRITE_SEQ] - i32[sk + TP_PUSHED_SEQ] - (i32[sk + TP_MAX_WINDOW] >> 1)) | 0) >
-        0
-      ) {
+      if (copied === len || i32[skb + SKB_LEN] < goal || isUrgent) continue
+      if (isPushForced(sk)) {
         markPush(sk, skb)
         output.pushPending(sk, size, TCP_NAGLE_PUSH)
       } else if (skb === i32[sk + TP_SEND_HEAD]) output.pushOne(sk, size)
@@ -247,13 +257,14 @@ export const createTcpSendmsg = (deps: TcpSendmsgDeps) => {
   ): number => {
     if (copied < len) i32[sk + SK_FLAGS] |= SOCK_NOSPACE
     if (i32[sk + TP_SEND_HEAD] !== 0) {
-      const more = (flags & MSG_MORE) !== 0
+      // who waits for room has no more to come before that
+      const more = (flags & MSG_MORE) !== 0 && copied === len
       const tail = i32[sk + TP_WQ_TAIL]
-      if (!more && copied > 0) markPush(sk, tail)
+      if (copied > 0 && (!more || isPushForced(sk))) markPush(sk, tail)
       if (copied > 0 && i32[sk + TP_TSFLAGS] !== 0) tstamp.mark(sk, tail)
       if ((flags & MSG_OOB) !== 0 && copied > 0) markUrgent(i32, sk)
       if ((flags & MSG_EOR) !== 0 && copied === len) i32[tail + CB_FLAGS] |= CBF_EOR
-      const nonagle = i32[sk + TP_NONAGLE]
+      const nonagle = copied < len ? TCP_NAGLE_PUSH : i32[sk + TP_NONAGLE]
       // who says that more follows is waited for as long as that takes, not until the turn ends
       if (more || !tsq.corks(sk, tail, goal))
         output.pushPending(sk, size, more ? nonagle | TCP_NAGLE_CORK : nonagle)

@@ -222,7 +222,7 @@ export const createTcpTransmit = (deps: TcpTransmitDeps) => {
     const ops = afOps(i32[sk + SK_FAMILY])
     if (i32[skb + SKB_GSO_SIZE] !== 0)
       i32[skb + SKB_GSO_TYPE] = (flags & TCP_CWR) === 0 ? ops.tsoType : ops.tsoType | GSO_ECN
-    if ((flags & TCP_ACK) !== 0) eventAckSent(sk, segs)
+    if ((flags & TCP_ACK) !== 0) eventAckSent(sk)
     if (payload !== 0) eventDataSent(sk, payload, segs)
     i32[sk + TP_SEGS_OUT] += segs
     f64[bank + Mib.TcpOutSegs] += segs
@@ -230,13 +230,12 @@ export const createTcpTransmit = (deps: TcpTransmitDeps) => {
     return ops.queueXmit(skb, sk)
   }
 
-  const eventAckSent = (sk: number, segs: number): void => {
+  /** Of those that are not delayed, it is one, if it acknowledges something new (tcp_dec_quickack_mode). */
+  const eventAckSent = (sk: number): void => {
     const quick = i32[sk + TP_QUICK]
-    if (quick !== 0) {
-      if (segs >= quick) {
-        i32[sk + TP_QUICK] = 0
-        i32[sk + TP_ATO] = TCP_ATO_MIN
-      } else i32[sk + TP_QUICK] = quick - segs
+    if (quick !== 0 && (i32[sk + TP_ACK_PENDING] & ACK_SCHED) !== 0) {
+      i32[sk + TP_QUICK] = quick - 1
+      if (quick === 1) i32[sk + TP_ATO] = TCP_ATO_MIN
     }
     timers.clearDelackTimer(sk)
   }

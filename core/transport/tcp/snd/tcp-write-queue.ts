@@ -6,11 +6,16 @@
  */
 import type { ConsumeFn } from '../../../skb/drop.ts'
 import {
+  MAX_HEADER,
+  SKB_DATA,
+  SKB_END,
   SKB_GSO_SEGS,
   SKB_GSO_SIZE,
+  SKB_HEAD,
   SKB_LEN,
   SKB_NEXT,
   SKB_PREV,
+  SKB_TAIL,
   type Skbs,
 } from '../../../skb/skb.ts'
 import { SK_WMEM } from '../../../socket/sock.ts'
@@ -23,6 +28,8 @@ import {
   CB_SEQ,
   CB_TIME,
   CB_TSKEY,
+  CBF_EVER_RETRANS,
+  CBF_TCP_FLAGS,
   CBF_TX_ANY,
   CBF_IN_ORDER,
   CBF_LOST,
@@ -42,6 +49,7 @@ export type TcpWriteQueue = ReturnType<typeof createTcpWriteQueue>
 
 export const createTcpWriteQueue = (
   i32: Int32Array,
+  u8: Uint8Array,
   skbs: Skbs,
   mem: TcpMem,
   consume: ConsumeFn
@@ -72,14 +80,67 @@ export const createTcpWriteQueue = (
     i32[sk + SK_WMEM] += mem.sendCharge(skb)
     mem.holdSend(skb)
   }
-  /** Gives an unsent skb a large buffer; false when it has one, or there are few. */
-  const enlarge = (skb: number): boolean => {
-    if (mem.isLarge(skb) || !mem.plentyOfLarges()) return false
-    if (!skbs.expandTail(skb, LARGE_PAYLOAD - i32[skb + SKB_LEN])) return false
+  /** Room for `n` more octets behind those of an skb that nobody shares, in a large buffer if need be and there are some. */
+  const makeRoom = (skb: number, n: number): boolean => {
+    if (skbs.isShared(skb)) return false
+    if (tailroom(skb) < n) moveToFront(skb)
+    return tailroom(skb) >= n || enlarge(skb, n)
+  }
+  const tailroom = (skb: number): number => i32[skb + SKB_END] - i32[skb + SKB_TAIL]
+  /** What was split off, or acknowledged, leaves its room to what is behind it. */
+  const moveToFront = (skb: number): void => {
+    const from = i32[skb + SKB_DATA]
+    const to = i32[skb + SKB_HEAD] + MAX_HEADER
+    u8.copyWithin(to, from, i32[skb + SKB_TAIL])
+    i32[skb + SKB_DATA] = to
+    i32[skb + SKB_TAIL] += to - from
+  }
+  const enlarge = (skb: number, n: number): boolean => {
+    const len = i32[skb + SKB_LEN]
+    if (mem.isLarge(skb) || len + n > LARGE_PAYLOAD || !mem.plentyOfLarges()) return false
+    if (!skbs.expandTail(skb, LARGE_PAYLOAD - len)) return false
     mem.releaseSend(skb)
     mem.holdSend(skb)
     return true
   }
+  /** Moves the first `n` octets of `next`, which comes after the skb and stays behind it, to the skb's end. */
+  const shift = (skb: number, next: number, n: number): void => {
+    skbs.copyBits(next, 0, skbs.put(skb, n), n)
+    skbs.pull(next, n)
+    i32[skb + CB_END_SEQ] = (i32[skb + CB_END_SEQ] + n) | 0
+    i32[next + CB_SEQ] = (i32[next + CB_SEQ] + n) | 0
+  }
+  /** `next` has nothing left: its flags and marks go to the skb before it, and it goes. */
+  const absorb = (sk: number, skb: number, next: number): void => {
+    const flags = i32[next + CB_FLAGS] & (CBF_TCP_FLAGS | CBF_EOR | CBF_EVER_RETRANS | CBF_TX_ANY)
+    i32[skb + CB_END_SEQ] = i32[next + CB_END_SEQ]
+    i32[skb + CB_FLAGS] |= flags
+    if ((flags & CBF_TX_ANY) !== 0) i32[skb + CB_TSKEY] = i32[next + CB_TSKEY]
+    remove(sk, next)
+  }
+  /** An unsent skb takes over up to `amount` octets of the one behind it, so that more goes at once (tcp_grow_skb). */
+  const grow = (sk: number, skb: number, amount: number): void => {
+    const next = i32[skb + SKB_NEXT]
+    if (amount <= 0 || next === 0 || (i32[skb + CB_FLAGS] & CBF_EOR) !== 0) return
+    const n = Math.min(amount, i32[next + SKB_LEN])
+    if (n === 0 || !makeRoom(skb, n)) return
+    shift(skb, next, n)
+    if (i32[next + SKB_LEN] === 0) absorb(sk, skb, next)
+  }
+  /** Of a sent skb that is one segment: the one behind it, if that is too and both fit into `space` octets, goes along with it. */
+  const collapse = (sk: number, skb: number, space: number): boolean => {
+    const next = i32[skb + SKB_NEXT]
+    const len = i32[next + SKB_LEN]
+    if (!isOneSegment(next) || i32[skb + SKB_LEN] + len > space) return false
+    if ((i32[skb + CB_FLAGS] & CBF_EOR) !== 0 || !makeRoom(skb, len)) return false
+    shift(skb, next, len)
+    countFewer(sk, i32[next + CB_FLAGS], 1)
+    absorb(sk, skb, next)
+    return true
+  }
+  /** It may be put together with another: nobody else holds it, and the peer does not have it (tcp_can_collapse). */
+  const isOneSegment = (skb: number): boolean =>
+    pcount(skb) === 1 && (i32[skb + CB_FLAGS] & CBF_SACKED) === 0 && !skbs.isShared(skb)
   const insertAfter = (sk: number, skb: number, prev: number): void => {
     const next = i32[prev + SKB_NEXT]
     i32[skb + SKB_PREV] = prev
@@ -218,7 +279,10 @@ export const createTcpWriteQueue = (
     pcount,
     setTsoSegs,
     append,
-    enlarge,
+    makeRoom,
+    grow,
+    isOneSegment,
+    collapse,
     remove,
     leaveOrder,
     sentLast,

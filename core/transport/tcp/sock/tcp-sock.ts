@@ -353,9 +353,13 @@ export const SOCK_WRITE_PENDING = 2048
 export const SOCK_ZEROCOPY = 8192
 /** SO_OOBINLINE: urgent data stays in the stream. */
 export const SOCK_URGINLINE = 4096
-/** struct socket's SS_*: we have connected it, and nobody has asked since whether that is done; it is connected. */
+/**
+ * struct socket's SS_*: we have connected it, and nobody has asked since whether that is done; it is connected; both: it was
+ * shut down before that (SS_DISCONNECTING).
+ */
 export const SOCK_CONNECTING = 16384
 export const SOCK_CONNECTED = 32768
+export const SOCK_DISCONNECTING = SOCK_CONNECTING | SOCK_CONNECTED
 
 // TP_ACK_PENDING.
 export const ACK_SCHED = 1

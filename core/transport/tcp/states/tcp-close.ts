@@ -38,6 +38,7 @@ import {
   TP_LINGER2,
   SOCK_CONNECTING,
   SOCK_CONNECTED,
+  SOCK_DISCONNECTING,
 } from '../sock/tcp-sock.ts'
 import type { TcpTimers } from '../sock/tcp-timers.ts'
 import type { TcpTransmit } from '../snd/tcp-transmit.ts'
@@ -94,8 +95,10 @@ export const createTcpClose = (deps: TcpCloseDeps) => {
     const state = i32[sk + SK_STATE]
     const isSending = state === TCP_ESTABLISHED || state === TCP_CLOSE_WAIT
     const isGone = state === TCP_CLOSE || state === TCP_TIME_WAIT
-    if ((i32[sk + SK_FLAGS] & SOCK_CONNECTING) !== 0 && state !== TCP_SYN_SENT && !isGone)
-      i32[sk + SK_FLAGS] ^= SOCK_CONNECTING | SOCK_CONNECTED
+    if ((i32[sk + SK_FLAGS] & SOCK_DISCONNECTING) === SOCK_CONNECTING && state !== TCP_SYN_SENT) {
+      const isOver = state === TCP_SYN_RECV || isGone
+      i32[sk + SK_FLAGS] ^= isOver ? SOCK_CONNECTED : SOCK_DISCONNECTING
+    }
     if (state === TCP_LISTEN) {
       if ((how & RCV_SHUTDOWN) !== 0) stopListener(sk)
     } else if (state === TCP_SYN_SENT) {

@@ -107,6 +107,8 @@ import {
   TP_RTO,
   TP_SEND_HEAD,
   TP_SND_CWND,
+  TP_SND_SSTHRESH,
+  TCP_INFINITE_SSTHRESH,
   TP_SND_ISN,
   TP_SND_NXT,
   TP_SND_SML,
@@ -116,6 +118,7 @@ import {
   TP_WRITE_SEQ,
   SOCK_CONNECTING,
   SOCK_CONNECTED,
+  SOCK_DISCONNECTING,
 } from '../sock/tcp-sock.ts'
 import type { TcpMd5 } from '../sock/tcp-md5.ts'
 import type { TcpMem } from '../sock/tcp-mem.ts'
@@ -378,9 +381,10 @@ export const createTcpConnect = (deps: TcpConnectDeps, routing: TcpRouting) => {
   }
   /** -EINPROGRESS when the SYN is on its way, 0 when the first write will send it (TCP_FASTOPEN_CONNECT), else -errno. */
   const connect = (sk: number, words: Int32Array, at: number, port: number): number => {
-    if ((i32[sk + SK_FLAGS] & SOCK_CONNECTED) !== 0) return -Errno.EISCONN
-    if ((i32[sk + SK_FLAGS] & SOCK_CONNECTING) !== 0) return finishConnect(sk)
-    if (i32[sk + SK_STATE] !== TCP_CLOSE) return -Errno.EISCONN
+    const how = i32[sk + SK_FLAGS] & SOCK_DISCONNECTING
+    if (how === SOCK_DISCONNECTING) return -Errno.EINVAL
+    if (how === SOCK_CONNECTING) return finishConnect(sk)
+    if (how === SOCK_CONNECTED || i32[sk + SK_STATE] !== TCP_CLOSE) return -Errno.EISCONN
     const err = begin(sk, words, at, port)
     if (err !== 0) return err
     if (fastopenClient.mayDefer(sk)) {
@@ -428,7 +432,8 @@ export const createTcpConnect = (deps: TcpConnectDeps, routing: TcpRouting) => {
   }
   /** MSG_FASTOPEN on what is connected, or will be: once that says nothing. */
   const underWay = (sk: number, state: number, flags: number): number => {
-    if ((i32[sk + SK_FLAGS] & SOCK_CONNECTING) === 0) return -Errno.EISCONN
+    const how = i32[sk + SK_FLAGS] & SOCK_DISCONNECTING
+    if (how !== SOCK_CONNECTING) return how === SOCK_DISCONNECTING ? -Errno.EINVAL : -Errno.EISCONN
     if (state === TCP_SYN_SENT || state === TCP_SYN_RECV)
       return (flags & MSG_DONTWAIT) !== 0 ? -Errno.EALREADY : 0
     i32[sk + SK_FLAGS] ^= SOCK_CONNECTING | SOCK_CONNECTED
@@ -469,7 +474,7 @@ export const createTcpConnect = (deps: TcpConnectDeps, routing: TcpRouting) => {
     i32[sk + TP_OPTS] = opts
     i32[sk + TP_HEADER_LEN] = MIN_HEADER + signature + ((opts & OPT_TIMESTAMPS) !== 0 ? 12 : 0)
     i32[sk + TP_ADVMSS] = mss.advertisedMss(sk)
-    i32[sk + TP_MSS_CLAMP] = i32[sk + TP_ADVMSS]
+    i32[sk + TP_MSS_CLAMP] = mss.defaultMss(sk)
     mss.syncMss(sk)
     window.selectInitialWindow(sk, i32[sk + TP_ADVMSS], (opts & OPT_WSCALE) !== 0)
     const isn = twReuse.inherit(sk) || routing.secureSeq(sk)
@@ -481,6 +486,7 @@ export const createTcpConnect = (deps: TcpConnectDeps, routing: TcpRouting) => {
     i32[sk + TP_WRITE_SEQ] = isn
     i32[sk + TP_SND_WND] = 0
     i32[sk + TP_SND_CWND] = initCwnd(i32, sk)
+    i32[sk + TP_SND_SSTHRESH] = TCP_INFINITE_SSTHRESH
     i32[sk + TP_RTO] = TCP_TIMEOUT_INIT
   }
   /** The SYN in the queue, as if it had gone, and waited for; 0 when there is no memory, which ends the connection. */

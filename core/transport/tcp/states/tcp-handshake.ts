@@ -53,12 +53,8 @@ import {
   SOCK_KEEPOPEN,
   SOCK_SNDBUF_LOCK,
   SOCK_WRITE_PENDING,
-  TCP_ATO_MIN,
   TCP_DELACK_MAX,
   TCP_MAX_QUICKACKS,
-  ACK_SCHED,
-  TP_ACK_PENDING,
-  TP_ATO,
   TP_ADVMSS,
   TP_COPIED_SEQ,
   TP_DEFER_ACCEPT,
@@ -75,7 +71,7 @@ import {
   TP_MSS_CLAMP,
   TP_OPTS,
   TP_PUSHED_SEQ,
-  TP_QUICK,
+  TP_PINGPONG,
   TP_RCV_ISN,
   TP_RCV_NXT,
   TP_RCV_WSCALE,
@@ -89,6 +85,7 @@ import {
   TP_SND_WND,
   TP_SND_WSCALE,
   TP_TS_OFFSET,
+  TP_UNDO_MARKER,
   TP_WINDOW_CLAMP,
   TP_WQ_HEAD,
   TP_WRITE_SEQ,
@@ -98,6 +95,7 @@ import type { FastopenClient } from './tcp-fastopen-client.ts'
 import type { TcpTimers } from '../sock/tcp-timers.ts'
 import type { TcpMtuProbe } from '../snd/tcp-mtu-probe.ts'
 import type { TcpTransmit } from '../snd/tcp-transmit.ts'
+import type { TcpRcvQueue } from '../rcv/tcp-rcv-queue.ts'
 import type { TcpWindow } from '../rcv/tcp-window.ts'
 import type { TcpReply } from '../snd/tcp-reply.ts'
 
@@ -116,6 +114,7 @@ type TcpHandshakeDeps = {
   ack: TcpAck
   life: TcpLifecycle
   paws: TcpPaws
+  rcvQueue: Pick<TcpRcvQueue, 'scheduleAck' | 'enterQuickack'>
   sndCheck: TcpSndCheck
   cong: TcpCong
   md5: Pick<TcpMd5, 'optionLen'>
@@ -143,6 +142,7 @@ export const createTcpHandshake = (deps: TcpHandshakeDeps) => {
     mtup,
     endSending,
     fastopenClient,
+    rcvQueue,
   } = deps
   const { tcpAck } = deps.ack
   const { raise, setState } = life
@@ -259,10 +259,15 @@ export const createTcpHandshake = (deps: TcpHandshakeDeps) => {
       i32[sk + TP_HEADER_LEN] = tcp.MIN_HEADER + md5.optionLen(sk)
     }
   }
+  /** It answers our first SYN: there was no need for another (tcp_try_undo_spurious_syn). */
+  const echoesFirstStamp = (sk: number): boolean =>
+    (i32[sk + TP_OPTS] & OPT_TIMESTAMPS) !== 0 &&
+    ((opts[OPT_TSECR] - i32[sk + TP_TS_OFFSET]) | 0) === i32[sk + TP_RETRANS_STAMP]
   const synAckReceived = (sk: number, skb: number, ack: number): void => {
     takeSynOptions(sk, skb)
     if ((i32[sk + TP_OPTS] & OPT_TIMESTAMPS) !== 0) i32[sk + TP_ADVMSS] -= 12
     ecnRcvSyn(i32, sk, i32[skb + CB_FLAGS], ECN_OF_SYNACK)
+    if (echoesFirstStamp(sk)) i32[sk + TP_UNDO_MARKER] = 0
     tcpAck(sk, skb, opts, i32[skb + CB_SEQ], ack, 0)
     i32[sk + TP_RETRANS_STAMP] = 0
     initTransfer(sk)
@@ -271,11 +276,11 @@ export const createTcpHandshake = (deps: TcpHandshakeDeps) => {
     raise(sk, SK_EVENT_CONNECT | SK_EVENT_WRITE)
     // who defers accepting on a socket that connects has text as well (tcp_rcv_synsent_state_process)
     const isPending =
-      (i32[sk + SK_FLAGS] & SOCK_WRITE_PENDING) !== 0 || i32[sk + TP_DEFER_ACCEPT] !== 0
+      (i32[sk + SK_FLAGS] & SOCK_WRITE_PENDING) !== 0 ||
+      (i32[sk + TP_DEFER_ACCEPT] | i32[sk + TP_PINGPONG]) !== 0
     i32[sk + SK_FLAGS] &= ~SOCK_WRITE_PENDING
     if ((i32[sk + TP_FASTOPEN] & (FO_SYN | FO_SYN_DATA)) === 0) consume(skb)
     else if (fastopenClient.synAck(sk, skb)) return
-    i32[sk + TP_QUICK] = TCP_MAX_QUICKACKS
     if (isPending) ackWithText(sk)
     else transmit.sendAck(sk)
     // text that could not go with the SYN
@@ -283,8 +288,8 @@ export const createTcpHandshake = (deps: TcpHandshakeDeps) => {
   }
   /** Who waits for the connection has text for it, which will answer the SYN-ACK. */
   const ackWithText = (sk: number): void => {
-    i32[sk + TP_ACK_PENDING] |= ACK_SCHED
-    i32[sk + TP_ATO] = TCP_ATO_MIN
+    rcvQueue.scheduleAck(sk)
+    rcvQueue.enterQuickack(sk, TCP_MAX_QUICKACKS)
     timers.resetDelackTimer(sk, (time[TIME_MS] + TCP_DELACK_MAX) | 0)
   }
   /** Simultaneous open: our SYN, sent before, is now a SYN-ACK. */

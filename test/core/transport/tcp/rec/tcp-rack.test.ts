@@ -86,16 +86,36 @@ describe('RACK', () => {
     finish()
   })
 
-  test('duplicates that were not needed widen the window, a step in each round', () => {
+  test('duplicates that were not needed do not widen the window where nothing was reordered', () => {
     const { host, sk, pass, ack, sent, finish } = flight(10_000)
     pass(RTT_MS)
     ack(1, [1001, 5001])
     expect(sent()).toEqual(['. 1:1001(1000) ack 1'])
-    // the first was only late; then its copy comes
+    // the first was only late; then its copy comes, and of what was not sent again another
     ack(5001)
     ack(5001, [1, 1001])
-    expect(host.mib('TcpExtTCPDSACKRecv')).toBe(1)
+    ack(5001, [1001, 2001])
+    expect([host.mib('TcpExtTCPDSACKRecv'), host.mib('TcpExtTCPDSACKRecvSegs')]).toEqual([2, 1])
+    expect(host.mib('TcpExtTCPDSACKIgnoredDubious')).toBe(1)
     ack(6001)
+    // nothing was seen to come in another order: there is nothing to wait for
+    expect(host.i32[sk + TP_RACK_REO_STEPS]).toBe(1)
+    finish()
+  })
+
+  test('where reordering was seen, duplicates that were not needed widen the window, a step in each round', () => {
+    const { host, sk, pass, ack, sent, finish } = flight(10_000)
+    pass(RTT_MS)
+    ack(1, [1001, 2001])
+    pass(3)
+    ack(2001)
+    expect(host.mib('TcpExtTCPSACKReorder')).toBe(1)
+    ack(2001, [3001, 6001])
+    pass(RTT_MS)
+    expect(sent()).toContain('. 2001:3001(1000) ack 1')
+    ack(6001)
+    ack(6001, [2001, 3001])
+    ack(7001)
     expect(host.i32[sk + TP_RACK_REO_STEPS]).toBe(2)
     finish()
   })
