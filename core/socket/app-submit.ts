@@ -142,8 +142,9 @@ export const createAppSubmit = (deps: AppSubmitDeps) => {
       case AppOp.MULTICAST:
         return post(op, sid, user, setOption(at, sk))
       case AppOp.GETSOCKNAME:
-      case AppOp.GETPEERNAME:
         return postWithAddresses(op, sid, user, 0, sk)
+      case AppOp.GETPEERNAME:
+        return postWithAddresses(op, sid, user, sockets.peerError(sk), sk)
       case AppOp.POLL:
         return channel.poll(sid, user, word(at, E_LEN))
     }

@@ -38,7 +38,7 @@ export type RawOptions = {
 export type FrameInfo = { address: string; device: string; protocol: number; pkttype: number }
 type Sent = (error: Error | null, bytes: number) => void
 /** To an address; of a packet socket to a device, with dgram to a MAC address there. */
-export type RawTarget = string | { device: string; mac?: string; protocol?: number }
+type RawTarget = string | { device: string; mac?: string; protocol?: number }
 
 const WINDOW = 256 * 1024
 const GRANT_AT = WINDOW / 4

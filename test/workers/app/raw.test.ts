@@ -4,7 +4,7 @@ import { afterEach, describe, expect, test } from 'bun:test'
 import { createNetwork } from '../../../workers/library/network.ts'
 import { virtualTime } from '../../../workers/library/time.ts'
 import { SO_ATTACH_FILTER, SOL_RAW, SOL_SOCKET } from '../../../core/socket/socket-constants.ts'
-import type { FrameInfo } from '../../../workers/app/raw.ts'
+import type { AppRaw, FrameInfo } from '../../../workers/app/raw.ts'
 
 const closers: (() => Promise<void>)[] = []
 afterEach(async () => {
@@ -29,9 +29,7 @@ const twoHosts = async () => {
   return { time, a, b }
 }
 /** What a socket hears, in order. */
-const ear = (socket: {
-  on: (event: 'message' | 'error', fn: (...args: never[]) => void) => unknown
-}) => {
+const ear = (socket: AppRaw) => {
   const heard: [Buffer, unknown][] = []
   const errors: string[] = []
   socket.on('message', (bytes: Buffer, from: unknown) => heard.push([bytes, from]))
