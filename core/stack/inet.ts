@@ -80,6 +80,7 @@ export const createInet = (machine: Machine, link: Link) => {
     nf6.publish()
     multicast.mcRefresh()
     ipv6.refresh()
+    neigh.acd?.refresh()
   }
   const layers = { ...routing, ...neigh, ...ipv4, ipv6, ...multicast }
   return {
