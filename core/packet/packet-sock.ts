@@ -8,8 +8,7 @@ import { Errno } from '../base/errno.ts'
 import type { Ptype } from '../dev/ptype.ts'
 import { DEV_FLAGS, DEV_MAC, DEV_TYPE, deviceRow, IFF_UP } from '../netdev/netdev.ts'
 import type { Arena } from '../shm/arena.ts'
-import type { ConsumeFn } from '../skb/drop.ts'
-import { SKB_LEN, SKB_MAC, type Skbs } from '../skb/skb.ts'
+import { SKB_MAC } from '../skb/skb.ts'
 import type { Datagram } from '../socket/datagram.ts'
 import type { Events } from '../socket/events.ts'
 import type { Proto } from '../socket/proto.ts'
@@ -47,8 +46,6 @@ import type { PacketSnd } from './packet-snd.ts'
 
 type PacketSockDeps = {
   arena: Arena
-  skbs: Skbs
-  consume: ConsumeFn
   datagram: Datagram
   rcv: PacketRcv
   snd: PacketSnd
@@ -59,7 +56,7 @@ type PacketSockDeps = {
 const { EINVAL, ENETDOWN, ENODEV, ENOPROTOOPT, EOPNOTSUPP } = Errno
 
 export const createPacketSock = (deps: PacketSockDeps) => {
-  const { arena, skbs, consume, datagram, rcv, snd, fanout } = deps
+  const { arena, datagram, rcv, snd, fanout } = deps
   const { devAddPack, devAddTap, sockEvents } = deps
   const { i32, u8 } = arena
   const { look, packetRcv, notePeer, peer } = rcv
@@ -156,15 +153,8 @@ export const createPacketSock = (deps: PacketSockDeps) => {
     return isLost ? -EINVAL : snd.send(sk, from, len, dev, i32[sk + SK_NUM], 0, 0)
   }
   /** Takes one packet, cut to `len`, into the arena. Its sender lies in `peer` then. */
-  const recvfrom = (sk: number, to: number, len: number): number => {
-    const skb = datagram.take(sk)
-    if (skb < 0) return skb
-    notePeer(sk, skb)
-    const n = Math.min(len, i32[skb + SKB_LEN])
-    skbs.copyBits(skb, 0, to, n)
-    consume(skb)
-    return n
-  }
+  const recvfrom = (sk: number, to: number, len: number, flags = 0): number =>
+    datagram.receive(sk, to, len, flags, 0, notePeer)
 
   // ---- options
 

@@ -28,10 +28,11 @@ import {
   DATAGRAM_CREDIT,
   E_ADDR,
   E_ARG0,
+  E_ARG1,
   E_PORT,
   E_SKB,
 } from './app-constants.ts'
-import { PEER_ADDR, PEER_PORT, PEER_ZONE } from './socket-constants.ts'
+import { PEER_ADDR, PEER_AUX, PEER_PORT, PEER_WORDS, PEER_ZONE } from './socket-constants.ts'
 import { SHUT_RDWR, SHUT_WR } from './socket-constants.ts'
 import {
   SK_EVENT_ACCEPT,
@@ -281,6 +282,7 @@ export const createAppChannel = (deps: AppChannelDeps) => {
       for (let w = 0; w < 4; w++) i32[stage + E_ADDR + w] = peer[PEER_ADDR + w]
       i32[stage + E_PORT] = peer[PEER_PORT]
       i32[stage + E_ARG0] = peer[PEER_ZONE]
+      for (let w = 0; w < PEER_WORDS - PEER_AUX; w++) i32[stage + E_ARG1 + w] = peer[PEER_AUX + w]
       handOver(take(n))
     }
   }

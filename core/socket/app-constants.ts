@@ -40,13 +40,13 @@ export const AppOp = {
   /** Submission: LEN more bytes of credit. Completion, unasked: SKB with LEN bytes; 0 end of stream; -errno. */
   RECV: 7,
   SENDTO: 8,
-  /** Completion, unasked: a datagram and its sender. */
+  /** Completion, unasked: a datagram and its sender; of a packet socket the three words of PEER_AUX from ARG1 on. */
   RECVFROM: 9,
   /** LEN how; a shutdown of sending waits for what is being sent, and so does its completion. */
   SHUTDOWN: 10,
   /** ARG0 CLOSE_*. The sid is free for use again when it completes with 0; a second one cancels a first that waits. */
   CLOSE: 11,
-  /** ARG0 level, ARG1 name, ARG2 value; the value of TCP_CONGESTION is a name in the ADDR words. */
+  /** ARG0 level, ARG1 name, ARG2 value; the value of TCP_CONGESTION is a name in the ADDR words, others that are words lie in SKB. */
   SETSOCKOPT: 12,
   /** Completed with the value as result; with a name in ADDR and its length. */
   GETSOCKOPT: 13,

@@ -3,6 +3,7 @@
  * socket layer. Called by app-port.ts for each record of the submission ring. Worker only. The words are another
  * thread's: names are range-checked here, an skb by app-skb.ts, the rest by who uses it.
  */
+import { BPF_MAXINSNS, INSN_WORDS } from '../bpf/bpf-constants.ts'
 import { copyAddr, isV4Mapped } from '../base/family.ts'
 import { Errno } from '../base/errno.ts'
 import type { Arena } from '../shm/arena.ts'
@@ -39,11 +40,13 @@ type AppSubmitDeps = {
 }
 
 const { EALREADY, EBADF, EFAULT, EINVAL } = Errno
+/** Octets that whoever reads a value may look at. */
+const LEAST_VALUE = 64
 const isSid = (sid: number): boolean => sid > 0 && sid < APP_SIDS
 
 export const createAppSubmit = (deps: AppSubmitDeps) => {
   const { arena, sockets, channel, completions, takeSkb, consume } = deps
-  const { i32 } = arena
+  const { i32, u8 } = arena
   const { post, postWithAddresses, begin, commit, stage } = completions
   const word = (at: number, k: number): number => i32[at + k]
 
@@ -69,6 +72,22 @@ export const createAppSubmit = (deps: AppSubmitDeps) => {
       word(at, E_PORT),
       zoneOf(at)
     )
+  /** Of a record whose skb is used at once. */
+  const carried = (at: number, op: number, sk: number, skb: number): number => {
+    if (op === AppOp.SENDTO) return sendto(at, sk, skb)
+    return op === AppOp.SETSOCKOPT ? setWords(at, sk, skb) : -EINVAL
+  }
+  /** The value of an option: as many octets as the longest has, a filter. */
+  const value = new Int32Array(BPF_MAXINSNS * INSN_WORDS)
+  const octets = new Uint8Array(value.buffer)
+  const setWords = (at: number, sk: number, skb: number): number => {
+    const len = word(skb, SKB_LEN)
+    if (len > octets.length) return -EINVAL
+    const from = word(skb, SKB_DATA)
+    octets.fill(0, len, Math.max(len, LEAST_VALUE))
+    for (let k = 0; k < len; k++) octets[k] = u8[from + k]
+    return sockets.setsockoptName(sk, word(at, E_ARG0), word(at, E_ARG1), value, 0, len)
+  }
   /** A record that carries an skb. */
   const carry = (at: number, op: number, sid: number, sk: number, skb: number): void => {
     if (!takeSkb(skb)) return post(op, sid, word(at, E_USER), -EFAULT)
@@ -77,7 +96,7 @@ export const createAppSubmit = (deps: AppSubmitDeps) => {
       const more = word(at, E_ARG0) & MSG_MORE
       return channel.send(sid, skb, user, more)
     }
-    const result = sk === 0 ? -EBADF : op === AppOp.SENDTO ? sendto(at, sk, skb) : -EINVAL
+    const result = sk === 0 ? -EBADF : carried(at, op, sk, skb)
     consume(skb)
     post(op, sid, user, result)
   }
@@ -123,8 +142,9 @@ export const createAppSubmit = (deps: AppSubmitDeps) => {
       case AppOp.MULTICAST:
         return post(op, sid, user, setOption(at, sk))
       case AppOp.GETSOCKNAME:
-      case AppOp.GETPEERNAME:
         return postWithAddresses(op, sid, user, 0, sk)
+      case AppOp.GETPEERNAME:
+        return postWithAddresses(op, sid, user, sockets.peerError(sk), sk)
       case AppOp.POLL:
         return channel.poll(sid, user, word(at, E_LEN))
     }

@@ -39,6 +39,8 @@ import {
   TCP_ESTABLISHED,
 } from './sock.ts'
 import {
+  MSG_PEEK,
+  MSG_TRUNC,
   POLLERR,
   POLLIN,
   POLLOUT,
@@ -132,6 +134,34 @@ export const createDatagram = (deps: DatagramDeps) => {
     return skb
   }
 
+  /** What is at the head of the queue and stays there (MSG_PEEK); or why there is nothing, negative. */
+  const peek = (sk: number): number => {
+    if (i32[sk + SK_ERR] !== 0) return takeError(sk)
+    return i32[sk + SK_RCVQ_LEN] === 0 ? -Errno.EAGAIN : i32[sk + SK_RCVQ_HEAD]
+  }
+  /**
+   * One packet without its first `skip` octets, cut to `len`, into the arena; `note` tells whose it was. How much that is,
+   * with MSG_TRUNC how much there was; or -errno.
+   */
+  const receive = (
+    sk: number,
+    to: number,
+    len: number,
+    flags: number,
+    skip: number,
+    note: (sk: number, skb: number) => void
+  ): number => {
+    const isPeek = (flags & MSG_PEEK) !== 0
+    const skb = isPeek ? peek(sk) : take(sk)
+    if (skb < 0) return skb
+    note(sk, skb)
+    const whole = i32[skb + SKB_LEN] - skip
+    const n = Math.min(len, whole)
+    skbs.copyBits(skb, skip, to, n)
+    if (!isPeek) consume(skb)
+    return (flags & MSG_TRUNC) === 0 ? n : whole
+  }
+
   /** The socket is gone. */
   const free = (sk: number): void => {
     while (i32[sk + SK_RCVQ_LEN] !== 0) consume(takeHead(sk))
@@ -173,6 +203,7 @@ export const createDatagram = (deps: DatagramDeps) => {
     queueRcv,
     takeError,
     take,
+    receive,
     free,
     shutdown,
     poll,

@@ -39,7 +39,7 @@ export type Proto = {
     zone?: number
   ) => number
   /** One datagram in (cut to `len`); its sender lies in `peer` until the next call. */
-  recvfrom?: (sk: number, to: number, len: number) => number
+  recvfrom?: (sk: number, to: number, len: number, flags?: number) => number
   peer?: Int32Array
   shutdown?: (sk: number, how: number) => number
   /** What it is ready for, POLL* bits. */

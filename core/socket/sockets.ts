@@ -30,8 +30,12 @@ import {
   SK_RXHASH,
   SK_SADDR,
   SK_SHUTDOWN,
+  SK_STATE,
   SK_TYPE,
   SOCK_STREAM,
+  TCP_CLOSE,
+  TCP_LISTEN,
+  TCP_SYN_SENT,
 } from './sock.ts'
 import { createSockopt } from './sockopt.ts'
 import type { Steer } from '../steering/steer.ts'
@@ -55,6 +59,7 @@ const {
   EINPROGRESS,
   EINVAL,
   ENFILE,
+  ENOTCONN,
   EOPNOTSUPP,
   EPROTONOSUPPORT,
   ESOCKTNOSUPPORT,
@@ -109,7 +114,7 @@ export const createSockets = (deps: SocketsDeps) => {
   /** A new socket, or -errno (__sock_create). */
   const socket = (family: number, type: number, protocol: number): number => {
     if (!inetsw.some(({ families }) => families.includes(family))) return -EAFNOSUPPORT
-    if (type <= 0 || type > SOCK_MAX) return -EINVAL
+    if (type < 0 || type > SOCK_MAX) return -EINVAL
     return family === AF_PACKET ? packetCreate(type, protocol) : inetCreate(family, type, protocol)
   }
   const packetCreate = (type: number, protocol: number): number => {
@@ -172,6 +177,7 @@ export const createSockets = (deps: SocketsDeps) => {
   const accept = (sk: number): number => {
     const proto = protoOf(sk)
     if (proto.accept === undefined) return -EOPNOTSUPP
+    if (i32[sk + SK_STATE] !== TCP_LISTEN) return -EINVAL
     const child = proto.accept(sk)
     return child > 0 ? child : -EAGAIN
   }
@@ -212,9 +218,9 @@ export const createSockets = (deps: SocketsDeps) => {
     return result
   }
   /** One datagram; `peerOf(sk)` then tells its sender. */
-  const recvfrom = (sk: number, to: number, len: number): number => {
+  const recvfrom = (sk: number, to: number, len: number, flags = 0): number => {
     const proto = protoOf(sk)
-    return proto.recvfrom === undefined ? -EOPNOTSUPP : proto.recvfrom(sk, to, len)
+    return proto.recvfrom === undefined ? -EOPNOTSUPP : proto.recvfrom(sk, to, len, flags)
   }
   /** Where the protocol leaves the sender of the last datagram received: PEER_* words. */
   const peerOf = (sk: number): Int32Array => protoOf(sk).peer ?? noPeer
@@ -278,10 +284,27 @@ export const createSockets = (deps: SocketsDeps) => {
     for (let w = 0; w < 4; w++) i32[to + w] = i32[sk + SK_SADDR + w]
     i32[to + 4] = i32[sk + SK_NUM]
   }
-  /** Copies the peer's address (getpeername) to `to`, four words and the port. */
-  const getpeername = (sk: number, to: number): void => {
+  /** Copies the peer's address (getpeername) to `to`, four words and the port: 0, or -errno. */
+  const getpeername = (sk: number, to: number): number => {
+    const error = peerError(sk)
+    if (error !== 0) return error
     for (let w = 0; w < 4; w++) i32[to + w] = i32[sk + SK_DADDR + w]
     i32[to + 4] = i32[sk + SK_DPORT]
+    return 0
+  }
+  /** Has it a peer to speak of (inet_getname)? 0, or -errno. */
+  const peerError = (sk: number): number => {
+    if (isOfLink(sk)) return -EOPNOTSUPP
+    const state = i32[sk + SK_STATE]
+    const isOpen = state !== TCP_CLOSE && state !== TCP_SYN_SENT
+    return isOpen && i32[sk + SK_DPORT] !== 0 ? 0 : -ENOTCONN
+  }
+  /** No family here makes pairs: 0 is never the answer. */
+  const socketpair = (family: number, type: number, protocol: number): number => {
+    const sk = socket(family, type, protocol)
+    if (sk < 0) return sk
+    close(sk)
+    return -EOPNOTSUPP
   }
 
   const options = createSockopt({ arena, protoOf, takeError, mc, filter, ipOptions })
@@ -312,6 +335,8 @@ export const createSockets = (deps: SocketsDeps) => {
     isSame,
     getsockname,
     getpeername,
+    peerError,
+    socketpair,
     ...options,
     membership: mc.membership,
     setFilter: mc.setFilter,

@@ -2,7 +2,7 @@
  * setsockopt and getsockopt: the protocol is asked first, since some options of SOL_SOCKET mean more to it than their
  * word (TCP's buffer sizes, keepalive); those that no protocol claims are words of the sock row. Worker only. Linux: sk_setsockopt (net/core/sock.c), do_ip_setsockopt.
  */
-import { AF_PACKET } from '../base/family.ts'
+import { AF_INET6, AF_PACKET } from '../base/family.ts'
 import { Errno } from '../base/errno.ts'
 import type { IpOptionsSock } from '../ipv4/ip-options-sock.ts'
 import type { Arena } from '../shm/arena.ts'
@@ -76,7 +76,7 @@ type SockoptDeps = {
 
 /** The two bits of TOS that are ECN's (RFC 3168). */
 const ECN_MASK = 3
-const { EINVAL, ENODEV, ENOPROTOOPT, EPERM } = Errno
+const { EINVAL, ENODEV, ENOPROTOOPT, EOPNOTSUPP, EPERM } = Errno
 
 export const createSockopt = ({
   arena,
@@ -127,8 +127,10 @@ export const createSockopt = ({
       case SO_MARK:
         return setWord(sk, SK_MARK, value)
       case SO_BINDTODEVICE:
-      case SO_BINDTOIFINDEX:
         return isDevice(value) ? setWord(sk, SK_BOUND_DEV, value) : -ENODEV
+      case SO_BINDTOIFINDEX:
+        // of a device that is not there yet, or no more
+        return value < 0 ? -EINVAL : setWord(sk, SK_BOUND_DEV, value)
     }
     return null
   }
@@ -200,12 +202,17 @@ export const createSockopt = ({
     }
     return null
   }
+  /** Of a level that is nobody's IPv4 says something else than IPv6 does (ip_getsockopt, ipv6_getsockopt). */
+  const unknownLevel = (sk: number): number => {
+    if (i32[sk + SK_FAMILY] !== AF_INET6) return -EOPNOTSUPP
+    return -ENOPROTOOPT
+  }
   /** The value, or -errno (no option has a negative value). */
   const getsockopt = (sk: number, level: number, name: number): number => {
     const answer = protoOf(sk).getOption?.(sk, level, name) ?? -ENOPROTOOPT
     if (answer !== -ENOPROTOOPT) return answer
     if (level === SOL_SOCKET) return getSocket(sk, name) ?? -ENOPROTOOPT
-    if (level !== IPPROTO_IP && level !== IPPROTO_IPV6) return -ENOPROTOOPT
+    if (level !== IPPROTO_IP && level !== IPPROTO_IPV6) return unknownLevel(sk)
     return getIp(sk, level, name) ?? mc.getMcOption(sk, level, name)
   }
 

@@ -5,7 +5,7 @@ import { Glob } from 'bun'
 import { root } from '../../bin/bootstrap.mjs'
 
 /** The most that each may need: that it is little is the point. */
-const LINES: Record<string, number> = { 'tap.ts': 10, 'router.ts': 20 }
+const LINES: Record<string, number> = { 'tap.ts': 10, 'router.ts': 20, 'ping.ts': 22 }
 
 const examples = [...new Glob('*.ts').scanSync({ cwd: `${root}/examples` })].sort()
 const read = (path: string): Promise<string> => Bun.file(`${root}/${path}`).text()
@@ -25,4 +25,12 @@ test('an echo through a router, in virtual time', () => {
     exitCode: 0,
     said: 'hello through the router\n',
   })
+})
+
+test('pings over a ping socket', () => {
+  const { exitCode, stdout, stderr } = Bun.spawnSync([process.execPath, 'examples/ping.ts'], {
+    cwd: root,
+  })
+  const lines = [1, 2, 3].map((seq) => `64 bytes from 10.0.0.2: icmp_seq=${seq}\n`)
+  expect({ exitCode, said: `${stdout}${stderr}` }).toEqual({ exitCode: 0, said: lines.join('') })
 })

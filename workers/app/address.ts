@@ -19,11 +19,11 @@ export const wordsOf = (host: string, arena: Arena): readonly number[] | null =>
   const [text, zone] = host.split('%', 2)
   const words = parseAddr(text!)?.words ?? null
   if (words === null || zone === undefined) return words
-  const ifindex = zoneOf(zone, arena)
+  const ifindex = deviceOf(zone, arena)
   return ifindex === 0 ? null : [...words, ifindex]
 }
 /** A device by its name or number, whether there is one of that number or not; 0 when there is none of that name. */
-const zoneOf = (zone: string, arena: Arena): number => {
+export const deviceOf = (zone: string, arena: Arena): number => {
   const { devices } = arena.layout.config
   for (let ifindex = 1; ifindex < devices; ifindex++)
     if (isThere(arena, ifindex) && deviceName(arena, ifindex) === zone) return ifindex

@@ -132,10 +132,17 @@ export const createEngine = ({ arena, thread, wake, bell }: EngineDeps) => {
     i32[at + E_SKB] = skb
     send(sid)
   }
-  const askSocket = (sid: number, family: number, type: number, credit: number): void => {
+  const askSocket = (
+    sid: number,
+    family: number,
+    type: number,
+    credit: number,
+    protocol = 0
+  ): void => {
     const at = rings.begin(AppOp.SOCKET, sid, 0)
     i32[at + E_ARG0] = family
     i32[at + E_ARG1] = type
+    i32[at + E_ARG2] = protocol
     i32[at + E_LEN] = credit
     send(sid)
   }
@@ -145,6 +152,18 @@ export const createEngine = ({ arena, thread, wake, bell }: EngineDeps) => {
     i32[at + E_ARG1] = name
     i32[at + E_ARG2] = value
     send(sid)
+  }
+  /** An option whose value is words; false: there is no memory for them. */
+  const askOptionBytes = (sid: number, level: number, name: number, value: Uint8Array): boolean => {
+    const skb = skbs.alloc(value.length, MAX_HEADER)
+    if (skb === 0) return false
+    u8.set(value, skbs.put(skb, value.length))
+    const at = rings.begin(AppOp.SETSOCKOPT, sid, 0)
+    i32[at + E_ARG0] = level
+    i32[at + E_ARG1] = name
+    i32[at + E_SKB] = skb
+    send(sid)
+    return true
   }
   const askMulticastOption = (sid: number, level: number, name: number, value: number): void => {
     const at = rings.begin(AppOp.MULTICAST, sid, 0)
@@ -282,6 +301,7 @@ export const createEngine = ({ arena, thread, wake, bell }: EngineDeps) => {
     askWithAddress,
     askSocket,
     askOption,
+    askOptionBytes,
     askMulticastOption,
     askMembership,
     askAccept,

@@ -3,6 +3,7 @@
  * ask of node:net and node:dgram they can be given from here. Application thread only.
  */
 import { isIP, isIPv4, isIPv6 } from 'node:net'
+import { AppRaw, type RawOptions } from './raw.ts'
 import { AppDatagram, type DatagramOptions } from './datagram.ts'
 import { createEngine, type EngineDeps } from './engine.ts'
 import { AppListener, type ListenerOptions } from './listener.ts'
@@ -63,9 +64,14 @@ export const createAppNet = (deps: EngineDeps) => {
       return socket
     },
   }
+  const raw = {
+    createSocket: (options: RawOptions = {}): AppRaw => new AppRaw(engine, options),
+  }
   return {
     net,
     dgram,
+    /** Raw, ping and packet sockets. */
+    raw,
     /** Closes all sockets and leaves the stack. */
     close: engine.close,
     /** Sockets and listeners in use, for tests and gauges. */

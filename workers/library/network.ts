@@ -88,8 +88,8 @@ export const createNetwork = ({ time = realTime() }: NetworkOptions = {}) => {
       link: (config.link ?? []).map((link) => ({ kind: 'wire', ...link })),
       sysctl: { ...HOST, ...config.sysctl },
     })
-    const { net, dgram } = made.app
-    return { name, control: made.control, net, dgram }
+    const { net, dgram, raw } = made.app
+    return { name, control: made.control, net, dgram, raw }
   }
   const endOf = async ([{ name }, ifname]: Plug): Promise<End> => {
     const found = hosts.get(name)

@@ -31,7 +31,7 @@ export const startStack = async (options: StackOptions = {}) => {
     log: createLog(),
     hostApp: null,
   })
-  const { net, dgram, close: leave } = attach()
+  const { net, dgram, raw, close: leave } = attach()
   const close = async (): Promise<void> => {
     leave()
     await stop()
@@ -39,6 +39,7 @@ export const startStack = async (options: StackOptions = {}) => {
   return {
     net,
     dgram,
+    raw,
     control,
     /** Resolves, with why, when a thread that is not started again has died. */
     failed,

@@ -11,8 +11,7 @@ import type { AddrType } from '../../inet/addr-type.ts'
 import type { AfOps, AfOpsOf } from '../../inet/af-ops.ts'
 import type { Arena } from '../../shm/arena.ts'
 import { Sysctl } from '../../shm/sysctl.ts'
-import type { ConsumeFn } from '../../skb/drop.ts'
-import { MAX_HEADER, SKB_LEN, type Skbs } from '../../skb/skb.ts'
+import { MAX_HEADER, type Skbs } from '../../skb/skb.ts'
 import type { Datagram } from '../../socket/datagram.ts'
 import type { Proto } from '../../socket/proto.ts'
 import {
@@ -31,7 +30,7 @@ import {
   TCP_ESTABLISHED,
   SK_BOUND_DEV,
 } from '../../socket/sock.ts'
-import { V6ONLY } from '../../socket/socket-constants.ts'
+import { MSG_OOB, REUSE_ADDR, V6ONLY } from '../../socket/socket-constants.ts'
 import * as icmp from '../../wire/icmp.ts'
 import * as icmpv6 from '../../wire/icmpv6.ts'
 import { bindAddr, isGroupType, peerError } from '../bind-addr.ts'
@@ -44,7 +43,6 @@ import type { PingTable } from './ping-table.ts'
 type PingSockDeps = {
   arena: Arena
   skbs: Skbs
-  consume: ConsumeFn
   datagram: Datagram
   dgramFlow: DgramFlow
   table: PingTable
@@ -52,13 +50,23 @@ type PingSockDeps = {
   owned: Pick<OwnedFlows, 'add' | 'remove'>
 } & Pick<AddrType, 'addrType'>
 
-const { EACCES, EADDRINUSE, EADDRNOTAVAIL, EAGAIN, EDESTADDRREQ, EINVAL, EMSGSIZE, EPIPE } = Errno
+const {
+  EACCES,
+  EADDRINUSE,
+  EADDRNOTAVAIL,
+  EAGAIN,
+  EDESTADDRREQ,
+  EINVAL,
+  EMSGSIZE,
+  EOPNOTSUPP,
+  EPIPE,
+} = Errno
 const MAX_LEN = 0xffff
 /** The group of applications. */
 const GROUP = 0
 
 export const createPingSock = (deps: PingSockDeps): Proto => {
-  const { arena, skbs, consume, datagram, dgramFlow, table, afOps, owned, addrType } = deps
+  const { arena, skbs, datagram, dgramFlow, table, afOps, owned, addrType } = deps
   const { i32, u8, layout } = arena
   const { sysctl } = layout
   const { peer, notePeer } = createDgramPeer(arena)
@@ -70,7 +78,7 @@ export const createPingSock = (deps: PingSockDeps): Proto => {
     if (GROUP < low || GROUP > high) return -EACCES
     const { icmp: kind } = afOps(family)
     const sk = datagram.alloc(family, SOCK_DGRAM, kind.protocol)
-    if (sk !== 0 && kind.hasPseudo) i32[sk + SK_REUSE] |= V6ONLY
+    if (sk !== 0) i32[sk + SK_REUSE] = kind.hasPseudo ? V6ONLY | REUSE_ADDR : REUSE_ADDR
     return sk
   }
   const hold = (sk: number, ident: number): void => {
@@ -120,11 +128,23 @@ export const createPingSock = (deps: PingSockDeps): Proto => {
   /** Is the message at `from` one that a ping socket sends? */
   const isEcho = (sk: number, from: number): boolean =>
     icmp.type(u8, from) === opsOf(sk).icmp.echo && icmp.code(u8, from) === 0
-  const sendto = (sk: number, from: number, len: number, words: Int32Array, at: number): number => {
-    if (!autobind(sk)) return -EAGAIN
+  const messageError = (sk: number, from: number, len: number, flags: number): number => {
     if (len > MAX_LEN) return -EMSGSIZE
-    if (len < icmp.MIN_HEADER || !isEcho(sk, from)) return -EINVAL
-    const error = route(sk, words, at)
+    if (len < icmp.MIN_HEADER) return -EINVAL
+    if ((flags & MSG_OOB) !== 0) return -EOPNOTSUPP
+    return isEcho(sk, from) ? 0 : -EINVAL
+  }
+  const sendto = (
+    sk: number,
+    from: number,
+    len: number,
+    words: Int32Array,
+    at: number,
+    _port = 0,
+    flags = 0
+  ): number => {
+    if (!autobind(sk)) return -EAGAIN
+    const error = messageError(sk, from, len, flags) || route(sk, words, at)
     if (error !== 0) return error
     if (i32[sk + SK_ERR] !== 0) return datagram.takeError(sk)
     return (i32[sk + SK_SHUTDOWN] & SEND_SHUTDOWN) !== 0 ? -EPIPE : transmit(sk, from, len)
@@ -146,21 +166,17 @@ export const createPingSock = (deps: PingSockDeps): Proto => {
     const error = ops.send(skb, flow, protocol, i32[sk + SK_TOS], hopsOf(sk), sk)
     return error === 0 || error === -Errno.ENOBUFS ? len : error
   }
-  const sendmsg = (sk: number, from: number, len: number): number => {
-    if (i32[sk + SK_STATE] === TCP_ESTABLISHED) return sendto(sk, from, len, i32, sk + SK_DADDR)
-    return autobind(sk) ? -EDESTADDRREQ : -EAGAIN
+  const sendmsg = (sk: number, from: number, len: number, flags: number): number => {
+    if (i32[sk + SK_STATE] === TCP_ESTABLISHED)
+      return sendto(sk, from, len, i32, sk + SK_DADDR, 0, flags)
+    if (!autobind(sk)) return -EAGAIN
+    return messageError(sk, from, len, flags) || -EDESTADDRREQ
   }
 
+  const note = (_sk: number, skb: number): void => notePeer(skb, 0)
   /** Takes one message, cut to `len`, into the arena. Its sender lies in `peer` then. */
-  const recvfrom = (sk: number, to: number, len: number): number => {
-    const skb = datagram.take(sk)
-    if (skb < 0) return skb
-    notePeer(skb, 0)
-    const n = Math.min(len, i32[skb + SKB_LEN])
-    skbs.copyBits(skb, 0, to, n)
-    consume(skb)
-    return n
-  }
+  const recvfrom = (sk: number, to: number, len: number, flags = 0): number =>
+    (flags & MSG_OOB) !== 0 ? -EOPNOTSUPP : datagram.receive(sk, to, len, flags, 0, note)
 
   return {
     open,

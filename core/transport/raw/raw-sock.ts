@@ -10,8 +10,6 @@ import type { AddrType } from '../../inet/addr-type.ts'
 import type { AfOpsOf } from '../../inet/af-ops.ts'
 import type { InetListeners } from '../../inet/inet-protos.ts'
 import type { Arena } from '../../shm/arena.ts'
-import type { ConsumeFn } from '../../skb/drop.ts'
-import { SKB_LEN, type Skbs } from '../../skb/skb.ts'
 import type { Datagram } from '../../socket/datagram.ts'
 import type { Proto } from '../../socket/proto.ts'
 import {
@@ -23,6 +21,7 @@ import {
   SK_FLAGS,
   SK_HASH_NEXT,
   SK_NUM,
+  SK_REUSE,
   SK_SADDR,
   SK_SHUTDOWN,
   SK_STATE,
@@ -39,6 +38,8 @@ import {
   IPPROTO_IPV6,
   IPV6_CHECKSUM,
   IPV6_HDRINCL,
+  MSG_OOB,
+  REUSE_ADDR,
   SOL_ICMPV6,
   SOL_RAW,
 } from '../../socket/socket-constants.ts'
@@ -51,8 +52,6 @@ import type { RawOutput } from './raw-output.ts'
 
 type RawSockDeps = {
   arena: Arena
-  skbs: Skbs
-  consume: ConsumeFn
   datagram: Datagram
   dgramFlow: DgramFlow
   output: RawOutput
@@ -77,7 +76,7 @@ const MH_CHECKSUM = 4
 const ICMPV6_CHECKSUM = 2
 
 export const createRawSock = (deps: RawSockDeps): Proto => {
-  const { arena, skbs, consume, datagram, dgramFlow, output, afOps, rawsOf, addrType } = deps
+  const { arena, datagram, dgramFlow, output, afOps, rawsOf, addrType } = deps
   const { i32 } = arena
   const { peer, notePeer } = createDgramPeer(arena)
   const opsOf = (sk: number): ReturnType<AfOpsOf> => afOps(i32[sk + SK_FAMILY])
@@ -86,6 +85,7 @@ export const createRawSock = (deps: RawSockDeps): Proto => {
     const sk = datagram.alloc(family, SOCK_RAW, protocol)
     if (sk === 0) return 0
     i32[sk + SK_NUM] = protocol
+    i32[sk + SK_REUSE] = REUSE_ADDR
     const { rawHasHeader, icmp } = afOps(family)
     if (protocol === IPPROTO_RAW) i32[sk + RAW_HDRINCL] = 1
     if (!rawHasHeader) {
@@ -153,32 +153,34 @@ export const createRawSock = (deps: RawSockDeps): Proto => {
     len: number,
     words: Int32Array,
     at: number,
-    port: number
+    port: number,
+    flags = 0
   ): number => {
     if (len > MAX_LEN) return -EMSGSIZE
+    if ((flags & MSG_OOB) !== 0) return -EOPNOTSUPP
     if (isOtherProtocol(sk, port)) return -EINVAL
     const error = route(sk, words, at)
     if (error !== 0) return error
+    return i32[sk + RAW_HDRINCL] !== 0 ? sendWhole(sk, from, len) : output.send(sk, from, len)
+  }
+  /** Only then its memory is asked of the socket (sock_alloc_send_skb), which is when that tells what is wrong with it. */
+  const sendWhole = (sk: number, from: number, len: number): number => {
     if (i32[sk + SK_ERR] !== 0) return datagram.takeError(sk)
     return (i32[sk + SK_SHUTDOWN] & SEND_SHUTDOWN) !== 0 ? -EPIPE : output.send(sk, from, len)
   }
   const isOtherProtocol = (sk: number, port: number): boolean =>
     opsOf(sk).rawPortIsProtocol && port !== 0 && port !== i32[sk + SK_NUM]
-  const sendmsg = (sk: number, from: number, len: number): number =>
-    i32[sk + SK_STATE] === TCP_ESTABLISHED
+  const sendmsg = (sk: number, from: number, len: number, flags: number): number => {
+    if ((flags & MSG_OOB) !== 0) return -EOPNOTSUPP
+    return i32[sk + SK_STATE] === TCP_ESTABLISHED
       ? sendto(sk, from, len, i32, sk + SK_DADDR, 0)
       : -EDESTADDRREQ
-
-  /** Takes one packet, cut to `len`, into the arena. Its sender lies in `peer` then. */
-  const recvfrom = (sk: number, to: number, len: number): number => {
-    const skb = datagram.take(sk)
-    if (skb < 0) return skb
-    notePeer(skb, 0)
-    const n = Math.min(len, i32[skb + SKB_LEN])
-    skbs.copyBits(skb, 0, to, n)
-    consume(skb)
-    return n
   }
+
+  const note = (_sk: number, skb: number): void => notePeer(skb, 0)
+  /** Takes one packet, cut to `len`, into the arena. Its sender lies in `peer` then. */
+  const recvfrom = (sk: number, to: number, len: number, flags = 0): number =>
+    (flags & MSG_OOB) !== 0 ? -EOPNOTSUPP : datagram.receive(sk, to, len, flags, 0, note)
 
   const setChecksum = (sk: number, level: number, value: number): number => {
     // RFC 3542 section 3.1: where ICMPv6 has its checksum is known

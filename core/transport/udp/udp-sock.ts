@@ -3,7 +3,7 @@
  * socket lives on one worker; so does its port, and a port is chosen so that answers hash home to it.
  * Linux: net/ipv4/udp.c udp_prot, af_inet.c inet_bind(), datagram.c ip4_datagram_connect().
  */
-import { clearAddr, copyAddr, familyOf } from '../../base/family.ts'
+import { AF_INET6, clearAddr, copyAddr, familyOf } from '../../base/family.ts'
 import { Errno } from '../../base/errno.ts'
 import { FL_DADDR, FL_SADDR } from '../../base/flowi.ts'
 import type { Arena } from '../../shm/arena.ts'
@@ -13,12 +13,13 @@ import type { ConsumeFn } from '../../skb/drop.ts'
 import type { Skbs } from '../../skb/skb.ts'
 import { SKB_DATA, SKB_LEN, SKB_TRANSPORT } from '../../skb/skb.ts'
 import type { Proto } from '../../socket/proto.ts'
-import { SIOCINQ } from '../../socket/socket-constants.ts'
+import { MSG_OOB, MSG_PEEK, SIOCINQ } from '../../socket/socket-constants.ts'
 import {
   SEND_SHUTDOWN,
   SK_DADDR,
   SK_DPORT,
   SK_ERR,
+  SK_FAMILY,
   SK_FLAGS,
   SK_NUM,
   SK_SADDR,
@@ -137,14 +138,18 @@ export const createUdpSock = (deps: UdpSockDeps) => {
     if (i32[sk + SK_DPORT] !== 0) return prepare(sk, i32, sk + SK_DADDR, i32[sk + SK_DPORT])
     return i32[sk + SK_ERR] !== 0 ? takeError(sk) : -Errno.EDESTADDRREQ
   }
+  /** udpv6_sendmsg() does not look at the flag. */
+  const ignoresOob = (sk: number): boolean => i32[sk + SK_FAMILY] === AF_INET6
   const sendto = (
     sk: number,
     from: number,
     len: number,
     words: Int32Array,
     at: number,
-    port: number
+    port: number,
+    flags = 0
   ): number => {
+    if ((flags & MSG_OOB) !== 0 && !ignoresOob(sk)) return -Errno.EOPNOTSUPP
     const error = prepare(sk, words, at, port)
     return error !== 0 ? error : output.sendArena(sk, from, len)
   }
@@ -160,7 +165,8 @@ export const createUdpSock = (deps: UdpSockDeps) => {
     const error = prepare(sk, words, at, port)
     return error !== 0 ? error : output.sendArray(sk, bytes, from, len)
   }
-  const sendmsg = (sk: number, from: number, len: number): number => {
+  const sendmsg = (sk: number, from: number, len: number, flags = 0): number => {
+    if ((flags & MSG_OOB) !== 0 && !ignoresOob(sk)) return -Errno.EOPNOTSUPP
     const error = prepareConnected(sk)
     return error !== 0 ? error : output.sendArena(sk, from, len)
   }
@@ -170,22 +176,18 @@ export const createUdpSock = (deps: UdpSockDeps) => {
   }
 
   const inDatagrams = (): number => afOps(familyOf(peer, 0)).udpMib.inDatagrams
-  /** Takes one datagram, cut to `len`, into the arena. Its sender lies in `peer` then. */
-  const recvfrom = (sk: number, to: number, len: number): number => {
-    const skb = take(sk)
-    if (skb < 0) return skb
+  const note = (_sk: number, skb: number): void =>
     notePeer(skb, udp.srcPort(u8, i32[skb + SKB_TRANSPORT]))
-    const n = Math.min(len, i32[skb + SKB_LEN] - udp.MIN_HEADER)
-    const from = i32[skb + SKB_DATA] + udp.MIN_HEADER
-    u8.copyWithin(to, from, from + n)
-    f64[count + inDatagrams()]++
-    consume(skb)
+  /** Takes one datagram, cut to `len`, into the arena. Its sender lies in `peer` then. */
+  const recvfrom = (sk: number, to: number, len: number, flags = 0): number => {
+    const n = datagram.receive(sk, to, len, flags, udp.MIN_HEADER, note)
+    if (n >= 0 && (flags & MSG_PEEK) === 0) f64[count + inDatagrams()]++
     return n
   }
   const recvBytes = (sk: number, bytes: Uint8Array, at: number, len: number): number => {
     const skb = take(sk)
     if (skb < 0) return skb
-    notePeer(skb, udp.srcPort(u8, i32[skb + SKB_TRANSPORT]))
+    note(sk, skb)
     const n = Math.min(len, i32[skb + SKB_LEN] - udp.MIN_HEADER)
     const from = i32[skb + SKB_DATA] + udp.MIN_HEADER
     for (let k = 0; k < n; k++) bytes[at + k] = u8[from + k]

@@ -1,0 +1,134 @@
+// The kernel's side: libc's calls, in the namespace that the test is in.
+
+import { dlopen } from 'bun:ffi'
+import { formatWords, mapIpv4, parseAddr } from '../../../core/wire/text.ts'
+import { block, errno, libc } from '../../../workers/os/libc.ts'
+import { type Answer, PAYLOAD, type Side, shownPort } from './calls.ts'
+
+const more = dlopen('libc.so.6', {
+  listen: { args: ['i32', 'i32'], returns: 'i32' },
+  accept4: { args: ['i32', 'usize', 'usize', 'i32'], returns: 'i32' },
+  shutdown: { args: ['i32', 'i32'], returns: 'i32' },
+  getpeername: { args: ['i32', 'usize', 'usize'], returns: 'i32' },
+  sendto: { args: ['i32', 'usize', 'usize', 'i32', 'usize', 'u32'], returns: 'i32' },
+  recvfrom: { args: ['i32', 'usize', 'usize', 'i32', 'usize', 'usize'], returns: 'i32' },
+}).symbols
+
+const NONBLOCK = 0x800
+const MSG_NOSIGNAL = 0x4000
+const AF_INET6 = 10
+const ROOM = 1 << 18
+const EBADF = 9
+
+export const createKernelCalls = (): Side => {
+  const files = new Map<string, { fd: number; family: number }>()
+  const data = block(ROOM)
+  const name = block(28)
+  const length = block(4)
+  const value = block(64)
+  // struct iovec and struct msghdr
+  const message = block(16 + 56)
+
+  const answer = (result: number): number => (result < 0 ? -errno() : result)
+  const fdOf = (file: string): number => files.get(file)?.fd ?? -1
+  const familyOf = (file: string): number => files.get(file)?.family ?? 2
+  const putName = (file: string, address: string, port: number): number => {
+    const family = familyOf(file)
+    const words = parseAddr(address)!.words
+    name.bytes.fill(0)
+    name.view.setUint16(0, family, true)
+    name.view.setUint16(2, port)
+    if (family !== AF_INET6) name.view.setInt32(4, words[3])
+    else for (const [w, word] of words.entries()) name.view.setInt32(8 + 4 * w, word)
+    return family === AF_INET6 ? 28 : 16
+  }
+  const readName = (): string => {
+    const port = shownPort(name.view.getUint16(2))
+    if (name.view.getUint16(0, true) !== AF_INET6)
+      return `${formatWords(...mapIpv4(name.view.getInt32(4)))} ${port}`
+    const [a, b, c, d] = [0, 1, 2, 3].map((w) => name.view.getInt32(8 + 4 * w))
+    return `${formatWords(a!, b!, c!, d!)} ${port}`
+  }
+  const named = (result: number): Answer => (result < 0 ? -errno() : readName())
+  const fill = (file: string): void => {
+    data.bytes.fill(0)
+    data.bytes[0] = PAYLOAD(familyOf(file))
+  }
+  const open = (file: string, fd: number, family: number): number => {
+    if (fd < 0) return -errno()
+    files.set(file, { fd, family })
+    return 0
+  }
+  const withRoom = (): number => {
+    length.view.setUint32(0, 28, true)
+    return length.at
+  }
+  const putMessage = (octets: number): number => {
+    message.bytes.fill(0)
+    message.view.setBigUint64(0, BigInt(data.at), true)
+    message.view.setBigUint64(8, BigInt(octets), true)
+    message.view.setBigUint64(16 + 16, BigInt(message.at), true)
+    message.view.setBigUint64(16 + 24, 1n, true)
+    return message.at + 16
+  }
+  const close = (file: string): number => {
+    const fd = fdOf(file)
+    files.delete(file)
+    return fd < 0 ? -EBADF : answer(libc.close(fd))
+  }
+
+  return {
+    name: 'kernel',
+    settle: () => {},
+    end: () => {
+      for (const file of [...files.keys()]) close(file)
+    },
+    socket: (file, family, type, protocol) =>
+      open(file, libc.socket(family, type | NONBLOCK, protocol), family),
+    socketpair: (family, type, protocol) =>
+      answer(libc.socketpair(family, type | NONBLOCK, protocol, value.at)),
+    bind: (file, address, port) =>
+      answer(libc.bind(fdOf(file), name.at, putName(file, address, port))),
+    connect: (file, address, port) =>
+      answer(libc.connect(fdOf(file), name.at, putName(file, address, port))),
+    listen: (file, backlog) => answer(more.listen(fdOf(file), backlog)),
+    accept: (file, child) => open(child, more.accept4(fdOf(file), 0, 0, NONBLOCK), familyOf(file)),
+    getsockname: (file) => named(libc.getsockname(fdOf(file), name.at, withRoom())),
+    getpeername: (file) => named(more.getpeername(fdOf(file), name.at, withRoom())),
+    send: (file, octets, flags = 0) => {
+      fill(file)
+      return answer(libc.send(fdOf(file), data.at, octets, flags | MSG_NOSIGNAL))
+    },
+    recv: (file, octets, flags = 0) => answer(libc.recv(fdOf(file), data.at, octets, flags)),
+    sendto: (file, octets, address, port, flags = 0) => {
+      fill(file)
+      const size = putName(file, address, port)
+      return answer(more.sendto(fdOf(file), data.at, octets, flags | MSG_NOSIGNAL, name.at, size))
+    },
+    recvfrom: (file, octets, flags = 0) => {
+      name.bytes.fill(0)
+      const n = more.recvfrom(fdOf(file), data.at, octets, flags, name.at, withRoom())
+      if (n < 0) return -errno()
+      return length.view.getUint32(0, true) === 0 ? `${n}` : `${n} from ${readName()}`
+    },
+    sendmsg: (file, octets, flags = 0) => {
+      fill(file)
+      return answer(libc.sendmsg(fdOf(file), putMessage(octets), flags | MSG_NOSIGNAL))
+    },
+    recvmsg: (file, octets, flags = 0) =>
+      answer(libc.recvmsg(fdOf(file), putMessage(octets), flags)),
+    shutdown: (file, how) => answer(more.shutdown(fdOf(file), how)),
+    setsockopt: (file, level, option, given) => {
+      value.view.setInt32(0, given, true)
+      return answer(libc.setsockopt(fdOf(file), level, option, value.at, 4))
+    },
+    getsockopt: (file, level, option) => {
+      value.bytes.fill(0)
+      length.view.setUint32(0, 4, true)
+      const result = libc.getsockopt(fdOf(file), level, option, value.at, length.at)
+      if (result < 0) return -errno()
+      return length.view.getUint32(0, true) === 1 ? value.bytes[0]! : value.view.getInt32(0, true)
+    },
+    close,
+  }
+}
