@@ -5,6 +5,7 @@
 import { afterAll, beforeAll, describe, expect, test } from 'bun:test'
 import { SOFTNET_B } from './support/bulk-ends.ts'
 import { type Background, runIn, startIn, toolIn, untilBound } from './support/commands.ts'
+import { requireTool } from '../support/tools.ts'
 import { describeE2e, isLong } from './support/inside.ts'
 import { B, createTopology, ROUTER_A, ROUTER_B, type Topology } from './support/topology.ts'
 
@@ -54,7 +55,9 @@ describeE2e(import.meta.path, 'a path that loses', () => {
     for (const stack of ['kernel', 'softnet'])
       servers.push(startIn(net.b, [process.execPath, TOOL, stack], { limitMs: 1_200_000 }))
     await untilBound(net.b, 'tcp', 19)
-    await toolIn(net.a, 'ping', ['-c', '1', '-w', '15', SOFTNET_B])
+    // ping gives up when the router says that nobody is there yet
+    const ping = [requireTool('ping'), '-c', '1', '-W', '1', SOFTNET_B]
+    while ((await runIn(net.a, ping)).status !== 0) await Bun.sleep(100)
   })
   afterAll(async () => {
     for (const server of servers) await server.end()
