@@ -50,6 +50,7 @@ export const createLink = (machine: Machine, kinds: readonly PathKind[]) => {
 
   /** A frame from a device queue of this CPU's own. What has no ports is better off on the CPU it hashes to. */
   const steerFrame = (skb: number): void => {
+    machine.skbs.copybreak(skb)
     const cpu = machine.steerSkb(skb)
     if (cpu === machine.thread || steer.hasPorts()) receive(skb)
     else machine.enqueueSteered(cpu, skb)

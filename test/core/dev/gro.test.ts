@@ -13,7 +13,7 @@ import {
   sumDeviceStat,
 } from '../../../core/netdev/netdev.ts'
 import { createArena } from '../../../core/shm/arena.ts'
-import { SMALL_ARENA, SMALL_BYTES } from '../../../core/shm/layout.ts'
+import { SMALL_ARENA } from '../../../core/shm/layout.ts'
 import { createDrop } from '../../../core/skb/drop.ts'
 import {
   CHECKSUM_NONE,
@@ -28,11 +28,9 @@ import {
   SKB_CSUM_START,
   SKB_DATA,
   SKB_DEV,
-  SKB_END,
   SKB_GSO_SEGS,
   SKB_GSO_SIZE,
   SKB_GSO_TYPE,
-  SKB_HEAD,
   SKB_IP_SUMMED,
   SKB_LEN,
   SKB_NETWORK,
@@ -406,17 +404,6 @@ describe('what is not', () => {
     for (let skb = skbs.alloc(60000, 0); skb !== 0; skb = skbs.alloc(60000, 0)) taken.push(skb)
     expect(batch(segment(0), segment(1)).map(({ size }) => size)).toEqual([0, 0])
     for (const skb of taken) skbs.free(skb)
-    expect(close()).toBe(true)
-  })
-  test('a large buffer of a frame that stays alone', () => {
-    const { batch, close, i32, skbs } = setup()
-    const before = skbs.available().larges
-    const datagram = udpFrame(link, fields, { sport: 1, dport: 2 }, text(9))
-    const alone = [datagram, segment(0), segment(2), segment(4)]
-    const out = batch(...alone)
-    expect(out.map(({ frame }) => frame)).toEqual(alone)
-    for (const { skb } of out) expect(i32[skb + SKB_END]! - i32[skb + SKB_HEAD]!).toBe(SMALL_BYTES)
-    expect(skbs.available().larges).toBe(before)
     expect(close()).toBe(true)
   })
   test('more flows than are kept: the oldest goes on', () => {

@@ -18,7 +18,7 @@ import {
   ringTake,
 } from '../../../core/shm/ring.ts'
 import { Sysctl } from '../../../core/shm/sysctl.ts'
-import { RX_HEADROOM, SKB_DEV, SKB_GSO_SEGS } from '../../../core/skb/skb.ts'
+import { LARGE_ROOM, RX_HEADROOM, SKB_DEV, SKB_GSO_SEGS } from '../../../core/skb/skb.ts'
 import type { NicEnv } from '../../../core/stack/nic.ts'
 import { createNic } from '../../../core/stack/nic.ts'
 import { FLAGS, makeControl } from '../../support/control-plane.ts'
@@ -47,7 +47,7 @@ const segmentOf = (k: number): Uint8Array =>
 
 /** A nic over a tap and a port that are up; the test fills `waiting` with what the tap has to read. */
 const setup = async () => {
-  const side = { carrier: 'up' as Carrier }
+  const side = { carrier: 'up' as Carrier, room: 0 }
   const tap: LinkOps = {
     newlink: () => ({ error: 0 }),
     dellink: () => {},
@@ -80,7 +80,7 @@ const setup = async () => {
         receive(budget, deliver) {
           const batch = waiting.splice(0, budget)
           for (const frame of batch) {
-            const skb = env.skbs.alloc(frame.length, RX_HEADROOM)
+            const skb = env.skbs.alloc(side.room || frame.length, RX_HEADROOM)
             arena.u8.set(frame, env.skbs.put(skb, frame.length))
             arena.i32[skb + SKB_DEV] = TAP
             deliver(skb)
@@ -138,6 +138,18 @@ describe('a nic', () => {
     waiting.push(segmentOf(3))
     nic.turn()
     expect(arena.i32[ringTake(arena.i32, ring) + SKB_GSO_SEGS]).toBe(0)
+  })
+
+  test('of frames read into large buffers only what has become long keeps one', async () => {
+    const { arena, nic, waiting, side, backlogLens } = await setup()
+    arena.i32[deviceRow(arena, TAP) + DEV_FEATURES]! |= NETIF_F_GRO
+    side.room = LARGE_ROOM
+    const { larges } = nic.skbs.available()
+    for (let k = 0; k < 20; k++) waiting.push(segmentOf(k))
+    waiting.push(segmentOf(30), frameOf(1), frameOf(2))
+    nic.turn()
+    expect(backlogLens()[0]! + backlogLens()[1]!).toBe(4)
+    expect(nic.skbs.available().larges).toBe(larges - 1)
   })
 
   test('sleeps when there is nothing, no longer than its input has said', async () => {
