@@ -41,6 +41,10 @@ const linkFields = {
   allmulticast: z.boolean().optional(),
   arp: z.boolean().optional(),
   netem: impairment.optional(),
+  master: ifname
+    .nullable()
+    .optional()
+    .meta({ description: 'what to enslave it to; null: nothing' }),
   data: kindData.optional(),
 }
 
@@ -78,6 +82,7 @@ export const linkPatch = z.strictObject({ ...linkFields, newname: ifname.optiona
 export const linkFilter = {
   ifname: ifname.optional(),
   kind: z.string().optional(),
+  master: ifname.optional(),
 }
 
 /** Seconds; the greatest is for ever. */

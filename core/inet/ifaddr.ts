@@ -21,6 +21,8 @@ import {
   IFF_NOARP,
   IFF_RUNNING,
   IFF_UP,
+  l3mdevOf,
+  l3TableOf,
 } from '../netdev/netdev.ts'
 import type { Arena } from '../shm/arena.ts'
 import { CONF_ALL, Conf4, Conf6, confRow } from '../shm/devconf.ts'
@@ -162,7 +164,7 @@ export const createIfaddrs = (deps: IfaddrDeps) => {
     over: Partial<RibRoute>
   ): RibRoute => ({
     family: at.family,
-    table: type === RTN_UNICAST ? RT_TABLE_MAIN : RT_TABLE_LOCAL,
+    table: l3TableOf(arena, at.ifindex) || (type === RTN_UNICAST ? RT_TABLE_MAIN : RT_TABLE_LOCAL),
     words,
     plen,
     tos: 0,
@@ -606,6 +608,8 @@ export const createIfaddrs = (deps: IfaddrDeps) => {
     for (const at of list())
       if (at.ifindex === ifindex && at.family === AF_INET && isTried4(at)) tryAgain(at)
     if (i32[deviceRow(arena, ifindex) + DEV_TYPE] !== ARPHRD_ETHER || isOff6(ifindex)) return
+    // a VRF has no link (addrconf_addr_gen, addrconf_add_dev)
+    if (l3mdevOf(arena, ifindex) === ifindex) return
     addRoutes([multicast6(ifindex)])
     if (confOf(ifindex, Conf6.addr_gen_mode) !== ADDR_GEN_EUI64) return
     own(ifindex, AF_INET6, linkLocal(ifindex), 64, RT_SCOPE_LINK)
@@ -652,6 +656,10 @@ export const createIfaddrs = (deps: IfaddrDeps) => {
         )
     )
   }
+  /** The device, which is down, is of another domain from now on: no route by it stays. */
+  const domainLeft = (ifindex: number): void => {
+    rib.flush((one) => one.dev === ifindex)
+  }
   /** The device is going away: so does all that names it. */
   const deviceGone = (ifindex: number): void => {
     for (const at of list()) if (at.ifindex === ifindex) drop(at)
@@ -670,6 +678,7 @@ export const createIfaddrs = (deps: IfaddrDeps) => {
     deviceUp,
     deviceReady,
     deviceDown,
+    domainLeft,
     deviceGone,
     forwardingChanged,
     switched6,

@@ -19,7 +19,7 @@ import {
 } from '../base/flowi.ts'
 import type { Time } from '../base/time.ts'
 import { TIME_MS } from '../base/time.ts'
-import { IFF_LOOPBACK, IFF_NOARP } from '../netdev/netdev.ts'
+import { IFF_LOOPBACK, IFF_NOARP, l3mdevOf } from '../netdev/netdev.ts'
 import type { Arena } from '../shm/arena.ts'
 import { counterBank, Softnet } from '../shm/counters.ts'
 import { CONF_ALL, Conf4, confRow } from '../shm/devconf.ts'
@@ -140,7 +140,7 @@ export const createArp = (deps: ArpDeps) => {
   /** Who asks: arp_announce 0, the packet's source when it is ours; 1, when the target knows it; 2, the best for the target. */
   const announced = (dev: number, target: number, wantedBy: number): number => {
     const how = most(dev, Conf4.arp_announce)
-    if (wantedBy !== 0 && how < 2 && isLocalAddress(wantedBy))
+    if (wantedBy !== 0 && how < 2 && isLocalAddress(wantedBy, dev))
       if (how === 0 || isAddrOnLink(dev, target, wantedBy)) return wantedBy
     return selectSource(dev, target)
   }
@@ -176,7 +176,7 @@ export const createArp = (deps: ArpDeps) => {
     if (sip === tip && either(dev, Conf4.drop_gratuitous_arp)) return drop(skb, Drop.ARP_INVALID)
     acd?.heard(dev, sip, tip, hi, lo)
     if (op === arp.ARPOP_REQUEST) {
-      if (isLocalAddress(tip)) countProbe(skb)
+      if (isLocalAddress(tip, dev)) countProbe(skb)
       switch (arpRequest(skb, dev, machine, sip, tip, hi, lo)) {
         case ANSWERED:
           return consume(skb)
@@ -187,7 +187,7 @@ export const createArp = (deps: ArpDeps) => {
     // a probe: someone asks whether the address is free (RFC 5227 section 2.1.1)
     if (sip === 0) return consume(skb)
     if (!hasMac(dev, hi, lo) && isOwnOf(dev, sip)) conflict(dev, sip)
-    const isGarp = isGratuitous(at, op)
+    const isGarp = isGratuitous(at, op, dev)
     const row = lookup(machine, dev, op, sip, isGarp)
     if (row === 0) return consume(skb)
     updateKnown(machine, row, op, isToUs(skb), isGarp, hi, lo)
@@ -213,7 +213,7 @@ export const createArp = (deps: ArpDeps) => {
     lo: number
   ): number => {
     if (sip === 0) {
-      const isOurs = isLocalAddress(tip) && !isIgnored(dev, sip, tip)
+      const isOurs = isLocalAddress(tip, dev) && !isIgnored(dev, sip, tip)
       if (isOurs) arpSend(arp.ARPOP_REPLY, dev, tip, sip, hi, lo, hi, lo)
       return ANSWERED
     }
@@ -252,7 +252,8 @@ export const createArp = (deps: ArpDeps) => {
   /** arp_filter: what is sent to who asks would leave by another device. */
   const isFiltered = (dev: number, sip: number, tip: number): boolean => {
     if (!either(dev, Conf4.arp_filter)) return false
-    fl[FL_IIF] = fl[FL_OIF] = 0
+    fl[FL_IIF] = 0
+    fl[FL_OIF] = l3mdevOf(arena, dev)
     fl[FL_SADDR + 3] = tip
     fl[FL_DADDR + 3] = sip
     return routeOutput(fl) !== 0 || fl[FL_DEV] !== dev
@@ -264,9 +265,9 @@ export const createArp = (deps: ArpDeps) => {
       : sip !== tip && either(dev, Conf4.proxy_arp_pvlan)
 
   /** A gratuitous reply names its sender twice in full (arp_is_garp), and nobody says that he is us. */
-  const isGratuitous = (at: number, op: number): boolean =>
+  const isGratuitous = (at: number, op: number, dev: number): boolean =>
     arp.isGratuitous(u8, at) &&
-    inetAddrType(arp.senderIp(u8, at)) === RTN_UNICAST &&
+    inetAddrType(arp.senderIp(u8, at), dev) === RTN_UNICAST &&
     (op !== arp.ARPOP_REPLY || ethernet.sameMac(u8, at + arp.SENDER_MAC, u8, at + arp.TARGET_MAC))
   const isToUs = (skb: number): boolean => i32[skb + SKB_PKT_TYPE] === PACKET_HOST
 
@@ -281,7 +282,7 @@ export const createArp = (deps: ArpDeps) => {
     i32[key + 3] = sip
     const row = table.lookup(dev, key)
     if (row !== 0 || !accepts(dev, sip)) return row
-    const isNews = isGarp || (op === arp.ARPOP_REPLY && inetAddrType(sip) === RTN_UNICAST)
+    const isNews = isGarp || (op === arp.ARPOP_REPLY && inetAddrType(sip, dev) === RTN_UNICAST)
     return isNews ? machine.create(dev, key) : 0
   }
   const accepts = (dev: number, sip: number): boolean => {

@@ -14,6 +14,7 @@ import {
   FL_FAMILY,
   FL_FLAGS,
   FL_IIF,
+  FL_L3MDEV,
   FL_MARK,
   FL_OURS,
   FL_PROTO,
@@ -28,6 +29,7 @@ import { DevStat, deviceStats } from '../netdev/netdev.ts'
 import type { Arena } from '../shm/arena.ts'
 import { counterBank, Mib } from '../shm/counters.ts'
 import { CONF_ALL, Conf4, confRow } from '../shm/devconf.ts'
+import type { L3mdevRcv } from '../dev/l3mdev-rcv.ts'
 import type { ConsumeFn, DropFn } from '../skb/drop.ts'
 import { Drop } from '../skb/drop.ts'
 import type { Skbs } from '../skb/skb.ts'
@@ -78,6 +80,7 @@ type IpInputDeps = {
   sourceRoute: IpSourceRoute
   peers: Pick<InetPeers, 'find' | 'spend'>
   mr: Pick<MrForward, 'mayPass' | 'forward' | 'forwardCopy'>
+  l3mdevRcv: L3mdevRcv
 } & Pick<Route, 'routeInput'> &
   Pick<FlowKeys, 'flowPorts'> &
   Pick<AddrType, 'isLocalAddress'> &
@@ -101,6 +104,7 @@ const ERROR_BURST_MS = 5000
 export const createIpInput = (deps: IpInputDeps) => {
   const { arena, skbs, drop, consume, nf, protos, routeInput, isLocalAddress, ipForward } = deps
   const { flowPorts, ipDefrag, steerAgain, icmpSend, options, sourceRoute, peers, mr } = deps
+  const { l3mdevRcv } = deps
   const { checkMc } = createMcTable(arena)
   const { i32, u8, f64 } = arena
   const count = counterBank(arena, skbs.thread)
@@ -170,6 +174,7 @@ export const createIpInput = (deps: IpInputDeps) => {
     fl[FL_FLAGS] = 0
     flowPorts(skb, fl)
     const error = routeInput(fl)
+    if (fl[FL_L3MDEV] !== 0) l3mdevRcv(skb, fl[FL_L3MDEV])
     if (error === 0) i32[skb + IPCB_TYPE] = fl[FL_TYPE]
     else if (isMartian(error)) return martian(skb, error)
     const headerLen = i32[skb + SKB_TRANSPORT] - i32[skb + SKB_NETWORK]
@@ -209,7 +214,7 @@ export const createIpInput = (deps: IpInputDeps) => {
     const dev = i32[skb + SKB_DEV]
     if (either(dev, Conf4.log_martians))
       f64[deviceStats(arena, skbs.thread, dev) + DevStat.rx_martians]++
-    if (error !== -Errno.EXDEV) return drop(skb, martianReason(i32[skb + SKB_NETWORK]))
+    if (error !== -Errno.EXDEV) return drop(skb, martianReason(i32[skb + SKB_NETWORK], dev))
     f64[count + Mib.TcpExtIPReversePathFilter]++
     drop(skb, Drop.IP_RPFILTER)
   }
@@ -310,7 +315,7 @@ export const createIpInput = (deps: IpInputDeps) => {
     if (peers.spend(peers.find(fl, FL_SADDR), ERROR_COST_MS, ERROR_BURST_MS))
       icmpSend(skb, icmp.ICMP_DEST_UNREACH, code, 0)
   }
-  const martianReason = (at: number): Drop => {
+  const martianReason = (at: number, dev: number): Drop => {
     const source = ipv4.src(u8, at)
     const destination = ipv4.dst(u8, at)
     if (
@@ -321,7 +326,7 @@ export const createIpInput = (deps: IpInputDeps) => {
       return Drop.IP_INVALID_SOURCE
     if (ipv4.isZeroNetAddr(destination)) return Drop.IP_INVALID_DEST
     if (ipv4.isLoopbackAddr(source) || ipv4.isLoopbackAddr(destination)) return Drop.IP_LOCALNET
-    if (isLocalAddress(source)) return Drop.IP_LOCAL_SOURCE
+    if (isLocalAddress(source, dev)) return Drop.IP_LOCAL_SOURCE
     // a group that nobody here has joined: the kernel has no word for it
     return ipv4.isMulticastAddr(destination) ? Drop.NOT_SPECIFIED : Drop.IP_INNOROUTES
   }

@@ -7,7 +7,7 @@ import * as bytes from '../base/bytes.ts'
 import { RTN_LOCAL, RTN_UNICAST } from '../base/flowi.ts'
 import type { Arena } from '../shm/arena.ts'
 import type { Skbs } from '../skb/skb.ts'
-import { SKB_IPOPT, SKB_NETWORK } from '../skb/skb.ts'
+import { SKB_DEV, SKB_IPOPT, SKB_NETWORK } from '../skb/skb.ts'
 import * as ipv4 from '../wire/ipv4.ts'
 import { SK_IPOPT, SK_IPOPT_LEN } from '../socket/sock.ts'
 import type { AddrType } from '../inet/addr-type.ts'
@@ -54,11 +54,14 @@ export const createIpOptionsEcho = (deps: IpOptionsEchoDeps) => {
   let replyOptions = 0
   /** To whom it goes first, where a source route names that; else 0. */
   let first = 0
+  /** The device that the request came in by. */
+  let dev = 0
 
   /** Length of the options that a reply to this compiled packet carries, or OPTIONS_NO_ECHO; build() puts them on. */
   const echo = (request: number): number => {
     replyOptions = 0
     first = 0
+    dev = i32[request + SKB_DEV]
     const at = i32[request + SKB_NETWORK]
     if (ipv4.headerLen(u8, at) === ipv4.MIN_HEADER) return 0
     const had = i32[request + SKB_IPOPT]
@@ -103,7 +106,7 @@ export const createIpOptionsEcho = (deps: IpOptionsEchoDeps) => {
   }
   /** Octets that we write of a time stamp for hosts that its sender has named. */
   const prespecified = (to: number, ptr: number, len: number): number =>
-    ptr + 7 <= len && inetAddrType(bytes.i32(u8, to + ptr - 1)) !== RTN_UNICAST ? 8 : 0
+    ptr + 7 <= len && inetAddrType(bytes.i32(u8, to + ptr - 1), dev) !== RTN_UNICAST ? 8 : 0
 
   /**
    * The way back: the hops that were recorded, the last of them first, which the reply goes to. Who put himself on his own
@@ -114,7 +117,7 @@ export const createIpOptionsEcho = (deps: IpOptionsEchoDeps) => {
     if (ptr < 4) return n
     const to = reply + n
     const via = bytes.i32(u8, p + ptr - 1)
-    const type = inetAddrType(via)
+    const type = inetAddrType(via, dev)
     if (type !== RTN_UNICAST && type !== RTN_LOCAL) return OPTIONS_NO_ECHO
     const daddr = ipv4.src(u8, at)
     let len = 7

@@ -14,6 +14,7 @@ import {
   FL_SADDR,
   RTN_LOCAL,
   RTN_UNICAST,
+  FL_OIF,
 } from '../base/flowi.ts'
 import type { Time } from '../base/time.ts'
 import { TIME_MS } from '../base/time.ts'
@@ -48,6 +49,7 @@ import {
 } from './ip-options-constants.ts'
 import type { AddrType } from '../inet/addr-type.ts'
 import type { Route } from '../inet/route.ts'
+import { l3mdevOf } from '../netdev/netdev.ts'
 
 type IpOptionsDeps = {
   arena: Arena
@@ -82,6 +84,7 @@ export const createIpOptions = (deps: IpOptionsDeps) => {
     fl[FL_FAMILY] = AF_INET
     fl[FL_SADDR + 2] = fl[FL_DADDR + 2] = V4_MAPPED
     fl[FL_DADDR + 3] = saddr
+    fl[FL_OIF] = l3mdevOf(arena, i32[skb + SKB_DEV])
     if (saddr !== 0 && routeOutput(fl) === 0) return fl[FL_SADDR + 3]
     return selectSource(i32[skb + SKB_DEV], saddr)
   }
@@ -193,7 +196,7 @@ export const createIpOptions = (deps: IpOptionsDeps) => {
     if (flags !== IPOPT_TS_TSANDADDR && flags !== IPOPT_TS_PRESPEC) return 0
     if (ptr + 7 > len) return p + PTR
     if (flags === IPOPT_TS_PRESPEC) {
-      if (inetAddrType(bytes.i32(u8, slot)) === RTN_UNICAST) return 0
+      if (inetAddrType(bytes.i32(u8, slot), i32[packet + SKB_DEV]) === RTN_UNICAST) return 0
     } else {
       bytes.putI32(u8, slot, specDst(packet, routeType))
       options |= TS_NEEDADDR

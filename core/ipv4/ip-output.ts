@@ -28,7 +28,7 @@ import {
   RTN_MULTICAST,
   RTN_UNICAST,
 } from '../base/flowi.ts'
-import { DEV_FLAGS, DEV_MC_ROLE4, IFF_LOOPBACK, IFF_NOARP } from '../netdev/netdev.ts'
+import { DEV_FLAGS, DEV_MC_ROLE4, IFF_LOOPBACK, IFF_NOARP, l3mdevOf } from '../netdev/netdev.ts'
 import type { Arena } from '../shm/arena.ts'
 import { counterBank, Mib } from '../shm/counters.ts'
 import { DEVICE_WORDS } from '../shm/layout.ts'
@@ -464,7 +464,7 @@ export const createIpOutput = (deps: IpOutputDeps) => {
     const at = i32[skb + SKB_NETWORK]
     loadAddrs(skb, flow)
     flow[FL_IIF] = i32[skb + SKB_IIF]
-    flow[FL_OIF] = 0
+    flow[FL_OIF] = l3mdevOf(arena, i32[skb + SKB_DEV])
     flow[FL_TOS] = ipv4.tos(u8, at)
     flow[FL_PROTO] = ipv4.protocol(u8, at)
     flowPorts(skb, flow)

@@ -35,6 +35,7 @@ import {
 } from './sock.ts'
 import { createSockopt } from './sockopt.ts'
 import type { Steer } from '../steering/steer.ts'
+import { l3mdevOf } from '../netdev/netdev.ts'
 
 export type SocketsDeps = {
   arena: Arena
@@ -143,7 +144,8 @@ export const createSockets = (deps: SocketsDeps) => {
   const enterZone = (sk: number, words: Int32Array, at: number, zone: number): number => {
     if (isOfLink(sk) || !needsZone(words, at)) return 0
     const bound = i32[sk + SK_BOUND_DEV]
-    if (zone !== 0 && bound !== 0 && zone !== bound) return -EINVAL
+    const isOther = zone !== bound && l3mdevOf(arena, zone) !== bound
+    if (zone !== 0 && bound !== 0 && isOther) return -EINVAL
     if (zone !== 0) i32[sk + SK_BOUND_DEV] = zone
     return (zone | bound) === 0 ? -EINVAL : 0
   }

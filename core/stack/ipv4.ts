@@ -85,6 +85,7 @@ export const createIpv4 = ({ machine, link, neigh, routing, frags, protos, nf }:
     ipForward,
     icmpSend,
     options,
+    l3mdevRcv: link.l3mdevRcv,
     sourceRoute: createIpSourceRoute({ ...common, icmpSend }),
   })
   return { ...out, ...defrag, ...input, icmp, mr }

@@ -152,6 +152,7 @@ export const createIpv6 = ({ machine, link, neigh, routing, frags, protos, nf }:
     mr,
     ip6Forward,
     icmpv6Send,
+    l3mdevRcv: link.l3mdevRcv,
   })
   const { linkFailure } = createIp6LinkFailure({ ...common, icmpv6Send })
   neigh.neighbour?.registerOps('v6', { ethertype: ETH_P_IPV6, solicit: ndSolicit })

@@ -111,7 +111,13 @@ export const createPathTables = (arena: Arena, settle: () => void) => {
   const prohibit = (family: number, of: Partial<FibRule>): void => {
     const any = { isInverted: false, src: null, dst: null, iif: '', oif: '', mark: 0, markMask: 0 }
     const none = { tos: 0, proto: 0, sport: null, dport: null, table: 0, target: 0, protocol: 0 }
-    const refusal = { family, priority: 0, action: FR_ACT_PROHIBIT, suppressPlen: -1 }
+    const refusal = {
+      family,
+      priority: 0,
+      action: FR_ACT_PROHIBIT,
+      suppressPlen: -1,
+      isL3mdev: false,
+    }
     const error = fibRules.insert(netdev.INIT_NET, { ...any, ...none, ...refusal, ...of })
     if (error !== 0) throw new Error(`rule: ${error}`)
   }

@@ -176,6 +176,7 @@ export const writeAddresses = (link: LinkItem, addresses: readonly Ifaddr[]): Ad
   flags: link.flags,
   mtu: link.mtu,
   qdisc: link.qdisc,
+  ...(link.master !== undefined && { master: link.master }),
   operstate: link.operstate,
   group: link.group,
   txqlen: link.txqlen,

@@ -176,6 +176,8 @@ export type RuleSpec = {
   suppress_prefixlen?: number
   goto?: number
   nop?: null | boolean
+  /** Each VRF's flows are led to its table. */
+  l3mdev?: null | boolean
   action?: string
   protocol?: string | number
 }
@@ -276,6 +278,8 @@ export type LinkSpec = {
   arp?: boolean
   /** Rename to. */
   newname?: string
+  /** The device to enslave it to; null: to none. */
+  master?: string | null
   num_tx_queues?: number
   num_rx_queues?: number
   netem?: Impairment
@@ -290,6 +294,8 @@ export type LinkItem = {
   min_mtu: number
   max_mtu: number
   qdisc: string
+  /** The device that it is enslaved to. */
+  master?: string
   operstate: string
   carrier_changes: number
   linkmode: string
@@ -314,6 +320,8 @@ export type LinkItem = {
     info_kind: string
     info_data?: Record<string, unknown>
     info_xstats?: Record<string, unknown>
+    info_slave_kind?: string
+    info_slave_data?: Record<string, unknown>
   }
   netem?: Impairment
   stats64: LinkStats
@@ -364,6 +372,7 @@ export type AddressItem = Pick<
   | 'flags'
   | 'mtu'
   | 'qdisc'
+  | 'master'
   | 'operstate'
   | 'group'
   | 'txqlen'
@@ -709,7 +718,10 @@ export type ReplyTo<M extends Message> = Reply<Requests[M['type']]['item']>
 
 export type Dumps = {
   RTM_GETROUTE: { filter: RouteFilter; item: RouteItem }
-  RTM_GETLINK: { filter: { ifname?: string; kind?: string; up?: boolean }; item: LinkItem }
+  RTM_GETLINK: {
+    filter: { ifname?: string; kind?: string; master?: string; up?: boolean }
+    item: LinkItem
+  }
   RTM_GETADDR: {
     filter: { family?: FamilyName; dev?: string; scope?: string; to?: string }
     item: AddressItem
