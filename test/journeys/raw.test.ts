@@ -285,6 +285,17 @@ describe('ICMP over raw sockets', () => {
     end(sim, from, to)
   })
 
+  test('hears the answers to time-stamp requests (RFC 1122 section 3.2.2.8)', async () => {
+    const { sim, a } = await twoHosts()
+    const one = raw(a, IPPROTO_ICMP)
+    one.send(icmpMessage(icmp.ICMP_TIMESTAMP, 0, 3, new Uint8Array(12)), B)
+    sim.run(100)
+    expect(one.heard.map(({ bytes: packet, from }) => [payloadOf(packet)[0], from])).toEqual([
+      [icmp.ICMP_TIMESTAMPREPLY, B],
+    ])
+    end(sim, one)
+  })
+
   test('of IPv6: the checksum is made and looked at, and eight words filter', async () => {
     const { sim, a, b } = await routed6()
     const [from, to] = [raw6(a, IPPROTO_ICMPV6), raw6(b, IPPROTO_ICMPV6)]
