@@ -13,6 +13,7 @@ import { createNetRx } from './softnet/net-rx.ts'
 import { createInet } from './stack/inet.ts'
 import { createLink } from './stack/link.ts'
 import { createMachine, type MachineDeps } from './stack/machine.ts'
+import { createPacket } from './stack/packet.ts'
 import { createRaw } from './stack/raw.ts'
 import { createSocketLayer } from './stack/sockets.ts'
 import { createTcp } from './stack/tcp.ts'
@@ -48,6 +49,7 @@ export const createStack = (deps: StackDeps) => {
   const udp = createUdp(machine, link, inet, layer)
   const tcp = createTcp(machine, inet, layer, secret)
   createRaw(machine, inet, layer)
+  createPacket(machine, link, inet, layer)
   link.xmit.bindTstamp(tcp.tstampSent)
   const { protos, protos6, icmp, igmp, ipv6 } = inet
   // only echo replies go to another CPU

@@ -260,6 +260,8 @@ export type SockFilter = {
 export type Sock = {
   /** As inet_diag is asked for it: IPPROTO_TCP, IPPROTO_UDP, IPPROTO_RAW; IPPROTO_ICMP is a ping socket, 0 a packet socket. */
   kind: number
+  /** SOCK_* */
+  type: number
   family: number
   local: SockEnd
   peer: SockEnd

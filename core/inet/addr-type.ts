@@ -12,6 +12,8 @@ import { createL3Tables } from './l3mdev.ts'
 import {
   IFA_ADDR,
   IFA_FAMILY,
+  IFA_FLAGS,
+  IFA_F_TENTATIVE,
   IFA_IFINDEX,
   IFA_PREFIXLEN,
   IFA_SCOPE,
@@ -75,6 +77,8 @@ export const createAddrType = (arena: Arena, fib: FibReader) => {
       const dev = i32[row + IFA_IFINDEX]
       if (dev === 0 || i32[row + IFA_FAMILY] !== AF_INET || (ifindex !== 0 && dev !== ifindex))
         continue
+      // what is yet to be tried is nobody's
+      if ((i32[row + IFA_FLAGS] & IFA_F_TENTATIVE) !== 0) continue
       if (visit(row)) return true
     }
     return false

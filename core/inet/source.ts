@@ -11,13 +11,13 @@ import { CONF_ALL, Conf6, confRow } from '../shm/devconf.ts'
 import { IFADDR_WORDS } from '../shm/layout.ts'
 import {
   IFA_ADDR,
+  IFA_FAMILY,
+  IFA_FLAGS,
   IFA_F_DEPRECATED,
   IFA_F_OPTIMISTIC,
   IFA_F_SECONDARY,
   IFA_F_TEMPORARY,
   IFA_F_TENTATIVE,
-  IFA_FAMILY,
-  IFA_FLAGS,
   IFA_IFINDEX,
   IFA_PREFIXLEN,
   IFA_SCOPE,
@@ -78,6 +78,9 @@ const labelOfLow = (w2: number, w3: number): number => {
   return w3 === 1 ? 0 : 3
 }
 
+/** Neither those nor what is yet to be tried is chosen (RFC 5227 section 2.1). */
+const NOT_PRIMARY = IFA_F_SECONDARY | IFA_F_TENTATIVE
+
 export const createSourceSelection = (arena: Arena) => {
   const { i32, layout } = arena
   const rows = layout.ifaddrs
@@ -92,13 +95,13 @@ export const createSourceSelection = (arena: Arena) => {
     for (let row = rows + IFADDR_WORDS; row < end; row += IFADDR_WORDS) {
       const dev = i32[row + IFA_IFINDEX]
       if (dev === 0 || i32[row + IFA_FAMILY] !== AF_INET) continue
-      if (ifindex !== 0 ? dev !== ifindex : !isElsewhere4(row, l3mdev)) continue
-      if ((i32[row + IFA_FLAGS] & IFA_F_SECONDARY) !== 0 || i32[row + IFA_SCOPE] > scope) continue
+      if (ifindex !== 0 ? dev !== ifindex : !mayStandIn4(row, l3mdev)) continue
+      if ((i32[row + IFA_FLAGS] & NOT_PRIMARY) !== 0 || i32[row + IFA_SCOPE] > scope) continue
       if (best === 0 || isBefore4(row, best, near)) best = row
     }
     return best === 0 ? 0 : i32[best + IFA_ADDR + 3]
   }
-  const isElsewhere4 = (row: number, l3mdev: number): boolean =>
+  const mayStandIn4 = (row: number, l3mdev: number): boolean =>
     i32[row + IFA_SCOPE] !== RT_SCOPE_LINK && l3mdevOf(arena, i32[row + IFA_IFINDEX]) === l3mdev
   const isBefore4 = (a: number, b: number, near: number): boolean =>
     (prefer(holds4(b, near), holds4(a, near)) ||

@@ -81,6 +81,8 @@ const IPV4 = {
   arp_evict_nocarrier: onOff(1),
   /** Either. */
   drop_gratuitous_arp: onOff(0),
+  /** The greater: how often an address is asked for before it is ours (RFC 5227 has 3); 0: it is ours at once, as in Linux. */
+  dad_transmits: number(0, 16),
   /** Either's; 0 is as old as the oldest querier. */
   force_igmp_version: number(0, 3),
   /** Milliseconds between two tellings of a change. */

@@ -54,6 +54,7 @@
  * | socket                 | SK_*             | core/socket/sock.ts                                     |
  * | TCP socket             | TP_*             | core/transport/tcp/sock/tcp-sock.ts, from SK_PROTO on   |
  * | raw socket             | RAW_*            | core/transport/raw/raw-constants.ts, from SK_PROTO on   |
+ * | packet socket          | PK_*             | core/packet/packet-constants.ts, from SK_PROTO on       |
  * | neighbour              | NEIGH_*          | core/neigh/neigh-constants.ts                           |
  * | proxied neighbour      | PN_*             | core/neigh/pneigh-constants.ts                          |
  * | nexthop                | NH_*             | core/inet/nexthop-constants.ts                          |

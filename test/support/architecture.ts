@@ -29,6 +29,7 @@ const PATH_LAYERS = [
   'ipv6',
   'netfilter',
   'transport',
+  'packet',
   'socket',
 ]
 

@@ -487,6 +487,8 @@ export type MvifItem = {
 
 // ---- sockets (ss)
 
+/** Whose port says their protocol, an ethertype, and whose device their link: packet sockets' netid, by their type. */
+type PacketNetid = 'p_raw' | 'p_dgr'
 /** icmp are ping sockets. */
 export type SockProtocol = 'tcp' | 'udp' | 'raw' | 'icmp' | 'packet'
 export type SockEnd = { addr: string; port: number }
@@ -502,8 +504,8 @@ export type SockFilter = {
 }
 /** Words every socket has; a tcp socket adds ss -i's, flat. */
 export type SockItem = {
-  netid: SockProtocol
-  family: FamilyName
+  netid: Exclude<SockProtocol, 'packet'> | PacketNetid
+  family: FamilyName | 'packet'
   state: string
   recv_q: number
   send_q: number
