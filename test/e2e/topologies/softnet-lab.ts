@@ -45,15 +45,13 @@ const hexOf = (mac: string): string => mac.replaceAll(':', '')
 const buffer = new Uint8Array(new ArrayBuffer(MOST_FRAME))
 const bufferAt = addressOf(buffer)
 
-/** Where the address of a VRF is told of, and its routes, its table is told of as well, and its device for lo. */
+/** Of a VRF's routes its table is told as well, and its device in the place of lo. */
 const asRouter = (said: string, vrf: string, table: number): string => {
   if (!said.startsWith('[')) return said
   const answers = JSON.parse(said) as Record<string, unknown>[]
   for (const answer of answers) {
     if (answer['dev'] === vrf) answer['dev'] = 'lo'
-    if (answer['table'] !== String(table)) continue
-    if (answer['type'] === undefined) delete answer['table']
-    else answer['table'] = 'local'
+    if (answer['table'] === String(table)) delete answer['table']
   }
   return JSON.stringify(answers)
 }
