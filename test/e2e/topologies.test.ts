@@ -6,11 +6,12 @@ import { describeE2e } from './support/inside.ts'
 import { buildKernelLab } from './topologies/kernel-lab.ts'
 import { IPV4 } from './topologies/plans-ipv4.ts'
 import { IPV6 } from './topologies/plans-ipv6.ts'
+import { VRF } from './topologies/plans-vrf.ts'
 import { playPlan } from './topologies/play.ts'
 import { buildSoftnetLab } from './topologies/softnet-lab.ts'
 
 describeE2e(import.meta.path, 'topologies', () => {
-  test.each([...IPV4, ...IPV6].map((plan) => [plan.title, plan] as const))(
+  test.each([...IPV4, ...IPV6, ...VRF].map((plan) => [plan.title, plan] as const))(
     '%s',
     async (_, plan) => {
       const kernel = await buildKernelLab(plan)

@@ -17,6 +17,8 @@ export type Plan = {
   networks: readonly (readonly string[])[]
   /** Of every network; 1500 where it is not said. */
   mtu?: Readonly<Record<string, number>>
+  /** Routers that are VRFs of one router of softnet's, by its name: the kernel's way each is one by itself. */
+  vrfs?: Readonly<Record<string, string>>
   steps: readonly string[]
 }
 

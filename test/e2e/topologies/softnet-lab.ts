@@ -45,6 +45,22 @@ const hexOf = (mac: string): string => mac.replaceAll(':', '')
 const buffer = new Uint8Array(new ArrayBuffer(MOST_FRAME))
 const bufferAt = addressOf(buffer)
 
+/** Of a VRF's routes its table is told as well, and its device in the place of lo. */
+const asRouter = (said: string, vrf: string, table: number): string => {
+  if (!said.startsWith('[')) return said
+  const answers = JSON.parse(said) as Record<string, unknown>[]
+  for (const answer of answers) {
+    if (answer['dev'] === vrf) answer['dev'] = 'lo'
+    if (answer['table'] === String(table)) delete answer['table']
+  }
+  return JSON.stringify(answers)
+}
+/** Routes of a VRF are its own, and are looked up there. */
+const inVrf = (line: string, vrf: string): string => {
+  const isRoute = /^ip (-\w+ )*route (add|del|replace|get) /.test(line)
+  return isRoute && !line.includes(' iif ') ? `${line} vrf ${vrf}` : line
+}
+
 const settingsOf = (lines: readonly string[]): Record<string, number> =>
   Object.fromEntries(
     lines.map((line) => {
@@ -56,6 +72,7 @@ const settingsOf = (lines: readonly string[]): Record<string, number> =>
 export const buildSoftnetLab = async (plan: Plan): Promise<Lab> => {
   const networks = readNetworks(plan)
   const names = nodesOf(plan)
+  const routerOf = (node: string): string => plan.vrfs?.[node] ?? node
   const start = performance.now()
   const world = {
     nowUs: (): number => START_US + Math.floor((performance.now() - start) * 1000),
@@ -119,10 +136,11 @@ export const buildSoftnetLab = async (plan: Plan): Promise<Lab> => {
     // a wire with two ends, which routers look at
     if (members.length === 2)
       for (const other of members)
-        if (other !== member) carriers.set(`${other.node}.${other.dev}`, () => tapCarrier(fd))
+        if (other !== member)
+          carriers.set(`${routerOf(other.node)}.${other.dev}`, () => tapCarrier(fd))
   }
   const plugRouter = (member: Member, network: ReturnType<typeof createNetwork>): void => {
-    const router = routers.get(member.node)!
+    const router = routers.get(routerOf(member.node))!
     const ifindex = router.ifindex(member.dev)
     const end = router.end(ifindex)
     const port = {
@@ -136,31 +154,47 @@ export const buildSoftnetLab = async (plan: Plan): Promise<Lab> => {
     }
     router.wires[ifindex] = { wire: { options: { filter }, send: () => {} }, side: 0 }
   }
-  const startRouter = async (node: string): Promise<void> => {
-    const router = await createSimHost(world, node, {
-      carrier: (ifname) => carriers.get(`${node}.${ifname}`)?.() ?? 'up',
-      config: { ifaddrs: 64, neighbours: 1024, fibTables: 16 },
+  const nodesIn = (name: string): string[] => names.filter((node) => routerOf(node) === name)
+  const startRouter = async (name: string): Promise<void> => {
+    const vrfs = nodesIn(name).filter((node) => node !== name)
+    const tableOf = (node: string): number => 10 + vrfs.indexOf(node)
+    const router = await createSimHost(world, name, {
+      carrier: (ifname) => carriers.get(`${name}.${ifname}`)?.() ?? 'up',
+      config: { devices: 16, ifaddrs: 64, neighbours: 1024, fibTables: 16 },
       setup: {
         link: [
           { ifname: 'lo', up: true },
-          ...devicesOf(networks, node).map(({ dev, mac, mtu }) => ({
-            ifname: dev,
-            kind: 'pipe',
-            address: mac,
-            mtu,
+          ...vrfs.map((node) => ({
+            ifname: node,
+            kind: 'vrf',
+            data: { table: tableOf(node) },
             up: true,
           })),
+          ...nodesIn(name).flatMap((node) =>
+            devicesOf(networks, node).map(({ dev, mac, mtu }) => ({
+              ifname: dev,
+              kind: 'pipe',
+              address: mac,
+              mtu,
+              ...(node !== name && { master: node }),
+              up: true,
+            }))
+          ),
         ],
         sysctl: settingsOf([...BEFORE, ...AS_ROUTER, ...QUICKLY]),
       },
     })
-    routers.set(node, router)
-    clis.set(node, createSimCli(router))
+    const cli = createSimCli(router)
+    routers.set(name, router)
+    clis.set(name, cli)
+    for (const node of vrfs)
+      clis.set(node, async (line) => asRouter(await cli(inVrf(line, node)), node, tableOf(node)))
   }
   try {
+    for (const name of new Set(names.filter(isRouter).map(routerOf))) await startRouter(name)
     for (const node of names)
-      if (isRouter(node)) await startRouter(node)
-      else for (const line of ['ip link set lo up', ...BEFORE]) await must(lab, node, line)
+      if (!isRouter(node))
+        for (const line of ['ip link set lo up', ...BEFORE]) await must(lab, node, line)
     for (const members of networks) {
       const network = createNetwork()
       for (const member of members)
