@@ -52,14 +52,14 @@ export const createStack = (deps: StackDeps) => {
   createPacket(machine, link, inet, layer)
   link.xmit.bindTstamp(tcp.tstampSent)
   const { protos, protos6, icmp, igmp, ipv6 } = inet
-  // only echo replies go to another CPU
-  protos.inetAddProtocol(IPPROTO_ICMP, icmp.icmpRcv, icmp.icmpErr, protos.listeners.pingRcv)
+  const { icmpRcv, icmpErr, icmpResume, icmpOwner } = icmp
+  protos.inetAddProtocol(IPPROTO_ICMP, icmpRcv, icmpErr, icmpResume, icmpOwner)
   protos.inetAddProtocol(IPPROTO_IGMP, igmp.igmpRcv, undefined, igmp.igmpRcv)
-  const { icmpv6Rcv, icmpv6Err, icmpv6Resume } = ipv6.icmpv6
-  protos6.inetAddProtocol(IPPROTO_ICMPV6, icmpv6Rcv, icmpv6Err, icmpv6Resume)
+  const { icmpv6Rcv, icmpv6Err, icmpv6Resume, icmpv6Owner } = ipv6.icmpv6
+  protos6.inetAddProtocol(IPPROTO_ICMPV6, icmpv6Rcv, icmpv6Err, icmpv6Resume, icmpv6Owner)
   for (const family of [protos, protos6]) {
-    family.inetAddProtocol(IPPROTO_UDP, udp.udpRcv, udp.udpErr, udp.udpResume)
-    family.inetAddProtocol(IPPROTO_TCP, tcp.tcpRcv, tcp.tcpErr, tcp.tcpResume)
+    family.inetAddProtocol(IPPROTO_UDP, udp.udpRcv, udp.udpErr, udp.udpResume, udp.udpOwner)
+    family.inetAddProtocol(IPPROTO_TCP, tcp.tcpRcv, tcp.tcpErr, tcp.tcpResume, tcp.tcpOwner)
   }
   for (const family of [protos, protos6]) deps.moreProtocols?.(family)
   protos.freeze()

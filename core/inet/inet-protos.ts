@@ -15,6 +15,9 @@ type ProtoHandler = (skb: number) => void
  */
 type ErrorHandler = (skb: number, errno: number, isFatal: boolean, mtu: number) => boolean
 
+/** By which workers know of the socket that sent a quoted packet (transport/owned-flows.ts), as ErrorHandler has it; 0: none. */
+type OwnerOf = (skb: number) => number
+
 /** Goes on with a packet that another CPU has sent here to look for its socket (STAGE_SOCKET); takes it over. */
 type ResumeHandler = (skb: number) => void
 
@@ -32,6 +35,9 @@ export type InetListeners = {
   /** An echo reply, data at its ICMP header, for whoever asked here; takes it over. */
   pingRcv: (skb: number) => void
   pingErr: ErrorHandler
+  pingOwner: OwnerOf
+  /** Passes an error on to the CPU that has the socket of this hash, where this one has none: true, and the packet is gone. */
+  handOver: (skb: number, hash: number) => boolean
 }
 
 export type InetProtos = ReturnType<typeof createInetProtos>
@@ -41,6 +47,7 @@ export const createInetProtos = () => {
   // tcpErr (tcp/sock/tcp-proto.ts), udpRcv, udpErr, udpResume (udp/udp-input.ts)
   const handlers: (ProtoHandler | null)[] = new Array(256).fill(null)
   const errors: ErrorHandler[] = new Array(256).fill(() => false)
+  const owners: OwnerOf[] = new Array(256).fill(() => 0)
   const resumes: ResumeHandler[] = new Array(256).fill((skb: number) => {
     throw new Error(`inet_protos: nobody sends packet ${skb} to another CPU's socket`)
   })
@@ -48,12 +55,14 @@ export const createInetProtos = () => {
     protocol: number,
     handler: ProtoHandler,
     error?: ErrorHandler,
-    resume?: ResumeHandler
+    resume?: ResumeHandler,
+    owner?: OwnerOf
   ): void => {
     if (handlers[protocol] !== null) throw new Error(`inet_protos: ${protocol} is taken`)
     handlers[protocol] = handler
     if (error) errors[protocol] = error
     if (resume) resumes[protocol] = resume
+    if (owner) owners[protocol] = owner
   }
   const listeners: InetListeners = {
     raws: new Int32Array(256),
@@ -61,14 +70,17 @@ export const createInetProtos = () => {
     rawErr: () => {},
     pingRcv: () => {},
     pingErr: () => false,
+    pingOwner: () => 0,
+    handOver: () => false,
   }
   /** Names who listens beside the transports; at boot. */
   const listen = (to: Partial<InetListeners>): void => void Object.assign(listeners, to)
   const freeze = (): void => {
     Object.freeze(handlers)
     Object.freeze(errors)
+    Object.freeze(owners)
     Object.freeze(resumes)
     Object.freeze(listeners)
   }
-  return { handlers, errors, resumes, listeners, inetAddProtocol, listen, freeze }
+  return { handlers, errors, owners, resumes, listeners, inetAddProtocol, listen, freeze }
 }

@@ -149,7 +149,7 @@ export const createIcmp = (deps: IcmpDeps) => {
   const { i32, u8, f64, layout } = arena
   const { devices, sysctl } = layout
   const count = counterBank(arena, skbs.thread)
-  const { errors, listeners } = protos
+  const { errors, owners, listeners } = protos
   const { icmpAllows } = createIcmpRatelimit({ arena, thread: skbs.thread, time, peers })
   const fl = createFlowi()
 
@@ -401,9 +401,14 @@ export const createIcmp = (deps: IcmpDeps) => {
     // forged, or about what a NAT in between made of ours: none of our sockets sent it
     if (!isLocalAddress(ipv4.src(u8, at), i32[skb + SKB_DEV]))
       return nobodys(skb, ipv4.protocol(u8, at))
-    const from = ipv4.src(u8, i32[skb + SKB_NETWORK])
+    const outer = i32[skb + SKB_NETWORK]
+    const from = ipv4.src(u8, outer)
     i32[skb + SKB_NETWORK] = at
     i32[skb + SKB_TRANSPORT] = at + headerLen
+    const hash = owners[ipv4.protocol(u8, at)](skb)
+    i32[skb + SKB_NETWORK] = outer
+    if (listeners.handOver(skb, hash)) return
+    i32[skb + SKB_NETWORK] = at
     const isSender = errorIn(skb, type, code, icmp.nextHopMtu(u8, message))
     if (isSender && type === icmp.ICMP_REDIRECT && (code & 7) <= LAST_REDIRECT)
       ipDoRedirect(i32[skb + SKB_DEV], from, icmp.gateway(u8, message), at)
@@ -451,5 +456,15 @@ export const createIcmp = (deps: IcmpDeps) => {
     return true
   }
 
-  return { icmpSend, icmpOut, icmpRcv, icmpErr, linkFailure }
+  const icmpOwner = (skb: number): number =>
+    icmp.type(u8, i32[skb + SKB_TRANSPORT]) === icmp.ICMP_ECHO ? listeners.pingOwner(skb) : 0
+  /** A message that another CPU has received and checked: its socket is here. */
+  const icmpResume = (skb: number): void => {
+    const type = icmp.type(u8, i32[skb + SKB_DATA])
+    if (type === icmp.ICMP_ECHOREPLY) listeners.pingRcv(skb)
+    else if (type === icmp.ICMP_REDIRECT) icmpRedirect(skb)
+    else icmpUnreach(skb, type)
+  }
+
+  return { icmpSend, icmpOut, icmpRcv, icmpErr, icmpResume, icmpOwner, linkFailure }
 }

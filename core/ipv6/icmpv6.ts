@@ -120,7 +120,7 @@ export const createIcmpv6 = (deps: Icmpv6Deps) => {
   const { i32, u8, f64, layout } = arena
   const { sysctl } = layout
   const count = counterBank(arena, skbs.thread)
-  const { errors, listeners } = protos
+  const { errors, owners, listeners } = protos
   const received = createFlowi()
   const fl = createFlowi()
   const chain = new Int32Array(EXT_WORDS)
@@ -271,6 +271,7 @@ export const createIcmpv6 = (deps: Icmpv6Deps) => {
   const icmpv6Resume = (skb: number): void => {
     const type = icmpv6.type(u8, i32[skb + SKB_DATA])
     if (type === icmpv6.ICMPV6_ECHO_REPLY) listeners.pingRcv(skb)
+    else if (icmpv6.isError(type)) icmpv6Notify(skb, type)
     else if (isMld(type)) mldRcv(skb)
     else ndiscRcv(skb)
   }
@@ -317,11 +318,16 @@ export const createIcmpv6 = (deps: Icmpv6Deps) => {
     if (ipv6.version(u8, at) !== 6) return bad(skb, Drop.IP_INHDR)
     if (walk(u8, at, end, chain) !== WALK_OK || chain[EXT_TRANSPORT] + QUOTED > end)
       return bad(skb, Drop.PKT_TOO_SMALL)
+    const outer = i32[skb + SKB_NETWORK]
     i32[skb + SKB_NETWORK] = at
     i32[skb + SKB_TRANSPORT] = chain[EXT_TRANSPORT]
     loadAddrs(skb, received)
     // forged, or about what a NAT in between made of ours: none of our sockets sent it
     if (addrType(received, FL_SADDR, received[FL_IIF]) !== RTN_LOCAL) return consume(skb)
+    const hash = owners[chain[EXT_PROTOCOL]](skb)
+    i32[skb + SKB_NETWORK] = outer
+    if (listeners.handOver(skb, hash)) return
+    i32[skb + SKB_NETWORK] = at
     errorIn(skb, type, icmpv6.code(u8, message), icmpv6.mtu(u8, message))
     consume(skb)
   }
@@ -360,5 +366,10 @@ export const createIcmpv6 = (deps: Icmpv6Deps) => {
     return true
   }
 
-  return { icmpv6Send, icmpv6Transmit, icmpv6Out, icmpv6Rcv, icmpv6Err, icmpv6Resume }
+  const icmpv6Owner = (skb: number): number => {
+    const type = icmpv6.type(u8, i32[skb + SKB_TRANSPORT])
+    return type === icmpv6.ICMPV6_ECHO_REQUEST ? listeners.pingOwner(skb) : 0
+  }
+
+  return { icmpv6Send, icmpv6Transmit, icmpv6Out, icmpv6Rcv, icmpv6Err, icmpv6Resume, icmpv6Owner }
 }

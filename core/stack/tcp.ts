@@ -46,7 +46,7 @@ export const createTcp = (
     ...over,
   })
   sockets.registerProto(SOCK_STREAM, IPPROTO_TCP, createTcpProto(tcp))
-  return { ...tcp, tcpErr: createTcpErr({ ...machine, ...inet, tcp }) }
+  return { ...tcp, ...createTcpErr({ ...machine, ...inet, tcp }) }
 }
 
 /** Largest super-frame that a device takes; 0 when it takes none itself. */

@@ -30,7 +30,7 @@ export const createUdp = (machine: Machine, link: Link, inet: Inet, layer: Socke
   const dgramFlow = createDgramFlow({ arena, mc, routeOutput: inet.routeOutput })
   const ports = createPorts(arena.i32)
   const table = createUdpHash(arena, ports, random(), mc.allows)
-  const { udpRcv, udpResume, udpErr } = createUdpInput({
+  const { udpRcv, udpResume, udpErr, udpOwner } = createUdpInput({
     ...machine,
     ...inet,
     table,
@@ -51,7 +51,7 @@ export const createUdp = (machine: Machine, link: Link, inet: Inet, layer: Socke
     hashesHome: createHashesHome(machine),
   })
   sockets.registerProto(SOCK_DGRAM, IPPROTO_UDP, udp.proto)
-  return { ...udp, udpRcv, udpResume, udpErr }
+  return { ...udp, udpRcv, udpResume, udpErr, udpOwner }
 }
 
 /** Do packets of a flow back to us, from (FL_DADDR, rport) to (FL_SADDR, port), come to this CPU? */

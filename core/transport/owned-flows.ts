@@ -97,5 +97,8 @@ export const createOwnedFlows = ({ arena, worker, steerTo }: OwnedFlowsDeps) => 
     }
     return false
   }
-  return { add, remove, passOn }
+  /** Passes on what is about a flow of another worker's, as ICMP's errors are, and not of this one's: true, and it is gone. */
+  const handOver = (skb: number, hash: number): boolean =>
+    hash !== 0 && !mayOwn(worker, hash, false) && passOn(skb, hash, false)
+  return { add, remove, passOn, handOver }
 }

@@ -65,5 +65,6 @@ export const createPingInput = (deps: PingInputDeps) => {
     sockEvents(sk, SK_EVENT_ERROR)
     return true
   }
-  return { pingRcv, pingErr }
+  const pingOwner = (skb: number): number => identHash(icmp.id(u8, i32[skb + SKB_TRANSPORT]))
+  return { pingRcv, pingErr, pingOwner }
 }

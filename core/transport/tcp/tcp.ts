@@ -386,6 +386,7 @@ export const createTcp = (deps: TcpDeps) => {
     tcpRcv,
     tcpResume,
     tcpError,
+    ownerHashFlow: tables.hash.ownerHashFlow,
     open,
     bind: connecting.bind,
     listen,

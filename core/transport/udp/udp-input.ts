@@ -225,6 +225,7 @@ export const createUdpInput = (deps: UdpInputDeps) => {
     sockEvents(sk, SK_EVENT_ERROR)
     return true
   }
+  const udpOwner = (skb: number): number => portHash(udp.srcPort(u8, i32[skb + SKB_TRANSPORT]))
   /** The quoted packet is ours: its source is our end. */
   const turnAround = (): void => {
     for (let w = 0; w < 4; w++) {
@@ -234,5 +235,5 @@ export const createUdpInput = (deps: UdpInputDeps) => {
     }
   }
 
-  return { udpRcv, udpResume, udpErr }
+  return { udpRcv, udpResume, udpErr, udpOwner }
 }

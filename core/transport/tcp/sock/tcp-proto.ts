@@ -48,13 +48,13 @@ type TcpErrDeps = {
   tcp: Tcp
 } & Pick<PacketAddrs, 'loadAddrs'>
 
-/** The handler of ICMP errors: NETWORK and TRANSPORT are the quoted headers', the skb stays the caller's. */
+/** Of ICMP errors, whose NETWORK and TRANSPORT are the quoted headers': the handler, to which the skb is lent, and whose they are. */
 export const createTcpErr = ({ arena, tcp, loadAddrs }: TcpErrDeps) => {
   const { i32, u8 } = arena
   const fl = createFlowi()
-  return (skb: number, errno: number, _isFatal: boolean, mtu: number): boolean => {
+  /** What `fl` names is the connection. */
+  const loadQuoted = (skb: number): void => {
     const at = i32[skb + SKB_TRANSPORT]
-    if (at - i32[skb + SKB_NETWORK] < 20) return false
     loadAddrs(skb, fl)
     // we sent the quoted packet; the connection's table knows packets of the peer
     for (let w = 0; w < 4; w++) {
@@ -66,6 +66,16 @@ export const createTcpErr = ({ arena, tcp, loadAddrs }: TcpErrDeps) => {
     fl[FL_DPORT] = tcpWire.srcPort(u8, at)
     // it may come by any device of the domain
     fl[FL_IIF] = fl[FL_L3MDEV]
+  }
+  const tcpErr = (skb: number, errno: number, _isFatal: boolean, mtu: number): boolean => {
+    const at = i32[skb + SKB_TRANSPORT]
+    if (at - i32[skb + SKB_NETWORK] < 20) return false
+    loadQuoted(skb)
     return tcp.tcpError(fl, errno, mtu, tcpWire.seq(u8, at))
   }
+  const tcpOwner = (skb: number): number => {
+    loadQuoted(skb)
+    return tcp.ownerHashFlow(fl)
+  }
+  return { tcpErr, tcpOwner }
 }
