@@ -56,16 +56,40 @@ const hasAckOfSyn = (run: Run): boolean => {
   const step = stepOf(run)
   return step.do === 'segment' && step.segment.flags.includes('.') && step.segment.ack === 0
 }
-/** It is for a request, and echoes a stamp near the last one; what it comes to is an answer, or a connection. */
+/** It, or one before it, is for a request and echoes a stamp near the last one; what it comes to is an answer, or a connection. */
 const hasOtherEcho = (run: Run): boolean => {
-  const step = stepOf(run)
-  const { before, kernel, softnet } = run.difference!
+  const { before, kernel, softnet, at } = run.difference!
+  const isEcho = (step: Step): boolean =>
+    step.do === 'segment' && step.segment.options.some((option) => /^ts \d+ -?\d+$/.test(option))
   return (
-    before.includes('LISTEN') &&
-    step.do === 'segment' &&
-    step.segment.options.some((option) => /^ts \d+ -?\d+$/.test(option)) &&
+    before === '0 LISTEN' &&
+    run.steps.slice(0, at + 1).some(isEcho) &&
     kernel.length + softnet.length <= 3 &&
-    [...kernel, ...softnet].every((line) => /LISTEN IN|^> \. /.test(line))
+    [...kernel, ...softnet].every((line) => /LISTEN IN|^> (\.|R|R\.) /.test(line))
+  )
+}
+/** Only the kernel echoes a stamp, in a state that nothing is read in any more, of a peer whose SYN had none. */
+const hasForeignStamp = (run: Run): boolean => {
+  const { before, kernel, softnet } = run.difference!
+  const syn = run.steps.find((step) => isSegment(step, /^S/))
+  return (
+    before === '0 LISTEN' &&
+    syn?.do === 'segment' &&
+    !syn.segment.options.some((option) => option.startsWith('ts ')) &&
+    kernel.join().includes(' ts ecr ') &&
+    !softnet.join().includes(' ts ecr ') &&
+    isOnlyOptions(run)
+  )
+}
+/** Something that lies behind a FIN came while both were out of order. */
+const hasTextBehindFin = ({ steps, difference }: Run): boolean => {
+  const segments = steps.flatMap((step) => (step.do === 'segment' ? [step.segment] : []))
+  const ends = segments.filter(({ flags }) => flags.includes('F')).map(({ seq, len }) => seq + len)
+  const isClose = /CLOSE-WAIT|CLOSING|TIME-WAIT|UNCONN|bytes_received/
+  return (
+    segments.some(
+      ({ seq, len }) => len > 0 && ends.some((end) => seq <= end + 1 && seq + len > end)
+    ) && [...difference!.kernel, ...difference!.softnet].some((line) => isClose.test(line))
   )
 }
 /** Its text, or its place, ends between the edges of the two windows. */
@@ -129,6 +153,16 @@ export const KNOWN_TCP: readonly Known[] = [
     reason:
       'RFC 7323 3.2: any stamp that we have sent may be echoed; in SYN-RECEIVED the kernel takes only those of its SYN-ACKs',
     isIt: hasOtherEcho,
+  },
+  {
+    reason:
+      'RFC 7323 3.2: what was not agreed on is not sent; a TIME-WAIT of the kernel’s echoes a stamp that came with the handshake all the same',
+    isIt: hasForeignStamp,
+  },
+  {
+    reason:
+      'RFC 9293 3.10.7.4: nothing follows a FIN; the kernel takes a FIN that is out of order to the end of what lies behind it',
+    isIt: hasTextBehindFin,
   },
   {
     reason:

@@ -86,6 +86,7 @@ import {
   TP_SND_WSCALE,
   TP_TS_OFFSET,
   TP_UNDO_MARKER,
+  updatePacingRate,
   TP_WINDOW_CLAMP,
   TP_WQ_HEAD,
   TP_WRITE_SEQ,
@@ -174,11 +175,15 @@ export const createTcpHandshake = (deps: TcpHandshakeDeps) => {
     // the SYN-ACK is in no queue
     i32[sk + TP_DELIVERED]++
     if ((i32[sk + TP_OPTS] & OPT_TIMESTAMPS) !== 0) i32[sk + TP_ADVMSS] -= 12
-    if ((i32[sk + TP_FASTOPEN] & FO_PASSIVE) === 0) initTransfer(sk)
-    else {
+    if ((i32[sk + TP_FASTOPEN] & FO_PASSIVE) === 0) {
+      if (echoesFirstStamp(sk)) i32[sk + TP_UNDO_MARKER] = 0
+      i32[sk + TP_RETRANS_STAMP] = 0
+      initTransfer(sk)
+    } else {
       fastopen.done(sk)
       i32[sk + TP_LSNDTIME] = time[TIME_MS]
     }
+    if (cong.ops(sk).congControl === undefined) updatePacingRate(i32, sysctl, sk)
     setState(sk, TCP_ESTABLISHED)
     raise(sk, SK_EVENT_CONNECT | SK_EVENT_WRITE)
     // shut down before
@@ -259,7 +264,7 @@ export const createTcpHandshake = (deps: TcpHandshakeDeps) => {
       i32[sk + TP_HEADER_LEN] = tcp.MIN_HEADER + md5.optionLen(sk)
     }
   }
-  /** It answers our first SYN: there was no need for another (tcp_try_undo_spurious_syn). */
+  /** It answers our first SYN, or SYN-ACK: there was no need for another (tcp_try_undo_spurious_syn). */
   const echoesFirstStamp = (sk: number): boolean =>
     (i32[sk + TP_OPTS] & OPT_TIMESTAMPS) !== 0 &&
     ((opts[OPT_TSECR] - i32[sk + TP_TS_OFFSET]) | 0) === i32[sk + TP_RETRANS_STAMP]
