@@ -2,8 +2,9 @@
  * The HTTP API: a hono app over the control plane. It reads snapshots and sends control messages; it never touches a
  * packet. On the main thread. Tests call app.request(); api/server.ts gives it sockets.
  */
-import { Hono } from 'hono'
+import { Hono, type MiddlewareHandler } from 'hono'
 import { HTTPException } from 'hono/http-exception'
+import type { Log } from '../workers/log.ts'
 import { audit } from './audit.ts'
 import { authenticate } from './auth.ts'
 import { BODY_LIMITS, readBodies } from './body.ts'
@@ -40,6 +41,16 @@ const HEADERS = {
   'Referrer-Policy': 'no-referrer',
 }
 
+/** Each request has a line, for who looks for what goes wrong; when its answer begins. */
+const logRequests =
+  (log: Log): MiddlewareHandler<ApiEnv> =>
+  async (c, next) => {
+    const startMs = performance.now()
+    await next()
+    const ms = Math.round(performance.now() - startMs)
+    log('debug', `${c.req.method} ${c.req.path}`, { status: c.res.status, ms })
+  }
+
 export const createApp = (deps: AppDeps): Api => {
   const app: Api = new Hono<ApiEnv>()
   app.use(async (c, next) => {
@@ -48,6 +59,7 @@ export const createApp = (deps: AppDeps): Api => {
     // hono answers HEAD as GET and forgets the body: a stream must be told that nobody reads it.
     if (c.req.method === 'HEAD') await c.res.body?.cancel()
   })
+  if (deps.log) app.use(logRequests(deps.log))
   if (deps.tellChange) app.use(audit(deps, deps.tellChange, Date.now))
   app.use(authenticate(deps))
   app.use(readBodies(deps.bodyLimits ?? BODY_LIMITS))
@@ -80,6 +92,7 @@ export const createApp = (deps: AppDeps): Api => {
   app.onError((error) => {
     if (error instanceof HTTPException)
       return new Problem(error.status, `Error: ${error.message}`).toResponse()
+    if (!(error instanceof Problem)) deps.log?.('err', error.stack ?? error.message)
     return asProblem(error).toResponse()
   })
   return app

@@ -4,6 +4,7 @@
  * api/cli/run-daemon.ts's. Types only; workers/daemon.ts may import them.
  */
 import type { Control } from '../core/control/text/messages.ts'
+import type { Log } from '../workers/log.ts'
 import type { AppDeps, NetnsItem } from './endpoints/deps.ts'
 import type { Config } from './schemas/config.ts'
 import type { Scene } from './schemas/scene.ts'
@@ -36,6 +37,8 @@ export type DaemonOptions = {
   readonly state: string | null
   /** Absolute path of the folder in which links record and replay; null: none. */
   readonly files: string | null
+  /** Hears what there is to say. */
+  readonly log: Log
   /** Path of the module that exports createHostApp: threads load it themselves; null: no web servers. */
   readonly hostApp: string | null
 }

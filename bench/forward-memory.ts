@@ -23,6 +23,7 @@ import {
   IFF_UP,
 } from '../core/netdev/netdev.ts'
 import { kindNumbers, SOFT_KINDS } from '../core/dev/kinds/kinds.ts'
+import type { PathKind } from '../core/dev/kinds/link-kind.ts'
 import { PORT_PEER, portTxRing } from '../core/dev/kinds/port.ts'
 import { type Arena, backlogRing, createArena } from '../core/shm/arena.ts'
 import { counterBank, Mib } from '../core/shm/counters.ts'
@@ -90,7 +91,7 @@ type Family = {
   bits: number
   fillHeader: (frame: Uint8Array, source: Words, destination: Words) => void
 }
-const V4: Family = {
+export const V4: Family = {
   family: AF_INET,
   name: 'IPv4',
   frameLen: 60,
@@ -123,17 +124,21 @@ const V6: Family = {
 }
 
 /** The stack of CPU 0, which knows the eight hosts. */
-const makeStack = (arena: Arena, ip: Family): Stack => {
+export const makeStack = (
+  arena: Arena,
+  ip: Family,
+  kinds = SOFT_KINDS as readonly PathKind[]
+): Stack => {
   const { i32, layout } = arena
   addRoutes(arena, ip)
   const stack = createStack({
     arena,
+    kinds,
     thread: 0,
     nowUs: () => performance.now() * 1000,
     random: () => 12345,
     secret: new Int32Array(2),
     wake: () => {},
-    services: { echo: false, discard: false, chargen: false },
   })
   const key = layout.scratch + layout.nicThread * 1024
   for (let host = 0; host < 8; host++) {

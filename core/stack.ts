@@ -9,11 +9,11 @@ import { SOFT_KINDS } from './dev/kinds/kinds.ts'
 import type { PathKind } from './dev/kinds/link-kind.ts'
 import type { InetProtos } from './inet/inet-protos.ts'
 import { Ipi } from './shm/ipi.ts'
-import type { ServicesConfig } from './socket/services/services.ts'
 import { createNetRx } from './softnet/net-rx.ts'
 import { createInet } from './stack/inet.ts'
 import { createLink } from './stack/link.ts'
 import { createMachine, type MachineDeps } from './stack/machine.ts'
+import { createPacket } from './stack/packet.ts'
 import { createRaw } from './stack/raw.ts'
 import { createSocketLayer } from './stack/sockets.ts'
 import { createTcp } from './stack/tcp.ts'
@@ -31,7 +31,6 @@ type StackDeps = MachineDeps & {
   kinds?: readonly PathKind[]
   /** Two random words of this boot: the key of sequence numbers. */
   secret: Int32Array
-  services: ServicesConfig
   /** Adds transports to those that every stack has, before the table of them is frozen. */
   moreProtocols?: (protos: InetProtos) => void
 }
@@ -50,6 +49,7 @@ export const createStack = (deps: StackDeps) => {
   const udp = createUdp(machine, link, inet, layer)
   const tcp = createTcp(machine, inet, layer, secret)
   createRaw(machine, inet, layer)
+  createPacket(machine, link, inet, layer)
   link.xmit.bindTstamp(tcp.tstampSent)
   const { protos, protos6, icmp, igmp, ipv6 } = inet
   // only echo replies go to another CPU
@@ -64,7 +64,6 @@ export const createStack = (deps: StackDeps) => {
   for (const family of [protos, protos6]) deps.moreProtocols?.(family)
   protos.freeze()
   protos6.freeze()
-  layer.services.configure(deps.services)
   const netRx = createNetRx({ ...machine, ...link, nowUs })
 
   const { time, wheel, skbs, ipi, backlog, steer } = machine

@@ -9,7 +9,7 @@ const RFCS = [1122, 1812, 3376, 3810, 4443, 4861, 4862, 5227, 5722, 6724, 6864, 
   (number) => `RFC ${number}`
 )
 /** Of the MUSTs that apply, in hundredths. */
-const LEAST_DONE = 95
+const LEAST_DONE = 97
 
 const lines = readMatrix(await Bun.file(`${root}/docs/rfc-matrix.md`).text())
 

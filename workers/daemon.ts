@@ -20,10 +20,12 @@ import type { ArenaConfig } from '../core/shm/layout.ts'
 import {
   computeLayout,
   DEFAULT_ARENA,
+  G_SERVICES,
   G_SHUTDOWN,
   THREAD_RUNNING,
   THREAD_WORDS,
 } from '../core/shm/layout.ts'
+import { servicesMask } from '../core/socket/services/services.ts'
 import { createDryRun } from '../core/stack/dry-run.ts'
 import { createBell } from './app/doorbell.ts'
 import { type AppNet, createAppNet } from './app/net.ts'
@@ -33,7 +35,7 @@ import { createHostCalls } from './lab/host-calls.ts'
 import type { LabData } from './lab/lab-data.ts'
 import { hints, labPart, namespaceOptions, routerPart, type Scene } from './lab/scene.ts'
 import { monotonicUs } from './os/clock.ts'
-import { createLog } from './log.ts'
+import type { Log } from './log.ts'
 import { probeRing } from './os/io-uring.ts'
 import { errnoName, errnoText } from './os/libc.ts'
 import type { Namespace } from './os/netns.ts'
@@ -60,6 +62,8 @@ export type DaemonOptions = {
   readonly state: string | null
   /** Absolute path of the folder in which links record and replay; null: none. */
   readonly files: string | null
+  /** Hears what there is to say. */
+  readonly log: Log
   /** Path of the module that exports createHostApp, for the web servers of the daemon and of the demo's hosts; null: none. */
   readonly hostApp: string | null
 }
@@ -97,10 +101,11 @@ export const startDaemon = async (options: DaemonOptions) => {
   const failed = Promise.withResolvers<string>()
   const threads: Thread[] = []
   const stopping = { now: false }
-  const say = createLog()
+  const { log } = options
   const refused = probeRing()
   if (refused !== 0)
-    say(
+    log(
+      'notice',
       `io_uring: ${errnoText(refused)} (${errnoName(refused)}): frames are read and written one in a call`
     )
   const ended = new Set<number>()
@@ -115,7 +120,7 @@ export const startDaemon = async (options: DaemonOptions) => {
     sockInfo: { [IPPROTO_TCP]: (sk) => tcpInfo(arena, sk, Math.floor(monotonicUs() / 1000) | 0) },
     random,
     pause: () => new Promise((resolve) => setImmediate(resolve)),
-    kinds: kindsOf({ queues, namespaces, files: options.files, say }),
+    kinds: kindsOf({ queues, namespaces, files: options.files, log }),
     hasEnded: (thread) => ended.has(thread),
     dryRun: createDryRun({ arena, kinds: KINDS, nowUs: monotonicUs }),
   })
@@ -131,11 +136,10 @@ export const startDaemon = async (options: DaemonOptions) => {
     id,
     thread,
     secret,
-    services,
     cpu: options.pin ? thread : -1,
   })
   const onError = (thread: number, error: string): void => {
-    say(`thread ${thread}: ${error}`)
+    log('err', `thread ${thread}: ${error}`, { thread })
     if (thread >= layout.config.workers && !stopping.now)
       failed.resolve(`thread ${thread} has died`)
   }
@@ -169,7 +173,10 @@ export const startDaemon = async (options: DaemonOptions) => {
     const scene = options.demo && routerPart(options.demo.scene, peer, refusal === null)
     const begin = { ...options, config: joined(options.config, scene ?? {}) }
     if (state === null) await configure(control, begin)
-    else await restore(control, state, begin, say)
+    else await restore(control, state, begin)
+    // what they listen with is configured by now
+    arena.i32[G_SERVICES] = servicesMask(services)
+    await control.publish()
     const demo =
       options.demo !== null && hostApp !== null
         ? await addDemo({ control, start, data: dataFor(peer), hostApp, ...options.demo })
@@ -255,8 +262,7 @@ const configure = async (control: Control, { config, taps }: DaemonOptions): Pro
 const restore = async (
   control: TextControl,
   state: State,
-  options: DaemonOptions,
-  say: (line: string) => void
+  options: DaemonOptions
 ): Promise<void> => {
   const kept = state.load()
   if (kept === null) await configure(control, options)
@@ -265,7 +271,7 @@ const restore = async (
     const reply = await control.request(message)
     if (!isRefused(reply)) return
     refusals++
-    say(`state: ${message.type} was refused: ${reply.message}`)
+    options.log('warning', `state: ${message.type} was refused: ${reply.message}`)
   }
   if (kept !== null) {
     const { config, changes } = kept

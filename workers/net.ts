@@ -7,6 +7,7 @@
 import { workerData } from 'node:worker_threads'
 import { attachArena } from '../core/shm/arena.ts'
 import {
+  G_SERVICES,
   THREAD_BUSY_US,
   THREAD_DOORBELL,
   THREAD_EVENTFD,
@@ -15,6 +16,7 @@ import {
   THREAD_RUNNING,
   THREAD_WORDS,
 } from '../core/shm/layout.ts'
+import { servicesOf } from '../core/socket/services/services.ts'
 import { createStack } from '../core/stack.ts'
 import { createQueueReader } from './drivers/queues.ts'
 import { KINDS } from './kinds.ts'
@@ -36,7 +38,7 @@ const SPINS = 20
 const MAX_QUEUES = 256
 
 const data = workerData as ThreadData
-const { config, buffer, id, thread, secret, services } = data
+const { config, buffer, id, thread, secret } = data
 const arena = attachArena(config, buffer)
 const { i32, f64, layout } = arena
 const block = layout.threadBlocks + thread * THREAD_WORDS
@@ -47,7 +49,6 @@ const start = (restarted: boolean) => {
   const stack = createStack({
     arena,
     thread,
-    services,
     secret,
     random,
     wake,
@@ -58,6 +59,7 @@ const start = (restarted: boolean) => {
   const queues = createQueueReader(arena, thread, { ...stack, polls })
   const quiescent = createQuiescent(arena, thread, () => {
     stack.refresh()
+    stack.services.configure(servicesOf(i32[G_SERVICES]))
     queues.refresh()
     i32[block + THREAD_EVENTFD] = queues.doorbell()
   })

@@ -16,7 +16,7 @@ import { attachArena } from '../core/shm/arena.ts'
 import { THREAD_EVENTFD, THREAD_RUNNING, THREAD_WORDS } from '../core/shm/layout.ts'
 import type { NicEnv, NicInput } from '../core/stack/nic.ts'
 import { createNic } from '../core/stack/nic.ts'
-import { FD_IS_SOCKET, threadRing } from './drivers/fd.ts'
+import { createRingRefresh, FD_IS_SOCKET, threadRing } from './drivers/fd.ts'
 import { createFdRx } from './drivers/fd-rx.ts'
 import { createFdQueues } from './drivers/fd-queues.ts'
 import type { PcapReplay } from './drivers/pcap-replay.ts'
@@ -40,6 +40,7 @@ const createInput = (arena: Arena, polls: PollSet, env: NicEnv): NicInput => {
     polls,
     deviceFailed
   )
+  const refreshRing = createRingRefresh(arena)
   const openReplay = createPcapReplay(arena, skbs, monotonicUs, deviceFailed)
   // By ifindex: a replay goes on from where it was when devices change around it.
   const replays = new Map<number, { generation: number; replay: PcapReplay }>()
@@ -55,6 +56,7 @@ const createInput = (arena: Arena, polls: PollSet, env: NicEnv): NicInput => {
     playing.push(known.replay)
   }
   const refresh = (devices: readonly number[]): void => {
+    refreshRing()
     queues.clear()
     playing = []
     for (const row of devices) {

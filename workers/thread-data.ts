@@ -4,7 +4,6 @@
  */
 import { parentPort } from 'node:worker_threads'
 import type { ArenaConfig } from '../core/shm/layout.ts'
-import type { ServicesConfig } from '../core/socket/services/services.ts'
 
 export type ThreadData = {
   config: ArenaConfig
@@ -16,7 +15,6 @@ export type ThreadData = {
   cpu: number
   /** Secret of this run: ISNs, ports and hashes are keyed with it. */
   secret: Int32Array
-  services: ServicesConfig
 }
 
 export type ThreadNews = 'ready' | 'stopped' | { error: string }

@@ -1,6 +1,7 @@
 /** The command line of `softnet up` and `softnet demo`, and the TOML file it names. */
 import { existsSync } from 'node:fs'
 import { parsePrefix } from '../../core/wire/text.ts'
+import { LOG_FORMATS, LOG_LEVELS, type LogFormat, type LogLevel } from '../../workers/log.ts'
 import type { TapOption } from '../daemon-options.ts'
 import { Problem } from '../problem.ts'
 import { check } from '../schemas/check.ts'
@@ -19,6 +20,8 @@ export type DaemonArgs = {
   taps: TapOption[]
   /** Where each change has a line; - is standard error. */
   audit?: string
+  logLevel: LogLevel
+  logFormat: LogFormat
   pidFile?: string
   readyFd?: number
   durationSec?: number
@@ -33,13 +36,15 @@ export type DaemonArgs = {
 }
 
 export const DAEMON_HELP = `Usage: softnet up [ -c FILE ] [ --state DIR ] [ --workers N ] [ --steering rps|multiqueue ] [ --api ADDR ]...
-                  [ --tap NAME[=ADDR/LEN] ]... [ --audit FILE|- ] [ --pid-file FILE ] [ --ready-fd N ] [ --duration SECONDS ]
-                  [ --pin ] [ --debug ] [ --schema ]
+                  [ --tap NAME[=ADDR/LEN] ]... [ --audit FILE|- ] [ --log-level LEVEL ] [ --log-format text|json ]
+                  [ --pid-file FILE ] [ --ready-fd N ] [ --duration SECONDS ] [ --pin ] [ --debug ] [ --schema ]
        softnet demo [ SCENE|FILE.toml ] [ --list ] [ --print ] [ --schema ] [ --workers N ] [ --api ADDR ]... [ --duration SECONDS ]
    ADDR := unix:PATH | HOST:PORT, by default $SOFTNET_API, [api] listen of FILE, or the default socket and 127.0.0.1:7777;
    over loopback anybody may look, a change needs the socket or the token in the file beside it
    --state DIR keeps every change before it is answered, and begins with what is there; FILE is where it begins at first
-   --audit FILE gets a line of JSON for each change: when, by whom, what, its status, the revision since; - is standard error
+   --audit FILE gets a line of JSON for each change: when, by whom, what, its status, the revision since; - is the log
+   LEVEL := err | warning | notice | info | debug, by default notice; the log is standard error, whose lines say how important they are
+   where that is the journal; debug has every request
    --list names the scenes, --print writes one out as a beginning for your own (docs/scenes.md)
    --schema prints the JSON Schema of FILE, --debug adds endpoints that break things on purpose
 `
@@ -57,6 +62,17 @@ const readInteger = (option: string, text: string, min: number, max: number): nu
   if (!Number.isInteger(value))
     throw new UsageError(`softnet: ${option} takes a whole number, not "${text}"`)
   return value
+}
+
+const readChoice = <Word extends string>(
+  option: string,
+  text: string,
+  words: readonly Word[]
+): Word => {
+  const found = words.find((word) => word === text)
+  if (found !== undefined) return found
+  const choice = words.join(', ').replace(/, (?=[^,]*$)/, ' or ')
+  throw new UsageError(`softnet: ${option} is ${choice}, not "${text}"`)
 }
 
 const readTap = (text: string): TapOption => {
@@ -84,6 +100,8 @@ const readSceneWord = (word: string, args: DaemonArgs): boolean => {
 export const parseDaemonArgs = (argv: readonly string[], isDemo = false): DaemonArgs => {
   const args: DaemonArgs = {
     api: [],
+    logLevel: 'notice',
+    logFormat: 'text',
     taps: [],
     pin: false,
     debug: false,
@@ -116,14 +134,15 @@ export const parseDaemonArgs = (argv: readonly string[], isDemo = false): Daemon
       case '--workers':
         args.workers = readInteger(option, value(), 1, 32)
         break
-      case '--steering': {
-        const mode = value()
-        if (mode !== 'rps' && mode !== 'multiqueue') {
-          throw new UsageError(`softnet: --steering is rps or multiqueue, not "${mode}"`)
-        }
-        args.steering = mode
+      case '--steering':
+        args.steering = readChoice(option, value(), ['rps', 'multiqueue'] as const)
         break
-      }
+      case '--log-level':
+        args.logLevel = readChoice(option, value(), LOG_LEVELS)
+        break
+      case '--log-format':
+        args.logFormat = readChoice(option, value(), LOG_FORMATS)
+        break
       case '--api':
         args.api.push(...value().split(','))
         break

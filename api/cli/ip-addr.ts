@@ -14,22 +14,31 @@ import type { Cli } from './cli.ts'
 import { getItems, printJson, printLines, Refused, segment, send, UsageError } from './cli.ts'
 import type { IpObject, IpOptions } from './ip-object.ts'
 import { requireDevice } from './ip-link.ts'
+import { type Master, slavesOf, takeMaster } from './ip-vrf.ts'
 import { checkFamily, familyOfText } from './prefix.ts'
 import { garbage, matchWord, unknownCommand, type Words } from './words.ts'
 
 const HELP = `Usage: softnet ip address { add | replace | change } IFADDR dev DEV [ broadcast ADDR ] [ scope SCOPE ] [ label LABEL ]
                [ home | nodad | optimistic | mngtmpaddr | noprefixroute ]... [ valid_lft LFT ] [ preferred_lft LFT ]
        softnet ip address delete IFADDR dev DEV
-       softnet ip address [ show [ dev DEV ] [ up ] [ scope SCOPE ] [ to PREFIX ] ]
+       softnet ip address [ show [ dev DEV ] [ up ] [ scope SCOPE ] [ to PREFIX ] [ master DEV ] [ vrf NAME ] ]
        softnet ip address flush dev DEV [ scope SCOPE ]
 `
 
-type Selection = { dev?: string; scope?: string; to?: string; isUpOnly: boolean }
+type Selection = {
+  dev?: string
+  scope?: string
+  to?: string
+  master?: Master
+  isUpOnly: boolean
+}
 
 const readSelection = (words: Words, family: FamilyName | undefined): Selection => {
   const chosen: Selection = { isUpOnly: false }
   while (!words.isEmpty()) {
-    if (words.take('up')) chosen.isUpOnly = true
+    const master = takeMaster(words)
+    if (master !== undefined) chosen.master = master
+    else if (words.take('up')) chosen.isUpOnly = true
     else if (words.take('scope')) chosen.scope = words.next()
     else if (words.take('to')) chosen.to = checkFamily(words.next(), family)
     else if (words.take('dev')) chosen.dev = words.next()
@@ -40,7 +49,7 @@ const readSelection = (words: Words, family: FamilyName | undefined): Selection 
 }
 
 const select = async (
-  { dev, scope, to, isUpOnly }: Selection,
+  { dev, scope, to, master, isUpOnly }: Selection,
   options: IpOptions,
   cli: Cli
 ): Promise<AddressItem[]> => {
@@ -52,7 +61,10 @@ const select = async (
     to,
     family: options.family,
   })
-  return items.filter((item) => !isUpOnly || item.flags.includes('UP')).map(addrJson)
+  const isSlave = await slavesOf(master, cli)
+  return items
+    .filter(({ ifname, flags }) => isSlave(ifname) && (!isUpOnly || flags.includes('UP')))
+    .map(addrJson)
 }
 
 const hasLink = async (cli: Cli, dev: string): Promise<boolean> =>

@@ -13,12 +13,14 @@ import {
   UsageError,
 } from './cli.ts'
 import type { IpObject, IpOptions } from './ip-object.ts'
+import { type Master, slavesOf, takeMaster } from './ip-vrf.ts'
 import { garbage, matchWord, unknownCommand, type Words } from './words.ts'
 
-const HELP = `Usage: softnet ip link [ show [ DEV ] [ up ] [ type KIND ] ]
+const HELP = `Usage: softnet ip link [ show [ DEV ] [ up ] [ type KIND ] [ master DEV ] [ vrf NAME ] ]
        softnet ip link add [ name ] NAME [ index N ] type KIND [ mtu MTU ] [ address LLADDR ] [ peer name NAME ]
        softnet ip link set [ dev ] DEV [ up | down ] [ mtu MTU ] [ address LLADDR ] [ name NEWNAME ]
                        [ txqueuelen N ] [ promisc on|off ] [ allmulticast on|off ] [ arp on|off ]
+                       [ master DEV | nomaster ]
        softnet ip link delete [ dev ] DEV
 `
 
@@ -30,17 +32,22 @@ export const requireDevice = (dev: string | undefined): string => {
 const show = async (words: Words, options: IpOptions, cli: Cli): Promise<number> => {
   let dev: string | undefined
   let kind: string | undefined
+  let master: Master | undefined
   let isUpOnly = false
   while (!words.isEmpty()) {
-    if (words.take('up')) isUpOnly = true
+    const found = takeMaster(words)
+    if (found !== undefined) master = found
+    else if (words.take('up')) isUpOnly = true
     else if (words.take('type')) kind = words.next()
     else if (words.take('dev')) dev = words.next()
     else if (dev !== undefined) throw garbage(words.next(), 'dev')
     else dev = words.next()
   }
   const all = await getItems<LinkItem>(cli, '/v1/links')
+  const isSlave = await slavesOf(master, cli)
   const links = all.filter(
     (link) =>
+      isSlave(link.ifname) &&
       (dev === undefined || link.ifname === dev) &&
       (kind === undefined || link.linkinfo?.info_kind === kind) &&
       (!isUpOnly || link.flags.includes('UP'))
@@ -70,8 +77,8 @@ const readWord = (word: string, words: Words, link: Partial<LinkSpec>): boolean 
   else if (word === 'promisc') link.promisc = words.onOff('promisc')
   else if (word === 'allmulticast') link.allmulticast = words.onOff('allmulticast')
   else if (word === 'arp') link.arp = words.onOff('arp')
-  else if (word === 'numtxqueues') link.num_tx_queues = words.number('numtxqueues')
-  else if (word === 'numrxqueues') link.num_rx_queues = words.number('numrxqueues')
+  else if (word === 'master') link.master = words.next()
+  else if (word === 'nomaster') link.master = null
   else return false
   return true
 }
@@ -90,6 +97,8 @@ const add = async (words: Words, cli: Cli): Promise<number> => {
     const word = words.next()
     if (word === 'type') link.kind = words.next()
     else if (word === 'name' || word === 'dev') ifname = words.next()
+    else if (word === 'numtxqueues') link.num_tx_queues = words.number(word)
+    else if (word === 'numrxqueues') link.num_rx_queues = words.number(word)
     else if (word === 'index' && link.kind === undefined) link.ifindex = readIndex(words)
     else if (word === 'peer') {
       words.take('name')

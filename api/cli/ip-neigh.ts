@@ -21,13 +21,14 @@ import {
   UsageError,
 } from './cli.ts'
 import type { IpObject, IpOptions } from './ip-object.ts'
+import { type Master, slavesOf, takeMaster } from './ip-vrf.ts'
 import { checkFamily } from './prefix.ts'
 import { garbage, matchWord, unknownCommand, type Words } from './words.ts'
 
 const HELP = `Usage: softnet ip neigh { add | replace | change } ADDR lladdr LLADDR dev DEV [ nud STATE ] [ router ] [ proxy ]
        softnet ip neigh delete [ proxy ] ADDR dev DEV
        softnet ip neigh get [ proxy ] ADDR dev DEV
-       softnet ip neigh { show | flush } [ proxy ] [ to ADDR ] [ dev DEV ] [ nud STATE ]
+       softnet ip neigh { show | flush } [ proxy ] [ to ADDR ] [ dev DEV ] [ nud STATE ] [ master DEV ] [ vrf NAME ]
 `
 
 /** What `ip neigh flush` leaves alone unless it is told the state. */
@@ -45,8 +46,14 @@ const readSelection = (words: Words, family: FamilyName | undefined) => {
   let dev: string | undefined
   let dst: string | undefined
   let state: NudState[] | undefined
+  let master: Master | undefined
   let isProxy = false
   while (!words.isEmpty()) {
+    const found = takeMaster(words)
+    if (found !== undefined) {
+      master = found
+      continue
+    }
     const word = words.next()
     if (word === 'dev') dev = words.next()
     else if (word === 'nud') state = [...(state ?? []), ...readState(words.next())]
@@ -54,11 +61,12 @@ const readSelection = (words: Words, family: FamilyName | undefined) => {
     else if (word === 'to') dst = checkFamily(words.next(), family)
     else if (word !== 'all') dst = checkFamily(word, family)
   }
-  return { dev, dst, state, isProxy }
+  return { dev, dst, state, master, isProxy }
 }
 
 const show = async (words: Words, options: IpOptions, cli: Cli): Promise<number> => {
-  const { dev, dst, state, isProxy } = readSelection(words, options.family)
+  const { dev, dst, state, master, isProxy } = readSelection(words, options.family)
+  const isSlave = await slavesOf(master, cli)
   const neighs = await getItems<NeighItem>(cli, '/v1/neighs', {
     dev,
     dst,
@@ -68,7 +76,9 @@ const show = async (words: Words, options: IpOptions, cli: Cli): Promise<number>
   })
   // ip shows what it knows nothing of only when asked for.
   const shown = neighs.filter(
-    (neigh) => state !== undefined || !neigh.state.some((s) => s === 'NONE' || s === 'NOARP')
+    (neigh) =>
+      isSlave(neigh.dev) &&
+      (state !== undefined || !neigh.state.some((s) => s === 'NONE' || s === 'NOARP'))
   )
   const how: NeighShow = { stats: options.stats, omitDev: dev !== undefined }
   const json = options.brief ? neighBriefJson : neighJson

@@ -28,18 +28,19 @@ import {
   UsageError,
 } from './cli.ts'
 import type { IpObject, IpOptions } from './ip-object.ts'
+import { vrfAsTable } from './ip-vrf.ts'
 import { badPrefix, checkFamily, familyOfText } from './prefix.ts'
 import { garbage, matchWord, unknownCommand, type Words } from './words.ts'
 
 const HELP = `Usage: softnet ip route { show | flush } [ SELECTOR ]
-       softnet ip route get ADDRESS [ from ADDRESS ] [ iif DEV ] [ oif DEV ] [ tos TOS ] [ mark MARK ]
+       softnet ip route get ADDRESS [ from ADDRESS ] [ iif DEV ] [ oif DEV ] [ vrf NAME ] [ tos TOS ] [ mark MARK ]
                             [ ipproto PROTO ] [ sport PORT ] [ dport PORT ]
        softnet ip route { add | append | replace | change | delete } [ TYPE ] PREFIX [ via [ FAMILY ] ADDRESS ] [ dev DEV ]
-                        [ table TABLE ] [ proto PROTO ] [ scope SCOPE ] [ src ADDRESS ] [ metric N ] [ tos TOS ]
+                        [ table TABLE | vrf NAME ] [ proto PROTO ] [ scope SCOPE ] [ src ADDRESS ] [ metric N ] [ tos TOS ]
                         [ nhid ID ] [ METRIC [ lock ] N ]... [ onlink ] [ pref { low | medium | high } ] [ expires SECONDS ]
                         [ nexthop via ADDRESS dev DEV weight N ]...
 METRIC := { mtu | advmss | window | rtt | rttvar | ssthresh | hoplimit | initcwnd | initrwnd | rto_min | quickack }
-SELECTOR := [ [ root | match | exact ] PREFIX ] [ table TABLE | all ] [ dev DEV ] [ via ADDRESS ] [ proto PROTO ]
+SELECTOR := [ [ root | match | exact ] PREFIX ] [ table TABLE | all | vrf NAME ] [ dev DEV ] [ via ADDRESS ] [ proto PROTO ]
             [ scope SCOPE ] [ type TYPE ]
 `
 
@@ -174,7 +175,7 @@ const change = async (
   options: IpOptions,
   cli: Cli
 ) => {
-  const route = readRoute(words, options.family)
+  const route = readRoute(await vrfAsTable(words, cli), options.family)
   if (verb === 'delete') await deleteRoute(route, cli)
   else if (verb === 'add') await send(cli, 'POST', '/v1/routes', route)
   else if (verb === 'append')
@@ -188,9 +189,13 @@ type Selection = {
   readonly table: string
   readonly via?: string
   readonly near?: { how: 'root' | 'match' | 'exact'; prefix: Prefix }
+  /** Of a VRF: not those to its own addresses and to broadcasts. */
+  readonly isVrf: boolean
 }
 
-const readSelection = (words: Words, family: FamilyName | undefined): Selection => {
+const readSelection = async (given: Words, { family }: IpOptions, cli: Cli): Promise<Selection> => {
+  const words = await vrfAsTable(given, cli)
+  const isVrf = words !== given
   const params: Record<string, string | undefined> = {}
   let table = 'main'
   let via: string | undefined
@@ -214,7 +219,7 @@ const readSelection = (words: Words, family: FamilyName | undefined): Selection 
       : near.prefix.family === 4
         ? 'inet'
         : 'inet6'
-  return { params, table, ...(via && { via }), ...(near && { near }) }
+  return { params, table, isVrf, ...(via && { via }), ...(near && { near }) }
 }
 
 const readNear = (word: string, family: FamilyName | undefined): Prefix => {
@@ -223,7 +228,8 @@ const readNear = (word: string, family: FamilyName | undefined): Prefix => {
   return parsePrefix(isDefault ? any : checkFamily(word, family))!
 }
 
-const isSelected = ({ via, near }: Selection, route: RouteItem): boolean => {
+const isSelected = ({ via, near, isVrf }: Selection, route: RouteItem): boolean => {
+  if (isVrf && (route.type === 'local' || route.type === 'broadcast')) return false
   if (via !== undefined && route.gateway !== via) return false
   if (near === undefined) return true
   const prefix = prefixOf(route)
@@ -251,7 +257,7 @@ const objectsOf = async (routes: readonly RouteItem[], cli: Cli) => {
 }
 
 const show = async (words: Words, options: IpOptions, cli: Cli): Promise<number> => {
-  const chosen = readSelection(words, options.family)
+  const chosen = await readSelection(words, options, cli)
   const routes = await select(chosen, chosen.table === 'all', cli)
   const omit = new Set<'dev' | 'via' | 'table' | 'protocol' | 'scope'>()
   if (chosen.params.dev !== undefined) omit.add('dev')
@@ -287,7 +293,7 @@ const get = async (words: Words, options: IpOptions, cli: Cli): Promise<number> 
     const word = words.next()
     if (word === 'from') params.src = words.next()
     else if (word === 'iif' || word === 'oif') params[word] = words.next()
-    else if (word === 'dev') params.oif = words.next()
+    else if (word === 'dev' || word === 'vrf') params.oif = words.next()
     else if (word === 'tos' || word === 'dsfield') params.tos = words.number('tos')
     else if (word === 'mark') params.mark = words.number('mark')
     else if (word === 'ipproto') params.ipproto = words.next()
@@ -307,7 +313,7 @@ const get = async (words: Words, options: IpOptions, cli: Cli): Promise<number> 
 
 const flush = async (words: Words, options: IpOptions, cli: Cli): Promise<number> => {
   if (words.isEmpty()) throw new UsageError('"ip route flush" requires arguments.')
-  const routes = await select(readSelection(words, options.family), false, cli)
+  const routes = await select(await readSelection(words, options, cli), false, cli)
   for (const table of new Set(routes.map((route) => route.table))) {
     const lines = routes
       .filter((route) => route.table === table)

@@ -11,6 +11,7 @@ const HELP = `Usage: softnet ip rule { add | del } SELECTOR ACTION
        softnet ip rule { flush | show } [ SELECTOR ] [ table TABLE ] [ proto PROTO ]
 SELECTOR := [ not ] [ from PREFIX ] [ to PREFIX ] [ tos TOS ] [ fwmark FWMARK[/MASK] ] [ iif DEV ] [ oif DEV ] [ pref N ]
             [ ipproto PROTO ] [ sport N[-N] ] [ dport N[-N] ]
+            [ l3mdev ]
 ACTION := [ table TABLE [ suppress_prefixlength N ] | goto N | nop | blackhole | unreachable | prohibit ] [ proto PROTO ]
 `
 const ACTIONS = ['blackhole', 'unreachable', 'prohibit'] as const
@@ -68,6 +69,7 @@ const readRule = (words: Words, family: FamilyName | undefined): RuleSpec => {
     else if (word === 'protocol' || word === 'proto') rule.protocol = words.next()
     else if (word === 'goto') rule.goto = number(words, 'target')
     else if (word === 'nop') rule.nop = null
+    else if (word === 'l3mdev') rule.l3mdev = null
     else {
       const action = matchWord(word === 'type' ? words.next() : word, ['unicast', ...ACTIONS])
       if (action === undefined) throw wrong(word, 'Failed to parse rule type')

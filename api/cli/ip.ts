@@ -14,6 +14,7 @@ import { ipNetns } from './ip-netns.ts'
 import { ipNexthop } from './ip-nexthop.ts'
 import { ipRoute } from './ip-route.ts'
 import { ipRule } from './ip-rule.ts'
+import { ipVrf } from './ip-vrf.ts'
 import { VERSION } from './version.ts'
 import { createWords, matchWord } from './words.ts'
 
@@ -31,12 +32,13 @@ const OBJECTS: ReadonlyArray<readonly [name: string, run: IpObject | null]> = [
   ['monitor', ipMonitor],
   ['mroute', ipMroute],
   ['netns', ipNetns],
+  ['vrf', ipVrf],
   ['nexthop', ipNexthop],
 ]
 
 const HELP = `Usage: softnet ip [ OPTIONS ] OBJECT { COMMAND | help }
 where  OBJECT := { address | link | maddress | monitor | mroute | neighbour | netns |
-                      nexthop | route | rule }
+                      nexthop | route | rule | vrf }
        OPTIONS := { -j[son] | -p[retty] | -s[tatistics] | -d[etails] | -o[neline] | -br[ief] | -4 | -6 |
                     -f[amily] { inet | inet6 } | -n[etns] NETNS |
                     -b[atch] FILE | -force | -V[ersion] }

@@ -6,11 +6,12 @@ import { availableParallelism } from 'node:os'
 import { dirname, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import type { StackConfig } from '../../core/control/text/messages.ts'
+import { createLog, isJournal, type Log } from '../../workers/log.ts'
 import { createApp } from '../app.ts'
 import type { AuditLine } from '../endpoints/deps.ts'
 import { saveConfig } from '../config-file.ts'
 import type { Daemon, StartDaemon } from '../daemon-options.ts'
-import { type Config, stackPart } from '../schemas/config.ts'
+import type { Config } from '../schemas/config.ts'
 import type { Scene } from '../schemas/scene.ts'
 import { ListenError } from '../listen-error.ts'
 import type { App } from '../server.ts'
@@ -20,6 +21,7 @@ import { Refused } from './cli.ts'
 import { type DaemonArgs, readConfig } from './daemon-args.ts'
 import { openLines, removePidFile, tellReady, writePidFile } from './files.ts'
 import { type DaemonApi, openApi } from './open-api.ts'
+import { reload, type Running } from './reload.ts'
 import { VERSION } from './version.ts'
 
 const HOST_APP = fileURLToPath(new URL('../host-app.ts', import.meta.url))
@@ -28,24 +30,6 @@ const HOST_API = fileURLToPath(new URL('../host-api.ts', import.meta.url))
 /** Two at least, so that there is something to steer; beside them stand the threads of the devices and of control. */
 const defaultWorkers = (): number => Math.max(2, Math.min(4, availableParallelism() - 1))
 
-/** The service manager's socket, where one has started the daemon. */
-type Notify = (state: string) => void
-
-const reload = async (file: string, daemon: Daemon, cli: Cli, notify: Notify): Promise<void> => {
-  notify(`RELOADING=1\nMONOTONIC_USEC=${process.hrtime.bigint() / 1000n}`)
-  try {
-    const reply = await daemon.control.request({
-      type: 'CONFIG_SET',
-      config: stackPart(readConfig(file, true)),
-    })
-    if (reply.error !== 0) cli.err(`softnet: reload: ${(reply as { message: string }).message}\n`)
-    else cli.err(`softnet: reloaded ${file}, revision ${daemon.control.revision()}\n`)
-  } catch (error) {
-    cli.err(`${(error as Error).message}\n`)
-  }
-  notify('READY=1')
-}
-
 /** Heard from the first moment on, so that a daemon that is told to end while it starts cleans up as well. */
 const untilSignal = (): Promise<null> =>
   new Promise((resolve) => {
@@ -53,18 +37,8 @@ const untilSignal = (): Promise<null> =>
   })
 
 /** Resolves with why the daemon ends: its time, or a failure. */
-const untilEnd = (
-  args: DaemonArgs,
-  daemon: Daemon,
-  cli: Cli,
-  notify: Notify
-): Promise<string | null> =>
+const untilEnd = (args: DaemonArgs, daemon: Daemon): Promise<string | null> =>
   new Promise((resolve) => {
-    process.on('SIGHUP', () => {
-      if (args.configFile === undefined)
-        cli.err('softnet: SIGHUP: there is no file to reload (-c)\n')
-      else void reload(args.configFile, daemon, cli, notify)
-    })
     if (args.durationSec !== undefined) setTimeout(() => resolve(null), args.durationSec * 1000)
     void daemon.failed.then(resolve)
   })
@@ -82,10 +56,28 @@ const saveIn = (file: string) => {
   }
 }
 
-/** Each change has a line in a file, or on standard error. */
-const teller = (path: string, cli: Cli): ((line: AuditLine) => void) => {
-  const write = path === '-' ? (text: string) => cli.err(`${text}\n`) : openLines(path)
+/** Each change has a line in a file, or in the log. */
+const teller = (path: string, log: Log): ((line: AuditLine) => void) => {
+  if (path === '-')
+    return ({ time: _time, method, path: what, ...line }) =>
+      log('notice', `${method} ${what}`, line)
+  const write = openLines(path)
   return (line) => write(JSON.stringify(line))
+}
+
+/**
+ * SIGHUP is heard from the first moment on as well: while the daemon starts it has read its file, perhaps before that was changed.
+ */
+const onHangUp = () => {
+  let hasCome = false
+  let take = (): void => {
+    hasCome = true
+  }
+  process.on('SIGHUP', () => take())
+  return (fn: () => void): void => {
+    take = fn
+    if (hasCome) fn()
+  }
 }
 
 const createDaemonApp = (
@@ -93,7 +85,7 @@ const createDaemonApp = (
   { token, tokens = [] }: NonNullable<Config['api']>,
   daemon: Daemon,
   args: DaemonArgs,
-  tellChange: ((line: AuditLine) => void) | undefined
+  { log, tellChange }: Pick<Running, 'log' | 'tellChange'>
 ): App =>
   createApp({
     control: daemon.control,
@@ -106,6 +98,7 @@ const createDaemonApp = (
     notReady: daemon.notReady,
     ...(args.configFile !== undefined && { saveConfig: saveIn(args.configFile) }),
     ...(tellChange && { tellChange }),
+    log,
     debug: args.debug,
     throwInWorker: daemon.throwInWorker,
   })
@@ -145,10 +138,16 @@ const runOn = async (
   { startDaemon, config, args, cli, scene }: RunOptions
 ): Promise<number> => {
   const signalled = untilSignal()
-  const tellChange = args.audit === undefined ? undefined : teller(args.audit, cli)
+  const hangUp = onHangUp()
+  const log = createLog({
+    level: args.logLevel,
+    format: args.logFormat,
+    journal: isJournal(cli.env.JOURNAL_STREAM),
+  })
+  const tellChange = args.audit === undefined ? undefined : teller(args.audit, log)
   // loaded here alone, as the daemon is
   const { notifyManager } = await import('../../workers/os/notify.ts')
-  const notify: Notify = (state) => notifyManager(state, cli.env.NOTIFY_SOCKET)
+  const notify = (state: string): void => notifyManager(state, cli.env.NOTIFY_SOCKET)
   let daemon: Daemon | undefined
   try {
     daemon = await startDaemon({
@@ -161,18 +160,26 @@ const runOn = async (
       debug: args.debug,
       state: args.state ?? null,
       files: filesFolder(config, args.configFile),
+      log,
       hostApp: HOST_APP,
     })
-    api.serve(createDaemonApp(api, config.api ?? {}, daemon, args, tellChange))
+    api.serve(createDaemonApp(api, config.api ?? {}, daemon, args, { log, tellChange }))
     if (args.pidFile !== undefined) writePidFile(args.pidFile)
-    const end = untilEnd(args, daemon, cli, notify)
+    const running: Running = { config, daemon, log, notify, tellChange }
+    hangUp(() => {
+      if (args.configFile === undefined) log('warning', 'SIGHUP: there is no file to reload (-c)')
+      else void reload(args.configFile, running)
+    })
+    const end = untilEnd(args, daemon)
     announce(api, daemon, args, cli, scene !== null)
     notify(`READY=1\nMAINPID=${process.pid}`)
+    log('info', 'ready', { pid: process.pid, version: VERSION })
     const failure = await Promise.race([signalled, end])
     if (failure !== null) throw new Refused(`softnet: ${failure}`)
     return 0
   } finally {
     notify('STOPPING=1')
+    log('info', 'stopping')
     await api.close()
     await daemon?.stop()
     if (args.pidFile !== undefined) removePidFile(args.pidFile)

@@ -81,8 +81,10 @@ const stateTest = (
 ): ((state: string) => boolean) => {
   if (named.length > 0) return (state) => named.includes(state)
   if (on.has('a')) return () => true
+  const packets = on.has('0') ? ['UNCONN'] : []
   if (on.has('l')) return (state) => state === 'LISTEN' || state === 'UNCONN'
-  return (state) => !CONNECTED_NOT.includes(state)
+  // packet sockets have no other state, and ss asks for one set of states of all
+  return (state) => !CONNECTED_NOT.includes(state) || packets.includes(state)
 }
 
 const fetchSockets = async (
@@ -98,11 +100,12 @@ const fetchSockets = async (
 
 /** ss asks for raw and udp before tcp, and prints them so. */
 const ORDER: readonly SockProtocol[] = ['packet', 'raw', 'udp', 'tcp']
+const NETIDS: readonly SockItem['netid'][] = ['p_dgr', 'p_raw', 'raw', 'udp', 'tcp']
 
 /** As the kernel has them: protocol by protocol, IPv4 first, and listeners before the rest. */
 const inOrder = (a: SockItem, b: SockItem): number => rankOf(a) - rankOf(b)
 const rankOf = ({ netid, family, state }: SockItem): number =>
-  ORDER.indexOf(netid) * 4 + (family === 'inet' ? 0 : 2) + (state === 'LISTEN' ? 0 : 1)
+  NETIDS.indexOf(netid) * 4 + (family === 'inet' ? 0 : 2) + (state === 'LISTEN' ? 0 : 1)
 const isDatagram = (protocols: readonly SockProtocol[]): boolean =>
   protocols.every((one) => one !== 'tcp')
 
@@ -144,7 +147,7 @@ export const ss: Command = async (args, outside) => {
     return 0
   }
   const show: SsShow = {
-    netid: protocols.length !== 1,
+    netid: protocols.length !== 1 || protocols[0] === 'packet',
     state: !isOneState,
     header: !on.has('H'),
     info: on.has('i'),

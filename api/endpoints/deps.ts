@@ -1,6 +1,7 @@
 /** What the endpoints need: the control plane, and the few things only the daemon knows. */
 import type { Env, Hono } from 'hono'
 import type { Control, StackConfig } from '../../core/control/text/messages.ts'
+import type { Log } from '../../workers/log.ts'
 import type { Scope } from '../schemas/config.ts'
 
 export type BodyLimits = { readonly maxBytes: number; readonly withinMs: number }
@@ -44,6 +45,8 @@ export type AppDeps = {
   /** Adds endpoints that break things on purpose. */
   /** Hears of each change, and of each that was refused (audit.ts). */
   readonly tellChange?: (line: AuditLine) => void
+  /** Hears what there is to say: of errors that are ours, and of each request. */
+  readonly log?: Log
   readonly debug?: boolean
   /** Makes a worker throw at its next turn; false when there is no such worker. For debug alone. */
   readonly throwInWorker?: (worker: number) => boolean

@@ -75,6 +75,11 @@ const FILES: Readonly<Record<string, File>> = {
     proc.raw(all(control, { type: 'SOCK_DIAG', filter: { protocol: ['raw'], family: 'inet' } })),
   raw6: (control) =>
     proc.raw6(all(control, { type: 'SOCK_DIAG', filter: { protocol: ['raw'], family: 'inet6' } })),
+  packet: (control) =>
+    proc.packet(
+      all(control, { type: 'SOCK_DIAG', filter: { protocol: ['packet'] } }),
+      all(control, { type: 'RTM_GETLINK' })
+    ),
   icmp: (control) =>
     proc.icmp(all(control, { type: 'SOCK_DIAG', filter: { protocol: ['icmp'], family: 'inet' } })),
   icmp6: (control) =>

@@ -106,7 +106,7 @@ export const addrShown = (item: AddressItem, show: AddrShow): object => {
   const { addr_info, link_type, address, broadcast, ...rest } = item
   const { link, details, stats } = show
   const { qdisc, group, ...head } = rest
-  const { ifindex, link: other, ifname, flags, mtu, operstate, txqlen } = head
+  const { ifindex, link: other, ifname, flags, mtu, master, operstate, txqlen } = head
   return {
     ifindex,
     ...(other !== undefined && { link: other }),
@@ -114,6 +114,7 @@ export const addrShown = (item: AddressItem, show: AddrShow): object => {
     flags,
     mtu,
     ...(!isSpare(show) && { qdisc }),
+    ...(master !== undefined && { master }),
     operstate,
     ...(!isSpare(show) && { group }),
     txqlen,

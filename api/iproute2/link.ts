@@ -82,6 +82,7 @@ export const linkJson = (link: LinkItem, show: LinkShow = {}): Record<string, un
   flags: link.flags,
   mtu: link.mtu,
   qdisc: link.qdisc,
+  ...(link.master !== undefined && { master: link.master }),
   operstate: link.operstate,
   linkmode: link.linkmode,
   group: link.group,
@@ -111,6 +112,7 @@ export const linkHeadText = (link: LinkHead): string => {
   const words = [
     ['mtu', link.mtu],
     ['qdisc', link.qdisc],
+    ['master', link.master],
     ['state', link.operstate],
     ['mode', link.linkmode],
     ['group', link.group],
@@ -130,13 +132,18 @@ export const detailsText = (link: LinkItem, of: { addrGenMode?: boolean } = {}):
     .join('')
   // A kind begins a line of its own.
   const kind = info === undefined ? '' : `\n    ${info.info_kind} ${data}`
+  const slave = info?.info_slave_kind
+  const slaveData = Object.entries(info?.info_slave_data ?? {})
+    .map(([key, value]) => `${key} ${String(value)} `)
+    .join('')
+  const slaveKind = slave === undefined ? '' : `\n    ${slave}_slave ${slaveData}`
   const mtus = `minmtu ${rest.min_mtu} maxmtu ${rest.max_mtu} `
   const mode = of.addrGenMode ? `addrgenmode ${rest.inet6_addr_gen_mode} ` : ''
   const queues = `numtxqueues ${rest.num_tx_queues} numrxqueues ${rest.num_rx_queues} `
   const sizes = (['gso_max_size', 'gso_max_segs', 'tso_max_size', 'tso_max_segs'] as const)
     .map((word) => `${word} ${rest[word]} `)
     .join('')
-  return ` promiscuity ${rest.promiscuity}  allmulti ${rest.allmulti} ${mtus}${kind}${mode}${queues}${sizes}gro_max_size ${rest.gro_max_size} `
+  return ` promiscuity ${rest.promiscuity}  allmulti ${rest.allmulti} ${mtus}${kind}${slaveKind}${mode}${queues}${sizes}gro_max_size ${rest.gro_max_size} `
 }
 
 const WIDTHS = [

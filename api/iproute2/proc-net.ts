@@ -279,3 +279,17 @@ export const raw6 = (socks: readonly SockItem[]): string => {
   const lines = socks.filter((s) => s.family === 'inet6').map((s) => udpLine(s, end6))
   return `${[UDP6_HEAD, ...lines].join('\n')}\n`
 }
+
+/** Packet sockets; where the kernel hashes their places in memory stand their cookies. R: it listens. */
+export const packet = (socks: readonly SockItem[], links: readonly LinkItem[]): string => {
+  const ifindexOf = (dev: string | undefined): number =>
+    links.find(({ ifname }) => ifname === dev)?.ifindex ?? 0
+  const lines = socks.map(({ sk, netid, local, dev, skmem }) =>
+    [
+      `${sk.padStart(16, '0')} ${(local.port === 0 ? '2' : '3').padEnd(6)} ${netid === 'p_dgr' ? 2 : 3}   `,
+      `${hex(local.port, 4)}   ${String(ifindexOf(dev)).padEnd(5)} ${local.port === 0 ? 0 : 1}`,
+      `${String(skmem.rmem_alloc).padEnd(6)} ${'0'.padEnd(6)} ${'0'.padEnd(6)}`,
+    ].join(' ')
+  )
+  return `${['sk               RefCnt Type Proto  Iface R Rmem   User   Inode', ...lines].join('\n')}\n`
+}

@@ -34,7 +34,8 @@ const actionText = (rule: RuleItem): string[] => {
   if (target !== undefined) return [`goto ${target}`]
   if (nop !== undefined) return ['nop']
   if (action !== undefined) return [action]
-  return [`lookup ${table}`, ...(plen === undefined ? [] : [`suppress_prefixlength ${plen}`])]
+  const lookup = table === undefined ? [] : [`lookup ${table}`]
+  return [...lookup, ...(plen === undefined ? [] : [`suppress_prefixlength ${plen}`])]
 }
 
 export const ruleText = (rule: RuleItem, show: RuleShow = {}): string => {
@@ -49,6 +50,7 @@ export const ruleText = (rule: RuleItem, show: RuleShow = {}): string => {
       : [`fwmark ${fwmark}${fwmask === undefined ? '' : `/${fwmask}`}`]),
     ...deviceText('iif', rule),
     ...deviceText('oif', rule),
+    ...(rule.l3mdev === undefined ? [] : ['lookup [l3mdev-table]']),
     ...(ipproto === undefined ? [] : [`ipproto ${ipproto}`]),
     ...portText('sport', rule.sport, rule.sport_start, rule.sport_end),
     ...portText('dport', rule.dport, rule.dport_start, rule.dport_end),

@@ -111,15 +111,26 @@ const detailText = (sock: SockItem, show: SsShow): string => {
 }
 
 /** State, Recv-Q, Send-Q and both ends, as cells; the address right, the port left of their colon. */
-const cellsOf = (sock: SockItem, show: SsShow): string[] => {
+const cellsOf = (sock: SockItem, show: SsShow): string[] => [
+  ...(show.netid ? [sock.netid] : []),
+  ...(show.state ? [sock.state] : []),
+  String(sock.recv_q).padEnd(6),
+  String(sock.send_q).padEnd(6),
+  ...(sock.family === 'packet' ? linkEnds(sock) : ends(sock)),
+]
+const ETH_P_ALL = 3
+/** What a packet socket listens for, and where. */
+const linkEnds = ({ local, dev }: SockItem): string[] => [
+  local.port === ETH_P_ALL ? '*:' : `[${local.port}]:`,
+  dev ?? '*',
+  '*',
+  '',
+]
+const ends = (sock: SockItem): string[] => {
   const device = sock.dev === undefined ? '' : `%${sock.dev}`
   const peer =
     isOpenEnded(sock) && sock.peer.port === 0 ? anyOf(sock) : addrText(sock.peer.addr, false)
   return [
-    ...(show.netid ? [sock.netid] : []),
-    ...(show.state ? [sock.state] : []),
-    String(sock.recv_q).padEnd(6),
-    String(sock.send_q).padEnd(6),
     `${addrText(sock.local.addr, sock.v6only === true)}${device}:`,
     portText(sock.local.port),
     `${peer}:`,

@@ -40,15 +40,25 @@ const linkFields = {
   promisc: z.boolean().optional(),
   allmulticast: z.boolean().optional(),
   arp: z.boolean().optional(),
-  num_tx_queues: z.int().min(1).max(64).optional(),
-  num_rx_queues: z.int().min(1).max(64).optional(),
   netem: impairment.optional(),
+  master: ifname
+    .nullable()
+    .optional()
+    .meta({ description: 'what to enslave it to; null: nothing' }),
   data: kindData.optional(),
 }
+
+const queues = z
+  .int()
+  .min(0)
+  .max(4096)
+  .meta({ description: 'one: steering says how many a device has' })
 
 export const linkSpec = z.strictObject({
   ifname,
   ifindex: z.int().min(1).optional().meta({ description: 'of a new link; else the first free' }),
+  num_tx_queues: queues.optional(),
+  num_rx_queues: queues.optional(),
   ...linkFields,
 })
 export const linkBody = z.strictObject(linkFields)
@@ -72,6 +82,7 @@ export const linkPatch = z.strictObject({ ...linkFields, newname: ifname.optiona
 export const linkFilter = {
   ifname: ifname.optional(),
   kind: z.string().optional(),
+  master: ifname.optional(),
 }
 
 /** Seconds; the greatest is for ever. */

@@ -34,6 +34,7 @@ const fields = {
   suppress_prefixlen: z.int().min(0).max(128).optional(),
   goto: u32.optional(),
   nop: flag.optional(),
+  l3mdev: flag.optional().meta({ description: "each VRF's flows are led to its table" }),
   action: z.string().optional().meta({ description: 'blackhole, unreachable or prohibit' }),
   protocol: nameOrNumber.optional(),
 }
@@ -73,12 +74,14 @@ export const ruleFields = {
   >),
   not: z.string().optional(),
   nop: z.string().optional(),
+  l3mdev: z.string().optional(),
 }
-export const ruleSelector = z.strictObject(ruleFields).transform(({ not, nop, ...rest }) =>
+export const ruleSelector = z.strictObject(ruleFields).transform(({ not, nop, l3mdev, ...rest }) =>
   toSpec({
     ...rest,
     ...(not !== undefined && { not: null }),
     ...(nop !== undefined && { nop: null }),
+    ...(l3mdev !== undefined && { l3mdev: null }),
   })
 )
 export const ruleFilter = { family: familyName.optional() }

@@ -8,6 +8,8 @@ import { predict } from '../scale/usl.ts'
 import type { ThreadCpu } from '../support/cpu.ts'
 import type { Ratio } from '../support/pairs.ts'
 import { showRatio } from '../support/pairs.ts'
+import type { DriverResult } from '../tap/driver.ts'
+import { NAMES } from '../tap/driver.ts'
 import type { ForwardResult } from '../tap/forward.ts'
 import type { LatencyResult } from '../tap/latency.ts'
 import type { TcpResult } from '../tap/tcp.ts'
@@ -19,6 +21,7 @@ export type Machine = { cpu: string; cpus: number; kernel: string; bun: string; 
 export type Results = {
   machine: Machine
   memory?: ForwardMemory
+  driver?: DriverResult[]
   tap?: ForwardResult[]
   tcp?: TcpResult[]
   fib?: FibResult[]
@@ -52,6 +55,17 @@ const memory = (result: ForwardMemory): Page => ({
       ['nic, IPv6', whole(result.nic6Ns)],
       ['worker, IPv6', whole(result.worker6Ns)],
     ]
+  ),
+})
+
+const driver = (results: readonly DriverResult[]): Page => ({
+  pictures: {},
+  text: table(
+    ['frames', 'ns a packet', 'a read alone', 'a write alone'],
+    results.map(({ frames, turnNs, readNs, writeNs }) => [
+      NAMES[frames],
+      ...[turnNs, readNs, writeNs].map(whole),
+    ])
   ),
 })
 
@@ -255,6 +269,7 @@ const scale = ({ curves: all, machine: on }: ScaleResult): Page => {
 
 const PAGES: { [Part in keyof typeof TEXTS]: (result: never) => Page } = {
   memory,
+  driver,
   tap,
   tcp,
   fib,

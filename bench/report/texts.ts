@@ -17,6 +17,12 @@ export const TEXTS = {
 with stand-ins for the others. The first packets run before the compiler is done. \`npm test\` fails when a part costs a quarter more, against
 a loop of the same run, than \`bench/guard.json\` says (\`bun bench/guard.ts --renew\` writes it anew).`,
   },
+  driver: {
+    title: 'One worker between two TAPs, by itself',
+    method: `With system calls, and without anybody else: 256 frames lie in the queue of one TAP, and the worker's loop reads them, forwards them
+and writes them to another, whose kernel drops them. Segments are put together on the way, so most of them are never written by themselves. Beside it
+what io_uring takes for a read and a write in batches of 64.`,
+  },
   tap: {
     title: 'Forwarding through TAPs',
     method: `UDP of 64 flows from one namespace to another, at full speed by frame size and at a fixed rate, and one TCP stream in

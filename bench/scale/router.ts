@@ -9,7 +9,8 @@ import { seeded } from '../../test/support/random.ts'
 import { isRefused } from '../../core/control/text/names.ts'
 import { createArena } from '../../core/shm/arena.ts'
 import { createIpi } from '../../core/shm/ipi.ts'
-import { type ArenaConfig, DEFAULT_ARENA, G_SHUTDOWN } from '../../core/shm/layout.ts'
+import { type ArenaConfig, DEFAULT_ARENA, G_SERVICES, G_SHUTDOWN } from '../../core/shm/layout.ts'
+import { servicesMask } from '../../core/socket/services/services.ts'
 import { kindsOf } from '../../workers/kinds.ts'
 import { monotonicUs } from '../../workers/os/clock.ts'
 import type { ThreadData } from '../../workers/thread-data.ts'
@@ -48,7 +49,12 @@ export const startRouter = async (
     // a hash key that spreads these flows over all workers: some do not (Toeplitz is linear)
     random: seeded(7),
     pause: () => new Promise((resolve) => setImmediate(resolve)),
-    kinds: kindsOf({ queues: null, namespaces: new Map(), files: null, say: console.error }),
+    kinds: kindsOf({
+      queues: null,
+      namespaces: new Map(),
+      files: null,
+      log: (_level, line) => console.error(line),
+    }),
     hasEnded: () => false,
   })
   const looking = setInterval(control.poll, LOOK_MS)
@@ -60,7 +66,6 @@ export const startRouter = async (
     thread,
     cpu: -1,
     secret: Int32Array.of(1, 2),
-    services: { echo: true, discard: true, chargen: false },
   })
   const start = async <Data extends NumberedData>(data: Data): Promise<void> => {
     const onError = (thread: number, error: string): void => {
@@ -87,6 +92,8 @@ export const startRouter = async (
     control,
     network(Array.from({ length: peers }, (_, peer) => layout.appThread + peer))
   )
+  arena.i32[G_SERVICES] = servicesMask({ echo: true, discard: true, chargen: false })
+  await control.publish()
   const linkOf = async (ifname: string) => {
     const link = await control.request({ type: 'RTM_GETLINK', ifname })
     if (isRefused(link)) throw new Error(link.message)

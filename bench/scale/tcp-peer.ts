@@ -102,7 +102,6 @@ const stack = createStack({
   random,
   secret: Int32Array.of(random(), random()),
   wake: nothing,
-  services: { echo: false, discard: false, chargen: false },
   kinds,
 })
 i32[layout.threadBlocks + THREAD_RUNNING] = 1

@@ -36,7 +36,9 @@ export const FL_NEXTHDR = 26
 export const FL_HASH = 27
 /** Of a packet made here, whether it may be cut on its way (RFC 791): 0 as path MTU discovery has it, or DF_*. */
 export const FL_DF = 28
-const FLOWI_WORDS = 29
+/** L3 master of the device that it came in by, or that was asked for (DEV_L3MDEV): in that VRF's table it is looked up. */
+export const FL_L3MDEV = 29
+const FLOWI_WORDS = 30
 
 export const DF_NEVER = 1
 export const DF_ALWAYS = 2

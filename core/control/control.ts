@@ -22,6 +22,7 @@ import { createCalls } from './calls.ts'
 import { createCaptures } from './captures.ts'
 import { createDevConf } from './devconf.ts'
 import { createEthtool } from './ethtool.ts'
+import { writeVrfRoots } from './l3mdev.ts'
 import { createLinks } from './links/links.ts'
 import { createMaddrs } from './maddrs.ts'
 import { createMemory } from './memory.ts'
@@ -188,6 +189,10 @@ export const createControl = (deps: ControlDeps) => {
     within: createPatience(nowUs, pause),
     retire,
     initSteering: (ifindex, channels) => ethtool.initSteering(ifindex, channels),
+    l3MasterMade: (ifindex) => {
+      writeVrfRoots(arena, ifindex)
+      rules.addL3mdevRules()
+    },
     announceDown: (ifindex) => {
       for (let thread = 0; thread < layout.appThread; thread++)
         ipi.send(thread, Ipi.DEV_DOWN, ifindex)
@@ -579,6 +584,7 @@ export const createControl = (deps: ControlDeps) => {
     dryRun: deps.dryRun,
     takerOf: sockets.takerOf,
     revision,
+    publish,
     appliedBy,
     kinds,
     ifindexOf,

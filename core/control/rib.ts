@@ -141,7 +141,7 @@ export const createRib = (deps: RibDeps) => {
     words,
     plen,
     tos: 0,
-    metric: i32[row + NH_METRIC],
+    metric: i32[row + NH_METRIC] >>> 0,
     type: i32[row + NH_TYPE],
     protocol: i32[row + NH_PROTOCOL],
     scope: i32[row + NH_SCOPE],

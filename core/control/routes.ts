@@ -61,10 +61,11 @@ import type { FibReader } from '../inet/fib.ts'
 import { FR_HEAD_FIRST } from '../inet/fib-rule-constants.ts'
 import { ruleHead } from '../inet/fib-rules.ts'
 import type { Route } from '../inet/route.ts'
-import { DEV_FLAGS, deviceRow, IFF_UP, INIT_NET } from '../netdev/netdev.ts'
+import { DEV_FLAGS, deviceRow, IFF_UP, INIT_NET, l3mdevOf, l3TableOf } from '../netdev/netdev.ts'
 import type { Arena } from '../shm/arena.ts'
 import { Sysctl } from '../shm/sysctl.ts'
 import type { Words } from '../wire/text.ts'
+import { isVrfTable } from './l3mdev.ts'
 import type { Outcome, Refused } from './answers.ts'
 import { changed, isRefused, refuse, told } from './answers.ts'
 import type { NexthopStore } from './nexthop-store.ts'
@@ -113,12 +114,28 @@ export const createRoutes = (deps: RoutesDeps) => {
   const { wantsRedirect } = createDoRedirect(arena, fib)
   const { i32, layout } = arena
   const isUp = (dev: number): boolean => (i32[deviceRow(arena, dev) + DEV_FLAGS] & IFF_UP) !== 0
-  const isOwn = (family: number, words: Words): boolean =>
-    rib.resolve(family, words, (r) => r.type === RTN_LOCAL, [RT_TABLE_LOCAL]) !== undefined
+  /** Is it an address of ours, in the default domain or that of the route's table or device? */
+  const isOwn = (route: RibRoute, words: Words): boolean =>
+    rib.resolve(route.family, words, (r) => r.type === RTN_LOCAL, [
+      RT_TABLE_LOCAL,
+      ...ownTable(route),
+      ...domainOf(route),
+    ]) !== undefined
 
   /** Where a gateway is looked for before the usual tables. */
   const ownTable = ({ table }: RibRoute): number[] =>
     table === 0 || table === RT_TABLE_MAIN ? [] : [table]
+  const domainOf = ({ dev }: RibRoute): number[] => {
+    const table = l3TableOf(arena, dev)
+    return table === 0 ? [] : [table]
+  }
+  /** The usual tables; where a device is named that is in a VRF, as the rules have it. */
+  const usualTables = (route: RibRoute): number[] => [
+    RT_TABLE_LOCAL,
+    ...domainOf(route),
+    RT_TABLE_MAIN,
+    RT_TABLE_DEFAULT,
+  ]
   const badGateway = (errno: number, words = 'Nexthop has invalid gateway'): Refused =>
     refuse(errno, words, 'gateway')
 
@@ -131,8 +148,10 @@ export const createRoutes = (deps: RoutesDeps) => {
         return refuse(Errno.EINVAL, 'Nexthop has invalid scope', 'scope')
       if (route.dev === 0) return refuse(Errno.ENODEV, 'Nexthop device required for onlink', 'dev')
       if (!isUp(route.dev)) return refuse(Errno.ENETDOWN, 'Nexthop device is not up', 'dev')
-      const known = rib.resolve(AF_INET, gateway, () => true, [RT_TABLE_LOCAL])
-      return known || isMulticastAddr({ family: AF_INET, words: gateway })
+      const tables = [...domainOf(route), RT_TABLE_LOCAL].slice(0, 1)
+      const known = rib.resolve(AF_INET, gateway, () => true, tables)
+      const isHost = known === undefined || known.type === RTN_UNICAST
+      return !isHost || isMulticastAddr({ family: AF_INET, words: gateway })
         ? badGateway(Errno.EINVAL)
         : route
     }
@@ -141,7 +160,8 @@ export const createRoutes = (deps: RoutesDeps) => {
     const isWay = (r: RibRoute): boolean =>
       r.hops === undefined && r.scope >= least && (route.dev === 0 || r.dev === route.dev)
     const way =
-      rib.resolve(AF_INET, gateway, isWay, ownTable(route)) ?? rib.resolve(AF_INET, gateway, isWay)
+      rib.resolve(AF_INET, gateway, isWay, ownTable(route)) ??
+      rib.resolve(AF_INET, gateway, isWay, usualTables(route))
     if (way === undefined) return badGateway(Errno.ENETUNREACH)
     if (way.type !== RTN_UNICAST && way.type !== RTN_LOCAL) return badGateway(Errno.EINVAL)
     if (!isUp(way.dev)) return refuse(Errno.ENETDOWN, null, 'dev')
@@ -155,13 +175,13 @@ export const createRoutes = (deps: RoutesDeps) => {
       gateway.every((word) => word === 0)
     )
       return invalid
-    if (isOwn(AF_INET6, gateway))
-      return badGateway(Errno.EINVAL, 'Gateway can not be a local address')
+    if (isOwn(route, gateway)) return badGateway(Errno.EINVAL, 'Gateway can not be a local address')
     if (isLinkLocal(gateway) || route.flags & RTNH_F_ONLINK) {
       if (route.dev === 0) return refuse(Errno.ENODEV, 'Egress device not specified', 'dev')
       return route
     }
-    const way = wayTo6(route, gateway, ownTable(route)) ?? wayTo6(route, gateway)
+    const way =
+      wayTo6(route, gateway, ownTable(route)) ?? wayTo6(route, gateway, usualTables(route))
     return way === undefined
       ? refuse(Errno.EHOSTUNREACH, null, 'gateway')
       : { ...route, dev: way.dev }
@@ -170,7 +190,7 @@ export const createRoutes = (deps: RoutesDeps) => {
   const wayTo6 = (
     route: RibRoute,
     gateway: Words,
-    tables?: readonly number[]
+    tables: readonly number[]
   ): RibRoute | undefined => {
     const first = rib.resolve(
       AF_INET6,
@@ -217,12 +237,12 @@ export const createRoutes = (deps: RoutesDeps) => {
     if (fault !== null) return refuse(Errno.EINVAL, fault, 'nhid')
     return sourceFault(route) ?? route
   }
-  const sourceFault = ({ family, prefsrc }: RibRoute): Refused | null =>
-    prefsrc === null || isOwn(family, prefsrc)
+  const sourceFault = (route: RibRoute): Refused | null =>
+    route.prefsrc === null || isOwn(route, route.prefsrc)
       ? null
       : refuse(
           Errno.EINVAL,
-          family === AF_INET ? 'Invalid prefsrc address' : 'Invalid source address',
+          route.family === AF_INET ? 'Invalid prefsrc address' : 'Invalid source address',
           'prefsrc'
         )
   /** The route as the kernel takes it, its devices found; or why not. */
@@ -319,7 +339,7 @@ export const createRoutes = (deps: RoutesDeps) => {
     () => false
   )
   const tableOf = (row: number, family: number): number => {
-    const table = i32[row + NH_TABLE]
+    const table = i32[row + NH_TABLE] >>> 0
     return table === 0 || (table === RT_TABLE_LOCAL && isMerged(family)()) ? RT_TABLE_MAIN : table
   }
   /** With the MTU that the lookup found. */
@@ -344,10 +364,10 @@ export const createRoutes = (deps: RoutesDeps) => {
     i32[row + NH_TYPE] === RTN_ANYCAST || i32[row + NH_TYPE] === RTN_MULTICAST
       ? i32[row + NH_TYPE]
       : 0
-  /** By which device `fl` goes: what comes in and stays here, anycast too, goes to lo. */
+  /** By which device `fl` goes: what comes in and stays here, anycast too, goes to lo, or to its VRF. */
   const deviceOf = (row: number, leaves: boolean): number => {
     if (typeOfRow(row) !== 0 && (leaves || fl[FL_TYPE] !== RTN_ANYCAST)) return i32[row + NH_DEV]
-    return leaves ? fl[FL_DEV] : LOOPBACK_IFINDEX
+    return leaves ? fl[FL_DEV] : l3mdevOf(arena, i32[row + NH_DEV]) || LOOPBACK_IFINDEX
   }
   /** What `fl`, which names a source, would be sent from if it named none: that is what IPv6 tells (ip6_route_get_saddr). */
   const chosenSource = (): Words => {
@@ -388,9 +408,9 @@ export const createRoutes = (deps: RoutesDeps) => {
       type,
       gateway: via === 0 ? null : { family: via, words: wordsAt(i32, row + NH_GATEWAY) },
       dev: deviceOf(row, iif === 0 || isPassed),
-      table: isGroup ? RT_TABLE_LOCAL : tableOf(row, family),
+      table: isGroup ? l3TableOf(arena, fl[FL_DEV]) || RT_TABLE_LOCAL : tableOf(row, family),
       protocol: isGroup ? RTPROT_KERNEL : i32[row + NH_PROTOCOL],
-      metric: isGroup ? PRIO_ADDRCONF : i32[row + NH_METRIC],
+      metric: isGroup ? PRIO_ADDRCONF : i32[row + NH_METRIC] >>> 0,
       prefsrc: wordsAt(fl, FL_SADDR),
       metrics: fl[FL_TYPE] === RTN_UNICAST ? metricsOf(row) : null,
       isForwarded,
@@ -424,6 +444,7 @@ export const createRoutes = (deps: RoutesDeps) => {
     const { family, table } = filter
     const isThere =
       ALWAYS_THERE.includes(table) ||
+      isVrfTable(arena, table) ||
       familiesOf(filter).some((one) => rib.tableIds(one).includes(table))
     if (isThere) return chunksOf(filter)
     const version = family === AF_INET6 ? 'ipv6' : 'ipv4'

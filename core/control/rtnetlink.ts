@@ -110,6 +110,8 @@ export type LinkChange = {
   /** Which of IFF_UP, IFF_PROMISC, IFF_ALLMULTI, IFF_NOARP are to be as `flags` says. */
   change: number
   newname?: string
+  /** Ifindex of the device that it is enslaved to; 0: of none. */
+  master?: number
   /** All zero: not impaired. */
   netem?: Netem
   /** IFLA_INFO_DATA: what the kind's driver takes. */
@@ -148,11 +150,15 @@ export type LinkInfo = {
   addrGenMode: number
   /** Ifindex of a veth's other end, or 0. */
   peer: number
+  /** Ifindex of what it is enslaved to, or 0; and the table of the VRF that it is, or is in, or 0. */
+  master: number
+  masterKind: string
+  l3Table: number
   /** Null: not impaired. */
   netem: Netem | null
   stats: LinkStats
 }
-export type LinkFilter = { ifindex?: number; kind?: string; isUp?: boolean }
+export type LinkFilter = { ifindex?: number; kind?: string; isUp?: boolean; master?: number }
 
 // ---- addresses
 
@@ -254,6 +260,8 @@ export type SockFilter = {
 export type Sock = {
   /** As inet_diag is asked for it: IPPROTO_TCP, IPPROTO_UDP, IPPROTO_RAW; IPPROTO_ICMP is a ping socket, 0 a packet socket. */
   kind: number
+  /** SOCK_* */
+  type: number
   family: number
   local: SockEnd
   peer: SockEnd

@@ -7,11 +7,11 @@ import { AF_INET, AF_INET6 } from '../base/family.ts'
 import { Errno } from '../base/errno.ts'
 import { FR_ACT_GOTO, FR_ACT_TO_TBL } from '../inet/fib-rule-constants.ts'
 import type { FibRule, PortRange, RuleNetwork } from '../inet/fib-rule.ts'
-import type { FibRulesWriter } from '../inet/fib-rules-writer.ts'
+import { type FibRulesWriter, l3mdevRule } from '../inet/fib-rules-writer.ts'
 import type { Outcome } from './answers.ts'
 import { changed, refuse } from './answers.ts'
 import { NLM_F_EXCL } from './nlm-flags.ts'
-import type { MessageOf, RuleFilter } from './rtnetlink.ts'
+import type { MessageOf, NewRule, RuleFilter } from './rtnetlink.ts'
 import type { Rib } from './rib.ts'
 import { sameWords } from './rib-route.ts'
 
@@ -57,6 +57,8 @@ export const createRules = ({ net, fibRules, tableIds, onEvent }: RulesDeps) => 
     return id
   }
 
+  const leadsNowhere = ({ action, table, isL3mdev }: NewRule): boolean =>
+    action === FR_ACT_TO_TBL && table === 0 && !isL3mdev
   const check = (rule: FibRule): { error: number; words: string | null; field: string } | null => {
     const wrong = (words: string, field: string) => ({ error: Errno.EINVAL, words, field })
     if (!isValidRange(rule.sport)) return wrong('Invalid sport range', 'sport')
@@ -65,14 +67,13 @@ export const createRules = ({ net, fibRules, tableIds, onEvent }: RulesDeps) => 
       return wrong('Backward goto not supported', 'goto')
     if ((rule.tos & ECN_BITS) !== 0)
       return wrong('Invalid dsfield (tos): ECN bits must be 0', 'tos')
-    if (rule.action === FR_ACT_TO_TBL && rule.table === 0 && rule.family === AF_INET6)
-      return wrong('Invalid table', 'table')
+    if (leadsNowhere(rule) && rule.family === AF_INET6) return wrong('Invalid table', 'table')
     return null
   }
 
   const newRule = ({ rule: wanted, flags }: MessageOf<'RTM_NEWRULE'>): Outcome<FibRule> => {
     const { priority = nextPriority(wanted.family), ...rest } = wanted
-    const isUnnamed = rest.action === FR_ACT_TO_TBL && rest.table === 0 && rest.family === AF_INET
+    const isUnnamed = leadsNowhere(wanted) && wanted.family === AF_INET
     const rule = { ...rest, priority, table: isUnnamed ? emptyTable(rest.family) : rest.table }
     const wrong = check(rule)
     if (wrong !== null) return refuse(wrong.error, wrong.words, wrong.field)
@@ -86,6 +87,14 @@ export const createRules = ({ net, fibRules, tableIds, onEvent }: RulesDeps) => 
     onEvent('new', rule)
     return changed(rule)
   }
+  let hasL3mdevRules = false
+  /** The first VRF brings a rule of each family, which may be taken away, or put elsewhere (vrf_add_fib_rules). */
+  const addL3mdevRules = (): void => {
+    if (hasL3mdevRules) return
+    hasL3mdevRules = true
+    for (const family of [AF_INET, AF_INET6])
+      newRule({ type: 'RTM_NEWRULE', flags: NLM_F_EXCL, rule: l3mdevRule(family) })
+  }
   const delRule = ({ family, match }: MessageOf<'RTM_DELRULE'>): Outcome<FibRule> => {
     const rule = fibRules.rules(net, family).find((one) => isMeant(one, match))
     if (rule === undefined) return refuse(Errno.ENOENT, null, 'priority')
@@ -98,5 +107,5 @@ export const createRules = ({ net, fibRules, tableIds, onEvent }: RulesDeps) => 
       .filter((one) => family === 0 || family === one)
       .flatMap((one) => fibRules.rules(net, one)),
   ]
-  return { newRule, delRule, dump }
+  return { newRule, delRule, addL3mdevRules, dump }
 }

@@ -86,9 +86,11 @@ export const createSocketDump = ({ arena, calls, sockInfo }: SocketsDeps) => {
   }
   const sock = (sk: number, worker: number): Sock => ({
     kind: kindOf(sk),
+    type: i32[sk + SK_TYPE],
     family: i32[sk + SK_FAMILY],
     local: endOf(sk, SK_SADDR, SK_NUM),
-    peer: endOf(sk, SK_DADDR, SK_DPORT),
+    // a raw socket keeps the port that it was connected with to itself
+    peer: { ...endOf(sk, SK_DADDR, SK_DPORT), ...(kindOf(sk) === IPPROTO_RAW && { port: 0 }) },
     dev: i32[sk + SK_BOUND_DEV],
     cookie: cookieOf(sk),
     worker,

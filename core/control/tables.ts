@@ -5,6 +5,7 @@
 import { familyOf } from '../base/family.ts'
 import { byFamily } from '../inet/af-ops.ts'
 import { createFibRulesWriter } from '../inet/fib-rules-writer.ts'
+import type { OnTable } from '../inet/fib-tables.ts'
 import { createFibWriter } from '../inet/fib-writer.ts'
 import { createIfaddrs, type Ifaddr, type IfaddrDeps } from '../inet/ifaddr.ts'
 import { createMcMembers } from '../inet/mc-members.ts'
@@ -14,6 +15,7 @@ import { DEV_FLAGS, deviceRow, IFF_LOOPBACK, IFF_NOARP, INIT_NET } from '../netd
 import type { Arena } from '../shm/arena.ts'
 import type { IpiSystem } from '../shm/ipi.ts'
 import type { Words } from '../wire/text.ts'
+import { vrfTableMoved } from './l3mdev.ts'
 import type { Links } from './links/links.ts'
 import type { Publisher } from './publish.ts'
 import { createNexthopStore } from './nexthop-store.ts'
@@ -51,7 +53,12 @@ export const createTables = (deps: TablesDeps) => {
     random = () => 1,
   } = deps
   const fibRules = createFibRulesWriter({ arena, retire, reclaim, ifindexOf })
-  const fib = createFibWriter({ arena, retire, reclaim, onTable: fibRules.tableMoved })
+  const followVrfs = vrfTableMoved(arena)
+  const onTable: OnTable = (...moved) => {
+    fibRules.tableMoved(...moved)
+    followVrfs(...moved)
+  }
+  const fib = createFibWriter({ arena, retire, reclaim, onTable })
   fib.addNet(INIT_NET)
   fibRules.addNet(INIT_NET)
   const nexthops = createNexthops({ arena, retire, reclaim })

@@ -22,6 +22,7 @@ import {
   SKB_LEN,
   SKB_MAC,
   SKB_NETWORK,
+  SKB_PKT_TYPE,
   SKB_PROTOCOL,
   SKB_TAIL,
   SKB_VLAN,
@@ -124,10 +125,24 @@ export const createCapture = ({ arena, skbs, time, runFilter }: CaptureDeps) => 
   }
 
   /** Shows a frame, whose link header is at `mac`; the skb stays the caller's. */
-  const capture = (skb: number, mac: number, type: number): void => {
+  const capture = (skb: number, mac: number, type: number): void =>
+    show(i32[G_CAPTURES], skb, mac, type)
+  /** Shows a packet that has come in to those alone who capture on another device than it came in by. */
+  const captureOn = (skb: number, ifindex: number): void => {
+    const mac = frameOf(skb)
+    if (mac < 0) return
+    let captures = i32[G_CAPTURES]
+    for (let k = 0; k < MAX_CAPTURES; k++)
+      if (i32[captureRow(layout, k) + CAP_DEV] !== ifindex) captures &= ~(1 << k)
+    const iif = i32[skb + SKB_DEV]
+    i32[skb + SKB_DEV] = ifindex
+    show(captures, skb, mac, i32[skb + SKB_PKT_TYPE])
+    i32[skb + SKB_DEV] = iif
+  }
+  const show = (captures: number, skb: number, mac: number, type: number): void => {
     const len = i32[skb + SKB_LEN] + i32[skb + SKB_DATA] - mac
     const way = type === PACKET_OUTGOING ? CAPTURE_OUT : CAPTURE_IN
-    if (!ask(i32[G_CAPTURES], way, skb, mac, i32[skb + SKB_TAIL], len, type)) return
+    if (!ask(captures, way, skb, mac, i32[skb + SKB_TAIL], len, type)) return
     const isTagged = way === CAPTURE_IN && i32[skb + SKB_VLAN] !== NO_TAG
     const whole = isTagged ? len + VLAN_HLEN : len
     const kept = Math.min(whole, snapLen)
@@ -206,5 +221,5 @@ export const createCapture = ({ arena, skbs, time, runFilter }: CaptureDeps) => 
     wanted = captures
     return reserve(octets)
   }
-  return { isCapturing, capture, captureDrop, reserveFor, publish, copy }
+  return { isCapturing, capture, captureOn, captureDrop, reserveFor, publish, copy }
 }

@@ -27,13 +27,6 @@ import {
 } from '../skb/skb.ts'
 import * as ethernet from '../wire/ethernet.ts'
 
-/** Linux's protocol number of an 802.3 frame with LLC: its type field is a length. */
-const ETH_P_802_2 = 0x0004
-
-/** Protocol of a type field. */
-export const etherProtocol = (type: number): number =>
-  type >= ethernet.ETH_P_802_3_MIN ? type : ETH_P_802_2
-
 type EthTypeTransDeps = { arena: Arena; skbs: Skbs; drop: DropFn }
 
 export type EthTypeTrans = ReturnType<typeof createEthTypeTrans>
@@ -56,7 +49,7 @@ export const createEthTypeTrans = ({ arena, skbs, drop }: EthTypeTransDeps) => {
     i32[skb + SKB_DATA] = mac + ethernet.ETH_HLEN
     i32[skb + SKB_NETWORK] = mac + ethernet.ETH_HLEN
     i32[skb + SKB_LEN] = len - ethernet.ETH_HLEN
-    i32[skb + SKB_PROTOCOL] = etherProtocol((u8[mac + 12] << 8) | u8[mac + 13])
+    i32[skb + SKB_PROTOCOL] = ethernet.protocolOf((u8[mac + 12] << 8) | u8[mac + 13])
     if (i32[skb + SKB_PKT_TYPE] !== PACKET_LOOPBACK)
       i32[skb + SKB_PKT_TYPE] =
         (u8[mac] & 1) !== 0 ? group(skb, mac) : unicast(mac, (dev + DEV_MAC) << 2)

@@ -1,7 +1,7 @@
 /**
  * What receive offload reads of a frame in front of its transport: where its headers are, of which flow it is, and
  * whether its IP header continues another's, so that both can be told as one super-frame and cut into the very same frames
- * again. Headers are compared as the words they lie in (little-endian, the IP header aligned); nothing behind the frame
+ * again, but for identifications that mean nothing. Headers are compared as the words they lie in (little-endian, the IP header aligned); nothing behind the frame
  * is read. Linux: net/ipv4/af_inet.c inet_gro_receive(), net/ipv6/ip6_offload.c ipv6_gro_receive().
  */
 import * as bytes from '../base/bytes.ts'
@@ -129,7 +129,10 @@ export const createGroNetwork = ({ i32, u8 }: Arena) => {
     isEqual((network >> 2) - 3, (held >> 2) - 3, 3) &&
     u8[network - 14] === u8[held - 14] &&
     u8[network - 13] === u8[held - 13]
-  /** Same type of service, DF and TTL; identifications that count up, as the cut frames' will (RFC 6864). */
+  /**
+   * Same type of service, DF and TTL; identifications that count up, as the cut frames' will, of datagrams that may be cut:
+   * those of others mean nothing, and nobody looks at them (RFC 6864 section 4.1).
+   */
   const isNextIpv4 = (network: number, held: number, segments: number): boolean => {
     const a = network >> 2
     const b = held >> 2
@@ -137,7 +140,8 @@ export const createGroNetwork = ({ i32, u8 }: Arena) => {
       ((i32[a] ^ i32[b]) & 0xffff) === 0 &&
       (i32[a + 1] ^ i32[b + 1]) >>> 16 === 0 &&
       ((i32[a + 2] ^ i32[b + 2]) & 0xffff) === 0 &&
-      ipv4.id(u8, network) === ((ipv4.id(u8, held) + segments) & 0xffff)
+      (ipv4.dontFragment(u8, network) ||
+        ipv4.id(u8, network) === ((ipv4.id(u8, held) + segments) & 0xffff))
     )
   }
   /** Same traffic class, flow label and hop limit. */

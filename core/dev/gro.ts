@@ -56,7 +56,7 @@ const MAX_FRAME = ETH_HLEN + ipv4.MAX_TOTAL_LENGTH
 const TCP_FEATURES = NETIF_F_GRO
 const UDP_FEATURES = NETIF_F_GRO | NETIF_F_GRO_UDP_FWD
 
-export const createGro = ({ arena, skbs, consume, handOn }: GroDeps) => {
+export const createGro = ({ arena, skbs, consume, handOn: handUp }: GroDeps) => {
   const { i32, u8, f64, layout } = arena
   const network = createGroNetwork(arena)
   const { seen } = network
@@ -66,6 +66,12 @@ export const createGro = ({ arena, skbs, consume, handOn }: GroDeps) => {
   // what is held, the oldest first
   const held = new Int32Array(MAX_HELD)
   let count = 0
+
+  /** A frame by itself does not keep a buffer that a super-frame could have. */
+  const handOn = (skb: number): void => {
+    skbs.copybreak(skb)
+    handUp(skb)
+  }
 
   /** A frame that was read from a device; takes it over. */
   const receive = (skb: number): void => {

@@ -1,7 +1,7 @@
 /**
  * ptype: who gets a received packet. Layers register for an ethertype at boot, and that is how the link layer reaches
  * up; packet sockets come and go, for one ethertype or for all (ETH_P_ALL: taps, which see every frame in and
- * out, with its link header). All but the last that want a packet get a clone. On a worker.
+ * out, with its link header). All but the last that want a packet get a clone, a tap one when it asks for it. On a worker.
  * Linux: net/core/dev.c dev_add_pack(), ptype_base, ptype_all, deliver_skb(), dev_queue_xmit_nit().
  */
 import type { Capture } from './capture.ts'
@@ -25,6 +25,8 @@ import { ETH_P_ALL } from '../wire/ethernet.ts'
 
 /** Takes the packet over. What is a clone must not be written. */
 type PacketHandler = (skb: number) => void
+/** Looks at a frame that begins at `mac`, and keeps a copy (tapClone) if it wants it. The frame stays the caller's. */
+type Tap = (skb: number, mac: number, pktType: number) => void
 /** Goes on, at `stage`, with a packet that the layer had sent to this CPU; takes it over. */
 type PacketResume = (skb: number, stage: number) => void
 
@@ -38,6 +40,7 @@ export type Ptype = ReturnType<typeof createPtype>
 /** Who wants an ethertype: a list that is replaced, never changed, as a handler may leave while it is called. */
 type Handlers = readonly PacketHandler[]
 const NOBODY: Handlers = []
+const NO_TAPS: readonly Tap[] = []
 
 export const createPtype = ({ arena, skbs, drop, isCapturing, capture }: PtypeDeps) => {
   const { i32, f64 } = arena
@@ -46,7 +49,7 @@ export const createPtype = ({ arena, skbs, drop, isCapturing, capture }: PtypeDe
   const slots = new Uint16Array(0x10000)
   const handlers: Handlers[] = [NOBODY]
   const resumes: (PacketResume | undefined)[] = [undefined]
-  let taps = NOBODY
+  let taps = NO_TAPS
 
   const slotOf = (type: number): number => {
     if (slots[type] === 0) {
@@ -56,7 +59,7 @@ export const createPtype = ({ arena, skbs, drop, isCapturing, capture }: PtypeDe
     }
     return slots[type]
   }
-  const without = (list: Handlers, handler: PacketHandler): Handlers => {
+  const without = <T>(list: readonly T[], handler: T): readonly T[] => {
     const at = list.indexOf(handler)
     return at < 0 ? list : list.filter((_, k) => k !== at)
   }
@@ -69,12 +72,11 @@ export const createPtype = ({ arena, skbs, drop, isCapturing, capture }: PtypeDe
     handler: PacketHandler,
     resume?: PacketResume
   ): (() => void) => {
-    if (type === ETH_P_ALL) {
-      taps = [...taps, handler]
-      return () => {
-        taps = without(taps, handler)
-      }
-    }
+    if (type === ETH_P_ALL)
+      return devAddTap((skb, mac, pktType) => {
+        const twin = tapClone(skb, mac, pktType)
+        if (twin !== 0) handler(twin)
+      })
     const slot = slotOf(type)
     handlers[slot] = [...handlers[slot], handler]
     if (resume !== undefined) resumes[slot] = resume
@@ -83,29 +85,38 @@ export const createPtype = ({ arena, skbs, drop, isCapturing, capture }: PtypeDe
     }
   }
 
-  /** True when anyone taps or captures: the one thing the path asks. */
-  const isTapped = (): boolean => isCapturing() || taps.length !== 0
-
-  /** Shows the frame to who captures, and gives each tap a clone that starts at `mac`. A tap that holds all it may misses it. */
-  const deliverTaps = (skb: number, mac: number, pktType: number): void => {
-    if (isCapturing()) capture(skb, mac, pktType)
-    const all = taps
-    for (let k = 0; k < all.length; k++) {
-      const twin = skbs.budget.mayHold(skb, Holder.tap) ? skbs.clone(skb) : 0
-      if (twin === 0) return missed(skb)
-      // what becomes of the tap's is not the packet's way
-      i32[twin + SKB_FLAGS] &= ~SKB_F_TRACE
-      skbs.budget.hold(twin, Holder.tap)
-      skbs.push(twin, i32[skb + SKB_DATA] - mac)
-      i32[twin + SKB_MAC] = mac
-      i32[twin + SKB_PKT_TYPE] = pktType
-      // filled by devAddPack with ETH_P_ALL: nothing of core
-      all[k](twin)
+  /** Registers who sees each frame that comes in or goes out; returns how to take it off. */
+  const devAddTap = (tap: Tap): (() => void) => {
+    taps = [...taps, tap]
+    return () => {
+      taps = without(taps, tap)
     }
   }
 
-  const missed = (skb: number): void => {
-    f64[stats + i32[skb + SKB_DEV] * DEV_STATS + DevStat.tap_missed]++
+  /** True when anyone taps or captures: the one thing the path asks. */
+  const isTapped = (): boolean => isCapturing() || taps.length !== 0
+
+  /** Shows the frame to who captures, and to each tap. */
+  const deliverTaps = (skb: number, mac: number, pktType: number): void => {
+    if (isCapturing()) capture(skb, mac, pktType)
+    const all = taps
+    // filled with devAddTap: packet sockets (core/packet/packet-rcv.ts)
+    for (let k = 0; k < all.length; k++) all[k](skb, mac, pktType)
+  }
+  /** A clone that starts at `mac`, held by taps; 0: they hold all that they may. */
+  const tapClone = (skb: number, mac: number, pktType: number): number => {
+    const twin = skbs.budget.mayHold(skb, Holder.tap) ? skbs.clone(skb) : 0
+    if (twin === 0) {
+      f64[stats + i32[skb + SKB_DEV] * DEV_STATS + DevStat.tap_missed]++
+      return 0
+    }
+    // what becomes of the tap's is not the packet's way
+    i32[twin + SKB_FLAGS] &= ~SKB_F_TRACE
+    skbs.budget.hold(twin, Holder.tap)
+    skbs.push(twin, i32[skb + SKB_DATA] - mac)
+    i32[twin + SKB_MAC] = mac
+    i32[twin + SKB_PKT_TYPE] = pktType
+    return twin
   }
 
   /** Hands a packet, data at its network header, to whoever wants its ethertype. */
@@ -137,5 +148,5 @@ export const createPtype = ({ arena, skbs, drop, isCapturing, capture }: PtypeDe
     // filled by core/stack/inet.ts: ipResume (ipv4/ip-input.ts), arpRcv (ipv4/arp.ts)
     go(skb, stage)
   }
-  return { devAddPack, isTapped, deliverTaps, deliver, resume, unhandled }
+  return { devAddPack, devAddTap, tapClone, isTapped, deliverTaps, deliver, resume, unhandled }
 }

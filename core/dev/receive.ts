@@ -19,10 +19,9 @@ import {
   SKB_VLAN,
   STAGE_FRAME,
 } from '../skb/skb.ts'
-import { ETH_P_8021AD, ETH_P_8021Q } from '../wire/ethernet.ts'
+import { ETH_P_8021AD, ETH_P_8021Q, protocolOf } from '../wire/ethernet.ts'
 import * as vlan from '../wire/vlan.ts'
 import type { EthTypeTrans } from './eth-type-trans.ts'
-import { etherProtocol } from './eth-type-trans.ts'
 import type { Ptype } from './ptype.ts'
 import type { FlowTable } from '../softnet/flow-table.ts'
 import type { Backlog } from '../softnet/backlog.ts'
@@ -89,7 +88,7 @@ export const createReceive = (deps: ReceiveDeps) => {
     if (!isTagType(i32[skb + SKB_PROTOCOL]) || !skbs.mayPull(skb, vlan.VLAN_HLEN)) return false
     const at = i32[skb + SKB_DATA]
     i32[skb + SKB_VLAN] = vlan.tci(u8, at)
-    i32[skb + SKB_PROTOCOL] = etherProtocol(vlan.type(u8, at))
+    i32[skb + SKB_PROTOCOL] = protocolOf(vlan.type(u8, at))
     i32[skb + SKB_NETWORK] = skbs.pull(skb, vlan.VLAN_HLEN)
     return true
   }

@@ -42,6 +42,8 @@ export const FR_MATCH_SRC = 128
 export const FR_MATCH_DST = 256
 /** `not`: the flows that do not match. */
 export const FR_INVERT = 512
+/** Flows of a VRF, whose table it leads to. */
+export const FR_MATCH_L3MDEV = 1024
 
 // include/uapi/linux/fib_rules.h
 export const FR_ACT_TO_TBL = 1

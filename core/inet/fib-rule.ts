@@ -29,6 +29,8 @@ export type FibRule = {
   table: number
   /** Priority that FR_ACT_GOTO leads to. */
   target: number
+  /** It leads each VRF's flows to that VRF's table. */
+  isL3mdev: boolean
   /** -1: nothing is suppressed. */
   suppressPlen: number
   /** RTPROT_* */

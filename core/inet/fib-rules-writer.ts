@@ -48,6 +48,7 @@ const ANY_RULE = {
   dport: null,
   action: fr.FR_ACT_TO_TBL,
   target: 0,
+  isL3mdev: false,
   suppressPlen: -1,
   protocol: RTPROT_KERNEL,
 }
@@ -56,6 +57,11 @@ const plainRule = (family: number, priority: number, table: number): FibRule => 
   family,
   priority,
   table,
+})
+/** What the first VRF brings (vrf_add_fib_rules). */
+export const l3mdevRule = (family: number): FibRule => ({
+  ...plainRule(family, 1000, 0),
+  isL3mdev: true,
 })
 /** What a net begins with: IPv6 has no rule for the table default. */
 const standing = byFamily(
@@ -77,7 +83,8 @@ const matchOf = (rule: FibRule): number =>
   (rule.sport === null ? 0 : fr.FR_MATCH_SPORT) |
   (rule.dport === null ? 0 : fr.FR_MATCH_DPORT) |
   (rule.src === null ? 0 : fr.FR_MATCH_SRC) |
-  (rule.dst === null ? 0 : fr.FR_MATCH_DST)
+  (rule.dst === null ? 0 : fr.FR_MATCH_DST) |
+  (rule.isL3mdev ? fr.FR_MATCH_L3MDEV : 0)
 const ALL_ONES: Words = [-1, -1, -1, -1]
 /** The mask of a prefix; an IPv4 address is the last word of four, and the others are the same for all. */
 const maskOf = byFamily<(plen: number) => Words>(

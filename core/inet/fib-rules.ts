@@ -11,6 +11,7 @@ import {
   FL_DADDR,
   FL_DPORT,
   FL_IIF,
+  FL_L3MDEV,
   FL_MARK,
   FL_OIF,
   FL_PROTO,
@@ -20,6 +21,7 @@ import {
   RTN_THROW,
 } from '../base/flowi.ts'
 import type { Arena } from '../shm/arena.ts'
+import { DEVICE_WORDS } from '../shm/layout.ts'
 import { byFamily } from './af-ops.ts'
 import * as fr from './fib-rule-constants.ts'
 import { LOOPBACK_IFINDEX, NH_PLEN, NH_TYPE } from './nexthop-constants.ts'
@@ -34,14 +36,16 @@ export const ruleHead = ({ layout }: Arena, net: number, family: number): number
 
 type WalkDeps = {
   arena: Arena
+  /** Word of a VRF's row where the family's root is. */
+  vrfRoot: number
   /** Word of the trie at `root` for FL_DADDR: a nexthop row, or 0. */
   rowFor: (root: number, fl: Flowi) => number
   /** A sender that is not chosen yet is in no network (IPv6); in IPv4 it is the address 0. */
   needsSource: boolean
 }
 
-export const createFibRuleWalk = ({ arena, rowFor, needsSource }: WalkDeps) => {
-  const { i32 } = arena
+export const createFibRuleWalk = ({ arena, vrfRoot, rowFor, needsSource }: WalkDeps) => {
+  const { i32, layout } = arena
 
   const isInNetwork = (fl: Flowi, at: number, row: number, net: number, mask: number): boolean =>
     (((fl[at] ^ i32[row + net]) & i32[row + mask]) |
@@ -51,11 +55,16 @@ export const createFibRuleWalk = ({ arena, rowFor, needsSource }: WalkDeps) => {
     0
   const isInRange = (port: number, range: number): boolean =>
     port >= range >>> 16 && port <= (range & 0xffff)
+  /** A VRF stands for all of its devices. */
+  const isOfVrf = (fl: Flowi, ifindex: number): boolean => ifindex > 0 && fl[FL_L3MDEV] === ifindex
   const agrees = (row: number, fl: Flowi, match: number): boolean => {
+    if (match & fr.FR_MATCH_L3MDEV && fl[FL_L3MDEV] === 0) return false
     // what is made here comes from lo
     const iif = fl[FL_IIF] || LOOPBACK_IFINDEX
-    if (match & fr.FR_MATCH_IIF && iif !== i32[row + fr.FR_IIF]) return false
-    if (match & fr.FR_MATCH_OIF && fl[FL_OIF] !== i32[row + fr.FR_OIF]) return false
+    if (match & fr.FR_MATCH_IIF && iif !== i32[row + fr.FR_IIF])
+      if (fl[FL_IIF] === 0 || !isOfVrf(fl, i32[row + fr.FR_IIF])) return false
+    if (match & fr.FR_MATCH_OIF && fl[FL_OIF] !== i32[row + fr.FR_OIF])
+      if (fl[FL_IIF] !== 0 || !isOfVrf(fl, i32[row + fr.FR_OIF])) return false
     if (
       match & fr.FR_MATCH_MARK &&
       ((fl[FL_MARK] ^ i32[row + fr.FR_MARK]) & i32[row + fr.FR_MARK_MASK]) !== 0
@@ -77,9 +86,14 @@ export const createFibRuleWalk = ({ arena, rowFor, needsSource }: WalkDeps) => {
     return match === 0 || agrees(row, fl, match) !== ((match & fr.FR_INVERT) !== 0)
   }
 
+  /** The table that a rule leads to. */
+  const rootOf = (row: number, fl: Flowi): number =>
+    (i32[row + fr.FR_MATCH] & fr.FR_MATCH_L3MDEV) === 0
+      ? i32[row + fr.FR_ROOT]
+      : i32[layout.devices + fl[FL_L3MDEV] * DEVICE_WORDS + vrfRoot]
   /** What a rule's table has for the flow: a row, or 0 and the next rule is asked. */
   const fromTable = (row: number, fl: Flowi): number => {
-    const root = i32[row + fr.FR_ROOT]
+    const root = rootOf(row, fl)
     if (root === 0) return 0
     const found = rowFor(root, fl)
     if (found === 0 || i32[found + NH_TYPE] === RTN_THROW) return 0

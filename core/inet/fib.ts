@@ -11,6 +11,7 @@
 import { AF_INET, AF_INET6 } from '../base/family.ts'
 import type { Flowi } from '../base/flowi.ts'
 import { FL_DADDR, FL_OIF, RTN_BROADCAST, RTN_THROW } from '../base/flowi.ts'
+import { DEV_VRF_ROOT4, DEV_VRF_ROOT6 } from '../netdev/netdev.ts'
 import type { Arena } from '../shm/arena.ts'
 import { FIB_SHORT_WORDS } from '../shm/layout.ts'
 import { Errno } from '../base/errno.ts'
@@ -117,11 +118,13 @@ export const createFibReader = (arena: Arena, net: number) => {
   const first6 = ruleHead(arena, net, AF_INET6) + FR_HEAD_FIRST
   const walk4 = createFibRuleWalk({
     arena,
+    vrfRoot: DEV_VRF_ROOT4,
     rowFor: (root, fl) => lookup4(root, fl[FL_DADDR + 3]),
     needsSource: false,
   })
   const walk6 = createFibRuleWalk({
     arena,
+    vrfRoot: DEV_VRF_ROOT6,
     rowFor: (root, fl) => lookup6(root, fl, FL_DADDR),
     needsSource: true,
   })
@@ -140,8 +143,18 @@ export const createFibReader = (arena: Arena, net: number) => {
     boundRow(lookup4(root, fl[FL_DADDR + 3]), lookup4(root, 0), fl[FL_OIF])
   const bound6 = (root: number, fl: Flowi): number =>
     boundRow(lookup6(root, fl, FL_DADDR), lookup6(root, ANY, 0), fl[FL_OIF])
-  const walkBound4 = createFibRuleWalk({ arena, rowFor: bound4, needsSource: false })
-  const walkBound6 = createFibRuleWalk({ arena, rowFor: bound6, needsSource: true })
+  const walkBound4 = createFibRuleWalk({
+    arena,
+    vrfRoot: DEV_VRF_ROOT4,
+    rowFor: bound4,
+    needsSource: false,
+  })
+  const walkBound6 = createFibRuleWalk({
+    arena,
+    vrfRoot: DEV_VRF_ROOT6,
+    rowFor: bound6,
+    needsSource: true,
+  })
 
   const isAnswer = (row: number): boolean => row !== 0 && i32[row + NH_TYPE] !== RTN_THROW
 

@@ -21,9 +21,11 @@ import {
   IFF_NOARP,
   IFF_RUNNING,
   IFF_UP,
+  l3mdevOf,
+  l3TableOf,
 } from '../netdev/netdev.ts'
 import type { Arena } from '../shm/arena.ts'
-import { CONF_ALL, Conf6, confRow } from '../shm/devconf.ts'
+import { CONF_ALL, Conf4, Conf6, confRow } from '../shm/devconf.ts'
 import { IFADDR_WORDS } from '../shm/layout.ts'
 import { macHi, macLo } from '../wire/ethernet.ts'
 import type { Words } from '../wire/text.ts'
@@ -162,7 +164,7 @@ export const createIfaddrs = (deps: IfaddrDeps) => {
     over: Partial<RibRoute>
   ): RibRoute => ({
     family: at.family,
-    table: type === RTN_UNICAST ? RT_TABLE_MAIN : RT_TABLE_LOCAL,
+    table: l3TableOf(arena, at.ifindex) || (type === RTN_UNICAST ? RT_TABLE_MAIN : RT_TABLE_LOCAL),
     words,
     plen,
     tos: 0,
@@ -185,20 +187,24 @@ export const createIfaddrs = (deps: IfaddrDeps) => {
     const prim =
       list().find((other) => sameNet(other, at) && (other.flags & IFA_F_SECONDARY) === 0) ?? at
     const src = { prefsrc: prim.words }
+    const connected = route(
+      at,
+      has(at.ifindex, IFF_LOOPBACK) ? RTN_LOCAL : RTN_UNICAST,
+      map4(net),
+      at.prefixlen,
+      src
+    )
+    const hasNet =
+      !isZeronet(net) &&
+      at.prefixlen !== 32 &&
+      (at.flags & (IFA_F_SECONDARY | IFA_F_NOPREFIXROUTE)) === 0
+    // what nobody knows yet to be ours is no address; its network is there
+    if (isTentative(at)) return hasNet ? [{ ...connected, prefsrc: null }] : []
     const made = [route(at, RTN_LOCAL, at.words, 32, src)]
     if (at.broadcast !== 0 && at.broadcast !== -1)
       made.push(route(at, RTN_BROADCAST, map4(at.broadcast), 32, src))
     if (isZeronet(net) || (at.flags & IFA_F_SECONDARY) !== 0 || at.prefixlen === 32) return made
-    if ((at.flags & IFA_F_NOPREFIXROUTE) === 0)
-      made.push(
-        route(
-          at,
-          has(at.ifindex, IFF_LOOPBACK) ? RTN_LOCAL : RTN_UNICAST,
-          map4(net),
-          at.prefixlen,
-          src
-        )
-      )
+    if (hasNet) made.push(connected)
     if (at.prefixlen < 31 && (net | ~mask) !== at.broadcast)
       made.push(route(at, RTN_BROADCAST, map4(net | ~mask), 32, src))
     return made
@@ -244,6 +250,7 @@ export const createIfaddrs = (deps: IfaddrDeps) => {
     at.prefixlen < 127 &&
     !has(at.ifindex, IFF_LOOPBACK) &&
     network6(at.words, at.prefixlen).some((word) => word !== 0)
+  const isTentative = ({ flags }: Held): boolean => (flags & IFA_F_TENTATIVE) !== 0
   const isOurs6 = ({ flags }: Held): boolean =>
     (flags & (IFA_F_TENTATIVE | IFA_F_OPTIMISTIC)) !== IFA_F_TENTATIVE
   /** Anycast addresses that others may ask for, by device (RFC 4291 section 2.8). */
@@ -275,7 +282,8 @@ export const createIfaddrs = (deps: IfaddrDeps) => {
   }
   const routesOf = (at: Held): RibRoute[] => {
     const { routes, keptDown } = rules(at.family)
-    return has(at.ifindex, IFF_UP) ? routes(at) : routes(at).slice(0, keptDown)
+    if (has(at.ifindex, IFF_UP)) return routes(at)
+    return isTentative(at) ? [] : routes(at).slice(0, keptDown)
   }
   /** How the addresses of a family behave. */
   type Rules = {
@@ -297,7 +305,7 @@ export const createIfaddrs = (deps: IfaddrDeps) => {
       hasSecondaries: true,
       byPrefix: true,
       endsWithLast: true,
-      firstFlags: () => 0,
+      firstFlags: (spec) => (isTried4(spec) ? IFA_F_TENTATIVE : 0),
     },
     {
       routes: routes6,
@@ -357,24 +365,30 @@ export const createIfaddrs = (deps: IfaddrDeps) => {
   const agingFlags = (validLft: number, preferredLft: number): number =>
     (validLft >= FOREVER ? IFA_F_PERMANENT : 0) | (preferredLft === 0 ? IFA_F_DEPRECATED : 0)
 
-  const conf6 = (ifindex: number, word: number): number => i32[confRow(arena, ifindex) + word]
-  const either6 = (ifindex: number, word: number): boolean =>
-    conf6(ifindex, word) > 0 || conf6(CONF_ALL, word) > 0
+  const confOf = (ifindex: number, word: number): number => i32[confRow(arena, ifindex) + word]
+  const either = (ifindex: number, word: number): boolean =>
+    confOf(ifindex, word) > 0 || confOf(CONF_ALL, word) > 0
+  /** Is an IPv4 address of this device tried first (RFC 5227 section 2.1)? */
+  const isTried4 = ({ ifindex, flags }: Pick<Ifaddr, 'ifindex' | 'flags'>): boolean =>
+    (flags & IFA_F_NODAD) === 0 &&
+    !has(ifindex, IFF_LOOPBACK) &&
+    !has(ifindex, IFF_NOARP) &&
+    either(ifindex, Conf4.dad_transmits)
   /** Flags that an IPv6 address begins with: is it tried first (RFC 4862 section 5.4), and used meanwhile? */
   const firstFlags = ({ ifindex, flags }: NewIfaddr): number => {
     const isTried =
       (flags & IFA_F_NODAD) === 0 &&
       !has(ifindex, IFF_LOOPBACK) &&
       !has(ifindex, IFF_NOARP) &&
-      either6(ifindex, Conf6.accept_dad)
+      either(ifindex, Conf6.accept_dad)
     const optimistic = mayBeOptimistic(ifindex) ? flags & IFA_F_OPTIMISTIC : 0
     return isTried ? IFA_F_TENTATIVE | optimistic : 0
   }
   /** A router has to be sure (ipv6_allow_optimistic_dad). */
   const mayBeOptimistic = (ifindex: number): boolean =>
-    either6(ifindex, Conf6.optimistic_dad) && conf6(ifindex, Conf6.forwarding) === 0
+    either(ifindex, Conf6.optimistic_dad) && confOf(ifindex, Conf6.forwarding) === 0
 
-  const isOff6 = (ifindex: number): boolean => conf6(ifindex, Conf6.disable_ipv6) !== 0
+  const isOff6 = (ifindex: number): boolean => confOf(ifindex, Conf6.disable_ipv6) !== 0
   /** Adds an address. 0, -EEXIST, -EINVAL (another scope in the same subnet), -EACCES (no IPv6 there), -ENOBUFS, -ENOSPC. */
   const add = (spec: NewIfaddr): number => {
     const { validLft = FOREVER, preferredLft = FOREVER, ...rest } = spec
@@ -537,8 +551,10 @@ export const createIfaddrs = (deps: IfaddrDeps) => {
   const dadCompleted = (row: number, tried: number): void => {
     const at = triedAt(row, tried)
     if (at === undefined) return
+    const before = routesOf(at)
     setFlags(at, at.flags & ~(IFA_F_TENTATIVE | IFA_F_OPTIMISTIC))
     onEvent('changed', seen(at))
+    removeRoutes(before, at)
     addRoutes(routesOf(at))
     followAnycast()
   }
@@ -554,7 +570,7 @@ export const createIfaddrs = (deps: IfaddrDeps) => {
     const isOfMac = linkLocal(at.ifindex).every((word, k) => word === at.words[k])
     if (
       !isOfMac ||
-      Math.max(conf6(at.ifindex, Conf6.accept_dad), conf6(CONF_ALL, Conf6.accept_dad)) < 2
+      Math.max(confOf(at.ifindex, Conf6.accept_dad), confOf(CONF_ALL, Conf6.accept_dad)) < 2
     )
       return
     i32[confRow(arena, at.ifindex) + Conf6.disable_ipv6] = 1
@@ -589,10 +605,23 @@ export const createIfaddrs = (deps: IfaddrDeps) => {
   }
   /** It is up and has a carrier: it speaks IPv6, by an address of the link (addrconf_dev_config). */
   const deviceReady = (ifindex: number): void => {
+    for (const at of list())
+      if (at.ifindex === ifindex && at.family === AF_INET && isTried4(at)) tryAgain(at)
     if (i32[deviceRow(arena, ifindex) + DEV_TYPE] !== ARPHRD_ETHER || isOff6(ifindex)) return
+    // a VRF has no link (addrconf_addr_gen, addrconf_add_dev)
+    if (l3mdevOf(arena, ifindex) === ifindex) return
     addRoutes([multicast6(ifindex)])
-    if (conf6(ifindex, Conf6.addr_gen_mode) !== ADDR_GEN_EUI64) return
+    if (confOf(ifindex, Conf6.addr_gen_mode) !== ADDR_GEN_EUI64) return
     own(ifindex, AF_INET6, linkLocal(ifindex), 64, RT_SCOPE_LINK)
+  }
+  /** Who comes to a link does not know who is there: the address may be another's by now (RFC 5227 section 2.1). */
+  const tryAgain = (at: Held): void => {
+    const before = routesOf(at)
+    i32[layout.ifaddrs + at.index * IFADDR_WORDS + IFA_SERIAL] = ++serial
+    setFlags(at, (at.flags & ~IFA_F_DADFAILED) | IFA_F_TENTATIVE)
+    removeRoutes(before, at)
+    addRoutes(routesOf(at))
+    onEvent('changed', seen(at))
   }
   /** IPv6 is off on the device now, or on again (addrconf_disable_change). */
   const switched6 = (ifindex: number): void => {
@@ -627,6 +656,10 @@ export const createIfaddrs = (deps: IfaddrDeps) => {
         )
     )
   }
+  /** The device, which is down, is of another domain from now on: no route by it stays. */
+  const domainLeft = (ifindex: number): void => {
+    rib.flush((one) => one.dev === ifindex)
+  }
   /** The device is going away: so does all that names it. */
   const deviceGone = (ifindex: number): void => {
     for (const at of list()) if (at.ifindex === ifindex) drop(at)
@@ -645,6 +678,7 @@ export const createIfaddrs = (deps: IfaddrDeps) => {
     deviceUp,
     deviceReady,
     deviceDown,
+    domainLeft,
     deviceGone,
     forwardingChanged,
     switched6,

@@ -9,7 +9,7 @@ import { TIME_MS } from '../base/time.ts'
 import type { TimerWheel } from '../base/timer-wheel.ts'
 import { DEV_FLAGS, deviceRow, IFF_LOOPBACK } from '../netdev/netdev.ts'
 import type { Arena } from '../shm/arena.ts'
-import { CONF_ALL, Conf4, Conf6, confRow } from '../shm/devconf.ts'
+import { Conf4, Conf6, confRow } from '../shm/devconf.ts'
 import { Sysctl } from '../shm/sysctl.ts'
 import type { Words } from '../wire/text.ts'
 import { byFamily } from './af-ops.ts'
@@ -22,6 +22,7 @@ import {
   MCG_VERSION,
 } from './mc-constants.ts'
 import { createMcTable } from './mc-table.ts'
+import { createForcedVersion } from './mc-version.ts'
 import {
   addrKey,
   both,
@@ -99,22 +100,17 @@ const FAMILY = byFamily(
   {
     isReported: (words: Words, linkLocals: boolean): boolean =>
       words[3] !== (0xe0000001 | 0) && (linkLocals || !isLinkLocal4(words)),
-    force: Conf4.force_igmp_version,
     qrv: Sysctl.igmp_qrv,
     linkLocals: Sysctl.igmp_link_local_mcast_reports,
     intervals: [Conf4.igmpv2_unsolicited_report_interval, Conf4.igmpv3_unsolicited_report_interval],
-    /** The value of `force` for a version. */
-    oldest: 1,
   },
   {
     isReported: (words: Words): boolean =>
       ((words[0] >>> 16) & 15) > 1 &&
       !(words[0] === (0xff020000 | 0) && words[1] === 0 && words[2] === 0 && words[3] === 1),
-    force: Conf6.force_mld_version,
     qrv: Sysctl.mld_qrv,
     linkLocals: Sysctl.igmp_link_local_mcast_reports,
     intervals: [Conf6.mldv1_unsolicited_report_interval, Conf6.mldv2_unsolicited_report_interval],
-    oldest: 2,
   }
 )
 
@@ -122,6 +118,7 @@ export const createMcHost = (deps: McHostDeps) => {
   const { arena, family, time, wheel, timer, random, wire, groupsOf } = deps
   const { i32, layout } = arena
   const own = FAMILY(family)
+  const forcedVersion = createForcedVersion(deps)
   const { find } = createMcTable(arena)
   const key = new Int32Array(4)
   const links = new Map<number, HostLink>()
@@ -139,8 +136,8 @@ export const createMcHost = (deps: McHostDeps) => {
   // ---- the version that is spoken
 
   const versionOf = (link: HostLink): number => {
-    const forced = conf(link.ifindex, own.force) || conf(CONF_ALL, own.force)
-    if (forced !== 0) return forced - 1 + own.oldest
+    const forced = forcedVersion(link.ifindex)
+    if (forced !== 0) return forced
     if (link.v1Until !== null && isBefore(now(), link.v1Until)) return 1
     return link.v2Until !== null && isBefore(now(), link.v2Until) ? 2 : 3
   }

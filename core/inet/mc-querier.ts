@@ -30,6 +30,8 @@ type McQuerierDeps = {
   wire: Pick<McWire, 'sendQuery'>
   /** core/stack/multicast.ts: our address on the link, as queries have it; null where there is none. */
   addressOf: (ifindex: number) => Words | null
+  /** mc-version.ts: the version that a link is told to speak; 0: that of the oldest querier heard there. */
+  forcedVersion: (ifindex: number) => number
   /** core/stack/multicast.ts: what is wanted of a group on a link has changed. */
   onWanted: (ifindex: number, group: Words) => void
 }
@@ -60,6 +62,9 @@ type RouterLink = {
   queryAt: number
   /** Until when another is the querier. */
   otherUntil: number | null
+  /** Until when queriers of version 1, of version 2 are there. */
+  v1Until: number | null
+  v2Until: number | null
   sources: number
 }
 
@@ -74,7 +79,7 @@ const MOST_SOURCES = 4096
 const NEVER = 1 << 30
 
 export const createMcQuerier = (deps: McQuerierDeps) => {
-  const { time, wheel, timer, wire, addressOf, onWanted } = deps
+  const { time, wheel, timer, wire, addressOf, forcedVersion, onWanted } = deps
   const links = new Map<number, RouterLink>()
   const now = (): number => time[TIME_MS]
   const isBefore = (a: number, b: number): boolean => ((a - b) | 0) < 0
@@ -85,8 +90,13 @@ export const createMcQuerier = (deps: McQuerierDeps) => {
   const membershipMs = (link: RouterLink): number => link.qrv * link.qiMs + RESPONSE_MS
   const lastMemberMs = (link: RouterLink): number => link.qrv * LAST_MEMBER_MS
   const isQuerier = (link: RouterLink): boolean => !isRunning(link.otherUntil)
-  const versionOf = (group: RouterGroup): number =>
-    isRunning(group.v1Until) ? 1 : isRunning(group.v2Until) ? 2 : 3
+  const oldest = ({ v1Until, v2Until }: Pick<RouterLink, 'v1Until' | 'v2Until'>): number =>
+    isRunning(v1Until) ? 1 : isRunning(v2Until) ? 2 : 3
+  /** RFC 3376 section 7.3.1: what the link is told to speak, or the oldest version that a router there speaks. */
+  const linkVersion = (link: RouterLink): number => forcedVersion(link.ifindex) || oldest(link)
+  /** Section 7.3.2: nor can a group's hosts be asked more than the oldest of them knows. */
+  const versionOf = (link: RouterLink, group: RouterGroup): number =>
+    Math.min(linkVersion(link), oldest(group))
 
   // ---- what is wanted
 
@@ -145,7 +155,7 @@ export const createMcQuerier = (deps: McQuerierDeps) => {
 
   const query = (link: RouterLink, more: Partial<McQuery>): void =>
     wire.sendQuery(link.ifindex, {
-      version: 3,
+      version: linkVersion(link),
       group: null,
       sources: [],
       maxRespMs: RESPONSE_MS,
@@ -165,9 +175,9 @@ export const createMcQuerier = (deps: McQuerierDeps) => {
     group.groupLeft = link.qrv
     askSoon(group)
   }
-  /** Section 6.6.3.2. */
+  /** Section 6.6.3.2; older versions have no such question. */
   const askSources = (link: RouterLink, group: RouterGroup, keys: readonly string[]): void => {
-    if (!isQuerier(link)) return
+    if (!isQuerier(link) || linkVersion(link) !== 3) return
     const least = after(lastMemberMs(link))
     for (const key of keys) {
       const source = group.sources.get(key)
@@ -188,7 +198,7 @@ export const createMcQuerier = (deps: McQuerierDeps) => {
         group: words,
         maxRespMs: LAST_MEMBER_MS,
         isSuppressed,
-        version: askVersion(group),
+        version: askVersion(link, group),
       })
     }
     const lists: Record<'long' | 'short', Words[]> = { long: [], short: [] }
@@ -208,7 +218,8 @@ export const createMcQuerier = (deps: McQuerierDeps) => {
     if (group.groupLeft > 0 || asking.size > 0) group.askAt = after(LAST_MEMBER_MS)
   }
   /** Hosts of version 2 are asked in their own words; those of version 1 never leave by saying so. */
-  const askVersion = (group: RouterGroup): number => (versionOf(group) === 3 ? 3 : 2)
+  const askVersion = (link: RouterLink, group: RouterGroup): number =>
+    versionOf(link, group) === 3 ? 3 : 2
 
   // ---- what hosts say: RFC 3376 sections 6.4.1 and 6.4.2
 
@@ -259,7 +270,7 @@ export const createMcQuerier = (deps: McQuerierDeps) => {
   const mayTake = (type: number, version: number): boolean =>
     version === 3 || (type !== BLOCK_OLD_SOURCES && !(version === 1 && type === CHANGE_TO_INCLUDE))
   const take = (link: RouterLink, group: RouterGroup, { type, sources }: McRecord): void => {
-    const version = versionOf(group)
+    const version = versionOf(link, group)
     if (!mayTake(type, version)) return
     const listed: Sources = new Map(
       version === 3 || type !== CHANGE_TO_EXCLUDE
@@ -316,13 +327,21 @@ export const createMcQuerier = (deps: McQuerierDeps) => {
   const heardQuery = (ifindex: number, from: Words, asked: McQuery): void => {
     const link = links.get(ifindex)
     const own = addressOf(ifindex)
-    if (link === undefined || own === null || !isLower(from, own)) return
+    if (link === undefined || own === null) return
+    if (asked.version < 3 && asked.group === null) heardOlder(link, asked.version)
+    if (!isLower(from, own)) return
     if (asked.qrv !== 0) link.qrv = asked.qrv
     if (asked.qqi !== 0) link.qiMs = asked.qqi * 1000
     link.otherUntil = after(link.qrv * link.qiMs + RESPONSE_MS / 2)
     const group = asked.group === null ? undefined : link.groups.get(addrKey(asked.group))
     if (group !== undefined && !asked.isSuppressed) shorten(link, group, asked.sources)
     soon()
+  }
+  /** Sections 6.6.2 and 7.3.1: whoever asks here asks in the oldest words. */
+  const heardOlder = (link: RouterLink, version: number): void => {
+    const until = after(membershipMs(link))
+    if (version === 1) link.v1Until = until
+    else link.v2Until = until
   }
   const shorten = (link: RouterLink, group: RouterGroup, sources: readonly Words[]): void => {
     const least = after(lastMemberMs(link))
@@ -352,6 +371,8 @@ export const createMcQuerier = (deps: McQuerierDeps) => {
         startups: ROBUSTNESS,
         queryAt: now(),
         otherUntil: null,
+        v1Until: null,
+        v2Until: null,
         sources: 0,
       })
     soon()

@@ -5,23 +5,37 @@
  */
 import * as bytes from '../base/bytes.ts'
 import { AF_INET, AF_INET6, V4_MAPPED } from '../base/family.ts'
-import { type Flowi, FL_DADDR, FL_FAMILY, FL_IIF, FL_MARK, FL_SADDR } from '../base/flowi.ts'
+import {
+  type Flowi,
+  FL_DADDR,
+  FL_FAMILY,
+  FL_IIF,
+  FL_L3MDEV,
+  FL_MARK,
+  FL_SADDR,
+} from '../base/flowi.ts'
 import { swap32 } from '../base/u32.ts'
+import { DEV_L3MDEV } from '../netdev/netdev.ts'
 import type { Arena } from '../shm/arena.ts'
+import { DEVICE_WORDS } from '../shm/layout.ts'
 import { SKB_DEV, SKB_MARK, SKB_NETWORK } from '../skb/skb.ts'
 import * as ipv4 from '../wire/ipv4.ts'
 import * as ipv6 from '../wire/ipv6.ts'
 
 export type PacketAddrs = ReturnType<typeof createPacketAddrs>
 
-export const createPacketAddrs = ({ i32, u8 }: Arena) => {
+export const createPacketAddrs = ({ i32, u8, layout }: Arena) => {
+  const { devices } = layout
   /**
-   * The flow of a received packet, its addresses as they came: FL_FAMILY, FL_SADDR, FL_DADDR, FL_IIF and FL_MARK.
+   * The flow of a received packet, its addresses as they came: FL_FAMILY, FL_SADDR, FL_DADDR, FL_IIF, FL_L3MDEV and
+   * FL_MARK.
    * Whoever answers swaps source and destination.
    */
   const loadAddrs = (skb: number, fl: Flowi): void => {
     const at = i32[skb + SKB_NETWORK]
-    fl[FL_IIF] = i32[skb + SKB_DEV]
+    const dev = i32[skb + SKB_DEV]
+    fl[FL_IIF] = dev
+    fl[FL_L3MDEV] = i32[devices + dev * DEVICE_WORDS + DEV_L3MDEV]
     fl[FL_MARK] = i32[skb + SKB_MARK]
     if (u8[at] >> 4 !== 4) return loadIpv6(at, fl)
     fl[FL_FAMILY] = AF_INET

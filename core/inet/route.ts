@@ -20,6 +20,7 @@ import {
   FL_FAMILY,
   FL_FLAGS,
   FL_IIF,
+  FL_L3MDEV,
   FL_MTU,
   FL_MTU_LOCKED,
   FL_OIF,
@@ -40,6 +41,7 @@ import {
 import {
   DEV_FLAGS,
   DEV_IFINDEX,
+  DEV_L3MDEV,
   DEV_MC_ROLE4,
   DEV_MTU,
   IFF_LOOPBACK,
@@ -54,6 +56,7 @@ import type { FibReader } from './fib.ts'
 import { createMcTable } from './mc-table.ts'
 import { MC_ROLE_NONE } from './mfc-constants.ts'
 import { createFlowHash } from './flow-hash.ts'
+import { createL3Tables } from './l3mdev.ts'
 import { createMultipath } from './multipath.ts'
 import { onlinkRow } from './nexthop.ts'
 import {
@@ -106,6 +109,8 @@ type RouteFamily = {
   chooseLocalSource: (fl: Flowi, dev: number) => boolean
   /** Which of several next hops what is sent from here goes by. */
   selectOutput: (row: number, fl: Flowi) => number
+  /** Row of FL_SADDR among the addresses of a domain, or 0. */
+  rowOfSource: (fl: Flowi, l3mdev: number) => number
   /** What leaves by a device that no route leads by: as if on link, or (-errno) not at all. */
   unroutedRow: (oif: number) => number
   /** With a device asked for, even an address of ours counts only there, and what a route refuses is taken to be on its link. */
@@ -121,13 +126,20 @@ export const createRoute = ({ fib, ...deps }: RouteDeps) => {
   const { i32, layout } = arena
   const { devices } = layout
   const confAll = confRow(arena, CONF_ALL)
-  const { local, main, lookup, lookup4, lookup6, fibLookup4, fibLookup6 } = fib
+  const { fibLookup4, fibLookup6 } = fib
+  const { local4, local6, main6 } = createL3Tables(arena, fib)
   const { select4, select6 } = createSourceSelection(arena)
   const { checkMc, hasMc } = createMcTable(arena)
   const { selectPath, selectFrom } = createMultipath({ ...deps, flowHash })
   const back = createFlowi()
 
   const flagsOf = (ifindex: number): number => i32[devices + ifindex * DEVICE_WORDS + DEV_FLAGS]
+  const l3mdevOf = (ifindex: number): number => i32[devices + ifindex * DEVICE_WORDS + DEV_L3MDEV]
+  /** By this device comes only what was sent here: lo, and a VRF to its own addresses. */
+  const isLoop = (fl: Flowi, iif: number): boolean =>
+    (flagsOf(iif) & IFF_LOOPBACK) !== 0 || iif === fl[FL_L3MDEV]
+  /** By which device goes what stays here, in the domain of the row's device (ip_rt_get_dev). */
+  const loopOf = (row: number): number => l3mdevOf(i32[row + NH_DEV]) || LOOPBACK_IFINDEX
   const isUp = (ifindex: number): boolean =>
     ifindex > 0 &&
     ifindex < layout.config.devices &&
@@ -177,8 +189,8 @@ export const createRoute = ({ fib, ...deps }: RouteDeps) => {
    */
   const validateSource4 = (fl: Flowi): number => {
     const iif = fl[FL_IIF]
-    if ((flagsOf(iif) & IFF_LOOPBACK) !== 0) return 0
-    const own = lookup4(local.v4, fl[FL_SADDR + 3])
+    if (isLoop(fl, iif)) return 0
+    const own = ownAtSender(fl)
     if (own !== 0 && !(i32[own + NH_TYPE] === RTN_LOCAL && either(iif, Conf4.accept_local)))
       return -Errno.EINVAL
     const filter = Math.max(
@@ -186,6 +198,14 @@ export const createRoute = ({ fib, ...deps }: RouteDeps) => {
       i32[confRow(arena, iif) + Conf4.rp_filter]
     )
     return filter === 0 ? 0 : reversePath(fl, iif, filter)
+  }
+  /** Row of the sender's address where that is ours, or of a network of ours; a VRF's rules say so, else the table local alone. */
+  const ownAtSender = (fl: Flowi): number => {
+    if (fl[FL_L3MDEV] === 0) return local4(0, fl[FL_SADDR + 3])
+    turnAround(fl, back)
+    const row = fibLookup4(back)
+    const isOurs = row > 0 && i32[row + NH_TYPE] !== RTN_UNICAST
+    return isOurs && i32[row + NH_TYPE] < RTN_BLACKHOLE ? row : 0
   }
   /** RFC 3704: is there a way back to the sender (2), and by the device it came from (1)? */
   const reversePath = (fl: Flowi, iif: number, filter: number): number => {
@@ -202,6 +222,7 @@ export const createRoute = ({ fib, ...deps }: RouteDeps) => {
   const turnAround = (fl: Flowi, back: Flowi): void => {
     copyAddr(back, FL_DADDR, fl, FL_SADDR)
     copyAddr(back, FL_SADDR, fl, FL_DADDR)
+    back[FL_L3MDEV] = fl[FL_L3MDEV]
     back[FL_TOS] = fl[FL_TOS]
     back[FL_PROTO] = fl[FL_PROTO]
     back[FL_SPORT] = fl[FL_DPORT]
@@ -212,7 +233,8 @@ export const createRoute = ({ fib, ...deps }: RouteDeps) => {
     const saddr = fl[FL_SADDR + 3]
     const daddr = fl[FL_DADDR + 3]
     const iif = fl[FL_IIF]
-    const looped = (flagsOf(iif) & IFF_LOOPBACK) !== 0
+    fl[FL_L3MDEV] = l3mdevOf(iif)
+    const looped = isLoop(fl, iif)
     if (isMulticast4(saddr) || isBroadcast4(saddr)) return -Errno.EINVAL
     if (isBroadcast4(daddr) || (saddr === 0 && daddr === 0)) {
       // a host without an address yet asks this way
@@ -252,7 +274,8 @@ export const createRoute = ({ fib, ...deps }: RouteDeps) => {
   const routeInput6 = (fl: Flowi): number => {
     const w0 = fl[FL_DADDR]
     const iif = fl[FL_IIF]
-    const looped = (flagsOf(iif) & IFF_LOOPBACK) !== 0
+    fl[FL_L3MDEV] = l3mdevOf(iif)
+    const looped = isLoop(fl, iif)
     if (isMulticast6(fl[FL_SADDR])) return -Errno.EINVAL
     // whether the group is ours is asked behind this, where it is counted first (ip6_mc_input)
     if (isMulticast6(w0)) return found(fl, onlinkRow(arena, iif), RTN_MULTICAST, iif)
@@ -268,8 +291,8 @@ export const createRoute = ({ fib, ...deps }: RouteDeps) => {
    * 4291 section 2.5.6).
    */
   const linkRow = (fl: Flowi, iif: number): number => {
-    const own = viaDevice(lookup6(local.v6, fl, FL_DADDR), iif)
-    return own || viaDevice(lookup6(main.v6, fl, FL_DADDR), iif) || -Errno.ENETUNREACH
+    const own = viaDevice(local6(fl[FL_L3MDEV], fl, FL_DADDR), iif)
+    return own || viaDevice(main6(fl[FL_L3MDEV], fl, FL_DADDR), iif) || -Errno.ENETUNREACH
   }
   const isLoopback6 = (fl: Flowi, at: number): boolean =>
     fl[at] === 0 && fl[at + 1] === 0 && fl[at + 2] === 0 && fl[at + 3] === 1
@@ -307,7 +330,7 @@ export const createRoute = ({ fib, ...deps }: RouteDeps) => {
       const hop = selectPath(row, fl)
       return found(fl, hop, type, i32[hop + NH_DEV])
     }
-    return found(fl, row, type, type === RTN_LOCAL ? LOOPBACK_IFINDEX : fl[FL_IIF])
+    return found(fl, row, type, type === RTN_LOCAL ? loopOf(row) : fl[FL_IIF])
   }
 
   /** IPv4 knows of no addresses that routers share, and of groups by their addresses alone (ip_route_input_slow). */
@@ -315,7 +338,7 @@ export const createRoute = ({ fib, ...deps }: RouteDeps) => {
     forwards ? -Errno.EINVAL : -Errno.EHOSTUNREACH
   /** A route that is said to be to groups, and is not, is one as any. */
   const toOdd6 = (fl: Flowi, row: number, forwards: boolean): number => {
-    if (i32[row + NH_TYPE] === RTN_ANYCAST) return found(fl, row, RTN_ANYCAST, LOOPBACK_IFINDEX)
+    if (i32[row + NH_TYPE] === RTN_ANYCAST) return found(fl, row, RTN_ANYCAST, loopOf(row))
     const hop = selectPath(row, fl)
     found(fl, hop, RTN_UNICAST, i32[hop + NH_DEV])
     return forwards ? 0 : -Errno.EHOSTUNREACH
@@ -363,8 +386,8 @@ export const createRoute = ({ fib, ...deps }: RouteDeps) => {
     fl[FL_SADDR + 2] = V4_PREFIX
     fl[FL_SADDR + 3] = addr
   }
-  const isOwn = (fl: Flowi): boolean => {
-    const row = lookup(fl[FL_FAMILY], local, fl, FL_SADDR)
+  const isOwn = (fl: Flowi, ops: RouteFamily): boolean => {
+    const row = ops.rowOfSource(fl, fl[FL_L3MDEV])
     return row !== 0 && i32[row + NH_TYPE] === RTN_LOCAL
   }
   /** Our own address, or none at all: the packet stays here. */
@@ -376,12 +399,12 @@ export const createRoute = ({ fib, ...deps }: RouteDeps) => {
       else if (!familyOps(fl[FL_FAMILY]).chooseLocalSource(fl, i32[row + NH_DEV]))
         copyAddr(fl, FL_SADDR, fl, FL_DADDR)
     }
-    return found(fl, row, RTN_LOCAL, LOOPBACK_IFINDEX)
+    return found(fl, row, RTN_LOCAL, loopOf(row))
   }
   /** An address that routers share: the packet stays here, from an address of our own. */
   const toAnycast = (fl: Flowi, row: number): number =>
     chooseSource(fl, row, i32[row + NH_DEV])
-      ? found(fl, row, RTN_LOCAL, LOOPBACK_IFINDEX)
+      ? found(fl, row, RTN_LOCAL, loopOf(row))
       : -Errno.EADDRNOTAVAIL
   /** To nobody is to oneself (connect to INADDR_ANY). */
   const aimAtSelf = (fl: Flowi): void => {
@@ -407,7 +430,7 @@ export const createRoute = ({ fib, ...deps }: RouteDeps) => {
   }
   /** The device that has the source; 0 when the sender left it open. */
   const groupDevice4 = (fl: Flowi): number =>
-    isZero(fl, FL_SADDR) ? 0 : i32[lookup4(local.v4, fl[FL_SADDR + 3]) + NH_DEV]
+    isZero(fl, FL_SADDR) ? 0 : i32[local4(fl[FL_L3MDEV], fl[FL_SADDR + 3]) + NH_DEV]
   const chooseGroupSource4 = (fl: Flowi, dev: number): boolean => {
     const daddr = fl[FL_DADDR + 3]
     const onLink = isBroadcast4(daddr) || isLocalMulticast4(daddr)
@@ -421,10 +444,13 @@ export const createRoute = ({ fib, ...deps }: RouteDeps) => {
    */
   const routeOutput = (fl: Flowi): number => {
     const ops = familyOps(fl[FL_FAMILY])
-    const oif = fl[FL_OIF]
-    if (!isZero(fl, FL_SADDR) && !isOwn(fl)) return -Errno.EINVAL
-    if (oif !== 0 && !isUp(oif))
-      return oif < layout.config.devices && oif > 0 ? -Errno.ENETUNREACH : -Errno.ENODEV
+    const asked = fl[FL_OIF]
+    const isThere = asked >= 0 && asked < layout.config.devices
+    fl[FL_L3MDEV] = isThere ? l3mdevOf(asked) : 0
+    if (!isZero(fl, FL_SADDR) && !isOwn(fl, ops)) return -Errno.EINVAL
+    if (asked !== 0 && !isUp(asked)) return isThere ? -Errno.ENETUNREACH : -Errno.ENODEV
+    // by a VRF is by any of its devices (l3mdev_update_flow)
+    const oif = asked === fl[FL_L3MDEV] ? 0 : asked
     if (isZero(fl, FL_DADDR)) aimAtSelf(fl)
     const kind = ops.kindOf(fl)
     if (kind === RTN_MULTICAST || kind === RTN_BROADCAST) return toMany(fl, oif, kind)
@@ -470,6 +496,7 @@ export const createRoute = ({ fib, ...deps }: RouteDeps) => {
       hasAnycast: false,
       chooseLocalSource: () => false,
       selectOutput: (row, fl) => selectFrom(row, fl, fl[FL_SADDR + 3], hopSource4),
+      rowOfSource: (fl, l3mdev) => local4(l3mdev, fl[FL_SADDR + 3]),
       unroutedRow: (oif) => onlinkRow(arena, oif),
       bindsAll: true,
       loopback: Int32Array.of(0, 0, V4_PREFIX, INADDR_LOOPBACK),
@@ -488,6 +515,7 @@ export const createRoute = ({ fib, ...deps }: RouteDeps) => {
       hasAnycast: true,
       chooseLocalSource: select6,
       selectOutput: selectPath,
+      rowOfSource: (fl, l3mdev) => local6(l3mdev, fl, FL_SADDR),
       unroutedRow: () => -Errno.ENETUNREACH,
       bindsAll: false,
       loopback: Int32Array.of(0, 0, 0, 1),

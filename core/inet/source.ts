@@ -11,13 +11,13 @@ import { CONF_ALL, Conf6, confRow } from '../shm/devconf.ts'
 import { IFADDR_WORDS } from '../shm/layout.ts'
 import {
   IFA_ADDR,
+  IFA_FAMILY,
+  IFA_FLAGS,
   IFA_F_DEPRECATED,
   IFA_F_OPTIMISTIC,
   IFA_F_SECONDARY,
   IFA_F_TEMPORARY,
   IFA_F_TENTATIVE,
-  IFA_FAMILY,
-  IFA_FLAGS,
   IFA_IFINDEX,
   IFA_PREFIXLEN,
   IFA_SCOPE,
@@ -30,6 +30,7 @@ import {
   RT_SCOPE_SITE,
   RT_SCOPE_UNIVERSE,
 } from './nexthop-constants.ts'
+import { l3mdevOf } from '../netdev/netdev.ts'
 
 const isMulticast6 = (w0: number): boolean => w0 >>> 24 === 0xff
 
@@ -77,26 +78,31 @@ const labelOfLow = (w2: number, w3: number): number => {
   return w3 === 1 ? 0 : 3
 }
 
+/** Neither those nor what is yet to be tried is chosen (RFC 5227 section 2.1). */
+const NOT_PRIMARY = IFA_F_SECONDARY | IFA_F_TENTATIVE
+
 export const createSourceSelection = (arena: Arena) => {
   const { i32, layout } = arena
   const rows = layout.ifaddrs
 
   /**
-   * First primary address of ifindex (0: of any) in scope; with `near` one whose network holds it, if any. Linux has them
+   * First primary address of ifindex (0: of any in the domain) in scope; with `near` one whose network holds it, if any. Linux has them
    * device by device, narrower scopes first, and then as they were added (__inet_insert_ifa).
    */
-  const primary4 = (ifindex: number, near: number, scope: number): number => {
+  const primary4 = (ifindex: number, l3mdev: number, near: number, scope: number): number => {
     const end = rows + i32[rows + IFA_TOP] * IFADDR_WORDS
     let best = 0
     for (let row = rows + IFADDR_WORDS; row < end; row += IFADDR_WORDS) {
       const dev = i32[row + IFA_IFINDEX]
       if (dev === 0 || i32[row + IFA_FAMILY] !== AF_INET) continue
-      if (ifindex !== 0 ? dev !== ifindex : i32[row + IFA_SCOPE] === RT_SCOPE_LINK) continue
-      if ((i32[row + IFA_FLAGS] & IFA_F_SECONDARY) !== 0 || i32[row + IFA_SCOPE] > scope) continue
+      if (ifindex !== 0 ? dev !== ifindex : !mayStandIn4(row, l3mdev)) continue
+      if ((i32[row + IFA_FLAGS] & NOT_PRIMARY) !== 0 || i32[row + IFA_SCOPE] > scope) continue
       if (best === 0 || isBefore4(row, best, near)) best = row
     }
     return best === 0 ? 0 : i32[best + IFA_ADDR + 3]
   }
+  const mayStandIn4 = (row: number, l3mdev: number): boolean =>
+    i32[row + IFA_SCOPE] !== RT_SCOPE_LINK && l3mdevOf(arena, i32[row + IFA_IFINDEX]) === l3mdev
   const isBefore4 = (a: number, b: number, near: number): boolean =>
     (prefer(holds4(b, near), holds4(a, near)) ||
       i32[a + IFA_IFINDEX] - i32[b + IFA_IFINDEX] ||
@@ -111,8 +117,12 @@ export const createSourceSelection = (arena: Arena) => {
 
   /** Source for what leaves by ifindex towards `near` (the gateway, or the destination); 0 is none. */
   const select4 = (ifindex: number, near: number, scope: number): number => {
-    const addr = primary4(ifindex, near, scope)
-    return addr !== 0 ? addr : primary4(0, 0, scope)
+    const l3mdev = l3mdevOf(arena, ifindex)
+    const own = primary4(ifindex, l3mdev, near, scope)
+    if (own !== 0) return own
+    // a VRF is the loopback of its domain (inet_select_addr)
+    const ofVrf = l3mdev === 0 ? 0 : primary4(l3mdev, l3mdev, 0, scope)
+    return ofVrf !== 0 ? ofVrf : primary4(0, l3mdev, 0, scope)
   }
 
   /** RFC 6724 section 5, rule by rule: positive when row `a` is the better source for FL_DADDR by ifindex than row `b`. */
@@ -128,6 +138,8 @@ export const createSourceSelection = (arena: Arena) => {
       prefer(isPreferred(a) && isSure(a), isPreferred(b) && isSure(b)) ||
       // 5: of the outgoing interface
       prefer(i32[a + IFA_IFINDEX] === ifindex, i32[b + IFA_IFINDEX] === ifindex) ||
+      // ... else of the VRF itself (ipv6_dev_get_saddr)
+      prefer(isVrf(i32[a + IFA_IFINDEX]), isVrf(i32[b + IFA_IFINDEX])) ||
       // 6: the label of the destination
       compareLabels(a, b, labelOf(fl, FL_DADDR)) ||
       // 7: a temporary one only when asked for
@@ -142,6 +154,7 @@ export const createSourceSelection = (arena: Arena) => {
       i32[a + IFA_SERIAL] - i32[b + IFA_SERIAL]
     )
   }
+  const isVrf = (ifindex: number): boolean => l3mdevOf(arena, ifindex) === ifindex
   const prefer = (a: boolean, b: boolean): number => Number(a) - Number(b)
   const has = (row: number, flag: number): boolean => (i32[row + IFA_FLAGS] & flag) !== 0
   /** Addresses below ::/64, which hold IPv4's or are the host's own, do not age in Linux (ipv6_saddr_preferred). */
@@ -174,10 +187,12 @@ export const createSourceSelection = (arena: Arena) => {
     const scope = scopeOf6(fl[FL_DADDR], fl[FL_DADDR + 1], fl[FL_DADDR + 2], fl[FL_DADDR + 3])
     const onLink = scope >= RT_SCOPE_LINK || isMulticast6(fl[FL_DADDR]) || usesOwnAlone(ifindex)
     const end = rows + i32[rows + IFA_TOP] * IFADDR_WORDS
+    const l3mdev = l3mdevOf(arena, ifindex)
     let best = 0
     for (let row = rows + IFADDR_WORDS; row < end; row += IFADDR_WORDS) {
       const dev = i32[row + IFA_IFINDEX]
       if (dev === 0 || i32[row + IFA_FAMILY] !== AF_INET6 || isUntried(row)) continue
+      if (l3mdevOf(arena, dev) !== l3mdev) continue
       // of no use is another link's address for what stays on its link
       if (onLink && dev !== ifindex) continue
       if (best === 0 || compare6(row, best, fl, ifindex, scope) > 0) best = row

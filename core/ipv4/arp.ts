@@ -19,25 +19,21 @@ import {
 } from '../base/flowi.ts'
 import type { Time } from '../base/time.ts'
 import { TIME_MS } from '../base/time.ts'
-import { DEV_FLAGS, DEV_MAC, IFF_LOOPBACK, IFF_NOARP } from '../netdev/netdev.ts'
+import { IFF_LOOPBACK, IFF_NOARP, l3mdevOf } from '../netdev/netdev.ts'
 import type { Arena } from '../shm/arena.ts'
 import { counterBank, Softnet } from '../shm/counters.ts'
 import { CONF_ALL, Conf4, confRow } from '../shm/devconf.ts'
-import { DEVICE_WORDS } from '../shm/layout.ts'
 import type { ConsumeFn, DropFn } from '../skb/drop.ts'
 import { Drop } from '../skb/drop.ts'
 import type { Skbs } from '../skb/skb.ts'
 import {
-  MAX_HEADER,
   PACKET_HOST,
   PACKET_OTHERHOST,
   SKB_DATA,
   SKB_DEV,
   SKB_LEN,
   SKB_MARK,
-  SKB_NETWORK,
   SKB_PKT_TYPE,
-  SKB_PROTOCOL,
   STAGE_RECEIVED,
 } from '../skb/skb.ts'
 import * as arp from '../wire/arp.ts'
@@ -57,10 +53,10 @@ import type { NeighTable } from '../neigh/neigh-table.ts'
 import type { Neighbour } from '../neigh/neighbour.ts'
 import { NEIGH_UPDATE_F_OVERRIDE } from '../neigh/neigh-constants.ts'
 import type { Machine } from '../stack/machine.ts'
+import type { Acd } from './acd.ts'
+import type { ArpSend } from './arp-send.ts'
 import type { AddrType } from '../inet/addr-type.ts'
 import type { Route } from '../inet/route.ts'
-import type { EtherOutput } from '../dev/ether-output.ts'
-import type { DevQueueXmit } from '../dev/dev-queue-xmit.ts'
 
 type ArpDeps = {
   arena: Arena
@@ -73,6 +69,8 @@ type ArpDeps = {
   neighbour: Neighbour | null
   /** core/stack/neigh.ts: select4 of inet/source.ts with RT_SCOPE_LINK; 0 is none. */
   selectSource: (dev: number, target: number) => number
+  /** Address conflict detection, on worker 0. */
+  acd: Pick<Acd, 'heard' | 'defend'> | null
   /** First of four free words of this thread. */
   key: number
 } & Pick<Machine, 'steerTo'> &
@@ -88,8 +86,7 @@ type ArpDeps = {
   Pick<Route, 'routeInput' | 'routeOutput'> &
   Pick<Pneigh, 'pneighLookup'> &
   Pick<ProxyQueue, 'mustWait' | 'enqueue'> &
-  Pick<EtherOutput, 'ethHeader'> &
-  Pick<DevQueueXmit, 'devQueueXmit'>
+  Pick<ArpSend, 'arpSend' | 'arpAnnounce' | 'hasMac' | 'flagsOf'>
 
 /** An entry changed so lately is not changed again by what may be a second answer (locktime, 1 s). */
 const LOCKTIME_MS = 1000
@@ -99,7 +96,7 @@ const ANSWERED = 1
 const ANSWERED_LATER = 2
 
 export const createArp = (deps: ArpDeps) => {
-  const { arena, skbs, drop, consume, time, table, neighbour, steerTo } = deps
+  const { arena, skbs, drop, consume, time, table, neighbour, steerTo, acd } = deps
   const { isLocalAddress, inetAddrType, isAddrOnLink, isOwnOf, isOwnBeyondHost, forEachOwnOf } =
     deps
   const {
@@ -109,12 +106,13 @@ export const createArp = (deps: ArpDeps) => {
     routeInput,
     routeOutput,
     selectSource,
-    ethHeader,
-    devQueueXmit,
+    arpSend,
+    arpAnnounce,
+    hasMac,
+    flagsOf,
     key,
   } = deps
-  const { i32, u8, f64, layout } = arena
-  const { devices } = layout
+  const { i32, u8, f64 } = arena
   const count = counterBank(arena, skbs.thread)
   const all = confRow(arena, CONF_ALL)
   const fl = createFlowi()
@@ -123,34 +121,6 @@ export const createArp = (deps: ArpDeps) => {
   i32[key] = 0
   i32[key + 1] = 0
   i32[key + 2] = V4_MAPPED
-
-  const flagsOf = (dev: number): number => i32[devices + dev * DEVICE_WORDS + DEV_FLAGS]
-
-  /** Sends an ARP frame by `dev` from its own MAC; the frame goes to (hi, lo), the target field says (thi, tlo). */
-  const arpSend = (
-    op: number,
-    dev: number,
-    sip: number,
-    tip: number,
-    hi: number,
-    lo: number,
-    thi: number,
-    tlo: number
-  ): void => {
-    if ((flagsOf(dev) & IFF_NOARP) !== 0) return
-    const skb = skbs.alloc(arp.MIN_HEADER, MAX_HEADER)
-    if (skb === 0) return
-    const own = (devices + dev * DEVICE_WORDS + DEV_MAC) << 2
-    const at = skbs.put(skb, arp.MIN_HEADER)
-    arp.init(u8, at, op)
-    arp.setSender(u8, at, ethernet.macHi(u8, own), ethernet.macLo(u8, own), sip)
-    arp.setTarget(u8, at, thi, tlo, tip)
-    i32[skb + SKB_DEV] = dev
-    i32[skb + SKB_NETWORK] = at
-    i32[skb + SKB_PROTOCOL] = ethernet.ETH_P_ARP
-    if (!ethHeader(skb, dev, hi, lo, ethernet.ETH_P_ARP)) return drop(skb, Drop.NOMEM)
-    devQueueXmit(skb)
-  }
 
   const either = (dev: number, setting: number): boolean =>
     (i32[all + setting] | i32[confRow(arena, dev) + setting]) !== 0
@@ -170,14 +140,14 @@ export const createArp = (deps: ArpDeps) => {
   /** Who asks: arp_announce 0, the packet's source when it is ours; 1, when the target knows it; 2, the best for the target. */
   const announced = (dev: number, target: number, wantedBy: number): number => {
     const how = most(dev, Conf4.arp_announce)
-    if (wantedBy !== 0 && how < 2 && isLocalAddress(wantedBy))
+    if (wantedBy !== 0 && how < 2 && isLocalAddress(wantedBy, dev))
       if (how === 0 || isAddrOnLink(dev, target, wantedBy)) return wantedBy
     return selectSource(dev, target)
   }
   /** Says to all that the device's addresses are its own (arp_notify; an announcement, RFC 5227 section 3). */
   const arpNotify = (dev: number): void => {
     if (most(dev, Conf4.arp_notify) === 0) return
-    forEachOwnOf(dev, (addr) => arpSend(arp.ARPOP_REQUEST, dev, addr, addr, 0xffff, -1, 0, 0))
+    forEachOwnOf(dev, (addr) => arpAnnounce(dev, addr))
   }
 
   /** A received ARP frame, data at the ARP header. */
@@ -199,11 +169,14 @@ export const createArp = (deps: ArpDeps) => {
     const hi = arp.senderMacHi(u8, at)
     const lo = arp.senderMacLo(u8, at)
     if (op !== arp.ARPOP_REQUEST && op !== arp.ARPOP_REPLY) return drop(skb, Drop.ARP_INVALID)
+    // nobody's link address is that of many (RFC 1812 section 3.3.2)
+    if (ethernet.isMulticastMac(hi)) return drop(skb, Drop.ARP_INVALID)
     const isLoopback = ipv4.isLoopbackAddr(tip) && !either(dev, Conf4.route_localnet)
     if (ipv4.isMulticastAddr(tip) || isLoopback) return drop(skb, Drop.ARP_INVALID)
     if (sip === tip && either(dev, Conf4.drop_gratuitous_arp)) return drop(skb, Drop.ARP_INVALID)
+    acd?.heard(dev, sip, tip, hi, lo)
     if (op === arp.ARPOP_REQUEST) {
-      if (isLocalAddress(tip)) countProbe(skb)
+      if (isLocalAddress(tip, dev)) countProbe(skb)
       switch (arpRequest(skb, dev, machine, sip, tip, hi, lo)) {
         case ANSWERED:
           return consume(skb)
@@ -213,8 +186,8 @@ export const createArp = (deps: ArpDeps) => {
     }
     // a probe: someone asks whether the address is free (RFC 5227 section 2.1.1)
     if (sip === 0) return consume(skb)
-    if (isConflict(dev, sip, hi, lo)) f64[count + Softnet.arp_conflicts]++
-    const isGarp = isGratuitous(at, op)
+    if (!hasMac(dev, hi, lo) && isOwnOf(dev, sip)) conflict(dev, sip)
+    const isGarp = isGratuitous(at, op, dev)
     const row = lookup(machine, dev, op, sip, isGarp)
     if (row === 0) return consume(skb)
     updateKnown(machine, row, op, isToUs(skb), isGarp, hi, lo)
@@ -224,10 +197,9 @@ export const createArp = (deps: ArpDeps) => {
     f64[count + (isToUs(skb) ? Softnet.neigh_rcv_probes_ucast : Softnet.neigh_rcv_probes_mcast)]++
   }
   /** Another station says that an address of this device is its own (RFC 5227 section 2.4). */
-  const isConflict = (dev: number, sip: number, hi: number, lo: number): boolean => {
-    const own = (devices + dev * DEVICE_WORDS + DEV_MAC) << 2
-    const isOurs = ethernet.macHi(u8, own) === hi && ethernet.macLo(u8, own) === lo
-    return !isOurs && isOwnOf(dev, sip)
+  const conflict = (dev: number, sip: number): void => {
+    f64[count + Softnet.arp_conflicts]++
+    acd?.defend(dev, sip)
   }
 
   /** Answers a request that is for us, or for whom we stand in; NOT_OURS when it is neither. */
@@ -241,7 +213,7 @@ export const createArp = (deps: ArpDeps) => {
     lo: number
   ): number => {
     if (sip === 0) {
-      const isOurs = isLocalAddress(tip) && !isIgnored(dev, sip, tip)
+      const isOurs = isLocalAddress(tip, dev) && !isIgnored(dev, sip, tip)
       if (isOurs) arpSend(arp.ARPOP_REPLY, dev, tip, sip, hi, lo, hi, lo)
       return ANSWERED
     }
@@ -280,7 +252,8 @@ export const createArp = (deps: ArpDeps) => {
   /** arp_filter: what is sent to who asks would leave by another device. */
   const isFiltered = (dev: number, sip: number, tip: number): boolean => {
     if (!either(dev, Conf4.arp_filter)) return false
-    fl[FL_IIF] = fl[FL_OIF] = 0
+    fl[FL_IIF] = 0
+    fl[FL_OIF] = l3mdevOf(arena, dev)
     fl[FL_SADDR + 3] = tip
     fl[FL_DADDR + 3] = sip
     return routeOutput(fl) !== 0 || fl[FL_DEV] !== dev
@@ -292,9 +265,9 @@ export const createArp = (deps: ArpDeps) => {
       : sip !== tip && either(dev, Conf4.proxy_arp_pvlan)
 
   /** A gratuitous reply names its sender twice in full (arp_is_garp), and nobody says that he is us. */
-  const isGratuitous = (at: number, op: number): boolean =>
+  const isGratuitous = (at: number, op: number, dev: number): boolean =>
     arp.isGratuitous(u8, at) &&
-    inetAddrType(arp.senderIp(u8, at)) === RTN_UNICAST &&
+    inetAddrType(arp.senderIp(u8, at), dev) === RTN_UNICAST &&
     (op !== arp.ARPOP_REPLY || ethernet.sameMac(u8, at + arp.SENDER_MAC, u8, at + arp.TARGET_MAC))
   const isToUs = (skb: number): boolean => i32[skb + SKB_PKT_TYPE] === PACKET_HOST
 
@@ -309,7 +282,7 @@ export const createArp = (deps: ArpDeps) => {
     i32[key + 3] = sip
     const row = table.lookup(dev, key)
     if (row !== 0 || !accepts(dev, sip)) return row
-    const isNews = isGarp || (op === arp.ARPOP_REPLY && inetAddrType(sip) === RTN_UNICAST)
+    const isNews = isGarp || (op === arp.ARPOP_REPLY && inetAddrType(sip, dev) === RTN_UNICAST)
     return isNews ? machine.create(dev, key) : 0
   }
   const accepts = (dev: number, sip: number): boolean => {

@@ -20,10 +20,11 @@ import {
   FL_TOS,
   RTN_BROADCAST,
   RTN_MULTICAST,
+  FL_OIF,
 } from '../base/flowi.ts'
 import type { Time } from '../base/time.ts'
 import { TIME_MS } from '../base/time.ts'
-import { DEV_FLAGS, IFF_LOOPBACK } from '../netdev/netdev.ts'
+import { DEV_FLAGS, IFF_LOOPBACK, l3mdevOf } from '../netdev/netdev.ts'
 import type { Arena } from '../shm/arena.ts'
 import { counterBank, Mib } from '../shm/counters.ts'
 import type { ConsumeFn, DropFn } from '../skb/drop.ts'
@@ -56,7 +57,8 @@ import type { Pmtu } from '../inet/pmtu.ts'
 import type { IpDoRedirect } from './ip-do-redirect.ts'
 import type { IpOutput } from './ip-output.ts'
 import type { AddrType } from '../inet/addr-type.ts'
-import { type IpOptions, OPTIONS_NO_ECHO } from './ip-options.ts'
+import type { IpOptions } from './ip-options.ts'
+import { type IpOptionsEcho, OPTIONS_NO_ECHO } from './ip-options-echo.ts'
 
 type IcmpDeps = {
   arena: Arena
@@ -65,7 +67,7 @@ type IcmpDeps = {
   consume: ConsumeFn
   time: Time
   protos: InetProtos
-  options: Pick<IpOptions, 'echo' | 'build' | 'specDst'>
+  options: Pick<IpOptions, 'specDst'> & IpOptionsEcho
   peers: Pick<InetPeers, 'xrlimAllow'>
   /** core/stack/ipv4.ts: select4 of inet/source.ts with RT_SCOPE_LINK; 0 is none. */
   selectLinkSource: (dev: number, near: number) => number
@@ -190,7 +192,8 @@ export const createIcmp = (deps: IcmpDeps) => {
     const tos = (ipv4.tos(u8, at) & TOS_MASK) | TOS_PREC_INTERNETCONTROL
     const n = options.echo(about)
     if (n === OPTIONS_NO_ECHO) return
-    putFlow(errorSource(about, at), ipv4.src(u8, at), tos & TOS_MASK)
+    putFlow(errorSource(about, at), options.firstHop(ipv4.src(u8, at)), tos & TOS_MASK)
+    fl[FL_OIF] = l3mdevOf(arena, i32[about + SKB_IIF] || i32[about + SKB_DEV])
     if (routeOutput(fl) !== 0 || !mayGo(type, code)) return
     const skb = quote(about, at, Math.min(MOST, fl[FL_MTU]) - ipv4.MIN_HEADER - n - icmp.MIN_HEADER)
     if (skb === 0) {
@@ -207,7 +210,7 @@ export const createIcmp = (deps: IcmpDeps) => {
   /** Our own address that the packet was for; of the device it came in on, when asked for; or 0: as the route has it. */
   const errorSource = (about: number, at: number): number => {
     const daddr = ipv4.dst(u8, at)
-    if (isLocalAddress(daddr)) return daddr
+    if (isLocalAddress(daddr, i32[about + SKB_DEV])) return daddr
     const iif = i32[about + SKB_IIF]
     return iif !== 0 && i32[sysctl + Sysctl.icmp_errors_use_inbound_ifaddr] !== 0
       ? selectLinkSource(iif, ipv4.src(u8, at))
@@ -312,9 +315,10 @@ export const createIcmp = (deps: IcmpDeps) => {
     if (n === OPTIONS_NO_ECHO) return n
     putFlow(
       options.specDst(skb, i32[skb + IPCB_TYPE]),
-      ipv4.src(u8, ip),
+      options.firstHop(ipv4.src(u8, ip)),
       ipv4.tos(u8, ip) & TOS_MASK
     )
+    fl[FL_OIF] = l3mdevOf(arena, i32[skb + SKB_DEV])
     return routeOutput(fl) === 0 ? n : OPTIONS_NO_ECHO
   }
 
@@ -372,7 +376,7 @@ export const createIcmp = (deps: IcmpDeps) => {
     if (headerLen < ipv4.MIN_HEADER) return bad(skb, Drop.IP_INHDR)
     if (type === icmp.ICMP_TIME_EXCEEDED && code === icmp.ICMP_EXC_FRAGTIME) return consume(skb)
     if (type === icmp.ICMP_DEST_UNREACH && code > LAST_UNREACH) return consume(skb)
-    if (isBogus(at)) return consume(skb)
+    if (isBogus(at, i32[skb + SKB_DEV])) return consume(skb)
     socketDeliver(skb, at, end, type, code)
   }
   /** Another way to where our packet went: its transport is asked for the socket, as with errors. */
@@ -395,7 +399,8 @@ export const createIcmp = (deps: IcmpDeps) => {
     const headerLen = ipv4.headerLen(u8, at)
     if (at + headerLen + 8 > end) return bad(skb, Drop.PKT_TOO_SMALL)
     // forged, or about what a NAT in between made of ours: none of our sockets sent it
-    if (!isLocalAddress(ipv4.src(u8, at))) return nobodys(skb, ipv4.protocol(u8, at))
+    if (!isLocalAddress(ipv4.src(u8, at), i32[skb + SKB_DEV]))
+      return nobodys(skb, ipv4.protocol(u8, at))
     const from = ipv4.src(u8, i32[skb + SKB_NETWORK])
     i32[skb + SKB_NETWORK] = at
     i32[skb + SKB_TRANSPORT] = at + headerLen
@@ -405,9 +410,9 @@ export const createIcmp = (deps: IcmpDeps) => {
     consume(skb)
   }
   /** Some routers speak of what was sent to all of a network (RFC 1122 section 3.2.2). */
-  const isBogus = (at: number): boolean =>
+  const isBogus = (at: number, dev: number): boolean =>
     i32[sysctl + Sysctl.icmp_ignore_bogus_error_responses] === 0 &&
-    inetAddrType(ipv4.dst(u8, at)) === RTN_BROADCAST
+    inetAddrType(ipv4.dst(u8, at), dev) === RTN_BROADCAST
   /** Transports that look for a socket, and have none, count that. */
   const nobodys = (skb: number, protocol: number): void =>
     protocol === IPPROTO_TCP || protocol === IPPROTO_UDP ? bad(skb, Drop.NO_SOCKET) : consume(skb)
@@ -442,7 +447,7 @@ export const createIcmp = (deps: IcmpDeps) => {
       return listeners.pingErr(skb, errno, isFatal, mtu)
     if (mtu === NO_MTU) return true
     putFlow(0, ipv4.dst(u8, i32[skb + SKB_NETWORK]), 0)
-    updatePmtu(fl, FL_DADDR, mtu)
+    updatePmtu(l3mdevOf(arena, i32[skb + SKB_DEV]), fl, FL_DADDR, mtu)
     return true
   }
 

@@ -9,6 +9,7 @@ import {
   FL_DADDR,
   FL_DST,
   FL_FAMILY,
+  FL_OIF,
   FL_SADDR,
   FL_TOS,
   FL_TYPE,
@@ -21,6 +22,7 @@ import type { NeighOutput } from '../neigh/neigh-output.ts'
 import type { Arena } from '../shm/arena.ts'
 import { CONF_ALL, Conf4, confRow } from '../shm/devconf.ts'
 import * as ipv4 from '../wire/ipv4.ts'
+import { l3mdevOf } from '../netdev/netdev.ts'
 
 type IpDoRedirectDeps = { arena: Arena } & Pick<
   AddrType,
@@ -51,7 +53,7 @@ export const createIpDoRedirect = (deps: IpDoRedirectDeps) => {
       : either(dev, Conf4.accept_redirects)
   const isBelievable = (dev: number, from: number, to: number): boolean => {
     if (to === from || !listens(dev) || to === 0) return false
-    if (either(dev, Conf4.shared_media)) return inetAddrType(to) === RTN_UNICAST
+    if (either(dev, Conf4.shared_media)) return inetAddrType(to, dev) === RTN_UNICAST
     if (ipv4.isMulticastAddr(to) || to === ipv4.INADDR_BROADCAST) return false
     if (!isAddrOnLink(dev, to, from)) return false
     return !either(dev, Conf4.secure_redirects) || isDefaultGateway(dev, to)
@@ -66,6 +68,7 @@ export const createIpDoRedirect = (deps: IpDoRedirectDeps) => {
     fl[FL_SADDR + 3] = ipv4.src(u8, at)
     fl[FL_DADDR + 3] = ipv4.dst(u8, at)
     fl[FL_TOS] = ipv4.tos(u8, at)
+    fl[FL_OIF] = l3mdevOf(arena, dev)
     if (routeOutput(fl) !== 0 || fl[FL_TYPE] !== RTN_UNICAST) return
     const row = fl[FL_DST]
     // only the router that the packet was given to may say so

@@ -28,7 +28,7 @@ import * as icmp from '../wire/icmp.ts'
 import * as ipv4 from '../wire/ipv4.ts'
 import { IPCB_FLAGS, IPCB_MTU, IPSKB_FORWARDED } from '../inet/inet-constants.ts'
 import { NH_FAMILY, NH_GATEWAY, NH_PREFSRC } from '../inet/nexthop-constants.ts'
-import type { IpOptions } from './ip-options.ts'
+import { hasSourceRoute, type IpOptions } from './ip-options.ts'
 import type { NfHooks } from '../netfilter/hooks.ts'
 import { NF_INET_FORWARD, NF_PASSED } from '../netfilter/nf-constants.ts'
 import type { Gso } from '../dev/gso.ts'
@@ -71,7 +71,7 @@ export const createIpForward = (deps: IpForwardDeps) => {
     if (skbs.isShared(skb) || i32[skb + SKB_DATA] - i32[skb + SKB_HEAD] < LL_RESERVED)
       if (!skbs.expandHead(skb, MAX_HEADER)) return drop(skb, Drop.NOMEM)
     ipv4.decreaseTtl(u8, i32[skb + SKB_NETWORK])
-    if (i32[skb + SKB_DEV] === fl[FL_DEV]) sendRedirect(skb, fl)
+    if (i32[skb + SKB_DEV] === fl[FL_DEV] && !hasSourceRoute(i32, skb)) sendRedirect(skb, fl)
     i32[skb + IPCB_MTU] = mtu
     i32[skb + IPCB_FLAGS] |= IPSKB_FORWARDED
     i32[skb + SKB_DEV] = fl[FL_DEV]

@@ -9,7 +9,7 @@ import { Sysctl } from '../shm/sysctl.ts'
 import type { DropFn } from '../skb/drop.ts'
 import { Drop } from '../skb/drop.ts'
 import type { Skbs } from '../skb/skb.ts'
-import { RX_HEADROOM, SKB_FRAGS, SKB_IPOPT, SKB_LEN, SKB_NETWORK } from '../skb/skb.ts'
+import { RX_HEADROOM, SKB_FRAGS, SKB_IPOPT, SKB_LEN, SKB_NETWORK, SKB_DEV } from '../skb/skb.ts'
 import {
   FRAG_DADDR,
   FRAG_ELSE,
@@ -21,6 +21,7 @@ import {
 import * as icmp from '../wire/icmp.ts'
 import * as ipv4 from '../wire/ipv4.ts'
 import type { Icmp } from './icmp.ts'
+import { l3mdevOf } from '../netdev/netdev.ts'
 
 type IpDefragDeps = {
   arena: Arena
@@ -55,7 +56,7 @@ export const createIpDefrag = ({ arena, skbs, drop, frags, icmpSend }: IpDefragD
     key[FRAG_SADDR + 3] = ipv4.src(u8, at)
     key[FRAG_DADDR + 3] = ipv4.dst(u8, at)
     key[FRAG_ID] = ipv4.id(u8, at)
-    key[FRAG_ELSE] = ipv4.protocol(u8, at)
+    key[FRAG_ELSE] = ipv4.protocol(u8, at) | (l3mdevOf(arena, i32[skb + SKB_DEV]) << 8)
     if (!frags.makeRoom(skb)) return refuse(skb)
     return insert(frags.find(family, key), skb, at)
   }

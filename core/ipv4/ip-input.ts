@@ -14,6 +14,7 @@ import {
   FL_FAMILY,
   FL_FLAGS,
   FL_IIF,
+  FL_L3MDEV,
   FL_MARK,
   FL_OURS,
   FL_PROTO,
@@ -28,6 +29,7 @@ import { DevStat, deviceStats } from '../netdev/netdev.ts'
 import type { Arena } from '../shm/arena.ts'
 import { counterBank, Mib } from '../shm/counters.ts'
 import { CONF_ALL, Conf4, confRow } from '../shm/devconf.ts'
+import type { L3mdevRcv } from '../dev/l3mdev-rcv.ts'
 import type { ConsumeFn, DropFn } from '../skb/drop.ts'
 import { Drop } from '../skb/drop.ts'
 import type { Skbs } from '../skb/skb.ts'
@@ -53,6 +55,7 @@ import type { InetPeers } from '../inet/inet-peer.ts'
 import type { InetProtos } from '../inet/inet-protos.ts'
 import { IPCB_FLAGS, IPCB_TYPE } from '../inet/inet-constants.ts'
 import { OPTIONS_OK, OPTIONS_SOURCE_ROUTE, type IpOptions } from './ip-options.ts'
+import type { IpSourceRoute } from './ip-source-route.ts'
 import type { NfHooks } from '../netfilter/hooks.ts'
 import { NF_INET_LOCAL_IN, NF_INET_PRE_ROUTING, NF_PASSED } from '../netfilter/nf-constants.ts'
 import type { FlowKeys } from '../inet/flow-keys.ts'
@@ -74,8 +77,10 @@ type IpInputDeps = {
   nf: NfHooks
   protos: InetProtos
   options: IpOptions
+  sourceRoute: IpSourceRoute
   peers: Pick<InetPeers, 'find' | 'spend'>
   mr: Pick<MrForward, 'mayPass' | 'forward' | 'forwardCopy'>
+  l3mdevRcv: L3mdevRcv
 } & Pick<Route, 'routeInput'> &
   Pick<FlowKeys, 'flowPorts'> &
   Pick<AddrType, 'isLocalAddress'> &
@@ -98,7 +103,8 @@ const ERROR_BURST_MS = 5000
 
 export const createIpInput = (deps: IpInputDeps) => {
   const { arena, skbs, drop, consume, nf, protos, routeInput, isLocalAddress, ipForward } = deps
-  const { flowPorts, ipDefrag, steerAgain, icmpSend, options, peers, mr } = deps
+  const { flowPorts, ipDefrag, steerAgain, icmpSend, options, sourceRoute, peers, mr } = deps
+  const { l3mdevRcv } = deps
   const { checkMc } = createMcTable(arena)
   const { i32, u8, f64 } = arena
   const count = counterBank(arena, skbs.thread)
@@ -168,11 +174,12 @@ export const createIpInput = (deps: IpInputDeps) => {
     fl[FL_FLAGS] = 0
     flowPorts(skb, fl)
     const error = routeInput(fl)
+    if (fl[FL_L3MDEV] !== 0) l3mdevRcv(skb, fl[FL_L3MDEV])
     if (error === 0) i32[skb + IPCB_TYPE] = fl[FL_TYPE]
     else if (isMartian(error)) return martian(skb, error)
     const headerLen = i32[skb + SKB_TRANSPORT] - i32[skb + SKB_NETWORK]
     const hasOptions = headerLen !== ipv4.MIN_HEADER
-    if (hasOptions && !rcvOptions(skb)) return
+    if (hasOptions && !rcvOptions(skb, error)) return
     const type = fl[FL_TYPE]
     const isGroup = type === RTN_MULTICAST || type === RTN_BROADCAST
     if (!isGroup && isMisaddressed(skb)) return drop(skb, Drop.UNICAST_IN_L2_MULTICAST)
@@ -207,7 +214,7 @@ export const createIpInput = (deps: IpInputDeps) => {
     const dev = i32[skb + SKB_DEV]
     if (either(dev, Conf4.log_martians))
       f64[deviceStats(arena, skbs.thread, dev) + DevStat.rx_martians]++
-    if (error !== -Errno.EXDEV) return drop(skb, martianReason(i32[skb + SKB_NETWORK]))
+    if (error !== -Errno.EXDEV) return drop(skb, martianReason(i32[skb + SKB_NETWORK], dev))
     f64[count + Mib.TcpExtIPReversePathFilter]++
     drop(skb, Drop.IP_RPFILTER)
   }
@@ -308,7 +315,7 @@ export const createIpInput = (deps: IpInputDeps) => {
     if (peers.spend(peers.find(fl, FL_SADDR), ERROR_COST_MS, ERROR_BURST_MS))
       icmpSend(skb, icmp.ICMP_DEST_UNREACH, code, 0)
   }
-  const martianReason = (at: number): Drop => {
+  const martianReason = (at: number, dev: number): Drop => {
     const source = ipv4.src(u8, at)
     const destination = ipv4.dst(u8, at)
     if (
@@ -319,21 +326,26 @@ export const createIpInput = (deps: IpInputDeps) => {
       return Drop.IP_INVALID_SOURCE
     if (ipv4.isZeroNetAddr(destination)) return Drop.IP_INVALID_DEST
     if (ipv4.isLoopbackAddr(source) || ipv4.isLoopbackAddr(destination)) return Drop.IP_LOCALNET
-    if (isLocalAddress(source)) return Drop.IP_LOCAL_SOURCE
+    if (isLocalAddress(source, dev)) return Drop.IP_LOCAL_SOURCE
     // a group that nobody here has joined: the kernel has no word for it
     return ipv4.isMulticastAddr(destination) ? Drop.NOT_SPECIFIED : Drop.IP_INNOROUTES
   }
 
   /** Reads the options and fills them in (ip_rcv_options); false when the packet was dropped for them. */
-  const rcvOptions = (skb: number): boolean => {
+  const rcvOptions = (skb: number, error: number): boolean => {
     if (!options.own(skb)) {
       discard(skb)
       return false
     }
     const wrong = options.compile(skb, fl[FL_TYPE])
     if (wrong === OPTIONS_OK) return true
-    if (wrong === OPTIONS_SOURCE_ROUTE) drop(skb, Drop.IP_INHDR)
-    else {
+    if (wrong === OPTIONS_SOURCE_ROUTE) {
+      if (error === 0 && sourceRoute.follow(skb, fl)) {
+        i32[skb + IPCB_TYPE] = fl[FL_TYPE]
+        return true
+      }
+      drop(skb, Drop.IP_INHDR)
+    } else {
       icmpSend(skb, icmp.ICMP_PARAMETERPROB, 0, wrong << 24)
       badHeader(skb, Drop.IP_INHDR)
     }

@@ -1,9 +1,9 @@
 /**
  * IPv4 options. A packet that comes in with options has them checked and filled in at once (compile): our address and
  * time where they ask every host and router on the way for them. A router then writes the address that the packet leaves
- * by (forward). What answers a packet, ICMP's errors included, carries what it had recorded (echo, then build).
- * Called by ip_rcv, ip_forward, ICMP and TCP's resets for packets that have options; on a worker. RFC 791 section
- * 3.1, 1122 section 3.2.1.8, 1812 section 5.3.13; Linux: net/ipv4/ip_options.c.
+ * by (forward). Called by ip_rcv and ip_forward for packets that have options; on a worker. What answers them:
+ * ip-options-echo.ts; who asks for a way of his own: ip-source-route.ts. RFC 791 section 3.1, 1122 section 3.2.1.8, 1812
+ * section 5.3.13; Linux: net/ipv4/ip_options.c.
  */
 import { AF_INET, V4_MAPPED } from '../base/family.ts'
 import * as bytes from '../base/bytes.ts'
@@ -14,6 +14,7 @@ import {
   FL_SADDR,
   RTN_LOCAL,
   RTN_UNICAST,
+  FL_OIF,
 } from '../base/flowi.ts'
 import type { Time } from '../base/time.ts'
 import { TIME_MS } from '../base/time.ts'
@@ -21,8 +22,34 @@ import type { Arena } from '../shm/arena.ts'
 import type { Skbs } from '../skb/skb.ts'
 import { RX_HEADROOM, SKB_DEV, SKB_IPOPT, SKB_NETWORK, SKB_TRANSPORT } from '../skb/skb.ts'
 import * as ipv4 from '../wire/ipv4.ts'
+import {
+  FLAGS,
+  IPOPT_END,
+  IPOPT_LSRR,
+  IPOPT_NOOP,
+  IPOPT_RA,
+  IPOPT_RR,
+  IPOPT_SSRR,
+  IPOPT_TS,
+  IPOPT_TS_PRESPEC,
+  IPOPT_TS_TSANDADDR,
+  IPOPT_TS_TSONLY,
+  IS_CHANGED,
+  LEN,
+  NONSTANDARD_TIME,
+  PTR,
+  RR_AT,
+  RR_NEEDADDR,
+  SRR_AT,
+  SRR_HIT_SHIFT,
+  SRR_SHIFT,
+  TS_NEEDADDR,
+  TS_NEEDTIME,
+  TS_SHIFT,
+} from './ip-options-constants.ts'
 import type { AddrType } from '../inet/addr-type.ts'
 import type { Route } from '../inet/route.ts'
+import { l3mdevOf } from '../netdev/netdev.ts'
 
 type IpOptionsDeps = {
   arena: Arena
@@ -30,49 +57,22 @@ type IpOptionsDeps = {
   time: Time
   /** core/stack/ipv4.ts: select4 of inet/source.ts with RT_SCOPE_UNIVERSE; 0 is none. */
   selectSource: (dev: number, near: number) => number
-  /** First of ten free words of this thread: the options of a reply. */
-  scratch: number
 } & Pick<AddrType, 'inetAddrType'> &
   Pick<Route, 'routeOutput'>
 export type IpOptions = ReturnType<typeof createIpOptions>
 
-const IPOPT_END = 0
-const IPOPT_NOOP = 1
-const IPOPT_RR = 7
-const IPOPT_TS = 68
-const IPOPT_LSRR = 131
-const IPOPT_SSRR = 137
-const IPOPT_RA = 148
-// Octets of an option: its kind, length, pointer; of a timestamp also overflow and flags.
-const LEN = 1
-const PTR = 2
-const FLAGS = 3
-const IPOPT_TS_TSONLY = 0
-const IPOPT_TS_TSANDADDR = 1
-const IPOPT_TS_PRESPEC = 3
-/** The time does not count from midnight UT (RFC 791). */
-const NONSTANDARD_TIME = 0x80000000 | 0
-
-// SKB_IPOPT, and the same of a reply (struct ip_options): where from the header's start record route and timestamp are, 0
-// for nowhere, and what was done for them.
-const RR_AT = 0xff
-const TS_SHIFT = 8
-const RR_NEEDADDR = 1 << 16
-const TS_NEEDADDR = 1 << 17
-const TS_NEEDTIME = 1 << 18
-const HAS_SOURCE_ROUTE = 1 << 19
-const IS_CHANGED = 1 << 20
-
 /** What `compile` answers when all is well, and when the sender asks for a route of its own. */
 export const OPTIONS_OK = 0
 export const OPTIONS_SOURCE_ROUTE = -1
-/** What `echo` answers when no reply can carry them. */
-export const OPTIONS_NO_ECHO = -1
 
+const srrOf = (options: number): number => (options >> SRR_SHIFT) & SRR_AT
+/** Does the packet, whose options were compiled, ask for a way of its own? */
+export const hasSourceRoute = (i32: Int32Array, skb: number): boolean =>
+  i32[skb + SKB_TRANSPORT] - i32[skb + SKB_NETWORK] !== ipv4.MIN_HEADER &&
+  srrOf(i32[skb + SKB_IPOPT]) !== 0
 export const createIpOptions = (deps: IpOptionsDeps) => {
-  const { arena, skbs, time, inetAddrType, routeOutput, selectSource, scratch } = deps
+  const { arena, skbs, time, inetAddrType, routeOutput, selectSource } = deps
   const { i32, u8 } = arena
-  const reply = scratch << 2
   const fl = createFlowi()
 
   /** Which of our addresses a packet meets here: its own destination, or where an answer would come from. */
@@ -84,6 +84,7 @@ export const createIpOptions = (deps: IpOptionsDeps) => {
     fl[FL_FAMILY] = AF_INET
     fl[FL_SADDR + 2] = fl[FL_DADDR + 2] = V4_MAPPED
     fl[FL_DADDR + 3] = saddr
+    fl[FL_OIF] = l3mdevOf(arena, i32[skb + SKB_DEV])
     if (saddr !== 0 && routeOutput(fl) === 0) return fl[FL_SADDR + 3]
     return selectSource(i32[skb + SKB_DEV], saddr)
   }
@@ -109,7 +110,7 @@ export const createIpOptions = (deps: IpOptionsDeps) => {
     if ((options & IS_CHANGED) !== 0) ipv4.setChecksum(u8, header)
     i32[skb + SKB_IPOPT] = options
     if (wrong !== OPTIONS_OK) return wrong - header
-    return (options & HAS_SOURCE_ROUTE) === 0 ? OPTIONS_OK : OPTIONS_SOURCE_ROUTE
+    return srrOf(options) === 0 ? OPTIONS_OK : OPTIONS_SOURCE_ROUTE
   }
   /** The octet that is wrong, or 0. */
   const compileAll = (end: number): number => {
@@ -154,8 +155,8 @@ export const createIpOptions = (deps: IpOptionsDeps) => {
   const sourceRoute = (p: number, len: number): number => {
     if (len < 3) return p + LEN
     if (u8[p + PTR] < 4) return p + PTR
-    if ((options & HAS_SOURCE_ROUTE) !== 0) return p
-    options |= HAS_SOURCE_ROUTE
+    if (srrOf(options) !== 0) return p
+    options |= (p - header) << SRR_SHIFT
     return 0
   }
   const recordRoute = (p: number, len: number): number => {
@@ -195,7 +196,7 @@ export const createIpOptions = (deps: IpOptionsDeps) => {
     if (flags !== IPOPT_TS_TSANDADDR && flags !== IPOPT_TS_PRESPEC) return 0
     if (ptr + 7 > len) return p + PTR
     if (flags === IPOPT_TS_PRESPEC) {
-      if (inetAddrType(bytes.i32(u8, slot)) === RTN_UNICAST) return 0
+      if (inetAddrType(bytes.i32(u8, slot), i32[packet + SKB_DEV]) === RTN_UNICAST) return 0
     } else {
       bytes.putI32(u8, slot, specDst(packet, routeType))
       options |= TS_NEEDADDR
@@ -220,77 +221,28 @@ export const createIpOptions = (deps: IpOptionsDeps) => {
   /** Takes the bytes of a packet with options for writing; false without memory for it. */
   const own = (skb: number): boolean => !skbs.isShared(skb) || skbs.expandHead(skb, RX_HEADROOM)
 
-  /** A compiled packet leaves by the device that has `addr`: that is what its route is to show (ip_forward_options). */
+  /**
+   * A compiled packet leaves by the device that has `addr`: that is what a recorded route and a timestamp are to show (RFC
+   * 1812 section 4.2.2.2), and what a source route has in place of the hop that it goes to now (ip_forward_options).
+   */
   const forward = (skb: number, addr: number): void => {
-    if ((i32[skb + SKB_IPOPT] & RR_NEEDADDR) === 0) return
+    const had = i32[skb + SKB_IPOPT]
+    const ptr = had >>> SRR_HIT_SHIFT
+    if (ptr === 0 && (had & (RR_NEEDADDR | TS_NEEDADDR)) === 0) return
     const at = i32[skb + SKB_NETWORK]
-    const p = at + (i32[skb + SKB_IPOPT] & RR_AT)
-    bytes.putI32(u8, p + u8[p + PTR] - 5, addr)
+    if ((had & RR_NEEDADDR) !== 0) putBehind(at + (had & RR_AT), 5, addr)
+    if ((had & TS_NEEDADDR) !== 0) putBehind(at + ((had >> TS_SHIFT) & 0xff), 9, addr)
+    if (ptr !== 0) {
+      const p = at + srrOf(had)
+      ipv4.setDst(u8, at, bytes.i32(u8, p + ptr - 1))
+      bytes.putI32(u8, p + ptr - 1, addr)
+      u8[p + PTR] = ptr + 4
+    }
     ipv4.setChecksum(u8, at)
   }
+  /** Writes the address that lies `back` octets before the pointer of the option at `p`. */
+  const putBehind = (p: number, back: number, addr: number): void =>
+    bytes.putI32(u8, p + u8[p + PTR] - back, addr)
 
-  // ---- back
-
-  /** Of the reply: as SKB_IPOPT, the offsets from where its options begin. */
-  let replyOptions = 0
-
-  /** Length of the options that a reply to this compiled packet carries, or OPTIONS_NO_ECHO; build() puts them on. */
-  const echo = (request: number): number => {
-    replyOptions = 0
-    const at = i32[request + SKB_NETWORK]
-    if (ipv4.headerLen(u8, at) === ipv4.MIN_HEADER) return 0
-    const had = i32[request + SKB_IPOPT]
-    let n = 0
-    if ((had & RR_AT) !== 0) n = echoRoute(at + (had & RR_AT), had)
-    const ts = (had >> TS_SHIFT) & 0xff
-    if (ts !== 0 && n >= 0) n = echoTimes(at + ts, had, n)
-    for (; n > 0 && (n & 3) !== 0; n++) u8[reply + n] = IPOPT_END
-    return n
-  }
-  const echoRoute = (p: number, had: number): number => {
-    const [len, ptr] = [u8[p + LEN], u8[p + PTR]]
-    bytes.copy(u8, reply, p, len)
-    if ((had & RR_NEEDADDR) === 0 || ptr > len) return len
-    if (ptr + 3 > len) return OPTIONS_NO_ECHO
-    u8[reply + PTR] = ptr + 4
-    replyOptions |= RR_NEEDADDR
-    return len
-  }
-  const echoTimes = (p: number, had: number, n: number): number => {
-    const len = u8[p + LEN]
-    const to = reply + n
-    let ptr = u8[p + PTR]
-    bytes.copy(u8, to, p, len)
-    replyOptions |= n << TS_SHIFT
-    if (ptr > len) return n + len
-    if ((had & TS_NEEDADDR) !== 0) {
-      if (ptr + 3 > len) return OPTIONS_NO_ECHO
-      replyOptions |= TS_NEEDADDR
-      ptr += 4
-    }
-    if ((had & TS_NEEDTIME) !== 0) {
-      if (ptr + 3 > len) return OPTIONS_NO_ECHO
-      const size = (u8[to + FLAGS] & 15) === IPOPT_TS_PRESPEC ? prespecified(to, ptr, len) : 4
-      if (size !== 0) replyOptions |= TS_NEEDTIME
-      ptr += size
-    }
-    u8[to + PTR] = ptr
-    return n + len
-  }
-  /** Octets that we write of a time stamp for hosts that its sender has named. */
-  const prespecified = (to: number, ptr: number, len: number): number =>
-    ptr + 7 <= len && inetAddrType(bytes.i32(u8, to + ptr - 1)) !== RTN_UNICAST ? 8 : 0
-
-  /** Puts the `n` octets of the last echo() in front of the reply's data, which leaves from `addr`. */
-  const build = (skb: number, n: number, addr: number): void => {
-    const ts = reply + ((replyOptions >> TS_SHIFT) & 0xff)
-    if ((replyOptions & RR_NEEDADDR) !== 0) bytes.putI32(u8, reply + u8[reply + PTR] - 5, addr)
-    if ((replyOptions & TS_NEEDADDR) !== 0) bytes.putI32(u8, ts + u8[ts + PTR] - 9, addr)
-    if ((replyOptions & TS_NEEDTIME) !== 0) putTime(ts + u8[ts + PTR] - 5)
-    bytes.copy(u8, skbs.push(skb, n), reply, n)
-    // of what is ours nothing is recorded a second time
-    i32[skb + SKB_IPOPT] = 0
-  }
-
-  return { own, compile, forward, echo, build, specDst }
+  return { own, compile, forward, specDst, putTime }
 }

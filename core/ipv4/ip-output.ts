@@ -28,7 +28,7 @@ import {
   RTN_MULTICAST,
   RTN_UNICAST,
 } from '../base/flowi.ts'
-import { DEV_FLAGS, DEV_MC_ROLE4, IFF_LOOPBACK, IFF_NOARP } from '../netdev/netdev.ts'
+import { DEV_FLAGS, DEV_MC_ROLE4, IFF_LOOPBACK, IFF_NOARP, l3mdevOf } from '../netdev/netdev.ts'
 import type { Arena } from '../shm/arena.ts'
 import { counterBank, Mib } from '../shm/counters.ts'
 import { DEVICE_WORDS } from '../shm/layout.ts'
@@ -68,7 +68,7 @@ import {
 import { ETH_P_IP, IPV4_MULTICAST_HI, ipv4MulticastLo } from '../wire/ethernet.ts'
 import * as ipv4 from '../wire/ipv4.ts'
 import type { IpFragmentation } from './ip-fragmentation.ts'
-import { type IpOptions, OPTIONS_NO_ECHO } from './ip-options.ts'
+import { type IpOptionsEcho, OPTIONS_NO_ECHO } from './ip-options-echo.ts'
 import {
   IPCB_FLAGS,
   IPCB_MTU,
@@ -104,7 +104,7 @@ type IpOutputDeps = {
   skDst: SkDst
   fragmentation: IpFragmentation
   gso: Pick<Gso, 'networkSegLen' | 'segment'>
-  options: Pick<IpOptions, 'echo' | 'build'>
+  options: IpOptionsEcho
   /** First of four free words of this thread: a next hop's address. */
   key: number
 } & Pick<Route, 'routeInput'> &
@@ -264,8 +264,16 @@ export const createIpOutput = (deps: IpOutputDeps) => {
       drop(skb, Drop.NOT_SPECIFIED)
       return -Errno.EINVAL
     }
+    if (n > 0 && !routeBack(fl)) return noRoute(skb, -Errno.EHOSTUNREACH)
     if (n > 0) options.build(skb, n, fl[FL_SADDR + 3])
     return ipSend(skb, fl, proto, ipv4.tos(u8, i32[request + SKB_NETWORK]) & ~ECN_MASK, 0, n)
+  }
+  /** Where the request named its way, the reply goes to the last hop of it first. */
+  const routeBack = (fl: Flowi): boolean => {
+    const via = options.firstHop(fl[FL_DADDR + 3])
+    if (via === fl[FL_DADDR + 3]) return true
+    fl[FL_DADDR + 3] = via
+    return routeOutput(fl) === 0
   }
   /**
    * Sends a packet whose header its sender has made, data at it, along the route in `fl`; what no header can be without is
@@ -435,7 +443,7 @@ export const createIpOutput = (deps: IpOutputDeps) => {
     const at = i32[skb + SKB_NETWORK]
     loadAddrs(skb, flow)
     flow[FL_IIF] = i32[skb + SKB_IIF]
-    flow[FL_OIF] = 0
+    flow[FL_OIF] = l3mdevOf(arena, i32[skb + SKB_DEV])
     flow[FL_TOS] = ipv4.tos(u8, at)
     flow[FL_PROTO] = ipv4.protocol(u8, at)
     flowPorts(skb, flow)

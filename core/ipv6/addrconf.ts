@@ -17,7 +17,7 @@ import {
   RTPROT_KERNEL,
   RTPROT_RA,
 } from '../inet/nexthop-constants.ts'
-import { DEV_MTU, deviceRow, speaks } from '../netdev/netdev.ts'
+import { DEV_MTU, deviceRow, speaks, l3TableOf } from '../netdev/netdev.ts'
 import type { Arena } from '../shm/arena.ts'
 import { counterBank, Softnet } from '../shm/counters.ts'
 import { Conf6, confRow } from '../shm/devconf.ts'
@@ -76,7 +76,7 @@ export const createAddrconf = ({ arena, rib, ifaddrs, nowMs, setUntil }: Addrcon
     over: Partial<RibRoute>
   ): RibRoute => ({
     family: AF_INET6,
-    table: RT_TABLE_MAIN,
+    table: l3TableOf(arena, ifindex) || RT_TABLE_MAIN,
     words,
     plen,
     tos: 0,

@@ -1,156 +1,45 @@
 /**
- * Duplicate address detection: an address that control has entered as tentative is asked for on its link, and is ours when
- * nobody answers. CPU 0, by one timer for all; what comes of it control writes (Ipi.ADDRCONF), and is told again until
- * it has. It begins with what the rows say, so that a CPU 0 that is started anew goes on.
- * RFC 4862 section 5.4, 4429, 7527; Linux: addrconf_dad_begin(), addrconf_dad_work(), addrconf_dad_failure() (addrconf.c).
+ * How IPv6 tries an address (inet/dad.ts): when and how often it asks. CPU 0. RFC 4862 section 5.4, 4429, 7527; Linux:
+ * addrconf_dad_kick(), addrconf_dad_work() (addrconf.c).
  */
 import { AF_INET6 } from '../base/family.ts'
-import type { Time } from '../base/time.ts'
-import { TIME_MS } from '../base/time.ts'
-import type { TimerWheel } from '../base/timer-wheel.ts'
-import {
-  IFA_CHANGES,
-  IFA_F_DADFAILED,
-  IFA_F_OPTIMISTIC,
-  IFA_F_TENTATIVE,
-  IFA_FAMILY,
-  IFA_FLAGS,
-  IFA_IFINDEX,
-  IFA_SERIAL,
-  IFA_TOP,
-} from '../inet/ifaddr-constants.ts'
-import { speaks } from '../netdev/netdev.ts'
-import type { Arena } from '../shm/arena.ts'
+import { createDad } from '../inet/dad.ts'
+import { IFA_F_OPTIMISTIC, IFA_FLAGS, IFA_IFINDEX } from '../inet/ifaddr-constants.ts'
 import { CONF_ALL, Conf6, confRow } from '../shm/devconf.ts'
-import { Addrconf, Ipi, type IpiSystem } from '../shm/ipi.ts'
-import { IFADDR_WORDS } from '../shm/layout.ts'
 import { Sysctl } from '../shm/sysctl.ts'
 import type { Ndisc } from './ndisc.ts'
 
-type DadDeps = {
-  arena: Arena
-  time: Time
-  wheel: TimerWheel
-  /** TIMER_WORDS free words. */
-  timer: number
-  random: () => number
-  ipi: Pick<IpiSystem, 'send'>
-  /** An address of this device is ours now, which was tried: the first word of it may be said. */
-  onOurs: (ifindex: number, row: number) => void
-} & Pick<Ndisc, 'ndProbe'>
+type Dad6Deps = Pick<
+  Parameters<typeof createDad>[0],
+  'arena' | 'time' | 'wheel' | 'timer' | 'ipi' | 'onOurs'
+> & { random: () => number } & Pick<Ndisc, 'ndProbe'>
 
-type Try = {
-  readonly row: number
-  readonly serial: number
-  readonly ifindex: number
-  /** What is done next is due then; null while the device has nobody to ask. */
-  at: number | null
-  probesLeft: number
-  /** Of our questions, zero for none. */
-  nonceHi: number
-  nonceLo: number
-  outcome: 'open' | 'completed' | 'failed'
-}
-/** What control has not written yet is told again. */
-const AGAIN_MS = 1000
 const LEAST_RETRANS_MS = 10
+const NO_NONCE = [0, 0] as const
 
-export const createDad = (deps: DadDeps) => {
-  const { arena, time, wheel, timer, random, ipi, ndProbe, onOurs } = deps
+export const createDad6 = (deps: Dad6Deps) => {
+  const { arena, random, ndProbe } = deps
   const { i32, layout } = arena
-  const { ifaddrs } = layout
-  const tries = new Map<number, Try>()
-  let seen = -1
-  const now = (): number => time[TIME_MS]
   const conf = (ifindex: number, word: number): number => i32[confRow(arena, ifindex) + word]
   const either = (ifindex: number, word: number): boolean =>
     conf(ifindex, word) !== 0 || conf(CONF_ALL, word) !== 0
-  const isTried = (row: number): boolean =>
-    i32[row + IFA_FAMILY] === AF_INET6 &&
-    (i32[row + IFA_FLAGS] & (IFA_F_TENTATIVE | IFA_F_DADFAILED)) === IFA_F_TENTATIVE
-  const isSame = ({ row, serial, ifindex }: Try): boolean =>
-    i32[row + IFA_SERIAL] === serial && i32[row + IFA_IFINDEX] === ifindex
-
-  /** Takes in what control has changed: what is to be tried, and what need not be any longer. */
-  const scan = (): void => {
-    for (const [serial, one] of tries) {
-      if (isSame(one) && isTried(one.row)) continue
-      tries.delete(serial)
-      if (isSame(one) && one.outcome === 'completed') onOurs(one.ifindex, one.row)
-    }
-    const end = ifaddrs + i32[ifaddrs + IFA_TOP] * IFADDR_WORDS
-    for (let row = ifaddrs + IFADDR_WORDS; row < end; row += IFADDR_WORDS) {
-      const [ifindex, serial] = [i32[row + IFA_IFINDEX], i32[row + IFA_SERIAL]]
-      if (ifindex === 0 || !isTried(row) || tries.has(serial)) continue
-      const none = { at: null, probesLeft: 0, nonceHi: 0, nonceLo: 0 }
-      tries.set(serial, { row, serial, ifindex, outcome: 'open', ...none })
-    }
-  }
-  /** The first question waits a moment, so that hosts that start together do not ask together (addrconf_dad_kick). */
-  const begin = (one: Try): void => {
-    const { ifindex, row } = one
+  /** Hosts that start together do not ask together. */
+  const firstMs = (row: number): number => {
+    const delayMs = Math.max(
+      1,
+      conf(i32[row + IFA_IFINDEX], Conf6.router_solicitation_delay) * 1000
+    )
     const isOptimistic = (i32[row + IFA_FLAGS] & IFA_F_OPTIMISTIC) !== 0
-    const delayMs = Math.max(1, conf(ifindex, Conf6.router_solicitation_delay) * 1000)
-    one.probesLeft = conf(ifindex, Conf6.dad_transmits)
-    one.at = (now() + (isOptimistic ? 1 : 1 + ((random() >>> 0) % delayMs))) | 0
-    const isMarked = either(ifindex, Conf6.enhanced_dad)
-    one.nonceHi = isMarked ? (random() & 0xffff) | 1 : 0
-    one.nonceLo = isMarked ? random() : 0
+    return isOptimistic ? 1 : 1 + ((random() >>> 0) % delayMs)
   }
-  const refresh = (): void => {
-    const changes = i32[ifaddrs + IFA_CHANGES]
-    if (changes !== seen) {
-      seen = changes
-      scan()
-    } else if (tries.size === 0) return
-    for (const one of tries.values()) {
-      const isReady = speaks(arena, one.ifindex)
-      if (isReady && one.at === null) begin(one)
-      // what nobody could hear is asked again when somebody can
-      else if (!isReady && one.outcome === 'open') one.at = null
-    }
-    arm()
-  }
-
-  const settle = (one: Try, outcome: 'completed' | 'failed'): void => {
-    one.outcome = outcome
-    const what = outcome === 'completed' ? Addrconf.DAD_COMPLETED : Addrconf.DAD_FAILED
-    ipi.send(layout.controlThread, Ipi.ADDRCONF, what, one.row, one.serial)
-    one.at = (now() + AGAIN_MS) | 0
-  }
-  const work = (one: Try): void => {
-    if (one.outcome !== 'open') return settle(one, one.outcome)
-    if (one.probesLeft === 0) return settle(one, 'completed')
-    one.probesLeft--
-    const retransMs = i32[layout.sysctl + Sysctl.neigh_retrans_time_ms]
-    one.at = (now() + Math.max(LEAST_RETRANS_MS, retransMs)) | 0
-    ndProbe(one.row, one.nonceHi, one.nonceLo)
-  }
-  const fn = wheel.register(() => {
-    for (const one of [...tries.values()])
-      if (one.at !== null && ((now() - one.at) | 0) >= 0) work(one)
-    arm()
+  return createDad({
+    ...deps,
+    family: AF_INET6,
+    firstMs,
+    timesOf: (ifindex) => conf(ifindex, Conf6.dad_transmits),
+    drawNonce: (ifindex) =>
+      either(ifindex, Conf6.enhanced_dad) ? [(random() & 0xffff) | 1, random()] : NO_NONCE,
+    waitMs: () => Math.max(LEAST_RETRANS_MS, i32[layout.sysctl + Sysctl.neigh_retrans_time_ms]),
+    ask: ndProbe,
   })
-  const arm = (): void => {
-    let least = Infinity
-    for (const { at } of tries.values())
-      if (at !== null) least = Math.min(least, Math.max(1, (at - now()) | 0))
-    if (least === Infinity) wheel.cancel(timer)
-    else wheel.arm(timer, least, fn)
-  }
-
-  /** Somebody has the address in `row`, or is trying it too. */
-  const dadFailure = (row: number): void => {
-    const one = tries.get(i32[row + IFA_SERIAL])
-    if (one === undefined || one.at === null || one.outcome !== 'open') return
-    settle(one, 'failed')
-    arm()
-  }
-  /** Is it our own question, which the link has sent back to us? */
-  const isOwnProbe = (row: number, nonceHi: number, nonceLo: number): boolean => {
-    const one = tries.get(i32[row + IFA_SERIAL])
-    return one !== undefined && one.nonceHi === nonceHi && one.nonceLo === nonceLo
-  }
-
-  return { refresh, dadFailure, isOwnProbe }
 }

@@ -21,6 +21,7 @@ import {
   FL_TOS,
   RTN_ANYCAST,
   RTN_LOCAL,
+  FL_L3MDEV,
 } from '../base/flowi.ts'
 import type { AddrType } from '../inet/addr-type.ts'
 import { NO_MTU } from '../inet/inet-constants.ts'
@@ -68,6 +69,7 @@ import type { Icmpv6Ratelimit } from './icmpv6-ratelimit.ts'
 import { isMld } from '../wire/mld.ts'
 import type { Ip6Output } from './ip6-output.ts'
 import type { Mld } from './mld.ts'
+import { l3mdevOf } from '../netdev/netdev.ts'
 
 type Icmpv6Deps = {
   arena: Arena
@@ -134,7 +136,7 @@ export const createIcmpv6 = (deps: Icmpv6Deps) => {
     copyAddr(fl, FL_DADDR, received, FL_SADDR)
     copyAddr(fl, FL_SADDR, received, FL_DADDR)
     if (addrTypeOn(fl, FL_SADDR, iif) !== RTN_LOCAL) clearAddr(fl, FL_SADDR)
-    if (needsZone(fl, FL_DADDR)) fl[FL_OIF] = iif
+    fl[FL_OIF] = needsZone(fl, FL_DADDR) ? iif : l3mdevOf(arena, iif)
     fl[FL_TOS] = trafficClass
     fl[FL_PROTO] = IPPROTO_ICMPV6
   }
@@ -319,7 +321,7 @@ export const createIcmpv6 = (deps: Icmpv6Deps) => {
     i32[skb + SKB_TRANSPORT] = chain[EXT_TRANSPORT]
     loadAddrs(skb, received)
     // forged, or about what a NAT in between made of ours: none of our sockets sent it
-    if (addrType(received, FL_SADDR) !== RTN_LOCAL) return consume(skb)
+    if (addrType(received, FL_SADDR, received[FL_IIF]) !== RTN_LOCAL) return consume(skb)
     errorIn(skb, type, icmpv6.code(u8, message), icmpv6.mtu(u8, message))
     consume(skb)
   }
@@ -354,7 +356,7 @@ export const createIcmpv6 = (deps: Icmpv6Deps) => {
       return listeners.pingErr(skb, errno, isFatal, mtu)
     if (mtu === NO_MTU) return true
     loadAddrs(skb, received)
-    updatePmtu(received, FL_DADDR, mtu)
+    updatePmtu(received[FL_L3MDEV], received, FL_DADDR, mtu)
     return true
   }
 

@@ -5,7 +5,7 @@
  * Linux: net/ipv6/ip6_input.c, route.c ip6_pkt_drop(); RFC 8200 sections 3 and 4, 4291 section 2.5.3 and 2.7.
  */
 import { Errno } from '../base/errno.ts'
-import { isAnyAddr } from '../base/family.ts'
+import { isAnyAddr, needsZone } from '../base/family.ts'
 import {
   createFlowi,
   FL_DADDR,
@@ -16,12 +16,14 @@ import {
   FL_TYPE,
   RTN_MULTICAST,
   RTN_UNICAST,
+  FL_L3MDEV,
 } from '../base/flowi.ts'
-import { DEV_FLAGS, IFF_LOOPBACK } from '../netdev/netdev.ts'
+import { DEV_FLAGS, IFF_LOOPBACK, DEV_L3MDEV } from '../netdev/netdev.ts'
 import type { Arena } from '../shm/arena.ts'
 import { counterBank, Mib } from '../shm/counters.ts'
 import { Conf6, confRow } from '../shm/devconf.ts'
 import { DEVICE_WORDS } from '../shm/layout.ts'
+import type { L3mdevRcv } from '../dev/l3mdev-rcv.ts'
 import type { ConsumeFn, DropFn } from '../skb/drop.ts'
 import { Drop } from '../skb/drop.ts'
 import type { Skbs } from '../skb/skb.ts'
@@ -78,6 +80,7 @@ type Ip6InputDeps = {
   protos: InetProtos
   exthdrs: Exthdrs
   mr: Pick<MrForward, 'mayPass' | 'forward' | 'forwardCopy'>
+  l3mdevRcv: L3mdevRcv
 } & Pick<Route, 'routeInput'> &
   Pick<FlowKeys, 'flowPorts'> &
   Pick<PacketAddrs, 'loadAddrs'> &
@@ -100,6 +103,7 @@ const PAYLOAD_LENGTH = 4
 export const createIp6Input = (deps: Ip6InputDeps) => {
   const { arena, skbs, drop, consume, nf, protos, routeInput, loadAddrs, ip6Forward } = deps
   const { flowPorts, exthdrs, fragRcv, steerAgain, icmpv6Send, mr } = deps
+  const { l3mdevRcv } = deps
   const { checkMc, hasMc } = createMcTable(arena)
   const { i32, u8, f64, layout } = arena
   const { devices } = layout
@@ -163,8 +167,12 @@ export const createIp6Input = (deps: Ip6InputDeps) => {
     for (let k = 0; k < 15; k++) if (u8[at + k] !== 0) return false
     return u8[at + 15] === 1
   }
-  const isLoopbackDev = (skb: number): boolean =>
-    (i32[devices + i32[skb + SKB_DEV] * DEVICE_WORDS + DEV_FLAGS] & IFF_LOOPBACK) !== 0
+  /** Does only what was sent here come by it (lo, or a VRF)? */
+  const isLoopbackDev = (skb: number): boolean => {
+    const dev = i32[skb + SKB_DEV]
+    const row = devices + dev * DEVICE_WORDS
+    return (i32[row + DEV_FLAGS] & IFF_LOOPBACK) !== 0 || i32[row + DEV_L3MDEV] === dev
+  }
   const trimTo = (skb: number, total: number): boolean => {
     if (i32[skb + SKB_FRAGS] !== 0 && !skbs.expandHead(skb, 0)) return false
     skbs.trim(skb, total)
@@ -189,6 +197,8 @@ export const createIp6Input = (deps: Ip6InputDeps) => {
     flowPorts(skb, fl)
     fl[FL_TYPE] = 0
     const error = routeInput(fl)
+    // what is of a link, and to groups, is not the VRF's (vrf_ip6_rcv: rt6_need_strict)
+    if (fl[FL_L3MDEV] !== 0 && !needsZone(fl, FL_DADDR)) l3mdevRcv(skb, fl[FL_L3MDEV])
     if (error !== 0) return ip6Error(skb, error)
     const type = fl[FL_TYPE]
     i32[skb + SKB_DST] = fl[FL_DST]

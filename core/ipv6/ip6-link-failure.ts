@@ -8,7 +8,7 @@ import type { AddrType } from '../inet/addr-type.ts'
 import { NO_MTU } from '../inet/inet-constants.ts'
 import type { InetProtos } from '../inet/inet-protos.ts'
 import type { Arena } from '../shm/arena.ts'
-import { SKB_NETWORK, SKB_TAIL, SKB_TRANSPORT } from '../skb/skb.ts'
+import { SKB_NETWORK, SKB_TAIL, SKB_TRANSPORT, SKB_DEV } from '../skb/skb.ts'
 import * as icmpv6 from '../wire/icmpv6.ts'
 import * as ipv6 from '../wire/ipv6.ts'
 import { EXT_PROTOCOL, EXT_TRANSPORT, EXT_WORDS, walk, WALK_OK } from '../wire/ipv6-ext.ts'
@@ -36,7 +36,7 @@ export const createIp6LinkFailure = (deps: Ip6LinkFailureDeps) => {
     source[1] = ipv6.src1(u8, at)
     source[2] = ipv6.src2(u8, at)
     source[3] = ipv6.src3(u8, at)
-    if (addrType(source, 0) !== RTN_LOCAL)
+    if (addrType(source, 0, i32[skb + SKB_DEV]) !== RTN_LOCAL)
       return icmpv6Send(skb, icmpv6.ICMPV6_DEST_UNREACH, icmpv6.ICMPV6_ADDR_UNREACH, 0)
     const end = i32[skb + SKB_TAIL]
     if (walk(u8, at, end, chain) !== WALK_OK || chain[EXT_TRANSPORT] + QUOTED > end) return

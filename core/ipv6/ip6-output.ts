@@ -25,7 +25,7 @@ import {
   RTN_UNICAST,
 } from '../base/flowi.ts'
 import { mix32, mixIn } from '../base/u32.ts'
-import { DEV_FLAGS, DEV_MC_ROLE6, IFF_LOOPBACK, IFF_NOARP } from '../netdev/netdev.ts'
+import { DEV_FLAGS, DEV_MC_ROLE6, IFF_LOOPBACK, IFF_NOARP, l3mdevOf } from '../netdev/netdev.ts'
 import type { Arena } from '../shm/arena.ts'
 import { counterBank, Mib } from '../shm/counters.ts'
 import { Conf6, confRow } from '../shm/devconf.ts'
@@ -388,7 +388,9 @@ export const createIp6Output = (deps: Ip6OutputDeps) => {
     loadAddrs(skb, flow)
     flow[FL_IIF] = i32[skb + SKB_IIF]
     // an address of a link is one only there
-    flow[FL_OIF] = ipv6.isLinkLocalAddr(ipv6.dst0(u8, at)) ? i32[skb + SKB_DEV] : 0
+    flow[FL_OIF] = ipv6.isLinkLocalAddr(ipv6.dst0(u8, at))
+      ? i32[skb + SKB_DEV]
+      : l3mdevOf(arena, i32[skb + SKB_DEV])
     flow[FL_TOS] = ipv6.trafficClass(u8, at)
     flow[FL_PROTO] = u8[at + i32[skb + IPCB_NHOFF]]
     flowPorts(skb, flow)

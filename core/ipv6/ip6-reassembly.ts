@@ -34,6 +34,7 @@ import * as ext from '../wire/ipv6-ext.ts'
 import * as tcp from '../wire/tcp.ts'
 import * as udp from '../wire/udp.ts'
 import type { Icmpv6 } from './icmpv6.ts'
+import { l3mdevOf } from '../netdev/netdev.ts'
 
 type Ip6ReassemblyDeps = {
   arena: Arena
@@ -120,7 +121,9 @@ export const createIp6Reassembly = (deps: Ip6ReassemblyDeps) => {
     key[FRAG_ID] = ext.fragmentId(u8, at)
     const scope = key[FRAG_DADDR]
     key[FRAG_ELSE] =
-      ipv6.isMulticastAddr(scope) || ipv6.isLinkLocalAddr(scope) ? i32[skb + SKB_DEV] : 0
+      ipv6.isMulticastAddr(scope) || ipv6.isLinkLocalAddr(scope)
+        ? i32[skb + SKB_DEV]
+        : l3mdevOf(arena, i32[skb + SKB_DEV])
     if (!frags.makeRoom(skb)) return refuse(skb)
     const queue = frags.find(family, key)
     const ecn = ipv6.trafficClass(u8, network) & 3

@@ -180,10 +180,12 @@ export const createMld = (deps: MldDeps) => {
     const { version, group, sources, maxRespMs, isSuppressed, qrv, qqi } = query
     const to = group ?? ALL_NODES
     const about = group ?? NOBODY
-    if (version < 3)
-      return sendShort(ifindex, to, mld.MLD_QUERY, Math.min(maxRespMs, 0xffff), about)
     // a router without an address of the link asks nothing (RFC 3810 section 5.1.14)
     if (!route(ifindex, to) || isAnyAddr(fl, FL_SADDR)) return
+    if (version < 3)
+      return send(mld.MIN_HEADER, (at) =>
+        mld.init(u8, at, mld.MLD_QUERY, Math.min(maxRespMs, 0xffff), about)
+      )
     send(mld.QUERY_HEADER + sources.length * mld.ADDR_LEN, (at) => {
       mld.init(u8, at, mld.MLD_QUERY, mld.encodeTime(maxRespMs), about)
       mld.setQuery(u8, at, isSuppressed, qrv > 7 ? 0 : qrv, encodeInterval(qqi), sources.length)

@@ -97,7 +97,7 @@ export const createRaInput = (deps: RaInputDeps) => {
   const optionOf = (at: number, end: number, type: number): number =>
     options.find(u8, at + router.RA_LEN, end, type)
   const isFromUs = (dev: number): boolean =>
-    conf(dev, Conf6.accept_ra_from_local) === 0 && addrType(received, FL_SADDR) === RTN_LOCAL
+    conf(dev, Conf6.accept_ra_from_local) === 0 && addrType(received, FL_SADDR, dev) === RTN_LOCAL
   /** The router is a neighbour, and says where it is. */
   const learnNeighbour = (machine: Neighbour, dev: number, option: number): void => {
     if (option >= 0 && !options.isLlAddr(u8, option)) return

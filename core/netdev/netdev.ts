@@ -43,6 +43,14 @@ export const DEV_IMPAIRED = 20
 /** What the device is to multicast that passes through, MC_ROLE_* (inet/mfc-constants.ts): of IPv4 and of IPv6. */
 export const DEV_MC_ROLE4 = 21
 export const DEV_MC_ROLE6 = 22
+/** Ifindex of the device that it is enslaved to (IFLA_MASTER), or 0. */
+export const DEV_MASTER = 23
+/** Ifindex of its L3 master: the VRF that it is, or that it is enslaved to; 0: it is in the default domain. */
+export const DEV_L3MDEV = 24
+/** Of a VRF: its table, and the roots of that table's tries, 0 while there are none (control/l3mdev.ts keeps them). */
+export const DEV_VRF_TABLE = 25
+export const DEV_VRF_ROOT4 = 26
+export const DEV_VRF_ROOT6 = 27
 /** Sixteen bytes, NUL-terminated. */
 export const DEV_NAME = 28
 /** Impairment, in parts per million but for delay and jitter (microseconds) and limit (packets). */
@@ -67,6 +75,7 @@ export const IFF_RUNNING = 0x40
 export const IFF_NOARP = 0x80
 export const IFF_PROMISC = 0x100
 export const IFF_ALLMULTI = 0x200
+export const IFF_MASTER = 0x400
 export const IFF_MULTICAST = 0x1000
 export const IFF_LOWER_UP = 0x10000
 
@@ -152,6 +161,16 @@ export type StartXmit = (skb: number, dev: number) => number
 /** Row of an ifindex. */
 export const deviceRow = (arena: Arena, ifindex: number): number =>
   arena.layout.devices + ifindex * DEVICE_WORDS
+
+/** L3 master of a device, or 0; also of device 0, which is none. */
+export const l3mdevOf = ({ i32, layout }: Arena, ifindex: number): number =>
+  i32[layout.devices + ifindex * DEVICE_WORDS + DEV_L3MDEV]
+
+/** Number of the table of a device's VRF, or 0 (l3mdev_fib_table). */
+export const l3TableOf = (arena: Arena, ifindex: number): number => {
+  const { i32, layout } = arena
+  return i32[layout.devices + l3mdevOf(arena, ifindex) * DEVICE_WORDS + DEV_VRF_TABLE] >>> 0
+}
 
 /** What is said there nobody hears. */
 const MUTE: readonly number[] = [IF_OPER_NOTPRESENT, IF_OPER_DOWN, IF_OPER_LOWERLAYERDOWN]

@@ -50,6 +50,8 @@ const IPV4 = {
   accept_redirects: onOff(1, 0),
   /** Either: only to gateways that we have, where hosts of one network are alone on the link. */
   secure_redirects: onOff(1),
+  /** Both: packets go the way that their sender has named (RFC 7126 has them dropped). */
+  accept_source_route: onOff(1, 0),
   /** Either: our own addresses may come in as sources. */
   accept_local: onOff(0),
   /** Either: 127/8 is not kept to this host. */
@@ -79,6 +81,8 @@ const IPV4 = {
   arp_evict_nocarrier: onOff(1),
   /** Either. */
   drop_gratuitous_arp: onOff(0),
+  /** The greater: how often an address is asked for before it is ours (RFC 5227 has 3); 0: it is ours at once, as in Linux. */
+  dad_transmits: number(0, 16),
   /** Either's; 0 is as old as the oldest querier. */
   force_igmp_version: number(0, 3),
   /** Milliseconds between two tellings of a change. */

@@ -54,6 +54,7 @@
  * | socket                 | SK_*             | core/socket/sock.ts                                     |
  * | TCP socket             | TP_*             | core/transport/tcp/sock/tcp-sock.ts, from SK_PROTO on   |
  * | raw socket             | RAW_*            | core/transport/raw/raw-constants.ts, from SK_PROTO on   |
+ * | packet socket          | PK_*             | core/packet/packet-constants.ts, from SK_PROTO on       |
  * | neighbour              | NEIGH_*          | core/neigh/neigh-constants.ts                           |
  * | proxied neighbour      | PN_*             | core/neigh/pneigh-constants.ts                          |
  * | nexthop                | NH_*             | core/inet/nexthop-constants.ts                          |
@@ -176,6 +177,8 @@ export const G_TRACES = GLOBALS + 4
 export const G_FIB_PAGES = GLOBALS + 5
 /** Of the hash that chooses among next hops; control, with the first route that has several. */
 export const G_MULTIPATH_SEED = GLOBALS + 6
+/** Which built-in services the workers run (bits, socket/services/services.ts): none until the stack is configured. */
+export const G_SERVICES = GLOBALS + 7
 
 // Thread block: 64 words (four cache lines) a thread.
 export const THREAD_WORDS = 64

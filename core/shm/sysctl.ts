@@ -125,7 +125,12 @@ const TABLE = {
   neigh_gc_thresh2: number('net.ipv4.neigh.default.gc_thresh2', 512),
   neigh_gc_thresh3: number('net.ipv4.neigh.default.gc_thresh3', 1024, 1, 4096),
 
+  /** Raw sockets that are bound to no device hear VRFs as well. */
+  raw_l3mdev_accept: onOff('net.ipv4.raw_l3mdev_accept', 1),
+
   // ---- net.ipv4: TCP
+  /** Listeners that are bound to no device hear VRFs as well, and what they accept is the VRF's. */
+  tcp_l3mdev_accept: onOff('net.ipv4.tcp_l3mdev_accept', 0),
   tcp_rmem: vector('net.ipv4.tcp_rmem', {
     min: [4096, 2304, MAX],
     default: [131072, 2304, MAX],
@@ -241,6 +246,8 @@ const TABLE = {
   ipfrag_time: number('net.ipv4.ipfrag_time', 30, 0, 3600),
 
   // ---- net.ipv4: UDP
+  /** Sockets that are bound to no device hear VRFs as well. */
+  udp_l3mdev_accept: onOff('net.ipv4.udp_l3mdev_accept', 0),
   /** Bytes of its receive buffer that a socket may hold when memory is short. */
   udp_rmem_min: number('net.ipv4.udp_rmem_min', 4096, 2304),
 

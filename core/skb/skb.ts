@@ -240,6 +240,48 @@ export const createSkbs = (arena: Arena, thread: number) => {
   const alloc = (size: number, headroom: number): number =>
     allocFrom(size + headroom <= SMALL_BYTES ? freeSmalls : freeLarges, headroom)
 
+  /**
+   * A large buffer without an skb, to read frames of unknown length into (napi_alloc_frag); -1 when there is none. In the same
+   * turn it becomes an skb's by build, or goes back by unarm.
+   */
+  const arm = (): number => {
+    if (i32[freeLarges] === 0) reclaim()
+    return pop(freeLarges)
+  }
+  const unarm = (buf: number): void => put1(freeLarges, buf)
+  /** The skb of a buffer that was armed, as empty as by alloc; the caller has looked that there is a row (build_skb). */
+  const build = (buf: number, headroom: number): number => {
+    const skb = pop(freeSkbs)
+    i32[bufferRefs + buf] = 1
+    bind(skb, buf, headroom)
+    return skb
+  }
+  /** Rows that alloc and build have left. */
+  const freeRows = (): number => {
+    if (i32[freeSkbs] === 0) reclaim()
+    return i32[freeSkbs]
+  }
+  /** Moves what lies in a large buffer, and would fit a small one, there (rx_copybreak). */
+  const copybreak = (skb: number): void => {
+    const large = i32[skb + SKB_BUF]
+    const len = i32[skb + SKB_LEN]
+    if (large < smalls || len > SMALL_ROOM || i32[skb + SKB_FRAGS] !== 0 || isShared(skb)) return
+    const small = pop(freeSmalls)
+    if (small < 0) return
+    const from = i32[skb + SKB_DATA]
+    const head = headOf(small)
+    const to = head + RX_HEADROOM
+    u8.copyWithin(to, from, from + len)
+    i32[bufferRefs + small] = 1
+    freeBuf(large)
+    moveOffsets(skb, to - from)
+    i32[skb + SKB_HEAD] = head
+    i32[skb + SKB_DATA] = to
+    i32[skb + SKB_TAIL] = to + len
+    i32[skb + SKB_END] = head + SMALL_BYTES
+    i32[skb + SKB_BUF] = small
+  }
+
   const homeOfSkb = (skb: number): number => (skb - skbRows) >> rowShift
   const homeOfBuf = (buf: number): number =>
     buf < smalls ? buf >> smallShift : (buf - smalls) >> largeShift
@@ -608,6 +650,12 @@ export const createSkbs = (arena: Arena, thread: number) => {
     thread,
     budget,
     alloc,
+    arm,
+    unarm,
+    build,
+    freeRows,
+    headOf,
+    copybreak,
     free,
     reclaim,
     flush,

@@ -11,7 +11,7 @@ import { IFA_ADDR, IFA_IFINDEX, IFA_TOP } from '../inet/ifaddr-constants.ts'
 import { MCAST_EXCLUDE, MCAST_INCLUDE } from '../inet/mc-constants.ts'
 import type { McMembers } from '../inet/mc-members.ts'
 import type { Pmtu } from '../inet/pmtu.ts'
-import { DEV_IFINDEX, deviceRow } from '../netdev/netdev.ts'
+import { DEV_IFINDEX, deviceRow, l3mdevOf } from '../netdev/netdev.ts'
 import type { Arena } from '../shm/arena.ts'
 import { IFADDR_WORDS } from '../shm/layout.ts'
 import {
@@ -227,8 +227,10 @@ export const createMcSockopt = ({ arena, members, routeOutput }: McSockoptDeps) 
     if (value < -1 || value > 255) return -EINVAL
     return setHalf(sk, SK_MC_TTL, is6, value === -1 ? 0 : value + 1)
   }
-  const isBoundElsewhere = (sk: number, ifindex: number): boolean =>
-    i32[sk + SK_BOUND_DEV] !== 0 && i32[sk + SK_BOUND_DEV] !== ifindex
+  const isBoundElsewhere = (sk: number, ifindex: number): boolean => {
+    const bound = i32[sk + SK_BOUND_DEV]
+    return bound !== 0 && bound !== ifindex && bound !== l3mdevOf(arena, ifindex)
+  }
   /** IP_MULTICAST_IF: an address of the device, 0 for none, as with four bytes of it in Linux; or an index and a source. */
   const setDevice4 = (sk: number, ifindex: number, address: number): number => {
     if (i32[sk + SK_TYPE] === SOCK_STREAM) return -EINVAL

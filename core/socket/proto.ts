@@ -14,7 +14,8 @@
 export type Proto = {
   /** A new sock of the family and, where it speaks for several, the protocol; 0 when the table is full, or -errno. */
   open: (family: number, protocol?: number) => number
-  bind: (sk: number, words: Int32Array, at: number, port: number) => number
+  /** `zone`: the device of a packet socket's address. */
+  bind: (sk: number, words: Int32Array, at: number, port: number, zone?: number) => number
   /** 0, -EINPROGRESS (SK_EVENT_CONNECT or SK_EVENT_ERROR follows), or -errno. */
   connect: (sk: number, words: Int32Array, at: number, port: number) => number
   listen?: (sk: number, backlog: number) => number
@@ -34,7 +35,8 @@ export type Proto = {
     words: Int32Array,
     at: number,
     port: number,
-    flags?: number
+    flags?: number,
+    zone?: number
   ) => number
   /** One datagram in (cut to `len`); its sender lies in `peer` until the next call. */
   recvfrom?: (sk: number, to: number, len: number) => number

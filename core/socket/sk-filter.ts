@@ -36,13 +36,14 @@ export const createSkFilter = (deps: SkFilterDeps) => {
   let used = 1
 
   /** How many octets of the packet, data where the socket's protocol has it, the socket is to get; 0 is nothing. */
-  const skFilter = (sk: number, skb: number): number => {
+  const skFilter = (sk: number, skb: number): number =>
+    runFrom(sk, skb, i32[skb + SKB_DATA], i32[skb + SKB_PKT_TYPE])
+  /** The same of a packet that the socket sees from `from` on, as one of PACKET_* `type` (run_filter of af_packet.c). */
+  const runFrom = (sk: number, skb: number, from: number, type: number): number => {
     const program = i32[sk + SK_FILTER]
-    const len = i32[skb + SKB_LEN]
+    const len = i32[skb + SKB_LEN] + i32[skb + SKB_DATA] - from
     if (program === 0) return len
-    const from = i32[skb + SKB_DATA]
-    const end = i32[skb + SKB_TAIL]
-    return Math.min(len, runFilter(program, skb, from, end, len, i32[skb + SKB_PKT_TYPE]) >>> 0)
+    return Math.min(len, runFilter(program, skb, from, i32[skb + SKB_TAIL], len, type) >>> 0)
   }
   /** Cuts what the filter leaves out off a packet. False when there was no memory for that. */
   const skTrim = (skb: number, len: number): boolean => {
@@ -96,5 +97,5 @@ export const createSkFilter = (deps: SkFilterDeps) => {
     words.set(programs.subarray(from, from + room), at)
     return mine.words << 2
   }
-  return { skFilter, skTrim, attach, detach, read, release }
+  return { skFilter, runFrom, skTrim, attach, detach, read, release }
 }

@@ -3,6 +3,8 @@
  * its slab; other threads only read it (ss, the API). Words from SK_PROTO on are the protocol's own.
  * Addresses are four int32 words, IPv4 as v4-mapped; ports are numbers in host order. Linux: include/net/sock.h.
  */
+import type { Flowi } from '../base/flowi.ts'
+import { FL_IIF, FL_L3MDEV } from '../base/flowi.ts'
 import type { Arena } from '../shm/arena.ts'
 import { SOCK_WORDS } from '../shm/layout.ts'
 import type { Slab } from '../shm/slab.ts'
@@ -158,6 +160,13 @@ export const SK_EVENT_HUP = 32
 export const SK_EVENT_PRI = 64
 /** All of them. */
 export const SK_EVENT_MASK = 127
+
+/**
+ * Does a socket bound to `bound` (0: to none) hear a packet of this flow? One that is bound to none hears VRFs only where
+ * it is said to (inet_sk_bound_dev_eq; tcp_l3mdev_accept and its like).
+ */
+export const isBoundTo = (bound: number, fl: Flowi, acceptsVrfs: boolean): boolean =>
+  bound === 0 ? fl[FL_L3MDEV] === 0 || acceptsVrfs : bound === fl[FL_IIF] || bound === fl[FL_L3MDEV]
 
 /** Worker's slab of sockets. `fresh` for its owner at boot. */
 export const sockSlab = (arena: Arena, worker: number, fresh: boolean): Slab =>

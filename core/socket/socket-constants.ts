@@ -180,9 +180,43 @@ export const MC_NO_LOOP = 1
 export const MC_NO_ALL = 2
 export const MC_IPV6 = 2
 
+export const SOL_PACKET = 263
+/** A name option: the packets that came and those that were lost since it was read last (struct tpacket_stats). */
+export const PACKET_STATISTICS = 6
+/** Beside each packet PEER_AUX tells of it. */
+export const PACKET_AUXDATA = 8
+/** The group in the lower half, how it chooses (PACKET_FANOUT_*) in the upper one. */
+export const PACKET_FANOUT = 18
+export const PACKET_IGNORE_OUTGOING = 23
+export const PACKET_FANOUT_HASH = 0
+export const PACKET_FANOUT_LB = 1
+export const PACKET_FANOUT_CPU = 2
+export const PACKET_FANOUT_ROLLOVER = 3
+export const PACKET_FANOUT_RND = 4
+export const PACKET_FANOUT_QM = 5
+/** One whose buffer is full passes the packet on to another. */
+export const PACKET_FANOUT_FLAG_ROLLOVER = 0x1000
+// tp_status of PEER_AUX (linux/if_packet.h).
+export const TP_STATUS_USER = 1
+export const TP_STATUS_CSUMNOTREADY = 8
+export const TP_STATUS_VLAN_VALID = 16
+export const TP_STATUS_VLAN_TPID_VALID = 64
+export const TP_STATUS_CSUM_VALID = 128
+export const TP_STATUS_GSO_TCP = 256
+
 /** Words of Proto.peer. */
 export const PEER_ADDR = 0
+/** Of a packet socket the protocol (ethertype). */
 export const PEER_PORT = 4
-/** Device of the link, of an address that needs it said (needsZone); else 0. */
+/** Device of the link, of an address that needs it said (needsZone), and of a packet socket's; else 0. */
 export const PEER_ZONE = 5
-export const PEER_WORDS = 8
+/** struct tpacket_auxdata: the status, the octets there were, and the VLAN tag (TCI, and TPID in the upper half). */
+export const PEER_AUX = 6
+export const PEER_WORDS = 9
+// The address of a packet socket (sockaddr_ll), in the words of PEER_ADDR.
+export const SLL_ADDR_HI = 0
+export const SLL_ADDR_LO = 1
+/** PACKET_* */
+export const SLL_PKTTYPE = 2
+/** ARPHRD_* */
+export const SLL_HATYPE = 3

@@ -4,7 +4,7 @@
  * so kernel_sendmsg and sendmsg are one function here. Worker only.
  * Linux: net/socket.c, net/ipv4/af_inet.c (inet_create, inetsw), net/core/sock.c.
  */
-import { AF_INET, AF_INET6, needsZone } from '../base/family.ts'
+import { AF_INET, AF_INET6, AF_PACKET, needsZone } from '../base/family.ts'
 import { Errno } from '../base/errno.ts'
 import type { Arena } from '../shm/arena.ts'
 import { Sysctl } from '../shm/sysctl.ts'
@@ -21,6 +21,7 @@ import {
   SK_DPORT,
   SK_ERR,
   SK_EVENT_ERROR,
+  SK_FAMILY,
   SK_GENERATION,
   SK_NUM,
   SK_PROTOCOL,
@@ -33,6 +34,7 @@ import {
 } from './sock.ts'
 import { createSockopt } from './sockopt.ts'
 import type { Steer } from '../steering/steer.ts'
+import { l3mdevOf } from '../netdev/netdev.ts'
 
 export type SocketsDeps = {
   arena: Arena
@@ -91,15 +93,30 @@ export const createSockets = (deps: SocketsDeps) => {
     families: readonly number[] = INET_FAMILIES
   ): void => {
     const isAny = protocol === ANY_PROTOCOL
-    for (let p = isAny ? 0 : protocol; p <= (isAny ? 255 : protocol); p++)
+    for (let p = isAny ? 1 : protocol; p <= (isAny ? 255 : protocol); p++)
       protos[(type << 8) | p] ??= proto
     inetsw.push({ type, protocol, proto, families })
   }
 
-  /** A new socket, or -errno (inet_create). */
+  /** Makes the sockets of a family that are no protocol's of IP: their row's protocol is 0 (sock_register). At boot. */
+  const registerFamily = (family: number, type: number, proto: Proto): void => {
+    protos[type << 8] = proto
+    inetsw.push({ type, protocol: ANY_PROTOCOL, proto, families: [family] })
+  }
+
+  /** A new socket, or -errno (__sock_create). */
   const socket = (family: number, type: number, protocol: number): number => {
-    if (family !== AF_INET && family !== AF_INET6) return -EAFNOSUPPORT
-    if (type <= 0 || type > SOCK_MAX || protocol < 0 || protocol > 255) return -EINVAL
+    if (!inetsw.some(({ families }) => families.includes(family))) return -EAFNOSUPPORT
+    if (type <= 0 || type > SOCK_MAX) return -EINVAL
+    return family === AF_PACKET ? packetCreate(type, protocol) : inetCreate(family, type, protocol)
+  }
+  const packetCreate = (type: number, protocol: number): number => {
+    const entry = inetsw.find((each) => each.type === type && each.families.includes(AF_PACKET))
+    if (entry === undefined) return -ESOCKTNOSUPPORT
+    return entry.proto.open(AF_PACKET, protocol & 0xffff) || -ENFILE
+  }
+  const inetCreate = (family: number, type: number, protocol: number): number => {
+    if (protocol < 0 || protocol > 255) return -EINVAL
     let supported = false
     for (const entry of inetsw) {
       if (entry.type !== type || !entry.families.includes(family)) continue
@@ -116,21 +133,24 @@ export const createSockets = (deps: SocketsDeps) => {
     return sk
   }
 
+  /** A packet socket: its address is a link's, with the device in it. */
+  const isOfLink = (sk: number): boolean => i32[sk + SK_FAMILY] === AF_PACKET
   /**
    * An address of a link is bound or connected to by a socket of that link: the device that `zone` names (sin6_scope_id)
    * becomes the socket's. 0, or -errno.
    */
   const enterZone = (sk: number, words: Int32Array, at: number, zone: number): number => {
-    if (!needsZone(words, at)) return 0
+    if (isOfLink(sk) || !needsZone(words, at)) return 0
     const bound = i32[sk + SK_BOUND_DEV]
-    if (zone !== 0 && bound !== 0 && zone !== bound) return -EINVAL
+    const isOther = zone !== bound && l3mdevOf(arena, zone) !== bound
+    if (zone !== 0 && bound !== 0 && isOther) return -EINVAL
     if (zone !== 0) i32[sk + SK_BOUND_DEV] = zone
     return (zone | bound) === 0 ? -EINVAL : 0
   }
   const bind = (sk: number, words: Int32Array, at: number, port: number, zone = 0): number => {
     if (!isPort(port)) return -EINVAL
     const bound = i32[sk + SK_BOUND_DEV]
-    const error = enterZone(sk, words, at, zone) || protoOf(sk).bind(sk, words, at, port)
+    const error = enterZone(sk, words, at, zone) || protoOf(sk).bind(sk, words, at, port, zone)
     if (error !== 0) i32[sk + SK_BOUND_DEV] = bound
     return error
   }
@@ -180,8 +200,8 @@ export const createSockets = (deps: SocketsDeps) => {
     const proto = protoOf(sk)
     if (proto.sendto === undefined) return -EOPNOTSUPP
     if (!isPort(port)) return -EINVAL
-    if (zone === 0 || !needsZone(words, at))
-      return proto.sendto(sk, from, len, words, at, port, flags)
+    if (zone === 0 || isOfLink(sk) || !needsZone(words, at))
+      return proto.sendto(sk, from, len, words, at, port, flags, zone)
     // for this datagram alone
     const bound = i32[sk + SK_BOUND_DEV]
     i32[sk + SK_BOUND_DEV] = zone
@@ -267,6 +287,7 @@ export const createSockets = (deps: SocketsDeps) => {
   return {
     ...events,
     registerProto,
+    registerFamily,
     socket,
     bind,
     connect,

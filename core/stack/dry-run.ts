@@ -56,7 +56,6 @@ export type DryRun = (
 const INSIDE = ['lo', 'veth']
 /** Turns of all CPUs within which a packet and what it leads to have come to their ends: a loop of routes ends by its TTL. */
 const TURNS = 600
-const NO_SERVICES = { echo: false, discard: false, chargen: false }
 /** Behind all others (NF_IP_PRI_LAST). */
 const LAST = 0x7fffffff
 /** The one capture of a dry arena. */
@@ -143,7 +142,6 @@ export const createDryRun = ({ arena, kinds, nowUs }: DryRunDeps): DryRun => {
       nowUs: () => now,
       wake: () => {},
       secret: Int32Array.of(random(), random()),
-      services: NO_SERVICES,
     })
     const { i32, u8 } = dry
     const dissector = createFlowDissector(u8)

@@ -13,10 +13,10 @@ import type { Machine } from './machine.ts'
 export const createDst = (machine: Machine, lookup: (fl: Flowi) => number) => {
   const { arena, thread, time, random, ipi } = machine
   const { workers } = arena.layout.config
-  const tellOthers = (a: Int32Array, at: number, mtu: number): void => {
+  const tellOthers = (l3mdev: number, a: Int32Array, at: number, mtu: number): void => {
     for (let cpu = 0; cpu < workers; cpu++)
       if (cpu !== thread)
-        ipi.send(cpu, Ipi.PMTU_UPDATE, 0, a[at], a[at + 1], a[at + 2], a[at + 3], mtu)
+        ipi.send(cpu, Ipi.PMTU_UPDATE, l3mdev, a[at], a[at + 1], a[at + 2], a[at + 3], mtu)
   }
   const pmtu = createPmtu({ time, random, routeOutput: lookup, tellOthers })
   const { updatePmtu } = pmtu
@@ -24,12 +24,12 @@ export const createDst = (machine: Machine, lookup: (fl: Flowi) => number) => {
   const { routeOutput, learnRedirect } = redirects
   const pmtuSerial = (): number => pmtu.pmtuSerial() + redirects.redirectSerial()
   const address = new Int32Array(4)
-  ipi.on(Ipi.PMTU_UPDATE, (_from, _a0, a1, a2, a3, a4, mtu) => {
+  ipi.on(Ipi.PMTU_UPDATE, (_from, l3mdev, a1, a2, a3, a4, mtu) => {
     address[0] = a1
     address[1] = a2
     address[2] = a3
     address[3] = a4
-    pmtu.pmtuLearned(address, 0, mtu)
+    pmtu.pmtuLearned(l3mdev, address, 0, mtu)
   })
   const skDst = createSkDst({ arena, time, routeOutput, pmtuSerial })
   return { routeOutput, updatePmtu, learnRedirect, pmtuSerial, skDst }

@@ -57,6 +57,9 @@ export const createInet = (machine: Machine, link: Link) => {
     arp.arpNotify(ifindex)
     ipv6.ndNotify(ifindex)
   })
+  const downHearers: ((ifindex: number) => void)[] = []
+  /** Registers who hears that a device goes down; at boot. */
+  const onDeviceDown = (hear: (ifindex: number) => void): void => void downHearers.push(hear)
   ipi.on(Ipi.DEV_DOWN, (_from, ifindex, isCarrierOnly) => {
     if (isCarrierOnly !== 0 && !evictsNeighbours(ifindex)) return
     neighOutput.flushDevice(ifindex)
@@ -65,6 +68,7 @@ export const createInet = (machine: Machine, link: Link) => {
     nf6.dropQueued(ifindex)
     ipv4.mr.dropDevice(ifindex)
     ipv6.mr.dropDevice(ifindex)
+    for (const dropDevice of downHearers) dropDevice(ifindex)
     neigh.proxyQueue.dropDevice(ifindex)
     ipv6.proxyQueue.dropDevice(ifindex)
     neighbour?.neighIfdown(ifindex)
@@ -76,7 +80,18 @@ export const createInet = (machine: Machine, link: Link) => {
     nf6.publish()
     multicast.mcRefresh()
     ipv6.refresh()
+    neigh.acd?.refresh()
   }
   const layers = { ...routing, ...neigh, ...ipv4, ipv6, ...multicast }
-  return { ...layers, refresh, nf, nf6, protos, protos6, afOps, fragmentsHeld: frags.fragmentsHeld }
+  return {
+    ...layers,
+    onDeviceDown,
+    refresh,
+    nf,
+    nf6,
+    protos,
+    protos6,
+    afOps,
+    fragmentsHeld: frags.fragmentsHeld,
+  }
 }

@@ -15,8 +15,10 @@ import { createIpIdent } from '../ipv4/ip-ident.ts'
 import { createMrForward } from '../inet/mr-forward.ts'
 import { createIpInput } from '../ipv4/ip-input.ts'
 import { createIpOptions } from '../ipv4/ip-options.ts'
+import { createIpOptionsEcho } from '../ipv4/ip-options-echo.ts'
 import { createIpOutput } from '../ipv4/ip-output.ts'
 import { createIpRedirect } from '../ipv4/ip-redirect.ts'
+import { createIpSourceRoute } from '../ipv4/ip-source-route.ts'
 import type { NfHooks } from '../netfilter/hooks.ts'
 import type { Routing } from './routing.ts'
 import type { Link } from './link.ts'
@@ -42,7 +44,9 @@ export const createIpv4 = ({ machine, link, neigh, routing, frags, protos, nf }:
   const selectLinkSource = (dev: number, near: number): number => select4(dev, near, RT_SCOPE_LINK)
   const peers = createInetPeers(machine)
   const common = { ...machine, ...routing, protos, nf, selectSource, selectLinkSource, peers }
-  const options = createIpOptions({ ...common, scratch: words(10) })
+  const ipOptions = createIpOptions(common)
+  const echo = createIpOptionsEcho({ ...common, ...ipOptions, scratch: words(10) })
+  const options = { ...ipOptions, ...echo }
   const out = createIpOutput({
     ...common,
     ...neigh.neighOutput,
@@ -81,6 +85,8 @@ export const createIpv4 = ({ machine, link, neigh, routing, frags, protos, nf }:
     ipForward,
     icmpSend,
     options,
+    l3mdevRcv: link.l3mdevRcv,
+    sourceRoute: createIpSourceRoute({ ...common, icmpSend }),
   })
   return { ...out, ...defrag, ...input, icmp, mr }
 }

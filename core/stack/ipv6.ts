@@ -5,7 +5,7 @@ import { AF_INET6 } from '../base/family.ts'
 import { TIMER_WORDS } from '../base/timer-wheel.ts'
 import { createInetPeers } from '../inet/inet-peer.ts'
 import { createMrForward } from '../inet/mr-forward.ts'
-import { createDad } from '../ipv6/dad.ts'
+import { createDad6 } from '../ipv6/dad.ts'
 import { createExthdrs } from '../ipv6/exthdrs.ts'
 import { createIcmpv6Ratelimit } from '../ipv6/icmpv6-ratelimit.ts'
 import { createIcmpv6, HEADERS_WORDS } from '../ipv6/icmpv6.ts'
@@ -70,7 +70,7 @@ export const createIpv6 = ({ machine, link, neigh, routing, frags, protos, nf }:
   const dad =
     neigh.neighbour === null
       ? null
-      : createDad({
+      : createDad6({
           ...machine,
           timer: machine.words(TIMER_WORDS),
           ndProbe: (row, nonceHi, nonceLo) => ndProbe(row, nonceHi, nonceLo),
@@ -152,6 +152,7 @@ export const createIpv6 = ({ machine, link, neigh, routing, frags, protos, nf }:
     mr,
     ip6Forward,
     icmpv6Send,
+    l3mdevRcv: link.l3mdevRcv,
   })
   const { linkFailure } = createIp6LinkFailure({ ...common, icmpv6Send })
   neigh.neighbour?.registerOps('v6', { ethertype: ETH_P_IPV6, solicit: ndSolicit })

@@ -7,6 +7,7 @@ import { createEtherOutput } from '../dev/ether-output.ts'
 import { createPtype } from '../dev/ptype.ts'
 import { startXmits } from '../dev/kinds/kinds.ts'
 import type { PathKind } from '../dev/kinds/link-kind.ts'
+import { createL3mdevRcv } from '../dev/l3mdev-rcv.ts'
 import { createReceive } from '../dev/receive.ts'
 import { createDeviceFailed } from '../netdev/device-failed.ts'
 import { createFlowTable } from '../softnet/flow-table.ts'
@@ -53,6 +54,7 @@ export const createLink = (machine: Machine, kinds: readonly PathKind[]) => {
     if (cpu === machine.thread || steer.hasPorts()) receive(skb)
     else machine.enqueueSteered(cpu, skb)
   }
+  const l3mdevRcv = createL3mdevRcv(machine)
   const gro = createGro({ ...machine, handOn: steerFrame })
   /** The batch has ended. */
   const flush = (): void => {
@@ -61,5 +63,5 @@ export const createLink = (machine: Machine, kinds: readonly PathKind[]) => {
     trace.traceFlush()
   }
   /** `receiveFrame` takes frames of a NAPI poll (net-rx.ts ends the batch). */
-  return { ptype, ether, xmit, receive, flush, receiveFrame: gro.receive }
+  return { ptype, ether, xmit, l3mdevRcv, receive, flush, receiveFrame: gro.receive }
 }

@@ -13,6 +13,7 @@ import { createMcMembers } from '../inet/mc-members.ts'
 import { createMcProxy } from '../inet/mc-proxy.ts'
 import { createMcQuerier } from '../inet/mc-querier.ts'
 import type { McWire } from '../inet/mc-records.ts'
+import { createForcedVersion } from '../inet/mc-version.ts'
 import { MFC_FOUND } from '../inet/mfc-constants.ts'
 import { createMfcWriter } from '../inet/mfc-table.ts'
 import { RT_SCOPE_LINK } from '../inet/nexthop-constants.ts'
@@ -98,6 +99,7 @@ const createOwner = (
       ...common,
       timer: timer(),
       addressOf: addressOf(family),
+      forcedVersion: createForcedVersion(common),
       onWanted: (ifindex, group) => proxy.wantedChanged(ifindex, group),
     })
     const more = { timer: timer(), writer, querier, routeOutput, remake, tellWaiting }

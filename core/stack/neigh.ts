@@ -6,6 +6,8 @@ import { AF_INET } from '../base/family.ts'
 import { TIMER_WORDS } from '../base/timer-wheel.ts'
 import { createSourceSelection } from '../inet/source.ts'
 import { RT_SCOPE_LINK } from '../inet/nexthop-constants.ts'
+import { createAcd } from '../ipv4/acd.ts'
+import { createArpSend } from '../ipv4/arp-send.ts'
 import { createArp } from '../ipv4/arp.ts'
 import type { Icmp } from '../ipv4/icmp.ts'
 import { NEIGH_ADDR, NEIGH_IFINDEX } from '../neigh/neigh-constants.ts'
@@ -54,20 +56,30 @@ export const createNeigh = (machine: Machine, link: Link, deps: NeighDeps) => {
     family: AF_INET,
     redo: (skb) => arp.arpRcv(skb),
   })
+  const arpSend = createArpSend({ ...machine, ethHeader: ether.ethHeader, devQueueXmit })
+  const acd =
+    thread === NEIGH_CPU
+      ? createAcd({
+          ...machine,
+          ...arpSend,
+          timer: words(TIMER_WORDS),
+          announcing: words(TIMER_WORDS),
+        })
+      : null
   const arp = createArp({
     ...machine,
     ...routing,
     ...pneigh,
     ...proxyQueue,
+    ...arpSend,
     table,
     neighbour,
-    ethHeader: ether.ethHeader,
-    devQueueXmit,
+    acd,
     key: words(4),
     selectSource: (dev, target) => select4(dev, target, RT_SCOPE_LINK),
   })
   neighbour?.registerOps('v4', { ethertype: ETH_P_IP, solicit: arp.arpSolicit })
-  return { neighTable: table, neighOutput, neighbour, pneigh, proxyQueue, arp }
+  return { neighTable: table, neighOutput, neighbour, pneigh, proxyQueue, arp, acd }
 }
 
 /** Tells control, and so its watchers, of a neighbour's change. */

@@ -39,7 +39,7 @@ export const createPacketThread = ({ arena, thread, wake, nowUs }: PacketThreadD
   setTime(time, nowUs())
   const { runFilter } = createBpf({ arena, skbs })
   const capturing = createCapture({ arena, skbs, time, runFilter })
-  const { isCapturing } = capturing
+  const { isCapturing, captureOn } = capturing
   const trace = createTrace({ ...capturing, arena, skbs, runFilter })
   skbs.budget.onTracedHold(trace.traceHold)
   const capture: typeof capturing.capture = (skb, mac, type) => {
@@ -51,6 +51,6 @@ export const createPacketThread = ({ arena, thread, wake, nowUs }: PacketThreadD
     trace.traceDrop(skb, reason)
   })
   const ipi = createIpi(arena, thread, wake)
-  const captures = { isCapturing, capture, trace }
+  const captures = { isCapturing, capture, captureOn, trace }
   return { arena, thread, skbs, time, drop, consume, countDrop, runFilter, ...captures, ipi }
 }

@@ -29,7 +29,7 @@ export const createUdp = (machine: Machine, link: Link, inet: Inet, layer: Socke
   const { sockEvents } = sockets
   const dgramFlow = createDgramFlow({ arena, mc, routeOutput: inet.routeOutput })
   const ports = createPorts(arena.i32)
-  const table = createUdpHash(arena.i32, ports, random(), mc.allows)
+  const table = createUdpHash(arena, ports, random(), mc.allows)
   const { udpRcv, udpResume, udpErr } = createUdpInput({
     ...machine,
     ...inet,

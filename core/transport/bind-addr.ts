@@ -7,7 +7,7 @@
 import { clearAddr, copyAddr, familyOf, isAnyAddr, isV4Mapped } from '../base/family.ts'
 import { Errno } from '../base/errno.ts'
 import { RTN_BROADCAST, RTN_LOCAL, RTN_MULTICAST } from '../base/flowi.ts'
-import { SK_REUSE, SK_SADDR } from '../socket/sock.ts'
+import { SK_BOUND_DEV, SK_REUSE, SK_SADDR } from '../socket/sock.ts'
 import { FREEBIND } from '../socket/socket-constants.ts'
 import { takesFamily } from './ports.ts'
 
@@ -23,7 +23,7 @@ export const isGroupType = (type: number): boolean =>
 /** Sets SK_SADDR: 0, or -errno and nothing has changed. `addrType` as in inet/addr-type.ts. */
 export const bindAddr = (
   i32: Int32Array,
-  addrType: (words: Int32Array, at: number) => number,
+  addrType: (words: Int32Array, at: number, dev: number) => number,
   sk: number,
   words: Int32Array,
   at: number
@@ -34,7 +34,7 @@ export const bindAddr = (
   }
   if (!takesFamily(i32, sk, familyOf(words, at)))
     return isV4Mapped(words, at) ? -Errno.EINVAL : -Errno.EAFNOSUPPORT
-  const type = addrType(words, at)
+  const type = addrType(words, at, i32[sk + SK_BOUND_DEV])
   const isFree = (i32[sk + SK_REUSE] & FREEBIND) !== 0
   if (type !== RTN_LOCAL && !isGroupType(type) && !isFree) return -Errno.EADDRNOTAVAIL
   copyAddr(i32, sk + SK_SADDR, words, at)

@@ -35,6 +35,7 @@ import {
   SK_TTL,
 } from '../socket/sock.ts'
 import { BROADCAST } from '../socket/socket-constants.ts'
+import { l3mdevOf } from '../netdev/netdev.ts'
 
 type DgramFlowDeps = {
   arena: Arena
@@ -65,7 +66,8 @@ export const createDgramFlow = ({ arena, routeOutput, mc }: DgramFlowDeps) => {
   /** To a group the socket may have a device, a source and no wish to hear itself. */
   const aimAtGroup = (sk: number): void => {
     const is6 = fl[FL_FAMILY] !== AF_INET
-    if (fl[FL_OIF] === 0) fl[FL_OIF] = mc.deviceOf(sk, is6)
+    // a VRF is no link
+    if (fl[FL_OIF] === l3mdevOf(arena, fl[FL_OIF])) fl[FL_OIF] = mc.deviceOf(sk, is6) || fl[FL_OIF]
     fl[FL_NO_LOOP] = mc.isLooped(sk, is6) ? 0 : 1
     if (is6 || !isAnyAddr(fl, FL_SADDR) || i32[sk + SK_MC_ADDR] === 0) return
     fl[FL_SADDR + 2] = V4_MAPPED

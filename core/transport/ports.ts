@@ -24,7 +24,8 @@ export const takesFamily = (i32: Int32Array, sk: number, family: number): boolea
 
 export type Ports = ReturnType<typeof createPorts>
 
-export const createPorts = (i32: Int32Array) => {
+/** `domainOf`: sockets of two domains do not get into each other's way (TCP; in UDP they do, as in Linux). */
+export const createPorts = (i32: Int32Array, domainOf: (sk: number) => number = () => 0) => {
   const heads = new Int32Array(65536)
 
   const hold = (sk: number, port: number): void => {
@@ -64,6 +65,7 @@ export const createPorts = (i32: Int32Array) => {
     const devA = i32[sk + SK_BOUND_DEV]
     const devB = i32[other + SK_BOUND_DEV]
     if (devA !== 0 && devB !== 0 && devA !== devB) return false
+    if (domainOf(sk) !== domainOf(other)) return false
     const both = i32[sk + SK_REUSE] & i32[other + SK_REUSE]
     if ((both & REUSE_ADDR) !== 0 && i32[other + SK_STATE] !== TCP_LISTEN) return false
     if ((both & REUSE_PORT) !== 0) return false

@@ -26,6 +26,12 @@ export const ETH_P_ALL = 0x0003
 
 export const check = (_mem: Bytes, _at: number, room: number): boolean => room >= ETH_HLEN
 
+/** Linux's protocol number of an 802.3 frame with LLC: its type field is a length. */
+const ETH_P_802_2 = 0x0004
+/** Protocol of a type field. */
+export const protocolOf = (field: number): number =>
+  field >= ETH_P_802_3_MIN ? field : ETH_P_802_2
+
 export const type = (mem: Bytes, at: number): number => u16(mem, at + TYPE)
 export const setType = (mem: Bytes, at: number, value: number): void =>
   putU16(mem, at + TYPE, value)

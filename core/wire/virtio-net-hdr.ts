@@ -6,7 +6,7 @@
  *
  * All functions assume check() passed for (mem, at). Linux counterpart: include/linux/virtio_net.h.
  */
-import { type Bytes, putU16le, u16le, zero } from '../base/bytes.ts'
+import { type Bytes, putU16le, u16le } from '../base/bytes.ts'
 
 const FLAGS = 0
 const GSO_TYPE = 1
@@ -49,7 +49,10 @@ export const csumStart = (mem: Bytes, at: number): number => u16le(mem, at + CSU
 export const csumOffset = (mem: Bytes, at: number): number => u16le(mem, at + CSUM_OFFSET)
 
 /** No offload at all. */
-export const clear = (mem: Bytes, at: number): void => zero(mem, at, HEADER)
+export const clear = (mem: Bytes, at: number): void => {
+  // fill() costs three times as much for so few
+  for (let k = at; k < at + HEADER; k++) mem[k] = 0
+}
 
 export const setFlags = (mem: Bytes, at: number, value: number): void => {
   mem[at + FLAGS] = value

@@ -11,7 +11,14 @@ import {
   SOCK_DGRAM,
   SOCK_STREAM,
 } from '../../core/socket/sock.ts'
-import { PEER_ADDR, PEER_PORT, PEER_ZONE } from '../../core/socket/socket-constants.ts'
+import {
+  PEER_ADDR,
+  PEER_PORT,
+  PEER_ZONE,
+  SO_BINDTODEVICE,
+  SO_REUSEPORT,
+  SOL_SOCKET,
+} from '../../core/socket/socket-constants.ts'
 import type { SimHost } from './net-sim.ts'
 import { formatWords, parseAddr } from '../../core/wire/text.ts'
 import { pattern } from './pattern.ts'
@@ -39,12 +46,20 @@ const ANY: [words: Int32Array, at: number] = [new Int32Array(4), 0]
 export type Datagram = { bytes: Uint8Array; from: string; port: number; zone?: number }
 export type UdpEnd = ReturnType<typeof openUdp>
 
-/** A UDP socket that keeps what it hears; port 0 is bound when it first sends. */
-export const openUdp = (host: SimHost, port = 0, worker = 0, family = AF_INET) => {
+/** Binds a socket to a device by its name; '': to none. */
+const bindToDevice = (host: SimHost, worker: number, sk: number, dev: string): void => {
+  if (dev === '') return
+  const { sockets } = host.stacks[worker]!
+  must('SO_BINDTODEVICE', sockets.setsockopt(sk, SOL_SOCKET, SO_BINDTODEVICE, host.ifindex(dev)))
+}
+
+/** A UDP socket that keeps what it hears; port 0 is bound when it first sends. `dev`: what it is bound to. */
+export const openUdp = (host: SimHost, port = 0, worker = 0, family = AF_INET, dev = '') => {
   const stack = host.stacks[worker]!
   const { sockets } = stack
   const { u8 } = host.arena
   const sk = must('socket', sockets.socket(family, SOCK_DGRAM, 0))
+  bindToDevice(host, worker, sk, dev)
   if (port !== 0) must('bind', sockets.bind(sk, ...ANY, port))
   const heard: Datagram[] = []
   const errors: number[] = []
@@ -186,6 +201,8 @@ type ServerOptions = {
   greet?: (end: TcpEnd) => void
   /** Connections that may come at one moment. */
   backlog?: number
+  /** What it is bound to. */
+  dev?: string
 }
 export type TcpServer = {
   sk: number
@@ -200,13 +217,14 @@ export const serveTcp = (
   host: SimHost,
   port: number,
   family = AF_INET,
-  { greet = () => {}, backlog = 16 }: ServerOptions = {}
+  { greet = () => {}, backlog = 16, dev = '' }: ServerOptions = {}
 ): TcpServer => {
   const ends: TcpEnd[] = []
   const listenOn = (worker: number) => {
     const { sockets } = host.stacks[worker]!
     const sk = must('socket', sockets.socket(family, SOCK_STREAM, 0))
-    must('SO_REUSEPORT', sockets.setsockopt(sk, 1, 15, 1))
+    must('SO_REUSEPORT', sockets.setsockopt(sk, SOL_SOCKET, SO_REUSEPORT, 1))
+    bindToDevice(host, worker, sk, dev)
     must('bind', sockets.bind(sk, ...ANY, port))
     must('listen', sockets.listen(sk, backlog))
     const handler = sockets.registerHandler((_sk, events) => {
@@ -244,10 +262,12 @@ export const dialTcp = (
   port: number,
   worker = 0,
   family = familyOf(...address(to)),
-  zone = 0
+  zone = 0,
+  dev = ''
 ): TcpEnd => {
   const { sockets } = host.stacks[worker]!
   const sk = must('socket', sockets.socket(family, SOCK_STREAM, 0))
+  bindToDevice(host, worker, sk, dev)
   const end = tcpEnd(host, worker, sk)
   const result = sockets.connect(sk, ...address(to), port, zone)
   end.place = placeOf(host.arena.i32[sk + SK_NUM]!)

@@ -212,12 +212,12 @@ export const createSimHost = async (
       nowUs: burn(thread, nowUs),
       random: burn(thread, seeded(random())),
       wake: burn(thread, () => {}),
-      services: { echo: false, discard: false, chargen: false, ...options.services },
       kinds: kinds.map(({ name, startXmit }) => ({
         name,
         startXmit: (env) => burn(thread, startXmit(env)),
       })),
     })
+    stack.services.configure({ echo: false, discard: false, chargen: false, ...options.services })
     disturb(arena, stack.skbs, stack.nf)
     disturb(arena, stack.skbs, stack.nf6)
     return stack

@@ -367,9 +367,9 @@ describe('pages', () => {
     })
     expect(body.paths['/v1/links/{ifname}/rss'].put.summary).toBe('Sets the RSS table or key')
     const link = body.paths['/v1/links'].post.requestBody.content['application/json'].schema
-    expect(link.properties.kind.description).toBe('info_kind: veth dummy port')
+    expect(link.properties.kind.description).toBe('info_kind: veth dummy port vrf')
     expect(link.properties.data.description).toBe(
-      'info_data of the kind (veth: peer; port: peer port)'
+      'info_data of the kind (veth: peer; port: peer port; vrf: table)'
     )
   })
 })

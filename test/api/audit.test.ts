@@ -63,3 +63,25 @@ test('so has one that is refused, for what it says or for who says it; a questio
   // a token is nobody's to read
   expect(JSON.stringify(lines)).not.toContain('secret')
 })
+
+test('each request is told to the log, and an error that is ours with where it was', async () => {
+  const { control } = makeControl()
+  const said: string[] = []
+  const { request } = createApp({
+    control: {
+      ...control,
+      revision: () => {
+        throw new Error('a fault of ours')
+      },
+    },
+    version: '0',
+    log: (level, message, fields) => void said.push(`${level} ${message} ${fields?.status ?? ''}`),
+  })
+  expect((await request('/v1/nowhere', {}, { listener: 'unix' })).status).toBe(404)
+  expect((await request('/v1/links', {}, { listener: 'unix' })).status).toBe(500)
+  expect(said).toEqual([
+    'debug GET /v1/nowhere 404',
+    expect.stringMatching(/^err Error: a fault of ours\n +at /),
+    'debug GET /v1/links 500',
+  ])
+})

@@ -19,7 +19,6 @@ const make = () => {
     nowUs: () => us,
     random: () => 1,
     wake: () => {},
-    services: { echo: false, discard: false, chargen: false },
     secret: Int32Array.of(1, 2),
   })
   const timer = stack.words(TIMER_WORDS)

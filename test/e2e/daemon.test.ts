@@ -71,6 +71,23 @@ describeE2e(import.meta.path, 'the daemon', () => {
     })
   })
 
+  test('services listen with what the configuration says', async () => {
+    const config =
+      '[sysctl]\n"net.ipv4.tcp_congestion_control" = "reno"\n[services]\nchargen = false\n'
+    const daemon = await startDaemon({ config })
+    try {
+      const lines = (await daemon.cli('ss', '-tlniO')).out.split('\n').slice(1, -1)
+      // three ports, two families, two workers; the web server of port 80 is one program's
+      expect(lines.map((line) => / (\S+):(7|9|80) .* (\w+) cwnd/.exec(line)?.slice(2))).toEqual(
+        lines.map(() => [expect.any(String), 'reno'])
+      )
+      expect(lines.filter((line) => /:7 /.test(line))).toHaveLength(4)
+      expect(lines.filter((line) => /:19 /.test(line))).toEqual([])
+    } finally {
+      await daemon.stop()
+    }
+  })
+
   describe('cannot start', () => {
     test('on a TAP name that is taken, and says so', async () => {
       const name = 'taken0'

@@ -1,13 +1,15 @@
 // The daemon and a service manager: what it tells of itself, and the unit that docs/ has.
 
 import { expect, test } from 'bun:test'
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { root } from '../../bin/bootstrap.mjs'
 import { parseDaemonArgs } from '../../api/cli/daemon-args.ts'
 import { requireTool } from '../support/tools.ts'
 import { startDaemon } from './support/daemon.ts'
+
+const VETH = '[[link]]\nname = "v0"\nkind = "veth"\n'
 
 /** A service manager's ear: the datagrams that come to a socket. */
 const listen = async (path: string) => {
@@ -20,8 +22,8 @@ const listen = async (path: string) => {
     const decoder = new TextDecoder()
     for await (const chunk of child.stdout) heard += `${decoder.decode(chunk)};`
   })()
-  const until = async (what: string): Promise<string> => {
-    while (!heard.includes(what)) {
+  const until = async (what: string, times = 1): Promise<string> => {
+    while (heard.split(what).length <= times) {
       if (child.exitCode !== null) throw new Error(`heard only ${heard}`)
       await Bun.sleep(5)
     }
@@ -43,24 +45,42 @@ test('it says that it is ready, that it reads its file anew, and that it ends; e
   const folder = mkdtempSync(join(tmpdir(), 'softnet-notify-'))
   const manager = await listen(join(folder, 'notify'))
   const daemon = await startDaemon({
-    config: '[[link]]\nname = "v0"\nkind = "veth"\n',
+    config: VETH,
     env: { NOTIFY_SOCKET: join(folder, 'notify') },
     args: ['--audit', join(folder, 'audit')],
   })
+  const file = join(daemon.folder, 'softnet.toml')
+  const forwards = async (): Promise<unknown> =>
+    (await daemon.must<{ value: unknown }>('GET', '/v1/sysctl/net.ipv4.ip_forward')).value
   try {
     const heard = await manager.until('MAINPID')
     expect(heard).toBe(`READY=1\nMAINPID=${daemon.pid};`)
+    writeFileSync(file, `workers = 1\n${VETH}[sysctl]\n"net.ipv4.ip_forward" = 1\n`)
     process.kill(daemon.pid, 'SIGHUP')
     const again = await manager.until(';READY=1;')
+    expect(await forwards()).toBe(1)
     expect(again.slice(heard.length)).toMatch(/^RELOADING=1\nMONOTONIC_USEC=\d+;READY=1;$/)
     await daemon.must('PUT', '/v1/sysctl/net.ipv4.ip_forward', { value: 0 })
-    const { status } = await daemon.stop()
+    writeFileSync(file, `${VETH}[sysctl]\n"net.ipv4.ip_forward" = 2\n`)
+    process.kill(daemon.pid, 'SIGHUP')
+    const third = await manager.until(';READY=1;', 2)
+    expect(await forwards()).toBe(0)
+    const { status, said } = await daemon.stop()
     expect(status).toBe(0)
+    expect(said.split('\n').filter((line) => line.includes('softnet.toml'))).toEqual([
+      expect.stringMatching(/^softnet: \S+softnet.toml is in force revision=\d+$/),
+      expect.stringMatching(/^softnet: \S+softnet.toml: in force with the next start: workers$/),
+      expect.stringMatching(
+        /^softnet: \S+softnet.toml is not in force: sysctl\[.*Invalid argument$/
+      ),
+    ])
     const changes = readFileSync(join(folder, 'audit'), 'utf8').trim().split('\n')
     expect(changes.map((line) => JSON.parse(line) as object)).toMatchObject([
+      { by: 'SIGHUP', method: 'PUT', path: '/v1/config', status: 200 },
       { by: 'unix', method: 'PUT', path: '/v1/sysctl/net.ipv4.ip_forward', status: 200 },
+      { by: 'SIGHUP', method: 'PUT', path: '/v1/config', status: 422 },
     ])
-    expect(await manager.until('STOPPING')).toBe(`${again}STOPPING=1;`)
+    expect(await manager.until('STOPPING')).toBe(`${third}STOPPING=1;`)
   } finally {
     await daemon.stop()
     manager.end()

@@ -29,6 +29,7 @@ const PATH_LAYERS = [
   'ipv6',
   'netfilter',
   'transport',
+  'packet',
   'socket',
 ]
 
@@ -51,6 +52,7 @@ const CONTROL = 'control'
 export const PUBLIC_WORKER_MODULES: Record<string, string> = {
   'workers/main.ts': 'boots a daemon and hands back its control and its snapshots',
   'workers/daemon.ts': 'softnet up: the daemon in the foreground, with its signals and pid file',
+  'workers/log.ts': 'what a daemon says goes out in one place, its API as its stack',
   'workers/os/lock.ts': 'the socket file of the API is taken by one daemon at a time',
   'workers/os/notify.ts': 'a daemon tells the service manager that it is ready',
   'workers/os/parent.ts': 'a command ends with the wrapper that started it',

@@ -98,6 +98,7 @@ export const kindEnv = (arena: Arena): KindEnv => ({
   checkName: () => undefined,
   freeName: (stem) => `${stem}0`,
   reserve: () => 0,
+  l3MasterMade: () => {},
 })
 
 export const makeControl = (

@@ -74,18 +74,22 @@ const addrsAt = (mem: Uint8Array, at: number, count: number): string[] =>
 const describeQuery = (mem: Uint8Array, at: number, len: number): string => {
   const group = ipText(igmp.group(mem, at))
   if (len < igmp.QUERY_HEADER) return `query${igmp.code(mem, at) === 0 ? 1 : 2} ${group}`
-  const sources = addrsAt(mem, at + igmp.QUERY_HEADER, igmp.querySources(mem, at))
+  const count = igmp.querySources(mem, at)
+  if (len !== igmp.QUERY_HEADER + 4 * count) throw new Error('a query with more in it')
+  const sources = addrsAt(mem, at + igmp.QUERY_HEADER, count)
   return ['query3', group, ...(igmp.suppress(mem, at) ? ['S'] : []), ...sources].join(' ')
 }
-const describeRecords = (mem: Uint8Array, start: number): string => {
+const describeRecords = (mem: Uint8Array, start: number, len: number): string => {
   const said: string[] = []
   let at = start + igmp.MIN_HEADER
   for (let left = igmp.records(mem, start); left > 0; left--) {
     const count = igmp.recordSources(mem, at)
+    if (igmp.recordAux(mem, at) !== 0) throw new Error('a record with auxiliary data')
     const group = ipText(igmp.recordGroup(mem, at))
     said.push([RECORD_TYPES[mem[at]!], group, ...addrsAt(mem, at + 8, count).sort()].join(' '))
     at += 8 + count * 4
   }
+  if (at !== start + len) throw new Error('a report with more in it')
   return said.sort().join(', ')
 }
 /** An IGMP message of a frame in words; null for what is none, and an error for one that is not as it must be. */
@@ -114,7 +118,7 @@ export const describeIgmp = (frame: Uint8Array): string | null => {
     case igmp.IGMP_LEAVE:
       return `leave ${group}${to === '224.0.0.2' ? '' : ` to ${to}`}`
     case igmp.IGMPV3_REPORT:
-      return `${describeRecords(frame, message)}${to === '224.0.0.22' ? '' : ` to ${to}`}`
+      return `${describeRecords(frame, message, len)}${to === '224.0.0.22' ? '' : ` to ${to}`}`
   }
   return 'unknown'
 }

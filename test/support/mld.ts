@@ -69,16 +69,18 @@ export const mldFrame = (
 const text = (mem: Uint8Array, at: number): string => formatWords(...mld.addrAt(mem, at))
 const addrsAt = (mem: Uint8Array, at: number, count: number): string[] =>
   Array.from({ length: count }, (_, k) => text(mem, at + 16 * k)).sort()
-const describeRecords = (mem: Uint8Array, start: number): string => {
+const describeRecords = (mem: Uint8Array, start: number, len: number): string => {
   const said: string[] = []
   let at = start + mld.REPORT_HEADER
   for (let left = mld.records(mem, start); left > 0; left--) {
     const count = mld.recordSources(mem, at)
+    if (mld.recordAux(mem, at) !== 0) throw new Error('a record with auxiliary data')
     said.push(
       [RECORD_TYPES[mem[at]!], text(mem, at + 4), ...addrsAt(mem, at + 20, count)].join(' ')
     )
     at += 20 + 16 * count
   }
+  if (at !== start + len) throw new Error('a report with more in it')
   return said.sort().join(', ')
 }
 /** An MLD message of a frame in words, and who sent it; null for what is none, an error for one that is not as it must be. */
@@ -102,7 +104,9 @@ const describeMessage = (frame: Uint8Array, message: number, len: number): strin
   switch (mld.type(frame, message)) {
     case mld.MLD_QUERY: {
       if (len < mld.QUERY_HEADER) return `query1 ${group}`
-      const sources = addrsAt(frame, message + mld.QUERY_HEADER, mld.querySources(frame, message))
+      const count = mld.querySources(frame, message)
+      if (len !== mld.QUERY_HEADER + 16 * count) throw new Error('a query with more in it')
+      const sources = addrsAt(frame, message + mld.QUERY_HEADER, count)
       return ['query2', group, ...sources].join(' ')
     }
     case mld.MLD_REPORT:
@@ -110,5 +114,5 @@ const describeMessage = (frame: Uint8Array, message: number, len: number): strin
     case mld.MLD_DONE:
       return `done ${group}`
   }
-  return describeRecords(frame, message)
+  return describeRecords(frame, message, len)
 }

@@ -26,7 +26,6 @@ import { seeded } from './random.ts'
 import { disturb } from '../../sim/net/restless-buffers.ts'
 
 const START_US = 1_000_000_000
-const QUIET = { echo: false, discard: false, chargen: false }
 
 export type Sent = {
   dev: number
@@ -74,7 +73,6 @@ export const createPathHost = ({ config = {}, seed = 1, moreProtocols }: PathOpt
       nowUs: () => nowUs,
       wake: () => {},
       secret: Int32Array.of(random(), random()),
-      services: QUIET,
       kinds: [...SOFT_KINDS, { name: 'pipe', startXmit: () => transmit }],
       moreProtocols,
     })

@@ -9,6 +9,7 @@ import { createTables } from '../../core/control/tables.ts'
 import { kindNumbers, SOFT_KINDS } from '../../core/dev/kinds/kinds.ts'
 import { IFA_F_NODAD } from '../../core/inet/ifaddr-constants.ts'
 import {
+  RT_SCOPE_HOST,
   RT_SCOPE_LINK,
   RT_SCOPE_UNIVERSE,
   RT_TABLE_MAIN,
@@ -23,6 +24,7 @@ import { createIpi, Ipi, Notify } from '../../core/shm/ipi.ts'
 import { confRow } from '../../core/shm/devconf.ts'
 import { NEIGH_WORDS } from '../../core/shm/layout.ts'
 import { setSysctlDefaults } from '../../core/shm/sysctl.ts'
+import { isLoopbackAddr } from '../../core/wire/ipv4.ts'
 import { networkOf, parseAddr, parsePrefix, type Words } from '../../core/wire/text.ts'
 import { mac, macText } from './packets.ts'
 
@@ -109,7 +111,13 @@ export const createPathTables = (arena: Arena, settle: () => void) => {
   const prohibit = (family: number, of: Partial<FibRule>): void => {
     const any = { isInverted: false, src: null, dst: null, iif: '', oif: '', mark: 0, markMask: 0 }
     const none = { tos: 0, proto: 0, sport: null, dport: null, table: 0, target: 0, protocol: 0 }
-    const refusal = { family, priority: 0, action: FR_ACT_PROHIBIT, suppressPlen: -1 }
+    const refusal = {
+      family,
+      priority: 0,
+      action: FR_ACT_PROHIBIT,
+      suppressPlen: -1,
+      isL3mdev: false,
+    }
     const error = fibRules.insert(netdev.INIT_NET, { ...any, ...none, ...refusal, ...of })
     if (error !== 0) throw new Error(`rule: ${error}`)
   }
@@ -117,7 +125,8 @@ export const createPathTables = (arena: Arena, settle: () => void) => {
   const addAddress = (ifindex: number, cidr: string, flags = IFA_F_NODAD): void => {
     const { words: address, prefixlen } = parsePrefix(cidr)!
     const family = familyOfWords(address)
-    const scope = family === AF_INET6 ? scopeOf6(...address) : RT_SCOPE_UNIVERSE
+    const scope4 = isLoopbackAddr(address[3]) ? RT_SCOPE_HOST : RT_SCOPE_UNIVERSE
+    const scope = family === AF_INET6 ? scopeOf6(...address) : scope4
     const none = { scope, flags, broadcast: 0 }
     const error = ifaddrs.add({ ...none, ifindex, family, words: address, prefixlen })
     if (error !== 0) throw new Error(`address ${cidr}: ${error}`)

@@ -3,6 +3,7 @@
  * the daemon has besides the arena. workers/kinds.ts lists them.
  */
 import type { KindEnv, LinkKind, LinkOps } from '../../core/dev/kinds/link-kind.ts'
+import type { Log } from '../log.ts'
 import type { Namespace } from '../os/netns.ts'
 
 export type HostEnv = {
@@ -12,8 +13,8 @@ export type HostEnv = {
   namespaces: ReadonlyMap<string, Namespace>
   /** The folder in which files lie that a link names; null: none may be named. */
   files: string | null
-  /** Says a line to whoever runs the daemon. */
-  say: (line: string) => void
+  /** Hears what there is to say. */
+  log: Log
 }
 export type HostKind<Name extends string = string> = Omit<LinkKind<Name>, 'linkOps'> & {
   readonly linkOps: (env: KindEnv & HostEnv) => LinkOps

@@ -33,7 +33,7 @@ const RECORDING = 'recording'
 const UNREAD =
   'has packets that are neither Ethernet II nor IP (802.3, other links): nobody gets them'
 
-const linkOps = ({ arena, files, say }: KindEnv & HostEnv): LinkOps => {
+const linkOps = ({ arena, files, log }: KindEnv & HostEnv): LinkOps => {
   const { i32 } = arena
   const opened = new Map<number, Files>()
   const below = openBelow(files)
@@ -86,9 +86,11 @@ const linkOps = ({ arena, files, say }: KindEnv & HostEnv): LinkOps => {
       else if (errno === Errno.EBADMSG) files.replay = 'malformed'
       else if (errno === Errno.EPROTONOSUPPORT) files.unread = UNREAD
       else files.record = errnoText(errno)
-      if (errno === Errno.EBADMSG) say(`${files.name}: the capture is cut short or malformed`)
-      else if (errno === Errno.EPROTONOSUPPORT) say(`${files.name}: the capture ${UNREAD}`)
-      else if (errno !== Errno.ENODATA) say(`${files.name}: recording: ${files.record}`)
+      if (errno === Errno.EBADMSG)
+        log('warning', `${files.name}: the capture is cut short or malformed`)
+      else if (errno === Errno.EPROTONOSUPPORT)
+        log('warning', `${files.name}: the capture ${UNREAD}`)
+      else if (errno !== Errno.ENODATA) log('warning', `${files.name}: recording: ${files.record}`)
     },
     xstats(ifindex) {
       const files = opened.get(ifindex)

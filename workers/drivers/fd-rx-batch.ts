@@ -4,7 +4,7 @@
  */
 import type { Arena } from '../../core/shm/arena.ts'
 import type { Skbs } from '../../core/skb/skb.ts'
-import { LARGE_ROOM, RX_HEADROOM, SKB_DATA, SMALL_ROOM } from '../../core/skb/skb.ts'
+import { LARGE_ROOM, RX_HEADROOM, SMALL_ROOM } from '../../core/skb/skb.ts'
 import * as vnet from '../../core/wire/virtio-net-hdr.ts'
 import { RING_ENTRIES, type Ring } from '../os/io-uring.ts'
 import { Errno } from '../os/libc.ts'
@@ -13,45 +13,50 @@ import { Errno } from '../os/libc.ts'
 const MOST_LARGE = 8
 /** Of a pool's large buffers one in sixteen may be armed: half of what nobody may hold (skb/budget.ts). */
 const SHARE_SHIFT = 4
+/** Frames up to this length are copied to a small buffer at once; longer ones may be put together before (gro.ts). */
+const COPYBREAK = 256
 const FD_MASK = 1023
 
 export type RxBatch = ReturnType<typeof createRxBatch>
 
-export const createRxBatch = (arena: Arena, skbs: Skbs, ring: Ring) => {
-  const { i32, u8, layout } = arena
+export const createRxBatch = ({ u8, layout }: Arena, skbs: Skbs, ring: Ring) => {
   const most = Math.max(1, Math.min(RING_ENTRIES, layout.config.largeBuffers >> SHARE_SHIFT))
-  /** Large skbs that are read into, and how many there are: those without a frame are free again after the batch. */
+  /** Large buffers that are read into. */
   const slots = new Int32Array(RING_ENTRIES)
   let armed = 0
   /** Frames of the latest batch. */
   const frames = new Int32Array(RING_ENTRIES)
-  const lengths = new Int32Array(RING_ENTRIES)
   let errno = 0
   /** By descriptor: reads to try next, and whether super-frames came. */
   const wanted = new Uint8Array(FD_MASK + 1).fill(1)
   const isLarge = new Uint8Array(FD_MASK + 1)
 
-  /** Frames to try to read from `fd` now, at most `limit`; for each of several there is a buffer. */
+  /** Frames to try to read from `fd` now, at most `limit`; for each of several there is a buffer and a row. */
   const arm = (fd: number, limit: number): number => {
     const n = Math.min(wanted[fd & FD_MASK], limit, most)
     if (n <= 1) return n
-    while (armed < n) {
-      const skb = skbs.alloc(LARGE_ROOM, RX_HEADROOM)
-      if (skb === 0) break
-      slots[armed++] = skb
+    for (let rows = skbs.freeRows(); armed < n && armed < rows; armed++) {
+      const buf = skbs.arm()
+      if (buf < 0) break
+      slots[armed] = buf
     }
-    return Math.max(1, Math.min(n, armed))
+    if (armed > 1) return armed
+    disarm()
+    return 1
   }
   /** `got` of `tried` reads found a frame. */
   const learn = (fd: number, got: number, tried: number): void => {
-    const cap = isLarge[fd & FD_MASK] === 0 ? most : MOST_LARGE
-    wanted[fd & FD_MASK] = Math.max(1, Math.min(got === tried ? 2 * got : got + 1, cap))
+    const at = fd & FD_MASK
+    const cap = isLarge[at] === 0 ? most : MOST_LARGE
+    // where all were found there may be more; that only few were tried at the end of a turn says nothing
+    const next = got < tried ? got + 1 : Math.max(wanted[at], 2 * got)
+    wanted[at] = Math.min(next, cap)
   }
 
   /** Tries `n` reads, which arm() has allowed; how many frames came, in their order. */
   const read = (fd: number, n: number): number => {
     for (let k = 0; k < n; k++)
-      ring.read(fd, i32[slots[k] + SKB_DATA] - vnet.HEADER, vnet.HEADER + LARGE_ROOM)
+      ring.read(fd, frameIn(slots[k]) - vnet.HEADER, vnet.HEADER + LARGE_ROOM)
     ring.submit()
     let got = 0
     let large = 0
@@ -62,32 +67,34 @@ export const createRxBatch = (arena: Arena, skbs: Skbs, ring: Ring) => {
         if (result < 0 && result !== -Errno.EAGAIN) errno = -result
         continue
       }
-      if (result - vnet.HEADER > SMALL_ROOM) large = 1
-      lengths[got] = result - vnet.HEADER
-      frames[got++] = k
+      const len = result - vnet.HEADER
+      if (len > SMALL_ROOM) large = 1
+      frames[got++] = take(k, len)
     }
     isLarge[fd & FD_MASK] = large
     learn(fd, got, n)
-    for (let k = 0; k < got; k++) frames[k] = take(frames[k], lengths[k])
     disarm()
     return got
   }
-  /** The skb of the frame in a slot: a small one is copied out if there is a buffer for it. */
+  /** Where a frame starts that is read into a buffer. */
+  const frameIn = (buf: number): number => skbs.headOf(buf) + RX_HEADROOM
+  /** The skb of the frame in a slot. */
   const take = (slot: number, len: number): number => {
-    const large = slots[slot]
-    const small = len <= SMALL_ROOM ? skbs.alloc(SMALL_ROOM, RX_HEADROOM) : 0
+    const buf = slots[slot]
+    const small = len <= COPYBREAK ? skbs.alloc(COPYBREAK, RX_HEADROOM) : 0
     if (small === 0) {
-      slots[slot] = 0
-      skbs.put(large, len)
-      return large
+      slots[slot] = -1
+      const skb = skbs.build(buf, RX_HEADROOM)
+      skbs.put(skb, len)
+      return skb
     }
-    const from = i32[large + SKB_DATA]
+    const from = frameIn(buf)
     u8.copyWithin(skbs.put(small, len) - vnet.HEADER, from - vnet.HEADER, from + len)
     return small
   }
-  /** Frees the buffers that no frame has taken along. */
+  /** Gives back the buffers that no frame has taken along. */
   const disarm = (): void => {
-    for (let k = 0; k < armed; k++) if (slots[k] !== 0) skbs.free(slots[k])
+    for (let k = 0; k < armed; k++) if (slots[k] >= 0) skbs.unarm(slots[k])
     armed = 0
   }
   /** What a read of the latest batch failed with, other than an empty queue; 0 is nothing. */

@@ -2,7 +2,8 @@
  * Reading frames from the descriptors of TAPs and packet sockets into skbs. One at a time, a frame goes straight into an
  * skb: a small buffer first and, in the same readv, a large one behind it, so a super-frame costs one call and a 2 KB copy.
  * While a TAP has more, batches of reads go through io_uring, each into a large buffer, as nobody knows how long a frame
- * is before it is read; small ones are copied out, which costs less than the calls that are saved (fd-rx-batch.ts).
+ * is before it is read; small ones are copied out, which costs less than the calls that are saved (fd-rx-batch.ts), others by
+ * receive offload, if they stay alone.
  */
 import type { Arena } from '../../core/shm/arena.ts'
 import { DevStat, deviceStats } from '../../core/netdev/netdev.ts'

@@ -4,7 +4,7 @@
  * when. Both move frames in batches through the thread's io_uring where there is one.
  * Linux: drivers/net/tun.c, net/packet/af_packet.c.
  */
-import { DEV_PRIV } from '../../core/netdev/netdev.ts'
+import { DEV_FLAGS, DEV_GENERATION, DEV_PRIV, deviceRow, IFF_UP } from '../../core/netdev/netdev.ts'
 import type { Arena } from '../../core/shm/arena.ts'
 import { openRing, type Ring } from '../os/io-uring.ts'
 import { Errno } from '../os/libc.ts'
@@ -27,4 +27,21 @@ let ring: Ring | null | undefined
 export const threadRing = ({ u8 }: Arena): Ring | null => {
   if (ring === undefined) ring = openRing(u8)
   return ring
+}
+
+/** What the ring has registered is let go whenever other devices are up than before: it would keep a TAP in being. */
+export const createRingRefresh = (arena: Arena) => {
+  const { i32, layout } = arena
+  let seen = 0
+  /** At the quiescent point, before a device that has gone down is closed. */
+  return (): void => {
+    let up = 0
+    for (let ifindex = 1; ifindex < layout.config.devices; ifindex++) {
+      const dev = deviceRow(arena, ifindex)
+      if ((i32[dev + DEV_FLAGS] & IFF_UP) !== 0)
+        up = (Math.imul(up, 31) + ifindex + Math.imul(i32[dev + DEV_GENERATION], 8191)) | 0
+    }
+    if (up !== seen) ring?.forget()
+    seen = up
+  }
 }

@@ -22,7 +22,7 @@ import type { DropFn } from '../../core/skb/drop.ts'
 import type { Skbs } from '../../core/skb/skb.ts'
 import type { NapiPoll } from '../../core/softnet/net-rx.ts'
 import type { PollSet } from '../os/poll.ts'
-import { FD_IS_SOCKET, threadRing } from './fd.ts'
+import { createRingRefresh, FD_IS_SOCKET, threadRing } from './fd.ts'
 import { createFdRx } from './fd-rx.ts'
 import { createFdQueues } from './fd-queues.ts'
 
@@ -43,6 +43,7 @@ export const createQueueReader = (arena: Arena, worker: number, deps: QueueDeps)
   // a forerunner's queues are looked for again
   polls.clear()
   const queues = createFdQueues(driver, polls, createDeviceFailed(arena, ipi))
+  const refreshRing = createRingRefresh(arena)
   let removes: (() => void)[] = []
 
   const open = (fd: number, ifindex: number, isSocket: boolean): void => {
@@ -54,6 +55,7 @@ export const createQueueReader = (arena: Arena, worker: number, deps: QueueDeps)
 
   /** Finds this worker's queues; after control has changed devices. */
   const refresh = (): void => {
+    refreshRing()
     for (const remove of removes) remove()
     removes = []
     queues.clear()

@@ -91,7 +91,6 @@ export const createHost = (deps: HostDeps) => {
     random,
     secret: new Int32Array([random(), random()]),
     wake,
-    services: { echo: false, discard: false, chargen: false, ...services },
     kinds,
   })
   /** Frames from the wires, for the stack's next turn. */
@@ -150,10 +149,11 @@ export const createHost = (deps: HostDeps) => {
     app.close()
     await control.close()
   }
-  /** Its links, addresses and routes, in iproute2's words. */
+  /** Its links, addresses and routes, in iproute2's words; its services listen from then on. */
   const configure = async (config: StackConfig): Promise<void> => {
     const reply = await control.request({ type: 'CONFIG_SET', config })
     if (reply.error !== 0) throw new Error(`${name}: ${(reply as { message: string }).message}`)
+    stack.services.configure({ echo: false, discard: false, chargen: false, ...services })
   }
   return {
     name,

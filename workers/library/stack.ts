@@ -4,6 +4,7 @@
  */
 import type { StackConfig } from '../../core/control/text/messages.ts'
 import { startDaemon } from '../daemon.ts'
+import { createLog } from '../log.ts'
 
 export type StackOptions = StackConfig & {
   workers?: number
@@ -27,6 +28,7 @@ export const startStack = async (options: StackOptions = {}) => {
     debug: false,
     state: null,
     files: null,
+    log: createLog(),
     hostApp: null,
   })
   const { net, dgram, close: leave } = attach()

@@ -1,17 +1,23 @@
 /**
  * io_uring: many reads or writes in one system call. A ring belongs to the thread that made it; a batch is prepared, handed
  * to the kernel, and over when submit() returns: descriptors that don't block answer at once, so nothing is ever left
- * in flight. Memory is named by its offset in one block (the arena). Linux: io_uring_setup(2), io_uring_enter(2).
+ * in flight. Memory is named by its offset in one block (the arena). Descriptors are registered when they are first used, which
+ * saves each call a fifteenth (bench/tap/driver.ts), and kept open by that until forget().
+ * Linux: io_uring_setup(2), io_uring_enter(2), io_uring_register(2).
  */
 import { toArrayBuffer } from 'bun:ffi'
-import { addressOf, block, errno, Errno, libc } from './libc.ts'
+import { addressOf, block, errno, Errno, libc, putAddress } from './libc.ts'
 
 const NR_SETUP = 425
 const NR_ENTER = 426
+const NR_REGISTER = 427
 const SETUP_SINGLE_ISSUER = 1 << 12
 const SETUP_DEFER_TASKRUN = 1 << 13
 const SETUP_NO_SQARRAY = 1 << 16
 const ENTER_GETEVENTS = 1
+const REGISTER_FILES = 2
+const UNREGISTER_FILES = 3
+const REGISTER_FILES_UPDATE = 6
 const OFF_SQES = 0x10000000
 const PROT_READ_WRITE = 3
 /** MAP_SHARED | MAP_POPULATE. */
@@ -42,9 +48,15 @@ const CQE_SHIFT = 2
 const CQE_RESULT = 2
 const OP_READ = 22
 const OP_WRITE = 23
+/** In the second byte of the first word: the descriptor is the number of a registered one. */
+const IOSQE_FIXED_FILE = 1 << 8
 
 /** An answer at once, or -EAGAIN: without it the kernel would wait for the descriptor. */
 const RWF_NOWAIT = 8
+
+/** Descriptors that are registered at a time, and the numbers that they have at most. */
+const MAX_FILES = 64
+const MAX_FD = 1024
 
 /** Calls in a batch. */
 export const RING_ENTRIES = 64
@@ -96,11 +108,52 @@ const createRing = (memory: Uint8Array, fd: number, params: Uint32Array) => {
     sqes[sqe + SQE_RW_FLAGS] = RWF_NOWAIT
   }
 
+  // Of each descriptor one more than its number among those that are registered, or 0.
+  const places = new Uint8Array(MAX_FD)
+  let registered = 0
+  let hasTable = false
+  const none = block(MAX_FILES * 4)
+  none.bytes.fill(0xff)
+  const one = block(4)
+  // struct io_uring_files_update: from which number on, and the address of the descriptors
+  const update = block(16)
+  putAddress(update.view, 8, one.at)
+  const register = (op: number, at: number, count: number): boolean =>
+    libc.syscall(NR_REGISTER, fd, op, at, count, 0, 0) >= 0
+  const openTable = (): boolean => {
+    hasTable = register(REGISTER_FILES, none.at, MAX_FILES)
+    // a kernel that refuses is not asked for each call
+    if (!hasTable) registered = MAX_FILES
+    return hasTable
+  }
+  /** Registers a descriptor; false when it has to go by itself. */
+  const enroll = (file: number): boolean => {
+    if (registered === MAX_FILES) return false
+    if (!hasTable && !openTable()) return false
+    update.view.setUint32(0, registered, true)
+    one.view.setInt32(0, file, true)
+    if (!register(REGISTER_FILES_UPDATE, update.at, 1)) return false
+    places[file] = ++registered
+    return true
+  }
+  /** Lets go of all descriptors: what was closed meanwhile is gone only then. Between batches. */
+  const forget = (): void => {
+    if (hasTable) register(UNREGISTER_FILES, 0, 0)
+    hasTable = false
+    registered = 0
+    places.fill(0)
+  }
+
   const prepare = (op: number, file: number, offset: number, length: number): void => {
     const sqe = (tail & sqMask) << SQE_SHIFT
     const address = low + offset
-    sqes[sqe] = op
-    sqes[sqe + SQE_FD] = file
+    if (file >>> 0 < MAX_FD && (places[file] !== 0 || enroll(file))) {
+      sqes[sqe] = op | IOSQE_FIXED_FILE
+      sqes[sqe + SQE_FD] = places[file] - 1
+    } else {
+      sqes[sqe] = op
+      sqes[sqe + SQE_FD] = file
+    }
     sqes[sqe + SQE_ADDRESS] = address | 0
     sqes[sqe + SQE_ADDRESS + 1] = address < 0x1_0000_0000 ? high : high + 1
     sqes[sqe + SQE_LENGTH] = length
@@ -117,10 +170,12 @@ const createRing = (memory: Uint8Array, fd: number, params: Uint32Array) => {
   const submit = (): void => {
     const n = prepared
     prepared = 0
-    results.fill(-Errno.EAGAIN, 0, n)
     Atomics.store(ring, sqTail, tail)
     let taken = libc.syscall(NR_ENTER, fd, n, n, ENTER_GETEVENTS, 0, 0)
-    if (taken !== n) taken = n - takeBack()
+    if (taken !== n) {
+      taken = n - takeBack()
+      results.fill(-Errno.EAGAIN, taken, n)
+    }
     for (let done = reap(); done < taken; done += reap())
       libc.syscall(NR_ENTER, fd, 0, taken - done, ENTER_GETEVENTS, 0, 0)
   }
@@ -147,7 +202,7 @@ const createRing = (memory: Uint8Array, fd: number, params: Uint32Array) => {
   /** What call k of the latest batch returned, or -errno. */
   const result = (k: number): number => results[k]
 
-  return { read, write, submit, result }
+  return { read, write, submit, result, forget }
 }
 
 /** A ring over `memory`, or null where the kernel gives none. */

@@ -39,6 +39,8 @@ const linkinfo = z.strictObject({
   info_kind: z.string(),
   info_data: anything.optional(),
   info_xstats: anything.optional(),
+  info_slave_kind: z.string().optional(),
+  info_slave_data: anything.optional(),
 } satisfies Shape<NonNullable<LinkItem['linkinfo']>>)
 
 /** What a link and the head of its addresses share. */
@@ -48,6 +50,7 @@ const head = {
   flags: z.array(z.string()),
   mtu: count,
   qdisc: z.string(),
+  master: z.string().optional().meta({ description: 'what it is enslaved to' }),
   operstate: z.string(),
   group: z.string(),
   txqlen: count,

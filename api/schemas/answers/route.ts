@@ -124,6 +124,7 @@ export const ruleItem = z
     suppress_prefixlen: count.optional(),
     goto: count.optional(),
     nop: word,
+    l3mdev: word,
     action: z.string().optional(),
     protocol: z.string(),
     family: familyName,

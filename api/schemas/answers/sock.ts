@@ -33,8 +33,8 @@ const tcpInfo = Object.fromEntries(
 
 export const sockItem = z
   .strictObject({
-    netid: z.enum(['tcp', 'udp', 'raw', 'icmp', 'packet']),
-    family: familyName,
+    netid: z.enum(['tcp', 'udp', 'raw', 'icmp', 'p_raw', 'p_dgr']),
+    family: familyName.or(z.literal('packet')),
     state: z.string(),
     recv_q: count,
     send_q: count,

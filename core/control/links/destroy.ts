@@ -6,7 +6,7 @@ import type { Ifaddrs } from '../../inet/ifaddr.ts'
 import type { Publisher } from '../publish.ts'
 import type { createPatience } from '../rtnl.ts'
 import { TIMED_OUT } from '../rtnl.ts'
-import type { ChangeDeps } from './change.ts'
+import type { Change, ChangeDeps } from './change.ts'
 import type { Follow } from './follow.ts'
 import type { Registry } from './registry.ts'
 
@@ -16,14 +16,16 @@ export type DestroyDeps = {
   within: ReturnType<typeof createPatience>
 } & Pick<Publisher, 'publish'> &
   Pick<Follow, 'setUp'> &
-  Pick<ChangeDeps, 'announceDown'>
+  Pick<ChangeDeps, 'announceDown'> &
+  Pick<Change, 'freeSlaves'>
 
 export const createDestroy = (deps: DestroyDeps) => {
-  const { registry, addresses, publish, within, setUp, announceDown } = deps
+  const { registry, addresses, publish, within, setUp, announceDown, freeSlaves } = deps
   const { of, leave, hide, forget } = registry
 
   const destroyOne = async (ifindex: number): Promise<void> => {
     const { ops } = of(ifindex).kind
+    freeSlaves(ifindex)
     setUp(ifindex, false)
     addresses.deviceGone(ifindex)
     leave(ifindex)

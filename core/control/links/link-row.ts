@@ -14,6 +14,7 @@ import {
   DEV_LIMIT,
   DEV_LOSS,
   DEV_MAC,
+  DEV_MASTER,
   DEV_MTU,
   DEV_NAME,
   DEV_OPERSTATE,
@@ -29,6 +30,7 @@ import {
   deviceName,
   deviceRow,
   sumDeviceStat,
+  l3TableOf,
 } from '../../netdev/netdev.ts'
 import type { Arena } from '../../shm/arena.ts'
 import { Conf6, confRow } from '../../shm/devconf.ts'
@@ -90,7 +92,7 @@ const statsOf = (arena: Arena, ifindex: number): LinkStats => {
 /** What of a link is the registry's. */
 type OfRegistry = Pick<
   LinkInfo,
-  'kind' | 'data' | 'xstats' | 'minMtu' | 'maxMtu' | 'carrierChanges'
+  'kind' | 'masterKind' | 'data' | 'xstats' | 'minMtu' | 'maxMtu' | 'carrierChanges'
 >
 
 export const readLink = (arena: Arena, ifindex: number, known: OfRegistry): LinkInfo => {
@@ -113,6 +115,8 @@ export const readLink = (arena: Arena, ifindex: number, known: OfRegistry): Link
     gsoMax: i32[row + DEV_GSO_MAX],
     addrGenMode: i32[confRow(arena, ifindex) + Conf6.addr_gen_mode],
     peer: i32[row + DEV_PEER],
+    master: i32[row + DEV_MASTER],
+    l3Table: l3TableOf(arena, ifindex),
     netem: readNetem(arena, row),
     stats: statsOf(arena, ifindex),
   }

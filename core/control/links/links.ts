@@ -16,16 +16,17 @@ import { createFollow, type FollowDeps } from './follow.ts'
 import { createRegistry, type RegistryDeps } from './registry.ts'
 
 type Parts = FollowDeps & ChangeDeps & CreateDeps & DestroyDeps
-type LinksDeps = RegistryDeps & Omit<Parts, 'registry' | 'follow' | 'setUp' | 'checkWords'>
+type LinksDeps = RegistryDeps &
+  Omit<Parts, 'registry' | 'follow' | 'setUp' | 'checkWords' | 'freeSlaves'>
 export type Links = ReturnType<typeof createLinks>
 
 export const createLinks = (deps: LinksDeps) => {
   const registry = createRegistry(deps)
   const follow = createFollow({ ...deps, registry })
-  const { checkWords, check, apply } = createChange({ ...deps, ...follow, registry })
+  const { checkWords, check, apply, freeSlaves } = createChange({ ...deps, ...follow, registry })
   const { create, boot } = createCreate({ ...deps, registry, follow, checkWords })
-  const { destroy, close } = createDestroy({ ...deps, ...follow, registry })
-  const { of, item, list, isDevice, isTaken, isUp, ifindexOf, nameOf, kindOf } = registry
+  const { destroy, close } = createDestroy({ ...deps, ...follow, registry, freeSlaves })
+  const { of, item, list, isDevice, isTaken, isUp, ifindexOf, nameOf, kindOf, masterOf } = registry
   const { within } = deps
 
   const noDevice = refuse(Errno.ENODEV, null, 'ifname')
@@ -59,11 +60,12 @@ export const createLinks = (deps: LinksDeps) => {
   }
   const getLink = ({ ifindex }: MessageOf<'RTM_GETLINK'>): Outcome<LinkInfo> =>
     isDevice(ifindex) ? told(item(ifindex)) : noDevice
-  function* items({ ifindex, kind, isUp: up }: LinkFilter): Generator<LinkInfo> {
+  function* items({ ifindex, kind, isUp: up, master }: LinkFilter): Generator<LinkInfo> {
     for (const one of list()) {
       if (ifindex !== undefined && one !== ifindex) continue
       if (kind !== undefined && kindOf(one) !== kind) continue
       if (up !== undefined && isUp(one) !== up) continue
+      if (master !== undefined && masterOf(one) !== master) continue
       yield item(one)
     }
   }

@@ -12,6 +12,7 @@ import {
   DEV_GENERATION,
   DEV_IFINDEX,
   DEV_KIND,
+  DEV_MASTER,
   DEV_MTU,
   DEV_NET,
   DEV_OPERSTATE,
@@ -46,6 +47,8 @@ export type RegistryDeps = {
   hasEnded: (thread: number) => boolean
   /** core/control/ethtool.ts: initSteering, which is made of links itself. */
   initSteering: (ifindex: number, channels: number) => void
+  /** control.ts: a VRF's table has to be found, and a rule has to lead there. */
+  l3MasterMade: (ifindex: number) => void
   /** control.ts: tells watchers. */
   onEvent: (event: 'new' | 'del', ifindex: number) => void
 } & Pick<Publisher, 'retire'>
@@ -75,7 +78,7 @@ export const badName = (field: string): Refused =>
 export const asRefused = (refusal: LinkRefusal): Refused => ({ extack: null, ...refusal })
 
 export const createRegistry = (deps: RegistryDeps) => {
-  const { arena, random, hasEnded, retire, initSteering, onEvent } = deps
+  const { arena, random, hasEnded, retire, initSteering, l3MasterMade, onEvent } = deps
   const { i32, f64, layout } = arena
   /** By ifindex: also of devices that are being made or are going away. */
   const known = new Map<number, Known>()
@@ -97,17 +100,19 @@ export const createRegistry = (deps: RegistryDeps) => {
   const of = (ifindex: number): Known => known.get(ifindex)!
   const nameOf = (ifindex: number): string => known.get(ifindex)?.name ?? `if${ifindex}`
   const kindOf = (ifindex: number): string => known.get(ifindex)?.kind.name ?? ''
+  const masterOf = (ifindex: number): number => i32[deviceRow(arena, ifindex) + DEV_MASTER]
   const isUp = (ifindex: number): boolean =>
     (i32[deviceRow(arena, ifindex) + DEV_FLAGS] & IFF_UP) !== 0
   const item = (ifindex: number): LinkInfo => {
     const { kind, data, carrierChanges } = of(ifindex)
-    const { name, maxMtu = MAX_MTU } = kind
+    const { name, minMtu = MIN_MTU, maxMtu = MAX_MTU } = kind
     const xstats = kind.ops.xstats?.(ifindex)
     return readLink(arena, ifindex, {
       kind: name,
+      masterKind: kindOf(masterOf(ifindex)),
       data,
       xstats,
-      minMtu: MIN_MTU,
+      minMtu,
       maxMtu,
       carrierChanges,
     })
@@ -202,6 +207,7 @@ export const createRegistry = (deps: RegistryDeps) => {
     checkName,
     freeName,
     reserve: (name) => reserve(name, kind()),
+    l3MasterMade,
   })
   const kinds = new Map(
     deps.kinds.map((kind) => {
@@ -219,6 +225,7 @@ export const createRegistry = (deps: RegistryDeps) => {
     ifindexOf,
     nameOf,
     kindOf,
+    masterOf,
     find,
     of,
     item,

@@ -50,7 +50,7 @@ import {
   isRefused,
 } from './names.ts'
 
-/** What may be asked of an address; most is IPv6's, and nothing to IPv4. */
+/** What may be asked of an address; most is IPv6's, and nothing to IPv4, which is tried where dad_transmits says so. */
 const ASKED: Readonly<Record<string, number>> = {
   nodad: IFA_F_NODAD,
   optimistic: IFA_F_OPTIMISTIC,
@@ -113,7 +113,7 @@ export const readAddress = (spec: AddressSpec, names: DeviceNames): Ifaddr | Ref
       return wrong(word, 'is not a flag that an address may be given', 'flags')
     flags |= flag
   }
-  if (key.family === AF_INET) flags &= IFA_F_NOPREFIXROUTE
+  if (key.family === AF_INET) flags &= IFA_F_NOPREFIXROUTE | IFA_F_NODAD
   const { valid_life_time: validLft = FOREVER, preferred_life_time = FOREVER } = spec
   const preferredLft = Math.min(preferred_life_time, FOREVER)
   const { dev, label = dev } = spec
@@ -176,6 +176,7 @@ export const writeAddresses = (link: LinkItem, addresses: readonly Ifaddr[]): Ad
   flags: link.flags,
   mtu: link.mtu,
   qdisc: link.qdisc,
+  ...(link.master !== undefined && { master: link.master }),
   operstate: link.operstate,
   group: link.group,
   txqlen: link.txqlen,

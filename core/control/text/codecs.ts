@@ -107,7 +107,7 @@ export const createCodecs = (names: DeviceNames) => {
     RTM_GETNEXTHOPBUCKET: { read: (message) => message, write: writeBucket },
     RTM_NEWLINK: {
       read: ({ type, flags, link }) =>
-        as(readLink(link), (change) =>
+        as(readLink(link, names), (change) =>
           (flags & NLM_F_CREATE) !== 0 &&
           change.kind === undefined &&
           names.ifindexOf(link.ifname) === 0

@@ -222,6 +222,7 @@ export const createConfig = (
       mtu: link.mtu,
       address: link.address,
       up: link.flags.includes('UP'),
+      ...((all || link.master !== undefined) && { master: link.master ?? null }),
       ...(link.txqlen !== DEFAULT_TXQLEN && !always.has(link.ifname) && { txqlen: link.txqlen }),
       ...(link.flags.includes('PROMISC') && { promisc: true }),
       ...(link.flags.includes('ALLMULTI') && { allmulticast: true }),
@@ -373,7 +374,11 @@ export const createConfig = (
       deleted.add(pairOf(link))
       gone.push(del({ type: 'RTM_DELLINK', ifname: link.ifname }))
     }
-    for (const [index, whole] of wanted.entries()) {
+    // what others are enslaved to comes before them
+    const inOrder = [...wanted.entries()].sort(
+      ([, a], [, b]) => Number(!!a.master) - Number(!!b.master)
+    )
+    for (const [index, whole] of inOrder) {
       const { steering: wantedSteering, rest } = splitSteering(whole)
       const { addresses, ...spec } = rest
       const at = `link[${index}]`
@@ -385,9 +390,11 @@ export const createConfig = (
         made.add(pairOf(spec))
       } else if (now === undefined || !agrees(settings, now))
         come.push(change({ type: 'RTM_NEWLINK', flags: 0, link: differing(settings, now) }, at))
+      // who is enslaved loses its IPv6 addresses: they are to come again
+      const isMoved = now !== undefined && spec.master !== undefined && spec.master !== now.master
       const steps = addressSteps(
         { ...spec, addresses: addresses ?? now?.addresses ?? [] },
-        now?.addresses ?? [],
+        (now?.addresses ?? []).filter((one) => !isMoved || !textOf(one).includes(':')),
         at
       )
       gone.unshift(...steps.gone)

@@ -230,5 +230,6 @@ export const createTextControl = (deps: ControlDeps) => {
     revision,
     kinds,
   }
-  return { ...control, apply, keepIn, poll: plane.poll, close: plane.close }
+  const { publish, poll, close } = plane
+  return { ...control, apply, keepIn, publish, poll, close }
 }

@@ -64,10 +64,17 @@ export const createDumps = (plane: Plane) => {
         ? explain(routes)
         : mapChunks(routes, (one) => writeRoute(one, plane))
     },
-    RTM_GETLINK: ({ ifname, kind, up }) => {
+    RTM_GETLINK: ({ ifname, kind, up, master }) => {
       const ifindex = ifname === undefined ? {} : readIfname(ifname, plane)
       if (isRefused(ifindex)) return ifindex
-      const wanted = { ...ifindex, ...(kind && { kind }), ...(up !== undefined && { isUp: up }) }
+      const of = master === undefined ? undefined : readIfname(master, plane)
+      if (isRefused(of)) return { ...of, field: 'master' }
+      const wanted = {
+        ...ifindex,
+        ...(kind && { kind }),
+        ...(up !== undefined && { isUp: up }),
+        ...(of && { master: of.ifindex }),
+      }
       const links = plainDump(plane, { type: 'RTM_GETLINK', filter: wanted })
       return mapChunks(links, (link) => writeLink(link, plane.nameOf))
     },

@@ -13,6 +13,7 @@ import {
   IFF_BROADCAST,
   IFF_LOOPBACK,
   IFF_LOWER_UP,
+  IFF_MASTER,
   IFF_MULTICAST,
   IFF_NOARP,
   IFF_POINTOPOINT,
@@ -24,6 +25,7 @@ import type { Mac } from '../../wire/text.ts'
 import { formatMac, parseMac } from '../../wire/text.ts'
 import type { LinkChange, LinkInfo, Netem } from '../rtnetlink.ts'
 import type { Impairment, LinkItem, LinkSpec, Refused } from './messages.ts'
+import type { DeviceNames } from './names.ts'
 import { refuseAs, wrong } from './names.ts'
 
 /** A super-frame is one IP packet. */
@@ -41,6 +43,7 @@ const FLAGS: readonly (readonly [bit: number, name: string])[] = [
   [IFF_NOARP, 'NOARP'],
   [IFF_ALLMULTI, 'ALLMULTI'],
   [IFF_PROMISC, 'PROMISC'],
+  [IFF_MASTER, 'MASTER'],
   [IFF_UP, 'UP'],
   [IFF_LOWER_UP, 'LOWER_UP'],
 ]
@@ -89,15 +92,35 @@ const readMac = (text: string): Mac | null => {
   return isUnicast ? mac : null
 }
 
-export const readLink = (spec: LinkSpec): LinkChange | Refused => {
+/** The ifindex of the master, 0 for none. */
+const readMaster = (
+  master: string | null,
+  { ifindexOf }: Pick<DeviceNames, 'ifindexOf'>
+): number | Refused => {
+  const ifindex = master === null ? 0 : ifindexOf(master)
+  return master !== null && ifindex === 0
+    ? wrong(master, 'Device does not exist', 'master')
+    : ifindex
+}
+
+export const readLink = (spec: LinkSpec, names: DeviceNames): LinkChange | Refused => {
   const { ifname, newname, address, netem, up, arp, promisc, allmulticast } = spec
   if (!isName(ifname)) return badName(ifname, 'ifname')
   if (newname !== undefined && !isName(newname)) return badName(newname, 'newname')
+  // a kind has the queues that it has: a worker each where it can, one where it can not
+  for (const [field, way] of [
+    ['num_tx_queues', 'transmit'],
+    ['num_rx_queues', 'receive'],
+  ] as const)
+    if ((spec[field] ?? 1) !== 1)
+      return refuseAs(Errno.EINVAL, `Error: Invalid number of ${way} queues.`, field)
   const mac = address === undefined ? undefined : readMac(address)
   if (mac === null)
     return refuseAs(Errno.EADDRNOTAVAIL, `"${address}" is not a usable lladdr`, 'address')
   const impairment = netem === undefined ? undefined : readNetem(netem)
   if (impairment !== undefined && 'error' in impairment) return impairment
+  const master = spec.master === undefined ? undefined : readMaster(spec.master, names)
+  if (typeof master === 'object') return master
   let [flags, change] = [0, 0]
   for (const [flag, wanted] of [
     [IFF_UP, up],
@@ -119,6 +142,7 @@ export const readLink = (spec: LinkSpec): LinkChange | Refused => {
     ...(mac !== undefined && { mac }),
     ...(spec.txqlen !== undefined && { txqlen: spec.txqlen }),
     ...(newname !== undefined && { newname }),
+    ...(master !== undefined && { master }),
     ...(impairment !== undefined && { netem: impairment }),
     ...(spec.data !== undefined && { data: spec.data }),
   }
@@ -126,7 +150,7 @@ export const readLink = (spec: LinkSpec): LinkChange | Refused => {
 
 /** As `ip -s -d -j link` prints it. */
 export const writeLink = (link: LinkInfo, nameOf: (ifindex: number) => string): LinkItem => {
-  const { flags, kind, data, netem } = link
+  const { flags, kind, data, netem, master } = link
   const isLoopback = link.type === ARPHRD_LOOPBACK
   const named = FLAGS.filter(([bit]) => (flags & bit) !== 0).map(([, name]) => name)
   const gsoMax = link.gsoMax || GSO_MAX_SIZE
@@ -140,6 +164,7 @@ export const writeLink = (link: LinkInfo, nameOf: (ifindex: number) => string): 
     min_mtu: link.minMtu,
     max_mtu: link.maxMtu,
     qdisc: netem === null ? 'noqueue' : 'netem',
+    ...(master !== 0 && { master: nameOf(master) }),
     operstate: OPERSTATES[link.operstate] ?? 'UNKNOWN',
     carrier_changes: link.carrierChanges,
     linkmode: 'DEFAULT',
@@ -163,6 +188,8 @@ export const writeLink = (link: LinkInfo, nameOf: (ifindex: number) => string): 
         info_kind: kind,
         ...(data && { info_data: data }),
         ...(link.xstats && { info_xstats: link.xstats }),
+        ...(master !== 0 && { info_slave_kind: link.masterKind }),
+        ...(master !== 0 && link.l3Table !== 0 && { info_slave_data: { table: link.l3Table } }),
       },
     }),
     ...(netem && { netem: writeNetem(netem) }),

@@ -176,6 +176,8 @@ export type RuleSpec = {
   suppress_prefixlen?: number
   goto?: number
   nop?: null | boolean
+  /** Each VRF's flows are led to its table. */
+  l3mdev?: null | boolean
   action?: string
   protocol?: string | number
 }
@@ -276,6 +278,8 @@ export type LinkSpec = {
   arp?: boolean
   /** Rename to. */
   newname?: string
+  /** The device to enslave it to; null: to none. */
+  master?: string | null
   num_tx_queues?: number
   num_rx_queues?: number
   netem?: Impairment
@@ -290,6 +294,8 @@ export type LinkItem = {
   min_mtu: number
   max_mtu: number
   qdisc: string
+  /** The device that it is enslaved to. */
+  master?: string
   operstate: string
   carrier_changes: number
   linkmode: string
@@ -314,6 +320,8 @@ export type LinkItem = {
     info_kind: string
     info_data?: Record<string, unknown>
     info_xstats?: Record<string, unknown>
+    info_slave_kind?: string
+    info_slave_data?: Record<string, unknown>
   }
   netem?: Impairment
   stats64: LinkStats
@@ -364,6 +372,7 @@ export type AddressItem = Pick<
   | 'flags'
   | 'mtu'
   | 'qdisc'
+  | 'master'
   | 'operstate'
   | 'group'
   | 'txqlen'
@@ -478,6 +487,8 @@ export type MvifItem = {
 
 // ---- sockets (ss)
 
+/** Whose port says their protocol, an ethertype, and whose device their link: packet sockets' netid, by their type. */
+type PacketNetid = 'p_raw' | 'p_dgr'
 /** icmp are ping sockets. */
 export type SockProtocol = 'tcp' | 'udp' | 'raw' | 'icmp' | 'packet'
 export type SockEnd = { addr: string; port: number }
@@ -493,8 +504,8 @@ export type SockFilter = {
 }
 /** Words every socket has; a tcp socket adds ss -i's, flat. */
 export type SockItem = {
-  netid: SockProtocol
-  family: FamilyName
+  netid: Exclude<SockProtocol, 'packet'> | PacketNetid
+  family: FamilyName | 'packet'
   state: string
   recv_q: number
   send_q: number
@@ -707,7 +718,10 @@ export type ReplyTo<M extends Message> = Reply<Requests[M['type']]['item']>
 
 export type Dumps = {
   RTM_GETROUTE: { filter: RouteFilter; item: RouteItem }
-  RTM_GETLINK: { filter: { ifname?: string; kind?: string; up?: boolean }; item: LinkItem }
+  RTM_GETLINK: {
+    filter: { ifname?: string; kind?: string; master?: string; up?: boolean }
+    item: LinkItem
+  }
   RTM_GETADDR: {
     filter: { family?: FamilyName; dev?: string; scope?: string; to?: string }
     item: AddressItem

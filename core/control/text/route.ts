@@ -67,7 +67,7 @@ import {
 } from './names.ts'
 
 /** Tables are numbers of 32 bits. */
-const MAX_TABLE = 4294967295
+const MAX_U32 = 4294967295
 const ANY: Words = [0, 0, 0, 0]
 const ANY4: Words = [0, 0, 0xffff, 0]
 
@@ -169,13 +169,13 @@ export const readMatch = (given: RouteSpec, names: DeviceNames): RouteMatch | Re
       ? inLocal
         ? RT_TABLE_LOCAL
         : RT_TABLE_MAIN
-      : tableNames.parse(spec.table, MAX_TABLE)
+      : tableNames.parse(spec.table, MAX_U32)
   if (table === null || table === 0) return wrong(spec.table, 'a table', 'table')
   const protocol = spec.protocol === undefined ? undefined : protocolNames.parse(spec.protocol)
   if (protocol === null) return wrong(spec.protocol, 'a protocol', 'protocol')
   const scope = spec.scope === undefined ? undefined : scopeNames.parse(spec.scope)
   if (scope === null) return wrong(spec.scope, 'a scope', 'scope')
-  if (!isNumber(spec.metric, 0x7fffffff)) return wrong(spec.metric, 'a metric', 'metric')
+  if (!isNumber(spec.metric, MAX_U32)) return wrong(spec.metric, 'a metric', 'metric')
   if (!isNumber(spec.tos, 255)) return wrong(spec.tos, 'a TOS', 'tos')
   const dev = spec.dev === undefined ? undefined : names.ifindexOf(spec.dev)
   if (dev === 0) return noSuchDevice(spec.dev!)
@@ -309,7 +309,7 @@ const readName = (
 const readTable = (table: string | number): number | Refused =>
   table === 'all'
     ? 0
-    : (tableNames.parse(table, MAX_TABLE) ?? wrong(table, 'table id value is invalid', 'table'))
+    : (tableNames.parse(table, MAX_U32) ?? wrong(table, 'table id value is invalid', 'table'))
 
 /** As iproute2 reads `ip route show`'s words; the table main when none is named. */
 export const readRouteFilter = (

@@ -68,8 +68,13 @@ const familyOfSpec = ({ family, src, dst }: RuleSpec): FamilyName =>
   family ?? ([src, dst].some((text) => text?.includes(':')) ? 'inet6' : 'inet')
 
 /** What a rule does: an action with its table or target. */
-const readAction = (spec: RuleSpec): Pick<FibRule, 'action' | 'table' | 'target'> | Refused => {
-  const none = { table: 0, target: 0 }
+const readAction = (
+  spec: RuleSpec
+): Pick<FibRule, 'action' | 'table' | 'target' | 'isL3mdev'> | Refused => {
+  const none = { table: 0, target: 0, isL3mdev: false }
+  if (spec.l3mdev !== undefined && spec.table !== undefined)
+    return refuseAs(Errno.EINVAL, 'Error: l3mdev and table are mutually exclusive.', 'l3mdev')
+  if (spec.l3mdev !== undefined) return { ...none, action: fr.FR_ACT_TO_TBL, isL3mdev: true }
   if (spec.goto !== undefined) return { ...none, action: fr.FR_ACT_GOTO, target: spec.goto }
   if (spec.nop !== undefined) return { ...none, action: fr.FR_ACT_NOP }
   if (spec.action !== undefined && spec.action !== 'to_tbl') {
@@ -144,6 +149,7 @@ const SAYS: Readonly<Record<string, readonly (keyof FibRule)[]>> = {
   dport: ['dport'],
   dport_start: ['dport'],
   table: ['action', 'table'],
+  l3mdev: ['action', 'isL3mdev'],
   goto: ['action', 'target'],
   nop: ['action'],
   action: ['action'],
@@ -176,7 +182,8 @@ const writePorts = (range: PortRange, field: 'sport' | 'dport'): Partial<RuleIte
   range[0] === range[1]
     ? { [field]: range[0] }
     : { [`${field}_start`]: range[0], [`${field}_end`]: range[1] }
-const writeAction = ({ action, table, target }: FibRule): Partial<RuleItem> => {
+const writeAction = ({ action, table, target, isL3mdev }: FibRule): Partial<RuleItem> => {
+  if (isL3mdev) return {}
   if (action === fr.FR_ACT_TO_TBL) return { table: tableNames.format(table) }
   if (action === fr.FR_ACT_GOTO) return { goto: target }
   if (action === fr.FR_ACT_NOP) return { nop: null }
@@ -196,6 +203,7 @@ export const writeRule = (rule: FibRule, ifindexOf: (name: string) => number): R
     ...(rule.markMask !== 0 && rule.markMask !== -1 && { fwmask: hex(rule.markMask) }),
     ...(iif !== '' && { iif, ...(ifindexOf(iif) === 0 && { iif_detached: null }) }),
     ...(oif !== '' && { oif, ...(ifindexOf(oif) === 0 && { oif_detached: null }) }),
+    ...(rule.isL3mdev && { l3mdev: null }),
     ...(rule.proto !== 0 && { ipproto: ipProtocolNames.format(rule.proto) }),
     ...(sport && writePorts(sport, 'sport')),
     ...(dport && writePorts(dport, 'dport')),

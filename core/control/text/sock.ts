@@ -1,6 +1,8 @@
 /**
  * Sockets and flows between words and numbers, as ss prints them (misc/ss.c).
  */
+import { AF_PACKET } from '../../base/family.ts'
+import { SOCK_DGRAM } from '../../socket/sock.ts'
 import { IPPROTO_ICMP, IPPROTO_RAW, IPPROTO_TCP, IPPROTO_UDP } from '../../wire/ipproto.ts'
 import { formatAddr, formatWords, parseAddr } from '../../wire/text.ts'
 import type * as numbers from '../rtnetlink.ts'
@@ -14,7 +16,11 @@ const KINDS: Record<SockProtocol, number> = {
   icmp: IPPROTO_ICMP,
   packet: 0,
 }
-const NETIDS = new Map((Object.keys(KINDS) as SockProtocol[]).map((netid) => [KINDS[netid], netid]))
+const NETIDS: ReadonlyMap<number, SockItem['netid']> = new Map(
+  (['tcp', 'udp', 'raw', 'icmp'] as const).map((netid) => [KINDS[netid], netid])
+)
+const netidOf = ({ kind, type }: numbers.Sock): SockItem['netid'] =>
+  NETIDS.get(kind) ?? (type === SOCK_DGRAM ? 'p_dgr' : 'p_raw')
 const PROTOCOLS: Record<number, string> = { 1: 'icmp', 6: 'tcp', 17: 'udp', 58: 'icmpv6' }
 
 const hexOf = (hash: number): string => hash.toString(16).padStart(8, '0')
@@ -53,13 +59,13 @@ const writeEnd = ({ words, port }: numbers.SockEnd, family: number): SockEnd => 
   port,
 })
 export const writeSock = (sock: numbers.Sock, nameOf: (ifindex: number) => string): SockItem => {
-  const { kind, family, local, peer, dev, cookie, worker, hash, v6only, mark, shutdown, info } =
-    sock
+  const { family, local, peer, dev, cookie, worker, hash, v6only, mark, shutdown, info } = sock
   return {
-    netid: NETIDS.get(kind) ?? 'raw',
-    family: familyName(family),
-    local: writeEnd(local, family),
-    peer: writeEnd(peer, family),
+    netid: netidOf(sock),
+    family: family === AF_PACKET ? 'packet' : familyName(family),
+    ...(family === AF_PACKET
+      ? { local: { addr: '*', port: local.port }, peer: { addr: '*', port: 0 } }
+      : { local: writeEnd(local, family), peer: writeEnd(peer, family) }),
     ...(dev !== 0 && { dev: nameOf(dev) }),
     sk: cookie.toString(16),
     worker,

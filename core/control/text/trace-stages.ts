@@ -225,6 +225,7 @@ export const createTraceStages = (
     const rule = table === undefined ? undefined : ruleOf(isV6 ? AF_INET6 : AF_INET, arg(4))
     const gateway = arg(6) === 0 ? undefined : textOf(words(11))
     const dev = devName(arg(1))
+    const metric = arg(5) >>> 0
     // what is for this host leaves by no device
     const mtu = HOOKS[arg(15)] === 'input' ? undefined : arg(2)
     const text = [
@@ -234,7 +235,7 @@ export const createTraceStages = (
       gateway && `via ${gateway}`,
       `dev ${dev}`,
       table && `table ${table}`,
-      arg(5) !== 0 && `metric ${arg(5)}`,
+      metric !== 0 && `metric ${metric}`,
       mtu !== undefined && `mtu ${mtu}`,
     ]
     return {
@@ -245,7 +246,7 @@ export const createTraceStages = (
       dev,
       table,
       rule,
-      metric: arg(5),
+      metric,
       mtu,
       text: text.filter(Boolean).join(' '),
     }

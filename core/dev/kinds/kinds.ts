@@ -12,8 +12,9 @@ import type { PathKind, XmitEnv } from './link-kind.ts'
 import { lo } from './lo.ts'
 import { port } from './port.ts'
 import { veth } from './veth.ts'
+import { vrf } from './vrf.ts'
 
-export const SOFT_KINDS = [lo, veth, dummy, port] as const
+export const SOFT_KINDS = [lo, veth, dummy, port, vrf] as const
 
 /** DEV_KIND of each; 0 is none. */
 export const kindNumbers = <Name extends string>(

@@ -22,6 +22,8 @@ export type LinkKind<Name extends string = string> = {
   readonly pair?: string
   /** Devices of this kind that are there, and up, from the start; no other can be made, and none deleted. */
   readonly boot?: readonly string[]
+  /** dev->min_mtu, where it is not the least that IPv4 speaks by. */
+  readonly minMtu?: number
   /** dev->max_mtu, where it is not an IP packet's. */
   readonly maxMtu?: number
   /** Control's half; made once, with the control plane. */
@@ -49,6 +51,8 @@ export type KindEnv = {
   freeName: (stem: string) => string
   /** The row of a second device of this kind, by its ifindex: it appears with the first. 0: there is none left. */
   reserve: (name: string) => number
+  /** The row of a device that is the L3 master of others is filled: its table, and the rule that leads there (VRFs). */
+  l3MasterMade: (ifindex: number) => void
 }
 
 /** Where a device is made: its row has what every Ethernet device of 1500 bytes starts with. */
@@ -65,6 +69,8 @@ export type LinkOps = {
   dellink(ifindex: number): void | Promise<void>
   /** What else is wrong with a change, of a device that is there. */
   validate?(change: LinkChange): LinkRefusal | undefined
+  /** Why a device may not be enslaved to one of this kind; a kind without it is nobody's master. */
+  slaveFault?(slave: number): LinkRefusal | undefined
   /** MTU, MAC, name, flags or channels have changed. */
   changed?(ifindex: number): void | Promise<void>
   /**

@@ -1,6 +1,6 @@
 /**
- * The built-in services of one worker. Made at boot by core/stack.ts; `configure` opens and closes them to match
- * the configuration's [services]. Worker only.
+ * The built-in services of one worker. Made at boot by core/stack/sockets.ts, and none runs yet: whoever makes the stack opens
+ * them once it is configured (`configure`), so that their sockets begin with its sysctls. Worker only.
  */
 import type { Arena } from '../../shm/arena.ts'
 import type { ConsumeFn } from '../../skb/drop.ts'
@@ -11,7 +11,17 @@ import { createDiscard } from './discard.ts'
 import { createEcho } from './echo.ts'
 import type { Service } from './listen.ts'
 
-export type ServicesConfig = { echo: boolean; discard: boolean; chargen: boolean }
+const NAMES = ['echo', 'discard', 'chargen'] as const
+export type ServicesConfig = Record<(typeof NAMES)[number], boolean>
+
+/** Which are to run, as a word that threads share (G_SERVICES), and back. */
+export const servicesMask = (config: ServicesConfig): number =>
+  NAMES.reduce((mask, name, bit) => mask | (Number(config[name]) << bit), 0)
+export const servicesOf = (mask: number): ServicesConfig => {
+  const [echo, discard, chargen] = NAMES.map((_, bit) => ((mask >> bit) & 1) === 1)
+  return { echo, discard, chargen }
+}
+
 type ServicesDeps = {
   arena: Arena
   skbs: Skbs
@@ -37,7 +47,7 @@ export const createServices = ({ arena, skbs, sockets, consume, random }: Servic
   /** Makes what runs match `config`; false when a socket could not be had (its service then does not run). */
   const configure = (config: ServicesConfig): boolean => {
     let all = true
-    for (const name of ['echo', 'discard', 'chargen'] as const) {
+    for (const name of NAMES) {
       if (config[name] === running[name]) continue
       if (!config[name]) {
         for (const service of services[name]) service.close()

@@ -2,7 +2,7 @@
  * Echo replies to ping sockets, by their identifier, and what ICMP says of their requests. Called by ICMP of either family,
  * which has checked the message; on a worker. Linux: ping_rcv(), ping_err() (net/ipv4/ping.c).
  */
-import { createFlowi, FL_DADDR, FL_FAMILY, FL_SADDR } from '../../base/flowi.ts'
+import { createFlowi, FL_DADDR, FL_FAMILY, FL_SADDR, FL_L3MDEV } from '../../base/flowi.ts'
 import { mix32 } from '../../base/u32.ts'
 import type { AfOpsOf } from '../../inet/af-ops.ts'
 import { NO_MTU } from '../../inet/inet-constants.ts'
@@ -59,7 +59,7 @@ export const createPingInput = (deps: PingInputDeps) => {
       return false
     const sk = table.lookup(icmp.id(u8, at), fl, FL_SADDR)
     if (sk === 0) return false
-    if (mtu !== NO_MTU) updatePmtu(fl, FL_DADDR, mtu)
+    if (mtu !== NO_MTU) updatePmtu(fl[FL_L3MDEV], fl, FL_DADDR, mtu)
     if (!isFatal || i32[sk + SK_STATE] !== TCP_ESTABLISHED) return true
     i32[sk + SK_ERR] = errno
     sockEvents(sk, SK_EVENT_ERROR)

@@ -29,6 +29,7 @@ import {
   SK_TOS,
   SOCK_DGRAM,
   TCP_ESTABLISHED,
+  SK_BOUND_DEV,
 } from '../../socket/sock.ts'
 import { V6ONLY } from '../../socket/socket-constants.ts'
 import * as icmp from '../../wire/icmp.ts'
@@ -85,7 +86,7 @@ export const createPingSock = (deps: PingSockDeps): Proto => {
   }
 
   const bind = (sk: number, words: Int32Array, at: number, port: number): number => {
-    if (isGroupType(addrType(words, at))) return -EADDRNOTAVAIL
+    if (isGroupType(addrType(words, at, i32[sk + SK_BOUND_DEV]))) return -EADDRNOTAVAIL
     if (i32[sk + SK_NUM] !== 0) return -EINVAL
     const error = bindAddr(i32, addrType, sk, words, at)
     if (error !== 0) return error

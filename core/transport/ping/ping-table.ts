@@ -4,7 +4,7 @@
  * Linux: ping_get_port(), ping_lookup() (net/ipv4/ping.c).
  */
 import { isAnyAddr, isSameAddr } from '../../base/family.ts'
-import { type Flowi, FL_FAMILY, FL_IIF } from '../../base/flowi.ts'
+import { type Flowi, FL_FAMILY } from '../../base/flowi.ts'
 import {
   SK_BIND_NEXT,
   SK_BOUND_DEV,
@@ -12,6 +12,7 @@ import {
   SK_NUM,
   SK_REUSE,
   SK_SADDR,
+  isBoundTo,
 } from '../../socket/sock.ts'
 import { REUSE_ADDR } from '../../socket/socket-constants.ts'
 
@@ -64,7 +65,8 @@ export const createPingTable = (i32: Int32Array, worker: number, workers: number
     for (let sk = heads[ident % BUCKETS]; sk !== 0; sk = i32[sk + SK_BIND_NEXT]) {
       if (i32[sk + SK_NUM] !== ident || i32[sk + SK_FAMILY] !== fl[FL_FAMILY]) continue
       if (!isAnyAddr(i32, sk + SK_SADDR) && !isSameAddr(i32, sk + SK_SADDR, fl, local)) continue
-      if (i32[sk + SK_BOUND_DEV] === 0 || i32[sk + SK_BOUND_DEV] === fl[FL_IIF]) return sk
+      // one that is bound to no device hears VRFs too
+      if (isBoundTo(i32[sk + SK_BOUND_DEV], fl, true)) return sk
     }
     return 0
   }

@@ -5,7 +5,7 @@
  */
 import { fold, pseudoSumWords, sumBytes } from '../../base/checksum.ts'
 import { isAnyAddr, isGroupAddr, isSameAddr } from '../../base/family.ts'
-import { createFlowi, FL_DADDR, FL_IIF, FL_SADDR } from '../../base/flowi.ts'
+import { createFlowi, FL_DADDR, FL_IIF, FL_SADDR, FL_L3MDEV } from '../../base/flowi.ts'
 import type { AfInfo } from '../../inet/af-ops.ts'
 import { NO_MTU } from '../../inet/inet-constants.ts'
 import type { InetListeners } from '../../inet/inet-protos.ts'
@@ -39,8 +39,10 @@ import {
   SK_SADDR,
   SK_STATE,
   TCP_ESTABLISHED,
+  isBoundTo,
 } from '../../socket/sock.ts'
 import { RAW_CHECKSUM, RAW_FILTER } from './raw-constants.ts'
+import { Sysctl } from '../../shm/sysctl.ts'
 
 type RawInputDeps = {
   arena: Arena
@@ -57,14 +59,15 @@ type RawInputDeps = {
 
 export const createRawInput = (deps: RawInputDeps) => {
   const { arena, skbs, drop, raws, family, datagram, mc, loadAddrs, updatePmtu, sockEvents } = deps
-  const { i32, u8 } = arena
+  const { i32, u8, layout } = arena
+  const accept = layout.sysctl + Sysctl.raw_l3mdev_accept
   const fl = createFlowi()
 
   /** Is the socket one that speaks from `local` to `remote`, places of addresses in `fl`? */
   const isOf = (sk: number, local: number, remote: number): boolean =>
     (isAnyAddr(i32, sk + SK_DADDR) || isSameAddr(i32, sk + SK_DADDR, fl, remote)) &&
     (isAnyAddr(i32, sk + SK_SADDR) || isSameAddr(i32, sk + SK_SADDR, fl, local)) &&
-    (i32[sk + SK_BOUND_DEV] === 0 || i32[sk + SK_BOUND_DEV] === fl[FL_IIF])
+    isBoundTo(i32[sk + SK_BOUND_DEV], fl, i32[accept] !== 0)
   const hearsGroup = (sk: number): boolean =>
     !isGroupAddr(fl, FL_DADDR) || mc.allows(sk, fl[FL_IIF], fl, FL_DADDR, fl, FL_SADDR)
   /** A control message of a type that it has no use for. */
@@ -120,7 +123,7 @@ export const createRawInput = (deps: RawInputDeps) => {
     loadAddrs(skb, fl)
     for (let sk = raws[protocol]; sk !== 0; sk = i32[sk + SK_HASH_NEXT]) {
       if (!isOf(sk, FL_SADDR, FL_DADDR)) continue
-      if (mtu !== NO_MTU) updatePmtu(fl, FL_DADDR, mtu)
+      if (mtu !== NO_MTU) updatePmtu(fl[FL_L3MDEV], fl, FL_DADDR, mtu)
       // an unconnected socket could not tell which of its peers it was
       if (!isFatal || i32[sk + SK_STATE] !== TCP_ESTABLISHED) continue
       i32[sk + SK_ERR] = errno

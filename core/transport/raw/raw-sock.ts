@@ -29,6 +29,7 @@ import {
   SOCK_RAW,
   TCP_CLOSE,
   TCP_ESTABLISHED,
+  SK_BOUND_DEV,
 } from '../../socket/sock.ts'
 import {
   ICMP_FILTER,
@@ -119,7 +120,7 @@ export const createRawSock = (deps: RawSockDeps): Proto => {
     const error = bindAddr(i32, addrType, sk, words, at)
     if (error !== 0) return error
     i32[sk + SK_FLAGS] &= ~BOUND_GROUP
-    if (isGroupType(addrType(words, at))) i32[sk + SK_FLAGS] |= BOUND_GROUP
+    if (isGroupType(addrType(words, at, i32[sk + SK_BOUND_DEV]))) i32[sk + SK_FLAGS] |= BOUND_GROUP
     return 0
   }
   /** One of IPv6 knows no network of IPv4's. */

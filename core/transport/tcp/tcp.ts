@@ -27,6 +27,7 @@ import {
   TCP_CLOSE,
   TCP_NEW_SYN_RECV,
   SK_FLAGS,
+  SK_BOUND_DEV,
 } from '../../socket/sock.ts'
 import type { AfOpsOf } from '../../inet/af-ops.ts'
 import type { SkDst } from '../../inet/sk-dst.ts'
@@ -107,6 +108,7 @@ import type { Steer } from '../../steering/steer.ts'
 import type { AddrType } from '../../inet/addr-type.ts'
 import type { ErrQueue } from '../../socket/errqueue.ts'
 import type { Events } from '../../socket/events.ts'
+import { l3mdevOf } from '../../netdev/netdev.ts'
 
 const IPPROTO_TCP = 6
 
@@ -177,12 +179,17 @@ const createBase = ({
 type Base = ReturnType<typeof createBase>
 
 /** Where the sockets of the worker are, and what tells them apart. */
-const createTables = ({ i32 }: Base, { slab, random, owned, secret }: TcpDeps) => ({
-  slab,
-  hash: createTcpHash(i32, log2(roundUpPowerOfTwo(slab.rows)) + 1, random(), owned),
-  ports: createPorts(i32),
-  secure: createSecureSeq(secret),
-})
+const createTables = ({ arena, i32, sysctl }: Base, { slab, random, owned, secret }: TcpDeps) => {
+  /** Where unbound listeners hear VRFs, all domains are one (inet_sk_bound_l3mdev). */
+  const domainOf = (sk: number): number =>
+    i32[sysctl + Sysctl.tcp_l3mdev_accept] !== 0 ? 0 : l3mdevOf(arena, i32[sk + SK_BOUND_DEV])
+  return {
+    slab,
+    hash: createTcpHash(arena, log2(roundUpPowerOfTwo(slab.rows)) + 1, random(), owned),
+    ports: createPorts(i32, domainOf),
+    secure: createSecureSeq(secret),
+  }
+}
 type Tables = ReturnType<typeof createTables>
 
 /** Out: the write queue, what may go and when, segments. */

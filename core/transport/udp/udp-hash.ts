@@ -14,6 +14,8 @@ import {
   type Flowi,
 } from '../../base/flowi.ts'
 import { mix32, mixIn, reciprocalScale } from '../../base/u32.ts'
+import type { Arena } from '../../shm/arena.ts'
+import { Sysctl } from '../../shm/sysctl.ts'
 import { REUSE_PORT } from '../../socket/socket-constants.ts'
 import {
   SK_BIND_NEXT,
@@ -26,6 +28,7 @@ import {
   SK_NUM,
   SK_REUSE,
   SK_SADDR,
+  isBoundTo,
 } from '../../socket/sock.ts'
 import { isGroupAddr } from '../../base/family.ts'
 import type { McSockopt } from '../../socket/mc-sockopt.ts'
@@ -41,11 +44,12 @@ export const portHash = (port: number): number => mix32(port | 0x110000)
 const FIRST = -1
 
 export const createUdpHash = (
-  i32: Int32Array,
+  { i32, layout }: Arena,
   ports: Ports,
   seed: number,
   allowsMc: McSockopt['allows']
 ) => {
+  const accept = layout.sysctl + Sysctl.udp_l3mdev_accept
   const connected = new Int32Array(BUCKETS)
   let connections = 0
 
@@ -99,7 +103,7 @@ export const createUdpHash = (
   const isZero = (sk: number, word: number): boolean =>
     (i32[sk + word] | i32[sk + word + 1] | i32[sk + word + 2] | i32[sk + word + 3]) === 0
   const isOnDevice = (sk: number, fl: Flowi): boolean =>
-    i32[sk + SK_BOUND_DEV] === 0 || i32[sk + SK_BOUND_DEV] === fl[FL_IIF]
+    isBoundTo(i32[sk + SK_BOUND_DEV], fl, i32[accept] !== 0)
 
   const findConnected = (fl: Flowi): number => {
     for (let sk = connected[hashFlow(fl) & (BUCKETS - 1)]; sk !== 0; sk = i32[sk + SK_HASH_NEXT])

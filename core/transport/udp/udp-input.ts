@@ -10,6 +10,7 @@ import {
   FL_DADDR,
   FL_DPORT,
   FL_FAMILY,
+  FL_L3MDEV,
   FL_SADDR,
   FL_SPORT,
   RTN_BROADCAST,
@@ -217,7 +218,7 @@ export const createUdpInput = (deps: UdpInputDeps) => {
       f64[count + afOps(fl[FL_FAMILY]).icmpInErrors]++
       return false
     }
-    if (mtu !== NO_MTU) updatePmtu(fl, FL_SADDR, mtu)
+    if (mtu !== NO_MTU) updatePmtu(fl[FL_L3MDEV], fl, FL_SADDR, mtu)
     // an unconnected socket could not tell which of its peers it was
     if (!isFatal || i32[sk + SK_STATE] !== TCP_ESTABLISHED) return true
     i32[sk + SK_ERR] = errno

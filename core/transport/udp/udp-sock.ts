@@ -26,6 +26,7 @@ import {
   SK_STATE,
   SOCK_DGRAM,
   TCP_ESTABLISHED,
+  SK_BOUND_DEV,
 } from '../../socket/sock.ts'
 import { IPPROTO_UDP } from '../../wire/ipproto.ts'
 import * as udp from '../../wire/udp.ts'
@@ -99,7 +100,8 @@ export const createUdpSock = (deps: UdpSockDeps) => {
     else if (ports.conflicts(sk, port)) error = -Errno.EADDRINUSE
     else holdPort(sk, port)
     if (error !== 0) clearAddr(i32, sk + SK_SADDR)
-    else if (isGroupType(addrType(words, at))) i32[sk + SK_FLAGS] |= BOUND_GROUP
+    else if (isGroupType(addrType(words, at, i32[sk + SK_BOUND_DEV])))
+      i32[sk + SK_FLAGS] |= BOUND_GROUP
     return error
   }
 

@@ -1,5 +1,6 @@
 import { expect, test } from 'bun:test'
 import { run as runLine } from '../../../api/cli/run.ts'
+import type { SockItem } from '../../../core/control/text/messages.ts'
 import { parseSsFilter } from '../../../api/cli/ss-filter.ts'
 import { createSoftnet } from '../support/softnet.ts'
 import { makeSock } from '../support/items.ts'
@@ -83,6 +84,65 @@ test('ss -tinmo prints the words of ss -i in their order', async () => {
   expect(out).toBe(
     'ESTAB 0      0      127.0.0.1:7777 127.0.0.1:49496 timer:(on,200ms,0)\n' +
       '\t skmem:(r0,rb131072,t0,tb3939840,f0,w0,o0,bl0,d0) ts sack cubic wscale:7,7 rto:204 rtt:0.03/0.015 ato:40 mss:1448 cwnd:10 bytes_sent:1000 segs_out:3 cubic:(bw:5bps,mode:1) send 3861333333bps lastsnd:0 lastrcv:8 pacing_rate 12345bps/20000bps busy:4ms minrtt:0.03\n'
+  )
+})
+
+// What ss from iproute2 6.1 prints for such sockets.
+test('ss -wan and ss -0an', async () => {
+  const shown = async (line: string, socks: readonly SockItem[]): Promise<string> => {
+    let out = ''
+    await runLine(line.split(' '), {
+      fetch: async () => Response.json({ items: socks, next: null, revision: 1 }),
+      endpoint: '',
+      env: {},
+      json: false,
+      err: () => {},
+      out: (text) => {
+        out += text
+      },
+    })
+    return out
+  }
+  const raw = (addr: string, port: number, more: Partial<SockItem> = {}): SockItem => ({
+    ...makeSock({ netid: 'raw', state: 'UNCONN', recv_q: 0, ...more }),
+    local: { addr, port },
+    peer: { addr: more.state === 'ESTAB' ? addr : addr.includes(':') ? '::' : '0.0.0.0', port: 0 },
+  })
+  expect(
+    await shown('ss -wan', [
+      raw('127.0.0.1', 255, { state: 'ESTAB' }),
+      raw('0.0.0.0', 1),
+      raw('::', 58, { family: 'inet6' }),
+    ])
+  ).toBe(
+    'State  Recv-Q Send-Q Local Address:Port Peer Address:PortProcess\n' +
+      'ESTAB  0      0          127.0.0.1:255     127.0.0.1:*          \n' +
+      'UNCONN 0      0            0.0.0.0:1         0.0.0.0:*          \n' +
+      'UNCONN 0      0                  *:58              *:*          \n'
+  )
+  const link = (netid: 'p_raw' | 'p_dgr', port: number, dev?: string): SockItem => ({
+    ...makeSock({ netid, family: 'packet', state: 'UNCONN', recv_q: 0 }),
+    local: { addr: '*', port },
+    peer: { addr: '*', port: 0 },
+    ...(dev !== undefined && { dev }),
+  })
+  const links = [
+    link('p_dgr', 2048),
+    link('p_dgr', 35020, 'lo'),
+    link('p_raw', 3),
+    link('p_raw', 0),
+  ]
+  const rows = [
+    'p_dgr 0      0             [2048]:*                *           ',
+    'p_dgr 0      0            [35020]:lo               *           ',
+    'p_raw 0      0                  *:*                *           ',
+    'p_raw 0      0                [0]:*                *           ',
+  ]
+  const head = 'Recv-Q Send-Q Local Address:Port Peer Address:PortProcess'
+  expect(await shown('ss -0n', links)).toBe(`${[`Netid ${head}`, ...rows].join('\n')}\n`)
+  const withState = rows.map((row) => row.replace(/^(\S+) /, '$1 UNCONN '))
+  expect(await shown('ss -0an', links)).toBe(
+    `${[`Netid State  ${head}`, ...withState].join('\n')}\n`
   )
 })
 

@@ -1,5 +1,8 @@
 import { expect, test } from 'bun:test'
 import { DEV_STAT_ROWS, DevStat, deviceStats } from '../../../core/netdev/netdev.ts'
+import * as proc from '../../../api/iproute2/proc-net.ts'
+import type { SockItem } from '../../../core/control/text/messages.ts'
+import { makeSock } from '../support/items.ts'
 import { createSoftnet } from '../support/softnet.ts'
 
 const read = async (file: string): Promise<string> =>
@@ -141,4 +144,39 @@ test('tcp6, udp6, if_inet6 and ipv6_route', async () => {
   expect(await file('ipv6_route')).toContain(
     '20010db8000000000000000000000005 80 00000000000000000000000000000000 00 00000000000000000000000000000000 00000000 00000001 00000000 80200001    veth0\n'
   )
+})
+
+// What the kernel prints for such sockets, but for inodes and places in memory.
+test('raw, raw6, icmp, icmp6 and packet', () => {
+  const sock = (more: Partial<SockItem>): SockItem =>
+    makeSock({ state: 'UNCONN', recv_q: 0, peer: { addr: '0.0.0.0', port: 0 }, ...more })
+  const lines = (text: string): string[] => text.split('\n')
+  const raw = lines(proc.raw([sock({ netid: 'raw', local: { addr: '0.0.0.0', port: 1 } })]))
+  expect(raw[0]).toBe(
+    '  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode ref pointer drops'
+  )
+  expect(raw[1]).toBe(
+    '   1: 00000000:0001 00000000:0000 07 00000000:00000000 00:00000000 00000000     0        0 0 1 0000000000000000 0'
+  )
+  const local = { addr: '127.0.0.1', port: 77 }
+  const icmp = lines(proc.icmp([sock({ netid: 'icmp', local })]))
+  expect(icmp[0]).toBe(raw[0]!.padEnd(127))
+  expect(icmp[1]).toBe(
+    '   77: 0100007F:004D 00000000:0000 07 00000000:00000000 00:00000000 00000000     0        0 0 1 0000000000000000 0'.padEnd(
+      127
+    )
+  )
+  const any = { addr: '::', port: 0 }
+  const six = sock({ netid: 'raw', family: 'inet6', local: { ...any, port: 58 }, peer: any })
+  expect(lines(proc.raw6([six]))[1]).toBe(
+    '   58: 00000000000000000000000000000000:003A 00000000000000000000000000000000:0000 07 00000000:00000000 00:00000000 00000000     0        0 0 1 0000000000000000 0'
+  )
+  const link = (netid: 'p_raw' | 'p_dgr', port: number): SockItem =>
+    sock({ netid, family: 'packet', sk: 'ace28dd2', local: { addr: '*', port } })
+  expect(lines(proc.packet([link('p_raw', 3), link('p_dgr', 0)], []))).toEqual([
+    'sk               RefCnt Type Proto  Iface R Rmem   User   Inode',
+    '00000000ace28dd2 3      3    0003   0     1 0      0      0     ',
+    '00000000ace28dd2 2      2    0000   0     0 0      0      0     ',
+    '',
+  ])
 })

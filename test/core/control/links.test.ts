@@ -86,6 +86,8 @@ describe('ip link add', () => {
       'Error: Unknown attribute "fast": type "veth" takes peer.',
     ],
     [{ kind: 'veth', data: { peer: 7 } }, Errno.EINVAL, 'Error: The peer is named by its name.'],
+    [{ num_tx_queues: 2 }, Errno.EINVAL, 'Error: Invalid number of transmit queues.'],
+    [{ num_rx_queues: 64 }, Errno.EINVAL, 'Error: Invalid number of receive queues.'],
     [{ mtu: 67 }, Errno.EINVAL, 'Error: mtu less than device minimum.'],
     [{ mtu: 65536 }, Errno.EINVAL, 'Error: mtu greater than device maximum.'],
     [

@@ -265,6 +265,9 @@ describe('with an older querier', () => {
     h.said(60_000)
     h.query(igmpQuery())
     expect(h.said(10_000)).toEqual([`v1 ${GROUP}`])
+    // what it says of the time for an answer, none, is ten seconds
+    h.query(igmpShort(igmp.IGMP_QUERY, 0))
+    expect(h.said(10_000)).toEqual([`v1 ${GROUP}`])
     h.sockets.close(sk)
     expect(h.said(60_000)).toEqual([])
   })
@@ -282,6 +285,17 @@ describe('with an older querier', () => {
     expect(h.said(10_000)).toEqual([`IS_EX ${GROUP}`])
     h.sockets.close(sk)
   })
+  test('is one of its link alone', () => {
+    const h = host()
+    h.query(igmpShort(igmp.IGMP_QUERY, 100))
+    const sk = h.open()
+    h.ask(sk, 'IP_ADD_MEMBERSHIP')
+    expect(joinOn(h.first, sk, OTHER, { dev: DEV + 1 })).toBe(0)
+    h.advance(5)
+    const said = h.sent.flatMap(({ frame, dev }) => `${dev} ${describeIgmp(frame)}`)
+    expect(said).toEqual([`${DEV} v2 ${GROUP}`, `${DEV + 1} TO_EX ${OTHER}`])
+    h.sockets.close(sk)
+  })
   test('force_igmp_version does without having heard one', () => {
     const h = host()
     h.arena.i32[confRow(h.arena, DEV) + Conf4.force_igmp_version] = 2
@@ -297,6 +311,7 @@ describe('what makes no sense is counted, and ignored', () => {
   test.each([
     ['too short', igmpShort(igmp.IGMP_QUERY, 100).subarray(0, 7), Drop.PKT_TOO_SMALL],
     ['a wrong checksum', Uint8Array.of(0x11, 100, 1, 2, 0, 0, 0, 0), Drop.NOT_SPECIFIED],
+    ['a report with one', Uint8Array.of(0x16, 0, 1, 2, 239, 1, 2, 3), Drop.NOT_SPECIFIED],
     ['neither version', igmpSealed([0x11, 100, 0, 0, 0, 0, 0, 0, 0, 0]), Drop.INVALID_PROTO],
     [
       'sources that are not there',

@@ -33,7 +33,7 @@ const SOURCES = ['10.1.1.1', '10.1.1.2', '10.1.1.3'].map(addrWords)
 const STRANGER = addrWords('10.9.9.9')
 const OWN = addrWords('10.0.0.5')
 
-const router = () => {
+const router = (forcedVersion = 0) => {
   const i32 = new Int32Array(WHEEL_WORDS + 64)
   const time = createTime()
   let nowMs = 1000
@@ -54,6 +54,7 @@ const router = () => {
       },
     },
     addressOf: () => OWN,
+    forcedVersion: () => forcedVersion,
     onWanted: (_ifindex, group) => void changes.push(group),
   })
   const pass = (ms: number): void => {
@@ -215,6 +216,57 @@ describe('what is wanted', () => {
     r.say([r.rec(CHANGE_TO_INCLUDE)], 3)
     r.pass(10_000)
     expect(r.wants(A)).toBe(true)
+    // that host has not been heard for two intervals and a response: section 8.13
+    r.say([r.rec(MODE_IS_EXCLUDE)], 3)
+    r.pass(255_000)
+    r.say([r.rec(CHANGE_TO_INCLUDE)], 3)
+    r.pass(3000)
+    expect(r.wants(A)).toBe(false)
+  })
+  describe('in older words (RFC 3376 section 7.3.1)', () => {
+    const leave = (r: ReturnType<typeof router>) => {
+      r.say([r.rec(MODE_IS_EXCLUDE)], 2)
+      r.say([r.rec(BLOCK_OLD_SOURCES, A)])
+      r.say([r.rec(CHANGE_TO_INCLUDE)], 2)
+      r.pass(3000)
+    }
+    test('told to speak version 2 it asks in general and about groups so, and of sources nothing', () => {
+      const r = router(2)
+      r.pass(100)
+      expect(r.asked).toMatchObject([{ version: 2, group: null }])
+      r.asked.length = 0
+      r.say([r.rec(ALLOW_NEW_SOURCES, A, B)])
+      r.say([r.rec(CHANGE_TO_INCLUDE, B)])
+      r.pass(3000)
+      expect(r.asked).toEqual([])
+      leave(r)
+      expect(r.asked).toMatchObject([
+        { version: 2, group: GROUP },
+        { version: 2, group: GROUP },
+      ])
+      expect(r.wants(C)).toBe(false)
+    })
+    test('told to speak version 1 it asks in general alone, and hears nobody leave', () => {
+      const r = router(1)
+      r.pass(100)
+      leave(r)
+      expect(r.asked).toMatchObject([{ version: 1, group: null }])
+      expect(r.wants(C)).toBe(true)
+    })
+    test('it does so of itself as long as an older router asks there, whatever its address', () => {
+      const r = router()
+      const old = { group: null, sources: [], isSuppressed: false, qrv: 0, qqi: 0 }
+      r.pass(40_000)
+      r.querier.heardQuery(LINK, addrWords('10.0.0.6'), { ...old, version: 2, maxRespMs: 10_000 })
+      r.pass(125_000)
+      expect(r.asked.at(-1)).toMatchObject({ version: 2, group: null })
+      r.querier.heardQuery(LINK, addrWords('10.0.0.7'), { ...old, version: 1, maxRespMs: 10_000 })
+      r.pass(125_000)
+      expect(r.asked.at(-1)).toMatchObject({ version: 1, group: null })
+      // the robustness times the interval, and a response more
+      r.pass(260_000)
+      expect(r.asked.at(-1)).toMatchObject({ version: 3, group: null })
+    })
   })
   test('no more groups and sources than there may be', () => {
     const r = router()

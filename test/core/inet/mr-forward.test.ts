@@ -11,6 +11,7 @@ import {
   MFC_SET,
   MFC_WRONG_IF,
 } from '../../../core/inet/mfc-constants.ts'
+import { Conf4, confRow } from '../../../core/shm/devconf.ts'
 import { createMfcReader, createMfcWriter } from '../../../core/inet/mfc-table.ts'
 import { DEV_MC_ROLE4, DEV_MTU } from '../../../core/netdev/netdev.ts'
 import { Mib } from '../../../core/shm/counters.ts'
@@ -228,6 +229,11 @@ describe('by what hosts say', () => {
     r.receive(igmpFrame('10.0.3.7', GROUP, igmpShort(igmp.IGMPV2_REPORT, 0, GROUP)), 3)
     r.data()
     expect(r.out()).toEqual(['3 ttl 7', '4 ttl 7'])
+    // one of version 1 to the router itself (RFC 3376 section 4.2.14)
+    const old = igmpFrame('10.0.4.7', '10.0.4.1', igmpShort(igmp.IGMPV1_REPORT, 0, '239.8.8.8'))
+    r.receive(old, 4)
+    r.data({ group: '239.8.8.8' })
+    expect(r.out()).toEqual(['4 ttl 7'])
     // nobody of link 4 answers when it is asked
     r.report(4, `TO_IN ${GROUP}`)
     r.advance(5)
@@ -245,14 +251,18 @@ describe('by what hosts say', () => {
     const more = [9, 9, 9, 9]
     const records = [
       [4, 2, 0, 0, 239, 1, 2, 3, ...more, ...more],
+      // of a type that nobody knows (RFC 3376 section 4.2.12)
+      [9, 0, 0, 0, 239, 9, 9, 9],
       [4, 0, 0, 0, 239, 7, 7, 7, ...more],
     ]
-    const message = igmpSealed([igmp.IGMPV3_REPORT, 0, 0, 0, 0, 0, 0, 2, ...records.flat()])
+    const message = igmpSealed([igmp.IGMPV3_REPORT, 0, 0, 0, 0, 0, 0, 3, ...records.flat()])
     r.receive(igmpFrame('0.0.0.0', '224.0.0.22', message), 3)
     r.data()
     expect(r.out()).toEqual(['3 ttl 7'])
     r.data({ group: '239.7.7.7' })
     expect(r.out()).toEqual(['3 ttl 7'])
+    r.data({ group: '239.9.9.9' })
+    expect(r.out()).toEqual([])
     expect(r.drops(Drop.INVALID_PROTO)).toBe(0)
     expect(r.isAllReturned()).toBe(true)
   })
@@ -262,9 +272,24 @@ describe('by what hosts say', () => {
     r.advance(100)
     const queries = (): string[] => r.said(4).filter((words) => words.startsWith('query'))
     expect(queries()).toEqual(['query3 0.0.0.0'])
+    // and it is a member of those who hear reports (RFC 3376 section 6)
+    expect(r.said(4).join()).toContain('TO_EX 224.0.0.22')
     r.advance(200_000)
     expect(queries()).toHaveLength(3)
     expect(r.said(2)).toEqual([])
+  })
+  test('asks in the words that it is told to speak (RFC 3376 section 7.3.1)', () => {
+    const r = router([0, 0, 0])
+    const asked: string[] = []
+    for (const version of [1, 2, 3]) {
+      r.arena.i32[confRow(r.arena, 4) + Conf4.force_igmp_version] = version
+      r.setRole(4, MC_ROLE_DOWNSTREAM)
+      r.advance(100)
+      asked.push(...r.said(4).filter((words) => words.startsWith('query')))
+      r.setRole(4, 0)
+      r.out()
+    }
+    expect(asked).toEqual(['query1 0.0.0.0', 'query2 0.0.0.0', 'query3 0.0.0.0'])
   })
   test('a proxy joins upstream what its links want together, and leaves it', () => {
     const r = router(roles)

@@ -111,12 +111,14 @@ describe('arp_rcv', () => {
       expect(path.sent.map(({ frame }) => macText(frame, 0))).toEqual([CLIENT_MAC])
       expect(path.isAllReturned()).toBe(true)
     })
-    test('that names a group address as its own is believed, as in Linux (clusters do so)', () => {
+    test('that names a group address as its own is not believed (RFC 1812 section 3.3.2)', () => {
       for (const sha of [BROADCAST_MAC, '03:bf:0a:00:02:09']) {
         const path = asked()
         path.receive(reply(toRouter, sha), 2)
-        expect(path.neighMac(2, '10.0.2.9')).toBe(sha)
-        expect(path.sent.map(({ frame }) => macText(frame, 0))).toEqual([sha])
+        path.receive(request('10.0.2.9', '10.0.2.1', sha), 2)
+        expect(path.neighState(2, '10.0.2.9')).toBe(NUD_INCOMPLETE)
+        expect(path.drops(Drop.ARP_INVALID)).toBe(2)
+        expect(path.sent).toEqual([])
       }
     })
   })

@@ -3,7 +3,7 @@ import { AF_INET } from '../../../core/base/family.ts'
 import { Mib } from '../../../core/shm/counters.ts'
 import { Drop } from '../../../core/skb/drop.ts'
 import { GSO_TCPV4, SKB_GSO_SIZE, SKB_GSO_TYPE, SKB_GSO_SEGS } from '../../../core/skb/skb.ts'
-import { NETIF_F_HW_CSUM, NETIF_F_TSO } from '../../../core/netdev/netdev.ts'
+import { DEV_MTU, NETIF_F_HW_CSUM, NETIF_F_TSO } from '../../../core/netdev/netdev.ts'
 import * as ethernet from '../../../core/wire/ethernet.ts'
 import * as icmp from '../../../core/wire/icmp.ts'
 import { IPPROTO_UDP } from '../../../core/wire/ipproto.ts'
@@ -139,6 +139,12 @@ describe('ip_forward', () => {
     expect(path.isAllReturned()).toBe(true)
   })
 
+  test('takes a packet larger than the MTU of the link that brought it (RFC 1812 section 3.3.4)', () => {
+    const path = router()
+    path.arena.i32[path.deviceRow(2) + DEV_MTU] = 600
+    path.receive(udpFrame(toRouter, fields, ports, new Uint8Array(1400)), 2)
+    expect(path.sent).toMatchObject([{ dev: 3 }])
+  })
   test('copies into later fragments only the options that are to be copied', () => {
     const path = router()
     path.addRoute('10.9.0.0/16', 3, { via: '10.0.3.9', mtu: 1300 })

@@ -89,7 +89,7 @@ describe('ip_queue_xmit', () => {
     const { ipQueueXmit, updatePmtu } = path.first
     const sk = path.sock('10.0.3.1', '10.0.3.9')
     ipQueueXmit(path.payload(), sk)
-    updatePmtu(path.i32, sk + SK_DADDR, 1200)
+    updatePmtu(0, path.i32, sk + SK_DADDR, 1200)
     ipQueueXmit(path.payload(), sk)
     expect(path.i32[sk + SK_MTU]).toBe(1200)
     expect(ipv4.dontFragment(path.sent[1]!.frame, 14)).toBe(true)
@@ -101,7 +101,7 @@ describe('ip_queue_xmit', () => {
     ipQueueXmit(path.payload(), sk)
     expect(path.i32[sk + SK_MTU]).toBe(1500)
     // a way narrower than 552 is left to fragment (ip_mtu_locked)
-    updatePmtu(path.i32, sk + SK_DADDR, 300)
+    updatePmtu(0, path.i32, sk + SK_DADDR, 300)
     ipQueueXmit(path.payload(), sk)
     expect(path.i32[sk + SK_MTU]).toBe(552)
     expect(ipv4.dontFragment(path.sent.at(-1)!.frame, 14)).toBe(false)
@@ -127,7 +127,7 @@ describe('ip_queue_xmit', () => {
   test('refuses a segment with DF that is too big for the path', () => {
     const path = host()
     const sk = path.sock('10.0.3.1', '10.0.3.9')
-    path.first.updatePmtu(path.i32, sk + SK_DADDR, 576)
+    path.first.updatePmtu(0, path.i32, sk + SK_DADDR, 576)
     expect(path.first.ipQueueXmit(path.payload(1000), sk)).toBe(-Errno.EMSGSIZE)
     expect(path.counter(Mib.IpFragFails)).toBe(1)
     expect(path.drops(Drop.PKT_TOO_BIG)).toBe(1)

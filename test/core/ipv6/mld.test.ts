@@ -8,6 +8,7 @@ import { deviceRow } from '../../../core/netdev/netdev.ts'
 import { MC_ROLE_DOWNSTREAM } from '../../../core/inet/mfc-constants.ts'
 import { SOCK_DGRAM } from '../../../core/socket/sock.ts'
 import { Mib, sumCounter } from '../../../core/shm/counters.ts'
+import { Conf6, confRow } from '../../../core/shm/devconf.ts'
 import * as mld from '../../../core/wire/mld.ts'
 import { joinOn, type JoinOptions } from '../../support/groups.ts'
 import { describeMld, mldFrame, mldQuery, mldReport, mldShort } from '../../support/mld.ts'
@@ -159,7 +160,8 @@ test('a router asks on its links, and hears who wants what', async () => {
   const { h, dev, said, hear, sim } = await host()
   said(5000)
   h.arena.i32[deviceRow(h.arena, dev) + DEV_MC_ROLE6] = MC_ROLE_DOWNSTREAM
-  expect(said(5).filter((words) => words.startsWith('query'))).toEqual(['query2 ::'])
+  // and it is a listener of those who hear reports (RFC 3810 section 7)
+  expect(said(5)).toEqual(['TO_EX ff02::16', 'query2 ::'])
   said(5000)
   hear(mldReport(`TO_EX ${GROUP}`), 'ff02::16', 'fe80::7')
   sim.run(10)
@@ -175,4 +177,48 @@ test('a router asks on its links, and hears who wants what', async () => {
   said(1)
   hear(mldShort(mld.MLD_DONE, 0, GROUP), 'ff02::2', 'fe80::8')
   expect(said(10)).toEqual([`query1 ${GROUP}`])
+})
+
+test('a router hears reports with more in them than it reads', async () => {
+  const { h, dev, said, hear, sim } = await host()
+  said(5000)
+  h.arena.i32[deviceRow(h.arena, dev) + DEV_MC_ROLE6] = MC_ROLE_DOWNSTREAM
+  said(5000)
+  const [toExclude, unknown] = [4, 9]
+  const record = (type: number, aux: number, last: number): number[] => [
+    ...[type, aux, 0, 0, 0xff, 5, ...Array(13).fill(0), last],
+    ...Array(4 * aux).fill(9),
+  ]
+  const records = [record(toExclude, 2, 1), record(unknown, 0, 2), record(toExclude, 0, 3)].flat()
+  hear(Uint8Array.from([143, 0, 0, 0, 0, 0, 0, 3, ...records, 9, 9, 9, 9]), 'ff02::16', 'fe80::7')
+  // one of version 1 to the router itself (RFC 3810 section 5.2.14)
+  hear(mldShort(mld.MLD_REPORT, 0, 'ff05::4'), OWN, 'fe80::7')
+  sim.run(10)
+  const heard = [1, 2, 3, 4].filter((last) => {
+    hear(mldReport(`TO_IN ff05::${last}`), 'ff02::16', 'fe80::7')
+    return said(10).some((words) => words.startsWith('query'))
+  })
+  expect(heard).toEqual([1, 3, 4])
+})
+test('told to speak version 1, or beside a router that does, it asks in its words (RFC 3810 section 8.3.1)', async () => {
+  const querier = async (force: number) => {
+    const { h, dev, said, hear } = await host()
+    said(5000)
+    h.arena.i32[confRow(h.arena, dev) + Conf6.force_mld_version] = force
+    h.arena.i32[deviceRow(h.arena, dev) + DEV_MC_ROLE6] = MC_ROLE_DOWNSTREAM
+    const asked = (ms: number): string[] => said(ms).filter((words) => words.startsWith('query'))
+    return { asked, hear }
+  }
+  const told = await querier(1)
+  expect(told.asked(5)).toEqual(['query1 ::'])
+  const beside = await querier(0)
+  expect(beside.asked(5)).toEqual(['query2 ::'])
+  beside.hear(mldShort(mld.MLD_QUERY, 500), 'ff02::1', 'fe80::ffff:1:1:1')
+  expect(beside.asked(32_000)).toEqual(['query1 ::'])
+})
+test('a router without an address of the link asks nothing, in whatever words', async () => {
+  const { h, dev, said } = await host(1, 1)
+  h.arena.i32[confRow(h.arena, dev) + Conf6.force_mld_version] = 1
+  h.arena.i32[deviceRow(h.arena, dev) + DEV_MC_ROLE6] = MC_ROLE_DOWNSTREAM
+  expect(said(500).filter((words) => words.startsWith('query'))).toEqual([])
 })

@@ -13,6 +13,7 @@ import {
 import * as skb from '../../../core/skb/skb.ts'
 import * as sock from '../../../core/socket/sock.ts'
 import * as tcp from '../../../core/transport/tcp/sock/tcp-sock.ts'
+import * as packet from '../../../core/packet/packet-constants.ts'
 import * as raw from '../../../core/transport/raw/raw-constants.ts'
 
 /** The words that a file names: exports of the prefix, but for those that are values, not places. */
@@ -66,6 +67,7 @@ describe('the words of a row lie apart and inside it', () => {
       TP_FO_KEYS: 9,
     }
     expectApart(wordsOf(tcp, /^TP_(?!CA_PRIV_WORDS)/, tcpWide), sock.SK_PROTO, SOCK_WORDS)
+    expectApart(wordsOf(packet, /^PK_(?!F_)/), sock.SK_PROTO, SOCK_WORDS)
     const rawWide = { RAW_FILTER: raw.RAW_FILTER_WORDS }
     expectApart(wordsOf(raw, /^RAW_(?!FILTER_WORDS)/, rawWide), sock.SK_PROTO, SOCK_WORDS)
   })

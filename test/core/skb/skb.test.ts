@@ -246,6 +246,65 @@ describe('an skb', () => {
     a.free(skb)
   })
 
+  test('made of a buffer that was armed is one as any; one that was not needed goes back', () => {
+    const { arena, a, write, read } = setup()
+    const before = a.available()
+    const [used, unused] = [a.arm(), a.arm()]
+    expect(a.available().larges).toBe(before.larges - 2)
+    arena.u8[a.headOf(used) + RX_HEADROOM] = 7
+    const skb = a.build(used, RX_HEADROOM)
+    expect(arena.i32[skb + SKB_DATA]).toBe(a.headOf(used) + RX_HEADROOM)
+    a.put(skb, 1)
+    write(skb, [8, 9])
+    expect(read(skb)).toEqual([7, 8, 9])
+    a.free(skb)
+    a.unarm(unused)
+    expect(a.available()).toEqual(before)
+    const all = Array.from({ length: before.larges }, a.arm)
+    expect(all).not.toContain(-1)
+    expect(a.arm()).toBe(-1)
+  })
+  test('leaves a large buffer for a small one that it fits, with its bytes and headers', () => {
+    const { arena, a, write, read } = setup()
+    const { i32 } = arena
+    const before = a.available()
+    const skb = a.alloc(60_000, RX_HEADROOM)
+    write(skb, [1, 2, 3, 4])
+    i32[skb + SKB_NETWORK] = i32[skb + SKB_DATA]! + 2
+    a.copybreak(skb)
+    expect(a.available()).toEqual({ ...before, skbs: before.skbs - 1, smalls: before.smalls - 1 })
+    expect(read(skb)).toEqual([1, 2, 3, 4])
+    expect(i32[skb + SKB_NETWORK]).toBe(i32[skb + SKB_DATA]! + 2)
+    expect(i32[skb + SKB_DATA]! - i32[skb + SKB_HEAD]!).toBe(RX_HEADROOM)
+    a.free(skb)
+    expect(a.available()).toEqual(before)
+  })
+  test('stays in its large buffer when it is long, shared, in pieces, or there is no small one', () => {
+    const { arena, a, write } = setup()
+    const { i32 } = arena
+    const stays = (skb: number): void => {
+      const buf = i32[skb + SKB_BUF]
+      a.copybreak(skb)
+      expect(i32[skb + SKB_BUF]).toBe(buf)
+    }
+    const long = a.alloc(60_000, RX_HEADROOM)
+    a.put(long, 2000)
+    stays(long)
+    a.free(long)
+    const skb = a.alloc(60_000, RX_HEADROOM)
+    write(skb, [1])
+    const twin = a.clone(skb)
+    stays(skb)
+    a.free(twin)
+    const frag = a.alloc(10, 0)
+    a.addFrag(skb, 0, frag)
+    stays(skb)
+    a.free(frag)
+    i32[skb + SKB_FRAGS] = 0
+    // all small ones are taken
+    i32[arena.layout.freeSmalls] = 0
+    stays(skb)
+  })
   test('freed by another thread comes home when its owner reclaims', () => {
     const { a, b } = setup()
     const skb = a.alloc(10, 64)

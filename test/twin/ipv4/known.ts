@@ -5,12 +5,18 @@ import * as ipv4 from '../../../core/wire/ipv4.ts'
 import { ip } from '../../support/packets.ts'
 import type { Case } from '../case.ts'
 import type { Known } from '../known.ts'
-import { BROADCASTS } from './world.ts'
+import { BROADCASTS, OWN } from './world.ts'
 
 const BROADCAST_ADDRS = new Set(BROADCASTS.map(ip))
 const packets = (steps: Case): Uint8Array[] =>
   steps.flatMap((step) =>
     step.do === 'frame' && step.frame.length >= 34 ? [step.frame.subarray(14)] : []
+  )
+const arps = (steps: Case): Uint8Array[] =>
+  steps.flatMap((step) =>
+    step.do === 'frame' && step.frame[12] === 8 && step.frame[13] === 6
+      ? [step.frame.subarray(14)]
+      : []
   )
 const sourceOf = (packet: Uint8Array): number =>
   packet[0]! >> 4 === 4 ? ipv4.src(packet, 0) : arp.senderIp(packet, 0)
@@ -26,6 +32,32 @@ const hasChange = (steps: Case, words: RegExp): boolean =>
 const hasOptions = (steps: Case): boolean =>
   packets(steps).some((packet) => ipv4.headerLen(packet, 0) > ipv4.MIN_HEADER)
 
+/** What stands in the slots of source routes. */
+const hopsOf = (steps: Case): number[] =>
+  packets(steps).flatMap((packet) => {
+    const end = ipv4.headerLen(packet, 0)
+    for (
+      let p = ipv4.MIN_HEADER;
+      p + 3 < end;
+      p += packet[p] === 1 ? 1 : Math.max(2, packet[p + 1]!)
+    )
+      if (packet[p] === 131 || packet[p] === 137)
+        return Array.from({ length: (packet[p + 1]! - 3) >> 2 }, (_, k) => {
+          const at = p + 3 + 4 * k
+          return at + 4 > end ? 0 : ipv4.src(packet, at - 12)
+        })
+    return []
+  })
+const isOne = (addr: number): boolean =>
+  addr >>> 24 !== 0 && addr >>> 28 < 14 && !BROADCAST_ADDRS.has(addr)
+
+const OWN_ADDRS = new RegExp(
+  OWN.map((addr) => ip(addr).toString(16).padStart(8, '0')).join('|'),
+  'g'
+)
+const withoutOwn = (lines: string[]): string[] =>
+  lines.map((line) => line.replaceAll(OWN_ADDRS, 'OWN')).sort()
+
 export const KNOWN_IPV4: readonly Known[] = [
   {
     reason:
@@ -35,8 +67,19 @@ export const KNOWN_IPV4: readonly Known[] = [
   },
   {
     reason:
-      'Source routes are refused, and no error is sent along one: the kernel sends a parameter problem back by the route that its packet asked for (RFC 7126 has both dropped)',
-    isIt: (steps) => hasOption(steps, 131, 137),
+      'The address beside a timestamp of a packet that is sent on is that of the link that it leaves by, as in a recorded route (RFC 1812 4.2.2.2); the kernel leaves that of the link it came by',
+    isIt: (steps, { kernel, softnet }) =>
+      hasOption(steps, 68) && withoutOwn(kernel).join() === withoutOwn(softnet).join(),
+  },
+  {
+    reason:
+      'The kernel sends an answer to many, or to nobody, where a source route makes them its first hop (RFC 1122 3.2.2 has no error go to many)',
+    isIt: (steps) => hopsOf(steps).some((addr) => !isOne(addr)),
+  },
+  {
+    reason:
+      'The kernel believes who says that his link address is that of many (RFC 1812 3.3.2 forbids it); clusters that say so need an entry that is permanent',
+    isIt: (steps) => arps(steps).some((packet) => (packet[arp.SENDER_MAC]! & 1) !== 0),
   },
   {
     reason:

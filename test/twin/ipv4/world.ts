@@ -26,6 +26,7 @@ const BEFORE = [
 /** Nothing is answered later than at once, or not at all because there was so much of it. */
 const SYSCTLS = [
   'net.ipv4.ip_forward=1',
+  'net.ipv4.conf.all.accept_source_route=1',
   'net.ipv4.icmp_ratelimit=0',
   'net.ipv4.icmp_msgs_per_sec=1000000',
   'net.ipv4.icmp_msgs_burst=1000000',

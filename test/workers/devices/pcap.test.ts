@@ -13,7 +13,7 @@ test('a replay file that is not there is ENOENT, and names it', async () => {
     queues: null,
     namespaces: new Map(),
     files: import.meta.dir,
-    say: () => {},
+    log: () => {},
   })
   const spec = { ifname: 'p0', flags: 0, change: 0, kind: 'pcap', data: { replay: 'nowhere.pcap' } }
   expect(await newlink({ ifindex: 2, row: deviceRow(arena, 2), spec })).toMatchObject({

@@ -15,6 +15,7 @@ beforeEach(() => {
 })
 afterEach(() => {
   for (const fd of [ours, theirs]) libc.close(fd)
+  ring.forget()
 })
 const ring = openRing(memory)!
 
@@ -44,6 +45,40 @@ test('a call that fails says why, and the others of its batch are made', () => {
   ring.write(-1, 0, 1)
   ring.submit()
   expect([0, 1, 2].map(ring.result)).toEqual([-Errno.EBADF, 3, -Errno.EBADF])
+})
+
+test("what was closed is gone once the ring lets go of it, and its number is another descriptor's", () => {
+  const hasEnded = (): boolean => {
+    ring.read(theirs, 0, 10)
+    ring.submit()
+    return ring.result(0) === 0
+  }
+  ring.write(ours, 0, 1)
+  ring.submit()
+  expect(hasEnded()).toBe(false)
+  libc.close(ours)
+  expect(hasEnded()).toBe(false)
+  ring.forget()
+  expect(hasEnded()).toBe(true)
+  libc.close(theirs)
+  const before = [ours, theirs]
+  ;[ours, theirs] = socketPair()
+  expect([ours, theirs]).toEqual(before)
+  ring.forget()
+  ring.write(ours, 0, 1)
+  ring.submit()
+  expect(ring.result(0)).toBe(1)
+})
+
+test('more descriptors than can be registered go by themselves', () => {
+  const pairs = Array.from({ length: 70 }, () => socketPair())
+  for (const [end] of pairs.slice(0, RING_ENTRIES)) ring.write(end, 0, 1)
+  ring.submit()
+  for (const [end] of pairs.slice(RING_ENTRIES)) ring.write(end, 0, 1)
+  ring.submit()
+  const results = pairs.slice(RING_ENTRIES).map((_, k) => ring.result(k))
+  for (const fd of pairs.flat()) libc.close(fd)
+  expect(results).toEqual(Array(70 - RING_ENTRIES).fill(1))
 })
 
 test('an empty batch is nothing', () => {

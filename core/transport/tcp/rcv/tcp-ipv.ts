@@ -45,6 +45,7 @@ import {
   TCP_SYN_RECV,
   TCP_SYN_SENT,
   TCP_TIME_WAIT,
+  SK_BOUND_DEV,
 } from '../../../socket/sock.ts'
 import { TCP_ACK, TCP_FIN, TCP_RST, TCP_SYN } from '../../../wire/tcp.ts'
 import * as tcp from '../../../wire/tcp.ts'
@@ -81,6 +82,7 @@ import type { TcpReply } from '../snd/tcp-reply.ts'
 import type { PacketAddrs } from '../../../inet/packet-addrs.ts'
 import type { OwnedFlows } from '../../owned-flows.ts'
 import type { Pmtu } from '../../../inet/pmtu.ts'
+import { l3mdevOf } from '../../../netdev/netdev.ts'
 
 const IPPROTO_TCP = 6
 
@@ -250,7 +252,7 @@ export const createTcpIpv = (deps: TcpIpvDeps) => {
 
   /** The path takes less than was thought (RFC 1191, RFC 8201): smaller segments, and what was too big again. */
   const mtuReduced = (sk: number, mtu: number): void => {
-    updatePmtu(i32, sk + SK_DADDR, mtu)
+    updatePmtu(l3mdevOf(deps.arena, i32[sk + SK_BOUND_DEV]), i32, sk + SK_DADDR, mtu)
     // a request has sent nothing that was too big
     if (i32[sk + SK_STATE] === TCP_NEW_SYN_RECV || skDst.skDstCheck(sk) !== 0) return
     if (i32[sk + SK_MTU] >= i32[sk + TP_PMTU]) return

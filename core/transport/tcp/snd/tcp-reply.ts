@@ -11,6 +11,7 @@ import {
   FL_DST,
   FL_FAMILY,
   FL_IIF,
+  FL_L3MDEV,
   FL_MARK,
   FL_OIF,
   FL_PROTO,
@@ -76,8 +77,8 @@ export const createTcpReply = (deps: TcpReplyDeps) => {
     fl[FL_MARK] = 0
     fl[FL_TOS] = 0
     fl[FL_DST] = 0
-    // a link-local peer is reached on the link it was heard on
-    if (received[FL_SADDR] >>> 22 === 0x3fa) fl[FL_OIF] = received[FL_IIF]
+    // a link-local peer is reached on the link it was heard on, any other in its domain
+    fl[FL_OIF] = received[FL_SADDR] >>> 22 === 0x3fa ? received[FL_IIF] : received[FL_L3MDEV]
   }
 
   /** RST for a segment whose control block is filled; the segment stays the caller's. Never answers a RST. */

@@ -8,11 +8,14 @@ import {
   FL_DPORT,
   FL_FAMILY,
   FL_IIF,
+  FL_L3MDEV,
   FL_SADDR,
   FL_SPORT,
   type Flowi,
 } from '../../../base/flowi.ts'
 import { mix32, mixIn, reciprocalScale } from '../../../base/u32.ts'
+import type { Arena } from '../../../shm/arena.ts'
+import { Sysctl } from '../../../shm/sysctl.ts'
 import { REUSE_PORT } from '../../../socket/socket-constants.ts'
 import {
   SK_BOUND_DEV,
@@ -26,9 +29,11 @@ import {
   SK_SADDR,
   SK_STATE,
   TCP_LISTEN,
+  isBoundTo,
 } from '../../../socket/sock.ts'
 import type { OwnedFlows } from '../../owned-flows.ts'
 import { takesFamily } from '../../ports.ts'
+import { l3mdevOf } from '../../../netdev/netdev.ts'
 
 /** SK_HASH_PREV of a chain's first socket: not 0, so that a hashed socket is known by it. */
 const FIRST = -1
@@ -38,11 +43,13 @@ export type TcpHash = ReturnType<typeof createTcpHash>
 
 /** `sizeLog2`: buckets of the connection table; `seed`: a random word. */
 export const createTcpHash = (
-  i32: Int32Array,
+  arena: Arena,
   sizeLog2: number,
   seed: number,
   owned: Pick<OwnedFlows, 'add' | 'remove'>
 ) => {
+  const { i32, layout } = arena
+  const accept = layout.sysctl + Sysctl.tcp_l3mdev_accept
   const ehash = new Int32Array(1 << sizeLog2)
   const lhash = new Int32Array(LISTEN_BUCKETS)
   const mask = (1 << sizeLog2) - 1
@@ -123,6 +130,12 @@ export const createTcpHash = (
   }
   const isHashed = (sk: number): boolean => i32[sk + SK_HASH_PREV] !== 0
 
+  /** A flow that came by no device (FL_IIF 0, or a VRF: an error's) is one of any device of its domain. */
+  const isOnDevice = (sk: number, fl: Flowi): boolean => {
+    const bound = i32[sk + SK_BOUND_DEV]
+    if (isBoundTo(bound, fl, i32[accept] !== 0)) return true
+    return bound !== 0 && fl[FL_IIF] === fl[FL_L3MDEV] && l3mdevOf(arena, bound) === fl[FL_L3MDEV]
+  }
   const isPeer = (sk: number, fl: Flowi): boolean =>
     i32[sk + SK_DPORT] === fl[FL_SPORT] &&
     i32[sk + SK_NUM] === fl[FL_DPORT] &&
@@ -134,7 +147,7 @@ export const createTcpHash = (
     i32[sk + SK_SADDR + 1] === fl[FL_DADDR + 1] &&
     i32[sk + SK_DADDR] === fl[FL_SADDR] &&
     i32[sk + SK_SADDR] === fl[FL_DADDR] &&
-    (i32[sk + SK_BOUND_DEV] === 0 || fl[FL_IIF] === 0 || i32[sk + SK_BOUND_DEV] === fl[FL_IIF])
+    isOnDevice(sk, fl)
 
   /** The connection that a packet of flow fl (source is the peer) belongs to, or 0. */
   const lookupEstablished = (fl: Flowi): number => {
@@ -147,7 +160,7 @@ export const createTcpHash = (
   const score = (sk: number, fl: Flowi): number => {
     if (i32[sk + SK_NUM] !== fl[FL_DPORT]) return -1
     const dev = i32[sk + SK_BOUND_DEV]
-    if (dev !== 0 && dev !== fl[FL_IIF]) return -1
+    if (!isBoundTo(dev, fl, i32[accept] !== 0)) return -1
     const family = i32[sk + SK_FAMILY] === fl[FL_FAMILY] ? 1 : 0
     const at = sk + SK_SADDR
     if ((i32[at] | i32[at + 1] | i32[at + 2] | i32[at + 3]) === 0) {

@@ -3,7 +3,15 @@
  * turns a quoted packet of ours into the connection it belonged to. On the worker.
  * Linux: net/ipv4/tcp_ipv4.c tcp_v4_err(), tcp_prot.
  */
-import { createFlowi, FL_DADDR, FL_DPORT, FL_IIF, FL_SADDR, FL_SPORT } from '../../../base/flowi.ts'
+import {
+  createFlowi,
+  FL_DADDR,
+  FL_DPORT,
+  FL_IIF,
+  FL_SADDR,
+  FL_SPORT,
+  FL_L3MDEV,
+} from '../../../base/flowi.ts'
 import type { Arena } from '../../../shm/arena.ts'
 import { SKB_NETWORK, SKB_TRANSPORT } from '../../../skb/skb.ts'
 import type { Proto } from '../../../socket/proto.ts'
@@ -56,7 +64,8 @@ export const createTcpErr = ({ arena, tcp, loadAddrs }: TcpErrDeps) => {
     }
     fl[FL_SPORT] = tcpWire.dstPort(u8, at)
     fl[FL_DPORT] = tcpWire.srcPort(u8, at)
-    fl[FL_IIF] = 0
+    // it may come by any device of the domain
+    fl[FL_IIF] = fl[FL_L3MDEV]
     return tcp.tcpError(fl, errno, mtu, tcpWire.seq(u8, at))
   }
 }

@@ -18,6 +18,7 @@ import {
   FL_TYPE,
   RTN_LOCAL,
   RTN_UNICAST,
+  FL_L3MDEV,
 } from '../../../base/flowi.ts'
 import type { Time } from '../../../base/time.ts'
 import { TIME_MS, TIME_US } from '../../../base/time.ts'
@@ -44,6 +45,7 @@ import {
   TCP_LISTEN,
   TCP_SYN_SENT,
   TCP_SYN_RECV,
+  SK_BOUND_DEV,
 } from '../../../socket/sock.ts'
 import { MIN_HEADER } from '../../../wire/tcp.ts'
 import { bindAddr, isGroupType, peerError } from '../../bind-addr.ts'
@@ -130,6 +132,7 @@ import type { TcpWriteQueue } from '../snd/tcp-write-queue.ts'
 import type { TcpRcvQueue } from '../rcv/tcp-rcv-queue.ts'
 import type { Steer } from '../../../steering/steer.ts'
 import type { AddrType } from '../../../inet/addr-type.ts'
+import { l3mdevOf } from '../../../netdev/netdev.ts'
 
 const IPPROTO_TCP = 6
 // What a keyed hash is for.
@@ -285,6 +288,7 @@ export const createTcpConnect = (deps: TcpConnectDeps, routing: TcpRouting) => {
     back[FL_PROTO] = IPPROTO_TCP
     // they come in where ours go out
     back[FL_IIF] = i32[sk + SK_DST_DEV]
+    back[FL_L3MDEV] = l3mdevOf(deps.arena, i32[sk + SK_DST_DEV])
     for (let w = 0; w < 4; w++) {
       back[FL_SADDR + w] = i32[sk + SK_DADDR + w]
       back[FL_DADDR + w] = i32[sk + SK_SADDR + w]
@@ -362,7 +366,8 @@ export const createTcpConnect = (deps: TcpConnectDeps, routing: TcpRouting) => {
     const savedFamily = i32[sk + SK_FAMILY]
     i32[sk + SK_FAMILY] = familyOf(words, at)
     // a stream does not come from a group that the socket was bound to (tcp_v4_connect)
-    if (isGroupType(addrType(i32, sk + SK_SADDR))) clearAddr(i32, sk + SK_SADDR)
+    const bound = addrType(i32, sk + SK_SADDR, i32[sk + SK_BOUND_DEV])
+    if (isGroupType(bound)) clearAddr(i32, sk + SK_SADDR)
     copyAddr(i32, sk + SK_DADDR, words, at)
     i32[sk + SK_DPORT] = port
     let err = routing.routeSocket(sk)

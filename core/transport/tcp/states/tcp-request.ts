@@ -9,6 +9,7 @@ import {
   FL_DPORT,
   FL_FAMILY,
   FL_IIF,
+  FL_L3MDEV,
   FL_SADDR,
   FL_SPORT,
   type Flowi,
@@ -182,8 +183,9 @@ export const createTcpRequest = (deps: TcpRequestDeps) => {
     }
     i32[sk + SK_NUM] = fl[FL_DPORT]
     i32[sk + SK_DPORT] = fl[FL_SPORT]
-    // a link-local peer is known on its link alone
+    // a link-local peer is known on its link alone, any other in its domain (inet_request_bound_dev_if)
     if (fl[FL_SADDR] >>> 22 === 0x3fa) i32[sk + SK_BOUND_DEV] = fl[FL_IIF]
+    else if (i32[sk + SK_BOUND_DEV] === 0) i32[sk + SK_BOUND_DEV] = fl[FL_L3MDEV]
   }
   /** What the SYN offers and we take. */
   const takeOptions = (req: number): void => {

@@ -174,7 +174,7 @@ describe('a kind that only this list has', () => {
     )
     const reply = await control.request(add('a', 'twins', { data: { twin: 'lo' } }))
     expect(reply).toMatchObject({ error: Errno.EEXIST, field: 'data.twin' })
-    expect(control.kinds.map(({ name }) => name)).toEqual(['veth', 'dummy', 'port', 'twins'])
+    expect(control.kinds.map(({ name }) => name)).toEqual(['veth', 'dummy', 'port', 'vrf', 'twins'])
   })
 
   test('is the same configuration when it is read back, and goes with its first device', async () => {

@@ -32,7 +32,7 @@ const setup = (family: number) => {
   const arena = createArena(SMALL_ARENA, new ArrayBuffer(arenaBytes(SMALL_ARENA)))
   const { i32 } = arena
   const slab = sockSlab(arena, 0, true)
-  const hash = createTcpHash(i32, 4, 99, { add: () => {}, remove: () => {} })
+  const hash = createTcpHash(arena, 4, 99, { add: () => {}, remove: () => {} })
   const row = (state: number, port: number): number => {
     const sk = slab.alloc()
     i32[sk + SK_STATE] = state
