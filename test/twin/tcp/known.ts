@@ -25,7 +25,9 @@ const isOnlyOptions = ({ difference }: Run): boolean => {
 const ECHO = / ts ecr (\d+)/g
 /** Both sent the same but for the stamps that they echo; the kernel's. */
 const otherEcho = ({ difference }: Run): number => {
-  const [kernel, softnet] = [difference!.kernel.join('\n'), difference!.softnet.join('\n')]
+  const [kernel, softnet] = [difference!.kernel, difference!.softnet].map((lines) =>
+    lines.join('\n').replace(/ win \d+/g, '')
+  ) as [string, string]
   if (kernel.replace(ECHO, '') !== softnet.replace(ECHO, '')) return -1
   return Number([...kernel.matchAll(ECHO)].at(-1)?.[1] ?? -1)
 }
@@ -107,7 +109,8 @@ const ackOf = (lines: readonly string[]): number =>
 /** One has acknowledged the step's text at once, and the other will. */
 const isAckAtOnce = (run: Run): boolean => {
   const step = stepOf(run)
-  if (step.do !== 'segment' || step.segment.len < 100) return false
+  if (step.do !== 'segment') return false
+  if (step.segment.len < 100 && !step.segment.flags.includes('F')) return false
   const isAck = (line: string): boolean =>
     /^> \. \d+:\d+\(0\) ack \d+ win \d+ (?!.*sack)/.test(line)
   const { kernel, softnet } = run.difference!
@@ -119,7 +122,7 @@ const isAckAtOnce = (run: Run): boolean => {
 export const KNOWN_TCP: readonly Known[] = [
   {
     reason:
-      'RFC 9293 3.8.6.3: text of more than a segment is acknowledged at once while the window is as large as before (__tcp_ack_snd_check), and windows go by memory, which is each one’s own',
+      'RFC 9293 3.8.6.3: text of more than a segment is acknowledged at once while the window is as large as before, and what comes next when it has grown (__tcp_ack_snd_check, tcp_grow_window); windows go by memory, which is each one’s own',
     isIt: isAckAtOnce,
   },
   {
