@@ -17,7 +17,7 @@ export type TapOption = {
 
 type DemoOptions = {
   readonly scene: Scene
-  /** Path of the module that exports createHostApi, the API of a simulated host. */
+  /** Address of the module that exports createHostApi, the API of a simulated host. */
   readonly hostApi: string
 }
 
@@ -39,7 +39,7 @@ export type DaemonOptions = {
   readonly files: string | null
   /** Hears what there is to say. */
   readonly log: Log
-  /** Path of the module that exports createHostApp: threads load it themselves; null: no web servers. */
+  /** Address of the module that exports createHostApp: threads load it themselves; null: no web servers. */
   readonly hostApp: string | null
 }
 

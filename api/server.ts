@@ -7,7 +7,7 @@ import type { Endpoint } from './cli/endpoint.ts'
 import { formatEndpoint, isLoopback, parseEndpoint } from './cli/endpoint.ts'
 import type { ListenerKind, ServerBindings } from './endpoints/deps.ts'
 import { ListenError } from './listen-error.ts'
-import { lstat, takeSocket } from './socket-file.ts'
+import { lstat, removeOwn, takeSocket } from './socket-file.ts'
 
 export type Listener = {
   /** As it is told to users: unix:PATH or http://HOST:PORT with the real port. */
@@ -78,7 +78,7 @@ const serveUnix = (app: App, path: string): Promise<Listener> =>
       address: `unix:${path}`,
       endpoint: { kind: 'unix', path },
       stop: async () => {
-        if (lstat(path)?.ino === inode) unlinkSync(path)
+        if (lstat(path)?.ino === inode) removeOwn(path)
         await server.stop(true)
       },
     }

@@ -16,6 +16,15 @@ export const lstat = (path: string) => {
   }
 }
 
+/** At the end: one that is another user by now may not be allowed to, and the next daemon replaces what it finds. */
+export const removeOwn = (path: string): void => {
+  try {
+    unlinkSync(path)
+  } catch {
+    // somebody else's folder
+  }
+}
+
 /** Makes the folder of a file. The one in /tmp is ours alone: nobody may have put one there for us. */
 export const makeFolder = (path: string): void => {
   const folder = dirname(path)

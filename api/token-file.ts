@@ -4,7 +4,7 @@
  */
 import { closeSync, constants, openSync, readFileSync, unlinkSync, writeSync } from 'node:fs'
 import { ListenError } from './listen-error.ts'
-import { lstat, makeFolder } from './socket-file.ts'
+import { lstat, makeFolder, removeOwn } from './socket-file.ts'
 
 const { O_WRONLY, O_CREAT, O_EXCL, O_NOFOLLOW } = constants
 
@@ -48,6 +48,6 @@ export const writeTokenFile = (path: string, links: readonly string[]): (() => v
   closeSync(fd)
   return () => {
     // By its content, since a new file may have the inode of an old one.
-    if (readLinks(path).some(([link]) => links.includes(link))) unlinkSync(path)
+    if (readLinks(path).some(([link]) => links.includes(link))) removeOwn(path)
   }
 }

@@ -11,26 +11,43 @@ const RTO_MAX_MS = 120_000
 const ROOM = 20
 /** A wrong answer of ARP, which has no checksum, is believed until neighbours are asked anew. */
 const WRONG_NEIGHBOUR_MS = 120_000
-/** Probability that a queue that is full drops a packet, at the worst. */
+/** Probability that a queue that is full drops a packet of few flows. */
 const FULL = 0.03
 /** Worse than this nothing is expected to get through. */
 const WORST = 0.6
+/** A probability of loss is found as exactly as this. */
+const STEP = 0.001
 
-/** Probability that a packet or what answers it is lost. */
-const lossOf = ({ loss, corrupt, rate }: Knobs): number => {
-  const through = (1 - loss / 100) * (1 - corrupt / 100)
-  return Math.min(Math.max(1 - through * through, rate === 0 ? 0.001 : FULL), WORST)
-}
-/** A timeout: the round trip as it is in a full queue, and how much that varies. */
-const rtoMs = (knobs: Knobs): number => {
+/** The round trip as it is in a full queue, and a timeout there. */
+const fullMs = (knobs: Knobs): number => {
   const { rate, queue } = knobs
-  const queued = rate === 0 ? 0 : (queue * 1514 * 8) / (rate * 1000)
-  return RTO_MIN_MS + 3 * (rttMs(knobs) + queued)
+  return rttMs(knobs) + (rate === 0 ? 0 : (queue * 1514 * 8) / (rate * 1000))
+}
+const rtoMs = (knobs: Knobs): number => RTO_MIN_MS + 3 * fullMs(knobs)
+/** Milliseconds that a segment takes a flow of which a part of `p` is lost, and when all share the bottleneck. */
+const byLossMs = (knobs: Knobs, p: number): number =>
+  fullMs(knobs) * Math.sqrt((2 * p) / 3) +
+  rtoMs(knobs) * Math.min(1, 3 * Math.sqrt((3 * p) / 8)) * p * (1 + 32 * p * p)
+const byRateMs = ({ rate, mtu, flows }: Knobs): number =>
+  rate === 0 ? 0 : ((mtu + 14) * 8 * flows) / (rate * 1000)
+
+/** What a full queue drops: as much as holds each of the flows to its share. */
+const fullLoss = (knobs: Knobs): number => {
+  const share = byRateMs(knobs)
+  let p = FULL
+  while (p < WORST && byLossMs(knobs, p) < share) p += STEP
+  return p
+}
+/** Probability that a packet or what answers it is lost. */
+const lossOf = (knobs: Knobs): number => {
+  const { loss, corrupt, rate } = knobs
+  const through = (1 - loss / 100) * (1 - corrupt / 100)
+  return Math.min(Math.max(1 - through * through, rate === 0 ? 0.001 : fullLoss(knobs)), WORST)
 }
 
-/** The longest time in which nothing moves. */
-export const quietMs = (knobs: Knobs): number => {
-  const times = Math.ceil(9 / -Math.log10(lossOf(knobs)))
+/** The longest time in which nothing moves; `more` packets may be lost as well, one after the other. */
+export const quietMs = (knobs: Knobs, more = 0): number => {
+  const times = Math.ceil(9 / -Math.log10(lossOf(knobs))) + more
   let sum = 0
   for (let k = 0; k < times; k++) sum += Math.min(rtoMs(knobs) * 2 ** k, RTO_MAX_MS)
   return sum + (knobs.corrupt > 0 ? WRONG_NEIGHBOUR_MS : 0)
@@ -38,16 +55,10 @@ export const quietMs = (knobs: Knobs): number => {
 
 /** The longest time that each flow may take for `bytes` in `rounds` that wait for one another. */
 export const totalMs = (knobs: Knobs, bytes: number, rounds = 1): number => {
-  const { rate, mtu, flows } = knobs
-  const p = lossOf(knobs)
-  const mss = mtu + 14 - headersOf(knobs)
-  // milliseconds a segment
-  const byLoss =
-    rttMs(knobs) * Math.sqrt((2 * p) / 3) +
-    rtoMs(knobs) * Math.min(1, 3 * Math.sqrt((3 * p) / 8)) * p * (1 + 32 * p * p)
-  const byRate = rate === 0 ? 0 : ((mtu + 14) * 8 * flows) / (rate * 1000)
+  const mss = knobs.mtu + 14 - headersOf(knobs)
   const segments = Math.ceil(bytes / mss) + rounds
-  return ROOM * (segments * Math.max(byLoss, byRate) + rounds * rttMs(knobs)) + 2 * quietMs(knobs)
+  const segmentMs = Math.max(byLossMs(knobs, lossOf(knobs)), byRateMs(knobs))
+  return ROOM * (segments * segmentMs + rounds * rttMs(knobs)) + 2 * quietMs(knobs)
 }
 
 /** Bytes a second that a clean case gets through at the bottleneck. */

@@ -1,6 +1,6 @@
 /** Processes that play cases side by side (child.ts). One that comes to no end is ended, and the case has failed. */
 import { availableParallelism } from 'node:os'
-import { fileURLToPath } from 'node:url'
+import { programArgv } from '../workers/modules.ts'
 import type { Case, Verdict } from './play.ts'
 
 /** Real time; cases take a fraction of a second. */
@@ -12,18 +12,15 @@ export type Pool = ReturnType<typeof createPool>
 const createChild = () => {
   let answer: (verdict: Verdict) => void = () => {}
   let isPlaying = false
-  const process_ = Bun.spawn(
-    [process.execPath, fileURLToPath(new URL('child.ts', import.meta.url)), `${process.pid}`],
-    {
-      stdio: ['ignore', 'inherit', 'inherit'],
-      ipc: (verdict: Verdict) => answer(verdict),
-      onExit: (_child, code, signal) =>
-        answer({
-          fault: { kind: 'threw', text: `the process ended (${signal ?? code})` },
-          figures: {},
-        }),
-    }
-  )
+  const process_ = Bun.spawn([...programArgv('sim/child.ts'), `${process.pid}`], {
+    stdio: ['ignore', 'inherit', 'inherit'],
+    ipc: (verdict: Verdict) => answer(verdict),
+    onExit: (_child, code, signal) =>
+      answer({
+        fault: { kind: 'threw', text: `the process ended (${signal ?? code})` },
+        figures: {},
+      }),
+  })
   const play = async (each: Case): Promise<Verdict> => {
     const { promise, resolve } = Promise.withResolvers<Verdict>()
     answer = resolve

@@ -36,6 +36,7 @@ import type { LabData } from './lab/lab-data.ts'
 import { hints, labPart, namespaceOptions, routerPart, type Scene } from './lab/scene.ts'
 import { monotonicUs } from './os/clock.ts'
 import type { Log } from './log.ts'
+import { moduleUrl } from './modules.ts'
 import { probeRing } from './os/io-uring.ts'
 import { errnoName, errnoText } from './os/libc.ts'
 import type { Namespace } from './os/netns.ts'
@@ -64,7 +65,7 @@ export type DaemonOptions = {
   readonly files: string | null
   /** Hears what there is to say. */
   readonly log: Log
-  /** Path of the module that exports createHostApp, for the web servers of the daemon and of the demo's hosts; null: none. */
+  /** Address of the module that exports createHostApp, for the web servers of the daemon and of the demo's hosts; null: none. */
   readonly hostApp: string | null
 }
 
@@ -164,9 +165,9 @@ export const startDaemon = async (options: DaemonOptions) => {
 
   try {
     for (let worker = 0; worker < options.workers; worker++)
-      await start('./net.ts', dataFor(worker))
+      await start(moduleUrl('workers/net.ts'), dataFor(worker))
     for (let nic = 0; nic < config.nics; nic++)
-      await start('./nic.ts', dataFor(layout.nicThread + nic))
+      await start(moduleUrl('workers/nic.ts'), dataFor(layout.nicThread + nic))
     const { hostApp } = options
     const peer = layout.appThread + APP_LAB
     const refusal = options.demo === null ? null : await openNamespace(namespaces)
@@ -189,7 +190,7 @@ export const startDaemon = async (options: DaemonOptions) => {
         factory: 'createHostApp',
         options: { hostname: 'softnet' },
       }
-      await start('./app/main.ts', data)
+      await start(moduleUrl('workers/app/main.ts'), data)
     }
     /** Makes the calling thread, the one that has started the daemon, an application of it. */
     const attach = (): AppNet => {
@@ -317,7 +318,7 @@ type DemoDeps = {
 /** The simulated hosts, on the links that the router has by now. */
 const addDemo = async ({ control, start, data, scene, hostApp, hostApi }: DemoDeps) => {
   const lab: LabData = { ...data, ...(await labPart(control, scene)), hostApp, hostApi }
-  const { worker } = await start('./lab/main.ts', lab)
+  const { worker } = await start(moduleUrl('workers/lab/main.ts'), lab)
   const hosts = lab.lans.flatMap((lan) =>
     lan.hosts.map(({ name, config }) => ({
       name,

@@ -15,13 +15,13 @@ export type Thread = {
 /** Called with what a thread says of its errors. */
 type OnError = (thread: number, error: string) => void
 
-/** Starts one thread and waits until its loop runs. Rejects when it dies before. */
+/** Starts one thread, of the module with this address, and waits until its loop runs. Rejects when it dies before. */
 export const startThread = async <Data extends ThreadData>(
   entry: string,
   data: Data,
   onError: OnError
 ): Promise<Thread> => {
-  const worker = new Worker(new URL(entry, import.meta.url), { workerData: data })
+  const worker = new Worker(new URL(entry), { workerData: data })
   const stopped = Promise.withResolvers<void>()
   const ready = Promise.withResolvers<void>()
   worker.on('message', (news: ThreadNews) => {

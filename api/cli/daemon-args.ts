@@ -22,6 +22,8 @@ export type DaemonArgs = {
   audit?: string
   logLevel: LogLevel
   logFormat: LogFormat
+  /** Who it goes on as when all is open. */
+  user?: string
   pidFile?: string
   readyFd?: number
   durationSec?: number
@@ -37,7 +39,8 @@ export type DaemonArgs = {
 
 export const DAEMON_HELP = `Usage: softnet up [ -c FILE ] [ --state DIR ] [ --workers N ] [ --steering rps|multiqueue ] [ --api ADDR ]...
                   [ --tap NAME[=ADDR/LEN] ]... [ --audit FILE|- ] [ --log-level LEVEL ] [ --log-format text|json ]
-                  [ --pid-file FILE ] [ --ready-fd N ] [ --duration SECONDS ] [ --pin ] [ --debug ] [ --schema ]
+                  [ --user NAME ] [ --pid-file FILE ] [ --ready-fd N ] [ --duration SECONDS ] [ --pin ] [ --debug ]
+                  [ --schema ]
        softnet demo [ SCENE|FILE.toml ] [ --list ] [ --print ] [ --schema ] [ --workers N ] [ --api ADDR ]... [ --duration SECONDS ]
    ADDR := unix:PATH | HOST:PORT, by default $SOFTNET_API, [api] listen of FILE, or the default socket and 127.0.0.1:7777;
    over loopback anybody may look, a change needs the socket or the token in the file beside it
@@ -45,6 +48,8 @@ export const DAEMON_HELP = `Usage: softnet up [ -c FILE ] [ --state DIR ] [ --wo
    --audit FILE gets a line of JSON for each change: when, by whom, what, its status, the revision since; - is the log
    LEVEL := err | warning | notice | info | debug, by default notice; the log is standard error, whose lines say how important they are
    where that is the journal; debug has every request
+   --user NAME, for root: who the daemon is once devices, sockets and files are open; it keeps what opens more devices, and FILE and
+   DIR have to be his to be read and written again
    --list names the scenes, --print writes one out as a beginning for your own (docs/scenes.md)
    --schema prints the JSON Schema of FILE, --debug adds endpoints that break things on purpose
 `
@@ -151,6 +156,9 @@ export const parseDaemonArgs = (argv: readonly string[], isDemo = false): Daemon
         break
       case '--audit':
         args.audit = value()
+        break
+      case '--user':
+        args.user = value()
         break
       case '--pid-file':
         args.pidFile = value()

@@ -4,9 +4,9 @@
  */
 import { availableParallelism } from 'node:os'
 import { dirname, resolve } from 'node:path'
-import { fileURLToPath } from 'node:url'
 import type { StackConfig } from '../../core/control/text/messages.ts'
 import { createLog, isJournal, type Log } from '../../workers/log.ts'
+import { moduleUrl } from '../../workers/modules.ts'
 import { createApp } from '../app.ts'
 import type { AuditLine } from '../endpoints/deps.ts'
 import { saveConfig } from '../config-file.ts'
@@ -24,8 +24,8 @@ import { type DaemonApi, openApi } from './open-api.ts'
 import { reload, type Running } from './reload.ts'
 import { VERSION } from './version.ts'
 
-const HOST_APP = fileURLToPath(new URL('../host-app.ts', import.meta.url))
-const HOST_API = fileURLToPath(new URL('../host-api.ts', import.meta.url))
+const HOST_APP = moduleUrl('api/host-app.ts')
+const HOST_API = moduleUrl('api/host-api.ts')
 
 /** Two at least, so that there is something to steer; beside them stand the threads of the devices and of control. */
 const defaultWorkers = (): number => Math.max(2, Math.min(4, availableParallelism() - 1))
@@ -124,6 +124,16 @@ const announce = (
   }
 }
 
+/** Nobody who comes by the network is to have more than it takes. */
+const goOnAs = async (user: string): Promise<void> => {
+  const { becomeUser } = await import('../../workers/os/privileges.ts')
+  try {
+    becomeUser(user)
+  } catch (error) {
+    throw new Refused(`softnet: --user: ${(error as Error).message}`)
+  }
+}
+
 type RunOptions = {
   readonly startDaemon: StartDaemon
   readonly config: Config
@@ -163,8 +173,9 @@ const runOn = async (
       log,
       hostApp: HOST_APP,
     })
-    api.serve(createDaemonApp(api, config.api ?? {}, daemon, args, { log, tellChange }))
     if (args.pidFile !== undefined) writePidFile(args.pidFile)
+    if (args.user !== undefined) await goOnAs(args.user)
+    api.serve(createDaemonApp(api, config.api ?? {}, daemon, args, { log, tellChange }))
     const running: Running = { config, daemon, log, notify, tellChange }
     hangUp(() => {
       if (args.configFile === undefined) log('warning', 'SIGHUP: there is no file to reload (-c)')

@@ -2,10 +2,11 @@
  * The pages for people: `/`, the dashboard, and `/docs`, the list of what the API can do. They are files of ui/ that fetch
  * what they show from the API beside them; nothing comes from elsewhere, and the headers say so.
  */
-import { readFileSync } from 'node:fs'
 import { Hono } from 'hono'
 import type { Api, ApiEnv } from '../endpoints/deps.ts'
 import { bundle } from './bundle.ts'
+import docs from './ui/docs.html' with { type: 'text' }
+import index from './ui/index.html' with { type: 'text' }
 
 /** Only the page's own scripts and styles, whatever a name or a message may hold. */
 const POLICY = [
@@ -19,16 +20,15 @@ const POLICY = [
   "frame-ancestors 'none'",
 ].join('; ')
 
-const PAGES = { '/': 'index.html', '/docs': 'docs.html' } as const
+/** Their text, whatever Bun's types say of HTML. */
+const PAGES = Object.entries({ '/': index, '/docs': docs } as unknown as Record<string, string>)
 
 export const createPages = (): Api => {
   const api: Api = new Hono<ApiEnv>()
-  for (const [path, file] of Object.entries(PAGES)) {
-    const page = readFileSync(new URL(`./ui/${file}`, import.meta.url), 'utf8')
+  for (const [path, page] of PAGES)
     api.get(path, (c) =>
       c.html(page, 200, { 'Content-Security-Policy': POLICY, 'Cache-Control': 'no-cache' })
     )
-  }
   api.get('/page/:file', async (c) => {
     const asset = (await bundle()).get(c.req.param('file'))
     if (asset === undefined) return c.notFound()

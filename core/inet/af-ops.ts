@@ -89,8 +89,18 @@ export type AfOps = AfInfo &
      * IPv4: ipQueueXmit (ipv4/ip-output.ts).
      */
     queueXmit: (skb: number, sk: number) => number
-    /** The same along a flow that was routed, with a hop limit (0: the default's; NO_HOPS). IPv4: ipSend (ipv4/ip-output.ts). */
-    send: (skb: number, fl: Flowi, proto: number, tos: number, hopLimit: number) => number
+    /**
+     * The same of a datagram socket, along a flow that was routed, with a hop limit (0: the default's; NO_HOPS). IPv4:
+     * ipSendSock (ipv4/ip-output.ts).
+     */
+    send: (
+      skb: number,
+      fl: Flowi,
+      proto: number,
+      tos: number,
+      hopLimit: number,
+      sk: number
+    ) => number
     /** The same of a packet whose IP header its sender has made. IPv4: ipSendHeader (ipv4/ip-output.ts). */
     sendHeader: (skb: number, fl: Flowi) => number
     /** Counts a control message of a socket's. IPv4: icmpOut (ipv4/icmp.ts). */

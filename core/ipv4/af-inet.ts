@@ -11,7 +11,7 @@ import type { Icmp } from './icmp.ts'
 
 type AfInetDeps = {
   arena: Arena
-  output: Pick<IpOutput, 'ipQueueXmit' | 'ipSend' | 'ipSendHeader' | 'ipSendReply'>
+  output: Pick<IpOutput, 'ipQueueXmit' | 'ipSendSock' | 'ipSendHeader' | 'ipSendReply'>
 } & Pick<Icmp, 'icmpSend' | 'icmpOut'>
 
 export const createAfInet = ({ arena, output, icmpSend, icmpOut }: AfInetDeps): AfOps => {
@@ -21,7 +21,7 @@ export const createAfInet = ({ arena, output, icmpSend, icmpOut }: AfInetDeps): 
     ...AF_INET_INFO,
     hopLimit: () => i32[defaultTtl],
     queueXmit: output.ipQueueXmit,
-    send: output.ipSend,
+    send: output.ipSendSock,
     sendHeader: output.ipSendHeader,
     icmpOut,
     reply: output.ipSendReply,

@@ -9,11 +9,18 @@ import type { Arena } from '../shm/arena.ts'
 import type { Skbs } from '../skb/skb.ts'
 import { SKB_DEV, SKB_IPOPT, SKB_NETWORK } from '../skb/skb.ts'
 import * as ipv4 from '../wire/ipv4.ts'
+import { SK_IPOPT, SK_IPOPT_LEN } from '../socket/sock.ts'
 import type { AddrType } from '../inet/addr-type.ts'
 import {
   FLAGS,
   IPOPT_END,
+  IPOPT_LSRR,
+  IPOPT_NOOP,
+  IPOPT_RR,
+  IPOPT_SSRR,
+  IPOPT_TS,
   IPOPT_TS_PRESPEC,
+  IPOPT_TS_TSANDADDR,
   LEN,
   PTR,
   RR_AT,
@@ -128,10 +135,51 @@ export const createIpOptionsEcho = (deps: IpOptionsEchoDeps) => {
   /** Whom a reply to `daddr` with the options of the last echo() is sent to. */
   const firstHop = (daddr: number): number => (first !== 0 ? first : daddr)
 
-  /** Puts the `n` octets of the last echo() in front of the reply's data, which leaves from `addr`. */
+  // ---- of a socket's own
+
+  /** Length of the options that a packet of the socket's to `daddr` carries; build() puts them on. */
+  const ofSocket = (sk: number, daddr: number): number => {
+    const n = i32[sk + SK_IPOPT_LEN]
+    replyOptions = 0
+    first = 0
+    bytes.copy(u8, reply, (sk + SK_IPOPT) << 2, n)
+    for (let p = reply; p < reply + n && u8[p] !== IPOPT_END; p += lengthAt(p)) {
+      const kind = u8[p]
+      if (kind === IPOPT_RR) ownRoute(p)
+      else if (kind === IPOPT_TS) ownTimes(p)
+      else if (kind === IPOPT_LSRR || kind === IPOPT_SSRR) ownSourceRoute(p, daddr)
+    }
+    return n
+  }
+  const lengthAt = (p: number): number => (u8[p] === IPOPT_NOOP ? 1 : u8[p + LEN])
+  const ownRoute = (p: number): void => {
+    if (u8[p + PTR] > u8[p + LEN]) return
+    u8[p + PTR] += 4
+    replyOptions |= RR_NEEDADDR | (p - reply)
+  }
+  const ownTimes = (p: number): void => {
+    const [len, ptr] = [u8[p + LEN], u8[p + PTR]]
+    if (ptr > len) return
+    const flags = u8[p + FLAGS] & 15
+    const size = flags === IPOPT_TS_PRESPEC ? prespecified(p, ptr, len) : flags === 0 ? 4 : 8
+    if (size === 0) return
+    u8[p + PTR] = ptr + size
+    replyOptions |= TS_NEEDTIME | ((p - reply) << TS_SHIFT)
+    if (flags === IPOPT_TS_TSANDADDR) replyOptions |= TS_NEEDADDR
+  }
+  /** It goes to the first of the hops; the others move up, and whom it is for is the last. */
+  const ownSourceRoute = (p: number, daddr: number): void => {
+    const len = u8[p + LEN]
+    first = bytes.i32(u8, p + 3)
+    bytes.copy(u8, p + 3, p + 7, len - 7)
+    bytes.putI32(u8, p + len - 4, daddr)
+  }
+
+  /** Puts the `n` octets of the last echo() or ofSocket() in front of the reply's data, which leaves from `addr`. */
   const build = (skb: number, n: number, addr: number): void => {
     const ts = reply + ((replyOptions >> TS_SHIFT) & 0xff)
-    if ((replyOptions & RR_NEEDADDR) !== 0) bytes.putI32(u8, reply + u8[reply + PTR] - 5, addr)
+    const rr = reply + (replyOptions & RR_AT)
+    if ((replyOptions & RR_NEEDADDR) !== 0) bytes.putI32(u8, rr + u8[rr + PTR] - 5, addr)
     if ((replyOptions & TS_NEEDADDR) !== 0) bytes.putI32(u8, ts + u8[ts + PTR] - 9, addr)
     if ((replyOptions & TS_NEEDTIME) !== 0) putTime(ts + u8[ts + PTR] - 5)
     bytes.copy(u8, skbs.push(skb, n), reply, n)
@@ -139,5 +187,5 @@ export const createIpOptionsEcho = (deps: IpOptionsEchoDeps) => {
     i32[skb + SKB_IPOPT] = 0
   }
 
-  return { echo, firstHop, build }
+  return { echo, ofSocket, firstHop, build }
 }

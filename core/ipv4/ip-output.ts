@@ -37,6 +37,7 @@ import type { DropFn } from '../skb/drop.ts'
 import { Drop } from '../skb/drop.ts'
 import type { Skbs } from '../skb/skb.ts'
 import {
+  MAX_HEADER,
   PACKET_LOOPBACK,
   RX_HEADROOM,
   SKB_DATA,
@@ -63,6 +64,7 @@ import {
   SK_PROTOCOL,
   SK_SADDR,
   SK_TOS,
+  SK_IPOPT_LEN,
   SK_TTL,
 } from '../socket/sock.ts'
 import { ETH_P_IP, IPV4_MULTICAST_HI, ipv4MulticastLo } from '../wire/ethernet.ts'
@@ -257,6 +259,25 @@ export const createIpOutput = (deps: IpOutputDeps) => {
     if (error < 0) f64[count + Mib.IpOutDiscards]++
     return error
   }
+  /** ipSend of a datagram socket's, with the options that it has (IP_OPTIONS). */
+  const ipSendSock = (
+    skb: number,
+    fl: Flowi,
+    proto: number,
+    tos: number,
+    ttl: number,
+    sk: number
+  ): number => {
+    if (i32[sk + SK_IPOPT_LEN] === 0) return ipSend(skb, fl, proto, tos, ttl)
+    const n = options.ofSocket(sk, fl[FL_DADDR + 3])
+    if (!routeVia(fl)) return noRoute(skb, -Errno.EHOSTUNREACH)
+    if (!skbs.expandHead(skb, MAX_HEADER + ipv4.MAX_OPTIONS)) {
+      drop(skb, Drop.NOMEM)
+      return -Errno.ENOBUFS
+    }
+    options.build(skb, n, fl[FL_SADDR + 3])
+    return ipSend(skb, fl, proto, tos, ttl, n)
+  }
   /** ipSend of what answers a received packet without a socket (ip_send_unicast_reply). */
   const ipSendReply = (skb: number, fl: Flowi, proto: number, request: number): number => {
     const n = options.echo(request)
@@ -264,12 +285,12 @@ export const createIpOutput = (deps: IpOutputDeps) => {
       drop(skb, Drop.NOT_SPECIFIED)
       return -Errno.EINVAL
     }
-    if (n > 0 && !routeBack(fl)) return noRoute(skb, -Errno.EHOSTUNREACH)
+    if (n > 0 && !routeVia(fl)) return noRoute(skb, -Errno.EHOSTUNREACH)
     if (n > 0) options.build(skb, n, fl[FL_SADDR + 3])
     return ipSend(skb, fl, proto, ipv4.tos(u8, i32[request + SKB_NETWORK]) & ~ECN_MASK, 0, n)
   }
-  /** Where the request named its way, the reply goes to the last hop of it first. */
-  const routeBack = (fl: Flowi): boolean => {
+  /** Where options name the way, the packet goes to the first hop of it. */
+  const routeVia = (fl: Flowi): boolean => {
     const via = options.firstHop(fl[FL_DADDR + 3])
     if (via === fl[FL_DADDR + 3]) return true
     fl[FL_DADDR + 3] = via
@@ -475,5 +496,14 @@ export const createIpOutput = (deps: IpOutputDeps) => {
     neighConfirm(i32[row + NH_DEV], i32[row + NH_FAMILY] !== 0 ? row + NH_GATEWAY : sk + SK_DADDR)
   }
 
-  return { ipQueueXmit, ipSend, ipSendHeader, ipSendReply, ipOutput, routeMeHarder, sockConfirm }
+  return {
+    ipQueueXmit,
+    ipSend,
+    ipSendSock,
+    ipSendHeader,
+    ipSendReply,
+    ipOutput,
+    routeMeHarder,
+    sockConfirm,
+  }
 }

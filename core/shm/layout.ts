@@ -54,6 +54,7 @@
  * | socket                 | SK_*             | core/socket/sock.ts                                     |
  * | TCP socket             | TP_*             | core/transport/tcp/sock/tcp-sock.ts, from SK_PROTO on   |
  * | raw socket             | RAW_*            | core/transport/raw/raw-constants.ts, from SK_PROTO on   |
+ * | datagram socket        | SK_IPOPT*        | core/socket/sock.ts, behind those                       |
  * | packet socket          | PK_*             | core/packet/packet-constants.ts, from SK_PROTO on       |
  * | neighbour              | NEIGH_*          | core/neigh/neigh-constants.ts                           |
  * | proxied neighbour      | PN_*             | core/neigh/pneigh-constants.ts                          |

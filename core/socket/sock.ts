@@ -105,6 +105,9 @@ export const SK_MC_FLAGS = 77
 export const SK_MC_IF = 78
 export const SK_MC_ADDR = 79
 export const SK_PROTO = 80
+/** Of datagram sockets, IP_OPTIONS: how many octets, and the octets (ipv4/ip-options-sock.ts). */
+export const SK_IPOPT_LEN = SK_PROTO + 16
+export const SK_IPOPT = SK_PROTO + 17
 
 /** Least that buffers can be set to. */
 export const SOCK_MIN_RCVBUF = 2304

@@ -106,6 +106,7 @@ export const SCM_TSTAMP_ACK = 2
 
 export const IP_TOS = 1
 export const IP_TTL = 2
+export const IP_OPTIONS = 4
 /** What is sent has its IP header. */
 export const IP_HDRINCL = 3
 export const IP_FREEBIND = 15

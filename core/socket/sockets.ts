@@ -6,6 +6,7 @@
  */
 import { AF_INET, AF_INET6, AF_PACKET, needsZone } from '../base/family.ts'
 import { Errno } from '../base/errno.ts'
+import type { IpOptionsSock } from '../ipv4/ip-options-sock.ts'
 import type { Arena } from '../shm/arena.ts'
 import { Sysctl } from '../shm/sysctl.ts'
 import { createEvents } from './events.ts'
@@ -43,6 +44,7 @@ export type SocketsDeps = {
   recordFlow?: Steer['recordFlow']
   mc: McSockopt
   filter: SkFilter
+  ipOptions: IpOptionsSock
 }
 export type Sockets = ReturnType<typeof createSockets>
 
@@ -69,7 +71,7 @@ const isAny = ({ protocol }: ProtoSwitch): boolean => protocol === ANY_PROTOCOL
 const isPort = (port: number): boolean => port >= 0 && port <= 65535
 
 export const createSockets = (deps: SocketsDeps) => {
-  const { arena, firstSock, recordFlow = () => {}, mc, filter } = deps
+  const { arena, firstSock, recordFlow = () => {}, mc, filter, ipOptions } = deps
   const { i32, layout } = arena
   const bindV6Only = layout.sysctl + Sysctl.bindv6only
   const events = createEvents(arena, firstSock)
@@ -282,7 +284,7 @@ export const createSockets = (deps: SocketsDeps) => {
     i32[to + 4] = i32[sk + SK_DPORT]
   }
 
-  const options = createSockopt({ arena, protoOf, takeError, mc, filter })
+  const options = createSockopt({ arena, protoOf, takeError, mc, filter, ipOptions })
 
   return {
     ...events,

@@ -2,13 +2,16 @@
  * setsockopt and getsockopt: the protocol is asked first, since some options of SOL_SOCKET mean more to it than their
  * word (TCP's buffer sizes, keepalive); those that no protocol claims are words of the sock row. Worker only. Linux: sk_setsockopt (net/core/sock.c), do_ip_setsockopt.
  */
+import { AF_PACKET } from '../base/family.ts'
 import { Errno } from '../base/errno.ts'
+import type { IpOptionsSock } from '../ipv4/ip-options-sock.ts'
 import type { Arena } from '../shm/arena.ts'
 import { Sysctl } from '../shm/sysctl.ts'
 import type { McSockopt } from './mc-sockopt.ts'
 import type { NameOption, Proto } from './proto.ts'
 import type { SkFilter } from './sk-filter.ts'
 import {
+  IP_OPTIONS,
   IP_TOS,
   IP_TTL,
   IPPROTO_IP,
@@ -66,6 +69,7 @@ type SockoptDeps = {
   protoOf: (sk: number) => Proto
   mc: Pick<McSockopt, 'setMcOption' | 'getMcOption'>
   filter: Pick<SkFilter, 'attach' | 'detach' | 'read'>
+  ipOptions: IpOptionsSock
   /** sockets.ts: the error that waits on the socket. Typed by hand, as that file's type is made of this one's. */
   takeError: (sk: number) => number
 }
@@ -74,7 +78,14 @@ type SockoptDeps = {
 const ECN_MASK = 3
 const { EINVAL, ENODEV, ENOPROTOOPT, EPERM } = Errno
 
-export const createSockopt = ({ arena, protoOf, takeError, mc, filter }: SockoptDeps) => {
+export const createSockopt = ({
+  arena,
+  protoOf,
+  takeError,
+  mc,
+  filter,
+  ipOptions,
+}: SockoptDeps) => {
   const { i32 } = arena
   const { sysctl } = arena.layout
 
@@ -203,10 +214,18 @@ export const createSockopt = ({ arena, protoOf, takeError, mc, filter }: Sockopt
     if (level === SOL_SOCKET && name === SO_ATTACH_FILTER)
       // a stream's bytes are not packets to its reader
       return i32[sk + SK_TYPE] === SOCK_STREAM ? -ENOPROTOOPT : filter.attach(sk, words, at, len)
+    if (isIpOptions(sk, level, name)) return ipOptions.setOptions(sk, words, at, len)
     return protoOf(sk).setNameOption?.(sk, level, name, words, at, len) ?? -ENOPROTOOPT
   }
+  /** Streams and packet sockets have none. */
+  const isIpOptions = (sk: number, level: number, name: number): boolean =>
+    level === IPPROTO_IP &&
+    name === IP_OPTIONS &&
+    i32[sk + SK_TYPE] !== SOCK_STREAM &&
+    i32[sk + SK_FAMILY] !== AF_PACKET
   const getsockoptName: NameOption = (sk, level, name, words, at) => {
     if (level === SOL_SOCKET && name === SO_ATTACH_FILTER) return filter.read(sk, words, at)
+    if (isIpOptions(sk, level, name)) return ipOptions.getOptions(sk, words, at)
     return protoOf(sk).getNameOption?.(sk, level, name, words, at) ?? -ENOPROTOOPT
   }
   return { setsockopt, getsockopt, setsockoptName, getsockoptName }

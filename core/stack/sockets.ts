@@ -14,6 +14,7 @@ import { Errno } from '../base/errno.ts'
 import { bpfCheck } from '../bpf/bpf-check.ts'
 import { createBpf } from '../bpf/bpf.ts'
 import { createMcMembers } from '../inet/mc-members.ts'
+import { createIpOptionsSock } from '../ipv4/ip-options-sock.ts'
 import { createMcSockopt } from '../socket/mc-sockopt.ts'
 import type { Inet } from './inet.ts'
 import type { Machine } from './machine.ts'
@@ -41,7 +42,9 @@ export const createSocketLayer = (
   const programs = createSkPrograms()
   const { runFilter } = createBpf({ arena, skbs: machine.skbs, programs })
   const filter = createSkFilter({ ...machine, programs, runFilter, isSound: bpfCheck })
-  const sockets = createSockets({ arena, firstSock: slab.first, recordFlow, mc, filter })
+  const ipOptions = createIpOptionsSock(arena)
+  const firstSock = slab.first
+  const sockets = createSockets({ arena, firstSock, recordFlow, mc, filter, ipOptions })
   const owned = createOwnedFlows(machine)
   const services = createServices({ ...machine, sockets })
   const wakeApp = (app: number): void => wake(arena.layout.appThread + app)

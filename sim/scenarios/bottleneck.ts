@@ -1,6 +1,7 @@
 /** Many flows through one bottleneck: on a good path each gets its share (Jain's index), and together all there is. */
 import { mtuChanges } from '../changes.ts'
 import { converse } from '../converse.ts'
+import { createDraw } from '../draw.ts'
 import { Fault } from '../fault.ts'
 import type { Flow } from '../flow.ts'
 import { isClean, type Knobs, windowOf } from '../knobs.ts'
@@ -11,8 +12,8 @@ const FAIR = 0.9
 /** What is measured: the flows have met, and none has ended. */
 const FROM = 0.25
 const UNTIL = 0.65
-/** Room for what all flows send: where they are held to their least by memory, it is not the path that is shared out. */
-const ROOM = { config: { ...POOLS, skbs: 16_384, smallBuffers: 16_384 } }
+/** Small buffers of the client: with few it is its memory that is shared out, as much as the path. */
+const MEMORY = [512, 1024, 4096] as const
 /** So long the flows of a good path run. */
 const SECONDS = 20
 
@@ -45,8 +46,11 @@ export const bottleneck: Scenario = {
       const due = marks.length === 0 ? FROM : UNTIL
       if (bytes.reduce((sum, each) => sum + each, 0) >= due * all) marks.push(bytes)
     }
+    const pool = createDraw(seed, 'memory').pick(MEMORY)
     const { ms, finish } = await converse(knobs, seed, {
-      world: { a: ROOM, b: ROOM, router: ROOM },
+      world: {
+        a: { config: { ...POOLS, skbs: pool, smallBuffers: pool, largeBuffers: pool >> 5 } },
+      },
       changes: mtuChanges,
       look,
     })

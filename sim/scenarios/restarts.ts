@@ -2,7 +2,7 @@
  * Workers that throw and start over, of the router and of the server: what went through the router goes on; connections of
  * the server's worker break, and are made again.
  */
-import { totalMs } from '../bounds.ts'
+import { quietMs, totalMs } from '../bounds.ts'
 import { createDraw } from '../draw.ts'
 import { createFlows } from '../flow.ts'
 import type { Scenario } from '../scenarios.ts'
@@ -55,6 +55,8 @@ export const restarts: Scenario = {
     await world.until(open, {
       totalMs: totalMs(knobs, (bytes + back) * rounds, rounds) * (1 + knobs.changes),
       changes,
+      // a worker that throws does so over a packet, which is lost, and as likely as not one that was sent again
+      patienceMs: quietMs(knobs, knobs.changes),
       look: listenAgain,
     })
     const ms = sim.nowMs() - beganMs

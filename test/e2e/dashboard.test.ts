@@ -486,7 +486,7 @@ describeE2e(import.meta.path, 'the dashboard', () => {
     })
   })
 
-  test('pictures of every view: nothing is wider than the window', async () => {
+  test('pictures of every view: nothing is wider than the window, the tab that is open is seen', async () => {
     const wide: string[] = []
     for (const view of VIEWS) {
       await show(view)
@@ -499,6 +499,10 @@ describeE2e(import.meta.path, 'the dashboard', () => {
         await page.size(width, HEIGHT[width])
         const has = await page.evaluate<number>('document.documentElement.scrollWidth')
         if (has > width) wide.push(`${view} at ${width}: ${has}`)
+        await page.until(`(() => {
+          const { left, right } = document.querySelector('[aria-current=page]').getBoundingClientRect()
+          return left >= 0 && right <= ${width} && document.querySelector('#said').hidden
+        })()`)
         for (const scheme of COLORS) {
           await page.colors(scheme)
           // a frame, so that the plots have the colours and the width

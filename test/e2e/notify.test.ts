@@ -5,6 +5,7 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { root } from '../../bin/bootstrap.mjs'
+import packageJson from '../../package.json'
 import { parseDaemonArgs } from '../../api/cli/daemon-args.ts'
 import { requireTool } from '../support/tools.ts'
 import { startDaemon } from './support/daemon.ts'
@@ -101,4 +102,14 @@ test("the unit's command line is one of softnet up", () => {
     state: '/var/lib/softnet',
   })
   expect(unit).toContain('Type=notify')
+})
+
+test("so is the container's, and what it is built of is there", () => {
+  const recipe = readFileSync(`${root}/docs/Dockerfile`, 'utf8')
+  const [, words = ''] = /^CMD (\[.*\])$/m.exec(recipe) ?? []
+  const [command, ...args] = JSON.parse(words) as string[]
+  expect(command).toBe('up')
+  expect(parseDaemonArgs(args)).toMatchObject({ user: 'softnet', state: '/var/lib/softnet' })
+  expect(recipe).toContain('useradd --system --home-dir /var/lib/softnet')
+  expect(Object.keys(packageJson.scripts)).toContain('build')
 })

@@ -53,8 +53,10 @@ export const PUBLIC_WORKER_MODULES: Record<string, string> = {
   'workers/main.ts': 'boots a daemon and hands back its control and its snapshots',
   'workers/daemon.ts': 'softnet up: the daemon in the foreground, with its signals and pid file',
   'workers/log.ts': 'what a daemon says goes out in one place, its API as its stack',
+  'workers/modules.ts': 'where the modules lie that it names to the daemon, or starts as programs',
   'workers/os/lock.ts': 'the socket file of the API is taken by one daemon at a time',
   'workers/os/notify.ts': 'a daemon tells the service manager that it is ready',
+  'workers/os/privileges.ts': 'a daemon goes on as another user when all is open',
   'workers/os/parent.ts': 'a command ends with the wrapper that started it',
   'workers/os/exec.ts': 'softnet exec: a program in a network namespace of its own',
 }

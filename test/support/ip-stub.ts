@@ -22,9 +22,9 @@ export const createIpStub = (machine: Machine, stub: IpStub): TcpInet => {
     ...info,
     queueXmit,
     send,
-    reply: (skb, fl, proto) => send(skb, fl, proto, 0, 0),
+    reply: (skb, fl, proto) => send(skb, fl, proto, 0, 0, 0),
     hopLimit: () => 64,
-    sendHeader: (skb, fl) => send(skb, fl, 0, 0, 0),
+    sendHeader: (skb, fl) => send(skb, fl, 0, 0, 0, 0),
     icmpOut: () => {},
     portUnreachable: () => {},
   })

@@ -9,6 +9,7 @@
  *
  * Control thread.
  */
+import { isOneFile } from '../modules.ts'
 import type { Control, StackConfig } from '../../core/control/text/messages.ts'
 import { isRefused } from '../../core/control/text/names.ts'
 import type { NamespaceOptions } from '../os/netns.ts'
@@ -138,7 +139,7 @@ export const hints = (
     `  ${networks.join(' | ')}`,
     'softnet: try, from another terminal:',
     ...possible.flatMap(({ run, shows }) => [
-      `  ${run.replaceAll(/\bsoftnet /g, 'npx softnet ')}`,
+      `  ${run.replaceAll(/\bsoftnet /g, isOneFile ? 'softnet ' : 'npx softnet ')}`,
       `      ${shows}`,
     ]),
   ]

@@ -48,6 +48,11 @@ const library = dlopen('libc.so.6', {
   // Processes, threads, namespaces.
   geteuid: { args: [], returns: 'u32' },
   getegid: { args: [], returns: 'u32' },
+  getpwnam: { args: ['usize'], returns: 'ptr' },
+  initgroups: { args: ['usize', 'u32'], returns: 'i32' },
+  setgid: { args: ['u32'], returns: 'i32' },
+  setuid: { args: ['u32'], returns: 'i32' },
+  capset: { args: ['usize', 'usize'], returns: 'i32' },
   getppid: { args: [], returns: 'i32' },
   kill: { args: ['i32', 'i32'], returns: 'i32' },
   waitpid: { args: ['i32', 'usize', 'i32'], returns: 'i32' },

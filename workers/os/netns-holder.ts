@@ -158,4 +158,4 @@ const hold = (socket: number): void => {
   }
 }
 
-if (import.meta.main) hold(Number(process.argv[2]))
+hold(Number(process.argv[2]))

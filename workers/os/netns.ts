@@ -4,6 +4,7 @@
 // namespace's interface. Root makes network and mount namespaces; an ordinary user makes a user
 // namespace too, in which he is root. Linux counterpart: `ip netns`, unshare(1), setns(2).
 
+import { programArgv } from '../modules.ts'
 import { libc, OsError } from './libc.ts'
 import type { Device, NamespaceReply, NamespaceRequest, Setup } from './netns-request.ts'
 import type { Route } from './rtnetlink.ts'
@@ -67,8 +68,11 @@ const startHolder = (socket: number): number =>
     // Bun reads bunfig.toml from its working directory; the holder must not depend on ours.
     plan.chdir('/')
     const { PATH = '/usr/bin:/bin', HOME, TMPDIR } = process.env
-    const holder = `${import.meta.dir}/netns-holder.ts`
-    plan.exec([process.execPath, '--smol', holder, String(socket)], { PATH, HOME, TMPDIR })
+    plan.exec([...programArgv('workers/os/netns-holder.ts', ['--smol']), String(socket)], {
+      PATH,
+      HOME,
+      TMPDIR,
+    })
     return plan.spawn()
   })
 

@@ -4,7 +4,11 @@
 // which Bun always is; a fresh child has one thread. Linux counterpart: unshare(1), nsenter(1).
 
 import { cc } from 'bun:ffi'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import type { Block } from './libc.ts'
+import source from './spawn.c' with { type: 'text' }
 import {
   block,
   check,
@@ -32,11 +36,19 @@ const MS_REC = 0x4000
 const MS_SLAVE = 0x80000
 const WNOHANG = 1
 
-const load = () =>
-  cc({
-    source: `${import.meta.dir}/spawn.c`,
-    symbols: { softnet_spawn: { args: ['usize', 'i32', 'usize'], returns: 'i32' } },
-  }).symbols.softnet_spawn
+/** A compiler reads files, and ours may lie inside an executable. */
+const load = () => {
+  const folder = mkdtempSync(join(tmpdir(), 'softnet-spawn-'))
+  try {
+    writeFileSync(join(folder, 'spawn.c'), source)
+    return cc({
+      source: join(folder, 'spawn.c'),
+      symbols: { softnet_spawn: { args: ['usize', 'i32', 'usize'], returns: 'i32' } },
+    }).symbols.softnet_spawn
+  } finally {
+    rmSync(folder, { recursive: true })
+  }
+}
 
 // Compiling takes some milliseconds, so it waits for the first process.
 let softnetSpawn: ReturnType<typeof load> | undefined

@@ -68,6 +68,10 @@ const frames = [
 let open = frames[0]!
 
 const tabs = frames.map(({ view }) => h('a', { href: `#${view.id}` }, view.title))
+/** Of a row of tabs that is wider than the window the one that is open is seen. */
+const showTab = (): void =>
+  tabs[frames.indexOf(open)]!.scrollIntoView({ block: 'nearest', inline: 'center' })
+window.addEventListener('resize', showTab)
 const choose = (): void => {
   takeToken()
   const id = location.hash.slice(1)
@@ -77,9 +81,13 @@ const choose = (): void => {
     frame.element.hidden = frame !== open
     if (frame === open) tabs[at]!.setAttribute('aria-current', 'page')
     else tabs[at]!.removeAttribute('aria-current')
-    if (frame === open) tabs[at]!.scrollIntoView({ block: 'nearest', inline: 'nearest' })
   })
-  if (left !== open) left.view.leave?.()
+  showTab()
+  if (left !== open) {
+    left.view.leave?.()
+    // it was about the view that was left
+    said.hidden = true
+  }
   document.title = `${open.view.title}: softnet`
   const sample = model.sample()
   if (sample !== null) void update(sample)

@@ -143,7 +143,7 @@ export const createPingSock = (deps: PingSockDeps): Proto => {
     icmpv6.setChecksum(u8, to, len, pseudo)
     ops.icmpOut(echo)
     // filled by ipv4/af-inet.ts: ipSend (ipv4/ip-output.ts), and ipv6/af-inet6.ts: ip6Send (ipv6/ip6-output.ts)
-    const error = ops.send(skb, flow, protocol, i32[sk + SK_TOS], hopsOf(sk))
+    const error = ops.send(skb, flow, protocol, i32[sk + SK_TOS], hopsOf(sk), sk)
     return error === 0 || error === -Errno.ENOBUFS ? len : error
   }
   const sendmsg = (sk: number, from: number, len: number): number => {

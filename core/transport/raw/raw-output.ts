@@ -39,7 +39,7 @@ export const createRawOutput = ({ arena, skbs, afOps, dgramFlow }: RawOutputDeps
     // filled by ipv4/af-inet.ts: ipSend, ipSendHeader (ipv4/ip-output.ts), and ipv6/af-inet6.ts (ipv6/ip6-output.ts)
     const error = isWhole
       ? ops.sendHeader(skb, fl)
-      : ops.send(skb, fl, fl[FL_PROTO], i32[sk + SK_TOS], hopsOf(sk))
+      : ops.send(skb, fl, fl[FL_PROTO], i32[sk + SK_TOS], hopsOf(sk), sk)
     return error === 0 || error === -Errno.ENOBUFS ? len : error
   }
   /** Whatever stands there is no part of it; a sum of zero is UDP's sign for none (RFC 8200 section 8.1). */

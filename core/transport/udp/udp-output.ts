@@ -77,7 +77,7 @@ export const createUdpOutput = ({ arena, skbs, afOps, dgramFlow }: UdpOutputDeps
     i32[skb + SKB_CSUM_OFFSET] = udp.CHECKSUM
     i32[skb + SKB_TRANSPORT] = at
     // filled by ipv4/af-inet.ts: ipSend (ipv4/ip-output.ts), and ipv6/af-inet6.ts: ip6Send (ipv6/ip6-output.ts)
-    const error = afOps(fl[FL_FAMILY]).send(skb, fl, IPPROTO_UDP, i32[sk + SK_TOS], hopsOf(sk))
+    const error = afOps(fl[FL_FAMILY]).send(skb, fl, IPPROTO_UDP, i32[sk + SK_TOS], hopsOf(sk), sk)
     if (error === -Errno.ENOBUFS) return noMemory(len)
     if (error !== 0) return error
     f64[count + afOps(fl[FL_FAMILY]).udpMib.outDatagrams]++

@@ -12,6 +12,7 @@ import {
 } from '../../../core/shm/layout.ts'
 import * as skb from '../../../core/skb/skb.ts'
 import * as sock from '../../../core/socket/sock.ts'
+import { MAX_OPTIONS } from '../../../core/wire/ipv4.ts'
 import * as tcp from '../../../core/transport/tcp/sock/tcp-sock.ts'
 import * as packet from '../../../core/packet/packet-constants.ts'
 import * as raw from '../../../core/transport/raw/raw-constants.ts'
@@ -56,7 +57,7 @@ describe('the words of a row lie apart and inside it', () => {
   test('of a socket, and of a TCP socket behind them', () => {
     const timers = ['RETRANS', 'DELACK', 'KEEPALIVE', 'EXTRA'].map((one) => [`SK_TIMER_${one}`, 4])
     const wide = { ...Object.fromEntries(timers), SK_SADDR: 4, SK_DADDR: 4 }
-    expectApart(wordsOf(sock, /^SK_(?!EVENT_|PROTO$)/, wide), 0, sock.SK_PROTO)
+    expectApart(wordsOf(sock, /^SK_(?!EVENT_|PROTO$|IPOPT)/, wide), 0, sock.SK_PROTO)
     const tcpWide = {
       TP_SACKS: 2 * tcp.TCP_NUM_SACKS_MAX,
       TP_BYTES_SENT: 2,
@@ -69,7 +70,9 @@ describe('the words of a row lie apart and inside it', () => {
     expectApart(wordsOf(tcp, /^TP_(?!CA_PRIV_WORDS)/, tcpWide), sock.SK_PROTO, SOCK_WORDS)
     expectApart(wordsOf(packet, /^PK_(?!F_)/), sock.SK_PROTO, SOCK_WORDS)
     const rawWide = { RAW_FILTER: raw.RAW_FILTER_WORDS }
-    expectApart(wordsOf(raw, /^RAW_(?!FILTER_WORDS)/, rawWide), sock.SK_PROTO, SOCK_WORDS)
+    const datagrams = wordsOf(sock, /^SK_IPOPT/, { SK_IPOPT: MAX_OPTIONS / 4 })
+    const raws = wordsOf(raw, /^RAW_(?!FILTER_WORDS)/, rawWide)
+    expectApart([...raws, ...datagrams], sock.SK_PROTO, SOCK_WORDS)
   })
   test('of a neighbour and of a nexthop', () => {
     const wide = { NEIGH_ADDR: 4, NEIGH_HH: 4, NEIGH_TIMER: 4 }

@@ -61,7 +61,10 @@ export const createTopologyView = (): View => {
   const drawLink = (link: Link, sample: Sample): { row: HTMLElement; edges: Edge[] } => {
     const box = placeOf(`link ${link.ifname}`, 'link', link.ifname, 'device')
     const own = link.own.filter((address) => !address.startsWith('fe80:')).join('  ')
-    setText(box.note, `${own} ${bits(link.rxBits + link.txBits)}${link.netem ? ', netem' : ''}`)
+    setText(
+      box.note,
+      [own, bits(link.rxBits + link.txBits), ...(link.netem ? ['netem'] : [])].join(' · ')
+    )
     box.element.classList.toggle('down', link.operstate === 'DOWN')
     const hosts = hostsOf(link, sample)
     const rate = link.rxRate + link.txRate

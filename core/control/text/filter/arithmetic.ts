@@ -56,14 +56,19 @@ type Value = {
   constant?: number
 }
 
-/** From loosest to tightest; `^` stands beside `|`, `%` beside `*`. */
+/** From loosest to tightest. */
 const LEVELS: readonly Readonly<Record<string, number>>[] = [
-  { '|': BPF_OR, '^': BPF_XOR },
+  { '|': BPF_OR },
   { '&': BPF_AND },
   { '<<': BPF_LSH, '>>': BPF_RSH },
   { '+': BPF_ADD, '-': BPF_SUB },
-  { '*': BPF_MUL, '/': BPF_DIV, '%': BPF_MOD },
+  { '*': BPF_MUL, '/': BPF_DIV },
 ]
+/**
+ * libpcap's grammar gives these no precedence, and yacc shifts: on the left is what stands there, on the right all that
+ * follows (grammar.y).
+ */
+const SHIFTED: Readonly<Record<string, number>> = { '%': BPF_MOD, '^': BPF_XOR }
 const RELATIONS: Readonly<Record<string, readonly [jump: number, isInverted: boolean]>> = {
   '=': [BPF_JEQ, false],
   '==': [BPF_JEQ, false],
@@ -98,8 +103,9 @@ export const createArithmetic = (words: Words, link: () => number) => {
     }
   }
 
+  /** What the right side needs nobody asks for: `8 - ip[8]` is taken of any packet (gencode.c gen_arth). */
   const binary = (op: number, left: Value, right: Value, memory: number): Value => {
-    const needs = [...left.needs, ...right.needs]
+    const { needs } = left
     if (right.constant !== undefined) {
       const isZero = right.constant === 0 && (op === BPF_DIV || op === BPF_MOD)
       if (isZero) throw new FilterError('division by zero')
@@ -123,14 +129,18 @@ export const createArithmetic = (words: Words, link: () => number) => {
       const { load, needs } = unary()
       return { load: [...load, [BPF_ALU | BPF_NEG, 0]], needs }
     }
+    const left = atom()
+    const op = SHIFTED[words.peek()]
+    if (op === undefined) return left
+    words.next()
+    return withMemory((memory) => binary(op, left, level(0), memory))
+  }
+  const atom = (): Value => {
     if (words.take('(')) {
       const inner = level(0)
       words.expect(')')
       return inner
     }
-    return atom()
-  }
-  const atom = (): Value => {
     const name = words.next()
     if (name === 'len') return { load: [[BPF_LD | BPF_LEN, 0]], needs: [] }
     if (/^(0x[0-9a-f]+|\d+)$/i.test(name)) return constant(Number(name))

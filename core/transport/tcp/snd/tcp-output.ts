@@ -221,8 +221,12 @@ export const createTcpOutput = (deps: TcpOutputDeps) => {
     return true
   }
 
-  /** Splits `limit` bytes off an unsent skb, or one segment when large buffers are short; 0 when it must wait. */
+  /**
+   * Splits `limit` bytes off an unsent skb, or one segment when large buffers are short; 0 when it must wait, for a buffer
+   * or since it has its share of them.
+   */
   const split = (sk: number, skb: number, limit: number, mss: number): number => {
+    if (!mem.mayCut(sk)) return 0
     if (queue.maySplit(skb, limit)) return fragment(sk, skb, limit, mss)
     const size = Math.min(limit, mss)
     return queue.maySplit(skb, size) || i32[sk + TP_PACKETS_OUT] === 0

@@ -135,11 +135,11 @@ export const createTcpSendmsg = (deps: TcpSendmsgDeps) => {
     return Math.min(goal, whole) - len
   }
   /** Whether something goes into the skb; it gets a larger buffer for `n` bytes where there is one. */
-  const hasRoomFor = (skb: number, size: number, goal: number, n: number): boolean => {
+  const hasRoomFor = (sk: number, skb: number, size: number, goal: number, n: number): boolean => {
     if (roomIn(skb, size, goal) >= n) return true
     const len = i32[skb + SKB_LEN]
     const whole = Math.ceil((len + n) / size) * size
-    queue.makeRoom(skb, Math.min(whole, goal) - len)
+    queue.makeRoom(sk, skb, Math.min(whole, goal) - len)
     return roomIn(skb, size, goal) > 0
   }
   /** The skb to fill next, a new one if need be; 0 when there is no room or no memory. */
@@ -148,7 +148,8 @@ export const createTcpSendmsg = (deps: TcpSendmsgDeps) => {
       const tail = i32[sk + TP_WQ_TAIL]
       const len = i32[tail + SKB_LEN]
       if ((i32[tail + CB_FLAGS] & CBF_EOR) === 0) {
-        if (len < goal && hasRoomFor(tail, size, goal, Math.min(wanted, goal - len))) return tail
+        if (len < goal && hasRoomFor(sk, tail, size, goal, Math.min(wanted, goal - len)))
+          return tail
         // a full one waits already: bulk, so the next is large whatever this write brings
         if (len >= size) wanted = goal
       }

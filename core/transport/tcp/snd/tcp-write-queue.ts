@@ -78,13 +78,13 @@ export const createTcpWriteQueue = (
     i32[sk + TP_WQ_TAIL] = skb
     if (i32[sk + TP_SEND_HEAD] === 0) i32[sk + TP_SEND_HEAD] = skb
     i32[sk + SK_WMEM] += mem.sendCharge(skb)
-    mem.holdSend(skb)
+    mem.holdSend(sk, skb)
   }
   /** Room for `n` more octets behind those of an skb that nobody shares, in a large buffer if need be and there are some. */
-  const makeRoom = (skb: number, n: number): boolean => {
+  const makeRoom = (sk: number, skb: number, n: number): boolean => {
     if (skbs.isShared(skb)) return false
     if (tailroom(skb) < n) moveToFront(skb)
-    return tailroom(skb) >= n || enlarge(skb, n)
+    return tailroom(skb) >= n || enlarge(sk, skb, n)
   }
   const tailroom = (skb: number): number => i32[skb + SKB_END] - i32[skb + SKB_TAIL]
   /** What was split off, or acknowledged, leaves its room to what is behind it. */
@@ -95,13 +95,13 @@ export const createTcpWriteQueue = (
     i32[skb + SKB_DATA] = to
     i32[skb + SKB_TAIL] += to - from
   }
-  const enlarge = (skb: number, n: number): boolean => {
+  const enlarge = (sk: number, skb: number, n: number): boolean => {
     const len = i32[skb + SKB_LEN]
-    if (mem.isLarge(skb) || len + n > LARGE_PAYLOAD || !mem.plentyOfLarges()) return false
-    if (!skbs.expandTail(skb, LARGE_PAYLOAD - len)) return false
-    mem.releaseSend(skb)
-    mem.holdSend(skb)
-    return true
+    if (mem.isLarge(skb) || len + n > LARGE_PAYLOAD || !mem.mayQueueLarge(sk)) return false
+    mem.releaseSend(sk, skb)
+    const isDone = skbs.expandTail(skb, LARGE_PAYLOAD - len)
+    mem.holdSend(sk, skb)
+    return isDone
   }
   /** Moves the first `n` octets of `next`, which comes after the skb and stays behind it, to the skb's end. */
   const shift = (skb: number, next: number, n: number): void => {
@@ -123,7 +123,7 @@ export const createTcpWriteQueue = (
     const next = i32[skb + SKB_NEXT]
     if (amount <= 0 || next === 0 || (i32[skb + CB_FLAGS] & CBF_EOR) !== 0) return
     const n = Math.min(amount, i32[next + SKB_LEN])
-    if (n === 0 || !makeRoom(skb, n)) return
+    if (n === 0 || !makeRoom(sk, skb, n)) return
     shift(skb, next, n)
     if (i32[next + SKB_LEN] === 0) absorb(sk, skb, next)
   }
@@ -132,7 +132,7 @@ export const createTcpWriteQueue = (
     const next = i32[skb + SKB_NEXT]
     const len = i32[next + SKB_LEN]
     if (!isOneSegment(next) || i32[skb + SKB_LEN] + len > space) return false
-    if ((i32[skb + CB_FLAGS] & CBF_EOR) !== 0 || !makeRoom(skb, len)) return false
+    if ((i32[skb + CB_FLAGS] & CBF_EOR) !== 0 || !makeRoom(sk, skb, len)) return false
     shift(skb, next, len)
     countFewer(sk, i32[next + CB_FLAGS], 1)
     absorb(sk, skb, next)
@@ -169,6 +169,7 @@ export const createTcpWriteQueue = (
     else i32[next + SKB_PREV] = prev
     if (i32[sk + TP_SEND_HEAD] === skb) i32[sk + TP_SEND_HEAD] = next
     i32[sk + SK_WMEM] -= mem.sendCharge(skb)
+    mem.releaseSend(sk, skb)
     consume(skb)
   }
   const purge = (sk: number): void => {
@@ -212,7 +213,7 @@ export const createTcpWriteQueue = (
     if ((flags & CBF_IN_ORDER) !== 0) splitOrder(sk, skb, twin, twin === front)
     setTsoSegs(front, mss)
     setTsoSegs(back, mss)
-    mem.holdSend(twin)
+    mem.holdSend(sk, twin)
     // the bytes are charged once; the new skb's overhead comes on top
     i32[sk + SK_WMEM] += mem.sendCharge(twin) - i32[twin + SKB_LEN]
     if (sent) countFewer(sk, flags, before - pcount(front) - pcount(back))

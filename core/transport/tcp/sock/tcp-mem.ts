@@ -2,16 +2,19 @@
  * Packet memory of TCP on one worker, within the budget (skb/budget.ts): what a queued skb is charged as, how far queues
  * may grow, and the minimum that every socket gets when memory is short. Each of the two lines, for receiving and
  * for sending, keeps its last quarter for sockets that hold less than tcp_rmem[0] or tcp_wmem[0]; whoever asks for his
- * minimum when even that is gone has the worst holder trimmed for him (tcp-oom.ts). Called by everything that queues.
+ * minimum when even that is gone has the worst holder trimmed for him (tcp-oom.ts). Above its minimum a socket that sends may
+ * hold some times what is free, of either kind of buffer (dynamic thresholds, by which switches share their memory:
+ * Choudhury, Hahne 1998): whoever holds more gets nothing until enough is acknowledged, so all that want memory come
+ * to hold the same, and something is always left for one who begins. Called by everything that queues.
  * Linux: tcp_mem, sk_mem_charge(), tcp_under_memory_pressure(), sk_forced_mem_schedule().
  */
 import type { Arena } from '../../../shm/arena.ts'
 import { LARGE_BYTES, SMALL_BYTES } from '../../../shm/layout.ts'
 import { Sysctl } from '../../../shm/sysctl.ts'
-import { Holder, largesOf, smallsOf, TRUESIZE_SMALL } from '../../../skb/budget.ts'
-import { MAX_HEADER, SKB_BUF, SKB_LEN, SKB_NEXT, type Skbs } from '../../../skb/skb.ts'
+import { Holder, largesOf, smallsOf, TRUESIZE_LARGE, TRUESIZE_SMALL } from '../../../skb/budget.ts'
+import { MAX_HEADER, SKB_BUF, SKB_LEN, type Skbs } from '../../../skb/skb.ts'
 import { SK_RMEM } from '../../../socket/sock.ts'
-import { TP_WQ_HEAD } from './tcp-sock.ts'
+import { TP_PACKETS_OUT, TP_WQ_LARGES, TP_WQ_SMALLS } from './tcp-sock.ts'
 
 /** Payload that a small or a large buffer of ours holds behind the headers' room. */
 export const SMALL_PAYLOAD = SMALL_BYTES - MAX_HEADER
@@ -21,6 +24,10 @@ export const LARGE_PAYLOAD = LARGE_BYTES - MAX_HEADER
  * (SKB_TRUESIZE of an skb with room for headers alone).
  */
 const SEND_OVERHEAD = 1280
+/** A socket's share is so many times what is free: one alone gets four fifths. */
+const SHARE = 4
+/** Who has so much to write waits for a large buffer when it has its share of them, and does not go on in small ones. */
+const BULK = LARGE_PAYLOAD >> 1
 
 export type TcpMem = ReturnType<typeof createTcpMem>
 
@@ -40,8 +47,6 @@ export const createTcpMem = (arena: Arena, skbs: Skbs) => {
   const sndLarge = bound(Holder.tcp_snd, 1)
   /** What is left of the line to SYNs and FINs, which data must not keep from being sent. */
   const sndData = sndSmall - (sndSmall >> 4)
-  // Above half of what minimums leave, a socket that has its minimum takes no more small buffers to send.
-  const sndPressure = most(sndSmall) >> 1
   /** Largest buffer one socket may grow to by itself. */
   const sockLimit = (config.smallBuffers * SMALL_BYTES + config.largeBuffers * LARGE_BYTES) >> 3
 
@@ -92,17 +97,27 @@ export const createTcpMem = (arena: Arena, skbs: Skbs) => {
 
   const maxSndbuf = (): number => Math.min(i32[sysctl + Sysctl.tcp_wmem_max], sockLimit)
   const sendCharge = (skb: number): number => i32[skb + SKB_LEN] + SEND_OVERHEAD
-  const holdSend = (skb: number): void => hold(skb, Holder.tcp_snd)
-  const releaseSend = (skb: number): void => release(skb)
-  const plentyOfLarges = (): boolean =>
-    largeHeld(Holder.tcp_snd) < most(sndLarge) && hasLarges(Holder.tcp_snd, 1)
-  /** Fewer buffers than tcp_wmem[0] pays for. */
-  const mayHaveMinimum = (sk: number): boolean => {
-    let left = i32[sysctl + Sysctl.tcp_wmem_min]
-    for (let skb = i32[sk + TP_WQ_HEAD]; skb !== 0 && left > 0; skb = i32[skb + SKB_NEXT])
-      left -= TRUESIZE_SMALL
-    return left > 0
+  /** Into the socket's write queue, and out of it. */
+  const holdSend = (sk: number, skb: number): void => {
+    hold(skb, Holder.tcp_snd)
+    i32[sk + (isLarge(skb) ? TP_WQ_LARGES : TP_WQ_SMALLS)]++
   }
+  const releaseSend = (sk: number, skb: number): void => {
+    release(skb)
+    i32[sk + (isLarge(skb) ? TP_WQ_LARGES : TP_WQ_SMALLS)]--
+  }
+  const freeSmalls = (): number => most(sndSmall) - smallHeld(Holder.tcp_snd)
+  const freeLarges = (): number => most(sndLarge) - largeHeld(Holder.tcp_snd)
+  const plentyOfLarges = (): boolean => freeLarges() > 0 && hasLarges(Holder.tcp_snd, 1)
+  const mayQueueSmall = (sk: number): boolean => i32[sk + TP_WQ_SMALLS] < SHARE * freeSmalls()
+  const mayQueueLarge = (sk: number): boolean =>
+    i32[sk + TP_WQ_LARGES] < SHARE * freeLarges() && hasLarges(Holder.tcp_snd, 1)
+  /** Whether text may be cut off to be sent beside what flies, which is what the small buffers of that are for. */
+  const mayCut = (sk: number): boolean =>
+    i32[sk + TP_PACKETS_OUT] < Math.max(1, SHARE * freeSmalls())
+  const mayHaveMinimum = (sk: number): boolean =>
+    i32[sk + TP_WQ_SMALLS] * TRUESIZE_SMALL + i32[sk + TP_WQ_LARGES] * TRUESIZE_LARGE <
+    i32[sysctl + Sysctl.tcp_wmem_min]
   const small = (): number => skbs.alloc(SMALL_PAYLOAD, MAX_HEADER)
   /**
    * An skb for `size` bytes of stream data, or for fewer when memory is short; 0 when the socket has to wait. -1 when it
@@ -110,13 +125,14 @@ export const createTcpMem = (arena: Arena, skbs: Skbs) => {
    */
   const allocSend = (sk: number, size: number): number => {
     if (size > SMALL_PAYLOAD && plentyOfLarges()) {
-      const skb = skbs.alloc(LARGE_PAYLOAD, MAX_HEADER)
-      if (skb !== 0) return skb
+      if (mayQueueLarge(sk)) {
+        const skb = skbs.alloc(LARGE_PAYLOAD, MAX_HEADER)
+        if (skb !== 0) return skb
+      } else if (size > BULK) return 0
     }
-    const held = smallHeld(Holder.tcp_snd)
-    if (held < sndPressure) return small()
+    if (mayQueueSmall(sk)) return small()
     if (!mayHaveMinimum(sk)) return 0
-    return held < sndData ? small() : -1
+    return maySplitSmall() ? small() : -1
   }
   const maySplitSmall = (): boolean => smallHeld(Holder.tcp_snd) < sndData
   /** An skb for `len` bytes that a queued one is split by; 0 when the line has no room for it. */
@@ -149,6 +165,8 @@ export const createTcpMem = (arena: Arena, skbs: Skbs) => {
     holdSend,
     releaseSend,
     plentyOfLarges,
+    mayCut,
+    mayQueueLarge,
     allocSend,
     maySplitSmall,
     allocSplit,

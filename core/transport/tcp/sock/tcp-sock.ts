@@ -90,6 +90,9 @@ export const TP_RETRANS_STAMP = TP + 59
 export const TP_WQ_HEAD = TP + 60
 export const TP_WQ_TAIL = TP + 61
 export const TP_SEND_HEAD = TP + 62
+/** Small and large buffers that it holds. */
+export const TP_WQ_SMALLS = TP + 337
+export const TP_WQ_LARGES = TP + 338
 /** Out-of-order queue, by sequence. */
 export const TP_OFO_HEAD = TP + 63
 export const TP_OFO_TAIL = TP + 64
