@@ -88,7 +88,6 @@ import {
   TP_SND_NXT,
   TP_RETRANS_STAMP,
   TP_SND_UNA,
-  updatePacingRate,
   TP_SND_WL1,
   TP_SND_WND,
   TP_SND_WSCALE,
@@ -299,7 +298,6 @@ export const createTcpAck = (deps: TcpAckDeps) => {
       ops.congAvoid(sk, ack, delivered)
       i32[sk + TP_SND_CWND_STAMP] = time[TIME_MS]
     }
-    updatePacingRate(i32, sysctl, sk)
   }
   /** Where reordering is usual, reports alone are progress. */
   const mayRaiseCwnd = (sk: number, flags: number): boolean => {

@@ -98,8 +98,7 @@ export const createTcpCong = (deps: TcpCongDeps) => {
   const start = (sk: number): void => {
     i32.fill(0, sk + TP_CA_PRIV, sk + TP_CA_PRIV + TP_CA_PRIV_WORDS)
     i32[sk + TP_CA_INITIALIZED] = 1
-    // whoever says the rate begins without one
-    if (ops(sk).congControl !== undefined) i32[sk + TP_PACING_RATE] = 0
+    i32[sk + TP_PACING_RATE] = 0
     ops(sk).init?.(sk)
   }
   /** A fresh connection's window: one segment when its SYN went more than twice, and in earnest (RFC 5681 section 3.1). */

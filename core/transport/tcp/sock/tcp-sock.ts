@@ -472,17 +472,23 @@ export const maxPacingRate = (i32: Int32Array, sk: number): number =>
   i32[sk + TP_MAX_PACING_RATE] === 0
     ? Number.POSITIVE_INFINITY
     : ~i32[sk + TP_MAX_PACING_RATE] >>> 0
-/** Bytes a second that it could send (sk_pacing_rate): what its last acknowledgement has come to; no limit before the first. */
-export const pacingRate = (i32: Int32Array, sk: number): number =>
-  Math.min(i32[sk + TP_PACING_RATE] >>> 0 || Number.POSITIVE_INFINITY, maxPacingRate(i32, sk))
-/** A window each round trip and somewhat more, twice as much while it opens (tcp_update_pacing_rate). */
-export const updatePacingRate = (i32: Int32Array, sysctl: number, sk: number): void => {
+/** Bytes a second that it could send (sk_pacing_rate): what its congestion control says, or what its window makes. */
+export const pacingRate = (i32: Int32Array, sysctl: number, sk: number): number => {
+  const own = i32[sk + TP_PACING_RATE] >>> 0
+  return Math.min(own !== 0 ? own : windowRate(i32, sysctl, sk), maxPacingRate(i32, sk))
+}
+/**
+ * A window each round trip and somewhat more, twice as much while it opens (tcp_update_pacing_rate); no limit before the first
+ * round trip is known.
+ */
+const windowRate = (i32: Int32Array, sysctl: number, sk: number): number => {
+  const srtt = i32[sk + TP_SRTT_US]
+  if (srtt === 0) return Number.POSITIVE_INFINITY
   const cwnd = i32[sk + TP_SND_CWND]
   const isOpening = cwnd < i32[sk + TP_SND_SSTHRESH] >> 1
   const ratio = i32[sysctl + (isOpening ? Sysctl.tcp_pacing_ss_ratio : Sysctl.tcp_pacing_ca_ratio)]
   const window = Math.max(cwnd, i32[sk + TP_PACKETS_OUT]) * i32[sk + TP_MSS_CACHE]
-  const rate = (window * 8e4 * ratio) / (i32[sk + TP_SRTT_US] || 1)
-  i32[sk + TP_PACING_RATE] = Math.max(1, Math.min(rate, 0xffffffff))
+  return (window * 8e4 * ratio) / srtt
 }
 
 /** The window is being reduced, a segment or none for each one delivered (tcp-prr.ts). */

@@ -86,7 +86,6 @@ import {
   TP_SND_WSCALE,
   TP_TS_OFFSET,
   TP_UNDO_MARKER,
-  updatePacingRate,
   TP_WINDOW_CLAMP,
   TP_WQ_HEAD,
   TP_WRITE_SEQ,
@@ -183,7 +182,6 @@ export const createTcpHandshake = (deps: TcpHandshakeDeps) => {
       fastopen.done(sk)
       i32[sk + TP_LSNDTIME] = time[TIME_MS]
     }
-    if (cong.ops(sk).congControl === undefined) updatePacingRate(i32, sysctl, sk)
     setState(sk, TCP_ESTABLISHED)
     raise(sk, SK_EVENT_CONNECT | SK_EVENT_WRITE)
     // shut down before
