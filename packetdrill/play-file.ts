@@ -12,6 +12,7 @@ export type Verdict = {
   result: 'passed' | 'failed' | 'skipped'
   /** Why, when it did not pass. */
   reason: string
+  mode: Mode
   /** The packets so far, as tcpdump prints them. */
   trace: string[]
   /** Settings of the script that the stack does not have. */
@@ -44,19 +45,27 @@ const PREDEFINED: Record<Mode, Record<string, string>> = {
   },
 }
 
+/** What names addresses of IPv4 is seen by an IPv6 socket in one way only. */
+const IPV4_NAMED = /^--(?:local|remote)_ip=\d+\./m
+const modeOf = (text: string, mode: Mode): Mode =>
+  mode === 'ipv6' && IPV4_NAMED.test(text) ? 'mapped' : mode
+
 export const playText = (text: string, folder: string, settings: Settings): Verdict => {
   const trace: string[] = []
   const notes = new Set<string>()
+  const mode = modeOf(text, settings.mode)
+  if (mode !== settings.mode) notes.add('it names addresses of IPv4: played over IPv4, mapped')
   const verdict = (result: Verdict['result'], reason = ''): Verdict => ({
     result,
     reason,
+    mode,
     trace,
     notes: [...notes],
   })
-  const defined = new Map([...Object.entries(PREDEFINED[settings.mode]), ...settings.defined])
+  const defined = new Map([...Object.entries(PREDEFINED[mode]), ...settings.defined])
   try {
     const script = parseScript(preprocess(text, defined))
-    const host = createHost(settings.mode, script.options)
+    const host = createHost(mode, script.options)
     const commands = createCommands(host, folder, (note) => notes.add(note))
     for (const command of script.init) commands.run(command)
     play(script, host, commands.run, settings, (line) => trace.push(line))

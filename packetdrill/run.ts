@@ -65,8 +65,9 @@ const filesOf = (path: string): string[] => {
     .sort()
     .map((name) => join(path, name))
 }
-const show = (file: string, { result, reason, trace, notes }: Verdict): void => {
-  console.log(`${result} ${file}${result === 'skipped' ? `: ${reason}` : ''}`)
+const show = (file: string, { result, reason, mode, trace, notes }: Verdict): void => {
+  const how = mode === settings.mode ? '' : ` (${mode})`
+  console.log(`${result} ${file}${how}${result === 'skipped' ? `: ${reason}` : ''}`)
   if (result === 'failed' || values.verbose) for (const line of trace) console.log(`    ${line}`)
   if (result !== 'failed') return
   console.log(`  ${reason}`)

@@ -3,7 +3,8 @@
 
 import { describe, expect, test } from 'bun:test'
 import { Errno } from '../../core/base/errno.ts'
-import { SK_BOUND_DEV, SK_NUM } from '../../core/socket/sock.ts'
+import { AF_INET, AF_INET6 } from '../../core/base/family.ts'
+import { SK_BOUND_DEV, SK_MTU, SK_NUM } from '../../core/socket/sock.ts'
 import { counterBank, Mib, Softnet } from '../../core/shm/counters.ts'
 import { DevStat, sumDeviceStat } from '../../core/netdev/netdev.ts'
 import {
@@ -22,6 +23,7 @@ import * as ethernet from '../../core/wire/ethernet.ts'
 import { arpFrame, BROADCAST_MAC } from '../support/packets.ts'
 import { dialTcp, openUdp, serveTcp, type TcpEnd } from '../../sim/net/sim-apps.ts'
 import type { SimHost } from '../../sim/net/net-sim.ts'
+import { routed6 } from '../../sim/net/routed.ts'
 import { LONG_MS, MAC, routed, twoHosts } from '../support/sim-topology.ts'
 
 const MINUTES = 60_000
@@ -241,6 +243,57 @@ const watch = (host: SimHost) => {
   host.turn()
   return seen
 }
+
+describe.each([
+  ['IPv4', '10.0.2.2'],
+  ['IPv6', '2001:db8:2::2'],
+])(
+  'what ICMP says over %s finds the worker that sent, whatever the steering is by then',
+  (_name, to) => {
+    const toWorker = (host: SimHost, worker: number) =>
+      host.must({
+        type: 'ETHTOOL_MSG_RSS_SET',
+        rss: { ifname: 'eth0', 'rss-indirection-table': Array(128).fill(worker) },
+      })
+    const family = to.includes(':') ? AF_INET6 : AF_INET
+
+    test('a path that takes less', async () => {
+      const net = await routed6({ narrow: 1300, a: { workers: 2 } })
+      const { sim, a, b } = net
+      const server = serveTcp(b, 80, family)
+      const clients = [0, 1].map((worker) => dialTcp(a, to, 80, worker))
+      sim.run(MINUTES, () => server.ends.length === 2 && clients.every((end) => end.connected))
+      for (const worker of [0, 1]) await toWorker(a, worker)
+      for (const end of clients) end.start(50_000)
+      sim.run(MINUTES, () => server.ends.every((end) => end.received === 50_000))
+      expect(server.ends.map((end) => end.received)).toEqual([50_000, 50_000])
+      expect(clients.map(({ sk }) => a.arena.i32[sk + SK_MTU])).toEqual([1300, 1300])
+      expect(a.mib('IcmpInErrors') + a.mib('Icmp6InErrors')).toBe(0)
+      for (const end of clients) end.finish()
+      sim.run(MINUTES, () => server.ends.every((end) => end.eof))
+      for (const end of [...server.ends, ...clients]) end.close()
+      server.close()
+      sim.run(LONG_MS)
+      expect(sim.leaks()).toEqual({})
+    })
+
+    test('a port that nobody has', async () => {
+      const { sim, a } = await routed6({ a: { workers: 2 } })
+      const sockets = [0, 1].map((worker) => openUdp(a, 0, worker, family))
+      for (const socket of sockets) expect(socket.connect(to, 9)).toBe(0)
+      await toWorker(a, 1)
+      for (const socket of sockets) socket.send(bytes(10))
+      sim.run(1000)
+      expect(sockets.map(({ errors }) => errors)).toEqual([
+        [Errno.ECONNREFUSED],
+        [Errno.ECONNREFUSED],
+      ])
+      for (const socket of sockets) socket.close()
+      sim.run(LONG_MS)
+      expect(sim.leaks()).toEqual({})
+    })
+  }
+)
 
 describe('what changes CPU on its way is seen once', () => {
   const steerToFirst = (host: SimHost) =>

@@ -65,6 +65,11 @@ test('a failure shows both segments as tcpdump prints them, and what went before
   )
   expect(trace[1]).toBe('0.000000 > S. 0:0(0) ack 1 win 64240 <mss 1460>')
 })
+test('over IPv6 a script that names addresses of IPv4 is played mapped, and says so', () => {
+  const text = `--local_ip=192.168.0.2\n${read('rfc9293-open-close.pkt')}`
+  expect(play(text, { mode: 'ipv6' })).toMatchObject({ result: 'passed', mode: 'mapped' })
+  expect(play(read('rfc9293-open-close.pkt'), { mode: 'ipv6' }).mode).toBe('ipv6')
+})
 test('any options, any window', () => {
   const text = read('rfc9293-open-close.pkt').replace(
     'win 64240 <mss 1460>',

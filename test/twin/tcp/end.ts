@@ -47,6 +47,7 @@ export const INFO: readonly (readonly [name: string, at: number, octets: 1 | 4 |
   ['probes', 3, 1],
   ['backoff', 4, 1],
   ['snd_mss', 16, 4],
+  ['rcv_mss', 20, 4],
   ['unacked', 24, 4],
   ['sacked', 28, 4],
   ['lost', 32, 4],

@@ -25,7 +25,9 @@ const isOnlyOptions = ({ difference }: Run): boolean => {
 const ECHO = / ts ecr (\d+)/g
 /** Both sent the same but for the stamps that they echo; the kernel's. */
 const otherEcho = ({ difference }: Run): number => {
-  const [kernel, softnet] = [difference!.kernel.join('\n'), difference!.softnet.join('\n')]
+  const [kernel, softnet] = [difference!.kernel, difference!.softnet].map((lines) =>
+    lines.join('\n').replace(/ win \d+/g, '')
+  ) as [string, string]
   if (kernel.replace(ECHO, '') !== softnet.replace(ECHO, '')) return -1
   return Number([...kernel.matchAll(ECHO)].at(-1)?.[1] ?? -1)
 }
@@ -56,16 +58,40 @@ const hasAckOfSyn = (run: Run): boolean => {
   const step = stepOf(run)
   return step.do === 'segment' && step.segment.flags.includes('.') && step.segment.ack === 0
 }
-/** It is for a request, and echoes a stamp near the last one; what it comes to is an answer, or a connection. */
+/** It, or one before it, is for a request and echoes a stamp near the last one; what it comes to is an answer, or a connection. */
 const hasOtherEcho = (run: Run): boolean => {
-  const step = stepOf(run)
-  const { before, kernel, softnet } = run.difference!
+  const { before, kernel, softnet, at } = run.difference!
+  const isEcho = (step: Step): boolean =>
+    step.do === 'segment' && step.segment.options.some((option) => /^ts \d+ -?\d+$/.test(option))
   return (
-    before.includes('LISTEN') &&
-    step.do === 'segment' &&
-    step.segment.options.some((option) => /^ts \d+ -?\d+$/.test(option)) &&
+    before === '0 LISTEN' &&
+    run.steps.slice(0, at + 1).some(isEcho) &&
     kernel.length + softnet.length <= 3 &&
-    [...kernel, ...softnet].every((line) => /LISTEN IN|^> \. /.test(line))
+    [...kernel, ...softnet].every((line) => /LISTEN IN|^> (\.|R|R\.) /.test(line))
+  )
+}
+/** Only the kernel echoes a stamp, in a state that nothing is read in any more, of a peer whose SYN had none. */
+const hasForeignStamp = (run: Run): boolean => {
+  const { before, kernel, softnet } = run.difference!
+  const syn = run.steps.find((step) => isSegment(step, /^S/))
+  return (
+    before === '0 LISTEN' &&
+    syn?.do === 'segment' &&
+    !syn.segment.options.some((option) => option.startsWith('ts ')) &&
+    kernel.join().includes(' ts ecr ') &&
+    !softnet.join().includes(' ts ecr ') &&
+    isOnlyOptions(run)
+  )
+}
+/** Something that lies behind a FIN came while both were out of order. */
+const hasTextBehindFin = ({ steps, difference }: Run): boolean => {
+  const segments = steps.flatMap((step) => (step.do === 'segment' ? [step.segment] : []))
+  const ends = segments.filter(({ flags }) => flags.includes('F')).map(({ seq, len }) => seq + len)
+  const isClose = /CLOSE-WAIT|CLOSING|TIME-WAIT|UNCONN|bytes_received/
+  return (
+    segments.some(
+      ({ seq, len }) => len > 0 && ends.some((end) => seq <= end + 1 && seq + len > end)
+    ) && [...difference!.kernel, ...difference!.softnet].some((line) => isClose.test(line))
   )
 }
 /** Its text, or its place, ends between the edges of the two windows. */
@@ -83,7 +109,8 @@ const ackOf = (lines: readonly string[]): number =>
 /** One has acknowledged the step's text at once, and the other will. */
 const isAckAtOnce = (run: Run): boolean => {
   const step = stepOf(run)
-  if (step.do !== 'segment' || step.segment.len < 100) return false
+  if (step.do !== 'segment') return false
+  if (step.segment.len < 100 && !step.segment.flags.includes('F')) return false
   const isAck = (line: string): boolean =>
     /^> \. \d+:\d+\(0\) ack \d+ win \d+ (?!.*sack)/.test(line)
   const { kernel, softnet } = run.difference!
@@ -95,7 +122,7 @@ const isAckAtOnce = (run: Run): boolean => {
 export const KNOWN_TCP: readonly Known[] = [
   {
     reason:
-      'RFC 9293 3.8.6.3: text of more than a segment is acknowledged at once while the window is as large as before (__tcp_ack_snd_check), and windows go by memory, which is each one’s own',
+      'RFC 9293 3.8.6.3: text of more than a segment is acknowledged at once while the window is as large as before, and what comes next when it has grown (__tcp_ack_snd_check, tcp_grow_window); windows go by memory, which is each one’s own',
     isIt: isAckAtOnce,
   },
   {
@@ -129,6 +156,16 @@ export const KNOWN_TCP: readonly Known[] = [
     reason:
       'RFC 7323 3.2: any stamp that we have sent may be echoed; in SYN-RECEIVED the kernel takes only those of its SYN-ACKs',
     isIt: hasOtherEcho,
+  },
+  {
+    reason:
+      'RFC 7323 3.2: what was not agreed on is not sent; a TIME-WAIT of the kernel’s echoes a stamp that came with the handshake all the same',
+    isIt: hasForeignStamp,
+  },
+  {
+    reason:
+      'RFC 9293 3.10.7.4: nothing follows a FIN; the kernel takes a FIN that is out of order to the end of what lies behind it',
+    isIt: hasTextBehindFin,
   },
   {
     reason:

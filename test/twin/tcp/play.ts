@@ -15,7 +15,7 @@ export type Next = (view: Half) => Step | null
 
 /** tcpi_state, 0 of datagrams; what poll says; TCP_INFO of a connection. */
 type Shown = { state: number; bits: number; info: readonly number[] }
-/** When it was sent, since the step began, and `afterMs` since the host sent last; -1 is not sent. */
+/** When it was sent, since the step began, and `afterMs` since the host sent something of its own last; -1 is not sent. */
 type Line = { text: string; atMs: number; afterMs: number }
 export type Half = {
   flow: Flow
@@ -23,7 +23,7 @@ export type Half = {
   streams: Map<number, boolean>
   sent: Map<number, number>
   lines: Line[]
-  /** When it sent last. */
+  /** When it sent something last that is no answer alone. */
   sentAt: number
   /** What each file shows after the last step. */
   shown: Map<number, Shown>
@@ -96,8 +96,10 @@ export const given = (steps: readonly Step[]): Next => {
 }
 
 const SYN_SENT = 2
+const SYN_RECV = 3
 const CLOSE = 7
 const LISTEN = 10
+const RCV_MSS = INFO.findIndex(([name]) => name === 'rcv_mss')
 
 // ---- a step on one host
 
@@ -210,7 +212,9 @@ const look = (end: End, half: Half): void => {
     const state = half.streams.get(slot) ? end.state(file) : 0
     const bits = end.poll(file)
     const hasInfo = state !== 0 && state !== CLOSE && state !== LISTEN
-    const info = hasInfo ? end.info(file) : []
+    const info = hasInfo ? [...end.info(file)] : []
+    // before there is a segment of the peer's, its size is a guess at nothing
+    if (state === SYN_SENT || state === SYN_RECV) info[RCV_MSS] = 0
     const was = half.shown.get(slot)
     half.shown.set(slot, { state, bits, info })
     if (was?.state !== state || was.bits !== bits)
@@ -228,6 +232,7 @@ const isSameTime = (a: Line, b: Line): boolean => {
   if (a.atMs < 0 || b.atMs < 0) return true
   return Math.abs(a.afterMs - b.afterMs) <= 16 + 0.1 * Math.min(a.afterMs, b.afterMs)
 }
+const isPlainAck = (text: string): boolean => /^> (\.|R\.?) \S+\(0\)/.test(text)
 const WINDOW = / win (\d+)/
 /**
  * Once there was text, windows tell what memory it takes, and that is each one's own: the kernel charges what an skb was made
@@ -286,7 +291,7 @@ export const createPlayer = (family: 'ipv4' | 'ipv6', pair: Pair, clock: Clock) 
           atMs: now - run.stepStart,
           afterMs: now - half.sentAt,
         })
-        half.sentAt = now
+        if (!isPlainAck(half.lines.at(-1)!.text)) half.sentAt = now
       }
   }
   const stateOf = ({ shown }: Half): string =>

@@ -11,7 +11,7 @@ import { log2 } from '../../../base/u32.ts'
 import { Mib } from '../../../shm/counters.ts'
 import { Sysctl } from '../../../shm/sysctl.ts'
 import { TRUESIZE_SMALL } from '../../../skb/budget.ts'
-import { SKB_GSO_SIZE, SKB_LEN } from '../../../skb/skb.ts'
+import { SKB_DATA, SKB_GSO_SIZE, SKB_LEN, SKB_TRANSPORT } from '../../../skb/skb.ts'
 import {
   SK_FLAGS,
   SK_RCVBUF,
@@ -20,7 +20,7 @@ import {
   TCP_NEW_SYN_RECV,
   SOCK_MIN_RCVBUF,
 } from '../../../socket/sock.ts'
-import { TCP_PSH } from '../../../wire/tcp.ts'
+import { MIN_HEADER, TCP_FIN, TCP_PSH, TCP_SYN, TCP_URG } from '../../../wire/tcp.ts'
 import { SMALL_PAYLOAD, type TcpMem } from '../sock/tcp-mem.ts'
 import {
   ACK_PUSHED,
@@ -35,6 +35,7 @@ import {
   TP_ACK_PENDING,
   TP_ADVMSS,
   TP_COPIED_SEQ,
+  TP_HEADER_LEN,
   TP_LAST_SEG_SIZE,
   TP_MSS_CACHE,
   TP_OPTS,
@@ -56,6 +57,8 @@ import {
   TP_WINDOW_CLAMP,
 } from '../sock/tcp-sock.ts'
 
+/** Flags of a segment that need not be full (TCP_REMNANT). */
+const REMNANT = TCP_FIN | TCP_URG | TCP_SYN | TCP_PSH
 const DEFAULT_RATIO = 128
 const MAX_RATIO = 240
 const MAX_WSCALE = 14
@@ -208,19 +211,27 @@ export const createTcpWindow = ({ i32, f64, bank, sysctl, time, mem }: TcpWindow
     const size = i32[skb + SKB_GSO_SIZE]
     const len = size !== 0 ? size : i32[skb + SKB_LEN]
     const mss = i32[sk + TP_RCV_MSS]
+    const last = i32[sk + TP_LAST_SEG_SIZE]
+    i32[sk + TP_LAST_SEG_SIZE] = 0
     if (len >= mss) {
       if (len !== mss) {
         i32[sk + TP_RCV_MSS] = Math.min(len, i32[sk + TP_ADVMSS])
         adaptRatio(sk, skb)
       }
+      // it may end a write, so nothing may follow it that would be acknowledged with it
+      if ((i32[skb + CB_FLAGS] & TCP_PSH) !== 0) i32[sk + TP_ACK_PENDING] |= ACK_PUSHED
       return
     }
-    // a peer whose segments are smaller: believed when two in a row are alike and were not just a push
-    const pushed = (i32[skb + CB_FLAGS] & TCP_PSH) !== 0
-    if (len >= TCP_MSS_DEFAULT || (len >= TCP_MIN_MSS && !pushed)) {
-      if (len === i32[sk + TP_LAST_SEG_SIZE]) i32[sk + TP_RCV_MSS] = len
-      i32[sk + TP_LAST_SEG_SIZE] = len
-      if (len === i32[sk + TP_RCV_MSS]) return
+    // a peer whose segments are smaller: believed when two in a row are alike, SACK aside, and were not just a push
+    const whole = len + i32[skb + SKB_DATA] - i32[skb + SKB_TRANSPORT] - i32[sk + TP_HEADER_LEN]
+    const isEnd = (i32[skb + CB_FLAGS] & REMNANT) !== 0
+    const least = (isEnd ? TCP_MSS_DEFAULT : TCP_MIN_MSS) + MIN_HEADER - i32[sk + TP_HEADER_LEN]
+    if (whole >= least) {
+      i32[sk + TP_LAST_SEG_SIZE] = whole
+      if (whole === last) {
+        i32[sk + TP_RCV_MSS] = whole
+        return
+      }
     }
     const pending = i32[sk + TP_ACK_PENDING]
     i32[sk + TP_ACK_PENDING] = pending | ((pending & ACK_PUSHED) !== 0 ? ACK_PUSHED2 : ACK_PUSHED)

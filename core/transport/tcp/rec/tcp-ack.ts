@@ -86,6 +86,7 @@ import {
   TP_SEND_HEAD,
   TP_SND_CWND_STAMP,
   TP_SND_NXT,
+  TP_RETRANS_STAMP,
   TP_SND_UNA,
   TP_SND_WL1,
   TP_SND_WND,
@@ -210,6 +211,7 @@ export const createTcpAck = (deps: TcpAckDeps) => {
     if ((flags & CBF_SACKED) === 0) rate.rateArrived(sk, skb)
     if ((flags & CBF_LOST) !== 0) i32[sk + TP_LOST_OUT] -= n
     if ((flags & CBF_TX_ACK) !== 0) tstamp.acked(sk, skb)
+    if ((flags & TCP_SYN) !== 0) i32[sk + TP_RETRANS_STAMP] = 0
     i32[sk + TP_PACKETS_OUT] -= n
     ackedPackets += n
   }
@@ -241,8 +243,7 @@ export const createTcpAck = (deps: TcpAckDeps) => {
       if (retransAcked) origAcked = 0
     }
     // a hole filled that nobody had sent again: it was not loss
-    else if (((reord - fack) | 0) < 0)
-      sacktag.noteReordering(sk, reord, fack, Mib.TcpExtTCPSACKReorder)
+    else if (((reord - fack) | 0) < 0) sacktag.noteReordering(sk, reord, Mib.TcpExtTCPSACKReorder)
   }
   /** A super-frame acknowledged in part loses its front. */
   const ackPart = (sk: number, skb: number, una: number): void => {
@@ -292,13 +293,16 @@ export const createTcpAck = (deps: TcpAckDeps) => {
     const ops = cong.ops(sk)
     if (ops.congControl !== undefined) return ops.congControl(sk, ack, sample)
     if (inCwndReduction(i32, sk))
-      return recovery.cwndReduction(sk, delivered, lost, (flags & ACK_ADVANCED) !== 0)
-    // where reordering is usual, reports alone are progress
-    const isPatient = i32[sk + TP_REORDERING] > i32[sysctl + Sysctl.tcp_reordering]
-    if (ackedPackets !== 0 || (isPatient && (flags & SACK_NEW) !== 0)) {
+      recovery.cwndReduction(sk, delivered, lost, (flags & ACK_ADVANCED) !== 0)
+    else if (mayRaiseCwnd(sk, flags)) {
       ops.congAvoid(sk, ack, delivered)
       i32[sk + TP_SND_CWND_STAMP] = time[TIME_MS]
     }
+  }
+  /** Where reordering is usual, reports alone are progress. */
+  const mayRaiseCwnd = (sk: number, flags: number): boolean => {
+    const isPatient = i32[sk + TP_REORDERING] > i32[sysctl + Sysctl.tcp_reordering]
+    return ackedPackets !== 0 || (isPatient && (flags & SACK_NEW) !== 0)
   }
   /** One segment that is not full, alone in flight: nobody has asked for an acknowledgement of it (FLAG_ACK_MAYBE_DELAYED). */
   const isMaybeDelayed = (sk: number, una: number): boolean =>
@@ -392,6 +396,7 @@ export const createTcpAck = (deps: TcpAckDeps) => {
     if ((opts[OPT_SEEN] & SEEN_SACK) !== 0 && isSack(sk)) {
       flags |= sacktag.sacktag(sk, opts, ack, una)
       sacktagRtt = sacktag.sackRtt()
+      sacktag.countDelivered(sk)
     }
     if (echoesMark(sk, skb)) flags |= ACK_ECE
     if (priorPackets === 0) return ackOfNothing(sk, una, ack, flags)

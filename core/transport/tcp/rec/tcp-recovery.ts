@@ -12,6 +12,7 @@ import { ecnQueueCwr, ecnWithdrawCwr } from './tcp-ecn.ts'
 import { createTcpPrr } from './tcp-prr.ts'
 import { createTcpRack } from './tcp-rack.ts'
 import { SACK_DSACK, SACK_DSACK_TLP, SACK_NEW, SACK_ORIG, type TcpSacktag } from './tcp-sacktag.ts'
+import { SK_STATE, TCP_SYN_SENT } from '../../../socket/sock.ts'
 import type { Time } from '../../../base/time.ts'
 import {
   currentSsthresh,
@@ -127,7 +128,12 @@ export const createTcpRecovery = (deps: TcpRecoveryDeps) => {
   /** The acknowledgement answers the original, not the retransmission (Eifel, RFC 3522). */
   const packetDelayed = (sk: number): boolean => {
     const stamp = i32[sk + TP_RETRANS_STAMP]
-    if (stamp === 0 || tsecr === 0 || (i32[sk + TP_OPTS] & OPT_TIMESTAMPS) === 0) return false
+    if (stamp === 0) {
+      // nothing has been sent again yet; or it is forgotten, without SACK at the end of a recovery, and when the SYN is acknowledged
+      const isOver = ((i32[sk + TP_SND_UNA] - i32[sk + TP_HIGH_SEQ]) | 0) >= 0
+      return (isSack(sk) || !isOver) && i32[sk + SK_STATE] !== TCP_SYN_SENT
+    }
+    if (tsecr === 0 || (i32[sk + TP_OPTS] & OPT_TIMESTAMPS) === 0) return false
     return ((tsecr - i32[sk + TP_TS_OFFSET] - stamp) | 0) < 0
   }
   const mayUndo = (sk: number): boolean =>
@@ -182,16 +188,17 @@ export const createTcpRecovery = (deps: TcpRecoveryDeps) => {
     if (spurious || isSack(sk)) setCaState(sk, TCP_CA_OPEN)
     return true
   }
+  /** True while what was sent again is still on its way: no more is thought lost so long. */
   const tryUndoPartial = (sk: number): boolean => {
     if (i32[sk + TP_UNDO_MARKER] === 0 || !packetDelayed(sk)) return false
     // the hole was filled by the original, which was late
-    sacktag.noteReordering(sk, priorUna, sacktag.highestSack(sk), Mib.TcpExtTCPTSReorder)
+    sacktag.noteReordering(sk, priorUna, Mib.TcpExtTCPTSReorder)
     if (i32[sk + TP_RETRANS_OUT] !== 0) return true
     if (!anyRetransDone(sk)) i32[sk + TP_RETRANS_STAMP] = 0
     undoReduction(sk, true)
     f64[bank + Mib.TcpExtTCPPartialUndo]++
     keepOpen(sk)
-    return true
+    return false
   }
 
   const keepOpen = (sk: number): void => {

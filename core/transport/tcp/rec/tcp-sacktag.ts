@@ -22,8 +22,11 @@ import {
   CBF_RETRANS,
   CBF_SACKED,
   TP_DELIVERED,
+  TCP_CA_LOSS,
+  TP_CA_STATE,
   TP_DSACK_DUPS,
   TP_MSS_CACHE,
+  TP_MSS_CLAMP,
   TP_FACK,
   TP_HIGH_SEQ,
   TP_LOST,
@@ -78,6 +81,8 @@ export const createTcpSacktag = (deps: TcpSacktagDeps) => {
   const blocks = new Int32Array(MAX_BLOCKS * 2)
   let flags = 0
   let rttUs = -1
+  /** Segments that are reported now for the first time. */
+  let delivered = 0
   /** The first segment that was sent once and is reported now, behind one that was before. */
   let late = 0
 
@@ -100,7 +105,9 @@ export const createTcpSacktag = (deps: TcpSacktagDeps) => {
     const isOld = ((start - ack) | 0) < 0
     f64[bank + (isOld ? Mib.TcpExtTCPDSACKRecv : Mib.TcpExtTCPDSACKOfoRecv)]++
     const len = (end - start) | 0
-    const segs = Math.max(1, Math.ceil(len / i32[sk + TP_MSS_CACHE]))
+    // the first acknowledgement of a child comes before it knows its own
+    const size = i32[sk + TP_MSS_CACHE] || i32[sk + TP_MSS_CLAMP]
+    const segs = Math.max(1, Math.ceil(len / size))
     const isOurs = len > 0 && len <= i32[sk + TP_MAX_WINDOW]
     if (isOurs) i32[sk + TP_DSACK_DUPS] += segs
     if (!isOurs || i32[sk + TP_DSACK_DUPS] > i32[sk + TP_TOTAL_RETRANS]) {
@@ -108,7 +115,7 @@ export const createTcpSacktag = (deps: TcpSacktagDeps) => {
       return false
     }
     f64[bank + Mib.TcpExtTCPDSACKRecvSegs] += segs
-    countDelivered(sk, segs)
+    delivered += segs
     flags |= SACK_DSACK
     if (segs === 1 && i32[sk + TP_TLP_HIGH_SEQ] === end) flags |= SACK_DSACK_TLP
     else if (i32[sk + TP_REORD_SEEN] !== 0) i32[sk + TP_RACK_DSACK_SEEN] = 1
@@ -129,9 +136,10 @@ export const createTcpSacktag = (deps: TcpSacktagDeps) => {
     }
     return segs
   }
-  const countDelivered = (sk: number, segs: number): void => {
-    i32[sk + TP_DELIVERED] += segs
-    f64[bank + Mib.TcpExtTCPDelivered] += segs
+  /** What the last reports have said to have come. Those of an old acknowledgement are not asked for (tcp_ack). */
+  const countDelivered = (sk: number): void => {
+    i32[sk + TP_DELIVERED] += delivered
+    f64[bank + Mib.TcpExtTCPDelivered] += delivered
   }
 
   /** Blocks that speak of what is in flight, sorted; returns how many. */
@@ -182,17 +190,17 @@ export const createTcpSacktag = (deps: TcpSacktagDeps) => {
     }
     i32[skb + CB_FLAGS] = next
     i32[sk + TP_SACKED_OUT] += n
-    countDelivered(sk, n)
+    delivered += n
     flags |= SACK_NEW
   }
   /**
    * A hole that fills by itself was reordering, not loss: be as patient as that in future. What begins at `low` came after
-   * `high`; `counter` says how that was seen.
+   * what is reported by now; `counter` says how that was seen (tcp_check_sack_reordering).
    */
-  const noteReordering = (sk: number, low: number, high: number, counter: number): void => {
-    const distance = (high - low) | 0
+  const noteReordering = (sk: number, low: number, counter: number): void => {
+    const distance = (highestSack(sk) - low) | 0
     if (distance <= 0) return
-    const size = mss.currentMss(sk)
+    const size = i32[sk + TP_MSS_CACHE]
     if (distance > i32[sk + TP_REORDERING] * size)
       i32[sk + TP_REORDERING] = Math.min(
         Math.ceil(distance / size),
@@ -229,6 +237,7 @@ export const createTcpSacktag = (deps: TcpSacktagDeps) => {
   const sacktag = (sk: number, opts: Int32Array, ack: number, una: number): number => {
     flags = 0
     rttUs = -1
+    delivered = 0
     const dsack = isDsack(opts, ack) && takeDsack(sk, opts, ack, una)
     if (((ack - una + i32[sk + TP_MAX_WINDOW]) | 0) < 0) return 0
     const n = gather(sk, opts, dsack ? 1 : 0)
@@ -252,7 +261,8 @@ export const createTcpSacktag = (deps: TcpSacktagDeps) => {
         skb = i32[skb + SKB_NEXT]
       } else skb = tagPart(sk, skb, start, end)
     }
-    if (late !== highest) noteReordering(sk, late, highest, Mib.TcpExtTCPSACKReorder)
+    const isOfTimeout = i32[sk + TP_CA_STATE] === TCP_CA_LOSS && i32[sk + TP_UNDO_MARKER] === 0
+    if (late !== highest && !isOfTimeout) noteReordering(sk, late, Mib.TcpExtTCPSACKReorder)
     return flags
   }
 
@@ -285,6 +295,7 @@ export const createTcpSacktag = (deps: TcpSacktagDeps) => {
     sacktag,
     markLost,
     markHeadLost,
+    countDelivered,
     noteReordering,
     highestSack,
     sackRtt,

@@ -35,7 +35,9 @@ import {
   TP_SND_WSCALE,
   TP_TS_OFFSET,
   TP_LRCVTIME,
-  TP_TOTAL_RETRANS,
+  TP_RETRANS_STAMP,
+  TP_SND_ISN,
+  TP_UNDO_MARKER,
 } from '../sock/tcp-sock.ts'
 import type { TcpTimers } from '../sock/tcp-timers.ts'
 import type { TcpTransmit } from '../snd/tcp-transmit.ts'
@@ -167,11 +169,15 @@ export const createTcpCheckReq = (deps: TcpCheckReqDeps) => {
     }
     unlinkRequest(req)
     timers.clearAll(req)
-    const retransmitted = i32[req + TP_TOTAL_RETRANS] !== 0
+    if (i32[req + TP_RETRANSMITS] !== 0) {
+      // it may turn out to have been for nothing
+      i32[req + TP_UNDO_MARKER] = i32[req + TP_SND_ISN] || 1
+      i32[req + TP_RETRANS_STAMP] = i32[req + TP_LRCVTIME] || -1
+    }
     i32[req + TP_RETRANSMITS] = 0
     i32[req + TP_OOW_ACKED] = 0
     life.setState(req, TCP_SYN_RECV)
-    if (!retransmitted) sampleRtt(req)
+    sampleRtt(req, opts)
     openChild(listener, req, skb)
   }
   /** A connection whose handshake `skb` ends. */

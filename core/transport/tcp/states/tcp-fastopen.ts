@@ -187,7 +187,7 @@ export const createTcpFastopen = (deps: TcpFastopenDeps) => {
 
   /** The handshake is over: from here on it is a connection as any. */
   const done = (sk: number): void => {
-    if (i32[sk + TP_SRTT_US] === 0 && i32[sk + TP_RETRANSMITS] === 0) synack.sampleRtt(sk)
+    if (i32[sk + TP_SRTT_US] === 0) synack.sampleRtt(sk, opts)
     if (i32[sk + TP_CA_STATE] === TCP_CA_LOSS && i32[sk + TP_PACKETS_OUT] === 0)
       recovery.tryUndoRecovery(sk)
     i32[sk + TP_RETRANSMITS] = 0

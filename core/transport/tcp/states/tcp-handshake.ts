@@ -174,8 +174,11 @@ export const createTcpHandshake = (deps: TcpHandshakeDeps) => {
     // the SYN-ACK is in no queue
     i32[sk + TP_DELIVERED]++
     if ((i32[sk + TP_OPTS] & OPT_TIMESTAMPS) !== 0) i32[sk + TP_ADVMSS] -= 12
-    if ((i32[sk + TP_FASTOPEN] & FO_PASSIVE) === 0) initTransfer(sk)
-    else {
+    if ((i32[sk + TP_FASTOPEN] & FO_PASSIVE) === 0) {
+      if (echoesFirstStamp(sk)) i32[sk + TP_UNDO_MARKER] = 0
+      i32[sk + TP_RETRANS_STAMP] = 0
+      initTransfer(sk)
+    } else {
       fastopen.done(sk)
       i32[sk + TP_LSNDTIME] = time[TIME_MS]
     }
@@ -259,7 +262,7 @@ export const createTcpHandshake = (deps: TcpHandshakeDeps) => {
       i32[sk + TP_HEADER_LEN] = tcp.MIN_HEADER + md5.optionLen(sk)
     }
   }
-  /** It answers our first SYN: there was no need for another (tcp_try_undo_spurious_syn). */
+  /** It answers our first SYN, or SYN-ACK: there was no need for another (tcp_try_undo_spurious_syn). */
   const echoesFirstStamp = (sk: number): boolean =>
     (i32[sk + TP_OPTS] & OPT_TIMESTAMPS) !== 0 &&
     ((opts[OPT_TSECR] - i32[sk + TP_TS_OFFSET]) | 0) === i32[sk + TP_RETRANS_STAMP]

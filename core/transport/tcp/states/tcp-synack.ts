@@ -8,12 +8,15 @@ import type { Arena } from '../../../shm/arena.ts'
 import { Mib } from '../../../shm/counters.ts'
 import { SK_CREATED } from '../../../socket/sock.ts'
 import { TCP_ACK, TCP_SYN } from '../../../wire/tcp.ts'
+import { OPT_SEEN, OPT_TSECR, SEEN_TIMESTAMPS } from '../../../wire/tcp-options.ts'
 import { ecnSynAckFlags } from '../rec/tcp-ecn.ts'
 import { rttEstimator, setRto, updateMinRtt } from '../rec/tcp-rtt.ts'
 import type { TcpTransmit } from '../snd/tcp-transmit.ts'
 import {
   CB_END_SEQ,
   CB_SEQ,
+  OPT_TIMESTAMPS,
+  TP_OPTS,
   TP_RCV_NXT,
   TP_RCV_WND,
   TP_SND_ISN,
@@ -51,9 +54,15 @@ export const createTcpSynack = ({ arena, bank, time, transmit }: TcpSynackDeps) 
   const mayAnswer = (req: number, skb: number): boolean =>
     !transmit.oowRateLimited(req, skb, Mib.TcpExtTCPACKSkippedSynRecv)
 
-  /** The round trip from the SYN-ACK to its ACK. */
-  const sampleRtt = (req: number): void => {
-    const us = (time[TIME_US] - i32[req + SK_CREATED]) | 0
+  /** The round trip from the SYN-ACK to its ACK, by the stamp that this echoes when there was more than one (Karn). */
+  const sampleRtt = (req: number, opts: Int32Array): void => {
+    const isStamped =
+      (i32[req + TP_OPTS] & OPT_TIMESTAMPS) !== 0 && (opts[OPT_SEEN] & SEEN_TIMESTAMPS) !== 0
+    let us = (time[TIME_US] - i32[req + SK_CREATED]) | 0
+    if (i32[req + TP_TOTAL_RETRANS] !== 0) {
+      if (!isStamped || opts[OPT_TSECR] === 0) return
+      us = Math.max(1, (transmit.tsval(req) - opts[OPT_TSECR]) | 0) * 1000
+    }
     updateMinRtt(i32, req, us)
     rttEstimator(i32, req, us)
     setRto(i32, req)
