@@ -1,5 +1,5 @@
 /**
- * The host that scripts are played against: a whole stack under virtual time (test/support/path-host.ts) with one Ethernet,
+ * The host that scripts are played against: a whole stack under virtual time (sim/net/path-host.ts) with one Ethernet,
  * behind which everybody is. Times are microseconds since its start.
  */
 import { AF_INET, AF_INET6 } from '../core/base/family.ts'
@@ -8,8 +8,8 @@ import { GSO_TCPV4, GSO_TCPV6, SKB_GSO_SEGS, SKB_GSO_SIZE, SKB_GSO_TYPE } from '
 import { G_GENERATION } from '../core/shm/layout.ts'
 import { parseAddr } from '../core/wire/text.ts'
 import { Sysctl } from '../core/shm/sysctl.ts'
-import { etherFrame } from '../test/support/packets.ts'
-import { createPathHost } from '../test/support/path-host.ts'
+import { etherFrame } from '../sim/net/packets.ts'
+import { createPathHost } from '../sim/net/path-host.ts'
 import { Unsupported } from './script.ts'
 
 /** `mapped`: sockets of IPv6 with addresses of IPv4. */

@@ -1,8 +1,8 @@
 /** ICMP errors of scripts: about a segment that the stack has sent, as a router on the way would answer it. */
 import { AF_INET } from '../core/base/family.ts'
 import { IPPROTO_ICMPV6 } from '../core/wire/ipproto.ts'
-import { icmpMessage, ipPacket } from '../test/support/packets.ts'
-import { icmpv6Message, ip6Packet } from '../test/support/packets6.ts'
+import { icmpMessage, ipPacket } from '../sim/net/packets.ts'
+import { icmpv6Message, ip6Packet } from '../sim/net/packets6.ts'
 import type { Host } from './host.ts'
 import { type IcmpPacket, Unsupported } from './script.ts'
 import type { Flow } from './segments.ts'

@@ -109,7 +109,7 @@ describe('each rule fails on a tree that breaks it:', () => {
     [
       'core imports a test',
       'core/inet/fib.ts',
-      '../../test/support/packets.ts',
+      '../../sim/net/packets.ts',
       'nothing imports test, bench or examples',
     ],
     [
@@ -122,7 +122,7 @@ describe('each rule fails on a tree that breaks it:', () => {
       'the simulation imports a test',
       'sim/world.ts',
       '../test/support/tcp-host.ts',
-      'sim stands without the tests',
+      'sim and packetdrill stand without the tests',
     ],
     [
       'an example knows the house',
@@ -247,7 +247,7 @@ describe('the rules allow', () => {
     ['api: hono', 'api/app.ts', 'hono'],
     ['api: the public part of workers', 'api/cli/exec.ts', '../../workers/os/exec.ts'],
     ['examples: the library and packages', 'examples/router.ts', 'softnet'],
-    ['bench: everything', 'bench/path.ts', '../test/support/packets.ts'],
+    ['bench: everything', 'bench/path.ts', '../sim/net/packets.ts'],
   ])('%s', (_, from, to) => {
     expect(breaks(from, [to])).toEqual([])
   })

@@ -5,7 +5,7 @@
  */
 import { createTextControl } from '../../core/control/text/control.ts'
 import type { Control, StackConfig } from '../../core/control/text/messages.ts'
-import { seeded } from '../../test/support/random.ts'
+import { seeded } from '../../core/base/random.ts'
 import { isRefused } from '../../core/control/text/names.ts'
 import { createArena } from '../../core/shm/arena.ts'
 import { createIpi } from '../../core/shm/ipi.ts'

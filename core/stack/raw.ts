@@ -25,7 +25,11 @@ export const createRaw = (machine: Machine, inet: Inet, layer: SocketLayer): voi
     { protos: inet.protos6, family: AF_INET6_INFO },
   ]
   const table = createPingTable(arena.i32, thread, arena.layout.config.workers)
-  const { pingRcv, pingErr, pingOwner } = createPingInput({ ...common, table, passOn: owned.passOn })
+  const { pingRcv, pingErr, pingOwner } = createPingInput({
+    ...common,
+    table,
+    passOn: owned.passOn,
+  })
   for (const { protos, family } of families) {
     const { raws } = protos.listeners
     const { rawDeliver, rawErr } = createRawInput({ ...common, family, raws })

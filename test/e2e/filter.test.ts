@@ -16,8 +16,8 @@ import {
   putPcapRecord,
 } from '../../core/wire/pcap.ts'
 import { dialTcp, openUdp, serveTcp } from '../../sim/net/sim-apps.ts'
-import { arpFrame } from '../support/packets.ts'
-import { createPathHost } from '../support/path-host.ts'
+import { arpFrame } from '../../sim/net/packets.ts'
+import { createPathHost } from '../../sim/net/path-host.ts'
 import { seeded } from '../support/random.ts'
 import { twoHosts } from '../support/sim-topology.ts'
 import { requireTool } from '../support/tools.ts'

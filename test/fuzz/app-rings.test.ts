@@ -42,7 +42,7 @@ import { APP_RECORD_WORDS, SKB_WORDS } from '../../core/shm/layout.ts'
 import { createThread } from '../../core/stack/thread.ts'
 import { twoHosts } from '../support/sim-topology.ts'
 import { seeded } from '../support/random.ts'
-import { v4Words } from '../support/packets.ts'
+import { v4Words } from '../../sim/net/packets.ts'
 
 const SIDS = 12
 /** Those, and the others that NUMBERS holds. */

@@ -38,7 +38,7 @@ import * as arp from '../../core/wire/arp.ts'
 import * as ethernet from '../../core/wire/ethernet.ts'
 import * as ipv4 from '../../core/wire/ipv4.ts'
 import * as tcp from '../../core/wire/tcp.ts'
-import { mac } from '../support/packets.ts'
+import { mac } from '../../sim/net/packets.ts'
 import { seeded } from '../support/random.ts'
 import { APP_PORT, OWN_MAC, peerMac, type Target } from './frame-target.ts'
 

@@ -25,7 +25,7 @@ import { TP_RCV_NXT } from '../../core/transport/tcp/sock/tcp-sock.ts'
 import { ETH_P_ARP } from '../../core/wire/ethernet.ts'
 import { IPPROTO_IGMP, IPPROTO_TCP, IPPROTO_UDP } from '../../core/wire/ipproto.ts'
 import { TCP_RST } from '../../core/wire/tcp.ts'
-import { ipText, tcpFrame, v4Words } from '../support/packets.ts'
+import { ipText, tcpFrame, v4Words } from '../../sim/net/packets.ts'
 import { seeded } from '../support/random.ts'
 import { createSimHost } from '../../sim/net/sim-host.ts'
 

@@ -7,7 +7,7 @@ import * as arp from '../../core/wire/arp.ts'
 import * as ethernet from '../../core/wire/ethernet.ts'
 import { createSim } from '../../sim/net/net-sim.ts'
 import { dumped } from '../support/control-plane.ts'
-import { arpFrame, BROADCAST_MAC, icmpFrame, ipText, macText } from '../support/packets.ts'
+import { arpFrame, BROADCAST_MAC, icmpFrame, ipText, macText } from '../../sim/net/packets.ts'
 
 const MAC = '02:00:00:00:00:0a'
 const OTHER_MAC = '02:00:00:00:00:99'

@@ -5,7 +5,7 @@ import { expect, test } from 'bun:test'
 import { Errno } from '../../core/base/errno.ts'
 import { IPPROTO_IPV6, IPV6_V6ONLY } from '../../core/socket/socket-constants.ts'
 import { SK_SADDR, SOCK_STREAM } from '../../core/socket/sock.ts'
-import { ip, v4Words } from '../support/packets.ts'
+import { ip, v4Words } from '../../sim/net/packets.ts'
 import { twoHosts } from '../support/sim-topology.ts'
 
 const setUp = async () => {

@@ -5,7 +5,7 @@ import { describe, expect, test } from 'bun:test'
 import type { CaptureItem, CaptureSpec, Capturing } from '../../core/control/text/messages.ts'
 import { dumpFrame } from '../../core/wire/dump.ts'
 import { createSim } from '../../sim/net/net-sim.ts'
-import { type IpFields, icmpFrame, udpFrame } from '../support/packets.ts'
+import { type IpFields, icmpFrame, udpFrame } from '../../sim/net/packets.ts'
 import { GREETINGS_MS } from '../support/sim-topology.ts'
 
 const ROUTER = '02:00:00:00:01:01'

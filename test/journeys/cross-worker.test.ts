@@ -20,7 +20,7 @@ import {
   SKB_PKT_TYPE,
 } from '../../core/skb/skb.ts'
 import * as ethernet from '../../core/wire/ethernet.ts'
-import { arpFrame, BROADCAST_MAC } from '../support/packets.ts'
+import { arpFrame, BROADCAST_MAC } from '../../sim/net/packets.ts'
 import { dialTcp, openUdp, serveTcp, type TcpEnd } from '../../sim/net/sim-apps.ts'
 import type { SimHost } from '../../sim/net/net-sim.ts'
 import { routed6 } from '../../sim/net/routed.ts'

@@ -25,7 +25,7 @@ import {
   macText,
   tcpFrame,
   udpFrame,
-} from '../support/packets.ts'
+} from '../../sim/net/packets.ts'
 
 const ROUTER = '02:00:00:00:01:01'
 const HOST = '02:00:00:00:00:77'

@@ -21,7 +21,7 @@ import { IPPROTO_ICMP } from '../../core/wire/ipproto.ts'
 import * as ipv4 from '../../core/wire/ipv4.ts'
 import { joinOn } from '../support/groups.ts'
 import { createSim, type SimHost } from '../../sim/net/net-sim.ts'
-import { icmpMessage, ipPacket, udpDatagram } from '../support/packets.ts'
+import { icmpMessage, ipPacket, udpDatagram } from '../../sim/net/packets.ts'
 import { openUdp } from '../../sim/net/sim-apps.ts'
 import { describePacket, ipStation, LONG_MS, MAC } from '../support/sim-topology.ts'
 

@@ -33,7 +33,7 @@ import { ETH_P_ALL, ETH_P_ARP, ETH_P_IP } from '../../core/wire/ethernet.ts'
 import * as ethernet from '../../core/wire/ethernet.ts'
 import type { SimHost } from '../../sim/net/net-sim.ts'
 import { openUdp } from '../../sim/net/sim-apps.ts'
-import { etherFrame } from '../support/packets.ts'
+import { etherFrame } from '../../sim/net/packets.ts'
 import { LONG_MS, MAC, twoHosts } from '../support/sim-topology.ts'
 
 const B = '10.0.1.2'

@@ -5,7 +5,7 @@ import * as icmp from '../../core/wire/icmp.ts'
 import { IPPROTO_ICMP } from '../../core/wire/ipproto.ts'
 import * as ipv4 from '../../core/wire/ipv4.ts'
 import { createSim, type WireOptions } from '../../sim/net/net-sim.ts'
-import { icmpMessage, ipPacket, udpDatagram } from '../support/packets.ts'
+import { icmpMessage, ipPacket, udpDatagram } from '../../sim/net/packets.ts'
 import { describePacket, ipStation, LONG_MS, MAC } from '../support/sim-topology.ts'
 
 const NO_LEAKS = {}

@@ -6,7 +6,7 @@ import type { ArenaConfig } from '../../core/shm/layout.ts'
 import { dumped } from '../support/control-plane.ts'
 import { llOption, RA, readRa, RS, SLLA } from '../support/ndisc.ts'
 import { createSim, type SimHost } from '../../sim/net/net-sim.ts'
-import { icmpv6Frame, readIcmpv6, readIp6 } from '../support/packets6.ts'
+import { icmpv6Frame, readIcmpv6, readIp6 } from '../../sim/net/packets6.ts'
 import { MAC } from '../support/sim-topology.ts'
 
 const OWN = '2001:db8:1::ff'

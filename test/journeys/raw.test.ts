@@ -44,7 +44,7 @@ import { dialTcp, openUdp, serveTcp } from '../../sim/net/sim-apps.ts'
 import { openSocket } from '../../sim/net/sim-raw.ts'
 import type { SimHost } from '../../sim/net/net-sim.ts'
 import { B6, routed6 } from '../../sim/net/routed.ts'
-import { icmpMessage, ipPacket } from '../support/packets.ts'
+import { icmpMessage, ipPacket } from '../../sim/net/packets.ts'
 import { describePacket, LONG_MS, routed, twoHosts } from '../support/sim-topology.ts'
 
 const A = '10.0.1.1'

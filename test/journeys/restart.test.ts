@@ -21,7 +21,7 @@ import {
 } from '../../core/socket/sock.ts'
 import { NEIGH_USE_WORDS } from '../../core/neigh/neigh-constants.ts'
 import type { SimHost } from '../../sim/net/net-sim.ts'
-import { ip, v4Words } from '../support/packets.ts'
+import { ip, v4Words } from '../../sim/net/packets.ts'
 import { ETH_P_ALL } from '../../core/wire/ethernet.ts'
 import { createSimApp } from '../support/sim-app.ts'
 import { dialTcp, openUdp, type TcpEnd } from '../../sim/net/sim-apps.ts'

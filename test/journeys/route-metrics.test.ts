@@ -16,7 +16,7 @@ import * as ethernet from '../../core/wire/ethernet.ts'
 import * as ipv4 from '../../core/wire/ipv4.ts'
 import * as tcp from '../../core/wire/tcp.ts'
 import { itemOf } from '../support/control-plane.ts'
-import { ip, v4Words } from '../support/packets.ts'
+import { ip, v4Words } from '../../sim/net/packets.ts'
 import { twoHosts } from '../support/sim-topology.ts'
 
 const IP_AT = 14

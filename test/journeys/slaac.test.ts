@@ -22,7 +22,7 @@ import {
 } from '../support/ndisc.ts'
 import { NA_ROUTER, NA_SOLICITED } from '../../core/wire/ndisc.ts'
 import { createSim } from '../../sim/net/net-sim.ts'
-import { readIcmpv6, readIp6 } from '../support/packets6.ts'
+import { readIcmpv6, readIp6 } from '../../sim/net/packets6.ts'
 import { MAC } from '../support/sim-topology.ts'
 
 const PREFIX = '2001:db8::'

@@ -3,7 +3,7 @@
 
 import { expect, test } from 'bun:test'
 import * as tcp from '../../core/wire/tcp.ts'
-import { tcpFrame } from '../support/packets.ts'
+import { tcpFrame } from '../../sim/net/packets.ts'
 import { dialTcp, serveTcp, type TcpEnd } from '../../sim/net/sim-apps.ts'
 import type { SimHost } from '../../sim/net/net-sim.ts'
 import { LONG_MS, MAC, twoHosts } from '../support/sim-topology.ts'

@@ -7,7 +7,7 @@ import { Errno } from '../../core/base/errno.ts'
 import { SK_MTU } from '../../core/socket/sock.ts'
 import { dialTcp, serveTcp, type TcpEnd } from '../../sim/net/sim-apps.ts'
 import { LONG_MS, routed, twoHosts } from '../support/sim-topology.ts'
-import { v4Words } from '../support/packets.ts'
+import { v4Words } from '../../sim/net/packets.ts'
 
 type Net = Awaited<ReturnType<typeof routed>>
 const MINUTES = 60_000

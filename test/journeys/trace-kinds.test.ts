@@ -8,14 +8,21 @@ import { IPPROTO_TCP, IPPROTO_UDP } from '../../core/wire/ipproto.ts'
 import { dumpFrame } from '../../core/wire/dump.ts'
 import { Drop } from '../../core/skb/drop.ts'
 import { NS, ndFrame } from '../support/ndisc.ts'
-import { arpFrame, etherFrame, icmpFrame, ipFrame, tcpFrame, udpFrame } from '../support/packets.ts'
+import {
+  arpFrame,
+  etherFrame,
+  icmpFrame,
+  ipFrame,
+  tcpFrame,
+  udpFrame,
+} from '../../sim/net/packets.ts'
 import {
   fragmentHeader,
   ip6Frame,
   optionsHeader,
   routingHeader,
   udp6Frame,
-} from '../support/packets6.ts'
+} from '../../sim/net/packets6.ts'
 import { HOST, KINDS, lines, network, ROUTER } from '../support/trace-network.ts'
 
 const link = { dst: ROUTER, src: HOST }

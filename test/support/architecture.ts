@@ -237,7 +237,8 @@ const checkImport = (from: string, to: string): Omit<Violation, 'file'> | null =
       return because('nothing imports test, bench or examples')
     }
   }
-  if (fromTop === 'sim' && toTop === 'test') return because('sim stands without the tests')
+  if (['sim', 'packetdrill'].includes(fromTop) && toTop === 'test')
+    return because('sim and packetdrill stand without the tests')
   if (isPackage(to, ['hono', 'hono-openapi', '@hono'])) {
     if (fromTop === 'core' || fromTop === 'workers') return because('hono appears only in api')
   }

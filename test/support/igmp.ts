@@ -5,7 +5,7 @@ import { ETH_HLEN } from '../../core/wire/ethernet.ts'
 import * as igmp from '../../core/wire/igmp.ts'
 import { IPPROTO_IGMP } from '../../core/wire/ipproto.ts'
 import * as ipv4 from '../../core/wire/ipv4.ts'
-import { ip, ipFrame, ipText } from './packets.ts'
+import { ip, ipFrame, ipText } from '../../sim/net/packets.ts'
 
 export const RECORD_TYPES = ['', 'IS_IN', 'IS_EX', 'TO_IN', 'TO_EX', 'ALLOW', 'BLOCK']
 const ALERT = [0x94, 4, 0, 0]

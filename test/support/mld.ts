@@ -10,7 +10,7 @@ import * as mld from '../../core/wire/mld.ts'
 import { formatWords } from '../../core/wire/text.ts'
 import { addrWords } from './groups.ts'
 import { RECORD_TYPES } from './igmp.ts'
-import { etherFrame } from './packets.ts'
+import { etherFrame } from '../../sim/net/packets.ts'
 
 const ALERT = [IPPROTO_ICMPV6, 0, 5, 2, 0, 0, 1, 0]
 

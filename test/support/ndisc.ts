@@ -2,9 +2,9 @@
 
 import * as icmpv6 from '../../core/wire/icmpv6.ts'
 import { formatIpv6 } from '../../core/wire/text.ts'
-import { mac, macText } from './packets.ts'
-import { icmpv6Frame, type Ip6Fields, readIcmpv6, readIp6 } from './packets6.ts'
-import { words } from './path-tables.ts'
+import { mac, macText } from '../../sim/net/packets.ts'
+import { icmpv6Frame, type Ip6Fields, readIcmpv6, readIp6 } from '../../sim/net/packets6.ts'
+import { words } from '../../sim/net/path-tables.ts'
 
 export const SLLA = 1
 export const TLLA = 2

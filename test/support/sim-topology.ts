@@ -7,7 +7,7 @@ import * as ethernet from '../../core/wire/ethernet.ts'
 import * as ipv4 from '../../core/wire/ipv4.ts'
 import { createSim, type HostOptions, type Sim, type WireOptions } from '../../sim/net/net-sim.ts'
 import { GREETINGS_MS, MAC } from '../../sim/net/routed.ts'
-import { arpFrame, etherFrame, ip, ipText, macText } from './packets.ts'
+import { arpFrame, etherFrame, ip, ipText, macText } from '../../sim/net/packets.ts'
 
 export { GREETINGS_MS, LONG_MS, MAC } from '../../sim/net/routed.ts'
 

@@ -2,7 +2,7 @@ import { describe, expect, test } from 'bun:test'
 import { createApp } from '../../../api/app.ts'
 import { G_TRACES } from '../../../core/shm/layout.ts'
 import { createSim } from '../../../sim/net/net-sim.ts'
-import { udpFrame } from '../../support/packets.ts'
+import { udpFrame } from '../../../sim/net/packets.ts'
 import { GREETINGS_MS } from '../../support/sim-topology.ts'
 import { createSoftnet } from '../support/softnet.ts'
 

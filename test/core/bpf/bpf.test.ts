@@ -3,7 +3,7 @@ import { createBpf } from '../../../core/bpf/bpf.ts'
 import { bpfCheck } from '../../../core/bpf/bpf-check.ts'
 import { BPF_MAXINSNS, SKF_AD_OFF, SKF_AD_PKTTYPE } from '../../../core/bpf/bpf-constants.ts'
 import { PACKET_OUTGOING, SKB_DATA, SKB_LEN, SKB_TAIL } from '../../../core/skb/skb.ts'
-import { createPathHost } from '../../support/path-host.ts'
+import { createPathHost } from '../../../sim/net/path-host.ts'
 
 type Insn = readonly [code: number, jt: number, jf: number, k: number]
 const words = (program: readonly Insn[]): Int32Array =>

@@ -21,8 +21,8 @@ import {
 import { ETH_P_ALL } from '../../../core/wire/ethernet.ts'
 import { IPPROTO_UDP } from '../../../core/wire/ipproto.ts'
 import * as udp from '../../../core/wire/udp.ts'
-import { createPathHost } from '../../support/path-host.ts'
-import { pseudo, udpFrame } from '../../support/packets.ts'
+import { createPathHost } from '../../../sim/net/path-host.ts'
+import { pseudo, udpFrame } from '../../../sim/net/packets.ts'
 
 const link = { dst: '02:00:00:00:03:09', src: '02:00:00:00:00:03' }
 const fields = { saddr: '10.0.3.1', daddr: '10.0.3.9' }

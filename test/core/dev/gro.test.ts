@@ -54,7 +54,7 @@ import {
   tcpFrame,
   tcpSegment,
   udpFrame,
-} from '../../support/packets.ts'
+} from '../../../sim/net/packets.ts'
 import { randomBytes, seeded } from '../../support/random.ts'
 
 const link = { dst: '02:00:00:00:03:09', src: '02:00:00:00:00:03' }

@@ -35,8 +35,8 @@ import * as ipv4 from '../../../core/wire/ipv4.ts'
 import * as ipv6 from '../../../core/wire/ipv6.ts'
 import * as tcp from '../../../core/wire/tcp.ts'
 import * as udp from '../../../core/wire/udp.ts'
-import { createPathHost } from '../../support/path-host.ts'
-import { etherFrame, tcpFrame, tcpSegment, udpFrame } from '../../support/packets.ts'
+import { createPathHost } from '../../../sim/net/path-host.ts'
+import { etherFrame, tcpFrame, tcpSegment, udpFrame } from '../../../sim/net/packets.ts'
 
 const link = { dst: '02:00:00:00:03:09', src: '02:00:00:00:00:03' }
 const fields = { saddr: '10.0.3.1', daddr: '10.0.3.9', id: 0xfffe, flags: ipv4.IP_DF, tos: 2 }

@@ -2,7 +2,7 @@ import { AF_INET } from '../../../core/base/family.ts'
 import { expect, test } from 'bun:test'
 import { GSO_TCPV4, GSO_UDP_L4, SKB_GSO_SIZE, SKB_GSO_TYPE } from '../../../core/skb/skb.ts'
 import * as ipv4 from '../../../core/wire/ipv4.ts'
-import { CLIENT_MAC, createRouter, SERVER_MAC, toRouter } from '../../support/path-host.ts'
+import { CLIENT_MAC, createRouter, SERVER_MAC, toRouter } from '../../../sim/net/path-host.ts'
 import { seeded } from '../../support/random.ts'
 import {
   arpFrame,
@@ -11,7 +11,7 @@ import {
   tcpFrame,
   udpFrame,
   v4Words,
-} from '../../support/packets.ts'
+} from '../../../sim/net/packets.ts'
 
 /** Frames of every kind that the path knows, to be spoiled. */
 const seeds = (): Uint8Array[] => {

@@ -16,8 +16,8 @@ import {
 import { createEthTypeTrans } from '../../../core/dev/eth-type-trans.ts'
 import { createPtype } from '../../../core/dev/ptype.ts'
 import { ETH_P_ALL, ETH_P_IP } from '../../../core/wire/ethernet.ts'
-import { createRouter } from '../../support/path-host.ts'
-import { etherFrame } from '../../support/packets.ts'
+import { createRouter } from '../../../sim/net/path-host.ts'
+import { etherFrame } from '../../../sim/net/packets.ts'
 
 const src = '02:00:00:00:02:09'
 const parts = () => {

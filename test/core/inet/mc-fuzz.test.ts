@@ -8,7 +8,7 @@ import * as igmp from '../../../core/wire/igmp.ts'
 import * as mld from '../../../core/wire/mld.ts'
 import { igmpFrame, igmpQuery, igmpReport, igmpShort } from '../../support/igmp.ts'
 import { mldFrame, mldQuery, mldReport, mldShort } from '../../support/mld.ts'
-import { createPathHost } from '../../support/path-host.ts'
+import { createPathHost } from '../../../sim/net/path-host.ts'
 import { seeded } from '../../support/random.ts'
 
 const V4 = ['239.1.1.1', '239.1.1.2', '224.0.0.1']

@@ -18,7 +18,7 @@ import {
   igmpShort,
   type QueryOptions,
 } from '../../support/igmp.ts'
-import { createRouter, type PathOptions } from '../../support/path-host.ts'
+import { createRouter, type PathOptions } from '../../../sim/net/path-host.ts'
 
 const GROUP = '239.1.2.3'
 const OTHER = '239.4.5.6'

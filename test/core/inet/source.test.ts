@@ -9,7 +9,7 @@ import {
 } from '../../../core/inet/ifaddr-constants.ts'
 import { IFADDR_WORDS } from '../../../core/shm/layout.ts'
 import { formatIpv6 } from '../../../core/wire/text.ts'
-import { createPathHost } from '../../support/path-host.ts'
+import { createPathHost } from '../../../sim/net/path-host.ts'
 
 type Address = [dev: number, cidr: string, flags?: number]
 

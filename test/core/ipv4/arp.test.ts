@@ -13,7 +13,7 @@ import { Holder } from '../../../core/skb/budget.ts'
 import { Drop } from '../../../core/skb/drop.ts'
 import * as arp from '../../../core/wire/arp.ts'
 import * as icmp from '../../../core/wire/icmp.ts'
-import { createRouter, CLIENT_MAC, fromServer, toRouter } from '../../support/path-host.ts'
+import { createRouter, CLIENT_MAC, fromServer, toRouter } from '../../../sim/net/path-host.ts'
 import {
   arpFrame,
   BROADCAST_MAC,
@@ -23,7 +23,7 @@ import {
   ipText,
   macText,
   udpFrame,
-} from '../../support/packets.ts'
+} from '../../../sim/net/packets.ts'
 
 const OWN = '02:00:00:00:00:02'
 const everyone = { dst: BROADCAST_MAC, src: CLIENT_MAC }

@@ -12,8 +12,8 @@ import { Drop } from '../../../core/skb/drop.ts'
 import * as arp from '../../../core/wire/arp.ts'
 import * as icmp from '../../../core/wire/icmp.ts'
 import * as ipv4 from '../../../core/wire/ipv4.ts'
-import { createRouter, toRouter } from '../../support/path-host.ts'
-import { icmpFrame, ip, ipPacket, ipText, udpDatagram, udpFrame } from '../../support/packets.ts'
+import { createRouter, toRouter } from '../../../sim/net/path-host.ts'
+import { icmpFrame, ip, ipPacket, ipText, udpDatagram, udpFrame } from '../../../sim/net/packets.ts'
 
 const fields = { saddr: '10.0.2.9', daddr: '10.0.2.1' }
 const ports = { sport: 4000, dport: 9 }

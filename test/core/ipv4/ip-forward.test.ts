@@ -8,8 +8,8 @@ import * as ethernet from '../../../core/wire/ethernet.ts'
 import * as icmp from '../../../core/wire/icmp.ts'
 import { IPPROTO_UDP } from '../../../core/wire/ipproto.ts'
 import * as ipv4 from '../../../core/wire/ipv4.ts'
-import { createRouter, SERVER_MAC, toRouter } from '../../support/path-host.ts'
-import { ip, macText, tcpFrame, ipFrame, udpFrame } from '../../support/packets.ts'
+import { createRouter, SERVER_MAC, toRouter } from '../../../sim/net/path-host.ts'
+import { ip, macText, tcpFrame, ipFrame, udpFrame } from '../../../sim/net/packets.ts'
 
 const ports = { sport: 4000, dport: 9 }
 const fields = { saddr: '10.0.2.9', daddr: '10.0.3.9' }

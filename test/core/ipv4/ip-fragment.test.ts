@@ -11,9 +11,9 @@ import { NF_ACCEPT, NF_INET_LOCAL_IN } from '../../../core/netfilter/nf-constant
 import * as icmp from '../../../core/wire/icmp.ts'
 import { IPPROTO_ICMP } from '../../../core/wire/ipproto.ts'
 import * as ipv4 from '../../../core/wire/ipv4.ts'
-import { createRouter, type PathOptions, toRouter } from '../../support/path-host.ts'
+import { createRouter, type PathOptions, toRouter } from '../../../sim/net/path-host.ts'
 import { seeded } from '../../support/random.ts'
-import { icmpMessage, ipFrame } from '../../support/packets.ts'
+import { icmpMessage, ipFrame } from '../../../sim/net/packets.ts'
 
 const fields = { saddr: '10.0.2.9', daddr: '10.0.2.1', protocol: IPPROTO_ICMP }
 const router = (options: PathOptions = {}) => {

@@ -7,7 +7,7 @@ import { Drop } from '../../../core/skb/drop.ts'
 import * as ethernet from '../../../core/wire/ethernet.ts'
 import * as icmp from '../../../core/wire/icmp.ts'
 import * as ipv4 from '../../../core/wire/ipv4.ts'
-import { createPathHost, createRouter, toRouter } from '../../support/path-host.ts'
+import { createPathHost, createRouter, toRouter } from '../../../sim/net/path-host.ts'
 import {
   BROADCAST_MAC,
   etherFrame,
@@ -17,7 +17,7 @@ import {
   ipText,
   macText,
   udpFrame,
-} from '../../support/packets.ts'
+} from '../../../sim/net/packets.ts'
 
 const fields = { saddr: '10.0.2.9', daddr: '10.0.2.1' }
 const ports = { sport: 4000, dport: 9 }

@@ -9,8 +9,8 @@ import { IP_OPTIONS, IPPROTO_IP } from '../../../core/socket/socket-constants.ts
 import { IPPROTO_UDP } from '../../../core/wire/ipproto.ts'
 import * as ipv4 from '../../../core/wire/ipv4.ts'
 import * as udp from '../../../core/wire/udp.ts'
-import { ip, ipText, pseudo, v4Words } from '../../support/packets.ts'
-import { createRouter, SERVER_MAC } from '../../support/path-host.ts'
+import { ip, ipText, pseudo, v4Words } from '../../../sim/net/packets.ts'
+import { createRouter, SERVER_MAC } from '../../../sim/net/path-host.ts'
 
 const PEER = '10.0.3.9'
 const host = () => {

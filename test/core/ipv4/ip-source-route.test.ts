@@ -8,8 +8,8 @@ import * as icmp from '../../../core/wire/icmp.ts'
 import { IPPROTO_TCP } from '../../../core/wire/ipproto.ts'
 import * as ipv4 from '../../../core/wire/ipv4.ts'
 import * as tcp from '../../../core/wire/tcp.ts'
-import { icmpFrame, ipText, pseudo, tcpFrame, udpFrame } from '../../support/packets.ts'
-import { CLIENT_MAC, createRouter, SERVER_MAC, toRouter } from '../../support/path-host.ts'
+import { icmpFrame, ipText, pseudo, tcpFrame, udpFrame } from '../../../sim/net/packets.ts'
+import { CLIENT_MAC, createRouter, SERVER_MAC, toRouter } from '../../../sim/net/path-host.ts'
 
 const [LSRR, SSRR] = [131, 137]
 const octetsOf = (addr: string): number[] => addr.split('.').map(Number)

@@ -28,8 +28,8 @@ import {
   solicitedNode,
   TLLA,
 } from '../../support/ndisc.ts'
-import { readIp6 } from '../../support/packets6.ts'
-import { CLIENT_MAC, createPathHost, type PathHost, toRouter } from '../../support/path-host.ts'
+import { readIp6 } from '../../../sim/net/packets6.ts'
+import { CLIENT_MAC, createPathHost, type PathHost, toRouter } from '../../../sim/net/path-host.ts'
 
 const OWN = '2001:db8:2::1'
 const HOST = '2001:db8:2::9'

@@ -6,8 +6,8 @@ import { Mib } from '../../../core/shm/counters.ts'
 import { Drop } from '../../../core/skb/drop.ts'
 import { FL_MTU, FL_SADDR } from '../../../core/base/flowi.ts'
 import * as icmpv6 from '../../../core/wire/icmpv6.ts'
-import { createRouter6, SERVER_MAC, toRouter } from '../../support/path-host.ts'
-import { icmpv6Frame, readIcmpv6, readIp6, udp6Frame } from '../../support/packets6.ts'
+import { createRouter6, SERVER_MAC, toRouter } from '../../../sim/net/path-host.ts'
+import { icmpv6Frame, readIcmpv6, readIp6, udp6Frame } from '../../../sim/net/packets6.ts'
 
 const fields = { saddr: '2001:db8:2::9', daddr: '2001:db8:2::1' }
 const through = { ...fields, daddr: '2001:db8:3::9' }

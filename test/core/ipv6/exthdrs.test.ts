@@ -9,7 +9,7 @@ import {
   IPPROTO_ROUTING,
 } from '../../../core/wire/ipproto.ts'
 import * as ipv6 from '../../../core/wire/ipv6.ts'
-import { createRouter6, toRouter } from '../../support/path-host.ts'
+import { createRouter6, toRouter } from '../../../sim/net/path-host.ts'
 import {
   icmpv6Message,
   type Ip6Fields,
@@ -17,7 +17,7 @@ import {
   optionsHeader,
   readIcmpv6,
   routingHeader,
-} from '../../support/packets6.ts'
+} from '../../../sim/net/packets6.ts'
 
 const fields = { saddr: '2001:db8:2::9', daddr: '2001:db8:2::1' }
 type Ext = NonNullable<Ip6Fields['ext']>

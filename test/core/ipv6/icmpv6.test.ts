@@ -10,7 +10,7 @@ import { Drop } from '../../../core/skb/drop.ts'
 import * as icmpv6 from '../../../core/wire/icmpv6.ts'
 import { IPPROTO_DSTOPTS, IPPROTO_ICMPV6 } from '../../../core/wire/ipproto.ts'
 import * as ipv6 from '../../../core/wire/ipv6.ts'
-import { createRouter6, SERVER_MAC, toRouter } from '../../support/path-host.ts'
+import { createRouter6, SERVER_MAC, toRouter } from '../../../sim/net/path-host.ts'
 import {
   icmpv6Frame,
   icmpv6Message,
@@ -22,7 +22,7 @@ import {
   readIp6,
   tcp6Frame,
   udp6Frame,
-} from '../../support/packets6.ts'
+} from '../../../sim/net/packets6.ts'
 
 const fields = { saddr: '2001:db8:2::9', daddr: '2001:db8:2::1' }
 const ports = { sport: 4000, dport: 9 }

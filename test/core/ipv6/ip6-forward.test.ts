@@ -5,9 +5,9 @@ import { Mib } from '../../../core/shm/counters.ts'
 import { Drop } from '../../../core/skb/drop.ts'
 import { NUD_FAILED } from '../../../core/neigh/neigh-constants.ts'
 import * as icmpv6 from '../../../core/wire/icmpv6.ts'
-import { CLIENT_MAC, createRouter6, SERVER_MAC, toRouter } from '../../support/path-host.ts'
-import { macText } from '../../support/packets.ts'
-import { ip6Frame, readIcmpv6, readIp6, udp6Frame } from '../../support/packets6.ts'
+import { CLIENT_MAC, createRouter6, SERVER_MAC, toRouter } from '../../../sim/net/path-host.ts'
+import { macText } from '../../../sim/net/packets.ts'
+import { ip6Frame, readIcmpv6, readIp6, udp6Frame } from '../../../sim/net/packets6.ts'
 
 const fields = { saddr: '2001:db8:2::9', daddr: '2001:db8:3::9' }
 const ports = { sport: 4000, dport: 9 }

@@ -7,8 +7,8 @@ import * as ethernet from '../../../core/wire/ethernet.ts'
 import * as icmpv6 from '../../../core/wire/icmpv6.ts'
 import { IPPROTO_NONE, IPPROTO_TCP } from '../../../core/wire/ipproto.ts'
 import * as ipv6 from '../../../core/wire/ipv6.ts'
-import { createRouter6, toRouter } from '../../support/path-host.ts'
-import { etherFrame } from '../../support/packets.ts'
+import { createRouter6, toRouter } from '../../../sim/net/path-host.ts'
+import { etherFrame } from '../../../sim/net/packets.ts'
 import {
   icmpv6Frame,
   ip6Frame,
@@ -17,7 +17,7 @@ import {
   readIp6,
   tcp6Frame,
   udp6Frame,
-} from '../../support/packets6.ts'
+} from '../../../sim/net/packets6.ts'
 
 const fields = { saddr: '2001:db8:2::9', daddr: '2001:db8:2::1' }
 const ports = { sport: 4000, dport: 9 }

@@ -16,7 +16,7 @@ import {
 } from '../../../core/wire/ipproto.ts'
 import * as ipv6 from '../../../core/wire/ipv6.ts'
 import * as ext from '../../../core/wire/ipv6-ext.ts'
-import { createRouter6, type PathHost, toRouter } from '../../support/path-host.ts'
+import { createRouter6, type PathHost, toRouter } from '../../../sim/net/path-host.ts'
 import {
   fragmentHeader,
   icmpv6Message,
@@ -25,9 +25,9 @@ import {
   optionsHeader,
   readIcmpv6,
   routingHeader,
-} from '../../support/packets6.ts'
+} from '../../../sim/net/packets6.ts'
 import { seeded } from '../../support/random.ts'
-import { ipFrame } from '../../support/packets.ts'
+import { ipFrame } from '../../../sim/net/packets.ts'
 
 const fields = { saddr: '2001:db8:2::9', daddr: '2001:db8:2::1' }
 type Ext = NonNullable<Ip6Fields['ext']>[number]

@@ -27,7 +27,7 @@ import {
   solicitedNode,
   TLLA,
 } from '../../support/ndisc.ts'
-import { fragmentHeader, icmpv6Frame, readIp6, udp6Frame } from '../../support/packets6.ts'
+import { fragmentHeader, icmpv6Frame, readIp6, udp6Frame } from '../../../sim/net/packets6.ts'
 import {
   CLIENT_MAC,
   createPathHost,
@@ -35,7 +35,7 @@ import {
   fromServer,
   type PathHost,
   toRouter,
-} from '../../support/path-host.ts'
+} from '../../../sim/net/path-host.ts'
 
 const OWN = '2001:db8:2::1'
 const HOST = '2001:db8:2::9'

@@ -28,10 +28,10 @@ import * as arp from '../../../core/wire/arp.ts'
 import * as ethernet from '../../../core/wire/ethernet.ts'
 import * as icmp from '../../../core/wire/icmp.ts'
 import * as ipv4 from '../../../core/wire/ipv4.ts'
-import { createRouter, SERVER_MAC, toRouter, type PathHost } from '../../support/path-host.ts'
-import { V4 } from '../../support/path-tables.ts'
+import { createRouter, SERVER_MAC, toRouter, type PathHost } from '../../../sim/net/path-host.ts'
+import { V4 } from '../../../sim/net/path-tables.ts'
 import { seeded } from '../../support/random.ts'
-import { arpFrame, BROADCAST_MAC, ip, macText, udpFrame } from '../../support/packets.ts'
+import { arpFrame, BROADCAST_MAC, ip, macText, udpFrame } from '../../../sim/net/packets.ts'
 
 const ports = { sport: 4000, dport: 9 }
 /** A transport of the test's own. */

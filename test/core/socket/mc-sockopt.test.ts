@@ -21,8 +21,8 @@ import {
 } from '../../../core/socket/socket-constants.ts'
 import * as ipv4 from '../../../core/wire/ipv4.ts'
 import { addrWords, joinOn, type JoinOptions } from '../../support/groups.ts'
-import { ip, ipText, udpFrame, v4Words } from '../../support/packets.ts'
-import { createRouter, toRouter, type PathOptions } from '../../support/path-host.ts'
+import { ip, ipText, udpFrame, v4Words } from '../../../sim/net/packets.ts'
+import { createRouter, toRouter, type PathOptions } from '../../../sim/net/path-host.ts'
 
 const GROUP = '239.1.2.3'
 const OTHER = '239.4.5.6'

@@ -7,7 +7,7 @@ import { SHUT_WR } from '../../../core/socket/socket-constants.ts'
 import { SOCK_STREAM } from '../../../core/socket/sock.ts'
 import { randomBytes } from '../../support/random.ts'
 import { createTcpHosts, type TcpHosts } from '../../support/tcp-hosts.ts'
-import { v4Words } from '../../support/packets.ts'
+import { v4Words } from '../../../sim/net/packets.ts'
 
 const setUp = (seed: number, lossPerMille: number) => {
   const hosts = createTcpHosts({ seed, lossPerMille })

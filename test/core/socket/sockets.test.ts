@@ -30,7 +30,7 @@ import {
   SOCK_STREAM,
 } from '../../../core/socket/sock.ts'
 import { createFakeWorker, fakeArena } from '../../support/fake-worker.ts'
-import { v4Words } from '../../support/packets.ts'
+import { v4Words } from '../../../sim/net/packets.ts'
 
 const setUp = () => {
   const arena = fakeArena({ socks: 8 })

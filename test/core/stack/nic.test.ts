@@ -22,7 +22,7 @@ import { LARGE_ROOM, RX_HEADROOM, SKB_DEV, SKB_GSO_SEGS } from '../../../core/sk
 import type { NicEnv } from '../../../core/stack/nic.ts'
 import { createNic } from '../../../core/stack/nic.ts'
 import { FLAGS, makeControl } from '../../support/control-plane.ts'
-import { ipFrame, tcpFrame } from '../../support/packets.ts'
+import { ipFrame, tcpFrame } from '../../../sim/net/packets.ts'
 
 const NIC = 2
 const TAP = 2

@@ -11,7 +11,7 @@ import * as ethernet from '../../../core/wire/ethernet.ts'
 import { IPPROTO_TCP, IPPROTO_UDP } from '../../../core/wire/ipproto.ts'
 import * as ipv4 from '../../../core/wire/ipv4.ts'
 import * as tcp from '../../../core/wire/tcp.ts'
-import { arpFrame, ip, ipFrame, tcpFrame, udpFrame } from '../../support/packets.ts'
+import { arpFrame, ip, ipFrame, tcpFrame, udpFrame } from '../../../sim/net/packets.ts'
 
 export type Attacked = Record<string, number>
 export type Visited = { tried: number; answered: number; slowestMs: number; failures: string[] }

@@ -8,7 +8,7 @@ import { monotonicUs } from '../../../workers/os/clock.ts'
 import { block, libc } from '../../../workers/os/libc.ts'
 import { openPacket } from '../../../workers/os/packet.ts'
 import * as tcp from '../../../core/wire/tcp.ts'
-import { tcpFrame } from '../../support/packets.ts'
+import { tcpFrame } from '../../../sim/net/packets.ts'
 
 export type Flooded = { sent: number; seconds: number }
 export type Served = { tried: number; answered: number; slowestMs: number; failures: string[] }

@@ -15,8 +15,8 @@ import * as ipv4 from '../../../core/wire/ipv4.ts'
 import * as ipv6 from '../../../core/wire/ipv6.ts'
 import * as tcp from '../../../core/wire/tcp.ts'
 import { formatIpv4, formatIpv6 } from '../../../core/wire/text.ts'
-import { icmpMessage, ipPacket, tcpSegment, udpDatagram } from '../../support/packets.ts'
-import { icmpv6Message, ip6Packet, tcpSegment6, udpDatagram6 } from '../../support/packets6.ts'
+import { icmpMessage, ipPacket, tcpSegment, udpDatagram } from '../../../sim/net/packets.ts'
+import { icmpv6Message, ip6Packet, tcpSegment6, udpDatagram6 } from '../../../sim/net/packets6.ts'
 
 /** The identification of what hosts send, and their port. */
 const OURS = 0x4242

@@ -7,7 +7,7 @@ import * as ethernet from '../../../core/wire/ethernet.ts'
 import { IPPROTO_ICMP, IPPROTO_TCP, IPPROTO_UDP } from '../../../core/wire/ipproto.ts'
 import * as ipv4 from '../../../core/wire/ipv4.ts'
 import * as tcp from '../../../core/wire/tcp.ts'
-import { ip } from '../../support/packets.ts'
+import { ip } from '../../../sim/net/packets.ts'
 import { OWN } from './world.ts'
 
 const ETH = ethernet.ETH_HLEN

@@ -2,7 +2,7 @@
 
 import * as arp from '../../../core/wire/arp.ts'
 import * as ipv4 from '../../../core/wire/ipv4.ts'
-import { ip } from '../../support/packets.ts'
+import { ip } from '../../../sim/net/packets.ts'
 import type { Case } from '../case.ts'
 import type { Known } from '../known.ts'
 import { BROADCASTS, OWN } from './world.ts'

@@ -16,7 +16,7 @@ import {
   ipText,
   tcpSegment,
   udpDatagram,
-} from '../../support/packets.ts'
+} from '../../../sim/net/packets.ts'
 import { randomBytes } from '../../support/random.ts'
 import {
   BROADCASTS,

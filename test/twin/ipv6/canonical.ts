@@ -7,7 +7,7 @@ import { IPPROTO_ICMPV6, IPPROTO_TCP, IPPROTO_UDP } from '../../../core/wire/ipp
 import * as ipv6 from '../../../core/wire/ipv6.ts'
 import * as ext from '../../../core/wire/ipv6-ext.ts'
 import * as tcp from '../../../core/wire/tcp.ts'
-import { words } from '../../support/path-tables.ts'
+import { words } from '../../../sim/net/path-tables.ts'
 import type { Canonical, Drawn } from '../ipv4/canonical.ts'
 import { LINKS, linkLocalOf, OWN } from './world.ts'
 

@@ -13,7 +13,7 @@ import {
   IPPROTO_UDP,
 } from '../../../core/wire/ipproto.ts'
 import * as ipv6 from '../../../core/wire/ipv6.ts'
-import { etherFrame } from '../../support/packets.ts'
+import { etherFrame } from '../../../sim/net/packets.ts'
 import {
   fragmentHeader,
   icmpv6Message,
@@ -21,7 +21,7 @@ import {
   ip6Packet,
   tcpSegment6,
   udpDatagram6,
-} from '../../support/packets6.ts'
+} from '../../../sim/net/packets6.ts'
 import { randomBytes } from '../../support/random.ts'
 import type { Draw } from '../ipv4/packets.ts'
 import {

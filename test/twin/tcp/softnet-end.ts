@@ -1,4 +1,4 @@
-// softnet's half: a whole stack in this process (test/support/path-host.ts), whose time goes on as the kernel's does.
+// softnet's half: a whole stack in this process (sim/net/path-host.ts), whose time goes on as the kernel's does.
 
 import { AF_INET, AF_INET6 } from '../../../core/base/family.ts'
 import type { Arena } from '../../../core/shm/arena.ts'
@@ -6,8 +6,8 @@ import { SYSCTLS } from '../../../core/shm/sysctl.ts'
 import * as sock from '../../../core/socket/sock.ts'
 import { CONGESTION_CONTROLS } from '../../../core/transport/tcp/rec/tcp-cong-controls.ts'
 import { TP_COPIED_SEQ, TP_RCV_NXT } from '../../../core/transport/tcp/sock/tcp-sock.ts'
-import { createPathHost } from '../../support/path-host.ts'
-import { words } from '../../support/path-tables.ts'
+import { createPathHost } from '../../../sim/net/path-host.ts'
+import { words } from '../../../sim/net/path-tables.ts'
 import { tcpInfo } from '../../../packetdrill/tcp-info.ts'
 import { type End, INFO, SOCK_STREAM } from './end.ts'
 import type { World } from './script.ts'

@@ -13,7 +13,7 @@ import type { AppSocket } from '../../../workers/app/socket.ts'
 import { once } from '../../support/fake-host.ts'
 import { randomBytes } from '../../support/random.ts'
 import { createTcpHosts, type TcpHosts, type TcpHostsOptions } from '../../support/tcp-hosts.ts'
-import { v4Words } from '../../support/packets.ts'
+import { v4Words } from '../../../sim/net/packets.ts'
 
 let running: AppNet | undefined
 afterEach(() => running?.close())

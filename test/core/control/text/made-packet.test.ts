@@ -8,7 +8,7 @@ import * as ipv4 from '../../../../core/wire/ipv4.ts'
 import * as ipv6 from '../../../../core/wire/ipv6.ts'
 import * as tcp from '../../../../core/wire/tcp.ts'
 import * as udp from '../../../../core/wire/udp.ts'
-import { macText } from '../../../support/packets.ts'
+import { macText } from '../../../../sim/net/packets.ts'
 
 const OWN = { hi: 0x0200, lo: 0x0000_0101 }
 const AT = 14

@@ -28,8 +28,8 @@ import { IPPROTO_UDP } from '../../../../core/wire/ipproto.ts'
 import * as ipv4 from '../../../../core/wire/ipv4.ts'
 import * as udp from '../../../../core/wire/udp.ts'
 import { joinOn } from '../../../support/groups.ts'
-import { CLIENT_MAC, createRouter, toRouter } from '../../../support/path-host.ts'
-import { V4 } from '../../../support/path-tables.ts'
+import { CLIENT_MAC, createRouter, toRouter } from '../../../../sim/net/path-host.ts'
+import { V4 } from '../../../../sim/net/path-tables.ts'
 import {
   icmpFrame,
   ip,
@@ -38,7 +38,7 @@ import {
   udpDatagram,
   udpFrame,
   v4Words,
-} from '../../../support/packets.ts'
+} from '../../../../sim/net/packets.ts'
 
 const fields = { saddr: '10.0.2.9', daddr: '10.0.2.1' }
 const ports = { sport: 4000, dport: 53 }

@@ -7,7 +7,7 @@ import { Errno } from '../../../../../core/base/errno.ts'
 import { Holder } from '../../../../../core/skb/budget.ts'
 import { SOCK_STREAM } from '../../../../../core/socket/sock.ts'
 import { createTcpHosts } from '../../../../support/tcp-hosts.ts'
-import { v4Words } from '../../../../support/packets.ts'
+import { v4Words } from '../../../../../sim/net/packets.ts'
 
 const PORT = 5000
 const CONNECTIONS = 120

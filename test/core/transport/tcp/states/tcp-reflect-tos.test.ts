@@ -4,8 +4,8 @@ import { Sysctl } from '../../../../../core/shm/sysctl.ts'
 import { SOCK_STREAM } from '../../../../../core/socket/sock.ts'
 import * as ipv4 from '../../../../../core/wire/ipv4.ts'
 import { TCP_SYN } from '../../../../../core/wire/tcp.ts'
-import { createRouter, toRouter } from '../../../../support/path-host.ts'
-import { tcpFrame, v4Words } from '../../../../support/packets.ts'
+import { createRouter, toRouter } from '../../../../../sim/net/path-host.ts'
+import { tcpFrame, v4Words } from '../../../../../sim/net/packets.ts'
 
 /** TOS of the answer to a SYN with this TOS. */
 const answered = (reflects: number, tos: number): number => {

@@ -22,8 +22,8 @@ import {
 } from '../../core/skb/skb.ts'
 import { createStack } from '../../core/stack.ts'
 import { createPathTables, words } from './path-tables.ts'
-import { seeded } from './random.ts'
-import { disturb } from '../../sim/net/restless-buffers.ts'
+import { seeded } from '../../core/base/random.ts'
+import { disturb } from './restless-buffers.ts'
 
 const START_US = 1_000_000_000
 
