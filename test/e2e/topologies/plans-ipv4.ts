@@ -298,7 +298,8 @@ export const IPV4: readonly Plan[] = [
       'r ip route add 10.60.0.0/16 via 10.0.3.1 metric 20',
       'a ping 10.60.0.1 ttl 2 => time exceeded by 10.0.2.1',
       'b ip link set eth0 down',
-      'a wait 400',
+      // the kernel takes notice of carriers once a second (linkwatch)
+      'a wait 1200',
       'r get 10.60.0.1',
       'r get 10.0.2.1',
       'r get 10.0.2.254',
@@ -313,7 +314,7 @@ export const IPV4: readonly Plan[] = [
       'r sysctl net.ipv4.conf.lan1.ignore_routes_with_linkdown=0',
       'b ip link set eth0 up',
       'b ip route add default via 10.0.2.254',
-      'a wait 400',
+      'a wait 1200',
       'r get 10.60.0.1',
       'a ping 10.60.0.1 ttl 2 => time exceeded by 10.0.2.1',
     ],

@@ -214,7 +214,8 @@ export const IPV6: readonly Plan[] = [
       'r ip route add 2001:db8:60::/48 via 2001:db8:2::1',
       'a ping 2001:db8:60::1 ttl 2 => time exceeded by 2001:db8:2::1',
       'b ip link set eth0 down',
-      'a wait 400',
+      // the kernel takes notice of carriers once a second (linkwatch)
+      'a wait 1200',
       'r get 2001:db8:60::1',
       'r get 2001:db8:2::1',
       'r get 2001:db8:2::ff',
