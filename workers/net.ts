@@ -27,6 +27,7 @@ import { createQuiescent } from './quiescent.ts'
 import { random } from './random.ts'
 import { createRestartPause } from './restart-pause.ts'
 import type { ThreadData } from './thread-data.ts'
+import { closeRing } from './drivers/fd.ts'
 import { announce } from './thread-data.ts'
 import { createDoorbellWait, createSleep, createWake } from './wake.ts'
 
@@ -133,4 +134,5 @@ const supervise = (): void => {
 if (data.cpu >= 0) setAffinity([data.cpu])
 supervise()
 polls.close()
+closeRing()
 announce('stopped')

@@ -16,7 +16,7 @@ import { attachArena } from '../core/shm/arena.ts'
 import { THREAD_EVENTFD, THREAD_RUNNING, THREAD_WORDS } from '../core/shm/layout.ts'
 import type { NicEnv, NicInput } from '../core/stack/nic.ts'
 import { createNic } from '../core/stack/nic.ts'
-import { createRingRefresh, FD_IS_SOCKET, threadRing } from './drivers/fd.ts'
+import { closeRing, createRingRefresh, FD_IS_SOCKET, threadRing } from './drivers/fd.ts'
 import { createFdRx } from './drivers/fd-rx.ts'
 import { createFdQueues } from './drivers/fd-queues.ts'
 import type { PcapReplay } from './drivers/pcap-replay.ts'
@@ -102,4 +102,5 @@ const quiescent = createQuiescent(arena, thread, nic.refresh)
 arena.i32[block + THREAD_RUNNING] = 1
 announce('ready')
 while (quiescent()) nic.turn()
+closeRing()
 announce('stopped')

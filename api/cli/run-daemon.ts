@@ -182,6 +182,9 @@ const runOn = async (
       else void reload(args.configFile, running)
     })
     const end = untilEnd(args, daemon)
+    // what the start left behind is given back to the system
+    Bun.gc(true)
+    Bun.shrink()
     announce(api, daemon, args, cli, scene !== null)
     notify(`READY=1\nMAINPID=${process.pid}`)
     log('info', 'ready', { pid: process.pid, version: VERSION })

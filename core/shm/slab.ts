@@ -30,30 +30,34 @@ export const createSlab = (
   // rows start on a cache line when the region and the number of rows do
   const first = stack + rows
   const start = (): void => {
-    i32[base + LIVE] = 0
-    i32[base + HIGH] = 0
-    i32[base + DEPTH] = rows
-    for (let k = 0; k < rows; k++) {
-      const row = first + (rows - 1 - k) * rowWords
-      i32[stack + k] = row
-      // a forerunner's: its handles must not fit the next one that lives here
+    // a forerunner's: its handles must not fit the next one that lives there
+    for (let k = 0; k < i32[base + HIGH]; k++) {
+      const row = first + k * rowWords
       if ((i32[row] & 1) === 1) i32[row] = (i32[row] + 1) | 0
     }
+    i32[base + LIVE] = 0
+    i32[base + HIGH] = 0
+    i32[base + DEPTH] = 0
   }
   if (fresh) start()
 
+  /** The row that was freed last, else the first that never lived: what is never needed takes no memory. */
+  const unused = (): number => {
+    const depth = i32[base + DEPTH]
+    if (depth !== 0) {
+      i32[base + DEPTH] = depth - 1
+      return i32[stack + depth - 1]
+    }
+    return i32[base + HIGH] < rows ? first + i32[base + HIGH]++ * rowWords : 0
+  }
   /** A zeroed row, or 0 when the slab is full. */
   const alloc = (): number => {
-    const depth = i32[base + DEPTH]
-    if (depth === 0) return 0
-    const row = i32[stack + depth - 1]
-    i32[base + DEPTH] = depth - 1
+    const row = unused()
+    if (row === 0) return 0
     const generation = (i32[row] + 1) | 0
     i32.fill(0, row, row + rowWords)
     i32[row] = generation
-    const live = i32[base + LIVE] + 1
-    i32[base + LIVE] = live
-    if (live > i32[base + HIGH]) i32[base + HIGH] = live
+    i32[base + LIVE]++
     return row
   }
   /** Frees a live row. Throws on a row that is not live. */

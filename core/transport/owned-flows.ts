@@ -33,8 +33,8 @@ export const createOwnedFlows = ({ arena, worker, steerTo }: OwnedFlowsDeps) => 
   const spilledOf = (cpu: number): number =>
     tableOf(cpu) + ownedFlowBuckets * OWNED_FLOW_BUCKET_WORDS
   const own = tableOf(worker)
-  // a worker that starts over owns nothing
-  i32.fill(0, own, own + ownedFlowWords)
+  // a worker that starts over owns nothing; what was never written stays without memory
+  for (let w = own; w < own + ownedFlowWords; w++) if (i32[w] !== 0) i32[w] = 0
 
   const firstBucket = (table: number, hash: number): number =>
     table + (hash & mask) * OWNED_FLOW_BUCKET_WORDS

@@ -91,8 +91,8 @@ describeE2e(import.meta.path, 'the tools of networks', () => {
       const lines = rest.split('\n\n')[0]!.trim().split('\n')
       return lines.map((line) => line.trim().split(/\s+/)[0]!)
     }
-    // four have room; a router writes the address that it was reached by (fib_compute_spec_dst)
-    expect((await stamps(B)).slice(0, 4)).toEqual([A, ROUTER_A, B, B])
+    // four have room; a router writes the address of the link that it sends by (RFC 1812 section 4.2.2.2; Linux writes the other)
+    expect((await stamps(B)).slice(0, 4)).toEqual([A, ROUTER_B, B, B])
     expect(await stamps(ROUTER_A)).toEqual([A, ROUTER_A, ROUTER_A, A])
   })
 

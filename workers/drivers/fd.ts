@@ -29,6 +29,9 @@ export const threadRing = ({ u8 }: Arena): Ring | null => {
   return ring
 }
 
+/** As the thread ends: what the ring has registered would outlive the process for a while, and a TAP with it. */
+export const closeRing = (): void => ring?.forget()
+
 /** What the ring has registered is let go whenever other devices are up than before: it would keep a TAP in being. */
 export const createRingRefresh = (arena: Arena) => {
   const { i32, layout } = arena

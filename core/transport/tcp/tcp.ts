@@ -185,7 +185,7 @@ const createTables = ({ arena, i32, sysctl }: Base, { slab, random, owned, secre
     i32[sysctl + Sysctl.tcp_l3mdev_accept] !== 0 ? 0 : l3mdevOf(arena, i32[sk + SK_BOUND_DEV])
   return {
     slab,
-    hash: createTcpHash(arena, log2(roundUpPowerOfTwo(slab.rows)) + 1, random(), owned),
+    hash: createTcpHash(arena, log2(roundUpPowerOfTwo(slab.rows)), random(), owned),
     ports: createPorts(i32, domainOf),
     secure: createSecureSeq(secret),
   }

@@ -306,9 +306,9 @@ export const IPV4: readonly Plan[] = [
       'r get 10.60.0.1 from 10.0.1.1 iif lan0',
       'a ping 10.60.0.1 => host unreachable by 10.0.1.254',
       'a ping 10.0.2.254 => reply',
-      // of two next hops the other is taken, where that is asked for
-      'r ip route add 10.61.0.0/16 nexthop via 10.0.2.1 nexthop via 10.0.3.1',
+      // of two next hops the other is taken, where that is asked for before the route is made (fib_rebalance)
       'r sysctl net.ipv4.conf.lan1.ignore_routes_with_linkdown=1',
+      'r ip route add 10.61.0.0/16 nexthop via 10.0.2.1 nexthop via 10.0.3.1',
       'r get 10.61.0.1 from 10.0.1.1 iif lan0',
       'a ping 10.61.0.1 ttl 2 => time exceeded by 10.0.3.1',
       'r sysctl net.ipv4.conf.lan1.ignore_routes_with_linkdown=0',

@@ -31,8 +31,9 @@ export const createTcpTsq = ({ arena, bank, time, slab, mem }: TcpTsqDeps) => {
   const { i32, f64, layout } = arena
   const { sysctl } = layout
   // a socket is on the list once
-  const waiting = new Int32Array(slab.rows)
-  const generations = new Int32Array(slab.rows)
+  // as long as they ever had to be, and no longer than there are sockets
+  const waiting: number[] = []
+  const generations: number[] = []
   let count = 0
   let lastMs = 0
   let isCorked = false
@@ -58,7 +59,7 @@ export const createTcpTsq = ({ arena, bank, time, slab, mem }: TcpTsqDeps) => {
     return true
   }
   const throttle = (sk: number): void => {
-    if ((i32[sk + SK_FLAGS] & SOCK_TSQ_THROTTLED) !== 0 || count === waiting.length) return
+    if ((i32[sk + SK_FLAGS] & SOCK_TSQ_THROTTLED) !== 0 || count === slab.rows) return
     i32[sk + SK_FLAGS] |= SOCK_TSQ_THROTTLED
     waiting[count] = sk
     generations[count++] = i32[sk + SK_GENERATION]
@@ -69,7 +70,7 @@ export const createTcpTsq = ({ arena, bank, time, slab, mem }: TcpTsqDeps) => {
    */
   const corks = (sk: number, skb: number, goal: number): boolean => {
     if (i32[sysctl + Sysctl.tcp_autocorking] === 0) return false
-    if (i32[sk + TP_PACKETS_OUT] === 0 || i32[skb + SKB_LEN] >= goal || count === waiting.length)
+    if (i32[sk + TP_PACKETS_OUT] === 0 || i32[skb + SKB_LEN] >= goal || count === slab.rows)
       return false
     if ((i32[sk + SK_FLAGS] & SOCK_TSQ_THROTTLED) === 0) f64[bank + Mib.TcpExtTCPAutoCorking]++
     throttle(sk)

@@ -102,7 +102,8 @@ export const createTcpLifecycle = (deps: TcpLifecycleDeps) => {
   const { sysctl } = layout
   // a gauge: a worker that starts over has no connections
   f64[bank + Mib.TcpCurrEstab] = 0
-  const pending = new Int32Array(slab.rows * 2)
+  // as long as it ever had to be
+  const pending: number[] = []
   let pendingCount = 0
   let flushing = false
   let orphans = 0
