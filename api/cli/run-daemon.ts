@@ -173,6 +173,9 @@ const runOn = async (
       log,
       hostApp: HOST_APP,
     })
+    // what the start left behind is given back; the engine's own threads for that begin here, and not with what is kept below
+    Bun.gc(true)
+    Bun.shrink()
     if (args.pidFile !== undefined) writePidFile(args.pidFile)
     if (args.user !== undefined) await goOnAs(args.user)
     api.serve(createDaemonApp(api, config.api ?? {}, daemon, args, { log, tellChange }))
@@ -182,9 +185,6 @@ const runOn = async (
       else void reload(args.configFile, running)
     })
     const end = untilEnd(args, daemon)
-    // what the start left behind is given back to the system
-    Bun.gc(true)
-    Bun.shrink()
     announce(api, daemon, args, cli, scene !== null)
     notify(`READY=1\nMAINPID=${process.pid}`)
     log('info', 'ready', { pid: process.pid, version: VERSION })
