@@ -21,8 +21,8 @@ import {
 } from '../../core/skb/skb.ts'
 import * as ethernet from '../../core/wire/ethernet.ts'
 import { arpFrame, BROADCAST_MAC } from '../../sim/net/packets.ts'
-import { dialTcp, openUdp, serveTcp, type TcpEnd } from '../../sim/net/sim-apps.ts'
-import type { SimHost } from '../../sim/net/net-sim.ts'
+import { dialTcp, openUdp, serveTcp, type TcpEnd, type TcpServer } from '../../sim/net/sim-apps.ts'
+import type { Sim, SimHost } from '../../sim/net/net-sim.ts'
 import { routed6 } from '../../sim/net/routed.ts'
 import { LONG_MS, MAC, routed, twoHosts } from '../support/sim-topology.ts'
 
@@ -31,6 +31,14 @@ const perWorker = (host: SimHost, counter: number): number[] =>
   host.stacks.map(({ thread }) => host.arena.f64[counterBank(host.arena, thread) + counter]!)
 const bytes = (length: number, salt = 0): Uint8Array =>
   new Uint8Array(length).map((_, k) => (Math.imul(k + salt, 2654435761) >>> 11) & 255)
+
+/** Everything ends, and comes home. */
+const closeAll = (sim: Sim, server: TcpServer, clients: readonly TcpEnd[]): void => {
+  for (const end of [...server.ends, ...clients]) end.close()
+  server.close()
+  sim.run(LONG_MS)
+  expect(sim.leaks()).toEqual({})
+}
 
 describe.each([2, 4])('with %p workers a host', (workers) => {
   test('a connection lives on the worker that dialled, and on one at the other end', async () => {
@@ -62,10 +70,7 @@ describe.each([2, 4])('with %p workers a host', (workers) => {
     expect(perWorker(b, Mib.TcpOutRsts)).toEqual(Array(workers).fill(0))
     for (const end of clients) end.finish()
     sim.run(MINUTES, () => server.ends.every((end) => end.eof))
-    for (const end of [...server.ends, ...clients]) end.close()
-    server.close()
-    sim.run(LONG_MS)
-    expect(sim.leaks()).toEqual({})
+    closeAll(sim, server, clients)
   })
 
   test('UDP sockets of every worker hear their own answers', async () => {
@@ -144,10 +149,7 @@ describe.each([2, 4])('with %p workers a host', (workers) => {
     expect(a.mib('IcmpInErrors')).toBe(0)
     for (const end of clients) end.finish()
     sim.run(MINUTES, () => server.ends.every((end) => end.eof))
-    for (const end of [...server.ends, ...clients]) end.close()
-    server.close()
-    sim.run(LONG_MS)
-    expect(sim.leaks()).toEqual({})
+    closeAll(sim, server, clients)
   })
 
   test('workers that are steered to by another table go on with their connections', async () => {
@@ -170,10 +172,7 @@ describe.each([2, 4])('with %p workers a host', (workers) => {
       expect([end.received, end.wrong, end.error]).toEqual([300_000, 0, 0])
     for (const end of clients) end.finish()
     sim.run(MINUTES, () => server.ends.every((end) => end.eof))
-    for (const end of [...server.ends, ...clients]) end.close()
-    server.close()
-    sim.run(LONG_MS)
-    expect(sim.leaks()).toEqual({})
+    closeAll(sim, server, clients)
   })
 })
 
@@ -271,10 +270,7 @@ describe.each([
       expect(a.mib('IcmpInErrors') + a.mib('Icmp6InErrors')).toBe(0)
       for (const end of clients) end.finish()
       sim.run(MINUTES, () => server.ends.every((end) => end.eof))
-      for (const end of [...server.ends, ...clients]) end.close()
-      server.close()
-      sim.run(LONG_MS)
-      expect(sim.leaks()).toEqual({})
+      closeAll(sim, server, clients)
     })
 
     test('a port that nobody has', async () => {
@@ -323,10 +319,7 @@ describe('what changes CPU on its way is seen once', () => {
     expect(seen).toMatchObject({ taps: rx!, PRE_ROUTING: receives!, LOCAL_IN: receives! })
     for (const end of clients) end.finish()
     sim.run(MINUTES, () => server.ends.every((end) => end.eof))
-    for (const end of [...server.ends, ...clients]) end.close()
-    server.close()
-    sim.run(LONG_MS)
-    expect(sim.leaks()).toEqual({})
+    closeAll(sim, server, clients)
   })
 
   test('fragments, and the datagram that they were', async () => {
@@ -411,10 +404,7 @@ test('the first and the last of 32 workers keep their connections when all frame
   expect(b.mib('TcpOutRsts')).toBe(0)
   for (const end of clients) end.finish()
   sim.run(MINUTES, () => server.ends.every((end) => end.eof))
-  for (const end of [...server.ends, ...clients]) end.close()
-  server.close()
-  sim.run(LONG_MS)
-  expect(sim.leaks()).toEqual({})
+  closeAll(sim, server, clients)
 })
 
 test.each([2, 4])(
@@ -434,10 +424,7 @@ test.each([2, 4])(
     expect(perWorker(b, Softnet.steered)).toEqual(before)
     for (const end of clients) end.finish()
     sim.run(MINUTES, () => server.ends.every((end) => end.eof))
-    for (const end of [...server.ends, ...clients]) end.close()
-    server.close()
-    sim.run(LONG_MS)
-    expect(sim.leaks()).toEqual({})
+    closeAll(sim, server, clients)
   }
 )
 

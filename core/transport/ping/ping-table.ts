@@ -18,7 +18,8 @@ import { REUSE_ADDR } from '../../socket/socket-constants.ts'
 
 export type PingTable = ReturnType<typeof createPingTable>
 
-const BUCKETS = 64
+/** So many that a look for a free identifier is short though all are taken. */
+const BUCKETS = 4096
 const IDENTS = 0x10000
 
 export const createPingTable = (i32: Int32Array, worker: number, workers: number) => {

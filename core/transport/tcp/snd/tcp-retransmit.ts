@@ -27,12 +27,10 @@ import {
   TP_CA_STATE,
   TP_LOST_OUT,
   TP_MTUP_PROBE,
-  TP_PACKETS_OUT,
   TP_PENDING,
   TP_PRR_OUT,
   TP_RETRANS_OUT,
   TP_RETRANS_STAMP,
-  TP_SACKED_OUT,
   TP_SEND_HEAD,
   TP_SND_CWND,
   TP_SND_UNA,
@@ -68,7 +66,7 @@ export const createTcpRetransmit = (deps: TcpRetransmitDeps) => {
   const { advertisedMss, currentMss, tsoSegs } = deps.mss
   const { mustWait } = deps.pacing
   const { transmitClone } = deps.transmit
-  const { pcount, setTsoSegs } = queue
+  const { pcount, setTsoSegs, countFewer } = queue
   const { i32, f64, layout } = deps.arena
   const { sysctl } = layout
 
@@ -100,7 +98,7 @@ export const createTcpRetransmit = (deps: TcpRetransmitDeps) => {
     i32[sk + TP_MTUP_PROBE] = 0
     const stale = (una - i32[skb + CB_SEQ]) | 0
     if (stale > 0 && stale <= i32[skb + SKB_LEN])
-      i32[sk + TP_PACKETS_OUT] -= trimMarks(sk, skb, stale, mss)
+      countFewer(sk, i32[skb + CB_FLAGS], queue.trimHead(sk, skb, stale, mss))
     const room = (wndEnd(i32, sk) - i32[skb + CB_SEQ]) | 0
     if (room <= 0 && i32[skb + CB_SEQ] !== una) return -Errno.EAGAIN
     let len = i32[sk + TP_MD5] === 0 ? mss * segs : mss
@@ -125,26 +123,13 @@ export const createTcpRetransmit = (deps: TcpRetransmitDeps) => {
       if (!queue.collapse(sk, skb, space)) return
     }
   }
-  const trimMarks = (sk: number, skb: number, stale: number, mss: number): number => {
-    const flags = i32[skb + CB_FLAGS]
-    const fewer = queue.trimHead(sk, skb, stale, mss)
-    if ((flags & CBF_LOST) !== 0) i32[sk + TP_LOST_OUT] -= fewer
-    if ((flags & CBF_RETRANS) !== 0) i32[sk + TP_RETRANS_OUT] -= fewer
-    if ((flags & CBF_SACKED) !== 0) i32[sk + TP_SACKED_OUT] -= fewer
-    return fewer
-  }
   /** The segment size may have changed since the skb was sent. */
   const retune = (sk: number, skb: number, mss: number): void => {
     const size = i32[skb + SKB_GSO_SIZE]
     if (i32[skb + SKB_LEN] <= mss ? size === 0 : size === mss) return
     const before = pcount(skb)
     setTsoSegs(skb, mss)
-    const fewer = before - pcount(skb)
-    const flags = i32[skb + CB_FLAGS]
-    i32[sk + TP_PACKETS_OUT] -= fewer
-    if ((flags & CBF_LOST) !== 0) i32[sk + TP_LOST_OUT] -= fewer
-    if ((flags & CBF_RETRANS) !== 0) i32[sk + TP_RETRANS_OUT] -= fewer
-    if ((flags & CBF_SACKED) !== 0) i32[sk + TP_SACKED_OUT] -= fewer
+    countFewer(sk, i32[skb + CB_FLAGS], before - pcount(skb))
   }
   const resend = (sk: number, skb: number): number => {
     const segs = pcount(skb)

@@ -293,6 +293,7 @@ export const createTcpWriteQueue = (
     maySplit,
     peel,
     trimHead,
+    countFewer,
     isSent,
   }
 }
