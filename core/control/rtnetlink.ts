@@ -4,10 +4,10 @@
  * device, of a kind, of a sysctl). text/ turns them into what people write and read.
  * Linux: include/uapi/linux/{netlink,rtnetlink,if_link,if_addr,neighbour}.h.
  */
-import type { FibRule } from '../inet/fib-rule.ts'
+import type { FibRule } from '../inet/fib/fib-rule.ts'
 import type { Metrics } from '../shm/dst-metrics.ts'
-import type { Ifaddr } from '../inet/ifaddr.ts'
-import type { MfcRoute } from '../inet/mfc-table.ts'
+import type { Ifaddr } from '../inet/addr/ifaddr.ts'
+import type { MfcRoute } from '../inet/mc/mfc-table.ts'
 import type { Stats64 } from '../netdev/netdev.ts'
 import type { WorkerStat } from '../shm/softnet-stat.ts'
 import type { SockInfo } from '../socket/sock-info.ts'

@@ -21,7 +21,7 @@ import {
   RTN_MULTICAST,
 } from '../base/flowi.ts'
 import { NO_HOPS } from '../inet/inet-constants.ts'
-import type { Pmtu } from '../inet/pmtu.ts'
+import type { Pmtu } from '../inet/dst/pmtu.ts'
 import type { Arena } from '../shm/arena.ts'
 import type { McSockopt } from '../socket/mc-sockopt.ts'
 import {

@@ -2,8 +2,8 @@
 // one turn of theirs. `ip` reads the words that iproute2's users type.
 
 import { NUD_FAILED, NUD_REACHABLE } from '../../core/neigh/neigh-constants.ts'
-import { createFibReader } from '../../core/inet/fib.ts'
-import { createRoute } from '../../core/inet/route.ts'
+import { createFibReader } from '../../core/inet/fib/fib.ts'
+import { createRoute } from '../../core/inet/fib/route.ts'
 import { createTime, setTime } from '../../core/base/time.ts'
 import { isRefused } from '../../core/control/text/names.ts'
 import { createTextControl } from '../../core/control/text/control.ts'
