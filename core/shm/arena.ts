@@ -64,6 +64,7 @@ export const createArena = (
     fillStack(i32, layout.freeSmalls, t, config.smallBuffers, (n) => n)
     fillStack(i32, layout.freeLarges, t, config.largeBuffers, (n) => layout.smalls + n)
   }
+  i32.fill(1, layout.bufferRefs, layout.bufferRefs + layout.smalls + layout.larges)
   return arena
 }
 
