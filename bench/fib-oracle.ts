@@ -8,9 +8,9 @@
  *   bun bench/fib-oracle.ts [IPV4-PREFIXES [IPV6-PREFIXES [RANDOM-ADDRESSES]]]
  */
 import { AF_INET, AF_INET6 } from '../core/base/family.ts'
-import { createFibReader } from '../core/inet/fib.ts'
-import { createFibWriter, networkWords } from '../core/inet/fib-writer.ts'
-import { RT_TABLE_MAIN } from '../core/inet/nexthop-constants.ts'
+import { createFibReader } from '../core/inet/fib/fib.ts'
+import { createFibWriter, networkWords } from '../core/inet/fib/fib-writer.ts'
+import { RT_TABLE_MAIN } from '../core/inet/fib/nexthop-constants.ts'
 import { createArena } from '../core/shm/arena.ts'
 import { DEFAULT_ARENA, NEXTHOP_WORDS, SMALL_ARENA } from '../core/shm/layout.ts'
 import type { Words } from '../core/wire/text.ts'

@@ -10,7 +10,11 @@ import { AF_INET, AF_INET6 } from '../core/base/family.ts'
 import { RTN_LOCAL, RTN_UNICAST } from '../core/base/flowi.ts'
 import { NLM_F_CREATE } from '../core/control/nlm-flags.ts'
 import { createTables } from '../core/control/tables.ts'
-import { RT_SCOPE_UNIVERSE, RT_TABLE_LOCAL, RT_TABLE_MAIN } from '../core/inet/nexthop-constants.ts'
+import {
+  RT_SCOPE_UNIVERSE,
+  RT_TABLE_LOCAL,
+  RT_TABLE_MAIN,
+} from '../core/inet/fib/nexthop-constants.ts'
 import { NUD_PERMANENT } from '../core/neigh/neigh-constants.ts'
 import {
   DEV_FLAGS,

@@ -1,10 +1,10 @@
 /**
- * RTM_*ADDR: what the kernel checks of an interface's address before core/inet/ifaddr.ts takes it.
+ * RTM_*ADDR: what the kernel checks of an interface's address before core/inet/addr/ifaddr.ts takes it.
  * Linux: net/ipv4/devinet.c (inet_rtm_newaddr), net/ipv6/addrconf.c.
  */
 import { Errno } from '../base/errno.ts'
 import { AF_INET } from '../base/family.ts'
-import type { Ifaddr, Ifaddrs } from '../inet/ifaddr.ts'
+import type { Ifaddr, Ifaddrs } from '../inet/addr/ifaddr.ts'
 import type { Outcome } from './answers.ts'
 import { changed, chunks, refuse } from './answers.ts'
 import type { AddressFilter, MessageOf } from './rtnetlink.ts'

@@ -18,7 +18,7 @@ import {
   type Setting,
 } from '../shm/devconf.ts'
 import { formatWords, type Words } from '../wire/text.ts'
-import type { Ifaddrs } from '../inet/ifaddr.ts'
+import type { Ifaddrs } from '../inet/addr/ifaddr.ts'
 import type { Links } from './links/links.ts'
 
 type DevConfDeps = {

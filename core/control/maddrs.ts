@@ -1,5 +1,5 @@
 /**
- * RTM_*MULTICAST: what each device receives of multicast, read from the groups that CPU 0 writes (inet/mc-groups.ts), from the
+ * RTM_*MULTICAST: what each device receives of multicast, read from the groups that CPU 0 writes (inet/mc/mc-groups.ts), from the
  * memberships behind them, and the link-layer addresses that were added by hand. Control thread only.
  * Linux: net/core/dev_addr_lists.c, /proc/net/{dev_mcast,igmp,igmp6,mcfilter}.
  */
@@ -20,9 +20,9 @@ import {
   MCG_VERSION,
   MCT_HIGH,
   MCT_SEQ,
-} from '../inet/mc-constants.ts'
-import { addrKey } from '../inet/mc-filter.ts'
-import { readMembers } from '../inet/mc-read.ts'
+} from '../inet/mc/mc-constants.ts'
+import { addrKey } from '../inet/mc/mc-filter.ts'
+import { readMembers } from '../inet/mc/mc-read.ts'
 import { ARPHRD_ETHER, DEV_TYPE, deviceRow } from '../netdev/netdev.ts'
 import type { Arena } from '../shm/arena.ts'
 import { MC_GROUP_WORDS, MC_TABLE_HEAD } from '../shm/layout.ts'

@@ -1,5 +1,5 @@
 /**
- * Multicast routes: those that are set here, those that CPU 0 has found (inet/mc-proxy.ts), and what each device is to
+ * Multicast routes: those that are set here, those that CPU 0 has found (inet/mc/mc-proxy.ts), and what each device is to
  * multicast that passes through. Control thread only. Linux: net/ipv4/ipmr.c (ip_mroute_setsockopt, ipmr_rtm_dumproute),
  * where daemons set them by MRT_ADD_VIF and MRT_ADD_MFC.
  */
@@ -20,8 +20,8 @@ import {
   VIF_BYTES_OUT,
   VIF_PACKETS_IN,
   VIF_PACKETS_OUT,
-} from '../inet/mfc-constants.ts'
-import { createMfcReader, createMfcWriter, type MfcRoute } from '../inet/mfc-table.ts'
+} from '../inet/mc/mfc-constants.ts'
+import { createMfcReader, createMfcWriter, type MfcRoute } from '../inet/mc/mfc-table.ts'
 import { DEV_MC_ROLE4, DEV_MC_ROLE6, deviceRow } from '../netdev/netdev.ts'
 import type { Arena } from '../shm/arena.ts'
 import { VIF_STATS } from '../shm/layout.ts'

@@ -3,7 +3,7 @@
  * thread. nexthops.ts writes it, rib.ts reads it. Linux: struct nexthop, struct nh_group (include/net/nexthop.h).
  */
 import { AF_INET } from '../base/family.ts'
-import { RT_SCOPE_HOST, RT_SCOPE_LINK, RTNH_F_ONLINK } from '../inet/nexthop-constants.ts'
+import { RT_SCOPE_HOST, RT_SCOPE_LINK, RTNH_F_ONLINK } from '../inet/fib/nexthop-constants.ts'
 import type { Hop, ObjectHop } from './rib-route.ts'
 
 export type NexthopMember = { id: number; weight: number }

@@ -1,8 +1,8 @@
 /**
  * The routing information base: every route there is, with the alternatives that do not win, in every table.
  * The best of each prefix goes into its table's trie, its alternatives chained
- * behind it. Nothing is kept of a route but its prefix (inet/fib-prefixes.ts) and the row that it shares with all that say
- * the same (inet/nexthop.ts): a RibRoute is made of these when somebody asks. Refusals are the kernel's. Control thread only. Linux: fib_table_insert/delete (fib_trie.c),
+ * behind it. Nothing is kept of a route but its prefix (inet/fib/fib-prefixes.ts) and the row that it shares with all that say
+ * the same (inet/fib/nexthop.ts): a RibRoute is made of these when somebody asks. Refusals are the kernel's. Control thread only. Linux: fib_table_insert/delete (fib_trie.c),
  * fib_add_rt2node (ip6_fib.c), fib_sync_down_dev.
  */
 import { AF_INET, AF_INET6 } from '../base/family.ts'
@@ -10,10 +10,10 @@ import { Errno } from '../base/errno.ts'
 import type { Metrics } from '../shm/dst-metrics.ts'
 import { NH_METRICS, RTAX_MTU, metricsContent, metricsOf } from '../shm/dst-metrics.ts'
 import { RTN_BLACKHOLE, RTN_UNICAST } from '../base/flowi.ts'
-import { isThere, isUp } from '../inet/multipath.ts'
-import type { FibWriter } from '../inet/fib-writer.ts'
-import { networkWords } from '../inet/fib-writer.ts'
-import type { Nexthops } from '../inet/nexthop.ts'
+import { isThere, isUp } from '../inet/fib/multipath.ts'
+import type { FibWriter } from '../inet/fib/fib-writer.ts'
+import { networkWords } from '../inet/fib/fib-writer.ts'
+import type { Nexthops } from '../inet/fib/nexthop.ts'
 import {
   NH_BUCKET_COUNT,
   NH_BUCKETS,
@@ -39,7 +39,7 @@ import {
   RT_TABLE_DEFAULT,
   RT_TABLE_LOCAL,
   RT_TABLE_MAIN,
-} from '../inet/nexthop-constants.ts'
+} from '../inet/fib/nexthop-constants.ts'
 import type { Arena } from '../shm/arena.ts'
 import { G_MULTIPATH_SEED, NEXTHOP_WORDS } from '../shm/layout.ts'
 import type { Words } from '../wire/text.ts'

@@ -51,16 +51,16 @@ import {
   RTNH_F_LINKDOWN,
   RTNH_F_ONLINK,
   RTPROT_KERNEL,
-} from '../inet/nexthop-constants.ts'
+} from '../inet/fib/nexthop-constants.ts'
 import type { Metrics } from '../shm/dst-metrics.ts'
 import { NH_METRICS, RTAX_MAX, RTAX_MTU, dstMetric } from '../shm/dst-metrics.ts'
 import { byFamily } from '../inet/af-ops.ts'
-import { HASH_POLICY_CUSTOM } from '../inet/flow-hash.ts'
-import { createDoRedirect } from '../inet/do-redirect.ts'
-import type { FibReader } from '../inet/fib.ts'
-import { FR_HEAD_FIRST } from '../inet/fib-rule-constants.ts'
-import { ruleHead } from '../inet/fib-rules.ts'
-import type { Route } from '../inet/route.ts'
+import { HASH_POLICY_CUSTOM } from '../inet/fib/flow-hash.ts'
+import { createDoRedirect } from '../inet/dst/do-redirect.ts'
+import type { FibReader } from '../inet/fib/fib.ts'
+import { FR_HEAD_FIRST } from '../inet/fib/fib-rule-constants.ts'
+import { ruleHead } from '../inet/fib/fib-rules.ts'
+import type { Route } from '../inet/fib/route.ts'
 import { DEV_FLAGS, deviceRow, IFF_UP, INIT_NET, l3mdevOf, l3TableOf } from '../netdev/netdev.ts'
 import type { Arena } from '../shm/arena.ts'
 import { Sysctl } from '../shm/sysctl.ts'

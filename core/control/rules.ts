@@ -5,9 +5,9 @@
  */
 import { AF_INET, AF_INET6 } from '../base/family.ts'
 import { Errno } from '../base/errno.ts'
-import { FR_ACT_GOTO, FR_ACT_TO_TBL } from '../inet/fib-rule-constants.ts'
-import type { FibRule, PortRange, RuleNetwork } from '../inet/fib-rule.ts'
-import { type FibRulesWriter, l3mdevRule } from '../inet/fib-rules-writer.ts'
+import { FR_ACT_GOTO, FR_ACT_TO_TBL } from '../inet/fib/fib-rule-constants.ts'
+import type { FibRule, PortRange, RuleNetwork } from '../inet/fib/fib-rule.ts'
+import { type FibRulesWriter, l3mdevRule } from '../inet/fib/fib-rules-writer.ts'
 import type { Outcome } from './answers.ts'
 import { changed, refuse } from './answers.ts'
 import { NLM_F_EXCL } from './nlm-flags.ts'

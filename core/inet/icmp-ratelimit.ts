@@ -10,7 +10,7 @@ import type { Arena } from '../shm/arena.ts'
 import { counterBank, Mib } from '../shm/counters.ts'
 import { Sysctl } from '../shm/sysctl.ts'
 import * as icmp from '../wire/icmp.ts'
-import type { InetPeers } from './inet-peer.ts'
+import type { InetPeers } from './dst/inet-peer.ts'
 
 type IcmpRatelimitDeps = {
   arena: Arena

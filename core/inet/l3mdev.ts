@@ -5,7 +5,7 @@
 import { DEV_VRF_ROOT4, DEV_VRF_ROOT6 } from '../netdev/netdev.ts'
 import type { Arena } from '../shm/arena.ts'
 import { DEVICE_WORDS } from '../shm/layout.ts'
-import type { FibReader } from './fib.ts'
+import type { FibReader } from './fib/fib.ts'
 
 type Lookups = Pick<FibReader, 'local' | 'main' | 'lookup4' | 'lookup6'>
 

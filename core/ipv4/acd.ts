@@ -1,13 +1,13 @@
 /**
  * Address conflict detection, where dad_transmits asks for it on the device: an IPv4 address is tried before it is ours
- * (inet/dad.ts), announced when it is, and defended as long as it is: never given up, as befits the router of a link (RFC
+ * (inet/addr/dad.ts), announced when it is, and defended as long as it is: never given up, as befits the router of a link (RFC
  * 5227 section 2.4 c). CPU 0; ARP tells what it hears. Linux leaves this to who configures it; systemd: sd-ipv4acd.c.
  */
 import { AF_INET } from '../base/family.ts'
 import type { Time } from '../base/time.ts'
 import { TIME_MS } from '../base/time.ts'
-import { createDad } from '../inet/dad.ts'
-import { IFA_ADDR, IFA_IFINDEX, IFA_SERIAL } from '../inet/ifaddr-constants.ts'
+import { createDad } from '../inet/addr/dad.ts'
+import { IFA_ADDR, IFA_IFINDEX, IFA_SERIAL } from '../inet/addr/ifaddr-constants.ts'
 import { CONF_ALL, Conf4, confRow } from '../shm/devconf.ts'
 import type { ArpSend } from './arp-send.ts'
 

@@ -55,8 +55,8 @@ import { NEIGH_UPDATE_F_OVERRIDE } from '../neigh/neigh-constants.ts'
 import type { Machine } from '../stack/machine.ts'
 import type { Acd } from './acd.ts'
 import type { ArpSend } from './arp-send.ts'
-import type { AddrType } from '../inet/addr-type.ts'
-import type { Route } from '../inet/route.ts'
+import type { AddrType } from '../inet/addr/addr-type.ts'
+import type { Route } from '../inet/fib/route.ts'
 
 type ArpDeps = {
   arena: Arena
@@ -67,7 +67,7 @@ type ArpDeps = {
   table: NeighTable
   /** The state machine, on worker 0; null on other workers, which re-steer what they get. */
   neighbour: Neighbour | null
-  /** core/stack/neigh.ts: select4 of inet/source.ts with RT_SCOPE_LINK; 0 is none. */
+  /** core/stack/neigh.ts: select4 of inet/addr/source.ts with RT_SCOPE_LINK; 0 is none. */
   selectSource: (dev: number, target: number) => number
   /** Address conflict detection, on worker 0. */
   acd: Pick<Acd, 'heard' | 'defend'> | null

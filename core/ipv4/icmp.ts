@@ -51,13 +51,13 @@ import * as ipv4 from '../wire/ipv4.ts'
 import { DEVICE_WORDS } from '../shm/layout.ts'
 import { Sysctl } from '../shm/sysctl.ts'
 import { createIcmpRatelimit } from '../inet/icmp-ratelimit.ts'
-import type { InetPeers } from '../inet/inet-peer.ts'
+import type { InetPeers } from '../inet/dst/inet-peer.ts'
 import type { InetProtos } from '../inet/inet-protos.ts'
 import { IPCB_OUTER, IPCB_TYPE, NO_MTU } from '../inet/inet-constants.ts'
-import type { Pmtu } from '../inet/pmtu.ts'
+import type { Pmtu } from '../inet/dst/pmtu.ts'
 import type { IpDoRedirect } from './ip-do-redirect.ts'
 import type { IpOutput } from './ip-output.ts'
-import type { AddrType } from '../inet/addr-type.ts'
+import type { AddrType } from '../inet/addr/addr-type.ts'
 import type { IpOptions } from './ip-options.ts'
 import { type IpOptionsEcho, OPTIONS_NO_ECHO } from './ip-options-echo.ts'
 
@@ -70,7 +70,7 @@ type IcmpDeps = {
   protos: InetProtos
   options: Pick<IpOptions, 'specDst'> & IpOptionsEcho
   peers: Pick<InetPeers, 'xrlimAllow'>
-  /** core/stack/ipv4.ts: select4 of inet/source.ts with RT_SCOPE_LINK; 0 is none. */
+  /** core/stack/ipv4.ts: select4 of inet/addr/source.ts with RT_SCOPE_LINK; 0 is none. */
   selectLinkSource: (dev: number, near: number) => number
 } & Pick<Pmtu, 'routeOutput' | 'updatePmtu'> &
   Pick<IpOutput, 'ipSend'> &

@@ -16,9 +16,9 @@ import {
   FL_PROTO,
   FL_TOS,
 } from '../base/flowi.ts'
-import { MC_CPU } from '../inet/mc-constants.ts'
-import type { McHost } from '../inet/mc-host.ts'
-import type { McQuerier } from '../inet/mc-querier.ts'
+import { MC_CPU } from '../inet/mc/mc-constants.ts'
+import type { McHost } from '../inet/mc/mc-host.ts'
+import type { McQuerier } from '../inet/mc/mc-querier.ts'
 import {
   CHANGE_TO_INCLUDE,
   type McQuery,
@@ -26,8 +26,8 @@ import {
   type McWire,
   MODE_IS_EXCLUDE,
   packRecords,
-} from '../inet/mc-records.ts'
-import type { Pmtu } from '../inet/pmtu.ts'
+} from '../inet/mc/mc-records.ts'
+import type { Pmtu } from '../inet/dst/pmtu.ts'
 import type { Arena } from '../shm/arena.ts'
 import type { ConsumeFn, DropFn } from '../skb/drop.ts'
 import { Drop } from '../skb/drop.ts'

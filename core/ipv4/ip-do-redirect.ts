@@ -15,9 +15,9 @@ import {
   FL_TYPE,
   RTN_UNICAST,
 } from '../base/flowi.ts'
-import type { AddrType } from '../inet/addr-type.ts'
-import { NH_FAMILY, NH_GATEWAY } from '../inet/nexthop-constants.ts'
-import type { Redirects } from '../inet/redirects.ts'
+import type { AddrType } from '../inet/addr/addr-type.ts'
+import { NH_FAMILY, NH_GATEWAY } from '../inet/fib/nexthop-constants.ts'
+import type { Redirects } from '../inet/dst/redirects.ts'
 import type { NeighOutput } from '../neigh/neigh-output.ts'
 import type { Arena } from '../shm/arena.ts'
 import { CONF_ALL, Conf4, confRow } from '../shm/devconf.ts'

@@ -27,7 +27,7 @@ import {
 import * as icmp from '../wire/icmp.ts'
 import * as ipv4 from '../wire/ipv4.ts'
 import { IPCB_FLAGS, IPCB_MTU, IPSKB_FORWARDED } from '../inet/inet-constants.ts'
-import { NH_FAMILY, NH_GATEWAY, NH_PREFSRC } from '../inet/nexthop-constants.ts'
+import { NH_FAMILY, NH_GATEWAY, NH_PREFSRC } from '../inet/fib/nexthop-constants.ts'
 import { hasSourceRoute, type IpOptions } from './ip-options.ts'
 import type { NfHooks } from '../netfilter/hooks.ts'
 import { NF_INET_FORWARD, NF_PASSED } from '../netfilter/nf-constants.ts'
@@ -42,7 +42,7 @@ type IpForwardDeps = {
   drop: DropFn
   nf: NfHooks
   options: IpOptions
-  /** core/stack/ipv4.ts: select4 of inet/source.ts with RT_SCOPE_UNIVERSE. */
+  /** core/stack/ipv4.ts: select4 of inet/addr/source.ts with RT_SCOPE_UNIVERSE. */
   selectSource: (dev: number, near: number) => number
 } & Pick<Gso, 'networkSegLen'> &
   Pick<IpOutput, 'ipOutput' | 'routeMeHarder'> &

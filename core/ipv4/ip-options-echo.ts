@@ -10,7 +10,7 @@ import type { Skbs } from '../skb/skb.ts'
 import { SKB_DEV, SKB_IPOPT, SKB_NETWORK } from '../skb/skb.ts'
 import * as ipv4 from '../wire/ipv4.ts'
 import { SK_IPOPT, SK_IPOPT_LEN } from '../socket/sock.ts'
-import type { AddrType } from '../inet/addr-type.ts'
+import type { AddrType } from '../inet/addr/addr-type.ts'
 import {
   FLAGS,
   IPOPT_END,

@@ -47,15 +47,15 @@ import {
   TS_NEEDTIME,
   TS_SHIFT,
 } from './ip-options-constants.ts'
-import type { AddrType } from '../inet/addr-type.ts'
-import type { Route } from '../inet/route.ts'
+import type { AddrType } from '../inet/addr/addr-type.ts'
+import type { Route } from '../inet/fib/route.ts'
 import { l3mdevOf } from '../netdev/netdev.ts'
 
 type IpOptionsDeps = {
   arena: Arena
   skbs: Skbs
   time: Time
-  /** core/stack/ipv4.ts: select4 of inet/source.ts with RT_SCOPE_UNIVERSE; 0 is none. */
+  /** core/stack/ipv4.ts: select4 of inet/addr/source.ts with RT_SCOPE_UNIVERSE; 0 is none. */
   selectSource: (dev: number, near: number) => number
 } & Pick<AddrType, 'inetAddrType'> &
   Pick<Route, 'routeOutput'>

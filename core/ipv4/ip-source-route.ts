@@ -14,9 +14,9 @@ import {
   RTN_LOCAL,
   RTN_UNICAST,
 } from '../base/flowi.ts'
-import { NH_FAMILY } from '../inet/nexthop-constants.ts'
+import { NH_FAMILY } from '../inet/fib/nexthop-constants.ts'
 import { DEV_FLAGS, deviceRow, IFF_LOOPBACK } from '../netdev/netdev.ts'
-import type { Route } from '../inet/route.ts'
+import type { Route } from '../inet/fib/route.ts'
 import type { Arena } from '../shm/arena.ts'
 import { CONF_ALL, Conf4, confRow } from '../shm/devconf.ts'
 import { PACKET_HOST, SKB_DEV, SKB_IPOPT, SKB_NETWORK, SKB_PKT_TYPE } from '../skb/skb.ts'

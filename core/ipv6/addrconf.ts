@@ -9,14 +9,14 @@ import { RTN_UNICAST } from '../base/flowi.ts'
 import type { Rib } from '../control/rib.ts'
 import type { RibRoute } from '../control/rib-route.ts'
 import type { RouteExpiry } from '../control/route-expiry.ts'
-import { FOREVER, IFA_F_MANAGETEMPADDR, IFA_F_OPTIMISTIC } from '../inet/ifaddr-constants.ts'
-import type { Ifaddrs } from '../inet/ifaddr.ts'
+import { FOREVER, IFA_F_MANAGETEMPADDR, IFA_F_OPTIMISTIC } from '../inet/addr/ifaddr-constants.ts'
+import type { Ifaddrs } from '../inet/addr/ifaddr.ts'
 import {
   RT_SCOPE_UNIVERSE,
   RT_TABLE_MAIN,
   RTPROT_KERNEL,
   RTPROT_RA,
-} from '../inet/nexthop-constants.ts'
+} from '../inet/fib/nexthop-constants.ts'
 import { DEV_MTU, deviceRow, speaks, l3TableOf } from '../netdev/netdev.ts'
 import type { Arena } from '../shm/arena.ts'
 import { counterBank, Softnet } from '../shm/counters.ts'

@@ -1,10 +1,10 @@
 /**
- * How IPv6 tries an address (inet/dad.ts): when and how often it asks. CPU 0. RFC 4862 section 5.4, 4429, 7527; Linux:
+ * How IPv6 tries an address (inet/addr/dad.ts): when and how often it asks. CPU 0. RFC 4862 section 5.4, 4429, 7527; Linux:
  * addrconf_dad_kick(), addrconf_dad_work() (addrconf.c).
  */
 import { AF_INET6 } from '../base/family.ts'
-import { createDad } from '../inet/dad.ts'
-import { IFA_F_OPTIMISTIC, IFA_FLAGS, IFA_IFINDEX } from '../inet/ifaddr-constants.ts'
+import { createDad } from '../inet/addr/dad.ts'
+import { IFA_F_OPTIMISTIC, IFA_FLAGS, IFA_IFINDEX } from '../inet/addr/ifaddr-constants.ts'
 import { CONF_ALL, Conf6, confRow } from '../shm/devconf.ts'
 import { Sysctl } from '../shm/sysctl.ts'
 import type { Ndisc } from './ndisc.ts'

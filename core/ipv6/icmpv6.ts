@@ -23,13 +23,13 @@ import {
   RTN_LOCAL,
   FL_L3MDEV,
 } from '../base/flowi.ts'
-import type { AddrType } from '../inet/addr-type.ts'
+import type { AddrType } from '../inet/addr/addr-type.ts'
 import { IPCB_OUTER, NO_MTU } from '../inet/inet-constants.ts'
 import type { InetProtos } from '../inet/inet-protos.ts'
 import type { PacketAddrs } from '../inet/packet-addrs.ts'
 import { DEV_FLAGS, deviceRow, IFF_LOOPBACK } from '../netdev/netdev.ts'
-import type { Pmtu } from '../inet/pmtu.ts'
-import { createSourceSelection } from '../inet/source.ts'
+import type { Pmtu } from '../inet/dst/pmtu.ts'
+import { createSourceSelection } from '../inet/addr/source.ts'
 import type { Arena } from '../shm/arena.ts'
 import { counterBank, Mib } from '../shm/counters.ts'
 import { Sysctl } from '../shm/sysctl.ts'

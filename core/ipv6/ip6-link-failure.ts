@@ -4,7 +4,7 @@
  */
 import { Errno } from '../base/errno.ts'
 import { RTN_LOCAL } from '../base/flowi.ts'
-import type { AddrType } from '../inet/addr-type.ts'
+import type { AddrType } from '../inet/addr/addr-type.ts'
 import { IPCB_OUTER, NO_MTU } from '../inet/inet-constants.ts'
 import type { InetProtos } from '../inet/inet-protos.ts'
 import type { Arena } from '../shm/arena.ts'

@@ -19,10 +19,10 @@ import {
   FL_TYPE,
   RTN_MULTICAST,
 } from '../base/flowi.ts'
-import { IFA_FAMILY, IFA_IFINDEX, IFA_SCOPE, IFA_TOP } from '../inet/ifaddr-constants.ts'
-import { MC_CPU } from '../inet/mc-constants.ts'
-import type { McHost } from '../inet/mc-host.ts'
-import type { McQuerier } from '../inet/mc-querier.ts'
+import { IFA_FAMILY, IFA_IFINDEX, IFA_SCOPE, IFA_TOP } from '../inet/addr/ifaddr-constants.ts'
+import { MC_CPU } from '../inet/mc/mc-constants.ts'
+import type { McHost } from '../inet/mc/mc-host.ts'
+import type { McQuerier } from '../inet/mc/mc-querier.ts'
 import {
   CHANGE_TO_INCLUDE,
   type McQuery,
@@ -30,11 +30,11 @@ import {
   type McWire,
   MODE_IS_EXCLUDE,
   packRecords,
-} from '../inet/mc-records.ts'
-import { onlinkRow } from '../inet/nexthop.ts'
-import { RT_SCOPE_LINK } from '../inet/nexthop-constants.ts'
+} from '../inet/mc/mc-records.ts'
+import { onlinkRow } from '../inet/fib/nexthop.ts'
+import { RT_SCOPE_LINK } from '../inet/fib/nexthop-constants.ts'
 import type { PacketAddrs } from '../inet/packet-addrs.ts'
-import { createSourceSelection } from '../inet/source.ts'
+import { createSourceSelection } from '../inet/addr/source.ts'
 import { DEV_MTU, deviceRow } from '../netdev/netdev.ts'
 import type { Arena } from '../shm/arena.ts'
 import { counterBank, Mib } from '../shm/counters.ts'

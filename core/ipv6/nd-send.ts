@@ -25,9 +25,9 @@ import {
   IFA_IFINDEX,
   IFA_SCOPE,
   IFA_TOP,
-} from '../inet/ifaddr-constants.ts'
-import { onlinkRow } from '../inet/nexthop.ts'
-import { RT_SCOPE_LINK } from '../inet/nexthop-constants.ts'
+} from '../inet/addr/ifaddr-constants.ts'
+import { onlinkRow } from '../inet/fib/nexthop.ts'
+import { RT_SCOPE_LINK } from '../inet/fib/nexthop-constants.ts'
 import { DEV_MAC, DEV_MTU, deviceRow } from '../netdev/netdev.ts'
 import type { Arena } from '../shm/arena.ts'
 import { IFADDR_WORDS } from '../shm/layout.ts'

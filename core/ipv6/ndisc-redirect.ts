@@ -1,7 +1,7 @@
 /**
  * Redirects of IPv6. Out: a router tells a host of its link that the next hop of a packet is on the same link, not more often
  * than once a second to each host and of each destination; called by ip6_forward, on a worker. In: a host believes the
- * router that it sends by, on CPU 0, which tells every worker what it learned (inet/redirects.ts).
+ * router that it sends by, on CPU 0, which tells every worker what it learned (inet/dst/redirects.ts).
  * RFC 4861 section 8; Linux: ndisc_send_redirect(), ndisc_redirect_rcv() (net/ipv6/ndisc.c), rt6_do_redirect() (route.c).
  */
 import { AF_INET6, copyAddr, isGroupAddr, isSameAddr } from '../base/family.ts'
@@ -17,10 +17,10 @@ import {
   FL_TYPE,
   RTN_UNICAST,
 } from '../base/flowi.ts'
-import type { InetPeers } from '../inet/inet-peer.ts'
-import { NH_FAMILY, NH_GATEWAY } from '../inet/nexthop-constants.ts'
+import type { InetPeers } from '../inet/dst/inet-peer.ts'
+import { NH_FAMILY, NH_GATEWAY } from '../inet/fib/nexthop-constants.ts'
 import type { PacketAddrs } from '../inet/packet-addrs.ts'
-import type { Redirects } from '../inet/redirects.ts'
+import type { Redirects } from '../inet/dst/redirects.ts'
 import {
   NEIGH_LLADDR_BYTE,
   NEIGH_SEQ,

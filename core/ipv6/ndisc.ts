@@ -5,7 +5,7 @@
  */
 import { AF_INET6, copyAddr, isAnyAddr, isGroupAddr } from '../base/family.ts'
 import { createFlowi, FL_DADDR, FL_SADDR } from '../base/flowi.ts'
-import type { AddrType } from '../inet/addr-type.ts'
+import type { AddrType } from '../inet/addr/addr-type.ts'
 import {
   IFA_F_OPTIMISTIC,
   IFA_FLAGS,
@@ -13,10 +13,10 @@ import {
   IFA_ADDR,
   IFA_FAMILY,
   IFA_TOP,
-} from '../inet/ifaddr-constants.ts'
+} from '../inet/addr/ifaddr-constants.ts'
 import { IPCB_FLAGS, IPSKB_REASSEMBLED } from '../inet/inet-constants.ts'
 import type { PacketAddrs } from '../inet/packet-addrs.ts'
-import { createSourceSelection } from '../inet/source.ts'
+import { createSourceSelection } from '../inet/addr/source.ts'
 import {
   NEIGH_ADDR,
   NEIGH_FLAGS,

@@ -8,7 +8,7 @@ import { copyAddr } from '../base/family.ts'
 import { createFlowi, FL_SADDR, RTN_LOCAL } from '../base/flowi.ts'
 import type { Time } from '../base/time.ts'
 import { TIME_MS } from '../base/time.ts'
-import type { AddrType } from '../inet/addr-type.ts'
+import type { AddrType } from '../inet/addr/addr-type.ts'
 import type { PacketAddrs } from '../inet/packet-addrs.ts'
 import {
   NEIGH_UPDATE_F_ISROUTER,

@@ -21,8 +21,8 @@ import {
   IFA_SCOPE,
   IFA_TOP,
   IFA_VALID_UNTIL,
-} from '../inet/ifaddr-constants.ts'
-import { RT_SCOPE_LINK } from '../inet/nexthop-constants.ts'
+} from '../inet/addr/ifaddr-constants.ts'
+import { RT_SCOPE_LINK } from '../inet/fib/nexthop-constants.ts'
 import type { PacketAddrs } from '../inet/packet-addrs.ts'
 import {
   NEIGH_UPDATE_F_OVERRIDE,

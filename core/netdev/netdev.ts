@@ -40,7 +40,7 @@ export const DEV_RPS_FLOW_CNT = 18
 export const DEV_NAPI = 19
 /** 1 when any word of the impairment is set: the only one the path looks at. */
 export const DEV_IMPAIRED = 20
-/** What the device is to multicast that passes through, MC_ROLE_* (inet/mfc-constants.ts): of IPv4 and of IPv6. */
+/** What the device is to multicast that passes through, MC_ROLE_* (inet/mc/mfc-constants.ts): of IPv4 and of IPv6. */
 export const DEV_MC_ROLE4 = 21
 export const DEV_MC_ROLE6 = 22
 /** Ifindex of the device that it is enslaved to (IFLA_MASTER), or 0. */

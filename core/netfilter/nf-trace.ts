@@ -15,7 +15,7 @@ import {
   NH_METRIC,
   NH_PLEN,
   NH_TABLE,
-} from '../inet/nexthop-constants.ts'
+} from '../inet/fib/nexthop-constants.ts'
 import type { PacketAddrs } from '../inet/packet-addrs.ts'
 import { NEIGH_LLADDR_BYTE, NEIGH_STATE } from '../neigh/neigh-constants.ts'
 import type { NeighTable } from '../neigh/neigh-table.ts'

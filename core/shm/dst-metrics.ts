@@ -3,7 +3,7 @@
  * thread by whoever sends along the row; a row without them is all zero. Linux: dst_metric_raw, dst_metric_locked.
  */
 
-/** Word of a nexthop row (inet/nexthop-constants.ts): the row of its metrics, or 0. */
+/** Word of a nexthop row (inet/fib/nexthop-constants.ts): the row of its metrics, or 0. */
 export const NH_METRICS = 18
 // include/uapi/linux/rtnetlink.h
 /** Bits of the metrics that are to stay. */

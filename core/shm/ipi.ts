@@ -37,7 +37,7 @@ export const Ipi = {
   DEV_UP: 13,
   /** control, from any: a notification for watchers. a0 Notify.*, a1 1 when it is gone, a2.. as the kind says. */
   NOTIFY: 12,
-  /** worker 0: a membership of group a1..a4 on ifindex a0 has come, changed or gone (inet/mc-members.ts). */
+  /** worker 0: a membership of group a1..a4 on ifindex a0 has come, changed or gone (inet/mc/mc-members.ts). */
   MC_CHANGED: 20,
   /** worker 0: a packet from a1..a4 to group a5..a8 came in by ifindex a0, and has no route. */
   MFC_MISS: 21,

@@ -58,12 +58,12 @@
  * | packet socket          | PK_*             | core/packet/packet-constants.ts, from SK_PROTO on       |
  * | neighbour              | NEIGH_*          | core/neigh/neigh-constants.ts                           |
  * | proxied neighbour      | PN_*             | core/neigh/pneigh-constants.ts                          |
- * | nexthop                | NH_*             | core/inet/nexthop-constants.ts                          |
- * | routing table          | FT_*             | core/inet/fib-tables.ts                                 |
- * | policy rule            | FR_*             | core/inet/fib-rule-constants.ts                         |
- * | address                | IFA_*            | core/inet/ifaddr-constants.ts                           |
- * | membership, group, source | MCM_*, MCG_*, MCS_* | core/inet/mc-constants.ts                          |
- * | multicast route        | MFC_*            | core/inet/mfc-constants.ts                              |
+ * | nexthop                | NH_*             | core/inet/fib/nexthop-constants.ts                      |
+ * | routing table          | FT_*             | core/inet/fib/fib-tables.ts                             |
+ * | policy rule            | FR_*             | core/inet/fib/fib-rule-constants.ts                     |
+ * | address                | IFA_*            | core/inet/addr/ifaddr-constants.ts                      |
+ * | membership, group, source | MCM_*, MCG_*, MCS_* | core/inet/mc/mc-constants.ts                      |
+ * | multicast route        | MFC_*            | core/inet/mc/mfc-constants.ts                           |
  * | recent flow            | FLOW_*           | core/softnet/flow-table.ts                              |
  * | capture                | CAP_*, CR_*      | core/dev/capture-constants.ts                           |
  * | RSS state              | KEY, INDIR, ...  | core/steering/rss.ts                                    |
@@ -116,7 +116,7 @@ export type ArenaConfig = {
 export const DEFAULT_ARENA: ArenaConfig = {
   workers: 2,
   nics: 1,
-  apps: 2,
+  apps: 3,
   skbs: 8192,
   smallBuffers: 8192,
   largeBuffers: 512,
@@ -237,21 +237,21 @@ export const SOCK_FLOWS = 32768
 export const DEV_FLOWS = 4096
 export const IFADDR_WORDS = 16
 export const NEXTHOP_WORDS = 32
-/** Next hops that a worker learns from redirects (inet/redirects.ts); a power of two. */
+/** Next hops that a worker learns from redirects (inet/dst/redirects.ts); a power of two. */
 export const REDIRECTS = 64
-/** A page of the forwarding tries: a node, or buckets (inet/fib-constants.ts). */
+/** A page of the forwarding tries: a node, or buckets (inet/fib/fib-constants.ts). */
 export const FIB_NODE_WORDS = 256
 /** Words for the first eight bits, in front of a root, and its own: one for each value of the first 16. */
 export const FIB_SHORT_WORDS = 256
 export const FIB_ROOT_WORDS = FIB_SHORT_WORDS + 65536
-/** Row of the map of tables (inet/fib-tables.ts). */
+/** Row of the map of tables (inet/fib/fib-tables.ts). */
 export const FIB_TABLE_WORDS = 4
 export const FIB_RULE_WORDS = 32
 export const NEIGH_WORDS = 32
 /** Addresses that we answer for on behalf of others, with row 0, which is none. */
 export const PNEIGH_WORDS = 8
 export const PNEIGHS = 256
-/** Rows of multicast (inet/mc-constants.ts), the words in front of the table of groups, and sources for each membership. */
+/** Rows of multicast (inet/mc/mc-constants.ts), the words in front of the table of groups, and sources for each membership. */
 export const MC_MEMBER_WORDS = 16
 export const MC_SOURCE_WORDS = 8
 export const MC_GROUP_WORDS = 16
@@ -265,7 +265,7 @@ export const VIF_STATS = 4
 export const SOCK_WORDS = 512
 export const FLOW_WORDS = 16
 /** Port devices (a peer in another thread), and the slots of each of their rings. */
-export const PORTS = 32
+export const PORTS = 128
 export const PORT_SLOTS = 1024
 /** Counters of a bank (counters.ts), and how many of them, at its end, are those of drop reasons (skb/drop.ts). */
 export const COUNTERS = 1024

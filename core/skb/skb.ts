@@ -229,7 +229,6 @@ export const createSkbs = (arena: Arena, thread: number) => {
     }
     const skb = pop(freeSkbs)
     const buf = pop(stack)
-    i32[bufferRefs + buf] = 1
     bind(skb, buf, headroom)
     return skb
   }
@@ -250,7 +249,6 @@ export const createSkbs = (arena: Arena, thread: number) => {
   /** The skb of a buffer that was armed, as empty as by alloc; the caller has looked that there is a row (build_skb). */
   const build = (buf: number, headroom: number): number => {
     const skb = pop(freeSkbs)
-    i32[bufferRefs + buf] = 1
     bind(skb, buf, headroom)
     return skb
   }
@@ -276,7 +274,6 @@ export const createSkbs = (arena: Arena, thread: number) => {
     const head = headOf(small)
     const to = head + RX_HEADROOM
     u8.copyWithin(to, from, from + len)
-    i32[bufferRefs + small] = 1
     freeBuf(large)
     moveOffsets(skb, to - from)
     i32[skb + SKB_HEAD] = head
@@ -295,10 +292,13 @@ export const createSkbs = (arena: Arena, thread: number) => {
     if (home === thread) put1(freeSkbs, skb)
     else ringPush(i32, outbound[home], skb)
   }
+  /** A buffer's count is one while it is free, and while one skb has it: only clones write it, which stay on one thread. */
   const freeBuf = (buf: number): void => {
-    const left = i32[bufferRefs + buf] - 1
-    i32[bufferRefs + buf] = left
-    if (left !== 0) return
+    const refs = i32[bufferRefs + buf]
+    if (refs !== 1) {
+      i32[bufferRefs + buf] = refs - 1
+      return
+    }
     const home = homeOfBuf(buf)
     if (home === thread) put1(buf < smalls ? freeSmalls : freeLarges, buf)
     else ringPush(i32, outbound[home], ~buf)

@@ -6,7 +6,7 @@
 import { AF_INET, AF_INET6, copyAddr, familyOf } from '../base/family.ts'
 import { Errno } from '../base/errno.ts'
 import { createFlowi, FL_DADDR, FL_FAMILY, FL_MARK, FL_MTU, FL_OIF } from '../base/flowi.ts'
-import type { Pmtu } from '../inet/pmtu.ts'
+import type { Pmtu } from '../inet/dst/pmtu.ts'
 import { DEV_IFINDEX, deviceRow, l3mdevOf } from '../netdev/netdev.ts'
 import type { Arena } from '../shm/arena.ts'
 import type { ErrQueue } from './errqueue.ts'

@@ -1,16 +1,16 @@
 /**
  * The multicast options of a socket: which groups it joins, from which sources, and how it sends to groups. Names and
- * errors are Linux's; the memberships themselves are inet/mc-members.ts. Worker only.
+ * errors are Linux's; the memberships themselves are inet/mc/mc-members.ts. Worker only.
  * Linux: do_ip_setsockopt() (net/ipv4/ip_sockglue.c), do_ipv6_setsockopt(), ip_mc_find_dev() (net/ipv4/igmp.c);
  * RFC 3493 section 5.2, RFC 3678.
  */
 import { AF_INET6, copyAddr, familyOf, isV4Mapped } from '../base/family.ts'
 import { Errno } from '../base/errno.ts'
 import { createFlowi, FL_DADDR, FL_DEV, FL_FAMILY } from '../base/flowi.ts'
-import { IFA_ADDR, IFA_IFINDEX, IFA_TOP } from '../inet/ifaddr-constants.ts'
-import { MCAST_EXCLUDE, MCAST_INCLUDE } from '../inet/mc-constants.ts'
-import type { McMembers } from '../inet/mc-members.ts'
-import type { Pmtu } from '../inet/pmtu.ts'
+import { IFA_ADDR, IFA_IFINDEX, IFA_TOP } from '../inet/addr/ifaddr-constants.ts'
+import { MCAST_EXCLUDE, MCAST_INCLUDE } from '../inet/mc/mc-constants.ts'
+import type { McMembers } from '../inet/mc/mc-members.ts'
+import type { Pmtu } from '../inet/dst/pmtu.ts'
 import { DEV_IFINDEX, deviceRow, l3mdevOf } from '../netdev/netdev.ts'
 import type { Arena } from '../shm/arena.ts'
 import { IFADDR_WORDS } from '../shm/layout.ts'

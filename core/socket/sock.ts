@@ -95,7 +95,7 @@ export const SK_TIMER_EXTRA = 68
 export const SK_PMTU_SERIAL = 72
 export const SK_MTU_EXPIRES = 73
 export const SK_MTU_LOCKED = 74
-/** First of its multicast memberships (inet/mc-members.ts); what it sends to groups with: socket/mc-sockopt.ts. */
+/** First of its multicast memberships (inet/mc/mc-members.ts); what it sends to groups with: socket/mc-sockopt.ts. */
 export const SK_MC_LIST = 75
 /** Hop limits, one more each; 0 is 1. IPv6's in the upper half. */
 export const SK_MC_TTL = 76

@@ -3,13 +3,13 @@
  * it, and the route that a sock keeps. A path MTU goes to all CPUs, since the flows to one destination are spread over them.
  */
 import type { Flowi } from '../base/flowi.ts'
-import { createPmtu } from '../inet/pmtu.ts'
-import { createRedirects } from '../inet/redirects.ts'
-import { createSkDst } from '../inet/sk-dst.ts'
+import { createPmtu } from '../inet/dst/pmtu.ts'
+import { createRedirects } from '../inet/dst/redirects.ts'
+import { createSkDst } from '../inet/dst/sk-dst.ts'
 import { Ipi } from '../shm/ipi.ts'
 import type { Machine } from './machine.ts'
 
-/** `lookup` is the route lookup without what was learned (inet/route.ts). */
+/** `lookup` is the route lookup without what was learned (inet/fib/route.ts). */
 export const createDst = (machine: Machine, lookup: (fl: Flowi) => number) => {
   const { arena, thread, time, random, ipi } = machine
   const { workers } = arena.layout.config

@@ -4,8 +4,8 @@
  */
 import { AF_INET } from '../base/family.ts'
 import { TIMER_WORDS } from '../base/timer-wheel.ts'
-import { createSourceSelection } from '../inet/source.ts'
-import { RT_SCOPE_LINK } from '../inet/nexthop-constants.ts'
+import { createSourceSelection } from '../inet/addr/source.ts'
+import { RT_SCOPE_LINK } from '../inet/fib/nexthop-constants.ts'
 import { createAcd } from '../ipv4/acd.ts'
 import { createArpSend } from '../ipv4/arp-send.ts'
 import { createArp } from '../ipv4/arp.ts'

@@ -20,7 +20,7 @@ export const peerError = (i32: Int32Array, sk: number, words: Int32Array, at: nu
 export const isGroupType = (type: number): boolean =>
   type === RTN_MULTICAST || type === RTN_BROADCAST
 
-/** Sets SK_SADDR: 0, or -errno and nothing has changed. `addrType` as in inet/addr-type.ts. */
+/** Sets SK_SADDR: 0, or -errno and nothing has changed. `addrType` as in inet/addr/addr-type.ts. */
 export const bindAddr = (
   i32: Int32Array,
   addrType: (words: Int32Array, at: number, dev: number) => number,

@@ -29,7 +29,7 @@ import {
 import type { AfOpsOf } from '../inet/af-ops.ts'
 import { NO_HOPS } from '../inet/inet-constants.ts'
 import type { DgramErr } from './dgram-err.ts'
-import type { Pmtu } from '../inet/pmtu.ts'
+import type { Pmtu } from '../inet/dst/pmtu.ts'
 import type { Arena } from '../shm/arena.ts'
 import type { McSockopt } from '../socket/mc-sockopt.ts'
 import {

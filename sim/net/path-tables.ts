@@ -7,16 +7,16 @@ import { NLM_F_CREATE, NLM_F_REPLACE } from '../../core/control/nlm-flags.ts'
 import { createPneighs } from '../../core/control/pneighs.ts'
 import { createTables } from '../../core/control/tables.ts'
 import { kindNumbers, SOFT_KINDS } from '../../core/dev/kinds/kinds.ts'
-import { IFA_F_NODAD } from '../../core/inet/ifaddr-constants.ts'
+import { IFA_F_NODAD } from '../../core/inet/addr/ifaddr-constants.ts'
 import {
   RT_SCOPE_HOST,
   RT_SCOPE_LINK,
   RT_SCOPE_UNIVERSE,
   RT_TABLE_MAIN,
-} from '../../core/inet/nexthop-constants.ts'
-import { scopeOf6 } from '../../core/inet/source.ts'
-import { FR_ACT_PROHIBIT } from '../../core/inet/fib-rule-constants.ts'
-import type { FibRule } from '../../core/inet/fib-rule.ts'
+} from '../../core/inet/fib/nexthop-constants.ts'
+import { scopeOf6 } from '../../core/inet/addr/source.ts'
+import { FR_ACT_PROHIBIT } from '../../core/inet/fib/fib-rule-constants.ts'
+import type { FibRule } from '../../core/inet/fib/fib-rule.ts'
 import * as neigh from '../../core/neigh/neigh-constants.ts'
 import * as netdev from '../../core/netdev/netdev.ts'
 import type { Arena } from '../../core/shm/arena.ts'

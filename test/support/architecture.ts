@@ -194,7 +194,7 @@ const PART_LAYERS = ['skb', ...PATH_LAYERS]
 
 /** Factories that anybody may use beside others: they put no layer on another. */
 export const LEAF_FACTORIES: Record<string, string> = {
-  'core/inet/fib.ts': 'reads a table that control writes, as `ip route get` does',
+  'core/inet/fib/fib.ts': 'reads a table that control writes, as `ip route get` does',
   'core/steering/rss-control.ts': "writes a device's steering, as ethtool does",
 }
 /** Files that make several parts and are no second stack. */

@@ -4,7 +4,7 @@
  */
 import { Errno } from '../../base/errno.ts'
 import type { LinkKind, LinkRefusal } from '../../dev/kinds/link-kind.ts'
-import type { Ifaddrs } from '../../inet/ifaddr.ts'
+import type { Ifaddrs } from '../../inet/addr/ifaddr.ts'
 import {
   DEV_ALLMULTI,
   DEV_FLAGS,

@@ -2,7 +2,7 @@
  * Taking links away, in three steps: down and out of the tables; when no thread uses it, the kind closes it; when none
  * can even look at it, the row is free. Control thread. Linux: unregister_netdevice_many() (net/core/dev.c).
  */
-import type { Ifaddrs } from '../../inet/ifaddr.ts'
+import type { Ifaddrs } from '../../inet/addr/ifaddr.ts'
 import type { Publisher } from '../publish.ts'
 import type { createPatience } from '../rtnl.ts'
 import { TIMED_OUT } from '../rtnl.ts'

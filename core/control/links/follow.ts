@@ -4,7 +4,7 @@
  * Linux: net/core/link_watch.c, dev_change_flags() (net/core/dev.c).
  */
 import type { Carrier } from '../../dev/kinds/link-kind.ts'
-import type { Ifaddrs } from '../../inet/ifaddr.ts'
+import type { Ifaddrs } from '../../inet/addr/ifaddr.ts'
 import {
   DEV_FLAGS,
   DEV_GENERATION,

@@ -14,10 +14,10 @@ import {
   IFA_F_PERMANENT,
   IFA_F_SECONDARY,
   IFA_F_TENTATIVE,
-} from '../../inet/ifaddr-constants.ts'
-import type { Ifaddr } from '../../inet/ifaddr.ts'
-import { RT_SCOPE_HOST, RT_SCOPE_UNIVERSE } from '../../inet/nexthop-constants.ts'
-import { scopeOf6 } from '../../inet/source.ts'
+} from '../../inet/addr/ifaddr-constants.ts'
+import type { Ifaddr } from '../../inet/addr/ifaddr.ts'
+import { RT_SCOPE_HOST, RT_SCOPE_UNIVERSE } from '../../inet/fib/nexthop-constants.ts'
+import { scopeOf6 } from '../../inet/addr/source.ts'
 import type { Addr } from '../../wire/text.ts'
 import {
   addrLen,

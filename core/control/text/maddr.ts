@@ -3,7 +3,7 @@
  */
 import { Errno } from '../../base/errno.ts'
 import { AF_INET, AF_INET6, familyOf } from '../../base/family.ts'
-import { MC_REPORT_LAST, MC_REPORT_TIMER } from '../../inet/mc-constants.ts'
+import { MC_REPORT_LAST, MC_REPORT_TIMER } from '../../inet/mc/mc-constants.ts'
 import { formatMac, formatWords, type Mac, parseMac, type Words } from '../../wire/text.ts'
 import type * as numbers from '../rtnetlink.ts'
 import type { MaddrAddress, MaddrItem, MaddrSpec, Refused } from './messages.ts'

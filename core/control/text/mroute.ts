@@ -7,8 +7,8 @@ import {
   MC_ROLE_NONE,
   MC_ROLE_STATIC,
   MC_ROLE_UPSTREAM,
-} from '../../inet/mfc-constants.ts'
-import type { MfcRoute } from '../../inet/mfc-table.ts'
+} from '../../inet/mc/mfc-constants.ts'
+import type { MfcRoute } from '../../inet/mc/mfc-table.ts'
 import { formatWords, mapIpv4, parseAddr, type Words } from '../../wire/text.ts'
 import type * as numbers from '../rtnetlink.ts'
 import type { MrouteItem, MrouteSpec, MvifItem, MvifRole, MvifSpec, Refused } from './messages.ts'

@@ -6,7 +6,7 @@ import {
   RT_SCOPE_LINK,
   RT_SCOPE_UNIVERSE,
   RTNH_F_ONLINK,
-} from '../../inet/nexthop-constants.ts'
+} from '../../inet/fib/nexthop-constants.ts'
 import { formatAddr, parseAddr } from '../../wire/text.ts'
 import type { Bucket } from '../nexthop-buckets.ts'
 import type { NexthopObject, SeenNexthop, WantedNexthop } from '../nexthop-store.ts'

@@ -21,7 +21,7 @@ import {
   RTNH_F_LINKDOWN,
   RTNH_F_ONLINK,
   RTPROT_BOOT,
-} from '../../inet/nexthop-constants.ts'
+} from '../../inet/fib/nexthop-constants.ts'
 import { IPPROTO_ICMP, IPPROTO_ICMPV6, IPPROTO_TCP, IPPROTO_UDP } from '../../wire/ipproto.ts'
 import type { Addr, Words } from '../../wire/text.ts'
 import {

@@ -2,9 +2,9 @@
  * Policy rules between text and numbers, with the fields of `ip -j rule` (ip/iprule.c) and its defaults.
  */
 import { Errno } from '../../base/errno.ts'
-import * as fr from '../../inet/fib-rule-constants.ts'
-import type { FibRule, PortRange, RuleNetwork } from '../../inet/fib-rule.ts'
-import { RT_TABLE_MAIN } from '../../inet/nexthop-constants.ts'
+import * as fr from '../../inet/fib/fib-rule-constants.ts'
+import type { FibRule, PortRange, RuleNetwork } from '../../inet/fib/fib-rule.ts'
+import { RT_TABLE_MAIN } from '../../inet/fib/nexthop-constants.ts'
 import { addrLen, formatAddr, networkOf, parsePrefix } from '../../wire/text.ts'
 import type { NewRule } from '../rtnetlink.ts'
 import type { FamilyName, Refused, RuleItem, RuleSpec } from './messages.ts'

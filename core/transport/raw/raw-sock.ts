@@ -6,7 +6,7 @@
 import { copyAddr, isV4Mapped } from '../../base/family.ts'
 import { Errno } from '../../base/errno.ts'
 import { FL_DADDR, FL_SADDR } from '../../base/flowi.ts'
-import type { AddrType } from '../../inet/addr-type.ts'
+import type { AddrType } from '../../inet/addr/addr-type.ts'
 import type { AfOpsOf } from '../../inet/af-ops.ts'
 import type { InetListeners } from '../../inet/inet-protos.ts'
 import type { Arena } from '../../shm/arena.ts'

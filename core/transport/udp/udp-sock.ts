@@ -37,7 +37,7 @@ import type { Ports } from '../ports.ts'
 import { portHash, type UdpHash } from './udp-hash.ts'
 import type { UdpOutput } from './udp-output.ts'
 import type { Datagram } from '../../socket/datagram.ts'
-import type { AddrType } from '../../inet/addr-type.ts'
+import type { AddrType } from '../../inet/addr/addr-type.ts'
 
 type UdpSockDeps = {
   arena: Arena

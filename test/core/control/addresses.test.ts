@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'bun:test'
 import { Errno } from '../../../core/base/errno.ts'
 import { NLM_F_CREATE } from '../../../core/control/nlm-flags.ts'
-import { readMembers } from '../../../core/inet/mc-read.ts'
+import { readMembers } from '../../../core/inet/mc/mc-read.ts'
 import { formatWords } from '../../../core/wire/text.ts'
 import { dumped, itemOf, makeControl, refusal } from '../../support/control-plane.ts'
 

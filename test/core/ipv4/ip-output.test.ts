@@ -20,7 +20,7 @@ import {
   SK_TTL,
 } from '../../../core/socket/sock.ts'
 import * as ipv4 from '../../../core/wire/ipv4.ts'
-import { NH_GATEWAY } from '../../../core/inet/nexthop-constants.ts'
+import { NH_GATEWAY } from '../../../core/inet/fib/nexthop-constants.ts'
 import { createRouter, SERVER_MAC } from '../../../sim/net/path-host.ts'
 import { V4 } from '../../../sim/net/path-tables.ts'
 import { ip, macText } from '../../../sim/net/packets.ts'

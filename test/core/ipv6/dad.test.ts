@@ -7,7 +7,7 @@ import {
   IFA_F_TENTATIVE,
   IFA_FLAGS,
   IFA_SERIAL,
-} from '../../../core/inet/ifaddr-constants.ts'
+} from '../../../core/inet/addr/ifaddr-constants.ts'
 import { IFF_NOARP, IFF_UP } from '../../../core/netdev/netdev.ts'
 import { Softnet } from '../../../core/shm/counters.ts'
 import { Conf6 } from '../../../core/shm/devconf.ts'

@@ -1,11 +1,11 @@
 // MLD on a whole host: what it says of its groups, how it answers, and that it believes nobody from elsewhere. The machines
-// behind it are IGMP's (test/core/inet/mc-host.test.ts, mc-querier.test.ts).
+// behind it are IGMP's (test/core/inet/mc/mc-host.test.ts, mc-querier.test.ts).
 
 import { describe, expect, test } from 'bun:test'
 import { AF_INET6 } from '../../../core/base/family.ts'
 import { DEV_MC_ROLE6 } from '../../../core/netdev/netdev.ts'
 import { deviceRow } from '../../../core/netdev/netdev.ts'
-import { MC_ROLE_DOWNSTREAM } from '../../../core/inet/mfc-constants.ts'
+import { MC_ROLE_DOWNSTREAM } from '../../../core/inet/mc/mfc-constants.ts'
 import { SOCK_DGRAM } from '../../../core/socket/sock.ts'
 import { Mib, sumCounter } from '../../../core/shm/counters.ts'
 import { Conf6, confRow } from '../../../core/shm/devconf.ts'

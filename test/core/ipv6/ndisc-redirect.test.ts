@@ -2,7 +2,7 @@
 
 import { describe, expect, test } from 'bun:test'
 import { FL_DST } from '../../../core/base/flowi.ts'
-import { NH_GATEWAY } from '../../../core/inet/nexthop-constants.ts'
+import { NH_GATEWAY } from '../../../core/inet/fib/nexthop-constants.ts'
 import { NEIGH_FLAGS, NTF_ROUTER, NUD_STALE } from '../../../core/neigh/neigh-constants.ts'
 import { Mib } from '../../../core/shm/counters.ts'
 import { Conf6 } from '../../../core/shm/devconf.ts'

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'bun:test'
 import * as inet from '../../../core/inet/inet-constants.ts'
 import * as neigh from '../../../core/neigh/neigh-constants.ts'
-import * as nexthop from '../../../core/inet/nexthop-constants.ts'
+import * as nexthop from '../../../core/inet/fib/nexthop-constants.ts'
 import * as netdev from '../../../core/netdev/netdev.ts'
 import {
   DEVICE_WORDS,

@@ -1,5 +1,5 @@
 import { afterEach, describe, expect, test } from 'bun:test'
-import { readMembers } from '../../../core/inet/mc-read.ts'
+import { readMembers } from '../../../core/inet/mc/mc-read.ts'
 import { DEV_IFINDEX, deviceRow } from '../../../core/netdev/netdev.ts'
 import { formatWords } from '../../../core/wire/text.ts'
 import type { AppSocket } from '../../../workers/app/socket.ts'

@@ -32,7 +32,7 @@ const LAYERS: readonly Stage[] = [
     word: 'route',
     title: 'routing',
     counters: ['IpForwDatagrams', 'Ip6OutForwDatagrams', 'IpInDelivers', 'Ip6InDelivers'],
-    where: 'core/inet/route.ts',
+    where: 'core/inet/fib/route.ts',
   },
   {
     id: 'forward',

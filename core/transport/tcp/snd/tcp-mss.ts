@@ -26,7 +26,7 @@ import {
   TP_USER_MSS,
 } from '../sock/tcp-sock.ts'
 import type { AfOpsOf } from '../../../inet/af-ops.ts'
-import type { SkDst } from '../../../inet/sk-dst.ts'
+import type { SkDst } from '../../../inet/dst/sk-dst.ts'
 import type { TcpCong } from '../rec/tcp-cong.ts'
 import type { TcpTransmit } from './tcp-transmit.ts'
 

@@ -37,7 +37,7 @@ import { MD5_ALIGNED, putMd5 } from '../../../wire/tcp-options.ts'
 import type { TcpMd5 } from '../sock/tcp-md5.ts'
 import type { AfOpsOf } from '../../../inet/af-ops.ts'
 import { CB_END_SEQ, CB_FLAGS } from '../sock/tcp-sock.ts'
-import type { Pmtu } from '../../../inet/pmtu.ts'
+import type { Pmtu } from '../../../inet/dst/pmtu.ts'
 import type { PacketAddrs } from '../../../inet/packet-addrs.ts'
 
 const IPPROTO_TCP = 6

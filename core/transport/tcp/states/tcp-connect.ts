@@ -58,7 +58,7 @@ import type { TcpLifecycle } from '../sock/tcp-lifecycle.ts'
 import type { TcpCong } from '../rec/tcp-cong.ts'
 import { ecnSendSyn } from '../rec/tcp-ecn.ts'
 import type { TcpMss } from '../snd/tcp-mss.ts'
-import type { SkDst } from '../../../inet/sk-dst.ts'
+import type { SkDst } from '../../../inet/dst/sk-dst.ts'
 import {
   CB_END_SEQ,
   ICSK_TIME_RETRANS,
@@ -131,7 +131,7 @@ import type { TcpWindow } from '../rcv/tcp-window.ts'
 import type { TcpWriteQueue } from '../snd/tcp-write-queue.ts'
 import type { TcpRcvQueue } from '../rcv/tcp-rcv-queue.ts'
 import type { Steer } from '../../../steering/steer.ts'
-import type { AddrType } from '../../../inet/addr-type.ts'
+import type { AddrType } from '../../../inet/addr/addr-type.ts'
 import { l3mdevOf } from '../../../netdev/netdev.ts'
 
 const IPPROTO_TCP = 6

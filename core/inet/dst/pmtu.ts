@@ -1,0 +1,132 @@
+/**
+ * Path MTUs learned from "fragmentation needed" and "packet too big": one small table a worker, by domain and destination, for what
+ * is made here. A transport that believes an ICMP error says so (updatePmtu); the other workers are told, since the
+ * flows to one destination are spread over them. Routes that are looked up here carry what was learned. An ICMP error
+ * only ever lowers an MTU; after ten minutes the path is tried again (RFC 1191 sections 3 and 6.3, RFC 8201).
+ * Linux: net/ipv4/route.c fib_nh_exception, __ip_rt_update_pmtu().
+ */
+import { copyAddr, familyOf, isSameAddr } from '../../base/family.ts'
+import type { Flowi } from '../../base/flowi.ts'
+import {
+  createFlowi,
+  FL_DADDR,
+  FL_FAMILY,
+  FL_L3MDEV,
+  FL_MTU,
+  FL_MTU_EXPIRES,
+  FL_MTU_LOCKED,
+  FL_OIF,
+} from '../../base/flowi.ts'
+import type { Time } from '../../base/time.ts'
+import { TIME_MS } from '../../base/time.ts'
+import { hashAddr } from '../../base/u32.ts'
+import { afInfo } from '../af-ops.ts'
+import type { Route } from '../fib/route.ts'
+
+export type Pmtu = ReturnType<typeof createPmtu>
+type PmtuDeps = {
+  time: Time
+  random: () => number
+  /** core/stack/dst.ts: tells the other workers what was learned of the address. */
+  tellOthers: (l3mdev: number, words: Int32Array, at: number, mtu: number) => void
+} & Pick<Route, 'routeOutput'>
+
+const ENTRIES = 1024
+// Words of an entry: four of the address, MTU (0 is free), jiffies when it ends, 1 when it is locked, its L3 master.
+const MTU = 4
+const EXPIRES = 5
+const LOCKED = 6
+const L3MDEV = 7
+const WORDS = 8
+/** ip_rt_mtu_expires. */
+const EXPIRES_MS = 600_000
+
+export const createPmtu = ({ time, random, routeOutput, tellOthers }: PmtuDeps) => {
+  const table = new Int32Array(ENTRIES * WORDS)
+  const seed = random()
+  const flow = createFlowi()
+  let used = 0
+  let serial = 0
+
+  const entryOf = (l3mdev: number, words: Int32Array, at: number): number =>
+    (hashAddr(seed ^ l3mdev, words[at], words[at + 1], words[at + 2], words[at + 3]) &
+      (ENTRIES - 1)) *
+    WORDS
+  /** The address's entry, or -1 when nothing is known of it any more. */
+  const find = (l3mdev: number, words: Int32Array, at: number): number => {
+    const e = entryOf(l3mdev, words, at)
+    if (table[e + MTU] === 0 || table[e + L3MDEV] !== l3mdev) return -1
+    if (!isSameAddr(table, e, words, at)) return -1
+    if (((table[e + EXPIRES] - time[TIME_MS]) | 0) > 0) return e
+    table[e + MTU] = 0
+    used--
+    return -1
+  }
+
+  /** routeOutput, with FL_MTU, FL_MTU_EXPIRES and FL_MTU_LOCKED as what was learned makes them. */
+  const routeOutputPmtu = (fl: Flowi): number => {
+    const error = routeOutput(fl)
+    if (error !== 0) return error
+    fl[FL_MTU_EXPIRES] = 0
+    if (used !== 0) apply(fl)
+    return 0
+  }
+  const apply = (fl: Flowi): void => {
+    const e = find(fl[FL_L3MDEV], fl, FL_DADDR)
+    if (e < 0 || table[e + MTU] >= fl[FL_MTU] || fl[FL_MTU_LOCKED] !== 0) return
+    fl[FL_MTU] = table[e + MTU]
+    // 0 is never
+    fl[FL_MTU_EXPIRES] = table[e + EXPIRES] || 1
+    fl[FL_MTU_LOCKED] = table[e + LOCKED]
+  }
+
+  /** Remembers that the path to the address, which was thought to take `old`, takes `mtu`; true when that is news. */
+  const learn = (
+    l3mdev: number,
+    words: Int32Array,
+    at: number,
+    mtu: number,
+    old: number
+  ): boolean => {
+    const { minPmtu, locksMtu } = afInfo(familyOf(words, at))
+    if (mtu > old) return false
+    const isTooLow = mtu < minPmtu
+    const next = isTooLow ? Math.min(old, minPmtu) : mtu
+    const known = find(l3mdev, words, at)
+    const e = entryOf(l3mdev, words, at)
+    // what is locked stays so until it ends
+    if (known >= 0 && table[e + LOCKED] !== 0) return false
+    if (known >= 0 && table[e + MTU] === next && !isTooLow && isYoung(e)) return false
+    if (table[e + MTU] === 0) used++
+    copyAddr(table, e, words, at)
+    table[e + L3MDEV] = l3mdev
+    table[e + MTU] = next
+    table[e + EXPIRES] = (time[TIME_MS] + EXPIRES_MS) | 0
+    table[e + LOCKED] = isTooLow && locksMtu ? 1 : 0
+    serial++
+    return true
+  }
+  const isYoung = (e: number): boolean =>
+    ((table[e + EXPIRES] - time[TIME_MS]) | 0) > EXPIRES_MS / 2
+
+  /** An ICMP error that its transport believes said that the path to the address, in the domain of a VRF or 0, takes `mtu`. */
+  const updatePmtu = (l3mdev: number, words: Int32Array, at: number, mtu: number): void => {
+    flow.fill(0)
+    flow[FL_OIF] = l3mdev
+    flow[FL_FAMILY] = familyOf(words, at)
+    copyAddr(flow, FL_DADDR, words, at)
+    if (routeOutputPmtu(flow) !== 0) return
+    // what a route has locked is not learned
+    if (flow[FL_MTU_LOCKED] !== 0) return
+    if (learn(l3mdev, words, at, mtu, flow[FL_MTU])) tellOthers(l3mdev, words, at, mtu)
+  }
+  /** Another worker has learned it. */
+  const pmtuLearned = (l3mdev: number, words: Int32Array, at: number, mtu: number): void => {
+    const known = find(l3mdev, words, at)
+    learn(l3mdev, words, at, mtu, known < 0 ? 0x7fffffff : table[known + MTU])
+  }
+  /** Rises when something was learned: what was looked up before may be wrong. */
+  const pmtuSerial = (): number => serial
+
+  return { routeOutput: routeOutputPmtu, updatePmtu, pmtuLearned, pmtuSerial }
+}
