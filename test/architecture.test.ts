@@ -234,7 +234,7 @@ describe('each rule fails on a tree that breaks it:', () => {
 describe('the rules allow', () => {
   test.each([
     ['own folder', 'core/transport/tcp/rcv/tcp-input.ts', '../tcp.ts'],
-    ['what both families share', 'core/ipv4/ip-input.ts', '../inet/dst/pmtu.ts'],
+    ['what both families share', 'core/ipv4/ip-input.ts', '../inet/pmtu.ts'],
     ['an earlier foundation', 'core/skb/skb.ts', '../shm/arena.ts'],
     ['a foundation', 'core/transport/tcp/rcv/tcp-input.ts', '../../wire/tcp.ts'],
     ["another layer's constants", 'core/socket/socket.ts', '../transport/tcp/tcp-constants.ts'],
@@ -272,7 +272,7 @@ describe('the rules allow', () => {
     expect(breaks('core/stack/inet.ts', [], two)).toEqual([])
     const own = parts('./rcv/tcp-input.ts', './snd/tcp-output.ts')
     expect(breaks('core/transport/tcp/tcp.ts', [], own)).toEqual([])
-    expect(breaks('core/ipv4/icmp.ts', [], parts('../inet/dst/pmtu.ts', '../inet/route.ts'))).toEqual(
+    expect(breaks('core/ipv4/icmp.ts', [], parts('../inet/pmtu.ts', '../inet/route.ts'))).toEqual(
       []
     )
   })
