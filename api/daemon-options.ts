@@ -15,12 +15,6 @@ export type TapOption = {
   readonly address?: string
 }
 
-type DemoOptions = {
-  readonly scene: Scene
-  /** Address of the module that exports createHostApi, the API of a simulated host. */
-  readonly hostApi: string
-}
-
 export type DaemonOptions = {
   /** The TOML file's content, checked; {} when there is none. */
   readonly config: Config
@@ -28,7 +22,7 @@ export type DaemonOptions = {
   readonly steering: 'rps' | 'multiqueue'
   readonly taps: readonly TapOption[]
   /** Hosts and traffic of the demo; null: none. */
-  readonly demo: DemoOptions | null
+  readonly demo: Scene | null
   /** Pins worker i to CPU i. */
   readonly pin: boolean
   /** Workers take the order to throw. */
@@ -41,12 +35,14 @@ export type DaemonOptions = {
   readonly log: Log
   /** Address of the module that exports createHostApp: threads load it themselves; null: no web servers. */
   readonly hostApp: string | null
+  /** Address of the module that exports createHostApi, the API of a namespace; null: nobody asks. */
+  readonly hostApi: string | null
 }
 
 export type Daemon = {
   readonly control: Control
   readonly netns: () => readonly NetnsItem[]
-  readonly askNetns?: AppDeps['askNetns']
+  readonly askNetns: NonNullable<AppDeps['askNetns']>
   /** null when every thread runs; else what is missing. */
   readonly notReady: () => string | null
   readonly throwInWorker: (worker: number) => boolean

@@ -16,7 +16,7 @@ const MODULES = [
   'workers/net.ts',
   'workers/nic.ts',
   'workers/app/main.ts',
-  'workers/lab/main.ts',
+  'workers/netns/main.ts',
   'api/host-app.ts',
   'api/host-api.ts',
 ]

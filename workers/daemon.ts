@@ -31,12 +31,12 @@ import { createBell } from './app/doorbell.ts'
 import { type AppNet, createAppNet } from './app/net.ts'
 import { type AppThreadData, STOP } from './app/thread-data.ts'
 import { KINDS, kindsOf } from './kinds.ts'
-import { createHostCalls } from './lab/host-calls.ts'
-import type { LabData } from './lab/lab-data.ts'
 import { hints, labPart, namespaceOptions, routerPart, type Scene } from './lab/scene.ts'
 import { monotonicUs } from './os/clock.ts'
 import type { Log } from './log.ts'
 import { moduleUrl } from './modules.ts'
+import { createNamespaces } from './netns/control.ts'
+import type { NetnsData } from './netns/netns-data.ts'
 import { probeRing } from './os/io-uring.ts'
 import { errnoName, errnoText } from './os/libc.ts'
 import type { Namespace } from './os/netns.ts'
@@ -55,8 +55,8 @@ export type DaemonOptions = {
   readonly workers: number
   readonly steering: 'rps' | 'multiqueue'
   readonly taps: readonly { readonly name: string; readonly address?: string }[]
-  /** A scene of the demo, with the module that exports createHostApi; null: none. */
-  readonly demo: { readonly scene: Scene; readonly hostApi: string } | null
+  /** A scene of the demo; null: none. */
+  readonly demo: Scene | null
   readonly pin: boolean
   readonly debug: boolean
   /** Folder in which changes are kept; null: they are not. */
@@ -65,14 +65,16 @@ export type DaemonOptions = {
   readonly files: string | null
   /** Hears what there is to say. */
   readonly log: Log
-  /** Address of the module that exports createHostApp, for the web servers of the daemon and of the demo's hosts; null: none. */
+  /** Address of the module that exports createHostApp, for the web servers of the default net and of the namespaces; null: none. */
   readonly hostApp: string | null
+  /** Address of the module that exports createHostApi, the API of a namespace; null: nobody asks. */
+  readonly hostApi: string | null
 }
 
-/** Applications: the daemon's own web server; the demo's simulated hosts, or the program that has started it all. */
+/** Applications: the daemon's own web server; the thread of the namespaces; the program that has started it all. */
 const APP_HTTP = 0
-const APP_LAB = 1
-const APP_PROGRAM = 1
+const APP_NETNS = 1
+const APP_PROGRAM = 2
 
 const HTTP_PORT = 80
 const WASM_PAGE = 65536
@@ -110,6 +112,21 @@ export const startDaemon = async (options: DaemonOptions) => {
       `io_uring: ${errnoText(refused)} (${errnoName(refused)}): frames are read and written one in a call`
     )
   const ended = new Set<number>()
+  const { services: wanted = {} } = options.config
+  const services = { echo: true, discard: true, chargen: true, http: true, ...wanted }
+  const { hostApp, hostApi } = options
+  const netns = createNamespaces({
+    start: () => {
+      const data: NetnsData = {
+        ...dataFor(layout.appThread + APP_NETNS),
+        services,
+        hostApp: services.http ? hostApp : null,
+        hostApi,
+      }
+      return start(moduleUrl('workers/netns/main.ts'), data)
+    },
+    isTaken: (name) => namespaces.has(name),
+  })
 
   const queues = options.steering === 'multiqueue' ? options.workers : null
   const ipi = createIpi(arena, layout.controlThread, wake)
@@ -123,14 +140,13 @@ export const startDaemon = async (options: DaemonOptions) => {
     pause: () => new Promise((resolve) => setImmediate(resolve)),
     kinds: kindsOf({ queues, namespaces, files: options.files, log }),
     hasEnded: (thread) => ended.has(thread),
+    nets: netns.nets,
     dryRun: createDryRun({ arena, kinds: KINDS, nowUs: monotonicUs }),
   })
 
   // what the threads have to tell: neighbours that changed, answers
   const looking = setInterval(control.poll, LOOK_MS)
 
-  const { services: wanted = {} } = options.config
-  const services = { echo: true, discard: true, chargen: true, http: true, ...wanted }
   const dataFor = (thread: number): ThreadData => ({
     config,
     buffer,
@@ -168,20 +184,16 @@ export const startDaemon = async (options: DaemonOptions) => {
       await start(moduleUrl('workers/net.ts'), dataFor(worker))
     for (let nic = 0; nic < config.nics; nic++)
       await start(moduleUrl('workers/nic.ts'), dataFor(layout.nicThread + nic))
-    const { hostApp } = options
-    const peer = layout.appThread + APP_LAB
+    const peer = layout.appThread + APP_NETNS
     const refusal = options.demo === null ? null : await openNamespace(namespaces)
-    const scene = options.demo && routerPart(options.demo.scene, peer, refusal === null)
+    const scene = options.demo && routerPart(options.demo, peer, refusal === null)
     const begin = { ...options, config: joined(options.config, scene ?? {}) }
     if (state === null) await configure(control, begin)
     else await restore(control, state, begin)
     // what they listen with is configured by now
     arena.i32[G_SERVICES] = servicesMask(services)
     await control.publish()
-    const demo =
-      options.demo !== null && hostApp !== null
-        ? await addDemo({ control, start, data: dataFor(peer), hostApp, ...options.demo })
-        : null
+    if (options.demo !== null) await netns.addLab(await labPart(control, options.demo))
     if (services.http && hostApp !== null) {
       const data: AppThreadData = {
         ...dataFor(layout.appThread + APP_HTTP),
@@ -201,16 +213,16 @@ export const startDaemon = async (options: DaemonOptions) => {
       control: control as Control,
       attach,
       hints: [
-        ...(options.demo === null ? [] : hints(options.demo.scene, refusal === null)),
+        ...(options.demo === null ? [] : hints(options.demo, refusal === null)),
         ...(refusal === null ? [] : [`softnet: no namespace to run programs in: ${refusal}`]),
       ],
       failed: failed.promise,
       stop,
       netns: () => [
         ...[...namespaces.values()].map(({ name, pid }) => ({ name, pid })),
-        ...(demo?.hosts ?? []),
+        ...netns.list(),
       ],
-      ...(demo !== null && { askNetns: demo.askHost }),
+      askNetns: netns.ask,
       notReady: () => missingThread(arena),
       throwInWorker: (worker: number): boolean =>
         options.debug &&
@@ -304,26 +316,3 @@ const joined = <Config extends StackConfig>(config: Config, more: StackConfig): 
   rule: [...(config.rule ?? []), ...(more.rule ?? [])],
   sysctl: { ...config.sysctl, ...more.sysctl },
 })
-
-type DemoDeps = {
-  control: Control
-  start: (entry: string, data: ThreadData) => Promise<Thread>
-  /** The lab's. */
-  data: ThreadData
-  scene: Scene
-  hostApp: string
-  hostApi: string
-}
-
-/** The simulated hosts, on the links that the router has by now. */
-const addDemo = async ({ control, start, data, scene, hostApp, hostApi }: DemoDeps) => {
-  const lab: LabData = { ...data, ...(await labPart(control, scene)), hostApp, hostApi }
-  const { worker } = await start(moduleUrl('workers/lab/main.ts'), lab)
-  const hosts = lab.lans.flatMap((lan) =>
-    lan.hosts.map(({ name, config }) => ({
-      name,
-      addresses: (config.link?.[0]?.addresses ?? []).map(String),
-    }))
-  )
-  return { hosts, askHost: createHostCalls(worker) }
-}

@@ -1,27 +1,57 @@
-/** `ip netns`: what there is; it is not changed here. */
+/** `ip netns`: list, add, delete. iproute2: ip/ipnetns.c. */
 import type { NetnsItem } from '../endpoints/deps.ts'
-import { getItems, printJson, printLines } from './cli.ts'
-import type { IpObject } from './ip-object.ts'
-import { matchWord, unknownCommand } from './words.ts'
+import { getItems, printJson, printLines, Refused, segment, send, UsageError } from './cli.ts'
+import type { Cli } from './cli.ts'
+import type { IpObject, IpOptions } from './ip-object.ts'
+import { garbage, matchWord, unknownCommand, type Words } from './words.ts'
 
-const NETNS_HELP = 'Usage: softnet ip netns [ list ]\n'
+const HELP = `Usage: softnet ip netns [ list ]
+       softnet ip netns show NAME
+       softnet ip netns add NAME
+       softnet ip netns delete NAME
+`
+const VERBS = ['list', 'show', 'lst', 'help', 'add', 'delete'] as const
 
-const isList = (word: string | undefined): boolean =>
-  word === undefined || matchWord(word, ['list', 'show', 'lst']) !== undefined
+const nameOf = (words: Words): string => {
+  if (words.isEmpty()) throw new UsageError('No netns name specified')
+  const name = words.next()
+  if (!words.isEmpty()) throw garbage(words.next(), 'name')
+  // names of files: in a path they would be others (invalid_name)
+  if (name === '' || name === '.' || name === '..' || name.includes('/'))
+    throw new Refused(`Invalid netns name "${name}"`)
+  return name
+}
 
-export const ipNetns: IpObject = async (words, options, cli) => {
-  if (words.take('help')) {
-    cli.out(NETNS_HELP)
-    return 0
-  }
-  const word = words.peek()
-  if (!isList(word)) throw unknownCommand(word!, 'netns')
-  const items = await getItems<NetnsItem>(cli, '/v1/netns')
+const list = async (words: Words, options: IpOptions, cli: Cli): Promise<void> => {
+  const name = words.isEmpty() ? undefined : nameOf(words)
+  const all = await getItems<NetnsItem>(cli, '/v1/netns')
+  const items = all.filter((item) => name === undefined || item.name === name)
   if (options.json) printJson(cli, items, options.pretty)
   else
     printLines(
       cli,
       items.map((item) => item.name)
     )
-  return 0
+}
+
+export const ipNetns: IpObject = async (words, options, cli) => {
+  const word = words.isEmpty() ? 'list' : words.next()
+  switch (matchWord(word, VERBS)) {
+    case 'list':
+    case 'show':
+    case 'lst':
+      await list(words, options, cli)
+      return 0
+    case 'add':
+      await send(cli, 'POST', '/v1/netns', { name: nameOf(words) })
+      return 0
+    case 'delete':
+      await send(cli, 'DELETE', `/v1/netns/${segment(nameOf(words))}`)
+      return 0
+    case 'help':
+      cli.out(HELP)
+      return 0
+    default:
+      throw unknownCommand(word, 'netns')
+  }
 }

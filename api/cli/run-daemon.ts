@@ -94,7 +94,7 @@ const createDaemonApp = (
     tokens: [...tokens, { token: api.token, scope: 'capture' }],
     howToChange: api.howToChange,
     netns: daemon.netns,
-    ...(daemon.askNetns !== undefined && { askNetns: daemon.askNetns }),
+    askNetns: daemon.askNetns,
     notReady: daemon.notReady,
     ...(args.configFile !== undefined && { saveConfig: saveIn(args.configFile) }),
     ...(tellChange && { tellChange }),
@@ -165,13 +165,14 @@ const runOn = async (
       workers: args.workers ?? config.workers ?? defaultWorkers(),
       steering: args.steering ?? config.steering ?? 'rps',
       taps: args.taps,
-      demo: scene && { scene, hostApi: HOST_API },
+      demo: scene,
       pin: args.pin || config.pin === true,
       debug: args.debug,
       state: args.state ?? null,
       files: filesFolder(config, args.configFile),
       log,
       hostApp: HOST_APP,
+      hostApi: HOST_API,
     })
     // what the start left behind is given back; the engine's own threads for that begin here, and not with what is kept below
     Bun.gc(true)

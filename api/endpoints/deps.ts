@@ -6,7 +6,7 @@ import type { Scope } from '../schemas/config.ts'
 
 export type BodyLimits = { readonly maxBytes: number; readonly withinMs: number }
 
-/** A network namespace whose only way out is this daemon: one of the kernel, with the process that holds it, or a simulated host. */
+/** A network namespace whose only way out is this daemon: one of the kernel, with the process that holds it, or one of the daemon's own. */
 export type NetnsItem = {
   readonly name: string
   readonly pid?: number
@@ -14,7 +14,7 @@ export type NetnsItem = {
 }
 
 type NetnsCall = {
-  readonly host: string
+  readonly name: string
   readonly method: string
   readonly path: string
   readonly headers: Readonly<Record<string, string>>
@@ -36,7 +36,7 @@ export type AppDeps = {
   readonly howToChange?: string
   readonly bodyLimits?: BodyLimits
   readonly netns?: () => readonly NetnsItem[]
-  /** Passes a request on to a simulated host. */
+  /** Passes a request on to a namespace of the daemon's. */
   readonly askNetns?: (call: NetnsCall) => Promise<NetnsAnswer>
   /** Writes the state into the file that the daemon was started with; its name. */
   readonly saveConfig?: (state: StackConfig) => string

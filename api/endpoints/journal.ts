@@ -6,7 +6,16 @@ import type { Control, Notification, WatchKind } from '../../core/control/text/m
 
 /** What costs control a look at all rows is subscribed to while somebody watches it, and a while longer. */
 const LOOKED_AT = ['socket', 'worker'] as const satisfies readonly WatchKind[]
-const REPORTED = ['route', 'rule', 'nexthop', 'nexthop_bucket', 'neigh', 'link', 'address'] as const
+const REPORTED = [
+  'route',
+  'rule',
+  'nexthop',
+  'nexthop_bucket',
+  'neigh',
+  'link',
+  'address',
+  'netns',
+] as const
 export const WATCH_KINDS: readonly WatchKind[] = [...REPORTED, ...LOOKED_AT]
 const KEPT = 4096
 /** Within this who has lost the connection comes back. */

@@ -1,11 +1,18 @@
 /**
- * /netns/{name}/...: everything of the API, in one namespace. Those of simulated hosts are stacks of their own on another
- * thread, which answer with whole bodies: what never ends (watch, capture, trace) is not passed on.
+ * /netns: the network namespaces, like `ip netns`, and /netns/{name}/...: everything of the API, in one of them. They are stacks
+ * of their own on another thread, which answers with whole bodies: what never ends (watch, capture, trace) is not passed on.
  */
 import { Hono } from 'hono'
+import { NLM_F_CREATE, NLM_F_EXCL } from '../../core/control/nlm-flags.ts'
 import { isRead } from '../auth.ts'
 import { Problem, refused } from '../problem.ts'
-import type { Api, ApiEnv, AppDeps } from './deps.ts'
+import { netnsItem, netnsSpec } from '../schemas/netns.ts'
+import { readBody, sendChange, showItem } from './change.ts'
+import type { Api, ApiEnv, AppDeps, NetnsItem } from './deps.ts'
+import { doc } from './doc.ts'
+import { readListQuery, sendList } from './list.ts'
+
+const tag = 'netns'
 
 const METHODS = ['GET', 'PUT', 'POST', 'PATCH', 'DELETE']
 const ENDLESS = /^\/v1\/(watch|capture|trace)$/
@@ -21,24 +28,65 @@ const pick = (headers: Headers, names: readonly string[]): Record<string, string
     })
   )
 
-export const createNetnsEndpoints = ({ netns, askNetns }: AppDeps): Api => {
+export const createNetnsEndpoints = ({ control, netns = () => [], askNetns }: AppDeps): Api => {
   const api: Api = new Hono<ApiEnv>()
-  api.on(METHODS, '/netns/:name/*', async (c) => {
-    const name = c.req.param('name')
+  const find = (name: string): NetnsItem => {
+    const item = netns().find((one) => one.name === name)
+    if (item !== undefined) return item
+    throw refused('ENOENT', `Cannot open network namespace "${name}": No such file or directory`)
+  }
+  api.get('/netns', doc('Network namespaces', { tag, like: 'ip netns', items: netnsItem }), (c) => {
+    const { words } = readListQuery(c, {})
+    return sendList(c, [[...netns()]], words, control.revision())
+  })
+  api.post(
+    '/netns',
+    doc('Adds a network namespace', {
+      tag,
+      like: 'ip netns add NAME',
+      body: netnsSpec,
+      example: { name: 'blue' },
+      change: netnsSpec,
+      status: 201,
+    }),
+    async (c) => {
+      const { name } = await readBody(c, netnsSpec)
+      const flags = NLM_F_CREATE | NLM_F_EXCL
+      return sendChange(c, control, { type: 'NETNS_NEW', flags, name }, 201)
+    }
+  )
+  api.get('/netns/:netns', doc('Shows a network namespace', { tag, item: netnsItem }), (c) =>
+    showItem(c, find(c.req.param('netns')), control.revision())
+  )
+  api.put(
+    '/netns/:netns',
+    doc('Adds a network namespace, if there is none of the name', { tag, change: netnsSpec }),
+    (c) =>
+      sendChange(c, control, { type: 'NETNS_NEW', flags: NLM_F_CREATE, name: c.req.param('netns') })
+  )
+  api.delete(
+    '/netns/:netns',
+    doc('Deletes a network namespace, with all that it has', {
+      tag,
+      like: 'ip netns del NAME',
+      change: netnsSpec,
+    }),
+    (c) => sendChange(c, control, { type: 'NETNS_DEL', name: c.req.param('netns') })
+  )
+  api.on(METHODS, '/netns/:netns/*', async (c) => {
+    const name = c.req.param('netns')
     const url = new URL(c.req.url)
     const path = url.pathname.replace(/^\/v1\/netns\/[^/]+/, '/v1')
-    const item = netns?.().find((one) => one.name === name)
-    if (item === undefined)
-      throw refused('ENOENT', `Cannot open network namespace "${name}": No such file or directory`)
-    if (item.pid !== undefined || askNetns === undefined)
+    const { pid } = find(name)
+    if (pid !== undefined || askNetns === undefined)
       throw new Problem(
         501,
         `Error: "${name}" is a namespace of the kernel: softnet exec enters it.`
       )
     if (ENDLESS.test(path))
-      throw new Problem(501, 'Error: a simulated host answers at once, and streams nothing.')
+      throw new Problem(501, 'Error: a namespace answers at once, and streams nothing.')
     const { status, headers, body } = await askNetns({
-      host: name,
+      name,
       method: c.req.method,
       path: path + url.search,
       headers: pick(c.req.raw.headers, SENT_HEADERS),

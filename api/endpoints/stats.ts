@@ -1,4 +1,4 @@
-/** /workers, /nstat, /memory, /drops, /flows, /skbs, /sysctl, /netns: what is measured, and the switches. */
+/** /workers, /nstat, /memory, /drops, /flows, /skbs, /sysctl: what is measured, and the switches. */
 import { Hono } from 'hono'
 import * as answers from '../schemas/answers/stats.ts'
 import { flowItem } from '../schemas/answers/sock.ts'
@@ -16,7 +16,7 @@ const tag = 'measured'
 const flowFilter = { worker: queryNumber.optional() }
 const sysctlFilter = { prefix: z.string().optional() }
 
-export const createStatsEndpoints = ({ control, netns }: AppDeps): Api => {
+export const createStatsEndpoints = ({ control }: AppDeps): Api => {
   const api: Api = new Hono<ApiEnv>()
 
   api.get(
@@ -117,18 +117,5 @@ export const createStatsEndpoints = ({ control, netns }: AppDeps): Api => {
     const { value } = await readBody(c, sysctlBody)
     return sendChange(c, control, { type: 'SYSCTL_SET', name: c.req.param('name')!, value })
   })
-
-  api.get(
-    '/netns',
-    doc('Namespaces whose only way out is this daemon', {
-      tag,
-      like: 'ip netns',
-      items: answers.netnsItem,
-    }),
-    (c) => {
-      const { words } = readListQuery(c, {})
-      return sendList(c, [[...(netns?.() ?? [])]], words, control.revision())
-    }
-  )
   return api
 }

@@ -31,6 +31,7 @@ export const concerns = ({ kind, item }: Watched, dev: string | undefined): bool
     case 'socket':
       return item.dev === dev
     case 'nexthop_bucket':
+    case 'netns':
     case 'worker':
       return false
   }
@@ -44,6 +45,7 @@ const DUMPS: Readonly<Record<WatchKind, DumpOf<DumpType>>> = {
   neigh: { type: 'RTM_GETNEIGH' },
   link: { type: 'RTM_GETLINK' },
   address: { type: 'RTM_GETADDR' },
+  netns: { type: 'NETNS' },
   socket: { type: 'SOCK_DIAG' },
   worker: { type: 'WORKER' },
 }

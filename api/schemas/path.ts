@@ -25,5 +25,6 @@ export const PATH_WORDS: Readonly<Record<string, PathWord>> = {
     schema: z.string().meta({ description: 'a sysctl, its parts joined by dots' }),
     example: 'net.ipv4.ip_forward',
   },
+  netns: { schema: z.string(), example: 'blue' },
   file: { schema: z.string().meta({ description: 'a file of /proc/net' }), example: 'snmp' },
 }

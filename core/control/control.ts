@@ -28,6 +28,7 @@ import { createMaddrs } from './maddrs.ts'
 import { createMemory } from './memory.ts'
 import { createMroutes } from './mroutes.ts'
 import { createNeigh } from './neigh.ts'
+import { createNetns, type Nets } from './netns.ts'
 import { createNexthopBuckets } from './nexthop-buckets.ts'
 import { createNexthopObjects } from './nexthops.ts'
 import { createPneighs } from './pneighs.ts'
@@ -49,7 +50,7 @@ import type {
   WatchKind,
 } from './rtnetlink.ts'
 import { NLM_F_APPEND, NLM_F_CREATE } from './nlm-flags.ts'
-import { createPatience, createRtnl } from './rtnl.ts'
+import { createPatience, createRtnl, type Rtnl } from './rtnl.ts'
 import type { SockInfo } from '../socket/sock-info.ts'
 import { createRowWatch } from './row-watch.ts'
 import { createSocketDump } from './sockets.ts'
@@ -74,6 +75,10 @@ export type ControlDeps = {
   sockInfo?: Record<number, (sk: number) => SockInfo>
   /** The way of a made-up packet (createDryRun); absent where nobody asks for it. */
   dryRun?: DryRun
+  /** The other nets of the daemon, where it can have some. */
+  nets?: Nets
+  /** The lock of changes, where several nets have one: a change of one may be a change of another as well. */
+  rtnl?: Rtnl
   random: () => number
   /** Resolves after a moment in which the other threads have run. */
   pause: () => Promise<void>
@@ -117,7 +122,7 @@ export type ControlPlane = ReturnType<typeof createControl>
 
 export const createControl = (deps: ControlDeps) => {
   const { arena, nowUs, wake, random, pause, sockInfo = {} } = deps
-  const { kinds = SOFT_KINDS, hasEnded = () => false } = deps
+  const { kinds = SOFT_KINDS, hasEnded = () => false, rtnl = createRtnl() } = deps
   const { layout } = arena
   const ipi = deps.ipi ?? createIpi(arena, layout.controlThread, wake)
   const time = createTime()
@@ -139,7 +144,6 @@ export const createControl = (deps: ControlDeps) => {
   let hasWritten = false
   /** Changes that are not answered yet. */
   let underWay = 0
-  const rtnl = createRtnl()
   const isWatched = (kind: WatchKind): boolean => [...watchers].some(({ kinds }) => kinds.has(kind))
   const note = (kind: WatchKind, event: 'new' | 'del', item: () => Notification['item']): void => {
     if (isWatched(kind)) notes.push({ kind, event, item: item() } as Omit<Notification, 'revision'>)
@@ -279,6 +283,10 @@ export const createControl = (deps: ControlDeps) => {
   const maddrs = createMaddrs({ arena, time, isDevice: links.isDevice, list: links.list })
   const mroutes = createMroutes({ arena, time, isDevice: links.isDevice, list: links.list })
   const sockets = createSocketDump({ arena, calls, sockInfo })
+  const netns = createNetns({
+    nets: deps.nets,
+    onEvent: (event, item) => note('netns', event, () => item),
+  })
   const captures = createCaptures({ arena, nowUs, retire, raise, publish })
   const stats = createStats({ arena, time, socketsOf: sockets.count })
   const { memory } = createMemory({ arena, fib, nexthops, buckets, pools: stats.pools })
@@ -294,6 +302,7 @@ export const createControl = (deps: ControlDeps) => {
     RTM_GETMULTICAST: maddrs.dump,
     RTM_GETMROUTE: mroutes.dump,
     MVIF: mroutes.dumpVifs,
+    NETNS: netns.dump,
     SOCK_DIAG: sockets.dump,
     SYSCTL: sysctls.dump,
     WORKER: stats.workerDump,
@@ -390,6 +399,8 @@ export const createControl = (deps: ControlDeps) => {
     RTM_DELNEIGH: neigh.delNeigh,
     NEIGH_FLUSH: neigh.flush,
     SOCK_DESTROY: sockets.destroy,
+    NETNS_NEW: netns.newNetns,
+    NETNS_DEL: netns.delNetns,
   }
 
   // ---- requests

@@ -392,6 +392,9 @@ export type Rps = {
   flowCnt: number
 }
 
+/** A network namespace of the daemon's, by its name. */
+export type NetnsItem = { name: string }
+
 // ---- requests: type -> what it carries, and the item of its answer
 
 type Measured = {
@@ -461,6 +464,9 @@ type Requests = Measured &
     RTM_NEWMROUTE: { carries: { route: MfcRoute }; item: Mroute }
     RTM_DELMROUTE: { carries: Pick<MfcRoute, 'source' | 'group'>; item: Mroute }
     MVIF_SET: { carries: OfDevice & { family: number; role: number }; item: Mvif }
+    /** Without EXCL it may be there already. */
+    NETNS_NEW: { carries: { flags: number } & NetnsItem; item: NetnsItem }
+    NETNS_DEL: { carries: NetnsItem; item: NetnsItem }
   }
 export type MessageType = keyof Requests
 export type MessageOf<T extends MessageType> = { type: T } & Requests[T]['carries']
@@ -486,6 +492,7 @@ type Dumps = {
   RTM_GETMULTICAST: { filter: MaddrFilter; item: MaddrInfo }
   RTM_GETMROUTE: { filter: MrouteFilter; item: Mroute }
   MVIF: { filter: MvifFilter; item: Mvif }
+  NETNS: { filter: object; item: NetnsItem }
 }
 export type DumpType = keyof Dumps
 export type DumpOf<T extends DumpType> = { type: T; filter?: Dumps[T]['filter'] }
@@ -501,6 +508,7 @@ type Watched = {
   link: LinkInfo
   address: Ifaddr
   neigh: NeighInfo
+  netns: NetnsItem
   socket: Sock
   worker: WorkerItem
 }

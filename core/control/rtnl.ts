@@ -11,6 +11,8 @@ const PATIENCE_US = 10_000_000
 
 export const TIMED_OUT = Symbol('timed out')
 
+export type Rtnl = ReturnType<typeof createRtnl>
+
 export const createRtnl = () => {
   let last: Promise<void> = Promise.resolve()
   let held = 0

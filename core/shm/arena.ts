@@ -14,8 +14,6 @@ import {
   computeLayout,
   IPI_SLOT_WORDS,
   IPI_SLOTS,
-  PORT_SLOTS,
-  PORTS,
   SKB_WORDS,
 } from './layout.ts'
 import { ringInit } from './ring.ts'
@@ -55,8 +53,6 @@ export const createArena = (
     ringInit(i32, layout.ipiRings + i * layout.ipiRingWords, IPI_SLOTS * IPI_SLOT_WORDS)
     ringInit(i32, layout.returnRings + i * layout.returnRingWords, layout.returnSlots)
   }
-  for (let i = 0; i < PORTS * (threads + 1); i++)
-    ringInit(i32, layout.portRings + i * layout.portRingWords, PORT_SLOTS)
   for (let i = 0; i < config.apps * config.workers * 2; i++)
     ringInit(i32, layout.appRings + i * APP_RING_WORDS, APP_RING_RECORDS * APP_RECORD_WORDS)
   for (let t = 0; t < threads; t++) {

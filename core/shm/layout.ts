@@ -116,7 +116,7 @@ export type ArenaConfig = {
 export const DEFAULT_ARENA: ArenaConfig = {
   workers: 2,
   nics: 1,
-  apps: 2,
+  apps: 3,
   skbs: 8192,
   smallBuffers: 8192,
   largeBuffers: 512,
@@ -265,7 +265,7 @@ export const VIF_STATS = 4
 export const SOCK_WORDS = 512
 export const FLOW_WORDS = 16
 /** Port devices (a peer in another thread), and the slots of each of their rings. */
-export const PORTS = 32
+export const PORTS = 128
 export const PORT_SLOTS = 1024
 /** Counters of a bank (counters.ts), and how many of them, at its end, are those of drop reasons (skb/drop.ts). */
 export const COUNTERS = 1024

@@ -39,6 +39,7 @@ const BEFORE: Readonly<Record<string, Sent[]>> = {
     ],
   ],
   'DELETE /v1/nexthops/{id}': hasNexthop,
+  'DELETE /v1/netns/{netns}': [['PUT', '/v1/netns/blue', {}]],
   'POST /v1/config:confirm': [
     ['PUT', '/v1/config?confirm_within=60s', { route: [{ dst: '10.8.0.0/16', via: '10.1.0.1' }] }],
   ],
@@ -56,7 +57,10 @@ const NAMES = ['/v1/links/{ifname}/stats', '/v1/links/{ifname}/features']
 const world = async () => {
   const softnet = createSoftnet({
     saveConfig: () => '/etc/softnet.toml',
-    netns: () => [{ name: 'lab', pid: 42, addresses: ['10.1.0.2/24'] }],
+    netns: () => [
+      { name: 'lab', pid: 42 },
+      { name: 'blue', addresses: ['10.1.0.2/24'] },
+    ],
   })
   await softnet.ready
   await softnet.send('POST', '/v1/qdiscs', { dev: 'veth1', kind: 'netem', options: { loss: 1 } })

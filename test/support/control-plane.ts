@@ -6,6 +6,8 @@ import { createFibReader } from '../../core/inet/fib/fib.ts'
 import { createRoute } from '../../core/inet/fib/route.ts'
 import { createTime, setTime } from '../../core/base/time.ts'
 import { isRefused } from '../../core/control/text/names.ts'
+import { Errno } from '../../core/base/errno.ts'
+import type { Nets } from '../../core/control/netns.ts'
 import { createTextControl } from '../../core/control/text/control.ts'
 import { SOFT_KINDS } from '../../core/dev/kinds/kinds.ts'
 import type { KindEnv, LinkKind, LinkOps } from '../../core/dev/kinds/link-kind.ts'
@@ -101,10 +103,26 @@ export const kindEnv = (arena: Arena): KindEnv => ({
   l3MasterMade: () => {},
 })
 
+/** Nets that are names and nothing else; there is room for two. */
+export const fakeNets = (): Nets => {
+  const names = new Set<string>()
+  return {
+    names: () => [...names],
+    add: async (name) => {
+      if (names.has(name)) return Errno.EEXIST
+      if (names.size === 2) return Errno.ENOSPC
+      names.add(name)
+      return 0
+    },
+    del: async (name) => (names.delete(name) ? 0 : Errno.ENOENT),
+  }
+}
+
 export const makeControl = (
   config: Partial<ArenaConfig> = {},
   drivers: Record<string, LinkOps> = {},
-  acceptDad = 0
+  acceptDad = 0,
+  nets?: Nets
 ) => {
   const arena: Arena = createArena({ ...SMALL_ARENA, workers: 2, ...config })
   const { i32, layout } = arena
@@ -139,6 +157,7 @@ export const makeControl = (
     random,
     pause,
     dryRun: createDryRun({ arena, kinds, nowUs }),
+    ...(nets && { nets }),
   })
   // no worker here tries addresses (dad.ts): they are ours at once, where a test does not ask for more
   for (let row = 1; row <= confDefault(arena); row++)

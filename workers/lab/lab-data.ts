@@ -1,10 +1,9 @@
-/** What the lab thread is started with: which hosts are on which of the router's ports, and what they say to each other. */
+/** What a scene asks of the thread of the namespaces: which hosts are on which of the router's ports, and what they say to each other. */
 import type { StackConfig } from '../../core/control/text/messages.ts'
-import type { ThreadData } from '../thread-data.ts'
 
-export type HostSpec = {
+type HostSpec = {
   name: string
-  /** Its first link is the one on the segment. */
+  /** Its first link is the one on the LAN. */
   config: StackConfig
 }
 export type LanSpec = {
@@ -19,11 +18,4 @@ export type Traffic = { from: readonly string[]; every_ms: number } & (
   | { kind: 'downloads' | 'stream'; to: readonly string[]; bytes: number }
   | { kind: 'packets'; packet: string }
 )
-export type LabData = ThreadData & {
-  lans: LanSpec[]
-  traffic: readonly Traffic[]
-  /** Module that exports createHostApp, the hosts' web server. */
-  hostApp: string
-  /** Module that exports createHostApi. */
-  hostApi: string
-}
+export type LabSpec = { lans: LanSpec[]; traffic: readonly Traffic[] }

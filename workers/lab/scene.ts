@@ -1,5 +1,5 @@
 /**
- * A scene of `softnet demo`: what it asks of the router, and what the lab thread is to put on its links. Its file is read and
+ * A scene of `softnet demo`: what it asks of the router, and what the thread of the namespaces is to put on its links. Its file is read and
  * checked by api/schemas/scene.ts; the network around it is the same in all:
  *
  *   host, host ... --+                                +-- host, host ...
@@ -13,7 +13,7 @@ import { isOneFile } from '../modules.ts'
 import type { Control, StackConfig } from '../../core/control/text/messages.ts'
 import { isRefused } from '../../core/control/text/names.ts'
 import type { NamespaceOptions } from '../os/netns.ts'
-import type { LanSpec, Traffic } from './lab-data.ts'
+import type { LabSpec, LanSpec, Traffic } from './lab-data.ts'
 
 type Link = NonNullable<StackConfig['link']>[number]
 type Wire = Omit<Link, 'ifname'>
@@ -48,7 +48,7 @@ const localOf = (address: NonNullable<Wire['addresses']>[number]): string =>
 const localsOf = ({ addresses = [] }: Wire): string[] => addresses.map(localOf)
 const isV6 = (address: string): boolean => address.includes(':')
 
-/** The router's links and what the scene says of it besides; `peer` is the lab's thread. */
+/** The router's links and what the scene says of it besides; `peer` is the thread of the namespaces. */
 export const routerPart = (
   { title: _title, about: _about, try: _try, traffic: _traffic, lan, ...rest }: Scene,
   peer: number,
@@ -85,10 +85,7 @@ const hostConfig = (
 })
 
 /** What the lab is to put on the router's links, which must be there. */
-export const labPart = async (
-  control: Control,
-  scene: Scene
-): Promise<{ lans: LanSpec[]; traffic: Traffic[] }> => {
+export const labPart = async (control: Control, scene: Scene): Promise<LabSpec> => {
   const lans: LanSpec[] = []
   for (const [at, { name, host, ...wire }] of scene.lan.entries()) {
     const reply = await control.request({ type: 'RTM_GETLINK', ifname: name })

@@ -1,21 +1,20 @@
 /**
- * Live traffic of the demo: the hosts use each other's services through the router, as the scene says (docs/scenes.md). Lab
- * thread.
+ * Live traffic of the demo: the hosts use each other's services through the router, as the scene says (docs/scenes.md). Thread
+ * of the namespaces.
  */
 import { madePacket } from '../../core/control/text/made-packet.ts'
 import { RX_HEADROOM } from '../../core/skb/skb.ts'
 import { parseMac } from '../../core/wire/text.ts'
-import type { LabHost } from './host.ts'
+import type { Net } from '../netns/nets.ts'
 import type { Traffic } from './lab-data.ts'
-import type { Segment } from './segment.ts'
 
 const ECHO_PORT = 7
 const DISCARD_PORT = 9
 const HTTP_PORT = 80
 const AGAIN_MS = 1000
 
-/** Where a host is. */
-export type Place = { host: LabHost; segment: Segment; mac: string }
+/** Where a host is: the router's address there, and how its frames get onto the wire. */
+export type Place = { host: Net; mac: string; send: (skb: number) => void }
 
 export const startTraffic = (places: readonly Place[], flows: readonly Traffic[]): void => {
   for (const flow of flows)
@@ -33,41 +32,32 @@ const inTurn = (list: readonly string[]): (() => string) => {
 }
 
 /** A UDP socket that has its words echoed. */
-const sendDatagrams = (host: LabHost, to: readonly string[], everyMs: number): void => {
+const sendDatagrams = (host: Net, to: readonly string[], everyMs: number): void => {
   const next = inTurn(to)
   const socket = host.app.dgram.createSocket(to[0].includes(':') ? 'udp6' : 'udp4')
   socket.on('error', () => {})
-  setInterval(() => socket.send(`hello from ${host.name}`, ECHO_PORT, next()), everyMs)
+  host.every(everyMs, () => socket.send(`hello from ${host.name}`, ECHO_PORT, next()))
 }
 
 /** HTTP downloads, each over a connection of its own. */
-const startDownloads = (
-  host: LabHost,
-  to: readonly string[],
-  bytes: number,
-  everyMs: number
-): void => {
+const startDownloads = (host: Net, to: readonly string[], bytes: number, everyMs: number): void => {
   const next = inTurn(to)
-  setInterval(() => {
+  host.every(everyMs, () => {
     const peer = next()
     const socket = host.app.net.connect({ host: peer, port: HTTP_PORT }, () => {
       socket.write(`GET /bytes/${bytes} HTTP/1.1\r\nHost: softnet\r\nConnection: close\r\n\r\n`)
     })
     socket.on('data', () => {})
     socket.on('error', () => socket.destroy())
-  }, everyMs)
+  })
 }
 
 /** A connection to each that stays, and says so much more every time, unless what was said is not gone yet. */
-const startStreams = (
-  host: LabHost,
-  to: readonly string[],
-  bytes: number,
-  everyMs: number
-): void => {
+const startStreams = (host: Net, to: readonly string[], bytes: number, everyMs: number): void => {
   const words = new Uint8Array(bytes)
   for (const peer of to) {
     const connect = (): void => {
+      if (host.isOver()) return
       let timer: Timer | undefined
       const socket = host.app.net.connect({ host: peer, port: DISCARD_PORT }, () => {
         timer = setInterval(() => {
@@ -89,7 +79,8 @@ const withChance = (words: string): string =>
   words.replaceAll('*', () => String(1 + Math.floor(Math.random() * 254)))
 
 /** Packets in words, sent to the router as the host's own would be: from whoever they say. */
-const sendPackets = ({ host, segment, mac }: Place, words: string, everyMs: number): void => {
+const sendPackets = (place: Place, words: string, everyMs: number): void => {
+  const { host, mac } = place
   const router = parseMac(mac)!
   const send = (): void => {
     const frame = madePacket(withChance(words), router)
@@ -97,9 +88,9 @@ const sendPackets = ({ host, segment, mac }: Place, words: string, everyMs: numb
     const skb = host.skbs.alloc(frame.length, RX_HEADROOM)
     if (skb === 0) return
     host.arena.u8.set(frame, host.skbs.put(skb, frame.length))
-    segment.fromHost(host, skb)
+    place.send(skb)
     host.skbs.free(skb)
   }
   send()
-  setInterval(send, everyMs)
+  host.every(everyMs, send)
 }

@@ -1,7 +1,8 @@
 /**
  * A host in an event loop: a whole stack of its own, one worker, whose links' wires are its maker's, with applications in
- * the same thread. The simulated hosts of the demo (lab/) and the networks of the library (network.ts) are made of these.
+ * the same thread. The daemon's namespaces (netns/) and the networks of the library (network.ts) are made of these.
  */
+import type { Rtnl } from '../../core/control/rtnl.ts'
 import { createTextControl } from '../../core/control/text/control.ts'
 import type { StackConfig } from '../../core/control/text/messages.ts'
 import { fillSoftFeatures } from '../../core/dev/kinds/forward-skb.ts'
@@ -34,6 +35,8 @@ type HostDeps = {
   /** How the other end of a link is; without it all are up. */
   carrier?: (ifindex: number) => Carrier
   services?: Partial<ServicesConfig>
+  /** The lock of changes, where it is not its own alone. */
+  rtnl?: Rtnl
   memory?: Partial<ArenaConfig>
 }
 /** How often control looks. */
@@ -42,7 +45,7 @@ const LOOK_EVERY_US = 100_000
 export type Host = ReturnType<typeof createHost>
 
 export const createHost = (deps: HostDeps) => {
-  const { name, nowUs, random, schedule, transmit, carrier, services, memory } = deps
+  const { name, nowUs, random, schedule, transmit, carrier, services, rtnl, memory } = deps
   const arena = createArena({ ...SMALL_ARENA, ...memory, apps: 1 })
   const { i32, layout } = arena
   let ring: () => void = () => {}
@@ -83,6 +86,7 @@ export const createHost = (deps: HostDeps) => {
       return new Promise((resolve) => setImmediate(resolve))
     },
     kinds,
+    ...(rtnl && { rtnl }),
   })
   const stack = createStack({
     arena,

@@ -30,6 +30,7 @@ export const startStack = async (options: StackOptions = {}) => {
     files: null,
     log: createLog(),
     hostApp: null,
+    hostApi: null,
   })
   const { net, dgram, raw, close: leave } = attach()
   const close = async (): Promise<void> => {

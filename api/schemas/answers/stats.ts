@@ -6,7 +6,6 @@ import type {
   SkbItem,
   SysctlItem,
 } from '../../../core/control/text/messages.ts'
-import type { NetnsItem } from '../../endpoints/deps.ts'
 import { SOFTNET_STAT } from '../../../core/shm/softnet-stat.ts'
 import { count, type Shape } from './shape.ts'
 
@@ -88,9 +87,3 @@ export const sysctlItem = z.strictObject({
   name: z.string(),
   value: z.union([z.number(), z.string()]),
 } satisfies Shape<SysctlItem>)
-
-export const netnsItem = z.strictObject({
-  name: z.string(),
-  pid: count.optional(),
-  addresses: z.array(z.string()).readonly().optional(),
-} satisfies Shape<NetnsItem>)

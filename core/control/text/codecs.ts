@@ -36,7 +36,13 @@ export type Outcome<Item = unknown> = { error: 0; item: Item } | Refused
 /** Messages that numbers have too. */
 type Spoken = Exclude<
   MessageType & numbers.MessageType,
-  'SYSCTL_GET' | 'SYSCTL_SET' | 'WORKER_GET' | 'NSTAT_GET' | 'MEMORY_GET'
+  | 'SYSCTL_GET'
+  | 'SYSCTL_SET'
+  | 'WORKER_GET'
+  | 'NSTAT_GET'
+  | 'MEMORY_GET'
+  | 'NETNS_NEW'
+  | 'NETNS_DEL'
 >
 type Codec<T extends Spoken> = {
   read: (message: MessageOf<T>) => numbers.MessageOf<T> | Refused
@@ -260,6 +266,7 @@ export const createCodecs = (names: DeviceNames) => {
   const why = (message: Message, refused: answers.Refused): Refused => {
     const { type } = message
     if (type === 'SYSCTL_GET' || type === 'SYSCTL_SET') return whySysctl(message.name, refused)
+    if (type === 'NETNS_NEW' || type === 'NETNS_DEL') return explain(whyNetns(message, refused))
     if (type === 'ETHTOOL_MSG_FEATURES_SET' && refused.index !== undefined) {
       const { index, ...rest } = refused
       const field = `features.${Object.keys(message.features)[index]}`
@@ -278,6 +285,20 @@ export const createCodecs = (names: DeviceNames) => {
         ? `sysctl: cannot stat ${path}: ${words}`
         : `sysctl: setting key "${name}": ${words}`
     return explain({ ...refused, message })
+  }
+  /** iproute2: ip/ipnetns.c. */
+  const whyNetns = (
+    { type, name }: MessageOf<'NETNS_NEW' | 'NETNS_DEL'>,
+    { error, ...refused }: answers.Refused
+  ): answers.Refused => {
+    const verb = type === 'NETNS_NEW' ? 'create' : 'remove'
+    const what =
+      error === Errno.ENOSPC
+        ? `Failed to create a new network namespace "${name}"`
+        : `Cannot ${verb} namespace file "/run/netns/${name}"`
+    const isInvalid = error === Errno.EINVAL
+    const message = isInvalid ? `Invalid netns name "${name}"` : `${what}: ${strerror(error)}`
+    return { message, ...refused, error }
   }
   const written = (
     message: Message,

@@ -136,6 +136,7 @@ export const createDumps = (plane: Plane) => {
       mapChunks(plainDump(plane, { type: 'FLOWS', filter }), (flow) =>
         writeFlow(flow, plane.nameOf)
       ),
+    NETNS: (filter) => plainDump(plane, { type: 'NETNS', filter }),
     SKBS: () => plainDump(plane, { type: 'SKBS' }),
   }
   const dump = <T extends DumpType>({ type, filter = {} }: DumpOf<T>): Dumped<T> =>

@@ -8,6 +8,7 @@ import type {
   DropItem,
   LinkStats,
   MemoryItem,
+  NetnsItem as NetnsName,
   SkbItem,
   SysctlItem,
   WorkerItem,
@@ -143,6 +144,9 @@ export type Requests = {
   WORKER_GET: { carries: { worker: number }; item: WorkerItem }
   NSTAT_GET: { carries: object; item: Record<string, number> }
   MEMORY_GET: { carries: object; item: MemoryItem }
+  /** ip netns add, del */
+  NETNS_NEW: { carries: { flags: number } & NetnsName; item: NetnsName }
+  NETNS_DEL: { carries: NetnsName; item: NetnsName }
   /** `whole`: what is the default too, which a configuration need not say. */
   CONFIG_GET: { carries: { whole?: boolean }; item: StackConfig }
   /** dry_run answers with the steps and does nothing. */
@@ -176,7 +180,7 @@ export type ConfigStep = {
 
 // ---- answers
 
-export type { Done, DropItem, LinkStats, MemoryItem, SkbItem, SysctlItem, WorkerItem }
+export type { Done, DropItem, LinkStats, MemoryItem, NetnsName, SkbItem, SysctlItem, WorkerItem }
 /** A refusal in words. */
 export type Refused = {
   /** errno, positive. */
@@ -207,6 +211,7 @@ export type Dumps = {
   RTM_GETMULTICAST: { filter: MaddrFilter; item: MaddrItem }
   RTM_GETMROUTE: { filter: MrouteFilter; item: MrouteItem }
   MVIF: { filter: MrouteFilter; item: MvifItem }
+  NETNS: { filter: object; item: NetnsName }
   RTM_GETRULE: { filter: RuleFilter; item: RuleItem }
   RTM_GETNEXTHOP: { filter: NexthopFilter; item: NexthopItem }
   RTM_GETNEXTHOPBUCKET: { filter: BucketFilter; item: BucketItem }
@@ -231,6 +236,7 @@ type Watched = {
   link: LinkItem
   address: AddressItem
   neigh: NeighItem
+  netns: NetnsName
   socket: SockItem
   worker: WorkerItem
 }

@@ -50,6 +50,7 @@ export const createNotes = (
         return { ...note, item: writeNeigh(note.item, namesThen) }
       case 'socket':
         return { ...note, item: writeSock(note.item, nameThen) }
+      case 'netns':
       case 'worker':
         return note
     }

@@ -18,6 +18,7 @@ import type { Arena } from '../../shm/arena.ts'
 import { PORT_SLOTS, PORTS } from '../../shm/layout.ts'
 import {
   ringBacklog,
+  ringInit,
   ringPublish,
   ringPush,
   ringReadable,
@@ -46,6 +47,13 @@ const linkOps = ({ arena, hasEnded }: KindEnv): LinkOps => {
   const { i32, layout } = arena
   /** By ifindex. */
   const ports = new Map<number, number>()
+  /** Those whose rings are there: each takes a page of memory, and few daemons have ports. */
+  const made = new Set<number>()
+  const makeRings = (port: number): void => {
+    if (made.has(port)) return
+    made.add(port)
+    for (let t = 0; t <= layout.threads; t++) ringInit(i32, portTxRing(arena, port, t), PORT_SLOTS)
+  }
   return {
     newlink({ ifindex, row, spec }) {
       const peer = Number(spec.data?.peer)
@@ -56,6 +64,7 @@ const linkOps = ({ arena, hasEnded }: KindEnv): LinkOps => {
       const used = new Set(ports.values())
       const port = Array.from({ length: PORTS }, (_, n) => n).find((n) => !used.has(n))
       if (port === undefined) return { error: Errno.ENOSPC }
+      makeRings(port)
       fillSoftFeatures(i32, row)
       i32[row + PORT_NUMBER] = port
       i32[row + PORT_PEER] = peer

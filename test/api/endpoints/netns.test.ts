@@ -7,7 +7,7 @@ import { createSoftnet } from '../support/softnet.ts'
 const createWithHost = (bindings?: Parameters<typeof createSoftnet>[1]) => {
   const host = createSoftnet()
   const api = createHostApi(host.control)
-  const askNetns: AppDeps['askNetns'] = async ({ host: name, method, path, headers, body }) => {
+  const askNetns: AppDeps['askNetns'] = async ({ name, method, path, headers, body }) => {
     const response = await api(
       new Request(`http://${name}${path}`, { method, headers, ...(body !== '' && { body }) })
     )
@@ -62,6 +62,48 @@ describe('/v1/netns/NAME', () => {
     expect((await request('/v1/netns/shop/links')).status).toBe(200)
     expect((await request('/v1/netns/shop/neighs:flush', { method: 'POST' })).status).toBe(401)
   })
+})
+
+test('/v1/netns: PUT adds where there is none, POST is refused where there is one, DELETE ends it', async () => {
+  const { json, send } = createSoftnet()
+  expect((await send('PUT', '/v1/netns/blue')).status).toBe(200)
+  expect((await send('PUT', '/v1/netns/blue')).status).toBe(200)
+  const { status, body } = await send('POST', '/v1/netns', { name: 'blue' })
+  expect([status, body.errno, body.detail]).toEqual([
+    409,
+    'EEXIST',
+    'Cannot create namespace file "/run/netns/blue": File exists',
+  ])
+  expect((await json('/v1/netns')).body.items).toEqual([{ name: 'blue' }])
+  expect((await json('/v1/netns/blue')).body).toEqual({ name: 'blue' })
+  expect((await send('DELETE', '/v1/netns/blue')).status).toBe(200)
+  expect((await send('DELETE', '/v1/netns/blue')).status).toBe(404)
+  expect((await json('/v1/netns/blue')).status).toBe(404)
+})
+
+test('ip netns: list, add, delete, in the words of iproute2', async () => {
+  const { cli } = createSoftnet()
+  const done = { status: 0, out: '', err: '' }
+  expect(await cli('ip netns add blue')).toEqual(done)
+  expect(await cli('ip netns add red')).toEqual(done)
+  expect((await cli('ip netns')).out).toBe('blue\nred\n')
+  expect((await cli('ip netns show red')).out).toBe('red\n')
+  expect(JSON.parse((await cli('ip -j netns list')).out)).toEqual([
+    { name: 'blue' },
+    { name: 'red' },
+  ])
+  const refusals: readonly (readonly [line: string, err: string])[] = [
+    ['add blue', 'Cannot create namespace file "/run/netns/blue": File exists\n'],
+    ['add a/b', 'Invalid netns name "a/b"\n'],
+    ['add', 'No netns name specified\n'],
+    ['del nope', 'Cannot remove namespace file "/run/netns/nope": No such file or directory\n'],
+    ['del ..', 'Invalid netns name ".."\n'],
+    ['foo', 'Command "foo" is unknown, try "ip netns help".\n'],
+  ]
+  for (const [line, err] of refusals)
+    expect(await cli(`ip netns ${line}`)).toMatchObject({ out: '', err })
+  expect(await cli('ip netns del blue')).toEqual(done)
+  expect((await cli('ip netns')).out).toBe('red\n')
 })
 
 test('ss -N, ip -n: what they show is that namespace’s', async () => {

@@ -16,7 +16,7 @@ import { FLOW_WORDS } from '../../../core/shm/layout.ts'
 import { Drop, DROP_COUNTERS } from '../../../core/skb/drop.ts'
 import * as sock from '../../../core/socket/sock.ts'
 import * as flow from '../../../core/softnet/flow-table.ts'
-import { itemOf, makeControl } from '../../support/control-plane.ts'
+import { fakeNets, itemOf, makeControl } from '../../support/control-plane.ts'
 
 const V4 = 0xffff
 const LOCALHOST = [0, 0, V4, 0x7f000001] as const
@@ -183,7 +183,8 @@ const SETUP: Message[] = [
 ]
 
 export const createRouter = () => {
-  const plane = makeControl()
+  const nets = fakeNets()
+  const plane = makeControl({}, {}, 0, nets)
   const { arena, control } = plane
   runNeighbours(plane)
   const setUp = async (): Promise<void> => {
@@ -203,5 +204,5 @@ export const createRouter = () => {
       },
     ])
   }
-  return { ...plane, setUp }
+  return { ...plane, nets, setUp }
 }

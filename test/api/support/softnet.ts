@@ -19,7 +19,8 @@ export const createSoftnet = (
     return router.control.request(message)
   }
   const control = { ...router.control, request: listenIn }
-  const app = createApp({ control, version: '0.1.0', ...more })
+  const netns = () => router.nets.names().map((name) => ({ name }))
+  const app = createApp({ control, version: '0.1.0', netns, ...more })
   const ready = router.setUp()
   /** A body is JSON where the test says nothing else. */
   const request = async (path: string, init: RequestInit = {}): Promise<Response> => {

@@ -1,0 +1,12 @@
+/** Network namespaces, as requests say them and as they are shown. */
+import { z } from 'zod'
+import type { NetnsItem } from '../endpoints/deps.ts'
+import type { Shape } from './answers/shape.ts'
+
+export const netnsSpec = z.strictObject({ name: z.string().min(1).max(255) })
+
+export const netnsItem = z.strictObject({
+  name: z.string(),
+  pid: z.int().min(0).optional().meta({ description: 'its holder, of one of the kernel' }),
+  addresses: z.array(z.string()).readonly().optional(),
+} satisfies Shape<NetnsItem>)

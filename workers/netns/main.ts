@@ -1,0 +1,93 @@
+/**
+ * The thread of the namespaces: runs their stacks and the wires between them, and those to the default net. It lives in Bun's event loop
+ * (applications of namespaces do), so it is woken by a message, and gives the loop its turn between its own. The control thread
+ * (control.ts) says by calls which namespaces there are. Entry of a Worker.
+ */
+import { parentPort, workerData } from 'node:worker_threads'
+import { attachArena } from '../../core/shm/arena.ts'
+import { G_SHUTDOWN, THREAD_SLEEPING, THREAD_WORDS } from '../../core/shm/layout.ts'
+import { createThread } from '../../core/stack/thread.ts'
+import { createBell } from '../app/doorbell.ts'
+import { installWeb } from '../app/http-response.ts'
+import { buildLab } from '../lab/lab.ts'
+import type { LabSpec } from '../lab/lab-data.ts'
+import { announce } from '../thread-data.ts'
+import { createWake } from '../wake.ts'
+import { createCalls } from './calls.ts'
+import { createNets, type NetCall } from './nets.ts'
+import type { NetnsData } from './netns-data.ts'
+import { createWires } from './wires.ts'
+
+const LONGEST_SLEEP_MS = 100
+/** Turns without work before the thread sleeps. */
+const IDLE_TURNS = 4
+
+const { config, buffer, id, thread, services, hostApp, hostApi } = workerData as NetnsData
+const router = attachArena(config, buffer)
+const { i32, layout } = router
+const block = layout.threadBlocks + thread * THREAD_WORDS
+const { skbs, ipi } = createThread({ arena: router, thread, wake: createWake(router, id) })
+
+let scheduled = false
+let idle = 0
+let timer: Timer | undefined
+const schedule = (): void => {
+  if (scheduled) return
+  scheduled = true
+  clearTimeout(timer)
+  setImmediate(turn)
+}
+const work = (): number => {
+  nets.tick()
+  const done = wires.poll() + nets.poll()
+  wires.flush()
+  skbs.flush()
+  skbs.reclaim()
+  return done
+}
+const turn = (): void => {
+  scheduled = false
+  if (i32[G_SHUTDOWN] !== 0) return end()
+  Atomics.store(i32, block + THREAD_SLEEPING, 0)
+  idle = work() === 0 ? idle + 1 : 0
+  if (idle < IDLE_TURNS) return schedule()
+  // says that it sleeps, then looks once more: whoever publishes after that rings
+  Atomics.store(i32, block + THREAD_SLEEPING, 1)
+  if (work() !== 0) return schedule()
+  timer = setTimeout(schedule, nets.nextDelay(LONGEST_SLEEP_MS))
+}
+const bell = createBell(id, thread)
+/** Everything here ends with the thread. */
+const end = (): void => {
+  bell.close()
+  announce('stopped')
+  process.exit()
+}
+
+installWeb()
+const createHostApp = hostApp === null ? null : (await import(hostApp)).createHostApp
+const wires = createWires({ router, skbs, kick: ipi.kick })
+const nets = createNets({
+  wires,
+  schedule,
+  services,
+  serve: createHostApp && ((hostname) => createHostApp({ hostname }).fetch),
+  createApi: async (control) => (await import(hostApi!)).createHostApi(control),
+})
+
+/** What the control thread may call. */
+const functions = {
+  add: async (name: string): Promise<void> => void (await nets.add(name)),
+  del: nets.del,
+  ask: (call: NetCall) => nets.ask(call),
+  lab: (spec: LabSpec): Promise<void> => buildLab(spec, nets, wires),
+}
+export type NetnsFunctions = typeof functions
+
+createCalls(parentPort!, functions)
+bell.listen(() => {
+  idle = 0
+  schedule()
+})
+schedule()
+announce('ready')

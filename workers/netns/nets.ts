@@ -1,0 +1,147 @@
+/**
+ * The namespaces of the daemon: each a whole stack with an arena of its own (library/host.ts), all in the event loop of one
+ * thread. Requests make them, and scenes of the demo. Thread of the namespaces.
+ */
+import type { StackConfig } from '../../core/control/text/messages.ts'
+import { createRtnl } from '../../core/control/rtnl.ts'
+import type { ArenaConfig } from '../../core/shm/layout.ts'
+import type { ServicesConfig } from '../../core/socket/services/services.ts'
+import { serveHttp } from '../app/http.ts'
+import type { HttpOptions } from '../app/http.ts'
+import { createHost, type Host } from '../library/host.ts'
+import { monotonicUs } from '../os/clock.ts'
+import { random } from '../random.ts'
+import type { Wires } from './wires.ts'
+
+/** Memory is taken as it is used: some 4 MB for one that has just begun. */
+const MEMORY: Partial<ArenaConfig> = {
+  devices: 64,
+  ifaddrs: 128,
+  nexthops: 4096,
+  fibTables: 16,
+  fibNodes: 8192,
+  fibRules: 128,
+  neighbours: 1024,
+  socks: 1024,
+  flows: 256,
+  members: 128,
+  mroutes: 64,
+}
+const HTTP_PORT = 80
+
+/** What its API is asked, and answers. */
+export type NetCall = {
+  readonly name: string
+  readonly method: string
+  /** With its query. */
+  readonly path: string
+  readonly headers: Readonly<Record<string, string>>
+  readonly body: string
+}
+export type NetAnswer = {
+  readonly status: number
+  readonly headers: Readonly<Record<string, string>>
+  readonly body: string
+}
+
+export type Net = Host & {
+  /** Calls `fn` again and again, until the namespace ends. */
+  every: (ms: number, fn: () => void) => void
+  isOver: () => boolean
+}
+
+type NetsDeps = {
+  wires: Wires
+  /** Asks the loop for another turn. */
+  schedule: () => void
+  services: Partial<ServicesConfig>
+  /** What its web server answers; null: it has none. */
+  serve: ((hostname: string) => HttpOptions['fetch']) | null
+  /** Makes the API over a control plane. */
+  createApi: (control: Host['control']) => Promise<(request: Request) => Promise<Response>>
+}
+
+export type Nets = ReturnType<typeof createNets>
+
+export const createNets = ({ wires, schedule, services, serve, createApi }: NetsDeps) => {
+  const nets = new Map<string, Net>()
+  const apis = new WeakMap<Net, Promise<(request: Request) => Promise<Response>>>()
+  /** One for all, as Linux has it: what is done in one may reach into another. */
+  const rtnl = createRtnl()
+
+  const make = (name: string): Net => {
+    const timers: Timer[] = []
+    let isOver = false
+    const host = createHost({
+      name,
+      nowUs: monotonicUs,
+      random,
+      schedule,
+      rtnl,
+      services,
+      memory: MEMORY,
+      transmit: (skb, ifindex) => wires.transmit(host, skb, ifindex),
+    })
+    const { close: closeHost } = host
+    const close = async (): Promise<void> => {
+      isOver = true
+      for (const timer of timers) clearInterval(timer)
+      await closeHost()
+    }
+    const every = (ms: number, fn: () => void): void => void timers.push(setInterval(fn, ms))
+    // wires know it by this object
+    return Object.assign(host, { every, isOver: () => isOver, close })
+  }
+  /** Its name is free. */
+  const add = async (name: string, config: StackConfig = {}): Promise<Net> => {
+    const net = make(name)
+    nets.set(name, net)
+    try {
+      await net.configure(config)
+    } catch (error) {
+      await del(name)
+      throw error
+    }
+    if (serve !== null) serveHttp({ net: net.app.net, port: HTTP_PORT, fetch: serve(name) })
+    return net
+  }
+  /** With all that it has, when what is being changed is done. */
+  const del = (name: string): Promise<void> =>
+    rtnl.run(async () => {
+      const net = nets.get(name)
+      if (net === undefined) return
+      nets.delete(name)
+      wires.unplug(net)
+      await net.close()
+    })
+  /** The API is loaded when the first one asks. */
+  const ask = async ({ name, method, path, headers, body }: NetCall): Promise<NetAnswer> => {
+    const net = nets.get(name)
+    if (net === undefined) return { status: 404, headers: {}, body: '' }
+    const known = apis.get(net) ?? createApi(net.control)
+    apis.set(net, known)
+    const response = await (await known)(
+      new Request(`http://${name}${path}`, { method, headers, ...(body !== '' && { body }) })
+    )
+    return {
+      status: response.status,
+      headers: Object.fromEntries(response.headers),
+      body: await response.text(),
+    }
+  }
+
+  const tick = (): void => {
+    for (const net of nets.values()) net.tick()
+  }
+  const poll = (): number => {
+    let done = 0
+    for (const net of nets.values()) done += net.poll()
+    return done
+  }
+  const nextDelay = (limitMs: number): number => {
+    let delay = limitMs
+    for (const net of nets.values()) delay = Math.min(delay, net.nextDelay(delay))
+    return delay
+  }
+  return { add, del, ask, tick, poll, nextDelay }
+}
