@@ -466,11 +466,13 @@ const wordOf = (value: Value | undefined): string => (value?.is === 'name' ? val
 
 /** Null when the call answered what the script says, else what it did. */
 export const wrongResult = (call: Call, result: number): string | null => {
-  const expected = call.result.is === 'ellipsis' ? result : toNumber(call.result)
+  if (call.result.is === 'ellipsis') return null
+  const expected = toNumber(call.result)
+  // a call that fails answers -1, and nothing less
   const isRight =
-    expected < 0
+    expected === -1
       ? result < 0 && (call.error === null || errnoName(result) === call.error)
-      : result === expected
+      : result >= 0 && result === expected
   if (isRight) return null
   return result < 0 ? `-1 ${errnoName(result)}` : `${result}`
 }

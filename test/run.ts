@@ -7,7 +7,7 @@
 //   npm run check                    --fast: everything that needs neither network nor privilege
 
 import { mkdtempSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { setPriority, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { root } from '../bin/bootstrap.mjs'
 import { addTally, readSummary, skippedIn, type Tally } from './support/summary.ts'
@@ -15,6 +15,8 @@ import { ensureTools, toolPath } from './support/tools.ts'
 
 const TEST_TIMEOUT_MS = 60_000
 const WHOLE_RUN_TIMEOUT_MS = 20 * 60_000
+/** Of what runs beside tests that know time. */
+const LOW_PRIORITY = 15
 const SLOW_FOLDERS = ['e2e', 'fuzz', 'sim']
 /** Tests of packets on their way through a stack. */
 const PACKET_PATH = ['dev', 'neigh', 'ipv4', 'ipv6', 'netfilter', 'transport/udp']
@@ -53,32 +55,40 @@ const checkWith = (name: string, script: string, scriptArgs: string[]): Tally =>
   return FAILED
 }
 
-/** Runs tests of this tree, `more` in their environment. */
-const runTests = async (
-  reportFile: string,
-  paths: string[],
-  more: Record<string, string> = {}
-): Promise<Tally> => {
+type Run = {
+  paths: string[]
+  /** Folders of test/ that are left out. */
+  without?: string[]
+  /** More of the environment. */
+  more?: Record<string, string>
+  /** Behind all others, and what it says comes at its end. */
+  isAside?: boolean
+}
+/** Runs tests of this tree; which of them ran stands in `reportFile`. */
+const runTests = async (reportFile: string, run: Run): Promise<Tally> => {
+  const { paths, without = [], more = {}, isAside = false } = run
   const options = ['--only-failures', `--timeout=${TEST_TIMEOUT_MS}`]
   options.push('--reporter=junit', `--reporter-outfile=${reportFile}`)
-  if (fast) for (const name of SLOW_FOLDERS) options.push(`--path-ignore-patterns=test/${name}/**`)
+  for (const name of without) options.push(`--path-ignore-patterns=test/${name}/**`)
   // --no-orphans: what a test started ends with the run, whatever happens to either.
   const child = Bun.spawn([process.execPath, '--no-orphans', 'test', ...options, ...paths], {
     cwd: root,
     env: { ...env, ...(process.stderr.isTTY && { FORCE_COLOR: '1' }), ...more },
     stdin: 'ignore',
-    stdout: 'inherit',
+    stdout: isAside ? 'ignore' : 'inherit',
     stderr: 'pipe',
     timeout: WHOLE_RUN_TIMEOUT_MS,
     killSignal: 'SIGKILL',
   })
+  if (isAside) setPriority(child.pid, LOW_PRIORITY)
   let said = ''
   const decoder = new TextDecoder()
   for await (const chunk of child.stderr) {
-    process.stderr.write(chunk)
+    if (!isAside) process.stderr.write(chunk)
     said += decoder.decode(chunk, { stream: true })
   }
   await child.exited
+  if (isAside) process.stderr.write(said)
   if (child.signalCode) console.error(`FAIL the tests were ended by ${child.signalCode}`)
   return readSummary(said, child.exitCode)
 }
@@ -107,12 +117,27 @@ if (everything) {
     ])
   )
 }
-tallies.push(await runTests(reportFile, testArgs))
-// what holds for packets holds for packets whose bytes move (sim/net/restless-buffers.ts)
-if (everything) {
-  const report = join(scratch, 'restless.xml')
-  tallies.push(await runTests(report, PACKET_PATH, { SOFTNET_TEST_BUFFERS: 'restless' }))
+const runSome = async (): Promise<Tally[]> => [
+  await runTests(reportFile, { paths: testArgs, without: fast ? SLOW_FOLDERS : [] }),
+]
+/** What computes; what holds for packets holds for packets whose bytes move as well (sim/net/restless-buffers.ts). */
+const runComputing = async (without: string[], isAside: boolean): Promise<Tally[]> => {
+  const restless = { SOFTNET_TEST_BUFFERS: 'restless' }
+  return [
+    await runTests(join(scratch, 'computing.xml'), { paths: [], without, isAside }),
+    await runTests(join(scratch, 'restless.xml'), { paths: PACKET_PATH, more: restless, isAside }),
+  ]
 }
+/** What builds networks waits for most of its time; what computes has the CPUs meanwhile, behind it. */
+const runAll = async (): Promise<Tally[]> =>
+  (
+    await Promise.all([
+      runTests(reportFile, { paths: ['test/e2e'] }).then((tally) => [tally]),
+      runComputing(['e2e'], true),
+    ])
+  ).flat()
+const run = everything ? (fast ? () => runComputing(SLOW_FOLDERS, false) : runAll) : runSome
+tallies.push(...(await run()))
 
 const unproved = await skippedE2e(reportFile)
 for (const name of unproved) console.error(`SKIPPED ${name}: an e2e test must run or fail`)

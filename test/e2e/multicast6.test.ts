@@ -12,23 +12,27 @@ const GROUP = 'ff1e::1:2:3'
 const OTHER_SOURCE = '2001:db8:1::77'
 const PORT = 5000
 
-/** Joins a group, from one source where there is one, and prints what it hears. */
+/** Joins a group, from one source where there is one, and prints what it hears until it hears the last word. */
+const LAST = 'that is all'
 const LISTEN = `
 const [group, port, source] = process.argv.slice(1)
 const socket = require('node:dgram').createSocket({ type: 'udp6', reuseAddr: true })
-socket.on('message', (data) => process.stdout.write(data))
+socket.on('message', (data) => {
+  if (String(data) === '${LAST}\\n') socket.close()
+  else process.stdout.write(data)
+})
 socket.bind(Number(port), () => {
   if (source) socket.addSourceSpecificMembership(source, group, '::%eth0')
   else socket.addMembership(group, '::%eth0')
 })
 `
 const SEND = `
-const [group, port, from] = process.argv.slice(1)
+const [group, port, from, word] = process.argv.slice(1)
 const socket = require('node:dgram').createSocket('udp6')
 socket.bind(0, from, () => {
   socket.setMulticastInterface('::%eth0')
   socket.setMulticastTTL(8)
-  socket.send(from + '\\n', Number(port), group, () => socket.close())
+  socket.send(word + '\\n', Number(port), group, () => socket.close())
 })
 `
 const until = async (what: string, done: () => Promise<boolean>): Promise<void> => {
@@ -59,9 +63,11 @@ describeE2e(import.meta.path, 'IPv6 multicast', () => {
     script,
     ...args,
   ]
+  const send = async (from: string, word: string): Promise<void> => {
+    await startIn(net.a, node(SEND, GROUP, `${PORT}`, from, word)).result
+  }
   const sendAll = async (): Promise<void> => {
-    for (const from of [A6, OTHER_SOURCE])
-      await startIn(net.a, node(SEND, GROUP, `${PORT}`, from)).result
+    for (const from of [A6, OTHER_SOURCE]) await send(from, from)
   }
   /** By which devices what each source sends goes on. */
   const ways = async (): Promise<Record<string, string>> =>
@@ -77,7 +83,8 @@ describeE2e(import.meta.path, 'IPv6 multicast', () => {
       return Bun.deepEquals(await ways(), expected)
     })
     await sendAll()
-    const { out } = await receiver.end()
+    await send(OTHER_SOURCE, LAST)
+    const { out } = await receiver.result
     return [...new Set(out.trim().split('\n'))].sort()
   }
 

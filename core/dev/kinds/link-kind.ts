@@ -122,7 +122,7 @@ export type PortNumbers = {
   fill: (row: number, port: number, peer: number) => void
 }
 /** What of a device goes along into another net, in words. */
-export type Moved = { netns: string; name: string; address: string; mtu: number }
+type Moved = { netns: string; name: string; address: string; mtu: number }
 
 /** What a stack gives the transmit half of a kind. */
 export type XmitEnv = {

@@ -29,7 +29,7 @@ import type {
 } from './link-kind.ts'
 
 /** What is said of a peer, in words: it is made where they are read. */
-export type PeerSpec = { name: string; address?: string; mtu?: number; up?: boolean }
+type PeerSpec = { name: string; address?: string; mtu?: number; up?: boolean }
 export type FarPeer = PeerSpec & { netns: string }
 
 /** The ends of pairs in other nets, for the control of this one. */

@@ -72,8 +72,8 @@ export const createTcpNagle = (deps: TcpNagleDeps) => {
     // what a duplicate acknowledgement lets go keeps the acknowledgements coming (limited transmit, RFC 3042)
     if (i32[sk + TP_CA_STATE] === TCP_CA_DISORDER || i32[sk + TP_CA_STATE] >= TCP_CA_RECOVERY)
       return DEFER_NOT
-    // whoever paused for longer has no acknowledgements to fill up with
-    if (((time[TIME_US] - i32[sk + TP_WSTAMP_US]) | 0) > DEFER_MAX_US) return DEFER_NOT
+    // whoever paused for longer, which in whole microseconds may be as long, has no acknowledgements to fill up with
+    if (((time[TIME_US] - i32[sk + TP_WSTAMP_US]) | 0) >= DEFER_MAX_US) return DEFER_NOT
     const sendWindow = (wndEnd(i32, sk) - i32[skb + CB_SEQ]) | 0
     const mss = i32[sk + TP_MSS_CACHE]
     const congWindow = spare * mss
