@@ -121,6 +121,8 @@ export const SK_UNICAST_IF = SK_INET + 3
 export const SK_LOCAL_PORTS = SK_INET + 5
 /** IPV6_MTU: most that a packet may have before it is cut, or 0. */
 export const SK_FRAG_SIZE = SK_INET + 6
+/** CMSG_* bits (socket-constants.ts). */
+export const SK_CMSG = SK_INET + 7
 
 /**
  * How the socket's packets of a family (its index) go about the path's MTU, IP_PMTUDISC_* (socket-constants.ts): a zeroed
@@ -128,6 +130,10 @@ export const SK_FRAG_SIZE = SK_INET + 6
  */
 export const pmtudiscOf = (i32: Int32Array, sk: number, index: number): number =>
   i32[sk + SK_PMTUDISC + index] ^ 1
+
+/** May its own address be one that is nobody's here (inet_can_nonlocal_bind)? FREEBIND is 8, INET_TRANSPARENT 16. */
+export const mayBeAnothers = (i32: Int32Array, sk: number): boolean =>
+  (i32[sk + SK_REUSE] & 8) !== 0 || (i32[sk + SK_INET_FLAGS] & 16) !== 0
 
 /** Least that buffers can be set to. */
 export const SOCK_MIN_RCVBUF = 2304
