@@ -19,6 +19,15 @@ import {
   IP_TOS,
   IP_TTL,
   IPPROTO_IP,
+  IPCM_DONTFRAG,
+  IPCM_HOPS,
+  IPCM_MARK,
+  IPCM_MARK_SET,
+  IPCM_OIF,
+  IPCM_SADDR,
+  IPCM_SET,
+  IPCM_TOS,
+  IPCM_WORDS,
   IPPROTO_IPV6,
   IPV6_DONTFRAG,
   IPV6_HOPLIMIT,
@@ -27,20 +36,6 @@ import {
   SO_MARK,
   SOL_SOCKET,
 } from './socket-constants.ts'
-
-// Words of what is asked for.
-/** 1 while there is anything. */
-export const IPCM_SET = 0
-/** A device, or 0; a hop limit, or 0; a TOS and a mark, one more each, or 0; 1: not to be cut, 2: to be cut. */
-export const IPCM_OIF = 1
-export const IPCM_HOPS = 2
-export const IPCM_TOS = 3
-export const IPCM_MARK_SET = 4
-export const IPCM_MARK = 5
-export const IPCM_DONTFRAG = 6
-/** Four words, or zeros. */
-export const IPCM_SADDR = 8
-const IPCM_WORDS = 12
 
 type IpcmDeps = { arena: Arena } & Pick<AddrType, 'addrType'>
 export type Ipcm = ReturnType<typeof createIpcm>

@@ -236,6 +236,20 @@ export const CMSG_ORIGDST6 = 2048
 export const CMSG_OVFL = 0x10000
 export const CMSG_MARK = 0x20000
 
+// Words of what the control messages of a call that sends ask for (socket/ipcm.ts).
+/** 1 while there is anything. */
+export const IPCM_SET = 0
+/** A device, or 0; a hop limit, or 0; a TOS and a mark, one more each, or 0; 1: not to be cut, 2: to be cut. */
+export const IPCM_OIF = 1
+export const IPCM_HOPS = 2
+export const IPCM_TOS = 3
+export const IPCM_MARK_SET = 4
+export const IPCM_MARK = 5
+export const IPCM_DONTFRAG = 6
+/** Four words, or zeros. */
+export const IPCM_SADDR = 8
+export const IPCM_WORDS = 12
+
 // IP_MTU_DISCOVER and IPV6_MTU_DISCOVER (linux/in.h).
 /** It may be cut on its way. */
 export const IP_PMTUDISC_DONT = 0

@@ -51,17 +51,7 @@ import {
   SK_TTL,
   SK_UNICAST_IF,
 } from '../socket/sock.ts'
-import {
-  IPCM_DONTFRAG,
-  IPCM_HOPS,
-  IPCM_MARK,
-  IPCM_MARK_SET,
-  IPCM_OIF,
-  IPCM_SADDR,
-  IPCM_SET,
-  IPCM_TOS,
-  type Ipcm,
-} from '../socket/ipcm.ts'
+import type { Ipcm } from '../socket/ipcm.ts'
 import {
   BROADCAST,
   INET_DONTFRAG,
@@ -70,6 +60,14 @@ import {
   IP_PMTUDISC_OMIT,
   IP_PMTUDISC_PROBE,
   IP_PMTUDISC_WANT,
+  IPCM_DONTFRAG,
+  IPCM_HOPS,
+  IPCM_MARK,
+  IPCM_MARK_SET,
+  IPCM_OIF,
+  IPCM_SADDR,
+  IPCM_SET,
+  IPCM_TOS,
 } from '../socket/socket-constants.ts'
 import { DEV_MTU, deviceRow, l3mdevOf } from '../netdev/netdev.ts'
 

@@ -264,7 +264,7 @@ describe('what a datagram says beside its data', () => {
   test('an answer leaves from the address that was asked', async () => {
     const { sim, a, b } = await routed6()
     const address = { dev: 'eth0', local: '10.0.2.77', prefixlen: 24 }
-    await b.must({ type: 'RTM_NEWADDR', address })
+    await b.must({ type: 'RTM_NEWADDR', flags: 0, address })
     const [from, to] = [openUdp(a), openUdp(b, 5000)]
     b.stack.sockets.detach(to.sk)
     b.stack.sockets.setsockopt(to.sk, IPPROTO_IP, IP_PKTINFO, 1)
