@@ -134,7 +134,7 @@ const control = (af: number, lo: string): Program[] => {
   /** struct in_pktinfo, in6_pktinfo. */
   const pktinfo = (ifindex: number, source: string): Control =>
     is4
-      ? [IP, 8, int(ifindex) + addr(source) + '00000000']
+      ? [IP, 8, `${int(ifindex)}${addr(source)}00000000`]
       : [IPV6, 50, addr(source) + int(ifindex)]
   const [ttl, tos] = is4 ? [2, 1] : [52, 67]
   const elsewhere = is4 ? '198.51.100.1' : '2001:db8:77::1'
