@@ -6,7 +6,7 @@
  */
 import type { FibRule } from '../inet/fib/fib-rule.ts'
 import type { Metrics } from '../shm/dst-metrics.ts'
-import type { Ifaddr } from '../inet/addr/ifaddr.ts'
+import type { Ifaddr } from '../inet/addr/ifaddr-held.ts'
 import type { MfcRoute } from '../inet/mc/mfc-table.ts'
 import type { Stats64 } from '../netdev/netdev.ts'
 import type { WorkerStat } from '../shm/softnet-stat.ts'

@@ -15,7 +15,7 @@ import {
   IFA_F_SECONDARY,
   IFA_F_TENTATIVE,
 } from '../../inet/addr/ifaddr-constants.ts'
-import type { Ifaddr } from '../../inet/addr/ifaddr.ts'
+import type { Ifaddr } from '../../inet/addr/ifaddr-held.ts'
 import { RT_SCOPE_HOST, RT_SCOPE_UNIVERSE } from '../../inet/fib/nexthop-constants.ts'
 import { scopeOf6 } from '../../inet/addr/source.ts'
 import type { Addr } from '../../wire/text.ts'
