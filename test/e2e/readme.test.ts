@@ -44,7 +44,8 @@ const ENDS: Record<string, RegExp> = {
   [`curl --unix-socket /run/softnet.sock -X PUT -H 'content-type: application/json' -d '{"role":"downstream"}' http://softnet/v1/links/lan0/mvif`]:
     /downstream/,
   'npx softnet ip netns add blue': /^$/,
-  'npx softnet ip link add to-blue up type veth peer name eth0 up netns blue': /^$/,
+  'npx softnet ip link add to-blue up type veth peer name eth0 netns blue': /^$/,
+  'npx softnet ip -n blue link set eth0 up': /^$/,
   'npx softnet ip addr add 10.3.0.1/24 dev to-blue': /^$/,
   'npx softnet ip -n blue addr add 10.3.0.2/24 dev eth0': /^$/,
   'npx softnet ip -n blue route add default via 10.3.0.1': /^$/,
