@@ -11,7 +11,16 @@ import type { Slab } from '../shm/slab.ts'
 import { Sysctl } from '../shm/sysctl.ts'
 import type { Holder } from '../skb/budget.ts'
 import { type ConsumeFn, Drop, type DropFn } from '../skb/drop.ts'
-import { SKB_CHARGE, SKB_LEN, SKB_NEXT, SKB_SK, type Skbs } from '../skb/skb.ts'
+import {
+  SKB_CB,
+  SKB_CB_WORDS,
+  SKB_CHARGE,
+  SKB_LEN,
+  SKB_MARK,
+  SKB_NEXT,
+  SKB_SK,
+  type Skbs,
+} from '../skb/skb.ts'
 import type { Cmsg } from './cmsg.ts'
 import type { ErrQueue } from './errqueue.ts'
 import type { Events } from './events.ts'
@@ -19,6 +28,7 @@ import { createLongestQueue } from './longest-queue.ts'
 import type { SkFilter } from './sk-filter.ts'
 import {
   newCookie,
+  SK_CMSG,
   SK_COOKIE,
   SK_CREATED,
   SK_DROPS,
@@ -42,6 +52,8 @@ import {
   TCP_ESTABLISHED,
 } from './sock.ts'
 import {
+  CMSG_MARK,
+  CMSG_OVFL,
   MSG_PEEK,
   MSG_TRUNC,
   POLLERR,
@@ -53,6 +65,9 @@ import {
   POLLWRNORM,
   SIOCINQ,
   SIOCOUTQ,
+  SO_MARK,
+  SO_RXQ_OVFL,
+  SOL_SOCKET,
 } from './socket-constants.ts'
 
 type DatagramDeps = {
@@ -64,8 +79,11 @@ type DatagramDeps = {
   slab: Slab
   filter: Pick<SkFilter, 'skFilter' | 'skTrim' | 'release'>
   errqueue: Pick<ErrQueue, 'isEmpty' | 'purge' | 'take'>
-  cmsg: Pick<Cmsg, 'putFlags'>
+  cmsg: Pick<Cmsg, 'putFlags' | 'putInt'>
 } & Pick<Events, 'sockEvents'>
+/** How many the socket had lost when the packet came; a word of who holds it. */
+const CB_DROPS = SKB_CB + SKB_CB_WORDS - 1
+
 export type Datagram = ReturnType<typeof createDatagram>
 
 export const createDatagram = (deps: DatagramDeps) => {
@@ -93,6 +111,7 @@ export const createDatagram = (deps: DatagramDeps) => {
   const append = (sk: number, skb: number, holder: Holder): void => {
     if (i32[skb + SKB_CHARGE] === 0) budget.hold(skb, holder)
     i32[sk + SK_RMEM] += budget.truesize(skb)
+    if ((i32[sk + SK_CMSG] & CMSG_OVFL) !== 0) i32[skb + CB_DROPS] = i32[sk + SK_DROPS]
     i32[skb + SKB_SK] = sk
     i32[skb + SKB_NEXT] = 0
     if (i32[sk + SK_RCVQ_LEN] === 0) i32[sk + SK_RCVQ_HEAD] = skb
@@ -169,6 +188,7 @@ export const createDatagram = (deps: DatagramDeps) => {
     const isPeek = (flags & MSG_PEEK) !== 0
     const skb = isPeek ? peek(sk) : take(sk)
     if (skb < 0) return skb
+    if (i32[sk + SK_CMSG] !== 0) tellOf(sk, skb)
     note(sk, skb)
     const whole = i32[skb + SKB_LEN] - skip
     const n = Math.min(len, whole)
@@ -176,6 +196,14 @@ export const createDatagram = (deps: DatagramDeps) => {
     skbs.copyBits(skb, skip, to, n)
     if (!isPeek) consume(skb)
     return (flags & MSG_TRUNC) === 0 ? n : whole
+  }
+
+  /** What any socket may be told beside a packet (__sock_recv_cmsgs). */
+  const tellOf = (sk: number, skb: number): void => {
+    const wanted = i32[sk + SK_CMSG]
+    const drops = i32[skb + CB_DROPS]
+    if ((wanted & CMSG_OVFL) !== 0 && drops !== 0) cmsg.putInt(SOL_SOCKET, SO_RXQ_OVFL, drops)
+    if ((wanted & CMSG_MARK) !== 0) cmsg.putInt(SOL_SOCKET, SO_MARK, i32[skb + SKB_MARK])
   }
 
   /** The socket is gone. */
