@@ -10,7 +10,7 @@ import type { Arena } from '../shm/arena.ts'
 import type { Slab } from '../shm/slab.ts'
 import { Sysctl } from '../shm/sysctl.ts'
 import type { Holder } from '../skb/budget.ts'
-import { type ConsumeFn, Drop } from '../skb/drop.ts'
+import { type ConsumeFn, Drop, type DropFn } from '../skb/drop.ts'
 import {
   SKB_CB,
   SKB_CB_WORDS,
@@ -24,6 +24,7 @@ import {
 import type { Cmsg } from './cmsg.ts'
 import type { ErrQueue } from './errqueue.ts'
 import type { Events } from './events.ts'
+import { createLongestQueue } from './longest-queue.ts'
 import type { SkFilter } from './sk-filter.ts'
 import {
   newCookie,
@@ -76,6 +77,7 @@ type DatagramDeps = {
   arena: Arena
   skbs: Skbs
   consume: ConsumeFn
+  drop: DropFn
   time: Time
   slab: Slab
   filter: Pick<SkFilter, 'skFilter' | 'skTrim' | 'release'>
@@ -128,10 +130,13 @@ export const createDatagram = (deps: DatagramDeps) => {
     const len = filter.skFilter(sk, skb)
     if (len === 0) return refused(sk, Drop.SOCKET_FILTER)
     if (isFull(sk)) return refused(sk, Drop.SOCKET_RCVBUFF)
-    if (!filter.skTrim(skb, len) || !budget.mayHold(skb, holder)) return refused(sk, Drop.PROTO_MEM)
+    if (!filter.skTrim(skb, len) || !mayHold(sk, skb, holder)) return refused(sk, Drop.PROTO_MEM)
     append(sk, skb, holder)
     return 0
   }
+  /** There is memory for it, if need be by taking some of the longest queue's. */
+  const mayHold = (sk: number, skb: number, holder: Holder): boolean =>
+    budget.mayHold(skb, holder) || (makeRoom(sk, skb, holder) && budget.mayHold(skb, holder))
   const refused = (sk: number, reason: Drop): Drop => {
     i32[sk + SK_DROPS]++
     return reason
@@ -163,6 +168,8 @@ export const createDatagram = (deps: DatagramDeps) => {
     i32[skb + SKB_SK] = 0
     return skb
   }
+
+  const { makeRoom, onLost } = createLongestQueue({ ...deps, takeHead })
 
   /** What is at the head of the queue and stays there (MSG_PEEK); or why there is nothing, negative. */
   const peek = (sk: number): number => {
@@ -243,6 +250,9 @@ export const createDatagram = (deps: DatagramDeps) => {
     alloc,
     append,
     isFull,
+    mayHold,
+    makeRoom,
+    onLost,
     queueRcv,
     sendError,
     take,

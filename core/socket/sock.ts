@@ -110,7 +110,7 @@ export const SK_IPOPT_LEN = SK_PROTO + 16
 export const SK_IPOPT = SK_PROTO + 17
 
 // Behind the protocol's words, at the end of the row: what options of IP say, whatever the protocol (socket/inet-sockopt.ts).
-const SK_INET = 480
+export const SK_INET = 480
 /** INET_* bits (socket-constants.ts). */
 export const SK_INET_FLAGS = SK_INET
 /** IP_MTU_DISCOVER, and IPV6_MTU_DISCOVER behind it, as pmtudiscOf reads them. */

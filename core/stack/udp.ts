@@ -40,7 +40,7 @@ export const createUdp = (machine: Machine, link: Link, inet: Inet, layer: Socke
     segment: link.xmit.gso.segment,
     icmpError,
     passOn: owned.passOn,
-    append: datagram.append,
+    ...datagram,
     filter,
   })
   const udp = createUdpSock({
