@@ -18,8 +18,6 @@ import {
 
 const NO_VLAN = -1
 
-export type Ancillary = ReturnType<typeof createAncillary>
-
 export const createAncillary = ({
   arena: { i32 },
   skbs,
