@@ -13,13 +13,23 @@ import {
   openPath,
 } from '../../../workers/os/libc.ts'
 import { openTap } from '../../../workers/os/tap.ts'
-import { type End, INFO } from './end.ts'
+import { type End, INFO, paceOf } from './end.ts'
 import type { World } from './script.ts'
-import { addressBytes, DEVICE, GATEWAY_MAC, HOST_MAC, NETS, PEER_PORT, peerText } from './world.ts'
+import {
+  addressBytes,
+  DEVICE,
+  GATEWAY_MAC,
+  HOST_MAC,
+  NETS,
+  PEER_PORT,
+  peerText,
+  UNLIMITED,
+} from './world.ts'
 
-const { listen, accept4, shutdown } = dlopen('libc.so.6', {
+const { listen, accept4, sendto, shutdown } = dlopen('libc.so.6', {
   listen: { args: ['i32', 'i32'], returns: 'i32' },
   accept4: { args: ['i32', 'usize', 'usize', 'i32'], returns: 'i32' },
+  sendto: { args: ['i32', 'usize', 'usize', 'i32', 'usize', 'i32'], returns: 'i32' },
   shutdown: { args: ['i32', 'i32'], returns: 'i32' },
 }).symbols
 
@@ -46,11 +56,7 @@ const QUIET = {
     'net.ipv6.conf.default.addr_gen_mode=1',
   ],
 }
-const COMPARABLE = [
-  'net.ipv4.tcp_no_metrics_save=1',
-  'net.ipv4.icmp_ratelimit=0',
-  'net.ipv6.icmp.ratelimit=0',
-]
+const COMPARABLE = ['net.ipv4.tcp_no_metrics_save=1']
 const setSysctl = (setting: string): void => {
   const [name = '', value = ''] = setting.split('=')
   writeFileSync(`/proc/sys/${name.replaceAll('.', '/')}`, value.replaceAll(',', ' '))
@@ -60,7 +66,8 @@ export const createKernelEnd = ({ family, sysctls }: World): End => {
   const net = NETS[family]
   check(libc.unshare(CLONE_NEWNET), 'unshare')
   const namespace = openPath('/proc/thread-self/ns/net', O_RDONLY)
-  for (const setting of [...QUIET[family], ...COMPARABLE, ...sysctls]) setSysctl(setting)
+  for (const setting of [...QUIET[family], ...COMPARABLE, ...UNLIMITED, ...sysctls])
+    setSysctl(setting)
   const { fd: tap } = openTap({
     name: DEVICE,
     vnetHdr: false,
@@ -123,6 +130,11 @@ export const createKernelEnd = ({ family, sysctls }: World): End => {
       data.bytes.set(bytes)
       return answer(libc.send(file, data.at, bytes.length, flags | MSG_NOSIGNAL))
     },
+    sendto: (file, bytes, peer) => {
+      data.bytes.set(bytes)
+      setName(peerText(family, peer), PEER_PORT)
+      return answer(sendto(file, data.at, bytes.length, MSG_NOSIGNAL, name.at, nameLen))
+    },
     recv: (file, into, flags) => {
       const n = answer(libc.recv(file, data.at, into.length, flags))
       if (n > 0) into.set(data.bytes.subarray(0, Math.min(n, into.length)))
@@ -162,6 +174,7 @@ export const createKernelEnd = ({ family, sysctls }: World): End => {
         octets === 1 ? info.bytes[at]! : info.view.getUint32(at, true)
       )
     },
+    pace: () => paceOf(info.view.getUint32(104, true), info.view.getUint32(148, true)),
     close: () => {
       libc.close(tap)
       libc.close(namespace)

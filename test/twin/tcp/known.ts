@@ -119,6 +119,19 @@ const isAckAtOnce = (run: Run): boolean => {
   return more.length === less.length + 1 && others.join('\n') === less.join('\n')
 }
 
+/** More could go at once from one, and what was sent is the same as far as it goes, but for PSH at the ends of super-frames. */
+const isPace = (run: Run): boolean => {
+  const [kernel, softnet] = [run.difference!.kernel, run.difference!.softnet].map((lines) =>
+    lines.filter((line) => line.startsWith('> ')).map((line) => line.replace(/^> P?/, '> '))
+  ) as [string[], string[]]
+  const shorter = Math.min(kernel.length, softnet.length)
+  return (
+    run.paces > 0 &&
+    Math.max(kernel.length, softnet.length) > 0 &&
+    kernel.slice(0, shorter).join() === softnet.slice(0, shorter).join()
+  )
+}
+
 export const KNOWN_TCP: readonly Known[] = [
   {
     reason:
@@ -171,5 +184,10 @@ export const KNOWN_TCP: readonly Known[] = [
     reason:
       'windows go by memory, which is each one’s own: the segment lies in the one’s and not in the other’s',
     isIt: isAtEdge,
+  },
+  {
+    reason:
+      'what goes at once, and so where PSH stands and what waits for more (tcp_tso_autosize, tcp_tso_should_defer), goes by the pace, and that by round trips that took longer to one than to the other',
+    isIt: isPace,
   },
 ]
