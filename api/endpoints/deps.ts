@@ -42,11 +42,11 @@ export type AppDeps = {
   readonly saveConfig?: (state: StackConfig) => string
   /** null when ready; else what is still missing. */
   readonly notReady?: () => string | null
-  /** Adds endpoints that break things on purpose. */
   /** Hears of each change, and of each that was refused (audit.ts). */
   readonly tellChange?: (line: AuditLine) => void
   /** Hears what there is to say: of errors that are ours, and of each request. */
   readonly log?: Log
+  /** Adds endpoints that break things on purpose. */
   readonly debug?: boolean
   /** Makes a worker throw at its next turn; false when there is no such worker. For debug alone. */
   readonly throwInWorker?: (worker: number) => boolean

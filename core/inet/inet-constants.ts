@@ -13,6 +13,9 @@ export const IPCB_FLAGS = SKB_CB + 2
 /** IPv6: from the network header to the octet that says which header lies at SKB_TRANSPORT. */
 export const IPCB_NHOFF = SKB_CB + 4
 
+/** Of an ICMP error, whose NETWORK is the quoted header: its own IP header; 0: there is none, we speak for ourselves. */
+export const IPCB_OUTER = SKB_CB + 5
+
 /** Came in on another device. */
 export const IPSKB_FORWARDED = 1
 /** Put together from fragments. */

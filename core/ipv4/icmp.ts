@@ -43,6 +43,7 @@ import {
   SKB_NETWORK,
   SKB_PKT_TYPE,
   SKB_TRANSPORT,
+  SKB_TRIED,
 } from '../skb/skb.ts'
 import * as icmp from '../wire/icmp.ts'
 import { IPPROTO_ICMP, IPPROTO_TCP, IPPROTO_UDP } from '../wire/ipproto.ts'
@@ -52,7 +53,7 @@ import { Sysctl } from '../shm/sysctl.ts'
 import { createIcmpRatelimit } from '../inet/icmp-ratelimit.ts'
 import type { InetPeers } from '../inet/dst/inet-peer.ts'
 import type { InetProtos } from '../inet/inet-protos.ts'
-import { IPCB_TYPE, NO_MTU } from '../inet/inet-constants.ts'
+import { IPCB_OUTER, IPCB_TYPE, NO_MTU } from '../inet/inet-constants.ts'
 import type { Pmtu } from '../inet/dst/pmtu.ts'
 import type { IpDoRedirect } from './ip-do-redirect.ts'
 import type { IpOutput } from './ip-output.ts'
@@ -403,13 +404,21 @@ export const createIcmp = (deps: IcmpDeps) => {
       return nobodys(skb, ipv4.protocol(u8, at))
     const outer = i32[skb + SKB_NETWORK]
     const from = ipv4.src(u8, outer)
+    const protocol = ipv4.protocol(u8, at)
+    i32[skb + IPCB_OUTER] = outer
     i32[skb + SKB_NETWORK] = at
     i32[skb + SKB_TRANSPORT] = at + headerLen
-    const hash = owners[ipv4.protocol(u8, at)](skb)
+    readMeaning(type, code, icmp.nextHopMtu(u8, message))
+    // raw sockets hear what comes to their worker; whoever hands it on has told those there
+    // filled by core/stack/raw.ts: rawErr (transport/raw/raw-input.ts)
+    if (listeners.raws[protocol] !== 0 && i32[skb + SKB_TRIED] === 0)
+      listeners.rawErr(skb, protocol, errno, isFatal, pathMtu)
+    const hash = owners[protocol](skb)
     i32[skb + SKB_NETWORK] = outer
     if (listeners.handOver(skb, hash)) return
     i32[skb + SKB_NETWORK] = at
-    const isSender = errorIn(skb, type, code, icmp.nextHopMtu(u8, message))
+    // filled by core/stack.ts: tcpErr (tcp/sock/tcp-proto.ts), udpErr (udp/udp-input.ts), icmpErr (here)
+    const isSender = errors[protocol](skb, errno, isFatal, pathMtu)
     if (isSender && type === icmp.ICMP_REDIRECT && (code & 7) <= LAST_REDIRECT)
       ipDoRedirect(i32[skb + SKB_DEV], from, icmp.gateway(u8, message), at)
     consume(skb)
@@ -421,30 +430,29 @@ export const createIcmp = (deps: IcmpDeps) => {
   /** Transports that look for a socket, and have none, count that. */
   const nobodys = (skb: number, protocol: number): void =>
     protocol === IPPROTO_TCP || protocol === IPPROTO_UDP ? bad(skb, Drop.NO_SOCKET) : consume(skb)
-  /** What the error means, without ICMP's words; true when somebody here sent what it is about. Source quench means nothing any more (RFC 6633). */
-  const errorIn = (skb: number, type: number, code: number, mtu: number): boolean => {
+  /** What an error means, without ICMP's words; an errno of 0 says nothing to a socket, as source quench does not any more (RFC 6633). */
+  let errno = 0
+  let isFatal = false
+  let pathMtu = NO_MTU
+  const readMeaning = (type: number, code: number, mtu: number): void => {
+    pathMtu = NO_MTU
     switch (type) {
       case icmp.ICMP_DEST_UNREACH:
-        return tell(
-          skb,
-          UNREACH_ERRNO[code],
-          ((FATAL_CODES >> code) & 1) !== 0,
-          code === icmp.ICMP_FRAG_NEEDED ? mtu : NO_MTU
-        )
+        errno = UNREACH_ERRNO[code]
+        isFatal = ((FATAL_CODES >> code) & 1) !== 0
+        if (code === icmp.ICMP_FRAG_NEEDED) pathMtu = mtu
+        return
       case icmp.ICMP_TIME_EXCEEDED:
-        return tell(skb, Errno.EHOSTUNREACH, false, NO_MTU)
+        errno = Errno.EHOSTUNREACH
+        isFatal = false
+        return
       case icmp.ICMP_PARAMETERPROB:
-        return tell(skb, EPROTO, true, NO_MTU)
+        errno = EPROTO
+        isFatal = true
+        return
     }
-    // what says nothing to a socket still has to find it
-    return tell(skb, 0, false, NO_MTU)
-  }
-  const tell = (skb: number, errno: number, isFatal: boolean, mtu: number): boolean => {
-    const protocol = ipv4.protocol(u8, i32[skb + SKB_NETWORK])
-    // filled by core/stack/raw.ts: rawErr (transport/raw/raw-input.ts)
-    if (listeners.raws[protocol] !== 0) listeners.rawErr(skb, protocol, errno, isFatal, mtu)
-    // filled by core/stack.ts: tcpErr (tcp/sock/tcp-proto.ts), udpErr (udp/udp-input.ts), icmpErr (here)
-    return errors[protocol](skb, errno, isFatal, mtu)
+    errno = 0
+    isFatal = false
   }
   /** inet_protos' handler of errors about our own ICMP: a ping socket's, or an echo reply whose way was too narrow (icmp_err). */
   const icmpErr = (skb: number, errno: number, isFatal: boolean, mtu: number): boolean => {

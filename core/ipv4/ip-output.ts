@@ -55,6 +55,7 @@ import {
   SKB_TRANSPORT,
 } from '../skb/skb.ts'
 import {
+  pmtudiscOf,
   SK_DADDR,
   SK_DST,
   SK_DST_DEV,
@@ -67,6 +68,7 @@ import {
   SK_IPOPT_LEN,
   SK_TTL,
 } from '../socket/sock.ts'
+import { IP_PMTUDISC_DO, IP_PMTUDISC_WANT } from '../socket/socket-constants.ts'
 import { ETH_P_IP, IPV4_MULTICAST_HI, ipv4MulticastLo } from '../wire/ethernet.ts'
 import * as ipv4 from '../wire/ipv4.ts'
 import type { IpFragmentation } from './ip-fragmentation.ts'
@@ -220,10 +222,16 @@ export const createIpOutput = (deps: IpOutputDeps) => {
       daddr,
       i32[sk + SK_TOS],
       ttl === 0 ? hopsTo(row) : ttl,
-      i32[sk + SK_MTU_LOCKED] === 0 ? ipv4.IP_DF : 0,
+      dontFragment(sk) ? ipv4.IP_DF : 0,
       selectId(skb, saddr, daddr, proto)
     )
     return ipLocalOut(skb)
+  }
+
+  /** ip_dont_fragment */
+  const dontFragment = (sk: number): boolean => {
+    const how = pmtudiscOf(i32, sk, 0)
+    return how === IP_PMTUDISC_DO || (how === IP_PMTUDISC_WANT && i32[sk + SK_MTU_LOCKED] === 0)
   }
 
   /**

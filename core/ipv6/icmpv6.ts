@@ -24,9 +24,10 @@ import {
   FL_L3MDEV,
 } from '../base/flowi.ts'
 import type { AddrType } from '../inet/addr/addr-type.ts'
-import { NO_MTU } from '../inet/inet-constants.ts'
+import { IPCB_OUTER, NO_MTU } from '../inet/inet-constants.ts'
 import type { InetProtos } from '../inet/inet-protos.ts'
 import type { PacketAddrs } from '../inet/packet-addrs.ts'
+import { DEV_FLAGS, deviceRow, IFF_LOOPBACK } from '../netdev/netdev.ts'
 import type { Pmtu } from '../inet/dst/pmtu.ts'
 import { createSourceSelection } from '../inet/addr/source.ts'
 import type { Arena } from '../shm/arena.ts'
@@ -47,6 +48,7 @@ import {
   SKB_NETWORK,
   SKB_PKT_TYPE,
   SKB_TRANSPORT,
+  SKB_TRIED,
 } from '../skb/skb.ts'
 import * as icmpv6 from '../wire/icmpv6.ts'
 import { IPPROTO_FRAGMENT, IPPROTO_ICMPV6 } from '../wire/ipproto.ts'
@@ -165,8 +167,10 @@ export const createIcmpv6 = (deps: Icmpv6Deps) => {
   const icmpv6Send = (about: number, type: number, code: number, info: number): void => {
     loadAddrs(about, received)
     if (!mayAnswer(about, isForSender(type, code))) return
-    if (!icmpv6Allows(type, received, FL_SADDR)) return
     const iif = i32[about + SKB_IIF]
+    // nobody else is asked for his patience (icmp6_send, icmpv6_xrlim_allow)
+    const isLooped = (i32[deviceRow(arena, iif) + DEV_FLAGS] & IFF_LOOPBACK) !== 0
+    if (!isLooped && !icmpv6Allows(type, received, FL_SADDR)) return
     aimBack(iif, 0)
     // who was only addressed on the link, or by a group, does not say that the address is its own
     if (i32[about + SKB_PKT_TYPE] !== PACKET_HOST) clearAddr(fl, FL_SADDR)
@@ -324,37 +328,47 @@ export const createIcmpv6 = (deps: Icmpv6Deps) => {
     loadAddrs(skb, received)
     // forged, or about what a NAT in between made of ours: none of our sockets sent it
     if (addrType(received, FL_SADDR, received[FL_IIF]) !== RTN_LOCAL) return consume(skb)
-    const hash = owners[chain[EXT_PROTOCOL]](skb)
+    const protocol = chain[EXT_PROTOCOL]
+    i32[skb + IPCB_OUTER] = outer
+    readMeaning(type, icmpv6.code(u8, message), icmpv6.mtu(u8, message))
+    // raw sockets hear what comes to their worker; whoever hands it on has told those there
+    // filled by core/stack/raw.ts: rawErr (transport/raw/raw-input.ts)
+    if (listeners.raws[protocol] !== 0 && i32[skb + SKB_TRIED] === 0)
+      listeners.rawErr(skb, protocol, errno, isFatal, pathMtu)
+    const hash = owners[protocol](skb)
     i32[skb + SKB_NETWORK] = outer
     if (listeners.handOver(skb, hash)) return
     i32[skb + SKB_NETWORK] = at
-    errorIn(skb, type, icmpv6.code(u8, message), icmpv6.mtu(u8, message))
+    // filled by core/stack.ts: tcpErr (tcp/sock/tcp-proto.ts), udpErr (udp/udp-input.ts), icmpv6Err (here)
+    errors[protocol](skb, errno, isFatal, pathMtu)
     consume(skb)
   }
-  /** What the error means, without ICMPv6's words; true when somebody here sent what it is about. */
-  const errorIn = (skb: number, type: number, code: number, mtu: number): boolean => {
+  /** What an error means, without ICMPv6's words (icmpv6_err_convert). */
+  let errno = 0
+  let isFatal = false
+  let pathMtu = NO_MTU
+  const readMeaning = (type: number, code: number, mtu: number): void => {
+    // an error of a type that is not known goes to who sent the packet (section 2.4 a)
+    errno = EPROTO
+    isFatal = false
+    pathMtu = NO_MTU
     switch (type) {
       case icmpv6.ICMPV6_DEST_UNREACH: {
         const isKnown = code < UNREACH_ERRNO.length
-        const isFatal = !isKnown || ((FATAL_CODES >> code) & 1) !== 0
-        return tell(skb, isKnown ? UNREACH_ERRNO[code] : EPROTO, isFatal, NO_MTU)
+        if (isKnown) errno = UNREACH_ERRNO[code]
+        isFatal = !isKnown || ((FATAL_CODES >> code) & 1) !== 0
+        return
       }
       case icmpv6.ICMPV6_PKT_TOOBIG:
-        return tell(skb, Errno.EMSGSIZE, false, mtu < 0 ? HUGE_MTU : mtu)
+        errno = Errno.EMSGSIZE
+        pathMtu = mtu < 0 ? HUGE_MTU : mtu
+        return
       case icmpv6.ICMPV6_TIME_EXCEED:
-        return tell(skb, Errno.EHOSTUNREACH, false, NO_MTU)
+        errno = Errno.EHOSTUNREACH
+        return
       case icmpv6.ICMPV6_PARAMPROB:
-        return tell(skb, EPROTO, true, NO_MTU)
+        isFatal = true
     }
-    // an error of a type that is not known goes to who sent the packet (section 2.4 a)
-    return tell(skb, EPROTO, false, NO_MTU)
-  }
-  const tell = (skb: number, errno: number, isFatal: boolean, mtu: number): boolean => {
-    const protocol = chain[EXT_PROTOCOL]
-    // filled by core/stack/raw.ts: rawErr (transport/raw/raw-input.ts)
-    if (listeners.raws[protocol] !== 0) listeners.rawErr(skb, protocol, errno, isFatal, mtu)
-    // filled by core/stack.ts: tcpErr (tcp/sock/tcp-proto.ts), udpErr (udp/udp-input.ts), icmpv6Err (here)
-    return errors[protocol](skb, errno, isFatal, mtu)
   }
   /** inet_protos' handler of errors about our own ICMPv6: a ping socket's, or an answer whose way was too narrow (icmpv6_err). */
   const icmpv6Err = (skb: number, errno: number, isFatal: boolean, mtu: number): boolean => {

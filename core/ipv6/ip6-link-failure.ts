@@ -5,7 +5,7 @@
 import { Errno } from '../base/errno.ts'
 import { RTN_LOCAL } from '../base/flowi.ts'
 import type { AddrType } from '../inet/addr/addr-type.ts'
-import { NO_MTU } from '../inet/inet-constants.ts'
+import { IPCB_OUTER, NO_MTU } from '../inet/inet-constants.ts'
 import type { InetProtos } from '../inet/inet-protos.ts'
 import type { Arena } from '../shm/arena.ts'
 import { SKB_NETWORK, SKB_TAIL, SKB_TRANSPORT, SKB_DEV } from '../skb/skb.ts'
@@ -41,6 +41,7 @@ export const createIp6LinkFailure = (deps: Ip6LinkFailureDeps) => {
     const end = i32[skb + SKB_TAIL]
     if (walk(u8, at, end, chain) !== WALK_OK || chain[EXT_TRANSPORT] + QUOTED > end) return
     i32[skb + SKB_TRANSPORT] = chain[EXT_TRANSPORT]
+    i32[skb + IPCB_OUTER] = 0
     // filled by core/stack.ts: tcpErr (tcp/sock/tcp-proto.ts), udpErr (udp/udp-input.ts)
     protos.errors[chain[EXT_PROTOCOL]](skb, Errno.EHOSTUNREACH, false, NO_MTU)
   }

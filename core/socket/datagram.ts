@@ -12,6 +12,7 @@ import { Sysctl } from '../shm/sysctl.ts'
 import type { Holder } from '../skb/budget.ts'
 import { type ConsumeFn, Drop } from '../skb/drop.ts'
 import { SKB_CHARGE, SKB_LEN, SKB_NEXT, SKB_SK, type Skbs } from '../skb/skb.ts'
+import type { Cmsg } from './cmsg.ts'
 import type { ErrQueue } from './errqueue.ts'
 import type { Events } from './events.ts'
 import type { SkFilter } from './sk-filter.ts'
@@ -35,6 +36,7 @@ import {
   SK_STATE,
   SK_TYPE,
   RCV_SHUTDOWN,
+  SEND_SHUTDOWN,
   TCP_CLOSE,
   TCP_ESTABLISHED,
 } from './sock.ts'
@@ -60,11 +62,12 @@ type DatagramDeps = {
   slab: Slab
   filter: Pick<SkFilter, 'skFilter' | 'skTrim' | 'release'>
   errqueue: Pick<ErrQueue, 'isEmpty' | 'purge' | 'take'>
+  cmsg: Pick<Cmsg, 'putFlags'>
 } & Pick<Events, 'sockEvents'>
 export type Datagram = ReturnType<typeof createDatagram>
 
 export const createDatagram = (deps: DatagramDeps) => {
-  const { arena, skbs, consume, time, slab, filter, errqueue, sockEvents } = deps
+  const { arena, skbs, consume, time, slab, filter, errqueue, cmsg, sockEvents } = deps
   const { i32, layout } = arena
   const { sysctl } = layout
   const { budget } = skbs
@@ -118,6 +121,11 @@ export const createDatagram = (deps: DatagramDeps) => {
     if (error !== 0) i32[sk + SK_ERR] = 0
     return -error
   }
+  /** What keeps a socket from sending, which is asked when memory is (sock_alloc_send_skb): 0, or -errno. */
+  const sendError = (sk: number): number => {
+    if (i32[sk + SK_ERR] !== 0) return takeError(sk)
+    return (i32[sk + SK_SHUTDOWN] & SEND_SHUTDOWN) === 0 ? 0 : -Errno.EPIPE
+  }
   /** The packet at the head of the queue, taken off; or why there is none, negative. */
   const take = (sk: number): number => {
     if (i32[sk + SK_ERR] !== 0) return takeError(sk)
@@ -157,6 +165,7 @@ export const createDatagram = (deps: DatagramDeps) => {
     note(sk, skb)
     const whole = i32[skb + SKB_LEN] - skip
     const n = Math.min(len, whole)
+    if (n < whole) cmsg.putFlags(MSG_TRUNC)
     skbs.copyBits(skb, skip, to, n)
     if (!isPeek) consume(skb)
     return (flags & MSG_TRUNC) === 0 ? n : whole
@@ -201,7 +210,7 @@ export const createDatagram = (deps: DatagramDeps) => {
     append,
     isFull,
     queueRcv,
-    takeError,
+    sendError,
     take,
     receive,
     free,

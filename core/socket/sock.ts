@@ -109,6 +109,26 @@ export const SK_PROTO = 80
 export const SK_IPOPT_LEN = SK_PROTO + 16
 export const SK_IPOPT = SK_PROTO + 17
 
+// Behind the protocol's words, at the end of the row: what options of IP say, whatever the protocol (socket/inet-sockopt.ts).
+const SK_INET = 480
+/** INET_* bits (socket-constants.ts). */
+export const SK_INET_FLAGS = SK_INET
+/** IP_MTU_DISCOVER, and IPV6_MTU_DISCOVER behind it, as pmtudiscOf reads them. */
+export const SK_PMTUDISC = SK_INET + 1
+/** Devices of IP_UNICAST_IF, and IPV6_UNICAST_IF behind it, or 0. */
+export const SK_UNICAST_IF = SK_INET + 3
+/** IP_LOCAL_PORT_RANGE: the highest port in the upper half, the lowest in the lower; 0 of either is the sysctl's. */
+export const SK_LOCAL_PORTS = SK_INET + 5
+/** IPV6_MTU: most that a packet may have before it is cut, or 0. */
+export const SK_FRAG_SIZE = SK_INET + 6
+
+/**
+ * How the socket's packets of a family (its index) go about the path's MTU, IP_PMTUDISC_* (socket-constants.ts): a zeroed
+ * row's is IP_PMTUDISC_WANT, which is 1.
+ */
+export const pmtudiscOf = (i32: Int32Array, sk: number, index: number): number =>
+  i32[sk + SK_PMTUDISC + index] ^ 1
+
 /** Least that buffers can be set to. */
 export const SOCK_MIN_RCVBUF = 2304
 export const SOCK_MIN_SNDBUF = 4608

@@ -96,6 +96,9 @@ export const SOF_TIMESTAMPING_MASK =
   SOF_TIMESTAMPING_OPT_ID_TCP
 
 // Where what is on the error queue comes from, and what it says (linux/errqueue.h).
+export const SO_EE_ORIGIN_LOCAL = 1
+export const SO_EE_ORIGIN_ICMP = 2
+export const SO_EE_ORIGIN_ICMP6 = 3
 export const SO_EE_ORIGIN_TIMESTAMPING = 4
 export const SO_EE_ORIGIN_ZEROCOPY = 5
 export const SO_EE_CODE_ZEROCOPY_COPIED = 1
@@ -109,7 +112,12 @@ export const IP_TTL = 2
 export const IP_OPTIONS = 4
 /** What is sent has its IP header. */
 export const IP_HDRINCL = 3
+export const IP_MTU_DISCOVER = 10
+export const IP_RECVERR = 11
+/** The path's MTU, of a socket that has a peer. */
+export const IP_MTU = 14
 export const IP_FREEBIND = 15
+export const IP_BIND_ADDRESS_NO_PORT = 24
 export const IP_MULTICAST_IF = 32
 export const IP_MULTICAST_TTL = 33
 export const IP_MULTICAST_LOOP = 34
@@ -127,6 +135,10 @@ export const MCAST_LEAVE_GROUP = 45
 export const MCAST_JOIN_SOURCE_GROUP = 46
 export const MCAST_LEAVE_SOURCE_GROUP = 47
 export const IP_MULTICAST_ALL = 49
+/** An ifindex in network order, as IPv6's. */
+export const IP_UNICAST_IF = 50
+export const IP_LOCAL_PORT_RANGE = 51
+export const IP_PROTOCOL = 52
 /** Where the checksum of what is sent and received stands, an even number of octets; -1: it has none. */
 export const IPV6_CHECKSUM = 7
 export const IPV6_UNICAST_HOPS = 16
@@ -135,10 +147,15 @@ export const IPV6_MULTICAST_HOPS = 18
 export const IPV6_MULTICAST_LOOP = 19
 export const IPV6_JOIN_GROUP = 20
 export const IPV6_LEAVE_GROUP = 21
+export const IPV6_MTU_DISCOVER = 23
+export const IPV6_MTU = 24
+export const IPV6_RECVERR = 25
 export const IPV6_MULTICAST_ALL = 29
 export const IPV6_V6ONLY = 26
 export const IPV6_HDRINCL = 36
+export const IPV6_DONTFRAG = 62
 export const IPV6_TCLASS = 67
+export const IPV6_UNICAST_IF = 76
 export const IPV6_FREEBIND = 78
 
 /** Bits of the ICMP types that a raw socket does not want; of ICMPv6 a name option of eight words. */
@@ -175,6 +192,28 @@ export const FREEBIND = 8
 export const BROADCAST = 16
 /** Its filter is not to be changed any more. */
 export const FILTER_LOCKED = 32
+
+// Bits of SK_INET_FLAGS.
+/** IP_BIND_ADDRESS_NO_PORT: bind() leaves the port to connect(). */
+export const INET_NO_PORT = 1
+/** IPV6_DONTFRAG */
+export const INET_DONTFRAG = 2
+/** IP_RECVERR: errors wait in the error queue; IPV6_RECVERR is that shifted by the family's index. */
+export const INET_RECVERR = 4
+
+// IP_MTU_DISCOVER and IPV6_MTU_DISCOVER (linux/in.h).
+/** It may be cut on its way. */
+export const IP_PMTUDISC_DONT = 0
+/** What fits the path may not be, what does not is cut here. */
+export const IP_PMTUDISC_WANT = 1
+/** Nothing may be. */
+export const IP_PMTUDISC_DO = 2
+/** Nothing may be, and only the device's own MTU counts. */
+export const IP_PMTUDISC_PROBE = 3
+/** Only the device's own MTU counts: nothing is learned, nothing larger sent. */
+export const IP_PMTUDISC_INTERFACE = 4
+/** The same, but that what is larger is cut. */
+export const IP_PMTUDISC_OMIT = 5
 
 // Bits of SK_MC_FLAGS: set by turning an option off; IPv6's are those shifted by MC_IPV6.
 export const MC_NO_LOOP = 1

@@ -9,11 +9,21 @@ import { Errno } from '../base/errno.ts'
 import type { IpOptionsSock } from '../ipv4/ip-options-sock.ts'
 import type { Arena } from '../shm/arena.ts'
 import { Sysctl } from '../shm/sysctl.ts'
+import type { Cmsg } from './cmsg.ts'
 import { createEvents } from './events.ts'
+import type { InetSockopt } from './inet-sockopt.ts'
 import type { McSockopt } from './mc-sockopt.ts'
 import type { Proto } from './proto.ts'
+import type { RecvError } from './recv-error.ts'
 import type { SkFilter } from './sk-filter.ts'
-import { PEER_WORDS, SHUT_RD, SHUT_RDWR, SHUT_WR, V6ONLY } from './socket-constants.ts'
+import {
+  MSG_ERRQUEUE,
+  PEER_WORDS,
+  SHUT_RD,
+  SHUT_RDWR,
+  SHUT_WR,
+  V6ONLY,
+} from './socket-constants.ts'
 import {
   RCV_SHUTDOWN,
   SEND_SHUTDOWN,
@@ -47,6 +57,9 @@ export type SocketsDeps = {
   firstSock: number
   recordFlow?: Steer['recordFlow']
   mc: McSockopt
+  inet: InetSockopt
+  cmsg: Cmsg
+  recvError: RecvError
   filter: SkFilter
   ipOptions: IpOptionsSock
 }
@@ -76,7 +89,8 @@ const isAny = ({ protocol }: ProtoSwitch): boolean => protocol === ANY_PROTOCOL
 const isPort = (port: number): boolean => port >= 0 && port <= 65535
 
 export const createSockets = (deps: SocketsDeps) => {
-  const { arena, firstSock, recordFlow = () => {}, mc, filter, ipOptions } = deps
+  const { arena, firstSock, recordFlow = () => {}, mc, inet, filter, ipOptions, cmsg } = deps
+  const { recvError } = deps
   const { i32, layout } = arena
   const bindV6Only = layout.sysctl + Sysctl.bindv6only
   const events = createEvents(arena, firstSock)
@@ -193,6 +207,7 @@ export const createSockets = (deps: SocketsDeps) => {
   const recvmsg = (sk: number, to: number, len: number, flags = 0): number => {
     const proto = protoOf(sk)
     recordFlow(i32[sk + SK_RXHASH])
+    if (beginReceive(flags)) return recvError.recvError(sk, to, len)
     return proto.recvmsg === undefined ? -EOPNOTSUPP : proto.recvmsg(sk, to, len, flags)
   }
   const sendto = (
@@ -217,13 +232,22 @@ export const createSockets = (deps: SocketsDeps) => {
     i32[sk + SK_BOUND_DEV] = bound
     return result
   }
-  /** One datagram; `peerOf(sk)` then tells its sender. */
+  /** The last call that received took from the error queue (inet_recv_error). */
+  let isError = false
+  const beginReceive = (flags: number): boolean => {
+    cmsg.begin()
+    isError = (flags & MSG_ERRQUEUE) !== 0
+    return isError
+  }
+  /** One datagram; `peerOf(sk)` then tells its sender, `control` what comes beside it. */
   const recvfrom = (sk: number, to: number, len: number, flags = 0): number => {
     const proto = protoOf(sk)
+    if (beginReceive(flags)) return recvError.recvError(sk, to, len)
     return proto.recvfrom === undefined ? -EOPNOTSUPP : proto.recvfrom(sk, to, len, flags)
   }
-  /** Where the protocol leaves the sender of the last datagram received: PEER_* words. */
-  const peerOf = (sk: number): Int32Array => protoOf(sk).peer ?? noPeer
+  /** Where the protocol leaves the sender of the last datagram received: PEER_* words; of an error, whom the packet was to. */
+  const peerOf = (sk: number): Int32Array =>
+    isError ? recvError.peer : (protoOf(sk).peer ?? noPeer)
 
   const shutdown = (sk: number, how: number): number => {
     if (how !== SHUT_RD && how !== SHUT_WR && how !== SHUT_RDWR) return -EINVAL
@@ -307,7 +331,7 @@ export const createSockets = (deps: SocketsDeps) => {
     return -EOPNOTSUPP
   }
 
-  const options = createSockopt({ arena, protoOf, takeError, mc, filter, ipOptions })
+  const options = createSockopt({ arena, protoOf, takeError, mc, inet, filter, ipOptions })
 
   return {
     ...events,
@@ -324,6 +348,7 @@ export const createSockets = (deps: SocketsDeps) => {
     sendto,
     recvfrom,
     peerOf,
+    control: cmsg,
     shutdown,
     poll,
     ioctl,

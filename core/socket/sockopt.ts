@@ -2,11 +2,12 @@
  * setsockopt and getsockopt: the protocol is asked first, since some options of SOL_SOCKET mean more to it than their
  * word (TCP's buffer sizes, keepalive); those that no protocol claims are words of the sock row. Worker only. Linux: sk_setsockopt (net/core/sock.c), do_ip_setsockopt.
  */
-import { AF_INET6, AF_PACKET } from '../base/family.ts'
+import { AF_INET, AF_PACKET } from '../base/family.ts'
 import { Errno } from '../base/errno.ts'
 import type { IpOptionsSock } from '../ipv4/ip-options-sock.ts'
 import type { Arena } from '../shm/arena.ts'
 import { Sysctl } from '../shm/sysctl.ts'
+import type { InetSockopt } from './inet-sockopt.ts'
 import type { McSockopt } from './mc-sockopt.ts'
 import type { NameOption, Proto } from './proto.ts'
 import type { SkFilter } from './sk-filter.ts'
@@ -42,6 +43,7 @@ import {
   SO_REUSEPORT,
   SO_SNDBUF,
   SO_TYPE,
+  SOL_RAW,
   SOL_SOCKET,
   V6ONLY,
 } from './socket-constants.ts'
@@ -59,6 +61,7 @@ import {
   SK_TYPE,
   SOCK_MIN_RCVBUF,
   SOCK_MIN_SNDBUF,
+  SOCK_RAW,
   SOCK_STREAM,
   TCP_LISTEN,
 } from './sock.ts'
@@ -68,6 +71,7 @@ type SockoptDeps = {
   /** sockets.ts: what the socket's protocol does, TCP's (tcp/sock/tcp-proto.ts) or UDP's (udp/udp-sock.ts). */
   protoOf: (sk: number) => Proto
   mc: Pick<McSockopt, 'setMcOption' | 'getMcOption'>
+  inet: InetSockopt
   filter: Pick<SkFilter, 'attach' | 'detach' | 'read'>
   ipOptions: IpOptionsSock
   /** sockets.ts: the error that waits on the socket. Typed by hand, as that file's type is made of this one's. */
@@ -83,6 +87,7 @@ export const createSockopt = ({
   protoOf,
   takeError,
   mc,
+  inet,
   filter,
   ipOptions,
 }: SockoptDeps) => {
@@ -150,12 +155,16 @@ export const createSockopt = ({
     }
     return null
   }
+  const isIp = (sk: number, level: number): boolean =>
+    (level === IPPROTO_IP || level === IPPROTO_IPV6) && inet.speaks(sk, level)
   /** 0 or -errno. Both ways to bind to a device take an ifindex. */
   const setsockopt = (sk: number, level: number, name: number, value: number): number => {
     const answer = protoOf(sk).setOption?.(sk, level, name, value) ?? -ENOPROTOOPT
     if (answer !== -ENOPROTOOPT) return answer
     if (level === SOL_SOCKET) return setSocket(sk, name, value) ?? -ENOPROTOOPT
-    if (level !== IPPROTO_IP && level !== IPPROTO_IPV6) return -ENOPROTOOPT
+    if (!isIp(sk, level)) return -ENOPROTOOPT
+    const inetAnswer = inet.setOption(sk, level, name, value)
+    if (inetAnswer !== -ENOPROTOOPT) return inetAnswer
     return setIp(sk, level, name, value) ?? mc.setMcOption(sk, level, name, value)
   }
 
@@ -202,17 +211,22 @@ export const createSockopt = ({
     }
     return null
   }
-  /** Of a level that is nobody's IPv4 says something else than IPv6 does (ip_getsockopt, ipv6_getsockopt). */
-  const unknownLevel = (sk: number): number => {
-    if (i32[sk + SK_FAMILY] !== AF_INET6) return -EOPNOTSUPP
-    return -ENOPROTOOPT
+  /** Of a level that is nobody's IPv4 says something else than the others do (ip_getsockopt, ipv6_getsockopt). */
+  const unknownLevel = (sk: number, level: number): number => {
+    const isNobodys = i32[sk + SK_FAMILY] === AF_INET && level !== ownLevel(sk)
+    return isNobodys ? -EOPNOTSUPP : -ENOPROTOOPT
   }
+  /** The level of its protocol's own options. */
+  const ownLevel = (sk: number): number =>
+    i32[sk + SK_TYPE] === SOCK_RAW ? SOL_RAW : i32[sk + SK_PROTOCOL]
   /** The value, or -errno (no option has a negative value). */
   const getsockopt = (sk: number, level: number, name: number): number => {
     const answer = protoOf(sk).getOption?.(sk, level, name) ?? -ENOPROTOOPT
     if (answer !== -ENOPROTOOPT) return answer
     if (level === SOL_SOCKET) return getSocket(sk, name) ?? -ENOPROTOOPT
-    if (level !== IPPROTO_IP && level !== IPPROTO_IPV6) return unknownLevel(sk)
+    if (!isIp(sk, level)) return unknownLevel(sk, level)
+    const inetAnswer = inet.getOption(sk, level, name)
+    if (inetAnswer !== -ENOPROTOOPT) return inetAnswer
     return getIp(sk, level, name) ?? mc.getMcOption(sk, level, name)
   }
 

@@ -10,6 +10,7 @@ import { createRawInput } from '../transport/raw/raw-input.ts'
 import { createRawOutput } from '../transport/raw/raw-output.ts'
 import { createRawSock } from '../transport/raw/raw-sock.ts'
 import { IPPROTO_ICMP, IPPROTO_ICMPV6 } from '../wire/ipproto.ts'
+import { createDgramErr } from '../transport/dgram-err.ts'
 import { createDgramFlow } from '../transport/dgram-flow.ts'
 import type { Inet } from './inet.ts'
 import type { Machine } from './machine.ts'
@@ -18,8 +19,10 @@ import type { SocketLayer } from './sockets.ts'
 export const createRaw = (machine: Machine, inet: Inet, layer: SocketLayer): void => {
   const { arena, thread } = machine
   const { sockets, owned, mc } = layer
-  const dgramFlow = createDgramFlow({ arena, mc, routeOutput: inet.routeOutput })
-  const common = { ...machine, ...inet, ...layer, dgramFlow, sockEvents: sockets.sockEvents }
+  const { sockEvents } = sockets
+  const { icmpError, tooLong } = createDgramErr({ ...machine, ...inet, ...layer, sockEvents })
+  const dgramFlow = createDgramFlow({ ...inet, arena, mc, tooLong })
+  const common = { ...machine, ...inet, ...layer, dgramFlow, icmpError }
   const families = [
     { protos: inet.protos, family: AF_INET_INFO },
     { protos: inet.protos6, family: AF_INET6_INFO },

@@ -3,8 +3,10 @@
  * and the rings to applications in other threads.
  */
 import { createAppPort } from '../socket/app-port.ts'
+import { createCmsg } from '../socket/cmsg.ts'
 import { createDatagram } from '../socket/datagram.ts'
 import { createErrQueue } from '../socket/errqueue.ts'
+import { createRecvError } from '../socket/recv-error.ts'
 import { createServices } from '../socket/services/services.ts'
 import { createSkFilter, createSkPrograms } from '../socket/sk-filter.ts'
 import { sockSlab } from '../socket/sock.ts'
@@ -15,6 +17,7 @@ import { bpfCheck } from '../bpf/bpf-check.ts'
 import { createBpf } from '../bpf/bpf.ts'
 import { createMcMembers } from '../inet/mc/mc-members.ts'
 import { createIpOptionsSock } from '../ipv4/ip-options-sock.ts'
+import { createInetSockopt } from '../socket/inet-sockopt.ts'
 import { createMcSockopt } from '../socket/mc-sockopt.ts'
 import type { Inet } from './inet.ts'
 import type { Machine } from './machine.ts'
@@ -38,19 +41,23 @@ export const createSocketLayer = (
   const { arena, thread, steer } = machine
   const slab = sockSlab(arena, thread, true)
   const mc = createMcSockopt({ arena, members, routeOutput })
+  const errqueue = createErrQueue({ ...arena, ...machine, budget: machine.skbs.budget })
+  const inet = createInetSockopt({ arena, errqueue, routeOutput })
   const { recordFlow } = steer
   const programs = createSkPrograms()
   const { runFilter } = createBpf({ arena, skbs: machine.skbs, programs })
   const filter = createSkFilter({ ...machine, programs, runFilter, isSound: bpfCheck })
   const ipOptions = createIpOptionsSock(arena)
   const firstSock = slab.first
-  const sockets = createSockets({ arena, firstSock, recordFlow, mc, filter, ipOptions })
+  const cmsg = createCmsg()
+  const recvError = createRecvError({ ...machine, cmsg, errqueue })
+  const options = { mc, inet, filter, ipOptions }
+  const sockets = createSockets({ arena, firstSock, recordFlow, cmsg, recvError, ...options })
   const owned = createOwnedFlows(machine)
   const services = createServices({ ...machine, sockets })
   const wakeApp = (app: number): void => wake(arena.layout.appThread + app)
   const appPort = createAppPort({ ...machine, sockets, wakeApp })
-  const errqueue = createErrQueue(arena.i32, machine.time)
   const { sockEvents } = sockets
-  const datagram = createDatagram({ ...machine, slab, filter, errqueue, sockEvents })
+  const datagram = createDatagram({ ...machine, slab, filter, errqueue, cmsg, sockEvents })
   return { slab, sockets, mc, owned, services, appPort, errqueue, filter, datagram }
 }

@@ -11,6 +11,7 @@ import {
   FL_SPORT,
 } from '../base/flowi.ts'
 import { SOCK_DGRAM } from '../socket/sock.ts'
+import { createDgramErr } from '../transport/dgram-err.ts'
 import { createDgramFlow } from '../transport/dgram-flow.ts'
 import { createPorts } from '../transport/ports.ts'
 import { createUdpHash } from '../transport/udp/udp-hash.ts'
@@ -25,9 +26,10 @@ import type { SocketLayer } from './sockets.ts'
 
 export const createUdp = (machine: Machine, link: Link, inet: Inet, layer: SocketLayer) => {
   const { arena, random } = machine
-  const { sockets, owned, mc, datagram, filter } = layer
+  const { sockets, owned, mc, datagram, filter, errqueue } = layer
   const { sockEvents } = sockets
-  const dgramFlow = createDgramFlow({ arena, mc, routeOutput: inet.routeOutput })
+  const { icmpError, tooLong } = createDgramErr({ ...machine, ...inet, errqueue, sockEvents })
+  const dgramFlow = createDgramFlow({ ...inet, arena, mc, tooLong })
   const ports = createPorts(arena.i32)
   const table = createUdpHash(arena, ports, random(), mc.allows)
   const { udpRcv, udpResume, udpErr, udpOwner } = createUdpInput({
@@ -35,7 +37,7 @@ export const createUdp = (machine: Machine, link: Link, inet: Inet, layer: Socke
     ...inet,
     table,
     segment: link.xmit.gso.segment,
-    sockEvents,
+    icmpError,
     passOn: owned.passOn,
     append: datagram.append,
     filter,

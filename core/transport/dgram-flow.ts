@@ -6,10 +6,16 @@ import { AF_INET, copyAddr, familyOf, isAnyAddr, isGroupAddr, V4_MAPPED } from '
 import { Errno } from '../base/errno.ts'
 import {
   createFlowi,
+  DF_ALWAYS,
+  DF_NEVER,
   FL_DADDR,
+  FL_DEV,
+  FL_DF,
   FL_DPORT,
   FL_FAMILY,
   FL_MARK,
+  FL_MTU,
+  FL_MTU_LOCKED,
   FL_NO_LOOP,
   FL_OIF,
   FL_PROTO,
@@ -20,34 +26,52 @@ import {
   RTN_BROADCAST,
   RTN_MULTICAST,
 } from '../base/flowi.ts'
+import type { AfOpsOf } from '../inet/af-ops.ts'
 import { NO_HOPS } from '../inet/inet-constants.ts'
+import type { DgramErr } from './dgram-err.ts'
 import type { Pmtu } from '../inet/dst/pmtu.ts'
 import type { Arena } from '../shm/arena.ts'
 import type { McSockopt } from '../socket/mc-sockopt.ts'
 import {
+  pmtudiscOf,
   SK_BOUND_DEV,
+  SK_DPORT,
   SK_FLAGS,
+  SK_FRAG_SIZE,
+  SK_INET_FLAGS,
+  SK_IPOPT_LEN,
   SK_MARK,
   SK_MC_ADDR,
+  SK_PMTUDISC,
   SK_REUSE,
   SK_SADDR,
   SK_TOS,
   SK_TTL,
+  SK_UNICAST_IF,
 } from '../socket/sock.ts'
-import { BROADCAST } from '../socket/socket-constants.ts'
-import { l3mdevOf } from '../netdev/netdev.ts'
+import {
+  BROADCAST,
+  INET_DONTFRAG,
+  IP_PMTUDISC_DO,
+  IP_PMTUDISC_OMIT,
+  IP_PMTUDISC_PROBE,
+  IP_PMTUDISC_WANT,
+} from '../socket/socket-constants.ts'
+import { DEV_MTU, deviceRow, l3mdevOf } from '../netdev/netdev.ts'
 
 type DgramFlowDeps = {
   arena: Arena
+  afOps: AfOpsOf
   mc: Pick<McSockopt, 'hopsOf' | 'isLooped' | 'deviceOf'>
-} & Pick<Pmtu, 'routeOutput'>
+} & Pick<Pmtu, 'routeOutput'> &
+  Pick<DgramErr, 'tooLong'>
 
 export type DgramFlow = ReturnType<typeof createDgramFlow>
 
 /** SK_FLAGS: bound to a group's or a broadcast address. */
 export const BOUND_GROUP = 2
 
-export const createDgramFlow = ({ arena, routeOutput, mc }: DgramFlowDeps) => {
+export const createDgramFlow = ({ arena, afOps, routeOutput, tooLong, mc }: DgramFlowDeps) => {
   const { i32 } = arena
   const fl = createFlowi()
 
@@ -62,7 +86,9 @@ export const createDgramFlow = ({ arena, routeOutput, mc }: DgramFlowDeps) => {
     if ((i32[sk + SK_FLAGS] & BOUND_GROUP) === 0) copyAddr(fl, FL_SADDR, i32, sk + SK_SADDR)
     copyAddr(fl, FL_DADDR, words, at)
     if (isGroupAddr(words, at)) aimAtGroup(sk)
+    else if (fl[FL_OIF] === 0) fl[FL_OIF] = i32[sk + SK_UNICAST_IF + indexOf()]
   }
+  const indexOf = (): 0 | 1 => afOps(fl[FL_FAMILY]).index
   /** To a group the socket may have a device, a source and no wish to hear itself. */
   const aimAtGroup = (sk: number): void => {
     const is6 = fl[FL_FAMILY] !== AF_INET
@@ -90,13 +116,45 @@ export const createDgramFlow = ({ arena, routeOutput, mc }: DgramFlowDeps) => {
     if (error !== 0) return error
     if (fl[FL_TYPE] === RTN_BROADCAST && (i32[sk + SK_REUSE] & BROADCAST) === 0)
       return -Errno.EACCES
+    if ((i32[sk + SK_PMTUDISC + indexOf()] | i32[sk + SK_FRAG_SIZE]) !== 0) setFragmenting(sk)
     return 0
   }
+  /** What the socket has asked for in place of path MTU discovery (ip_setup_cork, ip_dont_fragment; ip6_setup_cork). */
+  const setFragmenting = (sk: number): void => {
+    const how = pmtudiscOf(i32, sk, indexOf())
+    if (how >= IP_PMTUDISC_PROBE) {
+      fl[FL_MTU] = i32[deviceRow(arena, fl[FL_DEV]) + DEV_MTU]
+      fl[FL_MTU_LOCKED] = 0
+    }
+    const size = i32[sk + SK_FRAG_SIZE]
+    if (indexOf() === 1 && size !== 0) fl[FL_MTU] = Math.min(fl[FL_MTU], size)
+    if (how === IP_PMTUDISC_WANT) return
+    fl[FL_DF] = how === IP_PMTUDISC_DO || how === IP_PMTUDISC_PROBE ? DF_ALWAYS : DF_NEVER
+  }
+  /** Is it one that may not be cut here either (ip_sk_ignore_df, IPV6_DONTFRAG)? */
+  const isWhole = (sk: number): boolean => {
+    const how = pmtudiscOf(i32, sk, indexOf())
+    if (how >= IP_PMTUDISC_DO && how !== IP_PMTUDISC_OMIT) return true
+    return indexOf() === 1 && (i32[sk + SK_INET_FLAGS] & INET_DONTFRAG) !== 0
+  }
+  /**
+   * May a packet with `len` octets behind IP's header go along the flow that was routed? 0, or -EMSGSIZE: IP cannot carry so
+   * much, or the way does not take it in one piece where the socket wants it so.
+   */
+  const sizeError = (sk: number, len: number): number => {
+    const { maxPayload, headerLen } = afOps(fl[FL_FAMILY])
+    const mtu = fl[FL_MTU] - (indexOf() === 0 ? i32[sk + SK_IPOPT_LEN] : 0)
+    if (len <= mtu - headerLen || (len <= maxPayload && !isWhole(sk))) return 0
+    return sayTooLong(sk, mtu)
+  }
+  /** Of IPv4 the port is the connected one's (ip_local_error, ipv6_local_error). */
+  const sayTooLong = (sk: number, mtu: number): number =>
+    tooLong(sk, fl, indexOf() === 0 ? i32[sk + SK_DPORT] : fl[FL_DPORT], mtu)
   /** A multicast stays on its link unless its sender asked for more (RFC 1112 section 6.1). */
   const hopsOf = (sk: number): number => {
     if (fl[FL_TYPE] !== RTN_MULTICAST) return i32[sk + SK_TTL]
     return mc.hopsOf(sk, fl[FL_FAMILY] !== AF_INET) || NO_HOPS
   }
 
-  return { route, hopsOf, flow: fl }
+  return { route, hopsOf, sizeError, sayTooLong, flow: fl }
 }

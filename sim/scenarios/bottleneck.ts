@@ -13,7 +13,7 @@ const FAIR = 0.9
 const FROM = 0.25
 const UNTIL = 0.65
 /** Small buffers of the client: with few it is its memory that is shared out, as much as the path. */
-const MEMORY = [1024, 4096] as const
+const MEMORY = [512, 1024, 4096] as const
 /** So long the flows of a good path run. */
 const SECONDS = 20
 

@@ -4,7 +4,7 @@ import { beforeAll, expect, test } from 'bun:test'
 import { writeFileSync } from 'node:fs'
 import { errnoName } from '../../core/base/errno.ts'
 import type { Answer } from '../twin/calls/calls.ts'
-import { play, type Side } from '../twin/calls/calls.ts'
+import { LO_MTU, play, type Side } from '../twin/calls/calls.ts'
 import { createKernelCalls } from '../twin/calls/kernel-calls.ts'
 import { createSoftnetCalls } from '../twin/calls/softnet-calls.ts'
 import { TABLE } from '../twin/calls/table.ts'
@@ -17,7 +17,7 @@ describeE2e(import.meta.path, 'a call has the answer that the kernel gives', () 
   let sides: { kernel: Side; softnet: Side }
   beforeAll(async () => {
     writeFileSync('/proc/sys/net/ipv4/ping_group_range', '0 2147483647')
-    const ip = Bun.spawnSync(['ip', 'link', 'set', 'lo', 'up'])
+    const ip = Bun.spawnSync(['ip', 'link', 'set', 'lo', 'up', 'mtu', `${LO_MTU}`])
     expect(ip.stderr.toString()).toBe('')
     sides = { kernel: createKernelCalls(), softnet: await createSoftnetCalls() }
   })

@@ -7,7 +7,7 @@ import { createSim, type SimHost } from '../../sim/net/net-sim.ts'
 import { boundOf, heldBy, heldInRows, type HolderName } from '../../sim/net/held.ts'
 import { icmpMessage, ip, ipPacket, tcpSegment, udpDatagram } from '../../sim/net/packets.ts'
 import { dialTcp } from '../../sim/net/sim-apps.ts'
-import { ipStation, LONG_MS, MAC } from '../support/sim-topology.ts'
+import { ipStation, LONG_MS, MAC, twoHosts } from '../support/sim-topology.ts'
 import { ETH_P_ALL } from '../../core/wire/ethernet.ts'
 import * as icmp from '../../core/wire/icmp.ts'
 import { IPPROTO_ICMP, IPPROTO_TCP, IPPROTO_UDP } from '../../core/wire/ipproto.ts'
@@ -16,6 +16,7 @@ import * as tcp from '../../core/wire/tcp.ts'
 
 const ATTACKER = '10.0.1.1'
 const HOST = '10.0.1.254'
+const ETH0 = { ifname: 'eth0', kind: 'pipe', up: true }
 const V4_ANY = Int32Array.of(0, 0, 0xffff, 0)
 const FRIEND_MAC = '02:00:00:00:00:0c'
 
@@ -381,3 +382,39 @@ describe.each([1, 2])('with %d workers', (workers) => {
     expectGone(all)
   })
 })
+
+test.each([1, 0])(
+  'sixteen senders in very little memory, offload %d: each has its minimum, and none is reset',
+  async (offload) => {
+    const config = { skbs: 512, smallBuffers: 512, largeBuffers: 16 }
+    const { sim, a, b } = await twoHosts({
+      wire: { delayUs: 3000 },
+      a: {
+        setup: { link: [{ ...ETH0, address: MAC.a, addresses: ['10.0.1.1/24'] }] },
+        offload: offload === 1,
+        config,
+      },
+      b: {
+        setup: { link: [{ ...ETH0, address: MAC.b, addresses: ['10.0.1.2/24'] }] },
+        offload: offload === 1,
+        services: { discard: true },
+      },
+    })
+    const bytes = 60_000
+    const senders = Array.from({ length: 16 }, () => {
+      const call = dialTcp(a, '10.0.1.2', 9)
+      call.start(bytes)
+      return call
+    })
+    const look = (): boolean => {
+      expectTrueAndBounded(a)
+      return senders.every((call) => call.sent === bytes || call.error !== 0)
+    }
+    sim.run(5000, look)
+    expect(senders.map(({ sent, error }) => [sent, error])).toEqual(senders.map(() => [bytes, 0]))
+    expect([a.mib('TcpExtTCPAbortOnMemory'), b.mib('TcpEstabResets')]).toEqual([0, 0])
+    for (const call of senders) call.close()
+    sim.run(2 * LONG_MS)
+    expect(sim.leaks()).toEqual({})
+  }
+)

@@ -13,8 +13,9 @@ import { Holder } from '../../skb/budget.ts'
 import { Drop, type DropFn } from '../../skb/drop.ts'
 import { SKB_DATA, SKB_TRANSPORT } from '../../skb/skb.ts'
 import type { Datagram } from '../../socket/datagram.ts'
-import type { Events } from '../../socket/events.ts'
-import { SK_ERR, SK_EVENT_ERROR, SK_STATE, TCP_ESTABLISHED } from '../../socket/sock.ts'
+import { pmtudiscOf } from '../../socket/sock.ts'
+import { IP_PMTUDISC_DONT } from '../../socket/socket-constants.ts'
+import type { DgramErr } from '../dgram-err.ts'
 import * as icmp from '../../wire/icmp.ts'
 import type { OwnedFlows } from '../owned-flows.ts'
 import type { PingTable } from './ping-table.ts'
@@ -28,13 +29,13 @@ type PingInputDeps = {
 } & Pick<PacketAddrs, 'loadAddrs'> &
   Pick<Pmtu, 'updatePmtu'> &
   Pick<OwnedFlows, 'passOn'> &
-  Pick<Events, 'sockEvents'>
+  Pick<DgramErr, 'icmpError'>
 
 /** By which workers know of each other's identifiers (transport/owned-flows.ts). */
 export const identHash = (ident: number): number => mix32(ident | 0x120000)
 
 export const createPingInput = (deps: PingInputDeps) => {
-  const { arena, drop, table, afOps, datagram, loadAddrs, updatePmtu, passOn, sockEvents } = deps
+  const { arena, drop, table, afOps, datagram, loadAddrs, updatePmtu, passOn, icmpError } = deps
   const { i32, u8 } = arena
   const fl = createFlowi()
 
@@ -59,10 +60,11 @@ export const createPingInput = (deps: PingInputDeps) => {
       return false
     const sk = table.lookup(icmp.id(u8, at), fl, FL_SADDR)
     if (sk === 0) return false
+    const { index } = afOps(fl[FL_FAMILY])
     if (mtu !== NO_MTU) updatePmtu(fl[FL_L3MDEV], fl, FL_DADDR, mtu)
-    if (!isFatal || i32[sk + SK_STATE] !== TCP_ESTABLISHED) return true
-    i32[sk + SK_ERR] = errno
-    sockEvents(sk, SK_EVENT_ERROR)
+    const isCut = index === 0 && pmtudiscOf(i32, sk, index) === IP_PMTUDISC_DONT
+    if (errno === 0 || (mtu !== NO_MTU && isCut)) return true
+    icmpError(sk, skb, errno, isFatal, 0, at)
     return true
   }
   const pingOwner = (skb: number): number => identHash(icmp.id(u8, i32[skb + SKB_TRANSPORT]))

@@ -15,15 +15,12 @@ import { MAX_HEADER, type Skbs } from '../../skb/skb.ts'
 import type { Datagram } from '../../socket/datagram.ts'
 import type { Proto } from '../../socket/proto.ts'
 import {
-  SEND_SHUTDOWN,
   SK_DADDR,
   SK_DPORT,
-  SK_ERR,
   SK_FAMILY,
   SK_NUM,
   SK_REUSE,
   SK_SADDR,
-  SK_SHUTDOWN,
   SK_STATE,
   SK_TOS,
   SOCK_DGRAM,
@@ -50,17 +47,8 @@ type PingSockDeps = {
   owned: Pick<OwnedFlows, 'add' | 'remove'>
 } & Pick<AddrType, 'addrType'>
 
-const {
-  EACCES,
-  EADDRINUSE,
-  EADDRNOTAVAIL,
-  EAGAIN,
-  EDESTADDRREQ,
-  EINVAL,
-  EMSGSIZE,
-  EOPNOTSUPP,
-  EPIPE,
-} = Errno
+const { EACCES, EADDRINUSE, EADDRNOTAVAIL, EAGAIN, EDESTADDRREQ, EINVAL, EMSGSIZE, EOPNOTSUPP } =
+  Errno
 const MAX_LEN = 0xffff
 /** The group of applications. */
 const GROUP = 0
@@ -146,8 +134,7 @@ export const createPingSock = (deps: PingSockDeps): Proto => {
     if (!autobind(sk)) return -EAGAIN
     const error = messageError(sk, from, len, flags) || route(sk, words, at)
     if (error !== 0) return error
-    if (i32[sk + SK_ERR] !== 0) return datagram.takeError(sk)
-    return (i32[sk + SK_SHUTDOWN] & SEND_SHUTDOWN) !== 0 ? -EPIPE : transmit(sk, from, len)
+    return dgramFlow.sizeError(sk, len) || datagram.sendError(sk) || transmit(sk, from, len)
   }
   const transmit = (sk: number, from: number, len: number): number => {
     const skb = skbs.alloc(len, MAX_HEADER)

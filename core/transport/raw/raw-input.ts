@@ -23,25 +23,24 @@ import {
   SKB_IP_SUMMED,
   SKB_LEN,
   SKB_NETWORK,
+  SKB_TRANSPORT,
   type Skbs,
 } from '../../skb/skb.ts'
 import type { Datagram } from '../../socket/datagram.ts'
-import type { Events } from '../../socket/events.ts'
 import type { McSockopt } from '../../socket/mc-sockopt.ts'
 import {
+  pmtudiscOf,
   SK_BOUND_DEV,
   SK_DADDR,
   SK_DROPS,
-  SK_ERR,
-  SK_EVENT_ERROR,
   SK_HASH_NEXT,
   SK_NUM,
   SK_SADDR,
-  SK_STATE,
-  TCP_ESTABLISHED,
   isBoundTo,
 } from '../../socket/sock.ts'
-import { RAW_CHECKSUM, RAW_FILTER } from './raw-constants.ts'
+import type { DgramErr } from '../dgram-err.ts'
+import { IP_PMTUDISC_DO, IP_PMTUDISC_DONT } from '../../socket/socket-constants.ts'
+import { RAW_CHECKSUM, RAW_FILTER, RAW_HDRINCL } from './raw-constants.ts'
 import { Sysctl } from '../../shm/sysctl.ts'
 
 type RawInputDeps = {
@@ -55,10 +54,10 @@ type RawInputDeps = {
   mc: Pick<McSockopt, 'allows'>
 } & Pick<PacketAddrs, 'loadAddrs'> &
   Pick<Pmtu, 'updatePmtu'> &
-  Pick<Events, 'sockEvents'>
+  Pick<DgramErr, 'icmpError'>
 
 export const createRawInput = (deps: RawInputDeps) => {
-  const { arena, skbs, drop, raws, family, datagram, mc, loadAddrs, updatePmtu, sockEvents } = deps
+  const { arena, skbs, drop, raws, family, datagram, mc, loadAddrs, updatePmtu, icmpError } = deps
   const { i32, u8, layout } = arena
   const accept = layout.sysctl + Sysctl.raw_l3mdev_accept
   const fl = createFlowi()
@@ -121,14 +120,19 @@ export const createRawInput = (deps: RawInputDeps) => {
     mtu: number
   ): void => {
     loadAddrs(skb, fl)
+    if (errno === 0) return
     for (let sk = raws[protocol]; sk !== 0; sk = i32[sk + SK_HASH_NEXT]) {
       if (!isOf(sk, FL_SADDR, FL_DADDR)) continue
       if (mtu !== NO_MTU) updatePmtu(fl[FL_L3MDEV], fl, FL_DADDR, mtu)
-      // an unconnected socket could not tell which of its peers it was
-      if (!isFatal || i32[sk + SK_STATE] !== TCP_ESTABLISHED) continue
-      i32[sk + SK_ERR] = errno
-      sockEvents(sk, SK_EVENT_ERROR)
+      const isHard = mtu === NO_MTU ? isFatal : hearsMtu(sk)
+      const payload = i32[sk + RAW_HDRINCL] === 0 ? SKB_TRANSPORT : SKB_NETWORK
+      icmpError(sk, skb, errno, isHard, 0, i32[skb + payload])
     }
+  }
+  /** Is a path that takes less its matter (raw_err, rawv6_err)? */
+  const hearsMtu = (sk: number): boolean => {
+    const how = pmtudiscOf(i32, sk, family.index)
+    return family.index === 0 ? how !== IP_PMTUDISC_DONT : how === IP_PMTUDISC_DO
   }
   return { rawDeliver, rawErr }
 }

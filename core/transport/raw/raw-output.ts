@@ -26,7 +26,6 @@ export const createRawOutput = ({ arena, skbs, afOps, dgramFlow }: RawOutputDeps
   /** Sends `len` bytes of the arena along the flow that was routed: len, or -errno. */
   const send = (sk: number, from: number, len: number): number => {
     const isWhole = i32[sk + RAW_HDRINCL] !== 0
-    if (isWhole && len > i32[deviceRow(arena, fl[FL_DEV]) + DEV_MTU]) return -Errno.EMSGSIZE
     if (i32[sk + RAW_CHECKSUM] !== 0 && i32[sk + RAW_CHECKSUM] > len - 1) return -Errno.EINVAL
     const skb = skbs.alloc(len, MAX_HEADER)
     // as Linux without IP_RECVERR: what is lost for want of memory is not reported
@@ -42,6 +41,12 @@ export const createRawOutput = ({ arena, skbs, afOps, dgramFlow }: RawOutputDeps
       : ops.send(skb, fl, fl[FL_PROTO], i32[sk + SK_TOS], hopsOf(sk), sk)
     return error === 0 || error === -Errno.ENOBUFS ? len : error
   }
+  /** Is it too much for the flow? A packet with its header is not cut here (raw_send_hdrinc). 0, or -errno. */
+  const sizeError = (sk: number, len: number): number => {
+    if (i32[sk + RAW_HDRINCL] === 0) return dgramFlow.sizeError(sk, len)
+    const mtu = i32[deviceRow(arena, fl[FL_DEV]) + DEV_MTU]
+    return len > mtu ? dgramFlow.sayTooLong(sk, mtu) : 0
+  }
   /** Whatever stands there is no part of it; a sum of zero is UDP's sign for none (RFC 8200 section 8.1). */
   const putSum = (at: number, len: number, place: number): void => {
     putU16(u8, place, 0)
@@ -49,5 +54,5 @@ export const createRawOutput = ({ arena, skbs, afOps, dgramFlow }: RawOutputDeps
     const sum = finish(sumBytes(u8, at, len, pseudo))
     putU16(u8, place, sum === 0 && fl[FL_PROTO] === IPPROTO_UDP ? 0xffff : sum)
   }
-  return { send }
+  return { sizeError, send }
 }

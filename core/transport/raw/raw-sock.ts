@@ -13,17 +13,14 @@ import type { Arena } from '../../shm/arena.ts'
 import type { Datagram } from '../../socket/datagram.ts'
 import type { Proto } from '../../socket/proto.ts'
 import {
-  SEND_SHUTDOWN,
   SK_DADDR,
   SK_DPORT,
-  SK_ERR,
   SK_FAMILY,
   SK_FLAGS,
   SK_HASH_NEXT,
   SK_NUM,
   SK_REUSE,
   SK_SADDR,
-  SK_SHUTDOWN,
   SK_STATE,
   SOCK_RAW,
   TCP_CLOSE,
@@ -60,16 +57,8 @@ type RawSockDeps = {
   rawsOf: (family: number) => InetListeners['raws']
 } & Pick<AddrType, 'addrType'>
 
-const {
-  EADDRNOTAVAIL,
-  EDESTADDRREQ,
-  EINVAL,
-  EMSGSIZE,
-  ENETUNREACH,
-  ENOPROTOOPT,
-  EOPNOTSUPP,
-  EPIPE,
-} = Errno
+const { EADDRNOTAVAIL, EDESTADDRREQ, EINVAL, EMSGSIZE, ENETUNREACH, ENOPROTOOPT, EOPNOTSUPP } =
+  Errno
 const MAX_LEN = 0xffff
 /** Octets in front of the checksum of a mobility header. */
 const MH_CHECKSUM = 4
@@ -159,15 +148,12 @@ export const createRawSock = (deps: RawSockDeps): Proto => {
     if (len > MAX_LEN) return -EMSGSIZE
     if ((flags & MSG_OOB) !== 0) return -EOPNOTSUPP
     if (isOtherProtocol(sk, port)) return -EINVAL
-    const error = route(sk, words, at)
-    if (error !== 0) return error
-    return i32[sk + RAW_HDRINCL] !== 0 ? sendWhole(sk, from, len) : output.send(sk, from, len)
+    const error = route(sk, words, at) || output.sizeError(sk, len) || memoryError(sk)
+    return error !== 0 ? error : output.send(sk, from, len)
   }
-  /** Only then its memory is asked of the socket (sock_alloc_send_skb), which is when that tells what is wrong with it. */
-  const sendWhole = (sk: number, from: number, len: number): number => {
-    if (i32[sk + SK_ERR] !== 0) return datagram.takeError(sk)
-    return (i32[sk + SK_SHUTDOWN] & SEND_SHUTDOWN) !== 0 ? -EPIPE : output.send(sk, from, len)
-  }
+  /** Memory for a packet with its header alone is asked for in the way that tells what is wrong with the socket. */
+  const memoryError = (sk: number): number =>
+    i32[sk + RAW_HDRINCL] === 0 ? 0 : datagram.sendError(sk)
   const isOtherProtocol = (sk: number, port: number): boolean =>
     opsOf(sk).rawPortIsProtocol && port !== 0 && port !== i32[sk + SK_NUM]
   const sendmsg = (sk: number, from: number, len: number, flags: number): number => {

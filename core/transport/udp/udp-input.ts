@@ -35,15 +35,12 @@ import {
   SKB_TRANSPORT,
 } from '../../skb/skb.ts'
 import {
+  pmtudiscOf,
   SK_BIND_NEXT,
   SK_DROPS,
-  SK_ERR,
-  SK_EVENT_ERROR,
   SK_FILTER,
   SK_RCVBUF,
   SK_RMEM,
-  SK_STATE,
-  TCP_ESTABLISHED,
 } from '../../socket/sock.ts'
 import { IPPROTO_UDP } from '../../wire/ipproto.ts'
 import * as udp from '../../wire/udp.ts'
@@ -55,7 +52,8 @@ import type { Pmtu } from '../../inet/dst/pmtu.ts'
 import type { OwnedFlows } from '../owned-flows.ts'
 import type { Gso } from '../../dev/gso.ts'
 import type { Datagram } from '../../socket/datagram.ts'
-import type { Events } from '../../socket/events.ts'
+import type { DgramErr } from '../dgram-err.ts'
+import { IP_PMTUDISC_DONT, IP_PMTUDISC_INTERFACE } from '../../socket/socket-constants.ts'
 import type { SkFilter } from '../../socket/sk-filter.ts'
 
 type UdpInputDeps = {
@@ -69,12 +67,12 @@ type UdpInputDeps = {
   Pick<Pmtu, 'updatePmtu'> &
   Pick<OwnedFlows, 'passOn'> &
   Pick<Gso, 'segment'> &
-  Pick<Events, 'sockEvents'> &
+  Pick<DgramErr, 'icmpError'> &
   Pick<Datagram, 'append'>
 
 export const createUdpInput = (deps: UdpInputDeps) => {
   const { arena, skbs, drop, table, loadAddrs, afOps, updatePmtu } = deps
-  const { passOn, segment, sockEvents, append, filter } = deps
+  const { passOn, segment, icmpError, append, filter } = deps
   const { i32, u8, f64, layout } = arena
   const { budget } = skbs
   const count = counterBank(arena, skbs.thread)
@@ -218,11 +216,16 @@ export const createUdpInput = (deps: UdpInputDeps) => {
       f64[count + afOps(fl[FL_FAMILY]).icmpInErrors]++
       return false
     }
-    if (mtu !== NO_MTU) updatePmtu(fl[FL_L3MDEV], fl, FL_SADDR, mtu)
-    // an unconnected socket could not tell which of its peers it was
-    if (!isFatal || i32[sk + SK_STATE] !== TCP_ESTABLISHED) return true
-    i32[sk + SK_ERR] = errno
-    sockEvents(sk, SK_EVENT_ERROR)
+    const { index } = afOps(fl[FL_FAMILY])
+    const how = pmtudiscOf(i32, sk, index)
+    if (mtu !== NO_MTU) {
+      // ip6_sk_accept_pmtu; over IPv4 it is learned in any case
+      if (index === 1 && how >= IP_PMTUDISC_INTERFACE) return true
+      updatePmtu(fl[FL_L3MDEV], fl, FL_SADDR, mtu)
+      if (index === 0 && how === IP_PMTUDISC_DONT) return true
+    }
+    const isHard = mtu === NO_MTU ? isFatal : how !== IP_PMTUDISC_DONT
+    if (errno !== 0) icmpError(sk, skb, errno, isHard, fl[FL_SPORT], at + udp.MIN_HEADER)
     return true
   }
   const udpOwner = (skb: number): number => portHash(udp.srcPort(u8, i32[skb + SKB_TRANSPORT]))

@@ -36,13 +36,17 @@ export const createUdpOutput = ({ arena, skbs, afOps, dgramFlow }: UdpOutputDeps
   const route = (sk: number, words: Int32Array, at: number, port: number): number =>
     dgramFlow.route(sk, words, at, IPPROTO_UDP, i32[sk + SK_NUM], port)
 
-  const tooLong = (len: number): boolean => len > afOps(fl[FL_FAMILY]).maxPayload - udp.MIN_HEADER
+  /** Is it too much for the flow that `route` found? 0, or -errno. */
+  const sizeError = (sk: number, len: number): number => {
+    // udp_sendmsg looks at the length by itself, udpv6_sendmsg does not
+    if (len > 0xffff && afOps(fl[FL_FAMILY]).index === 0) return -Errno.EMSGSIZE
+    return dgramFlow.sizeError(sk, udp.MIN_HEADER + len)
+  }
   /** Room for a datagram of `len` bytes; 0 is no memory. */
   const allocDatagram = (len: number): number => skbs.alloc(udp.MIN_HEADER + len, MAX_HEADER)
 
   /** Sends `len` bytes of the arena along the flow that `route` found: len, or -errno. */
   const sendArena = (sk: number, from: number, len: number): number => {
-    if (tooLong(len)) return -Errno.EMSGSIZE
     const skb = allocDatagram(len)
     if (skb === 0) return noMemory(len)
     const at = skbs.put(skb, udp.MIN_HEADER + len)
@@ -51,7 +55,6 @@ export const createUdpOutput = ({ arena, skbs, afOps, dgramFlow }: UdpOutputDeps
   }
   /** The same for bytes of an application. */
   const sendArray = (sk: number, bytes: Uint8Array, from: number, len: number): number => {
-    if (tooLong(len)) return -Errno.EMSGSIZE
     const skb = allocDatagram(len)
     if (skb === 0) return noMemory(len)
     const at = skbs.put(skb, udp.MIN_HEADER + len)
@@ -83,5 +86,5 @@ export const createUdpOutput = ({ arena, skbs, afOps, dgramFlow }: UdpOutputDeps
     f64[count + afOps(fl[FL_FAMILY]).udpMib.outDatagrams]++
     return len
   }
-  return { route, sendArena, sendArray, flow: fl }
+  return { route, sizeError, sendArena, sendArray, flow: fl }
 }

@@ -15,15 +15,12 @@ import { SKB_DATA, SKB_LEN, SKB_TRANSPORT } from '../../skb/skb.ts'
 import type { Proto } from '../../socket/proto.ts'
 import { MSG_OOB, MSG_PEEK, SIOCINQ } from '../../socket/socket-constants.ts'
 import {
-  SEND_SHUTDOWN,
   SK_DADDR,
   SK_DPORT,
-  SK_ERR,
   SK_FAMILY,
   SK_FLAGS,
   SK_NUM,
   SK_SADDR,
-  SK_SHUTDOWN,
   SK_STATE,
   SOCK_DGRAM,
   TCP_ESTABLISHED,
@@ -60,7 +57,7 @@ type UdpSockDeps = {
 export const createUdpSock = (deps: UdpSockDeps) => {
   const { arena, skbs, consume, random, ports, table, output, owned, datagram } = deps
   const { addrType, hashesHome, afOps } = deps
-  const { take, takeError } = datagram
+  const { take } = datagram
   const { i32, u8, f64, layout } = arena
   const { sysctl } = layout
   const count = counterBank(arena, skbs.thread)
@@ -123,21 +120,29 @@ export const createUdpSock = (deps: UdpSockDeps) => {
     return 0
   }
 
-  /** What comes before the bytes of any datagram: errors, route, port. 0, or -errno. */
-  const prepare = (sk: number, words: Int32Array, at: number, port: number): number => {
-    if (i32[sk + SK_ERR] !== 0) return takeError(sk)
-    if ((i32[sk + SK_SHUTDOWN] & SEND_SHUTDOWN) !== 0) return -Errno.EPIPE
+  /** What comes before the bytes of any datagram: route, port, size, errors. 0, or -errno. */
+  const prepare = (
+    sk: number,
+    len: number,
+    words: Int32Array,
+    at: number,
+    port: number
+  ): number => {
     if (port === 0) return -Errno.EINVAL
+    const error = routeFrom(sk, words, at, port)
+    return error !== 0 ? error : output.sizeError(sk, len) || datagram.sendError(sk)
+  }
+  const routeFrom = (sk: number, words: Int32Array, at: number, port: number): number => {
     const error = peerError(i32, sk, words, at) || output.route(sk, words, at, port)
     if (error !== 0 || i32[sk + SK_NUM] !== 0) return error
     const failed = autobind(sk, port)
     // the flow was made before there was a port
     return failed !== 0 ? failed : output.route(sk, words, at, port)
   }
-  const prepareConnected = (sk: number): number => {
-    if (i32[sk + SK_DPORT] !== 0) return prepare(sk, i32, sk + SK_DADDR, i32[sk + SK_DPORT])
-    return i32[sk + SK_ERR] !== 0 ? takeError(sk) : -Errno.EDESTADDRREQ
-  }
+  const prepareConnected = (sk: number, len: number): number =>
+    i32[sk + SK_DPORT] !== 0
+      ? prepare(sk, len, i32, sk + SK_DADDR, i32[sk + SK_DPORT])
+      : -Errno.EDESTADDRREQ
   /** udpv6_sendmsg() does not look at the flag. */
   const ignoresOob = (sk: number): boolean => i32[sk + SK_FAMILY] === AF_INET6
   const sendto = (
@@ -150,7 +155,7 @@ export const createUdpSock = (deps: UdpSockDeps) => {
     flags = 0
   ): number => {
     if ((flags & MSG_OOB) !== 0 && !ignoresOob(sk)) return -Errno.EOPNOTSUPP
-    const error = prepare(sk, words, at, port)
+    const error = prepare(sk, len, words, at, port)
     return error !== 0 ? error : output.sendArena(sk, from, len)
   }
   const sendtoBytes = (
@@ -162,16 +167,16 @@ export const createUdpSock = (deps: UdpSockDeps) => {
     at: number,
     port: number
   ): number => {
-    const error = prepare(sk, words, at, port)
+    const error = prepare(sk, len, words, at, port)
     return error !== 0 ? error : output.sendArray(sk, bytes, from, len)
   }
   const sendmsg = (sk: number, from: number, len: number, flags = 0): number => {
     if ((flags & MSG_OOB) !== 0 && !ignoresOob(sk)) return -Errno.EOPNOTSUPP
-    const error = prepareConnected(sk)
+    const error = prepareConnected(sk, len)
     return error !== 0 ? error : output.sendArena(sk, from, len)
   }
   const sendBytes = (sk: number, bytes: Uint8Array, from: number, len: number): number => {
-    const error = prepareConnected(sk)
+    const error = prepareConnected(sk, len)
     return error !== 0 ? error : output.sendArray(sk, bytes, from, len)
   }
 

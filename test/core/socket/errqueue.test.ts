@@ -13,7 +13,9 @@ import { SO_EE_ORIGIN_TIMESTAMPING } from '../../../core/socket/socket-constants
 const EAGAIN = -11
 const made = () => {
   const time = createTime()
-  const queue = createErrQueue(new Int32Array(8192), time)
+  const i32 = new Int32Array(8192)
+  const budget = { release: () => {} }
+  const queue = createErrQueue({ i32, time, budget, consume: () => {} })
   const words = new Int32Array(EE_WORDS)
   const push = (sk: number, info: number): boolean =>
     queue.push(sk, 42, SO_EE_ORIGIN_TIMESTAMPING, 0, info, 0, 0)

@@ -19,12 +19,16 @@ export type Calls = {
   recvfrom: (file: string, length: number, flags?: number) => Answer
   sendmsg: (file: string, length: number, flags?: number) => Answer
   recvmsg: (file: string, length: number, flags?: number) => Answer
+  /** recvmsg with all that it answers: the count, flags, whom it is from, and control messages. */
+  recvcmsg: (file: string, length: number, flags?: number) => Answer
   shutdown: (file: string, how: number) => Answer
   setsockopt: (file: string, level: number, name: number, value: number) => Answer
   getsockopt: (file: string, level: number, name: number) => Answer
   close: (file: string) => Answer
 }
 export type Row = { [Name in keyof Calls]: [Name, ...Parameters<Calls[Name]>] }[keyof Calls]
+/** Rows that follow one another, and what they are about. */
+export type Program = { name: string; rows: Row[] }
 export type Side = Calls & {
   name: string
   /** What was sent has come. */
@@ -33,6 +37,15 @@ export type Side = Calls & {
   end: () => void
 }
 
+/** The MTU of lo: small, so that there is something that it does not take. */
+export const LO_MTU = 2000
+/** A control message as text: level, type, and its octets; of a time there is only that there is one. */
+export const shownCmsg = (level: number, type: number, octets: Uint8Array): string => {
+  const isTime = level === 1 && [29, 35, 37].includes(type)
+  return `${level}.${type}=${isTime ? 'time' : Buffer.from(octets).toString('hex')}`
+}
+/** MSG_* that calls answer, as text. */
+export const shownFlags = (flags: number): string => (flags === 0 ? '' : ` flags ${flags}`)
 /** Octets that rows send: an echo request's, so that a ping socket takes them as well. */
 export const PAYLOAD = (family: number): number => (family === 10 ? 128 : 8)
 /** A port that was chosen is any of them. */

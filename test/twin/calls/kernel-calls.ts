@@ -3,7 +3,7 @@
 import { dlopen } from 'bun:ffi'
 import { formatWords, mapIpv4, parseAddr } from '../../../core/wire/text.ts'
 import { block, errno, libc } from '../../../workers/os/libc.ts'
-import { type Answer, PAYLOAD, type Side, shownPort } from './calls.ts'
+import { type Answer, PAYLOAD, type Side, shownCmsg, shownFlags, shownPort } from './calls.ts'
 
 const more = dlopen('libc.so.6', {
   listen: { args: ['i32', 'i32'], returns: 'i32' },
@@ -28,6 +28,7 @@ export const createKernelCalls = (): Side => {
   const value = block(64)
   // struct iovec and struct msghdr
   const message = block(16 + 56)
+  const control = block(512)
 
   const answer = (result: number): number => (result < 0 ? -errno() : result)
   const fdOf = (file: string): number => files.get(file)?.fd ?? -1
@@ -70,6 +71,23 @@ export const createKernelCalls = (): Side => {
     message.view.setBigUint64(16 + 16, BigInt(message.at), true)
     message.view.setBigUint64(16 + 24, 1n, true)
     return message.at + 16
+  }
+  /** What recvmsg has put into the message: its flags, its name, and the control messages in `control`. */
+  const readMessage = (): string => {
+    const from = message.view.getUint32(16 + 8, true) === 0 ? '' : ` from ${readName()}`
+    const flags = shownFlags(message.view.getUint32(16 + 48, true))
+    const end = Number(message.view.getBigUint64(16 + 40, true))
+    let shown = ''
+    for (let at = 0; at + 16 <= end; ) {
+      const size = Number(control.view.getBigUint64(at, true))
+      const [level, type] = [
+        control.view.getInt32(at + 8, true),
+        control.view.getInt32(at + 12, true),
+      ]
+      shown += ` ${shownCmsg(level, type, control.bytes.slice(at + 16, at + size))}`
+      at += (size + 7) & ~7
+    }
+    return flags + from + shown
   }
   const close = (file: string): number => {
     const fd = fdOf(file)
@@ -117,6 +135,16 @@ export const createKernelCalls = (): Side => {
     },
     recvmsg: (file, octets, flags = 0) =>
       answer(libc.recvmsg(fdOf(file), putMessage(octets), flags)),
+    recvcmsg: (file, octets, flags = 0) => {
+      name.bytes.fill(0)
+      const at = putMessage(octets)
+      message.view.setBigUint64(16, BigInt(name.at), true)
+      message.view.setUint32(16 + 8, 28, true)
+      message.view.setBigUint64(16 + 32, BigInt(control.at), true)
+      message.view.setBigUint64(16 + 40, 512n, true)
+      const n = libc.recvmsg(fdOf(file), at, flags)
+      return n < 0 ? -errno() : `${n}${readMessage()}`
+    },
     shutdown: (file, how) => answer(more.shutdown(fdOf(file), how)),
     setsockopt: (file, level, option, given) => {
       value.view.setInt32(0, given, true)

@@ -6,7 +6,16 @@ import { PEER_ADDR, PEER_PORT } from '../../../core/socket/socket-constants.ts'
 import { SOCK_STREAM } from '../../../core/socket/sock.ts'
 import { formatWords, mapIpv4, parseAddr } from '../../../core/wire/text.ts'
 import { createSim } from '../../../sim/net/net-sim.ts'
-import { type Answer, PAYLOAD, type Side, shownPort } from './calls.ts'
+import { CMSG_HEADER } from '../../../core/socket/cmsg.ts'
+import {
+  type Answer,
+  LO_MTU,
+  PAYLOAD,
+  type Side,
+  shownCmsg,
+  shownFlags,
+  shownPort,
+} from './calls.ts'
 
 /** Time in which what goes over lo has come. */
 const SETTLE_MS = 2
@@ -14,7 +23,7 @@ const SETTLE_MS = 2
 export const createSoftnetCalls = async (): Promise<Side> => {
   const sim = createSim(1)
   const host = await sim.host('softnet', {
-    setup: { link: [{ ifname: 'lo', up: true }] },
+    setup: { link: [{ ifname: 'lo', up: true, mtu: LO_MTU }] },
   })
   sim.run(3000)
   const { sockets } = host.stack
@@ -52,6 +61,21 @@ export const createSoftnetCalls = async (): Promise<Side> => {
     })
   const recv = (file: string, octets: number, flags = 0): Answer =>
     on(file, (sk) => sockets.recvmsg(sk, page, octets, flags))
+  /** What the last call that received has answered beside its count. */
+  const message = (sk: number, family: number): string => {
+    const { control } = sockets
+    const peer = sockets.peerOf(sk)
+    const isNone = peer.every((word) => word === 0)
+    const from = isNone ? '' : ` from ${show(family, peer, PEER_ADDR, peer[PEER_PORT]!)}`
+    let shown = ''
+    for (let at = 0; at < control.length(); ) {
+      const [level, type, size] = control.words.subarray(at, at + CMSG_HEADER)
+      const from = (at + CMSG_HEADER) << 2
+      shown += ` ${shownCmsg(level!, type!, control.octets.subarray(from, from + size!))}`
+      at += CMSG_HEADER + ((size! + 3) >> 2)
+    }
+    return shownFlags(control.flags()) + from + shown
+  }
   const close = (file: string): Answer =>
     on(file, (sk) => {
       sockets.close(sk)
@@ -103,6 +127,12 @@ export const createSoftnetCalls = async (): Promise<Side> => {
         if (n < 0) return n
         const peer = sockets.peerOf(sk)
         return `${n} from ${show(family, peer, PEER_ADDR, peer[PEER_PORT]!)}`
+      }),
+    recvcmsg: (file, octets, flags = 0) =>
+      on(file, (sk, type, family) => {
+        const receive = type === SOCK_STREAM ? sockets.recvmsg : sockets.recvfrom
+        const n = receive(sk, page, octets, flags)
+        return n < 0 ? n : `${n}${message(sk, family)}`
       }),
     shutdown: (file, how) => on(file, (sk) => sockets.shutdown(sk, how)),
     setsockopt: (file, level, option, value) =>

@@ -1,6 +1,7 @@
 // The table: programs of calls, each against the errnos that Linux documents for it, over loopback and in both families.
 
-import type { Row } from './calls.ts'
+import type { Program, Row } from './calls.ts'
+import { options } from './options.ts'
 
 const [INET, INET6] = [2, 10]
 const [STREAM, DGRAM, RAW] = [1, 2, 3]
@@ -8,8 +9,6 @@ const [ICMP, TCP, UDP, ICMPV6, OTHER] = [1, 6, 17, 58, 253]
 const [SOL_SOCKET, IP, IPV6, SOL_RAW] = [1, 0, 41, 255]
 const [OOB, PEEK, TRUNC] = [1, 2, 0x20]
 const [RD, WR, RDWR] = [0, 1, 2]
-
-export type Program = { name: string; rows: Row[] }
 
 const calls: Program[] = [
   {
@@ -376,6 +375,7 @@ const family = (af: number, lo: string, any: string, elsewhere: string): Program
       ],
     },
   ]
+  programs.push(...options(af, lo))
   return programs.map((program) => ({ ...program, name: `${name}: ${program.name}` }))
 }
 

@@ -33,6 +33,8 @@ import {
   type Skbs,
 } from '../../../skb/skb.ts'
 import {
+  pmtudiscOf,
+  SK_FAMILY,
   SK_DADDR,
   SK_ERR_SOFT,
   SK_MTU,
@@ -47,6 +49,7 @@ import {
   TCP_TIME_WAIT,
   SK_BOUND_DEV,
 } from '../../../socket/sock.ts'
+import { IP_PMTUDISC_DONT, IP_PMTUDISC_INTERFACE } from '../../../socket/socket-constants.ts'
 import { TCP_ACK, TCP_FIN, TCP_RST, TCP_SYN } from '../../../wire/tcp.ts'
 import * as tcp from '../../../wire/tcp.ts'
 import type { AfOpsOf } from '../../../inet/af-ops.ts'
@@ -252,10 +255,13 @@ export const createTcpIpv = (deps: TcpIpvDeps) => {
 
   /** The path takes less than was thought (RFC 1191, RFC 8201): smaller segments, and what was too big again. */
   const mtuReduced = (sk: number, mtu: number): void => {
+    const how = pmtudiscOf(i32, sk, afOps(i32[sk + SK_FAMILY]).index)
     updatePmtu(l3mdevOf(deps.arena, i32[sk + SK_BOUND_DEV]), i32, sk + SK_DADDR, mtu)
     // a request has sent nothing that was too big
     if (i32[sk + SK_STATE] === TCP_NEW_SYN_RECV || skDst.skDstCheck(sk) !== 0) return
     if (i32[sk + SK_MTU] >= i32[sk + TP_PMTU]) return
+    // one that does not look for it believes nobody who speaks of it (ip_sk_accept_pmtu)
+    if (how === IP_PMTUDISC_DONT || how >= IP_PMTUDISC_INTERFACE) return
     mss.syncMss(sk)
     // a SYN with text lies in the queue without it
     const isSynData =

@@ -3,7 +3,7 @@
  * may grow, and the minimum that every socket gets when memory is short. Each of the two lines, for receiving and
  * for sending, keeps its last quarter for sockets that hold little, so that others go on where some that nobody reads hold
  * all the rest, and the last eighth for those below tcp_rmem[0] or tcp_wmem[0]; whoever asks for his minimum when even
- * that is gone has the worst holder trimmed for him (tcp-oom.ts). Above its minimum a socket that sends may
+ * that is gone waits for those who get on, or has the worst of the others trimmed for him (tcp-oom.ts). Above its minimum a socket that sends may
  * hold some times what is free, of either kind of buffer (dynamic thresholds, by which switches share their memory:
  * Choudhury, Hahne 1998): whoever holds more gets nothing until enough is acknowledged, so all that want memory come
  * to hold the same, and something is always left for one who begins. Called by everything that queues.

@@ -93,6 +93,9 @@ export const TP_SEND_HEAD = TP + 62
 /** Small and large buffers that it holds. */
 export const TP_WQ_SMALLS = TP + 337
 export const TP_WQ_LARGES = TP + 338
+/** Since when it was refused its minimum for receiving, for sending (ms); 0 is never. */
+export const TP_RMEM_SHORT = TP + 339
+export const TP_WMEM_SHORT = TP + 340
 /** Out-of-order queue, by sequence. */
 export const TP_OFO_HEAD = TP + 63
 export const TP_OFO_TAIL = TP + 64

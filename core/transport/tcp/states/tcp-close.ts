@@ -26,6 +26,7 @@ import {
   TCP_TIME_WAIT,
 } from '../../../socket/sock.ts'
 import type { TcpLifecycle } from '../sock/tcp-lifecycle.ts'
+import type { TcpOom } from '../sock/tcp-oom.ts'
 import type { TcpListen } from './tcp-listen.ts'
 import type { TcpListenQueues } from './tcp-listen-queues.ts'
 import type { TcpOutput } from '../snd/tcp-output.ts'
@@ -54,6 +55,7 @@ type TcpCloseDeps = {
   transmit: TcpTransmit
   timers: TcpTimers
   rcvQueue: TcpRcvQueue
+  trim: TcpOom['trimSnd']
   purgeWrite: TcpWriteQueue['purge']
 }
 
@@ -80,7 +82,7 @@ export const createTcpClose = (deps: TcpCloseDeps) => {
     }
   }
   const sendFin = (sk: number): void => {
-    if (output.sendFin(sk)) return
+    if (output.sendFin(sk) || (deps.trim(sk) && output.sendFin(sk))) return
     // no memory even for a FIN: the peer must learn of the end some other way
     f64[bank + Mib.TcpExtTCPAbortOnMemory]++
     transmit.sendActiveReset(sk)

@@ -124,6 +124,7 @@ import {
 } from '../sock/tcp-sock.ts'
 import type { TcpMd5 } from '../sock/tcp-md5.ts'
 import type { TcpMem } from '../sock/tcp-mem.ts'
+import type { TcpOom } from '../sock/tcp-oom.ts'
 import { createTcpTwReuse } from './tcp-tw-reuse.ts'
 import type { TcpTimers } from '../sock/tcp-timers.ts'
 import type { TcpTransmit } from '../snd/tcp-transmit.ts'
@@ -186,6 +187,7 @@ type TcpConnectDeps = {
   cong: TcpCong
   md5: Pick<TcpMd5, 'optionLen'>
   mem: TcpMem
+  trim: TcpOom['trimSnd']
   steer: Steer['steerFlow']
   fastopenClient: Pick<FastopenClient, 'mayDefer' | 'sendSyn' | 'sendSynData'>
 } & Pick<AddrType, 'addrType'>
@@ -499,7 +501,8 @@ export const createTcpConnect = (deps: TcpConnectDeps, routing: TcpRouting) => {
     f64[bank + Mib.TcpActiveOpens]++
     const isn = i32[sk + TP_SND_ISN]
     const flags = ecnSendSyn(i32, sk, i32[sysctl + Sysctl.tcp_ecn], cong.needsEcn(sk))
-    const syn = deps.mem.mayQueueFlag() ? transmit.emptySegment(isn, flags) : 0
+    const mayQueue = deps.mem.mayQueueFlag() || deps.trim(sk)
+    const syn = mayQueue ? transmit.emptySegment(isn, flags) : 0
     if (syn === 0) {
       life.fail(sk, Errno.ENOBUFS)
       return 0

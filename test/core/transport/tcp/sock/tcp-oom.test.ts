@@ -14,6 +14,7 @@ import { createTcpOom, type TcpOomDeps } from '../../../../../core/transport/tcp
 import {
   TP_BACKOFF,
   TP_LRCVTIME,
+  TP_LSNDTIME,
   TP_PACKETS_OUT,
   TP_SEND_HEAD,
 } from '../../../../../core/transport/tcp/sock/tcp-sock.ts'
@@ -49,33 +50,66 @@ const setup = () => {
   const later = (): void => setTime(time, ++nowMs * 1000)
   later()
   const aborts = (): number => arena.f64[bank + Mib.TcpExtTCPAbortOnMemory]!
-  return { oom, sock, later, reset, aborts }
+  const set = (sk: number, word: number, value: number): void => {
+    i32[sk + word] = value
+  }
+  return { oom, sock, set, later, reset, aborts }
 }
 
-test('of the senders those go first whose peers do not read or answer, and of them who holds most', () => {
+test('of the senders those go whose peers do not read or answer, and of them first who holds most', () => {
   const { oom, sock, later, reset, aborts } = setup()
   const asker = sock({ [SK_WMEM]: 0 })
-  const busy = sock({ [SK_WMEM]: 900_000, [TP_PACKETS_OUT]: 3, [TP_SEND_HEAD]: 1 })
+  // it gets on: what it holds comes back by that
+  sock({ [SK_WMEM]: 900_000, [TP_PACKETS_OUT]: 3, [TP_SEND_HEAD]: 1 })
   const slow = sock({ [SK_WMEM]: 30_000, [TP_SEND_HEAD]: 1 })
   const silent = sock({ [SK_WMEM]: 20_000, [TP_PACKETS_OUT]: 1, [TP_BACKOFF]: 2 })
-  // nobody is worse than those who have their minimum and get on, or have lost a segment
+  // those who have their minimum and get on, or have lost a segment
   sock({ [SK_WMEM]: 4000, [TP_PACKETS_OUT]: 1 })
   sock({ [SK_WMEM]: 4000, [TP_PACKETS_OUT]: 1, [TP_BACKOFF]: 1 })
   const gone = sock({ [SK_WMEM]: 4000, [TP_PACKETS_OUT]: 1, [TP_BACKOFF]: 2 })
   sock({ [SK_RMEM]: 1_000_000 })
-  for (let n = 0; n < 4; n++) {
+  for (let n = 0; n < 3; n++) {
     expect(oom.trimSnd(asker)).toBe(true)
     later()
   }
-  expect(reset).toEqual([slow, silent, busy, gone])
+  expect(reset).toEqual([slow, silent, gone])
   expect(oom.trimSnd(asker)).toBe(false)
-  expect(aborts()).toBe(4)
+  expect(aborts()).toBe(3)
 })
-test('of the receivers who holds most, whatever it sends', () => {
+test.each([
+  ['sender', 'trimSnd', SK_WMEM, TP_LSNDTIME],
+  ['receiver', 'trimRcv', SK_RMEM, TP_LRCVTIME],
+] as const)(
+  'a %s that gets on goes when somebody has waited a second for his minimum',
+  (...row) => {
+    const [, trim, held, moved] = row
+    const { oom, sock, set, later, reset } = setup()
+    const [asker, served] = [sock({}), sock({})]
+    const most = sock({ [held]: 900_000, [TP_PACKETS_OUT]: 3, [moved]: 500 })
+    const less = sock({ [held]: 90_000, [TP_PACKETS_OUT]: 3, [moved]: 500 })
+    for (let ms = 0; ms < 1000; ms++) {
+      expect([oom[trim](asker), oom[trim](served)]).toEqual([false, false])
+      later()
+    }
+    // something of this one has got through meanwhile
+    set(served, moved, 800)
+    set(most, moved, 1000)
+    set(less, moved, 1000)
+    expect(oom[trim](served)).toBe(false)
+    later()
+    expect(oom[trim](asker)).toBe(true)
+    later()
+    expect(oom[trim](served)).toBe(false)
+    expect(reset).toEqual([most])
+  }
+)
+test('of the receivers that nobody reads who holds most, whatever it sends', () => {
   const { oom, sock, later, reset } = setup()
   const asker = sock({ [SK_RMEM]: 0 })
   const less = sock({ [SK_RMEM]: 50_000, [SK_WMEM]: 500_000, [TP_SEND_HEAD]: 1 })
   const most = sock({ [SK_RMEM]: 60_000 })
+  for (let ms = 0; ms < 1000; ms++) later()
+  sock({ [SK_RMEM]: 70_000, [TP_LRCVTIME]: 900 })
   expect(oom.trimRcv(asker)).toBe(true)
   later()
   expect(oom.trimRcv(asker)).toBe(true)

@@ -1,0 +1,2 @@
+/** The families by ip's names, which most messages carry. */
+export type FamilyName = 'inet' | 'inet6'

@@ -1,0 +1,165 @@
+/**
+ * The options of IP that any socket of the two families may have: flags, numbers, and what is asked of a socket's route. They are
+ * words at the end of its row, past those of its protocol. sockopt.ts asks here; who acts on them reads the words. Worker only.
+ * Linux: do_ip_setsockopt() (net/ipv4/ip_sockglue.c), do_ipv6_setsockopt() (net/ipv6/ipv6_sockglue.c).
+ */
+import { AF_INET, AF_INET6, copyAddr, familyOf } from '../base/family.ts'
+import { Errno } from '../base/errno.ts'
+import { createFlowi, FL_DADDR, FL_FAMILY, FL_MARK, FL_MTU, FL_OIF } from '../base/flowi.ts'
+import type { Pmtu } from '../inet/dst/pmtu.ts'
+import { DEV_IFINDEX, deviceRow, l3mdevOf } from '../netdev/netdev.ts'
+import type { Arena } from '../shm/arena.ts'
+import type { ErrQueue } from './errqueue.ts'
+import {
+  pmtudiscOf,
+  SK_BOUND_DEV,
+  SK_DADDR,
+  SK_FAMILY,
+  SK_FRAG_SIZE,
+  SK_INET_FLAGS,
+  SK_LOCAL_PORTS,
+  SK_MARK,
+  SK_PMTUDISC,
+  SK_PROTOCOL,
+  SK_STATE,
+  SK_TYPE,
+  SK_UNICAST_IF,
+  SOCK_RAW,
+  SOCK_STREAM,
+  TCP_CLOSE,
+  TCP_LISTEN,
+} from './sock.ts'
+import {
+  INET_DONTFRAG,
+  INET_NO_PORT,
+  INET_RECVERR,
+  IP_BIND_ADDRESS_NO_PORT,
+  IP_LOCAL_PORT_RANGE,
+  IP_MTU,
+  IP_MTU_DISCOVER,
+  IP_PMTUDISC_OMIT,
+  IP_PMTUDISC_WANT,
+  IP_PROTOCOL,
+  IP_RECVERR,
+  IP_UNICAST_IF,
+  IPPROTO_IP,
+  IPPROTO_IPV6,
+  IPV6_DONTFRAG,
+  IPV6_MTU,
+  IPV6_MTU_DISCOVER,
+  IPV6_RECVERR,
+  IPV6_UNICAST_IF,
+} from './socket-constants.ts'
+
+type InetSockoptDeps = { arena: Arena; errqueue: Pick<ErrQueue, 'purge'> } & Pick<
+  Pmtu,
+  'routeOutput'
+>
+export type InetSockopt = ReturnType<typeof createInetSockopt>
+
+const { EADDRNOTAVAIL, EINVAL, ENOPROTOOPT, ENOTCONN } = Errno
+const IPV6_MIN_MTU = 1280
+
+/** Options that are a bit of SK_INET_FLAGS; `streams`: of streams as well. */
+type Flag = { level: number; name: number; bit: number; streams: boolean }
+const FLAGS: readonly Flag[] = [
+  { level: IPPROTO_IP, name: IP_BIND_ADDRESS_NO_PORT, bit: INET_NO_PORT, streams: true },
+  { level: IPPROTO_IP, name: IP_RECVERR, bit: INET_RECVERR, streams: false },
+  { level: IPPROTO_IPV6, name: IPV6_RECVERR, bit: INET_RECVERR << 1, streams: false },
+  { level: IPPROTO_IPV6, name: IPV6_DONTFRAG, bit: INET_DONTFRAG, streams: false },
+]
+
+/** A device's number as options of IP have it, in network order. */
+const swapped = (value: number): number =>
+  (value >>> 24) | ((value >>> 8) & 0xff00) | ((value & 0xff00) << 8) | (value << 24)
+
+export const createInetSockopt = ({ arena, errqueue, routeOutput }: InetSockoptDeps) => {
+  const { i32, layout } = arena
+  const fl = createFlowi()
+
+  /** Is this level one of the socket's? One of IPv6 has IPv4's as well, but for raw ones, which speak IPv6 alone. */
+  const speaks = (sk: number, level: number): boolean => {
+    const family = i32[sk + SK_FAMILY]
+    if (level === IPPROTO_IPV6) return family === AF_INET6
+    return family === AF_INET || (family === AF_INET6 && i32[sk + SK_TYPE] !== SOCK_RAW)
+  }
+  const flagOf = (sk: number, level: number, name: number): number => {
+    const isStream = i32[sk + SK_TYPE] === SOCK_STREAM
+    const flag = FLAGS.find((each) => each.level === level && each.name === name)
+    return flag === undefined || (isStream && !flag.streams) ? 0 : flag.bit
+  }
+  const setWord = (sk: number, word: number, value: number): number => {
+    i32[sk + word] = value
+    return 0
+  }
+  const setFlag = (sk: number, bit: number, on: number): number => {
+    const flags = i32[sk + SK_INET_FLAGS]
+    // who does not want them any more gets those of before no more either
+    if (on === 0 && (bit === INET_RECVERR || bit === INET_RECVERR << 1)) errqueue.purge(sk)
+    return setWord(sk, SK_INET_FLAGS, on === 0 ? flags & ~bit : flags | bit)
+  }
+  const indexOf = (level: number): 0 | 1 => (level === IPPROTO_IP ? 0 : 1)
+  const setPmtudisc = (sk: number, index: number, value: number): number =>
+    value < 0 || value > IP_PMTUDISC_OMIT
+      ? -EINVAL
+      : setWord(sk, SK_PMTUDISC + index, value ^ IP_PMTUDISC_WANT)
+
+  const isDevice = (ifindex: number): boolean =>
+    ifindex > 0 &&
+    ifindex < layout.config.devices &&
+    i32[deviceRow(arena, ifindex) + DEV_IFINDEX] === ifindex
+  const setUnicastIf = (sk: number, index: number, ifindex: number): number => {
+    if (ifindex !== 0 && !isDevice(ifindex)) return -EADDRNOTAVAIL
+    const bound = i32[sk + SK_BOUND_DEV]
+    if (ifindex !== 0 && bound !== 0 && l3mdevOf(arena, ifindex) !== bound) return -EINVAL
+    return setWord(sk, SK_UNICAST_IF + index, ifindex)
+  }
+  const setLocalPorts = (sk: number, value: number): number => {
+    const [low, high] = [value & 0xffff, value >>> 16]
+    return low !== 0 && high !== 0 && low > high ? -EINVAL : setWord(sk, SK_LOCAL_PORTS, value)
+  }
+  const setFragSize = (sk: number, value: number): number =>
+    value !== 0 && value < IPV6_MIN_MTU ? -EINVAL : setWord(sk, SK_FRAG_SIZE, value)
+  /** Streams are cut to what fits anyway, and leave by the way to their peer. */
+  const isDatagram = (sk: number): boolean => i32[sk + SK_TYPE] !== SOCK_STREAM
+
+  const setOption = (sk: number, level: number, name: number, value: number): number => {
+    const bit = flagOf(sk, level, name)
+    if (bit !== 0) return setFlag(sk, bit, value)
+    const index = indexOf(level)
+    if (name === (index === 0 ? IP_MTU_DISCOVER : IPV6_MTU_DISCOVER))
+      return setPmtudisc(sk, index, value)
+    if (isDatagram(sk) && name === (index === 0 ? IP_UNICAST_IF : IPV6_UNICAST_IF))
+      return setUnicastIf(sk, index, swapped(value))
+    if (index === 0 && name === IP_LOCAL_PORT_RANGE) return setLocalPorts(sk, value)
+    return index === 1 && name === IPV6_MTU && isDatagram(sk)
+      ? setFragSize(sk, value)
+      : -ENOPROTOOPT
+  }
+
+  /** What the way to the socket's peer takes, once it has one. */
+  const pathMtu = (sk: number): number => {
+    const state = i32[sk + SK_STATE]
+    if (state === TCP_CLOSE || state === TCP_LISTEN) return -ENOTCONN
+    fl.fill(0)
+    fl[FL_FAMILY] = familyOf(i32, sk + SK_DADDR)
+    fl[FL_OIF] = i32[sk + SK_BOUND_DEV]
+    fl[FL_MARK] = i32[sk + SK_MARK]
+    copyAddr(fl, FL_DADDR, i32, sk + SK_DADDR)
+    return routeOutput(fl) === 0 ? fl[FL_MTU] : -ENOTCONN
+  }
+  const getOption = (sk: number, level: number, name: number): number => {
+    const bit = flagOf(sk, level, name)
+    if (bit !== 0) return (i32[sk + SK_INET_FLAGS] & bit) === 0 ? 0 : 1
+    const index = indexOf(level)
+    if (name === (index === 0 ? IP_MTU_DISCOVER : IPV6_MTU_DISCOVER))
+      return pmtudiscOf(i32, sk, index)
+    if (name === (index === 0 ? IP_MTU : IPV6_MTU)) return pathMtu(sk)
+    if (isDatagram(sk) && name === (index === 0 ? IP_UNICAST_IF : IPV6_UNICAST_IF))
+      return swapped(i32[sk + SK_UNICAST_IF + index])
+    if (index === 1) return -ENOPROTOOPT
+    if (name === IP_PROTOCOL) return i32[sk + SK_PROTOCOL]
+    return name === IP_LOCAL_PORT_RANGE ? i32[sk + SK_LOCAL_PORTS] : -ENOPROTOOPT
+  }
+  return { speaks, setOption, getOption }
+}

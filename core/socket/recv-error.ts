@@ -1,0 +1,109 @@
+/**
+ * recvmsg with MSG_ERRQUEUE: the oldest of a socket's error queue as a message, its octets what ICMP quotes of the packet, its
+ * address whom that was to, and a control message that says what was wrong and who says so. Worker only.
+ * Linux: ip_recv_error() (net/ipv4/ip_sockglue.c), ipv6_recv_error() (net/ipv6/datagram.c).
+ */
+import * as bytes from '../base/bytes.ts'
+import { AF_INET, AF_INET6, copyAddr, V4_MAPPED } from '../base/family.ts'
+import { IPCB_OUTER } from '../inet/inet-constants.ts'
+import type { Arena } from '../shm/arena.ts'
+import type { ConsumeFn } from '../skb/drop.ts'
+import { SKB_DEV, SKB_LEN, SKB_NETWORK, type Skbs } from '../skb/skb.ts'
+import * as ipv4 from '../wire/ipv4.ts'
+import * as ipv6 from '../wire/ipv6.ts'
+import type { Cmsg } from './cmsg.ts'
+import {
+  EE_ADDR,
+  EE_CODE,
+  EE_DATA,
+  EE_ERRNO,
+  EE_FLAGS,
+  EE_INFO,
+  EE_ORIGIN,
+  EE_PACKET,
+  EE_PORT,
+  EE_TYPE,
+  EE_WORDS,
+  type ErrQueue,
+} from './errqueue.ts'
+import { SK_FAMILY } from './sock.ts'
+import {
+  IP_RECVERR,
+  IPPROTO_IP,
+  IPPROTO_IPV6,
+  IPV6_RECVERR,
+  MSG_ERRQUEUE,
+  MSG_TRUNC,
+  PEER_ADDR,
+  PEER_PORT,
+  PEER_WORDS,
+} from './socket-constants.ts'
+
+type RecvErrorDeps = {
+  arena: Arena
+  skbs: Skbs
+  consume: ConsumeFn
+  cmsg: Cmsg
+  errqueue: Pick<ErrQueue, 'take'>
+}
+export type RecvError = ReturnType<typeof createRecvError>
+
+/** Octets of struct sock_extended_err, sockaddr_in and sockaddr_in6. */
+const EXTENDED_ERR = 16
+const SOCKADDR_IN = 16
+const SOCKADDR_IN6 = 28
+
+export const createRecvError = ({ arena, skbs, consume, cmsg, errqueue }: RecvErrorDeps) => {
+  const { i32, u8 } = arena
+  const entry = new Int32Array(EE_WORDS)
+  const peer = new Int32Array(PEER_WORDS)
+
+  /** Cut to `len` octets at `to`: how many, or -EAGAIN. Whom the packet was to lies in `peer` then. */
+  const recvError = (sk: number, to: number, len: number): number => {
+    const error = errqueue.take(sk, entry, 0)
+    if (error !== 0) return error
+    const packet = entry[EE_PACKET]
+    const whole = packet === 0 ? 0 : i32[packet + SKB_LEN]
+    const n = Math.min(len, whole)
+    if (n > 0) skbs.copyBits(packet, 0, to, n)
+    copyAddr(peer, PEER_ADDR, entry, EE_ADDR)
+    peer[PEER_PORT] = entry[EE_PORT]
+    putError(sk, packet)
+    cmsg.putFlags(MSG_ERRQUEUE | entry[EE_FLAGS] | (whole > len ? MSG_TRUNC : 0))
+    if (packet !== 0) consume(packet)
+    return n
+  }
+  const putError = (sk: number, packet: number): void => {
+    const is4 = i32[sk + SK_FAMILY] === AF_INET
+    const at = is4
+      ? cmsg.put(IPPROTO_IP, IP_RECVERR, EXTENDED_ERR + SOCKADDR_IN)
+      : cmsg.put(IPPROTO_IPV6, IPV6_RECVERR, EXTENDED_ERR + SOCKADDR_IN6)
+    cmsg.words[at] = entry[EE_ERRNO]
+    cmsg.words[at + 1] = entry[EE_ORIGIN] | (entry[EE_TYPE] << 8) | (entry[EE_CODE] << 16)
+    cmsg.words[at + 2] = entry[EE_INFO]
+    cmsg.words[at + 3] = entry[EE_DATA]
+    if (packet !== 0) putOffender(packet, (at << 2) + EXTENDED_ERR, is4)
+  }
+  /** Who has sent the message (SO_EE_OFFENDER), in octets of the control message from `at` on. */
+  const putOffender = (packet: number, at: number, is4: boolean): void => {
+    const header = i32[packet + IPCB_OUTER] || i32[packet + SKB_NETWORK]
+    const { octets } = cmsg
+    octets[at] = is4 ? AF_INET : AF_INET6
+    if (is4) return bytes.putI32(octets, at + 4, ipv4.src(u8, header))
+    if (ipv4.version(u8, header) !== 4) {
+      putSource6(header, octets, at + 8)
+      if (ipv6.isLinkLocalAddr(ipv6.src0(u8, header)))
+        cmsg.words[(at + 24) >> 2] = i32[packet + SKB_DEV]
+      return
+    }
+    bytes.putI32(octets, at + 16, V4_MAPPED)
+    bytes.putI32(octets, at + 20, ipv4.src(u8, header))
+  }
+  const putSource6 = (header: number, octets: Uint8Array, at: number): void => {
+    bytes.putI32(octets, at, ipv6.src0(u8, header))
+    bytes.putI32(octets, at + 4, ipv6.src1(u8, header))
+    bytes.putI32(octets, at + 8, ipv6.src2(u8, header))
+    bytes.putI32(octets, at + 12, ipv6.src3(u8, header))
+  }
+  return { recvError, peer }
+}

@@ -1,0 +1,216 @@
+// What options make of sockets, on the wire: path MTU discovery as a socket wants it, and what waits in its error queue.
+
+import { describe, expect, test } from 'bun:test'
+import { Errno } from '../../core/base/errno.ts'
+import { AF_INET, AF_INET6 } from '../../core/base/family.ts'
+import { CMSG_HEADER } from '../../core/socket/cmsg.ts'
+import { SOCK_RAW } from '../../core/socket/sock.ts'
+import {
+  IP_MTU,
+  IP_MTU_DISCOVER,
+  IP_PMTUDISC_DO,
+  IP_PMTUDISC_INTERFACE,
+  IP_PMTUDISC_OMIT,
+  IP_PMTUDISC_PROBE,
+  IP_PMTUDISC_WANT,
+  IP_RECVERR,
+  IPPROTO_IP,
+  IPPROTO_IPV6,
+  IPV6_MTU,
+  IPV6_MTU_DISCOVER,
+  IPV6_RECVERR,
+  MSG_ERRQUEUE,
+} from '../../core/socket/socket-constants.ts'
+import { IPPROTO_UDP } from '../../core/wire/ipproto.ts'
+import { formatWords } from '../../core/wire/text.ts'
+import { openUdp, type UdpEnd } from '../../sim/net/sim-apps.ts'
+import type { SimHost } from '../../sim/net/net-sim.ts'
+import { openSocket } from '../../sim/net/sim-raw.ts'
+import { B6, LONG_MS, R6, routed6 } from '../../sim/net/routed.ts'
+
+const NARROW = 1300
+const bytes = (length: number): Uint8Array => new Uint8Array(length).fill(7)
+
+type Sim = { run: (ms: number) => unknown; leaks: () => object }
+const end = (sim: Sim, ...sockets: { close: () => void }[]): void => {
+  for (const socket of sockets) socket.close()
+  sim.run(LONG_MS)
+  expect(sim.leaks()).toEqual({})
+}
+
+const FAMILIES = [
+  {
+    name: 'IPv4',
+    family: AF_INET,
+    level: IPPROTO_IP,
+    discover: IP_MTU_DISCOVER,
+    mtu: IP_MTU,
+    recverr: IP_RECVERR,
+    header: 28,
+    to: '10.0.2.2',
+    router: '10.0.1.254',
+    /** Fragmentation needed; port unreachable; their origin, SO_EE_ORIGIN_ICMP. */
+    tooBig: [3, 4],
+    noPort: [3, 3],
+    origin: 2,
+  },
+  {
+    name: 'IPv6',
+    family: AF_INET6,
+    level: IPPROTO_IPV6,
+    discover: IPV6_MTU_DISCOVER,
+    mtu: IPV6_MTU,
+    recverr: IPV6_RECVERR,
+    header: 48,
+    to: B6,
+    router: R6.left,
+    tooBig: [2, 0],
+    noPort: [1, 4],
+    origin: 3,
+  },
+] as const
+type Family = (typeof FAMILIES)[number]
+
+/** The oldest of a socket's error queue: errno, origin, type, code, info, who says so, and how much it quotes. */
+const takeError = (host: SimHost, { sk }: UdpEnd, { family }: Family) => {
+  const { sockets } = host.stack
+  const n = sockets.recvfrom(sk, host.page, 2000, MSG_ERRQUEUE)
+  if (n < 0) return n
+  const { words, octets } = sockets.control
+  const [errno, kind, info] = words.subarray(CMSG_HEADER)
+  const at = (CMSG_HEADER << 2) + 16 + (family === AF_INET ? 4 : 8)
+  const view = new DataView(octets.buffer, at)
+  const [a, b, c, d] = [0, 4, 8, 12].map((word) => view.getInt32(word))
+  const from = family === AF_INET ? formatWords(0, 0, 0xffff, a!) : formatWords(a!, b!, c!, d!)
+  return { n, errno, origin: kind! & 255, type: (kind! >> 8) & 255, code: kind! >> 16, info, from }
+}
+
+describe.each(FAMILIES)('path MTU discovery over $name', (f) => {
+  const begin = async () => {
+    const net = await routed6({ narrow: NARROW })
+    const { a, b } = net
+    const server = openUdp(b, 5000, 0, f.family)
+    const socket = openUdp(a, 0, 0, f.family)
+    expect(socket.connect(f.to, 5000)).toBe(0)
+    const { sockets } = a.stack
+    return {
+      ...net,
+      server,
+      socket,
+      how: (value: number) => sockets.setsockopt(socket.sk, f.level, f.discover, value),
+      pathMtu: () => sockets.getsockopt(socket.sk, f.level, f.mtu),
+      hearAll: () => sockets.setsockopt(socket.sk, f.level, f.recverr, 1),
+    }
+  }
+
+  test('nothing is cut: the socket is told what the path takes, and then refuses at once', async () => {
+    const { sim, a, socket, server, how, pathMtu, hearAll } = await begin()
+    how(IP_PMTUDISC_DO)
+    hearAll()
+    expect([pathMtu(), socket.send(bytes(1400))]).toEqual([1500, 1400])
+    sim.run(100)
+    expect(socket.errors).toEqual([Errno.EMSGSIZE])
+    expect(takeError(a, socket, f)).toEqual({
+      n: f.family === AF_INET ? 520 : 1280 - 40 - 8 - 48,
+      errno: Errno.EMSGSIZE,
+      origin: f.origin,
+      type: f.tooBig[0],
+      code: f.tooBig[1],
+      info: NARROW,
+      from: f.router,
+    })
+    expect([pathMtu(), takeError(a, socket, f)]).toEqual([NARROW, -Errno.EAGAIN])
+    expect(socket.send(bytes(NARROW - f.header + 1))).toBe(-Errno.EMSGSIZE)
+    expect(takeError(a, socket, f)).toMatchObject({ n: 0, origin: 1, info: NARROW })
+    expect(socket.send(bytes(NARROW - f.header))).toBe(NARROW - f.header)
+    sim.run(100)
+    expect(server.heard.map((datagram) => datagram.bytes.length)).toEqual([NARROW - f.header])
+    end(sim, socket, server)
+  })
+
+  test('only the device counts: who probes goes on with what the path did not take', async () => {
+    const { sim, socket, server, how, pathMtu } = await begin()
+    how(IP_PMTUDISC_PROBE)
+    for (let k = 0; k < 2; k++) {
+      expect(socket.send(bytes(1500 - f.header))).toBe(1500 - f.header)
+      sim.run(100)
+    }
+    expect(socket.send(bytes(1501 - f.header))).toBe(-Errno.EMSGSIZE)
+    expect([pathMtu(), server.heard.length]).toEqual([NARROW, 0])
+    expect(socket.errors).toEqual([Errno.EMSGSIZE, Errno.EMSGSIZE])
+    end(sim, socket, server)
+  })
+
+  test('what does not fit is cut here once the path is known', async () => {
+    const { sim, r, socket, server, how } = await begin()
+    how(IP_PMTUDISC_WANT)
+    for (let k = 0; k < 2; k++) {
+      socket.send(bytes(1400))
+      sim.run(100)
+    }
+    expect(server.heard.map((datagram) => datagram.bytes.length)).toEqual([1400])
+    expect(r.mib('IpFragOKs') + r.mib('Ip6FragOKs')).toBe(0)
+    end(sim, socket, server)
+  })
+
+  test('nothing is learned: routers cut, where they do', async () => {
+    const { sim, r, socket, server, how, pathMtu } = await begin()
+    how(IP_PMTUDISC_INTERFACE)
+    expect(socket.send(bytes(1501 - f.header))).toBe(-Errno.EMSGSIZE)
+    how(IP_PMTUDISC_OMIT)
+    expect(socket.send(bytes(1600))).toBe(1600)
+    sim.run(100)
+    const cuts = f.family === AF_INET
+    // the first of two pieces is as long as the device takes
+    expect(server.heard.map((datagram) => datagram.bytes.length)).toEqual(cuts ? [1600] : [])
+    expect(r.mib('IpFragOKs')).toBe(cuts ? 1 : 0)
+    expect([pathMtu(), socket.errors]).toEqual([1500, []])
+    end(sim, socket, server)
+  })
+})
+
+describe.each(FAMILIES)('errors over $name', (f) => {
+  test('an unconnected socket is told of each of its peers', async () => {
+    const { sim, a } = await routed6()
+    const socket = openUdp(a, 0, 0, f.family)
+    a.stack.sockets.setsockopt(socket.sk, f.level, f.recverr, 1)
+    for (const port of [4001, 4002]) {
+      socket.send(bytes(100), f.to, port)
+      sim.run(100)
+      const { sockets } = a.stack
+      expect(takeError(a, socket, f)).toEqual({
+        n: 100,
+        errno: Errno.ECONNREFUSED,
+        origin: f.origin,
+        type: f.noPort[0],
+        code: f.noPort[1],
+        info: 0,
+        from: f.to,
+      })
+      expect(sockets.peerOf(socket.sk)[4]).toBe(port)
+    }
+    // what nobody takes goes with the socket
+    socket.send(bytes(100), f.to, 4003)
+    sim.run(100)
+    end(sim, socket)
+  })
+
+  test('a raw socket hears what comes to its worker, whoever has the socket that it is about', async () => {
+    const { sim, a } = await routed6({ a: { workers: 2 } })
+    const raws = [0, 1].map((worker) => openSocket(a, SOCK_RAW, IPPROTO_UDP, f.family, worker))
+    for (const raw of raws) raw.connect(f.to)
+    const sockets = [0, 1].map((worker) => openUdp(a, 0, worker, f.family))
+    for (const socket of sockets) socket.connect(f.to, 9)
+    await a.must({
+      type: 'ETHTOOL_MSG_RSS_SET',
+      rss: { ifname: 'eth0', 'rss-indirection-table': Array(128).fill(1) },
+    })
+    for (const socket of sockets) socket.send(bytes(10))
+    sim.run(1000)
+    const refused = Errno.ECONNREFUSED
+    expect(sockets.map(({ errors }) => errors)).toEqual([[refused], [refused]])
+    expect(raws.map(({ errors }) => errors.length)).toEqual([0, raws[1]!.errors.length])
+    expect(raws[1]!.errors[0]).toBe(refused)
+    end(sim, ...sockets, ...raws)
+  })
+})
