@@ -13,7 +13,7 @@ import {
   openPath,
 } from '../../../workers/os/libc.ts'
 import { openTap } from '../../../workers/os/tap.ts'
-import { type End, INFO, paceOf } from './end.ts'
+import { type End, INFO, paceOf, SOCK_DGRAM } from './end.ts'
 import type { World } from './script.ts'
 import {
   addressBytes,
@@ -34,7 +34,9 @@ const { listen, accept4, sendto, shutdown } = dlopen('libc.so.6', {
 }).symbols
 
 const CLONE_NEWNET = 0x40000000
-const NONBLOCK_CLOEXEC = 0x80800
+const CLOEXEC = 0x80000
+const NONBLOCK_CLOEXEC = 0x800 | CLOEXEC
+const MSG_DONTWAIT = 0x40
 const AF = { ipv4: 2, ipv6: 10 }
 const MSG_NOSIGNAL = 0x4000
 const SOL_SOCKET = 1
@@ -115,7 +117,11 @@ export const createKernelEnd = ({ family, sysctls }: World): End => {
         frames.push(frame.slice(0, n))
       }
     },
-    socket: (type) => answer(libc.socket(AF[family], type | NONBLOCK_CLOEXEC, 0)),
+    // poll of a datagram socket that may block looks at checksums, as softnet does when they come (udp_poll)
+    socket: (type) =>
+      answer(
+        libc.socket(AF[family], type === SOCK_DGRAM ? type | CLOEXEC : type | NONBLOCK_CLOEXEC, 0)
+      ),
     bind: (file, port) => {
       setName(null, port)
       return answer(libc.bind(file, name.at, nameLen))
@@ -128,15 +134,17 @@ export const createKernelEnd = ({ family, sysctls }: World): End => {
     },
     send: (file, bytes, flags) => {
       data.bytes.set(bytes)
-      return answer(libc.send(file, data.at, bytes.length, flags | MSG_NOSIGNAL))
+      return answer(libc.send(file, data.at, bytes.length, flags | MSG_NOSIGNAL | MSG_DONTWAIT))
     },
     sendto: (file, bytes, peer) => {
       data.bytes.set(bytes)
       setName(peerText(family, peer), PEER_PORT)
-      return answer(sendto(file, data.at, bytes.length, MSG_NOSIGNAL, name.at, nameLen))
+      return answer(
+        sendto(file, data.at, bytes.length, MSG_NOSIGNAL | MSG_DONTWAIT, name.at, nameLen)
+      )
     },
     recv: (file, into, flags) => {
-      const n = answer(libc.recv(file, data.at, into.length, flags))
+      const n = answer(libc.recv(file, data.at, into.length, flags | MSG_DONTWAIT))
       if (n > 0) into.set(data.bytes.subarray(0, Math.min(n, into.length)))
       return n
     },

@@ -97,7 +97,13 @@ import {
   TP_WQ_HEAD,
   wndEnd,
 } from '../sock/tcp-sock.ts'
-import { SK_CONFIRMED, SK_STATE, TCP_SYN_RECV, TCP_SYN_SENT } from '../../../socket/sock.ts'
+import {
+  SK_CONFIRMED,
+  SK_ERR_SOFT,
+  SK_STATE,
+  TCP_SYN_RECV,
+  TCP_SYN_SENT,
+} from '../../../socket/sock.ts'
 import type { TcpTimers } from '../sock/tcp-timers.ts'
 import type { TcpWriteQueue } from '../snd/tcp-write-queue.ts'
 import type { TcpPaws } from '../rcv/tcp-paws.ts'
@@ -383,6 +389,7 @@ export const createTcpAck = (deps: TcpAckDeps) => {
     const priorPackets = i32[sk + TP_PACKETS_OUT]
     const newWindow = updateWindow(sk, skb, ack, seq)
     i32[sk + TP_RCV_TSTAMP] = time[TIME_MS]
+    i32[sk + SK_ERR_SOFT] = 0
     i32[sk + TP_PROBES_OUT] = 0
     if (advanced) i32[sk + TP_RETRANSMITS] = 0
     let flags = advanced ? ACK_ADVANCED | ACK_NOT_DUP : newWindow || dataLen !== 0 ? ACK_NOT_DUP : 0

@@ -43,11 +43,14 @@ import {
   SOCK_MIN_RCVBUF,
   SOCK_MIN_SNDBUF,
   TCP_CLOSE,
+  TCP_CLOSE_WAIT,
+  TCP_ESTABLISHED,
   TCP_LISTEN,
+  TCP_TIME_WAIT,
 } from '../../../socket/sock.ts'
 import type { TcpOutput } from '../snd/tcp-output.ts'
 import {
-  ACK_NOW,
+  ACK_PUSHED,
   ACK_SCHED,
   keepaliveTime,
   PACING_NEEDED,
@@ -64,6 +67,7 @@ import {
   FO_CONNECT,
   FO_NO_COOKIE,
   TFO_CLIENT_ENABLE,
+  TCP_MSS_DEFAULT,
   TCP_RTO_MAX,
   TCP_TIMEOUT_INIT,
   TP_ACK_PENDING,
@@ -87,11 +91,14 @@ import {
   TP_USER_MSS,
   TP_NOTSENT_LOWAT,
   TP_USER_TIMEOUT,
+  TP_RCV_SSTHRESH,
+  TP_RCV_WND,
   TP_WINDOW_CLAMP,
 } from './tcp-sock.ts'
 import { KEY_COUNT, loadSysctlKeys } from './tcp-fastopen-keys.ts'
 import type { TcpMd5 } from './tcp-md5.ts'
 import type { TcpCong } from '../rec/tcp-cong.ts'
+import type { TcpRecvmsg } from '../rcv/tcp-recvmsg.ts'
 import type { TcpTstamp } from '../snd/tcp-tstamp.ts'
 import type { TcpSndCheck } from '../snd/tcp-snd-check.ts'
 import type { TcpTimers } from './tcp-timers.ts'
@@ -119,7 +126,7 @@ type TcpSockoptDeps = {
   cong: TcpCong
   md5: Pick<TcpMd5, 'setKey'>
   tstamp: Pick<TcpTstamp, 'setFlags'>
-}
+} & Pick<TcpRecvmsg, 'cleanupRbuf'>
 
 /** As many retransmissions of a SYN-ACK as it takes for so many seconds to pass (secs_to_retrans). */
 const secsToRetrans = (seconds: number): number => {
@@ -153,6 +160,7 @@ export const createTcpSockopt = ({
   cong,
   tstamp,
   md5,
+  cleanupRbuf,
 }: TcpSockoptDeps) => {
   const { i32, layout } = arena
   const { sysctl } = layout
@@ -223,21 +231,46 @@ export const createTcpSockopt = ({
         return -Errno.ENOPROTOOPT
     }
   }
-  /** Turning Nagle or the cork off sends what they held back; Nagle, what the cork holds back as well, once. */
+  /**
+   * Turning Nagle off sends what was held back, by the cork as well, once; taking the cork out what Nagle lets go
+   * (__tcp_sock_set_nodelay, __tcp_sock_set_cork).
+   */
   const nagle = (sk: number, bit: number, on: boolean): number => {
     flag(sk, TP_NONAGLE, bit, on)
     if (on !== (bit === TCP_NAGLE_OFF)) return 0
     const old = i32[sk + TP_NONAGLE]
-    i32[sk + TP_NONAGLE] = old | TCP_NAGLE_PUSH
+    if ((old & TCP_NAGLE_OFF) !== 0) i32[sk + TP_NONAGLE] = old | TCP_NAGLE_PUSH
     output.pushPendingFrames(sk)
     i32[sk + TP_NONAGLE] = old
     return 0
   }
-  const quickack = (sk: number, on: boolean): number => {
-    i32[sk + TP_PINGPONG] = on ? 0 : 1
-    if (!on || (i32[sk + TP_ACK_PENDING] & ACK_SCHED) === 0) return 0
-    i32[sk + TP_ACK_PENDING] |= ACK_NOW
-    sndCheck.ackSndCheck(sk)
+  /** What waits is acknowledged as if it had been read; an even value is for this once (__tcp_sock_set_quickack). */
+  const quickack = (sk: number, value: number): number => {
+    i32[sk + TP_PINGPONG] = value === 0 ? 1 : 0
+    const state = i32[sk + SK_STATE]
+    const isOpen = state === TCP_ESTABLISHED || state === TCP_CLOSE_WAIT
+    if (value === 0 || !isOpen || (i32[sk + TP_ACK_PENDING] & ACK_SCHED) === 0) return 0
+    i32[sk + TP_ACK_PENDING] |= ACK_PUSHED
+    cleanupRbuf(sk, 1)
+    if ((value & 1) === 0) i32[sk + TP_PINGPONG] = 1
+    return 0
+  }
+  /** tcp_set_window_clamp: what is offered follows at once. */
+  const windowClamp = (sk: number, value: number): number => {
+    if (value === 0) {
+      const state = i32[sk + SK_STATE]
+      if (state !== TCP_CLOSE && state !== TCP_TIME_WAIT) return -Errno.EINVAL
+      i32[sk + TP_WINDOW_CLAMP] = 0
+      return 0
+    }
+    const clamp = Math.max(SOCK_MIN_RCVBUF >> 1, value)
+    const old = i32[sk + TP_WINDOW_CLAMP]
+    i32[sk + TP_WINDOW_CLAMP] = clamp
+    const threshold = i32[sk + TP_RCV_SSTHRESH]
+    i32[sk + TP_RCV_SSTHRESH] =
+      clamp < old
+        ? Math.min(threshold, clamp)
+        : Math.max(threshold, Math.min(i32[sk + TP_RCV_WND], clamp))
     return 0
   }
   const setTcp = (sk: number, name: number, value: number): number => {
@@ -265,9 +298,9 @@ export const createTcpSockopt = ({
         i32[sk + TP_DEFER_ACCEPT] = secsToRetrans(value)
         return 0
       case TCP_WINDOW_CLAMP:
-        return range(sk, TP_WINDOW_CLAMP, value, 0, 0x3fffffff)
+        return windowClamp(sk, value)
       case TCP_QUICKACK:
-        return quickack(sk, value !== 0)
+        return quickack(sk, value)
       case TCP_USER_TIMEOUT:
         return range(sk, TP_USER_TIMEOUT, value, 0, 0x7fffffff)
       case TCP_FASTOPEN:
@@ -335,7 +368,7 @@ export const createTcpSockopt = ({
       case TCP_MAXSEG: {
         return isIdle(sk) && i32[sk + TP_USER_MSS] !== 0
           ? i32[sk + TP_USER_MSS]
-          : i32[sk + TP_MSS_CACHE]
+          : i32[sk + TP_MSS_CACHE] || TCP_MSS_DEFAULT
       }
       case TCP_KEEPIDLE:
         return orSysctl(sk, TP_KEEPALIVE_TIME, Sysctl.tcp_keepalive_time)

@@ -15,9 +15,9 @@ const VALUES: Record<string, readonly number[]> = {
   TCP_KEEPINTVL: [1, 2, 0, 32768],
   TCP_KEEPCNT: [1, 2, 0, 127, 128],
   TCP_USER_TIMEOUT: [0, 1, 100, 250, 1000, 30_000, -1],
-  SO_LINGER: [-1, 0, 1, 10],
+  // close() waits for as long as it says otherwise, and the thread with it
+  SO_LINGER: [-1, 0],
   TCP_LINGER2: [-1, 0, 1, 120, 121],
-  SO_RCVLOWAT: [0, 1, 10, 1000, -1],
   TCP_MAXSEG: [0, 87, 88, 536, 1000, 1460, 32767, 32768],
   TCP_WINDOW_CLAMP: [0, 1, 1000, 10_000, 65535, 1_000_000, -1],
   TCP_NOTSENT_LOWAT: [0, 1, 1000, -1],
@@ -29,11 +29,13 @@ const VALUES: Record<string, readonly number[]> = {
   SO_OOBINLINE: SWITCH,
 }
 const NAMES = Object.keys(VALUES)
+/** How large the clamp is goes by memory; of SO_LINGER there are two words. */
+const ASKED = NAMES.filter((name) => name !== 'TCP_WINDOW_CLAMP' && name !== 'SO_LINGER')
 
 export const optionStep = (draw: Draw, _peer: unknown, view: Half, slot: number): Step => {
   const name = draw.pick(NAMES)
   const file = view.files.has(slot) ? slot : 0
-  if (draw.chance(20)) return call(file, 'get', name)
+  if (draw.chance(20)) return call(file, 'get', draw.pick(ASKED))
   if (draw.chance(5)) return call(file, 'get', 'SO_ERROR')
   return call(file, 'set', name, draw.pick(VALUES[name]!))
 }

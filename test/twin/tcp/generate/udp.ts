@@ -27,8 +27,8 @@ const datagram = (draw: Draw): Step => {
 const SETTINGS: Record<string, readonly number[]> = {
   TOS: [0, 4, 255, 256],
   TTL: [1, 255, 0, 256],
-  SO_RCVLOWAT: [0, 1, 10],
-  SO_LINGER: [0, -1],
+  RECVERR: [0, 1],
+  MTU_DISCOVER: [0, 1, 2, 3, 4, 5, 6, -1],
 }
 const socketCall = (draw: Draw): Step => {
   switch (draw.below(12)) {
