@@ -82,9 +82,12 @@ export const createApp = (deps: AppDeps): Api => {
     createWatchEndpoints,
     createCaptureEndpoints,
     createTraceEndpoints,
-    createNetnsEndpoints,
   ]
   for (const create of parts) app.route('/v1', create(deps))
+  app.route(
+    '/v1',
+    createNetnsEndpoints(deps, (request, env) => Promise.resolve(app.fetch(request, env)))
+  )
   if (deps.debug && deps.throwInWorker) app.route('/v1', createDebugEndpoints(deps.throwInWorker))
   app.route('/', createServiceEndpoints(deps))
   app.get('/openapi.json', createOpenapi(app, deps.version))

@@ -28,7 +28,7 @@ import {
 } from '../core/netdev/netdev.ts'
 import { kindNumbers, SOFT_KINDS } from '../core/dev/kinds/kinds.ts'
 import type { PathKind } from '../core/dev/kinds/link-kind.ts'
-import { PORT_PEER, portTxRing } from '../core/dev/kinds/port.ts'
+import { PORT_PEER, portTxRing } from '../core/dev/kinds/ports.ts'
 import { type Arena, backlogRing, createArena } from '../core/shm/arena.ts'
 import { counterBank, Mib } from '../core/shm/counters.ts'
 import { DEFAULT_ARENA, RSS_WORDS, RPS_MAP_OFFSET } from '../core/shm/layout.ts'

@@ -19,7 +19,7 @@ const WORST = 0.6
 const STEP = 0.001
 
 /** The round trip as it is in a full queue, and a timeout there. */
-const fullMs = (knobs: Knobs): number => {
+export const fullMs = (knobs: Knobs): number => {
   const { rate, queue } = knobs
   return rttMs(knobs) + (rate === 0 ? 0 : (queue * 1514 * 8) / (rate * 1000))
 }

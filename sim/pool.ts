@@ -1,10 +1,11 @@
 /** Processes that play cases side by side (child.ts). One that comes to no end is ended, and the case has failed. */
 import { availableParallelism } from 'node:os'
 import { programArgv } from '../workers/modules.ts'
-import type { Case, Verdict } from './play.ts'
+import { type Case, knobsOf, type Verdict } from './play.ts'
 
-/** Real time; cases take a fraction of a second. */
+/** Real time; cases take a fraction of a second, but those that are told to have very many rounds. */
 const HUNG_MS = 180_000
+const ROUND_MS = 2000
 
 export type Pool = ReturnType<typeof createPool>
 
@@ -25,10 +26,13 @@ const createChild = () => {
     const { promise, resolve } = Promise.withResolvers<Verdict>()
     answer = resolve
     isPlaying = true
-    const timer = setTimeout(() => {
-      resolve({ fault: { kind: 'hung', text: 'comes to no end' }, figures: {} })
-      process_.kill('SIGKILL')
-    }, HUNG_MS)
+    const timer = setTimeout(
+      () => {
+        resolve({ fault: { kind: 'hung', text: 'comes to no end' }, figures: {} })
+        process_.kill('SIGKILL')
+      },
+      HUNG_MS + ROUND_MS * knobsOf(each).rounds
+    )
     process_.send(each)
     const verdict = await promise
     clearTimeout(timer)

@@ -125,6 +125,7 @@ export const startDaemon = async (options: DaemonOptions) => {
       }
       return start(moduleUrl('workers/netns/main.ts'), data)
     },
+    thread: layout.appThread + APP_NETNS,
     isTaken: (name) => namespaces.has(name),
   })
 
@@ -138,12 +139,13 @@ export const startDaemon = async (options: DaemonOptions) => {
     sockInfo: { [IPPROTO_TCP]: (sk) => tcpInfo(arena, sk, Math.floor(monotonicUs() / 1000) | 0) },
     random,
     pause: () => new Promise((resolve) => setImmediate(resolve)),
-    kinds: kindsOf({ queues, namespaces, files: options.files, log }),
+    kinds: kindsOf({ queues, namespaces, files: options.files, log }, netns.far),
     hasEnded: (thread) => ended.has(thread),
     nets: netns.nets,
     dryRun: createDryRun({ arena, kinds: KINDS, nowUs: monotonicUs }),
   })
 
+  netns.attach(control)
   // what the threads have to tell: neighbours that changed, answers
   const looking = setInterval(control.poll, LOOK_MS)
 

@@ -16,6 +16,8 @@ export type Cli = {
   readonly err: (text: string) => void
   /** The global -j. */
   readonly json: boolean
+  /** The network namespace that it is in. */
+  readonly netns?: string
 }
 
 /** Arguments after the command's name; the exit status, 0 when it says none. */
@@ -82,6 +84,7 @@ export const inNetns = (cli: Cli, name: string | undefined): Cli =>
     ? cli
     : {
         ...cli,
+        netns: name,
         fetch: (path, init) =>
           cli.fetch(path.replace(/^\/v1\//, `/v1/netns/${encodeURIComponent(name)}/`), init),
       }

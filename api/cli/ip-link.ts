@@ -17,10 +17,11 @@ import { type Master, slavesOf, takeMaster } from './ip-vrf.ts'
 import { garbage, matchWord, unknownCommand, type Words } from './words.ts'
 
 const HELP = `Usage: softnet ip link [ show [ DEV ] [ up ] [ type KIND ] [ master DEV ] [ vrf NAME ] ]
-       softnet ip link add [ name ] NAME [ index N ] type KIND [ mtu MTU ] [ address LLADDR ] [ peer name NAME ]
+       softnet ip link add [ name ] NAME [ index N ] type KIND [ mtu MTU ] [ address LLADDR ]
+                       [ netns NAME ] [ peer name NAME [ mtu MTU ] [ address LLADDR ] [ netns NAME ] ]
        softnet ip link set [ dev ] DEV [ up | down ] [ mtu MTU ] [ address LLADDR ] [ name NEWNAME ]
                        [ txqueuelen N ] [ promisc on|off ] [ allmulticast on|off ] [ arp on|off ]
-                       [ master DEV | nomaster ]
+                       [ master DEV | nomaster ] [ netns NAME ]
        softnet ip link delete [ dev ] DEV
 `
 
@@ -89,21 +90,39 @@ const readIndex = (words: Words): number => {
   throw new UsageError(`Error: argument "${index}" is wrong: Invalid "index" value`)
 }
 
-const add = async (words: Words, cli: Cli): Promise<number> => {
+type NewLink = { ifname: string } & Partial<LinkSpec>
+type Placed = NewLink & { netns: string }
+/** The namespace that has no name is that of the first process. */
+const DEFAULT_NETNS = '1'
+
+/** What follows `peer` is said of the other device of the pair. */
+const readPeer = (words: Words): NewLink => {
+  words.take('name')
+  const peer: NewLink = { ifname: words.next() }
+  while (!words.isEmpty()) {
+    const word = words.next()
+    if (word === 'netns') peer.netns = words.next()
+    else if (!['mtu', 'address', 'up', 'down'].includes(word) || !readWord(word, words, peer))
+      throw garbage(word, 'peer')
+  }
+  return peer
+}
+
+const readNew = (words: Words): { link: NewLink; peer: NewLink | undefined } => {
   let ifname: string | undefined
+  let peer: NewLink | undefined
   const link: Partial<LinkSpec> = {}
   const data: Record<string, unknown> = {}
   while (!words.isEmpty()) {
     const word = words.next()
     if (word === 'type') link.kind = words.next()
     else if (word === 'name' || word === 'dev') ifname = words.next()
+    else if (word === 'netns') link.netns = words.next()
     else if (word === 'numtxqueues') link.num_tx_queues = words.number(word)
     else if (word === 'numrxqueues') link.num_rx_queues = words.number(word)
     else if (word === 'index' && link.kind === undefined) link.ifindex = readIndex(words)
-    else if (word === 'peer') {
-      words.take('name')
-      data['peer'] = words.next()
-    } else if (readWord(word, words, link)) continue
+    else if (word === 'peer') peer = readPeer(words)
+    else if (readWord(word, words, link)) continue
     // What follows the kind belongs to its driver, as KEY VALUE.
     else if (link.kind !== undefined) data[word] = words.next()
     else if (ifname === undefined) ifname = word
@@ -113,11 +132,32 @@ const add = async (words: Words, cli: Cli): Promise<number> => {
     throw new UsageError('Not enough information: "name" argument is required.')
   if (link.kind === undefined)
     throw new UsageError('Not enough information: "type" argument is required')
-  await send(cli, 'POST', '/v1/links', {
-    ifname,
-    ...link,
-    ...(Object.keys(data).length > 0 && { data }),
-  })
+  return { link: { ifname, ...link, ...(Object.keys(data).length > 0 && { data }) }, peer }
+}
+/** Of a pair that reaches into the default namespace the end there is made first, and the other with it. */
+const inOrder = (
+  near: Placed,
+  peer: Placed | undefined
+): [near: Placed, peer: Placed | undefined] => {
+  if (peer === undefined || peer.netns !== DEFAULT_NETNS || near.netns === DEFAULT_NETNS)
+    return [near, peer]
+  const { kind, ...rest } = near
+  return [{ ...peer, kind: kind! }, rest]
+}
+const add = async (words: Words, cli: Cli): Promise<number> => {
+  const { link, peer } = readNew(words)
+  const here = cli.netns ?? DEFAULT_NETNS
+  const [{ netns, ...near }, other] = inOrder(
+    { netns: here, ...link },
+    peer && { netns: here, ...peer }
+  )
+  if (other !== undefined) {
+    const { ifname: name, netns: there, ...more } = other
+    const said = { name, ...more, ...(there !== netns && { netns: there }) }
+    near.data = { ...near.data, peer: Object.keys(said).length === 1 ? name : said }
+  }
+  const path = netns === here ? '/v1/links' : `/v1/netns/${segment(netns)}/links`
+  await send(cli, 'POST', path, near)
   return 0
 }
 
@@ -128,6 +168,7 @@ const set = async (words: Words, cli: Cli): Promise<number> => {
     const word = words.next()
     if (word === 'dev') dev = words.next()
     else if (word === 'name') link.newname = words.next()
+    else if (word === 'netns') link.netns = words.next()
     else if (readWord(word, words, link)) continue
     else if (dev === undefined) dev = word
     else throw garbage(word, 'dev')

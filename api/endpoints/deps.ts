@@ -9,6 +9,8 @@ export type BodyLimits = { readonly maxBytes: number; readonly withinMs: number 
 /** A network namespace whose only way out is this daemon: one of the kernel, with the process that holds it, or one of the daemon's own. */
 export type NetnsItem = {
   readonly name: string
+  /** Its number in the default net (RTM_NEWNSID), when that has spoken of it. */
+  readonly id?: number
   readonly pid?: number
   readonly addresses?: readonly string[]
 }

@@ -4,11 +4,12 @@
  */
 import { Hono } from 'hono'
 import { NLM_F_CREATE, NLM_F_EXCL } from '../../core/control/nlm-flags.ts'
+import { DEFAULT_NETNS } from '../../core/control/text/link.ts'
 import { isRead } from '../auth.ts'
 import { Problem, refused } from '../problem.ts'
 import { netnsItem, netnsSpec } from '../schemas/netns.ts'
 import { readBody, sendChange, showItem } from './change.ts'
-import type { Api, ApiEnv, AppDeps, NetnsItem } from './deps.ts'
+import type { Api, ApiEnv, AppDeps, NetnsItem, ServerBindings } from './deps.ts'
 import { doc } from './doc.ts'
 import { readListQuery, sendList } from './list.ts'
 
@@ -28,7 +29,11 @@ const pick = (headers: Headers, names: readonly string[]): Record<string, string
     })
   )
 
-export const createNetnsEndpoints = ({ control, netns = () => [], askNetns }: AppDeps): Api => {
+/** `pass` answers a request that is for the whole of the daemon. */
+export const createNetnsEndpoints = (
+  { control, netns = () => [], askNetns }: AppDeps,
+  pass: (request: Request, env: ServerBindings) => Promise<Response>
+): Api => {
   const api: Api = new Hono<ApiEnv>()
   const find = (name: string): NetnsItem => {
     const item = netns().find((one) => one.name === name)
@@ -77,7 +82,16 @@ export const createNetnsEndpoints = ({ control, netns = () => [], askNetns }: Ap
     const name = c.req.param('netns')
     const url = new URL(c.req.url)
     const path = url.pathname.replace(/^\/v1\/netns\/[^/]+/, '/v1')
-    const { pid } = find(name)
+    const { method } = c.req
+    const body = isRead(method) ? '' : await c.req.text()
+    const isDefault = name === DEFAULT_NETNS && !netns().some((one) => one.name === name)
+    const { pid } = isDefault ? { pid: undefined } : find(name)
+    // what is the default net's, and the namespaces themselves, which are the same from everywhere
+    if (isDefault || /^\/v1\/netns(\/|$)/.test(path)) {
+      url.pathname = path
+      const { headers } = c.req.raw
+      return pass(new Request(url, { method, headers, ...(body !== '' && { body }) }), c.env)
+    }
     if (pid !== undefined || askNetns === undefined)
       throw new Problem(
         501,
@@ -85,16 +99,16 @@ export const createNetnsEndpoints = ({ control, netns = () => [], askNetns }: Ap
       )
     if (ENDLESS.test(path))
       throw new Problem(501, 'Error: a namespace answers at once, and streams nothing.')
-    const { status, headers, body } = await askNetns({
+    const answer = await askNetns({
       name,
-      method: c.req.method,
+      method,
       path: path + url.search,
       headers: pick(c.req.raw.headers, SENT_HEADERS),
-      body: isRead(c.req.method) ? '' : await c.req.text(),
+      body,
     })
-    return new Response(status === 204 ? null : body, {
-      status,
-      headers: pick(new Headers(headers), KEPT_HEADERS),
+    return new Response(answer.status === 204 ? null : answer.body, {
+      status: answer.status,
+      headers: pick(new Headers(answer.headers), KEPT_HEADERS),
     })
   })
   return api

@@ -13,6 +13,8 @@ import {
   linkHeadText,
   linkLayerText,
   type LinkShow,
+  netnsidJson,
+  otherEndJson,
   statsJson,
   statsText,
 } from './link.ts'
@@ -106,10 +108,10 @@ export const addrShown = (item: AddressItem, show: AddrShow): object => {
   const { addr_info, link_type, address, broadcast, ...rest } = item
   const { link, details, stats } = show
   const { qdisc, group, ...head } = rest
-  const { ifindex, link: other, ifname, flags, mtu, master, operstate, txqlen } = head
+  const { ifindex, ifname, flags, mtu, master, operstate, txqlen } = head
   return {
     ifindex,
-    ...(other !== undefined && { link: other }),
+    ...otherEndJson(head),
     ifname,
     flags,
     mtu,
@@ -118,7 +120,7 @@ export const addrShown = (item: AddressItem, show: AddrShow): object => {
     operstate,
     ...(!isSpare(show) && { group }),
     txqlen,
-    ...(hasLayer(show) && { link_type, address, broadcast }),
+    ...(hasLayer(show) && { link_type, address, broadcast, ...netnsidJson(head) }),
     ...(link && details && detailsJson(link)),
     addr_info,
     ...(link && stats && { stats64: statsJson(link, show) }),
@@ -126,8 +128,8 @@ export const addrShown = (item: AddressItem, show: AddrShow): object => {
 }
 
 /** `ip -j -br addr`. */
-export const addrBriefJson = ({ link, ifname, operstate, addr_info }: AddressItem) => ({
-  ...(link !== undefined && { link }),
+export const addrBriefJson = ({ ifname, operstate, addr_info, ...link }: AddressItem) => ({
+  ...otherEndJson(link),
   ifname,
   operstate,
   addr_info: addr_info.map(({ local, prefixlen }) => ({ local, prefixlen })),

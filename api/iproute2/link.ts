@@ -75,9 +75,22 @@ export const detailsJson = (link: LinkItem, of: { addrGenMode?: boolean } = {}) 
   gro_max_size: link.gro_max_size,
 })
 
+/** The other end: by its name, or by its number where it is in another namespace. */
+export const otherEndJson = ({
+  link,
+  link_index,
+}: Pick<LinkHead, 'link' | 'link_index'>): { link?: string; link_index?: number } => ({
+  ...(link_index !== undefined && { link_index }),
+  ...(link !== undefined && link_index === undefined && { link }),
+})
+export const netnsidJson = ({
+  link_netnsid,
+}: Pick<LinkHead, 'link_netnsid'>): { link_netnsid?: number } =>
+  link_netnsid === undefined ? {} : { link_netnsid }
+
 export const linkJson = (link: LinkItem, show: LinkShow = {}): Record<string, unknown> => ({
   ifindex: link.ifindex,
-  ...(link.link === undefined ? {} : { link: link.link }),
+  ...otherEndJson(link),
   ifname: link.ifname,
   flags: link.flags,
   mtu: link.mtu,
@@ -90,6 +103,7 @@ export const linkJson = (link: LinkItem, show: LinkShow = {}): Record<string, un
   link_type: link.link_type,
   address: link.address,
   broadcast: link.broadcast,
+  ...netnsidJson(link),
   ...(show.details && {
     ...detailsJson(link, { addrGenMode: true }),
     ...(link.netem && { netem: link.netem }),
@@ -98,17 +112,26 @@ export const linkJson = (link: LinkItem, show: LinkShow = {}): Record<string, un
 })
 
 /** `ip -j -br link`. */
-export const linkBriefJson = ({ link, ifname, operstate, address, flags }: LinkItem) => ({
-  ...(link !== undefined && { link }),
+export const linkBriefJson = ({ ifname, operstate, address, flags, ...link }: LinkItem) => ({
+  ...otherEndJson(link),
   ifname,
   operstate,
   address,
   flags,
 })
 
+/** With the other end's, or its number. */
+const fullName = ({
+  ifname,
+  link,
+  link_index,
+}: Pick<LinkHead, 'ifname' | 'link' | 'link_index'>) => {
+  const other = link_index === undefined ? link : `if${link_index}`
+  return other === undefined ? ifname : `${ifname}@${other}`
+}
+
 /** "3: veth0@veth1: <UP> mtu 1500 qdisc ..." and the line with the link-layer address. */
 export const linkHeadText = (link: LinkHead): string => {
-  const name = link.link === undefined ? link.ifname : `${link.ifname}@${link.link}`
   const words = [
     ['mtu', link.mtu],
     ['qdisc', link.qdisc],
@@ -118,11 +141,16 @@ export const linkHeadText = (link: LinkHead): string => {
     ['group', link.group],
     ['qlen', link.txqlen],
   ].flatMap(([word, value]) => (value === undefined ? [] : [`${word} ${value}`]))
-  return `${link.ifindex}: ${name}: <${link.flags.join(',')}> ${words.join(' ')}`
+  return `${link.ifindex}: ${fullName(link)}: <${link.flags.join(',')}> ${words.join(' ')}`
 }
 
+/** A namespace is named, or has a number. */
+const netnsText = ({ link_netns, link_netnsid }: LinkHead): string => {
+  if (link_netns !== undefined) return ` link-netns ${link_netns}`
+  return link_netnsid === undefined ? '' : ` link-netnsid ${link_netnsid}`
+}
 export const linkLayerText = (link: LinkHead): string =>
-  `    link/${link.link_type} ${link.address} brd ${link.broadcast}`
+  `    link/${link.link_type} ${link.address} brd ${link.broadcast}${netnsText(link)}`
 
 export const detailsText = (link: LinkItem, of: { addrGenMode?: boolean } = {}): string => {
   const { linkinfo: info, ...rest } = link
@@ -235,9 +263,8 @@ export const linkText = (link: LinkItem, show: LinkShow = {}): string => {
   return lines.join('\n')
 }
 
-/** The name that `ip -br` has, with the other end's. */
-export const briefName = ({ ifname, link }: Pick<LinkHead, 'ifname' | 'link'>): string =>
-  (link === undefined ? ifname : `${ifname}@${link}`).padEnd(16)
+/** The name that `ip -br` has. */
+export const briefName = (link: Parameters<typeof fullName>[0]): string => fullName(link).padEnd(16)
 
 /** `ip -br link`. */
 export const linkBrief = (link: LinkItem): string =>

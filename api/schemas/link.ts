@@ -77,7 +77,11 @@ export const withKinds = <S extends z.ZodObject>(
     data: kindData.optional().meta({ description: `info_data of the kind (${words.join('; ')})` }),
   })
 }
-export const linkPatch = z.strictObject({ ...linkFields, newname: ifname.optional() })
+export const linkPatch = z.strictObject({
+  ...linkFields,
+  newname: ifname.optional(),
+  netns: z.string().min(1).optional().meta({ description: 'network namespace to move it to' }),
+})
 
 export const linkFilter = {
   ifname: ifname.optional(),

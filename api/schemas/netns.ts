@@ -7,6 +7,7 @@ export const netnsSpec = z.strictObject({ name: z.string().min(1).max(255) })
 
 export const netnsItem = z.strictObject({
   name: z.string(),
+  id: z.int().min(0).optional().meta({ description: 'its number here (link_netnsid)' }),
   pid: z.int().min(0).optional().meta({ description: 'its holder, of one of the kernel' }),
   addresses: z.array(z.string()).readonly().optional(),
 } satisfies Shape<NetnsItem>)

@@ -1,6 +1,6 @@
 /** What the workers of a point are given to do, and by whom: the peers of each shape, their network, and what is counted. */
 import type { StackConfig } from '../../core/control/text/messages.ts'
-import { portRxRing, portTxRing } from '../../core/dev/kinds/port.ts'
+import { portRxRing, portTxRing } from '../../core/dev/kinds/ports.ts'
 import { type Arena, backlogRing } from '../../core/shm/arena.ts'
 import { counterBank, Mib } from '../../core/shm/counters.ts'
 import { forwarding, type Router, startRouter } from './router.ts'

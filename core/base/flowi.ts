@@ -45,6 +45,8 @@ export const DF_ALWAYS = 2
 
 /** A received broadcast that is sent on (bc_forwarding); its way is FL_DEV. */
 export const FL_F_FORWARD = 1
+/** The source need not be an address of ours (IP_TRANSPARENT). */
+export const FL_F_ANYSRC = 2
 
 export type Flowi = Int32Array
 export const createFlowi = (): Flowi => new Int32Array(FLOWI_WORDS)

@@ -4,7 +4,8 @@
  */
 import { Errno } from '../base/errno.ts'
 import { AF_INET } from '../base/family.ts'
-import type { Ifaddr, Ifaddrs } from '../inet/addr/ifaddr.ts'
+import type { Ifaddrs } from '../inet/addr/ifaddr.ts'
+import type { Ifaddr } from '../inet/addr/ifaddr-held.ts'
 import type { Outcome } from './answers.ts'
 import { changed, chunks, refuse } from './answers.ts'
 import type { AddressFilter, MessageOf } from './rtnetlink.ts'

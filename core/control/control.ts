@@ -285,6 +285,7 @@ export const createControl = (deps: ControlDeps) => {
   const sockets = createSocketDump({ arena, calls, sockInfo })
   const netns = createNetns({
     nets: deps.nets,
+    delLink: links.delLink,
     onEvent: (event, item) => note('netns', event, () => item),
   })
   const captures = createCaptures({ arena, nowUs, retire, raise, publish })
@@ -475,6 +476,27 @@ export const createControl = (deps: ControlDeps) => {
       underWay--
     }
   }
+  /** A message as a part of a change of another net, which holds the lock of both. */
+  const inside = async (message: Message): Promise<Outcome<unknown>> => {
+    underWay++
+    try {
+      const outcome = await perform(message)
+      const { made, mine } = finish()
+      if (made !== null) {
+        await settle(made)
+        tell(mine, made)
+      }
+      return outcome
+    } finally {
+      underWay--
+    }
+  }
+  /** Ends devices whose other ends are gone with their nets, or from them. */
+  const reap = () =>
+    transaction(async (run) => {
+      for (const ifindex of deps.nets?.gone() ?? []) await run({ type: 'RTM_DELLINK', ifindex })
+      return told(null)
+    })
   /**
    * Answers a message that needs no other thread (a get, or a change of routes, addresses, sysctls) at once, and
    * publishes without waiting: for reads, and for who runs the workers on this very thread. A change is refused while
@@ -586,6 +608,8 @@ export const createControl = (deps: ControlDeps) => {
   const { ifindexOf, nameOf } = links
   return {
     transaction,
+    inside,
+    reap,
     apply,
     isRead,
     dump,

@@ -2,7 +2,7 @@
  * What routes take of memory, and who holds packet memory, against his bound, and what is left of the pools: read from the words in which each thread
  * counts what it holds (skb/budget.ts). Control thread. Linux spreads this over /proc/net/sockstat and protocols.
  */
-import { portTxRing } from '../dev/kinds/port.ts'
+import { portTxRing } from '../dev/kinds/ports.ts'
 import type { FibWriter } from '../inet/fib/fib-writer.ts'
 import type { NexthopBuckets } from './nexthop-buckets.ts'
 import type { Nexthops } from '../inet/fib/nexthop.ts'

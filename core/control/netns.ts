@@ -5,16 +5,19 @@
 import { Errno } from '../base/errno.ts'
 import type { Outcome } from './answers.ts'
 import { changed, refuse, told } from './answers.ts'
+import type { Links } from './links/links.ts'
 import { NLM_F_EXCL } from './nlm-flags.ts'
 import type { MessageOf, NetnsItem } from './rtnetlink.ts'
 
 /** What makes and ends nets, with an errno, or 0. */
 export type Nets = {
   names: () => readonly string[]
+  /** Devices of ours whose other ends were in nets that have ended, or are gone from them. */
+  gone: () => readonly number[]
   add: (name: string) => Promise<number>
   del: (name: string) => Promise<number>
 }
-type NetnsDeps = {
+type NetnsDeps = Pick<Links, 'delLink'> & {
   /** Without it there is one net. */
   nets: Nets | undefined
   /** control.ts: tells watchers. */
@@ -26,7 +29,7 @@ const NAME_MAX = 255
 const isName = (name: string): boolean =>
   name !== '' && name.length <= NAME_MAX && !name.includes('/') && name !== '.' && name !== '..'
 
-export const createNetns = ({ nets, onEvent }: NetnsDeps) => {
+export const createNetns = ({ nets, delLink, onEvent }: NetnsDeps) => {
   const change = async (
     event: 'new' | 'del',
     name: string,
@@ -35,6 +38,7 @@ export const createNetns = ({ nets, onEvent }: NetnsDeps) => {
     if (!isName(name)) return refuse(Errno.EINVAL)
     const error = make === undefined ? Errno.EOPNOTSUPP : await make(name)
     if (error !== 0) return refuse(error)
+    for (const ifindex of nets?.gone() ?? []) await delLink({ type: 'RTM_DELLINK', ifindex })
     onEvent(event, { name })
     return changed({ name })
   }

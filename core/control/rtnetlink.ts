@@ -6,7 +6,7 @@
  */
 import type { FibRule } from '../inet/fib/fib-rule.ts'
 import type { Metrics } from '../shm/dst-metrics.ts'
-import type { Ifaddr } from '../inet/addr/ifaddr.ts'
+import type { Ifaddr } from '../inet/addr/ifaddr-held.ts'
 import type { MfcRoute } from '../inet/mc/mfc-table.ts'
 import type { Stats64 } from '../netdev/netdev.ts'
 import type { WorkerStat } from '../shm/softnet-stat.ts'
@@ -104,6 +104,8 @@ export type LinkChange = {
   kind?: string
   mtu?: number
   mac?: Mac
+  /** IFLA_NET_NS_*: the net that it is to be in, by its name there. */
+  netns?: string
   txqlen?: number
   /** IFF_* of `change` that are to be on. */
   flags: number
@@ -122,11 +124,15 @@ export type LinkStats = {
   rx: Stats64<'rx'> & { over_errors: number }
   tx: Stats64<'tx'> & { collisions: number }
 }
+/** The other end of a device where that is in another net; `nsid` is the number that its net has here (RTM_NEWNSID). */
+export type OtherEnd = { ifindex: number; name: string; netns: string; nsid: number }
 export type LinkInfo = {
   ifindex: number
   name: string
   kind: string
   data: Record<string, unknown> | undefined
+  /** Where the other end is in another net. */
+  otherEnd: OtherEnd | undefined
   /** IFLA_INFO_XSTATS: what else the driver has to say. */
   xstats: Record<string, unknown> | undefined
   /** ARPHRD_* */

@@ -187,5 +187,11 @@ export const createIpOptionsEcho = (deps: IpOptionsEchoDeps) => {
     i32[skb + SKB_IPOPT] = 0
   }
 
-  return { echo, ofSocket, firstHop, build }
+  return {
+    echo,
+    ofSocket,
+    firstHop,
+    build,
+    /** Where the octets of the last echo() lie. */ replyAt: reply,
+  }
 }

@@ -10,6 +10,7 @@ import type { Rib } from '../control/rib.ts'
 import type { RibRoute } from '../control/rib-route.ts'
 import type { RouteExpiry } from '../control/route-expiry.ts'
 import { FOREVER, IFA_F_MANAGETEMPADDR, IFA_F_OPTIMISTIC } from '../inet/addr/ifaddr-constants.ts'
+import { interfaceIdOf } from '../inet/addr/eui64.ts'
 import type { Ifaddrs } from '../inet/addr/ifaddr.ts'
 import {
   RT_SCOPE_UNIVERSE,
@@ -30,7 +31,7 @@ import { acceptsRa } from './accept-ra.ts'
 type AddrconfDeps = {
   arena: Arena
   rib: Pick<Rib, 'add' | 'remove'>
-  ifaddrs: Pick<Ifaddrs, 'add' | 'renewAuto' | 'countOf' | 'hasNetwork' | 'interfaceId' | 'list'>
+  ifaddrs: Pick<Ifaddrs, 'add' | 'renewAuto' | 'countOf' | 'hasNetwork' | 'list'>
   nowMs: () => number
 } & Pick<RouteExpiry, 'setUntil'>
 
@@ -224,7 +225,7 @@ export const createAddrconf = ({ arena, rib, ifaddrs, nowMs, setUntil }: Addrcon
     validLft: number,
     preferredLft: number
   ): void => {
-    const words: Words = [network[0], network[1], ...ifaddrs.interfaceId(ifindex)]
+    const words: Words = [network[0], network[1], ...interfaceIdOf(arena, ifindex)]
     const isThere = ifaddrs
       .list()
       .some((at) => at.ifindex === ifindex && sameWords(at.words, words))

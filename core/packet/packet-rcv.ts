@@ -66,7 +66,7 @@ type PacketRcvDeps = {
   skbs: Skbs
   consume: ConsumeFn
   filter: Pick<SkFilter, 'runFrom' | 'skTrim'>
-  datagram: Pick<Datagram, 'isFull' | 'append'>
+  datagram: Pick<Datagram, 'isFull' | 'mayHold' | 'makeRoom' | 'append' | 'onLost'>
 } & Pick<Ptype, 'tapClone'>
 export type PacketRcv = ReturnType<typeof createPacketRcv>
 
@@ -93,6 +93,9 @@ export const createPacketRcv = (deps: PacketRcvDeps) => {
     i32[sk + PK_DROPS]++
     i32[sk + SK_DROPS]++
   }
+  datagram.onLost(Holder.tap, (sk) => {
+    i32[sk + PK_DROPS]++
+  })
   /** Where the socket's view of a frame begins. */
   const viewOf = (sk: number, skb: number, mac: number): number =>
     i32[sk + SK_TYPE] === SOCK_DGRAM ? i32[skb + SKB_NETWORK] : mac
@@ -102,7 +105,9 @@ export const createPacketRcv = (deps: PacketRcvDeps) => {
     if (!isFor(sk, skb, pktType)) return
     const len = filter.runFrom(sk, skb, viewOf(sk, skb, mac), pktType)
     if (len === 0) return
-    const twin = datagram.isFull(sk) ? 0 : tapClone(skb, mac, pktType)
+    if (datagram.isFull(sk)) return lose(sk)
+    if (!budget.mayHold(skb, Holder.tap)) datagram.makeRoom(sk, skb, Holder.tap)
+    const twin = tapClone(skb, mac, pktType)
     if (twin === 0) lose(sk)
     else keep(sk, twin, len)
   }
@@ -112,7 +117,7 @@ export const createPacketRcv = (deps: PacketRcvDeps) => {
     const pktType = i32[skb + SKB_PKT_TYPE]
     const len = isFor(sk, skb, pktType) ? filter.runFrom(sk, skb, viewOf(sk, skb, mac), pktType) : 0
     if (len === 0) return consume(skb)
-    if (datagram.isFull(sk) || !budget.mayHold(skb, Holder.tap)) {
+    if (datagram.isFull(sk) || !datagram.mayHold(sk, skb, Holder.tap)) {
       lose(sk)
       return consume(skb)
     }

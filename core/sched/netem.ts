@@ -120,8 +120,7 @@ export const createNetem = (deps: NetemDeps) => {
     return 0
   }
   /** Within what this worker may hold, together with the frames that wait for a driver. */
-  const mayQueue = (slots: number): boolean =>
-    budget.hasRoom(Holder.netem, slots + budget.slotsHeld(Holder.qdisc))
+  const mayQueue = (slots: number): boolean => budget.hasRoom(Holder.netem, slots)
   const limitOf = (dev: number): number =>
     i32[dev + DEV_LIMIT] === 0 ? DEFAULT_LIMIT : i32[dev + DEV_LIMIT]
   /** Whether a packet of so many frames, which hold `slots`, would find no room. */

@@ -83,6 +83,9 @@ const WITHIN: readonly { holder: Holder; line: Holder; eighths: number }[] = [
 ]
 const lineHas = (line: Holder, holder: number): boolean =>
   WITHIN.some((each) => each.line === line && each.holder === holder)
+/** On whose line a holder draws: another's, or its own. */
+const lineFor = (holder: number): number =>
+  WITHIN.find((each) => each.holder === holder)?.line ?? holder
 const WHOLE = 64
 const sumOf = (kind: 'small' | 'large', isShared: boolean): number =>
   LINES.reduce((sum, line) => sum + (line.shared === isShared ? line[kind] : 0), 0)
@@ -226,9 +229,6 @@ export const createSkbBudget = (arena: Arena, thread: number, row: RowWords) => 
 
   const smallHeld = (holder: Holder): number => i32[held + holder * 2]
   const largeHeld = (holder: Holder): number => i32[held + holder * 2 + 1]
-  /** What a holder has, in the form of SKB_CHARGE. */
-  const slotsHeld = (holder: Holder): number =>
-    i32[held + holder * 2] * ONE_SMALL + i32[held + holder * 2 + 1] * ONE_LARGE
   const isShared = Array.from({ length: HELD_WORDS / 2 }, (_, holder) =>
     LINES.some((line) => line.shared && (line.holder === holder || lineHas(line.holder, holder)))
   )
@@ -240,10 +240,33 @@ export const createSkbBudget = (arena: Arena, thread: number, row: RowWords) => 
       if (isShared[other] === isShared[holder]) all += i32[held + other * 2 + 1]
     return all <= (isShared[holder] ? sharedLarge : ownLarge)
   }
-  /** Whether the holder may keep these slots as well. */
-  const hasRoom = (holder: Holder, slots: number): boolean =>
+  const holders = Array.from({ length: HELD_WORDS / 2 }, (_, holder) => holder)
+  const lines = holders.map(lineFor)
+  /** All that draw on a holder's line, itself among them. */
+  const sharers = lines.map((line) => holders.filter((other) => lines[other] === line))
+  /** Small slots that are held of a holder's line. */
+  const smallsOnLine = (holder: Holder): number => {
+    const all = sharers[holder]
+    let sum = 0
+    for (let k = 0; k < all.length; k++) sum += i32[held + all[k] * 2]
+    return sum
+  }
+  const largesOnLine = (holder: Holder): number => {
+    const all = sharers[holder]
+    let sum = 0
+    for (let k = 0; k < all.length; k++) sum += i32[held + all[k] * 2 + 1]
+    return sum
+  }
+  const sharesLine = (holder: number, other: number): boolean => lines[holder] === lines[other]
+  /** Whether its own bound lets the holder keep these slots as well. */
+  const hasOwnRoom = (holder: Holder, slots: number): boolean =>
     i32[held + holder * 2] + smallsOf(slots) <= bounds[holder * 2] &&
-    i32[held + holder * 2 + 1] + largesOf(slots) <= bounds[holder * 2 + 1] &&
+    i32[held + holder * 2 + 1] + largesOf(slots) <= bounds[holder * 2 + 1]
+  /** Whether the holder may keep these slots as well: of its own bound and of the line that it draws on. */
+  const hasRoom = (holder: Holder, slots: number): boolean =>
+    hasOwnRoom(holder, slots) &&
+    smallsOnLine(holder) + smallsOf(slots) <= bounds[lines[holder] * 2] &&
+    largesOnLine(holder) + largesOf(slots) <= bounds[lines[holder] * 2 + 1] &&
     hasLarges(holder, largesOf(slots))
   const mayHold = (skb: number, holder: Holder): boolean => hasRoom(holder, slotsOf(skb))
 
@@ -262,8 +285,10 @@ export const createSkbBudget = (arena: Arena, thread: number, row: RowWords) => 
     release,
     smallHeld,
     largeHeld,
-    slotsHeld,
+    smallsOnLine,
+    sharesLine,
     hasLarges,
+    hasOwnRoom,
     hasRoom,
     mayHold,
   }

@@ -10,14 +10,25 @@ import type { Arena } from '../shm/arena.ts'
 import type { Slab } from '../shm/slab.ts'
 import { Sysctl } from '../shm/sysctl.ts'
 import type { Holder } from '../skb/budget.ts'
-import { type ConsumeFn, Drop } from '../skb/drop.ts'
-import { SKB_CHARGE, SKB_LEN, SKB_NEXT, SKB_SK, type Skbs } from '../skb/skb.ts'
+import { type ConsumeFn, Drop, type DropFn } from '../skb/drop.ts'
+import {
+  SKB_CB,
+  SKB_CB_WORDS,
+  SKB_CHARGE,
+  SKB_LEN,
+  SKB_MARK,
+  SKB_NEXT,
+  SKB_SK,
+  type Skbs,
+} from '../skb/skb.ts'
 import type { Cmsg } from './cmsg.ts'
 import type { ErrQueue } from './errqueue.ts'
 import type { Events } from './events.ts'
+import { createLongestQueue } from './longest-queue.ts'
 import type { SkFilter } from './sk-filter.ts'
 import {
   newCookie,
+  SK_CMSG,
   SK_COOKIE,
   SK_CREATED,
   SK_DROPS,
@@ -41,6 +52,8 @@ import {
   TCP_ESTABLISHED,
 } from './sock.ts'
 import {
+  CMSG_MARK,
+  CMSG_OVFL,
   MSG_PEEK,
   MSG_TRUNC,
   POLLERR,
@@ -53,18 +66,25 @@ import {
   POLLWRNORM,
   SIOCINQ,
   SIOCOUTQ,
+  SO_MARK,
+  SO_RXQ_OVFL,
+  SOL_SOCKET,
 } from './socket-constants.ts'
 
 type DatagramDeps = {
   arena: Arena
   skbs: Skbs
   consume: ConsumeFn
+  drop: DropFn
   time: Time
   slab: Slab
   filter: Pick<SkFilter, 'skFilter' | 'skTrim' | 'release'>
   errqueue: Pick<ErrQueue, 'isEmpty' | 'purge' | 'take'>
-  cmsg: Pick<Cmsg, 'putFlags'>
+  cmsg: Pick<Cmsg, 'putFlags' | 'putInt'>
 } & Pick<Events, 'sockEvents'>
+/** How many the socket had lost when the packet came; a word of who holds it. */
+const CB_DROPS = SKB_CB + SKB_CB_WORDS - 1
+
 export type Datagram = ReturnType<typeof createDatagram>
 
 export const createDatagram = (deps: DatagramDeps) => {
@@ -92,6 +112,7 @@ export const createDatagram = (deps: DatagramDeps) => {
   const append = (sk: number, skb: number, holder: Holder): void => {
     if (i32[skb + SKB_CHARGE] === 0) budget.hold(skb, holder)
     i32[sk + SK_RMEM] += budget.truesize(skb)
+    if ((i32[sk + SK_CMSG] & CMSG_OVFL) !== 0) i32[skb + CB_DROPS] = i32[sk + SK_DROPS]
     i32[skb + SKB_SK] = sk
     i32[skb + SKB_NEXT] = 0
     if (i32[sk + SK_RCVQ_LEN] === 0) i32[sk + SK_RCVQ_HEAD] = skb
@@ -107,10 +128,13 @@ export const createDatagram = (deps: DatagramDeps) => {
     const len = filter.skFilter(sk, skb)
     if (len === 0) return refused(sk, Drop.SOCKET_FILTER)
     if (isFull(sk)) return refused(sk, Drop.SOCKET_RCVBUFF)
-    if (!filter.skTrim(skb, len) || !budget.mayHold(skb, holder)) return refused(sk, Drop.PROTO_MEM)
+    if (!filter.skTrim(skb, len) || !mayHold(sk, skb, holder)) return refused(sk, Drop.PROTO_MEM)
     append(sk, skb, holder)
     return 0
   }
+  /** There is memory for it, if need be by taking some of the longest queue's. */
+  const mayHold = (sk: number, skb: number, holder: Holder): boolean =>
+    budget.mayHold(skb, holder) || (makeRoom(sk, skb, holder) && budget.mayHold(skb, holder))
   const refused = (sk: number, reason: Drop): Drop => {
     i32[sk + SK_DROPS]++
     return reason
@@ -143,6 +167,8 @@ export const createDatagram = (deps: DatagramDeps) => {
     return skb
   }
 
+  const { makeRoom, onLost } = createLongestQueue({ ...deps, takeHead })
+
   /** What is at the head of the queue and stays there (MSG_PEEK); or why there is nothing, negative. */
   const peek = (sk: number): number => {
     if (i32[sk + SK_ERR] !== 0) return takeError(sk)
@@ -163,6 +189,7 @@ export const createDatagram = (deps: DatagramDeps) => {
     const isPeek = (flags & MSG_PEEK) !== 0
     const skb = isPeek ? peek(sk) : take(sk)
     if (skb < 0) return skb
+    if (i32[sk + SK_CMSG] !== 0) tellOf(sk, skb)
     note(sk, skb)
     const whole = i32[skb + SKB_LEN] - skip
     const n = Math.min(len, whole)
@@ -170,6 +197,14 @@ export const createDatagram = (deps: DatagramDeps) => {
     skbs.copyBits(skb, skip, to, n)
     if (!isPeek) consume(skb)
     return (flags & MSG_TRUNC) === 0 ? n : whole
+  }
+
+  /** What any socket may be told beside a packet (__sock_recv_cmsgs). */
+  const tellOf = (sk: number, skb: number): void => {
+    const wanted = i32[sk + SK_CMSG]
+    const drops = i32[skb + CB_DROPS]
+    if ((wanted & CMSG_OVFL) !== 0 && drops !== 0) cmsg.putInt(SOL_SOCKET, SO_RXQ_OVFL, drops)
+    if ((wanted & CMSG_MARK) !== 0) cmsg.putInt(SOL_SOCKET, SO_MARK, i32[skb + SKB_MARK])
   }
 
   /** The socket is gone. */
@@ -211,6 +246,9 @@ export const createDatagram = (deps: DatagramDeps) => {
     alloc,
     append,
     isFull,
+    mayHold,
+    makeRoom,
+    onLost,
     queueRcv,
     sendError,
     take,

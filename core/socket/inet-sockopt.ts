@@ -13,6 +13,7 @@ import type { ErrQueue } from './errqueue.ts'
 import {
   pmtudiscOf,
   SK_BOUND_DEV,
+  SK_CMSG,
   SK_DADDR,
   SK_FAMILY,
   SK_FRAG_SIZE,
@@ -30,17 +31,35 @@ import {
   TCP_LISTEN,
 } from './sock.ts'
 import {
+  CMSG_HOPLIMIT6,
+  CMSG_OPTIONS,
+  CMSG_ORIGDST,
+  CMSG_ORIGDST6,
+  CMSG_PKTINFO,
+  CMSG_PKTINFO6,
+  CMSG_RETOPTS,
+  CMSG_TCLASS6,
+  CMSG_TOS,
+  CMSG_TTL,
   INET_DONTFRAG,
   INET_NO_PORT,
   INET_RECVERR,
+  INET_TRANSPARENT,
   IP_BIND_ADDRESS_NO_PORT,
   IP_LOCAL_PORT_RANGE,
   IP_MTU,
   IP_MTU_DISCOVER,
   IP_PMTUDISC_OMIT,
   IP_PMTUDISC_WANT,
+  IP_PKTINFO,
   IP_PROTOCOL,
   IP_RECVERR,
+  IP_RECVOPTS,
+  IP_RECVORIGDSTADDR,
+  IP_RECVTOS,
+  IP_RECVTTL,
+  IP_RETOPTS,
+  IP_TRANSPARENT,
   IP_UNICAST_IF,
   IPPROTO_IP,
   IPPROTO_IPV6,
@@ -48,6 +67,11 @@ import {
   IPV6_MTU,
   IPV6_MTU_DISCOVER,
   IPV6_RECVERR,
+  IPV6_RECVHOPLIMIT,
+  IPV6_RECVORIGDSTADDR,
+  IPV6_RECVPKTINFO,
+  IPV6_RECVTCLASS,
+  IPV6_TRANSPARENT,
   IPV6_UNICAST_IF,
 } from './socket-constants.ts'
 
@@ -60,13 +84,31 @@ export type InetSockopt = ReturnType<typeof createInetSockopt>
 const { EADDRNOTAVAIL, EINVAL, ENOPROTOOPT, ENOTCONN } = Errno
 const IPV6_MIN_MTU = 1280
 
-/** Options that are a bit of SK_INET_FLAGS; `streams`: of streams as well. */
-type Flag = { level: number; name: number; bit: number; streams: boolean }
+/** Options that are a bit of a word; those of streams as well say so. */
+type Flag = { level: number; name: number; word: number; bit: number; streams?: true }
+const flag = (level: number, name: number, bit: number): Flag => {
+  return { level, name, word: SK_INET_FLAGS, bit }
+}
+const told = (level: number, name: number, bit: number): Flag => {
+  return { level, name, word: SK_CMSG, bit }
+}
 const FLAGS: readonly Flag[] = [
-  { level: IPPROTO_IP, name: IP_BIND_ADDRESS_NO_PORT, bit: INET_NO_PORT, streams: true },
-  { level: IPPROTO_IP, name: IP_RECVERR, bit: INET_RECVERR, streams: false },
-  { level: IPPROTO_IPV6, name: IPV6_RECVERR, bit: INET_RECVERR << 1, streams: false },
-  { level: IPPROTO_IPV6, name: IPV6_DONTFRAG, bit: INET_DONTFRAG, streams: false },
+  { ...flag(IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, INET_NO_PORT), streams: true },
+  { ...flag(IPPROTO_IP, IP_TRANSPARENT, INET_TRANSPARENT), streams: true },
+  { ...flag(IPPROTO_IPV6, IPV6_TRANSPARENT, INET_TRANSPARENT), streams: true },
+  flag(IPPROTO_IP, IP_RECVERR, INET_RECVERR),
+  flag(IPPROTO_IPV6, IPV6_RECVERR, INET_RECVERR << 1),
+  flag(IPPROTO_IPV6, IPV6_DONTFRAG, INET_DONTFRAG),
+  told(IPPROTO_IP, IP_PKTINFO, CMSG_PKTINFO),
+  told(IPPROTO_IP, IP_RECVTTL, CMSG_TTL),
+  told(IPPROTO_IP, IP_RECVTOS, CMSG_TOS),
+  told(IPPROTO_IP, IP_RECVOPTS, CMSG_OPTIONS),
+  told(IPPROTO_IP, IP_RETOPTS, CMSG_RETOPTS),
+  told(IPPROTO_IP, IP_RECVORIGDSTADDR, CMSG_ORIGDST),
+  told(IPPROTO_IPV6, IPV6_RECVPKTINFO, CMSG_PKTINFO6),
+  told(IPPROTO_IPV6, IPV6_RECVHOPLIMIT, CMSG_HOPLIMIT6),
+  told(IPPROTO_IPV6, IPV6_RECVTCLASS, CMSG_TCLASS6),
+  told(IPPROTO_IPV6, IPV6_RECVORIGDSTADDR, CMSG_ORIGDST6),
 ]
 
 /** A device's number as options of IP have it, in network order. */
@@ -83,20 +125,18 @@ export const createInetSockopt = ({ arena, errqueue, routeOutput }: InetSockoptD
     if (level === IPPROTO_IPV6) return family === AF_INET6
     return family === AF_INET || (family === AF_INET6 && i32[sk + SK_TYPE] !== SOCK_RAW)
   }
-  const flagOf = (sk: number, level: number, name: number): number => {
-    const isStream = i32[sk + SK_TYPE] === SOCK_STREAM
-    const flag = FLAGS.find((each) => each.level === level && each.name === name)
-    return flag === undefined || (isStream && !flag.streams) ? 0 : flag.bit
+  const flagOf = (sk: number, level: number, name: number): Flag | undefined => {
+    const found = FLAGS.find((each) => each.level === level && each.name === name)
+    return found?.streams || isDatagram(sk) ? found : undefined
   }
   const setWord = (sk: number, word: number, value: number): number => {
     i32[sk + word] = value
     return 0
   }
-  const setFlag = (sk: number, bit: number, on: number): number => {
-    const flags = i32[sk + SK_INET_FLAGS]
-    // who does not want them any more gets those of before no more either
-    if (on === 0 && (bit === INET_RECVERR || bit === INET_RECVERR << 1)) errqueue.purge(sk)
-    return setWord(sk, SK_INET_FLAGS, on === 0 ? flags & ~bit : flags | bit)
+  const setFlag = (sk: number, { level, name, word, bit }: Flag, on: number): number => {
+    // who does not want errors any more gets those of before no more either
+    if (on === 0 && name === (level === IPPROTO_IP ? IP_RECVERR : IPV6_RECVERR)) errqueue.purge(sk)
+    return setWord(sk, word, on === 0 ? i32[sk + word] & ~bit : i32[sk + word] | bit)
   }
   const indexOf = (level: number): 0 | 1 => (level === IPPROTO_IP ? 0 : 1)
   const setPmtudisc = (sk: number, index: number, value: number): number =>
@@ -124,8 +164,8 @@ export const createInetSockopt = ({ arena, errqueue, routeOutput }: InetSockoptD
   const isDatagram = (sk: number): boolean => i32[sk + SK_TYPE] !== SOCK_STREAM
 
   const setOption = (sk: number, level: number, name: number, value: number): number => {
-    const bit = flagOf(sk, level, name)
-    if (bit !== 0) return setFlag(sk, bit, value)
+    const found = flagOf(sk, level, name)
+    if (found !== undefined) return setFlag(sk, found, value)
     const index = indexOf(level)
     if (name === (index === 0 ? IP_MTU_DISCOVER : IPV6_MTU_DISCOVER))
       return setPmtudisc(sk, index, value)
@@ -149,8 +189,8 @@ export const createInetSockopt = ({ arena, errqueue, routeOutput }: InetSockoptD
     return routeOutput(fl) === 0 ? fl[FL_MTU] : -ENOTCONN
   }
   const getOption = (sk: number, level: number, name: number): number => {
-    const bit = flagOf(sk, level, name)
-    if (bit !== 0) return (i32[sk + SK_INET_FLAGS] & bit) === 0 ? 0 : 1
+    const found = flagOf(sk, level, name)
+    if (found !== undefined) return (i32[sk + found.word] & found.bit) === 0 ? 0 : 1
     const index = indexOf(level)
     if (name === (index === 0 ? IP_MTU_DISCOVER : IPV6_MTU_DISCOVER))
       return pmtudiscOf(i32, sk, index)

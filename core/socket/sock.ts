@@ -110,7 +110,7 @@ export const SK_IPOPT_LEN = SK_PROTO + 16
 export const SK_IPOPT = SK_PROTO + 17
 
 // Behind the protocol's words, at the end of the row: what options of IP say, whatever the protocol (socket/inet-sockopt.ts).
-const SK_INET = 480
+export const SK_INET = 480
 /** INET_* bits (socket-constants.ts). */
 export const SK_INET_FLAGS = SK_INET
 /** IP_MTU_DISCOVER, and IPV6_MTU_DISCOVER behind it, as pmtudiscOf reads them. */
@@ -121,6 +121,8 @@ export const SK_UNICAST_IF = SK_INET + 3
 export const SK_LOCAL_PORTS = SK_INET + 5
 /** IPV6_MTU: most that a packet may have before it is cut, or 0. */
 export const SK_FRAG_SIZE = SK_INET + 6
+/** CMSG_* bits (socket-constants.ts). */
+export const SK_CMSG = SK_INET + 7
 
 /**
  * How the socket's packets of a family (its index) go about the path's MTU, IP_PMTUDISC_* (socket-constants.ts): a zeroed
@@ -128,6 +130,10 @@ export const SK_FRAG_SIZE = SK_INET + 6
  */
 export const pmtudiscOf = (i32: Int32Array, sk: number, index: number): number =>
   i32[sk + SK_PMTUDISC + index] ^ 1
+
+/** May its own address be one that is nobody's here (inet_can_nonlocal_bind)? FREEBIND is 8, INET_TRANSPARENT 16. */
+export const mayBeAnothers = (i32: Int32Array, sk: number): boolean =>
+  (i32[sk + SK_REUSE] & 8) !== 0 || (i32[sk + SK_INET_FLAGS] & 16) !== 0
 
 /** Least that buffers can be set to. */
 export const SOCK_MIN_RCVBUF = 2304

@@ -37,9 +37,12 @@ export const SO_PROTOCOL = 38
 export const SO_DOMAIN = 39
 /** Octets a second (uint32). */
 export const SO_MAX_PACING_RATE = 47
+/** Beside each packet how many were lost before it. */
+export const SO_RXQ_OVFL = 40
 export const SO_LOCK_FILTER = 44
 export const SO_ZEROCOPY = 60
 export const SO_BINDTOIFINDEX = 62
+export const SO_RCVMARK = 75
 
 // Flags of recvmsg and sendmsg.
 export const MSG_OOB = 1
@@ -112,11 +115,19 @@ export const IP_TTL = 2
 export const IP_OPTIONS = 4
 /** What is sent has its IP header. */
 export const IP_HDRINCL = 3
+export const IP_RECVOPTS = 6
+export const IP_RETOPTS = 7
+export const IP_PKTINFO = 8
 export const IP_MTU_DISCOVER = 10
 export const IP_RECVERR = 11
+export const IP_RECVTTL = 12
+export const IP_RECVTOS = 13
 /** The path's MTU, of a socket that has a peer. */
 export const IP_MTU = 14
 export const IP_FREEBIND = 15
+export const IP_TRANSPARENT = 19
+/** Its control message has the same number. */
+export const IP_RECVORIGDSTADDR = 20
 export const IP_BIND_ADDRESS_NO_PORT = 24
 export const IP_MULTICAST_IF = 32
 export const IP_MULTICAST_TTL = 33
@@ -153,8 +164,16 @@ export const IPV6_RECVERR = 25
 export const IPV6_MULTICAST_ALL = 29
 export const IPV6_V6ONLY = 26
 export const IPV6_HDRINCL = 36
+export const IPV6_RECVPKTINFO = 49
+export const IPV6_PKTINFO = 50
+export const IPV6_RECVHOPLIMIT = 51
+export const IPV6_HOPLIMIT = 52
 export const IPV6_DONTFRAG = 62
+export const IPV6_RECVTCLASS = 66
 export const IPV6_TCLASS = 67
+/** Its control message has the same number. */
+export const IPV6_RECVORIGDSTADDR = 74
+export const IPV6_TRANSPARENT = 75
 export const IPV6_UNICAST_IF = 76
 export const IPV6_FREEBIND = 78
 
@@ -200,6 +219,36 @@ export const INET_NO_PORT = 1
 export const INET_DONTFRAG = 2
 /** IP_RECVERR: errors wait in the error queue; IPV6_RECVERR is that shifted by the family's index. */
 export const INET_RECVERR = 4
+/** IP_TRANSPARENT, IPV6_TRANSPARENT: its address may be anybody's, and it sends from it. */
+export const INET_TRANSPARENT = 16
+
+// Bits of SK_CMSG: what a socket wants to be told beside each packet (socket/ip-cmsg.ts).
+export const CMSG_PKTINFO = 1
+export const CMSG_TTL = 2
+export const CMSG_TOS = 4
+export const CMSG_OPTIONS = 8
+export const CMSG_RETOPTS = 16
+export const CMSG_ORIGDST = 32
+export const CMSG_PKTINFO6 = 256
+export const CMSG_HOPLIMIT6 = 512
+export const CMSG_TCLASS6 = 1024
+export const CMSG_ORIGDST6 = 2048
+export const CMSG_OVFL = 0x10000
+export const CMSG_MARK = 0x20000
+
+// Words of what the control messages of a call that sends ask for (socket/ipcm.ts).
+/** 1 while there is anything. */
+export const IPCM_SET = 0
+/** A device, or 0; a hop limit, or 0; a TOS and a mark, one more each, or 0; 1: not to be cut, 2: to be cut. */
+export const IPCM_OIF = 1
+export const IPCM_HOPS = 2
+export const IPCM_TOS = 3
+export const IPCM_MARK_SET = 4
+export const IPCM_MARK = 5
+export const IPCM_DONTFRAG = 6
+/** Four words, or zeros. */
+export const IPCM_SADDR = 8
+export const IPCM_WORDS = 12
 
 // IP_MTU_DISCOVER and IPV6_MTU_DISCOVER (linux/in.h).
 /** It may be cut on its way. */

@@ -12,6 +12,7 @@ import { Sysctl } from '../shm/sysctl.ts'
 import type { Cmsg } from './cmsg.ts'
 import { createEvents } from './events.ts'
 import type { InetSockopt } from './inet-sockopt.ts'
+import type { Ipcm } from './ipcm.ts'
 import type { McSockopt } from './mc-sockopt.ts'
 import type { Proto } from './proto.ts'
 import type { RecvError } from './recv-error.ts'
@@ -59,6 +60,7 @@ export type SocketsDeps = {
   mc: McSockopt
   inet: InetSockopt
   cmsg: Cmsg
+  ipcm: Ipcm
   recvError: RecvError
   filter: SkFilter
   ipOptions: IpOptionsSock
@@ -90,7 +92,7 @@ const isPort = (port: number): boolean => port >= 0 && port <= 65535
 
 export const createSockets = (deps: SocketsDeps) => {
   const { arena, firstSock, recordFlow = () => {}, mc, inet, filter, ipOptions, cmsg } = deps
-  const { recvError } = deps
+  const { ipcm, recvError } = deps
   const { i32, layout } = arena
   const bindV6Only = layout.sysctl + Sysctl.bindv6only
   const events = createEvents(arena, firstSock)
@@ -196,6 +198,12 @@ export const createSockets = (deps: SocketsDeps) => {
     return child > 0 ? child : -EAGAIN
   }
 
+  /** A call that sends with control messages, laid out as `control` has them: what `send` answers, or -errno. */
+  const withControl = (sk: number, messages: Int32Array, send: () => number): number => {
+    const result = ipcm.read(sk, messages) || send()
+    ipcm.clear()
+    return result
+  }
   const sendmsg = (sk: number, from: number, len: number, flags: number): number => {
     const proto = protoOf(sk)
     return proto.sendmsg === undefined ? -EOPNOTSUPP : proto.sendmsg(sk, from, len, flags)
@@ -342,6 +350,7 @@ export const createSockets = (deps: SocketsDeps) => {
     connect,
     listen,
     accept,
+    withControl,
     sendmsg,
     sendBytes,
     recvmsg,

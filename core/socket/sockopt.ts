@@ -20,6 +20,8 @@ import {
   IPV6_TCLASS,
   IPV6_UNICAST_HOPS,
   BROADCAST,
+  CMSG_MARK,
+  CMSG_OVFL,
   FILTER_LOCKED,
   FREEBIND,
   IP_FREEBIND,
@@ -39,8 +41,10 @@ import {
   SO_MARK,
   SO_PROTOCOL,
   SO_RCVBUF,
+  SO_RCVMARK,
   SO_REUSEADDR,
   SO_REUSEPORT,
+  SO_RXQ_OVFL,
   SO_SNDBUF,
   SO_TYPE,
   SOL_RAW,
@@ -49,6 +53,7 @@ import {
 } from './socket-constants.ts'
 import {
   SK_BOUND_DEV,
+  SK_CMSG,
   SK_ERR_SOFT,
   SK_FAMILY,
   SK_MARK,
@@ -114,6 +119,16 @@ export const createSockopt = ({
   const lockFilter = (sk: number, on: number): number =>
     on === 0 && (i32[sk + SK_REUSE] & FILTER_LOCKED) !== 0 ? -EPERM : setBit(sk, FILTER_LOCKED, on)
 
+  /** What is told beside each packet: a stream has none. */
+  const setTold = (sk: number, bit: number, on: number): number | null => {
+    if (i32[sk + SK_TYPE] === SOCK_STREAM) return null
+    return setWord(sk, SK_CMSG, on === 0 ? i32[sk + SK_CMSG] & ~bit : i32[sk + SK_CMSG] | bit)
+  }
+  const isTold = (sk: number, bit: number): number | null => {
+    if (i32[sk + SK_TYPE] === SOCK_STREAM) return null
+    return (i32[sk + SK_CMSG] & bit) === 0 ? 0 : 1
+  }
+
   const setSocket = (sk: number, name: number, value: number): number | null => {
     switch (name) {
       case SO_REUSEADDR:
@@ -132,6 +147,10 @@ export const createSockopt = ({
         return setWord(sk, SK_SNDBUF, bufferSize(value, SOCK_MIN_SNDBUF, Sysctl.tcp_wmem_max))
       case SO_MARK:
         return setWord(sk, SK_MARK, value)
+      case SO_RXQ_OVFL:
+        return setTold(sk, CMSG_OVFL, value)
+      case SO_RCVMARK:
+        return setTold(sk, CMSG_MARK, value)
       case SO_BINDTODEVICE:
         return isDevice(value) ? setWord(sk, SK_BOUND_DEV, value) : -ENODEV
       case SO_BINDTOIFINDEX:
@@ -197,6 +216,10 @@ export const createSockopt = ({
         return i32[sk + SK_SNDBUF]
       case SO_MARK:
         return i32[sk + SK_MARK]
+      case SO_RXQ_OVFL:
+        return isTold(sk, CMSG_OVFL)
+      case SO_RCVMARK:
+        return isTold(sk, CMSG_MARK)
       case SO_BINDTODEVICE:
       case SO_BINDTOIFINDEX:
         return i32[sk + SK_BOUND_DEV]

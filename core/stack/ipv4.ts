@@ -44,9 +44,9 @@ export const createIpv4 = ({ machine, link, neigh, routing, frags, protos, nf }:
   const selectLinkSource = (dev: number, near: number): number => select4(dev, near, RT_SCOPE_LINK)
   const peers = createInetPeers(machine)
   const common = { ...machine, ...routing, protos, nf, selectSource, selectLinkSource, peers }
-  const ipOptions = createIpOptions(common)
-  const echo = createIpOptionsEcho({ ...common, ...ipOptions, scratch: words(10) })
-  const options = { ...ipOptions, ...echo }
+  const received = createIpOptions(common)
+  const echo = createIpOptionsEcho({ ...common, ...received, scratch: words(10) })
+  const options = { ...received, ...echo }
   const out = createIpOutput({
     ...common,
     ...neigh.neighOutput,
@@ -88,5 +88,5 @@ export const createIpv4 = ({ machine, link, neigh, routing, frags, protos, nf }:
     l3mdevRcv: link.l3mdevRcv,
     sourceRoute: createIpSourceRoute({ ...common, icmpSend }),
   })
-  return { ...out, ...defrag, ...input, icmp, mr }
+  return { ...out, ...defrag, ...input, icmp, mr, ipOptions: options }
 }

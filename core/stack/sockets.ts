@@ -13,21 +13,24 @@ import { sockSlab } from '../socket/sock.ts'
 import { createSockets } from '../socket/sockets.ts'
 import { createOwnedFlows } from '../transport/owned-flows.ts'
 import { Errno } from '../base/errno.ts'
+import { RTN_UNICAST } from '../base/flowi.ts'
 import { bpfCheck } from '../bpf/bpf-check.ts'
 import { createBpf } from '../bpf/bpf.ts'
 import { createMcMembers } from '../inet/mc/mc-members.ts'
 import { createIpOptionsSock } from '../ipv4/ip-options-sock.ts'
 import { createInetSockopt } from '../socket/inet-sockopt.ts'
+import { createIpcm } from '../socket/ipcm.ts'
 import { createMcSockopt } from '../socket/mc-sockopt.ts'
 import type { Inet } from './inet.ts'
 import type { Machine } from './machine.ts'
 
 /** What sockets ask of the layer below: which groups they are in, and by which device a group is reached. */
-type Routes = Pick<Inet, 'members' | 'routeOutput'>
+type Routes = Pick<Inet, 'members' | 'routeOutput' | 'addrType'>
 /** Of sockets without that layer: those of a transport alone, in tests and benches. */
 export const noRoutes = (machine: Machine): Routes => ({
   members: createMcMembers(machine),
   routeOutput: () => -Errno.ENETUNREACH,
+  addrType: () => RTN_UNICAST,
 })
 
 export type SocketLayer = ReturnType<typeof createSocketLayer>
@@ -35,7 +38,7 @@ export type SocketLayer = ReturnType<typeof createSocketLayer>
 /** `wake` rings the doorbell of a sleeping thread. */
 export const createSocketLayer = (
   machine: Machine,
-  { members, routeOutput }: Routes,
+  { members, routeOutput, addrType }: Routes,
   wake: (thread: number) => void
 ) => {
   const { arena, thread, steer } = machine
@@ -50,14 +53,16 @@ export const createSocketLayer = (
   const ipOptions = createIpOptionsSock(arena)
   const firstSock = slab.first
   const cmsg = createCmsg()
+  const ipcm = createIpcm({ arena, addrType })
   const recvError = createRecvError({ ...machine, cmsg, errqueue })
   const options = { mc, inet, filter, ipOptions }
-  const sockets = createSockets({ arena, firstSock, recordFlow, cmsg, recvError, ...options })
+  const sockets = createSockets({ arena, firstSock, recordFlow, cmsg, ipcm, recvError, ...options })
   const owned = createOwnedFlows(machine)
   const services = createServices({ ...machine, sockets })
   const wakeApp = (app: number): void => wake(arena.layout.appThread + app)
   const appPort = createAppPort({ ...machine, sockets, wakeApp })
   const { sockEvents } = sockets
   const datagram = createDatagram({ ...machine, slab, filter, errqueue, cmsg, sockEvents })
-  return { slab, sockets, mc, owned, services, appPort, errqueue, filter, datagram }
+  const told = { errqueue, cmsg, ipcm }
+  return { slab, sockets, mc, owned, services, appPort, filter, datagram, ...told }
 }

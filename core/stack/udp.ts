@@ -11,6 +11,7 @@ import {
   FL_SPORT,
 } from '../base/flowi.ts'
 import { SOCK_DGRAM } from '../socket/sock.ts'
+import { createIpCmsg } from '../socket/ip-cmsg.ts'
 import { createDgramErr } from '../transport/dgram-err.ts'
 import { createDgramFlow } from '../transport/dgram-flow.ts'
 import { createPorts } from '../transport/ports.ts'
@@ -29,7 +30,7 @@ export const createUdp = (machine: Machine, link: Link, inet: Inet, layer: Socke
   const { sockets, owned, mc, datagram, filter, errqueue } = layer
   const { sockEvents } = sockets
   const { icmpError, tooLong } = createDgramErr({ ...machine, ...inet, errqueue, sockEvents })
-  const dgramFlow = createDgramFlow({ ...inet, arena, mc, tooLong })
+  const dgramFlow = createDgramFlow({ ...inet, arena, mc, tooLong, ipcm: layer.ipcm.words })
   const ports = createPorts(arena.i32)
   const table = createUdpHash(arena, ports, random(), mc.allows)
   const { udpRcv, udpResume, udpErr, udpOwner } = createUdpInput({
@@ -39,12 +40,13 @@ export const createUdp = (machine: Machine, link: Link, inet: Inet, layer: Socke
     segment: link.xmit.gso.segment,
     icmpError,
     passOn: owned.passOn,
-    append: datagram.append,
+    ...datagram,
     filter,
   })
   const udp = createUdpSock({
     ...machine,
     ...inet,
+    ...createIpCmsg({ arena, cmsg: layer.cmsg, options: inet.ipOptions }),
     datagram,
     ports,
     table,

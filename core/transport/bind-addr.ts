@@ -1,14 +1,13 @@
 /**
  * The address that bind(2) gives a socket, for all transports and both families: one of our own (any, with
- * IP_FREEBIND), a broadcast address or a group; with the last two the socket only receives by it, what it sends has the
+ * IP_FREEBIND or IP_TRANSPARENT), a broadcast address or a group; with the last two the socket only receives by it, what it sends has the
  * device's own address. Worker only.
  * Linux: __inet_bind(), inet_addr_valid_or_nonlocal(), __inet6_bind().
  */
 import { clearAddr, copyAddr, familyOf, isAnyAddr, isV4Mapped } from '../base/family.ts'
 import { Errno } from '../base/errno.ts'
 import { RTN_BROADCAST, RTN_LOCAL, RTN_MULTICAST } from '../base/flowi.ts'
-import { SK_BOUND_DEV, SK_REUSE, SK_SADDR } from '../socket/sock.ts'
-import { FREEBIND } from '../socket/socket-constants.ts'
+import { mayBeAnothers, SK_BOUND_DEV, SK_SADDR } from '../socket/sock.ts'
 import { takesFamily } from './ports.ts'
 
 /** Can the socket speak to such an address? 0, or -errno: a v6only one knows no network of IPv4's, IPv4 no such address. */
@@ -35,8 +34,8 @@ export const bindAddr = (
   if (!takesFamily(i32, sk, familyOf(words, at)))
     return isV4Mapped(words, at) ? -Errno.EINVAL : -Errno.EAFNOSUPPORT
   const type = addrType(words, at, i32[sk + SK_BOUND_DEV])
-  const isFree = (i32[sk + SK_REUSE] & FREEBIND) !== 0
-  if (type !== RTN_LOCAL && !isGroupType(type) && !isFree) return -Errno.EADDRNOTAVAIL
+  if (type !== RTN_LOCAL && !isGroupType(type) && !mayBeAnothers(i32, sk))
+    return -Errno.EADDRNOTAVAIL
   copyAddr(i32, sk + SK_SADDR, words, at)
   return 0
 }

@@ -12,7 +12,9 @@ import {
   FL_DEV,
   FL_DF,
   FL_DPORT,
+  FL_F_ANYSRC,
   FL_FAMILY,
+  FL_FLAGS,
   FL_MARK,
   FL_MTU,
   FL_MTU_LOCKED,
@@ -49,13 +51,23 @@ import {
   SK_TTL,
   SK_UNICAST_IF,
 } from '../socket/sock.ts'
+import type { Ipcm } from '../socket/ipcm.ts'
 import {
   BROADCAST,
   INET_DONTFRAG,
+  INET_TRANSPARENT,
   IP_PMTUDISC_DO,
   IP_PMTUDISC_OMIT,
   IP_PMTUDISC_PROBE,
   IP_PMTUDISC_WANT,
+  IPCM_DONTFRAG,
+  IPCM_HOPS,
+  IPCM_MARK,
+  IPCM_MARK_SET,
+  IPCM_OIF,
+  IPCM_SADDR,
+  IPCM_SET,
+  IPCM_TOS,
 } from '../socket/socket-constants.ts'
 import { DEV_MTU, deviceRow, l3mdevOf } from '../netdev/netdev.ts'
 
@@ -63,6 +75,8 @@ type DgramFlowDeps = {
   arena: Arena
   afOps: AfOpsOf
   mc: Pick<McSockopt, 'hopsOf' | 'isLooped' | 'deviceOf'>
+  /** What the call's control messages say (socket/ipcm.ts). */
+  ipcm: Ipcm['words']
 } & Pick<Pmtu, 'routeOutput'> &
   Pick<DgramErr, 'tooLong'>
 
@@ -71,7 +85,14 @@ export type DgramFlow = ReturnType<typeof createDgramFlow>
 /** SK_FLAGS: bound to a group's or a broadcast address. */
 export const BOUND_GROUP = 2
 
-export const createDgramFlow = ({ arena, afOps, routeOutput, tooLong, mc }: DgramFlowDeps) => {
+export const createDgramFlow = ({
+  arena,
+  afOps,
+  routeOutput,
+  tooLong,
+  mc,
+  ipcm,
+}: DgramFlowDeps) => {
   const { i32 } = arena
   const fl = createFlowi()
 
@@ -84,11 +105,21 @@ export const createDgramFlow = ({ arena, afOps, routeOutput, tooLong, mc }: Dgra
     fl[FL_TOS] = i32[sk + SK_TOS]
     // what is received by a group's address is not sent from it
     if ((i32[sk + SK_FLAGS] & BOUND_GROUP) === 0) copyAddr(fl, FL_SADDR, i32, sk + SK_SADDR)
+    if ((i32[sk + SK_INET_FLAGS] & INET_TRANSPARENT) !== 0) fl[FL_FLAGS] |= FL_F_ANYSRC
     copyAddr(fl, FL_DADDR, words, at)
+    if (ipcm[IPCM_SET] !== 0) applyControl()
     if (isGroupAddr(words, at)) aimAtGroup(sk)
     else if (fl[FL_OIF] === 0) fl[FL_OIF] = i32[sk + SK_UNICAST_IF + indexOf()]
   }
   const indexOf = (): 0 | 1 => afOps(fl[FL_FAMILY]).index
+  /** What the control messages of this call want otherwise. */
+  const applyControl = (): void => {
+    if (ipcm[IPCM_OIF] !== 0) fl[FL_OIF] = ipcm[IPCM_OIF]
+    if (ipcm[IPCM_MARK_SET] !== 0) fl[FL_MARK] = ipcm[IPCM_MARK]
+    if (ipcm[IPCM_TOS] !== 0) fl[FL_TOS] = ipcm[IPCM_TOS] - 1
+    if (ipcm[IPCM_SADDR + 2] !== 0 || ipcm[IPCM_SADDR] !== 0)
+      copyAddr(fl, FL_SADDR, ipcm, IPCM_SADDR)
+  }
   /** To a group the socket may have a device, a source and no wish to hear itself. */
   const aimAtGroup = (sk: number): void => {
     const is6 = fl[FL_FAMILY] !== AF_INET
@@ -135,7 +166,8 @@ export const createDgramFlow = ({ arena, afOps, routeOutput, tooLong, mc }: Dgra
   const isWhole = (sk: number): boolean => {
     const how = pmtudiscOf(i32, sk, indexOf())
     if (how >= IP_PMTUDISC_DO && how !== IP_PMTUDISC_OMIT) return true
-    return indexOf() === 1 && (i32[sk + SK_INET_FLAGS] & INET_DONTFRAG) !== 0
+    if (indexOf() === 0 || ipcm[IPCM_DONTFRAG] !== 0) return ipcm[IPCM_DONTFRAG] === 1
+    return (i32[sk + SK_INET_FLAGS] & INET_DONTFRAG) !== 0
   }
   /**
    * May a packet with `len` octets behind IP's header go along the flow that was routed? 0, or -EMSGSIZE: IP cannot carry so
@@ -152,6 +184,7 @@ export const createDgramFlow = ({ arena, afOps, routeOutput, tooLong, mc }: Dgra
     tooLong(sk, fl, indexOf() === 0 ? i32[sk + SK_DPORT] : fl[FL_DPORT], mtu)
   /** A multicast stays on its link unless its sender asked for more (RFC 1112 section 6.1). */
   const hopsOf = (sk: number): number => {
+    if (ipcm[IPCM_HOPS] !== 0) return ipcm[IPCM_HOPS]
     if (fl[FL_TYPE] !== RTN_MULTICAST) return i32[sk + SK_TTL]
     return mc.hopsOf(sk, fl[FL_FAMILY] !== AF_INET) || NO_HOPS
   }

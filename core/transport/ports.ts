@@ -4,12 +4,15 @@
  * port itself. Linux: inet_bind_bucket, inet_csk_bind_conflict, __inet_hash_connect; RFC 6056.
  */
 import { AF_INET6, familyOf, isAnyAddr, isSameAddr } from '../base/family.ts'
+import type { Arena } from '../shm/arena.ts'
+import { Sysctl } from '../shm/sysctl.ts'
 import { REUSE_ADDR, REUSE_PORT, V6ONLY } from '../socket/socket-constants.ts'
 import {
   SK_BIND_NEXT,
   SK_BIND_PREV,
   SK_BOUND_DEV,
   SK_FAMILY,
+  SK_LOCAL_PORTS,
   SK_NUM,
   SK_REUSE,
   SK_SADDR,
@@ -21,6 +24,21 @@ import {
 export const takesFamily = (i32: Int32Array, sk: number, family: number): boolean =>
   i32[sk + SK_FAMILY] === family ||
   (i32[sk + SK_FAMILY] === AF_INET6 && (i32[sk + SK_REUSE] & V6ONLY) === 0)
+
+/**
+ * The least and the greatest port that is chosen for a socket: net.ipv4.ip_local_port_range, and within it what the socket
+ * has asked for (inet_sk_get_local_port_range).
+ */
+export const lowPort = ({ i32, layout }: Arena, sk: number): number => {
+  const low = i32[layout.sysctl + Sysctl.ip_local_port_range_min]
+  const own = i32[sk + SK_LOCAL_PORTS] & 0xffff
+  return own >= low && own <= i32[layout.sysctl + Sysctl.ip_local_port_range_max] ? own : low
+}
+export const highPort = (arena: Arena, sk: number): number => {
+  const high = arena.i32[arena.layout.sysctl + Sysctl.ip_local_port_range_max]
+  const own = arena.i32[sk + SK_LOCAL_PORTS] >>> 16
+  return own >= lowPort(arena, sk) && own <= high ? own : high
+}
 
 export type Ports = ReturnType<typeof createPorts>
 

@@ -31,6 +31,8 @@ export type Graph = Awaited<ReturnType<typeof createGraph>>
 const POOLS = { skbs: 1024, smallBuffers: 1024, largeBuffers: 32, devices: 16, ifaddrs: 96 }
 const LEAST_ROUTERS = 2
 const MOST_ROUTERS = 6
+/** Networks that there are; 10.200.N.0/24. */
+const NETWORKS = 254
 
 export const networkOf = (edge: Edge, family: Family): string =>
   family === 4 ? `10.200.${edge.number}.0/24` : `2001:db8:${edge.number}::/64`
@@ -48,7 +50,13 @@ export const createGraph = async (draw: Draw, { seed, flows, workers }: Options)
   const sim = createSim(seed)
   const nodes: Node[] = []
   const edges: Edge[] = []
-  let number = 1
+  let number = 0
+  /** Of a network that no cable has; those of long ago come again. */
+  const nextNumber = (): number => {
+    do number = (number % NETWORKS) + 1
+    while (edges.some((edge) => edge.number === number))
+    return number
+  }
 
   const addNode = async (name: string, isRouter: boolean): Promise<Node> => {
     const host = await sim.host(name, {
@@ -71,7 +79,7 @@ export const createGraph = async (draw: Draw, { seed, flows, workers }: Options)
     const sides = [a, b].map((node) => ({ node, ifname: `eth${node.edges.length}`, isUp: true }))
     const edge: Edge = {
       ends: [sides[0]!, sides[1]!],
-      number: number++,
+      number: nextNumber(),
       wire: {},
       isCut: false,
       mtu: 1500,
@@ -115,7 +123,7 @@ export const createGraph = async (draw: Draw, { seed, flows, workers }: Options)
   /** Both ends of a cable get addresses of another network. */
   const renumber = async (edge: Edge): Promise<void> => {
     for (const { node } of edge.ends) await removeAddresses(edge, node)
-    edge.number = number++
+    edge.number = nextNumber()
     for (const { node } of edge.ends) await addAddresses(edge, node)
   }
 

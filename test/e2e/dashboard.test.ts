@@ -321,6 +321,10 @@ describeE2e(import.meta.path, 'the dashboard', () => {
         )
         return since <= (await daemon.dropped(reason)) - before
       })
+      for (const { 'since reset': since, 'by worker': workers } of await page.table('drops')) {
+        const sum = workers!.split(' ').reduce((total, of) => total + Number(of), 0)
+        expect(sum).toBe(Number(since!.replaceAll(',', '')))
+      }
     })
 
     test('download saves what is shown', async () => {

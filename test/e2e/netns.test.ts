@@ -2,25 +2,34 @@
 // sockets and counters of its own.
 
 import { afterAll, beforeAll, expect, test } from 'bun:test'
+import { type Cli, inNetns } from '../../api/cli/cli.ts'
+import { run } from '../../api/cli/run.ts'
 import { MAX_NETNS } from '../../workers/netns/control.ts'
-import { CLI, type Daemon, startDaemon } from './support/daemon.ts'
+import { pingLoss, runIn, toolIn } from './support/commands.ts'
+import type { Daemon } from './support/daemon.ts'
 import { describeE2e } from './support/inside.ts'
+import { createTopology, type Topology } from './support/topology.ts'
 
+let topology: Topology
 let daemon: Daemon
-/** What a command line says. */
+/** What a command line says, run here over the daemon's API. */
 const softnet = async (line: string): Promise<string> => {
-  const child = Bun.spawn([...CLI, ...line.split(' ')], {
-    env: { ...process.env, SOFTNET_API: `unix:${daemon.unix}` },
-    stdin: 'ignore',
-    stdout: 'pipe',
-    stderr: 'pipe',
-  })
-  const [out, err] = await Promise.all([
-    new Response(child.stdout).text(),
-    new Response(child.stderr).text(),
-  ])
-  await child.exited
-  return out + err
+  let said = ''
+  const say = (text: string): void => {
+    said += text
+  }
+  const words = line.split(' ')
+  const netns = words[0] === '--netns' ? words.splice(0, 2)[1] : undefined
+  const outside: Cli = {
+    fetch: (path, init) => fetch(`http://softnet${path}`, { ...init, unix: daemon.unix }),
+    endpoint: daemon.unix,
+    env: {},
+    out: say,
+    err: say,
+    json: false,
+  }
+  await run(words, inNetns(outside, netns))
+  return said
 }
 const add = (name: string) => daemon.call('POST', '/v1/netns', { name })
 const del = (name: string) => daemon.call('DELETE', `/v1/netns/${name}`)
@@ -30,9 +39,10 @@ const inside = <T>(name: string, path: string): Promise<T> =>
 
 describeE2e(import.meta.path, 'network namespaces', () => {
   beforeAll(async () => {
-    daemon = await startDaemon({ workers: 1 })
+    topology = await createTopology()
+    daemon = topology.daemon
   })
-  afterAll(() => daemon?.stop())
+  afterAll(() => topology?.close())
 
   test('each has tables, rules, sysctls, links, neighbours, sockets and counters of its own', async () => {
     expect(await softnet('ip netns add blue')).toBe('')
@@ -49,22 +59,12 @@ describeE2e(import.meta.path, 'network namespaces', () => {
     ])
       expect([line, await softnet(line)]).toEqual([line, ''])
     expect(await softnet('ip -n blue route show default')).toBe('default via 10.1.0.9 dev d0 \n')
-    const counts = await Promise.all(
-      ['/links', '/routes', '/rules', '/neighs'].map(async (path) => {
-        const ofBlue = await inside<{ items: unknown[] }>('blue', path)
-        const ofRed = await inside<{ items: unknown[] }>('red', path)
-        const ofDefault = await daemon.list(`/v1${path}`)
-        return [
-          path,
-          ofBlue.items.length - ofRed.items.length,
-          ofDefault.length - ofRed.items.length,
-        ]
-      })
-    )
-    for (const [path, more, same] of counts) {
-      expect([path, Number(more) > 0]).toEqual([path, true])
-      expect([path, same]).toEqual([path, 0])
+    for (const path of ['/links', '/routes', '/rules', '/neighs']) {
+      const ofBlue = await inside<{ items: unknown[] }>('blue', path)
+      const ofRed = await inside<{ items: unknown[] }>('red', path)
+      expect([path, ofBlue.items.length > ofRed.items.length]).toEqual([path, true])
     }
+    expect(await softnet('ip route show default')).toBe('')
     const forwards = (path: string) => daemon.must(`GET`, `${path}/sysctl/net.ipv4.ip_forward`)
     expect(await forwards('/v1/netns/blue')).toMatchObject({ value: 0 })
     for (const path of ['/v1', '/v1/netns/red'])
@@ -79,6 +79,67 @@ describeE2e(import.meta.path, 'network namespaces', () => {
     )
     expect((await add('blue')).status).toBe(201)
     expect((await inside<{ items: unknown[] }>('blue', '/links')).items).toHaveLength(1)
+  })
+
+  test('the kernel speaks with what is two namespaces away, and each on the way counts it', async () => {
+    for (const line of [
+      'ip netns add green',
+      'ip link add to-blue type veth peer name out netns blue',
+      'ip link add x type veth peer name y',
+      'ip link set x netns blue',
+      'ip link set y netns green',
+      'ip addr add 10.1.0.1/24 dev to-blue',
+      'ip link set to-blue up',
+      'ip route add 10.2.0.0/24 via 10.1.0.2',
+      'ip -n blue addr add 10.1.0.2/24 dev out',
+      'ip -n blue link set out up',
+      'ip -n blue addr add 10.2.0.1/24 dev x',
+      'ip -n blue link set x up',
+      'ip -n blue route add default via 10.1.0.1',
+      'ip -n green addr add 10.2.0.2/24 dev y',
+      'ip -n green link set y up',
+      'ip -n green route add default via 10.2.0.1',
+    ])
+      expect([line, await softnet(line)]).toEqual([line, ''])
+    const { a } = topology
+    expect(pingLoss((await runIn(a, ['ping', '-c', '3', '-i', '0.05', '10.2.0.2'])).out)).toBe(0)
+    const late = await runIn(a, ['ping', '-c', '1', '-t', '2', '10.2.0.2'])
+    expect(late.out).toContain('From 10.1.0.2 icmp_seq=1 Time to live exceeded')
+    const bytes = 3_000_000
+    const got = await toolIn(a, 'curl', [
+      '-s',
+      `http://10.2.0.2/bytes/${bytes}`,
+      '-o',
+      '/dev/null',
+      '-w',
+      '%{size_download}',
+    ])
+    expect(Number(got)).toBe(bytes)
+    const kernelOf = async (path: string) =>
+      (await daemon.must<{ kernel: Record<string, number> }>('GET', `${path}/nstat`)).kernel
+    const [ofBlue, ofGreen] = [await kernelOf('/v1/netns/blue'), await kernelOf('/v1/netns/green')]
+    expect(ofGreen).toMatchObject({ IcmpInEchos: 3, TcpPassiveOpens: 1, IpForwDatagrams: 0 })
+    expect(ofBlue).toMatchObject({ IcmpInEchos: 0, TcpPassiveOpens: 0, IcmpOutTimeExcds: 1 })
+    expect(ofBlue['IpForwDatagrams']).toBeGreaterThan(100)
+  })
+
+  test('ends go with each other, and with their namespace, before it is answered', async () => {
+    expect(await softnet('ip link show to-blue')).toMatch(
+      /to-blue@if\d+: .*state UP .*\n.*link-netns blue/
+    )
+    const [shown] = JSON.parse(await softnet('ip -j link show to-blue'))
+    expect(shown).toMatchObject({ link_index: expect.any(Number), link_netnsid: 0 })
+    expect(shown.link).toBeUndefined()
+    expect(await softnet('ip -n blue link del out')).toBe('')
+    expect(await softnet('ip link show to-blue')).toBe('Device "to-blue" does not exist.\n')
+    expect(await softnet('ip link add to-blue type veth peer name out netns blue')).toBe('')
+    expect(await softnet('ip netns del blue')).toBe('')
+    expect(await softnet('ip link show to-blue')).toBe('Device "to-blue" does not exist.\n')
+    expect(await softnet('ip -n green link show y')).toBe('Device "y" does not exist.\n')
+    for (const worker of await daemon.list<object>('/v1/workers'))
+      expect(worker).toMatchObject({ restarts: 0, running: true })
+    expect(await softnet('ip netns add blue')).toBe('')
+    expect((await del('green')).status).toBe(200)
   })
 
   test('there are so many and no more', async () => {

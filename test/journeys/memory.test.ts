@@ -2,7 +2,7 @@
 // a ping and a new connection; each gauge is what the rows say and within its bound; in the end all is given back.
 
 import { describe, expect, test } from 'bun:test'
-import { SK_DADDR, SK_GENERATION, sockSlab } from '../../core/socket/sock.ts'
+import { SK_DADDR, SK_GENERATION, SK_RCVQ_LEN, sockSlab } from '../../core/socket/sock.ts'
 import { createSim, type SimHost } from '../../sim/net/net-sim.ts'
 import { boundOf, heldBy, heldInRows, type HolderName } from '../../sim/net/held.ts'
 import { icmpMessage, ip, ipPacket, tcpSegment, udpDatagram } from '../../sim/net/packets.ts'
@@ -418,3 +418,67 @@ test.each([1, 0])(
     expect(sim.leaks()).toEqual({})
   }
 )
+
+describe('those who came first and are not read keep nothing that others make use of', () => {
+  const AF_PACKET = 17
+  const SOCK_RAW = 3
+  /** Sockets that hear each datagram to a port of their own, or all there is. */
+  const KINDS = [
+    { name: 'UDP', args: [2, 2, 0], holder: 'udp_rcv', isBound: true, lost: 'UdpMemErrors' },
+    { name: 'raw', args: [2, SOCK_RAW, IPPROTO_UDP], holder: 'raw_rcv' },
+    { name: 'packet', args: [AF_PACKET, SOCK_RAW, ETH_P_ALL], holder: 'tap' },
+  ] as const
+  test.each(KINDS.map((kind) => [kind.name, kind] as const))('%s sockets', async (_, kind) => {
+    const all = await world()
+    const { sim, h } = all
+    const { datagram } = attackerOf(all)
+    const [{ sockets, thread }] = h.stacks as [SimHost['stacks'][number]]
+    const open = (port: number): number => {
+      const [family, type, protocol] = kind.args
+      const sk = sockets.socket(family, type, protocol)
+      if ('isBound' in kind) sockets.bind(sk, V4_ANY, 0, port)
+      return sk
+    }
+    const burst = (count: number, ports: number, first = 6000): void => {
+      for (let k = 0; k < count; k++) {
+        datagram(HOST, first + (k % ports))
+        sim.run(1)
+      }
+    }
+    const early = Array.from({ length: 8 }, (_, k) => open(6000 + k))
+    burst(1500, 8)
+    const full = heldBy(h.arena, thread)[kind.holder]?.small ?? 0
+    expect(full).toBeGreaterThanOrEqual(boundOf(h.arena, kind.holder).small >> 1)
+    const late = [open(7000), open(7001)]
+    burst(60, 2, 7000)
+    const lengths = (of: number[]): number[] => of.map((sk) => h.arena.i32[sk + SK_RCVQ_LEN]!)
+    // whoever holds twice as much gives way
+    const longest = Math.max(...lengths(early))
+    expect(2 * (Math.min(...lengths(late)) + 1)).toBeGreaterThanOrEqual(longest)
+    expect(longest).toBeGreaterThan(4)
+    expectTrueAndBounded(h)
+    if ('lost' in kind) expect(h.mib(kind.lost)).toBeGreaterThan(0)
+    for (const sk of [...early, ...late]) sockets.close(sk)
+    expectGone(all)
+  })
+
+  test('one listener that is flooded with SYNs leaves requests to another', async () => {
+    const all = await world()
+    const { sim, h, b } = all
+    await h.must({ type: 'SYSCTL_SET', name: 'net.ipv4.tcp_syncookies', value: 0 })
+    await h.must({ type: 'SYSCTL_SET', name: 'net.ipv4.tcp_max_syn_backlog', value: 4096 })
+    const close = listenUnread(h, 5001)
+    const attacker = attackerOf(all)
+    for (let k = 0; k < 2000; k++) {
+      attacker.syn(5001)
+      if (k % 64 === 0) sim.run(1)
+    }
+    expect(h.mib('TcpExtTCPReqQFullDrop')).toBeGreaterThan(1000)
+    const calls = Array.from({ length: 10 }, () => dialTcp(b, '10.0.2.254', 7))
+    sim.run(500)
+    expect(calls.map(({ connected }) => connected)).toEqual(calls.map(() => true))
+    for (const call of calls) call.close()
+    for (const end of close) end()
+    expectGone(all)
+  })
+})

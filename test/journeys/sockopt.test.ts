@@ -12,8 +12,13 @@ import {
   IP_PMTUDISC_INTERFACE,
   IP_PMTUDISC_OMIT,
   IP_PMTUDISC_PROBE,
+  IP_OPTIONS,
+  IP_PKTINFO,
   IP_PMTUDISC_WANT,
   IP_RECVERR,
+  IP_RECVOPTS,
+  IP_RECVTTL,
+  IP_RETOPTS,
   IPPROTO_IP,
   IPPROTO_IPV6,
   IPV6_MTU,
@@ -212,5 +217,72 @@ describe.each(FAMILIES)('errors over $name', (f) => {
     expect(raws.map(({ errors }) => errors.length)).toEqual([0, raws[1]!.errors.length])
     expect(raws[1]!.errors[0]).toBe(refused)
     end(sim, ...sockets, ...raws)
+  })
+})
+
+/** Control messages of the last call that received, by level and type. */
+const told = (host: SimHost): Record<string, string> => {
+  const { control } = host.stack.sockets
+  const found: Record<string, string> = {}
+  for (let at = 0; at < control.length(); ) {
+    const [level, type, size] = control.words.subarray(at, at + CMSG_HEADER)
+    const from = (at + CMSG_HEADER) << 2
+    found[`${level}.${type}`] = Buffer.from(control.octets.slice(from, from + size!)).toString(
+      'hex'
+    )
+    at += CMSG_HEADER + ((size! + 3) >> 2)
+  }
+  return found
+}
+
+describe('what a datagram says beside its data', () => {
+  const hex = (address: string): string =>
+    Buffer.from(address.split('.').map(Number)).toString('hex')
+
+  test('options come as they are, and as an answer would have them', async () => {
+    const { sim, a, b } = await routed6()
+    const [from, to] = [openUdp(a), openUdp(b, 5000)]
+    b.stack.sockets.detach(to.sk)
+    for (const name of [IP_RECVOPTS, IP_RETOPTS, IP_RECVTTL, IP_PKTINFO])
+      expect(b.stack.sockets.setsockopt(to.sk, IPPROTO_IP, name, 1)).toBe(0)
+    // record route: room for three
+    const route = Int32Array.of(7 | (15 << 8) | (4 << 16), 0, 0, 0)
+    expect(a.stack.sockets.setsockoptName(from.sk, IPPROTO_IP, IP_OPTIONS, route, 0, 15)).toBe(0)
+    from.send(bytes(10), '10.0.2.2', 5000)
+    sim.run(100)
+    expect(b.stack.sockets.recvfrom(to.sk, b.page, 100)).toBe(10)
+    const hops = hex('10.0.1.1') + hex('10.0.2.254') + hex('10.0.2.2')
+    expect(told(b)).toEqual({
+      '0.8': `02000000${hex('10.0.2.2')}${hex('10.0.2.2')}`,
+      '0.2': '3f000000',
+      '0.6': `070f10${hops}00`,
+      '0.7': `070f10${hops}00`,
+    })
+    end(sim, from, to)
+  })
+
+  test('an answer leaves from the address that was asked', async () => {
+    const { sim, a, b } = await routed6()
+    const address = { dev: 'eth0', local: '10.0.2.77', prefixlen: 24 }
+    await b.must({ type: 'RTM_NEWADDR', flags: 0, address })
+    const [from, to] = [openUdp(a), openUdp(b, 5000)]
+    b.stack.sockets.detach(to.sk)
+    b.stack.sockets.setsockopt(to.sk, IPPROTO_IP, IP_PKTINFO, 1)
+    from.send(bytes(10), '10.0.2.77', 5000)
+    sim.run(100)
+    const { sockets } = b.stack
+    expect(sockets.recvfrom(to.sk, b.page, 100)).toBe(10)
+    expect(told(b)['0.8']).toBe(`02000000${hex('10.0.2.77')}${hex('10.0.2.77')}`)
+    const peer = sockets.peerOf(to.sk)
+    const control = sockets.control.words.slice(0, sockets.control.length())
+    const answer = () => sockets.sendto(to.sk, b.page, 10, peer, 0, peer[4]!)
+    expect(sockets.withControl(to.sk, control, answer)).toBe(10)
+    sim.run(100)
+    expect(from.heard.map((datagram) => datagram.from)).toEqual(['10.0.2.77'])
+    // of this answer alone
+    expect(answer()).toBe(10)
+    sim.run(100)
+    expect(from.heard.map((datagram) => datagram.from)).toEqual(['10.0.2.77', '10.0.2.2'])
+    end(sim, from, to)
   })
 })

@@ -10,6 +10,7 @@ import { Errno } from '../../core/base/errno.ts'
 import type { Nets } from '../../core/control/netns.ts'
 import { createTextControl } from '../../core/control/text/control.ts'
 import { SOFT_KINDS } from '../../core/dev/kinds/kinds.ts'
+import { createPorts } from '../../core/dev/kinds/ports.ts'
 import type { KindEnv, LinkKind, LinkOps } from '../../core/dev/kinds/link-kind.ts'
 import { createDryRun } from '../../core/stack/dry-run.ts'
 import type {
@@ -101,6 +102,9 @@ export const kindEnv = (arena: Arena): KindEnv => ({
   freeName: (stem) => `${stem}0`,
   reserve: () => 0,
   l3MasterMade: () => {},
+  nameOf: (ifindex) => `if${ifindex}`,
+  ports: createPorts(arena),
+  part: () => {},
 })
 
 /** Nets that are names and nothing else; there is room for two. */
@@ -108,6 +112,7 @@ export const fakeNets = (): Nets => {
   const names = new Set<string>()
   return {
     names: () => [...names],
+    gone: () => [],
     add: async (name) => {
       if (names.has(name)) return Errno.EEXIST
       if (names.size === 2) return Errno.ENOSPC

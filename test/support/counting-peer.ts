@@ -3,7 +3,7 @@
 import { workerData } from 'node:worker_threads'
 import { FLOWS, makeFrames } from '../../bench/scale/flows.ts'
 import { i32 as readWord, putI32 } from '../../core/base/bytes.ts'
-import { portRxRing, portTxRing } from '../../core/dev/kinds/port.ts'
+import { portRxRing, portTxRing } from '../../core/dev/kinds/ports.ts'
 import { DEV_MAC, deviceRow } from '../../core/netdev/netdev.ts'
 import { attachArena } from '../../core/shm/arena.ts'
 import { G_SHUTDOWN } from '../../core/shm/layout.ts'

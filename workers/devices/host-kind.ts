@@ -9,7 +9,7 @@ import type { Namespace } from '../os/netns.ts'
 export type HostEnv = {
   /** Workers that read a queue of each new device themselves; null: the nic thread reads its only one. */
   queues: number | null
-  /** Network namespaces that the daemon holds, by name. */
+  /** Network namespaces of the kernel that the daemon holds, by name. */
   namespaces: ReadonlyMap<string, Namespace>
   /** The folder in which files lie that a link names; null: none may be named. */
   files: string | null

@@ -8,6 +8,8 @@ type HostSpec = {
 }
 export type LanSpec = {
   port: number
+  /** The router's device there. */
+  near: { ifindex: number; name: string }
   /** The router's MAC address there. */
   mac: string
   hosts: HostSpec[]

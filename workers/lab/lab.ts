@@ -10,11 +10,11 @@ import { type Place, startTraffic } from './traffic.ts'
 export const buildLab = async (
   { lans, traffic }: LabSpec,
   nets: Pick<Nets, 'add'>,
-  { add, plug, transmit }: Wires
+  { add, plug, portOf, transmit }: Wires
 ): Promise<void> => {
   const places: Place[] = []
-  for (const { port, mac, hosts } of lans) {
-    const wire = add(port)
+  for (const { port, near, mac, hosts } of lans) {
+    const wire = add(portOf(port, near), false)
     for (const { name, config } of hosts) {
       const host = await nets.add(name, config)
       const ifindex = await host.ifindexOf(config.link![0].ifname)

@@ -93,6 +93,7 @@ export const labPart = async (control: Control, scene: Scene): Promise<LabSpec> 
     const { item } = reply
     lans.push({
       port: Number(item.linkinfo?.info_data?.['port']),
+      near: { ifindex: item.ifindex, name },
       mac: item.address,
       hosts: host.map((one, k) => ({
         name: one.name,

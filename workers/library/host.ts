@@ -6,8 +6,9 @@ import type { Rtnl } from '../../core/control/rtnl.ts'
 import { createTextControl } from '../../core/control/text/control.ts'
 import type { StackConfig } from '../../core/control/text/messages.ts'
 import { fillSoftFeatures } from '../../core/dev/kinds/forward-skb.ts'
-import { SOFT_KINDS } from '../../core/dev/kinds/kinds.ts'
-import type { Carrier, LinkKind } from '../../core/dev/kinds/link-kind.ts'
+import { SOFT_KINDS, softKindsOf } from '../../core/dev/kinds/kinds.ts'
+import type { Carrier, LinkKind, PathKind } from '../../core/dev/kinds/link-kind.ts'
+import type { Far } from '../../core/dev/kinds/veth.ts'
 import { NETDEV_TX_OK } from '../../core/netdev/netdev.ts'
 import { createArena } from '../../core/shm/arena.ts'
 import {
@@ -35,6 +36,8 @@ type HostDeps = {
   /** How the other end of a link is; without it all are up. */
   carrier?: (ifindex: number) => Carrier
   services?: Partial<ServicesConfig>
+  /** Ends of its veth pairs in other nets, for a net among others; what is sent to them is transmitted. */
+  farNets?: Far['nets']
   /** The lock of changes, where it is not its own alone. */
   rtnl?: Rtnl
   memory?: Partial<ArenaConfig>
@@ -45,7 +48,7 @@ const LOOK_EVERY_US = 100_000
 export type Host = ReturnType<typeof createHost>
 
 export const createHost = (deps: HostDeps) => {
-  const { name, nowUs, random, schedule, transmit, carrier, services, rtnl, memory } = deps
+  const { name, nowUs, random, schedule, transmit, carrier, services, farNets, rtnl, memory } = deps
   const arena = createArena({ ...SMALL_ARENA, ...memory, apps: 1 })
   const { i32, layout } = arena
   let ring: () => void = () => {}
@@ -54,6 +57,13 @@ export const createHost = (deps: HostDeps) => {
     else schedule()
   }
 
+  const startXmit: PathKind['startXmit'] =
+    ({ skbs }) =>
+    (skb) => {
+      transmit(skb, i32[skb + SKB_DEV])
+      skbs.free(skb)
+      return NETDEV_TX_OK
+    }
   const wire: LinkKind = {
     name: 'wire',
     data: [],
@@ -65,15 +75,10 @@ export const createHost = (deps: HostDeps) => {
       dellink() {},
       ...(carrier && { carrier }),
     }),
-    startXmit:
-      ({ skbs }) =>
-      (skb) => {
-        transmit(skb, i32[skb + SKB_DEV])
-        skbs.free(skb)
-        return NETDEV_TX_OK
-      },
+    startXmit,
   }
-  const kinds = [...SOFT_KINDS, wire]
+  const soft = farNets === undefined ? SOFT_KINDS : softKindsOf({ nets: farNets, startXmit })
+  const kinds = [...soft, wire]
   const control = createTextControl({
     arena,
     random,

@@ -3,9 +3,11 @@
  * Linux counterpart: `ip netns`.
  */
 import { Errno } from '../../core/base/errno.ts'
+import type { TextControl } from '../../core/control/text/control.ts'
 import type { LabSpec } from '../lab/lab-data.ts'
 import type { Thread } from '../threads.ts'
 import { createCalls, type Caller } from './calls.ts'
+import { createFar, type FarState } from './far.ts'
 import type { NetnsFunctions } from './main.ts'
 import type { NetAnswer, NetCall } from './nets.ts'
 
@@ -14,28 +16,46 @@ export const MAX_NETNS = 64
 
 type NetnsDeps = {
   start: () => Promise<Thread>
+  /** Its number. */
+  thread: number
   /** Namespaces of the kernel's have names too. */
   isTaken: (name: string) => boolean
 }
-type Named = { readonly name: string; readonly addresses?: readonly string[] }
+type Named = { readonly name: string; readonly id?: number; readonly addresses?: readonly string[] }
+/** What their thread may call. */
+export type ControlFunctions = { tell: (port: number, state: FarState) => void }
 
-export const createNamespaces = ({ start, isTaken }: NetnsDeps) => {
+export const createNamespaces = ({ start, thread, isTaken }: NetnsDeps) => {
   const named = new Map<string, Named>()
-  let calls: Promise<Caller<NetnsFunctions>> | null = null
-  const thread = (): Promise<Caller<NetnsFunctions>> => {
-    calls ??= start().then(
-      ({ worker }) => createCalls<NetnsFunctions>(worker, {}),
-      (error) => {
-        calls = null
-        throw error
-      }
-    )
-    return calls
+  let control: Pick<TextControl, 'poll' | 'reap'> | null = null
+  /** Until devices of ours that had their other ends there are gone as well. */
+  let reaping: Promise<unknown> = Promise.resolve()
+  const functions: ControlFunctions = {
+    tell: (port, state) => {
+      tell(port, state)
+      if (state === null) reaping = control!.reap()
+      else control!.poll()
+    },
   }
+  let calls: Promise<Caller<NetnsFunctions>> | null = null
+  const begin = async (): Promise<Caller<NetnsFunctions>> => {
+    try {
+      const { worker } = await start()
+      return createCalls<NetnsFunctions>(worker, functions)
+    } catch (error) {
+      calls = null
+      throw error
+    }
+  }
+  const call: Caller<NetnsFunctions> = (name, ...args) => {
+    calls ??= begin()
+    return calls.then((there) => there(name, ...args))
+  }
+  const { far, tell, gone, nsids } = createFar({ call, isNet: (name) => named.has(name), thread })
+
   const add = async (name: string): Promise<number> => {
     if (named.has(name) || isTaken(name)) return Errno.EEXIST
     if (named.size >= MAX_NETNS) return Errno.ENOSPC
-    const call = await thread()
     await call('add', name)
     named.set(name, { name })
     return 0
@@ -43,23 +63,37 @@ export const createNamespaces = ({ start, isTaken }: NetnsDeps) => {
   const del = async (name: string): Promise<number> => {
     if (isTaken(name)) return Errno.EBUSY
     if (!named.delete(name)) return Errno.ENOENT
-    const call = await thread()
     await call('del', name)
+    nsids.forget(name)
     return 0
   }
-  const ask = async (asked: NetCall): Promise<NetAnswer> => (await thread())('ask', asked)
+  /** What it is asked may end devices of ours. */
+  const ask = async (asked: NetCall): Promise<NetAnswer> => {
+    const answer = await call('ask', asked)
+    await reaping
+    return answer
+  }
   /** The hosts of a scene. */
   const addLab = async (lab: LabSpec): Promise<void> => {
-    const call = await thread()
     await call('lab', lab)
     for (const { hosts } of lab.lans)
       for (const { name, config } of hosts)
         named.set(name, { name, addresses: (config.link?.[0]?.addresses ?? []).map(String) })
   }
+  const list = (): Named[] =>
+    [...named.values()].map((one) => {
+      const id = nsids.find(one.name)
+      return { ...one, ...(id !== undefined && { id }) }
+    })
   return {
-    nets: { add, del, names: () => [...named.keys()] },
+    nets: { add, del, gone, names: () => [...named.keys()] },
+    far,
+    /** The control that has them. */
+    attach: (to: NonNullable<typeof control>): void => {
+      control = to
+    },
     ask,
     addLab,
-    list: (): Named[] => [...named.values()],
+    list,
   }
 }

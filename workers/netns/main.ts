@@ -15,7 +15,9 @@ import { announce } from '../thread-data.ts'
 import { createWake } from '../wake.ts'
 import { createCalls } from './calls.ts'
 import { createNets, type NetCall } from './nets.ts'
+import type { ControlFunctions } from './control.ts'
 import type { NetnsData } from './netns-data.ts'
+import { createPairs } from './pairs.ts'
 import { createWires } from './wires.ts'
 
 const LONGEST_SLEEP_MS = 100
@@ -67,8 +69,14 @@ const end = (): void => {
 installWeb()
 const createHostApp = hostApp === null ? null : (await import(hostApp)).createHostApp
 const wires = createWires({ router, skbs, kick: ipi.kick })
+const pairs = createPairs({
+  wires,
+  find: (name) => nets.find(name),
+  tell: (port, state) => void callControl('tell', port, state),
+})
 const nets = createNets({
   wires,
+  pairs,
   schedule,
   services,
   serve: createHostApp && ((hostname) => createHostApp({ hostname }).fetch),
@@ -81,10 +89,14 @@ const functions = {
   del: nets.del,
   ask: (call: NetCall) => nets.ask(call),
   lab: (spec: LabSpec): Promise<void> => buildLab(spec, nets, wires),
+  join: (...args: Parameters<typeof pairs.join>) => nets.run(() => pairs.join(...args)),
+  leave: (port: number) => nets.run(() => pairs.leave(port)),
+  move: (...args: Parameters<typeof pairs.move>) => nets.run(() => pairs.move(...args)),
+  nearChanged: pairs.nearChanged,
 }
 export type NetnsFunctions = typeof functions
 
-createCalls(parentPort!, functions)
+const callControl = createCalls<ControlFunctions>(parentPort!, functions)
 bell.listen(() => {
   idle = 0
   schedule()

@@ -11,6 +11,8 @@ import type { HttpOptions } from '../app/http.ts'
 import { createHost, type Host } from '../library/host.ts'
 import { monotonicUs } from '../os/clock.ts'
 import { random } from '../random.ts'
+import { createNsids } from './nsids.ts'
+import type { Pairs } from './pairs.ts'
 import type { Wires } from './wires.ts'
 
 /** Memory is taken as it is used: some 4 MB for one that has just begun. */
@@ -48,10 +50,12 @@ export type Net = Host & {
   /** Calls `fn` again and again, until the namespace ends. */
   every: (ms: number, fn: () => void) => void
   isOver: () => boolean
+  nsids: ReturnType<typeof createNsids>
 }
 
 type NetsDeps = {
   wires: Wires
+  pairs: Pairs
   /** Asks the loop for another turn. */
   schedule: () => void
   services: Partial<ServicesConfig>
@@ -63,7 +67,7 @@ type NetsDeps = {
 
 export type Nets = ReturnType<typeof createNets>
 
-export const createNets = ({ wires, schedule, services, serve, createApi }: NetsDeps) => {
+export const createNets = ({ wires, pairs, schedule, services, serve, createApi }: NetsDeps) => {
   const nets = new Map<string, Net>()
   const apis = new WeakMap<Net, Promise<(request: Request) => Promise<Response>>>()
   /** One for all, as Linux has it: what is done in one may reach into another. */
@@ -72,7 +76,7 @@ export const createNets = ({ wires, schedule, services, serve, createApi }: Nets
   const make = (name: string): Net => {
     const timers: Timer[] = []
     let isOver = false
-    const host = createHost({
+    const host: Host = createHost({
       name,
       nowUs: monotonicUs,
       random,
@@ -80,7 +84,8 @@ export const createNets = ({ wires, schedule, services, serve, createApi }: Nets
       rtnl,
       services,
       memory: MEMORY,
-      transmit: (skb, ifindex) => wires.transmit(host, skb, ifindex),
+      transmit: (skb, ifindex) => wires.transmit(net, skb, ifindex),
+      farNets: pairs.netsOf(() => net),
     })
     const { close: closeHost } = host
     const close = async (): Promise<void> => {
@@ -89,8 +94,9 @@ export const createNets = ({ wires, schedule, services, serve, createApi }: Nets
       await closeHost()
     }
     const every = (ms: number, fn: () => void): void => void timers.push(setInterval(fn, ms))
-    // wires know it by this object
-    return Object.assign(host, { every, isOver: () => isOver, close })
+    const more = { every, isOver: () => isOver, nsids: createNsids(), close }
+    const net: Net = Object.assign(host, more)
+    return net
   }
   /** Its name is free. */
   const add = async (name: string, config: StackConfig = {}): Promise<Net> => {
@@ -105,14 +111,18 @@ export const createNets = ({ wires, schedule, services, serve, createApi }: Nets
     if (serve !== null) serveHttp({ net: net.app.net, port: HTTP_PORT, fetch: serve(name) })
     return net
   }
-  /** With all that it has, when what is being changed is done. */
+  const find = (name: string): Net | undefined => nets.get(name)
+  /** What reaches into several, when what is being changed is done. */
+  const { run } = rtnl
+  /** With all that it has. */
   const del = (name: string): Promise<void> =>
-    rtnl.run(async () => {
+    run(async () => {
       const net = nets.get(name)
       if (net === undefined) return
       nets.delete(name)
-      wires.unplug(net)
+      await pairs.endNet(net)
       await net.close()
+      for (const { nsids } of nets.values()) nsids.forget(name)
     })
   /** The API is loaded when the first one asks. */
   const ask = async ({ name, method, path, headers, body }: NetCall): Promise<NetAnswer> => {
@@ -143,5 +153,5 @@ export const createNets = ({ wires, schedule, services, serve, createApi }: Nets
     for (const net of nets.values()) delay = Math.min(delay, net.nextDelay(delay))
     return delay
   }
-  return { add, del, ask, tick, poll, nextDelay }
+  return { add, del, find, run, ask, tick, poll, nextDelay }
 }

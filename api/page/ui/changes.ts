@@ -1,5 +1,6 @@
 /** What has changed of late, newest first: the events of /v1/watch. */
 import { h, setText } from './dom.ts'
+import { clock } from './format.ts'
 import type { Change } from './watch.ts'
 
 const SHOWN = 30
@@ -16,7 +17,7 @@ export const createChanges = (kind: string, say: (change: Change) => string) => 
       if (found.length === 0) return list.replaceChildren(h('li', { class: 'soft' }, 'None yet.'))
       list.replaceChildren(
         ...found.map((change) => {
-          const item = h('li', {}, h('time', {}, change.at.toLocaleTimeString()), ' ')
+          const item = h('li', {}, h('time', {}, clock(change.at)), ' ')
           const text = h('span')
           setText(text, say(change))
           item.append(text)

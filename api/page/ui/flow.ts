@@ -7,12 +7,14 @@ export type Edge = {
   /** Packets a second. */
   rate: number
   color: string
+  /** It stands below, indented: where there is no room beside. */
+  isBranch?: boolean
 }
 
 type Point = { x: number; y: number }
 
 /** From side to side where the boxes stand beside one another, else from edge to edge. */
-const curve = (from: DOMRect, to: DOMRect, origin: DOMRect): string => {
+const curve = (from: DOMRect, to: DOMRect, origin: DOMRect, isBranch: boolean): string => {
   const at = (x: number, y: number): Point => ({ x: x - origin.left, y: y - origin.top })
   const isBeside = to.left >= from.right - 4
   if (isBeside) {
@@ -20,6 +22,11 @@ const curve = (from: DOMRect, to: DOMRect, origin: DOMRect): string => {
     const b = at(to.left, to.top + to.height / 2)
     const mid = (a.x + b.x) / 2
     return `M${a.x} ${a.y} C${mid} ${a.y} ${mid} ${b.y} ${b.x} ${b.y}`
+  }
+  if (isBranch) {
+    const a = at((from.left + to.left) / 2, from.bottom)
+    const b = at(to.left, to.top + to.height / 2)
+    return `M${a.x} ${a.y} V${b.y} H${b.x}`
   }
   const isBelow = to.top >= from.top
   const a = at(from.left + from.width / 2, isBelow ? from.bottom : from.top)
@@ -51,9 +58,9 @@ export const createFlow = (picture: HTMLElement) => {
     const origin = picture.getBoundingClientRect()
     if (origin.width === 0) return
     layer.setAttribute('viewBox', `0 0 ${origin.width} ${origin.height}`)
-    edges.forEach(({ from, to, rate, color }, i) => {
+    edges.forEach(({ from, to, rate, color, isBranch = false }, i) => {
       const { wire, dots } = lines[i]!
-      const path = curve(from.getBoundingClientRect(), to.getBoundingClientRect(), origin)
+      const path = curve(from.getBoundingClientRect(), to.getBoundingClientRect(), origin, isBranch)
       wire.setAttribute('d', path)
       dots.setAttribute('d', path)
       dots.style.stroke = color

@@ -20,6 +20,9 @@ export const whole = (value: number): string => value.toLocaleString('en')
 export const percent = (ratio: number): string => `${(ratio * 100).toFixed(ratio < 0.1 ? 1 : 0)} %`
 const round = (value: number): number => Math.round(value * 10) / 10
 
+/** The time of day, as every view writes it. */
+export const clock = (at: Date): string => at.toLocaleTimeString('en-GB')
+
 /** ADDR:PORT, as ss writes it. */
 export const end = (addr: string, port: number | undefined): string => {
   if (!port) return addr

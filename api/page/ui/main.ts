@@ -4,6 +4,7 @@
  */
 import { onUnauthorized, takeToken } from './api.ts'
 import { button, h, setText } from './dom.ts'
+import { clock } from './format.ts'
 import { createLogin } from './login.ts'
 import { createModel } from './model.ts'
 import { createThemeButton } from './theme.ts'
@@ -104,7 +105,7 @@ const setLive = (why: string | null): void => {
   document.body.classList.toggle('gone', !isLive)
   gone.hidden = isLive
   if (isLive) return
-  const since = lastHeard === null ? '' : ` What you see is from ${lastHeard.toLocaleTimeString()}.`
+  const since = lastHeard === null ? '' : ` What you see is from ${clock(lastHeard)}.`
   setText(gone, `The daemon does not answer: ${why}.${since} Trying again every second.`)
   model.interrupted()
 }

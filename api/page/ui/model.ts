@@ -26,7 +26,8 @@ export type Link = LinkItem & {
   txBits: number
   own: string[]
 }
-export type Dropped = DropItem & { rate: number; since: number }
+/** `since` and `byWorker` count from the reset on. */
+export type Dropped = DropItem & { rate: number; since: number; byWorker: number[] }
 export type NetnsItem = { name: string; pid?: number; addresses?: string[] }
 export type Sample = {
   at: number
@@ -109,6 +110,7 @@ export const createModel = () => {
       ...drop,
       rate: rates.rate(`d${drop.reason}`, drop.count, at),
       since: rates.since(`d${drop.reason}`, drop.count),
+      byWorker: drop.worker.map((count, cpu) => rates.since(`d${drop.reason} ${cpu}`, count)),
     }))
 
   const remember = (workers: readonly Worker[], at: number): void => {
@@ -186,7 +188,12 @@ export const createModel = () => {
     /** Counts from now on, and empties the plots. */
     reset: (): void => {
       const drops = sample?.drops ?? []
-      rates.reset(drops.map(({ reason, count }) => [`d${reason}`, count]))
+      rates.reset(
+        drops.flatMap(({ reason, count, worker }) => [
+          [`d${reason}`, count] as const,
+          ...worker.map((of, cpu) => [`d${reason} ${cpu}`, of] as const),
+        ])
+      )
       for (const series of Object.values(plots)) {
         series.times.length = 0
         series.columns.clear()

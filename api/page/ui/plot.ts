@@ -1,9 +1,18 @@
 /** A plot over time, by uPlot. Colours follow the page's; values of the moment stand in the legend, as text. */
 import uPlot from 'uplot'
 import { h } from './dom.ts'
+import { clock } from './format.ts'
 import type { Series } from './rates.ts'
 
 const HEIGHT = 170
+
+/** How uPlot writes times: from so many seconds a tick on, each tick, and below it where the minute or more is another. */
+const MINUTE = '\n{HH}:{mm}'
+const TICKS = [
+  [60, '{HH}:{mm}', null, null, null, null, null, null, 1],
+  [1, ':{ss}', MINUTE, null, MINUTE, null, MINUTE, null, 1],
+  [0.001, ':{ss}.{fff}', MINUTE, null, MINUTE, null, MINUTE, null, 1],
+] as uPlot.Axis.Values
 
 const css = (name: string): string =>
   getComputedStyle(document.documentElement).getPropertyValue(name).trim()
@@ -49,11 +58,11 @@ export const createPlot = ({
         cursor: { points: { size: 6 } },
         scales: { y: { range: (_self, _min, max) => [0, max > 0 ? max * 1.08 : 1] } },
         axes: [
-          axis(),
+          { ...axis(), values: TICKS },
           { ...axis(), size: 58, values: (_self, ticks) => ticks.map((tick) => show(tick)) },
         ],
         series: [
-          { value: (_self, at) => (at === null ? '' : new Date(at * 1000).toLocaleTimeString()) },
+          { value: (_self, at) => (at === null ? '' : clock(new Date(at * 1000))) },
           ...names.map((label, i) => ({
             label,
             stroke: () => css(color(i)),

@@ -21,7 +21,7 @@ export const createRates = () => {
       base.delete(key)
       return value
     },
-    reset: (values: Iterable<[string, number]>): void => {
+    reset: (values: Iterable<readonly [string, number]>): void => {
       base.clear()
       for (const [key, value] of values) base.set(key, value)
     },

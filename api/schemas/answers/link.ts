@@ -58,6 +58,14 @@ const head = {
   address: z.string(),
   broadcast: z.string(),
   link: z.string().optional().meta({ description: 'the other end of a veth' }),
+  link_index: count
+    .optional()
+    .meta({ description: 'its number, where it is in another namespace' }),
+  link_netnsid: count.optional(),
+  link_netns: z
+    .string()
+    .optional()
+    .meta({ description: "that namespace; the daemon's own has no name" }),
 }
 export const linkItem = z
   .strictObject({

@@ -21,7 +21,7 @@ export type CreateDeps = {
   registry: Registry
   follow: Pick<Follow, 'begin' | 'setUp'>
   within: ReturnType<typeof createPatience>
-} & Pick<Change, 'checkWords'>
+} & Pick<Change, 'apply' | 'checkWords'>
 
 /** The first word in `data` that the kind does not know. */
 const checkData = ({ data = {} }: LinkChange, kind: LinkKind): Refused | undefined => {
@@ -33,7 +33,14 @@ const checkData = ({ data = {} }: LinkChange, kind: LinkKind): Refused | undefin
 }
 const isRefusal = (answer: LinkAnswer): answer is LinkRefusal => answer.error !== 0
 
-export const createCreate = ({ arena, registry, checkWords, follow, within }: CreateDeps) => {
+export const createCreate = ({
+  arena,
+  registry,
+  apply,
+  checkWords,
+  follow,
+  within,
+}: CreateDeps) => {
   const { kinds, of, reserve, release, show } = registry
 
   /** The kind that a link is to be made of. */
@@ -58,7 +65,7 @@ export const createCreate = ({ arena, registry, checkWords, follow, within }: Cr
       release(ifindex)
       return asRefused(answer)
     }
-    const { data, second = 0 } = answer
+    const { data, second = 0, secondChange } = answer
     const link = of(ifindex)
     link.data = data
     link.second = second
@@ -66,6 +73,7 @@ export const createCreate = ({ arena, registry, checkWords, follow, within }: Cr
     const devices = second === 0 ? [ifindex] : [second, ifindex]
     devices.forEach(follow.begin)
     devices.forEach(show)
+    if (secondChange !== undefined) apply(second, secondChange)
     return ifindex
   }
   const create = async (spec: LinkChange): Promise<number | Refused> => {

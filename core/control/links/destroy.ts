@@ -41,6 +41,8 @@ export const createDestroy = (deps: DestroyDeps) => {
       if (!isLate) forget(ifindex)
     }
   }
+  /** A device that is in another net from now on; what it was joined to stays. */
+  const leaveNet = (ifindex: number): Promise<void> => destroyOne(ifindex)
   /** A device, and the other one of its pair. */
   const destroy = async (ifindex: number): Promise<void> => {
     const { second } = of(ifindex)
@@ -50,5 +52,5 @@ export const createDestroy = (deps: DestroyDeps) => {
   const close = async (): Promise<void> => {
     for (const ifindex of registry.list()) await of(ifindex).kind.ops.dellink(ifindex)
   }
-  return { destroy, close }
+  return { destroy, leaveNet, close }
 }

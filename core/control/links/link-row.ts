@@ -92,7 +92,7 @@ const statsOf = (arena: Arena, ifindex: number): LinkStats => {
 /** What of a link is the registry's. */
 type OfRegistry = Pick<
   LinkInfo,
-  'kind' | 'masterKind' | 'data' | 'xstats' | 'minMtu' | 'maxMtu' | 'carrierChanges'
+  'kind' | 'masterKind' | 'data' | 'otherEnd' | 'xstats' | 'minMtu' | 'maxMtu' | 'carrierChanges'
 >
 
 export const readLink = (arena: Arena, ifindex: number, known: OfRegistry): LinkInfo => {
@@ -114,7 +114,7 @@ export const readLink = (arena: Arena, ifindex: number, known: OfRegistry): Link
     rxQueues: i32[row + DEV_RX_QUEUES],
     gsoMax: i32[row + DEV_GSO_MAX],
     addrGenMode: i32[confRow(arena, ifindex) + Conf6.addr_gen_mode],
-    peer: i32[row + DEV_PEER],
+    peer: known.otherEnd?.ifindex ?? i32[row + DEV_PEER],
     master: i32[row + DEV_MASTER],
     l3Table: l3TableOf(arena, ifindex),
     netem: readNetem(arena, row),

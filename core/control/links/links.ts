@@ -6,31 +6,50 @@
 import { Errno } from '../../base/errno.ts'
 import type { Outcome } from '../answers.ts'
 import { changed, chunks, refuse, told } from '../answers.ts'
-import type { LinkFilter, LinkInfo, MessageOf } from '../rtnetlink.ts'
+import type { LinkChange, LinkFilter, LinkInfo, MessageOf } from '../rtnetlink.ts'
+import { formatMac } from '../../wire/text.ts'
 import { NLM_F_CREATE, NLM_F_EXCL } from '../nlm-flags.ts'
 import { TIMED_OUT } from '../rtnl.ts'
 import { type ChangeDeps, createChange } from './change.ts'
 import { type CreateDeps, createCreate } from './create.ts'
 import { createDestroy, type DestroyDeps } from './destroy.ts'
 import { createFollow, type FollowDeps } from './follow.ts'
-import { createRegistry, type RegistryDeps } from './registry.ts'
+import { asRefused, createRegistry, type RegistryDeps } from './registry.ts'
 
 type Parts = FollowDeps & ChangeDeps & CreateDeps & DestroyDeps
 type LinksDeps = RegistryDeps &
-  Omit<Parts, 'registry' | 'follow' | 'setUp' | 'checkWords' | 'freeSlaves'>
+  Omit<Parts, 'registry' | 'follow' | 'setUp' | 'apply' | 'checkWords' | 'freeSlaves'>
 export type Links = ReturnType<typeof createLinks>
 
 export const createLinks = (deps: LinksDeps) => {
   const registry = createRegistry(deps)
   const follow = createFollow({ ...deps, registry })
   const { checkWords, check, apply, freeSlaves } = createChange({ ...deps, ...follow, registry })
-  const { create, boot } = createCreate({ ...deps, registry, follow, checkWords })
-  const { destroy, close } = createDestroy({ ...deps, ...follow, registry, freeSlaves })
+  const { create, boot } = createCreate({ ...deps, registry, follow, apply, checkWords })
+  const { destroy, leaveNet, close } = createDestroy({ ...deps, ...follow, registry, freeSlaves })
   const { of, item, list, isDevice, isTaken, isUp, ifindexOf, nameOf, kindOf, masterOf } = registry
   const { within } = deps
 
   const noDevice = refuse(Errno.ENODEV, null, 'ifname')
 
+  /** Into another net, where it begins as one that is new: without addresses, and down (dev_change_net_namespace). */
+  const moveLink = async (
+    ifindex: number,
+    netns: string,
+    { newname }: LinkChange
+  ): Promise<Outcome<LinkInfo>> => {
+    const { kind, name } = of(ifindex)
+    if (kind.ops.move === undefined)
+      return refuse(Errno.EINVAL, 'The interface netns is immutable', 'netns')
+    const last = item(ifindex)
+    const address = formatMac(last.mac.hi, last.mac.lo)
+    const to = { netns, name: newname ?? name, address, mtu: last.mtu }
+    const answer = await within(kind.ops.move(ifindex, to))
+    if (answer === TIMED_OUT) return refuse(Errno.ETIMEDOUT)
+    if (answer.error !== 0) return asRefused(answer)
+    await leaveNet(ifindex)
+    return changed(last)
+  }
   const newLink = async ({
     link: spec,
     flags,
@@ -47,6 +66,7 @@ export const createLinks = (deps: LinksDeps) => {
       return refuse(Errno.EEXIST, 'A link of another kind has this name', 'kind')
     const why = check(spec, ifindex)
     if (why !== undefined) return why
+    if (spec.netns !== undefined) return moveLink(ifindex, spec.netns, spec)
     apply(ifindex, spec)
     const answer = await within(of(ifindex).kind.ops.changed?.(ifindex))
     return answer === TIMED_OUT ? refuse(Errno.ETIMEDOUT) : changed(item(ifindex))

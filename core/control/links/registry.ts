@@ -5,6 +5,7 @@
  */
 import { Errno } from '../../base/errno.ts'
 import { kindNumbers } from '../../dev/kinds/kinds.ts'
+import { createPorts } from '../../dev/kinds/ports.ts'
 import type { Carrier, KindEnv, LinkKind, LinkOps, LinkRefusal } from '../../dev/kinds/link-kind.ts'
 import {
   ARPHRD_ETHER,
@@ -107,10 +108,12 @@ export const createRegistry = (deps: RegistryDeps) => {
     const { kind, data, carrierChanges } = of(ifindex)
     const { name, minMtu = MIN_MTU, maxMtu = MAX_MTU } = kind
     const xstats = kind.ops.xstats?.(ifindex)
+    const otherEnd = kind.ops.otherEnd?.(ifindex)
     return readLink(arena, ifindex, {
       kind: name,
       masterKind: kindOf(masterOf(ifindex)),
       data,
+      otherEnd,
       xstats,
       minMtu,
       maxMtu,
@@ -200,6 +203,7 @@ export const createRegistry = (deps: RegistryDeps) => {
   // ---- kinds
 
   const numbers: Readonly<Record<string, number>> = kindNumbers(deps.kinds)
+  const ports = createPorts(arena)
   const envOf = (kind: () => Kind): KindEnv => ({
     arena,
     hasEnded,
@@ -208,6 +212,13 @@ export const createRegistry = (deps: RegistryDeps) => {
     freeName,
     reserve: (name) => reserve(name, kind()),
     l3MasterMade,
+    nameOf,
+    ports,
+    part: (ifindex) => {
+      const { second } = of(ifindex)
+      of(ifindex).second = 0
+      if (second !== 0) of(second).second = 0
+    },
   })
   const kinds = new Map(
     deps.kinds.map((kind) => {

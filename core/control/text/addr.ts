@@ -15,7 +15,7 @@ import {
   IFA_F_SECONDARY,
   IFA_F_TENTATIVE,
 } from '../../inet/addr/ifaddr-constants.ts'
-import type { Ifaddr } from '../../inet/addr/ifaddr.ts'
+import type { Ifaddr } from '../../inet/addr/ifaddr-held.ts'
 import { RT_SCOPE_HOST, RT_SCOPE_UNIVERSE } from '../../inet/fib/nexthop-constants.ts'
 import { scopeOf6 } from '../../inet/addr/source.ts'
 import type { Addr } from '../../wire/text.ts'
@@ -168,10 +168,18 @@ export const writeAddress = (at: Ifaddr, dev: string): AddressInfo => ({
   preferred_life_time: at.preferredLft,
 })
 
+/** Where a link's other end is, if it has one. */
+const pickOtherEnd = ({ link, link_index, link_netnsid, link_netns }: LinkItem) => ({
+  ...(link !== undefined && { link }),
+  ...(link_index !== undefined && { link_index }),
+  ...(link_netnsid !== undefined && { link_netnsid }),
+  ...(link_netns !== undefined && { link_netns }),
+})
+
 /** A link with these of its addresses. */
 export const writeAddresses = (link: LinkItem, addresses: readonly Ifaddr[]): AddressItem => ({
   ifindex: link.ifindex,
-  ...(link.link !== undefined && { link: link.link }),
+  ...pickOtherEnd(link),
   ifname: link.ifname,
   flags: link.flags,
   mtu: link.mtu,

@@ -221,6 +221,12 @@ export const createTextControl = (deps: ControlDeps) => {
     return replyOf(message, outcome, answers.isRefused(done) ? 0 : done.revision) as ReplyTo<M>
   }
 
+  /** A message as a part of a change of another net, which holds the lock of both. */
+  const inside = async (message: Message): Promise<Outcome> => {
+    const given = read(message)
+    return isRefused(given) ? given : written(message, await plane.inside(given))
+  }
+
   const control: Control = {
     request,
     dump: dump as Control['dump'],
@@ -230,6 +236,6 @@ export const createTextControl = (deps: ControlDeps) => {
     revision,
     kinds,
   }
-  const { publish, poll, close } = plane
-  return { ...control, apply, keepIn, publish, poll, close }
+  const { publish, poll, reap, nameOf, close } = plane
+  return { ...control, apply, inside, keepIn, publish, poll, reap, nameOf, close }
 }

@@ -34,6 +34,9 @@ const GSO_MAX_SIZE = 65535
 const GSO_MAX_SEGS = 65535
 const ADDR_GEN_MODES = ['eui64', 'none']
 
+/** The net that has no name is named as that of the first process. */
+export const DEFAULT_NETNS = '1'
+
 /** In ip's order. */
 const FLAGS: readonly (readonly [bit: number, name: string])[] = [
   [IFF_LOOPBACK, 'LOOPBACK'],
@@ -144,7 +147,23 @@ export const readLink = (spec: LinkSpec, names: DeviceNames): LinkChange | Refus
     ...(newname !== undefined && { newname }),
     ...(master !== undefined && { master }),
     ...(impairment !== undefined && { netem: impairment }),
+    ...(spec.netns !== undefined && { netns: spec.netns }),
     ...(spec.data !== undefined && { data: spec.data }),
+  }
+}
+
+/** Where its other end is. */
+const linkOf = (
+  { peer, otherEnd }: LinkInfo,
+  nameOf: (ifindex: number) => string
+): Pick<LinkItem, 'link' | 'link_index' | 'link_netnsid' | 'link_netns'> => {
+  if (otherEnd === undefined) return { link: nameOf(peer) }
+  const { name, ifindex, nsid, netns } = otherEnd
+  return {
+    link: name,
+    link_index: ifindex,
+    link_netnsid: nsid,
+    ...(netns !== DEFAULT_NETNS && { link_netns: netns }),
   }
 }
 
@@ -158,7 +177,7 @@ export const writeLink = (link: LinkInfo, nameOf: (ifindex: number) => string): 
   return {
     ifindex: link.ifindex,
     ifname: link.name,
-    ...(link.peer !== 0 && { link: nameOf(link.peer) }),
+    ...(link.peer !== 0 && linkOf(link, nameOf)),
     flags: noCarrier ? ['NO-CARRIER', ...named] : named,
     mtu: link.mtu,
     min_mtu: link.minMtu,

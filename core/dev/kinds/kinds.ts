@@ -11,10 +11,12 @@ import { dummy } from './dummy.ts'
 import type { PathKind, XmitEnv } from './link-kind.ts'
 import { lo } from './lo.ts'
 import { port } from './port.ts'
-import { veth } from './veth.ts'
+import { type Far, veth, vethOf } from './veth.ts'
 import { vrf } from './vrf.ts'
 
 export const SOFT_KINDS = [lo, veth, dummy, port, vrf] as const
+/** The same, for a net among others. */
+export const softKindsOf = (far: Far | null) => [lo, vethOf(far), dummy, port, vrf] as const
 
 /** DEV_KIND of each; 0 is none. */
 export const kindNumbers = <Name extends string>(

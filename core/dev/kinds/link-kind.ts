@@ -4,7 +4,7 @@
  * files beside this one (kinds.ts lists them), those of the operating system are in workers/devices/.
  * Linux: rtnl_link_ops (include/net/rtnetlink.h) and net_device_ops.
  */
-import type { LinkChange } from '../../control/rtnetlink.ts'
+import type { LinkChange, OtherEnd } from '../../control/rtnetlink.ts'
 import type { DeviceFailed } from '../../netdev/device-failed.ts'
 import type { StartXmit } from '../../netdev/netdev.ts'
 import type { Machine } from '../../stack/machine.ts'
@@ -49,6 +49,11 @@ export type KindEnv = {
   checkName: (name: string, field: string) => LinkRefusal | undefined
   /** The first of stem0, stem1 ... that no device has. */
   freeName: (stem: string) => string
+  nameOf: (ifindex: number) => string
+  /** Numbers of ports, for all kinds that have some. */
+  ports: PortNumbers
+  /** The two devices of a pair are each by itself from now on. */
+  part: (ifindex: number) => void
   /** The row of a second device of this kind, by its ifindex: it appears with the first. 0: there is none left. */
   reserve: (name: string) => number
   /** The row of a device that is the L3 master of others is filled: its table, and the rule that leads there (VRFs). */
@@ -56,7 +61,7 @@ export type KindEnv = {
 }
 
 /** Where a device is made: its row has what every Ethernet device of 1500 bytes starts with. */
-type NewLink = { ifindex: number; row: number; spec: LinkChange }
+export type NewLink = { ifindex: number; row: number; spec: LinkChange }
 
 /** Control's half of a kind; its functions may take their time. */
 export type LinkOps = {
@@ -80,6 +85,10 @@ export type LinkOps = {
   carrier?(ifindex: number): Carrier
   /** A thread met an errno on the device after which it is of no use to that thread, and has let it go. */
   failed?(ifindex: number, errno: number): void
+  /** The other end of the device where that is in another net. */
+  otherEnd?(ifindex: number): OtherEnd | undefined
+  /** Makes it in another net, in the place of this one, which goes away behind it; a kind without it stays where it is. */
+  move?(ifindex: number, to: Moved): Promise<LinkRefusal | { error: 0 }>
   /** What else there is to say of the device: info_xstats. */
   xstats?(ifindex: number): Record<string, unknown> | undefined
 }
@@ -95,7 +104,25 @@ export type LinkRefusal = {
   message?: string
   field?: string
 }
-export type LinkAnswer = LinkRefusal | { error: 0; data?: Record<string, unknown>; second?: number }
+export type LinkAnswer =
+  | LinkRefusal
+  | {
+      error: 0
+      data?: Record<string, unknown>
+      second?: number
+      /** What was said of that. */
+      secondChange?: LinkChange
+    }
+/** Who has which port (ports.ts). */
+export type PortNumbers = {
+  /** The first that nobody has, with its rings; -1 when there is none left. */
+  take: () => number
+  release: (port: number) => void
+  /** The device has it from now on. */
+  fill: (row: number, port: number, peer: number) => void
+}
+/** What of a device goes along into another net, in words. */
+type Moved = { netns: string; name: string; address: string; mtu: number }
 
 /** What a stack gives the transmit half of a kind. */
 export type XmitEnv = {

@@ -1,59 +1,17 @@
 /**
- * port: a device whose other end is a program in another thread of this process (a simulated host, a peer
- * written in TypeScript); `data.peer` is that thread, which the daemon names for its simulated hosts. Frames cross as skbs
- * of this arena over rings: one from each thread that may send to the peer, one from the peer to the nic thread. The peer
- * is a thread of the arena with a pool of its own.
+ * port: a device whose other end is a program in another thread of this process (a LAN of simulated hosts, a peer
+ * written in TypeScript); `data.peer` is that thread, which the daemon names for its namespaces.
  */
 import { Errno } from '../../base/errno.ts'
-import {
-  DEV_IFINDEX,
-  DEV_PRIV,
-  DevStat,
-  deviceRow,
-  deviceStats,
-  NETDEV_TX_BUSY,
-  NETDEV_TX_OK,
-} from '../../netdev/netdev.ts'
-import type { Arena } from '../../shm/arena.ts'
-import { PORT_SLOTS, PORTS } from '../../shm/layout.ts'
-import {
-  ringBacklog,
-  ringInit,
-  ringPublish,
-  ringPush,
-  ringReadable,
-  ringRelease,
-  ringTake,
-} from '../../shm/ring.ts'
-import { Holder } from '../../skb/budget.ts'
-import { createRingCharge, type RingCharge } from '../../skb/ring-charge.ts'
-import { SKB_BUF, SKB_DEV, SKB_LEN, SKB_OWNER } from '../../skb/skb.ts'
+import { deviceRow } from '../../netdev/netdev.ts'
 import { fillSoftFeatures } from './forward-skb.ts'
-import type { KindEnv, KindReceive, LinkKind, LinkOps, ReceiveEnv, XmitEnv } from './link-kind.ts'
+import type { KindEnv, LinkKind, LinkOps } from './link-kind.ts'
+import { createPortReceive, createPortXmit, PORT_PEER } from './ports.ts'
 
-/** Words of the device row: the port's number and the peer's thread. */
-const PORT_NUMBER = DEV_PRIV
-export const PORT_PEER = DEV_PRIV + 1
-
-/** Ring of frames that `thread` sends to the port's peer. */
-export const portTxRing = (arena: Arena, port: number, thread: number): number =>
-  arena.layout.portRings + (port * (arena.layout.threads + 1) + thread) * arena.layout.portRingWords
-
-/** Ring of frames from the port's peer. */
-export const portRxRing = (arena: Arena, port: number): number =>
-  portTxRing(arena, port, arena.layout.threads)
-
-const linkOps = ({ arena, hasEnded }: KindEnv): LinkOps => {
+const linkOps = ({ arena, hasEnded, ports }: KindEnv): LinkOps => {
   const { i32, layout } = arena
   /** By ifindex. */
-  const ports = new Map<number, number>()
-  /** Those whose rings are there: each takes a page of memory, and few daemons have ports. */
-  const made = new Set<number>()
-  const makeRings = (port: number): void => {
-    if (made.has(port)) return
-    made.add(port)
-    for (let t = 0; t <= layout.threads; t++) ringInit(i32, portTxRing(arena, port, t), PORT_SLOTS)
-  }
+  const portOf = new Map<number, number>()
   return {
     newlink({ ifindex, row, spec }) {
       const peer = Number(spec.data?.peer)
@@ -61,100 +19,18 @@ const linkOps = ({ arena, hasEnded }: KindEnv): LinkOps => {
         const message = 'Error: a port needs the thread of its peer.'
         return { error: Errno.EINVAL, message, field: 'data.peer' }
       }
-      const used = new Set(ports.values())
-      const port = Array.from({ length: PORTS }, (_, n) => n).find((n) => !used.has(n))
-      if (port === undefined) return { error: Errno.ENOSPC }
-      makeRings(port)
+      const port = ports.take()
+      if (port < 0) return { error: Errno.ENOSPC }
       fillSoftFeatures(i32, row)
-      i32[row + PORT_NUMBER] = port
-      i32[row + PORT_PEER] = peer
-      ports.set(ifindex, port)
+      ports.fill(row, port, peer)
+      portOf.set(ifindex, port)
       return { error: 0, data: { port, peer } }
     },
     dellink(ifindex) {
-      ports.delete(ifindex)
+      ports.release(portOf.get(ifindex)!)
+      portOf.delete(ifindex)
     },
     carrier: (ifindex) => (hasEnded(i32[deviceRow(arena, ifindex) + PORT_PEER]) ? 'gone' : 'up'),
-  }
-}
-
-/**
- * What it may have on the way to peers (Holder.port) is shared out by the ports
- * that it sends to: small frames are as many as the ring is long, large ones are counted.
- */
-const startXmit = ({ arena, skbs, kick }: XmitEnv) => {
-  const { i32, layout } = arena
-  const { smalls } = layout
-  const { budget } = skbs
-  const bound = budget.bounds[Holder.port * 2]
-  const isKnown = new Int32Array(PORTS)
-  const larges: RingCharge[] = []
-  let ports = 0
-  let most = 0
-
-  /** Another port to share with. */
-  const meet = (port: number, ring: number): void => {
-    isKnown[port] = 1
-    most = Math.max(1, Math.min(PORT_SLOTS, (bound / ++ports) | 0))
-    larges[port] = createRingCharge(i32, ring, Math.log2(PORT_SLOTS), 0, budget, Holder.port)
-  }
-  const hasRoom = (skb: number, port: number, ring: number): boolean => {
-    if (isKnown[port] === 0) meet(port, ring)
-    if (ringBacklog(i32, ring, most) >= most) return false
-    if (i32[skb + SKB_BUF] < smalls) return true
-    if (!larges[port].hasRoom(budget.oneLarge)) return false
-    larges[port].charge(budget.oneLarge)
-    return true
-  }
-  return (skb: number, dev: number): number => {
-    const peer = i32[dev + PORT_PEER]
-    const port = i32[dev + PORT_NUMBER]
-    const ring = portTxRing(arena, port, skbs.thread)
-    if (!skbs.unshare(skb) || !hasRoom(skb, port, ring)) return NETDEV_TX_BUSY
-    skbs.orphan(skb)
-    ringPush(i32, ring, skb)
-    i32[skb + SKB_OWNER] = peer
-    ringPublish(i32, ring)
-    kick(peer)
-    return NETDEV_TX_OK
-  }
-}
-
-const receive = ({ arena, skbs }: ReceiveEnv): KindReceive => {
-  const { i32, f64 } = arena
-  let ports: { ring: number; ifindex: number }[] = []
-  const poll = (ring: number, ifindex: number, budget: number, deliver: (skb: number) => void) => {
-    const readable = ringReadable(i32, ring)
-    if (readable === 0) return 0
-    const n = readable < budget ? readable : budget
-    skbs.prefetch(ring, n)
-    const stats = deviceStats(arena, skbs.thread, ifindex)
-    for (let k = 0; k < n; k++) {
-      const skb = ringTake(i32, ring)
-      i32[skb + SKB_DEV] = ifindex
-      f64[stats + DevStat.rx_packets]++
-      f64[stats + DevStat.rx_bytes] += i32[skb + SKB_LEN]
-      deliver(skb)
-    }
-    ringRelease(i32, ring)
-    return n
-  }
-  return {
-    refresh(rows) {
-      ports = rows.map((row) => ({
-        ring: portRxRing(arena, i32[row + PORT_NUMBER]),
-        ifindex: i32[row + DEV_IFINDEX],
-      }))
-    },
-    receive(budget, deliver) {
-      let work = 0
-      for (const { ring, ifindex } of ports) work += poll(ring, ifindex, budget, deliver)
-      return work
-    },
-    pending() {
-      for (const { ring } of ports) if (ringReadable(i32, ring) !== 0) return true
-      return false
-    },
   }
 }
 
@@ -162,6 +38,6 @@ export const port: LinkKind<'port'> = {
   name: 'port',
   data: ['peer', 'port'],
   linkOps,
-  startXmit,
-  receive,
+  startXmit: createPortXmit,
+  receive: createPortReceive,
 }

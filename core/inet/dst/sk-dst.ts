@@ -10,7 +10,9 @@ import {
   FL_DEV,
   FL_DPORT,
   FL_DST,
+  FL_F_ANYSRC,
   FL_FAMILY,
+  FL_FLAGS,
   FL_MARK,
   FL_MTU,
   FL_MTU_EXPIRES,
@@ -33,6 +35,7 @@ import {
   SK_DST_DEV,
   SK_DST_GENERATION,
   SK_FAMILY,
+  SK_INET_FLAGS,
   SK_MARK,
   SK_MTU,
   SK_MTU_EXPIRES,
@@ -43,6 +46,7 @@ import {
   SK_SADDR,
   SK_TOS,
 } from '../../socket/sock.ts'
+import { INET_TRANSPARENT } from '../../socket/socket-constants.ts'
 import type { Pmtu } from './pmtu.ts'
 
 export type SkDst = ReturnType<typeof createSkDst>
@@ -78,6 +82,7 @@ export const createSkDst = ({ arena, time, routeOutput, pmtuSerial }: SkDstDeps)
     flow[FL_DPORT] = i32[sk + SK_DPORT]
     copyAddr(flow, FL_SADDR, i32, sk + SK_SADDR)
     copyAddr(flow, FL_DADDR, i32, sk + SK_DADDR)
+    if ((i32[sk + SK_INET_FLAGS] & INET_TRANSPARENT) !== 0) flow[FL_FLAGS] |= FL_F_ANYSRC
     const generation = i32[G_GENERATION]
     const error = routeOutput(flow)
     if (error !== 0) return error

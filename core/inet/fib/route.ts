@@ -18,6 +18,7 @@ import {
   FL_DST,
   FL_F_FORWARD,
   FL_FAMILY,
+  FL_F_ANYSRC,
   FL_FLAGS,
   FL_IIF,
   FL_L3MDEV,
@@ -111,6 +112,8 @@ type RouteFamily = {
   selectOutput: (row: number, fl: Flowi) => number
   /** Row of FL_SADDR among the addresses of a domain, or 0. */
   rowOfSource: (fl: Flowi, l3mdev: number) => number
+  /** Why a source that is not ours will not do. */
+  sourceError: (fl: Flowi) => number
   /** What leaves by a device that no route leads by: as if on link, or (-errno) not at all. */
   unroutedRow: (oif: number) => number
   /** With a device asked for, even an address of ours counts only there, and what a route refuses is taken to be on its link. */
@@ -387,6 +390,7 @@ export const createRoute = ({ fib, ...deps }: RouteDeps) => {
     fl[FL_SADDR + 3] = addr
   }
   const isOwn = (fl: Flowi, ops: RouteFamily): boolean => {
+    if ((fl[FL_FLAGS] & FL_F_ANYSRC) !== 0) return true
     const row = ops.rowOfSource(fl, fl[FL_L3MDEV])
     return row !== 0 && i32[row + NH_TYPE] === RTN_LOCAL
   }
@@ -447,7 +451,7 @@ export const createRoute = ({ fib, ...deps }: RouteDeps) => {
     const asked = fl[FL_OIF]
     const isThere = asked >= 0 && asked < layout.config.devices
     fl[FL_L3MDEV] = isThere ? l3mdevOf(asked) : 0
-    if (!isZero(fl, FL_SADDR) && !isOwn(fl, ops)) return -Errno.EINVAL
+    if (!isZero(fl, FL_SADDR) && !isOwn(fl, ops)) return ops.sourceError(fl)
     if (asked !== 0 && !isUp(asked)) return isThere ? -Errno.ENETUNREACH : -Errno.ENODEV
     // by a VRF is by any of its devices (l3mdev_update_flow)
     const oif = asked === fl[FL_L3MDEV] ? 0 : asked
@@ -497,6 +501,10 @@ export const createRoute = ({ fib, ...deps }: RouteDeps) => {
       chooseLocalSource: () => false,
       selectOutput: (row, fl) => selectFrom(row, fl, fl[FL_SADDR + 3], hopSource4),
       rowOfSource: (fl, l3mdev) => local4(l3mdev, fl[FL_SADDR + 3]),
+      sourceError: (fl) =>
+        isMulticast4(fl[FL_SADDR + 3]) || isBroadcast4(fl[FL_SADDR + 3])
+          ? -Errno.EINVAL
+          : -Errno.ENETUNREACH,
       unroutedRow: (oif) => onlinkRow(arena, oif),
       bindsAll: true,
       loopback: Int32Array.of(0, 0, V4_PREFIX, INADDR_LOOPBACK),
@@ -516,6 +524,7 @@ export const createRoute = ({ fib, ...deps }: RouteDeps) => {
       chooseLocalSource: select6,
       selectOutput: selectPath,
       rowOfSource: (fl, l3mdev) => local6(l3mdev, fl, FL_SADDR),
+      sourceError: () => -Errno.EINVAL,
       unroutedRow: () => -Errno.ENETUNREACH,
       bindsAll: false,
       loopback: Int32Array.of(0, 0, 0, 1),

@@ -6,12 +6,13 @@
 import { clearAddr, copyAddr } from '../../base/family.ts'
 import { pseudoSumWords } from '../../base/checksum.ts'
 import { Errno } from '../../base/errno.ts'
-import { FL_DADDR, FL_SADDR } from '../../base/flowi.ts'
+import { FL_DADDR, FL_SADDR, FL_TOS } from '../../base/flowi.ts'
 import type { AddrType } from '../../inet/addr/addr-type.ts'
 import type { AfOps, AfOpsOf } from '../../inet/af-ops.ts'
 import type { Arena } from '../../shm/arena.ts'
 import { Sysctl } from '../../shm/sysctl.ts'
 import { MAX_HEADER, type Skbs } from '../../skb/skb.ts'
+import type { IpCmsg } from '../../socket/ip-cmsg.ts'
 import type { Datagram } from '../../socket/datagram.ts'
 import type { Proto } from '../../socket/proto.ts'
 import {
@@ -22,7 +23,6 @@ import {
   SK_REUSE,
   SK_SADDR,
   SK_STATE,
-  SK_TOS,
   SOCK_DGRAM,
   TCP_ESTABLISHED,
   SK_BOUND_DEV,
@@ -45,7 +45,8 @@ type PingSockDeps = {
   table: PingTable
   afOps: AfOpsOf
   owned: Pick<OwnedFlows, 'add' | 'remove'>
-} & Pick<AddrType, 'addrType'>
+} & Pick<AddrType, 'addrType'> &
+  Pick<IpCmsg, 'ipCmsgRecv'>
 
 const { EACCES, EADDRINUSE, EADDRNOTAVAIL, EAGAIN, EDESTADDRREQ, EINVAL, EMSGSIZE, EOPNOTSUPP } =
   Errno
@@ -57,7 +58,7 @@ export const createPingSock = (deps: PingSockDeps): Proto => {
   const { arena, skbs, datagram, dgramFlow, table, afOps, owned, addrType } = deps
   const { i32, u8, layout } = arena
   const { sysctl } = layout
-  const { peer, notePeer } = createDgramPeer(arena)
+  const { peer, notePeer } = createDgramPeer(deps)
   const opsOf = (sk: number): AfOps => afOps(i32[sk + SK_FAMILY])
 
   const open = (family: number): number => {
@@ -150,7 +151,7 @@ export const createPingSock = (deps: PingSockDeps): Proto => {
     icmpv6.setChecksum(u8, to, len, pseudo)
     ops.icmpOut(echo)
     // filled by ipv4/af-inet.ts: ipSend (ipv4/ip-output.ts), and ipv6/af-inet6.ts: ip6Send (ipv6/ip6-output.ts)
-    const error = ops.send(skb, flow, protocol, i32[sk + SK_TOS], hopsOf(sk), sk)
+    const error = ops.send(skb, flow, protocol, flow[FL_TOS], hopsOf(sk), sk)
     return error === 0 || error === -Errno.ENOBUFS ? len : error
   }
   const sendmsg = (sk: number, from: number, len: number, flags: number): number => {
@@ -160,7 +161,7 @@ export const createPingSock = (deps: PingSockDeps): Proto => {
     return messageError(sk, from, len, flags) || -EDESTADDRREQ
   }
 
-  const note = (_sk: number, skb: number): void => notePeer(skb, 0)
+  const note = (sk: number, skb: number): void => notePeer(sk, skb, 0)
   /** Takes one message, cut to `len`, into the arena. Its sender lies in `peer` then. */
   const recvfrom = (sk: number, to: number, len: number, flags = 0): number =>
     (flags & MSG_OOB) !== 0 ? -EOPNOTSUPP : datagram.receive(sk, to, len, flags, 0, note)

@@ -5,12 +5,11 @@
 import { finish, pseudoSumWords, sumBytes } from '../../base/checksum.ts'
 import { putU16 } from '../../base/bytes.ts'
 import { Errno } from '../../base/errno.ts'
-import { FL_DADDR, FL_DEV, FL_FAMILY, FL_PROTO, FL_SADDR } from '../../base/flowi.ts'
+import { FL_DADDR, FL_DEV, FL_FAMILY, FL_PROTO, FL_SADDR, FL_TOS } from '../../base/flowi.ts'
 import type { AfOpsOf } from '../../inet/af-ops.ts'
 import { DEV_MTU, deviceRow } from '../../netdev/netdev.ts'
 import type { Arena } from '../../shm/arena.ts'
 import { MAX_HEADER, type Skbs } from '../../skb/skb.ts'
-import { SK_TOS } from '../../socket/sock.ts'
 import { IPPROTO_UDP } from '../../wire/ipproto.ts'
 import type { DgramFlow } from '../dgram-flow.ts'
 import { RAW_CHECKSUM, RAW_HDRINCL } from './raw-constants.ts'
@@ -38,7 +37,7 @@ export const createRawOutput = ({ arena, skbs, afOps, dgramFlow }: RawOutputDeps
     // filled by ipv4/af-inet.ts: ipSend, ipSendHeader (ipv4/ip-output.ts), and ipv6/af-inet6.ts (ipv6/ip6-output.ts)
     const error = isWhole
       ? ops.sendHeader(skb, fl)
-      : ops.send(skb, fl, fl[FL_PROTO], i32[sk + SK_TOS], hopsOf(sk), sk)
+      : ops.send(skb, fl, fl[FL_PROTO], fl[FL_TOS], hopsOf(sk), sk)
     return error === 0 || error === -Errno.ENOBUFS ? len : error
   }
   /** Is it too much for the flow? A packet with its header is not cut here (raw_send_hdrinc). 0, or -errno. */

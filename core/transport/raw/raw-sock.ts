@@ -10,6 +10,7 @@ import type { AddrType } from '../../inet/addr/addr-type.ts'
 import type { AfOpsOf } from '../../inet/af-ops.ts'
 import type { InetListeners } from '../../inet/inet-protos.ts'
 import type { Arena } from '../../shm/arena.ts'
+import type { IpCmsg } from '../../socket/ip-cmsg.ts'
 import type { Datagram } from '../../socket/datagram.ts'
 import type { Proto } from '../../socket/proto.ts'
 import {
@@ -55,7 +56,8 @@ type RawSockDeps = {
   afOps: AfOpsOf
   /** By family, the first raw socket of each protocol. */
   rawsOf: (family: number) => InetListeners['raws']
-} & Pick<AddrType, 'addrType'>
+} & Pick<AddrType, 'addrType'> &
+  Pick<IpCmsg, 'ipCmsgRecv'>
 
 const { EADDRNOTAVAIL, EDESTADDRREQ, EINVAL, EMSGSIZE, ENETUNREACH, ENOPROTOOPT, EOPNOTSUPP } =
   Errno
@@ -67,7 +69,7 @@ const ICMPV6_CHECKSUM = 2
 export const createRawSock = (deps: RawSockDeps): Proto => {
   const { arena, datagram, dgramFlow, output, afOps, rawsOf, addrType } = deps
   const { i32 } = arena
-  const { peer, notePeer } = createDgramPeer(arena)
+  const { peer, notePeer } = createDgramPeer(deps)
   const opsOf = (sk: number): ReturnType<AfOpsOf> => afOps(i32[sk + SK_FAMILY])
 
   const open = (family: number, protocol = 0): number => {
@@ -163,7 +165,7 @@ export const createRawSock = (deps: RawSockDeps): Proto => {
       : -EDESTADDRREQ
   }
 
-  const note = (_sk: number, skb: number): void => notePeer(skb, 0)
+  const note = (sk: number, skb: number): void => notePeer(sk, skb, 0)
   /** Takes one packet, cut to `len`, into the arena. Its sender lies in `peer` then. */
   const recvfrom = (sk: number, to: number, len: number, flags = 0): number =>
     (flags & MSG_OOB) !== 0 ? -EOPNOTSUPP : datagram.receive(sk, to, len, flags, 0, note)

@@ -38,6 +38,7 @@ import {
   pmtudiscOf,
   SK_BIND_NEXT,
   SK_DROPS,
+  SK_FAMILY,
   SK_FILTER,
   SK_RCVBUF,
   SK_RMEM,
@@ -68,11 +69,11 @@ type UdpInputDeps = {
   Pick<OwnedFlows, 'passOn'> &
   Pick<Gso, 'segment'> &
   Pick<DgramErr, 'icmpError'> &
-  Pick<Datagram, 'append'>
+  Pick<Datagram, 'append' | 'makeRoom' | 'onLost'>
 
 export const createUdpInput = (deps: UdpInputDeps) => {
   const { arena, skbs, drop, table, loadAddrs, afOps, updatePmtu } = deps
-  const { passOn, segment, icmpError, append, filter } = deps
+  const { passOn, segment, icmpError, append, makeRoom, onLost, filter } = deps
   const { i32, u8, f64, layout } = arena
   const { budget } = skbs
   const count = counterBank(arena, skbs.thread)
@@ -181,7 +182,7 @@ export const createUdpInput = (deps: UdpInputDeps) => {
       noMemory(sk)
       return drop(skb, Drop.SOCKET_RCVBUFF)
     }
-    if (!mayQueue(sk, skb)) {
+    if (!mayQueue(sk, skb) && !(makeRoom(sk, skb, Holder.udp_rcv) && mayQueue(sk, skb))) {
       f64[count + mib().memErrors]++
       noMemory(sk)
       return drop(skb, Drop.PROTO_MEM)
@@ -202,7 +203,14 @@ export const createUdpInput = (deps: UdpInputDeps) => {
   /** The last quarter of what the worker may hold is for sockets that have less than udp_rmem_min. */
   const mayQueue = (sk: number, skb: number): boolean =>
     budget.mayHold(skb, Holder.udp_rcv) &&
-    (budget.smallHeld(Holder.udp_rcv) < most || i32[sk + SK_RMEM] < i32[minimum])
+    (budget.smallsOnLine(Holder.udp_rcv) < most || i32[sk + SK_RMEM] < i32[minimum])
+
+  // what was queued and gives way to others is lost like what finds no memory
+  onLost(Holder.udp_rcv, (sk) => {
+    const { udpMib } = afOps(i32[sk + SK_FAMILY])
+    f64[count + udpMib.memErrors]++
+    f64[count + udpMib.inErrors]++
+  })
 
   /** ICMP spoke of a datagram sent from here; NETWORK and TRANSPORT are the quoted headers. */
   const udpErr = (skb: number, errno: number, isFatal: boolean, mtu: number): boolean => {

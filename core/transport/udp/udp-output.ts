@@ -5,7 +5,7 @@
  */
 import { fold, pseudoSumWords } from '../../base/checksum.ts'
 import { Errno } from '../../base/errno.ts'
-import { FL_DADDR, FL_DPORT, FL_FAMILY, FL_SADDR, FL_SPORT } from '../../base/flowi.ts'
+import { FL_DADDR, FL_DPORT, FL_FAMILY, FL_SADDR, FL_SPORT, FL_TOS } from '../../base/flowi.ts'
 import type { Arena } from '../../shm/arena.ts'
 import { counterBank } from '../../shm/counters.ts'
 import type { Skbs } from '../../skb/skb.ts'
@@ -17,7 +17,7 @@ import {
   SKB_IP_SUMMED,
   SKB_TRANSPORT,
 } from '../../skb/skb.ts'
-import { SK_NUM, SK_TOS } from '../../socket/sock.ts'
+import { SK_NUM } from '../../socket/sock.ts'
 import type { AfOpsOf } from '../../inet/af-ops.ts'
 import { IPPROTO_UDP } from '../../wire/ipproto.ts'
 import * as udp from '../../wire/udp.ts'
@@ -80,7 +80,7 @@ export const createUdpOutput = ({ arena, skbs, afOps, dgramFlow }: UdpOutputDeps
     i32[skb + SKB_CSUM_OFFSET] = udp.CHECKSUM
     i32[skb + SKB_TRANSPORT] = at
     // filled by ipv4/af-inet.ts: ipSend (ipv4/ip-output.ts), and ipv6/af-inet6.ts: ip6Send (ipv6/ip6-output.ts)
-    const error = afOps(fl[FL_FAMILY]).send(skb, fl, IPPROTO_UDP, i32[sk + SK_TOS], hopsOf(sk), sk)
+    const error = afOps(fl[FL_FAMILY]).send(skb, fl, IPPROTO_UDP, fl[FL_TOS], hopsOf(sk), sk)
     if (error === -Errno.ENOBUFS) return noMemory(len)
     if (error !== 0) return error
     f64[count + afOps(fl[FL_FAMILY]).udpMib.outDatagrams]++

@@ -8,17 +8,17 @@ import { Errno } from '../../base/errno.ts'
 import { FL_DADDR, FL_SADDR } from '../../base/flowi.ts'
 import type { Arena } from '../../shm/arena.ts'
 import { counterBank } from '../../shm/counters.ts'
-import { Sysctl } from '../../shm/sysctl.ts'
 import type { ConsumeFn } from '../../skb/drop.ts'
 import type { Skbs } from '../../skb/skb.ts'
 import { SKB_DATA, SKB_LEN, SKB_TRANSPORT } from '../../skb/skb.ts'
 import type { Proto } from '../../socket/proto.ts'
-import { MSG_OOB, MSG_PEEK, SIOCINQ } from '../../socket/socket-constants.ts'
+import { INET_NO_PORT, MSG_OOB, MSG_PEEK, SIOCINQ } from '../../socket/socket-constants.ts'
 import {
   SK_DADDR,
   SK_DPORT,
   SK_FAMILY,
   SK_FLAGS,
+  SK_INET_FLAGS,
   SK_NUM,
   SK_SADDR,
   SK_STATE,
@@ -33,9 +33,10 @@ import { bindAddr, isGroupType, peerError } from '../bind-addr.ts'
 import { BOUND_GROUP } from '../dgram-flow.ts'
 import { createDgramPeer } from '../dgram-peer.ts'
 import type { OwnedFlows } from '../owned-flows.ts'
-import type { Ports } from '../ports.ts'
+import { highPort, lowPort, type Ports } from '../ports.ts'
 import { portHash, type UdpHash } from './udp-hash.ts'
 import type { UdpOutput } from './udp-output.ts'
+import type { IpCmsg } from '../../socket/ip-cmsg.ts'
 import type { Datagram } from '../../socket/datagram.ts'
 import type { AddrType } from '../../inet/addr/addr-type.ts'
 
@@ -52,16 +53,16 @@ type UdpSockDeps = {
   owned: Pick<OwnedFlows, 'add' | 'remove'>
   /** core/stack/udp.ts: would packets from (remote, rport) to (local, port) of `flow` come to this worker? */
   hashesHome: (flow: Int32Array, port: number, rport: number) => boolean
-} & Pick<AddrType, 'addrType'>
+} & Pick<AddrType, 'addrType'> &
+  Pick<IpCmsg, 'ipCmsgRecv'>
 
 export const createUdpSock = (deps: UdpSockDeps) => {
   const { arena, skbs, consume, random, ports, table, output, owned, datagram } = deps
   const { addrType, hashesHome, afOps } = deps
   const { take } = datagram
-  const { i32, u8, f64, layout } = arena
-  const { sysctl } = layout
+  const { i32, u8, f64 } = arena
   const count = counterBank(arena, skbs.thread)
-  const { peer, notePeer } = createDgramPeer(arena)
+  const { peer, notePeer } = createDgramPeer(deps)
 
   const holdPort = (sk: number, port: number): void => {
     ports.hold(sk, port)
@@ -74,14 +75,11 @@ export const createUdpSock = (deps: UdpSockDeps) => {
 
   const open = (family: number): number => datagram.alloc(family, SOCK_DGRAM, IPPROTO_UDP)
 
-  const low = (): number => i32[sysctl + Sysctl.ip_local_port_range_min]
-  const high = (): number => i32[sysctl + Sysctl.ip_local_port_range_max]
-
   /** Takes a port that is free; towards a peer, one whose answers come to this worker. 0, or -errno. */
   const autobind = (sk: number, rport: number): number => {
     const port = ports.pick(
-      low(),
-      high(),
+      lowPort(arena, sk),
+      highPort(arena, sk),
       random(),
       (n) => !ports.conflicts(sk, n) && (rport === 0 || hashesHome(output.flow, n, rport))
     )
@@ -94,7 +92,7 @@ export const createUdpSock = (deps: UdpSockDeps) => {
     if (i32[sk + SK_NUM] !== 0) return -Errno.EINVAL
     let error = bindAddr(i32, addrType, sk, words, at)
     if (error !== 0) return error
-    if (port === 0) error = autobind(sk, 0)
+    if (port === 0) error = hasNoPort(sk) ? 0 : autobind(sk, 0)
     else if (ports.conflicts(sk, port)) error = -Errno.EADDRINUSE
     else holdPort(sk, port)
     if (error !== 0) clearAddr(i32, sk + SK_SADDR)
@@ -102,6 +100,9 @@ export const createUdpSock = (deps: UdpSockDeps) => {
       i32[sk + SK_FLAGS] |= BOUND_GROUP
     return error
   }
+
+  /** Its port is left to who sends first (IP_BIND_ADDRESS_NO_PORT). */
+  const hasNoPort = (sk: number): boolean => (i32[sk + SK_INET_FLAGS] & INET_NO_PORT) !== 0
 
   const connect = (sk: number, words: Int32Array, at: number, port: number): number => {
     const error = peerError(i32, sk, words, at) || output.route(sk, words, at, port)
@@ -183,8 +184,8 @@ export const createUdpSock = (deps: UdpSockDeps) => {
   }
 
   const inDatagrams = (): number => afOps(familyOf(peer, 0)).udpMib.inDatagrams
-  const note = (_sk: number, skb: number): void =>
-    notePeer(skb, udp.srcPort(u8, i32[skb + SKB_TRANSPORT]))
+  const note = (sk: number, skb: number): void =>
+    notePeer(sk, skb, udp.srcPort(u8, i32[skb + SKB_TRANSPORT]))
   /** Takes one datagram, cut to `len`, into the arena. Its sender lies in `peer` then. */
   const recvfrom = (sk: number, to: number, len: number, flags = 0): number => {
     const n = datagram.receive(sk, to, len, flags, udp.MIN_HEADER, note)

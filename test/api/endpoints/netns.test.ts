@@ -64,6 +64,40 @@ describe('/v1/netns/NAME', () => {
   })
 })
 
+test('the default namespace is 1; namespaces are the same from everywhere', async () => {
+  const { json, send, cli, host } = createWithHost()
+  await host.ready
+  expect((await json('/v1/netns/1/links')).body).toEqual((await json('/v1/links')).body)
+  expect((await send('POST', '/v1/netns/shop/netns', { name: 'blue' })).status).toBe(201)
+  expect((await json('/v1/netns/shop/netns/user')).body).toEqual({ name: 'user', pid: 17 })
+  expect((await cli('ip -n shop netns')).out).toBe('shop\nuser\n')
+  const path = '/v1/netns/1/netns/shop/links/lo'
+  expect((await json(path)).body).toEqual((await json('/v1/netns/shop/links/lo')).body)
+})
+
+test('ip link add: of a pair that reaches into the default namespace the end there is made first', async () => {
+  const { cli, asked } = createWithHost()
+  for (const line of [
+    'ip link add v0 mtu 1400 type veth peer name v1 netns shop up',
+    'ip link add v1 netns shop up type veth peer name v0 mtu 1400',
+    'ip -n shop link add v1 up type veth peer name v0 mtu 1400 netns 1',
+  ]) {
+    asked.length = 0
+    // there is no such namespace behind this API: it is refused, and what was asked is seen
+    expect((await cli(line)).err).toBe('Error: argument "shop" is wrong: Invalid "netns" value\n')
+    expect(asked).toMatchObject([
+      {
+        link: {
+          ifname: 'v0',
+          kind: 'veth',
+          mtu: 1400,
+          data: { peer: { name: 'v1', netns: 'shop', up: true } },
+        },
+      },
+    ])
+  }
+})
+
 test('/v1/netns: PUT adds where there is none, POST is refused where there is one, DELETE ends it', async () => {
   const { json, send } = createSoftnet()
   expect((await send('PUT', '/v1/netns/blue')).status).toBe(200)

@@ -17,19 +17,21 @@ import * as tcp from '../../../core/transport/tcp/sock/tcp-sock.ts'
 import * as packet from '../../../core/packet/packet-constants.ts'
 import * as raw from '../../../core/transport/raw/raw-constants.ts'
 
+type Words = [name: string, at: number, end: number][]
+
 /** The words that a file names: exports of the prefix, but for those that are values, not places. */
 const wordsOf = (
   names: Record<string, unknown>,
   prefix: RegExp,
   wide: Record<string, number> = {}
-): [name: string, at: number, end: number][] =>
+): Words =>
   Object.entries(names)
     .filter(
       (entry): entry is [string, number] => prefix.test(entry[0]) && typeof entry[1] === 'number'
     )
     .map(([name, at]) => [name, at, at + (wide[name] ?? 1)])
 
-const expectApart = (words: [string, number, number][], first: number, end: number): void => {
+const expectApart = (words: Words, first: number, end: number): void => {
   words.sort(([, a], [, b]) => a - b)
   expect(words.length).toBeGreaterThan(0)
   let before = ['the start of the row', 0, first] as [string, number, number]
@@ -57,7 +59,15 @@ describe('the words of a row lie apart and inside it', () => {
   test('of a socket, and of a TCP socket behind them', () => {
     const timers = ['RETRANS', 'DELACK', 'KEEPALIVE', 'EXTRA'].map((one) => [`SK_TIMER_${one}`, 4])
     const wide = { ...Object.fromEntries(timers), SK_SADDR: 4, SK_DADDR: 4 }
-    expectApart(wordsOf(sock, /^SK_(?!EVENT_|PROTO$|IPOPT)/, wide), 0, sock.SK_PROTO)
+    const inet = { SK_PMTUDISC: 2, SK_UNICAST_IF: 2 }
+    const all = wordsOf(sock, /^SK_(?!EVENT_|PROTO$|INET$|IPOPT)/, { ...wide, ...inet })
+    const isBehind = ([, at]: Words[number]): boolean => at >= sock.SK_INET
+    expectApart(
+      all.filter((word) => !isBehind(word)),
+      0,
+      sock.SK_PROTO
+    )
+    expectApart(all.filter(isBehind), sock.SK_INET, SOCK_WORDS)
     const tcpWide = {
       TP_SACKS: 2 * tcp.TCP_NUM_SACKS_MAX,
       TP_BYTES_SENT: 2,
@@ -67,12 +77,12 @@ describe('the words of a row lie apart and inside it', () => {
       TP_CA_PRIV: tcp.TP_CA_PRIV_WORDS,
       TP_FO_KEYS: 9,
     }
-    expectApart(wordsOf(tcp, /^TP_(?!CA_PRIV_WORDS)/, tcpWide), sock.SK_PROTO, SOCK_WORDS)
-    expectApart(wordsOf(packet, /^PK_(?!F_)/), sock.SK_PROTO, SOCK_WORDS)
+    expectApart(wordsOf(tcp, /^TP_(?!CA_PRIV_WORDS)/, tcpWide), sock.SK_PROTO, sock.SK_INET)
+    expectApart(wordsOf(packet, /^PK_(?!F_)/), sock.SK_PROTO, sock.SK_INET)
     const rawWide = { RAW_FILTER: raw.RAW_FILTER_WORDS }
     const datagrams = wordsOf(sock, /^SK_IPOPT/, { SK_IPOPT: MAX_OPTIONS / 4 })
     const raws = wordsOf(raw, /^RAW_(?!FILTER_WORDS)/, rawWide)
-    expectApart([...raws, ...datagrams], sock.SK_PROTO, SOCK_WORDS)
+    expectApart([...raws, ...datagrams], sock.SK_PROTO, sock.SK_INET)
   })
   test('of a neighbour and of a nexthop', () => {
     const wide = { NEIGH_ADDR: 4, NEIGH_HH: 4, NEIGH_TIMER: 4 }

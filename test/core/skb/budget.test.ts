@@ -135,6 +135,27 @@ describe('a charge', () => {
     expect(budget.mayHold(skbs.alloc(1, 0), Holder.tap)).toBe(false)
     expect(budget.mayHold(skbs.alloc(60_000, 0), Holder.tap)).toBe(true)
   })
+  test.each([
+    ['raw_rcv', 'udp_rcv'],
+    ['netem', 'qdisc'],
+    ['mroute', 'neigh'],
+    ['proxy', 'neigh'],
+  ] as const)('of %s is one of the line of %s: together they have what that may', (own, line) => {
+    const { skbs } = setup()
+    const { budget } = skbs
+    const fill = (holder: Holder): number => {
+      for (let n = 0; ; n++) {
+        const skb = skbs.alloc(1, 0)
+        if (!budget.mayHold(skb, holder)) return n
+        budget.hold(skb, holder)
+      }
+    }
+    expect(fill(Holder[own])).toBe(budget.bounds[Holder[own] * 2]!)
+    fill(Holder[line])
+    expect(budget.smallsOnLine(Holder[own])).toBe(budget.bounds[Holder[line] * 2]!)
+    expect(budget.smallsOnLine(Holder[line])).toBe(budget.bounds[Holder[line] * 2]!)
+    expect(fill(Holder[own])).toBe(0)
+  })
   test('has room as long as all holders of received packets have left some large slots', () => {
     const arena = createArena({ ...SMALL_ARENA, workers: 16 })
     const skbs = createSkbs(arena, 0)

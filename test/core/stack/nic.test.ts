@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'bun:test'
 import type { Carrier, LinkOps } from '../../../core/dev/kinds/link-kind.ts'
-import { portRxRing } from '../../../core/dev/kinds/port.ts'
+import { portRxRing } from '../../../core/dev/kinds/ports.ts'
 import {
   DEV_FEATURES,
   DEV_IFINDEX,

@@ -2,6 +2,8 @@
 // address or -errno.
 
 export type Answer = number | string
+/** A control message: level, type, and its octets in hexadecimal. */
+export type Control = readonly [level: number, type: number, octets: string]
 /** What a side does for a row; every file is non-blocking. */
 export type Calls = {
   socket: (file: string, family: number, type: number, protocol: number) => Answer
@@ -18,6 +20,14 @@ export type Calls = {
   /** The count, and who it is from. */
   recvfrom: (file: string, length: number, flags?: number) => Answer
   sendmsg: (file: string, length: number, flags?: number) => Answer
+  /** sendmsg to an address with control messages. */
+  sendcmsg: (
+    file: string,
+    length: number,
+    address: string,
+    port: number,
+    ...control: Control[]
+  ) => Answer
   recvmsg: (file: string, length: number, flags?: number) => Answer
   /** recvmsg with all that it answers: the count, flags, whom it is from, and control messages. */
   recvcmsg: (file: string, length: number, flags?: number) => Answer
@@ -39,7 +49,7 @@ export type Side = Calls & {
 
 /** The MTU of lo: small, so that there is something that it does not take. */
 export const LO_MTU = 2000
-/** A control message as text: level, type, and its octets; of a time there is only that there is one. */
+/** A received control message as text: level, type, and its octets; of a time there is only that there is one. */
 export const shownCmsg = (level: number, type: number, octets: Uint8Array): string => {
   const isTime = level === 1 && [29, 35, 37].includes(type)
   return `${level}.${type}=${isTime ? 'time' : Buffer.from(octets).toString('hex')}`

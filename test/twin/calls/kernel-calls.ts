@@ -3,7 +3,15 @@
 import { dlopen } from 'bun:ffi'
 import { formatWords, mapIpv4, parseAddr } from '../../../core/wire/text.ts'
 import { block, errno, libc } from '../../../workers/os/libc.ts'
-import { type Answer, PAYLOAD, type Side, shownCmsg, shownFlags, shownPort } from './calls.ts'
+import {
+  type Answer,
+  type Control,
+  PAYLOAD,
+  type Side,
+  shownCmsg,
+  shownFlags,
+  shownPort,
+} from './calls.ts'
 
 const more = dlopen('libc.so.6', {
   listen: { args: ['i32', 'i32'], returns: 'i32' },
@@ -72,6 +80,20 @@ export const createKernelCalls = (): Side => {
     message.view.setBigUint64(16 + 24, 1n, true)
     return message.at + 16
   }
+  /** Lays control messages out; their length. */
+  const putControl = (messages: readonly Control[]): number => {
+    let at = 0
+    control.bytes.fill(0)
+    for (const [level, type, text] of messages) {
+      const octets = Buffer.from(text, 'hex')
+      control.view.setBigUint64(at, BigInt(16 + octets.length), true)
+      control.view.setInt32(at + 8, level, true)
+      control.view.setInt32(at + 12, type, true)
+      control.bytes.set(octets, at + 16)
+      at += 16 + ((octets.length + 7) & ~7)
+    }
+    return at
+  }
   /** What recvmsg has put into the message: its flags, its name, and the control messages in `control`. */
   const readMessage = (): string => {
     const from = message.view.getUint32(16 + 8, true) === 0 ? '' : ` from ${readName()}`
@@ -132,6 +154,15 @@ export const createKernelCalls = (): Side => {
     sendmsg: (file, octets, flags = 0) => {
       fill(file)
       return answer(libc.sendmsg(fdOf(file), putMessage(octets), flags | MSG_NOSIGNAL))
+    },
+    sendcmsg: (file, octets, address, port, ...messages) => {
+      fill(file)
+      const at = putMessage(octets)
+      message.view.setBigUint64(16, BigInt(name.at), true)
+      message.view.setUint32(16 + 8, putName(file, address, port), true)
+      message.view.setBigUint64(16 + 32, BigInt(control.at), true)
+      message.view.setBigUint64(16 + 40, BigInt(putControl(messages)), true)
+      return answer(libc.sendmsg(fdOf(file), at, MSG_NOSIGNAL))
     },
     recvmsg: (file, octets, flags = 0) =>
       answer(libc.recvmsg(fdOf(file), putMessage(octets), flags)),

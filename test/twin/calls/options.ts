@@ -1,12 +1,14 @@
 // Options that change what the calls do: programs of the table, for each family.
 
-import { LO_MTU, type Program, type Row } from './calls.ts'
+import { type Control, LO_MTU, type Program, type Row } from './calls.ts'
 
 const INET = 2
 const [STREAM, DGRAM, RAW] = [1, 2, 3]
 const [ICMP, UDP, ICMPV6, OTHER] = [1, 17, 58, 253]
 const [IP, SOL_SOCKET, IPV6] = [0, 1, 41]
-const SO_ERROR = 4
+const [SO_ERROR, SO_MARK, SO_RXQ_OVFL, SO_RCVMARK] = [4, 36, 40, 75]
+const PEEK = 2
+const [IP_BIND_ADDRESS_NO_PORT, IP_LOCAL_PORT_RANGE] = [24, 51]
 const ERRQUEUE = 0x2000
 const [DONT, WANT, DO, PROBE, INTERFACE, OMIT] = [0, 1, 2, 3, 4, 5]
 const [IP_MTU_DISCOVER, IP_RECVERR, IP_MTU, IP_UNICAST_IF] = [10, 11, 14, 50]
@@ -99,7 +101,193 @@ export const options = (af: number, lo: string): Program[] => {
       ],
     },
     ...errors(af, lo, room),
+    ...control(af, lo),
+    ...ports(af, lo),
     ...(is4 ? [] : six(lo, room)),
+  ]
+}
+
+/** What packets say beside their data, and what is said with them. */
+const control = (af: number, lo: string): Program[] => {
+  const is4 = af === INET
+  const level = is4 ? IP : IPV6
+  const other = is4 ? '127.0.0.9' : '::1'
+  const tells = is4 ? [6, 7, 8, 12, 13, 20] : [49, 51, 66, 74]
+  const listen = (type: number, protocol: number, told = tells): Row[] => [
+    ['socket', 'to', af, type, protocol],
+    ...told.flatMap((name): Row[] => [
+      ['setsockopt', 'to', level, name, 7],
+      ['getsockopt', 'to', level, name],
+    ]),
+  ]
+  const int = (value: number): string => {
+    const octets = Buffer.alloc(4)
+    octets.writeInt32LE(value)
+    return octets.toString('hex')
+  }
+  const addr = (text: string): string =>
+    is4
+      ? Buffer.from(text.split('.').map(Number)).toString('hex')
+      : text === '::1'
+        ? `${'0'.repeat(31)}1`
+        : '20010db8007700000000000000000001'
+  /** struct in_pktinfo, in6_pktinfo. */
+  const pktinfo = (ifindex: number, source: string): Control =>
+    is4
+      ? [IP, 8, `${int(ifindex)}${addr(source)}00000000`]
+      : [IPV6, 50, addr(source) + int(ifindex)]
+  const [ttl, tos] = is4 ? [2, 1] : [52, 67]
+  const elsewhere = is4 ? '198.51.100.1' : '2001:db8:77::1'
+  const says = (file: string, port: number, n: number): Row[] => {
+    const send = (...control: Control[]): Row[] => [
+      ['sendcmsg', file, n, lo, port, ...control],
+      ['recvcmsg', 'to', 300],
+    ]
+    return [
+      ...send(),
+      ...send([level, ttl, int(9)]),
+      ...send([level, ttl, int(0)]),
+      ...send([level, ttl, int(256)]),
+      ...send([level, ttl, int(-1)]),
+      ...send([level, ttl, '09']),
+      ...send([level, tos, int(0x28)]),
+      ...send([level, tos, int(256)]),
+      ...send([level, tos, '28']),
+      ...send(pktinfo(1, other)),
+      ...send(pktinfo(0, other)),
+      ...send(pktinfo(1, elsewhere)),
+      ...send(pktinfo(77, other)),
+      ...send([level, is4 ? 8 : 50, '00']),
+      ...send([level, 99, int(1)]),
+      ...send([77, 1, int(1)]),
+      ...send([SOL_SOCKET, SO_MARK, int(0x55)]),
+      ...send([SOL_SOCKET, SO_MARK, '00']),
+      ...send([SOL_SOCKET, 99, int(1)]),
+      ...send([level, ttl, int(3)], [level, tos, int(4)], [SOL_SOCKET, SO_MARK, int(5)]),
+      ...send(),
+    ]
+  }
+  return [
+    {
+      name: 'what datagrams say beside their data',
+      rows: [
+        ...listen(DGRAM, 0),
+        ['setsockopt', 'to', SOL_SOCKET, SO_RCVMARK, 1],
+        ['getsockopt', 'to', SOL_SOCKET, SO_RCVMARK],
+        ['bind', 'to', is4 ? '0.0.0.0' : '::', 7201],
+        ['socket', 'd', af, DGRAM, 0],
+        ['bind', 'd', lo, 7202],
+        ...says('d', 7201, 12),
+        ['setsockopt', 'to', SOL_SOCKET, SO_RXQ_OVFL, 1],
+        ['getsockopt', 'to', SOL_SOCKET, SO_RXQ_OVFL],
+        ['sendto', 'd', 9, lo, 7201],
+        ['recvcmsg', 'to', 4, PEEK],
+        ['recvcmsg', 'to', 4],
+        ...(is4
+          ? ([
+              ['setsockopt', 'd', IP, 1, 0x10],
+              ['sendto', 'd', 9, '127.255.255.255', 7201],
+              ['setsockopt', 'd', SOL_SOCKET, 6, 1],
+            ] as Row[])
+          : [['sendto', 'd', 9, 'ff01::1', 7201] as Row]),
+        ['recvcmsg', 'to', 40],
+      ],
+    },
+    {
+      name: 'what raw packets say beside their data',
+      rows: [
+        ...listen(RAW, OTHER),
+        ['socket', 'r', af, RAW, OTHER],
+        ['shutdown', 'r', 0],
+        ...says('r', 0, 12),
+      ],
+    },
+    {
+      name: 'what echo replies say beside their data',
+      rows: [
+        ...listen(DGRAM, is4 ? ICMP : ICMPV6, is4 ? [12, 13] : [49, 51, 66]),
+        ['sendto', 'to', 20, lo, 0],
+        ['recvcmsg', 'to', 40],
+        ['sendcmsg', 'to', 20, lo, 0, [level, tos, int(0x20)]],
+        ['recvcmsg', 'to', 40],
+      ],
+    },
+    {
+      name: 'addresses of others',
+      rows: [
+        ['socket', 'd', af, DGRAM, 0],
+        ['setsockopt', 'd', level, is4 ? 15 : 78, 1],
+        ['bind', 'd', elsewhere, 7205],
+        ['getsockname', 'd'],
+        ...(is4 ? ([['sendto', 'd', 5, lo, 7206]] as Row[]) : []),
+        ['socket', 't', af, DGRAM, 0],
+        ['bind', 't', elsewhere, 7206],
+        ['setsockopt', 't', level, is4 ? 19 : 75, 1],
+        ['getsockopt', 't', level, is4 ? 19 : 75],
+        ['bind', 't', elsewhere, 7206],
+        ['sendto', 't', 5, lo, 9],
+        ['connect', 't', lo, 9],
+        ['getsockname', 't'],
+        ['socket', 's', af, STREAM, 0],
+        ['setsockopt', 's', level, is4 ? 19 : 75, 1],
+        ['bind', 's', elsewhere, 7206],
+        ['listen', 's', 1],
+        ['getsockname', 's'],
+      ],
+    },
+    {
+      name: 'streams say nothing beside their data',
+      rows: [
+        ['socket', 'l', af, STREAM, 0],
+        ['bind', 'l', lo, 7203],
+        ['listen', 'l', 1],
+        ['socket', 'c', af, STREAM, 0],
+        ['connect', 'c', lo, 7203],
+        ['accept', 'l', 's'],
+        ['send', 's', 5],
+        ['recvcmsg', 'c', 3],
+        ['recvcmsg', 'c', 30],
+        ['recvcmsg', 'c', 30],
+      ],
+    },
+  ]
+}
+
+/** Which ports are chosen, and when. */
+const ports = (af: number, lo: string): Program[] => {
+  const range = (low: number, high: number): number => (high << 16) | low
+  const rows = (type: number): Row[] => [
+    ['socket', 'd', af, type, 0],
+    ['setsockopt', 'd', IP, IP_BIND_ADDRESS_NO_PORT, 4],
+    ['getsockopt', 'd', IP, IP_BIND_ADDRESS_NO_PORT],
+    ['bind', 'd', lo, 0],
+    ['getsockname', 'd'],
+    ['setsockopt', 'd', IP, IP_LOCAL_PORT_RANGE, range(9, 8)],
+    ['setsockopt', 'd', IP, IP_LOCAL_PORT_RANGE, range(40011, 40011)],
+    ['getsockopt', 'd', IP, IP_LOCAL_PORT_RANGE],
+    ['connect', 'd', lo, 7301],
+    ['getsockname', 'd'],
+    ['socket', 'e', af, type, 0],
+    ['setsockopt', 'e', IP, IP_LOCAL_PORT_RANGE, range(40011, 40011)],
+    ['bind', 'e', lo, 0],
+    ['setsockopt', 'e', IP, IP_LOCAL_PORT_RANGE, range(40012, 0)],
+    ['bind', 'e', lo, 0],
+    ['socket', 'f', af, type, 0],
+    ['setsockopt', 'f', IP, IP_LOCAL_PORT_RANGE, range(7, 9)],
+    ['bind', 'f', lo, 0],
+    ['getsockname', 'f'],
+  ]
+  return [
+    { name: 'ports of datagrams', rows: rows(DGRAM) },
+    {
+      name: 'ports of streams',
+      rows: [
+        ['socket', 'l', af, STREAM, 0],
+        ['bind', 'l', lo, 7301],
+        ['listen', 'l', 1],
+        ...rows(STREAM),
+      ],
+    },
   ]
 }
 

@@ -9,6 +9,7 @@ import { createSim } from '../../../sim/net/net-sim.ts'
 import { CMSG_HEADER } from '../../../core/socket/cmsg.ts'
 import {
   type Answer,
+  type Control,
   LO_MTU,
   PAYLOAD,
   type Side,
@@ -61,6 +62,15 @@ export const createSoftnetCalls = async (): Promise<Side> => {
     })
   const recv = (file: string, octets: number, flags = 0): Answer =>
     on(file, (sk) => sockets.recvmsg(sk, page, octets, flags))
+  const control = (messages: readonly Control[]): Int32Array =>
+    Int32Array.from(
+      messages.flatMap(([level, type, text]) => {
+        const octets = Buffer.from(text, 'hex')
+        const padded = Buffer.concat([octets, Buffer.alloc(-octets.length & 3)])
+        const data = Array.from({ length: padded.length >> 2 }, (_, k) => padded.readInt32LE(4 * k))
+        return [level, type, octets.length, ...data]
+      })
+    )
   /** What the last call that received has answered beside its count. */
   const message = (sk: number, family: number): string => {
     const { control } = sockets
@@ -116,6 +126,13 @@ export const createSoftnetCalls = async (): Promise<Side> => {
       on(file, (sk, _type, family) => {
         fill(family)
         return sockets.sendto(sk, page, octets, ...words(address), port, 0, flags)
+      }),
+    sendcmsg: (file, octets, address, port, ...messages) =>
+      on(file, (sk, _type, family) => {
+        fill(family)
+        return sockets.withControl(sk, control(messages), () =>
+          sockets.sendto(sk, page, octets, ...words(address), port)
+        )
       }),
     recvfrom: (file, octets, flags = 0) =>
       on(file, (sk, type, family) => {

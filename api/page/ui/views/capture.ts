@@ -2,6 +2,7 @@
 import { createPcapng } from '../../../endpoints/pcapng.ts'
 import { curl, open } from '../api.ts'
 import { button, h, setText, workerChip } from '../dom.ts'
+import { clock } from '../format.ts'
 import { createTable } from '../table.ts'
 import type { View, ViewDeps } from '../view.ts'
 
@@ -37,9 +38,9 @@ const asPcapng = (frames: readonly Frame[]): File => {
   return new File([pcapng.take()], 'softnet-capture.pcapng', { type: PCAPNG })
 }
 
-const clock = (time: number): string => {
+const clockUs = (time: number): string => {
   const us = Math.round(time * 1e6)
-  return `${new Date(us / 1000).toLocaleTimeString('en-GB')}.${String(us % 1e6).padStart(6, '0')}`
+  return `${clock(new Date(us / 1000))}.${String(us % 1e6).padStart(6, '0')}`
 }
 
 export const createCaptureView = ({ say }: ViewDeps): View => {
@@ -79,7 +80,7 @@ export const createCaptureView = ({ say }: ViewDeps): View => {
     key: (f) => String(f.n),
     empty: 'No frame yet: press start.',
     columns: [
-      { word: 'time', kind: 'm', value: (f) => f.time, show: (f) => clock(f.time) },
+      { word: 'time', kind: 'm', value: (f) => f.time, show: (f) => clockUs(f.time) },
       { word: 'dev', kind: 'm', value: (f) => f.dev },
       { word: 'direction', head: 'way', value: (f) => f.direction },
       {

@@ -33,7 +33,7 @@ export const createDropsView = (): View => {
         show: (d) => whole(d.since),
       },
       { word: 'dropped', head: 'now', kind: 'n', value: (d) => d.rate, show: (d) => rate(d.rate) },
-      { word: 'worker', head: 'by worker', value: (d) => d.worker.join(' ') },
+      { word: 'worker', head: 'by worker', value: (d) => d.byWorker.join(' ') },
       { word: 'drop', head: 'what it means', value: (d) => reasonText(d.reason) },
     ],
   })

@@ -210,7 +210,7 @@ export const createSteeringView = ({ say, refresh }: ViewDeps): View => {
   const bar = h(
     'div',
     { class: 'bar' },
-    h('label', {}, h('span', { 'data-word': 'device' }, 'device '), select),
+    h('label', {}, h('span', { 'data-word': 'device' }, 'device'), ' ', select),
     equal,
     back,
     all

@@ -78,6 +78,7 @@ export const createTopologyView = (): View => {
         to: host.element,
         rate: rate / hosts.length,
         color: 'var(--accent)',
+        isBranch: true,
       })
       return host.element
     })
@@ -88,7 +89,8 @@ export const createTopologyView = (): View => {
     h(
       'p',
       { class: 'soft' },
-      h('span', { 'data-word': 'netns', tabindex: '0' }, 'namespaces: '),
+      h('span', { 'data-word': 'netns', tabindex: '0' }, 'namespaces'),
+      ': ',
       netns.length === 0
         ? 'none'
         : netns

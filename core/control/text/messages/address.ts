@@ -42,6 +42,9 @@ export type AddressItem = Pick<
   LinkItem,
   | 'ifindex'
   | 'link'
+  | 'link_index'
+  | 'link_netnsid'
+  | 'link_netns'
   | 'ifname'
   | 'flags'
   | 'mtu'

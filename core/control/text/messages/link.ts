@@ -28,6 +28,8 @@ export type LinkSpec = {
   newname?: string
   /** The device to enslave it to; null: to none. */
   master?: string | null
+  /** The network namespace that it is to be in. */
+  netns?: string
   num_tx_queues?: number
   num_rx_queues?: number
   netem?: Impairment
@@ -62,8 +64,12 @@ export type LinkItem = {
   tso_max_size: number
   tso_max_segs: number
   gro_max_size: number
-  /** Name of a veth's peer. */
+  /** Name of a veth's peer, and where that is in another network namespace its number there and of the namespace here. */
   link?: string
+  link_index?: number
+  link_netnsid?: number
+  /** That namespace's name; the daemon's own has none. */
+  link_netns?: string
   linkinfo?: {
     info_kind: string
     info_data?: Record<string, unknown>

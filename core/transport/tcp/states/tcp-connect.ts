@@ -36,6 +36,7 @@ import {
   SK_ERR_SOFT,
   SK_FAMILY,
   SK_FLAGS,
+  SK_INET_FLAGS,
   SK_NUM,
   SK_PROTO,
   SK_SADDR,
@@ -49,9 +50,9 @@ import {
 } from '../../../socket/sock.ts'
 import { MIN_HEADER } from '../../../wire/tcp.ts'
 import { bindAddr, isGroupType, peerError } from '../../bind-addr.ts'
-import type { Ports } from '../../ports.ts'
+import { highPort, lowPort, type Ports } from '../../ports.ts'
 import type { SecureSeq } from '../../secure-seq.ts'
-import { MSG_DONTWAIT } from '../../../socket/socket-constants.ts'
+import { INET_NO_PORT, MSG_DONTWAIT } from '../../../socket/socket-constants.ts'
 import type { FastopenClient } from './tcp-fastopen-client.ts'
 import type { TcpHash } from '../sock/tcp-hash.ts'
 import type { TcpLifecycle } from '../sock/tcp-lifecycle.ts'
@@ -256,23 +257,23 @@ export const createTcpConnect = (deps: TcpConnectDeps, routing: TcpRouting) => {
   const twReuse = createTcpTwReuse(deps)
   const back = createFlowi()
 
-  const ephemeral = (start: number, usable: (port: number) => boolean): number =>
-    ports.pick(
-      i32[sysctl + Sysctl.ip_local_port_range_min],
-      i32[sysctl + Sysctl.ip_local_port_range_max],
-      start,
-      usable
-    )
+  const ephemeral = (sk: number, start: number, usable: (port: number) => boolean): number =>
+    ports.pick(lowPort(deps.arena, sk), highPort(deps.arena, sk), start, usable)
 
   /** Gives a socket its local address and port (0: any); 0 or -errno. */
   const bind = (sk: number, words: Int32Array, at: number, port: number): number => {
     if (i32[sk + SK_STATE] !== TCP_CLOSE || i32[sk + SK_NUM] !== 0) return -Errno.EINVAL
     const err = bindAddr(i32, addrType, sk, words, at)
     if (err !== 0) return err
+    // the port is left to connect(), or listen()
+    if (port === 0 && (i32[sk + SK_INET_FLAGS] & INET_NO_PORT) !== 0) {
+      if (!isAnyAddr(words, at)) i32[sk + SK_FLAGS] |= SOCK_BINDADDR_LOCK
+      return 0
+    }
     const chosen =
       port !== 0
         ? port
-        : ephemeral(random(), (p) => ports.first(p) === 0 || !ports.conflicts(sk, p))
+        : ephemeral(sk, random(), (p) => ports.first(p) === 0 || !ports.conflicts(sk, p))
     if (chosen === 0 || ports.conflicts(sk, chosen)) {
       clearAddr(i32, sk + SK_SADDR)
       return -Errno.EADDRINUSE
@@ -334,7 +335,7 @@ export const createTcpConnect = (deps: TcpConnectDeps, routing: TcpRouting) => {
       i32[sk + SK_DPORT],
       HASH_PORT
     )
-    const port = ephemeral(start + portOffset, usable)
+    const port = ephemeral(sk, start + portOffset, usable)
     if (port === 0) return -Errno.EADDRNOTAVAIL
     back[FL_DPORT] = port
     takePlace()

@@ -31,6 +31,9 @@ type TcpListenQueuesDeps = {
   life: TcpLifecycle
 }
 
+/** One listener alone gets four fifths of the rows that requests may have. */
+const SHARE = 4
+
 export const createTcpListenQueues = (deps: TcpListenQueuesDeps) => {
   const { bank, slab, drop, life } = deps
   const { i32, f64, layout } = deps.arena
@@ -38,6 +41,9 @@ export const createTcpListenQueues = (deps: TcpListenQueuesDeps) => {
 
   /** Rows that requests may have, so that a flood leaves some for connections. */
   const mostRequests = Math.max(1, slab.rows >> 2)
+  /** A listener may have some times what is free of them, so that one that is flooded leaves some to others. */
+  const mayHaveMore = (listener: number): boolean =>
+    i32[listener + TP_REQ_LEN] < SHARE * (mostRequests - requests)
   let requests = 0
 
   // Requests of a listener, doubly chained, the newest first.
@@ -72,7 +78,7 @@ export const createTcpListenQueues = (deps: TcpListenQueuesDeps) => {
   const acceptQueueFull = (listener: number): boolean =>
     i32[listener + SK_ACK_BACKLOG] > i32[listener + SK_MAX_ACK_BACKLOG]
   const requestQueueFull = (listener: number): boolean =>
-    i32[listener + TP_REQ_LEN] > i32[listener + SK_MAX_ACK_BACKLOG] || requests >= mostRequests
+    i32[listener + TP_REQ_LEN] > i32[listener + SK_MAX_ACK_BACKLOG] || !mayHaveMore(listener)
   /** Without cookies the last quarter of tcp_max_syn_backlog is for peers that are known to be alive, and we know none. */
   const isLastQuarter = (listener: number): boolean => {
     const most = i32[sysctl + Sysctl.tcp_max_syn_backlog]

@@ -31,6 +31,7 @@ import {
   SK_MARK,
   SK_NUM,
   SK_PARENT,
+  SK_INET_FLAGS,
   SK_PMTUDISC,
   SK_PROTOCOL,
   SK_RCVBUF,
@@ -128,6 +129,7 @@ const INHERITED = [
 /** What the connection inherits that it becomes: what was set meanwhile as well (inet_csk_clone_lock). */
 const INHERITED_LATE = [
   SK_TTL,
+  SK_INET_FLAGS,
   SK_PMTUDISC,
   SK_PMTUDISC + 1,
   TP_USER_MSS,

@@ -93,6 +93,29 @@ describe('veth', () => {
     expect(reply.error).toBe(Errno.ENOBUFS)
     expect((await control.request(add('d0', 'dummy'))).error).toBe(0)
   })
+
+  test('what is said of the peer is the peer’s; a net of its own has no other to put it in', async () => {
+    const { control } = makeControl()
+    const peer = { name: 'b', mtu: 1300, address: '02:00:00:00:00:0b', up: true }
+    itemOf(await control.request(add('a', 'veth', { data: { peer } })))
+    const [, a, b] = dumped(control, { type: 'RTM_GETLINK' })
+    expect([a!.mtu, a!.flags.includes('UP')]).toEqual([1500, false])
+    expect(b).toMatchObject({
+      mtu: 1300,
+      address: '02:00:00:00:00:0b',
+      operstate: 'LOWERLAYERDOWN',
+    })
+    const elsewhere = { data: { peer: { name: 'd', netns: 'blue' } } }
+    const words = 'Error: argument "blue" is wrong: Invalid "netns" value'
+    expect(refusal(await control.request(add('c', 'veth', elsewhere)))).toBe(words)
+    const move = { type: 'RTM_NEWLINK' as const, flags: 0, link: { ifname: 'a', netns: 'blue' } }
+    expect(refusal(await control.request(move))).toBe(words)
+    expect(dumped(control, { type: 'RTM_GETLINK' })).toHaveLength(3)
+    for (const wrong of [{ name: 3 }, { name: 'e', speed: 1 }, 7])
+      expect(refusal(await control.request(add('c', 'veth', { data: { peer: wrong } })))).toBe(
+        'Error: The peer is named by its name.'
+      )
+  })
 })
 
 test('lo is DOWN when it is set down, and can neither be made nor deleted nor given an address', async () => {

@@ -1,5 +1,6 @@
 import { expect, test } from 'bun:test'
-import { PORT_PEER, port } from '../../../../core/dev/kinds/port.ts'
+import { port } from '../../../../core/dev/kinds/port.ts'
+import { PORT_PEER } from '../../../../core/dev/kinds/ports.ts'
 import { deviceRow } from '../../../../core/netdev/netdev.ts'
 import { createArena } from '../../../../core/shm/arena.ts'
 import { SMALL_ARENA } from '../../../../core/shm/layout.ts'

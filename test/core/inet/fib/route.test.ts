@@ -194,7 +194,8 @@ describe('a packet made here', () => {
   test('keeps the source it was bound to, which must be ours', async () => {
     const { output } = await network()
     expect(output('8.8.8.8', { src: '10.0.0.1' })).toMatchObject({ dev: 'wan', src: '10.0.0.1' })
-    expect(output('8.8.8.8', { src: '10.9.9.9' })).toBe(-Errno.EINVAL)
+    expect(output('8.8.8.8', { src: '10.9.9.9' })).toBe(-Errno.ENETUNREACH)
+    expect(output('8.8.8.8', { src: '224.0.0.1' })).toBe(-Errno.EINVAL)
     expect(output('8.8.8.8', { src: '127.0.0.1' })).toBe(-Errno.EINVAL)
   })
 

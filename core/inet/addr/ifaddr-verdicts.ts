@@ -1,0 +1,53 @@
+/**
+ * What CPU 0 has found out by trying an address (dad.ts): it is ours, or another's. Control thread only.
+ * Linux: addrconf_dad_completed(), addrconf_dad_failure() (net/ipv6/addrconf.c).
+ */
+import type { Arena } from '../../shm/arena.ts'
+import { CONF_ALL, Conf6, confRow } from '../../shm/devconf.ts'
+import { linkLocalOf } from './eui64.ts'
+import { IFA_F_DADFAILED, IFA_F_OPTIMISTIC, IFA_F_TENTATIVE } from './ifaddr-constants.ts'
+import type { IfaddrDevices } from './ifaddr-devices.ts'
+import type { Held, HeldAddrs } from './ifaddr-held.ts'
+import type { IfaddrRoutes } from './ifaddr-routes.ts'
+
+type IfaddrVerdictsDeps = {
+  arena: Arena
+  onChanged: (at: Held) => void
+} & Pick<HeldAddrs, 'setFlags' | 'triedAt'> &
+  Pick<IfaddrRoutes, 'change' | 'followAnycast'> &
+  Pick<IfaddrDevices, 'switched6'>
+
+export const createIfaddrVerdicts = (deps: IfaddrVerdictsDeps) => {
+  const { arena, onChanged, setFlags, triedAt, change, followAnycast, switched6 } = deps
+  const { i32 } = arena
+  const confOf = (ifindex: number, word: number): number => i32[confRow(arena, ifindex) + word]
+
+  /** Nobody else has it: now it is ours. */
+  const dadCompleted = (row: number, tried: number): void => {
+    const at = triedAt(row, tried)
+    if (at === undefined) return
+    change(at, () => {
+      setFlags(at, at.flags & ~(IFA_F_TENTATIVE | IFA_F_OPTIMISTIC))
+      onChanged(at)
+    })
+    followAnycast()
+  }
+  /** Somebody else has it: it stays, for all to see, and is nobody's address. */
+  const dadFailed = (row: number, tried: number): void => {
+    const at = triedAt(row, tried)
+    if (at === undefined) return
+    change(at, () => setFlags(at, (at.flags & ~IFA_F_OPTIMISTIC) | IFA_F_DADFAILED))
+    onChanged(at)
+    // who answers to the address of our own MAC is our double (RFC 4862 section 5.4.5)
+    const { ifindex } = at
+    const isOfMac = linkLocalOf(arena, ifindex).every((word, k) => word === at.words[k])
+    const strictness = Math.max(
+      confOf(ifindex, Conf6.accept_dad),
+      confOf(CONF_ALL, Conf6.accept_dad)
+    )
+    if (!isOfMac || strictness < 2) return
+    i32[confRow(arena, ifindex) + Conf6.disable_ipv6] = 1
+    switched6(ifindex)
+  }
+  return { dadCompleted, dadFailed }
+}

@@ -1,0 +1,152 @@
+/**
+ * Control messages of a call that sends: for this packet alone another source, device, TTL, TOS or mark than the socket's. They are
+ * read once, before its protocol sends (transport/dgram-flow.ts heeds them), and forgotten after. Worker only.
+ * Linux: struct ipcm_cookie, ip_cmsg_send() (net/ipv4/ip_sockglue.c), ip6_datagram_send_ctl() (net/ipv6/datagram.c).
+ */
+import * as bytes from '../base/bytes.ts'
+import { Errno } from '../base/errno.ts'
+import { AF_INET, clearAddr, isAnyAddr, V4_MAPPED } from '../base/family.ts'
+import { RTN_LOCAL } from '../base/flowi.ts'
+import type { AddrType } from '../inet/addr/addr-type.ts'
+import { NO_HOPS } from '../inet/inet-constants.ts'
+import { l3mdevOf } from '../netdev/netdev.ts'
+import type { Arena } from '../shm/arena.ts'
+import { mayBeAnothers } from './sock.ts'
+import { CMSG_HEADER } from './cmsg.ts'
+import { SK_BOUND_DEV, SK_FAMILY } from './sock.ts'
+import {
+  IP_PKTINFO,
+  IP_TOS,
+  IP_TTL,
+  IPPROTO_IP,
+  IPCM_DONTFRAG,
+  IPCM_HOPS,
+  IPCM_MARK,
+  IPCM_MARK_SET,
+  IPCM_OIF,
+  IPCM_SADDR,
+  IPCM_SET,
+  IPCM_TOS,
+  IPCM_WORDS,
+  IPPROTO_IPV6,
+  IPV6_DONTFRAG,
+  IPV6_HOPLIMIT,
+  IPV6_PKTINFO,
+  IPV6_TCLASS,
+  SO_MARK,
+  SOL_SOCKET,
+} from './socket-constants.ts'
+
+type IpcmDeps = { arena: Arena } & Pick<AddrType, 'addrType'>
+export type Ipcm = ReturnType<typeof createIpcm>
+
+const { EINVAL } = Errno
+const IN_PKTINFO = 12
+const IN6_PKTINFO = 20
+
+export const createIpcm = ({ arena, addrType }: IpcmDeps) => {
+  const { i32 } = arena
+  const words = new Int32Array(IPCM_WORDS)
+
+  const clear = (): void => void words.fill(0)
+  /** Reads the control messages of a call, laid out as socket/cmsg.ts has them: 0, or -errno. */
+  const read = (sk: number, control: Int32Array): number => {
+    clear()
+    words[IPCM_SET] = 1
+    for (let at = 0; at + CMSG_HEADER <= control.length; ) {
+      const length = control[at + 2]
+      const error = readOne(sk, control, at, length)
+      if (error !== 0) return error
+      at += CMSG_HEADER + ((length + 3) >> 2)
+    }
+    return 0
+  }
+  const readOne = (sk: number, control: Int32Array, at: number, length: number): number => {
+    const data = at + CMSG_HEADER
+    if (length < 0 || data + ((length + 3) >> 2) > control.length) return -EINVAL
+    const [level, type] = [control[at], control[at + 1]]
+    if (level === SOL_SOCKET) return readSocket(type, control, data, length)
+    const is4 = i32[sk + SK_FAMILY] === AF_INET
+    if (level === IPPROTO_IP) return is4 ? readIp(type, control, data, length) : 0
+    return level === IPPROTO_IPV6 && !is4 ? readIpv6(sk, type, control, data, length) : 0
+  }
+  const readSocket = (type: number, control: Int32Array, data: number, length: number): number => {
+    if (type !== SO_MARK || length !== 4) return -EINVAL
+    words[IPCM_MARK_SET] = 1
+    words[IPCM_MARK] = control[data]
+    return 0
+  }
+  const readIp = (type: number, control: Int32Array, data: number, length: number): number => {
+    const value = control[data]
+    switch (type) {
+      case IP_PKTINFO:
+        return length === IN_PKTINFO ? readPktinfo(control, data) : -EINVAL
+      case IP_TTL:
+        if (length !== 4 || value < 1 || value > 255) return -EINVAL
+        words[IPCM_HOPS] = value
+        return 0
+      case IP_TOS:
+        if (length !== 4 && length !== 1) return -EINVAL
+        return readTos(length === 1 ? value & 255 : value)
+    }
+    return -EINVAL
+  }
+  const readTos = (value: number): number => {
+    if (value < 0 || value > 255) return -EINVAL
+    words[IPCM_TOS] = value + 1
+    return 0
+  }
+  const octetsOf = (control: Int32Array): Uint8Array =>
+    new Uint8Array(control.buffer, control.byteOffset, control.byteLength)
+  const readPktinfo = (control: Int32Array, data: number): number => {
+    words[IPCM_OIF] = control[data]
+    const source = bytes.i32(octetsOf(control), (data + 1) << 2)
+    if (source === 0) return 0
+    words[IPCM_SADDR + 2] = V4_MAPPED
+    words[IPCM_SADDR + 3] = source
+    return 0
+  }
+
+  const readIpv6 = (
+    sk: number,
+    type: number,
+    control: Int32Array,
+    data: number,
+    length: number
+  ): number => {
+    const value = control[data]
+    if (type === IPV6_PKTINFO)
+      return length === IN6_PKTINFO ? readPktinfo6(sk, control, data) : -EINVAL
+    if (length !== 4) return -EINVAL
+    switch (type) {
+      case IPV6_HOPLIMIT:
+        if (value < -1 || value > 255) return -EINVAL
+        words[IPCM_HOPS] = value === 0 ? NO_HOPS : Math.max(0, value)
+        return 0
+      case IPV6_TCLASS:
+        return value === -1 ? 0 : readTos(value)
+      case IPV6_DONTFRAG:
+        if (value < 0 || value > 1) return -EINVAL
+        words[IPCM_DONTFRAG] = 2 - value
+        return 0
+    }
+    return -EINVAL
+  }
+  /** The device has to be that of the socket, and the source one of ours. */
+  const readPktinfo6 = (sk: number, control: Int32Array, data: number): number => {
+    const ifindex = control[data + 4]
+    const bound = i32[sk + SK_BOUND_DEV]
+    if (ifindex !== 0 && bound !== 0 && ifindex !== bound && l3mdevOf(arena, ifindex) !== bound)
+      return -EINVAL
+    words[IPCM_OIF] = ifindex
+    const octets = octetsOf(control)
+    for (let w = 0; w < 4; w++) words[IPCM_SADDR + w] = bytes.i32(octets, (data + w) << 2)
+    if (isAnyAddr(words, IPCM_SADDR)) {
+      clearAddr(words, IPCM_SADDR)
+      return 0
+    }
+    const isOurs = addrType(words, IPCM_SADDR, ifindex || bound) === RTN_LOCAL
+    return isOurs || mayBeAnothers(i32, sk) ? 0 : -EINVAL
+  }
+  return { words, read, clear }
+}
