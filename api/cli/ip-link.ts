@@ -108,7 +108,7 @@ const readPeer = (words: Words): NewLink => {
     if (word === 'netns') peer.netns = words.next()
     else if (word === 'numtxqueues') readQueue(word, words, 'transmit')
     else if (word === 'numrxqueues') readQueue(word, words, 'receive')
-    else if (!['mtu', 'address', 'up', 'down'].includes(word) || !readWord(word, words, peer))
+    else if (!['mtu', 'address'].includes(word) || !readWord(word, words, peer))
       throw garbage(word, 'peer')
   }
   return peer
