@@ -106,6 +106,7 @@ import type { IpOutput } from '../../ipv4/ip-output.ts'
 import type { PacketAddrs } from '../../inet/packet-addrs.ts'
 import type { Steer } from '../../steering/steer.ts'
 import type { AddrType } from '../../inet/addr/addr-type.ts'
+import type { Cmsg } from '../../socket/cmsg.ts'
 import type { ErrQueue } from '../../socket/errqueue.ts'
 import type { Events } from '../../socket/events.ts'
 import { l3mdevOf } from '../../netdev/netdev.ts'
@@ -134,6 +135,7 @@ export type TcpDeps = {
   congestion: readonly CongestionControl[]
   owned: OwnedFlows
   errqueue: ErrQueue
+  cmsg: Pick<Cmsg, 'putInt'>
 } & Pick<Pmtu, 'routeOutput' | 'updatePmtu'> &
   Pick<PacketAddrs, 'loadAddrs'> &
   Pick<IpOutput, 'sockConfirm'> &
@@ -305,7 +307,7 @@ export const createTcp = (deps: TcpDeps) => {
   const syncookies = createTcpSyncookies({ ...parts, worker, afOps: deps.afOps })
   const listenQueues = createTcpListenQueues(parts)
   const request = createTcpRequest({ ...parts, ...routing, listenQueues, afOps: deps.afOps })
-  const checkReq = createTcpCheckReq({ ...parts, listenQueues })
+  const checkReq = createTcpCheckReq({ ...parts, listenQueues, inheritNow: request.inheritNow })
   const requests = { listenQueues, request, checkReq }
   const listening = createTcpListen({ ...parts, ...routing, ...requests, syncookies })
   const { timewaitRcv } = createTcpTimewait(parts)
@@ -333,11 +335,16 @@ export const createTcp = (deps: TcpDeps) => {
     ...parts,
     sendFastopen,
   })
-  const { recvmsg, recvBytes } = createTcpRecvmsg({ ...parts, queue: rcvQueue })
+  const { recvmsg, recvBytes, cleanupRbuf } = createTcpRecvmsg({
+    ...parts,
+    ...deps,
+    queue: rcvQueue,
+  })
   const { poll, ioctl } = createTcpPoll(parts)
   const { setOption, getOption, setNameOption, getNameOption } = createTcpSockopt({
     ...parts,
     maxBuffer: mem.sockLimit,
+    cleanupRbuf,
   })
 
   /** A closed socket of a family, or 0 when the worker has no row left. */

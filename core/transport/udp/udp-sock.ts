@@ -140,10 +140,12 @@ export const createUdpSock = (deps: UdpSockDeps) => {
     // the flow was made before there was a port
     return failed !== 0 ? failed : output.route(sk, words, at, port)
   }
-  const prepareConnected = (sk: number, len: number): number =>
-    i32[sk + SK_DPORT] !== 0
-      ? prepare(sk, len, i32, sk + SK_DADDR, i32[sk + SK_DPORT])
-      : -Errno.EDESTADDRREQ
+  const prepareConnected = (sk: number, len: number): number => {
+    if (i32[sk + SK_DPORT] !== 0) return prepare(sk, len, i32, sk + SK_DADDR, i32[sk + SK_DPORT])
+    // one that names no receiver has a port all the same (inet_send_prepare)
+    const failed = i32[sk + SK_NUM] === 0 ? autobind(sk, 0) : 0
+    return failed !== 0 ? -Errno.EAGAIN : -Errno.EDESTADDRREQ
+  }
   /** udpv6_sendmsg() does not look at the flag. */
   const ignoresOob = (sk: number): boolean => i32[sk + SK_FAMILY] === AF_INET6
   const sendto = (
@@ -210,7 +212,7 @@ export const createUdpSock = (deps: UdpSockDeps) => {
 
   /** SIOCINQ is the length of the next datagram, without its header. */
   const ioctl = (sk: number, request: number): number => {
-    const n = datagram.ioctl(sk, request)
+    const n = datagram.calls.ioctl(sk, request)
     return request === SIOCINQ && n > 0 ? n - udp.MIN_HEADER : n
   }
 
@@ -225,9 +227,7 @@ export const createUdpSock = (deps: UdpSockDeps) => {
     sendto,
     recvfrom,
     peer,
-    shutdown: datagram.shutdown,
-    poll: datagram.poll,
-    recvErr: datagram.recvErr,
+    ...datagram.calls,
     ioctl,
     close,
     abort: close,

@@ -7,6 +7,7 @@ import type { Arena } from '../../../shm/arena.ts'
 import { SKB_DATA, SKB_FRAGS, SKB_LEN, SKB_NEXT, SKB_TAIL, type Skbs } from '../../../skb/skb.ts'
 import {
   RCV_SHUTDOWN,
+  SK_CMSG,
   SK_ERR,
   SK_FLAGS,
   SK_RCVQ_HEAD,
@@ -16,7 +17,15 @@ import {
   TCP_CLOSE,
   TCP_LISTEN,
 } from '../../../socket/sock.ts'
-import { MSG_OOB, MSG_PEEK, MSG_TRUNC } from '../../../socket/socket-constants.ts'
+import type { Cmsg } from '../../../socket/cmsg.ts'
+import {
+  CMSG_INQ,
+  MSG_OOB,
+  MSG_PEEK,
+  MSG_TRUNC,
+  TCP_INQ,
+} from '../../../socket/socket-constants.ts'
+import { IPPROTO_TCP } from '../../../wire/ipproto.ts'
 import { TCP_FIN } from '../../../wire/tcp.ts'
 import type { TcpRcvQueue } from './tcp-rcv-queue.ts'
 import {
@@ -44,6 +53,7 @@ import type { TcpWindow } from './tcp-window.ts'
 
 const LOOP_MAX = 192
 
+export type TcpRecvmsg = ReturnType<typeof createTcpRecvmsg>
 type TcpRecvmsgDeps = {
   arena: Arena
   skbs: Skbs
@@ -51,12 +61,13 @@ type TcpRecvmsgDeps = {
   transmit: TcpTransmit
   window: TcpWindow
   urg: TcpUrg
+  cmsg: Pick<Cmsg, 'putInt'>
 }
 
 export const createTcpRecvmsg = (deps: TcpRecvmsgDeps) => {
-  const { skbs, queue, transmit, window } = deps
+  const { skbs, queue, transmit, window, cmsg } = deps
   const { i32, u8 } = deps.arena
-  const { isInline, isAtMark, recvUrg, passMark } = deps.urg
+  const { isInline, recvUrg, passMark } = deps.urg
 
   // Where takeSome copies to: arena bytes, or `target` when it is not null.
   let target: Uint8Array | null = null
@@ -127,11 +138,12 @@ export const createTcpRecvmsg = (deps: TcpRecvmsgDeps) => {
       skb !== 0 && copied < len;
       skb = i32[sk + SK_RCVQ_HEAD]
     ) {
-      if (copied > 0 && isAtMark(sk)) break
-      const hole = holeAtMark(sk, skb)
-      if (hole !== 0) i32[sk + TP_COPIED_SEQ] = (i32[sk + TP_COPIED_SEQ] + hole) | 0
-      const offset = (i32[sk + TP_COPIED_SEQ] - i32[skb + CB_SEQ]) | 0
-      const n = upToMark(sk, Math.min(i32[skb + SKB_LEN] - offset, len - copied))
+      const seq = i32[sk + TP_COPIED_SEQ]
+      if (copied > 0 && isMark(sk, seq)) break
+      const hole = holeAtMark(sk, skb, seq)
+      if (hole !== 0) i32[sk + TP_COPIED_SEQ] = (seq + hole) | 0
+      const offset = (seq + hole - i32[skb + CB_SEQ]) | 0
+      const n = upToMark(sk, (seq + hole) | 0, Math.min(i32[skb + SKB_LEN] - offset, len - copied))
       if (n > 0) {
         if (!trunc) copyOut(skb, offset, to + copied, n)
         copied += n
@@ -143,17 +155,15 @@ export const createTcpRecvmsg = (deps: TcpRecvmsgDeps) => {
     }
     return copied
   }
+  const isMark = (sk: number, seq: number): boolean =>
+    i32[sk + TP_URG_DATA] !== 0 && i32[sk + TP_URG_SEQ] === seq
   /** The octet at the mark, which is no part of the stream, where that is read: 1, or 0 when it is not there. */
-  const holeAtMark = (sk: number, skb: number): number =>
-    isAtMark(sk) &&
-    !isInline(sk) &&
-    ((i32[sk + TP_COPIED_SEQ] - i32[skb + CB_SEQ]) | 0) < i32[skb + SKB_LEN]
-      ? 1
-      : 0
-  /** A read ends in front of the mark. */
-  const upToMark = (sk: number, n: number): number => {
+  const holeAtMark = (sk: number, skb: number, seq: number): number =>
+    isMark(sk, seq) && !isInline(sk) && ((seq - i32[skb + CB_SEQ]) | 0) < i32[skb + SKB_LEN] ? 1 : 0
+  /** A read from `seq` on ends in front of the mark. */
+  const upToMark = (sk: number, seq: number, n: number): number => {
     if (i32[sk + TP_URG_DATA] === 0) return n
-    const ahead = (i32[sk + TP_URG_SEQ] - i32[sk + TP_COPIED_SEQ]) | 0
+    const ahead = (i32[sk + TP_URG_SEQ] - seq) | 0
     return ahead > 0 && ahead < n ? ahead : n
   }
   const finishSkb = (sk: number, skb: number): void => {
@@ -180,13 +190,24 @@ export const createTcpRecvmsg = (deps: TcpRecvmsgDeps) => {
     const skb = i32[sk + SK_RCVQ_HEAD]
     if (skb !== 0 && (i32[skb + CB_FLAGS] & TCP_FIN) !== 0) finishSkb(sk, skb)
   }
+  /** As takeSome, but all of it stays where it is. */
   const peek = (sk: number, to: number, len: number): number => {
-    const skb = i32[sk + SK_RCVQ_HEAD]
-    if (skb === 0) return 0
-    const offset = (i32[sk + TP_COPIED_SEQ] - i32[skb + CB_SEQ] + holeAtMark(sk, skb)) | 0
-    const n = upToMark(sk, Math.min(i32[skb + SKB_LEN] - offset, len))
-    if (n > 0) copyOut(skb, offset, to, n)
-    return Math.max(0, n)
+    let seq = i32[sk + TP_COPIED_SEQ]
+    let copied = 0
+    for (
+      let skb = i32[sk + SK_RCVQ_HEAD];
+      skb !== 0 && copied < len && !(copied > 0 && isMark(sk, seq));
+      skb = i32[skb + SKB_NEXT]
+    ) {
+      seq = (seq + holeAtMark(sk, skb, seq)) | 0
+      const offset = (seq - i32[skb + CB_SEQ]) | 0
+      const n = upToMark(sk, seq, Math.min(i32[skb + SKB_LEN] - offset, len - copied))
+      if (n > 0) copyOut(skb, offset, to + copied, n)
+      copied += n
+      seq = (seq + n) | 0
+      if (offset + n < i32[skb + SKB_LEN]) break
+    }
+    return copied
   }
   const putOctet = (to: number, octet: number): void => {
     const bytes = target ?? u8
@@ -204,8 +225,17 @@ export const createTcpRecvmsg = (deps: TcpRecvmsgDeps) => {
   }
 
   /** Copies up to `len` bytes to arena offset `to`: how many, 0 at end of file, or -errno. */
-  const recvmsg = (sk: number, to: number, len: number, flags = 0): number =>
-    receive(sk, to, len, flags)
+  const recvmsg = (sk: number, to: number, len: number, flags = 0): number => {
+    const n = receive(sk, to, len, flags)
+    if ((i32[sk + SK_CMSG] & CMSG_INQ) !== 0 && n >= 0) cmsg.putInt(IPPROTO_TCP, TCP_INQ, left(sk))
+    return n
+  }
+  /** How much there is to read yet, the peer's FIN counted; and one at the end, so that somebody asks for it (tcp_inq_hint). */
+  const left = (sk: number): number => {
+    if (i32[sk + SK_STATE] === TCP_LISTEN) return 0
+    const octets = (i32[sk + TP_RCV_NXT] - i32[sk + TP_COPIED_SEQ]) | 0
+    return octets || ((i32[sk + SK_FLAGS] & SOCK_DONE) === 0 ? 0 : 1)
+  }
   /** As recvmsg, into an array outside the arena. */
   const recvBytes = (sk: number, bytes: Uint8Array, at: number, len: number, flags = 0): number => {
     target = bytes
@@ -214,5 +244,5 @@ export const createTcpRecvmsg = (deps: TcpRecvmsgDeps) => {
     return got
   }
 
-  return { recvmsg, recvBytes }
+  return { recvmsg, recvBytes, cleanupRbuf }
 }

@@ -7,6 +7,7 @@ import { Errno } from '../../../base/errno.ts'
 import type { Arena } from '../../../shm/arena.ts'
 import { Sysctl } from '../../../shm/sysctl.ts'
 import {
+  CMSG_INQ,
   IPPROTO_IP,
   IPPROTO_IPV6,
   SO_KEEPALIVE,
@@ -14,7 +15,10 @@ import {
   SO_MAX_PACING_RATE,
   SO_OOBINLINE,
   SO_RCVBUF,
+  SO_RCVBUFFORCE,
+  SO_RCVLOWAT,
   SO_SNDBUF,
+  SO_SNDBUFFORCE,
   SO_TIMESTAMPING,
   SO_ZEROCOPY,
   SOL_SOCKET,
@@ -25,6 +29,7 @@ import {
   TCP_FASTOPEN_CONNECT,
   TCP_FASTOPEN_KEY,
   TCP_FASTOPEN_NO_COOKIE,
+  TCP_INQ,
   TCP_KEEPCNT,
   TCP_MD5SIG,
   TCP_KEEPIDLE,
@@ -36,18 +41,23 @@ import {
 } from '../../../socket/socket-constants.ts'
 import { IPPROTO_TCP } from '../../../wire/ipproto.ts'
 import {
+  SK_CMSG,
   SK_FLAGS,
   SK_RCVBUF,
+  SK_RCVLOWAT,
   SK_SNDBUF,
   SK_STATE,
   SOCK_MIN_RCVBUF,
   SOCK_MIN_SNDBUF,
   TCP_CLOSE,
+  TCP_CLOSE_WAIT,
+  TCP_ESTABLISHED,
   TCP_LISTEN,
+  TCP_TIME_WAIT,
 } from '../../../socket/sock.ts'
 import type { TcpOutput } from '../snd/tcp-output.ts'
 import {
-  ACK_NOW,
+  ACK_PUSHED,
   ACK_SCHED,
   keepaliveTime,
   PACING_NEEDED,
@@ -64,6 +74,8 @@ import {
   FO_CONNECT,
   FO_NO_COOKIE,
   TFO_CLIENT_ENABLE,
+  TCP_MIN_MSS,
+  TCP_MSS_DEFAULT,
   TCP_RTO_MAX,
   TCP_TIMEOUT_INIT,
   TP_ACK_PENDING,
@@ -87,11 +99,14 @@ import {
   TP_USER_MSS,
   TP_NOTSENT_LOWAT,
   TP_USER_TIMEOUT,
+  TP_RCV_SSTHRESH,
+  TP_RCV_WND,
   TP_WINDOW_CLAMP,
 } from './tcp-sock.ts'
 import { KEY_COUNT, loadSysctlKeys } from './tcp-fastopen-keys.ts'
 import type { TcpMd5 } from './tcp-md5.ts'
 import type { TcpCong } from '../rec/tcp-cong.ts'
+import type { TcpRecvmsg } from '../rcv/tcp-recvmsg.ts'
 import type { TcpTstamp } from '../snd/tcp-tstamp.ts'
 import type { TcpSndCheck } from '../snd/tcp-snd-check.ts'
 import type { TcpTimers } from './tcp-timers.ts'
@@ -103,7 +118,11 @@ const TCP_MAXSEG = 2
 const TCP_SYNCNT = 7
 const TCP_LINGER2 = 8
 const TCP_WINDOW_CLAMP = 10
+const TCP_REPAIR = 19
+const TCP_ULP = 31
 
+/** MAX_TCP_WINDOW */
+const MAX_MSS = 32767
 const MAX_KEEP = 32767
 const MAX_RETRANS = 255
 /** Octets of a key of Fast Open. */
@@ -119,7 +138,7 @@ type TcpSockoptDeps = {
   cong: TcpCong
   md5: Pick<TcpMd5, 'setKey'>
   tstamp: Pick<TcpTstamp, 'setFlags'>
-}
+} & Pick<TcpRecvmsg, 'cleanupRbuf'>
 
 /** As many retransmissions of a SYN-ACK as it takes for so many seconds to pass (secs_to_retrans). */
 const secsToRetrans = (seconds: number): number => {
@@ -153,6 +172,7 @@ export const createTcpSockopt = ({
   cong,
   tstamp,
   md5,
+  cleanupRbuf,
 }: TcpSockoptDeps) => {
   const { i32, layout } = arena
   const { sysctl } = layout
@@ -171,6 +191,16 @@ export const createTcpSockopt = ({
     // doubled, as the half of it is overhead
     i32[sk + word] = Math.max(least, Math.min(value, maxBuffer >> 1) * 2)
     return flag(sk, SK_FLAGS, lock, true)
+  }
+  /** As much as the budget gives a socket. */
+  const force = (sk: number, word: number, lock: number, value: number, least: number): number =>
+    buffer(sk, word, lock, Math.max(0, value), least)
+  /** Half of the buffer at most, which grows for it unless it is fixed (tcp_set_rcvlowat). */
+  const rcvlowat = (sk: number, value: number): number => {
+    const isFixed = (i32[sk + SK_FLAGS] & SOCK_RCVBUF_LOCK) !== 0
+    const most = isFixed ? i32[sk + SK_RCVBUF] : i32[sysctl + Sysctl.tcp_rmem_max]
+    i32[sk + SK_RCVLOWAT] = value === 0 ? 1 : Math.min(value < 0 ? most : value, most >> 1)
+    return 0
   }
   const keepalive = (sk: number, on: boolean): number => {
     const was = (i32[sk + SK_FLAGS] & SOCK_KEEPOPEN) !== 0
@@ -208,6 +238,12 @@ export const createTcpSockopt = ({
         return buffer(sk, SK_RCVBUF, SOCK_RCVBUF_LOCK, value, SOCK_MIN_RCVBUF)
       case SO_KEEPALIVE:
         return keepalive(sk, value !== 0)
+      case SO_RCVLOWAT:
+        return rcvlowat(sk, value)
+      case SO_RCVBUFFORCE:
+        return force(sk, SK_RCVBUF, SOCK_RCVBUF_LOCK, value, SOCK_MIN_RCVBUF)
+      case SO_SNDBUFFORCE:
+        return force(sk, SK_SNDBUF, SOCK_SNDBUF_LOCK, value, SOCK_MIN_SNDBUF)
       case SO_LINGER:
         return linger(sk, value)
       case SO_ZEROCOPY:
@@ -223,21 +259,46 @@ export const createTcpSockopt = ({
         return -Errno.ENOPROTOOPT
     }
   }
-  /** Turning Nagle or the cork off sends what they held back; Nagle, what the cork holds back as well, once. */
+  /**
+   * Turning Nagle off sends what was held back, by the cork as well, once; taking the cork out what Nagle lets go
+   * (__tcp_sock_set_nodelay, __tcp_sock_set_cork).
+   */
   const nagle = (sk: number, bit: number, on: boolean): number => {
     flag(sk, TP_NONAGLE, bit, on)
     if (on !== (bit === TCP_NAGLE_OFF)) return 0
     const old = i32[sk + TP_NONAGLE]
-    i32[sk + TP_NONAGLE] = old | TCP_NAGLE_PUSH
+    if ((old & TCP_NAGLE_OFF) !== 0) i32[sk + TP_NONAGLE] = old | TCP_NAGLE_PUSH
     output.pushPendingFrames(sk)
     i32[sk + TP_NONAGLE] = old
     return 0
   }
-  const quickack = (sk: number, on: boolean): number => {
-    i32[sk + TP_PINGPONG] = on ? 0 : 1
-    if (!on || (i32[sk + TP_ACK_PENDING] & ACK_SCHED) === 0) return 0
-    i32[sk + TP_ACK_PENDING] |= ACK_NOW
-    sndCheck.ackSndCheck(sk)
+  /** What waits is acknowledged as if it had been read; an even value is for this once (__tcp_sock_set_quickack). */
+  const quickack = (sk: number, value: number): number => {
+    i32[sk + TP_PINGPONG] = value === 0 ? 1 : 0
+    const state = i32[sk + SK_STATE]
+    const isOpen = state === TCP_ESTABLISHED || state === TCP_CLOSE_WAIT
+    if (value === 0 || !isOpen || (i32[sk + TP_ACK_PENDING] & ACK_SCHED) === 0) return 0
+    i32[sk + TP_ACK_PENDING] |= ACK_PUSHED
+    cleanupRbuf(sk, 1)
+    if ((value & 1) === 0) i32[sk + TP_PINGPONG] = 1
+    return 0
+  }
+  /** Half of the least buffer at least; none only before there is a connection. What is offered follows at once (tcp_set_window_clamp). */
+  const windowClamp = (sk: number, value: number): number => {
+    if (value === 0) {
+      const state = i32[sk + SK_STATE]
+      if (state !== TCP_CLOSE && state !== TCP_TIME_WAIT) return -Errno.EINVAL
+      i32[sk + TP_WINDOW_CLAMP] = 0
+      return 0
+    }
+    const clamp = Math.max(SOCK_MIN_RCVBUF >> 1, value)
+    const old = i32[sk + TP_WINDOW_CLAMP]
+    i32[sk + TP_WINDOW_CLAMP] = clamp
+    const threshold = i32[sk + TP_RCV_SSTHRESH]
+    i32[sk + TP_RCV_SSTHRESH] =
+      clamp < old
+        ? Math.min(threshold, clamp)
+        : Math.max(threshold, Math.min(i32[sk + TP_RCV_WND], clamp))
     return 0
   }
   const setTcp = (sk: number, name: number, value: number): number => {
@@ -247,9 +308,9 @@ export const createTcpSockopt = ({
       case TCP_CORK:
         return nagle(sk, TCP_NAGLE_CORK, value !== 0)
       case TCP_MAXSEG:
-        return value !== 0
-          ? range(sk, TP_USER_MSS, value, 88, 32767)
-          : range(sk, TP_USER_MSS, 0, 0, 0)
+        return value === 0
+          ? range(sk, TP_USER_MSS, 0, 0, 0)
+          : range(sk, TP_USER_MSS, value, TCP_MIN_MSS, MAX_MSS)
       case TCP_KEEPIDLE:
         return setKeepidle(sk, value)
       case TCP_KEEPINTVL:
@@ -265,9 +326,18 @@ export const createTcpSockopt = ({
         i32[sk + TP_DEFER_ACCEPT] = secsToRetrans(value)
         return 0
       case TCP_WINDOW_CLAMP:
-        return range(sk, TP_WINDOW_CLAMP, value, 0, 0x3fffffff)
+        return windowClamp(sk, value)
+      case TCP_INQ:
+        if (value < 0 || value > 1) return -Errno.EINVAL
+        return flag(sk, SK_CMSG, CMSG_INQ, value !== 0)
+      case TCP_ULP:
+        // there are none: no name of one is known
+        return -Errno.ENOENT
+      case TCP_REPAIR:
+        // who may have it looks into the kernel
+        return -Errno.EPERM
       case TCP_QUICKACK:
-        return quickack(sk, value !== 0)
+        return quickack(sk, value)
       case TCP_USER_TIMEOUT:
         return range(sk, TP_USER_TIMEOUT, value, 0, 0x7fffffff)
       case TCP_FASTOPEN:
@@ -314,6 +384,8 @@ export const createTcpSockopt = ({
         return (flags & SOCK_KEEPOPEN) !== 0 ? 1 : 0
       case SO_OOBINLINE:
         return (flags & SOCK_URGINLINE) !== 0 ? 1 : 0
+      case SO_RCVLOWAT:
+        return i32[sk + SK_RCVLOWAT] || 1
       case SO_LINGER:
         return (flags & SOCK_LINGER) !== 0 ? i32[sk + TP_LINGER] : -1
       case SO_MAX_PACING_RATE:
@@ -335,7 +407,7 @@ export const createTcpSockopt = ({
       case TCP_MAXSEG: {
         return isIdle(sk) && i32[sk + TP_USER_MSS] !== 0
           ? i32[sk + TP_USER_MSS]
-          : i32[sk + TP_MSS_CACHE]
+          : i32[sk + TP_MSS_CACHE] || TCP_MSS_DEFAULT
       }
       case TCP_KEEPIDLE:
         return orSysctl(sk, TP_KEEPALIVE_TIME, Sysctl.tcp_keepalive_time)
@@ -351,6 +423,11 @@ export const createTcpSockopt = ({
         return retransToSecs(i32[sk + TP_DEFER_ACCEPT])
       case TCP_WINDOW_CLAMP:
         return i32[sk + TP_WINDOW_CLAMP]
+      case TCP_INQ:
+        return (i32[sk + SK_CMSG] & CMSG_INQ) === 0 ? 0 : 1
+      case TCP_ULP:
+      case TCP_REPAIR:
+        return 0
       case TCP_QUICKACK:
         return i32[sk + TP_PINGPONG] !== 0 ? 0 : 1
       case TCP_FASTOPEN:
