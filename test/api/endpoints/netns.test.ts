@@ -152,6 +152,6 @@ test('ss -N, ip -n: what they show is that namespace’s', async () => {
     expect(await cli(`ss -tan ${words}`)).toEqual({ status: 0, out, err: '' })
   expect((await cli('ss -N nope')).err).toContain('Cannot open network namespace "nope"')
   expect((await cli('ss -N')).err).toContain("option requires an argument -- 'N'")
-  expect((await cli('exec --netns shop -- true')).err).toContain('a simulated host')
+  expect((await cli('exec --netns shop -- true')).err).toContain("a namespace of softnet's own")
   expect((await cli('exec --netns nope -- true')).err).toContain('there is user')
 })
