@@ -83,7 +83,8 @@ L4 bytes 2 & 3 [TCP/UDP dst port]
   [
     'flows',
     'worker  hash      protocol  src       dst       sport  dport  dev    packets  last\n' +
-      '     1  1a2b3c4d  tcp       10.0.0.1  10.0.0.2      1     80  veth0       12     0\n',
+      '     1  1a2b3c4d  tcp       10.0.0.1  10.0.0.2      1     80  veth0       12    0s\n' +
+      '     0  5e6f7a8b  tcp       10.0.0.1  10.0.0.2      1     80  veth0        3  1.5s\n',
   ],
 ]
 
