@@ -295,6 +295,8 @@ export const createIpOutput = (deps: IpOutputDeps) => {
     }
     if (n > 0 && !routeVia(fl)) return noRoute(skb, -Errno.EHOSTUNREACH)
     if (n > 0) options.build(skb, n, fl[FL_SADDR + 3])
+    // never in fragments, whatever is known of the path (tcp_sk_init)
+    fl[FL_MTU_LOCKED] = 0
     return ipSend(skb, fl, proto, ipv4.tos(u8, i32[request + SKB_NETWORK]) & ~ECN_MASK, 0, n)
   }
   /** Where options name the way, the packet goes to the first hop of it. */

@@ -59,6 +59,7 @@ import {
   MSG_PEEK,
   MSG_TRUNC,
   POLLERR,
+  POLLHUP,
   POLLIN,
   POLLOUT,
   POLLPRI,
@@ -234,6 +235,7 @@ export const createDatagram = (deps: DatagramDeps) => {
   const poll = (sk: number): number => {
     let mask = POLLOUT | POLLWRNORM | POLLWRBAND
     if (i32[sk + SK_ERR] !== 0 || !errqueue.isEmpty(sk)) mask |= errorMask(sk)
+    if (i32[sk + SK_SHUTDOWN] === (RCV_SHUTDOWN | SEND_SHUTDOWN)) mask |= POLLHUP
     if ((i32[sk + SK_SHUTDOWN] & RCV_SHUTDOWN) !== 0) mask |= POLLRDHUP | POLLIN | POLLRDNORM
     if (i32[sk + SK_RCVQ_LEN] !== 0) mask |= POLLIN | POLLRDNORM
     return mask

@@ -62,6 +62,7 @@ import {
   SK_BOUND_DEV,
   SK_CMSG,
   SK_COOKIE,
+  SK_ERR_SOFT,
   SK_FAMILY,
   SK_INET_FLAGS,
   SK_MARK,
@@ -189,12 +190,18 @@ export const createSockopt = ({
   /** The ECN bits of a stream are its protocol's. */
   const tosOf = (sk: number, value: number): number =>
     i32[sk + SK_TYPE] === SOCK_STREAM ? (value & ~ECN_MASK) | (i32[sk + SK_TOS] & ECN_MASK) : value
+  /** IPv4 takes the low octet of anything, IPv6 -1 for the default (do_ip_setsockopt, do_ipv6_setsockopt). */
+  const setTos = (sk: number, level: number, value: number): number => {
+    if (level === IPPROTO_IPV6 && (value < -1 || value > 255)) return -EINVAL
+    const tos = level === IPPROTO_IPV6 && value === -1 ? 0 : value & 255
+    return setWord(sk, SK_TOS, tosOf(sk, tos))
+  }
   const setIp = (sk: number, level: number, name: number, value: number): number | null => {
     if (level === IPPROTO_IPV6 && name === IPV6_V6ONLY) return setBit(sk, V6ONLY, value)
     if (name === (level === IPPROTO_IP ? IP_FREEBIND : IPV6_FREEBIND))
       return setBit(sk, FREEBIND, value)
     if (name === (level === IPPROTO_IP ? IP_TOS : IPV6_TCLASS)) {
-      return value < 0 || value > 255 ? -EINVAL : setWord(sk, SK_TOS, tosOf(sk, value))
+      return setTos(sk, level, value)
     }
     if (name === (level === IPPROTO_IP ? IP_TTL : IPV6_UNICAST_HOPS)) {
       if (value === -1) return setWord(sk, SK_TTL, 0)
@@ -215,6 +222,12 @@ export const createSockopt = ({
     return setIp(sk, level, name, value) ?? mc.setMcOption(sk, level, name, value)
   }
 
+  /** What was remembered of a connection that lives on. */
+  const takeSoftError = (sk: number): number => {
+    const error = i32[sk + SK_ERR_SOFT]
+    i32[sk + SK_ERR_SOFT] = 0
+    return error
+  }
   const getSocket = (sk: number, name: number): number | null => {
     switch (name) {
       case SO_REUSEADDR:
@@ -243,7 +256,7 @@ export const createSockopt = ({
       case SO_BINDTOIFINDEX:
         return i32[sk + SK_BOUND_DEV]
       case SO_ERROR:
-        return takeError(sk)
+        return takeError(sk) || takeSoftError(sk)
       case SO_TYPE:
         return i32[sk + SK_TYPE]
       case SO_DOMAIN:

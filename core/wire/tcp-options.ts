@@ -26,6 +26,8 @@ const TCPOLEN_WINDOW = 3
 const TCPOLEN_SACK_PERM = 2
 const TCPOLEN_TIMESTAMP = 10
 const TCPOLEN_MD5SIG = 18
+/** Nobody knows whether a segment is signed. */
+export const BAD_AUTH = -1
 const TCPOLEN_SACK_BASE = 2
 const SACK_BLOCK = 8
 const FASTOPEN_BASE = 2
@@ -97,24 +99,30 @@ export const parse = (mem: Bytes, at: number, len: number, out: Int32Array): voi
   }
 }
 
-/** Where the digest of an MD5 signature (RFC 2385) lies; 0: there is none. */
+/**
+ * Where the digest of an MD5 signature (RFC 2385) lies; 0: there is none; BAD_AUTH: its length is another, there are two, or
+ * the options in front of where one would have room cannot be told apart (tcp_do_parse_auth_options).
+ */
 export const md5At = (mem: Bytes, at: number, len: number): number => {
   const end = at + len
+  let found = 0
   let cursor = at
-  while (cursor < end) {
+  while (end - cursor >= TCPOLEN_MD5SIG) {
     const kind = mem[cursor]
-    if (kind === TCPOPT_EOL) return 0
+    if (kind === TCPOPT_EOL) return found
     if (kind === TCPOPT_NOP) {
       cursor++
       continue
     }
-    if (cursor + 1 >= end) return 0
     const size = mem[cursor + 1]
-    if (size < 2 || cursor + size > end) return 0
-    if (kind === TCPOPT_MD5SIG && size === TCPOLEN_MD5SIG) return cursor + 2
+    if (size < 2 || cursor + size > end) return BAD_AUTH
+    if (kind === TCPOPT_MD5SIG) {
+      if (size !== TCPOLEN_MD5SIG || found !== 0) return BAD_AUTH
+      found = cursor + 2
+    }
     cursor += size
   }
-  return 0
+  return found
 }
 
 /** One option whose octets all lie within the header. A length that is wrong for its kind is ignored. */
@@ -128,6 +136,8 @@ const take = (mem: Bytes, at: number, kind: number, size: number, out: Int32Arra
     out[OPT_SACK_COUNT] = (size - TCPOLEN_SACK_BASE) >> 3
     out[OPT_SEEN] = out[OPT_SEEN] | SEEN_SACK
   } else if (kind === TCPOPT_MSS && size === TCPOLEN_MSS) {
+    // none is said by 0
+    if (u16(mem, at + 2) === 0) return
     out[OPT_MSS] = u16(mem, at + 2)
     out[OPT_SEEN] = out[OPT_SEEN] | SEEN_MSS
   } else if (kind === TCPOPT_WINDOW && size === TCPOLEN_WINDOW) {

@@ -307,7 +307,7 @@ export const createTcp = (deps: TcpDeps) => {
   const syncookies = createTcpSyncookies({ ...parts, worker, afOps: deps.afOps })
   const listenQueues = createTcpListenQueues(parts)
   const request = createTcpRequest({ ...parts, ...routing, listenQueues, afOps: deps.afOps })
-  const checkReq = createTcpCheckReq({ ...parts, listenQueues })
+  const checkReq = createTcpCheckReq({ ...parts, listenQueues, inheritNow: request.inheritNow })
   const requests = { listenQueues, request, checkReq }
   const listening = createTcpListen({ ...parts, ...routing, ...requests, syncookies })
   const { timewaitRcv } = createTcpTimewait(parts)
@@ -335,11 +335,16 @@ export const createTcp = (deps: TcpDeps) => {
     ...parts,
     sendFastopen,
   })
-  const { recvmsg, recvBytes } = createTcpRecvmsg({ ...parts, ...deps, queue: rcvQueue })
+  const { recvmsg, recvBytes, cleanupRbuf } = createTcpRecvmsg({
+    ...parts,
+    ...deps,
+    queue: rcvQueue,
+  })
   const { poll, ioctl } = createTcpPoll(parts)
   const { setOption, getOption, setNameOption, getNameOption } = createTcpSockopt({
     ...parts,
     maxBuffer: mem.sockLimit,
+    cleanupRbuf,
   })
 
   /** A closed socket of a family, or 0 when the worker has no row left. */

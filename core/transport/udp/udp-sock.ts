@@ -140,10 +140,12 @@ export const createUdpSock = (deps: UdpSockDeps) => {
     // the flow was made before there was a port
     return failed !== 0 ? failed : output.route(sk, words, at, port)
   }
-  const prepareConnected = (sk: number, len: number): number =>
-    i32[sk + SK_DPORT] !== 0
-      ? prepare(sk, len, i32, sk + SK_DADDR, i32[sk + SK_DPORT])
-      : -Errno.EDESTADDRREQ
+  const prepareConnected = (sk: number, len: number): number => {
+    if (i32[sk + SK_DPORT] !== 0) return prepare(sk, len, i32, sk + SK_DADDR, i32[sk + SK_DPORT])
+    // one that names no receiver has a port all the same (inet_send_prepare)
+    const failed = i32[sk + SK_NUM] === 0 ? autobind(sk, 0) : 0
+    return failed !== 0 ? -Errno.EAGAIN : -Errno.EDESTADDRREQ
+  }
   /** udpv6_sendmsg() does not look at the flag. */
   const ignoresOob = (sk: number): boolean => i32[sk + SK_FAMILY] === AF_INET6
   const sendto = (

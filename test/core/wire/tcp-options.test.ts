@@ -33,6 +33,12 @@ describe('parse', () => {
     expect([opts.sackStart(bytes, at, 1), opts.sackEnd(bytes, at, 1)]).toEqual([5, 9])
   })
 
+  test('a segment size of 0 is none, and takes none away', () => {
+    expect(parse(...Uint8Array.fromHex('02040000'))).toBe(0)
+    expect(parse(...Uint8Array.fromHex('020405b402040000'))).toBe(opts.SEEN_MSS)
+    expect(out[opts.OPT_MSS]).toBe(1460)
+  })
+
   test('a window scale above 14 counts as 14', () => {
     parse(3, 3, 200)
     expect(out[opts.OPT_WSCALE]).toBe(14)
@@ -85,6 +91,29 @@ describe('parse', () => {
         }
       })
     )
+  })
+})
+
+describe('a signature', () => {
+  const md5At = (hex: string): number => {
+    const mem = Uint8Array.fromHex(`ee${hex}ee`)
+    return opts.md5At(mem, 1, mem.length - 2)
+  }
+  const SIGNED = `1312${'aa'.repeat(16)}`
+  test('is found behind others', () => {
+    expect(md5At(SIGNED)).toBe(3)
+    expect(md5At(`0101${SIGNED}`)).toBe(5)
+    expect(md5At(`020405b4${'01'.repeat(16)}`)).toBe(0)
+  })
+  test('is none behind the end, nor where there is no room for one', () => {
+    expect(md5At(`00${SIGNED}`)).toBe(0)
+    expect(md5At(`0200${'01'.repeat(15)}`)).toBe(0)
+  })
+  test('is not to be known where options have no length, or it has another, or there are two', () => {
+    expect(md5At(`0200${'01'.repeat(16)}`)).toBe(opts.BAD_AUTH)
+    expect(md5At(`02ff${'01'.repeat(16)}`)).toBe(opts.BAD_AUTH)
+    expect(md5At(`1311${'aa'.repeat(15)}01`)).toBe(opts.BAD_AUTH)
+    expect(md5At(SIGNED + SIGNED)).toBe(opts.BAD_AUTH)
   })
 })
 

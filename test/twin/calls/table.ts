@@ -199,6 +199,7 @@ const family = (af: number, lo: string, any: string, elsewhere: string): Program
       rows: [
         ['socket', 'a', af, DGRAM, 0],
         ['send', 'a', 1],
+        ['bind', 'a', lo, 7030],
         ['sendmsg', 'a', 1],
         ['recv', 'a', 1],
         ['getpeername', 'a'],

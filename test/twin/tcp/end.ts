@@ -15,6 +15,8 @@ export type End = {
   /** To a peer's PEER_PORT. */
   connect: (file: number, peer: number) => number
   send: (file: number, bytes: Uint8Array, flags: number) => number
+  /** A datagram to a peer's PEER_PORT. */
+  sendto: (file: number, bytes: Uint8Array, peer: number) => number
   recv: (file: number, into: Uint8Array, flags: number) => number
   shutdown: (file: number, how: number) => number
   set: (file: number, level: number, name: number, value: number) => number
@@ -26,6 +28,8 @@ export type End = {
   state: (file: number) => number
   /** TCP_INFO: what INFO names of it. */
   info: (file: number) => readonly number[]
+  /** paceOf its TCP_INFO, after info was asked for. */
+  pace: (file: number) => number
   close: () => void
 }
 
@@ -63,3 +67,7 @@ export const INFO: readonly (readonly [name: string, at: number, octets: 1 | 4 |
   ['notsent_bytes', 144, 4],
   ['delivered', 192, 4],
 ]
+
+/** Octets that go at once, as tcp_tso_autosize has it; tcpi_pacing_rate and tcpi_min_rtt are times that were measured. */
+export const paceOf = (rate: number, minRttUs: number): number =>
+  Math.min(65536, Math.floor(rate / 1024) + (65536 >>> Math.min(31, minRttUs >>> 9)))

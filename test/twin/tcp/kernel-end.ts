@@ -13,18 +13,30 @@ import {
   openPath,
 } from '../../../workers/os/libc.ts'
 import { openTap } from '../../../workers/os/tap.ts'
-import { type End, INFO } from './end.ts'
+import { type End, INFO, paceOf, SOCK_DGRAM } from './end.ts'
 import type { World } from './script.ts'
-import { addressBytes, DEVICE, GATEWAY_MAC, HOST_MAC, NETS, PEER_PORT, peerText } from './world.ts'
+import {
+  addressBytes,
+  DEVICE,
+  GATEWAY_MAC,
+  HOST_MAC,
+  NETS,
+  PEER_PORT,
+  peerText,
+  UNLIMITED,
+} from './world.ts'
 
-const { listen, accept4, shutdown } = dlopen('libc.so.6', {
+const { listen, accept4, sendto, shutdown } = dlopen('libc.so.6', {
   listen: { args: ['i32', 'i32'], returns: 'i32' },
   accept4: { args: ['i32', 'usize', 'usize', 'i32'], returns: 'i32' },
+  sendto: { args: ['i32', 'usize', 'usize', 'i32', 'usize', 'i32'], returns: 'i32' },
   shutdown: { args: ['i32', 'i32'], returns: 'i32' },
 }).symbols
 
 const CLONE_NEWNET = 0x40000000
-const NONBLOCK_CLOEXEC = 0x80800
+const CLOEXEC = 0x80000
+const NONBLOCK_CLOEXEC = 0x800 | CLOEXEC
+const MSG_DONTWAIT = 0x40
 const AF = { ipv4: 2, ipv6: 10 }
 const MSG_NOSIGNAL = 0x4000
 const SOL_SOCKET = 1
@@ -46,11 +58,7 @@ const QUIET = {
     'net.ipv6.conf.default.addr_gen_mode=1',
   ],
 }
-const COMPARABLE = [
-  'net.ipv4.tcp_no_metrics_save=1',
-  'net.ipv4.icmp_ratelimit=0',
-  'net.ipv6.icmp.ratelimit=0',
-]
+const COMPARABLE = ['net.ipv4.tcp_no_metrics_save=1']
 const setSysctl = (setting: string): void => {
   const [name = '', value = ''] = setting.split('=')
   writeFileSync(`/proc/sys/${name.replaceAll('.', '/')}`, value.replaceAll(',', ' '))
@@ -60,7 +68,8 @@ export const createKernelEnd = ({ family, sysctls }: World): End => {
   const net = NETS[family]
   check(libc.unshare(CLONE_NEWNET), 'unshare')
   const namespace = openPath('/proc/thread-self/ns/net', O_RDONLY)
-  for (const setting of [...QUIET[family], ...COMPARABLE, ...sysctls]) setSysctl(setting)
+  for (const setting of [...QUIET[family], ...COMPARABLE, ...UNLIMITED, ...sysctls])
+    setSysctl(setting)
   const { fd: tap } = openTap({
     name: DEVICE,
     vnetHdr: false,
@@ -108,7 +117,11 @@ export const createKernelEnd = ({ family, sysctls }: World): End => {
         frames.push(frame.slice(0, n))
       }
     },
-    socket: (type) => answer(libc.socket(AF[family], type | NONBLOCK_CLOEXEC, 0)),
+    // poll of a datagram socket that may block looks at checksums, as softnet does when they come (udp_poll)
+    socket: (type) =>
+      answer(
+        libc.socket(AF[family], type === SOCK_DGRAM ? type | CLOEXEC : type | NONBLOCK_CLOEXEC, 0)
+      ),
     bind: (file, port) => {
       setName(null, port)
       return answer(libc.bind(file, name.at, nameLen))
@@ -121,10 +134,17 @@ export const createKernelEnd = ({ family, sysctls }: World): End => {
     },
     send: (file, bytes, flags) => {
       data.bytes.set(bytes)
-      return answer(libc.send(file, data.at, bytes.length, flags | MSG_NOSIGNAL))
+      return answer(libc.send(file, data.at, bytes.length, flags | MSG_NOSIGNAL | MSG_DONTWAIT))
+    },
+    sendto: (file, bytes, peer) => {
+      data.bytes.set(bytes)
+      setName(peerText(family, peer), PEER_PORT)
+      return answer(
+        sendto(file, data.at, bytes.length, MSG_NOSIGNAL | MSG_DONTWAIT, name.at, nameLen)
+      )
     },
     recv: (file, into, flags) => {
-      const n = answer(libc.recv(file, data.at, into.length, flags))
+      const n = answer(libc.recv(file, data.at, into.length, flags | MSG_DONTWAIT))
       if (n > 0) into.set(data.bytes.subarray(0, Math.min(n, into.length)))
       return n
     },
@@ -162,6 +182,7 @@ export const createKernelEnd = ({ family, sysctls }: World): End => {
         octets === 1 ? info.bytes[at]! : info.view.getUint32(at, true)
       )
     },
+    pace: () => paceOf(info.view.getUint32(104, true), info.view.getUint32(148, true)),
     close: () => {
       libc.close(tap)
       libc.close(namespace)

@@ -1,7 +1,7 @@
 // Differences that stay, each with its reason: the kernel is wrong by an RFC, or it is deliberate.
 
 import type { Run } from './play.ts'
-import type { Step } from './script.ts'
+import { encodeStep, type Step } from './script.ts'
 
 export type Known = {
   reason: string
@@ -75,7 +75,7 @@ const hasForeignStamp = (run: Run): boolean => {
   const { before, kernel, softnet } = run.difference!
   const syn = run.steps.find((step) => isSegment(step, /^S/))
   return (
-    before === '0 LISTEN' &&
+    /^0 LISTEN(, 1 UNCONN[^,]*)?$/.test(before) &&
     syn?.do === 'segment' &&
     !syn.segment.options.some((option) => option.startsWith('ts ')) &&
     kernel.join().includes(' ts ecr ') &&
@@ -117,6 +117,62 @@ const isAckAtOnce = (run: Run): boolean => {
   const [more, less] = kernel.length > softnet.length ? [kernel, softnet] : [softnet, kernel]
   const others = more.filter((line) => !isAck(line))
   return more.length === less.length + 1 && others.join('\n') === less.join('\n')
+}
+
+const MOST_HEADER = 60
+/** There is a segment so little behind an urgent pointer that the octet it names would lie in its header. */
+const hasMarkInHeader = ({ steps, difference }: Run): boolean => {
+  const segments = steps.flatMap((step) => (step.do === 'segment' ? [step.segment] : []))
+  const marks = segments
+    .filter(({ flags }) => flags.includes('U'))
+    .map(({ seq, urg }) => seq + Math.max(0, urg - 1))
+  const isUrgent = ({ kernel, softnet }: { kernel: string[]; softnet: string[] }): boolean =>
+    [...kernel, ...softnet].some((line) => /^file | [0-9a-f]+$|^E/.test(line))
+  return (
+    isUrgent(difference!) &&
+    segments.some(({ seq }) => marks.some((mark) => seq > mark && seq <= mark + MOST_HEADER))
+  )
+}
+/** The error that an attempt failed with is reported, and is there still. */
+const isErrorLeft = (run: Run): boolean => {
+  const { before, kernel, softnet } = run.difference!
+  const [more, ...others] = softnet.filter((line) => !kernel.includes(line))
+  return (
+    run.family === 'ipv4' &&
+    before.includes('ERR') &&
+    run.steps.some((step) => step.do === 'icmp') &&
+    stepOf(run).do === 'call' &&
+    kernel.every((line) => softnet.includes(line)) &&
+    others.length === 0 &&
+    more !== undefined &&
+    !more.includes('ERR')
+  )
+}
+const isHopLimitZero = ({ family, steps, difference }: Run): boolean =>
+  family === 'ipv6' && encodeStep(steps[difference!.at]!).endsWith('set TTL 0')
+const isLengthZero = ({ family, steps }: Run): boolean =>
+  family === 'ipv6' &&
+  steps.some((step) => step.do === 'datagram' && step.datagram.len + 8 + step.datagram.size === 0)
+/** Only SYN-ACKs differ, and those in DF, while the path's MTU is locked. */
+const isSmallSynAck = ({ steps, difference }: Run): boolean => {
+  const bare = (lines: readonly string[]): string =>
+    lines.map((line) => (line.startsWith('> S.') ? line.replace(' no DF', '') : line)).join()
+  return (
+    steps.some((step) => step.do === 'icmp' && step.error.code === 4) &&
+    bare(difference!.kernel) === bare(difference!.softnet)
+  )
+}
+/** More could go at once from one, and what was sent is the same as far as it goes, but for PSH at the ends of super-frames. */
+const isPace = (run: Run): boolean => {
+  const [kernel, softnet] = [run.difference!.kernel, run.difference!.softnet].map((lines) =>
+    lines.filter((line) => line.startsWith('> ')).map((line) => line.replace(/^> P?/, '> '))
+  ) as [string[], string[]]
+  const shorter = Math.min(kernel.length, softnet.length)
+  return (
+    run.paces > 0 &&
+    Math.max(kernel.length, softnet.length) > 0 &&
+    kernel.slice(0, shorter).join() === softnet.slice(0, shorter).join()
+  )
 }
 
 export const KNOWN_TCP: readonly Known[] = [
@@ -171,5 +227,34 @@ export const KNOWN_TCP: readonly Known[] = [
     reason:
       'windows go by memory, which is each one’s own: the segment lies in the one’s and not in the other’s',
     isIt: isAtEdge,
+  },
+  {
+    reason:
+      'what goes at once, and so where PSH stands and what waits for more (tcp_tso_autosize, tcp_tso_should_defer), goes by the pace, and that by round trips that took longer to one than to the other',
+    isIt: isPace,
+  },
+  {
+    reason:
+      'RFC 9293 3.8.5: the pointer names an octet of the stream; where it is that in front of a segment, the kernel takes one of that segment’s header for it (tcp_urg)',
+    isIt: hasMarkInHeader,
+  },
+  {
+    reason:
+      'IP_RECVERR was not asked for: the error that ends an attempt is told once; the kernel leaves it in the error queue as well (tcp_v4_err, ip_icmp_error)',
+    isIt: isErrorLeft,
+  },
+  {
+    reason:
+      'RFC 6864 4.1: on a path whose MTU is locked DF is not set; the kernel sets it on what is no larger than the least MTU, where it says nothing (ip_build_and_send_pkt)',
+    isIt: isSmallSynAck,
+  },
+  {
+    reason: 'RFC 8200 3: a packet of hop limit 0 goes nowhere, so no socket sends one',
+    isIt: isHopLimitZero,
+  },
+  {
+    reason:
+      'RFC 2675 4: a length of 0 is a jumbogram’s; the kernel takes it for that of the packet',
+    isIt: isLengthZero,
   },
 ]

@@ -27,6 +27,8 @@ export type Half = {
   sentAt: number
   /** What each file shows after the last step. */
   shown: Map<number, Shown>
+  /** End.pace of each connection. */
+  paces: Map<number, number>
 }
 /** Where the two went apart: the step, what the case showed before it, and what only one of them did. */
 export type Difference = {
@@ -52,6 +54,8 @@ export type Run = {
   answers: string[][]
   /** Steps at which the windows differed as they may. */
   windows: number
+  /** Steps after which more could go at once from one than from the other, as round trips took other times. */
+  paces: number
 }
 
 const makeHalf = (family: 'ipv4' | 'ipv6', id: number, isn: number): Half => ({
@@ -73,6 +77,7 @@ const makeHalf = (family: 'ipv4' | 'ipv6', id: number, isn: number): Half => ({
   lines: [],
   sentAt: 0,
   shown: new Map(),
+  paces: new Map(),
 })
 export const makeRun = (family: 'ipv4' | 'ipv6', id: number, isn: number, next: Next): Run => ({
   id,
@@ -88,6 +93,7 @@ export const makeRun = (family: 'ipv4' | 'ipv6', id: number, isn: number, next: 
   difference: null,
   answers: [],
   windows: 0,
+  paces: 0,
 })
 /** The steps of a case that is played again. */
 export const given = (steps: readonly Step[]): Next => {
@@ -99,7 +105,10 @@ const SYN_SENT = 2
 const SYN_RECV = 3
 const CLOSE = 7
 const LISTEN = 10
-const RCV_MSS = INFO.findIndex(([name]) => name === 'rcv_mss')
+const infoAt = (name: string): number => INFO.findIndex(([one]) => one === name)
+const RCV_MSS = infoAt('rcv_mss')
+const SND_MSS = infoAt('snd_mss')
+const SND_CWND = infoAt('snd_cwnd')
 
 // ---- a step on one host
 
@@ -158,10 +167,15 @@ const doCall = (end: End, half: Half, run: Run, step: Step & { do: 'call' }): st
       if (n > 0) half.sent.set(slot, from + n)
       return resultText(n)
     }
+    case 'sendto': {
+      const bytes = new Uint8Array(Number(first)).map((_, k) => pattern(k))
+      return resultText(end.sendto(file, bytes, run.id))
+    }
     case 'recv': {
       const bytes = new Uint8Array(Number(first))
       const n = end.recv(file, bytes, flagsOf(args))
-      if (n <= 0) return resultText(n)
+      // what is thrown away is not copied
+      if (n <= 0 || (half.streams.get(slot) && args.includes('trunc'))) return resultText(n)
       return `${n} ${Bun.hash.crc32(bytes.subarray(0, n)).toString(16)}`
     }
     case 'shutdown':
@@ -194,7 +208,7 @@ const doStep = (end: End, half: Half, run: Run, step: Step): void => {
       return end.receive(icmpFrame(half.flow, step.error, isStream ? 6 : 17))
     }
     case 'datagram':
-      return end.receive(datagramFrame(half.flow, step.len))
+      return end.receive(datagramFrame(half.flow, step.datagram))
     case 'wait':
   }
 }
@@ -213,6 +227,7 @@ const look = (end: End, half: Half): void => {
     const bits = end.poll(file)
     const hasInfo = state !== 0 && state !== CLOSE && state !== LISTEN
     const info = hasInfo ? [...end.info(file)] : []
+    if (hasInfo) half.paces.set(slot, end.pace(file))
     // before there is a segment of the peer's, its size is a guess at nothing
     if (state === SYN_SENT || state === SYN_RECV) info[RCV_MSS] = 0
     const was = half.shown.get(slot)
@@ -247,6 +262,15 @@ const isSameText = (run: Run, kernel: string, softnet: string): boolean => {
   run.windows++
   return true
 }
+/** In segments, as long as there are not more of them than a window has. */
+const isOtherPace = ({ halves: [kernel, softnet] }: Run): boolean =>
+  [...kernel.paces].some(([slot, pace]) => {
+    const other = softnet.paces.get(slot) ?? pace
+    const size = Math.max(1, kernel.shown.get(slot)?.info[SND_MSS] ?? 1)
+    const most = (kernel.shown.get(slot)?.info[SND_CWND] ?? 10) + 1
+    const segs = (octets: number): number => Math.min(most, Math.max(2, Math.floor(octets / size)))
+    return segs(pace) !== segs(other)
+  })
 const compare = (run: Run, before: string): Difference | null => {
   const [kernel, softnet] = [run.halves[0].lines, run.halves[1].lines]
   const isSame =
@@ -301,6 +325,7 @@ export const createPlayer = (family: 'ipv4' | 'ipv6', pair: Pair, clock: Clock) 
     collect()
     const { before } = run
     for (const [side, end] of pair.entries()) look(end, run.halves[side]!)
+    if (isOtherPace(run)) run.paces++
     run.difference = compare(run, before)
     run.answers.push(run.halves[0].lines.map(({ text }) => text))
     run.before = stateOf(run.halves[0])

@@ -1,5 +1,7 @@
-// The part of `npm run twin` for TCP: --proto tcp [--cases N] [--seed S] [--family ipv4|ipv6] [--ratelimit MS] [--quick].
+// The part of `npm run twin` for TCP: --proto tcp [--cases N] [--seed S] [--family ipv4|ipv6] [--ratelimit MS] [--kind KIND: cases of
+// that alone] [--quick].
 
+import { KIND_NAMES } from './generate/kinds.ts'
 import { KNOWN_TCP } from './known.ts'
 import { given } from './play.ts'
 import { decodeCase, encodeStep } from './script.ts'
@@ -32,6 +34,8 @@ export const mainTcp = (option: Option, isQuick: boolean): number => {
   const seed = Number(option('--seed', '1'))
   const cases = Number(option('--cases', '50000'))
   const ratelimit = option('--ratelimit', '')
+  const kind = option('--kind', '')
+  if (kind !== '' && !KIND_NAMES.includes(kind)) throw new Error(`kinds: ${KIND_NAMES.join(', ')}`)
   const start = performance.now()
   const seconds = (): string => ((performance.now() - start) / 1000).toFixed(1)
   let differences = 0
@@ -41,6 +45,7 @@ export const mainTcp = (option: Option, isQuick: boolean): number => {
       rounds: isQuick ? 0 : ROUNDS,
       ratelimit: ratelimit === '' ? null : Number(ratelimit),
       known: KNOWN_TCP,
+      kind,
       progress: (tally) =>
         console.log(`${tally.played} cases, ${tally.findings.length} differences, ${seconds()} s`),
     })

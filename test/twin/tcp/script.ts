@@ -14,15 +14,26 @@ export type Segment = {
   options: readonly string[]
   tos: number
   ttl: number
+  /** The header's length as it says, or 0 for the true one; what is added to the checksum; octets that the end lacks. */
+  doff: number
+  sum: number
+  cut: number
 }
-/** An error about a segment that the host under test has sent with this sequence number. */
-export type IcmpError = { type: number; code: number; info: number; seq: number }
+/** An error about a segment that the host under test has sent with this sequence number; so much of its header is quoted. */
+export type IcmpError = { type: number; code: number; info: number; seq: number; quote: number }
+/** A datagram of the peer, of so many octets: ports counted from the case's, and what is added to the length that it says. */
+export type Datagram = {
+  len: number
+  from: number
+  to: number
+  sum: 'good' | 'bad' | 'none'
+  size: number
+}
 export type Step =
   | { do: 'call'; slot: number; name: string; args: readonly string[] }
   | { do: 'segment'; segment: Segment }
   | { do: 'icmp'; error: IcmpError }
-  /** A datagram of the peer, of so many octets. */
-  | { do: 'datagram'; len: number }
+  | { do: 'datagram'; datagram: Datagram }
   | { do: 'wait'; ms: number }
 
 export type World = { family: 'ipv4' | 'ipv6'; sysctls: readonly string[] }
@@ -54,15 +65,24 @@ export const PLAIN: Segment = {
   options: [],
   tos: 0,
   ttl: 64,
+  doff: 0,
+  sum: 0,
+  cut: 0,
 }
+/** The numbers of a segment that are written only where they are others than PLAIN's. */
+const NUMBERS = ['len', 'ack', 'win', 'urg', 'tos', 'ttl', 'doff', 'sum', 'cut'] as const
 
 const encodeSegment = (segment: Segment): string => {
   const words = [`< ${segment.flags} ${segment.seq}`]
-  for (const name of ['len', 'ack', 'win', 'urg', 'tos', 'ttl'] as const)
+  for (const name of NUMBERS)
     if (segment[name] !== PLAIN[name]) words.push(`${name} ${segment[name]}`)
   if (segment.options.length > 0) words.push(`[${segment.options.join(', ')}]`)
   return words.join(' ')
 }
+const encodeError = ({ type, code, info, seq, quote }: IcmpError): string =>
+  `< icmp ${type} ${code} ${info} seq ${seq} quote ${quote}`
+const encodeDatagram = ({ len, from, to, sum, size }: Datagram): string =>
+  `< udp ${len} from ${from} to ${to} sum ${sum} size ${size}`
 export const encodeStep = (step: Step): string => {
   switch (step.do) {
     case 'call':
@@ -70,9 +90,9 @@ export const encodeStep = (step: Step): string => {
     case 'segment':
       return encodeSegment(step.segment)
     case 'icmp':
-      return `< icmp ${step.error.type} ${step.error.code} ${step.error.info} seq ${step.error.seq}`
+      return encodeError(step.error)
     case 'datagram':
-      return `< udp ${step.len}`
+      return encodeDatagram(step.datagram)
     case 'wait':
       return `wait ${step.ms}`
   }
@@ -89,6 +109,18 @@ const decodeSegment = (text: string): Step => {
   const list = options.split(',').map((option) => option.trim())
   return { do: 'segment', segment: { ...segment, options: list.filter((one) => one !== '') } }
 }
+const decodeDatagram = (words: readonly string[]): Step => {
+  const [len, , from, , to, , sum, , size] = words
+  if (sum !== 'good' && sum !== 'bad' && sum !== 'none') throw new Error(`the checksum ${sum}`)
+  return {
+    do: 'datagram',
+    datagram: { len: Number(len), from: Number(from), to: Number(to), sum, size: Number(size) },
+  }
+}
+const decodeError = (words: readonly string[]): Step => {
+  const [type, code, info, , seq, , quote] = words.map(Number)
+  return { do: 'icmp', error: { type: type!, code: code!, info: info!, seq: seq!, quote: quote! } }
+}
 const decodeStep = (text: string): Step => {
   const words = text.split(/\s+/)
   if (words[0] === 'wait') return { do: 'wait', ms: Number(words[1]) }
@@ -96,11 +128,8 @@ const decodeStep = (text: string): Step => {
     const [slot, name = '', ...args] = words
     return { do: 'call', slot: Number(slot), name, args }
   }
-  if (words[1] === 'udp') return { do: 'datagram', len: Number(words[2]) }
-  if (words[1] !== 'icmp') return decodeSegment(text)
-  const [type, code, info, , seq] = words.slice(2)
-  const error = { type: Number(type), code: Number(code), info: Number(info), seq: Number(seq) }
-  return { do: 'icmp', error }
+  if (words[1] === 'udp') return decodeDatagram(words.slice(2))
+  return words[1] === 'icmp' ? decodeError(words.slice(2)) : decodeSegment(text)
 }
 export const decodeCase = (text: string): Case => {
   const [head = '', ...parts] = text

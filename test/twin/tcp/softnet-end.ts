@@ -5,13 +5,12 @@ import type { Arena } from '../../../core/shm/arena.ts'
 import { SYSCTLS } from '../../../core/shm/sysctl.ts'
 import * as sock from '../../../core/socket/sock.ts'
 import { CONGESTION_CONTROLS } from '../../../core/transport/tcp/rec/tcp-cong-controls.ts'
-import { TP_COPIED_SEQ, TP_RCV_NXT } from '../../../core/transport/tcp/sock/tcp-sock.ts'
 import { createPathHost } from '../../../sim/net/path-host.ts'
 import { words } from '../../../sim/net/path-tables.ts'
 import { tcpInfo } from '../../../packetdrill/tcp-info.ts'
-import { type End, INFO, SOCK_STREAM } from './end.ts'
+import { type End, INFO, paceOf, POLL_NAMES, SOCK_STREAM } from './end.ts'
 import type { World } from './script.ts'
-import { GATEWAY_MAC, HOST_MAC, NETS, PEER_PORT, peerText } from './world.ts'
+import { GATEWAY_MAC, HOST_MAC, NETS, PEER_PORT, peerText, UNLIMITED } from './world.ts'
 
 const DEV = 2
 const CONFIG = {
@@ -21,7 +20,7 @@ const CONFIG = {
   socks: 8192,
 }
 const MSG_DONTWAIT = 0x40
-const [POLLIN, POLLOUT, POLLERR, POLLHUP, POLLRDHUP] = [1, 4, 8, 0x10, 0x2000]
+const POLL_SHOWN = POLL_NAMES.reduce((bits, [bit]) => bits | bit, 0)
 
 const setSysctl = (arena: Arena, setting: string): void => {
   const [name, value = ''] = setting.split('=')
@@ -42,10 +41,11 @@ export const createSoftnetEnd = ({ family, sysctls }: World): End => {
   path.addRoute(net.all, DEV, { via: net.gateway })
   path.setNeigh(DEV, net.gateway, GATEWAY_MAC)
   path.sent.length = 0
-  for (const setting of sysctls) setSysctl(path.arena, setting)
+  for (const setting of [...UNLIMITED, ...sysctls]) setSysctl(path.arena, setting)
   const { i32, u8 } = path.arena
   const { sockets, tcp, skbs } = path.first
   const af = family === 'ipv4' ? AF_INET : AF_INET6
+  const peerWords = (peer: number) => Int32Array.from(words(peerText(family, peer)))
   const handler = sockets.registerHandler(() => {})
   const any = new Int32Array(4)
   const start = performance.now()
@@ -66,24 +66,6 @@ export const createSoftnetEnd = ({ family, sysctls }: World): End => {
     return result
   }
   const isStream = (sk: number): boolean => i32[sk + sock.SK_TYPE] === SOCK_STREAM
-  const poll = (sk: number): number => {
-    const shutdown = i32[sk + sock.SK_SHUTDOWN]!
-    const state = i32[sk + sock.SK_STATE]!
-    if (state === sock.TCP_LISTEN) return i32[sk + sock.SK_ACK_BACKLOG] === 0 ? 0 : POLLIN
-    let bits = i32[sk + sock.SK_ERR] === 0 ? 0 : POLLERR
-    const isAllShut = shutdown === (sock.RCV_SHUTDOWN | sock.SEND_SHUTDOWN)
-    if (isAllShut || (isStream(sk) && state === sock.TCP_CLOSE)) bits |= POLLHUP
-    if ((shutdown & sock.RCV_SHUTDOWN) !== 0) bits |= POLLIN | POLLRDHUP
-    if (state === sock.TCP_SYN_SENT || state === sock.TCP_SYN_RECV) return bits
-    const unread = isStream(sk)
-      ? (i32[sk + TP_RCV_NXT]! - i32[sk + TP_COPIED_SEQ]!) | 0
-      : i32[sk + sock.SK_RCVQ_LEN]!
-    if (unread > 0) bits |= POLLIN
-    const isSpacious =
-      i32[sk + sock.SK_SNDBUF]! - i32[sk + sock.SK_WMEM]! >= i32[sk + sock.SK_WMEM]! >> 1
-    if ((shutdown & sock.SEND_SHUTDOWN) !== 0 || isSpacious) bits |= POLLOUT
-    return bits
-  }
   /** Datagrams are sent from the arena, and received into it. */
   const inArena = (call: (at: number) => number, len: number, bytes: Uint8Array): number => {
     const skb = skbs.alloc(Math.max(1, len), 0)
@@ -104,13 +86,20 @@ export const createSoftnetEnd = ({ family, sysctls }: World): End => {
     bind: (sk, port) => sockets.bind(sk, any, 0, port),
     listen: (sk, backlog) => settled(sockets.listen(sk, backlog)),
     accept: (sk) => opened(sockets.accept(sk)),
-    connect: (sk, peer) =>
-      settled(sockets.connect(sk, Int32Array.from(words(peerText(family, peer))), 0, PEER_PORT)),
+    connect: (sk, peer) => settled(sockets.connect(sk, peerWords(peer), 0, PEER_PORT)),
     send: (sk, bytes, flags) =>
       settled(
         isStream(sk)
           ? tcp.sendBytes(sk, bytes, 0, bytes.length, flags | MSG_DONTWAIT)
           : inArena((at) => sockets.sendmsg(sk, at, bytes.length, flags), bytes.length, bytes)
+      ),
+    sendto: (sk, bytes, peer) =>
+      settled(
+        inArena(
+          (at) => sockets.sendto(sk, at, bytes.length, peerWords(peer), 0, PEER_PORT, 0, 0),
+          bytes.length,
+          bytes
+        )
       ),
     recv: (sk, into, flags) =>
       settled(
@@ -125,7 +114,7 @@ export const createSoftnetEnd = ({ family, sysctls }: World): End => {
       sockets.close(sk)
       return settled(0)
     },
-    poll,
+    poll: (sk) => sockets.poll(sk) & POLL_SHOWN,
     // TIME-WAIT is no socket's any more (tcp_time_wait)
     state: (sk) => {
       const state = i32[sk + sock.SK_STATE]!
@@ -134,6 +123,10 @@ export const createSoftnetEnd = ({ family, sysctls }: World): End => {
     info: (sk) => {
       const info = tcpInfo(i32, path.arena.layout.sysctl, sk, path.first.time)
       return INFO.map(([name]) => info.get(`tcpi_${name}`)! >>> 0)
+    },
+    pace: (sk) => {
+      const info = tcpInfo(i32, path.arena.layout.sysctl, sk, path.first.time)
+      return paceOf(info.get('tcpi_pacing_rate')!, info.get('tcpi_min_rtt')!)
     },
     close: () => {},
   }

@@ -1,7 +1,7 @@
 // TCP's twin test: cases are played on the kernel and on softnet, many at once in one namespace. A difference is played again,
 // and counts when it recurs; then it is made as small as it gets.
 
-import { generate } from './generate.ts'
+import { generate } from './generate/walk.ts'
 import { createKernelEnd } from './kernel-end.ts'
 import { isKnown, type Known } from './known.ts'
 import { createPlayer, type Difference, given, makeRun, type Next, type Run } from './play.ts'
@@ -146,6 +146,8 @@ export type TwinOptions = {
   /** tcp_invalid_ratelimit, or the default's. */
   ratelimit?: number | null
   known: readonly Known[]
+  /** Cases of one kind alone (generate/kinds.ts). */
+  kind?: string
   progress?: (tally: Tally) => void
 }
 /** Cases between two fresh pairs of hosts. */
@@ -217,7 +219,7 @@ export const runTcpTwin = (
 
   for (let done = 0; done < cases && tally.findings.length < most; done += BATCH) {
     const count = Math.min(BATCH, cases - done)
-    const jobs = Array.from({ length: count }, (_, k) => generate(seed + done + k))
+    const jobs = Array.from({ length: count }, (_, k) => generate(seed + done + k, options.kind))
     const runs = playAll(world, jobs)
     tally.played += count
     for (const { steps } of runs) tally.steps += steps.length

@@ -7,7 +7,7 @@ import * as ipv6 from '../../../core/wire/ipv6.ts'
 import * as tcp from '../../../core/wire/tcp.ts'
 import { etherFrame } from '../../../sim/net/packets.ts'
 import { pattern } from '../../../sim/net/pattern.ts'
-import { type IcmpError, type Segment, flagBits, flagText } from './script.ts'
+import { type Datagram, type IcmpError, type Segment, flagBits, flagText } from './script.ts'
 import { addressBytes, GATEWAY_MAC, HOST_MAC, NETS, PEER_PORT, peerText } from './world.ts'
 
 /** What is acknowledged of a host that has sent no sequence number yet. */
@@ -103,6 +103,12 @@ const pseudo = (
 const inFrame = (flow: Flow, packet: Uint8Array): Uint8Array =>
   etherFrame({ dst: HOST_MAC, src: GATEWAY_MAC }, NETS[flow.family].ethertype, packet)
 
+/** Adds to a checksum, which is wrong then. */
+const spoil = (packet: Uint8Array, at: number, by: number): void => {
+  const view = new DataView(packet.buffer)
+  view.setUint16(at, view.getUint16(at) ^ by)
+}
+
 const segmentBytes = (flow: Flow, segment: Segment): Uint8Array => {
   const options = segment.options.flatMap((option) => optionBytes(flow, option)).slice(0, 40)
   while (options.length % 4 !== 0) options.push(1)
@@ -114,32 +120,36 @@ const segmentBytes = (flow: Flow, segment: Segment): Uint8Array => {
   tcp.setSeq(bytes, 0, (flow.peerIsn + segment.seq) | 0)
   const isAck = (flags & tcp.TCP_ACK) !== 0
   tcp.setAck(bytes, 0, isAck ? ((flow.isn ?? NO_ISN) + segment.ack) | 0 : 0)
-  tcp.setHeaderLenFlags(bytes, 0, header, flags)
+  tcp.setHeaderLenFlags(bytes, 0, segment.doff || header, flags)
   tcp.setWindow(bytes, 0, segment.win)
   tcp.setUrgent(bytes, 0, segment.urg)
   bytes.set(options, tcp.MIN_HEADER)
   for (let k = 0; k < segment.len; k++) bytes[header + k] = pattern(segment.seq - 1 + k)
-  return bytes
+  return bytes.subarray(0, Math.max(0, bytes.length - segment.cut))
 }
 export const segmentFrame = (flow: Flow, segment: Segment): Uint8Array => {
   const body = segmentBytes(flow, segment)
   const packet = fromPeer(flow, IPPROTO_TCP, body, segment)
   const { header } = NETS[flow.family]
   const sum = pseudo(flow.family, packet, 0, IPPROTO_TCP)
-  tcp.setChecksum(packet, header, body.length, sum)
+  if (body.length >= tcp.MIN_HEADER) {
+    tcp.setChecksum(packet, header, body.length, sum)
+    spoil(packet, header + 16, segment.sum)
+  }
   return inFrame(flow, packet)
 }
 
 /** `protocol` is of the packet that it is about. */
 export const icmpFrame = (flow: Flow, error: IcmpError, protocol = IPPROTO_TCP): Uint8Array => {
-  const quote = new Uint8Array(20)
-  const view = new DataView(quote.buffer)
+  const whole = new Uint8Array(20)
+  const quote = whole.subarray(0, error.quote)
+  const view = new DataView(whole.buffer)
   view.setUint16(0, flow.port)
   view.setUint16(2, PEER_PORT)
   if (protocol === IPPROTO_TCP) {
     view.setInt32(4, ((flow.isn ?? NO_ISN) + error.seq) | 0)
-    tcp.setHeaderLenFlags(quote, 0, 20, tcp.TCP_ACK)
-  } else view.setUint16(4, quote.length)
+    tcp.setHeaderLenFlags(whole, 0, 20, tcp.TCP_ACK)
+  } else view.setUint16(4, whole.length)
   const inner = fromPeer(flow, protocol, quote, { isQuoted: true })
   const body = new Uint8Array(8 + inner.length)
   body.set([error.type, error.code])
@@ -154,18 +164,20 @@ export const icmpFrame = (flow: Flow, error: IcmpError, protocol = IPPROTO_TCP):
   return inFrame(flow, packet)
 }
 
-export const datagramFrame = (flow: Flow, len: number): Uint8Array => {
+export const datagramFrame = (flow: Flow, { len, from, to, sum, size }: Datagram): Uint8Array => {
   const body = new Uint8Array(8 + len)
   const view = new DataView(body.buffer)
-  view.setUint16(0, PEER_PORT)
-  view.setUint16(2, flow.port)
-  view.setUint16(4, body.length)
+  view.setUint16(0, PEER_PORT + from)
+  view.setUint16(2, flow.port + to)
+  view.setUint16(4, body.length + size)
   for (let k = 0; k < len; k++) body[8 + k] = pattern(k)
   const packet = fromPeer(flow, IPPROTO_UDP, body, {})
-  const sum = pseudo(flow.family, packet, 0, IPPROTO_UDP)
+  if (sum === 'none') return inFrame(flow, packet)
   const { header } = NETS[flow.family]
-  const checksum = csum.finish(csum.sumBytes(packet, header, body.length, sum)) || 0xffff
+  const covered = pseudo(flow.family, packet, 0, IPPROTO_UDP)
+  const checksum = csum.finish(csum.sumBytes(packet, header, body.length, covered)) || 0xffff
   new DataView(packet.buffer).setUint16(header + 6, checksum)
+  if (sum === 'bad') spoil(packet, header + 6, 1)
   return inFrame(flow, packet)
 }
 

@@ -12,6 +12,14 @@ export const FIRST_PORT = 10_000
 /** Cases that one pair of hosts can have. */
 export const MOST_CASES = 40_000
 
+/** So many cases share a host that what is sent in a while is no measure. */
+export const UNLIMITED = [
+  'net.ipv4.icmp_ratelimit=0',
+  'net.ipv4.icmp_msgs_per_sec=1000000',
+  'net.ipv4.icmp_msgs_burst=1000000',
+  'net.ipv6.icmp.ratelimit=0',
+]
+
 export const NETS = {
   ipv4: {
     ethertype: 0x0800,

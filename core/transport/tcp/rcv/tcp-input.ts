@@ -64,7 +64,7 @@ type TcpInputDeps = {
 export const createTcpInput = (deps: TcpInputDeps) => {
   const { bank, skbs, drop, consume, window, transmit, rcvQueue, sendChallengeAck } = deps
   const { tcpAck } = deps.ack
-  const { options: opts, parseOptions, storeTsRecent } = deps.paws
+  const { options: opts, parseAgreed, storeTsRecent } = deps.paws
   const { validateIncoming } = deps.validate
   const { dataSndCheck, ackSndCheck } = deps.sndCheck
   const { urgent } = deps.urg
@@ -152,13 +152,14 @@ export const createTcpInput = (deps: TcpInputDeps) => {
   /** Everything that is not predicted, in ESTABLISHED. */
   const slowPath = (sk: number, skb: number): void => {
     const flags = i32[skb + CB_FLAGS]
-    parseOptions(skb)
+    parseAgreed(sk, skb)
     if ((flags & (TCP_ACK | TCP_RST | TCP_SYN)) === 0) {
       drop(skb, Drop.TCP_FLAGS)
       return
     }
     if (!validateIncoming(sk, skb, flags)) return
     if (!processAck(sk, skb)) return
+    urgent(sk, skb)
     takeText(sk, skb)
     dataSndCheck(sk)
     ackSndCheck(sk)
@@ -179,9 +180,8 @@ export const createTcpInput = (deps: TcpInputDeps) => {
     drop(skb, result === -2 ? Drop.TCP_ACK_UNSENT_DATA : Drop.TCP_TOO_OLD_ACK)
     return false
   }
-  /** Sixth and seventh: the urgent pointer, and the text without its header. */
+  /** Seventh, when the urgent pointer has been looked at: the text without its header. */
   const takeText = (sk: number, skb: number): void => {
-    urgent(sk, skb)
     skbs.pull(skb, tcp.headerLen(u8, i32[skb + SKB_TRANSPORT]))
     if (i32[skb + SKB_LEN] !== 0) {
       countData(sk, skb)

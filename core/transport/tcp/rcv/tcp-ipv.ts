@@ -51,6 +51,8 @@ import {
 } from '../../../socket/sock.ts'
 import { IP_PMTUDISC_DONT, IP_PMTUDISC_INTERFACE } from '../../../socket/socket-constants.ts'
 import { TCP_ACK, TCP_FIN, TCP_RST, TCP_SYN } from '../../../wire/tcp.ts'
+import { AF_INET6 } from '../../../base/family.ts'
+import * as ipv6 from '../../../wire/ipv6.ts'
 import * as tcp from '../../../wire/tcp.ts'
 import type { AfOpsOf } from '../../../inet/af-ops.ts'
 import { NO_MTU } from '../../../inet/inet-constants.ts'
@@ -74,6 +76,7 @@ import {
   FO_SYN_DATA,
   TP_FASTOPEN,
   TP_MIN_TTL,
+  TP_MSS_CACHE,
   TP_PMTU,
   TP_SEGS_IN,
   TP_SND_ISN,
@@ -255,10 +258,12 @@ export const createTcpIpv = (deps: TcpIpvDeps) => {
 
   /** The path takes less than was thought (RFC 1191, RFC 8201): smaller segments, and what was too big again. */
   const mtuReduced = (sk: number, mtu: number): void => {
+    // RFC 8201 4: nobody's MTU is less; and what goes already is not too big (tcp_v6_mtu_reduced)
+    if (i32[sk + SK_FAMILY] === AF_INET6)
+      if (mtu < ipv6.MIN_MTU || mss.mtuToMss(sk, mtu) >= i32[sk + TP_MSS_CACHE]) return
     const how = pmtudiscOf(i32, sk, afOps(i32[sk + SK_FAMILY]).index)
     updatePmtu(l3mdevOf(deps.arena, i32[sk + SK_BOUND_DEV]), i32, sk + SK_DADDR, mtu)
-    // a request has sent nothing that was too big
-    if (i32[sk + SK_STATE] === TCP_NEW_SYN_RECV || skDst.skDstCheck(sk) !== 0) return
+    if (skDst.skDstCheck(sk) !== 0) return
     if (i32[sk + SK_MTU] >= i32[sk + TP_PMTU]) return
     // one that does not look for it believes nobody who speaks of it (ip_sk_accept_pmtu)
     if (how === IP_PMTUDISC_DONT || how >= IP_PMTUDISC_INTERFACE) return
@@ -280,9 +285,16 @@ export const createTcpIpv = (deps: TcpIpvDeps) => {
   /**
    * An ICMP error about a segment of ours. `quoted` names the connection as packets from the peer do (FL_SADDR,
    * FL_SPORT the peer; FL_DADDR, FL_DPORT us); `seq` is the quoted segment's. `mtu` is what the path takes, or NO_MTU:
-   * then `errno` is reported at once while connecting, and remembered otherwise.
+   * then `errno` is reported at once while connecting, and remembered otherwise. `endsRequest`: a half-open connection
+   * is given up for it (tcp_req_err).
    */
-  const tcpError = (quoted: Flowi, errno: number, mtu: number, seq: number): boolean => {
+  const tcpError = (
+    quoted: Flowi,
+    errno: number,
+    mtu: number,
+    seq: number,
+    endsRequest: boolean
+  ): boolean => {
     const sk = hash.lookupEstablished(quoted)
     if (sk === 0) {
       f64[bank + afOps(quoted[FL_FAMILY]).icmpInErrors]++
@@ -292,8 +304,7 @@ export const createTcpIpv = (deps: TcpIpvDeps) => {
     if (state === TCP_TIME_WAIT || state === TCP_CLOSE) return false
     if (state === TCP_NEW_SYN_RECV) {
       if (seq !== i32[sk + TP_SND_ISN]) f64[bank + Mib.TcpExtOutOfWindowIcmps]++
-      else if (mtu !== NO_MTU) mtuReduced(sk, mtu)
-      else if (errno !== 0) deps.listenQueues.dropRequest(sk)
+      else if (endsRequest) deps.listenQueues.dropRequest(sk)
       return true
     }
     const isFastOpened = (i32[sk + TP_FASTOPEN] & FO_PASSIVE) !== 0

@@ -15,7 +15,14 @@ import {
   parse,
   SEEN_TIMESTAMPS,
 } from '../../../wire/tcp-options.ts'
-import { TCP_PAWS_24DAYS, TP_RCV_WUP, TP_TS_RECENT, TP_TS_RECENT_STAMP } from '../sock/tcp-sock.ts'
+import {
+  OPT_TIMESTAMPS,
+  TCP_PAWS_24DAYS,
+  TP_OPTS,
+  TP_RCV_WUP,
+  TP_TS_RECENT,
+  TP_TS_RECENT_STAMP,
+} from '../sock/tcp-sock.ts'
 
 export type TcpPaws = ReturnType<typeof createTcpPaws>
 type TcpPawsDeps = { arena: Arena; time: Time }
@@ -27,6 +34,11 @@ export const createTcpPaws = ({ arena, time }: TcpPawsDeps) => {
   const parseOptions = (skb: number): void => {
     const th = i32[skb + SKB_TRANSPORT]
     parse(u8, th + tcp.MIN_HEADER, tcp.optionsLen(u8, th), opts)
+  }
+  /** Of a connection's segment: time stamps are nothing where they were not agreed on (tcp_parse_options). */
+  const parseAgreed = (sk: number, skb: number): void => {
+    parseOptions(skb)
+    if ((i32[sk + TP_OPTS] & OPT_TIMESTAMPS) === 0) opts[OPT_SEEN] &= ~SEEN_TIMESTAMPS
   }
 
   const seconds = (): number => (time[TIME_MS] / 1000) | 0
@@ -45,5 +57,5 @@ export const createTcpPaws = ({ arena, time }: TcpPawsDeps) => {
     if (((seq - i32[sk + TP_RCV_WUP]) | 0) <= 0 && !pawsRejects(sk)) storeTsRecent(sk)
   }
 
-  return { options: opts, parseOptions, pawsRejects, storeTsRecent, replaceTsRecent }
+  return { options: opts, parseOptions, parseAgreed, pawsRejects, storeTsRecent, replaceTsRecent }
 }

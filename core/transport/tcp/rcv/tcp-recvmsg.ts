@@ -53,6 +53,7 @@ import type { TcpWindow } from './tcp-window.ts'
 
 const LOOP_MAX = 192
 
+export type TcpRecvmsg = ReturnType<typeof createTcpRecvmsg>
 type TcpRecvmsgDeps = {
   arena: Arena
   skbs: Skbs
@@ -66,7 +67,7 @@ type TcpRecvmsgDeps = {
 export const createTcpRecvmsg = (deps: TcpRecvmsgDeps) => {
   const { skbs, queue, transmit, window, cmsg } = deps
   const { i32, u8 } = deps.arena
-  const { isInline, isAtMark, recvUrg, passMark } = deps.urg
+  const { isInline, recvUrg, passMark } = deps.urg
 
   // Where takeSome copies to: arena bytes, or `target` when it is not null.
   let target: Uint8Array | null = null
@@ -137,11 +138,12 @@ export const createTcpRecvmsg = (deps: TcpRecvmsgDeps) => {
       skb !== 0 && copied < len;
       skb = i32[sk + SK_RCVQ_HEAD]
     ) {
-      if (copied > 0 && isAtMark(sk)) break
-      const hole = holeAtMark(sk, skb)
-      if (hole !== 0) i32[sk + TP_COPIED_SEQ] = (i32[sk + TP_COPIED_SEQ] + hole) | 0
-      const offset = (i32[sk + TP_COPIED_SEQ] - i32[skb + CB_SEQ]) | 0
-      const n = upToMark(sk, Math.min(i32[skb + SKB_LEN] - offset, len - copied))
+      const seq = i32[sk + TP_COPIED_SEQ]
+      if (copied > 0 && isMark(sk, seq)) break
+      const hole = holeAtMark(sk, skb, seq)
+      if (hole !== 0) i32[sk + TP_COPIED_SEQ] = (seq + hole) | 0
+      const offset = (seq + hole - i32[skb + CB_SEQ]) | 0
+      const n = upToMark(sk, (seq + hole) | 0, Math.min(i32[skb + SKB_LEN] - offset, len - copied))
       if (n > 0) {
         if (!trunc) copyOut(skb, offset, to + copied, n)
         copied += n
@@ -153,17 +155,15 @@ export const createTcpRecvmsg = (deps: TcpRecvmsgDeps) => {
     }
     return copied
   }
+  const isMark = (sk: number, seq: number): boolean =>
+    i32[sk + TP_URG_DATA] !== 0 && i32[sk + TP_URG_SEQ] === seq
   /** The octet at the mark, which is no part of the stream, where that is read: 1, or 0 when it is not there. */
-  const holeAtMark = (sk: number, skb: number): number =>
-    isAtMark(sk) &&
-    !isInline(sk) &&
-    ((i32[sk + TP_COPIED_SEQ] - i32[skb + CB_SEQ]) | 0) < i32[skb + SKB_LEN]
-      ? 1
-      : 0
-  /** A read ends in front of the mark. */
-  const upToMark = (sk: number, n: number): number => {
+  const holeAtMark = (sk: number, skb: number, seq: number): number =>
+    isMark(sk, seq) && !isInline(sk) && ((seq - i32[skb + CB_SEQ]) | 0) < i32[skb + SKB_LEN] ? 1 : 0
+  /** A read from `seq` on ends in front of the mark. */
+  const upToMark = (sk: number, seq: number, n: number): number => {
     if (i32[sk + TP_URG_DATA] === 0) return n
-    const ahead = (i32[sk + TP_URG_SEQ] - i32[sk + TP_COPIED_SEQ]) | 0
+    const ahead = (i32[sk + TP_URG_SEQ] - seq) | 0
     return ahead > 0 && ahead < n ? ahead : n
   }
   const finishSkb = (sk: number, skb: number): void => {
@@ -190,13 +190,24 @@ export const createTcpRecvmsg = (deps: TcpRecvmsgDeps) => {
     const skb = i32[sk + SK_RCVQ_HEAD]
     if (skb !== 0 && (i32[skb + CB_FLAGS] & TCP_FIN) !== 0) finishSkb(sk, skb)
   }
+  /** As takeSome, but all of it stays where it is. */
   const peek = (sk: number, to: number, len: number): number => {
-    const skb = i32[sk + SK_RCVQ_HEAD]
-    if (skb === 0) return 0
-    const offset = (i32[sk + TP_COPIED_SEQ] - i32[skb + CB_SEQ] + holeAtMark(sk, skb)) | 0
-    const n = upToMark(sk, Math.min(i32[skb + SKB_LEN] - offset, len))
-    if (n > 0) copyOut(skb, offset, to, n)
-    return Math.max(0, n)
+    let seq = i32[sk + TP_COPIED_SEQ]
+    let copied = 0
+    for (
+      let skb = i32[sk + SK_RCVQ_HEAD];
+      skb !== 0 && copied < len && !(copied > 0 && isMark(sk, seq));
+      skb = i32[skb + SKB_NEXT]
+    ) {
+      seq = (seq + holeAtMark(sk, skb, seq)) | 0
+      const offset = (seq - i32[skb + CB_SEQ]) | 0
+      const n = upToMark(sk, seq, Math.min(i32[skb + SKB_LEN] - offset, len - copied))
+      if (n > 0) copyOut(skb, offset, to + copied, n)
+      copied += n
+      seq = (seq + n) | 0
+      if (offset + n < i32[skb + SKB_LEN]) break
+    }
+    return copied
   }
   const putOctet = (to: number, octet: number): void => {
     const bytes = target ?? u8
@@ -233,5 +244,5 @@ export const createTcpRecvmsg = (deps: TcpRecvmsgDeps) => {
     return got
   }
 
-  return { recvmsg, recvBytes }
+  return { recvmsg, recvBytes, cleanupRbuf }
 }

@@ -26,18 +26,17 @@ import { dsackSet, highestSacked } from './tcp-sack.ts'
 import {
   CB_END_SEQ,
   CB_SEQ,
+  mayUpdateWindow,
   receiveWindow,
   TCP_MAX_QUICKACKS,
   TP_RCV_NXT,
   TP_RCV_WUP,
   TP_SND_NXT,
   TP_NUM_SACKS,
-  TP_SND_WL1,
   TP_RTO,
   TP_TS_RECENT,
   TP_SND_WSCALE,
   TP_SND_UNA,
-  TP_SND_WND,
 } from '../sock/tcp-sock.ts'
 import type { TcpTransmit } from '../snd/tcp-transmit.ts'
 import type { TcpChallenge } from '../snd/tcp-challenge.ts'
@@ -125,8 +124,7 @@ export const createTcpValidate = (deps: TcpValidateDeps) => {
     const th = i32[skb + SKB_TRANSPORT]
     if (tcp.ack(u8, th) !== i32[sk + TP_SND_UNA]) return ACK_NEW
     const wnd = tcp.window(u8, th) << i32[sk + TP_SND_WSCALE]
-    const isNewer = ((seq - i32[sk + TP_SND_WL1]) | 0) > 0
-    if (isNewer || wnd > i32[sk + TP_SND_WND] || wnd === 0) return ACK_NEW
+    if (mayUpdateWindow(i32, sk, seq, wnd)) return ACK_NEW
     const age = (i32[sk + TP_TS_RECENT] - opts[OPT_TSVAL]) | 0
     return age > i32[sk + TP_RTO] * 1.2 ? ACK_NEW : ACK_DISORDERED
   }

@@ -56,6 +56,7 @@ import {
   ECN_OK,
   ICSK_TIME_PROBE0,
   inCwndReduction,
+  mayUpdateWindow,
   OPT_SACK,
   packetsInFlight,
   read64,
@@ -96,7 +97,13 @@ import {
   TP_WQ_HEAD,
   wndEnd,
 } from '../sock/tcp-sock.ts'
-import { SK_CONFIRMED, SK_STATE, TCP_SYN_RECV, TCP_SYN_SENT } from '../../../socket/sock.ts'
+import {
+  SK_CONFIRMED,
+  SK_ERR_SOFT,
+  SK_STATE,
+  TCP_SYN_RECV,
+  TCP_SYN_SENT,
+} from '../../../socket/sock.ts'
 import type { TcpTimers } from '../sock/tcp-timers.ts'
 import type { TcpWriteQueue } from '../snd/tcp-write-queue.ts'
 import type { TcpPaws } from '../rcv/tcp-paws.ts'
@@ -159,17 +166,12 @@ export const createTcpAck = (deps: TcpAckDeps) => {
   /** The first of those that were sent once, and that no block had reported. */
   let reord = 0
 
-  const mayUpdateWindow = (sk: number, ack: number, seq: number, wnd: number): boolean =>
-    ((ack - i32[sk + TP_SND_UNA]) | 0) > 0 ||
-    ((seq - i32[sk + TP_SND_WL1]) | 0) > 0 ||
-    (seq === i32[sk + TP_SND_WL1] && (wnd > i32[sk + TP_SND_WND] || wnd === 0))
-
   /** True when the segment is newer than what last set the window. */
   const updateWindow = (sk: number, skb: number, ack: number, seq: number): boolean => {
     const th = i32[skb + SKB_TRANSPORT]
     const raw = tcp.window(u8, th)
     const wnd = (tcp.flags(u8, th) & TCP_SYN) !== 0 ? raw : raw << i32[sk + TP_SND_WSCALE]
-    const may = mayUpdateWindow(sk, ack, seq, wnd)
+    const may = ((ack - i32[sk + TP_SND_UNA]) | 0) > 0 || mayUpdateWindow(i32, sk, seq, wnd)
     if (may) {
       i32[sk + TP_SND_WL1] = seq
       if (i32[sk + TP_SND_WND] !== wnd) {
@@ -387,6 +389,7 @@ export const createTcpAck = (deps: TcpAckDeps) => {
     const priorPackets = i32[sk + TP_PACKETS_OUT]
     const newWindow = updateWindow(sk, skb, ack, seq)
     i32[sk + TP_RCV_TSTAMP] = time[TIME_MS]
+    i32[sk + SK_ERR_SOFT] = 0
     i32[sk + TP_PROBES_OUT] = 0
     if (advanced) i32[sk + TP_RETRANSMITS] = 0
     let flags = advanced ? ACK_ADVANCED | ACK_NOT_DUP : newWindow || dataLen !== 0 ? ACK_NOT_DUP : 0

@@ -18,6 +18,7 @@ import * as tcp from '../../../wire/tcp.ts'
 import {
   ALIGNED_TIMESTAMPS,
   MD5_ALIGNED,
+  BAD_AUTH,
   md5At,
   TIMESTAMPS_ALIGNED,
 } from '../../../wire/tcp-options.ts'
@@ -221,7 +222,7 @@ export const createTcpMd5 = ({ arena, bank, skbs, drop, afOps }: TcpMd5Deps) => 
     for (let k = 0; k < MD5_LEN; k++) u8[to + k] = sum[k]
   }
 
-  /** Where the signature of a received segment is; 0: it has none. */
+  /** Where the signature of a received segment is; 0: it has none; BAD_AUTH: nobody knows. */
   const signatureAt = (th: number): number => {
     const len = tcp.optionsLen(u8, th)
     if (len === 0) return 0
@@ -240,6 +241,10 @@ export const createTcpMd5 = ({ arena, bank, skbs, drop, afOps }: TcpMd5Deps) => 
   const check = (sk: number, skb: number, fl: Flowi): boolean => {
     const at = signatureAt(i32[skb + SKB_TRANSPORT])
     if (at === 0 && count === 0) return true
+    if (at === BAD_AUTH) {
+      drop(skb, Drop.TCP_AUTH_HDR)
+      return false
+    }
     const key = lookup(sk, fl, FL_SADDR, fl[FL_IIF])
     replyKey = key
     if (at === 0) return key === 0 || refuse(skb, Mib.TcpExtTCPMD5NotFound, Drop.TCP_MD5NOTFOUND)

@@ -3,18 +3,21 @@
  * turns a quoted packet of ours into the connection it belonged to. On the worker.
  * Linux: net/ipv4/tcp_ipv4.c tcp_v4_err(), tcp_prot.
  */
+import { AF_INET } from '../../../base/family.ts'
 import {
   createFlowi,
   FL_DADDR,
   FL_DPORT,
+  FL_FAMILY,
   FL_IIF,
   FL_SADDR,
   FL_SPORT,
   FL_L3MDEV,
 } from '../../../base/flowi.ts'
 import type { Arena } from '../../../shm/arena.ts'
-import { SKB_NETWORK, SKB_TRANSPORT } from '../../../skb/skb.ts'
+import { SKB_DATA, SKB_NETWORK, SKB_TRANSPORT } from '../../../skb/skb.ts'
 import type { Proto } from '../../../socket/proto.ts'
+import * as icmp from '../../../wire/icmp.ts'
 import * as tcpWire from '../../../wire/tcp.ts'
 import type { Tcp } from '../tcp.ts'
 import type { PacketAddrs } from '../../../inet/packet-addrs.ts'
@@ -67,11 +70,19 @@ export const createTcpErr = ({ arena, tcp, loadAddrs }: TcpErrDeps) => {
     // it may come by any device of the domain
     fl[FL_IIF] = fl[FL_L3MDEV]
   }
-  const tcpErr = (skb: number, errno: number, _isFatal: boolean, mtu: number): boolean => {
+  /** tcp_v4_err, tcp_v6_err: of IPv4 what may pass, and a bad parameter; of IPv6 what may not. */
+  const endsRequest = (skb: number, isFatal: boolean): boolean => {
+    if (fl[FL_FAMILY] !== AF_INET) return isFatal
+    const type = icmp.type(u8, i32[skb + SKB_DATA])
+    const code = icmp.code(u8, i32[skb + SKB_DATA])
+    if (type === icmp.ICMP_DEST_UNREACH) return code <= icmp.ICMP_HOST_UNREACH
+    return type === icmp.ICMP_TIME_EXCEEDED || type === icmp.ICMP_PARAMETERPROB
+  }
+  const tcpErr = (skb: number, errno: number, isFatal: boolean, mtu: number): boolean => {
     const at = i32[skb + SKB_TRANSPORT]
     if (at - i32[skb + SKB_NETWORK] < 20) return false
     loadQuoted(skb)
-    return tcp.tcpError(fl, errno, mtu, tcpWire.seq(u8, at))
+    return tcp.tcpError(fl, errno, mtu, tcpWire.seq(u8, at), endsRequest(skb, isFatal))
   }
   const tcpOwner = (skb: number): number => {
     loadQuoted(skb)

@@ -50,11 +50,14 @@ import {
   SOCK_MIN_RCVBUF,
   SOCK_MIN_SNDBUF,
   TCP_CLOSE,
+  TCP_CLOSE_WAIT,
+  TCP_ESTABLISHED,
   TCP_LISTEN,
+  TCP_TIME_WAIT,
 } from '../../../socket/sock.ts'
 import type { TcpOutput } from '../snd/tcp-output.ts'
 import {
-  ACK_NOW,
+  ACK_PUSHED,
   ACK_SCHED,
   keepaliveTime,
   PACING_NEEDED,
@@ -71,6 +74,7 @@ import {
   FO_CONNECT,
   FO_NO_COOKIE,
   TFO_CLIENT_ENABLE,
+  TCP_MIN_MSS,
   TCP_MSS_DEFAULT,
   TCP_RTO_MAX,
   TCP_TIMEOUT_INIT,
@@ -95,11 +99,14 @@ import {
   TP_USER_MSS,
   TP_NOTSENT_LOWAT,
   TP_USER_TIMEOUT,
+  TP_RCV_SSTHRESH,
+  TP_RCV_WND,
   TP_WINDOW_CLAMP,
 } from './tcp-sock.ts'
 import { KEY_COUNT, loadSysctlKeys } from './tcp-fastopen-keys.ts'
 import type { TcpMd5 } from './tcp-md5.ts'
 import type { TcpCong } from '../rec/tcp-cong.ts'
+import type { TcpRecvmsg } from '../rcv/tcp-recvmsg.ts'
 import type { TcpTstamp } from '../snd/tcp-tstamp.ts'
 import type { TcpSndCheck } from '../snd/tcp-snd-check.ts'
 import type { TcpTimers } from './tcp-timers.ts'
@@ -114,6 +121,8 @@ const TCP_WINDOW_CLAMP = 10
 const TCP_REPAIR = 19
 const TCP_ULP = 31
 
+/** MAX_TCP_WINDOW */
+const MAX_MSS = 32767
 const MAX_KEEP = 32767
 const MAX_RETRANS = 255
 /** Octets of a key of Fast Open. */
@@ -129,7 +138,7 @@ type TcpSockoptDeps = {
   cong: TcpCong
   md5: Pick<TcpMd5, 'setKey'>
   tstamp: Pick<TcpTstamp, 'setFlags'>
-}
+} & Pick<TcpRecvmsg, 'cleanupRbuf'>
 
 /** As many retransmissions of a SYN-ACK as it takes for so many seconds to pass (secs_to_retrans). */
 const secsToRetrans = (seconds: number): number => {
@@ -163,6 +172,7 @@ export const createTcpSockopt = ({
   cong,
   tstamp,
   md5,
+  cleanupRbuf,
 }: TcpSockoptDeps) => {
   const { i32, layout } = arena
   const { sysctl } = layout
@@ -249,21 +259,46 @@ export const createTcpSockopt = ({
         return -Errno.ENOPROTOOPT
     }
   }
-  /** Turning Nagle or the cork off sends what they held back; Nagle, what the cork holds back as well, once. */
+  /**
+   * Turning Nagle off sends what was held back, by the cork as well, once; taking the cork out what Nagle lets go
+   * (__tcp_sock_set_nodelay, __tcp_sock_set_cork).
+   */
   const nagle = (sk: number, bit: number, on: boolean): number => {
     flag(sk, TP_NONAGLE, bit, on)
     if (on !== (bit === TCP_NAGLE_OFF)) return 0
     const old = i32[sk + TP_NONAGLE]
-    i32[sk + TP_NONAGLE] = old | TCP_NAGLE_PUSH
+    if ((old & TCP_NAGLE_OFF) !== 0) i32[sk + TP_NONAGLE] = old | TCP_NAGLE_PUSH
     output.pushPendingFrames(sk)
     i32[sk + TP_NONAGLE] = old
     return 0
   }
-  const quickack = (sk: number, on: boolean): number => {
-    i32[sk + TP_PINGPONG] = on ? 0 : 1
-    if (!on || (i32[sk + TP_ACK_PENDING] & ACK_SCHED) === 0) return 0
-    i32[sk + TP_ACK_PENDING] |= ACK_NOW
-    sndCheck.ackSndCheck(sk)
+  /** What waits is acknowledged as if it had been read; an even value is for this once (__tcp_sock_set_quickack). */
+  const quickack = (sk: number, value: number): number => {
+    i32[sk + TP_PINGPONG] = value === 0 ? 1 : 0
+    const state = i32[sk + SK_STATE]
+    const isOpen = state === TCP_ESTABLISHED || state === TCP_CLOSE_WAIT
+    if (value === 0 || !isOpen || (i32[sk + TP_ACK_PENDING] & ACK_SCHED) === 0) return 0
+    i32[sk + TP_ACK_PENDING] |= ACK_PUSHED
+    cleanupRbuf(sk, 1)
+    if ((value & 1) === 0) i32[sk + TP_PINGPONG] = 1
+    return 0
+  }
+  /** Half of the least buffer at least; none only before there is a connection. What is offered follows at once (tcp_set_window_clamp). */
+  const windowClamp = (sk: number, value: number): number => {
+    if (value === 0) {
+      const state = i32[sk + SK_STATE]
+      if (state !== TCP_CLOSE && state !== TCP_TIME_WAIT) return -Errno.EINVAL
+      i32[sk + TP_WINDOW_CLAMP] = 0
+      return 0
+    }
+    const clamp = Math.max(SOCK_MIN_RCVBUF >> 1, value)
+    const old = i32[sk + TP_WINDOW_CLAMP]
+    i32[sk + TP_WINDOW_CLAMP] = clamp
+    const threshold = i32[sk + TP_RCV_SSTHRESH]
+    i32[sk + TP_RCV_SSTHRESH] =
+      clamp < old
+        ? Math.min(threshold, clamp)
+        : Math.max(threshold, Math.min(i32[sk + TP_RCV_WND], clamp))
     return 0
   }
   const setTcp = (sk: number, name: number, value: number): number => {
@@ -273,9 +308,9 @@ export const createTcpSockopt = ({
       case TCP_CORK:
         return nagle(sk, TCP_NAGLE_CORK, value !== 0)
       case TCP_MAXSEG:
-        return value !== 0
-          ? range(sk, TP_USER_MSS, value, 88, 32767)
-          : range(sk, TP_USER_MSS, 0, 0, 0)
+        return value === 0
+          ? range(sk, TP_USER_MSS, 0, 0, 0)
+          : range(sk, TP_USER_MSS, value, TCP_MIN_MSS, MAX_MSS)
       case TCP_KEEPIDLE:
         return setKeepidle(sk, value)
       case TCP_KEEPINTVL:
@@ -302,7 +337,7 @@ export const createTcpSockopt = ({
         // who may have it looks into the kernel
         return -Errno.EPERM
       case TCP_QUICKACK:
-        return quickack(sk, value !== 0)
+        return quickack(sk, value)
       case TCP_USER_TIMEOUT:
         return range(sk, TP_USER_TIMEOUT, value, 0, 0x7fffffff)
       case TCP_FASTOPEN:
@@ -324,12 +359,6 @@ export const createTcpSockopt = ({
       default:
         return -Errno.ENOPROTOOPT
     }
-  }
-  /** Half of the least buffer at least; none only before there is a connection (tcp_set_window_clamp). */
-  const windowClamp = (sk: number, value: number): number => {
-    if (value === 0 && i32[sk + SK_STATE] !== TCP_CLOSE) return -Errno.EINVAL
-    i32[sk + TP_WINDOW_CLAMP] = value === 0 ? 0 : Math.max(SOCK_MIN_RCVBUF >> 1, value)
-    return 0
   }
   const setKeepidle = (sk: number, value: number): number => {
     const err = range(sk, TP_KEEPALIVE_TIME, value, 1, MAX_KEEP)

@@ -44,6 +44,8 @@ import type { TcpTransmit } from '../snd/tcp-transmit.ts'
 import type { TcpReply } from '../snd/tcp-reply.ts'
 
 import type { TcpListenQueues } from './tcp-listen-queues.ts'
+import type { TcpRequest } from './tcp-request.ts'
+
 export type TcpCheckReq = ReturnType<typeof createTcpCheckReq>
 type TcpCheckReqDeps = {
   arena: Arena
@@ -58,7 +60,8 @@ type TcpCheckReqDeps = {
   life: TcpLifecycle
   synack: TcpSynack
   listenQueues: TcpListenQueues
-} & Pick<TcpReply, 'sendReset'>
+} & Pick<TcpReply, 'sendReset'> &
+  Pick<TcpRequest, 'inheritNow'>
 
 export const createTcpCheckReq = (deps: TcpCheckReqDeps) => {
   const { bank, drop, consume, ports, timers, transmit, states, life, sendReset } = deps
@@ -68,6 +71,11 @@ export const createTcpCheckReq = (deps: TcpCheckReqDeps) => {
   const { i32, u8, f64, layout } = deps.arena
   const { sysctl } = layout
 
+  /** As the listener is set by now. */
+  const synAckAgain = (req: number): void => {
+    deps.inheritNow(i32[req + SK_PARENT], req)
+    retransmitSynAck(req)
+  }
   /** The SYN-ACK was not answered in time. */
   const requestTimer = (req: number): void => {
     const sent = i32[req + TP_RETRANSMITS]
@@ -80,7 +88,7 @@ export const createTcpCheckReq = (deps: TcpCheckReqDeps) => {
     if (sent === 0) i32[i32[req + SK_PARENT] + TP_REQ_YOUNG]--
     i32[req + TP_RETRANSMITS] = sent + 1
     // the last time asks once more for what makes it a connection (syn_ack_recalc)
-    if (!waitsForText || sent >= deferred - 1) retransmitSynAck(req)
+    if (!waitsForText || sent >= deferred - 1) synAckAgain(req)
     timers.resetXmitTimer(
       req,
       ICSK_TIME_RETRANS,
@@ -107,7 +115,7 @@ export const createTcpCheckReq = (deps: TcpCheckReqDeps) => {
       !paws
     ) {
       // the SYN again: our answer was lost
-      if (mayAnswer(req, skb)) retransmitSynAck(req)
+      if (mayAnswer(req, skb)) synAckAgain(req)
       consume(skb)
       return
     }
@@ -182,6 +190,7 @@ export const createTcpCheckReq = (deps: TcpCheckReqDeps) => {
   }
   /** A connection whose handshake `skb` ends. */
   const openChild = (listener: number, child: number, skb: number): void => {
+    deps.inheritNow(listener, child)
     ports.hold(child, i32[child + SK_NUM])
     f64[bank + Mib.TcpPassiveOpens]++
     enqueueAccept(listener, child)

@@ -116,7 +116,7 @@ import type { TcpWindow } from '../rcv/tcp-window.ts'
 import type { TcpRouting } from './tcp-connect.ts'
 
 import type { TcpListenQueues } from './tcp-listen-queues.ts'
-/** What a child inherits from its listener. */
+/** What the request inherits from its listener. */
 const INHERITED = [
   SK_TYPE,
   SK_PROTOCOL,
@@ -126,13 +126,16 @@ const INHERITED = [
   SK_RCVBUF,
   SK_SNDBUF,
   SK_TOS,
+  TP_WINDOW_CLAMP,
+]
+/** What the connection inherits that it becomes: what was set meanwhile as well (inet_csk_clone_lock). */
+const INHERITED_LATE = [
   SK_TTL,
   SK_CMSG,
   SK_INET_FLAGS,
   SK_PMTUDISC,
   SK_PMTUDISC + 1,
   SK_RCVLOWAT,
-  TP_WINDOW_CLAMP,
   TP_USER_MSS,
   TP_NONAGLE,
   TP_LINGER,
@@ -180,9 +183,20 @@ export const createTcpRequest = (deps: TcpRequestDeps) => {
 
   const inherit = (listener: number, child: number): void => {
     for (const word of INHERITED) i32[child + word] = i32[listener + word]
-    i32[child + SK_FLAGS] = i32[listener + SK_FLAGS] & INHERITED_FLAGS
     i32[child + SK_PARENT] = listener
     cong.inherit(listener, child)
+    inheritLate(listener, child)
+  }
+  const inheritLate = (listener: number, child: number): void => {
+    for (const word of INHERITED_LATE) i32[child + word] = i32[listener + word]
+    i32[child + SK_FLAGS] &= ~INHERITED_FLAGS
+    i32[child + SK_FLAGS] |= i32[listener + SK_FLAGS] & INHERITED_FLAGS
+  }
+  /** Before a SYN-ACK goes again, and when the request becomes a connection. */
+  const inheritNow = (listener: number, child: number): void => {
+    inheritLate(listener, child)
+    if (i32[sysctl + Sysctl.tcp_reflect_tos] === 0) i32[child + SK_TOS] = i32[listener + SK_TOS]
+    i32[child + TP_ADVMSS] = mss.advertisedMss(child)
   }
   const setAddresses = (sk: number, fl: Flowi): void => {
     i32[sk + SK_FAMILY] = fl[FL_FAMILY]
@@ -291,5 +305,14 @@ export const createTcpRequest = (deps: TcpRequestDeps) => {
     i32[req + TP_LRCVTIME] = time[TIME_MS]
   }
 
-  return { makeRequest, forget, takeOptions, takeEcn, reflectTos, setSequences, initRequest }
+  return {
+    makeRequest,
+    forget,
+    takeOptions,
+    takeEcn,
+    reflectTos,
+    setSequences,
+    initRequest,
+    inheritNow,
+  }
 }

@@ -34,6 +34,7 @@ import * as tcp from '../../../wire/tcp.ts'
 import { ACK_OK, type TcpAck } from '../rec/tcp-ack.ts'
 import type { TcpFastopen } from './tcp-fastopen.ts'
 import type { TcpHandshake } from './tcp-handshake.ts'
+import type { TcpUrg } from '../rcv/tcp-urg.ts'
 import type { TcpInput } from '../rcv/tcp-input.ts'
 import type { TcpLifecycle } from '../sock/tcp-lifecycle.ts'
 import type { TcpPaws } from '../rcv/tcp-paws.ts'
@@ -75,6 +76,7 @@ type TcpStatesDeps = {
   validate: TcpValidate
   handshake: TcpHandshake
   input: TcpInput
+  urg: Pick<TcpUrg, 'urgent'>
   sndCheck: TcpSndCheck
   fastopen: TcpFastopen
 } & Pick<TcpReply, 'sendReset'> &
@@ -85,10 +87,11 @@ export const createTcpStates = (deps: TcpStatesDeps) => {
   const { sendReset, sendChallengeAck, fastopen } = deps
   const { tcpAck } = deps.ack
   const { raise, setState } = life
-  const { options: opts, parseOptions } = deps.paws
+  const { options: opts, parseAgreed, parseOptions } = deps.paws
   const { validateIncoming } = deps.validate
   const { synSent, handshakeDone } = deps.handshake
   const { takeText } = deps.input
+  const { urgent } = deps.urg
   const { dataSndCheck, ackSndCheck } = deps.sndCheck
   const { i32, u8, f64, layout } = deps.arena
   const { sysctl } = layout
@@ -100,11 +103,12 @@ export const createTcpStates = (deps: TcpStatesDeps) => {
       drop(skb, Drop.TCP_CLOSE)
       return
     }
-    parseOptions(skb)
     if (state === TCP_SYN_SENT) {
+      parseOptions(skb)
       synSent(sk, skb)
       return
     }
+    parseAgreed(sk, skb)
     if ((i32[sk + TP_FASTOPEN] & FO_PASSIVE) !== 0 && !fastopen.check(sk, skb)) return
     const flags = i32[skb + CB_FLAGS]
     if ((flags & (TCP_ACK | TCP_RST | TCP_SYN)) === 0) {
@@ -183,7 +187,9 @@ export const createTcpStates = (deps: TcpStatesDeps) => {
     const end = (i32[skb + CB_END_SEQ] - ((flags & TCP_FIN) !== 0 ? 1 : 0)) | 0
     return i32[skb + CB_END_SEQ] !== i32[skb + CB_SEQ] && ((end - i32[sk + TP_RCV_NXT]) | 0) > 0
   }
+  /** Sixth, the urgent pointer, in every state, as Linux has it; seventh, the text. */
   const textInState = (sk: number, skb: number): void => {
+    urgent(sk, skb)
     const state = i32[sk + SK_STATE]
     const flags = i32[skb + CB_FLAGS]
     const closing = state === TCP_CLOSE_WAIT || state === TCP_CLOSING || state === TCP_LAST_ACK

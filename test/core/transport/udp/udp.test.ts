@@ -1,4 +1,4 @@
-import { IP_FREEBIND, IPPROTO_IP } from '../../../../core/socket/socket-constants.ts'
+import { IP_FREEBIND, IPPROTO_IP, POLLHUP } from '../../../../core/socket/socket-constants.ts'
 import { AF_INET, AF_INET6 } from '../../../../core/base/family.ts'
 import { describe, expect, test } from 'bun:test'
 import { Errno } from '../../../../core/base/errno.ts'
@@ -501,6 +501,14 @@ describe('shutdown', () => {
     path.proto.connect(sk, ...path.at('10.0.2.9'), 4000)
     expect(path.proto.shutdown!(sk, 2)).toBe(0)
     expect(path.proto.sendBytes!(sk, text('x'), 0, 1)).toBe(-Errno.EPIPE)
+  })
+  test('of both ends hangs up', () => {
+    const path = host()
+    const sk = path.bound('10.0.2.1', 53)
+    path.proto.shutdown!(sk, 0)
+    expect(path.proto.poll!(sk) & POLLHUP).toBe(0)
+    path.proto.shutdown!(sk, 1)
+    expect(path.proto.poll!(sk) & POLLHUP).toBe(POLLHUP)
   })
   test('has no end to read, as no empty datagrams come; what arrives is still received', () => {
     const path = host()
