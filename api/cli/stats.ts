@@ -1,4 +1,5 @@
 /** `softnet sysctl`, `softnet-stat`, `dropwatch`, `memory`, `flows`: what is counted, one look at a time. */
+import { placeOf } from '../drop-places.ts'
 import type {
   DropItem,
   FlowItem,
@@ -116,9 +117,19 @@ export const dropwatch: Command = async (args, cli) => {
   else if (shown.length === 0) cli.out('no packet was dropped\n')
   else {
     const workers = Math.max(...shown.map((drop) => drop.worker.length))
-    const head = ['drops', 'reason', ...Array.from({ length: workers }, (_, i) => `CPU${i}`)]
-    const rows = shown.map((drop) => [drop.count, drop.reason, ...drop.worker])
-    printLines(cli, table(head, rows, ['reason']))
+    const head = [
+      'drops',
+      'reason',
+      'place',
+      ...Array.from({ length: workers }, (_, i) => `CPU${i}`),
+    ]
+    const rows = shown.map((drop) => [
+      drop.count,
+      drop.reason,
+      placeOf(drop.reason),
+      ...drop.worker,
+    ])
+    printLines(cli, table(head, rows, ['reason', 'place']))
   }
   return 0
 }
