@@ -97,6 +97,7 @@ test(
       expect(await said(...'ip addr add 10.9.0.1/24 dev user0'.split(' '))).toBe('')
       expect(pingLoss(await said(...ping))).toBe(0)
       expect(await said('ip', 'netns')).toBe('user\n')
+      expect(await said('ip', 'netns', 'exec', 'user', 'hostname', '-I')).toContain('10.9.0.2')
       expect(await said('ip', 'netns', 'add', 'user')).toContain('File exists')
       const { link: links = [] } = await daemon.must<StackConfig>('GET', '/v1/config')
       expect(links[0]?.data).toMatchObject({

@@ -153,5 +153,7 @@ test('ss -N, ip -n: what they show is that namespace’s', async () => {
   expect((await cli('ss -N nope')).err).toContain('Cannot open network namespace "nope"')
   expect((await cli('ss -N')).err).toContain("option requires an argument -- 'N'")
   expect((await cli('exec --netns shop -- true')).err).toContain("a namespace of softnet's own")
+  expect((await cli('ip netns exec shop true')).err).toContain("a namespace of softnet's own")
+  expect((await cli('ip netns exec shop')).err).toBe('No command specified\n')
   expect((await cli('exec --netns nope -- true')).err).toContain('there is user')
 })
