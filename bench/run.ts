@@ -145,15 +145,18 @@ const inside = async (): Promise<Partial<Results>> => ({
 const measure = async (): Promise<Partial<Results>> => ({
   ...(parts.has('memory') && { memory: await runForwardMemory() }),
   ...(parts.has('fib') && { fib: runFib() }),
-  ...(parts.has('scale') && { scale: await runScale(scaling, machine) }),
+  ...(parts.has('scale') && { scale: await runScale(scaling) }),
   ...(INSIDE.some((part) => parts.has(part)) && (await runInside())),
 })
 
-/** What earlier runs have found; it is not measured again. */
-const known: Partial<Results> = Object.assign(
-  {},
-  ...values.from.map((file) => JSON.parse(readFileSync(file, 'utf8')))
-)
+/** What earlier runs have found; it is not measured again, and was measured there. */
+const known: Partial<Results> = {}
+for (const file of values.from) {
+  const { machine: on, elsewhere, ...found } = JSON.parse(readFileSync(file, 'utf8')) as Results
+  Object.assign(known, found)
+  const there = Object.fromEntries(Object.keys(found).map((part) => [part, on]))
+  known.elsewhere = { ...known.elsewhere, ...there, ...elsewhere }
+}
 for (const part of Object.keys(known)) parts.delete(part)
 
 const main = async (): Promise<void> => {

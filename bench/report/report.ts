@@ -27,7 +27,10 @@ export type Results = {
   fib?: FibResult[]
   latency?: LatencyResult[]
   scale?: ScaleResult
+  /** Where a part was measured that comes from another run. */
+  elsewhere?: Partial<Record<Part, Machine>>
 }
+export type Part = keyof typeof TEXTS
 
 const table = (head: readonly string[], rows: readonly (readonly string[])[]): string =>
   [head, head.map(() => '---'), ...rows].map((cells) => `| ${cells.join(' | ')} |`).join('\n')
@@ -244,7 +247,7 @@ const scaleRows = ({ feed, points }: Curve): string[][] =>
     `${point.steered}`,
     `${point.dropped}`,
   ])
-const scale = ({ curves: all, machine: on }: ScaleResult): Page => {
+const scale = ({ curves: all }: ScaleResult): Page => {
   const curves = all.filter(({ points }) => points.length > 0)
   const plots: Record<string, string> = {}
   const plot = (name: string, title: string, feeds: readonly string[]): void => {
@@ -259,7 +262,6 @@ const scale = ({ curves: all, machine: on }: ScaleResult): Page => {
   return {
     pictures: plots,
     text: [
-      `Measured on: ${machine(on)}.`,
       ...Object.keys(plots).map(picture),
       curves.map(fitted).join('\n'),
       table([...head, 'steered', 'dropped'], curves.flatMap(scaleRows)),
@@ -267,7 +269,7 @@ const scale = ({ curves: all, machine: on }: ScaleResult): Page => {
   }
 }
 
-const PAGES: { [Part in keyof typeof TEXTS]: (result: never) => Page } = {
+const PAGES: { [One in Part]: (result: never) => Page } = {
   memory,
   driver,
   tap,
@@ -280,13 +282,15 @@ const PAGES: { [Part in keyof typeof TEXTS]: (result: never) => Page } = {
 export const writeReport = (folder: string, results: Results): void => {
   mkdirSync(folder, { recursive: true })
   const sections = [INTRODUCTION.replace('MACHINE', machine(results.machine))]
-  for (const part of Object.keys(PAGES) as (keyof typeof PAGES)[]) {
+  for (const part of Object.keys(PAGES) as Part[]) {
     const result = results[part]
     if (result === undefined) continue
+    const on = results.elsewhere?.[part]
+    const where = on === undefined ? '' : `\n\nMeasured on: ${machine(on)}.`
     const { text, pictures } = PAGES[part](result as never)
     for (const [name, svg] of Object.entries(pictures)) writeFileSync(`${folder}/${name}.svg`, svg)
     const { title, method } = TEXTS[part]
-    sections.push(`## ${title}\n\n${method}\n\n${text}`)
+    sections.push(`## ${title}\n\n${method}${where}\n\n${text}`)
   }
   sections.push(LEFT_OUT)
   writeFileSync(`${folder}/performance.md`, `${sections.join('\n\n')}\n`)

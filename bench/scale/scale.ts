@@ -4,7 +4,6 @@
  * each thread.
  */
 import { availableParallelism } from 'node:os'
-import type { Machine } from '../report/report.ts'
 import type { Point } from './point.ts'
 import type { Feed } from './shapes.ts'
 import { fitUsl, type Usl } from './usl.ts'
@@ -95,12 +94,12 @@ const runCurve = async (feed: Feed, { workers, seconds }: ScaleOptions): Promise
   return curve
 }
 
-export type ScaleResult = { machine: Machine; curves: Curve[] }
+export type ScaleResult = { curves: Curve[] }
 
-export const runScale = async (options: ScaleOptions, machine: Machine): Promise<ScaleResult> => {
+export const runScale = async (options: ScaleOptions): Promise<ScaleResult> => {
   const cpus = `${availableParallelism()} CPUs; ! more threads than that`
   console.log(`\nin memory, ${cpus}`)
   const curves: Curve[] = []
   for (const feed of options.feeds) curves.push(await runCurve(feed, options))
-  return { machine, curves }
+  return { curves }
 }
