@@ -70,6 +70,38 @@ const hasOtherEcho = (run: Run): boolean => {
     [...kernel, ...softnet].every((line) => /LISTEN IN|^> (\.|R|R\.) /.test(line))
   )
 }
+/** Only softnet challenges, where the kernel has, or would have, challenged an ACK of our SYN alone a moment ago. */
+const isSecondChallenge = ({ steps, difference }: Run): boolean => {
+  const { at, kernel, softnet } = difference!
+  const isOld = (step: Step): boolean =>
+    step.do === 'segment' && step.segment.flags.includes('.') && step.segment.ack === 0
+  return (
+    kernel.length === 0 &&
+    softnet.length === 1 &&
+    /^> \. \S+\(0\) /.test(softnet[0]!) &&
+    steps.slice(0, at).some(isOld)
+  )
+}
+/** bind of what was a connection, which is in TIME-WAIT. */
+const isBoundInTimeWait = (run: Run): boolean => {
+  const { kernel, softnet } = run.difference!
+  return (
+    encodeStep(stepOf(run)).includes(' bind') &&
+    kernel.join() === 'EADDRINUSE' &&
+    softnet.join() === 'EINVAL'
+  )
+}
+/** The kernel acknowledges at once what softnet does later: the SYN-ACK of one who defers accepting. */
+const isDeferredAck = (run: Run): boolean => {
+  const { kernel, softnet } = run.difference!
+  return (
+    run.steps.some((step) => step.do === 'call' && step.args[0] === 'TCP_DEFER_ACCEPT') &&
+    isSegment(stepOf(run), /^\.$/) &&
+    softnet.length === 0 &&
+    kernel.length === 1 &&
+    /^> \. 1:1\(0\) ack 1 /.test(kernel[0]!)
+  )
+}
 /** Only the kernel echoes a stamp, in a state that nothing is read in any more, of a peer whose SYN had none. */
 const hasForeignStamp = (run: Run): boolean => {
   const { before, kernel, softnet } = run.difference!
@@ -207,6 +239,21 @@ export const KNOWN_TCP: readonly Known[] = [
     reason:
       'RFC 5961 5.2 takes an ACK of our SYN alone for old, not for an attack; the kernel challenges it (tcp_ack)',
     isIt: hasAckOfSyn,
+  },
+  {
+    reason:
+      'and after such a challenge it does not challenge again for tcp_invalid_ratelimit, where softnet has not yet',
+    isIt: isSecondChallenge,
+  },
+  {
+    reason:
+      'a connection in TIME-WAIT has its port; the kernel’s is another socket’s by then, and the file has none (tcp_time_wait)',
+    isIt: isBoundInTimeWait,
+  },
+  {
+    reason:
+      'the acknowledgement of a SYN-ACK that TCP_DEFER_ACCEPT holds back goes with the text; the kernel lets the first segment go that it has not predicted (tcp_rcv_synsent_state_process)',
+    isIt: isDeferredAck,
   },
   {
     reason:
