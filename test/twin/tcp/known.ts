@@ -91,17 +91,6 @@ const isBoundInTimeWait = (run: Run): boolean => {
     softnet.join() === 'EINVAL'
   )
 }
-/** The kernel acknowledges at once what softnet does later: the SYN-ACK of one who defers accepting. */
-const isDeferredAck = (run: Run): boolean => {
-  const { kernel, softnet } = run.difference!
-  return (
-    run.steps.some((step) => step.do === 'call' && step.args[0] === 'TCP_DEFER_ACCEPT') &&
-    isSegment(stepOf(run), /^\.$/) &&
-    softnet.length === 0 &&
-    kernel.length === 1 &&
-    /^> \. 1:1\(0\) ack 1 /.test(kernel[0]!)
-  )
-}
 /** Only the kernel echoes a stamp, in a state that nothing is read in any more, of a peer whose SYN had none. */
 const hasForeignStamp = (run: Run): boolean => {
   const { before, kernel, softnet } = run.difference!
@@ -207,6 +196,31 @@ const isPace = (run: Run): boolean => {
   )
 }
 
+/** Acknowledgements and resets that differ in TTL, TOS or DF, when one of these was changed. */
+const isOtherPlace = ({ steps, difference }: Run): boolean => {
+  const bare = (lines: readonly string[]): string =>
+    lines.map((line) => line.replace(/^(> (?:\.|R\.?) .*) tos \d+ ttl \d+( no DF)?$/, '$1')).join()
+  const isCause = (step: Step): boolean =>
+    step.do === 'icmp' || (step.do === 'call' && (step.args[0] === 'TTL' || step.args[0] === 'TOS'))
+  return (
+    /LISTEN|UNCONN|^$/.test(difference!.before) &&
+    steps.some(isCause) &&
+    bare(difference!.kernel) === bare(difference!.softnet)
+  )
+}
+/** One waits for more before it sends a segment of what was written, and the other does not. */
+const isSendDeferred = (run: Run): boolean => {
+  const sent = (lines: readonly string[]): number =>
+    lines.filter((line) => line.startsWith('> ')).length
+  const { kernel, softnet } = run.difference!
+  return (
+    / send /.test(encodeStep(stepOf(run))) &&
+    kernel[0] === softnet[0] &&
+    Math.min(sent(kernel), sent(softnet)) === 0 &&
+    Math.max(sent(kernel), sent(softnet)) === 1
+  )
+}
+
 export const KNOWN_TCP: readonly Known[] = [
   {
     reason:
@@ -252,11 +266,6 @@ export const KNOWN_TCP: readonly Known[] = [
   },
   {
     reason:
-      'the acknowledgement of a SYN-ACK that TCP_DEFER_ACCEPT holds back goes with the text; the kernel lets the first segment go that it has not predicted (tcp_rcv_synsent_state_process)',
-    isIt: isDeferredAck,
-  },
-  {
-    reason:
       'RFC 7323 3.2: any stamp that we have sent may be echoed; in SYN-RECEIVED the kernel takes only those of its SYN-ACKs',
     isIt: hasOtherEcho,
   },
@@ -294,6 +303,16 @@ export const KNOWN_TCP: readonly Known[] = [
     reason:
       'RFC 6864 4.1: on a path whose MTU is locked DF is not set; the kernel sets it on what is no larger than the least MTU, where it says nothing (ip_build_and_send_pkt)',
     isIt: isSmallSynAck,
+  },
+  {
+    reason:
+      'what answers for a half-open connection or one in TIME-WAIT has the TTL, TOS and DF of its socket; the kernel’s is sent by a socket of the namespace (ip_send_unicast_reply)',
+    isIt: isOtherPlace,
+  },
+  {
+    reason:
+      'whether a segment waits for more goes by half of a round trip since the first in flight was sent (tcp_tso_should_defer), and that is time',
+    isIt: isSendDeferred,
   },
   {
     reason: 'RFC 8200 3: a packet of hop limit 0 goes nowhere, so no socket sends one',

@@ -109,6 +109,7 @@ import {
   TP_WINDOW_CLAMP,
   TP_WRITE_SEQ,
   TP_LRCVTIME,
+  TP_PINGPONG,
 } from '../sock/tcp-sock.ts'
 import type { TcpWindow } from '../rcv/tcp-window.ts'
 import type { TcpRouting } from './tcp-connect.ts'
@@ -134,6 +135,7 @@ const INHERITED_LATE = [
   SK_PMTUDISC + 1,
   TP_USER_MSS,
   TP_NONAGLE,
+  TP_PINGPONG,
   TP_LINGER,
   TP_LINGER2,
   TP_KEEPALIVE_TIME,
