@@ -31,8 +31,15 @@ import type { PathKind } from '../core/dev/kinds/link-kind.ts'
 import { PORT_PEER, portTxRing } from '../core/dev/kinds/ports.ts'
 import { type Arena, backlogRing, createArena } from '../core/shm/arena.ts'
 import { counterBank, Mib } from '../core/shm/counters.ts'
-import { DEFAULT_ARENA, RSS_WORDS, RPS_MAP_OFFSET } from '../core/shm/layout.ts'
-import { ringPublish, ringPush, ringReadable, ringRelease, ringTake } from '../core/shm/ring.ts'
+import { DEFAULT_ARENA, PORT_SLOTS, RSS_WORDS, RPS_MAP_OFFSET } from '../core/shm/layout.ts'
+import {
+  ringInit,
+  ringPublish,
+  ringPush,
+  ringReadable,
+  ringRelease,
+  ringTake,
+} from '../core/shm/ring.ts'
 import { setSysctlDefaults } from '../core/shm/sysctl.ts'
 import {
   CHECKSUM_UNNECESSARY,
@@ -66,6 +73,8 @@ export const makeArena = (): Arena => {
   const arena = createArena({ ...DEFAULT_ARENA, workers: 1, nics: 1, apps: 1 })
   const { i32, u8, layout } = arena
   setSysctlDefaults(arena)
+  // no control makes the two links, which are one port's
+  ringInit(i32, portTxRing(arena, 0, 0), PORT_SLOTS)
   for (const ifindex of [1, 2]) {
     const row = deviceRow(arena, ifindex)
     i32[row + DEV_IFINDEX] = ifindex
@@ -222,8 +231,17 @@ const createSink =
     return n
   }
 
-/** What is measured, and what else has to be done each turn; `after` returns how many packets came out. */
-type Part = { before: () => void; measured: () => void; after: () => number; check: () => void }
+/**
+ * What is measured, and what else has to be done each turn; `after` returns how many packets came out. `refresh` is what a
+ * thread does when control has published something.
+ */
+type Part = {
+  before: () => void
+  measured: () => void
+  after: () => number
+  check: () => void
+  refresh: () => void
+}
 
 const nicPart =
   (ip: Family) =>
@@ -255,7 +273,8 @@ const nicPart =
     nic.refresh()
     const ring = backlogRing(arena.layout, 0, nicThread)
     const after = createSink(arena, ring, createSkbs(arena, 0))
-    return { before: nothing, measured: nic.turn, after, check: nothing }
+    const { turn, refresh } = nic
+    return { before: nothing, measured: turn, after, check: nothing, refresh }
   }
 
 const workerPart =
@@ -288,7 +307,7 @@ const workerPart =
       if (f64[counterBank(arena, 0) + ip.forwarded] !== received)
         throw new Error('packets were not forwarded')
     }
-    return { before, measured: stack.poll, after, check }
+    return { before, measured: stack.poll, after, check, refresh: stack.refresh }
   }
 
 export const PARTS = {

@@ -19,6 +19,10 @@ export const mtuChanges = (world: World, draw: Draw): Change[] => {
   })
 }
 
+/** Beside what a scenario changes the link changes too, now and then. */
+export const sometimesMtuChanges = (world: World, draw: Draw): Change[] =>
+  draw.chance(0.4) ? mtuChanges(world, draw) : []
+
 /** Some link's flows go to other workers: by its indirection table, or by RPS. */
 export const steeringChanges = (world: World, draw: Draw): Change[] => {
   const { workers, changes } = world.knobs

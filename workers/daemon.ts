@@ -2,11 +2,13 @@
  * The daemon: makes the arena, starts the threads one by one, applies the configuration, and stops it all cleanly. Its
  * control plane is what the HTTP API and the command line talk to. Main thread; called by api/cli/run-daemon.ts.
  */
+import { NLM_F_CREATE } from '../core/control/nlm-flags.ts'
 import { isRefused } from '../core/control/text/names.ts'
 import { createTextControl, type TextControl } from '../core/control/text/control.ts'
 import type {
   ConfigStep,
   Control,
+  Done,
   Message,
   Reply,
   StackConfig,
@@ -120,6 +122,7 @@ export const startDaemon = async (options: DaemonOptions) => {
       const data: NetnsData = {
         ...dataFor(layout.appThread + APP_NETNS),
         services,
+        isKept: state !== null,
         hostApp: services.http ? hostApp : null,
         hostApi,
       }
@@ -142,6 +145,7 @@ export const startDaemon = async (options: DaemonOptions) => {
     kinds: kindsOf({ queues, namespaces, files: options.files, log }, netns.far),
     hasEnded: (thread) => ended.has(thread),
     nets: netns.nets,
+    otherNets: netns.otherNets,
     dryRun: createDryRun({ arena, kinds: KINDS, nowUs: monotonicUs }),
   })
 
@@ -281,21 +285,42 @@ const restore = async (
 ): Promise<void> => {
   const kept = state.load()
   if (kept === null) await configure(control, options)
-  let refusals = 0
-  const again = async (message: Message): Promise<void> => {
+  /** What is refused may be about what a later one makes: of two threads' changes the earlier may stand behind. */
+  let refused: Message[] = []
+  const again = async (message: Message, isLast = false): Promise<void> => {
     const reply = await control.request(message)
     if (!isRefused(reply)) return
-    refusals++
-    options.log('warning', `state: ${message.type} was refused: ${reply.message}`)
+    refused.push(message)
+    if (isLast) options.log('warning', `state: ${message.type} was refused: ${reply.message}`)
   }
   if (kept !== null) {
     const { config, changes } = kept
-    const steps = await control.request({ type: 'CONFIG_SET', config, dry_run: true })
-    if (isRefused(steps)) throw new Error(`state: ${steps.message}`)
-    for (const { message } of steps.item as ConfigStep[]) await again(message)
+    await take(control, config, again)
     for (const message of changes) await again(message)
+    const more = refused
+    refused = []
+    for (const message of more) await again(message, true)
   }
-  control.keepIn(state.keep, refusals === 0)
+  await control.keepIn(state.keep, refused.length === 0)
+}
+/** A configuration step by step: what one of them can not have again the others can. */
+const take = async (
+  control: TextControl,
+  { netns = [], ...ofDefault }: StackConfig,
+  again: (message: Message) => Promise<void>
+): Promise<void> => {
+  const set = (config: StackConfig): Message => ({ type: 'CONFIG_SET', config, dry_run: true })
+  const stepsOf = async (message: Message): Promise<Message[]> => {
+    const steps: Reply = await control.request(message)
+    if (isRefused(steps)) throw new Error(`state: ${steps.message}`)
+    return (steps as Done<ConfigStep[]>).item.map((step) => step.message)
+  }
+  // links of the default net may lead into any of them
+  for (const { name } of netns) await again({ type: 'NETNS_NEW', flags: NLM_F_CREATE, name })
+  for (const message of await stepsOf(set(ofDefault))) await again(message)
+  for (const { name, ...config } of netns)
+    for (const message of await stepsOf({ type: 'NETNS', name, message: set(config) }))
+      await again({ type: 'NETNS', name, message })
 }
 
 /** A namespace to try the router from, where the system lets us make one: null, or why not. */

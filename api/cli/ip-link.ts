@@ -102,7 +102,7 @@ const readPeer = (words: Words): NewLink => {
   while (!words.isEmpty()) {
     const word = words.next()
     if (word === 'netns') peer.netns = words.next()
-    else if (!['mtu', 'address', 'up', 'down'].includes(word) || !readWord(word, words, peer))
+    else if (!['mtu', 'address'].includes(word) || !readWord(word, words, peer))
       throw garbage(word, 'peer')
   }
   return peer

@@ -12,6 +12,8 @@ export const ifname = z
   .regex(/^[^\s/:]{1,15}$/, { error: (issue) => `"${String(issue.input)}" is no valid ifname` })
   .refine((name) => name !== '.' && name !== '..', { error: '"." and ".." are no ifname' })
   .meta({ description: 'name of a link, at most 15 characters' })
+/** A namespace's is a file's. */
+export const netnsName = z.string().min(1).max(255)
 
 export const address = z
   .string()

@@ -6,6 +6,7 @@ import { z } from 'zod'
 import type { StackConfig } from '../../core/control/text/messages.ts'
 import { linkConfig, maddrSpec, neighSpec } from './link.ts'
 import { mrouteSpec } from './mroute.ts'
+import { netnsName } from './common.ts'
 import { nexthopSpec } from './nexthop.ts'
 import { routeSpec } from './route.ts'
 import { ruleSpec } from './rule.ts'
@@ -28,7 +29,7 @@ const nexthop = nexthopSpec.refine(({ id }) => id !== undefined, {
   path: ['id'],
 })
 
-export const stackFields = {
+const netFields = {
   link: z.array(link).optional(),
   route: z.array(routeSpec).optional(),
   rule: z.array(ruleSpec).optional(),
@@ -38,6 +39,10 @@ export const stackFields = {
   mroute: z.array(mrouteSpec).optional(),
   sysctl: z.record(z.string(), sysctlValue).optional(),
 }
+const netns = z
+  .strictObject({ name: netnsName, ...netFields })
+  .meta({ description: 'a network namespace, and what is in it' })
+export const stackFields = { ...netFields, netns: z.array(netns).optional() }
 
 export const stackConfig = z.strictObject(stackFields).meta({ ref: 'Config' })
 

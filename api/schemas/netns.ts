@@ -1,9 +1,10 @@
 /** Network namespaces, as requests say them and as they are shown. */
 import { z } from 'zod'
+import { netnsName } from './common.ts'
 import type { NetnsItem } from '../endpoints/deps.ts'
 import type { Shape } from './answers/shape.ts'
 
-export const netnsSpec = z.strictObject({ name: z.string().min(1).max(255) })
+export const netnsSpec = z.strictObject({ name: netnsName })
 
 export const netnsItem = z.strictObject({
   name: z.string(),

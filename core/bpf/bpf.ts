@@ -4,7 +4,8 @@
  */
 import type { Arena } from '../shm/arena.ts'
 import type { Skbs } from '../skb/skb.ts'
-import { SKB_DATA, SKB_DEV, SKB_HASH, SKB_MARK, SKB_PROTOCOL, SKB_VLAN } from '../skb/skb.ts'
+import { SKB_DATA } from '../skb/skb.ts'
+import { createAncillary } from './bpf-ancillary.ts'
 import {
   BPF_A,
   BPF_ABS,
@@ -43,15 +44,7 @@ import {
   BPF_W,
   BPF_X,
   INSN_WORDS,
-  SKF_AD_CPU,
-  SKF_AD_IFINDEX,
-  SKF_AD_MARK,
   SKF_AD_OFF,
-  SKF_AD_PKTTYPE,
-  SKF_AD_PROTOCOL,
-  SKF_AD_RXHASH,
-  SKF_AD_VLAN_TAG,
-  SKF_AD_VLAN_TAG_PRESENT,
 } from './bpf-constants.ts'
 
 export type Bpf = ReturnType<typeof createBpf>
@@ -59,13 +52,13 @@ export type Bpf = ReturnType<typeof createBpf>
 const SIZES: Readonly<Record<number, number>> = { [BPF_W]: 4, [BPF_H]: 2, [BPF_B]: 1 }
 /** Octets that a load takes, by the size in its code. */
 const sizeOf = Int32Array.from({ length: 32 }, (_, code) => SIZES[code & 0x18] ?? 0)
-const NO_VLAN = -1
 
 /** `programs`: where they lie. */
 type BpfDeps = { arena: Arena; skbs: Skbs; programs?: Int32Array }
 
 export const createBpf = ({ arena, skbs, programs = arena.i32 }: BpfDeps) => {
   const { i32, u8 } = arena
+  const { ancillary } = createAncillary({ arena, skbs })
   const m = new Int32Array(BPF_MEMWORDS)
   // the packet that is looked at, and what its link said of it
   let packet = 0
@@ -96,29 +89,7 @@ export const createBpf = ({ arena, skbs, programs = arena.i32 }: BpfDeps) => {
   const octet = (at: number): number =>
     at < linearEnd ? u8[at] : skbs.byteAt(packet, at - i32[packet + SKB_DATA])
   const loadAbs = (k: number, size: number): number =>
-    k < 0 && k >= SKF_AD_OFF ? ancillary(k - SKF_AD_OFF) : load(k, size)
-  const ancillary = (what: number): number => {
-    switch (what) {
-      case SKF_AD_PROTOCOL:
-        return i32[packet + SKB_PROTOCOL]
-      case SKF_AD_PKTTYPE:
-        return pktType
-      case SKF_AD_IFINDEX:
-        return i32[packet + SKB_DEV]
-      case SKF_AD_MARK:
-        return i32[packet + SKB_MARK]
-      case SKF_AD_RXHASH:
-        return i32[packet + SKB_HASH]
-      case SKF_AD_CPU:
-        return skbs.thread
-      case SKF_AD_VLAN_TAG:
-        return i32[packet + SKB_VLAN] === NO_VLAN ? 0 : i32[packet + SKB_VLAN]
-      case SKF_AD_VLAN_TAG_PRESENT:
-        return i32[packet + SKB_VLAN] === NO_VLAN ? 0 : 1
-    }
-    failed = true
-    return 0
-  }
+    k < 0 && k >= SKF_AD_OFF ? ancillary(k - SKF_AD_OFF, packet, pktType) : load(k, size)
   /** Division by X, which may be 0, ends the program. */
   const divided = (a: number, b: number, op: number): number => {
     if (b === 0) {

@@ -8,6 +8,7 @@ import {
   CAP_DEV,
   CAP_LEFT,
   CAP_PROGRAM,
+  CAP_SERIAL,
   CAP_SNAPLEN,
   CAP_WAYS,
   CAPTURE_DROPPED,
@@ -69,6 +70,7 @@ export const createCaptures = ({ arena, nowUs, retire, raise, publish }: Capture
   const takers: (((frame: CapturedFrame) => void) | null)[] = new Array(MAX_CAPTURES).fill(null)
   /** Traces that ask for packets already. */
   const hasStarted: boolean[] = new Array(MAX_CAPTURES).fill(false)
+  let serial = 0
   /** Rows whose program a thread may still be in. */
   const resting = new Set<number>()
   const frame: CapturedFrame = {
@@ -166,6 +168,8 @@ export const createCaptures = ({ arena, nowUs, retire, raise, publish }: Capture
     i32[row + CAP_WAYS] = wanted.ways
     i32[row + CAP_SNAPLEN] = wanted.snapLen
     i32.set(wanted.program, row + CAP_PROGRAM)
+    serial = (serial + 1) & 0x7fffffff || 1
+    i32[row + CAP_SERIAL] = serial
     const before = lostOf(capture)
     takers[capture] = take
     i32[row + CAP_LEFT] = 0

@@ -12,6 +12,8 @@ export const CAP_WAYS = 1
 export const CAP_SNAPLEN = 2
 /** Of a trace: packets that it still asks for; threads take them by Atomics. */
 export const CAP_LEFT = 3
+/** Another for each capture that has the row, never 0. */
+export const CAP_SERIAL = 4
 export const CAP_PROGRAM = 32
 
 export const CAPTURE_IN = 1

@@ -7,10 +7,9 @@
 import type { Time } from '../base/time.ts'
 import { TIME_US } from '../base/time.ts'
 import { putU16, zero } from '../base/bytes.ts'
-import type { Bpf } from '../bpf/bpf.ts'
 import type { Arena } from '../shm/arena.ts'
 import { captureRing, captureRow } from '../shm/arena.ts'
-import { G_CAPTURE_DROPS, G_CAPTURES, MAX_CAPTURES } from '../shm/layout.ts'
+import { CAPTURE_WORDS, G_CAPTURE_DROPS, G_CAPTURES, MAX_CAPTURES } from '../shm/layout.ts'
 import type { Drop } from '../skb/drop.ts'
 import type { Skbs } from '../skb/skb.ts'
 import {
@@ -31,7 +30,6 @@ import { ETH_ALEN, ETH_HLEN, ETH_P_8021Q } from '../wire/ethernet.ts'
 import { VLAN_HLEN } from '../wire/vlan.ts'
 import {
   CAP_DEV,
-  CAP_PROGRAM,
   CAP_SNAPLEN,
   CAP_WAYS,
   CAPTURE_DROPPED,
@@ -50,16 +48,18 @@ import {
   RING_HEAD,
   RING_TAIL,
 } from './capture-constants.ts'
+import type { CaptureFilters } from './capture-filters.ts'
 
-type CaptureDeps = { arena: Arena; skbs: Skbs; time: Time } & Pick<Bpf, 'runFilter'>
+type CaptureDeps = { arena: Arena; skbs: Skbs; time: Time } & Pick<CaptureFilters, 'filterOf'>
 
 export type Capture = ReturnType<typeof createCapture>
 
 const NO_TAG = -1
 
-export const createCapture = ({ arena, skbs, time, runFilter }: CaptureDeps) => {
+export const createCapture = ({ arena, skbs, time, filterOf }: CaptureDeps) => {
   const { i32, u8, layout } = arena
   const ring = captureRing(layout, skbs.thread)
+  const rows = layout.captures
   const lost = layout.captureLost + skbs.thread * MAX_CAPTURES
   const mask = layout.config.captureRing - 1
   // What the latest look has found.
@@ -79,19 +79,22 @@ export const createCapture = ({ arena, skbs, time, runFilter }: CaptureDeps) => 
     len: number,
     type: number
   ): boolean => {
-    wanted = 0
-    snapLen = 0
-    for (let k = 0; k < MAX_CAPTURES; k++) {
-      if ((captures & (1 << k)) === 0) continue
-      const row = captureRow(layout, k)
+    let found = 0
+    for (let left = captures; left !== 0; left &= left - 1) {
+      const k = 31 - Math.clz32(left & -left)
+      const row = rows + k * CAPTURE_WORDS
       if ((i32[row + CAP_WAYS] & way) === 0) continue
-      if (i32[row + CAP_DEV] !== 0 && i32[row + CAP_DEV] !== i32[skb + SKB_DEV]) continue
-      const takes = runFilter(row + CAP_PROGRAM, skb, from, end, len, type) >>> 0
-      if (takes === 0) continue
-      wanted |= 1 << k
-      snapLen = Math.max(snapLen, Math.min(takes, i32[row + CAP_SNAPLEN]))
+      const dev = i32[row + CAP_DEV]
+      if (dev !== 0 && dev !== i32[skb + SKB_DEV]) continue
+      const takes = filterOf(k, row)(skb, from, end, len, type)
+      if (takes !== 0) found = alsoFor(found, k, Math.min(takes >>> 0, i32[row + CAP_SNAPLEN]))
     }
-    return wanted !== 0
+    return found !== 0
+  }
+  const alsoFor = (found: number, capture: number, octets: number): number => {
+    snapLen = found === 0 ? octets : Math.max(snapLen, octets)
+    wanted = found | (1 << capture)
+    return wanted
   }
 
   /** Room for a record with so many octets of a frame, all of them in one place; -1: there is none. */
@@ -142,7 +145,9 @@ export const createCapture = ({ arena, skbs, time, runFilter }: CaptureDeps) => 
   const show = (captures: number, skb: number, mac: number, type: number): void => {
     const len = i32[skb + SKB_LEN] + i32[skb + SKB_DATA] - mac
     const way = type === PACKET_OUTGOING ? CAPTURE_OUT : CAPTURE_IN
-    if (!ask(captures, way, skb, mac, i32[skb + SKB_TAIL], len, type)) return
+    if (ask(captures, way, skb, mac, i32[skb + SKB_TAIL], len, type)) keep(skb, mac, way, len)
+  }
+  const keep = (skb: number, mac: number, way: number, len: number): void => {
     const isTagged = way === CAPTURE_IN && i32[skb + SKB_VLAN] !== NO_TAG
     const whole = isTagged ? len + VLAN_HLEN : len
     const kept = Math.min(whole, snapLen)

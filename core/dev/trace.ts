@@ -6,7 +6,6 @@
  * to at once (an answer, an ICMP error, a solicitation) is marked with its number. One instance a thread.
  */
 import { putU16, zero } from '../base/bytes.ts'
-import type { Bpf } from '../bpf/bpf.ts'
 import { type Arena, captureRow } from '../shm/arena.ts'
 import { G_TRACES, MAX_CAPTURES } from '../shm/layout.ts'
 import type { Skbs } from '../skb/skb.ts'
@@ -25,14 +24,8 @@ import {
   SKB_VLAN,
 } from '../skb/skb.ts'
 import { ETH_ALEN, ETH_HLEN } from '../wire/ethernet.ts'
-import {
-  CAP_DEV,
-  CAP_LEFT,
-  CAP_PROGRAM,
-  CAPTURE_TRACE,
-  CR_CAPLEN,
-  CR_FRAME,
-} from './capture-constants.ts'
+import { CAP_DEV, CAP_LEFT, CAPTURE_TRACE, CR_CAPLEN, CR_FRAME } from './capture-constants.ts'
+import type { CaptureFilters } from './capture-filters.ts'
 import type { Capture } from './capture.ts'
 import {
   TR_ANSWER,
@@ -53,13 +46,13 @@ import {
   TRACE_XMIT,
 } from './trace-constants.ts'
 
-type TraceDeps = { arena: Arena; skbs: Skbs } & Pick<Bpf, 'runFilter'> &
+type TraceDeps = { arena: Arena; skbs: Skbs } & Pick<CaptureFilters, 'filterOf'> &
   Pick<Capture, 'reserveFor' | 'publish' | 'copy'>
 
 export type Trace = ReturnType<typeof createTrace>
 
 export const createTrace = (deps: TraceDeps) => {
-  const { arena, skbs, runFilter, reserveFor, publish, copy } = deps
+  const { arena, skbs, filterOf, reserveFor, publish, copy } = deps
   const { i32, u8, layout } = arena
   /** Marks of the packet that this thread is at, 0 while that is not traced. */
   let current = 0
@@ -113,11 +106,14 @@ export const createTrace = (deps: TraceDeps) => {
       const row = captureRow(layout, k)
       if (i32[row + CAP_LEFT] <= 0) continue
       if (i32[row + CAP_DEV] !== 0 && i32[row + CAP_DEV] !== i32[skb + SKB_DEV]) continue
-      if (runFilter(row + CAP_PROGRAM, skb, mac, i32[skb + SKB_TAIL], len, type) === 0) continue
+      if (filterOf(k, row)(skb, mac, i32[skb + SKB_TAIL], len, type) === 0) continue
       if (Atomics.sub(i32, row + CAP_LEFT, 1) > 0) wanted |= 1 << k
     }
     if (wanted !== 0) mark(skb, nextId(), wanted)
   }
+  /** Is there anything to do at the taps: somebody traces, or this thread is at a packet that is marked, or this one is? */
+  const isTracing = (skb: number): boolean =>
+    i32[G_TRACES] !== 0 || current !== 0 || (i32[skb + SKB_FLAGS] & SKB_F_TRACE) !== 0
   /** A frame that the taps see, its link header at `mac`. */
   const traceFrame = (skb: number, mac: number, type: number): void => {
     if (type === PACKET_OUTGOING) return traceXmit(skb, mac)
@@ -193,6 +189,7 @@ export const createTrace = (deps: TraceDeps) => {
   }
 
   return {
+    isTracing,
     isTraced,
     mark,
     begin,

@@ -36,6 +36,7 @@ import {
   SK_EVENT_HUP,
   SK_EVENT_READ,
   SK_FAMILY,
+  SK_INET_FLAGS,
   SK_PROTOCOL,
   SK_RCVBUF,
   SK_RCVQ_HEAD,
@@ -54,12 +55,14 @@ import {
 import {
   CMSG_MARK,
   CMSG_OVFL,
+  INET_SELECT_ERR,
   MSG_PEEK,
   MSG_TRUNC,
   POLLERR,
   POLLHUP,
   POLLIN,
   POLLOUT,
+  POLLPRI,
   POLLRDHUP,
   POLLRDNORM,
   POLLWRBAND,
@@ -79,7 +82,7 @@ type DatagramDeps = {
   time: Time
   slab: Slab
   filter: Pick<SkFilter, 'skFilter' | 'skTrim' | 'release'>
-  errqueue: Pick<ErrQueue, 'isEmpty' | 'purge' | 'take'>
+  errqueue: Pick<ErrQueue, 'isEmpty' | 'purge'>
   cmsg: Pick<Cmsg, 'putFlags' | 'putInt'>
 } & Pick<Events, 'sockEvents'>
 /** How many the socket had lost when the packet came; a word of who holds it. */
@@ -226,10 +229,12 @@ export const createDatagram = (deps: DatagramDeps) => {
     sockEvents(sk, SK_EVENT_HUP)
     return i32[sk + SK_STATE] === TCP_ESTABLISHED ? 0 : -Errno.ENOTCONN
   }
+  const errorMask = (sk: number): number =>
+    (i32[sk + SK_INET_FLAGS] & INET_SELECT_ERR) === 0 ? POLLERR : POLLERR | POLLPRI
   /** datagram_poll: what is sent does not wait in the socket, so there always is room. */
   const poll = (sk: number): number => {
     let mask = POLLOUT | POLLWRNORM | POLLWRBAND
-    if (i32[sk + SK_ERR] !== 0 || !errqueue.isEmpty(sk)) mask |= POLLERR
+    if (i32[sk + SK_ERR] !== 0 || !errqueue.isEmpty(sk)) mask |= errorMask(sk)
     if (i32[sk + SK_SHUTDOWN] === (RCV_SHUTDOWN | SEND_SHUTDOWN)) mask |= POLLHUP
     if ((i32[sk + SK_SHUTDOWN] & RCV_SHUTDOWN) !== 0) mask |= POLLRDHUP | POLLIN | POLLRDNORM
     if (i32[sk + SK_RCVQ_LEN] !== 0) mask |= POLLIN | POLLRDNORM
@@ -240,7 +245,8 @@ export const createDatagram = (deps: DatagramDeps) => {
     if (request !== SIOCINQ) return -Errno.ENOTTY
     return i32[sk + SK_RCVQ_LEN] === 0 ? 0 : i32[i32[sk + SK_RCVQ_HEAD] + SKB_LEN]
   }
-  const recvErr = errqueue.take
+  /** The calls that are the same for all of them but packet sockets, which are not shut down. */
+  const calls = { shutdown, poll, ioctl }
 
   return {
     alloc,
@@ -254,9 +260,6 @@ export const createDatagram = (deps: DatagramDeps) => {
     take,
     receive,
     free,
-    shutdown,
-    poll,
-    ioctl,
-    recvErr,
+    calls,
   }
 }

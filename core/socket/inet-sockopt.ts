@@ -22,6 +22,7 @@ import {
   SK_MARK,
   SK_PMTUDISC,
   SK_PROTOCOL,
+  SK_NUM,
   SK_STATE,
   SK_TYPE,
   SK_UNICAST_IF,
@@ -74,6 +75,7 @@ import {
   IPV6_TRANSPARENT,
   IPV6_UNICAST_IF,
 } from './socket-constants.ts'
+import { IPPROTO_TCP, IPPROTO_UDP } from '../wire/ipproto.ts'
 
 type InetSockoptDeps = { arena: Arena; errqueue: Pick<ErrQueue, 'purge'> } & Pick<
   Pmtu,
@@ -127,8 +129,13 @@ export const createInetSockopt = ({ arena, errqueue, routeOutput }: InetSockoptD
   }
   const flagOf = (sk: number, level: number, name: number): Flag | undefined => {
     const found = FLAGS.find((each) => each.level === level && each.name === name)
+    if (found?.name === IP_BIND_ADDRESS_NO_PORT && !hasPorts(sk)) return undefined
     return found?.streams || isDatagram(sk) ? found : undefined
   }
+  /** Raw sockets have none, ping sockets numbers of their own. */
+  const hasPorts = (sk: number): boolean =>
+    i32[sk + SK_PROTOCOL] === (i32[sk + SK_TYPE] === SOCK_STREAM ? IPPROTO_TCP : IPPROTO_UDP) &&
+    i32[sk + SK_TYPE] !== SOCK_RAW
   const setWord = (sk: number, word: number, value: number): number => {
     i32[sk + word] = value
     return 0
@@ -171,7 +178,7 @@ export const createInetSockopt = ({ arena, errqueue, routeOutput }: InetSockoptD
       return setPmtudisc(sk, index, value)
     if (isDatagram(sk) && name === (index === 0 ? IP_UNICAST_IF : IPV6_UNICAST_IF))
       return setUnicastIf(sk, index, swapped(value))
-    if (index === 0 && name === IP_LOCAL_PORT_RANGE) return setLocalPorts(sk, value)
+    if (index === 0 && name === IP_LOCAL_PORT_RANGE && hasPorts(sk)) return setLocalPorts(sk, value)
     return index === 1 && name === IPV6_MTU && isDatagram(sk)
       ? setFragSize(sk, value)
       : -ENOPROTOOPT
@@ -198,8 +205,9 @@ export const createInetSockopt = ({ arena, errqueue, routeOutput }: InetSockoptD
     if (isDatagram(sk) && name === (index === 0 ? IP_UNICAST_IF : IPV6_UNICAST_IF))
       return swapped(i32[sk + SK_UNICAST_IF + index])
     if (index === 1) return -ENOPROTOOPT
-    if (name === IP_PROTOCOL) return i32[sk + SK_PROTOCOL]
-    return name === IP_LOCAL_PORT_RANGE ? i32[sk + SK_LOCAL_PORTS] : -ENOPROTOOPT
+    // of raw sockets the protocol is their number
+    if (name === IP_PROTOCOL) return i32[sk + SK_NUM]
+    return name === IP_LOCAL_PORT_RANGE && hasPorts(sk) ? i32[sk + SK_LOCAL_PORTS] : -ENOPROTOOPT
   }
   return { speaks, setOption, getOption }
 }

@@ -123,6 +123,8 @@ export const SK_LOCAL_PORTS = SK_INET + 5
 export const SK_FRAG_SIZE = SK_INET + 6
 /** CMSG_* bits (socket-constants.ts). */
 export const SK_CMSG = SK_INET + 7
+/** SO_RCVLOWAT, or 0: one octet. */
+export const SK_RCVLOWAT = SK_INET + 8
 
 /**
  * How the socket's packets of a family (its index) go about the path's MTU, IP_PMTUDISC_* (socket-constants.ts): a zeroed

@@ -24,12 +24,19 @@ export const SO_KEEPALIVE = 9
 export const SO_OOBINLINE = 10
 /** The value is the seconds, or -1 for off. */
 export const SO_LINGER = 13
+/** UDP's datagrams over IPv4 have no checksum. */
+export const SO_NO_CHECK = 11
 export const SO_REUSEPORT = 15
+/** Octets that have to be there before a stream is said to be readable. */
+export const SO_RCVLOWAT = 18
 export const SO_BINDTODEVICE = 25
 /** A name option: the instructions, struct sock_filter each. Read back it is SO_GET_FILTER, the same number. */
 export const SO_ATTACH_FILTER = 26
 export const SO_DETACH_FILTER = 27
 export const SO_ACCEPTCONN = 30
+/** SO_SNDBUF and SO_RCVBUF without the bound of wmem_max and rmem_max. */
+export const SO_SNDBUFFORCE = 32
+export const SO_RCVBUFFORCE = 33
 export const SO_MARK = 36
 /** SOF_TIMESTAMPING_* bits. */
 export const SO_TIMESTAMPING = 37
@@ -43,6 +50,11 @@ export const SO_LOCK_FILTER = 44
 export const SO_ZEROCOPY = 60
 export const SO_BINDTOIFINDEX = 62
 export const SO_RCVMARK = 75
+
+/** What waits in the error queue is told by POLLPRI as well. */
+export const SO_SELECT_ERR_QUEUE = 45
+/** A name option, eight octets. */
+export const SO_COOKIE = 57
 
 // Flags of recvmsg and sendmsg.
 export const MSG_OOB = 1
@@ -200,6 +212,8 @@ export const TCP_FASTOPEN_CONNECT = 30
 /** A name option (16 octets, or 32). */
 export const TCP_FASTOPEN_KEY = 33
 export const TCP_FASTOPEN_NO_COOKIE = 34
+/** Beside what is read, how much there is still (its control message has the same number). */
+export const TCP_INQ = 36
 
 // Bits of SK_REUSE.
 export const REUSE_ADDR = 1
@@ -221,6 +235,10 @@ export const INET_DONTFRAG = 2
 export const INET_RECVERR = 4
 /** IP_TRANSPARENT, IPV6_TRANSPARENT: its address may be anybody's, and it sends from it. */
 export const INET_TRANSPARENT = 16
+/** SO_NO_CHECK */
+export const INET_NO_CHECK = 32
+/** SO_SELECT_ERR_QUEUE */
+export const INET_SELECT_ERR = 64
 
 // Bits of SK_CMSG: what a socket wants to be told beside each packet (socket/ip-cmsg.ts).
 export const CMSG_PKTINFO = 1
@@ -235,6 +253,7 @@ export const CMSG_TCLASS6 = 1024
 export const CMSG_ORIGDST6 = 2048
 export const CMSG_OVFL = 0x10000
 export const CMSG_MARK = 0x20000
+export const CMSG_INQ = 0x40000
 
 // Words of what the control messages of a call that sends ask for (socket/ipcm.ts).
 /** 1 while there is anything. */

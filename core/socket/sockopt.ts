@@ -24,6 +24,8 @@ import {
   CMSG_OVFL,
   FILTER_LOCKED,
   FREEBIND,
+  INET_NO_CHECK,
+  INET_SELECT_ERR,
   IP_FREEBIND,
   IPV6_FREEBIND,
   IPV6_V6ONLY,
@@ -36,16 +38,21 @@ import {
   SO_DETACH_FILTER,
   SO_LOCK_FILTER,
   SO_BINDTOIFINDEX,
+  SO_COOKIE,
   SO_DOMAIN,
   SO_ERROR,
   SO_MARK,
+  SO_NO_CHECK,
   SO_PROTOCOL,
   SO_RCVBUF,
+  SO_RCVBUFFORCE,
   SO_RCVMARK,
   SO_REUSEADDR,
   SO_REUSEPORT,
   SO_RXQ_OVFL,
+  SO_SELECT_ERR_QUEUE,
   SO_SNDBUF,
+  SO_SNDBUFFORCE,
   SO_TYPE,
   SOL_RAW,
   SOL_SOCKET,
@@ -54,8 +61,10 @@ import {
 import {
   SK_BOUND_DEV,
   SK_CMSG,
+  SK_COOKIE,
   SK_ERR_SOFT,
   SK_FAMILY,
+  SK_INET_FLAGS,
   SK_MARK,
   SK_PROTOCOL,
   SK_RCVBUF,
@@ -71,6 +80,7 @@ import {
   SOCK_STREAM,
   TCP_LISTEN,
 } from './sock.ts'
+import { IPPROTO_UDP } from '../wire/ipproto.ts'
 
 type SockoptDeps = {
   arena: Arena
@@ -119,6 +129,15 @@ export const createSockopt = ({
   const lockFilter = (sk: number, on: number): number =>
     on === 0 && (i32[sk + SK_REUSE] & FILTER_LOCKED) !== 0 ? -EPERM : setBit(sk, FILTER_LOCKED, on)
 
+  const doubled = (value: number): number => Math.min(Math.max(value, 0), 0x3fffffff) * 2
+  const isUdp = (sk: number): boolean =>
+    i32[sk + SK_PROTOCOL] === IPPROTO_UDP && i32[sk + SK_TYPE] !== SOCK_RAW
+  const setInetFlag = (sk: number, bit: number, on: number): number => {
+    const flags = i32[sk + SK_INET_FLAGS]
+    return setWord(sk, SK_INET_FLAGS, on === 0 ? flags & ~bit : flags | bit)
+  }
+  const inetFlag = (sk: number, bit: number): number =>
+    (i32[sk + SK_INET_FLAGS] & bit) === 0 ? 0 : 1
   /** What is told beside each packet: a stream has none. */
   const setTold = (sk: number, bit: number, on: number): number | null => {
     if (i32[sk + SK_TYPE] === SOCK_STREAM) return null
@@ -145,6 +164,15 @@ export const createSockopt = ({
         return setWord(sk, SK_RCVBUF, bufferSize(value, SOCK_MIN_RCVBUF, Sysctl.tcp_rmem_max))
       case SO_SNDBUF:
         return setWord(sk, SK_SNDBUF, bufferSize(value, SOCK_MIN_SNDBUF, Sysctl.tcp_wmem_max))
+      case SO_RCVBUFFORCE:
+        return setWord(sk, SK_RCVBUF, Math.max(SOCK_MIN_RCVBUF, doubled(value)))
+      case SO_SNDBUFFORCE:
+        return setWord(sk, SK_SNDBUF, Math.max(SOCK_MIN_SNDBUF, doubled(value)))
+      case SO_NO_CHECK:
+        return isUdp(sk) ? setInetFlag(sk, INET_NO_CHECK, value) : null
+      case SO_SELECT_ERR_QUEUE:
+        // what packet sockets send is told of by nobody
+        return i32[sk + SK_FAMILY] === AF_PACKET ? null : setInetFlag(sk, INET_SELECT_ERR, value)
       case SO_MARK:
         return setWord(sk, SK_MARK, value)
       case SO_RXQ_OVFL:
@@ -214,6 +242,10 @@ export const createSockopt = ({
         return i32[sk + SK_RCVBUF]
       case SO_SNDBUF:
         return i32[sk + SK_SNDBUF]
+      case SO_NO_CHECK:
+        return isUdp(sk) ? inetFlag(sk, INET_NO_CHECK) : null
+      case SO_SELECT_ERR_QUEUE:
+        return i32[sk + SK_FAMILY] === AF_PACKET ? null : inetFlag(sk, INET_SELECT_ERR)
       case SO_MARK:
         return i32[sk + SK_MARK]
       case SO_RXQ_OVFL:
@@ -280,8 +312,14 @@ export const createSockopt = ({
     name === IP_OPTIONS &&
     i32[sk + SK_TYPE] !== SOCK_STREAM &&
     i32[sk + SK_FAMILY] !== AF_PACKET
+  const cookie = (sk: number, words: Int32Array, at: number): number => {
+    words[at] = i32[sk + SK_COOKIE]
+    words[at + 1] = 0
+    return 8
+  }
   const getsockoptName: NameOption = (sk, level, name, words, at) => {
     if (level === SOL_SOCKET && name === SO_ATTACH_FILTER) return filter.read(sk, words, at)
+    if (level === SOL_SOCKET && name === SO_COOKIE) return cookie(sk, words, at)
     if (isIpOptions(sk, level, name)) return ipOptions.getOptions(sk, words, at)
     return protoOf(sk).getNameOption?.(sk, level, name, words, at) ?? -ENOPROTOOPT
   }

@@ -19,7 +19,7 @@ export type TcpInet = Pick<
 >
 
 /** What TCP uses of the socket layer. */
-type TcpSockets = Pick<SocketLayer, 'slab' | 'owned' | 'errqueue'> & {
+type TcpSockets = Pick<SocketLayer, 'slab' | 'owned' | 'errqueue' | 'cmsg'> & {
   sockets: Pick<SocketLayer['sockets'], 'sockEvents' | 'registerProto'>
 }
 
@@ -31,13 +31,14 @@ export const createTcp = (
   secret: Int32Array,
   over: Partial<Pick<TcpDeps, 'steer' | 'gsoMax' | 'congestion'>> = {}
 ) => {
-  const { slab, owned, sockets, errqueue } = layer
+  const { slab, owned, sockets, errqueue, cmsg } = layer
   const tcp = createTcpLayer({
     ...machine,
     ...inet,
     slab,
     owned,
     errqueue,
+    cmsg,
     secret,
     sockEvents: sockets.sockEvents,
     steer: machine.steer.steerFlow,

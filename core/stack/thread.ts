@@ -4,7 +4,8 @@
  * see no frames, with createThread.
  */
 import { createTime, setTime } from '../base/time.ts'
-import { createBpf } from '../bpf/bpf.ts'
+import { createBpfJit } from '../bpf/bpf-jit.ts'
+import { createCaptureFilters } from '../dev/capture-filters.ts'
 import { createCapture } from '../dev/capture.ts'
 import { createTrace } from '../dev/trace.ts'
 import type { Arena } from '../shm/arena.ts'
@@ -37,14 +38,15 @@ export const createPacketThread = ({ arena, thread, wake, nowUs }: PacketThreadD
   const skbs = createSkbs(arena, thread)
   const time = createTime()
   setTime(time, nowUs())
-  const { runFilter } = createBpf({ arena, skbs })
-  const capturing = createCapture({ arena, skbs, time, runFilter })
+  const { compile } = createBpfJit({ arena, skbs })
+  const { filterOf } = createCaptureFilters({ arena, compile })
+  const capturing = createCapture({ arena, skbs, time, filterOf })
   const { isCapturing, captureOn } = capturing
-  const trace = createTrace({ ...capturing, arena, skbs, runFilter })
+  const trace = createTrace({ ...capturing, arena, skbs, filterOf })
   skbs.budget.onTracedHold(trace.traceHold)
   const capture: typeof capturing.capture = (skb, mac, type) => {
     capturing.capture(skb, mac, type)
-    trace.traceFrame(skb, mac, type)
+    if (trace.isTracing(skb)) trace.traceFrame(skb, mac, type)
   }
   const { drop, consume, countDrop } = createDrop(arena, skbs, (skb, reason) => {
     capturing.captureDrop(skb, reason)
@@ -52,5 +54,5 @@ export const createPacketThread = ({ arena, thread, wake, nowUs }: PacketThreadD
   })
   const ipi = createIpi(arena, thread, wake)
   const captures = { isCapturing, capture, captureOn, trace }
-  return { arena, thread, skbs, time, drop, consume, countDrop, runFilter, ...captures, ipi }
+  return { arena, thread, skbs, time, drop, consume, countDrop, ...captures, ipi }
 }

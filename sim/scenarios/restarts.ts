@@ -3,6 +3,7 @@
  * the server's worker break, and are made again.
  */
 import { quietMs, totalMs } from '../bounds.ts'
+import { sometimesMtuChanges } from '../changes.ts'
 import { createDraw } from '../draw.ts'
 import { createFlows } from '../flow.ts'
 import type { Scenario } from '../scenarios.ts'
@@ -54,7 +55,7 @@ export const restarts: Scenario = {
     const beganMs = sim.nowMs()
     await world.until(open, {
       totalMs: totalMs(knobs, (bytes + back) * rounds, rounds) * (1 + knobs.changes),
-      changes,
+      changes: [...changes, ...sometimesMtuChanges(world, draw)],
       // a worker that throws does so over a packet, which is lost, and as likely as not one that was sent again
       patienceMs: quietMs(knobs, knobs.changes),
       look: listenAgain,

@@ -2,6 +2,7 @@
  * Routes that move while flows run: there is a second cable between router and server, with a delay of its own, and each way
  * goes over one or the other, or for a while nowhere.
  */
+import { sometimesMtuChanges } from '../changes.ts'
 import { converse } from '../converse.ts'
 import type { Draw } from '../draw.ts'
 import type { SimHost } from '../net/net-sim.ts'
@@ -76,7 +77,7 @@ export const routes: Scenario = {
   play: async (knobs, seed) => {
     const { finish } = await converse(knobs, seed, {
       prepare: addCable,
-      changes: routeChanges,
+      changes: (world, draw) => [...routeChanges(world, draw), ...sometimesMtuChanges(world, draw)],
       patienceMs: 3 * (HOLE_MS + WITHIN_MS),
     })
     return finish()

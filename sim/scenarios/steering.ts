@@ -1,5 +1,5 @@
 /** Hosts of several workers whose steering changes while flows run: every packet finds the worker that has its flow. */
-import { steeringChanges } from '../changes.ts'
+import { sometimesMtuChanges, steeringChanges } from '../changes.ts'
 import { converse } from '../converse.ts'
 import { Fault } from '../fault.ts'
 import { isClean } from '../knobs.ts'
@@ -19,7 +19,10 @@ export const steering: Scenario = {
   play: async (knobs, seed) => {
     const { world, finish } = await converse(knobs, seed, {
       world: { router: { workers: knobs.workers } },
-      changes: steeringChanges,
+      changes: (world, draw) => [
+        ...steeringChanges(world, draw),
+        ...sometimesMtuChanges(world, draw),
+      ],
     })
     // where nothing comes late, nobody is told that there is no such connection
     if (isClean({ ...knobs, changes: 0 }))

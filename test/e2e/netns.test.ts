@@ -4,6 +4,7 @@
 import { afterAll, beforeAll, expect, test } from 'bun:test'
 import { type Cli, inNetns } from '../../api/cli/cli.ts'
 import { run } from '../../api/cli/run.ts'
+import type { StackConfig } from '../../core/control/text/messages.ts'
 import { MAX_NETNS } from '../../workers/netns/control.ts'
 import { pingLoss, runIn, toolIn } from './support/commands.ts'
 import type { Daemon } from './support/daemon.ts'
@@ -36,6 +37,13 @@ const del = (name: string) => daemon.call('DELETE', `/v1/netns/${name}`)
 const names = async () => (await daemon.list<{ name: string }>('/v1/netns')).map((o) => o.name)
 const inside = <T>(name: string, path: string): Promise<T> =>
   daemon.must<T>('GET', `/v1/netns/${name}${path}`)
+
+/** What is made again comes behind the others, and has the hash key that it had as its own. */
+const inOrder = ({ netns = [], ...config }: StackConfig): StackConfig =>
+  JSON.parse(
+    JSON.stringify({ ...config, netns: netns.toSorted((a, b) => (a.name < b.name ? -1 : 1)) }),
+    (key, value) => (key === 'rss' ? undefined : value)
+  )
 
 describeE2e(import.meta.path, 'network namespaces', () => {
   beforeAll(async () => {
@@ -121,6 +129,39 @@ describeE2e(import.meta.path, 'network namespaces', () => {
     expect(ofGreen).toMatchObject({ IcmpInEchos: 3, TcpPassiveOpens: 1, IpForwDatagrams: 0 })
     expect(ofBlue).toMatchObject({ IcmpInEchos: 0, TcpPassiveOpens: 0, IcmpOutTimeExcds: 1 })
     expect(ofBlue['IpForwDatagrams']).toBeGreaterThan(100)
+  })
+
+  test('a configuration has the namespaces, and one that is refused half-way inside one is taken back', async () => {
+    const saved = await daemon.must<StackConfig>('GET', '/v1/config')
+    const { netns = [] } = saved
+    expect(netns.map(({ name }) => name)).toEqual(['red', 'blue', 'green'])
+    expect(netns[2]?.link).toMatchObject([
+      { ifname: 'y', kind: 'veth', data: { peer: { name: 'x', netns: 'blue' } } },
+    ])
+    const toml = await fetch('http://softnet/v1/config?format=toml', { unix: daemon.unix })
+    const written = Bun.TOML.parse(await toml.text()) as { netns: { name: string }[] }
+    expect(written.netns.map(({ name }) => name)).toEqual(['red', 'blue', 'green'])
+    const put = (config: object, query = '') => daemon.call('PUT', `/v1/config${query}`, config)
+    expect((await put(written, '?dry_run=1')).body).toMatchObject({ item: [] })
+    const bad = {
+      name: 'bad',
+      link: [
+        { name: 'd', kind: 'dummy' },
+        { name: 'x', kind: 'none' },
+      ],
+    }
+    const refused = await put({ netns: [netns[0], netns[2], bad] })
+    expect(refused).toMatchObject({
+      status: 422,
+      body: { errors: [{ field: 'netns[2].link[1].kind' }] },
+    })
+    expect(inOrder(await daemon.must<StackConfig>('GET', '/v1/config'))).toEqual(inOrder(saved))
+    const less = netns.map((one) => (one.name === 'red' ? { name: 'red', rule: [] } : one))
+    const rule = [{ priority: 9, table: 9 }]
+    expect((await put({ netns: [...less, { name: 'more', rule }] })).status).toBe(200)
+    expect(await softnet('ip -n more rule')).toContain('9:\tfrom all lookup 9')
+    expect((await put({ netns })).status).toBe(200)
+    expect((await names()).sort()).toEqual(['blue', 'green', 'red'])
   })
 
   test('ends go with each other, and with their namespace, before it is answered', async () => {

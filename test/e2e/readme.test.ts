@@ -43,6 +43,14 @@ const ENDS: Record<string, RegExp> = {
   'curl http://10.1.0.1/whoami': /10\.1\.0\.2/,
   [`curl --unix-socket /run/softnet.sock -X PUT -H 'content-type: application/json' -d '{"role":"downstream"}' http://softnet/v1/links/lan0/mvif`]:
     /downstream/,
+  'npx softnet ip netns add blue': /^$/,
+  'npx softnet ip link add to-blue up type veth peer name eth0 netns blue': /^$/,
+  'npx softnet ip -n blue link set eth0 up': /^$/,
+  'npx softnet ip addr add 10.3.0.1/24 dev to-blue': /^$/,
+  'npx softnet ip -n blue addr add 10.3.0.2/24 dev eth0': /^$/,
+  'npx softnet ip -n blue route add default via 10.3.0.1': /^$/,
+  'ip route add 10.3.0.0/24 via 10.1.0.1': /^$/,
+  'curl http://10.3.0.2/whoami': /"hostname":"blue","address":"10\.3\.0\.2"/,
   'npx softnet ip mroute': /^$/,
   'npx softnet ip maddr': /224\.0\.0\.1/,
   'npx softnet sysctl net.ipv6.conf.lan0.adv_rdnss=fd00:1::53 net.ipv6.conf.lan0.adv_link_mtu=1400':

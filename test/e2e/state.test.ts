@@ -110,6 +110,50 @@ describeE2e(import.meta.path, 'a state folder', () => {
     await daemon.stop()
   }, 600_000)
 
+  test('holds namespaces, what is in them, and what joins them, in the order of all changes', async () => {
+    const [dir, files] = [folder(), folder()]
+    const file = join(files, 'softnet.toml')
+    writeFileSync(
+      file,
+      `[[link]]
+name = "v0"
+kind = "veth"
+data = { peer = { name = "eth0", netns = "blue" } }
+addresses = ["10.1.0.1/24"]
+[[netns]]
+name = "blue"
+link = [{ name = "eth0", addresses = ["10.1.0.2/24"] }]
+route = [{ dst = "default", via = "10.1.0.1" }]
+sysctl = { "net.ipv4.ip_forward" = 0 }
+`
+    )
+    let daemon = await start(dir, ['-c', file])
+    await daemon.must('PUT', '/v1/netns/red', {})
+    const pair = { ifname: 'x', kind: 'veth', data: { peer: { name: 'y', netns: 'blue' } } }
+    await daemon.must('POST', '/v1/netns/red/links', pair)
+    await daemon.must('PUT', '/v1/netns/blue/links/y/addresses/10.2.0.1/24', {})
+    await daemon.must('PATCH', '/v1/netns/red/links/x', { mtu: 1400, up: true })
+    await daemon.must('POST', '/v1/links', { ifname: 'p', kind: 'veth', data: { peer: 'q' } })
+    await daemon.must('PATCH', '/v1/links/q', { netns: 'red' })
+    await daemon.must('PUT', '/v1/netns/red/links/q/addresses/10.3.0.1/24', {})
+    await daemon.must('DELETE', '/v1/netns/blue/tables/main/routes/0.0.0.0/0')
+    const before = await daemon.must<StackConfig>('GET', '/v1/config')
+    expect(before.netns?.map(({ name }) => name)).toEqual(['blue', 'red'])
+    await daemon.stop('SIGKILL')
+    daemon = await start(dir)
+    expect(daemon.said()).not.toContain('refused')
+    expect(await daemon.must<StackConfig>('GET', '/v1/config')).toEqual(before)
+    await daemon.must('DELETE', '/v1/netns/blue')
+    await daemon.stop('SIGKILL')
+    daemon = await start(dir)
+    const { link = [], netns = [] } = await daemon.must<StackConfig>('GET', '/v1/config')
+    expect(link.map(({ ifname }) => ifname)).toEqual(['p'])
+    expect(netns.map(({ name, link }) => [name, link?.map(({ ifname }) => ifname)])).toEqual([
+      ['red', ['q']],
+    ])
+    await daemon.stop()
+  })
+
   test('is where a file begins, and holds steering and impairment', async () => {
     const [dir, files] = [folder(), folder()]
     const file = join(files, 'softnet.toml')

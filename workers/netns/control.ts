@@ -4,6 +4,8 @@
  */
 import { Errno } from '../../core/base/errno.ts'
 import type { TextControl } from '../../core/control/text/control.ts'
+import type { OtherNets } from '../../core/control/text/config-netns.ts'
+import { noSuchNetns } from '../../core/control/text/names.ts'
 import type { LabSpec } from '../lab/lab-data.ts'
 import type { Thread } from '../threads.ts'
 import { createCalls, type Caller } from './calls.ts'
@@ -23,11 +25,14 @@ type NetnsDeps = {
 }
 type Named = { readonly name: string; readonly id?: number; readonly addresses?: readonly string[] }
 /** What their thread may call. */
-export type ControlFunctions = { tell: (port: number, state: FarState) => void }
+export type ControlFunctions = {
+  tell: (port: number, state: FarState) => void
+  keep: TextControl['keepOf']
+}
 
 export const createNamespaces = ({ start, thread, isTaken }: NetnsDeps) => {
   const named = new Map<string, Named>()
-  let control: Pick<TextControl, 'poll' | 'reap'> | null = null
+  let control: Pick<TextControl, 'keepOf' | 'poll' | 'reap'> | null = null
   /** Until devices of ours that had their other ends there are gone as well. */
   let reaping: Promise<unknown> = Promise.resolve()
   const functions: ControlFunctions = {
@@ -36,6 +41,7 @@ export const createNamespaces = ({ start, thread, isTaken }: NetnsDeps) => {
       if (state === null) reaping = control!.reap()
       else control!.poll()
     },
+    keep: (name, messages) => control!.keepOf(name, messages),
   }
   let calls: Promise<Caller<NetnsFunctions>> | null = null
   const begin = async (): Promise<Caller<NetnsFunctions>> => {
@@ -80,6 +86,11 @@ export const createNamespaces = ({ start, thread, isTaken }: NetnsDeps) => {
       for (const { name, config } of hosts)
         named.set(name, { name, addresses: (config.link?.[0]?.addresses ?? []).map(String) })
   }
+  const otherNets: OtherNets = {
+    configs: async (isWhole) => (named.size === 0 ? [] : call('configs', isWhole)),
+    request: async (name, message) =>
+      named.has(name) ? call('request', name, message) : noSuchNetns(name),
+  }
   const list = (): Named[] =>
     [...named.values()].map((one) => {
       const id = nsids.find(one.name)
@@ -87,6 +98,7 @@ export const createNamespaces = ({ start, thread, isTaken }: NetnsDeps) => {
     })
   return {
     nets: { add, del, gone, names: () => [...named.keys()] },
+    otherNets,
     far,
     /** The control that has them. */
     attach: (to: NonNullable<typeof control>): void => {

@@ -14,7 +14,7 @@ import type { LabSpec } from '../lab/lab-data.ts'
 import { announce } from '../thread-data.ts'
 import { createWake } from '../wake.ts'
 import { createCalls } from './calls.ts'
-import { createNets, type NetCall } from './nets.ts'
+import { createNets } from './nets.ts'
 import type { ControlFunctions } from './control.ts'
 import type { NetnsData } from './netns-data.ts'
 import { createPairs } from './pairs.ts'
@@ -24,7 +24,7 @@ const LONGEST_SLEEP_MS = 100
 /** Turns without work before the thread sleeps. */
 const IDLE_TURNS = 4
 
-const { config, buffer, id, thread, services, hostApp, hostApi } = workerData as NetnsData
+const { config, buffer, id, thread, services, isKept, hostApp, hostApi } = workerData as NetnsData
 const router = attachArena(config, buffer)
 const { i32, layout } = router
 const block = layout.threadBlocks + thread * THREAD_WORDS
@@ -80,6 +80,7 @@ const nets = createNets({
   schedule,
   services,
   serve: createHostApp && ((hostname) => createHostApp({ hostname }).fetch),
+  keep: isKept ? (name, messages) => callControl('keep', name, messages) : null,
   createApi: async (control) => (await import(hostApi!)).createHostApi(control),
 })
 
@@ -87,7 +88,9 @@ const nets = createNets({
 const functions = {
   add: async (name: string): Promise<void> => void (await nets.add(name)),
   del: nets.del,
-  ask: (call: NetCall) => nets.ask(call),
+  ask: nets.ask,
+  request: nets.request,
+  configs: nets.configs,
   lab: (spec: LabSpec): Promise<void> => buildLab(spec, nets, wires),
   join: (...args: Parameters<typeof pairs.join>) => nets.run(() => pairs.join(...args)),
   leave: (port: number) => nets.run(() => pairs.leave(port)),

@@ -2,7 +2,14 @@
  * The namespaces of the daemon: each a whole stack with an arena of its own (library/host.ts), all in the event loop of one
  * thread. Requests make them, and scenes of the demo. Thread of the namespaces.
  */
-import type { StackConfig } from '../../core/control/text/messages.ts'
+import type {
+  Done,
+  Message,
+  NetnsConfig,
+  Reply,
+  StackConfig,
+} from '../../core/control/text/messages.ts'
+import { noSuchNetns } from '../../core/control/text/names.ts'
 import { createRtnl } from '../../core/control/rtnl.ts'
 import type { ArenaConfig } from '../../core/shm/layout.ts'
 import type { ServicesConfig } from '../../core/socket/services/services.ts'
@@ -47,6 +54,8 @@ export type NetAnswer = {
 }
 
 export type Net = Host & {
+  /** A request has made it, and not a scene: it is configuration. */
+  isConfigured: boolean
   /** Calls `fn` again and again, until the namespace ends. */
   every: (ms: number, fn: () => void) => void
   isOver: () => boolean
@@ -61,19 +70,22 @@ type NetsDeps = {
   services: Partial<ServicesConfig>
   /** What its web server answers; null: it has none. */
   serve: ((hostname: string) => HttpOptions['fetch']) | null
+  /** Where changes in those that requests have made are kept before they are answered; null: they are not. */
+  keep: ((name: string, messages: readonly Message[]) => Promise<void>) | null
   /** Makes the API over a control plane. */
   createApi: (control: Host['control']) => Promise<(request: Request) => Promise<Response>>
 }
 
 export type Nets = ReturnType<typeof createNets>
 
-export const createNets = ({ wires, pairs, schedule, services, serve, createApi }: NetsDeps) => {
+export const createNets = (deps: NetsDeps) => {
+  const { wires, pairs, schedule, services, serve, keep, createApi } = deps
   const nets = new Map<string, Net>()
   const apis = new WeakMap<Net, Promise<(request: Request) => Promise<Response>>>()
   /** One for all, as Linux has it: what is done in one may reach into another. */
   const rtnl = createRtnl()
 
-  const make = (name: string): Net => {
+  const make = (name: string, isConfigured: boolean): Net => {
     const timers: Timer[] = []
     let isOver = false
     const host: Host = createHost({
@@ -94,21 +106,25 @@ export const createNets = ({ wires, pairs, schedule, services, serve, createApi 
       await closeHost()
     }
     const every = (ms: number, fn: () => void): void => void timers.push(setInterval(fn, ms))
-    const more = { every, isOver: () => isOver, nsids: createNsids(), close }
+    const more = { isConfigured, every, isOver: () => isOver, nsids: createNsids(), close }
     const net: Net = Object.assign(host, more)
     return net
   }
-  /** Its name is free. */
-  const add = async (name: string, config: StackConfig = {}): Promise<Net> => {
-    const net = make(name)
+  /** Its name is free; a scene says what is in it. */
+  const add = async (name: string, config?: StackConfig): Promise<Net> => {
+    const net = make(name, config === undefined)
     nets.set(name, net)
     try {
-      await net.configure(config)
+      await net.configure(config ?? {})
     } catch (error) {
       await del(name)
       throw error
     }
     if (serve !== null) serveHttp({ net: net.app.net, port: HTTP_PORT, fetch: serve(name) })
+    if (keep === null || !net.isConfigured) return net
+    const append = (messages: readonly Message[]) => keep(name, messages)
+    // all is kept in one place, where it is said when there is much of it
+    await net.control.keepIn({ append, isLong: () => false, replace: () => {} }, false)
     return net
   }
   const find = (name: string): Net | undefined => nets.get(name)
@@ -124,6 +140,20 @@ export const createNets = ({ wires, pairs, schedule, services, serve, createApi 
       await net.close()
       for (const { nsids } of nets.values()) nsids.forget(name)
     })
+  const request = async (name: string, message: Message): Promise<Reply> =>
+    nets.get(name)?.control.request(message) ?? noSuchNetns(name)
+  /** What there is to configure, at one moment. */
+  const configs = (whole: boolean): Promise<NetnsConfig[]> =>
+    run(() =>
+      Promise.all(
+        [...nets.values()]
+          .filter(({ isConfigured }) => isConfigured)
+          .map(async ({ name, control }) => {
+            const reply = await control.request({ type: 'CONFIG_GET', whole })
+            return { name, ...(reply as Done<StackConfig>).item }
+          })
+      )
+    )
   /** The API is loaded when the first one asks. */
   const ask = async ({ name, method, path, headers, body }: NetCall): Promise<NetAnswer> => {
     const net = nets.get(name)
@@ -153,5 +183,5 @@ export const createNets = ({ wires, pairs, schedule, services, serve, createApi 
     for (const net of nets.values()) delay = Math.min(delay, net.nextDelay(delay))
     return delay
   }
-  return { add, del, find, run, ask, tick, poll, nextDelay }
+  return { add, del, find, run, request, configs, ask, tick, poll, nextDelay }
 }

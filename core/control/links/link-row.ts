@@ -57,6 +57,11 @@ export const writeMac = ({ u8 }: Arena, row: number, { hi, lo }: Mac): void => {
   const at = (row + DEV_MAC) << 2
   u8.set([hi >> 8, hi, lo >> 24, lo >> 16, lo >> 8, lo], at)
 }
+/** Locally administered, unicast. */
+export const drawMac = (random: () => number): Mac => ({
+  hi: (random() & 0xfcff) | 0x0200,
+  lo: random(),
+})
 const readMac = ({ u8 }: Arena, row: number): Mac => {
   const at = (row + DEV_MAC) << 2
   return {

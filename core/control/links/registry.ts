@@ -37,7 +37,7 @@ import type { Refused } from '../answers.ts'
 import { refuse } from '../answers.ts'
 import type { Publisher } from '../publish.ts'
 import type { LinkInfo } from '../rtnetlink.ts'
-import { readLink, writeMac, writeName } from './link-row.ts'
+import { drawMac, readLink, writeMac, writeName } from './link-row.ts'
 
 export type RegistryDeps = {
   arena: Arena
@@ -154,8 +154,7 @@ export const createRegistry = (deps: RegistryDeps) => {
     i32[row + DEV_RX_QUEUES] = 1
     i32[row + DEV_TXQLEN] = 1000
     i32[row + DEV_OPERSTATE] = IF_OPER_DOWN
-    // locally administered, unicast
-    writeMac(arena, row, { hi: (random() & 0xfcff) | 0x0200, lo: random() })
+    writeMac(arena, row, drawMac(random))
   }
   /** The first row that nobody has. */
   const firstFree = (): number => {

@@ -7,6 +7,7 @@ import type { LinkKind } from '../../dev/kinds/link-kind.ts'
 import { networkOf, parseAddr, parsePrefix } from '../../wire/text.ts'
 import { sysctlDefaults } from '../sysctls.ts'
 import type { ControlPlane } from '../control.ts'
+import { NO_STEPS, type NetnsSteps } from './config-netns.ts'
 import { createSteeringConfig, splitSteering } from './config-steering.ts'
 import type {
   AddressInfo,
@@ -35,6 +36,7 @@ import type {
   StackConfig,
 } from './messages.ts'
 import { NLM_F_CREATE, NLM_F_EXCL, NLM_F_REPLACE } from '../nlm-flags.ts'
+import { DEFAULT_NETNS } from './link.ts'
 import { familyOf, isRefused } from './names.ts'
 import { readNexthop } from './nexthop.ts'
 import { formatDst } from './route.ts'
@@ -198,12 +200,19 @@ export const createConfig = (
   const always = new Set(kinds.flatMap(({ boot = [] }) => boot))
   const pairOf = ({ kind, data }: Pick<ConfigLink, 'kind' | 'data'>): unknown => {
     const word = pairWords.get(kind ?? '')
-    return word === undefined ? undefined : data?.[word]
+    const peer = word === undefined ? undefined : data?.[word]
+    return typeof peer === 'object' ? (peer as { name?: string }).name : peer
   }
-  const pairData = (kind: string, second: string | undefined): Pick<ConfigLink, 'data'> => {
+  const pairData = (kind: string, link: LinkItem): Pick<ConfigLink, 'data'> => {
     const word = pairWords.get(kind)
-    return word === undefined || second === undefined ? {} : { data: { [word]: second } }
+    const { link: name, link_netnsid, link_netns = DEFAULT_NETNS } = link
+    if (word === undefined || name === undefined) return {}
+    return { data: { [word]: link_netnsid === undefined ? name : { name, netns: link_netns } } }
   }
+  /** Its other end is the default namespace's, which says whether there is such a pair. */
+  const isOfDefault = (link: ConfigLink): boolean =>
+    (link.data?.[pairWords.get(link.kind ?? '') ?? ''] as { netns?: string })?.netns ===
+    DEFAULT_NETNS
   /** A link's own addresses: what it gets by itself, or has for a time, is not configuration. */
   const addressesOf = ({ ifname, addr_info }: AddressItem): ConfigAddress[] =>
     addr_info
@@ -227,7 +236,7 @@ export const createConfig = (
       ...(link.flags.includes('PROMISC') && { promisc: true }),
       ...(link.flags.includes('ALLMULTI') && { allmulticast: true }),
       ...(kind !== 'loopback' && link.flags.includes('NOARP') && { arp: false }),
-      ...pairData(kind, link.link),
+      ...pairData(kind, link),
       ...(link.linkinfo?.info_data && { data: link.linkinfo.info_data }),
       ...(link.netem && { netem: link.netem }),
       ...(addresses.length > 0 && { addresses }),
@@ -371,6 +380,7 @@ export const createConfig = (
     const deleted = new Set<unknown>()
     for (const link of running) {
       if (always.has(link.ifname) || names.has(link.ifname) || deleted.has(link.ifname)) continue
+      if (isOfDefault(link)) continue
       deleted.add(pairOf(link))
       gone.push(del({ type: 'RTM_DELLINK', ifname: link.ifname }))
     }
@@ -516,7 +526,7 @@ export const createConfig = (
   }
 
   /** What leads from the running state to the wanted one: first what goes, then what comes, links before routes. */
-  const diff = (wanted: StackConfig): ConfigStep[] => {
+  const diff = (wanted: StackConfig, netns: NetnsSteps = NO_STEPS): ConfigStep[] => {
     const none = { gone: [], come: [] }
     const link = wanted.link ? linkSteps(wanted.link, links(true)) : none
     const nexthop = wanted.nexthop ? nexthopSteps(wanted.nexthop) : { ...none, left: NONE }
@@ -540,6 +550,8 @@ export const createConfig = (
       ...route.gone,
       ...nexthop.gone,
       ...link.gone,
+      ...netns.gone,
+      ...netns.come,
       ...set.filter((step) => !isOfDevice(step)),
       ...link.come,
       ...set.filter(isOfDevice),
@@ -549,6 +561,7 @@ export const createConfig = (
       ...neigh.come,
       ...maddr.come,
       ...mroute.come,
+      ...netns.inside,
     ]
   }
   return { get, whole, diff }

@@ -8,11 +8,13 @@ import * as answers from '../answers.ts'
 import { told } from '../answers.ts'
 import type { ControlDeps, Run } from '../control.ts'
 import { createControl } from '../control.ts'
+import { drawMac } from '../links/link-row.ts'
 import type * as numbers from '../rtnetlink.ts'
 import type { Outcome } from './codecs.ts'
 import { createCodecs } from './codecs.ts'
 import { createTextCapture } from './capture.ts'
 import { createConfig } from './config.ts'
+import { createNetnsConfig, type OtherNets } from './config-netns.ts'
 import { createDumps } from './dumps.ts'
 import type {
   ConfigStep,
@@ -28,7 +30,8 @@ import type {
   StackConfig,
 } from './messages.ts'
 import { NLM_F_CREATE } from '../nlm-flags.ts'
-import { isRefused, refuseAs } from './names.ts'
+import { formatMac } from '../../wire/text.ts'
+import { isRefused, noSuchNetns, refuseAs } from './names.ts'
 import { createNotes } from './notes.ts'
 import { createTextTrace } from './trace.ts'
 
@@ -40,13 +43,18 @@ const isState = (message: Message): boolean =>
   message.type !== 'NEIGH_FLUSH' &&
   !(message.type === 'RTM_NEWNEIGH' && (message.neigh.state ?? 'PERMANENT') !== 'PERMANENT')
 
-/** A link that is made again has the address that was drawn for it, a nexthop object its id. */
-const asMade = (message: Message, item: unknown): Message => {
-  if (message.type === 'RTM_NEWNEXTHOP')
-    return { ...message, nexthop: { ...message.nexthop, id: (item as NexthopItem).id } }
-  if (message.type !== 'RTM_NEWLINK' || (message.flags & NLM_F_CREATE) === 0) return message
-  const { address } = item as LinkItem
-  return { ...message, link: { address, ...message.link } }
+/** A message that makes a link which there is not. */
+const isNewLink = (message: Message): message is MessageOf<'RTM_NEWLINK'> =>
+  message.type === 'RTM_NEWLINK' && (message.flags & NLM_F_CREATE) !== 0
+/** An end in another net is made there: its address is drawn here, so that it has it again. */
+const withFarAddress = (message: Message, random: () => number): Message => {
+  if (!isNewLink(message)) return message
+  const { link } = message
+  const peer = link.data?.['peer'] as { netns?: string; address?: string } | undefined
+  if (peer?.netns === undefined || peer.address !== undefined) return message
+  const { hi, lo } = drawMac(random)
+  const address = formatMac(hi, lo)
+  return { ...message, link: { ...link, data: { ...link.data, peer: { address, ...peer } } } }
 }
 
 type RouteChange = MessageOf<'RTM_NEWROUTE'> | MessageOf<'RTM_DELROUTE'>
@@ -55,7 +63,8 @@ const isRouteChange = (message: Message): message is RouteChange =>
 /** What a batch answers of a route that was changed: its item is not read out. */
 const DONE: Outcome = { error: 0, item: null }
 
-export const createTextControl = (deps: ControlDeps) => {
+export const createTextControl = (deps: ControlDeps & { otherNets?: OtherNets }) => {
+  const { nets, otherNets } = deps
   const plane = createControl(deps)
   const { revision, appliedBy } = plane
   const { read, written, why } = createCodecs(plane)
@@ -63,36 +72,75 @@ export const createTextControl = (deps: ControlDeps) => {
   /** Those that a request can make. */
   const kinds = plane.kinds.filter(({ boot }) => boot === undefined)
   const config = createConfig(dump, plane.kinds, plane)
+  const netnsConfig = createNetnsConfig(otherNets)
   const subscribe = createNotes(plane)
   const capture = createTextCapture(plane)
   const traces = createTextTrace(plane, deps.nowUs)
 
-  const configOf = ({ whole }: MessageOf<'CONFIG_GET'>): StackConfig =>
-    whole === true ? config.whole() : config.get()
+  const configOf = async (isWhole = false): Promise<StackConfig> => {
+    const netns = await netnsConfig.get(isWhole)
+    return { ...(isWhole ? config.whole() : config.get()), ...netns }
+  }
+  const stepsTo = async (wanted: StackConfig): Promise<ConfigStep[]> =>
+    config.diff(wanted, wanted.netns && (await netnsConfig.steps(wanted.netns)))
+
+  /** A link that is made again has the address that was drawn for it, as its peer has; a nexthop object its id. */
+  const asMade = (message: Message, item: unknown): Message => {
+    if (message.type === 'RTM_NEWNEXTHOP')
+      return { ...message, nexthop: { ...message.nexthop, id: (item as NexthopItem).id } }
+    if (!isNewLink(message)) return message
+    const { address, link: name, link_netnsid } = item as LinkItem
+    const link = { address, ...message.link }
+    if (name === undefined || link_netnsid !== undefined) return { ...message, link }
+    const given = link.data?.['peer']
+    const peer = { address: addressOf(name), ...(typeof given === 'object' ? given : { name }) }
+    return { ...message, link: { ...link, data: { ...link.data, peer } } }
+  }
+  const addressOf = (ifname: string): string => {
+    const found = dump({ type: 'RTM_GETLINK', filter: { ifname } })
+    return isRefused(found) ? '' : [...(found as Iterable<LinkItem[]>)].flat()[0].address
+  }
 
   // ---- what is kept
 
   let keep: KeepState | null = null
   /** From now on every change is kept; with `isWhole`, what is there now is all that there is to keep. */
-  const keepIn = (where: KeepState, isWhole: boolean): void => {
-    if (isWhole) where.replace(config.get())
+  const keepIn = async (where: KeepState, isWhole: boolean): Promise<void> => {
+    if (isWhole) where.replace(await configOf())
     keep = where
   }
   /** Done by the change that holds the lock. */
   let made: Message[] = []
   /** Null, or why what was done is not kept. */
-  const keepMade = (): Refused | null => {
+  const keepMade = async (): Promise<Refused | null> => {
     const messages = made.filter(isState)
     made = []
     if (keep === null || messages.length === 0) return null
     try {
-      keep.append(messages)
-      if (keep.isLong()) keep.replace(config.get())
+      await keep.append(messages)
+      if (keep.isLong()) keep.replace(await configOf())
       return null
     } catch (error) {
       const why = (error as Error).message
       return refuseAs(Errno.EIO, `Error: the change is in force, but could not be kept: ${why}`)
     }
+  }
+
+  let isPacking = false
+  /** The whole in the place of many changes. */
+  const pack = async (): Promise<void> => {
+    isPacking = true
+    await plane.transaction(async () => {
+      if (keep?.isLong()) keep.replace(await configOf())
+      return told(null)
+    })
+    isPacking = false
+  }
+  /** What was changed in another net, in the order of all changes: theirs may be about what ours have made. */
+  const keepOf = (name: string, messages: readonly Message[]): void => {
+    if (keep === null) return
+    void keep.append(messages.map((message) => ({ type: 'NETNS' as const, name, message })))
+    if (keep.isLong() && !isPacking) void pack()
   }
 
   // ---- what holds the lock
@@ -101,19 +149,31 @@ export const createTextControl = (deps: ControlDeps) => {
   const perform = async (run: Run, message: Message): Promise<Outcome> => {
     switch (message.type) {
       case 'CONFIG_GET':
-        return { error: 0, item: configOf(message) }
+        return { error: 0, item: await configOf(message.whole) }
+      case 'NETNS':
+        return inNetns(run, message)
       case 'CONFIG_SET':
         return setConfig(run, message)
       case 'BATCH':
         return batch(run, message)
     }
-    const given = read(message)
+    const asked = keep === null ? message : withFarAddress(message, deps.random)
+    const given = read(asked)
     if (isRefused(given)) return given
-    const outcome = written(message, await run(given))
-    if (!isRefused(outcome)) made.push(asMade(message, outcome.item))
+    const outcome = written(asked, await run(given))
+    if (!isRefused(outcome) && keep !== null) made.push(asMade(asked, outcome.item))
     return outcome
   }
 
+  /** It is kept there, behind what was done here before; and what it ends of ours ends with it. */
+  const inNetns = async (run: Run, { name, message }: MessageOf<'NETNS'>): Promise<Outcome> => {
+    if (otherNets === undefined) return noSuchNetns(name)
+    const unkept = await keepMade()
+    if (unkept !== null) return unkept
+    const reply = await otherNets.request(name, message)
+    for (const ifindex of nets?.gone() ?? []) await run({ type: 'RTM_DELLINK', ifindex })
+    return reply as Outcome
+  }
   const batch = async (run: Run, { messages, atomic }: MessageOf<'BATCH'>): Promise<Outcome> => {
     if (atomic) return atomicBatch(run, messages)
     if (messages.every(isRouteChange)) return routeBatch(run, messages)
@@ -165,13 +225,13 @@ export const createTextControl = (deps: ControlDeps) => {
     run: Run,
     { config: wanted, dry_run }: MessageOf<'CONFIG_SET'>
   ): Promise<Outcome> => {
-    const steps = config.diff(wanted)
+    const steps = await stepsTo(wanted)
     if (dry_run) return { error: 0, item: steps }
-    const before = config.whole()
+    const before = await configOf(true)
     const refused = await takeSteps(run, steps)
     if (refused === null) return { error: 0, item: steps }
     // each by itself: one that fails must not keep the others from being taken back
-    for (const { message } of config.diff(before)) await perform(run, message)
+    for (const { message } of await stepsTo(before)) await perform(run, message)
     return refused
   }
   const takeSteps = async (run: Run, steps: readonly ConfigStep[]): Promise<Refused | null> => {
@@ -202,11 +262,15 @@ export const createTextControl = (deps: ControlDeps) => {
   }
   const request = async <M extends Message>(message: M): Promise<ReplyTo<M>> => {
     if (message.type === 'CONFIG_GET')
-      return replyOf(message, { error: 0, item: configOf(message) }, revision()) as ReplyTo<M>
+      return replyOf(
+        message,
+        { error: 0, item: await configOf(message.whole) },
+        revision()
+      ) as ReplyTo<M>
     if (plane.isRead(message)) return apply(message)
     const done = await plane.transaction(async (run) => {
       const outcome = await perform(run, message)
-      return told(keepMade() ?? outcome)
+      return told((await keepMade()) ?? outcome)
     })
     if (answers.isRefused(done)) return why(message, done) as ReplyTo<M>
     return replyOf(message, done.item, done.revision) as ReplyTo<M>
@@ -215,9 +279,9 @@ export const createTextControl = (deps: ControlDeps) => {
   const apply = <M extends Message>(message: M): ReplyTo<M> => {
     const given = read(message)
     if (isRefused(given)) return given as ReplyTo<M>
+    if (keep !== null && !plane.isRead(message)) throw new Error('what is kept takes its time')
     const done = plane.apply(given)
-    if (!plane.isRead(message) && !answers.isRefused(done)) made.push(message)
-    const outcome = keepMade() ?? written(message, done)
+    const outcome = written(message, done)
     return replyOf(message, outcome, answers.isRefused(done) ? 0 : done.revision) as ReplyTo<M>
   }
 
@@ -237,5 +301,5 @@ export const createTextControl = (deps: ControlDeps) => {
     kinds,
   }
   const { publish, poll, reap, nameOf, close } = plane
-  return { ...control, apply, inside, keepIn, publish, poll, reap, nameOf, close }
+  return { ...control, apply, inside, keepIn, keepOf, publish, poll, reap, nameOf, close }
 }

@@ -147,6 +147,8 @@ export type Requests = {
   /** ip netns add, del */
   NETNS_NEW: { carries: { flags: number } & NetnsName; item: NetnsName }
   NETNS_DEL: { carries: NetnsName; item: NetnsName }
+  /** What one of them is asked. */
+  NETNS: { carries: NetnsName & { message: Message }; item: unknown }
   /** `whole`: what is the default too, which a configuration need not say. */
   CONFIG_GET: { carries: { whole?: boolean }; item: StackConfig }
   /** dry_run answers with the steps and does nothing. */
@@ -165,7 +167,7 @@ export type Message = { [T in MessageType]: MessageOf<T> }[MessageType]
 
 /** Where changes are kept before they are answered; a throw refuses the answer, not the change. */
 export type KeepState = {
-  append: (messages: readonly Message[]) => void
+  append: (messages: readonly Message[]) => void | Promise<void>
   /** Is it time for the whole in place of so many changes? */
   isLong: () => boolean
   replace: (config: StackConfig) => void

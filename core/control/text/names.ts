@@ -155,6 +155,13 @@ export const refuseAs = (errno: number, message: string, field?: string): Refuse
 export const noSuchDevice = (name: string, field = 'dev'): Refused =>
   refuseAs(Errno.ENODEV, `Cannot find device "${name}"`, field)
 
+export const noSuchNetns = (name: string): Refused =>
+  refuseAs(
+    Errno.ENOENT,
+    `Cannot open network namespace "${name}": ${strerror(Errno.ENOENT)}`,
+    'name'
+  )
+
 /** "10.0.0.0/33" and the like. */
 export const badPrefix = (text: string, field: string, family = 'inet'): Refused =>
   refuseAs(Errno.EINVAL, `Error: ${family} prefix is expected rather than "${text}".`, field)

@@ -28,8 +28,8 @@ import type {
   XmitEnv,
 } from './link-kind.ts'
 
-/** What is said of a peer, in words: it is made where they are read. */
-type PeerSpec = { name: string; address?: string; mtu?: number; up?: boolean }
+/** What is said of a peer, in words: it is made where they are read, and is down (veth_open: nobody is at its other end yet). */
+type PeerSpec = { name: string; address?: string; mtu?: number }
 export type FarPeer = PeerSpec & { netns: string }
 
 /** The ends of pairs in other nets, for the control of this one. */
@@ -58,13 +58,12 @@ export const VETH_FAR = DEV_PRIV + 1
 const readPeer = (given: unknown): (PeerSpec & { netns?: string }) | null => {
   if (typeof given === 'string') return { name: given }
   if (typeof given !== 'object' || given === null) return null
-  const { name, netns, address, mtu, up, ...odd } = given as Record<string, unknown>
+  const { name, netns, address, mtu, ...odd } = given as Record<string, unknown>
   const isRight =
     typeof name === 'string' &&
     (netns === undefined || typeof netns === 'string') &&
     (address === undefined || (typeof address === 'string' && parseMac(address) !== null)) &&
     (mtu === undefined || typeof mtu === 'number') &&
-    (up === undefined || typeof up === 'boolean') &&
     Object.keys(odd).length === 0
   return isRight ? (given as PeerSpec) : null
 }
@@ -96,7 +95,7 @@ const linkOps =
           const extack = 'The peer is named by its name'
           return { error: Errno.EINVAL, extack, field: 'data.peer' }
         }
-        const { name, netns, address, mtu, up } = peer
+        const { name, netns, address, mtu } = peer
         if (netns !== undefined) return newFar(link, { ...peer, netns })
         const wrong = checkName(name, 'data.peer')
         if (wrong) return wrong
@@ -109,8 +108,8 @@ const linkOps =
         i32[peerRow + DEV_PEER] = ifindex
         const secondChange = {
           ifname: name,
-          flags: up ? IFF_UP : 0,
-          change: up === undefined ? 0 : IFF_UP,
+          flags: 0,
+          change: 0,
           ...(mtu !== undefined && { mtu }),
           ...(address !== undefined && { mac: parseMac(address)! }),
         }

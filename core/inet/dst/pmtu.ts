@@ -31,7 +31,9 @@ type PmtuDeps = {
   tellOthers: (l3mdev: number, words: Int32Array, at: number, mtu: number) => void
 } & Pick<Route, 'routeOutput'>
 
-const ENTRIES = 1024
+/** The table is buckets of some entries, so that addresses of one bucket do not take turns (FNHE_RECLAIM_DEPTH). */
+const BUCKETS = 512
+const WAYS = 4
 // Words of an entry: four of the address, MTU (0 is free), jiffies when it ends, 1 when it is locked, its L3 master.
 const MTU = 4
 const EXPIRES = 5
@@ -42,25 +44,39 @@ const WORDS = 8
 const EXPIRES_MS = 600_000
 
 export const createPmtu = ({ time, random, routeOutput, tellOthers }: PmtuDeps) => {
-  const table = new Int32Array(ENTRIES * WORDS)
+  const table = new Int32Array(BUCKETS * WAYS * WORDS)
   const seed = random()
   const flow = createFlowi()
   let used = 0
   let serial = 0
 
-  const entryOf = (l3mdev: number, words: Int32Array, at: number): number =>
+  const bucketOf = (l3mdev: number, words: Int32Array, at: number): number =>
     (hashAddr(seed ^ l3mdev, words[at], words[at + 1], words[at + 2], words[at + 3]) &
-      (ENTRIES - 1)) *
+      (BUCKETS - 1)) *
+    WAYS *
     WORDS
   /** The address's entry, or -1 when nothing is known of it any more. */
   const find = (l3mdev: number, words: Int32Array, at: number): number => {
-    const e = entryOf(l3mdev, words, at)
-    if (table[e + MTU] === 0 || table[e + L3MDEV] !== l3mdev) return -1
-    if (!isSameAddr(table, e, words, at)) return -1
-    if (((table[e + EXPIRES] - time[TIME_MS]) | 0) > 0) return e
-    table[e + MTU] = 0
-    used--
+    const bucket = bucketOf(l3mdev, words, at)
+    for (let e = bucket; e < bucket + WAYS * WORDS; e += WORDS) {
+      if (table[e + MTU] === 0 || table[e + L3MDEV] !== l3mdev) continue
+      if (!isSameAddr(table, e, words, at)) continue
+      if (((table[e + EXPIRES] - time[TIME_MS]) | 0) > 0) return e
+      table[e + MTU] = 0
+      used--
+      return -1
+    }
     return -1
+  }
+  /** A free entry for the address, or the one of its bucket that ends first (fnhe_oldest). */
+  const entryFor = (l3mdev: number, words: Int32Array, at: number): number => {
+    const bucket = bucketOf(l3mdev, words, at)
+    let oldest = bucket
+    for (let e = bucket; e < bucket + WAYS * WORDS; e += WORDS) {
+      if (table[e + MTU] === 0) return e
+      if (((table[e + EXPIRES] - table[oldest + EXPIRES]) | 0) < 0) oldest = e
+    }
+    return oldest
   }
 
   /** routeOutput, with FL_MTU, FL_MTU_EXPIRES and FL_MTU_LOCKED as what was learned makes them. */
@@ -93,7 +109,7 @@ export const createPmtu = ({ time, random, routeOutput, tellOthers }: PmtuDeps) 
     const isTooLow = mtu < minPmtu
     const next = isTooLow ? Math.min(old, minPmtu) : mtu
     const known = find(l3mdev, words, at)
-    const e = entryOf(l3mdev, words, at)
+    const e = known >= 0 ? known : entryFor(l3mdev, words, at)
     // what is locked stays so until it ends
     if (known >= 0 && table[e + LOCKED] !== 0) return false
     if (known >= 0 && table[e + MTU] === next && !isTooLow && isYoung(e)) return false

@@ -29,6 +29,8 @@ const ROW = 4
 const GENERATION = 5
 const EXPIRES = 6
 const WORDS = 8
+/** Entries of a bucket, so that destinations of one bucket do not take turns. */
+const WAYS = 4
 /** ip_rt_gc_timeout. */
 const EXPIRES_MS = 300_000
 
@@ -41,8 +43,28 @@ export const createRedirects = (deps: RedirectsDeps) => {
   let used = false
   let serial = 0
 
-  const indexOf = (words: Int32Array, at: number): number =>
-    hashAddr(seed, words[at], words[at + 1], words[at + 2], words[at + 3]) & (REDIRECTS - 1)
+  const bucketOf = (words: Int32Array, at: number): number =>
+    (hashAddr(seed, words[at], words[at + 1], words[at + 2], words[at + 3]) &
+      (REDIRECTS / WAYS - 1)) *
+    WAYS
+  /** The destination's entry, or -1. */
+  const find = (words: Int32Array, at: number): number => {
+    const bucket = bucketOf(words, at)
+    for (let k = bucket; k < bucket + WAYS; k++)
+      if (table[k * WORDS + ROW] !== 0 && isSameAddr(table, k * WORDS, words, at)) return k
+    return -1
+  }
+  /** A free entry for the destination, or the one of its bucket that ends first. */
+  const entryFor = (words: Int32Array, at: number): number => {
+    const bucket = bucketOf(words, at)
+    let oldest = bucket
+    for (let k = bucket; k < bucket + WAYS; k++) {
+      if (table[k * WORDS + ROW] === 0) return k
+      const later = table[k * WORDS + EXPIRES] - table[oldest * WORDS + EXPIRES]
+      if ((later | 0) < 0) oldest = k
+    }
+    return oldest
+  }
 
   /** routeOutput, by the next hop that was learned for its destination. */
   const routeOutputRedirected = (fl: Flowi): number => {
@@ -51,10 +73,11 @@ export const createRedirects = (deps: RedirectsDeps) => {
     return error
   }
   const apply = (fl: Flowi): void => {
-    const k = indexOf(fl, FL_DADDR)
+    const k = find(fl, FL_DADDR)
+    if (k < 0) return
     const e = k * WORDS
     const row = table[e + ROW]
-    if (row === 0 || row !== fl[FL_DST] || !isSameAddr(table, e, fl, FL_DADDR)) return
+    if (row !== fl[FL_DST]) return
     const left = (table[e + EXPIRES] - time[TIME_MS]) | 0
     if (i32[row + NH_GENERATION] !== table[e + GENERATION] || left <= 0) {
       table[e + ROW] = 0
@@ -70,7 +93,8 @@ export const createRedirects = (deps: RedirectsDeps) => {
    * The flow, which routeOutput has routed, goes by the gateway at (words, at) from now on. `family` is the gateway's.
    */
   const learn = (fl: Flowi, family: number, words: Int32Array, at: number): void => {
-    const k = indexOf(fl, FL_DADDR)
+    const known = find(fl, FL_DADDR)
+    const k = known < 0 ? entryFor(fl, FL_DADDR) : known
     const e = k * WORDS
     const own = rows + k * NEXTHOP_WORDS
     // what goes by what was learned before is told of a third

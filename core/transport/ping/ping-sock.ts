@@ -175,10 +175,7 @@ export const createPingSock = (deps: PingSockDeps): Proto => {
     sendto,
     recvfrom,
     peer,
-    shutdown: datagram.shutdown,
-    poll: datagram.poll,
-    recvErr: datagram.recvErr,
-    ioctl: datagram.ioctl,
+    ...datagram.calls,
     close,
     abort: close,
   }

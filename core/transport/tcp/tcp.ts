@@ -106,6 +106,7 @@ import type { IpOutput } from '../../ipv4/ip-output.ts'
 import type { PacketAddrs } from '../../inet/packet-addrs.ts'
 import type { Steer } from '../../steering/steer.ts'
 import type { AddrType } from '../../inet/addr/addr-type.ts'
+import type { Cmsg } from '../../socket/cmsg.ts'
 import type { ErrQueue } from '../../socket/errqueue.ts'
 import type { Events } from '../../socket/events.ts'
 import { l3mdevOf } from '../../netdev/netdev.ts'
@@ -134,6 +135,7 @@ export type TcpDeps = {
   congestion: readonly CongestionControl[]
   owned: OwnedFlows
   errqueue: ErrQueue
+  cmsg: Pick<Cmsg, 'putInt'>
 } & Pick<Pmtu, 'routeOutput' | 'updatePmtu'> &
   Pick<PacketAddrs, 'loadAddrs'> &
   Pick<IpOutput, 'sockConfirm'> &
@@ -333,7 +335,11 @@ export const createTcp = (deps: TcpDeps) => {
     ...parts,
     sendFastopen,
   })
-  const { recvmsg, recvBytes, cleanupRbuf } = createTcpRecvmsg({ ...parts, queue: rcvQueue })
+  const { recvmsg, recvBytes, cleanupRbuf } = createTcpRecvmsg({
+    ...parts,
+    ...deps,
+    queue: rcvQueue,
+  })
   const { poll, ioctl } = createTcpPoll(parts)
   const { setOption, getOption, setNameOption, getNameOption } = createTcpSockopt({
     ...parts,

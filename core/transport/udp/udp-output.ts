@@ -10,6 +10,7 @@ import type { Arena } from '../../shm/arena.ts'
 import { counterBank } from '../../shm/counters.ts'
 import type { Skbs } from '../../skb/skb.ts'
 import {
+  CHECKSUM_NONE,
   CHECKSUM_PARTIAL,
   MAX_HEADER,
   SKB_CSUM_OFFSET,
@@ -17,8 +18,9 @@ import {
   SKB_IP_SUMMED,
   SKB_TRANSPORT,
 } from '../../skb/skb.ts'
-import { SK_NUM } from '../../socket/sock.ts'
+import { SK_INET_FLAGS, SK_NUM } from '../../socket/sock.ts'
 import type { AfOpsOf } from '../../inet/af-ops.ts'
+import { INET_NO_CHECK } from '../../socket/socket-constants.ts'
 import { IPPROTO_UDP } from '../../wire/ipproto.ts'
 import * as udp from '../../wire/udp.ts'
 import type { DgramFlow } from '../dgram-flow.ts'
@@ -73,11 +75,16 @@ export const createUdpOutput = ({ arena, skbs, afOps, dgramFlow }: UdpOutputDeps
     udp.setSrcPort(u8, at, fl[FL_SPORT])
     udp.setDstPort(u8, at, fl[FL_DPORT])
     udp.setLength(u8, at, total)
-    const pseudo = pseudoSumWords(fl, FL_SADDR, FL_DADDR, IPPROTO_UDP, total)
-    udp.putChecksum(u8, at, fold(pseudo))
-    i32[skb + SKB_IP_SUMMED] = CHECKSUM_PARTIAL
-    i32[skb + SKB_CSUM_START] = at
-    i32[skb + SKB_CSUM_OFFSET] = udp.CHECKSUM
+    if (hasSum(sk)) {
+      const pseudo = pseudoSumWords(fl, FL_SADDR, FL_DADDR, IPPROTO_UDP, total)
+      udp.putChecksum(u8, at, fold(pseudo))
+      i32[skb + SKB_IP_SUMMED] = CHECKSUM_PARTIAL
+      i32[skb + SKB_CSUM_START] = at
+      i32[skb + SKB_CSUM_OFFSET] = udp.CHECKSUM
+    } else {
+      udp.putChecksum(u8, at, 0)
+      i32[skb + SKB_IP_SUMMED] = CHECKSUM_NONE
+    }
     i32[skb + SKB_TRANSPORT] = at
     // filled by ipv4/af-inet.ts: ipSend (ipv4/ip-output.ts), and ipv6/af-inet6.ts: ip6Send (ipv6/ip6-output.ts)
     const error = afOps(fl[FL_FAMILY]).send(skb, fl, IPPROTO_UDP, fl[FL_TOS], hopsOf(sk), sk)
@@ -86,5 +93,8 @@ export const createUdpOutput = ({ arena, skbs, afOps, dgramFlow }: UdpOutputDeps
     f64[count + afOps(fl[FL_FAMILY]).udpMib.outDatagrams]++
     return len
   }
+  /** Over IPv4 one need not have it (RFC 768). */
+  const hasSum = (sk: number): boolean =>
+    (i32[sk + SK_INET_FLAGS] & INET_NO_CHECK) === 0 || afOps(fl[FL_FAMILY]).needsUdpChecksum
   return { route, sizeError, sendArena, sendArray, flow: fl }
 }

@@ -212,7 +212,7 @@ export const createUdpSock = (deps: UdpSockDeps) => {
 
   /** SIOCINQ is the length of the next datagram, without its header. */
   const ioctl = (sk: number, request: number): number => {
-    const n = datagram.ioctl(sk, request)
+    const n = datagram.calls.ioctl(sk, request)
     return request === SIOCINQ && n > 0 ? n - udp.MIN_HEADER : n
   }
 
@@ -227,9 +227,7 @@ export const createUdpSock = (deps: UdpSockDeps) => {
     sendto,
     recvfrom,
     peer,
-    shutdown: datagram.shutdown,
-    poll: datagram.poll,
-    recvErr: datagram.recvErr,
+    ...datagram.calls,
     ioctl,
     close,
     abort: close,

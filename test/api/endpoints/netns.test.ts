@@ -78,9 +78,9 @@ test('the default namespace is 1; namespaces are the same from everywhere', asyn
 test('ip link add: of a pair that reaches into the default namespace the end there is made first', async () => {
   const { cli, asked } = createWithHost()
   for (const line of [
-    'ip link add v0 mtu 1400 type veth peer name v1 netns shop up',
-    'ip link add v1 netns shop up type veth peer name v0 mtu 1400',
-    'ip -n shop link add v1 up type veth peer name v0 mtu 1400 netns 1',
+    'ip link add v0 mtu 1400 type veth peer name v1 mtu 1300 netns shop',
+    'ip link add v1 netns shop mtu 1300 type veth peer name v0 mtu 1400',
+    'ip -n shop link add v1 mtu 1300 type veth peer name v0 mtu 1400 netns 1',
   ]) {
     asked.length = 0
     // there is no such namespace behind this API: it is refused, and what was asked is seen
@@ -91,7 +91,7 @@ test('ip link add: of a pair that reaches into the default namespace the end the
           ifname: 'v0',
           kind: 'veth',
           mtu: 1400,
-          data: { peer: { name: 'v1', netns: 'shop', up: true } },
+          data: { peer: { name: 'v1', netns: 'shop', mtu: 1300 } },
         },
       },
     ])

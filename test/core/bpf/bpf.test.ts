@@ -1,17 +1,25 @@
 import { describe, expect, test } from 'bun:test'
 import { createBpf } from '../../../core/bpf/bpf.ts'
+import { createBpfJit } from '../../../core/bpf/bpf-jit.ts'
 import { bpfCheck } from '../../../core/bpf/bpf-check.ts'
 import { BPF_MAXINSNS, SKF_AD_OFF, SKF_AD_PKTTYPE } from '../../../core/bpf/bpf-constants.ts'
 import { PACKET_OUTGOING, SKB_DATA, SKB_LEN, SKB_TAIL } from '../../../core/skb/skb.ts'
 import { createPathHost } from '../../../sim/net/path-host.ts'
+import { seeded } from '../../support/random.ts'
+
+const PROGRAMS = 4000
 
 type Insn = readonly [code: number, jt: number, jf: number, k: number]
 const words = (program: readonly Insn[]): Int32Array =>
   Int32Array.from(program.flatMap(([code, jt, jf, k]) => [code | (jt << 16) | (jf << 24), k]))
 
-/** What a program answers about octets; `frags` lie in a buffer of their own. */
-const run = (program: readonly Insn[], octets: number[], frags: number[] = []): number => {
-  const path = createPathHost()
+/** What a program answers about octets, run and made a function of; `frags` lie in a buffer of their own. */
+const answers = (
+  program: readonly Insn[],
+  octets: number[],
+  frags: number[] = [],
+  path = createPathHost()
+): [run: number, made: number] => {
   const { arena } = path
   const { skbs } = path.first
   const { i32, u8, layout } = arena
@@ -26,7 +34,13 @@ const run = (program: readonly Insn[], octets: number[], frags: number[] = []): 
   i32.set(words(program), at)
   const { runFilter } = createBpf({ arena, skbs })
   const [from, end, len] = [i32[skb + SKB_DATA]!, i32[skb + SKB_TAIL]!, i32[skb + SKB_LEN]!]
-  return runFilter(at, skb, from, end, len, PACKET_OUTGOING)
+  const { compile } = createBpfJit({ arena, skbs })
+  const both: [number, number] = [
+    runFilter(at, skb, from, end, len, PACKET_OUTGOING),
+    compile(at)(skb, from, end, len, PACKET_OUTGOING),
+  ]
+  skbs.free(skb)
+  return both
 }
 const RET_A: Insn = [0x16, 0, 0, 0]
 const ret = (k: number): Insn => [0x06, 0, 0, k]
@@ -52,11 +66,49 @@ describe('a program', () => {
     ['a load in front of it', [[0x20, 0, 0, -0x100000], ret(5)], 0],
   ])('%s', (_, program, answer) => {
     expect(bpfCheck(words(program))).toBe(true)
-    expect(run(program, octets)).toBe(answer)
+    expect(answers(program, octets)).toEqual([answer, answer])
   })
   test('reads on in frags', () => {
     const program: Insn[] = [[0x20, 0, 0, 2], RET_A]
-    expect(run(program, [0, 0, 1, 2], [3, 4])).toBe(0x01020304)
+    expect(answers(program, [0, 0, 1, 2], [3, 4])).toEqual([0x01020304, 0x01020304])
+  })
+  test('any other: what is made of it answers what running it does', () => {
+    const path = createPathHost()
+    const below = (n: number): number => (next() >>> 0) % n
+    const next = seeded(26)
+    const CODES = [
+      ...[0x00, 0x20, 0x28, 0x30, 0x40, 0x48, 0x50, 0x60, 0x80, 0x01, 0x61, 0x81, 0xb1, 0x02, 0x03],
+      ...[0x04, 0x0c, 0x14, 0x1c, 0x24, 0x2c, 0x34, 0x3c, 0x44, 0x4c, 0x54, 0x5c, 0x64, 0x6c, 0x74],
+      ...[0x7c, 0x84, 0x94, 0x9c, 0xa4, 0xac, 0x05, 0x15, 0x1d, 0x25, 0x2d, 0x35, 0x3d, 0x45, 0x4d],
+      ...[0x06, 0x16, 0x07, 0x87],
+    ]
+    const EDGES = [
+      0,
+      1,
+      -1,
+      31,
+      32,
+      0x7fffffff,
+      -0x80000000,
+      SKF_AD_OFF,
+      SKF_AD_OFF + SKF_AD_PKTTYPE,
+    ]
+    let sound = 0
+    for (let n = 0; n < PROGRAMS; n++) {
+      const length = 1 + below(12)
+      const program = Array.from({ length }, (_, pc): Insn => {
+        const room = Math.max(1, length - pc)
+        const k = below(3) === 0 ? EDGES[below(EDGES.length)]! : below(16)
+        return [CODES[below(CODES.length)]!, below(room), below(room), k]
+      })
+      program.push(below(2) === 0 ? RET_A : ret(below(100)))
+      if (!bpfCheck(words(program))) continue
+      sound++
+      const octets = Array.from({ length: 1 + below(24) }, () => below(256))
+      const [run, made] = answers(program, octets, below(2) === 0 ? [] : [7, 8, 9, 10], path)
+      expect([program, made | 0]).toEqual([program, run | 0])
+    }
+    expect(sound).toBeGreaterThan(PROGRAMS / 20)
   })
 })
 

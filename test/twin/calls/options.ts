@@ -4,7 +4,7 @@ import { type Control, LO_MTU, type Program, type Row } from './calls.ts'
 
 const INET = 2
 const [STREAM, DGRAM, RAW] = [1, 2, 3]
-const [ICMP, UDP, ICMPV6, OTHER] = [1, 17, 58, 253]
+const [ICMP, TCP, UDP, ICMPV6, OTHER] = [1, 6, 17, 58, 253]
 const [IP, SOL_SOCKET, IPV6] = [0, 1, 41]
 const [SO_ERROR, SO_MARK, SO_RXQ_OVFL, SO_RCVMARK] = [4, 36, 40, 75]
 const PEEK = 2
@@ -103,6 +103,64 @@ export const options = (af: number, lo: string): Program[] => {
     ...errors(af, lo, room),
     ...control(af, lo),
     ...ports(af, lo),
+    {
+      name: 'options of sockets',
+      rows: [
+        ['socket', 'd', af, DGRAM, 0],
+        ['bind', 'd', lo, 7401],
+        ['socket', 'e', af, DGRAM, 0],
+        ...[11, 45].flatMap((name): Row[] => [
+          ['setsockopt', 'e', SOL_SOCKET, name, 9],
+          ['getsockopt', 'e', SOL_SOCKET, name],
+        ]),
+        ['sendto', 'e', 9, lo, 7401],
+        ['recvfrom', 'd', 90],
+        ['setsockopt', 'd', SOL_SOCKET, 33, 1],
+        ['getsockopt', 'd', SOL_SOCKET, 8],
+        ['setsockopt', 'd', SOL_SOCKET, 32, 40000],
+        ['getsockopt', 'd', SOL_SOCKET, 7],
+      ],
+    },
+    {
+      name: 'options of streams',
+      rows: [
+        ['socket', 'l', af, STREAM, 0],
+        ['getsockopt', 'l', SOL_SOCKET, 18],
+        ['setsockopt', 'l', SOL_SOCKET, 18, 0],
+        ['getsockopt', 'l', SOL_SOCKET, 18],
+        ['setsockopt', 'l', SOL_SOCKET, 18, 100],
+        ['getsockopt', 'l', SOL_SOCKET, 18],
+        ['setsockopt', 'l', TCP, 36, 2],
+        ['setsockopt', 'l', TCP, 36, 1],
+        ['getsockopt', 'l', TCP, 36],
+        ['getsockopt', 'l', TCP, 2],
+        ['setsockopt', 'l', TCP, 10, 1],
+        ['getsockopt', 'l', TCP, 10],
+        ['setsockopt', 'l', TCP, 10, 0],
+        ['getsockopt', 'l', TCP, 10],
+        ['setsockopt', 'l', TCP, 31, 1],
+        ['getsockopt', 'l', TCP, 31],
+        ['getsockopt', 'l', TCP, 99],
+        ['bind', 'l', lo, 7402],
+        ['listen', 'l', 1],
+        ['setsockopt', 'l', TCP, 10, 0],
+        ['socket', 'c', af, STREAM, 0],
+        ['connect', 'c', lo, 7402],
+        ['accept', 'l', 's'],
+        ['getsockopt', 's', SOL_SOCKET, 18],
+        ['getsockopt', 's', TCP, 36],
+        ['send', 'c', 20],
+        ['recvcmsg', 's', 5],
+        ['recvcmsg', 's', 5, PEEK],
+        ['recvcmsg', 's', 50],
+        ['recvcmsg', 's', 50],
+        ['send', 'c', 5],
+        ['shutdown', 'c', 1],
+        ['recvcmsg', 's', 3],
+        ['recvcmsg', 's', 30],
+        ['recvcmsg', 's', 30],
+      ],
+    },
     ...(is4 ? [] : six(lo, room)),
   ]
 }

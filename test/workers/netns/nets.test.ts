@@ -39,6 +39,7 @@ const createWorld = () => {
     schedule: () => {},
     services: {},
     serve: null,
+    keep: null,
     createApi: () => Promise.reject(new Error('nobody asks')),
   })
   const turn = (): void => {

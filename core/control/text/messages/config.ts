@@ -19,6 +19,8 @@ export type ConfigSteering = {
   rps?: { rps_cpus?: string; rps_flow_cnt?: number }
   mvif?: Partial<Record<FamilyName, MvifRole>>
 }
+/** A network namespace of the daemon's, and what is in it. */
+export type NetnsConfig = { name: string } & Omit<StackConfig, 'netns'>
 export type StackConfig = {
   link?: (LinkSpec & ConfigSteering & { addresses?: ConfigAddress[] })[]
   route?: RouteSpec[]
@@ -28,4 +30,5 @@ export type StackConfig = {
   maddr?: MaddrSpec[]
   mroute?: MrouteSpec[]
   sysctl?: Record<string, number | string>
+  netns?: NetnsConfig[]
 }

@@ -8,7 +8,6 @@ import { Mib } from '../../../shm/counters.ts'
 import type { ConsumeFn } from '../../../skb/drop.ts'
 import { Drop, type DropFn } from '../../../skb/drop.ts'
 import { SKB_GSO_SEGS, SKB_LEN, SKB_TRANSPORT, type Skbs } from '../../../skb/skb.ts'
-import { SK_EVENT_READ } from '../../../socket/sock.ts'
 import { TCP_ACK, TCP_PSH, TCP_RST, TCP_SYN } from '../../../wire/tcp.ts'
 import * as tcp from '../../../wire/tcp.ts'
 import {
@@ -67,7 +66,6 @@ type TcpInputDeps = {
 export const createTcpInput = (deps: TcpInputDeps) => {
   const { bank, skbs, drop, consume, window, transmit, rcvQueue, sendChallengeAck } = deps
   const { tcpAck } = deps.ack
-  const { raise } = deps.life
   const { options: opts, parseAgreed, storeTsRecent } = deps.paws
   const { validateIncoming } = deps.validate
   const { dataSndCheck, ackSndCheck } = deps.sndCheck
@@ -141,7 +139,7 @@ export const createTcpInput = (deps: TcpInputDeps) => {
     measureRcvRtt(sk, skb)
     rcvQueue.eventDataRecv(sk, skb)
     rcvQueue.queueRcv(sk, skb)
-    raise(sk, SK_EVENT_READ)
+    rcvQueue.dataReady(sk)
     dataSndCheck(sk)
     ackSndCheck(sk)
   }

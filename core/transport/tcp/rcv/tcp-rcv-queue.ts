@@ -28,6 +28,7 @@ import {
   SK_FAMILY,
   SK_FLAGS,
   SK_RCVBUF,
+  SK_RCVLOWAT,
   SK_RCVQ_HEAD,
   SK_RCVQ_LEN,
   SK_RCVQ_TAIL,
@@ -558,7 +559,11 @@ export const createTcpRcvQueue = (deps: TcpRcvQueueDeps) => {
       if (i32[sk + TP_OFO_HEAD] === 0) i32[sk + TP_ACK_PENDING] |= ACK_NOW
     }
     if (i32[sk + TP_NUM_SACKS] !== 0) sackRemove(i32, sk)
-    raise(sk, SK_EVENT_READ)
+    dataReady(sk)
+  }
+  /** There is something to read, enough of it where the socket wants so much (SO_RCVLOWAT; tcp_data_ready). */
+  const dataReady = (sk: number): void => {
+    if (readable(sk) >= i32[sk + SK_RCVLOWAT]) raise(sk, SK_EVENT_READ)
   }
 
   /** Takes a segment whose header was pulled: into one of the queues, or away. */
@@ -611,6 +616,7 @@ export const createTcpRcvQueue = (deps: TcpRcvQueueDeps) => {
     takeNext,
     dequeueRcv,
     dataQueue,
+    dataReady,
     eventDataRecv,
     enterQuickack,
     scheduleAck,

@@ -7,6 +7,7 @@ import type { Arena } from '../../../shm/arena.ts'
 import { SKB_DATA, SKB_FRAGS, SKB_LEN, SKB_NEXT, SKB_TAIL, type Skbs } from '../../../skb/skb.ts'
 import {
   RCV_SHUTDOWN,
+  SK_CMSG,
   SK_ERR,
   SK_FLAGS,
   SK_RCVQ_HEAD,
@@ -16,7 +17,15 @@ import {
   TCP_CLOSE,
   TCP_LISTEN,
 } from '../../../socket/sock.ts'
-import { MSG_OOB, MSG_PEEK, MSG_TRUNC } from '../../../socket/socket-constants.ts'
+import type { Cmsg } from '../../../socket/cmsg.ts'
+import {
+  CMSG_INQ,
+  MSG_OOB,
+  MSG_PEEK,
+  MSG_TRUNC,
+  TCP_INQ,
+} from '../../../socket/socket-constants.ts'
+import { IPPROTO_TCP } from '../../../wire/ipproto.ts'
 import { TCP_FIN } from '../../../wire/tcp.ts'
 import type { TcpRcvQueue } from './tcp-rcv-queue.ts'
 import {
@@ -52,10 +61,11 @@ type TcpRecvmsgDeps = {
   transmit: TcpTransmit
   window: TcpWindow
   urg: TcpUrg
+  cmsg: Pick<Cmsg, 'putInt'>
 }
 
 export const createTcpRecvmsg = (deps: TcpRecvmsgDeps) => {
-  const { skbs, queue, transmit, window } = deps
+  const { skbs, queue, transmit, window, cmsg } = deps
   const { i32, u8 } = deps.arena
   const { isInline, recvUrg, passMark } = deps.urg
 
@@ -215,8 +225,17 @@ export const createTcpRecvmsg = (deps: TcpRecvmsgDeps) => {
   }
 
   /** Copies up to `len` bytes to arena offset `to`: how many, 0 at end of file, or -errno. */
-  const recvmsg = (sk: number, to: number, len: number, flags = 0): number =>
-    receive(sk, to, len, flags)
+  const recvmsg = (sk: number, to: number, len: number, flags = 0): number => {
+    const n = receive(sk, to, len, flags)
+    if ((i32[sk + SK_CMSG] & CMSG_INQ) !== 0 && n >= 0) cmsg.putInt(IPPROTO_TCP, TCP_INQ, left(sk))
+    return n
+  }
+  /** How much there is to read yet, the peer's FIN counted; and one at the end, so that somebody asks for it (tcp_inq_hint). */
+  const left = (sk: number): number => {
+    if (i32[sk + SK_STATE] === TCP_LISTEN) return 0
+    const octets = (i32[sk + TP_RCV_NXT] - i32[sk + TP_COPIED_SEQ]) | 0
+    return octets || ((i32[sk + SK_FLAGS] & SOCK_DONE) === 0 ? 0 : 1)
+  }
   /** As recvmsg, into an array outside the arena. */
   const recvBytes = (sk: number, bytes: Uint8Array, at: number, len: number, flags = 0): number => {
     target = bytes

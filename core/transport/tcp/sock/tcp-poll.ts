@@ -5,6 +5,7 @@
  */
 import { Errno } from '../../../base/errno.ts'
 import {
+  INET_SELECT_ERR,
   POLLERR,
   POLLHUP,
   POLLIN,
@@ -21,6 +22,8 @@ import {
   SK_ACK_BACKLOG,
   SK_ERR,
   SK_FLAGS,
+  SK_INET_FLAGS,
+  SK_RCVLOWAT,
   SK_SHUTDOWN,
   SK_SNDBUF,
   SK_STATE,
@@ -67,7 +70,7 @@ export const createTcpPoll = ({ i32, sysctl, rcvQueue, errqueue, urg }: TcpPollD
   const dataEvents = (sk: number): number => {
     // the octet at the mark is no part of the stream
     const hole = urg.isAtMark(sk) && !urg.isInline(sk) ? 1 : 0
-    let bits = rcvQueue.readable(sk) > hole ? POLLIN : 0
+    let bits = rcvQueue.readable(sk) >= (i32[sk + SK_RCVLOWAT] || 1) + hole ? POLLIN : 0
     if ((i32[sk + TP_URG_DATA] & TCP_URG_VALID) !== 0) bits |= POLLPRI
     if ((i32[sk + SK_SHUTDOWN] & SEND_SHUTDOWN) !== 0 || isWritable(sk)) bits |= POLLOUT
     else i32[sk + SK_FLAGS] |= SOCK_NOSPACE
@@ -80,6 +83,7 @@ export const createTcpPoll = ({ i32, sysctl, rcvQueue, errqueue, urg }: TcpPollD
     if (state === TCP_LISTEN) return i32[sk + SK_ACK_BACKLOG] === 0 ? 0 : POLLIN
     const shutdown = i32[sk + SK_SHUTDOWN]
     let bits = i32[sk + SK_ERR] === 0 && errqueue.isEmpty(sk) ? 0 : POLLERR
+    if (bits !== 0 && (i32[sk + SK_INET_FLAGS] & INET_SELECT_ERR) !== 0) bits |= POLLPRI
     if (shutdown === (RCV_SHUTDOWN | SEND_SHUTDOWN) || state === TCP_CLOSE) bits |= POLLHUP
     if ((shutdown & RCV_SHUTDOWN) !== 0) bits |= POLLIN | POLLRDHUP
     if (isConnected(sk, state)) bits |= dataEvents(sk)

@@ -7,6 +7,7 @@ import { Errno } from '../../../base/errno.ts'
 import type { Arena } from '../../../shm/arena.ts'
 import { Sysctl } from '../../../shm/sysctl.ts'
 import {
+  CMSG_INQ,
   IPPROTO_IP,
   IPPROTO_IPV6,
   SO_KEEPALIVE,
@@ -14,7 +15,10 @@ import {
   SO_MAX_PACING_RATE,
   SO_OOBINLINE,
   SO_RCVBUF,
+  SO_RCVBUFFORCE,
+  SO_RCVLOWAT,
   SO_SNDBUF,
+  SO_SNDBUFFORCE,
   SO_TIMESTAMPING,
   SO_ZEROCOPY,
   SOL_SOCKET,
@@ -25,6 +29,7 @@ import {
   TCP_FASTOPEN_CONNECT,
   TCP_FASTOPEN_KEY,
   TCP_FASTOPEN_NO_COOKIE,
+  TCP_INQ,
   TCP_KEEPCNT,
   TCP_MD5SIG,
   TCP_KEEPIDLE,
@@ -36,8 +41,10 @@ import {
 } from '../../../socket/socket-constants.ts'
 import { IPPROTO_TCP } from '../../../wire/ipproto.ts'
 import {
+  SK_CMSG,
   SK_FLAGS,
   SK_RCVBUF,
+  SK_RCVLOWAT,
   SK_SNDBUF,
   SK_STATE,
   SOCK_MIN_RCVBUF,
@@ -67,6 +74,7 @@ import {
   FO_CONNECT,
   FO_NO_COOKIE,
   TFO_CLIENT_ENABLE,
+  TCP_MIN_MSS,
   TCP_MSS_DEFAULT,
   TCP_RTO_MAX,
   TCP_TIMEOUT_INIT,
@@ -110,7 +118,11 @@ const TCP_MAXSEG = 2
 const TCP_SYNCNT = 7
 const TCP_LINGER2 = 8
 const TCP_WINDOW_CLAMP = 10
+const TCP_REPAIR = 19
+const TCP_ULP = 31
 
+/** MAX_TCP_WINDOW */
+const MAX_MSS = 32767
 const MAX_KEEP = 32767
 const MAX_RETRANS = 255
 /** Octets of a key of Fast Open. */
@@ -180,6 +192,16 @@ export const createTcpSockopt = ({
     i32[sk + word] = Math.max(least, Math.min(value, maxBuffer >> 1) * 2)
     return flag(sk, SK_FLAGS, lock, true)
   }
+  /** As much as the budget gives a socket. */
+  const force = (sk: number, word: number, lock: number, value: number, least: number): number =>
+    buffer(sk, word, lock, Math.max(0, value), least)
+  /** Half of the buffer at most, which grows for it unless it is fixed (tcp_set_rcvlowat). */
+  const rcvlowat = (sk: number, value: number): number => {
+    const isFixed = (i32[sk + SK_FLAGS] & SOCK_RCVBUF_LOCK) !== 0
+    const most = isFixed ? i32[sk + SK_RCVBUF] : i32[sysctl + Sysctl.tcp_rmem_max]
+    i32[sk + SK_RCVLOWAT] = value === 0 ? 1 : Math.min(value < 0 ? most : value, most >> 1)
+    return 0
+  }
   const keepalive = (sk: number, on: boolean): number => {
     const was = (i32[sk + SK_FLAGS] & SOCK_KEEPOPEN) !== 0
     flag(sk, SK_FLAGS, SOCK_KEEPOPEN, on)
@@ -216,6 +238,12 @@ export const createTcpSockopt = ({
         return buffer(sk, SK_RCVBUF, SOCK_RCVBUF_LOCK, value, SOCK_MIN_RCVBUF)
       case SO_KEEPALIVE:
         return keepalive(sk, value !== 0)
+      case SO_RCVLOWAT:
+        return rcvlowat(sk, value)
+      case SO_RCVBUFFORCE:
+        return force(sk, SK_RCVBUF, SOCK_RCVBUF_LOCK, value, SOCK_MIN_RCVBUF)
+      case SO_SNDBUFFORCE:
+        return force(sk, SK_SNDBUF, SOCK_SNDBUF_LOCK, value, SOCK_MIN_SNDBUF)
       case SO_LINGER:
         return linger(sk, value)
       case SO_ZEROCOPY:
@@ -255,7 +283,7 @@ export const createTcpSockopt = ({
     if ((value & 1) === 0) i32[sk + TP_PINGPONG] = 1
     return 0
   }
-  /** tcp_set_window_clamp: what is offered follows at once. */
+  /** Half of the least buffer at least; none only before there is a connection. What is offered follows at once (tcp_set_window_clamp). */
   const windowClamp = (sk: number, value: number): number => {
     if (value === 0) {
       const state = i32[sk + SK_STATE]
@@ -280,9 +308,9 @@ export const createTcpSockopt = ({
       case TCP_CORK:
         return nagle(sk, TCP_NAGLE_CORK, value !== 0)
       case TCP_MAXSEG:
-        return value !== 0
-          ? range(sk, TP_USER_MSS, value, 88, 32767)
-          : range(sk, TP_USER_MSS, 0, 0, 0)
+        return value === 0
+          ? range(sk, TP_USER_MSS, 0, 0, 0)
+          : range(sk, TP_USER_MSS, value, TCP_MIN_MSS, MAX_MSS)
       case TCP_KEEPIDLE:
         return setKeepidle(sk, value)
       case TCP_KEEPINTVL:
@@ -299,6 +327,15 @@ export const createTcpSockopt = ({
         return 0
       case TCP_WINDOW_CLAMP:
         return windowClamp(sk, value)
+      case TCP_INQ:
+        if (value < 0 || value > 1) return -Errno.EINVAL
+        return flag(sk, SK_CMSG, CMSG_INQ, value !== 0)
+      case TCP_ULP:
+        // there are none: no name of one is known
+        return -Errno.ENOENT
+      case TCP_REPAIR:
+        // who may have it looks into the kernel
+        return -Errno.EPERM
       case TCP_QUICKACK:
         return quickack(sk, value)
       case TCP_USER_TIMEOUT:
@@ -347,6 +384,8 @@ export const createTcpSockopt = ({
         return (flags & SOCK_KEEPOPEN) !== 0 ? 1 : 0
       case SO_OOBINLINE:
         return (flags & SOCK_URGINLINE) !== 0 ? 1 : 0
+      case SO_RCVLOWAT:
+        return i32[sk + SK_RCVLOWAT] || 1
       case SO_LINGER:
         return (flags & SOCK_LINGER) !== 0 ? i32[sk + TP_LINGER] : -1
       case SO_MAX_PACING_RATE:
@@ -384,6 +423,11 @@ export const createTcpSockopt = ({
         return retransToSecs(i32[sk + TP_DEFER_ACCEPT])
       case TCP_WINDOW_CLAMP:
         return i32[sk + TP_WINDOW_CLAMP]
+      case TCP_INQ:
+        return (i32[sk + SK_CMSG] & CMSG_INQ) === 0 ? 0 : 1
+      case TCP_ULP:
+      case TCP_REPAIR:
+        return 0
       case TCP_QUICKACK:
         return i32[sk + TP_PINGPONG] !== 0 ? 0 : 1
       case TCP_FASTOPEN:

@@ -31,9 +31,11 @@ import {
   SK_MARK,
   SK_NUM,
   SK_PARENT,
+  SK_CMSG,
   SK_INET_FLAGS,
   SK_PMTUDISC,
   SK_PROTOCOL,
+  SK_RCVLOWAT,
   SK_RCVBUF,
   SK_REUSE,
   SK_RXHASH,
@@ -130,9 +132,11 @@ const INHERITED = [
 /** What the connection inherits that it becomes: what was set meanwhile as well (inet_csk_clone_lock). */
 const INHERITED_LATE = [
   SK_TTL,
+  SK_CMSG,
   SK_INET_FLAGS,
   SK_PMTUDISC,
   SK_PMTUDISC + 1,
+  SK_RCVLOWAT,
   TP_USER_MSS,
   TP_NONAGLE,
   TP_PINGPONG,

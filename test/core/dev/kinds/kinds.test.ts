@@ -96,14 +96,14 @@ describe('veth', () => {
 
   test('what is said of the peer is the peer’s; a net of its own has no other to put it in', async () => {
     const { control } = makeControl()
-    const peer = { name: 'b', mtu: 1300, address: '02:00:00:00:00:0b', up: true }
+    const peer = { name: 'b', mtu: 1300, address: '02:00:00:00:00:0b' }
     itemOf(await control.request(add('a', 'veth', { data: { peer } })))
     const [, a, b] = dumped(control, { type: 'RTM_GETLINK' })
     expect([a!.mtu, a!.flags.includes('UP')]).toEqual([1500, false])
     expect(b).toMatchObject({
       mtu: 1300,
       address: '02:00:00:00:00:0b',
-      operstate: 'LOWERLAYERDOWN',
+      operstate: 'DOWN',
     })
     const elsewhere = { data: { peer: { name: 'd', netns: 'blue' } } }
     const words = 'Error: argument "blue" is wrong: Invalid "netns" value'

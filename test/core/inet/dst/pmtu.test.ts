@@ -50,6 +50,23 @@ describe('a path MTU', () => {
     expect(lookup(FOUR)).toEqual({ mtu: 800, locked: false, ends: true })
     expect(told).toEqual([1000, 800])
   })
+  test('of each of many addresses is kept, whichever else are learned', () => {
+    const { updatePmtu, lookup } = setUp()
+    const addrs = Array.from({ length: 100 }, (_, k) => Int32Array.of(0, 0, 0xffff, 0x0a000000 + k))
+    for (const [k, addr] of addrs.entries()) updatePmtu(0, addr, 0, 1000 + k)
+    expect(addrs.map((addr) => lookup(addr).mtu)).toEqual(addrs.map((_, k) => 1000 + k))
+  })
+  test('that was learned first gives way where there are too many', () => {
+    const { updatePmtu, lookup, pass } = setUp()
+    for (let k = 0; k < 20_000; k++) {
+      updatePmtu(0, Int32Array.of(0, 0, 0xffff, 0x0a000000 + k), 0, 1000)
+      pass(1000)
+    }
+    const known = (k: number): boolean =>
+      lookup(Int32Array.of(0, 0, 0xffff, 0x0a000000 + k)).mtu === 1000
+    expect(Array.from({ length: 100 }, (_, k) => known(k))).not.toContain(true)
+    expect(Array.from({ length: 100 }, (_, k) => known(19_900 + k))).not.toContain(false)
+  })
   test('ends after ten minutes, and is tried again', () => {
     const { updatePmtu, lookup, pass, pmtuSerial } = setUp()
     updatePmtu(0, FOUR, 0, 800)
