@@ -41,7 +41,7 @@ import { createNamespaces } from './netns/control.ts'
 import type { NetnsData } from './netns/netns-data.ts'
 import { probeRing } from './os/io-uring.ts'
 import { errnoName, errnoText } from './os/libc.ts'
-import type { Namespace } from './os/netns.ts'
+import type { Namespace, NamespaceOptions } from './os/netns.ts'
 import { createNamespace } from './os/netns.ts'
 import { random } from './random.ts'
 import { openState, type State } from './state.ts'
@@ -132,6 +132,20 @@ export const startDaemon = async (options: DaemonOptions) => {
     isTaken: (name) => namespaces.has(name),
   })
 
+  /** One of the kernel's, for programs (`softnet exec`). */
+  const openNamespace = async (asked: NamespaceOptions): Promise<Namespace> => {
+    const { name } = asked
+    if (namespaces.has(name) || netns.nets.names().includes(name))
+      throw new Error(`there is a network namespace "${name}" already`)
+    const namespace = await createNamespace(asked)
+    const close = async (): Promise<void> => {
+      namespaces.delete(name)
+      await namespace.close()
+    }
+    const held = { ...namespace, close }
+    namespaces.set(name, held)
+    return held
+  }
   const queues = options.steering === 'multiqueue' ? options.workers : null
   const ipi = createIpi(arena, layout.controlThread, wake)
   const control = createTextControl({
@@ -142,7 +156,7 @@ export const startDaemon = async (options: DaemonOptions) => {
     sockInfo: { [IPPROTO_TCP]: (sk) => tcpInfo(arena, sk, Math.floor(monotonicUs() / 1000) | 0) },
     random,
     pause: () => new Promise((resolve) => setImmediate(resolve)),
-    kinds: kindsOf({ queues, namespaces, files: options.files, log }, netns.far),
+    kinds: kindsOf({ queues, namespaces, openNamespace, files: options.files, log }, netns.far),
     hasEnded: (thread) => ended.has(thread),
     nets: netns.nets,
     otherNets: netns.otherNets,
@@ -191,7 +205,7 @@ export const startDaemon = async (options: DaemonOptions) => {
     for (let nic = 0; nic < config.nics; nic++)
       await start(moduleUrl('workers/nic.ts'), dataFor(layout.nicThread + nic))
     const peer = layout.appThread + APP_NETNS
-    const refusal = options.demo === null ? null : await openNamespace(namespaces)
+    const refusal = options.demo === null ? null : await whyNot(openNamespace(namespaceOptions))
     const scene = options.demo && routerPart(options.demo, peer, refusal === null)
     const begin = { ...options, config: joined(options.config, scene ?? {}) }
     if (state === null) await configure(control, begin)
@@ -323,16 +337,12 @@ const take = async (
       await again({ type: 'NETNS', name, message })
 }
 
-/** A namespace to try the router from, where the system lets us make one: null, or why not. */
-const openNamespace = async (namespaces: Map<string, Namespace>): Promise<string | null> => {
-  try {
-    const namespace = await createNamespace(namespaceOptions)
-    namespaces.set(namespace.name, namespace)
-    return null
-  } catch (error) {
-    return (error as Error).message
-  }
-}
+/** null, or why it could not be done. */
+const whyNot = (done: Promise<unknown>): Promise<string | null> =>
+  done.then(
+    () => null,
+    (error: Error) => error.message
+  )
 
 /** One configuration after the other. */
 const joined = <Config extends StackConfig>(config: Config, more: StackConfig): Config => ({

@@ -47,7 +47,11 @@ export const COMMANDS: Commands = {
     usage: '[ --raw | -j ]\n   --raw /proc/net/softnet_stat   -j JSON',
   },
   top: { run: top, does: 'what the workers do now: load, drops, flows by rate' },
-  dropwatch: { run: dropwatch, does: 'packets that died unused, by reason', usage: '[ -j ]' },
+  dropwatch: {
+    run: dropwatch,
+    does: 'packets that died unused, by reason and place',
+    usage: '[ -j ]',
+  },
   memory: { run: memory, does: 'who holds packet memory, against his bound', usage: '[ -j ]' },
   flows: { run: flows, does: 'which worker owns which flow', usage: '[ -j ]' },
   config: { run: config, does: 'the running state as a file, and a file as the state' },

@@ -8,23 +8,24 @@ const HELP = 'Usage: softnet exec [ --net NAME ] -- COMMAND [ ARGUMENTS ]\n'
 type Entered = NetnsItem & { readonly pid: number }
 const isEntered = (item: NetnsItem): item is Entered => item.pid !== undefined
 
-/** Programs run in namespaces of the kernel; a simulated host runs none. */
+const NONE =
+  'softnet: the daemon has no network namespace to run programs in ("softnet ip link add user0 up type tap ' +
+  'addresses ADDR/LEN gateway ADDR peer name eth0 netns NAME" makes one)'
+
+/** Programs run in namespaces of the kernel, and in none of softnet's own. */
 const choose = (all: readonly NetnsItem[], name: string | undefined): Entered => {
   const items = all.filter(isEntered)
-  if (name === undefined && items.length === 0)
-    throw new Refused('softnet: the daemon has no network namespace to run programs in')
-  if (name === undefined) return items[0]!
-  const found = all.find((item) => item.name === name)
+  const found = name === undefined ? items[0] : all.find((item) => item.name === name)
+  if (found !== undefined && isEntered(found)) return found
   const names = items.map((item) => item.name).join(', ')
-  if (found === undefined)
+  if (found !== undefined)
     throw new Refused(
-      `Cannot open network namespace "${name}": No such file or directory (there is ${names})`
+      `softnet: "${name}" is a namespace of softnet's own, which runs no programs (there is ${names || 'none that does'})`
     )
-  if (!isEntered(found))
-    throw new Refused(
-      `softnet: "${name}" is a simulated host, which runs no programs (there is ${names})`
-    )
-  return found
+  if (items.length === 0) throw new Refused(NONE)
+  throw new Refused(
+    `Cannot open network namespace "${name}": No such file or directory (there is ${names})`
+  )
 }
 
 export const exec: Command = async (args, cli) => {

@@ -95,6 +95,10 @@ type Placed = NewLink & { netns: string }
 /** The namespace that has no name is that of the first process. */
 const DEFAULT_NETNS = '1'
 
+/** A veth has one queue each way. */
+const readQueue = (word: string, words: Words, way: string): void => {
+  if (words.number(word) !== 1) throw new UsageError(`Error: Invalid number of ${way} queues.`)
+}
 /** What follows `peer` is said of the other device of the pair. */
 const readPeer = (words: Words): NewLink => {
   words.take('name')
@@ -102,6 +106,8 @@ const readPeer = (words: Words): NewLink => {
   while (!words.isEmpty()) {
     const word = words.next()
     if (word === 'netns') peer.netns = words.next()
+    else if (word === 'numtxqueues') readQueue(word, words, 'transmit')
+    else if (word === 'numrxqueues') readQueue(word, words, 'receive')
     else if (!['mtu', 'address'].includes(word) || !readWord(word, words, peer))
       throw garbage(word, 'peer')
   }

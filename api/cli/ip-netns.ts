@@ -1,16 +1,18 @@
-/** `ip netns`: list, add, delete. iproute2: ip/ipnetns.c. */
+/** `ip netns`: list, add, delete, exec. iproute2: ip/ipnetns.c. */
 import type { NetnsItem } from '../endpoints/deps.ts'
 import { getItems, printJson, printLines, Refused, segment, send, UsageError } from './cli.ts'
 import type { Cli } from './cli.ts'
 import type { IpObject, IpOptions } from './ip-object.ts'
+import { exec } from './exec.ts'
 import { garbage, matchWord, unknownCommand, type Words } from './words.ts'
 
 const HELP = `Usage: softnet ip netns [ list ]
        softnet ip netns show NAME
        softnet ip netns add NAME
        softnet ip netns delete NAME
+       softnet ip netns exec NAME COMMAND ...
 `
-const VERBS = ['list', 'show', 'lst', 'help', 'add', 'delete'] as const
+const VERBS = ['list', 'show', 'lst', 'help', 'add', 'delete', 'exec'] as const
 
 const nameOf = (words: Words): string => {
   if (words.isEmpty()) throw new UsageError('No netns name specified')
@@ -48,6 +50,12 @@ export const ipNetns: IpObject = async (words, options, cli) => {
     case 'delete':
       await send(cli, 'DELETE', `/v1/netns/${segment(nameOf(words))}`)
       return 0
+    case 'exec': {
+      const [name, ...command] = words.rest()
+      if (name === undefined) throw new UsageError('No netns name specified')
+      if (command.length === 0) throw new UsageError('No command specified')
+      return exec(['--net', name, '--', ...command], cli)
+    }
     case 'help':
       cli.out(HELP)
       return 0

@@ -1,4 +1,5 @@
 /** `softnet sysctl`, `softnet-stat`, `dropwatch`, `memory`, `flows`: what is counted, one look at a time. */
+import { placeOf } from '../drop-places.ts'
 import type {
   DropItem,
   FlowItem,
@@ -116,9 +117,19 @@ export const dropwatch: Command = async (args, cli) => {
   else if (shown.length === 0) cli.out('no packet was dropped\n')
   else {
     const workers = Math.max(...shown.map((drop) => drop.worker.length))
-    const head = ['drops', 'reason', ...Array.from({ length: workers }, (_, i) => `CPU${i}`)]
-    const rows = shown.map((drop) => [drop.count, drop.reason, ...drop.worker])
-    printLines(cli, table(head, rows, ['reason']))
+    const head = [
+      'drops',
+      'reason',
+      'place',
+      ...Array.from({ length: workers }, (_, i) => `CPU${i}`),
+    ]
+    const rows = shown.map((drop) => [
+      drop.count,
+      drop.reason,
+      placeOf(drop.reason),
+      ...drop.worker,
+    ])
+    printLines(cli, table(head, rows, ['reason', 'place']))
   }
   return 0
 }
@@ -163,29 +174,19 @@ export const memory: Command = async (args, cli) => {
   return 0
 }
 
-const cell = (value: unknown): string =>
-  value !== null && typeof value === 'object' ? Object.values(value).join(':') : String(value ?? '')
-
+/** The busiest first; `last` is the time since its latest packet. */
 export const flows: Command = async (args, cli) => {
   const items = await getItems<FlowItem>(cli, '/v1/flows')
-  if (cli.json || args.includes('-j')) {
-    printJson(cli, items)
-    return 0
+  items.sort((a, b) => Number(b['packets']) - Number(a['packets']))
+  if (cli.json || args.includes('-j')) printJson(cli, items)
+  else if (items.length === 0) cli.out('no flow yet\n')
+  else {
+    const head = Object.keys(items[0]!)
+    const isText = head.filter((word) => typeof items[0]![word] === 'string')
+    const cell = (item: FlowItem, word: string): string =>
+      word === 'last' ? `${Number(item['last']) / 1000}s` : String(item[word])
+    const rows = items.map((item) => head.map((word) => cell(item, word)))
+    printLines(cli, table(head, rows, isText))
   }
-  if (items.length === 0) {
-    cli.out('no flow yet\n')
-    return 0
-  }
-  const { worker: _, ...words } = items[0]!
-  const head = ['worker', ...Object.keys(words)]
-  const isText = head.filter((word) => items.some((item) => typeof item[word] === 'string'))
-  printLines(
-    cli,
-    table(
-      head,
-      items.map((item) => head.map((word) => cell(item[word]))),
-      isText
-    )
-  )
   return 0
 }

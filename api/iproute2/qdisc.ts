@@ -7,7 +7,7 @@ import type { Impairment, LinkItem } from '../../core/control/text/messages.ts'
 const NO_STATS = { bytes: 0, packets: 0, drops: 0, overlimits: 0, requeues: 0, backlog: 0, qlen: 0 }
 type QdiscStats = typeof NO_STATS
 
-/** What noqueue has let through is not counted; of netem nothing is said: its drops are told by reason. */
+/** What noqueue has let through is not counted. netem exceeds no rate, and a device that is busy has a queue behind it. */
 export type QdiscItem = {
   kind: string
   handle: string
@@ -16,7 +16,7 @@ export type QdiscItem = {
   refcnt: number
   /** netem's words, as a link's `netem` says them. */
   options: Impairment
-} & Partial<QdiscStats>
+} & QdiscStats
 
 export type QdiscShow = {
   readonly stats?: boolean
@@ -30,14 +30,15 @@ const MICROSECONDS = 1_000_000
 const FIRST_HANDLE = 0x8000
 
 /** The one of a device. */
-export const qdiscOf = ({ ifname, ifindex, qdisc, netem }: LinkItem): QdiscItem => ({
+export const qdiscOf = ({ ifname, ifindex, qdisc, netem, qdisc_stats }: LinkItem): QdiscItem => ({
   kind: qdisc,
   handle: netem === undefined ? '0:' : `${(FIRST_HANDLE + ifindex).toString(16)}:`,
   dev: ifname,
   root: true,
   refcnt: 2,
   options: netem ?? {},
-  ...(netem === undefined && NO_STATS),
+  ...NO_STATS,
+  ...qdisc_stats,
 })
 
 /** As printf's %g, with so many digits. */
@@ -91,7 +92,7 @@ export const qdiscText = (item: QdiscItem, show: QdiscShow = {}): string => {
   const dev = show.omitDev ? '' : `dev ${item.dev} `
   const options = isNetem(item) ? netemText(item.options) : ''
   const head = `qdisc ${item.kind} ${item.handle} ${dev}root refcnt ${item.refcnt} ${options}`
-  return show.stats && item.bytes !== undefined ? `${head}\n${statsText(item)}` : head
+  return show.stats ? `${head}\n${statsText(item)}` : head
 }
 
 export const qdiscJson = (item: QdiscItem, show: QdiscShow = {}): object => {

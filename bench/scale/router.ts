@@ -52,6 +52,7 @@ export const startRouter = async (
     kinds: kindsOf({
       queues: null,
       namespaces: new Map(),
+      openNamespace: () => Promise.reject(new Error('none')),
       files: null,
       log: (_level, line) => console.error(line),
     }),

@@ -86,6 +86,7 @@ export type BucketFilter = { family: number; id?: number; dev?: number; nhid?: n
 
 // ---- links
 
+export type QdiscStats = Record<'bytes' | 'packets' | 'drops' | 'backlog' | 'qlen', number>
 /** netem's words as the row has them: parts per million, microseconds, packets. */
 export type Netem = {
   loss: number
@@ -162,6 +163,8 @@ export type LinkInfo = {
   l3Table: number
   /** Null: not impaired. */
   netem: Netem | null
+  /** What netem has sent and thrown away since it is there, and what waits in it. */
+  qdiscStats: QdiscStats
   stats: LinkStats
 }
 export type LinkFilter = { ifindex?: number; kind?: string; isUp?: boolean; master?: number }

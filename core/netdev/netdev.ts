@@ -135,6 +135,12 @@ export const DEV_STAT_ROWS = [
   { name: 'tap_missed' },
   /** Packets whose addresses cannot be, while log_martians is on. */
   { name: 'rx_martians' },
+  /** What netem has sent on and thrown away (gnet_stats_basic, gnet_stats_queue), and what waits in it. */
+  { name: 'netem_packets' },
+  { name: 'netem_bytes' },
+  { name: 'netem_drops' },
+  { name: 'netem_qlen' },
+  { name: 'netem_backlog' },
 ] as const
 
 type DevStatRow = (typeof DEV_STAT_ROWS)[number]

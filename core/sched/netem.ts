@@ -16,9 +16,11 @@ import {
   DEV_LIMIT,
   DEV_LOSS,
   DEV_REORDER,
+  DevStat,
+  deviceStats,
 } from '../netdev/netdev.ts'
 import type { Arena } from '../shm/arena.ts'
-import { DEVICE_WORDS } from '../shm/layout.ts'
+import { DEV_STATS, DEVICE_WORDS } from '../shm/layout.ts'
 import { Holder } from '../skb/budget.ts'
 import type { DropFn } from '../skb/drop.ts'
 import { Drop } from '../skb/drop.ts'
@@ -58,12 +60,20 @@ export type Netem = ReturnType<typeof createNetem>
 
 export const createNetem = (deps: NetemDeps) => {
   const { arena, skbs, drop, time, wheel, random, timer, transmit, checksumHelp } = deps
-  const { i32, u8, layout } = arena
+  const { i32, u8, f64, layout } = arena
   const { devices } = layout
   const { budget } = skbs
   // a binary heap of (due, order, skb); order keeps packets due together in sequence
   const heap = new Int32Array((CAPACITY + 1) * 3)
   const waiting = new Int32Array(layout.config.devices)
+  const stats = deviceStats(arena, skbs.thread, 0)
+  // what a stack before this one held is gone
+  for (let ifindex = 0; ifindex < layout.config.devices; ifindex++)
+    f64.fill(
+      0,
+      stats + ifindex * DEV_STATS + DevStat.netem_qlen,
+      stats + ifindex * DEV_STATS + DevStat.netem_backlog + 1
+    )
   let size = 0
   let order = 0
 
@@ -79,19 +89,30 @@ export const createNetem = (deps: NetemDeps) => {
       if (twin !== 0) queue(twin, dev, joins)
     }
     if (happens(i32[dev + DEV_LOSS])) {
-      drop(skb, Drop.LINK_IMPAIRED)
+      discard(skb, Drop.LINK_IMPAIRED)
       return 0
     }
     // a clone's bytes may change under us while it waits (its owner retransmits)
     if (skbs.isShared(skb) && !skbs.expandHead(skb, RX_HEADROOM)) {
-      drop(skb, Drop.NOMEM)
+      discard(skb, Drop.NOMEM)
       return 0
     }
     if (happens(i32[dev + DEV_CORRUPT]) && !spoil(skb)) {
-      drop(skb, Drop.NOMEM)
+      discard(skb, Drop.NOMEM)
       return 0
     }
     return queue(skb, dev, joins)
+  }
+  const bankOf = (skb: number): number => stats + i32[skb + SKB_DEV] * DEV_STATS
+  const discard = (skb: number, reason: Drop): void => {
+    f64[bankOf(skb) + DevStat.netem_drops]++
+    drop(skb, reason)
+  }
+  const send = (skb: number): number => {
+    const bank = bankOf(skb)
+    f64[bank + DevStat.netem_packets]++
+    f64[bank + DevStat.netem_bytes] += i32[skb + SKB_LEN]
+    return transmit(skb)
   }
   /** Turns over one bit behind the link header's addresses, after the sum was made: the receiver is to notice. */
   const spoil = (skb: number): boolean => {
@@ -105,15 +126,17 @@ export const createNetem = (deps: NetemDeps) => {
 
   const queue = (skb: number, dev: number, joins: boolean): number => {
     const delay = delayOf(dev)
-    if (delay === 0 && waiting[i32[skb + SKB_DEV]] === 0) return transmit(skb)
+    if (delay === 0 && waiting[i32[skb + SKB_DEV]] === 0) return send(skb)
     const isLong = !joins && waiting[i32[skb + SKB_DEV]] >= limitOf(dev)
     if (isLong || size === CAPACITY || !mayQueue(budget.slotsOf(skb))) {
-      drop(skb, Drop.QDISC_DROP)
+      discard(skb, Drop.QDISC_DROP)
       return -Errno.ENOBUFS
     }
     // on a link of its own length nobody waits for it to have gone (skb_orphan_partial)
     skbs.orphan(skb)
     waiting[i32[skb + SKB_DEV]]++
+    f64[bankOf(skb) + DevStat.netem_qlen]++
+    f64[bankOf(skb) + DevStat.netem_backlog] += i32[skb + SKB_LEN]
     budget.hold(skb, Holder.netem)
     insert((time[TIME_US] + delay) | 0, skb)
     armTimer()
@@ -178,8 +201,10 @@ export const createNetem = (deps: NetemDeps) => {
     while (size !== 0 && ((heap[0] - time[TIME_US]) | 0) <= 0) {
       const skb = takeFirst()
       waiting[i32[skb + SKB_DEV]]--
+      f64[bankOf(skb) + DevStat.netem_qlen]--
+      f64[bankOf(skb) + DevStat.netem_backlog] -= i32[skb + SKB_LEN]
       budget.release(skb)
-      transmit(skb)
+      send(skb)
       sent++
     }
     if (sent !== 0) armTimer()

@@ -75,6 +75,8 @@ const SHUT_PENDING = 16
 const CLOSE_PENDING = 32
 /** On the list of those that wait for memory or for room in the ring. */
 const STALLED = 64
+/** Its close waits for the peer (SO_LINGER). */
+const LINGERING = 256
 /** A child-to-be: the listener `acceptOf` has it in its chain. */
 const AWAITING = 128
 
@@ -174,7 +176,7 @@ export const createAppChannel = (deps: AppChannelDeps) => {
     }
     if ((flags[sid] & (SHUT_PENDING | CLOSE_PENDING)) === 0 || isOpening(sk)) return
     if ((flags[sid] & SHUT_PENDING) !== 0) finishShutdown(sid, sk)
-    if ((flags[sid] & CLOSE_PENDING) !== 0) finishClose(sid, false)
+    if ((flags[sid] & CLOSE_PENDING) !== 0) endClose(sid, false)
   }
   /**
    * Its handshake is not over, though connect() has said so (TCP_FASTOPEN_CONNECT): an orderly end waits for that. With nothing
@@ -387,20 +389,30 @@ export const createAppChannel = (deps: AppChannelDeps) => {
     post(AppOp.CLOSE, sid, closeUser[sid], 0)
   }
   const close = (sid: number, user: number, how: number): void => {
-    if ((flags[sid] & CLOSE_PENDING) !== 0) post(AppOp.CLOSE, sid, closeUser[sid], -ECANCELED)
+    if ((flags[sid] & (CLOSE_PENDING | LINGERING)) !== 0)
+      post(AppOp.CLOSE, sid, closeUser[sid], -ECANCELED)
     closeUser[sid] = user
     const sk = sockOf(sid)
     if (how === CLOSE_DRAIN && sk !== 0 && (sendHead[sid] !== 0 || isOpening(sk))) {
       flags[sid] |= CLOSE_PENDING
       return
     }
-    finishClose(sid, how === CLOSE_ABORT)
+    endClose(sid, how === CLOSE_ABORT)
+  }
+  /** The close of a living application, which waits where its socket lingers. */
+  const endClose = (sid: number, abort: boolean): void => {
+    const sk = sockOf(sid)
+    if (abort || sk === 0 || !sockets.linger(sk)) return finishClose(sid, abort)
+    flags[sid] |= LINGERING
+    // nothing comes to it any more
+    flags[sid] |= ENDED
   }
 
   /** What the socket layer has to say about a sid's socket. */
   const event = (sid: number, events: number): void => {
     const sk = sockOf(sid)
     if (sk === 0) return
+    if ((flags[sid] & LINGERING) !== 0) return endClose(sid, false)
     if ((flags[sid] & LISTENER) !== 0) return pumpAccept(sid)
     if ((flags[sid] & CONNECTING) !== 0) {
       if ((events & SK_EVENT_CONNECT) !== 0) connected(sid, 0, sk)

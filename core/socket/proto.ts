@@ -50,6 +50,8 @@ export type Proto = {
   ioctl?: (sk: number, request: number) => number
   /** The owner lets go: an orderly end, the row lives on as long as the protocol needs it. */
   close: (sk: number) => void
+  /** Is the owner, who wants to let go, to wait for an event (SO_LINGER)? The first time that he asks the end begins. */
+  linger?: (sk: number) => boolean
   /** Breaks it at once (TCP: RST). The row may live on until its owner closes it. */
   abort?: (sk: number) => void
   setOption?: (sk: number, level: number, name: number, value: number) => number

@@ -274,6 +274,8 @@ export const createSockets = (deps: SocketsDeps) => {
   const ioctl = (sk: number, request: number): number =>
     protoOf(sk).ioctl?.(sk, request) ?? -EOPNOTSUPP
 
+  /** Is close() to wait for an event, and then to be asked again (SO_LINGER)? */
+  const linger = (sk: number): boolean => protoOf(sk).linger?.(sk) ?? false
   /** Lets go of the socket: nobody hears of it, the protocol ends it in order. */
   const close = (sk: number): void => {
     events.detach(sk)
@@ -362,6 +364,7 @@ export const createSockets = (deps: SocketsDeps) => {
     poll,
     ioctl,
     recvErr,
+    linger,
     close,
     abort,
     destroy,

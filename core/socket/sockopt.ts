@@ -66,6 +66,7 @@ import {
   SK_FAMILY,
   SK_INET_FLAGS,
   SK_MARK,
+  SK_NUM,
   SK_PROTOCOL,
   SK_RCVBUF,
   SK_REUSE,
@@ -153,7 +154,10 @@ export const createSockopt = ({
       case SO_REUSEADDR:
         return setBit(sk, REUSE_ADDR, value)
       case SO_REUSEPORT:
-        return setBit(sk, REUSE_PORT, value)
+        // links have no ports (sk_is_inet)
+        return value !== 0 && i32[sk + SK_FAMILY] === AF_PACKET
+          ? -EOPNOTSUPP
+          : setBit(sk, REUSE_PORT, value)
       case SO_BROADCAST:
         return setBit(sk, BROADCAST, value)
       case SO_DETACH_FILTER:
@@ -197,7 +201,9 @@ export const createSockopt = ({
     return setWord(sk, SK_TOS, tosOf(sk, tos))
   }
   const setIp = (sk: number, level: number, name: number, value: number): number | null => {
-    if (level === IPPROTO_IPV6 && name === IPV6_V6ONLY) return setBit(sk, V6ONLY, value)
+    // what has its number stays what it is
+    if (level === IPPROTO_IPV6 && name === IPV6_V6ONLY)
+      return i32[sk + SK_NUM] !== 0 ? -EINVAL : setBit(sk, V6ONLY, value)
     if (name === (level === IPPROTO_IP ? IP_FREEBIND : IPV6_FREEBIND))
       return setBit(sk, FREEBIND, value)
     if (name === (level === IPPROTO_IP ? IP_TOS : IPV6_TCLASS)) {

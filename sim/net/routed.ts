@@ -1,7 +1,7 @@
 // Two hosts with a router between them, in both families: addresses are 10.0.N.1 and 2001:db8:N::1 for the first, .2 and ::2
 // for the second host of network N, .254 and ::ff for the router. Neighbours find each other.
 
-import { createSim, type HostOptions, type WireOptions } from './net-sim.ts'
+import { createSim, type HostOptions, type Sim, type SimHost, type WireOptions } from './net-sim.ts'
 
 export const MAC = {
   a: '02:00:00:00:00:0a',
@@ -13,6 +13,16 @@ export const MAC = {
 export const GREETINGS_MS = 3000
 /** After what happened, everything runs out and comes home: timers, TIME_WAIT, neighbours, fragments. */
 export const LONG_MS = 400_000
+
+/** Longer than any wire is. */
+const WIRE_MS = 1000
+
+/** Hosts on new links say which groups they are in; what they have once that has arrived is what they have at rest. */
+export const greet = (sim: Sim, hosts: readonly SimHost[]): void => {
+  sim.run(GREETINGS_MS)
+  sim.run(WIRE_MS, () => sim.inFlight() === 0)
+  for (const host of hosts) host.rest()
+}
 
 type Options = {
   seed?: number

@@ -6,6 +6,7 @@ import { sometimesMtuChanges } from '../changes.ts'
 import { converse } from '../converse.ts'
 import type { Draw } from '../draw.ts'
 import type { SimHost } from '../net/net-sim.ts'
+import { greet } from '../net/routed.ts'
 import type { Scenario } from '../scenarios.ts'
 import type { Change } from '../watch.ts'
 import type { World } from '../world.ts'
@@ -36,9 +37,7 @@ const addCable = async ({ sim, b, r }: World, draw: Draw): Promise<void> => {
       })
   }
   sim.wire([r, 'eth3'], [b, 'eth1'], { delayUs: Math.round(draw.scale(50, 40_000)) })
-  // addresses are tried first
-  sim.run(3000)
-  for (const host of [r, b]) host.rest()
+  greet(sim, [r, b])
 }
 
 const routeChanges = ({ b, r, to, knobs }: World, draw: Draw): Change[] => {

@@ -5,7 +5,7 @@
 import type { Draw } from '../draw.ts'
 import { AF_INET6 } from '../../core/base/family.ts'
 import { createSim, type SimHost, type WireOptions } from '../net/net-sim.ts'
-import { GREETINGS_MS } from '../net/routed.ts'
+import { greet } from '../net/routed.ts'
 import { openUdp, type UdpEnd } from '../net/sim-apps.ts'
 
 export type Family = 4 | 6
@@ -172,8 +172,10 @@ export const createGraph = async (draw: Draw, { seed, flows, workers }: Options)
       asks?.[6].close()
     }
   }
-  sim.run(GREETINGS_MS)
-  for (const { host } of nodes) host.rest()
+  greet(
+    sim,
+    nodes.map(({ host }) => host)
+  )
   for (const node of nodes)
     if (!node.isRouter) node.asks = { 4: openUdp(node.host), 6: openUdp(node.host, 0, 0, AF_INET6) }
   return { sim, nodes, edges, wayTo, reaches, addAddresses, renumber, close }

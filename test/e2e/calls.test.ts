@@ -1,14 +1,48 @@
 // Each of the calls of socketcall(2), played against softnet and against the kernel: one program, and both answers compared.
 
 import { beforeAll, expect, test } from 'bun:test'
-import { writeFileSync } from 'node:fs'
-import { errnoName } from '../../core/base/errno.ts'
+import { readFileSync, writeFileSync } from 'node:fs'
+import { Errno, errnoName } from '../../core/base/errno.ts'
 import type { Answer } from '../twin/calls/calls.ts'
 import { LO_MTU, play, type Side } from '../twin/calls/calls.ts'
 import { createKernelCalls } from '../twin/calls/kernel-calls.ts'
 import { createSoftnetCalls } from '../twin/calls/softnet-calls.ts'
 import { TABLE } from '../twin/calls/table.ts'
+import { readOptions } from '../support/socket-options.ts'
 import { describeE2e } from './support/inside.ts'
+
+/** Sockets by kind: family, type and protocol, of IPv4 and, where there is one, of IPv6. */
+const KINDS = [
+  ['tcp', [2, 1, 0], [10, 1, 0]],
+  ['udp', [2, 2, 0], [10, 2, 0]],
+  ['raw', [2, 3, 1], [10, 3, 58]],
+  ['ping', [2, 2, 1], [10, 2, 58]],
+  ['packet', [17, 3, 0x300], null],
+] as const
+/** Of netfilter, by level and number; and the memberships, which are no options here. */
+const ELSEWHERE = new Set([
+  ...[64, 65, 66, 67, 80, 81, 83, 96, 97, 98, 99].map((option) => `0 ${option}`),
+  ...[64, 65, 68, 69, 80].map((option) => `41 ${option}`),
+  ...[35, 36, 37, 38, 39, 40, 42, 43, 44, 45, 46, 47].map((option) => `0 ${option}`),
+  ...[20, 21, 42, 43, 44, 45, 46, 47, 48].map((option) => `41 ${option}`),
+])
+/** Options whose value is no number to the kernel, or another one, and the one that is refused to whoever asks. */
+const DIFFERENT = new Set([
+  'SO_LINGER',
+  'SO_BINDTODEVICE',
+  'SO_ATTACH_FILTER',
+  'SO_MAX_PACING_RATE',
+  'SO_COOKIE',
+  'SO_TIMESTAMPING_OLD',
+  'IP_OPTIONS',
+  'IPV6_MTU',
+  'TCP_CONGESTION',
+  'TCP_MD5SIG',
+  'TCP_REPAIR',
+  'TCP_FASTOPEN_KEY',
+  'PACKET_STATISTICS',
+])
+const { ENOPROTOOPT, EOPNOTSUPP } = Errno
 
 const shown = (answer: Answer): string =>
   typeof answer === 'number' && answer < 0 ? errnoName(answer) : String(answer)
@@ -27,5 +61,54 @@ describeE2e(import.meta.path, 'a call has the answer that the kernel gives', () 
     const line = (answers: Answer[]): string[] =>
       rows.map((row, k) => `${k} ${row.join(' ')}: ${shown(answers[k]!)}`)
     expect(line(ours)).toEqual(line(theirs))
+  })
+
+  /** What each side answers when a new socket is asked for an option, is told 1, and is asked again. */
+  const triple = (side: Side, kind: readonly number[], level: number, option: number): string => {
+    const [family, type, protocol] = kind
+    side.socket('o', family!, type!, protocol!)
+    const answers = [
+      side.getsockopt('o', level, option),
+      side.setsockopt('o', level, option, 1),
+      side.getsockopt('o', level, option),
+    ]
+    side.close('o')
+    return answers.map(shown).join(' ')
+  }
+  const kindsOf = (level: number) =>
+    KINDS.map(([name, four, six]) => {
+      return { name, kind: level === 41 && six !== null ? six : four }
+    })
+  const table = readOptions(readFileSync(`${import.meta.dir}/../../docs/sockets.md`, 'utf8'))
+
+  test('the table of options has each that the kernel knows', () => {
+    const { kernel } = sides
+    const missing: string[] = []
+    for (const level of new Set(table.map((row) => row.level))) {
+      const kinds = kindsOf(level)
+      for (const { name, kind } of kinds) kernel.socket(name, kind[0], kind[1], kind[2])
+      for (let option = 0; option < 110; option++) {
+        const answers = kinds.flatMap(({ name }) => [
+          kernel.getsockopt(name, level, option),
+          kernel.setsockopt(name, level, option, 1),
+        ])
+        const isKnown = answers.some((each) => each !== -ENOPROTOOPT && each !== -EOPNOTSUPP)
+        const isThere = table.some((row) => row.level === level && row.number === option)
+        if (isKnown && !isThere) missing.push(`${level} ${option}`)
+      }
+      kernel.end()
+    }
+    expect(missing.filter((option) => !ELSEWHERE.has(option))).toEqual([])
+  })
+  test('an option that sockets have answers as the kernel does', () => {
+    const [ours, theirs]: [string[], string[]] = [[], []]
+    for (const { level, name, number, sockets } of table)
+      for (const { name: kindName, kind } of kindsOf(level)) {
+        if (!sockets.split(', ').includes(kindName) || DIFFERENT.has(name)) continue
+        ours.push(`${name} of ${kindName}: ${triple(sides.softnet, kind, level, number)}`)
+        theirs.push(`${name} of ${kindName}: ${triple(sides.kernel, kind, level, number)}`)
+      }
+    expect(ours.length).toBeGreaterThan(150)
+    expect(ours).toEqual(theirs)
   })
 })

@@ -1,7 +1,7 @@
 // `softnet tcpdump` beside real traffic: what it writes tcpdump reads without a complaint, and what it prints is what went by.
 
 import { afterAll, beforeAll, expect, test } from 'bun:test'
-import { requireTool } from '../support/tools.ts'
+import { requireTool, toolPath } from '../support/tools.ts'
 import { expectNothingLeaked, freeBuffers } from './support/checks.ts'
 import { runIn } from './support/commands.ts'
 import { describeE2e } from './support/inside.ts'
@@ -47,6 +47,28 @@ describeE2e(import.meta.path, 'captures', () => {
     const lines = `${read.stdout}`.trim().split('\n')
     expect(lines).toHaveLength(frames)
     expect(lines.filter((line) => line.includes('ICMP echo request'))).toHaveLength(2 * PINGS)
+  })
+  test('curl gives tshark what it decodes, whole: pings, and errors with what they are about', async () => {
+    // the packet that dies comes in, and goes back out as an error
+    const frames = 4 * PINGS + 2
+    const url = `http://softnet/v1/capture?filter=icmp&limit=${frames}`
+    const curl = `curl -sN -m 20 --unix-socket ${net.daemon.unix} '${url}'`
+    const tshark = 'tshark -nr - -T fields -e frame.protocols -e _ws.malformed'
+    for (const tool of ['curl', 'tshark'] as const) requireTool(tool)
+    const shell = Bun.spawn(['sh', '-c', `${curl} | ${tshark}`], {
+      env: { ...process.env, PATH: toolPath() },
+      stdin: 'ignore',
+      stdout: 'pipe',
+      stderr: 'pipe',
+    })
+    await untilCapturing()
+    await ping(PINGS)
+    await runIn(net.a, ['ping', '-c', '1', '-t', '1', '-W', '1', B])
+    const lines = (await new Response(shell.stdout).text()).trimEnd().split('\n')
+    expect(lines).toHaveLength(frames)
+    expect(
+      lines.filter((line) => !/^eth:ethertype:ip:icmp(:ip:icmp)?(:data)?\t?$/.test(line))
+    ).toEqual([])
   })
   test('in words: where each came in and went out', async () => {
     const { status, out, err } = await during('-c', '4', `icmp and host ${B}`)

@@ -1,6 +1,7 @@
 // `softnet demo` and `softnet exec` as anybody runs them: no privilege, no namespaces made beforehand.
 
 import { afterAll, beforeAll, describe, expect, test } from 'bun:test'
+import type { StackConfig } from '../../core/control/text/messages.ts'
 import { pingLoss } from './support/commands.ts'
 import type { Daemon } from './support/daemon.ts'
 import { startDaemon } from './support/daemon.ts'
@@ -78,3 +79,37 @@ describe('softnet demo and softnet exec', () => {
     TIMEOUT_MS
   )
 })
+
+test(
+  'softnet exec on any daemon: a TAP makes the namespace that its other end is in, and ends it',
+  async () => {
+    const daemon = await startDaemon({ workers: 1 })
+    try {
+      const said = async (...argv: string[]): Promise<string> => {
+        const { out, err } = await daemon.cli(...argv)
+        return out + err
+      }
+      const ping = ['exec', '--net', 'user', '--', 'ping', '-c', '3', '-i', '0.02', '10.9.0.1']
+      expect(await said(...ping)).toContain('no network namespace to run programs in')
+      const link =
+        'ip link add user0 up type tap addresses 10.9.0.2/24 gateway 10.9.0.1 peer name eth0 netns user'
+      expect(await said(...link.split(' '))).toBe('')
+      expect(await said(...'ip addr add 10.9.0.1/24 dev user0'.split(' '))).toBe('')
+      expect(pingLoss(await said(...ping))).toBe(0)
+      expect(await said('ip', 'netns')).toBe('user\n')
+      expect(await said('ip', 'netns', 'exec', 'user', 'hostname', '-I')).toContain('10.9.0.2')
+      expect(await said('ip', 'netns', 'add', 'user')).toContain('File exists')
+      const { link: links = [] } = await daemon.must<StackConfig>('GET', '/v1/config')
+      expect(links[0]?.data).toMatchObject({
+        netns: 'user',
+        addresses: ['10.9.0.2/24'],
+        gateway: '10.9.0.1',
+      })
+      expect(await said('ip', 'link', 'del', 'user0')).toBe('')
+      expect(await said(...ping)).toContain('no network namespace to run programs in')
+    } finally {
+      await daemon.stop()
+    }
+  },
+  TIMEOUT_MS
+)

@@ -4,7 +4,7 @@ import { describe, expect, test } from 'bun:test'
 import { Errno } from '../../core/base/errno.ts'
 import { AF_INET, AF_INET6 } from '../../core/base/family.ts'
 import { CMSG_HEADER } from '../../core/socket/cmsg.ts'
-import { SOCK_RAW } from '../../core/socket/sock.ts'
+import { SK_STATE, SOCK_RAW, TCP_FIN_WAIT1 } from '../../core/socket/sock.ts'
 import {
   IP_MTU,
   IP_MTU_DISCOVER,
@@ -25,10 +25,12 @@ import {
   IPV6_MTU_DISCOVER,
   IPV6_RECVERR,
   MSG_ERRQUEUE,
+  SO_LINGER,
+  SOL_SOCKET,
 } from '../../core/socket/socket-constants.ts'
 import { IPPROTO_UDP } from '../../core/wire/ipproto.ts'
 import { formatWords } from '../../core/wire/text.ts'
-import { openUdp, type UdpEnd } from '../../sim/net/sim-apps.ts'
+import { dialTcp, openUdp, serveTcp, type UdpEnd } from '../../sim/net/sim-apps.ts'
 import type { SimHost } from '../../sim/net/net-sim.ts'
 import { openSocket } from '../../sim/net/sim-raw.ts'
 import { B6, LONG_MS, R6, routed6 } from '../../sim/net/routed.ts'
@@ -284,5 +286,62 @@ describe('what a datagram says beside its data', () => {
     sim.run(100)
     expect(from.heard.map((datagram) => datagram.from)).toEqual(['10.0.2.77', '10.0.2.2'])
     end(sim, from, to)
+  })
+})
+
+describe.each(FAMILIES)('a close that lingers, over $name', (f) => {
+  const begin = async (seconds: number) => {
+    const net = await routed6()
+    const { sim, a, b } = net
+    const server = serveTcp(b, 80, f.family)
+    const { sk } = dialTcp(a, f.to, 80)
+    sim.run(1000, () => server.ends.length === 1)
+    const { sockets } = a.stack
+    sockets.setsockopt(sk, SOL_SOCKET, SO_LINGER, seconds)
+    const closed: number[] = []
+    const close = (): void => {
+      if (sockets.linger(sk)) return
+      sockets.close(sk)
+      closed.push(sim.nowMs() - began)
+    }
+    const began = sim.nowMs()
+    sockets.attach(sk, sockets.registerHandler(close), 0)
+    sockets.sendmsg(sk, a.page, 5000, 0)
+    return { ...net, server, close, closed, sk }
+  }
+
+  test('waits until everything is acknowledged', async () => {
+    const { sim, server, close, closed, left } = await begin(5)
+    left.delayUs = 100_000
+    close()
+    expect(closed).toEqual([])
+    sim.run(1000)
+    expect(closed.length).toBe(1)
+    expect(closed[0]).toBeGreaterThanOrEqual(200)
+    expect(closed[0]).toBeLessThan(600)
+    expect(server.ends[0]!.received).toBe(5000)
+    end(sim, server, server.ends[0]!)
+  })
+  test('waits no longer than it was told to, and the end goes on without it', async () => {
+    const { sim, a, server, close, closed, left, sk } = await begin(2)
+    left.loss = 1
+    close()
+    sim.run(1900)
+    expect(closed).toEqual([])
+    sim.run(200)
+    expect(closed.length).toBe(1)
+    expect(a.arena.i32[sk + SK_STATE]).toBe(TCP_FIN_WAIT1)
+    left.loss = 0
+    sim.run(20_000)
+    expect(server.ends[0]!.received).toBe(5000)
+    end(sim, server, server.ends[0]!)
+  })
+  test('does not wait at all with a time of zero: the peer is reset', async () => {
+    const { sim, server, close, closed } = await begin(0)
+    close()
+    expect(closed).toEqual([0])
+    sim.run(1000)
+    expect(server.ends[0]!.error).toBe(Errno.ECONNRESET)
+    end(sim, server, server.ends[0]!)
   })
 })

@@ -79,6 +79,7 @@ type Conn = {
   wantSpace: boolean
   closed: boolean
   aborted: boolean
+  lingers: boolean
 }
 
 export const createFakeTcp = (deps: FakeDeps) => {
@@ -108,6 +109,7 @@ export const createFakeTcp = (deps: FakeDeps) => {
       wantSpace: false,
       closed: false,
       aborted: false,
+      lingers: false,
     }
     conns.set(sk, conn)
     i32[sk + SK_STATE] = TCP_ESTABLISHED
@@ -207,6 +209,7 @@ export const createFakeTcp = (deps: FakeDeps) => {
       if (how !== 0) conns.get(sk)!.txEnd = true
       return 0
     },
+    linger: (sk) => conns.get(sk)?.lingers ?? false,
     close,
     abort: (sk) => {
       const conn = conns.get(sk)
@@ -240,6 +243,14 @@ export const createFakeTcp = (deps: FakeDeps) => {
       conn.txEnd = true
       i32[sk + SK_ERR] = Errno.ECONNRESET
       if (!conn.closed) sockEvents(sk, SK_EVENT_ERROR | SK_EVENT_HUP)
+    },
+    /** The socket's close waits, until its peer has everything. */
+    linger: (): void => {
+      conn.lingers = true
+    },
+    lingered: (): void => {
+      conn.lingers = false
+      sockEvents(sk, SK_EVENT_WRITE)
     },
     unsent: () => conn.tx.length(),
     unread: () => conn.rx.length(),

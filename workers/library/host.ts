@@ -18,6 +18,7 @@ import {
   THREAD_ACK,
   THREAD_RUNNING,
 } from '../../core/shm/layout.ts'
+import type { Drop } from '../../core/skb/drop.ts'
 import { SKB_DEV } from '../../core/skb/skb.ts'
 import type { ServicesConfig } from '../../core/socket/services/services.ts'
 import { createStack } from '../../core/stack.ts'
@@ -31,8 +32,8 @@ type HostDeps = {
   random: () => number
   /** Asks the loop for another turn. */
   schedule: () => void
-  /** A frame that a link of kind `wire` sends; it stays the host's. */
-  transmit: (skb: number, ifindex: number) => void
+  /** A frame that a link of kind `wire` sends; it stays the host's. null, or why nobody got it. */
+  transmit: (skb: number, ifindex: number) => Drop | null
   /** How the other end of a link is; without it all are up. */
   carrier?: (ifindex: number) => Carrier
   services?: Partial<ServicesConfig>
@@ -58,10 +59,11 @@ export const createHost = (deps: HostDeps) => {
   }
 
   const startXmit: PathKind['startXmit'] =
-    ({ skbs }) =>
+    ({ skbs, drop }) =>
     (skb) => {
-      transmit(skb, i32[skb + SKB_DEV])
-      skbs.free(skb)
+      const why = transmit(skb, i32[skb + SKB_DEV])
+      if (why === null) skbs.free(skb)
+      else drop(skb, why)
       return NETDEV_TX_OK
     }
   const wire: LinkKind = {

@@ -4,6 +4,7 @@
  */
 import type { StackConfig } from '../../core/control/text/messages.ts'
 import { DEV_FLAGS, deviceRow, IFF_UP } from '../../core/netdev/netdev.ts'
+import { Drop } from '../../core/skb/drop.ts'
 import { transferFrame } from '../../core/dev/transfer.ts'
 import { createHost, type Host } from './host.ts'
 import { type NetworkTime, realTime } from './time.ts'
@@ -59,12 +60,14 @@ export const createNetwork = ({ time = realTime() }: NetworkOptions = {}) => {
 
   const isUp = ({ host, ifindex }: End): boolean =>
     (host.arena.i32[deviceRow(host.arena, ifindex) + DEV_FLAGS] & IFF_UP) !== 0
-  /** Carries a frame to the other end of its wire, where there is one that listens. */
-  const carry = (from: Host, skb: number, ifindex: number): void => {
+  /** Carries a frame to the other end of its wire, where there is one that listens; null, or why not. */
+  const carry = (from: Host, skb: number, ifindex: number): Drop | null => {
     const to = peers.get(from)?.[ifindex]
-    if (to === undefined || !isUp(to)) return
+    if (to === undefined || !isUp(to)) return Drop.DEV_READY
     const twin = transferFrame(from.arena, from.skbs, skb, to.host.arena, to.host.skbs)
-    if (twin !== 0) to.host.receive(twin, to.ifindex)
+    if (twin === 0) return Drop.NOMEM
+    to.host.receive(twin, to.ifindex)
+    return null
   }
 
   /** Makes a host, configured in iproute2's words; a link without a kind is one of a wire. */

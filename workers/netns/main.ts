@@ -28,7 +28,7 @@ const { config, buffer, id, thread, services, isKept, hostApp, hostApi } = worke
 const router = attachArena(config, buffer)
 const { i32, layout } = router
 const block = layout.threadBlocks + thread * THREAD_WORDS
-const { skbs, ipi } = createThread({ arena: router, thread, wake: createWake(router, id) })
+const { skbs, drop, ipi } = createThread({ arena: router, thread, wake: createWake(router, id) })
 
 let scheduled = false
 let idle = 0
@@ -68,7 +68,7 @@ const end = (): void => {
 
 installWeb()
 const createHostApp = hostApp === null ? null : (await import(hostApp)).createHostApp
-const wires = createWires({ router, skbs, kick: ipi.kick })
+const wires = createWires({ router, skbs, drop, kick: ipi.kick })
 const pairs = createPairs({
   wires,
   find: (name) => nets.find(name),

@@ -15,6 +15,7 @@ import {
   ringTake,
   ringUnpublished,
 } from '../../core/shm/ring.ts'
+import { Drop, type DropFn } from '../../core/skb/drop.ts'
 import type { Skbs } from '../../core/skb/skb.ts'
 import { SKB_DATA, SKB_OWNER } from '../../core/skb/skb.ts'
 import { isMulticast, sameMac } from '../../core/wire/ethernet.ts'
@@ -26,8 +27,9 @@ const BATCH = 64
 type WiresDeps = {
   /** The default net's. */
   router: Arena
-  /** This thread's packet memory in it. */
+  /** This thread's packet memory in it, and where its packets die. */
   skbs: Skbs
+  drop: DropFn
   /** Wakes its nic thread. */
   kick: (thread: number) => void
 }
@@ -49,7 +51,7 @@ export type Wire = {
 
 export type Wires = ReturnType<typeof createWires>
 
-export const createWires = ({ router, skbs, kick }: WiresDeps) => {
+export const createWires = ({ router, skbs, drop, kick }: WiresDeps) => {
   const { i32, u8, layout } = router
   const wires = new Set<Wire>()
   /** By namespace, and by the number of its device. */
@@ -64,38 +66,56 @@ export const createWires = ({ router, skbs, kick }: WiresDeps) => {
     const { arena } = end.net
     return sameMac(mem, at, arena.u8, (deviceRow(arena, end.ifindex) + DEV_MAC) << 2)
   }
-  /** A copy of the frame; who is not up hears nothing. */
-  const give = (end: End, from: Arena, fromSkbs: Skbs, skb: number): void => {
-    if (!isUp(end)) return
+  /** A copy of the frame; who is not up hears nothing. null, or why he has not got it. */
+  const give = (end: End, from: Arena, fromSkbs: Skbs, skb: number): Drop | null => {
+    if (!isUp(end)) return Drop.DEV_READY
     const { net, ifindex } = end
     const twin = transferFrame(from, fromSkbs, skb, net.arena, net.skbs)
-    if (twin !== 0) net.receive(twin, ifindex)
+    if (twin === 0) return Drop.NOMEM
+    net.receive(twin, ifindex)
+    return null
   }
-  const toRouter = (port: Port, { arena, skbs: theirs }: Net, skb: number): void => {
-    if (!isPortUp(port)) return
+  const toRouter = (port: Port, { arena, skbs: theirs }: Net, skb: number): Drop | null => {
+    if (!isPortUp(port)) return Drop.DEV_READY
     const twin = transferFrame(arena, theirs, skb, router, skbs)
-    if (twin === 0) return
+    if (twin === 0) return Drop.NOMEM
     i32[twin + SKB_OWNER] = layout.nicThread
-    if (!ringPush(i32, port.outgoing, twin)) skbs.free(twin)
+    if (ringPush(i32, port.outgoing, twin)) return null
+    skbs.free(twin)
+    return Drop.CPU_BACKLOG
   }
-  /** A frame of a namespace's: to the others it is for, and to the port unless one of them was its only goal. */
-  const transmit = (net: Net, skb: number, ifindex: number): void => {
+  /**
+   * A frame of a namespace's: to the others it is for, and to the port unless one of them was its only goal. null, or why
+   * nobody got it.
+   */
+  const transmit = (net: Net, skb: number, ifindex: number): Drop | null => {
     const wire = byNet.get(net)?.[ifindex]
-    if (wire === undefined) return
+    if (wire === undefined) return Drop.DEV_READY
     const { u8: mem } = net.arena
     const at = net.arena.i32[skb + SKB_DATA]
+    let why: Drop | null = Drop.DEV_READY
     let isDelivered = false
     for (const end of wire.ends) {
       if ((end.net === net && end.ifindex === ifindex) || !isFor(wire, end, mem, at)) continue
-      give(end, net.arena, net.skbs, skb)
+      const refused = give(end, net.arena, net.skbs, skb)
+      why = why && refused
       isDelivered = !isMulticast(mem, at)
     }
-    if (!isDelivered && wire.port !== null) toRouter(wire.port, net, skb)
+    if (isDelivered || wire.port === null) return why
+    const refused = toRouter(wire.port, net, skb)
+    return why && refused
   }
   const fromRouter = (wire: Wire, skb: number): void => {
     const at = i32[skb + SKB_DATA]
-    for (const end of wire.ends) if (isFor(wire, end, u8, at)) give(end, router, skbs, skb)
-    skbs.free(skb)
+    let why: Drop | null = Drop.DEV_READY
+    for (const end of wire.ends) {
+      if (!isFor(wire, end, u8, at)) continue
+      const refused = give(end, router, skbs, skb)
+      why = why && refused
+    }
+    // a LAN is there though nobody on it has the address
+    if (why === null || !wire.isPair) skbs.free(skb)
+    else drop(skb, why)
   }
   /** Takes what the default net's threads have sent; returns how much. */
   const poll = (): number => {

@@ -11,6 +11,13 @@ import { DEV_STAT_ROWS } from '../../../core/netdev/netdev.ts'
 import { familyName } from '../common.ts'
 import { anything, count, type Shape } from './shape.ts'
 
+const qdiscStats = z.strictObject({
+  bytes: count,
+  packets: count,
+  drops: count,
+  backlog: count,
+  qlen: count,
+})
 export const netem = z.strictObject({
   loss: z.number().optional(),
   duplicate: z.number().optional(),
@@ -86,6 +93,7 @@ export const linkItem = z
     gro_max_size: count,
     linkinfo: linkinfo.optional(),
     netem: netem.optional(),
+    qdisc_stats: qdiscStats.optional(),
     stats64,
   } satisfies Shape<LinkItem>)
   .meta({ ref: 'Link' })

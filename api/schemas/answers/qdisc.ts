@@ -5,13 +5,13 @@ import { netem } from './link.ts'
 import { anything, count, type Shape } from './shape.ts'
 
 const stats = {
-  bytes: count.optional(),
-  packets: count.optional(),
-  drops: count.optional(),
-  overlimits: count.optional(),
-  requeues: count.optional(),
-  backlog: count.optional(),
-  qlen: count.optional(),
+  bytes: count,
+  packets: count,
+  drops: count,
+  overlimits: count,
+  requeues: count,
+  backlog: count,
+  qlen: count,
 }
 const head = { kind: z.string(), handle: z.string(), root: z.boolean(), refcnt: count }
 
@@ -22,5 +22,5 @@ export const qdiscShown = z.strictObject({
   ...head,
   dev: z.string().optional(),
   options: anything,
-  ...stats,
+  ...z.object(stats).partial().shape,
 })

@@ -23,6 +23,7 @@ import {
   DEV_REORDER,
   DEV_RX_QUEUES,
   DEV_STAT_ROWS,
+  deviceStats,
   DEV_TX_QUEUES,
   DEV_TXQLEN,
   DEV_TYPE,
@@ -35,7 +36,7 @@ import {
 import type { Arena } from '../../shm/arena.ts'
 import { Conf6, confRow } from '../../shm/devconf.ts'
 import type { Mac } from '../../wire/text.ts'
-import type { LinkInfo, LinkStats, Netem } from '../rtnetlink.ts'
+import type { LinkInfo, LinkStats, Netem, QdiscStats } from '../rtnetlink.ts'
 
 const NETEM: readonly (readonly [name: keyof Netem, word: number])[] = [
   ['loss', DEV_LOSS],
@@ -70,12 +71,27 @@ const readMac = ({ u8 }: Arena, row: number): Mac => {
   }
 }
 
-/** A limit alone does nothing. */
-export const writeNetem = ({ i32 }: Arena, row: number, netem: Netem): void => {
+/** A limit alone does nothing. A device that had none gets a new qdisc, which has counted nothing. */
+export const writeNetem = (arena: Arena, row: number, netem: Netem): void => {
+  const { i32 } = arena
+  if (i32[row + DEV_IMPAIRED] === 0) forgetQdisc(arena, i32[row + DEV_IFINDEX])
   for (const [name, word] of NETEM) i32[row + word] = netem[name]
   const { limit: _, ...rest } = netem
   i32[row + DEV_IMPAIRED] = Object.values(rest).some((value) => value !== 0) ? 1 : 0
 }
+/** The threads count on; what they have counted so far is taken off in control's own bank. */
+const forgetQdisc = (arena: Arena, ifindex: number): void => {
+  const bank = deviceStats(arena, arena.layout.controlThread, ifindex)
+  for (const stat of [DevStat.netem_packets, DevStat.netem_bytes, DevStat.netem_drops])
+    arena.f64[bank + stat] -= sumDeviceStat(arena, ifindex, stat)
+}
+const qdiscStatsOf = (arena: Arena, ifindex: number): QdiscStats => ({
+  bytes: sumDeviceStat(arena, ifindex, DevStat.netem_bytes),
+  packets: sumDeviceStat(arena, ifindex, DevStat.netem_packets),
+  drops: sumDeviceStat(arena, ifindex, DevStat.netem_drops),
+  backlog: sumDeviceStat(arena, ifindex, DevStat.netem_backlog),
+  qlen: sumDeviceStat(arena, ifindex, DevStat.netem_qlen),
+})
 const readNetem = ({ i32 }: Arena, row: number): Netem | null =>
   i32[row + DEV_IMPAIRED] === 0
     ? null
@@ -123,6 +139,7 @@ export const readLink = (arena: Arena, ifindex: number, known: OfRegistry): Link
     master: i32[row + DEV_MASTER],
     l3Table: l3TableOf(arena, ifindex),
     netem: readNetem(arena, row),
+    qdiscStats: qdiscStatsOf(arena, ifindex),
     stats: statsOf(arena, ifindex),
   }
 }

@@ -211,7 +211,7 @@ export const writeLink = (link: LinkInfo, nameOf: (ifindex: number) => string): 
         ...(master !== 0 && link.l3Table !== 0 && { info_slave_data: { table: link.l3Table } }),
       },
     }),
-    ...(netem && { netem: writeNetem(netem) }),
+    ...(netem && { netem: writeNetem(netem), qdisc_stats: link.qdiscStats }),
     stats64: link.stats,
   }
 }

@@ -409,6 +409,7 @@ export const createTcp = (deps: TcpDeps) => {
     ioctl,
     shutdown: closing.shutdown,
     close: closing.close,
+    linger: closing.linger,
     abort: closing.abort,
     setOption,
     getOption,

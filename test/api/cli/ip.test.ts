@@ -248,6 +248,10 @@ describe('changes', () => {
       'ip link add v0 type veth peer name v1',
       { type: 'RTM_NEWLINK', link: { ifname: 'v0', kind: 'veth', data: { peer: 'v1' } } },
     ],
+    [
+      'ip link add v0 numtxqueues 1 type veth peer name v1 numtxqueues 1 numrxqueues 1',
+      { link: { ifname: 'v0', kind: 'veth', num_tx_queues: 1, data: { peer: 'v1' } } },
+    ],
     ['ip link add d0 type dummy', { type: 'RTM_NEWLINK', link: { ifname: 'd0', kind: 'dummy' } }],
     ['ip link del veth0', { type: 'RTM_DELLINK', ifname: 'veth0' }],
     [

@@ -78,12 +78,13 @@ L4 bytes 2 & 3 [TCP/UDP dst port]
   ['sysctl -w net.ipv4.ip_forward=0', 'net.ipv4.ip_forward = 0\n'],
   [
     'dropwatch',
-    'drops  reason     CPU0  CPU1\n    4  NO_SOCKET     1     3\n    1  TCP_CSUM      1     0\n',
+    'drops  reason     place   CPU0  CPU1\n    4  NO_SOCKET  socket     1     3\n    1  TCP_CSUM   tcp        1     0\n',
   ],
   [
     'flows',
     'worker  hash      protocol  src       dst       sport  dport  dev    packets  last\n' +
-      '     1  1a2b3c4d  tcp       10.0.0.1  10.0.0.2      1     80  veth0       12     0\n',
+      '     1  1a2b3c4d  tcp       10.0.0.1  10.0.0.2      1     80  veth0       12    0s\n' +
+      '     0  5e6f7a8b  tcp       10.0.0.1  10.0.0.2      1     80  veth0        3  1.5s\n',
   ],
 ]
 

@@ -18,6 +18,9 @@ test('netem is set, shown as tc shows it, changed, and taken away', async () => 
   expect(await cli('tc qdisc show dev a')).toBe(
     'qdisc netem 8002: root refcnt 2 limit 500 delay 100ms  1.5ms loss 1.5% duplicate 2% reorder 25% corrupt 0.1% gap 1\n'
   )
+  expect(await cli('tc -s qdisc show dev a')).toEndWith(
+    ' gap 1\n Sent 0 bytes 0 pkt (dropped 0, overlimits 0 requeues 0) \n backlog 0b 0p requeues 0\n'
+  )
   const [found] = JSON.parse(await cli('tc -j qdisc show dev a')) as [{ options: object }]
   expect(found.options).toEqual({
     limit: 500,

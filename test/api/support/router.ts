@@ -109,15 +109,19 @@ const count = (arena: Arena, nowUs: number): void => {
   f64[stats + DevStat.rx_bytes] = 90
   f64[stats + DevStat.tx_packets] = 1
   f64[stats + DevStat.tx_bytes] = 110
-  const row = layout.flows + layout.config.flows * FLOW_WORDS
-  i32[row + flow.FLOW_HASH] = 0x1a2b3c4d
-  i32[row + flow.FLOW_PROTO] = 6
-  i32.set([0, 0, V4, 0x0a000001], row + flow.FLOW_SRC)
-  i32.set([0, 0, V4, 0x0a000002], row + flow.FLOW_DST)
-  i32[row + flow.FLOW_PORTS] = (1 << 16) | 80
-  i32[row + flow.FLOW_DEV] = VETH0
-  i32[row + flow.FLOW_PACKETS] = 12
-  i32[row + flow.FLOW_LAST] = Math.floor(nowUs / 1000)
+  const addFlow = (worker: number, hash: number, packets: number, agoMs: number): void => {
+    const row = layout.flows + worker * layout.config.flows * FLOW_WORDS
+    i32[row + flow.FLOW_HASH] = hash
+    i32[row + flow.FLOW_PROTO] = 6
+    i32.set([0, 0, V4, 0x0a000001], row + flow.FLOW_SRC)
+    i32.set([0, 0, V4, 0x0a000002], row + flow.FLOW_DST)
+    i32[row + flow.FLOW_PORTS] = (1 << 16) | 80
+    i32[row + flow.FLOW_DEV] = VETH0
+    i32[row + flow.FLOW_PACKETS] = packets
+    i32[row + flow.FLOW_LAST] = (Math.floor(nowUs / 1000) - agoMs) | 0
+  }
+  addFlow(0, 0x5e6f7a8b, 3, 1500)
+  addFlow(1, 0x1a2b3c4d, 12, 0)
 }
 
 /** lo is 1, its peer veth1 2. */

@@ -7,8 +7,10 @@ import {
   DEV_IFINDEX,
   DEV_IMPAIRED,
   DEV_LOSS,
+  DevStat,
   deviceFds,
   deviceRow,
+  deviceStats,
 } from '../../../core/netdev/netdev.ts'
 import { G_GENERATION, THREAD_ACK, THREAD_WORDS } from '../../../core/shm/layout.ts'
 import { Ipi, Notify } from '../../../core/shm/ipi.ts'
@@ -31,6 +33,34 @@ const recorder = () => {
 }
 const add = (ifname: string, more: object = {}) =>
   ({ type: 'RTM_NEWLINK', flags: FLAGS.add, link: { ifname, kind: 'tap', ...more } }) as const
+
+test('what netem counts begins at nothing with each netem', async () => {
+  const { control, arena } = makeControl()
+  const link = { ifname: 'd0', kind: 'dummy' }
+  await control.request({ type: 'RTM_NEWLINK', flags: FLAGS.add, link })
+  const set = async (netem: object) =>
+    itemOf<LinkItem>(
+      await control.request({ type: 'RTM_NEWLINK', flags: 0, link: { ifname: 'd0', netem } })
+    )
+  const { ifindex, qdisc_stats } = await set({ loss: 1 })
+  const none = { bytes: 0, packets: 0, drops: 0, backlog: 0, qlen: 0 }
+  expect(qdisc_stats).toEqual(none)
+  const worker = deviceStats(arena, 0, ifindex)
+  for (const [name, count] of [
+    ['packets', 5],
+    ['bytes', 300],
+    ['drops', 2],
+  ] as const)
+    arena.f64[worker + DevStat[`netem_${name}`]]! += count
+  expect((await set({ loss: 2 })).qdisc_stats).toEqual({
+    ...none,
+    packets: 5,
+    bytes: 300,
+    drops: 2,
+  })
+  expect((await set({})).qdisc_stats).toBeUndefined()
+  expect((await set({ delay: 1000 })).qdisc_stats).toEqual(none)
+})
 
 describe('ip link add', () => {
   test('lets the driver open the device and shows it', async () => {

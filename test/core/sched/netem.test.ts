@@ -8,6 +8,8 @@ import {
   DEV_LIMIT,
   DEV_LOSS,
   DEV_REORDER,
+  DevStat,
+  sumDeviceStat,
 } from '../../../core/netdev/netdev.ts'
 import { Drop } from '../../../core/skb/drop.ts'
 import { isChecksumOk } from '../../../core/base/checksum.ts'
@@ -37,7 +39,34 @@ const impaired = (words: [word: number, value: number][], seed = 1) => {
 }
 const numbers = (n: number): number[] => Array.from({ length: n }, (_, k) => k)
 
+/** What netem has counted of device 3. */
+const counted = ({ arena }: ReturnType<typeof impaired>): number[] =>
+  (['packets', 'bytes', 'drops', 'qlen', 'backlog'] as const).map((name) =>
+    sumDeviceStat(arena, 3, DevStat[`netem_${name}`])
+  )
+
 describe('netem', () => {
+  test('counts what it has sent, lost and turned away, and what waits in it', () => {
+    const lossy = impaired([[DEV_LOSS, 300_000]])
+    for (let n = 0; n < 100; n++) lossy.send(n)
+    const [sent, lost] = [lossy.sent.length, lossy.drops(Drop.LINK_IMPAIRED)]
+    const len = frame(0).length
+    expect(counted(lossy)).toEqual([sent, sent * len, lost, 0, 0])
+
+    const late = impaired([
+      [DEV_DELAY, 5000],
+      [DEV_LIMIT, 3],
+    ])
+    for (let n = 0; n < 5; n++) late.send(n)
+    expect(counted(late)).toEqual([0, 0, 2, 3, 3 * len])
+    late.advance(6)
+    expect(counted(late)).toEqual([3, 3 * len, 2, 0, 0])
+    expect(late.isAllReturned()).toBe(true)
+
+    const doubling = impaired([[DEV_DUPLICATE, 1_000_000]])
+    doubling.send(7)
+    expect(counted(doubling)).toEqual([2, 2 * len, 0, 0, 0])
+  })
   test('loses about the given part, and counts it', () => {
     const path = impaired([[DEV_LOSS, 300_000]])
     for (let n = 0; n < 2000; n++) path.send(n)

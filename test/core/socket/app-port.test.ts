@@ -4,6 +4,7 @@ import { Errno } from '../../../core/base/errno.ts'
 import {
   APP_SIDS,
   AppOp,
+  CLOSE_ABORT,
   CLOSE_NOW,
   E_ADDR,
   E_ARG0,
@@ -212,6 +213,28 @@ test('data sent before the end goes out before it, and a close waits for it', ()
   expect(seen.at(-1)).toMatchObject({ op: AppOp.CLOSE, user: 7, result: 0 })
   expect(peer.isClosed()).toBe(true)
   expect(skbs.available()).toEqual(before)
+})
+
+test('a close of a socket that lingers is answered when its peer has everything', () => {
+  const { run, listen, ask, worker } = setUp()
+  const { child } = listen(80, 3)
+  run()
+  const [slow, broken, left] = [0, 1, 2].map(() => worker.tcp.connect(80))
+  run()
+  for (const peer of [slow!, broken!, left!]) peer.linger()
+  for (const each of child) ask(AppOp.CLOSE, each, {}, each)
+  expect(run()).toEqual([])
+  expect([slow!.isClosed(), broken!.isClosed(), left!.isClosed()]).toEqual([false, false, false])
+  slow!.lingered()
+  expect(run()).toMatchObject([{ op: AppOp.CLOSE, user: child[0], result: 0 }])
+  expect(slow!.isClosed()).toBe(true)
+  // who does not want to wait any more breaks it
+  ask(AppOp.CLOSE, child[1]!, { [E_ARG0]: CLOSE_ABORT }, 99)
+  expect(run()).toMatchObject([
+    { op: AppOp.CLOSE, user: child[1], result: -Errno.ECANCELED },
+    { op: AppOp.CLOSE, user: 99, result: 0 },
+  ])
+  expect([broken!.wasAborted(), left!.isClosed()]).toEqual([true, false])
 })
 
 test('nothing is received without credit, and what was is whole', () => {

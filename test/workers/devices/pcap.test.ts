@@ -12,6 +12,7 @@ test('a replay file that is not there is ENOENT, and names it', async () => {
     ...kindEnv(arena),
     queues: null,
     namespaces: new Map(),
+    openNamespace: () => Promise.reject(new Error('none')),
     files: import.meta.dir,
     log: () => {},
   })

@@ -21,13 +21,13 @@ afterEach(() => {
 const createWorld = () => {
   const router = createArena({ ...SMALL_ARENA, apps: 1 })
   const thread = router.layout.appThread
-  const { skbs, ipi } = createThread({ arena: router, thread, wake: () => {} })
+  const { skbs, drop, ipi } = createThread({ arena: router, thread, wake: () => {} })
   let isOpen = true
   closers.push(() => {
     isOpen = false
   })
   const told: [port: number, state: FarState][] = []
-  const wires = createWires({ router, skbs, kick: ipi.kick })
+  const wires = createWires({ router, skbs, drop, kick: ipi.kick })
   const pairs = createPairs({
     wires,
     find: (name) => nets.find(name),
@@ -115,6 +115,24 @@ test('a stream goes through a namespace that forwards, is counted there alone, a
     1, 0, 1,
   ])
   while (JSON.stringify([a, b, c].map(skbsOf)) !== JSON.stringify(before)) await Bun.sleep(5)
+})
+
+test('what goes to an end that is down dies with a reason', async () => {
+  const { b, a } = await inRow()
+  const link = { ifname: 'toA', up: false }
+  done(await b.control.request({ type: 'RTM_NEWLINK', flags: 0, link }))
+  const neigh = { dev: 'toB', dst: '10.0.1.254', lladdr: '02:00:00:00:00:01' }
+  const flags = NLM_F_CREATE | NLM_F_EXCL
+  done(await a.control.request({ type: 'RTM_NEWNEIGH', flags, neigh }))
+  const drops = (): number =>
+    [...a.control.dump({ type: 'DROPS' })].flat().find(({ reason }) => reason === 'DEV_READY')
+      ?.count ?? 0
+  const before = drops()
+  const socket = a.app.dgram.createSocket('udp4')
+  socket.send('nobody', 9, '10.0.1.254')
+  while (drops() === before) await Bun.sleep(2)
+  expect(drops()).toBe(before + 1)
+  socket.close()
 })
 
 test('each end is shown with the other’s number and namespace, and has carrier while that is up', async () => {

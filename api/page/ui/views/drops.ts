@@ -1,11 +1,12 @@
 /** Packets that died unused: why, where, on which worker. */
+import { placeOf } from '../../../drop-places.ts'
 import { curl } from '../api.ts'
 import { h } from '../dom.ts'
 import { rate, whole } from '../format.ts'
 import type { Dropped } from '../model.ts'
 import { createTable } from '../table.ts'
 import type { View } from '../view.ts'
-import { placeOf, reasonText } from '../words.ts'
+import { reasonText } from '../words.ts'
 
 export const createDropsView = (): View => {
   const table = createTable<Dropped>({

@@ -1,4 +1,5 @@
 /** A packet's way, live: devices, the nic thread, backlogs, workers, layers, and where packets die. */
+import { placeOf } from '../../../drop-places.ts'
 import { curl } from '../api.ts'
 import { h, setText, workerColor } from '../dom.ts'
 import type { Edge } from '../flow.ts'
@@ -6,7 +7,7 @@ import { createFlow } from '../flow.ts'
 import { bits, count, percent, rate, whole } from '../format.ts'
 import type { Dropped, Link, Sample } from '../model.ts'
 import type { View } from '../view.ts'
-import { placeOf, reasonText, WORDS } from '../words.ts'
+import { reasonText, WORDS } from '../words.ts'
 
 type Stage = {
   id: string

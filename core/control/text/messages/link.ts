@@ -1,5 +1,5 @@
 /** Links in the words of `ip link`. */
-import type { LinkStats } from '../../rtnetlink.ts'
+import type { LinkStats, QdiscStats } from '../../rtnetlink.ts'
 
 /** netem's words: percentages, times in microseconds, packets. */
 export type Impairment = {
@@ -78,5 +78,7 @@ export type LinkItem = {
     info_slave_data?: Record<string, unknown>
   }
   netem?: Impairment
+  /** Of netem. */
+  qdisc_stats?: QdiscStats
   stats64: LinkStats
 }

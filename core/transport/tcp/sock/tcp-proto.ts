@@ -39,6 +39,7 @@ export const createTcpProto = (tcp: Tcp): Proto => ({
   ioctl: tcp.ioctl,
   recvErr: tcp.recvErr,
   close: tcp.close,
+  linger: tcp.linger,
   abort: tcp.abort,
   setOption: tcp.setOption,
   getOption: tcp.getOption,

@@ -367,6 +367,9 @@ export const SOCK_CONNECTING = 16384
 export const SOCK_CONNECTED = 32768
 export const SOCK_DISCONNECTING = SOCK_CONNECTING | SOCK_CONNECTED
 
+/** Its holder waits for the FIN's acknowledgement before he closes it (SO_LINGER). */
+export const SOCK_LINGERING = 65536
+
 // TP_ACK_PENDING.
 export const ACK_SCHED = 1
 export const ACK_TIMER = 2

@@ -12,6 +12,7 @@ import { Sysctl } from '../../../shm/sysctl.ts'
 import {
   SK_ERR,
   SK_ERR_SOFT,
+  SK_EVENT_HUP,
   SK_EVENT_WRITE,
   SK_FLAGS,
   SK_STATE,
@@ -46,6 +47,8 @@ import {
   keepaliveTime,
   OPT_SACK,
   SOCK_KEEPOPEN,
+  SOCK_LINGER,
+  SOCK_LINGERING,
   SOCK_NOSPACE,
   TCP_ATO_MIN,
   TCP_CA_DISORDER,
@@ -398,11 +401,18 @@ export const createTcpTimer = (deps: TcpTimerDeps): TcpTimerHandlers => {
     life.flush()
   }
 
-  /** A writer that waits for the worker's memory, not for its peer. */
+  /** A writer that waits for the worker's memory, not for its peer; or a close that has waited long enough. */
   const extra = (sk: number): void => {
+    if ((i32[sk + SK_FLAGS] & SOCK_LINGERING) !== 0) return lingered(sk)
     if ((i32[sk + SK_FLAGS] & SOCK_NOSPACE) === 0 || i32[sk + SK_ERR] !== 0) return
     i32[sk + SK_FLAGS] &= ~SOCK_NOSPACE
     life.raise(sk, SK_EVENT_WRITE)
+    life.flush()
+  }
+
+  const lingered = (sk: number): void => {
+    i32[sk + SK_FLAGS] &= ~SOCK_LINGER
+    life.raise(sk, SK_EVENT_HUP)
     life.flush()
   }
 

@@ -34,6 +34,7 @@ import type { TcpRcvQueue } from '../rcv/tcp-rcv-queue.ts'
 import {
   finTime,
   SOCK_LINGER,
+  SOCK_LINGERING,
   TCP_TIMEWAIT_LEN,
   TP_LINGER,
   TP_LINGER2,
@@ -44,6 +45,9 @@ import {
 import type { TcpTimers } from '../sock/tcp-timers.ts'
 import type { TcpTransmit } from '../snd/tcp-transmit.ts'
 import type { TcpWriteQueue } from '../snd/tcp-write-queue.ts'
+
+/** Seconds: more than any timer is set to. */
+const MAX_LINGER = 1_000_000
 
 type TcpCloseDeps = {
   arena: Arena
@@ -192,6 +196,31 @@ export const createTcpClose = (deps: TcpCloseDeps) => {
     }
   }
 
+  /** Is our FIN on its way (sk_stream_closing)? */
+  const isClosing = (sk: number): boolean => {
+    const state = i32[sk + SK_STATE]
+    return state === TCP_FIN_WAIT1 || state === TCP_CLOSING || state === TCP_LAST_ACK
+  }
+  /**
+   * Is a close to wait (SO_LINGER): until what was written, and the FIN behind it, is acknowledged, or the time is over? The
+   * first time that it is asked the FIN goes; an event tells when to ask again. Who is told false closes.
+   */
+  const linger = (sk: number): boolean => {
+    const flags = i32[sk + SK_FLAGS]
+    if ((flags & SOCK_LINGER) === 0 || i32[sk + TP_LINGER] === 0) return false
+    if ((flags & SOCK_LINGERING) !== 0) return isClosing(sk)
+    // what was never read is answered with a reset
+    if (rcvQueue.readable(sk) > 0) return false
+    endSending(sk)
+    i32[sk + SK_SHUTDOWN] = RCV_SHUTDOWN | SEND_SHUTDOWN
+    if (isClosing(sk)) {
+      i32[sk + SK_FLAGS] |= SOCK_LINGERING
+      timers.resetExtraTimer(sk, Math.min(i32[sk + TP_LINGER], MAX_LINGER) * 1000)
+    }
+    life.flush()
+    return isClosing(sk)
+  }
+
   /** Kills a socket from outside (ss -K, the API): its holder learns ECONNABORTED, the peer a RST. */
   const abort = (sk: number): void => {
     const state = i32[sk + SK_STATE]
@@ -208,5 +237,5 @@ export const createTcpClose = (deps: TcpCloseDeps) => {
     life.flush()
   }
 
-  return { shutdown, close, abort, disconnect, endSending }
+  return { shutdown, close, linger, abort, disconnect, endSending }
 }

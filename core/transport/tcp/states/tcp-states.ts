@@ -146,6 +146,7 @@ export const createTcpStates = (deps: TcpStatesDeps) => {
     if (state === TCP_FIN_WAIT1) return enterFinWait2(sk, skb)
     if (state === TCP_CLOSING) {
       life.timeWait(sk, TCP_TIME_WAIT, TCP_TIMEWAIT_LEN)
+      raise(sk, SK_EVENT_HUP)
       consume(skb)
       return false
     }
