@@ -108,7 +108,7 @@ describe('a path MTU', () => {
     route.mtu = 400
     expect(lookup(FOUR)).toMatchObject({ mtu: 400, ends: false })
   })
-  test('of IPv6 is not what says less than 1280, and nothing is locked (RFC 8201 section 4)', () => {
+  test('of IPv6 is 1280 at least, and nothing is locked (RFC 8201 section 4)', () => {
     const { updatePmtu, lookup } = setUp()
     updatePmtu(0, SIX, 0, 1400)
     expect(lookup(SIX).mtu).toBe(1400)
