@@ -17,6 +17,8 @@ const TCPOPT_SACK_PERM = 4
 const TCPOPT_SACK = 5
 const TCPOPT_TIMESTAMP = 8
 const TCPOPT_MD5SIG = 19
+/** RFC 5925, which is told apart and no more. */
+const TCPOPT_AO = 29
 const TCPOPT_FASTOPEN = 34
 /** Its number of before it had one (RFC 6994, RFC 7413 section 4.1.1), and what marks it there. */
 const TCPOPT_EXP = 254
@@ -26,6 +28,7 @@ const TCPOLEN_WINDOW = 3
 const TCPOLEN_SACK_PERM = 2
 const TCPOLEN_TIMESTAMP = 10
 const TCPOLEN_MD5SIG = 18
+const TCPOLEN_AO_BASE = 4
 /** Nobody knows whether a segment is signed. */
 export const BAD_AUTH = -1
 const TCPOLEN_SACK_BASE = 2
@@ -119,7 +122,7 @@ export const md5At = (mem: Bytes, at: number, len: number): number => {
     if (kind === TCPOPT_MD5SIG) {
       if (size !== TCPOLEN_MD5SIG || found !== 0) return BAD_AUTH
       found = cursor + 2
-    }
+    } else if (kind === TCPOPT_AO && size <= TCPOLEN_AO_BASE) return BAD_AUTH
     cursor += size
   }
   return found

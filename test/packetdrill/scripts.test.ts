@@ -24,7 +24,7 @@ test.each(others)('%s over %s', (name, mode) => {
   expect(play(read(name), { mode })).toMatchObject({ result: 'passed', reason: '' })
 })
 
-/** The script with one number of what it expects raised, for each of those numbers but the names that sockets are given. */
+/** The script with one number of what it expects raised, for each of those numbers but names: of sockets, and of our stamps, which echoes are found by. */
 const mutants = (text: string): string[] => {
   const found: string[] = []
   let at = 0
@@ -32,7 +32,7 @@ const mutants = (text: string): string[] => {
     const from = line.search(/ > |\) = /)
     const isName = /\b(?:socket|accept4?|dup)\(/.test(line)
     if (from >= 0 && !isName && !line.trim().startsWith('//'))
-      for (const number of line.slice(from).matchAll(/(?<![\w.])\d+/g)) {
+      for (const number of line.slice(from).matchAll(/(?<![\w.]|TS val )\d+/g)) {
         const place = at + from + number.index
         const end = place + number[0].length
         found.push(`${text.slice(0, place)}${Number(number[0]) + 1}${text.slice(end)}`)

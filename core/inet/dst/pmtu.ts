@@ -5,7 +5,7 @@
  * only ever lowers an MTU; after ten minutes the path is tried again (RFC 1191 sections 3 and 6.3, RFC 8201).
  * Linux: net/ipv4/route.c fib_nh_exception, __ip_rt_update_pmtu().
  */
-import { copyAddr, familyOf, isSameAddr } from '../../base/family.ts'
+import { AF_INET6, copyAddr, familyOf, isSameAddr } from '../../base/family.ts'
 import type { Flowi } from '../../base/flowi.ts'
 import {
   createFlowi,
@@ -127,9 +127,12 @@ export const createPmtu = ({ time, random, routeOutput, tellOthers }: PmtuDeps) 
 
   /** An ICMP error that its transport believes said that the path to the address, in the domain of a VRF or 0, takes `mtu`. */
   const updatePmtu = (l3mdev: number, words: Int32Array, at: number, mtu: number): void => {
+    const family = familyOf(words, at)
+    // RFC 8201 4: no link of IPv6 takes less
+    if (family === AF_INET6 && mtu < afInfo(family).minPmtu) return
     flow.fill(0)
     flow[FL_OIF] = l3mdev
-    flow[FL_FAMILY] = familyOf(words, at)
+    flow[FL_FAMILY] = family
     copyAddr(flow, FL_DADDR, words, at)
     if (routeOutputPmtu(flow) !== 0) return
     // what a route has locked is not learned

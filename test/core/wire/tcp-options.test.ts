@@ -113,6 +113,7 @@ describe('a signature', () => {
     expect(md5At(`0200${'01'.repeat(16)}`)).toBe(opts.BAD_AUTH)
     expect(md5At(`02ff${'01'.repeat(16)}`)).toBe(opts.BAD_AUTH)
     expect(md5At(`1311${'aa'.repeat(15)}01`)).toBe(opts.BAD_AUTH)
+    expect(md5At(`1d04aabb${'01'.repeat(16)}`)).toBe(opts.BAD_AUTH)
     expect(md5At(SIGNED + SIGNED)).toBe(opts.BAD_AUTH)
   })
 })

@@ -15,15 +15,17 @@ import {
 import { openTap } from '../../../workers/os/tap.ts'
 import { type End, INFO, paceOf, SOCK_DGRAM } from './end.ts'
 import type { World } from './script.ts'
+import { datagramFrame, makeFlow, peerOf } from './wire.ts'
 import {
-  addressBytes,
   DEVICE,
   GATEWAY_MAC,
   HOST_MAC,
+  MOST_CASES,
   NETS,
   PEER_PORT,
-  peerText,
   UNLIMITED,
+  addressBytes,
+  peerText,
 } from './world.ts'
 
 const { listen, accept4, sendto, shutdown } = dlopen('libc.so.6', {
@@ -64,6 +66,22 @@ const setSysctl = (setting: string): void => {
   writeFileSync(`/proc/sys/${name.replaceAll('.', '/')}`, value.replaceAll(',', ' '))
 }
 
+const UP_MS = 2000
+/** Addresses and routes are there a moment after their link is: until a datagram to a port of nobody's is answered. */
+const waitUntilUp = (family: World['family'], tap: number, frame: Uint8Array): void => {
+  const stranger = makeFlow(family, MOST_CASES, 0)
+  const datagram = { len: 0, from: 0, to: 0, sum: 'good', size: 0 } as const
+  const probe = datagramFrame(stranger, datagram)
+  const at = addressOf(frame)
+  for (const end = performance.now() + UP_MS; performance.now() < end; Bun.sleepSync(1)) {
+    frame.set(probe)
+    libc.write(tap, at, probe.length)
+    for (let n = libc.read(tap, at, MOST_FRAME); n > 0; n = libc.read(tap, at, MOST_FRAME))
+      if (peerOf(family, frame.subarray(0, n)) === MOST_CASES) return
+  }
+  throw new Error('the link does not come up')
+}
+
 export const createKernelEnd = ({ family, sysctls }: World): End => {
   const net = NETS[family]
   check(libc.unshare(CLONE_NEWNET), 'unshare')
@@ -86,6 +104,7 @@ export const createKernelEnd = ({ family, sysctls }: World): End => {
 
   const frame = new Uint8Array(new ArrayBuffer(MOST_FRAME))
   const frameAt = addressOf(frame)
+  waitUntilUp(family, tap, frame)
   const name = block(28)
   const nameLen = family === 'ipv4' ? 16 : 28
   const setName = (address: string | null, port: number): void => {

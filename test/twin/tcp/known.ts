@@ -70,6 +70,27 @@ const hasOtherEcho = (run: Run): boolean => {
     [...kernel, ...softnet].every((line) => /LISTEN IN|^> (\.|R|R\.) /.test(line))
   )
 }
+/** Only softnet challenges, where the kernel has, or would have, challenged an ACK of our SYN alone a moment ago. */
+const isSecondChallenge = ({ steps, difference }: Run): boolean => {
+  const { at, kernel, softnet } = difference!
+  const isOld = (step: Step): boolean =>
+    step.do === 'segment' && step.segment.flags.includes('.') && step.segment.ack === 0
+  return (
+    kernel.length === 0 &&
+    softnet.length === 1 &&
+    /^> \. \S+\(0\) /.test(softnet[0]!) &&
+    steps.slice(0, at).some(isOld)
+  )
+}
+/** bind of what was a connection, which is in TIME-WAIT. */
+const isBoundInTimeWait = (run: Run): boolean => {
+  const { kernel, softnet } = run.difference!
+  return (
+    encodeStep(stepOf(run)).includes(' bind') &&
+    kernel.join() === 'EADDRINUSE' &&
+    softnet.join() === 'EINVAL'
+  )
+}
 /** Only the kernel echoes a stamp, in a state that nothing is read in any more, of a peer whose SYN had none. */
 const hasForeignStamp = (run: Run): boolean => {
   const { before, kernel, softnet } = run.difference!
@@ -175,6 +196,31 @@ const isPace = (run: Run): boolean => {
   )
 }
 
+/** Acknowledgements and resets that differ in TTL, TOS or DF, when one of these was changed. */
+const isOtherPlace = ({ steps, difference }: Run): boolean => {
+  const bare = (lines: readonly string[]): string =>
+    lines.map((line) => line.replace(/^(> (?:\.|R\.?) .*) tos \d+ ttl \d+( no DF)?$/, '$1')).join()
+  const isCause = (step: Step): boolean =>
+    step.do === 'icmp' || (step.do === 'call' && (step.args[0] === 'TTL' || step.args[0] === 'TOS'))
+  return (
+    /LISTEN|UNCONN|^$/.test(difference!.before) &&
+    steps.some(isCause) &&
+    bare(difference!.kernel) === bare(difference!.softnet)
+  )
+}
+/** One waits for more before it sends a segment of what was written, and the other does not. */
+const isSendDeferred = (run: Run): boolean => {
+  const sent = (lines: readonly string[]): number =>
+    lines.filter((line) => line.startsWith('> ')).length
+  const { kernel, softnet } = run.difference!
+  return (
+    / send /.test(encodeStep(stepOf(run))) &&
+    kernel[0] === softnet[0] &&
+    Math.min(sent(kernel), sent(softnet)) === 0 &&
+    Math.max(sent(kernel), sent(softnet)) === 1
+  )
+}
+
 export const KNOWN_TCP: readonly Known[] = [
   {
     reason:
@@ -207,6 +253,16 @@ export const KNOWN_TCP: readonly Known[] = [
     reason:
       'RFC 5961 5.2 takes an ACK of our SYN alone for old, not for an attack; the kernel challenges it (tcp_ack)',
     isIt: hasAckOfSyn,
+  },
+  {
+    reason:
+      'and after such a challenge it does not challenge again for tcp_invalid_ratelimit, where softnet has not yet',
+    isIt: isSecondChallenge,
+  },
+  {
+    reason:
+      'a connection in TIME-WAIT has its port; the kernel’s is another socket’s by then, and the file has none (tcp_time_wait)',
+    isIt: isBoundInTimeWait,
   },
   {
     reason:
@@ -247,6 +303,16 @@ export const KNOWN_TCP: readonly Known[] = [
     reason:
       'RFC 6864 4.1: on a path whose MTU is locked DF is not set; the kernel sets it on what is no larger than the least MTU, where it says nothing (ip_build_and_send_pkt)',
     isIt: isSmallSynAck,
+  },
+  {
+    reason:
+      'what answers for a half-open connection or one in TIME-WAIT has the TTL, TOS and DF of its socket; the kernel’s is sent by a socket of the namespace (ip_send_unicast_reply)',
+    isIt: isOtherPlace,
+  },
+  {
+    reason:
+      'whether a segment waits for more goes by half of a round trip since the first in flight was sent (tcp_tso_should_defer), and that is time',
+    isIt: isSendDeferred,
   },
   {
     reason: 'RFC 8200 3: a packet of hop limit 0 goes nowhere, so no socket sends one',

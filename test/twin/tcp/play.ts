@@ -7,8 +7,15 @@ import { pattern } from '../../../sim/net/pattern.ts'
 import { type End, INFO, POLL_NAMES, SOCK_DGRAM, SOCK_STREAM } from './end.ts'
 import { optionOf } from './options.ts'
 import type { Step } from './script.ts'
-import { datagramFrame, describe, type Flow, icmpFrame, peerOf, segmentFrame } from './wire.ts'
-import { FIRST_PORT } from './world.ts'
+import {
+  datagramFrame,
+  describe,
+  type Flow,
+  icmpFrame,
+  makeFlow,
+  peerOf,
+  segmentFrame,
+} from './wire.ts'
 
 /** Gives the next step from what the kernel shows, or null at the end. */
 export type Next = (view: Half) => Step | null
@@ -59,18 +66,7 @@ export type Run = {
 }
 
 const makeHalf = (family: 'ipv4' | 'ipv6', id: number, isn: number): Half => ({
-  flow: {
-    family,
-    id,
-    port: FIRST_PORT + id,
-    peerIsn: isn,
-    isn: null,
-    tsval: 0,
-    sent: 0,
-    acked: 0,
-    edge: 0,
-    wscale: 0,
-  },
+  flow: makeFlow(family, id, isn),
   files: new Map(),
   streams: new Map(),
   sent: new Map(),

@@ -8,7 +8,15 @@ import * as tcp from '../../../core/wire/tcp.ts'
 import { etherFrame } from '../../../sim/net/packets.ts'
 import { pattern } from '../../../sim/net/pattern.ts'
 import { type Datagram, type IcmpError, type Segment, flagBits, flagText } from './script.ts'
-import { addressBytes, GATEWAY_MAC, HOST_MAC, NETS, PEER_PORT, peerText } from './world.ts'
+import {
+  addressBytes,
+  FIRST_PORT,
+  GATEWAY_MAC,
+  HOST_MAC,
+  NETS,
+  PEER_PORT,
+  peerText,
+} from './world.ts'
 
 /** What is acknowledged of a host that has sent no sequence number yet. */
 const NO_ISN = 0x20000000
@@ -30,6 +38,19 @@ export type Flow = {
   edge: number
   wscale: number
 }
+
+export const makeFlow = (family: Flow['family'], id: number, peerIsn: number): Flow => ({
+  family,
+  id,
+  port: FIRST_PORT + id,
+  peerIsn,
+  isn: null,
+  tsval: 0,
+  sent: 0,
+  acked: 0,
+  edge: 0,
+  wscale: 0,
+})
 
 // ---- in
 

@@ -36,6 +36,8 @@ import {
   TP_SND_UNA,
   TP_TS_RECENT,
   TP_URG_DATA,
+  ACK_SCHED,
+  TP_ACK_PENDING,
 } from '../sock/tcp-sock.ts'
 import type { TcpTransmit } from '../snd/tcp-transmit.ts'
 import type { TcpValidate } from './tcp-validate.ts'
@@ -111,6 +113,8 @@ export const createTcpInput = (deps: TcpInputDeps) => {
     }
     consume(skb)
     dataSndCheck(sk)
+    // of a SYN-ACK, which the text was to acknowledge
+    if ((i32[sk + TP_ACK_PENDING] & ACK_SCHED) !== 0) ackSndCheck(sk)
   }
   const fastData = (
     sk: number,

@@ -52,7 +52,6 @@ import {
 import { IP_PMTUDISC_DONT, IP_PMTUDISC_INTERFACE } from '../../../socket/socket-constants.ts'
 import { TCP_ACK, TCP_FIN, TCP_RST, TCP_SYN } from '../../../wire/tcp.ts'
 import { AF_INET6 } from '../../../base/family.ts'
-import * as ipv6 from '../../../wire/ipv6.ts'
 import * as tcp from '../../../wire/tcp.ts'
 import type { AfOpsOf } from '../../../inet/af-ops.ts'
 import { NO_MTU } from '../../../inet/inet-constants.ts'
@@ -258,9 +257,8 @@ export const createTcpIpv = (deps: TcpIpvDeps) => {
 
   /** The path takes less than was thought (RFC 1191, RFC 8201): smaller segments, and what was too big again. */
   const mtuReduced = (sk: number, mtu: number): void => {
-    // RFC 8201 4: nobody's MTU is less; and what goes already is not too big (tcp_v6_mtu_reduced)
-    if (i32[sk + SK_FAMILY] === AF_INET6)
-      if (mtu < ipv6.MIN_MTU || mss.mtuToMss(sk, mtu) >= i32[sk + TP_MSS_CACHE]) return
+    // segments are smaller already (tcp_v6_mtu_reduced)
+    if (i32[sk + SK_FAMILY] === AF_INET6 && mss.mtuToMss(sk, mtu) >= i32[sk + TP_MSS_CACHE]) return
     const how = pmtudiscOf(i32, sk, afOps(i32[sk + SK_FAMILY]).index)
     updatePmtu(l3mdevOf(deps.arena, i32[sk + SK_BOUND_DEV]), i32, sk + SK_DADDR, mtu)
     if (skDst.skDstCheck(sk) !== 0) return

@@ -256,12 +256,12 @@ export const createTcpAck = (deps: TcpAckDeps) => {
   }
 
   /** One sample for the estimator: of what was never retransmitted (Karn), else by timestamp (RFC 7323 4). */
-  const updateRtt = (sk: number, opts: Int32Array, advanced: boolean): void => {
+  const updateRtt = (sk: number, opts: Int32Array): void => {
     let sample = retransAcked ? -1 : seqRttUs
     if (sample < 0) sample = sacktagRtt
     if (
       sample < 0 &&
-      advanced &&
+      ackedPackets > 0 &&
       (opts[OPT_SEEN] & SEEN_TIMESTAMPS) !== 0 &&
       opts[OPT_TSECR] !== 0
     ) {
@@ -406,7 +406,7 @@ export const createTcpAck = (deps: TcpAckDeps) => {
     cleanRtxQueue(sk, fack)
     flags |= origAcked
     if ((flags & ACK_ECE) !== 0) countMarked(sk)
-    updateRtt(sk, opts, advanced)
+    updateRtt(sk, opts)
     noteAcked(sk, una)
     cong.ops(sk).ackEvent?.(sk)
     recovery.updateReoWnd(sk, sample[RS_PRIOR_DELIVERED])

@@ -23,6 +23,7 @@ import {
   TP_MTUP_HIGH,
   TP_MTUP_LOW,
   TP_PMTU,
+  TP_ADVMSS,
   TP_USER_MSS,
 } from '../sock/tcp-sock.ts'
 import type { AfOpsOf } from '../../../inet/af-ops.ts'
@@ -72,10 +73,18 @@ export const createTcpMss = (deps: TcpMssDeps, transmit: TcpTransmit) => {
     return user !== 0 && user < offered ? user : offered
   }
 
+  /** The MSS of a path (dst_metric_advmss). */
+  const pathMss = (sk: number): number => {
+    const path = i32[sk + SK_MTU] - ipHeaderLen(sk) - TCP_HEADER
+    return Math.min(path, tcpMetric(i32, sk, RTAX_ADVMSS) || path)
+  }
+  /** The SYN goes again, or crosses one: the path may have become narrower since it went (tcp_advertise_mss). */
+  const narrowAdvmss = (sk: number): void => {
+    i32[sk + TP_ADVMSS] = Math.min(i32[sk + TP_ADVMSS], pathMss(sk))
+  }
   /** The MSS that we announce for a path. */
   const advertisedMss = (sk: number): number => {
-    const path = i32[sk + SK_MTU] - ipHeaderLen(sk) - TCP_HEADER
-    const mss = Math.min(path, tcpMetric(i32, sk, RTAX_ADVMSS) || path)
+    const mss = pathMss(sk)
     const user = i32[sk + TP_USER_MSS]
     return Math.max(
       i32[sysctl + Sysctl.tcp_min_snd_mss],
@@ -150,6 +159,7 @@ export const createTcpMss = (deps: TcpMssDeps, transmit: TcpTransmit) => {
     defaultMss,
     peerMss,
     advertisedMss,
+    narrowAdvmss,
     syncMss,
     currentMss,
     sizeGoal,

@@ -22,7 +22,6 @@ import {
   inCwndReduction,
   packetsInFlight,
   TCP_CA_LOSS,
-  TP_ADVMSS,
   TP_BYTES_RETRANS,
   TP_CA_STATE,
   TP_LOST_OUT,
@@ -63,7 +62,7 @@ type TcpRetransmitDeps = {
 export const createTcpRetransmit = (deps: TcpRetransmitDeps) => {
   const { queue, time, bank, tsq, rate } = deps
   const { rearmRto } = deps.xmitTimer
-  const { advertisedMss, currentMss, tsoSegs } = deps.mss
+  const { narrowAdvmss, currentMss, tsoSegs } = deps.mss
   const { mustWait } = deps.pacing
   const { transmitClone } = deps.transmit
   const { pcount, setTsoSegs, countFewer } = queue
@@ -136,9 +135,7 @@ export const createTcpRetransmit = (deps: TcpRetransmitDeps) => {
     // RFC 3168 section 6.1.1.1: what drops a SYN that asks for ECN lets one through that does not
     if ((i32[skb + CB_FLAGS] & TCP_SYN) !== 0 && i32[sysctl + Sysctl.tcp_ecn_fallback] !== 0)
       i32[skb + CB_FLAGS] &= ~(TCP_ECE | TCP_CWR)
-    // the path may have been found to take less meanwhile (tcp_advertise_mss)
-    if ((i32[skb + CB_FLAGS] & TCP_SYN) !== 0)
-      i32[sk + TP_ADVMSS] = Math.min(i32[sk + TP_ADVMSS], advertisedMss(sk))
+    if ((i32[skb + CB_FLAGS] & TCP_SYN) !== 0) narrowAdvmss(sk)
     rate.rateSent(sk, skb)
     const err = transmitClone(sk, skb)
     i32[sk + TP_TOTAL_RETRANS] += segs

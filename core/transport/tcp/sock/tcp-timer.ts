@@ -235,6 +235,16 @@ export const createTcpTimer = (deps: TcpTimerDeps): TcpTimerHandlers => {
     timers.resetXmitTimer(sk, ICSK_TIME_RETRANS, delay)
   }
 
+  /** The peer has been silent for longer than it may, and nothing has got on (tcp_rtx_probe0_timed_out). */
+  const isShutTooLong = (sk: number): boolean => {
+    const user = i32[sk + TP_USER_TIMEOUT]
+    const since = i32[sk + TP_RETRANS_STAMP]
+    const stuck = since === 0 ? 0 : (time[TIME_MS] - since) | 0
+    if (user !== 0 && stuck > user) return true
+    const most = user === 0 ? 2 * TCP_RTO_MAX : Math.min(2 * TCP_RTO_MAX, user)
+    return ((time[TIME_MS] - i32[sk + TP_RCV_TSTAMP]) | 0) > most && stuck > most
+  }
+
   /** RFC 6298 section 5.4 to 5.7. */
   const retransmitTimer = (sk: number): void => {
     if ((i32[sk + TP_FASTOPEN] & FO_PASSIVE) !== 0) return synAckTimer(sk)
@@ -244,16 +254,12 @@ export const createTcpTimer = (deps: TcpTimerDeps): TcpTimerHandlers => {
     const handshake = state === TCP_SYN_SENT || state === TCP_SYN_RECV
     if (i32[sk + TP_SND_WND] === 0 && !handshake && !life.isDead(sk)) {
       // the window was taken back under data in flight: a probe with no limit but the peer's silence
-      if (
-        ((time[TIME_MS] - i32[sk + TP_RCV_TSTAMP]) | 0) > TCP_RTO_MAX &&
-        timedOut(sk, i32[sysctl + Sysctl.tcp_retries2], i32[sk + TP_USER_TIMEOUT])
-      ) {
+      if (isShutTooLong(sk)) {
         giveUp(sk)
         return
       }
       recovery.enterLoss(sk)
       retransmission.retransmit(sk, queue.rtxHead(sk), 1)
-      i32[sk + TP_RETRANSMITS]++
       backOff(sk)
       return
     }

@@ -135,8 +135,8 @@ export const createTcpCheckReq = (deps: TcpCheckReqDeps) => {
       return
     }
     if (isReset && seq !== i32[req + TP_RCV_NXT]) {
-      // RFC 5961 3.2
-      if (mayAnswer(req, skb)) transmit.sendAck(req)
+      // RFC 5961 3.2: a challenge, which text does not free of the limit
+      if (!transmit.answersLimited(req, Mib.TcpExtTCPACKSkippedSynRecv)) transmit.sendAck(req)
       drop(skb, Drop.TCP_RESET)
     } else if ((flags & (TCP_RST | TCP_SYN)) !== 0) {
       f64[bank + Mib.TcpAttemptFails]++

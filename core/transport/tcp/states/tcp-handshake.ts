@@ -301,8 +301,7 @@ export const createTcpHandshake = (deps: TcpHandshakeDeps) => {
     ecnRcvSyn(i32, sk, i32[skb + CB_FLAGS], ECN_OF_SYN)
     setState(sk, TCP_SYN_RECV)
     mss.syncMss(sk)
-    // the path may have become narrower (tcp_advertise_mss)
-    i32[sk + TP_ADVMSS] = Math.min(i32[sk + TP_ADVMSS], mss.advertisedMss(sk))
+    mss.narrowAdvmss(sk)
     const syn = i32[sk + TP_WQ_HEAD]
     consume(skb)
     if (syn === 0) return

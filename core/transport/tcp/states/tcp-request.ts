@@ -111,6 +111,7 @@ import {
   TP_WINDOW_CLAMP,
   TP_WRITE_SEQ,
   TP_LRCVTIME,
+  TP_PINGPONG,
 } from '../sock/tcp-sock.ts'
 import type { TcpWindow } from '../rcv/tcp-window.ts'
 import type { TcpRouting } from './tcp-connect.ts'
@@ -138,6 +139,7 @@ const INHERITED_LATE = [
   SK_RCVLOWAT,
   TP_USER_MSS,
   TP_NONAGLE,
+  TP_PINGPONG,
   TP_LINGER,
   TP_LINGER2,
   TP_KEEPALIVE_TIME,

@@ -22,6 +22,7 @@ import {
   TCP_TIMEWAIT_LEN,
   TP_OPTS,
   TP_RCV_NXT,
+  TP_RCV_WUP,
   TP_TS_RECENT,
   TP_TW_ENTRY_STAMP,
   TP_TW_SUBSTATE,
@@ -76,6 +77,8 @@ export const createTcpTimewait = (deps: TcpTimewaitDeps) => {
       drop(skb, Drop.TCP_ABORT_ON_DATA)
     } else {
       i32[sk + TP_RCV_NXT] = end
+      // its window is what it was (tw_rcv_wnd)
+      i32[sk + TP_RCV_WUP] = (i32[sk + TP_RCV_WUP] + end - next) | 0
       i32[sk + TP_TW_SUBSTATE] = TCP_TIME_WAIT
       i32[sk + TP_TW_ENTRY_STAMP] = time[TIME_MS]
       if ((opts[OPT_SEEN] & SEEN_TIMESTAMPS) !== 0) i32[sk + TP_TS_RECENT] = opts[OPT_TSVAL]

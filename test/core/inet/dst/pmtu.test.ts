@@ -113,6 +113,8 @@ describe('a path MTU', () => {
     updatePmtu(0, SIX, 0, 1400)
     expect(lookup(SIX).mtu).toBe(1400)
     updatePmtu(0, SIX, 0, 600)
+    expect(lookup(SIX)).toEqual({ mtu: 1400, locked: false, ends: true })
+    updatePmtu(0, SIX, 0, 1280)
     expect(lookup(SIX)).toEqual({ mtu: 1280, locked: false, ends: true })
   })
   test('learned by another worker holds here, and is not told again', () => {

@@ -20,7 +20,7 @@ const VALUES: Record<string, readonly number[]> = {
   TCP_LINGER2: [-1, 0, 1, 120, 121],
   TCP_MAXSEG: [0, 87, 88, 536, 1000, 1460, 32767, 32768],
   TCP_WINDOW_CLAMP: [0, 1, 1000, 10_000, 65535, 1_000_000, -1],
-  TCP_NOTSENT_LOWAT: [0, 1, 1000, -1],
+  TCP_NOTSENT_LOWAT: [0, 1, 1000, 0x7fffffff],
   TCP_DEFER_ACCEPT: [0, 1, 2, 10, -1],
   TCP_SYNCNT: [0, 1, 2, 127, 128],
   MINTTL: [0, 1, 64, 65, 255, 256, -1],
