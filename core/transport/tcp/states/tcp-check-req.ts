@@ -38,6 +38,7 @@ import {
   TP_RETRANS_STAMP,
   TP_SND_ISN,
   TP_UNDO_MARKER,
+  TP_SYN_RETRIES,
 } from '../sock/tcp-sock.ts'
 import type { TcpTimers } from '../sock/tcp-timers.ts'
 import type { TcpTransmit } from '../snd/tcp-transmit.ts'
@@ -81,7 +82,8 @@ export const createTcpCheckReq = (deps: TcpCheckReqDeps) => {
     const sent = i32[req + TP_RETRANSMITS]
     const deferred = i32[i32[req + SK_PARENT] + TP_DEFER_ACCEPT]
     const waitsForText = i32[req + TP_REQ_ACKED] !== 0 && sent < deferred
-    if (sent >= i32[sysctl + Sysctl.tcp_synack_retries] && !waitsForText) {
+    const own = i32[i32[req + SK_PARENT] + TP_SYN_RETRIES]
+    if (sent >= (own || i32[sysctl + Sysctl.tcp_synack_retries]) && !waitsForText) {
       dropRequest(req)
       return
     }

@@ -112,6 +112,7 @@ import {
   TP_WRITE_SEQ,
   TP_LRCVTIME,
   TP_PINGPONG,
+  TP_SYN_RETRIES,
 } from '../sock/tcp-sock.ts'
 import type { TcpWindow } from '../rcv/tcp-window.ts'
 import type { TcpRouting } from './tcp-connect.ts'
@@ -140,6 +141,7 @@ const INHERITED_LATE = [
   TP_USER_MSS,
   TP_NONAGLE,
   TP_PINGPONG,
+  TP_SYN_RETRIES,
   TP_LINGER,
   TP_LINGER2,
   TP_KEEPALIVE_TIME,
