@@ -274,8 +274,7 @@ export const createDevQueueXmit = (deps: DevQueueXmitDeps) => {
   }
   /** Within what this worker may hold, together with the frames that wait for their time. */
   const mayQueue = (slots: number): boolean => budget.hasRoom(Holder.qdisc, slots)
-  const limitOf = (dev: number): number =>
-    i32[dev + DEV_TXQLEN] === 0 ? DEFAULT_TXQLEN : i32[dev + DEV_TXQLEN]
+  const limitOf = (dev: number): number => i32[dev + DEV_TXQLEN] >>> 0 || DEFAULT_TXQLEN
   const drain = (ifindex: number): number => {
     const dev = devices + ifindex * DEVICE_WORDS
     let sent = 0

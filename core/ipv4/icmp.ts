@@ -58,7 +58,7 @@ import type { Pmtu } from '../inet/dst/pmtu.ts'
 import type { IpDoRedirect } from './ip-do-redirect.ts'
 import type { IpOutput } from './ip-output.ts'
 import type { AddrType } from '../inet/addr/addr-type.ts'
-import type { IpOptions } from './ip-options.ts'
+import { type IpOptions, isSourceRouted } from './ip-options.ts'
 import { type IpOptionsEcho, OPTIONS_NO_ECHO } from './ip-options-echo.ts'
 
 type IcmpDeps = {
@@ -211,7 +211,7 @@ export const createIcmp = (deps: IcmpDeps) => {
   /** Our own address that the packet was for; of the device it came in on, when asked for; or 0: as the route has it. */
   const errorSource = (about: number, at: number): number => {
     const daddr = ipv4.dst(u8, at)
-    if (isLocalAddress(daddr, i32[about + SKB_DEV])) return daddr
+    if (isLocalAddress(daddr, i32[about + SKB_DEV]) && !isSourceRouted(i32, about)) return daddr
     const iif = i32[about + SKB_IIF]
     return iif !== 0 && i32[sysctl + Sysctl.icmp_errors_use_inbound_ifaddr] !== 0
       ? selectLinkSource(iif, ipv4.src(u8, at))

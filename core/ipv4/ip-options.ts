@@ -70,6 +70,9 @@ const srrOf = (options: number): number => (options >> SRR_SHIFT) & SRR_AT
 export const hasSourceRoute = (i32: Int32Array, skb: number): boolean =>
   i32[skb + SKB_TRANSPORT] - i32[skb + SKB_NETWORK] !== ipv4.MIN_HEADER &&
   srrOf(i32[skb + SKB_IPOPT]) !== 0
+/** Is it on its way to the next hop that its sender has named, and so no longer for the address that it came to? */
+export const isSourceRouted = (i32: Int32Array, skb: number): boolean =>
+  hasSourceRoute(i32, skb) && i32[skb + SKB_IPOPT] >>> SRR_HIT_SHIFT !== 0
 export const createIpOptions = (deps: IpOptionsDeps) => {
   const { arena, skbs, time, inetAddrType, routeOutput, selectSource } = deps
   const { i32, u8 } = arena

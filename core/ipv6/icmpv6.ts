@@ -173,11 +173,12 @@ export const createIcmpv6 = (deps: Icmpv6Deps) => {
     if (!isLooped && !icmpv6Allows(type, received, FL_SADDR)) return
     aimBack(iif, 0)
     // who was only addressed on the link, or by a group, does not say that the address is its own
-    if (i32[about + SKB_PKT_TYPE] !== PACKET_HOST) clearAddr(fl, FL_SADDR)
+    const isForUs = i32[about + SKB_PKT_TYPE] === PACKET_HOST
+    if (!isForUs) clearAddr(fl, FL_SADDR)
     // what says something about a packet is said by where it came in, which names the router to its sender
     if (isAnyAddr(fl, FL_SADDR) && iif !== 0) select6(fl, iif)
     if (routeOutput(fl) !== 0) return
-    if (addrTypeOn(received, FL_DADDR, iif) === RTN_ANYCAST)
+    if (isForUs && addrTypeOn(received, FL_DADDR, iif) === RTN_ANYCAST)
       copyAddr(fl, FL_SADDR, received, FL_DADDR)
     const at = i32[about + SKB_NETWORK]
     const skb = quote(about, at, Math.min(ipv6.MIN_MTU, fl[FL_MTU]) - ipv6.HEADER)

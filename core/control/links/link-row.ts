@@ -127,7 +127,7 @@ export const readLink = (arena: Arena, ifindex: number, known: OfRegistry): Link
     flags: i32[row + DEV_FLAGS],
     mtu: i32[row + DEV_MTU],
     operstate: i32[row + DEV_OPERSTATE],
-    txqlen: i32[row + DEV_TXQLEN],
+    txqlen: i32[row + DEV_TXQLEN] >>> 0,
     mac: readMac(arena, row),
     promiscuity: i32[row + DEV_PROMISCUITY],
     allmulti: i32[row + DEV_ALLMULTI],

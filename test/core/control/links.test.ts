@@ -62,6 +62,13 @@ test('what netem counts begins at nothing with each netem', async () => {
   expect((await set({ delay: 1000 })).qdisc_stats).toEqual(none)
 })
 
+test('a queue is as long as 32 bits say', async () => {
+  const { control } = makeControl()
+  const link = { ifname: 'd0', kind: 'dummy', txqlen: 2 ** 32 - 1 }
+  const reply = await control.request({ type: 'RTM_NEWLINK', flags: FLAGS.add, link })
+  expect(itemOf<LinkItem>(reply).txqlen).toBe(2 ** 32 - 1)
+})
+
 describe('ip link add', () => {
   test('lets the driver open the device and shows it', async () => {
     const { log, drivers } = recorder()

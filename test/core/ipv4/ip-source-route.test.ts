@@ -115,6 +115,18 @@ describe('a packet with a source route', () => {
     expect(path.drops(Drop.IP_INHDR)).toBe(1)
     expect(path.isAllReturned()).toBe(true)
   })
+  test('is no longer for the address that it came to: an error is said from where it leaves', () => {
+    const path = router()
+    const errorFrom = (options: number[], more: object): string => {
+      send(path, options, { daddr: '10.0.3.1', ...more })
+      const [one] = path.sent.splice(0)
+      return ipText(ipv4.src(one!.frame, 14))
+    }
+    expect(errorFrom(route(LSRR, 0, '10.0.3.9'), { ttl: 1 })).toBe('10.0.2.1')
+    expect(errorFrom(route(SSRR, 0, '10.7.7.7'), {})).toBe('10.0.2.1')
+    // one that ends here is
+    expect(errorFrom(route(LSRR, 1, '10.0.3.9'), {})).toBe('10.0.3.1')
+  })
   test('brings no redirect, though it leaves by the link that it came by', () => {
     const path = router()
     send(path, route(LSRR, 0, '10.0.2.8'))

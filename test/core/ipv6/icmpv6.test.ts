@@ -123,6 +123,13 @@ describe('an error is sent', () => {
     path.receive(unknown(0xde, group, groupLink), 2)
     expect(path.sent.map(({ frame }) => readIcmpv6(frame).code)).toEqual([icmpv6.ICMPV6_UNK_OPTION])
   })
+  test('from an address of our own where the link brought to many what is for the anycast address', () => {
+    const path = router()
+    path.receive(unknown(0x9e, { daddr: '2001:db8:2::' }, groupLink), 2)
+    path.receive(unknown(0x9e, { daddr: '2001:db8:2::' }, toRouter), 2)
+    const [fromMany, toOne] = path.sent.map(({ frame }) => readIp6(frame).saddr)
+    expect([fromMany, toOne]).toEqual(['2001:db8:2::1', '2001:db8:2::'])
+  })
   test('never about what the link brought to many and is for one', () => {
     const path = router()
     for (const dst of ['33:33:00:00:00:01', 'ff:ff:ff:ff:ff:ff'])
