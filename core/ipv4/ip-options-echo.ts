@@ -192,6 +192,7 @@ export const createIpOptionsEcho = (deps: IpOptionsEchoDeps) => {
     ofSocket,
     firstHop,
     build,
-    /** Where the octets of the last echo() lie. */ replyAt: reply,
+    /** Where the octets of the last echo() lie. */
+    replyAt: reply,
   }
 }

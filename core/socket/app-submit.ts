@@ -26,6 +26,7 @@ import {
   E_USER,
 } from './app-constants.ts'
 import { IPPROTO_IP, IPPROTO_IPV6, MSG_MORE, TCP_CONGESTION } from './socket-constants.ts'
+import { SK_CMSG } from './sock.ts'
 import { IPPROTO_TCP } from '../wire/ipproto.ts'
 import type { Sockets } from './sockets.ts'
 import type { TakeSkb } from './app-skb.ts'
@@ -39,7 +40,7 @@ type AppSubmitDeps = {
   consume: ConsumeFn
 }
 
-const { EALREADY, EBADF, EFAULT, EINVAL } = Errno
+const { EALREADY, EBADF, EFAULT, EINVAL, ENOPROTOOPT } = Errno
 /** Octets that whoever reads a value may look at. */
 const LEAST_VALUE = 64
 const isSid = (sid: number): boolean => sid > 0 && sid < APP_SIDS
@@ -166,10 +167,15 @@ export const createAppSubmit = (deps: AppSubmitDeps) => {
   /** TCP_CONGESTION's value is a name, where else an address is. */
   const isName = (at: number): boolean =>
     word(at, E_ARG0) === IPPROTO_TCP && word(at, E_ARG1) === TCP_CONGESTION
-  const setOption = (at: number, sk: number): number =>
-    isName(at)
-      ? sockets.setsockoptName(sk, IPPROTO_TCP, TCP_CONGESTION, addressOf(at), 0, 16)
-      : sockets.setsockopt(sk, word(at, E_ARG0), word(at, E_ARG1), word(at, E_ARG2))
+  const setOption = (at: number, sk: number): number => {
+    if (isName(at))
+      return sockets.setsockoptName(sk, IPPROTO_TCP, TCP_CONGESTION, addressOf(at), 0, 16)
+    const answer = sockets.setsockopt(sk, word(at, E_ARG0), word(at, E_ARG1), word(at, E_ARG2))
+    if (i32[sk + SK_CMSG] === 0) return answer
+    // the rings carry no control messages: what would be told beside the data is not promised
+    i32[sk + SK_CMSG] = 0
+    return -ENOPROTOOPT
+  }
   const getOption = (at: number, sid: number, sk: number): void => {
     const user = word(at, E_USER)
     if (!isName(at))

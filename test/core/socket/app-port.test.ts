@@ -19,7 +19,12 @@ import {
   E_USER,
 } from '../../../core/socket/app-constants.ts'
 import { createAppRings } from '../../../core/socket/app-rings.ts'
-import { SO_REUSEADDR, SOL_SOCKET, TCP_CONGESTION } from '../../../core/socket/socket-constants.ts'
+import {
+  SO_REUSEADDR,
+  SO_RXQ_OVFL,
+  SOL_SOCKET,
+  TCP_CONGESTION,
+} from '../../../core/socket/socket-constants.ts'
 import { IPPROTO_TCP } from '../../../core/wire/ipproto.ts'
 import { SK_EVENT_READ, SOCK_DGRAM, SOCK_STREAM } from '../../../core/socket/sock.ts'
 import { createDrop } from '../../../core/skb/drop.ts'
@@ -399,6 +404,19 @@ test('names that an application makes up are refused, and nothing else is touche
   expect(worker.slab.live()).toBe(2)
   i32[long + SKB_LEN] = 10
   consume(long)
+})
+
+test('what would be told beside the data is refused, since the rings carry no control messages', () => {
+  const { run, open, ask } = setUp()
+  const sid = open(SOCK_DGRAM, 80)
+  run()
+  const option = { [E_ARG0]: SOL_SOCKET, [E_ARG1]: SO_RXQ_OVFL }
+  ask(AppOp.SETSOCKOPT, sid, { ...option, [E_ARG2]: 1 })
+  ask(AppOp.GETSOCKOPT, sid, option, 7)
+  expect(run(4).map(({ op, result }) => [op, result])).toEqual([
+    [AppOp.SETSOCKOPT, -Errno.ENOPROTOOPT],
+    [AppOp.GETSOCKOPT, 0],
+  ])
 })
 
 test('an option that is a name travels where addresses do', () => {
