@@ -1,6 +1,7 @@
 // What `npm test` runs: everything the project has to prove. The tools that the e2e tests need, then
-// types, format and lint, then all the tests. The last line is `N passed, N failed, N skipped`; the
-// exit status is 0 only when nothing failed and no e2e test was skipped, since a skipped proof is none.
+// types, format and lint, then all the tests. At the end stands once more what failed, then
+// `N passed, N failed, N skipped`; the exit status is 0 only when nothing failed and no e2e test was
+// skipped, since a skipped proof is none.
 //
 //   npm test                         everything
 //   npm test -- test/core/wire       the tests whose path contains that, and nothing else
@@ -10,7 +11,7 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { setPriority, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { root } from '../bin/bootstrap.mjs'
-import { addTally, readSummary, skippedIn, type Tally } from './support/summary.ts'
+import { addTally, failuresIn, readSummary, skippedIn, type Tally } from './support/summary.ts'
 import { ensureTools, toolPath } from './support/tools.ts'
 
 const TEST_TIMEOUT_MS = 60_000
@@ -89,6 +90,7 @@ const runTests = async (reportFile: string, run: Run): Promise<Tally> => {
   }
   await child.exited
   if (isAside) process.stderr.write(said)
+  failures.push(...failuresIn(said))
   if (child.signalCode) console.error(`FAIL the tests were ended by ${child.signalCode}`)
   return readSummary(said, child.exitCode)
 }
@@ -106,6 +108,7 @@ for (const [signal, number] of Object.entries({ SIGHUP: 1, SIGINT: 2, SIGTERM: 1
 const reportFile = join(scratch, 'junit.xml')
 
 const tallies: Tally[] = []
+const failures: string[] = []
 if (wantsTools) tallies.push(checkTools())
 if (everything) {
   tallies.push(checkWith('types', 'typescript/bin/tsc', ['--build']))
@@ -141,6 +144,7 @@ tallies.push(...(await run()))
 
 const unproved = await skippedE2e(reportFile)
 for (const name of unproved) console.error(`SKIPPED ${name}: an e2e test must run or fail`)
+if (failures.length > 0) console.error(`\nFAILED\n\n${failures.join('\n\n')}\n`)
 
 const { passed, failed, skipped } = tallies.reduce(addTally)
 process.exitCode = failed > 0 || unproved.length > 0 ? 1 : 0

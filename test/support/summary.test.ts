@@ -1,5 +1,5 @@
 import { expect, test } from 'bun:test'
-import { addTally, readSummary, skippedIn } from './summary.ts'
+import { addTally, failuresIn, readSummary, skippedIn } from './summary.ts'
 
 test('reads the counts of the closing summary, colours or not', () => {
   const output =
@@ -18,6 +18,25 @@ test('takes the last summary when a test printed something like one', () => {
 test('a run that ended badly without a failed test counts as one failure', () => {
   expect(readSummary(' 5 pass\n 0 fail\n 1 error\n', 1).failed).toBe(1)
   expect(readSummary('killed before it said anything', null).failed).toBe(1)
+})
+
+test('tells each failure with its file and what was said before it', () => {
+  const output = `
+test/a.test.ts:
+(pass) fine
+error: expect(received).toBe(expected)
+\x1b[31m(fail)\x1b[0m broken [2.00ms]
+noise of one that passed
+(pass) fine too
+
+test/b.test.ts:
+(fail) slow [50.31ms]
+  ^ this test timed out after 50ms.
+`
+  expect(failuresIn(output)).toEqual([
+    'test/a.test.ts:\nerror: expect(received).toBe(expected)\n(fail) broken [2.00ms]',
+    'test/b.test.ts:\n(fail) slow [50.31ms]',
+  ])
 })
 
 test('names the skipped tests of one folder', () => {

@@ -21,7 +21,8 @@ export const describeE2e = (path: string, title: string, tests: () => void): voi
     `${title}, as root of fresh namespaces`,
     async () => {
       const env = { ...process.env, PATH: toolPath(), SOFTNET_TEST_INSIDE: path }
-      const argv = [process.execPath, 'test', `--timeout=${TEST_TIMEOUT_MS}`, path]
+      const options = ['--only-failures', `--timeout=${TEST_TIMEOUT_MS}`]
+      const argv = [process.execPath, 'test', ...options, path]
       expect(await runInNewNamespace(argv, { env })).toBe(0)
     },
     FILE_TIMEOUT_MS
