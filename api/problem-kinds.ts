@@ -160,6 +160,7 @@ const BY_NAME = {
   'stale-revision': {
     status: 412,
     title: 'Stale Revision',
+    errno: 'ESTALE',
     means:
       'If-Match named a revision of the state, and the state has changed since, perhaps by somebody else. Nothing was changed.',
     todo: 'Read again, look whether your change still makes sense, and send it with the ETag of what you read.',

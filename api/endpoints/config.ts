@@ -12,7 +12,7 @@ import { check } from '../schemas/check.ts'
 import { queryFlag } from '../schemas/common.ts'
 import { stackConfig } from '../schemas/config.ts'
 import { configToml } from '../toml.ts'
-import { readBody, refusal, sendChange, sendItem } from './change.ts'
+import { checkIfMatch, readBody, refusal, sendChange, sendItem } from './change.ts'
 import type { Api, ApiEnv, AppDeps } from './deps.ts'
 import { doc } from './doc.ts'
 
@@ -111,6 +111,7 @@ export const createConfigEndpoints = ({ control, saveConfig }: AppDeps): Api => 
     (c) => {
       if (unconfirmed?.timer === undefined)
         throw refused('ENOENT', 'Error: nothing waits for a confirmation.')
+      checkIfMatch(c, control)
       clearTimeout(unconfirmed.timer)
       unconfirmed = null
       return c.json({ revision: control.revision() })
@@ -125,7 +126,9 @@ export const createConfigEndpoints = ({ control, saveConfig }: AppDeps): Api => 
     async (c) => {
       if (saveConfig === undefined)
         throw refused('EINVAL', 'Error: there is no file to save to (-c).')
-      return c.json({ file: saveConfig(await configOf(control)), revision: control.revision() })
+      const config = await configOf(control)
+      checkIfMatch(c, control)
+      return c.json({ file: saveConfig(config), revision: control.revision() })
     }
   )
   return api

@@ -15,9 +15,9 @@ export const createSoftnet = (
 ) => {
   const router = createRouter()
   const asked: Message[] = []
-  const listenIn: Control['request'] = (message) => {
+  const listenIn: Control['request'] = (message, ifAt) => {
     asked.push(message)
-    return router.control.request(message)
+    return router.control.request(message, ifAt)
   }
   const control = { ...router.control, request: listenIn }
   const netns = () => router.nets.names().map((name) => ({ name }))
