@@ -17,7 +17,8 @@ import type {
   Refused,
   Reply,
 } from '../../core/control/text/messages.ts'
-import { fieldError, isErrnoName, Problem, STATUS, unreadable } from '../problem.ts'
+import { fieldError, Problem, unreadable } from '../problem.ts'
+import { isErrnoKind } from '../problem-kinds.ts'
 import { check } from '../schemas/check.ts'
 import type { ApiEnv } from './deps.ts'
 import { etag } from './list.ts'
@@ -28,9 +29,9 @@ export const isDone = <T>(reply: Reply<T>): reply is Done<T> => reply.error === 
 export const refusal = (reply: Refused): Problem => {
   const name = errnoName(reply.error)
   const errors = reply.field === undefined ? [] : [fieldError(name, reply.field, reply.message)]
-  if (!isErrnoName(name)) return new Problem(422, reply.message, { errors })
-  // what the control plane refuses is never a fault of ours
-  return new Problem(STATUS[name] ?? 422, reply.message, { errno: name, errors })
+  return isErrnoKind(name)
+    ? new Problem(name, reply.message, { errors })
+    : new Problem('refused', reply.message, { errno: name, errors })
 }
 
 /** What the control plane lists, or the problem of a filter that names what is not there. */
@@ -50,10 +51,14 @@ export const checkIfMatch = (c: Context<ApiEnv>, control: Control): void => {
   const now = etag(control.revision())
   const tags = wanted.split(',').map((tag) => tag.trim().replace(/^W\//, ''))
   if (tags.includes(now) || tags.includes(String(control.revision()))) return
-  throw new Problem(412, `Error: the state is at revision ${control.revision()}, not ${wanted}.`, {
-    errors: [{ field: 'If-Match', message: 'read again, then change what you read' }],
-    headers: { ETag: now },
-  })
+  throw new Problem(
+    'stale-revision',
+    `Error: the state is at revision ${control.revision()}, not ${wanted}.`,
+    {
+      errors: [{ field: 'If-Match', message: 'read again, then change what you read' }],
+      headers: { ETag: now },
+    }
+  )
 }
 
 export const mustExist = (c: Context<ApiEnv>): boolean => c.req.header('If-Match') === '*'
@@ -125,4 +130,4 @@ export const readBody = async <S extends z.ZodType>(
 
 /** A part of the path, checked. */
 export const readPath = <S extends z.ZodType>(schema: S, value: string): z.infer<S> =>
-  check(schema, value, 400)
+  check(schema, value, 'unreadable')

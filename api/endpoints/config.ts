@@ -73,7 +73,7 @@ export const createConfigEndpoints = ({ control, saveConfig }: AppDeps): Api => 
       media: { 'application/json': stackConfig, 'application/toml': z.string() },
     }),
     async (c) => {
-      const { format = 'json' } = check(z.strictObject(shown), c.req.query(), 400)
+      const { format = 'json' } = check(z.strictObject(shown), c.req.query(), 'unreadable')
       if (format === 'json') return sendItem(c, control, { type: 'CONFIG_GET' })
       const text = configToml(await configOf(control))
       return c.body(text, 200, { 'Content-Type': 'application/toml' })
@@ -91,7 +91,11 @@ export const createConfigEndpoints = ({ control, saveConfig }: AppDeps): Api => 
       change: z.array(configStep),
     }),
     async (c) => {
-      const { dry_run = false, confirm_within } = check(z.strictObject(query), c.req.query(), 400)
+      const { dry_run = false, confirm_within } = check(
+        z.strictObject(query),
+        c.req.query(),
+        'unreadable'
+      )
       const config = await readBody(c, stackConfig)
       const change = () => sendChange(c, control, { type: 'CONFIG_SET', config, dry_run })
       const isForGood = confirm_within === undefined || dry_run

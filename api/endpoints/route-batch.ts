@@ -22,13 +22,7 @@ type Flags = Readonly<Record<'add' | 'replace' | 'change' | 'append', number>>
 
 /** The same problem, saying which line it is about. */
 const atLine = (line: number, problem: Problem): Problem =>
-  new Problem(problem.status, `line ${line}: ${problem.message}`, {
-    ...(problem.errno && { errno: problem.errno }),
-    errors: problem.errors.map(({ field, message }) => ({
-      field: `[${line - 1}].${field}`,
-      message,
-    })),
-  })
+  problem.at(`line ${line}`, `[${line - 1}]`)
 
 const readLine = (text: string, line: number, table: string | number, flags: Flags): Message => {
   try {
@@ -58,7 +52,7 @@ export const runBatch = async (
   table: string | number,
   flags: Flags
 ): Promise<Response> => {
-  const { atomic } = check(z.strictObject(batchQuery), c.req.query(), 400)
+  const { atomic } = check(z.strictObject(batchQuery), c.req.query(), 'unreadable')
   checkIfMatch(c, control)
   const lines = (await c.req.text()).split('\n')
   const messages: Message[] = []

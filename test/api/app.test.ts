@@ -11,8 +11,8 @@ describe('errors', () => {
     })
     expect(status).toBe(409)
     expect(body).toEqual({
-      type: 'about:blank',
-      title: 'Conflict',
+      type: '/problems/EEXIST',
+      title: 'File exists',
       status: 409,
       detail: 'RTNETLINK answers: File exists',
       errno: 'EEXIST',
