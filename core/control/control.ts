@@ -596,14 +596,21 @@ export const createControl = (deps: ControlDeps) => {
       })
     }
   }
-  /** Takes in what other threads have sent and frees what they let go; the control thread's loop, now and then. */
-  const poll = (): void => {
-    ipi.run()
+  let polledRevision = 0
+  /**
+   * Takes in what other threads have sent and frees what they let go; the control thread's loop, now and then. True when
+   * something has happened since the last time, or somebody watches what has to be looked at.
+   */
+  const poll = (): boolean => {
+    const ran = ipi.run()
     follow()
     rowWatch.look()
     reclaim()
     setTime(time, nowUs())
     stats.sample()
+    const hasChanged = revision() !== polledRevision
+    polledRevision = revision()
+    return ran > 0 || hasChanged || isWatched('socket') || isWatched('worker')
   }
 
   links.boot()
