@@ -165,7 +165,7 @@ export const startDaemon = async (options: DaemonOptions) => {
 
   netns.attach(control)
   // what the threads have to tell: neighbours that changed, answers
-  const looking = setInterval(control.poll, LOOK_MS)
+  const stopLooking = lookNowAndThen(control.poll)
 
   const dataFor = (thread: number): ThreadData => ({
     config,
@@ -194,7 +194,7 @@ export const startDaemon = async (options: DaemonOptions) => {
     const patience = Bun.sleep(STOP_WITHIN_MS)
     for (const { worker } of threads) worker.postMessage(STOP)
     await Promise.race([Promise.all(threads.map((thread) => thread.stopped)), patience])
-    clearInterval(looking)
+    stopLooking()
     await Promise.all([...namespaces.values()].map((namespace) => namespace.close()))
     state?.close()
   }
@@ -260,6 +260,19 @@ export const startDaemon = async (options: DaemonOptions) => {
 const STOP_WITHIN_MS = 500
 /** How often the control thread looks at what the threads have to tell. */
 const LOOK_MS = 100
+/** And once nothing has happened in so many looks: waking up costs a CPU that sleeps a millisecond. */
+const CALM_LOOKS = 50
+const CALM_LOOK_MS = 500
+/** `look` answers whether anything has happened. The function ends it. */
+const lookNowAndThen = (look: () => boolean): (() => void) => {
+  let calm = 0
+  const turn = (): void => {
+    calm = look() ? 0 : calm + 1
+    timer = setTimeout(turn, calm < CALM_LOOKS ? LOOK_MS : CALM_LOOK_MS)
+  }
+  let timer = setTimeout(turn, LOOK_MS)
+  return () => clearTimeout(timer)
+}
 
 const missingThread = ({ i32, layout }: Arena): string | null => {
   for (let thread = 0; thread <= layout.nicThread; thread++)

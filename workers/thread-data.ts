@@ -21,3 +21,10 @@ export type ThreadNews = 'ready' | 'stopped' | { error: string }
 
 /** Tells the control thread. */
 export const announce = (news: ThreadNews): void => parentPort?.postMessage(news)
+
+/** Gives back what the start of this thread left behind, and tells the control thread that its loop runs. */
+export const announceReady = (): void => {
+  Bun.gc(true)
+  Bun.shrink()
+  announce('ready')
+}

@@ -102,7 +102,7 @@ type ReadType =
   | 'ETHTOOL_GRXFH'
   | 'ETHTOOL_GDRVINFO'
 type ChangeType =
-  | `RTM_${'NEW' | 'DEL'}${'ROUTE' | 'RULE' | 'NEXTHOP' | 'ADDR' | 'MULTICAST' | 'MROUTE'}`
+  | `RTM_${'NEW' | 'DEL'}${'ROUTE' | 'RULE' | 'NEXTHOP' | 'ADDR' | 'QDISC' | 'MULTICAST' | 'MROUTE'}`
   | 'MVIF_SET'
   | 'ROUTE_BATCH'
   | `ETHTOOL_MSG_${'RSS' | 'CHANNELS' | 'FEATURES' | 'RINGS'}_SET`
@@ -377,6 +377,8 @@ export const createControl = (deps: ControlDeps) => {
     RTM_DELRULE: rules.delRule,
     RTM_NEWNEXTHOP: nexthopObjects.newNexthop,
     RTM_DELNEXTHOP: nexthopObjects.delNexthop,
+    RTM_NEWQDISC: links.newQdisc,
+    RTM_DELQDISC: links.delQdisc,
     RTM_NEWADDR: addresses.newAddr,
     RTM_DELADDR: addresses.delAddr,
     RTM_NEWMULTICAST: maddrs.newMaddr,
@@ -594,14 +596,21 @@ export const createControl = (deps: ControlDeps) => {
       })
     }
   }
-  /** Takes in what other threads have sent and frees what they let go; the control thread's loop, now and then. */
-  const poll = (): void => {
-    ipi.run()
+  let polledRevision = 0
+  /**
+   * Takes in what other threads have sent and frees what they let go; the control thread's loop, now and then. True when
+   * something has happened since the last time, or somebody watches what has to be looked at.
+   */
+  const poll = (): boolean => {
+    const ran = ipi.run()
     follow()
     rowWatch.look()
     reclaim()
     setTime(time, nowUs())
     stats.sample()
+    const hasChanged = revision() !== polledRevision
+    polledRevision = revision()
+    return ran > 0 || hasChanged || isWatched('socket') || isWatched('worker')
   }
 
   links.boot()

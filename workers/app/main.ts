@@ -4,7 +4,7 @@
  */
 import { parentPort, workerData } from 'node:worker_threads'
 import { attachArena } from '../../core/shm/arena.ts'
-import { announce } from '../thread-data.ts'
+import { announce, announceReady } from '../thread-data.ts'
 import { createWake } from '../wake.ts'
 import { createBell } from './doorbell.ts'
 import { type HttpOptions, serveHttp } from './http.ts'
@@ -35,7 +35,7 @@ const http = serveHttp({
   maxBodyBytes: MAX_BODY_BYTES,
   onError: tell,
 })
-http.server.once('listening', () => announce('ready'))
+http.server.once('listening', () => announceReady())
 http.server.on('error', tell)
 // an error that nobody caught ends one request, not the others
 process.on('uncaughtException', tell)

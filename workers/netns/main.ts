@@ -11,7 +11,7 @@ import { createBell } from '../app/doorbell.ts'
 import { installWeb } from '../app/http-response.ts'
 import { buildLab } from '../lab/lab.ts'
 import type { LabSpec } from '../lab/lab-data.ts'
-import { announce } from '../thread-data.ts'
+import { announce, announceReady } from '../thread-data.ts'
 import { createWake } from '../wake.ts'
 import { createCalls } from './calls.ts'
 import { createNets } from './nets.ts'
@@ -105,4 +105,4 @@ bell.listen(() => {
   schedule()
 })
 schedule()
-announce('ready')
+announceReady()

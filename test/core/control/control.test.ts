@@ -623,6 +623,24 @@ describe('a configuration', () => {
   })
 })
 
+test('a look says whether anything has happened, or is looked for', async () => {
+  const { control, ip } = makeControl()
+  control.poll()
+  expect(control.poll()).toBe(false)
+  await ip.veth('eth0')
+  expect([control.poll(), control.poll()]).toEqual([true, false])
+  for (const [kind, isLookedFor] of [
+    ['link', false],
+    ['worker', true],
+    ['socket', true],
+  ] as const) {
+    const end = control.subscribe([kind], () => {})
+    expect(control.poll()).toBe(isLookedFor)
+    end()
+  }
+  expect(control.poll()).toBe(false)
+})
+
 test('ratios of a worker are of the last seconds', async () => {
   const { control, arena, clock } = await host()
   const block = arena.layout.threadBlocks

@@ -2,7 +2,7 @@
 // ready by --ready-fd, and gone when stop() has returned, whatever happened to the test in between.
 
 import { spawn } from 'node:child_process'
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { root } from '../../../bin/bootstrap.mjs'
 import type { DropItem } from '../../../core/control/text/messages.ts'
@@ -11,6 +11,7 @@ const READY_WITHIN_MS = 20_000
 const STOP_WITHIN_MS = 5_000
 /** Clock ticks of /proc/PID/stat: USER_HZ, 100 wherever Bun runs. */
 const MS_PER_TICK = 10
+const IDLE_SECONDS = 3
 
 export const CLI = [process.execPath, `${root}/api/cli/main.ts`]
 
@@ -111,6 +112,25 @@ export const processUsage = (pid: number) => {
     systemMs: Number(fields[12]) * MS_PER_TICK,
     rssMb: Number(/VmRSS:\s+(\d+)/.exec(status)?.[1]) / 1024,
   }
+}
+
+/** CPU milliseconds of a process's threads so far, to the microsecond. */
+export const cpuMs = (pid: number): number => {
+  let ns = 0
+  for (const task of readdirSync(`/proc/${pid}/task`))
+    ns += Number(readFileSync(`/proc/${pid}/task/${task}/schedstat`, 'utf8').split(' ')[0])
+  return ns / 1e6
+}
+
+/** CPU milliseconds that a process takes in a second of which nothing is left of what happened before: the least of a few. */
+export const idleCpuMs = async (pid: number): Promise<number> => {
+  let least = Number.POSITIVE_INFINITY
+  for (let second = 0; second < IDLE_SECONDS; second++) {
+    const before = cpuMs(pid)
+    await Bun.sleep(1000)
+    least = Math.min(least, cpuMs(pid) - before)
+  }
+  return least
 }
 
 export const startDaemon = async (options: DaemonOptions = {}) => {
