@@ -54,10 +54,9 @@ describeE2e(import.meta.path, 'ECN with the kernel', () => {
     await toolIn(net.a, 'socat', ['-t', '20', '-b', '65536', file, ECHO])
   }
 
-  // Linux takes 3 to 5, AccECN, from 7.0 on: until then it asks for RFC 3168's
-  test.each([2, 3, 5])(
-    'asked by the kernel softnet with tcp_ecn %d agrees, and both mark their text',
-    async (mode) => {
+  test('asked by the kernel softnet agrees, and both mark their text', async () => {
+    // with 3 and 5 it would agree to AccECN, which Linux asks for from 7.0 on: until then to RFC 3168
+    for (const mode of [2, 3, 5]) {
       await modes(1, mode)
       for (const end of await bothEnds()) expect(end).toMatch(/ ecn /)
       const [kernel, softnet] = await marked()
@@ -65,9 +64,9 @@ describeE2e(import.meta.path, 'ECN with the kernel', () => {
       const [kernelAfter, softnetAfter] = await marked()
       expect(kernelAfter! - kernel!).toBeGreaterThan(100)
       expect(softnetAfter! - softnet!).toBeGreaterThan(100)
-      await expectNothingLeaked(net.daemon, before)
     }
-  )
+    await expectNothingLeaked(net.daemon, before)
+  })
   test.each([
     ['is not asked', 2, 2],
     ['has tcp_ecn 0', 1, 0],
