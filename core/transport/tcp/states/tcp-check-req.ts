@@ -62,7 +62,7 @@ type TcpCheckReqDeps = {
   synack: TcpSynack
   listenQueues: TcpListenQueues
 } & Pick<TcpReply, 'sendReset'> &
-  Pick<TcpRequest, 'inheritNow'>
+  Pick<TcpRequest, 'inheritNow' | 'synAgain'>
 
 export const createTcpCheckReq = (deps: TcpCheckReqDeps) => {
   const { bank, drop, consume, ports, timers, transmit, states, life, sendReset } = deps
@@ -117,7 +117,10 @@ export const createTcpCheckReq = (deps: TcpCheckReqDeps) => {
       !paws
     ) {
       // the SYN again: our answer was lost
-      if (mayAnswer(req, skb)) synAckAgain(req)
+      if (mayAnswer(req, skb)) {
+        deps.synAgain(req, skb)
+        synAckAgain(req)
+      }
       consume(skb)
       return
     }
