@@ -74,6 +74,7 @@ L4 bytes 2 & 3 [TCP/UDP dst port]
     'sysctl net.ipv4.ip_forward net/ipv4/ip_default_ttl',
     'net.ipv4.ip_forward = 1\nnet.ipv4.ip_default_ttl = 64\n',
   ],
+  ['ethtool -n veth0', '2 RX rings available\nTotal 0 rules\n\n'],
   ['sysctl -n net.ipv4.tcp_rmem', '4096\t131072\t6291456\n'],
   ['sysctl -w net.ipv4.ip_forward=0', 'net.ipv4.ip_forward = 0\n'],
   [
