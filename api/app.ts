@@ -3,7 +3,6 @@
  * packet. On the main thread. Tests call app.request(); api/server.ts gives it sockets.
  */
 import { Hono, type MiddlewareHandler } from 'hono'
-import { HTTPException } from 'hono/http-exception'
 import type { Log } from '../workers/log.ts'
 import { audit } from './audit.ts'
 import { authenticate } from './auth.ts'
@@ -95,8 +94,6 @@ export const createApp = (deps: AppDeps): Api => {
 
   app.notFound((c) => answerUnknown(app, c))
   app.onError((error) => {
-    if (error instanceof HTTPException)
-      return new Problem(error.status, `Error: ${error.message}`).toResponse()
     if (!(error instanceof Problem)) deps.log?.('err', error.stack ?? error.message)
     return asProblem(error).toResponse()
   })

@@ -20,7 +20,7 @@ const OPEN: Readonly<Record<ListenerKind, Scope | null>> = {
 
 /** They say nothing of the daemon's state: a load balancer's question, and the pages, which then ask with a token. */
 const PUBLIC_PATHS: readonly string[] = ['/healthz', '/', '/docs']
-const PAGE_FILES = /^\/page\/[a-z.]+$/
+const PAGE_FILES = /^\/(page\/[a-z.]+|problems(\/[A-Za-z-]+)?)$/
 const saysNothing = (path: string): boolean => PUBLIC_PATHS.includes(path) || PAGE_FILES.test(path)
 const READS: readonly string[] = ['GET', 'HEAD', 'OPTIONS']
 export const isRead = (method: string): boolean => READS.includes(method)
@@ -47,21 +47,19 @@ const covers = (given: Scope | null, needed: Scope): boolean =>
 
 const hostOf = (authority: string): string => authority.replace(/:\d+$/, '').replace(/[[\]]/g, '')
 
-const forbid = (detail: string): Problem => new Problem(403, detail, { errno: 'EPERM' })
-
 /** Throws where a browser asks for a page that is not ours. */
 const refuseForeignPages = (headers: Headers, isOwnMachine: boolean): void => {
   const host = headers.get('Host')
   if (isOwnMachine && host !== null && !isLoopback(hostOf(host)))
-    throw forbid(`Error: this listener does not answer for host "${host}".`)
+    throw new Problem('foreign-page', `Error: this listener does not answer for host "${host}".`)
   const origin = headers.get('Origin')
   if (origin !== null && origin.replace(/^https?:\/\//, '') !== host)
-    throw forbid(`Error: requests from pages of ${origin} are refused.`)
+    throw new Problem('foreign-page', `Error: requests from pages of ${origin} are refused.`)
   // A link or a bookmark may lead here; images, scripts and frames of other sites may not.
   const site = headers.get('Sec-Fetch-Site') ?? 'none'
   const isVisit = headers.get('Sec-Fetch-Mode') === 'navigate'
   if (site !== 'none' && site !== 'same-origin' && !isVisit)
-    throw forbid('Error: requests from pages of other sites are refused.')
+    throw new Problem('foreign-page', 'Error: requests from pages of other sites are refused.')
 }
 
 type AuthDeps = Pick<AppDeps, 'token' | 'tokens' | 'howToChange'>
@@ -72,8 +70,7 @@ const unauthorized = (kind: ListenerKind, needed: Scope, howToChange: string): P
     kind === 'loopback'
       ? `Error: Permission denied: over loopback anybody may look, but ${what} needs ${howToChange}.`
       : 'Error: a bearer token is needed on this address.'
-  return new Problem(401, detail, {
-    errno: 'EACCES',
+  return new Problem('token-needed', detail, {
     headers: { 'WWW-Authenticate': 'Bearer realm="softnet"' },
   })
 }
@@ -104,7 +101,10 @@ export const authenticate = ({
       const scope = scopeOf(c.req.header('Authorization'))
       if (scope === null) throw unauthorized(listener, needed, howToChange)
       if (!covers(scope, needed))
-        throw forbid(`Error: this needs a token with scope ${needed}, yours has ${scope}.`)
+        throw new Problem(
+          'scope-too-small',
+          `Error: this needs a token with scope ${needed}, yours has ${scope}.`
+        )
     }
     await next()
   }

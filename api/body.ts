@@ -14,14 +14,12 @@ const JSON_TYPE = /^application\/json\s*(;|$)/i
 const NDJSON_TYPE = /^application\/x-ndjson\s*(;|$)/i
 
 const tooLarge = (maxBytes: number): Problem =>
-  new Problem(413, `Error: a body may have ${maxBytes} bytes.`, {
-    errno: 'EMSGSIZE',
+  new Problem('body-too-large', `Error: a body may have ${maxBytes} bytes.`, {
     headers: { Connection: 'close' },
   })
 
 const tooSlow = (withinMs: number): Problem =>
-  new Problem(408, `Error: the body did not come within ${withinMs / 1000} s.`, {
-    errno: 'ETIMEDOUT',
+  new Problem('body-too-slow', `Error: the body did not come within ${withinMs / 1000} s.`, {
     headers: { Connection: 'close' },
   })
 
@@ -64,7 +62,7 @@ const checkType = (type: string, path: string): void => {
   const isBatch = path.endsWith(':batch')
   if (JSON_TYPE.test(type) || (isBatch && NDJSON_TYPE.test(type))) return
   const wanted = isBatch ? 'application/x-ndjson' : 'application/json'
-  throw new Problem(415, `Error: a body of type "${type}" is not understood.`, {
+  throw new Problem('media-type', `Error: a body of type "${type}" is not understood.`, {
     errors: [{ field: 'Content-Type', message: `send ${wanted}` }],
     headers: { Accept: wanted },
   })

@@ -19,12 +19,16 @@ export const answerUnknown = (app: Api, c: Context<ApiEnv>): Response => {
   const allowed = methodsOf(app, path)
   if (allowed.length === 0)
     return new Problem(
-      404,
+      'no-such-path',
       `Error: there is no ${method} ${path}; GET /openapi.json lists what there is.`
     ).toResponse()
   const headers = { Allow: allowed.join(', ') }
   if (method === 'OPTIONS') return new Response(null, { status: 204, headers })
-  return new Problem(405, `Error: ${path} understands ${headers.Allow}, not ${method}.`, {
-    headers,
-  }).toResponse()
+  return new Problem(
+    'method-not-allowed',
+    `Error: ${path} understands ${headers.Allow}, not ${method}.`,
+    {
+      headers,
+    }
+  ).toResponse()
 }

@@ -9,7 +9,7 @@ import { createToken, tokenLink, writeTokenFile } from '../token-file.ts'
 import { chooseListen, type Env, tokenPath } from './endpoint.ts'
 
 const STARTING: App = {
-  fetch: () => new Problem(503, 'Error: softnet is starting.', { errno: 'EAGAIN' }).toResponse(),
+  fetch: () => new Problem('starting', 'Error: softnet is starting.').toResponse(),
 }
 
 /** Where the token's file is to be; none without a TCP address. */

@@ -33,8 +33,8 @@ const needRestart = (before: Config, now: Config): string[] => {
 const take = async (config: Config, { daemon }: Running): Promise<number> => {
   const reply = await daemon.control.request({ type: 'CONFIG_SET', config: stackPart(config) })
   if (!isRefused(reply)) return reply.revision
-  const { status } = refusal(reply)
-  throw new Problem(status, [reply.field, reply.message].filter(Boolean).join(': '))
+  const { kind } = refusal(reply)
+  throw new Problem(kind, [reply.field, reply.message].filter(Boolean).join(': '))
 }
 
 export const reload = async (file: string, running: Running): Promise<void> => {

@@ -198,7 +198,7 @@ export const createCaptureEndpoints = ({ control }: AppDeps): Api => {
         limit = Number.POSITIVE_INFINITY,
         octets = false,
         ...spec
-      } = check(z.strictObject(query), c.req.query(), 400)
+      } = check(z.strictObject(query), c.req.query(), 'unreadable')
       const wantsLines = c.req.header('Accept')?.includes('application/x-ndjson') ?? false
       const keep = c.env?.keep ?? (() => () => {})
       const body = stream(spec, limit, wantsLines ? lineWriter(octets) : pcapngWriter, keep)

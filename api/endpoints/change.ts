@@ -6,7 +6,7 @@ import type { Context } from 'hono'
 import type { ContentfulStatusCode } from 'hono/utils/http-status'
 import type { z } from 'zod'
 import { isRefused } from '../../core/control/text/names.ts'
-import { errnoName } from '../../core/base/errno.ts'
+import { Errno, errnoName } from '../../core/base/errno.ts'
 import type {
   Control,
   Done,
@@ -16,8 +16,10 @@ import type {
   Message,
   Refused,
   Reply,
+  ReplyTo,
 } from '../../core/control/text/messages.ts'
-import { fieldError, isErrnoName, Problem, STATUS, unreadable } from '../problem.ts'
+import { fieldError, Problem, unreadable } from '../problem.ts'
+import { isErrnoKind } from '../problem-kinds.ts'
 import { check } from '../schemas/check.ts'
 import type { ApiEnv } from './deps.ts'
 import { etag } from './list.ts'
@@ -28,9 +30,9 @@ export const isDone = <T>(reply: Reply<T>): reply is Done<T> => reply.error === 
 export const refusal = (reply: Refused): Problem => {
   const name = errnoName(reply.error)
   const errors = reply.field === undefined ? [] : [fieldError(name, reply.field, reply.message)]
-  if (!isErrnoName(name)) return new Problem(422, reply.message, { errors })
-  // what the control plane refuses is never a fault of ours
-  return new Problem(STATUS[name] ?? 422, reply.message, { errno: name, errors })
+  return isErrnoKind(name)
+    ? new Problem(name, reply.message, { errors })
+    : new Problem('refused', reply.message, { errno: name, errors })
 }
 
 /** What the control plane lists, or the problem of a filter that names what is not there. */
@@ -43,24 +45,42 @@ export const dumpOf = <T extends DumpType>(
   return dumped
 }
 
-/** If-Match: * asks that the thing exists, which the message's flags say; a revision must be the present one. */
-export const checkIfMatch = (c: Context<ApiEnv>, control: Control): void => {
+/** If-Match as the revisions it names, of which none may be: `*` asks that the thing exists, which the message's flags say. */
+export const readIfMatch = (c: Context<ApiEnv>): readonly number[] | undefined => {
   const wanted = c.req.header('If-Match')
-  if (wanted === undefined || wanted === '*') return
-  const now = etag(control.revision())
-  const tags = wanted.split(',').map((tag) => tag.trim().replace(/^W\//, ''))
-  if (tags.includes(now) || tags.includes(String(control.revision()))) return
-  throw new Problem(412, `Error: the state is at revision ${control.revision()}, not ${wanted}.`, {
+  if (wanted === undefined || wanted.trim() === '*') return undefined
+  return wanted.split(',').map((tag) => Number(/^(?:W\/)?"?(\d{1,15})"?$/.exec(tag.trim())?.[1]))
+}
+
+const stale = (c: Context<ApiEnv>, control: Control): Problem => {
+  const now = control.revision()
+  const wanted = c.req.header('If-Match')
+  return new Problem('stale-revision', `Error: the state is at revision ${now}, not ${wanted}.`, {
     errors: [{ field: 'If-Match', message: 'read again, then change what you read' }],
-    headers: { ETag: now },
+    headers: { ETag: etag(now) },
   })
+}
+/** For what is no change of control's: call it where nothing else can come between. */
+export const checkIfMatch = (c: Context<ApiEnv>, control: Control): void => {
+  const ifAt = readIfMatch(c)
+  if (ifAt !== undefined && !ifAt.includes(control.revision())) throw stale(c, control)
 }
 
 export const mustExist = (c: Context<ApiEnv>): boolean => c.req.header('If-Match') === '*'
 
-const ask = async (control: Control, message: Message) => {
-  const reply: Reply = await control.request(message)
+const done = <T>(reply: Reply<T>): Done<T> => {
   if (!isDone(reply)) throw refusal(reply)
+  return reply
+}
+
+/** A change, at one of the revisions that If-Match names. */
+export const requestChange = async <M extends Message>(
+  c: Context<ApiEnv>,
+  control: Control,
+  message: M
+): Promise<ReplyTo<M>> => {
+  const reply = await control.request(message, readIfMatch(c))
+  if (reply.error === Errno.ESTALE) throw stale(c, control)
   return reply
 }
 
@@ -72,8 +92,7 @@ export const change = async (
   shown: (item: unknown) => unknown,
   status: ContentfulStatusCode = 200
 ): Promise<Response> => {
-  checkIfMatch(c, control)
-  const { item, revision, applied_by } = await ask(control, message)
+  const { item, revision, applied_by } = done(await requestChange(c, control, message))
   return c.json({ item: shown(item), revision, applied_by } as object, status, {
     ETag: etag(revision),
   })
@@ -101,7 +120,7 @@ export const sendItem = async (
   message: Message,
   iproute2?: (item: never) => unknown
 ): Promise<Response> => {
-  const { item, revision } = await ask(control, message)
+  const { item, revision } = done(await control.request(message))
   return showItem(c, item as never, revision, iproute2)
 }
 
@@ -125,4 +144,4 @@ export const readBody = async <S extends z.ZodType>(
 
 /** A part of the path, checked. */
 export const readPath = <S extends z.ZodType>(schema: S, value: string): z.infer<S> =>
-  check(schema, value, 400)
+  check(schema, value, 'unreadable')

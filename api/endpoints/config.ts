@@ -12,7 +12,7 @@ import { check } from '../schemas/check.ts'
 import { queryFlag } from '../schemas/common.ts'
 import { stackConfig } from '../schemas/config.ts'
 import { configToml } from '../toml.ts'
-import { readBody, refusal, sendChange, sendItem } from './change.ts'
+import { checkIfMatch, readBody, refusal, sendChange, sendItem } from './change.ts'
 import type { Api, ApiEnv, AppDeps } from './deps.ts'
 import { doc } from './doc.ts'
 
@@ -73,7 +73,7 @@ export const createConfigEndpoints = ({ control, saveConfig }: AppDeps): Api => 
       media: { 'application/json': stackConfig, 'application/toml': z.string() },
     }),
     async (c) => {
-      const { format = 'json' } = check(z.strictObject(shown), c.req.query(), 400)
+      const { format = 'json' } = check(z.strictObject(shown), c.req.query(), 'unreadable')
       if (format === 'json') return sendItem(c, control, { type: 'CONFIG_GET' })
       const text = configToml(await configOf(control))
       return c.body(text, 200, { 'Content-Type': 'application/toml' })
@@ -91,7 +91,11 @@ export const createConfigEndpoints = ({ control, saveConfig }: AppDeps): Api => 
       change: z.array(configStep),
     }),
     async (c) => {
-      const { dry_run = false, confirm_within } = check(z.strictObject(query), c.req.query(), 400)
+      const { dry_run = false, confirm_within } = check(
+        z.strictObject(query),
+        c.req.query(),
+        'unreadable'
+      )
       const config = await readBody(c, stackConfig)
       const change = () => sendChange(c, control, { type: 'CONFIG_SET', config, dry_run })
       const isForGood = confirm_within === undefined || dry_run
@@ -107,6 +111,7 @@ export const createConfigEndpoints = ({ control, saveConfig }: AppDeps): Api => 
     (c) => {
       if (unconfirmed?.timer === undefined)
         throw refused('ENOENT', 'Error: nothing waits for a confirmation.')
+      checkIfMatch(c, control)
       clearTimeout(unconfirmed.timer)
       unconfirmed = null
       return c.json({ revision: control.revision() })
@@ -121,7 +126,9 @@ export const createConfigEndpoints = ({ control, saveConfig }: AppDeps): Api => 
     async (c) => {
       if (saveConfig === undefined)
         throw refused('EINVAL', 'Error: there is no file to save to (-c).')
-      return c.json({ file: saveConfig(await configOf(control)), revision: control.revision() })
+      const config = await configOf(control)
+      checkIfMatch(c, control)
+      return c.json({ file: saveConfig(config), revision: control.revision() })
     }
   )
   return api

@@ -34,7 +34,8 @@ const listQuery = <S extends z.ZodRawShape>(filter: S) =>
 
 /** Splits a checked query into the list's words and the filter of the dump. */
 export const readListQuery = <S extends z.ZodRawShape>(c: Context<ApiEnv>, filter: S) => {
-  const query = check(listQuery(filter), c.req.query(), 400) as ListWords & Record<string, unknown>
+  const query = check(listQuery(filter), c.req.query(), 'unreadable') as ListWords &
+    Record<string, unknown>
   const { format, details, stats, limit, cursor, ...rest } = query
   return {
     words: { format, details, stats, limit, cursor },

@@ -94,11 +94,14 @@ export const createNetnsEndpoints = (
     }
     if (pid !== undefined || askNetns === undefined)
       throw new Problem(
-        501,
+        'not-in-a-namespace',
         `Error: "${name}" is a namespace of the kernel: softnet exec enters it.`
       )
     if (ENDLESS.test(path))
-      throw new Problem(501, 'Error: a namespace answers at once, and streams nothing.')
+      throw new Problem(
+        'not-in-a-namespace',
+        'Error: a namespace answers at once, and streams nothing.'
+      )
     const answer = await askNetns({
       name,
       method,

@@ -16,7 +16,18 @@ const SCHEMES = {
   },
 }
 
-/** A path's words with their schemas and examples, and who may ask. */
+/** What every change takes (RFC 9110 section 13.1.1). */
+const IF_MATCH = {
+  in: 'header' as const,
+  name: 'If-Match',
+  required: false,
+  description:
+    'The ETag of what was read: the change is made only while the state is at that revision',
+  schema: { type: 'string' as const },
+}
+const STALE = 'The state is at another revision than If-Match names: nothing was changed'
+
+/** A path's words with their schemas and examples, who may ask, and at which revision. */
 const completed = ({ paths, ...rest }: Specs): Specs => {
   for (const [path, operations] of Object.entries(paths ?? {})) {
     for (const [method, operation] of Object.entries(operations ?? {})) {
@@ -26,7 +37,14 @@ const completed = ({ paths, ...rest }: Specs): Specs => {
           ? pathParameter(parameter.name)
           : parameter
       )
-      operation.security = [{}, { bearer: [scopeNeeded(method.toUpperCase(), path)] }]
+      const scope = scopeNeeded(method.toUpperCase(), path)
+      operation.security = [{}, { bearer: [scope] }]
+      if (scope !== 'write') continue
+      operation.parameters.push(IF_MATCH)
+      operation.responses = {
+        ...operation.responses,
+        412: { ...operation.responses?.['default'], description: STALE },
+      }
     }
   }
   return { ...rest, paths }

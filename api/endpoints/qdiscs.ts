@@ -2,10 +2,12 @@
  * /qdiscs: what holds packets up before a device, like `tc qdisc`. A device has one, at its root: noqueue, or netem, which is
  * the word netem of the link. PUT creates or replaces, POST creates.
  */
+import type { Context } from 'hono'
 import { Hono } from 'hono'
-import type { Impairment, LinkItem } from '../../core/control/text/messages.ts'
+import { NLM_F_CREATE, NLM_F_EXCL, NLM_F_REPLACE } from '../../core/control/nlm-flags.ts'
+import type { LinkItem, Message } from '../../core/control/text/messages.ts'
 import { qdiscJson, qdiscOf } from '../iproute2/qdisc.ts'
-import { noSuchDevice, refused } from '../problem.ts'
+import { noSuchDevice } from '../problem.ts'
 import { qdiscItem, qdiscShown } from '../schemas/answers/qdisc.ts'
 import { ifname } from '../schemas/common.ts'
 import { qdiscBody, qdiscFilter, qdiscSpec } from '../schemas/qdisc.ts'
@@ -30,23 +32,8 @@ export const createQdiscEndpoints = ({ control }: AppDeps): Api => {
     if (link === undefined) throw noSuchDevice(dev)
     return link
   }
-  const set = (c: Parameters<typeof change>[0], dev: string, netem: Impairment, status?: 201) => {
-    const message = { type: 'RTM_NEWLINK', flags: 0, link: { ifname: dev, netem } } as const
-    return change(c, control, message, (item) => qdiscOf(item as LinkItem), status)
-  }
-  /** What netem is to do. */
-  const wanted = ({ kind, options = {} }: { kind: string; options?: Impairment }): Impairment => {
-    if (kind !== 'netem')
-      throw refused('ENOENT', 'Error: Specified qdisc kind is unknown.', [
-        { field: 'kind', message: 'netem is the one that can be set' },
-      ])
-    const { limit: _, ...rest } = options
-    if (!Object.values(rest).some((value) => value > 0))
-      throw refused('EINVAL', 'Error: netem has to do something.', [
-        { field: 'options', message: 'delay, loss, duplicate or corrupt' },
-      ])
-    return options
-  }
+  const send = (c: Context<ApiEnv>, message: Message, status?: 201) =>
+    change(c, control, message, (item) => qdiscOf(item as LinkItem), status)
 
   api.get(
     '/qdiscs',
@@ -77,11 +64,9 @@ export const createQdiscEndpoints = ({ control }: AppDeps): Api => {
       status: 201,
     }),
     async (c) => {
-      const { dev, ...spec } = await readBody(c, qdiscSpec)
-      const netem = wanted(spec)
-      if (linkOf(dev).netem !== undefined)
-        throw refused('EEXIST', 'Error: Exclusivity flag on, cannot modify.')
-      return set(c, dev, netem, 201)
+      const qdisc = await readBody(c, qdiscSpec)
+      const flags = NLM_F_CREATE | NLM_F_EXCL
+      return send(c, { type: 'RTM_NEWQDISC', flags, qdisc }, 201)
     }
   )
   api.get(
@@ -103,10 +88,9 @@ export const createQdiscEndpoints = ({ control }: AppDeps): Api => {
     }),
     async (c) => {
       const dev = readPath(ifname, c.req.param('ifname'))
-      const netem = wanted(await readBody(c, qdiscBody))
-      if (linkOf(dev).netem === undefined && mustExist(c))
-        throw refused('ENOENT', 'Error: Qdisc not found. To create specify NLM_F_CREATE flag.')
-      return set(c, dev, netem)
+      const qdisc = { dev, ...(await readBody(c, qdiscBody)) }
+      const flags = mustExist(c) ? NLM_F_REPLACE : NLM_F_CREATE | NLM_F_REPLACE
+      return send(c, { type: 'RTM_NEWQDISC', flags, qdisc })
     }
   )
   api.delete(
@@ -117,12 +101,7 @@ export const createQdiscEndpoints = ({ control }: AppDeps): Api => {
       words: { ifname: 'veth1' },
       change: qdiscItem,
     }),
-    (c) => {
-      const dev = readPath(ifname, c.req.param('ifname'))
-      if (linkOf(dev).netem === undefined)
-        throw refused('ENOENT', 'Error: Cannot delete qdisc with handle of zero.')
-      return set(c, dev, {})
-    }
+    (c) => send(c, { type: 'RTM_DELQDISC', dev: readPath(ifname, c.req.param('ifname')) })
   )
   return api
 }

@@ -4,12 +4,13 @@
  */
 import type { Context } from 'hono'
 import { z } from 'zod'
+import { chunks } from '../../core/control/answers.ts'
 import type { Control, Message, Reply } from '../../core/control/text/messages.ts'
 import { Problem, unreadable } from '../problem.ts'
 import { check } from '../schemas/check.ts'
 import { queryFlag } from '../schemas/common.ts'
 import { batchLine, plainLine } from '../schemas/route.ts'
-import { checkIfMatch, isDone, refusal } from './change.ts'
+import { isDone, readIfMatch, refusal, requestChange } from './change.ts'
 import type { ApiEnv } from './deps.ts'
 import { etag, NDJSON } from './list.ts'
 
@@ -22,13 +23,7 @@ type Flags = Readonly<Record<'add' | 'replace' | 'change' | 'append', number>>
 
 /** The same problem, saying which line it is about. */
 const atLine = (line: number, problem: Problem): Problem =>
-  new Problem(problem.status, `line ${line}: ${problem.message}`, {
-    ...(problem.errno && { errno: problem.errno }),
-    errors: problem.errors.map(({ field, message }) => ({
-      field: `[${line - 1}].${field}`,
-      message,
-    })),
-  })
+  problem.at(`line ${line}`, `[${line - 1}]`)
 
 const readLine = (text: string, line: number, table: string | number, flags: Flags): Message => {
   try {
@@ -58,8 +53,7 @@ export const runBatch = async (
   table: string | number,
   flags: Flags
 ): Promise<Response> => {
-  const { atomic } = check(z.strictObject(batchQuery), c.req.query(), 400)
-  checkIfMatch(c, control)
+  const { atomic } = check(z.strictObject(batchQuery), c.req.query(), 'unreadable')
   const lines = (await c.req.text()).split('\n')
   const messages: Message[] = []
   // Where a message's line is: empty lines are skipped.
@@ -74,15 +68,15 @@ export const runBatch = async (
 
   let failed = 0
   let out = ''
-  for (let at = 0; at < messages.length; at += LINES_AT_ONCE) {
-    const reply = await control.request({
-      type: 'BATCH',
-      messages: messages.slice(at, at + LINES_AT_ONCE),
-    })
+  let at = 0
+  // at a revision: nobody else's change comes between the lines
+  const isOne = readIfMatch(c) !== undefined
+  for (const part of isOne ? [messages] : chunks(messages, LINES_AT_ONCE)) {
+    const reply = await requestChange(c, control, { type: 'BATCH', messages: part })
     if (!isDone(reply)) throw refusal(reply)
-    for (const [i, one] of reply.item.entries()) {
+    for (const one of reply.item) {
       if (!isDone(one)) failed++
-      out += answerLine(one, lineOf[at + i]!)
+      out += answerLine(one, lineOf[at++]!)
     }
   }
   return c.body(out, failed === 0 ? 200 : 207, {
@@ -97,7 +91,7 @@ const atomicBatch = async (
   messages: Message[],
   lineOf: readonly number[]
 ): Promise<Response> => {
-  const reply = await control.request({ type: 'BATCH', messages, atomic: true })
+  const reply = await requestChange(c, control, { type: 'BATCH', messages, atomic: true })
   if (!isDone(reply)) {
     const problem = refusal(reply)
     throw reply.index === undefined ? problem : atLine(lineOf[reply.index] ?? 0, problem)

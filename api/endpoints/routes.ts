@@ -72,7 +72,7 @@ export const createRouteEndpoints = ({ control }: AppDeps): Api => {
   const identity = (c: Context<ApiEnv, typeof PATH>) => ({
     ...destinationOf(c.req.param('addr'), c.req.param('len')),
     table: tableOf(c.req.param('table')),
-    ...check(routeSelector, c.req.query(), 400),
+    ...check(routeSelector, c.req.query(), 'unreadable'),
   })
 
   const list = (c: Context<ApiEnv>, table?: string | number): Response => {
@@ -229,7 +229,7 @@ export const createRouteEndpoints = ({ control }: AppDeps): Api => {
     }),
     (c) => {
       const { format: _, ...query } = c.req.query()
-      const lookup = check(routeLookup, query, 400)
+      const lookup = check(routeLookup, query, 'unreadable')
       return sendItem(c, control, { type: 'RTM_GETROUTE', ...lookup } as Message, lookupJson)
     }
   )

@@ -72,7 +72,7 @@ export const createRuleEndpoints = ({ control }: AppDeps): Api => {
       change: ruleItem,
     }),
     (c) => {
-      const rule = check(ruleSelector, c.req.query(), 400)
+      const rule = check(ruleSelector, c.req.query(), 'unreadable')
       if (Object.keys(rule).every((word) => word === 'family'))
         throw unreadable('"ip rule del" requires arguments.', [
           { field: 'priority', message: 'say which rule' },

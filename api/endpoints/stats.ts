@@ -42,7 +42,7 @@ export const createStatsEndpoints = ({ control }: AppDeps): Api => {
     '/nstat',
     doc('Counters', { tag, like: 'nstat -az', answer: answers.nstatAnswer }),
     async (c) => {
-      check(z.strictObject({}), c.req.query(), 400)
+      check(z.strictObject({}), c.req.query(), 'unreadable')
       const reply = await control.request({ type: 'NSTAT_GET' })
       return c.json({ kernel: 'item' in reply ? reply.item : {} })
     }
@@ -56,7 +56,7 @@ export const createStatsEndpoints = ({ control }: AppDeps): Api => {
       item: answers.memoryItem,
     }),
     (c) => {
-      check(z.strictObject({ format }), c.req.query(), 400)
+      check(z.strictObject({ format }), c.req.query(), 'unreadable')
       return sendItem(c, control, { type: 'MEMORY_GET' })
     }
   )

@@ -171,7 +171,7 @@ export const createSteeringEndpoints = ({ control }: AppDeps): Api => {
       sendItem(c, control, {
         type: 'ETHTOOL_GRXFH',
         ifname: name(c.req.param('ifname')),
-        'flow-type': check(flowType, c.req.query('flow-type') ?? 'tcp4', 400),
+        'flow-type': check(flowType, c.req.query('flow-type') ?? 'tcp4', 'unreadable'),
       })
   )
   api.put(

@@ -132,7 +132,7 @@ export const createTraceEndpoints = ({ control }: AppDeps): Api => {
       },
     }),
     (c) => {
-      const spec = check(z.strictObject(query), c.req.query(), 400)
+      const spec = check(z.strictObject(query), c.req.query(), 'unreadable')
       const format = wantsText(c.req.header('Accept')) ? TEXT : LINES
       const body = stream(spec, format, c.env?.keep ?? (() => () => {}))
       return c.body(body, 200, { 'Content-Type': format.type, 'Cache-Control': 'no-store' })

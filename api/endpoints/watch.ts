@@ -148,7 +148,7 @@ export const createWatchEndpoints = ({ control }: AppDeps): Api => {
       const { kinds, dev, initial, last_event_id } = check(
         z.strictObject(query),
         c.req.query(),
-        400
+        'unreadable'
       )
       if (dev !== undefined) dumpOf(control, { type: 'RTM_GETLINK', filter: { ifname: dev } })
       const id = c.req.header('Last-Event-ID') ?? last_event_id

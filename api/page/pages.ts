@@ -1,10 +1,11 @@
 /**
- * The pages for people: `/`, the dashboard, and `/docs`, the list of what the API can do. They are files of ui/ that fetch
- * what they show from the API beside them; nothing comes from elsewhere, and the headers say so.
+ * The pages for people: `/`, the dashboard, and `/docs`, the list of what the API can do, are files of ui/ that fetch what
+ * they show from the API beside them; `/problems` explains refusals. Nothing comes from elsewhere, and the headers say so.
  */
 import { Hono } from 'hono'
 import type { Api, ApiEnv } from '../endpoints/deps.ts'
 import { bundle } from './bundle.ts'
+import { PROBLEM_PAGES } from './problems.ts'
 import docs from './ui/docs.html' with { type: 'text' }
 import index from './ui/index.html' with { type: 'text' }
 
@@ -21,11 +22,11 @@ const POLICY = [
 ].join('; ')
 
 /** Their text, whatever Bun's types say of HTML. */
-const PAGES = Object.entries({ '/': index, '/docs': docs } as unknown as Record<string, string>)
+const OURS = Object.entries({ '/': index, '/docs': docs } as unknown as Record<string, string>)
 
 export const createPages = (): Api => {
   const api: Api = new Hono<ApiEnv>()
-  for (const [path, page] of PAGES)
+  for (const [path, page] of [...OURS, ...PROBLEM_PAGES])
     api.get(path, (c) =>
       c.html(page, 200, { 'Content-Security-Policy': POLICY, 'Cache-Control': 'no-cache' })
     )

@@ -63,10 +63,14 @@ const detailOf = ({ field, message }: FieldError): string => {
   return `Error: "${field}": ${message}`
 }
 
-/** The value as the schema makes it, or a problem: 422 for a body, 400 for what stands in the URL. */
-export const check = <S extends z.ZodType>(schema: S, value: unknown, status = 422): z.infer<S> => {
+/** The value as the schema makes it, or a problem: of another kind for what stands in the URL. */
+export const check = <S extends z.ZodType>(
+  schema: S,
+  value: unknown,
+  kind: 'EINVAL' | 'unreadable' = 'EINVAL'
+): z.infer<S> => {
   const result = schema.safeParse(value)
   if (result.success) return result.data
   const errors = fieldErrors(result.error)
-  throw new Problem(status, detailOf(errors[0]!), { errno: 'EINVAL', errors })
+  throw new Problem(kind, detailOf(errors[0]!), { errors })
 }

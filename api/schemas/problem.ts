@@ -1,11 +1,14 @@
 /** What a refusal answers: RFC 9457 section 3, with the errno and the fields at fault as its extension members. */
 import { z } from 'zod'
+import { KINDS, type KindName, typeOf } from '../problem-kinds.ts'
+
+const TYPES = Object.keys(KINDS).map((name) => typeOf(name as KindName))
 
 const fieldError = z.strictObject({ field: z.string(), message: z.string() }).readonly()
 
 export const problemSchema = z
   .strictObject({
-    type: z.string(),
+    type: z.enum(TYPES).meta({ description: 'its kind, and the page that explains it' }),
     title: z.string(),
     status: z.int().min(400).max(599),
     detail: z.string(),

@@ -49,6 +49,7 @@ export const Errno = {
   EHOSTUNREACH: 113,
   EALREADY: 114,
   EINPROGRESS: 115,
+  ESTALE: 116,
   ECANCELED: 125,
 } as const
 

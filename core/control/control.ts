@@ -102,7 +102,7 @@ type ReadType =
   | 'ETHTOOL_GRXFH'
   | 'ETHTOOL_GDRVINFO'
 type ChangeType =
-  | `RTM_${'NEW' | 'DEL'}${'ROUTE' | 'RULE' | 'NEXTHOP' | 'ADDR' | 'MULTICAST' | 'MROUTE'}`
+  | `RTM_${'NEW' | 'DEL'}${'ROUTE' | 'RULE' | 'NEXTHOP' | 'ADDR' | 'QDISC' | 'MULTICAST' | 'MROUTE'}`
   | 'MVIF_SET'
   | 'ROUTE_BATCH'
   | `ETHTOOL_MSG_${'RSS' | 'CHANNELS' | 'FEATURES' | 'RINGS'}_SET`
@@ -377,6 +377,8 @@ export const createControl = (deps: ControlDeps) => {
     RTM_DELRULE: rules.delRule,
     RTM_NEWNEXTHOP: nexthopObjects.newNexthop,
     RTM_DELNEXTHOP: nexthopObjects.delNexthop,
+    RTM_NEWQDISC: links.newQdisc,
+    RTM_DELQDISC: links.delQdisc,
     RTM_NEWADDR: addresses.newAddr,
     RTM_DELADDR: addresses.delAddr,
     RTM_NEWMULTICAST: maddrs.newMaddr,

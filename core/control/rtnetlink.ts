@@ -462,6 +462,8 @@ type Requests = Measured &
     RTM_NEWLINK: { carries: { flags: number; link: LinkChange }; item: LinkInfo }
     RTM_DELLINK: { carries: { ifindex: number }; item: LinkInfo }
     RTM_GETLINK: { carries: { ifindex: number }; item: LinkInfo }
+    RTM_NEWQDISC: { carries: OfDevice & { flags: number; netem: Netem }; item: LinkInfo }
+    RTM_DELQDISC: { carries: OfDevice; item: LinkInfo }
     RTM_NEWADDR: { carries: { flags: number; address: Ifaddr }; item: Ifaddr }
     RTM_DELADDR: { carries: { address: AddressKey }; item: Ifaddr }
     RTM_NEWNEIGH: { carries: { flags: number; neigh: NeighChange }; item: NeighInfo }

@@ -228,8 +228,8 @@ export const createSimHost = async (
   }
   /** 64 KB of the arena for the test's own data; of no worker, whose restart would take it. */
   const scratchSkb = nicSkbs.alloc(65536, RX_HEADROOM)
-  const request: typeof control.request = async (message) => {
-    const reply = await control.request(message)
+  const request: typeof control.request = async (message, ifAt) => {
+    const reply = await control.request(message, ifAt)
     control.poll()
     return reply
   }

@@ -11,8 +11,8 @@ describe('errors', () => {
     })
     expect(status).toBe(409)
     expect(body).toEqual({
-      type: 'about:blank',
-      title: 'Conflict',
+      type: '/problems/EEXIST',
+      title: 'File exists',
       status: 409,
       detail: 'RTNETLINK answers: File exists',
       errno: 'EEXIST',
@@ -148,16 +148,18 @@ describe('changes', () => {
   })
 
   test('a stale If-Match is 412 and changes nothing', async () => {
-    const { json, send, asked } = createSoftnet()
+    const { json, send, control } = createSoftnet()
     const { headers } = await json('/v1/routes')
     const before = headers.get('ETag')!
     expect((await send('PUT', '/v1/sysctl/net.ipv4.ip_forward', { value: 0 })).status).toBe(200)
-    asked.length = 0
+    const whole = () => control.request({ type: 'CONFIG_GET', whole: true })
+    const state = await whole()
     const late = await send('DELETE', '/v1/links/veth0', undefined, { 'If-Match': before })
     expect(late.status).toBe(412)
     const now = late.headers.get('ETag')!
     expect(now).not.toBe(before)
-    expect(asked).toEqual([])
+    // its revision with it
+    expect(await whole()).toEqual(state)
     expect((await send('DELETE', '/v1/links/veth0', undefined, { 'If-Match': now })).status).toBe(
       200
     )

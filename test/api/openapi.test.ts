@@ -2,6 +2,7 @@
 // with no field that it does not name.
 
 import { expect, test } from 'bun:test'
+import { problemSchema } from '../../api/schemas/problem.ts'
 import { createCheck, type Document, exampleOf, firstOf, operationsOf } from './support/openapi.ts'
 import { createSoftnet } from './support/softnet.ts'
 
@@ -44,6 +45,8 @@ const BEFORE: Readonly<Record<string, Sent[]>> = {
     ['PUT', '/v1/config?confirm_within=60s', { route: [{ dst: '10.8.0.0/16', via: '10.1.0.1' }] }],
   ],
 }
+/** A change that an example has nothing to do with. */
+const SOMEBODY_ELSE: Sent = ['PUT', '/v1/sysctl/net.ipv4.ip_default_ttl', { value: 33 }]
 /** Refused here, with this errno: no device has rings, and no worker runs who would end a socket (journeys/openapi.test.ts). */
 const REFUSED: Readonly<Record<string, string>> = {
   'GET /v1/links/{ifname}/rings': 'EOPNOTSUPP',
@@ -102,5 +105,42 @@ test.each(operations.map((one) => [one.method, one.path, one] as const))(
     // and would be found out with one field more
     const surprised = JSON.stringify({ ...JSON.parse(text), surprise: 1 })
     expect(described(operation, response).safeParse(JSON.parse(surprised)).success).toBe(false)
+  }
+)
+
+const writers = operations.filter(({ security }) =>
+  Bun.deepEquals(security[1], { bearer: ['write'] })
+)
+
+test.each(writers.map((one) => [one.method, one.path, one] as const))(
+  '%s %s is for the revision that If-Match names, and of two at once for one of them',
+  async (method, path, operation) => {
+    const word = operation.parameters.find((one) => one.in === 'header')
+    expect([word?.name, Object.hasOwn(operation.responses, 412)]).toEqual(['If-Match', true])
+    const { request, send, control } = await world()
+    const ifMatch = (headers: Record<string, string>, revision: number) => ({
+      headers: { ...headers, 'If-Match': `"${revision}"` },
+    })
+    const stale = control.revision()
+    for (const before of [SOMEBODY_ELSE, ...(BEFORE[`${method} ${path}`] ?? [])])
+      expect((await send(...before)).status).toBeLessThan(300)
+    const { url, init } = exampleOf(operation)
+    const wholeState = () => control.request({ type: 'CONFIG_GET', whole: true })
+
+    const was = await wholeState()
+    const late = await request(url, { ...init, ...ifMatch(init.headers ?? {}, stale) })
+    const problem = problemSchema.parse(await late.json())
+    expect([url, late.status, problem.type]).toEqual([url, 412, '/problems/stale-revision'])
+    expect(late.headers.get('ETag')).toBe(`"${control.revision()}"`)
+    expect(await wholeState()).toEqual(was)
+
+    const now = control.revision()
+    const asked = { ...init, ...ifMatch(init.headers ?? {}, now) }
+    const both = await Promise.all([request(url, asked), request(url, asked)])
+    const statuses = both.map((one) => one.status)
+    // what changes nothing is for both: a dry run, an example that is in force
+    if (control.revision() !== now) expect([url, statuses[1]]).toEqual([url, 412])
+    const errno = both[0].ok ? undefined : problemSchema.parse(await both[0].json()).errno
+    expect([url, errno]).toEqual([url, REFUSED[`${method} ${path}`]])
   }
 )

@@ -3,29 +3,33 @@
  * much as it holds, and counts the arena in, which every thread holds: so hundreds of megabytes of dead requests
  * would stand. Called by the engine for what it has handed out. Application thread only.
  */
-import { edenGC, fullGC } from 'bun:jsc'
+import { edenGC, fullGC, heapSize } from 'bun:jsc'
 
 /** Work that is worth a look. */
 const LEAST_WORK = 256
 const INTERVAL_MS = 100
-/** What was alive at one of the quick collections only a full one finds dead. */
-const FULL_EVERY = 20
+/** What was alive at one of the quick collections only a full one finds dead: so many bytes of it may stand. */
+const MOST_OLD_BYTES = 16 << 20
 
 let work = 0
-let rounds = 0
+let alive = 0
 let timer: Timer | undefined
 
+const collectAll = (): void => {
+  fullGC()
+  alive = heapSize()
+}
 const collect = (): void => {
   timer = undefined
   if (work === 0) {
     // at rest
-    rounds = 0
-    fullGC()
+    collectAll()
+    Bun.shrink()
     return
   }
   work = 0
-  if (++rounds % FULL_EVERY === 0) fullGC()
-  else edenGC()
+  edenGC()
+  if (heapSize() - alive > MOST_OLD_BYTES) collectAll()
   schedule()
 }
 const schedule = (): void => {

@@ -59,7 +59,7 @@ export const createPlot = ({
         scales: { y: { range: (_self, _min, max) => [0, max > 0 ? max * 1.08 : 1] } },
         axes: [
           { ...axis(), values: TICKS },
-          { ...axis(), size: 58, values: (_self, ticks) => ticks.map((tick) => show(tick)) },
+          { ...axis(), size: 68, values: (_self, ticks) => ticks.map((tick) => show(tick)) },
         ],
         series: [
           { value: (_self, at) => (at === null ? '' : clock(new Date(at * 1000))) },

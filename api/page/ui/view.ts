@@ -87,8 +87,8 @@ export const frameView = (view: View, { model, refresh }: ViewDeps) => {
   if (view.setFilter !== undefined) {
     const filter = h('input', {
       type: 'search',
-      placeholder: 'filter',
-      'aria-label': 'filter',
+      placeholder: 'find',
+      'aria-label': 'find rows',
       'data-role': 'filter',
     })
     filter.addEventListener('input', () => view.setFilter?.(filter.value))

@@ -14,6 +14,7 @@ import { type ChangeDeps, createChange } from './change.ts'
 import { type CreateDeps, createCreate } from './create.ts'
 import { createDestroy, type DestroyDeps } from './destroy.ts'
 import { createFollow, type FollowDeps } from './follow.ts'
+import { createQdiscs } from './qdiscs.ts'
 import { asRefused, createRegistry, type RegistryDeps } from './registry.ts'
 
 type Parts = FollowDeps & ChangeDeps & CreateDeps & DestroyDeps
@@ -27,6 +28,7 @@ export const createLinks = (deps: LinksDeps) => {
   const { checkWords, check, apply, freeSlaves } = createChange({ ...deps, ...follow, registry })
   const { create, boot } = createCreate({ ...deps, registry, follow, apply, checkWords })
   const { destroy, leaveNet, close } = createDestroy({ ...deps, ...follow, registry, freeSlaves })
+  const { newQdisc, delQdisc } = createQdiscs({ ...deps, registry })
   const { of, item, list, isDevice, isTaken, isUp, ifindexOf, nameOf, kindOf, masterOf } = registry
   const { within } = deps
 
@@ -97,6 +99,8 @@ export const createLinks = (deps: LinksDeps) => {
     close,
     newLink,
     delLink,
+    newQdisc,
+    delQdisc,
     getLink,
     dump,
     list,

@@ -19,7 +19,7 @@ import {
   writeRps,
   writeRss,
 } from './ethtool.ts'
-import { readLink, writeLink } from './link.ts'
+import { readDev, readLink, readQdisc, writeLink } from './link.ts'
 import { readMaddr, writeMaddr } from './maddr.ts'
 import { readMroute, readMrouteKey, readMvif, writeMroute, writeMvif } from './mroute.ts'
 import type { Message, MessageOf, MessageType, Refused, Requests } from './messages.ts'
@@ -132,6 +132,15 @@ export const createCodecs = (names: DeviceNames) => {
     RTM_GETLINK: {
       read: ({ type, ifname }) =>
         as(readIfname(ifname, names), (ifindex) => ({ type, ...ifindex })),
+      write: (link) => writeLink(link, names.nameOf),
+    },
+    RTM_NEWQDISC: {
+      read: ({ type, flags, qdisc }) =>
+        as(readQdisc(qdisc, names), (qdisc) => ({ type, flags, ...qdisc })),
+      write: (link) => writeLink(link, names.nameOf),
+    },
+    RTM_DELQDISC: {
+      read: ({ type, dev }) => as(readDev(dev, names), (ifindex) => ({ type, ifindex })),
       write: (link) => writeLink(link, names.nameOf),
     },
     RTM_NEWADDR: {

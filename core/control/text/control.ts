@@ -260,7 +260,10 @@ export const createTextControl = (deps: ControlDeps & { otherNets?: OtherNets })
     const inner = outcome.item as Outcome[]
     return done({ item: inner.map((one) => (isRefused(one) ? one : done(one))) })
   }
-  const request = async <M extends Message>(message: M): Promise<ReplyTo<M>> => {
+  const request = async <M extends Message>(
+    message: M,
+    ifAt?: readonly number[]
+  ): Promise<ReplyTo<M>> => {
     if (message.type === 'CONFIG_GET')
       return replyOf(
         message,
@@ -269,6 +272,7 @@ export const createTextControl = (deps: ControlDeps & { otherNets?: OtherNets })
       ) as ReplyTo<M>
     if (plane.isRead(message)) return apply(message)
     const done = await plane.transaction(async (run) => {
+      if (ifAt !== undefined && !ifAt.includes(revision())) return answers.refuse(Errno.ESTALE)
       const outcome = await perform(run, message)
       return told((await keepMade()) ?? outcome)
     })

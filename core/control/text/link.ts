@@ -24,9 +24,9 @@ import {
 import type { Mac } from '../../wire/text.ts'
 import { formatMac, parseMac } from '../../wire/text.ts'
 import type { LinkChange, LinkInfo, Netem } from '../rtnetlink.ts'
-import type { Impairment, LinkItem, LinkSpec, Refused } from './messages.ts'
+import type { Impairment, LinkItem, LinkSpec, QdiscSpec, Refused } from './messages.ts'
 import type { DeviceNames } from './names.ts'
-import { refuseAs, wrong } from './names.ts'
+import { isRefused, noSuchDevice, refuseAs, wrong } from './names.ts'
 
 /** A super-frame is one IP packet. */
 const GSO_MAX_SIZE = 65535
@@ -69,12 +69,12 @@ const UNITS: Record<keyof Netem, number> = {
 }
 const NETEM = Object.keys(UNITS) as (keyof Netem)[]
 
-const readNetem = (netem: Impairment): Netem | Refused => {
+const readNetem = (netem: Impairment, at = 'netem'): Netem | Refused => {
   const read = { loss: 0, duplicate: 0, reorder: 0, corrupt: 0, delay: 0, jitter: 0, limit: 0 }
   for (const name of NETEM) {
     const [value, unit] = [netem[name] ?? 0, UNITS[name]]
     if (!(value >= 0 && value <= (unit === 1 ? 0x7fffffff : 100)))
-      return refuseAs(Errno.ERANGE, `Error: Illegal "${name}".`, `netem.${name}`)
+      return refuseAs(Errno.ERANGE, `Error: Illegal "${name}".`, `${at}.${name}`)
     read[name] = Math.round(value * unit)
   }
   return read
@@ -83,6 +83,25 @@ const writeNetem = (netem: Netem): Impairment =>
   Object.fromEntries(
     NETEM.filter((name) => netem[name] !== 0).map((name) => [name, netem[name] / UNITS[name]])
   )
+
+export const readDev = (dev: string, { ifindexOf }: DeviceNames): number | Refused =>
+  ifindexOf(dev) || noSuchDevice(dev)
+/** tc's words of one that is to hold packets up: noqueue is what a device has by itself. */
+export const readQdisc = (
+  { dev, kind, options = {} }: QdiscSpec,
+  names: DeviceNames
+): { ifindex: number; netem: Netem } | Refused => {
+  const ifindex = readDev(dev, names)
+  if (isRefused(ifindex)) return ifindex
+  if (kind !== 'netem')
+    return refuseAs(Errno.ENOENT, 'Error: Specified qdisc kind is unknown.', 'kind')
+  const netem = readNetem(options, 'options')
+  if (isRefused(netem)) return netem
+  const { limit: _, ...rest } = netem
+  return Object.values(rest).some((value) => value > 0)
+    ? { ifindex, netem }
+    : refuseAs(Errno.EINVAL, 'Error: netem has to do something.', 'options')
+}
 
 const badName = (name: string, field: string): Refused =>
   wrong(name, '"name" not a valid ifname', field)

@@ -25,7 +25,7 @@ import type {
 } from './messages/capture.ts'
 import type { StackConfig } from './messages/config.ts'
 import type { FamilyName } from './messages/family.ts'
-import type { LinkItem, LinkSpec } from './messages/link.ts'
+import type { LinkItem, LinkSpec, QdiscSpec } from './messages/link.ts'
 import type {
   MaddrFilter,
   MaddrItem,
@@ -95,6 +95,8 @@ export type Requests = {
   /** Without CREATE it changes a link that is there (ip link set). */
   RTM_NEWLINK: { carries: { flags: number; link: LinkSpec }; item: LinkItem }
   RTM_DELLINK: { carries: { ifname: string }; item: LinkItem }
+  RTM_NEWQDISC: { carries: { flags: number; qdisc: QdiscSpec }; item: LinkItem }
+  RTM_DELQDISC: { carries: { dev: string }; item: LinkItem }
   RTM_GETLINK: { carries: { ifname: string }; item: LinkItem }
   RTM_NEWADDR: { carries: { flags: number; address: AddressSpec }; item: AddressInfo }
   RTM_DELADDR: {
@@ -250,7 +252,8 @@ export type Notification = {
 // ---- the control plane, as its clients see it
 
 export type Control = {
-  request<M extends Message>(message: M): Promise<ReplyTo<M>>
+  /** With `ifAt` only while the state is at one of these revisions, from the change's first check on; else it is ESTALE. */
+  request<M extends Message>(message: M, ifAt?: readonly number[]): Promise<ReplyTo<M>>
   /**
    * Items in chunks of at most a few hundred: the caller may do other work between chunks. A filter that names what
    * is not there is refused.

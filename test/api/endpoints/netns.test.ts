@@ -57,6 +57,23 @@ describe('/v1/netns/NAME', () => {
     expect((await refusal('shop/links', { method: 'PROPFIND' }))[0]).toBe(405)
     expect((await refusal('shop/links/nope/..%2f..'))[0]).toBe(404)
   })
+  test('is changed at the revision of that namespace which If-Match names', async () => {
+    const { json, send, host } = createWithHost()
+    await host.ready
+    const path = '/v1/netns/shop/tables/main/routes/192.0.2.0/24'
+    const tag = async () => (await json('/v1/netns/shop/links')).headers.get('ETag')!
+    const put = async (ifMatch: string) =>
+      (await send('PUT', path, { type: 'blackhole' }, { 'If-Match': ifMatch })).status
+    const old = await tag()
+    expect(await put(old)).toBe(200)
+    const late = await send('DELETE', path, undefined, { 'If-Match': old })
+    expect([late.status, late.body.type, late.headers.get('ETag')]).toEqual([
+      412,
+      '/problems/stale-revision',
+      await tag(),
+    ])
+    expect((await send('DELETE', path, undefined, { 'If-Match': await tag() })).status).toBe(200)
+  })
   test('is changed only by who may change', async () => {
     const { request } = createWithHost({ listener: 'loopback' })
     expect((await request('/v1/netns/shop/links')).status).toBe(200)

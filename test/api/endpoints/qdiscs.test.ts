@@ -37,6 +37,17 @@ test('a device has one, which is the netem of its link', async () => {
   expect(await netem()).toBeUndefined()
 })
 
+test('of two that add one at once one is told that it is there', async () => {
+  const { ask, netem } = await pair()
+  const both = [1, 2].map((loss) =>
+    ask('POST', '/v1/qdiscs', { dev: 'a', kind: 'netem', options: { loss } })
+  )
+  expect((await Promise.all(both)).map(({ status }) => status)).toEqual([201, 409])
+  expect(await netem()).toEqual({ loss: 1 })
+  const gone = [1, 2].map(() => ask('DELETE', '/v1/qdiscs/a'))
+  expect((await Promise.all(gone)).map(({ status }) => status)).toEqual([200, 404])
+})
+
 test('?format=iproute2 is what tc prints, with -s its counters', async () => {
   const { ask } = await pair()
   await ask('PUT', '/v1/qdiscs/a', NETEM)

@@ -3,7 +3,12 @@ import { expect } from 'bun:test'
 import { z } from 'zod'
 
 type Json = Record<string, unknown>
-type Parameter = { in: 'path' | 'query'; name: string; required: boolean; example?: string }
+type Parameter = {
+  in: 'path' | 'query' | 'header'
+  name: string
+  required: boolean
+  example?: string
+}
 type Content = Record<string, { schema?: Json; example?: unknown }>
 export type Operation = {
   method: string
@@ -46,7 +51,7 @@ export const exampleOf = ({ method, path, parameters, requestBody }: Operation) 
     init: {
       method,
       ...(type !== undefined && { headers: { 'Content-Type': type }, body: text }),
-    } satisfies RequestInit,
+    } as { method: string; headers?: Record<string, string>; body?: string },
   }
 }
 

@@ -4,12 +4,13 @@ import { createApp } from '../../../api/app.ts'
 import { run } from '../../../api/cli/run.ts'
 import type { ArenaConfig } from '../../../core/shm/layout.ts'
 import { makeControl } from '../../support/control-plane.ts'
+import { holdExplained } from './problems.ts'
 
 export const createSession = (config: Partial<ArenaConfig> = {}) => {
   const { control } = makeControl(config)
-  const { request: ask } = createApp({ control, version: '0.1.0' })
+  const app = createApp({ control, version: '0.1.0' })
   const request = async (path: string, init: RequestInit = {}): Promise<Response> =>
-    ask(path, init, { listener: 'unix' })
+    holdExplained(app, await app.request(path, init, { listener: 'unix' }))
   const cli = async (line: string): Promise<string> => {
     let said = ''
     const write = (text: string): void => {

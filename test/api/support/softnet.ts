@@ -6,6 +6,7 @@ import type { AppDeps } from '../../../api/endpoints/deps.ts'
 import type { Control, DumpOf, DumpType, Message } from '../../../core/control/text/messages.ts'
 import { NLM_F_CREATE, NLM_F_REPLACE } from '../../../core/control/nlm-flags.ts'
 import { itemOf } from '../../support/control-plane.ts'
+import { holdExplained } from './problems.ts'
 import { createRouter } from './router.ts'
 
 export const createSoftnet = (
@@ -14,9 +15,9 @@ export const createSoftnet = (
 ) => {
   const router = createRouter()
   const asked: Message[] = []
-  const listenIn: Control['request'] = (message) => {
+  const listenIn: Control['request'] = (message, ifAt) => {
     asked.push(message)
-    return router.control.request(message)
+    return router.control.request(message, ifAt)
   }
   const control = { ...router.control, request: listenIn }
   const netns = () => router.nets.names().map((name) => ({ name }))
@@ -27,7 +28,7 @@ export const createSoftnet = (
     await ready
     const headers = new Headers(init.headers)
     if (init.body && !headers.has('Content-Type')) headers.set('Content-Type', 'application/json')
-    return app.request(path, { ...init, headers }, bindings)
+    return holdExplained(app, await app.request(path, { ...init, headers }, bindings))
   }
   /** What the control plane has. */
   const items = async <T extends DumpType>(dump: DumpOf<T>) => {

@@ -210,6 +210,22 @@ describe('changes run one at a time', () => {
     expect((await slow).error).toBe(0)
   })
 
+  test('what is asked of a revision is refused when the change under way has made another by then', async () => {
+    const { control, close, open, state } = await gated()
+    close()
+    const first = control.request(SLOW['link set']!)
+    const at = [control.revision()]
+    const second = control.request(FAST['route add']!, at)
+    await settle()
+    open()
+    expect((await first).error).toBe(0)
+    const after = state()
+    expect(await second).toMatchObject({ error: Errno.ESTALE })
+    expect(state()).toEqual(after)
+    const now = [0, control.revision()]
+    expect((await control.request(FAST['route add']!, now)).error).toBe(0)
+  })
+
   test('what is applied at once is refused while another change is under way', async () => {
     const { control, close, open } = await gated()
     const forward = { type: 'SYSCTL_SET', name: 'net.ipv4.ip_forward', value: 0 } as const

@@ -18,8 +18,17 @@ const keyOf = (s: Sock): string => `${s.netns} ${s.netid} ${s.sk}`
 const pathOf = (netns: string, kind: string): string =>
   `/v1${netns === '' ? '' : `/netns/${netns}`}/sockets/${kind}?limit=${LIMIT}`
 
-/** Connections stand before those that wait for some. */
 const isIdle = ({ state }: Sock): boolean => state === 'LISTEN' || state === 'UNCONN'
+/** Connections stand before those that wait for some, and what only waits for its end is last. */
+const rankOf = (s: Sock): number => (s.state === 'TIME-WAIT' ? 2 : isIdle(s) ? 1 : 0)
+/** The connection that brings most, which is shown until another is chosen. */
+const busiestOf = (all: readonly Sock[]): Sock | undefined =>
+  all
+    .filter((s) => rankOf(s) === 0 && s.delivery_rate !== undefined)
+    .reduce<Sock | undefined>(
+      (most, s) => (most === undefined || s.delivery_rate! > most.delivery_rate! ? s : most),
+      undefined
+    )
 
 const ms = (value: number | undefined): string =>
   value === undefined ? '' : `${value.toFixed(value < 10 ? 2 : 1)} ms`
@@ -180,7 +189,7 @@ export const createSocketsView = (): View => {
     const lists = await Promise.all(
       netnsOf.flatMap((name) => [listOf(name, 'tcp'), listOf(name, 'udp')])
     )
-    return lists.flat().sort((a, b) => Number(isIdle(a)) - Number(isIdle(b)))
+    return lists.flat().sort((a, b) => rankOf(a) - rankOf(b))
   }
   return {
     id: 'sockets',
@@ -191,8 +200,9 @@ export const createSocketsView = (): View => {
     update: async (sample: Sample) => {
       all = await look(sample.netns)
       table.update(all)
-      const chosen = all.find((s) => keyOf(s) === picked)
+      const chosen = picked === '' ? busiestOf(all) : all.find((s) => keyOf(s) === picked)
       if (chosen === undefined) return
+      picked = keyOf(chosen)
       show(chosen)
       plots.add(chosen, sample.at)
     },

@@ -11,6 +11,7 @@ export type Impairment = {
   jitter?: number
   limit?: number
 }
+export type QdiscSpec = { dev: string; kind: string; options?: Impairment }
 export type LinkSpec = {
   ifname: string
   /** The number that a new one is to have. */
