@@ -53,7 +53,7 @@ const isOne = (addr: number): boolean =>
   addr >>> 24 !== 0 && addr >>> 28 < 14 && !BROADCAST_ADDRS.has(addr)
 
 const OWN_ADDRS = new RegExp(
-  OWN.map((addr) => ip(addr).toString(16).padStart(8, '0')).join('|'),
+  OWN.map((addr) => (ip(addr) >>> 0).toString(16).padStart(8, '0')).join('|'),
   'g'
 )
 const withoutOwn = (lines: string[]): string[] =>
