@@ -67,7 +67,7 @@ type TcpCheckReqDeps = {
   mss: Pick<TcpMss, 'syncMss'>
   listenQueues: TcpListenQueues
 } & Pick<TcpReply, 'sendReset'> &
-  Pick<TcpRequest, 'inheritNow'>
+  Pick<TcpRequest, 'inheritNow' | 'synAgain'>
 
 export const createTcpCheckReq = (deps: TcpCheckReqDeps) => {
   const { bank, time, drop, consume, ports, timers, transmit, states, life, mss, sendReset } = deps
@@ -122,7 +122,10 @@ export const createTcpCheckReq = (deps: TcpCheckReqDeps) => {
       !paws
     ) {
       // the SYN again: our answer was lost
-      if (mayAnswer(req, skb)) synAckAgain(req)
+      if (mayAnswer(req, skb)) {
+        deps.synAgain(req, skb)
+        synAckAgain(req)
+      }
       consume(skb)
       return true
     }
