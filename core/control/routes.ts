@@ -58,7 +58,7 @@ import { byFamily } from '../inet/af-ops.ts'
 import { HASH_POLICY_CUSTOM } from '../inet/fib/flow-hash.ts'
 import { createDoRedirect } from '../inet/dst/do-redirect.ts'
 import type { FibReader } from '../inet/fib/fib.ts'
-import { FR_HEAD_FIRST } from '../inet/fib/fib-rule-constants.ts'
+import { FR_HEAD_CUSTOM } from '../inet/fib/fib-rule-constants.ts'
 import { ruleHead } from '../inet/fib/fib-rules.ts'
 import type { Route } from '../inet/fib/route.ts'
 import { DEV_FLAGS, deviceRow, IFF_UP, INIT_NET, l3mdevOf, l3TableOf } from '../netdev/netdev.ts'
@@ -333,9 +333,9 @@ export const createRoutes = (deps: RoutesDeps) => {
     view[at + 2],
     view[at + 3],
   ]
-  /** While the rules are the usual ones, Linux has the tables local and main in one trie. */
+  /** Until there are other rules than the usual ones, Linux has the tables local and main in one trie (fib_unmerge). */
   const isMerged = byFamily(
-    () => i32[ruleHead(arena, INIT_NET, AF_INET) + FR_HEAD_FIRST] === 0,
+    () => i32[ruleHead(arena, INIT_NET, AF_INET) + FR_HEAD_CUSTOM] === 0,
     () => false
   )
   const tableOf = (row: number, family: number): number => {
