@@ -379,8 +379,8 @@ export const createTcpAck = (deps: TcpAckDeps) => {
   }
 
   const oldAck = (sk: number, skb: number, opts: Int32Array, ack: number, una: number): number => {
-    // RFC 5961 section 5.2; nothing before our SYN was ever sent
-    const oldest = Math.min(i32[sk + TP_MAX_WINDOW], read64(i32, sk + TP_BYTES_ACKED) + 1)
+    // RFC 5961 section 5.2; nothing before our first octet was ever sent
+    const oldest = Math.min(i32[sk + TP_MAX_WINDOW], read64(i32, sk + TP_BYTES_ACKED))
     if (((ack - (una - oldest)) | 0) < 0) {
       if (i32[sk + SK_STATE] !== TCP_SYN_RECV) sendChallengeAck(sk)
       return ACK_TOO_OLD

@@ -71,6 +71,7 @@ import {
   TCP_DELACK_MAX,
   TCP_MAX_QUICKACKS,
   TP_ACCECN_OPT_DEMAND,
+  TCP_RTO_MAX,
   TP_ADVMSS,
   TP_COPIED_SEQ,
   TP_DEFER_ACCEPT,
@@ -179,7 +180,6 @@ export const createTcpHandshake = (deps: TcpHandshakeDeps) => {
     i32[sk + TP_REORDERING] = i32[sysctl + Sysctl.tcp_reordering]
     i32[sk + TP_PUSHED_SEQ] = i32[sk + TP_WRITE_SEQ]
     i32[sk + TP_LSNDTIME] = time[TIME_MS]
-    i32[sk + TP_LRCVTIME] = time[TIME_MS]
     if ((i32[sk + SK_FLAGS] & SOCK_SNDBUF_LOCK) === 0) expandSndbuf(sk)
     if ((i32[sk + SK_FLAGS] & SOCK_KEEPOPEN) !== 0)
       timers.resetKeepaliveTimer(sk, keepaliveTime(i32, sysctl, sk))
@@ -313,6 +313,7 @@ export const createTcpHandshake = (deps: TcpHandshakeDeps) => {
     tcpAck(sk, skb, opts, i32[skb + CB_SEQ], ack, 0)
     i32[sk + TP_RETRANS_STAMP] = 0
     initTransfer(sk)
+    i32[sk + TP_LRCVTIME] = time[TIME_MS]
     mss.syncMss(sk)
     setState(sk, TCP_ESTABLISHED)
     raise(sk, SK_EVENT_CONNECT | SK_EVENT_WRITE)
@@ -341,6 +342,8 @@ export const createTcpHandshake = (deps: TcpHandshakeDeps) => {
     if (!isAccecnPending(i32[sk + TP_ECN]) || !accecnRcvSyn(i32, sk, ace, markOf(sk, skb)))
       ecnRcvSyn(i32, sk, i32[skb + CB_FLAGS], ECN_OF_SYN)
     setState(sk, TCP_SYN_RECV)
+    // as if no text had come for long: the first is acknowledged at once (icsk_ack.lrcvtime is none as yet)
+    i32[sk + TP_LRCVTIME] = (time[TIME_MS] - TCP_RTO_MAX - 1) | 0
     mss.syncMss(sk)
     mss.narrowAdvmss(sk)
     const syn = i32[sk + TP_WQ_HEAD]
