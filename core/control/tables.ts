@@ -101,6 +101,7 @@ export const createTables = (deps: TablesDeps) => {
     arena,
     rib,
     retire,
+    random,
     onEvent,
     onAnycast: answerFor,
     nowMs,

@@ -9,16 +9,18 @@ import { IFA_F_DADFAILED, IFA_F_OPTIMISTIC, IFA_F_TENTATIVE } from './ifaddr-con
 import type { IfaddrDevices } from './ifaddr-devices.ts'
 import type { Held, HeldAddrs } from './ifaddr-held.ts'
 import type { IfaddrRoutes } from './ifaddr-routes.ts'
+import type { TemporaryAddrs } from './ifaddr-temporary.ts'
 
 type IfaddrVerdictsDeps = {
   arena: Arena
   onChanged: (at: Held) => void
 } & Pick<HeldAddrs, 'setFlags' | 'triedAt'> &
   Pick<IfaddrRoutes, 'change' | 'followAnycast'> &
-  Pick<IfaddrDevices, 'switched6'>
+  Pick<IfaddrDevices, 'switched6'> &
+  Pick<TemporaryAddrs, 'failed'>
 
 export const createIfaddrVerdicts = (deps: IfaddrVerdictsDeps) => {
-  const { arena, onChanged, setFlags, triedAt, change, followAnycast, switched6 } = deps
+  const { arena, onChanged, setFlags, triedAt, change, followAnycast, switched6, failed } = deps
   const { i32 } = arena
   const confOf = (ifindex: number, word: number): number => i32[confRow(arena, ifindex) + word]
 
@@ -35,7 +37,7 @@ export const createIfaddrVerdicts = (deps: IfaddrVerdictsDeps) => {
   /** Somebody else has it: it stays, for all to see, and is nobody's address. */
   const dadFailed = (row: number, tried: number): void => {
     const at = triedAt(row, tried)
-    if (at === undefined) return
+    if (at === undefined || failed(at)) return
     change(at, () => setFlags(at, (at.flags & ~IFA_F_OPTIMISTIC) | IFA_F_DADFAILED))
     onChanged(at)
     // who answers to the address of our own MAC is our double (RFC 4862 section 5.4.5)
