@@ -17,6 +17,7 @@ export const FLAG_LETTERS: readonly [letter: string, bit: number][] = [
   ['U', tcp.TCP_URG],
   ['E', tcp.TCP_ECE],
   ['W', tcp.TCP_CWR],
+  ['A', tcp.TCP_AE],
   ['.', tcp.TCP_ACK],
 ]
 const ECN: Record<string, number | null> = { noecn: 0, ect1: 1, ect0: 2, ce: 3, ect01: null }
@@ -33,8 +34,9 @@ export const parsePacket = (cursor: Cursor, isIn: boolean): Packet => {
   if (cursor.match(/icmp\b/y) !== null) return parseIcmp(cursor)
   const mark = cursor.match(/\[\s*(\w+)\s*\]/y)?.[1]
   if (mark !== undefined && !Object.hasOwn(ECN, mark)) cursor.fail('noecn, ect0, ect1 or ce')
-  const letters = cursor.take(/[FSRP.UEW]+|-(?= )/y, 'flags of a segment')[0]
-  let flags = 0
+  const letters = cursor.take(/[FSRP.UEWA]+[0-7]?(?= )|-(?= )/y, 'flags of a segment')[0]
+  // a digit is the ACE field (AE, CWR, ECE) as a number
+  let flags = Number(letters.match(/\d/)?.[0] ?? 0) * tcp.TCP_ECE
   for (const [letter, bit] of FLAG_LETTERS) if (letters.includes(letter)) flags |= bit
   const seq = integer(cursor)
   cursor.need(':')

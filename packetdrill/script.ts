@@ -19,7 +19,7 @@ export type TcpOption =
 
 export type TcpPacket = {
   proto: 'tcp'
-  /** Low octet of the flags, as the header has them. */
+  /** As the header has them, TCP_AE among them. */
   flags: number
   seq: number
   len: number

@@ -87,6 +87,8 @@ export const tcpInfo = (
     sndbuf_limited: sndbuf,
     delivered: word(tp.TP_DELIVERED),
     delivered_ce: word(tp.TP_DELIVERED_CE),
+    received_ce: word(tp.TP_RECEIVED_CE),
+    accecn_fail_mode: word(tp.TP_ACCECN_FAIL),
     bytes_sent: tp.read64(i32, sk + tp.TP_BYTES_SENT),
     bytes_retrans: tp.read64(i32, sk + tp.TP_BYTES_RETRANS),
     dsack_dups: word(tp.TP_DSACK_DUPS),
@@ -111,7 +113,7 @@ const deliveryRate = (i32: Int32Array, sk: number): number => {
 const options = (opts: number, ecn: number, fastopen: number): number =>
   opts |
   ((fastopen & tp.FO_SYN_DATA_ACKED) !== 0 ? CONSTANTS.TCPI_OPT_SYN_DATA! : 0) |
-  ((ecn & tp.ECN_OK) !== 0 ? CONSTANTS.TCPI_OPT_ECN! : 0) |
+  ((ecn & tp.ECN_MODE_ANY) !== 0 ? CONSTANTS.TCPI_OPT_ECN! : 0) |
   ((ecn & tp.ECN_SEEN) !== 0 ? CONSTANTS.TCPI_OPT_ECN_SEEN! : 0)
 
 /** Busy, limited by the peer's window, by the send buffer: us, with what runs now. */

@@ -140,7 +140,7 @@ export const decode = (bytes: Uint8Array): Heard | null => {
     proto: 'tcp',
     sport: tcp.srcPort(bytes, at),
     dport: tcp.dstPort(bytes, at),
-    flags: tcp.flags(bytes, at),
+    flags: tcp.flags(bytes, at) | ((tcp.ace(bytes, at) & 4) << 6),
     seq: tcp.seq(bytes, at),
     ack: tcp.ack(bytes, at),
     win: tcp.window(bytes, at),

@@ -25,7 +25,7 @@ import { VERSION } from './version.ts'
 import { createWords, type Words } from './words.ts'
 
 const HELP = `Usage: softnet ethtool { -x | -l | -k | -g | -S | -i } DEV
-       softnet ethtool -n DEV rx-flow-hash TYPE
+       softnet ethtool -n DEV [ rx-flow-hash TYPE ]
        softnet ethtool -N DEV rx-flow-hash TYPE { s | d | f | n }...
        softnet ethtool -X DEV { equal N | weight W0 W1 ... | default } [ hkey KEY ]
        softnet ethtool -L DEV combined N
@@ -84,6 +84,7 @@ const WHAT: Readonly<Record<string, string>> = {
   '-S': 'no stats available',
   '-i': 'Cannot get driver information',
   '-n': 'Cannot get RX network flow hashing options',
+  rules: 'Cannot get RX rings',
   '-N': 'Cannot change RX network flow hashing options',
 }
 
@@ -122,11 +123,15 @@ const readNumbers = (words: Words, names: readonly string[]): Record<string, num
   return numbers
 }
 
+const FLOW_TYPES: readonly string[] = ['tcp4', 'udp4', 'ip4', 'tcp6', 'udp6', 'ip6']
 const readFlowType = (words: Words): string => {
   const word = words.next()
   if (word !== 'rx-flow-hash')
     throw new UsageError(`ethtool: bad command line argument(s): ${word}`)
-  return words.next()
+  const type = words.next()
+  if (!FLOW_TYPES.includes(type))
+    throw new UsageError(`ethtool: bad command line argument(s): ${type}`)
+  return type
 }
 
 /** Shows one thing of a device: as ethtool prints it, or ethtool's JSON, an array. */
@@ -139,6 +144,13 @@ const show = async <T>(
   const item = await getJson<T>(cli, path)
   if (cli.json) printJson(cli, [json(item)])
   else printLines(cli, [text(item)])
+  return 0
+}
+
+/** There are no rules that steer single flows: RSS steers all (rxclass_rule_getall). */
+const showRules = async (path: string, cli: Cli): Promise<number> => {
+  const { rx, combined } = await getJson<ChannelsItem>(cli, `${path}/channels`)
+  printLines(cli, [`${rx + combined} RX rings available`, 'Total 0 rules', ''])
   return 0
 }
 
@@ -157,6 +169,8 @@ const run = async (option: string, dev: string, words: Words, cli: Cli): Promise
       return show<Record<string, number>>(cli, `${path}/stats`, statsText)
     case '-i':
       return show<DrvinfoItem>(cli, `${path}/driver`, drvinfoText)
+    case 'rules':
+      return showRules(path, cli)
     case '-n':
       return show<FlowHashItem>(
         cli,
@@ -192,21 +206,22 @@ export const ethtool: Command = async (args, cli) => {
   const words = createWords(args)
   const isJson = words.take('--json', '-j')
   const given = words.peek()
-  const option = given?.startsWith('-') ? (LONG[given] ?? given) : '-i'
+  const letter = given?.startsWith('-') ? (LONG[given] ?? given) : '-i'
   if (given?.startsWith('-')) words.next()
-  if (option === '--version') {
+  if (letter === '--version') {
     cli.out(`ethtool of softnet ${VERSION}\n`)
     return 0
   }
-  if (option === '-h' || given === undefined) {
+  if (letter === '-h' || given === undefined) {
     ;(given === undefined ? cli.err : cli.out)(HELP)
     return given === undefined ? 2 : 0
   }
-  if (!Object.hasOwn(WHAT, option))
+  if (!Object.hasOwn(WHAT, letter))
     throw new UsageError(`ethtool: bad command line argument(s): ${given}`)
   if (words.isEmpty())
     throw new UsageError('ethtool: bad command line argument(s): a device is needed')
   const dev = words.next()
+  const option = letter === '-n' && words.isEmpty() ? 'rules' : letter
   try {
     return await run(option, dev, words, isJson ? { ...cli, json: true } : cli)
   } catch (error) {

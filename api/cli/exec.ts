@@ -22,10 +22,9 @@ const choose = (all: readonly NetnsItem[], name: string | undefined): Entered =>
     throw new Refused(
       `softnet: "${name}" is a namespace of softnet's own, which runs no programs (there is ${names || 'none that does'})`
     )
-  if (items.length === 0) throw new Refused(NONE)
-  throw new Refused(
-    `Cannot open network namespace "${name}": No such file or directory (there is ${names})`
-  )
+  if (name === undefined) throw new Refused(NONE)
+  const there = names === '' ? '' : ` (there is ${names})`
+  throw new Refused(`Cannot open network namespace "${name}": No such file or directory${there}`)
 }
 
 export const exec: Command = async (args, cli) => {

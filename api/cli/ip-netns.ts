@@ -1,4 +1,4 @@
-/** `ip netns`: list, add, delete, exec. iproute2: ip/ipnetns.c. */
+/** `ip netns`: list, list-id, add, delete, exec. iproute2: ip/ipnetns.c. */
 import type { NetnsItem } from '../endpoints/deps.ts'
 import { getItems, printJson, printLines, Refused, segment, send, UsageError } from './cli.ts'
 import type { Cli } from './cli.ts'
@@ -8,11 +8,12 @@ import { garbage, matchWord, unknownCommand, type Words } from './words.ts'
 
 const HELP = `Usage: softnet ip netns [ list ]
        softnet ip netns show NAME
+       softnet ip netns list-id [ nsid NSID ]
        softnet ip netns add NAME
        softnet ip netns delete NAME
        softnet ip netns exec NAME COMMAND ...
 `
-const VERBS = ['list', 'show', 'lst', 'help', 'add', 'delete', 'exec'] as const
+const VERBS = ['list', 'show', 'lst', 'list-id', 'help', 'add', 'delete', 'exec'] as const
 
 const nameOf = (words: Words): string => {
   if (words.isEmpty()) throw new UsageError('No netns name specified')
@@ -32,7 +33,26 @@ const list = async (words: Words, options: IpOptions, cli: Cli): Promise<void> =
   else
     printLines(
       cli,
-      items.map((item) => item.name)
+      items.map(({ name, id }) => (id === undefined ? name : `${name} (id: ${id})`))
+    )
+}
+
+/** By their numbers in this net, of those that have one (print_nsid). */
+const listId = async (words: Words, options: IpOptions, cli: Cli): Promise<void> => {
+  const wanted = words.take('nsid') ? words.number('nsid') : undefined
+  if (!words.isEmpty()) throw garbage(words.next(), 'nsid')
+  const all = await getItems<NetnsItem>(cli, '/v1/netns')
+  const items = all.flatMap(({ name, id: nsid }) =>
+    nsid === undefined || (wanted ?? nsid) !== nsid ? [] : [{ nsid, name }]
+  )
+  if (wanted !== undefined && items.length === 0)
+    throw new Refused('Error: Peer netns reference is invalid.')
+  items.sort((a, b) => a.nsid - b.nsid)
+  if (options.json) printJson(cli, items, options.pretty)
+  else
+    printLines(
+      cli,
+      items.map(({ nsid, name }) => `nsid ${nsid} (iproute2 netns name: ${name})`)
     )
 }
 
@@ -43,6 +63,9 @@ export const ipNetns: IpObject = async (words, options, cli) => {
     case 'show':
     case 'lst':
       await list(words, options, cli)
+      return 0
+    case 'list-id':
+      await listId(words, options, cli)
       return 0
     case 'add':
       await send(cli, 'POST', '/v1/netns', { name: nameOf(words) })

@@ -1,5 +1,4 @@
 /** `softnet sysctl`, `softnet-stat`, `dropwatch`, `memory`, `flows`: what is counted, one look at a time. */
-import { placeOf } from '../drop-places.ts'
 import type {
   DropItem,
   FlowItem,
@@ -110,26 +109,27 @@ export const softnetStat: Command = async (args, cli) => {
   return 0
 }
 
+/** A reason's row for each device, and one for what had none. */
+const dropRows = ({ reason, place, count, worker, devices }: DropItem): (string | number)[][] => {
+  const known = (of: (one: DropItem['devices'][number]) => number): number =>
+    devices.reduce((sum, one) => sum + of(one), 0)
+  const rest = {
+    dev: '-',
+    count: count - known((one) => one.count),
+    worker: worker.map((n, cpu) => n - known((one) => one.worker[cpu]!)),
+  }
+  return [...devices, rest]
+    .filter((one) => one.count > 0)
+    .map((one) => [one.count, reason, place, one.dev, ...one.worker])
+}
 export const dropwatch: Command = async (args, cli) => {
   const drops = await getItems<DropItem>(cli, '/v1/drops')
-  const shown = drops.filter((drop) => drop.count > 0).sort((a, b) => b.count - a.count)
-  if (cli.json || args.includes('-j')) printJson(cli, shown)
-  else if (shown.length === 0) cli.out('no packet was dropped\n')
+  if (cli.json || args.includes('-j')) printJson(cli, drops)
+  else if (drops.length === 0) cli.out('no packet was dropped\n')
   else {
-    const workers = Math.max(...shown.map((drop) => drop.worker.length))
-    const head = [
-      'drops',
-      'reason',
-      'place',
-      ...Array.from({ length: workers }, (_, i) => `CPU${i}`),
-    ]
-    const rows = shown.map((drop) => [
-      drop.count,
-      drop.reason,
-      placeOf(drop.reason),
-      ...drop.worker,
-    ])
-    printLines(cli, table(head, rows, ['reason', 'place']))
+    const cpus = drops[0]!.worker.map((_, cpu) => `CPU${cpu}`)
+    const head = ['drops', 'reason', 'place', 'dev', ...cpus]
+    printLines(cli, table(head, drops.flatMap(dropRows), ['reason', 'place', 'dev']))
   }
   return 0
 }

@@ -5,7 +5,7 @@
 import type { Control, Notification, WatchKind } from '../../core/control/text/messages.ts'
 
 /** What costs control a look at all rows is subscribed to while somebody watches it, and a while longer. */
-const LOOKED_AT = ['socket', 'worker'] as const satisfies readonly WatchKind[]
+const LOOKED_AT = ['socket', 'worker', 'drop'] as const satisfies readonly WatchKind[]
 const REPORTED = [
   'route',
   'rule',

@@ -20,6 +20,8 @@ const HEARTBEAT_MS = 4000
 const MAX_WAITING = 1024
 /** Pieces of what is there that wait for a reader: the next is read out when one has gone. */
 const MAX_PIECES = 4
+/** What is told to who names no kind: packets die ten times a second and more. */
+const CHANGES = WATCH_KINDS.filter((kind) => kind !== 'drop')
 /** Each costs every change a line of JSON. */
 export const MAX_WATCHERS = 256
 
@@ -153,7 +155,7 @@ export const createWatchEndpoints = ({ control }: AppDeps): Api => {
       if (dev !== undefined) dumpOf(control, { type: 'RTM_GETLINK', filter: { ifname: dev } })
       const id = c.req.header('Last-Event-ID') ?? last_event_id
       const wanted: Wanted = {
-        kinds: new Set(kinds ?? WATCH_KINDS),
+        kinds: new Set(kinds ?? CHANGES),
         dev,
         isInitial: initial === '1',
         from: id === undefined ? undefined : readPlace(id),

@@ -30,6 +30,8 @@ export const concerns = ({ kind, item }: Watched, dev: string | undefined): bool
     case 'neigh':
     case 'socket':
       return item.dev === dev
+    case 'drop':
+      return item.devices.some((one) => one.dev === dev)
     case 'nexthop_bucket':
     case 'netns':
     case 'worker':
@@ -48,6 +50,7 @@ const DUMPS: Readonly<Record<WatchKind, DumpOf<DumpType>>> = {
   netns: { type: 'NETNS' },
   socket: { type: 'SOCK_DIAG' },
   worker: { type: 'WORKER' },
+  drop: { type: 'DROPS' },
 }
 
 /** What there is of a kind about this device, piece by piece. */

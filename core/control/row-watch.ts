@@ -1,8 +1,10 @@
 /**
- * Sockets and workers change on threads of their own, at any rate, and report nothing. While somebody watches them control
+ * Sockets and workers change and packets die on threads of their own, at any rate, and report nothing. While somebody watches them control
  * looks at their rows now and then, and tells what is another than at the look before; what came and went in between is not told.
  * Control thread. (Linux tells the end of sockets alone: net/core/sock_diag.c, sock_diag_broadcast_destroy.)
  */
+import { DROP_REASONS } from '../shm/layout.ts'
+import { Drop } from '../skb/drop.ts'
 import { SK_STATE } from '../socket/sock.ts'
 import type { Notification, WatchKind } from './rtnetlink.ts'
 import type { SocketDump } from './sockets.ts'
@@ -10,13 +12,13 @@ import type { Stats } from './stats.ts'
 
 const LOOK_MS = 100
 
-type Row = Extract<Notification, { kind: 'socket' | 'worker' }>
+type Row = Extract<Notification, { kind: 'socket' | 'worker' | 'drop' }>
 type Event = Row extends infer One ? (One extends Row ? Omit<One, 'revision'> : never) : never
 
 type RowWatchDeps = {
   i32: Int32Array
   sockets: Pick<SocketDump, 'rows' | 'cookieOf' | 'at'>
-  stats: Pick<Stats, 'workerState' | 'worker'>
+  stats: Pick<Stats, 'workerState' | 'worker' | 'dropCount' | 'drops'>
   workers: number
   isWatched: (kind: WatchKind) => boolean
   tell: (event: Event) => void
@@ -31,6 +33,7 @@ export const createRowWatch = (deps: RowWatchDeps) => {
   /** None while nobody watches. */
   let socketsSeen: Seen<Extract<Event, { kind: 'socket' }>['item']> | null = null
   let workersSeen: Int32Array | null = null
+  let dropsSeen: Float64Array | null = null
   let looks = 0
   let lookedMs = 0
 
@@ -74,10 +77,25 @@ export const createRowWatch = (deps: RowWatchDeps) => {
       if (!isFirst) tell({ kind: 'worker', event: 'new', item: stats.worker(w) })
     }
   }
+  const lookAtDrops = (): void => {
+    if (!isWatched('drop')) {
+      dropsSeen = null
+      return
+    }
+    const isFirst = dropsSeen === null
+    const seen = (dropsSeen ??= new Float64Array(DROP_REASONS))
+    for (const reason of Object.values(Drop)) {
+      const count = stats.dropCount(reason)
+      if (count === seen[reason]) continue
+      seen[reason] = count
+      if (!isFirst) tell({ kind: 'drop', event: 'new', item: stats.drops(reason) })
+    }
+  }
   const lookNow = (): void => {
     lookedMs = nowMs()
     lookAtSockets()
     lookAtWorkers()
+    lookAtDrops()
   }
   const look = (): void => {
     if (nowMs() - lookedMs >= LOOK_MS) lookNow()

@@ -309,7 +309,10 @@ export type Flow = {
 export type SysctlItem = { name: string; value: number | string }
 /** softnet_stat's columns, and ours. */
 export type WorkerItem = WorkerStat
-export type DropItem = { reason: string; count: number; worker: number[] }
+/** `worker` is what each worker has of it; nic threads drop too. */
+type Dropped = { count: number; worker: number[] }
+/** `devices`: where they were then; a packet may have none, or one that is gone. */
+export type Drops = Dropped & { reason: string; devices: (Dropped & { ifindex: number })[] }
 export type SkbItem = {
   thread: number
   role: string
@@ -489,7 +492,7 @@ export type ItemOf<M extends { type: MessageType }> = Requests[M['type']]['item'
 type Dumps = {
   SYSCTL: { filter: { prefix?: string }; item: SysctlItem }
   WORKER: { filter: object; item: WorkerItem }
-  DROPS: { filter: object; item: DropItem }
+  DROPS: { filter: object; item: Drops }
   SKBS: { filter: object; item: SkbItem }
   SOCK_DIAG: { filter: SockFilter; item: Sock }
   FLOWS: { filter: { worker?: number }; item: Flow }
@@ -522,6 +525,7 @@ type Watched = {
   netns: NetnsItem
   socket: Sock
   worker: WorkerItem
+  drop: Drops
 }
 export type WatchKind = keyof Watched
 export type Notification = {

@@ -20,7 +20,7 @@ import {
 } from '../shm/layout.ts'
 import { ringLength, ringPeek } from '../shm/ring.ts'
 import { type Looked, SENDER_COUNTERS, SOFTNET_STAT, WORKER_COUNTERS } from '../shm/softnet-stat.ts'
-import { Drop, DROP_COUNTERS } from '../skb/drop.ts'
+import { Drop, DROP_COUNTERS, deviceDrops } from '../skb/drop.ts'
 import {
   FLOW_DEV,
   FLOW_DST,
@@ -34,8 +34,12 @@ import {
 import type { Words } from '../wire/text.ts'
 import type { Outcome } from './answers.ts'
 import { chunks, refuse, told } from './answers.ts'
-import type { DropItem, Flow, MessageOf, SkbItem, WorkerItem } from './rtnetlink.ts'
+import type { Drops, Flow, MessageOf, SkbItem, WorkerItem } from './rtnetlink.ts'
 import type { SocketDump } from './sockets.ts'
+
+const REASON_NAMES = Object.fromEntries(
+  Object.entries(Drop).map(([name, reason]) => [reason, name])
+)
 
 /** How long what is shown as a ratio is looked at. */
 const INTERVAL_MS = 1000
@@ -141,17 +145,33 @@ export const createStats = ({ arena, time, socketsOf }: StatsDeps) => {
   const workerDump = (): Iterable<WorkerItem[]> =>
     chunks(Array.from({ length: workers }, (_, w) => worker(w)))
 
+  const dropCount = (reason: number): number => sumCounter(arena, DROP_COUNTERS + reason)
+  /** Of a reason, each device that it struck at, most often first. */
+  const dropDevices = (reason: number): Drops['devices'] => {
+    const at = (t: number, ifindex: number): number => f64[deviceDrops(arena, t, ifindex) + reason]
+    const found: Drops['devices'] = []
+    for (let ifindex = 1; ifindex < layout.config.devices; ifindex++) {
+      let count = 0
+      for (let t = 0; t < layout.threads; t++) count += at(t, ifindex)
+      if (count === 0) continue
+      const worker = Array.from({ length: workers }, (_, w) => at(w, ifindex))
+      found.push({ ifindex, count, worker })
+    }
+    return found.sort((a, b) => b.count - a.count)
+  }
+  const drops = (reason: number): Drops => ({
+    reason: REASON_NAMES[reason],
+    count: dropCount(reason),
+    worker: Array.from(
+      { length: workers },
+      (_, w) => f64[counterBank(arena, w) + DROP_COUNTERS + reason]
+    ),
+    devices: dropDevices(reason),
+  })
   /** Reasons that were met, most often first. */
-  const dropDump = (): Iterable<DropItem[]> => {
-    const items = Object.entries(Drop).map(([reason, index]): DropItem => {
-      const at = (t: number): number => f64[counterBank(arena, t) + DROP_COUNTERS + index]
-      return {
-        reason,
-        count: sumCounter(arena, DROP_COUNTERS + index),
-        worker: Array.from({ length: workers }, (_, w) => at(w)),
-      }
-    })
-    return chunks(items.filter(({ count }) => count > 0).sort((a, b) => b.count - a.count))
+  const dropDump = (): Iterable<Drops[]> => {
+    const met = Object.values(Drop).filter((reason) => dropCount(reason) > 0)
+    return chunks(met.map(drops).sort((a, b) => b.count - a.count))
   }
 
   const wordsAt = (at: number): Words => [i32[at], i32[at + 1], i32[at + 2], i32[at + 3]]
@@ -220,6 +240,8 @@ export const createStats = ({ arena, time, socketsOf }: StatsDeps) => {
     workerState,
     workerGet,
     workerDump,
+    dropCount,
+    drops,
     dropDump,
     flowDump,
     skbDump,

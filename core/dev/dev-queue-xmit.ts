@@ -26,6 +26,7 @@ import {
   NETIF_F_TSO,
   NETIF_F_TSO6,
   NETIF_F_USO,
+  NETIF_F_VNET_HDR,
 } from '../netdev/netdev.ts'
 import type { Arena } from '../shm/arena.ts'
 import { DEV_STATS, DEVICE_WORDS } from '../shm/layout.ts'
@@ -36,6 +37,7 @@ import type { Skbs } from '../skb/skb.ts'
 import {
   CHECKSUM_NONE,
   CHECKSUM_PARTIAL,
+  GSO_ACCECN,
   GSO_ECN,
   GSO_TCPV4,
   GSO_TCPV6,
@@ -187,7 +189,11 @@ export const createDevQueueXmit = (deps: DevQueueXmitDeps) => {
   }
 
   const takesGso = (skb: number, dev: number): boolean => {
-    const type = i32[skb + SKB_GSO_TYPE] & ~GSO_ECN
+    const whole = i32[skb + SKB_GSO_TYPE]
+    // the header that tells such a device of it has no word for it
+    if ((whole & GSO_ACCECN) !== 0 && (i32[dev + DEV_FEATURES] & NETIF_F_VNET_HDR) !== 0)
+      return false
+    const type = whole & ~(GSO_ECN | GSO_ACCECN)
     const feature =
       type === GSO_TCPV4 ? NETIF_F_TSO : type === GSO_TCPV6 ? NETIF_F_TSO6 : NETIF_F_USO
     return (

@@ -1,12 +1,12 @@
 /**
  * Which TCP segments receive offload puts together: those with text and without anything that only one segment may say,
  * each right behind the one before and like it in all but what a super-frame can tell.
- * Linux: net/ipv4/tcp_offload.c tcp_gro_receive(), tcp_gro_complete(); RFC 3168 for CWR.
+ * Linux: net/ipv4/tcp_offload.c tcp_gro_receive(), tcp_gro_complete(); RFC 9768 for CWR.
  */
 import * as csum from '../base/checksum.ts'
 import type { Arena } from '../shm/arena.ts'
 import {
-  GSO_ECN,
+  GSO_ACCECN,
   GSO_TCPV4,
   GSO_TCPV6,
   SKB_CSUM_OFFSET,
@@ -23,8 +23,8 @@ import { CB_NEXT_SEQ, CB_SIZE, CB_TRANSPORT } from './gro-constants.ts'
 import type { GroNetwork } from './gro-network.ts'
 import { SEEN_END, SEEN_PAYLOAD, SEEN_PAYLOAD_LEN, SEEN_TRANSPORT } from './gro-network.ts'
 
-/** Bits of the fourth word of a TCP header that may differ: CWR, FIN and PSH belong to one segment. */
-const FLAGS_OF_ONE = (tcp.TCP_CWR | tcp.TCP_FIN | tcp.TCP_PSH) << 8
+/** Flags in the fourth word of a TCP header that may differ: they belong to one segment. CWR does not, with AccECN. */
+const FLAGS_OF_ONE = (tcp.TCP_FIN | tcp.TCP_PSH) << 8
 /** Flags of a segment that is never put together with others. */
 const FLAGS_ALONE = tcp.TCP_SYN | tcp.TCP_RST | tcp.TCP_URG
 /** Flags of the last. */
@@ -52,7 +52,7 @@ export const createGroTcp = ({ i32, u8 }: Arena, network: GroNetwork) => {
     isSumOk(skb, IPPROTO_TCP)
 
   const continues = (skb: number, held: number, segments: number): boolean =>
-    (flags() & (FLAGS_ALONE | tcp.TCP_ACK | tcp.TCP_CWR)) === tcp.TCP_ACK &&
+    (flags() & (FLAGS_ALONE | tcp.TCP_ACK)) === tcp.TCP_ACK &&
     tcp.seq(u8, seen[SEEN_TRANSPORT]) === i32[held + CB_NEXT_SEQ] &&
     network.continues(held, segments) &&
     isLike(seen[SEEN_TRANSPORT] >> 2, (i32[held + SKB_DATA] + i32[held + CB_TRANSPORT]) >> 2) &&
@@ -86,7 +86,7 @@ export const createGroTcp = ({ i32, u8 }: Arena, network: GroNetwork) => {
     const transport = i32[skb + SKB_DATA] + i32[skb + CB_TRANSPORT]
     const hasCwr = (tcp.flags(u8, transport) & tcp.TCP_CWR) !== 0
     i32[skb + SKB_GSO_SIZE] = i32[skb + CB_SIZE]
-    i32[skb + SKB_GSO_TYPE] = (u8[at] === 0x45 ? GSO_TCPV4 : GSO_TCPV6) | (hasCwr ? GSO_ECN : 0)
+    i32[skb + SKB_GSO_TYPE] = (u8[at] === 0x45 ? GSO_TCPV4 : GSO_TCPV6) | (hasCwr ? GSO_ACCECN : 0)
     const sum = csum.fold(pseudo(at, IPPROTO_TCP, i32[skb + SKB_TAIL] - transport))
     tcp.putChecksum(u8, transport, sum)
     i32[skb + SKB_CSUM_START] = transport

@@ -11,6 +11,7 @@ import { Drop } from '../skb/drop.ts'
 import type { Skbs } from '../skb/skb.ts'
 import {
   CHECKSUM_PARTIAL,
+  GSO_ACCECN,
   GSO_ECN,
   GSO_UDP_L4,
   RX_HEADROOM,
@@ -67,6 +68,7 @@ export const createGso = ({ arena, skbs, drop, consume }: GsoDeps) => {
     const size = i32[skb + SKB_GSO_SIZE]
     const payload = i32[skb + SKB_LEN] - headers
     if (headers <= 0 || payload <= 0) return fail(skb, 0)
+    const ofFirst = (i32[skb + SKB_GSO_TYPE] & GSO_ACCECN) === 0 ? tcp.TCP_CWR : 0
     let first = 0
     let last = 0
     for (let at = 0, index = 0; at < payload; at += size, index++) {
@@ -75,7 +77,7 @@ export const createGso = ({ arena, skbs, drop, consume }: GsoDeps) => {
       if (seg === 0) return fail(skb, first)
       fixNetwork(seg, index)
       if (isUdp(skb)) fixUdp(seg)
-      else fixTcp(seg, at, at + n === payload)
+      else fixTcp(seg, at, at + n === payload, ofFirst)
       if (last === 0) first = seg
       else i32[last + SKB_NEXT] = seg
       last = seg
@@ -137,13 +139,13 @@ export const createGso = ({ arena, skbs, drop, consume }: GsoDeps) => {
     i32[seg + SKB_CSUM_OFFSET] = field
   }
 
-  /** FIN and PSH belong to the last segment, CWR to the first (RFC 3168 section 6.1.2). */
-  const fixTcp = (seg: number, offset: number, isLast: boolean): void => {
+  /** FIN and PSH belong to the last segment, CWR to the first (RFC 3168 section 6.1.2), unless it is of AccECN. */
+  const fixTcp = (seg: number, offset: number, isLast: boolean, ofFirst: number): void => {
     const at = i32[seg + SKB_TRANSPORT]
     tcp.setSeq(u8, at, (tcp.seq(u8, at) + offset) | 0)
     let flags = tcp.flags(u8, at)
     if (!isLast) flags &= ~(tcp.TCP_FIN | tcp.TCP_PSH)
-    if (offset !== 0) flags &= ~tcp.TCP_CWR
+    if (offset !== 0) flags &= ~ofFirst
     tcp.setFlags(u8, at, flags)
     setPartial(seg, tcp.CHECKSUM, IPPROTO_TCP)
   }

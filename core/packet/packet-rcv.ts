@@ -11,6 +11,7 @@ import type { ConsumeFn } from '../skb/drop.ts'
 import {
   CHECKSUM_PARTIAL,
   CHECKSUM_UNNECESSARY,
+  GSO_ACCECN,
   GSO_ECN,
   GSO_TCPV4,
   GSO_TCPV6,
@@ -160,7 +161,7 @@ export const createPacketRcv = (deps: PacketRcvDeps) => {
     if (summed === CHECKSUM_PARTIAL) status |= TP_STATUS_CSUMNOTREADY
     else if (summed === CHECKSUM_UNNECESSARY && i32[skb + SKB_PKT_TYPE] !== PACKET_OUTGOING)
       status |= TP_STATUS_CSUM_VALID
-    const gso = i32[skb + SKB_GSO_TYPE] & ~GSO_ECN
+    const gso = i32[skb + SKB_GSO_TYPE] & ~(GSO_ECN | GSO_ACCECN)
     if (gso === GSO_TCPV4 || gso === GSO_TCPV6) status |= TP_STATUS_GSO_TCP
     if (i32[skb + SKB_VLAN] !== NO_VLAN) status |= TP_STATUS_VLAN_VALID | TP_STATUS_VLAN_TPID_VALID
     return status

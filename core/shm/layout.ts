@@ -31,7 +31,7 @@
  * | backlog, ipi, port and return ring (from, to) | tail side: thread from; head side: to | all (lengths) |
  * | skb row, buffer, its bufferRefs | the skb's owner: the thread that allocated it, then the one whose ring it went into |
  * | free stacks of t       | thread t                                 | all (gauges)                  |
- * | counters, devStats, flows, wheel, held, scratch of t | thread t (devStats: control clears a new device's) | all |
+ * | counters, devStats, devDrops, flows, wheel, held, scratch of t | thread t (control clears a new device's) | all |
  * | sockSlab of w          | worker w                                 | all                           |
  * | captures               | control, before G_CAPTURES names one     | threads that handle packets   |
  * | capture ring and captureLost of t | tail side, lost: thread t; head side: control | the other     |
@@ -375,9 +375,10 @@ const regionWords = (config: ArenaConfig) => {
     /** [app][worker] submission ring, then completion ring. */
     appRings: apps * workers * 2 * APP_RING_WORDS,
 
-    /** [thread] and [thread][device] float64 words. */
+    /** [thread] and [thread][device] float64 words, devDrops by reason as well. */
     counters: threads * COUNTERS * 2,
     devStats: threads * devices * DEV_STATS * 2,
+    devDrops: threads * devices * DROP_REASONS * 2,
     flows: workers * config.flows * FLOW_WORDS,
     /** Heads of each thread's timer wheel (base/timer-wheel.ts). */
     wheels: threads * WHEEL_WORDS,
@@ -477,7 +478,7 @@ export const computeLayout = (wanted: ArenaConfig) => {
     at[region] = next
     next += aligned(words[region])
   }
-  const { counters, devStats, mfcStats, vifStats, smalls, larges, ...regions } = at
+  const { counters, devStats, devDrops, mfcStats, vifStats, smalls, larges, ...regions } = at
   return {
     config,
     threads,
@@ -504,6 +505,7 @@ export const computeLayout = (wanted: ArenaConfig) => {
     /** f64 regions, as indices into the Float64Array view. */
     countersF64: counters >> 1,
     devStatsF64: devStats >> 1,
+    devDropsF64: devDrops >> 1,
     mfcStatsF64: mfcStats >> 1,
     vifStatsF64: vifStats >> 1,
     /** Buffers of each class; and where the first lies, as byte offsets. */

@@ -157,8 +157,11 @@ const TABLE = {
   /** Does nothing, as in Linux since RACK took the place of forward acknowledgements; scripts set it. */
   tcp_fack: number('net.ipv4.tcp_fack', 0),
   tcp_dsack: onOff('net.ipv4.tcp_dsack', 1),
-  /** ECN: 1 asks for it and agrees, 2 only agrees (RFC 3168); a SYN that is not answered is sent again without. */
-  tcp_ecn: number('net.ipv4.tcp_ecn', 2, 0, 2),
+  /**
+   * ECN: 1 asks for it and agrees, 2 only agrees (RFC 3168); 3 asks for AccECN (RFC 9768) and agrees to it, 4 agrees and asks
+   * for RFC 3168's, 5 only agrees. A SYN that is not answered is sent again without.
+   */
+  tcp_ecn: number('net.ipv4.tcp_ecn', 2, 0, 5),
   tcp_ecn_fallback: onOff('net.ipv4.tcp_ecn_fallback', 1),
   /** SYN cookies: 1 when there is no place for another request, 2 always, 0 never. */
   tcp_syncookies: number('net.ipv4.tcp_syncookies', 1, 0, 2),

@@ -5,7 +5,7 @@
 import type { Arena } from '../shm/arena.ts'
 import { numbered } from '../shm/counters.ts'
 import { COUNTERS, DROP_REASONS, G_CAPTURE_DROPS, G_TRACES } from '../shm/layout.ts'
-import type { Skbs } from './skb.ts'
+import { SKB_DEV, type Skbs } from './skb.ts'
 
 /** The words are the kernel's, `SKB_DROP_REASON_` taken off; a reason's number is its place. */
 const REASONS = [
@@ -93,6 +93,10 @@ export const DROP_COUNTERS = COUNTERS - DROP_REASONS
 if (REASONS.length >= DROP_REASONS)
   throw new Error(`drop: ${REASONS.length} reasons are more than the bank has room for`)
 
+/** First f64 word of what `thread` has dropped at a device; 0 is no device. Reason r is r words on. */
+export const deviceDrops = ({ layout }: Arena, thread: number, ifindex: number): number =>
+  layout.devDropsF64 + (thread * layout.config.devices + ifindex) * DROP_REASONS
+
 type Dropper = ReturnType<typeof createDrop>
 export type DropFn = Dropper['drop']
 export type ConsumeFn = Dropper['consume']
@@ -107,10 +111,12 @@ export const createDrop = (
 ) => {
   const { i32, f64, layout } = arena
   const bank = layout.countersF64 + skbs.thread * COUNTERS + DROP_COUNTERS
+  const devices = deviceDrops(arena, skbs.thread, 0)
   const { free } = skbs
-  /** Frees a packet that dies unused and counts why. */
+  /** Frees a packet that dies unused and counts why, and at which device. */
   const drop = (skb: number, reason: Drop): void => {
     f64[bank + reason]++
+    f64[devices + i32[skb + SKB_DEV] * DROP_REASONS + reason]++
     if ((i32[G_CAPTURE_DROPS] | i32[G_TRACES]) !== 0) watch(skb, reason)
     free(skb)
   }

@@ -146,6 +146,8 @@ export const GSO_TCPV4 = 1
 export const GSO_UDP_L4 = 5
 export const GSO_TCPV6 = 4
 export const GSO_ECN = 0x80
+/** CWR is part of the ACE field (RFC 9768): every segment has it. No device that makes segments of its own can be told. */
+export const GSO_ACCECN = 0x100
 
 export const PACKET_HOST = 0
 export const PACKET_BROADCAST = 1

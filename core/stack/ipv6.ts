@@ -57,9 +57,10 @@ export const createIpv6 = ({ machine, link, neigh, routing, frags, protos, nf }:
     key: machine.words(4),
   })
   const mld = createMld({ ...common, ...out })
+  const peers = createInetPeers(machine)
   const icmpv6 = createIcmpv6({
     ...common,
-    ...createIcmpv6Ratelimit(machine),
+    ...createIcmpv6Ratelimit({ ...machine, peers }),
     ...out,
     headers: machine.words(HEADERS_WORDS),
 
@@ -98,7 +99,7 @@ export const createIpv6 = ({ machine, link, neigh, routing, frags, protos, nf }:
   const ndiscRedirect = createNdiscRedirect({
     ...common,
     key: machine.words(4),
-    peers: createInetPeers(machine),
+    peers,
     table,
     ndSend,
   })

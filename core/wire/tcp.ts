@@ -33,6 +33,8 @@ export const TCP_ACK = 0x10
 export const TCP_URG = 0x20
 export const TCP_ECE = 0x40
 export const TCP_CWR = 0x80
+/** Beside the octet of the others, in the low bit of that with the offset. */
+export const TCP_AE = 0x100
 
 export const check = (mem: Bytes, at: number, room: number): boolean =>
   room >= MIN_HEADER && headerLen(mem, at) >= MIN_HEADER && headerLen(mem, at) <= room
@@ -45,6 +47,9 @@ export const ack = (mem: Bytes, at: number): number => i32(mem, at + ACK)
 export const headerLen = (mem: Bytes, at: number): number => (mem[at + OFFSET] >> 4) << 2
 export const optionsLen = (mem: Bytes, at: number): number => headerLen(mem, at) - MIN_HEADER
 export const flags = (mem: Bytes, at: number): number => mem[at + FLAGS]
+/** AE, CWR and ECE read as one number (RFC 9768 section 3.2.2: the ACE field). */
+export const ace = (mem: Bytes, at: number): number =>
+  ((mem[at + OFFSET] & 1) << 2) | (mem[at + FLAGS] >> 6)
 /** As on the wire, unscaled. */
 export const window = (mem: Bytes, at: number): number => u16(mem, at + WINDOW)
 export const checksum = (mem: Bytes, at: number): number => u16(mem, at + CHECKSUM)
@@ -56,7 +61,7 @@ export const setDstPort = (mem: Bytes, at: number, port: number): void =>
   putU16(mem, at + DST_PORT, port)
 export const setSeq = (mem: Bytes, at: number, value: number): void => putI32(mem, at + SEQ, value)
 export const setAck = (mem: Bytes, at: number, value: number): void => putI32(mem, at + ACK, value)
-/** Both at once: the reserved bits between them are zeroed. */
+/** Both at once, TCP_AE among the flags: the reserved bits between them are zeroed. */
 export const setHeaderLenFlags = (
   mem: Bytes,
   at: number,

@@ -103,6 +103,8 @@ describeE2e(import.meta.path, 'the dashboard', () => {
     await page.has('#state', 'live')
   })
   afterAll(async () => {
+    // all the while, whatever was looked at
+    expect([...page.origins]).toEqual([new URL(link).origin])
     page?.close()
     await daemon?.stop()
   })
@@ -520,6 +522,18 @@ describeE2e(import.meta.path, 'the dashboard', () => {
     await page.size(1280, 900)
     expect(wide).toEqual([])
   }, 90_000)
+
+  test('the list of the API, and what explains its refusals, need nobody but the daemon', async () => {
+    const { origin } = new URL(link)
+    await page.goTo(`${origin}/docs`)
+    const { paths } = await daemon.must<{ paths: Record<string, object> }>('GET', '/openapi.json')
+    const operations = Object.values(paths).flatMap((path) => Object.keys(path)).length
+    await page.until(`document.querySelectorAll('#list tr').length === ${operations}`)
+    await page.click('a[href="/problems"]')
+    await page.click('a[href="/problems/EEXIST"]')
+    await page.has('h1', 'File exists')
+    expect([...page.origins]).toEqual([origin])
+  })
 
   test('without a token one may look, and a change asks for it', async () => {
     await page.evaluate(`(sessionStorage.removeItem('token'), 0)`)

@@ -8,10 +8,12 @@ import { KNOWN, VOLATILE } from './tools/known.ts'
 import {
   ETHTOOL_LINES,
   IP_LINES,
+  NETNS_LINES,
   NSTAT_LINES,
   PROC_LINES,
   SET_UP,
   SS_LINES,
+  SYSCTL_LINES,
   TC_LINES,
 } from './tools/lines.ts'
 import { createWorld, type World } from './tools/world.ts'
@@ -52,6 +54,8 @@ describeE2e(import.meta.path, 'the tools print the same', () => {
     ['ethtool', ETHTOOL_LINES],
     ['/proc/net', PROC_LINES],
     ['tc', TC_LINES],
+    ['sysctl', SYSCTL_LINES],
+    ['ip netns', NETNS_LINES],
   ])('%s', async (_, lines) => {
     expect(await askBoth(lines)).toBe('')
   })

@@ -78,10 +78,12 @@ export const memoryItem = z.strictObject({
   fib,
 } satisfies Shape<MemoryItem>)
 
+const dropped = { count, worker: z.array(count) }
 export const dropItem = z.strictObject({
   reason: z.string(),
-  count,
-  worker: z.array(count),
+  place: z.string(),
+  ...dropped,
+  devices: z.array(z.strictObject({ dev: z.string(), ...dropped })),
 } satisfies Shape<DropItem>)
 export const sysctlItem = z.strictObject({
   name: z.string(),

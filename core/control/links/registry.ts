@@ -32,7 +32,8 @@ import {
 } from '../../netdev/netdev.ts'
 import type { Arena } from '../../shm/arena.ts'
 import { initConf } from '../../shm/devconf.ts'
-import { DEV_STATS, DEVICE_FDS, DEVICE_WORDS } from '../../shm/layout.ts'
+import { DEV_STATS, DEVICE_FDS, DEVICE_WORDS, DROP_REASONS } from '../../shm/layout.ts'
+import { deviceDrops } from '../../skb/drop.ts'
 import type { Refused } from '../answers.ts'
 import { refuse } from '../answers.ts'
 import type { Publisher } from '../publish.ts'
@@ -172,8 +173,11 @@ export const createRegistry = (deps: RegistryDeps) => {
     return ifindex
   }
   const show = (ifindex: number): void => {
-    for (let t = 0; t < layout.threads; t++)
-      f64.fill(0, deviceStats(arena, t, ifindex), deviceStats(arena, t, ifindex) + DEV_STATS)
+    for (let t = 0; t < layout.threads; t++) {
+      const [stats, drops] = [deviceStats(arena, t, ifindex), deviceDrops(arena, t, ifindex)]
+      f64.fill(0, stats, stats + DEV_STATS)
+      f64.fill(0, drops, drops + DROP_REASONS)
+    }
     initSteering(ifindex, layout.config.workers)
     Atomics.store(i32, deviceRow(arena, ifindex) + DEV_IFINDEX, ifindex)
     onEvent('new', ifindex)

@@ -9,6 +9,7 @@ import { writeLink } from './link.ts'
 import { writeMaddr } from './maddr.ts'
 import { writeMroute, writeMvif } from './mroute.ts'
 import type { AddressItem, DumpItem, DumpOf, DumpType, LinkItem, Refused } from './messages.ts'
+import { writeDrops } from './drops.ts'
 import { explain, familyNumber, isRefused } from './names.ts'
 import { readNeighFilter, writeNeigh } from './neigh.ts'
 import { readBucketFilter, readNexthopFilter, writeBucket, writeNexthop } from './nexthop.ts'
@@ -131,7 +132,8 @@ export const createDumps = (plane: Plane) => {
     },
     SYSCTL: (filter) => plainDump(plane, { type: 'SYSCTL', filter }),
     WORKER: () => plainDump(plane, { type: 'WORKER' }),
-    DROPS: () => plainDump(plane, { type: 'DROPS' }),
+    DROPS: () =>
+      mapChunks(plainDump(plane, { type: 'DROPS' }), (one) => writeDrops(one, plane.nameOf)),
     FLOWS: (filter) =>
       mapChunks(plainDump(plane, { type: 'FLOWS', filter }), (flow) =>
         writeFlow(flow, plane.nameOf)

@@ -5,7 +5,6 @@
  */
 import type { Done } from '../answers.ts'
 import type {
-  DropItem,
   LinkStats,
   MemoryItem,
   NetnsItem as NetnsName,
@@ -25,6 +24,7 @@ import type {
 } from './messages/capture.ts'
 import type { StackConfig } from './messages/config.ts'
 import type { FamilyName } from './messages/family.ts'
+import type { DropItem } from './messages/drops.ts'
 import type { LinkItem, LinkSpec, QdiscSpec } from './messages/link.ts'
 import type {
   MaddrFilter,
@@ -60,6 +60,7 @@ import type {
 } from './messages/steering.ts'
 
 export type * from './messages/address.ts'
+export type * from './messages/drops.ts'
 export type * from './messages/capture.ts'
 export type * from './messages/config.ts'
 export type * from './messages/family.ts'
@@ -184,7 +185,7 @@ export type ConfigStep = {
 
 // ---- answers
 
-export type { Done, DropItem, LinkStats, MemoryItem, NetnsName, SkbItem, SysctlItem, WorkerItem }
+export type { Done, LinkStats, MemoryItem, NetnsName, SkbItem, SysctlItem, WorkerItem }
 /** A refusal in words. */
 export type Refused = {
   /** errno, positive. */
@@ -243,6 +244,7 @@ type Watched = {
   netns: NetnsName
   socket: SockItem
   worker: WorkerItem
+  drop: DropItem
 }
 export type WatchKind = keyof Watched
 export type Notification = {

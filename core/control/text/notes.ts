@@ -7,6 +7,7 @@ import type * as numbers from '../rtnetlink.ts'
 import { writeAddresses } from './addr.ts'
 import { plainDump } from './dumps.ts'
 import { writeLink } from './link.ts'
+import { writeDrops } from './drops.ts'
 import type { LinkItem, Notification, WatchKind } from './messages.ts'
 import { writeNeigh } from './neigh.ts'
 import { writeBucket, writeNexthop } from './nexthop.ts'
@@ -50,6 +51,8 @@ export const createNotes = (
         return { ...note, item: writeNeigh(note.item, namesThen) }
       case 'socket':
         return { ...note, item: writeSock(note.item, nameThen) }
+      case 'drop':
+        return { ...note, item: writeDrops(note.item, nameThen) }
       case 'netns':
       case 'worker':
         return note

@@ -1,6 +1,6 @@
 /**
- * What a worker remembers of hosts that it has sent errors and redirects to: how many more they may get. A table by address;
- * who comes to another's place begins anew. Linux: net/ipv4/inetpeer.c (struct inet_peer, inet_peer_xrlim_allow).
+ * What a worker remembers of hosts that it has sent errors and redirects to: how many more they may get. A table by address,
+ * in which whoever was silent longest makes room. Linux: net/ipv4/inetpeer.c (struct inet_peer, inet_peer_xrlim_allow).
  */
 import { copyAddr, isSameAddr } from '../../base/family.ts'
 import type { Time } from '../../base/time.ts'
@@ -9,7 +9,9 @@ import { hashAddr } from '../../base/u32.ts'
 
 export type InetPeers = ReturnType<typeof createInetPeers>
 
-const ENTRIES = 1024
+/** The table is buckets of some entries, so that hosts of one bucket do not take turns. */
+const BUCKETS = 128
+const WAYS = 8
 // Words of a peer: four of its address, then these.
 /** Milliseconds that it has saved for errors; jiffies when something was last counted; redirects sent. */
 export const PEER_TOKENS = 4
@@ -23,14 +25,22 @@ const LONG_AGO_MS = 60_000
 const BURST = 6
 
 export const createInetPeers = ({ time, random }: { time: Time; random: () => number }) => {
-  const table = new Int32Array(ENTRIES * WORDS)
+  const table = new Int32Array(BUCKETS * WAYS * WORDS)
   const seed = random()
 
-  /** First word of the address's entry in `table`. */
+  /** First word of the address's entry in `table`, which is made when there is none. */
   const find = (words: Int32Array, at: number): number => {
     const hash = hashAddr(seed, words[at], words[at + 1], words[at + 2], words[at + 3])
-    const p = (hash & (ENTRIES - 1)) * WORDS
-    if (table[p + USED] !== 0 && isSameAddr(table, p, words, at)) return p
+    const bucket = (hash & (BUCKETS - 1)) * WAYS * WORDS
+    let oldest = bucket
+    for (let p = bucket; p < bucket + WAYS * WORDS; p += WORDS) {
+      if (table[p + USED] === 0) return enter(p, words, at)
+      if (isSameAddr(table, p, words, at)) return p
+      if (((table[p + PEER_LAST] - table[oldest + PEER_LAST]) | 0) < 0) oldest = p
+    }
+    return enter(oldest, words, at)
+  }
+  const enter = (p: number, words: Int32Array, at: number): number => {
     copyAddr(table, p, words, at)
     table[p + PEER_TOKENS] = 0
     table[p + PEER_LAST] = (time[TIME_MS] - LONG_AGO_MS) | 0

@@ -34,6 +34,7 @@ import type { SkDst } from '../../inet/dst/sk-dst.ts'
 import type { OwnedFlows } from '../owned-flows.ts'
 import { createPorts } from '../ports.ts'
 import { createSecureSeq } from '../secure-seq.ts'
+import { createTcpAccecnAce } from './rec/tcp-accecn-ace.ts'
 import { createTcpAck } from './rec/tcp-ack.ts'
 import { type CongestionControl, createTcpCong } from './rec/tcp-cong.ts'
 import { createTcpChallenge } from './snd/tcp-challenge.ts'
@@ -241,7 +242,9 @@ const createReceiving = (
   const recovery = createTcpRecovery({ ...lower, sacktag })
   const paws = createTcpPaws(base)
   const { replaceTsRecent } = paws
-  const ack = createTcpAck({ ...lower, sacktag, recovery, sockConfirm, replaceTsRecent })
+  const accecn = createTcpAccecnAce(base.i32, base.u8, afOps)
+  const acking = { sacktag, recovery, accecn, sockConfirm, replaceTsRecent }
+  const ack = createTcpAck({ ...lower, ...acking })
   // the life of a socket ends its queue, whose FIN ends the life: each is called only after both are made
   const purge = (sk: number): void => {
     rcvQueue.purge(sk)
@@ -307,7 +310,8 @@ export const createTcp = (deps: TcpDeps) => {
   const syncookies = createTcpSyncookies({ ...parts, worker, afOps: deps.afOps })
   const listenQueues = createTcpListenQueues(parts)
   const request = createTcpRequest({ ...parts, ...routing, listenQueues, afOps: deps.afOps })
-  const checkReq = createTcpCheckReq({ ...parts, listenQueues, inheritNow: request.inheritNow })
+  const { inheritNow, synAgain } = request
+  const checkReq = createTcpCheckReq({ ...parts, listenQueues, inheritNow, synAgain })
   const requests = { listenQueues, request, checkReq }
   const listening = createTcpListen({ ...parts, ...routing, ...requests, syncookies })
   const { timewaitRcv } = createTcpTimewait(parts)

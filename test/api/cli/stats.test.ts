@@ -74,11 +74,16 @@ L4 bytes 2 & 3 [TCP/UDP dst port]
     'sysctl net.ipv4.ip_forward net/ipv4/ip_default_ttl',
     'net.ipv4.ip_forward = 1\nnet.ipv4.ip_default_ttl = 64\n',
   ],
+  ['ethtool -n veth0', '2 RX rings available\nTotal 0 rules\n\n'],
   ['sysctl -n net.ipv4.tcp_rmem', '4096\t131072\t6291456\n'],
   ['sysctl -w net.ipv4.ip_forward=0', 'net.ipv4.ip_forward = 0\n'],
   [
     'dropwatch',
-    'drops  reason     place   CPU0  CPU1\n    4  NO_SOCKET  socket     1     3\n    1  TCP_CSUM   tcp        1     0\n',
+    'drops  reason     place   dev    CPU0  CPU1\n' +
+      '    2  NO_SOCKET  socket  veth0     1     1\n' +
+      '    1  NO_SOCKET  socket  veth1     0     1\n' +
+      '    1  NO_SOCKET  socket  -         0     1\n' +
+      '    1  TCP_CSUM   tcp     -         1     0\n',
   ],
   [
     'flows',

@@ -1,6 +1,6 @@
 import { expect, test } from 'bun:test'
 import { picture, rateText, type Sample } from '../../../api/cli/top.ts'
-import type { FlowItem, WorkerItem } from '../../../core/control/text/messages.ts'
+import type { DropItem, FlowItem, WorkerItem } from '../../../core/control/text/messages.ts'
 import { createSoftnet } from '../support/softnet.ts'
 
 const worker = (cpu: number, more: Partial<WorkerItem> = {}): WorkerItem =>
@@ -35,13 +35,14 @@ const sampleOf = (at: number, more: Partial<Sample> = {}): Sample => ({
 })
 const SIZE = { columns: 80, rows: 24 }
 
+const dropped = (reason: string, count: number): DropItem => {
+  return { reason, place: 'local', count, worker: [count, 0], devices: [] }
+}
+
 test('a picture has what a second made: load, packets of a call, drops and flows by their rate', () => {
   const before = sampleOf(1000, {
     workers: [worker(0, { processed: 100, calls: 10, vectors: 20 }), worker(1)],
-    drops: [
-      { reason: 'NO_SOCKET', count: 7, worker: [7, 0] },
-      { reason: 'QUIET', count: 50, worker: [50, 0] },
-    ],
+    drops: [dropped('NO_SOCKET', 7), dropped('QUIET', 50)],
     flows: [flow(1, 100), flow(2, 10)],
   })
   const now = sampleOf(3000, {
@@ -49,11 +50,7 @@ test('a picture has what a second made: load, packets of a call, drops and flows
       worker(0, { processed: 30_100, calls: 1010, vectors: 16_020, busy_ratio: 0.25, dropped: 4 }),
       worker(1, { running: false }),
     ],
-    drops: [
-      { reason: 'NO_SOCKET', count: 27, worker: [27, 0] },
-      { reason: 'QUIET', count: 50, worker: [50, 0] },
-      { reason: 'NEVER', count: 0, worker: [0, 0] },
-    ],
+    drops: [dropped('NO_SOCKET', 27), dropped('QUIET', 50), dropped('NEVER', 0)],
     flows: [flow(1, 100), flow(2, 5010), flow(3, 40)],
   })
   expect(picture(before, now, SIZE)).toEqual([

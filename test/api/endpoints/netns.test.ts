@@ -157,6 +157,23 @@ test('ip netns: list, add, delete, in the words of iproute2', async () => {
   expect((await cli('ip netns')).out).toBe('red\n')
 })
 
+test('ip netns list-id: those that have a number here, and it stands beside their names', async () => {
+  const netns = () => [{ name: 'red', id: 1 }, { name: 'blue', id: 0 }, { name: 'plain' }]
+  const { cli } = createSoftnet({ netns })
+  const [blue, red] = ['blue', 'red'].map((name, nsid) => ({ nsid, name }))
+  expect((await cli('ip netns')).out).toBe('red (id: 1)\nblue (id: 0)\nplain\n')
+  expect((await cli('ip netns list-id')).out).toBe(
+    'nsid 0 (iproute2 netns name: blue)\nnsid 1 (iproute2 netns name: red)\n'
+  )
+  expect(JSON.parse((await cli('ip -j netns list-id')).out)).toEqual([blue, red])
+  expect(JSON.parse((await cli('ip -j netns list-id nsid 1')).out)).toEqual([red])
+  expect(await cli('ip netns list-id nsid 5')).toEqual({
+    status: 1,
+    out: '',
+    err: 'Error: Peer netns reference is invalid.\n',
+  })
+})
+
 test('ss -N, ip -n: what they show is that namespace’s', async () => {
   const { cli, host } = createWithHost()
   await host.ready

@@ -3,7 +3,9 @@ import { expect, test } from 'bun:test'
 import { createJournal } from '../../../api/endpoints/journal.ts'
 import { MAX_WATCHERS } from '../../../api/endpoints/watch.ts'
 import { AF_INET } from '../../../core/base/family.ts'
+import { counterBank } from '../../../core/shm/counters.ts'
 import { THREAD_RESTARTS, THREAD_WORDS } from '../../../core/shm/layout.ts'
+import { deviceDrops, Drop, DROP_COUNTERS } from '../../../core/skb/drop.ts'
 import {
   SK_COOKIE,
   SK_FAMILY,
@@ -168,6 +170,26 @@ test('a worker that has begun anew is told', async () => {
   await reader.until('retry')
   rows(softnet).restart(1)
   expect(await reader.until('event: worker')).toMatch(/"cpu":1,.*"restarts":1/)
+  await reader.close()
+})
+
+test('drops are told with their place and their devices when there are more of a reason', async () => {
+  const softnet = createSoftnet()
+  const { arena, request } = softnet
+  const reader = createReader(await request('/v1/watch?kinds=drop&initial=1'))
+  const there = await reader.until('event: synced')
+  expect(there.match(/^event: drop$/gm)).toHaveLength(2)
+  arena.f64[counterBank(arena, 1) + DROP_COUNTERS + Drop.IP_CSUM] = 1
+  arena.f64[deviceDrops(arena, 1, 2) + Drop.IP_CSUM] = 1
+  rows(softnet).looks()
+  const [, data = ''] = /^data: (.*IP_CSUM.*)$/m.exec(await reader.until('IP_CSUM')) ?? []
+  expect(JSON.parse(data)).toMatchObject({
+    event: 'new',
+    item: {
+      ...{ reason: 'IP_CSUM', place: 'ip-input', count: 1, worker: [0, 1] },
+      devices: [{ dev: 'veth1', count: 1, worker: [0, 1] }],
+    },
+  })
   await reader.close()
 })
 

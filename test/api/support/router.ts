@@ -13,7 +13,7 @@ import { DevStat, deviceStats } from '../../../core/netdev/netdev.ts'
 import type { Arena } from '../../../core/shm/arena.ts'
 import { counterBank, Mib, Softnet } from '../../../core/shm/counters.ts'
 import { FLOW_WORDS } from '../../../core/shm/layout.ts'
-import { Drop, DROP_COUNTERS } from '../../../core/skb/drop.ts'
+import { Drop, DROP_COUNTERS, deviceDrops } from '../../../core/skb/drop.ts'
 import * as sock from '../../../core/socket/sock.ts'
 import * as flow from '../../../core/softnet/flow-table.ts'
 import { fakeNets, itemOf, makeControl } from '../../support/control-plane.ts'
@@ -94,6 +94,9 @@ const count = (arena: Arena, nowUs: number): void => {
   f64[bank(0) + DROP_COUNTERS + Drop.NO_SOCKET] = 1
   f64[bank(1) + DROP_COUNTERS + Drop.NO_SOCKET] = 3
   f64[bank(0) + DROP_COUNTERS + Drop.TCP_CSUM] = 1
+  f64[deviceDrops(arena, 0, VETH0) + Drop.NO_SOCKET] = 1
+  f64[deviceDrops(arena, 1, VETH0) + Drop.NO_SOCKET] = 1
+  f64[deviceDrops(arena, 1, VETH1) + Drop.NO_SOCKET] = 1
   const mibs = {
     IpInReceives: 5,
     TcpActiveOpens: 1,
@@ -124,7 +127,8 @@ const count = (arena: Arena, nowUs: number): void => {
   addFlow(1, 0x1a2b3c4d, 12, 0)
 }
 
-/** lo is 1, its peer veth1 2. */
+/** lo is 1. */
+const VETH1 = 2
 const VETH0 = 3
 
 const SETUP: Message[] = [

@@ -21,7 +21,7 @@ import {
   THREAD_RUNNING,
 } from '../../../core/shm/layout.ts'
 import { Sysctl } from '../../../core/shm/sysctl.ts'
-import { Drop, DROP_COUNTERS } from '../../../core/skb/drop.ts'
+import { Drop, DROP_COUNTERS, deviceDrops } from '../../../core/skb/drop.ts'
 import {
   SK_COOKIE,
   SK_DPORT,
@@ -350,11 +350,18 @@ test('nstat, softnet_stat and dropwatch are sums over the threads', async () => 
   for (const worker of [0, 1]) {
     arena.f64[counterBank(arena, worker) + Mib.IpInReceives] = 10 + worker
     arena.f64[counterBank(arena, worker) + DROP_COUNTERS + Drop.NO_SOCKET] = worker
+    arena.f64[deviceDrops(arena, worker, 1) + Drop.NO_SOCKET] = worker
   }
   arena.f64[counterBank(arena, 0) + Softnet.dropped + 1] = 3
   expect(await control.request({ type: 'NSTAT_GET' })).toMatchObject({ item: { IpInReceives: 21 } })
   expect([...control.dump({ type: 'DROPS' })].flat()).toEqual([
-    { reason: 'NO_SOCKET', count: 1, worker: [0, 1] },
+    {
+      reason: 'NO_SOCKET',
+      place: 'socket',
+      count: 1,
+      worker: [0, 1],
+      devices: [{ dev: 'lo', count: 1, worker: [0, 1] }],
+    },
   ])
   expect(await control.request({ type: 'WORKER_GET', worker: 1 })).toMatchObject({
     item: { cpu: 1, dropped: 3, running: true },

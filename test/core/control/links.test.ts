@@ -13,7 +13,9 @@ import {
   deviceStats,
 } from '../../../core/netdev/netdev.ts'
 import { G_GENERATION, THREAD_ACK, THREAD_WORDS } from '../../../core/shm/layout.ts'
+import { counterBank } from '../../../core/shm/counters.ts'
 import { Ipi, Notify } from '../../../core/shm/ipi.ts'
+import { deviceDrops, Drop, DROP_COUNTERS } from '../../../core/skb/drop.ts'
 import { FLAGS, itemOf, makeControl, refusal } from '../../support/control-plane.ts'
 
 /** A kind whose devices record what is done with them. */
@@ -60,6 +62,24 @@ test('what netem counts begins at nothing with each netem', async () => {
   })
   expect((await set({})).qdisc_stats).toBeUndefined()
   expect((await set({ delay: 1000 })).qdisc_stats).toEqual(none)
+})
+
+test('what was dropped at a device is not told of the next with its number', async () => {
+  const { control, arena } = makeControl()
+  const link = { ifname: 'd0', kind: 'dummy' }
+  const add = async (ifname: string): Promise<number> =>
+    itemOf<LinkItem>(
+      await control.request({ type: 'RTM_NEWLINK', flags: FLAGS.add, link: { ...link, ifname } })
+    ).ifindex
+  const ifindex = await add('d0')
+  arena.f64[counterBank(arena, 0) + DROP_COUNTERS + Drop.IP_CSUM] = 4
+  arena.f64[deviceDrops(arena, 0, ifindex) + Drop.IP_CSUM] = 4
+  const devices = () => [...control.dump({ type: 'DROPS' })].flat()[0]!.devices
+  expect(devices()).toEqual([{ dev: 'd0', count: 4, worker: [4, 0] }])
+  await control.request({ type: 'RTM_DELLINK', ifname: 'd0' })
+  control.poll()
+  expect(await add('d1')).toBe(ifindex)
+  expect(devices()).toEqual([])
 })
 
 test('a queue is as long as 32 bits say', async () => {

@@ -20,6 +20,7 @@ import {
   CHECKSUM_PARTIAL,
   CHECKSUM_UNNECESSARY,
   createSkbs,
+  GSO_ACCECN,
   GSO_TCPV4,
   GSO_UDP_L4,
   LARGE_ROOM,
@@ -223,12 +224,23 @@ describe('what is put together', () => {
       expect(close()).toBe(true)
     }
   })
-  test('CWR stays with the first', () => {
-    const { batch, close, cut, i32 } = setup()
-    const frames = [segment(0, { flags: tcp.TCP_ACK | tcp.TCP_CWR }), segment(1)]
-    const [only] = batch(...frames)
-    expect(i32[only!.skb + SKB_GSO_TYPE]).toBe(GSO_TCPV4 | 0x80)
-    expect(cut(only!.skb)).toEqual(frames)
+  test('those with one ACE field, whose CWR stays with all of them', () => {
+    for (const ace of [0, 2, 5, 7]) {
+      const { batch, close, cut, i32 } = setup()
+      const flags = tcp.TCP_ACK | (ace << 6)
+      const frames = [segment(0, { flags }), segment(1, { flags }), segment(2, { flags })]
+      const [only] = batch(...frames)
+      expect(i32[only!.skb + SKB_GSO_TYPE]).toBe(GSO_TCPV4 | ((ace & 2) !== 0 ? GSO_ACCECN : 0))
+      expect(cut(only!.skb)).toEqual(frames)
+      expect(close()).toBe(true)
+    }
+  })
+  test('CWR of RFC 3168 goes alone, and what follows it is put together', () => {
+    const { batch, close, cut } = setup()
+    const frames = [segment(0, { flags: tcp.TCP_ACK | tcp.TCP_CWR }), segment(1), segment(2)]
+    const out = batch(...frames)
+    expect(out.map(({ segs }) => segs)).toEqual([0, 2])
+    expect(out.flatMap(({ skb }) => cut(skb))).toEqual(frames)
     expect(close()).toBe(true)
   })
   test('no more than one IP packet can say', () => {
@@ -308,6 +320,7 @@ const DIFFERENT: Record<string, Uint8Array> = {
   'other length of options': segment(1, { options: [] }),
   ECE: segment(1, { flags: tcp.TCP_ACK | tcp.TCP_ECE }),
   CWR: segment(1, { flags: tcp.TCP_ACK | tcp.TCP_CWR }),
+  AE: segment(1, { flags: tcp.TCP_ACK | tcp.TCP_AE }),
   URG: segment(1, { flags: tcp.TCP_ACK | tcp.TCP_URG }),
   RST: segment(1, { flags: tcp.TCP_ACK | tcp.TCP_RST }),
   SYN: segment(1, { flags: tcp.TCP_ACK | tcp.TCP_SYN }),

@@ -1,10 +1,12 @@
 import { describe, expect, test } from 'bun:test'
 import { createGso } from '../../../core/dev/gso.ts'
-import { NETIF_F_HW_CSUM, NETIF_F_TSO } from '../../../core/netdev/netdev.ts'
+import { NETIF_F_HW_CSUM, NETIF_F_TSO, NETIF_F_VNET_HDR } from '../../../core/netdev/netdev.ts'
 import { SKB_WORDS } from '../../../core/shm/layout.ts'
 import { Drop } from '../../../core/skb/drop.ts'
 import {
   CHECKSUM_PARTIAL,
+  GSO_ACCECN,
+  GSO_ECN,
   GSO_TCPV4,
   GSO_TCPV6,
   GSO_UDP_L4,
@@ -106,6 +108,23 @@ describe('software GSO of TCP over IPv4', () => {
     const flags = path.sent.map(({ frame }) => tcp.flags(frame, 34))
     const rest = tcp.TCP_ACK | tcp.TCP_ECE
     expect(flags).toEqual([rest | tcp.TCP_CWR, rest, rest | tcp.TCP_PSH | tcp.TCP_FIN])
+  })
+  test('gives CWR to all when it is part of the ACE field', () => {
+    const path = host()
+    path.send(superFrame, GSO_TCPV4 | GSO_ACCECN, 2000)
+    const flags = path.sent.map(({ frame }) => tcp.flags(frame, 34))
+    const rest = tcp.TCP_ACK | tcp.TCP_ECE | tcp.TCP_CWR
+    expect(flags).toEqual([rest, rest, rest | tcp.TCP_PSH | tcp.TCP_FIN])
+  })
+  test('cuts such a super-frame for a device that cannot be told, and for no other', () => {
+    const tun = host(NETIF_F_HW_CSUM | NETIF_F_TSO | NETIF_F_VNET_HDR)
+    tun.send(superFrame, GSO_TCPV4 | GSO_ACCECN, 2000)
+    expect(tun.sent).toHaveLength(3)
+    tun.send(superFrame, GSO_TCPV4 | GSO_ECN, 2000)
+    expect(tun.sent).toHaveLength(4)
+    const lo = host(NETIF_F_HW_CSUM | NETIF_F_TSO)
+    lo.send(superFrame, GSO_TCPV4 | GSO_ACCECN, 2000)
+    expect(lo.sent).toHaveLength(1)
   })
   test('leaves checksums to a device that computes them but does not segment', () => {
     const path = host(NETIF_F_HW_CSUM)

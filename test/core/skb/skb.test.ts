@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'bun:test'
 import { createArena } from '../../../core/shm/arena.ts'
 import { SKB_WORDS, SMALL_ARENA } from '../../../core/shm/layout.ts'
-import { createDrop, Drop, DROP_COUNTERS } from '../../../core/skb/drop.ts'
+import { createDrop, deviceDrops, Drop, DROP_COUNTERS } from '../../../core/skb/drop.ts'
 import {
   createSkbs,
   RX_HEADROOM,
@@ -10,6 +10,7 @@ import {
   SKB_CB_WORDS,
   SKB_CT,
   SKB_DATA,
+  SKB_DEV,
   SKB_F_ENCAPSULATION,
   SKB_FLAGS,
   SKB_FRAGS,
@@ -353,11 +354,17 @@ describe('an skb', () => {
     expect(arena.i32[twin + SKB_OWNER]).toBe(0)
   })
 
-  test('dropped is counted under its reason and freed', () => {
+  test('dropped is counted under its reason, at its device, and freed', () => {
     const { arena, a } = setup()
     const { drop } = createDrop(arena, a)
+    const skb = a.alloc(10, 64)
+    arena.i32[skb + SKB_DEV] = 3
+    drop(skb, Drop.IP_CSUM)
     drop(a.alloc(10, 64), Drop.IP_CSUM)
-    expect(arena.f64[counterBank(arena, 0) + DROP_COUNTERS + Drop.IP_CSUM]).toBe(1)
+    const at = (ifindex: number): number =>
+      arena.f64[deviceDrops(arena, 0, ifindex) + Drop.IP_CSUM]!
+    expect([0, 1, 2, 3, 4].map(at)).toEqual([1, 0, 0, 1, 0])
+    expect(arena.f64[counterBank(arena, 0) + DROP_COUNTERS + Drop.IP_CSUM]).toBe(2)
     expect(a.available().skbs).toBe(64)
   })
 })

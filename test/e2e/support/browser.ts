@@ -29,9 +29,10 @@ const KEY_CODES: Readonly<Record<string, number>> = {
 
 export type Browser = Awaited<ReturnType<typeof openBrowser>>
 
-/** Opens the page; what it says on its console as an error, or throws, is in `errors`. */
+/** Opens the page; what it says on its console as an error, or throws, is in `errors`, and whom it asked in `origins`. */
 export const openBrowser = async (url: string) => {
   const errors: string[] = []
+  const origins = new Set<string>()
   const view = new Bun.WebView({
     width: 1280,
     height: 900,
@@ -41,7 +42,7 @@ export const openBrowser = async (url: string) => {
     },
   })
   await view.navigate('about:blank')
-  for (const domain of ['Runtime', 'Log', 'Page']) await view.cdp(`${domain}.enable`)
+  for (const domain of ['Runtime', 'Log', 'Page', 'Network']) await view.cdp(`${domain}.enable`)
   type Logged = { entry: { level: string; text: string; url?: string } }
   type Thrown = { exceptionDetails: { text: string; exception?: { description?: string } } }
   view.addEventListener('Runtime.exceptionThrown', (event: object) => {
@@ -51,6 +52,12 @@ export const openBrowser = async (url: string) => {
   view.addEventListener('Log.entryAdded', (event: object) => {
     const { entry } = (event as { data: Logged }).data
     if (entry.level === 'error') errors.push(`${entry.text} ${entry.url ?? ''}`)
+  })
+  type Sent = { request: { url: string } }
+  view.addEventListener('Network.requestWillBeSent', (event: object) => {
+    const { protocol, origin } = new URL((event as { data: Sent }).data.request.url)
+    // what a page holds itself is asked of nobody
+    if (protocol !== 'data:' && protocol !== 'blob:') origins.add(origin)
   })
   await view.navigate(url)
 
@@ -152,6 +159,7 @@ export const openBrowser = async (url: string) => {
   return {
     view,
     errors,
+    origins,
     evaluate,
     until,
     text,

@@ -31,6 +31,7 @@ const itemName = (item: unknown, index: number): string => {
   if (typeof item !== 'object' || item === null) return `${index}`
   if ('link' in item && !('ifname' in item)) return `[${item.link}]`
   if ('address' in item && !('ifname' in item)) return `[${item.address}]`
+  if ('name' in item) return `[${item.name}]`
   const named = NAMING.flatMap((name) =>
     name in item ? [String((item as Record<string, unknown>)[name])] : []
   )
@@ -50,7 +51,7 @@ const flatten = (value: unknown, path: string, into: [path: string, said: string
 /** An answer ends with its exit status. */
 const parse = (answer: string): unknown => {
   try {
-    return JSON.parse(answer.replace(/\d+$/, ''))
+    return JSON.parse(answer.replace(/exit \d+$/, ''))
   } catch {
     return undefined
   }

@@ -80,6 +80,12 @@ const UNCOUNTED = [
 /** Differences that stay. */
 export const KNOWN: readonly Aside[] = [
   {
+    text: /exit [1-9]\d*$/g,
+    by: 'failed',
+    reason:
+      'softnet ends with 1 when something is refused and with 2 for usage; the tools each in their own way',
+  },
+  {
     json: /\[lan[01]\]\.(link_(index|netnsid)|linkinfo\.\w+.*)$/,
     text: /(?<=\blan[01])@if\d+ *| link-netnsid 0|(?<=^|\\)( {4}| )(veth|tap type.* peer \w+) |(?<=^lan[01]) +/gm,
     reason: 'the other end of a device of softnet is no device of its own',
@@ -157,6 +163,34 @@ export const KNOWN: readonly Aside[] = [
     json: /^\[v0\]\.(?!ifname|tx-tcp6?-segmentation|tcp-segmentation-offload|rx-checksumming)/,
     text: /^\t?(?!Features|[rt]x-checksumming|tcp-segmentation-offload|tx-tcp6?-segmentation)\S+: (on|off).*\n/gm,
     reason: 'features of a veth of the kernel and of softnet are not all the same',
+  },
+  {
+    lines: /netns( list)?$/,
+    order: /./,
+    reason: 'in the order of a directory',
+  },
+  {
+    lines: /netns/,
+    json: /^0\.nsid$/,
+    text: /^nsid 0 \n/gm,
+    reason: 'the other ends of lan0 and lan1 are in a net, where the host is of the kernel',
+  },
+  {
+    lines: /netns|link show x0/,
+    json: /nsid$|\.id$/,
+    text: /(?<=nsid |id: )\d+/g,
+    by: 'N',
+    reason: 'which therefore has the first number',
+  },
+  {
+    lines: /ethtool -n v0/,
+    text: /^Cannot get RX .*\n|^\d RX rings.*\n.*\n\n|^TCP over(.+\n)+\n|(failed|exit 0)$/gm,
+    reason: 'a veth of the kernel hashes nothing',
+  },
+  {
+    lines: /ethtool -n \w+$/,
+    text: /^(rxclass|RX classification).*\n/gm,
+    reason: 'ethtool asks on after the first no',
   },
   {
     lines: /ethtool -i/,

@@ -191,6 +191,9 @@ const FLAGS = [
   '-un',
   '-tnp',
   '-s',
+  '-wan',
+  '-w -a',
+  '-0an',
 ]
 export const SS_LINES = [
   ...FLAGS.map((flags) => `ss ${flags}`),
@@ -203,6 +206,61 @@ export const SS_LINES = [
   'ss -tan dst 10.0.0.0/24',
   'ss -tuan sport = :7 or sport = :9',
 ]
+/** In their order: names, numbers of those that a link leads to, and what is refused. */
+export const NETNS_LINES = `
+ip netns
+ip netns add blue
+ip netns add blue
+ip netns add red
+ip netns
+ip -j netns
+ip -j -p netns list
+ip link add x0 index 11 numtxqueues 1 numrxqueues 1 address 02:00:00:00:30:00 type veth peer name x1 address 02:00:00:00:30:01 netns blue
+ip link set x0 up
+ip -n blue link set lo up
+ip -n blue link set x1 up
+ip netns
+ip -j netns
+ip netns list
+ip netns list-id
+ip -j netns list-id
+ip -j -p netns list-id
+ip netns list-id nsid 5
+ip link show x0
+ip -j link show x0
+ip -n blue addr add 10.44.0.1/24 dev x1
+ip -n blue -br addr
+ip -n blue -j route
+ip -n nope link
+ip netns add a/b
+ip netns add .
+ip netns add
+ip netns del nope
+ip netns del
+ip netns foo
+ip netns del blue
+ip netns
+ip netns delete red
+ip -j netns
+ip netns exec nope true
+ip netns exec
+`
+  .trim()
+  .split('\n')
+export const SYSCTL_LINES = [
+  'sysctl net.ipv4.ip_forward',
+  'sysctl -n net.ipv4.tcp_ecn net.ipv4.ip_default_ttl',
+  'sysctl net/ipv6/conf/lan0/forwarding',
+  'sysctl net.ipv4.nosuch',
+  'sysctl -w net.ipv4.nosuch=1',
+  'sysctl -w net.ipv4.ip_default_ttl=300',
+  'sysctl -w net.ipv4.ip_default_ttl=63',
+  'sysctl net.ipv4.ip_default_ttl',
+  'sysctl net.ipv4.ip_default_ttl=64',
+  'sysctl -q -w net.ipv4.ip_default_ttl=64',
+  'sysctl -n -w net.ipv4.ip_default_ttl=64',
+  'sysctl -w net.ipv4.conf.lan0.rp_filter=x',
+]
 const FILES = [
   ...['dev', 'route', 'arp', 'snmp', 'netstat', 'snmp6', 'if_inet6', 'ipv6_route', 'anycast6'],
   ...['tcp', 'tcp6', 'udp', 'udp6', 'raw', 'raw6'],
@@ -214,6 +272,10 @@ export const ETHTOOL_LINES = [
   'ethtool --json -k v0',
   'ethtool -g v0',
   'ethtool -i v0',
+  'ethtool -n v0',
+  'ethtool -n v0 rx-flow-hash tcp4',
+  'ethtool -n nosuch rx-flow-hash tcp4',
+  'ethtool -n nosuch',
   ...['-k', '-x', '-l', '-g', '-S', '-i'].map((flag) => `ethtool ${flag} nosuch`),
 ]
 export const NSTAT_LINES = [
@@ -222,9 +284,26 @@ export const NSTAT_LINES = [
   'nstat -saz Ip*',
   'nstat -saz Udp* Tcp?stab*',
   'nstat -saz -j TcpIn*',
+  // since the last look, in their order; -r begins anew
+  'nstat -n',
+  'nstat Tcp*',
+  'nstat -j Tcp*',
+  'nstat -z TcpIn*',
+  'nstat -r TcpPassive*',
+  'nstat TcpPassive*',
+  'nstat -a TcpPassive*',
+  'nstat -s -j -z TcpPassive*',
+  'nstat -j -p -z TcpPassive*',
+  'nstat -rn TcpPassive*',
 ]
 export const TC_LINES = ['', '-j', '-s', '-j -s', '-d', '-j -p'].flatMap((options) =>
   ['qdisc', 'qdisc show dev v0', 'qdisc show dev nosuch'].map((object) =>
     `tc ${options} ${object}`.replace(/ +/g, ' ')
   )
+)
+// a kernel may have been built without netem
+TC_LINES.push(
+  'tc qdisc del dev v0 root',
+  'tc qdisc change dev v0 root netem delay 20ms',
+  'tc qdisc add dev v0 root nosuch'
 )

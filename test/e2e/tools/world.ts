@@ -50,11 +50,16 @@ const setUpPeer = async (peer: Namespace): Promise<void> => {
   }
 }
 
-const createKernel = async (closers: (() => unknown)[]): Promise<Host & { at: Namespace }> => {
+const createKernel = async (
+  closers: (() => unknown)[],
+  scratch: string
+): Promise<Host & { at: Namespace }> => {
   const [host, peer] = await Promise.all(
     ['kernel', 'kernel-peer'].map((name) => createNamespace({ name, device: 'none' }))
   )
   closers.push(host!.close, peer!.close)
+  // names of namespaces are files there
+  await shell(host!, 'mount -t tmpfs none /run')
   const quiet = QUIET.map((name) => `net.ipv6.conf.default.${name}=0`).join(' ')
   await shell(host!, `sysctl -qw ${quiet} net.ipv4.tcp_congestion_control=reno`)
   for (const n of LANS) {
@@ -64,7 +69,10 @@ const createKernel = async (closers: (() => unknown)[]): Promise<Host & { at: Na
   }
   await setUpPeer(peer!)
   const ask = async (lines: readonly string[]): Promise<string[]> => {
-    const script = lines.map((line) => `${line} 2>&1; printf '%d\\1' $?\n`).join('')
+    const script = [
+      `export NSTAT_HISTORY=${scratch}/kernel\n`,
+      ...lines.map((line) => `${line} 2>&1; printf 'exit %d\\1' $?\n`),
+    ].join('')
     return (await shell(host!, script)).split('\x01').slice(0, -1)
   }
   return { name: 'kernel', ask, peer: peer!, at: host! }
@@ -101,7 +109,8 @@ const createSoftnet = async (closers: (() => unknown)[], scratch: string): Promi
     }
     const ask: Fetch = (path, init) =>
       fetch(`http://softnet${path}`, { ...init, unix: daemon.unix })
-    if (line.startsWith(CAT)) return `${await (await ask(`/v1/${line.slice(CAT.length)}`)).text()}0`
+    if (line.startsWith(CAT))
+      return `${await (await ask(`/v1/${line.slice(CAT.length)}`)).text()}exit 0`
     const status = await run(line.split(' '), {
       fetch: ask,
       endpoint: '',
@@ -110,7 +119,7 @@ const createSoftnet = async (closers: (() => unknown)[], scratch: string): Promi
       err: write,
       json: false,
     })
-    return said + status
+    return `${said}exit ${status}`
   }
   const ask = async (lines: readonly string[]): Promise<string[]> => {
     const said: string[] = []
@@ -141,14 +150,14 @@ export const createWorld = async () => {
   const scratch = mkdtempSync(join(tmpdir(), 'softnet-tools-'))
   closers.push(() => rmSync(scratch, { recursive: true }))
   try {
-    const kernel = await createKernel(closers)
+    const kernel = await createKernel(closers, scratch)
     const softnet = await createSoftnet(closers, scratch)
     /** The same lines to both, which have to take them in silence. */
     const both = async (lines: readonly string[]): Promise<void> => {
       for (const host of [kernel, softnet]) {
         const said = await host.ask(lines)
         const refused = lines.map((line, i) => `${host.name}: ${line}: ${said[i]}`)
-        const wrong = refused.filter((_, i) => said[i] !== '0')
+        const wrong = refused.filter((_, i) => said[i] !== 'exit 0')
         if (wrong.length > 0) throw new Error(wrong.join('\n'))
       }
     }

@@ -1,5 +1,4 @@
 /** Packets that died unused: why, where, on which worker. */
-import { placeOf } from '../../../drop-places.ts'
 import { curl } from '../api.ts'
 import { h } from '../dom.ts'
 import { rate, whole } from '../format.ts'
@@ -25,7 +24,8 @@ export const createDropsView = (): View => {
             )
         },
       },
-      { word: 'place', value: (d) => placeOf(d.reason) },
+      { word: 'place', value: (d) => d.place },
+      { word: 'device', value: (d) => d.devices.map(({ dev }) => dev).join(' ') },
       {
         word: 'dropped',
         head: 'since reset',

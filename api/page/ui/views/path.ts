@@ -1,5 +1,4 @@
 /** A packet's way, live: devices, the nic thread, backlogs, workers, layers, and where packets die. */
-import { placeOf } from '../../../drop-places.ts'
 import { curl } from '../api.ts'
 import { h, setText, workerColor } from '../dom.ts'
 import type { Edge } from '../flow.ts'
@@ -160,7 +159,7 @@ export const createPathView = (): View => {
   }
 
   const dropsAt = ({ drops }: Sample, id: string): Dropped[] =>
-    drops.filter(({ reason }) => placeOf(reason) === id)
+    drops.filter(({ place }) => place === id)
   const showDrops = (sample: Sample, id: string, box: Box, drops = dropsAt(sample, id)): void => {
     const dead = sum(drops, ({ since }) => since)
     const now = sum(drops, (drop) => drop.rate)

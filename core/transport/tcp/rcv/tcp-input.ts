@@ -26,8 +26,10 @@ import {
   CB_END_SEQ,
   CB_FLAGS,
   CB_SEQ,
+  ECN_MODE_ACCECN,
   receiveWindow,
   TP_DATA_SEGS_IN,
+  TP_ECN,
   TP_HEADER_LEN,
   TP_OFO_HEAD,
   TP_RCV_NXT,
@@ -82,7 +84,9 @@ export const createTcpInput = (deps: TcpInputDeps) => {
       (i32[skb + CB_FLAGS] & ~TCP_PSH) !== TCP_ACK ||
       tcp.headerLen(u8, th) !== headerLen ||
       seq !== i32[sk + TP_RCV_NXT] ||
-      (i32[sk + TP_OFO_HEAD] | i32[sk + TP_URG_DATA]) !== 0 ||
+      // with AccECN three more flags of each segment count
+      (i32[sk + TP_OFO_HEAD] | i32[sk + TP_URG_DATA] | (i32[sk + TP_ECN] & ECN_MODE_ACCECN)) !==
+        0 ||
       ((ack - i32[sk + TP_SND_NXT]) | 0) > 0 ||
       ((ack - i32[sk + TP_SND_UNA]) | 0) < 0
     ) {

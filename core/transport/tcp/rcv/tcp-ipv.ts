@@ -206,13 +206,16 @@ export const createTcpIpv = (deps: TcpIpvDeps) => {
   const opensFlow = (skb: number): boolean =>
     (i32[skb + CB_FLAGS] & (TCP_SYN | TCP_ACK)) === TCP_SYN
   const toSocket = (sk: number, skb: number): void => {
-    if (isTooFar(sk, skb)) return
-    if (i32[sk + SK_STATE] === TCP_TIME_WAIT) md5.answerAs(sk)
+    const state = i32[sk + SK_STATE]
+    // of a request and a TIME_WAIT that is not asked (tcp_v4_rcv)
+    const isFull = state !== TCP_NEW_SYN_RECV && state !== TCP_TIME_WAIT
+    if (isFull && isTooFar(sk, skb)) return
+    if (state === TCP_TIME_WAIT) md5.answerAs(sk)
     else if (!md5.check(sk, skb, fl)) return
     const segs = i32[skb + SKB_GSO_SEGS]
     i32[sk + TP_SEGS_IN] += segs > 1 ? segs : 1
     i32[sk + SK_RXHASH] = i32[skb + SKB_HASH]
-    switch (i32[sk + SK_STATE]) {
+    switch (state) {
       case TCP_ESTABLISHED:
         tcpRcvEstablished(sk, skb)
         return
@@ -220,7 +223,7 @@ export const createTcpIpv = (deps: TcpIpvDeps) => {
         if (!timewaitRcv(sk, skb, opensFlow(skb) && hash.lookupListener(fl) !== 0)) toListener(skb)
         return
       case TCP_NEW_SYN_RECV:
-        deps.checkReq.checkRequest(sk, skb)
+        if (!deps.checkReq.checkRequest(sk, skb)) listenerRcv(i32[sk + SK_PARENT], skb)
         return
       default:
         rcvStateProcess(sk, skb)
@@ -229,10 +232,10 @@ export const createTcpIpv = (deps: TcpIpvDeps) => {
   /** LISTEN (3.10.7.2), or no socket at all (3.10.7.1). */
   const toListener = (skb: number): void => {
     const sk = hash.lookupListener(fl)
-    if (sk === 0) {
-      noSocket(skb)
-      return
-    }
+    if (sk === 0) noSocket(skb)
+    else listenerRcv(sk, skb)
+  }
+  const listenerRcv = (sk: number, skb: number): void => {
     if (isTooFar(sk, skb) || !md5.check(sk, skb, fl)) return
     const flags = i32[skb + CB_FLAGS]
     if ((flags & TCP_RST) !== 0) drop(skb, Drop.TCP_RESET)

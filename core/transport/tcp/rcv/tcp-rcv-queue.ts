@@ -50,6 +50,7 @@ import {
   CB_FLAGS,
   CB_SEQ,
   ECN_DEMAND_CWR,
+  ECN_MODE_ACCECN,
   ECN_SEEN,
   receiveWindow,
   OPT_SACK,
@@ -131,12 +132,14 @@ export const createTcpRcvQueue = (deps: TcpRcvQueueDeps) => {
   const checkMark = (sk: number, skb: number): void => {
     const ecn = i32[sk + TP_ECN]
     const mark = deps.afOps(i32[sk + SK_FAMILY]).tosOf(u8, i32[skb + SKB_NETWORK]) & ECN_MASK
-    if (deps.cong.needsEcn(sk) && mark !== 0) return echoEach(sk, mark === ECN_CE)
     if (mark === 0) {
       // of a capable sender: it is sent again
       if ((ecn & ECN_SEEN) !== 0) enterQuickack(sk, ECN_QUICKACKS)
       return
     }
+    // counted, when its acknowledgement field was looked at (tcp-accecn-ace.ts)
+    if ((ecn & ECN_MODE_ACCECN) !== 0) return
+    if (deps.cong.needsEcn(sk)) return echoEach(sk, mark === ECN_CE)
     i32[sk + TP_ECN] = ecn | (mark === ECN_CE ? ECN_SEEN | ECN_DEMAND_CWR : ECN_SEEN)
     if (mark === ECN_CE && (ecn & ECN_DEMAND_CWR) === 0) enterQuickack(sk, ECN_QUICKACKS)
   }

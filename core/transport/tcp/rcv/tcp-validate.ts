@@ -6,8 +6,9 @@
 import type { Arena } from '../../../shm/arena.ts'
 import { Mib } from '../../../shm/counters.ts'
 import { Drop, type DropFn } from '../../../skb/drop.ts'
-import { SKB_TRANSPORT } from '../../../skb/skb.ts'
+import { SKB_NETWORK, SKB_TRANSPORT } from '../../../skb/skb.ts'
 import {
+  SK_FAMILY,
   SK_STATE,
   TCP_SYN_RECV,
   TCP_CLOSE_WAIT,
@@ -18,6 +19,9 @@ import {
 import { TCP_ACK, TCP_RST, TCP_SYN, TCP_FIN } from '../../../wire/tcp.ts'
 import * as tcp from '../../../wire/tcp.ts'
 import { OPT_SEEN, SEEN_TIMESTAMPS, OPT_TSVAL } from '../../../wire/tcp-options.ts'
+import type { AfOpsOf } from '../../../inet/af-ops.ts'
+import { accecnThirdAckFlags, isAccecn } from '../rec/tcp-accecn.ts'
+import { ECN_MASK } from '../rec/tcp-ecn.ts'
 import type { FastopenActive } from '../sock/tcp-fastopen-active.ts'
 import type { TcpLifecycle } from '../sock/tcp-lifecycle.ts'
 import type { TcpPaws } from './tcp-paws.ts'
@@ -29,6 +33,7 @@ import {
   mayUpdateWindow,
   receiveWindow,
   TCP_MAX_QUICKACKS,
+  TP_ECN,
   TP_RCV_NXT,
   TP_RCV_WUP,
   TP_SND_NXT,
@@ -37,6 +42,7 @@ import {
   TP_TS_RECENT,
   TP_SND_WSCALE,
   TP_SND_UNA,
+  TP_SYN_ECT_RCV,
 } from '../sock/tcp-sock.ts'
 import type { TcpTransmit } from '../snd/tcp-transmit.ts'
 import type { TcpChallenge } from '../snd/tcp-challenge.ts'
@@ -57,6 +63,7 @@ type TcpValidateDeps = {
   rcvQueue: TcpRcvQueue
   life: TcpLifecycle
   paws: TcpPaws
+  afOps: AfOpsOf
   fastopenActive: Pick<FastopenActive, 'resetAhead'>
 } & Pick<TcpChallenge, 'sendChallengeAck'>
 
@@ -94,14 +101,14 @@ export const createTcpValidate = (deps: TcpValidateDeps) => {
       drop(skb, Drop.TCP_INVALID_SEQUENCE)
       return
     }
-    if ((flags & TCP_SYN) !== 0) challengeSyn(sk)
+    if ((flags & TCP_SYN) !== 0) challengeSyn(sk, skb)
     else if (!transmit.oowRateLimited(sk, skb, Mib.TcpExtTCPACKSkippedSeq)) sendDupack(sk, skb)
     const old = ((i32[skb + CB_END_SEQ] - i32[sk + TP_RCV_WUP]) | 0) < 0
     drop(skb, old ? Drop.TCP_OLD_SEQUENCE : Drop.TCP_INVALID_SEQUENCE)
   }
   const rejectStamp = (sk: number, skb: number, flags: number, order: number): void => {
     if ((flags & TCP_SYN) !== 0) {
-      challengeSyn(sk)
+      challengeSyn(sk, skb)
       drop(skb, Drop.TCP_INVALID_SYN)
       return
     }
@@ -129,9 +136,13 @@ export const createTcpValidate = (deps: TcpValidateDeps) => {
     return age > i32[sk + TP_RTO] * 1.2 ? ACK_NEW : ACK_DISORDERED
   }
 
-  const challengeSyn = (sk: number): void => {
+  /** What may be the SYN-ACK again is answered as it was the first time (RFC 9768 section 3.2.2.1). */
+  const challengeSyn = (sk: number, skb: number): void => {
     f64[bank + Mib.TcpExtTCPSYNChallenge]++
-    sendChallengeAck(sk)
+    if (isAccecn(i32[sk + TP_ECN]))
+      i32[sk + TP_SYN_ECT_RCV] =
+        deps.afOps(i32[sk + SK_FAMILY]).tosOf(u8, i32[skb + SKB_NETWORK]) & ECN_MASK
+    sendChallengeAck(sk, accecnThirdAckFlags(i32, sk))
   }
 
   /** First four checks of 3.10.7.4 with RFC 5961's; false when the segment is gone. */
@@ -163,7 +174,7 @@ export const createTcpValidate = (deps: TcpValidateDeps) => {
     if ((flags & TCP_SYN) !== 0) {
       if (isCrossedSyn(sk, skb, flags)) return true
       // RFC 5961 4.2
-      challengeSyn(sk)
+      challengeSyn(sk, skb)
       drop(skb, Drop.TCP_INVALID_SYN)
       return false
     }

@@ -10,8 +10,16 @@ import { Mib } from '../../../shm/counters.ts'
 import { SKB_GSO_SEGS, SKB_TRANSPORT } from '../../../skb/skb.ts'
 import { TCP_ECE, TCP_SYN } from '../../../wire/tcp.ts'
 import * as tcp from '../../../wire/tcp.ts'
-import { OPT_SEEN, OPT_TSECR, SEEN_SACK, SEEN_TIMESTAMPS } from '../../../wire/tcp-options.ts'
+import {
+  OPT_SEEN,
+  OPT_TSECR,
+  OPT_TSVAL,
+  SEEN_SACK,
+  SEEN_TIMESTAMPS,
+} from '../../../wire/tcp-options.ts'
 import { Sysctl } from '../../../shm/sysctl.ts'
+import { isAccecn } from './tcp-accecn.ts'
+import type { TcpAccecnAce } from './tcp-accecn-ace.ts'
 import type { TcpCong } from './tcp-cong.ts'
 import { createRackAdvance } from './tcp-rack-advance.ts'
 import {
@@ -53,7 +61,7 @@ import {
   CBF_SACKED,
   CBF_TX_ACK,
   CHRONO_BUSY,
-  ECN_OK,
+  ECN_MODE_RFC3168,
   ICSK_TIME_PROBE0,
   inCwndReduction,
   mayUpdateWindow,
@@ -94,6 +102,7 @@ import {
   TP_SND_WSCALE,
   TP_TLP_HIGH_SEQ,
   TP_TS_OFFSET,
+  TP_TS_RECENT,
   TP_WQ_HEAD,
   wndEnd,
 } from '../sock/tcp-sock.ts'
@@ -139,13 +148,14 @@ type TcpAckDeps = {
   recovery: TcpRecovery
   rate: TcpRate
   cong: TcpCong
+  accecn: TcpAccecnAce
   tstamp: Pick<TcpTstamp, 'acked'>
 } & Pick<TcpChallenge, 'sendChallengeAck'> &
   Pick<TcpPaws, 'replaceTsRecent'> &
   Pick<IpOutput, 'sockConfirm'>
 
 export const createTcpAck = (deps: TcpAckDeps) => {
-  const { bank, time, queue, mss, timers, output, sacktag, recovery, rate, cong } = deps
+  const { bank, time, queue, mss, timers, output, sacktag, recovery, rate, cong, accecn } = deps
   const { xmitRetransmitQueue } = deps.retransmission
   const { clampProbe0, probe0When } = deps.probe0
   const { cwndAfterIdle } = deps.cwndValidate
@@ -321,22 +331,46 @@ export const createTcpAck = (deps: TcpAckDeps) => {
       cong.ops(sk).pktsAcked?.(sk, ackedPackets, rttUs, sample[RS_PRIOR_IN_FLIGHT])
   }
 
-  /** A SYN's ECE is of the handshake. */
+  /** RFC 3168: a mark is echoed for all that is delivered until we have answered; a SYN's ECE is of the handshake. */
   const echoesMark = (sk: number, skb: number): boolean =>
-    (i32[skb + CB_FLAGS] & (TCP_ECE | TCP_SYN)) === TCP_ECE && (i32[sk + TP_ECN] & ECN_OK) !== 0
-  const countMarked = (sk: number): void => {
-    const marked = (i32[sk + TP_DELIVERED] - delivered) | 0
+    (i32[skb + CB_FLAGS] & (TCP_ECE | TCP_SYN)) === TCP_ECE &&
+    (i32[sk + TP_ECN] & ECN_MODE_RFC3168) !== 0
+  /** AccECN counts from the handshake on, in whose segments the field says something else. */
+  const hasAce = (sk: number, skb: number): boolean => {
+    const state = i32[sk + SK_STATE]
+    return (
+      isAccecn(i32[sk + TP_ECN]) &&
+      (i32[skb + CB_FLAGS] & TCP_SYN) === 0 &&
+      state !== TCP_SYN_RECV &&
+      state !== TCP_SYN_SENT
+    )
+  }
+  /**
+   * What the field says, if the acknowledgement is known to be newer than those before it: it says something new, or its
+   * stamp does (RFC 9768 section 3.2.2.5.2).
+   */
+  const takeAce = (sk: number, skb: number, isNewer: boolean, flags: number): number => {
+    if (!isNewer && (flags & (ACK_ADVANCED | SACK_NEW)) === 0) return flags
+    const marked = accecn.marked(sk, skb, (i32[sk + TP_DELIVERED] - delivered) | 0)
+    if (marked === 0) return flags
+    countMarked(sk, marked)
+    return flags | ACK_ECE
+  }
+  const isStampNewer = (sk: number, opts: Int32Array): boolean =>
+    (opts[OPT_SEEN] & SEEN_TIMESTAMPS) !== 0 && ((opts[OPT_TSVAL] - i32[sk + TP_TS_RECENT]) | 0) > 0
+  const countMarked = (sk: number, marked: number): void => {
     i32[sk + TP_DELIVERED_CE] += marked
     f64[bank + Mib.TcpExtTCPDeliveredCE] += marked
   }
 
-  const oldAck = (sk: number, opts: Int32Array, ack: number, una: number): number => {
-    // RFC 5961 section 5.2; nothing before our SYN was ever sent
-    const oldest = Math.min(i32[sk + TP_MAX_WINDOW], read64(i32, sk + TP_BYTES_ACKED) + 1)
+  const oldAck = (sk: number, skb: number, opts: Int32Array, ack: number, una: number): number => {
+    // RFC 5961 section 5.2; nothing before our first octet was ever sent
+    const oldest = Math.min(i32[sk + TP_MAX_WINDOW], read64(i32, sk + TP_BYTES_ACKED))
     if (((ack - (una - oldest)) | 0) < 0) {
       if (i32[sk + SK_STATE] !== TCP_SYN_RECV) sendChallengeAck(sk)
       return ACK_TOO_OLD
     }
+    if (i32[sk + TP_ECN] !== 0 && hasAce(sk, skb)) accecn.received(sk, skb)
     if ((opts[OPT_SEEN] & SEEN_SACK) !== 0 && isSack(sk)) {
       begin(sk, opts)
       const found = sacktag.sacktag(sk, opts, ack, una)
@@ -381,8 +415,11 @@ export const createTcpAck = (deps: TcpAckDeps) => {
     dataLen: number
   ): number => {
     const una = i32[sk + TP_SND_UNA]
-    if (((ack - una) | 0) < 0) return oldAck(sk, opts, ack, una)
+    if (((ack - una) | 0) < 0) return oldAck(sk, skb, opts, ack, una)
     if (((ack - i32[sk + TP_SND_NXT]) | 0) > 0) return ACK_UNSENT_DATA
+    const isAce = i32[sk + TP_ECN] !== 0 && hasAce(sk, skb)
+    if (isAce) accecn.received(sk, skb)
+    const isNewer = isAce && isStampNewer(sk, opts)
     // what is sent from here on echoes it
     replaceTsRecent(sk, seq)
     const advanced = ack !== una
@@ -401,11 +438,17 @@ export const createTcpAck = (deps: TcpAckDeps) => {
       sacktagRtt = sacktag.sackRtt()
       sacktag.countDelivered(sk)
     }
-    if (echoesMark(sk, skb)) flags |= ACK_ECE
-    if (priorPackets === 0) return ackOfNothing(sk, una, ack, flags)
+    if (priorPackets === 0) {
+      if (isAce) takeAce(sk, skb, isNewer, flags)
+      return ackOfNothing(sk, una, ack, flags)
+    }
     cleanRtxQueue(sk, fack)
     flags |= origAcked
-    if ((flags & ACK_ECE) !== 0) countMarked(sk)
+    if (isAce) flags = takeAce(sk, skb, isNewer, flags)
+    else if (echoesMark(sk, skb)) {
+      flags |= ACK_ECE
+      countMarked(sk, (i32[sk + TP_DELIVERED] - delivered) | 0)
+    }
     updateRtt(sk, opts)
     noteAcked(sk, una)
     cong.ops(sk).ackEvent?.(sk)

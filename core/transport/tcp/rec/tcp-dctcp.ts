@@ -4,7 +4,7 @@
  * tcp-rcv-queue.ts's. On the worker. Linux: net/ipv4/tcp_dctcp.c; RFC 8257 section 3.
  */
 import {
-  ECN_OK,
+  ECN_MODE_ANY,
   TP_CA_PRIV,
   TP_DELIVERED,
   TP_DELIVERED_CE,
@@ -70,7 +70,7 @@ export const dctcp: CongestionControl = {
       },
       ssthresh(sk) {
         const cwnd = i32[sk + TP_SND_CWND]
-        const alpha = (i32[sk + TP_ECN] & ECN_OK) !== 0 ? i32[sk + ALPHA] : ALPHA_MAX
+        const alpha = (i32[sk + TP_ECN] & ECN_MODE_ANY) !== 0 ? i32[sk + ALPHA] : ALPHA_MAX
         i32[sk + LOSS_CWND] = cwnd
         return Math.max(cwnd - ((cwnd * alpha) >> 11), 2)
       },

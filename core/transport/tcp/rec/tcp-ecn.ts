@@ -1,6 +1,6 @@
 /**
  * Explicit congestion notification: how it is agreed on, what a segment that goes out is marked with, what one that
- * came in says. The reduction itself is tcp-recovery.ts's. Called by the handshake, tcp-transmit.ts, tcp-ack.ts and
+ * came in says. The reduction itself is tcp-recovery.ts's, what both ends may agree on instead tcp-accecn.ts's. Called by the handshake, tcp-transmit.ts, tcp-ack.ts and
  * tcp-rcv-queue.ts, on the worker. Linux: tcp_ecn_* in net/ipv4/tcp_input.c and tcp_output.c; RFC 3168 section 6.1.
  */
 import { SK_TOS } from '../../../socket/sock.ts'
@@ -8,7 +8,7 @@ import { TCP_CWR, TCP_ECE, TCP_SYN } from '../../../wire/tcp.ts'
 import {
   CB_SEQ,
   ECN_DEMAND_CWR,
-  ECN_OK,
+  ECN_MODE_RFC3168,
   ECN_QUEUE_CWR,
   TP_ECN,
   TP_SND_NXT,
@@ -16,42 +16,44 @@ import {
 
 /** The two bits of TOS that are ECN's (section 5). */
 export const ECN_MASK = 3
-const ECN_ECT_0 = 2
+export const ECN_ECT_1 = 1
+export const ECN_ECT_0 = 2
 export const ECN_CE = 3
 
 const BOTH = TCP_ECE | TCP_CWR
 
-/** The values of tcp_ecn: it is asked for, and answered; or never asked for. */
-const TCP_ECN_ASK = 1
+/** The values of tcp_ecn that ask for it: with either of the two that are answered. */
+const TCP_ECN_IN_ECN_OUT_ECN = 1
+const TCP_ECN_IN_ACCECN_OUT_ECN = 4
 
 /**
  * Flags of our SYN (section 6.1.1); `mode` is tcp_ecn, `needed`: the congestion control lives on marks. What a connection
  * before this one has left is gone.
  */
 export const ecnSendSyn = (i32: Int32Array, sk: number, mode: number, needed: boolean): number => {
-  const asks = mode === TCP_ECN_ASK || needed
   setEct(i32, sk, needed ? ECN_ECT_0 : 0)
-  i32[sk + TP_ECN] = asks ? ECN_OK : 0
+  const asks = mode === TCP_ECN_IN_ECN_OUT_ECN || mode === TCP_ECN_IN_ACCECN_OUT_ECN || needed
+  i32[sk + TP_ECN] = asks ? ECN_MODE_RFC3168 : 0
   return asks ? TCP_SYN | BOTH : TCP_SYN
 }
 /** Flags of our SYN-ACK besides SYN and ACK. */
 export const ecnSynAckFlags = (i32: Int32Array, sk: number): number =>
-  (i32[sk + TP_ECN] & ECN_OK) !== 0 ? TCP_ECE : 0
+  (i32[sk + TP_ECN] & ECN_MODE_RFC3168) !== 0 ? TCP_ECE : 0
 /** The peer's SYN asks for it. */
 export const ecnAsked = (flags: number): boolean => (flags & BOTH) === BOTH
 /** We agree: what we send before the connection is one is capable when the congestion control needs it. */
 export const ecnAgree = (i32: Int32Array, sk: number, needed: boolean): void => {
-  i32[sk + TP_ECN] = ECN_OK
+  i32[sk + TP_ECN] = ECN_MODE_RFC3168
   if (needed) setEct(i32, sk, ECN_ECT_0)
 }
 /** A SYN that crossed ours, or a SYN-ACK, agrees only with the right bits (`wanted`: ECN_OF_*). */
 export const ecnRcvSyn = (i32: Int32Array, sk: number, flags: number, wanted: number): void => {
-  if ((flags & BOTH) !== wanted) ecnEnd(i32, sk)
+  if (i32[sk + TP_ECN] !== 0 && (flags & BOTH) !== wanted) ecnEnd(i32, sk)
 }
 export const ECN_OF_SYN = BOTH
 export const ECN_OF_SYNACK = TCP_ECE
 
-const setEct = (i32: Int32Array, sk: number, ect: number): void => {
+export const setEct = (i32: Int32Array, sk: number, ect: number): void => {
   i32[sk + SK_TOS] = (i32[sk + SK_TOS] & ~ECN_MASK) | ect
 }
 /**
@@ -77,9 +79,9 @@ export const ecnSend = (
   }
   return flags
 }
-/** The window was reduced: the peer is told (section 6.1.2). */
+/** The window was reduced: the peer is told (section 6.1.2), unless CWR is part of a number (RFC 9768 section 3.2.2). */
 export const ecnQueueCwr = (i32: Int32Array, sk: number): void => {
-  if ((i32[sk + TP_ECN] & ECN_OK) !== 0) i32[sk + TP_ECN] |= ECN_QUEUE_CWR
+  if ((i32[sk + TP_ECN] & ECN_MODE_RFC3168) !== 0) i32[sk + TP_ECN] |= ECN_QUEUE_CWR
 }
 /** It was not, after all. */
 export const ecnWithdrawCwr = (i32: Int32Array, sk: number): void => {

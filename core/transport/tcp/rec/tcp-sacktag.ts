@@ -26,7 +26,6 @@ import {
   TP_CA_STATE,
   TP_DSACK_DUPS,
   TP_MSS_CACHE,
-  TP_MSS_CLAMP,
   TP_FACK,
   TP_HIGH_SEQ,
   TP_LOST,
@@ -105,9 +104,7 @@ export const createTcpSacktag = (deps: TcpSacktagDeps) => {
     const isOld = ((start - ack) | 0) < 0
     f64[bank + (isOld ? Mib.TcpExtTCPDSACKRecv : Mib.TcpExtTCPDSACKOfoRecv)]++
     const len = (end - start) | 0
-    // the first acknowledgement of a child comes before it knows its own
-    const size = i32[sk + TP_MSS_CACHE] || i32[sk + TP_MSS_CLAMP]
-    const segs = Math.max(1, Math.ceil(len / size))
+    const segs = Math.max(1, Math.ceil(len / i32[sk + TP_MSS_CACHE]))
     const isOurs = len > 0 && len <= i32[sk + TP_MAX_WINDOW]
     if (isOurs) i32[sk + TP_DSACK_DUPS] += segs
     if (!isOurs || i32[sk + TP_DSACK_DUPS] > i32[sk + TP_TOTAL_RETRANS]) {
@@ -121,9 +118,20 @@ export const createTcpSacktag = (deps: TcpSacktagDeps) => {
     else if (i32[sk + TP_REORD_SEEN] !== 0) i32[sk + TP_RACK_DSACK_SEEN] = 1
     const marker = i32[sk + TP_UNDO_MARKER]
     if (marker === 0 || ((end - marker) | 0) <= 0 || i32[sk + TP_UNDO_RETRANS] <= 0) return true
-    const again = ((end - una) | 0) <= 0 ? segs : sentAgain(sk, start, end)
+    const isForgotten = ((end - una) | 0) <= 0
+    if (!isForgotten && !isValidDsack(sk, start, end)) return true
+    const again = isForgotten ? segs : sentAgain(sk, start, end)
     i32[sk + TP_UNDO_RETRANS] = Math.max(0, i32[sk + TP_UNDO_RETRANS] - again)
     return true
+  }
+  /** Such a duplicate we may have sent: all of it above snd_una, or all below (tcp_is_sackblock_valid). */
+  const isValidDsack = (sk: number, start: number, end: number): boolean => {
+    if (((end - i32[sk + TP_SND_NXT]) | 0) > 0) return false
+    const una = i32[sk + TP_SND_UNA]
+    if (((start - una) | 0) > 0) return true
+    if (((end - una) | 0) > 0) return false
+    const isSince = ((start - i32[sk + TP_UNDO_MARKER]) | 0) >= 0
+    return isSince || ((start - end + i32[sk + TP_MAX_WINDOW]) | 0) >= 0
   }
   /** Segments between the two that were sent again, and that the queue still has. */
   const sentAgain = (sk: number, start: number, end: number): number => {

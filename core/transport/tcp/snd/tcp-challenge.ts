@@ -20,8 +20,11 @@ export const createTcpChallenge = ({ arena, bank, time, transmit }: TcpChallenge
   let challengeSecond = 0
   let challenges = 0
 
-  /** Answers what may be an attack with an ACK that tells the true peer where we are (RFC 5961); rate-limited. */
-  const sendChallengeAck = (sk: number): void => {
+  /**
+   * Answers what may be an attack with an ACK that tells the true peer where we are (RFC 5961); rate-limited. `flags` are
+   * those that it has besides.
+   */
+  const sendChallengeAck = (sk: number, flags = 0): void => {
     if (transmit.answersLimited(sk, Mib.TcpExtTCPACKSkippedChallenge)) return
     const second = (time[TIME_MS] / 1000) | 0
     if (second !== challengeSecond) {
@@ -30,7 +33,7 @@ export const createTcpChallenge = ({ arena, bank, time, transmit }: TcpChallenge
     }
     if (challenges++ >= i32[sysctl + Sysctl.tcp_challenge_ack_limit]) return
     f64[bank + Mib.TcpExtTCPChallengeACK]++
-    transmit.sendAck(sk)
+    transmit.sendAckWith(sk, flags)
   }
 
   return { sendChallengeAck }

@@ -12,7 +12,6 @@ import {
   TCP_CA_DISORDER,
   TCP_CA_RECOVERY,
   TCP_NAGLE_CORK,
-  TCP_NAGLE_OFF,
   TCP_NAGLE_PUSH,
   TP_CA_STATE,
   TP_MSS_CACHE,
@@ -49,15 +48,14 @@ export const createTcpNagle = (deps: TcpNagleDeps) => {
 
   /** Nagle's algorithm with Minshall's change: one small segment of ours may be in flight. */
   const nagleAllows = (sk: number, skb: number, mss: number, nonagle: number): boolean => {
-    if ((i32[skb + CB_FLAGS] & TCP_FIN) !== 0) return true
-    return i32[skb + SKB_LEN] >= mss || allowsPart(sk, nonagle)
-  }
-  /** Whether a segment that is not full may go. */
-  const allowsPart = (sk: number, nonagle: number): boolean => {
     if ((nonagle & TCP_NAGLE_PUSH) !== 0 || urgMode(i32, sk)) return true
-    if ((nonagle & TCP_NAGLE_CORK) !== 0) return false
-    if ((nonagle & TCP_NAGLE_OFF) !== 0 || i32[sk + TP_PACKETS_OUT] === 0) return true
-    return !smallInFlight(sk)
+    if ((i32[skb + CB_FLAGS] & TCP_FIN) !== 0) return true
+    return i32[skb + SKB_LEN] >= mss || !holdsPart(sk, nonagle)
+  }
+  /** What is less than a segment waits for more (tcp_nagle_check). */
+  const holdsPart = (sk: number, nonagle: number): boolean => {
+    if ((nonagle & TCP_NAGLE_CORK) !== 0) return true
+    return nonagle === 0 && i32[sk + TP_PACKETS_OUT] !== 0 && smallInFlight(sk)
   }
   const smallInFlight = (sk: number): boolean => {
     const sml = i32[sk + TP_SND_SML]
@@ -113,7 +111,7 @@ export const createTcpNagle = (deps: TcpNagleDeps) => {
     const needed = Math.min(len, window)
     if (most <= needed) return most
     const partial = needed % mss
-    return partial !== 0 && !allowsPart(sk, nonagle) ? needed - partial : needed
+    return partial !== 0 && holdsPart(sk, nonagle) ? needed - partial : needed
   }
 
   return { nagleAllows, shouldDefer, splitPoint }

@@ -13,6 +13,7 @@ import {
   CB_END_SEQ,
   CB_FLAGS,
   CB_SEQ,
+  CBF_AE,
   CBF_EVER_RETRANS,
   CBF_LOST,
   CBF_RETRANS,
@@ -41,6 +42,7 @@ import {
 } from '../sock/tcp-sock.ts'
 import type { TcpTransmit } from './tcp-transmit.ts'
 import type { TcpTsq } from './tcp-tsq.ts'
+import { accecnKeepsAsking } from '../rec/tcp-accecn.ts'
 import type { TcpRate } from '../rec/tcp-rate.ts'
 import type { TcpXmitTimer } from './tcp-xmit-timer.ts'
 import type { TcpWriteQueue } from './tcp-write-queue.ts'
@@ -130,11 +132,15 @@ export const createTcpRetransmit = (deps: TcpRetransmitDeps) => {
     setTsoSegs(skb, mss)
     countFewer(sk, i32[skb + CB_FLAGS], before - pcount(skb))
   }
+  /** A SYN that was not answered; what it asked for is still taken if the first is answered late. */
+  const askForLess = (sk: number, skb: number): void => {
+    if (!accecnKeepsAsking(i32, sk)) i32[skb + CB_FLAGS] &= ~(TCP_ECE | TCP_CWR | CBF_AE)
+  }
   const resend = (sk: number, skb: number): number => {
     const segs = pcount(skb)
     // RFC 3168 section 6.1.1.1: what drops a SYN that asks for ECN lets one through that does not
     if ((i32[skb + CB_FLAGS] & TCP_SYN) !== 0 && i32[sysctl + Sysctl.tcp_ecn_fallback] !== 0)
-      i32[skb + CB_FLAGS] &= ~(TCP_ECE | TCP_CWR)
+      askForLess(sk, skb)
     if ((i32[skb + CB_FLAGS] & TCP_SYN) !== 0) narrowAdvmss(sk)
     rate.rateSent(sk, skb)
     const err = transmitClone(sk, skb)

@@ -167,6 +167,7 @@ export const createTcpSendmsg = (deps: TcpSendmsgDeps) => {
     i32[skb + CB_FLAGS] = TCP_ACK
     queue.setTsoSegs(skb, size)
     queue.append(sk, skb)
+    i32[sk + TP_NONAGLE] &= ~TCP_NAGLE_PUSH
     if (i32[sk + TP_SEND_HEAD] === skb) chronoStart(sk, CHRONO_BUSY)
     deps.cwndValidate.cwndAfterIdle(sk)
     return skb
@@ -268,7 +269,7 @@ export const createTcpSendmsg = (deps: TcpSendmsgDeps) => {
       const nonagle = copied < len ? TCP_NAGLE_PUSH : i32[sk + TP_NONAGLE]
       // who says that more follows is waited for as long as that takes, not until the turn ends
       if (more || !tsq.corks(sk, tail, goal))
-        output.pushPending(sk, size, more ? nonagle | TCP_NAGLE_CORK : nonagle)
+        output.pushPending(sk, size, more ? TCP_NAGLE_CORK : nonagle)
     }
     return copied === 0 && len !== 0 ? -Errno.EAGAIN : copied
   }

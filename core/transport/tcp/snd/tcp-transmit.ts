@@ -24,6 +24,7 @@ import {
   SKB_LEN,
   SKB_MARK,
   SKB_TRANSPORT,
+  GSO_ACCECN,
   GSO_ECN,
   type Skbs,
 } from '../../../skb/skb.ts'
@@ -34,6 +35,7 @@ import type { TcpTstamp } from './tcp-tstamp.ts'
 import { MD5_LEN } from '../../../base/md5.ts'
 import type { TcpMd5 } from '../sock/tcp-md5.ts'
 import type { TcpCong } from '../rec/tcp-cong.ts'
+import { accecnSend } from '../rec/tcp-accecn.ts'
 import { ecnSend } from '../rec/tcp-ecn.ts'
 import {
   ACK_SCHED,
@@ -44,6 +46,7 @@ import {
   CB_TIME,
   CBF_TCP_FLAGS,
   CBF_TX_FRAME,
+  ECN_MODE_ACCECN,
   OPT_SACK,
   OPT_TIMESTAMPS,
   OPT_WSCALE,
@@ -189,6 +192,13 @@ export const createTcpTransmit = (deps: TcpTransmitDeps) => {
     i32[skb + SKB_CSUM_OFFSET] = CHECKSUM
   }
 
+  /** ECN's flags besides those that the segment was made with. */
+  const ecnOf = (sk: number, skb: number, payload: number, syn: boolean): number => {
+    if ((i32[sk + TP_ECN] & ECN_MODE_ACCECN) !== 0) return accecnSend(i32, sk, skb, syn)
+    return syn ? 0 : ecnSend(i32, sk, skb, payload, cong.needsEcn(sk))
+  }
+  /** Whose CWR it is: the first segment's, or part of a number in all of them. */
+  const gsoCwr = (ecn: number): number => ((ecn & ECN_MODE_ACCECN) === 0 ? GSO_ECN : GSO_ACCECN)
   /** Pushes the header of the segment that the control block describes, and hands it to IP. */
   const sendSegment = (sk: number, skb: number): number => {
     const payload = i32[skb + SKB_LEN]
@@ -196,7 +206,7 @@ export const createTcpTransmit = (deps: TcpTransmitDeps) => {
     // a super-frame ends a burst: nothing is gained by waiting for what follows it
     let flags = (i32[skb + CB_FLAGS] & CBF_TCP_FLAGS) | (segs > 1 ? TCP_PSH : 0)
     const syn = (flags & TCP_SYN) !== 0
-    if (i32[sk + TP_ECN] !== 0 && !syn) flags |= ecnSend(i32, sk, skb, payload, cong.needsEcn(sk))
+    if (i32[sk + TP_ECN] !== 0) flags |= ecnOf(sk, skb, payload, syn)
     const blocks = syn ? 0 : sackBlocks(sk)
     const headerLen = HEADER + (syn ? synOptionsLen(sk) : optionsLen(sk))
     const signature = i32[sk + TP_MD5] === 0 ? 0 : md5.optionLen(sk)
@@ -221,7 +231,8 @@ export const createTcpTransmit = (deps: TcpTransmitDeps) => {
     i32[skb + SKB_MARK] = i32[sk + SK_MARK]
     const ops = afOps(i32[sk + SK_FAMILY])
     if (i32[skb + SKB_GSO_SIZE] !== 0)
-      i32[skb + SKB_GSO_TYPE] = (flags & TCP_CWR) === 0 ? ops.tsoType : ops.tsoType | GSO_ECN
+      i32[skb + SKB_GSO_TYPE] =
+        (flags & TCP_CWR) === 0 ? ops.tsoType : ops.tsoType | gsoCwr(i32[sk + TP_ECN])
     if ((flags & TCP_ACK) !== 0) eventAckSent(sk)
     if (payload !== 0) eventDataSent(sk, payload, segs)
     i32[sk + TP_SEGS_OUT] += segs
@@ -290,8 +301,10 @@ export const createTcpTransmit = (deps: TcpTransmitDeps) => {
     return isScaled && beyond < 1 << i32[sk + TP_RCV_WSCALE] ? next : end
   }
 
-  const sendAck = (sk: number): void => {
-    const skb = emptySegment(acceptableSeq(sk), TCP_ACK)
+  const sendAck = (sk: number): void => sendAckWith(sk, 0)
+  /** With these flags as well. */
+  const sendAckWith = (sk: number, flags: number): void => {
+    const skb = emptySegment(acceptableSeq(sk), TCP_ACK | flags)
     if (skb === 0) {
       i32[sk + TP_ACK_PENDING] |= ACK_SCHED
       timers.resetDelackTimer(sk, (time[TIME_MS] + TCP_DELACK_MAX) | 0)
@@ -350,6 +363,7 @@ export const createTcpTransmit = (deps: TcpTransmitDeps) => {
     emptySegment,
     acceptableSeq,
     sendAck,
+    sendAckWith,
     sendProbe,
     sendActiveReset,
     oowRateLimited,

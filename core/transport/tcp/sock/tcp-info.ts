@@ -17,7 +17,7 @@ import type { SockInfo, SockTimer, TcpInfo } from '../../../socket/sock-info.ts'
 import type { CongestionControl } from '../rec/tcp-cong.ts'
 import { CONGESTION_CONTROLS } from '../rec/tcp-cong-controls.ts'
 import {
-  ECN_OK,
+  ECN_MODE_ANY,
   ECN_SEEN,
   FO_SYN_DATA_ACKED,
   maxPacingRate,
@@ -139,7 +139,7 @@ const options = (i32: Int32Array, sk: number) => {
   return {
     ts: (opts & OPT_TIMESTAMPS) !== 0,
     sack: (opts & OPT_SACK) !== 0,
-    ecn: (i32[sk + TP_ECN] & ECN_OK) !== 0,
+    ecn: (i32[sk + TP_ECN] & ECN_MODE_ANY) !== 0,
     ecnseen: (i32[sk + TP_ECN] & ECN_SEEN) !== 0,
     fastopen: (i32[sk + TP_FASTOPEN] & FO_SYN_DATA_ACKED) !== 0,
     ...((opts & OPT_WSCALE) !== 0 && {

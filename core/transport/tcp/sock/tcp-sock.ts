@@ -233,7 +233,7 @@ export const TP_CA_PRIV = TP + 144
 export const TP_CA_PRIV_WORDS = 32
 /** TCP_NOTSENT_LOWAT, octets (uint32); 0 is the sysctl's. */
 export const TP_NOTSENT_LOWAT = TP + 200
-/** ECN_* below; segments delivered under an acknowledgement with ECE. */
+/** ECN_* below; segments that the peer has reported as marked, or delivered under an acknowledgement with ECE. */
 export const TP_ECN = TP + 201
 export const TP_DELIVERED_CE = TP + 202
 /** Fast Open: FO_* below. */
@@ -246,6 +246,19 @@ export const TP_FO_LISTENER = TP + 206
 export const TP_FO_LISTENER_COOKIE = TP + 207
 /** TCP_FASTOPEN_KEY: four words of a key, four of an old one, and how many of them are set. */
 export const TP_FO_KEYS = TP + 208
+
+/** AccECN (RFC 9768): what the IP-ECN field of our SYN or SYN-ACK was, and that of the peer's when it arrived. */
+export const TP_SYN_ECT_SNT = TP + 220
+export const TP_SYN_ECT_RCV = TP + 221
+/** Segments that arrived marked (r.cep of section 3.2.1, from 0), and those of them that no segment of ours has told of. */
+export const TP_RECEIVED_CE = TP + 222
+export const TP_RECEIVED_CE_PENDING = TP + 223
+/** The IP-ECN field of the last segment that arrived. */
+export const TP_PREV_ECNFIELD = TP + 224
+/** ACCECN_* below. */
+export const TP_ACCECN_FAIL = TP + 225
+/** How many segments an acknowledgement delivers, a moving average in 64ths. */
+export const TP_PKTS_ACKED_EWMA = TP + 226
 
 /** PACING_* below; octets a second that the congestion control has chosen (uint32), 0 is a window a round trip. */
 export const TP_PACING = TP + 301
@@ -297,13 +310,22 @@ export const OPT_SACK = 2
 export const OPT_WSCALE = 4
 
 // TP_ECN (Linux: ecn_flags).
-export const ECN_OK = 1
+/** RFC 3168's feedback was agreed on. */
+export const ECN_MODE_RFC3168 = 1
 /** Our next new text carries CWR. */
 export const ECN_QUEUE_CWR = 2
 /** Acknowledgements carry ECE until the peer's CWR. */
 export const ECN_DEMAND_CWR = 4
 /** The peer sends ECN-capable text. */
 export const ECN_SEEN = 8
+/** RFC 9768's was; with ECN_MODE_RFC3168: the SYN asks for it, and either may come of that. */
+export const ECN_MODE_ACCECN = 16
+export const ECN_MODE_ANY = ECN_MODE_RFC3168 | ECN_MODE_ACCECN
+
+// TP_ACCECN_FAIL (TCP_ACCECN_* of include/uapi/linux/tcp.h).
+/** What our ACE field says does not arrive; the peer's is not to be believed. */
+export const ACCECN_ACE_FAIL_SEND = 1
+export const ACCECN_ACE_FAIL_RECV = 2
 
 // TP_PACING.
 /** It sends no faster than its rate (SK_PACING_NEEDED). */
@@ -421,6 +443,8 @@ export const CBF_EOR = 0x2000
 export const CBF_TX_SCHED = 0x4000
 export const CBF_TX_SOFTWARE = 0x8000
 export const CBF_TX_ACK = 0x10000
+/** TCP_AE, which has no room in the low octet. */
+export const CBF_AE = 0x20000
 export const CBF_TX_FRAME = CBF_TX_SCHED | CBF_TX_SOFTWARE
 export const CBF_TX_ANY = CBF_TX_FRAME | CBF_TX_ACK
 /** When it was last sent: what had been delivered by then, when that last rose, when the flight began (us). */

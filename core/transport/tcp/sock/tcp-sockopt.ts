@@ -260,16 +260,14 @@ export const createTcpSockopt = ({
     }
   }
   /**
-   * Turning Nagle off sends what was held back, by the cork as well, once; taking the cork out what Nagle lets go
-   * (__tcp_sock_set_nodelay, __tcp_sock_set_cork).
+   * Turning Nagle off sends what was held back, by the cork as well, now or when the window lets it; taking the cork out what
+   * Nagle lets go (__tcp_sock_set_nodelay, __tcp_sock_set_cork). What is written next takes it back.
    */
   const nagle = (sk: number, bit: number, on: boolean): number => {
     flag(sk, TP_NONAGLE, bit, on)
     if (on !== (bit === TCP_NAGLE_OFF)) return 0
-    const old = i32[sk + TP_NONAGLE]
-    if ((old & TCP_NAGLE_OFF) !== 0) i32[sk + TP_NONAGLE] = old | TCP_NAGLE_PUSH
+    if ((i32[sk + TP_NONAGLE] & TCP_NAGLE_OFF) !== 0) i32[sk + TP_NONAGLE] |= TCP_NAGLE_PUSH
     output.pushPendingFrames(sk)
-    i32[sk + TP_NONAGLE] = old
     return 0
   }
   /** What waits is acknowledged as if it had been read; an even value is for this once (__tcp_sock_set_quickack). */

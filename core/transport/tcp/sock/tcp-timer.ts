@@ -228,8 +228,8 @@ export const createTcpTimer = (deps: TcpTimerDeps): TcpTimerHandlers => {
     const most = i32[sk + TP_SYN_RETRIES] || i32[sysctl + Sysctl.tcp_synack_retries] + 1
     if (i32[sk + TP_RETRANSMITS] >= most) return giveUp(sk)
     if (i32[sk + TP_RETRANSMITS] === 1) recovery.enterLoss(sk)
-    synack.retransmitSynAck(sk)
     const sent = ++i32[sk + TP_RETRANSMITS]
+    synack.retransmitSynAck(sk)
     if (i32[sk + TP_RETRANS_STAMP] === 0) i32[sk + TP_RETRANS_STAMP] = time[TIME_MS] || -1
     const delay = Math.min(TCP_TIMEOUT_INIT * 2 ** sent, TCP_RTO_MAX)
     timers.resetXmitTimer(sk, ICSK_TIME_RETRANS, delay)

@@ -1,3 +1,5 @@
+import type { Time } from '../../../base/time.ts'
+import { TIME_MS } from '../../../base/time.ts'
 import type { Arena } from '../../../shm/arena.ts'
 import { Mib } from '../../../shm/counters.ts'
 import { Sysctl } from '../../../shm/sysctl.ts'
@@ -41,6 +43,7 @@ import {
   TP_SYN_RETRIES,
 } from '../sock/tcp-sock.ts'
 import type { TcpTimers } from '../sock/tcp-timers.ts'
+import type { TcpMss } from '../snd/tcp-mss.ts'
 import type { TcpTransmit } from '../snd/tcp-transmit.ts'
 import type { TcpReply } from '../snd/tcp-reply.ts'
 
@@ -51,6 +54,7 @@ export type TcpCheckReq = ReturnType<typeof createTcpCheckReq>
 type TcpCheckReqDeps = {
   arena: Arena
   bank: number
+  time: Time
   drop: DropFn
   consume: ConsumeFn
   ports: Ports
@@ -60,12 +64,13 @@ type TcpCheckReqDeps = {
   states: TcpStates
   life: TcpLifecycle
   synack: TcpSynack
+  mss: Pick<TcpMss, 'syncMss'>
   listenQueues: TcpListenQueues
 } & Pick<TcpReply, 'sendReset'> &
-  Pick<TcpRequest, 'inheritNow'>
+  Pick<TcpRequest, 'inheritNow' | 'synAgain'>
 
 export const createTcpCheckReq = (deps: TcpCheckReqDeps) => {
-  const { bank, drop, consume, ports, timers, transmit, states, life, sendReset } = deps
+  const { bank, time, drop, consume, ports, timers, transmit, states, life, mss, sendReset } = deps
   const { retransmitSynAck, inWindow, mayAnswer, sampleRtt } = deps.synack
   const { dropRequest, unlinkRequest, acceptQueueFull, enqueueAccept } = deps.listenQueues
   const { options: opts, parseOptions, pawsRejects, storeTsRecent } = deps.paws
@@ -103,8 +108,8 @@ export const createTcpCheckReq = (deps: TcpCheckReqDeps) => {
     dropRequest(req)
     drop(skb, Drop.TCP_RESET)
   }
-  /** A segment for a request; the skb is taken over. */
-  const checkRequest = (req: number, skb: number): void => {
+  /** A segment for a request, which takes the skb over; false: what it acknowledges is no SYN-ACK of ours, and it is the listener's. */
+  const checkRequest = (req: number, skb: number): boolean => {
     const flags = i32[skb + CB_FLAGS]
     const seq = i32[skb + CB_SEQ]
     parseOptions(skb)
@@ -117,24 +122,24 @@ export const createTcpCheckReq = (deps: TcpCheckReqDeps) => {
       !paws
     ) {
       // the SYN again: our answer was lost
-      if (mayAnswer(req, skb)) synAckAgain(req)
+      if (mayAnswer(req, skb)) {
+        deps.synAgain(req, skb)
+        synAckAgain(req)
+      }
       consume(skb)
-      return
+      return true
     }
     const th = i32[skb + SKB_TRANSPORT]
     const isReset = (flags & TCP_RST) !== 0
-    if ((flags & TCP_ACK) !== 0 && !isReset && tcp.ack(u8, th) !== i32[req + TP_SND_NXT]) {
-      sendReset(skb)
-      drop(skb, Drop.TCP_INVALID_SEQUENCE)
-      return
-    }
+    if ((flags & TCP_ACK) !== 0 && !isReset && tcp.ack(u8, th) !== i32[req + TP_SND_NXT])
+      return false
     const echo = !paws && stamped && echoesForeignStamp(req)
     if (paws || echo || !inWindow(req, skb)) {
       if (!isReset && mayAnswer(req, skb)) transmit.sendAck(req)
       if (paws) f64[bank + Mib.TcpExtPAWSEstab]++
       else if (echo) f64[bank + Mib.TcpExtTSEcrRejected]++
       drop(skb, paws || echo ? Drop.TCP_RFC7323_PAWS : Drop.TCP_INVALID_SEQUENCE)
-      return
+      return true
     }
     if (isReset && seq !== i32[req + TP_RCV_NXT]) {
       // RFC 5961 3.2: a challenge, which text does not free of the limit
@@ -149,6 +154,7 @@ export const createTcpCheckReq = (deps: TcpCheckReqDeps) => {
       if (stamped && ((seq - i32[req + TP_RCV_NXT]) | 0) <= 0) storeTsRecent(req)
       promote(req, skb, flags)
     }
+    return true
   }
   /** It echoes a stamp that no segment of ours has carried (RFC 7323 3.2). */
   const echoesForeignStamp = (req: number): boolean => {
@@ -200,6 +206,9 @@ export const createTcpCheckReq = (deps: TcpCheckReqDeps) => {
     const window = tcp.window(u8, i32[skb + SKB_TRANSPORT]) << i32[child + TP_SND_WSCALE]
     i32[child + TP_SND_WND] = window
     i32[child + TP_MAX_WINDOW] = window
+    // the acknowledgement may say how many segments came twice (tcp_v4_syn_recv_sock)
+    mss.syncMss(child)
+    i32[child + TP_LRCVTIME] = time[TIME_MS]
     states.rcvStateProcess(child, skb)
   }
 

@@ -57,7 +57,7 @@ import type { FastopenClient } from './tcp-fastopen-client.ts'
 import type { TcpHash } from '../sock/tcp-hash.ts'
 import type { TcpLifecycle } from '../sock/tcp-lifecycle.ts'
 import type { TcpCong } from '../rec/tcp-cong.ts'
-import { ecnSendSyn } from '../rec/tcp-ecn.ts'
+import { accecnSendSyn } from '../rec/tcp-accecn.ts'
 import type { TcpMss } from '../snd/tcp-mss.ts'
 import type { SkDst } from '../../../inet/dst/sk-dst.ts'
 import {
@@ -501,7 +501,7 @@ export const createTcpConnect = (deps: TcpConnectDeps, routing: TcpRouting) => {
   const queueSyn = (sk: number): number => {
     f64[bank + Mib.TcpActiveOpens]++
     const isn = i32[sk + TP_SND_ISN]
-    const flags = ecnSendSyn(i32, sk, i32[sysctl + Sysctl.tcp_ecn], cong.needsEcn(sk))
+    const flags = accecnSendSyn(i32, sk, i32[sysctl + Sysctl.tcp_ecn], cong.needsEcn(sk))
     const mayQueue = deps.mem.mayQueueFlag() || deps.trim(sk)
     const syn = mayQueue ? transmit.emptySegment(isn, flags) : 0
     if (syn === 0) {

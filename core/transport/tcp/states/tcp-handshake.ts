@@ -12,10 +12,11 @@ import { Sysctl } from '../../../shm/sysctl.ts'
 import { Mib } from '../../../shm/counters.ts'
 import type { ConsumeFn } from '../../../skb/drop.ts'
 import { Drop, type DropFn } from '../../../skb/drop.ts'
-import { SKB_TRANSPORT } from '../../../skb/skb.ts'
+import { SKB_NETWORK, SKB_TRANSPORT } from '../../../skb/skb.ts'
 import {
   SK_EVENT_CONNECT,
   SK_EVENT_WRITE,
+  SK_FAMILY,
   SK_FLAGS,
   TCP_ESTABLISHED,
   TCP_SYN_RECV,
@@ -28,20 +29,33 @@ import {
   OPT_SEEN,
   OPT_TSECR,
   OPT_WSCALE as PARSED_WSCALE,
+  SEEN_SACK,
   SEEN_SACK_PERM,
   SEEN_TIMESTAMPS,
   SEEN_WSCALE,
 } from '../../../wire/tcp-options.ts'
+import type { AfOpsOf } from '../../../inet/af-ops.ts'
 import type { TcpAck } from '../rec/tcp-ack.ts'
 import type { TcpCong } from '../rec/tcp-cong.ts'
 import type { TcpMd5 } from '../sock/tcp-md5.ts'
 import type { TcpLifecycle } from '../sock/tcp-lifecycle.ts'
-import { ECN_OF_SYN, ECN_OF_SYNACK, ecnRcvSyn, ecnSynAckFlags } from '../rec/tcp-ecn.ts'
+import {
+  accecnRcvSyn,
+  accecnRcvSynAck,
+  accecnSynAckFlags,
+  accecnThirdAck,
+  accecnThirdAckFlags,
+  isAccecn,
+  isAccecnPending,
+} from '../rec/tcp-accecn.ts'
+import { ECN_MASK, ECN_OF_SYN, ECN_OF_SYNACK, ecnRcvSyn } from '../rec/tcp-ecn.ts'
 import type { TcpMss } from '../snd/tcp-mss.ts'
 import type { TcpPaws } from '../rcv/tcp-paws.ts'
 import type { TcpSndCheck } from '../snd/tcp-snd-check.ts'
 import {
   CB_FLAGS,
+  CB_END_SEQ,
+  CBF_AE,
   CBF_TCP_FLAGS,
   CB_SEQ,
   keepaliveTime,
@@ -55,9 +69,11 @@ import {
   SOCK_WRITE_PENDING,
   TCP_DELACK_MAX,
   TCP_MAX_QUICKACKS,
+  TCP_RTO_MAX,
   TP_ADVMSS,
   TP_COPIED_SEQ,
   TP_DEFER_ACCEPT,
+  TP_ECN,
   TP_HEADER_LEN,
   TP_LRCVTIME,
   FO_DEFER,
@@ -117,6 +133,7 @@ type TcpHandshakeDeps = {
   rcvQueue: Pick<TcpRcvQueue, 'scheduleAck' | 'enterQuickack'>
   sndCheck: TcpSndCheck
   cong: TcpCong
+  afOps: AfOpsOf
   md5: Pick<TcpMd5, 'optionLen'>
   fastopen: Pick<TcpFastopen, 'done'>
   /** core/transport/tcp/states/tcp-close.ts: endSending. */
@@ -161,13 +178,23 @@ export const createTcpHandshake = (deps: TcpHandshakeDeps) => {
     i32[sk + TP_REORDERING] = i32[sysctl + Sysctl.tcp_reordering]
     i32[sk + TP_PUSHED_SEQ] = i32[sk + TP_WRITE_SEQ]
     i32[sk + TP_LSNDTIME] = time[TIME_MS]
-    i32[sk + TP_LRCVTIME] = time[TIME_MS]
     if ((i32[sk + SK_FLAGS] & SOCK_SNDBUF_LOCK) === 0) expandSndbuf(sk)
     if ((i32[sk + SK_FLAGS] & SOCK_KEEPOPEN) !== 0)
       timers.resetKeepaliveTimer(sk, keepaliveTime(i32, sysctl, sk))
   }
+  const markOf = (sk: number, skb: number): number =>
+    deps.afOps(i32[sk + SK_FAMILY]).tosOf(u8, i32[skb + SKB_NETWORK]) & ECN_MASK
+  /** RFC 3168 section 6.1.1.1: an ECN that the path spoils is not used. */
+  const isEcnChecked = (): boolean => i32[sysctl + Sysctl.tcp_ecn_fallback] !== 0
+  /** What the first segment after our SYN-ACK says of that; one of a crossed SYN is a SYN-ACK itself. */
+  const takeThirdAck = (sk: number, skb: number): void => {
+    if (!isAccecn(i32[sk + TP_ECN]) || (i32[skb + CB_FLAGS] & TCP_SYN) !== 0) return
+    const isBare = i32[skb + CB_SEQ] === i32[skb + CB_END_SEQ] && (opts[OPT_SEEN] & SEEN_SACK) === 0
+    accecnThirdAck(i32, sk, tcp.ace(u8, i32[skb + SKB_TRANSPORT]), isBare, isEcnChecked())
+  }
   /** SYN_RECV: our SYN is acknowledged. */
-  const handshakeDone = (sk: number, th: number): void => {
+  const handshakeDone = (sk: number, skb: number): void => {
+    const th = i32[skb + SKB_TRANSPORT]
     i32[sk + TP_SND_UNA] = tcp.ack(u8, th)
     i32[sk + TP_SND_WND] = tcp.window(u8, th) << i32[sk + TP_SND_WSCALE]
     i32[sk + TP_MAX_WINDOW] = Math.max(i32[sk + TP_MAX_WINDOW], i32[sk + TP_SND_WND])
@@ -175,6 +202,7 @@ export const createTcpHandshake = (deps: TcpHandshakeDeps) => {
     i32[sk + TP_DELIVERED]++
     if ((i32[sk + TP_OPTS] & OPT_TIMESTAMPS) !== 0) i32[sk + TP_ADVMSS] -= 12
     if ((i32[sk + TP_FASTOPEN] & FO_PASSIVE) === 0) {
+      takeThirdAck(sk, skb)
       if (echoesFirstStamp(sk)) i32[sk + TP_UNDO_MARKER] = 0
       i32[sk + TP_RETRANS_STAMP] = 0
       initTransfer(sk)
@@ -269,11 +297,20 @@ export const createTcpHandshake = (deps: TcpHandshakeDeps) => {
   const synAckReceived = (sk: number, skb: number, ack: number): void => {
     takeSynOptions(sk, skb)
     if ((i32[sk + TP_OPTS] & OPT_TIMESTAMPS) !== 0) i32[sk + TP_ADVMSS] -= 12
-    ecnRcvSyn(i32, sk, i32[skb + CB_FLAGS], ECN_OF_SYNACK)
+    if (isAccecnPending(i32[sk + TP_ECN]))
+      accecnRcvSynAck(
+        i32,
+        sk,
+        tcp.ace(u8, i32[skb + SKB_TRANSPORT]),
+        markOf(sk, skb),
+        isEcnChecked()
+      )
+    else ecnRcvSyn(i32, sk, i32[skb + CB_FLAGS], ECN_OF_SYNACK)
     if (echoesFirstStamp(sk)) i32[sk + TP_UNDO_MARKER] = 0
     tcpAck(sk, skb, opts, i32[skb + CB_SEQ], ack, 0)
     i32[sk + TP_RETRANS_STAMP] = 0
     initTransfer(sk)
+    i32[sk + TP_LRCVTIME] = time[TIME_MS]
     mss.syncMss(sk)
     setState(sk, TCP_ESTABLISHED)
     raise(sk, SK_EVENT_CONNECT | SK_EVENT_WRITE)
@@ -285,7 +322,7 @@ export const createTcpHandshake = (deps: TcpHandshakeDeps) => {
     if ((i32[sk + TP_FASTOPEN] & (FO_SYN | FO_SYN_DATA)) === 0) consume(skb)
     else if (fastopenClient.synAck(sk, skb)) return
     if (isPending) ackWithText(sk)
-    else transmit.sendAck(sk)
+    else transmit.sendAckWith(sk, accecnThirdAckFlags(i32, sk))
     // text that could not go with the SYN
     dataSndCheck(sk)
   }
@@ -298,16 +335,20 @@ export const createTcpHandshake = (deps: TcpHandshakeDeps) => {
   /** Simultaneous open: our SYN, sent before, is now a SYN-ACK. */
   const crossedSyn = (sk: number, skb: number): void => {
     takeSynOptions(sk, skb)
-    ecnRcvSyn(i32, sk, i32[skb + CB_FLAGS], ECN_OF_SYN)
+    const ace = tcp.ace(u8, i32[skb + SKB_TRANSPORT])
+    if (!isAccecnPending(i32[sk + TP_ECN]) || !accecnRcvSyn(i32, sk, ace, markOf(sk, skb)))
+      ecnRcvSyn(i32, sk, i32[skb + CB_FLAGS], ECN_OF_SYN)
     setState(sk, TCP_SYN_RECV)
+    // as if no text had come for long: the first is acknowledged at once (icsk_ack.lrcvtime is none as yet)
+    i32[sk + TP_LRCVTIME] = (time[TIME_MS] - TCP_RTO_MAX - 1) | 0
     mss.syncMss(sk)
     mss.narrowAdvmss(sk)
     const syn = i32[sk + TP_WQ_HEAD]
     consume(skb)
     if (syn === 0) return
     // what is known of the skb stays known: it lies in the order of sending
-    i32[syn + CB_FLAGS] &= ~CBF_TCP_FLAGS
-    i32[syn + CB_FLAGS] |= TCP_SYN | TCP_ACK | ecnSynAckFlags(i32, sk)
+    i32[syn + CB_FLAGS] &= ~(CBF_TCP_FLAGS | CBF_AE)
+    i32[syn + CB_FLAGS] |= TCP_SYN | TCP_ACK | accecnSynAckFlags(i32, sk)
     transmit.transmitClone(sk, syn)
   }
 

@@ -158,7 +158,7 @@ export const createTcpListen = (deps: TcpListenDeps) => {
     const child = makeRequest(listener, skb, fl)
     if (child === 0) return true
     parseOptions(skb)
-    if (!syncookies.readOptions(child, clamp)) {
+    if (!syncookies.readOptions(child, clamp, tcp.ace(u8, i32[skb + SKB_TRANSPORT]))) {
       forget(child)
       return false
     }

@@ -61,6 +61,13 @@ import type { TcpMd5 } from '../sock/tcp-md5.ts'
 import type { TcpLifecycle } from '../sock/tcp-lifecycle.ts'
 import type { TcpCong } from '../rec/tcp-cong.ts'
 import type { TcpMss } from '../snd/tcp-mss.ts'
+import {
+  accecnAgree,
+  accecnAnswers,
+  accecnAsked,
+  accecnSynAgain,
+  isAccecn,
+} from '../rec/tcp-accecn.ts'
 import { ECN_MASK, ecnAgree, ecnAsked } from '../rec/tcp-ecn.ts'
 import {
   CB_FLAGS,
@@ -77,6 +84,7 @@ import {
   TCP_TIMEOUT_INIT,
   TP_ADVMSS,
   TP_COPIED_SEQ,
+  TP_ECN,
   TP_HEADER_LEN,
   TP_KEEPALIVE_INTVL,
   TP_KEEPALIVE_PROBES,
@@ -238,14 +246,23 @@ export const createTcpRequest = (deps: TcpRequestDeps) => {
   }
   /**
    * A SYN asks for ECN, and the sysctl lets us agree. One that is ECN-capable itself is not RFC 3168's (section 6.1.1),
-   * but one of DCTCP.
+   * but one of DCTCP, or of AccECN, whose flag says so.
    */
   const takeEcn = (req: number, skb: number): void => {
-    if (!ecnAsked(i32[skb + CB_FLAGS])) return
-    const tos = deps.afOps(i32[req + SK_FAMILY]).tosOf(u8, i32[skb + SKB_NETWORK])
+    const ace = tcp.ace(u8, i32[skb + SKB_TRANSPORT])
+    if (ace === 0) return
+    const mark = deps.afOps(i32[req + SK_FAMILY]).tosOf(u8, i32[skb + SKB_NETWORK]) & ECN_MASK
+    const mode = i32[sysctl + Sysctl.tcp_ecn]
     const needed = cong.needsEcn(req)
-    if (needed || (i32[sysctl + Sysctl.tcp_ecn] !== 0 && (tos & ECN_MASK) === 0))
-      ecnAgree(i32, req, needed)
+    if (accecnAnswers(mode) && accecnAsked(ace)) accecnAgree(i32, req, mark, needed)
+    else if (!ecnAsked(i32[skb + CB_FLAGS])) return
+    else if (needed || (mode !== 0 && (mark === 0 || accecnAsked(ace)))) ecnAgree(i32, req, needed)
+  }
+  /** The SYN again. */
+  const synAgain = (req: number, skb: number): void => {
+    if (!isAccecn(i32[req + TP_ECN])) return
+    const mark = deps.afOps(i32[req + SK_FAMILY]).tosOf(u8, i32[skb + SKB_NETWORK]) & ECN_MASK
+    accecnSynAgain(i32, req, tcp.ace(u8, i32[skb + SKB_TRANSPORT]), mark)
   }
   /** All but ECN, which is this connection's own. */
   const reflectTos = (req: number, skb: number): void => {
@@ -314,6 +331,7 @@ export const createTcpRequest = (deps: TcpRequestDeps) => {
     forget,
     takeOptions,
     takeEcn,
+    synAgain,
     reflectTos,
     setSequences,
     initRequest,

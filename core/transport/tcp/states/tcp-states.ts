@@ -137,7 +137,7 @@ export const createTcpStates = (deps: TcpStatesDeps) => {
       return false
     }
     if (state === TCP_FIN_WAIT1 && (i32[sk + TP_FASTOPEN] & FO_PASSIVE) !== 0) fastopen.done(sk)
-    if (state === TCP_SYN_RECV) handshakeDone(sk, th)
+    if (state === TCP_SYN_RECV) handshakeDone(sk, skb)
     else if (i32[sk + TP_SND_UNA] === i32[sk + TP_WRITE_SEQ]) return finAcked(sk, skb, state)
     return true
   }

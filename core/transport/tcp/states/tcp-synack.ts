@@ -9,7 +9,7 @@ import { Mib } from '../../../shm/counters.ts'
 import { SK_CREATED } from '../../../socket/sock.ts'
 import { TCP_ACK, TCP_SYN } from '../../../wire/tcp.ts'
 import { OPT_SEEN, OPT_TSECR, SEEN_TIMESTAMPS } from '../../../wire/tcp-options.ts'
-import { ecnSynAckFlags } from '../rec/tcp-ecn.ts'
+import { accecnSynAckFlags } from '../rec/tcp-accecn.ts'
 import { rttEstimator, setRto, updateMinRtt } from '../rec/tcp-rtt.ts'
 import type { TcpTransmit } from '../snd/tcp-transmit.ts'
 import {
@@ -38,7 +38,7 @@ export const createTcpSynack = ({ arena, bank, time, transmit }: TcpSynackDeps) 
   const { i32, f64 } = arena
 
   const sendSynAck = (req: number): void => {
-    const flags = TCP_SYN | TCP_ACK | ecnSynAckFlags(i32, req)
+    const flags = TCP_SYN | TCP_ACK | accecnSynAckFlags(i32, req)
     const skb = transmit.emptySegment(i32[req + TP_SND_ISN], flags)
     if (skb !== 0) transmit.sendSegment(req, skb)
   }

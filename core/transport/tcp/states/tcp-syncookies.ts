@@ -31,10 +31,11 @@ import {
   SEEN_WSCALE,
 } from '../../../wire/tcp-options.ts'
 import type { SecureSeq } from '../../secure-seq.ts'
+import { accecnAgree, accecnAnswers } from '../rec/tcp-accecn.ts'
 import { ecnAgree } from '../rec/tcp-ecn.ts'
 import type { TcpPaws } from '../rcv/tcp-paws.ts'
 import {
-  ECN_OK,
+  ECN_MODE_ANY,
   OPT_SACK,
   OPT_TIMESTAMPS,
   OPT_WSCALE,
@@ -140,15 +141,16 @@ export const createTcpSyncookies = (deps: TcpSyncookiesDeps) => {
     const said =
       ((taken & OPT_WSCALE) !== 0 ? i32[req + TP_SND_WSCALE] : TS_WSCALE) |
       ((taken & OPT_SACK) !== 0 ? TS_SACK : 0) |
-      ((i32[req + TP_ECN] & ECN_OK) !== 0 ? TS_ECN : 0)
+      ((i32[req + TP_ECN] & ECN_MODE_ANY) !== 0 ? TS_ECN : 0)
     const stamp = (now & ~TS_MASK) | said
     i32[req + TP_TS_OFFSET] += ((stamp - now) | 0) > 0 ? stamp - now - (1 << TS_BITS) : stamp - now
   }
   /**
    * Reads that from the parsed options of the ACK, as if its SYN's were there again; `req` has its timestamps' offset. False
-   * when we have not agreed on what it says.
+   * when we have not agreed on what it says. `ace` is the ACK's: from 2 on, that ECN is the accurate one (RFC 9768 section
+   * 5.1).
    */
-  const readOptions = (req: number, mss: number): boolean => {
+  const readOptions = (req: number, mss: number, ace: number): boolean => {
     opts[OPT_MSS] = mss
     const isStamped = (opts[OPT_SEEN] & SEEN_TIMESTAMPS) !== 0
     opts[OPT_SEEN] = isStamped ? SEEN_MSS | SEEN_TIMESTAMPS : SEEN_MSS
@@ -159,11 +161,17 @@ export const createTcpSyncookies = (deps: TcpSyncookiesDeps) => {
       if (i32[sysctl + Sysctl.tcp_sack] === 0) return false
       opts[OPT_SEEN] |= SEEN_SACK_PERM
     }
-    if ((said & TS_ECN) !== 0 && i32[sysctl + Sysctl.tcp_ecn] !== 0) ecnAgree(i32, req, false)
+    if ((said & TS_ECN) !== 0) readEcn(req, ace)
     if ((said & TS_WSCALE) === TS_WSCALE) return true
     opts[OPT_SEEN] |= SEEN_WSCALE
     opts[PARSED_WSCALE] = said & TS_WSCALE
     return i32[sysctl + Sysctl.tcp_window_scaling] !== 0
+  }
+
+  const readEcn = (req: number, ace: number): void => {
+    const mode = i32[sysctl + Sysctl.tcp_ecn]
+    if (accecnAnswers(mode) && ace > 1) accecnAgree(i32, req, 0, false)
+    else if (mode !== 0) ecnAgree(i32, req, false)
   }
 
   // Cookies are looked at only where one was given out lately. Ports share the words of a worker, workers read each other's.

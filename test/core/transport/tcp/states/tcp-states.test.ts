@@ -654,6 +654,25 @@ describe.each(FAMILIES)('%s', (_name, family) => {
       expect(host.sockets.getsockopt(child, level!, name!)).toBe(255)
       finish(child, listener)
     })
+    test('a request has none, but what is no ACK of its SYN-ACK is for the listener, who has one', () => {
+      const { host, inject, sent, finish } = start()
+      let child = 0
+      const listener = host.serve(80, (sk) => {
+        child = sk
+      })
+      const [level, name] = family === AF_INET ? [0, 21] : [41, 73]
+      inject('S 0:0(0) win 65535', { mss: 1460, ttl: 64 })
+      expect(sent()).toHaveLength(1)
+      host.sockets.setsockopt(listener, level!, name!, 255)
+      inject('. 1:1(0) ack 2 win 65535', { ttl: 64 })
+      expect(sent()).toEqual([])
+      expect(host.mib('TcpExtTCPMinTTLDrop')).toBe(1)
+      inject('. 1:1(0) ack 2 win 65535', { ttl: 255 })
+      expect(sent()).toEqual(['R 2:2(0)'])
+      inject('. 1:1(0) ack 1 win 65535', { ttl: 64 })
+      expect(child).not.toBe(0)
+      finish(child, listener)
+    })
   })
 
   describe('ICMP errors', () => {

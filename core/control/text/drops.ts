@@ -1,4 +1,7 @@
-/** Where on a packet's way each drop reason comes about: what the dashboard's boxes and dropwatch call the place. */
+/** Drops in words: by reason, with the place of a packet's way where it comes about and the devices where it did. */
+import type * as numbers from '../rtnetlink.ts'
+import type { DropItem } from './messages.ts'
+
 /** The place of a packet's way where a reason strikes; what is not named here may strike anywhere. */
 const PLACES: readonly (readonly [string, readonly string[]])[] = [
   ['backlog', ['CPU_BACKLOG', 'NOMEM', 'WORKER_RESTART']],
@@ -51,5 +54,16 @@ const PLACE_OF = new Map(
   PLACES.flatMap(([place, reasons]) => reasons.map((r) => [r, place] as const))
 )
 
-export const placeOf = (reason: string): string =>
+const placeOf = (reason: string): string =>
   PLACE_OF.get(reason) ?? (reason.startsWith('TCP_') ? 'tcp' : 'local')
+
+export const writeDrops = (
+  { reason, count, worker, devices }: numbers.Drops,
+  nameOf: (ifindex: number) => string
+): DropItem => ({
+  reason,
+  place: placeOf(reason),
+  count,
+  worker,
+  devices: devices.map(({ ifindex, ...rest }) => ({ dev: nameOf(ifindex), ...rest })),
+})
