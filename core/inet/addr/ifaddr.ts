@@ -46,6 +46,7 @@ export const createIfaddrs = (deps: IfaddrDeps) => {
     ...routes,
     ...devices,
     ...temporary,
+    drop,
   })
   /** What has had its time goes, and is replaced before. */
   const expire = (): void => {
