@@ -58,7 +58,7 @@ const IPV4 = {
   route_localnet: onOff(0),
   /** Either: martians are counted (martians_logged of `ethtool -S`). */
   log_martians: onOff(0),
-  /** Of several next hops those without a carrier are left out. */
+  /** Either: nobody goes by what leads by a device without a carrier. */
   ignore_routes_with_linkdown: onOff(0),
   /** Both: what is for all of another of our networks is sent on there (RFC 2644 has it off). */
   bc_forwarding: onOff(0),
