@@ -123,9 +123,11 @@ const isAtEdge = (run: Run): boolean => {
   const { seq, len } = step.segment
   return a !== b && seq + len >= Math.min(a!, b!) - 1 && seq <= Math.max(a!, b!)
 }
-/** The highest that is acknowledged. */
-const ackOf = (lines: readonly string[]): number =>
-  Math.max(-1, ...lines.map((line) => Number(/ ack (-?\d+)/.exec(line)?.[1] ?? -1)))
+/** The highest that is acknowledged, and how much has been received, where the lines say so. */
+const ackOf = (lines: readonly string[]): number => highest(lines, / ack (-?\d+)/)
+const receivedOf = (lines: readonly string[]): number => highest(lines, / bytes_received (\d+)/)
+const highest = (lines: readonly string[], what: RegExp): number =>
+  Math.max(-1, ...lines.map((line) => Number(what.exec(line)?.[1] ?? -1)))
 
 /** One has acknowledged the step's text at once, and the other will. */
 const isAckAtOnce = (run: Run): boolean => {
@@ -138,6 +140,21 @@ const isAckAtOnce = (run: Run): boolean => {
   const [more, less] = kernel.length > softnet.length ? [kernel, softnet] : [softnet, kernel]
   const others = more.filter((line) => !isAck(line))
   return more.length === less.length + 1 && others.join('\n') === less.join('\n')
+}
+
+/** Only the kernel acknowledges at once, after text that was out of order has been reported. */
+const isQuickAfterHole = ({ answers, difference }: Run): boolean => {
+  const { at, kernel, softnet } = difference!
+  const isOfHole = (line: string): boolean => {
+    const [, ack, start] = / ack (\d+) .*sack (\d+) /.exec(line) ?? []
+    return ack !== undefined && Number(start) > Number(ack)
+  }
+  return (
+    answers.slice(0, at).some((lines) => lines.some(isOfHole)) &&
+    kernel.length === softnet.length + 1 &&
+    /^> \. \d+:\d+\(0\) (?!.*sack)/.test(kernel[0]!) &&
+    kernel.slice(1).join() === softnet.join()
+  )
 }
 
 const MOST_HEADER = 60
@@ -154,19 +171,31 @@ const hasMarkInHeader = ({ steps, difference }: Run): boolean => {
     segments.some(({ seq }) => marks.some((mark) => seq > mark && seq <= mark + MOST_HEADER))
   )
 }
-/** The error that an attempt failed with is reported, and is there still. */
+/** The error that an attempt failed with is reported, and is there still, alone or with what else changes. */
 const isErrorLeft = (run: Run): boolean => {
   const { before, kernel, softnet } = run.difference!
-  const [more, ...others] = softnet.filter((line) => !kernel.includes(line))
+  const bare = kernel.map((line) => line.replace(' ERR', ''))
+  const more = softnet.filter((line) => !bare.includes(line))
   return (
     run.family === 'ipv4' &&
     before.includes('ERR') &&
     run.steps.some((step) => step.do === 'icmp') &&
     stepOf(run).do === 'call' &&
-    kernel.every((line) => softnet.includes(line)) &&
+    bare.every((line) => softnet.includes(line)) &&
+    more.length <= 1 &&
+    !softnet.join().includes('ERR')
+  )
+}
+/** Only softnet says that a socket whose attempt is over could be written to, for which TCP_NOTSENT_LOWAT is set. */
+const isNotsentOfNothing = ({ steps, difference }: Run): boolean => {
+  const { at, kernel, softnet } = difference!
+  const isLowat = (step: Step): boolean => encodeStep(step).includes(' set TCP_NOTSENT_LOWAT ')
+  const [line, ...others] = kernel.filter((line) => !softnet.includes(line))
+  return (
+    steps.slice(0, at + 1).some(isLowat) &&
     others.length === 0 &&
-    more !== undefined &&
-    !more.includes('ERR')
+    line !== undefined &&
+    / UNCONN (?!.*OUT)/.test(line)
   )
 }
 const isHopLimitZero = ({ family, steps, difference }: Run): boolean =>
@@ -186,7 +215,9 @@ const isSmallSynAck = ({ steps, difference }: Run): boolean => {
 /** More could go at once from one, and what was sent is the same as far as it goes, but for PSH at the ends of super-frames. */
 const isPace = (run: Run): boolean => {
   const [kernel, softnet] = [run.difference!.kernel, run.difference!.softnet].map((lines) =>
-    lines.filter((line) => line.startsWith('> ')).map((line) => line.replace(/^> P?/, '> '))
+    lines
+      .filter((line) => line.startsWith('> '))
+      .map((line) => line.replace(/^> P?/, '> ').replace(/ win \d+/, ''))
   ) as [string[], string[]]
   const shorter = Math.min(kernel.length, softnet.length)
   return (
@@ -229,6 +260,11 @@ export const KNOWN_TCP: readonly Known[] = [
   },
   {
     reason:
+      'the first text in order begins quick acknowledgements, unless text out of order has let the window grow and ended those that this began with (tcp_grow_window, tcp_dec_quickack_mode); windows go by memory',
+    isIt: isQuickAfterHole,
+  },
+  {
+    reason:
       'RFC 7323 1.3, 2.2, 3.2: what the peer has not offered in its SYN is not in our SYN-ACK; when SYNs cross, the kernel offers it again',
     isIt: (run) =>
       run.difference!.before.includes('SYN-') &&
@@ -246,8 +282,11 @@ export const KNOWN_TCP: readonly Known[] = [
   {
     reason:
       'RFC 5961 5: text whose ACK field shows it to be old is not taken; where the kernel predicts the header it takes it before it looks at the ACK',
-    isIt: (run) =>
-      hasOldText(run) && ackOf(run.difference!.kernel) > ackOf(run.difference!.softnet),
+    isIt: (run) => {
+      const { kernel, softnet } = run.difference!
+      const isTaken = ackOf(kernel) > ackOf(softnet) || receivedOf(kernel) > receivedOf(softnet)
+      return hasOldText(run) && isTaken
+    },
   },
   {
     reason:
@@ -313,6 +352,11 @@ export const KNOWN_TCP: readonly Known[] = [
     reason:
       'whether a segment waits for more goes by half of a round trip since the first in flight was sent (tcp_tso_should_defer), and that is time',
     isIt: isSendDeferred,
+  },
+  {
+    reason:
+      'of an attempt that is over nothing waits to be sent; the kernel takes the distance to the next one’s first sequence number for that (tcp_disconnect, tcp_stream_memory_free)',
+    isIt: isNotsentOfNothing,
   },
   {
     reason: 'RFC 8200 3: a packet of hop limit 0 goes nowhere, so no socket sends one',

@@ -55,6 +55,8 @@ export type Run = {
   before: string
   stepStart: number
   resumeAt: number
+  /** The step has gone on for longer than it says (overtime). */
+  isLate: boolean
   isDone: boolean
   difference: Difference | null
   /** What the kernel answered to each step. */
@@ -85,6 +87,7 @@ export const makeRun = (family: 'ipv4' | 'ipv6', id: number, isn: number, next: 
   halves: [makeHalf(family, id, isn), makeHalf(family, id, isn)],
   stepStart: 0,
   resumeAt: 0,
+  isLate: false,
   isDone: false,
   difference: null,
   answers: [],
@@ -239,9 +242,16 @@ const look = (end: End, half: Half): void => {
 // ---- both
 
 /** The two may be late by so much: the kernel counts in ticks of four milliseconds, and this thread has more to do. */
+const lateness = (afterMs: number): number => 16 + 0.1 * afterMs
 const isSameTime = (a: Line, b: Line): boolean => {
   if (a.atMs < 0 || b.atMs < 0) return true
-  return Math.abs(a.afterMs - b.afterMs) <= 16 + 0.1 * Math.min(a.afterMs, b.afterMs)
+  return Math.abs(a.afterMs - b.afterMs) <= lateness(Math.min(a.afterMs, b.afterMs))
+}
+/** What the one has sent just before a wait ends the other may be about to: for how much longer to wait for it. */
+const overtime = ({ steps, halves: [kernel, softnet], isLate }: Run): number => {
+  const [a, b] = [kernel.lines, softnet.lines]
+  if (isLate || a.length === b.length || steps.at(-1)!.do !== 'wait') return 0
+  return lateness((a.length > b.length ? a : b).at(-1)!.afterMs)
 }
 const isPlainAck = (text: string): boolean => /^> (\.|R\.?) \S+\(0\)/.test(text)
 const WINDOW = / win (\d+)/
@@ -318,7 +328,6 @@ export const createPlayer = (family: 'ipv4' | 'ipv6', pair: Pair, clock: Clock) 
     [...shown].map(([slot, one]) => `${slot} ${shownText(one)}`).join(', ')
   /** Ends the step that the run is at; true while both agree. */
   const finishStep = (run: Run): boolean => {
-    collect()
     const { before } = run
     for (const [side, end] of pair.entries()) look(end, run.halves[side]!)
     if (isOtherPace(run)) run.paces++
@@ -343,11 +352,21 @@ export const createPlayer = (family: 'ipv4' | 'ipv6', pair: Pair, clock: Clock) 
     for (;;) {
       // the kernel's clock goes on between steps: round trips take some time, and writes are so far apart
       for (const host of pair) host.begin()
-      if (run.steps.length > 0 && !finishStep(run)) return end(run)
+      if (run.steps.length > 0) {
+        collect()
+        const more = overtime(run)
+        if (more > 0) {
+          run.isLate = true
+          run.resumeAt = clock() + more
+          return
+        }
+        if (!finishStep(run)) return end(run)
+      }
       const step = run.next(run.halves[0])
       if (step === null) return end(run)
       run.steps.push(step)
       run.stepStart = clock()
+      run.isLate = false
       for (const [side, host] of pair.entries()) {
         const half = run.halves[side]!
         half.lines = []
