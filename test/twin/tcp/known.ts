@@ -58,13 +58,15 @@ const hasAckOfSyn = (run: Run): boolean => {
   const step = stepOf(run)
   return step.do === 'segment' && step.segment.flags.includes('.') && step.segment.ack === 0
 }
+/** A listener, and nothing beside it but a connection that is over. */
+const IS_REQUEST = /^0 LISTEN(, 1 UNCONN[^,]*)?$/
 /** It, or one before it, is for a request and echoes a stamp near the last one; what it comes to is an answer, or a connection. */
 const hasOtherEcho = (run: Run): boolean => {
   const { before, kernel, softnet, at } = run.difference!
   const isEcho = (step: Step): boolean =>
     step.do === 'segment' && step.segment.options.some((option) => /^ts \d+ -?\d+$/.test(option))
   return (
-    before === '0 LISTEN' &&
+    IS_REQUEST.test(before) &&
     run.steps.slice(0, at + 1).some(isEcho) &&
     kernel.length + softnet.length <= 3 &&
     [...kernel, ...softnet].every((line) => /LISTEN IN|^> (\.|R|R\.) /.test(line))
@@ -96,7 +98,7 @@ const hasForeignStamp = (run: Run): boolean => {
   const { before, kernel, softnet } = run.difference!
   const syn = run.steps.find((step) => isSegment(step, /^S/))
   return (
-    /^0 LISTEN(, 1 UNCONN[^,]*)?$/.test(before) &&
+    IS_REQUEST.test(before) &&
     syn?.do === 'segment' &&
     !syn.segment.options.some((option) => option.startsWith('ts ')) &&
     kernel.join().includes(' ts ecr ') &&
