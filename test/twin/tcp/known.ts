@@ -131,13 +131,25 @@ const receivedOf = (lines: readonly string[]): number => highest(lines, / bytes_
 const highest = (lines: readonly string[], what: RegExp): number =>
   Math.max(-1, ...lines.map((line) => Number(what.exec(line)?.[1] ?? -1)))
 
+/** What an acknowledgement reports first by SACK lies behind a hole; else it has come twice. */
+const isOfHole = (line: string): boolean => {
+  const [, ack, start] = / ack (\d+) .*sack (\d+) /.exec(line) ?? []
+  return ack !== undefined && Number(start) > Number(ack)
+}
+/** Only softnet reports text that has come twice. */
+const isReportForgotten = (run: Run): boolean => {
+  const { kernel, softnet } = run.difference!
+  const hasReport = (line: string): boolean => line.includes(' sack ') && !isOfHole(line)
+  return softnet.some(hasReport) && !kernel.some(hasReport) && isOnlyOptions(run)
+}
+
 /** One has acknowledged the step's text at once, and the other will. */
 const isAckAtOnce = (run: Run): boolean => {
   const step = stepOf(run)
   if (step.do !== 'segment') return false
   if (step.segment.len < 100 && !step.segment.flags.includes('F')) return false
   const isAck = (line: string): boolean =>
-    /^> \. \d+:\d+\(0\) ack \d+ win \d+ (?!.*sack)/.test(line)
+    /^> \. \d+:\d+\(0\) ack \d+ win \d+ /.test(line) && !isOfHole(line)
   const { kernel, softnet } = run.difference!
   const [more, less] = kernel.length > softnet.length ? [kernel, softnet] : [softnet, kernel]
   const others = more.filter((line) => !isAck(line))
@@ -147,10 +159,6 @@ const isAckAtOnce = (run: Run): boolean => {
 /** Only the kernel acknowledges at once, after text that was out of order has been reported. */
 const isQuickAfterHole = ({ answers, difference }: Run): boolean => {
   const { at, kernel, softnet } = difference!
-  const isOfHole = (line: string): boolean => {
-    const [, ack, start] = / ack (\d+) .*sack (\d+) /.exec(line) ?? []
-    return ack !== undefined && Number(start) > Number(ack)
-  }
   return (
     answers.slice(0, at).some((lines) => lines.some(isOfHole)) &&
     kernel.length === softnet.length + 1 &&
@@ -264,6 +272,11 @@ export const KNOWN_TCP: readonly Known[] = [
     reason:
       'the first text in order begins quick acknowledgements, unless text out of order has let the window grow and ended those that this began with (tcp_grow_window, tcp_dec_quickack_mode); windows go by memory',
     isIt: isQuickAfterHole,
+  },
+  {
+    reason:
+      'RFC 2883 4: what came twice is reported with the next acknowledgement; the kernel forgets it when text comes first that it does not predict (tcp_data_queue)',
+    isIt: isReportForgotten,
   },
   {
     reason:
