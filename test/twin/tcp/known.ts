@@ -58,13 +58,15 @@ const hasAckOfSyn = (run: Run): boolean => {
   const step = stepOf(run)
   return step.do === 'segment' && step.segment.flags.includes('.') && step.segment.ack === 0
 }
+/** A listener, and nothing beside it but a connection that is over. */
+const IS_REQUEST = /^0 LISTEN(, 1 UNCONN[^,]*)?$/
 /** It, or one before it, is for a request and echoes a stamp near the last one; what it comes to is an answer, or a connection. */
 const hasOtherEcho = (run: Run): boolean => {
   const { before, kernel, softnet, at } = run.difference!
   const isEcho = (step: Step): boolean =>
     step.do === 'segment' && step.segment.options.some((option) => /^ts \d+ -?\d+$/.test(option))
   return (
-    before === '0 LISTEN' &&
+    IS_REQUEST.test(before) &&
     run.steps.slice(0, at + 1).some(isEcho) &&
     kernel.length + softnet.length <= 3 &&
     [...kernel, ...softnet].every((line) => /LISTEN IN|^> (\.|R|R\.) /.test(line))
@@ -96,7 +98,7 @@ const hasForeignStamp = (run: Run): boolean => {
   const { before, kernel, softnet } = run.difference!
   const syn = run.steps.find((step) => isSegment(step, /^S/))
   return (
-    /^0 LISTEN(, 1 UNCONN[^,]*)?$/.test(before) &&
+    IS_REQUEST.test(before) &&
     syn?.do === 'segment' &&
     !syn.segment.options.some((option) => option.startsWith('ts ')) &&
     kernel.join().includes(' ts ecr ') &&
@@ -129,13 +131,25 @@ const receivedOf = (lines: readonly string[]): number => highest(lines, / bytes_
 const highest = (lines: readonly string[], what: RegExp): number =>
   Math.max(-1, ...lines.map((line) => Number(what.exec(line)?.[1] ?? -1)))
 
+/** What an acknowledgement reports first by SACK lies behind a hole; else it has come twice. */
+const isOfHole = (line: string): boolean => {
+  const [, ack, start] = / ack (\d+) .*sack (\d+) /.exec(line) ?? []
+  return ack !== undefined && Number(start) > Number(ack)
+}
+/** Only softnet reports text that has come twice. */
+const isReportForgotten = (run: Run): boolean => {
+  const { kernel, softnet } = run.difference!
+  const hasReport = (line: string): boolean => line.includes(' sack ') && !isOfHole(line)
+  return softnet.some(hasReport) && !kernel.some(hasReport) && isOnlyOptions(run)
+}
+
 /** One has acknowledged the step's text at once, and the other will. */
 const isAckAtOnce = (run: Run): boolean => {
   const step = stepOf(run)
   if (step.do !== 'segment') return false
   if (step.segment.len < 100 && !step.segment.flags.includes('F')) return false
   const isAck = (line: string): boolean =>
-    /^> \. \d+:\d+\(0\) ack \d+ win \d+ (?!.*sack)/.test(line)
+    /^> \. \d+:\d+\(0\) ack \d+ win \d+ /.test(line) && !isOfHole(line)
   const { kernel, softnet } = run.difference!
   const [more, less] = kernel.length > softnet.length ? [kernel, softnet] : [softnet, kernel]
   const others = more.filter((line) => !isAck(line))
@@ -145,10 +159,6 @@ const isAckAtOnce = (run: Run): boolean => {
 /** Only the kernel acknowledges at once, after text that was out of order has been reported. */
 const isQuickAfterHole = ({ answers, difference }: Run): boolean => {
   const { at, kernel, softnet } = difference!
-  const isOfHole = (line: string): boolean => {
-    const [, ack, start] = / ack (\d+) .*sack (\d+) /.exec(line) ?? []
-    return ack !== undefined && Number(start) > Number(ack)
-  }
   return (
     answers.slice(0, at).some((lines) => lines.some(isOfHole)) &&
     kernel.length === softnet.length + 1 &&
@@ -262,6 +272,11 @@ export const KNOWN_TCP: readonly Known[] = [
     reason:
       'the first text in order begins quick acknowledgements, unless text out of order has let the window grow and ended those that this began with (tcp_grow_window, tcp_dec_quickack_mode); windows go by memory',
     isIt: isQuickAfterHole,
+  },
+  {
+    reason:
+      'RFC 2883 4: what came twice is reported with the next acknowledgement; the kernel forgets it when text comes first that it does not predict (tcp_data_queue)',
+    isIt: isReportForgotten,
   },
   {
     reason:
