@@ -283,8 +283,6 @@ export const MONITORED: readonly { line: string; changes: string; last: string }
       ip addr add 10.96.0.2/24 dev d1 label d1:x valid_lft 500 preferred_lft 400
       ip addr change 10.96.0.2/24 dev d1 label d1:x valid_lft 600 preferred_lft 400
       ip addr del 10.96.0.2/24 dev d1
-      ip addr add 2001:db8:96::1/64 dev d1 nodad
-      ip addr del 2001:db8:96::1/64 dev d1
       ip addr del 10.96.0.1/24 dev d1`,
     last: 'Deleted 6: d1    inet 10.96.0.1',
   },
