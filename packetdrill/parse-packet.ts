@@ -105,9 +105,21 @@ const parseOption = (cursor: Cursor): TcpOption => {
     case 'FOEXP':
     case 'md5':
       return { kind: name, bytes: parseBytes(cursor) }
+    case 'ECN':
+      return { kind: 'ECN', fields: parseCounters(cursor) }
     default:
       throw new Unsupported(`the TCP option "${name}"`)
   }
+}
+const parseCounters = (cursor: Cursor): [string, number][] => {
+  const fields: [string, number][] = []
+  for (
+    let field = cursor.match(/(e[01]b|ceb) (\d+)/y);
+    field !== null;
+    field = cursor.match(/(e[01]b|ceb) (\d+)/y)
+  )
+    fields.push([field[1]!, Number(field[2])])
+  return fields
 }
 const parseBlocks = (cursor: Cursor): [number, number][] => {
   const blocks: [number, number][] = []

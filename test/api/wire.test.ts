@@ -2,6 +2,7 @@
 // none, bodies that never end, and more connections than there are readers for.
 
 import { afterAll, beforeAll, describe, expect, test } from 'bun:test'
+import { connect as connectTo } from 'node:net'
 import { MAX_WATCHERS } from '../../api/endpoints/watch.ts'
 import { type Listener, listen } from '../../api/server.ts'
 import { createSoftnet } from './support/softnet.ts'
@@ -11,6 +12,20 @@ const BODY_LIMITS = { maxBytes: 1000, withinMs: 100 }
 const CROWD = 1000
 
 const softnet = createSoftnet({ token: 'secret', bodyLimits: BODY_LIMITS })
+/** A daemon whose sockets are without number; how far they have been read out, and whether that has ended. */
+const walk = { chunks: 0, isOver: false }
+function* endless() {
+  const sockets = [...softnet.control.dump({ type: 'SOCK_DIAG' })].flat()
+  try {
+    for (;;) {
+      walk.chunks++
+      yield Array.from({ length: 256 }, () => sockets[0]!)
+    }
+  } finally {
+    walk.isOver = true
+  }
+}
+const without = createSoftnet({ control: { ...softnet.control, dump: endless as never } })
 let listener: Listener
 let port = 0
 beforeAll(async () => {
@@ -223,3 +238,29 @@ describe('a crowd', () => {
     while ((await statusOf(get('/v1/watch'))) !== 200);
   })
 })
+
+test.each(['application/json', 'application/x-ndjson'])(
+  'who asks for a list without an end as %s and reads nothing holds a few chunks of it',
+  async (type) => {
+    Object.assign(walk, { chunks: 0, isOver: false })
+    const [other] = await listen({ app: without.app, addresses: ['127.0.0.1:0'], hasToken: true })
+    const { hostname, port } = new URL(other!.address)
+    const deaf = connectTo(Number(port), hostname, () => {
+      deaf.pause()
+      deaf.write(get('/v1/sockets', `Accept: ${type}`))
+    })
+    const answers = async (): Promise<void> => {
+      for (let k = 0; k < 30; k++)
+        expect((await fetch(`${other!.address}/healthz`)).status).toBe(200)
+    }
+    // until no more of it goes anywhere, while others are answered
+    for (let before = -1; before !== walk.chunks || before === 0; ) {
+      before = walk.chunks
+      await answers()
+    }
+    expect(walk.chunks).toBeLessThan(1000)
+    deaf.destroy()
+    while (!walk.isOver) await answers()
+    await other!.stop()
+  }
+)

@@ -67,6 +67,7 @@ const ECT_OF_ACE = Int32Array.of(
 
 /** An ACE as the flags of an skb of ours (CB_FLAGS). */
 const flagsOfAce = (ace: number): number => ((ace & 3) << 6) | ((ace & 4) !== 0 ? CBF_AE : 0)
+const ACE_FAIL = ACCECN_ACE_FAIL_SEND | ACCECN_ACE_FAIL_RECV
 const CBF_ACE = TCP_ECE | TCP_CWR | CBF_AE
 
 /**
@@ -185,7 +186,7 @@ export const accecnThirdAck = (
  */
 export const accecnSend = (i32: Int32Array, sk: number, skb: number, isSyn: boolean): number => {
   const own = i32[skb + CB_FLAGS] & CBF_ACE
-  if (!isSyn) setEct(i32, sk, i32[sk + TP_ACCECN_FAIL] === 0 ? ECN_ECT_0 : 0)
+  if (!isSyn) setEct(i32, sk, (i32[sk + TP_ACCECN_FAIL] & ACE_FAIL) === 0 ? ECN_ECT_0 : 0)
   if (isSyn || own !== 0) return (own & CBF_AE) !== 0 ? TCP_AE : 0
   i32[sk + TP_RECEIVED_CE_PENDING] = 0
   return ((i32[sk + TP_RECEIVED_CE] + ACE_INIT) & 7) << 6

@@ -171,6 +171,8 @@ export const createTcpAck = (deps: TcpAckDeps) => {
   let ackedPackets = 0
   let retransAcked = false
   let seqRttUs = -1
+  /** Octets of it that a block had reported before. */
+  let knownBytes = 0
   /** ACK_ORIG, when something sent once was acknowledged. */
   let origAcked = 0
   /** The first of those that were sent once, and that no block had reported. */
@@ -214,8 +216,10 @@ export const createTcpAck = (deps: TcpAckDeps) => {
       if (((i32[skb + CB_SEQ] - reord) | 0) < 0) reord = i32[skb + CB_SEQ]
       if (((end - i32[sk + TP_HIGH_SEQ]) | 0) <= 0) origAcked = ACK_ORIG
     }
-    if ((flags & CBF_SACKED) !== 0) i32[sk + TP_SACKED_OUT] -= n
-    else if (isSack(sk)) {
+    if ((flags & CBF_SACKED) !== 0) {
+      i32[sk + TP_SACKED_OUT] -= n
+      knownBytes += (end - i32[skb + CB_SEQ]) | 0
+    } else if (isSack(sk)) {
       i32[sk + TP_DELIVERED] += n
       f64[bank + Mib.TcpExtTCPDelivered] += n
       if (!isSpurious(sk, skb, flags)) rackAdvance(sk, skb, flags)
@@ -234,6 +238,7 @@ export const createTcpAck = (deps: TcpAckDeps) => {
     ackedPackets = 0
     retransAcked = false
     seqRttUs = -1
+    knownBytes = 0
     origAcked = 0
     reord = i32[sk + TP_SND_UNA]
     const una = i32[sk + TP_SND_UNA]
@@ -349,9 +354,19 @@ export const createTcpAck = (deps: TcpAckDeps) => {
    * What the field says, if the acknowledgement is known to be newer than those before it: it says something new, or its
    * stamp does (RFC 9768 section 3.2.2.5.2).
    */
-  const takeAce = (sk: number, skb: number, isNewer: boolean, flags: number): number => {
+  const takeAce = (
+    sk: number,
+    skb: number,
+    opts: Int32Array,
+    una: number,
+    isNewer: boolean,
+    flags: number
+  ): number => {
     if (!isNewer && (flags & (ACK_ADVANCED | SACK_NEW)) === 0) return flags
-    const marked = accecn.marked(sk, skb, (i32[sk + TP_DELIVERED] - delivered) | 0)
+    const sacked = (flags & SACK_NEW) !== 0 ? sacktag.sackBytes() : 0
+    const bytes = ((i32[sk + TP_SND_UNA] - una) | 0) + sacked - knownBytes
+    const segs = (i32[sk + TP_DELIVERED] - delivered) | 0
+    const marked = accecn.marked(sk, skb, opts, segs, bytes)
     if (marked === 0) return flags
     countMarked(sk, marked)
     return flags | ACK_ECE
@@ -439,12 +454,12 @@ export const createTcpAck = (deps: TcpAckDeps) => {
       sacktag.countDelivered(sk)
     }
     if (priorPackets === 0) {
-      if (isAce) takeAce(sk, skb, isNewer, flags)
+      if (isAce) takeAce(sk, skb, opts, una, isNewer, flags)
       return ackOfNothing(sk, una, ack, flags)
     }
     cleanRtxQueue(sk, fack)
     flags |= origAcked
-    if (isAce) flags = takeAce(sk, skb, isNewer, flags)
+    if (isAce) flags = takeAce(sk, skb, opts, una, isNewer, flags)
     else if (echoesMark(sk, skb)) {
       flags |= ACK_ECE
       countMarked(sk, (i32[sk + TP_DELIVERED] - delivered) | 0)
