@@ -162,8 +162,11 @@ const TABLE = {
    * for RFC 3168's, 5 only agrees. A SYN that is not answered is sent again without.
    */
   tcp_ecn: number('net.ipv4.tcp_ecn', 2, 0, 5),
-  /** The option of AccECN: 0 never goes, 1 when it has something to say that was not heard, 2 with every segment that has room. */
-  tcp_ecn_option: number('net.ipv4.tcp_ecn_option', 2, 0, 2),
+  /**
+   * The option of AccECN: 0 never goes, 1 when it has something to say that was not heard, 2 with every segment that has room,
+   * 3 even if such segments seem to be lost.
+   */
+  tcp_ecn_option: number('net.ipv4.tcp_ecn_option', 2, 0, 3),
   /** With 1 it goes so often a round trip at least; 0 leaves it at that. */
   tcp_ecn_option_beacon: number('net.ipv4.tcp_ecn_option_beacon', 3, 0, 3),
   tcp_ecn_fallback: onOff('net.ipv4.tcp_ecn_fallback', 1),

@@ -12,7 +12,7 @@ import { Errno } from '../../base/errno.ts'
 import type { Arena } from '../../shm/arena.ts'
 import { FIB_NODE_WORDS, FIB_ROOT_WORDS, FIB_SHORT_WORDS, G_GENERATION } from '../../shm/layout.ts'
 import type { Words } from '../../wire/text.ts'
-import { byFamily } from '../af-ops.ts'
+import { afInfo, byFamily } from '../af-ops.ts'
 import {
   FB_COUNT,
   FB_COVER,
@@ -555,7 +555,7 @@ export const createFibWriter = (deps: FibWriterDeps) => {
     const root = fibRoot(arena, net, of, id)
     if (root === 0) return 0
     // what nobody is to go by does not show in the trie
-    if (partial(of).size > 0) return coveringRow(net, of, id, address, of === AF_INET ? 32 : 128)
+    if (partial(of).size > 0) return coveringRow(net, of, id, address, afInfo(of).addrBits)
     return lookup(of)(root, address)
   }
   /** As longestRow, of prefixes that have at most `bits` bits. */

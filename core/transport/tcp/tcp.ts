@@ -312,8 +312,8 @@ export const createTcp = (deps: TcpDeps) => {
   const syncookies = createTcpSyncookies({ ...parts, worker, afOps: deps.afOps })
   const listenQueues = createTcpListenQueues(parts)
   const request = createTcpRequest({ ...parts, ...routing, listenQueues, afOps: deps.afOps })
-  const { inheritNow, synAgain } = request
-  const checkReq = createTcpCheckReq({ ...parts, listenQueues, inheritNow, synAgain })
+  const { inheritNow, isMixed, synAgain } = request
+  const checkReq = createTcpCheckReq({ ...parts, listenQueues, inheritNow, isMixed, synAgain })
   const requests = { listenQueues, request, checkReq }
   const listening = createTcpListen({ ...parts, ...routing, ...requests, syncookies })
   const { timewaitRcv } = createTcpTimewait(parts)

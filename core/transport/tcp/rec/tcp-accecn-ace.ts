@@ -10,6 +10,7 @@ import { SK_FAMILY } from '../../../socket/sock.ts'
 import * as tcp from '../../../wire/tcp.ts'
 import {
   ACK_NOW,
+  ACK_SCHED,
   ECN_SEEN,
   OPT_SACK,
   TCP_CA_CWR,
@@ -68,8 +69,11 @@ export const createTcpAccecnAce = (i32: Int32Array, u8: Uint8Array, afOps: AfOps
     i32[sk + TP_RECEIVED_CE] += segs
     i32[sk + TP_RECEIVED_CE_PENDING] = pending
     i32[sk + TP_ACCECN_OPT_DEMAND] = OPT_DEMAND
-    if (pending >= ACE_MAX_DELTA) i32[sk + TP_ACK_PENDING] |= ACK_NOW
+    if (pending >= ACE_MAX_DELTA) i32[sk + TP_ACK_PENDING] |= ackOf(sk)
   }
+  /** Acknowledgements are acknowledged too, but where the peer could take that for a report of loss. */
+  const ackOf = (sk: number): number =>
+    (i32[sk + TP_OPTS] & OPT_SACK) !== 0 ? ACK_SCHED | ACK_NOW : ACK_NOW
 
   const average = (sk: number, segs: number): void => {
     const old = i32[sk + TP_PKTS_ACKED_EWMA]

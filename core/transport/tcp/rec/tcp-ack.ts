@@ -62,6 +62,7 @@ import {
   CBF_TX_ACK,
   CHRONO_BUSY,
   ECN_MODE_RFC3168,
+  ECN_NO_ACE,
   ICSK_TIME_PROBE0,
   inCwndReduction,
   mayUpdateWindow,
@@ -340,19 +341,12 @@ export const createTcpAck = (deps: TcpAckDeps) => {
   const echoesMark = (sk: number, skb: number): boolean =>
     (i32[skb + CB_FLAGS] & (TCP_ECE | TCP_SYN)) === TCP_ECE &&
     (i32[sk + TP_ECN] & ECN_MODE_RFC3168) !== 0
-  /** AccECN counts from the handshake on, in whose segments the field says something else. */
-  const hasAce = (sk: number, skb: number): boolean => {
-    const state = i32[sk + SK_STATE]
-    return (
-      isAccecn(i32[sk + TP_ECN]) &&
-      (i32[skb + CB_FLAGS] & TCP_SYN) === 0 &&
-      state !== TCP_SYN_RECV &&
-      state !== TCP_SYN_SENT
-    )
-  }
+  /** AccECN counts from the handshake on. */
+  const hasAce = (sk: number, skb: number): boolean =>
+    isAccecn(i32[sk + TP_ECN]) && (i32[skb + CB_FLAGS] & TCP_SYN) === 0
   /**
    * What the field says, if the acknowledgement is known to be newer than those before it: it says something new, or its
-   * stamp does (RFC 9768 section 3.2.2.5.2).
+   * stamp does (RFC 9768 section 3.2.2.5.2). In that of our SYN-ACK it says something else.
    */
   const takeAce = (
     sk: number,
@@ -363,6 +357,7 @@ export const createTcpAck = (deps: TcpAckDeps) => {
     flags: number
   ): number => {
     if (!isNewer && (flags & (ACK_ADVANCED | SACK_NEW)) === 0) return flags
+    if ((i32[sk + TP_ECN] & ECN_NO_ACE) !== 0 || i32[sk + SK_STATE] === TCP_SYN_RECV) return flags
     const sacked = (flags & SACK_NEW) !== 0 ? sacktag.sackBytes() : 0
     const bytes = ((i32[sk + TP_SND_UNA] - una) | 0) + sacked - knownBytes
     const segs = (i32[sk + TP_DELIVERED] - delivered) | 0

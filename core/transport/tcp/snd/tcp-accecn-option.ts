@@ -16,17 +16,24 @@ import {
 import { CEB_INIT, E0B_INIT, E1B_INIT } from '../rec/tcp-accecn-bytes.ts'
 import { ECN_CE, ECN_ECT_0, ECN_ECT_1 } from '../rec/tcp-ecn.ts'
 import {
+  ACCECN_OPT_FAIL_SEND,
+  TP_ACCECN_FAIL,
   TP_ACCECN_MINLEN,
+  TP_ACCECN_OPT_DSACK,
+  TP_ACCECN_OPT_DSACK_END,
   TP_ACCECN_OPT_DEMAND,
   TP_ACCECN_OPT_TSTAMP,
+  TP_DSACK,
+  TP_DSACK_END,
   TP_RECEIVED_ECN_BYTES,
   TP_SAW_ACCECN_OPT,
   TP_SRTT_US,
 } from '../sock/tcp-sock.ts'
 
 const NUM_FIELDS = 3
-/** It goes with each segment that has room (tcp_ecn_option). */
+// tcp_ecn_option: it goes with each segment that has room; also if those are lost.
 const ACCECN_OPTION_FULL = 2
+const ACCECN_OPTION_PERSIST = 3
 /** SACK gives way for no more than what is beyond so many blocks. */
 const SACKS_KEPT = 2
 
@@ -43,6 +50,7 @@ export const createTcpAccecnOption = (
   let bytes = 0
   let hasOption = false
   let sacks = 0
+  let dsack = 0
 
   /** Octets that so many fields take; of its last word as many as `combine` may lie over NOPs of the option behind it. */
   const alignedLen = (count: number, combine: number): number => {
@@ -58,10 +66,24 @@ export const createTcpAccecnOption = (
     return false
   }
 
+  /**
+   * The peer repeats what was acknowledged with it, and again what was then reported with it: acknowledgements that have it
+   * seem not to arrive (section 3.2.3.2.2).
+   */
+  const isLost = (sk: number): boolean => {
+    if (
+      i32[sk + TP_DSACK] !== 0 &&
+      i32[sk + TP_ACCECN_OPT_DSACK] !== 0 &&
+      i32[sk + TP_ACCECN_OPT_DSACK_END] === i32[sk + TP_DSACK_END]
+    )
+      i32[sk + TP_ACCECN_FAIL] |= ACCECN_OPT_FAIL_SEND
+    return (i32[sk + TP_ACCECN_FAIL] & ACCECN_OPT_FAIL_SEND) !== 0
+  }
   /** Section 3.2.3.3: when something has changed, and now and then so that what was lost is said again. */
   const isDue = (sk: number): boolean => {
     const mode = i32[sysctl + Sysctl.tcp_ecn_option]
     if (mode === 0 || i32[sk + TP_SAW_ACCECN_OPT] === 0) return false
+    if (mode < ACCECN_OPTION_PERSIST && isLost(sk)) return false
     if (mode >= ACCECN_OPTION_FULL || i32[sk + TP_ACCECN_OPT_DEMAND] !== 0) return true
     const beacon = i32[sysctl + Sysctl.tcp_ecn_option_beacon]
     const since = (time[TIME_US] - i32[sk + TP_ACCECN_OPT_TSTAMP]) | 0
@@ -70,6 +92,7 @@ export const createTcpAccecnOption = (
   /** Octets of a segment's options, which are `used` with so many SACK blocks, the option among them if it goes. */
   const fitEstablished = (sk: number, used: number, blocks: number): number => {
     sacks = blocks
+    dsack = i32[sk + TP_DSACK]
     hasOption = false
     if (!isDue(sk)) return used
     const least = i32[sk + TP_ACCECN_MINLEN]
@@ -101,7 +124,9 @@ export const createTcpAccecnOption = (
     i32[sk + TP_RECEIVED_ECN_BYTES + ecnfield - 1]
   /** Writes it, when all that follows it is written. */
   const put = (sk: number, at: number): void => {
+    i32[sk + TP_ACCECN_OPT_DSACK] = hasOption ? dsack : 0
     if (!hasOption) return
+    i32[sk + TP_ACCECN_OPT_DSACK_END] = i32[sk + TP_DSACK_END]
     const e1b = counter(sk, ECN_ECT_1) + E1B_INIT
     const ceb = counter(sk, ECN_CE) + CEB_INIT
     const e0b = counter(sk, ECN_ECT_0) + E0B_INIT

@@ -195,14 +195,19 @@ export const createTcpTransmit = (deps: TcpTransmitDeps) => {
       at = options.putSackBlock(u8, at, i32[sk + TP_SACKS + b * 2], i32[sk + TP_SACKS + b * 2 + 1])
   }
   const putOptions = (sk: number, start: number, blocks: number): void => {
-    let at = start
-    if ((i32[sk + TP_OPTS] & OPT_TIMESTAMPS) !== 0)
-      at = options.putTimestamps(u8, at, tsval(sk), i32[sk + TP_TS_RECENT])
-    const own = at
-    if (i32[sk + TP_SAW_ACCECN_OPT] !== 0) at += accecn.len()
+    const at = putStamps(sk, start)
     if (blocks !== 0) putSacks(sk, at, blocks)
-    if (i32[sk + TP_SAW_ACCECN_OPT] !== 0) accecn.put(sk, own)
   }
+  /** With AccECN's, as it was fitted; its end may lie over the NOPs in front of SACK's. */
+  const putAccecnOptions = (sk: number, start: number): void => {
+    const own = putStamps(sk, start)
+    if (accecn.sackBlocks() !== 0) putSacks(sk, own + accecn.len(), accecn.sackBlocks())
+    accecn.put(sk, own)
+  }
+  const putStamps = (sk: number, start: number): number =>
+    (i32[sk + TP_OPTS] & OPT_TIMESTAMPS) !== 0
+      ? options.putTimestamps(u8, start, tsval(sk), i32[sk + TP_TS_RECENT])
+      : start
 
   /** Leaves the pseudo header's sum in the checksum field: the device, or dev_queue_xmit, completes it. */
   const putPartialChecksum = (skb: number, at: number, sk: number): void => {
@@ -228,12 +233,8 @@ export const createTcpTransmit = (deps: TcpTransmitDeps) => {
     let flags = (i32[skb + CB_FLAGS] & CBF_TCP_FLAGS) | (segs > 1 ? TCP_PSH : 0)
     const syn = (flags & TCP_SYN) !== 0
     if (i32[sk + TP_ECN] !== 0) flags |= ecnOf(sk, skb, payload, syn)
-    const headerLen = HEADER + (syn ? synOptionsLen(sk, (flags & TCP_ACK) !== 0) : optionsLen(sk))
-    const blocks = syn
-      ? 0
-      : i32[sk + TP_SAW_ACCECN_OPT] === 0
-        ? sackBlocks(sk)
-        : accecn.sackBlocks()
+    const isAnswer = (flags & TCP_ACK) !== 0
+    const headerLen = HEADER + (syn ? synOptionsLen(sk, isAnswer) : optionsLen(sk))
     const signature = i32[sk + TP_MD5] === 0 ? 0 : md5.optionLen(sk)
     const at = skbs.push(skb, headerLen)
     i32[skb + SKB_TRANSPORT] = at
@@ -247,7 +248,8 @@ export const createTcpTransmit = (deps: TcpTransmitDeps) => {
     if (i32[sk + TP_URG_OUT] !== 0 && urgMode(i32, sk))
       putUrgent(i32, u8, sk, i32[skb + CB_SEQ], at)
     if (syn) putSynOptions(sk, at + HEADER + signature)
-    else putOptions(sk, at + HEADER + signature, blocks)
+    else if (i32[sk + TP_SAW_ACCECN_OPT] !== 0) putAccecnOptions(sk, at + HEADER + signature)
+    else putOptions(sk, at + HEADER + signature, sackBlocks(sk))
     if (signature !== 0) {
       const end = options.putMd5(u8, at + HEADER)
       md5.sign(sk, at, i32[skb + SKB_LEN], end - MD5_LEN)

@@ -67,7 +67,7 @@ type TcpCheckReqDeps = {
   mss: Pick<TcpMss, 'syncMss'>
   listenQueues: TcpListenQueues
 } & Pick<TcpReply, 'sendReset'> &
-  Pick<TcpRequest, 'inheritNow' | 'synAgain'>
+  Pick<TcpRequest, 'inheritNow' | 'isMixed' | 'synAgain'>
 
 export const createTcpCheckReq = (deps: TcpCheckReqDeps) => {
   const { bank, time, drop, consume, ports, timers, transmit, states, life, mss, sendReset } = deps
@@ -108,6 +108,20 @@ export const createTcpCheckReq = (deps: TcpCheckReqDeps) => {
     dropRequest(req)
     drop(skb, Drop.TCP_RESET)
   }
+  /** The SYN again: our answer was lost, and the new one is waited for from now on. */
+  const repeatedSyn = (req: number, skb: number, flags: number): void => {
+    if (deps.isMixed(req, skb)) {
+      f64[bank + Mib.TcpAttemptFails]++
+      embryonicReset(req, skb, flags)
+      return
+    }
+    if (mayAnswer(req, skb)) {
+      deps.synAgain(req, skb)
+      synAckAgain(req)
+      armTimer(req)
+    }
+    consume(skb)
+  }
   /** A segment for a request, which takes the skb over; false: what it acknowledges is no SYN-ACK of ours, and it is the listener's. */
   const checkRequest = (req: number, skb: number): boolean => {
     const flags = i32[skb + CB_FLAGS]
@@ -121,13 +135,7 @@ export const createTcpCheckReq = (deps: TcpCheckReqDeps) => {
       (flags & (TCP_SYN | TCP_ACK | TCP_RST)) === TCP_SYN &&
       !paws
     ) {
-      // the SYN again: our answer was lost, and the new one is waited for from now on
-      if (mayAnswer(req, skb)) {
-        deps.synAgain(req, skb)
-        synAckAgain(req)
-        armTimer(req)
-      }
-      consume(skb)
+      repeatedSyn(req, skb, flags)
       return true
     }
     const th = i32[skb + SKB_TRANSPORT]

@@ -330,7 +330,8 @@ export const createTcpHandshake = (deps: TcpHandshakeDeps) => {
     i32[sk + SK_FLAGS] &= ~SOCK_WRITE_PENDING
     if ((i32[sk + TP_FASTOPEN] & (FO_SYN | FO_SYN_DATA)) === 0) consume(skb)
     else if (fastopenClient.synAck(sk, skb)) return
-    if (isPending) ackWithText(sk)
+    // how the SYN-ACK came an acknowledgement alone can say (RFC 9768 section 3.2.2.1)
+    if (isPending && !isAccecn(i32[sk + TP_ECN])) ackWithText(sk)
     else transmit.sendAckWith(sk, accecnThirdAckFlags(i32, sk))
     // text that could not go with the SYN
     dataSndCheck(sk)
