@@ -45,7 +45,8 @@ export const scopeNeeded = (method: string, path: string): Scope => {
 const covers = (given: Scope | null, needed: Scope): boolean =>
   given !== null && SCOPES.indexOf(given) >= SCOPES.indexOf(needed)
 
-const hostOf = (authority: string): string => authority.replace(/:\d+$/, '').replace(/[[\]]/g, '')
+const hostOf = (authority: string): string =>
+  authority.toLowerCase().replace(/:\d+$/, '').replace(/[[\]]/g, '')
 
 /** Throws where a browser asks for a page that is not ours. */
 const refuseForeignPages = (headers: Headers, isOwnMachine: boolean): void => {

@@ -17,7 +17,8 @@ const methodsOf = (app: Api, path: string): string[] => {
 export const answerUnknown = (app: Api, c: Context<ApiEnv>): Response => {
   const { method, path } = c.req
   const allowed = methodsOf(app, path)
-  if (allowed.length === 0)
+  // an endpoint that understands the method has found nothing there
+  if (allowed.length === 0 || (method !== 'OPTIONS' && allowed.includes(method)))
     return new Problem(
       'no-such-path',
       `Error: there is no ${method} ${path}; GET /openapi.json lists what there is.`

@@ -193,9 +193,8 @@ const BY_NAME = {
   'not-in-a-namespace': {
     status: 501,
     title: 'Not In A Namespace',
-    means:
-      'The namespace is one of the kernel, whose stack is not ours; or the answer would never end, and a namespace answers at once.',
-    todo: '"softnet exec --netns NAME" enters a namespace of the kernel; watch, capture and trace go without /netns/NAME.',
+    means: 'The namespace is one of the kernel, whose stack is not ours.',
+    todo: '"softnet exec --netns NAME" enters it.',
   },
   starting: {
     status: 503,

@@ -7,6 +7,7 @@ import type { Endpoint } from './cli/endpoint.ts'
 import { formatEndpoint, isLoopback, parseEndpoint } from './cli/endpoint.ts'
 import type { ListenerKind, ServerBindings } from './endpoints/deps.ts'
 import { ListenError } from './listen-error.ts'
+import { unreadable } from './problem.ts'
 import { lstat, removeOwn, takeSocket } from './socket-file.ts'
 
 export type Listener = {
@@ -41,6 +42,8 @@ const serve = (app: App, listener: ListenerKind, where: object): Server =>
     ...LIMITS,
     ...where,
     fetch: (request: Request, server: Server) => {
+      // without a host, or with one that is none, Bun gives a path for an address
+      if (!/^https?:/.test(request.url)) return unreadable('Error: no host is named.').toResponse()
       const keep = () => {
         server.timeout(request, 0)
         return () => server.timeout(request, IDLE_SEC)

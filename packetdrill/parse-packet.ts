@@ -34,7 +34,7 @@ export const parsePacket = (cursor: Cursor, isIn: boolean): Packet => {
   if (cursor.match(/icmp\b/y) !== null) return parseIcmp(cursor)
   const mark = cursor.match(/\[\s*(\w+)\s*\]/y)?.[1]
   if (mark !== undefined && !Object.hasOwn(ECN, mark)) cursor.fail('noecn, ect0, ect1 or ce')
-  const letters = cursor.take(/[FSRP.UEWA]+[0-7]?(?= )|-(?= )/y, 'flags of a segment')[0]
+  const letters = cursor.take(/[FSRP.UEWA0-7]+(?= )|-(?= )/y, 'flags of a segment')[0]
   // a digit is the ACE field (AE, CWR, ECE) as a number
   let flags = Number(letters.match(/\d/)?.[0] ?? 0) * tcp.TCP_ECE
   for (const [letter, bit] of FLAG_LETTERS) if (letters.includes(letter)) flags |= bit
@@ -105,9 +105,21 @@ const parseOption = (cursor: Cursor): TcpOption => {
     case 'FOEXP':
     case 'md5':
       return { kind: name, bytes: parseBytes(cursor) }
+    case 'ECN':
+      return { kind: 'ECN', fields: parseCounters(cursor) }
     default:
       throw new Unsupported(`the TCP option "${name}"`)
   }
+}
+const parseCounters = (cursor: Cursor): [string, number][] => {
+  const fields: [string, number][] = []
+  for (
+    let field = cursor.match(/(e[01]b|ceb) (\d+)/y);
+    field !== null;
+    field = cursor.match(/(e[01]b|ceb) (\d+)/y)
+  )
+    fields.push([field[1]!, Number(field[2])])
+  return fields
 }
 const parseBlocks = (cursor: Cursor): [number, number][] => {
   const blocks: [number, number][] = []

@@ -16,6 +16,8 @@ export type TcpOption =
   | { kind: 'TS'; val: number; ecr: number }
   | { kind: 'sack'; blocks: [number, number][] }
   | { kind: 'FO' | 'FOEXP' | 'md5'; bytes: number[] }
+  /** Counters of AccECN in their order. */
+  | { kind: 'ECN'; fields: [name: string, octets: number][] }
 
 export type TcpPacket = {
   proto: 'tcp'

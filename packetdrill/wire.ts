@@ -19,8 +19,13 @@ const KIND = {
   TS: 8,
   md5: 19,
   FO: 34,
+  ECN: 174,
   FOEXP: 254,
 }
+/** AccECN whose first counter is ECT(0)'s. */
+const KIND_ECN0 = 172
+const COUNTERS = ['e1b', 'ceb', 'e0b']
+const COUNTERS0 = ['e0b', 'ceb', 'e1b']
 const FOEXP_MAGIC = 0xf989
 
 const word = (value: number): number[] => [24, 16, 8, 0].map((shift) => (value >>> shift) & 0xff)
@@ -41,6 +46,11 @@ const optionBytes = (option: TcpOption): number[] => {
       return [kind, 10, ...word(option.val), ...word(option.ecr)]
     case 'sack':
       return [kind, 2 + option.blocks.length * 8, ...option.blocks.flat().flatMap(word)]
+    case 'ECN': {
+      const ecn = option.fields[0]?.[0] === 'e0b' ? KIND_ECN0 : kind
+      const octets = option.fields.flatMap(([, value]) => word(value).slice(1))
+      return [ecn, 2 + octets.length, ...octets]
+    }
     case 'FOEXP':
       return [kind, 4 + option.bytes.length, FOEXP_MAGIC >> 8, FOEXP_MAGIC & 0xff, ...option.bytes]
     default:
@@ -64,6 +74,10 @@ const parseOption = (bytes: Uint8Array, at: number): TcpOption => {
       for (let b = at + 2; b < at + len; b += 8) blocks.push([i32(bytes, b), i32(bytes, b + 4)])
       return { kind: 'sack', blocks }
     }
+    case KIND.ECN:
+      return { kind: 'ECN', fields: parseCounters(bytes, at, COUNTERS) }
+    case KIND_ECN0:
+      return { kind: 'ECN', fields: parseCounters(bytes, at, COUNTERS0) }
     case KIND.FO:
       return { kind: 'FO', bytes: [...bytes.subarray(at + 2, at + len)] }
     case KIND.FOEXP:
@@ -73,6 +87,12 @@ const parseOption = (bytes: Uint8Array, at: number): TcpOption => {
     default:
       throw new Unsupported(`the TCP option ${bytes[at]}`)
   }
+}
+const parseCounters = (bytes: Uint8Array, at: number, names: string[]): [string, number][] => {
+  const fields: [string, number][] = []
+  for (let k = 0; 2 + 3 * (k + 1) <= bytes[at + 1]!; k++)
+    fields.push([names[k]!, i32(bytes, at + 2 + 3 * k) >>> 8])
+  return fields
 }
 const parseOptions = (bytes: Uint8Array, start: number, end: number): TcpOption[] => {
   const options: TcpOption[] = []
@@ -161,6 +181,8 @@ export const optionText = (option: TcpOption): string => {
       return `TS val ${option.val} ecr ${option.ecr}`
     case 'sack':
       return `sack ${option.blocks.map(([a, b]) => `${a}:${b}`).join(' ')}`
+    case 'ECN':
+      return ['ECN', ...option.fields.flat()].join(' ')
     case 'FO':
     case 'FOEXP':
     case 'md5':

@@ -17,7 +17,7 @@ const KNOBS = {
   delay: { calm: 0.1, does: 'ms over the bottleneck, one way' },
   queue: { calm: 1000, does: 'packets that wait before the bottleneck' },
   mtu: { calm: 1500, does: "of the router's link to the server" },
-  ecn: { calm: 0, does: '1: connections use ECN' },
+  ecn: { calm: 0, does: 'of connections: 1 ECN, 3 Accurate ECN' },
   loss: { calm: 0, does: '% of packets lost, each way' },
   duplicate: { calm: 0, does: '% of packets doubled' },
   reorder: { calm: 0, does: '% of packets out of order' },
@@ -83,7 +83,7 @@ export const drawKnobs = (
     cc: draw.pick([0, 0, 0, 1, 1, 2]),
     rate: draw.pick([0, 2, 5, 10, 20, 50, 100]),
     delay: draw.scale(0.1, 40),
-    ecn: draw.chance(0.3) ? 1 : 0,
+    ecn: draw.pick([0, 0, 0, 0, 1, 3]),
     ...(draw.chance(0.75) && badly(draw)),
   })
   const least = knobs.family === 4 ? 600 : 1280

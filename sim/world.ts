@@ -29,7 +29,7 @@ export const createWorld = async (knobs: Knobs, seed: number, options: WorldOpti
     host.must({ type: 'SYSCTL_SET', name, value })
   for (const host of [a, b]) {
     await sysctl(host, 'net.ipv4.tcp_congestion_control', CONTROLS[knobs.cc] ?? CONTROLS[0])
-    await sysctl(host, 'net.ipv4.tcp_ecn', knobs.ecn === 1 ? 1 : 2)
+    await sysctl(host, 'net.ipv4.tcp_ecn', knobs.ecn === 0 ? 2 : knobs.ecn)
   }
   const link = (host: SimHost, ifname: string, change: { mtu?: number; netem?: Impairment }) =>
     host.must({ type: 'RTM_NEWLINK', flags: 0, link: { ifname, ...change } })

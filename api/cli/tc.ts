@@ -38,9 +38,11 @@ const show = async (words: Words, { json, pretty, stats }: TcOptions, cli: Cli):
       throw new UsageError(`What is "${word}"? Try "tc qdisc help".`)
   }
   const how: QdiscShow = { stats, omitDev: dev !== undefined }
-  const all = await getItems<QdiscItem>(cli, '/v1/qdiscs')
-  const items = all.filter((item) => dev === undefined || item.dev === dev)
-  if (dev !== undefined && items.length === 0) throw new Refused(`Cannot find device "${dev}"`)
+  const items = await getItems<QdiscItem>(cli, '/v1/qdiscs', { dev }).catch((error: unknown) => {
+    throw error instanceof Refused && error.status === 404
+      ? new Refused(`Cannot find device "${dev}"`, 404)
+      : error
+  })
   if (json)
     printJson(
       cli,

@@ -21,11 +21,18 @@ type NetnsCall = {
   readonly path: string
   readonly headers: Readonly<Record<string, string>>
   readonly body: string
+  /** The answer does not end by itself. */
+  readonly isStream: boolean
+}
+/** What there is of an answer that goes on, as soon as there is something; null: that was all. */
+export type Pieces = {
+  readonly next: () => Promise<Uint8Array | null>
+  readonly cancel: () => void
 }
 type NetnsAnswer = {
   readonly status: number
   readonly headers: Readonly<Record<string, string>>
-  readonly body: string
+  readonly body: string | Pieces
 }
 
 export type AppDeps = {

@@ -1,6 +1,6 @@
 /**
  * /netns: the network namespaces, like `ip netns`, and /netns/{name}/...: everything of the API, in one of them. They are stacks
- * of their own on another thread, which answers with whole bodies: what never ends (watch, capture, trace) is not passed on.
+ * of their own on another thread, which answers with whole bodies, and piece by piece where an answer never ends.
  */
 import { Hono } from 'hono'
 import { NLM_F_CREATE, NLM_F_EXCL } from '../../core/control/nlm-flags.ts'
@@ -9,7 +9,7 @@ import { isRead } from '../auth.ts'
 import { Problem, refused } from '../problem.ts'
 import { netnsItem, netnsSpec } from '../schemas/netns.ts'
 import { readBody, sendChange, showItem } from './change.ts'
-import type { Api, ApiEnv, AppDeps, NetnsItem, ServerBindings } from './deps.ts'
+import type { Api, ApiEnv, AppDeps, NetnsItem, Pieces, ServerBindings } from './deps.ts'
 import { doc } from './doc.ts'
 import { readListQuery, sendList } from './list.ts'
 
@@ -18,8 +18,8 @@ const tag = 'netns'
 const METHODS = ['GET', 'PUT', 'POST', 'PATCH', 'DELETE']
 const ENDLESS = /^\/v1\/(watch|capture|trace)$/
 /** What an answer's reader has to know; the rest is this app's to say. */
-const KEPT_HEADERS = ['content-type', 'etag', 'retry-after', 'allow']
-const SENT_HEADERS = ['accept', 'content-type', 'if-match']
+const KEPT_HEADERS = ['content-type', 'etag', 'retry-after', 'allow', 'cache-control']
+const SENT_HEADERS = ['accept', 'content-type', 'if-match', 'last-event-id']
 
 const pick = (headers: Headers, names: readonly string[]): Record<string, string> =>
   Object.fromEntries(
@@ -28,6 +28,29 @@ const pick = (headers: Headers, names: readonly string[]): Record<string, string
       return value === null ? [] : [[name, value]]
     })
   )
+
+/** An answer that goes on; its reader, who may have left meanwhile, ends it. */
+const streamOf = (
+  { next, cancel }: Pieces,
+  signal: AbortSignal,
+  keep: () => () => void
+): ReadableStream<Uint8Array> => {
+  const release = keep()
+  const stop = (): void => {
+    release()
+    cancel()
+  }
+  if (signal.aborted) stop()
+  return new ReadableStream<Uint8Array>({
+    async pull(controller) {
+      const piece = await next()
+      if (piece !== null) return controller.enqueue(piece)
+      release()
+      controller.close()
+    },
+    cancel: stop,
+  })
+}
 
 /** `pass` answers a request that is for the whole of the daemon. */
 export const createNetnsEndpoints = (
@@ -97,19 +120,19 @@ export const createNetnsEndpoints = (
         'not-in-a-namespace',
         `Error: "${name}" is a namespace of the kernel: softnet exec enters it.`
       )
-    if (ENDLESS.test(path))
-      throw new Problem(
-        'not-in-a-namespace',
-        'Error: a namespace answers at once, and streams nothing.'
-      )
     const answer = await askNetns({
       name,
       method,
       path: path + url.search,
       headers: pick(c.req.raw.headers, SENT_HEADERS),
       body,
+      isStream: isRead(method) && ENDLESS.test(path),
     })
-    return new Response(answer.status === 204 ? null : answer.body, {
+    const whole =
+      typeof answer.body === 'string'
+        ? answer.body
+        : streamOf(answer.body, c.req.raw.signal, c.env?.keep ?? (() => () => {}))
+    return new Response(answer.status === 204 ? null : whole, {
       status: answer.status,
       headers: pick(new Headers(answer.headers), KEPT_HEADERS),
     })

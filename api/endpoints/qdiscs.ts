@@ -19,9 +19,9 @@ import { readListQuery, sendList } from './list.ts'
 const tag = 'qdiscs'
 const EXAMPLE = { kind: 'netem', options: { delay: 20_000, loss: 0.5 } }
 
-/** Chunks of links as chunks of their qdiscs. */
+/** Chunks of links as chunks of their qdiscs; what has never been up has none (tc_qdisc_dump_ignore). */
 function* qdiscsOf(chunks: Iterable<LinkItem[]>) {
-  for (const links of chunks) yield links.map(qdiscOf)
+  for (const links of chunks) yield links.map(qdiscOf).filter(({ kind }) => kind !== 'noop')
 }
 
 export const createQdiscEndpoints = ({ control }: AppDeps): Api => {

@@ -5,6 +5,7 @@
 import { Errno } from '../base/errno.ts'
 import { AF_INET } from '../base/family.ts'
 import type { Ifaddrs } from '../inet/addr/ifaddr.ts'
+import { IFA_F_MANAGETEMPADDR, IFA_F_TEMPORARY } from '../inet/addr/ifaddr-constants.ts'
 import type { Ifaddr } from '../inet/addr/ifaddr-held.ts'
 import type { Outcome } from './answers.ts'
 import { changed, chunks, refuse } from './answers.ts'
@@ -31,8 +32,14 @@ export const createAddresses = ({ ifaddrs, isDevice }: AddressesDeps) => {
       return refuse(Errno.EINVAL, `${version}: address lifetime invalid`, 'valid_life_time')
     }
     if (!isUsable(address)) return refuse(Errno.EADDRNOTAVAIL, null, 'local')
+    const hasTemporary = (address.flags & IFA_F_MANAGETEMPADDR) !== 0
+    if (hasTemporary && prefixlen !== 64) {
+      const why = 'ipv6: address with "mngtmpaddr" flag must have a prefix length of 64'
+      return refuse(Errno.EINVAL, why, 'prefixlen')
+    }
     const known = ifaddrs.find(ifindex, words, prefixlen)
     if (known !== undefined && (flags & NLM_F_REPLACE) !== 0 && (flags & NLM_F_EXCL) === 0) {
+      if (hasTemporary && (known.flags & IFA_F_TEMPORARY) !== 0) return refuse(Errno.EINVAL)
       ifaddrs.modify(address)
       return changed(ifaddrs.find(ifindex, words, prefixlen)!)
     }

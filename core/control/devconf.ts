@@ -42,7 +42,13 @@ export type ConfItem = {
 
 const NAME = /^net\.(ipv4|ipv6)\.(conf|neigh)\.(.+)\.(\w+)$/
 /** Set for `all`, they are set everywhere. */
-const OF_ALL = [Conf4.forwarding, Conf6.forwarding, Conf6.force_forwarding, Conf6.disable_ipv6]
+const OF_ALL = [
+  Conf4.forwarding,
+  Conf6.forwarding,
+  Conf6.force_forwarding,
+  Conf6.disable_ipv6,
+  Conf6.ignore_routes_with_linkdown,
+]
 const LINKDOWN = [Conf4.ignore_routes_with_linkdown, Conf6.ignore_routes_with_linkdown]
 const NEIGH6 = [Conf6.proxy_delay, Conf6.proxy_qlen]
 /** Another name for a setting. */
@@ -120,6 +126,7 @@ export const createDevConf = (deps: DevConfDeps) => {
       // a router does not listen to others' redirects (inet_forward_change)
       if (row === CONF_ALL && word === Conf4.forwarding)
         i32[confRow(arena, CONF_ALL) + Conf4.accept_redirects] = 1 - value
+      if (LINKDOWN.includes(word)) linkdownIgnored()
       return
     }
     // devices follow the defaults of IPv4 alone (devinet_copy_dflt_conf), and those of neighbours (neigh_copy_dflt_parms)

@@ -58,8 +58,9 @@ import { byFamily } from '../inet/af-ops.ts'
 import { HASH_POLICY_CUSTOM } from '../inet/fib/flow-hash.ts'
 import { createDoRedirect } from '../inet/dst/do-redirect.ts'
 import type { FibReader } from '../inet/fib/fib.ts'
-import { FR_HEAD_FIRST } from '../inet/fib/fib-rule-constants.ts'
+import { FR_HEAD_CUSTOM } from '../inet/fib/fib-rule-constants.ts'
 import { ruleHead } from '../inet/fib/fib-rules.ts'
+import { isIgnored } from '../inet/fib/linkdown.ts'
 import type { Route } from '../inet/fib/route.ts'
 import { DEV_FLAGS, deviceRow, IFF_UP, INIT_NET, l3mdevOf, l3TableOf } from '../netdev/netdev.ts'
 import type { Arena } from '../shm/arena.ts'
@@ -288,9 +289,11 @@ export const createRoutes = (deps: RoutesDeps) => {
     return route
   }
 
-  /** What is shown of one of several next hops' device. */
-  const stateOf = (dev: number): number =>
-    isUp(dev) ? (hasCarrier(dev) ? 0 : RTNH_F_LINKDOWN) : RTNH_F_DEAD | RTNH_F_LINKDOWN
+  /** What is shown of a next hop's device: nobody goes by one that is down, or that is ignored without a carrier. */
+  const stateOf = (dev: number, family: number): number => {
+    const isDead = !isUp(dev) || isIgnored(arena, dev, family)
+    return (isDead ? RTNH_F_DEAD : 0) | (hasCarrier(dev) ? 0 : RTNH_F_LINKDOWN)
+  }
   const typeOf = ({ type, nhid }: RibRoute): number =>
     type === RTN_UNICAST && nhid !== undefined && objects.isBlackhole(nhid) ? RTN_BLACKHOLE : type
   /** As it is shown. Routes to our own addresses never go down with a link (fib_sync_down_dev, fib6_ifdown). */
@@ -301,12 +304,14 @@ export const createRoutes = (deps: RoutesDeps) => {
     const shown = {
       ...route,
       type: typeOf(route),
-      ...(hops && { hops: hops.map((hop) => ({ ...hop, flags: hop.flags | stateOf(hop.dev) })) }),
+      ...(hops && {
+        hops: hops.map((hop) => ({ ...hop, flags: hop.flags | stateOf(hop.dev, route.family) })),
+      }),
       ...more(route),
     }
     return route.dev === 0 || route.type === RTN_LOCAL || hasCarrier(route.dev)
       ? shown
-      : { ...shown, flags: route.flags | RTNH_F_LINKDOWN }
+      : { ...shown, flags: route.flags | stateOf(route.dev, route.family) }
   }
 
   const newRoute = ({ route: given, flags }: MessageOf<'RTM_NEWROUTE'>): Outcome<SeenRoute> => {
@@ -333,9 +338,9 @@ export const createRoutes = (deps: RoutesDeps) => {
     view[at + 2],
     view[at + 3],
   ]
-  /** While the rules are the usual ones, Linux has the tables local and main in one trie. */
+  /** Until there are other rules than the usual ones, Linux has the tables local and main in one trie (fib_unmerge). */
   const isMerged = byFamily(
-    () => i32[ruleHead(arena, INIT_NET, AF_INET) + FR_HEAD_FIRST] === 0,
+    () => i32[ruleHead(arena, INIT_NET, AF_INET) + FR_HEAD_CUSTOM] === 0,
     () => false
   )
   const tableOf = (row: number, family: number): number => {

@@ -161,6 +161,8 @@ export type LinkInfo = {
   master: number
   masterKind: string
   l3Table: number
+  /** False: it has never been up, and has no queueing discipline. */
+  isActivated: boolean
   /** Null: not impaired. */
   netem: Netem | null
   /** What netem has sent and thrown away since it is there, and what waits in it. */

@@ -10,6 +10,7 @@ import { createFibWriter } from '../inet/fib/fib-writer.ts'
 import { createIfaddrs, type IfaddrDeps } from '../inet/addr/ifaddr.ts'
 import type { Ifaddr } from '../inet/addr/ifaddr-held.ts'
 import { createMcMembers } from '../inet/mc/mc-members.ts'
+import { createLinkdown } from '../inet/fib/linkdown.ts'
 import { createNexthops } from '../inet/fib/nexthop.ts'
 import { createAddrconf } from '../ipv6/addrconf.ts'
 import { DEV_FLAGS, deviceRow, IFF_LOOPBACK, IFF_NOARP, INIT_NET } from '../netdev/netdev.ts'
@@ -59,7 +60,7 @@ export const createTables = (deps: TablesDeps) => {
     fibRules.tableMoved(...moved)
     followVrfs(...moved)
   }
-  const fib = createFibWriter({ arena, retire, reclaim, onTable })
+  const fib = createFibWriter({ arena, retire, reclaim, onTable, ...createLinkdown(arena) })
   fib.addNet(INIT_NET)
   fibRules.addNet(INIT_NET)
   const nexthops = createNexthops({ arena, retire, reclaim })
@@ -101,6 +102,7 @@ export const createTables = (deps: TablesDeps) => {
     arena,
     rib,
     retire,
+    random,
     onEvent,
     onAnycast: answerFor,
     nowMs,

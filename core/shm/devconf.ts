@@ -58,7 +58,7 @@ const IPV4 = {
   route_localnet: onOff(0),
   /** Either: martians are counted (martians_logged of `ethtool -S`). */
   log_martians: onOff(0),
-  /** Of several next hops those without a carrier are left out. */
+  /** Either: nobody goes by what leads by a device without a carrier. */
   ignore_routes_with_linkdown: onOff(0),
   /** Both: what is for all of another of our networks is sent on there (RFC 2644 has it off). */
   bc_forwarding: onOff(0),
@@ -147,6 +147,15 @@ const IPV6 = {
   /** Addresses are made of what routers say of prefixes, while there are fewer than max_addresses (0: any number). */
   autoconf: onOff(1),
   max_addresses: number(16, MAX),
+  /** Beside them stand temporary ones (RFC 8981): 1 on demand, 2 as the usual source; -1 where none was to be had. */
+  use_tempaddr: { all: 0, otherwise: 0, min: -MAX - 1, max: MAX },
+  /** Seconds that they live and are preferred, less what is drawn for each device. */
+  temp_valid_lft: number(604800, MAX),
+  temp_prefered_lft: number(86400, MAX),
+  max_desync_factor: number(600, MAX),
+  /** How many are tried, and how many seconds the next one comes earlier than all of those need. */
+  regen_max_retry: number(3, MAX),
+  regen_min_advance: number(2, MAX),
   /**
    * Of a router, what it advertises (RFC 4861 section 6.2.1 has these names in capitals): whether it does, and seconds from
    * one advertisement to the next, at most and at least (0: a third of that).

@@ -162,6 +162,13 @@ const TABLE = {
    * for RFC 3168's, 5 only agrees. A SYN that is not answered is sent again without.
    */
   tcp_ecn: number('net.ipv4.tcp_ecn', 2, 0, 5),
+  /**
+   * The option of AccECN: 0 never goes, 1 when it has something to say that was not heard, 2 with every segment that has room,
+   * 3 even if such segments seem to be lost.
+   */
+  tcp_ecn_option: number('net.ipv4.tcp_ecn_option', 2, 0, 3),
+  /** With 1 it goes so often a round trip at least; 0 leaves it at that. */
+  tcp_ecn_option_beacon: number('net.ipv4.tcp_ecn_option_beacon', 3, 0, 3),
   tcp_ecn_fallback: onOff('net.ipv4.tcp_ecn_fallback', 1),
   /** SYN cookies: 1 when there is no place for another request, 2 always, 0 never. */
   tcp_syncookies: number('net.ipv4.tcp_syncookies', 1, 0, 2),

@@ -111,7 +111,8 @@ const hasWork = ({ i32, layout }: Arena, thread: number): boolean => {
   return false
 }
 
-const gone: PathKind['startXmit'] =
+/** What leaves by it has left. */
+export const gone: PathKind['startXmit'] =
   ({ skbs }) =>
   (skb) => {
     skbs.free(skb)

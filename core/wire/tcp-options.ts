@@ -20,6 +20,9 @@ const TCPOPT_MD5SIG = 19
 /** RFC 5925, which is told apart and no more. */
 const TCPOPT_AO = 29
 const TCPOPT_FASTOPEN = 34
+/** RFC 9768 section 3.2.3: counters of octets, in either order. */
+const TCPOPT_ACCECN0 = 172
+const TCPOPT_ACCECN1 = 174
 /** Its number of before it had one (RFC 6994, RFC 7413 section 4.1.1), and what marks it there. */
 const TCPOPT_EXP = 254
 const FASTOPEN_MAGIC = 0xf989
@@ -32,7 +35,9 @@ const TCPOLEN_AO_BASE = 4
 /** Nobody knows whether a segment is signed. */
 export const BAD_AUTH = -1
 const TCPOLEN_SACK_BASE = 2
-const SACK_BLOCK = 8
+export const SACK_BLOCK = 8
+export const ACCECN_BASE = 2
+export const ACCECN_PERFIELD = 3
 const FASTOPEN_BASE = 2
 const FASTOPEN_EXP_BASE = 4
 const FASTOPEN_MIN_COOKIE = 4
@@ -62,7 +67,11 @@ export const OPT_SACK_COUNT = 6
 /** Where the cookie lies; length 0 is a request for one. One that no cookie could have is no option. */
 export const OPT_FASTOPEN_AT = 7
 export const OPT_FASTOPEN_LEN = 8
-export const OPT_WORDS = 9
+/** Where AccECN's counters lie, how many octets there are of them, and 1 when ECT(1)'s is the first (TCPOPT_ACCECN1). */
+export const OPT_ACCECN_AT = 9
+export const OPT_ACCECN_LEN = 10
+export const OPT_ACCECN_ORDER = 11
+export const OPT_WORDS = 12
 
 export const SEEN_MSS = 1
 export const SEEN_WSCALE = 2
@@ -72,6 +81,7 @@ export const SEEN_SACK = 16
 export const SEEN_FASTOPEN = 32
 /** It came by the experimental number. */
 export const SEEN_FASTOPEN_EXP = 64
+export const SEEN_ACCECN = 128
 export const OPTS_ON_SYN = SEEN_MSS | SEEN_WSCALE | SEEN_SACK_PERM | SEEN_FASTOPEN
 
 /** NOP NOP TIMESTAMP 10: the only options of nearly every segment of an established connection. */
@@ -149,6 +159,11 @@ const take = (mem: Bytes, at: number, kind: number, size: number, out: Int32Arra
     out[OPT_SEEN] = out[OPT_SEEN] | SEEN_WSCALE
   } else if (kind === TCPOPT_SACK_PERM && size === TCPOLEN_SACK_PERM) {
     out[OPT_SEEN] = out[OPT_SEEN] | SEEN_SACK_PERM
+  } else if (kind === TCPOPT_ACCECN0 || kind === TCPOPT_ACCECN1) {
+    out[OPT_ACCECN_AT] = at + ACCECN_BASE
+    out[OPT_ACCECN_LEN] = size - ACCECN_BASE
+    out[OPT_ACCECN_ORDER] = kind === TCPOPT_ACCECN1 ? 1 : 0
+    out[OPT_SEEN] = out[OPT_SEEN] | SEEN_ACCECN
   } else if (kind === TCPOPT_FASTOPEN)
     takeFastopen(at + FASTOPEN_BASE, size - FASTOPEN_BASE, 0, out)
   else if (kind === TCPOPT_EXP && size >= FASTOPEN_EXP_BASE && u16(mem, at + 2) === FASTOPEN_MAGIC)
@@ -232,6 +247,33 @@ export const putSackBlock = (mem: Bytes, at: number, start: number, end: number)
   putI32(mem, at, start)
   putI32(mem, at + 4, end)
   return at + SACK_BLOCK
+}
+
+/**
+ * AccECN with the first `fields` of its counters (RFC 9768 section 3.2.3, order 1) in `bytes` octets: NOPs fill what it leaves
+ * of them, and its end may lie over NOPs of what follows, so that is to be there first.
+ */
+export const putAccecn = (
+  mem: Bytes,
+  at: number,
+  bytes: number,
+  fields: number,
+  e1b: number,
+  ceb: number,
+  e0b: number
+): void => {
+  const end = at + ACCECN_BASE + fields * ACCECN_PERFIELD
+  mem[at] = TCPOPT_ACCECN1
+  mem[at + 1] = end - at
+  if (fields > 0) putU24(mem, at + 2, e1b)
+  if (fields > 1) putU24(mem, at + 5, ceb)
+  if (fields > 2) putU24(mem, at + 8, e0b)
+  for (let pad = end; pad < at + bytes; pad++) mem[pad] = TCPOPT_NOP
+}
+export const accecnField = (mem: Bytes, at: number): number => (mem[at] << 16) | u16(mem, at + 1)
+const putU24 = (mem: Bytes, at: number, value: number): void => {
+  mem[at] = value >> 16
+  putU16(mem, at + 1, value & 0xffff)
 }
 
 /** Octets that putFastopen takes. */

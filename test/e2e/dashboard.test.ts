@@ -529,9 +529,14 @@ describeE2e(import.meta.path, 'the dashboard', () => {
     const { paths } = await daemon.must<{ paths: Record<string, object> }>('GET', '/openapi.json')
     const operations = Object.values(paths).flatMap((path) => Object.keys(path)).length
     await page.until(`document.querySelectorAll('#list tr').length === ${operations}`)
-    await page.click('a[href="/problems"]')
-    await page.click('a[href="/problems/EEXIST"]')
-    await page.has('h1', 'File exists')
+    for (const [path, word, title] of [
+      ['/problems', 'problems', 'Problems'],
+      ['/problems/EEXIST', 'File exists', 'File exists'],
+    ] as const) {
+      await page.has(`a[href="${path}"]`, word)
+      await page.goTo(origin + path)
+      await page.has('h1', title)
+    }
     expect([...page.origins]).toEqual([origin])
   })
 

@@ -13,8 +13,8 @@ import { createTopology, type Topology } from './support/topology.ts'
 
 let topology: Topology
 let daemon: Daemon
-/** What a command line says, run here over the daemon's API. */
-const softnet = async (line: string): Promise<string> => {
+/** A command line, run here over the daemon's API; what it says so far, and all of it once it has ended. */
+const begin = (line: string) => {
   let said = ''
   const say = (text: string): void => {
     said += text
@@ -29,9 +29,10 @@ const softnet = async (line: string): Promise<string> => {
     err: say,
     json: false,
   }
-  await run(words, inNetns(outside, netns))
-  return said
+  const ended = run(words, inNetns(outside, netns)).then(() => said)
+  return { said: () => said, ended }
 }
+const softnet = (line: string): Promise<string> => begin(line).ended
 const add = (name: string) => daemon.call('POST', '/v1/netns', { name })
 const del = (name: string) => daemon.call('DELETE', `/v1/netns/${name}`)
 const names = async () => (await daemon.list<{ name: string }>('/v1/netns')).map((o) => o.name)
@@ -129,6 +130,76 @@ describeE2e(import.meta.path, 'network namespaces', () => {
     expect(ofGreen).toMatchObject({ IcmpInEchos: 3, TcpPassiveOpens: 1, IpForwDatagrams: 0 })
     expect(ofBlue).toMatchObject({ IcmpInEchos: 0, TcpPassiveOpens: 0, IcmpOutTimeExcds: 1 })
     expect(ofBlue['IpForwDatagrams']).toBeGreaterThan(100)
+  })
+
+  const captures = async (name: string) =>
+    (await inside<{ items: unknown[] }>(name, '/captures')).items.length
+  const untilCapturing = async (name: string, count: number): Promise<void> => {
+    while ((await captures(name)) !== count) await Bun.sleep(5)
+  }
+
+  test('who looks into one sees what goes by there, and what became of it', async () => {
+    const ping = () => runIn(topology.a, ['ping', '-c', '1', '10.2.0.2'])
+    const dumping = softnet('--netns blue tcpdump -c 4 icmp')
+    await untilCapturing('blue', 1)
+    expect(await daemon.list('/v1/captures')).toEqual([])
+    await ping()
+    const lines = (await dumping).split('\n')
+    expect(lines.map((line) => line.split(' ').slice(1, 3).join(' '))).toEqual([
+      'out In',
+      'x Out',
+      'x In',
+      'out Out',
+      'packets captured',
+      'packets dropped',
+      '',
+    ])
+    const tracing = begin('--netns blue trace -n 1 -i out icmp and dst 10.2.0.2')
+    while (tracing.said() === '') await ping()
+    const way = await tracing.ended
+    expect(way).toContain('ip_forward: out -> x')
+    expect(way).toContain('=> sent by x')
+    const made = 'udp 10.1.0.1:5000 > 10.3.0.1:53 ttl 1'
+    const dry = await softnet(`--netns blue trace --dry dev=out ${made}`)
+    expect(dry).toContain('TTL_EXCEEDED')
+    // of the packet that died there, and not of the one that was made up
+    expect(await softnet('--netns blue dropwatch')).toMatch(/ 1 +TTL_EXCEEDED +forward +out /)
+    expect(await softnet('dropwatch')).not.toContain('TTL_EXCEEDED')
+  })
+
+  test('who has asked and left, at whatever moment, is captured for no more', async () => {
+    for (let k = 0; k < 30; k++) {
+      const left = new AbortController()
+      const asked = fetch('http://softnet/v1/netns/blue/capture', {
+        unix: daemon.unix,
+        signal: left.signal,
+      })
+      asked.catch(() => {})
+      await Bun.sleep(k / 10)
+      left.abort()
+    }
+    await untilCapturing('blue', 0)
+  })
+
+  test('who watches one hears what changes there and nothing else, until it ends', async () => {
+    expect(await softnet('ip netns add short')).toBe('')
+    const monitor = begin('ip -n short monitor route')
+    const other = begin('ip -n blue monitor link')
+    let mtu = 1280
+    while (monitor.said() === '' || other.said() === '') {
+      await softnet(`ip -n short route replace blackhole 10.9.0.0/16 mtu ${mtu++}`)
+      await softnet(`ip -n blue link set x txqueuelen ${mtu}`)
+      await softnet('ip route replace blackhole 10.8.0.0/16')
+    }
+    expect(await softnet('ip netns del short')).toBe('')
+    const said = (await monitor.ended).trim().split('\n')
+    expect(said.pop()).toBe('softnet: the daemon ended the stream')
+    expect(said.filter((line) => !line.startsWith('blackhole 10.9.0.0/16 '))).toEqual([])
+    expect(other.said()).not.toContain('blackhole')
+    expect(await softnet('ip route del blackhole 10.8.0.0/16')).toBe('')
+    expect(await softnet('ip -n short monitor route')).toBe(
+      'Cannot open network namespace "short": No such file or directory\n'
+    )
   })
 
   test('a configuration has the namespaces, and one that is refused half-way inside one is taken back', async () => {

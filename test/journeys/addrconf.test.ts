@@ -86,6 +86,19 @@ describe('an address that another has', () => {
     expect(find(a, OWN)).toMatchObject({ dadfailed: true })
     expect(sim.leaks()).toEqual({})
   })
+  test('goes where it would end anyway', async () => {
+    const { sim, a, b, add, notes } = await pair()
+    await add(b, OWN, { flags: ['nodad'] })
+    await add(a, OWN, { valid_life_time: 600, preferred_life_time: 300 })
+    sim.run(3000)
+    expect(find(a, OWN)).toBeUndefined()
+    expect(routes(a).some((line) => line.includes('2001:db8::/64'))).toBe(false)
+    const last = notes.findLast(
+      ({ kind, item }) => kind === 'address' && JSON.stringify(item).includes(OWN)
+    )
+    expect(last).toMatchObject({ event: 'del' })
+    expect(sim.leaks()).toEqual({})
+  })
   test('that both try at once is nobody’s, or that of who was first', async () => {
     const { sim, a, b, add } = await pair(MAC.a)
     sim.run(5000)

@@ -9,6 +9,7 @@ import {
   llOption,
   mtuOption,
   NA,
+  NS,
   ndFrame,
   prefixOption,
   type RaFields,
@@ -18,6 +19,7 @@ import {
   routeOption,
   RS,
   SLLA,
+  solicitedNode,
   TLLA,
 } from '../support/ndisc.ts'
 import { NA_ROUTER, NA_SOLICITED } from '../../core/wire/ndisc.ts'
@@ -278,6 +280,165 @@ describe('a host', () => {
     sim.run(3000)
     hear()
     expect(routes()).toHaveLength(2)
+  })
+})
+
+describe('temporary addresses (RFC 8981)', () => {
+  const DAY = 86_400
+  const LONG = { valid: 30 * DAY, preferred: 20 * DAY }
+  const usual = { 'net.ipv6.conf.default.use_tempaddr': 2 }
+  const temporaries = async (sysctl: Record<string, number> = usual) => {
+    const made = await host(sysctl)
+    const { hear, addresses, h } = made
+    const say = (over = {}, prefix = PREFIX): void =>
+      hear({
+        lifetime: 65535,
+        options: [...sll, ...prefixOption(prefix, { ...LONG, ...over })],
+      })
+    const list = (prefix = '2001:db8:') =>
+      addresses().filter(({ local, temporary }) => temporary === true && local.startsWith(prefix))
+    const source = async (): Promise<string | undefined> => {
+      const reply = await h.request({ type: 'RTM_GETROUTE', dst: '2001:db8:99::1' })
+      return (reply as { item: { prefsrc?: string } }).item.prefsrc
+    }
+    return { ...made, say, list, source }
+  }
+  test('there are none unless somebody wants them', async () => {
+    const { say, list } = await temporaries({})
+    say()
+    expect(list()).toEqual([])
+  })
+  test('one stands beside the address of a prefix, is tried, ends with a route of its own alone, and is what packets leave from', async () => {
+    const { sim, say, list, source, made, routes, h } = await temporaries()
+    say()
+    expect(made()).toMatchObject({ mngtmpaddr: true })
+    const [one] = list()
+    expect(one).toMatchObject({ prefixlen: 64, tentative: true, dynamic: true })
+    expect(one).not.toHaveProperty('mngtmpaddr')
+    expect(one!.local).not.toContain('ff:fe')
+    expect(one!.valid_life_time).toBe(7 * DAY)
+    expect(one!.preferred_life_time).toBeGreaterThan(DAY - 600)
+    expect(one!.preferred_life_time).toBeLessThanOrEqual(DAY)
+    expect(routes().filter((line) => line.startsWith(PREFIX))).toHaveLength(1)
+    sim.run(2000)
+    expect(await source()).toBe(one!.local)
+    await h.must({
+      type: 'SYSCTL_SET',
+      name: 'net.ipv6.conf.eth0.use_tempaddr',
+      value: 1,
+    })
+    expect(await source()).toBe(MADE)
+    expect(sim.leaks()).toEqual({})
+  })
+  test('another takes its place before it is deprecated, and it ends in its time however long the prefix lives', async () => {
+    const { sim, say, list, source } = await temporaries({
+      ...usual,
+      'net.ipv6.conf.default.temp_valid_lft': 500,
+      'net.ipv6.conf.default.temp_prefered_lft': 100,
+      'net.ipv6.conf.default.max_desync_factor': 10,
+    })
+    say()
+    const [first] = list()
+    const preferred = first!.preferred_life_time
+    expect(preferred).toBeGreaterThan(90)
+    expect(preferred).toBeLessThanOrEqual(100)
+    sim.run(50_000)
+    say()
+    expect(list()).toMatchObject([{ local: first!.local, preferred_life_time: preferred - 50 }])
+    sim.run((preferred - 50 - 4) * 1000)
+    expect(list()).toMatchObject([{ local: first!.local }, { tentative: true }])
+    expect(list()[0]).not.toHaveProperty('deprecated')
+    sim.run(5000)
+    expect(list()).toMatchObject([{ local: first!.local, deprecated: true }, {}])
+    expect(await source()).toBe(list()[1]!.local)
+    sim.run((499 - preferred - 1) * 1000)
+    say()
+    expect(list().map(({ local }) => local)).toContain(first!.local)
+    sim.run(2000)
+    expect(list().map(({ local }) => local)).not.toContain(first!.local)
+    expect(list().filter(({ deprecated }) => !deprecated)).toHaveLength(1)
+    expect(sim.leaks()).toEqual({})
+  })
+  test('lives no longer than the prefix, and as long as that when routers say so', async () => {
+    const { say, list } = await temporaries()
+    say({ valid: 3600, preferred: 1800 })
+    expect(list()).toMatchObject([{ valid_life_time: 3600, preferred_life_time: 1800 }])
+    say({ valid: 7200, preferred: 3600 })
+    expect(list()).toMatchObject([{ valid_life_time: 7200, preferred_life_time: 3600 }])
+    say({ valid: 7200, preferred: 0 })
+    expect(list()).toMatchObject([{ preferred_life_time: 0, deprecated: true }])
+  })
+  test('is not made where it would end before it is tried, however often that is said', async () => {
+    const { say, list, get } = await temporaries()
+    for (let k = 0; k < 9; k++) say({ valid: 3600, preferred: 5 })
+    expect(list()).toEqual([])
+    expect(await get('use_tempaddr')).toBe(2)
+    say({ valid: 3600, preferred: 6 })
+    expect(list()).toMatchObject([{ preferred_life_time: 6 }])
+  })
+  test('each prefix has one, also those that were there before they were wanted', async () => {
+    const { say, list, set } = await temporaries({})
+    say()
+    say({}, '2001:db8:0:1::')
+    await set('use_tempaddr', 1)
+    say()
+    say({}, '2001:db8:0:1::')
+    expect([list('2001:db8:0:1:').length, list().length]).toEqual([1, 2])
+  })
+  test('one that another has makes way for the next, three times; then the device has none', async () => {
+    const { sim, say, list, get, station, made } = await temporaries()
+    say()
+    const seen = new Set<string>()
+    for (let k = 0; k < 3; k++) {
+      const [{ local } = { local: '' }] = list()
+      seen.add(local)
+      // asked for by another too
+      station.send(
+        ndFrame({
+          src: ROUTER_MAC,
+          saddr: '::',
+          type: NS,
+          target: local,
+          ...solicitedNode(local),
+        })
+      )
+      sim.run(20)
+    }
+    expect([seen.size, seen.has('')]).toEqual([3, false])
+    expect(list()).toEqual([])
+    expect(await get('use_tempaddr')).toBe(-1)
+    expect(made()).toBeDefined()
+    say()
+    expect(list()).toEqual([])
+  })
+  test('an address that is given may have them, and they go with it', async () => {
+    const { h, list } = await temporaries()
+    const own = { dev: 'eth0', local: '2001:db8:3::1', prefixlen: 64 }
+    const put = (flags: string[]) =>
+      h.must({ type: 'RTM_NEWADDR', flags: FLAGS.replace, address: { ...own, flags } })
+    await put(['mngtmpaddr'])
+    expect(list('2001:db8:3:')).toMatchObject([{ valid_life_time: 7 * DAY }])
+    await put([])
+    expect(list()).toEqual([])
+    await put(['mngtmpaddr'])
+    expect(list()).toHaveLength(1)
+    const [{ local } = { local: '' }] = list()
+    const temporary = { ...own, local, flags: ['mngtmpaddr'] }
+    const refused = await h.request({
+      type: 'RTM_NEWADDR',
+      flags: FLAGS.replace,
+      address: temporary,
+    })
+    expect(refused).toMatchObject({ error: 22 })
+    await h.must({ type: 'RTM_DELADDR', address: own })
+    expect(list()).toEqual([])
+  })
+  test('they go with the device', async () => {
+    const { h, say, list } = await temporaries()
+    say()
+    for (const up of [false, true])
+      await h.must({ type: 'RTM_NEWLINK', flags: 0, link: { ifname: 'eth0', up } })
+    expect(list()).toEqual([])
   })
 })
 

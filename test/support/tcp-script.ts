@@ -39,6 +39,9 @@ const LETTERS: [string, number][] = [
   ['S', tcp.TCP_SYN],
   ['R', tcp.TCP_RST],
   ['P', tcp.TCP_PSH],
+  ['E', tcp.TCP_ECE],
+  ['W', tcp.TCP_CWR],
+  ['A', tcp.TCP_AE],
   ['.', tcp.TCP_ACK],
 ]
 export type Seen = {
@@ -67,7 +70,7 @@ export const createTcpScript = (family: number, extra: Partial<HostOptions> = {}
   const parse = (packet: Packet): Seen => {
     const { bytes } = packet
     const at = tcpAt(family)
-    const flagBits = tcp.flags(bytes, at)
+    const flagBits = tcp.flags(bytes, at) | ((tcp.ace(bytes, at) & 4) << 6)
     const flags = LETTERS.filter(([, bit]) => (flagBits & bit) !== 0)
       .map(([letter]) => letter)
       .join('')
@@ -136,7 +139,9 @@ export const createTcpScript = (family: number, extra: Partial<HostOptions> = {}
   }
   /** Sends 'FLAGS start:end(len) [ack N] [win N]' to the TCP; text is patterned from `start - 1`. */
   const inject = (line: string, extras: Injected = {}): void => {
-    const match = /^([SFRP.]+) (-?\d+):(-?\d+)\((\d+)\)(?: ack (-?\d+))?(?: win (\d+))?$/.exec(line)
+    const match = /^([SFRPEWA.]+) (-?\d+):(-?\d+)\((\d+)\)(?: ack (-?\d+))?(?: win (\d+))?$/.exec(
+      line
+    )
     if (!match) throw new Error(`inject: ${line}`)
     const len = Number(match[4])
     const at = tcpAt(family)

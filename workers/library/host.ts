@@ -22,6 +22,7 @@ import type { Drop } from '../../core/skb/drop.ts'
 import { SKB_DEV } from '../../core/skb/skb.ts'
 import type { ServicesConfig } from '../../core/socket/services/services.ts'
 import { createStack } from '../../core/stack.ts'
+import { createDryRun, gone } from '../../core/stack/dry-run.ts'
 import { tcpInfo } from '../../core/transport/tcp/sock/tcp-info.ts'
 import { IPPROTO_TCP } from '../../core/wire/ipproto.ts'
 import { createAppNet } from '../app/net.ts'
@@ -79,8 +80,9 @@ export const createHost = (deps: HostDeps) => {
     }),
     startXmit,
   }
-  const soft = farNets === undefined ? SOFT_KINDS : softKindsOf({ nets: farNets, startXmit })
-  const kinds = [...soft, wire]
+  const soft = (far: PathKind['startXmit']) =>
+    farNets === undefined ? SOFT_KINDS : softKindsOf({ nets: farNets, startXmit: far })
+  const kinds = [...soft(startXmit), wire]
   const control = createTextControl({
     arena,
     random,
@@ -94,6 +96,7 @@ export const createHost = (deps: HostDeps) => {
     },
     kinds,
     ...(rtnl && { rtnl }),
+    dryRun: createDryRun({ arena, kinds: [...soft(gone), wire], nowUs }),
   })
   const stack = createStack({
     arena,

@@ -24,6 +24,10 @@ type NetnsDeps = {
   isTaken: (name: string) => boolean
 }
 type Named = { readonly name: string; readonly id?: number; readonly addresses?: readonly string[] }
+/** As the API has it: what goes on comes piece by piece, with null at its end. */
+type Answer = Omit<NetAnswer, 'body'> & {
+  body: string | { next: () => Promise<Uint8Array | null>; cancel: () => void }
+}
 /** What their thread may call. */
 export type ControlFunctions = {
   tell: (port: number, state: FarState) => void
@@ -74,10 +78,12 @@ export const createNamespaces = ({ start, thread, isTaken }: NetnsDeps) => {
     return 0
   }
   /** What it is asked may end devices of ours. */
-  const ask = async (asked: NetCall): Promise<NetAnswer> => {
-    const answer = await call('ask', asked)
+  const ask = async (asked: NetCall): Promise<Answer> => {
+    const { body, ...answer } = await call('ask', asked)
     await reaping
-    return answer
+    if (typeof body === 'string') return { ...answer, body }
+    const next = () => call('nextPiece', body)
+    return { ...answer, body: { next, cancel: () => void call('cancelStream', body) } }
   }
   /** The hosts of a scene. */
   const addLab = async (lab: LabSpec): Promise<void> => {

@@ -89,6 +89,8 @@ const functions = {
   add: async (name: string): Promise<void> => void (await nets.add(name)),
   del: nets.del,
   ask: nets.ask,
+  nextPiece: nets.streams.next,
+  cancelStream: nets.streams.cancel,
   request: nets.request,
   configs: nets.configs,
   lab: (spec: LabSpec): Promise<void> => buildLab(spec, nets, wires),

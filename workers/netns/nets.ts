@@ -20,6 +20,7 @@ import { monotonicUs } from '../os/clock.ts'
 import { random } from '../random.ts'
 import { createNsids } from './nsids.ts'
 import type { Pairs } from './pairs.ts'
+import { createStreams } from './streams.ts'
 import type { Wires } from './wires.ts'
 
 /** Memory is taken as it is used: some 4 MB for one that has just begun. */
@@ -46,11 +47,14 @@ export type NetCall = {
   readonly path: string
   readonly headers: Readonly<Record<string, string>>
   readonly body: string
+  /** The answer does not end by itself. */
+  readonly isStream: boolean
 }
 export type NetAnswer = {
   readonly status: number
   readonly headers: Readonly<Record<string, string>>
-  readonly body: string
+  /** Of one that goes on, its number (streams.ts). */
+  readonly body: string | number
 }
 
 export type Net = Host & {
@@ -84,6 +88,7 @@ export const createNets = (deps: NetsDeps) => {
   const apis = new WeakMap<Net, Promise<(request: Request) => Promise<Response>>>()
   /** One for all, as Linux has it: what is done in one may reach into another. */
   const rtnl = createRtnl()
+  const streams = createStreams()
 
   const make = (name: string, isConfigured: boolean): Net => {
     const timers: Timer[] = []
@@ -136,6 +141,7 @@ export const createNets = (deps: NetsDeps) => {
       const net = nets.get(name)
       if (net === undefined) return
       nets.delete(name)
+      await streams.end(net)
       await pairs.endNet(net)
       await net.close()
       for (const { nsids } of nets.values()) nsids.forget(name)
@@ -155,7 +161,8 @@ export const createNets = (deps: NetsDeps) => {
       )
     )
   /** The API is loaded when the first one asks. */
-  const ask = async ({ name, method, path, headers, body }: NetCall): Promise<NetAnswer> => {
+  const ask = async (call: NetCall): Promise<NetAnswer> => {
+    const { name, method, path, headers, body, isStream } = call
     const net = nets.get(name)
     if (net === undefined) return { status: 404, headers: {}, body: '' }
     const known = apis.get(net) ?? createApi(net.control)
@@ -163,11 +170,9 @@ export const createNets = (deps: NetsDeps) => {
     const response = await (await known)(
       new Request(`http://${name}${path}`, { method, headers, ...(body !== '' && { body }) })
     )
-    return {
-      status: response.status,
-      headers: Object.fromEntries(response.headers),
-      body: await response.text(),
-    }
+    const answer = { status: response.status, headers: Object.fromEntries(response.headers) }
+    if (!isStream || response.body === null) return { ...answer, body: await response.text() }
+    return { ...answer, body: streams.add(net, response.body) }
   }
 
   const tick = (): void => {
@@ -183,5 +188,5 @@ export const createNets = (deps: NetsDeps) => {
     for (const net of nets.values()) delay = Math.min(delay, net.nextDelay(delay))
     return delay
   }
-  return { add, del, find, run, request, configs, ask, tick, poll, nextDelay }
+  return { add, del, find, run, request, configs, ask, streams, tick, poll, nextDelay }
 }

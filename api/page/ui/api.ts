@@ -32,10 +32,18 @@ export const ask = (path: string, options: RequestInit = {}): Promise<Response> 
   return fetch(path, { cache: 'no-store', ...options, headers })
 }
 
+class Refusal extends Error {
+  override readonly name = 'Refusal'
+  readonly status: number
+  constructor(message: string, status: number) {
+    super(message)
+    this.status = status
+  }
+}
 /** What the API said of a request that it refused, in its own words. */
-const refusal = async (path: string, response: Response): Promise<Error> => {
+const refusal = async (path: string, response: Response): Promise<Refusal> => {
   const problem = (await response.json().catch(() => ({}))) as { detail?: string }
-  return new Error(problem.detail ?? `${path}: HTTP ${response.status}`)
+  return new Refusal(problem.detail ?? `${path}: HTTP ${response.status}`, response.status)
 }
 
 /**
@@ -61,19 +69,35 @@ export const get = <Body>(path: string): Promise<Body> => request<Body>(path)
 export const list = async <Item>(path: string): Promise<Item[]> =>
   (await get<{ items: Item[] }>(path)).items
 
+type Changed<Item = unknown> = { item: Item; revision: number }
 /** Resolves when the change is in force on every thread. */
-export const change = (
+export const change = <Item>(
   method: string,
   path: string,
-  body?: unknown
-): Promise<{ revision: number }> =>
+  body?: unknown,
+  headers: Record<string, string> = {}
+): Promise<Changed<Item>> =>
   request(path, {
     method,
     ...(body !== undefined && {
       body: JSON.stringify(body),
-      headers: { 'Content-Type': 'application/json' },
+      headers: { 'Content-Type': 'application/json', ...headers },
     }),
   })
+
+/** Writes what `edited` makes of what is there; made anew of what is there by then where somebody else has been faster. */
+export const edit = async <Item>(path: string, edited: (item: Item) => object): Promise<Item> => {
+  for (;;) {
+    const read = await open(path)
+    const body = edited((await read.json()) as Item)
+    try {
+      const ifMatch = { 'If-Match': read.headers.get('ETag')! }
+      return (await change<Item>('PUT', path, body, ifMatch)).item
+    } catch (error) {
+      if (!(error instanceof Refusal && error.status === 412)) throw error
+    }
+  }
+}
 
 /** The line that asks the same from a shell. */
 export const curl = (path: string, method = 'GET', body?: unknown): string => {

@@ -94,8 +94,9 @@ export const createFollow = (deps: FollowDeps) => {
     if (isUp(ifindex) === up) return
     setFlag(deviceRow(arena, ifindex), IFF_UP, up)
     setOperstate(ifindex)
-    const { second } = of(ifindex)
-    if (second !== 0) lookAt(second)
+    const link = of(ifindex)
+    if (up) link.isActivated = true
+    if (link.second !== 0) lookAt(link.second)
     if (up) addresses.deviceUp(ifindex)
     else addresses.deviceDown(ifindex)
   }

@@ -113,7 +113,15 @@ const statsOf = (arena: Arena, ifindex: number): LinkStats => {
 /** What of a link is the registry's. */
 type OfRegistry = Pick<
   LinkInfo,
-  'kind' | 'masterKind' | 'data' | 'otherEnd' | 'xstats' | 'minMtu' | 'maxMtu' | 'carrierChanges'
+  | 'kind'
+  | 'masterKind'
+  | 'data'
+  | 'otherEnd'
+  | 'xstats'
+  | 'minMtu'
+  | 'maxMtu'
+  | 'carrierChanges'
+  | 'isActivated'
 >
 
 export const readLink = (arena: Arena, ifindex: number, known: OfRegistry): LinkInfo => {

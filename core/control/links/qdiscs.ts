@@ -33,9 +33,12 @@ export const createQdiscs = ({
       return refuse(Errno.ENOENT, 'Qdisc not found. To create specify NLM_F_CREATE flag')
     return set(ifindex, netem)
   }
-  const delQdisc = ({ ifindex }: MessageOf<'RTM_DELQDISC'>): Outcome<LinkInfo> =>
-    isThere(deviceRow(arena, ifindex))
-      ? set(ifindex, NOTHING)
-      : refuse(Errno.ENOENT, 'Cannot delete qdisc with handle of zero')
+  const delQdisc = ({ ifindex }: MessageOf<'RTM_DELQDISC'>): Outcome<LinkInfo> => {
+    if (!isThere(deviceRow(arena, ifindex)))
+      return refuse(Errno.ENOENT, 'Cannot delete qdisc with handle of zero')
+    // one that is down has none until it is up again
+    registry.of(ifindex).isActivated = registry.isUp(ifindex)
+    return set(ifindex, NOTHING)
+  }
   return { newQdisc, delQdisc }
 }

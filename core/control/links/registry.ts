@@ -65,6 +65,8 @@ export type Known = {
   carrierChanges: number
   /** The other device of its pair, or 0. */
   second: number
+  /** It has been up, and has a queueing discipline since (dev_activate). */
+  isActivated: boolean
 }
 export type Registry = ReturnType<typeof createRegistry>
 
@@ -106,7 +108,7 @@ export const createRegistry = (deps: RegistryDeps) => {
   const isUp = (ifindex: number): boolean =>
     (i32[deviceRow(arena, ifindex) + DEV_FLAGS] & IFF_UP) !== 0
   const item = (ifindex: number): LinkInfo => {
-    const { kind, data, carrierChanges } = of(ifindex)
+    const { kind, data, carrierChanges, isActivated } = of(ifindex)
     const { name, minMtu = MIN_MTU, maxMtu = MAX_MTU } = kind
     const xstats = kind.ops.xstats?.(ifindex)
     const otherEnd = kind.ops.otherEnd?.(ifindex)
@@ -119,6 +121,7 @@ export const createRegistry = (deps: RegistryDeps) => {
       minMtu,
       maxMtu,
       carrierChanges,
+      isActivated,
     })
   }
 
@@ -169,7 +172,8 @@ export const createRegistry = (deps: RegistryDeps) => {
     initRow(ifindex)
     i32[deviceRow(arena, ifindex) + DEV_KIND] = numbers[kind.name]
     writeName(arena, deviceRow(arena, ifindex), name)
-    known.set(ifindex, { name, kind, carrier: 'up', carrierChanges: 0, second: 0 })
+    const begun = { carrier: 'up', carrierChanges: 0, second: 0, isActivated: false } as const
+    known.set(ifindex, { name, kind, ...begun })
     return ifindex
   }
   const show = (ifindex: number): void => {

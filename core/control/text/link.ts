@@ -201,7 +201,7 @@ export const writeLink = (link: LinkInfo, nameOf: (ifindex: number) => string): 
     mtu: link.mtu,
     min_mtu: link.minMtu,
     max_mtu: link.maxMtu,
-    qdisc: netem === null ? 'noqueue' : 'netem',
+    qdisc: netem !== null ? 'netem' : link.isActivated ? 'noqueue' : 'noop',
     ...(master !== 0 && { master: nameOf(master) }),
     operstate: OPERSTATES[link.operstate] ?? 'UNKNOWN',
     carrier_changes: link.carrierChanges,

@@ -42,12 +42,14 @@ export type Ifaddr = {
 }
 /** An address as it is asked for; without lifetimes it stays. */
 export type NewIfaddr = Omit<Ifaddr, Lft> & Partial<Pick<Ifaddr, Lft>> & Origin
-/** Made of what a router says of its prefix: it says too whether that is on the link. */
+/** Made of a prefix, of which a router, or another address, says whether it is on the link. */
 type Origin = { isAuto?: boolean }
 type Lft = 'validLft' | 'preferredLft'
 /** As it is kept: when its lifetimes end, in milliseconds of control's clock, and its row. */
 export type Held = Omit<Ifaddr, Lft> &
   Origin & { validUntil: number; preferredUntil: number; index: number }
+/** It has come, or has other lifetimes or flags; somebody has taken it away; it leaves, for whatever reason. */
+export type HeldEvent = 'set' | 'removed' | 'left'
 export type HeldDeps = {
   arena: Arena
   /** Milliseconds of control's clock. */

@@ -22,7 +22,14 @@ import {
   IFA_F_SECONDARY,
   IFA_F_TENTATIVE,
 } from './ifaddr-constants.ts'
-import { type Held, type HeldAddrs, type Ifaddr, type NewIfaddr, sameAddr } from './ifaddr-held.ts'
+import {
+  type Held,
+  type HeldAddrs,
+  type HeldEvent,
+  type Ifaddr,
+  type NewIfaddr,
+  sameAddr,
+} from './ifaddr-held.ts'
 import { type IfaddrRoutes, isBy, network6 } from './ifaddr-routes.ts'
 import type { IfaddrTrials } from './ifaddr-trials.ts'
 
@@ -37,6 +44,8 @@ type IfaddrTableDeps = {
   held: HeldAddrs
   routes: IfaddrRoutes
   onEvent: (event: 'new' | 'changed' | 'del', address: Ifaddr) => void
+  /** ifaddr-temporary.ts */
+  onHeld: (event: HeldEvent, at: Held) => void
 } & Pick<IfaddrTrials, 'firstFlags'>
 export type IfaddrTable = ReturnType<typeof createIfaddrTable>
 
@@ -56,7 +65,7 @@ const agingFlags = (validLft: number, preferredLft: number): number =>
   (validLft >= FOREVER ? IFA_F_PERMANENT : 0) | (preferredLft === 0 ? IFA_F_DEPRECATED : 0)
 
 export const createIfaddrTable = (deps: IfaddrTableDeps) => {
-  const { arena, rib, held, onEvent, firstFlags } = deps
+  const { arena, rib, held, onEvent, onHeld, firstFlags } = deps
   const { list, seen, secondsTo, setFlags, setLifetimes } = held
   const { sameNet, hasPrefix6, routesOf, addRoutes, removeRoutes, change } = deps.routes
   const { setPrefixEnd, followAnycast } = deps.routes
@@ -64,8 +73,8 @@ export const createIfaddrTable = (deps: IfaddrTableDeps) => {
 
   const isOff6 = (ifindex: number): boolean =>
     arena.i32[confRow(arena, ifindex) + Conf6.disable_ipv6] !== 0
-  /** Adds an address. 0, -EEXIST, -EINVAL (another scope in the same subnet), -EACCES (no IPv6 there), -ENOBUFS, -ENOSPC. */
-  const add = (spec: NewIfaddr): number => {
+  /** Adds an address, which is as it is held then: -EEXIST, -EINVAL (another scope in the same subnet), -EACCES (no IPv6 there), -ENOBUFS, -ENOSPC. */
+  const enter = (spec: NewIfaddr): Held | number => {
     const { validLft = FOREVER, preferredLft = FOREVER, ...rest } = spec
     const at: Held = { ...rest, index: 0, validUntil: 0, preferredUntil: 0 }
     at.flags &= ~IFA_F_OPTIMISTIC
@@ -87,7 +96,13 @@ export const createIfaddrTable = (deps: IfaddrTableDeps) => {
     setPrefixEnd(at)
     onEvent('new', seen(at))
     followAnycast()
-    return 0
+    onHeld('set', at)
+    return at
+  }
+  /** The same: 0, or why not. */
+  const add = (spec: NewIfaddr): number => {
+    const at = enter(spec)
+    return typeof at === 'number' ? at : 0
   }
 
   const findHeld = (ifindex: number, words: Words, prefixlen: number): Held | undefined =>
@@ -106,6 +121,7 @@ export const createIfaddrTable = (deps: IfaddrTableDeps) => {
     })
     setPrefixEnd(at)
     onChanged(at)
+    onHeld('set', at)
   }
 
   /** Sets lifetimes of an address that routers have made, when they speak of its prefix again (RFC 4862 section 5.5.3 e). */
@@ -121,6 +137,7 @@ export const createIfaddrTable = (deps: IfaddrTableDeps) => {
     setFlags(at, at.flags & ~IFA_F_DEPRECATED)
     setLifetimes(at, Math.max(validLft, least), preferredLft)
     if ((at.flags & IFA_F_TENTATIVE) === 0) onChanged(at)
+    onHeld('set', at)
   }
   const countOf = (ifindex: number): number =>
     list().filter((at) => at.ifindex === ifindex && at.family === AF_INET6).length
@@ -136,6 +153,7 @@ export const createIfaddrTable = (deps: IfaddrTableDeps) => {
 
   const drop = (at: Held): void => {
     const made = routesOf(at)
+    onHeld('left', at)
     held.leave(at)
     removeRoutes(made, at)
     setPrefixEnd(at)
@@ -161,12 +179,14 @@ export const createIfaddrTable = (deps: IfaddrTableDeps) => {
   const remove = (ifindex: number, words: Words, prefixlen: number): number => {
     const at = findHeld(ifindex, words, prefixlen)
     if (at === undefined) return -Errno.EADDRNOTAVAIL
+    onHeld('removed', at)
     take(at)
     return 0
   }
   const expire = (): void => held.expire(take, onChanged)
 
   return {
+    enter,
     add,
     modify,
     remove,

@@ -2,23 +2,34 @@
  * What CPU 0 has found out by trying an address (dad.ts): it is ours, or another's. Control thread only.
  * Linux: addrconf_dad_completed(), addrconf_dad_failure() (net/ipv6/addrconf.c).
  */
+import { AF_INET6 } from '../../base/family.ts'
 import type { Arena } from '../../shm/arena.ts'
 import { CONF_ALL, Conf6, confRow } from '../../shm/devconf.ts'
 import { linkLocalOf } from './eui64.ts'
-import { IFA_F_DADFAILED, IFA_F_OPTIMISTIC, IFA_F_TENTATIVE } from './ifaddr-constants.ts'
+import {
+  IFA_F_DADFAILED,
+  IFA_F_OPTIMISTIC,
+  IFA_F_PERMANENT,
+  IFA_F_TENTATIVE,
+} from './ifaddr-constants.ts'
 import type { IfaddrDevices } from './ifaddr-devices.ts'
 import type { Held, HeldAddrs } from './ifaddr-held.ts'
 import type { IfaddrRoutes } from './ifaddr-routes.ts'
+import type { IfaddrTable } from './ifaddr-table.ts'
+import type { TemporaryAddrs } from './ifaddr-temporary.ts'
 
 type IfaddrVerdictsDeps = {
   arena: Arena
   onChanged: (at: Held) => void
 } & Pick<HeldAddrs, 'setFlags' | 'triedAt'> &
   Pick<IfaddrRoutes, 'change' | 'followAnycast'> &
-  Pick<IfaddrDevices, 'switched6'>
+  Pick<IfaddrDevices, 'switched6'> &
+  Pick<IfaddrTable, 'drop'> &
+  Pick<TemporaryAddrs, 'failed'>
 
 export const createIfaddrVerdicts = (deps: IfaddrVerdictsDeps) => {
-  const { arena, onChanged, setFlags, triedAt, change, followAnycast, switched6 } = deps
+  const { arena, onChanged, setFlags, triedAt, change, drop } = deps
+  const { followAnycast, switched6, failed } = deps
   const { i32 } = arena
   const confOf = (ifindex: number, word: number): number => i32[confRow(arena, ifindex) + word]
 
@@ -32,11 +43,15 @@ export const createIfaddrVerdicts = (deps: IfaddrVerdictsDeps) => {
     })
     followAnycast()
   }
-  /** Somebody else has it: it stays, for all to see, and is nobody's address. */
+  /**
+   * Somebody else has it: it stays, for all to see, and is nobody's address; of IPv6 one that would end anyway goes, and a router
+   * may name it again (addrconf_dad_stop).
+   */
   const dadFailed = (row: number, tried: number): void => {
     const at = triedAt(row, tried)
-    if (at === undefined) return
+    if (at === undefined || failed(at)) return
     change(at, () => setFlags(at, (at.flags & ~IFA_F_OPTIMISTIC) | IFA_F_DADFAILED))
+    if (at.family === AF_INET6 && (at.flags & IFA_F_PERMANENT) === 0) return drop(at)
     onChanged(at)
     // who answers to the address of our own MAC is our double (RFC 4862 section 5.4.5)
     const { ifindex } = at

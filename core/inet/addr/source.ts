@@ -142,8 +142,8 @@ export const createSourceSelection = (arena: Arena) => {
       prefer(isVrf(i32[a + IFA_IFINDEX]), isVrf(i32[b + IFA_IFINDEX])) ||
       // 6: the label of the destination
       compareLabels(a, b, labelOf(fl, FL_DADDR)) ||
-      // 7: a temporary one only when asked for
-      prefer(!has(a, IFA_F_TEMPORARY), !has(b, IFA_F_TEMPORARY)) ||
+      // 7: a temporary one, or one that stays, as its device has it
+      prefer(isOfKind(a), isOfKind(b)) ||
       // a key's hash (RFC 4843) speaks to its like
       prefer(isOrchid(i32, a + IFA_ADDR), isOrchid(i32, b + IFA_ADDR)) *
         (isOrchid(fl, FL_DADDR) ? 1 : -1) ||
@@ -153,6 +153,10 @@ export const createSourceSelection = (arena: Arena) => {
       i32[b + IFA_IFINDEX] - i32[a + IFA_IFINDEX] ||
       i32[a + IFA_SERIAL] - i32[b + IFA_SERIAL]
     )
+  }
+  const isOfKind = (row: number): boolean => {
+    const wanted = i32[confRow(arena, i32[row + IFA_IFINDEX]) + Conf6.use_tempaddr] >= 2
+    return has(row, IFA_F_TEMPORARY) === wanted
   }
   const isVrf = (ifindex: number): boolean => l3mdevOf(arena, ifindex) === ifindex
   const prefer = (a: boolean, b: boolean): number => Number(a) - Number(b)

@@ -59,4 +59,6 @@ export const FR_HEAD_WORDS = 4
 export const FR_HEAD_FIRST = 0
 /** How many rules compare ports: packets are dissected for them alone. */
 export const FR_HEAD_PORTS = 1
+/** 1 once other rules were there than those that a net begins with (fib_has_custom_rules): control's. */
+export const FR_HEAD_CUSTOM = 2
 export const FR_HEAD_NONE = -1

@@ -135,7 +135,7 @@ export const createFibRulesWriter = ({ arena, retire, reclaim, ifindexOf }: FibR
   }
 
   /** Puts what has changed about the list in force: the links first, then where it begins. */
-  const link = (list: RuleList): void => {
+  const link = (list: RuleList, isLess = false): void => {
     const { net, family, entries } = list
     // the rows' words are visible before any word that names them
     Atomics.add(i32, G_GENERATION, 0)
@@ -150,6 +150,8 @@ export const createFibRulesWriter = ({ arena, retire, reclaim, ifindexOf }: FibR
     const hasPorts = ({ rule }: Entry): boolean => rule.sport !== null || rule.dport !== null
     const head = ruleHead(arena, net, family)
     i32[head + fr.FR_HEAD_PORTS] = entries.filter(hasPorts).length
+    // a net begins with one rule after another
+    if (!isUsual && (isLess || entries.length > usual.length)) i32[head + fr.FR_HEAD_CUSTOM] = 1
     const first = entries[0]?.row ?? fr.FR_HEAD_NONE
     Atomics.store(i32, head + fr.FR_HEAD_FIRST, isUsual ? 0 : first)
   }
@@ -171,7 +173,7 @@ export const createFibRulesWriter = ({ arena, retire, reclaim, ifindexOf }: FibR
     const gone = list.entries.find((entry) => entry.rule === rule)!
     list.entries = list.entries.filter((entry) => entry !== gone)
     // its own next stays: a reader that stands on it goes on from there
-    link(list)
+    link(list, true)
     retire(() => free.push(gone.row))
   }
   const rules = (net: number, family: number): FibRule[] =>

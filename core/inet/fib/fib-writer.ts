@@ -4,7 +4,7 @@
  * it, and all prefixes (fib-prefixes.ts), to know what lies under one that goes. A part of the addresses that has few
  * prefixes is a bucket; one more than fit makes a node of it, and a node that has become nearly empty a bucket again.
  * A published bucket is never changed but by single stores: what needs more makes a new one. A change either happens whole
- * or not at all. Tables come with their first prefix and go with their last (fib-tables.ts).
+ * or not at all. What nobody is to go by now (linkdown.ts) is kept, and not in the tries. Tables come with their first prefix and go with their last (fib-tables.ts).
  * Linux: fib_table_insert, fib_table_delete.
  */
 import { AF_INET, AF_INET6 } from '../../base/family.ts'
@@ -12,7 +12,7 @@ import { Errno } from '../../base/errno.ts'
 import type { Arena } from '../../shm/arena.ts'
 import { FIB_NODE_WORDS, FIB_ROOT_WORDS, FIB_SHORT_WORDS, G_GENERATION } from '../../shm/layout.ts'
 import type { Words } from '../../wire/text.ts'
-import { byFamily } from '../af-ops.ts'
+import { afInfo, byFamily } from '../af-ops.ts'
 import {
   FB_COUNT,
   FB_COVER,
@@ -25,13 +25,15 @@ import { createFibLookup } from './fib.ts'
 import { createFibPool } from './fib-pool.ts'
 import { createFibPrefixes } from './fib-prefixes.ts'
 import { type OnTable, createFibTables, fibRoot } from './fib-tables.ts'
+import type { Linkdown } from './linkdown.ts'
 import type { Publisher } from '../../control/publish.ts'
 
 type FibWriterDeps = {
   arena: Arena
   /** A table has come, or goes. */
   onTable?: OnTable | undefined
-} & Pick<Publisher, 'retire' | 'reclaim'>
+} & Partial<Linkdown> &
+  Pick<Publisher, 'retire' | 'reclaim'>
 export type FibWriter = ReturnType<typeof createFibWriter>
 type FibPrefix = { words: Words; plen: number; row: number }
 
@@ -69,7 +71,9 @@ const byRank = (a: Listed, b: Listed): number => rankOf(a.value) - rankOf(b.valu
 const holds = ({ key, value }: Listed, other: number): boolean =>
   value >= 0 && (key ^ other) >>> value === 0
 
-export const createFibWriter = ({ arena, retire, reclaim, onTable }: FibWriterDeps) => {
+export const createFibWriter = (deps: FibWriterDeps) => {
+  const { arena, retire, reclaim, onTable } = deps
+  const { firstUsable = (_, row) => row, isAsked = () => false } = deps
   const { i32, layout } = arena
   const { fibRoots, fibNodes } = layout
   const { fibTables, fibNodes: pages } = layout.config
@@ -85,6 +89,9 @@ export const createFibWriter = ({ arena, retire, reclaim, onTable }: FibWriterDe
     createFibPrefixes(1, pages * PREFIXES_A_PAGE, fibTables),
     createFibPrefixes(4, pages * PREFIXES_A_PAGE, fibTables)
   )
+
+  /** The prefixes that are seen by another row than their own, or (0) not at all, by their entries. */
+  const partial = byFamily(new Map<number, number>(), new Map<number, number>())
 
   // ---- the prefix that is being put in, or taken out: what all steps of one change have in common
 
@@ -147,16 +154,26 @@ export const createFibWriter = ({ arena, retire, reclaim, onTable }: FibWriterDe
     for (let at = block + FB_FIRST; at < end && i32[at + 1] < 0; at += 2)
       if (holds(prefix, i32[at])) paintBlock(i32[at + 1], low, high, row, len)
   }
-  /** The row and length of the longest prefix of at most `most` bits that covers the words: none is 0. */
-  const cover = (most: number, least: number): [row: number, len: number] => {
+  /** The row and length of the longest prefix of at most `most` bits that covers the words and has a row: none is 0. */
+  const longest = (
+    most: number,
+    least: number,
+    rowOf: (entry: number) => number
+  ): [row: number, len: number] => {
     const prefixes = prefixesOf(family)
     for (let len = most; len >= least; len--) {
       if (!prefixes.has(table, len)) continue
       const entry = prefixes.find(table, networkWords(family)(words, len), len)
-      if (entry !== 0) return [prefixes.rowOf(entry), len]
+      const row = entry === 0 ? 0 : rowOf(entry)
+      if (row !== 0) return [row, len]
     }
     return [0, 0]
   }
+  /** As readers see it. */
+  const cover = (most: number, least: number) => longest(most, least, shownOf)
+  /** By which row readers see a prefix: 0 is not at all. */
+  const shownOf = (entry: number): number =>
+    partial(family).get(entry) ?? prefixesOf(family).rowOf(entry)
 
   // ---- buckets
 
@@ -431,9 +448,9 @@ export const createFibWriter = ({ arena, retire, reclaim, onTable }: FibWriterDe
   const closeIfEmpty = (net: number, id: number): void => {
     if (prefixesOf(family).sizeOf(table) === 0) map.release(net, family, id)
   }
-  /** Is there room for one prefix more? */
-  const hasRoom = (): boolean => {
-    if (prefixesOf(family).room() === 0) return false
+  /** Is there room for one prefix more, also among all that there are if it is new? */
+  const hasRoom = (isNew: boolean): boolean => {
+    if (isNew && prefixesOf(family).room() === 0) return false
     if (plen <= 16 || pool.available() >= MOST_PAGES) return true
     reclaim()
     return pool.available() >= MOST_PAGES
@@ -453,20 +470,52 @@ export const createFibWriter = ({ arena, retire, reclaim, onTable }: FibWriterDe
     take(of, root, address, bits)
     const prefixes = prefixesOf(of)
     const known = prefixes.find(table, words, bits)
-    if (known !== 0) prefixes.setRow(known, row)
-    else if (hasRoom()) prefixes.add(table, words, bits, row)
-    else {
+    const before = known === 0 ? 0 : shownOf(known)
+    if (before === 0 && !hasRoom(known === 0)) {
       closeIfEmpty(net, id)
       return -Errno.ENOSPC
     }
-    // the row's words are visible before any word that names it
-    Atomics.add(i32, G_GENERATION, 0)
-    if (bits <= 16) paint(shortSlot(root), shortSpan(), 0, bits, row, bits)
-    else putBelow(rootSlot(root), 0, 16, row, known === 0)
+    const entry = known || prefixes.add(table, words, bits, row)
+    prefixes.setRow(entry, row)
+    show(root, entry, before, firstUsable(of, row))
     return 0
   }
+  /** From now on readers see the prefix by `row`, until now by `before`; 0: not at all. */
+  const show = (root: number, entry: number, before: number, row: number): void => {
+    if (row === prefixesOf(family).rowOf(entry)) partial(family).delete(entry)
+    else partial(family).set(entry, row)
+    // the row's words are visible before any word that names it
+    Atomics.add(i32, G_GENERATION, 0)
+    if (row === 0) return before === 0 ? undefined : hide(root)
+    if (plen <= 16) paint(shortSlot(root), shortSpan(), 0, plen, row, plen)
+    else putBelow(rootSlot(root), 0, 16, row, before === 0)
+  }
+  /** What the prefix covered shows again what lies under it. */
+  const hide = (root: number): void => {
+    const [row, len] = cover(plen - 1, plen > FIB_SHORT_BITS ? FIB_SHORT_BITS + 1 : 0)
+    if (plen <= 16) paint(shortSlot(root), shortSpan(), plen, plen, row, len)
+    else dropBelow(rootSlot(root), 0, 16, row, len)
+  }
+  /** Devices have changed: prefixes are seen by what one may go by now. What finds no room is not seen until the next time. */
+  const refresh = (net: number): void => {
+    const isAny = [AF_INET, AF_INET6].some((of) => partial(of).size > 0)
+    if (!isAny && !isAsked()) return
+    for (const of of [AF_INET, AF_INET6])
+      for (const id of map.idsOf(net, of)) refreshTable(of, fibRoot(arena, net, of, id))
+  }
+  const refreshTable = (of: number, root: number): void => {
+    const prefixes = prefixesOf(of)
+    const cursor = prefixes.open((root - fibRoots) / FIB_ROOT_WORDS)
+    for (let entry = prefixes.next(cursor); entry !== 0; entry = prefixes.next(cursor)) {
+      take(of, root, prefixes.wordsOf(entry), cursor.plen)
+      const before = shownOf(entry)
+      const row = firstUsable(of, prefixes.rowOf(entry))
+      if (row !== before && (before !== 0 || hasRoom(false))) show(root, entry, before, row)
+    }
+    prefixes.close(cursor)
+  }
 
-  /** Takes the prefix out; what it covered shows again what lies under it. 0, or -ESRCH. */
+  /** Takes the prefix out. 0, or -ESRCH. */
   const remove = (net: number, of: number, id: number, address: Words, bits: number): number => {
     const root = fibRoot(arena, net, of, id)
     if (root === 0) return -Errno.ESRCH
@@ -474,10 +523,10 @@ export const createFibWriter = ({ arena, retire, reclaim, onTable }: FibWriterDe
     const prefixes = prefixesOf(of)
     const known = prefixes.find(table, words, bits)
     if (known === 0) return -Errno.ESRCH
+    const isShown = shownOf(known) !== 0
     prefixes.remove(known)
-    const [row, len] = cover(bits - 1, bits > FIB_SHORT_BITS ? FIB_SHORT_BITS + 1 : 0)
-    if (bits <= 16) paint(shortSlot(root), shortSpan(), bits, bits, row, len)
-    else dropBelow(rootSlot(root), 0, 16, row, len)
+    partial(of).delete(known)
+    if (isShown) hide(root)
     closeIfEmpty(net, id)
     return 0
   }
@@ -504,7 +553,10 @@ export const createFibWriter = ({ arena, retire, reclaim, onTable }: FibWriterDe
   /** Row of the longest prefix that covers the address, or 0. */
   const longestRow = (net: number, of: number, id: number, address: Words): number => {
     const root = fibRoot(arena, net, of, id)
-    return root === 0 ? 0 : lookup(of)(root, address)
+    if (root === 0) return 0
+    // what nobody is to go by does not show in the trie
+    if (partial(of).size > 0) return coveringRow(net, of, id, address, afInfo(of).addrBits)
+    return lookup(of)(root, address)
   }
   /** As longestRow, of prefixes that have at most `bits` bits. */
   const coveringRow = (
@@ -517,7 +569,7 @@ export const createFibWriter = ({ arena, retire, reclaim, onTable }: FibWriterDe
     const root = fibRoot(arena, net, of, id)
     if (root === 0) return 0
     take(of, root, address, bits)
-    return cover(bits, 0)[0]
+    return longest(bits, 0, prefixesOf(of).rowOf)[0]
   }
   /** Prefixes of a table. */
   const size = (net: number, of: number, id: number): number => {
@@ -560,6 +612,7 @@ export const createFibWriter = ({ arena, retire, reclaim, onTable }: FibWriterDe
   return {
     insert,
     remove,
+    refresh,
     rowOf,
     longestRow,
     coveringRow,

@@ -10,7 +10,7 @@
  */
 import { AF_INET, AF_INET6 } from '../../base/family.ts'
 import type { Flowi } from '../../base/flowi.ts'
-import { FL_DADDR, FL_OIF, RTN_BROADCAST, RTN_THROW } from '../../base/flowi.ts'
+import { FL_DADDR, FL_OIF, RTN_BROADCAST, RTN_LOCAL, RTN_THROW } from '../../base/flowi.ts'
 import { DEV_VRF_ROOT4, DEV_VRF_ROOT6 } from '../../netdev/netdev.ts'
 import type { Arena } from '../../shm/arena.ts'
 import { FIB_SHORT_WORDS } from '../../shm/layout.ts'
@@ -27,6 +27,7 @@ import {
 import { fibRoot } from './fib-tables.ts'
 import { FR_HEAD_FIRST } from './fib-rule-constants.ts'
 import { createFibRuleWalk, ruleHead } from './fib-rules.ts'
+import { isIgnored } from './linkdown.ts'
 import {
   NH_DEV,
   NH_NEXT,
@@ -128,21 +129,22 @@ export const createFibReader = (arena: Arena, net: number) => {
     rowFor: (root, fl) => lookup6(root, fl, FL_DADDR),
     needsSource: true,
   })
-  /** First of a prefix's routes that leaves by the device, or 0. */
-  const viaDevice = (row: number, oif: number): number => {
+  /** First of a prefix's routes that leaves by the device, or 0; a route behind the first may be one that nobody is to go by. */
+  const viaDevice = (row: number, oif: number, family: number): number => {
     let by = row
     while (by !== 0 && i32[by + NH_DEV] !== oif) by = i32[by + NH_NEXT]
-    return by
+    const isOut = by !== 0 && i32[by + NH_TYPE] !== RTN_LOCAL && isIgnored(arena, oif, family)
+    return isOut ? 0 : by
   }
   /** What a table has by a device: of the routes that it finds, else of its default ones; or what it refuses. */
-  const boundRow = (row: number, byDefault: number, oif: number): number =>
+  const boundRow = (row: number, byDefault: number, oif: number, family: number): number =>
     row !== 0 && i32[row + NH_TYPE] > RTN_BROADCAST
       ? row
-      : viaDevice(row, oif) || viaDevice(byDefault, oif)
+      : viaDevice(row, oif, family) || viaDevice(byDefault, oif, family)
   const bound4 = (root: number, fl: Flowi): number =>
-    boundRow(lookup4(root, fl[FL_DADDR + 3]), lookup4(root, 0), fl[FL_OIF])
+    boundRow(lookup4(root, fl[FL_DADDR + 3]), lookup4(root, 0), fl[FL_OIF], AF_INET)
   const bound6 = (root: number, fl: Flowi): number =>
-    boundRow(lookup6(root, fl, FL_DADDR), lookup6(root, ANY, 0), fl[FL_OIF])
+    boundRow(lookup6(root, fl, FL_DADDR), lookup6(root, ANY, 0), fl[FL_OIF], AF_INET6)
   const walkBound4 = createFibRuleWalk({
     arena,
     vrfRoot: DEV_VRF_ROOT4,

@@ -10,13 +10,14 @@ import type { Flowi } from '../../base/flowi.ts'
 import { FL_FAMILY, FL_HASH } from '../../base/flowi.ts'
 import { TIME_MS, type Time } from '../../base/time.ts'
 import { NUD_FAILED, NUD_NONE, NUD_VALID } from '../../neigh/neigh-constants.ts'
-import { DEV_FLAGS, DEV_IFINDEX, deviceRow, IFF_LOWER_UP, IFF_UP } from '../../netdev/netdev.ts'
+import { DEV_FLAGS, DEV_IFINDEX, deviceRow, IFF_UP } from '../../netdev/netdev.ts'
 import type { Arena } from '../../shm/arena.ts'
 import type { Layout } from '../../shm/layout.ts'
-import { CONF_ALL, Conf4, Conf6, confRow } from '../../shm/devconf.ts'
+import { CONF_ALL, Conf6, confRow } from '../../shm/devconf.ts'
 import { Sysctl } from '../../shm/sysctl.ts'
 import { byFamily } from '../af-ops.ts'
 import type { FlowHash } from './flow-hash.ts'
+import { isIgnored } from './linkdown.ts'
 import {
   NH_BUCKET_COUNT,
   NH_BUCKETS,
@@ -47,15 +48,9 @@ export const isThere = (arena: Arena, dev: number): boolean =>
   arena.i32[deviceRow(arena, dev) + DEV_IFINDEX] === dev
 export const isUp = (arena: Arena, dev: number): boolean =>
   isThere(arena, dev) && (flagsOf(arena, dev) & IFF_UP) !== 0
-const ignoresLinkdown = byFamily(
-  Conf4.ignore_routes_with_linkdown,
-  Conf6.ignore_routes_with_linkdown
-)
 /** May the device be one of several next hops' now? */
 export const isUsable = (arena: Arena, dev: number, family: number): boolean =>
-  isUp(arena, dev) &&
-  ((flagsOf(arena, dev) & IFF_LOWER_UP) !== 0 ||
-    arena.i32[confRow(arena, dev) + ignoresLinkdown(family)] === 0)
+  isUp(arena, dev) && !isIgnored(arena, dev, family)
 
 /** A thread's words of when buckets were used: the workers' come first, then control's. */
 export const bucketUse = ({ nhBucketUse, config }: Layout, thread: number): number =>

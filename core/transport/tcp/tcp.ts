@@ -69,6 +69,7 @@ import { createTcpNagle } from './snd/tcp-nagle.ts'
 import { createTcpProbe0 } from './snd/tcp-probe0.ts'
 import { createTcpRetransmit } from './snd/tcp-retransmit.ts'
 import { createTcpOutput } from './snd/tcp-output.ts'
+import { createTcpAccecnOption } from './snd/tcp-accecn-option.ts'
 import { createTcpPacing } from './snd/tcp-pacing.ts'
 import { createTcpPaws } from './rcv/tcp-paws.ts'
 import { createTcpRcvQueue } from './rcv/tcp-rcv-queue.ts'
@@ -204,7 +205,8 @@ const createSending = (base: Base, deps: TcpDeps) => {
   const window = createTcpWindow({ ...base, mem })
   const pacing = createTcpPacing({ ...base, timers })
   const md5 = createTcpMd5({ ...base, afOps })
-  const transmit = createTcpTransmit({ ...base, timers, pacing, window, afOps, md5 })
+  const accecn = createTcpAccecnOption(base.i32, base.u8, base.sysctl, time)
+  const transmit = createTcpTransmit({ ...base, timers, pacing, window, afOps, md5, accecn })
   const queue = createTcpWriteQueue(i32, base.u8, skbs, mem, consume)
   const mss = createTcpMss({ ...base, gsoMax, afOps, skDst }, transmit)
   const mtup = createTcpMtuProbe({ ...base, mss, queue })
@@ -310,8 +312,8 @@ export const createTcp = (deps: TcpDeps) => {
   const syncookies = createTcpSyncookies({ ...parts, worker, afOps: deps.afOps })
   const listenQueues = createTcpListenQueues(parts)
   const request = createTcpRequest({ ...parts, ...routing, listenQueues, afOps: deps.afOps })
-  const { inheritNow, synAgain } = request
-  const checkReq = createTcpCheckReq({ ...parts, listenQueues, inheritNow, synAgain })
+  const { inheritNow, isMixed, synAgain } = request
+  const checkReq = createTcpCheckReq({ ...parts, listenQueues, inheritNow, isMixed, synAgain })
   const requests = { listenQueues, request, checkReq }
   const listening = createTcpListen({ ...parts, ...routing, ...requests, syncookies })
   const { timewaitRcv } = createTcpTimewait(parts)

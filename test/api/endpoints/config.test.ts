@@ -72,17 +72,26 @@ describe('a change that is to be confirmed', () => {
   const isThere = async ({ request }: ReturnType<typeof createSoftnet>): Promise<boolean> =>
     (await request('/v1/tables/main/routes/10.66.0.0/16')).status === 200
 
-  test('is taken back when nobody does', async () => {
+  test('is taken back when nobody does; what others have changed meanwhile stays', async () => {
     const softnet = createSoftnet()
-    const before = (await softnet.json('/v1/config')).body.route
-    expect(before.length).toBeGreaterThan(0)
-    await softnet.send('PUT', '/v1/config?confirm_within=1s', { route: routes })
+    const { json, send, request } = softnet
+    const before = (await json('/v1/config')).body
+    expect(before.route.length).toBeGreaterThan(0)
+    const config = { route: routes, sysctl: { 'net.ipv4.ip_forward': 0 } }
+    await send('PUT', '/v1/config?confirm_within=1s', config)
     expect(await isThere(softnet)).toBe(true)
-    const other = await softnet.send('PUT', '/v1/config?confirm_within=1', { route: [] })
+    const other = await send('PUT', '/v1/config?confirm_within=1', { route: [] })
     expect(other.status).toBe(409)
+    const theirs = '/v1/tables/main/routes/10.67.0.0/16'
+    await send('PUT', theirs, { dev: 'veth0' })
+    await send('PUT', '/v1/sysctl/net.ipv4.ip_default_ttl', { value: 33 })
     while (await isThere(softnet)) await Bun.sleep(20)
-    expect((await softnet.send('POST', '/v1/config:confirm')).status).toBe(404)
-    expect((await softnet.json('/v1/config')).body.route).toEqual(before)
+    expect((await send('POST', '/v1/config:confirm')).status).toBe(404)
+    expect((await request(theirs)).status).toBe(200)
+    await send('DELETE', theirs)
+    const after = (await json('/v1/config')).body
+    expect(after.route).toEqual(before.route)
+    expect(after.sysctl).toEqual({ ...before.sysctl, 'net.ipv4.ip_default_ttl': 33 })
   })
   test('stays when somebody does', async () => {
     const softnet = createSoftnet()

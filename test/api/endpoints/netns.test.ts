@@ -1,20 +1,26 @@
 import { describe, expect, test } from 'bun:test'
 import type { AppDeps } from '../../../api/endpoints/deps.ts'
 import { createHostApi } from '../../../api/host-api.ts'
+import { G_CAPTURES } from '../../../core/shm/layout.ts'
+import { createStreams } from '../../../workers/netns/streams.ts'
 import { createSoftnet } from '../support/softnet.ts'
 
 /** A router with a simulated host, whose stack is a second router, and a namespace of the kernel. */
 const createWithHost = (bindings?: Parameters<typeof createSoftnet>[1]) => {
   const host = createSoftnet()
   const api = createHostApi(host.control)
-  const askNetns: AppDeps['askNetns'] = async ({ name, method, path, headers, body }) => {
+  const streams = createStreams()
+  const askNetns: AppDeps['askNetns'] = async (call) => {
+    const { name, method, path, headers, body, isStream } = call
     const response = await api(
       new Request(`http://${name}${path}`, { method, headers, ...(body !== '' && { body }) })
     )
+    const answer = { status: response.status, headers: Object.fromEntries(response.headers) }
+    if (!isStream || response.body === null) return { ...answer, body: await response.text() }
+    const id = streams.add(host, response.body)
     return {
-      status: response.status,
-      headers: Object.fromEntries(response.headers),
-      body: await response.text(),
+      ...answer,
+      body: { next: () => streams.next(id), cancel: () => void streams.cancel(id) },
     }
   }
   const netns: AppDeps['netns'] = () => [{ name: 'shop' }, { name: 'user', pid: 17 }]
@@ -38,7 +44,7 @@ describe('/v1/netns/NAME', () => {
       (await host.json(`/v1${path}`)).headers.get('ETag'),
     ])
   })
-  test('says in words what is refused: no such name, the kernel’s, what never ends, no such path', async () => {
+  test('says in words what is refused: no such name, the kernel’s, no such path, what a stream is asked', async () => {
     const { json, host } = createWithHost()
     await host.ready
     const refusal = async (path: string, init?: RequestInit) => {
@@ -50,12 +56,60 @@ describe('/v1/netns/NAME', () => {
       'Cannot open network namespace "nope": No such file or directory',
     ])
     expect((await refusal('user/links'))[0]).toBe(501)
-    for (const path of ['watch', 'capture', 'trace'])
-      expect((await refusal(`shop/${path}`))[0]).toBe(501)
+    expect(await refusal('shop/watch?dev=nope')).toEqual([404, 'Cannot find device "nope"'])
+    expect((await refusal('shop/capture?filter=port+port'))[0]).toBe(422)
+    expect((await refusal('shop/trace?limit=0'))[0]).toBe(400)
     expect((await refusal('shop/nothing'))[0]).toBe(404)
     expect((await refusal('shop/links', { method: 'DELETE' }))[0]).toBe(405)
     expect((await refusal('shop/links', { method: 'PROPFIND' }))[0]).toBe(405)
     expect((await refusal('shop/links/nope/..%2f..'))[0]).toBe(404)
+  })
+  test('streams what happens in it, goes on after Last-Event-ID, and ends with its reader', async () => {
+    const { request, send, host, arena } = createWithHost()
+    await host.ready
+    const add = async (dst: string) =>
+      (await send('POST', '/v1/netns/shop/routes', { dst, type: 'blackhole' })).body.revision
+    /** What is said until `text` is, and then no more is read. */
+    const hear = async (response: Response, text: string): Promise<string> => {
+      let said = ''
+      const decoder = new TextDecoder()
+      for await (const piece of response.body!) {
+        said += decoder.decode(piece, { stream: true })
+        if (said.includes(text)) break
+      }
+      return said
+    }
+    const watch = '/v1/netns/shop/watch?kinds=route'
+    const first = await request(watch)
+    expect(first.headers.get('Content-Type')).toBe('text/event-stream')
+    expect(first.headers.get('Cache-Control')).toBe('no-store')
+    const last = await add('10.40.0.0/16')
+    const said = await hear(first, '10.40.0.0/16')
+    expect(said).toContain(`event: route\nid: ${last}\ndata: {"event":"new"`)
+    await add('10.41.0.0/16')
+    const second = await request(watch, { headers: { 'Last-Event-ID': String(last) } })
+    expect(await hear(second, '10.41.0.0/16')).not.toContain('10.40.0.0/16')
+
+    const frames = await request('/v1/netns/shop/capture?dev=veth0')
+    expect(frames.headers.get('Content-Type')).toBe('application/x-pcapng')
+    expect([host.arena.i32[G_CAPTURES], arena.i32[G_CAPTURES]]).toEqual([1, 0])
+    const reader = frames.body!.getReader()
+    expect((await reader.read()).value!.subarray(0, 2)).toEqual(new Uint8Array([0x0a, 0x0d]))
+    await reader.cancel()
+    expect(host.arena.i32[G_CAPTURES]).toBe(0)
+    // nobody reads the body of HEAD, and who has left meanwhile reads none either
+    await request('/v1/netns/shop/capture', { method: 'HEAD' })
+    expect(host.arena.i32[G_CAPTURES]).toBe(0)
+    await request('/v1/netns/shop/capture', { signal: AbortSignal.abort() })
+    expect(host.arena.i32[G_CAPTURES]).toBe(0)
+  })
+  test('follows a made-up packet there', async () => {
+    const { send, host } = createWithHost()
+    await host.ready
+    const made = { dev: 'veth0', packet: 'udp 10.1.0.5:5000 > 10.5.0.1:53' }
+    const { body } = await send('POST', '/v1/netns/shop/trace', made)
+    expect(body.verdict).toContain('kept by neigh')
+    expect(body).toEqual((await host.send('POST', '/v1/trace', made)).body)
   })
   test('is changed at the revision of that namespace which If-Match names', async () => {
     const { json, send, host } = createWithHost()
@@ -74,10 +128,12 @@ describe('/v1/netns/NAME', () => {
     ])
     expect((await send('DELETE', path, undefined, { 'If-Match': await tag() })).status).toBe(200)
   })
-  test('is changed only by who may change', async () => {
+  test('is changed and captured only by who may', async () => {
     const { request } = createWithHost({ listener: 'loopback' })
     expect((await request('/v1/netns/shop/links')).status).toBe(200)
     expect((await request('/v1/netns/shop/neighs:flush', { method: 'POST' })).status).toBe(401)
+    for (const path of ['capture', 'trace'])
+      expect((await request(`/v1/netns/shop/${path}`)).status).toBe(401)
   })
 })
 

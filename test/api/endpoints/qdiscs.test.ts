@@ -6,7 +6,10 @@ const NETEM = { kind: 'netem', options: { delay: 20_000, loss: 0.5 } }
 
 const pair = async () => {
   const { all, request } = createSession()
-  await all('ip link add a type veth peer name b')
+  await all(`
+    ip link add a type veth peer name b
+    ip link set a up
+    ip link set b up`)
   const ask = async (method: string, path: string, body?: unknown, headers = {}) => {
     const answer = await request(path, {
       method,
@@ -35,6 +38,28 @@ test('a device has one, which is the netem of its link', async () => {
   expect(await netem()).toEqual({ loss: 1 })
   expect((await ask('DELETE', '/v1/qdiscs/a')).body['item']).toMatchObject({ kind: 'noqueue' })
   expect(await netem()).toBeUndefined()
+})
+
+test('a device that has never been up has none, nor one that lost it while it was down', async () => {
+  const { all, cli } = createSession()
+  await all('ip link add d type dummy')
+  const shown = async () => [
+    / qdisc (\w+) /.exec(await cli('ip link show d'))?.[1],
+    await cli('tc qdisc show dev d'),
+  ]
+  const none = ['noop', '']
+  const own = ['noqueue', 'qdisc noqueue 0: root refcnt 2 \n']
+  expect(await shown()).toEqual(none)
+  await all('ip link set d up')
+  expect(await shown()).toEqual(own)
+  await all('ip link set d down')
+  expect(await shown()).toEqual(own)
+  await all(`
+    tc qdisc add dev d root netem loss 1%
+    tc qdisc del dev d root`)
+  expect(await shown()).toEqual(none)
+  await all('ip link set d up')
+  expect(await shown()).toEqual(own)
 })
 
 test('of two that add one at once one is told that it is there', async () => {

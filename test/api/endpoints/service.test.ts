@@ -40,8 +40,13 @@ test('workers, drops, flows, netns', async () => {
   expect((await json('/v1/workers/7')).status).toBe(404)
   expect((await json('/v1/drops')).body.items[0]).toEqual({
     reason: 'NO_SOCKET',
+    place: 'socket',
     count: 4,
     worker: [1, 3],
+    devices: [
+      { dev: 'veth0', count: 2, worker: [1, 1] },
+      { dev: 'veth1', count: 1, worker: [0, 1] },
+    ],
   })
   expect((await json('/v1/netns')).body.items).toEqual([{ name: 'user', pid: 42 }])
 })

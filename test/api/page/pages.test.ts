@@ -91,17 +91,45 @@ test('a refused change asks for a token once, and is tried again with it', async
       sent.push(token)
       return token === null
         ? Response.json({ detail: 'Error: Permission denied' }, { status: 401 })
-        : Response.json({ revision: 7 })
+        : Response.json({ item: {}, revision: 7 })
     }) as unknown as typeof fetch
     onUnauthorized(async (why) => {
       expect(why).toContain('Permission denied')
       setToken('given')
       return true
     })
-    expect(await change('PATCH', '/v1/links/lan0', {})).toEqual({ revision: 7 })
+    expect(await change('PATCH', '/v1/links/lan0', {})).toEqual({ item: {}, revision: 7 })
     onUnauthorized(async () => false)
     setToken('')
     expect(change('PATCH', '/v1/links/lan0', {})).rejects.toThrow('Permission denied')
   })
   expect(sent).toEqual([null, 'Bearer given', null])
+})
+
+test('what two change at once is read anew by the later, who takes nothing back', async () => {
+  let table = [0, 0, 0]
+  let revision = 7
+  const seen: string[] = []
+  await withBrowser('', new Map(), async ({ edit }) => {
+    globalThis.fetch = (async (_to: unknown, init: RequestInit = {}) => {
+      const headers = new Headers(init.headers)
+      if (init.method !== 'PUT')
+        return Response.json({ table }, { headers: { ETag: `"${revision}"` } })
+      const ifMatch = headers.get('If-Match')!
+      seen.push(ifMatch)
+      // somebody else is faster, once
+      if (revision === 7) {
+        table = [0, 1, 0]
+        revision = 8
+      }
+      if (ifMatch !== `"${revision}"`) return Response.json({ detail: 'stale' }, { status: 412 })
+      table = JSON.parse(init.body as string).table
+      return Response.json({ item: { table }, revision: ++revision })
+    }) as unknown as typeof fetch
+    const item = await edit<{ table: number[] }>('/v1/thing', (is) => ({
+      table: is.table.map((worker, at) => (at === 2 ? 1 : worker)),
+    }))
+    expect(item).toEqual({ table: [0, 1, 1] })
+  })
+  expect(seen).toEqual(['"7"', '"8"'])
 })

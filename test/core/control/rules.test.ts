@@ -279,3 +279,15 @@ test('deleting what is not there is ENOENT', async () => {
   const { del } = await router()
   expect(refusal(await del({ priority: 99 }))).toBe('RTNETLINK answers: No such file or directory')
 })
+
+test('the table of a local address is told since there were other rules, though they are gone', async () => {
+  const { control, add, del } = await router()
+  const tableOf = async (dst: string) =>
+    itemOf(await control.request({ type: 'RTM_GETROUTE', dst })).table
+  expect(await tableOf('10.0.0.1')).toBe('main')
+  const rule = { priority: 7, to: '10.9.0.0/16', table: 100 }
+  await add(rule)
+  expect(await tableOf('10.0.0.1')).toBe('local')
+  await del(rule)
+  expect(await tableOf('10.0.0.1')).toBe('local')
+})

@@ -216,6 +216,10 @@ ip netns
 ip -j netns
 ip -j -p netns list
 ip link add x0 index 11 numtxqueues 1 numrxqueues 1 address 02:00:00:00:30:00 type veth peer name x1 address 02:00:00:00:30:01 netns blue
+ip link show x0
+ip -j link show x0
+tc qdisc show dev x0
+tc -j qdisc show dev x0
 ip link set x0 up
 ip -n blue link set lo up
 ip -n blue link set x1 up

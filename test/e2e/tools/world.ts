@@ -12,7 +12,7 @@ import type { Fetch } from '../../../api/cli/cli.ts'
 import { run } from '../../../api/cli/run.ts'
 import { createNamespace, type Namespace } from '../../../workers/os/netns.ts'
 import { requireTool } from '../../support/tools.ts'
-import { runIn, startIn, untilBound } from '../support/commands.ts'
+import { runIn, startIn } from '../support/commands.ts'
 import { startDaemon } from '../support/daemon.ts'
 import { kind } from '../support/topology.ts'
 
@@ -171,7 +171,9 @@ export const createWorld = async () => {
         closers.push(program.end)
       }
       for (const echo of ECHOS) start(kernel.at, echo, 'EXEC:cat')
-      for (const protocol of ['tcp', 'udp'] as const) await untilBound(kernel.at, protocol, 7)
+      // of both protocols and both families
+      const bound = (): Promise<string> => shell(kernel.at, 'ss -Htuln sport = :7')
+      while ((await bound()).split('\n').length <= ECHOS.length) await Bun.sleep(20)
       for (const { peer } of [kernel, softnet])
         for (const call of CALLS) start(peer, `OPEN:${said},ignoreeof!!STDOUT`, call)
       const isThere = async ({ ask }: Host): Promise<boolean> => {

@@ -308,6 +308,13 @@ export const IPV4: readonly Plan[] = [
       'a ping 10.0.2.254 => reply',
       // of two next hops the other is taken, where that is asked for before the route is made (fib_rebalance)
       'r sysctl net.ipv4.conf.lan1.ignore_routes_with_linkdown=1',
+      // the route behind it, and where there is none, none
+      'r get 10.60.0.1',
+      'r get 10.0.2.1',
+      'r get 10.0.2.254',
+      'r get 10.60.0.1 from 10.0.1.1 iif lan0',
+      'a ping 10.60.0.1 ttl 2 => time exceeded by 10.0.3.1',
+      'a ping 10.0.2.1 => net unreachable by 10.0.1.254',
       'r ip route add 10.61.0.0/16 nexthop via 10.0.2.1 nexthop via 10.0.3.1',
       'r get 10.61.0.1 from 10.0.1.1 iif lan0',
       'a ping 10.61.0.1 ttl 2 => time exceeded by 10.0.3.1',

@@ -2,6 +2,7 @@
 
 import * as arp from '../../../core/wire/arp.ts'
 import * as ipv4 from '../../../core/wire/ipv4.ts'
+import { formatIpv4 } from '../../../core/wire/text.ts'
 import { ip } from '../../../sim/net/packets.ts'
 import type { Case } from '../case.ts'
 import type { Known } from '../known.ts'
@@ -52,7 +53,7 @@ const isOne = (addr: number): boolean =>
   addr >>> 24 !== 0 && addr >>> 28 < 14 && !BROADCAST_ADDRS.has(addr)
 
 const OWN_ADDRS = new RegExp(
-  OWN.map((addr) => ip(addr).toString(16).padStart(8, '0')).join('|'),
+  OWN.map((addr) => (ip(addr) >>> 0).toString(16).padStart(8, '0')).join('|'),
   'g'
 )
 const withoutOwn = (lines: string[]): string[] =>
@@ -73,6 +74,14 @@ export const KNOWN_IPV4: readonly Known[] = [
   },
   {
     reason:
+      'A recorded route has the address of the link that a packet leaves by; the kernel has the one that its source route led to, where that link has several',
+    isIt: (steps, { kernel, softnet }) =>
+      hasOption(steps, 7) &&
+      hasOption(steps, 131, 137) &&
+      withoutOwn(kernel).join() === withoutOwn(softnet).join(),
+  },
+  {
+    reason:
       'The kernel sends an answer to many, or to nobody, where a source route makes them its first hop (RFC 1122 3.2.2 has no error go to many)',
     isIt: (steps) => hopsOf(steps).some((addr) => !isOne(addr)),
   },
@@ -85,7 +94,8 @@ export const KNOWN_IPV4: readonly Known[] = [
     reason:
       'The kernel sends errors and redirects about a broadcast that it sends on (RFC 1122 3.2.2 forbids errors about those)',
     isIt: (steps, { kernel }) =>
-      hasChange(steps, /bc_forwarding/) && kernel.some((line) => /ICMP, type|^IcmpOut/.test(line)),
+      hasChange(steps, /bc_forwarding/) &&
+      kernel.some((line) => /ICMP, (type|time exceeded|unreachable)|^IcmpOut/.test(line)),
   },
   {
     reason:
@@ -143,10 +153,14 @@ export const KNOWN_IPV4: readonly Known[] = [
   },
   {
     reason:
-      'An error to a host that has just been forgotten, about a packet to itself: the kernel asks for the host anew',
-    isIt: (steps, { softnet }) =>
+      'An error to a host that has just been forgotten, about a packet that waited for it: the kernel asks for the host anew',
+    isIt: (steps, { kernel, softnet }) =>
       softnet.length === 0 &&
-      packets(steps).some((packet) => ipv4.src(packet, 0) === ipv4.dst(packet, 0)),
+      kernel.every((line) =>
+        packets(steps).some((packet) =>
+          line.startsWith(`ARP, Request who-has ${formatIpv4(ipv4.src(packet, 0))} `)
+        )
+      ),
   },
   {
     reason: 'Connections do not answer with the options of their SYN',

@@ -147,6 +147,16 @@ const isAckAtOnce = (run: Run): boolean => {
   )
 }
 
+/** Only softnet reports text that has come twice: blocks of SACK that lie behind no hole. */
+const isReportForgotten = (run: Run): boolean => {
+  const { kernel, softnet } = run.difference!
+  const isReport = (line: string): boolean => {
+    const [, ack, start] = / ack (\d+) .*sack (-?\d+) /.exec(line) ?? []
+    return ack !== undefined && Number(start) <= Number(ack)
+  }
+  return softnet.some(isReport) && !kernel.some(isReport) && isOnly(run, OPTIONS)
+}
+
 const MOST_HEADER = 60
 /** Only the kernel has an urgent octet, and there is a segment so little behind the pointer that it would lie in its header. */
 const isMarkInHeader = (run: Run): boolean => {
@@ -164,25 +174,39 @@ const isMarkInHeader = (run: Run): boolean => {
     segments.some(({ seq }) => marks.some((mark) => seq > mark && seq <= mark + MOST_HEADER))
   )
 }
-/** The error that an attempt failed with is reported, and is there still. */
+/** The error that an attempt failed with is reported, and is there still, alone or with what else changes. */
 const isErrorLeft = (run: Run): boolean => {
   const { before, kernel, softnet } = run.difference!
-  const [more, ...others] = softnet.filter((line) => !kernel.includes(line))
+  const bare = kernel.map((line) => line.replace(' ERR', ''))
+  const more = softnet.filter((line) => !bare.includes(line))
   return (
     run.family === 'ipv4' &&
     before.includes('ERR') &&
     run.steps.some((step) => step.do === 'icmp') &&
     stepOf(run).do === 'call' &&
-    kernel.every((line) => softnet.includes(line)) &&
+    bare.every((line) => softnet.includes(line)) &&
+    more.length <= 1 &&
+    !softnet.join().includes('ERR')
+  )
+}
+/** Only softnet says that a socket whose attempt is over could be written to, for which TCP_NOTSENT_LOWAT is set. */
+const isNotsentOfNothing = ({ steps, difference }: Run): boolean => {
+  const { at, kernel, softnet } = difference!
+  const isLowat = (step: Step): boolean => encodeStep(step).includes(' set TCP_NOTSENT_LOWAT ')
+  const [line, ...others] = kernel.filter((line) => !softnet.includes(line))
+  return (
+    steps.slice(0, at + 1).some(isLowat) &&
     others.length === 0 &&
-    more !== undefined &&
-    !more.includes('ERR')
+    line !== undefined &&
+    / UNCONN (?!.*OUT)/.test(line)
   )
 }
 /** More can go at once from one, and what was sent is the same as far as it goes, but for PSH at the ends of super-frames. */
 const isPace = (run: Run): boolean => {
   const [kernel, softnet] = [run.difference!.kernel, run.difference!.softnet].map((lines) =>
-    lines.filter((line) => line.startsWith('> ')).map((line) => line.replace(/^> P?/, '> '))
+    lines
+      .filter((line) => line.startsWith('> '))
+      .map((line) => line.replace(/^> P?/, '> ').replace(WINDOW, ''))
   ) as [string[], string[]]
   const shorter = Math.min(kernel.length, softnet.length)
   return (
@@ -204,6 +228,11 @@ export const KNOWN_TCP: readonly Known[] = [
     reason:
       'RFC 9293 3.8.6.3: text of more than a segment is acknowledged at once while the window is as large as before, and what comes next when it has grown (__tcp_ack_snd_check, tcp_grow_window); windows go by memory, which is each one’s own',
     isIt: isAckAtOnce,
+  },
+  {
+    reason:
+      'RFC 2883 4: what came twice is reported with the next acknowledgement; the kernel forgets it when text comes first that it does not predict (tcp_data_queue)',
+    isIt: isReportForgotten,
   },
   {
     reason:
@@ -249,6 +278,11 @@ export const KNOWN_TCP: readonly Known[] = [
     reason:
       'IP_RECVERR was not asked for: the error that ends an attempt is told once; the kernel leaves it in the error queue as well (tcp_v4_err, ip_icmp_error)',
     isIt: isErrorLeft,
+  },
+  {
+    reason:
+      'of an attempt that is over nothing waits to be sent; the kernel takes the distance to the next one’s first sequence number for that (tcp_disconnect, tcp_stream_memory_free)',
+    isIt: isNotsentOfNothing,
   },
   {
     reason:

@@ -58,7 +58,7 @@ export type Run = {
   before: string
   stepStart: number
   resumeAt: number
-  /** The step was given GRACE_MS more. */
+  /** The step has gone on for longer than it says (overtime). */
   isLate: boolean
   isDone: boolean
   difference: Difference | null
@@ -247,9 +247,16 @@ const look = (end: End, half: Half): void => {
 // ---- both
 
 /** The two may be late by so much: the kernel counts in ticks of four milliseconds, and this thread has more to do. */
+const lateness = (afterMs: number): number => 16 + 0.1 * afterMs
 const isSameTime = (a: Line, b: Line): boolean => {
   if (a.atMs < 0 || b.atMs < 0) return true
-  return Math.abs(a.afterMs - b.afterMs) <= 16 + 0.1 * Math.min(a.afterMs, b.afterMs)
+  return Math.abs(a.afterMs - b.afterMs) <= lateness(Math.min(a.afterMs, b.afterMs))
+}
+/** What the one has sent by the end of a step the other may be about to: for how much longer to wait for it. */
+const overtime = ({ halves: [kernel, softnet], isLate }: Run): number => {
+  const [a, b] = [kernel.lines, softnet.lines]
+  if (isLate || a.length === b.length) return 0
+  return lateness((a.length > b.length ? a : b).at(-1)!.afterMs)
 }
 const isPlainAck = (text: string): boolean => /^> (\.|R\.?) \S+\(0\)/.test(text)
 const WINDOW = / win (\d+)/
@@ -289,16 +296,6 @@ const compare = (run: Run, before: string): Difference | null => {
   return { at: run.steps.length - 1, before, kernel: show(kernel), softnet: show(softnet) }
 }
 
-/**
- * What a timer of one of them has sent by the end of a step the other's may send so much later: its tick had not come, or the
- * machine was busy.
- */
-const GRACE_MS = 16
-const isUneven = ({ halves: [kernel, softnet] }: Run): boolean => {
-  const sent = ({ lines }: Half): number => lines.filter(({ text }) => text.startsWith('> ')).length
-  return sent(kernel) !== sent(softnet)
-}
-
 /** The kernel's ticks: what is to happen "now" by a timer happens within one or two of them. */
 const TICKS_MS = 20
 /** How long a step takes: an acknowledgement of a FIN, or the SYN that answers a strange one, is such a timer's. */
@@ -334,14 +331,6 @@ export const createPlayer = (family: 'ipv4' | 'ipv6', pair: Pair, clock: Clock) 
   }
   const stateOf = ({ shown }: Half): string =>
     [...shown].map(([slot, one]) => `${slot} ${shownText(one)}`).join(', ')
-  /** Is the step given more time, once? */
-  const isGivenGrace = (run: Run): boolean => {
-    collect()
-    if (run.isLate || !isUneven(run)) return false
-    run.isLate = true
-    run.resumeAt = clock() + GRACE_MS
-    return true
-  }
   /** Ends the step that the run is at; true while both agree. */
   const finishStep = (run: Run): boolean => {
     const { before } = run
@@ -369,7 +358,13 @@ export const createPlayer = (family: 'ipv4' | 'ipv6', pair: Pair, clock: Clock) 
       // the kernel's clock goes on between steps: round trips take some time, and writes are so far apart
       for (const host of pair) host.begin()
       if (run.steps.length > 0) {
-        if (isGivenGrace(run)) return
+        collect()
+        const more = overtime(run)
+        if (more > 0) {
+          run.isLate = true
+          run.resumeAt = clock() + more
+          return
+        }
         if (!finishStep(run)) return end(run)
       }
       const step = run.next(run.halves[0])

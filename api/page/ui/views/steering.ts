@@ -1,6 +1,6 @@
 /** The RSS table of a device: which worker each bucket is for. Buckets are dragged, or moved by the keyboard. */
 import type { FlowItem, RssItem } from '../../../../core/control/text/messages.ts'
-import { change, curl, get, list } from '../api.ts'
+import { curl, edit, get, list } from '../api.ts'
 import { button, h, setText, workerChip, workerColor } from '../dom.ts'
 import { rate } from '../format.ts'
 import type { Sample } from '../model.ts'
@@ -9,13 +9,15 @@ import type { View, ViewDeps } from '../view.ts'
 
 const TABLE = 'rss-indirection-table'
 const FLOWS = '/v1/flows?limit=2000'
+/** What is to be put, of the table as it is. */
+type Wanted = (table: readonly number[]) => object
 
 export const createSteeringView = ({ say, refresh }: ViewDeps): View => {
   let device = ''
   let table: number[] = []
   let workers = 0
-  let undo: number[] | null = null
-  let asked: unknown = null
+  let undo: Wanted | null = null
+  let asked: object | null = null
   const selected = new Set<number>()
   let anchor = 0
   const rates = createRates()
@@ -32,12 +34,18 @@ export const createSteeringView = ({ say, refresh }: ViewDeps): View => {
   const buckets: HTMLButtonElement[] = []
   const path = (): string => `/v1/links/${device}/rss`
 
-  const put = async (body: Record<string, unknown>): Promise<void> => {
-    const before = table
+  const put = async (wanted: Wanted): Promise<void> => {
+    let before: number[] = []
     try {
-      await change('PUT', path(), body)
-      undo = before
-      asked = body
+      const { [TABLE]: after } = await edit<RssItem>(path(), (rss) => {
+        before = rss[TABLE]
+        asked = wanted(before)
+        return asked
+      })
+      // what others have moved since stays where it is
+      undo = (now) => ({
+        [TABLE]: now.map((worker, at) => (after[at] === before[at] ? worker : before[at]!)),
+      })
       selected.clear()
       mark()
       say(`${device}: the table is in force on every thread`)
@@ -48,8 +56,9 @@ export const createSteeringView = ({ say, refresh }: ViewDeps): View => {
   }
   const move = (worker: number): void => {
     if (selected.size === 0 || worker >= workers) return
-    const next = table.map((old, at) => (selected.has(at) ? worker : old))
-    if (next.some((value, at) => value !== table[at])) void put({ [TABLE]: next })
+    const moved = [...selected]
+    if (moved.every((at) => table[at] === worker)) return
+    void put((now) => ({ [TABLE]: now.map((old, at) => (moved.includes(at) ? worker : old)) }))
   }
 
   const choose = (
@@ -194,11 +203,11 @@ export const createSteeringView = ({ say, refresh }: ViewDeps): View => {
   const equal = button(
     'equal',
     'All workers the same: ethtool -X DEV equal N',
-    () => void put({ equal: workers })
+    () => void put(() => ({ equal: workers }))
   )
   equal.dataset['role'] = 'equal'
-  const back = button('undo', 'The table as it was before', () => {
-    if (undo !== null) void put({ [TABLE]: undo })
+  const back = button('undo', 'The buckets where they were before', () => {
+    if (undo !== null) void put(undo)
   })
   back.dataset['role'] = 'undo'
   const all = button('choose all', 'Chooses every bucket', () => {

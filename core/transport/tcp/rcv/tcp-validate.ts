@@ -21,6 +21,7 @@ import * as tcp from '../../../wire/tcp.ts'
 import { OPT_SEEN, SEEN_TIMESTAMPS, OPT_TSVAL } from '../../../wire/tcp-options.ts'
 import type { AfOpsOf } from '../../../inet/af-ops.ts'
 import { accecnThirdAckFlags, isAccecn } from '../rec/tcp-accecn.ts'
+import { noteOption, OPT_DEMAND } from '../rec/tcp-accecn-bytes.ts'
 import { ECN_MASK } from '../rec/tcp-ecn.ts'
 import type { FastopenActive } from '../sock/tcp-fastopen-active.ts'
 import type { TcpLifecycle } from '../sock/tcp-lifecycle.ts'
@@ -33,6 +34,7 @@ import {
   mayUpdateWindow,
   receiveWindow,
   TCP_MAX_QUICKACKS,
+  TP_ACCECN_OPT_DEMAND,
   TP_ECN,
   TP_RCV_NXT,
   TP_RCV_WUP,
@@ -139,9 +141,11 @@ export const createTcpValidate = (deps: TcpValidateDeps) => {
   /** What may be the SYN-ACK again is answered as it was the first time (RFC 9768 section 3.2.2.1). */
   const challengeSyn = (sk: number, skb: number): void => {
     f64[bank + Mib.TcpExtTCPSYNChallenge]++
-    if (isAccecn(i32[sk + TP_ECN]))
+    if (isAccecn(i32[sk + TP_ECN])) {
       i32[sk + TP_SYN_ECT_RCV] =
         deps.afOps(i32[sk + SK_FAMILY]).tosOf(u8, i32[skb + SKB_NETWORK]) & ECN_MASK
+      if (noteOption(i32, u8, sk, opts)) i32[sk + TP_ACCECN_OPT_DEMAND] = OPT_DEMAND
+    }
     sendChallengeAck(sk, accecnThirdAckFlags(i32, sk))
   }
 

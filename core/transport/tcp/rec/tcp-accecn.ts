@@ -13,6 +13,7 @@ import {
   ECN_MODE_ACCECN,
   ECN_MODE_ANY,
   ECN_MODE_RFC3168,
+  ECN_NO_ACE,
   TP_ACCECN_FAIL,
   TP_DELIVERED_CE,
   TP_ECN,
@@ -67,6 +68,7 @@ const ECT_OF_ACE = Int32Array.of(
 
 /** An ACE as the flags of an skb of ours (CB_FLAGS). */
 const flagsOfAce = (ace: number): number => ((ace & 3) << 6) | ((ace & 4) !== 0 ? CBF_AE : 0)
+const ACE_FAIL = ACCECN_ACE_FAIL_SEND | ACCECN_ACE_FAIL_RECV
 const CBF_ACE = TCP_ECE | TCP_CWR | CBF_AE
 
 /**
@@ -111,6 +113,11 @@ export const accecnAgree = (i32: Int32Array, sk: number, mark: number, needed: b
   i32[sk + TP_SYN_ECT_RCV] = mark
   i32[sk + TP_PREV_ECNFIELD] = mark
 }
+/** Section 3.1.5: one handshake asks for one kind; of a peer that asks for both nobody knows which it takes. */
+export const accecnIsMixed = (ecn: number, mode: number, ace: number): boolean =>
+  isAccecn(ecn)
+    ? ace === ACE_CLASSIC_SYN
+    : (ecn & ECN_MODE_RFC3168) !== 0 && accecnAnswers(mode) && accecnAsked(ace)
 /** The SYN again (section 3.1.4.2): without flags, something on the way takes them off or lets none of them through. */
 export const accecnSynAgain = (i32: Int32Array, req: number, ace: number, mark: number): void => {
   i32[req + TP_SYN_ECT_RCV] = mark
@@ -162,7 +169,7 @@ export const accecnThirdAckFlags = (i32: Int32Array, sk: number): number =>
   isAccecn(i32[sk + TP_ECN]) ? flagsOfAce(ACE_OF_ECT[i32[sk + TP_SYN_ECT_RCV]]) : 0
 /**
  * The first segment after our SYN-ACK (section 3.2.2.4, table 4); `isBare`: without text and SACK, it tells what became of
- * that. 0: the path clears the field.
+ * that. 0: the path clears the field, or the peer has no ECN; nothing that is capable is sent, and nothing heard.
  */
 export const accecnThirdAck = (
   i32: Int32Array,
@@ -171,10 +178,14 @@ export const accecnThirdAck = (
   isBare: boolean,
   isChecked: boolean
 ): void => {
-  if (ace === ACE_NONE) i32[sk + TP_ACCECN_FAIL] |= ACCECN_ACE_FAIL_RECV
+  if (ace === ACE_NONE) {
+    i32[sk + TP_ACCECN_FAIL] |= ACCECN_ACE_FAIL_RECV
+    i32[sk + TP_ECN] |= ECN_NO_ACE
+    return
+  }
   // 1, 5 and 7 are in no table: they are the counter's, or of a future protocol
   if ((ace & 1) !== 0 && ace !== 3) return
-  if (ace === ACE_NONE || !isBare || !validate(i32, sk, ace, isChecked)) return
+  if (!isBare || !validate(i32, sk, ace, isChecked)) return
   if (ECT_OF_ACE[ace] === ECN_CE && i32[sk + TP_DELIVERED_CE] === 0) i32[sk + TP_DELIVERED_CE] = 1
 }
 
@@ -185,7 +196,7 @@ export const accecnThirdAck = (
  */
 export const accecnSend = (i32: Int32Array, sk: number, skb: number, isSyn: boolean): number => {
   const own = i32[skb + CB_FLAGS] & CBF_ACE
-  if (!isSyn) setEct(i32, sk, i32[sk + TP_ACCECN_FAIL] === 0 ? ECN_ECT_0 : 0)
+  if (!isSyn) setEct(i32, sk, (i32[sk + TP_ACCECN_FAIL] & ACE_FAIL) === 0 ? ECN_ECT_0 : 0)
   if (isSyn || own !== 0) return (own & CBF_AE) !== 0 ? TCP_AE : 0
   i32[sk + TP_RECEIVED_CE_PENDING] = 0
   return ((i32[sk + TP_RECEIVED_CE] + ACE_INIT) & 7) << 6

@@ -62,6 +62,7 @@ import {
   CBF_TX_ACK,
   CHRONO_BUSY,
   ECN_MODE_RFC3168,
+  ECN_NO_ACE,
   ICSK_TIME_PROBE0,
   inCwndReduction,
   mayUpdateWindow,
@@ -171,6 +172,8 @@ export const createTcpAck = (deps: TcpAckDeps) => {
   let ackedPackets = 0
   let retransAcked = false
   let seqRttUs = -1
+  /** Octets of it that a block had reported before. */
+  let knownBytes = 0
   /** ACK_ORIG, when something sent once was acknowledged. */
   let origAcked = 0
   /** The first of those that were sent once, and that no block had reported. */
@@ -214,8 +217,10 @@ export const createTcpAck = (deps: TcpAckDeps) => {
       if (((i32[skb + CB_SEQ] - reord) | 0) < 0) reord = i32[skb + CB_SEQ]
       if (((end - i32[sk + TP_HIGH_SEQ]) | 0) <= 0) origAcked = ACK_ORIG
     }
-    if ((flags & CBF_SACKED) !== 0) i32[sk + TP_SACKED_OUT] -= n
-    else if (isSack(sk)) {
+    if ((flags & CBF_SACKED) !== 0) {
+      i32[sk + TP_SACKED_OUT] -= n
+      knownBytes += (end - i32[skb + CB_SEQ]) | 0
+    } else if (isSack(sk)) {
       i32[sk + TP_DELIVERED] += n
       f64[bank + Mib.TcpExtTCPDelivered] += n
       if (!isSpurious(sk, skb, flags)) rackAdvance(sk, skb, flags)
@@ -234,6 +239,7 @@ export const createTcpAck = (deps: TcpAckDeps) => {
     ackedPackets = 0
     retransAcked = false
     seqRttUs = -1
+    knownBytes = 0
     origAcked = 0
     reord = i32[sk + TP_SND_UNA]
     const una = i32[sk + TP_SND_UNA]
@@ -335,23 +341,27 @@ export const createTcpAck = (deps: TcpAckDeps) => {
   const echoesMark = (sk: number, skb: number): boolean =>
     (i32[skb + CB_FLAGS] & (TCP_ECE | TCP_SYN)) === TCP_ECE &&
     (i32[sk + TP_ECN] & ECN_MODE_RFC3168) !== 0
-  /** AccECN counts from the handshake on, in whose segments the field says something else. */
-  const hasAce = (sk: number, skb: number): boolean => {
-    const state = i32[sk + SK_STATE]
-    return (
-      isAccecn(i32[sk + TP_ECN]) &&
-      (i32[skb + CB_FLAGS] & TCP_SYN) === 0 &&
-      state !== TCP_SYN_RECV &&
-      state !== TCP_SYN_SENT
-    )
-  }
+  /** AccECN counts from the handshake on. */
+  const hasAce = (sk: number, skb: number): boolean =>
+    isAccecn(i32[sk + TP_ECN]) && (i32[skb + CB_FLAGS] & TCP_SYN) === 0
   /**
    * What the field says, if the acknowledgement is known to be newer than those before it: it says something new, or its
-   * stamp does (RFC 9768 section 3.2.2.5.2).
+   * stamp does (RFC 9768 section 3.2.2.5.2). In that of our SYN-ACK it says something else.
    */
-  const takeAce = (sk: number, skb: number, isNewer: boolean, flags: number): number => {
+  const takeAce = (
+    sk: number,
+    skb: number,
+    opts: Int32Array,
+    una: number,
+    isNewer: boolean,
+    flags: number
+  ): number => {
     if (!isNewer && (flags & (ACK_ADVANCED | SACK_NEW)) === 0) return flags
-    const marked = accecn.marked(sk, skb, (i32[sk + TP_DELIVERED] - delivered) | 0)
+    if ((i32[sk + TP_ECN] & ECN_NO_ACE) !== 0 || i32[sk + SK_STATE] === TCP_SYN_RECV) return flags
+    const sacked = (flags & SACK_NEW) !== 0 ? sacktag.sackBytes() : 0
+    const bytes = ((i32[sk + TP_SND_UNA] - una) | 0) + sacked - knownBytes
+    const segs = (i32[sk + TP_DELIVERED] - delivered) | 0
+    const marked = accecn.marked(sk, skb, opts, segs, bytes)
     if (marked === 0) return flags
     countMarked(sk, marked)
     return flags | ACK_ECE
@@ -439,12 +449,12 @@ export const createTcpAck = (deps: TcpAckDeps) => {
       sacktag.countDelivered(sk)
     }
     if (priorPackets === 0) {
-      if (isAce) takeAce(sk, skb, isNewer, flags)
+      if (isAce) takeAce(sk, skb, opts, una, isNewer, flags)
       return ackOfNothing(sk, una, ack, flags)
     }
     cleanRtxQueue(sk, fack)
     flags |= origAcked
-    if (isAce) flags = takeAce(sk, skb, isNewer, flags)
+    if (isAce) flags = takeAce(sk, skb, opts, una, isNewer, flags)
     else if (echoesMark(sk, skb)) {
       flags |= ACK_ECE
       countMarked(sk, (i32[sk + TP_DELIVERED] - delivered) | 0)

@@ -19,6 +19,7 @@ import {
   TP_CA_PRIV_WORDS,
   TP_CA_STATE,
   TP_PACING_RATE,
+  TP_PRIOR_SSTHRESH,
   TP_SND_CWND,
   TP_SND_SSTHRESH,
 } from '../sock/tcp-sock.ts'
@@ -99,6 +100,8 @@ export const createTcpCong = (deps: TcpCongDeps) => {
     i32.fill(0, sk + TP_CA_PRIV, sk + TP_CA_PRIV + TP_CA_PRIV_WORDS)
     i32[sk + TP_CA_INITIALIZED] = 1
     i32[sk + TP_PACING_RATE] = 0
+    // what another did, or the handshake, is not taken back (tcp_init_congestion_control)
+    i32[sk + TP_PRIOR_SSTHRESH] = 0
     ops(sk).init?.(sk)
   }
   /** A fresh connection's window: one segment when its SYN went more than twice, and in earnest (RFC 5681 section 3.1). */

@@ -80,8 +80,9 @@ export const createTcpSacktag = (deps: TcpSacktagDeps) => {
   const blocks = new Int32Array(MAX_BLOCKS * 2)
   let flags = 0
   let rttUs = -1
-  /** Segments that are reported now for the first time. */
+  /** Segments that are reported now for the first time, and their octets. */
   let delivered = 0
+  let bytes = 0
   /** The first segment that was sent once and is reported now, behind one that was before. */
   let late = 0
 
@@ -199,6 +200,7 @@ export const createTcpSacktag = (deps: TcpSacktagDeps) => {
     i32[skb + CB_FLAGS] = next
     i32[sk + TP_SACKED_OUT] += n
     delivered += n
+    bytes += (end - i32[skb + CB_SEQ]) | 0
     flags |= SACK_NEW
   }
   /**
@@ -246,6 +248,7 @@ export const createTcpSacktag = (deps: TcpSacktagDeps) => {
     flags = 0
     rttUs = -1
     delivered = 0
+    bytes = 0
     const dsack = isDsack(opts, ack) && takeDsack(sk, opts, ack, una)
     if (((ack - una + i32[sk + TP_MAX_WINDOW]) | 0) < 0) return 0
     const n = gather(sk, opts, dsack ? 1 : 0)
@@ -298,6 +301,7 @@ export const createTcpSacktag = (deps: TcpSacktagDeps) => {
     markLost(sk, front === 0 ? head : front)
   }
   const sackRtt = (): number => rttUs
+  const sackBytes = (): number => bytes
 
   return {
     sacktag,
@@ -307,5 +311,6 @@ export const createTcpSacktag = (deps: TcpSacktagDeps) => {
     noteReordering,
     highestSack,
     sackRtt,
+    sackBytes,
   }
 }

@@ -35,7 +35,8 @@ import type { TcpTstamp } from './tcp-tstamp.ts'
 import { MD5_LEN } from '../../../base/md5.ts'
 import type { TcpMd5 } from '../sock/tcp-md5.ts'
 import type { TcpCong } from '../rec/tcp-cong.ts'
-import { accecnSend } from '../rec/tcp-accecn.ts'
+import { accecnSend, isAccecn } from '../rec/tcp-accecn.ts'
+import type { TcpAccecnOption } from './tcp-accecn-option.ts'
 import { ecnSend } from '../rec/tcp-ecn.ts'
 import {
   ACK_SCHED,
@@ -74,6 +75,8 @@ import {
   TP_RCV_WND,
   TP_RCV_WSCALE,
   TP_SACKS,
+  TP_SAW_ACCECN_OPT,
+  TP_TOTAL_RETRANS,
   TP_SEGS_OUT,
   TP_SND_NXT,
   TP_SND_UNA,
@@ -106,12 +109,13 @@ type TcpTransmitDeps = {
   window: TcpWindow
   afOps: AfOpsOf
   cong: TcpCong
+  accecn: TcpAccecnOption
   tstamp: Pick<TcpTstamp, 'passOn'>
   md5: Pick<TcpMd5, 'optionLen' | 'sign'>
 }
 
 export const createTcpTransmit = (deps: TcpTransmitDeps) => {
-  const { skbs, timers, window, afOps, time, bank, cong, pacing, tstamp, md5 } = deps
+  const { skbs, timers, window, afOps, time, bank, cong, pacing, tstamp, md5, accecn } = deps
   const { i32, u8, f64, layout } = deps.arena
   const { sysctl } = layout
   /** The option of Fast Open that the next SYN has, and no other: a cookie; 0 octets ask for one, -1 are no option. */
@@ -132,12 +136,23 @@ export const createTcpTransmit = (deps: TcpTransmitDeps) => {
   const optionsLen = (sk: number): number => {
     const blocks = sackBlocks(sk)
     const stamps = (i32[sk + TP_OPTS] & OPT_TIMESTAMPS) !== 0 ? options.TIMESTAMPS_ALIGNED : 0
-    return (
+    const len =
       md5.optionLen(sk) + stamps + (blocks !== 0 ? options.SACK_BASE_ALIGNED + (blocks << 3) : 0)
-    )
+    return i32[sk + TP_SAW_ACCECN_OPT] === 0 ? len : accecn.fitEstablished(sk, len, blocks)
   }
-  /** With the option of Fast Open, where the next SYN has it. */
-  const synOptionsLen = (sk: number): number => {
+  /**
+   * With the option of Fast Open, where the next SYN has it, and that of AccECN, which a SYN-ACK has (`isAnswer`) that goes
+   * for the first time (RFC 9768 section 3.2.3.2.2).
+   */
+  const synOptionsLen = (sk: number, isAnswer = false): number => {
+    const len = plainSynLen(sk)
+    if (!isAnswer || !isAccecn(i32[sk + TP_ECN]) || i32[sk + TP_TOTAL_RETRANS] !== 0)
+      return accecn.fitNone(len)
+    const opts = i32[sk + TP_OPTS] & (OPT_SACK | OPT_TIMESTAMPS | OPT_WSCALE)
+    const nops = (opts & ~OPT_WSCALE) === OPT_SACK ? 2 : (opts & OPT_WSCALE) !== 0 ? 1 : 0
+    return accecn.fitSynAck(len, nops)
+  }
+  const plainSynLen = (sk: number): number => {
     const opts = i32[sk + TP_OPTS]
     const stamps = (opts & OPT_TIMESTAMPS) !== 0
     let len: number = options.MSS_ALIGNED + md5.optionLen(sk)
@@ -159,11 +174,14 @@ export const createTcpTransmit = (deps: TcpTransmitDeps) => {
         (opts & OPT_SACK) !== 0
           ? options.putSackPermittedTimestamps(u8, at, tsval(sk), i32[sk + TP_TS_RECENT])
           : options.putTimestamps(u8, at, tsval(sk), i32[sk + TP_TS_RECENT])
-    else if ((opts & OPT_SACK) !== 0) at = options.putSackPermitted(u8, at)
+    const own = at
+    at += accecn.len()
+    if ((opts & (OPT_TIMESTAMPS | OPT_SACK)) === OPT_SACK) at = options.putSackPermitted(u8, at)
     if ((opts & OPT_WSCALE) !== 0) at = options.putWscale(u8, at, i32[sk + TP_RCV_WSCALE])
-    if (synCookie.len < 0) return
-    options.putFastopen(u8, at, synCookie.bytes, synCookie.len, synCookie.isExp)
+    if (synCookie.len >= 0)
+      options.putFastopen(u8, at, synCookie.bytes, synCookie.len, synCookie.isExp)
     synCookie.len = -1
+    accecn.put(sk, own)
   }
   const putSacks = (sk: number, start: number, blocks: number): void => {
     let at = options.putSackHeader(u8, start, blocks)
@@ -177,11 +195,19 @@ export const createTcpTransmit = (deps: TcpTransmitDeps) => {
       at = options.putSackBlock(u8, at, i32[sk + TP_SACKS + b * 2], i32[sk + TP_SACKS + b * 2 + 1])
   }
   const putOptions = (sk: number, start: number, blocks: number): void => {
-    let at = start
-    if ((i32[sk + TP_OPTS] & OPT_TIMESTAMPS) !== 0)
-      at = options.putTimestamps(u8, at, tsval(sk), i32[sk + TP_TS_RECENT])
+    const at = putStamps(sk, start)
     if (blocks !== 0) putSacks(sk, at, blocks)
   }
+  /** With AccECN's, as it was fitted; its end may lie over the NOPs in front of SACK's. */
+  const putAccecnOptions = (sk: number, start: number): void => {
+    const own = putStamps(sk, start)
+    if (accecn.sackBlocks() !== 0) putSacks(sk, own + accecn.len(), accecn.sackBlocks())
+    accecn.put(sk, own)
+  }
+  const putStamps = (sk: number, start: number): number =>
+    (i32[sk + TP_OPTS] & OPT_TIMESTAMPS) !== 0
+      ? options.putTimestamps(u8, start, tsval(sk), i32[sk + TP_TS_RECENT])
+      : start
 
   /** Leaves the pseudo header's sum in the checksum field: the device, or dev_queue_xmit, completes it. */
   const putPartialChecksum = (skb: number, at: number, sk: number): void => {
@@ -207,8 +233,8 @@ export const createTcpTransmit = (deps: TcpTransmitDeps) => {
     let flags = (i32[skb + CB_FLAGS] & CBF_TCP_FLAGS) | (segs > 1 ? TCP_PSH : 0)
     const syn = (flags & TCP_SYN) !== 0
     if (i32[sk + TP_ECN] !== 0) flags |= ecnOf(sk, skb, payload, syn)
-    const blocks = syn ? 0 : sackBlocks(sk)
-    const headerLen = HEADER + (syn ? synOptionsLen(sk) : optionsLen(sk))
+    const isAnswer = (flags & TCP_ACK) !== 0
+    const headerLen = HEADER + (syn ? synOptionsLen(sk, isAnswer) : optionsLen(sk))
     const signature = i32[sk + TP_MD5] === 0 ? 0 : md5.optionLen(sk)
     const at = skbs.push(skb, headerLen)
     i32[skb + SKB_TRANSPORT] = at
@@ -222,7 +248,8 @@ export const createTcpTransmit = (deps: TcpTransmitDeps) => {
     if (i32[sk + TP_URG_OUT] !== 0 && urgMode(i32, sk))
       putUrgent(i32, u8, sk, i32[skb + CB_SEQ], at)
     if (syn) putSynOptions(sk, at + HEADER + signature)
-    else putOptions(sk, at + HEADER + signature, blocks)
+    else if (i32[sk + TP_SAW_ACCECN_OPT] !== 0) putAccecnOptions(sk, at + HEADER + signature)
+    else putOptions(sk, at + HEADER + signature, sackBlocks(sk))
     if (signature !== 0) {
       const end = options.putMd5(u8, at + HEADER)
       md5.sign(sk, at, i32[skb + SKB_LEN], end - MD5_LEN)

@@ -259,6 +259,21 @@ export const TP_PREV_ECNFIELD = TP + 224
 export const TP_ACCECN_FAIL = TP + 225
 /** How many segments an acknowledgement delivers, a moving average in 64ths. */
 export const TP_PKTS_ACKED_EWMA = TP + 226
+/** Its option: ACCECN_OPT_* below, of the peer's. */
+export const TP_SAW_ACCECN_OPT = TP + 227
+/** How many fields the next must have for what has changed to be among them; for so many segments it is due. */
+export const TP_ACCECN_MINLEN = TP + 228
+export const TP_ACCECN_OPT_DEMAND = TP + 229
+/** When it went last (us). */
+export const TP_ACCECN_OPT_TSTAMP = TP + 230
+/** 1: the segment that it went with last reported a duplicate, which ended there. */
+export const TP_ACCECN_OPT_DSACK = TP + 238
+export const TP_ACCECN_OPT_DSACK_END = TP + 239
+/** The IP-ECN field whose count rose when it last came, which stands for what comes without it; 0: none or several. */
+export const TP_EST_ECNFIELD = TP + 231
+/** Octets of text that arrived with an IP-ECN field of 1, 2 and 3, and that the peer says to have received so. */
+export const TP_RECEIVED_ECN_BYTES = TP + 232
+export const TP_DELIVERED_ECN_BYTES = TP + 235
 
 /** PACING_* below; octets a second that the congestion control has chosen (uint32), 0 is a window a round trip. */
 export const TP_PACING = TP + 301
@@ -320,12 +335,23 @@ export const ECN_DEMAND_CWR = 4
 export const ECN_SEEN = 8
 /** RFC 9768's was; with ECN_MODE_RFC3168: the SYN asks for it, and either may come of that. */
 export const ECN_MODE_ACCECN = 16
+/** With AccECN: the path clears the ACE field, so it says nothing. */
+export const ECN_NO_ACE = 32
 export const ECN_MODE_ANY = ECN_MODE_RFC3168 | ECN_MODE_ACCECN
 
 // TP_ACCECN_FAIL (TCP_ACCECN_* of include/uapi/linux/tcp.h).
 /** What our ACE field says does not arrive; the peer's is not to be believed. */
 export const ACCECN_ACE_FAIL_SEND = 1
 export const ACCECN_ACE_FAIL_RECV = 2
+/** What has our option does not arrive; the peer's is not to be believed. */
+export const ACCECN_OPT_FAIL_SEND = 4
+export const ACCECN_OPT_FAIL_RECV = 8
+
+// TP_SAW_ACCECN_OPT.
+export const ACCECN_OPT_EMPTY_SEEN = 1
+export const ACCECN_OPT_COUNTER_SEEN = 2
+/** It came with a counter of 0, where none begins. */
+export const ACCECN_OPT_FAIL_SEEN = 3
 
 // TP_PACING.
 /** It sends no faster than its rate (SK_PACING_NEEDED). */

@@ -68,7 +68,7 @@ type TcpCheckReqDeps = {
   mss: Pick<TcpMss, 'syncMss'>
   listenQueues: TcpListenQueues
 } & Pick<TcpReply, 'sendReset'> &
-  Pick<TcpRequest, 'inheritNow' | 'synAgain'>
+  Pick<TcpRequest, 'inheritNow' | 'isMixed' | 'synAgain'>
 
 export const createTcpCheckReq = (deps: TcpCheckReqDeps) => {
   const { bank, time, drop, consume, ports, timers, transmit, states, life, mss, sendReset } = deps
@@ -97,17 +97,31 @@ export const createTcpCheckReq = (deps: TcpCheckReqDeps) => {
     i32[req + TP_RETRANSMITS] = sent + 1
     // the last time asks once more for what makes it a connection (syn_ack_recalc)
     if (!waitsForText || sent >= deferred - 1) synAckAgain(req)
-    timers.resetXmitTimer(
-      req,
-      ICSK_TIME_RETRANS,
-      Math.min(TCP_TIMEOUT_INIT * 2 ** (sent + 1), TCP_RTO_MAX)
-    )
+    armTimer(req)
+  }
+  const armTimer = (req: number): void => {
+    const timeout = Math.min(TCP_TIMEOUT_INIT * 2 ** i32[req + TP_RETRANSMITS], TCP_RTO_MAX)
+    timers.resetXmitTimer(req, ICSK_TIME_RETRANS, timeout)
   }
   const embryonicReset = (req: number, skb: number, flags: number): void => {
     f64[bank + Mib.TcpExtEmbryonicRsts]++
     if ((flags & TCP_RST) === 0) sendReset(skb)
     dropRequest(req)
     drop(skb, Drop.TCP_RESET)
+  }
+  /** The SYN again: our answer was lost, and the new one is waited for from now on. */
+  const repeatedSyn = (req: number, skb: number, flags: number): void => {
+    if (deps.isMixed(req, skb)) {
+      f64[bank + Mib.TcpAttemptFails]++
+      embryonicReset(req, skb, flags)
+      return
+    }
+    if (mayAnswer(req, skb)) {
+      deps.synAgain(req, skb)
+      synAckAgain(req)
+      armTimer(req)
+    }
+    consume(skb)
   }
   /** A segment for a request, which takes the skb over; false: what it acknowledges is no SYN-ACK of ours, and it is the listener's. */
   const checkRequest = (req: number, skb: number): boolean => {
@@ -122,12 +136,7 @@ export const createTcpCheckReq = (deps: TcpCheckReqDeps) => {
       (flags & (TCP_SYN | TCP_ACK | TCP_RST)) === TCP_SYN &&
       !paws
     ) {
-      // the SYN again: our answer was lost
-      if (mayAnswer(req, skb)) {
-        deps.synAgain(req, skb)
-        synAckAgain(req)
-      }
-      consume(skb)
+      repeatedSyn(req, skb, flags)
       return true
     }
     const th = i32[skb + SKB_TRANSPORT]
@@ -146,7 +155,8 @@ export const createTcpCheckReq = (deps: TcpCheckReqDeps) => {
       // RFC 5961 3.2: a challenge, which text does not free of the limit
       if (!transmit.answersLimited(req, Mib.TcpExtTCPACKSkippedSynRecv)) transmit.sendAck(req)
       drop(skb, Drop.TCP_RESET)
-    } else if ((flags & (TCP_RST | TCP_SYN)) !== 0) {
+    } else if (isReset || ((flags & TCP_SYN) !== 0 && seq !== i32[req + TP_RCV_ISN])) {
+      // the SYN that made the request lies before the window: what has it once more is not looked at for that (tcp_check_req)
       f64[bank + Mib.TcpAttemptFails]++
       embryonicReset(req, skb, flags)
     } else if ((flags & TCP_ACK) === 0) drop(skb, Drop.TCP_FLAGS)

@@ -48,6 +48,7 @@ import {
   isAccecn,
   isAccecnPending,
 } from '../rec/tcp-accecn.ts'
+import { noteOption, OPT_DEMAND } from '../rec/tcp-accecn-bytes.ts'
 import { ECN_MASK, ECN_OF_SYN, ECN_OF_SYNACK, ecnRcvSyn } from '../rec/tcp-ecn.ts'
 import type { TcpMss } from '../snd/tcp-mss.ts'
 import type { TcpPaws } from '../rcv/tcp-paws.ts'
@@ -69,6 +70,7 @@ import {
   SOCK_WRITE_PENDING,
   TCP_DELACK_MAX,
   TCP_MAX_QUICKACKS,
+  TP_ACCECN_OPT_DEMAND,
   TCP_RTO_MAX,
   TP_ADVMSS,
   TP_COPIED_SEQ,
@@ -100,12 +102,14 @@ import {
   TP_SND_WL1,
   TP_SND_WND,
   TP_SND_WSCALE,
+  TP_SRTT_US,
   TP_TS_OFFSET,
   TP_UNDO_MARKER,
   TP_WINDOW_CLAMP,
   TP_WQ_HEAD,
   TP_WRITE_SEQ,
 } from '../sock/tcp-sock.ts'
+import type { TcpSynack } from './tcp-synack.ts'
 import type { TcpFastopen } from './tcp-fastopen.ts'
 import type { FastopenClient } from './tcp-fastopen-client.ts'
 import type { TcpTimers } from '../sock/tcp-timers.ts'
@@ -136,6 +140,7 @@ type TcpHandshakeDeps = {
   afOps: AfOpsOf
   md5: Pick<TcpMd5, 'optionLen'>
   fastopen: Pick<TcpFastopen, 'done'>
+  synack: Pick<TcpSynack, 'sampleStamp'>
   /** core/transport/tcp/states/tcp-close.ts: endSending. */
   endSending: (sk: number) => void
   fastopenClient: Pick<FastopenClient, 'synAck'>
@@ -156,6 +161,7 @@ export const createTcpHandshake = (deps: TcpHandshakeDeps) => {
     cong,
     md5,
     fastopen,
+    synack,
     mtup,
     endSending,
     fastopenClient,
@@ -190,6 +196,8 @@ export const createTcpHandshake = (deps: TcpHandshakeDeps) => {
   const takeThirdAck = (sk: number, skb: number): void => {
     if (!isAccecn(i32[sk + TP_ECN]) || (i32[skb + CB_FLAGS] & TCP_SYN) !== 0) return
     const isBare = i32[skb + CB_SEQ] === i32[skb + CB_END_SEQ] && (opts[OPT_SEEN] & SEEN_SACK) === 0
+    noteOption(i32, u8, sk, opts)
+    i32[sk + TP_ACCECN_OPT_DEMAND] = Math.max(i32[sk + TP_ACCECN_OPT_DEMAND], 1)
     accecnThirdAck(i32, sk, tcp.ace(u8, i32[skb + SKB_TRANSPORT]), isBare, isEcnChecked())
   }
   /** SYN_RECV: our SYN is acknowledged. */
@@ -205,6 +213,8 @@ export const createTcpHandshake = (deps: TcpHandshakeDeps) => {
       takeThirdAck(sk, skb)
       if (echoesFirstStamp(sk)) i32[sk + TP_UNDO_MARKER] = 0
       i32[sk + TP_RETRANS_STAMP] = 0
+      // of SYNs that crossed, the ACK may say no more than that ours has come
+      if (i32[sk + TP_SRTT_US] === 0) synack.sampleStamp(sk, opts)
       initTransfer(sk)
     } else {
       fastopen.done(sk)
@@ -294,17 +304,16 @@ export const createTcpHandshake = (deps: TcpHandshakeDeps) => {
   const echoesFirstStamp = (sk: number): boolean =>
     (i32[sk + TP_OPTS] & OPT_TIMESTAMPS) !== 0 &&
     ((opts[OPT_TSECR] - i32[sk + TP_TS_OFFSET]) | 0) === i32[sk + TP_RETRANS_STAMP]
+  const takeSynAckEcn = (sk: number, skb: number): void => {
+    const ace = tcp.ace(u8, i32[skb + SKB_TRANSPORT])
+    accecnRcvSynAck(i32, sk, ace, markOf(sk, skb), isEcnChecked())
+    if (isAccecn(i32[sk + TP_ECN]) && noteOption(i32, u8, sk, opts))
+      i32[sk + TP_ACCECN_OPT_DEMAND] = OPT_DEMAND
+  }
   const synAckReceived = (sk: number, skb: number, ack: number): void => {
     takeSynOptions(sk, skb)
     if ((i32[sk + TP_OPTS] & OPT_TIMESTAMPS) !== 0) i32[sk + TP_ADVMSS] -= 12
-    if (isAccecnPending(i32[sk + TP_ECN]))
-      accecnRcvSynAck(
-        i32,
-        sk,
-        tcp.ace(u8, i32[skb + SKB_TRANSPORT]),
-        markOf(sk, skb),
-        isEcnChecked()
-      )
+    if (isAccecnPending(i32[sk + TP_ECN])) takeSynAckEcn(sk, skb)
     else ecnRcvSyn(i32, sk, i32[skb + CB_FLAGS], ECN_OF_SYNACK)
     if (echoesFirstStamp(sk)) i32[sk + TP_UNDO_MARKER] = 0
     tcpAck(sk, skb, opts, i32[skb + CB_SEQ], ack, 0)
@@ -321,7 +330,8 @@ export const createTcpHandshake = (deps: TcpHandshakeDeps) => {
     i32[sk + SK_FLAGS] &= ~SOCK_WRITE_PENDING
     if ((i32[sk + TP_FASTOPEN] & (FO_SYN | FO_SYN_DATA)) === 0) consume(skb)
     else if (fastopenClient.synAck(sk, skb)) return
-    if (isPending) ackWithText(sk)
+    // how the SYN-ACK came an acknowledgement alone can say (RFC 9768 section 3.2.2.1)
+    if (isPending && !isAccecn(i32[sk + TP_ECN])) ackWithText(sk)
     else transmit.sendAckWith(sk, accecnThirdAckFlags(i32, sk))
     // text that could not go with the SYN
     dataSndCheck(sk)

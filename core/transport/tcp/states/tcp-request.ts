@@ -65,6 +65,7 @@ import {
   accecnAgree,
   accecnAnswers,
   accecnAsked,
+  accecnIsMixed,
   accecnSynAgain,
   isAccecn,
 } from '../rec/tcp-accecn.ts'
@@ -258,7 +259,12 @@ export const createTcpRequest = (deps: TcpRequestDeps) => {
     else if (!ecnAsked(i32[skb + CB_FLAGS])) return
     else if (needed || (mode !== 0 && (mark === 0 || accecnAsked(ace)))) ecnAgree(i32, req, needed)
   }
-  /** The SYN again. */
+  /** The SYN again asks for another kind of ECN. */
+  const isMixed = (req: number, skb: number): boolean => {
+    const ace = tcp.ace(u8, i32[skb + SKB_TRANSPORT])
+    return ace !== 0 && accecnIsMixed(i32[req + TP_ECN], i32[sysctl + Sysctl.tcp_ecn], ace)
+  }
+  /** It asks for the same. */
   const synAgain = (req: number, skb: number): void => {
     if (!isAccecn(i32[req + TP_ECN])) return
     const mark = deps.afOps(i32[req + SK_FAMILY]).tosOf(u8, i32[skb + SKB_NETWORK]) & ECN_MASK
@@ -331,6 +337,7 @@ export const createTcpRequest = (deps: TcpRequestDeps) => {
     forget,
     takeOptions,
     takeEcn,
+    isMixed,
     synAgain,
     reflectTos,
     setSequences,

@@ -58,17 +58,22 @@ export const createTcpSynack = ({ arena, bank, time, transmit }: TcpSynackDeps) 
 
   /** The round trip from the SYN-ACK to its ACK, by the stamp that this echoes when there was more than one (Karn). */
   const sampleRtt = (req: number, opts: Int32Array): void => {
+    if (i32[req + TP_TOTAL_RETRANS] !== 0) sampleStamp(req, opts)
+    else noteRtt(req, (time[TIME_US] - i32[req + SK_CREATED]) | 0)
+  }
+  /** By the stamp alone, if there is one (tcp_synack_rtt_meas). */
+  const sampleStamp = (sk: number, opts: Int32Array): void => {
     const isStamped =
-      (i32[req + TP_OPTS] & OPT_TIMESTAMPS) !== 0 && (opts[OPT_SEEN] & SEEN_TIMESTAMPS) !== 0
-    let us = (time[TIME_US] - i32[req + SK_CREATED]) | 0
-    if (i32[req + TP_TOTAL_RETRANS] !== 0) {
-      if (!isStamped || opts[OPT_TSECR] === 0) return
-      us = Math.max(1, (transmit.tsval(req) - opts[OPT_TSECR]) | 0) * 1000
-    }
-    updateMinRtt(i32, req, us)
-    rttEstimator(i32, req, us)
-    setRto(i32, req)
+      (i32[sk + TP_OPTS] & OPT_TIMESTAMPS) !== 0 && (opts[OPT_SEEN] & SEEN_TIMESTAMPS) !== 0
+    if (!isStamped || opts[OPT_TSECR] === 0) return
+    const ms = (transmit.tsval(sk) - opts[OPT_TSECR]) | 0
+    if (ms >= 0 && ms < 0x100000) noteRtt(sk, Math.max(1, ms) * 1000)
+  }
+  const noteRtt = (sk: number, us: number): void => {
+    updateMinRtt(i32, sk, us)
+    rttEstimator(i32, sk, us)
+    setRto(i32, sk)
   }
 
-  return { sendSynAck, retransmitSynAck, inWindow, mayAnswer, sampleRtt }
+  return { sendSynAck, retransmitSynAck, inWindow, mayAnswer, sampleRtt, sampleStamp }
 }

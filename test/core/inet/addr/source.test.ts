@@ -9,15 +9,17 @@ import {
 } from '../../../../core/inet/addr/ifaddr-constants.ts'
 import { IFADDR_WORDS } from '../../../../core/shm/layout.ts'
 import { formatIpv6 } from '../../../../core/wire/text.ts'
+import { Conf6 } from '../../../../core/shm/devconf.ts'
 import { createPathHost } from '../../../../sim/net/path-host.ts'
 
 type Address = [dev: number, cidr: string, flags?: number]
 
 /** The source that a packet to `daddr` gets on a host with such addresses on devices 2 and 3; null when there is none. */
-const sourceOf = (addresses: Address[], daddr: string, oif = 0): string | null => {
+const sourceOf = (addresses: Address[], daddr: string, oif = 0, useTempaddr = 0): string | null => {
   const path = createPathHost()
   const { i32, layout } = path.arena
   for (const dev of [2, 3]) path.addDevice(dev)
+  path.setConf(2, Conf6.use_tempaddr, useTempaddr)
   for (const [dev, cidr, flags = 0] of addresses) {
     path.addAddress(dev, cidr)
     const last = i32[layout.ifaddrs + IFA_TOP]! - 1
@@ -157,6 +159,15 @@ describe('the source of an IPv6 packet (RFC 6724 section 5)', () => {
     expect(sourceOf(addresses, 'fe80::9', 3)).toBe('fe80::2')
     expect(sourceOf([[2, '2001:db8:1::1/64']], 'ff02::9', 3)).toBe(null)
   })
+})
+
+test('rule 7: a temporary address goes before one that stays where use_tempaddr of its device is 2', () => {
+  const addresses: Address[] = [
+    [2, '2001:db8:1::1/64', IFA_F_TEMPORARY],
+    [2, '2001:db8:9::1/64'],
+  ]
+  const with7 = (value: number) => sourceOf(addresses, '2001:db8:9:5::9', 0, value)
+  expect([1, 2].map(with7)).toEqual(['2001:db8:9::1', '2001:db8:1::1'])
 })
 
 test('IPv6 leaves by no device that no route leads by', () => {

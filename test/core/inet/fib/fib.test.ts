@@ -6,6 +6,7 @@ import { createFibReader } from '../../../../core/inet/fib/fib.ts'
 import { fibRoot } from '../../../../core/inet/fib/fib-tables.ts'
 import { byFamily } from '../../../../core/inet/af-ops.ts'
 import { createFibWriter, maskWords } from '../../../../core/inet/fib/fib-writer.ts'
+import type { Linkdown } from '../../../../core/inet/fib/linkdown.ts'
 import {
   RT_TABLE_DEFAULT,
   RT_TABLE_LOCAL,
@@ -20,13 +21,14 @@ import { parsePrefix } from '../../../../core/wire/text.ts'
 /** Rows are multiples of this; the n-th is n of them. */
 const ROW = 32
 
-const makeFib = (fibNodes = 2048) => {
+const makeFib = (fibNodes = 2048, linkdown: Partial<Linkdown> = {}) => {
   const arena = createArena({ ...SMALL_ARENA, fibNodes })
   const waiting: (() => void)[] = []
   const reclaim = () => {
     for (const done of waiting.splice(0)) done()
   }
-  const writer = createFibWriter({ arena, retire: (done) => waiting.push(done), reclaim })
+  const retire = (done: () => void) => waiting.push(done)
+  const writer = createFibWriter({ arena, retire, reclaim, ...linkdown })
   writer.addNet(INIT_NET)
   const reader = createFibReader(arena, INIT_NET)
   const parse = (text: string) => {
@@ -179,50 +181,75 @@ describe.each([
   ['IPv4', AF_INET, 32],
   ['IPv6', AF_INET6, 128],
 ] as const)('%s agrees with a linear search', (_, family, bits) => {
-  test.each([1, 2, 3, 4])('through random inserts, replacements and deletes (seed %d)', (seed) => {
-    const random = seeded(seed)
-    const { insert, remove, reader, reclaim, available } = makeFib()
-    const before = available()
-    // few distinct bits, so that prefixes nest and collide
-    const address = (): Words => {
-      const word = (): number =>
-        (random() & 0x81018101) | (random() % 5 === 0 ? random() & 0xff : 0)
-      return family === AF_INET ? [0, 0, 0xffff, word() | 0] : [word(), word(), word(), word()]
-    }
-    const mask = (words: Words, plen: number) =>
-      maskWords(words, family === AF_INET ? 96 + plen : plen)
-    const oracle = new Map<string, { words: Words; plen: number; row: number }>()
-    const check = new Int32Array(4)
-    for (let step = 1; step <= 1200; step++) {
-      const plen = random() % (bits + 1)
-      const words = mask(address(), plen)
-      const key = `${words.join()}/${plen}`
-      if (random() % 3 > 0) {
-        expect(insert(INIT_NET, family, RT_TABLE_MAIN, words, plen, step * ROW)).toBe(0)
-        oracle.set(key, { words, plen, row: step })
-      } else {
-        const held = [...oracle.values()]
-        const victim = held[random() % (held.length || 1)]
-        if (!victim) continue
-        expect(remove(INIT_NET, family, RT_TABLE_MAIN, victim.words, victim.plen)).toBe(0)
-        oracle.delete(`${victim.words.join()}/${victim.plen}`)
-        reclaim()
+  test.each([
+    [1, 0],
+    [2, 0],
+    [3, 30],
+    [4, 30],
+  ])(
+    'through random inserts, replacements and deletes (seed %d), and with one in %d of what is seen changing',
+    (seed, often) => {
+      const random = seeded(seed)
+      // of three kinds of rows two may be out: one is not seen then, and another is seen by its second row
+      const out = [false, false, false]
+      const seen = (row: number): number => {
+        const kind = (row / ROW) % 3
+        if (kind === 0 || !out[kind]) return row
+        return kind === 1 ? 0 : row + 2000 * ROW
       }
-      for (let probe = 0; probe < 6; probe++) {
-        const wanted = address()
-        let best = { plen: -1, row: 0 }
-        for (const entry of oracle.values())
-          if (entry.plen > best.plen && mask(wanted, entry.plen).join() === entry.words.join())
-            best = entry
-        check.set(wanted)
-        expect(reader.lookup(family, reader.main, check, 0)).toBe(best.row * ROW)
+      const linkdown = { firstUsable: (_: number, row: number) => seen(row), isAsked: () => true }
+      const fib = makeFib(2048, linkdown)
+      const { insert, remove, refresh, longestRow, reader, reclaim, available } = fib
+      const before = available()
+      // few distinct bits, so that prefixes nest and collide
+      const address = (): Words => {
+        const word = (): number =>
+          (random() & 0x81018101) | (random() % 5 === 0 ? random() & 0xff : 0)
+        return family === AF_INET ? [0, 0, 0xffff, word() | 0] : [word(), word(), word(), word()]
       }
+      const mask = (words: Words, plen: number) =>
+        maskWords(words, family === AF_INET ? 96 + plen : plen)
+      const oracle = new Map<string, { words: Words; plen: number; row: number }>()
+      const check = new Int32Array(4)
+      for (let step = 1; step <= 1200; step++) {
+        const plen = random() % (bits + 1)
+        const words = mask(address(), plen)
+        const key = `${words.join()}/${plen}`
+        if (random() % 3 > 0) {
+          expect(insert(INIT_NET, family, RT_TABLE_MAIN, words, plen, step * ROW)).toBe(0)
+          oracle.set(key, { words, plen, row: step })
+        } else {
+          const held = [...oracle.values()]
+          const victim = held[random() % (held.length || 1)]
+          if (!victim) continue
+          expect(remove(INIT_NET, family, RT_TABLE_MAIN, victim.words, victim.plen)).toBe(0)
+          oracle.delete(`${victim.words.join()}/${victim.plen}`)
+          reclaim()
+        }
+        if (often > 0 && random() % often === 0) {
+          const kind = 1 + (random() % 2)
+          out[kind] = !out[kind]
+          refresh(INIT_NET)
+          reclaim()
+        }
+        for (let probe = 0; probe < 6; probe++) {
+          const wanted = address()
+          const covering = [...oracle.values()]
+            .filter((entry) => mask(wanted, entry.plen).join() === entry.words.join())
+            .sort((a, b) => b.plen - a.plen)
+            .map(({ row }) => row * ROW)
+          check.set(wanted)
+          const best = covering.map(seen).find((row) => row !== 0) ?? 0
+          expect(reader.lookup(family, reader.main, check, 0)).toBe(best)
+          expect(longestRow(INIT_NET, family, RT_TABLE_MAIN, wanted)).toBe(covering[0] ?? 0)
+        }
+      }
+      for (const { words, plen } of oracle.values())
+        remove(INIT_NET, family, RT_TABLE_MAIN, words, plen)
+      reclaim()
+      expect(available()).toBe(before)
     }
-    for (const { words, plen } of oracle.values())
-      remove(INIT_NET, family, RT_TABLE_MAIN, words, plen)
-    reclaim()
-    expect(available()).toBe(before)
-  })
+  )
 })
 
 describe('the map of tables', () => {

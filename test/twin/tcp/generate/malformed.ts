@@ -6,7 +6,7 @@ import type { Segment, Step } from '../script.ts'
 import { type Draw, type Peer, segment } from './draw.ts'
 import { synOptions, usual, usualOptions } from './segments.ts'
 
-/** Octets of options as they stand. */
+/** Octets of options as they stand; blocks of SACK end before they begin, as one that does not names a place by chance. */
 const ODD_OPTIONS = [
   '00',
   '0102',
@@ -23,8 +23,8 @@ const ODD_OPTIONS = [
   '04020402',
   '0403ff',
   '0502',
-  '050a0000000100000002',
-  '050b000000010000000200',
+  '050a0000000200000001',
+  '050b000000020000000100',
   '080a00000001',
   '080a0000000100000000080a0000000200000000',
   '0809000000010000',
