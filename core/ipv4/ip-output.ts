@@ -69,6 +69,7 @@ import {
   SK_IPOPT_LEN,
   SK_TTL,
   TCP_NEW_SYN_RECV,
+  TCP_TIME_WAIT,
 } from '../socket/sock.ts'
 import { IP_PMTUDISC_DO, IP_PMTUDISC_WANT } from '../socket/socket-constants.ts'
 import { ETH_P_IP, IPV4_MULTICAST_HI, ipv4MulticastLo } from '../wire/ethernet.ts'
@@ -235,9 +236,15 @@ export const createIpOutput = (deps: IpOutputDeps) => {
     const how = pmtudiscOf(i32, sk, 0)
     return how === IP_PMTUDISC_DO || (how === IP_PMTUDISC_WANT && i32[sk + SK_MTU_LOCKED] === 0)
   }
-  /** What a half-open connection answers is too small for any network to cut it (RFC 791 3.2, ip_build_and_send_pkt). */
-  const isWholeAnywhere = (skb: number, sk: number): boolean =>
-    i32[sk + SK_STATE] === TCP_NEW_SYN_RECV && i32[skb + SKB_LEN] + ipv4.MIN_HEADER <= ipv4.MIN_MTU
+  /**
+   * What answers for a half-open connection, or one in TIME-WAIT, is too small for any network to cut it (RFC 791 3.2,
+   * ip_build_and_send_pkt, tcp_sk_init).
+   */
+  const isWholeAnywhere = (skb: number, sk: number): boolean => {
+    const state = i32[sk + SK_STATE]
+    if (state !== TCP_NEW_SYN_RECV && state !== TCP_TIME_WAIT) return false
+    return i32[skb + SKB_LEN] + ipv4.MIN_HEADER <= ipv4.MIN_MTU
+  }
 
   /**
    * Sends a packet, data at the transport header, along the route in `fl` (routeOutput has answered): 0, or

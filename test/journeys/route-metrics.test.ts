@@ -42,7 +42,7 @@ const connect = async (metrics: RouteMetrics, end: 'a' | 'b' = 'a') => {
   const sk = a.stack.sockets.socket(AF_INET, SOCK_STREAM, 0)
   a.stack.sockets.connect(sk, ...v4Words(ip('10.0.1.2')), 80)
   sim.run(100)
-  return { sim, sk, i32: a.arena.i32, syn: syns[0]! }
+  return { sim, sk, i32: a.arena.i32, syn: syns[0]!, a, b, wire, listener }
 }
 
 test('the SYN has the hop limit, the MSS and the window that the route says', async () => {
@@ -81,6 +81,22 @@ test('an MTU that is locked takes DF off', async () => {
   const { syn } = await connect({ mtu: 1300, lock: ['mtu'] })
   expect(ipv4.fragment(syn, IP_AT) & ipv4.IP_DF).toBe(0)
   expect((syn[MSS_AT]! << 8) | syn[MSS_AT + 1]!).toBe(1260)
+})
+
+test('nor is DF off of what answers in TIME-WAIT', async () => {
+  const { a, b, sim, wire, listener, sk } = await connect({ mtu: 1300, lock: ['mtu'] })
+  const child = b.stack.sockets.accept(listener)
+  a.stack.sockets.close(sk)
+  sim.run(100)
+  const answers: number[] = []
+  wire.filter = (frame, from) => {
+    if (from === 'a' && ethernet.type(frame, 0) === ethernet.ETH_P_IP)
+      answers.push(ipv4.fragment(frame, IP_AT) & ipv4.IP_DF)
+    return true
+  }
+  b.stack.sockets.close(child)
+  sim.run(100)
+  expect(answers).toEqual([ipv4.IP_DF])
 })
 
 test('but for a SYN-ACK, which no network has to cut (ip_build_and_send_pkt)', async () => {

@@ -95,7 +95,8 @@ export const createUdpInput = (deps: UdpInputDeps) => {
     skbs.trim(skb, len)
     fl[FL_SPORT] = udp.srcPort(u8, at)
     fl[FL_DPORT] = udp.dstPort(u8, at)
-    if (i32[skb + SKB_IP_SUMMED] === CHECKSUM_NONE && !isChecksumOk(at, len)) return badChecksum(skb)
+    if (i32[skb + SKB_IP_SUMMED] === CHECKSUM_NONE && !isChecksumOk(at, len))
+      return badChecksum(skb)
     if (isToMany(skb)) return deliverGroup(skb)
     toSocket(skb)
   }
