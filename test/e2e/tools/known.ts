@@ -194,7 +194,7 @@ export const KNOWN: readonly Aside[] = [
   },
   {
     lines: /ethtool -l/,
-    text: /(?<=^(RX|TX|Combined):\t\t)\S+/gm,
+    text: /(?<=^(RX|TX|Combined):\t+)\S+/gm,
     by: 'N',
     reason: 'a queue of softnet is for both ways, one of a veth of the kernel for one',
   },
