@@ -284,6 +284,11 @@ const TABLE = {
   icmp6_echo_ignore_multicast: onOff('net.ipv6.icmp.echo_ignore_multicast', 0),
   /** Milliseconds between two errors to one host. */
   icmp6_ratelimit: number('net.ipv6.icmp.ratelimit', 1000),
+  /** Options of a hop-by-hop or destination header, below zero: so many, all known; and its octets (RFC 8504 section 5.3). */
+  max_hbh_opts_number: number('net.ipv6.max_hbh_opts_number', 8, -MAX),
+  max_dst_opts_number: number('net.ipv6.max_dst_opts_number', 8, -MAX),
+  max_hbh_length: number('net.ipv6.max_hbh_length', MAX),
+  max_dst_opts_length: number('net.ipv6.max_dst_opts_length', MAX),
   mld_max_msf: number('net.ipv6.mld_max_msf', 64),
   mld_qrv: number('net.ipv6.mld_qrv', 2, 1, 7),
 } as const satisfies Record<string, Row>
