@@ -44,6 +44,8 @@ const IPV4 = {
   rp_filter: number(0, 2),
   /** Either. */
   send_redirects: onOff(1),
+  /** Either: a secondary address takes the place of the primary one of its subnet that goes. */
+  promote_secondaries: onOff(0),
   /** Either: hosts of several networks share the link. */
   shared_media: onOff(1),
   /** A host: either, a router: both; whether redirects are honoured. `all` is turned with forwarding. */

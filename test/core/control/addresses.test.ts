@@ -71,6 +71,44 @@ test('a second address of the subnet is secondary, and goes with the first', asy
   expect(eth0!.addr_info.filter(({ family }) => family === 'inet')).toEqual([])
 })
 
+test('where promote_secondaries says so the first secondary takes the place of the primary, and what leads to the subnet stays', async () => {
+  const { ip, control } = await host()
+  for (const text of ['10.0.0.1/24', '10.0.0.2/24', '10.0.0.3/24', '10.1.0.1/24'])
+    await ip.addr(text, 'eth0')
+  for (const words of ['10.9.0.0/16 via 10.0.0.9', '10.8.0.0/16 via 10.0.0.9 src 10.0.0.1'])
+    expect((await ip.route('add', words)).error).toBe(0)
+  const name = 'net.ipv4.conf.eth0.promote_secondaries'
+  await control.request({ type: 'SYSCTL_SET', name, value: 1 })
+  await ip.addrDel('10.0.0.1/24', 'eth0')
+  const shown = (): string[] =>
+    dumped(control, { type: 'RTM_GETADDR', filter: { dev: 'eth0', family: 'inet' } })[0]!
+      .addr_info.map(({ local, secondary }) => `${local}${secondary ? ' secondary' : ''}`)
+      .sort()
+  expect(shown()).toEqual(['10.0.0.2', '10.0.0.3 secondary', '10.1.0.1'])
+  expect(ip.routes().sort()).toEqual([
+    '10.0.0.0/24 dev eth0 proto kernel scope link src 10.0.0.2',
+    '10.1.0.0/24 dev eth0 proto kernel scope link src 10.1.0.1',
+    '10.9.0.0/16 via 10.0.0.9 dev eth0',
+  ])
+  expect(onEth0(ip.routes({ table: 'local' })).sort()).toEqual([
+    'broadcast 10.0.0.255 dev eth0 proto kernel scope link src 10.0.0.2',
+    'broadcast 10.1.0.255 dev eth0 proto kernel scope link src 10.1.0.1',
+    'local 10.0.0.2 dev eth0 proto kernel scope host src 10.0.0.2',
+    'local 10.0.0.3 dev eth0 proto kernel scope host src 10.0.0.2',
+    'local 10.1.0.1 dev eth0 proto kernel scope host src 10.1.0.1',
+  ])
+  // the one that was primary before it comes first (last_prim)
+  expect(await ip.get('10.200.0.1', { oif: 'eth0' })).toMatchObject({
+    item: { prefsrc: '10.1.0.1' },
+  })
+  for (const text of ['10.0.0.3/24', '10.0.0.2/24']) await ip.addrDel(text, 'eth0')
+  expect(shown()).toEqual(['10.1.0.1'])
+  expect(ip.routes().sort()).toEqual([
+    '10.1.0.0/24 dev eth0 proto kernel scope link src 10.1.0.1',
+    '10.9.0.0/16 via 10.0.0.9 dev eth0',
+  ])
+})
+
 test('/31, /32 and noprefixroute make no more than they should', async () => {
   const { ip } = await host()
   await ip.addr('10.0.0.0/31', 'eth0')
