@@ -103,6 +103,8 @@ const IPV6 = {
   mtu: number(0, 65536),
   ignore_routes_with_linkdown: onOff(0),
   disable_ipv6: onOff(0),
+  /** That of all, or where it is 0 the device's: above 0 addresses without an end stay while it is down. */
+  keep_addr_on_down: { all: 0, otherwise: 0, min: -MAX - 1, max: MAX },
   /** Either: what leaves by a device has an address of it. */
   use_oif_addrs_only: onOff(0),
   /** Either: neighbours are told when the device comes up or has another link address. */
