@@ -32,10 +32,13 @@ import {
   TP_ECN,
   TP_HEADER_LEN,
   TP_OFO_HEAD,
+  TP_RCV_ISN,
   TP_RCV_NXT,
   TP_RCV_WUP,
   TP_SND_NXT,
   TP_SND_UNA,
+  TP_SND_WND,
+  TP_SND_WSCALE,
   TP_TS_RECENT,
   TP_URG_DATA,
   ACK_SCHED,
@@ -111,14 +114,23 @@ export const createTcpInput = (deps: TcpInputDeps) => {
   }
   const fastAck = (sk: number, skb: number, seq: number, ack: number): void => {
     f64[bank + (ack !== i32[sk + TP_SND_UNA] ? Mib.TcpExtTCPHPAcks : Mib.TcpExtTCPPureAcks)]++
+    const isDue = (i32[sk + TP_ACK_PENDING] & ACK_SCHED) !== 0 && !isPredicted(sk, skb)
     if (tcpAck(sk, skb, opts, seq, ack, 0) < 0) {
       drop(skb, Drop.TCP_TOO_OLD_ACK)
       return
     }
     consume(skb)
     dataSndCheck(sk)
-    // of a SYN-ACK, which the text was to acknowledge
-    if ((i32[sk + TP_ACK_PENDING] & ACK_SCHED) !== 0) ackSndCheck(sk)
+    if (isDue) ackSndCheck(sk)
+  }
+  /**
+   * An acknowledgement that says nothing else leaves what waits to be acknowledged, a SYN-ACK or text, to the timer: its window is
+   * the last one's, and not that of a SYN-ACK where windows are scaled (tcp_fast_path_on, tcp_finish_connect).
+   */
+  const isPredicted = (sk: number, skb: number): boolean => {
+    const scale = i32[sk + TP_SND_WSCALE]
+    if (tcp.window(u8, i32[skb + SKB_TRANSPORT]) !== i32[sk + TP_SND_WND] >>> scale) return false
+    return scale === 0 || i32[sk + TP_RCV_NXT] !== ((i32[sk + TP_RCV_ISN] + 1) | 0)
   }
   const fastData = (
     sk: number,

@@ -172,6 +172,9 @@ export const createTcpRecvmsg = (deps: TcpRecvmsgDeps) => {
   }
   /** What recv says when there is no text: end of file, an error, or to wait. */
   const nothing = (sk: number): number => {
+    const state = i32[sk + SK_STATE]
+    // whatever an attempt before has left (tcp_recvmsg_locked)
+    if (state === TCP_LISTEN) return -Errno.ENOTCONN
     const err = i32[sk + SK_ERR]
     if ((i32[sk + SK_FLAGS] & SOCK_DONE) !== 0) {
       skipFin(sk)
@@ -182,8 +185,7 @@ export const createTcpRecvmsg = (deps: TcpRecvmsgDeps) => {
       return -err
     }
     if ((i32[sk + SK_SHUTDOWN] & RCV_SHUTDOWN) !== 0) return 0
-    const state = i32[sk + SK_STATE]
-    return state === TCP_CLOSE || state === TCP_LISTEN ? -Errno.ENOTCONN : -Errno.EAGAIN
+    return state === TCP_CLOSE ? -Errno.ENOTCONN : -Errno.EAGAIN
   }
   /** A FIN that came alone is an skb without text. */
   const skipFin = (sk: number): void => {

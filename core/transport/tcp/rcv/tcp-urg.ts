@@ -18,6 +18,7 @@ import {
   SK_SHUTDOWN,
   SK_STATE,
   TCP_CLOSE,
+  TCP_LISTEN,
 } from '../../../socket/sock.ts'
 import { TCP_URG } from '../../../wire/tcp.ts'
 import * as tcp from '../../../wire/tcp.ts'
@@ -94,6 +95,7 @@ export const createTcpUrg = ({ arena, skbs, rcvQueue, life }: TcpUrgDeps) => {
     flags: number,
     put: (octet: number) => void
   ): number => {
+    if (i32[sk + SK_STATE] === TCP_LISTEN) return -Errno.ENOTCONN
     const data = i32[sk + TP_URG_DATA]
     if (isInline(sk) || data === 0 || data === TCP_URG_READ) return -Errno.EINVAL
     const isClosed = i32[sk + SK_STATE] === TCP_CLOSE

@@ -164,13 +164,15 @@ export const createTcpRecovery = (deps: TcpRecoveryDeps) => {
       undoReduction(sk, false)
       f64[bank + (loss ? Mib.TcpExtTCPLossUndo : Mib.TcpExtTCPFullUndo)]++
     } else if (i32[sk + TP_RACK_REO_PERSIST] !== 0) i32[sk + TP_RACK_REO_PERSIST]--
-    if (!isSack(sk) && i32[sk + TP_SND_UNA] === i32[sk + TP_HIGH_SEQ]) {
-      // without SACK a duplicate ACK of old retransmissions could start a second reduction
-      if (!anyRetransDone(sk)) i32[sk + TP_RETRANS_STAMP] = 0
-      return true
-    }
+    if (mustHoldState(sk)) return true
     setCaState(sk, TCP_CA_OPEN)
     return false
+  }
+  /** Without SACK a duplicate ACK of old retransmissions could start a second reduction (tcp_is_non_sack_preventing_reopen). */
+  const mustHoldState = (sk: number): boolean => {
+    if (isSack(sk) || i32[sk + TP_SND_UNA] !== i32[sk + TP_HIGH_SEQ]) return false
+    if (!anyRetransDone(sk)) i32[sk + TP_RETRANS_STAMP] = 0
+    return true
   }
   const tryUndoDsack = (sk: number): boolean => {
     if (i32[sk + TP_UNDO_MARKER] === 0 || i32[sk + TP_UNDO_RETRANS] !== 0) return false
@@ -185,7 +187,7 @@ export const createTcpRecovery = (deps: TcpRecoveryDeps) => {
     f64[bank + Mib.TcpExtTCPLossUndo]++
     if (spurious) f64[bank + Mib.TcpExtTCPSpuriousRTOs]++
     i32[sk + TP_RETRANSMITS] = 0
-    if (spurious || isSack(sk)) setCaState(sk, TCP_CA_OPEN)
+    if (!mustHoldState(sk) && (spurious || isSack(sk))) setCaState(sk, TCP_CA_OPEN)
     return true
   }
   /** True while what was sent again is still on its way: no more is thought lost so long. */

@@ -403,7 +403,9 @@ export const createTcpSockopt = ({
       case TCP_CORK:
         return (i32[sk + TP_NONAGLE] & TCP_NAGLE_CORK) !== 0 ? 1 : 0
       case TCP_MAXSEG: {
-        return isIdle(sk) && i32[sk + TP_USER_MSS] !== 0
+        // a socket that has come to TIME_WAIT is closed (tcp_time_wait)
+        const isOver = isIdle(sk) || i32[sk + SK_STATE] === TCP_TIME_WAIT
+        return isOver && i32[sk + TP_USER_MSS] !== 0
           ? i32[sk + TP_USER_MSS]
           : i32[sk + TP_MSS_CACHE] || TCP_MSS_DEFAULT
       }

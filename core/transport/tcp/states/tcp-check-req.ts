@@ -37,6 +37,7 @@ import {
   TP_SND_WSCALE,
   TP_TS_OFFSET,
   TP_LRCVTIME,
+  TP_LSNDTIME,
   TP_RETRANS_STAMP,
   TP_SND_ISN,
   TP_UNDO_MARKER,
@@ -96,11 +97,11 @@ export const createTcpCheckReq = (deps: TcpCheckReqDeps) => {
     i32[req + TP_RETRANSMITS] = sent + 1
     // the last time asks once more for what makes it a connection (syn_ack_recalc)
     if (!waitsForText || sent >= deferred - 1) synAckAgain(req)
-    timers.resetXmitTimer(
-      req,
-      ICSK_TIME_RETRANS,
-      Math.min(TCP_TIMEOUT_INIT * 2 ** (sent + 1), TCP_RTO_MAX)
-    )
+    armTimer(req)
+  }
+  const armTimer = (req: number): void => {
+    const timeout = Math.min(TCP_TIMEOUT_INIT * 2 ** i32[req + TP_RETRANSMITS], TCP_RTO_MAX)
+    timers.resetXmitTimer(req, ICSK_TIME_RETRANS, timeout)
   }
   const embryonicReset = (req: number, skb: number, flags: number): void => {
     f64[bank + Mib.TcpExtEmbryonicRsts]++
@@ -108,7 +109,7 @@ export const createTcpCheckReq = (deps: TcpCheckReqDeps) => {
     dropRequest(req)
     drop(skb, Drop.TCP_RESET)
   }
-  /** The SYN again: our answer was lost. */
+  /** The SYN again: our answer was lost, and the new one is waited for from now on. */
   const repeatedSyn = (req: number, skb: number, flags: number): void => {
     if (deps.isMixed(req, skb)) {
       f64[bank + Mib.TcpAttemptFails]++
@@ -118,6 +119,7 @@ export const createTcpCheckReq = (deps: TcpCheckReqDeps) => {
     if (mayAnswer(req, skb)) {
       deps.synAgain(req, skb)
       synAckAgain(req)
+      armTimer(req)
     }
     consume(skb)
   }
@@ -153,7 +155,8 @@ export const createTcpCheckReq = (deps: TcpCheckReqDeps) => {
       // RFC 5961 3.2: a challenge, which text does not free of the limit
       if (!transmit.answersLimited(req, Mib.TcpExtTCPACKSkippedSynRecv)) transmit.sendAck(req)
       drop(skb, Drop.TCP_RESET)
-    } else if ((flags & (TCP_RST | TCP_SYN)) !== 0) {
+    } else if (isReset || ((flags & TCP_SYN) !== 0 && seq !== i32[req + TP_RCV_ISN])) {
+      // the SYN that made the request lies before the window: what has it once more is not looked at for that (tcp_check_req)
       f64[bank + Mib.TcpAttemptFails]++
       embryonicReset(req, skb, flags)
     } else if ((flags & TCP_ACK) === 0) drop(skb, Drop.TCP_FLAGS)
@@ -164,13 +167,13 @@ export const createTcpCheckReq = (deps: TcpCheckReqDeps) => {
     }
     return true
   }
-  /** It echoes a stamp that no segment of ours has carried (RFC 7323 3.2). */
+  /** It echoes a stamp that lies not between those of our SYN-ACKs (RFC 7323 3.2, tcp_check_req). */
   const echoesForeignStamp = (req: number): boolean => {
     const echo = opts[OPT_TSECR]
     if (echo === 0) return false
-    const first = (i32[req + TP_LRCVTIME] + i32[req + TP_TS_OFFSET]) | 0
-    const now = transmit.tsval(req)
-    return (now - echo) >>> 0 > (now - first) >>> 0
+    const last = i32[req + TP_LSNDTIME]
+    const since = (last + i32[req + TP_TS_OFFSET] - echo) >>> 0
+    return since > (last - i32[req + TP_LRCVTIME]) >>> 0
   }
   /** TCP_DEFER_ACCEPT: a listener that wants connections with text takes none on a bare ACK, for as long as it said. */
   const isDeferred = (req: number, skb: number): boolean => {

@@ -102,12 +102,14 @@ import {
   TP_SND_WL1,
   TP_SND_WND,
   TP_SND_WSCALE,
+  TP_SRTT_US,
   TP_TS_OFFSET,
   TP_UNDO_MARKER,
   TP_WINDOW_CLAMP,
   TP_WQ_HEAD,
   TP_WRITE_SEQ,
 } from '../sock/tcp-sock.ts'
+import type { TcpSynack } from './tcp-synack.ts'
 import type { TcpFastopen } from './tcp-fastopen.ts'
 import type { FastopenClient } from './tcp-fastopen-client.ts'
 import type { TcpTimers } from '../sock/tcp-timers.ts'
@@ -138,6 +140,7 @@ type TcpHandshakeDeps = {
   afOps: AfOpsOf
   md5: Pick<TcpMd5, 'optionLen'>
   fastopen: Pick<TcpFastopen, 'done'>
+  synack: Pick<TcpSynack, 'sampleStamp'>
   /** core/transport/tcp/states/tcp-close.ts: endSending. */
   endSending: (sk: number) => void
   fastopenClient: Pick<FastopenClient, 'synAck'>
@@ -158,6 +161,7 @@ export const createTcpHandshake = (deps: TcpHandshakeDeps) => {
     cong,
     md5,
     fastopen,
+    synack,
     mtup,
     endSending,
     fastopenClient,
@@ -209,6 +213,8 @@ export const createTcpHandshake = (deps: TcpHandshakeDeps) => {
       takeThirdAck(sk, skb)
       if (echoesFirstStamp(sk)) i32[sk + TP_UNDO_MARKER] = 0
       i32[sk + TP_RETRANS_STAMP] = 0
+      // of SYNs that crossed, the ACK may say no more than that ours has come
+      if (i32[sk + TP_SRTT_US] === 0) synack.sampleStamp(sk, opts)
       initTransfer(sk)
     } else {
       fastopen.done(sk)

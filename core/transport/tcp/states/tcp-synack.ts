@@ -3,7 +3,7 @@
  * (tcp-fastopen.ts). On the worker. Linux: tcp_v4_send_synack, tcp_rtx_synack, tcp_check_req.
  */
 import type { Time } from '../../../base/time.ts'
-import { TIME_US } from '../../../base/time.ts'
+import { TIME_MS, TIME_US } from '../../../base/time.ts'
 import type { Arena } from '../../../shm/arena.ts'
 import { Mib } from '../../../shm/counters.ts'
 import { SK_CREATED } from '../../../socket/sock.ts'
@@ -17,6 +17,7 @@ import {
   CB_SEQ,
   OPT_TIMESTAMPS,
   TP_OPTS,
+  TP_LSNDTIME,
   TP_RCV_NXT,
   TP_RCV_WND,
   TP_SND_ISN,
@@ -40,6 +41,7 @@ export const createTcpSynack = ({ arena, bank, time, transmit }: TcpSynackDeps) 
   const sendSynAck = (req: number): void => {
     const flags = TCP_SYN | TCP_ACK | accecnSynAckFlags(i32, req)
     const skb = transmit.emptySegment(i32[req + TP_SND_ISN], flags)
+    i32[req + TP_LSNDTIME] = time[TIME_MS]
     if (skb !== 0) transmit.sendSegment(req, skb)
   }
   const retransmitSynAck = (req: number): void => {
@@ -56,17 +58,22 @@ export const createTcpSynack = ({ arena, bank, time, transmit }: TcpSynackDeps) 
 
   /** The round trip from the SYN-ACK to its ACK, by the stamp that this echoes when there was more than one (Karn). */
   const sampleRtt = (req: number, opts: Int32Array): void => {
+    if (i32[req + TP_TOTAL_RETRANS] !== 0) sampleStamp(req, opts)
+    else noteRtt(req, (time[TIME_US] - i32[req + SK_CREATED]) | 0)
+  }
+  /** By the stamp alone, if there is one (tcp_synack_rtt_meas). */
+  const sampleStamp = (sk: number, opts: Int32Array): void => {
     const isStamped =
-      (i32[req + TP_OPTS] & OPT_TIMESTAMPS) !== 0 && (opts[OPT_SEEN] & SEEN_TIMESTAMPS) !== 0
-    let us = (time[TIME_US] - i32[req + SK_CREATED]) | 0
-    if (i32[req + TP_TOTAL_RETRANS] !== 0) {
-      if (!isStamped || opts[OPT_TSECR] === 0) return
-      us = Math.max(1, (transmit.tsval(req) - opts[OPT_TSECR]) | 0) * 1000
-    }
-    updateMinRtt(i32, req, us)
-    rttEstimator(i32, req, us)
-    setRto(i32, req)
+      (i32[sk + TP_OPTS] & OPT_TIMESTAMPS) !== 0 && (opts[OPT_SEEN] & SEEN_TIMESTAMPS) !== 0
+    if (!isStamped || opts[OPT_TSECR] === 0) return
+    const ms = (transmit.tsval(sk) - opts[OPT_TSECR]) | 0
+    if (ms >= 0 && ms < 0x100000) noteRtt(sk, Math.max(1, ms) * 1000)
+  }
+  const noteRtt = (sk: number, us: number): void => {
+    updateMinRtt(i32, sk, us)
+    rttEstimator(i32, sk, us)
+    setRto(i32, sk)
   }
 
-  return { sendSynAck, retransmitSynAck, inWindow, mayAnswer, sampleRtt }
+  return { sendSynAck, retransmitSynAck, inWindow, mayAnswer, sampleRtt, sampleStamp }
 }
