@@ -38,6 +38,8 @@ import {
   TCP_TIMEWAIT_LEN,
   TP_LINGER,
   TP_LINGER2,
+  TP_SND_NXT,
+  TP_WRITE_SEQ,
   SOCK_CONNECTING,
   SOCK_CONNECTED,
   SOCK_DISCONNECTING,
@@ -128,19 +130,31 @@ export const createTcpClose = (deps: TcpCloseDeps) => {
     life.setState(sk, TCP_CLOSE)
   }
 
+  /** The peer would wait: of a connection that both ends have closed it knows (tcp_need_reset). */
   const needsReset = (state: number): boolean =>
     state === TCP_ESTABLISHED ||
     state === TCP_CLOSE_WAIT ||
     state === TCP_FIN_WAIT1 ||
     state === TCP_FIN_WAIT2 ||
-    state === TCP_SYN_RECV ||
-    state === TCP_CLOSING ||
-    state === TCP_LAST_ACK
-  /** Ends it at once; the peer gets a RST where it would otherwise wait. */
+    state === TCP_SYN_RECV
+  /** Our FIN has not gone yet, though the state has it. */
+  const holdsFin = (sk: number, state: number): boolean =>
+    (state === TCP_CLOSING || state === TCP_LAST_ACK) &&
+    i32[sk + TP_SND_NXT] !== i32[sk + TP_WRITE_SEQ]
+  /** Ends it at once; the peer gets a RST where it would otherwise wait (tcp_disconnect). */
   const disconnect = (sk: number): void => {
-    if (needsReset(i32[sk + SK_STATE])) transmit.sendActiveReset(sk)
+    const state = i32[sk + SK_STATE]
+    if (needsReset(state) || holdsFin(sk, state)) transmit.sendActiveReset(sk)
+    end(sk)
+  }
+  const end = (sk: number): void => {
     purgeWrite(sk)
     life.done(sk)
+  }
+  /** As disconnect, and the peer gets a RST in any case: what it has sent or is sent is lost. */
+  const zap = (sk: number): void => {
+    transmit.sendActiveReset(sk)
+    end(sk)
   }
 
   const closeFinWait2 = (sk: number): void => {
@@ -178,7 +192,7 @@ export const createTcpClose = (deps: TcpCloseDeps) => {
     if (unread) {
       // RFC 2525 section 2.17: text that was never read is lost, and the peer must know
       f64[bank + Mib.TcpExtTCPAbortOnClose]++
-      disconnect(sk)
+      zap(sk)
       return
     }
     if ((i32[sk + SK_FLAGS] & SOCK_LINGER) !== 0 && i32[sk + TP_LINGER] === 0) {
@@ -192,7 +206,7 @@ export const createTcpClose = (deps: TcpCloseDeps) => {
     else if (now === TCP_CLOSE) life.destroy(sk)
     else if (life.tooManyOrphans()) {
       f64[bank + Mib.TcpExtTCPAbortOnMemory]++
-      disconnect(sk)
+      zap(sk)
     }
   }
 

@@ -8,10 +8,12 @@ import { TIME_MS } from '../../../base/time.ts'
 import { Mib } from '../../../shm/counters.ts'
 import type { ConsumeFn } from '../../../skb/drop.ts'
 import { Drop, type DropFn } from '../../../skb/drop.ts'
+import { SKB_TRANSPORT } from '../../../skb/skb.ts'
 import { TCP_FIN_WAIT2, TCP_TIME_WAIT } from '../../../socket/sock.ts'
 import { TCP_ACK, TCP_FIN, TCP_RST, TCP_SYN } from '../../../wire/tcp.ts'
 import { OPT_SEEN, OPT_TSVAL, SEEN_TIMESTAMPS } from '../../../wire/tcp-options.ts'
 import type { TcpPaws } from '../rcv/tcp-paws.ts'
+import type { TcpMd5 } from '../sock/tcp-md5.ts'
 import type { TcpLifecycle } from '../sock/tcp-lifecycle.ts'
 import {
   CB_END_SEQ,
@@ -43,18 +45,24 @@ type TcpTimewaitDeps = {
   life: TcpLifecycle
   timers: TcpTimers
   transmit: TcpTransmit
+  md5: Pick<TcpMd5, 'isReplySigned' | 'signatureAt'>
 } & Pick<TcpReply, 'sendReset'>
 
 export type TcpTimewait = ReturnType<typeof createTcpTimewait>
 
 export const createTcpTimewait = (deps: TcpTimewaitDeps) => {
-  const { i32, f64, bank, time, drop, consume, life, timers, transmit, sendReset } = deps
+  const { i32, f64, bank, time, drop, consume, life, timers, transmit, md5, sendReset } = deps
   const { options: opts, parseOptions, pawsRejects, storeTsRecent } = deps.paws
 
   const restart = (sk: number): void => timers.resetKeepaliveTimer(sk, TCP_TIMEWAIT_LEN)
   const killed = (sk: number, skb: number): void => {
     life.twEnd(sk, Mib.TcpExtTWKilled)
     drop(skb, Drop.TCP_RESET)
+  }
+
+  /** A RST, signed while the connection's key is there; none for what is signed where there is no key (tcp_v4_send_reset). */
+  const refuse = (skb: number): void => {
+    if (md5.isReplySigned() || md5.signatureAt(i32[skb + SKB_TRANSPORT]) === 0) sendReset(skb)
   }
 
   /** FIN_WAIT2 that nobody holds: only the peer's FIN is still awaited. */
@@ -66,14 +74,14 @@ export const createTcpTimewait = (deps: TcpTimewaitDeps) => {
       acknowledge(sk, skb, Mib.TcpExtTCPACKSkippedFinWait2)
     } else if ((flags & TCP_RST) !== 0) killed(sk, skb)
     else if ((flags & TCP_SYN) !== 0 && ((seq - next) | 0) >= 0) {
+      refuse(skb)
       life.twEnd(sk, Mib.TcpExtTWKilled)
-      sendReset(skb)
       drop(skb, Drop.TCP_INVALID_SYN)
     } else if ((flags & TCP_ACK) === 0 || ((end - next) | 0) <= 0 || end === seq) consume(skb)
     else if ((flags & TCP_FIN) === 0 || end !== ((next + 1) | 0)) {
       // text for an application that has closed
+      refuse(skb)
       life.twEnd(sk, Mib.TcpExtTWKilled)
-      sendReset(skb)
       drop(skb, Drop.TCP_ABORT_ON_DATA)
     } else {
       i32[sk + TP_RCV_NXT] = end
